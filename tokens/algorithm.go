@@ -1,0 +1,111 @@
+package tokens
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	minRSABits   = 2048 // RFC 8725 §3.5, RFC 7518 §3.3
+	minHMACBytes = 32   // RFC 7518 §3.2
+)
+
+// algorithm ties a JWS algorithm to the one type of key that may use it
+// (RFC 8725 §3.1): what a token's header says never decides how a key is used.
+type algorithm struct {
+	name   string
+	method jwt.SigningMethod
+	// split takes a JWK's key apart. private is nil for a public key; public
+	// equals private where the scheme is symmetric.
+	split func(key any) (private, public any, err error)
+	// generate makes a new private key.
+	generate func() (any, error)
+}
+
+// algorithms, in the order in which messages name them.
+var algorithms = []algorithm{
+	{"EdDSA", jwt.SigningMethodEdDSA, splitEd25519, generateEd25519},
+	{"ES256", jwt.SigningMethodES256, splitP256, generateP256},
+	{"RS256", jwt.SigningMethodRS256, splitRSA, generateRSA},
+	{"PS256", jwt.SigningMethodPS256, splitRSA, generateRSA},
+	{"HS256", jwt.SigningMethodHS256, splitHMAC, generateHMAC},
+}
+
+func algorithmNamed(name string) (algorithm, error) {
+	for _, a := range algorithms {
+		if a.name == name {
+			return a, nil
+		}
+	}
+	return algorithm{}, fmt.Errorf("algorithm %q is not one of %s", name, strings.Join(AlgorithmNames(), ", "))
+}
+
+// AlgorithmNames lists the JWS algorithms that a key may have.
+func AlgorithmNames() []string {
+	names := make([]string, len(algorithms))
+	for i, a := range algorithms {
+		names[i] = a.name
+	}
+	return names
+}
+
+func splitEd25519(key any) (private, public any, err error) {
+	switch k := key.(type) {
+	case ed25519.PrivateKey:
+		return k, k.Public(), nil
+	case ed25519.PublicKey:
+		return nil, k, nil
+	}
+	return nil, nil, errors.New("an Ed25519 key is wanted")
+}
+
+func splitP256(key any) (private, public any, err error) {
+	switch k := key.(type) {
+	case *ecdsa.PrivateKey:
+		if k.Curve == elliptic.P256() {
+			return k, &k.PublicKey, nil
+		}
+	case *ecdsa.PublicKey:
+		if k.Curve == elliptic.P256() {
+			return nil, k, nil
+		}
+	}
+	return nil, nil, errors.New("an EC key on the curve P-256 is wanted")
+}
+
+func splitRSA(key any) (private, public any, err error) {
+	var modulus *rsa.PublicKey
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		if err := k.Validate(); err != nil {
+			return nil, nil, errors.New("the parts of the RSA key do not belong together")
+		}
+		private, modulus = k, &k.PublicKey
+	case *rsa.PublicKey:
+		modulus = k
+	default:
+		return nil, nil, errors.New("an RSA key is wanted")
+	}
+	if bits := modulus.N.BitLen(); bits < minRSABits {
+		return nil, nil, fmt.Errorf("the RSA key has %d bits, it must have %d or more", bits, minRSABits)
+	}
+	return private, modulus, nil
+}
+
+func splitHMAC(key any) (private, public any, err error) {
+	k, ok := key.([]byte)
+	if !ok {
+		return nil, nil, errors.New("a symmetric (oct) key is wanted")
+	}
+	if len(k) < minHMACBytes {
+		return nil, nil, fmt.Errorf("the secret has %d bytes, it must have %d or more", len(k), minHMACBytes)
+	}
+	return k, k, nil
+}

@@ -1,0 +1,66 @@
+package tokens
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// MaxTokenBytes is the length from which on a token is refused before anything
+// of it is parsed. The longest token that this package signs is shorter.
+const MaxTokenBytes = 8192
+
+const (
+	defaultLeeway = 5 * time.Second
+	maxLeeway     = time.Minute
+	maxClaimBytes = 512
+)
+
+// Config says who issues tokens and for whom. The signer and the verifier of
+// one deployment must be given the same.
+type Config struct {
+	// Issuer is the tokens' iss, the service's public base URL. Required.
+	Issuer string
+	// Audience is the access tokens' aud: the resource servers. Required.
+	Audience string
+	// ClientID is the access tokens' client_id. Zero means the audience.
+	ClientID string
+	// TokenEndpoint is the refresh tokens' aud. Zero means the issuer followed
+	// by /oauth2/token.
+	TokenEndpoint string
+	// Leeway is how far the local clock may be off when it is compared with
+	// exp, nbf and iat. Zero means 5 s; more than a minute is refused.
+	Leeway time.Duration
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Issuer == "" || c.Audience == "" {
+		return c, errors.New("tokens: Issuer and Audience are required")
+	}
+	if c.ClientID == "" {
+		c.ClientID = c.Audience
+	}
+	if c.TokenEndpoint == "" {
+		c.TokenEndpoint = c.Issuer + "/oauth2/token"
+	}
+	for _, s := range []string{c.Issuer, c.Audience, c.ClientID, c.TokenEndpoint} {
+		if len(s) > maxClaimBytes {
+			return c, fmt.Errorf("tokens: Issuer, Audience, ClientID and TokenEndpoint may have %d bytes each", maxClaimBytes)
+		}
+	}
+	if c.TokenEndpoint == c.Audience {
+		return c, errors.New("tokens: Audience must differ from TokenEndpoint, or one kind of token could pass for the other")
+	}
+	if c.Leeway == 0 {
+		c.Leeway = defaultLeeway
+	}
+	if c.Leeway < 0 || c.Leeway > maxLeeway {
+		return c, fmt.Errorf("tokens: Leeway is %v, it may be up to %v", c.Leeway, maxLeeway)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	return c, nil
+}

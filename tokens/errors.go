@@ -1,0 +1,22 @@
+package tokens
+
+import (
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrInvalid says that a token does not verify. It is the parent of every
+	// error that [Verifier.Verify] returns.
+	ErrInvalid = errors.New("token is not valid")
+
+	// ErrExpired says that a token would be valid, had its time not passed.
+	ErrExpired = fmt.Errorf("%w: expired", ErrInvalid)
+
+	// ErrWrongType says that a token of ours was used in the other one's
+	// place: a refresh token as an access token, or the reverse.
+	ErrWrongType = fmt.Errorf("%w: another type of token is wanted here", ErrInvalid)
+
+	// ErrTooLarge says that a token was refused unread for its length.
+	ErrTooLarge = fmt.Errorf("%w: longer than %d bytes", ErrInvalid, MaxTokenBytes)
+)

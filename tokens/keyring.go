@@ -1,0 +1,121 @@
+package tokens
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/go-jose/go-jose/v4"
+)
+
+const maxKeyIDBytes = 128
+
+// KeyRing holds the keys that tokens are signed and verified with. It does not
+// change after it was made, and may be used by many goroutines.
+type KeyRing struct {
+	keys    []*key
+	byID    map[string]*key
+	signing *key // the first that can sign; nil in a ring that only verifies
+	public  []byte
+}
+
+// key is one key with the one algorithm that it may be used for.
+type key struct {
+	id        string
+	algorithm algorithm
+	private   any // nil where only the public part is known
+	public    any
+}
+
+// KeyInfo describes a key of a ring without its secret parts.
+type KeyInfo struct {
+	ID        string `json:"kid"`
+	Algorithm string `json:"alg"`
+	// Signs tells the one key that new tokens are signed with.
+	Signs bool `json:"signs"`
+}
+
+// ParseKeyRing reads a JWK set (RFC 7517 §5). Every key needs an alg of
+// [AlgorithmNames] and a kid that no other has; public keys only verify. The
+// first key with a private part signs. Weak and malformed keys are refused
+// (RFC 8725 §3.4, §3.5); no error shows a part of a key.
+func ParseKeyRing(jwks []byte) (*KeyRing, error) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(jwks, &set); err != nil {
+		return nil, errors.New(`not a JWK set: a JSON object {"keys":[…]} is wanted`)
+	}
+	if len(set.Keys) == 0 {
+		return nil, errors.New("the JWK set has no keys")
+	}
+	ring := &KeyRing{byID: make(map[string]*key, len(set.Keys))}
+	public := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
+	for i, raw := range set.Keys {
+		k, err := parseKey(raw)
+		if err != nil {
+			return nil, fmt.Errorf("key %d of the JWK set: %w", i+1, err)
+		}
+		if _, taken := ring.byID[k.id]; taken {
+			return nil, fmt.Errorf("key %d of the JWK set: kid %q is taken by an earlier key", i+1, k.id)
+		}
+		ring.keys = append(ring.keys, k)
+		ring.byID[k.id] = k
+		if ring.signing == nil && k.private != nil {
+			ring.signing = k
+		}
+		if k.algorithm.name != "HS256" {
+			public.Keys = append(public.Keys, jose.JSONWebKey{
+				Key: k.public, KeyID: k.id, Algorithm: k.algorithm.name, Use: "sig",
+			})
+		}
+	}
+	var err error
+	if ring.public, err = json.Marshal(public); err != nil {
+		return nil, fmt.Errorf("encode the public keys: %w", err)
+	}
+	return ring, nil
+}
+
+func parseKey(raw json.RawMessage) (*key, error) {
+	var jwk jose.JSONWebKey
+	// go-jose checks that points lie on their curve and that the parts of a
+	// key belong together. Its message is not passed on: it may quote input.
+	if err := jwk.UnmarshalJSON(raw); err != nil || !jwk.Valid() && !isSymmetric(jwk.Key) {
+		return nil, errors.New("not a valid JWK of type OKP (Ed25519), EC (P-256), RSA or oct")
+	}
+	if jwk.Use != "" && jwk.Use != "sig" {
+		return nil, errors.New(`use is not "sig"`)
+	}
+	if jwk.KeyID == "" || len(jwk.KeyID) > maxKeyIDBytes {
+		return nil, fmt.Errorf("a kid of 1 to %d bytes is wanted", maxKeyIDBytes)
+	}
+	a, err := algorithmNamed(jwk.Algorithm)
+	if err != nil {
+		return nil, fmt.Errorf("alg: %w", err)
+	}
+	private, public, err := a.split(jwk.Key)
+	if err != nil {
+		return nil, fmt.Errorf("alg %s: %w", a.name, err)
+	}
+	return &key{id: jwk.KeyID, algorithm: a, private: private, public: public}, nil
+}
+
+// isSymmetric covers what jose.JSONWebKey.Valid does not know.
+func isSymmetric(key any) bool {
+	_, ok := key.([]byte)
+	return ok
+}
+
+// PublicJWKS returns the public keys as a JWK set. HMAC keys have no public
+// part: where there are only such, the set is empty.
+func (r *KeyRing) PublicJWKS() []byte { return append([]byte(nil), r.public...) }
+
+// Keys lists the keys in the set's order.
+func (r *KeyRing) Keys() []KeyInfo {
+	infos := make([]KeyInfo, len(r.keys))
+	for i, k := range r.keys {
+		infos[i] = KeyInfo{ID: k.id, Algorithm: k.algorithm.name, Signs: k == r.signing}
+	}
+	return infos
+}

@@ -1,0 +1,184 @@
+package tokens_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+func TestRoundTrip(t *testing.T) {
+	t.Parallel()
+	for _, algorithm := range tokens.AlgorithmNames() {
+		for _, typ := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
+			t.Run(algorithm+" "+string(typ), func(t *testing.T) {
+				t.Parallel()
+				k := setup(t, algorithm)
+				want := claims(typ)
+				got, err := k.verifier.Verify(k.sign(t, want), typ)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want.Issuer, want.KeyID = "https://id.example.com", k.ring.Keys()[0].ID
+				want.Audience = "https://id.example.com/oauth2/token"
+				if typ == tokens.AccessToken {
+					want.Audience, want.ClientID = "https://api.example.com", "app"
+				}
+				if diff := cmp.Diff(want, got); diff != "" {
+					t.Error(diff)
+				}
+			})
+		}
+	}
+}
+
+// RFC 9068 §2.2, §6: the claims of an access token, and nothing else.
+func TestClaimNames(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	for typ, want := range map[tokens.Type]map[string]any{
+		tokens.AccessToken: {
+			"iss": "https://id.example.com", "aud": "https://api.example.com", "sub": "user-1", "client_id": "app",
+			"exp": 1772366640.0, "iat": 1772366340.0, "jti": "0195511e-3a00-7000-8000-000000000002.7",
+			"sid": "0195511e-3a00-7000-8000-000000000001",
+		},
+		tokens.RefreshToken: {
+			"iss": "https://id.example.com", "aud": "https://id.example.com/oauth2/token",
+			"exp": 1772366640.0, "iat": 1772366340.0, "jti": "0195511e-3a00-7000-8000-000000000002.7",
+			"sid": "0195511e-3a00-7000-8000-000000000001",
+		},
+	} {
+		token := k.sign(t, claims(typ))
+		if diff := cmp.Diff(want, part(t, token, 1)); diff != "" {
+			t.Errorf("%s: %s", typ, diff)
+		}
+		wantHeader := map[string]any{"alg": "EdDSA", "kid": k.ring.Keys()[0].ID, "typ": string(typ)}
+		if diff := cmp.Diff(wantHeader, part(t, token, 0)); diff != "" {
+			t.Errorf("%s: %s", typ, diff)
+		}
+	}
+}
+
+// A session without a user is its own subject: RFC 9068 §2.2 requires a sub.
+func TestNoSubject(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	c := claims(tokens.AccessToken)
+	c.Subject = ""
+	token := k.sign(t, c)
+	if sub := part(t, token, 1)["sub"]; sub != c.SessionID.String() {
+		t.Errorf("sub is %v", sub)
+	}
+	got, err := k.verifier.Verify(token, tokens.AccessToken)
+	if err != nil || got.Subject != "" {
+		t.Errorf("got subject %q, error %v", got.Subject, err)
+	}
+}
+
+func TestSameClaimsSameToken(t *testing.T) {
+	t.Parallel()
+	for _, algorithm := range []string{"EdDSA", "HS256", "RS256"} {
+		k := setup(t, algorithm)
+		if k.sign(t, claims(tokens.AccessToken)) != k.sign(t, claims(tokens.AccessToken)) {
+			t.Errorf("%s: the same claims gave different tokens", algorithm)
+		}
+	}
+}
+
+// ASVS 9.2.1: times at their edges, with the leeway of 5 s.
+func TestTimes(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	for _, test := range []struct {
+		name             string
+		issued, expires  time.Duration
+		expired, invalid bool
+	}{
+		{name: "good", issued: 0, expires: time.Second},
+		{name: "expired within the leeway", issued: -time.Minute, expires: -4 * time.Second},
+		{name: "expired", issued: -time.Minute, expires: -5 * time.Second, expired: true, invalid: true},
+		{name: "issued within the leeway", issued: 5 * time.Second, expires: time.Minute},
+		{name: "issued in the future", issued: 6 * time.Second, expires: time.Minute, invalid: true},
+	} {
+		c := claims(tokens.AccessToken)
+		c.IssuedAt, c.ExpiresAt = now.Add(test.issued), now.Add(test.expires)
+		got, err := k.verifier.Verify(k.sign(t, c), tokens.AccessToken)
+		if errors.Is(err, tokens.ErrExpired) != test.expired || errors.Is(err, tokens.ErrInvalid) != test.invalid {
+			t.Errorf("%s: %v", test.name, err)
+		}
+		if err != nil && got != (tokens.Claims{}) {
+			t.Errorf("%s: claims %+v came with an error", test.name, got)
+		}
+	}
+}
+
+// RFC 8725 §3.11, §3.12; RFC 9068 §4.
+func TestWrongType(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	for _, have := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
+		want := tokens.AccessToken
+		if have == want {
+			want = tokens.RefreshToken
+		}
+		for _, expires := range []time.Duration{time.Minute, -time.Minute} {
+			c := claims(have)
+			c.ExpiresAt = now.Add(expires)
+			if got, err := k.verifier.Verify(k.sign(t, c), want); !errors.Is(err, tokens.ErrWrongType) || got != (tokens.Claims{}) {
+				t.Errorf("%s as %s: %v", have, want, err)
+			}
+		}
+	}
+}
+
+func TestSecretIsNeverShown(t *testing.T) {
+	t.Parallel()
+	const hidden = "correct-horse"
+	secret := tokens.Secret(hidden)
+	var log strings.Builder
+	logger := slog.New(slog.NewJSONHandler(&log, nil))
+	logger.Info("x", "a", secret, "b", struct{ S tokens.Secret }{secret}, "c", []tokens.Secret{secret})
+	encoded, err := json.Marshal(map[string]any{"s": secret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := log.String() + string(encoded)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d"} {
+		shown += fmt.Sprintf(verb, secret) + fmt.Sprintf(verb, struct{ S tokens.Secret }{secret})
+	}
+	if strings.Contains(shown, hidden) || strings.Contains(strings.ToLower(shown), fmt.Sprintf("%x", hidden)) {
+		t.Errorf("the secret is in %s", shown)
+	}
+	if string(secret) != hidden {
+		t.Error("the secret cannot be handed out")
+	}
+}
+
+func TestConfigIsChecked(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	for name, change := range map[string]func(*tokens.Config){
+		"no issuer":       func(c *tokens.Config) { c.Issuer = "" },
+		"no audience":     func(c *tokens.Config) { c.Audience = "" },
+		"one audience":    func(c *tokens.Config) { c.Audience = "https://id.example.com/oauth2/token" },
+		"negative leeway": func(c *tokens.Config) { c.Leeway = -1 },
+		"long leeway":     func(c *tokens.Config) { c.Leeway = 2 * time.Minute },
+		"long issuer":     func(c *tokens.Config) { c.Issuer = strings.Repeat("x", 513) },
+	} {
+		cfg := config()
+		change(&cfg)
+		if _, err := tokens.NewSigner(k.ring, cfg); err == nil {
+			t.Errorf("%s: no error from NewSigner", name)
+		}
+		if _, err := tokens.NewVerifier(k.ring, cfg); err == nil {
+			t.Errorf("%s: no error from NewVerifier", name)
+		}
+	}
+}
