@@ -1,0 +1,126 @@
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// ErrNotRunning says that no process runs a server in the folder: it can be started, not attached to.
+var ErrNotRunning = errors.New("no server runs in the folder")
+
+const (
+	superuser = "latchkey"
+	// pollPause is how often a server that starts or stops is looked at. Such a look costs about a millisecond.
+	pollPause = 15 * time.Millisecond
+	// pingTimeout bounds one look, in case something else listens on the port and says nothing.
+	pingTimeout = 5 * time.Second
+)
+
+// Address is where a server listens, and what lets one in.
+type Address struct {
+	port     int
+	password string
+}
+
+// URL returns the libpq URL of the named database, password included: it is a secret. The database "postgres" is
+// always there.
+func (a Address) URL(database string) string {
+	u := url.URL{
+		Scheme:   "postgres",
+		User:     url.UserPassword(superuser, a.password),
+		Host:     net.JoinHostPort("127.0.0.1", strconv.Itoa(a.port)),
+		Path:     "/" + database,
+		RawQuery: "sslmode=disable",
+	}
+
+	return u.String()
+}
+
+// String names the address without the password.
+func (a Address) String() string {
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(a.port))
+}
+
+// LogValue keeps the password out of logs.
+func (a Address) LogValue() slog.Value {
+	return slog.StringValue(a.String())
+}
+
+// ping connects for real, as an open port does not mean a server that is ready.
+func (a Address) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
+	defer cancel()
+
+	conn, err := pgconn.Connect(ctx, a.URL("postgres"))
+	if err != nil {
+		return err
+	}
+
+	return conn.Close(ctx)
+}
+
+// Attach returns the address of the server that another process runs in dir, and waits for it where it is about to be
+// ready. Without such a process it returns [ErrNotRunning].
+func Attach(ctx context.Context, dir string) (Address, error) {
+	for {
+		running, err := owned(dir)
+		if err != nil {
+			return Address{}, err
+		}
+		if !running {
+			return Address{}, fmt.Errorf("%s: %w", dir, ErrNotRunning)
+		}
+
+		a, err := findAddress(dir)
+		if err == nil {
+			err = a.ping(ctx)
+		}
+		if err == nil {
+			return a, nil
+		}
+		if refused(err) {
+			return Address{}, fmt.Errorf("pgserver: %s: %w", dir, err)
+		}
+
+		select {
+		case <-ctx.Done():
+			return Address{}, fmt.Errorf("pgserver: the server in %s is not ready: %w", dir, errors.Join(ctx.Err(), err))
+		case <-time.After(pollPause):
+		}
+	}
+}
+
+func findAddress(dir string) (Address, error) {
+	data := filepath.Join(dir, homeName, dataName)
+	password, err := readPassword(data)
+	if err != nil {
+		return Address{}, err
+	}
+	pm, err := readPostmaster(data)
+	if err != nil {
+		return Address{}, err
+	}
+
+	return Address{port: pm.port, password: password}, nil
+}
+
+// refused tells an answer that time does not change from a server that is not there yet.
+func refused(err error) bool {
+	if errors.Is(err, os.ErrPermission) {
+		return true
+	}
+	var answer *pgconn.PgError
+	const cannotConnectNow = "57P03" // starting up, recovering, or shutting down
+
+	return errors.As(err, &answer) && answer.Code != cannotConnectNow
+}

@@ -1,0 +1,209 @@
+// Package pgserver runs a private PostgreSQL server below a folder of the caller's: for a service that was given no
+// database, and for tests.
+//
+// It promises that
+//   - one process at a time owns the folder; a second one gets [ErrRunning], and may [Attach];
+//   - whatever ended the last owner or its server (Ctrl-C, SIGKILL, a power cut, an interrupted first start), the next
+//     [Start] finds the data and runs;
+//   - the server listens on 127.0.0.1 alone and lets nobody in without the password that lies beside its data, in a
+//     file that only the owner can read;
+//   - the server ends with its owner, also when that one is killed.
+//
+// PostgreSQL refuses to run as root. Started by root, it runs as the machine's `postgres` user, or else as `nobody`.
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Config says what server to run.
+type Config struct {
+	// Dir is the folder that the caller owns; it is made where it is missing. The server's files lie in Dir/postgres.
+	// Where the server runs as another user who cannot enter Dir, Dir/postgres is a link to a folder of its own below
+	// /var/lib/latchkey. Required.
+	Dir string
+
+	// Port is the port on 127.0.0.1. 0: a free one, which the server keeps until the process ends.
+	Port int
+
+	// Settings are PostgreSQL's own (`max_connections`), by name. They win over this package's.
+	Settings map[string]string
+
+	// Programs are the PostgreSQL programs to use. Zero: the newest that [Find] finds, of the version that made the
+	// data; where there are none, downloaded ones.
+	Programs Programs
+
+	// Logger is told of what takes long or goes wrong. Nil: nobody is. PostgreSQL's own log is Dir/postgres/postgres.log.
+	Logger *slog.Logger
+}
+
+// Server is a running server, or one that was stopped and can be started again at the same address.
+type Server struct {
+	Address
+
+	cfg      Config
+	account  account
+	programs Programs
+	home     string // the real folder behind Dir/postgres
+
+	mu      sync.Mutex // guards what follows
+	lock    *os.File   // nil: not the owner of Dir
+	process *process   // the latest one; nil before the first
+}
+
+// Start makes a database where there is none, starts the server and waits until it answers. ctx bounds the start, not
+// the server's life.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	if cfg.Dir == "" {
+		return nil, errors.New("pgserver: Config.Dir is required")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("pgserver: %w", err)
+	}
+	cfg.Dir = dir
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // another user runs the server; its data is 0700
+		return nil, fmt.Errorf("pgserver: %w", err)
+	}
+
+	s := &Server{cfg: cfg}
+	if s.lock, err = acquire(ctx, dir); err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx); err != nil {
+		s.release()
+		return nil, err
+	}
+	if err := s.Start(ctx); err != nil {
+		return nil, err
+	}
+
+	return s, nil
+}
+
+// Start starts the server again, at the address that it had, after [Server.Stop], [Server.Kill] or a crash. Starting a
+// server that runs does nothing.
+func (s *Server) Start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if s.process != nil && !s.process.ended() {
+		return nil
+	}
+	if s.lock == nil {
+		lock, err := acquire(ctx, s.cfg.Dir)
+		if err != nil {
+			return err
+		}
+		s.lock = lock
+	}
+	if err := s.launch(ctx); err != nil {
+		s.release()
+		return err
+	}
+
+	return nil
+}
+
+// Done is closed when the server has ended, whether it was told to or not. A server that is started again has a new one.
+func (s *Server) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return s.process.done
+}
+
+// prepare decides who runs the server, where and from which programs, and makes the database where there is none.
+func (s *Server) prepare(ctx context.Context) error {
+	var err error
+	if s.account, err = accountFor(filepath.Join(s.cfg.Dir, homeName, dataName)); err != nil {
+		return err
+	}
+	if s.home, err = openHome(ctx, s.cfg.Dir, s.account); err != nil {
+		return err
+	}
+	if s.programs, err = s.choosePrograms(ctx); err != nil {
+		return err
+	}
+
+	removeUnfinished(s.home)
+	data := filepath.Join(s.home, dataName)
+	if _, err := os.Stat(data); errors.Is(err, os.ErrNotExist) {
+		began := time.Now()
+		if err := initCluster(ctx, s.account, s.programs, s.home, s.cfg.Settings["fsync"] == "off"); err != nil {
+			return err
+		}
+		s.cfg.Logger.InfoContext(ctx, "made a PostgreSQL database", "dir", s.home, "version", s.programs.Version(), "took", time.Since(began))
+	}
+	if s.password, err = readPassword(data); err != nil {
+		return err
+	}
+	s.port = s.cfg.Port
+
+	return nil
+}
+
+// choosePrograms returns programs that can run the data that is there. A data folder belongs to one major version.
+func (s *Server) choosePrograms(ctx context.Context) (Programs, error) {
+	major, err := clusterMajor(filepath.Join(s.home, dataName))
+	if err != nil {
+		return Programs{}, err
+	}
+
+	have := []Programs{s.cfg.Programs}
+	if s.cfg.Programs.Bin == "" {
+		cache := cacheDir(s.account, s.home)
+		have, err = obtain(ctx, s.account, search{patterns: installed(cache), path: "postgres"}, download{cache: cache, logger: s.cfg.Logger}, major)
+		if err != nil {
+			return Programs{}, err
+		}
+	}
+	for _, p := range have {
+		if major == 0 || p.Major == major {
+			return p, nil
+		}
+	}
+
+	return Programs{}, fmt.Errorf("pgserver: the database in %s was made by PostgreSQL %d, and there is only PostgreSQL %s here: "+
+		"install PostgreSQL %d, or delete the folder to begin with an empty database", filepath.Join(s.cfg.Dir, homeName), major, versions(have), major)
+}
+
+// settings returns the command line's -c options, sorted, so that a start can be repeated from the process list.
+func (s *Server) settings() []string {
+	all := map[string]string{
+		"listen_addresses":        "127.0.0.1",
+		"unix_socket_directories": "", // a socket's path is limited to some 100 bytes, and Dir's is not
+		"log_checkpoints":         "off",
+		"timezone":                "UTC",
+		"log_timezone":            "UTC",
+	}
+	maps.Copy(all, s.cfg.Settings)
+
+	options := make([]string, 0, 2*len(all))
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		options = append(options, "-c", name+"="+all[name])
+	}
+
+	return options
+}
+
+// release gives up the ownership of Dir.
+func (s *Server) release() {
+	if s.lock != nil {
+		_ = s.lock.Close() // closing is what unlocks; nothing was written that could be lost
+		s.lock = nil
+	}
+}

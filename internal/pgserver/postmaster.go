@@ -1,0 +1,129 @@
+package pgserver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// postmaster is what a server says about itself in its data folder: postmaster.pid.
+type postmaster struct {
+	pid, port int
+}
+
+// readPostmaster returns an error that is fs.ErrNotExist where no server has run since the last clean stop.
+func readPostmaster(data string) (postmaster, error) {
+	text, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	if err != nil {
+		return postmaster{}, fmt.Errorf("pgserver: %w", err)
+	}
+
+	// pid, data folder, start time, port, socket folder, address, shared memory, status
+	lines := strings.Split(string(text), "\n")
+	var pm postmaster
+	if pm.pid, err = strconv.Atoi(strings.TrimSpace(lines[0])); err != nil || pm.pid <= 0 {
+		return postmaster{}, fmt.Errorf("pgserver: postmaster.pid begins with %q", lines[0])
+	}
+	if len(lines) > 3 { // fewer while the server is just writing them
+		pm.port, _ = strconv.Atoi(lines[3])
+	}
+
+	return pm, nil
+}
+
+// takeOver makes way for a new server: what the last owner left running is stopped. It is not adopted, because only our
+// own child tells when it ends, and because it may have been started with other settings.
+func (s *Server) takeOver(ctx context.Context) error {
+	data := filepath.Join(s.home, dataName)
+	pm, err := readPostmaster(data)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return s.discardPostmaster(data, err)
+	}
+
+	if !serves(ctx, pm.pid, data) {
+		if errors.Is(syscall.Kill(pm.pid, 0), syscall.ESRCH) {
+			return nil // PostgreSQL itself sees that, and looks for processes that outlived their server
+		}
+		return reassign(data, pm.pid)
+	}
+
+	s.cfg.Logger.WarnContext(ctx, "a server was left running: stopping it first", "pid", pm.pid)
+	for _, step := range []struct {
+		signal  syscall.Signal
+		patient time.Duration
+	}{{fastShutdown, stopPatience}, {immediateShutdown, quitPatience}, {syscall.SIGKILL, quitPatience}} {
+		if err := syscall.Kill(pm.pid, step.signal); err != nil && !errors.Is(err, syscall.ESRCH) {
+			return fmt.Errorf("pgserver: stop process %d, which runs the database: %w", pm.pid, err)
+		}
+		for deadline := time.Now().Add(step.patient); time.Now().Before(deadline); {
+			if !serves(ctx, pm.pid, data) {
+				return nil
+			}
+			if err := pause(ctx); err != nil {
+				return err
+			}
+		}
+	}
+
+	return fmt.Errorf("pgserver: process %d runs the database and cannot be stopped", pm.pid)
+}
+
+// discardPostmaster removes a postmaster.pid that is cut short: the machine stopped while it was written.
+func (s *Server) discardPostmaster(data string, problem error) error {
+	s.cfg.Logger.Warn("postmaster.pid cannot be read: removing it", "error", problem)
+	if err := os.Remove(filepath.Join(data, "postmaster.pid")); err != nil {
+		return fmt.Errorf("pgserver: %w", err)
+	}
+
+	return nil
+}
+
+// reassign handles a postmaster.pid whose process has long ended, and whose number now belongs to another program, which
+// is usual where a container restarts. PostgreSQL would refuse to start. The number of the process that starts it does
+// not bother it; the rest of the file stays, as it leads PostgreSQL to processes that may have outlived their server.
+func reassign(data string, stale int) error {
+	name := filepath.Join(data, "postmaster.pid")
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return fmt.Errorf("pgserver: %w", err)
+	}
+	text = bytes.Replace(text, []byte(strconv.Itoa(stale)), []byte(strconv.Itoa(os.Getpid())), 1)
+	if err := os.WriteFile(name, text, 0o600); err != nil { //nolint:gosec // our own file, which keeps its owner and mode
+		return fmt.Errorf("pgserver: %w", err)
+	}
+
+	return nil
+}
+
+// serves tells whether the process is a PostgreSQL server on that data folder.
+func serves(ctx context.Context, pid int, data string) bool {
+	if cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil {
+		return cwd == data // a server works in its data folder, and nobody else does
+	}
+	if _, err := os.Stat("/proc/self/cwd"); err == nil {
+		return false // Linux: the process is gone, or another user's
+	}
+	line, err := exec.CommandContext(ctx, "ps", "-o", "command=", "-p", strconv.Itoa(pid)).Output() //nolint:gosec // a number
+	return err == nil && strings.Contains(string(line), data)
+}
+
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return fmt.Errorf("pgserver: %w", ctx.Err())
+	case <-time.After(pollPause):
+		return nil
+	}
+}

@@ -1,0 +1,109 @@
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"syscall"
+	"time"
+)
+
+// Stop ends the server: at once for clients that do nothing, with a rollback for those that do, and with everything
+// written. Where that takes too long, or ctx ends, the server is ended the hard way, which loses nothing that was
+// committed; Stop then returns an error. Then others may own Dir.
+func (s *Server) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer s.release()
+
+	if s.process == nil || s.process.ended() {
+		return nil
+	}
+	p := s.process
+	if err := p.cmd.Process.Signal(fastShutdown); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("pgserver: %w", err)
+	}
+
+	var late error
+	select {
+	case <-p.done:
+		if err := p.exit(); err != nil {
+			return fmt.Errorf("pgserver: %w", err)
+		}
+		return nil
+	case <-ctx.Done():
+		late = ctx.Err()
+	case <-time.After(stopPatience):
+		late = errors.New("it took too long")
+	}
+	p.signal(immediateShutdown)
+	p.signal(syscall.SIGKILL)
+
+	return fmt.Errorf("pgserver: the server was not shut down in order: %w", late)
+}
+
+// Kill ends the server without any warning, all of its processes at once, as `kill -9` does: for tests of what a
+// crash does. The folder stays owned; [Server.Start] starts the server again.
+func (s *Server) Kill(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if s.process == nil || s.process.ended() {
+		return nil
+	}
+
+	// Processes that serve a client outlive the one that started them, for a moment, and would go on answering. Stopped,
+	// that one starts no more of them.
+	pid := s.process.cmd.Process.Pid
+	_ = s.process.cmd.Process.Signal(syscall.SIGSTOP) // an error means that it has just ended
+	all, err := processes(ctx)
+	if !s.process.signal(syscall.SIGKILL) {
+		return errors.New("pgserver: the server did not end")
+	}
+	if err != nil {
+		return err
+	}
+	children := make(map[int]bool)
+	for _, p := range all {
+		if p.parent == pid {
+			children[p.pid] = true
+			_ = syscall.Kill(p.pid, syscall.SIGKILL) // as above
+		}
+	}
+	for {
+		if all, err = processes(ctx); err != nil {
+			return err
+		}
+		if !slices.ContainsFunc(all, func(p running) bool { return children[p.pid] }) {
+			return nil
+		}
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// signal sends a signal to a process that still runs, and tells whether it has ended soon after.
+func (p *process) signal(signal syscall.Signal) bool {
+	if p.ended() {
+		return true
+	}
+	_ = p.cmd.Process.Signal(signal) // an error means that it has just ended
+	select {
+	case <-p.done:
+		return true
+	case <-time.After(quitPatience):
+		return false
+	}
+}
+
+// exit says how the process ended; nil for a shutdown in order.
+func (p *process) exit() error {
+	if p.err != nil {
+		return fmt.Errorf("postgres: %w", p.err)
+	}
+
+	return nil
+}

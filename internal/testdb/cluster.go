@@ -1,0 +1,190 @@
+package testdb
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/migrations"
+)
+
+const (
+	startPatience = 2 * time.Minute // a container's image may have to be fetched
+	endPatience   = 30 * time.Second
+	// fastCopy is the first version that can copy a database without two checkpoints.
+	fastCopy = 150000
+)
+
+// cluster is the server that a test binary's databases are on.
+type cluster struct {
+	server   server // nil: somebody else's
+	admin    *pgxpool.Pool
+	base     string // URL of any of its databases
+	template string // "": not there yet
+	strategy string
+	count    atomic.Int64
+}
+
+// current is the test binary's cluster, and how its start went. It is a variable of the package because Go runs the tests
+// of a package in one process, and offers no place but TestMain that outlives a single test.
+var current struct {
+	mu      sync.Mutex
+	cluster *cluster
+	err     error
+}
+
+func shared() (*cluster, error) {
+	current.mu.Lock()
+	defer current.mu.Unlock()
+
+	if current.cluster == nil && current.err == nil {
+		ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+		defer cancel()
+		current.cluster, current.err = newCluster(ctx)
+	}
+
+	return current.cluster, current.err
+}
+
+func end() error {
+	current.mu.Lock()
+	defer current.mu.Unlock()
+
+	ctx, cancel := context.WithTimeout(context.Background(), endPatience)
+	defer cancel()
+	var err error
+	if current.cluster != nil {
+		err = current.cluster.end(ctx)
+		current.cluster = nil
+	}
+
+	return errors.Join(err, removeFiles())
+}
+
+func newCluster(ctx context.Context) (*cluster, error) {
+	base, srv, err := source(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// Several test binaries may use one server at once.
+	c := &cluster{server: srv, base: base}
+	if err := c.prepare(ctx, "latchkey_test_"+strings.ToLower(rand.Text()[:10])); err != nil {
+		return nil, errors.Join(err, c.end(ctx))
+	}
+
+	return c, nil
+}
+
+// prepare makes the template.
+func (c *cluster) prepare(ctx context.Context, template string) error {
+	config, err := pgxpool.ParseConfig(c.base)
+	if err != nil {
+		return err
+	}
+	if c.admin, err = pgxpool.NewWithConfig(ctx, config); err != nil {
+		return err
+	}
+	var version int
+	if err := c.admin.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
+		return err
+	}
+	if version >= fastCopy {
+		c.strategy = " STRATEGY wal_log"
+	}
+
+	if _, err := c.admin.Exec(ctx, `CREATE DATABASE `+quote(template)); err != nil {
+		return err
+	}
+	c.template = template
+	if err := migrate(ctx, c.url(c.template)); err != nil {
+		return err
+	}
+	// A template that is in use cannot be copied.
+	_, err = c.admin.Exec(ctx, `ALTER DATABASE `+quote(c.template)+` ALLOW_CONNECTIONS false`)
+
+	return err
+}
+
+// create makes a copy of the template and returns its name.
+func (c *cluster) create(ctx context.Context) (string, error) {
+	name := fmt.Sprintf("%s_%d", c.template, c.count.Add(1))
+	_, err := c.admin.Exec(ctx, `CREATE DATABASE `+quote(name)+` TEMPLATE `+quote(c.template)+c.strategy)
+
+	return name, err
+}
+
+func (c *cluster) drop(ctx context.Context, name string) error {
+	_, err := c.admin.Exec(ctx, `DROP DATABASE IF EXISTS `+quote(name)+` WITH (FORCE)`)
+	return err
+}
+
+func (c *cluster) end(ctx context.Context) error {
+	var err error
+	if c.admin != nil {
+		if c.server == nil && c.template != "" {
+			err = c.drop(ctx, c.template)
+		}
+		c.admin.Close()
+	}
+	if c.server != nil {
+		err = errors.Join(err, c.server.Remove(ctx))
+	}
+
+	return err
+}
+
+// url returns the URL of another database on the cluster.
+func (c *cluster) url(database string) string {
+	return withDatabase(c.base, database)
+}
+
+// withDatabase names another database in either of libpq's two ways to write a connection string.
+func withDatabase(connection, database string) string {
+	if u, err := url.Parse(connection); err == nil && u.Scheme != "" {
+		u.Path = "/" + database
+		return u.String()
+	}
+
+	return connection + " dbname=" + database // the last one counts
+}
+
+func migrate(ctx context.Context, url string) error {
+	pool, err := pgxpool.New(ctx, url)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if _, err := migrations.Up(ctx, pool); err != nil {
+		return fmt.Errorf("the schema: %w", err)
+	}
+
+	return nil
+}
+
+func quote(identifier string) string {
+	return pgx.Identifier{identifier}.Sanitize()
+}
+
+// source decides where the databases are, and starts that server where it is ours to start.
+func source(ctx context.Context) (base string, srv server, err error) {
+	if external := os.Getenv("TEST_DATABASE_URL"); external != "" && os.Getenv("TEST_POSTGRES") == "" {
+		return external, nil, nil
+	}
+	// What is committed here need not survive anything.
+	srv, err = newServer(ctx, map[string]string{"synchronous_commit": "off"})
+	if err != nil {
+		return "", nil, err
+	}
+
+	return srv.URL("postgres"), srv, nil
+}

@@ -1,0 +1,108 @@
+package testdb
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgserver"
+)
+
+// local is a server from the machine's own programs.
+type local struct {
+	*pgserver.Server
+	dir string
+}
+
+func startLocal(ctx context.Context, programs pgserver.Programs, settings map[string]string) (server, error) {
+	root, err := filesDir(ctx)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(root, "server-")
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Chmod(dir, 0o711); err != nil { // as root, another user runs the server
+		return nil, err
+	}
+	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Programs: programs, Settings: settings})
+	if err != nil {
+		return nil, errors.Join(err, removeServer(dir))
+	}
+
+	return &local{Server: srv, dir: dir}, nil
+}
+
+// Remove ends the server the quick way: the data is not needed any more.
+func (l *local) Remove(ctx context.Context) error {
+	return errors.Join(l.Kill(ctx), l.Stop(ctx), removeServer(l.dir))
+}
+
+func removeServer(dir string) error {
+	// The data may be elsewhere, where the server's user cannot enter the folder for temporary files.
+	if home, err := filepath.EvalSymlinks(filepath.Join(dir, "postgres")); err == nil {
+		if err := os.RemoveAll(home); err != nil {
+			return err
+		}
+	}
+
+	return os.RemoveAll(dir)
+}
+
+// files is where the test binary's servers have their data, and the process that removes it where the binary cannot.
+var files struct {
+	mu      sync.Mutex
+	dir     string
+	janitor *exec.Cmd
+}
+
+// janitorScript removes the files when the test binary has ended: read returns when the binary's end of the pipe is
+// closed. A panic in a test, or go test's own timeout, leaves no other chance. The servers end at the same moment, so
+// they may still write while the files are being removed.
+const janitorScript = `read -r _; for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && break; sleep 0.5; done`
+
+func filesDir(ctx context.Context) (string, error) {
+	files.mu.Lock()
+	defer files.mu.Unlock()
+
+	if files.dir != "" {
+		return files.dir, nil
+	}
+	dir, err := os.MkdirTemp("", "latchkey-test-")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o711); err != nil { // as root, another user runs the servers
+		return "", err
+	}
+	janitor := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", janitorScript, "sh", dir)
+	janitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not meant for it
+	if _, err := janitor.StdinPipe(); err != nil {
+		return "", err
+	}
+	if err := janitor.Start(); err != nil {
+		return "", err
+	}
+	files.dir, files.janitor = dir, janitor
+
+	return dir, nil
+}
+
+func removeFiles() error {
+	files.mu.Lock()
+	defer files.mu.Unlock()
+
+	if files.dir == "" {
+		return nil
+	}
+	err := errors.Join(os.RemoveAll(files.dir), files.janitor.Process.Kill())
+	_ = files.janitor.Wait() // it was killed, and says so
+	files.dir = ""
+
+	return err
+}

@@ -1,0 +1,130 @@
+package testdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgserver"
+)
+
+// server is a PostgreSQL server of ours.
+type server interface {
+	// URL stays the same when the server is stopped and started again.
+	URL(database string) string
+	Start(ctx context.Context) error
+	Stop(ctx context.Context) error
+	// Kill ends it without any warning.
+	Kill(ctx context.Context) error
+	// Remove ends it, where it still runs, with its data.
+	Remove(ctx context.Context) error
+}
+
+// Server is a PostgreSQL server that is the test's alone, to see what an outage or a crash does. What was committed
+// survives a crash. Its methods may be called from any goroutine of the test; what they cannot do fails the test.
+type Server struct {
+	tb     testing.TB
+	server server
+}
+
+// NewServer starts a server with the schema in one database. It is removed when the test ends.
+func NewServer(tb testing.TB) *Server {
+	tb.Helper()
+
+	ctx, cancel := context.WithTimeout(tb.Context(), startPatience)
+	defer cancel()
+	srv, err := newServer(ctx, nil)
+	if err != nil {
+		tb.Fatalf("no database for tests: %v", err)
+	}
+	tb.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), endPatience)
+		defer cancel()
+		if err := srv.Remove(ctx); err != nil {
+			tb.Errorf("testdb: %v", err)
+		}
+	})
+	if err := migrate(ctx, srv.URL("postgres")); err != nil {
+		tb.Fatalf("testdb: %v", err)
+	}
+
+	return &Server{tb: tb, server: srv}
+}
+
+// URL returns the database's libpq URL, which stays the same when the server is started again.
+func (s *Server) URL() string {
+	return s.server.URL("postgres")
+}
+
+// Pool returns connections to the database. They break when the server ends, and the pool makes new ones after that.
+func (s *Server) Pool() *pgxpool.Pool {
+	s.tb.Helper()
+
+	return open(s.tb, s.URL())
+}
+
+// Stop ends the server in order: transactions under way are rolled back.
+func (s *Server) Stop() {
+	s.tb.Helper()
+	s.do("stop", s.server.Stop)
+}
+
+// Kill ends the server without any warning.
+func (s *Server) Kill() {
+	s.tb.Helper()
+	s.do("kill", s.server.Kill)
+}
+
+// Start starts the server again and waits until it answers.
+func (s *Server) Start() {
+	s.tb.Helper()
+	s.do("start", s.server.Start)
+}
+
+func (s *Server) do(what string, action func(context.Context) error) {
+	s.tb.Helper()
+
+	ctx, cancel := context.WithTimeout(s.tb.Context(), endPatience)
+	defer cancel()
+	if err := action(ctx); err != nil {
+		s.tb.Errorf("testdb: %s the server: %v", what, err)
+	}
+}
+
+// newServer starts a server from the machine's own programs, or else in a container.
+func newServer(ctx context.Context, settings map[string]string) (server, error) {
+	all := map[string]string{
+		"fsync":            "off", // the machine may not crash, the server may
+		"full_page_writes": "off",
+		"max_connections":  "300",
+	}
+	maps.Copy(all, settings)
+
+	switch want := os.Getenv("TEST_POSTGRES"); want {
+	case "container":
+		return startContainer(ctx, all)
+	case "":
+	default:
+		return nil, fmt.Errorf("TEST_POSTGRES is %q: it may be container, or unset", want)
+	}
+
+	programs, err := pgserver.Find(ctx)
+	if errors.Is(err, pgserver.ErrNoPrograms) {
+		srv, err := startContainer(ctx, all)
+		if err != nil {
+			return nil, fmt.Errorf("%w, and no container either: %w\n"+
+				"Install PostgreSQL (apt install postgresql, brew install postgresql), or start Docker, or set TEST_DATABASE_URL", pgserver.ErrNoPrograms, err)
+		}
+		return srv, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+
+	return startLocal(ctx, programs, all)
+}

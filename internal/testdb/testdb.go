@@ -1,0 +1,87 @@
+// Package testdb gives each test a PostgreSQL database of its own, with the schema in it.
+//
+// It promises a real PostgreSQL: a test that cannot have one fails, and says what to do. Where it comes from, in this
+// order: the server of TEST_DATABASE_URL (whose user may create databases); the machine's own PostgreSQL programs; a
+// container. TEST_POSTGRES=container insists on the container, and TEST_POSTGRES_IMAGE names its image.
+//
+// A test binary has one server, started when a test first asks for it. The schema is made once, in a template that each
+// test's database is copied from. [Main] ends the server; nothing stays behind, even where a test panics.
+package testdb
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// closePatience is how long a test's pool may take to close: longer means that the test kept a connection.
+const closePatience = 10 * time.Second
+
+// Main runs a package's tests and then ends what they used. It is all there is to do in TestMain:
+//
+//	func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
+func Main(m *testing.M) int {
+	code := m.Run()
+	if err := end(); err != nil {
+		fmt.Fprintln(os.Stderr, "testdb:", err)
+		code = max(code, 1)
+	}
+
+	return code
+}
+
+// URL returns the libpq URL of a database that is the test's alone. It is dropped when the test ends.
+func URL(tb testing.TB) string {
+	tb.Helper()
+
+	c, err := shared()
+	if err != nil {
+		tb.Fatalf("no database for tests: %v", err)
+	}
+	name, err := c.create(tb.Context())
+	if err != nil {
+		tb.Fatalf("testdb: create a database: %v", err)
+	}
+	tb.Cleanup(func() {
+		if err := c.drop(context.WithoutCancel(tb.Context()), name); err != nil {
+			tb.Errorf("testdb: drop the database: %v", err)
+		}
+	})
+
+	return c.url(name)
+}
+
+// Pool returns connections to a database that is the test's alone.
+func Pool(tb testing.TB) *pgxpool.Pool {
+	tb.Helper()
+
+	return open(tb, URL(tb))
+}
+
+// open returns a pool that is closed when the test ends.
+func open(tb testing.TB, url string) *pgxpool.Pool {
+	tb.Helper()
+
+	pool, err := pgxpool.New(tb.Context(), url)
+	if err != nil {
+		tb.Fatalf("testdb: %v", err)
+	}
+	tb.Cleanup(func() {
+		closed := make(chan struct{})
+		go func() {
+			pool.Close()
+			close(closed)
+		}()
+		select {
+		case <-closed:
+		case <-time.After(closePatience):
+			tb.Error("testdb: the test ended without giving back all connections of its pool")
+		}
+	})
+
+	return pool
+}

@@ -1,0 +1,155 @@
+package migrations_test
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/migrations"
+)
+
+func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
+
+// empty is a database without a schema.
+func empty(t *testing.T) *pgxpool.Pool {
+	t.Helper()
+	pool := testdb.Pool(t)
+	for _, sql := range []string{`DROP SCHEMA public CASCADE`, `CREATE SCHEMA public`, `DROP SCHEMA ` + migrations.RiverSchema + ` CASCADE`} {
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return pool
+}
+
+func columns(t *testing.T, pool *pgxpool.Pool) []string {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), `
+		SELECT table_name || '.' || column_name || ' ' || data_type || ' ' || is_nullable
+		FROM information_schema.columns WHERE table_schema = 'public' AND table_name LIKE 'session%'
+		UNION ALL
+		SELECT indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename LIKE 'session%'
+		ORDER BY 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
+}
+
+func TestUpDownUp(t *testing.T) {
+	t.Parallel()
+	pool := empty(t)
+	if err := migrations.Check(t.Context(), pool); !errors.Is(err, migrations.ErrBehind) {
+		t.Errorf("an empty database: %v", err)
+	}
+	applied, err := migrations.Up(t.Context(), pool)
+	if err != nil || len(applied) < 2 {
+		t.Fatalf("%v, %v", applied, err)
+	}
+	if err := migrations.Check(t.Context(), pool); err != nil {
+		t.Error(err)
+	}
+	if applied, err := migrations.Up(t.Context(), pool); err != nil || len(applied) != 0 {
+		t.Errorf("a second time: %v, %v", applied, err)
+	}
+	want := columns(t, pool)
+	list, err := migrations.List(t.Context(), pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, status := range slices.Backward(list) {
+		if status.AppliedAt.IsZero() {
+			t.Errorf("%s is pending", status.Name)
+		}
+		down, err := migrations.Down(t.Context(), pool)
+		if err != nil || down.Version != status.Version {
+			t.Fatalf("down from %s: %+v, %v", status.Name, down, err)
+		}
+		if err := migrations.Check(t.Context(), pool); !errors.Is(err, migrations.ErrBehind) {
+			t.Errorf("after going down from %s: %v", status.Name, err)
+		}
+	}
+	if _, err := migrations.Up(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, columns(t, pool)); diff != "" {
+		t.Errorf("down and up again gives another schema: %s", diff)
+	}
+}
+
+// Replicas that start together migrate once.
+func TestUpAtOnce(t *testing.T) {
+	t.Parallel()
+	pool := empty(t)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	ran := map[string]int{}
+	for range 4 {
+		all.Go(func() {
+			applied, err := migrations.Up(t.Context(), pool)
+			if err != nil {
+				t.Error(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, a := range applied {
+				ran[a.Name]++
+			}
+		})
+	}
+	all.Wait()
+	for name, n := range ran {
+		if n != 1 {
+			t.Errorf("%s ran %d times", name, n)
+		}
+	}
+	if err := migrations.Check(t.Context(), pool); err != nil || len(ran) == 0 {
+		t.Errorf("%v, %v", ran, err)
+	}
+}
+
+// The tables that Compas made, with rows in them, are taken over as they are.
+func TestUpOnCompasTables(t *testing.T) {
+	t.Parallel()
+	pool := empty(t)
+	const compas = `
+CREATE TABLE "sessionStore" ("id" uuid PRIMARY KEY NOT NULL DEFAULT gen_random_uuid(),
+  "checksum" varchar NOT NULL, "data" jsonb NOT NULL, "revokedAt" timestamptz NULL,
+  "createdAt" timestamptz NOT NULL DEFAULT now(), "updatedAt" timestamptz NOT NULL DEFAULT now());
+CREATE TABLE "sessionStoreToken" ("id" uuid PRIMARY KEY NOT NULL DEFAULT gen_random_uuid(), "session" uuid NOT NULL,
+  "expiresAt" timestamptz NOT NULL, "refreshToken" uuid NULL, "revokedAt" timestamptz NULL, "createdAt" timestamptz NOT NULL,
+  CONSTRAINT "sessionStoreTokenSessionFk" FOREIGN KEY ("session") REFERENCES "sessionStore" ("id") ON DELETE CASCADE,
+  CONSTRAINT "sessionStoreTokenRefreshTokenFk" FOREIGN KEY ("refreshToken") REFERENCES "sessionStoreToken" ("id") ON DELETE CASCADE);
+CREATE INDEX "sessionStoreTokenSessionIdx" ON "sessionStoreToken" ("session");
+CREATE INDEX "sessionStoreTokenRefreshTokenIdx" ON "sessionStoreToken" ("refreshToken");
+INSERT INTO "sessionStore" ("checksum", "data") VALUES ('1234', '{"a":1}');
+INSERT INTO "sessionStoreToken" ("session", "expiresAt", "createdAt") SELECT "id", now(), now() FROM "sessionStore";`
+	if _, err := pool.Exec(t.Context(), compas); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := migrations.Up(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	got := columns(t, pool)
+	fresh := testdb.Pool(t)
+	if diff := cmp.Diff(columns(t, fresh), got); diff != "" {
+		t.Errorf("a database that Compas made ends up with another schema: %s", diff)
+	}
+	var rows int
+	err := pool.QueryRow(t.Context(), `SELECT count(*) FROM "sessionStore" JOIN "sessionStoreToken" t ON t."session" = "sessionStore"."id"
+		WHERE "checksum" = '1234' AND t."generation" = 0`).Scan(&rows)
+	if err != nil || rows != 1 {
+		t.Errorf("%d rows, %v", rows, err)
+	}
+}

@@ -1,0 +1,61 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+	"github.com/riverqueue/river/rivermigrate"
+)
+
+// RiverSchema is the PostgreSQL schema that the job queue's tables live in. It
+// is one of their own: an application that embeds Latchkey may run the same
+// queue library itself, and would elect one leader for both.
+const RiverSchema = "latchkey_river"
+
+// riverLock is any number that nothing else in the database locks.
+const riverLock = 7_205_759_403_792_794
+
+func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
+	return rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{
+		Schema: RiverSchema, Logger: slog.New(slog.DiscardHandler),
+	})
+}
+
+// riverUp brings the job queue's tables up to date. The library takes no lock
+// of its own, so replicas that start together are lined up here, on a
+// connection beside the pool: callers that wait must not use up the pool that
+// the one who migrates needs. Its migrations cannot share one transaction, for
+// they use enum values that an earlier one adds.
+func riverUp(ctx context.Context, pool *pgxpool.Pool) (applied []Applied, err error) {
+	migrator, err := riverMigrator(pool)
+	if err != nil {
+		return nil, err
+	}
+	lock, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
+	if err != nil {
+		return nil, fmt.Errorf("migrate the job queue: %w", err)
+	}
+	// The lock ends with its connection, whatever became of ctx.
+	defer func() { err = errors.Join(err, lock.Close(context.WithoutCancel(ctx))) }()
+	if _, err := lock.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(riverLock)); err != nil {
+		return nil, fmt.Errorf("migrate the job queue: %w", err)
+	}
+	if _, err := pool.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+RiverSchema); err != nil {
+		return nil, fmt.Errorf("migrate the job queue: %w", err)
+	}
+	result, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
+	if err != nil {
+		return nil, fmt.Errorf("migrate the job queue: %w", err)
+	}
+	for _, v := range result.Versions {
+		applied = append(applied, Applied{
+			Version: int64(v.Version), Name: "job queue: " + v.Name, Duration: v.Duration,
+		})
+	}
+	return applied, nil
+}

@@ -1,0 +1,203 @@
+// Package sessionhttp is net/http middleware for Go programs that keep their
+// sessions with package sessionstore on their own database pool.
+//
+// For each request it loads the session of the bearer token, puts it into the
+// context, lets handlers change its typed data, and writes the data back if
+// they did. It promises that a handler's success reaches the client only if
+// its changes were stored: they are written before the first byte of the
+// response, and a conflict with another request is answered instead of it.
+package sessionhttp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Store is what the middleware needs of a [sessionstore.Store].
+type Store interface {
+	Get(ctx context.Context, accessToken string) (sessionstore.Session, tokens.Claims, error)
+	Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error)
+	Invalidate(ctx context.Context, id uuid.UUID) error
+}
+
+// Config says how the middleware answers.
+type Config struct {
+	// Optional lets requests without a bearer token pass, without a session. A
+	// token that is no good is refused all the same.
+	Optional bool
+	// OnError answers a request that cannot be served. Nil means [Error].
+	OnError func(http.ResponseWriter, *http.Request, error)
+	// Logger is told of changes that were made after the response had begun
+	// and could not be stored. Nil means [slog.Default].
+	Logger *slog.Logger
+}
+
+// Manager is the middleware for sessions whose data is a T, which
+// encoding/json turns into a JSON object and back. Members of the stored data
+// that T does not have are lost when a handler changes something.
+type Manager[T any] struct {
+	store Store
+	cfg   Config
+}
+
+// New returns a manager.
+func New[T any](store Store, cfg Config) *Manager[T] {
+	if cfg.OnError == nil {
+		cfg.OnError = Error
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	return &Manager[T]{store: store, cfg: cfg}
+}
+
+// Session is the session of a request. It belongs to the request's goroutine.
+type Session[T any] struct {
+	// Data may be changed at will.
+	Data T
+	// Info is the session as it was loaded.
+	Info sessionstore.Session
+	// Claims are those of the access token.
+	Claims tokens.Claims
+
+	store    Store
+	checksum string // of the stored data
+	baseline []byte // Data as it was encoded when it was last stored
+	ended    bool
+}
+
+type contextKey[T any] struct{}
+
+// From returns the session that [Manager.Handler] put into the context, or nil.
+func (m *Manager[T]) From(ctx context.Context) *Session[T] {
+	s, _ := ctx.Value(contextKey[T]{}).(*Session[T])
+	return s
+}
+
+// Handler wraps next: it serves requests with a good access token.
+func (m *Manager[T]) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token, err := BearerToken(r)
+		if errors.Is(err, ErrNoToken) && m.cfg.Optional {
+			next.ServeHTTP(w, r)
+			return
+		}
+		if err != nil {
+			m.cfg.OnError(w, r, err)
+			return
+		}
+		session, err := m.load(r.Context(), token)
+		if err != nil {
+			m.cfg.OnError(w, r, err)
+			return
+		}
+		r = r.WithContext(context.WithValue(r.Context(), contextKey[T]{}, session))
+		out := &responseWriter{
+			ResponseWriter: w,
+			save:           func() error { return session.Save(r.Context()) },
+			fail:           func(err error) { m.cfg.OnError(w, r, err) },
+		}
+		next.ServeHTTP(out, r)
+		if out.begin(); out.failed {
+			return
+		}
+		// What the handler changed while it was writing the response.
+		if err := session.Save(r.Context()); err != nil {
+			m.cfg.Logger.ErrorContext(r.Context(), "session data changed after the response had begun was not stored",
+				"session_id", session.Info.ID.String(), "error", err.Error())
+		}
+	})
+}
+
+func (m *Manager[T]) load(ctx context.Context, token string) (*Session[T], error) {
+	info, claims, err := m.store.Get(ctx, token)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session[T]{Info: info, Claims: claims, store: m.store, checksum: info.Checksum}
+	decoder := json.NewDecoder(bytes.NewReader(info.Data))
+	decoder.UseNumber() // keeps the digits where T has an any
+	if err := decoder.Decode(&s.Data); err != nil {
+		return nil, fmt.Errorf("decode the session data: %w", err)
+	}
+	if s.baseline, err = json.Marshal(s.Data); err != nil {
+		return nil, fmt.Errorf("encode the session data: %w", err)
+	}
+	return s, nil
+}
+
+// Save stores the data now, if it was changed. The middleware calls it in time;
+// a handler that wants to deal with [sessionstore.ErrConflict] itself calls it
+// earlier.
+func (s *Session[T]) Save(ctx context.Context) error {
+	if s.ended {
+		return nil
+	}
+	data, err := json.Marshal(s.Data)
+	if err != nil {
+		return fmt.Errorf("encode the session data: %w", err)
+	}
+	if bytes.Equal(data, s.baseline) {
+		return nil
+	}
+	checksum, err := s.store.Update(ctx, s.Info.ID, s.checksum, data)
+	if err != nil {
+		return err
+	}
+	s.checksum, s.baseline = checksum, data
+	return nil
+}
+
+// End revokes the session. Nothing of it is stored any more.
+func (s *Session[T]) End(ctx context.Context) error {
+	if err := s.store.Invalidate(ctx, s.Info.ID); err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
+		return err
+	}
+	s.ended = true
+	return nil
+}
+
+// Error is the default answer to an error of the middleware: 401 with the
+// challenge of RFC 6750 §3 for a token that is missing or no good, 409 for data
+// that another request changed meanwhile, 503 for a database that does not
+// answer, which says nothing about the token, and 500 for the rest.
+func Error(w http.ResponseWriter, _ *http.Request, err error) {
+	status := http.StatusInternalServerError
+	switch {
+	case errors.Is(err, ErrNoToken):
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case errors.Is(err, ErrMalformed), IsInvalidToken(err):
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	case errors.Is(err, sessionstore.ErrConflict):
+		status = http.StatusConflict
+	case errors.Is(err, sessionstore.ErrUnavailable):
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, http.StatusText(status), status)
+}
+
+// IsInvalidToken tells whether an error of [sessionstore.Store.Get] says that
+// the access token is no good, as invalid_token of RFC 6750 §3.1 means it.
+func IsInvalidToken(err error) bool {
+	for _, target := range []error{
+		tokens.ErrInvalid, sessionstore.ErrEnded, sessionstore.ErrSuperseded, sessionstore.ErrNotFound,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,104 @@
+package sessionstore
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Defaults of [Config].
+const (
+	DefaultAccessTokenTTL  = 5 * time.Minute
+	DefaultRefreshTokenTTL = 720 * time.Hour
+	DefaultGrace           = 15 * time.Second
+	DefaultLateRetryLimit  = 8
+)
+
+// maxLifetime keeps every sum of a time and a lifetime within what PostgreSQL
+// and JSON numbers hold.
+const maxLifetime = 100 * 365 * 24 * time.Hour
+
+// Config says how sessions live.
+type Config struct {
+	// Tokens says who issues the tokens and for whom.
+	Tokens tokens.Config
+	// Lifetimes are the defaults of all sessions. Zero members mean 5 minutes
+	// for the access token, 720 hours for the refresh token, none for the session.
+	Lifetimes Lifetimes
+	// LifetimesFor, if set, computes the lifetimes of a session when it is
+	// created; zero members mean the default. Lifetimes that [CreateParams]
+	// gives come first. They are kept with the session: no refresh calls this.
+	LifetimesFor func(CreateParams) Lifetimes
+	// Grace is how long a replaced refresh token still yields its successor
+	// (see decide.go). Zero means 15 s. It should be longer than the clients'
+	// time-outs, and must be shorter than half of any access token's lifetime.
+	Grace time.Duration
+	// LateRetryLimit is in how many generations in a row a lost response may
+	// be made good for after the grace. Zero means 8.
+	LateRetryLimit int
+}
+
+// Lifetimes are how long a session and its tokens last, in whole seconds.
+type Lifetimes struct {
+	// AccessToken is the lifetime of an access token.
+	AccessToken time.Duration
+	// RefreshToken is the idle timeout: a session that is not refreshed for so
+	// long ends.
+	RefreshToken time.Duration
+	// Session is the absolute timeout, counted from creation, whatever is
+	// refreshed. Zero means none.
+	Session time.Duration
+}
+
+func (c Config) withDefaults() (Config, error) {
+	c.Lifetimes = c.Lifetimes.or(Lifetimes{AccessToken: DefaultAccessTokenTTL, RefreshToken: DefaultRefreshTokenTTL})
+	if c.Grace == 0 {
+		c.Grace = DefaultGrace
+	}
+	if c.LateRetryLimit == 0 {
+		c.LateRetryLimit = DefaultLateRetryLimit
+	}
+	if c.Grace < 0 || c.LateRetryLimit < 0 {
+		return c, fmt.Errorf("sessionstore: Grace (%v) and LateRetryLimit (%d) must not be negative", c.Grace, c.LateRetryLimit)
+	}
+	if err := c.Lifetimes.check(c.Grace); err != nil {
+		return c, fmt.Errorf("sessionstore: %w", err)
+	}
+	return c, nil
+}
+
+// or fills the zero members from the defaults.
+func (l Lifetimes) or(defaults Lifetimes) Lifetimes {
+	if l.AccessToken == 0 {
+		l.AccessToken = defaults.AccessToken
+	}
+	if l.RefreshToken == 0 {
+		l.RefreshToken = defaults.RefreshToken
+	}
+	if l.Session == 0 {
+		l.Session = defaults.Session
+	}
+	return l
+}
+
+// check returns an [ArgumentError] for lifetimes that contradict each other.
+func (l Lifetimes) check(grace time.Duration) error {
+	for _, ttl := range []struct {
+		field string
+		d     time.Duration
+	}{{"access_token_ttl", l.AccessToken}, {"refresh_token_ttl", l.RefreshToken}, {"session_ttl", l.Session}} {
+		if ttl.d < 0 || ttl.d > maxLifetime || ttl.d%time.Second != 0 {
+			return argumentError(ttl.field, "%v is not a number of whole seconds between 1 s and 100 years", ttl.d)
+		}
+	}
+	if l.AccessToken <= 2*grace {
+		// A pair is handed out again for up to two grace periods after it was
+		// issued: its access token must still be good then.
+		return argumentError("access_token_ttl", "%v is too short: it must be longer than twice the refresh grace of %v", l.AccessToken, grace)
+	}
+	if l.RefreshToken <= l.AccessToken {
+		return argumentError("refresh_token_ttl", "%v is too short: the refresh token must outlive the access token's %v", l.RefreshToken, l.AccessToken)
+	}
+	return nil
+}

@@ -1,0 +1,108 @@
+package sessionstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// CreateParams describes a new session.
+type CreateParams struct {
+	// Subject is the user, up to 255 bytes. Empty means a session without one.
+	Subject string
+	// Data is a JSON object of up to [MaxDataBytes]. Empty means {}.
+	Data []byte
+	// Client is what is known of the client.
+	Client Client
+	// Lifetimes differ from the store's where they are not zero.
+	Lifetimes Lifetimes
+}
+
+// All rows of a session are made by one statement: one round trip, and either
+// all of them or none. Lifetimes are kept only where they are the session's own.
+const createQuery = `
+WITH "times" AS (
+  SELECT now() AS "at", now() + $12 * interval '1 s' AS "end"
+), "session" AS (
+  INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject", "expiresAt",
+    "accessTokenTtl", "refreshTokenTtl", "clientLabel", "clientUserAgent", "clientIp")
+  SELECT $1, $2, $3, "at", "at", $4, "end", $5, $6, $7, $8, $9::text::inet FROM "times"
+), "refresh" AS (
+  INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn")
+  SELECT $10, $1, "at", LEAST("at" + $14 * interval '1 s', "end"),
+    (LEAST("at" + $14 * interval '1 s', "end") AT TIME ZONE 'UTC')::date
+  FROM "times"
+  RETURNING "expiresAt"
+), "access" AS (
+  INSERT INTO "sessionStoreToken" ("id", "session", "refreshToken", "createdAt", "expiresAt")
+  SELECT $11, $1, $10, "at", LEAST("at" + $13 * interval '1 s', "end") FROM "times"
+  RETURNING "expiresAt"
+)
+SELECT "times"."at", "refresh"."expiresAt", "access"."expiresAt" FROM "times", "refresh", "access"`
+
+// Create makes a session and its token pair. It is the one operation that must
+// not be sent again after [ErrUnavailable] without a second thought: if the
+// answer was lost, there are then two sessions.
+func (s *Store) Create(ctx context.Context, params CreateParams) (Session, TokenPair, error) {
+	session, pair, own, err := s.prepare(params)
+	if err != nil {
+		return Session{}, TokenPair{}, err
+	}
+	lifetimes := own.or(s.cfg.Lifetimes)
+	var now time.Time
+	err = s.pool.QueryRow(ctx, createQuery,
+		session.ID, session.Checksum, session.Data, orNull(session.Subject),
+		orNull(seconds(own.AccessToken)), orNull(seconds(own.RefreshToken)),
+		orNull(session.Client.Label), orNull(session.Client.UserAgent), orNull(session.Client.IP),
+		pair.RefreshID, pair.AccessID,
+		orNull(seconds(lifetimes.Session)), seconds(lifetimes.AccessToken), seconds(lifetimes.RefreshToken),
+	).Scan(&now, &pair.ExpiresAt, &pair.AccessExpiresAt)
+	if err != nil {
+		return Session{}, TokenPair{}, unavailable("create a session", err)
+	}
+	session.CreatedAt, session.UpdatedAt, session.ExpiresAt = now, now, pair.ExpiresAt
+	pair.CreatedAt, pair.AccessCreatedAt = now, now
+	tokens, err := s.sign(pair, now)
+	if err != nil {
+		return Session{}, TokenPair{}, err
+	}
+	return session, tokens, nil
+}
+
+// prepare checks the parameters and fills in what the database does not decide.
+func (s *Store) prepare(params CreateParams) (Session, pair, Lifetimes, error) {
+	fail := func(err error) (Session, pair, Lifetimes, error) { return Session{}, pair{}, Lifetimes{}, err }
+	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
+		return fail(err)
+	}
+	client, err := params.Client.clean()
+	if err != nil {
+		return fail(err)
+	}
+	if len(params.Data) == 0 {
+		params.Data = []byte("{}")
+	}
+	checksum, err := Checksum(params.Data)
+	if err != nil {
+		return fail(err)
+	}
+	own := params.Lifetimes
+	if s.cfg.LifetimesFor != nil {
+		own = own.or(s.cfg.LifetimesFor(params))
+	}
+	if err := own.or(s.cfg.Lifetimes).check(s.cfg.Grace); err != nil {
+		return fail(err)
+	}
+	// Version 7 ids start with the time, so inserts land on the right edge of
+	// each index. They need not be secret: tokens are signed.
+	var ids [3]uuid.UUID
+	for i := range ids {
+		if ids[i], err = uuid.NewV7(); err != nil {
+			return fail(fmt.Errorf("create a session: %w", err))
+		}
+	}
+	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: checksum, Client: client}
+	return session, pair{SessionID: ids[0], Subject: params.Subject, RefreshID: ids[1], AccessID: ids[2]}, own, nil
+}

@@ -1,0 +1,33 @@
+// Package sessionstore keeps sessions and their token pairs in PostgreSQL.
+//
+// # States
+//
+// A session is live from [Store.Create] until it ends: it is revoked, its
+// refresh token expires unused (idle timeout), or its absolute end comes. An
+// ended session never comes back; its rows stay until cleanup removes them.
+//
+// Its token pair lives in two rows that are updated in place. The refresh
+// row's generation counts the refresh tokens that were issued, the access
+// row's the access tokens; a JWT names row and generation. So the tables do
+// not grow with refreshes, and how old a presented token is, is arithmetic.
+// What a presented refresh token does is decided by one pure function, decide,
+// in decide.go.
+//
+// # Locks
+//
+// Everything that locks several rows locks the session row, then its refresh
+// row, then its access row, and several sessions in the order of their ids.
+// The refresh statement of the normal case takes no lock on the session row:
+// it meets [Store.Invalidate] on the refresh row, which both change.
+//
+// # Guarantees
+//
+//   - After Invalidate has returned, no refresh and no Get of the session succeeds.
+//   - Update never loses a concurrent change: it compares the checksum that was read.
+//   - Each operation is one statement and one round trip in the normal case.
+//   - Times that decide anything are the database's.
+//   - A failed database is [ErrUnavailable], never an invalid token. Every
+//     operation but Create may simply be sent again.
+//
+// The statements rely on PostgreSQL's default isolation level, READ COMMITTED.
+package sessionstore

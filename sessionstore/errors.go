@@ -1,0 +1,89 @@
+package sessionstore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// States of a session or a token. Test for them with [errors.Is].
+var (
+	// ErrNotFound says that there is no such session.
+	ErrNotFound = errors.New("no such session")
+
+	// ErrEnded says that the session was revoked, was idle for too long or is
+	// past its absolute end.
+	ErrEnded = errors.New("the session has ended")
+
+	// ErrSuperseded says that an access token was replaced by a newer one.
+	ErrSuperseded = errors.New("a newer access token was issued")
+
+	// ErrReuse says that a refresh token came back that cannot be in its
+	// owner's hands alone. The session has been revoked. See [ReuseError].
+	ErrReuse = errors.New("a used refresh token was presented again: the session is revoked")
+
+	// ErrConflict says that the data was changed since it was read. See
+	// [ConflictError].
+	ErrConflict = errors.New("the session data was changed meanwhile")
+
+	// ErrInvalidArgument says that the caller's input is not acceptable. See
+	// [ArgumentError].
+	ErrInvalidArgument = errors.New("invalid argument")
+
+	// ErrUnavailable says that the database could not be asked, or did not
+	// answer in time. It never means that a token or a session is invalid.
+	ErrUnavailable = errors.New("the session database is unavailable")
+
+	// ErrCleanupRunning says that another cleanup is at work.
+	ErrCleanupRunning = errors.New("another cleanup is running")
+)
+
+// ConflictError is the [ErrConflict] that tells what the data is now.
+type ConflictError struct {
+	// Checksum is that of the stored data.
+	Checksum string
+}
+
+func (e *ConflictError) Error() string { return ErrConflict.Error() }
+
+// Is makes a ConflictError an [ErrConflict].
+func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
+
+// ReuseError is the [ErrReuse] that tells what was seen.
+type ReuseError struct {
+	SessionID uuid.UUID
+	Theft     Theft
+	// Behind is how many generations the presented token is behind the newest.
+	Behind int64
+}
+
+func (e *ReuseError) Error() string {
+	return fmt.Sprintf("%v (%s, %d behind)", ErrReuse, e.Theft, e.Behind)
+}
+
+// Is makes a ReuseError an [ErrReuse].
+func (e *ReuseError) Is(target error) bool { return target == ErrReuse }
+
+// ArgumentError is the [ErrInvalidArgument] that names what is wrong.
+type ArgumentError struct {
+	// Field is the argument's name as the HTTP API spells it: "data",
+	// "subject", "access_token_ttl", "cursor".
+	Field string
+	// Problem says what is wrong and what is allowed, fit for the caller's eyes.
+	Problem string
+}
+
+func (e *ArgumentError) Error() string { return e.Field + ": " + e.Problem }
+
+// Is makes an ArgumentError an [ErrInvalidArgument].
+func (e *ArgumentError) Is(target error) bool { return target == ErrInvalidArgument }
+
+func argumentError(field, format string, args ...any) error {
+	return &ArgumentError{Field: field, Problem: fmt.Sprintf(format, args...)}
+}
+
+// unavailable wraps an error of the database.
+func unavailable(operation string, err error) error {
+	return fmt.Errorf("%s: %w: %w", operation, ErrUnavailable, err)
+}

@@ -1,0 +1,96 @@
+package sessionstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// sessionColumns are what scanSession reads, of "sessionStore" as s and of its
+// refresh row as r.
+const sessionColumns = `s."id", s."subject", s."checksum", s."clientLabel", s."clientUserAgent", host(s."clientIp"),
+  s."createdAt", s."updatedAt", r."issuedAt", r."expiresAt", s."revokedAt"`
+
+// live tells for s and r whether the session has not ended.
+const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now()
+  AND (s."expiresAt" IS NULL OR s."expiresAt" > now()))`
+
+type scanner interface{ Scan(dest ...any) error }
+
+// scanSession reads sessionColumns and what follows them.
+func scanSession(row scanner, more ...any) (Session, error) {
+	var s Session
+	var subject, label, userAgent, ip *string
+	var refreshedAt, revokedAt *time.Time
+	dest := append([]any{
+		&s.ID, &subject, &s.Checksum, &label, &userAgent, &ip,
+		&s.CreatedAt, &s.UpdatedAt, &refreshedAt, &s.ExpiresAt, &revokedAt,
+	}, more...)
+	if err := row.Scan(dest...); err != nil {
+		return Session{}, err
+	}
+	s.Subject = orZero(subject)
+	s.Client = Client{Label: orZero(label), UserAgent: orZero(userAgent), IP: orZero(ip)}
+	s.RefreshedAt, s.RevokedAt = orZero(refreshedAt), orZero(revokedAt)
+	return s, nil
+}
+
+const getQuery = `
+SELECT ` + sessionColumns + `, s."data", a."generation", ` + live + ` AND a."revokedAt" IS NULL
+FROM "sessionStore" s
+JOIN "sessionStoreToken" a ON a."session" = s."id"
+JOIN "sessionStoreToken" r ON r."id" = a."refreshToken"
+WHERE s."id" = $1 AND a."id" = $2`
+
+// Get verifies an access token and loads its session. It is strict: a token
+// that was replaced or whose session has ended is refused from the next call
+// on, with [ErrSuperseded], [ErrEnded] or [ErrNotFound]; a token that does not
+// verify is a [tokens.ErrInvalid], a refresh token a [tokens.ErrWrongType].
+func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Claims, error) {
+	claims, err := s.verifier.Verify(accessToken, tokens.AccessToken)
+	if err != nil {
+		return Session{}, tokens.Claims{}, err
+	}
+	var data []byte
+	var generation int64
+	var isLive bool
+	session, err := scanSession(s.pool.QueryRow(ctx, getQuery, claims.SessionID, claims.TokenID), &data, &generation, &isLive)
+	switch {
+	case isNoRows(err):
+		return Session{}, tokens.Claims{}, ErrNotFound
+	case err != nil:
+		return Session{}, tokens.Claims{}, unavailable("get a session", err)
+	case !isLive:
+		return Session{}, tokens.Claims{}, ErrEnded
+	case claims.Generation < generation:
+		// A generation above the row's is not refused: our signature proves
+		// that it was issued, so the database has lost commits.
+		return Session{}, tokens.Claims{}, ErrSuperseded
+	}
+	session.Data = data
+	return session, claims, nil
+}
+
+const loadQuery = `
+SELECT ` + sessionColumns + `, s."data"
+FROM "sessionStore" s
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
+WHERE s."id" = $1`
+
+// Load returns a session by its id, an ended one too until it is cleaned up.
+// It fails with [ErrNotFound].
+func (s *Store) Load(ctx context.Context, id uuid.UUID) (Session, error) {
+	var data []byte
+	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, id), &data)
+	switch {
+	case isNoRows(err):
+		return Session{}, ErrNotFound
+	case err != nil:
+		return Session{}, unavailable("load a session", err)
+	}
+	session.Data = data
+	return session, nil
+}

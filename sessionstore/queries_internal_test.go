@@ -1,0 +1,29 @@
+package sessionstore
+
+import (
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+)
+
+// Every statement is prepared against the migrated schema.
+func TestQueriesPrepare(t *testing.T) {
+	t.Parallel()
+	conn, err := testdb.Pool(t).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for name, query := range map[string]string{
+		"ping": pingQuery, "create": createQuery, "get": getQuery, "load": loadQuery, "list": listQuery,
+		"update": updateQuery, "updateState": updateStateQuery,
+		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery,
+		"rotate": rotateQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
+		"deleteExpired": deleteExpiredQuery, "deleteRevoked": deleteRevokedQuery, "deleteAged": deleteAgedQuery,
+		"countExpired": countExpiredQuery, "countRevoked": countRevokedQuery, "countAged": countAgedQuery,
+	} {
+		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

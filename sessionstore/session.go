@@ -1,0 +1,115 @@
+package sessionstore
+
+import (
+	"log/slog"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	maxSubjectBytes   = 255 // OpenID Connect Core §2: sub has no more
+	maxLabelBytes     = 200
+	maxUserAgentBytes = 512
+)
+
+// Session is what is stored of a session.
+type Session struct {
+	ID uuid.UUID
+	// Subject is the user; empty for a session without one.
+	Subject string
+	// Data is the session's JSON object, with the numbers as they were
+	// written. It is nil in lists.
+	Data []byte
+	// Checksum identifies the data's content: [Store.Update] wants it. It is
+	// empty in lists.
+	Checksum string
+	// Client is what was known of the client when the session was created.
+	Client               Client
+	CreatedAt, UpdatedAt time.Time
+	// RefreshedAt is when a pair was last issued by a refresh; zero for never.
+	RefreshedAt time.Time
+	// ExpiresAt is when the session ends if it is not refreshed again.
+	ExpiresAt time.Time
+	// RevokedAt is zero while the session is not revoked.
+	RevokedAt time.Time
+}
+
+// LogValue leaves out the data.
+func (s Session) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("id", s.ID.String()), slog.Time("created_at", s.CreatedAt))
+}
+
+// Client is what a device list shows of a client.
+type Client struct {
+	// Label is a name that the application chose, up to 200 bytes.
+	Label string
+	// UserAgent is cut off at 512 bytes.
+	UserAgent string
+	// IP is an IPv4 or IPv6 address without port or zone, or empty.
+	IP string
+}
+
+// TokenPair is what a client holds of a session.
+type TokenPair struct {
+	AccessToken, RefreshToken                   tokens.Secret
+	AccessTokenExpiresAt, RefreshTokenExpiresAt time.Time
+	// AnsweredAt is the database's time when it handed out this pair.
+	AnsweredAt time.Time
+}
+
+// ExpiresIn is for how long the access token is valid, in whole seconds.
+func (p TokenPair) ExpiresIn() time.Duration {
+	return wholeSeconds(p.AccessTokenExpiresAt, p.AnsweredAt)
+}
+
+// RefreshExpiresIn is for how long the refresh token is valid, in whole seconds.
+func (p TokenPair) RefreshExpiresIn() time.Duration {
+	return wholeSeconds(p.RefreshTokenExpiresAt, p.AnsweredAt)
+}
+
+func wholeSeconds(end, now time.Time) time.Duration {
+	return max(0, end.Truncate(time.Second).Sub(now).Truncate(time.Second))
+}
+
+// clean returns the client as it can be stored, or an [ArgumentError].
+func (c Client) clean() (Client, error) {
+	if err := checkText("client.label", c.Label, maxLabelBytes); err != nil {
+		return c, err
+	}
+	c.UserAgent = cutText(c.UserAgent, maxUserAgentBytes)
+	if c.IP != "" {
+		ip, err := netip.ParseAddr(c.IP)
+		if err != nil || ip.Zone() != "" {
+			return c, argumentError("client.ip", "not an IPv4 or IPv6 address")
+		}
+		c.IP = ip.Unmap().String()
+	}
+	return c, nil
+}
+
+// checkText refuses what a text column cannot hold.
+func checkText(field, s string, maxBytes int) error {
+	switch {
+	case len(s) > maxBytes:
+		return argumentError(field, "longer than %d bytes", maxBytes)
+	case !utf8.ValidString(s):
+		return argumentError(field, "not valid UTF-8")
+	case strings.ContainsRune(s, 0):
+		return argumentError(field, "contains a NUL character")
+	}
+	return nil
+}
+
+// cutText makes any header value fit: a client is not turned away for it.
+func cutText(s string, maxBytes int) string {
+	if len(s) > maxBytes {
+		s = s[:maxBytes]
+	}
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "")
+}

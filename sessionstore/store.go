@@ -1,0 +1,100 @@
+package sessionstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Store creates, reads, changes, refreshes and ends sessions. It may be used
+// by many goroutines.
+type Store struct {
+	pool     *pgxpool.Pool
+	signer   *tokens.Signer
+	verifier *tokens.Verifier
+	cfg      Config
+}
+
+// New returns a store on the caller's pool, whose schema must have been
+// migrated. It asks the database nothing and starts no goroutine.
+func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
+	if pool == nil || keys == nil {
+		return nil, errors.New("sessionstore: a pool and a key ring are required")
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	signer, err := tokens.NewSigner(keys, cfg.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := tokens.NewVerifier(keys, cfg.Tokens)
+	if err != nil {
+		return nil, err
+	}
+	return &Store{pool: pool, signer: signer, verifier: verifier, cfg: cfg}, nil
+}
+
+const pingQuery = `SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t`
+
+// Ping asks the database whether it answers and has the tables.
+func (s *Store) Ping(ctx context.Context) error {
+	var n int
+	if err := s.pool.QueryRow(ctx, pingQuery).Scan(&n); err != nil {
+		return unavailable("ping", err)
+	}
+	return nil
+}
+
+// sign makes the pair's two JWTs. Their claims come from the rows alone, so
+// that the same rows give the same tokens.
+func (s *Store) sign(p pair, answeredAt time.Time) (TokenPair, error) {
+	access, err := s.signer.Sign(tokens.Claims{
+		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
+		TokenID: p.AccessID, Generation: p.AccessGeneration,
+		IssuedAt: p.AccessCreatedAt, ExpiresAt: p.AccessExpiresAt,
+	})
+	if err != nil {
+		return TokenPair{}, err
+	}
+	refresh, err := s.signer.Sign(tokens.Claims{
+		Type: tokens.RefreshToken, SessionID: p.SessionID,
+		TokenID: p.RefreshID, Generation: p.Generation,
+		IssuedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
+	})
+	if err != nil {
+		return TokenPair{}, err
+	}
+	return TokenPair{
+		AccessToken: access, RefreshToken: refresh,
+		AccessTokenExpiresAt: p.AccessExpiresAt, RefreshTokenExpiresAt: p.ExpiresAt,
+		AnsweredAt: answeredAt,
+	}, nil
+}
+
+func isNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
+
+func seconds(d time.Duration) int { return int(d / time.Second) }
+
+// orNull gives a column that is null where Go has the zero value.
+func orNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	return &v
+}
+
+func orZero[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}

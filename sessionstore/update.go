@@ -1,0 +1,51 @@
+package sessionstore
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
+
+const updateQuery = `
+UPDATE "sessionStore" s SET "data" = $3, "checksum" = $4, "updatedAt" = now()
+FROM "sessionStoreToken" r
+WHERE s."id" = $1 AND s."checksum" = $2 AND r."session" = s."id" AND r."refreshToken" IS NULL AND ` + live
+
+const updateStateQuery = `
+SELECT s."checksum", ` + live + `
+FROM "sessionStore" s
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
+WHERE s."id" = $1`
+
+// Update replaces a session's data and returns the new checksum. checksum is
+// the one that was read with the data: if the stored data is no longer that,
+// the error is a [ConflictError] and nothing is written. If the new data has
+// the same checksum there is nothing to write, and no call to the database is
+// made: Update may be called at the end of every request.
+//
+// Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded].
+func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error) {
+	next, err := Checksum(data)
+	if err != nil || next == checksum {
+		return next, err
+	}
+	tag, err := s.pool.Exec(ctx, updateQuery, id, checksum, data, next)
+	if err != nil {
+		return "", unavailable("update a session", err)
+	}
+	if tag.RowsAffected() == 1 {
+		return next, nil
+	}
+	var current string
+	var isLive bool
+	err = s.pool.QueryRow(ctx, updateStateQuery, id).Scan(&current, &isLive)
+	switch {
+	case isNoRows(err):
+		return "", ErrNotFound
+	case err != nil:
+		return "", unavailable("update a session", err)
+	case !isLive:
+		return "", ErrEnded
+	}
+	return "", &ConflictError{Checksum: current}
+}
