@@ -85,3 +85,25 @@ func open(tb testing.TB, url string) *pgxpool.Pool {
 
 	return pool
 }
+
+// ForExample is [Pool] for example functions, which have no [testing.TB]: it panics where there is no database. The
+// function it returns closes the pool and drops the database.
+func ForExample() (*pgxpool.Pool, func()) {
+	ctx := context.Background()
+	must := func(err error) {
+		if err != nil {
+			panic(fmt.Errorf("testdb: %w", err))
+		}
+	}
+	c, err := shared()
+	must(err)
+	name, err := c.create(ctx)
+	must(err)
+	pool, err := pgxpool.New(ctx, c.url(name))
+	must(err)
+
+	return pool, func() {
+		pool.Close()
+		must(c.drop(ctx, name))
+	}
+}

@@ -1,0 +1,239 @@
+package sessionhttp_test
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/sessionhttp"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+const unchanged = `{"more": {"n": 12345678901234567890}, "items": ["tea"]}`
+
+func TestHandlerReadsAndChangesData(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		session := k.manager.From(r.Context())
+		if session.Info.Subject != "ann" || session.Claims.SessionID != k.session.ID || session.Data.Items[0] != "tea" {
+			t.Errorf("session %+v", session)
+		}
+		session.Data.Items = append(session.Data.Items, "milk")
+		w.WriteHeader(http.StatusCreated)
+	})
+	// Numbers that no float holds survive a change elsewhere.
+	if want := `{"more": {"n": 12345678901234567890}, "items": ["tea", "milk"]}`; w.Code != http.StatusCreated || k.stored(t) != want {
+		t.Errorf("%d, %s", w.Code, k.stored(t))
+	}
+}
+
+func TestHandlerThatWritesNothing(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	w := k.serve(t, func(_ http.ResponseWriter, r *http.Request) { k.manager.From(r.Context()).Data.Items = nil })
+	if want := `{"more": {"n": 12345678901234567890}}`; w.Code != http.StatusOK || k.stored(t) != want {
+		t.Errorf("%d, %s", w.Code, k.stored(t))
+	}
+}
+
+// Unchanged data costs nothing: the row is not written.
+func TestUnchangedDataIsNotWritten(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	k.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		session := k.manager.From(r.Context())
+		session.Data.Items = append([]string(nil), session.Data.Items...)
+		_, _ = io.WriteString(w, "ok")
+	})
+	session, err := k.store.Load(t.Context(), k.session.ID)
+	if err != nil || !session.UpdatedAt.Equal(k.session.UpdatedAt) || string(session.Data) != unchanged {
+		t.Errorf("%+v, %v", session, err)
+	}
+}
+
+// A success reaches the client only if the change was stored.
+func TestConflictReplacesTheResponse(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if _, err := k.store.Update(r.Context(), k.session.ID, k.session.Checksum, []byte(`{"items":["coffee"]}`)); err != nil {
+			t.Error(err)
+		}
+		k.manager.From(r.Context()).Data.Items = []string{"milk"}
+		w.Header().Set("Content-Length", "7")
+		w.Header().Set("X-Request-Id", "kept")
+		w.WriteHeader(http.StatusCreated)
+		if _, err := io.WriteString(w, "created"); err == nil {
+			t.Error("the handler may go on writing")
+		}
+	})
+	if w.Code != http.StatusConflict || strings.Contains(w.Body.String(), "created") || w.Header().Get("Content-Length") == "7" ||
+		w.Header().Get("X-Request-Id") != "kept" {
+		t.Errorf("%d %q %v", w.Code, w.Body, w.Header())
+	}
+	if got := k.stored(t); got != `{"items": ["coffee"]}` {
+		t.Errorf("stored %s", got)
+	}
+}
+
+func TestHandlerMayResolveAConflictItself(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		session := k.manager.From(r.Context())
+		if _, err := k.store.Update(r.Context(), k.session.ID, k.session.Checksum, []byte(`{"items":["coffee"]}`)); err != nil {
+			t.Error(err)
+		}
+		session.Data.Items = []string{"milk"}
+		if err := session.Save(r.Context()); !errors.Is(err, sessionstore.ErrConflict) {
+			t.Errorf("save: %v", err)
+		}
+		session.Data = cart{Items: []string{"tea"}, More: session.Data.More} // back to what was read
+		w.WriteHeader(http.StatusAccepted)
+	})
+	if w.Code != http.StatusAccepted {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+}
+
+// Streaming works; what is changed meanwhile is stored, or at least logged.
+func TestChangesWhileStreaming(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	k := setup(t, sessionhttp.Config{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		session := k.manager.From(r.Context())
+		session.Data.Items = []string{"first"}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			t.Error(err)
+		}
+		if got := k.stored(t); !strings.Contains(got, "first") {
+			t.Errorf("the response has begun and %s is stored", got)
+		}
+		session.Data.Items = []string{"second"}
+	})
+	if !w.Flushed || !strings.Contains(k.stored(t), "second") {
+		t.Errorf("flushed %v, stored %s", w.Flushed, k.stored(t))
+	}
+	k.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		k.manager.From(r.Context()).Data.Items = []string{"third"}
+		if err := k.store.Invalidate(r.Context(), k.session.ID); err != nil {
+			t.Error(err)
+		}
+	})
+	if !strings.Contains(log.String(), "was not stored") || !strings.Contains(log.String(), k.session.ID.String()) {
+		t.Errorf("the log is %q", log.String())
+	}
+}
+
+func TestPanicStoresNothing(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	func() {
+		defer func() { _ = recover() }()
+		k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
+			k.manager.From(r.Context()).Data.Items = nil
+			panic("halfway")
+		})
+	}()
+	if got := k.stored(t); got != unchanged {
+		t.Errorf("stored %s", got)
+	}
+}
+
+func TestEnd(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		session := k.manager.From(r.Context())
+		session.Data.Items = nil
+		if err := session.End(r.Context()); err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusNoContent)
+	})
+	if w.Code != http.StatusNoContent || k.stored(t) != unchanged {
+		t.Errorf("%d, %s", w.Code, k.stored(t))
+	}
+	if w := k.serve(t, nil); w.Code != http.StatusUnauthorized {
+		t.Errorf("after the end: %d", w.Code)
+	}
+}
+
+// RFC 6750 §3: what is answered to a request that brings no good token.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	for name, test := range map[string]struct {
+		headers   []string
+		challenge string
+	}{
+		"no token":      {nil, `Bearer`},
+		"nonsense":      {[]string{"Bearer nonsense"}, `Bearer error="invalid_token"`},
+		"another kind":  {[]string{"Basic " + k.access}, `Bearer error="invalid_token"`},
+		"two tokens":    {[]string{"Bearer " + k.access + " " + k.access}, `Bearer error="invalid_token"`},
+		"two headers":   {[]string{"Bearer " + k.access, "Bearer " + k.access}, `Bearer error="invalid_token"`},
+		"only a scheme": {[]string{"Bearer"}, `Bearer error="invalid_token"`},
+		"empty":         {[]string{""}, `Bearer error="invalid_token"`},
+	} {
+		// A token in the query string or a form is not looked at (RFC 9700 §4.3.2).
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/?access_token="+k.access, strings.NewReader("access_token="+k.access))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header["Authorization"] = test.headers
+		w := httptest.NewRecorder()
+		k.manager.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+			t.Errorf("%s: served", name)
+		})).ServeHTTP(w, r)
+		if w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") != test.challenge {
+			t.Errorf("%s: %d %v", name, w.Code, w.Header())
+		}
+	}
+}
+
+func TestOptional(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{Optional: true})
+	served := false
+	handler := k.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		served = k.manager.From(r.Context()) == nil
+	}))
+	handler.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+	if !served {
+		t.Error("a request without a token was not served without a session")
+	}
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil)
+	r.Header.Set("Authorization", "Bearer nonsense")
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	if w.Code != http.StatusUnauthorized {
+		t.Errorf("a bad token: %d", w.Code)
+	}
+}
+
+// A database that is down is 503, never 401.
+func TestUnavailable(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	k.pool.Close()
+	w := k.serve(t, nil)
+	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || w.Header().Get("WWW-Authenticate") != "" {
+		t.Errorf("%d %v", w.Code, w.Header())
+	}
+}
+
+func TestDataOfAnotherShape(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	if _, err := k.store.Update(t.Context(), k.session.ID, k.session.Checksum, []byte(`{"items":"no list"}`)); err != nil {
+		t.Fatal(err)
+	}
+	if w := k.serve(t, nil); w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "items") {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+}

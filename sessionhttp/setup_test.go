@@ -1,0 +1,78 @@
+package sessionhttp_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/sessionhttp"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
+
+// cart is the data of the test's sessions.
+type cart struct {
+	Items []string       `json:"items,omitempty"`
+	More  map[string]any `json:"more,omitempty"`
+}
+
+type kit struct {
+	store   *sessionstore.Store
+	pool    *pgxpool.Pool
+	manager *sessionhttp.Manager[cart]
+	session sessionstore.Session
+	access  string
+}
+
+// setup has a session with one item in its cart.
+func setup(t *testing.T, cfg sessionhttp.Config) kit {
+	t.Helper()
+	jwk, _, err := tokens.GenerateKey("EdDSA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := tokens.ParseKeyRing([]byte(`{"keys":[` + string(jwk) + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := testdb.Pool(t)
+	store, err := sessionstore.New(pool, ring, sessionstore.Config{
+		Tokens: tokens.Config{Issuer: "https://id.example.com", Audience: "https://api.example.com"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	session, pair, err := store.Create(t.Context(), sessionstore.CreateParams{
+		Subject: "ann", Data: []byte(`{"items":["tea"],"more":{"n":12345678901234567890}}`),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kit{store, pool, sessionhttp.New[cart](store, cfg), session, string(pair.AccessToken)}
+}
+
+// serve sends one request with the session's access token through the handler.
+func (k kit) serve(t *testing.T, handler http.HandlerFunc) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+	r.Header.Set("Authorization", "Bearer "+k.access)
+	w := httptest.NewRecorder()
+	k.manager.Handler(handler).ServeHTTP(w, r)
+	return w
+}
+
+// stored is the session's data in the database.
+func (k kit) stored(t *testing.T) string {
+	t.Helper()
+	session, err := k.store.Load(t.Context(), k.session.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(session.Data)
+}
