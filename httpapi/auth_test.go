@@ -1,0 +1,117 @@
+package httpapi_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+const otherKey = "another-service-key-for-operators-0002"
+
+// Security 17: every internal route but the open ones needs a service key; a
+// wrong one gives 401 and a line in the log, which [service.checkLog] searches
+// for the keys.
+func TestServiceKeys(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) {
+		cfg.ServiceKeys = append(cfg.ServiceKeys, httpapi.ServiceKey{Name: "operator", Secret: otherKey})
+	})
+	s.secrets = append(s.secrets, otherKey)
+	session := s.create(t, "ann")
+
+	for _, route := range routed(t, s.server.Internal()) {
+		method, path, _ := strings.Cut(strings.ReplaceAll(route, "{id}", session.id), " ")
+		open := path == "/livez" || path == "/readyz" || path == "/openapi.yaml"
+		for name, authorization := range map[string][]string{
+			"none":            nil,
+			"wrong":           {"Bearer " + strings.Repeat("x", len(serviceKey))},
+			"empty":           {"Bearer "},
+			"prefix":          {"Bearer " + serviceKey[:len(serviceKey)-1]},
+			"longer":          {"Bearer " + serviceKey + "x"},
+			"another case":    {"Bearer " + strings.ToUpper(serviceKey)},
+			"a token":         {"Bearer " + session.access},
+			"another scheme":  {"Basic " + serviceKey},
+			"no scheme":       {serviceKey},
+			"twice":           {"Bearer " + serviceKey, "Bearer " + serviceKey},
+			"two in one":      {"Bearer " + serviceKey + ", Bearer " + otherKey},
+			"right and wrong": {"Bearer " + serviceKey, "Bearer wrong"},
+		} {
+			answer := s.do(t, s.server.Internal(), method, path, func(r *http.Request) {
+				if authorization != nil {
+					r.Header["Authorization"] = authorization
+				}
+			})
+			if open {
+				answer.want(t, 200)
+				continue
+			}
+			want := `Bearer realm="latchkey", error="invalid_token"`
+			if authorization == nil {
+				want = `Bearer realm="latchkey"`
+			}
+			if got := answer.Header.Get("WWW-Authenticate"); answer.StatusCode != 401 || got != want {
+				t.Errorf("%s with %s: %d, WWW-Authenticate %q", route, name, answer.StatusCode, got)
+			}
+		}
+	}
+	if !strings.Contains(s.log.String(), `"service key refused"`) {
+		t.Error("no line in the log")
+	}
+	if !s.accepted(t, session.access) {
+		t.Error("a refused request had an effect")
+	}
+
+	for key, name := range map[string]string{serviceKey: "backend", otherKey: "operator"} {
+		s.internal(t, "GET", "/v1/sessions/"+session.id, bearer(key)).want(t, 200)
+		if got := s.log.last(t)["service_key"]; got != name {
+			t.Errorf("the log says %v used its key, it was %s", got, name)
+		}
+	}
+}
+
+// Every public route for a bearer refuses whatever is not a live access token.
+func TestAccessTokens(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	session := s.create(t, "ann")
+	for _, route := range routed(t, s.server.Public()) {
+		method, path, _ := strings.Cut(strings.ReplaceAll(route, "{id}", session.id), " ")
+		if !strings.HasPrefix(path, "/v1/me/") {
+			continue
+		}
+		for name, authorization := range map[string][]string{
+			"none":           nil,
+			"garbage":        {"Bearer x"},
+			"refresh token":  {"Bearer " + session.refresh}, // security 11
+			"service key":    {"Bearer " + serviceKey},
+			"changed":        {"Bearer " + session.access[:len(session.access)-2] + "xx"}, // security 3
+			"another scheme": {"DPoP " + session.access},
+			"twice":          {"Bearer " + session.access, "Bearer " + session.access},
+			"empty":          {"Bearer"},
+		} {
+			answer := s.public(t, method, path, func(r *http.Request) {
+				if authorization != nil {
+					r.Header["Authorization"] = authorization
+				}
+			})
+			code, challenge := "invalid_token", `Bearer realm="latchkey", error="invalid_token"`
+			if authorization == nil {
+				code, challenge = "missing_token", `Bearer realm="latchkey"` // RFC 6750 §3
+			}
+			answer.wantProblem(t, 401, code)
+			if got := answer.Header.Get("WWW-Authenticate"); got != challenge {
+				t.Errorf("%s with %s: WWW-Authenticate %q", route, name, got)
+			}
+		}
+		// Security 15: a token in the URL is refused even beside one in the header.
+		s.public(t, method, path+"?access_token="+session.access).wantProblem(t, 400, "token_in_query")
+		s.public(t, method, path+"?access_token="+session.access, bearer(session.access)).wantProblem(t, 400, "token_in_query")
+	}
+	if !s.accepted(t, session.access) {
+		t.Error("a refused request had an effect")
+	}
+	s.public(t, "GET", "/v1/me/sessions/current", header("Authorization", "bearer  "+session.access)).want(t, 200) // RFC 9110 §11.1
+}

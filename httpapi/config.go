@@ -1,0 +1,146 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	minServiceKeyBytes = 32
+
+	defaultRequestTimeout = 10 * time.Second
+	defaultReadTimeout    = 15 * time.Second
+	defaultDrainTimeout   = 15 * time.Second
+)
+
+// Config is what [New] needs to know.
+type Config struct {
+	// Issuer is the tokens' iss and the public base URL, which the metadata's
+	// endpoints start with. Required.
+	Issuer string
+	// ServiceKeys are what the callers of the internal listener present.
+	// At least one is required.
+	ServiceKeys []ServiceKey
+	// CORSOrigins are the exact origins whose scripts may use the public
+	// listener, such as https://app.example.com. None means no CORS at all.
+	CORSOrigins []string
+	// RateLimit is how many requests a minute one client address may send to
+	// the public listener. Zero means any number.
+	RateLimit int
+	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is
+	// believed. None means that a client's address is its connection's.
+	TrustedProxies []netip.Prefix
+	// RequestTimeout is how long a request may wait for the database; after
+	// that the answer is 503. Zero means 10 s.
+	RequestTimeout time.Duration
+	// ReadTimeout is how long a client may take to send a request. Zero means
+	// 15 s.
+	ReadTimeout time.Duration
+	// DrainTimeout is how long requests may go on once [Server.Run] is told to
+	// stop. Zero means 15 s.
+	DrainTimeout time.Duration
+	// Logger gets one line for each request. Nil means [slog.Default].
+	Logger *slog.Logger
+}
+
+// ServiceKey lets a backend or an operator use the internal listener.
+type ServiceKey struct {
+	// Name tells in the log whose key it is.
+	Name string
+	// Secret is what is presented: 32 visible ASCII characters or more, no comma.
+	Secret tokens.Secret
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if err := checkIssuer(c.Issuer); err != nil {
+		return c, err
+	}
+	if err := checkServiceKeys(c.ServiceKeys); err != nil {
+		return c, err
+	}
+	for _, origin := range c.CORSOrigins {
+		if err := checkOrigin(origin); err != nil {
+			return c, err
+		}
+	}
+	for _, prefix := range c.TrustedProxies {
+		if !prefix.IsValid() {
+			return c, errors.New("httpapi: TrustedProxies has an invalid network")
+		}
+	}
+	if c.RateLimit < 0 {
+		return c, fmt.Errorf("httpapi: RateLimit is %d, it may not be negative", c.RateLimit)
+	}
+	for _, t := range []struct {
+		name         string
+		value        *time.Duration
+		defaultValue time.Duration
+	}{
+		{"RequestTimeout", &c.RequestTimeout, defaultRequestTimeout},
+		{"ReadTimeout", &c.ReadTimeout, defaultReadTimeout},
+		{"DrainTimeout", &c.DrainTimeout, defaultDrainTimeout},
+	} {
+		if *t.value == 0 {
+			*t.value = t.defaultValue
+		}
+		if *t.value < 0 {
+			return c, fmt.Errorf("httpapi: %s is %v, it may not be negative", t.name, *t.value)
+		}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c, nil
+}
+
+// checkIssuer wants what RFC 8414 §2 wants, but lets http pass for local use.
+func checkIssuer(issuer string) error {
+	u, err := url.Parse(issuer)
+	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
+		u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(issuer, "/") {
+		return fmt.Errorf("httpapi: Issuer is %q, it must be a URL such as https://auth.example.com", issuer)
+	}
+	return nil
+}
+
+func checkServiceKeys(keys []ServiceKey) error {
+	if len(keys) == 0 {
+		return errors.New("httpapi: ServiceKeys is empty, the internal listener needs at least one")
+	}
+	names, secrets := make(map[string]bool), make(map[[sha256.Size]byte]bool)
+	for _, k := range keys {
+		digest := sha256.Sum256([]byte(k.Secret))
+		switch {
+		case k.Name == "":
+			return errors.New("httpapi: a service key has no name")
+		case len(k.Secret) < minServiceKeyBytes:
+			return fmt.Errorf("httpapi: the service key %q has %d bytes, it must have %d or more", k.Name, len(k.Secret), minServiceKeyBytes)
+		case strings.ContainsFunc(string(k.Secret), func(c rune) bool { return c <= ' ' || c > '~' || c == ',' }):
+			return fmt.Errorf("httpapi: the service key %q has a character that an Authorization header cannot have", k.Name)
+		case names[k.Name]:
+			return fmt.Errorf("httpapi: two service keys are named %q", k.Name)
+		case secrets[digest]:
+			return fmt.Errorf("httpapi: the service key %q has the secret of another one", k.Name)
+		}
+		names[k.Name], secrets[digest] = true, true
+	}
+	return nil
+}
+
+// checkOrigin refuses wildcards and "null", which are not somebody's origin,
+// and what a browser would never send.
+func checkOrigin(origin string) error {
+	u, err := url.Parse(origin)
+	if err != nil || u.Host == "" || strings.Contains(origin, "*") || origin != u.Scheme+"://"+u.Host || origin != strings.ToLower(origin) {
+		return fmt.Errorf("httpapi: the CORS origin %q must be exact, such as https://app.example.com", origin)
+	}
+	return nil
+}

@@ -1,0 +1,80 @@
+package httpapi
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// maxSeconds keeps a lifetime within a time.Duration; the store's own limit is lower.
+const maxSeconds = int64(1<<63-1) / int64(time.Second)
+
+// newSession is the body of a creation. Data stays the text that it is, so
+// that a number keeps its digits.
+type newSession struct {
+	Subject         *string        `json:"subject"`
+	Data            jsontext.Value `json:"data"`
+	AccessTokenTTL  *int64         `json:"access_token_ttl"`
+	RefreshTokenTTL *int64         `json:"refresh_token_ttl"`
+	SessionTTL      *int64         `json:"session_ttl"`
+	Client          clientDocument `json:"client"`
+}
+
+func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
+	body, err := decodeJSON[newSession](w, r, sessionstore.MaxDataBytes+maxEnvelopeBytes)
+	if err != nil {
+		return err
+	}
+	params, err := body.params()
+	if err != nil {
+		return err
+	}
+	session, pair, err := s.store.Create(r.Context(), params)
+	if err != nil {
+		return err
+	}
+	document, tokens := documentOf(session), tokenDocumentOf(pair)
+	tokens.Session = &document
+	h := w.Header()
+	h.Set("Location", "/v1/sessions/"+session.ID.String())
+	h.Set("ETag", etagOf(session.Checksum))
+	h.Set("Pragma", "no-cache") // RFC 6749 §5.1
+	return writeJSON(w, http.StatusCreated, tokens)
+}
+
+func (n newSession) params() (sessionstore.CreateParams, error) {
+	params := sessionstore.CreateParams{
+		Data:   n.Data,
+		Client: sessionstore.Client{Label: n.Client.Label, UserAgent: n.Client.UserAgent, IP: n.Client.IP},
+	}
+	if n.Data == nil {
+		return params, invalidMember("/data", "It is missing.")
+	}
+	if n.Subject != nil {
+		if *n.Subject == "" {
+			return params, invalidMember("/subject", "It is empty. Leave it out for a session without a subject.")
+		}
+		params.Subject = *n.Subject
+	}
+	for _, ttl := range []struct {
+		pointer string
+		seconds *int64
+		to      *time.Duration
+	}{
+		{"/access_token_ttl", n.AccessTokenTTL, &params.Lifetimes.AccessToken},
+		{"/refresh_token_ttl", n.RefreshTokenTTL, &params.Lifetimes.RefreshToken},
+		{"/session_ttl", n.SessionTTL, &params.Lifetimes.Session},
+	} {
+		if ttl.seconds == nil {
+			continue
+		}
+		if *ttl.seconds < 1 || *ttl.seconds > maxSeconds {
+			return params, invalidMember(ttl.pointer, "It must be 1 second or more, and not that many.")
+		}
+		*ttl.to = time.Duration(*ttl.seconds) * time.Second
+	}
+	return params, nil
+}

@@ -1,0 +1,59 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+type dataVersion struct {
+	ID       uuid.UUID `json:"id"`
+	Checksum string    `json:"checksum"`
+}
+
+// putSessionData replaces the data that the caller has read, and only that.
+func (s *Server) putSessionData(w http.ResponseWriter, r *http.Request) error {
+	id, err := sessionID(r)
+	if err != nil {
+		return err
+	}
+	checksum, err := ifMatch(r)
+	if err != nil {
+		return err
+	}
+	data, err := decodeJSON[jsontext.Value](w, r, sessionstore.MaxDataBytes)
+	if err != nil {
+		return err
+	}
+	next, err := s.store.Update(r.Context(), id, checksum, data)
+	if e, ok := errors.AsType[*sessionstore.ArgumentError](err); ok {
+		return invalidMember("", sentence(e.Problem)) // the data is the whole body
+	}
+	if err == nil && next == checksum {
+		err = s.checkVersion(r, id, checksum)
+	}
+	if err != nil {
+		return err
+	}
+	w.Header().Set("ETag", etagOf(next))
+	return writeJSON(w, http.StatusOK, dataVersion{id, next})
+}
+
+// checkVersion is for data that equals what the caller has read: the store
+// writes nothing then, and does not look whether it is still so.
+func (s *Server) checkVersion(r *http.Request, id uuid.UUID, checksum string) error {
+	session, err := s.store.Load(r.Context(), id)
+	switch {
+	case err != nil:
+		return err
+	case !session.RevokedAt.IsZero():
+		return sessionstore.ErrEnded
+	case session.Checksum != checksum:
+		return &sessionstore.ConflictError{Checksum: session.Checksum}
+	}
+	return nil
+}

@@ -1,0 +1,91 @@
+package httpapi
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// The documents below have the members of openapi.yaml. A member without a
+// value is absent, never null.
+
+type sessionDocument struct {
+	ID          uuid.UUID      `json:"id"`
+	Subject     string         `json:"subject,omitzero"`
+	Current     *bool          `json:"current,omitzero"` // public routes only
+	Data        jsontext.Value `json:"data,omitzero"`
+	Checksum    string         `json:"checksum,omitzero"`
+	Client      clientDocument `json:"client"`
+	CreatedAt   time.Time      `json:"created_at"`
+	UpdatedAt   time.Time      `json:"updated_at"`
+	RefreshedAt time.Time      `json:"refreshed_at,omitzero"`
+	ExpiresAt   time.Time      `json:"expires_at"`
+	RevokedAt   time.Time      `json:"revoked_at,omitzero"`
+}
+
+type clientDocument struct {
+	Label     string `json:"label,omitzero"`
+	UserAgent string `json:"user_agent,omitzero"`
+	IP        string `json:"ip,omitzero"`
+}
+
+type pageDocument struct {
+	Sessions   []sessionDocument `json:"sessions"`
+	NextCursor string            `json:"next_cursor,omitzero"`
+}
+
+type tokenDocument struct {
+	AccessToken      string `json:"access_token"`
+	TokenType        string `json:"token_type"`
+	ExpiresIn        int64  `json:"expires_in"`
+	RefreshToken     string `json:"refresh_token"`
+	RefreshExpiresIn int64  `json:"refresh_expires_in"`
+	// Session is there in the answer to a creation only.
+	Session *sessionDocument `json:"session,omitzero"`
+}
+
+// documentOf is the session as the internal routes show it.
+func documentOf(s sessionstore.Session) sessionDocument {
+	d := listedDocumentOf(s)
+	d.Data, d.Checksum = jsontext.Value(s.Data), s.Checksum
+	return d
+}
+
+// listedDocumentOf is the session without its data.
+func listedDocumentOf(s sessionstore.Session) sessionDocument {
+	return sessionDocument{
+		ID: s.ID, Subject: s.Subject,
+		Client:    clientDocument{Label: s.Client.Label, UserAgent: s.Client.UserAgent, IP: s.Client.IP},
+		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(), RefreshedAt: utc(s.RefreshedAt),
+		ExpiresAt: s.ExpiresAt.UTC(), RevokedAt: utc(s.RevokedAt),
+	}
+}
+
+// ownDocumentOf is the session as its own user sees it.
+func ownDocumentOf(s sessionstore.Session, current uuid.UUID) sessionDocument {
+	d := listedDocumentOf(s)
+	isCurrent := s.ID == current
+	d.Current = &isCurrent
+	return d
+}
+
+// utc leaves the zero time what it is, so that it is left out.
+func utc(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+func tokenDocumentOf(p sessionstore.TokenPair) tokenDocument {
+	return tokenDocument{
+		AccessToken:      string(p.AccessToken),
+		TokenType:        "Bearer",
+		ExpiresIn:        int64(p.ExpiresIn() / time.Second),
+		RefreshToken:     string(p.RefreshToken),
+		RefreshExpiresIn: int64(p.RefreshExpiresIn() / time.Second),
+	}
+}

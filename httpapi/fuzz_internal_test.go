@@ -1,0 +1,166 @@
+package httpapi
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// checkRefusal: whatever is refused is refused with a 4xx of ours that can be
+// rendered in both forms.
+func checkRefusal(t *testing.T, err error) {
+	t.Helper()
+	for _, path := range []string{"/v1/x", "/oauth2/x"} {
+		w := httptest.NewRecorder()
+		fail(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, path, http.NoBody), err)
+		if w.Code < 400 || w.Code > 499 || !stdjson.Valid(w.Body.Bytes()) || w.Body.Len() > 2000 {
+			t.Errorf("%v became %d %q", err, w.Code, w.Body)
+		}
+	}
+}
+
+func post(t *testing.T, mediaType string, body []byte) (http.ResponseWriter, *http.Request) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", bytes.NewReader(body))
+	r.Header.Set("Content-Type", mediaType)
+	return httptest.NewRecorder(), r
+}
+
+func FuzzNewSession(f *testing.F) {
+	for _, seed := range []string{
+		`{"subject":"ann","data":{"n":9007199254740993},"access_token_ttl":60,"refresh_token_ttl":600,"session_ttl":6000,"client":{"label":"a","user_agent":"b","ip":"::1"}}`,
+		`{"data":{}}`, `{"data":null}`, `{"data":{"a":1,"a":2}}`, `{"data":{},"x":1}`, `{"data":{},"d\u0061ta":{}}`, `{"data":{}} x`,
+		`{"data":{"a":"\ud800"}}`, "{\"data\":\"\xff\"}", `{"session_ttl":9223372036854775807,"data":{}}`, `[`, ``, `{"subject":null,"data":{}}`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w, r := post(t, jsonType, body)
+		decoded, err := decodeJSON[newSession](w, r, sessionstore.MaxDataBytes)
+		var params sessionstore.CreateParams
+		if err == nil {
+			params, err = decoded.params()
+		}
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		if !stdjson.Valid(body) || !utf8.Valid(body) {
+			t.Error("accepted what is not JSON")
+		}
+		if !bytes.Contains(body, params.Data) {
+			t.Errorf("data became %q", params.Data)
+		}
+		if l := params.Lifetimes; l.AccessToken < 0 || l.RefreshToken < 0 || l.Session < 0 {
+			t.Errorf("lifetimes became %v", l)
+		}
+		for name := range stdMembers(t, body) {
+			if !strings.Contains(" subject data access_token_ttl refresh_token_ttl session_ttl client ", " "+name+" ") {
+				t.Errorf("accepted the member %q", name)
+			}
+		}
+	})
+}
+
+func stdMembers(t *testing.T, body []byte) map[string]stdjson.RawMessage {
+	t.Helper()
+	var members map[string]stdjson.RawMessage
+	if err := stdjson.Unmarshal(body, &members); err != nil {
+		t.Errorf("encoding/json says %v", err)
+	}
+	return members
+}
+
+func FuzzData(f *testing.F) {
+	for _, seed := range []string{`{"a":[1.50,{"b":null}]}`, ` {} `, `{} {}`, `null`, `1e9`, `"\ud800"`, `{"a":{"b":1,"b":1}}`, "\xef\xbb\xbf{}", `[[[[`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w, r := post(t, jsonType, body)
+		data, err := decodeJSON[jsontext.Value](w, r, sessionstore.MaxDataBytes)
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		if !stdjson.Valid(body) || !bytes.Equal(bytes.TrimSpace(body), data) {
+			t.Errorf("%q became %q", body, data)
+		}
+	})
+}
+
+func FuzzForm(f *testing.F) {
+	for _, seed := range []string{
+		"grant_type=refresh_token&refresh_token=a.b.c", "refresh_token=a&refresh_token=b", "refresh_token", "=", "%zz", "a;b", "refresh%5Ftoken=x", "\x00=\xff", "x=1&x=2",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w, r := post(t, formType, body)
+		fields, err := decodeForm(w, r, "grant_type", "refresh_token")
+		if err == nil {
+			_, err = requiredField(fields, "refresh_token")
+		}
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		values, err := url.ParseQuery(string(body))
+		if err != nil || len(values["refresh_token"]) != 1 || values.Get("refresh_token") != fields["refresh_token"] || len(values["grant_type"]) > 1 {
+			t.Errorf("%q became %q", body, fields)
+		}
+	})
+}
+
+func FuzzQuery(f *testing.F) {
+	for _, seed := range []string{"subject=ann&limit=5&cursor=x", "limit=&subject=a", "subject=a&subject=b", "access_token=x", "%zz", "a;b", "subject=%ff", "LIMIT=1", "\xff=1"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		r.URL.RawQuery = query
+		err := checkQuery(r, []string{"subject", "limit", "cursor"})
+		if err == nil {
+			_, err = listParams(r)
+		}
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		for name, values := range r.URL.Query() {
+			if name != "subject" && name != "limit" && name != "cursor" || len(values) != 1 || values[0] == "" || !utf8.ValidString(values[0]) {
+				t.Errorf("accepted %q: %q", name, values)
+			}
+		}
+	})
+}
+
+func FuzzIfMatch(f *testing.F) {
+	for _, seed := range []string{`"abc"`, `W/"abc"`, `*`, `"a", "b"`, `""`, `"`, ``, "\"\x00\""} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPut, "/", http.NoBody)
+		r.Header["If-Match"] = []string{value}
+		checksum, err := ifMatch(r)
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		if etagOf(checksum) != value || strings.ContainsRune(checksum, '"') {
+			t.Errorf("%q became %q", value, checksum)
+		}
+		r.Header["If-None-Match"] = []string{value}
+		if !strings.Contains(value, ",") && !ifNoneMatch(r, etagOf(checksum)) {
+			t.Errorf("%q does not match itself", value)
+		}
+	})
+}

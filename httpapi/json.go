@@ -1,0 +1,89 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+const (
+	jsonType = "application/json"
+	// maxEnvelopeBytes is for what is around data in a body.
+	maxEnvelopeBytes = 16 << 10
+)
+
+var errNull = errors.New("null")
+
+// strict refuses unknown members, and null: a member without a value is absent.
+// Duplicate names, invalid UTF-8 and trailing data the decoder refuses anyway.
+var strict = json.JoinOptions(
+	json.RejectUnknownMembers(true),
+	json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ any) error {
+		if d.PeekKind() == 'n' {
+			return errNull
+		}
+		return errors.ErrUnsupported // go on as if this function were not there
+	})),
+)
+
+// decodeJSON reads the body into T. What is wrong with it is said with a JSON
+// pointer to the member, and never with the member's value.
+func decodeJSON[T any](w http.ResponseWriter, r *http.Request, limit int64) (T, error) {
+	var v T
+	body, err := readBody(w, r, jsonType, limit)
+	if err != nil {
+		return v, err
+	}
+	if !utf8.Valid(body) {
+		return v, &problem{code: codeMalformedBody, detail: "It is not valid UTF-8."}
+	}
+	if err := json.Unmarshal(body, &v, strict); err != nil {
+		var zero T
+		return zero, jsonProblem(err)
+	}
+	return v, nil
+}
+
+func jsonProblem(err error) error {
+	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		if errors.Is(e, jsontext.ErrDuplicateName) {
+			return &problem{code: codeDuplicateMember, pointer: cut(string(e.JSONPointer))}
+		}
+		return &problem{
+			code: codeMalformedBody, pointer: cut(string(e.JSONPointer)),
+			detail: fmt.Sprintf("It is not one valid JSON text: see byte %d.", e.ByteOffset),
+		}
+	}
+	if e, ok := errors.AsType[*json.SemanticError](err); ok {
+		if errors.Is(e, json.ErrUnknownName) {
+			return &problem{code: codeUnknownMember, pointer: cut(string(e.JSONPointer))}
+		}
+		if errors.Is(e, errNull) {
+			return invalidMember(string(e.JSONPointer), "It is null. Leave out what has no value.")
+		}
+		return invalidMember(string(e.JSONPointer), "It must be "+wanted(e.GoType)+".")
+	}
+	return &problem{code: codeMalformedBody, detail: "It is not one valid JSON text."}
+}
+
+// wanted names what the document says a member is.
+func wanted(t reflect.Type) string {
+	for t != nil && t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch {
+	case t == nil:
+		return "of another type"
+	case t.Kind() == reflect.String:
+		return "a string"
+	case t.Kind() == reflect.Int64:
+		return "a whole number"
+	default:
+		return "an object"
+	}
+}

@@ -1,0 +1,154 @@
+package httpapi
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+	"github.com/go-chi/cors"
+	"github.com/go-chi/httprate"
+)
+
+// handler answers a request, or returns the error that [fail] answers with.
+// It returns an error only before it has written anything.
+type handler func(http.ResponseWriter, *http.Request) error
+
+// handle makes a handler one of net/http's. parameters are the query
+// parameters that the route knows.
+func handle(h handler, parameters ...string) http.HandlerFunc {
+	return respond(func(w http.ResponseWriter, r *http.Request) error {
+		if err := checkQuery(r, parameters); err != nil {
+			return err
+		}
+		return h(w, r)
+	})
+}
+
+func respond(h handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			fail(w, r, err)
+		}
+	}
+}
+
+// recoverPanics answers for a handler that panicked. Where an answer was begun
+// it breaks the connection, so that the rest is not taken for the whole.
+func recoverPanics(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		defer func() {
+			switch v := recover(); {
+			case v == nil:
+			case v == http.ErrAbortHandler: //nolint:errorlint,err113 // the very value, as net/http compares it
+				panic(v)
+			case ww.Status() != 0:
+				infoOf(r).problem = &problem{code: codeInternal, cause: panicError(v)}
+				panic(http.ErrAbortHandler)
+			default:
+				fail(ww, r, panicError(v))
+			}
+		}()
+		next.ServeHTTP(ww, r)
+	})
+}
+
+// panicError tells where it happened. What was thrown is told only where the
+// runtime threw it: another value may hold anything.
+func panicError(v any) error {
+	what := fmt.Sprintf("%T", v)
+	if e, ok := v.(runtime.Error); ok {
+		what = e.Error()
+	}
+	return fmt.Errorf("panic: %s\n%s", what, debug.Stack())
+}
+
+// secure sets the headers that every answer has.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Referrer-Policy", "no-referrer")
+		next.ServeHTTP(w, r)
+	})
+}
+
+// limitTime ends the wait for the database. What runs out of time returns an
+// error that becomes 503; nothing is left running.
+func limitTime(timeout time.Duration) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			ctx, cancel := context.WithTimeout(r.Context(), timeout)
+			defer cancel()
+			next.ServeHTTP(w, r.WithContext(ctx))
+		})
+	}
+}
+
+// resolveClient finds out who [clientAddr] is. X-Forwarded-For counts only as
+// far as trusted proxies wrote it.
+func resolveClient(trusted []netip.Prefix) func(http.Handler) http.Handler {
+	if len(trusted) == 0 {
+		return middleware.ClientIPFromRemoteAddr
+	}
+	prefixes := make([]string, len(trusted))
+	for i, p := range trusted {
+		prefixes[i] = p.String()
+	}
+	return middleware.ClientIPFromXFF(prefixes...)
+}
+
+// clientAddr is the client's address without its port, or empty where a
+// trusted proxy did not give a readable one.
+func clientAddr(r *http.Request) string { return middleware.GetClientIP(r.Context()) }
+
+// limitRate bounds the requests of each client address (an IPv6 network of
+// /64 counts as one).
+func limitRate(perMinute int) func(http.Handler) http.Handler {
+	return httprate.LimitBy(perMinute, time.Minute,
+		func(r *http.Request) (string, error) { return httprate.CanonicalizeIP(clientAddr(r)), nil },
+		httprate.WithResponseHeaders(httprate.ResponseHeaders{RetryAfter: "Retry-After"}),
+		httprate.WithLimitHandler(func(w http.ResponseWriter, r *http.Request) {
+			fail(w, r, &problem{code: codeRateLimited})
+		}),
+		httprate.WithErrorHandler(fail),
+	)
+}
+
+// allowOrigins lets the scripts of these origins in. There are no cookies, so
+// credentials are never allowed: a script has to know its token.
+func allowOrigins(origins []string) func(http.Handler) http.Handler {
+	return cors.Handler(cors.Options{
+		AllowedOrigins: origins,
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
+		AllowedHeaders: []string{"Authorization", "Content-Type", "If-None-Match", requestIDHeader},
+		ExposedHeaders: []string{"ETag", "Retry-After", "WWW-Authenticate", requestIDHeader},
+		MaxAge:         int((10 * time.Minute).Seconds()),
+	})
+}
+
+func routeNotFound(http.ResponseWriter, *http.Request) error {
+	return &problem{code: codeRouteNotFound}
+}
+
+// methodNotAllowed names the methods that the route has (RFC 9110 §15.5.6),
+// which chi's own answer would do, but not as a problem document.
+func methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
+	routes := chi.RouteContext(r.Context()).Routes
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete} {
+		if routes.Match(chi.NewRouteContext(), method, r.URL.Path) {
+			w.Header().Add("Allow", method)
+			if method == http.MethodGet {
+				w.Header().Add("Allow", http.MethodHead)
+			}
+		}
+	}
+	return &problem{code: codeMethodNotAllowed}
+}

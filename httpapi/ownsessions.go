@@ -1,0 +1,81 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// The handlers below are for a user's own sessions: current is the session of
+// the access token. A session without a subject has no siblings.
+
+func (s *Server) getCurrentSession(w http.ResponseWriter, _ *http.Request, current sessionstore.Session) error {
+	return writeJSON(w, http.StatusOK, ownDocumentOf(current, current.ID))
+}
+
+func (s *Server) endCurrentSession(w http.ResponseWriter, r *http.Request, current sessionstore.Session) error {
+	if err := s.store.Invalidate(r.Context(), current.ID); err != nil {
+		return err
+	}
+	return writeNoContent(w)
+}
+
+func (s *Server) listOwnSessions(w http.ResponseWriter, r *http.Request, current sessionstore.Session) error {
+	params, err := listParams(r)
+	if err != nil {
+		return err
+	}
+	page := sessionstore.Page{Sessions: []sessionstore.Session{current}}
+	if current.Subject != "" {
+		if page, err = s.store.List(r.Context(), current.Subject, params); err != nil {
+			return inQuery(err)
+		}
+	}
+	return writeJSON(w, http.StatusOK, pageOf(page, func(session sessionstore.Session) sessionDocument {
+		return ownDocumentOf(session, current.ID)
+	}))
+}
+
+func (s *Server) endOwnSessions(w http.ResponseWriter, r *http.Request, current sessionstore.Session) error {
+	keep := uuid.Nil
+	if query := r.URL.Query(); query.Has("keep") {
+		if query.Get("keep") != "current" {
+			return invalidParameter("keep", "It may only be current.")
+		}
+		keep = current.ID
+	}
+	n, err := s.endSiblings(r, current, keep)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, revokedDocument{n})
+}
+
+// endSiblings ends all sessions of the subject but the one to keep.
+func (s *Server) endSiblings(r *http.Request, current sessionstore.Session, keep uuid.UUID) (int64, error) {
+	switch {
+	case current.Subject != "":
+		return s.store.InvalidateSubject(r.Context(), current.Subject, keep)
+	case keep == current.ID:
+		return 0, nil
+	default:
+		return 1, s.store.Invalidate(r.Context(), current.ID)
+	}
+}
+
+// endOwnSession answers for another subject's session as if it did not exist.
+func (s *Server) endOwnSession(w http.ResponseWriter, r *http.Request, current sessionstore.Session) error {
+	id, err := sessionID(r)
+	if err != nil {
+		return err
+	}
+	if id == current.ID {
+		return s.endCurrentSession(w, r, current)
+	}
+	if err := s.store.InvalidateOwn(r.Context(), current.Subject, id); err != nil {
+		return err
+	}
+	return writeNoContent(w)
+}

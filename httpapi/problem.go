@@ -1,0 +1,281 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	problemTypes = "https://github.com/latchkey-sessions/latchkey/blob/main/httpapi/problems.md#"
+	realm        = "latchkey"
+	// retryAfter is in seconds: long enough not to hammer a database that is
+	// starting, short enough that nobody notices a failover for longer.
+	retryAfter = 2
+	// maxNameBytes bounds what is repeated of a caller's own names.
+	maxNameBytes = 200
+)
+
+// code identifies a kind of problem for ever: clients switch on it.
+type code string
+
+const (
+	codeBodyTooLarge         code = "body_too_large"
+	codeChecksumMismatch     code = "checksum_mismatch"
+	codeDuplicateMember      code = "duplicate_member"
+	codeDuplicateParameter   code = "duplicate_parameter"
+	codeInternal             code = "internal_error"
+	codeInvalidGrant         code = "invalid_grant"
+	codeInvalidMember        code = "invalid_member"
+	codeInvalidParameter     code = "invalid_parameter"
+	codeInvalidServiceKey    code = "invalid_service_key"
+	codeInvalidToken         code = "invalid_token"
+	codeMalformedBody        code = "malformed_body"
+	codeMethodNotAllowed     code = "method_not_allowed"
+	codeMissingServiceKey    code = "missing_service_key"
+	codeMissingToken         code = "missing_token"
+	codePreconditionRequired code = "precondition_required"
+	codeRateLimited          code = "rate_limited"
+	codeRequestTimeout       code = "request_timeout"
+	codeRouteNotFound        code = "route_not_found"
+	codeSessionEnded         code = "session_ended"
+	codeSessionNotFound      code = "session_not_found"
+	codeTokenInQuery         code = "token_in_query"
+	codeUnavailable          code = "unavailable"
+	codeUnknownMember        code = "unknown_member"
+	codeUnknownParameter     code = "unknown_parameter"
+	codeUnsupportedGrantType code = "unsupported_grant_type"
+	codeUnsupportedMediaType code = "unsupported_media_type"
+)
+
+// kinds gives each code its status, its title, and the error that stands for
+// it below /oauth2/ (RFC 6749 §5.2, RFC 6750 §3.1).
+var kinds = map[code]struct {
+	status int
+	oauth  string
+	title  string
+}{
+	codeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "invalid_request", "The body is larger than this route takes."},
+	codeChecksumMismatch:     {http.StatusPreconditionFailed, "invalid_request", "The data was changed since it was read."},
+	codeDuplicateMember:      {http.StatusBadRequest, "invalid_request", "The body has a member twice."},
+	codeDuplicateParameter:   {http.StatusBadRequest, "invalid_request", "A parameter is there more than once."},
+	codeInternal:             {http.StatusInternalServerError, "server_error", "The service made a mistake."},
+	codeInvalidGrant:         {http.StatusBadRequest, "invalid_grant", "The refresh token is not accepted."},
+	codeInvalidMember:        {http.StatusBadRequest, "invalid_request", "A member of the body is not acceptable."},
+	codeInvalidParameter:     {http.StatusBadRequest, "invalid_request", "A parameter is not acceptable."},
+	codeInvalidServiceKey:    {http.StatusUnauthorized, "invalid_token", "The service key is not accepted."},
+	codeInvalidToken:         {http.StatusUnauthorized, "invalid_token", "The access token is not accepted."},
+	codeMalformedBody:        {http.StatusBadRequest, "invalid_request", "The body cannot be read."},
+	codeMethodNotAllowed:     {http.StatusMethodNotAllowed, "invalid_request", "This route does not have this method."},
+	codeMissingServiceKey:    {http.StatusUnauthorized, "invalid_client", "A service key is required."},
+	codeMissingToken:         {http.StatusUnauthorized, "invalid_request", "An access token is required."},
+	codePreconditionRequired: {http.StatusPreconditionRequired, "invalid_request", "If-Match is required."},
+	codeRateLimited:          {http.StatusTooManyRequests, "temporarily_unavailable", "There were too many requests from this address."},
+	codeRequestTimeout:       {http.StatusRequestTimeout, "invalid_request", "The request did not arrive in time."},
+	codeRouteNotFound:        {http.StatusNotFound, "invalid_request", "There is no such route."},
+	codeSessionEnded:         {http.StatusConflict, "invalid_request", "The session has ended."},
+	codeSessionNotFound:      {http.StatusNotFound, "invalid_request", "There is no such session."},
+	codeTokenInQuery:         {http.StatusBadRequest, "invalid_request", "A token does not belong in a URL."},
+	codeUnavailable:          {http.StatusServiceUnavailable, "temporarily_unavailable", "The service is unavailable at the moment."},
+	codeUnknownMember:        {http.StatusBadRequest, "invalid_request", "The body has a member that this route does not know."},
+	codeUnknownParameter:     {http.StatusBadRequest, "invalid_request", "The route does not know a parameter."},
+	codeUnsupportedGrantType: {http.StatusBadRequest, "unsupported_grant_type", "The grant_type must be refresh_token."},
+	codeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "invalid_request", "The body has the wrong media type."},
+}
+
+// problem is a failure as its client is told of it, and beside that what the
+// log is told. Neither is made from the other.
+type problem struct {
+	code code
+	// detail, pointer and parameter are for the client.
+	detail    string
+	pointer   string // JSON pointer to a member of the body
+	parameter string // name of a query parameter or header
+	etag      string // the header, where the present version helps
+	// reason and cause are for the log. reason is one of our own words.
+	reason string
+	cause  error
+}
+
+func (p *problem) Error() string { return string(p.code) }
+
+func (p *problem) Unwrap() error { return p.cause }
+
+// problemOf is the only place where an error becomes a status.
+func problemOf(err error) *problem {
+	if p, ok := errors.AsType[*problem](err); ok {
+		return p
+	}
+	if e, ok := errors.AsType[*sessionstore.ArgumentError](err); ok {
+		return invalidMember("/"+strings.ReplaceAll(e.Field, ".", "/"), sentence(e.Problem))
+	}
+	if e, ok := errors.AsType[*sessionstore.ConflictError](err); ok {
+		return &problem{code: codeChecksumMismatch, etag: etagOf(e.Checksum)}
+	}
+	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return &problem{code: codeBodyTooLarge, detail: "It may have " + strconv.FormatInt(e.Limit, 10) + " bytes."}
+	}
+	switch {
+	case errors.Is(err, sessionstore.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return &problem{code: codeUnavailable, cause: err}
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return &problem{code: codeRequestTimeout}
+	case errors.Is(err, sessionstore.ErrNotFound):
+		return &problem{code: codeSessionNotFound}
+	case errors.Is(err, sessionstore.ErrEnded):
+		return &problem{code: codeSessionEnded}
+	}
+	return &problem{code: codeInternal, cause: err}
+}
+
+// refusedToken makes the one 401 of every state in which an access token is
+// not accepted. Another error, such as an outage, stays what it is.
+func refusedToken(err error) error {
+	if reason := refusal(err); reason != "" {
+		return &problem{code: codeInvalidToken, reason: reason}
+	}
+	return err
+}
+
+// refusedGrant makes the one invalid_grant of every state in which a refresh
+// token is not accepted: a thief must not learn which one it was.
+func refusedGrant(err error) error {
+	if reason := refusal(err); reason != "" {
+		return &problem{code: codeInvalidGrant, reason: reason}
+	}
+	return err
+}
+
+// refusal says in a word for the log why a token is not accepted. It is empty
+// if the error is about something else than the token.
+func refusal(err error) string {
+	for _, state := range []struct {
+		err    error
+		reason string
+	}{
+		{sessionstore.ErrUnavailable, ""}, // first: an outage is never about the token
+		{sessionstore.ErrReuse, "reuse"},
+		{sessionstore.ErrEnded, "ended"},
+		{sessionstore.ErrSuperseded, "superseded"},
+		{sessionstore.ErrNotFound, "not_found"},
+		{tokens.ErrExpired, "expired"},
+		{tokens.ErrWrongType, "wrong_type"},
+		{tokens.ErrTooLarge, "too_large"},
+		{tokens.ErrInvalid, "invalid"},
+	} {
+		if errors.Is(err, state.err) {
+			return state.reason
+		}
+	}
+	return ""
+}
+
+func invalidMember(pointer, detail string) *problem {
+	return &problem{code: codeInvalidMember, pointer: cut(pointer), detail: detail}
+}
+
+func invalidParameter(name, detail string) *problem {
+	return &problem{code: codeInvalidParameter, parameter: name, detail: detail}
+}
+
+// inQuery says of an error about an argument that it came as a parameter.
+func inQuery(err error) error {
+	if e, ok := errors.AsType[*sessionstore.ArgumentError](err); ok {
+		return invalidParameter(e.Field, sentence(e.Problem))
+	}
+	return err
+}
+
+// sentence makes one of what the store says about an argument.
+func sentence(s string) string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(s[:1]) + s[1:] + "."
+}
+
+func cut(name string) string {
+	if len(name) > maxNameBytes {
+		return strings.ToValidUTF8(name[:maxNameBytes], "") + "…"
+	}
+	return name
+}
+
+// problemDocument is the RFC 9457 form.
+type problemDocument struct {
+	Type      string `json:"type"`
+	Title     string `json:"title"`
+	Status    int    `json:"status"`
+	Detail    string `json:"detail,omitzero"`
+	Code      code   `json:"code"`
+	Pointer   string `json:"pointer,omitzero"`
+	Parameter string `json:"parameter,omitzero"`
+	RequestID string `json:"request_id"`
+}
+
+// oauthError is the RFC 6749 §5.2 form.
+type oauthError struct {
+	Error       string `json:"error"`
+	Description string `json:"error_description"`
+}
+
+// fail answers with the problem that an error is.
+func fail(w http.ResponseWriter, r *http.Request, err error) {
+	p, info := problemOf(err), infoOf(r)
+	info.problem = p
+	kind := kinds[p.code]
+	h := w.Header()
+	switch kind.status {
+	case http.StatusUnauthorized:
+		challenge := `Bearer realm="` + realm + `"`
+		if p.code == codeInvalidToken || p.code == codeInvalidServiceKey {
+			challenge += `, error="invalid_token"` // RFC 6750 §3: only if a credential was presented
+		}
+		h.Set("WWW-Authenticate", challenge)
+	case http.StatusServiceUnavailable:
+		h.Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	if p.etag != "" {
+		h.Set("ETag", p.etag)
+	}
+	var document any = problemDocument{
+		Type: problemTypes + string(p.code), Title: kind.title, Status: kind.status, Detail: p.detail,
+		Code: p.code, Pointer: p.pointer, Parameter: p.parameter, RequestID: info.id,
+	}
+	mediaType := "application/problem+json"
+	if strings.HasPrefix(r.URL.Path, "/oauth2/") {
+		document = oauthError{Error: kind.oauth, Description: describe(kind.title, p)}
+		mediaType = "application/json"
+	}
+	body, err := json.Marshal(document)
+	if err != nil {
+		panic(err) // strings and numbers, made valid on the way in
+	}
+	h.Set("Cache-Control", noStore)
+	writeBody(w, kind.status, mediaType, body)
+}
+
+// describe keeps to the characters of RFC 6749 §5.2.
+func describe(title string, p *problem) string {
+	s := title
+	if p.parameter != "" {
+		s = strings.TrimSuffix(title, ".") + ": " + p.parameter + "."
+	}
+	if p.detail != "" {
+		s += " " + p.detail
+	}
+	return strings.Map(func(c rune) rune {
+		if c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return '\''
+		}
+		return c
+	}, s)
+}

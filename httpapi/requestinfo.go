@@ -1,0 +1,49 @@
+package httpapi
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"regexp"
+)
+
+const requestIDHeader = "X-Request-Id"
+
+// requestIDs that a caller may choose: they go into logs and headers.
+var requestIDs = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+type requestInfoKey struct{}
+
+// requestInfo is what is noted about a request on its way, for the log.
+type requestInfo struct {
+	id         string
+	serviceKey string // name of the key that was accepted
+	problem    *problem
+}
+
+// identify gives each request an id: the caller's if it is a decent one.
+func identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		info := &requestInfo{id: r.Header.Get(requestIDHeader)}
+		if !requestIDs.MatchString(info.id) {
+			info.id = newRequestID()
+		}
+		w.Header().Set(requestIDHeader, info.id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestInfoKey{}, info)))
+	})
+}
+
+func newRequestID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	return hex.EncodeToString(id[:])
+}
+
+// infoOf returns the request's notes. Outside of [identify] they go nowhere.
+func infoOf(r *http.Request) *requestInfo {
+	if info, ok := r.Context().Value(requestInfoKey{}).(*requestInfo); ok {
+		return info
+	}
+	return &requestInfo{}
+}

@@ -1,0 +1,117 @@
+package httpapi
+
+import (
+	"crypto/sha256"
+	"errors"
+	"log/slog"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Server serves both listeners.
+type Server struct {
+	store       *sessionstore.Store
+	cfg         Config
+	logger      *slog.Logger
+	serviceKeys []serviceKey
+
+	jwks, metadata                         cacheable
+	publicDescription, internalDescription cacheable
+
+	public, internal http.Handler
+}
+
+// New returns a server for the store. The key ring must be the store's. New
+// asks the database nothing and starts no goroutine.
+func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, error) {
+	if store == nil || keys == nil {
+		return nil, errors.New("httpapi: a store and a key ring are required")
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{store: store, cfg: cfg, logger: cfg.Logger, jwks: newCacheable(jsonType, keys.PublicJWKS())}
+	for _, k := range cfg.ServiceKeys {
+		s.serviceKeys = append(s.serviceKeys, serviceKey{k.Name, sha256.Sum256([]byte(k.Secret))})
+	}
+	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
+		return nil, err
+	}
+	if s.publicDescription, err = newDescription("public"); err != nil {
+		return nil, err
+	}
+	if s.internalDescription, err = newDescription("internal"); err != nil {
+		return nil, err
+	}
+	s.public, s.internal = s.publicRoutes(), s.internalRoutes()
+	return s, nil
+}
+
+// Public returns the handler of the public listener.
+func (s *Server) Public() http.Handler { return s.public }
+
+// Internal returns the handler of the internal listener.
+func (s *Server) Internal() http.Handler { return s.internal }
+
+// publicRoutes is all that browsers and apps can reach.
+func (s *Server) publicRoutes() *chi.Mux {
+	r := s.router("public")
+	if len(s.cfg.CORSOrigins) > 0 {
+		r.Use(allowOrigins(s.cfg.CORSOrigins))
+	}
+	if s.cfg.RateLimit > 0 {
+		r.Use(limitRate(s.cfg.RateLimit))
+	}
+	r.Group(func(r chi.Router) {
+		r.Use(limitTime(s.cfg.RequestTimeout))
+		r.Post("/oauth2/token", handle(s.refreshTokens))
+		r.Post("/oauth2/revoke", handle(s.revokeToken))
+		r.Get("/v1/me/sessions/current", handle(s.bearer(s.getCurrentSession)))
+		r.Delete("/v1/me/sessions/current", handle(s.bearer(s.endCurrentSession)))
+		r.Get("/v1/me/sessions", handle(s.bearer(s.listOwnSessions), "cursor", "limit"))
+		r.Delete("/v1/me/sessions", handle(s.bearer(s.endOwnSessions), "keep"))
+		r.Delete("/v1/me/sessions/{id}", handle(s.bearer(s.endOwnSession)))
+		r.Get("/.well-known/jwks.json", handle(s.jwks.serve))
+		r.Get("/.well-known/oauth-authorization-server", handle(s.metadata.serve))
+		r.Get("/openapi.yaml", handle(s.publicDescription.serve))
+	})
+	return r
+}
+
+// internalRoutes is what backends and operators can reach besides.
+func (s *Server) internalRoutes() *chi.Mux {
+	r := s.router("internal")
+	r.Group(func(r chi.Router) {
+		r.Use(limitTime(s.cfg.RequestTimeout))
+		r.Post("/v1/sessions", handle(s.keyed(s.createSession)))
+		r.Get("/v1/sessions", handle(s.keyed(s.listSessions), "subject", "cursor", "limit"))
+		r.Delete("/v1/sessions", handle(s.keyed(s.endSessions), "subject"))
+		r.Get("/v1/sessions/{id}", handle(s.keyed(s.getSession)))
+		r.Put("/v1/sessions/{id}/data", handle(s.keyed(s.putSessionData)))
+		r.Delete("/v1/sessions/{id}", handle(s.keyed(s.endSession)))
+		r.Post("/oauth2/introspect", handle(s.keyed(s.introspectToken)))
+		r.Get("/livez", handle(s.livez))
+		r.Get("/readyz", handle(s.readyz))
+		r.Get("/openapi.yaml", handle(s.internalDescription.serve))
+	})
+	return r
+}
+
+// router returns a router with what both listeners have in common.
+func (s *Server) router(listener string) *chi.Mux {
+	r := chi.NewMux()
+	r.Use(
+		resolveClient(s.cfg.TrustedProxies), identify,
+		accessLog(s.logger.With(slog.String("listener", listener))),
+		recoverPanics, secure, middleware.GetHead,
+	)
+	r.NotFound(respond(routeNotFound))
+	r.MethodNotAllowed(respond(methodNotAllowed))
+	return r
+}

@@ -1,0 +1,73 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
+	id, err := sessionID(r)
+	if err != nil {
+		return err
+	}
+	session, err := s.store.Load(r.Context(), id)
+	if err != nil {
+		return err
+	}
+	// No 304 here: the ETag is that of the data, and the rest changes without it.
+	w.Header().Set("ETag", etagOf(session.Checksum))
+	return writeJSON(w, http.StatusOK, documentOf(session))
+}
+
+func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
+	subject, err := requiredSubject(r)
+	if err != nil {
+		return err
+	}
+	params, err := listParams(r)
+	if err != nil {
+		return err
+	}
+	page, err := s.store.List(r.Context(), subject, params)
+	if err != nil {
+		return inQuery(err)
+	}
+	return writeJSON(w, http.StatusOK, pageOf(page, listedDocumentOf))
+}
+
+func (s *Server) endSession(w http.ResponseWriter, r *http.Request) error {
+	id, err := sessionID(r)
+	if err != nil {
+		return err
+	}
+	if err := s.store.Invalidate(r.Context(), id); err != nil {
+		return err
+	}
+	return writeNoContent(w)
+}
+
+func (s *Server) endSessions(w http.ResponseWriter, r *http.Request) error {
+	subject, err := requiredSubject(r)
+	if err != nil {
+		return err
+	}
+	n, err := s.store.InvalidateSubject(r.Context(), subject, uuid.Nil)
+	if err != nil {
+		return inQuery(err)
+	}
+	return writeJSON(w, http.StatusOK, revokedDocument{n})
+}
+
+// sessionID reads the path. What is not an id names no session.
+func sessionID(r *http.Request) (uuid.UUID, error) {
+	text := chi.URLParam(r, "id")
+	id, err := uuid.Parse(text)
+	if err != nil || len(text) != len(uuid.Nil.String()) { // only the canonical form
+		return uuid.Nil, sessionstore.ErrNotFound
+	}
+	return id, nil
+}
