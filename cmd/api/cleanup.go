@@ -1,0 +1,62 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+type cleanupCmd struct {
+	databaseSettings
+	retentionSettings
+	logSettings
+
+	DryRun bool `help:"Count what would be removed, and remove nothing."`
+	JSON   bool `name:"json" help:"Print JSON."`
+}
+
+// Help says what the command is for.
+func (*cleanupCmd) Help() string {
+	return "Removes sessions that expired or were revoked more than CLEANUP_RETENTION ago, and those older than CLEANUP_SESSION_MAX_AGE, " +
+		"in small batches beside the running service. The service does it by itself every CLEANUP_INTERVAL. Interrupted, it loses nothing: the next run goes on."
+}
+
+// Validate checks the settings.
+func (c *cleanupCmd) Validate() error { return c.check() }
+
+// Run removes the sessions, shows progress to a person, and prints what it did.
+func (c *cleanupCmd) Run(a *app) error {
+	return c.withStore(a.ctx, c.newLogger(a.stderr), func(store *sessionstore.Store) error {
+		cfg := c.cleanup()
+		cfg.DryRun = c.DryRun
+		if isTerminal(a.stderr) {
+			cfg.Progress = func(s cleanup.Summary) { _, _ = fmt.Fprintf(a.stderr, "\r%d removed", s.Sessions()) }
+			defer func() { _, _ = fmt.Fprintln(a.stderr) }()
+		}
+		summary, err := cleanup.Run(a.ctx, store, cfg)
+		return errors.Join(err, c.print(a, summary))
+	})
+}
+
+// print tells what was done, also of a run that failed or was interrupted.
+func (c *cleanupCmd) print(a *app, s cleanup.Summary) error {
+	if c.JSON {
+		return a.printJSON(struct {
+			DryRun  bool    `json:"dry_run"`
+			Expired int64   `json:"expired"`
+			Revoked int64   `json:"revoked"`
+			Aged    int64   `json:"aged"`
+			Batches int     `json:"batches"`
+			Seconds float64 `json:"seconds"`
+		}{s.DryRun, s.Expired, s.Revoked, s.Aged, s.Batches, s.Duration.Seconds()})
+	}
+	did := "removed"
+	if s.DryRun {
+		did = "would remove"
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s %d expired, %d revoked and %d aged sessions in %v\n", did, s.Expired, s.Revoked, s.Aged, s.Duration.Round(time.Millisecond))
+	return err
+}

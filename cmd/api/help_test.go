@@ -1,0 +1,50 @@
+package main_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+
+	for _, command := range []string{
+		"", "serve", "migrate", "migrate up", "migrate status", "migrate down", "cleanup",
+		"keys", "keys init", "keys generate", "keys list", "sessions", "sessions list", "sessions revoke", "version",
+	} {
+		// A wrong setting must not hide the help.
+		r := api(t, env{"ACCESS_TOKEN_TTL": "x"}, append(strings.Fields(command), "--help")...)
+		if r.code != 0 || r.stderr != "" {
+			t.Errorf("%q: exit code %d: %s", command, r.code, r.stderr)
+		}
+		golden(t, strings.TrimSuffix("help "+command, " ")+".txt", r.stdout)
+		for line := range strings.Lines(r.stdout) {
+			if len(strings.TrimSuffix(line, "\n")) > 100 {
+				t.Errorf("%q: a line is too long for a terminal: %s", command, line)
+			}
+		}
+	}
+	if short, long := api(t, nil, "-h"), api(t, nil, "--help"); short != long {
+		t.Errorf("-h is not --help: %v", short)
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", strings.ReplaceAll(name, " ", "-"))
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(readFile(t, path), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}

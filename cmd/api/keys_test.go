@@ -1,0 +1,183 @@
+package main_test
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+func TestKeysInit(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "deep", "var")
+	signing, service := filepath.Join(dir, "signing-keys.json"), filepath.Join(dir, "service-key")
+
+	r := api(t, nil, "keys", "init", "--dir", dir)
+	if want := (result{0, "", "made " + signing + "\nmade " + service + "\n"}); r != want {
+		t.Errorf("first: %v, want %v", r, want)
+	}
+	before := readFile(t, signing) + readFile(t, service)
+	r = api(t, env{"VAR_DIR": dir}, "keys", "init")
+	if want := (result{0, "", "kept " + signing + "\nkept " + service + "\n"}); r != want {
+		t.Errorf("again: %v, want %v", r, want)
+	}
+	r = api(t, nil, "keys", "init", "--dir", dir, "--show")
+	if want := (result{0, readFile(t, service), "kept " + signing + "\nkept " + service + "\n"}); r != want {
+		t.Errorf("with --show: %v, want %v", r, want)
+	}
+	if readFile(t, signing)+readFile(t, service) != before {
+		t.Error("the keys changed")
+	}
+	if key := strings.TrimSpace(readFile(t, service)); len(key) != 32 {
+		t.Errorf("the service key has %d characters", len(key))
+	}
+	if _, err := tokens.ParseKeyRing([]byte(readFile(t, signing))); err != nil {
+		t.Error(err)
+	}
+	checkMode(t, signing, 0o600)
+	checkMode(t, service, 0o600)
+}
+
+// Replicas that start at once on a shared volume get the same keys.
+func TestKeysInitAtOnce(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+
+	var wg sync.WaitGroup
+	results := make([]result, 8)
+	for i := range results {
+		wg.Go(func() { results[i] = api(t, nil, "keys", "init", "--dir", dir, "--show") })
+	}
+	wg.Wait()
+
+	made := 0
+	for _, r := range results {
+		made += strings.Count(r.stderr, "made ")
+		if r.code != 0 || r.stdout != readFile(t, dir, "service-key") {
+			t.Errorf("exit code %d: %s", r.code, r.stderr)
+		}
+	}
+	if made != 2 {
+		t.Errorf("%d files were made, want 2", made)
+	}
+	if diff := cmp.Diff([]string{"service-key", "signing-keys.json"}, entries(t, dir)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
+	}
+}
+
+func TestKeysGenerate(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+
+	// A set to a pipe, for each algorithm.
+	for _, algorithm := range []string{"EdDSA", "ES256", "RS256", "PS256", "HS256"} {
+		ring, err := tokens.ParseKeyRing([]byte(mustAPI(t, dir, nil, "keys", "generate", "--algorithm", algorithm)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if keys := ring.Keys(); len(keys) != 1 || keys[0].Algorithm != algorithm || !keys[0].Signs {
+			t.Errorf("%s: %v", algorithm, keys)
+		}
+	}
+
+	// A file that is made, and then grows at either end.
+	file := filepath.Join(dir, "keys.json")
+	var printed string
+	for _, args := range [][]string{{}, {"--algorithm=ES256"}, {"--algorithm=HS256", "--first"}} {
+		printed += mustAPI(t, dir, nil, append([]string{"keys", "generate", "--file", file}, args...)...)
+		if args == nil {
+			checkMode(t, file, 0o600)
+		}
+	}
+	if err := os.Chmod(file, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	printed += mustAPI(t, dir, nil, "keys", "generate", "--file", file, "--algorithm=PS256")
+	checkMode(t, file, 0o640) // the service may read it through its group
+	var algorithms []string
+	for _, key := range listKeys(t, file) {
+		algorithms = append(algorithms, key.Algorithm)
+		if key.Signs != (key.Algorithm == "HS256") {
+			t.Errorf("signs: %v", key)
+		}
+		if !strings.Contains(printed, "made key "+key.ID+" ("+key.Algorithm+") in "+file+"\n") {
+			t.Errorf("nothing was said of %s", key.ID)
+		}
+	}
+	if diff := cmp.Diff([]string{"HS256", "EdDSA", "ES256", "PS256"}, algorithms); diff != "" {
+		t.Errorf("order (-want +got):\n%s", diff)
+	}
+	checkNoPrivatePart(t, file, printed)
+}
+
+func TestKeysList(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, algorithm := range []string{"EdDSA", "ES256", "RS256", "PS256", "HS256"} {
+		mustAPI(t, dir, nil, "keys", "generate", "--file=keys.json", "--algorithm", algorithm)
+	}
+
+	table := mustAPI(t, dir, nil, "keys", "list", "--file=keys.json")
+	if lines := strings.Split(table, "\n"); len(lines) != 7 || strings.Join(strings.Fields(lines[0]), " ") != "KEY ALGORITHM USE" ||
+		!strings.HasSuffix(lines[1], "  EdDSA      signs") || !strings.HasSuffix(lines[5], "  HS256      verifies") {
+		t.Errorf("table:\n%s", table)
+	}
+	if table != mustAPI(t, dir, env{"SIGNING_KEYS_FILE": "keys.json"}, "keys", "list") {
+		t.Error("SIGNING_KEYS_FILE gives another list")
+	}
+	checkNoPrivatePart(t, filepath.Join(dir, "keys.json"), table+mustAPI(t, dir, nil, "keys", "list", "--file=keys.json", "--json"))
+}
+
+func listKeys(t *testing.T, file string) []tokens.KeyInfo {
+	t.Helper()
+	var list struct {
+		Keys []tokens.KeyInfo `json:"keys"`
+	}
+	if err := json.Unmarshal([]byte(mustAPI(t, filepath.Dir(file), nil, "keys", "list", "--json", "--file", file)), &list); err != nil {
+		t.Fatal(err)
+	}
+	return list.Keys
+}
+
+// checkNoPrivatePart looks for each part of each key that only its owner may know (RFC 7518 §6).
+func checkNoPrivatePart(t *testing.T, file, printed string) {
+	t.Helper()
+	var set struct {
+		Keys []map[string]any `json:"keys"`
+	}
+	if err := json.Unmarshal([]byte(readFile(t, file)), &set); err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, key := range set.Keys {
+		for _, part := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {
+			if secret, ok := key[part].(string); ok {
+				checked++
+				if strings.Contains(printed, secret) {
+					t.Errorf("%s of a key was printed", part)
+				}
+			}
+		}
+	}
+	if checked < len(set.Keys) {
+		t.Errorf("only %d parts were looked for", checked)
+	}
+}
+
+func checkMode(t *testing.T, path string, want fs.FileMode) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode() != want {
+		t.Errorf("%s has mode %v, want %v", path, info.Mode(), want)
+	}
+}

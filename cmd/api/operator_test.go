@@ -1,0 +1,247 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+func TestMigrate(t *testing.T) {
+	t.Parallel()
+	settings := env{"DATABASE_URL": emptyDatabase(t)}
+	dir := t.TempDir()
+
+	status := mustAPI(t, dir, settings, "migrate", "status")
+	if !strings.Contains(status, "pending") || !strings.HasPrefix(status, "MIGRATION") {
+		t.Errorf("status before:\n%s", status)
+	}
+	up := mustAPI(t, dir, settings, "migrate")
+	for line := range strings.Lines(up) {
+		if !regexp.MustCompile(`^migrated .+ in [0-9.]+m?s\n$`).MatchString(line) {
+			t.Errorf("up: %q", line)
+		}
+	}
+	if !strings.Contains(up, "migrated 00001_") || !strings.Contains(up, "migrated job queue: ") {
+		t.Errorf("up:\n%s", up)
+	}
+	if again := mustAPI(t, dir, settings, "migrate", "up"); again != "the database schema is up to date\n" {
+		t.Errorf("again: %q", again)
+	}
+	var list struct {
+		Migrations []struct {
+			Name      string `json:"name"`
+			AppliedAt string `json:"applied_at"`
+		} `json:"migrations"`
+	}
+	if err := json.Unmarshal([]byte(mustAPI(t, dir, settings, "migrate", "status", "--json")), &list); err != nil || len(list.Migrations) == 0 {
+		t.Fatal(err, list)
+	}
+	for _, m := range list.Migrations {
+		if m.AppliedAt == "" {
+			t.Errorf("%s is still pending", m.Name)
+		}
+	}
+	if down := mustAPI(t, dir, settings, "migrate", "down", "--lose-data"); !strings.HasPrefix(down, "took back 0000") {
+		t.Errorf("down: %q", down)
+	}
+	if r := apiIn(t, dir, settings, "cleanup"); r.code != 1 || !strings.Contains(r.stderr, "run `api migrate`") {
+		t.Errorf("cleanup after down: exit code %d: %s", r.code, r.stderr)
+	}
+	if up := mustAPI(t, dir, settings, "migrate"); !strings.HasPrefix(up, "migrated 0000") {
+		t.Errorf("up again: %q", up)
+	}
+}
+
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	settings, dir := env{"DATABASE_URL": database}, t.TempDir()
+	store := newStore(t, database)
+	ids := make([]string, 3)
+	for i, client := range []sessionstore.Client{{Label: "Ada's phone"}, {UserAgent: "curl/8\x1b[2J\n"}, {IP: "192.0.2.7"}} {
+		session, _, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: "ada", Data: []byte(`{"secret":"of ada"}`), Client: client})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[i] = session.ID.String()
+	}
+
+	r := apiIn(t, dir, settings, "sessions", "list", "--subject", "nobody")
+	if want := (result{0, "", "no live sessions\n"}); r != want {
+		t.Errorf("list of nobody: %v", r)
+	}
+	table := mustAPI(t, dir, settings, "sessions", "list", "--subject", "ada")
+	lines := strings.Split(strings.TrimSpace(table), "\n")
+	if len(lines) != 4 || strings.Join(strings.Fields(lines[0]), " ") != "SESSION CREATED REFRESHED EXPIRES CLIENT" ||
+		!strings.HasPrefix(lines[1], ids[2]+"  ") || !strings.HasSuffix(lines[1], "  192.0.2.7") ||
+		!strings.HasPrefix(lines[2], ids[1]+"  ") || !strings.HasSuffix(lines[2], "  curl/8�[2J�") ||
+		!strings.HasPrefix(lines[3], ids[0]+"  ") || !strings.HasSuffix(lines[3], "  Ada's phone") {
+		t.Errorf("list:\n%s", table)
+	}
+	document := mustAPI(t, dir, settings, "sessions", "list", "--subject", "ada", "--json")
+	if strings.Contains(table+document, "of ada") {
+		t.Error("the list shows data")
+	}
+	if diff := cmp.Diff([]string{ids[2], ids[1], ids[0]}, sessionIDs(t, document)); diff != "" {
+		t.Errorf("list --json (-want +got):\n%s", diff)
+	}
+
+	// One that does not exist does not save the next one.
+	r = apiIn(t, dir, settings, "sessions", "revoke", uuid.Nil.String(), ids[0])
+	if want := (result{1, "revoked " + ids[0] + "\n", "api: session " + uuid.Nil.String() + ": no such session\n"}); r != want {
+		t.Errorf("revoke: %v, want %v", r, want)
+	}
+	if out := mustAPI(t, dir, settings, "sessions", "revoke", ids[0]); out != "revoked "+ids[0]+"\n" {
+		t.Errorf("revoke again: %q", out)
+	}
+	if out := mustAPI(t, dir, settings, "sessions", "revoke", "--subject", "ada"); out != "revoked 2 sessions\n" {
+		t.Errorf("revoke --subject: %q", out)
+	}
+	if got := sessionIDs(t, mustAPI(t, dir, settings, "sessions", "list", "--subject", "ada", "--json")); len(got) != 0 {
+		t.Errorf("still live: %v", got)
+	}
+}
+
+// A subject may have more sessions than a page of the list.
+func TestSessionsListGoesThroughAllPages(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	store := newStore(t, database)
+	for range 120 {
+		if _, _, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: "ada", Data: []byte(`{}`)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	ids := sessionIDs(t, mustAPI(t, t.TempDir(), env{"DATABASE_URL": database}, "sessions", "list", "--subject", "ada", "--json"))
+	seen := map[string]bool{}
+	for _, id := range ids {
+		seen[id] = true
+	}
+	if len(ids) != 120 || len(seen) != 120 {
+		t.Errorf("%d sessions, %d different ones, want 120", len(ids), len(seen))
+	}
+}
+
+func TestCleanup(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	settings, dir := env{"DATABASE_URL": database}, t.TempDir()
+	store := newStore(t, database)
+	for i := range 3 {
+		session, _, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: "ada", Data: []byte(`{}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i < 2 {
+			if err := store.Invalidate(t.Context(), session.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	execute(t, database, `UPDATE "sessionStore" SET "revokedAt" = "revokedAt" - interval '15 days' WHERE "revokedAt" IS NOT NULL`)
+
+	for _, step := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--dry-run"}, "would remove 0 expired, 2 revoked and 0 aged sessions in "},
+		{[]string{"--cleanup-retention=400h"}, "removed 0 expired, 0 revoked and 0 aged sessions in "},
+		{nil, "removed 0 expired, 2 revoked and 0 aged sessions in "},
+		{nil, "removed 0 expired, 0 revoked and 0 aged sessions in "},
+	} {
+		r := apiIn(t, dir, settings, append([]string{"cleanup"}, step.args...)...)
+		if r.code != 0 || !strings.HasPrefix(r.stdout, step.want) || r.stderr != "" {
+			t.Errorf("cleanup %v: exit code %d: %s%s, want %s", step.args, r.code, r.stdout, r.stderr, step.want)
+		}
+	}
+	var summary map[string]any
+	if err := json.Unmarshal([]byte(mustAPI(t, dir, settings, "cleanup", "--json", "--dry-run")), &summary); err != nil {
+		t.Fatal(err)
+	}
+	delete(summary, "seconds")
+	if diff := cmp.Diff(map[string]any{"dry_run": true, "expired": 0., "revoked": 0., "aged": 0., "batches": 0.}, summary); diff != "" {
+		t.Errorf("--json (-want +got):\n%s", diff)
+	}
+}
+
+func TestCleanupIsInterrupted(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+
+	defer lockSessions(t, database)()
+	s := launch(t, t.TempDir(), env{"DATABASE_URL": database}, "cleanup")
+	awaitBlocked(t, database, "latchkey-tasks")
+	if code := s.end(syscall.SIGINT); code != 1 {
+		t.Errorf("exit code %d", code)
+	}
+	if !strings.HasPrefix(s.stdout.String(), "removed 0 ") || s.stderr.String() != "api: interrupted\n" {
+		t.Errorf("printed %s%s", s.stdout, s.stderr)
+	}
+}
+
+func newStore(t *testing.T, database string) *sessionstore.Store {
+	t.Helper()
+	pool, err := pgxpool.New(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	key, _, err := tokens.GenerateKey("HS256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := tokens.AppendKey("", key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := tokens.ParseKeyRing([]byte(set))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := sessionstore.New(pool, ring, sessionstore.Config{Tokens: tokens.Config{Issuer: "https://login.example.com", Audience: "test"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
+}
+
+func execute(t *testing.T, database, statement string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := conn.Exec(t.Context(), statement); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sessionIDs(t *testing.T, document string) (ids []string) {
+	t.Helper()
+	var list struct {
+		Sessions []struct {
+			ID string `json:"id"`
+		} `json:"sessions"`
+	}
+	if err := json.Unmarshal([]byte(document), &list); err != nil {
+		t.Fatal(err)
+	}
+	for _, session := range list.Sessions {
+		ids = append(ids, session.ID)
+	}
+	return ids
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+type serveCmd struct {
+	settings
+}
+
+// Run serves until a signal comes. It ends well once all requests are answered and, where it is private, the
+// database is shut down.
+func (c *serveCmd) Run(a *app) error {
+	log := c.newLogger(a.stderr)
+	public, internal, err := listen(a.ctx, c.PublicAddr, c.InternalAddr)
+	if err != nil {
+		return err
+	}
+	defer func() { _, _ = public.Close(), internal.Close() }() // where they did not come into use
+
+	s := &service{settings: &c.settings, log: log, public: public, internal: internal}
+	if c.DatabaseURL != "" {
+		err = s.onConfigured(a.ctx)
+	} else {
+		err = s.onPrivate(a.ctx, a.stdout)
+	}
+	if a.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // the signal came before it was ready
+	}
+	return err
+}
+
+// service is what runs: two listeners on one database.
+type service struct {
+	*settings
+	log              *slog.Logger
+	public, internal net.Listener
+}
+
+// identity is what the service signs with, and who may call it.
+type identity struct {
+	ring        *tokens.KeyRing
+	serviceKeys serviceKeys
+}
+
+// identify reads the keys from where the settings say or, where they do not say it, from the made files.
+func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, error) {
+	ring, err := readKeyRing(cmp.Or(string(s.SigningKeysFile), madeSigningKeys))
+	if err != nil {
+		return identity{}, err
+	}
+	if len(s.ServiceKeys) > 0 {
+		return identity{ring, s.ServiceKeys}, nil
+	}
+	keys, err := readServiceKeys(cmp.Or(string(s.ServiceKeysFile), madeServiceKey))
+	return identity{ring, keys}, err
+}
+
+// publicURL is where clients find the public listener.
+func (s *service) publicURL() string {
+	return cmp.Or(string(s.Issuer), baseURL(s.public, s.PublicAddr))
+}
+
+// serve answers requests and runs jobs until ctx ends. It calls ready when everything is set up; requests that came
+// before that are answered then.
+func (s *service) serve(ctx context.Context, db pools, id identity, ready func() error) error {
+	cfg := s.store(s.publicURL())
+	store, err := sessionstore.New(db.requests, id.ring, cfg)
+	if err != nil {
+		return err
+	}
+	removable, err := sessionstore.New(db.tasks, id.ring, cfg)
+	if err != nil {
+		return err
+	}
+	server, err := httpapi.New(store, id.ring, httpapi.Config{
+		Issuer: s.publicURL(), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
+		RateLimit: int(s.RateLimit), TrustedProxies: s.TrustedProxies, Logger: s.log,
+	})
+	if err != nil {
+		return err
+	}
+	runner, err := jobs.New(jobs.Config{
+		Pool: db.tasks, Logger: s.log, Sessions: removable, CleanupBusy: sessionstore.ErrCleanupRunning,
+		Cleanup: s.cleanup(), CleanupInterval: time.Duration(s.CleanupInterval),
+	})
+	if err != nil {
+		return err
+	}
+	if err := ready(); err != nil {
+		return err
+	}
+	return runBoth(ctx, runner, func() error { return server.Run(ctx, s.public, s.internal) })
+}
+
+// runBoth stops the jobs after the requests: one that is being answered may still enqueue a job.
+func runBoth(ctx context.Context, runner *jobs.Runner, serve func() error) error {
+	jobsCtx, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
+	var group errgroup.Group
+	group.Go(func() error { return runner.Run(jobsCtx) })
+	group.Go(func() error {
+		defer stopJobs()
+		return serve()
+	})
+	return group.Wait()
+}

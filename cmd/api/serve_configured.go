@@ -1,0 +1,34 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/latchkey-sessions/latchkey/migrations"
+)
+
+// onConfigured serves on the database of DATABASE_URL. It changes no schema: with many replicas, when that happens is
+// an operator's decision.
+func (s *service) onConfigured(ctx context.Context) error {
+	id, err := s.identify("", "")
+	if err != nil {
+		return err
+	}
+	db, err := openPools(ctx, string(s.DatabaseURL))
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	// A database that is not there, or not migrated, is found before anything is served.
+	if err := migrations.Check(ctx, db.requests); errors.Is(err, migrations.ErrBehind) {
+		return err
+	} else if err != nil {
+		return fmt.Errorf("the database of DATABASE_URL cannot be used: %w", err)
+	}
+	return s.serve(ctx, db, id, func() error {
+		s.log.InfoContext(ctx, "ready", "version", currentVersion(), "issuer", s.publicURL(),
+			"public", s.public.Addr().String(), "internal", s.internal.Addr().String())
+		return nil
+	})
+}

@@ -1,0 +1,318 @@
+package main_test
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+)
+
+const testKey = "0123456789abcdef0123456789abcdef"
+
+// configure returns the settings of a service on a database, as an operator makes them.
+func configure(t *testing.T, database string) env {
+	t.Helper()
+	dir := t.TempDir()
+	mustAPI(t, dir, nil, "keys", "init", "--dir", dir)
+	return env{
+		"DATABASE_URL": database, "SIGNING_KEYS_FILE": filepath.Join(dir, "signing-keys.json"),
+		"SERVICE_KEYS": "backend:" + testKey, "ISSUER": "https://login.example.com",
+	}
+}
+
+func TestServeOnDatabaseURL(t *testing.T) {
+	t.Parallel()
+	settings := configure(t, testdb.URL(t))
+
+	s := start(t, t.TempDir(), settings)
+	pair := s.createSession(testKey, `{"subject":"ada","data":{}}`)
+	if code := s.current(pair.AccessToken); code != http.StatusOK {
+		t.Errorf("the session answers %d", code)
+	}
+	if code, _ := s.request(http.MethodGet, s.internal+"/v1/sessions?subject=ada", testKey+"x", ""); code != http.StatusUnauthorized {
+		t.Errorf("a wrong service key answers %d", code)
+	}
+	if code := s.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d after SIGTERM", code)
+	}
+
+	if s.stdout.String() != "" {
+		t.Errorf("a service that nobody looks at prints: %s", s.stdout)
+	}
+	for line := range strings.Lines(s.stderr.String()) {
+		if !json.Valid([]byte(line)) {
+			t.Errorf("a line of the log is not JSON: %s", line)
+		}
+	}
+	printed := s.stderr.String()
+	for _, secret := range []string{testKey, pair.AccessToken, pair.RefreshToken, password(t, settings["DATABASE_URL"])} {
+		if strings.Contains(printed, secret) {
+			t.Errorf("a secret was logged:\n%s", printed)
+		}
+	}
+}
+
+func password(t *testing.T, database string) string {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(database)
+	if err != nil || cfg.Password == "" {
+		t.Fatalf("the tests' database has no password: %v", err)
+	}
+	return cfg.Password
+}
+
+func TestServiceKeysFile(t *testing.T) {
+	t.Parallel()
+	settings := configure(t, testdb.URL(t))
+	file := writeFile(t, "one:"+testKey+"\n\n  two:x"+testKey+", "+testKey+"bare\r\n", t.TempDir(), "keys")
+
+	s := start(t, t.TempDir(), settings.with(env{"SERVICE_KEYS": "", "SERVICE_KEYS_FILE": file}))
+	for _, key := range []string{testKey, "x" + testKey, testKey + "bare"} {
+		s.createSession(key, `{"data":{}}`)
+	}
+}
+
+func TestSettingsReachTheService(t *testing.T) {
+	t.Parallel()
+	settings := configure(t, testdb.URL(t)).with(env{
+		"ACCESS_TOKEN_TTL": "42s", "REFRESH_TOKEN_TTL": "43s", "RATE_LIMIT": "3", "CORS_ORIGINS": "https://app.example.com", "LOG_FORMAT": "text",
+	})
+
+	s := launchReady(t, settings)
+	code, answer := s.request(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"data":{}}`)
+	var lifetimes struct {
+		ExpiresIn        int `json:"expires_in"`
+		RefreshExpiresIn int `json:"refresh_expires_in"`
+	}
+	if err := json.Unmarshal([]byte(answer), &lifetimes); err != nil || code != http.StatusCreated || lifetimes.ExpiresIn > 42 || lifetimes.ExpiresIn < 40 || lifetimes.RefreshExpiresIn > 43 {
+		t.Errorf("%d %s", code, answer)
+	}
+	codes := map[int]int{}
+	for range 4 {
+		codes[s.current("x")]++
+	}
+	if codes[http.StatusUnauthorized] != 3 || codes[http.StatusTooManyRequests] != 1 {
+		t.Errorf("with a limit of 3: %v", codes)
+	}
+	if !strings.Contains(s.stderr.String(), "msg=ready") {
+		t.Errorf("the log is not text: %s", s.stderr)
+	}
+}
+
+// launchReady is start for a log that is text.
+func launchReady(t *testing.T, settings env) *service {
+	t.Helper()
+	public, internal := freeAddress(t), freeAddress(t)
+	s := launch(t, t.TempDir(), settings.with(env{"PUBLIC_ADDR": public, "INTERNAL_ADDR": internal}))
+	s.public, s.internal = "http://"+public, "http://"+internal
+	s.await("readiness", func() bool {
+		code, _ := s.request(http.MethodGet, s.internal+"/readyz", "", "")
+		return code == http.StatusOK
+	})
+	return s
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().String()
+}
+
+// A request that waits for a lock is answered before the service ends.
+func TestSignalDrainsRequests(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	s := start(t, t.TempDir(), configure(t, database))
+
+	unlock := lockSessions(t, database)
+	answers := s.requestBeside(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"data":{}}`)
+	awaitBlocked(t, database, "latchkey")
+	s.signal(syscall.SIGTERM)
+	time.Sleep(300 * time.Millisecond)
+	select {
+	case answer := <-answers:
+		t.Fatalf("the request did not wait: %v", answer)
+	case <-s.ended:
+		t.Fatal("the service did not wait for its request")
+	default:
+	}
+	unlock()
+
+	if answer := <-answers; answer.code != http.StatusCreated {
+		t.Errorf("the request was answered %v", answer)
+	}
+	if code := s.wait(); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+}
+
+func TestSecondSignalForces(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	s := start(t, t.TempDir(), configure(t, database))
+
+	defer lockSessions(t, database)()
+	s.requestBeside(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"data":{}}`)
+	awaitBlocked(t, database, "latchkey")
+	s.signal(syscall.SIGINT)
+	time.Sleep(300 * time.Millisecond)
+	began := time.Now()
+	if code := s.end(syscall.SIGINT); code != -1 {
+		t.Errorf("exit code %d, want the signal's end", code)
+	}
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("the second signal took %v", took)
+	}
+}
+
+// lockSessions makes every statement that writes a session wait.
+func lockSessions(t *testing.T, database string) (unlock func()) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), `BEGIN; LOCK TABLE "sessionStore"`); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := conn.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func awaitBlocked(t *testing.T, database, application string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	const query = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND wait_event_type = 'Lock')`
+	for blocked := false; !blocked; time.Sleep(10 * time.Millisecond) {
+		if err := conn.QueryRow(t.Context(), query, application).Scan(&blocked); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestDatabaseOutage(t *testing.T) {
+	t.Parallel()
+	server := testdb.NewServer(t)
+	s := start(t, t.TempDir(), configure(t, server.URL()))
+	pair := s.createSession(testKey, `{"data":{}}`)
+
+	server.Kill()
+	if code := s.current(pair.AccessToken); code != http.StatusServiceUnavailable {
+		t.Errorf("without a database the session answers %d", code)
+	}
+	if code, _ := s.request(http.MethodGet, s.internal+"/livez", "", ""); code != http.StatusOK {
+		t.Errorf("without a database the service is not alive: %d", code)
+	}
+	server.Start()
+	s.await("recovery", func() bool { return s.current(pair.AccessToken) == http.StatusOK })
+	server.Stop()
+	if code := s.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d without a database", code)
+	}
+}
+
+// A database that does not answer any more costs a request an error, and the service nothing.
+func TestHangingDatabase(t *testing.T) {
+	t.Parallel()
+	proxy := newProxy(t, testdb.URL(t))
+	s := start(t, t.TempDir(), configure(t, proxy.url))
+	pair := s.createSession(testKey, `{"data":{}}`)
+
+	s.await("first cleanup", func() bool { return strings.Contains(s.stderr.String(), "cleaned up") })
+	proxy.hang.Store(true)
+	began := time.Now()
+	if code := s.current(pair.AccessToken); code != http.StatusServiceUnavailable {
+		t.Errorf("on a database that hangs the session answers %d", code)
+	}
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("a request took %v", took)
+	}
+	began = time.Now()
+	s.end(syscall.SIGTERM)
+	if took := time.Since(began); took > 30*time.Second {
+		t.Errorf("the service took %v to end", took)
+	}
+}
+
+// proxy stands before a database and can keep silent.
+type proxy struct {
+	url  string
+	hang atomic.Bool
+}
+
+func newProxy(t *testing.T, database string) *proxy {
+	t.Helper()
+	u, err := url.Parse(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	behind := u.Host
+	u.Host = listener.Addr().String()
+	p := &proxy{url: u.String()}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go p.connect(context.WithoutCancel(t.Context()), client, behind)
+		}
+	}()
+	return p
+}
+
+func (p *proxy) connect(ctx context.Context, client net.Conn, behind string) {
+	defer func() { _ = client.Close() }()
+	server, err := new(net.Dialer).DialContext(ctx, "tcp", behind)
+	if err != nil {
+		return
+	}
+	defer func() { _ = server.Close() }()
+	go p.copy(server, client)
+	p.copy(client, server)
+}
+
+func (p *proxy) copy(to io.WriteCloser, from io.Reader) {
+	defer func() { _ = to.Close() }()
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		if p.hang.Load() {
+			continue
+		}
+		if _, err := to.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}

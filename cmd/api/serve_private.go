@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgserver"
+	"github.com/latchkey-sessions/latchkey/migrations"
+)
+
+// errServerEnded does not start the private PostgreSQL again: something is wrong that a person or a supervisor should
+// see, and the service's next start recovers the database.
+var errServerEnded = errors.New("the private PostgreSQL ended by itself: see postgres/postgres.log in VAR_DIR, and start again")
+
+// onPrivate serves on a PostgreSQL of its own, which it starts, migrates and stops.
+func (s *service) onPrivate(ctx context.Context, stdout io.Writer) (err error) {
+	dir := string(s.VarDir)
+	server, err := startServer(ctx, dir, s.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, stopServer(ctx, server)) }()
+	if _, err := initKeys(dir); err != nil {
+		return err
+	}
+	id, err := s.identify(filepath.Join(dir, signingKeysName), filepath.Join(dir, serviceKeyFile))
+	if err != nil {
+		return err
+	}
+	db, err := openPools(ctx, server.URL(embeddedDatabase))
+	if err != nil {
+		return err
+	}
+	defer db.close()
+	if err := migrate(ctx, db); err != nil {
+		return err
+	}
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go cancelWhenEnded(ctx, cancel, server)
+	err = s.serve(ctx, db, id, func() error { return s.greet(stdout) })
+	if errors.Is(context.Cause(ctx), errServerEnded) {
+		return errServerEnded
+	}
+	return err
+}
+
+func cancelWhenEnded(ctx context.Context, cancel context.CancelCauseFunc, server *pgserver.Server) {
+	select {
+	case <-server.Done():
+		cancel(errServerEnded)
+	case <-ctx.Done():
+	}
+}
+
+// migrate asks first: that is one query, and nearly always enough.
+func migrate(ctx context.Context, db pools) error {
+	err := migrations.Check(ctx, db.requests)
+	if errors.Is(err, migrations.ErrBehind) {
+		_, err = migrations.Up(ctx, db.tasks)
+	}
+	if err != nil {
+		return fmt.Errorf("the private database cannot be used: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// sessionsCmd holds an operator's commands about sessions.
+type sessionsCmd struct {
+	List   sessionsListCmd   `cmd:"" help:"List a subject's live sessions, the newest first."`
+	Revoke sessionsRevokeCmd `cmd:"" help:"End sessions now."`
+}
+
+// withStore gives a command the sessions. It neither makes nor reads tokens, so it gets by without the service's keys.
+func (s databaseSettings) withStore(ctx context.Context, log *slog.Logger, use func(*sessionstore.Store) error) error {
+	key, _, err := tokens.GenerateKey(defaultAlgorithm)
+	if err != nil {
+		return err
+	}
+	set, err := tokens.AppendKey("", key)
+	if err != nil {
+		return err
+	}
+	ring, err := tokens.ParseKeyRing([]byte(set))
+	if err != nil {
+		return err
+	}
+	return s.withSchema(ctx, log, func(pool *pgxpool.Pool) error {
+		store, err := sessionstore.New(pool, ring, sessionstore.Config{
+			Tokens: tokens.Config{Issuer: "http://localhost", Audience: "api"},
+		})
+		if err != nil {
+			return fmt.Errorf("sessions: %w", err)
+		}
+		return use(store)
+	})
+}

@@ -1,0 +1,122 @@
+package main_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// Each wrong setting stops the start with one line that names it, what it was and what it may be.
+func TestWrongSettings(t *testing.T) {
+	t.Parallel()
+	const (
+		duration = "; it may be a duration in whole seconds, such as 15s, 5m or 720h, up to 876000h"
+		number   = "; it may be a whole number from 0 to 1000000000"
+		address  = "; it may be host:port or :port, such as 127.0.0.1:8081 or :8080"
+		url      = "; it may be an https URL without query, fragment and final slash, such as https://login.example.com (or http://localhost:8080 for this machine only)"
+		origin   = "; it may be exact origins as browsers send them, separated by commas, such as https://app.example.com,http://localhost:5173 (no *, no path, lower case, no default port)"
+		network  = "; it may be networks or addresses, separated by commas, such as 10.0.0.0/8,192.0.2.7"
+		text     = "; it may be text without control characters and without space around it"
+		keys     = "; it may be name:secret,name:secret with names of their own and secrets of 32 characters or more"
+		database = "; it may be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full"
+		secret   = "hunter2-hunter2-hunter2-hunter2-hunter2"
+	)
+	configured := env{"DATABASE_URL": "postgres://localhost:1/x", "SIGNING_KEYS_FILE": "keys.json", "SERVICE_KEYS": "a:" + secret}
+
+	for _, c := range []struct {
+		settings env
+		want     string
+	}{
+		{env{"DATABASE_URL": "postgres://u:" + secret + "@host:port/db"}, "DATABASE_URL is not an address of a PostgreSQL database" + database},
+		{env{"VAR_DIR": " var"}, `VAR_DIR is " var"` + text},
+		{env{"PUBLIC_ADDR": "8080"}, `PUBLIC_ADDR is "8080"` + address},
+		{env{"PUBLIC_ADDR": ":http"}, `PUBLIC_ADDR is ":http"` + address},
+		{env{"PUBLIC_ADDR": ":99999"}, `PUBLIC_ADDR is ":99999"` + address},
+		{env{"INTERNAL_ADDR": "localhost"}, `INTERNAL_ADDR is "localhost"` + address},
+		{env{"INTERNAL_ADDR": ":8080"}, `INTERNAL_ADDR is ":8080"; it may be any address but PUBLIC_ADDR's`},
+		{env{"CORS_ORIGINS": "*"}, `CORS_ORIGINS is "*"` + origin},
+		{env{"CORS_ORIGINS": "null"}, `CORS_ORIGINS is "null"` + origin},
+		{env{"CORS_ORIGINS": "https://*.example.com"}, `CORS_ORIGINS is "https://*.example.com"` + origin},
+		{env{"CORS_ORIGINS": "https://app.example.com/"}, `CORS_ORIGINS is "https://app.example.com/"` + origin},
+		{env{"CORS_ORIGINS": "https://App.example.com"}, `CORS_ORIGINS is "https://App.example.com"` + origin},
+		{env{"CORS_ORIGINS": "https://app.example.com:443"}, `CORS_ORIGINS is "https://app.example.com:443"` + origin},
+		{env{"CORS_ORIGINS": "https://app.example.com,,"}, `CORS_ORIGINS is "https://app.example.com,,"` + origin},
+		{env{"RATE_LIMIT": "-1"}, `RATE_LIMIT is "-1"` + number},
+		{env{"RATE_LIMIT": "ten"}, `RATE_LIMIT is "ten"` + number},
+		{env{"TRUSTED_PROXIES": "10.0.0.0/33"}, `TRUSTED_PROXIES is "10.0.0.0/33"` + network},
+		{env{"TRUSTED_PROXIES": "proxy.local"}, `TRUSTED_PROXIES is "proxy.local"` + network},
+		{env{"ISSUER": "login.example.com"}, `ISSUER is "login.example.com"` + url},
+		{env{"ISSUER": "http://login.example.com"}, `ISSUER is "http://login.example.com"` + url},
+		{env{"ISSUER": "https://login.example.com/"}, `ISSUER is "https://login.example.com/"` + url},
+		{env{"ISSUER": "https://login.example.com?x"}, `ISSUER is "https://login.example.com?x"` + url},
+		{env{"ISSUER": "https://u:p@login.example.com"}, `ISSUER is "https://u:p@login.example.com"` + url},
+		{env{"AUDIENCE": "a\nb"}, `AUDIENCE is "a\nb"` + text},
+		{env{"CLIENT_ID": " "}, `CLIENT_ID is " "` + text},
+		{env{"SERVICE_KEYS": secret}, "SERVICE_KEYS is not usable (key 1 has no name)" + keys},
+		{env{"SERVICE_KEYS": "a:short"}, `SERVICE_KEYS is not usable (the secret of "a" has 5 characters)` + keys},
+		{env{"SERVICE_KEYS": "a:" + secret + ",a:x" + secret}, `SERVICE_KEYS is not usable (the name "a" comes twice)` + keys},
+		{env{"SERVICE_KEYS": "a:" + secret + ",b:" + secret}, `SERVICE_KEYS is not usable (the secret of "b" is another key's too)` + keys},
+		{env{"SERVICE_KEYS": "a b:" + secret}, "SERVICE_KEYS is not usable (key 1 has no name)" + keys},
+		{env{"SERVICE_KEYS": "a:" + secret + "!"}, `SERVICE_KEYS is not usable (the secret of "a" has characters other than letters, digits and ._~+/-)` + keys},
+		{env{"SERVICE_KEYS": ","}, "SERVICE_KEYS is not usable (there is none)" + keys},
+		{env{"SERVICE_KEYS": "a:" + secret, "SERVICE_KEYS_FILE": "f"}, "SERVICE_KEYS and SERVICE_KEYS_FILE are both set; one of them may be"},
+		{env{"ACCESS_TOKEN_TTL": "5 minutes"}, `ACCESS_TOKEN_TTL is "5 minutes"` + duration},
+		{env{"ACCESS_TOKEN_TTL": "1500ms"}, `ACCESS_TOKEN_TTL is "1500ms"` + duration},
+		{env{"ACCESS_TOKEN_TTL": "-5m"}, `ACCESS_TOKEN_TTL is "-5m"` + duration},
+		{env{"ACCESS_TOKEN_TTL": "30s"}, "ACCESS_TOKEN_TTL is 30s; it may be a duration above twice REFRESH_GRACE, which is 15s"},
+		{env{"REFRESH_TOKEN_TTL": "30"}, `REFRESH_TOKEN_TTL is "30"` + duration},
+		{env{"REFRESH_TOKEN_TTL": "5m"}, "REFRESH_TOKEN_TTL is 5m0s; it may be a duration above ACCESS_TOKEN_TTL, which is 5m0s"},
+		{env{"SESSION_TTL": "none"}, `SESSION_TTL is "none"` + duration},
+		{env{"SESSION_TTL": "999999h"}, `SESSION_TTL is "999999h"` + duration},
+		{env{"REFRESH_GRACE": "fast"}, `REFRESH_GRACE is "fast"` + duration},
+		{env{"REFRESH_GRACE": "0"}, "REFRESH_GRACE is 0s; it may be a duration above 0, such as 15s"},
+		{env{"LATE_RETRY_LIMIT": "8.5"}, `LATE_RETRY_LIMIT is "8.5"` + number},
+		{env{"LATE_RETRY_LIMIT": "0"}, "LATE_RETRY_LIMIT is 0; it may be a number from 1 on"},
+		{env{"CLEANUP_INTERVAL": "daily"}, `CLEANUP_INTERVAL is "daily"` + duration},
+		{env{"CLEANUP_RETENTION": "14d"}, `CLEANUP_RETENTION is "14d"` + duration},
+		{env{"CLEANUP_RETENTION": "0"}, "CLEANUP_RETENTION is 0s; it may be a duration of 1h or more"},
+		{env{"CLEANUP_SESSION_MAX_AGE": "x"}, `CLEANUP_SESSION_MAX_AGE is "x"` + duration},
+		{env{"CLEANUP_SESSION_MAX_AGE": "1m"}, "CLEANUP_SESSION_MAX_AGE is 1m0s; it may be a duration of 1h or more, or 0 for none"},
+		{env{"LOG_LEVEL": "loud"}, `LOG_LEVEL is "loud"; it may be debug, info, warn or error`},
+		{env{"LOG_FORMAT": "xml"}, `LOG_FORMAT is "xml"; it may be text or json`},
+		{configured.with(env{"SIGNING_KEYS_FILE": ""}), "SIGNING_KEYS_FILE is not set; it may be a file that `api keys init` or `api keys generate` made; DATABASE_URL is set, so none is made by itself"},
+		{configured.with(env{"SERVICE_KEYS": ""}), "SERVICE_KEYS is not set" + keys + "; DATABASE_URL is set, so none is made by itself"},
+		{env{"LOG_LEVEL": strings.Repeat("x", 100)}, `LOG_LEVEL is "` + strings.Repeat("x", 80) + `…"; it may be debug, info, warn or error`},
+	} {
+		r := api(t, c.settings)
+		if r.code != 2 || r.stdout != "" || r.stderr != "api: "+c.want+"\n" {
+			t.Errorf("%v: exit code %d:\n%s%s\nwant 2:\napi: %s", c.settings, r.code, r.stdout, r.stderr, c.want)
+		}
+		if strings.Contains(r.stderr, "hunter2") {
+			t.Errorf("%v: the secret is shown", c.settings)
+		}
+	}
+}
+
+func TestWrongFlagIsNamedAsTheFlag(t *testing.T) {
+	t.Parallel()
+
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--access-token-ttl", "5 minutes"}, `api: --access-token-ttl is "5 minutes"; it may be a duration in whole seconds, such as 15s, 5m or 720h, up to 876000h`},
+		{[]string{"serve", "--public-addr=x"}, `api: --public-addr is "x"; it may be host:port or :port, such as 127.0.0.1:8081 or :8080`},
+		{[]string{"cleanup", "--cleanup-retention=x"}, `api: --cleanup-retention is "x"; it may be a duration in whole seconds, such as 15s, 5m or 720h, up to 876000h`},
+	} {
+		// The variable is fine, and the flag wins.
+		r := api(t, env{"ACCESS_TOKEN_TTL": "5m", "PUBLIC_ADDR": ":1"}, c.args...)
+		if r.code != 2 || r.stderr != c.want+"\n" {
+			t.Errorf("%v: exit code %d: %s", c.args, r.code, r.stderr)
+		}
+	}
+}
+
+// A command is not stopped by the settings of another.
+func TestOtherCommandsSettingsDoNotMatter(t *testing.T) {
+	t.Parallel()
+
+	r := api(t, env{"ACCESS_TOKEN_TTL": "x", "DATABASE_URL": "x", "PUBLIC_ADDR": "x"}, "version")
+	if r.code != 0 || r.stdout != "v1.2.3\n" || r.stderr != "" {
+		t.Errorf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
+	}
+}

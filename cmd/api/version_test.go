@@ -1,0 +1,48 @@
+package main_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+
+	if out := mustAPI(t, t.TempDir(), nil, "version"); out != "v1.2.3\n" {
+		t.Errorf("version: %q", out)
+	}
+	var v struct {
+		Version string `json:"version"`
+		Go      string `json:"go"`
+	}
+	if err := json.Unmarshal([]byte(mustAPI(t, t.TempDir(), nil, "version", "--json")), &v); err != nil || v.Version != "v1.2.3" || !strings.HasPrefix(v.Go, "go1.") {
+		t.Errorf("version --json: %+v, %v", v, err)
+	}
+}
+
+func TestNoTestLibraryIsLinked(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	linked := map[string]bool{}
+	for line := range strings.Lines(string(out)) {
+		linked[strings.TrimSpace(line)] = true
+	}
+	if !linked["github.com/latchkey-sessions/latchkey/httpapi"] {
+		t.Fatal("this is not the list of what is linked")
+	}
+	for name := range linked { // testing itself comes with the library that fetches PostgreSQL
+		for _, library := range []string{
+			"github.com/testcontainers/", "github.com/google/go-cmp/", "github.com/anishathalye/porcupine",
+			"pgregory.net/rapid", "github.com/stretchr/testify/", "github.com/latchkey-sessions/latchkey/internal/testdb",
+		} {
+			if name == library || strings.HasSuffix(library, "/") && strings.HasPrefix(name, library) {
+				t.Errorf("%s is linked into the command", name)
+			}
+		}
+	}
+}

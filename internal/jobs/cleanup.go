@@ -1,0 +1,70 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+)
+
+const (
+	cleanupKind = "session_cleanup"
+	// cleanupQueue is one of its own, so that a long run keeps no other kind of job waiting.
+	cleanupQueue = "cleanup"
+	// cleanupTimeout ends one leg of a run. What is left is for the next leg, which follows at once: so a replica that
+	// is killed in the middle of a long run is replaced soon, however long the run is.
+	cleanupTimeout = 10 * time.Minute
+	// cleanupAttempts spread over some six minutes. After that the next period's run tries.
+	cleanupAttempts = 5
+	// busyPause is how long the job waits for an operator's run of cleanup.
+	busyPause = time.Minute
+)
+
+type cleanupArgs struct{}
+
+// Kind names the job in its row.
+func (cleanupArgs) Kind() string { return cleanupKind }
+
+// periodicCleanup schedules cleanup. The leader of the replicas inserts the job, when it becomes leader and then once
+// an interval; a service that is restarted more often than that still cleans up. The job is unique in its period, so
+// that a new leader does not run what the last one ran.
+func periodicCleanup(interval time.Duration) []*river.PeriodicJob {
+	if interval == 0 {
+		return nil
+	}
+	insert := func() (river.JobArgs, *river.InsertOpts) {
+		return cleanupArgs{}, &river.InsertOpts{
+			Queue:       cleanupQueue,
+			MaxAttempts: cleanupAttempts,
+			UniqueOpts:  river.UniqueOpts{ByPeriod: interval},
+		}
+	}
+	return []*river.PeriodicJob{
+		river.NewPeriodicJob(river.PeriodicInterval(interval), insert, &river.PeriodicJobOpts{RunOnStart: true}),
+	}
+}
+
+type cleanupWorker struct {
+	river.WorkerDefaults[cleanupArgs]
+	cfg Config
+}
+
+// Timeout is one leg's.
+func (*cleanupWorker) Timeout(*river.Job[cleanupArgs]) time.Duration { return cleanupTimeout }
+
+// Work runs cleanup once.
+func (w *cleanupWorker) Work(ctx context.Context, _ *river.Job[cleanupArgs]) error {
+	summary, err := cleanup.Run(ctx, w.cfg.Sessions, w.cfg.Cleanup)
+	if w.cfg.CleanupBusy != nil && errors.Is(err, w.cfg.CleanupBusy) {
+		return river.JobSnooze(busyPause)
+	}
+	w.cfg.Logger.InfoContext(ctx, "cleaned up", "expired", summary.Expired, "revoked", summary.Revoked, "aged", summary.Aged,
+		"batches", summary.Batches, "took", summary.Duration, "complete", err == nil)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return river.JobSnooze(0) // the next leg
+	}
+	return err
+}

@@ -1,0 +1,138 @@
+// Package jobs runs what the service does beside answering requests, on a queue in the same PostgreSQL.
+//
+// It promises that a job is done by one replica at a time, that it outlives the replica that had begun it, and that
+// the queue costs requests nothing: it has connections of its own, and creating or refreshing a session sends it no
+// notification. A database that goes away delays jobs; they go on when it is back.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver/riverpgxv5"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/migrations"
+)
+
+const (
+	// pollInterval is how late a job is noticed whose notification was lost.
+	pollInterval = 10 * time.Second
+	// rescueAfter is when a job is taken over whose replica was killed. It must be above every job's timeout.
+	rescueAfter = cleanupTimeout + 5*time.Minute
+	// keepFinished is how long a finished job can be looked up, at least.
+	keepFinished = 7 * 24 * time.Hour
+
+	stopTimeout     = 5 * time.Second
+	startRetryPause = 2 * time.Second
+)
+
+// Config says what to run, and where the queue is.
+type Config struct {
+	// Pool leads to the database with the queue's tables. Jobs and the queue's listener keep some of its connections
+	// for long, so it should not be the one that requests use. Required.
+	Pool *pgxpool.Pool
+	// Logger is told what jobs did. Required.
+	Logger *slog.Logger
+	// Sessions is what cleanup removes from. Required.
+	Sessions cleanup.Store
+	// CleanupBusy is the error by which Sessions says that another runner is at work, such as an operator's command.
+	// The job waits for it then. Nil: there is no such error.
+	CleanupBusy error
+	// Cleanup says what cleanup removes.
+	Cleanup cleanup.Config
+	// CleanupInterval is how often cleanup runs, over all replicas. Zero: never, as far as this replica decides.
+	CleanupInterval time.Duration
+}
+
+// Runner works jobs off. Make it with [New].
+type Runner struct {
+	client   *river.Client[pgx.Tx]
+	log      *slog.Logger
+	stopping *atomic.Bool
+}
+
+// New returns a runner. It asks the database nothing and starts no goroutine.
+func New(cfg Config) (*Runner, error) {
+	if cfg.Pool == nil || cfg.Logger == nil || cfg.Sessions == nil {
+		return nil, errors.New("jobs: Pool, Logger and Sessions are required")
+	}
+	if cfg.CleanupInterval != 0 && cfg.CleanupInterval < time.Second {
+		return nil, fmt.Errorf("jobs: CleanupInterval is %v, it may be 0 or from 1s on", cfg.CleanupInterval)
+	}
+	workers := river.NewWorkers()
+	if err := river.AddWorkerSafely(workers, &cleanupWorker{cfg: cfg}); err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	stopping := new(atomic.Bool)
+	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
+		Schema:       migrations.RiverSchema,
+		Queues:       map[string]river.QueueConfig{cleanupQueue: {MaxWorkers: 1}},
+		Workers:      workers,
+		PeriodicJobs: periodicCleanup(cfg.CleanupInterval),
+		Logger:       slog.New(quiet{cfg.Logger.Handler(), stopping}),
+		ErrorHandler: failures{cfg.Logger},
+
+		FetchPollInterval:    pollInterval,
+		RescueStuckJobsAfter: rescueAfter,
+		// A finished run of cleanup keeps a second one out of its period, so it stays that long.
+		CompletedJobRetentionPeriod: max(keepFinished, 2*cfg.CleanupInterval),
+		DiscardedJobRetentionPeriod: keepFinished,
+		// A few rows a day leave indexes nothing to be rebuilt for.
+		ReindexerSchedule: river.NeverSchedule(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("jobs: %w", err)
+	}
+	return &Runner{client: client, log: cfg.Logger, stopping: stopping}, nil
+}
+
+// Run works jobs off until ctx ends. Then it interrupts those that run, which makes them available to the other
+// replicas, and returns nil, or an error where that takes too long.
+func (r *Runner) Run(ctx context.Context) error {
+	// The queue's own way to stop, unlike its context's end, puts interrupted jobs back.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
+	if !r.start(ctx, life, end) {
+		return nil
+	}
+	<-ctx.Done()
+	r.stopping.Store(true)
+
+	ctx, cancel := context.WithTimeout(life, stopTimeout)
+	defer cancel()
+	if err := r.client.StopAndCancel(ctx); err != nil {
+		return fmt.Errorf("jobs: the queue did not stop: %w", err)
+	}
+	return nil
+}
+
+// start retries until it succeeds, which it reports, or ctx ends: requests do not need the queue, so that it cannot
+// start is no reason to stop them.
+func (r *Runner) start(ctx, life context.Context, end func()) bool {
+	// A database that hangs would keep a start, too, from ending.
+	started := context.AfterFunc(ctx, end)
+	for {
+		err := r.client.Start(life)
+		if err == nil {
+			started()
+			return true
+		}
+		if ctx.Err() != nil {
+			return false
+		}
+		r.log.WarnContext(ctx, "the job queue cannot start yet", "error", err)
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(startRetryPause):
+		}
+	}
+}

@@ -1,0 +1,58 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// quiet logs at debug what the queue logs at info, such as how it counts; and, once it is stopping, all that fails
+// because it stops.
+type quiet struct {
+	slog.Handler
+	stopping *atomic.Bool
+}
+
+func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
+	return q.Handler.Enabled(ctx, q.quieter(level))
+}
+
+func (q quiet) Handle(ctx context.Context, record slog.Record) error {
+	record.Level = q.quieter(record.Level)
+	return q.Handler.Handle(ctx, record)
+}
+
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return quiet{q.Handler.WithAttrs(attrs), q.stopping}
+}
+
+func (q quiet) WithGroup(name string) slog.Handler {
+	return quiet{q.Handler.WithGroup(name), q.stopping}
+}
+
+func (q quiet) quieter(level slog.Level) slog.Level {
+	if level == slog.LevelInfo || q.stopping.Load() {
+		return slog.LevelDebug
+	}
+	return level
+}
+
+// failures logs jobs that failed. They are tried again, so it is a warning until the last attempt.
+type failures struct{ log *slog.Logger }
+
+func (f failures) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
+	level := slog.LevelWarn
+	if job.Attempt >= job.MaxAttempts {
+		level = slog.LevelError
+	}
+	f.log.Log(ctx, level, "a job failed", "job", job.Kind, "attempt", job.Attempt, "of", job.MaxAttempts, "error", err)
+	return nil
+}
+
+func (f failures) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
+	f.log.ErrorContext(ctx, "a job panicked", "job", job.Kind, "attempt", job.Attempt, "panic", value, "trace", trace)
+	return nil
+}
