@@ -40,7 +40,7 @@ func Example() {
 	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		session := sessions.From(r.Context())
 		session.Data.Visits++
-		fmt.Fprintf(w, "hello %s, visit %d", session.Info.Subject, session.Data.Visits)
+		_, _ = fmt.Fprintf(w, "hello %s, visit %d", session.Info.Subject, session.Data.Visits)
 	}))
 
 	_, pair, err := store.Create(ctx, sessionstore.CreateParams{Subject: "ann"})

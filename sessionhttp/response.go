@@ -1,6 +1,7 @@
 package sessionhttp
 
 import (
+	"context"
 	"errors"
 	"net/http"
 )
@@ -12,10 +13,11 @@ var errNotStored = errors.New("the session data could not be stored: the respons
 // responseWriter stores the session's data before the response begins.
 type responseWriter struct {
 	http.ResponseWriter
-	save   func() error
-	fail   func(error)
-	begun  bool
-	failed bool
+	request *http.Request
+	save    func(context.Context) error
+	fail    func(error)
+	begun   bool
+	failed  bool
 }
 
 // begin stores the data once; if that fails, the error is the response.
@@ -24,7 +26,7 @@ func (w *responseWriter) begin() {
 		return
 	}
 	w.begun = true
-	if err := w.save(); err != nil {
+	if err := w.save(w.request.Context()); err != nil {
 		w.failed = true
 		for _, about := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Location"} {
 			w.Header().Del(about) // it was about the response that is dropped

@@ -104,11 +104,12 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), contextKey[T]{}, session))
 		out := &responseWriter{
 			ResponseWriter: w,
-			save:           func() error { return session.Save(r.Context()) },
+			request:        r,
+			save:           session.Save,
 			fail:           func(err error) { m.cfg.OnError(w, r, err) },
 		}
 		next.ServeHTTP(out, r)
-		if out.begin(); out.failed {
+		if out.begin(); out.failed { //nolint:contextcheck // it has the request and its context
 			return
 		}
 		// What the handler changed while it was writing the response.

@@ -14,20 +14,20 @@ import (
 type Outcome int
 
 const (
-	// Refused: the session is gone, revoked, idle for too long or past its end.
+	// Refused means: the session is gone, revoked, idle for too long or past its end.
 	Refused Outcome = iota
-	// Rotated: the newest token, which is now replaced by the next generation.
+	// Rotated means: the newest token, which is now replaced by the next generation.
 	Rotated
-	// StillFresh: the newest token, so shortly after it was issued that the same pair is the answer.
+	// StillFresh means: the newest token, so shortly after it was issued that the same pair is the answer.
 	StillFresh
-	// Raced: the predecessor, within the grace period. The same pair is the answer.
+	// Raced means: the predecessor, within the grace period. The same pair is the answer.
 	Raced
-	// RetriedLate: the predecessor, whose successor was never seen: the
+	// RetriedLate means: the predecessor, whose successor was never seen: the
 	// response was lost. The same refresh token is the answer, with a new access token.
 	RetriedLate
-	// Stolen: a token that its owner had no more reason to present. The session is revoked.
+	// Stolen means: a token that its owner had no more reason to present. The session is revoked.
 	Stolen
-	// Healed: a generation that the database does not know, because it lost
+	// Healed means: a generation that the database does not know, because it lost
 	// commits in a failover or a restore. It is rotated.
 	Healed
 )

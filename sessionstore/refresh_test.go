@@ -90,12 +90,14 @@ func TestReuseRevokesTheSession(t *testing.T) {
 		replay func(t *testing.T, k kit) (stolen, newest sessionstore.TokenPair)
 	}{
 		{sessionstore.Old, 2, func(t *testing.T, k kit) (stolen, newest sessionstore.TokenPair) {
+			t.Helper()
 			session, first := k.create(t, sessionstore.CreateParams{})
 			second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
 			k.age(t, session.ID, 2*grace)
 			return first, k.refresh(t, second.RefreshToken, sessionstore.Rotated)
 		}},
 		{sessionstore.Stale, 1, func(t *testing.T, k kit) (stolen, newest sessionstore.TokenPair) {
+			t.Helper()
 			session, first := k.create(t, sessionstore.CreateParams{})
 			second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
 			k.refresh(t, second.RefreshToken, sessionstore.StillFresh) // its owner has it
@@ -103,6 +105,7 @@ func TestReuseRevokesTheSession(t *testing.T) {
 			return first, second
 		}},
 		{sessionstore.Lockstep, 1, func(t *testing.T, k kit) (stolen, newest sessionstore.TokenPair) {
+			t.Helper()
 			session, trailing := k.create(t, sessionstore.CreateParams{})
 			leading := k.refresh(t, trailing.RefreshToken, sessionstore.Rotated)
 			for range sessionstore.DefaultLateRetryLimit {

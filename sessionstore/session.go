@@ -74,7 +74,8 @@ func (p TokenPair) RefreshExpiresIn() time.Duration {
 }
 
 func wholeSeconds(end, now time.Time) time.Duration {
-	return max(0, end.Truncate(time.Second).Sub(now).Truncate(time.Second))
+	// Both rounded down, as the token's own times are: a token of 5 minutes lasts 300 s.
+	return max(0, end.Truncate(time.Second).Sub(now.Truncate(time.Second)))
 }
 
 // clean returns the client as it can be stored, or an [ArgumentError].

@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/hmac"
 	"crypto/rand"
@@ -11,8 +12,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-
-	"crypto/ed25519"
 
 	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
@@ -103,7 +102,9 @@ func TestWeakAndMalformedKeysAreRefused(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: the error is %v", name, err)
 		}
-		var secret struct{ D string }
+		var secret struct {
+			D string `json:"d"`
+		}
 		if err != nil && json.Unmarshal([]byte(good), &secret) == nil && strings.Contains(err.Error(), secret.D) {
 			t.Errorf("%s: the error shows the private key", name)
 		}

@@ -83,7 +83,8 @@ func (v *Verifier) VerifyAny(token string) (Claims, error) {
 	if wire.IssuedAt == 0 { // RFC 9068 §2.2: required; the library only checks its value
 		return Claims{}, fmt.Errorf("%w: iat", ErrInvalid)
 	}
-	return fromWire(&wire, typ, parsed.Header["kid"].(string))
+	kid, _ := parsed.Header["kid"].(string) // keyFor has found the key by it
+	return fromWire(&wire, typ, kid)
 }
 
 // keyFor selects the key by kid within the ring, and demands that the header

@@ -101,7 +101,9 @@ func newShop(ctx context.Context, pool *pgxpool.Pool) (http.Handler, error) {
 }
 
 func (s *shop) login(w http.ResponseWriter, r *http.Request) {
-	var credentials struct{ User string }
+	var credentials struct {
+		User string `json:"user"`
+	}
 	if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody)).Decode(&credentials); err != nil || credentials.User == "" {
 		http.Error(w, `a body like {"user":"ann"} is wanted`, http.StatusBadRequest)
 		return
