@@ -51,6 +51,9 @@ func describeProblem(info *requestInfo) (slog.Level, []slog.Attr) {
 	if info.serviceKey != "" {
 		attrs = append(attrs, slog.String("service_key", info.serviceKey))
 	}
+	if info.outcome != "" {
+		attrs = append(attrs, slog.String("outcome", info.outcome))
+	}
 	if info.problem == nil {
 		return level, attrs
 	}

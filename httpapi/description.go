@@ -21,7 +21,7 @@ func newDescription(tag string) (cacheable, error) {
 		return cacheable{}, fmt.Errorf("httpapi: openapi.yaml: %w", err)
 	}
 	root := document.Content[0]
-	root.HeadComment = "" // it is about the whole file
+	document.HeadComment, root.HeadComment, root.Content[0].HeadComment = "", "", "" // it is about the whole file
 	filterTags(root, tag)
 	filterPaths(root, tag)
 	filterComponents(root)

@@ -19,6 +19,7 @@ type sessionDocument struct {
 	Data        jsontext.Value `json:"data,omitzero"`
 	Checksum    string         `json:"checksum,omitzero"`
 	Client      clientDocument `json:"client"`
+	LastClient  clientDocument `json:"last_client,omitzero"`
 	CreatedAt   time.Time      `json:"created_at"`
 	UpdatedAt   time.Time      `json:"updated_at"`
 	RefreshedAt time.Time      `json:"refreshed_at,omitzero"`
@@ -58,10 +59,14 @@ func documentOf(s sessionstore.Session) sessionDocument {
 func listedDocumentOf(s sessionstore.Session) sessionDocument {
 	return sessionDocument{
 		ID: s.ID, Subject: s.Subject,
-		Client:    clientDocument{Label: s.Client.Label, UserAgent: s.Client.UserAgent, IP: s.Client.IP},
+		Client: clientDocumentOf(s.Client), LastClient: clientDocumentOf(s.LastClient),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(), RefreshedAt: utc(s.RefreshedAt),
 		ExpiresAt: s.ExpiresAt.UTC(), RevokedAt: utc(s.RevokedAt),
 	}
+}
+
+func clientDocumentOf(c sessionstore.Client) clientDocument {
+	return clientDocument{Label: c.Label, UserAgent: c.UserAgent, IP: c.IP}
 }
 
 // ownDocumentOf is the session as its own user sees it.

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"net/http"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 // refreshTokens is the token endpoint (RFC 6749 §6). Every client is a public
@@ -22,10 +24,11 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	refreshed, err := s.store.RefreshTokens(r.Context(), token)
+	refreshed, err := s.store.RefreshTokens(r.Context(), token, sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r)})
 	if err != nil {
 		return refusedGrant(err)
 	}
+	infoOf(r).outcome = refreshed.Outcome.String()
 	w.Header().Set("Pragma", "no-cache") // RFC 6749 §5.1
 	return writeJSON(w, http.StatusOK, tokenDocumentOf(refreshed.Pair))
 }

@@ -14,16 +14,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// about takes the second off that a token may have lost by its answer.
-func about(got any, want float64) bool { return got == want || got == want-1 }
-
 func TestRefreshAnswersANewPair(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	first := s.create(t, "ann")
 	answer := s.refresh(t, first.refresh).want(t, 200)
 	m := answer.json(t)
-	if m["token_type"] != "Bearer" || !about(m["expires_in"], 300) || !about(m["refresh_expires_in"], 2_592_000) {
+	if m["token_type"] != "Bearer" || m["expires_in"] != 300.0 || m["refresh_expires_in"] != 2_592_000.0 {
 		t.Errorf("%v", m)
 	}
 	second := sessionOf(m)
@@ -37,6 +34,34 @@ func TestRefreshAnswersANewPair(t *testing.T) {
 	// Security 15, RFC 6749 §5.1.
 	if cc, p := answer.Header.Get("Cache-Control"), answer.Header.Get("Pragma"); cc != "no-store" || p != "no-cache" {
 		t.Errorf("Cache-Control %q, Pragma %q", cc, p)
+	}
+}
+
+// Who refreshed last is kept for device lists; what came of it is in the log.
+func TestRefreshKeepsWhoItWas(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	first := s.create(t, "ann")
+	if m := s.internal(t, "GET", "/v1/sessions/"+first.id).json(t); m["last_client"] != nil {
+		t.Errorf("before the first refresh: %v", m["last_client"])
+	}
+	second := sessionOf(s.public(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", first.refresh),
+		header("User-Agent", "App/4.2"), from("203.0.113.9:4711")).want(t, 200).json(t))
+	if line := s.log.last(t); line["outcome"] != "rotated" {
+		t.Errorf("the log says %v", line)
+	}
+	want := map[string]any{"user_agent": "App/4.2", "ip": "203.0.113.9"}
+	for _, answer := range []response{
+		s.internal(t, "GET", "/v1/sessions/"+first.id),
+		s.public(t, "GET", "/v1/me/sessions/current", bearer(second.access)),
+	} {
+		if diff := cmp.Diff(want, answer.want(t, 200).json(t)["last_client"]); diff != "" {
+			t.Error(diff)
+		}
+	}
+	s.refresh(t, first.refresh).want(t, 200)
+	if line := s.log.last(t); line["outcome"] != "raced" {
+		t.Errorf("the log says %v", line)
 	}
 }
 

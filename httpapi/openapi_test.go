@@ -210,3 +210,12 @@ func TestListenersDoNotServeEachOthersRoutes(t *testing.T) {
 		t.Error("one of the requests had an effect")
 	}
 }
+
+// The comment above the document is about the whole file, which nobody is served.
+func TestServedHalfStartsWithTheDocument(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	if body := s.public(t, "GET", "/openapi.yaml").want(t, 200).body; !strings.HasPrefix(string(body), "openapi: 3") {
+		t.Errorf("it starts with %.60q", body)
+	}
+}

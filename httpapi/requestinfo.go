@@ -19,6 +19,7 @@ type requestInfoKey struct{}
 type requestInfo struct {
 	id         string
 	serviceKey string // name of the key that was accepted
+	outcome    string // of a refresh
 	problem    *problem
 }
 

@@ -19,7 +19,7 @@ func TestCreateSession(t *testing.T) {
 	m := answer.json(t)
 	session := sessionOf(m)
 	// The session's end caps the refresh token.
-	if m["token_type"] != "Bearer" || !about(m["expires_in"], 60) || !about(m["refresh_expires_in"], 1800) {
+	if m["token_type"] != "Bearer" || m["expires_in"] != 60.0 || m["refresh_expires_in"] != 1800.0 {
 		t.Errorf("%v", m)
 	}
 	for name, want := range map[string]string{

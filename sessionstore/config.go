@@ -37,6 +37,8 @@ type Config struct {
 	// LateRetryLimit is in how many generations in a row a lost response may
 	// be made good for after the grace. Zero means 8.
 	LateRetryLimit int
+	// Leaks, if set, takes a report of each refresh token that was stolen.
+	Leaks LeakQueue
 }
 
 // Lifetimes are how long a session and its tokens last, in whole seconds.

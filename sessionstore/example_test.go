@@ -47,7 +47,7 @@ func Example() {
 	_, err = store.Update(ctx, session.ID, session.Checksum, []byte(`{"theme":"none"}`))
 	fmt.Println("a second writer:", err)
 
-	refreshed, err := store.RefreshTokens(ctx, string(pair.RefreshToken))
+	refreshed, err := store.RefreshTokens(ctx, string(pair.RefreshToken), sessionstore.Client{})
 	if err != nil {
 		panic(err)
 	}

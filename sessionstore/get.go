@@ -12,7 +12,7 @@ import (
 // sessionColumns are what scanSession reads, of "sessionStore" as s and of its
 // refresh row as r.
 const sessionColumns = `s."id", s."subject", s."checksum", s."clientLabel", s."clientUserAgent", host(s."clientIp"),
-  s."createdAt", s."updatedAt", r."issuedAt", r."expiresAt", s."revokedAt"`
+  s."createdAt", s."updatedAt", r."issuedAt", r."expiresAt", s."revokedAt", r."clientUserAgent", host(r."clientIp")`
 
 // live tells for s and r whether the session has not ended.
 const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now()
@@ -23,23 +23,24 @@ type scanner interface{ Scan(dest ...any) error }
 // scanSession reads sessionColumns and what follows them.
 func scanSession(row scanner, more ...any) (Session, error) {
 	var s Session
-	var subject, label, userAgent, ip *string
+	var subject, label, userAgent, ip, lastUserAgent, lastIP *string
 	var refreshedAt, revokedAt *time.Time
 	dest := append([]any{
 		&s.ID, &subject, &s.Checksum, &label, &userAgent, &ip,
-		&s.CreatedAt, &s.UpdatedAt, &refreshedAt, &s.ExpiresAt, &revokedAt,
+		&s.CreatedAt, &s.UpdatedAt, &refreshedAt, &s.ExpiresAt, &revokedAt, &lastUserAgent, &lastIP,
 	}, more...)
 	if err := row.Scan(dest...); err != nil {
 		return Session{}, err
 	}
 	s.Subject = orZero(subject)
 	s.Client = Client{Label: orZero(label), UserAgent: orZero(userAgent), IP: orZero(ip)}
+	s.LastClient = Client{UserAgent: orZero(lastUserAgent), IP: orZero(lastIP)}
 	s.RefreshedAt, s.RevokedAt = orZero(refreshedAt), orZero(revokedAt)
 	return s, nil
 }
 
 const getQuery = `
-SELECT ` + sessionColumns + `, s."data", a."generation", ` + live + ` AND a."revokedAt" IS NULL
+SELECT ` + sessionColumns + `, s."data", a."generation", a."confirmedAt" IS NOT NULL, ` + live + ` AND a."revokedAt" IS NULL
 FROM "sessionStore" s
 JOIN "sessionStoreToken" a ON a."session" = s."id"
 JOIN "sessionStoreToken" r ON r."id" = a."refreshToken"
@@ -56,8 +57,9 @@ func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Cl
 	}
 	var data []byte
 	var generation int64
-	var isLive bool
-	session, err := scanSession(s.pool.QueryRow(ctx, getQuery, claims.SessionID, claims.TokenID), &data, &generation, &isLive)
+	var confirmed, isLive bool
+	session, err := scanSession(s.pool.QueryRow(ctx, getQuery, claims.SessionID, claims.TokenID),
+		&data, &generation, &confirmed, &isLive)
 	switch {
 	case isNoRows(err):
 		return Session{}, tokens.Claims{}, ErrNotFound
@@ -69,6 +71,9 @@ func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Cl
 		// A generation above the row's is not refused: our signature proves
 		// that it was issued, so the database has lost commits.
 		return Session{}, tokens.Claims{}, ErrSuperseded
+	}
+	if !confirmed && claims.Generation == generation {
+		s.confirm(ctx, claims.TokenID, generation)
 	}
 	session.Data = data
 	return session, claims, nil

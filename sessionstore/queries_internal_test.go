@@ -19,6 +19,7 @@ func TestQueriesPrepare(t *testing.T) {
 		"update": updateQuery, "updateState": updateStateQuery,
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery,
 		"rotate": rotateQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
+		"confirm": confirmQuery, "leakFacts": leakFactsQuery,
 		"deleteExpired": deleteExpiredQuery, "deleteRevoked": deleteRevokedQuery, "deleteAged": deleteAgedQuery,
 		"countExpired": countExpiredQuery, "countRevoked": countRevokedQuery, "countAged": countAgedQuery,
 	} {

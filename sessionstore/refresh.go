@@ -19,25 +19,36 @@ type Refreshed struct {
 	Pair    TokenPair
 }
 
+// presented is a refresh token that has verified, and who brought it.
+type presented struct {
+	claims tokens.Claims
+	client Client
+}
+
 // RefreshTokens exchanges a refresh token for its session's present pair. In
 // the normal case that is a new pair; a token that is presented again in time
 // gets the same pair again. A request whose answer was lost, for whatever
-// reason, may be sent again.
+// reason, may be sent again. What is known of the client is kept with the
+// session; it decides nothing.
 //
 // Errors: [ErrNotFound] and [ErrEnded] for a session that is no more,
 // [ErrReuse] for a token that was stolen, [tokens.ErrInvalid] for one that does
 // not verify. A client that gets one of these must have its user sign in anew.
 // [ErrUnavailable] says nothing about the token.
-func (s *Store) RefreshTokens(ctx context.Context, refreshToken string) (Refreshed, error) {
+func (s *Store) RefreshTokens(ctx context.Context, refreshToken string, client Client) (Refreshed, error) {
 	claims, err := s.verifier.Verify(refreshToken, tokens.RefreshToken)
 	if err != nil {
 		return Refreshed{}, err
 	}
+	if client, err = client.clean(); err != nil {
+		return Refreshed{}, err
+	}
+	presented := presented{claims: claims, client: Client{UserAgent: client.UserAgent, IP: client.IP}}
 	outcome := Rotated
-	next, now, err := s.rotateNewest(ctx, claims)
+	next, now, err := s.rotateNewest(ctx, presented)
 	if isNoRows(err) {
 		var d decision
-		d, now, err = s.decideLocked(ctx, claims)
+		d, now, err = s.decideLocked(ctx, presented)
 		outcome, next = d.Outcome, d.Next
 		if err == nil && outcome == Refused {
 			err = ErrEnded
@@ -71,7 +82,8 @@ WITH "refresh" AS (
   UPDATE "sessionStoreToken" r SET
     "generation" = r."generation" + 1, "createdAt" = now(), "issuedAt" = now(),
     "expiresAt" = LEAST(now() + COALESCE(s."refreshTokenTtl", $6) * interval '1 s', s."expiresAt"),
-    "expiresOn" = (LEAST(now() + COALESCE(s."refreshTokenTtl", $6) * interval '1 s', s."expiresAt") AT TIME ZONE 'UTC')::date
+    "expiresOn" = (LEAST(now() + COALESCE(s."refreshTokenTtl", $6) * interval '1 s', s."expiresAt") AT TIME ZONE 'UTC')::date,
+    "clientUserAgent" = $7, "clientIp" = $8::text::inet
   FROM "sessionStore" s
   WHERE s."id" = $1 AND r."id" = $2 AND r."session" = $1 AND r."refreshToken" IS NULL AND r."generation" = $3
     AND (r."issuedAt" IS NULL OR r."issuedAt" <= now() - 2 * $4::interval)
@@ -87,10 +99,12 @@ RETURNING now(), "refresh"."subject", "refresh"."expiresAt", a."id", a."generati
 
 // rotateNewest rotates the pair if the token is its newest one and its time
 // has come. Otherwise nothing is changed and the error is pgx.ErrNoRows.
-func (s *Store) rotateNewest(ctx context.Context, claims tokens.Claims) (next pair, now time.Time, err error) {
+func (s *Store) rotateNewest(ctx context.Context, p presented) (next pair, now time.Time, err error) {
+	claims := p.claims
 	var subject *string
 	err = s.pool.QueryRow(ctx, rotateQuery, claims.SessionID, claims.TokenID, claims.Generation, s.cfg.Grace,
 		seconds(s.cfg.Lifetimes.AccessToken), seconds(s.cfg.Lifetimes.RefreshToken),
+		orNull(p.client.UserAgent), orNull(p.client.IP),
 	).Scan(&now, &subject, &next.ExpiresAt, &next.AccessID, &next.AccessGeneration, &next.AccessExpiresAt)
 	if err != nil {
 		return pair{}, now, err
@@ -104,18 +118,24 @@ func (s *Store) rotateNewest(ctx context.Context, claims tokens.Claims) (next pa
 // decideLocked is every other case: it locks the session row and the refresh
 // row, decides, and has the outcome committed before it returns, a theft's
 // revocation too.
-func (s *Store) decideLocked(ctx context.Context, claims tokens.Claims) (d decision, now time.Time, err error) {
+func (s *Store) decideLocked(ctx context.Context, t presented) (d decision, now time.Time, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var p pair
-		if p, now, err = lockPair(ctx, tx, claims); err != nil {
+		if p, now, err = lockPair(ctx, tx, t.claims); err != nil {
 			return err
 		}
-		d = decide(p, claims.Generation, now, s.rules())
+		d = decide(p, t.claims.Generation, now, s.rules())
 		switch {
 		case d.Outcome == Stolen:
-			return invalidate(ctx, tx, claims.SessionID, "")
+			if err := invalidate(ctx, tx, p.SessionID, ""); err != nil {
+				return err
+			}
+			return s.reportLeak(ctx, tx, d, t, now)
+		case d.Outcome == StillFresh:
+			_, err := tx.Exec(ctx, confirmQuery, []uuid.UUID{p.AccessID}, []int64{p.AccessGeneration})
+			return err
 		case d.Next != p:
-			return writePair(ctx, tx, d.Next)
+			return writePair(ctx, tx, d.Next, t.client)
 		}
 		return nil
 	})
@@ -172,15 +192,17 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p pair, now
 const writePairQuery = `
 WITH "refresh" AS (
   UPDATE "sessionStoreToken" SET "generation" = $2, "createdAt" = $3, "issuedAt" = $4, "expiresAt" = $5::timestamptz,
-    "expiresOn" = ($5::timestamptz AT TIME ZONE 'UTC')::date, "lateRetryGeneration" = $6, "lateRetries" = $7
+    "expiresOn" = ($5::timestamptz AT TIME ZONE 'UTC')::date, "lateRetryGeneration" = $6, "lateRetries" = $7,
+    "clientUserAgent" = $13, "clientIp" = $14::text::inet
   WHERE "id" = $1
 )
 UPDATE "sessionStoreToken" SET "generation" = $9, "createdAt" = $10, "expiresAt" = $11, "confirmedAt" = $12
 WHERE "id" = $8`
 
-func writePair(ctx context.Context, tx pgx.Tx, p pair) error {
+func writePair(ctx context.Context, tx pgx.Tx, p pair, client Client) error {
 	_, err := tx.Exec(ctx, writePairQuery,
 		p.RefreshID, p.Generation, p.CreatedAt, orNull(p.IssuedAt), p.ExpiresAt, orNull(p.LateRetryGeneration), p.LateRetries,
-		p.AccessID, p.AccessGeneration, p.AccessCreatedAt, p.AccessExpiresAt, orNull(p.ConfirmedAt))
+		p.AccessID, p.AccessGeneration, p.AccessCreatedAt, p.AccessExpiresAt, orNull(p.ConfirmedAt),
+		orNull(client.UserAgent), orNull(client.IP))
 	return err
 }

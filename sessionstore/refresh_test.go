@@ -120,14 +120,14 @@ func TestReuseRevokesTheSession(t *testing.T) {
 	} {
 		stolen, newest := test.replay(t, k)
 		var reuse *sessionstore.ReuseError
-		_, err := k.RefreshTokens(t.Context(), string(stolen.RefreshToken))
+		_, err := k.RefreshTokens(t.Context(), string(stolen.RefreshToken), sessionstore.Client{})
 		if !errors.Is(err, sessionstore.ErrReuse) || !errors.As(err, &reuse) || reuse.Theft != test.theft || reuse.Behind != test.behind {
 			t.Errorf("%s: %v", test.theft, err)
 		}
 		if _, _, err := k.Get(t.Context(), string(newest.AccessToken)); !errors.Is(err, sessionstore.ErrEnded) {
 			t.Errorf("%s: the newest access token: %v", test.theft, err)
 		}
-		if _, err := k.RefreshTokens(t.Context(), string(newest.RefreshToken)); !errors.Is(err, sessionstore.ErrEnded) {
+		if _, err := k.RefreshTokens(t.Context(), string(newest.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
 			t.Errorf("%s: the newest refresh token: %v", test.theft, err)
 		}
 	}
@@ -145,7 +145,7 @@ func TestGraceDoesNotSlide(t *testing.T) {
 		k.refresh(t, first.RefreshToken, sessionstore.Raced)
 	}
 	k.age(t, session.ID, grace/4)
-	if _, err := k.RefreshTokens(t.Context(), string(first.RefreshToken)); !errors.Is(err, sessionstore.ErrReuse) {
+	if _, err := k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrReuse) {
 		t.Errorf("after the grace: %v", err)
 	}
 }
@@ -173,7 +173,7 @@ func TestExpiry(t *testing.T) {
 	k := setup(t)
 	idle, pair := k.create(t, sessionstore.CreateParams{})
 	k.age(t, idle.ID, 720*time.Hour)
-	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken)); !errors.Is(err, sessionstore.ErrEnded) {
+	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
 		t.Errorf("idle for too long: %v", err)
 	}
 	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, sessionstore.ErrEnded) {
@@ -192,7 +192,7 @@ func TestExpiry(t *testing.T) {
 		t.Errorf("tokens outlive their session: %v, %v", pair.ExpiresIn(), pair.RefreshExpiresIn())
 	}
 	k.age(t, capped.ID, 3*time.Minute)
-	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken)); !errors.Is(err, sessionstore.ErrEnded) {
+	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
 		t.Errorf("past the absolute end: %v", err)
 	}
 }

@@ -29,8 +29,9 @@ type Session struct {
 	// Checksum identifies the data's content: [Store.Update] wants it. It is
 	// empty in lists.
 	Checksum string
-	// Client is what was known of the client when the session was created.
-	Client               Client
+	// Client is what was known of the client when the session was created,
+	// LastClient what is known of the one that got the present pair by a refresh.
+	Client, LastClient   Client
 	CreatedAt, UpdatedAt time.Time
 	// RefreshedAt is when a pair was last issued by a refresh; zero for never.
 	RefreshedAt time.Time
@@ -47,12 +48,13 @@ func (s Session) LogValue() slog.Value {
 
 // Client is what a device list shows of a client.
 type Client struct {
-	// Label is a name that the application chose, up to 200 bytes.
-	Label string
+	// Label is a name that the application chose, up to 200 bytes. A refresh
+	// keeps none.
+	Label string `json:"label,omitempty"`
 	// UserAgent is cut off at 512 bytes.
-	UserAgent string
+	UserAgent string `json:"user_agent,omitempty"`
 	// IP is an IPv4 or IPv6 address without port or zone, or empty.
-	IP string
+	IP string `json:"ip,omitempty"`
 }
 
 // TokenPair is what a client holds of a session.

@@ -3,6 +3,7 @@ package sessionstore_test
 import (
 	"context"
 	"os"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,9 +22,10 @@ func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 type kit struct {
 	*sessionstore.Store
 	pool *pgxpool.Pool
-	// queries counts the statements that were sent.
-	queries *atomic.Int64
-	ring    *tokens.KeyRing
+	// queries counts the statements that were sent, confirmations the pairs
+	// that were recorded as in use.
+	queries, confirmations *atomic.Int64
+	ring                   *tokens.KeyRing
 }
 
 func config() sessionstore.Config {
@@ -49,7 +51,7 @@ func setupWith(t *testing.T, cfg sessionstore.Config) kit {
 	}
 	t.Cleanup(pool.Close)
 	ring := newRing(t)
-	return kit{Store: newStore(t, pool, ring, cfg), pool: pool, queries: &counter.n, ring: ring}
+	return kit{Store: newStore(t, pool, ring, cfg), pool: pool, queries: &counter.n, confirmations: &counter.confirmations, ring: ring}
 }
 
 func newRing(t *testing.T) *tokens.KeyRing {
@@ -74,13 +76,25 @@ func newStore(t *testing.T, pool *pgxpool.Pool, ring *tokens.KeyRing, cfg sessio
 	return store
 }
 
-type queryCounter struct{ n atomic.Int64 }
+// queryCounter counts the statements of answers, and apart from them the rows
+// that confirmations wrote.
+type queryCounter struct{ n, confirmations atomic.Int64 }
 
-func (c *queryCounter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+type isConfirmation struct{}
+
+func (c *queryCounter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if strings.HasPrefix(data.SQL, sessionstore.ConfirmQuery) {
+		return context.WithValue(ctx, isConfirmation{}, true)
+	}
 	c.n.Add(1)
 	return ctx
 }
-func (*queryCounter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (c *queryCounter) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
+	if ctx.Value(isConfirmation{}) != nil {
+		c.confirmations.Add(data.CommandTag.RowsAffected())
+	}
+}
 
 // create makes a session of subject "user-1" unless the parameters say else.
 func (k kit) create(t *testing.T, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair) {
@@ -98,7 +112,7 @@ func (k kit) create(t *testing.T, params sessionstore.CreateParams) (sessionstor
 // refresh wants the given outcome and returns the pair.
 func (k kit) refresh(t *testing.T, refreshToken tokens.Secret, want sessionstore.Outcome) sessionstore.TokenPair {
 	t.Helper()
-	got, err := k.RefreshTokens(t.Context(), string(refreshToken))
+	got, err := k.RefreshTokens(t.Context(), string(refreshToken), sessionstore.Client{})
 	if err != nil {
 		t.Fatalf("refresh: %v, want %v", err, want)
 	}

@@ -18,6 +18,7 @@ type Store struct {
 	signer   *tokens.Signer
 	verifier *tokens.Verifier
 	cfg      Config
+	seen     confirmations
 }
 
 // New returns a store on the caller's pool, whose schema must have been

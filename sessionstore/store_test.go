@@ -79,7 +79,7 @@ func TestGetRefuses(t *testing.T) {
 	if _, _, err := k.Get(t.Context(), string(pair.RefreshToken)); !errors.Is(err, tokens.ErrWrongType) {
 		t.Errorf("a refresh token: %v", err)
 	}
-	if _, err := k.RefreshTokens(t.Context(), string(pair.AccessToken)); !errors.Is(err, tokens.ErrWrongType) {
+	if _, err := k.RefreshTokens(t.Context(), string(pair.AccessToken), sessionstore.Client{}); !errors.Is(err, tokens.ErrWrongType) {
 		t.Errorf("refresh with an access token: %v", err)
 	}
 	stranger := newStore(t, k.pool, newRing(t), config())
@@ -102,7 +102,7 @@ func TestGetRefuses(t *testing.T) {
 	if _, err := k.Load(t.Context(), session.ID); !errors.Is(err, sessionstore.ErrNotFound) {
 		t.Errorf("load a session that is gone: %v", err)
 	}
-	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken)); !errors.Is(err, sessionstore.ErrNotFound) {
+	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrNotFound) {
 		t.Errorf("refresh a session that is gone: %v", err)
 	}
 }
@@ -172,7 +172,7 @@ func TestInvalidate(t *testing.T) {
 	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, sessionstore.ErrEnded) {
 		t.Errorf("get: %v", err)
 	}
-	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken)); !errors.Is(err, sessionstore.ErrEnded) {
+	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
 		t.Errorf("refresh: %v", err)
 	}
 	if n := k.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "session" = $1 AND "revokedAt" IS NOT NULL`, session.ID); n != 2 {
@@ -222,7 +222,7 @@ func TestInvalidateSubject(t *testing.T) {
 	}
 	for i, pair := range append(pairs, other) {
 		_, _, err := k.Get(t.Context(), string(pair.AccessToken))
-		_, refreshErr := k.RefreshTokens(t.Context(), string(pair.RefreshToken))
+		_, refreshErr := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
 		if ended := i < 3; errors.Is(err, sessionstore.ErrEnded) != ended || errors.Is(refreshErr, sessionstore.ErrEnded) != ended {
 			t.Errorf("session %d: %v, %v", i, err, refreshErr)
 		}
@@ -412,7 +412,7 @@ func TestCancelledContext(t *testing.T) {
 		"Load":   func() error { _, err := k.Load(ctx, session.ID); return err },
 		"Update": func() error { _, err := k.Update(ctx, session.ID, session.Checksum, []byte(`{"a":1}`)); return err },
 		"RefreshTokens": func() error {
-			_, err := k.RefreshTokens(ctx, string(pair.RefreshToken))
+			_, err := k.RefreshTokens(ctx, string(pair.RefreshToken), sessionstore.Client{})
 			return err
 		},
 		"Invalidate":        func() error { return k.Invalidate(ctx, session.ID) },
@@ -449,6 +449,7 @@ func TestRoundTrips(t *testing.T) {
 	k := setup(t)
 	session, pair := k.create(t, sessionstore.CreateParams{})
 	checksum := session.Checksum
+	k.get(t, pair) // its first use is recorded
 	for _, step := range []struct {
 		name string
 		call func() error
@@ -457,7 +458,10 @@ func TestRoundTrips(t *testing.T) {
 		{"Get", func() error { _, _, err := k.Get(t.Context(), string(pair.AccessToken)); return err }},
 		{"Load", func() error { _, err := k.Load(t.Context(), session.ID); return err }},
 		{"Update", func() error { _, err := k.Update(t.Context(), session.ID, checksum, []byte(`{"a":1}`)); return err }},
-		{"RefreshTokens", func() error { _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken)); return err }},
+		{"RefreshTokens", func() error {
+			_, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
+			return err
+		}},
 		{"List", func() error { _, err := k.List(t.Context(), "user-1", sessionstore.ListParams{}); return err }},
 		{"Invalidate", func() error { return k.Invalidate(t.Context(), session.ID) }},
 		{"InvalidateSubject", func() error { _, err := k.InvalidateSubject(t.Context(), "user-1", uuid.Nil); return err }},
@@ -480,7 +484,10 @@ func TestErrorsShowNoSecret(t *testing.T) {
 	k.pool.Close()
 	for _, call := range []func() error{
 		func() error { _, _, err := k.Get(t.Context(), string(pair.AccessToken)); return err },
-		func() error { _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken)); return err },
+		func() error {
+			_, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
+			return err
+		},
 		func() error {
 			_, _, err := k.Create(t.Context(), sessionstore.CreateParams{Data: []byte(`{"password":"hunter2"}`)})
 			return err

@@ -28,6 +28,7 @@ func parse(args []string, lookup func(string) (string, bool), a *app) (*kong.Con
 			{Key: "http", Title: "Listeners:"},
 			{Key: "tokens", Title: "Tokens and keys:"},
 			{Key: "sessions", Title: "Sessions:"},
+			{Key: "leaks", Title: "Leak reports:"},
 			{Key: "cleanup", Title: "Cleanup:"},
 			{Key: "log", Title: "Logging:"},
 		}),

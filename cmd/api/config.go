@@ -52,6 +52,9 @@ type settings struct {
 	RefreshGrace    duration `name:"refresh-grace" group:"sessions" placeholder:"DURATION" default:"15s" help:"How long a rotated refresh token may come again. Set it above the clients' time-outs."`
 	LateRetryLimit  count    `name:"late-retry-limit" group:"sessions" placeholder:"N" default:"8" help:"Generations in a row in which a refresh token may come again later than that."`
 
+	LeakWebhookURL    webhookURL    `name:"leak-webhook-url" group:"leaks" placeholder:"URL" help:"Where a report is sent when a refresh token was stolen. By default it is only logged."`
+	LeakWebhookSecret webhookSecret `name:"leak-webhook-secret" group:"leaks" placeholder:"SECRET" help:"What the reports are signed with (Standard Webhooks)."`
+
 	CleanupInterval duration `name:"cleanup-interval" group:"cleanup" placeholder:"DURATION" default:"24h" help:"How often expired sessions are removed; 0: never."`
 	retentionSettings
 
@@ -73,6 +76,8 @@ func (s *settings) Validate() error {
 		return wrong("REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
 	case s.LateRetryLimit == 0:
 		return wrong("LATE_RETRY_LIMIT", "0", "a number from 1 on")
+	case (s.LeakWebhookURL == "") != (s.LeakWebhookSecret == ""):
+		return wrongTogether("LEAK_WEBHOOK_URL and LEAK_WEBHOOK_SECRET: only one of them is set; both may be, or none")
 	case len(s.ServiceKeys) > 0 && s.ServiceKeysFile != "":
 		return wrongTogether("SERVICE_KEYS and SERVICE_KEYS_FILE are both set; one of them may be")
 	case !embedded && s.SigningKeysFile == "":

@@ -77,11 +77,20 @@ func (s *service) publicURL() string {
 // before that are answered then.
 func (s *service) serve(ctx context.Context, db pools, id identity, ready func() error) error {
 	cfg := s.store(s.publicURL())
-	store, err := sessionstore.New(db.requests, id.ring, cfg)
+	removable, err := sessionstore.New(db.tasks, id.ring, cfg)
 	if err != nil {
 		return err
 	}
-	removable, err := sessionstore.New(db.tasks, id.ring, cfg)
+	runner, err := jobs.New(jobs.Config{
+		Pool: db.tasks, Logger: s.log, Sessions: removable,
+		Cleanup: s.cleanup(), CleanupInterval: time.Duration(s.CleanupInterval),
+		LeakWebhook: jobs.Webhook{URL: string(s.LeakWebhookURL), Secret: tokens.Secret(s.LeakWebhookSecret)},
+	})
+	if err != nil {
+		return err
+	}
+	cfg.Leaks = runner
+	store, err := sessionstore.New(db.requests, id.ring, cfg)
 	if err != nil {
 		return err
 	}
@@ -92,26 +101,24 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 	if err != nil {
 		return err
 	}
-	runner, err := jobs.New(jobs.Config{
-		Pool: db.tasks, Logger: s.log, Sessions: removable, CleanupBusy: sessionstore.ErrCleanupRunning,
-		Cleanup: s.cleanup(), CleanupInterval: time.Duration(s.CleanupInterval),
-	})
-	if err != nil {
-		return err
-	}
 	if err := ready(); err != nil {
 		return err
 	}
-	return runBoth(ctx, runner, func() error { return server.Run(ctx, s.public, s.internal) })
+	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run}, func() error {
+		return server.Run(ctx, s.public, s.internal)
+	})
 }
 
-// runBoth stops the jobs after the requests: one that is being answered may still enqueue a job.
-func runBoth(ctx context.Context, runner *jobs.Runner, serve func() error) error {
-	jobsCtx, stopJobs := context.WithCancel(context.WithoutCancel(ctx))
+// runBeside stops what runs beside the requests after them: one that is being answered may still enqueue a job, or
+// see a token in use.
+func runBeside(ctx context.Context, beside []func(context.Context) error, serve func() error) error {
+	besideCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group
-	group.Go(func() error { return runner.Run(jobsCtx) })
+	for _, run := range beside {
+		group.Go(func() error { return run(besideCtx) })
+	}
 	group.Go(func() error {
-		defer stopJobs()
+		defer stop()
 		return serve()
 	})
 	return group.Wait()

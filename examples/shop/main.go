@@ -121,7 +121,8 @@ func (s *shop) login(w http.ResponseWriter, r *http.Request) {
 
 func (s *shop) refresh(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 2*tokens.MaxTokenBytes)
-	refreshed, err := s.store.RefreshTokens(r.Context(), r.PostFormValue("refresh_token"))
+	refreshed, err := s.store.RefreshTokens(r.Context(), r.PostFormValue("refresh_token"),
+		sessionstore.Client{UserAgent: r.UserAgent()})
 	switch {
 	case errors.Is(err, sessionstore.ErrUnavailable):
 		sessionhttp.Error(w, r, err) // 503: the app keeps its tokens and tries again

@@ -8,6 +8,7 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 const (
@@ -58,7 +59,7 @@ func (*cleanupWorker) Timeout(*river.Job[cleanupArgs]) time.Duration { return cl
 // Work runs cleanup once.
 func (w *cleanupWorker) Work(ctx context.Context, _ *river.Job[cleanupArgs]) error {
 	summary, err := cleanup.Run(ctx, w.cfg.Sessions, w.cfg.Cleanup)
-	if w.cfg.CleanupBusy != nil && errors.Is(err, w.cfg.CleanupBusy) {
+	if errors.Is(err, sessionstore.ErrCleanupRunning) {
 		return river.JobSnooze(busyPause)
 	}
 	w.cfg.Logger.InfoContext(ctx, "cleaned up", "expired", summary.Expired, "revoked", summary.Revoked, "aged", summary.Aged,

@@ -43,13 +43,12 @@ type Config struct {
 	Logger *slog.Logger
 	// Sessions is what cleanup removes from. Required.
 	Sessions cleanup.Store
-	// CleanupBusy is the error by which Sessions says that another runner is at work, such as an operator's command.
-	// The job waits for it then. Nil: there is no such error.
-	CleanupBusy error
 	// Cleanup says what cleanup removes.
 	Cleanup cleanup.Config
 	// CleanupInterval is how often cleanup runs, over all replicas. Zero: never, as far as this replica decides.
 	CleanupInterval time.Duration
+	// LeakWebhook is where leak reports are sent to, if anywhere.
+	LeakWebhook Webhook
 }
 
 // Runner works jobs off. Make it with [New].
@@ -57,6 +56,7 @@ type Runner struct {
 	client   *river.Client[pgx.Tx]
 	log      *slog.Logger
 	stopping *atomic.Bool
+	webhook  bool
 }
 
 // New returns a runner. It asks the database nothing and starts no goroutine.
@@ -67,14 +67,18 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.CleanupInterval != 0 && cfg.CleanupInterval < time.Second {
 		return nil, fmt.Errorf("jobs: CleanupInterval is %v, it may be 0 or from 1s on", cfg.CleanupInterval)
 	}
-	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &cleanupWorker{cfg: cfg}); err != nil {
-		return nil, fmt.Errorf("jobs: %w", err)
+	webhook, err := newLeakWebhookWorker(cfg.LeakWebhook)
+	if err != nil {
+		return nil, err
 	}
+	workers := river.NewWorkers()
+	river.AddWorker(workers, &cleanupWorker{cfg: cfg})
+	river.AddWorker(workers, &leakLogWorker{log: cfg.Logger})
+	river.AddWorker(workers, webhook)
 	stopping := new(atomic.Bool)
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:       migrations.RiverSchema,
-		Queues:       map[string]river.QueueConfig{cleanupQueue: {MaxWorkers: 1}},
+		Queues:       map[string]river.QueueConfig{cleanupQueue: {MaxWorkers: 1}, leakQueue: {MaxWorkers: leakWorkers}},
 		Workers:      workers,
 		PeriodicJobs: periodicCleanup(cfg.CleanupInterval),
 		Logger:       slog.New(quiet{cfg.Logger.Handler(), stopping}),
@@ -84,14 +88,15 @@ func New(cfg Config) (*Runner, error) {
 		RescueStuckJobsAfter: rescueAfter,
 		// A finished run of cleanup keeps a second one out of its period, so it stays that long.
 		CompletedJobRetentionPeriod: max(keepFinished, 2*cfg.CleanupInterval),
-		DiscardedJobRetentionPeriod: keepFinished,
+		// A report that could not be delivered is kept until an operator has seen it.
+		DiscardedJobRetentionPeriod: -1,
 		// A few rows a day leave indexes nothing to be rebuilt for.
 		ReindexerSchedule: river.NeverSchedule(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Runner{client: client, log: cfg.Logger, stopping: stopping}, nil
+	return &Runner{client: client, log: cfg.Logger, stopping: stopping, webhook: cfg.LeakWebhook.URL != ""}, nil
 }
 
 // Run works jobs off until ctx ends. Then it interrupts those that run, which makes them available to the other

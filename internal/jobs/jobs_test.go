@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/migrations"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 // longPeriod is one whose end no test meets.
@@ -213,7 +214,7 @@ func TestStopWhileTheStartHangs(t *testing.T) {
 	}
 }
 
-var errBusy = errors.New("another cleanup is running")
+var errBusy = sessionstore.ErrCleanupRunning
 
 // scene is a database with replicas on it.
 type scene struct {
@@ -249,7 +250,7 @@ func (s *scene) run(interval time.Duration) *replica {
 		s.t.Fatal(err)
 	}
 	runner, err := jobs.New(jobs.Config{
-		Pool: pool, Sessions: s.sessions, CleanupBusy: errBusy, CleanupInterval: interval,
+		Pool: pool, Sessions: s.sessions, CleanupInterval: interval,
 		Logger: slog.New(slog.NewTextHandler(s.log, nil)),
 	})
 	if err != nil {

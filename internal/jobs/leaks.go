@@ -1,0 +1,175 @@
+package jobs
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/riverqueue/river"
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	// leakQueue is one of its own: reports must not wait for a long cleanup.
+	leakQueue   = "leaks"
+	leakWorkers = 4
+
+	webhookTimeout  = 10 * time.Second
+	webhookJobLimit = 30 * time.Second
+	// Deliveries are tried after 5 s, 10 s, 20 s and so on, from an hour's pause on every hour, for about a day.
+	webhookFirstPause = 5 * time.Second
+	webhookLastPause  = time.Hour
+	webhookAttempts   = 34
+)
+
+// Webhook is where leak reports are sent to, besides the log (https://www.standardwebhooks.com).
+type Webhook struct {
+	// URL takes a POST. Empty: there is no webhook.
+	URL string
+	// Secret is what deliveries are signed with: "whsec_" and 24 to 64 bytes in base64.
+	Secret tokens.Secret
+}
+
+// Enqueue puts a report into the queue, in the caller's transaction. The report is then logged, and delivered to the
+// webhook if there is one, at least once each, whatever becomes of this process.
+func (r *Runner) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstore.LeakReport) error {
+	jobs := []river.InsertManyParams{{Args: leakLogArgs{report}}}
+	if r.webhook {
+		jobs = append(jobs, river.InsertManyParams{Args: leakWebhookArgs{report}})
+	}
+	_, err := r.client.InsertManyTx(ctx, tx, jobs)
+	return err
+}
+
+// leakLogArgs and leakWebhookArgs are two jobs, so that a webhook that is down has no report logged again and again.
+type leakLogArgs struct {
+	Report sessionstore.LeakReport `json:"report"`
+}
+
+// Kind names the job in its row.
+func (leakLogArgs) Kind() string { return "leak_log" }
+
+// InsertOpts says how the job is queued.
+func (leakLogArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: leakQueue} }
+
+type leakLogWorker struct {
+	river.WorkerDefaults[leakLogArgs]
+	log *slog.Logger
+}
+
+// Work logs the report.
+func (w *leakLogWorker) Work(ctx context.Context, job *river.Job[leakLogArgs]) error {
+	w.log.LogAttrs(ctx, slog.LevelWarn, "a refresh token was stolen: its session is revoked", slog.Any("leak", job.Args.Report))
+	return nil
+}
+
+type leakWebhookArgs struct {
+	Report sessionstore.LeakReport `json:"report"`
+}
+
+// Kind names the job in its row.
+func (leakWebhookArgs) Kind() string { return "leak_webhook" }
+
+// InsertOpts says how the job is queued.
+func (leakWebhookArgs) InsertOpts() river.InsertOpts {
+	return river.InsertOpts{Queue: leakQueue, MaxAttempts: webhookAttempts}
+}
+
+type leakWebhookWorker struct {
+	river.WorkerDefaults[leakWebhookArgs]
+	url    string
+	signer *webhooks.Webhook // nil: there is no webhook
+	client *http.Client
+}
+
+func newLeakWebhookWorker(cfg Webhook) (*leakWebhookWorker, error) {
+	w := &leakWebhookWorker{url: cfg.URL, client: &http.Client{
+		Timeout: webhookTimeout,
+		// A report goes where the operator said, and nowhere else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	if cfg.URL == "" {
+		return w, nil
+	}
+	var err error
+	if w.signer, err = webhooks.NewWebhook(string(cfg.Secret)); err != nil {
+		return nil, errors.New("jobs: the webhook's secret is not base64") // the cause shows a part of it
+	}
+	return w, nil
+}
+
+// Timeout is one attempt's.
+func (*leakWebhookWorker) Timeout(*river.Job[leakWebhookArgs]) time.Duration { return webhookJobLimit }
+
+// NextRetry is the backoff.
+func (*leakWebhookWorker) NextRetry(job *river.Job[leakWebhookArgs]) time.Time {
+	return time.Now().Add(webhookPause(job.Attempt))
+}
+
+// webhookPause is the pause after a failed attempt.
+func webhookPause(attempt int) time.Duration {
+	if doublings := attempt - 1; doublings < 10 { // the tenth is over an hour
+		return min(webhookLastPause, webhookFirstPause<<doublings)
+	}
+	return webhookLastPause
+}
+
+// leakEvent is the body of a delivery, in the shape that the Standard Webhooks specification recommends.
+type leakEvent struct {
+	Type      string                  `json:"type"`
+	Timestamp time.Time               `json:"timestamp"`
+	Data      sessionstore.LeakReport `json:"data"`
+}
+
+// Work delivers the report once. The webhook-id is the report's, the same at each attempt.
+func (w *leakWebhookWorker) Work(ctx context.Context, job *river.Job[leakWebhookArgs]) error {
+	if w.signer == nil {
+		return errors.New("there is no webhook to deliver to: LEAK_WEBHOOK_URL is not set any more")
+	}
+	report := job.Args.Report
+	body, err := json.Marshal(leakEvent{Type: "session.leaked", Timestamp: report.DetectedAt, Data: report})
+	if err != nil {
+		return fmt.Errorf("encode the report: %w", err)
+	}
+	now := time.Now()
+	signature, err := w.signer.Sign(report.ID.String(), now, body)
+	if err != nil {
+		return fmt.Errorf("sign the report: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
+	if err != nil {
+		return withoutURL(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	request.Header.Set("User-Agent", "latchkey")
+	request.Header.Set(webhooks.HeaderWebhookID, report.ID.String())
+	request.Header.Set(webhooks.HeaderWebhookTimestamp, fmt.Sprint(now.Unix()))
+	request.Header.Set(webhooks.HeaderWebhookSignature, signature)
+	response, err := w.client.Do(request)
+	if err != nil {
+		return withoutURL(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return fmt.Errorf("the webhook answered %d", response.StatusCode)
+	}
+	return nil
+}
+
+// withoutURL takes the URL out of an error: it may hold a password, and the error goes into the job's row and the log.
+func withoutURL(err error) error {
+	if withURL, ok := errors.AsType[*url.Error](err); ok {
+		err = withURL.Err
+	}
+	return fmt.Errorf("the webhook cannot be reached: %w", err)
+}

@@ -1,0 +1,303 @@
+package jobs_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/migrations"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+// receiver is an operator's webhook: it checks signatures as the specification says.
+type receiver struct {
+	*httptest.Server
+
+	mu     sync.Mutex
+	events []map[string]any
+	ids    []string
+	fail   int // so many requests get an error first
+}
+
+func newReceiver(t *testing.T, fail int) *receiver {
+	t.Helper()
+	checker, err := webhooks.NewWebhook(webhookSecret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &receiver{fail: fail}
+	r.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, err := io.ReadAll(q.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if err := checker.Verify(body, q.Header); err != nil {
+			t.Errorf("the signature: %v", err)
+		}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.ids = append(r.ids, q.Header.Get("webhook-id"))
+		if r.fail > 0 {
+			r.fail--
+			w.WriteHeader(http.StatusBadGateway)
+			return
+		}
+		var event map[string]any
+		if err := json.Unmarshal(body, &event); err != nil {
+			t.Error(err)
+		}
+		r.events = append(r.events, event)
+		w.WriteHeader(http.StatusNoContent)
+	}))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) received() (events []map[string]any, ids []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.events, r.ids
+}
+
+func report() sessionstore.LeakReport {
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	return sessionstore.LeakReport{
+		ID: uuid.New(), SessionID: uuid.New(), Subject: "ann", Theft: sessionstore.Stale, Behind: 1,
+		DetectedAt: at, PresentedIssuedAt: at.Add(-2 * time.Minute), RotatedAt: at.Add(-time.Minute), IssuedAt: at.Add(-time.Minute),
+		SessionCreatedAt: at.Add(-time.Hour),
+		PresentedBy:      sessionstore.Client{UserAgent: "curl/8", IP: "198.51.100.9"},
+		CreatedBy:        sessionstore.Client{Label: "Ann's phone", UserAgent: "App/4", IP: "192.0.2.1"},
+	}
+}
+
+// leakKit runs queues on one database.
+type leakKit struct {
+	t    *testing.T
+	pool *pgxpool.Pool
+	log  *syncBuffer
+}
+
+func setupLeaks(t *testing.T) leakKit {
+	t.Helper()
+	return leakKit{t, testdb.Pool(t), &syncBuffer{}}
+}
+
+func (k leakKit) runner(webhook string) *jobs.Runner {
+	k.t.Helper()
+	cfg := jobs.Config{Pool: k.pool, Sessions: newSessions(), Logger: slog.New(slog.NewJSONHandler(k.log, nil))}
+	if webhook != "" {
+		cfg.LeakWebhook = jobs.Webhook{URL: webhook, Secret: webhookSecret}
+	}
+	runner, err := jobs.New(cfg)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return runner
+}
+
+// run runs the queue until the function it returns is called.
+func (k leakKit) run(runner *jobs.Runner) (stop func()) {
+	ctx, cancel := context.WithCancel(k.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- runner.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			k.t.Error(err)
+		}
+	}
+}
+
+func (k leakKit) await(what string, done func() bool) {
+	k.t.Helper()
+	for start := time.Now(); !done(); time.Sleep(20 * time.Millisecond) {
+		if time.Since(start) > patience {
+			k.t.Fatalf("waited in vain for %s; the log is\n%s", what, k.log)
+		}
+	}
+}
+
+func (k leakKit) enqueue(runner *jobs.Runner, r sessionstore.LeakReport) {
+	k.t.Helper()
+	if err := pgx.BeginFunc(k.t.Context(), k.pool, func(tx pgx.Tx) error { return runner.Enqueue(k.t.Context(), tx, r) }); err != nil {
+		k.t.Fatal(err)
+	}
+}
+
+func (k leakKit) logged(id uuid.UUID) int {
+	n := 0
+	for line := range strings.Lines(k.log.String()) {
+		if strings.Contains(line, "a refresh token was stolen") && strings.Contains(line, id.String()) {
+			n++
+		}
+	}
+	return n
+}
+
+func TestReportIsLoggedAndDelivered(t *testing.T) {
+	t.Parallel()
+	k := setupLeaks(t)
+	hook := newReceiver(t, 0)
+	runner := k.runner(hook.URL)
+	defer k.run(runner)()
+	want := report()
+	k.enqueue(runner, want)
+	k.await("the delivery", func() bool { events, _ := hook.received(); return len(events) == 1 && k.logged(want.ID) == 1 })
+
+	events, ids := hook.received()
+	if ids[0] != want.ID.String() || events[0]["type"] != "session.leaked" || events[0]["timestamp"] != "2026-03-01T12:00:00Z" {
+		t.Errorf("event %v, id %s", events[0], ids[0])
+	}
+	data, err := json.Marshal(events[0]["data"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got sessionstore.LeakReport
+	if err := json.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestReportIsLoggedWithoutWebhook(t *testing.T) {
+	t.Parallel()
+	k := setupLeaks(t)
+	runner := k.runner("")
+	defer k.run(runner)()
+	want := report()
+	k.enqueue(runner, want)
+	k.await("the log", func() bool { return k.logged(want.ID) == 1 })
+	for _, says := range []string{`"theft":"stale"`, `"subject":"ann"`, `"ip":"198.51.100.9"`, `"user_agent":"App/4"`} {
+		if !strings.Contains(k.log.String(), says) {
+			t.Errorf("the log does not say %s:\n%s", says, k.log)
+		}
+	}
+}
+
+// A webhook that is down gets the report later, with the same id; it is logged once.
+func TestDeliveryIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	k := setupLeaks(t)
+	hook := newReceiver(t, 1)
+	runner := k.runner(hook.URL)
+	defer k.run(runner)()
+	want := report()
+	k.enqueue(runner, want)
+	k.await("the second attempt", func() bool { events, _ := hook.received(); return len(events) == 1 })
+	if _, ids := hook.received(); len(ids) != 2 || ids[0] != ids[1] {
+		t.Errorf("the attempts have the ids %v", ids)
+	}
+	if n := k.logged(want.ID); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
+	if !strings.Contains(k.log.String(), "the webhook answered 502") {
+		t.Errorf("the failure is not in the log:\n%s", k.log)
+	}
+}
+
+// The report is in the queue if, and only if, the transaction commits; any
+// replica delivers it, also one that starts later.
+func TestReportSharesTheTransaction(t *testing.T) {
+	t.Parallel()
+	k := setupLeaks(t)
+	hook := newReceiver(t, 0)
+	dead := k.runner(hook.URL) // never runs, as after a crash
+	lost, kept := report(), report()
+	err := pgx.BeginFunc(t.Context(), k.pool, func(tx pgx.Tx) error {
+		if err := dead.Enqueue(t.Context(), tx, lost); err != nil {
+			t.Error(err)
+		}
+		return errors.New("rolled back")
+	})
+	if err == nil {
+		t.Fatal("the transaction was committed")
+	}
+	k.enqueue(dead, kept)
+	defer k.run(k.runner(hook.URL))()
+	k.await("the delivery", func() bool { events, _ := hook.received(); return len(events) == 1 && k.logged(kept.ID) == 1 })
+	if _, ids := hook.received(); ids[0] != kept.ID.String() || k.logged(lost.ID) != 0 {
+		t.Errorf("delivered %v", ids)
+	}
+}
+
+// After a day of attempts a report is kept as dead, for an operator to see.
+func TestUndeliverableReportIsKept(t *testing.T) {
+	t.Parallel()
+	k := setupLeaks(t)
+	hook := newReceiver(t, 1000)
+	runner := k.runner(hook.URL)
+	k.enqueue(runner, report())
+	if _, err := k.pool.Exec(t.Context(), `UPDATE `+migrations.RiverSchema+`.river_job SET attempt = max_attempts - 1 WHERE kind = 'leak_webhook'`); err != nil {
+		t.Fatal(err)
+	}
+	defer k.run(runner)()
+	k.await("the end", func() bool {
+		var n int
+		err := k.pool.QueryRow(t.Context(), `SELECT count(*) FROM `+migrations.RiverSchema+`.river_job WHERE kind = 'leak_webhook' AND state = 'discarded'`).Scan(&n)
+		return err == nil && n == 1
+	})
+	k.await("the error in the log", func() bool { return strings.Contains(k.log.String(), `"level":"ERROR","msg":"a job failed"`) })
+}
+
+// Attempts go on for about a day, at growing intervals.
+func TestAttemptsLastADay(t *testing.T) {
+	t.Parallel()
+	var total time.Duration
+	last := time.Duration(0)
+	for attempt := 1; attempt < jobs.WebhookAttempts; attempt++ {
+		pause := jobs.WebhookPause(attempt)
+		if pause < last || pause > time.Hour {
+			t.Errorf("the pause after attempt %d is %v, after %v", attempt, pause, last)
+		}
+		last, total = pause, total+pause
+	}
+	if total < 23*time.Hour || total > 26*time.Hour {
+		t.Errorf("the attempts last %v", total)
+	}
+}
+
+// Nothing of the URL or the secret is in the log or the job's row.
+func TestNoSecretOfTheWebhookIsShown(t *testing.T) {
+	t.Parallel()
+	k := setupLeaks(t)
+	runner := k.runner("http://user:hunter2@127.0.0.1:1/path-token") // nobody listens there
+	defer k.run(runner)()
+	k.enqueue(runner, report())
+	k.await("the failure", func() bool { return strings.Contains(k.log.String(), "cannot be reached") })
+	var rows string
+	err := k.pool.QueryRow(t.Context(), `SELECT coalesce(string_agg(j::text, ' '), '') FROM `+migrations.RiverSchema+`.river_job j`).Scan(&rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, secret := range []string{"hunter2", "path-token", strings.TrimPrefix(webhookSecret, "whsec_")} {
+		if strings.Contains(k.log.String()+rows, secret) {
+			t.Errorf("%q is shown", secret)
+		}
+	}
+	if _, err := jobs.New(jobs.Config{
+		Pool: k.pool, Sessions: newSessions(), Logger: slog.New(slog.DiscardHandler),
+		LeakWebhook: jobs.Webhook{URL: "https://example.com", Secret: "whsec_no*base64"},
+	}); err == nil || strings.Contains(err.Error(), "no*") {
+		t.Errorf("a bad secret: %v", err)
+	}
+}

@@ -1,0 +1,149 @@
+package sessionstore_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// run runs the store's background work; the function it returns ends it.
+func (k kit) run(t *testing.T) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- k.Run(ctx) }()
+	return func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func (k kit) confirmed(t *testing.T) bool {
+	t.Helper()
+	return k.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "confirmedAt" IS NOT NULL`) == 1
+}
+
+func (k kit) await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for start := time.Now(); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(start) > 10*time.Second {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+// A pair is recorded as in use once a generation, however often its token is used.
+func TestConfirmedOnce(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	stop := k.run(t)
+	k.await(t, "the store to run", func() bool { // until it does, Get records by itself
+		_, pair := k.create(t, sessionstore.CreateParams{})
+		before := k.confirmations.Load()
+		k.get(t, pair)
+		return k.confirmations.Load() == before
+	})
+	k.exec(t, `DELETE FROM "sessionStore"`)
+	stop()
+	stop = k.run(t)
+	defer func() { stop() }()
+	k.await(t, "the first batches", func() bool { time.Sleep(300 * time.Millisecond); return true })
+
+	session, pair := k.create(t, sessionstore.CreateParams{})
+	for generation := range 3 {
+		before, answers := k.confirmations.Load(), k.queries.Load()
+		for range 20 {
+			k.get(t, pair)
+		}
+		if n := k.queries.Load() - answers; n != 20 {
+			t.Errorf("generation %d: 20 reads cost %d statements", generation, n)
+		}
+		k.await(t, "the confirmation", func() bool { return k.confirmed(t) })
+		for range 20 {
+			k.get(t, pair)
+		}
+		time.Sleep(300 * time.Millisecond)
+		if n := k.confirmations.Load() - before; n != 1 {
+			t.Errorf("generation %d: recorded %d times", generation, n)
+		}
+		pair = k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+		if k.confirmed(t) {
+			t.Errorf("generation %d: the new pair is confirmed unseen", generation)
+		}
+		k.age(t, session.ID, 2*grace)
+	}
+}
+
+func (k kit) get(t *testing.T, pair sessionstore.TokenPair) {
+	t.Helper()
+	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// What is gathered is written at shutdown.
+func TestConfirmationsAreFlushedAtShutdown(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	stop := k.run(t)
+	time.Sleep(50 * time.Millisecond)
+	_, pair := k.create(t, sessionstore.CreateParams{})
+	k.get(t, pair)
+	stop()
+	if !k.confirmed(t) {
+		t.Error("the confirmation was lost")
+	}
+}
+
+// A program that does not run the store's background work loses no theft.
+func TestConfirmedWithoutRun(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	session, first := k.create(t, sessionstore.CreateParams{})
+	second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
+	k.get(t, second)
+	k.age(t, session.ID, grace)
+	if _, err := k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrReuse) {
+		t.Errorf("the predecessor of a pair in use: %v", err)
+	}
+}
+
+// A confirmation that comes late does not count for the next generation.
+func TestLateConfirmationIsIgnored(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	stop := k.run(t)
+	time.Sleep(50 * time.Millisecond)
+	_, pair := k.create(t, sessionstore.CreateParams{})
+	k.get(t, pair)
+	k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+	stop()
+	if k.confirmed(t) {
+		t.Error("the new pair is confirmed by the use of the old one")
+	}
+}
+
+// Confirming waits for nobody, and nobody's failure refuses a good token.
+func TestConfirmationDoesNotWait(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	session, pair := k.create(t, sessionstore.CreateParams{})
+	tx, err := k.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), `SELECT 1 FROM "sessionStoreToken" WHERE "session" = $1 FOR UPDATE`, session.ID); err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	k.get(t, pair)
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("a read waited %v for a lock", took)
+	}
+}

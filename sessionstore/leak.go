@@ -1,0 +1,96 @@
+package sessionstore
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+)
+
+// LeakReport says that a refresh token was in two hands. It holds no secret.
+type LeakReport struct {
+	// ID is the report's own: it may be delivered more than once.
+	ID        uuid.UUID `json:"id"`
+	SessionID uuid.UUID `json:"session_id"`
+	// Subject is the user; empty for a session without one.
+	Subject string `json:"subject,omitempty"`
+	Theft   Theft  `json:"theft"`
+	// Behind is how many generations the presented token is behind the newest.
+	Behind     int64     `json:"behind"`
+	DetectedAt time.Time `json:"detected_at"`
+	// PresentedIssuedAt is when the presented token was made, to the second.
+	PresentedIssuedAt time.Time `json:"presented_issued_at"`
+	// RotatedAt is when the newest token was made, IssuedAt when it was last
+	// handed out, and ConfirmedAt when its pair was first seen in use; zero for
+	// not at all.
+	RotatedAt   time.Time `json:"rotated_at"`
+	IssuedAt    time.Time `json:"issued_at,omitzero"`
+	ConfirmedAt time.Time `json:"confirmed_at,omitzero"`
+	// SessionCreatedAt is when the user signed in.
+	SessionCreatedAt time.Time `json:"session_created_at"`
+	// PresentedBy is who presented the token: the thief, or his victim.
+	PresentedBy Client `json:"presented_by"`
+	// CreatedBy is who the session was created for, RefreshedBy who refreshed it last.
+	CreatedBy   Client `json:"created_by"`
+	RefreshedBy Client `json:"refreshed_by"`
+}
+
+// LogValue shows the report as its JSON document does.
+func (r LeakReport) LogValue() slog.Value {
+	client := func(key string, c Client) slog.Attr {
+		return slog.Group(key, slog.String("label", c.Label), slog.String("user_agent", c.UserAgent), slog.String("ip", c.IP))
+	}
+	attrs := []slog.Attr{
+		slog.String("id", r.ID.String()), slog.String("session_id", r.SessionID.String()), slog.String("subject", r.Subject),
+		slog.String("theft", string(r.Theft)), slog.Int64("behind", r.Behind), slog.Time("detected_at", r.DetectedAt),
+		slog.Time("presented_issued_at", r.PresentedIssuedAt), slog.Time("rotated_at", r.RotatedAt),
+		slog.Time("session_created_at", r.SessionCreatedAt),
+		client("presented_by", r.PresentedBy), client("created_by", r.CreatedBy), client("refreshed_by", r.RefreshedBy),
+	}
+	if !r.IssuedAt.IsZero() {
+		attrs = append(attrs, slog.Time("issued_at", r.IssuedAt))
+	}
+	if !r.ConfirmedAt.IsZero() {
+		attrs = append(attrs, slog.Time("confirmed_at", r.ConfirmedAt))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// LeakQueue takes reports. Enqueue is called in the transaction that revokes
+// the session: either both happen or none. It must not wait for a delivery.
+type LeakQueue interface {
+	Enqueue(ctx context.Context, tx pgx.Tx, report LeakReport) error
+}
+
+const leakFactsQuery = `
+SELECT s."createdAt", s."clientLabel", s."clientUserAgent", host(s."clientIp"), r."clientUserAgent", host(r."clientIp")
+FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
+WHERE s."id" = $1 AND r."id" = $2`
+
+// reportLeak enqueues the report of a theft, if anybody wants it.
+func (s *Store) reportLeak(ctx context.Context, tx pgx.Tx, d decision, p presented, now time.Time) error {
+	if s.cfg.Leaks == nil {
+		return nil
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	report := LeakReport{
+		ID: id, SessionID: d.Next.SessionID, Subject: d.Next.Subject,
+		Theft: d.Theft, Behind: d.Next.Generation - p.claims.Generation, DetectedAt: now,
+		PresentedIssuedAt: p.claims.IssuedAt, RotatedAt: d.Next.CreatedAt, IssuedAt: d.Next.IssuedAt, ConfirmedAt: d.Next.ConfirmedAt,
+		PresentedBy: p.client,
+	}
+	var label, createdUserAgent, createdIP, refreshedUserAgent, refreshedIP *string
+	err = tx.QueryRow(ctx, leakFactsQuery, d.Next.SessionID, d.Next.RefreshID).
+		Scan(&report.SessionCreatedAt, &label, &createdUserAgent, &createdIP, &refreshedUserAgent, &refreshedIP)
+	if err != nil {
+		return err
+	}
+	report.CreatedBy = Client{Label: orZero(label), UserAgent: orZero(createdUserAgent), IP: orZero(createdIP)}
+	report.RefreshedBy = Client{UserAgent: orZero(refreshedUserAgent), IP: orZero(refreshedIP)}
+	return s.cfg.Leaks.Enqueue(ctx, tx, report)
+}

@@ -1,0 +1,166 @@
+package sessionstore_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// leakTable is a queue that is one table in the store's database.
+type leakTable struct{ fail error }
+
+func (q *leakTable) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstore.LeakReport) error {
+	if q.fail != nil {
+		return q.fail
+	}
+	_, err := tx.Exec(ctx, `INSERT INTO "leaks" ("report") VALUES ($1)`, report)
+	return err
+}
+
+func setupLeaks(t *testing.T) (kit, *leakTable) {
+	t.Helper()
+	queue := &leakTable{}
+	cfg := config()
+	cfg.Leaks = queue
+	k := setupWith(t, cfg)
+	k.exec(t, `CREATE TABLE "leaks" ("report" jsonb)`)
+	return k, queue
+}
+
+func (k kit) reports(t *testing.T) []sessionstore.LeakReport {
+	t.Helper()
+	rows, err := k.pool.Query(t.Context(), `SELECT "report" FROM "leaks"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reports, err := pgx.CollectRows(rows, pgx.RowTo[sessionstore.LeakReport])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reports
+}
+
+func TestLeakReport(t *testing.T) {
+	t.Parallel()
+	k, _ := setupLeaks(t)
+	phone := sessionstore.Client{Label: "Ann's phone", UserAgent: "App/4.1", IP: "192.0.2.1"}
+	session, first := k.create(t, sessionstore.CreateParams{Subject: "ann", Client: phone})
+	k.age(t, session.ID, time.Hour)
+	updated, err := k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{Label: "ignored", UserAgent: "App/4.2", IP: "192.0.2.2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.get(t, updated.Pair)
+	k.age(t, session.ID, time.Minute)
+
+	loaded, err := k.Load(t.Context(), session.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sessionstore.Client{UserAgent: "App/4.2", IP: "192.0.2.2"}, loaded.LastClient); diff != "" || loaded.Client != phone {
+		t.Errorf("the client of the last rotation: %s", diff)
+	}
+
+	thief := sessionstore.Client{UserAgent: "curl/8", IP: "2001:db8::1"}
+	if _, err := k.RefreshTokens(t.Context(), string(first.RefreshToken), thief); !errors.Is(err, sessionstore.ErrReuse) {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	want := []sessionstore.LeakReport{{
+		SessionID: session.ID, Subject: "ann", Theft: sessionstore.Stale, Behind: 1,
+		DetectedAt: now, PresentedIssuedAt: now, RotatedAt: now.Add(-time.Minute), IssuedAt: now.Add(-time.Minute),
+		ConfirmedAt: now.Add(-time.Minute), SessionCreatedAt: now.Add(-time.Hour - time.Minute),
+		PresentedBy: thief, CreatedBy: phone, RefreshedBy: sessionstore.Client{UserAgent: "App/4.2", IP: "192.0.2.2"},
+	}}
+	got := k.reports(t)
+	if diff := cmp.Diff(want, got, cmpopts.EquateApproxTime(10*time.Second), cmpopts.IgnoreFields(sessionstore.LeakReport{}, "ID")); diff != "" {
+		t.Error(diff)
+	}
+	// Nothing in it can be used, wherever it is shown.
+	shown, err := json.Marshal(got)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("leak", "report", got[0])
+	for _, secret := range []string{string(first.RefreshToken), string(updated.Pair.RefreshToken), string(updated.Pair.AccessToken)} {
+		if strings.Contains(string(shown)+log.String(), secret) {
+			t.Error("the report shows a token")
+		}
+	}
+	if !strings.Contains(log.String(), "report.theft=stale") || !strings.Contains(log.String(), "report.presented_by.ip=2001:db8::1") {
+		t.Errorf("the log says %s", log.String())
+	}
+
+	// What comes afterwards is refused, and no further report.
+	for _, token := range []string{string(first.RefreshToken), string(updated.Pair.RefreshToken)} {
+		if _, err := k.RefreshTokens(t.Context(), token, thief); !errors.Is(err, sessionstore.ErrEnded) {
+			t.Errorf("after the theft: %v", err)
+		}
+	}
+	if n := len(k.reports(t)); n != 1 {
+		t.Errorf("%d reports", n)
+	}
+}
+
+// Revocation and report are one transaction: without the one there is not the
+// other, and the next presentation finds the theft again.
+func TestLeakReportIsNotLost(t *testing.T) {
+	t.Parallel()
+	k, queue := setupLeaks(t)
+	session, first := k.create(t, sessionstore.CreateParams{})
+	second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
+	k.age(t, session.ID, 2*grace)
+	third := k.refresh(t, second.RefreshToken, sessionstore.Rotated)
+
+	queue.fail = errors.New("the queue is full")
+	if _, err := k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrUnavailable) {
+		t.Errorf("without a report: %v", err)
+	}
+	if _, _, err := k.Get(t.Context(), string(third.AccessToken)); err != nil {
+		t.Errorf("without a report the session is revoked: %v", err)
+	}
+	queue.fail = nil
+	if _, err := k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrReuse) {
+		t.Errorf("the next time: %v", err)
+	}
+	if reports := k.reports(t); len(reports) != 1 || reports[0].Theft != sessionstore.Old || reports[0].Behind != 2 {
+		t.Errorf("reports %+v", reports)
+	}
+}
+
+// Twenty presentations at once of a stolen token make one report.
+func TestOneTheftOneReport(t *testing.T) {
+	t.Parallel()
+	k, _ := setupLeaks(t)
+	session, first := k.create(t, sessionstore.CreateParams{})
+	second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
+	k.age(t, session.ID, 2*grace)
+	k.refresh(t, second.RefreshToken, sessionstore.Rotated)
+	const n = 20
+	errs := make([]error, n)
+	together(n, func(i int) {
+		_, errs[i] = k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{})
+	})
+	reuses := 0
+	for _, err := range errs {
+		if errors.Is(err, sessionstore.ErrReuse) {
+			reuses++
+		} else if !errors.Is(err, sessionstore.ErrEnded) {
+			t.Error(err)
+		}
+	}
+	if reports := k.reports(t); reuses != 1 || len(reports) != 1 {
+		t.Errorf("%d reuse errors and %d reports", reuses, len(reports))
+	}
+}
