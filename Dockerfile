@@ -1,0 +1,25 @@
+FROM golang:1.26-bookworm AS build
+WORKDIR /src
+# A layer of its own: modules are fetched again only when they change.
+COPY go.mod go.sum ./
+RUN go mod download
+COPY . .
+ARG VERSION=dev
+# What goes into the image: the program, and its folder for keys. The compiler's cache would be of no use to a later build.
+RUN CGO_ENABLED=0 GOCACHE=/tmp/cache go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/root/api ./cmd/api \
+  && rm -rf /tmp/cache \
+  && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /out/root/etc/ssl/certs/ca-certificates.crt \
+  && install -d -m 0700 /out/latchkey/var
+
+FROM scratch
+COPY --from=build /out/root /
+# A new named volume that is mounted on /latchkey/var takes over its owner and mode.
+COPY --from=build --chown=65532:65532 /out/latchkey /latchkey
+WORKDIR /latchkey
+# A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
+USER 65532:65532
+# Public and internal. Inside a container the internal listener's default, the loopback address, reaches nobody:
+# set INTERNAL_ADDR=:8081 and publish that port only where your own backends are.
+EXPOSE 8080 8081
+ENTRYPOINT ["/api"]
+CMD ["serve"]

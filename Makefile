@@ -1,0 +1,63 @@
+# `make` alone lists what there is to do.
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# Tools are pinned in a module of their own, so that programs which import ours do not inherit the linters' hundreds of requirements.
+# To upgrade one: go get -tool -modfile=tools/go.mod PACKAGE@VERSION (no tidy: it would add the service's own requirements).
+TOOL := go tool -modfile=tools/go.mod
+
+COUNT    ?= 5
+FUZZTIME ?= 10s
+
+.DEFAULT_GOAL := help
+# One recipe at a time: each of these keeps every core busy by itself.
+.NOTPARALLEL:
+
+.PHONY: help
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: build ## Build and run the service with a private PostgreSQL under ./var, until Ctrl-C
+	@bin/api serve
+
+.PHONY: build
+build: ## Build bin/api
+	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/api ./cmd/api
+
+.PHONY: test
+test: ## Run all tests, on a real PostgreSQL, with the race detector
+	go test -race ./...
+
+.PHONY: race
+race: ## Run all tests COUNT times over, on one core and on several, to catch what one run misses
+	go test -race -count=$(COUNT) -cpu=1,4 -timeout=1h ./...
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz test for FUZZTIME
+	@set -e; \
+	tests=$$(go test -list '^Fuzz' ./...); \
+	echo "$$tests" | awk '/^Fuzz/ { name[++n] = $$1 } $$1 == "ok" { while (n) print $$2, name[n--] }' | while read -r package name; do \
+	  echo "$$package $$name"; \
+	  go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit; \
+	done
+
+.PHONY: fmt
+fmt: ## Format the code
+	@$(TOOL) golangci-lint fmt
+
+.PHONY: lint
+lint: ## Run the linters, and check that go.mod is tidy
+	$(TOOL) golangci-lint run
+	go mod tidy -diff
+
+.PHONY: vuln
+vuln: ## Look for known vulnerabilities in what the service uses (asks vuln.go.dev)
+	$(TOOL) govulncheck ./...
+
+.PHONY: verify
+verify: lint test vuln ## All that a change has to pass: lint, test and vuln
+
+.PHONY: clean
+clean: ## Remove what was built (the data in ./var stays)
+	rm -rf bin
