@@ -48,6 +48,9 @@ ALTER TABLE "sessionStoreToken"
   -- Refresh rows: when the present pair was last handed out by a rotation or a
   -- late retry; null until the first.
   ADD COLUMN IF NOT EXISTS "issuedAt" timestamptz NULL,
+  -- Refresh rows: from when on a use of the present pair proves that its client
+  -- holds it for good; null for at once.
+  ADD COLUMN IF NOT EXISTS "settledAt" timestamptz NULL,
   -- Access rows: when the present pair was first seen in use.
   ADD COLUMN IF NOT EXISTS "confirmedAt" timestamptz NULL,
   -- Refresh rows: in which generation the last late retry was served, and how
@@ -80,7 +83,7 @@ DROP INDEX "sessionStoreSubjectIdx";
 ALTER TABLE "sessionStoreToken" RESET (fillfactor);
 ALTER TABLE "sessionStore" RESET (fillfactor);
 ALTER TABLE "sessionStoreToken"
-  DROP COLUMN "generation", DROP COLUMN "issuedAt", DROP COLUMN "confirmedAt",
+  DROP COLUMN "generation", DROP COLUMN "issuedAt", DROP COLUMN "settledAt", DROP COLUMN "confirmedAt",
   DROP COLUMN "lateRetryGeneration", DROP COLUMN "lateRetries", DROP COLUMN "expiresOn";
 ALTER TABLE "sessionStore"
   DROP COLUMN "subject", DROP COLUMN "expiresAt", DROP COLUMN "accessTokenTtl", DROP COLUMN "refreshTokenTtl",

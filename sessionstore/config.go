@@ -32,7 +32,7 @@ type Config struct {
 	LifetimesFor func(CreateParams) Lifetimes
 	// Grace is how long a replaced refresh token still yields its successor
 	// (see decide.go). Zero means 15 s. It should be longer than the clients'
-	// time-outs, and must be shorter than half of any access token's lifetime.
+	// time-outs, and must be shorter than a third of any access token's lifetime.
 	Grace time.Duration
 	// LateRetryLimit is in how many generations in a row a lost response may
 	// be made good for after the grace. Zero means 8.
@@ -94,10 +94,10 @@ func (l Lifetimes) check(grace time.Duration) error {
 			return argumentError(ttl.field, "%v is not a number of whole seconds between 1 s and 100 years", ttl.d)
 		}
 	}
-	if l.AccessToken <= 2*grace {
-		// A pair is handed out again for up to two grace periods after it was
-		// issued: its access token must still be good then.
-		return argumentError("access_token_ttl", "%v is too short: it must be longer than twice the refresh grace of %v", l.AccessToken, grace)
+	if l.AccessToken <= freshGraces*grace {
+		// A pair is handed out again for as long as it is fresh: its access
+		// token must still be good then.
+		return argumentError("access_token_ttl", "%v is too short: it must be longer than %d times the refresh grace of %v", l.AccessToken, freshGraces, grace)
 	}
 	if l.RefreshToken <= l.AccessToken {
 		return argumentError("refresh_token_ttl", "%v is too short: the refresh token must outlive the access token's %v", l.RefreshToken, l.AccessToken)

@@ -75,7 +75,7 @@ func TestConfirmedOnce(t *testing.T) {
 		if k.confirmed(t) {
 			t.Errorf("generation %d: the new pair is confirmed unseen", generation)
 		}
-		k.age(t, session.ID, 2*grace)
+		k.age(t, session.ID, aWhile)
 	}
 }
 

@@ -50,6 +50,20 @@ const (
 	Old Theft = "old"
 )
 
+// How long a pair's answers may matter, in graces. An honest request and its
+// answer take less than one grace together, so of a pair that was issued at 0
+//
+//   - an answer that made or repeated it arrives before 2: until then a tab may
+//     still send the predecessor, which arrives before 3. A pair must not be
+//     rotated before that, or the predecessor would look old.
+//   - an answer that repeated it while it was fresh arrives before 4, and may
+//     overwrite the successor in the client's store. Only what was sent after
+//     that, and so arrives after 5, shows which pair its client is left with.
+const (
+	freshGraces  = 3
+	settleGraces = 5
+)
+
 // rules are the settings that decide.
 type rules struct {
 	// grace is the time that a request and its answer may take together.
@@ -72,6 +86,7 @@ type pair struct {
 	Generation          int64
 	CreatedAt           time.Time // when this generation was made
 	IssuedAt            time.Time // when it was last handed out by a rotation or a late retry; zero until the first
+	SettledAt           time.Time // from when on its use counts; zero for at once
 	ExpiresAt           time.Time
 	LateRetryGeneration int64 // in which a late retry was last served
 	LateRetries         int   // generations in a row that had one, up to that
@@ -109,12 +124,9 @@ func decide(p pair, generation int64, now time.Time, r rules) decision {
 		return decision{Outcome: Healed, Next: p.rotate(generation+1, now, r)}
 
 	case behind == 0:
-		// Two graces, not one: an answer may still be under way for one grace
-		// after the pair was issued, and what it overwrites must not be newer
-		// than the pair for another.
-		if !p.IssuedAt.IsZero() && now.Before(p.IssuedAt.Add(2*r.grace)) {
+		if !p.IssuedAt.IsZero() && now.Before(p.IssuedAt.Add(freshGraces*r.grace)) {
 			d := stay(StillFresh)
-			if p.ConfirmedAt.IsZero() {
+			if p.ConfirmedAt.IsZero() && p.usesCount(now) {
 				d.Next.ConfirmedAt = now // whoever presents it, has it
 			}
 			return d
@@ -144,8 +156,16 @@ func decide(p pair, generation int64, now time.Time, r rules) decision {
 	return decision{Outcome: RetriedLate, Next: next}
 }
 
+// usesCount tells whether the pair's use proves that its client holds it, and
+// that no answer under way will replace it by the pair before.
+func (p pair) usesCount(now time.Time) bool { return !now.Before(p.SettledAt) }
+
 // rotate gives the pair its next generation.
 func (p pair) rotate(generation int64, now time.Time, r rules) pair {
+	p.SettledAt = now
+	if settled := p.IssuedAt.Add(settleGraces * r.grace); !p.IssuedAt.IsZero() && settled.After(now) {
+		p.SettledAt = settled
+	}
 	// A healed pair skips as many access tokens as it skips refresh tokens.
 	p.AccessGeneration += generation - p.Generation - 1
 	p.Generation = generation

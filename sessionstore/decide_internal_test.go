@@ -57,12 +57,12 @@ func TestDecide(t *testing.T) {
 
 		// 2: rotation
 		{"the first token, at once", at(never), 5, 0, Rotated, ""},
-		{"the newest", at(nil), 5, 2 * grace, Rotated, ""},
+		{"the newest", at(nil), 5, 3 * grace, Rotated, ""},
 		{"the newest, in use", at(confirmed(time.Second)), 5, time.Hour, Rotated, ""},
 
 		// 3: still fresh
 		{"the newest, at once", at(nil), 5, 0, StillFresh, ""},
-		{"the newest, just too early", at(nil), 5, 2*grace - 1, StillFresh, ""},
+		{"the newest, just too early", at(nil), 5, 3*grace - 1, StillFresh, ""},
 		{"the newest, too early, in use", at(confirmed(time.Second)), 5, grace, StillFresh, ""},
 
 		// 4: race
@@ -102,7 +102,7 @@ func TestDecideNext(t *testing.T) {
 	now := start.Add(time.Hour)
 	confirmed := func(p *pair) { p.ConfirmedAt = start }
 	rotated := func(p *pair) {
-		p.Generation, p.CreatedAt, p.IssuedAt, p.ExpiresAt = 6, now, now, now.Add(720*time.Hour)
+		p.Generation, p.CreatedAt, p.IssuedAt, p.SettledAt, p.ExpiresAt = 6, now, now, now, now.Add(720*time.Hour)
 		p.AccessGeneration, p.AccessCreatedAt, p.AccessExpiresAt = 10, now, now.Add(5*time.Minute)
 	}
 	both := func(changes ...func(*pair)) func(*pair) {
@@ -112,6 +112,8 @@ func TestDecideNext(t *testing.T) {
 			}
 		}
 	}
+	settled := func(p *pair) { p.SettledAt = start.Add(2 * time.Second) }
+	first := func(p *pair) { p.Generation, p.IssuedAt = 0, time.Time{} }
 	own := func(p *pair) {
 		p.Lifetimes = Lifetimes{AccessToken: time.Hour, RefreshToken: 24 * time.Hour}
 		p.End = start.Add(90 * time.Minute)
@@ -132,6 +134,19 @@ func TestDecideNext(t *testing.T) {
 			"still fresh: presenting it confirms it", at(nil), 5, start.Add(time.Second),
 			at(func(p *pair) { p.ConfirmedAt = start.Add(time.Second) }),
 		},
+		{
+			"still fresh and not settled: it does not count yet", at(settled), 5, start.Add(time.Second),
+			at(settled),
+		},
+		{
+			"a rotation that comes early: uses count once no answer of the pair before can be under way", at(nil), 5, start.Add(3 * grace),
+			pair{
+				Generation: 6, CreatedAt: start.Add(3 * grace), IssuedAt: start.Add(3 * grace), SettledAt: start.Add(5 * grace),
+				ExpiresAt: start.Add(3*grace + 720*time.Hour), AccessGeneration: 10,
+				AccessCreatedAt: start.Add(3 * grace), AccessExpiresAt: start.Add(3*grace + 5*time.Minute),
+			},
+		},
+		{"the first rotation: uses count at once", at(first), 0, now, at(both(rotated, func(p *pair) { p.Generation = 1 }))},
 		{"still fresh and confirmed: nothing is written", at(confirmed), 5, start.Add(time.Second), at(confirmed)},
 		{"race: nothing is written, so nothing is extended", at(nil), 4, start.Add(time.Second), at(nil)},
 		{

@@ -40,7 +40,8 @@ func scanSession(row scanner, more ...any) (Session, error) {
 }
 
 const getQuery = `
-SELECT ` + sessionColumns + `, s."data", a."generation", a."confirmedAt" IS NOT NULL, ` + live + ` AND a."revokedAt" IS NULL
+SELECT ` + sessionColumns + `, s."data", a."generation", a."createdAt",
+  a."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + ` AND a."revokedAt" IS NULL
 FROM "sessionStore" s
 JOIN "sessionStoreToken" a ON a."session" = s."id"
 JOIN "sessionStoreToken" r ON r."id" = a."refreshToken"
@@ -57,9 +58,10 @@ func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Cl
 	}
 	var data []byte
 	var generation int64
-	var confirmed, isLive bool
+	var mintedAt time.Time
+	var countsAsFirstUse, isLive bool
 	session, err := scanSession(s.pool.QueryRow(ctx, getQuery, claims.SessionID, claims.TokenID),
-		&data, &generation, &confirmed, &isLive)
+		&data, &generation, &mintedAt, &countsAsFirstUse, &isLive)
 	switch {
 	case isNoRows(err):
 		return Session{}, tokens.Claims{}, ErrNotFound
@@ -72,7 +74,8 @@ func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Cl
 		// that it was issued, so the database has lost commits.
 		return Session{}, tokens.Claims{}, ErrSuperseded
 	}
-	if !confirmed && claims.Generation == generation {
+	// The time tells apart what a database that lost commits has numbered twice.
+	if countsAsFirstUse && claims.Generation == generation && claims.IssuedAt.Equal(mintedAt.Truncate(time.Second)) {
 		s.confirm(ctx, claims.TokenID, generation)
 	}
 	session.Data = data

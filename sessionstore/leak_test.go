@@ -78,7 +78,7 @@ func TestLeakReport(t *testing.T) {
 	now := time.Now()
 	want := []sessionstore.LeakReport{{
 		SessionID: session.ID, Subject: "ann", Theft: sessionstore.Stale, Behind: 1,
-		DetectedAt: now, PresentedIssuedAt: now, RotatedAt: now.Add(-time.Minute), IssuedAt: now.Add(-time.Minute),
+		DetectedAt: now, PresentedIssuedAt: now, RotatedAt: now, IssuedAt: now.Add(-time.Minute),
 		ConfirmedAt: now.Add(-time.Minute), SessionCreatedAt: now.Add(-time.Hour - time.Minute),
 		PresentedBy: thief, CreatedBy: phone, RefreshedBy: sessionstore.Client{UserAgent: "App/4.2", IP: "192.0.2.2"},
 	}}
@@ -120,7 +120,7 @@ func TestLeakReportIsNotLost(t *testing.T) {
 	k, queue := setupLeaks(t)
 	session, first := k.create(t, sessionstore.CreateParams{})
 	second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
-	k.age(t, session.ID, 2*grace)
+	k.age(t, session.ID, aWhile)
 	third := k.refresh(t, second.RefreshToken, sessionstore.Rotated)
 
 	queue.fail = errors.New("the queue is full")
@@ -145,7 +145,7 @@ func TestOneTheftOneReport(t *testing.T) {
 	k, _ := setupLeaks(t)
 	session, first := k.create(t, sessionstore.CreateParams{})
 	second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
-	k.age(t, session.ID, 2*grace)
+	k.age(t, session.ID, aWhile)
 	k.refresh(t, second.RefreshToken, sessionstore.Rotated)
 	const n = 20
 	errs := make([]error, n)

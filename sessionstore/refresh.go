@@ -81,12 +81,13 @@ const rotateQuery = `
 WITH "refresh" AS (
   UPDATE "sessionStoreToken" r SET
     "generation" = r."generation" + 1, "createdAt" = now(), "issuedAt" = now(),
+    "settledAt" = GREATEST(now(), r."issuedAt" + $10 * $4::interval),
     "expiresAt" = LEAST(now() + COALESCE(s."refreshTokenTtl", $6) * interval '1 s', s."expiresAt"),
     "expiresOn" = (LEAST(now() + COALESCE(s."refreshTokenTtl", $6) * interval '1 s', s."expiresAt") AT TIME ZONE 'UTC')::date,
     "clientUserAgent" = $7, "clientIp" = $8::text::inet
   FROM "sessionStore" s
   WHERE s."id" = $1 AND r."id" = $2 AND r."session" = $1 AND r."refreshToken" IS NULL AND r."generation" = $3
-    AND (r."issuedAt" IS NULL OR r."issuedAt" <= now() - 2 * $4::interval)
+    AND (r."issuedAt" IS NULL OR r."issuedAt" <= now() - $9 * $4::interval)
     AND ` + live + `
   RETURNING r."id", r."expiresAt", s."subject", s."expiresAt" AS "end", s."accessTokenTtl"
 )
@@ -104,7 +105,7 @@ func (s *Store) rotateNewest(ctx context.Context, p presented) (next pair, now t
 	var subject *string
 	err = s.pool.QueryRow(ctx, rotateQuery, claims.SessionID, claims.TokenID, claims.Generation, s.cfg.Grace,
 		seconds(s.cfg.Lifetimes.AccessToken), seconds(s.cfg.Lifetimes.RefreshToken),
-		orNull(p.client.UserAgent), orNull(p.client.IP),
+		orNull(p.client.UserAgent), orNull(p.client.IP), freshGraces, settleGraces,
 	).Scan(&now, &subject, &next.ExpiresAt, &next.AccessID, &next.AccessGeneration, &next.AccessExpiresAt)
 	if err != nil {
 		return pair{}, now, err
@@ -131,13 +132,14 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d decision, now 
 				return err
 			}
 			return s.reportLeak(ctx, tx, d, t, now)
+		case d.Next == p:
+			return nil
 		case d.Outcome == StillFresh:
 			_, err := tx.Exec(ctx, confirmQuery, []uuid.UUID{p.AccessID}, []int64{p.AccessGeneration})
 			return err
-		case d.Next != p:
+		default:
 			return writePair(ctx, tx, d.Next, t.client)
 		}
-		return nil
 	})
 	switch {
 	case isNoRows(err):
@@ -158,7 +160,7 @@ FOR NO KEY UPDATE OF s, r`
 const readPairQuery = `
 SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL, s."expiresAt",
   s."accessTokenTtl", s."refreshTokenTtl",
-  r."generation", r."createdAt", r."issuedAt", r."expiresAt", r."lateRetryGeneration", r."lateRetries",
+  r."generation", r."createdAt", r."issuedAt", r."settledAt", r."expiresAt", r."lateRetryGeneration", r."lateRetries",
   a."id", a."generation", a."createdAt", a."expiresAt", a."confirmedAt"
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
@@ -168,7 +170,7 @@ WHERE s."id" = $1 AND r."id" = $2`
 func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p pair, now time.Time, err error) {
 	p.SessionID, p.RefreshID = claims.SessionID, claims.TokenID
 	var subject *string
-	var end, issuedAt, confirmedAt *time.Time
+	var end, issuedAt, settledAt, confirmedAt *time.Time
 	var accessTTL, refreshTTL *int
 	var lateRetryGeneration *int64
 
@@ -176,14 +178,14 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p pair, now
 	batch.Queue(lockPairQuery, p.SessionID, p.RefreshID)
 	batch.Queue(readPairQuery, p.SessionID, p.RefreshID).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&now, &subject, &p.Revoked, &end, &accessTTL, &refreshTTL,
-			&p.Generation, &p.CreatedAt, &issuedAt, &p.ExpiresAt, &lateRetryGeneration, &p.LateRetries,
+			&p.Generation, &p.CreatedAt, &issuedAt, &settledAt, &p.ExpiresAt, &lateRetryGeneration, &p.LateRetries,
 			&p.AccessID, &p.AccessGeneration, &p.AccessCreatedAt, &p.AccessExpiresAt, &confirmedAt)
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return pair{}, now, err
 	}
 	p.Subject, p.End, p.IssuedAt, p.ConfirmedAt = orZero(subject), orZero(end), orZero(issuedAt), orZero(confirmedAt)
-	p.LateRetryGeneration = orZero(lateRetryGeneration)
+	p.SettledAt, p.LateRetryGeneration = orZero(settledAt), orZero(lateRetryGeneration)
 	p.Lifetimes.AccessToken = time.Duration(orZero(accessTTL)) * time.Second
 	p.Lifetimes.RefreshToken = time.Duration(orZero(refreshTTL)) * time.Second
 	return p, now, nil
@@ -193,7 +195,7 @@ const writePairQuery = `
 WITH "refresh" AS (
   UPDATE "sessionStoreToken" SET "generation" = $2, "createdAt" = $3, "issuedAt" = $4, "expiresAt" = $5::timestamptz,
     "expiresOn" = ($5::timestamptz AT TIME ZONE 'UTC')::date, "lateRetryGeneration" = $6, "lateRetries" = $7,
-    "clientUserAgent" = $13, "clientIp" = $14::text::inet
+    "clientUserAgent" = $13, "clientIp" = $14::text::inet, "settledAt" = $15
   WHERE "id" = $1
 )
 UPDATE "sessionStoreToken" SET "generation" = $9, "createdAt" = $10, "expiresAt" = $11, "confirmedAt" = $12
@@ -203,6 +205,6 @@ func writePair(ctx context.Context, tx pgx.Tx, p pair, client Client) error {
 	_, err := tx.Exec(ctx, writePairQuery,
 		p.RefreshID, p.Generation, p.CreatedAt, orNull(p.IssuedAt), p.ExpiresAt, orNull(p.LateRetryGeneration), p.LateRetries,
 		p.AccessID, p.AccessGeneration, p.AccessCreatedAt, p.AccessExpiresAt, orNull(p.ConfirmedAt),
-		orNull(client.UserAgent), orNull(client.IP))
+		orNull(client.UserAgent), orNull(client.IP), orNull(p.SettledAt))
 	return err
 }

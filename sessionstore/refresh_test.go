@@ -10,7 +10,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-const grace = sessionstore.DefaultGrace
+const (
+	grace = sessionstore.DefaultGrace
+	// aWhile after its issue, a pair is not fresh any more, and the uses of a
+	// successor that is made then count at once.
+	aWhile = 5 * grace
+)
 
 // RFC 9700 §2.2.2, §4.14.2: each refresh rotates, in the same two rows.
 func TestRefreshRotates(t *testing.T) {
@@ -27,7 +32,7 @@ func TestRefreshRotates(t *testing.T) {
 			t.Fatalf("refresh %d: %+v, %v", i, got, err)
 		}
 		pair = next
-		k.age(t, session.ID, 2*grace)
+		k.age(t, session.ID, aWhile)
 	}
 	if n := k.count(t, `SELECT count(*) FROM "sessionStoreToken"`); n != 2 {
 		t.Errorf("%d token rows, want 2", n)
@@ -76,7 +81,7 @@ func TestLateRetry(t *testing.T) {
 	if _, _, err := k.Get(t.Context(), string(found.AccessToken)); err != nil {
 		t.Error(err)
 	}
-	k.age(t, session.ID, 2*grace)
+	k.age(t, session.ID, aWhile)
 	k.refresh(t, found.RefreshToken, sessionstore.Rotated)
 }
 
@@ -93,7 +98,7 @@ func TestReuseRevokesTheSession(t *testing.T) {
 			t.Helper()
 			session, first := k.create(t, sessionstore.CreateParams{})
 			second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
-			k.age(t, session.ID, 2*grace)
+			k.age(t, session.ID, aWhile)
 			return first, k.refresh(t, second.RefreshToken, sessionstore.Rotated)
 		}},
 		{sessionstore.Stale, 1, func(t *testing.T, k kit) (stolen, newest sessionstore.TokenPair) {
@@ -109,12 +114,12 @@ func TestReuseRevokesTheSession(t *testing.T) {
 			session, trailing := k.create(t, sessionstore.CreateParams{})
 			leading := k.refresh(t, trailing.RefreshToken, sessionstore.Rotated)
 			for range sessionstore.DefaultLateRetryLimit {
-				k.age(t, session.ID, 2*grace)
+				k.age(t, session.ID, aWhile)
 				trailing = k.refresh(t, trailing.RefreshToken, sessionstore.RetriedLate)
-				k.age(t, session.ID, 2*grace)
+				k.age(t, session.ID, aWhile)
 				leading = k.refresh(t, leading.RefreshToken, sessionstore.Rotated)
 			}
-			k.age(t, session.ID, 2*grace)
+			k.age(t, session.ID, aWhile)
 			return trailing, leading
 		}},
 	} {

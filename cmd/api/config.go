@@ -70,8 +70,8 @@ func (s *settings) Validate() error {
 		return wrong("INTERNAL_ADDR", quote(string(s.InternalAddr)), "any address but PUBLIC_ADDR's")
 	case s.RefreshGrace == 0:
 		return wrong("REFRESH_GRACE", s.RefreshGrace.String(), "a duration above 0, such as 15s")
-	case s.AccessTokenTTL <= 2*s.RefreshGrace: // protocol: a pair lives at least 2 × grace
-		return wrong("ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration above twice REFRESH_GRACE, which is "+s.RefreshGrace.String())
+	case s.AccessTokenTTL <= 3*s.RefreshGrace: // sessionstore: a pair is handed out again for so long
+		return wrong("ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration above three times REFRESH_GRACE, which is "+s.RefreshGrace.String())
 	case s.RefreshTokenTTL <= s.AccessTokenTTL:
 		return wrong("REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
 	case s.LateRetryLimit == 0:

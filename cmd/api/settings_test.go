@@ -62,7 +62,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"ACCESS_TOKEN_TTL": "5 minutes"}, `ACCESS_TOKEN_TTL is "5 minutes"` + duration},
 		{env{"ACCESS_TOKEN_TTL": "1500ms"}, `ACCESS_TOKEN_TTL is "1500ms"` + duration},
 		{env{"ACCESS_TOKEN_TTL": "-5m"}, `ACCESS_TOKEN_TTL is "-5m"` + duration},
-		{env{"ACCESS_TOKEN_TTL": "30s"}, "ACCESS_TOKEN_TTL is 30s; it may be a duration above twice REFRESH_GRACE, which is 15s"},
+		{env{"ACCESS_TOKEN_TTL": "30s"}, "ACCESS_TOKEN_TTL is 30s; it may be a duration above three times REFRESH_GRACE, which is 15s"},
 		{env{"REFRESH_TOKEN_TTL": "30"}, `REFRESH_TOKEN_TTL is "30"` + duration},
 		{env{"REFRESH_TOKEN_TTL": "5m"}, "REFRESH_TOKEN_TTL is 5m0s; it may be a duration above ACCESS_TOKEN_TTL, which is 5m0s"},
 		{env{"SESSION_TTL": "none"}, `SESSION_TTL is "none"` + duration},
