@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -46,5 +47,32 @@ func golden(t *testing.T, name, got string) {
 	}
 	if diff := cmp.Diff(readFile(t, path), got); diff != "" {
 		t.Errorf("%s (-want +got):\n%s", path, diff)
+	}
+}
+
+var (
+	helpFlags    = regexp.MustCompile(`(?m)^ +--([a-z-]+)=`)
+	readmeTable  = regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| ")
+	readmeHeader = "\n## Settings\n"
+)
+
+// The README lists the settings that there are, and no others.
+func TestREADMEListsTheSettings(t *testing.T) {
+	t.Parallel()
+
+	var want, got []string
+	for _, match := range helpFlags.FindAllStringSubmatch(api(t, nil, "serve", "--help").stdout, -1) {
+		want = append(want, strings.ToUpper(strings.ReplaceAll(match[1], "-", "_")))
+	}
+	_, section, found := strings.Cut(readFile(t, filepath.Join("..", "..", "README.md")), readmeHeader)
+	if !found {
+		t.Fatalf("the README has no section %q", readmeHeader)
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, match := range readmeTable.FindAllStringSubmatch(section, -1) {
+		got = append(got, match[1])
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(got) == 0 {
+		t.Errorf("the README's settings (-help +README):\n%s", diff)
 	}
 }
