@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 const (
@@ -23,36 +24,49 @@ const (
 // such. A pair is recorded once a generation, off the answer's path.
 type confirmations struct {
 	mu      sync.Mutex
-	pending map[uuid.UUID]int64 // access row: generation
+	pending map[uuid.UUID]accessVersion
 	running bool
+}
+
+// accessVersion is the state of an access row that a token stands for. The
+// time tells apart what a database that lost commits has numbered twice.
+type accessVersion struct {
+	generation int64
+	mintedAt   time.Time
 }
 
 // add notes a pair for the next batch. It returns false where nobody writes
 // batches. A pair that finds no room is not noted: its next use tries again.
-func (c *confirmations) add(accessID uuid.UUID, generation int64) bool {
+func (c *confirmations) add(accessID uuid.UUID, version accessVersion) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.running {
 		return false
 	}
 	if len(c.pending) < maxConfirmations {
-		c.pending[accessID] = generation
+		c.pending[accessID] = version
 	}
 	return true
 }
 
 // take removes up to a batch.
-func (c *confirmations) take() (ids []uuid.UUID, generations []int64) {
+func (c *confirmations) take() map[uuid.UUID]accessVersion {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for id, generation := range c.pending {
-		if len(ids) == confirmBatch {
-			break
+	batch := c.pending
+	if len(batch) > confirmBatch {
+		batch = make(map[uuid.UUID]accessVersion, confirmBatch)
+		for id, version := range c.pending {
+			batch[id] = version
+			delete(c.pending, id)
+			if len(batch) == confirmBatch {
+				break
+			}
 		}
-		ids, generations = append(ids, id), append(generations, generation)
-		delete(c.pending, id)
+		return batch
 	}
-	return ids, generations
+	c.pending = map[uuid.UUID]accessVersion{}
+	return batch
 }
 
 func (c *confirmations) setRunning(running bool) {
@@ -60,7 +74,7 @@ func (c *confirmations) setRunning(running bool) {
 	defer c.mu.Unlock()
 	c.running = running
 	if c.pending == nil {
-		c.pending = map[uuid.UUID]int64{}
+		c.pending = map[uuid.UUID]accessVersion{}
 	}
 }
 
@@ -69,8 +83,9 @@ func (c *confirmations) setRunning(running bool) {
 const confirmQuery = `
 UPDATE "sessionStoreToken" SET "confirmedAt" = now()
 WHERE "id" IN (
-  SELECT a."id" FROM unnest($1::uuid[], $2::bigint[]) AS seen("id", "generation")
-  JOIN "sessionStoreToken" a ON a."id" = seen."id" AND a."generation" = seen."generation"
+  SELECT a."id" FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS seen("id", "generation", "createdAt")
+  JOIN "sessionStoreToken" a
+    ON a."id" = seen."id" AND a."generation" = seen."generation" AND a."createdAt" = seen."createdAt"
   WHERE a."confirmedAt" IS NULL
   FOR NO KEY UPDATE OF a SKIP LOCKED)`
 
@@ -103,25 +118,34 @@ func (s *Store) Run(ctx context.Context) error {
 // dropped: the pair's next use notes it again.
 func (s *Store) flushConfirmations(ctx context.Context) {
 	for {
-		ids, generations := s.seen.take()
-		if len(ids) == 0 || s.recordConfirmations(ctx, ids, generations) != nil {
+		batch := s.seen.take()
+		if len(batch) == 0 || s.recordConfirmations(ctx, s.pool, batch) != nil {
 			return
 		}
 	}
 }
 
-func (s *Store) recordConfirmations(ctx context.Context, ids []uuid.UUID, generations []int64) error {
+// executor is the pool or a transaction on it.
+type executor interface {
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+func (s *Store) recordConfirmations(ctx context.Context, db executor, batch map[uuid.UUID]accessVersion) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	_, err := s.pool.Exec(ctx, confirmQuery, ids, generations)
+	ids, generations, mintedAt := make([]uuid.UUID, 0, len(batch)), make([]int64, 0, len(batch)), make([]time.Time, 0, len(batch))
+	for id, version := range batch {
+		ids, generations, mintedAt = append(ids, id), append(generations, version.generation), append(mintedAt, version.mintedAt)
+	}
+	_, err := db.Exec(ctx, confirmQuery, ids, generations, mintedAt)
 	return err
 }
 
 // confirm notes that a pair's access token was accepted.
-func (s *Store) confirm(ctx context.Context, accessID uuid.UUID, generation int64) {
-	if s.seen.add(accessID, generation) {
+func (s *Store) confirm(ctx context.Context, accessID uuid.UUID, version accessVersion) {
+	if s.seen.add(accessID, version) {
 		return
 	}
 	// A failure is no reason to refuse a token that is good.
-	_ = s.recordConfirmations(ctx, []uuid.UUID{accessID}, []int64{generation})
+	_ = s.recordConfirmations(ctx, s.pool, map[uuid.UUID]accessVersion{accessID: version})
 }

@@ -147,3 +147,26 @@ func TestConfirmationDoesNotWait(t *testing.T) {
 		t.Errorf("a read waited %v for a lock", took)
 	}
 }
+
+// A database that lost a late retry in a failover numbers the next access token
+// as the lost one. Using that one tells nothing of the pair that came after.
+func TestTokenOfLostCommitsConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	session, first := k.create(t, sessionstore.CreateParams{})
+	k.refresh(t, first.RefreshToken, sessionstore.Rotated)
+	k.age(t, session.ID, aWhile)
+	lost := k.refresh(t, first.RefreshToken, sessionstore.RetriedLate)
+	k.exec(t, `UPDATE "sessionStoreToken" SET "generation" = 1 WHERE "session" = $1 AND "refreshToken" IS NOT NULL`, session.ID)
+	time.Sleep(1100 * time.Millisecond) // an outage lasts longer than the second that iat counts in
+	k.age(t, session.ID, aWhile)
+	next := k.refresh(t, lost.RefreshToken, sessionstore.Rotated)
+	k.get(t, lost)
+	if k.confirmed(t) {
+		t.Error("the new pair is confirmed by a token of lost commits")
+	}
+	k.get(t, next)
+	if !k.confirmed(t) {
+		t.Error("the new pair is not confirmed by its own token")
+	}
+}

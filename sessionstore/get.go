@@ -57,11 +57,10 @@ func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Cl
 		return Session{}, tokens.Claims{}, err
 	}
 	var data []byte
-	var generation int64
-	var mintedAt time.Time
+	var current accessVersion
 	var countsAsFirstUse, isLive bool
 	session, err := scanSession(s.pool.QueryRow(ctx, getQuery, claims.SessionID, claims.TokenID),
-		&data, &generation, &mintedAt, &countsAsFirstUse, &isLive)
+		&data, &current.generation, &current.mintedAt, &countsAsFirstUse, &isLive)
 	switch {
 	case isNoRows(err):
 		return Session{}, tokens.Claims{}, ErrNotFound
@@ -69,14 +68,13 @@ func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Cl
 		return Session{}, tokens.Claims{}, unavailable("get a session", err)
 	case !isLive:
 		return Session{}, tokens.Claims{}, ErrEnded
-	case claims.Generation < generation:
+	case claims.Generation < current.generation:
 		// A generation above the row's is not refused: our signature proves
 		// that it was issued, so the database has lost commits.
 		return Session{}, tokens.Claims{}, ErrSuperseded
 	}
-	// The time tells apart what a database that lost commits has numbered twice.
-	if countsAsFirstUse && claims.Generation == generation && claims.IssuedAt.Equal(mintedAt.Truncate(time.Second)) {
-		s.confirm(ctx, claims.TokenID, generation)
+	if countsAsFirstUse && claims.Generation == current.generation && claims.IssuedAt.Equal(current.mintedAt.Truncate(time.Second)) {
+		s.confirm(ctx, claims.TokenID, current)
 	}
 	session.Data = data
 	return session, claims, nil

@@ -135,8 +135,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d decision, now 
 		case d.Next == p:
 			return nil
 		case d.Outcome == StillFresh:
-			_, err := tx.Exec(ctx, confirmQuery, []uuid.UUID{p.AccessID}, []int64{p.AccessGeneration})
-			return err
+			return s.recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.AccessID: {p.AccessGeneration, p.AccessCreatedAt}})
 		default:
 			return writePair(ctx, tx, d.Next, t.client)
 		}
