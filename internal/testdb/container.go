@@ -36,10 +36,10 @@ type boxed struct {
 	base      string
 }
 
-func startContainer(ctx context.Context, settings map[string]string) (server, error) {
+func startContainer(ctx context.Context, settings map[string]string, more ...testcontainers.ContainerCustomizer) (server, error) {
 	image := cmp.Or(os.Getenv("TEST_POSTGRES_IMAGE"), defaultImage)
 	for try := 1; ; try++ {
-		b, err := runContainer(ctx, image, settings)
+		b, err := runContainer(ctx, image, settings, more)
 		if err == nil {
 			return b, nil
 		}
@@ -50,7 +50,7 @@ func startContainer(ctx context.Context, settings map[string]string) (server, er
 	}
 }
 
-func runContainer(ctx context.Context, image string, settings map[string]string) (*boxed, error) {
+func runContainer(ctx context.Context, image string, settings map[string]string, more []testcontainers.ContainerCustomizer) (*boxed, error) {
 	var args []string
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "-c", name+"="+settings[name])
@@ -59,7 +59,7 @@ func runContainer(ctx context.Context, image string, settings map[string]string)
 	// connections, one that is free stays free while the server is stopped.
 	port := strconv.Itoa(20000 + rand.IntN(12000))
 
-	c, err := postgres.Run(ctx, image,
+	c, err := postgres.Run(ctx, image, append([]testcontainers.ContainerCustomizer{
 		postgres.BasicWaitStrategies(),
 		testcontainers.WithCmdArgs(args...),
 		testcontainers.WithConfigModifier(func(config *container.Config) {
@@ -71,7 +71,7 @@ func runContainer(ctx context.Context, image string, settings map[string]string)
 			}
 		}),
 		testcontainers.WithLogger(tclog.NewNoopLogger()),
-	)
+	}, more...)...)
 	b := &boxed{container: c}
 	if err == nil {
 		b.base, err = c.ConnectionString(ctx, "sslmode=disable")

@@ -23,6 +23,10 @@ type server interface {
 	Kill(ctx context.Context) error
 	// Remove ends it, where it still runs, with its data.
 	Remove(ctx context.Context) error
+	// Standby starts a server that follows nobody yet, from a copy of this one, which must be stopped.
+	Standby(ctx context.Context) (server, error)
+	// PeerURL is the server's URL for its standby.
+	PeerURL(ctx context.Context) (string, error)
 }
 
 // Server is a PostgreSQL server that is the test's alone, to see what an outage or a crash does. What was committed
@@ -42,6 +46,18 @@ func NewServer(tb testing.TB) *Server {
 	if err != nil {
 		tb.Fatalf("no database for tests: %v", err)
 	}
+	removeAfter(tb, srv)
+	if err := migrate(ctx, srv.URL("postgres")); err != nil {
+		tb.Fatalf("testdb: %v", err)
+	}
+
+	return &Server{tb: tb, server: srv}
+}
+
+// removeAfter has the server removed when the test ends.
+func removeAfter(tb testing.TB, srv server) {
+	tb.Helper()
+
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), endPatience)
 		defer cancel()
@@ -49,11 +65,6 @@ func NewServer(tb testing.TB) *Server {
 			tb.Errorf("testdb: %v", err)
 		}
 	})
-	if err := migrate(ctx, srv.URL("postgres")); err != nil {
-		tb.Fatalf("testdb: %v", err)
-	}
-
-	return &Server{tb: tb, server: srv}
 }
 
 // URL returns the database's libpq URL, which stays the same when the server is started again.
@@ -98,11 +109,7 @@ func (s *Server) do(what string, action func(context.Context) error) {
 
 // newServer starts a server from the machine's own programs, or else in a container.
 func newServer(ctx context.Context, settings map[string]string) (server, error) {
-	all := map[string]string{
-		"fsync":            "off", // the machine may not crash, the server may
-		"full_page_writes": "off",
-		"max_connections":  "300",
-	}
+	all := baseSettings()
 	maps.Copy(all, settings)
 
 	switch want := os.Getenv("TEST_POSTGRES"); want {
@@ -127,4 +134,12 @@ func newServer(ctx context.Context, settings map[string]string) (server, error) 
 	}
 
 	return startLocal(ctx, programs, all)
+}
+
+func baseSettings() map[string]string {
+	return map[string]string{
+		"fsync":            "off", // the machine may not crash, the server may
+		"full_page_writes": "off",
+		"max_connections":  "300",
+	}
 }
