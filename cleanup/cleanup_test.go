@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -208,27 +207,44 @@ func TestLockedRowsAreSkipped(t *testing.T) {
 func TestOneRunner(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
-	k.create(t, 40, 60*day)
-	var mu sync.Mutex
-	var removed int64
-	gaveWay := 0
-	var all sync.WaitGroup
-	for range 4 {
-		all.Go(func() {
-			got, err := cleanup.Run(t.Context(), k.store, cleanup.Config{BatchSize: 1, Pause: time.Microsecond})
-			mu.Lock()
-			defer mu.Unlock()
-			removed += got.Expired
-			if errors.Is(err, sessionstore.ErrCleanupRunning) {
-				gaveWay++
-			} else if err != nil {
-				t.Error(err)
-			}
-		})
+	k.create(t, 3, 60*day)
+	// A batch waits in its middle for a lock that the test holds.
+	k.exec(t, `CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN OLD; END $$`)
+	k.exec(t, `CREATE TRIGGER wait BEFORE DELETE ON "sessionStore" FOR EACH ROW EXECUTE FUNCTION wait()`)
+	gate, err := k.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
 	}
-	all.Wait()
-	if gaveWay == 0 || gaveWay == 4 || removed > 40 {
-		t.Errorf("%d of 4 gave way, %d sessions were removed", gaveWay, removed)
+	defer func() { _ = gate.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := gate.Exec(t.Context(), `SELECT pg_advisory_xact_lock(42)`); err != nil {
+		t.Fatal(err)
+	}
+
+	var first cleanup.Summary
+	var firstErr error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		first, firstErr = cleanup.Run(t.Context(), k.store, cleanup.Config{})
+	}()
+	const waits = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'advisory')`
+	for waiting := false; !waiting; time.Sleep(5 * time.Millisecond) {
+		if err := k.pool.QueryRow(t.Context(), waits).Scan(&waiting); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := cleanup.Run(t.Context(), k.store, cleanup.Config{}); !errors.Is(err, sessionstore.ErrCleanupRunning) || got.Sessions() != 0 {
+		t.Errorf("beside another runner: %+v, %v", got, err)
+	}
+	if err := gate.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	<-done
+	if firstErr != nil || first.Expired != 3 {
+		t.Errorf("the first runner: %+v, %v", first, firstErr)
+	}
+	if _, err := cleanup.Run(t.Context(), k.store, cleanup.Config{}); err != nil {
+		t.Errorf("after the other one: %v", err)
 	}
 }
 
