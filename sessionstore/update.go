@@ -29,23 +29,28 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 	if err != nil || next == checksum {
 		return next, err
 	}
-	tag, err := s.pool.Exec(ctx, updateQuery, id, checksum, data, next)
-	if err != nil {
-		return "", unavailable("update a session", err)
+	for {
+		tag, err := s.pool.Exec(ctx, updateQuery, id, checksum, data, next)
+		if err != nil {
+			return "", unavailable("update a session", err)
+		}
+		if tag.RowsAffected() == 1 {
+			return next, nil
+		}
+		var current string
+		var isLive bool
+		err = s.pool.QueryRow(ctx, updateStateQuery, id).Scan(&current, &isLive)
+		switch {
+		case isNoRows(err):
+			return "", ErrNotFound
+		case err != nil:
+			return "", unavailable("update a session", err)
+		case !isLive:
+			return "", ErrEnded
+		case current != checksum:
+			return "", &ConflictError{Checksum: current}
+		}
+		// Between the two statements somebody wrote the data that the caller
+		// had read: it is no conflict any more.
 	}
-	if tag.RowsAffected() == 1 {
-		return next, nil
-	}
-	var current string
-	var isLive bool
-	err = s.pool.QueryRow(ctx, updateStateQuery, id).Scan(&current, &isLive)
-	switch {
-	case isNoRows(err):
-		return "", ErrNotFound
-	case err != nil:
-		return "", unavailable("update a session", err)
-	case !isLive:
-		return "", ErrEnded
-	}
-	return "", &ConflictError{Checksum: current}
 }
