@@ -62,7 +62,7 @@ ALTER TABLE "sessionStoreToken"
   ADD COLUMN IF NOT EXISTS "expiresOn" date NULL;
 
 -- Room in each page for the next version of its rows, which heap-only updates need.
-ALTER TABLE "sessionStoreToken" SET (fillfactor = 70);
+ALTER TABLE "sessionStoreToken" SET (fillfactor = 60);
 ALTER TABLE "sessionStore" SET (fillfactor = 85);
 
 -- A subject's live sessions, newest first: ids are UUIDv7.

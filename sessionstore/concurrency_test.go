@@ -1,13 +1,18 @@
 package sessionstore_test
 
 import (
+	"cmp"
+	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -38,7 +43,9 @@ func TestConcurrentRefreshGivesOnePair(t *testing.T) {
 	const n = 20
 	got := make([]sessionstore.Refreshed, n)
 	errs := make([]error, n)
-	together(n, func(i int) { got[i], errs[i] = k.RefreshTokens(t.Context(), string(first.RefreshToken)) })
+	together(n, func(i int) {
+		got[i], errs[i] = k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{})
+	})
 
 	outcomes := map[sessionstore.Outcome]int{}
 	access, refresh := map[tokens.Secret]bool{}, map[tokens.Secret]bool{}
@@ -99,12 +106,12 @@ func TestInvalidateBeatsRefresh(t *testing.T) {
 					t.Error(err)
 				}
 				// What comes after must not succeed, whichever token it has.
-				if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken)); !errors.Is(err, sessionstore.ErrEnded) {
+				if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
 					t.Errorf("refresh after Invalidate: %v", err)
 				}
 				return
 			}
-			if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken)); err != nil && !errors.Is(err, sessionstore.ErrEnded) {
+			if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); err != nil && !errors.Is(err, sessionstore.ErrEnded) {
 				t.Errorf("refresh: %v", err)
 			}
 		})
@@ -114,66 +121,177 @@ func TestInvalidateBeatsRefresh(t *testing.T) {
 	}
 }
 
-// Everything at once on the same few sessions: no deadlock, and no error that
-// is not an outcome.
+var deadlockFor = flag.Duration("deadlock.for", 3*time.Second, "how long TestNoDeadlock looks for deadlocks")
+
+// Everything at once on the same few sessions, over many connections: no
+// deadlock, and no error that is not an outcome.
 func TestNoDeadlock(t *testing.T) {
 	t.Parallel()
-	k := setup(t)
-	until := time.Now().Add(3 * time.Second)
-	type live struct {
-		session sessionstore.Session
-		pair    sessionstore.TokenPair
+	const workers = 24
+	cfg := config()
+	cfg.Grace = 2 * time.Millisecond // so short that refreshes meet with all outcomes
+	k := setupFast(t, cfg)
+	b := &brawl{kit: k.onPool(t, workers+1, cfg), done: map[string]int64{}}
+	stop := b.run(t)
+	for i := range b.sessions {
+		b.renew(t, i, uuid.Nil)
 	}
-	var mu sync.Mutex
-	var sessions [6]live
-	renew := func(i int) {
-		session, pair, err := k.Create(t.Context(), sessionstore.CreateParams{Subject: fmt.Sprint("user-", i%2)})
-		if err != nil {
-			t.Error(err)
-		}
-		sessions[i] = live{session, pair}
-	}
-	for i := range sessions {
-		renew(i)
-	}
-	together(8, func(worker int) {
-		for n := worker; time.Now().Before(until); n++ {
-			mu.Lock()
-			s := sessions[n%len(sessions)]
-			mu.Unlock()
-			var err error
-			switch n % 7 {
-			case 0, 1, 2:
-				var r sessionstore.Refreshed
-				if r, err = k.RefreshTokens(t.Context(), string(s.pair.RefreshToken)); err == nil {
-					mu.Lock()
-					sessions[n%len(sessions)].pair = r.Pair
-					mu.Unlock()
-				}
-			case 3:
-				_, err = k.Update(t.Context(), s.session.ID, s.session.Checksum, fmt.Appendf(nil, `{"n":%d}`, n))
-			case 4:
-				if n%5 == 0 {
-					err = k.Invalidate(t.Context(), s.session.ID)
-				}
-			case 5:
-				if n%11 == 0 {
-					_, err = k.InvalidateSubject(t.Context(), s.session.Subject, uuid.Nil)
-				}
-			case 6:
-				_, err = k.DeleteRevoked(t.Context(), 0, 3)
-			}
-			switch {
-			case err == nil, errors.Is(err, sessionstore.ErrConflict), errors.Is(err, sessionstore.ErrReuse),
-				errors.Is(err, sessionstore.ErrCleanupRunning):
-			case errors.Is(err, sessionstore.ErrEnded), errors.Is(err, sessionstore.ErrNotFound):
-				mu.Lock()
-				renew(n % len(sessions))
-				mu.Unlock()
-			default:
-				t.Error(err)
-				return
-			}
+	until := time.Now().Add(*deadlockFor)
+	together(workers, func(int) {
+		for time.Now().Before(until) && !t.Failed() {
+			b.act(t)
 		}
 	})
+	stop()
+
+	b.pool.Close() // what its connections know of deadlocks, they report when they end
+	k.await(t, "the connections' ends", func() bool {
+		return k.count(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1`, brawlName) == 0
+	})
+	if n := k.count(t, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`); n != 0 {
+		t.Errorf("%d deadlocks", n)
+	}
+	b.done["confirm"] = b.confirmations.Load()
+	t.Log(b.done)
+	for _, what := range []string{
+		"rotated", "still_fresh", "raced", "retried_late", "reuse", "get", "confirm", "update", "conflict", "list",
+		"invalidate", "invalidate subject", "invalidate all but one", "delete revoked", "delete expired", "delete aged",
+	} {
+		if b.done[what] < 3 {
+			t.Errorf("%s happened %d times: the test shows nothing about it", what, b.done[what])
+		}
+	}
+}
+
+const brawlName = "brawl"
+
+// onPool is the kit with a store on a pool of its own.
+func (k kit) onPool(t *testing.T, connections int32, cfg sessionstore.Config) kit {
+	t.Helper()
+	poolConfig := k.pool.Config()
+	poolConfig.MaxConns = connections
+	poolConfig.ConnConfig.RuntimeParams["application_name"] = brawlName
+	pool, err := pgxpool.NewWithConfig(t.Context(), poolConfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	k.pool, k.Store = pool, newStore(t, pool, k.ring, cfg)
+	return k
+}
+
+// brawl is some sessions that everybody does everything to.
+type brawl struct {
+	kit
+	mu       sync.Mutex
+	sessions [6]brawler
+	done     map[string]int64 // what was done, and how often
+}
+
+type brawler struct {
+	session        sessionstore.Session
+	newest, former tokens.Secret // refresh tokens
+	access         tokens.Secret
+}
+
+// renew replaces a session that has ended, unless somebody else has done it.
+func (b *brawl) renew(t *testing.T, i int, ended uuid.UUID) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.sessions[i].session.ID != ended {
+		return
+	}
+	session, pair, err := b.Create(t.Context(), sessionstore.CreateParams{Subject: fmt.Sprint("user-", i%2)})
+	if err != nil {
+		t.Error(err)
+	}
+	b.sessions[i] = brawler{session, pair.RefreshToken, pair.RefreshToken, pair.AccessToken}
+}
+
+// act does something to one of the sessions.
+func (b *brawl) act(t *testing.T) {
+	t.Helper()
+	i := rand.IntN(len(b.sessions))
+	b.mu.Lock()
+	s := b.sessions[i]
+	b.mu.Unlock()
+	what, err := b.try(t.Context(), &s)
+	switch {
+	case err == nil, errors.Is(err, sessionstore.ErrSuperseded), errors.Is(err, sessionstore.ErrCleanupRunning):
+	case errors.Is(err, sessionstore.ErrConflict):
+		what, err = "conflict", nil
+	case errors.Is(err, sessionstore.ErrReuse):
+		what, err = "reuse", nil
+		b.renew(t, i, s.session.ID)
+	case errors.Is(err, sessionstore.ErrEnded), errors.Is(err, sessionstore.ErrNotFound):
+		b.renew(t, i, s.session.ID)
+	default:
+		t.Errorf("%s: %v", what, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err == nil {
+		b.done[what]++
+	}
+	if b.sessions[i].session.ID == s.session.ID {
+		b.sessions[i] = s
+	}
+}
+
+// try does something and notes in s what it learns.
+func (b *brawl) try(ctx context.Context, s *brawler) (what string, err error) {
+	refresh := func(token tokens.Secret) (string, error) {
+		got, err := b.RefreshTokens(ctx, string(token), sessionstore.Client{})
+		if err == nil {
+			s.newest, s.former, s.access = got.Pair.RefreshToken, token, got.Pair.AccessToken
+		}
+		return got.Outcome.String(), err
+	}
+	switch n := rand.IntN(1000); {
+	case n < 350:
+		return refresh(s.newest)
+	case n < 500:
+		return refresh(s.former)
+	case n < 700:
+		_, _, err := b.Get(ctx, string(s.access))
+		return "get", err
+	case n < 850:
+		next, err := b.Update(ctx, s.session.ID, s.session.Checksum, fmt.Appendf(nil, `{"n":%d}`, rand.Int()))
+		if conflict, ok := errors.AsType[*sessionstore.ConflictError](err); ok {
+			next = conflict.Checksum
+		}
+		s.session.Checksum = cmp.Or(next, s.session.Checksum)
+		return "update", err
+	case n < 940:
+		_, err := b.List(ctx, s.session.Subject, sessionstore.ListParams{})
+		return "list", err
+	case n < 950:
+		return "invalidate", b.Invalidate(ctx, s.session.ID)
+	case n < 960:
+		_, err := b.InvalidateSubject(ctx, s.session.Subject, uuid.Nil)
+		return "invalidate subject", err
+	case n < 970:
+		_, err := b.InvalidateSubject(ctx, s.session.Subject, s.session.ID)
+		return "invalidate all but one", err
+	}
+	// Cleanup finds what was revoked and, where it looks into the future, the
+	// very sessions that are being used.
+	const future = -10_000 * time.Hour
+	var n int64
+	switch rand.IntN(3) {
+	case 0:
+		what = "delete revoked"
+		n, err = b.DeleteRevoked(ctx, 0, 3)
+	case 1:
+		what = "delete expired"
+		n, err = b.DeleteExpired(ctx, future, 2)
+	case 2:
+		what = "delete aged"
+		n, err = b.DeleteAged(ctx, future, 2)
+	}
+	if n == 0 {
+		what = "delete nothing"
+	}
+	return what, err
 }
