@@ -8,6 +8,7 @@ TOOL := go tool -modfile=tools/go.mod
 
 COUNT    ?= 5
 FUZZTIME ?= 10s
+SOAKFOR  ?= 10m
 
 .DEFAULT_GOAL := help
 # One recipe at a time: each of these keeps every core busy by itself.
@@ -32,6 +33,10 @@ test: ## Run all tests, on a real PostgreSQL, with the race detector
 .PHONY: race
 race: ## Run all tests COUNT times over, on one core and on several, to catch what one run misses
 	go test -race -count=$(COUNT) -cpu=1,4 -timeout=1h ./...
+
+.PHONY: soak
+soak: ## Run lossy clients, thieves and crashing services for SOAKFOR
+	go test -race -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz test for FUZZTIME

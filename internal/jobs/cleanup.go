@@ -17,7 +17,7 @@ const (
 	cleanupQueue = "cleanup"
 	// cleanupTimeout ends one leg of a run. What is left is for the next leg, which follows at once: so a replica that
 	// is killed in the middle of a long run is replaced soon, however long the run is.
-	cleanupTimeout = 10 * time.Minute
+	cleanupTimeout = 2 * time.Minute
 	// cleanupAttempts spread over some six minutes. After that the next period's run tries.
 	cleanupAttempts = 5
 	// busyPause is how long the job waits for an operator's run of cleanup.

@@ -25,8 +25,11 @@ import (
 const (
 	// pollInterval is how late a job is noticed whose notification was lost.
 	pollInterval = 10 * time.Second
-	// rescueAfter is when a job is taken over whose replica was killed. It must be above every job's timeout.
-	rescueAfter = cleanupTimeout + 5*time.Minute
+	// jobTimeout is one attempt's, where the job sets none of its own.
+	jobTimeout = 15 * time.Second
+	// rescueAfter is when a job is taken over whose replica was killed, or could not record the job's end: soon, for a
+	// report may be waiting. The queue lets a job that sets a longer timeout of its own have that.
+	rescueAfter = 2 * jobTimeout
 	// keepFinished is how long a finished job can be looked up, at least.
 	keepFinished = 7 * 24 * time.Hour
 
@@ -85,6 +88,7 @@ func New(cfg Config) (*Runner, error) {
 		ErrorHandler: failures{cfg.Logger},
 
 		FetchPollInterval:    pollInterval,
+		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		// A finished run of cleanup keeps a second one out of its period, so it stays that long.
 		CompletedJobRetentionPeriod: max(keepFinished, 2*cfg.CleanupInterval),

@@ -24,8 +24,7 @@ const (
 	leakQueue   = "leaks"
 	leakWorkers = 4
 
-	webhookTimeout  = 10 * time.Second
-	webhookJobLimit = 30 * time.Second
+	webhookTimeout = 10 * time.Second // below jobTimeout
 	// Deliveries are tried after 5 s, 10 s, 20 s and so on, from an hour's pause on every hour, for about a day.
 	webhookFirstPause = 5 * time.Second
 	webhookLastPause  = time.Hour
@@ -107,9 +106,6 @@ func newLeakWebhookWorker(cfg Webhook) (*leakWebhookWorker, error) {
 	}
 	return w, nil
 }
-
-// Timeout is one attempt's.
-func (*leakWebhookWorker) Timeout(*river.Job[leakWebhookArgs]) time.Duration { return webhookJobLimit }
 
 // NextRetry is the backoff.
 func (*leakWebhookWorker) NextRetry(job *river.Job[leakWebhookArgs]) time.Time {

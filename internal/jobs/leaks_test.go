@@ -240,6 +240,30 @@ func TestReportSharesTheTransaction(t *testing.T) {
 	}
 }
 
+// What a replica was working on when it was killed is taken over soon; what a living one works on is not.
+func TestInterruptedReportIsTakenOver(t *testing.T) {
+	t.Parallel()
+	k := setupLeaks(t)
+	hook := newReceiver(t, 0)
+	runner := k.runner(hook.URL)
+	interrupted, running := report(), report()
+	k.enqueue(runner, interrupted)
+	k.enqueue(runner, running)
+	const begin = `UPDATE ` + migrations.RiverSchema + `.river_job
+SET state = 'running', attempt = 1, attempted_at = now() - $2::interval WHERE args->'report'->>'id' = $1`
+	for id, since := range map[uuid.UUID]time.Duration{interrupted.ID: time.Minute, running.ID: 0} {
+		if _, err := k.pool.Exec(t.Context(), begin, id.String(), since); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	defer k.run(runner)()
+	k.await("the delivery", func() bool { events, _ := hook.received(); return len(events) == 1 && k.logged(interrupted.ID) == 1 })
+	if _, ids := hook.received(); ids[0] != interrupted.ID.String() || k.logged(running.ID) != 0 {
+		t.Errorf("delivered %v", ids)
+	}
+}
+
 // After a day of attempts a report is kept as dead, for an operator to see.
 func TestUndeliverableReportIsKept(t *testing.T) {
 	t.Parallel()

@@ -1,0 +1,84 @@
+package soak_test
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// leaver is a client that logged out. Its tokens may be presented by anybody, for ever: nothing comes of it, no report
+// either.
+type leaver struct {
+	name   string
+	client *client
+	pairs  []pair
+}
+
+// leave signs in and logs out until the storm ends.
+func (s *soak) leave() {
+	dice := s.dice("leavers")
+	for n := 0; s.pause(between(dice, 0, time.Second)); n++ {
+		l := &leaver{name: fmt.Sprint("leaver ", n)}
+		l.client = newClient(s, l.name, "leaver")
+		if l.live(s) {
+			s.leavers.add(l)
+			s.tally.add("logouts")
+		}
+		if before := s.leavers.all(); len(before) > 0 {
+			before[dice.IntN(len(before))].checkDead(s)
+		}
+	}
+}
+
+func (l *leaver) live(s *soak) bool {
+	var p pair
+	steps := []func(context.Context) verdict{
+		func(ctx context.Context) (v verdict) { p, v = l.client.signIn(ctx, l.name); return v },
+		func(ctx context.Context) verdict {
+			next, v := l.client.refresh(ctx, p.Refresh)
+			if v == accepted {
+				l.pairs, p = []pair{p, next}, next
+			}
+			return v
+		},
+		func(ctx context.Context) verdict { return l.client.logOut(ctx, p) },
+	}
+	for i, step := range steps {
+		if v := s.persist(step); v != accepted {
+			s.t.Errorf("%s, step %d: %s", l.name, i, v)
+			return false
+		}
+	}
+	return true
+}
+
+func (l *leaver) checkDead(s *soak) {
+	for _, p := range l.pairs {
+		s.checkDead(l.name, l.client, p)
+	}
+}
+
+func (s *soak) checkLeavers() {
+	for _, l := range s.leavers.all() {
+		l.checkDead(s)
+	}
+}
+
+// checkDead presents the tokens of a session that has ended.
+func (s *soak) checkDead(name string, c *client, p pair) {
+	if p.Refresh == "" { // he never had any of his own
+		return
+	}
+	v := s.persist(func(ctx context.Context) verdict {
+		_, v := c.refresh(ctx, p.Refresh)
+		return v
+	})
+	if v != refused {
+		s.t.Errorf("%s: after the session's end its refresh token is %s", name, v)
+	}
+	for what, use := range map[string]func(context.Context, pair) verdict{"use": c.use, "introspection": c.introspect} {
+		if v := s.persist(func(ctx context.Context) verdict { return use(ctx, p) }); v != refused {
+			s.t.Errorf("%s: after the session's end its access token is %s by %s", name, v, what)
+		}
+	}
+}

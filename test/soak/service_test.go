@@ -1,0 +1,191 @@
+package soak_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const serviceKey = "0123456789abcdef0123456789abcdef"
+
+// databaseAway is how a service that starts without a database ends, in the end of a line that names the reason.
+const databaseAway = "api: the database of DATABASE_URL cannot be used: "
+
+// makeKeys returns the path of a file of signing keys, made as an operator makes it.
+func makeKeys(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), program, "keys", "init", "--dir", dir)
+	cmd.Env = environment(nil)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("api keys init: %v\n%s", err, out)
+	}
+	return filepath.Join(dir, "signing-keys.json")
+}
+
+func privateKey(t *testing.T, file string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var set struct {
+		Keys []struct {
+			D string `json:"d"`
+		} `json:"keys"`
+	}
+	if err := json.Unmarshal(content, &set); err != nil || len(set.Keys) != 1 || set.Keys[0].D == "" {
+		t.Fatalf("the signing keys: %v", err)
+	}
+	return set.Keys[0].D
+}
+
+// environment is settings, and nothing of the machine's but what programs need.
+func environment(settings map[string]string) []string {
+	list := []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "GORACE=atexit_sleep_ms=0"}
+	for k, v := range settings {
+		list = append(list, k+"="+v)
+	}
+	return list
+}
+
+// service is a process that is replaced when it ends, as an orchestrator does.
+type service struct {
+	soak     *soak
+	name     string
+	settings map[string]string
+	dice     *rand.Rand
+	ended    chan struct{}
+
+	mu               sync.Mutex
+	cmd              *exec.Cmd
+	public, internal string // empty while it is not ready
+	sent             syscall.Signal
+	leaving          bool // there will be no other process
+}
+
+// startService starts the first process, which need not be ready when it returns.
+func startService(s *soak, name string, settings map[string]string) *service {
+	s.t.Helper()
+	v := &service{soak: s, name: name, settings: settings, dice: s.dice("service " + name), ended: make(chan struct{})}
+	ctx := context.WithoutCancel(s.t.Context())
+	go func() {
+		defer close(v.ended)
+		for v.run(ctx) {
+			time.Sleep(between(v.dice, 0, 500*time.Millisecond))
+		}
+	}()
+	s.t.Cleanup(func() { // where the test ended early
+		v.leave(syscall.SIGKILL)
+		<-v.ended
+	})
+	return v
+}
+
+// run runs one process, and returns whether another one is to follow.
+func (v *service) run(ctx context.Context) bool {
+	log := v.soak.logs.reader(v.ready)
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Env, cmd.Stderr = environment(v.settings), log
+	cmd.Dir = filepath.Dir(program)
+	var stdout bytes.Buffer
+	cmd.Stdout = &stdout
+	if !v.start(cmd) {
+		return false
+	}
+	_ = cmd.Wait() // the state says more
+	log.end()
+
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.public, v.internal, v.cmd = "", "", nil
+	code, last := cmd.ProcessState.ExitCode(), log.lastWords()
+	switch {
+	case code == 1 && strings.HasPrefix(last, databaseAway):
+		v.soak.tally.add("service: could not start")
+	case v.sent == syscall.SIGKILL, v.sent == syscall.SIGTERM && code == 0:
+	default:
+		v.soak.t.Errorf("service %s ended with code %d after the signal %q: %s", v.name, code, v.sent, last)
+		v.giveUp()
+	}
+	if stdout.Len() > 0 {
+		v.soak.t.Errorf("service %s printed: %s", v.name, &stdout)
+	}
+	return !v.leaving
+}
+
+func (v *service) start(cmd *exec.Cmd) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.leaving {
+		return false
+	}
+	v.sent, v.cmd = 0, cmd
+	if err := cmd.Start(); err != nil {
+		v.soak.t.Errorf("start the service: %v", err)
+		v.giveUp()
+		return false
+	}
+	v.soak.tally.add("service: started")
+	return true
+}
+
+// giveUp leaves what is wrong for good to be looked at.
+func (v *service) giveUp() {
+	v.leaving = true
+	v.soak.broken.Store(true)
+}
+
+func (v *service) ready(public, internal string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.sent == 0 {
+		v.public, v.internal = public, internal
+	}
+}
+
+func (v *service) addresses() (public, internal string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.public, v.internal
+}
+
+// signal ends the process, if it is ready. Nobody is sent to its address any more: the port may soon be somebody else's.
+func (v *service) signal(signal syscall.Signal) bool {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.public != "" && v.send(signal)
+}
+
+func (v *service) send(signal syscall.Signal) bool {
+	v.public, v.internal, v.sent = "", "", signal
+	return v.cmd.Process.Signal(signal) == nil
+}
+
+// leave ends the service for good, in whatever state it is.
+func (v *service) leave(signal syscall.Signal) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.leaving = true
+	if v.cmd != nil {
+		v.send(signal)
+	}
+}
+
+func (s *soak) stopServices() {
+	for _, v := range s.services {
+		v.leave(syscall.SIGTERM)
+	}
+	for _, v := range s.services {
+		<-v.ended
+	}
+}

@@ -1,0 +1,217 @@
+// Package soak_test runs the built service while everything around it fails, and holds it to its two promises: nobody
+// is logged out who is not robbed, and every theft is reported, once.
+//
+// Two processes serve on one PostgreSQL. Requests and answers are lost, delayed, doubled and cut off on their way;
+// processes are killed and replaced, by SIGKILL and in order; the database is killed, stopped and started, and its
+// connections are cut; the receiver of the leak reports fails too. Honest clients keep to what the protocol assumes of
+// them and nothing else. Thieves present stolen tokens in ways whose outcome the protocol fixes.
+//
+// It takes 20 seconds, and then as long as the queue needs for what the last kill interrupted, up to a minute or so:
+//
+//	go test -race ./test/soak
+//
+// For longer, and to see what happened (the seed repeats the dice, not how the processes interleave):
+//
+//	go test -race -v -timeout 0 ./test/soak -soak.for 10m [-soak.seed N] [-soak.clients N]
+package soak_test
+
+import (
+	"context"
+	"flag"
+	"math/rand/v2"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+)
+
+var (
+	soakFor     = flag.Duration("soak.for", 20*time.Second, "how long everything fails")
+	soakSeed    = flag.Uint64("soak.seed", 0, "seed of all dice; 0: a new one")
+	soakClients = flag.Int("soak.clients", 40, "honest clients")
+)
+
+const (
+	// grace is short, so that a run has many generations.
+	grace = time.Second
+	// fresh is how long a pair lives at least.
+	fresh          = 3 * grace
+	accessTokenTTL = fresh + time.Second
+	lateRetryLimit = 8
+	// patience is the clients' time-out for a request and its answer. The protocol wants it below the grace; what is
+	// left of that is for a busy machine.
+	patience = 3 * grace / 4
+
+	heistsAtOnce = 4
+	// endPatience is how long anything may take once nothing fails any more. The queue is the slowest: it takes a job
+	// over whose process was killed, and has pauses between attempts.
+	endPatience = 3 * time.Minute
+)
+
+func TestSoak(t *testing.T) {
+	t.Parallel()
+	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < *soakFor+2*endPatience {
+		t.Fatalf("-soak.for %v does not fit into the test's time: run with -timeout 0", *soakFor)
+	}
+	s := setup(t)
+
+	s.storm()
+	s.calm()
+	s.drain()
+	s.checkClients()
+	s.checkHeists()
+	s.checkLeavers()
+	s.stopServices()
+	s.checkTally()
+}
+
+// soak is one run.
+type soak struct {
+	t        *testing.T
+	seed     uint64
+	tally    *tally
+	server   *testdb.Server
+	pool     *pgxpool.Pool // the test's own look at the rows
+	logs     *logbook
+	hook     *receiver
+	services []*service
+	ends     time.Time   // the storm's end
+	broken   atomic.Bool // a service has gone for good
+	network  *network
+	users    []*user
+	heists   registry[*heist]
+	leavers  registry[*leaver]
+}
+
+// setup starts the services and signs the honest clients in.
+func setup(t *testing.T) *soak {
+	t.Helper()
+	s := &soak{t: t, seed: *soakSeed, tally: newTally(), server: testdb.NewServer(t)}
+	if s.seed == 0 {
+		s.seed = rand.Uint64()
+	}
+	t.Logf("-soak.for %v -soak.seed %d -soak.clients %d", *soakFor, s.seed, *soakClients)
+	s.pool = s.server.Pool()
+	s.hook = newReceiver(s)
+	settings := s.settings()
+	s.logs = newLogbook(s, settings)
+	s.network = &network{soak: s, transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	t.Cleanup(s.network.transport.CloseIdleConnections)
+	s.network.calm.Store(true)
+	for _, name := range []string{"a", "b"} {
+		s.services = append(s.services, startService(s, name, settings))
+	}
+	s.await("services", s.allReady)
+	for i := range *soakClients {
+		s.users = append(s.users, signInUser(s, i))
+	}
+	return s
+}
+
+func (s *soak) settings() map[string]string {
+	s.t.Helper()
+	return map[string]string{
+		"DATABASE_URL": s.server.URL(), "SIGNING_KEYS_FILE": makeKeys(s.t), "SERVICE_KEYS": "soak:" + serviceKey,
+		"ISSUER": "https://login.example.com", "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0",
+		"REFRESH_GRACE": grace.String(), "ACCESS_TOKEN_TTL": accessTokenTTL.String(), "CLEANUP_INTERVAL": "5s",
+		"LEAK_WEBHOOK_URL": s.hook.URL, "LEAK_WEBHOOK_SECRET": webhookSecret,
+	}
+}
+
+// dice returns a source of chance for one goroutine.
+func (s *soak) dice(who string) *rand.Rand {
+	seed := [32]byte{}
+	copy(seed[:], who)
+	for i := range 8 {
+		seed[24+i] = byte(s.seed >> (8 * i))
+	}
+	return rand.New(rand.NewChaCha8(seed))
+}
+
+// storm lets everything fail for a while, and returns when all who were in the middle of something have ended it.
+func (s *soak) storm() {
+	s.ends = time.Now().Add(*soakFor)
+	s.network.calm.Store(false)
+	s.hook.calm.Store(false)
+	var clients, others sync.WaitGroup
+	for _, u := range s.users {
+		for _, tab := range u.tabs {
+			clients.Go(func() { tab.live() })
+		}
+	}
+	others.Go(s.rob)
+	others.Go(s.leave)
+	s.chaos()
+	clients.Wait()
+	s.network.calm.Store(true)
+	s.hook.calm.Store(true)
+	others.Wait()
+}
+
+func (s *soak) calm() {
+	s.t.Helper()
+	s.await("services", s.allReady)
+}
+
+func (s *soak) allReady() bool {
+	for _, v := range s.services {
+		if public, _ := v.addresses(); public == "" {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *soak) await(what string, done func() bool) {
+	s.t.Helper()
+	for began := time.Now(); !done(); time.Sleep(50 * time.Millisecond) {
+		if time.Since(began) > endPatience || s.broken.Load() {
+			s.t.Fatalf("%s: not after %v", what, time.Since(began))
+		}
+	}
+}
+
+// pause returns false when the storm ended first.
+func (s *soak) pause(d time.Duration) bool {
+	left := time.Until(s.ends)
+	time.Sleep(min(d, left))
+	return d < left
+}
+
+// sleep returns false when ctx ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}
+
+// between returns a time from low to high.
+func between(dice *rand.Rand, low, high time.Duration) time.Duration {
+	return low + time.Duration(dice.Int64N(int64(high-low)))
+}
+
+// registry gathers what several goroutines add.
+type registry[T any] struct {
+	mu   sync.Mutex
+	list []T
+}
+
+func (r *registry[T]) add(v T) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.list = append(r.list, v)
+}
+
+func (r *registry[T]) all() []T {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.list
+}
