@@ -20,18 +20,18 @@ func (s *soak) chaos() {
 }
 
 func (s *soak) killOne(dice *rand.Rand) {
-	s.end(dice.IntN(len(s.services)), syscall.SIGKILL, "service: killed")
+	s.end(dice.IntN(len(s.services)), syscall.SIGKILL, "broken: service killed")
 }
 
 func (s *soak) killBoth(*rand.Rand) {
 	for i := range s.services {
-		s.end(i, syscall.SIGKILL, "service: killed with the other one")
+		s.end(i, syscall.SIGKILL, "broken: service killed, with the other one")
 	}
 }
 
 // restartOne is a roll-out.
 func (s *soak) restartOne(dice *rand.Rand) {
-	s.end(dice.IntN(len(s.services)), syscall.SIGTERM, "service: stopped")
+	s.end(dice.IntN(len(s.services)), syscall.SIGTERM, "broken: service stopped")
 }
 
 func (s *soak) end(i int, signal syscall.Signal, as string) {
@@ -44,21 +44,21 @@ func (s *soak) end(i int, signal syscall.Signal, as string) {
 func (s *soak) murder(as string) {
 	for _, i := range rand.Perm(len(s.services)) {
 		if s.services[i].signal(syscall.SIGKILL) {
-			s.tally.add("service: killed " + as)
+			s.tally.add("broken: service killed " + as)
 			return
 		}
 	}
 }
 
 func (s *soak) killDatabase(dice *rand.Rand) {
-	s.tally.add("database: killed")
+	s.tally.add("broken: database killed")
 	s.server.Kill()
 	time.Sleep(between(dice, 0, 1500*time.Millisecond))
 	s.server.Start()
 }
 
 func (s *soak) restartDatabase(dice *rand.Rand) {
-	s.tally.add("database: stopped")
+	s.tally.add("broken: database stopped")
 	s.server.Stop()
 	time.Sleep(between(dice, 0, 500*time.Millisecond))
 	s.server.Start()
@@ -70,6 +70,6 @@ func (s *soak) cutConnections(*rand.Rand) {
 	defer cancel()
 	const query = `SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name LIKE 'latchkey%'`
 	if _, err := s.pool.Exec(ctx, query); err == nil {
-		s.tally.add("database: connections cut")
+		s.tally.add("broken: database connections")
 	}
 }
