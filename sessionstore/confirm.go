@@ -103,7 +103,8 @@ func (s *Store) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ticker.C:
-			s.flushConfirmations(ctx)
+			// A batch that is being written when ctx ends is written all the same.
+			s.flushConfirmations(context.WithoutCancel(ctx))
 		case <-ctx.Done():
 			s.seen.setRunning(false)
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmFlushTimeout)

@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -168,5 +171,44 @@ func TestTokenOfLostCommitsConfirmsNothing(t *testing.T) {
 	k.get(t, next)
 	if !k.confirmed(t) {
 		t.Error("the new pair is not confirmed by its own token")
+	}
+}
+
+// cancelling ends a context as soon as a confirmation is being sent.
+type cancelling struct{ cancel context.CancelFunc }
+
+func (c cancelling) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if data.SQL == sessionstore.ConfirmQuery {
+		c.cancel()
+	}
+	return ctx
+}
+
+func (cancelling) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// Nor is a batch lost that is just being written.
+func TestShutdownDuringAFlush(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	cfg := k.pool.Config()
+	cfg.ConnConfig.Tracer = cancelling{cancel}
+	pool, err := pgxpool.NewWithConfig(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	k.Store = newStore(t, pool, k.ring, config())
+	done := make(chan error, 1)
+	go func() { done <- k.Run(ctx) }()
+	time.Sleep(50 * time.Millisecond)
+	_, pair := k.create(t, sessionstore.CreateParams{})
+	k.get(t, pair)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if !k.confirmed(t) {
+		t.Error("the confirmation was lost")
 	}
 }

@@ -31,7 +31,7 @@ func setupFast(t *testing.T, cfg sessionstore.Config) kit {
 // table and its indexes stay as large as they are, however often sessions are
 // refreshed, and without waiting for VACUUM.
 //
-//nolint:paralleltest // what other tests of this package read at the same time would keep old row versions alive
+//nolint:paralleltest // a statement that waits for a busy processor keeps old row versions alive
 func TestRefreshesAreHeapOnly(t *testing.T) {
 	const (
 		workers = 4

@@ -1,0 +1,131 @@
+package sessionstore_test
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// The state machine's model, written from the protocol's text and not from the
+// code that it is to check.
+
+const (
+	walkLateRetryLimit = 2
+	walkLeeway         = 5 * time.Second
+	// For so long after its issue a pair is given again; and so long after its
+	// predecessor's issue its use begins to count.
+	fresh   = 3 * grace
+	settles = 5 * grace
+)
+
+// modelSession is what the protocol says is kept of a session.
+type modelSession struct {
+	subject, data    string
+	created, updated time.Time
+	revoked          time.Time
+	end              time.Time // absolute; zero for none
+	lifetimes        sessionstore.Lifetimes
+
+	refreshID, accessID   uuid.UUID
+	generation            int64
+	issued, confirmed     time.Time // zero: null
+	settled               time.Time // from when on its use counts
+	expires               time.Time
+	lateRetries           []int64 // the generations in which one was served
+	accessGeneration      int64
+	accessExpires         time.Time
+	refreshJWT, accessJWT tokens.Secret
+}
+
+func (m *modelSession) ended(now time.Time) bool {
+	return !m.revoked.IsZero() || !now.Before(m.expires) || !m.end.IsZero() && !now.Before(m.end)
+}
+
+func (m *modelSession) capped(t time.Time) time.Time {
+	if !m.end.IsZero() && t.After(m.end) {
+		return m.end
+	}
+	return t
+}
+
+func (m *modelSession) confirm(now time.Time) {
+	if m.confirmed.IsZero() && !now.Before(m.settled) {
+		m.confirmed = now
+	}
+}
+
+func (m *modelSession) mint(now time.Time) {
+	m.accessGeneration++
+	m.accessExpires = m.capped(now.Add(m.lifetimes.AccessToken))
+	m.issued, m.confirmed = now, time.Time{}
+}
+
+func (m *modelSession) rotate(generation int64, now time.Time) {
+	m.generation = generation
+	m.settled = now
+	if settled := m.issued.Add(settles); !m.issued.IsZero() && settled.After(now) {
+		m.settled = settled
+	}
+	m.expires = m.capped(now.Add(m.lifetimes.RefreshToken))
+	m.mint(now)
+}
+
+// refresh is the table of section 3: t is the presented token's generation.
+func (m *modelSession) refresh(t int64, now time.Time) (sessionstore.Outcome, sessionstore.Theft) {
+	stolen := func(theft sessionstore.Theft) (sessionstore.Outcome, sessionstore.Theft) {
+		m.revoked = now
+		return sessionstore.Stolen, theft
+	}
+	g := m.generation
+	if m.ended(now) { // case 1
+		return sessionstore.Refused, ""
+	}
+	if t > g { // case 7
+		m.rotate(t+1, now)
+		return sessionstore.Healed, ""
+	}
+	if t == g {
+		if !m.issued.IsZero() && now.Sub(m.issued) < fresh { // case 3
+			m.confirm(now)
+			return sessionstore.StillFresh, ""
+		}
+		m.rotate(g+1, now) // case 2
+		return sessionstore.Rotated, ""
+	}
+	if t < g-1 { // case 6
+		return stolen(sessionstore.Old)
+	}
+	if now.Sub(m.issued) < grace || !m.confirmed.IsZero() && now.Sub(m.confirmed) < grace { // case 4
+		return sessionstore.Raced, ""
+	}
+	if !m.confirmed.IsZero() { // case 6
+		return stolen(sessionstore.Stale)
+	}
+	inARow := 1
+	for slices.Contains(m.lateRetries, g-int64(inARow)) {
+		inARow++
+	}
+	if inARow > walkLateRetryLimit { // case 6
+		return stolen(sessionstore.Lockstep)
+	}
+	m.lateRetries = append(slices.Clip(m.lateRetries), g) // case 5
+	m.mint(now)
+	return sessionstore.RetriedLate, ""
+}
+
+// heldToken is a token that was once handed out; a failover does not take it back.
+type heldToken struct {
+	session    uuid.UUID
+	generation int64
+	jwt        tokens.Secret
+	expires    time.Time
+}
+
+// expired tells whether the token no longer verifies: its times are in seconds.
+func (h heldToken) expired(now time.Time) bool {
+	return !now.Before(h.expires.Truncate(time.Second).Add(walkLeeway))
+}
