@@ -53,16 +53,18 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer pool.Close()
-	handler, err := newShop(ctx, pool)
+	s, err := newShop(ctx, pool)
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Addr: "127.0.0.1:8090", Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	// Records which tokens are in use, so that a stolen one is noticed.
+	go func() { _ = s.store.Run(ctx) }()
+	server := &http.Server{Addr: "127.0.0.1:8090", Handler: s.routes(), ReadHeaderTimeout: 5 * time.Second}
 	log.Print("the shop is open at http://", server.Addr)
 	return server.ListenAndServe()
 }
 
-func newShop(ctx context.Context, pool *pgxpool.Pool) (http.Handler, error) {
+func newShop(ctx context.Context, pool *pgxpool.Pool) (*shop, error) {
 	if _, err := migrations.Up(ctx, pool); err != nil {
 		return nil, err
 	}
@@ -86,8 +88,10 @@ func newShop(ctx context.Context, pool *pgxpool.Pool) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &shop{store: store, sessions: sessionhttp.New[basket](store, sessionhttp.Config{})}
+	return &shop{store: store, sessions: sessionhttp.New[basket](store, sessionhttp.Config{})}, nil
+}
 
+func (s *shop) routes() http.Handler {
 	r := chi.NewRouter()
 	r.Post("/login", s.login)
 	r.Post("/oauth2/token", s.refresh)
@@ -97,7 +101,7 @@ func newShop(ctx context.Context, pool *pgxpool.Pool) (http.Handler, error) {
 		r.Put("/cart/{item}", s.addToCart)
 		r.Post("/logout", s.logout)
 	})
-	return r, nil
+	return r
 }
 
 func (s *shop) login(w http.ResponseWriter, r *http.Request) {

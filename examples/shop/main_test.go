@@ -17,10 +17,11 @@ func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
 func TestShop(t *testing.T) {
 	t.Parallel()
-	handler, err := newShop(t.Context(), testdb.Pool(t))
+	shop, err := newShop(t.Context(), testdb.Pool(t))
 	if err != nil {
 		t.Fatal(err)
 	}
+	handler := shop.routes()
 	call := func(method, path, token, contentType, body string, want int) string {
 		t.Helper()
 		r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
