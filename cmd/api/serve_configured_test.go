@@ -87,7 +87,7 @@ func TestServiceKeysFile(t *testing.T) {
 func TestSettingsReachTheService(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t)).with(env{
-		"ACCESS_TOKEN_TTL": "42s", "REFRESH_TOKEN_TTL": "43s", "RATE_LIMIT": "3", "CORS_ORIGINS": "https://app.example.com", "LOG_FORMAT": "text",
+		"ACCESS_TOKEN_TTL": "52s", "REFRESH_TOKEN_TTL": "53s", "RATE_LIMIT": "3", "CORS_ORIGINS": "https://app.example.com", "LOG_FORMAT": "text",
 	})
 
 	s := launchReady(t, settings)
@@ -96,7 +96,7 @@ func TestSettingsReachTheService(t *testing.T) {
 		ExpiresIn        int `json:"expires_in"`
 		RefreshExpiresIn int `json:"refresh_expires_in"`
 	}
-	if err := json.Unmarshal([]byte(answer), &lifetimes); err != nil || code != http.StatusCreated || lifetimes.ExpiresIn > 42 || lifetimes.ExpiresIn < 40 || lifetimes.RefreshExpiresIn > 43 {
+	if err := json.Unmarshal([]byte(answer), &lifetimes); err != nil || code != http.StatusCreated || lifetimes.ExpiresIn > 52 || lifetimes.ExpiresIn < 50 || lifetimes.RefreshExpiresIn > 53 {
 		t.Errorf("%d %s", code, answer)
 	}
 	codes := map[int]int{}

@@ -45,7 +45,7 @@ func (s *soak) row(session string) (r row) {
 // query reads one row, as soon as there is a database.
 func (s *soak) query(query string, args []any, dest ...any) {
 	var err error
-	for began := time.Now(); time.Since(began) < endPatience; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); s.worthwhile(began); time.Sleep(50 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(s.t.Context(), 5*time.Second)
 		err = s.pool.QueryRow(ctx, query, args...).Scan(dest...)
 		cancel()
@@ -56,9 +56,9 @@ func (s *soak) query(query string, args []any, dest ...any) {
 	s.t.Errorf("ask the database: %v", err)
 }
 
-// awaitRow returns false after endPatience.
+// awaitRow returns false where that does not happen.
 func (s *soak) awaitRow(session string, done func(row) bool) bool {
-	for began := time.Now(); time.Since(began) < endPatience; time.Sleep(50 * time.Millisecond) {
+	for began := time.Now(); s.worthwhile(began); time.Sleep(50 * time.Millisecond) {
 		if done(s.row(session)) {
 			return true
 		}

@@ -17,7 +17,7 @@ import (
 
 const serviceKey = "0123456789abcdef0123456789abcdef"
 
-// databaseAway is how a service that starts without a database ends, in the end of a line that names the reason.
+// databaseAway begins the line with which a service ends that starts without a database.
 const databaseAway = "api: the database of DATABASE_URL cannot be used: "
 
 // makeKeys returns the path of a file of signing keys, made as an operator makes it.

@@ -170,10 +170,15 @@ func (s *soak) allReady() bool {
 func (s *soak) await(what string, done func() bool) {
 	s.t.Helper()
 	for began := time.Now(); !done(); time.Sleep(50 * time.Millisecond) {
-		if time.Since(began) > endPatience || s.broken.Load() {
+		if !s.worthwhile(began) {
 			s.t.Fatalf("%s: not after %v", what, time.Since(began))
 		}
 	}
+}
+
+// worthwhile tells whether to go on trying.
+func (s *soak) worthwhile(began time.Time) bool {
+	return time.Since(began) < endPatience && !s.broken.Load()
 }
 
 // pause returns false when the storm ended first.
