@@ -7,6 +7,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 TOOL := go tool -modfile=tools/go.mod
 
 COUNT    ?= 5
+# Tested at once: most of them wait for something, so more than there are cores.
+PACKAGES ?= 4
 FUZZTIME ?= 10s
 SOAKFOR  ?= 10m
 
@@ -28,7 +30,7 @@ build: ## Build bin/api
 
 .PHONY: test
 test: ## Run all tests, on a real PostgreSQL, with the race detector
-	go test -race ./...
+	go test -race -p $(PACKAGES) ./...
 
 .PHONY: race
 race: ## Run all tests COUNT times over, on one core and on several, to catch what one run misses
