@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,6 +20,10 @@ func fakePrograms(t *testing.T, root, name, version string, programs ...string) 
 	if err := os.MkdirAll(bin, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	// A program that another test starts meanwhile would inherit the open file, and a file that is open for writing
+	// cannot be executed.
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	for _, program := range programs {
 		script := fmt.Sprintf("#!/bin/sh\necho '%s (PostgreSQL) %s'\n", program, version)
 		if err := os.WriteFile(filepath.Join(bin, program), []byte(script), 0o755); err != nil {

@@ -26,8 +26,11 @@ import (
 
 const (
 	defaultImage = "postgres:18-alpine"
-	portTries    = 5
-	pollPause    = 20 * time.Millisecond
+	// containerPassword is one that tests can look for in logs.
+	containerPassword = "the-password-of-a-test-database"
+
+	portTries = 5
+	pollPause = 20 * time.Millisecond
 )
 
 // boxed is a server in a container.
@@ -61,6 +64,7 @@ func runContainer(ctx context.Context, image string, settings map[string]string,
 
 	c, err := postgres.Run(ctx, image, append([]testcontainers.ContainerCustomizer{
 		postgres.BasicWaitStrategies(),
+		postgres.WithPassword(containerPassword),
 		testcontainers.WithCmdArgs(args...),
 		testcontainers.WithConfigModifier(func(config *container.Config) {
 			config.StopSignal = "SIGINT" // as the official image has it: do not wait for clients to go

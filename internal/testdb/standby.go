@@ -1,15 +1,19 @@
 package testdb
 
 import (
+	"archive/tar"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"strings"
 
-	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
 	"github.com/testcontainers/testcontainers-go/wait"
 
@@ -59,20 +63,83 @@ func (l *local) PeerURL(context.Context) (string, error) {
 	return l.URL("postgres"), nil
 }
 
-// standbyScript runs in a new container that shares the primary's volume: it copies the data, and hands over to the
-// image's own way to start.
-const standbyScript = `cp -Rp "$PGDATA" /standby && touch /standby/` + standbySignal + ` && export PGDATA=/standby && exec docker-entrypoint.sh "$@"`
-
-// Standby copies the data from one container into another.
+// Standby copies the data from one container into another, which then starts as the image always does. Docker itself
+// copies: not every image has a cp, or its data in a volume.
 func (b *boxed) Standby(ctx context.Context) (server, error) {
+	primary, err := b.container.Inspect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var data string
+	for _, variable := range primary.Config.Env {
+		if value, found := strings.CutPrefix(variable, "PGDATA="); found {
+			data = value
+		}
+	}
+	if data == "" {
+		return nil, errors.New("the image does not say where its data is: it has no PGDATA")
+	}
+	copyData := func(ctx context.Context, standby testcontainers.Container) error {
+		return copyAsStandby(ctx, b.container.GetContainerID(), data, standby.GetContainerID())
+	}
+
 	return startContainer(ctx, standbySettings(),
-		testcontainers.WithEntrypoint("/bin/sh", "-c", standbyScript, "sh"),
-		testcontainers.WithHostConfigModifier(func(config *container.HostConfig) {
-			config.VolumesFrom = []string{b.container.GetContainerID()}
+		testcontainers.WithEnv(map[string]string{"PGDATA": "/" + path.Base(data)}),
+		testcontainers.WithAdditionalLifecycleHooks(testcontainers.ContainerLifecycleHooks{
+			PostCreates: []testcontainers.ContainerHook{copyData},
 		}),
 		// It says it is ready in other words than a primary, and once.
 		testcontainers.WithWaitStrategy(wait.ForListeningPort("5432/tcp")),
 	)
+}
+
+// copyAsStandby copies the data folder into the root of another container, and makes a standby of it.
+func copyAsStandby(ctx context.Context, from, data, to string) (err error) {
+	docker, err := testcontainers.NewDockerClientWithOpts(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, docker.Close()) }()
+	source, err := docker.CopyFromContainer(ctx, from, client.CopyFromContainerOptions{SourcePath: data})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Content.Close() }() // it was only read
+
+	reader, writer := io.Pipe()
+	go func() {
+		writer.CloseWithError(addStandbySignal(tar.NewWriter(writer), tar.NewReader(source.Content), path.Base(data)))
+	}()
+	_, err = docker.CopyToContainer(ctx, to, client.CopyToContainerOptions{DestinationPath: "/", Content: reader, CopyUIDGID: true})
+	_ = reader.Close() // or the writer would wait for ever after an error
+
+	return err
+}
+
+// addStandbySignal passes an archive of the data folder on, with the file that makes it a standby's.
+func addStandbySignal(to *tar.Writer, from *tar.Reader, folder string) error {
+	for {
+		header, err := from.Next()
+		if errors.Is(err, io.EOF) {
+			return to.Close()
+		}
+		if err != nil {
+			return err
+		}
+		if err := to.WriteHeader(header); err != nil {
+			return err
+		}
+		if _, err := io.Copy(to, from); err != nil {
+			return err
+		}
+		if strings.TrimSuffix(header.Name, "/") != folder {
+			continue
+		}
+		signal := &tar.Header{Name: path.Join(folder, standbySignal), Mode: 0o600, Uid: header.Uid, Gid: header.Gid}
+		if err := to.WriteHeader(signal); err != nil {
+			return err
+		}
+	}
 }
 
 // PeerURL names the address within Docker's network: whether a container reaches the ports of its host is up to
