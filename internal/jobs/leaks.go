@@ -24,6 +24,8 @@ const (
 	leakQueue   = "leaks"
 	leakWorkers = 4
 
+	leakLogPause = time.Second
+
 	webhookTimeout = 10 * time.Second // below jobTimeout
 	// Deliveries are tried after 5 s, 10 s, 20 s and so on, from an hour's pause on every hour, for about a day.
 	webhookFirstPause = 5 * time.Second
@@ -64,6 +66,11 @@ func (leakLogArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue
 type leakLogWorker struct {
 	river.WorkerDefaults[leakLogArgs]
 	log *slog.Logger
+}
+
+// NextRetry is soon: only an interruption keeps a report out of the log.
+func (*leakLogWorker) NextRetry(*river.Job[leakLogArgs]) time.Time {
+	return time.Now().Add(leakLogPause)
 }
 
 // Work logs the report.

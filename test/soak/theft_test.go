@@ -132,27 +132,47 @@ func (h *heist) confirm(p *party) bool {
 	})
 }
 
-// present has a party present a token that gives the theft away, until it is refused. Sometimes a service is killed at
+// present has a party present a token that gives the theft away, until it is refused. Sometimes services are killed at
 // that very moment.
 func (h *heist) present(p *party, stolen pair) bool {
 	h.presenter, h.presented = p, stolen.generation
 	if !h.soak.awaitRow(h.session, row.graceOver) {
 		return false
 	}
-	if !h.soak.network.calm.Load() && h.dice.IntN(4) == 0 {
-		pause := between(h.dice, 0, 30*time.Millisecond)
+	if !h.soak.network.calm.Load() {
+		ctx, cancel := context.WithCancel(h.soak.t.Context())
 		var killer sync.WaitGroup
 		defer killer.Wait()
-		killer.Go(func() {
-			time.Sleep(pause)
-			h.soak.murder("at a theft")
-		})
+		defer cancel()
+		switch pause := between(h.dice, 0, 30*time.Millisecond); h.dice.IntN(6) {
+		case 0:
+			killer.Go(func() {
+				sleep(ctx, pause)
+				h.soak.murder("at a theft")
+			})
+		case 1:
+			killer.Go(func() { h.killAfterCommit(ctx) })
+		}
 	}
 	v := h.soak.persist(func(ctx context.Context) verdict {
 		_, v := p.client.refresh(ctx, stolen.Refresh)
 		return v
 	})
 	return v == refused
+}
+
+// killAfterCommit kills all services when it sees that the theft's transaction was committed. What they wanted to do
+// after that is never done.
+func (h *heist) killAfterCommit(ctx context.Context) {
+	const query = `SELECT "revokedAt" IS NOT NULL FROM "sessionStore" WHERE "id" = $1`
+	for committed := false; !committed; {
+		if err := h.soak.pool.QueryRow(ctx, query, h.session).Scan(&committed); err != nil { // it was refused, or there is no database
+			return
+		}
+	}
+	for range h.soak.services {
+		h.soak.murder("after a theft's commit")
+	}
 }
 
 // lockstep follows the victim one step behind. Neither of them uses an access token, so that each step looks like an
