@@ -31,7 +31,7 @@ import (
 )
 
 var (
-	soakFor     = flag.Duration("soak.for", 20*time.Second, "how long everything fails")
+	soakFor     = flag.Duration("soak.for", 12*time.Second, "how long everything fails")
 	soakSeed    = flag.Uint64("soak.seed", 0, "seed of all dice; 0: a new one")
 	soakClients = flag.Int("soak.clients", 40, "honest clients")
 )
@@ -49,13 +49,13 @@ const (
 
 	heistsAtOnce = 4
 	// endPatience is how long anything may take once nothing fails any more. The queue is the slowest: it takes a job
-	// over whose process was killed, and has pauses between attempts.
-	endPatience = 3 * time.Minute
+	// over whose process was killed, and the pauses between attempts double.
+	endPatience = 5 * time.Minute
 )
 
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < *soakFor+2*endPatience {
+	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < *soakFor+endPatience+time.Minute {
 		t.Fatalf("-soak.for %v does not fit into the test's time: run with -timeout 0", *soakFor)
 	}
 	s := setup(t)

@@ -16,7 +16,7 @@ import (
 const (
 	webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	// mostFailures of one report's deliveries: the pauses between attempts double.
-	mostFailures = 3
+	mostFailures = 2
 )
 
 // receiver is an operator's webhook. It checks signatures, and sometimes fails.
