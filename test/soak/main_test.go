@@ -26,9 +26,6 @@ func testMain(m *testing.M) int {
 		program = filepath.Join(dir, "api")
 		err = build(program)
 	}
-	if err == nil {
-		err = watchSources()
-	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -46,19 +43,21 @@ func build(path string) error {
 }
 
 // watchSources looks at the command's sources. go test takes the result of an earlier run for this one's unless
-// something changed that the test looked at, and this test imports nothing of what it tests.
-func watchSources() error {
+// something changed that a test looked at, and this test imports nothing of what it tests.
+func watchSources(t *testing.T) {
+	t.Helper()
 	dirs, err := goTool("list", "-deps", "-f", "{{with .Module}}{{if .Main}}{{$.Dir}}{{end}}{{end}}", command)
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	for dir := range strings.FieldsSeq(dirs) {
-		if _, err := os.ReadDir(dir); err != nil {
-			return err
+	for dir := range strings.Lines(dirs) {
+		if _, err := os.ReadDir(strings.TrimSpace(dir)); err != nil {
+			t.Fatal(err)
 		}
 	}
-	_, err = os.Stat("../../go.sum")
-	return err
+	if _, err := os.Stat("../../go.sum"); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func goTool(args ...string) (string, error) {

@@ -58,6 +58,7 @@ func TestSoak(t *testing.T) {
 	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < *soakFor+endPatience+time.Minute {
 		t.Fatalf("-soak.for %v does not fit into the test's time: run with -timeout 0", *soakFor)
 	}
+	watchSources(t)
 	s := setup(t)
 
 	s.storm()
