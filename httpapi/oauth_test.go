@@ -240,7 +240,7 @@ func TestIntrospect(t *testing.T) {
 	if diff := cmp.Diff(want, active); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if at[float64](t, active, "exp")-at[float64](t, active, "iat") != 300 || !strings.HasSuffix(at[string](t, active, "jti"), ".0") {
+	if at[float64](t, active, "exp")-at[float64](t, active, "iat") != 300 || !strings.HasSuffix(at[string](t, active, "jti"), ".a0") {
 		t.Errorf("%v", active)
 	}
 	if sub := introspect(anonymous.access)["sub"]; sub != anonymous.id {

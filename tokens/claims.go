@@ -1,12 +1,13 @@
 package tokens
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 )
 
@@ -27,8 +28,7 @@ type Claims struct {
 	// Audience is the resource server for an access token, the token endpoint
 	// for a refresh token.
 	Audience string
-	// Subject is the user; empty where the session has none. Only access
-	// tokens carry it.
+	// Subject is the user; empty where the session has none.
 	Subject string
 	// ClientID is the OAuth client; only access tokens carry it.
 	ClientID string
@@ -44,22 +44,41 @@ type Claims struct {
 	KeyID string
 }
 
-// ID returns the claims' jti: the row and its generation.
+// The letter that precedes the generation in a jti: a pair's two tokens are of
+// one row, and no two tokens may have one jti.
+var generationPrefix = map[Type]byte{AccessToken: 'a', RefreshToken: 'r'}
+
+// ID returns the claims' jti: the row, the token's kind and its generation.
 func (c Claims) ID() string {
-	return c.TokenID.String() + "." + strconv.FormatInt(c.Generation, 10)
+	id := make([]byte, 0, len("00000000-0000-0000-0000-000000000000.r")+20)
+	return string(appendID(id, c))
+}
+
+func appendID(b []byte, c Claims) []byte {
+	b = appendUUID(b, c.TokenID)
+	b = append(b, '.', generationPrefix[c.Type])
+	return strconv.AppendInt(b, c.Generation, 10)
+}
+
+func appendUUID(b []byte, id uuid.UUID) []byte {
+	b = append(hex.AppendEncode(b, id[:4]), '-')
+	b = append(hex.AppendEncode(b, id[4:6]), '-')
+	b = append(hex.AppendEncode(b, id[6:8]), '-')
+	b = append(hex.AppendEncode(b, id[8:10]), '-')
+	return hex.AppendEncode(b, id[10:])
 }
 
 // parseID is the inverse of [Claims.ID].
-func parseID(jti string) (uuid.UUID, int64, error) {
+func parseID(jti string, typ Type) (uuid.UUID, int64, error) {
 	id, generation, found := strings.Cut(jti, ".")
-	if !found {
+	if !found || generation == "" || generation[0] != generationPrefix[typ] {
 		return uuid.Nil, 0, fmt.Errorf("%w: jti", ErrInvalid)
 	}
 	row, err := uuid.Parse(id)
 	if err != nil {
 		return uuid.Nil, 0, fmt.Errorf("%w: jti", ErrInvalid)
 	}
-	g, err := strconv.ParseInt(generation, 10, 64)
+	g, err := strconv.ParseInt(generation[1:], 10, 64)
 	if err != nil || g < 0 {
 		return uuid.Nil, 0, fmt.Errorf("%w: jti", ErrInvalid)
 	}
@@ -80,83 +99,93 @@ type wireClaims struct {
 	SessionID string `json:"sid"`
 }
 
-func toWire(c Claims) wireClaims {
-	w := wireClaims{
-		Issuer:    c.Issuer,
-		Audience:  c.Audience,
-		Subject:   c.Subject,
-		ClientID:  c.ClientID,
-		ExpiresAt: c.ExpiresAt.Unix(),
-		IssuedAt:  c.IssuedAt.Unix(),
-		ID:        c.ID(),
-		SessionID: c.SessionID.String(),
+// commonClaims begins the claims of all tokens of a type. What it returns is
+// continued by [appendClaims].
+func commonClaims(issuer, audience, clientID string) []byte {
+	b := appendString([]byte(`{"iss":`), issuer)
+	b = appendString(append(b, `,"aud":`...), audience)
+	if clientID != "" {
+		b = appendString(append(b, `,"client_id":`...), clientID)
 	}
-	if c.Type == AccessToken && c.Subject == "" {
-		// RFC 9068 §2.2 requires a sub. A session without a user is its own
-		// subject: unique, and it tells nothing that sid does not.
-		w.Subject = w.SessionID
-	}
-	return w
+	return b
 }
 
-func fromWire(w *wireClaims, typ Type, keyID string) (Claims, error) {
+// appendClaims writes the JSON of [wireClaims]: the same claims always give the
+// same bytes.
+func appendClaims(b, common []byte, c Claims) []byte {
+	b = append(b, common...)
+	switch {
+	case c.Subject != "":
+		b = appendString(append(b, `,"sub":`...), c.Subject)
+	case c.Type == AccessToken:
+		// RFC 9068 §2.2 requires a sub. A session without a user is its own
+		// subject: unique, and it tells nothing that sid does not.
+		b = append(appendUUID(append(b, `,"sub":"`...), c.SessionID), '"')
+	}
+	b = strconv.AppendInt(append(b, `,"exp":`...), c.ExpiresAt.Unix(), 10)
+	b = strconv.AppendInt(append(b, `,"iat":`...), c.IssuedAt.Unix(), 10)
+	b = append(appendID(append(b, `,"jti":"`...), c), '"')
+	b = append(appendUUID(append(b, `,"sid":"`...), c.SessionID), '"')
+	return append(b, '}')
+}
+
+func appendString(b []byte, s string) []byte {
+	// It only complains of invalid UTF-8, which it has then replaced.
+	quoted, _ := jsontext.AppendQuote(b, s)
+	return quoted
+}
+
+// check returns the claims of a token that the key has signed. The times are
+// left for later: they are compared with the clock at every use.
+func (w *wireClaims) check(use *keyUse, cfg Config) (verifiedClaims, error) {
+	fail := func(claim string) (verifiedClaims, error) {
+		return verifiedClaims{}, fmt.Errorf("%w: %s", ErrInvalid, claim)
+	}
+	audience, clientID := cfg.Audience, w.ClientID
+	if use.typ == RefreshToken {
+		audience = cfg.TokenEndpoint
+	} else if w.Subject == "" || clientID == "" {
+		return fail("sub and client_id are required") // RFC 9068 §2.2
+	}
+	if clientID == cfg.ClientID {
+		clientID = cfg.ClientID // not a copy in each remembered token
+	}
+	switch {
+	case w.Issuer != cfg.Issuer:
+		return fail("iss")
+	case w.Audience != audience:
+		return fail("aud")
+	case w.ExpiresAt == 0:
+		return fail("exp")
+	case w.IssuedAt == 0:
+		return fail("iat")
+	}
 	sid, err := uuid.Parse(w.SessionID)
 	if err != nil {
-		return Claims{}, fmt.Errorf("%w: sid", ErrInvalid)
+		return fail("sid")
 	}
-	row, generation, err := parseID(w.ID)
+	row, generation, err := parseID(w.ID, use.typ)
 	if err != nil {
-		return Claims{}, err
+		return verifiedClaims{}, err
 	}
-	if typ == AccessToken && (w.Subject == "" || w.ClientID == "") {
-		return Claims{}, fmt.Errorf("%w: sub and client_id are required", ErrInvalid)
-	}
-	c := Claims{
-		Type:       typ,
-		Issuer:     w.Issuer,
-		Audience:   w.Audience,
+	c := verifiedClaims{Claims: Claims{
+		Type:       use.typ,
+		Issuer:     cfg.Issuer,
+		Audience:   audience,
 		Subject:    w.Subject,
-		ClientID:   w.ClientID,
+		ClientID:   clientID,
 		SessionID:  sid,
 		TokenID:    row,
 		Generation: generation,
 		IssuedAt:   time.Unix(w.IssuedAt, 0).UTC(),
 		ExpiresAt:  time.Unix(w.ExpiresAt, 0).UTC(),
-		KeyID:      keyID,
+		KeyID:      use.keyID,
+	}}
+	if w.NotBefore != 0 {
+		c.notBefore = time.Unix(w.NotBefore, 0)
 	}
 	if c.Subject == w.SessionID {
 		c.Subject = ""
 	}
 	return c, nil
-}
-
-// The methods below are what the claims validator of golang-jwt asks for.
-
-func numericDate(seconds int64) *jwt.NumericDate {
-	if seconds == 0 {
-		return nil
-	}
-	return jwt.NewNumericDate(time.Unix(seconds, 0))
-}
-
-// GetExpirationTime implements jwt.Claims.
-func (w *wireClaims) GetExpirationTime() (*jwt.NumericDate, error) {
-	return numericDate(w.ExpiresAt), nil
-}
-
-// GetIssuedAt implements jwt.Claims.
-func (w *wireClaims) GetIssuedAt() (*jwt.NumericDate, error) { return numericDate(w.IssuedAt), nil }
-
-// GetNotBefore implements jwt.Claims.
-func (w *wireClaims) GetNotBefore() (*jwt.NumericDate, error) { return numericDate(w.NotBefore), nil }
-
-// GetIssuer implements jwt.Claims.
-func (w *wireClaims) GetIssuer() (string, error) { return w.Issuer, nil }
-
-// GetSubject implements jwt.Claims.
-func (w *wireClaims) GetSubject() (string, error) { return w.Subject, nil }
-
-// GetAudience implements jwt.Claims.
-func (w *wireClaims) GetAudience() (jwt.ClaimStrings, error) {
-	return jwt.ClaimStrings{w.Audience}, nil
 }

@@ -14,6 +14,8 @@ const (
 	defaultLeeway = 5 * time.Second
 	maxLeeway     = time.Minute
 	maxClaimBytes = 512
+
+	defaultRemember = 1 << 16
 )
 
 // Config says who issues tokens and for whom. The signer and the verifier of
@@ -31,6 +33,10 @@ type Config struct {
 	// Leeway is how far the local clock may be off when it is compared with
 	// exp, nbf and iat. Zero means 5 s; more than a minute is refused.
 	Leeway time.Duration
+	// Remember is how many verified access tokens a [Verifier] remembers, at
+	// about 350 bytes each, so that a token that comes again costs a hash
+	// instead of a signature check. Zero means 65536, a negative number none.
+	Remember int
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
@@ -58,6 +64,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Leeway < 0 || c.Leeway > maxLeeway {
 		return c, fmt.Errorf("tokens: Leeway is %v, it may be up to %v", c.Leeway, maxLeeway)
+	}
+	if c.Remember == 0 {
+		c.Remember = defaultRemember
 	}
 	if c.Now == nil {
 		c.Now = time.Now

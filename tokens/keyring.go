@@ -14,8 +14,8 @@ const maxKeyIDBytes = 128
 // change after it was made, and may be used by many goroutines.
 type KeyRing struct {
 	keys    []*key
-	byID    map[string]*key
-	signing *key // the first that can sign; nil in a ring that only verifies
+	uses    map[string]*keyUse // by the one header that a token signed so has
+	signing *key               // the first that can sign; nil in a ring that only verifies
 	public  []byte
 }
 
@@ -25,6 +25,8 @@ type key struct {
 	algorithm algorithm
 	private   any // nil where only the public part is known
 	public    any
+	access    *keyUse
+	refresh   *keyUse // nil where only the public part is known
 }
 
 // KeyInfo describes a key of a ring without its secret parts.
@@ -49,18 +51,23 @@ func ParseKeyRing(jwks []byte) (*KeyRing, error) {
 	if len(set.Keys) == 0 {
 		return nil, errors.New("the JWK set has no keys")
 	}
-	ring := &KeyRing{byID: make(map[string]*key, len(set.Keys))}
+	ring := &KeyRing{uses: make(map[string]*keyUse, 2*len(set.Keys))}
+	taken := make(map[string]bool, len(set.Keys))
 	public := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for i, raw := range set.Keys {
 		k, err := parseKey(raw)
 		if err != nil {
 			return nil, fmt.Errorf("key %d of the JWK set: %w", i+1, err)
 		}
-		if _, taken := ring.byID[k.id]; taken {
+		if taken[k.id] {
 			return nil, fmt.Errorf("key %d of the JWK set: kid %q is taken by an earlier key", i+1, k.id)
 		}
+		taken[k.id] = true
 		ring.keys = append(ring.keys, k)
-		ring.byID[k.id] = k
+		ring.uses[k.access.header] = k.access
+		if k.refresh != nil {
+			ring.uses[k.refresh.header] = k.refresh
+		}
 		if ring.signing == nil && k.private != nil {
 			ring.signing = k
 		}
@@ -98,7 +105,16 @@ func parseKey(raw json.RawMessage) (*key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("alg %s: %w", a.name, err)
 	}
-	return &key{id: jwk.KeyID, algorithm: a, private: private, public: public}, nil
+	k := &key{id: jwk.KeyID, algorithm: a, private: private, public: public}
+	k.access = newKeyUse(k.id, AccessToken, a, private, public)
+	if private != nil {
+		secret, err := refreshSecret(private)
+		if err != nil {
+			return nil, err
+		}
+		k.refresh = newKeyUse(k.id, RefreshToken, refreshAlgorithm, secret, secret)
+	}
+	return k, nil
 }
 
 // isSymmetric covers what jose.JSONWebKey.Valid does not know.

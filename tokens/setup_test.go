@@ -56,15 +56,11 @@ func kitFor(t *testing.T, cfg tokens.Config, jwks ...string) kit {
 }
 
 func claims(typ tokens.Type) tokens.Claims {
-	c := tokens.Claims{
-		Type: typ, SessionID: uuid.MustParse("0195511e-3a00-7000-8000-000000000001"),
+	return tokens.Claims{
+		Type: typ, Subject: "user-1", SessionID: uuid.MustParse("0195511e-3a00-7000-8000-000000000001"),
 		TokenID: uuid.MustParse("0195511e-3a00-7000-8000-000000000002"), Generation: 7,
 		IssuedAt: now.Add(-time.Minute), ExpiresAt: now.Add(4 * time.Minute),
 	}
-	if typ == tokens.AccessToken {
-		c.Subject = "user-1"
-	}
-	return c
 }
 
 func (k kit) sign(t *testing.T, c tokens.Claims) string {

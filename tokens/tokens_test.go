@@ -46,12 +46,12 @@ func TestClaimNames(t *testing.T) {
 	for typ, want := range map[tokens.Type]map[string]any{
 		tokens.AccessToken: {
 			"iss": "https://id.example.com", "aud": "https://api.example.com", "sub": "user-1", "client_id": "app",
-			"exp": 1772366640.0, "iat": 1772366340.0, "jti": "0195511e-3a00-7000-8000-000000000002.7",
+			"exp": 1772366640.0, "iat": 1772366340.0, "jti": "0195511e-3a00-7000-8000-000000000002.a7",
 			"sid": "0195511e-3a00-7000-8000-000000000001",
 		},
 		tokens.RefreshToken: {
-			"iss": "https://id.example.com", "aud": "https://id.example.com/oauth2/token",
-			"exp": 1772366640.0, "iat": 1772366340.0, "jti": "0195511e-3a00-7000-8000-000000000002.7",
+			"iss": "https://id.example.com", "aud": "https://id.example.com/oauth2/token", "sub": "user-1",
+			"exp": 1772366640.0, "iat": 1772366340.0, "jti": "0195511e-3a00-7000-8000-000000000002.r7",
 			"sid": "0195511e-3a00-7000-8000-000000000001",
 		},
 	} {
@@ -59,7 +59,8 @@ func TestClaimNames(t *testing.T) {
 		if diff := cmp.Diff(want, part(t, token, 1)); diff != "" {
 			t.Errorf("%s: %s", typ, diff)
 		}
-		wantHeader := map[string]any{"alg": "EdDSA", "kid": k.ring.Keys()[0].ID, "typ": string(typ)}
+		algorithm := map[tokens.Type]string{tokens.AccessToken: "EdDSA", tokens.RefreshToken: "HS256"}[typ]
+		wantHeader := map[string]any{"alg": algorithm, "kid": k.ring.Keys()[0].ID, "typ": string(typ)}
 		if diff := cmp.Diff(wantHeader, part(t, token, 0)); diff != "" {
 			t.Errorf("%s: %s", typ, diff)
 		}

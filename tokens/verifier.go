@@ -1,18 +1,31 @@
 package tokens
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
+	"sync/atomic"
+	"time"
 
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/go-json-experiment/json"
 )
 
-// Verifier checks tokens against a key ring. It may be used by many
-// goroutines.
+// Verifier checks tokens against a key ring. It remembers access tokens that
+// it has verified, since a client sends the same one for minutes: what is
+// remembered is the signature's check, never that of the times. It may be used
+// by many goroutines.
 type Verifier struct {
-	ring   *KeyRing
-	parser *jwt.Parser
-	claims map[Type]*jwt.Validator
+	cfg  Config
+	ring atomic.Pointer[verifyingRing]
+}
+
+// verifyingRing is a ring and what was verified with it. They are replaced
+// together: nothing outlives its key.
+type verifyingRing struct {
+	*KeyRing
+	verified *memory
 }
 
 // NewVerifier returns a verifier for the tokens that a [Signer] with the same
@@ -22,26 +35,22 @@ func NewVerifier(ring *KeyRing, cfg Config) (*Verifier, error) {
 	if err != nil {
 		return nil, err
 	}
-	validator := func(audience string) *jwt.Validator {
-		return jwt.NewValidator(
-			jwt.WithIssuer(cfg.Issuer), jwt.WithAudience(audience),
-			jwt.WithExpirationRequired(), jwt.WithIssuedAt(),
-			jwt.WithLeeway(cfg.Leeway), jwt.WithTimeFunc(cfg.Now),
-		)
+	v := &Verifier{cfg: cfg}
+	if err := v.SetRing(ring); err != nil {
+		return nil, err
 	}
-	return &Verifier{
-		ring: ring,
-		// The claims are validated after the signature, by the token's type.
-		// Strict decoding: without it the last bits of a signature could be
-		// changed and the token would still verify.
-		parser: jwt.NewParser(
-			jwt.WithValidMethods(AlgorithmNames()), jwt.WithStrictDecoding(), jwt.WithoutClaimsValidation(),
-		),
-		claims: map[Type]*jwt.Validator{
-			AccessToken:  validator(cfg.Audience),
-			RefreshToken: validator(cfg.TokenEndpoint),
-		},
-	}, nil
+	return v, nil
+}
+
+// SetRing replaces the keys. A token that only an earlier ring's key has
+// signed is refused from then on, one that was verified before too.
+func (v *Verifier) SetRing(ring *KeyRing) error {
+	verified, err := newMemory(v.cfg)
+	if err != nil {
+		return err
+	}
+	v.ring.Store(&verifyingRing{ring, verified})
+	return nil
 }
 
 // Verify returns the claims of a token of the wanted type. Every error is an
@@ -64,73 +73,79 @@ func (v *Verifier) VerifyAny(token string) (Claims, error) {
 	if len(token) > MaxTokenBytes {
 		return Claims{}, ErrTooLarge
 	}
-	if !isCompactJWS(token) {
-		return Claims{}, fmt.Errorf("%w: not a compact JWS", ErrInvalid)
+	ring := v.ring.Load()
+	digest := sha256.Sum256([]byte(token))
+	c, known := ring.verified.get(digest)
+	if !known {
+		var err error
+		if c, err = ring.verify(token, v.cfg); err != nil {
+			return Claims{}, err
+		}
+	}
+	if err := v.checkTimes(c); err != nil {
+		if errors.Is(err, ErrExpired) {
+			return Claims{Type: c.Type}, err
+		}
+		return Claims{}, err
+	}
+	if !known && c.Type == AccessToken {
+		ring.verified.add(digest, c)
+	}
+	return c.Claims, nil
+}
+
+// verify checks everything that does not change with time.
+func (r *KeyRing) verify(token string, cfg Config) (verifiedClaims, error) {
+	fail := func(what string) (verifiedClaims, error) {
+		return verifiedClaims{}, fmt.Errorf("%w: %s", ErrInvalid, what)
+	}
+	header, rest, found := strings.Cut(token, ".")
+	payload, signature, found2 := strings.Cut(rest, ".")
+	if !found || !found2 {
+		return fail("not a compact JWS")
+	}
+	// The ring's keys have one header each, so a header is looked up and never
+	// read: alg, typ and kid are those that we wrote, and there is no jku, jwk,
+	// x5u, x5c or crit (RFC 8725 §3.1, §3.2, §3.10, §3.11; RFC 7515 §4.1.11).
+	use, known := r.uses[header]
+	if !known {
+		return fail("not signed by a key of the ring")
+	}
+	mac, err := decodeSegment(signature)
+	if err != nil || use.method.Verify(token[:len(header)+1+len(payload)], mac, use.verifyWith) != nil {
+		return fail("not signed by a key of the ring")
 	}
 	var wire wireClaims
-	parsed, err := v.parser.ParseWithClaims(token, &wire, v.keyFor)
-	if err != nil {
-		// The library's message is not passed on: it may quote the token.
-		return Claims{}, fmt.Errorf("%w: not signed by a key of the ring", ErrInvalid)
+	claims, err := decodeSegment(payload)
+	if err != nil || json.Unmarshal(claims, &wire) != nil {
+		return fail("claims")
 	}
-	typ := headerType(parsed)
-	if err := v.claims[typ].Validate(&wire); err != nil {
-		if isOnlyExpired(err) {
-			return Claims{Type: typ}, ErrExpired
-		}
-		return Claims{}, fmt.Errorf("%w: claims", ErrInvalid)
-	}
-	if wire.IssuedAt == 0 { // RFC 9068 §2.2: required; the library only checks its value
-		return Claims{}, fmt.Errorf("%w: iat", ErrInvalid)
-	}
-	kid, _ := parsed.Header["kid"].(string) // keyFor has found the key by it
-	return fromWire(&wire, typ, kid)
+	return wire.check(use, cfg)
 }
 
-// keyFor selects the key by kid within the ring, and demands that the header
-// agrees with what the key is for (RFC 8725 §3.1).
-func (v *Verifier) keyFor(token *jwt.Token) (any, error) {
-	if _, has := token.Header["crit"]; has {
-		return nil, errors.New("crit is not understood") // RFC 7515 §4.1.11
+// decodeSegment refuses every spelling but one: without Strict, and with the
+// line breaks that Go's decoder skips, a token could be changed and still verify.
+func decodeSegment(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, errors.New("line break")
 	}
-	kid, ok := token.Header["kid"].(string)
-	if !ok {
-		return nil, errors.New("no kid")
-	}
-	k, ok := v.ring.byID[kid]
-	if !ok {
-		return nil, errors.New("unknown kid")
-	}
-	if token.Method.Alg() != k.algorithm.name {
-		return nil, errors.New("alg is not the key's")
-	}
-	if _, known := v.claims[headerType(token)]; !known { // RFC 8725 §3.11
-		return nil, errors.New("unknown typ")
-	}
-	return k.public, nil
+	return base64.RawURLEncoding.Strict().DecodeString(s)
 }
 
-func headerType(token *jwt.Token) Type {
-	typ, _ := token.Header["typ"].(string)
-	return Type(typ)
-}
-
-func isOnlyExpired(err error) bool {
-	return errors.Is(err, jwt.ErrTokenExpired) &&
-		!errors.Is(err, jwt.ErrTokenInvalidIssuer) && !errors.Is(err, jwt.ErrTokenInvalidAudience) &&
-		!errors.Is(err, jwt.ErrTokenNotValidYet) && !errors.Is(err, jwt.ErrTokenUsedBeforeIssued) &&
-		!errors.Is(err, jwt.ErrTokenRequiredClaimMissing)
-}
-
-// isCompactJWS refuses the line breaks that Go's base64 decoder skips even when
-// strict: a token has one spelling.
-func isCompactJWS(token string) bool {
-	for i := range len(token) {
-		switch c := token[i]; {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '-', c == '_', c == '.':
-		default:
-			return false
-		}
+// checkTimes compares a token's times with the clock (RFC 7519 §4.1.4 to §4.1.6).
+func (v *Verifier) checkTimes(c verifiedClaims) error {
+	now, leeway := v.cfg.Now(), v.cfg.Leeway
+	if latest := now.Add(leeway); latest.Before(c.IssuedAt) || latest.Before(c.notBefore) {
+		return fmt.Errorf("%w: not valid yet", ErrInvalid)
 	}
-	return true
+	if !now.Before(c.ExpiresAt.Add(leeway)) {
+		return ErrExpired
+	}
+	return nil
+}
+
+// verifiedClaims are claims whose token is ours.
+type verifiedClaims struct {
+	Claims
+	notBefore time.Time // zero for none
 }

@@ -1,0 +1,46 @@
+package tokens
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+)
+
+// memory holds the claims of tokens whose signature has been checked, by the
+// tokens' SHA-256: no token is kept, and whoever finds two tokens with the same
+// digest has broken more than this. It forgets a token when it expires, and the
+// least useful ones when it is full. The nil memory remembers nothing.
+type memory struct {
+	cache *otter.Cache[[sha256.Size]byte, verifiedClaims]
+}
+
+func newMemory(cfg Config) (*memory, error) {
+	if cfg.Remember < 0 {
+		return nil, nil
+	}
+	cache, err := otter.New(&otter.Options[[sha256.Size]byte, verifiedClaims]{
+		MaximumSize: cfg.Remember,
+		ExpiryCalculator: otter.ExpiryCreatingFunc(func(e otter.Entry[[sha256.Size]byte, verifiedClaims]) time.Duration {
+			return max(e.Value.ExpiresAt.Add(cfg.Leeway).Sub(cfg.Now()), 1)
+		}),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("tokens: memory of verified tokens: %w", err)
+	}
+	return &memory{cache}, nil
+}
+
+func (m *memory) get(digest [sha256.Size]byte) (verifiedClaims, bool) {
+	if m == nil {
+		return verifiedClaims{}, false
+	}
+	return m.cache.GetIfPresent(digest)
+}
+
+func (m *memory) add(digest [sha256.Size]byte, c verifiedClaims) {
+	if m != nil {
+		m.cache.Set(digest, c)
+	}
+}
