@@ -19,7 +19,10 @@ const (
 )
 
 const (
-	minRetention = time.Hour
+	// A revoked session is kept until the last of its access tokens has expired
+	// (sessionstore.MaxAccessTokenTTL): verifiers that start meanwhile must learn of it.
+	minRetention = 25 * time.Hour
+	minMaxAge    = time.Hour
 	maxBatchSize = 10_000
 )
 
@@ -38,7 +41,7 @@ type Store interface {
 // Config says what is removed and how.
 type Config struct {
 	// Retention is how long an ended session is kept. Zero means 336 hours; it
-	// must be an hour or more, for verifiers elsewhere learn from the rows
+	// must be 25 hours or more, for verifiers elsewhere learn from the rows
 	// which sessions were revoked.
 	Retention time.Duration
 	// SessionMaxAge removes sessions so long after their creation, live ones
@@ -80,8 +83,8 @@ func (c Config) withDefaults() (Config, error) {
 	switch {
 	case c.Retention < minRetention:
 		return c, fmt.Errorf("cleanup: the retention is %v, it must be %v or more", c.Retention, minRetention)
-	case c.SessionMaxAge < 0 || c.SessionMaxAge > 0 && c.SessionMaxAge < minRetention:
-		return c, fmt.Errorf("cleanup: the session's maximum age is %v, it must be %v or more, or 0 for none", c.SessionMaxAge, minRetention)
+	case c.SessionMaxAge < 0 || c.SessionMaxAge > 0 && c.SessionMaxAge < minMaxAge:
+		return c, fmt.Errorf("cleanup: the session's maximum age is %v, it must be %v or more, or 0 for none", c.SessionMaxAge, minMaxAge)
 	case c.BatchSize < 1 || c.BatchSize > maxBatchSize:
 		return c, fmt.Errorf("cleanup: the batch size is %d, it must be between 1 and %d", c.BatchSize, maxBatchSize)
 	case c.Pause < 0:

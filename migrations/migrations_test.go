@@ -153,3 +153,66 @@ INSERT INTO "sessionStoreToken" ("session", "expiresAt", "createdAt") SELECT "id
 		t.Errorf("%d rows, %v", rows, err)
 	}
 }
+
+// Sessions of the earlier shape, with a row for each token, are carried over,
+// there and back.
+func TestOneRowPerPair(t *testing.T) {
+	t.Parallel()
+	pool := testdb.Pool(t)
+	for {
+		down, err := migrations.Down(t.Context(), pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if down.Version == 3 {
+			break
+		}
+	}
+	const twoRows = `
+INSERT INTO "sessionStore" ("id", "checksum", "data", "expiresAt", "accessTokenTtl", "refreshTokenTtl")
+VALUES ('00000000-0000-7000-8000-000000000001', 'c', '{}', '2031-01-01Z', 60, 3600),
+  ('00000000-0000-7000-8000-000000000002', 'compas', '{}', NULL, NULL, NULL);
+INSERT INTO "sessionStoreToken" ("id", "session", "refreshToken", "createdAt", "expiresAt", "expiresOn", "generation", "issuedAt", "confirmedAt")
+VALUES ('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-000000000001', NULL, '2030-01-01Z', '2030-02-01Z', '2030-02-01', 7, '2030-01-01Z', NULL),
+  ('00000000-0000-7000-8000-00000000000b', '00000000-0000-7000-8000-000000000001', '00000000-0000-7000-8000-00000000000a', '2030-01-01Z', '2030-01-02Z', NULL, 9, NULL, '2030-01-01 12:00Z'),
+  ('00000000-0000-7000-8000-00000000000c', '00000000-0000-7000-8000-000000000002', NULL, '2030-01-01Z', '2030-02-01Z', NULL, 0, NULL, NULL),
+  ('00000000-0000-7000-8000-00000000000d', '00000000-0000-7000-8000-000000000002', '00000000-0000-7000-8000-00000000000c', '2030-01-01Z', '2030-01-02Z', NULL, 0, NULL, NULL)`
+	if _, err := pool.Exec(t.Context(), twoRows); err != nil {
+		t.Fatal(err)
+	}
+	check := func(when, query, want string) {
+		t.Helper()
+		var got string
+		if err := pool.QueryRow(t.Context(), query).Scan(&got); err != nil || got != want {
+			t.Errorf("%s: %s (%v), want %s", when, got, err, want)
+		}
+	}
+	const oneRow = `SELECT concat_ws(' ', right("id"::text, 1), "generation", "accessGeneration", "accessExpiresAt" AT TIME ZONE 'UTC',
+		"confirmedAt" AT TIME ZONE 'UTC', "sessionExpiresAt" AT TIME ZONE 'UTC', "accessTokenTtl", "refreshTokenTtl")
+		FROM "sessionStoreToken" WHERE "session" = '00000000-0000-7000-8000-000000000001'`
+	const wantOneRow = "a 7 9 2030-01-02 00:00:00 2030-01-01 12:00:00 2031-01-01 00:00:00 60 3600"
+	const compasRows = `SELECT count(*)::text FROM "sessionStoreToken" WHERE "session" = '00000000-0000-7000-8000-000000000002'`
+	if _, err := migrations.Up(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	check("up", oneRow, wantOneRow)
+	check("up, rows of Compas", compasRows, "2")
+	for {
+		down, err := migrations.Down(t.Context(), pool)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if down.Version == 3 {
+			break
+		}
+	}
+	check("down", `SELECT string_agg(concat_ws(' ', "generation", "expiresAt" AT TIME ZONE 'UTC'), ', ' ORDER BY "refreshToken" NULLS FIRST)
+		FROM "sessionStoreToken" WHERE "session" = '00000000-0000-7000-8000-000000000001'`, "7 2030-02-01 00:00:00, 9 2030-01-02 00:00:00")
+	check("down, the session", `SELECT concat_ws(' ', "expiresAt" AT TIME ZONE 'UTC', "accessTokenTtl", "refreshTokenTtl")
+		FROM "sessionStore" WHERE "checksum" = 'c'`, "2031-01-01 00:00:00 60 3600")
+	if _, err := migrations.Up(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	check("up again", oneRow, wantOneRow)
+	check("up again, rows of Compas", compasRows, "2")
+}

@@ -15,6 +15,10 @@ const (
 	DefaultLateRetryLimit  = 8
 )
 
+// MaxAccessTokenTTL bounds an access token's lifetime, and so for how long a
+// verifier must remember that its session was revoked.
+const MaxAccessTokenTTL = 24 * time.Hour
+
 // maxLifetime keeps every sum of a time and a lifetime within what PostgreSQL
 // and JSON numbers hold.
 const maxLifetime = 100 * 365 * 24 * time.Hour
@@ -43,7 +47,7 @@ type Config struct {
 
 // Lifetimes are how long a session and its tokens last, in whole seconds.
 type Lifetimes struct {
-	// AccessToken is the lifetime of an access token.
+	// AccessToken is the lifetime of an access token, up to [MaxAccessTokenTTL].
 	AccessToken time.Duration
 	// RefreshToken is the idle timeout: a session that is not refreshed for so
 	// long ends.
@@ -98,6 +102,9 @@ func (l Lifetimes) check(grace time.Duration) error {
 		// A pair is handed out again for as long as it is fresh: its access
 		// token must still be good then.
 		return argumentError("access_token_ttl", "%v is too short: it must be longer than %d times the refresh grace of %v", l.AccessToken, freshGraces, grace)
+	}
+	if l.AccessToken > MaxAccessTokenTTL {
+		return argumentError("access_token_ttl", "%v is too long: an access token lives for %v at most", l.AccessToken, MaxAccessTokenTTL)
 	}
 	if l.RefreshToken <= l.AccessToken {
 		return argumentError("refresh_token_ttl", "%v is too short: the refresh token must outlive the access token's %v", l.RefreshToken, l.AccessToken)

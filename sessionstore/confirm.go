@@ -24,11 +24,11 @@ const (
 // such. A pair is recorded once a generation, off the answer's path.
 type confirmations struct {
 	mu      sync.Mutex
-	pending map[uuid.UUID]accessVersion
+	pending map[uuid.UUID]accessVersion // by the pair's row
 	running bool
 }
 
-// accessVersion is the state of an access row that a token stands for. The
+// accessVersion is the state of a pair that an access token stands for. The
 // time tells apart what a database that lost commits has numbered twice.
 type accessVersion struct {
 	generation int64
@@ -37,14 +37,14 @@ type accessVersion struct {
 
 // add notes a pair for the next batch. It returns false where nobody writes
 // batches. A pair that finds no room is not noted: its next use tries again.
-func (c *confirmations) add(accessID uuid.UUID, version accessVersion) bool {
+func (c *confirmations) add(pair uuid.UUID, version accessVersion) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.running {
 		return false
 	}
 	if len(c.pending) < maxConfirmations {
-		c.pending[accessID] = version
+		c.pending[pair] = version
 	}
 	return true
 }
@@ -83,11 +83,11 @@ func (c *confirmations) setRunning(running bool) {
 const confirmQuery = `
 UPDATE "sessionStoreToken" SET "confirmedAt" = now()
 WHERE "id" IN (
-  SELECT a."id" FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS seen("id", "generation", "createdAt")
-  JOIN "sessionStoreToken" a
-    ON a."id" = seen."id" AND a."generation" = seen."generation" AND a."createdAt" = seen."createdAt"
-  WHERE a."confirmedAt" IS NULL
-  FOR NO KEY UPDATE OF a SKIP LOCKED)`
+  SELECT r."id" FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS seen("id", "generation", "mintedAt")
+  JOIN "sessionStoreToken" r
+    ON r."id" = seen."id" AND r."accessGeneration" = seen."generation" AND COALESCE(r."issuedAt", r."createdAt") = seen."mintedAt"
+  WHERE r."confirmedAt" IS NULL
+  FOR NO KEY UPDATE OF r SKIP LOCKED)`
 
 // Run records which token pairs were seen in use, in batches, until ctx ends;
 // then it writes what is left and returns nil. It should run for as long as
@@ -143,10 +143,10 @@ func (s *Store) recordConfirmations(ctx context.Context, db executor, batch map[
 }
 
 // confirm notes that a pair's access token was accepted.
-func (s *Store) confirm(ctx context.Context, accessID uuid.UUID, version accessVersion) {
-	if s.seen.add(accessID, version) {
+func (s *Store) confirm(ctx context.Context, pair uuid.UUID, version accessVersion) {
+	if s.seen.add(pair, version) {
 		return
 	}
 	// A failure is no reason to refuse a token that is good.
-	_ = s.recordConfirmations(ctx, s.pool, map[uuid.UUID]accessVersion{accessID: version})
+	_ = s.recordConfirmations(ctx, s.pool, map[uuid.UUID]accessVersion{pair: version})
 }

@@ -20,27 +20,22 @@ type CreateParams struct {
 	Lifetimes Lifetimes
 }
 
-// All rows of a session are made by one statement: one round trip, and either
+// Both rows of a session are made by one statement: one round trip, and either
 // all of them or none. Lifetimes are kept only where they are the session's own.
 const createQuery = `
 WITH "times" AS (
-  SELECT now() AS "at", now() + $12 * interval '1 s' AS "end"
+  SELECT now() AS "at", now() + $8 * interval '1 s' AS "end"
 ), "session" AS (
-  INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject", "expiresAt",
-    "accessTokenTtl", "refreshTokenTtl", "clientLabel", "clientUserAgent", "clientIp")
-  SELECT $1, $2, $3, "at", "at", $4, "end", $5, $6, $7, $8, $9::text::inet FROM "times"
-), "refresh" AS (
-  INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn")
-  SELECT $10, $1, "at", LEAST("at" + $14 * interval '1 s', "end"),
-    (LEAST("at" + $14 * interval '1 s', "end") AT TIME ZONE 'UTC')::date
-  FROM "times"
-  RETURNING "expiresAt"
-), "access" AS (
-  INSERT INTO "sessionStoreToken" ("id", "session", "refreshToken", "createdAt", "expiresAt")
-  SELECT $11, $1, $10, "at", LEAST("at" + $13 * interval '1 s', "end") FROM "times"
-  RETURNING "expiresAt"
+  INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject",
+    "clientLabel", "clientUserAgent", "clientIp")
+  SELECT $1, $2, $3, "at", "at", $4, $5, $6, $7::text::inet FROM "times"
 )
-SELECT "times"."at", "refresh"."expiresAt", "access"."expiresAt" FROM "times", "refresh", "access"`
+INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
+  "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl")
+SELECT $9, $1, "at", LEAST("at" + $11 * interval '1 s', "end"), (LEAST("at" + $11 * interval '1 s', "end") AT TIME ZONE 'UTC')::date,
+  LEAST("at" + $10 * interval '1 s', "end"), "end", $12, $13
+FROM "times"
+RETURNING "createdAt", "expiresAt", "accessExpiresAt"`
 
 // Create makes a session and its token pair. It is the one operation that must
 // not be sent again after [ErrUnavailable] without a second thought: if the
@@ -54,16 +49,15 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (Session, Token
 	var now time.Time
 	err = s.pool.QueryRow(ctx, createQuery,
 		session.ID, session.Checksum, session.Data, orNull(session.Subject),
-		orNull(seconds(own.AccessToken)), orNull(seconds(own.RefreshToken)),
 		orNull(session.Client.Label), orNull(session.Client.UserAgent), orNull(session.Client.IP),
-		pair.RefreshID, pair.AccessID,
-		orNull(seconds(lifetimes.Session)), seconds(lifetimes.AccessToken), seconds(lifetimes.RefreshToken),
+		orNull(seconds(lifetimes.Session)), pair.ID, seconds(lifetimes.AccessToken), seconds(lifetimes.RefreshToken),
+		orNull(seconds(own.AccessToken)), orNull(seconds(own.RefreshToken)),
 	).Scan(&now, &pair.ExpiresAt, &pair.AccessExpiresAt)
 	if err != nil {
 		return Session{}, TokenPair{}, unavailable("create a session", err)
 	}
 	session.CreatedAt, session.UpdatedAt, session.ExpiresAt = now, now, pair.ExpiresAt
-	pair.CreatedAt, pair.AccessCreatedAt = now, now
+	pair.CreatedAt = now
 	tokens, err := s.sign(pair, now)
 	if err != nil {
 		return Session{}, TokenPair{}, err
@@ -97,12 +91,12 @@ func (s *Store) prepare(params CreateParams) (Session, pair, Lifetimes, error) {
 	}
 	// Version 7 ids start with the time, so inserts land on the right edge of
 	// each index. They need not be secret: tokens are signed.
-	var ids [3]uuid.UUID
+	var ids [2]uuid.UUID
 	for i := range ids {
 		if ids[i], err = uuid.NewV7(); err != nil {
 			return fail(fmt.Errorf("create a session: %w", err))
 		}
 	}
 	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: checksum, Client: client}
-	return session, pair{SessionID: ids[0], Subject: params.Subject, RefreshID: ids[1], AccessID: ids[2]}, own, nil
+	return session, pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1]}, own, nil
 }

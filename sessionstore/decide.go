@@ -82,7 +82,7 @@ type pair struct {
 	End       time.Time // absolute; zero for none
 	Lifetimes Lifetimes // the session's own; zero members for the defaults
 
-	RefreshID           uuid.UUID
+	ID                  uuid.UUID // the row's
 	Generation          int64
 	CreatedAt           time.Time // when this generation was made
 	IssuedAt            time.Time // when it was last handed out by a rotation or a late retry; zero until the first
@@ -91,11 +91,18 @@ type pair struct {
 	LateRetryGeneration int64 // in which a late retry was last served
 	LateRetries         int   // generations in a row that had one, up to that
 
-	AccessID         uuid.UUID
 	AccessGeneration int64
-	AccessCreatedAt  time.Time
 	AccessExpiresAt  time.Time
 	ConfirmedAt      time.Time // when the pair was first seen in use; zero for not yet
+}
+
+// mintedAt is when the present access token was made: one is made whenever the
+// pair is handed out anew.
+func (p pair) mintedAt() time.Time {
+	if p.IssuedAt.IsZero() {
+		return p.CreatedAt
+	}
+	return p.IssuedAt
 }
 
 // decision is an outcome and the pair as it is to be stored and answered.
@@ -196,7 +203,6 @@ func (p pair) retryLate(now time.Time, r rules) (pair, bool) {
 // mintAccess gives the pair a new access token, which nobody has used yet.
 func (p pair) mintAccess(now time.Time, r rules) pair {
 	p.AccessGeneration++
-	p.AccessCreatedAt = now
 	p.AccessExpiresAt = p.capped(now.Add(p.Lifetimes.or(r.defaults).AccessToken))
 	p.ConfirmedAt = time.Time{}
 	return p

@@ -18,7 +18,7 @@ var (
 func at(change func(*pair)) pair {
 	p := pair{
 		Generation: 5, CreatedAt: start, IssuedAt: start, ExpiresAt: start.Add(720 * time.Hour),
-		AccessGeneration: 9, AccessCreatedAt: start, AccessExpiresAt: start.Add(5 * time.Minute),
+		AccessGeneration: 9, AccessExpiresAt: start.Add(5 * time.Minute),
 	}
 	if change != nil {
 		change(&p)
@@ -103,7 +103,7 @@ func TestDecideNext(t *testing.T) {
 	confirmed := func(p *pair) { p.ConfirmedAt = start }
 	rotated := func(p *pair) {
 		p.Generation, p.CreatedAt, p.IssuedAt, p.SettledAt, p.ExpiresAt = 6, now, now, now, now.Add(720*time.Hour)
-		p.AccessGeneration, p.AccessCreatedAt, p.AccessExpiresAt = 10, now, now.Add(5*time.Minute)
+		p.AccessGeneration, p.AccessExpiresAt = 10, now.Add(5*time.Minute)
 	}
 	both := func(changes ...func(*pair)) func(*pair) {
 		return func(p *pair) {
@@ -143,7 +143,7 @@ func TestDecideNext(t *testing.T) {
 			pair{
 				Generation: 6, CreatedAt: start.Add(3 * grace), IssuedAt: start.Add(3 * grace), SettledAt: start.Add(5 * grace),
 				ExpiresAt: start.Add(3*grace + 720*time.Hour), AccessGeneration: 10,
-				AccessCreatedAt: start.Add(3 * grace), AccessExpiresAt: start.Add(3*grace + 5*time.Minute),
+				AccessExpiresAt: start.Add(3*grace + 5*time.Minute),
 			},
 		},
 		{"the first rotation: uses count at once", at(first), 0, now, at(both(rotated, func(p *pair) { p.Generation = 1 }))},
@@ -153,7 +153,7 @@ func TestDecideNext(t *testing.T) {
 			"late retry: the same refresh token, a new access token, issued now", at(nil), 4, now,
 			at(func(p *pair) {
 				p.IssuedAt, p.LateRetryGeneration, p.LateRetries = now, 5, 1
-				p.AccessGeneration, p.AccessCreatedAt, p.AccessExpiresAt = 10, now, now.Add(5*time.Minute)
+				p.AccessGeneration, p.AccessExpiresAt = 10, now.Add(5*time.Minute)
 			}),
 		},
 		{

@@ -6,19 +6,19 @@
 // refresh token expires unused (idle timeout), or its absolute end comes. An
 // ended session never comes back; its rows stay until cleanup removes them.
 //
-// Its token pair lives in two rows that are updated in place. The refresh
-// row's generation counts the refresh tokens that were issued, the access
-// row's the access tokens; a JWT names row and generation. So the tables do
-// not grow with refreshes, and how old a presented token is, is arithmetic.
+// Its token pair lives in one row that is updated in place. One generation of
+// the row counts the refresh tokens that were issued, another the access tokens;
+// a JWT names row and generation. So the tables do not grow with refreshes, and
+// how old a presented token is, is arithmetic.
 // What a presented refresh token does is decided by one pure function, decide,
 // in decide.go.
 //
 // # Locks
 //
-// Everything that locks several rows locks the session row, then its refresh
-// row, then its access row, and several sessions in the order of their ids.
-// The refresh statement of the normal case takes no lock on the session row:
-// it meets [Store.Invalidate] on the refresh row, which both change.
+// Everything that locks several rows locks the session row, then its pair's,
+// and several sessions in the order of their ids. The refresh statement of the
+// normal case takes no lock on the session row: it meets [Store.Invalidate] on
+// the pair's row, which both change.
 //
 // # Guarantees
 //

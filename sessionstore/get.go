@@ -10,13 +10,13 @@ import (
 )
 
 // sessionColumns are what scanSession reads, of "sessionStore" as s and of its
-// refresh row as r.
+// token row as r.
 const sessionColumns = `s."id", s."subject", s."checksum", s."clientLabel", s."clientUserAgent", host(s."clientIp"),
   s."createdAt", s."updatedAt", r."issuedAt", r."expiresAt", s."revokedAt", r."clientUserAgent", host(r."clientIp")`
 
-// live tells for s and r whether the session has not ended.
-const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now()
-  AND (s."expiresAt" IS NULL OR s."expiresAt" > now()))`
+// live tells for s and r whether the session has not ended. The refresh token's
+// expiry is never later than the session's absolute end.
+const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now())`
 
 type scanner interface{ Scan(dest ...any) error }
 
@@ -40,12 +40,11 @@ func scanSession(row scanner, more ...any) (Session, error) {
 }
 
 const getQuery = `
-SELECT ` + sessionColumns + `, s."data", a."generation", a."createdAt",
-  a."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + ` AND a."revokedAt" IS NULL
+SELECT ` + sessionColumns + `, s."data", r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"),
+  r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + `
 FROM "sessionStore" s
-JOIN "sessionStoreToken" a ON a."session" = s."id"
-JOIN "sessionStoreToken" r ON r."id" = a."refreshToken"
-WHERE s."id" = $1 AND a."id" = $2`
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
+WHERE s."id" = $1 AND r."id" = $2`
 
 // Get verifies an access token and loads its session. It is strict: a token
 // that was replaced or whose session has ended is refused from the next call

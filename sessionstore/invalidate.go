@@ -10,24 +10,27 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// revokeTokens revokes the token rows of the CTE "session", each refresh row
-// before its access row: the order in which a refresh locks them.
-const revokeTokens = `"refresh" AS (
+// revocationChannel is what verifiers listen on: a revocation wakes them. It
+// is the only operation that notifies, for to commit a notification takes a lock
+// that the whole database shares.
+const revocationChannel = "latchkey_revoked"
+
+// revokeTokens continues the CTE "session", which has revoked sessions: it
+// revokes their tokens, after them in the order of locks, and tells verifiers.
+const revokeTokens = `"pair" AS (
   UPDATE "sessionStoreToken" r SET "revokedAt" = now() FROM "session"
-  WHERE r."session" = "session"."id" AND r."refreshToken" IS NULL
-  RETURNING r."id"
-), "access" AS (
-  UPDATE "sessionStoreToken" a SET "revokedAt" = now() FROM "refresh"
-  WHERE a."refreshToken" = "refresh"."id"
+  WHERE r."session" = "session"."id" AND r."revokedAt" IS NULL
+), "told" AS MATERIALIZED (
+  SELECT pg_notify('` + revocationChannel + `', '') FROM "session" LIMIT 1
 )`
 
 const invalidateQuery = `
 WITH "session" AS (
-  UPDATE "sessionStore" SET "revokedAt" = now()
+  UPDATE "sessionStore" SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id()
   WHERE "id" = $1 AND "revokedAt" IS NULL AND ($2::text IS NULL OR "subject" = $2)
   RETURNING "id"
 ), ` + revokeTokens + `
-SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL OR "subject" = $2))`
+SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL OR "subject" = $2)), (SELECT count(*) FROM "told")`
 
 // Invalidate revokes a session and its tokens. When it has returned, no
 // refresh, Get or Update of the session succeeds. Repeating it is no error; an
@@ -52,7 +55,8 @@ type querier interface {
 
 func invalidate(ctx context.Context, db querier, id uuid.UUID, subject string) error {
 	var exists bool
-	if err := db.QueryRow(ctx, invalidateQuery, id, orNull(subject)).Scan(&exists); err != nil {
+	var told int64 // a CTE that is not read is not run
+	if err := db.QueryRow(ctx, invalidateQuery, id, orNull(subject)).Scan(&exists, &told); err != nil {
 		return unavailable("revoke a session", err)
 	}
 	if !exists {
@@ -69,11 +73,11 @@ WITH "target" AS MATERIALIZED (
   WHERE "subject" = $1 AND "revokedAt" IS NULL AND "id" <> $2
   ORDER BY "id" FOR NO KEY UPDATE
 ), "session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = now() FROM "target"
+  UPDATE "sessionStore" s SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id() FROM "target"
   WHERE s."id" = "target"."id"
   RETURNING s."id"
 ), ` + revokeTokens + `
-SELECT count(*) FROM "session"`
+SELECT count(*), (SELECT count(*) FROM "told") FROM "session"`
 
 // InvalidateSubject is [Store.Invalidate] for all sessions of a subject but
 // keep, which may be zero to keep none. It returns how many it revoked.
@@ -84,8 +88,8 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 	if err := checkText("subject", subject, maxSubjectBytes); err != nil {
 		return 0, err
 	}
-	var n int64
-	if err := s.pool.QueryRow(ctx, invalidateSubjectQuery, subject, keep).Scan(&n); err != nil {
+	var n, told int64
+	if err := s.pool.QueryRow(ctx, invalidateSubjectQuery, subject, keep).Scan(&n, &told); err != nil {
 		return 0, unavailable("revoke a subject's sessions", err)
 	}
 	return n, nil

@@ -111,7 +111,7 @@ var mutants = []struct {
 		func(p pair, generation int64, now time.Time, r rules) decision {
 			d := decide(p, generation, now, r)
 			if d.Outcome == RetriedLate {
-				d.Next.AccessGeneration, d.Next.AccessCreatedAt, d.Next.AccessExpiresAt = p.AccessGeneration, p.AccessCreatedAt, p.AccessExpiresAt
+				d.Next.AccessGeneration, d.Next.AccessExpiresAt = p.AccessGeneration, p.AccessExpiresAt
 			}
 			return d
 		},

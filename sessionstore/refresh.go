@@ -74,49 +74,42 @@ func (s *Store) rules() rules {
 }
 
 // rotateQuery is case Rotated of decide, and pair.rotate, as one conditional
-// statement. It locks the refresh row, then the access row; the session row is
-// only read, for Invalidate changes the refresh row too. None of the columns
-// that it changes is indexed but expiresOn, which changes once a day.
+// statement: it changes one row, which it finds by its primary key, and no index
+// but that of expiresOn, once a day. It need not look at the session's row,
+// because Invalidate changes this one too.
 const rotateQuery = `
-WITH "refresh" AS (
-  UPDATE "sessionStoreToken" r SET
-    "generation" = r."generation" + 1, "createdAt" = now(), "issuedAt" = now(),
-    "settledAt" = GREATEST(now(), r."issuedAt" + $10 * $4::interval),
-    "expiresAt" = LEAST(now() + COALESCE(s."refreshTokenTtl", $6) * interval '1 s', s."expiresAt"),
-    "expiresOn" = (LEAST(now() + COALESCE(s."refreshTokenTtl", $6) * interval '1 s', s."expiresAt") AT TIME ZONE 'UTC')::date,
-    "clientUserAgent" = $7, "clientIp" = $8::text::inet
-  FROM "sessionStore" s
-  WHERE s."id" = $1 AND r."id" = $2 AND r."session" = $1 AND r."refreshToken" IS NULL AND r."generation" = $3
-    AND (r."issuedAt" IS NULL OR r."issuedAt" <= now() - $9 * $4::interval)
-    AND ` + live + `
-  RETURNING r."id", r."expiresAt", s."subject", s."expiresAt" AS "end", s."accessTokenTtl"
-)
-UPDATE "sessionStoreToken" a SET
-  "generation" = a."generation" + 1, "createdAt" = now(), "confirmedAt" = NULL,
-  "expiresAt" = LEAST(now() + COALESCE("refresh"."accessTokenTtl", $5) * interval '1 s', "refresh"."end")
-FROM "refresh"
-WHERE a."refreshToken" = "refresh"."id"
-RETURNING now(), "refresh"."subject", "refresh"."expiresAt", a."id", a."generation", a."expiresAt"`
+UPDATE "sessionStoreToken" SET
+  "generation" = "generation" + 1, "createdAt" = now(), "issuedAt" = now(),
+  "settledAt" = GREATEST(now(), "issuedAt" + $5::interval),
+  "expiresAt" = LEAST(now() + COALESCE("refreshTokenTtl", $7) * interval '1 s', "sessionExpiresAt"),
+  "expiresOn" = (LEAST(now() + COALESCE("refreshTokenTtl", $7) * interval '1 s', "sessionExpiresAt") AT TIME ZONE 'UTC')::date,
+  "accessGeneration" = "accessGeneration" + 1, "confirmedAt" = NULL,
+  "accessExpiresAt" = LEAST(now() + COALESCE("accessTokenTtl", $6) * interval '1 s', "sessionExpiresAt"),
+  "clientUserAgent" = $8, "clientIp" = $9::text::inet
+WHERE "id" = $2 AND "session" = $1 AND "refreshToken" IS NULL AND "generation" = $3
+  AND ("issuedAt" IS NULL OR "issuedAt" <= now() - $4::interval)
+  AND "revokedAt" IS NULL AND "expiresAt" > now()
+RETURNING "issuedAt", "expiresAt", "accessGeneration", "accessExpiresAt"`
 
 // rotateNewest rotates the pair if the token is its newest one and its time
 // has come. Otherwise nothing is changed and the error is pgx.ErrNoRows.
 func (s *Store) rotateNewest(ctx context.Context, p presented) (next pair, now time.Time, err error) {
 	claims := p.claims
-	var subject *string
-	err = s.pool.QueryRow(ctx, rotateQuery, claims.SessionID, claims.TokenID, claims.Generation, s.cfg.Grace,
+	err = s.pool.QueryRow(ctx, rotateQuery, claims.SessionID, claims.TokenID, claims.Generation,
+		freshGraces*s.cfg.Grace, settleGraces*s.cfg.Grace,
 		seconds(s.cfg.Lifetimes.AccessToken), seconds(s.cfg.Lifetimes.RefreshToken),
-		orNull(p.client.UserAgent), orNull(p.client.IP), freshGraces, settleGraces,
-	).Scan(&now, &subject, &next.ExpiresAt, &next.AccessID, &next.AccessGeneration, &next.AccessExpiresAt)
+		orNull(p.client.UserAgent), orNull(p.client.IP),
+	).Scan(&now, &next.ExpiresAt, &next.AccessGeneration, &next.AccessExpiresAt)
 	if err != nil {
 		return pair{}, now, err
 	}
-	next.SessionID, next.Subject = claims.SessionID, orZero(subject)
-	next.RefreshID, next.Generation = claims.TokenID, claims.Generation+1
-	next.CreatedAt, next.AccessCreatedAt = now, now
+	next.SessionID, next.Subject = claims.SessionID, claims.Subject
+	next.ID, next.Generation = claims.TokenID, claims.Generation+1
+	next.CreatedAt, next.IssuedAt = now, now
 	return next, now, nil
 }
 
-// decideLocked is every other case: it locks the session row and the refresh
+// decideLocked is every other case: it locks the session row and the pair's
 // row, decides, and has the outcome committed before it returns, a theft's
 // revocation too.
 func (s *Store) decideLocked(ctx context.Context, t presented) (d decision, now time.Time, err error) {
@@ -135,7 +128,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d decision, now 
 		case d.Next == p:
 			return nil
 		case d.Outcome == StillFresh:
-			return s.recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.AccessID: {p.AccessGeneration, p.AccessCreatedAt}})
+			return s.recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.ID: {p.AccessGeneration, p.mintedAt()}})
 		default:
 			return writePair(ctx, tx, d.Next, t.client)
 		}
@@ -157,53 +150,51 @@ FOR NO KEY UPDATE OF s, r`
 // readPairQuery runs after the locks were taken: the rows and the time are
 // those of the moment in which the decision counts.
 const readPairQuery = `
-SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL, s."expiresAt",
-  s."accessTokenTtl", s."refreshTokenTtl",
+SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL, r."sessionExpiresAt",
+  r."accessTokenTtl", r."refreshTokenTtl",
   r."generation", r."createdAt", r."issuedAt", r."settledAt", r."expiresAt", r."lateRetryGeneration", r."lateRetries",
-  a."id", a."generation", a."createdAt", a."expiresAt", a."confirmedAt"
+  r."accessGeneration", r."accessExpiresAt", r."confirmedAt"
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
-JOIN "sessionStoreToken" a ON a."refreshToken" = r."id"
-WHERE s."id" = $1 AND r."id" = $2`
+WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
 
 func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p pair, now time.Time, err error) {
-	p.SessionID, p.RefreshID = claims.SessionID, claims.TokenID
+	p.SessionID, p.ID = claims.SessionID, claims.TokenID
 	var subject *string
-	var end, issuedAt, settledAt, confirmedAt *time.Time
+	var end, issuedAt, settledAt, accessExpiresAt, confirmedAt *time.Time
 	var accessTTL, refreshTTL *int
 	var lateRetryGeneration *int64
 
 	batch := &pgx.Batch{} // one round trip for both
-	batch.Queue(lockPairQuery, p.SessionID, p.RefreshID)
-	batch.Queue(readPairQuery, p.SessionID, p.RefreshID).QueryRow(func(row pgx.Row) error {
+	batch.Queue(lockPairQuery, p.SessionID, p.ID)
+	batch.Queue(readPairQuery, p.SessionID, p.ID).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&now, &subject, &p.Revoked, &end, &accessTTL, &refreshTTL,
 			&p.Generation, &p.CreatedAt, &issuedAt, &settledAt, &p.ExpiresAt, &lateRetryGeneration, &p.LateRetries,
-			&p.AccessID, &p.AccessGeneration, &p.AccessCreatedAt, &p.AccessExpiresAt, &confirmedAt)
+			&p.AccessGeneration, &accessExpiresAt, &confirmedAt)
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return pair{}, now, err
 	}
 	p.Subject, p.End, p.IssuedAt, p.ConfirmedAt = orZero(subject), orZero(end), orZero(issuedAt), orZero(confirmedAt)
-	p.SettledAt, p.LateRetryGeneration = orZero(settledAt), orZero(lateRetryGeneration)
+	p.SettledAt, p.LateRetryGeneration, p.AccessExpiresAt = orZero(settledAt), orZero(lateRetryGeneration), orZero(accessExpiresAt)
 	p.Lifetimes.AccessToken = time.Duration(orZero(accessTTL)) * time.Second
 	p.Lifetimes.RefreshToken = time.Duration(orZero(refreshTTL)) * time.Second
 	return p, now, nil
 }
 
 const writePairQuery = `
-WITH "refresh" AS (
-  UPDATE "sessionStoreToken" SET "generation" = $2, "createdAt" = $3, "issuedAt" = $4, "expiresAt" = $5::timestamptz,
-    "expiresOn" = ($5::timestamptz AT TIME ZONE 'UTC')::date, "lateRetryGeneration" = $6, "lateRetries" = $7,
-    "clientUserAgent" = $13, "clientIp" = $14::text::inet, "settledAt" = $15
-  WHERE "id" = $1
-)
-UPDATE "sessionStoreToken" SET "generation" = $9, "createdAt" = $10, "expiresAt" = $11, "confirmedAt" = $12
-WHERE "id" = $8`
+UPDATE "sessionStoreToken" SET "generation" = $2, "createdAt" = $3, "issuedAt" = $4, "settledAt" = $5,
+  "expiresAt" = $6::timestamptz, "expiresOn" = ($6::timestamptz AT TIME ZONE 'UTC')::date,
+  "lateRetryGeneration" = $7, "lateRetries" = $8,
+  "accessGeneration" = $9, "accessExpiresAt" = $10, "confirmedAt" = $11,
+  "clientUserAgent" = $12, "clientIp" = $13::text::inet
+WHERE "id" = $1`
 
 func writePair(ctx context.Context, tx pgx.Tx, p pair, client Client) error {
-	_, err := tx.Exec(ctx, writePairQuery,
-		p.RefreshID, p.Generation, p.CreatedAt, orNull(p.IssuedAt), p.ExpiresAt, orNull(p.LateRetryGeneration), p.LateRetries,
-		p.AccessID, p.AccessGeneration, p.AccessCreatedAt, p.AccessExpiresAt, orNull(p.ConfirmedAt),
-		orNull(client.UserAgent), orNull(client.IP), orNull(p.SettledAt))
+	_, err := tx.Exec(ctx, writePairQuery, p.ID,
+		p.Generation, p.CreatedAt, orNull(p.IssuedAt), orNull(p.SettledAt), p.ExpiresAt,
+		orNull(p.LateRetryGeneration), p.LateRetries,
+		p.AccessGeneration, p.AccessExpiresAt, orNull(p.ConfirmedAt),
+		orNull(client.UserAgent), orNull(client.IP))
 	return err
 }

@@ -127,10 +127,11 @@ func (k kit) refresh(t *testing.T, refreshToken tokens.Secret, want sessionstore
 func (k kit) age(t *testing.T, id uuid.UUID, by time.Duration) {
 	t.Helper()
 	k.exec(t, `UPDATE "sessionStore" SET "createdAt" = "createdAt" - $2::interval, "updatedAt" = "updatedAt" - $2::interval,
-		"expiresAt" = "expiresAt" - $2::interval, "revokedAt" = "revokedAt" - $2::interval WHERE "id" = $1`, id, by)
+		"revokedAt" = "revokedAt" - $2::interval WHERE "id" = $1`, id, by)
 	// Not the tokens' createdAt: it is the iat of JWTs that clients hold.
 	k.exec(t, `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - $2::interval, "settledAt" = "settledAt" - $2::interval,
-		"confirmedAt" = "confirmedAt" - $2::interval, "expiresAt" = "expiresAt" - $2::interval,
+		"confirmedAt" = "confirmedAt" - $2::interval, "expiresAt" = "expiresAt" - $2::interval, "sessionExpiresAt" = "sessionExpiresAt" - $2::interval,
+		"accessExpiresAt" = "accessExpiresAt" - $2::interval,
 		"expiresOn" = (("expiresAt" - $2::interval) AT TIME ZONE 'UTC')::date,
 		"revokedAt" = "revokedAt" - $2::interval WHERE "session" = $1`, id, by)
 }

@@ -30,7 +30,7 @@ type modelSession struct {
 	end              time.Time // absolute; zero for none
 	lifetimes        sessionstore.Lifetimes
 
-	refreshID, accessID   uuid.UUID
+	pairID                uuid.UUID
 	generation            int64
 	issued, confirmed     time.Time // zero: null
 	settled               time.Time // from when on its use counts

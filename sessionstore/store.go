@@ -53,20 +53,21 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// sign makes the pair's two JWTs. Their claims come from the rows alone, so
-// that the same rows give the same tokens.
+// sign makes the pair's two JWTs. Their claims come from the row alone, so that
+// the same row gives the same tokens. The refresh token has the subject, which
+// no refresh then has to look up: it never changes.
 func (s *Store) sign(p pair, answeredAt time.Time) (TokenPair, error) {
 	access, err := s.signer.Sign(tokens.Claims{
 		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
-		TokenID: p.AccessID, Generation: p.AccessGeneration,
-		IssuedAt: p.AccessCreatedAt, ExpiresAt: p.AccessExpiresAt,
+		TokenID: p.ID, Generation: p.AccessGeneration,
+		IssuedAt: p.mintedAt(), ExpiresAt: p.AccessExpiresAt,
 	})
 	if err != nil {
 		return TokenPair{}, err
 	}
 	refresh, err := s.signer.Sign(tokens.Claims{
-		Type: tokens.RefreshToken, SessionID: p.SessionID,
-		TokenID: p.RefreshID, Generation: p.Generation,
+		Type: tokens.RefreshToken, Subject: p.Subject, SessionID: p.SessionID,
+		TokenID: p.ID, Generation: p.Generation,
 		IssuedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
 	})
 	if err != nil {

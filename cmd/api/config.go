@@ -8,8 +8,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// minRetention leaves verifiers elsewhere the time to learn which sessions were revoked.
-const minRetention = duration(time.Hour)
+const (
+	// minRetention keeps a revoked session until its last access token has expired: verifiers that start meanwhile must
+	// learn of it.
+	minRetention = duration(sessionstore.MaxAccessTokenTTL + time.Hour)
+	minMaxAge    = duration(time.Hour)
+)
 
 // databaseSettings say where the sessions are. Every command that asks the database has them.
 type databaseSettings struct {
@@ -91,8 +95,8 @@ func (s *settings) Validate() error {
 func (s retentionSettings) check() error {
 	switch {
 	case s.CleanupRetention < minRetention:
-		return wrong("CLEANUP_RETENTION", s.CleanupRetention.String(), "a duration of 1h or more")
-	case s.CleanupSessionMaxAge != 0 && s.CleanupSessionMaxAge < minRetention:
+		return wrong("CLEANUP_RETENTION", s.CleanupRetention.String(), "a duration of 25h or more")
+	case s.CleanupSessionMaxAge != 0 && s.CleanupSessionMaxAge < minMaxAge:
 		return wrong("CLEANUP_SESSION_MAX_AGE", s.CleanupSessionMaxAge.String(), "a duration of 1h or more, or 0 for none")
 	}
 	return nil

@@ -76,7 +76,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LEAK_WEBHOOK_URL": "https://hunter2@alerts.example.com"}, "LEAK_WEBHOOK_URL and LEAK_WEBHOOK_SECRET: only one of them is set; both may be, or none"},
 		{env{"CLEANUP_INTERVAL": "daily"}, `CLEANUP_INTERVAL is "daily"` + duration},
 		{env{"CLEANUP_RETENTION": "14d"}, `CLEANUP_RETENTION is "14d"` + duration},
-		{env{"CLEANUP_RETENTION": "0"}, "CLEANUP_RETENTION is 0s; it may be a duration of 1h or more"},
+		{env{"CLEANUP_RETENTION": "0"}, "CLEANUP_RETENTION is 0s; it may be a duration of 25h or more"},
 		{env{"CLEANUP_SESSION_MAX_AGE": "x"}, `CLEANUP_SESSION_MAX_AGE is "x"` + duration},
 		{env{"CLEANUP_SESSION_MAX_AGE": "1m"}, "CLEANUP_SESSION_MAX_AGE is 1m0s; it may be a duration of 1h or more, or 0 for none"},
 		{env{"LOG_LEVEL": "loud"}, `LOG_LEVEL is "loud"; it may be debug, info, warn or error`},

@@ -17,10 +17,9 @@ type row struct {
 }
 
 const rowQuery = `
-SELECT r."generation", r."issuedAt", a."confirmedAt", s."revokedAt" IS NOT NULL, clock_timestamp()
+SELECT r."generation", r."issuedAt", r."confirmedAt", s."revokedAt" IS NOT NULL, clock_timestamp()
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-JOIN "sessionStoreToken" a ON a."refreshToken" = r."id"
 WHERE s."id" = $1`
 
 // rotatable tells whether the newest token is not fresh any more.

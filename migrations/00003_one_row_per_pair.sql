@@ -1,0 +1,60 @@
+-- A session's token pair becomes one row: that of its refresh token. A refresh
+-- is then the least that a durable change can be, one heap-only update of one
+-- row found by its primary key, and there is half as much to insert, to index
+-- and to clean up. Everything that a refresh needs to know stands on that row.
+--
+-- Rows that Compas made are left alone: they have no expiresOn.
+
+-- +goose Up
+ALTER TABLE "sessionStoreToken"
+  -- How many access tokens were made before the present one.
+  ADD COLUMN IF NOT EXISTS "accessGeneration" bigint NOT NULL DEFAULT 0,
+  -- When the present access token expires; no earlier one does later.
+  ADD COLUMN IF NOT EXISTS "accessExpiresAt" timestamptz NULL,
+  -- The session's absolute end; null for none.
+  ADD COLUMN IF NOT EXISTS "sessionExpiresAt" timestamptz NULL,
+  -- The lifetimes of its tokens in seconds; null for the configured defaults.
+  ADD COLUMN IF NOT EXISTS "accessTokenTtl" integer NULL,
+  ADD COLUMN IF NOT EXISTS "refreshTokenTtl" integer NULL;
+
+UPDATE "sessionStoreToken" r SET
+  "accessGeneration" = a."generation", "accessExpiresAt" = a."expiresAt", "confirmedAt" = a."confirmedAt",
+  "sessionExpiresAt" = s."expiresAt", "accessTokenTtl" = s."accessTokenTtl", "refreshTokenTtl" = s."refreshTokenTtl"
+FROM "sessionStoreToken" a JOIN "sessionStore" s ON s."id" = a."session"
+WHERE a."refreshToken" = r."id" AND r."expiresOn" IS NOT NULL;
+
+DELETE FROM "sessionStoreToken" a USING "sessionStoreToken" r
+WHERE a."refreshToken" = r."id" AND r."expiresOn" IS NOT NULL;
+
+ALTER TABLE "sessionStore"
+  DROP COLUMN "expiresAt", DROP COLUMN "accessTokenTtl", DROP COLUMN "refreshTokenTtl",
+  -- The transaction that revoked it. Who follows revocations asks for those that
+  -- were not yet visible the last time, which no time of a clock can tell.
+  ADD COLUMN IF NOT EXISTS "revokedXid" xid8 NULL;
+
+CREATE INDEX IF NOT EXISTS "sessionStoreRevokedXidIdx" ON "sessionStore" ("revokedXid")
+  WHERE "revokedXid" IS NOT NULL;
+
+-- +goose Down
+DROP INDEX "sessionStoreRevokedXidIdx";
+ALTER TABLE "sessionStore"
+  DROP COLUMN "revokedXid",
+  ADD COLUMN "expiresAt" timestamptz NULL,
+  ADD COLUMN "accessTokenTtl" integer NULL,
+  ADD COLUMN "refreshTokenTtl" integer NULL;
+
+UPDATE "sessionStore" s SET
+  "expiresAt" = r."sessionExpiresAt", "accessTokenTtl" = r."accessTokenTtl", "refreshTokenTtl" = r."refreshTokenTtl"
+FROM "sessionStoreToken" r
+WHERE r."session" = s."id" AND r."expiresOn" IS NOT NULL
+  AND (r."sessionExpiresAt" IS NOT NULL OR r."accessTokenTtl" IS NOT NULL OR r."refreshTokenTtl" IS NOT NULL);
+
+-- The access tokens that are out name rows that are no more: their holders refresh.
+INSERT INTO "sessionStoreToken" ("session", "refreshToken", "createdAt", "expiresAt", "revokedAt", "generation", "confirmedAt")
+SELECT r."session", r."id", COALESCE(r."issuedAt", r."createdAt"), COALESCE(r."accessExpiresAt", r."expiresAt"),
+  r."revokedAt", r."accessGeneration", r."confirmedAt"
+FROM "sessionStoreToken" r WHERE r."expiresOn" IS NOT NULL;
+
+ALTER TABLE "sessionStoreToken"
+  DROP COLUMN "accessGeneration", DROP COLUMN "accessExpiresAt", DROP COLUMN "sessionExpiresAt",
+  DROP COLUMN "accessTokenTtl", DROP COLUMN "refreshTokenTtl";
