@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 )
 
 const (
@@ -134,9 +135,9 @@ type executor interface {
 func (s *Store) recordConfirmations(ctx context.Context, db executor, batch map[uuid.UUID]accessVersion) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
-	ids, generations, mintedAt := make([]uuid.UUID, 0, len(batch)), make([]int64, 0, len(batch)), make([]time.Time, 0, len(batch))
+	ids, generations, mintedAt := make([]pgtype.UUID, 0, len(batch)), make([]int64, 0, len(batch)), make([]time.Time, 0, len(batch))
 	for id, version := range batch {
-		ids, generations, mintedAt = append(ids, id), append(generations, version.generation), append(mintedAt, version.mintedAt)
+		ids, generations, mintedAt = append(ids, arg(id)), append(generations, version.generation), append(mintedAt, version.mintedAt)
 	}
 	_, err := db.Exec(ctx, confirmQuery, ids, generations, mintedAt)
 	return err

@@ -48,9 +48,9 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (Session, Token
 	lifetimes := own.or(s.cfg.Lifetimes)
 	var now time.Time
 	err = s.pool.QueryRow(ctx, createQuery,
-		session.ID, session.Checksum, session.Data, orNull(session.Subject),
+		arg(session.ID), session.Checksum, session.Data, orNull(session.Subject),
 		orNull(session.Client.Label), orNull(session.Client.UserAgent), orNull(session.Client.IP),
-		orNull(seconds(lifetimes.Session)), pair.ID, seconds(lifetimes.AccessToken), seconds(lifetimes.RefreshToken),
+		orNull(seconds(lifetimes.Session)), arg(pair.ID), seconds(lifetimes.AccessToken), seconds(lifetimes.RefreshToken),
 		orNull(seconds(own.AccessToken)), orNull(seconds(own.RefreshToken)),
 	).Scan(&now, &pair.ExpiresAt, &pair.AccessExpiresAt)
 	if err != nil {

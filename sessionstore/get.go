@@ -26,7 +26,7 @@ func scanSession(row scanner, more ...any) (Session, error) {
 	var subject, label, userAgent, ip, lastUserAgent, lastIP *string
 	var refreshedAt, revokedAt *time.Time
 	dest := append([]any{
-		&s.ID, &subject, &s.Checksum, &label, &userAgent, &ip,
+		(*[16]byte)(&s.ID), &subject, &s.Checksum, &label, &userAgent, &ip,
 		&s.CreatedAt, &s.UpdatedAt, &refreshedAt, &s.ExpiresAt, &revokedAt, &lastUserAgent, &lastIP,
 	}, more...)
 	if err := row.Scan(dest...); err != nil {
@@ -58,7 +58,7 @@ func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Cl
 	var data []byte
 	var current accessVersion
 	var countsAsFirstUse, isLive bool
-	session, err := scanSession(s.pool.QueryRow(ctx, getQuery, claims.SessionID, claims.TokenID),
+	session, err := scanSession(s.pool.QueryRow(ctx, getQuery, arg(claims.SessionID), arg(claims.TokenID)),
 		&data, &current.generation, &current.mintedAt, &countsAsFirstUse, &isLive)
 	switch {
 	case isNoRows(err):
@@ -89,7 +89,7 @@ WHERE s."id" = $1`
 // It fails with [ErrNotFound].
 func (s *Store) Load(ctx context.Context, id uuid.UUID) (Session, error) {
 	var data []byte
-	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, id), &data)
+	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, arg(id)), &data)
 	switch {
 	case isNoRows(err):
 		return Session{}, ErrNotFound

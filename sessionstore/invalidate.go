@@ -56,7 +56,7 @@ type querier interface {
 func invalidate(ctx context.Context, db querier, id uuid.UUID, subject string) error {
 	var exists bool
 	var told int64 // a CTE that is not read is not run
-	if err := db.QueryRow(ctx, invalidateQuery, id, orNull(subject)).Scan(&exists, &told); err != nil {
+	if err := db.QueryRow(ctx, invalidateQuery, arg(id), orNull(subject)).Scan(&exists, &told); err != nil {
 		return unavailable("revoke a session", err)
 	}
 	if !exists {
@@ -89,7 +89,7 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 		return 0, err
 	}
 	var n, told int64
-	if err := s.pool.QueryRow(ctx, invalidateSubjectQuery, subject, keep).Scan(&n, &told); err != nil {
+	if err := s.pool.QueryRow(ctx, invalidateSubjectQuery, subject, arg(keep)).Scan(&n, &told); err != nil {
 		return 0, unavailable("revoke a subject's sessions", err)
 	}
 	return n, nil

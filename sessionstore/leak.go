@@ -85,7 +85,7 @@ func (s *Store) reportLeak(ctx context.Context, tx pgx.Tx, d decision, p present
 		PresentedBy: p.client,
 	}
 	var label, createdUserAgent, createdIP, refreshedUserAgent, refreshedIP *string
-	err = tx.QueryRow(ctx, leakFactsQuery, d.Next.SessionID, d.Next.ID).
+	err = tx.QueryRow(ctx, leakFactsQuery, arg(d.Next.SessionID), arg(d.Next.ID)).
 		Scan(&report.SessionCreatedAt, &label, &createdUserAgent, &createdIP, &refreshedUserAgent, &refreshedIP)
 	if err != nil {
 		return err

@@ -95,7 +95,7 @@ RETURNING "issuedAt", "expiresAt", "accessGeneration", "accessExpiresAt"`
 // has come. Otherwise nothing is changed and the error is pgx.ErrNoRows.
 func (s *Store) rotateNewest(ctx context.Context, p presented) (next pair, now time.Time, err error) {
 	claims := p.claims
-	err = s.pool.QueryRow(ctx, rotateQuery, claims.SessionID, claims.TokenID, claims.Generation,
+	err = s.pool.QueryRow(ctx, rotateQuery, arg(claims.SessionID), arg(claims.TokenID), claims.Generation,
 		freshGraces*s.cfg.Grace, settleGraces*s.cfg.Grace,
 		seconds(s.cfg.Lifetimes.AccessToken), seconds(s.cfg.Lifetimes.RefreshToken),
 		orNull(p.client.UserAgent), orNull(p.client.IP),
@@ -166,8 +166,8 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p pair, now
 	var lateRetryGeneration *int64
 
 	batch := &pgx.Batch{} // one round trip for both
-	batch.Queue(lockPairQuery, p.SessionID, p.ID)
-	batch.Queue(readPairQuery, p.SessionID, p.ID).QueryRow(func(row pgx.Row) error {
+	batch.Queue(lockPairQuery, arg(p.SessionID), arg(p.ID))
+	batch.Queue(readPairQuery, arg(p.SessionID), arg(p.ID)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&now, &subject, &p.Revoked, &end, &accessTTL, &refreshTTL,
 			&p.Generation, &p.CreatedAt, &issuedAt, &settledAt, &p.ExpiresAt, &lateRetryGeneration, &p.LateRetries,
 			&p.AccessGeneration, &accessExpiresAt, &confirmedAt)
@@ -191,7 +191,7 @@ UPDATE "sessionStoreToken" SET "generation" = $2, "createdAt" = $3, "issuedAt" =
 WHERE "id" = $1`
 
 func writePair(ctx context.Context, tx pgx.Tx, p pair, client Client) error {
-	_, err := tx.Exec(ctx, writePairQuery, p.ID,
+	_, err := tx.Exec(ctx, writePairQuery, arg(p.ID),
 		p.Generation, p.CreatedAt, orNull(p.IssuedAt), orNull(p.SettledAt), p.ExpiresAt,
 		orNull(p.LateRetryGeneration), p.LateRetries,
 		p.AccessGeneration, p.AccessExpiresAt, orNull(p.ConfirmedAt),

@@ -30,7 +30,7 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 		return next, err
 	}
 	for {
-		tag, err := s.pool.Exec(ctx, updateQuery, id, checksum, data, next)
+		tag, err := s.pool.Exec(ctx, updateQuery, arg(id), checksum, data, next)
 		if err != nil {
 			return "", unavailable("update a session", err)
 		}
@@ -39,7 +39,7 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 		}
 		var current string
 		var isLive bool
-		err = s.pool.QueryRow(ctx, updateStateQuery, id).Scan(&current, &isLive)
+		err = s.pool.QueryRow(ctx, updateStateQuery, arg(id)).Scan(&current, &isLive)
 		switch {
 		case isNoRows(err):
 			return "", ErrNotFound

@@ -8,8 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 const (
@@ -21,7 +19,8 @@ const (
 // (RFC 8725 §3.1): what a token's header says never decides how a key is used.
 type algorithm struct {
 	name   string
-	method jwt.SigningMethod
+	sign   signFunc
+	verify verifyFunc
 	// split takes a JWK's key apart. private is nil for a public key; public
 	// equals private where the scheme is symmetric.
 	split func(key any) (private, public any, err error)
@@ -31,11 +30,11 @@ type algorithm struct {
 
 // algorithms, in the order in which messages name them.
 var algorithms = []algorithm{
-	{"EdDSA", jwt.SigningMethodEdDSA, splitEd25519, generateEd25519},
-	{"ES256", jwt.SigningMethodES256, splitP256, generateP256},
-	{"RS256", jwt.SigningMethodRS256, splitRSA, generateRSA},
-	{"PS256", jwt.SigningMethodPS256, splitRSA, generateRSA},
-	{"HS256", jwt.SigningMethodHS256, splitHMAC, generateHMAC},
+	{"EdDSA", signs(signEd25519), verifies(verifyEd25519), splitEd25519, generateEd25519},
+	{"ES256", signs(signP256), verifies(verifyP256), splitP256, generateP256},
+	{"RS256", signs(signRS256), verifies(verifyRS256), splitRSA, generateRSA},
+	{"PS256", signs(signPS256), verifies(verifyPS256), splitRSA, generateRSA},
+	{"HS256", signs(signHS256), verifies(verifyHS256), splitHMAC, generateHMAC},
 }
 
 func algorithmNamed(name string) (algorithm, error) {

@@ -15,7 +15,7 @@ const (
 	maxLeeway     = time.Minute
 	maxClaimBytes = 512
 
-	defaultRemember = 1 << 16
+	defaultRemember = 1 << 15
 )
 
 // Config says who issues tokens and for whom. The signer and the verifier of
@@ -35,7 +35,7 @@ type Config struct {
 	Leeway time.Duration
 	// Remember is how many verified access tokens a [Verifier] remembers, at
 	// about 350 bytes each, so that a token that comes again costs a hash
-	// instead of a signature check. Zero means 65536, a negative number none.
+	// instead of a signature check. Zero means 32768, a negative number none.
 	Remember int
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time

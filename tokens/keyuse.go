@@ -6,8 +6,6 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"fmt"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 // keyUse is a key as it is used for one type of token: a token of that type
@@ -15,7 +13,7 @@ import (
 type keyUse struct {
 	typ                  Type
 	keyID                string
-	method               jwt.SigningMethod
+	algorithm            algorithm
 	header               string // base64url
 	signWith, verifyWith any
 }
@@ -25,7 +23,7 @@ func newKeyUse(keyID string, typ Type, a algorithm, signWith, verifyWith any) *k
 	header = appendString(append(header, `,"kid":`...), keyID)
 	header = appendString(append(header, `,"typ":`...), string(typ))
 	return &keyUse{
-		typ: typ, keyID: keyID, method: a.method,
+		typ: typ, keyID: keyID, algorithm: a,
 		header:   base64.RawURLEncoding.EncodeToString(append(header, '}')),
 		signWith: signWith, verifyWith: verifyWith,
 	}
@@ -33,7 +31,7 @@ func newKeyUse(keyID string, typ Type, a algorithm, signWith, verifyWith any) *k
 
 // refreshAlgorithm signs refresh tokens. Nobody but their issuer verifies them,
 // so a MAC does what a signature would, for a hundredth of its time.
-var refreshAlgorithm = algorithm{name: "HS256", method: jwt.SigningMethodHS256}
+var refreshAlgorithm = algorithm{name: "HS256", sign: signs(signHS256), verify: verifies(verifyHS256)}
 
 // refreshSecret derives the key of refresh tokens from a private key (RFC 5869):
 // one key file serves for both, and neither key tells the other.

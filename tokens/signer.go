@@ -6,6 +6,13 @@ import (
 	"fmt"
 )
 
+// Room for most claims, and for a signature with Ed25519 or P-256 and the two
+// dots. What is longer grows its slice.
+const (
+	claimsRoom    = 384
+	signatureRoom = 86 + 2
+)
+
 // Signer signs tokens with the ring's signing key.
 type Signer struct {
 	cfg  Config
@@ -41,13 +48,13 @@ func (s *Signer) Sign(c Claims) (Secret, error) {
 	if !known {
 		return "", fmt.Errorf("tokens: unknown type %q", c.Type)
 	}
-	claims := appendClaims(make([]byte, 0, 512), kind.claims, c)
+	claims := appendClaims(make([]byte, 0, claimsRoom), kind.claims, c)
 	use := kind.use
-	token := make([]byte, 0, len(use.header)+1+base64.RawURLEncoding.EncodedLen(len(claims))+1+maxEd25519Text)
+	token := make([]byte, 0, len(use.header)+base64.RawURLEncoding.EncodedLen(len(claims))+signatureRoom)
 	token = append(token, use.header...)
 	token = append(token, '.')
 	token = base64.RawURLEncoding.AppendEncode(token, claims)
-	signature, err := use.method.Sign(string(token), use.signWith)
+	signature, err := use.algorithm.sign(use.signWith, token)
 	if err != nil {
 		return "", fmt.Errorf("tokens: sign: %w", err)
 	}
@@ -58,6 +65,3 @@ func (s *Signer) Sign(c Claims) (Secret, error) {
 	}
 	return Secret(token), nil
 }
-
-// maxEd25519Text is the room for the shorter signatures; the others grow the slice.
-const maxEd25519Text = 86

@@ -112,7 +112,7 @@ func (r *KeyRing) verify(token string, cfg Config) (verifiedClaims, error) {
 		return fail("not signed by a key of the ring")
 	}
 	mac, err := decodeSegment(signature)
-	if err != nil || use.method.Verify(token[:len(header)+1+len(payload)], mac, use.verifyWith) != nil {
+	if err != nil || !use.algorithm.verify(use.verifyWith, []byte(token[:len(header)+1+len(payload)]), mac) {
 		return fail("not signed by a key of the ring")
 	}
 	var wire wireClaims
