@@ -36,6 +36,14 @@ test: ## Run all tests, on a real PostgreSQL, with the race detector
 race: ## Run all tests COUNT times over, on one core and on several, to catch what one run misses
 	go test -race -count=$(COUNT) -cpu=1,4 -timeout=1h ./...
 
+.PHONY: count
+count: ## Count allocations and round trips, which do not depend on the machine
+	go test -run '^Test(Allocations|RoundTrips)$$' -count=1 ./tokens ./sessionstore
+
+.PHONY: bench
+bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=1: under two minutes, into bin)
+	cd bench && go run . $(if $(QUICK),-quick -out ../bin/performance.md,-out ../docs/performance.md)
+
 .PHONY: soak
 soak: ## Run lossy clients, thieves and crashing services for SOAKFOR
 	go test -race -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR)
@@ -48,6 +56,10 @@ fuzz: ## Run each fuzz test for FUZZTIME
 	  echo "$$package $$name"; \
 	  go test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) "$$package" </dev/null || exit; \
 	done
+
+.PHONY: micro
+micro: ## Measure the hot functions, with their allocations
+	go test -run '^$$' -bench . ./tokens ./sessionstore
 
 .PHONY: fmt
 fmt: ## Format the code

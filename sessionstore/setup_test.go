@@ -54,7 +54,7 @@ func setupWith(t *testing.T, cfg sessionstore.Config) kit {
 	return kit{Store: newStore(t, pool, ring, cfg), pool: pool, queries: &counter.n, confirmations: &counter.confirmations, ring: ring}
 }
 
-func newRing(t *testing.T) *tokens.KeyRing {
+func newRing(t testing.TB) *tokens.KeyRing {
 	t.Helper()
 	jwk, _, err := tokens.GenerateKey("EdDSA")
 	if err != nil {

@@ -443,40 +443,6 @@ func TestPing(t *testing.T) {
 	}
 }
 
-// One round trip for each operation in the normal case.
-func TestRoundTrips(t *testing.T) {
-	t.Parallel()
-	k := setup(t)
-	session, pair := k.create(t, sessionstore.CreateParams{})
-	checksum := session.Checksum
-	k.get(t, pair) // its first use is recorded
-	for _, step := range []struct {
-		name string
-		call func() error
-	}{
-		{"Create", func() error { _, _, err := k.Create(t.Context(), sessionstore.CreateParams{}); return err }},
-		{"Get", func() error { _, _, err := k.Get(t.Context(), string(pair.AccessToken)); return err }},
-		{"Load", func() error { _, err := k.Load(t.Context(), session.ID); return err }},
-		{"Update", func() error { _, err := k.Update(t.Context(), session.ID, checksum, []byte(`{"a":1}`)); return err }},
-		{"RefreshTokens", func() error {
-			_, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
-			return err
-		}},
-		{"List", func() error { _, err := k.List(t.Context(), "user-1", sessionstore.ListParams{}); return err }},
-		{"Invalidate", func() error { return k.Invalidate(t.Context(), session.ID) }},
-		{"InvalidateSubject", func() error { _, err := k.InvalidateSubject(t.Context(), "user-1", uuid.Nil); return err }},
-		{"DeleteExpired", func() error { _, err := k.DeleteExpired(t.Context(), time.Hour, 10); return err }},
-	} {
-		before := k.queries.Load()
-		if err := step.call(); err != nil {
-			t.Errorf("%s: %v", step.name, err)
-		}
-		if n := k.queries.Load() - before; n != 1 {
-			t.Errorf("%s: %d statements", step.name, n)
-		}
-	}
-}
-
 func TestErrorsShowNoSecret(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

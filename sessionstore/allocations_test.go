@@ -1,0 +1,42 @@
+//go:build !race
+
+package sessionstore_test
+
+import "testing"
+
+// How often each operation allocates, the driver included. It does not depend
+// on the machine. Who needs more has a reason, and changes the number; who
+// needs fewer lowers it.
+var mostAllocations = map[string]float64{
+	"Create":            67,
+	"Get":               52,
+	"Load":              45,
+	"RefreshTokens":     52,
+	"Update":            24,
+	"Update, unchanged": 20,
+	"Invalidate":        13,
+	"InvalidateSubject": 13,
+	"DeleteExpired":     13,
+	"List":              58,
+}
+
+//nolint:paralleltest // others would allocate meanwhile
+func TestAllocations(t *testing.T) {
+	store, _ := one(t, rotating())
+	for _, op := range everyOperation(t, store) {
+		name, do := op.name, op.do
+		var failed error
+		got := testing.AllocsPerRun(200, func() {
+			if err := do(); err != nil {
+				failed = err
+			}
+		})
+		if failed != nil {
+			t.Fatalf("%s: %v", name, failed)
+		}
+		t.Logf("%s allocates %v times", name, got)
+		if most := mostAllocations[name]; got > most {
+			t.Errorf("%s allocates %v times, at most %v are allowed", name, got, most)
+		}
+	}
+}

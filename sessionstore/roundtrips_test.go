@@ -1,0 +1,164 @@
+package sessionstore_test
+
+import (
+	"context"
+	"net"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// tripCounter counts how often a connection waits for an answer after it has
+// said something.
+type tripCounter struct {
+	net.Conn
+	trips *atomic.Int64
+	spoke atomic.Bool
+}
+
+func (c *tripCounter) Write(b []byte) (int, error) {
+	if !c.spoke.Swap(true) {
+		c.trips.Add(1)
+	}
+	return c.Conn.Write(b)
+}
+
+func (c *tripCounter) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.spoke.Store(false)
+	return n, err
+}
+
+// one is a store on one connection, and the round trips that were made on it.
+func one(tb testing.TB, cfg sessionstore.Config) (*sessionstore.Store, *atomic.Int64) {
+	tb.Helper()
+	poolConfig, err := pgxpool.ParseConfig(testdb.URL(tb))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var trips atomic.Int64
+	poolConfig.MaxConns = 1
+	poolConfig.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		return &tripCounter{Conn: conn, trips: &trips}, err
+	}
+	pool, err := pgxpool.NewWithConfig(tb.Context(), poolConfig)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(pool.Close)
+	store, err := sessionstore.New(pool, newRing(tb), cfg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return store, &trips
+}
+
+type operationOnSession struct {
+	name string
+	do   func() error
+}
+
+// everyOperation is what a session goes through. Each can be done again and again.
+func everyOperation(tb testing.TB, store *sessionstore.Store) []operationOnSession {
+	tb.Helper()
+	ctx := tb.Context()
+	params := sessionstore.CreateParams{Subject: "user-1", Data: []byte(`{"cart":[1,2,3],"locale":"nl"}`)}
+	session, pair, err := store.Create(ctx, params)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	ended, _, err := store.Create(ctx, params)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	_, newest, err := store.Create(ctx, params)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	checksum, data := session.Checksum, [][]byte{[]byte(`{"a":1}`), []byte(`{"a":2}`)}
+	return []operationOnSession{
+		{"Create", func() error {
+			_, _, err := store.Create(ctx, params)
+			return err
+		}},
+		{"Get", func() error {
+			_, _, err := store.Get(ctx, string(pair.AccessToken))
+			return err
+		}},
+		{"Load", func() error {
+			_, err := store.Load(ctx, session.ID)
+			return err
+		}},
+		{"RefreshTokens", func() error {
+			got, err := store.RefreshTokens(ctx, string(newest.RefreshToken), sessionstore.Client{UserAgent: "test", IP: "192.0.2.1"})
+			newest = got.Pair
+			return err
+		}},
+		{"Update", func() error {
+			data[0], data[1] = data[1], data[0]
+			next, err := store.Update(ctx, session.ID, checksum, data[0])
+			checksum = next
+			return err
+		}},
+		{"Update, unchanged", func() error {
+			_, err := store.Update(ctx, session.ID, session.Checksum, params.Data)
+			return err
+		}},
+		{"Invalidate", func() error { return store.Invalidate(ctx, ended.ID) }},
+		{"InvalidateSubject", func() error {
+			_, err := store.InvalidateSubject(ctx, "nobody", uuid.Nil)
+			return err
+		}},
+		{"DeleteExpired", func() error {
+			_, err := store.DeleteExpired(ctx, time.Hour, 10)
+			return err
+		}},
+		{"List", func() error {
+			_, err := store.List(ctx, "user-1", sessionstore.ListParams{Limit: 1})
+			return err
+		}},
+	}
+}
+
+// rotating is a configuration in which every refresh is a rotation.
+func rotating() sessionstore.Config {
+	cfg := config()
+	cfg.Grace = 1 // ns
+	return cfg
+}
+
+// Each operation is one round trip to the database, and an Update that changes
+// nothing is none.
+func TestRoundTrips(t *testing.T) {
+	t.Parallel()
+	store, trips := one(t, rotating())
+	for _, op := range everyOperation(t, store) {
+		name, do := op.name, op.do
+		for range 2 { // the first time it is prepared, and the pair's first use recorded
+			if err := do(); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		const times = 10
+		before := trips.Load()
+		for range times {
+			if err := do(); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		want := int64(times)
+		if name == "Update, unchanged" {
+			want = 0
+		}
+		if got := trips.Load() - before; got != want {
+			t.Errorf("%s: %d calls made %d round trips, want %d", name, times, got, want)
+		}
+	}
+}
