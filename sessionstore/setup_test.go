@@ -54,15 +54,15 @@ func setupWith(t *testing.T, cfg sessionstore.Config) kit {
 	return kit{Store: newStore(t, pool, ring, cfg), pool: pool, queries: &counter.n, confirmations: &counter.confirmations, ring: ring}
 }
 
-func newRing(t testing.TB) *tokens.KeyRing {
-	t.Helper()
+func newRing(tb testing.TB) *tokens.KeyRing {
+	tb.Helper()
 	jwk, _, err := tokens.GenerateKey("EdDSA")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	ring, err := tokens.ParseKeyRing([]byte(`{"keys":[` + string(jwk) + `]}`))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return ring
 }

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
+)
+
+// config is what the command line says.
+type config struct {
+	quick, render  bool
+	sizes, workers []int
+	duration       time.Duration
+	rounds, sample int
+	only           *regexp.Regexp
+	out, dir       string
+	serviceConns   int
+	noRivals       bool
+	hugePages      bool
+	arguments      []string
+}
+
+const (
+	quickSizes, fullSizes     = "10000", "10000,1000000,10000000"
+	quickWorkers, fullWorkers = "32", "1,8,32,128"
+	// mainWorkers is where most is measured, and what the targets are about.
+	mainWorkers = 32
+	// mainSize is the most sessions that all operations are measured with.
+	mainSize = 1_000_000
+
+	// bytesPerSession is what a session takes on the disk, with its indexes and a share of the WAL: generously.
+	bytesPerSession = 1400
+	// bytesBesides are for the WAL and for the rivals.
+	bytesBesides = 3 << 30
+)
+
+func parseFlags(arguments []string, usage io.Writer) (config, error) {
+	c := config{arguments: arguments}
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	flags.SetOutput(usage)
+	flags.BoolVar(&c.quick, "quick", false, "a first look, in under two minutes")
+	flags.BoolVar(&c.render, "render", false, "write the report again, from the results of the last run beside it")
+	sizes := flags.String("sizes", "", "numbers of `sessions`, separated by commas (default "+fullSizes+"; quick: "+quickSizes+")")
+	workers := flags.String("concurrency", "", "numbers of `workers`, separated by commas (default "+fullWorkers+"; quick: "+quickWorkers+")")
+	flags.DurationVar(&c.duration, "duration", 0, "how long a round of an operation is measured (default 2.5s; quick: 500ms)")
+	flags.IntVar(&c.rounds, "rounds", 0, "rounds at 32 workers and of the sizes (default 5; quick: 3)")
+	flags.IntVar(&c.sample, "sample", 100_000, "how many `sessions`, spread over all, are used")
+	only := flags.String("only", "", "measure only the operations whose name (\"packages: refresh\") the `pattern` matches; no report is written")
+	flags.StringVar(&c.out, "out", "../docs/performance.md", "where the report goes; pictures and results go into the folder of the same name beside it")
+	flags.StringVar(&c.dir, "dir", "", "`folder` below which the database is made, on the disk that is to be measured (default the system's temporary one)")
+	flags.IntVar(&c.serviceConns, "service-connections", 0, "the service's database `connections` (default its own)")
+	flags.BoolVar(&c.hugePages, "huge-pages", false, "reserve huge pages for PostgreSQL, as its manual advises, and give them back at the end; for root")
+	flags.BoolVar(&c.noRivals, "no-rivals", false, "leave out the other session stores")
+	if err := flags.Parse(arguments); err != nil {
+		return c, err
+	}
+	if flags.NArg() > 0 {
+		return c, fmt.Errorf("%q is no flag", flags.Arg(0))
+	}
+
+	var err error
+	if c.sizes, err = numbers(*sizes, c.either(quickSizes, fullSizes)); err != nil {
+		return c, fmt.Errorf("-sizes: %w", err)
+	}
+	if c.workers, err = numbers(*workers, c.either(quickWorkers, fullWorkers)); err != nil {
+		return c, fmt.Errorf("-concurrency: %w", err)
+	}
+	if *only != "" {
+		if c.only, err = regexp.Compile(*only); err != nil {
+			return c, fmt.Errorf("-only: %w", err)
+		}
+	}
+	if c.duration == 0 {
+		c.duration = 2500 * time.Millisecond
+		if c.quick {
+			c.duration = 500 * time.Millisecond
+		}
+	}
+	if c.rounds == 0 {
+		c.rounds = 5
+		if c.quick {
+			c.rounds = 3
+		}
+	}
+	if c.dir == "" {
+		c.dir = os.TempDir()
+	}
+
+	return c, c.check()
+}
+
+func (c config) either(quick, full string) string {
+	if c.quick {
+		return quick
+	}
+
+	return full
+}
+
+// numbers are at least 1, ascending, each once.
+func numbers(text, otherwise string) ([]int, error) {
+	if text == "" {
+		text = otherwise
+	}
+	var all []int
+	for part := range strings.SplitSeq(text, ",") {
+		n, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("%q is no number from 1 on", part)
+		}
+		all = append(all, n)
+	}
+	slices.Sort(all)
+
+	return slices.Compact(all), nil
+}
+
+func (c config) check() error {
+	switch {
+	case c.duration < 100*time.Millisecond:
+		return fmt.Errorf("-duration is %v: less than 100ms measures nothing", c.duration)
+	case c.rounds < 1:
+		return fmt.Errorf("-rounds is %d: at least 1 is needed", c.rounds)
+	case c.sizes[0] < 10*slices.Max(c.workers):
+		return fmt.Errorf("-sizes: %d sessions are too few for %d workers", c.sizes[0], slices.Max(c.workers))
+	case c.sample < 10*slices.Max(c.workers):
+		return fmt.Errorf("-sample: %d sessions are too few for %d workers", c.sample, slices.Max(c.workers))
+	case slices.Max(c.workers) > 200:
+		return errors.New("-concurrency: up to 200 workers are possible")
+	}
+
+	return nil
+}
+
+// mainSize is the size that all operations are measured with.
+func (c config) mainSize() int {
+	size := c.sizes[0]
+	for _, s := range c.sizes {
+		if s <= mainSize {
+			size = s
+		}
+	}
+
+	return size
+}
+
+// mainWorkers is at how many workers the targets are looked at.
+func (c config) mainWorkers() int {
+	if slices.Contains(c.workers, mainWorkers) {
+		return mainWorkers
+	}
+
+	return slices.Max(c.workers)
+}
+
+// checkRoom refuses to begin what would fill the disk.
+func (c config) checkRoom() error {
+	free, err := machine.FreeDisk(c.dir)
+	if err != nil {
+		return err
+	}
+	need := int64(bytesBesides)
+	for _, size := range c.sizes {
+		need += int64(size) * bytesPerSession
+	}
+	if free < need {
+		return fmt.Errorf("%s has %d GB left, and up to %d GB are needed for %v sessions: name another folder with -dir, or fewer with -sizes",
+			c.dir, free>>30, need>>30+1, c.sizes)
+	}
+
+	return nil
+}
+
+// folder is where the pictures and the results go.
+func (c config) folder() string {
+	return strings.TrimSuffix(c.out, filepath.Ext(c.out))
+}

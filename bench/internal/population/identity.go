@@ -1,0 +1,60 @@
+// Package population fills databases with sessions, and knows of some of them what their clients would: their tokens.
+package population
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	// Issuer is the tokens' issuer.
+	Issuer = "http://localhost:8080"
+	// AccessTokenTTL lets access tokens outlive the benchmark.
+	AccessTokenTTL = 12 * time.Hour
+
+	// Data and OtherData are a session's data, and what updates change it to and fro.
+	Data      = `{"cart":[{"sku":"A-1041","quantity":2},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
+	OtherData = `{"cart":[{"sku":"A-1041","quantity":3},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
+
+	// UserAgent is what clients call themselves: of the length that browsers do.
+	UserAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
+)
+
+// Client is who creates and refreshes sessions.
+func Client() sessionstore.Client {
+	return sessionstore.Client{UserAgent: UserAgent, IP: "127.0.0.1"}
+}
+
+// Identity is what the packages and the service have in common, so that each takes the other's tokens.
+type Identity struct {
+	// Keys is the private JWK set.
+	Keys  tokens.Secret
+	Ring  *tokens.KeyRing
+	Store sessionstore.Config
+}
+
+// NewIdentity makes the key that the service makes by default.
+func NewIdentity() (Identity, error) {
+	key, _, err := tokens.GenerateKey("EdDSA")
+	if err != nil {
+		return Identity{}, err
+	}
+	keys, err := tokens.PrependKey("", key)
+	if err != nil {
+		return Identity{}, err
+	}
+	ring, err := tokens.ParseKeyRing([]byte(keys))
+	if err != nil {
+		return Identity{}, fmt.Errorf("the new key: %w", err)
+	}
+
+	return Identity{Keys: keys, Ring: ring, Store: sessionstore.Config{
+		Tokens:    tokens.Config{Issuer: Issuer, Audience: "latchkey", ClientID: "latchkey"},
+		Lifetimes: sessionstore.Lifetimes{AccessToken: AccessTokenTTL},
+		// A pair may be rotated again at once: what is measured is rotations.
+		Grace: time.Nanosecond,
+	}}, nil
+}

@@ -1,0 +1,321 @@
+package population
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/migrations"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// readingShare is how much of the sample is read and has its data changed. The rest is refreshed: sessions that were
+// just refreshed are recorded as in use when they are read next, which is not what is to be measured there.
+const readingShare = 0.3
+
+// Population is a database full of sessions, with a sample of them that stands for all.
+type Population struct {
+	Identity
+
+	URL  string
+	Size int
+	// Readers and Rotating are the sample's two parts.
+	Readers, Rotating *Circle
+
+	template template
+	signer   *tokens.Signer
+	// refresh and access are the template's claims, and the kinds of the rows that they name.
+	refresh, access         tokens.Claims
+	refreshKind, accessKind int
+	checksums               [2]string
+	extra                   atomic.Int64 // sessions that were added later
+}
+
+// New fills an empty database with sessions, each of which was refreshed once and then used. progress is told the share
+// that is done.
+func New(ctx context.Context, identity Identity, url string, size, sample int, progress func(float64)) (*Population, error) {
+	p := &Population{Identity: identity, URL: url, Size: size}
+	var err error
+	if p.signer, err = tokens.NewSigner(identity.Ring, identity.Store.Tokens); err != nil {
+		return nil, err
+	}
+	for i, data := range []string{Data, OtherData} {
+		if p.checksums[i], err = sessionstore.Checksum([]byte(data)); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.template.fill(ctx, url, size, progress); err != nil {
+		return nil, fmt.Errorf("fill the database: %w", err)
+	}
+	p.choose(min(sample, size))
+
+	return p, p.check(ctx)
+}
+
+// prepare makes the tables, and the session that all others are copies of.
+func (p *Population) prepare(ctx context.Context) error {
+	pool, err := pgxpool.New(ctx, p.URL)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	if _, err := migrations.Up(ctx, pool); err != nil {
+		return err
+	}
+	store, err := sessionstore.New(pool, p.Ring, p.Store)
+	if err != nil {
+		return err
+	}
+	session, pair, err := store.Create(ctx, sessionstore.CreateParams{Subject: "template", Data: []byte(Data), Client: Client()})
+	if err != nil {
+		return err
+	}
+	refreshed, err := store.RefreshTokens(ctx, string(pair.RefreshToken), Client())
+	if err != nil {
+		return err
+	}
+	if _, _, err := store.Get(ctx, string(refreshed.Pair.AccessToken)); err != nil {
+		return err
+	}
+
+	verifier, err := tokens.NewVerifier(p.Ring, p.Store.Tokens)
+	if err != nil {
+		return err
+	}
+	if p.refresh, err = verifier.Verify(string(refreshed.Pair.RefreshToken), tokens.RefreshToken); err != nil {
+		return err
+	}
+	if p.access, err = verifier.Verify(string(refreshed.Pair.AccessToken), tokens.AccessToken); err != nil {
+		return err
+	}
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	if p.template, err = readTemplate(ctx, conn.Conn(), session.ID); err != nil {
+		return err
+	}
+	if p.refreshKind, err = p.template.kind(p.refresh.TokenID); err != nil {
+		return err
+	}
+	p.accessKind, err = p.template.kind(p.access.TokenID)
+
+	return err
+}
+
+// choose takes a sample that is spread evenly over all sessions, in an order in which neighbours are far apart.
+func (p *Population) choose(n int) {
+	random := rand.New(rand.NewPCG(uint64(p.Size), uint64(n))) //nolint:gosec // it is to be the same each time
+	all := make([]*Session, n)
+	for i := range all {
+		from, to := i*p.Size/n, (i+1)*p.Size/n
+		all[i] = &Session{
+			Index: from + random.IntN(to-from), Generation: p.refresh.Generation, AccessGeneration: p.access.Generation,
+		}
+	}
+	random.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
+	readers := int(float64(n) * readingShare)
+	p.Readers, p.Rotating = &Circle{sessions: all[:readers]}, &Circle{sessions: all[readers:]}
+}
+
+// check compares some ids with what is in the database.
+func (p *Population) check(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, p.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // it only asked
+	var ids []uuid.UUID
+	for _, s := range p.Rotating.Ahead(1000) {
+		ids = append(ids, p.RefreshRow(s))
+	}
+	var n int
+	if err := conn.QueryRow(ctx, `SELECT count(*) FROM `+tokenTable+` r JOIN `+sessionTable+` s ON s."id" = r."session"
+		WHERE r."id" = ANY($1)`, ids).Scan(&n); err != nil {
+		return err
+	}
+	if n != len(ids) {
+		return fmt.Errorf("of %d sessions that were made, %d are there", len(ids), n)
+	}
+
+	return nil
+}
+
+// Session is one of the sample. It belongs to one worker at a time.
+type Session struct {
+	Index                        int
+	Generation, AccessGeneration int64
+	// Rotated is when it was last refreshed.
+	Rotated time.Time
+	// Other tells that it holds [OtherData].
+	Other bool
+
+	refreshToken string
+}
+
+// Rotate notes that it was refreshed. The token may be empty: it is signed when it is needed then.
+func (s *Session) Rotate(refreshToken string) {
+	s.Generation++
+	s.AccessGeneration++
+	s.refreshToken, s.Rotated = refreshToken, time.Now()
+}
+
+// ID returns the session's id.
+func (p *Population) ID(s *Session) uuid.UUID { return ID(s.Index, 0) }
+
+// RefreshRow returns the id of the row that its refresh token names.
+func (p *Population) RefreshRow(s *Session) uuid.UUID { return ID(s.Index, p.refreshKind) }
+
+// AccessRow returns the id of the row that its access token names.
+func (p *Population) AccessRow(s *Session) uuid.UUID { return ID(s.Index, p.accessKind) }
+
+// RefreshRowExpression is [Population.RefreshRow] in SQL.
+func (p *Population) RefreshRowExpression(session string) string {
+	return IDExpression(session, p.refreshKind)
+}
+
+// Checksums returns what Update has to be told: the checksum of the session's data, and of the data that is to come.
+func (p *Population) Checksums(s *Session) (now, next, nextData string) {
+	if s.Other {
+		return p.checksums[1], p.checksums[0], Data
+	}
+
+	return p.checksums[0], p.checksums[1], OtherData
+}
+
+// RefreshToken returns the session's newest refresh token.
+func (p *Population) RefreshToken(s *Session) (string, error) {
+	if s.refreshToken != "" {
+		return s.refreshToken, nil
+	}
+	claims := p.refresh
+	claims.SessionID, claims.TokenID, claims.Subject, claims.Generation = p.ID(s), p.RefreshRow(s), subject(s.Index), s.Generation
+	token, err := p.signer.Sign(claims)
+	s.refreshToken = string(token)
+
+	return s.refreshToken, err
+}
+
+// AccessToken returns an access token of the session. Each number gives another one, all of them valid: they expire at
+// different times.
+func (p *Population) AccessToken(s *Session, number int) (string, error) {
+	claims := p.access
+	claims.SessionID, claims.TokenID, claims.Subject, claims.Generation = p.ID(s), p.AccessRow(s), subject(s.Index), s.AccessGeneration
+	claims.ExpiresAt = claims.ExpiresAt.Add(time.Duration(number) * time.Second)
+	token, err := p.signer.Sign(claims)
+
+	return string(token), err
+}
+
+// Circle is a part of the sample that is gone through again and again.
+type Circle struct {
+	sessions []*Session
+	next     atomic.Uint64
+}
+
+// Next returns the session that was not used for the longest time.
+func (c *Circle) Next() *Session {
+	return c.sessions[(c.next.Add(1)-1)%uint64(len(c.sessions))]
+}
+
+// Ahead returns the next n sessions, or all where there are no more, without going on.
+func (c *Circle) Ahead(n int) []*Session {
+	from := c.next.Load()
+	ahead := make([]*Session, min(n, len(c.sessions)))
+	for i := range ahead {
+		ahead[i] = c.sessions[(from+uint64(i))%uint64(len(c.sessions))]
+	}
+
+	return ahead
+}
+
+// Len returns how many there are.
+func (c *Circle) Len() int { return len(c.sessions) }
+
+// Add makes n more sessions, and returns their ids.
+func (p *Population) Add(ctx context.Context, conn *pgx.Conn, n int) ([]uuid.UUID, error) {
+	first := template{id: ID(0, 0), tokens: make([]tokenRow, len(p.template.tokens))}
+	for i, row := range p.template.tokens {
+		first.tokens[i].id = ID(0, i+1)
+		if kind, err := p.template.kind(row.refreshToken); err == nil {
+			first.tokens[i].refreshToken = ID(0, kind)
+		}
+	}
+	statements, err := first.statements(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	from := p.Size + int(p.extra.Add(int64(n))) - n
+	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, asideInTransaction); err != nil {
+			return err
+		}
+		for _, statement := range statements {
+			if _, err := tx.Exec(ctx, statement, from, from+n-1); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	ids := make([]uuid.UUID, n)
+	for i := range ids {
+		ids[i] = ID(from+i, 0)
+	}
+
+	return ids, err
+}
+
+// Touch changes each row of the sample once, which is what takes a table to its steady state after a checkpoint: the
+// first change of a page puts the whole page into the WAL.
+func (p *Population) Touch(ctx context.Context) error {
+	conn, err := pgx.Connect(ctx, p.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(ctx) }() // whatever it did is committed
+	touch := func(circle *Circle, statement string, id func(*Session) uuid.UUID) error {
+		const batch = 5000
+		ids := make([]uuid.UUID, 0, batch)
+		for i, s := range circle.sessions {
+			if ids = append(ids, id(s)); len(ids) < batch && i+1 < len(circle.sessions) {
+				continue
+			}
+			if _, err := conn.Exec(ctx, statement, ids); err != nil {
+				return err
+			}
+			ids = ids[:0]
+		}
+		return nil
+	}
+	if err := touch(p.Rotating, `UPDATE `+tokenTable+` SET "lateRetries" = "lateRetries" WHERE "id" = ANY($1)`, p.RefreshRow); err != nil {
+		return err
+	}
+
+	if err := touch(p.Readers, `UPDATE `+sessionTable+` SET "updatedAt" = "updatedAt" WHERE "id" = ANY($1)`, p.ID); err != nil {
+		return err
+	}
+
+	return touch(p.Readers, `SELECT count("expiresAt") FROM `+tokenTable+` WHERE "id" = ANY($1)`, p.AccessRow) // into memory
+}
+
+// Settle has the sessions be as if they had been refreshed long ago, so that each may be refreshed again at once
+// whatever the service's grace is.
+func (p *Population) Settle(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, `UPDATE `+tokenTable+` SET "issuedAt" = "issuedAt" - interval '1 hour' WHERE "issuedAt" > now() - interval '1 minute'`)
+	for _, s := range p.Rotating.sessions {
+		s.Rotated = time.Time{}
+	}
+
+	return err
+}

@@ -1,0 +1,223 @@
+// Package report makes of what was measured the tables, the pictures and the verdicts of docs/performance.md.
+//
+// It promises to add nothing: each figure in the report is in the results, or is computed from them here.
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
+	"github.com/latchkey-sessions/latchkey/bench/internal/stats"
+)
+
+// Layers: through what an operation was measured.
+const (
+	// Limit is less than the operation itself: what no implementation could do without.
+	Limit = "limit"
+	// Bare is the operation's own statement, sent by pgx without the packages.
+	Bare = "bare"
+	// Packages is the Go API.
+	Packages = "packages"
+	// HTTP is the running service.
+	HTTP = "HTTP"
+)
+
+// Operations.
+const (
+	Create  = "create"
+	Get     = "get"
+	Refresh = "refresh"
+	Update  = "update"
+	Revoke  = "revoke"
+	// Load is the service's GET /v1/sessions/{id}.
+	Load = "load"
+
+	// Limits.
+	OneRow     = "one-row update by primary key"
+	OneRowTool = "the same by pgbench"
+	GetTool    = "get by pgbench"
+	Handler    = "net/http handler"
+	ChiEdDSA   = "chi and golang-jwt, EdDSA"
+	ChiHS256   = "chi and golang-jwt, HS256"
+)
+
+// Variants of get: the same access token comes again and again until it expires.
+const (
+	Seen    = "token presented before"
+	NotSeen = "token never presented before"
+)
+
+// States of the tables.
+const (
+	// Steady means that each page that is changed was changed before since the last checkpoint.
+	Steady = "steady"
+	// AfterCheckpoint means that none was.
+	AfterCheckpoint = "after a checkpoint"
+)
+
+// Key says what a row is about.
+type Key struct {
+	Layer     string `json:"layer"`
+	Operation string `json:"operation"`
+	Variant   string `json:"variant,omitempty"`
+	State     string `json:"state"`
+	// Group says with which others it was measured in turn: only those may be compared.
+	Group    string `json:"group"`
+	Sessions int    `json:"sessions"`
+	Workers  int    `json:"workers"`
+}
+
+// Row is an operation that was kept going in a closed loop, in several rounds.
+type Row struct {
+	Key
+
+	// Rounds are the operations for each second, round by round.
+	Rounds []float64 `json:"rounds"`
+	// Calls is how many operations were counted in all rounds.
+	Calls int `json:"calls"`
+	// Times in milliseconds, over all rounds.
+	P50  float64 `json:"p50_ms"`
+	P99  float64 `json:"p99_ms"`
+	P999 float64 `json:"p999_ms"`
+	// Processor time for each operation in microseconds: of the benchmark (with the packages in it, where they are
+	// measured), of the service, of PostgreSQL.
+	ClientCPU   float64 `json:"client_cpu_us"`
+	ServerCPU   float64 `json:"server_cpu_us,omitempty"`
+	DatabaseCPU float64 `json:"database_cpu_us,omitempty"`
+	// WAL is how many bytes were written to it for each operation.
+	WAL float64 `json:"wal_bytes,omitempty"`
+}
+
+// PerSecond returns the median of the rounds.
+func (r Row) PerSecond() float64 { return stats.Median(r.Rounds) }
+
+// Latency is an operation of the service in an open loop.
+type Latency struct {
+	Operation string `json:"operation"`
+	Variant   string `json:"variant,omitempty"`
+	Sessions  int    `json:"sessions"`
+	// Connections is how many requests could be under way at once.
+	Connections int `json:"connections"`
+	// Load is the share of what was found to be possible in a closed loop.
+	Load      float64 `json:"load"`
+	PerSecond float64 `json:"per_second"`
+	Calls     int     `json:"calls"`
+	P50       float64 `json:"p50_ms"`
+	P99       float64 `json:"p99_ms"`
+	P999      float64 `json:"p999_ms"`
+	// Late is by how much the generator itself was late, at the 99th percentile.
+	Late float64 `json:"late_p99_ms"`
+}
+
+// Count is what does not depend on the machine: of one operation of the packages.
+type Count struct {
+	Operation      string  `json:"operation"`
+	Variant        string  `json:"variant,omitempty"`
+	RoundTrips     float64 `json:"round_trips"`
+	Allocations    float64 `json:"allocations"`
+	AllocatedBytes float64 `json:"allocated_bytes"`
+}
+
+// Size is how large the tables are.
+type Size struct {
+	Sessions    int   `json:"sessions"`
+	TableBytes  int64 `json:"table_bytes"`
+	IndexBytes  int64 `json:"index_bytes"`
+	SampleCount int   `json:"sample"`
+}
+
+// Service is what the service takes.
+type Service struct {
+	// Started are the milliseconds from the start of the program until it was ready, of several starts.
+	Started []float64 `json:"started_ms"`
+	// Memory is the most that was resident under full load on so many connections.
+	Memory      int64 `json:"memory_bytes"`
+	Connections int   `json:"connections"`
+	BinaryBytes int64 `json:"binary_bytes"`
+}
+
+// Rival is one operation of another session store.
+type Rival struct {
+	Name      string  `json:"name"`
+	Operation string  `json:"operation"`
+	PerSecond float64 `json:"per_second"`
+	P50       float64 `json:"p50_ms"`
+	P99       float64 `json:"p99_ms"`
+	Note      string  `json:"note,omitempty"`
+}
+
+// Setting is one of PostgreSQL's.
+type Setting struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Results are all that was measured in a run.
+type Results struct {
+	Taken      time.Time     `json:"taken"`
+	Took       time.Duration `json:"took"`
+	Command    string        `json:"command"`
+	Quick      bool          `json:"quick"`
+	Version    string        `json:"version"`
+	Machine    machine.Facts `json:"machine"`
+	PostgreSQL string        `json:"postgresql"`
+	// SharedBuffers is PostgreSQL's own memory in bytes.
+	SharedBuffers int64     `json:"shared_buffers"`
+	Settings      []Setting `json:"settings"`
+	// Workers is at how many workers most was measured, Sessions in a table of how many.
+	Workers  int `json:"workers"`
+	Sessions int `json:"sessions"`
+
+	Sizes     []Size    `json:"sizes"`
+	Rows      []Row     `json:"rows"`
+	Latencies []Latency `json:"latencies"`
+	Counts    []Count   `json:"counts"`
+	Service   Service   `json:"service"`
+	Rivals    []Rival   `json:"rivals,omitempty"`
+	// Missing says why something was not measured.
+	Missing []string `json:"missing,omitempty"`
+}
+
+// Groups of rows that were measured in turn.
+const (
+	// MainGroup is followed by the number of workers.
+	MainGroup = "operations at %d"
+	SizeGroup = "sizes"
+	// CheckpointGroup is refreshes right after a checkpoint.
+	CheckpointGroup = "checkpoint"
+)
+
+// Main returns the name of the group of a number of workers.
+func Main(workers int) string { return fmt.Sprintf(MainGroup, workers) }
+
+// find returns the first row that agrees with every member of the key that is not zero.
+func (r Results) find(want Key) (Row, bool) {
+	for _, row := range r.Rows {
+		if (want.Layer == "" || want.Layer == row.Layer) &&
+			(want.Operation == "" || want.Operation == row.Operation) &&
+			(want.Variant == "" || want.Variant == row.Variant) &&
+			(want.State == "" || want.State == row.State) &&
+			(want.Group == "" || want.Group == row.Group) &&
+			(want.Sessions == 0 || want.Sessions == row.Sessions) &&
+			(want.Workers == 0 || want.Workers == row.Workers) {
+			return row, true
+		}
+	}
+
+	return Row{}, false
+}
+
+// main returns a row of the main group at the number of workers of most measurements.
+func (r Results) main(layer, operation, variant string) (Row, bool) {
+	return r.find(Key{Layer: layer, Operation: operation, Variant: variant, Group: Main(r.Workers)})
+}
+
+// Parse reads results that were written as JSON.
+func Parse(text []byte) (Results, error) {
+	var r Results
+	err := json.Unmarshal(text, &r)
+
+	return r, err
+}

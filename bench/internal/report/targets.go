@@ -1,0 +1,150 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/stats"
+	"github.com/latchkey-sessions/latchkey/bench/rivals"
+)
+
+// Target is something that is to be reached, and what was measured of it.
+type Target struct {
+	What, Wanted, Measured string
+	Reached                bool
+	// Unknown means that it was not measured in this run.
+	Unknown bool
+}
+
+// Verdict is a word for it.
+func (t Target) Verdict() string {
+	switch {
+	case t.Unknown:
+		return "not measured"
+	case t.Reached:
+		return "yes"
+	default:
+		return "no"
+	}
+}
+
+const (
+	smallest, largest = 10_000, 10_000_000
+	memoryLimit       = 100 << 20
+	startLimit        = 300.0
+	tripsLimit        = 1.0
+)
+
+// Targets judges the results.
+func Targets(r Results) []Target {
+	targets := []Target{
+		r.share("create through the packages, of its statement alone", 0.90, r.rows(Packages, Create, ""), r.rows(Bare, Create, "")),
+		r.share("get through the packages, of its statement alone ("+Seen+")", 0.90, r.rows(Packages, Get, Seen), r.rows(Bare, Get, "")),
+		r.share("get through the packages, of its statement alone ("+NotSeen+")", 0.90, r.rows(Packages, Get, NotSeen), r.rows(Bare, Get, "")),
+		r.share("refresh through the packages, of its statement alone", 0.90, r.rows(Packages, Refresh, ""), r.rows(Bare, Refresh, "")),
+		r.share("refresh through the packages, of a "+OneRow, 0.65, r.rows(Packages, Refresh, ""), r.rows(Limit, OneRow, "")),
+		r.share("refresh over HTTP, of the packages", 0.75, r.rows(HTTP, Refresh, ""), r.rows(Packages, Refresh, "")),
+		r.share("get with 10 million sessions, of 10 thousand ("+Seen+")", 0.85, r.sized(Get, Seen, largest), r.sized(Get, Seen, smallest)),
+		r.share("get with 10 million sessions, of 10 thousand ("+NotSeen+")", 0.85, r.sized(Get, NotSeen, largest), r.sized(Get, NotSeen, smallest)),
+		r.share("refresh with 10 million sessions, of 10 thousand", 0.85, r.sized(Refresh, "", largest), r.sized(Refresh, "", smallest)),
+		r.roundTrips(),
+		r.memory(),
+		r.start(),
+	}
+	if len(r.Rivals) > 0 || len(r.Missing) > 0 {
+		targets = append(targets,
+			r.timesRival("refresh over HTTP, times "+rivals.CompasName+"'s function", 4, Refresh, "", rivals.CompasName, Refresh),
+			r.timesRival("create over HTTP, times "+rivals.CompasName+"'s function", 3, Create, "", rivals.CompasName, Create),
+			r.timesRival("introspection, times "+rivals.SCSName+"'s middleware", 1, Get, Seen, rivals.SCSName, rivalRead),
+		)
+	}
+
+	return targets
+}
+
+// rivalRead is the operation of scs that does what introspection does: the session of a request is loaded.
+const rivalRead = "read over HTTP"
+
+func (r Results) rows(layer, operation, variant string) []float64 {
+	row, _ := r.main(layer, operation, variant)
+
+	return row.Rounds
+}
+
+func (r Results) sized(operation, variant string, sessions int) []float64 {
+	row, _ := r.find(Key{Layer: Packages, Operation: operation, Variant: variant, Group: SizeGroup, Sessions: sessions})
+
+	return row.Rounds
+}
+
+// share judges a throughput by another one.
+func (r Results) share(what string, wanted float64, got, of []float64) Target {
+	t := Target{What: what, Wanted: percent(wanted) + " or more"}
+	if len(got) == 0 || len(of) == 0 {
+		t.Unknown = true
+		return t
+	}
+	ratio := stats.Ratios(got, of)
+	t.Measured, t.Reached = spread(ratio), ratio.Median >= wanted
+
+	return t
+}
+
+func (r Results) roundTrips() Target {
+	t := Target{What: "round trips to the database for an operation", Wanted: "1", Unknown: len(r.Counts) == 0, Reached: true}
+	most := 0.0
+	for _, c := range r.Counts {
+		most = max(most, c.RoundTrips)
+		t.Reached = t.Reached && c.RoundTrips == tripsLimit
+	}
+	if !t.Unknown {
+		t.Measured = fmt.Sprintf("%.3g at the most", most)
+	}
+
+	return t
+}
+
+func (r Results) memory() Target {
+	t := Target{What: "memory of the service under full load", Wanted: "less than 100 MiB", Unknown: r.Service.Memory == 0}
+	if !t.Unknown {
+		t.Measured = fmt.Sprintf("%.0f MiB at %d connections", mebibytes(r.Service.Memory), r.Service.Connections)
+		t.Reached = r.Service.Memory < memoryLimit
+	}
+
+	return t
+}
+
+func (r Results) start() Target {
+	t := Target{What: "start of the program until it is ready", Wanted: "less than 300 ms", Unknown: len(r.Service.Started) == 0}
+	if !t.Unknown {
+		s := stats.SpreadOf(r.Service.Started)
+		t.Measured = fmt.Sprintf("%.0f ms (%.0f–%.0f)", s.Median, s.Min, s.Max)
+		t.Reached = s.Median < startLimit
+	}
+
+	return t
+}
+
+// timesRival compares the service with another store, which was not measured in turn with it but after it.
+func (r Results) timesRival(what string, wanted float64, operation, variant, name, rivalOperation string) Target {
+	t := Target{What: what, Wanted: fmt.Sprintf("%.0f × or more", wanted)}
+	ours, known := r.main(HTTP, operation, variant)
+	theirs, rivalKnown := r.rival(name, rivalOperation)
+	if !known || !rivalKnown || theirs.PerSecond <= 0 {
+		t.Unknown = true
+		return t
+	}
+	times := ours.PerSecond() / theirs.PerSecond
+	t.Measured, t.Reached = fmt.Sprintf("%.1f ×", times), times >= wanted
+
+	return t
+}
+
+func (r Results) rival(name, operation string) (Rival, bool) {
+	for _, rival := range r.Rivals {
+		if rival.Name == name && rival.Operation == operation {
+			return rival, true
+		}
+	}
+
+	return Rival{}, false
+}

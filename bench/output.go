@@ -1,0 +1,95 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"text/tabwriter"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/report"
+)
+
+const resultsName = "results.json"
+
+// write writes the report, its pictures and the results, and shows what was to be reached.
+func write(cfg config, results report.Results) error {
+	folder := cfg.folder()
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // documents
+		return err
+	}
+	text, err := json.MarshalIndent(results, "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(folder, resultsName), append(text, '\n'), 0o644); err != nil { //nolint:gosec // as above
+		return err
+	}
+
+	return render(cfg, results)
+}
+
+// renderAgain writes the report from the results of an earlier run.
+func renderAgain(cfg config) error {
+	text, err := os.ReadFile(filepath.Join(cfg.folder(), resultsName))
+	if err != nil {
+		return fmt.Errorf("there are no results of an earlier run: %w", err)
+	}
+	results, err := report.Parse(text)
+	if err != nil {
+		return fmt.Errorf("the results of the earlier run: %w", err)
+	}
+
+	return render(cfg, results)
+}
+
+func render(cfg config, results report.Results) error {
+	folder := cfg.folder()
+	for name, picture := range report.Pictures(results) {
+		if err := os.WriteFile(filepath.Join(folder, name), picture, 0o644); err != nil { //nolint:gosec // a document
+			return err
+		}
+	}
+	if err := os.WriteFile(cfg.out, report.Markdown(results, filepath.Base(folder)), 0o644); err != nil { //nolint:gosec // a document
+		return err
+	}
+	if err := printTargets(os.Stdout, results); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(os.Stdout, "\nThe report is %s\n", cfg.out)
+
+	return err
+}
+
+func printTargets(out io.Writer, results report.Results) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, err := fmt.Fprintln(w, "TO BE REACHED\tWANTED\tMEASURED\t")
+	for _, t := range report.Targets(results) {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.What, t.Wanted, t.Measured, t.Verdict())
+		}
+	}
+	if err != nil {
+		return err
+	}
+
+	return w.Flush()
+}
+
+// printRows shows what -only has asked for.
+func printRows(out io.Writer, results report.Results) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	_, err := fmt.Fprintln(w, "OPERATION\tSESSIONS\tWORKERS\tPER SECOND\tP50 MS\tP99 MS\tCPU US\tSERVICE\tPOSTGRESQL\tWAL\tROUNDS")
+	for _, r := range results.Rows {
+		if err == nil {
+			_, err = fmt.Fprintf(w, "%s %s %s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\n", r.Layer, r.Operation, r.Variant,
+				r.Sessions, r.Workers, r.PerSecond(), r.P50, r.P99, r.ClientCPU, r.ServerCPU, r.DatabaseCPU, r.WAL, r.Rounds)
+		}
+	}
+	if err != nil {
+		return err
+	}
+
+	return w.Flush()
+}

@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/report"
+)
+
+// task is a part of a run, with a guess at how long it takes.
+type task struct {
+	name     string
+	estimate time.Duration
+	run      func(context.Context) error
+}
+
+// What an operation costs besides the time in which it is measured: connections, tokens, the garbage of the last one.
+const besides = 200 * time.Millisecond
+
+// plan is what is done, in this order.
+func (b *bench) plan() []task {
+	tasks := []task{
+		{"build the service", 8 * time.Second, b.build},
+		{"make a PostgreSQL cluster", 2 * time.Second, b.startCluster},
+	}
+	for _, size := range b.cfg.sizes {
+		tasks = append(tasks, task{
+			fmt.Sprintf("make %s sessions", thousands(float64(size))), time.Second + time.Duration(size)*8*time.Microsecond,
+			func(ctx context.Context) error { return b.fill(ctx, size) },
+		})
+	}
+	tasks = append(tasks,
+		task{"make sessions to create and revoke beside", time.Second, b.fillChurning},
+		task{"start PostgreSQL as it is measured", b.perMillion(time.Second, time.Second), b.startMeasured},
+		task{"look at the machine", time.Second, b.look},
+	)
+	if b.cfg.only == nil {
+		tasks = append(tasks,
+			task{"count round trips and allocations", 2 * time.Second, b.count},
+			task{"start the service", b.times(6, 3) * 500 * time.Millisecond, b.startService},
+		)
+	}
+	for _, workers := range b.cfg.workers {
+		tasks = append(tasks, b.mainTasks(workers)...)
+	}
+	if len(b.cfg.sizes) > 1 {
+		tasks = append(tasks, task{"compare sizes", time.Duration(8*len(b.cfg.sizes)*b.cfg.rounds)*(b.cfg.duration+besides) +
+			b.perMillion(5*time.Second, 2*time.Second), b.compareSizes})
+	}
+	if b.cfg.only == nil {
+		tasks = append(tasks, task{"refresh right after a checkpoint", time.Duration(len(b.cfg.sizes)) * b.times(2, 1) *
+			(2*b.cfg.duration + b.perMillion(time.Second, 300*time.Millisecond)), b.afterCheckpoints})
+		if !b.cfg.noRivals {
+			tasks = append(tasks, task{"other session stores", 15*time.Second + 8*b.rivalDuration(), b.runRivals})
+		}
+	}
+
+	return tasks
+}
+
+func (b *bench) times(full, quick int) time.Duration {
+	if b.cfg.quick {
+		return time.Duration(quick)
+	}
+
+	return time.Duration(full)
+}
+
+// perMillion is a time that grows with the largest table.
+func (b *bench) perMillion(base, each time.Duration) time.Duration {
+	return base + each*time.Duration(slices.Max(b.cfg.sizes)/1_000_000)
+}
+
+// mainTasks are all operations at a number of workers. At the one that the targets are about, there are more rounds, and
+// limits that have nothing to do with a database.
+func (b *bench) mainTasks(workers int) []task {
+	rounds, duration := b.cfg.rounds, b.cfg.duration
+	operations := 13
+	atMain := workers == b.cfg.mainWorkers()
+	if atMain {
+		operations += 5
+	} else {
+		rounds, duration = min(2, rounds), duration*6/10
+	}
+	turn := func(operations int) time.Duration {
+		return time.Duration(operations*rounds) * (duration + duration/warmupShare + besides)
+	}
+	tasks := []task{
+		{fmt.Sprintf("all operations, %d at once", workers), turn(operations), func(ctx context.Context) error {
+			return b.operations(ctx, workers, rounds, duration, atMain)
+		}},
+		{fmt.Sprintf("create and revoke, %d at once", workers), turn(6), func(ctx context.Context) error {
+			return b.inTurn(ctx, report.Main(workers), workers, rounds, duration, []operation{
+				bareCreate(b.churning), packagesCreate(b.churning), httpCreate(b.churning),
+				bareRevoke(b.churning), packagesRevoke(b.churning), httpRevoke(b.churning),
+			})
+		}},
+	}
+	if b.cfg.only == nil && (atMain || !b.cfg.quick) {
+		tasks = append(tasks, task{
+			fmt.Sprintf("latencies, %d connections", workers), time.Duration(3*len(loads)) * (b.openDuration() + b.openDuration()/warmupShare + besides),
+			func(ctx context.Context) error { return b.latencies(ctx, workers) },
+		})
+	}
+
+	return tasks
+}
+
+// operations runs everything that leaves the table as large as it was.
+func (b *bench) operations(ctx context.Context, workers, rounds int, duration time.Duration, atMain bool) (err error) {
+	r := b.mainRig()
+	if err := r.population.Touch(ctx); err != nil {
+		return err
+	}
+	all := []operation{
+		bareOneRow(r), bareRefresh(r), packagesRefresh(r), httpRefresh(r),
+		bareGet(r), packagesGet(r, report.Seen), httpGet(r, report.Seen), packagesGet(r, report.NotSeen), httpGet(r, report.NotSeen), httpLoad(r),
+		bareUpdate(r), packagesUpdate(r), httpUpdate(r),
+	}
+	if atMain {
+		more, stop, err := b.limitOperations(ctx, r)
+		if err != nil {
+			return err
+		}
+		defer stop()
+		all = append(all, more...)
+	}
+
+	return b.inTurn(ctx, report.Main(workers), workers, rounds, duration, all)
+}

@@ -1,0 +1,126 @@
+// Measures @compas/store's session functions: as many callers as connections, each of which starts the next call when
+// its last one has been answered. Settings are one JSON object on standard input; each result is a line of JSON.
+import { readFile } from "node:fs/promises";
+import { text } from "node:stream/consumers";
+import { isDeepStrictEqual } from "node:util";
+import { newEvent } from "@compas/stdlib";
+import {
+  newPostgresConnection,
+  sessionStoreCreate,
+  sessionStoreGet,
+  sessionStoreRefreshTokens,
+} from "@compas/store";
+
+const config = JSON.parse(await text(process.stdin));
+const settings = {
+  accessTokenMaxAgeInSeconds: 5 * 60,
+  refreshTokenMaxAgeInSeconds: 24 * 60 * 60,
+  signingKey: "a-key-of-thirty-two-bytes-or-more",
+};
+
+// The library writes a log line for each call. Where it writes to is the application's choice: here, nowhere.
+const log = { info() {}, error() {} };
+const event = () => newEvent(log);
+
+const sql = await newPostgresConnection({
+  ...config.connection,
+  max: config.callers,
+  onnotice() {}, // would print to standard output
+});
+
+// must takes the value out of the library's { value, error }.
+function must(operation, { value, error }) {
+  if (error) throw new Error(`${operation}: ${error.key} (${error.status}) ${JSON.stringify(error.info)}`, { cause: error.cause });
+  return value;
+}
+
+const create = async () => must("create", await sessionStoreCreate(event(), sql, settings, config.data));
+const get = async (token) => must("get", await sessionStoreGet(event(), sql, settings, token)).session;
+const refresh = async (token) => must("refresh", await sessionStoreRefreshTokens(event(), sql, settings, token));
+
+// loop runs step(caller, turn) for some seconds and returns each call's milliseconds.
+async function loop(seconds, step) {
+  const latencies = [];
+  const end = performance.now() + seconds * 1000;
+  const caller = async (_, number) => {
+    for (let turn = 0, now = performance.now(); now < end; turn++) {
+      await step(number, turn);
+      const done = performance.now();
+      latencies.push(done - now);
+      now = done;
+    }
+  };
+  await Promise.all(Array.from({ length: config.callers }, caller));
+  return latencies;
+}
+
+async function measure(operation, step) {
+  await loop(config.seconds / 4, step); // until the compiler has seen it
+
+  const cpu = process.cpuUsage();
+  const start = performance.now();
+  const latencies = Float64Array.from(await loop(config.seconds, step)).sort();
+  const seconds = (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+
+  const rank = (share) => latencies[Math.ceil(share * latencies.length) - 1];
+  print({
+    operation,
+    perSecond: latencies.length / seconds,
+    p50ms: rank(0.5),
+    p99ms: rank(0.99),
+    cpuMicros: (user + system) / latencies.length,
+  });
+}
+
+function print(line) {
+  process.stdout.write(`${JSON.stringify(line)}\n`);
+}
+
+async function versions() {
+  const url = new URL("node_modules/@compas/store/package.json", import.meta.url);
+  return { store: JSON.parse(await readFile(url, "utf8")).version, node: process.version };
+}
+
+print({ versions: await versions() });
+await sql.unsafe(await readFile(new URL("schema.sql", import.meta.url), "utf8"));
+
+const pairs = [];
+await measure("create", async () => {
+  pairs.push(await create());
+});
+
+// The sessions that the time did not suffice for.
+await Promise.all(
+  Array.from({ length: config.callers }, async () => {
+    for (let left = Math.ceil((config.sessions - pairs.length) / config.callers); left > 0; left--) {
+      pairs.push(await create());
+    }
+  }),
+);
+await sql.unsafe(`VACUUM (ANALYZE) "sessionStore"`);
+await sql.unsafe(`VACUUM (ANALYZE) "sessionStoreToken"`);
+
+const found = await get(pairs[0].accessToken);
+if (!isDeepStrictEqual(found.data, config.data)) {
+  throw new Error(`get: the session's data is ${JSON.stringify(found.data)}`);
+}
+await measure("get", async () => {
+  const session = await get(pairs[Math.floor(Math.random() * pairs.length)].accessToken);
+  if (!session?.data) throw new Error("get: a session without data");
+});
+
+// Each caller rotates the tokens of sessions that are its alone, one session after another.
+const own = Math.floor(pairs.length / config.callers);
+const last = pairs[0];
+await measure("refresh", async (caller, turn) => {
+  const index = caller + config.callers * (turn % own);
+  pairs[index] = await refresh(pairs[index].refreshToken);
+});
+await get(pairs[0].accessToken);
+const { error } = await sessionStoreGet(event(), sql, settings, last.accessToken);
+if (error?.key !== "sessionStore.get.revokedToken") {
+  throw new Error(`a rotated access token: ${error?.key ?? "still accepted"}`);
+}
+
+await sql.end();
