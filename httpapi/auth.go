@@ -14,12 +14,9 @@ import (
 // bearer answers for the session of the request's access token.
 func (s *Server) bearer(next func(http.ResponseWriter, *http.Request, sessionstore.Session) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		token, err := sessionhttp.BearerToken(r)
-		if errors.Is(err, sessionhttp.ErrNoToken) {
-			return &problem{code: codeMissingToken}
-		}
+		token, err := bearerToken(r)
 		if err != nil {
-			return &problem{code: codeInvalidToken, reason: "malformed"}
+			return err
 		}
 		session, _, err := s.store.Get(r.Context(), token)
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
 const (
@@ -29,6 +30,11 @@ type Config struct {
 	// ServiceKeys are what the callers of the internal listener present.
 	// At least one is required.
 	ServiceKeys []ServiceKey
+	// Verifier, if set, accepts access tokens where no session data is needed,
+	// and what it knows of revocations is handed on at /v1/revocations. Its Run
+	// should be running. Without it every access token costs a database read, and
+	// there is no feed.
+	Verifier *verifier.Verifier
 	// CORSOrigins are the exact origins whose scripts may use the public
 	// listener, such as https://app.example.com. None means no CORS at all.
 	CORSOrigins []string

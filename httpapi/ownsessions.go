@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // The handlers below are for a user's own sessions: current is the session of
@@ -15,36 +16,45 @@ func (s *Server) getCurrentSession(w http.ResponseWriter, _ *http.Request, curre
 	return writeJSON(w, http.StatusOK, ownDocumentOf(current, current.ID))
 }
 
-func (s *Server) endCurrentSession(w http.ResponseWriter, r *http.Request, current sessionstore.Session) error {
-	if err := s.store.Invalidate(r.Context(), current.ID); err != nil {
-		return err
+func (s *Server) endCurrentSession(w http.ResponseWriter, r *http.Request, current tokens.Claims) error {
+	if err := s.store.Invalidate(r.Context(), current.SessionID); err != nil {
+		return refusedToken(err)
 	}
 	return writeNoContent(w)
 }
 
-func (s *Server) listOwnSessions(w http.ResponseWriter, r *http.Request, current sessionstore.Session) error {
+func (s *Server) listOwnSessions(w http.ResponseWriter, r *http.Request, current tokens.Claims) error {
 	params, err := listParams(r)
 	if err != nil {
 		return err
 	}
-	page := sessionstore.Page{Sessions: []sessionstore.Session{current}}
-	if current.Subject != "" {
-		if page, err = s.store.List(r.Context(), current.Subject, params); err != nil {
-			return inQuery(err)
-		}
+	if current.Subject == "" {
+		return s.bearer(s.listCurrentSession)(w, r)
 	}
+	page, err := s.store.List(r.Context(), current.Subject, params)
+	if err != nil {
+		return inQuery(err)
+	}
+	return writeOwnPage(w, page, current.SessionID)
+}
+
+func (s *Server) listCurrentSession(w http.ResponseWriter, _ *http.Request, current sessionstore.Session) error {
+	return writeOwnPage(w, sessionstore.Page{Sessions: []sessionstore.Session{current}}, current.ID)
+}
+
+func writeOwnPage(w http.ResponseWriter, page sessionstore.Page, current uuid.UUID) error {
 	return writeJSON(w, http.StatusOK, pageOf(page, func(session sessionstore.Session) sessionDocument {
-		return ownDocumentOf(session, current.ID)
+		return ownDocumentOf(session, current)
 	}))
 }
 
-func (s *Server) endOwnSessions(w http.ResponseWriter, r *http.Request, current sessionstore.Session) error {
+func (s *Server) endOwnSessions(w http.ResponseWriter, r *http.Request, current tokens.Claims) error {
 	keep := uuid.Nil
 	if query := r.URL.Query(); query.Has("keep") {
 		if query.Get("keep") != "current" {
 			return invalidParameter("keep", "It may only be current.")
 		}
-		keep = current.ID
+		keep = current.SessionID
 	}
 	n, err := s.endSiblings(r, current, keep)
 	if err != nil {
@@ -54,24 +64,24 @@ func (s *Server) endOwnSessions(w http.ResponseWriter, r *http.Request, current 
 }
 
 // endSiblings ends all sessions of the subject but the one to keep.
-func (s *Server) endSiblings(r *http.Request, current sessionstore.Session, keep uuid.UUID) (int64, error) {
+func (s *Server) endSiblings(r *http.Request, current tokens.Claims, keep uuid.UUID) (int64, error) {
 	switch {
 	case current.Subject != "":
 		return s.store.InvalidateSubject(r.Context(), current.Subject, keep)
-	case keep == current.ID:
+	case keep == current.SessionID:
 		return 0, nil
 	default:
-		return 1, s.store.Invalidate(r.Context(), current.ID)
+		return 1, refusedToken(s.store.Invalidate(r.Context(), current.SessionID))
 	}
 }
 
 // endOwnSession answers for another subject's session as if it did not exist.
-func (s *Server) endOwnSession(w http.ResponseWriter, r *http.Request, current sessionstore.Session) error {
+func (s *Server) endOwnSession(w http.ResponseWriter, r *http.Request, current tokens.Claims) error {
 	id, err := sessionID(r)
 	if err != nil {
 		return err
 	}
-	if id == current.ID {
+	if id == current.SessionID {
 		return s.endCurrentSession(w, r, current)
 	}
 	if err := s.store.InvalidateOwn(r.Context(), current.Subject, id); err != nil {

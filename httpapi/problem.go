@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
 const (
@@ -124,7 +125,8 @@ func problemOf(err error) *problem {
 		return &problem{code: codeBodyTooLarge, detail: "It may have " + strconv.FormatInt(e.Limit, 10) + " bytes."}
 	}
 	switch {
-	case errors.Is(err, sessionstore.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+	case errors.Is(err, sessionstore.ErrUnavailable), errors.Is(err, verifier.ErrUnavailable),
+		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return &problem{code: codeUnavailable, cause: err}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return &problem{code: codeRequestTimeout}
@@ -162,8 +164,10 @@ func refusal(err error) string {
 		reason string
 	}{
 		{sessionstore.ErrUnavailable, ""}, // first: an outage is never about the token
+		{verifier.ErrUnavailable, ""},
 		{sessionstore.ErrReuse, "reuse"},
 		{sessionstore.ErrEnded, "ended"},
+		{verifier.ErrRevoked, "ended"},
 		{sessionstore.ErrSuperseded, "superseded"},
 		{sessionstore.ErrNotFound, "not_found"},
 		{tokens.ErrExpired, "expired"},

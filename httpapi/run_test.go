@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -35,9 +38,14 @@ func listen(t *testing.T) net.Listener {
 
 func run(t *testing.T, change ...func(*httpapi.Config, *sessionstore.Config)) running {
 	t.Helper()
+	return runOn(t, testdb.Pool(t), change...)
+}
+
+func runOn(t *testing.T, pool *pgxpool.Pool, change ...func(*httpapi.Config, *sessionstore.Config)) running {
+	t.Helper()
 	public, internal := listen(t), listen(t)
 	r := running{
-		service: setup(t, change...), stopped: make(chan error, 1),
+		service: setupOn(t, pool, change...), stopped: make(chan error, 1),
 		publicURL: "http://" + public.Addr().String(), internalURL: "http://" + internal.Addr().String(),
 	}
 	var ctx context.Context

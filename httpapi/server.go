@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
@@ -23,6 +24,9 @@ type Server struct {
 	jwks, metadata                         cacheable
 	publicDescription, internalDescription cacheable
 
+	streams                        streams
+	streamLifetime, streamPatience time.Duration
+
 	public, internal http.Handler
 }
 
@@ -36,7 +40,10 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{store: store, cfg: cfg, logger: cfg.Logger, jwks: newCacheable(jsonType, keys.PublicJWKS())}
+	s := &Server{
+		store: store, cfg: cfg, logger: cfg.Logger, jwks: newCacheable(jsonType, keys.PublicJWKS()),
+		streamLifetime: streamLifetime, streamPatience: streamPatience,
+	}
 	for _, k := range cfg.ServiceKeys {
 		s.serviceKeys = append(s.serviceKeys, serviceKey{k.Name, sha256.Sum256([]byte(k.Secret))})
 	}
@@ -73,10 +80,10 @@ func (s *Server) publicRoutes() *chi.Mux {
 		r.Post("/oauth2/token", handle(s.refreshTokens))
 		r.Post("/oauth2/revoke", handle(s.revokeToken))
 		r.Get("/v1/me/sessions/current", handle(s.bearer(s.getCurrentSession)))
-		r.Delete("/v1/me/sessions/current", handle(s.bearer(s.endCurrentSession)))
-		r.Get("/v1/me/sessions", handle(s.bearer(s.listOwnSessions), "cursor", "limit"))
-		r.Delete("/v1/me/sessions", handle(s.bearer(s.endOwnSessions), "keep"))
-		r.Delete("/v1/me/sessions/{id}", handle(s.bearer(s.endOwnSession)))
+		r.Delete("/v1/me/sessions/current", handle(s.accepted(s.endCurrentSession)))
+		r.Get("/v1/me/sessions", handle(s.accepted(s.listOwnSessions), "cursor", "limit"))
+		r.Delete("/v1/me/sessions", handle(s.accepted(s.endOwnSessions), "keep"))
+		r.Delete("/v1/me/sessions/{id}", handle(s.accepted(s.endOwnSession)))
 		r.Get("/.well-known/jwks.json", handle(s.jwks.serve))
 		r.Get("/.well-known/oauth-authorization-server", handle(s.metadata.serve))
 		r.Get("/openapi.yaml", handle(s.publicDescription.serve))
@@ -100,6 +107,8 @@ func (s *Server) internalRoutes() *chi.Mux {
 		r.Get("/readyz", handle(s.readyz))
 		r.Get("/openapi.yaml", handle(s.internalDescription.serve))
 	})
+	// It waits, and bounds its own time.
+	r.Get("/v1/revocations", handle(s.keyed(s.getRevocations), "since", "wait"))
 	return r
 }
 

@@ -1,0 +1,129 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+// maxRevocationWait is how long an answer may wait for a revocation, in seconds.
+const maxRevocationWait = 30
+
+var errNoVerifier = errors.New("no verifier is configured")
+
+// revocationsDocument is one part of the feed.
+type revocationsDocument struct {
+	Cursor   string               `json:"cursor"`
+	Reset    bool                 `json:"reset,omitzero"`
+	More     bool                 `json:"more,omitzero"`
+	Sessions []revocationDocument `json:"sessions"`
+	// CompleteMillis counts from the arrival of the request that is being answered,
+	// on our monotonic clock. The caller adds it to when it sent the request, on
+	// its own: no clocks are compared.
+	CompleteMillis *int64 `json:"complete_ms,omitzero"`
+	From           int64  `json:"from"`
+}
+
+type revocationDocument struct {
+	ID    uuid.UUID `json:"id"`
+	Until int64     `json:"until"`
+}
+
+func revocationsDocumentOf(e verifier.Event, arrived verifier.Moment) revocationsDocument {
+	d := revocationsDocument{
+		Cursor: e.Cursor, Reset: e.Reset, More: e.More, From: e.From,
+		Sessions: make([]revocationDocument, len(e.Sessions)),
+	}
+	for i, r := range e.Sessions {
+		d.Sessions[i] = revocationDocument{r.SessionID, r.Until}
+	}
+	if !e.More {
+		// Rounded down, also below zero: it may only prove less.
+		ms := int64((e.Proof.Mono - arrived.Mono) / time.Millisecond)
+		if e.Proof.Mono < arrived.Mono {
+			ms--
+		}
+		d.CompleteMillis = &ms
+	}
+	return d
+}
+
+// getRevocations hands on which sessions were revoked: as one document, or as a
+// stream of them if the caller wants events.
+func (s *Server) getRevocations(w http.ResponseWriter, r *http.Request) error {
+	if s.cfg.Verifier == nil {
+		return &problem{code: codeUnavailable, cause: errNoVerifier}
+	}
+	feed := s.cfg.Verifier.Feed()
+	arrived := feed.Now()
+	wait, err := revocationWait(r)
+	if err != nil {
+		return err
+	}
+	since := r.URL.Query().Get("since")
+	if wantsEvents(r) {
+		if last := r.Header.Get("Last-Event-ID"); last != "" {
+			since = last // it is what an EventSource has got to meanwhile
+		}
+		return s.streamRevocations(w, r, feed, arrived, since)
+	}
+	event, err := s.pollRevocations(r.Context(), feed, since, wait)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, revocationsDocumentOf(event, arrived))
+}
+
+func revocationWait(r *http.Request) (time.Duration, error) {
+	text := r.URL.Query().Get("wait")
+	if text == "" {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseUint(text, 10, 8)
+	if err != nil || seconds > maxRevocationWait {
+		return 0, invalidParameter("wait", "It must be a number of seconds up to "+strconv.Itoa(maxRevocationWait)+".")
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+func wantsEvents(r *http.Request) bool {
+	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		if mediaType, _, err := mime.ParseMediaType(accepted); err == nil && mediaType == eventStreamType {
+			return true
+		}
+	}
+	return false
+}
+
+// pollRevocations returns the next event; the next that has something to tell,
+// if the caller wants to wait.
+func (s *Server) pollRevocations(ctx context.Context, feed *verifier.Feed, since string, wait time.Duration) (verifier.Event, error) {
+	ctx, cancel := context.WithTimeout(ctx, wait+s.cfg.RequestTimeout)
+	defer cancel()
+	for enough := time.Now().Add(wait); ; {
+		event, err := nextRevocations(ctx, feed, since)
+		if err != nil || len(event.Sessions) > 0 || event.Reset || event.More || !time.Now().Before(enough) {
+			return event, err
+		}
+		since = event.Cursor
+	}
+}
+
+func nextRevocations(ctx context.Context, feed *verifier.Feed, since string) (verifier.Event, error) {
+	event, err := feed.Next(ctx, since)
+	switch {
+	case errors.Is(err, verifier.ErrCursor):
+		return event, invalidParameter("since", "It must be a cursor that this route has given.")
+	case err != nil:
+		return event, &problem{code: codeUnavailable, cause: err}
+	}
+	return event, nil
+}

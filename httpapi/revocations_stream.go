@@ -1,0 +1,95 @@
+package httpapi
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+const (
+	eventStreamType = "text/event-stream"
+	// streamLifetime is when a reader has to ask again: until then the two clocks on
+	// which a proof counts drift apart by some 30 ms at most.
+	streamLifetime = 5 * time.Minute
+	// streamPatience is how long a reader may take to read an event.
+	streamPatience = 10 * time.Second
+)
+
+// streamRevocations sends the feed as server-sent events, until its time is over,
+// the caller goes away or is too slow, or the server shuts down. Whoever wants
+// more asks again, with the last event's id.
+func (s *Server) streamRevocations(w http.ResponseWriter, r *http.Request, feed *verifier.Feed, arrived verifier.Moment, since string) error {
+	ctx, cancel := context.WithTimeout(r.Context(), s.streamLifetime)
+	defer cancel()
+	defer s.streams.endWith(r, cancel)()
+
+	event, err := nextRevocations(ctx, feed, since)
+	if err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", eventStreamType)
+	h.Set("Cache-Control", noStore)
+	h.Set("X-Accel-Buffering", "no") // a proxy that collects events makes them worthless
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return nil
+	}
+	for control := http.NewResponseController(w); err == nil; event, err = nextRevocations(ctx, feed, event.Cursor) {
+		if err := s.sendEvent(w, control, revocationsDocumentOf(event, arrived)); err != nil {
+			break // the caller is gone, or too slow
+		}
+	}
+	return nil
+}
+
+func (s *Server) sendEvent(w http.ResponseWriter, control *http.ResponseController, d revocationsDocument) error {
+	text, err := json.Marshal(d)
+	if err != nil {
+		return err
+	}
+	// The server's own limits are for answers that end.
+	if err := control.SetWriteDeadline(time.Now().Add(s.streamPatience)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	message := append(append(append([]byte("id: "), d.Cursor...), "\ndata: "...), text...)
+	if _, err := w.Write(append(message, "\n\n"...)); err != nil { //nolint:gosec // G705: it is not HTML
+		return err
+	}
+	return control.Flush()
+}
+
+// streams knows which servers have streams, which must end when their server
+// shuts down: it would wait for them.
+type streams struct {
+	mu      sync.Mutex
+	servers map[*http.Server]context.Context
+}
+
+// endWith has cancel called when the request's server shuts down, until the
+// function is called that it returns.
+func (s *streams) endWith(r *http.Request, cancel context.CancelFunc) (forget func() bool) {
+	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
+	if !ok {
+		return func() bool { return false }
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	running, known := s.servers[server] //nolint:contextcheck // it is the server's
+	if !known {
+		var end context.CancelFunc
+		running, end = context.WithCancel(context.WithoutCancel(r.Context()))
+		server.RegisterOnShutdown(end)
+		if s.servers == nil {
+			s.servers = make(map[*http.Server]context.Context)
+		}
+		s.servers[server] = running
+	}
+	return context.AfterFunc(running, cancel)
+}

@@ -1,0 +1,216 @@
+package httpapi_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// stream is a reader of the feed's events.
+type stream struct {
+	answer *http.Response
+	lines  *bufio.Reader
+	sent   time.Time
+	schema *openapi3.Schema
+}
+
+func runFeed(t *testing.T, change ...func(*httpapi.Config, *sessionstore.Config)) running {
+	t.Helper()
+	pool := testdb.Pool(t)
+	return runOn(t, pool, append([]func(*httpapi.Config, *sessionstore.Config){withVerifier(t, pool)}, change...)...)
+}
+
+func openStream(t *testing.T, base string, options ...option) *stream {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base+"/v1/revocations", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range append([]option{bearer(serviceKey), header("Accept", "application/json;q=0.1, text/event-stream")}, options...) {
+		o(request)
+	}
+	doc, err := openapi3.NewLoader().LoadFromFile("openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stream{sent: time.Now(), schema: doc.Components.Schemas["Revocations"].Value}
+	transport := &http.Transport{DisableKeepAlives: true}
+	if s.answer, err = transport.RoundTrip(request); err != nil { //nolint:bodyclose // the test's clean-up closes it
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = s.answer.Body.Close() })
+	if s.answer.StatusCode != http.StatusOK || s.answer.Header.Get("Content-Type") != "text/event-stream" || s.answer.Header.Get("Cache-Control") != "no-store" {
+		t.Fatalf("%d %v", s.answer.StatusCode, s.answer.Header)
+	}
+	s.lines = bufio.NewReader(s.answer.Body)
+	return s
+}
+
+// next reads an event, and holds it against openapi.yaml. It returns nil at the
+// stream's end.
+func (s *stream) next(t *testing.T) map[string]any {
+	t.Helper()
+	var id string
+	var event map[string]any
+	for {
+		line, err := s.lines.ReadString('\n')
+		if err == io.EOF && id == "" {
+			return nil
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\n"), ": ")
+		switch name {
+		case "id":
+			id = value
+		case "data":
+			if err := json.Unmarshal([]byte(value), &event); err != nil {
+				t.Fatal(err)
+			}
+		case "":
+			if err := s.schema.VisitJSON(event); err != nil {
+				t.Error(err)
+			}
+			if event["cursor"] != id {
+				t.Errorf("the id %q is not the cursor: %v", id, event)
+			}
+			return event
+		default:
+			t.Errorf("line %q", line)
+		}
+	}
+}
+
+func TestRevocationStream(t *testing.T) {
+	t.Parallel()
+	r := runFeed(t)
+	early, late := r.create(t, "ann"), r.create(t, "ann")
+	r.internal(t, "DELETE", "/v1/sessions/"+early.id).want(t, 204)
+	revoked := time.Now()
+
+	s := openStream(t, r.internalURL)
+	event := s.next(t)
+	if event["reset"] != true {
+		t.Errorf("it does not begin with the whole set: %v", event)
+	}
+	told := map[string]bool{}
+	proof := func() time.Time {
+		ms, _ := event["complete_ms"].(float64)
+		return s.sent.Add(time.Duration(ms) * time.Millisecond)
+	}
+	until := func(session session, when time.Time) {
+		for last := proof(); ; event = s.next(t) {
+			for _, id := range sessionsIn(t, event) {
+				told[id] = true
+			}
+			if p := proof(); p.Before(last) || p.After(time.Now()) {
+				t.Fatalf("proofs go from %v to %v", last, p)
+			}
+			if told[session.id] {
+				return
+			}
+			if proof().After(when) {
+				t.Fatalf("it proves to be complete %v after the revocation, but it is not", proof().Sub(when))
+			}
+		}
+	}
+	until(early, revoked)
+	cursor, _ := event["cursor"].(string)
+	r.internal(t, "DELETE", "/v1/sessions/"+late.id).want(t, 204)
+	until(late, time.Now())
+
+	// From where it was, whatever the URL says.
+	again := openStream(t, r.internalURL, header("Last-Event-ID", cursor), func(q *http.Request) { q.URL.RawQuery = "since=nobody.1.0.x" })
+	event = again.next(t)
+	wantSessions(t, event, late)
+	if event["reset"] != nil {
+		t.Errorf("a reset: %v", event)
+	}
+}
+
+// It goes on for longer than any other request may, and ends when its time is over.
+func TestRevocationStreamHasItsOwnLimits(t *testing.T) {
+	t.Parallel()
+	r := runFeed(t, func(cfg *httpapi.Config, _ *sessionstore.Config) {
+		cfg.ReadTimeout, cfg.RequestTimeout = 200*time.Millisecond, 200*time.Millisecond
+	})
+	r.server.SetStreamLimits(1500*time.Millisecond, time.Second)
+	s := openStream(t, r.internalURL)
+	events := 0
+	for event := s.next(t); event != nil; event = s.next(t) {
+		events++
+	}
+	if took := time.Since(s.sent); took < 1400*time.Millisecond || events < 8 {
+		t.Errorf("it ended after %v, with %d events", took, events)
+	}
+}
+
+// It does not hold up the end of the service.
+func TestRevocationStreamEndsWithTheService(t *testing.T) {
+	t.Parallel()
+	r := runFeed(t)
+	s := openStream(t, r.internalURL)
+	s.next(t)
+	began := time.Now()
+	r.stop()
+	for event := s.next(t); event != nil; {
+		event = s.next(t)
+	}
+	if err := <-r.stopped; err != nil {
+		t.Errorf("Run returned %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %v", took)
+	}
+}
+
+// A reader that reads too slowly is cut off, and costs nobody anything.
+func TestRevocationStreamCutsOffASlowReader(t *testing.T) {
+	t.Parallel()
+	r := runFeed(t)
+	r.server.SetStreamLimits(time.Minute, 300*time.Millisecond)
+	// A set that does not fit into the buffers of a connection.
+	if _, err := r.pool.Exec(t.Context(), `INSERT INTO "sessionStore" ("id", "checksum", "data", "revokedAt")
+		SELECT gen_random_uuid(), '', '{}', now() FROM generate_series(1, 100000)`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.pool.Exec(t.Context(), `DELETE FROM "sessionStoreEpoch"`); err != nil {
+		t.Fatal(err)
+	}
+	connection, began := dial(t, r.internalURL), time.Now()
+	if tcp, ok := connection.(*net.TCPConn); ok {
+		if err := tcp.SetReadBuffer(4 << 10); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(t, connection, "GET /v1/revocations HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: Bearer "+serviceKey+"\r\n\r\n")
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(r.log.String(), `"route":"/v1/revocations"`); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("it was not cut off")
+		}
+	}
+	if !time.Now().Before(began.Add(10 * time.Second)) {
+		t.Errorf("it was cut off after %v", time.Since(began))
+	}
+}
+
+func TestRevocationStreamHead(t *testing.T) {
+	t.Parallel()
+	f := setupFeed(t)
+	answer := f.internal(t, "HEAD", "/v1/revocations", header("Accept", "text/event-stream")).want(t, 200)
+	if answer.Header.Get("Content-Type") != "text/event-stream" || len(answer.body) > 0 {
+		t.Errorf("%v %q", answer.Header, answer.body)
+	}
+}

@@ -1,0 +1,31 @@
+-- What following revocations by "revokedXid" relies on.
+
+-- +goose Up
+-- Whoever follows first makes the one row. The table is unlogged for a purpose:
+-- PostgreSQL empties it whenever it may have forgotten transactions, as after a
+-- crash, or when a standby or a copy takes over; and it gives their ids to others
+-- then. So another row says that nothing that is known of ids holds any more.
+CREATE UNLOGGED TABLE IF NOT EXISTS "sessionStoreEpoch" (
+  "only" boolean PRIMARY KEY DEFAULT true CHECK ("only"),
+  "id"   uuid NOT NULL
+);
+
+-- A session may also be revoked by hand, or by a program that does not know
+-- "revokedXid". That counts as well.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION "sessionStoreNoteRevocation"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW."revokedXid" := pg_current_xact_id();
+  PERFORM pg_notify('latchkey_revoked', '');
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+
+CREATE OR REPLACE TRIGGER "sessionStoreNoteRevocation" BEFORE UPDATE OF "revokedAt" ON "sessionStore"
+  FOR EACH ROW WHEN (OLD."revokedAt" IS NULL AND NEW."revokedAt" IS NOT NULL AND NEW."revokedXid" IS NULL)
+  EXECUTE FUNCTION "sessionStoreNoteRevocation"();
+
+-- +goose Down
+DROP TRIGGER "sessionStoreNoteRevocation" ON "sessionStore";
+DROP FUNCTION "sessionStoreNoteRevocation"();
+DROP TABLE "sessionStoreEpoch";

@@ -1,0 +1,27 @@
+// Package verifier accepts access tokens without asking a database, and stops
+// accepting those of a revoked session within a bound, by default one second.
+//
+// It checks a token's signature and claims (package tokens), and then looks its
+// session up in a small set of revoked sessions that it keeps in memory. What
+// it promises:
+//
+//   - A token whose session was revoked longer ago than [Config].Bound is not
+//     accepted, whatever broke meanwhile: the feed, the network, the database,
+//     this process (stopped and continued), its clock.
+//   - Not to know is never an answer. Where the set cannot be proven to be
+//     complete, the service is asked about the one token; where that fails too,
+//     the error is [ErrUnavailable], and not one that says something about the
+//     token.
+//   - Nothing is accepted from the set before it was loaded once.
+//
+// # Proof of freshness
+//
+// A [Source] asks for revocations again and again. What it learns from a question
+// that was asked at time t makes the set complete up to t: that is the proof, and
+// its age is what counts. It is read on two clocks, see [Moment].
+//
+// # Sources
+//
+// sessionstore.Revocations reads the database, for programs that have it anyway.
+// [NewRemote] follows the feed of the service over HTTP, for everybody else.
+package verifier

@@ -1,0 +1,20 @@
+package verifier
+
+import "errors"
+
+// Answers about a token, besides [tokens.ErrInvalid] and those below it. Test
+// for them with [errors.Is].
+var (
+	// ErrRevoked says that the token's session has ended.
+	ErrRevoked = errors.New("the session was revoked")
+
+	// ErrUnavailable says that it cannot be told whether the token is good. It
+	// says nothing about the token: answer 503, not 401.
+	ErrUnavailable = errors.New("whether the session was revoked cannot be told at the moment")
+)
+
+// errNoToken and errMalformed are about a request, not about a token.
+var (
+	errNoToken   = errors.New("no bearer token")
+	errMalformed = errors.New("the Authorization header is not one bearer token")
+)

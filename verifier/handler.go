@@ -1,0 +1,74 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+type contextKey struct{}
+
+// FromContext returns the claims that [Verifier.Handler] put into the context.
+func FromContext(ctx context.Context) (tokens.Claims, bool) {
+	claims, ok := ctx.Value(contextKey{}).(tokens.Claims)
+	return claims, ok
+}
+
+// Handler wraps next: it serves requests with a good access token, whose claims
+// are in their context. The token is read from the Authorization header alone
+// (RFC 6750 §2.1); elsewhere it would end up in logs (RFC 9700 §4.3.2).
+func (v *Verifier) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		claims, err := v.accept(r)
+		if err != nil {
+			v.cfg.OnError(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, claims)))
+	})
+}
+
+func (v *Verifier) accept(r *http.Request) (tokens.Claims, error) {
+	token, err := bearerToken(r)
+	if err != nil {
+		return tokens.Claims{}, err
+	}
+	claims, err := v.Verify(r.Context(), token)
+	if err == nil && v.cfg.Confirm != nil {
+		err = v.cfg.Confirm(r, claims)
+	}
+	return claims, err
+}
+
+func bearerToken(r *http.Request) (string, error) {
+	values := r.Header["Authorization"]
+	if len(values) == 0 {
+		return "", errNoToken
+	}
+	scheme, token, _ := strings.Cut(values[0], " ")
+	token = strings.TrimLeft(token, " ")
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " \t,") {
+		return "", errMalformed
+	}
+	return token, nil
+}
+
+// Error is the default answer to a request that is refused: 401 with the
+// challenge of RFC 6750 §3 for a token that is missing or no good, and 503 where
+// that cannot be told. No answer says more about a token than that.
+func Error(w http.ResponseWriter, _ *http.Request, err error) {
+	status := http.StatusUnauthorized
+	switch {
+	case errors.Is(err, errNoToken):
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	case errors.Is(err, tokens.ErrInvalid), errors.Is(err, ErrRevoked), errors.Is(err, errMalformed):
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	default:
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+	}
+	http.Error(w, http.StatusText(status), status)
+}

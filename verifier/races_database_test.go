@@ -1,0 +1,182 @@
+package verifier_test
+
+import (
+	"fmt"
+	"net/url"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+// forgettable are transactions whose ids another primary, or this one after a
+// crash, gives out again: nothing makes the server write them to disk.
+func (s *service) forgettable(t *testing.T, n int) {
+	t.Helper()
+	for range n {
+		tx, err := s.pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := tx.Exec(t.Context(), `SELECT pg_current_xact_id()`); err != nil {
+			t.Fatal(err)
+		}
+		if err := tx.Rollback(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (s *service) nextXid(t *testing.T) (xid int) {
+	t.Helper()
+	if err := s.pool.QueryRow(t.Context(), `SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint`).Scan(&xid); err != nil {
+		t.Fatal(err)
+	}
+	return xid
+}
+
+// catchUp makes transactions until an id was given out that is not below a known one.
+func (s *service) catchUp(t *testing.T, known int) {
+	t.Helper()
+	before := s.nextXid(t)
+	if before > known {
+		t.Fatalf("nothing was forgotten: %d, %d", before, known)
+	}
+	s.forgettable(t, known-before+10)
+}
+
+// The server crashes and forgets transactions, whose ids are given out again, to
+// revocations. Whoever took them for known would never learn of these.
+func TestCrashThatForgetsTransactions(t *testing.T) {
+	t.Parallel()
+	server := testdb.NewServer(t)
+	s := serviceOn(t, server.URL(), newRing(t))
+	s.exec(t, `ALTER SYSTEM SET wal_writer_delay = '10s'`) // the usual 200 ms are little for a test
+	s.exec(t, `SELECT pg_reload_conf()`)
+	p, through := newDatabaseProxy(t, s.url)
+	v := replicaOf(t, s, through)
+	session, token := s.session(t)
+	await(t, "a new session", v, token, nil)
+	w := watchTokens(t, v, token)
+	s.forgettable(t, 200)
+	known := s.nextXid(t)
+	time.Sleep(bound / 3) // the verifier knows them
+
+	p.setDown(true)
+	server.Kill()
+	server.Start()
+	s.pool.Reset()
+	revoked := s.revoke(t, session)
+	s.catchUp(t, known)
+	p.setDown(false)
+	await(t, "revoked", v, token, verifier.ErrRevoked)
+	w.wantWithin(t, map[string]time.Time{token: revoked})
+}
+
+// The primary dies, and a standby that lags takes over: revocations that it has
+// not got are undone for all, and the ids of their transactions are given out
+// again. A standby is not asked: it may lag.
+func TestFailover(t *testing.T) {
+	t.Parallel()
+	servers := testdb.NewReplicated(t)
+	p, through := newDatabaseProxy(t, servers.Primary.URL())
+	s := serviceOn(t, servers.Primary.URL(), newRing(t))
+	v := replicaOf(t, s, through)
+	before, beforeToken := s.session(t)
+	lost, lostToken := s.session(t)
+	after, afterToken := s.session(t)
+	_, live := s.session(t)
+	revoked := map[string]time.Time{beforeToken: s.revoke(t, before)}
+	servers.CatchUp()
+	servers.Freeze()
+	s.revoke(t, lost)
+	s.forgettable(t, 100)
+	known := s.nextXid(t)
+	await(t, "revoked before", v, beforeToken, verifier.ErrRevoked)
+	await(t, "revoked in the lag", v, lostToken, verifier.ErrRevoked)
+	time.Sleep(bound / 3)
+
+	w := watchTokens(t, v, beforeToken, afterToken, live)
+	u, err := url.Parse(servers.Standby.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	servers.Primary.Kill()
+	p.point(u.Host)
+	await(t, "only a standby is there", v, live, verifier.ErrUnavailable)
+	await(t, "only a standby is there, and it is revoked", v, beforeToken, verifier.ErrRevoked)
+	p.setDown(true)
+	p.cut()
+	servers.Promote()
+	s = serviceOn(t, servers.Standby.URL(), s.ring)
+	revoked[afterToken] = s.revoke(t, after)
+	s.catchUp(t, known)
+	p.setDown(false)
+	await(t, "revoked after", v, afterToken, verifier.ErrRevoked)
+	await(t, "live", v, live, nil)
+	await(t, "its revocation was lost", v, lostToken, nil)
+	w.wantWithin(t, revoked)
+}
+
+// 100,000 sessions end at once.
+func TestHundredThousandAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	const n, shown = 100_000, 40
+	s.exec(t, `WITH s AS (
+		INSERT INTO "sessionStore" ("id", "checksum", "data", "subject")
+		SELECT gen_random_uuid(), '', '{}', 'everybody' FROM generate_series(1, $1) RETURNING "id")
+		INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt")
+		SELECT gen_random_uuid(), "id", now(), now() + interval '1 day', now()::date + 1, now() + interval '5 minutes' FROM s`, n)
+	signer, err := tokens.NewSigner(s.ring, tokenConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := s.pool.Query(t.Context(), `SELECT "id" FROM "sessionStore" ORDER BY random() LIMIT $1`, shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var presented []string
+	for rows.Next() {
+		var id uuid.UUID
+		if err := rows.Scan(&id); err != nil {
+			t.Fatal(err)
+		}
+		token, err := signer.Sign(tokens.Claims{
+			Type: tokens.AccessToken, Subject: "everybody", SessionID: id, TokenID: id,
+			IssuedAt: time.Now(), ExpiresAt: time.Now().Add(5 * time.Minute),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		presented = append(presented, string(token))
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+
+	v := replicaOf(t, s, s.url)
+	for i, token := range presented {
+		await(t, fmt.Sprintf("session %d", i), v, token, nil)
+	}
+	w := watchTokens(t, v, presented...)
+	ended, err := s.InvalidateSubject(t.Context(), "everybody", uuid.Nil)
+	if err != nil || ended != n {
+		t.Fatalf("%d, %v", ended, err)
+	}
+	revoked, now := map[string]time.Time{}, time.Now()
+	for i, token := range presented {
+		revoked[token] = now
+		await(t, fmt.Sprintf("session %d is revoked", i), v, token, verifier.ErrRevoked)
+	}
+	for deadline := time.Now().Add(20 * time.Second); v.Len() != n; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d revoked sessions are known, want %d", v.Len(), n)
+		}
+	}
+	w.wantWithin(t, revoked)
+}

@@ -1,0 +1,122 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// RemoteConfig says where the service is.
+type RemoteConfig struct {
+	// Tokens says whose tokens are accepted: Issuer and Audience are required.
+	Tokens tokens.Config
+	// Internal is the base URL of the service's internal listener, such as
+	// http://latchkey.internal:8081. Required.
+	Internal string
+	// ServiceKey is what the internal listener wants to see. Required.
+	ServiceKey tokens.Secret
+	// Keys is the URL of the service's public keys. Zero means the issuer
+	// followed by /.well-known/jwks.json.
+	Keys string
+	// Transport sends the requests. Nil means one of its own that is like
+	// [http.DefaultTransport].
+	Transport http.RoundTripper
+}
+
+// remote is the service, asked over HTTP: for its keys, its revocations, and in
+// need about a token.
+type remote struct {
+	*keys
+	internal   string
+	serviceKey tokens.Secret
+	client     *http.Client
+}
+
+// NewRemote returns a verifier for programs that do not have the service's
+// database. Config's Strict may be left out: it is introspection then, which
+// also refuses an access token that was replaced by a refresh.
+func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
+	if where.ServiceKey == "" {
+		return nil, errors.New("verifier: a ServiceKey is required")
+	}
+	if where.Keys == "" {
+		where.Keys = where.Tokens.Issuer + "/.well-known/jwks.json"
+	}
+	for _, address := range []string{where.Internal, where.Keys} {
+		if u, err := url.Parse(address); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return nil, fmt.Errorf("verifier: %q is not the URL of a service", address)
+		}
+	}
+	if where.Transport == nil {
+		where.Transport = newTransport()
+	}
+	client := &http.Client{
+		Transport: where.Transport,
+		// What is sent has a service key or decides whom to trust: it goes where it was meant to go.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	keys, err := newKeys(where.Keys, where.Tokens, client)
+	if err != nil {
+		return nil, err
+	}
+	r := &remote{keys: keys, internal: strings.TrimSuffix(where.Internal, "/"), serviceKey: where.ServiceKey, client: client}
+	if cfg.Strict == nil {
+		cfg.Strict = r.introspect
+	}
+	return newVerifier(r, r, cfg)
+}
+
+func newTransport() http.RoundTripper {
+	if own, ok := http.DefaultTransport.(*http.Transport); ok {
+		own = own.Clone()
+		own.MaxIdleConnsPerHost = 32 // for introspection, should it come to that
+		return own
+	}
+	return http.DefaultTransport
+}
+
+// Follow follows the service's keys and its revocations.
+func (r *remote) Follow(ctx context.Context, set *Set) error {
+	var both sync.WaitGroup
+	both.Go(func() { r.followKeys(ctx, set) })
+	both.Go(func() { r.followRevocations(ctx, set) })
+	both.Wait()
+	return nil
+}
+
+// request is one to the internal listener.
+func (r *remote) request(ctx context.Context, method, path string, form url.Values) (*http.Request, error) {
+	q, err := http.NewRequestWithContext(ctx, method, r.internal+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	q.Header.Set("Authorization", "Bearer "+string(r.serviceKey))
+	if form != nil {
+		q.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	return q, nil
+}
+
+// statusError is an answer that was not wanted. Its body is not repeated.
+func statusError(answer *http.Response) error {
+	return fmt.Errorf("%s: status %d", answer.Request.URL.Path, answer.StatusCode)
+}
+
+// pause waits, and returns false if ctx ends first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

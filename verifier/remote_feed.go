@@ -1,0 +1,150 @@
+package verifier
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	feedPath = "/v1/revocations"
+	// A feed that broke is followed again soon, and then less and less often.
+	minFeedPause, maxFeedPause = 50 * time.Millisecond, 2 * time.Second
+	// minFeedPatience is how long a feed may be silent at least.
+	minFeedPatience = 2 * time.Second
+	// maxEventBytes is about three times what the largest event takes.
+	maxEventBytes = 32 << 20
+)
+
+var (
+	errFeedEnded  = errors.New("the feed ended")
+	errFeedSilent = errors.New("the feed was silent for too long")
+	errFeedLate   = errors.New("the feed's proofs arrive too late")
+)
+
+// feedEvent is an event as it is sent.
+type feedEvent struct {
+	Cursor   string `json:"cursor"`
+	Reset    bool   `json:"reset"`
+	More     bool   `json:"more"`
+	Sessions []struct {
+		ID    uuid.UUID `json:"id"`
+		Until int64     `json:"until"`
+	} `json:"sessions"`
+	// CompleteMillis counts from when the request that is being answered arrived.
+	CompleteMillis *int64 `json:"complete_ms"`
+	From           int64  `json:"from"`
+}
+
+// followRevocations follows the feed, and again where it ends.
+func (r *remote) followRevocations(ctx context.Context, set *Set) {
+	cursor, wait := "", minFeedPause
+	for ctx.Err() == nil {
+		before := cursor
+		err := r.stream(ctx, set, &cursor)
+		if ctx.Err() != nil {
+			return
+		}
+		set.Failed(err)
+		if cursor != before || errors.Is(err, errFeedEnded) {
+			wait = minFeedPause
+		}
+		// Verifiers that lost one server should not all come back at once.
+		if !pause(ctx, wait/2+rand.N(wait)) { //nolint:gosec // G404: no secret
+			return
+		}
+		wait = min(2*wait, maxFeedPause)
+	}
+}
+
+// stream follows the feed until it breaks, and keeps the cursor.
+func (r *remote) stream(ctx context.Context, set *Set, cursor *string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	patience := max(2*set.Bound(), minFeedPatience)
+	// A connection that died silently says nothing more, ever.
+	silence := time.AfterFunc(patience, func() { cancel(errFeedSilent) })
+	defer silence.Stop()
+
+	q, err := r.request(ctx, http.MethodGet, feedPath, nil)
+	if err != nil {
+		return err
+	}
+	q.Header.Set("Accept", "text/event-stream")
+	q.Header.Set("Accept-Encoding", "identity") // what compresses also holds back
+	if *cursor != "" {
+		q.Header.Set("Last-Event-ID", *cursor)
+	}
+	// The proofs of the answer count from a time that is not before this one.
+	sent := set.Now()
+	answer, err := r.client.Do(q)
+	if err != nil {
+		return because(ctx, err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return statusError(answer)
+	}
+	if mediaType, _, err := mime.ParseMediaType(answer.Header.Get("Content-Type")); err != nil || mediaType != "text/event-stream" {
+		return errors.New("the answer is not a feed")
+	}
+	lines := bufio.NewScanner(answer.Body)
+	lines.Buffer(nil, maxEventBytes)
+	for lines.Scan() {
+		data, found := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
+		if !found {
+			continue // an id that is in the data too, the end of an event, a comment
+		}
+		silence.Reset(patience)
+		complete, err := take(data, set, sent, cursor)
+		if err != nil {
+			return err
+		}
+		// Where the wall clock jumped forward since the request was sent, or a proxy
+		// holds events back, all proofs look old: another request may do better.
+		if complete && set.Age() > set.Bound() && set.Now().Since(sent) > patience {
+			return errFeedLate
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return because(ctx, err)
+	}
+	return because(ctx, errFeedEnded)
+}
+
+// because prefers the reason for which ctx was ended, if it was.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// take applies an event, and tells whether the set is complete with it.
+func take(data []byte, set *Set, sent Moment, cursor *string) (bool, error) {
+	var event feedEvent
+	if err := json.Unmarshal(data, &event); err != nil {
+		return false, err
+	}
+	if event.Cursor == "" || event.More == (event.CompleteMillis != nil) {
+		return false, errors.New("not an event of the feed")
+	}
+	b := Batch{Reset: event.Reset, Cursor: event.Cursor, From: event.From, Sessions: make([]Revocation, len(event.Sessions))}
+	for i, s := range event.Sessions {
+		b.Sessions[i] = Revocation{s.ID, s.Until}
+	}
+	if !event.More {
+		b.Proof = sent.Add(time.Duration(*event.CompleteMillis) * time.Millisecond)
+	}
+	set.Apply(b)
+	*cursor = event.Cursor
+	return !event.More, nil
+}

@@ -1,0 +1,167 @@
+package verifier
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	// keysEvery is how often the keys are fetched. The service's operators publish
+	// a new key for so long before it signs.
+	keysEvery = 5 * time.Minute
+	// keysRest is how long no token can have the keys fetched once more, keysRetry
+	// the same after a failure.
+	keysRest    = 5 * time.Second
+	keysRetry   = time.Second
+	keysTimeout = 2 * time.Second
+)
+
+// keys verifies tokens with the keys that a service publishes. Until they were
+// fetched once it has none.
+type keys struct {
+	*tokens.Verifier
+	url    string
+	client *http.Client
+	known  atomic.Pointer[[]tokens.KeyInfo]
+
+	mu     sync.Mutex // held while they are fetched
+	tried  time.Time
+	failed error // how that went
+	etag   string
+}
+
+func newKeys(url string, cfg tokens.Config, client *http.Client) (*keys, error) {
+	none, err := tokens.NewVerifier(&tokens.KeyRing{}, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &keys{Verifier: none, url: url, client: client}, nil
+}
+
+// followKeys fetches the keys now and then.
+func (k *keys) followKeys(ctx context.Context, set *Set) {
+	failing := false
+	for {
+		err := k.fetch(ctx, 0)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			set.logger.WarnContext(ctx, "the service's keys cannot be fetched", slog.Any("error", err))
+		case err == nil && failing:
+			set.logger.InfoContext(ctx, "the service's keys were fetched again")
+		}
+		failing = err != nil
+		wait := keysEvery
+		if failing {
+			wait = keysRetry
+		}
+		if !pause(ctx, wait) {
+			return
+		}
+	}
+}
+
+// verifyAnew fetches the keys if the token names one that is not among them. A
+// token that names none, or whose key is known, was refused for good.
+func (k *keys) verifyAnew(ctx context.Context, token string, refused error) (tokens.Claims, error) {
+	kid := keyID(token)
+	if known := k.known.Load(); kid == "" ||
+		known != nil && slices.ContainsFunc(*known, func(info tokens.KeyInfo) bool { return info.ID == kid }) {
+		return tokens.Claims{}, refused
+	}
+	if err := k.fetch(context.WithoutCancel(ctx), keysRest); err != nil {
+		return tokens.Claims{}, unavailable(err)
+	}
+	return k.Verify(token, tokens.AccessToken)
+}
+
+// keyID returns the kid of a token's header. It decides nothing but whether the
+// keys are fetched.
+func keyID(token string) string {
+	if len(token) > tokens.MaxTokenBytes {
+		return ""
+	}
+	segment, _, _ := strings.Cut(token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(segment)
+	if err != nil {
+		return ""
+	}
+	var header struct {
+		KeyID string `json:"kid"`
+	}
+	if json.Unmarshal(text, &header) != nil {
+		return ""
+	}
+	return header.KeyID
+}
+
+// fetch fetches the keys, unless that was done within the given time: then it
+// says how it went.
+func (k *keys) fetch(ctx context.Context, rest time.Duration) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.failed != nil {
+		rest = min(rest, keysRetry)
+	}
+	if !k.tried.IsZero() && time.Since(k.tried) < rest {
+		return k.failed
+	}
+	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
+	defer cancel()
+	k.failed = k.get(ctx)
+	k.tried = time.Now()
+	return k.failed
+}
+
+func (k *keys) get(ctx context.Context) error {
+	q, err := http.NewRequestWithContext(ctx, http.MethodGet, k.url, http.NoBody) //nolint:gosec // G704: a setting
+	if err != nil {
+		return err
+	}
+	if k.etag != "" {
+		q.Header.Set("If-None-Match", k.etag)
+	}
+	answer, err := k.client.Do(q) //nolint:gosec // G704: see above
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	switch answer.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotModified:
+		return nil
+	default:
+		return statusError(answer)
+	}
+	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswerBytes))
+	if err != nil {
+		return err
+	}
+	ring, err := tokens.ParseKeyRing(text)
+	if err != nil {
+		return err
+	}
+	known := ring.Keys()
+	if len(known) == 0 {
+		return errors.New("the service publishes no key")
+	}
+	if err := k.SetRing(ring); err != nil {
+		return err
+	}
+	k.known.Store(&known)
+	k.etag = answer.Header.Get("ETag")
+	return nil
+}

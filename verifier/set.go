@@ -1,0 +1,199 @@
+package verifier
+
+import (
+	"crypto/rand"
+	"log/slog"
+	"math"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// sweepShards of the shards are swept at each proof: all of them in about 16 s.
+	sweepShards = 4
+	// clockTolerance is how far the wall clock may be set back, as is done to
+	// correct it, before what was swept counts.
+	clockTolerance = 2 * time.Second
+)
+
+// Set is what a [Verifier] knows of revocations: which sessions were revoked
+// lately, and until when this is proven to be all. A source fills it. It may be
+// used by many goroutines.
+type Set struct {
+	bound  time.Duration
+	now    func() Moment
+	logger *slog.Logger
+
+	known atomic.Pointer[knowledge] // nil until it is complete once
+
+	mu      sync.Mutex // for those who write, and for the feed
+	loading *table     // the set that a reset is filling
+	// fresh is what was added since the last proof, unless it is too much to keep.
+	fresh   []Revocation
+	unkept  bool
+	history history
+	failing bool
+	restart func() // has the source begin anew
+}
+
+// knowledge is one state of the set. The table is added to while it is current.
+type knowledge struct {
+	sessions *table
+	proof    Moment
+	// version counts the proofs.
+	version uint64
+	cursor  string
+	// from is the earliest Until that is sure to be in the table; swept is the
+	// part of it that this process's wall clock is to blame for.
+	from, swept int64
+}
+
+func newSet(bound time.Duration, now func() Moment, logger *slog.Logger) *Set {
+	return &Set{
+		bound: bound, now: now, logger: logger,
+		history: history{name: strings.ToLower(rand.Text()[:10]), changed: make(chan struct{})},
+		restart: func() {},
+	}
+}
+
+// Bound is how old a proof may be. A source that asks four times within it
+// leaves room for one question that is not answered.
+func (s *Set) Bound() time.Duration { return s.bound }
+
+// Now reads the clocks that proofs are compared with.
+func (s *Set) Now() Moment { return s.now() }
+
+// Age returns how old the last proof is: the set has all that was revoked
+// earlier than that. Before there is one it is the longest duration there is.
+func (s *Set) Age() time.Duration {
+	if k := s.known.Load(); k != nil {
+		return s.now().Since(k.proof)
+	}
+	return math.MaxInt64
+}
+
+// Len counts the revoked sessions that are remembered.
+func (s *Set) Len() int {
+	if k := s.known.Load(); k != nil {
+		return k.sessions.len()
+	}
+	return 0
+}
+
+// verdict is what the set knows of a session.
+type verdict int
+
+const (
+	unknown verdict = iota // too old to tell
+	live
+	revoked
+)
+
+// verdict tells whether the session was revoked; expiresAt is its token's.
+//
+// The order matters. The proof is read before the table, so the table has at
+// least what the proof says; and the clock is read last, so that the time in
+// which the process was stopped in between counts.
+func (s *Set) verdict(id uuid.UUID, expiresAt time.Time) verdict {
+	k := s.known.Load()
+	switch {
+	case k == nil:
+		return unknown
+	case k.sessions.has(id):
+		return revoked
+	case expiresAt.Unix()+int64(Slack/time.Second) < k.from:
+		// The table does not go back so far. To the wall clock this token has
+		// expired long ago, so the clock was set back since.
+		return unknown
+	case s.now().Since(k.proof) > s.bound:
+		return unknown
+	}
+	return live
+}
+
+// Apply takes what a source has found out.
+func (s *Set) Apply(b Batch) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k := s.known.Load()
+	if b.Reset {
+		s.loading, s.fresh, s.unkept = new(table), nil, false
+	}
+	into, from := s.loading, b.From
+	if into == nil {
+		if k == nil {
+			return // there is nothing yet that this could belong to
+		}
+		into, from = k.sessions, max(k.from, b.From)
+		if s.fresh = append(s.fresh, b.Sessions...); len(s.fresh) > maxHistory {
+			// It is in the table all the same. A source that fails again and again
+			// before its last batch must not fill the memory.
+			s.fresh, s.unkept = nil, true
+		}
+	}
+	for _, r := range b.Sessions {
+		if r.Until > 0 && r.Until >= from {
+			into.add(r.SessionID, toSeconds(r.Until))
+		}
+	}
+	if !b.Proof.IsZero() {
+		s.prove(k, b, into)
+	}
+}
+
+// prove publishes the state that the batches up to this one make.
+func (s *Set) prove(before *knowledge, b Batch, sessions *table) {
+	now := s.now().Wall.Unix()
+	k := &knowledge{sessions: sessions, proof: b.Proof, cursor: b.Cursor, version: 1, from: b.From, swept: now}
+	if before != nil {
+		k.version = before.version + 1
+	}
+	if s.loading == nil {
+		k.from, k.swept = max(before.from, b.From, now), max(before.swept, now)
+	}
+	s.known.Store(k)
+	s.history.add(k.version, s.fresh, s.loading != nil)
+	if s.unkept {
+		s.history.forget(k.version)
+	}
+	if s.loading == nil {
+		// What nobody has counted on since the last proof.
+		for i := range sweepShards {
+			sessions.sweep((int(k.version%shardCount)*sweepShards+i)%shardCount, toSeconds(before.from))
+		}
+		if now < k.swept-int64(clockTolerance/time.Second) {
+			s.restart() // the wall clock was set back: some were dropped too early
+		}
+	}
+	s.loading, s.fresh, s.unkept = nil, nil, false
+	if s.failing {
+		s.failing = false
+		s.logger.Info("revocations are followed again")
+	}
+}
+
+func toSeconds(t int64) uint32 {
+	return uint32(max(0, min(t, math.MaxUint32)))
+}
+
+// restartBy sets how the source is made to begin anew.
+func (s *Set) restartBy(restart func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.restart = restart
+}
+
+// Failed is told why a source could not ask or got no answer. It is logged once
+// the last proof is too old.
+func (s *Set) Failed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.failing && s.Age() > s.bound {
+		s.failing = true
+		s.logger.Warn("revocations cannot be followed: each token is asked about", slog.Any("error", err))
+	}
+}

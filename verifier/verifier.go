@@ -1,0 +1,196 @@
+package verifier
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	// DefaultBound is the default of [Config].Bound.
+	DefaultBound = time.Second
+
+	minBound             = 20 * time.Millisecond
+	defaultStrictTimeout = time.Second
+)
+
+// Config says how a verifier works.
+type Config struct {
+	// Bound is for how long after its revocation a session's tokens may still be
+	// accepted, at worst. Normally it takes milliseconds. Zero means 1 s.
+	Bound time.Duration
+	// Strict asks the service or its database about one token that has been
+	// verified. It is called only where the set cannot tell. Nil means that a
+	// session is live, [ErrRevoked] that it is not; any other error that it cannot
+	// be told. Required.
+	Strict func(ctx context.Context, token string, claims tokens.Claims) error
+	// StrictTimeout is how long Strict may take. Zero means 1 s.
+	StrictTimeout time.Duration
+	// Confirm, if set, looks at a request of [Verifier.Handler] whose token is
+	// good, and refuses it with an error that wraps [tokens.ErrInvalid]: the place
+	// for a proof of possession.
+	Confirm func(*http.Request, tokens.Claims) error
+	// OnError answers a request of [Verifier.Handler] that is refused. Nil means
+	// [Error].
+	OnError func(http.ResponseWriter, *http.Request, error)
+	// Logger is told when revocations cannot be followed, and when they can again.
+	// Nil means [slog.Default].
+	Logger *slog.Logger
+	// Now reads the clocks. Nil means [Now].
+	Now func() Moment
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Bound == 0 {
+		c.Bound = DefaultBound
+	}
+	if c.StrictTimeout == 0 {
+		c.StrictTimeout = defaultStrictTimeout
+	}
+	if c.Bound < minBound || c.StrictTimeout < 0 {
+		return c, fmt.Errorf("verifier: Bound is %v and StrictTimeout %v; Bound must be %v or more, and neither may be negative",
+			c.Bound, c.StrictTimeout, minBound)
+	}
+	if c.Strict == nil {
+		return c, errors.New("verifier: Strict is required")
+	}
+	if c.OnError == nil {
+		c.OnError = Error
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Now == nil {
+		c.Now = Now
+	}
+	return c, nil
+}
+
+// Verifier accepts access tokens. It may be used by many goroutines.
+type Verifier struct {
+	tokens tokenVerifier
+	source Source
+	set    *Set
+	cfg    Config
+}
+
+// tokenVerifier checks all of a token but its session, as [tokens.Verifier] does.
+type tokenVerifier interface {
+	Verify(token string, want tokens.Type) (tokens.Claims, error)
+}
+
+// keyFinder is a tokenVerifier whose keys may have changed where they come from.
+type keyFinder interface {
+	// verifyAnew verifies a token once more if there are new keys. Its error is
+	// ErrUnavailable if that cannot be told.
+	verifyAnew(ctx context.Context, token string, refused error) (tokens.Claims, error)
+}
+
+// New returns a verifier for a service's tokens, on a source of its revocations.
+// It starts nothing: see [Verifier.Run].
+func New(verifier *tokens.Verifier, source Source, cfg Config) (*Verifier, error) {
+	if verifier == nil || source == nil {
+		return nil, errors.New("verifier: a verifier of tokens and a source are required")
+	}
+	return newVerifier(verifier, source, cfg)
+}
+
+func newVerifier(verifier tokenVerifier, source Source, cfg Config) (*Verifier, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Verifier{tokens: verifier, source: source, cfg: cfg, set: newSet(cfg.Bound, cfg.Now, cfg.Logger)}, nil
+}
+
+// Run follows the source until ctx ends; then it returns nil. While it does not
+// run, each token is asked about.
+func (v *Verifier) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		if err := v.follow(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// follow follows the source until ctx ends, or the set has to be loaded anew.
+func (v *Verifier) follow(ctx context.Context) error {
+	again, cancel := context.WithCancel(ctx)
+	defer cancel()
+	v.set.restartBy(cancel)
+	err := v.source.Follow(again, v.set)
+	if again.Err() != nil {
+		return nil // whatever the source said when it was told to stop
+	}
+	if err == nil {
+		err = errors.New("the source gave up")
+	}
+	return fmt.Errorf("verifier: %w", err)
+}
+
+// Verify returns the claims of an access token that is good. Its errors are
+// [tokens.ErrInvalid] and those below it, [ErrRevoked], and [ErrUnavailable],
+// which says nothing about the token. In normal operation it asks nobody.
+//
+// A token that was replaced by a refresh stays good until it expires; only if
+// the service has to be asked it may already be refused.
+func (v *Verifier) Verify(ctx context.Context, token string) (tokens.Claims, error) {
+	claims, err := v.tokens.Verify(token, tokens.AccessToken)
+	if err != nil {
+		if claims, err = v.findKey(ctx, token, err); err != nil {
+			return tokens.Claims{}, err
+		}
+	}
+	switch v.set.verdict(claims.SessionID, claims.ExpiresAt) {
+	case live:
+		return claims, nil
+	case revoked:
+		return tokens.Claims{}, ErrRevoked
+	case unknown:
+	}
+	ctx, cancel := context.WithTimeout(ctx, v.cfg.StrictTimeout)
+	defer cancel()
+	switch err := v.cfg.Strict(ctx, token, claims); {
+	case err == nil:
+		return claims, nil
+	case errors.Is(err, ErrRevoked) && !errors.Is(err, ErrUnavailable):
+		return tokens.Claims{}, ErrRevoked
+	default:
+		return tokens.Claims{}, unavailable(err)
+	}
+}
+
+// unavailable is an ErrUnavailable and nothing else, whatever the cause is: no
+// error is two things to its caller.
+func unavailable(cause error) error {
+	return fmt.Errorf("%w: %v", ErrUnavailable, cause) //nolint:errorlint // see above
+}
+
+// findKey gives a token whose key is new another chance.
+func (v *Verifier) findKey(ctx context.Context, token string, refused error) (tokens.Claims, error) {
+	finder, ok := v.tokens.(keyFinder)
+	if !ok {
+		return tokens.Claims{}, refused
+	}
+	return finder.verifyAnew(ctx, token, refused)
+}
+
+// Age returns how old the last proof is, which in normal operation is a quarter
+// of the bound at most: a metric to watch. Before the set was loaded it is the
+// longest duration there is.
+func (v *Verifier) Age() time.Duration { return v.set.Age() }
+
+// Len returns how many revoked sessions are remembered.
+func (v *Verifier) Len() int { return v.set.Len() }
+
+// Feed hands on what the verifier learns.
+func (v *Verifier) Feed() *Feed {
+	catcher, _ := v.source.(Catcher)
+	return &Feed{set: v.set, catcher: catcher}
+}
