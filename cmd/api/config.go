@@ -56,6 +56,8 @@ type settings struct {
 	RefreshGrace    duration `name:"refresh-grace" group:"sessions" placeholder:"DURATION" default:"15s" help:"How long a rotated refresh token may come again. Set it above the clients' time-outs."`
 	LateRetryLimit  count    `name:"late-retry-limit" group:"sessions" placeholder:"N" default:"8" help:"Generations in a row in which a refresh token may come again later than that."`
 
+	RevocationBound duration `name:"revocation-bound" group:"sessions" placeholder:"DURATION" default:"1s" help:"How long a revoked session's access token may still be accepted without a database read, at worst. Normally milliseconds."`
+
 	LeakWebhookURL    webhookURL    `name:"leak-webhook-url" group:"leaks" placeholder:"URL" help:"Where a report is sent when a refresh token was stolen. By default it is only logged."`
 	LeakWebhookSecret webhookSecret `name:"leak-webhook-secret" group:"leaks" placeholder:"SECRET" help:"What the reports are signed with (Standard Webhooks)."`
 
@@ -76,6 +78,10 @@ func (s *settings) Validate() error {
 		return wrong("REFRESH_GRACE", s.RefreshGrace.String(), "a duration above 0, such as 15s")
 	case s.AccessTokenTTL <= 3*s.RefreshGrace: // sessionstore: a pair is handed out again for so long
 		return wrong("ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration above three times REFRESH_GRACE, which is "+s.RefreshGrace.String())
+	case s.AccessTokenTTL > duration(sessionstore.MaxAccessTokenTTL):
+		return wrong("ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration up to 24h")
+	case s.RevocationBound == 0:
+		return wrong("REVOCATION_BOUND", s.RevocationBound.String(), "a duration of 1s or more")
 	case s.RefreshTokenTTL <= s.AccessTokenTTL:
 		return wrong("REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
 	case s.LateRetryLimit == 0:

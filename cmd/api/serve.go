@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
 type serveCmd struct {
@@ -105,8 +106,12 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 	if err != nil {
 		return err
 	}
+	accept, err := store.Verifier(verifier.Config{Bound: time.Duration(s.RevocationBound), Logger: s.log})
+	if err != nil {
+		return err
+	}
 	server, err := httpapi.New(store, id.ring, httpapi.Config{
-		Issuer: s.publicURL(), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
+		Verifier: accept, Issuer: s.publicURL(), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
 		RateLimit: int(s.RateLimit), TrustedProxies: s.TrustedProxies, Logger: s.log,
 	})
 	if err != nil {
@@ -115,7 +120,7 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 	if err := ready(); err != nil {
 		return err
 	}
-	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run}, func() error {
+	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, accept.Run}, func() error {
 		return server.Run(ctx, s.public, s.internal)
 	})
 }
