@@ -1,0 +1,81 @@
+// The feed of revocations, as docs/edge.md describes it.
+import { once } from "node:events";
+import http from "node:http";
+import https from "node:https";
+import { setTimeout as sleep } from "node:timers/promises";
+
+/** What the service sends. */
+interface Part {
+  cursor: string;
+  reset?: true;
+  more?: true;
+  sessions: { id: string; until: number }[];
+  complete_ms?: number;
+  from: number;
+}
+
+/** Which sessions were revoked, and until when that is proven to be all of them. */
+export class Revocations {
+  #until = new Map<string, number>();
+  #loading: Map<string, number> | null = null;
+  #cursor = "";
+  #from = 0;
+  #parts = 0;
+  #proof = { mono: -Infinity, wall: -Infinity };
+
+  /** Milliseconds since the last proof: on that clock on which it is more. */
+  age(): number {
+    return Math.max(performance.now() - this.#proof.mono, Date.now() - this.#proof.wall);
+  }
+
+  /** What is known of a session; exp is its token's, bound in milliseconds. */
+  state(session: string, exp: number, bound: number): "live" | "revoked" | "unknown" {
+    if (this.#until.has(session)) return "revoked";
+    return exp + 60 < this.#from || this.age() > bound ? "unknown" : "live";
+  }
+
+  /** Follows the feed until the signal, and again wherever it breaks. */
+  async follow(url: string, serviceKey: string, bound: number, signal: AbortSignal): Promise<void> {
+    for (let pause = 50; !signal.aborted; pause = Math.min(2 * pause, 2000)) {
+      const before = this.#cursor;
+      await this.#stream(url, serviceKey, Math.max(2 * bound, 2000), signal).catch(() => {});
+      if (this.#cursor !== before) pause = 50;
+      await sleep(pause * (0.5 + Math.random()), null, { signal }).catch(() => {});
+    }
+  }
+
+  async #stream(url: string, serviceKey: string, patience: number, signal: AbortSignal): Promise<void> {
+    const sent = { mono: performance.now(), wall: Date.now() }; // what the proofs count from
+    const headers = { Authorization: `Bearer ${serviceKey}`, Accept: "text/event-stream", "Last-Event-ID": this.#cursor };
+    const request = (url.startsWith("https:") ? https : http).get(url, { headers, signal, timeout: patience });
+    request.on("error", () => {}); // also when it is destroyed below
+    request.on("timeout", () => request.destroy()); // a connection that died silently says nothing more, ever
+    try {
+      const [answer] = (await once(request, "response")) as [http.IncomingMessage];
+      if (answer.statusCode !== 200) throw new Error(`status ${answer.statusCode}`);
+      let text = "";
+      for await (const chunk of answer.setEncoding("utf8")) {
+        text += chunk;
+        for (let end; (end = text.indexOf("\n")) >= 0; text = text.slice(end + 1)) {
+          if (text.startsWith("data: ")) this.#take(JSON.parse(text.slice(6, end)), sent);
+        }
+        // The wall clock jumped, or a proxy holds parts back: another request may do better.
+        if (this.age() > patience && performance.now() - sent.mono > patience) return;
+      }
+    } finally {
+      request.destroy();
+    }
+  }
+
+  #take(part: Part, sent: { mono: number; wall: number }): void {
+    if (part.reset) this.#loading = new Map();
+    for (const { id, until } of part.sessions) (this.#loading ?? this.#until).set(id, until);
+    this.#cursor = part.cursor;
+    if (part.complete_ms === undefined) return; // more follows
+    if (this.#loading) [this.#until, this.#loading, this.#from] = [this.#loading, null, 0];
+    this.#from = Math.max(this.#from, part.from);
+    this.#proof = { mono: sent.mono + part.complete_ms, wall: sent.wall + part.complete_ms };
+    if (++this.#parts % 256) return;
+    for (const [id, until] of this.#until) if (until < this.#from) this.#until.delete(id);
+  }
+}

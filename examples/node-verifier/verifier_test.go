@@ -1,0 +1,140 @@
+package nodeverifier_test
+
+import (
+	"context"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+const (
+	issuer     = "https://auth.example.com"
+	audience   = "https://api.example.com"
+	serviceKey = "a-service-key-that-only-tests-have-0001"
+)
+
+func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
+
+// The example does what it promises, against the service itself.
+func TestNodeVerifier(t *testing.T) {
+	t.Parallel()
+	for _, program := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(program); err != nil {
+			t.Skipf("the example needs %s, which is not installed", program)
+		}
+	}
+	dir := install(t)
+	service := serve(t)
+	run(t, dir, nil, "node", "node_modules/typescript/bin/tsc")
+	run(t, dir, service, "node", "dist/verifier.test.js")
+}
+
+func run(t *testing.T, dir string, environment []string, name string, args ...string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	command := exec.CommandContext(ctx, name, args...)
+	command.Dir, command.Env, command.WaitDelay = dir, append(os.Environ(), environment...), time.Second
+	if output, err := command.CombinedOutput(); err != nil {
+		t.Fatalf("%s %v: %v\n%s", name, args, err, output)
+	}
+}
+
+// install copies the example and installs what it needs.
+func install(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "src"} {
+		if err := copyTree(name, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, dir, nil, "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
+	return dir
+}
+
+func copyTree(from, to string) error {
+	info, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return os.CopyFS(to, os.DirFS(from))
+	}
+	text, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, text, 0o600)
+}
+
+// serve starts the service, with so many revoked sessions that they come in parts,
+// and returns what the example's test has to know.
+func serve(t *testing.T) []string {
+	t.Helper()
+	pool := testdb.Pool(t)
+	rows, err := pool.Query(t.Context(), `INSERT INTO "sessionStore" ("id", "checksum", "data", "revokedAt")
+		SELECT gen_random_uuid(), '', '{}', now() FROM generate_series(1, 30000) RETURNING "id"::text`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	revoked, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	jwk, _, err := tokens.GenerateKey("EdDSA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := tokens.ParseKeyRing([]byte(`{"keys":[` + string(jwk) + `]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	store, err := sessionstore.New(pool, ring, sessionstore.Config{Tokens: tokens.Config{Issuer: issuer, Audience: audience}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	accept, err := store.Verifier(verifier.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- accept.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	server, err := httpapi.New(store, ring, httpapi.Config{
+		Issuer: issuer, ServiceKeys: []httpapi.ServiceKey{{Name: "node", Secret: serviceKey}},
+		Verifier: accept, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, internal := httptest.NewServer(server.Public()), httptest.NewServer(server.Internal())
+	t.Cleanup(public.Close)
+	t.Cleanup(func() {
+		internal.CloseClientConnections()
+		internal.Close()
+	})
+	return []string{
+		"ISSUER=" + issuer, "AUDIENCE=" + audience, "SERVICE_KEY=" + serviceKey, "INTERNAL=" + internal.URL,
+		"KEYS=" + public.URL + "/.well-known/jwks.json", "REVOKED=" + strings.Join(revoked[:100], " "),
+	}
+}
