@@ -69,6 +69,7 @@ fmt: ## Format the code
 lint: ## Run the linters, and check that go.mod is tidy
 	$(TOOL) golangci-lint run
 	go mod tidy -diff
+	cd bench && go tool -modfile=../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the service uses (asks vuln.go.dev)

@@ -93,10 +93,21 @@ func parseFlags(arguments []string, usage io.Writer) (config, error) {
 		}
 	}
 	if c.dir == "" {
-		c.dir = os.TempDir()
+		c.dir = temporary()
 	}
 
 	return c, c.check()
+}
+
+// temporary is a folder for temporary files that is on a disk, if there is one.
+func temporary() string {
+	for _, dir := range []string{os.TempDir(), "/var/tmp"} {
+		if _, err := os.Stat(dir); err == nil && !machine.InMemory(dir) {
+			return dir
+		}
+	}
+
+	return os.TempDir()
 }
 
 func (c config) either(quick, full string) string {
@@ -163,8 +174,11 @@ func (c config) mainWorkers() int {
 	return slices.Max(c.workers)
 }
 
-// checkRoom refuses to begin what would fill the disk.
-func (c config) checkRoom() error {
+// checkDisk refuses to begin where there is no disk, or what would fill it.
+func (c config) checkDisk() error {
+	if machine.InMemory(c.dir) {
+		return fmt.Errorf("%s is in memory, and what is measured has to be kept: name a folder on a disk with -dir", c.dir)
+	}
 	free, err := machine.FreeDisk(c.dir)
 	if err != nil {
 		return err

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
 )
 
 func TestFlags(t *testing.T) {
@@ -42,8 +44,15 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 	t.Parallel()
 
 	for _, test := range [][]string{
-		{"-sizes", "10,x"}, {"-sizes", "0"}, {"-sizes", "100"}, {"-concurrency", "1000"}, {"-concurrency", "-1"},
-		{"-only", "("}, {"-duration", "1ms"}, {"-rounds", "-1"}, {"-sample", "5"},
+		{"-sizes", "10,x"},
+		{"-sizes", "0"},
+		{"-sizes", "100"},
+		{"-concurrency", "1000"},
+		{"-concurrency", "-1"},
+		{"-only", "("},
+		{"-duration", "1ms"},
+		{"-rounds", "-1"},
+		{"-sample", "5"},
 	} {
 		if _, err := parseFlags(test, io.Discard); err == nil || !strings.Contains(err.Error(), test[0]) {
 			t.Errorf("%v: %v", test, err)
@@ -51,6 +60,26 @@ func TestWrongFlagsAreNamed(t *testing.T) {
 	}
 	if _, err := parseFlags([]string{"quick"}, io.Discard); err == nil {
 		t.Error("an argument that is no flag passed")
+	}
+}
+
+func TestItRefusesWhereThereIsNoDisk(t *testing.T) {
+	t.Parallel()
+
+	const memory = "/dev/shm"
+	if !machine.InMemory(memory) {
+		t.Skip("this machine has no " + memory)
+	}
+	cfg, err := parseFlags([]string{"-dir", memory}, io.Discard)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.checkDisk(); err == nil || !strings.Contains(err.Error(), "-dir") {
+		t.Errorf("got %v", err)
+	}
+	cfg.dir, cfg.sizes = t.TempDir(), []int{1 << 50 / bytesPerSession}
+	if err := cfg.checkDisk(); err == nil || !strings.Contains(err.Error(), "GB are needed") {
+		t.Errorf("got %v", err)
 	}
 }
 

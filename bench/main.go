@@ -16,24 +16,19 @@ import (
 )
 
 func main() {
+	if err := run(); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
 	if len(os.Args) == 2 && os.Args[1] == limits.Argument {
-		fail(limits.Serve(os.Stdin, os.Stdout))
-		return
+		return limits.Serve(os.Stdin, os.Stdout)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	fail(run(ctx))
-}
 
-func fail(err error) {
-	if err == nil || errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	fmt.Fprintln(os.Stderr, "bench:", err)
-	os.Exit(1)
-}
-
-func run(ctx context.Context) error {
 	cfg, err := parseFlags(os.Args[1:], os.Stderr)
 	if err != nil {
 		return err
@@ -44,7 +39,7 @@ func run(ctx context.Context) error {
 	if runtime.GOOS != "linux" {
 		return errors.New("what processes take is read from /proc: this needs Linux")
 	}
-	if err := cfg.checkRoom(); err != nil {
+	if err := cfg.checkDisk(); err != nil {
 		return err
 	}
 	b := &bench{cfg: cfg, progress: newProgress(os.Stderr, term.IsTerminal(int(os.Stderr.Fd())))}

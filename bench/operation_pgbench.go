@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -46,6 +47,7 @@ func pgbench(r *rig, name, program, file, statement string) operation {
 		},
 		tool: func(ctx context.Context, workers int, duration time.Duration) (float64, error) {
 			cmd := exec.CommandContext(ctx, program, "-n", "-M", "prepared", "-c", strconv.Itoa(workers), //nolint:gosec // PostgreSQL's own
+				"-j", strconv.Itoa(min(workers, runtime.NumCPU())),
 				"-T", strconv.Itoa(int(max(duration.Round(time.Second), time.Second)/time.Second)), "-f", file, r.population.URL)
 			output, err := cmd.CombinedOutput()
 			if err != nil {

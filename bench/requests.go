@@ -78,16 +78,11 @@ func (r *request) send(want int) ([]byte, error) {
 
 // member returns a string member of a JSON document that needs no decoding: a token, an id.
 func member(body []byte, name string) (string, error) {
-	start := []byte(`"` + name + `":"`)
-	at := bytes.Index(body, start)
-	if at < 0 {
+	_, rest, found := bytes.Cut(body, []byte(`"`+name+`":"`))
+	value, _, ends := bytes.Cut(rest, []byte(`"`))
+	if !found || !ends {
 		return "", fmt.Errorf("the answer has no %s", name)
 	}
-	value := body[at+len(start):]
-	end := bytes.IndexByte(value, '"')
-	if end < 0 {
-		return "", fmt.Errorf("the answer's %s does not end", name)
-	}
 
-	return string(value[:end]), nil
+	return string(value), nil
 }

@@ -110,12 +110,15 @@ func runStore(ctx context.Context, p *population.Population, config *pgxpool.Con
 		return nil, nil, nil, err
 	}
 	running, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- store.Run(running) }()
+	ended := make(chan struct{})
+	go func() {
+		_ = store.Run(running) // it returns nil when its context ends
+		close(ended)
+	}()
 
 	return store, pool, func() {
 		cancel()
-		<-ended // it always returns nil once its context ends
+		<-ended
 		pool.Close()
 	}, nil
 }

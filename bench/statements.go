@@ -49,8 +49,11 @@ func capture(ctx context.Context, p *population.Population) (statements, error) 
 		name string
 		of   func(context.Context, *capturing) error
 	}{
-		{"create", s.captureCreate}, {"get", s.captureGet}, {"update", s.captureUpdate},
-		{"refresh", s.captureRefresh}, {"revoke", s.captureRevoke},
+		{"create", s.captureCreate},
+		{"get", s.captureGet},
+		{"update", s.captureUpdate},
+		{"refresh", s.captureRefresh},
+		{"revoke", s.captureRevoke},
 	} {
 		if err := one.of(ctx, &capturing{store: store, pool: pool, population: p}); err != nil {
 			return s, fmt.Errorf("capture %s: %w", one.name, err)

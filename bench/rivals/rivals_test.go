@@ -13,9 +13,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
-	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 
 	"github.com/latchkey-sessions/latchkey/bench/rivals"
+	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
 
 // newServer starts a PostgreSQL that keeps what it acknowledges, with an empty database.

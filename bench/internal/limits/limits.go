@@ -34,14 +34,15 @@ const (
 // keys are handed to the server on its standard input.
 type keys struct {
 	Public []byte `json:"public"`
-	Secret []byte `json:"secret"`
+	Key    []byte `json:"key"`
 	// Answer is what is answered each time.
 	Answer []byte `json:"answer"`
 }
 
 // addresses are what the server writes on its standard output.
 type addresses struct {
-	Bare, Chi string
+	Bare string `json:"bare"`
+	Chi  string `json:"chi"`
 }
 
 // Server is a server of limits in a process of its own.
@@ -94,7 +95,7 @@ func Start(ctx context.Context, answer []byte, claims jwt.Claims) (*Server, erro
 		return nil, err
 	}
 	s.input = input
-	if err := json.NewEncoder(input).Encode(keys{Public: public, Secret: secret, Answer: answer}); err != nil {
+	if err := json.NewEncoder(input).Encode(keys{Public: public, Key: secret, Answer: answer}); err != nil {
 		return nil, errors.Join(err, s.Stop())
 	}
 	var at addresses
@@ -148,14 +149,14 @@ func serve(handler http.Handler) (string, error) {
 	return listener.Addr().String(), nil
 }
 
-func routes(k keys) http.Handler {
+func routes(k keys) *chi.Mux {
 	r := chi.NewRouter()
 	for path, check := range map[string]struct {
 		method string
 		key    any
-	}{EdDSA: {"EdDSA", ed25519.PublicKey(k.Public)}, HS256: {"HS256", k.Secret}} {
+	}{EdDSA: {"EdDSA", ed25519.PublicKey(k.Public)}, HS256: {"HS256", k.Key}} {
 		parser := jwt.NewParser(jwt.WithValidMethods([]string{check.method}), jwt.WithExpirationRequired())
-		key := func(*jwt.Token) (any, error) { return check.key, nil }
+		key := func(*jwt.Token) (any, error) { return check.key, nil } //nolint:unparam // the parser's type
 		r.Post(path, func(w http.ResponseWriter, r *http.Request) {
 			if _, err := parser.ParseWithClaims(r.PostFormValue("refresh_token"), &jwt.RegisteredClaims{}, key); err != nil {
 				http.Error(w, err.Error(), http.StatusBadRequest)

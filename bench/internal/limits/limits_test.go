@@ -41,7 +41,7 @@ func TestTheServerChecksSignatures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		body := "refresh_token=" + token
 		status, _, got, err := conn.Do(fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
 			path, len(body), body))

@@ -8,7 +8,10 @@ import (
 	"strings"
 )
 
-const hugePagesFile = "/proc/sys/vm/nr_hugepages"
+const (
+	hugePagesFile = "/proc/sys/vm/nr_hugepages"
+	compactFile   = "/proc/sys/vm/compact_memory"
+)
 
 // ReserveHugePages has the kernel set so much memory aside as huge pages. The function that it returns gives them back.
 func ReserveHugePages(bytes int64) (release func() error, err error) {
@@ -24,6 +27,7 @@ func ReserveHugePages(bytes int64) (release func() error, err error) {
 	if err != nil {
 		return nil, err
 	}
+	_ = os.WriteFile(compactFile, []byte("1"), 0o644) //nolint:gosec // the kernel's file; without, it may find less
 	if err := setHugePages(before + bytes/size + 1); err != nil {
 		return nil, fmt.Errorf("huge pages can be reserved by root only: %w", err)
 	}

@@ -64,6 +64,9 @@ func TestLook(t *testing.T) {
 	if facts.Cores < 1 || facts.MemoryBytes < 1<<20 || facts.Fsync <= 0 || facts.Kernel == "" || facts.CPU == "" {
 		t.Errorf("got %+v", facts)
 	}
+	if machine.InMemory("/proc") || machine.InMemory("/nowhere") {
+		t.Error("what is not in memory is said to be")
+	}
 	if free, err := machine.FreeDisk(t.TempDir()); err != nil || free <= 0 {
 		t.Errorf("%d bytes are free (%v)", free, err)
 	}

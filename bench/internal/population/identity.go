@@ -15,8 +15,9 @@ const (
 	// AccessTokenTTL lets access tokens outlive the benchmark.
 	AccessTokenTTL = 12 * time.Hour
 
-	// Data and OtherData are a session's data, and what updates change it to and fro.
-	Data      = `{"cart":[{"sku":"A-1041","quantity":2},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
+	// Data is a session's data.
+	Data = `{"cart":[{"sku":"A-1041","quantity":2},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
+	// OtherData is what updates change it to.
 	OtherData = `{"cart":[{"sku":"A-1041","quantity":3},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
 
 	// UserAgent is what clients call themselves: of the length that browsers do.

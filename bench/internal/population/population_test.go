@@ -89,7 +89,7 @@ func TestCopiesAreSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(ctx)
+	defer func() { _ = conn.Close(ctx) }()
 	for range 2 {
 		ids, err := p.Add(ctx, conn, 10)
 		if err != nil {

@@ -29,7 +29,8 @@ func connect(t *testing.T) *pgx.Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = conn.Close(context.WithoutCancel(t.Context())) })
+	ctx := context.WithoutCancel(t.Context())
+	t.Cleanup(func() { _ = conn.Close(ctx) })
 
 	return conn
 }
@@ -78,11 +79,12 @@ func TestReplayRunsWhatWasCaptured(t *testing.T) {
 func TestOtherStatementsAreNotCaptured(t *testing.T) {
 	t.Parallel()
 
-	conn := connect(t)
-	statements, err := replay.Capture(t.Context(), func(context.Context) error {
-		_, err := conn.Exec(t.Context(), `SELECT 1`) // somebody else's context
+	ctx, conn := t.Context(), connect(t)
+	others := func() error {
+		_, err := conn.Exec(ctx, `SELECT 1`)
 		return err
-	})
+	}
+	statements, err := replay.Capture(ctx, func(context.Context) error { return others() })
 	if err != nil || len(statements) != 0 {
 		t.Errorf("captured %v (%v)", statements, err)
 	}

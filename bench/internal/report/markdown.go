@@ -36,7 +36,7 @@ func Markdown(r Results, folder string) []byte {
 
 // say writes a paragraph, or whatever else stands by itself.
 func (d *document) say(format string, args ...any) {
-	fmt.Fprintf(d, format+"\n\n", args...)
+	d.WriteString(fmt.Sprintf(format, args...) + "\n\n")
 }
 
 func (d *document) table(t *table) { d.say("%s", strings.TrimRight(t.String(), "\n")) }

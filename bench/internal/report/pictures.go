@@ -44,8 +44,10 @@ func (r Results) limitChart() chart {
 		subtitle: fmt.Sprintf("operations a second, %d at once, %s sessions, fsync on; %d cores shared by PostgreSQL, service and load",
 			r.Workers, sessions(r.Sessions), r.Machine.Cores),
 		legend: []entry{
-			{grey, "limit: a one-row update by primary key"}, {slate, "limit: the operation's own statement, sent by a bare loop"},
-			{blue, "Latchkey's Go packages"}, {green, "Latchkey's service, over HTTP"},
+			{grey, "limit: a one-row update by primary key"},
+			{slate, "limit: the operation's own statement, sent by a bare loop"},
+			{blue, "Latchkey's Go packages"},
+			{green, "Latchkey's service, over HTTP"},
 		},
 	}
 	oneRow, _ := r.main(Limit, OneRow, "")
@@ -117,8 +119,10 @@ func (r Results) sizeChart() chart {
 		c.legend = append(c.legend, entry{colours[i%len(colours)], sessions(size.Sessions) + " sessions"})
 	}
 	for _, o := range []struct{ layer, operation, variant, label string }{
-		{Packages, Refresh, "", "refresh, packages"}, {HTTP, Refresh, "", "refresh, HTTP"},
-		{Packages, Get, Seen, "get, packages"}, {HTTP, Get, Seen, "introspect, HTTP"},
+		{Packages, Refresh, "", "refresh, packages"},
+		{HTTP, Refresh, "", "refresh, HTTP"},
+		{Packages, Get, Seen, "get, packages"},
+		{HTTP, Get, Seen, "introspect, HTTP"},
 	} {
 		g := group{label: o.label}
 		var first Row
@@ -149,8 +153,10 @@ func (r Results) rivalChart() chart {
 		subtitle: fmt.Sprintf("operations a second, %d at once; a function in the process, or a request to a server",
 			r.Workers),
 		legend: []entry{
-			{amber, rivals.CompasName + ", function"}, {slate, rivals.SCSName + ", over HTTP"},
-			{blue, "Latchkey, function"}, {green, "Latchkey, over HTTP"},
+			{amber, rivals.CompasName + ", function"},
+			{slate, rivals.SCSName + ", over HTTP"},
+			{blue, "Latchkey, function"},
+			{green, "Latchkey, over HTTP"},
 		},
 	}
 	if len(r.Rivals) == 0 {
