@@ -159,7 +159,7 @@ func (c *client) parse(body []byte) pair {
 			err = json.Unmarshal(payload, &claims)
 		}
 	}
-	_, generation, _ := strings.Cut(claims.ID, ".")
+	_, generation, _ := strings.Cut(claims.ID, ".r")
 	number, parseErr := strconv.ParseInt(generation, 10, 64)
 	if err != nil || parseErr != nil || claims.Session == "" || p.Access == "" {
 		c.soak.t.Errorf("not a token response: %s", body)
