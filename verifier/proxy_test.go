@@ -71,8 +71,12 @@ func (p *proxy) serve(ctx context.Context, client net.Conn) {
 	p.mu.Lock()
 	target, down := p.target, p.down
 	p.mu.Unlock()
+	if down {
+		_ = client.Close()
+		return
+	}
 	server, err := new(net.Dialer).DialContext(ctx, "tcp", target)
-	if err != nil || down {
+	if err != nil {
 		_ = client.Close()
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,7 +25,7 @@ type served struct {
 	*service
 	public, internal *httptest.Server
 	// broken are paths below which nothing is answered but 503.
-	broken atomic.Pointer[string]
+	broken atomic.Pointer[[]string]
 	keys   atomic.Int64 // how often the keys were fetched
 }
 
@@ -46,18 +47,18 @@ func serve(t *testing.T, s *service) *served {
 		t.Fatal(err)
 	}
 	r := &served{service: s}
-	r.breakDown("none")
+	r.breakDown()
 	r.public, r.internal = r.listen(t, server.Public()), r.listen(t, server.Internal())
 	return r
 }
 
-func (r *served) breakDown(path string) { r.broken.Store(&path) }
+func (r *served) breakDown(paths ...string) { r.broken.Store(&paths) }
 
 func (r *served) listen(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		switch {
-		case strings.HasPrefix(q.URL.Path, *r.broken.Load()):
+		case slices.ContainsFunc(*r.broken.Load(), func(path string) bool { return strings.HasPrefix(q.URL.Path, path) }):
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		case q.URL.Path == "/.well-known/jwks.json":
@@ -180,7 +181,7 @@ func TestRemoteAsks(t *testing.T) {
 		t.Error("the feed is not broken")
 	}
 	for _, path := range []string{"/oauth2", "/"} {
-		r.breakDown(path)
+		r.breakDown("/v1/revocations", path)
 		if _, err := v.Verify(t.Context(), token); !errors.Is(err, verifier.ErrUnavailable) {
 			t.Errorf("%s broken: %v", path, err)
 		}
