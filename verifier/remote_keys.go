@@ -34,7 +34,7 @@ type keys struct {
 	*tokens.Verifier
 	url    string
 	client *http.Client
-	known  atomic.Pointer[[]tokens.KeyInfo]
+	known  atomic.Pointer[keyInfos]
 
 	mu     sync.Mutex // held while they are fetched
 	tried  time.Time
@@ -74,18 +74,32 @@ func (k *keys) followKeys(ctx context.Context, set *Set) {
 	}
 }
 
-// verifyAnew fetches the keys if the token names one that is not among them. A
-// token that names none, or whose key is known, was refused for good.
-func (k *keys) verifyAnew(ctx context.Context, token string, refused error) (tokens.Claims, error) {
-	kid := keyID(token)
-	if known := k.known.Load(); kid == "" ||
-		known != nil && slices.ContainsFunc(*known, func(info tokens.KeyInfo) bool { return info.ID == kid }) {
-		return tokens.Claims{}, refused
+// verify checks a token. Where it names a key that was not known, that does not
+// mean yet that there is none: the keys are fetched, if they were not just now.
+// Otherwise what was found is final.
+func (k *keys) verify(ctx context.Context, token string) (tokens.Claims, error) {
+	before := k.known.Load()
+	claims, err := k.Verify(token, tokens.AccessToken)
+	if err == nil {
+		return claims, nil
 	}
-	if err := k.fetch(context.WithoutCancel(ctx), keysRest); err != nil {
-		return tokens.Claims{}, unavailable(err)
+	kid := keyID(token)
+	if kid == "" || before.has(kid) {
+		return tokens.Claims{}, err
+	}
+	if !k.known.Load().has(kid) {
+		if err := k.fetch(context.WithoutCancel(ctx), keysRest); err != nil {
+			return tokens.Claims{}, unavailable(err)
+		}
 	}
 	return k.Verify(token, tokens.AccessToken)
+}
+
+// keyInfos are the keys of a ring; nil is no ring.
+type keyInfos []tokens.KeyInfo
+
+func (k *keyInfos) has(kid string) bool {
+	return k != nil && slices.ContainsFunc(*k, func(info tokens.KeyInfo) bool { return info.ID == kid })
 }
 
 // keyID returns the kid of a token's header. It decides nothing but whether the
@@ -154,7 +168,7 @@ func (k *keys) get(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	known := ring.Keys()
+	known := keyInfos(ring.Keys())
 	if len(known) == 0 {
 		return errors.New("the service publishes no key")
 	}

@@ -79,16 +79,18 @@ type Verifier struct {
 	cfg    Config
 }
 
-// tokenVerifier checks all of a token but its session, as [tokens.Verifier] does.
+// tokenVerifier checks all of an access token but its session.
 type tokenVerifier interface {
-	Verify(token string, want tokens.Type) (tokens.Claims, error)
+	// verify returns a [tokens.ErrInvalid] only if the token is no good, and
+	// ErrUnavailable if that cannot be told.
+	verify(ctx context.Context, token string) (tokens.Claims, error)
 }
 
-// keyFinder is a tokenVerifier whose keys may have changed where they come from.
-type keyFinder interface {
-	// verifyAnew verifies a token once more if there are new keys. Its error is
-	// ErrUnavailable if that cannot be told.
-	verifyAnew(ctx context.Context, token string, refused error) (tokens.Claims, error)
+// fixedKeys is a tokenVerifier whose keys are somebody else's concern.
+type fixedKeys struct{ *tokens.Verifier }
+
+func (f fixedKeys) verify(_ context.Context, token string) (tokens.Claims, error) {
+	return f.Verify(token, tokens.AccessToken)
 }
 
 // New returns a verifier for a service's tokens, on a source of its revocations.
@@ -97,7 +99,7 @@ func New(verifier *tokens.Verifier, source Source, cfg Config) (*Verifier, error
 	if verifier == nil || source == nil {
 		return nil, errors.New("verifier: a verifier of tokens and a source are required")
 	}
-	return newVerifier(verifier, source, cfg)
+	return newVerifier(fixedKeys{verifier}, source, cfg)
 }
 
 func newVerifier(verifier tokenVerifier, source Source, cfg Config) (*Verifier, error) {
@@ -141,11 +143,9 @@ func (v *Verifier) follow(ctx context.Context) error {
 // A token that was replaced by a refresh stays good until it expires; only if
 // the service has to be asked it may already be refused.
 func (v *Verifier) Verify(ctx context.Context, token string) (tokens.Claims, error) {
-	claims, err := v.tokens.Verify(token, tokens.AccessToken)
+	claims, err := v.tokens.verify(ctx, token)
 	if err != nil {
-		if claims, err = v.findKey(ctx, token, err); err != nil {
-			return tokens.Claims{}, err
-		}
+		return tokens.Claims{}, err
 	}
 	switch v.set.verdict(claims.SessionID, claims.ExpiresAt) {
 	case live:
@@ -170,15 +170,6 @@ func (v *Verifier) Verify(ctx context.Context, token string) (tokens.Claims, err
 // error is two things to its caller.
 func unavailable(cause error) error {
 	return fmt.Errorf("%w: %v", ErrUnavailable, cause) //nolint:errorlint // see above
-}
-
-// findKey gives a token whose key is new another chance.
-func (v *Verifier) findKey(ctx context.Context, token string, refused error) (tokens.Claims, error) {
-	finder, ok := v.tokens.(keyFinder)
-	if !ok {
-		return tokens.Claims{}, refused
-	}
-	return finder.verifyAnew(ctx, token, refused)
 }
 
 // Age returns how old the last proof is, which in normal operation is a quarter
