@@ -122,6 +122,7 @@ func (p *Population) choose(n int) {
 		from, to := i*p.Size/n, (i+1)*p.Size/n
 		all[i] = &Session{
 			Index: from + random.IntN(to-from), Generation: p.refresh.Generation, AccessGeneration: p.access.Generation,
+			Rotated: p.refresh.IssuedAt.Add(time.Second), // it is rounded down
 		}
 	}
 	random.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
