@@ -9,14 +9,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/latchkey-sessions/latchkey/bench/internal/limits"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
-// The test binary is the server of limits as well.
+// The test binary is the servers that the benchmark starts as well.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 2 && os.Args[1] == limits.Argument {
-		if err := limits.Serve(os.Stdin, os.Stdout); err != nil {
+	if serve := server(os.Args[1:]); serve != nil {
+		if err := serve(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -8,10 +8,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"golang.org/x/term"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/edge"
 	"github.com/latchkey-sessions/latchkey/bench/internal/limits"
 )
 
@@ -22,9 +24,28 @@ func main() {
 	}
 }
 
+const (
+	// heapGrowth is what the service sets for itself: the packages are measured in this process.
+	heapGrowth = 300
+	// goHeapGrowth is Go's default.
+	goHeapGrowth = 100
+)
+
+// server is what this program is in a process of its own, if it is one that it has started; nil: it is the benchmark.
+func server(arguments []string) func() error {
+	if len(arguments) != 1 {
+		return nil
+	}
+
+	return map[string]func() error{limits.Argument: limits.Serve, edge.Argument: edge.Serve}[arguments[0]]
+}
+
 func run() error {
-	if len(os.Args) == 2 && os.Args[1] == limits.Argument {
-		return limits.Serve(os.Stdin, os.Stdout)
+	if serve := server(os.Args[1:]); serve != nil {
+		return serve()
+	}
+	if was := debug.SetGCPercent(heapGrowth); was != goHeapGrowth { // the environment's word counts
+		debug.SetGCPercent(was)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -95,6 +95,9 @@ func (m *meter) closed(ctx context.Context, o operation, key report.Key, duratio
 	if err := o.makeReady(ctx, key.Workers, duration, g.row.PerSecond()); err != nil {
 		return 0, fmt.Errorf("prepare %v: %w", o, err)
 	}
+	if o.finish != nil {
+		defer o.finish()
+	}
 	if o.tool != nil {
 		perSecond, err := o.tool(ctx, key.Workers, duration)
 		g.row.Rounds = append(g.row.Rounds, perSecond)

@@ -21,6 +21,8 @@ type operation struct {
 	tool func(ctx context.Context, workers int, duration time.Duration) (perSecond float64, err error)
 	// server is the process that the work is done in, besides PostgreSQL; 0: this one.
 	server func() int
+	// finish ends what prepare started for a measurement alone; nil: nothing.
+	finish func()
 }
 
 func (o operation) key(group string, workers int) report.Key {

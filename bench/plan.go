@@ -49,7 +49,18 @@ func (b *bench) plan() []task {
 		tasks = append(tasks, task{"compare sizes", time.Duration(8*len(b.cfg.sizes)*b.cfg.rounds)*(b.cfg.duration+besides) +
 			b.perMillion(5*time.Second, 2*time.Second), b.compareSizes})
 	}
+	edge := func(operations int) time.Duration {
+		return time.Duration(operations*b.cfg.rounds)*(b.cfg.duration+b.cfg.duration/warmupShare+besides) + 3*time.Second
+	}
+	tasks = append(tasks,
+		task{"accept tokens at the edge", edge(4), b.atTheEdge},
+		task{"create and refresh beside revocations", edge(8), b.besideRevocations},
+	)
 	if b.cfg.only == nil {
+		tasks = append(tasks,
+			task{"from revocation to refusal", b.times(10, 2) * time.Second, b.timeRevocations},
+			task{"a million revoked sessions", time.Second, b.weighMillion},
+		)
 		tasks = append(tasks, task{"refresh right after a checkpoint", time.Duration(len(b.cfg.sizes)) * b.times(2, 1) *
 			(2*b.cfg.duration + b.perMillion(time.Second, 300*time.Millisecond)), b.afterCheckpoints})
 		if !b.cfg.noRivals {

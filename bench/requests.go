@@ -24,8 +24,8 @@ type request struct {
 // requests returns one for each connection.
 func requests(conns []*load.Conn) []*request {
 	all := make([]*request, len(conns))
-	for i := range all {
-		all[i] = &request{conn: conns[i]}
+	for i, conn := range conns {
+		all[i] = &request{conn: conn}
 	}
 
 	return all

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/edge"
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/replay"
@@ -32,6 +33,7 @@ type rig struct {
 	pool      *pgxpool.Pool
 	stopStore func()
 	process   *service.Process
+	edge      *edge.Server
 	toService []*load.Conn
 	seen      []string
 	warm      map[string]bool
@@ -212,10 +214,13 @@ func (r *rig) close(ctx context.Context) error {
 		r.stopStore()
 	}
 	err = errors.Join(err, r.hangUp())
+	if r.edge != nil {
+		err = errors.Join(err, r.edge.Stop())
+	}
 	if r.process != nil {
 		err = errors.Join(err, r.process.Stop())
 	}
-	r.conns, r.store, r.pool, r.stopStore, r.process, r.warm = nil, nil, nil, nil, nil, nil
+	r.conns, r.store, r.pool, r.stopStore, r.process, r.edge, r.warm = nil, nil, nil, nil, nil, nil, nil
 
 	return err
 }

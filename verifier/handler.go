@@ -43,6 +43,7 @@ func (v *Verifier) accept(r *http.Request) (tokens.Claims, error) {
 	return claims, err
 }
 
+// bearerToken leaves it to the verifier to refuse what is no token.
 func bearerToken(r *http.Request) (string, error) {
 	values := r.Header["Authorization"]
 	if len(values) == 0 {
@@ -50,7 +51,7 @@ func bearerToken(r *http.Request) (string, error) {
 	}
 	scheme, token, _ := strings.Cut(values[0], " ")
 	token = strings.TrimLeft(token, " ")
-	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" || strings.ContainsAny(token, " \t,") {
+	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
 		return "", errMalformed
 	}
 	return token, nil

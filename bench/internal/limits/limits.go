@@ -3,22 +3,15 @@
 package limits
 
 import (
-	"bufio"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"os"
-	"os/exec"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/child"
 )
 
 // Argument makes this program a server of limits instead, as its only argument: it has to be a process of its own, as
@@ -53,8 +46,7 @@ type Server struct {
 	// Tokens are one for each path.
 	Tokens map[string]string
 
-	cmd   *exec.Cmd
-	input io.Closer
+	*child.Process
 }
 
 // Start runs this program as a server that answers with so many bytes, and makes tokens with the given claims for it.
@@ -77,76 +69,24 @@ func Start(ctx context.Context, answer []byte, claims jwt.Claims) (*Server, erro
 		}
 	}
 
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	s.cmd = exec.CommandContext(ctx, self, Argument) //nolint:gosec // it is this program
-	s.cmd.Stderr = os.Stderr
-	input, err := s.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	output, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
-	s.input = input
-	if err := json.NewEncoder(input).Encode(keys{Public: public, Key: secret, Answer: answer}); err != nil {
-		return nil, errors.Join(err, s.Stop())
-	}
 	var at addresses
-	if err := json.NewDecoder(bufio.NewReader(output)).Decode(&at); err != nil {
-		return nil, errors.Join(fmt.Errorf("the server of limits does not say where it is: %w", err), s.Stop())
+	if s.Process, err = child.Start(ctx, Argument, keys{Public: public, Key: secret, Answer: answer}, &at); err != nil {
+		return nil, err
 	}
 	s.Bare, s.Chi = at.Bare, at.Chi
 
 	return s, nil
 }
 
-// Pid returns the process' number.
-func (s *Server) Pid() int { return s.cmd.Process.Pid }
-
-// Stop ends the server, which ends with its standard input.
-func (s *Server) Stop() error {
-	return errors.Join(s.input.Close(), s.cmd.Wait())
-}
-
-// Serve is the process of a [Server]: it serves until its input ends.
-func Serve(input io.Reader, output io.Writer) error {
-	in := json.NewDecoder(input)
-	var k keys
-	if err := in.Decode(&k); err != nil {
-		return err
-	}
-	bare, err := serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, k.Answer) }))
-	if err != nil {
-		return err
-	}
-	router, err := serve(routes(k))
-	if err != nil {
-		return err
-	}
-	if err := json.NewEncoder(output).Encode(addresses{Bare: bare, Chi: router}); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, input)
-
-	return err
-}
-
-func serve(handler http.Handler) (string, error) {
-	listener, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = server.Serve(listener) }() // it ends with the process
-
-	return listener.Addr().String(), nil
+// Serve is the process of a [Server].
+func Serve() error {
+	return child.Serve(func(k keys) (at addresses, err error) {
+		if at.Bare, err = child.Listen(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { answer(w, k.Answer) })); err != nil {
+			return at, err
+		}
+		at.Chi, err = child.Listen(routes(k))
+		return at, err
+	})
 }
 
 func routes(k keys) *chi.Mux {

@@ -15,7 +15,7 @@ import (
 // The test binary is the server as well.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 2 && os.Args[1] == limits.Argument {
-		if err := limits.Serve(os.Stdin, os.Stdout); err != nil {
+		if err := limits.Serve(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

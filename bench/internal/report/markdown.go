@@ -27,6 +27,7 @@ func Markdown(r Results, folder string) []byte {
 	d.latencies()
 	d.sizes()
 	d.costs()
+	d.edge()
 	d.rivals()
 	d.allFigures()
 	d.method()
@@ -183,6 +184,41 @@ func (d *document) latencies() {
 			milliseconds(l.P50), milliseconds(l.P99), milliseconds(l.P999), milliseconds(l.Late))
 	}
 	d.table(t)
+}
+
+func (d *document) edge() {
+	r := d.results
+	if len(r.grouped(EdgeGroup, Edge, Accept, Seen)) == 0 {
+		return
+	}
+	d.say("## At the edge")
+	d.say("A resource server in a process of its own accepts access tokens by package `verifier`, which follows the service's revocations over HTTP and reads no database. Beside it the same handler without any check, and with golang-jwt's signature check, which knows nothing of revocations.")
+	t := newTable("requests a second", "token seen before:", "token never seen:", "CPU µs, seen before:", "CPU µs, never seen:")
+	for _, o := range []struct{ layer, name string }{{Limit, Unchecked}, {Limit, BareCheck}, {Edge, Accept}} {
+		seen, _ := r.find(Key{Group: EdgeGroup, Layer: o.layer, Operation: o.name, Variant: Seen})
+		never, _ := r.find(Key{Group: EdgeGroup, Layer: o.layer, Operation: o.name, Variant: NotSeen})
+		name := o.name
+		if o.layer == Edge {
+			name = "with package verifier"
+		}
+		t.row(name, rate(seen), rate(never), orNone(seen.ServerCPU, count), orNone(never.ServerCPU, count))
+	}
+	d.table(t)
+	if v := r.Revocations; v.Alone.Count > 0 {
+		t := newTable("from the request that ends a session to the first refusal, ms", "revocations:", "p50:", "p99:", "longest:")
+		t.row("nothing else goes on", count(float64(v.Alone.Count)), milliseconds(v.Alone.P50), milliseconds(v.Alone.P99), milliseconds(v.Alone.Max))
+		t.row("two clients refresh without a pause", count(float64(v.Busy.Count)), milliseconds(v.Busy.P50), milliseconds(v.Busy.P99), milliseconds(v.Busy.Max))
+		d.table(t)
+		d.say("A set of a million revoked sessions takes %s. Where things break, the bound holds instead: [edge.md](edge.md) has the longest times that were seen.", bytes(v.MillionBytes))
+	}
+	follow := newTable("operations a second through the packages", "refresh:", "create:")
+	for _, variant := range []string{NotFollowed, Followed, Busy, FollowedBusily} {
+		refresh, _ := r.find(Key{Group: FollowGroup, Layer: Packages, Operation: Refresh, Variant: variant})
+		create, _ := r.find(Key{Group: FollowGroup, Layer: Packages, Operation: Create, Variant: variant})
+		follow.row(variant, rate(refresh), rate(create))
+	}
+	d.table(follow)
+	d.say("Only what ends a session sends NOTIFY, so whoever creates and refreshes takes no lock for it.")
 }
 
 func (d *document) sizes() {
@@ -362,6 +398,7 @@ func (d *document) method() {
 		"**Sessions** hold about 100 bytes of data and a browser's user agent, and were refreshed once before. New access tokens are presented by clients whose use was recorded before; recording it is one batched update for a whole session generation.",
 		"**The service** is the real binary with its defaults, except: its log goes to /dev/null, access tokens live longer than the run, a pair may be refreshed again after three seconds, and clean-up is off. The load generator is a client of its own over keep-alive connections on the loopback interface.",
 		"**Create and revoke** have a table of their own, which begins with 10 thousand sessions and grows: the others keep their size.",
+		"**The packages** are measured in the benchmark's process, which collects garbage as rarely as the service does (GOGC 300).",
 		"**Refreshes through the packages** have a grace of a nanosecond, so that each is a rotation.",
 		"**Memory.** With huge_pages off, as on most machines, each connection needs a while until the system has mapped every page of shared_buffers for it, and large tables look slower for that: `-huge-pages` measures without.",
 		"**Checkpoints** happen when the program asks for one. The figures are of the steady state, in which the pages that change have changed before since the last one.",

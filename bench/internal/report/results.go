@@ -22,6 +22,8 @@ const (
 	Packages = "packages"
 	// HTTP is the running service.
 	HTTP = "HTTP"
+	// Edge is a resource server that accepts tokens by package verifier.
+	Edge = "edge"
 )
 
 // Operations.
@@ -41,6 +43,20 @@ const (
 	Handler    = "net/http handler"
 	ChiEdDSA   = "chi and golang-jwt, EdDSA"
 	ChiHS256   = "chi and golang-jwt, HS256"
+
+	// Accept is a request with an access token to a resource server; the limits are the same without a check, and with
+	// the signature's alone.
+	Accept    = "accept"
+	Unchecked = "the same handler without a check"
+	BareCheck = "the same handler with golang-jwt's signature check alone"
+)
+
+// Variants of create and refresh in [FollowGroup].
+const (
+	NotFollowed    = "no revocation, and nobody who follows them"
+	Followed       = "no revocation, a replica follows them"
+	Busy           = "100 revocations a second, and nobody who follows them"
+	FollowedBusily = "100 revocations a second, a replica follows them"
 )
 
 // Variants of get: the same access token comes again and again until it expires.
@@ -138,6 +154,24 @@ type Service struct {
 	BinaryBytes int64 `json:"binary_bytes"`
 }
 
+// Revocations are what following them takes.
+type Revocations struct {
+	// Alone and Busy are how long it took from the request that ended a session until another process refused its
+	// access token: while nothing else went on, and while two clients refreshed without a pause.
+	Alone Times `json:"alone"`
+	Busy  Times `json:"busy"`
+	// MillionBytes is the memory of a set of a million revoked sessions; 0: not measured.
+	MillionBytes int64 `json:"million_bytes"`
+}
+
+// Times are of one kind of event, in milliseconds.
+type Times struct {
+	Count int     `json:"count"`
+	P50   float64 `json:"p50_ms"`
+	P99   float64 `json:"p99_ms"`
+	Max   float64 `json:"max_ms"`
+}
+
 // Rival is one operation of another session store.
 type Rival struct {
 	Name      string  `json:"name"`
@@ -175,7 +209,9 @@ type Results struct {
 	Latencies []Latency `json:"latencies"`
 	Counts    []Count   `json:"counts"`
 	Service   Service   `json:"service"`
-	Rivals    []Rival   `json:"rivals,omitempty"`
+	// Revocations are as a resource server sees them that follows the service.
+	Revocations Revocations `json:"revocations"`
+	Rivals      []Rival     `json:"rivals,omitempty"`
 	// Missing says why something was not measured.
 	Missing []string `json:"missing,omitempty"`
 }
@@ -187,6 +223,9 @@ const (
 	SizeGroup = "sizes"
 	// CheckpointGroup is refreshes right after a checkpoint.
 	CheckpointGroup = "checkpoint"
+	// EdgeGroup is accepting tokens without a database read, FollowGroup what that costs those who write.
+	EdgeGroup   = "edge"
+	FollowGroup = "following"
 )
 
 // Main returns the name of the group of a number of workers.

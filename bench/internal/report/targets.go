@@ -32,6 +32,8 @@ const (
 	memoryLimit       = 100 << 20
 	startLimit        = 300.0
 	tripsLimit        = 1.0
+	refusalLimit      = 50.0
+	millionLimit      = 64 << 20
 )
 
 // Targets judges the results.
@@ -46,6 +48,12 @@ func Targets(r Results) []Target {
 		r.share("get with 10 million sessions, of 10 thousand ("+Seen+")", 0.85, r.sized(Get, Seen, largest), r.sized(Get, Seen, smallest)),
 		r.share("get with 10 million sessions, of 10 thousand ("+NotSeen+")", 0.85, r.sized(Get, NotSeen, largest), r.sized(Get, NotSeen, smallest)),
 		r.share("refresh with 10 million sessions, of 10 thousand", 0.85, r.sized(Refresh, "", largest), r.sized(Refresh, "", smallest)),
+		r.share("a token that was accepted before at the edge, of the handler without a check", 0.90, r.grouped(EdgeGroup, Edge, Accept, Seen), r.grouped(EdgeGroup, Limit, Unchecked, "")),
+		r.share("a token that comes for the first time, of golang-jwt's signature check alone", 0.90, r.grouped(EdgeGroup, Edge, Accept, NotSeen), r.grouped(EdgeGroup, Limit, BareCheck, "")),
+		r.refusal(),
+		r.million(),
+		r.share("refresh while a replica follows revocations, of refresh while nobody does", 0.95, r.grouped(FollowGroup, Packages, Refresh, Followed), r.grouped(FollowGroup, Packages, Refresh, NotFollowed)),
+		r.share("create likewise", 0.95, r.grouped(FollowGroup, Packages, Create, Followed), r.grouped(FollowGroup, Packages, Create, NotFollowed)),
 		r.roundTrips(),
 		r.memory(),
 		r.start(),
@@ -85,6 +93,32 @@ func (r Results) share(what string, wanted float64, got, of []float64) Target {
 	}
 	ratio := stats.Ratios(got, of)
 	t.Measured, t.Reached = spread(ratio), ratio.Median >= wanted
+
+	return t
+}
+
+func (r Results) grouped(group, layer, operation, variant string) []float64 {
+	row, _ := r.find(Key{Group: group, Layer: layer, Operation: operation, Variant: variant})
+
+	return row.Rounds
+}
+
+func (r Results) refusal() Target {
+	t := Target{What: "from revocation to refusal in another process, p99", Wanted: "less than 50 ms", Unknown: r.Revocations.Alone.Count == 0}
+	if !t.Unknown {
+		t.Measured = fmt.Sprintf("%.1f ms, beside refreshes %.1f ms", r.Revocations.Alone.P99, r.Revocations.Busy.P99)
+		t.Reached = max(r.Revocations.Alone.P99, r.Revocations.Busy.P99) < refusalLimit
+	}
+
+	return t
+}
+
+func (r Results) million() Target {
+	t := Target{What: "memory of a million revoked sessions", Wanted: "less than 64 MiB", Unknown: r.Revocations.MillionBytes == 0}
+	if !t.Unknown {
+		t.Measured = fmt.Sprintf("%.0f MiB", mebibytes(r.Revocations.MillionBytes))
+		t.Reached = r.Revocations.MillionBytes < millionLimit
+	}
 
 	return t
 }
