@@ -40,6 +40,10 @@ type Claims struct {
 	Generation int64
 	// IssuedAt and ExpiresAt have a resolution of one second.
 	IssuedAt, ExpiresAt time.Time
+	// KeyThumbprint is the cnf.jkt of a token that is bound to a key of its client
+	// (RFC 9449 §6.1): whoever accepts the token must want a proof of that key, or
+	// it is a bearer token to him. It is empty for a token that is not bound.
+	KeyThumbprint string
 	// KeyID is the key that signed the token. Sign ignores it.
 	KeyID string
 }
@@ -97,6 +101,13 @@ type wireClaims struct {
 	IssuedAt  int64  `json:"iat"`
 	ID        string `json:"jti"`
 	SessionID string `json:"sid"`
+
+	Confirmation *wireConfirmation `json:"cnf,omitempty"`
+}
+
+// wireConfirmation is RFC 7800 §3.1. No other member is ours.
+type wireConfirmation struct {
+	Thumbprint string `json:"jkt"`
 }
 
 // commonClaims begins the claims of all tokens of a type. What it returns is
@@ -126,6 +137,9 @@ func appendClaims(b, common []byte, c Claims) []byte {
 	b = strconv.AppendInt(append(b, `,"iat":`...), c.IssuedAt.Unix(), 10)
 	b = append(appendID(append(b, `,"jti":"`...), c), '"')
 	b = append(appendUUID(append(b, `,"sid":"`...), c.SessionID), '"')
+	if c.KeyThumbprint != "" {
+		b = append(appendString(append(b, `,"cnf":{"jkt":`...), c.KeyThumbprint), '}')
+	}
 	return append(b, '}')
 }
 
@@ -181,6 +195,12 @@ func (w *wireClaims) check(use *keyUse, cfg Config) (verifiedClaims, error) {
 		ExpiresAt:  time.Unix(w.ExpiresAt, 0).UTC(),
 		KeyID:      use.keyID,
 	}}
+	if w.Confirmation != nil {
+		if !IsThumbprint(w.Confirmation.Thumbprint) {
+			return fail("cnf")
+		}
+		c.KeyThumbprint = w.Confirmation.Thumbprint
+	}
 	if w.NotBefore != 0 {
 		c.notBefore = time.Unix(w.NotBefore, 0)
 	}

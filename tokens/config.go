@@ -37,6 +37,13 @@ type Config struct {
 	// about 350 bytes each, so that a token that comes again costs a hash
 	// instead of a signature check. Zero means 32768, a negative number none.
 	Remember int
+	// MissingKey, if set, is called when a token may have been signed by a key
+	// that the ring does not have. It returns once [Verifier.SetRing] was called
+	// with the keys as they were after its call, if they had changed, or an error if
+	// they cannot be told: then Verify returns [ErrKeysUnavailable], for which a
+	// token is not refused. It bounds its time, and how often it asks. Nil means
+	// that the ring is always complete.
+	MissingKey func() error
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }

@@ -7,7 +7,7 @@ import (
 
 var (
 	// ErrInvalid says that a token does not verify. It is the parent of every
-	// error that [Verifier.Verify] returns.
+	// error that [Verifier.Verify] returns, but for [ErrKeysUnavailable].
 	ErrInvalid = errors.New("token is not valid")
 
 	// ErrExpired says that a token would be valid, had its time not passed.
@@ -19,4 +19,11 @@ var (
 
 	// ErrTooLarge says that a token was refused unread for its length.
 	ErrTooLarge = fmt.Errorf("%w: longer than %d bytes", ErrInvalid, MaxTokenBytes)
+
+	// ErrKeysUnavailable says nothing about a token: it may have been signed by a
+	// key that the ring does not have yet, and there is no telling. It is no
+	// [ErrInvalid], and is returned only where [Config].MissingKey is set.
+	ErrKeysUnavailable = errors.New("the keys to verify the token with are not available")
+
+	errUnknownKey = fmt.Errorf("%w: not signed by a key of the ring", ErrInvalid)
 )

@@ -267,16 +267,23 @@ func FuzzVerify(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
+	refresh, err := signer.Sign(claims(tokens.RefreshToken))
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add(string(good))
+	f.Add(string(refresh))
 	f.Add("..")
 	f.Add("eyJhbGciOiJub25lIn0.e30.")
 	f.Fuzz(func(t *testing.T, token string) {
-		c, err := verifier.Verify(token, tokens.AccessToken)
-		if err == nil && token != string(good) {
-			t.Errorf("accepted %q", token)
-		}
-		if err != nil && (!errors.Is(err, tokens.ErrInvalid) || c != (tokens.Claims{})) {
-			t.Errorf("claims %+v with %v", c, err)
+		for typ, only := range map[tokens.Type]tokens.Secret{tokens.AccessToken: good, tokens.RefreshToken: refresh} {
+			c, err := verifier.Verify(token, typ)
+			if err == nil && token != string(only) {
+				t.Errorf("accepted %q as %s", token, typ)
+			}
+			if err != nil && (!errors.Is(err, tokens.ErrInvalid) && !errors.Is(err, tokens.ErrWrongType) || c != (tokens.Claims{})) {
+				t.Errorf("claims %+v with %v", c, err)
+			}
 		}
 	})
 }

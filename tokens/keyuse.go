@@ -1,11 +1,9 @@
 package tokens
 
 import (
-	"crypto/hkdf"
-	"crypto/sha256"
-	"crypto/x509"
 	"encoding/base64"
-	"fmt"
+
+	"github.com/go-json-experiment/json"
 )
 
 // keyUse is a key as it is used for one type of token: a token of that type
@@ -19,14 +17,36 @@ type keyUse struct {
 }
 
 func newKeyUse(keyID string, typ Type, a algorithm, signWith, verifyWith any) *keyUse {
-	header := appendString([]byte(`{"alg":`), a.name)
-	header = appendString(append(header, `,"kid":`...), keyID)
-	header = appendString(append(header, `,"typ":`...), string(typ))
 	return &keyUse{
-		typ: typ, keyID: keyID, algorithm: a,
-		header:   base64.RawURLEncoding.EncodeToString(append(header, '}')),
+		typ: typ, keyID: keyID, algorithm: a, header: headerOf(keyID, typ, a.name),
 		signWith: signWith, verifyWith: verifyWith,
 	}
+}
+
+func headerOf(keyID string, typ Type, algorithm string) string {
+	header := appendString([]byte(`{"alg":`), algorithm)
+	header = appendString(append(header, `,"kid":`...), keyID)
+	header = appendString(append(header, `,"typ":`...), string(typ))
+	return base64.RawURLEncoding.EncodeToString(append(header, '}'))
+}
+
+// isHeader tells whether a key that the ring does not have could have written the
+// header. It decides nothing but whether the ring is brought up to date.
+func isHeader(segment string) bool {
+	text, err := decodeSegment(segment)
+	if err != nil {
+		return false
+	}
+	var header struct {
+		Algorithm string `json:"alg"`
+		KeyID     string `json:"kid"`
+		Type      Type   `json:"typ"`
+	}
+	if json.Unmarshal(text, &header) != nil || header.KeyID == "" || generationPrefix[header.Type] == 0 {
+		return false
+	}
+	_, err = algorithmNamed(header.Algorithm)
+	return err == nil && segment == headerOf(header.KeyID, header.Type, header.Algorithm)
 }
 
 // refreshAlgorithm signs refresh tokens. Nobody but their issuer verifies them,
@@ -36,12 +56,5 @@ var refreshAlgorithm = algorithm{name: "HS256", sign: signs(signHS256), verify: 
 // refreshSecret derives the key of refresh tokens from a private key (RFC 5869):
 // one key file serves for both, and neither key tells the other.
 func refreshSecret(private any) ([]byte, error) {
-	secret, isSecret := private.([]byte)
-	if !isSecret {
-		var err error
-		if secret, err = x509.MarshalPKCS8PrivateKey(private); err != nil {
-			return nil, fmt.Errorf("derive the key of refresh tokens: %w", err)
-		}
-	}
-	return hkdf.Key(sha256.New, secret, nil, "latchkey refresh tokens", sha256.Size)
+	return derive(private, "latchkey refresh tokens")
 }

@@ -54,7 +54,7 @@ func (v *Verifier) SetRing(ring *KeyRing) error {
 }
 
 // Verify returns the claims of a token of the wanted type. Every error is an
-// [ErrInvalid]; [ErrExpired] and [ErrWrongType] are returned only for tokens
+// [ErrInvalid], or [ErrKeysUnavailable] where [Config].MissingKey is set; [ErrExpired] and [ErrWrongType] are returned only for tokens
 // whose signature is ours and which are otherwise in order.
 func (v *Verifier) Verify(token string, want Type) (Claims, error) {
 	c, err := v.VerifyAny(token)
@@ -67,6 +67,9 @@ func (v *Verifier) Verify(token string, want Type) (Claims, error) {
 	return c, nil
 }
 
+// usualTokenBytes is up to which size a token is hashed without an allocation.
+const usualTokenBytes = 1 << 10
+
 // VerifyAny is [Verifier.Verify] for a token of either type, as RFC 7009 §2.1
 // wants it. With [ErrExpired] it returns the token's type alone.
 func (v *Verifier) VerifyAny(token string) (Claims, error) {
@@ -74,11 +77,14 @@ func (v *Verifier) VerifyAny(token string) (Claims, error) {
 		return Claims{}, ErrTooLarge
 	}
 	ring := v.ring.Load()
-	digest := sha256.Sum256([]byte(token))
+	digest := sha256.Sum256(append(make([]byte, 0, usualTokenBytes), token...))
 	c, known := ring.verified.get(digest)
 	if !known {
 		var err error
-		if c, err = ring.verify(token, v.cfg); err != nil {
+		if c, err = ring.verify(token, v.cfg); errors.Is(err, errUnknownKey) {
+			ring, c, err = v.verifyWithNewer(ring, token)
+		}
+		if err != nil {
 			return Claims{}, err
 		}
 	}
@@ -92,6 +98,20 @@ func (v *Verifier) VerifyAny(token string) (Claims, error) {
 		ring.verified.add(digest, c)
 	}
 	return c.Claims, nil
+}
+
+// verifyWithNewer is verify for a token whose key the ring does not have: there
+// may be a newer ring that has it.
+func (v *Verifier) verifyWithNewer(ring *verifyingRing, token string) (*verifyingRing, verifiedClaims, error) {
+	if v.cfg.MissingKey == nil || !isHeader(token[:strings.IndexByte(token, '.')]) {
+		return ring, verifiedClaims{}, errUnknownKey
+	}
+	if err := v.cfg.MissingKey(); err != nil {
+		return ring, verifiedClaims{}, fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
+	}
+	ring = v.ring.Load()
+	c, err := ring.verify(token, v.cfg)
+	return ring, c, err
 }
 
 // verify checks everything that does not change with time.
@@ -109,7 +129,7 @@ func (r *KeyRing) verify(token string, cfg Config) (verifiedClaims, error) {
 	// x5u, x5c or crit (RFC 8725 §3.1, §3.2, §3.10, §3.11; RFC 7515 §4.1.11).
 	use, known := r.uses[header]
 	if !known {
-		return fail("not signed by a key of the ring")
+		return verifiedClaims{}, errUnknownKey
 	}
 	mac, err := decodeSegment(signature)
 	if err != nil || !use.algorithm.verify(use.verifyWith, []byte(token[:len(header)+1+len(payload)]), mac) {

@@ -1,0 +1,55 @@
+package tokens
+
+import (
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"fmt"
+)
+
+// thumbprintChars is the length of a SHA-256 in base64url.
+const thumbprintChars = 43
+
+// IsThumbprint tells whether s is written as the SHA-256 thumbprint of a key is
+// (RFC 7638, RFC 9449 §6.1): 32 bytes in base64url without padding.
+func IsThumbprint(s string) bool {
+	if len(s) != thumbprintChars {
+		return false
+	}
+	b, err := decodeSegment(s)
+	return err == nil && len(b) == sha256.Size && base64.RawURLEncoding.EncodeToString(b) == s
+}
+
+// DerivedSecrets returns a secret of 32 bytes for each key with a private part,
+// that of the signing key first (RFC 5869). Whoever has the same keys gets the
+// same secrets; they tell nothing of the keys, or of a secret with another purpose.
+func (r *KeyRing) DerivedSecrets(purpose string) ([][]byte, error) {
+	var secrets [][]byte
+	for _, k := range r.keys {
+		if k.private == nil {
+			continue
+		}
+		secret, err := derive(k.private, "latchkey derived "+purpose)
+		if err != nil {
+			return nil, err
+		}
+		if k == r.signing {
+			secrets = append([][]byte{secret}, secrets...)
+		} else {
+			secrets = append(secrets, secret)
+		}
+	}
+	return secrets, nil
+}
+
+func derive(private any, info string) ([]byte, error) {
+	secret, isSecret := private.([]byte)
+	if !isSecret {
+		var err error
+		if secret, err = x509.MarshalPKCS8PrivateKey(private); err != nil {
+			return nil, fmt.Errorf("derive a secret from a key: %w", err)
+		}
+	}
+	return hkdf.Key(sha256.New, secret, nil, info, sha256.Size)
+}

@@ -1,0 +1,40 @@
+package tokens
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// introspectionAnswer is the typ of signed answers to introspections (RFC 9701
+// §5). It is no [Type]: nothing here takes such a JWT for a token.
+const introspectionAnswer Type = "token-introspection+jwt"
+
+// ErrNotPublic says that what the ring's signing key signs nobody else can
+// verify: it is an HMAC key.
+var ErrNotPublic = errors.New("the signing key has no public part")
+
+// SignIntrospection returns the signed answer to an introspection (RFC 9701 §5):
+// a JWT for the caller who asked, which has the answer's JSON as its claim
+// token_introspection. It says who signed it and when; as the RFC wants, it has
+// neither sub nor exp of its own, so that it is not taken for a token. It returns
+// [ErrNotPublic] where the signing key is an HMAC key.
+func (s *Signer) SignIntrospection(caller string, answer []byte) ([]byte, error) {
+	access := s.kind[AccessToken].use
+	if access.algorithm.name == "HS256" {
+		return nil, ErrNotPublic
+	}
+	use := newKeyUse(access.keyID, introspectionAnswer, access.algorithm, access.signWith, access.verifyWith)
+	claims := appendString([]byte(`{"iss":`), s.cfg.Issuer)
+	claims = appendString(append(claims, `,"aud":`...), caller)
+	claims = strconv.AppendInt(append(claims, `,"iat":`...), s.cfg.Now().Unix(), 10)
+	claims = append(append(append(claims, `,"token_introspection":`...), answer...), '}')
+	jwt := append([]byte(use.header), '.')
+	jwt = base64.RawURLEncoding.AppendEncode(jwt, claims)
+	signature, err := use.algorithm.sign(use.signWith, jwt)
+	if err != nil {
+		return nil, fmt.Errorf("tokens: sign an introspection: %w", err)
+	}
+	return base64.RawURLEncoding.AppendEncode(append(jwt, '.'), signature), nil
+}

@@ -1,0 +1,91 @@
+package tokens_test
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// ringOf returns a ring of one new key.
+func ringOf(t *testing.T) *tokens.KeyRing {
+	t.Helper()
+	jwk, _, err := tokens.GenerateKey("EdDSA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := tokens.AppendKey("", jwk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ring, err := tokens.ParseKeyRing([]byte(set))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ring
+}
+
+// A token of a key that the ring does not have is refused only after the newest ring does not have it either.
+func TestMissingKey(t *testing.T) {
+	t.Parallel()
+	cfg := tokens.Config{Issuer: "https://issuer.test", Audience: "api"}
+	older, newer := ringOf(t), ringOf(t)
+	signer, err := tokens.NewSigner(newer, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	signed := map[tokens.Type]string{}
+	for _, typ := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
+		token, err := signer.Sign(tokens.Claims{Type: typ, IssuedAt: now, ExpiresAt: now.Add(time.Hour)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed[typ] = string(token)
+	}
+
+	asked := 0
+	var verifier *tokens.Verifier
+	var answer func() error
+	cfg.MissingKey = func() error { asked++; return answer() }
+	for typ, token := range signed {
+		if verifier, err = tokens.NewVerifier(older, cfg); err != nil {
+			t.Fatal(err)
+		}
+		asked = 0
+		answer = func() error { return nil }
+		if _, err := verifier.Verify(token, typ); !errors.Is(err, tokens.ErrInvalid) || errors.Is(err, tokens.ErrKeysUnavailable) {
+			t.Errorf("%s: there is no such key: %v", typ, err)
+		}
+		answer = func() error { return errors.New("away") }
+		if _, err := verifier.Verify(token, typ); errors.Is(err, tokens.ErrInvalid) || !errors.Is(err, tokens.ErrKeysUnavailable) {
+			t.Errorf("%s: nobody knows: %v", typ, err)
+		}
+		answer = func() error { return verifier.SetRing(newer) }
+		if _, err := verifier.Verify(token, typ); err != nil {
+			t.Errorf("%s: the key has arrived: %v", typ, err)
+		}
+		if _, err := verifier.Verify(token, typ); err != nil || asked != 3 {
+			t.Errorf("%s: asked %d times, want 3: %v", typ, asked, err)
+		}
+	}
+
+	// What no key of ours can have signed, asks nobody.
+	if verifier, err = tokens.NewVerifier(older, cfg); err != nil {
+		t.Fatal(err)
+	}
+	asked = 0
+	_, rest, _ := strings.Cut(signed[tokens.AccessToken], ".")
+	for _, header := range []string{
+		"", "{}", `{"alg":"EdDSA","typ":"at+jwt"}`, `{"alg":"EdDSA","kid":"","typ":"at+jwt"}`, `{"alg":"none","kid":"x","typ":"at+jwt"}`,
+		`{"alg":"HS256","kid":"x","typ":"JWT"}`, `{"typ":"at+jwt","alg":"EdDSA","kid":"x"}`, `{"alg":"EdDSA","kid":"x","typ":"at+jwt","jku":"x"}`,
+	} {
+		token := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + rest
+		if _, err := verifier.Verify(token, tokens.AccessToken); !errors.Is(err, tokens.ErrInvalid) || asked != 0 {
+			t.Errorf("%s: asked %d times, %v", header, asked, err)
+		}
+	}
+}
