@@ -1,0 +1,176 @@
+package dpop
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	defaultWindow   = time.Minute
+	maxWindow       = 10 * time.Minute
+	defaultLeeway   = 5 * time.Second
+	defaultRemember = 1 << 20
+)
+
+// Config says which proofs are accepted.
+type Config struct {
+	// BaseURL is what the service's clients see before the path of a request, such
+	// as https://api.example.com. It is told, and not read from the request: behind
+	// a proxy the request does not have it, and what a client says of its own
+	// address proves nothing. Required.
+	BaseURL string
+	// Window is for how long after its iat a proof is good. Zero means 1 minute;
+	// more than 10 minutes is refused.
+	Window time.Duration
+	// Leeway is how far in the future iat may lie. Zero means 5 s; more than a
+	// minute is refused.
+	Leeway time.Duration
+	// Remember is how many proofs are remembered at once, at about 40 bytes each,
+	// for up to twice Window and Leeway. Where there are more, requests get
+	// [ErrUnavailable]. Zero means 1048576, which is 8,000 a second.
+	Remember int
+	// Nonces, if set, are asked for in each proof.
+	Nonces *Nonces
+	// Now is the clock. Nil means time.Now.
+	Now func() time.Time
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Window == 0 {
+		c.Window = defaultWindow
+	}
+	if c.Leeway == 0 {
+		c.Leeway = defaultLeeway
+	}
+	if c.Remember == 0 {
+		c.Remember = defaultRemember
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	switch {
+	case c.Window < 0 || c.Window > maxWindow:
+		return c, fmt.Errorf("dpop: Window is %v, it may be up to %v", c.Window, maxWindow)
+	case c.Leeway < 0 || c.Leeway > time.Minute:
+		return c, fmt.Errorf("dpop: Leeway is %v, it may be up to %v", c.Leeway, time.Minute)
+	case c.Remember < 0:
+		return c, fmt.Errorf("dpop: Remember is %d, it may not be negative", c.Remember)
+	}
+	if _, err := normalize(c.BaseURL); err != nil {
+		return c, fmt.Errorf("dpop: BaseURL is %q, it must be a URL such as https://api.example.com", c.BaseURL)
+	}
+	return c, nil
+}
+
+// Checker checks proofs and remembers them. It may be used by many goroutines.
+type Checker struct {
+	cfg  Config
+	seen *seen
+}
+
+// New returns a checker. It starts nothing.
+func New(cfg Config) (*Checker, error) {
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Checker{cfg: cfg, seen: newSeen(cfg.Window+cfg.Leeway, cfg.Remember)}, nil
+}
+
+// Request is what a proof has to be for.
+type Request struct {
+	// Method is the request's method, URL its whole public address. Query and
+	// fragment do not count.
+	Method, URL string
+	// AccessToken is the token that came with the request; empty at the token
+	// endpoint, where the proof has no hash of one.
+	AccessToken string
+}
+
+// Proof is a proof that was checked.
+type Proof struct {
+	// Thumbprint is the RFC 7638 SHA-256 thumbprint of its key, in base64url: the
+	// jkt of the tokens that are bound to it.
+	Thumbprint string
+
+	id [16]byte
+}
+
+// Check checks a proof but for its replay, see [Checker.Spend]. The error is an
+// [ErrInvalid].
+func (c *Checker) Check(proof string, want Request) (Proof, error) {
+	parsed, err := parse(proof)
+	if err != nil {
+		return Proof{}, err
+	}
+	if err := c.checkClaims(parsed.claims, want); err != nil {
+		return Proof{}, err
+	}
+	p := Proof{Thumbprint: parsed.thumbprint}
+	digest := sha256.Sum256([]byte(parsed.thumbprint + parsed.claims.ID))
+	copy(p.id[:], digest[:])
+	return p, nil
+}
+
+// checkClaims is RFC 9449 §4.3, checks 8 to 12.
+func (c *Checker) checkClaims(claims claims, want Request) error {
+	if claims.Method != want.Method {
+		return invalid("htm")
+	}
+	said, err := normalize(claims.URL)
+	if err != nil {
+		return invalid("htu")
+	}
+	expected, err := normalize(want.URL)
+	if err != nil || said != expected {
+		return invalid("htu")
+	}
+	if err := c.checkTimes(claims); err != nil {
+		return err
+	}
+	if want.AccessToken != "" {
+		digest := sha256.Sum256([]byte(want.AccessToken))
+		ath := base64.RawURLEncoding.EncodeToString(digest[:])
+		if subtle.ConstantTimeCompare([]byte(ath), []byte(claims.TokenHash)) != 1 {
+			return invalid("ath")
+		}
+	}
+	// Last: a client that only lacks the nonce is told just that.
+	if c.cfg.Nonces != nil && !c.cfg.Nonces.valid(claims.Nonce, c.cfg.Now()) {
+		return ErrUseNonce
+	}
+	return nil
+}
+
+// checkTimes compares as floating-point numbers, which every JSON number is.
+func (c *Checker) checkTimes(claims claims) error {
+	now := float64(c.cfg.Now().UnixMilli()) / 1e3
+	leeway := c.cfg.Leeway.Seconds()
+	switch {
+	case claims.IssuedAt == nil:
+		return invalid("iat")
+	case *claims.IssuedAt > now+leeway:
+		return invalid("iat is in the future")
+	case *claims.IssuedAt < now-c.cfg.Window.Seconds():
+		return invalid("iat is too long ago")
+	// A proof needs neither of the two, but a JWT that has them means them (RFC 7519 §4.1.4, §4.1.5).
+	case claims.ExpiresAt != nil && *claims.ExpiresAt <= now-leeway:
+		return invalid("exp")
+	case claims.NotBefore != nil && *claims.NotBefore > now+leeway:
+		return invalid("nbf")
+	}
+	return nil
+}
+
+// Spend uses a proof up. It should come once the request's token is known to be
+// good and to be bound to the proof's key, so that only who has a token can fill
+// the memory; and before the request has an effect. The error is [ErrReplayed]
+// or [ErrUnavailable].
+func (c *Checker) Spend(p Proof) error { return c.seen.add(p.id, c.cfg.Now()) }
+
+// errNoChecker is the state of a program that was not told how to check proofs.
+var errNoChecker = errors.New("no proof can be checked here")

@@ -1,0 +1,56 @@
+package dpop
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Answers about a proof or its token. Test for them with [errors.Is], or have
+// [ErrorCode] do it.
+var (
+	// ErrInvalid says that there is no proof where one is needed, more than one,
+	// or one that fails a check of RFC 9449 §4.3. The client may try again with a
+	// new proof: it says nothing about the token.
+	ErrInvalid = errors.New("the DPoP proof is not valid")
+
+	// ErrReplayed is the [ErrInvalid] of a proof that was used before.
+	ErrReplayed = fmt.Errorf("%w: it was used before", ErrInvalid)
+
+	// ErrUseNonce is the [ErrInvalid] of a proof that is good but for its nonce,
+	// which has to be one of [Checker.SetNonce] (RFC 9449 §8).
+	ErrUseNonce = fmt.Errorf("%w: it needs a nonce of ours", ErrInvalid)
+
+	// ErrNotBound says that an access token is bound to a key that the request
+	// does not prove to have, or that a proof came with a token that is bound to
+	// none (RFC 9449 §7.1, §7.2).
+	ErrNotBound = errors.New("the token is not bound to the key of the request")
+
+	// ErrUnavailable says that no more proofs can be remembered at the moment: none
+	// is accepted then, rather than one twice. It says nothing about the proof.
+	ErrUnavailable = errors.New("too many DPoP proofs at once")
+)
+
+// The values of an OAuth error for what this package refuses.
+const (
+	CodeInvalidProof = "invalid_dpop_proof" // RFC 9449 §5, §7.1
+	CodeUseNonce     = "use_dpop_nonce"     // RFC 9449 §8, §9
+	CodeInvalidToken = "invalid_token"      // RFC 6750 §3.1
+)
+
+// ErrorCode returns the value of an OAuth error that an error of this package
+// stands for. It is empty for [ErrUnavailable] and for every other error.
+func ErrorCode(err error) string {
+	switch {
+	case errors.Is(err, ErrUnavailable):
+		return ""
+	case errors.Is(err, ErrUseNonce):
+		return CodeUseNonce
+	case errors.Is(err, ErrInvalid):
+		return CodeInvalidProof
+	case errors.Is(err, ErrNotBound):
+		return CodeInvalidToken
+	}
+	return ""
+}
+
+func invalid(what string) error { return fmt.Errorf("%w: %s", ErrInvalid, what) }
