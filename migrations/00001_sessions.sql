@@ -1,7 +1,11 @@
 -- The two tables in the shape that Compas gave them, so that a database that
 -- Compas filled is taken over as it is: everything here is IF NOT EXISTS, and
 -- what Latchkey adds is nullable or has a default.
+--
+-- Those tables may be large and in use, so each statement is a transaction of its
+-- own, and can be run again: see patiently in run.go.
 
+-- +goose NO TRANSACTION
 -- +goose Up
 CREATE TABLE IF NOT EXISTS "sessionStore" (
   "id"        uuid PRIMARY KEY NOT NULL DEFAULT gen_random_uuid(),
@@ -65,26 +69,47 @@ ALTER TABLE "sessionStoreToken"
 ALTER TABLE "sessionStoreToken" SET (fillfactor = 60);
 ALTER TABLE "sessionStore" SET (fillfactor = 85);
 
+-- An index that was not finished is of no use, and IF NOT EXISTS would keep it.
+-- +goose StatementBegin
+DO $$
+DECLARE "unfinished" regclass;
+BEGIN
+  FOR "unfinished" IN
+    SELECT x."indexrelid" FROM pg_index x JOIN pg_class c ON c."oid" = x."indexrelid"
+    WHERE NOT x."indisvalid" AND c."relname" LIKE 'sessionStore%Idx'
+      AND x."indrelid" IN ('"sessionStore"'::regclass, '"sessionStoreToken"'::regclass)
+  LOOP
+    EXECUTE format('DROP INDEX %s', "unfinished");
+  END LOOP;
+END $$;
+-- +goose StatementEnd
+
+-- To build an index concurrently takes as long as the transactions that are open,
+-- and nobody waits for it.
+SET lock_timeout = 0;
 -- A subject's live sessions, newest first: ids are UUIDv7.
-CREATE INDEX IF NOT EXISTS "sessionStoreSubjectIdx" ON "sessionStore" ("subject", "id")
+CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreSubjectIdx" ON "sessionStore" ("subject", "id")
   WHERE "subject" IS NOT NULL AND "revokedAt" IS NULL;
 -- Cleanup and the revocation feed look for revoked sessions by time.
-CREATE INDEX IF NOT EXISTS "sessionStoreRevokedAtIdx" ON "sessionStore" ("revokedAt")
+CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreRevokedAtIdx" ON "sessionStore" ("revokedAt")
   WHERE "revokedAt" IS NOT NULL;
 -- Cleanup looks for pairs that expired.
-CREATE INDEX IF NOT EXISTS "sessionStoreTokenExpiresOnIdx" ON "sessionStoreToken" ("expiresOn")
+CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreTokenExpiresOnIdx" ON "sessionStoreToken" ("expiresOn")
   WHERE "expiresOn" IS NOT NULL;
+RESET lock_timeout;
 
 -- +goose Down
 -- Only what was added is taken back: the two tables may be somebody else's.
-DROP INDEX "sessionStoreTokenExpiresOnIdx";
-DROP INDEX "sessionStoreRevokedAtIdx";
-DROP INDEX "sessionStoreSubjectIdx";
+DROP INDEX IF EXISTS "sessionStoreTokenExpiresOnIdx";
+DROP INDEX IF EXISTS "sessionStoreRevokedAtIdx";
+DROP INDEX IF EXISTS "sessionStoreSubjectIdx";
 ALTER TABLE "sessionStoreToken" RESET (fillfactor);
 ALTER TABLE "sessionStore" RESET (fillfactor);
 ALTER TABLE "sessionStoreToken"
-  DROP COLUMN "generation", DROP COLUMN "issuedAt", DROP COLUMN "settledAt", DROP COLUMN "confirmedAt",
-  DROP COLUMN "lateRetryGeneration", DROP COLUMN "lateRetries", DROP COLUMN "expiresOn";
+  DROP COLUMN IF EXISTS "generation", DROP COLUMN IF EXISTS "issuedAt", DROP COLUMN IF EXISTS "settledAt",
+  DROP COLUMN IF EXISTS "confirmedAt", DROP COLUMN IF EXISTS "lateRetryGeneration",
+  DROP COLUMN IF EXISTS "lateRetries", DROP COLUMN IF EXISTS "expiresOn";
 ALTER TABLE "sessionStore"
-  DROP COLUMN "subject", DROP COLUMN "expiresAt", DROP COLUMN "accessTokenTtl", DROP COLUMN "refreshTokenTtl",
-  DROP COLUMN "clientLabel", DROP COLUMN "clientUserAgent", DROP COLUMN "clientIp";
+  DROP COLUMN IF EXISTS "subject", DROP COLUMN IF EXISTS "expiresAt", DROP COLUMN IF EXISTS "accessTokenTtl",
+  DROP COLUMN IF EXISTS "refreshTokenTtl", DROP COLUMN IF EXISTS "clientLabel",
+  DROP COLUMN IF EXISTS "clientUserAgent", DROP COLUMN IF EXISTS "clientIp";

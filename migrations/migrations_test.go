@@ -69,6 +69,9 @@ func TestUpDownUp(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, status := range slices.Backward(list) {
+		if status.JobQueue {
+			continue
+		}
 		if status.AppliedAt.IsZero() {
 			t.Errorf("%s is pending", status.Name)
 		}
@@ -119,11 +122,8 @@ func TestUpAtOnce(t *testing.T) {
 	}
 }
 
-// The tables that Compas made, with rows in them, are taken over as they are.
-func TestUpOnCompasTables(t *testing.T) {
-	t.Parallel()
-	pool := empty(t)
-	const compas = `
+// compasTables are what Compas itself makes.
+const compasTables = `
 CREATE TABLE "sessionStore" ("id" uuid PRIMARY KEY NOT NULL DEFAULT gen_random_uuid(),
   "checksum" varchar NOT NULL, "data" jsonb NOT NULL, "revokedAt" timestamptz NULL,
   "createdAt" timestamptz NOT NULL DEFAULT now(), "updatedAt" timestamptz NOT NULL DEFAULT now());
@@ -132,7 +132,13 @@ CREATE TABLE "sessionStoreToken" ("id" uuid PRIMARY KEY NOT NULL DEFAULT gen_ran
   CONSTRAINT "sessionStoreTokenSessionFk" FOREIGN KEY ("session") REFERENCES "sessionStore" ("id") ON DELETE CASCADE,
   CONSTRAINT "sessionStoreTokenRefreshTokenFk" FOREIGN KEY ("refreshToken") REFERENCES "sessionStoreToken" ("id") ON DELETE CASCADE);
 CREATE INDEX "sessionStoreTokenSessionIdx" ON "sessionStoreToken" ("session");
-CREATE INDEX "sessionStoreTokenRefreshTokenIdx" ON "sessionStoreToken" ("refreshToken");
+CREATE INDEX "sessionStoreTokenRefreshTokenIdx" ON "sessionStoreToken" ("refreshToken");`
+
+// The tables that Compas made, with rows in them, are taken over as they are.
+func TestUpOnCompasTables(t *testing.T) {
+	t.Parallel()
+	pool := empty(t)
+	const compas = compasTables + `
 INSERT INTO "sessionStore" ("checksum", "data") VALUES ('1234', '{"a":1}');
 INSERT INTO "sessionStoreToken" ("session", "expiresAt", "createdAt") SELECT "id", now(), now() FROM "sessionStore";`
 	if _, err := pool.Exec(t.Context(), compas); err != nil {

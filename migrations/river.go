@@ -20,6 +20,11 @@ const RiverSchema = "latchkey_river"
 // riverLock is any number that nothing else in the database locks.
 const riverLock = 7_205_759_403_792_794
 
+const createRiverSchema = `CREATE SCHEMA IF NOT EXISTS ` + RiverSchema
+
+// riverName tells the job queue's migrations from ours.
+func riverName(name string) string { return "job queue: " + name }
+
 func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
 	return rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{
 		Schema: RiverSchema, Logger: slog.New(slog.DiscardHandler),
@@ -45,7 +50,7 @@ func riverUp(ctx context.Context, pool *pgxpool.Pool) (applied []Applied, err er
 	if _, err := lock.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(riverLock)); err != nil {
 		return nil, fmt.Errorf("migrate the job queue: %w", err)
 	}
-	if _, err := pool.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS `+RiverSchema); err != nil {
+	if _, err := pool.Exec(ctx, createRiverSchema); err != nil {
 		return nil, fmt.Errorf("migrate the job queue: %w", err)
 	}
 	result, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
@@ -54,7 +59,7 @@ func riverUp(ctx context.Context, pool *pgxpool.Pool) (applied []Applied, err er
 	}
 	for _, v := range result.Versions {
 		applied = append(applied, Applied{
-			Version: int64(v.Version), Name: "job queue: " + v.Name, Duration: v.Duration,
+			Version: int64(v.Version), Name: riverName(v.Name), Duration: v.Duration,
 		})
 	}
 	return applied, nil

@@ -1,0 +1,72 @@
+-- Takes over what Compas left, and lets it go on writing while services are moved.
+--
+-- Rows are changed in small transactions, so each statement is one of its own,
+-- and can be run again.
+
+-- +goose NO TRANSACTION
+-- +goose Up
+-- Clean-up finds a refresh row of Compas as it finds a pair: by the day on which it
+-- became superfluous. Ours have an accessExpiresAt and set the day by themselves.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION "sessionStoreTokenOfCompas"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW."expiresOn" := (LEAST(NEW."expiresAt", NEW."revokedAt") AT TIME ZONE 'UTC')::date;
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+
+CREATE OR REPLACE TRIGGER "sessionStoreTokenOfCompas" BEFORE INSERT OR UPDATE OF "revokedAt" ON "sessionStoreToken"
+  FOR EACH ROW WHEN (NEW."accessExpiresAt" IS NULL AND NEW."refreshToken" IS NULL)
+  EXECUTE FUNCTION "sessionStoreTokenOfCompas"();
+
+-- +goose StatementBegin
+DO $$
+DECLARE
+  "last"  uuid := '00000000-0000-0000-0000-000000000000';
+  "batch" uuid[];
+BEGIN
+  LOOP
+    "batch" := ARRAY(SELECT "id" FROM "sessionStoreToken"
+      WHERE "id" > "last" AND "accessExpiresAt" IS NULL AND "refreshToken" IS NULL AND "expiresOn" IS NULL ORDER BY "id" LIMIT 1000);
+    EXIT WHEN cardinality("batch") = 0;
+
+    UPDATE "sessionStoreToken" SET "expiresOn" = (LEAST("expiresAt", "revokedAt") AT TIME ZONE 'UTC')::date
+    WHERE "id" = ANY ("batch") AND "accessExpiresAt" IS NULL AND "expiresOn" IS NULL;
+
+    COMMIT;
+    "last" := "batch"[cardinality("batch")];
+  END LOOP;
+END $$;
+-- +goose StatementEnd
+
+-- Compas makes a session and its tokens in two statements: some were left without
+-- tokens, and nobody can reach them.
+DELETE FROM "sessionStore" s
+WHERE s."createdAt" < now() - interval '1 day'
+  AND NOT EXISTS (SELECT FROM "sessionStoreToken" t WHERE t."session" = s."id");
+
+-- A refresh looks at its token row alone. So who revokes a session by hand, or with
+-- Compas, revokes its tokens at once, in the order of all locks.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION "sessionStoreNoteRevocation"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW."revokedXid" := pg_current_xact_id();
+  UPDATE "sessionStoreToken" SET "revokedAt" = NEW."revokedAt" WHERE "session" = NEW."id" AND "revokedAt" IS NULL;
+  PERFORM pg_notify('latchkey_revoked', '');
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+
+-- +goose Down
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION "sessionStoreNoteRevocation"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW."revokedXid" := pg_current_xact_id();
+  PERFORM pg_notify('latchkey_revoked', '');
+  RETURN NEW;
+END $$;
+-- +goose StatementEnd
+
+DROP TRIGGER IF EXISTS "sessionStoreTokenOfCompas" ON "sessionStoreToken";
+DROP FUNCTION IF EXISTS "sessionStoreTokenOfCompas"();
+UPDATE "sessionStoreToken" SET "expiresOn" = NULL WHERE "accessExpiresAt" IS NULL AND "refreshToken" IS NULL;
