@@ -11,11 +11,11 @@ var mostAllocations = map[string]float64{
 	"Create":            67,
 	"Get":               52,
 	"Load":              45,
-	"RefreshTokens":     52,
+	"RefreshTokens":     55,
 	"Update":            24,
 	"Update, unchanged": 20,
 	"Invalidate":        13,
-	"InvalidateSubject": 13,
+	"InvalidateSubject": 14,
 	"DeleteExpired":     13,
 	"List":              58,
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -41,8 +43,16 @@ type Config struct {
 	// LateRetryLimit is in how many generations in a row a lost response may
 	// be made good for after the grace. Zero means 8.
 	LateRetryLimit int
+	// CompasSigningKey, if set, is the signingKey of the Compas application
+	// whose tables the database has: the tokens that it issued are then taken.
+	CompasSigningKey tokens.Secret
+	// Direct, if set, makes connections past a pooler in transaction mode, which the
+	// store's pool leads to: the verifier is notified of revocations on one.
+	Direct *pgxpool.Pool
 	// Leaks, if set, takes a report of each refresh token that was stolen.
 	Leaks LeakQueue
+	// Observers are told what the store does. None by default.
+	Observers []Observer
 }
 
 // Lifetimes are how long a session and its tokens last, in whole seconds.

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // CreateParams describes a new session.
@@ -18,6 +20,10 @@ type CreateParams struct {
 	Client Client
 	// Lifetimes differ from the store's where they are not zero.
 	Lifetimes Lifetimes
+	// KeyThumbprint binds the session to a key of its client (RFC 9449 §6.1): the
+	// RFC 7638 SHA-256 thumbprint in base64url. Empty means bearer tokens, until the
+	// first refresh with a proof: see [Store.RefreshTokensWithProof].
+	KeyThumbprint string
 }
 
 // Both rows of a session are made by one statement: one round trip, and either
@@ -31,16 +37,19 @@ WITH "times" AS (
   SELECT $1, $2, $3, "at", "at", $4, $5, $6, $7::text::inet FROM "times"
 )
 INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
-  "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl")
+  "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt")
 SELECT $9, $1, "at", LEAST("at" + $11 * interval '1 s', "end"), (LEAST("at" + $11 * interval '1 s', "end") AT TIME ZONE 'UTC')::date,
-  LEAST("at" + $10 * interval '1 s', "end"), "end", $12, $13
+  LEAST("at" + $10 * interval '1 s', "end"), "end", $12, $13, $14
 FROM "times"
 RETURNING "createdAt", "expiresAt", "accessExpiresAt"`
 
 // Create makes a session and its token pair. It is the one operation that must
 // not be sent again after [ErrUnavailable] without a second thought: if the
 // answer was lost, there are then two sessions.
-func (s *Store) Create(ctx context.Context, params CreateParams) (Session, TokenPair, error) {
+func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ TokenPair, err error) {
+	ctx = s.begin(ctx, OperationCreate)
+	defer func() { s.end(ctx, Result{Operation: OperationCreate, Err: err}) }()
+
 	session, pair, own, err := s.prepare(params)
 	if err != nil {
 		return Session{}, TokenPair{}, err
@@ -51,7 +60,7 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (Session, Token
 		arg(session.ID), session.Checksum, session.Data, orNull(session.Subject),
 		orNull(session.Client.Label), orNull(session.Client.UserAgent), orNull(session.Client.IP),
 		orNull(seconds(lifetimes.Session)), arg(pair.ID), seconds(lifetimes.AccessToken), seconds(lifetimes.RefreshToken),
-		orNull(seconds(own.AccessToken)), orNull(seconds(own.RefreshToken)),
+		orNull(seconds(own.AccessToken)), orNull(seconds(own.RefreshToken)), orNull(params.KeyThumbprint),
 	).Scan(&now, &pair.ExpiresAt, &pair.AccessExpiresAt)
 	if err != nil {
 		return Session{}, TokenPair{}, unavailable("create a session", err)
@@ -70,6 +79,9 @@ func (s *Store) prepare(params CreateParams) (Session, pair, Lifetimes, error) {
 	fail := func(err error) (Session, pair, Lifetimes, error) { return Session{}, pair{}, Lifetimes{}, err }
 	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
 		return fail(err)
+	}
+	if params.KeyThumbprint != "" && !tokens.IsThumbprint(params.KeyThumbprint) {
+		return fail(argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url without padding"))
 	}
 	client, err := params.Client.clean()
 	if err != nil {
@@ -98,5 +110,5 @@ func (s *Store) prepare(params CreateParams) (Session, pair, Lifetimes, error) {
 		}
 	}
 	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: checksum, Client: client}
-	return session, pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1]}, own, nil
+	return session, pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint}, own, nil
 }

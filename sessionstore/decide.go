@@ -94,6 +94,8 @@ type pair struct {
 	AccessGeneration int64
 	AccessExpiresAt  time.Time
 	ConfirmedAt      time.Time // when the pair was first seen in use; zero for not yet
+
+	BoundTo string // the thumbprint of its client's key; empty for none. See decideBound
 }
 
 // mintedAt is when the present access token was made: one is made whenever the
@@ -109,7 +111,9 @@ func (p pair) mintedAt() time.Time {
 type decision struct {
 	Outcome Outcome
 	Theft   Theft // only where Outcome is Stolen
-	Next    pair
+	// Unproven says of a Refused outcome that only the proof is missing.
+	Unproven bool
+	Next     pair
 }
 
 // decide applies the refresh protocol: generation is the presented token's,

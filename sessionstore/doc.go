@@ -18,7 +18,8 @@
 // Everything that locks several rows locks the session row, then its pair's,
 // and several sessions in the order of their ids. The refresh statement of the
 // normal case takes no lock on the session row: it meets [Store.Invalidate] on
-// the pair's row, which both change.
+// the pair's row, which both change. Where several refreshes share a statement it
+// leaves out rows that are locked, and so never waits for one while it holds another.
 //
 // # Guarantees
 //

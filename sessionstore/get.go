@@ -50,10 +50,13 @@ WHERE s."id" = $1 AND r."id" = $2`
 // that was replaced or whose session has ended is refused from the next call
 // on, with [ErrSuperseded], [ErrEnded] or [ErrNotFound]; a token that does not
 // verify is a [tokens.ErrInvalid], a refresh token a [tokens.ErrWrongType].
-func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Claims, error) {
-	claims, err := s.verifier.Verify(accessToken, tokens.AccessToken)
+func (s *Store) Get(ctx context.Context, accessToken string) (_ Session, _ tokens.Claims, err error) {
+	ctx = s.begin(ctx, OperationGet)
+	defer func() { s.end(ctx, Result{Operation: OperationGet, Err: err}) }()
+
+	claims, err := s.verify(accessToken, tokens.AccessToken)
 	if err != nil {
-		return Session{}, tokens.Claims{}, err
+		return s.getCompas(ctx, accessToken, err)
 	}
 	var data []byte
 	var current accessVersion
@@ -79,15 +82,23 @@ func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Cl
 	return session, claims, nil
 }
 
+// best orders token rows, of which a session that Compas began may have several:
+// the one that lives longest comes first.
+const best = `ORDER BY r."revokedAt" IS NOT NULL, r."expiresAt" DESC LIMIT 1`
+
 const loadQuery = `
 SELECT ` + sessionColumns + `, s."data"
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-WHERE s."id" = $1`
+WHERE s."id" = $1
+` + best
 
 // Load returns a session by its id, an ended one too until it is cleaned up.
 // It fails with [ErrNotFound].
-func (s *Store) Load(ctx context.Context, id uuid.UUID) (Session, error) {
+func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
+	ctx = s.begin(ctx, OperationLoad)
+	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
+
 	var data []byte
 	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, arg(id)), &data)
 	switch {

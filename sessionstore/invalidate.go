@@ -36,7 +36,7 @@ SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL 
 // refresh, Get or Update of the session succeeds. Repeating it is no error; an
 // unknown id is [ErrNotFound].
 func (s *Store) Invalidate(ctx context.Context, id uuid.UUID) error {
-	return invalidate(ctx, s.pool, id, "")
+	return s.invalidate(ctx, id, "")
 }
 
 // InvalidateOwn is [Store.Invalidate] for a session of the given subject;
@@ -45,7 +45,16 @@ func (s *Store) InvalidateOwn(ctx context.Context, subject string, id uuid.UUID)
 	if subject == "" {
 		return ErrNotFound
 	}
-	return invalidate(ctx, s.pool, id, subject)
+	return s.invalidate(ctx, id, subject)
+}
+
+func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string) (err error) {
+	var revoked int64
+	ctx = s.begin(ctx, OperationRevoke)
+	defer func() { s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: revoked}) }()
+
+	revoked, err = revoke(ctx, s.pool, id, subject)
+	return err
 }
 
 // querier is the pool or a transaction on it.
@@ -54,15 +63,21 @@ type querier interface {
 }
 
 func invalidate(ctx context.Context, db querier, id uuid.UUID, subject string) error {
+	_, err := revoke(ctx, db, id, subject)
+	return err
+}
+
+// revoke returns how many sessions it ended: none if that has been revoked.
+func revoke(ctx context.Context, db querier, id uuid.UUID, subject string) (revoked int64, err error) {
 	var exists bool
-	var told int64 // a CTE that is not read is not run
-	if err := db.QueryRow(ctx, invalidateQuery, arg(id), orNull(subject)).Scan(&exists, &told); err != nil {
-		return unavailable("revoke a session", err)
+	// A CTE that is not read is not run. There is one notification if there was a session to end.
+	if err := db.QueryRow(ctx, invalidateQuery, arg(id), orNull(subject)).Scan(&exists, &revoked); err != nil {
+		return 0, unavailable("revoke a session", err)
 	}
 	if !exists {
-		return ErrNotFound
+		return 0, ErrNotFound
 	}
-	return nil
+	return revoked, nil
 }
 
 // The rows are locked in the order of their ids first, or two sign-outs of one
@@ -81,14 +96,17 @@ SELECT count(*), (SELECT count(*) FROM "told") FROM "session"`
 
 // InvalidateSubject is [Store.Invalidate] for all sessions of a subject but
 // keep, which may be zero to keep none. It returns how many it revoked.
-func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID) (int64, error) {
+func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID) (n int64, err error) {
+	ctx = s.begin(ctx, OperationRevoke)
+	defer func() { s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n}) }()
+
 	if subject == "" {
 		return 0, argumentError("subject", "must not be empty")
 	}
 	if err := checkText("subject", subject, maxSubjectBytes); err != nil {
 		return 0, err
 	}
-	var n, told int64
+	var told int64
 	if err := s.pool.QueryRow(ctx, invalidateSubjectQuery, subject, arg(keep)).Scan(&n, &told); err != nil {
 		return 0, unavailable("revoke a subject's sessions", err)
 	}
@@ -98,9 +116,9 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 // RevokeToken ends the session of an access or a refresh token (RFC 7009
 // §2.1). A token that is unknown, expired or not ours is no error (§2.2).
 func (s *Store) RevokeToken(ctx context.Context, token string) error {
-	claims, err := s.verifier.VerifyAny(token)
+	claims, err := s.verifyAny(token)
 	if errors.Is(err, tokens.ErrInvalid) {
-		return nil
+		return s.revokeCompasToken(ctx, token)
 	}
 	if err != nil {
 		return err

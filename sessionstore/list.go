@@ -33,14 +33,20 @@ type Page struct {
 const listQuery = `
 SELECT ` + sessionColumns + `
 FROM "sessionStore" s
-JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
+CROSS JOIN LATERAL (
+  SELECT r.* FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL
+  ` + best + `
+) r
 WHERE s."subject" = $1 AND s."revokedAt" IS NULL AND ($2::uuid IS NULL OR s."id" < $2) AND ` + live + `
 ORDER BY s."id" DESC
 LIMIT $3`
 
 // List returns a subject's live sessions, newest first. A cursor or a limit
 // that is no good is an [ArgumentError].
-func (s *Store) List(ctx context.Context, subject string, params ListParams) (Page, error) {
+func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ Page, err error) {
+	ctx = s.begin(ctx, OperationList)
+	defer func() { s.end(ctx, Result{Operation: OperationList, Err: err}) }()
+
 	if subject == "" {
 		return Page{}, argumentError("subject", "must not be empty")
 	}
@@ -85,7 +91,8 @@ func parseCursor(cursor string) (*uuid.UUID, error) {
 		return nil, nil
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
-	if err != nil || len(raw) != len(uuid.UUID{}) {
+	// Base64 has other spellings: the decoder passes over line breaks.
+	if err != nil || len(raw) != len(uuid.UUID{}) || formatCursor(uuid.UUID(raw)) != cursor {
 		return nil, argumentError("cursor", "not a cursor that a list gave")
 	}
 	id := uuid.UUID(raw)

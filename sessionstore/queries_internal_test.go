@@ -18,10 +18,13 @@ func TestQueriesPrepare(t *testing.T) {
 		"ping": pingQuery, "create": createQuery, "get": getQuery, "load": loadQuery, "list": listQuery,
 		"update": updateQuery, "updateState": updateStateQuery,
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery,
-		"rotate": rotateQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
+		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 		"confirm": confirmQuery, "leakFacts": leakFactsQuery,
 		"deleteExpired": deleteExpiredQuery, "deleteRevoked": deleteRevokedQuery, "deleteAged": deleteAgedQuery,
 		"countExpired": countExpiredQuery, "countRevoked": countRevokedQuery, "countAged": countAgedQuery,
+		"deleteSuperfluous": deleteSuperfluousQuery, "countSuperfluous": countSuperfluousQuery,
+		"getCompas": getCompasQuery, "compasSession": compasSessionQuery, "findCompas": findCompasQuery, "readCompas": readCompasQuery,
+		"insertPair": insertPairQuery, "retireCompas": retireCompasQuery, "compasRows": compasRowsQuery,
 	} {
 		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -1,6 +1,7 @@
 package sessionstore
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -24,7 +25,7 @@ const maxNewRevocations = 1 << 17
 // Where cfg has no Strict, the verifier asks the database whether a token's session
 // was revoked, and nothing else, so that its answers do not depend on who gives them.
 func (s *Store) Verifier(cfg verifier.Config) (*verifier.Verifier, error) {
-	source := &revocations{pool: s.pool, accessTokenTTL: s.cfg.Lifetimes.AccessToken}
+	source := &revocations{pool: s.pool, direct: cmp.Or(s.cfg.Direct, s.pool), accessTokenTTL: s.cfg.Lifetimes.AccessToken}
 	if cfg.Strict == nil {
 		cfg.Strict = source.strict
 	}
@@ -97,6 +98,7 @@ SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL FROM (
 // revocations is a verifier's source.
 type revocations struct {
 	pool           *pgxpool.Pool
+	direct         *pgxpool.Pool // past a pooler
 	accessTokenTTL time.Duration
 }
 

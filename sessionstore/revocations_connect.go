@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 const (
@@ -19,9 +20,9 @@ const (
 	listenTimeout = 5 * time.Second
 )
 
-// connect opens a connection beside the pool, as the pool does it.
-func (r *revocations) connect(ctx context.Context) (*pgx.Conn, error) {
-	pool := r.pool.Config()
+// connect opens a connection beside a pool, as the pool does it.
+func connect(ctx context.Context, beside *pgxpool.Pool) (*pgx.Conn, error) {
+	pool := beside.Config()
 	cfg := pool.ConnConfig
 	if cfg.ConnectTimeout == 0 || cfg.ConnectTimeout > followConnectTimeout {
 		cfg.ConnectTimeout = followConnectTimeout
@@ -61,7 +62,7 @@ func (r *revocations) listen(ctx context.Context, wake chan<- struct{}) {
 }
 
 func (r *revocations) listenOnce(ctx context.Context, wake chan<- struct{}) error {
-	conn, err := r.connect(ctx)
+	conn, err := connect(ctx, r.direct)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ var (
 func (f *follower) ask(ctx context.Context) error {
 	if f.conn == nil || f.conn.IsClosed() {
 		var err error
-		if f.conn, err = f.connect(ctx); err != nil {
+		if f.conn, err = connect(ctx, f.pool); err != nil {
 			return err
 		}
 	}

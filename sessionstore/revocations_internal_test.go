@@ -85,7 +85,7 @@ func setupRevocations(t *testing.T) revocationKit {
 	if _, err := pool.Exec(t.Context(), makeEpochQuery); err != nil {
 		t.Fatal(err)
 	}
-	return revocationKit{revocations{pool: pool, accessTokenTTL: 5 * time.Minute}, pool}
+	return revocationKit{revocations{pool: pool, direct: pool, accessTokenTTL: 5 * time.Minute}, pool}
 }
 
 // now returns the database's state.

@@ -63,6 +63,9 @@ type TokenPair struct {
 	AccessTokenExpiresAt, RefreshTokenExpiresAt time.Time
 	// AnsweredAt is the database's time when it handed out this pair.
 	AnsweredAt time.Time
+	// KeyThumbprint is that of the client's key which the pair is bound to; empty
+	// for bearer tokens.
+	KeyThumbprint string
 }
 
 // ExpiresIn is for how long the access token is valid, in whole seconds.

@@ -3,6 +3,7 @@ package sessionstore
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -17,10 +18,13 @@ import (
 // by many goroutines.
 type Store struct {
 	pool     *pgxpool.Pool
-	signer   *tokens.Signer
+	signer   atomic.Pointer[tokens.Signer]
 	verifier *tokens.Verifier
+	compas   *tokens.CompasVerifier // nil where no session of Compas was taken over
 	cfg      Config
 	seen     confirmations
+
+	rotations rotations
 }
 
 // New returns a store on the caller's pool, whose schema must have been
@@ -41,7 +45,14 @@ func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{pool: pool, signer: signer, verifier: verifier, cfg: cfg}, nil
+	store := &Store{pool: pool, verifier: verifier, cfg: cfg}
+	store.signer.Store(signer)
+	if cfg.CompasSigningKey != "" {
+		if store.compas, err = tokens.NewCompasVerifier(cfg.CompasSigningKey, cfg.Tokens); err != nil {
+			return nil, err
+		}
+	}
+	return store, nil
 }
 
 const pingQuery = `SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t`
@@ -59,18 +70,19 @@ func (s *Store) Ping(ctx context.Context) error {
 // the same row gives the same tokens. The refresh token has the subject, which
 // no refresh then has to look up: it never changes.
 func (s *Store) sign(p pair, answeredAt time.Time) (TokenPair, error) {
-	access, err := s.signer.Sign(tokens.Claims{
+	signer := s.signer.Load() // one for both tokens
+	access, err := signer.Sign(tokens.Claims{
 		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.AccessGeneration,
-		IssuedAt: p.mintedAt(), ExpiresAt: p.AccessExpiresAt,
+		IssuedAt: p.mintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo,
 	})
 	if err != nil {
 		return TokenPair{}, err
 	}
-	refresh, err := s.signer.Sign(tokens.Claims{
+	refresh, err := signer.Sign(tokens.Claims{
 		Type: tokens.RefreshToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.Generation,
-		IssuedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt,
+		IssuedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt, KeyThumbprint: p.BoundTo,
 	})
 	if err != nil {
 		return TokenPair{}, err
@@ -78,7 +90,7 @@ func (s *Store) sign(p pair, answeredAt time.Time) (TokenPair, error) {
 	return TokenPair{
 		AccessToken: access, RefreshToken: refresh,
 		AccessTokenExpiresAt: p.AccessExpiresAt, RefreshTokenExpiresAt: p.ExpiresAt,
-		AnsweredAt: answeredAt,
+		AnsweredAt: answeredAt, KeyThumbprint: p.BoundTo,
 	}, nil
 }
 
@@ -96,7 +108,8 @@ func orNull[T comparable](v T) *T {
 	if v == zero {
 		return nil
 	}
-	return &v
+	there := v // so that only what is there is allocated
+	return &there
 }
 
 func orZero[T any](p *T) T {

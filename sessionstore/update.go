@@ -15,7 +15,8 @@ const updateStateQuery = `
 SELECT s."checksum", ` + live + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-WHERE s."id" = $1`
+WHERE s."id" = $1
+` + best
 
 // Update replaces a session's data and returns the new checksum. checksum is
 // the one that was read with the data: if the stored data is no longer that,
@@ -24,7 +25,10 @@ WHERE s."id" = $1`
 // made: Update may be called at the end of every request.
 //
 // Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded].
-func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error) {
+func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (_ string, err error) {
+	ctx = s.begin(ctx, OperationUpdate)
+	defer func() { s.end(ctx, Result{Operation: OperationUpdate, Err: err}) }()
+
 	next, err := Checksum(data)
 	if err != nil || next == checksum {
 		return next, err

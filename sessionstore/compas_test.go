@@ -1,0 +1,419 @@
+package sessionstore_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+func isError(err, want error) bool { return err != nil && errors.Is(err, want) }
+
+func TestCompasAccessToken(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	p := c.signIn(t, `{"user":7}`)
+	session, claims, err := c.Get(t.Context(), string(p.access))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if session.ID != p.session || string(session.Data) != `{"user": 7}` || session.Subject != "" {
+		t.Errorf("session %s with %s of %q", session.ID, session.Data, session.Subject)
+	}
+	if claims.Type != tokens.AccessToken || claims.SessionID != p.session || claims.TokenID != p.accessRow ||
+		claims.Issuer != config().Tokens.Issuer || claims.ClientID != config().Tokens.ClientID || time.Until(claims.ExpiresAt) < 9*time.Minute {
+		t.Errorf("claims %+v", claims)
+	}
+
+	c.rejected(t, p.refresh, tokens.ErrWrongType)
+	c.rejected(t, compasToken(accessClaim, p.refreshRow, time.Now().Add(time.Hour)), sessionstore.ErrNotFound)
+	c.rejected(t, compasToken(accessClaim, uuid.New(), time.Now().Add(time.Hour)), sessionstore.ErrNotFound)
+	c.rejected(t, compasToken(accessClaim, p.accessRow, time.Now().Add(-time.Minute)), tokens.ErrExpired)
+	c.rejected(t, padded(p.access), tokens.ErrInvalid)
+	c.rejected(t, signCompas(`{"exp":4102444800,"compasSessionAccessToken":"`+p.accessRow.String()+`"}`, "another key of 20 characters"), tokens.ErrInvalid)
+	c.accepted(t, signCompas(`{"compasSessionAccessToken":"`+p.accessRow.String()+`"}`, compasKey)) // never expires
+
+	newer := c.rotate(t, p)
+	c.rejected(t, p.access, sessionstore.ErrSuperseded)
+	c.accepted(t, newer.access)
+	// As sessionStoreInvalidate does, in its first statement.
+	c.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, p.session)
+	c.rejected(t, newer.access, sessionstore.ErrEnded)
+	c.refused(t, newer.refresh, sessionstore.ErrEnded)
+}
+
+// Without the key its tokens are like any other that is not ours.
+func TestCompasIsNotTakenWithoutItsKey(t *testing.T) {
+	t.Parallel()
+	c := compas{kit: setup(t), accessTTL: time.Hour, refreshTTL: 2 * time.Hour}
+	p := c.signIn(t, `{}`)
+	c.rejected(t, p.access, tokens.ErrInvalid)
+	c.refused(t, p.refresh, tokens.ErrInvalid)
+	if err := c.RevokeToken(t.Context(), string(p.refresh)); err != nil {
+		t.Error(err)
+	}
+	if session, err := c.Load(t.Context(), p.session); err != nil || !session.RevokedAt.IsZero() {
+		t.Errorf("%v, revoked at %v", err, session.RevokedAt)
+	}
+	cfg := config()
+	cfg.CompasSigningKey = "nineteen characters"
+	if _, err := sessionstore.New(c.pool, c.ring, cfg); err == nil {
+		t.Error("a key that Compas refuses is taken")
+	}
+}
+
+func TestCompasRefreshToken(t *testing.T) {
+	t.Parallel()
+	leaks := &queue{}
+	c := setupCompas(t, func(cfg *sessionstore.Config) { cfg.Leaks = leaks })
+	p := c.signIn(t, `{}`)
+	first := c.refresh(t, p.refresh, sessionstore.Rotated)
+	c.rejected(t, p.access, sessionstore.ErrSuperseded)
+	if got := c.accepted(t, first.AccessToken); got.ID != p.session {
+		t.Errorf("session %s, want %s", got.ID, p.session)
+	}
+	if diff := cmp.Diff([]time.Duration{10 * time.Minute, 48 * time.Hour}, []time.Duration{first.ExpiresIn(), first.RefreshExpiresIn()}); diff != "" {
+		t.Errorf("not the lifetimes that the session had: %s", diff)
+	}
+	// A second tab, or the same request once more.
+	if again := c.refresh(t, p.refresh, sessionstore.Raced); again.RefreshToken != first.RefreshToken || again.AccessToken != first.AccessToken {
+		t.Error("a race gives another pair")
+	}
+
+	c.age(t, p.session, time.Hour)
+	c.refresh(t, first.RefreshToken, sessionstore.Rotated)
+	c.refused(t, p.refresh, sessionstore.ErrReuse)
+	c.rejected(t, first.AccessToken, sessionstore.ErrEnded)
+	if len(leaks.reports) != 1 || leaks.reports[0].Theft != sessionstore.Old || leaks.reports[0].Behind != 2 || leaks.reports[0].SessionID != p.session {
+		t.Errorf("reports %+v", leaks.reports)
+	}
+}
+
+// queue keeps the reports.
+type queue struct {
+	mu      sync.Mutex
+	reports []sessionstore.LeakReport
+}
+
+func (q *queue) Enqueue(_ context.Context, _ pgx.Tx, report sessionstore.LeakReport) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.reports = append(q.reports, report)
+	return nil
+}
+
+// The answer that brought our first pair was lost: the client comes late, and
+// with what it has. If the pair was in use, somebody else has that token too.
+func TestCompasRefreshTokenLate(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	p := c.signIn(t, `{}`)
+	c.refresh(t, p.refresh, sessionstore.Rotated)
+	c.age(t, p.session, 3*time.Hour)
+	found := c.refresh(t, p.refresh, sessionstore.RetriedLate)
+	c.accepted(t, found.AccessToken)
+	c.age(t, p.session, time.Hour)
+	c.refused(t, p.refresh, sessionstore.ErrReuse)
+}
+
+func TestCompasRefreshAtOnce(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	p := c.signIn(t, `{}`)
+	const n = 20
+	pairs := make([]sessionstore.Refreshed, n)
+	var all sync.WaitGroup
+	for i := range pairs {
+		all.Go(func() {
+			var err error
+			if pairs[i], err = c.RefreshTokens(t.Context(), string(p.refresh), sessionstore.Client{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	rotations := 0
+	for _, got := range pairs {
+		if got.Pair.RefreshToken != pairs[0].Pair.RefreshToken || got.Pair.AccessToken != pairs[0].Pair.AccessToken {
+			t.Error("another pair")
+		}
+		if got.Outcome == sessionstore.Rotated {
+			rotations++
+		}
+	}
+	if rows := c.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "session" = $1`, p.session); rotations != 1 || rows != 3 {
+		t.Errorf("%d rotations, %d rows", rotations, rows)
+	}
+}
+
+// What Compas itself had rotated when it was left: a moment ago,
+func TestCompasRotatedJustNow(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	old := c.signIn(t, `{}`)
+	newer := c.rotate(t, old)
+	c.refresh(t, old.refresh, sessionstore.Rotated) // the answer of Compas was lost
+	c.refresh(t, newer.refresh, sessionstore.Rotated)
+	c.refresh(t, old.refresh, sessionstore.Raced)
+}
+
+// long ago,
+func TestCompasRotated(t *testing.T) {
+	t.Parallel()
+	leaks := &queue{}
+	c := setupCompas(t, func(cfg *sessionstore.Config) { cfg.Leaks = leaks })
+	old := c.signIn(t, `{}`)
+	c.age(t, old.session, time.Minute)
+	middle := c.rotate(t, old)
+	c.age(t, old.session, time.Minute)
+	newer := c.rotate(t, middle)
+	c.age(t, old.session, 16*time.Second)
+	newest := c.refresh(t, newer.refresh, sessionstore.Rotated)
+	c.refused(t, old.refresh, sessionstore.ErrReuse)
+	c.rejected(t, newest.AccessToken, sessionstore.ErrEnded)
+	c.refused(t, newest.RefreshToken, sessionstore.ErrEnded)
+	if len(leaks.reports) != 1 || leaks.reports[0].Theft != sessionstore.Old || leaks.reports[0].Behind != 3 {
+		t.Errorf("reports %+v", leaks.reports)
+	}
+}
+
+// or just before it would have made the next, when it was stopped.
+func TestCompasRotatedAndNoMore(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	p := c.signIn(t, `{}`)
+	c.exec(t, `UPDATE "sessionStoreToken" SET "revokedAt" = now() WHERE "session" = $1`, p.session)
+	c.age(t, p.session, time.Hour)
+	c.refresh(t, p.refresh, sessionstore.Rotated)
+}
+
+// Two tabs that never met: each has tokens of its own, and keeps them.
+func TestCompasSeveralLivePairs(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	old := c.signIn(t, `{"cart":[]}`)
+	tabs := []compasPair{c.rotate(t, old), c.issue(t, old.session), c.issue(t, old.session)}
+	ours := make([]sessionstore.TokenPair, 2)
+	for i := range ours {
+		ours[i] = c.refresh(t, tabs[i].refresh, sessionstore.Rotated)
+	}
+	for range 3 {
+		c.age(t, old.session, time.Hour)
+		for i := range ours {
+			ours[i] = c.refresh(t, ours[i].RefreshToken, sessionstore.Rotated)
+			c.accepted(t, ours[i].AccessToken)
+		}
+	}
+	// The third tab never came. One session, whatever it has.
+	c.exec(t, `UPDATE "sessionStore" SET "subject" = 'ada' WHERE "id" = $1`, old.session)
+	page, err := c.List(t.Context(), "ada", sessionstore.ListParams{})
+	if err != nil || len(page.Sessions) != 1 {
+		t.Fatalf("%d sessions in the list, %v", len(page.Sessions), err)
+	}
+	session, err := c.Load(t.Context(), old.session)
+	if err != nil || session.ExpiresAt.Before(time.Now().Add(47*time.Hour)) {
+		t.Errorf("%v: ends at %v", err, session.ExpiresAt)
+	}
+	if _, err := c.Update(t.Context(), old.session, session.Checksum, []byte(`{"cart":[1]}`)); err != nil {
+		t.Error(err)
+	}
+	if err := c.RevokeToken(t.Context(), string(tabs[2].access)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range ours {
+		c.rejected(t, ours[i].AccessToken, sessionstore.ErrEnded)
+		c.refused(t, ours[i].RefreshToken, sessionstore.ErrEnded)
+	}
+	c.refused(t, tabs[2].refresh, sessionstore.ErrEnded)
+}
+
+// Compas goes on beside us for a while: what it does to a row of its own touches
+// no pair of ours, but a session that it ends has ended.
+func TestCompasBesideUs(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	p := c.signIn(t, `{}`)
+	ours := c.refresh(t, p.refresh, sessionstore.Rotated)
+	theirs := c.rotate(t, p) // the same token, at the same time
+	c.accepted(t, ours.AccessToken)
+	c.accepted(t, theirs.access)
+	c.age(t, p.session, time.Hour)
+	ours = c.refresh(t, ours.RefreshToken, sessionstore.Rotated)
+	c.refresh(t, theirs.refresh, sessionstore.Rotated)
+	// The first of the two statements of sessionStoreInvalidate is enough.
+	c.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, p.session)
+	c.age(t, p.session, time.Hour)
+	c.refused(t, ours.RefreshToken, sessionstore.ErrEnded)
+}
+
+func TestCompasData(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	for _, data := range []string{`{"a": 1}`, `[1, 2]`, `"text"`, `12.50`, `true`, `null`} {
+		p := c.signIn(t, data)
+		session := c.accepted(t, p.access)
+		if string(session.Data) != data {
+			t.Errorf("data %s is read as %s", data, session.Data)
+		}
+		next, err := c.Update(t.Context(), p.session, session.Checksum, []byte(`{"b": 2}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Update(t.Context(), p.session, session.Checksum, []byte(`{"b": 3}`)); !isError(err, sessionstore.ErrConflict) {
+			t.Errorf("a write on what was read before: %v", err)
+		}
+		// sessionStoreUpdate, which compares nothing.
+		c.exec(t, `UPDATE "sessionStore" SET "data" = '{"c":3}', "checksum" = 'c0ffee' WHERE "id" = $1`, p.session)
+		if _, err := c.Update(t.Context(), p.session, next, []byte(`{"b": 3}`)); !isError(err, sessionstore.ErrConflict) {
+			t.Errorf("a write over one of Compas: %v", err)
+		}
+	}
+}
+
+// The database lost the commit in which it took the session over. The client
+// has our tokens alone by now.
+func TestCompasAfterAFailover(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	p := c.signIn(t, `{}`)
+	ours := c.refresh(t, p.refresh, sessionstore.Rotated)
+	c.exec(t, `DELETE FROM "sessionStoreToken" WHERE "session" = $1 AND "accessExpiresAt" IS NOT NULL`, p.session)
+	c.exec(t, `UPDATE "sessionStoreToken" SET "revokedAt" = NULL WHERE "session" = $1`, p.session)
+	healed := c.refresh(t, ours.RefreshToken, sessionstore.Healed)
+	c.accepted(t, healed.AccessToken)
+	c.age(t, p.session, time.Hour)
+	c.refused(t, p.refresh, sessionstore.ErrReuse)
+
+	other, otherPair := c.create(t, sessionstore.CreateParams{})
+	c.exec(t, `DELETE FROM "sessionStoreToken" WHERE "session" = $1`, other.ID)
+	c.refused(t, otherPair.RefreshToken, sessionstore.ErrNotFound)
+}
+
+func TestCompasLifetimes(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	for _, l := range []struct{ access, refresh, wantAccess, wantRefresh time.Duration }{
+		{5 * time.Minute, time.Hour, 5 * time.Minute, time.Hour},
+		{5 * time.Second, 10 * time.Second, 46 * time.Second, 47 * time.Second}, // the grace wants so much
+		{48 * time.Hour, 24 * 300 * time.Hour, 24 * time.Hour, 24 * 300 * time.Hour},
+	} {
+		c.accessTTL, c.refreshTTL = l.access, l.refresh
+		got := c.refresh(t, c.signIn(t, `{}`).refresh, sessionstore.Rotated)
+		if got.ExpiresIn() != l.wantAccess || got.RefreshExpiresIn() != l.wantRefresh {
+			t.Errorf("%v and %v become %v and %v", l.access, l.refresh, got.ExpiresIn(), got.RefreshExpiresIn())
+		}
+	}
+	// An access row that is gone.
+	p := c.signIn(t, `{}`)
+	c.exec(t, `DELETE FROM "sessionStoreToken" WHERE "id" = $1`, p.accessRow)
+	if got := c.refresh(t, p.refresh, sessionstore.Rotated); got.ExpiresIn() != sessionstore.DefaultAccessTokenTTL {
+		t.Errorf("an access token for %v", got.ExpiresIn())
+	}
+}
+
+func TestCompasCleanup(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	const retention = 14 * 24 * time.Hour
+	clean := func(want int64) {
+		t.Helper()
+		if n, err := c.CountSuperfluous(t.Context(), retention); err != nil || n != want {
+			t.Errorf("%d are counted, %v, want %d", n, err, want)
+		}
+		var sum int64
+		for {
+			n, err := c.DeleteSuperfluous(t.Context(), retention, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sum += n; n < 2 {
+				break
+			}
+		}
+		if sum != want {
+			t.Errorf("%d went, want %d", sum, want)
+		}
+	}
+	left := func(session uuid.UUID) int {
+		t.Helper()
+		return c.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "session" = $1`, session)
+	}
+
+	live := c.signIn(t, `{}`)
+	idle := c.signIn(t, `{}`)
+	c.age(t, idle.session, 20*24*time.Hour)
+	rotated := c.signIn(t, `{}`)
+	last := c.rotate(t, c.rotate(t, rotated))
+	c.exec(t, `UPDATE "sessionStoreToken" SET "expiresAt" = now() + interval '90 days' WHERE "session" = $1`, rotated.session)
+	c.age(t, rotated.session, 20*24*time.Hour)
+	taken := c.signIn(t, `{}`)
+	tab := c.issue(t, taken.session)
+	ours := c.refresh(t, taken.refresh, sessionstore.Rotated)
+	revoked := c.signIn(t, `{}`)
+	c.issue(t, revoked.session)
+	if err := c.Invalidate(t.Context(), revoked.session); err != nil {
+		t.Fatal(err)
+	}
+
+	clean(1 + 2)
+	if n := left(live.session) + left(rotated.session); n != 2+2 {
+		t.Errorf("%d rows are left of what lives", n)
+	}
+	if _, err := c.Load(t.Context(), idle.session); !isError(err, sessionstore.ErrNotFound) {
+		t.Errorf("a session that expired: %v", err)
+	}
+	c.exec(t, `UPDATE "sessionStoreToken" SET "expiresAt" = now() + interval '1 day' WHERE "id" = $1`, last.refreshRow)
+
+	// Of the session that was taken over, the row that was exchanged.
+	c.age(t, taken.session, 16*24*time.Hour)
+	c.exec(t, `UPDATE "sessionStoreToken" SET "expiresAt" = now() + interval '1 day', "expiresOn" = current_date + 1
+		WHERE "session" = $1 AND "revokedAt" IS NULL`, taken.session)
+	clean(1)
+	c.refresh(t, tab.refresh, sessionstore.Rotated)
+	next := c.refresh(t, ours.RefreshToken, sessionstore.Rotated)
+	c.accepted(t, next.AccessToken)
+	// The token is known without its row.
+	c.refused(t, taken.refresh, sessionstore.ErrReuse)
+
+	c.age(t, revoked.session, 15*24*time.Hour)
+	if n, err := c.DeleteRevoked(t.Context(), retention, 10); err != nil || n != 1 {
+		t.Errorf("%d revoked sessions went, %v", n, err)
+	}
+	if n := left(revoked.session); n != 0 {
+		t.Errorf("%d of their rows are left", n)
+	}
+}
+
+// A session of several pairs ends with the last of them.
+func TestCompasCleanupOfPairs(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	p := c.signIn(t, `{}`)
+	other := c.issue(t, p.session)
+	one, two := c.refresh(t, p.refresh, sessionstore.Rotated), c.refresh(t, other.refresh, sessionstore.Rotated)
+	c.age(t, p.session, 30*24*time.Hour)
+	// The second pair lives for another day.
+	c.exec(t, `UPDATE "sessionStoreToken" SET "expiresAt" = now() + interval '1 day', "expiresOn" = current_date + 1 WHERE "id" =
+		(SELECT "id" FROM "sessionStoreToken" WHERE "session" = $1 AND "accessExpiresAt" IS NOT NULL ORDER BY "createdAt" DESC LIMIT 1)`, p.session)
+	if n, err := c.DeleteExpired(t.Context(), 0, 10); err != nil || n != 0 {
+		t.Errorf("%d sessions went, %v", n, err)
+	}
+	if n, err := c.DeleteSuperfluous(t.Context(), 0, 10); err != nil || n != 3 {
+		t.Errorf("%d pairs went, %v", n, err)
+	}
+	c.refused(t, one.RefreshToken, sessionstore.ErrNotFound)
+	two = c.refresh(t, two.RefreshToken, sessionstore.Rotated)
+	c.accepted(t, two.AccessToken)
+	c.age(t, p.session, 30*24*time.Hour)
+	if n, err := c.DeleteExpired(t.Context(), 0, 10); err != nil || n != 1 {
+		t.Errorf("%d sessions went, %v", n, err)
+	}
+}

@@ -1,0 +1,36 @@
+package sessionstore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+)
+
+// The planner's guess rests on what ANALYZE last saw and on the size that the
+// table has now. Nothing is run.
+const estimateQuery = `
+EXPLAIN (FORMAT JSON) SELECT 1 FROM "sessionStoreToken"
+WHERE "refreshToken" IS NULL AND "revokedAt" IS NULL AND "expiresAt" > now()`
+
+// EstimateLive guesses how many sessions are live, at the cost of planning one
+// query, however many there are. It is as good as PostgreSQL's statistics, which
+// autovacuum renews when about a tenth of the table has changed; of a table that
+// was never analyzed it knows nothing.
+func (s *Store) EstimateLive(ctx context.Context) (int64, error) {
+	var text []byte
+	if err := s.pool.QueryRow(ctx, estimateQuery).Scan(&text); err != nil {
+		return 0, unavailable("estimate the number of sessions", err)
+	}
+	var plans []struct {
+		Plan struct {
+			Rows float64 `json:"Plan Rows"`
+		}
+	}
+	if err := json.Unmarshal(text, &plans); err != nil {
+		return 0, unavailable("estimate the number of sessions", err)
+	}
+	if len(plans) != 1 {
+		return 0, unavailable("estimate the number of sessions", errors.New("not a plan"))
+	}
+	return int64(plans[0].Plan.Rows), nil
+}

@@ -1,0 +1,65 @@
+package sessionstore
+
+import (
+	"context"
+	"slices"
+)
+
+// Observer is told what a store does, for metrics and traces: see
+// [Config].Observers. It is called on the way of each operation, by many
+// goroutines, and so must not wait.
+type Observer interface {
+	// Begin is called when an operation begins, and returns the context in which it
+	// goes on: the given one, or one that was made from it.
+	Begin(ctx context.Context, operation Operation) context.Context
+	// End is called when the operation has ended, with the context in which it went on.
+	End(ctx context.Context, result Result)
+}
+
+// Operation is what a [Store] was asked to do.
+type Operation string
+
+// The operations that observers are told of.
+const (
+	OperationCreate  Operation = "create"  // Create
+	OperationGet     Operation = "get"     // Get
+	OperationLoad    Operation = "load"    // Load
+	OperationList    Operation = "list"    // List
+	OperationRefresh Operation = "refresh" // RefreshTokens
+	OperationUpdate  Operation = "update"  // Update
+	OperationRevoke  Operation = "revoke"  // Invalidate, InvalidateOwn, InvalidateSubject; RevokeToken by way of them
+)
+
+// Operations lists them all.
+func Operations() []Operation {
+	return []Operation{
+		OperationCreate, OperationGet, OperationLoad, OperationList,
+		OperationRefresh, OperationUpdate, OperationRevoke,
+	}
+}
+
+// Result is what came of an operation. It has no secret, unless the error that a
+// database gave has one.
+type Result struct {
+	Operation Operation
+	// Err is what the caller gets.
+	Err error
+	// Outcome is that of a refresh which Err does not tell of: it gave a pair.
+	Outcome Outcome
+	// Revoked is how many sessions were ended, those not counted that had been
+	// revoked before. A refresh that ends its session has a [ReuseError] instead.
+	Revoked int64
+}
+
+func (s *Store) begin(ctx context.Context, operation Operation) context.Context {
+	for _, o := range s.cfg.Observers {
+		ctx = o.Begin(ctx, operation)
+	}
+	return ctx
+}
+
+func (s *Store) end(ctx context.Context, result Result) {
+	for _, o := range slices.Backward(s.cfg.Observers) {
+		o.End(ctx, result)
+	}
+}

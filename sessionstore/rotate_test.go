@@ -1,0 +1,214 @@
+package sessionstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// occupy takes all connections, so that statements pile up until it is released.
+func (k kit) occupy(t *testing.T) (release func()) {
+	t.Helper()
+	var taken []*pgxpool.Conn
+	for range k.pool.Config().MaxConns {
+		conn, err := k.pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		taken = append(taken, conn)
+	}
+	return func() {
+		for _, conn := range taken {
+			conn.Release()
+		}
+	}
+}
+
+type given struct {
+	sessionstore.Refreshed
+	err error
+}
+
+// together presents all tokens at once, and returns the answers in their order.
+func (k kit) together(t *testing.T, list []tokens.Secret) []given {
+	t.Helper()
+	answers := make([]given, len(list))
+	var all sync.WaitGroup
+	release := k.occupy(t)
+	for i, token := range list {
+		all.Go(func() {
+			a, err := k.RefreshTokens(t.Context(), string(token), sessionstore.Client{UserAgent: fmt.Sprint("agent ", i)})
+			answers[i] = given{a, err}
+		})
+	}
+	time.Sleep(50 * time.Millisecond) // so that most of them wait
+	release()
+	all.Wait()
+	return answers
+}
+
+// Many refreshes at once share statements, and each gets its own session's pair.
+func TestRefreshesTogether(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	const n = 150
+	list := make([]tokens.Secret, 2*n) // each token is presented twice
+	for i := range n {
+		_, pair := k.create(t, sessionstore.CreateParams{Subject: fmt.Sprint("user-", i)})
+		list[i], list[n+i] = pair.RefreshToken, pair.RefreshToken
+	}
+	before := k.queries.Load()
+	answers := k.together(t, list)
+
+	for i := range n {
+		first, second := answers[i], answers[n+i]
+		if first.err != nil || second.err != nil {
+			t.Fatalf("%d: %v, %v", i, first.err, second.err)
+		}
+		if first.Outcome > second.Outcome {
+			first, second = second, first
+		}
+		if first.Outcome != sessionstore.Rotated || second.Outcome != sessionstore.Raced {
+			t.Errorf("%d: %v and %v", i, first.Outcome, second.Outcome)
+		}
+		if first.Pair.RefreshToken != second.Pair.RefreshToken {
+			t.Errorf("%d: two pairs", i)
+		}
+		session, claims, err := k.Get(t.Context(), string(first.Pair.AccessToken))
+		if want := fmt.Sprint("user-", i); err != nil || session.Subject != want || claims.Subject != want {
+			t.Errorf("%d: the pair is of %q (%v)", i, session.Subject, err)
+		}
+		if agent := session.LastClient.UserAgent; agent != fmt.Sprint("agent ", i) && agent != fmt.Sprint("agent ", n+i) {
+			t.Errorf("%d: the client is %q", i, agent)
+		}
+	}
+	// One for each that came second, its transaction, and the reads above.
+	if sent := k.queries.Load() - before; sent > n*6 {
+		t.Errorf("%d statements", sent)
+	}
+}
+
+// A token that was replaced long ago is a theft, in whatever company it comes.
+func TestAnOldTokenComesWithTheNewest(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	var list []tokens.Secret
+	const n = 20
+	for range n {
+		session, pair := k.create(t, sessionstore.CreateParams{})
+		old := pair.RefreshToken
+		for range 2 {
+			pair = k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+			k.age(t, session.ID, time.Hour)
+		}
+		list = append(list, old, pair.RefreshToken)
+	}
+	answers := k.together(t, list)
+	for i := range n {
+		if old := answers[2*i]; !errors.Is(old.err, sessionstore.ErrReuse) {
+			t.Errorf("the old one: %v, %v", old.Outcome, old.err)
+		}
+		if newest := answers[2*i+1]; newest.err != nil && !errors.Is(newest.err, sessionstore.ErrEnded) {
+			t.Errorf("the newest: %v", newest.err)
+		}
+	}
+}
+
+// Sessions that somebody has locked keep their own users waiting, and nobody else.
+func TestALockedSessionDelaysNobodyElse(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	const locked, n = 6, 60 // more than there may be statements; fewer than connections
+	var list []tokens.Secret
+	tx, err := k.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		session, pair := k.create(t, sessionstore.CreateParams{})
+		list = append(list, pair.RefreshToken)
+		if i < locked {
+			if _, err := tx.Exec(t.Context(), `SELECT 1 FROM "sessionStoreToken" WHERE "session" = $1 FOR UPDATE`, session.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	var all, others sync.WaitGroup
+	for i, token := range list {
+		group := &others
+		if i < locked {
+			group = &all
+		}
+		group.Go(func() {
+			got, err := k.RefreshTokens(t.Context(), string(token), sessionstore.Client{})
+			if err != nil || got.Outcome != sessionstore.Rotated {
+				t.Errorf("%d: %v, %v", i, got.Outcome, err)
+			}
+		})
+		if i == locked-1 {
+			time.Sleep(10 * time.Millisecond) // they come first
+		}
+	}
+	done := make(chan struct{})
+	go func() { others.Wait(); close(done) }()
+	select {
+	case <-done:
+	case <-time.After(5 * time.Second):
+		t.Error("the others wait for sessions that are not theirs")
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	all.Wait()
+	<-done
+}
+
+// Who gives up while his refresh waits gets an error that says nothing about his
+// token, and takes nobody along.
+func TestWhoWaitsMayLeave(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	const n = 40
+	var all sync.WaitGroup
+	errs := make([]error, n)
+	list := make([]tokens.Secret, n)
+	for i := range n {
+		_, pair := k.create(t, sessionstore.CreateParams{})
+		list[i] = pair.RefreshToken
+	}
+	release := k.occupy(t)
+	for i := range n {
+		all.Go(func() {
+			ctx := t.Context()
+			if i%2 == 0 {
+				var cancel context.CancelFunc
+				ctx, cancel = context.WithTimeout(ctx, 30*time.Millisecond)
+				defer cancel()
+			}
+			_, errs[i] = k.RefreshTokens(ctx, string(list[i]), sessionstore.Client{})
+		})
+	}
+	time.Sleep(200 * time.Millisecond)
+	release()
+	all.Wait()
+	for i, err := range errs {
+		if i%2 == 0 && err != nil && !errors.Is(err, sessionstore.ErrUnavailable) {
+			t.Errorf("who left: %v", err)
+		}
+		if i%2 == 1 && err != nil {
+			t.Errorf("who stayed: %v", err)
+		}
+		// Whether it was made or not, the token goes on.
+		if _, err := k.RefreshTokens(t.Context(), string(list[i]), sessionstore.Client{}); err != nil {
+			t.Errorf("again: %v", err)
+		}
+	}
+}
