@@ -19,6 +19,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -35,6 +36,9 @@ type Config struct {
 	// Optional lets requests without a bearer token pass, without a session. A
 	// token that is no good is refused all the same.
 	Optional bool
+	// Proofs checks the proofs of access tokens that are bound to a key (RFC 9449).
+	// Nil means that bound tokens are refused: they must not pass for bearer tokens.
+	Proofs *dpop.Checker
 	// OnError answers a request that cannot be served. Nil means [Error].
 	OnError func(http.ResponseWriter, *http.Request, error)
 	// Logger is told of changes that were made after the response had begun
@@ -87,7 +91,7 @@ func (m *Manager[T]) From(ctx context.Context) *Session[T] {
 // Handler wraps next: it serves requests with a good access token.
 func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		token, err := BearerToken(r)
+		scheme, token, err := AccessToken(r)
 		if errors.Is(err, ErrNoToken) && m.cfg.Optional {
 			next.ServeHTTP(w, r)
 			return
@@ -97,6 +101,12 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 			return
 		}
 		session, err := m.load(r.Context(), token)
+		if err == nil {
+			if scheme == dpop.Scheme {
+				m.cfg.Proofs.SetNonce(w.Header())
+			}
+			err = notProven(m.cfg.Proofs.Confirm(r, scheme, token, session.Claims.KeyThumbprint))
+		}
 		if err != nil {
 			m.cfg.OnError(w, r, err)
 			return
@@ -172,22 +182,38 @@ func (s *Session[T]) End(ctx context.Context) error {
 // challenge of RFC 6750 §3 for a token that is missing or no good, 409 for data
 // that another request changed meanwhile, 503 for a database that does not
 // answer, which says nothing about the token, and 500 for the rest.
+//
+// Where a token is bound to a key, or should be, the challenge is that of RFC
+// 9449 §7.1.
 func Error(w http.ResponseWriter, _ *http.Request, err error) {
 	status := http.StatusInternalServerError
-	switch {
+	switch code := dpop.ErrorCode(err); {
+	case code != "":
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", dpop.Challenge("", code))
 	case errors.Is(err, ErrNoToken):
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Add("WWW-Authenticate", dpop.Challenge("", "")) // RFC 9449 §7.2
 	case errors.Is(err, ErrMalformed), IsInvalidToken(err):
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 	case errors.Is(err, sessionstore.ErrConflict):
 		status = http.StatusConflict
-	case errors.Is(err, sessionstore.ErrUnavailable):
+	case errors.Is(err, sessionstore.ErrUnavailable), errors.Is(err, dpop.ErrUnavailable):
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "1")
 	}
 	http.Error(w, http.StatusText(status), status)
+}
+
+// notProven makes an error of package dpop one that says of the token that it is
+// no good here, as handlers of errors know it.
+func notProven(err error) error {
+	if dpop.ErrorCode(err) != "" {
+		return fmt.Errorf("%w: %w", tokens.ErrInvalid, err)
+	}
+	return err
 }
 
 // IsInvalidToken tells whether an error of [sessionstore.Store.Get] says that

@@ -3,9 +3,11 @@ package verifier
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 
+	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -22,7 +24,7 @@ func FromContext(ctx context.Context) (tokens.Claims, bool) {
 // (RFC 6750 §2.1); elsewhere it would end up in logs (RFC 9700 §4.3.2).
 func (v *Verifier) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		claims, err := v.accept(r)
+		claims, err := v.accept(w, r)
 		if err != nil {
 			v.cfg.OnError(w, r, err)
 			return
@@ -31,30 +33,53 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 	})
 }
 
-func (v *Verifier) accept(r *http.Request) (tokens.Claims, error) {
-	token, err := bearerToken(r)
+func (v *Verifier) accept(w http.ResponseWriter, r *http.Request) (tokens.Claims, error) {
+	scheme, token, err := accessToken(r)
 	if err != nil {
 		return tokens.Claims{}, err
 	}
 	claims, err := v.Verify(r.Context(), token)
+	if err == nil {
+		if scheme == dpop.Scheme {
+			v.cfg.Proofs.SetNonce(w.Header())
+		}
+		err = notProven(v.cfg.Proofs.Confirm(r, scheme, token, claims.KeyThumbprint))
+	}
 	if err == nil && v.cfg.Confirm != nil {
 		err = v.cfg.Confirm(r, claims)
 	}
 	return claims, err
 }
 
-// bearerToken leaves it to the verifier to refuse what is no token.
-func bearerToken(r *http.Request) (string, error) {
+// notProven makes an error about a proof one that says of the token that it is no
+// good here, and of an outage one, as handlers of errors know them.
+func notProven(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case dpop.ErrorCode(err) != "":
+		return fmt.Errorf("%w: %w", tokens.ErrInvalid, err)
+	}
+	return unavailable(err)
+}
+
+// accessToken leaves it to the verifier to refuse what is no token.
+func accessToken(r *http.Request) (scheme, token string, err error) {
 	values := r.Header["Authorization"]
 	if len(values) == 0 {
-		return "", errNoToken
+		return "", "", errNoToken
 	}
-	scheme, token, _ := strings.Cut(values[0], " ")
+	scheme, token, _ = strings.Cut(values[0], " ")
 	token = strings.TrimLeft(token, " ")
-	if len(values) > 1 || !strings.EqualFold(scheme, "Bearer") || token == "" {
-		return "", errMalformed
+	switch {
+	case len(values) > 1 || token == "":
+		return "", "", errMalformed
+	case strings.EqualFold(scheme, dpop.Scheme):
+		return dpop.Scheme, token, nil
+	case strings.EqualFold(scheme, "Bearer"):
+		return "Bearer", token, nil
 	}
-	return token, nil
+	return "", "", errMalformed
 }
 
 // Error is the default answer to a request that is refused: 401 with the
@@ -62,9 +87,12 @@ func bearerToken(r *http.Request) (string, error) {
 // that cannot be told. No answer says more about a token than that.
 func Error(w http.ResponseWriter, _ *http.Request, err error) {
 	status := http.StatusUnauthorized
-	switch {
+	switch code := dpop.ErrorCode(err); {
+	case code != "":
+		w.Header().Set("WWW-Authenticate", dpop.Challenge("", code)) // RFC 9449 §7.1
 	case errors.Is(err, errNoToken):
 		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Add("WWW-Authenticate", dpop.Challenge("", "")) // RFC 9449 §7.2
 	case errors.Is(err, tokens.ErrInvalid), errors.Is(err, ErrRevoked), errors.Is(err, errMalformed):
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 	default:

@@ -128,6 +128,13 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
+// sinceSent is when a proof counts from, after the request was sent. It is never
+// later than now, whatever the server says, and a day back is as good as never.
+func sinceSent(millis int64, elapsed time.Duration) time.Duration {
+	const day = int64(24 * time.Hour / time.Millisecond)
+	return time.Duration(max(-day, min(millis, elapsed.Milliseconds()))) * time.Millisecond
+}
+
 // take applies an event, and tells whether the set is complete with it.
 func take(data []byte, set *Set, sent Moment, cursor *string) (bool, error) {
 	var event feedEvent
@@ -142,7 +149,7 @@ func take(data []byte, set *Set, sent Moment, cursor *string) (bool, error) {
 		b.Sessions[i] = Revocation{s.ID, s.Until}
 	}
 	if !event.More {
-		b.Proof = sent.Add(time.Duration(*event.CompleteMillis) * time.Millisecond)
+		b.Proof = sent.Add(sinceSent(*event.CompleteMillis, set.Now().Since(sent)))
 	}
 	set.Apply(b)
 	*cursor = event.Cursor

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -35,6 +36,10 @@ type Config struct {
 	// good, and refuses it with an error that wraps [tokens.ErrInvalid]: the place
 	// for a proof of possession.
 	Confirm func(*http.Request, tokens.Claims) error
+	// Proofs, if set, checks the proofs of access tokens that are bound to a key (RFC
+	// 9449) for [Verifier.Handler]. Nil means that it refuses bound tokens: they must
+	// not pass for bearer tokens.
+	Proofs *dpop.Checker
 	// OnError answers a request of [Verifier.Handler] that is refused. Nil means
 	// [Error].
 	OnError func(http.ResponseWriter, *http.Request, error)
@@ -90,7 +95,11 @@ type tokenVerifier interface {
 type fixedKeys struct{ *tokens.Verifier }
 
 func (f fixedKeys) verify(_ context.Context, token string) (tokens.Claims, error) {
-	return f.Verify(token, tokens.AccessToken)
+	claims, err := f.Verify(token, tokens.AccessToken)
+	if errors.Is(err, tokens.ErrKeysUnavailable) {
+		return tokens.Claims{}, unavailable(err)
+	}
+	return claims, err
 }
 
 // New returns a verifier for a service's tokens, on a source of its revocations.
@@ -142,6 +151,9 @@ func (v *Verifier) follow(ctx context.Context) error {
 //
 // A token that was replaced by a refresh stays good until it expires; only if
 // the service has to be asked it may already be refused.
+//
+// Of a token that is bound to a key the claims have the KeyThumbprint: whoever
+// calls this by himself has to want a proof of it. [Verifier.Handler] does.
 func (v *Verifier) Verify(ctx context.Context, token string) (tokens.Claims, error) {
 	claims, err := v.tokens.verify(ctx, token)
 	if err != nil {

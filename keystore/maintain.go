@@ -1,0 +1,109 @@
+package keystore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const (
+	// settleAfter is how long after its replacement a key has signed its last
+	// token, for certain: replicas change over within a [Config].Poll.
+	settleAfter = time.Hour
+	// expiryMargin is how long a key outlives its last token: room for clocks, and
+	// for a database that lost its latest commits.
+	expiryMargin = 24 * time.Hour
+)
+
+// Maintain does what is due: it publishes a new key if the one that signs has
+// done so for [Config].RotateEvery, finds out until when replaced keys are
+// needed, removes those that are not any more, and seals with the sealer's first
+// key what another one had sealed. It should be called about once an hour, by
+// any replica; calls at the same time do it once.
+func (s *Store) Maintain(ctx context.Context) error {
+	var made string
+	var settled, expired, sealed int64
+	err := s.change(ctx, func(tx pgx.Tx) (_ bool, err error) {
+		if made, err = s.rotateIfDue(ctx, tx); err != nil {
+			return false, err
+		}
+		for _, q := range []struct {
+			sql  string
+			args []any
+			n    *int64
+		}{
+			{settleQuery, []any{settleAfter, expiryMargin}, &settled},
+			{expireQuery, nil, &expired},
+		} {
+			tag, err := tx.Exec(ctx, q.sql, q.args...)
+			if err != nil {
+				return false, err
+			}
+			*q.n = tag.RowsAffected()
+		}
+		sealed, err = s.sealAnew(ctx, tx)
+		return made != "" || settled+expired+sealed > 0, err
+	})
+	if err != nil {
+		return fmt.Errorf("maintain the signing keys: %w", err)
+	}
+	if made != "" {
+		s.cfg.Logger.InfoContext(ctx, "made a signing key", "key", made, "signs_in", s.cfg.PublishAhead)
+	}
+	if expired+sealed > 0 {
+		s.cfg.Logger.InfoContext(ctx, "tidied the signing keys", "expired", expired, "sealed_anew", sealed)
+	}
+	return nil
+}
+
+const dueQuery = `
+SELECT NOT EXISTS (SELECT FROM "sessionStoreSigningKey" WHERE "signsFrom" > clock_timestamp() - $1::interval)`
+
+func (s *Store) rotateIfDue(ctx context.Context, tx pgx.Tx) (made string, err error) {
+	if s.cfg.RotateEvery == 0 {
+		return "", nil
+	}
+	var due bool
+	if err := tx.QueryRow(ctx, dueQuery, s.cfg.RotateEvery).Scan(&due); err != nil || !due {
+		return "", err
+	}
+	return s.make(ctx, tx, s.cfg.PublishAhead)
+}
+
+// A pair's row has the day on which its refresh token expires, which is its last
+// token: so the newest day of all rows is later than the end of any token that
+// was signed until now, and an index gives it at once.
+const settleQuery = `
+UPDATE "sessionStoreSigningKey" k SET "verifiesUntil" = $2::interval + GREATEST(clock_timestamp(),
+  (SELECT (max("expiresOn") + 1)::timestamp AT TIME ZONE 'UTC' FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL))
+WHERE k."verifiesUntil" IS NULL AND EXISTS (
+  SELECT FROM "sessionStoreSigningKey" next
+  WHERE next."signsFrom" > k."signsFrom" AND next."signsFrom" <= clock_timestamp() - $1::interval)`
+
+const expireQuery = `DELETE FROM "sessionStoreSigningKey" WHERE "verifiesUntil" <= clock_timestamp()`
+
+const sealAnewQuery = `UPDATE "sessionStoreSigningKey" SET "sealed" = $2 WHERE "id" = $1`
+
+// sealAnew seals with the first sealing key what another one had sealed.
+func (s *Store) sealAnew(ctx context.Context, tx pgx.Tx) (n int64, err error) {
+	keys, err := s.unsealed(ctx, tx)
+	if err != nil {
+		return 0, err
+	}
+	for _, k := range keys {
+		if k.current {
+			continue
+		}
+		sealed, err := s.cfg.Sealer.Seal(k.jwk)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := tx.Exec(ctx, sealAnewQuery, k.id, sealed); err != nil {
+			return 0, err
+		}
+		n++
+	}
+	return n, nil
+}

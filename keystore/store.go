@@ -1,0 +1,107 @@
+package keystore
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Defaults of [Config].
+const (
+	DefaultAlgorithm    = "EdDSA"
+	DefaultPublishAhead = 15 * time.Minute
+	DefaultPoll         = 10 * time.Second
+)
+
+// Config says how keys are kept.
+type Config struct {
+	// Sealer seals the private keys. Required.
+	Sealer *tokens.Sealer
+	// Algorithm is that of new keys, one of [tokens.AlgorithmNames]. Zero means
+	// EdDSA.
+	Algorithm string
+	// RotateEvery is for how long a key signs until [Store.Maintain] replaces it.
+	// Zero means that it does not.
+	RotateEvery time.Duration
+	// PublishAhead is how long a new key is published before it signs. It must be
+	// longer than copies of the published keys are kept. Zero means 15 min.
+	PublishAhead time.Duration
+	// Poll is how often the keys are read where no notification comes. Zero means
+	// 10 s.
+	Poll time.Duration
+	// Direct, if set, makes connections past a pooler in transaction mode, which the
+	// store's pool leads to: notifications come on one.
+	Direct *pgxpool.Pool
+	// Logger is told of changes. Nil means [slog.Default].
+	Logger *slog.Logger
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Sealer == nil {
+		return c, errors.New("keystore: a Sealer is required")
+	}
+	if c.Algorithm == "" {
+		c.Algorithm = DefaultAlgorithm
+	}
+	if !slices.Contains(tokens.AlgorithmNames(), c.Algorithm) {
+		return c, fmt.Errorf("keystore: Algorithm is %q, it may be one of %v", c.Algorithm, tokens.AlgorithmNames())
+	}
+	if c.PublishAhead == 0 {
+		c.PublishAhead = DefaultPublishAhead
+	}
+	if c.Poll == 0 {
+		c.Poll = DefaultPoll
+	}
+	if c.RotateEvery < 0 || c.PublishAhead < 0 || c.Poll < 0 {
+		return c, errors.New("keystore: RotateEvery, PublishAhead and Poll may not be negative")
+	}
+	if c.RotateEvery != 0 && c.RotateEvery <= c.PublishAhead {
+		return c, fmt.Errorf("keystore: RotateEvery is %v, it must be longer than PublishAhead, which is %v", c.RotateEvery, c.PublishAhead)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	return c, nil
+}
+
+// Store keeps the keys. It may be used by many goroutines.
+type Store struct {
+	pool *pgxpool.Pool
+	cfg  Config
+
+	mu       sync.Mutex // held while the keys are read
+	begun    time.Time  // when that began the last time
+	failed   error      // and how it went
+	ring     *tokens.KeyRing
+	rows     []row // what the ring was made from
+	onChange []func(*tokens.KeyRing) error
+}
+
+// New returns a store on the caller's pool, whose schema must have been
+// migrated. It asks the database nothing and starts no goroutine: see
+// [Store.Begin] and [Store.Run].
+func New(pool *pgxpool.Pool, cfg Config) (*Store, error) {
+	if pool == nil {
+		return nil, errors.New("keystore: a pool is required")
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	return &Store{pool: pool, cfg: cfg}, nil
+}
+
+// OnChange has f called with each new ring, one at a time. Call it before
+// [Store.Run]. If f fails, it is called again at the next poll.
+func (s *Store) OnChange(f func(*tokens.KeyRing) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.onChange = append(s.onChange, f)
+}
