@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
+	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -12,10 +14,11 @@ import (
 // accepted answers for the claims of the request's access token, where they are
 // all that is needed. With a verifier that costs no database read: the token of a
 // session that ended is refused within the verifier's bound, and one that was
-// replaced by a refresh is good until it expires. [Server.bearer] is strict.
+// replaced by a refresh is good until it expires. [Server.bearer] is strict, and
+// so is this with a token of Compas, which no verifier knows.
 func (s *Server) accepted(next func(http.ResponseWriter, *http.Request, tokens.Claims) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		token, err := bearerToken(r)
+		scheme, token, err := accessToken(r)
 		if err != nil {
 			return err
 		}
@@ -23,25 +26,39 @@ func (s *Server) accepted(next func(http.ResponseWriter, *http.Request, tokens.C
 		if err != nil {
 			return refusedToken(err)
 		}
+		if err := s.confirm(w, r, scheme, token, claims); err != nil {
+			return err
+		}
 		return next(w, r, claims)
 	}
 }
 
 func (s *Server) accept(ctx context.Context, token string) (tokens.Claims, error) {
-	if s.cfg.Verifier != nil {
+	if s.cfg.Verifier != nil && !s.store.TakesFromCompas(token) {
 		return s.cfg.Verifier.Verify(ctx, token)
 	}
 	_, claims, err := s.store.Get(ctx, token)
 	return claims, err
 }
 
-func bearerToken(r *http.Request) (string, error) {
-	token, err := sessionhttp.BearerToken(r)
+func accessToken(r *http.Request) (scheme, token string, err error) {
+	scheme, token, err = sessionhttp.AccessToken(r)
 	switch {
 	case errors.Is(err, sessionhttp.ErrNoToken):
-		return "", &problem{code: codeMissingToken}
+		return "", "", &problem{code: codeMissingToken}
+	case isRepeated(r.Header, "Authorization"):
+		return "", "", &problem{code: codeDuplicateParameter, parameter: "Authorization"} // RFC 6750 §3.1
+	case err != nil && isOtherScheme(r):
+		return "", "", &problem{code: codeMissingToken} // RFC 6750 §3: as if there were no credential
 	case err != nil:
-		return "", &problem{code: codeInvalidToken, reason: "malformed"}
+		return "", "", &problem{code: codeInvalidToken, reason: "malformed"}
 	}
-	return token, nil
+	return scheme, token, nil
+}
+
+// isOtherScheme tells whether a request tries to authenticate in a way that has
+// nothing to do with access tokens.
+func isOtherScheme(r *http.Request) bool {
+	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	return !strings.EqualFold(scheme, "Bearer") && !strings.EqualFold(scheme, dpop.Scheme)
 }

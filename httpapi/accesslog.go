@@ -16,6 +16,9 @@ var methods = []string{
 	http.MethodPatch, http.MethodDelete, http.MethodOptions,
 }
 
+// probes are routes that machines ask all the time.
+var probes = []string{"/livez", "/readyz", "/metrics"}
+
 // accessLog writes one line for each request. It has the route's pattern, not
 // the path, and nothing else of what the caller sent but the method, the
 // request id and the address: tokens turn up in the oddest places.
@@ -26,8 +29,10 @@ func accessLog(logger *slog.Logger) func(http.Handler) http.Handler {
 			start, ctx := time.Now(), r.Context()
 			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
 			defer func() {
-				level, attrs := describeProblem(infoOf(r))
-				if route := routeOf(r); level == slog.LevelInfo && (route == "/livez" || route == "/readyz") {
+				info := infoOf(r)
+				info.status = ww.Status()
+				level, attrs := describeProblem(info)
+				if route := routeOf(r); level == slog.LevelInfo && slices.Contains(probes, route) {
 					level = slog.LevelDebug
 				}
 				logger.LogAttrs(ctx, level, "request", append([]slog.Attr{

@@ -14,13 +14,16 @@ import (
 // bearer answers for the session of the request's access token.
 func (s *Server) bearer(next func(http.ResponseWriter, *http.Request, sessionstore.Session) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		token, err := bearerToken(r)
+		scheme, token, err := accessToken(r)
 		if err != nil {
 			return err
 		}
-		session, _, err := s.store.Get(r.Context(), token)
+		session, claims, err := s.store.Get(r.Context(), token)
 		if err != nil {
 			return refusedToken(err)
+		}
+		if err := s.confirm(w, r, scheme, token, claims); err != nil {
+			return err
 		}
 		return next(w, r, session)
 	}
@@ -30,8 +33,11 @@ func (s *Server) bearer(next func(http.ResponseWriter, *http.Request, sessionsto
 func (s *Server) keyed(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		secret, err := sessionhttp.BearerToken(r)
-		if errors.Is(err, sessionhttp.ErrNoToken) {
+		switch {
+		case errors.Is(err, sessionhttp.ErrNoToken):
 			return &problem{code: codeMissingServiceKey}
+		case isRepeated(r.Header, "Authorization"):
+			return &problem{code: codeDuplicateParameter, parameter: "Authorization"} // RFC 6750 §3.1
 		}
 		name, known := s.serviceKeyName(secret)
 		if err != nil || !known {
@@ -43,6 +49,10 @@ func (s *Server) keyed(next handler) handler {
 		return next(w, r)
 	}
 }
+
+// isRepeated tells whether a header that may be there once is there again: it
+// may be the one that a proxy looked at, or the other.
+func isRepeated(h http.Header, name string) bool { return len(h.Values(name)) > 1 }
 
 type serviceKey struct {
 	name   string

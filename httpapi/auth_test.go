@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
@@ -24,7 +26,7 @@ func TestServiceKeys(t *testing.T) {
 
 	for _, route := range routed(t, s.server.Internal()) {
 		method, path, _ := strings.Cut(strings.ReplaceAll(route, "{id}", session.id), " ")
-		open := path == "/livez" || path == "/readyz" || path == "/openapi.yaml"
+		open := path == "/livez" || path == "/readyz" || path == "/openapi.yaml" || path == "/metrics"
 		for name, authorization := range map[string][]string{
 			"none":            nil,
 			"wrong":           {"Bearer " + strings.Repeat("x", len(serviceKey))},
@@ -48,12 +50,19 @@ func TestServiceKeys(t *testing.T) {
 				answer.want(t, 200)
 				continue
 			}
-			want := `Bearer realm="latchkey", error="invalid_token"`
-			if authorization == nil {
-				want = `Bearer realm="latchkey"`
+			status, want := 401, []string{`Bearer realm="latchkey", error="invalid_token"`}
+			switch introspection := path == "/oauth2/introspect"; {
+			case len(authorization) > 1: // RFC 6750 §3.1
+				status, want = 400, []string{`Bearer realm="latchkey", error="invalid_request"`}
+			case authorization == nil && introspection: // RFC 7662 §2.1: either will do
+				want = []string{`Bearer realm="latchkey"`, `Basic realm="latchkey"`}
+			case authorization == nil: // RFC 6750 §3
+				want = []string{`Bearer realm="latchkey"`}
+			case introspection && strings.HasPrefix(authorization[0], "Basic "): // RFC 6749 §5.2
+				want = []string{`Basic realm="latchkey"`}
 			}
-			if got := answer.Header.Get("WWW-Authenticate"); answer.StatusCode != 401 || got != want {
-				t.Errorf("%s with %s: %d, WWW-Authenticate %q", route, name, answer.StatusCode, got)
+			if diff := cmp.Diff(want, answer.Header.Values("WWW-Authenticate")); answer.StatusCode != status || diff != "" {
+				t.Errorf("%s with %s: %d, WWW-Authenticate %s", route, name, answer.StatusCode, diff)
 			}
 		}
 	}
@@ -88,7 +97,7 @@ func TestAccessTokens(t *testing.T) {
 			"refresh token":  {"Bearer " + session.refresh}, // security 11
 			"service key":    {"Bearer " + serviceKey},
 			"changed":        {"Bearer " + session.access[:len(session.access)-2] + "xx"}, // security 3
-			"another scheme": {"DPoP " + session.access},
+			"another scheme": {"GNAP " + session.access},
 			"twice":          {"Bearer " + session.access, "Bearer " + session.access},
 			"empty":          {"Bearer"},
 		} {
@@ -97,18 +106,26 @@ func TestAccessTokens(t *testing.T) {
 					r.Header["Authorization"] = authorization
 				}
 			})
-			code, challenge := "invalid_token", `Bearer realm="latchkey", error="invalid_token"`
-			if authorization == nil {
-				code, challenge = "missing_token", `Bearer realm="latchkey"` // RFC 6750 §3
+			status, code, challenge := 401, "invalid_token", `Bearer realm="latchkey", error="invalid_token"`
+			switch {
+			case len(authorization) == 0, name == "another scheme": // RFC 6750 §3
+				code, challenge = "missing_token", `Bearer realm="latchkey"`
+			case len(authorization) == 2: // RFC 6750 §3.1
+				status, code, challenge = 400, "duplicate_parameter", `Bearer realm="latchkey", error="invalid_request"`
 			}
-			answer.wantProblem(t, 401, code)
+			answer.wantProblem(t, status, code)
 			if got := answer.Header.Get("WWW-Authenticate"); got != challenge {
 				t.Errorf("%s with %s: WWW-Authenticate %q", route, name, got)
 			}
 		}
 		// Security 15: a token in the URL is refused even beside one in the header.
-		s.public(t, method, path+"?access_token="+session.access).wantProblem(t, 400, "token_in_query")
-		s.public(t, method, path+"?access_token="+session.access, bearer(session.access)).wantProblem(t, 400, "token_in_query")
+		for _, o := range []option{func(*http.Request) {}, bearer(session.access)} {
+			answer := s.public(t, method, path+"?access_token="+session.access, o)
+			answer.wantProblem(t, 400, "token_in_query")
+			if got := answer.Header.Get("WWW-Authenticate"); got != `Bearer realm="latchkey", error="invalid_request"` { // RFC 6750 §3.1
+				t.Errorf("%s: WWW-Authenticate %q", route, got)
+			}
+		}
 	}
 	if !s.accepted(t, session.access) {
 		t.Error("a refused request had an effect")

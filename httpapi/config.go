@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -27,6 +28,10 @@ type Config struct {
 	// Issuer is the tokens' iss and the public base URL, which the metadata's
 	// endpoints start with. Required.
 	Issuer string
+	// ClientID is the id by which a client may name itself at the token and the
+	// revocation endpoint, the tokens' client_id: another one is answered with
+	// invalid_client (RFC 6749 §5.2). Empty means that any name is taken.
+	ClientID string
 	// ServiceKeys are what the callers of the internal listener present.
 	// At least one is required.
 	ServiceKeys []ServiceKey
@@ -38,6 +43,10 @@ type Config struct {
 	// CORSOrigins are the exact origins whose scripts may use the public
 	// listener, such as https://app.example.com. None means no CORS at all.
 	CORSOrigins []string
+	// DPoPNonce has each proof of possession carry a nonce of this server (RFC 9449
+	// §8), which keeps proofs from being made in advance. The first request of a
+	// client is answered with one.
+	DPoPNonce bool
 	// RateLimit is how many requests a minute one client address may send to
 	// the public listener. Zero means any number.
 	RateLimit int
@@ -55,6 +64,11 @@ type Config struct {
 	DrainTimeout time.Duration
 	// Logger gets one line for each request. Nil means [slog.Default].
 	Logger *slog.Logger
+	// Metrics answers GET /metrics on the internal listener, which asks for no
+	// key. Nil means that there is no such route.
+	Metrics http.Handler
+	// Observers are told of each request. None by default.
+	Observers []Observer
 }
 
 // ServiceKey lets a backend or an operator use the internal listener.
@@ -107,11 +121,12 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// checkIssuer wants what RFC 8414 §2 wants, but lets http pass for local use.
+// checkIssuer wants what RFC 8414 §2 wants, but lets http pass for local use. Its
+// path becomes a route, which is where *, { and } would mean something.
 func checkIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||
-		u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(issuer, "/") {
+		u.RawQuery != "" || u.Fragment != "" || strings.ContainsAny(u.Path, "*{}") || strings.HasSuffix(issuer, "/") {
 		return fmt.Errorf("httpapi: Issuer is %q, it must be a URL such as https://auth.example.com", issuer)
 	}
 	return nil

@@ -21,6 +21,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"issuer no URL":     {func(c *httpapi.Config) { c.Issuer = "auth.example.com" }, "Issuer"},
 		"issuer with slash": {func(c *httpapi.Config) { c.Issuer += "/" }, "Issuer"},
 		"issuer with query": {func(c *httpapi.Config) { c.Issuer += "?a=b" }, "Issuer"},
+		"issuer as pattern": {func(c *httpapi.Config) { c.Issuer += "/*" }, "Issuer"},
 		"no key":            {func(c *httpapi.Config) { c.ServiceKeys = nil }, "ServiceKeys"},
 		"key without name":  {func(c *httpapi.Config) { c.ServiceKeys[0].Name = "" }, "no name"},
 		"short key":         {func(c *httpapi.Config) { c.ServiceKeys[0].Secret = "short-secret" }, "32 or more"},

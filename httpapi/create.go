@@ -21,6 +21,7 @@ type newSession struct {
 	RefreshTokenTTL *int64         `json:"refresh_token_ttl"`
 	SessionTTL      *int64         `json:"session_ttl"`
 	Client          clientDocument `json:"client"`
+	DPoPThumbprint  *string        `json:"dpop_jkt"`
 }
 
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
@@ -58,6 +59,12 @@ func (n newSession) params() (sessionstore.CreateParams, error) {
 			return params, invalidMember("/subject", "It is empty. Leave it out for a session without a subject.")
 		}
 		params.Subject = *n.Subject
+	}
+	if n.DPoPThumbprint != nil {
+		if *n.DPoPThumbprint == "" {
+			return params, invalidMember("/dpop_jkt", "It is empty. Leave it out for bearer tokens.")
+		}
+		params.KeyThumbprint = *n.DPoPThumbprint
 	}
 	for _, ttl := range []struct {
 		pointer string

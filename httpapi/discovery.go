@@ -4,12 +4,16 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
+	"net/url"
 
 	"github.com/go-json-experiment/json"
+
+	"github.com/latchkey-sessions/latchkey/dpop"
 )
 
 // cacheSeconds is how long a copy of a public document may be used. A new
-// signing key should be published for so long before it signs.
+// signing key must be published for longer before it signs: see
+// keystore.DefaultPublishAhead.
 const cacheSeconds = "300"
 
 // cacheable is a document that stays the same while the server runs.
@@ -36,7 +40,10 @@ func (c cacheable) serve(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// metadata is RFC 8414 §2, for a server that only refreshes and revokes.
+// metadata is RFC 8414 §2, for a server that only refreshes and revokes: what it
+// leaves out is about endpoints that are not there, or not public. Its list of
+// response types is empty and there all the same: §2 requires it, although §3.2
+// leaves out what is empty, and parsers miss it sooner than they mind it.
 type metadata struct {
 	Issuer                string   `json:"issuer"`
 	TokenEndpoint         string   `json:"token_endpoint"`
@@ -46,6 +53,24 @@ type metadata struct {
 	GrantTypes            []string `json:"grant_types_supported"`
 	TokenAuthMethods      []string `json:"token_endpoint_auth_methods_supported"`
 	RevocationAuthMethods []string `json:"revocation_endpoint_auth_methods_supported"`
+	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
+}
+
+const metadataPath = "/.well-known/oauth-authorization-server"
+
+// metadataPaths are where clients look for the metadata: an issuer's path comes
+// after the well-known name, not before it (RFC 8414 §3.1). Behind a proxy that
+// takes the path away, the name alone is what arrives.
+func metadataPaths(issuer string) []string {
+	u, err := url.Parse(issuer)
+	if err != nil || u.Path == "" {
+		return []string{metadataPath}
+	}
+	path := u.Path
+	if u.RawPath != "" {
+		path = u.RawPath // what chi looks at
+	}
+	return []string{metadataPath, metadataPath + path}
 }
 
 func newMetadata(issuer string) (cacheable, error) {
@@ -58,6 +83,7 @@ func newMetadata(issuer string) (cacheable, error) {
 		GrantTypes:            []string{"refresh_token"},
 		TokenAuthMethods:      []string{"none"},
 		RevocationAuthMethods: []string{"none"},
+		DPoPAlgorithms:        dpop.Algorithms(),
 	})
 	return newCacheable(jsonType, body), err
 }

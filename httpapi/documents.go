@@ -88,7 +88,7 @@ func utc(t time.Time) time.Time {
 func tokenDocumentOf(p sessionstore.TokenPair) tokenDocument {
 	return tokenDocument{
 		AccessToken:      string(p.AccessToken),
-		TokenType:        "Bearer",
+		TokenType:        tokenType(p.KeyThumbprint),
 		ExpiresIn:        int64(p.ExpiresIn() / time.Second),
 		RefreshToken:     string(p.RefreshToken),
 		RefreshExpiresIn: int64(p.RefreshExpiresIn() / time.Second),

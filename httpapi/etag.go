@@ -17,11 +17,15 @@ func ifMatch(r *http.Request) (string, error) {
 	}
 	checksum, ok := strings.CutPrefix(values[0], `"`)
 	checksum, closed := strings.CutSuffix(checksum, `"`)
-	if len(values) > 1 || !ok || !closed || checksum == "" || strings.ContainsRune(checksum, '"') {
+	if len(values) > 1 || !ok || !closed || checksum == "" || strings.ContainsFunc(checksum, isNoETagCharacter) {
 		return "", invalidParameter("If-Match", "One strong ETag in double quotes is wanted: no list, no * and no W/.")
 	}
 	return checksum, nil
 }
+
+// isNoETagCharacter: what is not visible ASCII is in no ETag of ours, and bytes
+// that are not UTF-8 no database takes.
+func isNoETagCharacter(c rune) bool { return c <= ' ' || c > '~' || c == '"' }
 
 // ifNoneMatch tells whether the caller's copy is the present one. The
 // comparison is weak (RFC 9110 §13.1.2).

@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -121,30 +123,82 @@ func FuzzForm(f *testing.F) {
 }
 
 func FuzzQuery(f *testing.F) {
-	for _, seed := range []string{"subject=ann&limit=5&cursor=x", "limit=&subject=a", "subject=a&subject=b", "access_token=x", "%zz", "a;b", "subject=%ff", "LIMIT=1", "\xff=1"} {
+	for _, seed := range []string{"subject=ann&limit=5&cursor=x", "limit=&subject=a", "subject=a&subject=b", "access_token=x", "%zz", "a;b", "subject=%ff", "LIMIT=1", "\xff=1", "wait=30", "wait=+1", "wait=256"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, query string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 		r.URL.RawQuery = query
-		err := checkQuery(r, []string{"subject", "limit", "cursor"})
+		err := checkQuery(r, []string{"subject", "limit", "cursor", "wait"})
 		if err == nil {
 			_, err = listParams(r)
+		}
+		if err == nil {
+			var wait time.Duration
+			if wait, err = revocationWait(r); wait < 0 || wait > maxRevocationWait*time.Second {
+				t.Errorf("waits for %v", wait)
+			}
 		}
 		if err != nil {
 			checkRefusal(t, err)
 			return
 		}
 		for name, values := range r.URL.Query() {
-			if name != "subject" && name != "limit" && name != "cursor" || len(values) != 1 || values[0] == "" || !utf8.ValidString(values[0]) {
+			if !slices.Contains([]string{"subject", "limit", "cursor", "wait"}, name) || len(values) != 1 || values[0] == "" || !utf8.ValidString(values[0]) {
 				t.Errorf("accepted %q: %q", name, values)
 			}
 		}
 	})
 }
 
+// RFC 7617 §2, RFC 6749 §2.3.1.
+func FuzzBasicCredentials(f *testing.F) {
+	for _, seed := range []string{
+		"Basic bGF0Y2hrZXk6", "basic  YTpi", "Basic", "Basic ", "Bearer x", "Basic Og==", "Basic YSUyNWI6JXp6", "Basic /zo=", "", "Basic YTpi, Basic YTpi", "Basic YTpi=",
+	} {
+		f.Add(seed)
+	}
+	s := &Server{cfg: Config{ClientID: "latchkey"}}
+	f.Fuzz(func(t *testing.T, value string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
+		r.Header["Authorization"] = []string{value}
+		id, secret, err := basicCredentials(r)
+		user, password, basic := r.BasicAuth() // net/http's own reading
+		switch {
+		case err == nil && (!basic || user != id.raw || password != secret.raw):
+			if !strings.Contains(value, "  ") { // it knows one space only
+				t.Errorf("%q became %q and %q, net/http says %q and %q", value, id.raw, secret.raw, user, password)
+			}
+		case err != nil && (id != credential{} || secret != credential{}):
+			t.Errorf("%q: %v, with %q and %q", value, err, id, secret)
+		}
+		if err := s.checkClient(r, nil); err != nil {
+			checkRefusal(t, err)
+		} else if basic && (password != "" || user != "latchkey" && id.decoded != "latchkey") {
+			t.Errorf("%q is taken for the client", value)
+		}
+	})
+}
+
+// A condition or a preference that cannot be read is one that was not sent.
+func FuzzHeaders(f *testing.F) {
+	for _, seed := range []string{`W/"a", "b"`, "*", "text/event-stream", "text/event-stream;q=0.5,*/*", `"`, ",,;=", "a/b;c=\"d"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		r.Header["If-None-Match"], r.Header["Accept"] = []string{value}, []string{value}
+		if ifNoneMatch(r, `"present"`) && !strings.Contains(value, `"present"`) && !strings.Contains(value, "*") {
+			t.Errorf("%q matches", value)
+		}
+		if wantsEvents(r) && !strings.Contains(strings.ToLower(value), eventStreamType) {
+			t.Errorf("%q asks for events", value)
+		}
+	})
+}
+
 func FuzzIfMatch(f *testing.F) {
-	for _, seed := range []string{`"abc"`, `W/"abc"`, `*`, `"a", "b"`, `""`, `"`, ``, "\"\x00\""} {
+	for _, seed := range []string{`"abc"`, `W/"abc"`, `*`, `"a", "b"`, `""`, `"`, ``, "\"\x00\"", "\"\xff\""} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {
@@ -155,7 +209,7 @@ func FuzzIfMatch(f *testing.F) {
 			checkRefusal(t, err)
 			return
 		}
-		if etagOf(checksum) != value || strings.ContainsRune(checksum, '"') {
+		if etagOf(checksum) != value || strings.ContainsRune(checksum, '"') || !utf8.ValidString(checksum) {
 			t.Errorf("%q became %q", value, checksum)
 		}
 		r.Header["If-None-Match"] = []string{value}

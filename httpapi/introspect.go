@@ -2,23 +2,26 @@ package httpapi
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/google/uuid"
 )
 
 // introspection is RFC 7662 §2.2 with the session beside the claims.
 type introspection struct {
-	Active    bool             `json:"active"`
-	TokenType string           `json:"token_type,omitzero"`
-	Issuer    string           `json:"iss,omitzero"`
-	Audience  string           `json:"aud,omitzero"`
-	Subject   string           `json:"sub,omitzero"`
-	ClientID  string           `json:"client_id,omitzero"`
-	ExpiresAt int64            `json:"exp,omitzero"`
-	IssuedAt  int64            `json:"iat,omitzero"`
-	TokenID   string           `json:"jti,omitzero"`
-	SessionID uuid.UUID        `json:"sid,omitzero"`
-	Session   *sessionDocument `json:"session,omitzero"`
+	Active    bool      `json:"active"`
+	TokenType string    `json:"token_type,omitzero"`
+	Issuer    string    `json:"iss,omitzero"`
+	Audience  string    `json:"aud,omitzero"`
+	Subject   string    `json:"sub,omitzero"`
+	ClientID  string    `json:"client_id,omitzero"`
+	ExpiresAt int64     `json:"exp,omitzero"`
+	IssuedAt  int64     `json:"iat,omitzero"`
+	TokenID   string    `json:"jti,omitzero"`
+	SessionID uuid.UUID `json:"sid,omitzero"`
+	// Confirmation is there for a token that is bound to a key.
+	Confirmation *confirmation    `json:"cnf,omitzero"`
+	Session      *sessionDocument `json:"session,omitzero"`
 }
 
 // introspectToken tells of an active access token everything, of any other
@@ -26,8 +29,11 @@ type introspection struct {
 // active. A refresh token is never active here: a resource server that asks
 // must not take one for an access token.
 func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
-	fields, err := decodeForm(w, r, "token", "token_type_hint")
+	fields, err := decodeForm(w, r, append([]string{"token", "token_type_hint"}, proofFields...)...)
 	if err != nil {
+		return err
+	}
+	if err := checkProofFields(fields); err != nil {
 		return err
 	}
 	token, err := requiredField(fields, "token")
@@ -36,20 +42,33 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 	}
 	session, claims, err := s.store.Get(r.Context(), token)
 	if refusal(err) != "" {
-		return writeJSON(w, http.StatusOK, introspection{})
+		return s.writeIntrospection(w, r, introspection{})
 	}
 	if err != nil {
 		return err
+	}
+	if proven, err := s.isProven(r, fields, token, claims); err != nil {
+		return err
+	} else if !proven {
+		return s.writeIntrospection(w, r, introspection{})
 	}
 	subject := claims.Subject
 	if subject == "" {
 		subject = session.ID.String() // as the token itself has it (RFC 9068 §2.2)
 	}
 	document := documentOf(session)
-	return writeJSON(w, http.StatusOK, introspection{
-		Active: true, TokenType: "Bearer",
+	return s.writeIntrospection(w, r, introspection{
+		Active: true, TokenType: tokenType(claims.KeyThumbprint), Confirmation: confirmationOf(claims.KeyThumbprint),
 		Issuer: claims.Issuer, Audience: claims.Audience, Subject: subject, ClientID: claims.ClientID,
-		ExpiresAt: claims.ExpiresAt.Unix(), IssuedAt: claims.IssuedAt.Unix(),
+		ExpiresAt: unixOrZero(claims.ExpiresAt), IssuedAt: claims.IssuedAt.Unix(),
 		TokenID: claims.ID(), SessionID: session.ID, Session: &document,
 	})
+}
+
+// unixOrZero is 0, which is left out, for a token of Compas that never expires.
+func unixOrZero(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
 }

@@ -13,6 +13,8 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/go-chi/cors"
 	"github.com/go-chi/httprate"
+
+	"github.com/latchkey-sessions/latchkey/dpop"
 )
 
 // handler answers a request, or returns the error that [fail] answers with.
@@ -128,8 +130,8 @@ func allowOrigins(origins []string) func(http.Handler) http.Handler {
 	return cors.Handler(cors.Options{
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
-		AllowedHeaders: []string{"Authorization", "Content-Type", "If-None-Match", requestIDHeader},
-		ExposedHeaders: []string{"ETag", "Retry-After", "WWW-Authenticate", requestIDHeader},
+		AllowedHeaders: []string{"Authorization", "Content-Type", dpop.Header, "If-None-Match", requestIDHeader},
+		ExposedHeaders: []string{dpop.NonceHeader, "ETag", "Retry-After", "WWW-Authenticate", requestIDHeader},
 		MaxAge:         int((10 * time.Minute).Seconds()),
 	})
 }

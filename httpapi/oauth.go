@@ -6,11 +6,19 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// refreshTokens is the token endpoint (RFC 6749 §6). Every client is a public
-// one: a client_id is taken and ignored.
+// The form fields that each endpoint knows.
+var (
+	refreshFields = append([]string{"grant_type", "refresh_token", "scope"}, clientFields...)
+	tokenFields   = append([]string{"token", "token_type_hint"}, clientFields...)
+)
+
+// refreshTokens is the token endpoint (RFC 6749 §6).
 func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
-	fields, err := decodeForm(w, r, "grant_type", "refresh_token", "client_id")
+	fields, err := decodeForm(w, r, refreshFields...)
 	if err != nil {
+		return err
+	}
+	if err := s.checkClient(r, fields); err != nil {
 		return err
 	}
 	grantType, err := requiredField(fields, "grant_type")
@@ -20,11 +28,18 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 	if grantType != "refresh_token" {
 		return &problem{code: codeUnsupportedGrantType}
 	}
+	if fields["scope"] != "" {
+		return &problem{code: codeInvalidScope} // RFC 6749 §6: no more than was granted, and that is none
+	}
 	token, err := requiredField(fields, "refresh_token")
 	if err != nil {
 		return err
 	}
-	refreshed, err := s.store.RefreshTokens(r.Context(), token, sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r)})
+	thumbprint, err := s.provenKey(w, r, token)
+	if err != nil {
+		return err
+	}
+	refreshed, err := s.store.RefreshTokensWithProof(r.Context(), token, thumbprint, sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r)})
 	if err != nil {
 		return refusedGrant(err)
 	}
@@ -34,9 +49,15 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 }
 
 // revokeToken is RFC 7009. A token that is no good anyway is a success (§2.2).
+// Both kinds of token are revoked, and a token says itself what it is: so
+// unsupported_token_type is never due, and a hint, even of a kind that there is
+// not, changes nothing (§2.1, §2.2).
 func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
-	fields, err := decodeForm(w, r, "token", "token_type_hint", "client_id")
+	fields, err := decodeForm(w, r, tokenFields...)
 	if err != nil {
+		return err
+	}
+	if err := s.checkClient(r, fields); err != nil {
 		return err
 	}
 	token, err := requiredField(fields, "token")

@@ -29,7 +29,11 @@ func (s *Server) listOwnSessions(w http.ResponseWriter, r *http.Request, current
 		return err
 	}
 	if current.Subject == "" {
-		return s.bearer(s.listCurrentSession)(w, r)
+		session, err := s.currentSession(r)
+		if err != nil {
+			return err
+		}
+		return s.listCurrentSession(w, r, session)
 	}
 	page, err := s.store.List(r.Context(), current.Subject, params)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
@@ -21,6 +22,8 @@ const (
 	// retryAfter is in seconds: long enough not to hammer a database that is
 	// starting, short enough that nobody notices a failover for longer.
 	retryAfter = 2
+	// basicChallenge is what a client that authenticates itself is told.
+	basicChallenge = `Basic realm="` + realm + `"`
 	// maxNameBytes bounds what is repeated of a caller's own names.
 	maxNameBytes = 200
 )
@@ -34,9 +37,12 @@ const (
 	codeDuplicateMember      code = "duplicate_member"
 	codeDuplicateParameter   code = "duplicate_parameter"
 	codeInternal             code = "internal_error"
+	codeInvalidClient        code = "invalid_client"
 	codeInvalidGrant         code = "invalid_grant"
 	codeInvalidMember        code = "invalid_member"
 	codeInvalidParameter     code = "invalid_parameter"
+	codeInvalidProof         code = "invalid_dpop_proof"
+	codeInvalidScope         code = "invalid_scope"
 	codeInvalidServiceKey    code = "invalid_service_key"
 	codeInvalidToken         code = "invalid_token"
 	codeMalformedBody        code = "malformed_body"
@@ -51,10 +57,12 @@ const (
 	codeSessionNotFound      code = "session_not_found"
 	codeTokenInQuery         code = "token_in_query"
 	codeUnavailable          code = "unavailable"
+	codeUnknownClient        code = "unknown_client"
 	codeUnknownMember        code = "unknown_member"
 	codeUnknownParameter     code = "unknown_parameter"
 	codeUnsupportedGrantType code = "unsupported_grant_type"
 	codeUnsupportedMediaType code = "unsupported_media_type"
+	codeUseNonce             code = "use_dpop_nonce"
 )
 
 // kinds gives each code its status, its title, and the error that stands for
@@ -69,9 +77,12 @@ var kinds = map[code]struct {
 	codeDuplicateMember:      {http.StatusBadRequest, "invalid_request", "The body has a member twice."},
 	codeDuplicateParameter:   {http.StatusBadRequest, "invalid_request", "A parameter is there more than once."},
 	codeInternal:             {http.StatusInternalServerError, "server_error", "The service made a mistake."},
+	codeInvalidClient:        {http.StatusUnauthorized, "invalid_client", "The client authentication is not accepted."},
 	codeInvalidGrant:         {http.StatusBadRequest, "invalid_grant", "The refresh token is not accepted."},
+	codeInvalidProof:         {http.StatusUnauthorized, dpop.CodeInvalidProof, "The DPoP proof is not accepted."},
 	codeInvalidMember:        {http.StatusBadRequest, "invalid_request", "A member of the body is not acceptable."},
 	codeInvalidParameter:     {http.StatusBadRequest, "invalid_request", "A parameter is not acceptable."},
+	codeInvalidScope:         {http.StatusBadRequest, "invalid_scope", "No scope was granted, so none can be asked for."},
 	codeInvalidServiceKey:    {http.StatusUnauthorized, "invalid_token", "The service key is not accepted."},
 	codeInvalidToken:         {http.StatusUnauthorized, "invalid_token", "The access token is not accepted."},
 	codeMalformedBody:        {http.StatusBadRequest, "invalid_request", "The body cannot be read."},
@@ -86,9 +97,11 @@ var kinds = map[code]struct {
 	codeSessionNotFound:      {http.StatusNotFound, "invalid_request", "There is no such session."},
 	codeTokenInQuery:         {http.StatusBadRequest, "invalid_request", "A token does not belong in a URL."},
 	codeUnavailable:          {http.StatusServiceUnavailable, "temporarily_unavailable", "The service is unavailable at the moment."},
+	codeUnknownClient:        {http.StatusBadRequest, "invalid_client", "The client is not known."},
 	codeUnknownMember:        {http.StatusBadRequest, "invalid_request", "The body has a member that this route does not know."},
 	codeUnknownParameter:     {http.StatusBadRequest, "invalid_request", "The route does not know a parameter."},
 	codeUnsupportedGrantType: {http.StatusBadRequest, "unsupported_grant_type", "The grant_type must be refresh_token."},
+	codeUseNonce:             {http.StatusUnauthorized, dpop.CodeUseNonce, "The DPoP proof needs the nonce of the DPoP-Nonce header."},
 	codeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "invalid_request", "The body has the wrong media type."},
 }
 
@@ -101,6 +114,8 @@ type problem struct {
 	pointer   string // JSON pointer to a member of the body
 	parameter string // name of a query parameter or header
 	etag      string // the header, where the present version helps
+	// wantsProof tells of a token that it should be presented with a proof.
+	wantsProof bool
 	// reason and cause are for the log. reason is one of our own words.
 	reason string
 	cause  error
@@ -166,6 +181,7 @@ func refusal(err error) string {
 		{sessionstore.ErrUnavailable, ""}, // first: an outage is never about the token
 		{verifier.ErrUnavailable, ""},
 		{sessionstore.ErrReuse, "reuse"},
+		{sessionstore.ErrNotProven, "not_proven"},
 		{sessionstore.ErrEnded, "ended"},
 		{verifier.ErrRevoked, "ended"},
 		{sessionstore.ErrSuperseded, "superseded"},
@@ -236,15 +252,28 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	p, info := problemOf(err), infoOf(r)
 	info.problem = p
 	kind := kinds[p.code]
+	kind.status = statusOf(r, p.code)
 	h := w.Header()
-	switch kind.status {
-	case http.StatusUnauthorized:
+	switch {
+	case kind.status == http.StatusUnauthorized && (isAboutProof(p.code) || p.wantsProof): // RFC 9449 §7.1
+		h.Set("WWW-Authenticate", dpop.Challenge(realm, kind.oauth))
+	case p.code == codeInvalidClient:
+		h.Set("WWW-Authenticate", basicChallenge) // RFC 6749 §5.2
+	case isBearerRequest(r, p):
+		h.Set("WWW-Authenticate", `Bearer realm="`+realm+`", error="invalid_request"`) // RFC 6750 §3.1
+	case kind.status == http.StatusUnauthorized:
 		challenge := `Bearer realm="` + realm + `"`
 		if p.code == codeInvalidToken || p.code == codeInvalidServiceKey {
 			challenge += `, error="invalid_token"` // RFC 6750 §3: only if a credential was presented
 		}
 		h.Set("WWW-Authenticate", challenge)
-	case http.StatusServiceUnavailable:
+		if p.code == codeMissingToken {
+			h.Add("WWW-Authenticate", dpop.Challenge(realm, "")) // RFC 9449 §7.2: either will do
+		}
+		if p.code == codeMissingServiceKey && isOAuth(r) {
+			h.Add("WWW-Authenticate", basicChallenge)
+		}
+	case kind.status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
 	}
 	if p.etag != "" {
@@ -255,7 +284,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		Code: p.code, Pointer: p.pointer, Parameter: p.parameter, RequestID: info.id,
 	}
 	mediaType := "application/problem+json"
-	if strings.HasPrefix(r.URL.Path, "/oauth2/") {
+	if isOAuth(r) {
 		document = oauthError{Error: kind.oauth, Description: describe(kind.title, p)}
 		mediaType = "application/json"
 	}
@@ -265,6 +294,16 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	h.Set("Cache-Control", noStore)
 	writeBody(w, kind.status, mediaType, body)
+}
+
+// isOAuth tells whether the errors of a route have the form of RFC 6749.
+func isOAuth(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/oauth2/") }
+
+// isBearerRequest tells whether a request is at fault in how it presents its
+// token: in the URL, or in more than one way at once.
+func isBearerRequest(r *http.Request, p *problem) bool {
+	return strings.HasPrefix(r.URL.Path, "/v1/") && p.code == codeTokenInQuery ||
+		p.code == codeDuplicateParameter && p.parameter == "Authorization"
 }
 
 // describe keeps to the characters of RFC 6749 §5.2.

@@ -16,11 +16,11 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// codes of problem documents; the two others exist below /oauth2/ only.
+// codes of problem documents; the others exist below /oauth2/ only.
 func codes() []string {
 	var names []string
 	for c := range kinds {
-		if c != codeInvalidGrant && c != codeUnsupportedGrantType {
+		if !slices.Contains([]code{codeInvalidClient, codeInvalidGrant, codeInvalidScope, codeUnknownClient, codeUnsupportedGrantType}, c) {
 			names = append(names, string(c))
 		}
 	}

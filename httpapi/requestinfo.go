@@ -15,12 +15,13 @@ var requestIDs = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 type requestInfoKey struct{}
 
-// requestInfo is what is noted about a request on its way, for the log.
+// requestInfo is what is noted about a request on its way, for the log and for observers.
 type requestInfo struct {
 	id         string
 	serviceKey string // name of the key that was accepted
 	outcome    string // of a refresh
 	problem    *problem
+	status     int // of the answer; 0 until there is one
 }
 
 // identify gives each request an id: the caller's if it is a decent one.

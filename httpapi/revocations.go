@@ -3,10 +3,8 @@ package httpapi
 import (
 	"context"
 	"errors"
-	"mime"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -94,14 +92,7 @@ func revocationWait(r *http.Request) (time.Duration, error) {
 	return time.Duration(seconds) * time.Second, nil
 }
 
-func wantsEvents(r *http.Request) bool {
-	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		if mediaType, _, err := mime.ParseMediaType(accepted); err == nil && mediaType == eventStreamType {
-			return true
-		}
-	}
-	return false
-}
+func wantsEvents(r *http.Request) bool { return accepts(r, eventStreamType) }
 
 // pollRevocations returns the next event; the next that has something to tell,
 // if the caller wants to wait.

@@ -202,7 +202,7 @@ func TestRevocationsAtAnotherReplica(t *testing.T) {
 func TestRevocationsRefused(t *testing.T) {
 	t.Parallel()
 	f := setupFeed(t)
-	f.internal(t, "GET", "/v1/revocations", header("Authorization", "")).wantProblem(t, 401, "invalid_service_key")
+	f.do(t, f.server.Internal(), "GET", "/v1/revocations", header("Authorization", "")).wantProblem(t, 401, "invalid_service_key")
 	f.internal(t, "GET", "/v1/revocations", bearer("another-service-key-that-nobody-has-1")).wantProblem(t, 401, "invalid_service_key")
 	f.public(t, "GET", "/v1/revocations", bearer(serviceKey)).wantProblem(t, 404, "route_not_found")
 	for _, query := range []string{"?since=x", "?since=a.b.0.c", "?since=a.1.256.c", "?since=a.1.0.c%0a", "?wait=31", "?wait=-1", "?wait=0.5", "?wait=x"} {

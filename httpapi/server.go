@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 
+	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -21,8 +23,14 @@ type Server struct {
 	logger      *slog.Logger
 	serviceKeys []serviceKey
 
-	jwks, metadata                         cacheable
+	jwks                                   atomic.Pointer[cacheable]
+	metadata                               cacheable
 	publicDescription, internalDescription cacheable
+
+	// proofs are those of requests to this server, foreignProofs of requests to
+	// resource servers that ask about them.
+	proofs, foreignProofs *dpop.Checker
+	nonceSecrets          atomic.Pointer[[][]byte]
 
 	streams                        streams
 	streamLifetime, streamPatience time.Duration
@@ -41,8 +49,12 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 		return nil, err
 	}
 	s := &Server{
-		store: store, cfg: cfg, logger: cfg.Logger, jwks: newCacheable(jsonType, keys.PublicJWKS()),
+		store: store, cfg: cfg, logger: cfg.Logger,
 		streamLifetime: streamLifetime, streamPatience: streamPatience,
+	}
+	s.SetKeys(keys)
+	if s.proofs, s.foreignProofs, err = s.newProofs(); err != nil {
+		return nil, err
 	}
 	for _, k := range cfg.ServiceKeys {
 		s.serviceKeys = append(s.serviceKeys, serviceKey{k.Name, sha256.Sum256([]byte(k.Secret))})
@@ -84,8 +96,10 @@ func (s *Server) publicRoutes() *chi.Mux {
 		r.Get("/v1/me/sessions", handle(s.accepted(s.listOwnSessions), "cursor", "limit"))
 		r.Delete("/v1/me/sessions", handle(s.accepted(s.endOwnSessions), "keep"))
 		r.Delete("/v1/me/sessions/{id}", handle(s.accepted(s.endOwnSession)))
-		r.Get("/.well-known/jwks.json", handle(s.jwks.serve))
-		r.Get("/.well-known/oauth-authorization-server", handle(s.metadata.serve))
+		r.Get("/.well-known/jwks.json", handle(s.getKeys))
+		for _, path := range metadataPaths(s.cfg.Issuer) {
+			r.Get(path, handle(s.metadata.serve))
+		}
 		r.Get("/openapi.yaml", handle(s.publicDescription.serve))
 	})
 	return r
@@ -102,9 +116,10 @@ func (s *Server) internalRoutes() *chi.Mux {
 		r.Get("/v1/sessions/{id}", handle(s.keyed(s.getSession)))
 		r.Put("/v1/sessions/{id}/data", handle(s.keyed(s.putSessionData)))
 		r.Delete("/v1/sessions/{id}", handle(s.keyed(s.endSession)))
-		r.Post("/oauth2/introspect", handle(s.keyed(s.introspectToken)))
+		r.Post("/oauth2/introspect", handle(s.introspecting(s.introspectToken)))
 		r.Get("/livez", handle(s.livez))
 		r.Get("/readyz", handle(s.readyz))
+		r.Get("/metrics", handle(s.getMetrics))
 		r.Get("/openapi.yaml", handle(s.internalDescription.serve))
 	})
 	// It waits, and bounds its own time.
@@ -115,8 +130,11 @@ func (s *Server) internalRoutes() *chi.Mux {
 // router returns a router with what both listeners have in common.
 func (s *Server) router(listener string) *chi.Mux {
 	r := chi.NewMux()
+	r.Use(resolveClient(s.cfg.TrustedProxies), identify)
+	if len(s.cfg.Observers) > 0 {
+		r.Use(observe(listener, s.cfg.Observers))
+	}
 	r.Use(
-		resolveClient(s.cfg.TrustedProxies), identify,
 		accessLog(s.logger.With(slog.String("listener", listener))),
 		recoverPanics, secure, middleware.GetHead,
 	)

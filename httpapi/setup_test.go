@@ -59,8 +59,13 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, change ...func(*httpapi.Config, *
 	s := &service{pool: pool, log: &logBuffer{}, secrets: []string{serviceKey, secretData}}
 	cfg := httpapi.Config{
 		Issuer:      testIssuer,
+		ClientID:    "latchkey",
 		ServiceKeys: []httpapi.ServiceKey{{Name: "backend", Secret: serviceKey}},
-		Logger:      slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+			_, _ = io.WriteString(w, "up 1\n")
+		}),
+		Logger: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	storeCfg := sessionstore.Config{Tokens: tokens.Config{Issuer: testIssuer, Audience: "latchkey"}}
 	for _, c := range change {
@@ -176,15 +181,29 @@ func (s *service) internal(t *testing.T, method, target string, options ...optio
 
 func (s *service) do(t *testing.T, handler http.Handler, method, target string, options ...option) response {
 	t.Helper()
-	r := httptest.NewRequestWithContext(t.Context(), method, target, http.NoBody)
-	for _, o := range options {
-		o(r)
-	}
+	r := newRequest(t, method, target, options...)
 	sent, err := io.ReadAll(r.Body)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r.Body = io.NopCloser(bytes.NewReader(sent))
+	answer := s.send(t, handler, r)
+	validate(t, r, sent, answer)
+	return answer
+}
+
+func newRequest(t *testing.T, method, target string, options ...option) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, target, http.NoBody)
+	for _, o := range options {
+		o(r)
+	}
+	return r
+}
+
+// send does not look at openapi.yaml.
+func (s *service) send(t *testing.T, handler http.Handler, r *http.Request) response {
+	t.Helper()
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
 	result := w.Result()
@@ -193,10 +212,8 @@ func (s *service) do(t *testing.T, handler http.Handler, method, target string, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := response{result, got}
 	s.noteSecrets(got)
-	validate(t, r, sent, answer)
-	return answer
+	return response{result, got}
 }
 
 // session is what a creation answers.
@@ -258,8 +275,13 @@ func (s *service) noteSecrets(body []byte) {
 func (s *service) checkLog(t *testing.T) {
 	t.Helper()
 	log := s.log.String()
+	begins := map[string]bool{} // whether the log has the beginning of a secret: thousands of tokens share theirs
 	for _, secret := range s.secrets {
-		if strings.Contains(log, secret) {
+		beginning := secret[:min(len(secret), 20)]
+		if _, known := begins[beginning]; !known {
+			begins[beginning] = strings.Contains(log, beginning)
+		}
+		if begins[beginning] && strings.Contains(log, secret) {
 			t.Errorf("the log has the secret %q:\n%s", secret, log)
 		}
 	}

@@ -1,0 +1,25 @@
+//go:build !race
+
+package httpapi_test
+
+import "testing"
+
+// How often each request allocates, with its own making, the store and the
+// driver. Who needs more has a reason, and changes the number; who needs fewer
+// lowers it.
+var mostAllocations = map[string]float64{
+	"RefreshTokens": 130,
+	"Get":           129,
+	"Create":        147,
+}
+
+//nolint:paralleltest // others would allocate meanwhile
+func TestAllocations(t *testing.T) {
+	for name, do := range newHotPath(t).operations() {
+		got := testing.AllocsPerRun(200, func() { do(t) })
+		t.Logf("%s allocates %v times", name, got)
+		if most := mostAllocations[name]; got > most {
+			t.Errorf("%s allocates %v times, at most %v are allowed", name, got, most)
+		}
+	}
+}

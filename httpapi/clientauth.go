@@ -1,0 +1,112 @@
+package httpapi
+
+import (
+	"encoding/base64"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// clientFields are the form fields with which a client names itself or proves
+// who it is (RFC 6749 §2.3.1, RFC 7521 §4.2).
+var clientFields = []string{"client_id", "client_secret", "client_assertion", "client_assertion_type"}
+
+var (
+	errNotBasic  = errors.New("no Basic credentials")
+	errManyBasic = errors.New("more than one Authorization header")
+	errBadBasic  = errors.New("malformed Basic credentials")
+)
+
+// checkClient is the client's part of a request for or about a token. There is
+// one client, a public one: it has an id and no secret. It need not name itself
+// (RFC 6749 §3.2.1), but if it does, by that id: in the form, or as the user of
+// HTTP Basic with an empty password, which is how some libraries name a client
+// without a secret. A secret that was never given to anybody is not accepted.
+//
+// An Authorization header of another scheme is not client authentication and is
+// ignored: apps add their bearer token to each request they send.
+func (s *Server) checkClient(r *http.Request, fields map[string]string) error {
+	id, secret, err := basicCredentials(r)
+	basic := !errors.Is(err, errNotBasic)
+	switch {
+	case errors.Is(err, errManyBasic):
+		return invalidParameter("Authorization", "It is there more than once.")
+	case basic && (err != nil || secret.raw != "" || !s.isClient(id)):
+		return &problem{code: codeInvalidClient, reason: "unknown_client"} // 401: RFC 6749 §5.2
+	case basic && fields["client_id"] != "" && !id.is(fields["client_id"]):
+		return invalidParameter("client_id", "The Authorization header names another client.")
+	case fields["client_secret"] != "" || fields["client_assertion"] != "" || fields["client_assertion_type"] != "":
+		return &problem{code: codeUnknownClient, detail: "It has no secret and signs no assertions.", reason: "client_secret"}
+	case fields["client_id"] != "" && !s.isClient(credential{fields["client_id"], fields["client_id"]}):
+		return &problem{code: codeUnknownClient, reason: "unknown_client"}
+	}
+	return nil
+}
+
+func (s *Server) isClient(id credential) bool {
+	return s.cfg.ClientID == "" || id.is(s.cfg.ClientID)
+}
+
+// introspecting answers for whoever has a service key: as a bearer token, or,
+// since resource servers come with nothing else, its name and secret as the user
+// and password of HTTP Basic (RFC 7662 §2.1, RFC 6749 §2.3.1).
+func (s *Server) introspecting(next handler) handler {
+	keyed := s.keyed(next)
+	return func(w http.ResponseWriter, r *http.Request) error {
+		id, secret, err := basicCredentials(r)
+		if errors.Is(err, errNotBasic) || errors.Is(err, errManyBasic) {
+			return keyed(w, r)
+		}
+		name, known := s.serviceKeyName(secret.decoded)
+		if !known {
+			name, known = s.serviceKeyName(secret.raw)
+		}
+		if err != nil || !known || !id.is(name) {
+			s.logger.LogAttrs(r.Context(), slog.LevelWarn, "service key refused",
+				slog.String("route", routeOf(r)), slog.String("client", clientAddr(r)), slog.String("request_id", infoOf(r).id))
+			return &problem{code: codeInvalidClient}
+		}
+		infoOf(r).serviceKey = name
+		return next(w, r)
+	}
+}
+
+// credential is one half of HTTP Basic: as it stands there, and decoded as a
+// form field. RFC 6749 §2.3.1 wants the latter, and half of all clients do not
+// know.
+type credential struct{ raw, decoded string }
+
+func (c credential) is(want string) bool { return c.raw == want || c.decoded == want }
+
+func newCredential(raw string) credential {
+	decoded, err := url.QueryUnescape(raw)
+	if err != nil {
+		decoded = raw
+	}
+	return credential{raw, decoded}
+}
+
+// basicCredentials reads HTTP Basic (RFC 7617 §2). It returns errNotBasic for a
+// request without an Authorization header or with one of another scheme.
+func basicCredentials(r *http.Request) (id, secret credential, err error) {
+	values := r.Header.Values("Authorization")
+	if len(values) == 0 {
+		return id, secret, errNotBasic
+	}
+	scheme, encoded, _ := strings.Cut(values[0], " ")
+	switch {
+	case len(values) > 1:
+		return id, secret, errManyBasic
+	case !strings.EqualFold(scheme, "Basic"):
+		return id, secret, errNotBasic
+	}
+	text, err := base64.StdEncoding.DecodeString(strings.TrimLeft(encoded, " "))
+	user, password, found := strings.Cut(string(text), ":")
+	if err != nil || !found || user == "" || !utf8.Valid(text) {
+		return id, secret, errBadBasic
+	}
+	return newCredential(user), newCredential(password), nil
+}

@@ -1,0 +1,19 @@
+package httpapi
+
+import (
+	"net/http"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// SetKeys replaces the public keys that are published, and their ETag. It may be
+// called while the server runs. The store has to be told apart: see SetKeys there.
+func (s *Server) SetKeys(keys *tokens.KeyRing) {
+	jwks := newCacheable(jsonType, keys.PublicJWKS())
+	s.jwks.Store(&jwks)
+	s.setNonceSecrets(keys)
+}
+
+func (s *Server) getKeys(w http.ResponseWriter, r *http.Request) error {
+	return s.jwks.Load().serve(w, r)
+}

@@ -1,0 +1,175 @@
+package httpapi
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Proofs of possession (RFC 9449). The URL of a request is always the issuer and
+// its path: proxies change the rest, and a client may say what it likes of it.
+
+// newProofs returns the checker of the proofs that clients send to the public
+// listener, and that of what resource servers hand on: their nonces are theirs.
+func (s *Server) newProofs() (own, foreign *dpop.Checker, err error) {
+	cfg := dpop.Config{BaseURL: s.cfg.Issuer}
+	if foreign, err = dpop.New(cfg); err != nil {
+		return nil, nil, err
+	}
+	if s.cfg.DPoPNonce {
+		if cfg.Nonces, err = dpop.NewNonces(s.currentNonceSecrets); err != nil {
+			return nil, nil, fmt.Errorf("httpapi: %w", err)
+		}
+	}
+	own, err = dpop.New(cfg)
+	return own, foreign, err
+}
+
+func (s *Server) currentNonceSecrets() [][]byte {
+	if secrets := s.nonceSecrets.Load(); secrets != nil {
+		return *secrets
+	}
+	return nil
+}
+
+// setNonceSecrets has the nonces follow the keys, which all replicas share.
+func (s *Server) setNonceSecrets(keys *tokens.KeyRing) {
+	// It fails for a key that cannot be written down, of which the ring has none.
+	if secrets, err := keys.DerivedSecrets("dpop nonces"); err == nil && len(secrets) > 0 {
+		s.nonceSecrets.Store(&secrets)
+	}
+}
+
+// offerNonce answers a client that sends proofs with the nonce for the next one
+// (RFC 9449 §8.2).
+func (s *Server) offerNonce(w http.ResponseWriter, r *http.Request) {
+	if len(r.Header.Values(dpop.Header)) > 0 {
+		s.proofs.SetNonce(w.Header())
+	}
+}
+
+// confirm wants the proof of a bound access token, and none of a bearer token.
+func (s *Server) confirm(w http.ResponseWriter, r *http.Request, scheme, token string, claims tokens.Claims) error {
+	s.offerNonce(w, r)
+	return refusedProof(s.proofs.Confirm(r, scheme, token, claims.KeyThumbprint))
+}
+
+// provenKey returns the thumbprint of the key that a token request proves to
+// have, or an empty string if it has no proof. The proof is used up if it could
+// be of use for the token, which is why only who has one fills the memory.
+func (s *Server) provenKey(w http.ResponseWriter, r *http.Request, refreshToken string) (string, error) {
+	s.offerNonce(w, r)
+	proof, err := s.proofs.CheckRequest(r)
+	if err != nil || proof == nil {
+		return "", refusedProof(err)
+	}
+	claims, err := s.store.VerifyRefreshToken(refreshToken)
+	isFit := err == nil && (claims.KeyThumbprint == "" || claims.KeyThumbprint == proof.Thumbprint)
+	if isFit || s.store.TakesFromCompas(refreshToken) {
+		if err := s.proofs.Spend(*proof); err != nil {
+			return "", refusedProof(err)
+		}
+	}
+	return proof.Thumbprint, nil
+}
+
+// refusedProof makes a problem of an error of package dpop.
+func refusedProof(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, dpop.ErrUnavailable):
+		return &problem{code: codeUnavailable, cause: err}
+	case errors.Is(err, dpop.ErrUseNonce):
+		return &problem{code: codeUseNonce, reason: "nonce"}
+	case errors.Is(err, dpop.ErrReplayed):
+		return &problem{code: codeInvalidProof, reason: "replayed"}
+	case errors.Is(err, dpop.ErrInvalid):
+		return &problem{code: codeInvalidProof, reason: "proof"}
+	case errors.Is(err, dpop.ErrNotBound):
+		return &problem{code: codeInvalidToken, reason: "not_bound", wantsProof: true}
+	}
+	return err
+}
+
+// statusOf is the status of a problem: at the token endpoint what is wrong with a
+// proof is wrong with the request (RFC 9449 §5), elsewhere with its
+// authentication (§7.1).
+func statusOf(r *http.Request, c code) int {
+	if isOAuth(r) && isAboutProof(c) {
+		return http.StatusBadRequest
+	}
+	return kinds[c].status
+}
+
+func isAboutProof(c code) bool { return c == codeInvalidProof || c == codeUseNonce }
+
+// confirmation is the cnf of RFC 7800 §3.1 and RFC 9449 §6.2.
+type confirmation struct {
+	Thumbprint string `json:"jkt"`
+}
+
+func confirmationOf(thumbprint string) *confirmation {
+	if thumbprint == "" {
+		return nil
+	}
+	return &confirmation{thumbprint}
+}
+
+// tokenType is RFC 9449 §5, or RFC 6750 §4.
+func tokenType(thumbprint string) string {
+	if thumbprint == "" {
+		return "Bearer"
+	}
+	return dpop.Scheme
+}
+
+// The form fields of an introspection in which a resource server hands on the
+// proof of its own client, to have it checked here.
+var proofFields = []string{"dpop", "dpop_htm", "dpop_htu"}
+
+// isProven tells whether the proof that came with a token at a resource server
+// is good for it. Without one it is for the resource server to check.
+func (s *Server) isProven(r *http.Request, fields map[string]string, token string, claims tokens.Claims) (bool, error) {
+	if fields["dpop"] == "" {
+		return true, nil
+	}
+	proof, err := s.foreignProofs.Check(fields["dpop"], dpop.Request{
+		Method: fields["dpop_htm"], URL: fields["dpop_htu"], AccessToken: token,
+	})
+	if err == nil && claims.KeyThumbprint != proof.Thumbprint {
+		err = dpop.ErrNotBound // as no bearer token is (RFC 9449 §7.1)
+	}
+	if err == nil {
+		err = s.foreignProofs.Spend(proof)
+	}
+	if code := dpop.ErrorCode(err); code != "" {
+		infoOf(r).outcome = code // for the log: nobody else is told why a token is not active
+		return false, nil
+	}
+	return err == nil, refusedProof(err)
+}
+
+// checkProofFields wants all of them or none.
+func checkProofFields(fields map[string]string) error {
+	for _, name := range proofFields {
+		if (fields[name] == "") != (fields["dpop"] == "") {
+			return invalidParameter(name, "dpop, dpop_htm and dpop_htu belong together.")
+		}
+	}
+	return nil
+}
+
+// currentSession is the strict answer for an access token that was confirmed.
+func (s *Server) currentSession(r *http.Request) (sessionstore.Session, error) {
+	_, token, err := accessToken(r)
+	if err != nil {
+		return sessionstore.Session{}, err
+	}
+	session, _, err := s.store.Get(r.Context(), token)
+	return session, refusedToken(err)
+}
