@@ -38,11 +38,19 @@ race: ## Run all tests COUNT times over, on one core and on several, to catch wh
 
 .PHONY: count
 count: ## Count allocations and round trips, which do not depend on the machine
-	go test -run '^Test(Allocations|RoundTrips)$$' -count=1 ./tokens ./sessionstore
+	go test -run '^Test(Allocations|RoundTrips)$$' -count=1 ./tokens ./sessionstore ./httpapi
 
 .PHONY: bench
 bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=1: under two minutes, into bin)
 	cd bench && go run . $(if $(QUICK),-quick -out ../bin/performance.md,-out ../docs/performance.md)
+
+.PHONY: clients
+clients: ## Run other people's clients, and nginx, against the service (needs node, npm and nginx)
+	cd test/clients && go test -count=1 ./...
+
+.PHONY: compas
+compas: ## Take over a database that the real @compas/store fills (needs node and npm)
+	cd test/compas && go test -count=1 ./...
 
 .PHONY: soak
 soak: ## Run lossy clients, thieves and crashing services for SOAKFOR
@@ -59,7 +67,7 @@ fuzz: ## Run each fuzz test for FUZZTIME
 
 .PHONY: micro
 micro: ## Measure the hot functions, with their allocations
-	go test -run '^$$' -bench . ./tokens ./sessionstore
+	go test -run '^$$' -bench . ./tokens ./sessionstore ./httpapi ./verifier
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -70,6 +78,8 @@ lint: ## Run the linters, and check that go.mod is tidy
 	$(TOOL) golangci-lint run
 	go mod tidy -diff
 	cd bench && go tool -modfile=../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
+	cd test/clients && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
+	cd test/compas && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the service uses (asks vuln.go.dev)

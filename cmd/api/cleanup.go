@@ -49,14 +49,20 @@ func (c *cleanupCmd) print(a *app, s cleanup.Summary) error {
 			Expired int64   `json:"expired"`
 			Revoked int64   `json:"revoked"`
 			Aged    int64   `json:"aged"`
+			Pairs   int64   `json:"superfluous"`
 			Batches int     `json:"batches"`
 			Seconds float64 `json:"seconds"`
-		}{s.DryRun, s.Expired, s.Revoked, s.Aged, s.Batches, s.Duration.Seconds()})
+		}{s.DryRun, s.Expired, s.Revoked, s.Aged, s.Superfluous, s.Batches, s.Duration.Seconds()})
 	}
 	did := "removed"
 	if s.DryRun {
 		did = "would remove"
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s %d expired, %d revoked and %d aged sessions in %v\n", did, s.Expired, s.Revoked, s.Aged, s.Duration.Round(time.Millisecond))
+	pairs := ""
+	if s.Superfluous > 0 {
+		pairs = fmt.Sprintf(", and %d superfluous token pairs of sessions of Compas,", s.Superfluous)
+	}
+	_, err := fmt.Fprintf(a.stdout, "%s %d expired, %d revoked and %d aged sessions%s in %v\n",
+		did, s.Expired, s.Revoked, s.Aged, pairs, s.Duration.Round(time.Millisecond))
 	return err
 }

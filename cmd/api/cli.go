@@ -11,7 +11,7 @@ type cli struct {
 	Serve    serveCmd    `cmd:"" default:"withargs" help:"Run the service."`
 	Migrate  migrateCmd  `cmd:"" help:"Create or change the database schema."`
 	Cleanup  cleanupCmd  `cmd:"" help:"Remove ended sessions now."`
-	Keys     keysCmd     `cmd:"" help:"Make and list signing keys."`
+	Keys     keysCmd     `cmd:"" help:"Make, list and replace signing keys."`
 	Sessions sessionsCmd `cmd:"" help:"List and end sessions."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

@@ -17,8 +17,9 @@ const (
 
 // databaseSettings say where the sessions are. Every command that asks the database has them.
 type databaseSettings struct {
-	DatabaseURL databaseURL `name:"database-url" group:"database" placeholder:"URL" help:"PostgreSQL to use, as any libpq URL. Without it a private one runs below VAR_DIR."`
-	VarDir      text        `name:"var-dir" group:"database" placeholder:"DIR" default:"./var" help:"Where the private PostgreSQL and the keys made for it live."`
+	DatabaseURL       databaseURL `name:"database-url" group:"database" placeholder:"URL" help:"PostgreSQL to use, as any libpq URL. Without it a private one runs below VAR_DIR."`
+	DirectDatabaseURL databaseURL `name:"direct-database-url" group:"database" placeholder:"URL" help:"The same database without the pooler, where DATABASE_URL is a PgBouncer in transaction mode. By default there is none."`
+	VarDir            text        `name:"var-dir" group:"database" placeholder:"DIR" default:"./var" help:"Where the private PostgreSQL and the keys made for it live."`
 }
 
 // logSettings say what is logged, and how.
@@ -41,14 +42,20 @@ type settings struct {
 	InternalAddr   address  `name:"internal-addr" group:"http" placeholder:"HOST:PORT" default:"127.0.0.1:8081" help:"Listener for your own backends and operators."`
 	CORSOrigins    origins  `name:"cors-origins" group:"http" placeholder:"ORIGIN,..." help:"Exact origins of the browser apps that may call the public listener. By default none."`
 	RateLimit      count    `name:"rate-limit" group:"http" placeholder:"N" default:"0" help:"Requests a minute for each client address on the public listener; 0: no limit."`
+	DPoPNonce      toggle   `name:"dpop-nonce" group:"http" placeholder:"BOOL" default:"false" help:"Whether proofs of possession (DPoP) need a nonce of the service: =true or =false."`
 	TrustedProxies prefixes `name:"trusted-proxies" group:"http" placeholder:"NETWORK,..." help:"Proxies whose X-Forwarded-For is believed. By default none."`
 
-	Issuer          issuer      `name:"issuer" group:"tokens" placeholder:"URL" help:"The tokens' iss, and the address of the public listener for its clients. By default made from PUBLIC_ADDR."`
-	Audience        text        `name:"audience" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' aud."`
-	ClientID        text        `name:"client-id" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' client_id."`
-	SigningKeysFile text        `name:"signing-keys-file" group:"tokens" placeholder:"FILE" help:"Private JWK set: its first key signs, all verify. Made in VAR_DIR for the private PostgreSQL, else required."`
+	Issuer          issuer `name:"issuer" group:"tokens" placeholder:"URL" help:"The tokens' iss, and the address of the public listener for its clients. By default made from PUBLIC_ADDR."`
+	Audience        text   `name:"audience" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' aud."`
+	ClientID        text   `name:"client-id" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' client_id."`
+	SigningKeysFile text   `name:"signing-keys-file" group:"tokens" placeholder:"FILE" help:"Private JWK set: its first key signs, all verify. Made in VAR_DIR for the private PostgreSQL, else required without KEY_ENCRYPTION_KEY."`
+	keystoreSettings
+	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until api keys rotate."`
+
 	ServiceKeys     serviceKeys `name:"service-keys" group:"tokens" placeholder:"NAME:SECRET,..." help:"Keys of your backends for the internal listener. Made in VAR_DIR for the private PostgreSQL, else required."`
 	ServiceKeysFile text        `name:"service-keys-file" group:"tokens" placeholder:"FILE" help:"File that holds them, instead of SERVICE_KEYS."`
+
+	CompasSigningKey compasKey `name:"compas-signing-key" group:"tokens" placeholder:"SECRET" help:"The signingKey of the Compas application whose tables DATABASE_URL has: its tokens go on working. By default none do."`
 
 	AccessTokenTTL  duration `name:"access-token-ttl" group:"sessions" placeholder:"DURATION" default:"5m" help:"How long an access token is valid."`
 	RefreshTokenTTL duration `name:"refresh-token-ttl" group:"sessions" placeholder:"DURATION" default:"720h" help:"How long a session lives without a refresh."`
@@ -72,6 +79,8 @@ type settings struct {
 func (s *settings) Validate() error {
 	embedded := s.DatabaseURL == ""
 	switch {
+	case embedded && s.DirectDatabaseURL != "":
+		return wrongTogether("DIRECT_DATABASE_URL is set and DATABASE_URL is not: it may be set beside a DATABASE_URL that leads to a PgBouncer")
 	case s.PublicAddr == s.InternalAddr && !s.PublicAddr.anyPort():
 		return wrong("INTERNAL_ADDR", quote(string(s.InternalAddr)), "any address but PUBLIC_ADDR's")
 	case s.RefreshGrace == 0:
@@ -90,8 +99,10 @@ func (s *settings) Validate() error {
 		return wrongTogether("LEAK_WEBHOOK_URL and LEAK_WEBHOOK_SECRET: only one of them is set; both may be, or none")
 	case len(s.ServiceKeys) > 0 && s.ServiceKeysFile != "":
 		return wrongTogether("SERVICE_KEYS and SERVICE_KEYS_FILE are both set; one of them may be")
-	case !embedded && s.SigningKeysFile == "":
-		return wrong("SIGNING_KEYS_FILE", "not set", "a file that `api keys init` or `api keys generate` made; DATABASE_URL is set, so none is made by itself")
+	case s.KeyRotationInterval != 0 && s.KeyRotationInterval < minKeyRotation:
+		return wrong("KEY_ROTATION_INTERVAL", s.KeyRotationInterval.String(), "a duration of 1h or more, or 0 for none")
+	case !embedded && s.SigningKeysFile == "" && len(s.KeyEncryptionKey) == 0:
+		return wrong("SIGNING_KEYS_FILE", "not set", "a file that `api keys init` or `api keys generate` made, or nothing where KEY_ENCRYPTION_KEY is set; DATABASE_URL is set, so none is made by itself")
 	case !embedded && len(s.ServiceKeys) == 0 && s.ServiceKeysFile == "":
 		return wrong("SERVICE_KEYS", "not set", serviceKeysForm+"; DATABASE_URL is set, so none is made by itself")
 	}
@@ -122,5 +133,7 @@ func (s *settings) store(issuer string) sessionstore.Config {
 		},
 		Grace:          time.Duration(s.RefreshGrace),
 		LateRetryLimit: int(s.LateRetryLimit),
+
+		CompasSigningKey: tokens.Secret(s.CompasSigningKey),
 	}
 }

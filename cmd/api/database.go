@@ -26,7 +26,7 @@ const stopTimeout = 30 * time.Second
 // VAR_DIR, else the one there, for which a server is started and stopped again.
 func (s databaseSettings) withDatabase(ctx context.Context, log *slog.Logger, use func(*pgxpool.Pool) error) error {
 	return s.withURL(ctx, log, func(url string) error {
-		pool, err := newTaskPool(ctx, url)
+		pool, err := newTaskPool(ctx, source{url, s.pooled()})
 		if err != nil {
 			return err
 		}
@@ -34,6 +34,17 @@ func (s databaseSettings) withDatabase(ctx context.Context, log *slog.Logger, us
 		return use(pool)
 	})
 }
+
+// withDirect is withDatabase past the pooler, if there is one.
+func (s databaseSettings) withDirect(ctx context.Context, log *slog.Logger, use func(*pgxpool.Pool) error) error {
+	if s.pooled() {
+		s.DatabaseURL, s.DirectDatabaseURL = s.DirectDatabaseURL, ""
+	}
+	return s.withDatabase(ctx, log, use)
+}
+
+// pooled tells whether DATABASE_URL leads to a PgBouncer in transaction mode.
+func (s databaseSettings) pooled() bool { return s.DirectDatabaseURL != "" }
 
 // withSchema is withDatabase for commands that need the tables.
 func (s databaseSettings) withSchema(ctx context.Context, log *slog.Logger, use func(*pgxpool.Pool) error) error {

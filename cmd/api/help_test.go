@@ -18,7 +18,7 @@ func TestHelp(t *testing.T) {
 
 	for _, command := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "migrate down", "cleanup",
-		"keys", "keys init", "keys generate", "keys list", "sessions", "sessions list", "sessions revoke", "version",
+		"keys", "keys init", "keys generate", "keys list", "keys rotate", "keys revoke", "sessions", "sessions list", "sessions revoke", "version",
 	} {
 		// A wrong setting must not hide the help.
 		r := api(t, env{"ACCESS_TOKEN_TTL": "x"}, append(strings.Fields(command), "--help")...)
@@ -51,7 +51,7 @@ func golden(t *testing.T, name, got string) {
 }
 
 var (
-	helpFlags    = regexp.MustCompile(`(?m)^ +--([a-z-]+)=`)
+	helpFlags    = regexp.MustCompile(`(?m)^ +--([a-z-]+)[= ]`)
 	readmeTable  = regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| ")
 	readmeHeader = "\n## Settings\n"
 )

@@ -23,7 +23,19 @@ func TestMigrate(t *testing.T) {
 	settings := env{"DATABASE_URL": emptyDatabase(t)}
 	dir := t.TempDir()
 
+	plan := mustAPI(t, dir, settings, "migrate", "--dry-run")
+	for _, want := range []string{"-- would run job queue: ", "-- would run 00001_sessions.sql\n", `CREATE TABLE IF NOT EXISTS "sessionStore" (`} {
+		if !strings.Contains(plan, want) {
+			t.Errorf("migrate --dry-run does not say %q:\n%s", want, plan)
+		}
+	}
+	if strings.Contains(plan, "DROP TABLE \"sessionStore") || strings.Contains(plan, "+goose") {
+		t.Errorf("migrate --dry-run shows more than what would run:\n%s", plan)
+	}
 	status := mustAPI(t, dir, settings, "migrate", "status")
+	if n := tables(t, settings["DATABASE_URL"]); n != 0 {
+		t.Fatalf("to look made %d tables", n)
+	}
 	if !strings.Contains(status, "pending") || !strings.HasPrefix(status, "MIGRATION") {
 		t.Errorf("status before:\n%s", status)
 	}
@@ -53,8 +65,23 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("%s is still pending", m.Name)
 		}
 	}
-	if down := mustAPI(t, dir, settings, "migrate", "down", "--lose-data"); !strings.HasPrefix(down, "took back 0000") {
+	before := tables(t, settings["DATABASE_URL"])
+	if plan := mustAPI(t, dir, settings, "migrate", "--dry-run"); plan != "would run nothing\n" {
+		t.Errorf("migrate --dry-run at the end:\n%s", plan)
+	}
+	if plan := mustAPI(t, dir, settings, "migrate", "down", "--dry-run", "--to=3"); !strings.Contains(plan, "-- would take back 00004_revocation_epoch.sql\n\nDROP TRIGGER") ||
+		strings.Contains(plan, "00003_") {
+		t.Errorf("down --dry-run:\n%s", plan)
+	}
+	if after := tables(t, settings["DATABASE_URL"]); after != before {
+		t.Fatalf("%d tables were %d before a look", after, before)
+	}
+	down := mustAPI(t, dir, settings, "migrate", "down", "--yes")
+	if !regexp.MustCompile(`^took back 0000\d_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
 		t.Errorf("down: %q", down)
+	}
+	if down := mustAPI(t, dir, settings, "migrate", "down", "--to=3", "--yes"); !regexp.MustCompile(`^(took back .*\n)*took back 00004_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
+		t.Errorf("down --to: %q", down)
 	}
 	if r := apiIn(t, dir, settings, "cleanup"); r.code != 1 || !strings.Contains(r.stderr, "run `api migrate`") {
 		t.Errorf("cleanup after down: exit code %d: %s", r.code, r.stderr)
@@ -63,6 +90,58 @@ func TestMigrate(t *testing.T) {
 		t.Errorf("up again: %q", up)
 	}
 }
+
+// tables counts those of the database, in all schemas.
+func tables(t *testing.T, database string) int {
+	t.Helper()
+	return queryInt(t, database, `SELECT count(*) FROM pg_tables WHERE schemaname NOT IN ('pg_catalog', 'information_schema')`)
+}
+
+// A schema that a newer program made is served.
+func TestServeOnNewerSchema(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	if _, err := conn.Exec(t.Context(), newerSchema); err != nil {
+		t.Fatal(err)
+	}
+	dir, settings := t.TempDir(), configure(t, database)
+	s := start(t, dir, settings)
+	if said := s.stderr.String(); strings.Count(said, `"the database schema is newer than this program, which works"`) != 1 || !strings.Contains(said, `"schema":99`) {
+		t.Errorf("said: %s", said)
+	}
+	store := newStore(t, database)
+	_, pair, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); err != nil {
+		t.Error(err)
+	}
+	if out := mustAPI(t, dir, settings, "migrate"); out != "the database schema is up to date\n" {
+		t.Errorf("migrate: %q", out)
+	}
+	if out := mustAPI(t, dir, settings, "migrate", "status"); !strings.Contains(out, "00099, of a newer program ") {
+		t.Errorf("migrate status: %q", out)
+	}
+	for _, args := range [][]string{{"migrate", "down", "--yes"}, {"migrate", "down", "--dry-run"}} {
+		if r := apiIn(t, dir, settings, args...); r.code != 1 || !strings.Contains(r.stderr, "was made by a newer program") {
+			t.Errorf("%v: %v", args, r)
+		}
+	}
+}
+
+// newerSchema is what an expanding migration does: another table, and columns that
+// a program which does not know them need not fill.
+const newerSchema = `
+CREATE TABLE "sessionStoreFuture" ("id" uuid PRIMARY KEY);
+ALTER TABLE "sessionStore" ADD COLUMN "future" text NULL, ADD COLUMN "futureCount" bigint NOT NULL DEFAULT 0;
+ALTER TABLE "sessionStoreToken" ADD COLUMN "future" text NULL;
+INSERT INTO latchkey_migrations ("version_id", "is_applied") VALUES (99, true)`
 
 func TestSessions(t *testing.T) {
 	t.Parallel()

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -21,33 +22,50 @@ const (
 	statementTimeout = "10s"
 )
 
+// source is where connections lead to.
+type source struct {
+	url string
+	// pooled says that it is a PgBouncer in transaction mode.
+	pooled bool
+}
+
+// behindPooler has no statement prepared by name: the next transaction is on another connection of PostgreSQL's, which
+// does not know it. PgBouncer can keep account of such names from 1.21 on, but need not.
+func behindPooler(cfg *pgx.ConnConfig) {
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+}
+
 // newRequestPool is for requests. A database that hangs must cost them an error, not their time: PostgreSQL itself
-// gives up what takes too long. A setting in the URL wins; an empty one (statement_timeout=) sends none, as a pooler
-// that does not know it wants.
-func newRequestPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	return newPool(ctx, url, requestConns, map[string]string{
-		"application_name":                    "latchkey",
-		"statement_timeout":                   statementTimeout,
-		"idle_in_transaction_session_timeout": statementTimeout,
-	})
+// gives up what takes too long. A setting in the URL wins; an empty one (statement_timeout=) sends none. A pooler takes
+// none of them: see behindPooler.
+func newRequestPool(ctx context.Context, s source, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
+	parameters := map[string]string{"application_name": "latchkey"}
+	if !s.pooled {
+		parameters["statement_timeout"], parameters["idle_in_transaction_session_timeout"] = statementTimeout, statementTimeout
+	}
+	return newPool(ctx, s, requestConns, tracer, parameters)
 }
 
 // newTaskPool is for migrations, cleanup and the job queue: they may take their time, and must not take requests' connections.
-func newTaskPool(ctx context.Context, url string) (*pgxpool.Pool, error) {
-	return newPool(ctx, url, taskConns, map[string]string{"application_name": "latchkey-tasks"})
+func newTaskPool(ctx context.Context, s source) (*pgxpool.Pool, error) {
+	return newPool(ctx, s, taskConns, nil, map[string]string{"application_name": "latchkey-tasks"})
 }
 
-func newPool(ctx context.Context, url string, conns int32, parameters map[string]string) (*pgxpool.Pool, error) {
-	cfg, err := pgxpool.ParseConfig(url)
+func newPool(ctx context.Context, s source, conns int32, tracer pgx.QueryTracer, parameters map[string]string) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(s.url)
 	if err != nil {
 		return nil, fmt.Errorf("address of the database: %w", err)
 	}
-	if !strings.Contains(url, "pool_max_conns") {
+	if !strings.Contains(s.url, "pool_max_conns") {
 		cfg.MaxConns = conns
 	}
-	if !strings.Contains(url, "connect_timeout") {
+	if !strings.Contains(s.url, "connect_timeout") {
 		cfg.ConnConfig.ConnectTimeout = connectTimeout
 	}
+	if s.pooled && !strings.Contains(s.url, "default_query_exec_mode") {
+		behindPooler(cfg.ConnConfig)
+	}
+	cfg.ConnConfig.Tracer = tracer
 	for name, value := range parameters {
 		if own, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
 			cfg.ConnConfig.RuntimeParams[name] = value
@@ -59,28 +77,35 @@ func newPool(ctx context.Context, url string, conns int32, parameters map[string
 }
 
 // pools are the service's connections.
-type pools struct{ requests, tasks *pgxpool.Pool }
+type pools struct {
+	requests, tasks *pgxpool.Pool
+	// direct leads past the pooler; nil where there is none. Who is to be notified connects as it does.
+	direct *pgxpool.Pool
+}
 
-// openPools connects to nothing yet.
-func openPools(ctx context.Context, url string) (pools, error) {
-	requests, err := newRequestPool(ctx, url)
-	if err != nil {
-		return pools{}, err
+// openPools connects to nothing yet. The tracer, if there is one, is told of requests' statements.
+func openPools(ctx context.Context, s source, direct string, tracer pgx.QueryTracer) (p pools, err error) {
+	if p.requests, err = newRequestPool(ctx, s, tracer); err != nil {
+		return p, err
 	}
-	tasks, err := newTaskPool(ctx, url)
-	if err != nil {
-		requests.Close()
-		return pools{}, err
+	if p.tasks, err = newTaskPool(ctx, s); err == nil && direct != "" {
+		p.direct, err = newTaskPool(ctx, source{url: direct})
 	}
-	return pools{requests, tasks}, nil
+	if err != nil {
+		p.close()
+	}
+	return p, err
 }
 
 // close waits for connections that are in use, but not for ever: what uses them may hang with the database.
 func (p pools) close() {
 	closed := make(chan struct{})
 	go func() {
-		p.requests.Close()
-		p.tasks.Close()
+		for _, pool := range []*pgxpool.Pool{p.requests, p.tasks, p.direct} {
+			if pool != nil {
+				pool.Close()
+			}
+		}
 		close(closed)
 	}()
 	select {

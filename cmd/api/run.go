@@ -23,6 +23,8 @@ const (
 type app struct {
 	ctx            context.Context
 	stdout, stderr io.Writer
+	// lookup finds a variable of the environment.
+	lookup func(string) (string, bool)
 }
 
 // run does what the command line says and returns the exit code. A failure is one line on standard error.
@@ -32,7 +34,7 @@ func run(args []string, lookup func(string) (string, bool), stdout, stderr io.Wr
 	// The first signal asks; after it signals act at once again, so that the second one ends the process.
 	context.AfterFunc(ctx, stop)
 
-	a := &app{ctx: ctx, stdout: stdout, stderr: stderr}
+	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, lookup: lookup}
 	command, err := parse(args, lookup, a)
 	if err == nil {
 		err = command.Run()

@@ -9,10 +9,12 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/internal/metrics"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
@@ -33,6 +35,11 @@ const (
 // database is shut down.
 func (c *serveCmd) Run(a *app) error {
 	log := c.newLogger(a.stderr)
+	traces, err := startTraces(a, log)
+	if err != nil {
+		return err
+	}
+	log = traces.logger(log)
 	if was := debug.SetGCPercent(heapGrowth); was != goHeapGrowth {
 		debug.SetGCPercent(was)
 	}
@@ -42,7 +49,7 @@ func (c *serveCmd) Run(a *app) error {
 	}
 	defer func() { _, _ = public.Close(), internal.Close() }() // where they did not come into use
 
-	s := &service{settings: &c.settings, log: log, public: public, internal: internal}
+	s := &service{settings: &c.settings, log: log, traces: traces, public: public, internal: internal}
 	if c.DatabaseURL != "" {
 		err = s.onConfigured(a.ctx)
 	} else {
@@ -58,26 +65,31 @@ func (c *serveCmd) Run(a *app) error {
 type service struct {
 	*settings
 	log              *slog.Logger
+	traces           traces
 	public, internal net.Listener
 }
 
 // identity is what the service signs with, and who may call it.
 type identity struct {
-	ring        *tokens.KeyRing
+	ring *tokens.KeyRing // nil for keys in PostgreSQL
+	// jwks are the keys that PostgreSQL takes over, if it has none.
+	jwks        tokens.Secret
 	serviceKeys serviceKeys
 }
 
 // identify reads the keys from where the settings say or, where they do not say it, from the made files.
 func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, error) {
-	ring, err := readKeyRing(cmp.Or(string(s.SigningKeysFile), madeSigningKeys))
-	if err != nil {
-		return identity{}, err
+	id := identity{serviceKeys: s.ServiceKeys}
+	var err error
+	if file := cmp.Or(string(s.SigningKeysFile), madeSigningKeys); len(s.KeyEncryptionKey) == 0 {
+		id.ring, err = readKeyRing(file)
+	} else if file != "" {
+		id.jwks, err = readKeySet(file)
 	}
-	if len(s.ServiceKeys) > 0 {
-		return identity{ring, s.ServiceKeys}, nil
+	if err == nil && len(id.serviceKeys) == 0 {
+		id.serviceKeys, err = readServiceKeys(cmp.Or(string(s.ServiceKeysFile), madeServiceKey))
 	}
-	keys, err := readServiceKeys(cmp.Or(string(s.ServiceKeysFile), madeServiceKey))
-	return identity{ring, keys}, err
+	return id, err
 }
 
 // publicURL is where clients find the public listener.
@@ -88,20 +100,28 @@ func (s *service) publicURL() string {
 // serve answers requests and runs jobs until ctx ends. It calls ready when everything is set up; requests that came
 // before that are answered then.
 func (s *service) serve(ctx context.Context, db pools, id identity, ready func() error) error {
+	measured := metrics.New(currentVersion(), s.log)
 	cfg := s.store(s.publicURL())
+	cfg.Direct = db.direct
+	keys, err := s.openKeys(ctx, db, &id, &cfg)
+	if err != nil {
+		return err
+	}
 	removable, err := sessionstore.New(db.tasks, id.ring, cfg)
 	if err != nil {
 		return err
 	}
 	runner, err := jobs.New(jobs.Config{
 		Pool: db.tasks, Logger: s.log, Sessions: removable,
-		Cleanup: s.cleanup(), CleanupInterval: time.Duration(s.CleanupInterval),
+		Cleanup: s.cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), Keys: keys.maintained(),
+		PollOnly:    db.direct != nil,
 		LeakWebhook: jobs.Webhook{URL: string(s.LeakWebhookURL), Secret: tokens.Secret(s.LeakWebhookSecret)},
+		Observer:    measured,
 	})
 	if err != nil {
 		return err
 	}
-	cfg.Leaks = runner
+	cfg.Leaks, cfg.Observers = runner, s.traces.sessions(measured.Sessions())
 	store, err := sessionstore.New(db.requests, id.ring, cfg)
 	if err != nil {
 		return err
@@ -111,8 +131,9 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 		return err
 	}
 	server, err := httpapi.New(store, id.ring, httpapi.Config{
-		Verifier: accept, Issuer: s.publicURL(), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
-		RateLimit: int(s.RateLimit), TrustedProxies: s.TrustedProxies, Logger: s.log,
+		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
+		DPoPNonce: s.DPoPNonce.on(), RateLimit: int(s.RateLimit), TrustedProxies: s.TrustedProxies, Logger: s.log,
+		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {
 		return err
@@ -120,7 +141,15 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 	if err := ready(); err != nil {
 		return err
 	}
-	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, accept.Run}, func() error {
+	keys.follow(store, server)
+	measured.Pools(map[string]*pgxpool.Pool{"requests": db.requests, "tasks": db.tasks})
+	measured.Revocations(accept, time.Duration(s.RevocationBound))
+	facts := metrics.Source{
+		LiveSessions: removable.EstimateLive, SigningKeys: keys.described(id.ring),
+		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval),
+	}
+	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
+	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, accept.Run, keys.run, measure, s.traces.run}, func() error {
 		return server.Run(ctx, s.public, s.internal)
 	})
 }

@@ -15,7 +15,7 @@ func (s *service) onConfigured(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, err := openPools(ctx, string(s.DatabaseURL))
+	db, err := openPools(ctx, source{string(s.DatabaseURL), s.pooled()}, string(s.DirectDatabaseURL), s.traces.database())
 	if err != nil {
 		return err
 	}
@@ -25,6 +25,11 @@ func (s *service) onConfigured(ctx context.Context) error {
 		return err
 	} else if err != nil {
 		return fmt.Errorf("the database of DATABASE_URL cannot be used: %w", err)
+	}
+	if newer, err := migrations.Newer(ctx, db.requests); err != nil {
+		return fmt.Errorf("the database of DATABASE_URL cannot be used: %w", err)
+	} else if newer != 0 {
+		s.log.InfoContext(ctx, "the database schema is newer than this program, which works", "schema", newer)
 	}
 	return s.serve(ctx, db, id, func() error {
 		s.log.InfoContext(ctx, "ready", "version", currentVersion(), "issuer", s.publicURL(),

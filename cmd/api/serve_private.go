@@ -30,7 +30,7 @@ func (s *service) onPrivate(ctx context.Context, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	db, err := openPools(ctx, server.URL(embeddedDatabase))
+	db, err := openPools(ctx, source{url: server.URL(embeddedDatabase)}, "", s.traces.database())
 	if err != nil {
 		return err
 	}

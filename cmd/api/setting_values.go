@@ -49,6 +49,22 @@ func (c *count) Decode(ctx *kong.DecodeContext) error {
 	})
 }
 
+// toggle is true or false. It is text, as kong's own flags for a bool take no value, and settings do.
+type toggle string
+
+func (t toggle) on() bool { return t == "true" }
+
+// Decode reads true or false.
+func (t *toggle) Decode(ctx *kong.DecodeContext) error {
+	return decode(ctx, func(text string) string {
+		if text != "true" && text != "false" {
+			return "true or false"
+		}
+		*t = toggle(text)
+		return ""
+	})
+}
+
 // text is a name or a path.
 type text string
 

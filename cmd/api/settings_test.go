@@ -19,6 +19,7 @@ func TestWrongSettings(t *testing.T) {
 		keys     = "; it may be name:secret,name:secret with names of their own and secrets of 32 characters or more"
 		database = "; it may be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full"
 		secret   = "hunter2-hunter2-hunter2-hunter2-hunter2"
+		sealing  = "; it may be 32 random bytes in base64, such as `openssl rand -base64 32` prints, or several of these, separated by commas: the first seals, all open"
 	)
 	configured := env{"DATABASE_URL": "postgres://localhost:1/x", "SIGNING_KEYS_FILE": "keys.json", "SERVICE_KEYS": "a:" + secret}
 
@@ -42,6 +43,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"CORS_ORIGINS": "https://app.example.com,,"}, `CORS_ORIGINS is "https://app.example.com,,"` + origin},
 		{env{"RATE_LIMIT": "-1"}, `RATE_LIMIT is "-1"` + number},
 		{env{"RATE_LIMIT": "ten"}, `RATE_LIMIT is "ten"` + number},
+		{env{"DPOP_NONCE": "on"}, `DPOP_NONCE is "on"; it may be true or false`},
 		{env{"TRUSTED_PROXIES": "10.0.0.0/33"}, `TRUSTED_PROXIES is "10.0.0.0/33"` + network},
 		{env{"TRUSTED_PROXIES": "proxy.local"}, `TRUSTED_PROXIES is "proxy.local"` + network},
 		{env{"ISSUER": "login.example.com"}, `ISSUER is "login.example.com"` + url},
@@ -59,6 +61,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"SERVICE_KEYS": "a:" + secret + "!"}, `SERVICE_KEYS is not usable (the secret of "a" has characters other than letters, digits and ._~+/-)` + keys},
 		{env{"SERVICE_KEYS": ","}, "SERVICE_KEYS is not usable (there is none)" + keys},
 		{env{"SERVICE_KEYS": "a:" + secret, "SERVICE_KEYS_FILE": "f"}, "SERVICE_KEYS and SERVICE_KEYS_FILE are both set; one of them may be"},
+		{env{"COMPAS_SIGNING_KEY": "hunter2hunter2hunter"[:19]}, "COMPAS_SIGNING_KEY is not usable; it may be the signingKey that your Compas application used, of 20 characters or more"},
 		{env{"ACCESS_TOKEN_TTL": "5 minutes"}, `ACCESS_TOKEN_TTL is "5 minutes"` + duration},
 		{env{"ACCESS_TOKEN_TTL": "1500ms"}, `ACCESS_TOKEN_TTL is "1500ms"` + duration},
 		{env{"ACCESS_TOKEN_TTL": "-5m"}, `ACCESS_TOKEN_TTL is "-5m"` + duration},
@@ -75,15 +78,20 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATE_RETRY_LIMIT": "0"}, "LATE_RETRY_LIMIT is 0; it may be a number from 1 on"},
 		{env{"LEAK_WEBHOOK_URL": "http://hunter2@alerts.example.com"}, "LEAK_WEBHOOK_URL is not an address that reports can be sent to; it may be an https URL such as https://alerts.example.com/latchkey (or http://localhost:9000 for this machine only)"},
 		{env{"LEAK_WEBHOOK_SECRET": "whsec_hunter2"}, "LEAK_WEBHOOK_SECRET is not usable; it may be whsec_ followed by 24 to 64 random bytes in base64, as `echo whsec_$(openssl rand -base64 32)` makes it"},
+		{env{"DIRECT_DATABASE_URL": "postgres://u:hunter2@db.example.com/x"}, "DIRECT_DATABASE_URL is set and DATABASE_URL is not: it may be set beside a DATABASE_URL that leads to a PgBouncer"},
 		{env{"LEAK_WEBHOOK_URL": "https://hunter2@alerts.example.com"}, "LEAK_WEBHOOK_URL and LEAK_WEBHOOK_SECRET: only one of them is set; both may be, or none"},
 		{env{"CLEANUP_INTERVAL": "daily"}, `CLEANUP_INTERVAL is "daily"` + duration},
 		{env{"CLEANUP_RETENTION": "14d"}, `CLEANUP_RETENTION is "14d"` + duration},
 		{env{"CLEANUP_RETENTION": "0"}, "CLEANUP_RETENTION is 0s; it may be a duration of 25h or more"},
 		{env{"CLEANUP_SESSION_MAX_AGE": "x"}, `CLEANUP_SESSION_MAX_AGE is "x"` + duration},
 		{env{"CLEANUP_SESSION_MAX_AGE": "1m"}, "CLEANUP_SESSION_MAX_AGE is 1m0s; it may be a duration of 1h or more, or 0 for none"},
+		{env{"KEY_ENCRYPTION_KEY": secret}, "KEY_ENCRYPTION_KEY is not usable" + sealing},
+		{env{"KEY_ENCRYPTION_KEY": sealingKey("a") + "," + secret}, "KEY_ENCRYPTION_KEY is not usable" + sealing},
+		{env{"KEY_ALGORITHM": "none"}, `KEY_ALGORITHM is "none"; it may be EdDSA, ES256, RS256, PS256 or HS256`},
+		{env{"KEY_ROTATION_INTERVAL": "59m"}, "KEY_ROTATION_INTERVAL is 59m0s; it may be a duration of 1h or more, or 0 for none"},
 		{env{"LOG_LEVEL": "loud"}, `LOG_LEVEL is "loud"; it may be debug, info, warn or error`},
 		{env{"LOG_FORMAT": "xml"}, `LOG_FORMAT is "xml"; it may be text or json`},
-		{configured.with(env{"SIGNING_KEYS_FILE": ""}), "SIGNING_KEYS_FILE is not set; it may be a file that `api keys init` or `api keys generate` made; DATABASE_URL is set, so none is made by itself"},
+		{configured.with(env{"SIGNING_KEYS_FILE": ""}), "SIGNING_KEYS_FILE is not set; it may be a file that `api keys init` or `api keys generate` made, or nothing where KEY_ENCRYPTION_KEY is set; DATABASE_URL is set, so none is made by itself"},
 		{configured.with(env{"SERVICE_KEYS": ""}), "SERVICE_KEYS is not set" + keys + "; DATABASE_URL is set, so none is made by itself"},
 		{env{"LOG_LEVEL": strings.Repeat("x", 100)}, `LOG_LEVEL is "` + strings.Repeat("x", 80) + `…"; it may be debug, info, warn or error`},
 	} {

@@ -3,9 +3,11 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -62,10 +64,26 @@ func (w *cleanupWorker) Work(ctx context.Context, _ *river.Job[cleanupArgs]) err
 	if errors.Is(err, sessionstore.ErrCleanupRunning) {
 		return river.JobSnooze(busyPause)
 	}
-	w.cfg.Logger.InfoContext(ctx, "cleaned up", "expired", summary.Expired, "revoked", summary.Revoked, "aged", summary.Aged,
+	w.cfg.Logger.InfoContext(ctx, "cleaned up", "expired", summary.Expired, "revoked", summary.Revoked, "aged", summary.Aged, "superfluous", summary.Superfluous,
 		"batches", summary.Batches, "took", summary.Duration, "complete", err == nil)
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		w.cfg.Observer.Cleaned(summary, nil)
 		return river.JobSnooze(0) // the next leg
 	}
+	w.cfg.Observer.Cleaned(summary, err)
 	return err
+}
+
+// LastCleanup returns when cleanup last came to its end, on any replica: zero if it has not, as far as the queue
+// remembers, which is two intervals.
+func (r *Runner) LastCleanup(ctx context.Context) (time.Time, error) {
+	list, err := r.client.JobList(ctx, river.NewJobListParams().Kinds(cleanupKind).States(rivertype.JobStateCompleted).
+		OrderBy(river.JobListOrderByFinalizedAt, river.SortOrderDesc).First(1))
+	if err != nil {
+		return time.Time{}, fmt.Errorf("jobs: look up the last cleanup: %w", err)
+	}
+	if len(list.Jobs) == 0 || list.Jobs[0].FinalizedAt == nil {
+		return time.Time{}, nil
+	}
+	return *list.Jobs[0].FinalizedAt, nil
 }

@@ -25,6 +25,8 @@ import (
 const (
 	// pollInterval is how late a job is noticed whose notification was lost.
 	pollInterval = 10 * time.Second
+	// pollOnlyInterval is how late a job is noticed where none are.
+	pollOnlyInterval = time.Second
 	// jobTimeout is one attempt's, where the job sets none of its own.
 	jobTimeout = 15 * time.Second
 	// rescueAfter is when a job is taken over whose replica was killed, or could not record the job's end: soon, for a
@@ -42,6 +44,9 @@ type Config struct {
 	// Pool leads to the database with the queue's tables. Jobs and the queue's listener keep some of its connections
 	// for long, so it should not be the one that requests use. Required.
 	Pool *pgxpool.Pool
+	// PollOnly is for a pool that leads to a pooler in transaction mode: nobody is
+	// notified of a job, but it is looked for every second.
+	PollOnly bool
 	// Logger is told what jobs did. Required.
 	Logger *slog.Logger
 	// Sessions is what cleanup removes from. Required.
@@ -50,9 +55,27 @@ type Config struct {
 	Cleanup cleanup.Config
 	// CleanupInterval is how often cleanup runs, over all replicas. Zero: never, as far as this replica decides.
 	CleanupInterval time.Duration
+	// Keys, if set, are looked after once an hour, over all replicas.
+	Keys Keys
 	// LeakWebhook is where leak reports are sent to, if anywhere.
 	LeakWebhook Webhook
+	// Observer, if set, is told what jobs did.
+	Observer Observer
 }
+
+// Observer counts what jobs did, on this replica.
+type Observer interface {
+	// Cleaned is called after a run of cleanup, or a leg of one. err is why it failed, if it did.
+	Cleaned(summary cleanup.Summary, err error)
+	// JobFailed is called when an attempt at a job of a kind has failed; last says that there will be no other.
+	JobFailed(kind string, last bool)
+}
+
+// nobody observes.
+type nobody struct{}
+
+func (nobody) Cleaned(cleanup.Summary, error) {}
+func (nobody) JobFailed(string, bool)         {}
 
 // Runner works jobs off. Make it with [New].
 type Runner struct {
@@ -70,6 +93,9 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.CleanupInterval != 0 && cfg.CleanupInterval < time.Second {
 		return nil, fmt.Errorf("jobs: CleanupInterval is %v, it may be 0 or from 1s on", cfg.CleanupInterval)
 	}
+	if cfg.Observer == nil {
+		cfg.Observer = nobody{}
+	}
 	webhook, err := newLeakWebhookWorker(cfg.LeakWebhook)
 	if err != nil {
 		return nil, err
@@ -78,16 +104,27 @@ func New(cfg Config) (*Runner, error) {
 	river.AddWorker(workers, &cleanupWorker{cfg: cfg})
 	river.AddWorker(workers, &leakLogWorker{log: cfg.Logger})
 	river.AddWorker(workers, webhook)
+	periodic, queues := periodicCleanup(cfg.CleanupInterval), map[string]river.QueueConfig{cleanupQueue: {MaxWorkers: 1}, leakQueue: {MaxWorkers: leakWorkers}}
+	if cfg.Keys != nil {
+		// A replica without keys in the database leaves them to those that have them.
+		river.AddWorker(workers, &keysWorker{keys: cfg.Keys})
+		periodic, queues[keysQueue] = append(periodic, periodicKeys()), river.QueueConfig{MaxWorkers: 1}
+	}
 	stopping := new(atomic.Bool)
+	poll := pollInterval
+	if cfg.PollOnly {
+		poll = pollOnlyInterval
+	}
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:       migrations.RiverSchema,
-		Queues:       map[string]river.QueueConfig{cleanupQueue: {MaxWorkers: 1}, leakQueue: {MaxWorkers: leakWorkers}},
+		Queues:       queues,
 		Workers:      workers,
-		PeriodicJobs: periodicCleanup(cfg.CleanupInterval),
+		PeriodicJobs: periodic,
 		Logger:       slog.New(quiet{cfg.Logger.Handler(), stopping}),
-		ErrorHandler: failures{cfg.Logger},
+		ErrorHandler: failures{cfg.Logger, cfg.Observer},
 
-		FetchPollInterval:    pollInterval,
+		FetchPollInterval:    poll,
+		PollOnly:             cfg.PollOnly,
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
 		// A finished run of cleanup keeps a second one out of its period, so it stays that long.

@@ -40,19 +40,24 @@ func (q quiet) quieter(level slog.Level) slog.Level {
 	return level
 }
 
-// failures logs jobs that failed. They are tried again, so it is a warning until the last attempt.
-type failures struct{ log *slog.Logger }
+// failures logs and counts jobs that failed. They are tried again, so it is a warning until the last attempt.
+type failures struct {
+	log      *slog.Logger
+	observer Observer
+}
 
 func (f failures) HandleError(ctx context.Context, job *rivertype.JobRow, err error) *river.ErrorHandlerResult {
-	level := slog.LevelWarn
-	if job.Attempt >= job.MaxAttempts {
+	level, last := slog.LevelWarn, job.Attempt >= job.MaxAttempts
+	if last {
 		level = slog.LevelError
 	}
+	f.observer.JobFailed(job.Kind, last)
 	f.log.Log(ctx, level, "a job failed", "job", job.Kind, "attempt", job.Attempt, "of", job.MaxAttempts, "error", err)
 	return nil
 }
 
 func (f failures) HandlePanic(ctx context.Context, job *rivertype.JobRow, value any, trace string) *river.ErrorHandlerResult {
+	f.observer.JobFailed(job.Kind, job.Attempt >= job.MaxAttempts)
 	f.log.ErrorContext(ctx, "a job panicked", "job", job.Kind, "attempt", job.Attempt, "panic", value, "trace", trace)
 	return nil
 }

@@ -48,6 +48,10 @@ func (*sessions) DeleteRevoked(context.Context, time.Duration, int) (int64, erro
 
 func (*sessions) DeleteAged(context.Context, time.Duration, int) (int64, error) { return 0, nil }
 
+func (*sessions) DeleteSuperfluous(context.Context, time.Duration, int) (int64, error) { return 0, nil }
+
+func (*sessions) CountSuperfluous(context.Context, time.Duration) (int64, error) { return 0, nil }
+
 func (*sessions) CountExpired(context.Context, time.Duration) (int64, error) { return 0, nil }
 
 func (*sessions) CountRevoked(context.Context, time.Duration) (int64, error) { return 0, nil }

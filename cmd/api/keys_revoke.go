@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/latchkey-sessions/latchkey/keystore"
+)
+
+type keysRevokeCmd struct {
+	keysTask
+
+	ID string `arg:"" name:"key" help:"The key, as api keys list shows it."`
+}
+
+// Help says whom it logs out.
+func (*keysRevokeCmd) Help() string {
+	return "Removes a key that has leaked. Running services refuse its tokens within a second, and users who hold no others sign in again. " +
+		"If it is the one that signs, the published one takes over at once, or a new one. To replace a key without logging anybody out: api keys rotate."
+}
+
+// Run removes the key.
+func (c *keysRevokeCmd) Run(a *app) error {
+	return c.withKeys(a.ctx, c.newLogger(a.stderr), func(keys *keystore.Store) error {
+		signs, err := keys.Revoke(a.ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "revoked key %s; key %s (%s) signs now\n", c.ID, signs.ID, signs.Algorithm)
+		return err
+	})
+}

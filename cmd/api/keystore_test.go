@@ -1,0 +1,239 @@
+package main_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+)
+
+// sealingKey is a KEY_ENCRYPTION_KEY.
+func sealingKey(letter string) string {
+	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32)))
+}
+
+// keysInDatabase returns the settings of a service whose signing keys are in its database.
+func keysInDatabase(t *testing.T) env {
+	t.Helper()
+	settings := configure(t, testdb.URL(t))
+	settings["SIGNING_KEYS_FILE"] = ""
+	settings["KEY_ENCRYPTION_KEY"] = sealingKey("a")
+	return settings
+}
+
+// publishedKeys returns the ids of the keys that the service publishes, and what it says of them.
+func (s *service) publishedKeys() (kids []string, etag, cacheControl string) {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.public+"/.well-known/jwks.json", http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	var set struct {
+		Keys []struct {
+			ID string `json:"kid"`
+			D  string `json:"d"`
+		} `json:"keys"`
+	}
+	if err := json.NewDecoder(answer.Body).Decode(&set); err != nil {
+		s.t.Fatal(err)
+	}
+	for _, key := range set.Keys {
+		if key.D != "" {
+			s.t.Fatal("a private key was published")
+		}
+		kids = append(kids, key.ID)
+	}
+	return kids, answer.Header.Get("ETag"), answer.Header.Get("Cache-Control")
+}
+
+func (s *service) refresh(refreshToken string) (int, string) {
+	s.t.Helper()
+	body := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.public+"/oauth2/token", strings.NewReader(body.Encode()))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	got := do(r, "", false)
+	return got.code, got.body
+}
+
+// signer is the kid of a token's header.
+func signer(t *testing.T, token string) string {
+	t.Helper()
+	segment, _, _ := strings.Cut(token, ".")
+	text, err := base64.RawURLEncoding.DecodeString(segment)
+	var header struct {
+		ID string `json:"kid"`
+	}
+	if err != nil || json.Unmarshal(text, &header) != nil {
+		t.Fatalf("not a token: %s", token)
+	}
+	return header.ID
+}
+
+// keyIn finds the key that a command has printed.
+func keyIn(t *testing.T, printed string) string {
+	t.Helper()
+	id := regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f-]{27}`).FindString(printed)
+	if id == "" {
+		t.Fatalf("no key in %q", printed)
+	}
+	return id
+}
+
+// Two running services change over with a rotation, and nobody is logged out by it.
+func TestRotationReachesRunningServices(t *testing.T) {
+	t.Parallel()
+	settings := keysInDatabase(t)
+	dir := t.TempDir()
+	one, other := start(t, dir, settings), start(t, dir, settings)
+	before := one.createSession(testKey, `{"data":{}}`)
+	first := signer(t, before.AccessToken)
+	_, etag, cacheControl := one.publishedKeys()
+	if cacheControl != "public, max-age=300" {
+		t.Errorf("copies of the keys: %s", cacheControl)
+	}
+
+	printed := mustAPI(t, dir, settings, "keys", "rotate")
+	second := keyIn(t, printed)
+	m := regexp.MustCompile(`^made key \S+ \(EdDSA\): it signs from (\S+)\n$`).FindStringSubmatch(printed)
+	if m == nil {
+		t.Fatalf("rotate printed %q", printed)
+	}
+	if from, err := time.Parse(time.RFC3339, m[1]); err != nil || time.Until(from) < 2*300*time.Second {
+		t.Errorf("it signs from %s, which is too soon for copies of five minutes", m[1])
+	}
+	if again := mustAPI(t, dir, settings, "keys", "rotate"); again != strings.Replace(printed, "made", "there already is", 1) {
+		t.Errorf("a second rotation printed %q", again)
+	}
+	for _, s := range []*service{one, other} {
+		s.await("the published key", func() bool { kids, _, _ := s.publishedKeys(); return len(kids) == 2 })
+	}
+	if _, changed, _ := one.publishedKeys(); changed == etag {
+		t.Error("the key set changed, its ETag did not")
+	}
+	if kid := signer(t, one.createSession(testKey, `{"data":{}}`).AccessToken); kid != first {
+		t.Errorf("signed by %s before its time", kid)
+	}
+
+	if got := mustAPI(t, dir, settings, "keys", "rotate", "--now"); got != "there already is key "+second+" (EdDSA): it signs now\n" {
+		t.Errorf("rotate --now printed %q", got)
+	}
+	var after tokenPair
+	one.await("the new signature", func() bool {
+		after = one.createSession(testKey, `{"data":{}}`)
+		return signer(t, after.AccessToken) == second
+	})
+	// Whoever has not heard of it yet looks for it.
+	for name, pair := range map[string]tokenPair{"before": before, "after": after} {
+		if code := other.current(pair.AccessToken); code != http.StatusOK {
+			t.Errorf("%s: the other service answers %d", name, code)
+		}
+		if code, answer := other.refresh(pair.RefreshToken); code != http.StatusOK {
+			t.Errorf("%s: a refresh is answered with %d %s", name, code, answer)
+		}
+	}
+
+	listed := mustAPI(t, dir, settings, "keys", "list")
+	if !regexp.MustCompile(`(?m)^`+second+` +EdDSA +signs `).MatchString(listed) || !regexp.MustCompile(`(?m)^`+first+` +EdDSA +verifies `).MatchString(listed) {
+		t.Errorf("listed:\n%s", listed)
+	}
+	if got := mustAPI(t, dir, settings, "keys", "list", "--json"); !strings.Contains(got, `"state": "signs"`) || strings.Contains(got, "sealed") {
+		t.Errorf("listed: %s", got)
+	}
+
+	if got, want := mustAPI(t, dir, settings, "keys", "revoke", first), "revoked key "+first+"; key "+second+" (EdDSA) signs now\n"; got != want {
+		t.Errorf("revoke printed %q, want %q", got, want)
+	}
+	for _, s := range []*service{one, other} {
+		s.await("refusal", func() bool { return s.current(before.AccessToken) == http.StatusUnauthorized })
+	}
+	if code := one.current(one.createSession(testKey, `{"data":{}}`).AccessToken); code != http.StatusOK {
+		t.Errorf("afterwards a session answers %d", code)
+	}
+	for _, s := range []*service{one, other} {
+		if printed := s.stderr.String(); strings.Contains(printed, settings["KEY_ENCRYPTION_KEY"]) || strings.Contains(printed, `"d"`) {
+			t.Errorf("a key was logged:\n%s", printed)
+		}
+	}
+}
+
+// A service that has its keys in a file moves them to the database, while a replica still has them in the file.
+func TestKeysMoveFromFile(t *testing.T) {
+	t.Parallel()
+	settings := configure(t, testdb.URL(t))
+	dir := t.TempDir()
+	file := start(t, dir, settings)
+	before := file.createSession(testKey, `{"data":{}}`)
+
+	settings["KEY_ENCRYPTION_KEY"] = sealingKey("a")
+	database := start(t, dir, settings)
+	moved := database.createSession(testKey, `{"data":{}}`)
+	if signer(t, moved.AccessToken) != signer(t, before.AccessToken) {
+		t.Error("another key signs")
+	}
+	for _, s := range []*service{file, database} {
+		for _, pair := range []tokenPair{before, moved} {
+			if code := s.current(pair.AccessToken); code != http.StatusOK {
+				t.Errorf("a session answers %d", code)
+			}
+		}
+	}
+	settings["SIGNING_KEYS_FILE"] = ""
+	if code, answer := start(t, dir, settings).refresh(before.RefreshToken); code != http.StatusOK {
+		t.Errorf("without the file a refresh is answered with %d %s", code, answer)
+	}
+}
+
+func TestKeyAlgorithm(t *testing.T) {
+	t.Parallel()
+	settings := keysInDatabase(t)
+	settings["KEY_ALGORITHM"] = "ES256"
+	s := start(t, t.TempDir(), settings)
+	pair := s.createSession(testKey, `{"data":{}}`)
+	if code := s.current(pair.AccessToken); code != http.StatusOK {
+		t.Errorf("a session answers %d", code)
+	}
+	if listed := mustAPI(t, t.TempDir(), settings, "keys", "list"); !strings.Contains(listed, signer(t, pair.AccessToken)+"  ES256      signs") {
+		t.Errorf("listed:\n%s", listed)
+	}
+}
+
+func TestKeysInDatabaseFailures(t *testing.T) {
+	t.Parallel()
+	settings := keysInDatabase(t)
+
+	const none = "api: there is no signing key in the database yet: `api serve` makes the first one when it starts\n"
+	if r := api(t, settings, "keys", "rotate"); r != (result{1, "", none}) {
+		t.Errorf("without a key: %v", r)
+	}
+	start(t, t.TempDir(), settings)
+	if r := api(t, settings, "keys", "revoke", "nobody"); r != (result{1, "", "api: revoke a signing key: no such signing key: \"nobody\"\n"}) {
+		t.Errorf("an unknown key: %v", r)
+	}
+
+	wrong := settings.with(env{"KEY_ENCRYPTION_KEY": sealingKey("b"), "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"})
+	for _, args := range [][]string{{"serve"}, {"keys", "rotate", "--now"}} {
+		r := api(t, wrong, args...)
+		if r.code != 1 || !strings.HasPrefix(r.stderr, "api: KEY_ENCRYPTION_KEY is not the one that the signing keys in the database were sealed with: ") ||
+			strings.Count(r.stderr, "\n") != 1 || strings.Contains(r.stderr, wrong["KEY_ENCRYPTION_KEY"]) {
+			t.Errorf("%v with another key: %v", args, r)
+		}
+	}
+	unset := settings.with(env{"KEY_ENCRYPTION_KEY": ""})
+	if r := api(t, unset, "keys", "rotate"); r.code != 2 || !strings.HasPrefix(r.stderr, "api: KEY_ENCRYPTION_KEY is not set; it may be 32 random bytes in base64") {
+		t.Errorf("without KEY_ENCRYPTION_KEY: %v", r)
+	}
+}

@@ -1,0 +1,303 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"os/user"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+)
+
+const (
+	// serverConnections is how many connections PgBouncer has to PostgreSQL: fewer than its clients, so that they share them.
+	serverConnections = 3
+	// bound is REVOCATION_BOUND, askPause how often the database is asked then.
+	bound    = 40 * time.Second
+	askPause = bound / 4
+)
+
+// pgBouncer puts a PgBouncer in transaction mode before the database, and returns the URL that leads through it.
+func pgBouncer(t *testing.T, database string) string {
+	t.Helper()
+	program, err := exec.LookPath("pgbouncer")
+	if err != nil {
+		if program = "/usr/sbin/pgbouncer"; !exists(program) { // not in an ordinary user's PATH
+			t.Fatal("there is no pgbouncer: install it (apt install pgbouncer, brew install pgbouncer)")
+		}
+	}
+	cfg, err := pgx.ParseConfig(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, address := place(t), freeAddress(t)
+	_, port, _ := strings.Cut(address, ":")
+	users := writeFile(t, fmt.Sprintf("%q %q\n", cfg.User, cfg.Password), dir, "users.txt")
+	settings := writeFile(t, fmt.Sprintf(`[databases]
+* = host=%s port=%d
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = %s
+unix_socket_dir =
+auth_type = scram-sha-256
+auth_file = %s
+pool_mode = transaction
+default_pool_size = %d
+max_client_conn = 200
+`, cfg.Host, cfg.Port, port, users, serverConnections), dir, "pgbouncer.ini")
+
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, settings)
+	cmd.Dir = dir
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	if os.Geteuid() == 0 { // it refuses to run as root
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: nobody(t)}
+		for _, path := range []string{users, settings} {
+			if err := os.Chmod(path, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // it is killed in the end
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		<-ended
+		if t.Failed() {
+			t.Logf("pgbouncer printed:\n%s", &said)
+		}
+	})
+
+	pooled := changeURL(t, database, func(u *url.URL) { u.Host = address })
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		conn, err := pgx.Connect(t.Context(), pooled)
+		if err == nil {
+			if err := conn.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+			return pooled
+		}
+		if time.Since(began) > patience {
+			t.Fatal(err)
+		}
+		select {
+		case <-ended:
+			t.Fatalf("pgbouncer ended: %s", &said)
+		default:
+		}
+	}
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// nobody is somebody who is not root.
+func nobody(t *testing.T) *syscall.Credential {
+	t.Helper()
+	for _, name := range []string{"postgres", "nobody"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err := strconv.ParseUint(u.Uid, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gid, err := strconv.ParseUint(u.Gid, 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	}
+	t.Fatal("there is neither a user postgres nor a user nobody")
+	return nil
+}
+
+// Everything but migrations and notifications goes through a PgBouncer in transaction mode.
+func TestServeBehindPgBouncer(t *testing.T) {
+	t.Parallel()
+	direct := testdb.URL(t)
+	pooled := pgBouncer(t, direct)
+	hook, reports := newHook(t)
+	settings := configure(t, pooled).with(env{
+		"DIRECT_DATABASE_URL": direct, "REVOCATION_BOUND": bound.String(),
+		"KEY_ENCRYPTION_KEY": base64.StdEncoding.EncodeToString(make([]byte, 32)),
+		"LEAK_WEBHOOK_URL":   hook, "LEAK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+	})
+	dir := t.TempDir()
+
+	migratePastPgBouncer(t, dir, settings)
+	s := start(t, dir, settings)
+	// More clients than PgBouncer has connections.
+	var all sync.WaitGroup
+	for range 4 * serverConnections {
+		all.Go(func() {
+			for range 8 {
+				life(t, s)
+			}
+		})
+	}
+	all.Wait()
+	revokePastPgBouncer(t, s, direct, func() { mustAPI(t, dir, settings, "sessions", "revoke", "--subject", "ada") })
+
+	mustAPI(t, dir, settings, "keys", "rotate")
+
+	// Jobs: a report of theft.
+	pair := s.createSession(testKey, `{"subject":"grace","data":{}}`)
+	stolen := pair.RefreshToken
+	for range 2 {
+		code, answer := s.refresh(pair.RefreshToken)
+		if code != http.StatusOK {
+			t.Fatalf("refresh: %d %s", code, answer)
+		}
+		pair = parsePair(t, answer)
+		change(t, direct, `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 h', "settledAt" = "settledAt" - interval '1 h'`)
+	}
+	if code, answer := s.refresh(stolen); code != http.StatusBadRequest {
+		t.Fatalf("a stolen token: %d %s", code, answer)
+	}
+	select {
+	case event := <-reports:
+		if event != "session.leaked" {
+			t.Errorf("the report is a %s", event)
+		}
+	case <-time.After(patience):
+		t.Error("no report came")
+	}
+
+	change(t, direct, `UPDATE "sessionStore" SET "revokedAt" = now() - interval '30 days' WHERE "revokedAt" IS NOT NULL`)
+	if out := mustAPI(t, dir, settings, "cleanup"); !regexp.MustCompile(`^removed 0 expired, [1-9]\d* revoked and 0 aged sessions in `).MatchString(out) {
+		t.Errorf("cleanup: %q", out)
+	}
+	if code := s.end(syscall.SIGTERM); code != 0 {
+		t.Errorf("exit code %d", code)
+	}
+	for line := range strings.Lines(s.stderr.String()) {
+		if (strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`)) && !strings.Contains(line, "stolen") {
+			t.Errorf("logged: %s", line)
+		}
+	}
+}
+
+// migratePastPgBouncer takes the newest migration back and runs it again.
+func migratePastPgBouncer(t *testing.T, dir string, settings env) {
+	t.Helper()
+	mustAPI(t, dir, settings, "migrate", "down", "--yes")
+	if r := apiIn(t, dir, settings.with(env{"DIRECT_DATABASE_URL": ""}), "migrate"); r.code != 1 ||
+		!strings.Contains(r.stderr, "migrations need a connection to PostgreSQL itself, not to a pooler") {
+		t.Errorf("through PgBouncer: %v", r)
+	}
+	if out := mustAPI(t, dir, settings, "migrate"); !strings.HasPrefix(out, "migrated 0000") {
+		t.Errorf("past it: %q", out)
+	}
+}
+
+// revokePastPgBouncer wants a revocation to be noticed sooner than it is asked for.
+func revokePastPgBouncer(t *testing.T, s *service, direct string, revoke func()) {
+	t.Helper()
+	pair := s.createSession(testKey, `{"subject":"ada","data":{}}`)
+	// This one asks no database whether the token's session lives.
+	list := func() int {
+		code, _ := s.request(http.MethodGet, s.public+"/v1/me/sessions", pair.AccessToken, "")
+		return code
+	}
+	if code := list(); code != http.StatusOK {
+		t.Fatalf("a new access token: %d", code)
+	}
+	if n := queryInt(t, direct, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'`); n != 2 {
+		t.Errorf("%d connections listen, for revocations and for signing keys", n)
+	}
+	began := time.Now()
+	revoke()
+	for list() == http.StatusOK {
+		if time.Since(began) > askPause/2 {
+			t.Fatal("the access token is still accepted: nobody was notified")
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// life is one of a session.
+func life(t *testing.T, s *service) {
+	t.Helper()
+	code, answer := s.request(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"subject":"many","data":{"a":1}}`)
+	if code != http.StatusCreated {
+		t.Errorf("create a session: %d %s", code, answer)
+		return
+	}
+	pair := parsePair(t, answer)
+	for range 3 {
+		code, answer := s.refresh(pair.RefreshToken)
+		if code != http.StatusOK {
+			t.Errorf("refresh: %d %s", code, answer)
+			return
+		}
+		pair = parsePair(t, answer)
+		if code := s.current(pair.AccessToken); code != http.StatusOK {
+			t.Errorf("current: %d", code)
+		}
+	}
+	if code, answer := s.request(http.MethodDelete, s.public+"/v1/me/sessions/current", pair.AccessToken, ""); code != http.StatusNoContent {
+		t.Errorf("log out: %d %s", code, answer)
+	}
+}
+
+// newHook is an operator's webhook. The types of the reports that come are on the channel.
+func newHook(t *testing.T) (address string, events <-chan string) {
+	t.Helper()
+	types := make(chan string, 16)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var report struct {
+			Type string `json:"type"`
+		}
+		if err := json.NewDecoder(r.Body).Decode(&report); err != nil {
+			t.Errorf("a report: %v", err)
+		}
+		types <- report.Type
+	}))
+	t.Cleanup(server.Close)
+	return server.URL, types
+}
+
+func change(t *testing.T, database, sql string) {
+	t.Helper()
+	queryInt(t, database, `WITH done AS (`+sql+` RETURNING 1) SELECT count(*) FROM done`)
+}
+
+func queryInt(t *testing.T, database, sql string) int {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
+	var n int
+	if err := conn.QueryRow(t.Context(), sql).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}

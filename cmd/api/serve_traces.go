@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/tracing"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// traces are what the OTEL_ variables ask for, or nothing: then nothing is traced, at no cost.
+type traces struct{ *tracing.Tracing }
+
+func startTraces(a *app, log *slog.Logger) (traces, error) {
+	wanted, err := tracing.Wanted(a.lookup)
+	if err != nil {
+		return traces{}, &settingError{err.Error()}
+	}
+	if !wanted {
+		return traces{}, nil
+	}
+	t, err := tracing.Start(a.ctx, a.lookup, currentVersion(), log)
+	return traces{t}, err
+}
+
+// logger tells which trace a line belongs to.
+func (t traces) logger(log *slog.Logger) *slog.Logger {
+	if t.Tracing == nil {
+		return log
+	}
+	return slog.New(tracing.LogHandler(log.Handler()))
+}
+
+func (t traces) database() pgx.QueryTracer {
+	if t.Tracing == nil {
+		return nil
+	}
+	return t.Database()
+}
+
+func (t traces) requests(others ...httpapi.Observer) []httpapi.Observer {
+	if t.Tracing == nil {
+		return others
+	}
+	return append(others, t.Requests())
+}
+
+func (t traces) sessions(others ...sessionstore.Observer) []sessionstore.Observer {
+	if t.Tracing == nil {
+		return others
+	}
+	return append(others, t.Sessions())
+}
+
+func (t traces) run(ctx context.Context) error {
+	if t.Tracing == nil {
+		return nil
+	}
+	return t.Run(ctx)
+}

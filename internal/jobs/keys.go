@@ -1,0 +1,49 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/riverqueue/river"
+)
+
+const (
+	keysKind     = "signing_keys"
+	keysQueue    = "keys"
+	keysInterval = time.Hour
+	// keysAttempts end before the next hour's run.
+	keysAttempts = 5
+)
+
+// Keys are the signing keys, as far as this package has to do with them.
+type Keys interface {
+	// Maintain does what is due, if anything is. It may be called at any time.
+	Maintain(ctx context.Context) error
+}
+
+type keysArgs struct{}
+
+// Kind names the job in its row.
+func (keysArgs) Kind() string { return keysKind }
+
+// periodicKeys has the keys looked after once an hour, over all replicas.
+func periodicKeys() *river.PeriodicJob {
+	insert := func() (river.JobArgs, *river.InsertOpts) {
+		return keysArgs{}, &river.InsertOpts{
+			Queue:       keysQueue,
+			MaxAttempts: keysAttempts,
+			UniqueOpts:  river.UniqueOpts{ByPeriod: keysInterval},
+		}
+	}
+	return river.NewPeriodicJob(river.PeriodicInterval(keysInterval), insert, &river.PeriodicJobOpts{RunOnStart: true})
+}
+
+type keysWorker struct {
+	river.WorkerDefaults[keysArgs]
+	keys Keys
+}
+
+// Work looks after the keys once.
+func (w *keysWorker) Work(ctx context.Context, _ *river.Job[keysArgs]) error {
+	return w.keys.Maintain(ctx)
+}

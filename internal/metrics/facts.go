@@ -1,0 +1,174 @@
+package metrics
+
+import (
+	"context"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+const (
+	factsInterval = time.Minute
+	factsTimeout  = 5 * time.Second
+)
+
+// Source is what has to be asked the database, or may have to be. Each of its
+// functions may be nil: then its metrics are not there.
+type Source struct {
+	// LiveSessions estimates how many sessions are live.
+	LiveSessions func(context.Context) (int64, error)
+	// LastCleanup is when clean-up last came to its end, on any replica; zero for never.
+	LastCleanup func(context.Context) (time.Time, error)
+	// CleanupInterval is how often it runs; zero for never.
+	CleanupInterval time.Duration
+	// SigningKeys lists the keys that tokens are signed and verified with.
+	SigningKeys func(context.Context) ([]SigningKey, error)
+}
+
+// SigningKey is a key, without anything of it.
+type SigningKey struct {
+	State KeyState
+	// SignsFrom is when it began to sign, or will; zero where nobody knows.
+	SignsFrom time.Time
+}
+
+// KeyState is what a key is used for.
+type KeyState string
+
+// The states of a signing key.
+const (
+	KeyPublished KeyState = "published" // it will sign
+	KeySigns     KeyState = "signs"
+	KeyVerifies  KeyState = "verifies" // it only verifies
+)
+
+var (
+	liveDesc = prometheus.NewDesc(namespace+"_sessions_live_estimate",
+		"Sessions that are live, as PostgreSQL's statistics have it. All replicas tell the same.", nil, nil)
+	lastCleanupDesc = prometheus.NewDesc(namespace+"_cleanup_last_end_timestamp_seconds",
+		"When clean-up last came to its end, on any replica; 0 for never.", nil, nil)
+	cleanupIntervalDesc = prometheus.NewDesc(namespace+"_cleanup_interval_seconds",
+		"How often clean-up runs (CLEANUP_INTERVAL); 0 for never.", nil, nil)
+	keysDesc = prometheus.NewDesc(namespace+"_signing_keys",
+		"Keys that tokens are signed and verified with.", []string{"state"}, nil)
+	keySinceDesc = prometheus.NewDesc(namespace+"_signing_key_since_timestamp_seconds",
+		"From when on the key signs that signs now.", nil, nil)
+)
+
+// facts are what was last learnt from the database.
+type facts struct {
+	known atomic.Pointer[knownFacts]
+}
+
+type knownFacts struct {
+	live        *int64
+	lastCleanup *time.Time
+	interval    time.Duration
+	keys        []SigningKey
+	hasKeys     bool
+}
+
+func newFacts(registry prometheus.Registerer) *facts {
+	f := &facts{}
+	f.known.Store(&knownFacts{})
+	registry.MustRegister(f)
+	return f
+}
+
+// Follow asks the source once a minute until ctx ends; then it returns nil. What
+// cannot be learnt stays as it was known.
+func (m *Metrics) Follow(ctx context.Context, source Source) error {
+	ticker := time.NewTicker(factsInterval)
+	defer ticker.Stop()
+	for {
+		m.facts.learn(ctx, source, m.log)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+// Learn asks the source once.
+func (m *Metrics) Learn(ctx context.Context, source Source) { m.facts.learn(ctx, source, m.log) }
+
+func (f *facts) learn(ctx context.Context, source Source, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, factsTimeout)
+	defer cancel()
+	next := *f.known.Load()
+	next.interval = source.CleanupInterval
+	note := func(what string, err error) {
+		// Requests tell of an outage louder than this.
+		log.DebugContext(ctx, "a metric was not renewed", "metric", what, "error", err)
+	}
+	if source.LiveSessions != nil {
+		if n, err := source.LiveSessions(ctx); err == nil {
+			next.live = &n
+		} else {
+			note("live sessions", err)
+		}
+	}
+	if source.LastCleanup != nil {
+		if t, err := source.LastCleanup(ctx); err == nil {
+			next.lastCleanup = &t
+		} else {
+			note("last clean-up", err)
+		}
+	}
+	if source.SigningKeys != nil {
+		if keys, err := source.SigningKeys(ctx); err == nil {
+			next.keys, next.hasKeys = keys, true
+		} else {
+			note("signing keys", err)
+		}
+	}
+	f.known.Store(&next)
+}
+
+// Describe names what Collect gives.
+func (f *facts) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{liveDesc, lastCleanupDesc, cleanupIntervalDesc, keysDesc, keySinceDesc} {
+		to <- d
+	}
+}
+
+// Collect tells what is known.
+func (f *facts) Collect(to chan<- prometheus.Metric) {
+	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
+	}
+	known := f.known.Load()
+	if known.live != nil {
+		gauge(liveDesc, float64(*known.live))
+	}
+	if known.lastCleanup != nil {
+		gauge(lastCleanupDesc, timestamp(*known.lastCleanup))
+		gauge(cleanupIntervalDesc, known.interval.Seconds())
+	}
+	if !known.hasKeys {
+		return
+	}
+	count, since := map[KeyState]int{}, time.Time{}
+	for _, key := range known.keys {
+		count[key.State]++
+		if key.State == KeySigns {
+			since = key.SignsFrom
+		}
+	}
+	if !since.IsZero() {
+		gauge(keySinceDesc, timestamp(since))
+	}
+	for _, state := range []KeyState{KeyPublished, KeySigns, KeyVerifies} {
+		gauge(keysDesc, float64(count[state]), string(state))
+	}
+}
+
+func timestamp(t time.Time) float64 {
+	if t.IsZero() {
+		return 0
+	}
+	return float64(t.UnixMilli()) / 1e3
+}

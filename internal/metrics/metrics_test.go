@@ -1,0 +1,349 @@
+package metrics_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/metrics"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// compare fails the test unless the named metrics are as in the text.
+func (m *measured) compare(t *testing.T, want string, names ...string) {
+	t.Helper()
+	if err := testutil.GatherAndCompare(m.Gatherer(), strings.NewReader(want), names...); err != nil {
+		t.Error(err)
+	}
+}
+
+// verify fails the test unless the error is the wanted one.
+func verify(t *testing.T, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Fatalf("%v, want %v", err, want)
+	}
+}
+
+// Each case of a refresh once, and what else became of the sessions.
+func TestSessionsAreCounted(t *testing.T) {
+	t.Parallel()
+	m := setup(t)
+	ctx, gone := t.Context(), func(_ sessionstore.Refreshed, err error) error { return err }
+	present := func(store *sessionstore.Store, ctx context.Context, token tokens.Secret) error { //nolint:revive // the store is what varies
+		return gone(store.RefreshTokens(ctx, string(token), sessionstore.Client{}))
+	}
+
+	_, first := m.create(t)
+	second := refresh(ctx, t, m.store, first.RefreshToken, sessionstore.Rotated)
+	refresh(ctx, t, m.store, first.RefreshToken, sessionstore.Raced)
+	refresh(ctx, t, m.hasty, first.RefreshToken, sessionstore.RetriedLate)
+	refresh(ctx, t, m.store, second.RefreshToken, sessionstore.StillFresh)
+	refresh(ctx, t, m.hasty, second.RefreshToken, sessionstore.Rotated)
+	verify(t, present(m.hasty, ctx, first.RefreshToken), sessionstore.ErrReuse)
+	verify(t, present(m.store, ctx, second.RefreshToken), sessionstore.ErrEnded)
+
+	lost, pair := m.create(t)
+	next := refresh(ctx, t, m.hasty, pair.RefreshToken, sessionstore.Rotated)
+	m.exec(t, `UPDATE "sessionStoreToken" SET "generation" = 0 WHERE "session" = $1`, lost.ID)
+	refresh(ctx, t, m.hasty, next.RefreshToken, sessionstore.Healed)
+	m.exec(t, `DELETE FROM "sessionStore" WHERE "id" = $1`, lost.ID)
+	verify(t, present(m.store, ctx, next.RefreshToken), sessionstore.ErrNotFound)
+	verify(t, present(m.store, ctx, "nonsense"), tokens.ErrInvalid)
+
+	ended, pair := m.create(t)
+	for range 2 { // the second time there is nothing left to revoke
+		if err := m.store.Invalidate(ctx, ended.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.create(t)
+	m.create(t)
+	if n, err := m.store.InvalidateSubject(ctx, subject, ended.ID); err != nil || n != 2 {
+		t.Fatalf("revoked %d: %v", n, err)
+	}
+
+	late, cancel := context.WithTimeout(ctx, 0)
+	defer cancel()
+	verify(t, present(m.store, late, pair.RefreshToken), sessionstore.ErrUnavailable)
+	away, cancel := context.WithCancel(ctx)
+	cancel()
+	verify(t, present(m.store, away, pair.RefreshToken), sessionstore.ErrUnavailable)
+
+	m.compare(t, `
+		# HELP latchkey_sessions_created_total Sessions that were created.
+		# TYPE latchkey_sessions_created_total counter
+		latchkey_sessions_created_total 5
+		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, or because a refresh token was stolen.
+		# TYPE latchkey_sessions_revoked_total counter
+		latchkey_sessions_revoked_total{cause="asked"} 3
+		latchkey_sessions_revoked_total{cause="stolen"} 1
+		# HELP latchkey_refreshes_total Refresh tokens that were presented, by what came of them.
+		# TYPE latchkey_refreshes_total counter
+		latchkey_refreshes_total{outcome="abandoned"} 1
+		latchkey_refreshes_total{outcome="failed"} 0
+		latchkey_refreshes_total{outcome="healed"} 1
+		latchkey_refreshes_total{outcome="invalid"} 1
+		latchkey_refreshes_total{outcome="raced"} 1
+		latchkey_refreshes_total{outcome="refused"} 1
+		latchkey_refreshes_total{outcome="retried_late"} 1
+		latchkey_refreshes_total{outcome="rotated"} 3
+		latchkey_refreshes_total{outcome="still_fresh"} 1
+		latchkey_refreshes_total{outcome="stolen"} 1
+		latchkey_refreshes_total{outcome="unavailable"} 1
+		latchkey_refreshes_total{outcome="unknown"} 1
+		# HELP latchkey_refresh_tokens_stolen_total Refresh tokens that came back when only a thief or his victim could have sent them, by kind.
+		# TYPE latchkey_refresh_tokens_stolen_total counter
+		latchkey_refresh_tokens_stolen_total{kind="lockstep"} 0
+		latchkey_refresh_tokens_stolen_total{kind="old"} 1
+		latchkey_refresh_tokens_stolen_total{kind="stale"} 0
+		# HELP latchkey_database_errors_total Operations on sessions that failed because the database did, or did not answer in time.
+		# TYPE latchkey_database_errors_total counter
+		latchkey_database_errors_total{operation="create"} 0
+		latchkey_database_errors_total{operation="get"} 0
+		latchkey_database_errors_total{operation="list"} 0
+		latchkey_database_errors_total{operation="load"} 0
+		latchkey_database_errors_total{operation="refresh"} 1
+		latchkey_database_errors_total{operation="revoke"} 0
+		latchkey_database_errors_total{operation="update"} 0
+	`, "latchkey_sessions_created_total", "latchkey_sessions_revoked_total", "latchkey_refreshes_total",
+		"latchkey_refresh_tokens_stolen_total", "latchkey_database_errors_total")
+}
+
+// Whatever a caller sends, a label has only what we have written.
+func TestRequestsAreCounted(t *testing.T) {
+	t.Parallel()
+	m := setup(t)
+	for range 3 {
+		send(t, m.server.Internal(), "POST", "/v1/sessions", serviceKey, `{"data":{}}`)
+	}
+	send(t, m.server.Internal(), "GET", "/v1/sessions/01a1fb4c-2568-766b-bcd8-5545f79f04da", serviceKey, "")
+	send(t, m.server.Public(), "BREW", "/made-up", "", "")
+	send(t, m.server.Public(), "GET", "/made-up/"+secretData, "", "")
+	m.compare(t, `
+		# HELP latchkey_http_requests_total Requests that were answered.
+		# TYPE latchkey_http_requests_total counter
+		latchkey_http_requests_total{listener="internal",method="GET",route="/v1/sessions/{id}",status="404"} 1
+		latchkey_http_requests_total{listener="internal",method="POST",route="/v1/sessions",status="201"} 3
+		latchkey_http_requests_total{listener="public",method="GET",route="none",status="404"} 1
+		latchkey_http_requests_total{listener="public",method="other",route="none",status="405"} 1
+		# HELP latchkey_http_requests_in_flight Requests that are being answered.
+		# TYPE latchkey_http_requests_in_flight gauge
+		latchkey_http_requests_in_flight{listener="internal"} 0
+		latchkey_http_requests_in_flight{listener="public"} 0
+	`, "latchkey_http_requests_total", "latchkey_http_requests_in_flight")
+	if text := m.scrape(t); !strings.Contains(text, `latchkey_http_request_duration_seconds_count{listener="internal",method="POST",route="/v1/sessions"} 3`) {
+		t.Errorf("the durations are not there: %s", text)
+	}
+}
+
+// No token, key or data, and nobody's id, is told to whoever may scrape.
+func TestMetricsHaveNoSecret(t *testing.T) {
+	t.Parallel()
+	m := setup(t)
+	session, pair := m.create(t)
+	for _, token := range []tokens.Secret{pair.AccessToken, pair.RefreshToken} {
+		send(t, m.server.Public(), "GET", "/v1/me/sessions/current", string(token), "")
+		send(t, m.server.Public(), "GET", "/"+string(token), string(token), "")
+		send(t, m.server.Public(), string(token)[:20], "/v1/me/sessions", "", "")
+		send(t, m.server.Public(), "POST", "/oauth2/token", "", "grant_type=refresh_token&refresh_token="+string(token))
+		send(t, m.server.Internal(), "GET", "/v1/sessions/"+session.ID.String(), serviceKey, "")
+	}
+	text := m.scrape(t)
+	for _, secret := range []string{
+		string(pair.AccessToken)[:20], string(pair.RefreshToken)[:20], serviceKey, secretData, session.ID.String(), subject,
+	} {
+		if strings.Contains(text, secret) {
+			t.Errorf("/metrics has %q:\n%s", secret, text)
+		}
+	}
+}
+
+func TestMetricsAreWellNamed(t *testing.T) {
+	t.Parallel()
+	m := setup(t)
+	m.Pools(map[string]*pgxpool.Pool{"requests": m.pool})
+	m.Revocations(follower{age: time.Second, remembered: 3}, time.Second)
+	m.Learn(t.Context(), everything(m))
+	m.JobFailed("leak_webhook", true)
+	m.create(t)
+	send(t, m.server.Internal(), "GET", "/livez", "", "")
+	problems, err := testutil.GatherAndLint(m.Gatherer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// follower is a verifier's knowledge.
+type follower struct {
+	age        time.Duration
+	remembered int
+}
+
+func (f follower) Age() time.Duration { return f.age }
+func (f follower) Len() int           { return f.remembered }
+
+func everything(m *measured) metrics.Source {
+	return metrics.Source{
+		LiveSessions:    m.store.EstimateLive,
+		LastCleanup:     func(context.Context) (time.Time, error) { return time.UnixMilli(1_700_000_000_500), nil },
+		CleanupInterval: 24 * time.Hour,
+		SigningKeys: func(context.Context) ([]metrics.SigningKey, error) {
+			return []metrics.SigningKey{
+				{State: metrics.KeyPublished, SignsFrom: time.Unix(1_800_000_000, 0)},
+				{State: metrics.KeySigns, SignsFrom: time.Unix(1_600_000_000, 0)},
+				{State: metrics.KeyVerifies}, {State: metrics.KeyVerifies},
+			}, nil
+		},
+	}
+}
+
+func TestFactsAreAsLastLearnt(t *testing.T) {
+	t.Parallel()
+	m := setup(t)
+	names := []string{
+		"latchkey_sessions_live_estimate", "latchkey_cleanup_last_end_timestamp_seconds", "latchkey_cleanup_interval_seconds",
+		"latchkey_signing_keys", "latchkey_signing_key_since_timestamp_seconds",
+	}
+	m.compare(t, "", names...) // what is not known is not made up
+	for range 40 {
+		m.create(t)
+	}
+	ended, _ := m.create(t)
+	if err := m.store.Invalidate(t.Context(), ended.ID); err != nil {
+		t.Fatal(err)
+	}
+	m.exec(t, `ANALYZE "sessionStoreToken"`)
+	m.Learn(t.Context(), everything(m))
+	want := `
+		# HELP latchkey_sessions_live_estimate Sessions that are live, as PostgreSQL's statistics have it. All replicas tell the same.
+		# TYPE latchkey_sessions_live_estimate gauge
+		latchkey_sessions_live_estimate 40
+		# HELP latchkey_cleanup_last_end_timestamp_seconds When clean-up last came to its end, on any replica; 0 for never.
+		# TYPE latchkey_cleanup_last_end_timestamp_seconds gauge
+		latchkey_cleanup_last_end_timestamp_seconds 1.7000000005e+09
+		# HELP latchkey_cleanup_interval_seconds How often clean-up runs (CLEANUP_INTERVAL); 0 for never.
+		# TYPE latchkey_cleanup_interval_seconds gauge
+		latchkey_cleanup_interval_seconds 86400
+		# HELP latchkey_signing_keys Keys that tokens are signed and verified with.
+		# TYPE latchkey_signing_keys gauge
+		latchkey_signing_keys{state="published"} 1
+		latchkey_signing_keys{state="signs"} 1
+		latchkey_signing_keys{state="verifies"} 2
+		# HELP latchkey_signing_key_since_timestamp_seconds From when on the key signs that signs now.
+		# TYPE latchkey_signing_key_since_timestamp_seconds gauge
+		latchkey_signing_key_since_timestamp_seconds 1.6e+09
+	`
+	m.compare(t, want, names...)
+
+	// While the database is away they stay as they were.
+	away := func(context.Context) (int64, error) { return 0, sessionstore.ErrUnavailable }
+	m.Learn(t.Context(), metrics.Source{LiveSessions: away, CleanupInterval: 24 * time.Hour})
+	m.compare(t, want, names...)
+}
+
+func TestRevocationsAreWatched(t *testing.T) {
+	t.Parallel()
+	m := setup(t)
+	m.Revocations(follower{age: math.MaxInt64, remembered: 7}, 1500*time.Millisecond)
+	m.compare(t, `
+		# HELP latchkey_revocations_age_seconds How old the knowledge of revoked sessions is; +Inf before there is any.
+		# TYPE latchkey_revocations_age_seconds gauge
+		latchkey_revocations_age_seconds +Inf
+		# HELP latchkey_revocations_bound_seconds How old it may become before each token is asked about (REVOCATION_BOUND).
+		# TYPE latchkey_revocations_bound_seconds gauge
+		latchkey_revocations_bound_seconds 1.5
+		# HELP latchkey_revocations_remembered Revoked sessions that are remembered.
+		# TYPE latchkey_revocations_remembered gauge
+		latchkey_revocations_remembered 7
+	`, "latchkey_revocations_age_seconds", "latchkey_revocations_bound_seconds", "latchkey_revocations_remembered")
+}
+
+func TestJobsAreCounted(t *testing.T) {
+	t.Parallel()
+	m := setup(t)
+	m.Cleaned(cleanup.Summary{Expired: 5, Revoked: 4, Aged: 3, Superfluous: 2, Batches: 6, Duration: 1500 * time.Millisecond}, nil)
+	m.Cleaned(cleanup.Summary{Expired: 1, Batches: 1}, sessionstore.ErrUnavailable)
+	m.JobFailed("leak_webhook", false)
+	m.JobFailed("leak_webhook", true)
+	m.compare(t, `
+		# HELP latchkey_cleanup_removed_total What clean-up removed: sessions that had expired, were revoked or too old, and token pairs that a session could do without.
+		# TYPE latchkey_cleanup_removed_total counter
+		latchkey_cleanup_removed_total{kind="aged"} 3
+		latchkey_cleanup_removed_total{kind="expired"} 6
+		latchkey_cleanup_removed_total{kind="revoked"} 4
+		latchkey_cleanup_removed_total{kind="superfluous"} 2
+		# HELP latchkey_cleanup_batches_total Batches in which clean-up removed.
+		# TYPE latchkey_cleanup_batches_total counter
+		latchkey_cleanup_batches_total 7
+		# HELP latchkey_cleanup_seconds_total How long clean-up ran.
+		# TYPE latchkey_cleanup_seconds_total counter
+		latchkey_cleanup_seconds_total 1.5
+		# HELP latchkey_cleanup_failures_total Runs of clean-up that ended with an error. They are tried again.
+		# TYPE latchkey_cleanup_failures_total counter
+		latchkey_cleanup_failures_total 1
+		# HELP latchkey_job_failures_total Attempts at a job that failed. With last="true" it is not tried again.
+		# TYPE latchkey_job_failures_total counter
+		latchkey_job_failures_total{job="leak_webhook",last="false"} 1
+		latchkey_job_failures_total{job="leak_webhook",last="true"} 1
+	`, "latchkey_cleanup_removed_total", "latchkey_cleanup_batches_total", "latchkey_cleanup_seconds_total",
+		"latchkey_cleanup_failures_total", "latchkey_job_failures_total")
+}
+
+func TestFollowEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	m := setup(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan struct{})
+	ended := make(chan error)
+	go func() {
+		ended <- m.Follow(ctx, metrics.Source{LiveSessions: func(context.Context) (int64, error) {
+			close(asked)
+			return 1, nil
+		}})
+	}()
+	<-asked
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// To be counted costs a request and an operation nothing but a moment.
+//
+//nolint:paralleltest // others would allocate meanwhile
+func TestAllocations(t *testing.T) {
+	m := setup(t)
+	ctx, requests, sessions := t.Context(), m.Requests(), m.Sessions()
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, "/oauth2/token", http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := httpapi.Answer{Listener: "public", Method: "POST", Route: "/oauth2/token", Status: 200, Duration: time.Millisecond}
+	for name, do := range map[string]func(){
+		"a request": func() { requests.End(requests.Begin("public", r), answer) },
+		"a refresh": func() {
+			sessions.End(sessions.Begin(ctx, sessionstore.OperationRefresh), sessionstore.Result{Operation: sessionstore.OperationRefresh, Outcome: sessionstore.Rotated})
+		},
+		"a failure": func() {
+			sessions.End(ctx, sessionstore.Result{Operation: sessionstore.OperationRefresh, Err: sessionstore.ErrUnavailable})
+		},
+	} {
+		if n := testing.AllocsPerRun(100, do); n != 0 {
+			t.Errorf("to count %s allocates %v times", name, n)
+		}
+	}
+}

@@ -1,0 +1,34 @@
+package metrics
+
+import (
+	"math"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// Revocations is what follows the sessions that are revoked: a verifier.
+type Revocations interface {
+	// Age is how old its knowledge is; the longest duration there is before there is any.
+	Age() time.Duration
+	// Len is how many revoked sessions it remembers.
+	Len() int
+}
+
+// Revocations watches how well revocations are followed, and beside that the
+// bound which is promised.
+func (m *Metrics) Revocations(r Revocations, bound time.Duration) {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, value)
+	}
+	m.registry.MustRegister(
+		gauge("revocations_age_seconds", "How old the knowledge of revoked sessions is; +Inf before there is any.", func() float64 {
+			if age := r.Age(); age < math.MaxInt64 {
+				return age.Seconds()
+			}
+			return math.Inf(1)
+		}),
+		gauge("revocations_bound_seconds", "How old it may become before each token is asked about (REVOCATION_BOUND).", bound.Seconds),
+		gauge("revocations_remembered", "Revoked sessions that are remembered.", func() float64 { return float64(r.Len()) }),
+	)
+}

@@ -1,0 +1,149 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// What came of a refresh that gave no pair, beside the store's own outcomes.
+const (
+	refreshRefused     = "refused"     // the session has ended
+	refreshUnknown     = "unknown"     // there is no such session
+	refreshInvalid     = "invalid"     // the token does not verify
+	refreshStolen      = "stolen"      // it came back, and its session was revoked
+	refreshUnavailable = "unavailable" // the database did not answer
+	refreshAbandoned   = "abandoned"   // the client went away
+	refreshFailed      = "failed"      // anything else
+)
+
+// Why a session was revoked.
+const (
+	causeAsked  = "asked"
+	causeStolen = "stolen"
+)
+
+// sessions counts what became of sessions. It is a [sessionstore.Observer].
+// Every series is there from the start, so that its first event is an increase.
+type sessions struct {
+	created     prometheus.Counter
+	revoked     map[string]prometheus.Counter // by cause
+	given       map[sessionstore.Outcome]prometheus.Counter
+	refused     map[string]prometheus.Counter
+	thefts      map[sessionstore.Theft]prometheus.Counter
+	unavailable map[sessionstore.Operation]prometheus.Counter
+}
+
+func newSessions(registry prometheus.Registerer) *sessions {
+	s := &sessions{
+		created: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "sessions_created_total",
+			Help: "Sessions that were created.",
+		}),
+		revoked:     map[string]prometheus.Counter{},
+		given:       map[sessionstore.Outcome]prometheus.Counter{},
+		refused:     map[string]prometheus.Counter{},
+		thefts:      map[sessionstore.Theft]prometheus.Counter{},
+		unavailable: map[sessionstore.Operation]prometheus.Counter{},
+	}
+	revoked := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "sessions_revoked_total",
+		Help: "Sessions that were revoked: because somebody asked for it, or because a refresh token was stolen.",
+	}, []string{"cause"})
+	for _, cause := range []string{causeAsked, causeStolen} {
+		s.revoked[cause] = revoked.WithLabelValues(cause)
+	}
+	refreshes := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "refreshes_total",
+		Help: "Refresh tokens that were presented, by what came of them.",
+	}, []string{"outcome"})
+	for _, outcome := range []sessionstore.Outcome{
+		sessionstore.Rotated, sessionstore.StillFresh, sessionstore.Raced, sessionstore.RetriedLate, sessionstore.Healed,
+	} {
+		s.given[outcome] = refreshes.WithLabelValues(outcome.String())
+	}
+	for _, outcome := range []string{
+		refreshRefused, refreshUnknown, refreshInvalid, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
+	} {
+		s.refused[outcome] = refreshes.WithLabelValues(outcome)
+	}
+	thefts := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "refresh_tokens_stolen_total",
+		Help: "Refresh tokens that came back when only a thief or his victim could have sent them, by kind.",
+	}, []string{"kind"})
+	for _, kind := range []sessionstore.Theft{sessionstore.Stale, sessionstore.Lockstep, sessionstore.Old} {
+		s.thefts[kind] = thefts.WithLabelValues(string(kind))
+	}
+	unavailable := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "database_errors_total",
+		Help: "Operations on sessions that failed because the database did, or did not answer in time.",
+	}, []string{"operation"})
+	for _, operation := range sessionstore.Operations() {
+		s.unavailable[operation] = unavailable.WithLabelValues(string(operation))
+	}
+	registry.MustRegister(s.created, revoked, refreshes, thefts, unavailable)
+	return s
+}
+
+// Sessions counts what a store does.
+func (m *Metrics) Sessions() sessionstore.Observer { return m.sessions }
+
+// Begin leaves the context as it is.
+func (s *sessions) Begin(ctx context.Context, _ sessionstore.Operation) context.Context { return ctx }
+
+// End counts what was done.
+func (s *sessions) End(_ context.Context, r sessionstore.Result) {
+	if errors.Is(r.Err, sessionstore.ErrUnavailable) && !errors.Is(r.Err, context.Canceled) {
+		if c := s.unavailable[r.Operation]; c != nil {
+			c.Inc()
+		}
+	}
+	if r.Revoked > 0 {
+		s.revoked[causeAsked].Add(float64(r.Revoked))
+	}
+	switch {
+	case r.Operation == sessionstore.OperationRefresh:
+		s.refreshed(r)
+	case r.Operation == sessionstore.OperationCreate && r.Err == nil:
+		s.created.Inc()
+	}
+}
+
+func (s *sessions) refreshed(r sessionstore.Result) {
+	if r.Err == nil {
+		if c := s.given[r.Outcome]; c != nil {
+			c.Inc()
+		}
+		return
+	}
+	if theft, ok := errors.AsType[*sessionstore.ReuseError](r.Err); ok {
+		s.revoked[causeStolen].Inc()
+		if c := s.thefts[theft.Theft]; c != nil {
+			c.Inc()
+		}
+	}
+	s.refused[refusal(r.Err)].Inc()
+}
+
+// refusal says in a word why a refresh gave no pair.
+func refusal(err error) string {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return refreshAbandoned
+	case errors.Is(err, sessionstore.ErrUnavailable): // an outage is never about the token
+		return refreshUnavailable
+	case errors.Is(err, sessionstore.ErrReuse):
+		return refreshStolen
+	case errors.Is(err, sessionstore.ErrEnded):
+		return refreshRefused
+	case errors.Is(err, sessionstore.ErrNotFound):
+		return refreshUnknown
+	case errors.Is(err, tokens.ErrInvalid):
+		return refreshInvalid
+	}
+	return refreshFailed
+}

@@ -1,0 +1,132 @@
+package metrics_test
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/metrics"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	serviceKey = "a-service-key-that-only-tests-have-0002"
+	secretData = "only-the-backend-may-read-this"
+	subject    = "somebody-whose-name-is-not-told"
+	issuer     = "https://auth.example.com"
+)
+
+func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
+
+// measured is a service with metrics on a database of its own.
+type measured struct {
+	*metrics.Metrics
+	pool   *pgxpool.Pool
+	store  *sessionstore.Store
+	server *httpapi.Server
+	// hasty is a store on the same sessions for which every time that has to pass has passed.
+	hasty *sessionstore.Store
+}
+
+func setup(t *testing.T) *measured {
+	t.Helper()
+	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	m := &measured{Metrics: metrics.New("v1.2.3", log), pool: testdb.Pool(t)}
+	jwk, _, err := tokens.GenerateKey("EdDSA")
+	if err != nil {
+		t.Fatal(err)
+	}
+	set, err := tokens.AppendKey("", jwk)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := tokens.ParseKeyRing([]byte(set))
+	if err != nil {
+		t.Fatal(err)
+	}
+	newStore := func(grace time.Duration) *sessionstore.Store {
+		store, err := sessionstore.New(m.pool, keys, sessionstore.Config{
+			Tokens: tokens.Config{Issuer: issuer, Audience: "latchkey"}, Grace: grace,
+			Observers: []sessionstore.Observer{m.Sessions()},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return store
+	}
+	m.store, m.hasty = newStore(0), newStore(1)
+	m.server, err = httpapi.New(m.store, keys, httpapi.Config{
+		Issuer: issuer, ServiceKeys: []httpapi.ServiceKey{{Name: "backend", Secret: serviceKey}}, Logger: log,
+		Metrics: m.Handler(), Observers: []httpapi.Observer{m.Requests()},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func (m *measured) create(t *testing.T) (sessionstore.Session, sessionstore.TokenPair) {
+	t.Helper()
+	session, pair, err := m.store.Create(t.Context(), sessionstore.CreateParams{Subject: subject, Data: []byte(`{"note":"` + secretData + `"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session, pair
+}
+
+// refresh fails the test unless the outcome is the given one.
+func refresh(ctx context.Context, t *testing.T, store *sessionstore.Store, token tokens.Secret, want sessionstore.Outcome) sessionstore.TokenPair {
+	t.Helper()
+	got, err := store.RefreshTokens(ctx, string(token), sessionstore.Client{})
+	if err != nil || got.Outcome != want {
+		t.Fatalf("refresh: %v, %v; want %v", got.Outcome, err, want)
+	}
+	return got.Pair
+}
+
+// exec changes the database behind the store's back.
+func (m *measured) exec(t *testing.T, sql string, args ...any) {
+	t.Helper()
+	if _, err := m.pool.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// send returns the status and the body of the answer.
+func send(t *testing.T, handler http.Handler, method, target, key, body string) (int, string) {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+	if key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+		if strings.HasPrefix(target, "/oauth2/") {
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		}
+	}
+	w := httptest.NewRecorder()
+	handler.ServeHTTP(w, r)
+	return w.Code, w.Body.String()
+}
+
+// scrape returns what a monitoring system gets.
+func (m *measured) scrape(t *testing.T) string {
+	t.Helper()
+	status, body := send(t, m.server.Internal(), "GET", "/metrics", "", "")
+	if status != http.StatusOK {
+		t.Fatalf("/metrics: %d: %s", status, body)
+	}
+	return body
+}

@@ -1,0 +1,50 @@
+package tracing
+
+import (
+	"context"
+	"errors"
+
+	"github.com/exaring/otelpgx"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// database traces statements without what PostgreSQL says of them: where it
+// refuses a value, it quotes it.
+type database struct{ *otelpgx.Tracer }
+
+// Database traces statements, those that belong to a span. It has their text,
+// which has placeholders where the values were.
+func (t *Tracing) Database() pgx.QueryTracer {
+	return database{otelpgx.NewTracer(
+		otelpgx.WithTracerProvider(t.provider),
+		otelpgx.WithDisableConnectionDetailsInAttributes(), // one database, and its user's name is nobody's business
+	)}
+}
+
+// TraceQueryEnd ends the span of a statement.
+func (d database) TraceQueryEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceQueryEndData) {
+	data.Err = bare(data.Err)
+	d.Tracer.TraceQueryEnd(ctx, conn, data)
+}
+
+// TraceBatchQuery is one statement of a batch.
+func (d database) TraceBatchQuery(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
+	data.Err, data.Args = bare(data.Err), nil
+	d.Tracer.TraceBatchQuery(ctx, conn, data)
+}
+
+// TraceBatchEnd ends the span of a batch.
+func (d database) TraceBatchEnd(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchEndData) {
+	data.Err = bare(data.Err)
+	d.Tracer.TraceBatchEnd(ctx, conn, data)
+}
+
+// bare leaves of an error of PostgreSQL its code. Other errors are the network's
+// or the driver's.
+func bare(err error) error {
+	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return &pgconn.PgError{Severity: e.Severity, Code: e.Code, Message: "refused by PostgreSQL"}
+	}
+	return err
+}
