@@ -1,0 +1,54 @@
+package clients_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// snippet is a code block of a document below the name of the file that it is taken from.
+var snippet = regexp.MustCompile("(?ms)^<!-- from test/clients/(\\S+) -->\n```\\w+\n(.*?)^```$")
+
+// What docs/clients.md shows of each library is what was tried here.
+func TestDocuments(t *testing.T) {
+	t.Parallel()
+	found := snippet.FindAllStringSubmatch(readDocument(t, "clients.md"), -1)
+	if len(found) == 0 {
+		t.Fatal("docs/clients.md shows nothing that is tried here")
+	}
+	for _, match := range found {
+		source, err := os.ReadFile(match[1])
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if !strings.Contains(unindent(string(source)), unindent(match[2])) {
+			t.Errorf("docs/clients.md shows what is not in %s:\n%s", match[1], match[2])
+		}
+	}
+}
+
+// unindent returns a text whose lines begin with what is not space.
+func unindent(text string) string {
+	return regexp.MustCompile(`(?m)^[ \t]+`).ReplaceAllString(text, "")
+}
+
+// documentBlocks returns a document's code blocks in a language.
+func documentBlocks(t *testing.T, name, language string) (blocks []string) {
+	t.Helper()
+	for _, match := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readDocument(t, name), -1) {
+		blocks = append(blocks, match[1])
+	}
+	return blocks
+}
+
+func readDocument(t *testing.T, name string) string {
+	t.Helper()
+	content, err := os.ReadFile(filepath.Join(root, "docs", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(content)
+}

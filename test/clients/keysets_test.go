@@ -1,0 +1,96 @@
+package clients_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/MicahParks/keyfunc/v3"
+	"github.com/coreos/go-oidc/v3/oidc"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// verify returns the subject of a good access token.
+type verify func(ctx context.Context, accessToken string) (subject string, err error)
+
+func withGoOIDC(ctx context.Context, issuer string) verify {
+	keys := oidc.NewRemoteKeySet(ctx, issuer+"/.well-known/jwks.json")
+	verifier := oidc.NewVerifier(issuer, keys, &oidc.Config{ClientID: audience, SupportedSigningAlgs: []string{oidc.EdDSA}})
+	return func(ctx context.Context, accessToken string) (string, error) {
+		token, err := verifier.Verify(ctx, accessToken)
+		if err != nil {
+			return "", err
+		}
+		return token.Subject, nil
+	}
+}
+
+func withKeyfunc(ctx context.Context, issuer string) (verify, error) {
+	keys, err := keyfunc.NewDefaultCtx(ctx, []string{issuer + "/.well-known/jwks.json"})
+	if err != nil {
+		return nil, err
+	}
+	parser := jwt.NewParser(jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithExpirationRequired())
+	return func(ctx context.Context, accessToken string) (string, error) {
+		var claims jwt.RegisteredClaims
+		token, err := parser.ParseWithClaims(accessToken, &claims, keys.KeyfuncCtx(ctx))
+		if err != nil {
+			return "", err
+		}
+		if token.Header["typ"] != "at+jwt" { // RFC 9068 §4
+			return "", errors.New("not an access token")
+		}
+		return claims.Subject, nil
+	}, nil
+}
+
+// go-oidc and keyfunc verify access tokens, also those of a key that they have not seen yet, and those of the last key.
+func TestKeySets(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	before := s.signInPair("ada")
+	verifyKeyfunc, err := withKeyfunc(t.Context(), s.issuer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifiers := map[string]verify{"go-oidc": withGoOIDC(t.Context(), s.issuer), "keyfunc": verifyKeyfunc}
+	check := func(when, token string) {
+		t.Helper()
+		for name, verify := range verifiers {
+			if subject, err := verify(t.Context(), token); subject != "ada" || err != nil {
+				t.Errorf("%s, %s: the subject is %q (%v)", name, when, subject, err)
+			}
+		}
+	}
+	check("at first", before.Access)
+
+	s.rotateKeys()
+	var after pair
+	await(t, "a token of the new key", func() bool {
+		after = s.signInPair("ada")
+		return keyOf(t, before.Access) != keyOf(t, after.Access)
+	})
+	check("with the new key", after.Access)
+	check("with the last key", before.Access)
+
+	for name, verify := range verifiers {
+		for what, token := range map[string]string{
+			"a refresh token": after.Refresh, "a changed token": after.Access[:len(after.Access)-8] + "AAAAAAAA", "no token": "",
+		} {
+			if subject, err := verify(t.Context(), token); err == nil {
+				t.Errorf("%s accepts %s, of %q", name, what, subject)
+			}
+		}
+	}
+}
+
+// keyOf returns the kid in a token's header.
+func keyOf(t *testing.T, token string) string {
+	t.Helper()
+	parsed, _, err := jwt.NewParser().ParseUnverified(token, jwt.MapClaims{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprint(parsed.Header["kid"])
+}

@@ -1,0 +1,59 @@
+package clients_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// oauth4webapi, openid-client and jose: their tests are in npm, and run by Node's own test runner. What is about proofs
+// of possession is run once more, where each needs a nonce.
+func TestNode(t *testing.T) {
+	t.Parallel()
+	dir := installNode(t)
+	t.Run("all", func(t *testing.T) {
+		t.Parallel()
+		runNode(t, dir, start(t))
+	})
+	t.Run("nonces", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, "DPOP_NONCE=true")
+		runNode(t, dir, s, "--test-name-pattern=proofs of possession")
+		if !strings.Contains(s.stderr.String(), `"code":"use_dpop_nonce"`) {
+			t.Error("no nonce was asked for")
+		}
+	})
+}
+
+// installNode copies the tests, so that nothing is installed into the checkout, and installs what they need.
+func installNode(t *testing.T) (dir string) {
+	t.Helper()
+	need(t, "node", "npm")
+	dir = t.TempDir()
+	for _, pattern := range []string{"npm/package*.json", "npm/*.mjs"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	run(t, dir, os.Environ(), "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
+	return dir
+}
+
+func runNode(t *testing.T, dir string, s *service, args ...string) {
+	t.Helper()
+	out := run(t, dir, append(s.environment(),
+		"ISSUER="+s.issuer, "INTERNAL="+s.internal, "SERVICE_KEY="+serviceKey, "AUDIENCE="+audience, "API="+program,
+	), "node", append([]string{"--test"}, args...)...)
+	t.Logf("%s", out)
+}

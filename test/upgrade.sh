@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Upgrades a running service of an earlier commit, and goes back: the programs are real, and each passes its own smoke test.
+# Usage: test/upgrade.sh [COMMIT]; by default the last release, and while there is none the commit before the newest migration.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+earlier=${1:-$(git describe --tags --abbrev=0 HEAD^ 2>/dev/null ||
+  git rev-parse "$(git log -1 --diff-filter=A --format=%H -- 'migrations/*.sql')^")}
+scratch=$(mktemp -d)
+chmod 711 "$scratch" # as root, another user runs PostgreSQL
+pid=''
+trap '[ -z "$pid" ] || kill "$pid" && wait; rm -rf "$scratch"' EXIT
+
+fail() { echo "upgrade: $*" >&2; exit 1; }
+
+echo "from $(git log -1 --format='%h %s' "$earlier")"
+mkdir "$scratch/old" "$scratch/place"
+git archive "$earlier" | tar -x -C "$scratch/old"
+(cd "$scratch/old" && go build -o "$scratch/earlier" ./cmd/api)
+go build -o "$scratch/present" ./cmd/api
+export VAR_DIR=$scratch/place/var PUBLIC_ADDR=127.0.0.1:8090 INTERNAL_ADDR=127.0.0.1:8091 REFRESH_GRACE=1s
+public=http://$PUBLIC_ADDR internal=http://$INTERNAL_ADDR
+
+# serve PROGRAM: starts it, with the PostgreSQL that is in VAR_DIR.
+serve() {
+  "$scratch/$1" serve >"$scratch/log" 2>&1 &
+  pid=$!
+  for _ in $(seq 300); do
+    curl -fs -o "$scratch/ready" "$internal/readyz" && break
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  SERVICE_KEY=$(cat "$VAR_DIR/service-key")
+  export SERVICE_KEY
+}
+
+stop() { kill "$pid"; wait "$pid" || fail "the service ended badly: $(cat "$scratch/log")"; pid=''; }
+
+smoke() { "$1/test/smoke.sh" "$public" "$internal" || { tail -n 20 "$scratch/log" >&2; fail "$2"; }; }
+
+# refresh: exchanges $token for the next one, which there is when the last one is no longer fresh.
+refresh() {
+  local last=$token
+  sleep 4
+  token=$(curl -fsS -d grant_type=refresh_token --data-urlencode "refresh_token=$token" "$public/oauth2/token" | jq -er .refresh_token) || fail "$1"
+  [ "$token" != "$last" ] || fail "$1: it is the same token"
+}
+
+serve earlier
+smoke "$scratch/old" 'the earlier program, on its own schema'
+token=$(curl -fsS -H "Authorization: Bearer $SERVICE_KEY" -H 'Content-Type: application/json' -d '{"subject":"ada","data":{"kept":true}}' \
+  "$internal/v1/sessions" | jq -er .refresh_token)
+
+if [ "$(cd "$scratch/old" && echo migrations/*.sql)" != "$(echo migrations/*.sql)" ]; then
+  if said=$("$scratch/present" cleanup 2>&1); then fail 'the present program works on a schema that is behind'; fi
+  # shellcheck disable=SC2016 # the backticks are its own
+  [[ $said =~ ^api:\ [^$'\n']*'run `api migrate`'$ ]] || fail "on a schema that is behind it said: $said"
+fi
+
+# The earlier program goes on while its schema is migrated, and after that.
+"$scratch/present" migrate
+smoke "$scratch/old" 'the earlier program, on the present schema'
+refresh 'the earlier program does not refresh on the present schema'
+stop
+
+serve present
+smoke . 'the present program'
+refresh 'the present program does not refresh what the earlier one issued'
+stop
+
+serve earlier
+smoke "$scratch/old" 'the earlier program, once more'
+refresh 'the earlier program does not refresh what the present one issued'
+stop
+echo 'upgraded, and back'
