@@ -26,16 +26,19 @@ const (
 	maxBatchSize = 10_000
 )
 
-// Store is what cleanup works on. Each Delete removes up to limit sessions in
-// one short transaction and returns how many; fewer than limit means that
-// there are no more now. That another runner is at work is an error.
+// Store is what cleanup works on. Each Delete removes up to limit sessions, or
+// pairs of tokens that a session can do without, in one short transaction and
+// returns how many; fewer than limit means that there are no more now. That
+// another runner is at work is an error.
 type Store interface {
 	DeleteExpired(ctx context.Context, retention time.Duration, limit int) (int64, error)
 	DeleteRevoked(ctx context.Context, retention time.Duration, limit int) (int64, error)
 	DeleteAged(ctx context.Context, age time.Duration, limit int) (int64, error)
+	DeleteSuperfluous(ctx context.Context, retention time.Duration, limit int) (int64, error)
 	CountExpired(ctx context.Context, retention time.Duration) (int64, error)
 	CountRevoked(ctx context.Context, retention time.Duration) (int64, error)
 	CountAged(ctx context.Context, age time.Duration) (int64, error)
+	CountSuperfluous(ctx context.Context, retention time.Duration) (int64, error)
 }
 
 // Config says what is removed and how.
@@ -63,8 +66,11 @@ type Summary struct {
 	DryRun bool
 	// Expired, Revoked and Aged are numbers of sessions.
 	Expired, Revoked, Aged int64
-	Batches                int
-	Duration               time.Duration
+	// Superfluous is the number of token pairs that Compas left, or of sessions
+	// that it began, and that were removed by themselves.
+	Superfluous int64
+	Batches     int
+	Duration    time.Duration
 }
 
 // Sessions is the number of all sessions.
@@ -107,6 +113,9 @@ func Run(ctx context.Context, store Store, cfg Config) (Summary, error) {
 	}
 	if err == nil && cfg.SessionMaxAge > 0 {
 		err = run.kind(ctx, store.DeleteAged, store.CountAged, cfg.SessionMaxAge, &run.summary.Aged)
+	}
+	if err == nil {
+		err = run.kind(ctx, store.DeleteSuperfluous, store.CountSuperfluous, cfg.Retention, &run.summary.Superfluous)
 	}
 	run.summary.Duration = time.Since(run.start)
 	if err != nil {
