@@ -15,9 +15,22 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
-CREATE OR REPLACE TRIGGER "sessionStoreTokenOfCompas" BEFORE INSERT OR UPDATE OF "revokedAt" ON "sessionStoreToken"
+CREATE OR REPLACE TRIGGER "sessionStoreTokenOfCompas" BEFORE INSERT ON "sessionStoreToken"
   FOR EACH ROW WHEN (NEW."accessExpiresAt" IS NULL AND NEW."refreshToken" IS NULL)
   EXECUTE FUNCTION "sessionStoreTokenOfCompas"();
+
+-- Not BEFORE: then every refresh would lock its row before it changes it.
+-- +goose StatementBegin
+CREATE OR REPLACE FUNCTION "sessionStoreTokenOfCompasRevoked"() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  UPDATE "sessionStoreToken" SET "expiresOn" = (LEAST("expiresAt", "revokedAt") AT TIME ZONE 'UTC')::date WHERE "id" = NEW."id";
+  RETURN NULL;
+END $$;
+-- +goose StatementEnd
+
+CREATE OR REPLACE TRIGGER "sessionStoreTokenOfCompasRevoked" AFTER UPDATE OF "revokedAt" ON "sessionStoreToken"
+  FOR EACH ROW WHEN (NEW."accessExpiresAt" IS NULL AND NEW."refreshToken" IS NULL)
+  EXECUTE FUNCTION "sessionStoreTokenOfCompasRevoked"();
 
 -- +goose StatementBegin
 DO $$
@@ -41,9 +54,25 @@ END $$;
 
 -- Compas makes a session and its tokens in two statements: some were left without
 -- tokens, and nobody can reach them.
-DELETE FROM "sessionStore" s
-WHERE s."createdAt" < now() - interval '1 day'
-  AND NOT EXISTS (SELECT FROM "sessionStoreToken" t WHERE t."session" = s."id");
+-- +goose StatementBegin
+DO $$
+DECLARE
+  "last"  uuid := '00000000-0000-0000-0000-000000000000';
+  "batch" uuid[];
+BEGIN
+  LOOP
+    "batch" := ARRAY(SELECT "id" FROM "sessionStore" WHERE "id" > "last" ORDER BY "id" LIMIT 1000);
+    EXIT WHEN cardinality("batch") = 0;
+
+    DELETE FROM "sessionStore" s
+    WHERE s."id" = ANY ("batch") AND s."createdAt" < now() - interval '1 day'
+      AND NOT EXISTS (SELECT FROM "sessionStoreToken" t WHERE t."session" = s."id");
+
+    COMMIT;
+    "last" := "batch"[cardinality("batch")];
+  END LOOP;
+END $$;
+-- +goose StatementEnd
 
 -- A refresh looks at its token row alone. So who revokes a session by hand, or with
 -- Compas, revokes its tokens at once, in the order of all locks.
@@ -69,4 +98,23 @@ END $$;
 
 DROP TRIGGER IF EXISTS "sessionStoreTokenOfCompas" ON "sessionStoreToken";
 DROP FUNCTION IF EXISTS "sessionStoreTokenOfCompas"();
-UPDATE "sessionStoreToken" SET "expiresOn" = NULL WHERE "accessExpiresAt" IS NULL AND "refreshToken" IS NULL;
+DROP TRIGGER IF EXISTS "sessionStoreTokenOfCompasRevoked" ON "sessionStoreToken";
+DROP FUNCTION IF EXISTS "sessionStoreTokenOfCompasRevoked"();
+-- +goose StatementBegin
+DO $$
+DECLARE
+  "last"  uuid := '00000000-0000-0000-0000-000000000000';
+  "batch" uuid[];
+BEGIN
+  LOOP
+    "batch" := ARRAY(SELECT "id" FROM "sessionStoreToken" WHERE "id" > "last" ORDER BY "id" LIMIT 1000);
+    EXIT WHEN cardinality("batch") = 0;
+
+    UPDATE "sessionStoreToken" SET "expiresOn" = NULL
+    WHERE "id" = ANY ("batch") AND "accessExpiresAt" IS NULL AND "refreshToken" IS NULL AND "expiresOn" IS NOT NULL;
+
+    COMMIT;
+    "last" := "batch"[cardinality("batch")];
+  END LOOP;
+END $$;
+-- +goose StatementEnd

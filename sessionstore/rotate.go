@@ -20,7 +20,7 @@ const (
 	// way. A rotation that finds fewer is sent at once, alone. The others wait for
 	// the next of them to end, and share one: more statements would wait for the
 	// same disk.
-	maxStatements = 4
+	maxStatements = 2
 	// maxTogether is how many rotations a statement has at the most.
 	maxTogether = 128
 	// statementPatience is how long a statement may keep others from being sent: it
