@@ -40,6 +40,10 @@ race: ## Run all tests COUNT times over, on one core and on several, to catch wh
 count: ## Count allocations and round trips, which do not depend on the machine
 	go test -run '^Test(Allocations|RoundTrips)$$' -count=1 ./tokens ./sessionstore ./httpapi
 
+.PHONY: alerts
+alerts: ## Hold the dashboard and the alert rules against a service that runs
+	cd test/observability && go test -count=1 ./...
+
 .PHONY: bench
 bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=1: under two minutes, into bin)
 	cd bench && go run . $(if $(QUICK),-quick -out ../bin/performance.md,-out ../docs/performance.md)
@@ -79,6 +83,7 @@ lint: ## Run the linters, and check that go.mod is tidy
 	go mod tidy -diff
 	cd bench && go tool -modfile=../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/clients && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
+	cd test/observability && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/compas && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 
 .PHONY: vuln

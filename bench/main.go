@@ -26,7 +26,7 @@ func main() {
 
 const (
 	// heapGrowth is what the service sets for itself: the packages are measured in this process.
-	heapGrowth = 300
+	heapGrowth = 150
 	// goHeapGrowth is Go's default.
 	goHeapGrowth = 100
 )

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net/http"
@@ -39,7 +40,7 @@ func newHotPath(tb testing.TB) *hotPath {
 	server, err := httpapi.New(store, keys, httpapi.Config{
 		Issuer:      testIssuer,
 		ServiceKeys: []httpapi.ServiceKey{{Name: "backend", Secret: serviceKey}},
-		Logger:      slog.New(slog.NewJSONHandler(io.Discard, nil)),
+		Logger:      slog.New(slog.NewJSONHandler(io.Discard, nil)), //nolint:sloglint // each line is to be made
 	})
 	if err != nil {
 		tb.Fatal(err)
@@ -92,7 +93,7 @@ func (h *hotPath) keep(tb testing.TB, handler http.Handler, r *http.Request) {
 }
 
 func request(method, path, mediaType, body string) *http.Request {
-	r := httptest.NewRequest(method, path, strings.NewReader(body))
+	r := httptest.NewRequestWithContext(context.Background(), method, path, strings.NewReader(body))
 	r.Header.Set("Content-Type", mediaType)
 	return r
 }

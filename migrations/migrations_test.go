@@ -1,11 +1,13 @@
 package migrations_test
 
 import (
+	"context"
 	"errors"
 	"os"
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
@@ -221,4 +223,41 @@ VALUES ('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000
 	}
 	check("up again", oneRow, wantOneRow)
 	check("up again, rows of Compas", compasRows, "2")
+}
+
+// A migration that was interrupted, wherever that was, goes on when it is run again.
+func TestUpGoesOn(t *testing.T) {
+	t.Parallel()
+	pool := empty(t)
+	if _, err := pool.Exec(t.Context(), compasTables+`
+		INSERT INTO "sessionStore" ("checksum", "data") SELECT 'c', '{}' FROM generate_series(1, 5000);
+		INSERT INTO "sessionStoreToken" ("session", "expiresAt", "createdAt") SELECT "id", now(), now() FROM "sessionStore"`); err != nil {
+		t.Fatal(err)
+	}
+	interrupted := 0
+	for patience := 5 * time.Millisecond; ; patience += 5 * time.Millisecond {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		_, err := migrations.Up(ctx, pool)
+		ended := ctx.Err() != nil
+		cancel()
+		if err == nil {
+			break
+		}
+		if !ended {
+			t.Fatal(err)
+		}
+		interrupted++
+	}
+	if interrupted < 3 {
+		t.Errorf("it was interrupted %d times", interrupted)
+	}
+	if diff := cmp.Diff(columns(t, testdb.Pool(t)), columns(t, pool)); diff != "" {
+		t.Errorf("another schema: %s", diff)
+	}
+	var invalid, open int
+	err := pool.QueryRow(t.Context(), `SELECT (SELECT count(*) FROM pg_index WHERE NOT "indisvalid"),
+		(SELECT count(*) FROM "sessionStoreToken" WHERE "expiresOn" IS NULL)`).Scan(&invalid, &open)
+	if err != nil || invalid != 0 || open != 0 {
+		t.Errorf("%d indexes are not valid, %d rows were left out, %v", invalid, open, err)
+	}
 }

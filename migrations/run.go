@@ -35,7 +35,7 @@ const (
 // patiently runs a step on connections that give up waiting for locks, until it
 // got them. A step that is run again must go on where it was.
 func patiently(ctx context.Context, pool *pgxpool.Pool, step func(*pgxpool.Pool) error) error {
-	began, pause := time.Now(), firstPause
+	pause, waited := firstPause, time.Duration(0)
 	for try := 1; ; try++ {
 		timeout := lockTimeout
 		if try%longEvery == 0 {
@@ -45,7 +45,8 @@ func patiently(ctx context.Context, pool *pgxpool.Pool, step func(*pgxpool.Pool)
 		if !isLockConflict(err) {
 			return err
 		}
-		if time.Since(began) > lockPatience {
+		// What a try got done in between, such as rows that were changed, does not count.
+		if waited += timeout + pause; waited > lockPatience {
 			return fmt.Errorf("a lock was not to be had for %v; pg_stat_activity shows who has a transaction open for long: %w", lockPatience, err)
 		}
 		select {

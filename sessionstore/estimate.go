@@ -24,7 +24,7 @@ func (s *Store) EstimateLive(ctx context.Context) (int64, error) {
 	var plans []struct {
 		Plan struct {
 			Rows float64 `json:"Plan Rows"`
-		}
+		} `json:"Plan"`
 	}
 	if err := json.Unmarshal(text, &plans); err != nil {
 		return 0, unavailable("estimate the number of sessions", err)

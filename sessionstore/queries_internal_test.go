@@ -19,7 +19,7 @@ func TestQueriesPrepare(t *testing.T) {
 		"update": updateQuery, "updateState": updateStateQuery,
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
-		"confirm": confirmQuery, "leakFacts": leakFactsQuery,
+		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "estimate": estimateQuery,
 		"deleteExpired": deleteExpiredQuery, "deleteRevoked": deleteRevokedQuery, "deleteAged": deleteAgedQuery,
 		"countExpired": countExpiredQuery, "countRevoked": countRevokedQuery, "countAged": countAgedQuery,
 		"deleteSuperfluous": deleteSuperfluousQuery, "countSuperfluous": countSuperfluousQuery,

@@ -14,8 +14,8 @@ import (
 const (
 	// wakeGap is how soon after the last time a notification has the database asked
 	// again: revocations that come together are read together, and however many
-	// there are, a replica asks fifty times a second at the most.
-	wakeGap = 20 * time.Millisecond
+	// there are, a replica asks a hundred times a second at the most.
+	wakeGap = 10 * time.Millisecond
 	// revocationBatch is after how many sessions the set is told of them.
 	revocationBatch = 4096
 	// loadPatience is how long it may take until the database begins to tell all

@@ -104,7 +104,7 @@ func (s *Store) rotateNewest(ctx context.Context, p presented) (pair, error) {
 		return pair{}, err
 	}
 	if together != nil {
-		s.rotate(together)
+		s.rotate(together) //nolint:contextcheck // it is for others too: see lastOf
 	}
 	return r.next, r.err
 }

@@ -29,7 +29,7 @@ const (
 	// serverConnections is how many connections PgBouncer has to PostgreSQL: fewer than its clients, so that they share them.
 	serverConnections = 3
 	// bound is REVOCATION_BOUND, askPause how often the database is asked then.
-	bound    = 40 * time.Second
+	bound    = 2 * time.Minute
 	askPause = bound / 4
 )
 
@@ -144,13 +144,17 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	pooled := pgBouncer(t, direct)
 	hook, reports := newHook(t)
 	settings := configure(t, pooled).with(env{
-		"DIRECT_DATABASE_URL": direct, "REVOCATION_BOUND": bound.String(),
+		"DIRECT_DATABASE_URL": direct, "REVOCATION_BOUND": bound.String(), "CLEANUP_INTERVAL": "0",
 		"KEY_ENCRYPTION_KEY": base64.StdEncoding.EncodeToString(make([]byte, 32)),
 		"LEAK_WEBHOOK_URL":   hook, "LEAK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 	})
 	dir := t.TempDir()
 
 	migratePastPgBouncer(t, dir, settings)
+	if r := apiIn(t, dir, settings.with(env{"DIRECT_DATABASE_URL": "", "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"}), "serve"); r.code != 1 ||
+		!strings.HasSuffix(r.stderr, "; beside a PgBouncer in transaction mode, DIRECT_DATABASE_URL must be set\n") {
+		t.Errorf("serve without DIRECT_DATABASE_URL: %v", r)
+	}
 	s := start(t, dir, settings)
 	// More clients than PgBouncer has connections.
 	var all sync.WaitGroup
@@ -228,9 +232,9 @@ func revokePastPgBouncer(t *testing.T, s *service, direct string, revoke func())
 	if code := list(); code != http.StatusOK {
 		t.Fatalf("a new access token: %d", code)
 	}
-	if n := queryInt(t, direct, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN %'`); n != 2 {
-		t.Errorf("%d connections listen, for revocations and for signing keys", n)
-	}
+	s.await("listening for changed keys", func() bool {
+		return queryInt(t, direct, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN latchkey_signing_keys%'`) == 1
+	})
 	began := time.Now()
 	revoke()
 	for list() == http.StatusOK {

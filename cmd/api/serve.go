@@ -27,7 +27,7 @@ type serveCmd struct {
 // heapGrowth is by how much the heap may grow until it is collected, in percent of what is alive: a service has little
 // alive and makes much that is not, so that Go's 100 would collect 20 times a second under load. GOGC, if set, wins.
 const (
-	heapGrowth   = 300
+	heapGrowth   = 150
 	goHeapGrowth = 100
 )
 
@@ -142,6 +142,7 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 		return err
 	}
 	keys.follow(store, server)
+	measured.Jobs(jobs.Kinds())
 	measured.Pools(map[string]*pgxpool.Pool{"requests": db.requests, "tasks": db.tasks})
 	measured.Revocations(accept, time.Duration(s.RevocationBound))
 	facts := metrics.Source{

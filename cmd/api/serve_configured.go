@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
@@ -24,10 +27,10 @@ func (s *service) onConfigured(ctx context.Context) error {
 	if err := migrations.Check(ctx, db.requests); errors.Is(err, migrations.ErrBehind) {
 		return err
 	} else if err != nil {
-		return fmt.Errorf("the database of DATABASE_URL cannot be used: %w", err)
+		return unusable(err)
 	}
 	if newer, err := migrations.Newer(ctx, db.requests); err != nil {
-		return fmt.Errorf("the database of DATABASE_URL cannot be used: %w", err)
+		return unusable(err)
 	} else if newer != 0 {
 		s.log.InfoContext(ctx, "the database schema is newer than this program, which works", "schema", newer)
 	}
@@ -36,4 +39,13 @@ func (s *service) onConfigured(ctx context.Context) error {
 			"public", s.public.Addr().String(), "internal", s.internal.Addr().String())
 		return nil
 	})
+}
+
+// unusable says which setting leads to a database that cannot be used, and which one may be missing.
+func unusable(err error) error {
+	err = fmt.Errorf("the database of DATABASE_URL cannot be used: %w", err)
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(answer.Message, "unsupported startup parameter") {
+		return fmt.Errorf("%w; beside a PgBouncer in transaction mode, DIRECT_DATABASE_URL must be set", err)
+	}
+	return err
 }

@@ -71,6 +71,11 @@ type Observer interface {
 	JobFailed(kind string, last bool)
 }
 
+// Kinds lists the kinds of jobs that there are.
+func Kinds() []string {
+	return []string{cleanupKind, keysKind, leakLogArgs{}.Kind(), leakWebhookArgs{}.Kind()}
+}
+
 // nobody observes.
 type nobody struct{}
 

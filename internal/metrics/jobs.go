@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"strconv"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
@@ -48,21 +50,27 @@ func (m *Metrics) Cleaned(s cleanup.Summary, err error) {
 	}
 }
 
+// newJobs calls the label "kind": "job" is one that Prometheus gives to what it scrapes.
 func newJobs(registry prometheus.Registerer) *prometheus.CounterVec {
 	failed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "job_failures_total",
 		Help: "Attempts at a job that failed. With last=\"true\" it is not tried again.",
-	}, []string{"job", "last"})
+	}, []string{"kind", "last"})
 	registry.MustRegister(failed)
 	return failed
+}
+
+// Jobs names the kinds of jobs that there are, so that the first failure of one
+// is an increase.
+func (m *Metrics) Jobs(kinds []string) {
+	for _, kind := range kinds {
+		m.jobs.WithLabelValues(kind, "false")
+		m.jobs.WithLabelValues(kind, "true")
+	}
 }
 
 // JobFailed counts a job's attempt that failed: last says that it was the last one.
 // The job's kind must be a name of our own.
 func (m *Metrics) JobFailed(kind string, last bool) {
-	word := "false"
-	if last {
-		word = "true"
-	}
-	m.jobs.WithLabelValues(kind, word).Inc()
+	m.jobs.WithLabelValues(kind, strconv.FormatBool(last)).Inc()
 }

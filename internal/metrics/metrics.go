@@ -30,8 +30,8 @@ type Metrics struct {
 	log      *slog.Logger
 }
 
-// New returns metrics with the program's version. The logger, which is required,
-// is told what keeps a scrape from being answered.
+// New returns metrics of a program with the given version. The logger, which is
+// required, is told what is wrong with a scrape.
 func New(version string, log *slog.Logger) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), log: log}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -54,9 +54,8 @@ func New(version string, log *slog.Logger) *Metrics {
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:          slog.NewLogLogger(m.log.Handler(), slog.LevelError),
+		ErrorHandling:     promhttp.ContinueOnError, // one metric that is wrong hides no other
 		EnableOpenMetrics: true,
-		// One that scrapes too often takes no more than this.
-		MaxRequestsInFlight: 4,
 	})
 }
 

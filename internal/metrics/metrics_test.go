@@ -40,7 +40,7 @@ func TestSessionsAreCounted(t *testing.T) {
 	t.Parallel()
 	m := setup(t)
 	ctx, gone := t.Context(), func(_ sessionstore.Refreshed, err error) error { return err }
-	present := func(store *sessionstore.Store, ctx context.Context, token tokens.Secret) error { //nolint:revive // the store is what varies
+	present := func(store *sessionstore.Store, ctx context.Context, token tokens.Secret) error {
 		return gone(store.RefreshTokens(ctx, string(token), sessionstore.Client{}))
 	}
 
@@ -73,6 +73,12 @@ func TestSessionsAreCounted(t *testing.T) {
 		t.Fatalf("revoked %d: %v", n, err)
 	}
 
+	_, bound, err := m.store.Create(ctx, sessionstore.CreateParams{KeyThumbprint: thumbprint})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify(t, present(m.store, ctx, bound.RefreshToken), sessionstore.ErrNotProven)
+
 	late, cancel := context.WithTimeout(ctx, 0)
 	defer cancel()
 	verify(t, present(m.store, late, pair.RefreshToken), sessionstore.ErrUnavailable)
@@ -83,7 +89,7 @@ func TestSessionsAreCounted(t *testing.T) {
 	m.compare(t, `
 		# HELP latchkey_sessions_created_total Sessions that were created.
 		# TYPE latchkey_sessions_created_total counter
-		latchkey_sessions_created_total 5
+		latchkey_sessions_created_total 6
 		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, or because a refresh token was stolen.
 		# TYPE latchkey_sessions_revoked_total counter
 		latchkey_sessions_revoked_total{cause="asked"} 3
@@ -94,6 +100,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_refreshes_total{outcome="failed"} 0
 		latchkey_refreshes_total{outcome="healed"} 1
 		latchkey_refreshes_total{outcome="invalid"} 1
+		latchkey_refreshes_total{outcome="not_proven"} 1
 		latchkey_refreshes_total{outcome="raced"} 1
 		latchkey_refreshes_total{outcome="refused"} 1
 		latchkey_refreshes_total{outcome="retried_late"} 1
@@ -107,6 +114,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_refresh_tokens_stolen_total{kind="lockstep"} 0
 		latchkey_refresh_tokens_stolen_total{kind="old"} 1
 		latchkey_refresh_tokens_stolen_total{kind="stale"} 0
+		latchkey_refresh_tokens_stolen_total{kind="unproven"} 0
 		# HELP latchkey_database_errors_total Operations on sessions that failed because the database did, or did not answer in time.
 		# TYPE latchkey_database_errors_total counter
 		latchkey_database_errors_total{operation="create"} 0
@@ -205,7 +213,8 @@ func everything(m *measured) metrics.Source {
 			return []metrics.SigningKey{
 				{State: metrics.KeyPublished, SignsFrom: time.Unix(1_800_000_000, 0)},
 				{State: metrics.KeySigns, SignsFrom: time.Unix(1_600_000_000, 0)},
-				{State: metrics.KeyVerifies}, {State: metrics.KeyVerifies},
+				{State: metrics.KeyVerifies},
+				{State: metrics.KeyVerifies},
 			}, nil
 		},
 	}
@@ -277,6 +286,7 @@ func TestJobsAreCounted(t *testing.T) {
 	m := setup(t)
 	m.Cleaned(cleanup.Summary{Expired: 5, Revoked: 4, Aged: 3, Superfluous: 2, Batches: 6, Duration: 1500 * time.Millisecond}, nil)
 	m.Cleaned(cleanup.Summary{Expired: 1, Batches: 1}, sessionstore.ErrUnavailable)
+	m.Jobs([]string{"leak_log", "leak_webhook"})
 	m.JobFailed("leak_webhook", false)
 	m.JobFailed("leak_webhook", true)
 	m.compare(t, `
@@ -297,8 +307,10 @@ func TestJobsAreCounted(t *testing.T) {
 		latchkey_cleanup_failures_total 1
 		# HELP latchkey_job_failures_total Attempts at a job that failed. With last="true" it is not tried again.
 		# TYPE latchkey_job_failures_total counter
-		latchkey_job_failures_total{job="leak_webhook",last="false"} 1
-		latchkey_job_failures_total{job="leak_webhook",last="true"} 1
+		latchkey_job_failures_total{kind="leak_log",last="false"} 0
+		latchkey_job_failures_total{kind="leak_log",last="true"} 0
+		latchkey_job_failures_total{kind="leak_webhook",last="false"} 1
+		latchkey_job_failures_total{kind="leak_webhook",last="true"} 1
 	`, "latchkey_cleanup_removed_total", "latchkey_cleanup_batches_total", "latchkey_cleanup_seconds_total",
 		"latchkey_cleanup_failures_total", "latchkey_job_failures_total")
 }

@@ -15,6 +15,7 @@ const (
 	refreshRefused     = "refused"     // the session has ended
 	refreshUnknown     = "unknown"     // there is no such session
 	refreshInvalid     = "invalid"     // the token does not verify
+	refreshNotProven   = "not_proven"  // the token is bound to another key than its sender's
 	refreshStolen      = "stolen"      // it came back, and its session was revoked
 	refreshUnavailable = "unavailable" // the database did not answer
 	refreshAbandoned   = "abandoned"   // the client went away
@@ -67,7 +68,7 @@ func newSessions(registry prometheus.Registerer) *sessions {
 		s.given[outcome] = refreshes.WithLabelValues(outcome.String())
 	}
 	for _, outcome := range []string{
-		refreshRefused, refreshUnknown, refreshInvalid, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
+		refreshRefused, refreshUnknown, refreshInvalid, refreshNotProven, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
 	} {
 		s.refused[outcome] = refreshes.WithLabelValues(outcome)
 	}
@@ -75,7 +76,7 @@ func newSessions(registry prometheus.Registerer) *sessions {
 		Namespace: namespace, Name: "refresh_tokens_stolen_total",
 		Help: "Refresh tokens that came back when only a thief or his victim could have sent them, by kind.",
 	}, []string{"kind"})
-	for _, kind := range []sessionstore.Theft{sessionstore.Stale, sessionstore.Lockstep, sessionstore.Old} {
+	for _, kind := range []sessionstore.Theft{sessionstore.Stale, sessionstore.Lockstep, sessionstore.Old, sessionstore.Unproven} {
 		s.thefts[kind] = thefts.WithLabelValues(string(kind))
 	}
 	unavailable := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -142,6 +143,8 @@ func refusal(err error) string {
 		return refreshRefused
 	case errors.Is(err, sessionstore.ErrNotFound):
 		return refreshUnknown
+	case errors.Is(err, sessionstore.ErrNotProven):
+		return refreshNotProven
 	case errors.Is(err, tokens.ErrInvalid):
 		return refreshInvalid
 	}

@@ -2,7 +2,6 @@ package metrics_test
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -25,6 +24,8 @@ const (
 	secretData = "only-the-backend-may-read-this"
 	subject    = "somebody-whose-name-is-not-told"
 	issuer     = "https://auth.example.com"
+	// thumbprint is the key's of RFC 7638, section 3.1.
+	thumbprint = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"
 )
 
 func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
@@ -41,7 +42,7 @@ type measured struct {
 
 func setup(t *testing.T) *measured {
 	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
+	log := slog.New(slog.DiscardHandler)
 	m := &measured{Metrics: metrics.New("v1.2.3", log), pool: testdb.Pool(t)}
 	jwk, _, err := tokens.GenerateKey("EdDSA")
 	if err != nil {

@@ -24,10 +24,14 @@ type requests struct{ tracer trace.Tracer }
 // would decide what is sampled, and put his spans into other people's traces.
 func (t *Tracing) Requests() httpapi.Observer { return requests{t.tracer} }
 
-// Begin starts the span.
+// Begin starts the span. What machines ask all the time has none.
 func (o requests) Begin(listener string, r *http.Request) *http.Request {
 	ctx := r.Context()
 	if listener == "internal" {
+		switch r.URL.Path {
+		case "/livez", "/readyz", "/metrics":
+			return r
+		}
 		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
 	}
 	ctx, _ = o.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer),
@@ -48,7 +52,7 @@ func (requests) End(r *http.Request, a httpapi.Answer) {
 		attribute.Int("http.response.status_code", a.Status),
 	)
 	if a.Problem != "" {
-		span.SetAttributes(attribute.String("error.type", a.Problem))
+		span.SetAttributes(attribute.String("latchkey.problem", a.Problem))
 	}
 	if a.Status >= http.StatusInternalServerError {
 		span.SetStatus(codes.Error, a.Problem)

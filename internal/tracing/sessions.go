@@ -40,4 +40,3 @@ func (sessions) End(ctx context.Context, r sessionstore.Result) {
 	}
 	span.End()
 }
-

@@ -132,9 +132,9 @@ func (s *traced) internal(t *testing.T, method, target, body string, headers ...
 	return s.send(t, s.server.Internal(), method, target, body, append([]string{"Authorization", "Bearer " + serviceKey}, headers...)...)
 }
 
-func (s *traced) public(t *testing.T, method, target, body string, headers ...string) answer {
+func (s *traced) public(t *testing.T, method, target, body string, headers ...string) {
 	t.Helper()
-	return s.send(t, s.server.Public(), method, target, body, headers...)
+	s.send(t, s.server.Public(), method, target, body, headers...)
 }
 
 func (s *traced) create(t *testing.T) answer {
@@ -146,9 +146,9 @@ func (s *traced) create(t *testing.T) answer {
 	return a
 }
 
-func (s *traced) refresh(t *testing.T, token string, headers ...string) answer {
+func (s *traced) refresh(t *testing.T, token string) {
 	t.Helper()
-	return s.public(t, "POST", "/oauth2/token", "grant_type=refresh_token&refresh_token="+token, headers...)
+	s.public(t, "POST", "/oauth2/token", "grant_type=refresh_token&refresh_token="+token)
 }
 
 // tree lists the spans as a tree, each below its parent, and forgets them.
@@ -209,6 +209,8 @@ func TestSpans(t *testing.T) {
 	want("    WITH", "  session revoke", "DELETE /v1/sessions/{id}")
 	s.public(t, "GET", "/made-up", "")
 	want("GET none")
+	s.internal(t, "GET", "/readyz", "")
+	want()
 }
 
 // A backend's trace goes on in ours. A stranger's does not: he would decide what
@@ -224,7 +226,7 @@ func TestOnlyBackendsHandTheirTraceOn(t *testing.T) {
 		}
 		return spans[len(spans)-1].SpanContext.TraceID().String()
 	}
-	s.internal(t, "GET", "/livez", "", "traceparent", callersTraceparent)
+	s.internal(t, "GET", "/v1/sessions?subject=ada", "", "traceparent", callersTraceparent)
 	if got := traceOf(); got != callersTrace {
 		t.Errorf("internal: the trace is %s, want the caller's", got)
 	}
@@ -352,7 +354,7 @@ func TestWanted(t *testing.T) {
 }
 
 // What is sent arrives, as a collector takes it, also what was last before the end.
-func TestSpansAreSent(t *testing.T) { //nolint:paralleltest // the exporter reads the environment
+func TestSpansAreSent(t *testing.T) {
 	arrived := make(chan string, 10)
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)

@@ -83,6 +83,15 @@ func (d *document) targets() {
 		t.row(target.What, target.Wanted, target.Measured, verdict)
 	}
 	d.table(t)
+	var distances []string
+	for _, target := range Targets(d.results) {
+		if !target.Unknown && !target.Reached && target.Distance != "" {
+			distances = append(distances, fmt.Sprintf("**%s**, %s: %s.", target.What, target.Measured, target.Distance))
+		}
+	}
+	if len(distances) > 0 {
+		d.say("What the distances are made of, of which the table of [processor time](#beside-the-limit) has the figures:\n\n- %s", strings.Join(distances, "\n- "))
+	}
 	d.say("A ratio is the median of those of the rounds, with the lowest and the highest one. At %d at once, with %s sessions where the line does not say otherwise.",
 		d.results.Workers, sessions(d.results.Sessions))
 }
@@ -399,7 +408,7 @@ func (d *document) method() {
 		"**Sessions** hold about 100 bytes of data and a browser's user agent, and were refreshed once before. New access tokens are presented by clients whose use was recorded before; recording it is one batched update for a whole session generation.",
 		"**The service** is the real binary with its defaults, except: its log goes to /dev/null, access tokens live longer than the run, a pair may be refreshed again after three seconds, and clean-up is off. The load generator is a client of its own over keep-alive connections on the loopback interface.",
 		"**Create and revoke** have a table of their own, which begins with 10 thousand sessions and grows: the others keep their size.",
-		"**The packages** are measured in the benchmark's process, which collects garbage as rarely as the service does (GOGC 300).",
+		"**The packages** are measured in the benchmark's process, which collects garbage as rarely as the service does (GOGC 150).",
 		"**Refreshes through the packages** have a grace of a nanosecond, so that each is a rotation.",
 		"**Memory.** With huge_pages off, as on most machines, each connection needs a while until the system has mapped every page of shared_buffers for it, and large tables look slower for that: `-huge-pages` measures without.",
 		"**Checkpoints** happen when the program asks for one. The figures are of the steady state, in which the pages that change have changed before since the last one.",

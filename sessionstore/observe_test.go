@@ -1,0 +1,120 @@
+package sessionstore_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// witness is an observer that writes down what it is told.
+type witness struct {
+	name string
+	said *testimony
+}
+
+type testimony struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+type witnessed struct{ name string }
+
+func (w witness) Begin(ctx context.Context, operation sessionstore.Operation) context.Context {
+	w.said.say(w.name + " begins " + string(operation))
+	return context.WithValue(ctx, witnessed{w.name}, true)
+}
+
+func (w witness) End(ctx context.Context, r sessionstore.Result) {
+	line := w.name + " ends " + string(r.Operation)
+	if r.Operation == sessionstore.OperationRefresh && r.Err == nil {
+		line += " " + r.Outcome.String()
+	}
+	if r.Revoked > 0 {
+		line += " revoked"
+	}
+	if r.Err != nil {
+		line += " failed"
+	}
+	if ctx.Value(witnessed{w.name}) == nil {
+		line += " in another context"
+	}
+	w.said.say(line)
+}
+
+func (t *testimony) say(line string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lines = append(t.lines, line)
+}
+
+// take returns what was said, and forgets it.
+func (t *testimony) take() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	lines := t.lines
+	t.lines = nil
+	return lines
+}
+
+func TestObserversAreTold(t *testing.T) {
+	t.Parallel()
+	said := &testimony{}
+	cfg := config()
+	cfg.Observers = []sessionstore.Observer{witness{"a", said}, witness{"b", said}}
+	s := setupWith(t, cfg)
+	ctx := t.Context()
+	want := func(operation, end string) {
+		t.Helper()
+		if diff := cmp.Diff([]string{"a begins " + operation, "b begins " + operation, "b ends " + end, "a ends " + end}, said.take()); diff != "" {
+			t.Errorf("(-want +got):\n%s", diff)
+		}
+	}
+
+	session, pair, err := s.Create(ctx, sessionstore.CreateParams{Subject: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want("create", "create")
+	for name, do := range map[string]func() error{
+		"get":    func() error { _, _, err := s.Get(ctx, string(pair.AccessToken)); return err },
+		"load":   func() error { _, err := s.Load(ctx, session.ID); return err },
+		"list":   func() error { _, err := s.List(ctx, "ada", sessionstore.ListParams{}); return err },
+		"update": func() error { _, err := s.Update(ctx, session.ID, session.Checksum, []byte(`{"a":1}`)); return err },
+	} {
+		if err := do(); err != nil {
+			t.Fatal(err)
+		}
+		want(name, name)
+	}
+	if _, err := s.RefreshTokens(ctx, string(pair.RefreshToken), sessionstore.Client{}); err != nil {
+		t.Fatal(err)
+	}
+	want("refresh", "refresh rotated")
+	if _, err := s.RefreshTokens(ctx, "nonsense", sessionstore.Client{}); !errors.Is(err, tokens.ErrInvalid) {
+		t.Fatal(err)
+	}
+	want("refresh", "refresh failed")
+	if err := s.RevokeToken(ctx, string(pair.RefreshToken)); err != nil {
+		t.Fatal(err)
+	}
+	want("revoke", "revoke revoked")
+	if err := s.Invalidate(ctx, session.ID); err != nil {
+		t.Fatal(err)
+	}
+	want("revoke", "revoke")
+	if err := s.InvalidateOwn(ctx, "bob", session.ID); !errors.Is(err, sessionstore.ErrNotFound) {
+		t.Fatal(err)
+	}
+	want("revoke", "revoke failed")
+	if _, err := s.InvalidateSubject(ctx, "ada", uuid.Nil); err != nil {
+		t.Fatal(err)
+	}
+	want("revoke", "revoke")
+}
