@@ -251,7 +251,7 @@ func TestCleanup(t *testing.T) {
 		t.Fatal(err)
 	}
 	delete(summary, "seconds")
-	if diff := cmp.Diff(map[string]any{"dry_run": true, "expired": 0., "revoked": 0., "aged": 0., "batches": 0.}, summary); diff != "" {
+	if diff := cmp.Diff(map[string]any{"dry_run": true, "expired": 0., "revoked": 0., "aged": 0., "superfluous": 0., "batches": 0.}, summary); diff != "" {
 		t.Errorf("--json (-want +got):\n%s", diff)
 	}
 }
