@@ -22,7 +22,7 @@ import (
 func (b *bench) atTheEdge(ctx context.Context) error {
 	r := b.mainRig()
 
-	return b.inTurn(ctx, report.EdgeGroup, b.cfg.mainWorkers(), b.cfg.rounds, b.cfg.duration, []operation{
+	return b.inTurn(ctx, report.EdgeGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, []operation{
 		atEdge(r, report.Limit, report.Unchecked, edge.Open, report.Seen),
 		atEdge(r, report.Edge, report.Accept, edge.Verified, report.Seen),
 		atEdge(r, report.Limit, report.BareCheck, edge.JWT, report.NotSeen),
@@ -37,7 +37,7 @@ func (b *bench) besideRevocations(ctx context.Context) error {
 		all = append(all, followed(packagesRefresh(b.churning), variant), followed(packagesCreate(b.churning), variant))
 	}
 
-	return b.inTurn(ctx, report.FollowGroup, b.cfg.mainWorkers(), b.cfg.rounds, b.cfg.duration, all)
+	return b.inTurn(ctx, report.FollowGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, all)
 }
 
 const (
