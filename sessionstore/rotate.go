@@ -60,8 +60,9 @@ RETURNING ` + rotatedColumns
 // rotateTogetherQuery is the same for several pairs. A row that somebody else has
 // locked is left out, as if it were not rotatable: nobody waits for another's
 // session, and no order of locks has to be kept. Of two who present the same token,
-// n tells which one is answered; the other finds it rotated. Each array is a subquery's, so that
-// the planner takes every number of them for the same and need not plan anew.
+// n tells which one is answered; the other finds it rotated. Each array is a
+// subquery's, so that the planner takes every number of them for the same and need
+// not plan anew.
 const rotateTogetherQuery = `
 WITH "free" AS (
   SELECT a.* FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bigint[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]))
@@ -168,19 +169,21 @@ func (q *rotations) handOver() {
 
 // rotate runs the rotations' statement, and tells their callers, but for the first,
 // who has called it. It keeps its place until it has ended, or for as long as others
-// are to wait for it.
+// are to wait for it. Whatever happens, nobody is left waiting.
 func (s *Store) rotate(together []*rotation) {
 	place := time.AfterFunc(statementPatience, s.rotations.handOver)
+	defer func() {
+		if place.Stop() {
+			s.rotations.handOver()
+		}
+		for _, r := range together[1:] {
+			close(r.turn)
+		}
+	}()
 	if len(together) == 1 {
 		s.rotateAlone(together)
 	} else {
 		s.rotateTogether(together)
-	}
-	if place.Stop() {
-		s.rotations.handOver()
-	}
-	for _, r := range together[1:] {
-		close(r.turn)
 	}
 }
 
