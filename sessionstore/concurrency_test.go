@@ -132,6 +132,8 @@ func TestNoDeadlock(t *testing.T) {
 	cfg.Grace = 2 * time.Millisecond // so short that refreshes meet with all outcomes
 	k := setupFast(t, cfg)
 	b := &brawl{kit: k.onPool(t, workers+1, cfg), done: map[string]int64{}}
+	cfg.SessionsPerSubject = 2
+	b.limited = newStore(t, b.pool, b.ring, cfg)
 	stop := b.run(t)
 	for i := range b.sessions {
 		b.renew(t, i, uuid.Nil)
@@ -155,7 +157,7 @@ func TestNoDeadlock(t *testing.T) {
 	t.Log(b.done)
 	for _, what := range []string{
 		"rotated", "still_fresh", "raced", "retried_late", "reuse", "get", "confirm", "update", "conflict", "list",
-		"invalidate", "invalidate subject", "invalidate all but one", "delete revoked", "delete expired", "delete aged",
+		"create, ending others", "invalidate", "invalidate subject", "invalidate all but one", "delete revoked", "delete expired", "delete aged",
 	} {
 		if b.done[what] < 3 {
 			t.Errorf("%s happened %d times: the test shows nothing about it", what, b.done[what])
@@ -183,6 +185,7 @@ func (k kit) onPool(t *testing.T, connections int32, cfg sessionstore.Config) ki
 // brawl is some sessions that everybody does everything to.
 type brawl struct {
 	kit
+	limited  *sessionstore.Store // has room for fewer sessions
 	mu       sync.Mutex
 	sessions [6]brawler
 	done     map[string]int64 // what was done, and how often
@@ -274,6 +277,9 @@ func (b *brawl) try(ctx context.Context, s *brawler) (what string, err error) {
 	case n < 970:
 		_, err := b.InvalidateSubject(ctx, s.session.Subject, s.session.ID)
 		return "invalidate all but one", err
+	case n < 980:
+		_, _, err := b.limited.Create(ctx, sessionstore.CreateParams{Subject: s.session.Subject})
+		return "create, ending others", err
 	}
 	// Cleanup finds what was revoked and, where it looks into the future, the
 	// very sessions that are being used.

@@ -1,6 +1,7 @@
 package sessionstore
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -43,6 +44,14 @@ type Config struct {
 	// LateRetryLimit is in how many generations in a row a lost response may
 	// be made good for after the grace. Zero means 8.
 	LateRetryLimit int
+	// SessionsPerSubject is how many live sessions a subject may have, counted exactly
+	// however many are created at once. Sessions without a subject, and those that
+	// have expired, do not count. A lower limit than before ends nothing by itself:
+	// the next creation does. Zero means any number.
+	SessionsPerSubject int
+	// SessionsPerSubjectAction is what becomes of a creation at that limit. Empty
+	// means [EndOldest].
+	SessionsPerSubjectAction LimitAction
 	// CompasSigningKey, if set, is the signingKey of the Compas application
 	// whose tables the database has: the tokens that it issued are then taken.
 	CompasSigningKey tokens.Secret
@@ -81,7 +90,8 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.Lifetimes.check(c.Grace); err != nil {
 		return c, fmt.Errorf("sessionstore: %w", err)
 	}
-	return c, nil
+	c.SessionsPerSubjectAction = cmp.Or(c.SessionsPerSubjectAction, EndOldest)
+	return c, c.checkLimit()
 }
 
 // or fills the zero members from the defaults.

@@ -28,10 +28,11 @@ type CreateParams struct {
 
 // Both rows of a session are made by one statement: one round trip, and either
 // all of them or none. Lifetimes are kept only where they are the session's own.
-const createQuery = `
-WITH "times" AS (
-  SELECT now() AS "at", now() + $8 * interval '1 s' AS "end"
-), "session" AS (
+const (
+	createTimes = `SELECT now() AS "at", now() + $8 * interval '1 s' AS "end"`
+
+	// createRows continues the CTE "times", and makes nothing if that is empty.
+	createRows = `"made" AS (
   INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject",
     "clientLabel", "clientUserAgent", "clientIp")
   SELECT $1, $2, $3, "at", "at", $4, $5, $6, $7::text::inet FROM "times"
@@ -43,27 +44,42 @@ SELECT $9, $1, "at", LEAST("at" + $11 * interval '1 s', "end"), (LEAST("at" + $1
 FROM "times"
 RETURNING "createdAt", "expiresAt", "accessExpiresAt"`
 
+	createQuery = `
+WITH "times" AS (
+  ` + createTimes + `
+), ` + createRows
+)
+
 // Create makes a session and its token pair. It is the one operation that must
 // not be sent again after [ErrUnavailable] without a second thought: if the
 // answer was lost, there are then two sessions.
+//
+// Where [Config].SessionsPerSubject bounds a subject's sessions, its oldest ones
+// may end for the new one, or the error is [ErrTooManySessions].
 func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ TokenPair, err error) {
+	var ended int64
 	ctx = s.begin(ctx, OperationCreate)
-	defer func() { s.end(ctx, Result{Operation: OperationCreate, Err: err}) }()
+	defer func() { s.end(ctx, Result{Operation: OperationCreate, Err: err, Revoked: ended}) }()
 
 	session, pair, own, err := s.prepare(params)
 	if err != nil {
 		return Session{}, TokenPair{}, err
 	}
 	lifetimes := own.or(s.cfg.Lifetimes)
-	var now time.Time
-	err = s.pool.QueryRow(ctx, createQuery,
+	args := []any{
 		arg(session.ID), session.Checksum, session.Data, orNull(session.Subject),
 		orNull(session.Client.Label), orNull(session.Client.UserAgent), orNull(session.Client.IP),
 		orNull(seconds(lifetimes.Session)), arg(pair.ID), seconds(lifetimes.AccessToken), seconds(lifetimes.RefreshToken),
 		orNull(seconds(own.AccessToken)), orNull(seconds(own.RefreshToken)), orNull(params.KeyThumbprint),
-	).Scan(&now, &pair.ExpiresAt, &pair.AccessExpiresAt)
+	}
+	var now time.Time
+	if s.isLimited(params) {
+		ended, err = s.createWithin(ctx, params.Subject, args, &now, &pair.ExpiresAt, &pair.AccessExpiresAt)
+	} else if err = s.pool.QueryRow(ctx, createQuery, args...).Scan(&now, &pair.ExpiresAt, &pair.AccessExpiresAt); err != nil {
+		err = unavailable("create a session", err)
+	}
 	if err != nil {
-		return Session{}, TokenPair{}, unavailable("create a session", err)
+		return Session{}, TokenPair{}, err
 	}
 	session.CreatedAt, session.UpdatedAt, session.ExpiresAt = now, now, pair.ExpiresAt
 	pair.CreatedAt = now

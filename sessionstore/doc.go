@@ -16,7 +16,8 @@
 // # Locks
 //
 // Everything that locks several rows locks the session row, then its pair's,
-// and several sessions in the order of their ids. The refresh statement of the
+// and several sessions in the order of their ids. Where a subject's sessions are
+// limited, a creation locks the subject (an advisory lock) before all that. The refresh statement of the
 // normal case takes no lock on the session row: it meets [Store.Invalidate] on
 // the pair's row, which both change. Where several refreshes share a statement it
 // leaves out rows that are locked, and so never waits for one while it holds another.
@@ -24,6 +25,8 @@
 // # Guarantees
 //
 //   - After Invalidate has returned, no refresh and no Get of the session succeeds.
+//   - A subject never has more live sessions than Config.SessionsPerSubject, if
+//     that is set for all who create sessions.
 //   - Update never loses a concurrent change: it compares the checksum that was read.
 //   - Each operation is one statement and one round trip in the normal case.
 //   - Times that decide anything are the database's.

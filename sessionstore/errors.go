@@ -16,6 +16,10 @@ var (
 	// past its absolute end.
 	ErrEnded = errors.New("the session has ended")
 
+	// ErrTooManySessions says that a subject has as many live sessions as it may:
+	// see [RefuseNew].
+	ErrTooManySessions = errors.New("the subject has as many sessions as it may")
+
 	// ErrSuperseded says that an access token was replaced by a newer one.
 	ErrSuperseded = errors.New("a newer access token was issued")
 

@@ -47,7 +47,7 @@ type Result struct {
 	// Outcome is that of a refresh which Err does not tell of: it gave a pair.
 	Outcome Outcome
 	// Revoked is how many sessions were ended, those not counted that had been
-	// revoked before. A refresh that ends its session has a [ReuseError] instead.
+	// revoked before: by a creation where a subject had too many. A refresh that ends its session has a [ReuseError] instead.
 	Revoked int64
 }
 

@@ -188,6 +188,17 @@ func TestExpiry(t *testing.T) {
 		t.Errorf("idle for too long: %v", err)
 	}
 
+	// A session's own idle timeout counts from its last refresh, not the default.
+	kiosk, pair := k.create(t, sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{RefreshToken: time.Hour}})
+	for range 2 {
+		k.age(t, kiosk.ID, 50*time.Minute)
+		pair = k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+	}
+	k.age(t, kiosk.ID, time.Hour)
+	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("idle for longer than it may be: %v", err)
+	}
+
 	capped, pair := k.create(t, sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{Session: 24 * time.Hour}})
 	for range 3 {
 		k.age(t, capped.ID, 8*time.Hour-time.Minute)

@@ -377,6 +377,8 @@ func TestConfigIsChecked(t *testing.T) {
 		"grace over half the access token": func(c *sessionstore.Config) { c.Grace = 150 * time.Second },
 		"negative grace":                   func(c *sessionstore.Config) { c.Grace = -1 },
 		"negative limit":                   func(c *sessionstore.Config) { c.LateRetryLimit = -1 },
+		"negative sessions":                func(c *sessionstore.Config) { c.SessionsPerSubject = -1 },
+		"unknown action":                   func(c *sessionstore.Config) { c.SessionsPerSubjectAction = "end_newest" },
 		"refresh under access":             func(c *sessionstore.Config) { c.Lifetimes.RefreshToken = time.Minute },
 		"no issuer":                        func(c *sessionstore.Config) { c.Tokens.Issuer = "" },
 	} {

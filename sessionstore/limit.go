@@ -1,0 +1,102 @@
+package sessionstore
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// LimitAction says what becomes of a creation where a subject has as many live
+// sessions as [Config].SessionsPerSubject allows.
+type LimitAction string
+
+const (
+	// EndOldest revokes those of the subject's sessions that were created first, as
+	// many as must go: [Store.Invalidate] for each of them.
+	EndOldest LimitAction = "end_oldest"
+	// RefuseNew refuses the creation with [ErrTooManySessions].
+	RefuseNew LimitAction = "refuse"
+)
+
+func (c Config) checkLimit() error {
+	if c.SessionsPerSubject < 0 {
+		return fmt.Errorf("sessionstore: SessionsPerSubject (%d) must not be negative", c.SessionsPerSubject)
+	}
+	switch c.SessionsPerSubjectAction {
+	case EndOldest, RefuseNew:
+		return nil
+	}
+	return fmt.Errorf("sessionstore: SessionsPerSubjectAction (%q) must be %q or %q", c.SessionsPerSubjectAction, EndOldest, RefuseNew)
+}
+
+// isLimited tells whether a session counts: only a subject has a limit.
+func (s *Store) isLimited(params CreateParams) bool {
+	return s.cfg.SessionsPerSubject > 0 && params.Subject != ""
+}
+
+// lockSubjectQuery makes the creations of one subject wait for each other. It is a
+// statement of its own: one that waits has taken its snapshot before, and would
+// count without the sessions that it has waited for. Two subjects that share a hash
+// only wait for each other. It comes before all locks of rows, and whoever has
+// locked a row never takes it.
+const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, 4913067152811520273))`
+
+// liveOfSubject are the subject's live sessions. A session is looked at once, by
+// index, whatever the planner believes of the tables.
+const liveOfSubject = `"live" AS (
+  SELECT s."id", s."createdAt" FROM "sessionStore" s
+  CROSS JOIN LATERAL (
+    SELECT FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL AND ` + live + ` LIMIT 1
+  ) r
+  WHERE s."subject" = $4 AND s."revokedAt" IS NULL
+)`
+
+// The oldest sessions end before the new one is made, as many as leave it room,
+// their rows locked in the order in which a sign-out locks them. What has been
+// revoked meanwhile needs no end.
+const createEndingQuery = `
+WITH "times" AS (
+  ` + createTimes + `
+), ` + liveOfSubject + `, "target" AS MATERIALIZED (
+  SELECT "id" FROM "sessionStore"
+  WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET $15::bigint - 1) AND "revokedAt" IS NULL
+  ORDER BY "id" FOR NO KEY UPDATE
+), "session" AS (
+  UPDATE "sessionStore" s SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id() FROM "target"
+  WHERE s."id" = "target"."id"
+  RETURNING s."id"
+), ` + revokeTokens + `, ` + createRows + `, (SELECT count(*) FROM "session"), (SELECT count(*) FROM "told")`
+
+const createRefusingQuery = `
+WITH ` + liveOfSubject + `, "times" AS (
+  ` + createTimes + `
+  WHERE (SELECT count(*) FROM (SELECT FROM "live" LIMIT $15) l) < $15::bigint
+), ` + createRows + `, 0::bigint, 0::bigint`
+
+// createWithin makes a session, for which it ends others, unless it is refused.
+// Both statements are one transaction and one round trip.
+func (s *Store) createWithin(ctx context.Context, subject string, args []any, dest ...any) (ended int64, err error) {
+	query := createEndingQuery
+	if s.cfg.SessionsPerSubjectAction == RefuseNew {
+		query = createRefusingQuery
+	}
+	var told int64
+	var refused bool
+	batch := &pgx.Batch{}
+	batch.Queue(lockSubjectQuery, subject)
+	batch.Queue(query, append(args, int64(s.cfg.SessionsPerSubject))...).QueryRow(func(row pgx.Row) error {
+		err := row.Scan(append(dest, &ended, &told)...)
+		if refused = isNoRows(err); refused {
+			return nil // for the driver a batch that fails has statements to prepare anew
+		}
+		return err
+	})
+	switch err := s.pool.SendBatch(ctx, batch).Close(); {
+	case err != nil:
+		return 0, unavailable("create a session", err) // nothing was ended: it is one transaction
+	case refused:
+		return 0, ErrTooManySessions
+	}
+	return ended, nil
+}

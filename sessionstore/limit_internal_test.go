@@ -1,0 +1,61 @@
+package sessionstore
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+)
+
+// What a creation reads follows the sessions that its subject has, not the table:
+// with the plan that serves any subject, among thousands of others' sessions.
+func TestLimitReadsOnlyItsSubject(t *testing.T) {
+	t.Parallel()
+	const most = 200 // pages; the tables have many more
+	conn, err := testdb.Pool(t).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`INSERT INTO "sessionStore" ("checksum", "data", "subject") SELECT '', '{}', 'user-' || n % 2000 FROM generate_series(1, 20000) n`)
+	exec(`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt")
+		SELECT "id", now(), now() + interval '1 day', '2100-01-01', now() FROM "sessionStore"`)
+	exec(`ANALYZE "sessionStore", "sessionStoreToken"`)
+	exec(`SET plan_cache_mode = force_generic_plan`)
+
+	for name, query := range map[string]string{"ending": createEndingQuery, "refusing": createRefusingQuery} {
+		exec(`PREPARE ` + name + ` AS ` + query)
+		rows, err := conn.Query(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS) EXECUTE %s ('%s', '', '{}', 'user-7', NULL, NULL, NULL, NULL, '%s', 300, 3600, NULL, NULL, NULL, 5)`,
+			name, uuid.NewString(), uuid.NewString()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan strings.Builder
+		for rows.Next() {
+			plan.WriteString(string(rows.RawValues()[0]) + "\n")
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		hit := regexp.MustCompile(`Buffers: shared hit=(\d+)`).FindStringSubmatch(plan.String()) // the first line is of the whole statement
+		if hit == nil {
+			t.Fatalf("no buffers:\n%s", &plan)
+		}
+		pages, err := strconv.Atoi(hit[1])
+		if err != nil || pages > most || strings.Contains(plan.String(), "Seq Scan") {
+			t.Errorf("%s: %d pages are read, at most %d may be:\n%s", name, pages, most, &plan)
+		}
+		t.Logf("%s: %d pages", name, pages)
+	}
+}
