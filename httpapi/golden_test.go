@@ -185,6 +185,15 @@ func TestGoldenUnavailable(t *testing.T) {
 	golden(t, "problem_oauth_unavailable", s.public(t, "POST", "/oauth2/token", id, form("grant_type", "refresh_token", "refresh_token", session.refresh)))
 }
 
+func TestGoldenTooManySessions(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) {
+		cfg.SessionsPerSubject, cfg.SessionsPerSubjectAction = 1, sessionstore.RefuseNew
+	})
+	s.create(t, "ann")
+	golden(t, "problem_too_many_sessions", s.internal(t, "POST", "/v1/sessions", header("X-Request-Id", "golden"), jsonBody(`{"subject":"ann","data":{}}`)))
+}
+
 func TestGoldenRateLimited(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.RateLimit = 1 })

@@ -56,6 +56,7 @@ const (
 	codeSessionEnded         code = "session_ended"
 	codeSessionNotFound      code = "session_not_found"
 	codeTokenInQuery         code = "token_in_query"
+	codeTooManySessions      code = "too_many_sessions"
 	codeUnavailable          code = "unavailable"
 	codeUnknownClient        code = "unknown_client"
 	codeUnknownMember        code = "unknown_member"
@@ -96,6 +97,7 @@ var kinds = map[code]struct {
 	codeSessionEnded:         {http.StatusConflict, "invalid_request", "The session has ended."},
 	codeSessionNotFound:      {http.StatusNotFound, "invalid_request", "There is no such session."},
 	codeTokenInQuery:         {http.StatusBadRequest, "invalid_request", "A token does not belong in a URL."},
+	codeTooManySessions:      {http.StatusConflict, "invalid_request", "The subject has as many sessions as it may."},
 	codeUnavailable:          {http.StatusServiceUnavailable, "temporarily_unavailable", "The service is unavailable at the moment."},
 	codeUnknownClient:        {http.StatusBadRequest, "invalid_client", "The client is not known."},
 	codeUnknownMember:        {http.StatusBadRequest, "invalid_request", "The body has a member that this route does not know."},
@@ -149,6 +151,8 @@ func problemOf(err error) *problem {
 		return &problem{code: codeSessionNotFound}
 	case errors.Is(err, sessionstore.ErrEnded):
 		return &problem{code: codeSessionEnded}
+	case errors.Is(err, sessionstore.ErrTooManySessions):
+		return &problem{code: codeTooManySessions}
 	}
 	return &problem{code: codeInternal, cause: err}
 }

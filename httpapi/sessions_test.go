@@ -6,6 +6,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 func TestCreateSession(t *testing.T) {
@@ -39,6 +42,22 @@ func TestCreateSession(t *testing.T) {
 	}
 	if !s.accepted(t, session.access) {
 		t.Error("the access token is not accepted")
+	}
+}
+
+// At the limit the oldest session ends as if its user had signed out.
+func TestSessionsPerSubject(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) { cfg.SessionsPerSubject = 2 })
+	oldest, next, newest := s.create(t, "ann"), s.create(t, "ann"), s.create(t, "ann")
+	if s.accepted(t, oldest.access) {
+		t.Error("the oldest session's access token is still accepted")
+	}
+	s.public(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", oldest.refresh)).want(t, 400)
+	for _, session := range []session{next, newest} {
+		if !s.accepted(t, session.access) {
+			t.Error("another session has ended")
+		}
 	}
 }
 

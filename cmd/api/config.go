@@ -63,6 +63,9 @@ type settings struct {
 	RefreshGrace    duration `name:"refresh-grace" group:"sessions" placeholder:"DURATION" default:"15s" help:"How long a rotated refresh token may come again. Set it above the clients' time-outs."`
 	LateRetryLimit  count    `name:"late-retry-limit" group:"sessions" placeholder:"N" default:"8" help:"Generations in a row in which a refresh token may come again later than that."`
 
+	SessionsPerSubject       count       `name:"sessions-per-subject" group:"sessions" placeholder:"N" default:"0" help:"Live sessions that a subject may have; 0: any number."`
+	SessionsPerSubjectAction limitAction `name:"sessions-per-subject-action" group:"sessions" placeholder:"ACTION" default:"end_oldest" help:"What a sign-in does at that limit: end_oldest ends the subject's oldest sessions, refuse creates none."`
+
 	RevocationBound duration `name:"revocation-bound" group:"sessions" placeholder:"DURATION" default:"1s" help:"How long a revoked session's access token may still be accepted without a database read, at worst. Normally milliseconds."`
 
 	LeakWebhookURL    webhookURL    `name:"leak-webhook-url" group:"leaks" placeholder:"URL" help:"Where a report is sent when a refresh token was stolen. By default it is only logged."`
@@ -133,6 +136,9 @@ func (s *settings) store(issuer string) sessionstore.Config {
 		},
 		Grace:          time.Duration(s.RefreshGrace),
 		LateRetryLimit: int(s.LateRetryLimit),
+
+		SessionsPerSubject:       int(s.SessionsPerSubject),
+		SessionsPerSubjectAction: sessionstore.LimitAction(s.SessionsPerSubjectAction),
 
 		CompasSigningKey: tokens.Secret(s.CompasSigningKey),
 	}

@@ -28,6 +28,7 @@ import (
 const (
 	// serverConnections is how many connections PgBouncer has to PostgreSQL: fewer than its clients, so that they share them.
 	serverConnections = 3
+	manyClients       = 4 * serverConnections
 	// bound is REVOCATION_BOUND, askPause how often the database is asked then.
 	bound    = 2 * time.Minute
 	askPause = bound / 4
@@ -145,8 +146,9 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	hook, reports := newHook(t)
 	settings := configure(t, pooled).with(env{
 		"DIRECT_DATABASE_URL": direct, "REVOCATION_BOUND": bound.String(), "CLEANUP_INTERVAL": "0",
-		"KEY_ENCRYPTION_KEY": base64.StdEncoding.EncodeToString(make([]byte, 32)),
-		"LEAK_WEBHOOK_URL":   hook, "LEAK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"SESSIONS_PER_SUBJECT": strconv.Itoa(manyClients),
+		"KEY_ENCRYPTION_KEY":   base64.StdEncoding.EncodeToString(make([]byte, 32)),
+		"LEAK_WEBHOOK_URL":     hook, "LEAK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 	})
 	dir := t.TempDir()
 
@@ -158,14 +160,22 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	s := start(t, dir, settings)
 	// More clients than PgBouncer has connections.
 	var all sync.WaitGroup
-	for range 4 * serverConnections {
+	for range manyClients {
 		all.Go(func() {
 			for range 8 {
 				life(t, s)
 			}
 		})
+		all.Go(func() { // of one user, who has a session for each client
+			for range 3 {
+				s.createSession(testKey, `{"subject":"one","data":{}}`)
+			}
+		})
 	}
 	all.Wait()
+	if n := queryInt(t, direct, `SELECT count(*) FROM "sessionStore" WHERE "subject" = 'one' AND "revokedAt" IS NULL`); n != manyClients {
+		t.Errorf("a user has %d sessions, %d may be", n, manyClients)
+	}
 	revokePastPgBouncer(t, s, direct, func() { mustAPI(t, dir, settings, "sessions", "revoke", "--subject", "ada") })
 
 	mustAPI(t, dir, settings, "keys", "rotate")

@@ -88,6 +88,7 @@ func TestSettingsReachTheService(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t)).with(env{
 		"ACCESS_TOKEN_TTL": "52s", "REFRESH_TOKEN_TTL": "53s", "RATE_LIMIT": "3", "CORS_ORIGINS": "https://app.example.com", "LOG_FORMAT": "text",
+		"SESSIONS_PER_SUBJECT": "1", "SESSIONS_PER_SUBJECT_ACTION": "refuse",
 	})
 
 	s := launchReady(t, settings)
@@ -98,6 +99,11 @@ func TestSettingsReachTheService(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(answer), &lifetimes); err != nil || code != http.StatusCreated || lifetimes.ExpiresIn > 52 || lifetimes.ExpiresIn < 50 || lifetimes.RefreshExpiresIn > 53 {
 		t.Errorf("%d %s", code, answer)
+	}
+	for _, want := range []int{http.StatusCreated, http.StatusConflict} {
+		if code, answer := s.request(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"subject":"ada","data":{}}`); code != want {
+			t.Errorf("with one session for each subject: %d %s", code, answer)
+		}
 	}
 	codes := map[int]int{}
 	for range 4 {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 // maxDuration keeps sums and multiples of durations far from overflow.
@@ -181,6 +183,21 @@ func (d *databaseURL) Decode(ctx *kong.DecodeContext) error {
 }
 
 func (d databaseURL) String() string { return "[redacted]" }
+
+// limitAction is what becomes of a creation at SESSIONS_PER_SUBJECT.
+type limitAction sessionstore.LimitAction
+
+// Decode reads one of the two actions.
+func (l *limitAction) Decode(ctx *kong.DecodeContext) error {
+	return decode(ctx, func(text string) string {
+		switch action := sessionstore.LimitAction(text); action {
+		case sessionstore.EndOldest, sessionstore.RefuseNew:
+			*l = limitAction(action)
+			return ""
+		}
+		return "end_oldest or refuse"
+	})
+}
 
 // logLevel is the lowest level that is logged.
 type logLevel slog.Level

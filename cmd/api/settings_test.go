@@ -76,6 +76,8 @@ func TestWrongSettings(t *testing.T) {
 		{env{"REFRESH_GRACE": "0"}, "REFRESH_GRACE is 0s; it may be a duration above 0, such as 15s"},
 		{env{"LATE_RETRY_LIMIT": "8.5"}, `LATE_RETRY_LIMIT is "8.5"` + number},
 		{env{"LATE_RETRY_LIMIT": "0"}, "LATE_RETRY_LIMIT is 0; it may be a number from 1 on"},
+		{env{"SESSIONS_PER_SUBJECT": "none"}, `SESSIONS_PER_SUBJECT is "none"` + number},
+		{env{"SESSIONS_PER_SUBJECT_ACTION": "end_newest"}, `SESSIONS_PER_SUBJECT_ACTION is "end_newest"; it may be end_oldest or refuse`},
 		{env{"LEAK_WEBHOOK_URL": "http://hunter2@alerts.example.com"}, "LEAK_WEBHOOK_URL is not an address that reports can be sent to; it may be an https URL such as https://alerts.example.com/latchkey (or http://localhost:9000 for this machine only)"},
 		{env{"LEAK_WEBHOOK_SECRET": "whsec_hunter2"}, "LEAK_WEBHOOK_SECRET is not usable; it may be whsec_ followed by 24 to 64 random bytes in base64, as `echo whsec_$(openssl rand -base64 32)` makes it"},
 		{env{"DIRECT_DATABASE_URL": "postgres://u:hunter2@db.example.com/x"}, "DIRECT_DATABASE_URL is set and DATABASE_URL is not: it may be set beside a DATABASE_URL that leads to a PgBouncer"},

@@ -79,6 +79,12 @@ func TestSessionsAreCounted(t *testing.T) {
 	}
 	verify(t, present(m.store, ctx, bound.RefreshToken), sessionstore.ErrNotProven)
 
+	for range 2 {
+		if _, _, err := m.hasty.Create(ctx, sessionstore.CreateParams{Subject: "one-session-only"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+
 	late, cancel := context.WithTimeout(ctx, 0)
 	defer cancel()
 	verify(t, present(m.store, late, pair.RefreshToken), sessionstore.ErrUnavailable)
@@ -89,10 +95,11 @@ func TestSessionsAreCounted(t *testing.T) {
 	m.compare(t, `
 		# HELP latchkey_sessions_created_total Sessions that were created.
 		# TYPE latchkey_sessions_created_total counter
-		latchkey_sessions_created_total 6
-		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, or because a refresh token was stolen.
+		latchkey_sessions_created_total 8
+		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, or because their subject had too many.
 		# TYPE latchkey_sessions_revoked_total counter
 		latchkey_sessions_revoked_total{cause="asked"} 3
+		latchkey_sessions_revoked_total{cause="limit"} 1
 		latchkey_sessions_revoked_total{cause="stolen"} 1
 		# HELP latchkey_refreshes_total Refresh tokens that were presented, by what came of them.
 		# TYPE latchkey_refreshes_total counter

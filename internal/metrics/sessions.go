@@ -26,6 +26,7 @@ const (
 const (
 	causeAsked  = "asked"
 	causeStolen = "stolen"
+	causeLimit  = "limit" // its subject has too many
 )
 
 // sessions counts what became of sessions. It is a [sessionstore.Observer].
@@ -53,9 +54,9 @@ func newSessions(registry prometheus.Registerer) *sessions {
 	}
 	revoked := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "sessions_revoked_total",
-		Help: "Sessions that were revoked: because somebody asked for it, or because a refresh token was stolen.",
+		Help: "Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, or because their subject had too many.",
 	}, []string{"cause"})
-	for _, cause := range []string{causeAsked, causeStolen} {
+	for _, cause := range []string{causeAsked, causeStolen, causeLimit} {
 		s.revoked[cause] = revoked.WithLabelValues(cause)
 	}
 	refreshes := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -103,9 +104,11 @@ func (s *sessions) End(_ context.Context, r sessionstore.Result) {
 			c.Inc()
 		}
 	}
-	if r.Revoked > 0 {
-		s.revoked[causeAsked].Add(float64(r.Revoked))
+	cause := causeAsked
+	if r.Operation == sessionstore.OperationCreate {
+		cause = causeLimit
 	}
+	s.revoked[cause].Add(float64(r.Revoked))
 	switch {
 	case r.Operation == sessionstore.OperationRefresh:
 		s.refreshed(r)

@@ -36,7 +36,8 @@ type measured struct {
 	pool   *pgxpool.Pool
 	store  *sessionstore.Store
 	server *httpapi.Server
-	// hasty is a store on the same sessions for which every time that has to pass has passed.
+	// hasty is a store on the same sessions for which every time that has to pass has
+	// passed, and with which a subject can have one session only.
 	hasty *sessionstore.Store
 }
 
@@ -56,9 +57,9 @@ func setup(t *testing.T) *measured {
 	if err != nil {
 		t.Fatal(err)
 	}
-	newStore := func(grace time.Duration) *sessionstore.Store {
+	newStore := func(grace time.Duration, limit int) *sessionstore.Store {
 		store, err := sessionstore.New(m.pool, keys, sessionstore.Config{
-			Tokens: tokens.Config{Issuer: issuer, Audience: "latchkey"}, Grace: grace,
+			Tokens: tokens.Config{Issuer: issuer, Audience: "latchkey"}, Grace: grace, SessionsPerSubject: limit,
 			Observers: []sessionstore.Observer{m.Sessions()},
 		})
 		if err != nil {
@@ -66,7 +67,7 @@ func setup(t *testing.T) *measured {
 		}
 		return store
 	}
-	m.store, m.hasty = newStore(0), newStore(1)
+	m.store, m.hasty = newStore(0, 0), newStore(1, 1)
 	m.server, err = httpapi.New(m.store, keys, httpapi.Config{
 		Issuer: issuer, ServiceKeys: []httpapi.ServiceKey{{Name: "backend", Secret: serviceKey}}, Logger: log,
 		Metrics: m.Handler(), Observers: []httpapi.Observer{m.Requests()},
