@@ -8,9 +8,9 @@ import "testing"
 // driver. Who needs more has a reason, and changes the number; who needs fewer
 // lowers it.
 var mostAllocations = map[string]float64{
-	"RefreshTokens": 130,
-	"Get":           132,
-	"Create":        147,
+	"RefreshTokens": 131,
+	"Get":           135,
+	"Create":        152,
 }
 
 //nolint:paralleltest // others would allocate meanwhile

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -39,12 +40,61 @@ func scanSession(row scanner, more ...any) (Session, error) {
 	return s, nil
 }
 
+const getColumns = sessionColumns + `, s."data", r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"),
+  r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live
+
 const getQuery = `
-SELECT ` + sessionColumns + `, s."data", r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"),
-  r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + `
+SELECT ` + getColumns + `, 1::bigint
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND r."id" = $2`
+
+// getTogetherQuery is the same for several. Each array is a subquery's, so that the
+// planner takes every number of them for the same and need not plan anew.
+const getTogetherQuery = `
+SELECT ` + getColumns + `, a."n"
+FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) WITH ORDINALITY AS a("session", "id", "n")
+JOIN "sessionStore" s ON s."id" = a."session"
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."id" = a."id" AND r."refreshToken" IS NULL`
+
+// reading is an access token that was presented, and what is stored of its session.
+type reading struct {
+	sessionID, tokenID uuid.UUID
+
+	found            bool
+	session          Session
+	data             []byte
+	current          accessVersion
+	countsAsFirstUse bool
+	isLive           bool
+}
+
+func (s *Store) read(ctx context.Context, all []*call[reading]) error {
+	var rows pgx.Rows
+	if len(all) == 1 {
+		rows, _ = s.pool.Query(ctx, getQuery, arg(all[0].of.sessionID), arg(all[0].of.tokenID))
+	} else {
+		rows, _ = s.pool.Query(ctx, getTogetherQuery,
+			column(all, func(r *reading) [16]byte { return r.sessionID }),
+			column(all, func(r *reading) [16]byte { return r.tokenID }))
+	}
+	defer rows.Close()
+	var r struct {
+		reading
+
+		n int
+	}
+	for rows.Next() {
+		var err error
+		if r.session, err = scanSession(rows, &r.data, &r.current.generation, &r.current.mintedAt, &r.countsAsFirstUse, &r.isLive, &r.n); err != nil {
+			return err
+		}
+		r.found = true
+		all[r.n-1].of = r.reading
+	}
+	rows.Close()
+	return rows.Err()
+}
 
 // Get verifies an access token and loads its session. It is strict: a token
 // that was replaced or whose session has ended is refused from the next call
@@ -58,28 +108,25 @@ func (s *Store) Get(ctx context.Context, accessToken string) (_ Session, _ token
 	if err != nil {
 		return s.getCompas(ctx, accessToken, err)
 	}
-	var data []byte
-	var current accessVersion
-	var countsAsFirstUse, isLive bool
-	session, err := scanSession(s.pool.QueryRow(ctx, getQuery, arg(claims.SessionID), arg(claims.TokenID)),
-		&data, &current.generation, &current.mintedAt, &countsAsFirstUse, &isLive)
+	answered, err := s.readings.do(ctx, reading{sessionID: claims.SessionID, tokenID: claims.TokenID})
+	r := &answered.of
 	switch {
-	case isNoRows(err):
-		return Session{}, tokens.Claims{}, ErrNotFound
 	case err != nil:
 		return Session{}, tokens.Claims{}, unavailable("get a session", err)
-	case !isLive:
+	case !r.found:
+		return Session{}, tokens.Claims{}, ErrNotFound
+	case !r.isLive:
 		return Session{}, tokens.Claims{}, ErrEnded
-	case claims.Generation < current.generation:
+	case claims.Generation < r.current.generation:
 		// A generation above the row's is not refused: our signature proves
 		// that it was issued, so the database has lost commits.
 		return Session{}, tokens.Claims{}, ErrSuperseded
 	}
-	if countsAsFirstUse && claims.Generation == current.generation && claims.IssuedAt.Equal(current.mintedAt.Truncate(time.Second)) {
-		s.confirm(ctx, claims.TokenID, current)
+	if r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second)) {
+		s.confirm(ctx, claims.TokenID, r.current)
 	}
-	session.Data = data
-	return session, claims, nil
+	r.session.Data = r.data
+	return r.session, claims, nil
 }
 
 // best orders token rows, of which a session that Compas began may have several:

@@ -3,6 +3,7 @@ package sessionstore
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -56,8 +57,8 @@ const liveOfSubject = `"live" AS (
 // their rows locked in the order in which a sign-out locks them. What has been
 // revoked meanwhile needs no end.
 const createEndingQuery = `
-WITH "times" AS (
-  ` + createTimes + `
+WITH "new" AS (
+  ` + newSession + `
 ), ` + liveOfSubject + `, "target" AS MATERIALIZED (
   SELECT "id" FROM "sessionStore"
   WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET $15::bigint - 1) AND "revokedAt" IS NULL
@@ -69,24 +70,26 @@ WITH "times" AS (
 ), ` + revokeTokens + `, ` + createRows + `, (SELECT count(*) FROM "session"), (SELECT count(*) FROM "told")`
 
 const createRefusingQuery = `
-WITH ` + liveOfSubject + `, "times" AS (
-  ` + createTimes + `
+WITH ` + liveOfSubject + `, "new" AS (
+  ` + newSession + `
   WHERE (SELECT count(*) FROM (SELECT FROM "live" LIMIT $15) l) < $15::bigint
 ), ` + createRows + `, 0::bigint, 0::bigint`
 
 // createWithin makes a session, for which it ends others, unless it is refused.
 // Both statements are one transaction and one round trip.
-func (s *Store) createWithin(ctx context.Context, subject string, args []any, dest ...any) (ended int64, err error) {
+func (s *Store) createWithin(ctx context.Context, c *creation) (ended int64, err error) {
 	query := createEndingQuery
 	if s.cfg.SessionsPerSubjectAction == RefuseNew {
 		query = createRefusingQuery
 	}
 	var told int64
 	var refused bool
+	var now, expiresAt, accessExpiresAt time.Time
 	batch := &pgx.Batch{}
-	batch.Queue(lockSubjectQuery, subject)
-	batch.Queue(query, append(args, int64(s.cfg.SessionsPerSubject))...).QueryRow(func(row pgx.Row) error {
-		err := row.Scan(append(dest, &ended, &told)...)
+	batch.Queue(lockSubjectQuery, c.session.Subject)
+	batch.Queue(query, append(c.args(), int64(s.cfg.SessionsPerSubject))...).QueryRow(func(row pgx.Row) error {
+		var id [16]byte
+		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt, &ended, &told)
 		if refused = isNoRows(err); refused {
 			return nil // for the driver a batch that fails has statements to prepare anew
 		}
@@ -98,5 +101,6 @@ func (s *Store) createWithin(ctx context.Context, subject string, args []any, de
 	case refused:
 		return 0, ErrTooManySessions
 	}
+	c.at(now, expiresAt, accessExpiresAt)
 	return ended, nil
 }

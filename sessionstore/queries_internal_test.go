@@ -15,8 +15,9 @@ func TestQueriesPrepare(t *testing.T) {
 	}
 	defer conn.Release()
 	for name, query := range map[string]string{
-		"ping": pingQuery, "create": createQuery, "createEnding": createEndingQuery, "createRefusing": createRefusingQuery, "lockSubject": lockSubjectQuery,
-		"get": getQuery, "load": loadQuery, "list": listQuery,
+		"ping": pingQuery, "create": createQuery, "createTogether": createTogetherQuery,
+		"createEnding": createEndingQuery, "createRefusing": createRefusingQuery, "lockSubject": lockSubjectQuery,
+		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "list": listQuery,
 		"update": updateQuery, "updateState": updateStateQuery,
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,

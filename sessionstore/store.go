@@ -24,7 +24,9 @@ type Store struct {
 	cfg      Config
 	seen     confirmations
 
-	rotations rotations
+	creations together[creation]
+	readings  together[reading]
+	rotations together[rotation]
 }
 
 // New returns a store on the caller's pool, whose schema must have been
@@ -46,6 +48,7 @@ func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	store := &Store{pool: pool, verifier: verifier, cfg: cfg}
+	store.creations.statement, store.readings.statement, store.rotations.statement = store.create, store.read, store.rotate
 	store.signer.Store(signer)
 	if cfg.CompasSigningKey != "" {
 		if store.compas, err = tokens.NewCompasVerifier(cfg.CompasSigningKey, cfg.Tokens); err != nil {

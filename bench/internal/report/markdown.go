@@ -403,7 +403,7 @@ func (d *document) method() {
 		"**Durable.** The program asks the server for fsync, synchronous_commit and full_page_writes, and measures nothing where one is off.",
 		"**In turn.** What is compared runs in rounds, A B C A B C. A ratio is taken within a round, and the median of the rounds is given.",
 		"**The statements are ours.** A tracer takes them from the packages, and the bare loop sends them again with other ids, on as many connections as there are workers, prepared, and reads the same columns.",
-		"**Refreshes share statements** where several wait for the database at once, so the packages can be faster than a loop that sends the statement for each.",
+		"**Creating, reading and refreshing share statements** where several wait for the database at once, so the packages can be faster than a loop that sends the statement for each.",
 		"**Every answer is looked at.** One that fails, or a refresh that is not a rotation, ends the run without a report.",
 		"**Sessions** hold about 100 bytes of data and a browser's user agent, and were refreshed once before. New access tokens are presented by clients whose use was recorded before; recording it is one batched update for a whole session generation.",
 		"**The service** is the real binary with its defaults, except: its log goes to /dev/null, access tokens live longer than the run, a pair may be refreshed again after three seconds, and clean-up is off. The load generator is a client of its own over keep-alive connections on the loopback interface.",

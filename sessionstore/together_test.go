@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -41,18 +42,29 @@ type given struct {
 func (k kit) together(t *testing.T, list []tokens.Secret) []given {
 	t.Helper()
 	answers := make([]given, len(list))
+	k.atOnce(t, len(list), func(i int) error {
+		a, err := k.RefreshTokens(t.Context(), string(list[i]), sessionstore.Client{UserAgent: fmt.Sprint("agent ", i)})
+		answers[i] = given{a, err}
+		return nil
+	})
+	return answers
+}
+
+// atOnce calls do n times at once, with the numbers up to n.
+func (k kit) atOnce(t *testing.T, n int, do func(int) error) {
+	t.Helper()
 	var all sync.WaitGroup
 	release := k.occupy(t)
-	for i, token := range list {
+	for i := range n {
 		all.Go(func() {
-			a, err := k.RefreshTokens(t.Context(), string(token), sessionstore.Client{UserAgent: fmt.Sprint("agent ", i)})
-			answers[i] = given{a, err}
+			if err := do(i); err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
 		})
 	}
 	time.Sleep(50 * time.Millisecond) // so that most of them wait
 	release()
 	all.Wait()
-	return answers
 }
 
 // Many refreshes at once share statements, and each gets its own session's pair.
@@ -209,6 +221,89 @@ func TestWhoWaitsMayLeave(t *testing.T) {
 		// Whether it was made or not, the token goes on.
 		if _, err := k.RefreshTokens(t.Context(), string(list[i]), sessionstore.Client{}); err != nil {
 			t.Errorf("again: %v", err)
+		}
+	}
+}
+
+// Many sessions are made and read with shared statements, each as it was asked for.
+func TestCreatingAndReadingTogether(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	const n = 150
+	wanted := func(i int) sessionstore.CreateParams {
+		p := sessionstore.CreateParams{Data: fmt.Appendf(nil, `{"n": %d}`, i)}
+		if i%2 == 0 {
+			p.Subject = fmt.Sprint("user-", i)
+			p.Client = sessionstore.Client{Label: fmt.Sprint("label ", i), UserAgent: "agent", IP: fmt.Sprint("192.0.2.", i)}
+		}
+		if i%3 == 0 {
+			p.Lifetimes = sessionstore.Lifetimes{AccessToken: time.Duration(100+i) * time.Second, RefreshToken: time.Hour, Session: 2 * time.Hour}
+		}
+		return p
+	}
+	made, pairs := make([]sessionstore.Session, n), make([]sessionstore.TokenPair, n)
+	before := k.queries.Load()
+	k.atOnce(t, n, func(i int) (err error) {
+		made[i], pairs[i], err = k.Create(t.Context(), wanted(i))
+		return err
+	})
+	if sent := k.queries.Load() - before; sent > n/10 {
+		t.Errorf("%d statements made %d sessions", sent, n)
+	}
+	read, claims := make([]sessionstore.Session, n), make([]tokens.Claims, n)
+	before = k.queries.Load()
+	k.atOnce(t, n, func(i int) (err error) {
+		read[i], claims[i], err = k.Get(t.Context(), string(pairs[i].AccessToken))
+		return err
+	})
+	if sent := k.queries.Load() - before; sent > n/10 {
+		t.Errorf("%d statements read %d sessions", sent, n)
+	}
+	for i := range n {
+		want := wanted(i)
+		if read[i].Subject != want.Subject || read[i].Client != want.Client || string(read[i].Data) != string(want.Data) {
+			t.Errorf("%d: %+v with %s", i, read[i], read[i].Data)
+		}
+		if claims[i].Subject != want.Subject || claims[i].SessionID != made[i].ID || read[i].ID != made[i].ID {
+			t.Errorf("%d: the token is of %v, the session is %v, made was %v", i, claims[i].SessionID, read[i].ID, made[i].ID)
+		}
+		if lifetime := pairs[i].AccessTokenExpiresAt.Sub(read[i].CreatedAt); i%3 == 0 && lifetime != want.Lifetimes.AccessToken {
+			t.Errorf("%d: the access token lives for %v", i, lifetime)
+		}
+		if diff := cmp.Diff(made[i], read[i]); diff != "" {
+			t.Errorf("%d: made and read (-+):\n%s", i, diff)
+		}
+	}
+}
+
+// A session that is no more is nobody else's concern, in a shared statement neither.
+func TestReadingEndedSessionsTogether(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	const n = 60
+	var list []tokens.Secret
+	for i := range n {
+		session, pair := k.create(t, sessionstore.CreateParams{})
+		list = append(list, pair.AccessToken)
+		switch i % 3 {
+		case 1:
+			if err := k.Invalidate(t.Context(), session.ID); err != nil {
+				t.Fatal(err)
+			}
+		case 2:
+			if _, err := k.pool.Exec(t.Context(), `DELETE FROM "sessionStore" WHERE "id" = $1`, session.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	errs := make([]error, n)
+	k.atOnce(t, n, func(i int) error {
+		_, _, errs[i] = k.Get(t.Context(), string(list[i]))
+		return nil
+	})
+	for i, err := range errs {
+		if want := []error{nil, sessionstore.ErrEnded, sessionstore.ErrNotFound}[i%3]; !errors.Is(err, want) {
+			t.Errorf("%d: %v, want %v", i, err, want)
 		}
 	}
 }
