@@ -132,9 +132,12 @@ func readCreated(rows pgx.Rows, all []*call[creation]) error {
 // Where [Config].SessionsPerSubject bounds a subject's sessions, its oldest ones
 // may end for the new one, or the error is [ErrTooManySessions].
 func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ TokenPair, err error) {
-	var ended int64
+	result := Result{Operation: OperationCreate, Subject: params.Subject}
 	ctx = s.begin(ctx, OperationCreate)
-	defer func() { s.end(ctx, Result{Operation: OperationCreate, Err: err, Revoked: ended}) }()
+	defer func() {
+		result.Err = err
+		s.end(ctx, result)
+	}()
 
 	wanted, err := s.prepare(params)
 	if err != nil {
@@ -142,13 +145,14 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 	}
 	made := &wanted
 	if s.isLimited(params) {
-		ended, err = s.createWithin(ctx, made)
+		result.Revoked, err = s.createWithin(ctx, made)
 	} else {
 		made, err = s.createShared(ctx, wanted)
 	}
 	if err != nil {
 		return Session{}, TokenPair{}, err
 	}
+	result.Changed = made.session.ID
 	tokens, err := s.sign(made.pair, made.pair.CreatedAt)
 	if err != nil {
 		return Session{}, TokenPair{}, err

@@ -57,7 +57,9 @@ func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 // ReuseError is the [ErrReuse] that tells what was seen.
 type ReuseError struct {
 	SessionID uuid.UUID
-	Theft     Theft
+	// Subject is the user; empty for a session without one.
+	Subject string
+	Theft   Theft
 	// Behind is how many generations the presented token is behind the newest.
 	Behind int64
 }

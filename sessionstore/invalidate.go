@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -28,9 +29,10 @@ const invalidateQuery = `
 WITH "session" AS (
   UPDATE "sessionStore" SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id()
   WHERE "id" = $1 AND "revokedAt" IS NULL AND ($2::text IS NULL OR "subject" = $2)
-  RETURNING "id"
+  RETURNING "id", "subject"
 ), ` + revokeTokens + `
-SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL OR "subject" = $2)), (SELECT count(*) FROM "told")`
+SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL OR "subject" = $2)), (SELECT count(*) FROM "told"),
+  (SELECT "subject" FROM "session")`
 
 // Invalidate revokes a session and its tokens. When it has returned, no
 // refresh, Get or Update of the session succeeds. Repeating it is no error; an
@@ -49,11 +51,16 @@ func (s *Store) InvalidateOwn(ctx context.Context, subject string, id uuid.UUID)
 }
 
 func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string) (err error) {
-	var revoked int64
+	result := Result{Operation: OperationRevoke}
 	ctx = s.begin(ctx, OperationRevoke)
-	defer func() { s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: revoked}) }()
+	defer func() {
+		result.Err = err
+		s.end(ctx, result)
+	}()
 
-	revoked, err = revoke(ctx, s.pool, id, subject)
+	if result.Revoked, result.Subject, err = revoke(ctx, s.pool, id, subject); result.Revoked > 0 {
+		result.Changed = id
+	}
 	return err
 }
 
@@ -63,21 +70,23 @@ type querier interface {
 }
 
 func invalidate(ctx context.Context, db querier, id uuid.UUID, subject string) error {
-	_, err := revoke(ctx, db, id, subject)
+	_, _, err := revoke(ctx, db, id, subject)
 	return err
 }
 
-// revoke returns how many sessions it ended: none if that has been revoked.
-func revoke(ctx context.Context, db querier, id uuid.UUID, subject string) (revoked int64, err error) {
+// revoke returns how many sessions it ended, which is none if that has been
+// revoked, and whose it was.
+func revoke(ctx context.Context, db querier, id uuid.UUID, subject string) (revoked int64, of string, err error) {
 	var exists bool
+	var owner pgtype.Text
 	// A CTE that is not read is not run. There is one notification if there was a session to end.
-	if err := db.QueryRow(ctx, invalidateQuery, arg(id), orNull(subject)).Scan(&exists, &revoked); err != nil {
-		return 0, unavailable("revoke a session", err)
+	if err := db.QueryRow(ctx, invalidateQuery, arg(id), orNull(subject)).Scan(&exists, &revoked, &owner); err != nil {
+		return 0, "", unavailable("revoke a session", err)
 	}
 	if !exists {
-		return 0, ErrNotFound
+		return 0, "", ErrNotFound
 	}
-	return revoked, nil
+	return revoked, owner.String, nil
 }
 
 // The rows are locked in the order of their ids first, or two sign-outs of one
@@ -98,7 +107,9 @@ SELECT count(*), (SELECT count(*) FROM "told") FROM "session"`
 // keep, which may be zero to keep none. It returns how many it revoked.
 func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
-	defer func() { s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n}) }()
+	defer func() {
+		s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n, Subject: subject, Kept: keep})
+	}()
 
 	if subject == "" {
 		return 0, argumentError("subject", "must not be empty")

@@ -3,6 +3,8 @@ package sessionstore
 import (
 	"context"
 	"slices"
+
+	"github.com/google/uuid"
 )
 
 // Observer is told what a store does, for metrics and traces: see
@@ -27,7 +29,7 @@ const (
 	OperationList    Operation = "list"    // List
 	OperationRefresh Operation = "refresh" // RefreshTokens
 	OperationUpdate  Operation = "update"  // Update
-	OperationRevoke  Operation = "revoke"  // Invalidate, InvalidateOwn, InvalidateSubject; RevokeToken by way of them
+	OperationRevoke  Operation = "revoke"  // Invalidate, InvalidateOwn, InvalidateSubject, InvalidateAll; RevokeToken by way of them
 )
 
 // Operations lists them all.
@@ -49,6 +51,15 @@ type Result struct {
 	// Revoked is how many sessions were ended, those not counted that had been
 	// revoked before: by a creation where a subject had too many. A refresh that ends its session has a [ReuseError] instead.
 	Revoked int64
+	// Changed is the session that was created, written or ended, and Err does not
+	// take that back: it is committed. Zero where none was, or several were.
+	Changed uuid.UUID
+	// Subject is the user of Changed, or whose sessions were ended; empty for none,
+	// where Revoked has several for everybody's, and after an update, which does
+	// not ask whose it is.
+	Subject string
+	// Kept is the one session of the subject that was not to be ended.
+	Kept uuid.UUID
 }
 
 func (s *Store) begin(ctx context.Context, operation Operation) context.Context {

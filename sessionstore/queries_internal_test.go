@@ -19,7 +19,7 @@ func TestQueriesPrepare(t *testing.T) {
 		"createEnding": createEndingQuery, "createRefusing": createRefusingQuery, "lockSubject": lockSubjectQuery,
 		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "list": listQuery,
 		"update": updateQuery, "updateState": updateStateQuery,
-		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery,
+		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "estimate": estimateQuery,
 		"deleteExpired": deleteExpiredQuery, "deleteRevoked": deleteRevokedQuery, "deleteAged": deleteAgedQuery,

@@ -91,7 +91,7 @@ func (d decision) refusal(presented tokens.Claims) error {
 		}
 		return ErrEnded
 	case Stolen:
-		return &ReuseError{SessionID: presented.SessionID, Theft: d.Theft, Behind: d.Next.Generation - presented.Generation}
+		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, Theft: d.Theft, Behind: d.Next.Generation - presented.Generation}
 	case Rotated, StillFresh, Raced, RetriedLate, Healed:
 	}
 	return nil

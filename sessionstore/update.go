@@ -26,8 +26,9 @@ WHERE s."id" = $1
 //
 // Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded].
 func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (_ string, err error) {
+	var changed uuid.UUID
 	ctx = s.begin(ctx, OperationUpdate)
-	defer func() { s.end(ctx, Result{Operation: OperationUpdate, Err: err}) }()
+	defer func() { s.end(ctx, Result{Operation: OperationUpdate, Err: err, Changed: changed}) }()
 
 	next, err := Checksum(data)
 	if err != nil || next == checksum {
@@ -39,6 +40,7 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 			return "", unavailable("update a session", err)
 		}
 		if tag.RowsAffected() == 1 {
+			changed = id
 			return next, nil
 		}
 		var current string

@@ -1,0 +1,58 @@
+package sessionstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// invalidateBatch is how many sessions are revoked in one transaction: few enough
+// that whoever wants one of them waits for some hundredths of a second.
+const invalidateBatch = 1000
+
+const beginningQuery = `SELECT now()`
+
+// The rows are locked in the order of their ids, as everywhere, and found by the
+// primary key: what was revoked before costs one look. Sessions of the future,
+// for which people signed in meanwhile, are left alone.
+const invalidateBatchQuery = `
+WITH "target" AS MATERIALIZED (
+  SELECT "id" FROM "sessionStore"
+  WHERE "id" > $1 AND "revokedAt" IS NULL AND "createdAt" <= $2
+  ORDER BY "id" LIMIT $3 FOR NO KEY UPDATE
+), "session" AS (
+  UPDATE "sessionStore" s SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id() FROM "target"
+  WHERE s."id" = "target"."id"
+  RETURNING s."id"
+), ` + revokeTokens + `
+SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
+
+// InvalidateAll is [Store.Invalidate] for everybody's sessions that were there when
+// it began, in batches, each a short transaction of its own. Who signs in
+// meanwhile stays signed in. It returns how many it revoked, also with an error:
+// those stay revoked, and to call it again is to go on. progress, if not nil, is
+// told that number after each batch.
+func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64)) (n int64, err error) {
+	ctx = s.begin(ctx, OperationRevoke)
+	defer func() { s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n}) }()
+
+	var began time.Time
+	if err := s.pool.QueryRow(ctx, beginningQuery).Scan(&began); err != nil {
+		return 0, unavailable("revoke all sessions", err)
+	}
+	for last := (pgtype.UUID{Bytes: uuid.Nil, Valid: true}); ; {
+		var revoked, told int64
+		if err := s.pool.QueryRow(ctx, invalidateBatchQuery, last, began, invalidateBatch).Scan(&revoked, &told, &last); err != nil {
+			return n, unavailable("revoke all sessions", err)
+		}
+		if !last.Valid {
+			return n, nil
+		}
+		n += revoked
+		if progress != nil {
+			progress(n)
+		}
+	}
+}

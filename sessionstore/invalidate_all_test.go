@@ -1,0 +1,115 @@
+package sessionstore_test
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+// manySessions makes live sessions by the thousand, without tokens that anybody has.
+func (k kit) manySessions(t *testing.T, n int) {
+	t.Helper()
+	k.exec(t, `
+WITH made AS (
+  INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject")
+  SELECT gen_random_uuid(), '', '{}', now(), now(), 'crowd-' || n FROM generate_series(1, $1) n RETURNING "id"
+)
+INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt")
+SELECT gen_random_uuid(), "id", now(), now() + interval '1 day', (now() + interval '1 day')::date, now() + interval '5 min' FROM made`, n)
+}
+
+const liveQuery = `SELECT count(*) FROM "sessionStore" s JOIN "sessionStoreToken" t ON t."session" = s."id"
+  WHERE s."revokedAt" IS NULL OR t."revokedAt" IS NULL`
+
+// Everybody is signed out, by two operators at once, and those who follow
+// revocations know within the bound. Who signs in meanwhile stays signed in.
+func TestInvalidateAll(t *testing.T) {
+	t.Parallel()
+	const crowd = 2500 // some batches
+	s := setup(t)
+	s.manySessions(t, crowd)
+	ended, endedPair := s.create(t, sessionstore.CreateParams{})
+	if err := s.Invalidate(t.Context(), ended.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, held := s.create(t, sessionstore.CreateParams{})
+	held = s.refresh(t, held.RefreshToken, sessionstore.Rotated)
+	edge, err := s.Verifier(verifier.Config{Bound: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { _ = edge.Run(ctx) })
+	defer running.Wait()
+	defer stop()
+	if _, err := edge.Verify(ctx, string(held.AccessToken)); err != nil {
+		t.Fatal(err)
+	}
+
+	var late sessionstore.TokenPair
+	var second, last int64
+	var other sync.WaitGroup
+	batches := 0
+	first, err := s.InvalidateAll(t.Context(), func(n int64) {
+		if batches, last = batches+1, n; batches > 1 {
+			return
+		}
+		_, late = s.create(t, sessionstore.CreateParams{Subject: "late"})
+		s.exec(t, `UPDATE "sessionStore" SET "createdAt" = now() + interval '1 min' WHERE "subject" = 'late'`) // for the second operator
+		other.Go(func() {
+			var err error
+			if second, err = s.InvalidateAll(t.Context(), nil); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+	other.Wait()
+	if err != nil || first+second != crowd+1 || first != last {
+		t.Errorf("%d (progress: %d) and %d sessions were ended, want %d together; %v", first, last, second, crowd+1, err)
+	}
+	if n := s.count(t, liveQuery); n != 1 {
+		t.Errorf("%d sessions are live, want the one that came late", n)
+	}
+	for name, pair := range map[string]sessionstore.TokenPair{"held": held, "ended before": endedPair} {
+		if _, err := s.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
+			t.Errorf("refresh of the session that was %s: %v", name, err)
+		}
+	}
+	for deadline := time.Now().Add(time.Second); ; time.Sleep(5 * time.Millisecond) {
+		_, err := edge.Verify(ctx, string(held.AccessToken))
+		if errors.Is(err, verifier.ErrRevoked) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the edge still accepts: %v", err)
+		}
+	}
+	if _, err := edge.Verify(ctx, string(late.AccessToken)); err != nil {
+		t.Errorf("who signed in meanwhile: %v", err)
+	}
+	if n, err := s.InvalidateAll(t.Context(), nil); n != 0 || err != nil {
+		t.Errorf("again: %d, %v", n, err)
+	}
+}
+
+// What was interrupted goes on when it is called again.
+func TestInvalidateAllIsInterrupted(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	s.manySessions(t, 1500)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	first, err := s.InvalidateAll(ctx, func(int64) { cancel() })
+	if !errors.Is(err, sessionstore.ErrUnavailable) || !errors.Is(err, context.Canceled) || first != 1000 {
+		t.Fatalf("%d, %v", first, err)
+	}
+	if second, err := s.InvalidateAll(t.Context(), nil); second != 500 || err != nil {
+		t.Errorf("%d, %v", second, err)
+	}
+}
