@@ -1,0 +1,17 @@
+// Package dataseal seals session data, so that who reads the database, a dump or
+// a backup of it, sees none.
+//
+// It promises that data opens only with a key of the keyset that sealed it, and
+// only for the session that it was sealed for: what is moved to another row, or
+// changed by a bit, does not open. The keys are a keyset of Google Tink
+// (https://developers.google.com/tink/design/keysets): its primary key seals, all
+// of its enabled keys open. A keyset is in the clear, and to be kept as a password.
+//
+// Keys that are made here are for XAES-256-GCM (https://c2sp.org/XAES-256-GCM),
+// which is AES-256-GCM under a key of its own for each message: with random nonces
+// a key of plain AES-GCM may seal 2³² messages (NIST SP 800-38D §8.3), which a busy
+// service writes within weeks, and nobody counts them. Keys for AES-256-GCM, such
+// as Tink's own tools make, are taken too.
+//
+// How long the data is can be seen: it is not padded.
+package dataseal
