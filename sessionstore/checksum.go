@@ -28,28 +28,46 @@ const (
 // numbers (1, 1.0, 1e0) make no difference, while different content never has
 // the same checksum. It fails with an [ArgumentError] on what cannot be stored.
 //
+// It is what a session's checksum is where [Config] has no Sealer.
+func Checksum(data []byte) (string, error) {
+	content, err := canonicalForm(data)
+	if err != nil {
+		return "", err
+	}
+	return plainSum(content), nil
+}
+
+var sumEncoding = base64.RawURLEncoding
+
+func plainSum(content []byte) string {
+	sum := sha256.Sum256(content)
+	return sumEncoding.EncodeToString(sum[:])
+}
+
+// canonicalForm is one form for all spellings of a JSON object. It fails with an
+// [ArgumentError] on what cannot be stored.
+//
 // RFC 8785's canonical form would not do: it rounds numbers to what JavaScript
 // holds, so two different long ids would be taken for the same data.
-func Checksum(data []byte) (string, error) {
+func canonicalForm(data []byte) ([]byte, error) {
 	if len(data) > MaxDataBytes {
-		return "", argumentError("data", "longer than %d bytes", MaxDataBytes)
+		return nil, argumentError("data", "longer than %d bytes", MaxDataBytes)
 	}
 	c := canonicalizer{dec: jsontext.NewDecoder(bytes.NewReader(data)), left: MaxDataBytes}
 	if c.dec.PeekKind() != '{' {
 		if _, err := c.dec.ReadToken(); err != nil {
-			return "", syntaxError(err)
+			return nil, syntaxError(err)
 		}
-		return "", argumentError("data", "not a JSON object")
+		return nil, argumentError("data", "not a JSON object")
 	}
 	canonical, err := c.value(make([]byte, 0, len(data)), 0)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if _, err := c.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return "", argumentError("data", "something follows the JSON object")
+		return nil, argumentError("data", "something follows the JSON object")
 	}
-	sum := sha256.Sum256(canonical)
-	return base64.RawURLEncoding.EncodeToString(sum[:]), nil
+	return canonical, nil
 }
 
 // syntaxError names the place, never the content.

@@ -59,7 +59,9 @@ func (s *Store) getCompas(ctx context.Context, accessToken string, refused error
 	case !isCurrent:
 		return Session{}, tokens.Claims{}, ErrSuperseded
 	}
-	session.Data = data
+	if session.Data, err = s.open(session.ID, data); err != nil {
+		return Session{}, tokens.Claims{}, err
+	}
 	// It says nothing of these, and was good for whoever trusted its key.
 	issuer := s.cfg.Tokens
 	clientID := issuer.ClientID

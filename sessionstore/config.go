@@ -58,6 +58,9 @@ type Config struct {
 	// Direct, if set, makes connections past a pooler in transaction mode, which the
 	// store's pool leads to: the verifier is notified of revocations on one.
 	Direct *pgxpool.Pool
+	// Sealer, if set, seals session data before it is stored. Data that was stored
+	// unsealed is read as before, and sealed when it is next written.
+	Sealer Sealer
 	// Leaks, if set, takes a report of each refresh token that was stolen.
 	Leaks LeakQueue
 	// Observers are told what the store does. None by default.
@@ -89,6 +92,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if err := c.Lifetimes.check(c.Grace); err != nil {
 		return c, fmt.Errorf("sessionstore: %w", err)
+	}
+	if err := checkSealer(c.Sealer); err != nil {
+		return c, err
 	}
 	c.SessionsPerSubjectAction = cmp.Or(c.SessionsPerSubjectAction, EndOldest)
 	return c, c.checkLimit()

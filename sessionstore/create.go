@@ -65,6 +65,7 @@ WITH "new" AS (
 // creation is a session that is to be made, and the times that the database gave it.
 type creation struct {
 	session   Session
+	stored    []byte // the session's data as the database gets it
 	pair      pair
 	own       Lifetimes // where they are not the store's
 	lifetimes Lifetimes
@@ -73,7 +74,7 @@ type creation struct {
 // args are the arguments of a statement that makes one session.
 func (c *creation) args() []any {
 	return []any{
-		arg(c.session.ID), c.session.Checksum, c.session.Data, orNull(c.session.Subject),
+		arg(c.session.ID), c.session.Checksum, c.stored, orNull(c.session.Subject),
 		orNull(c.session.Client.Label), orNull(c.session.Client.UserAgent), orNull(c.session.Client.IP),
 		orNull(seconds(c.lifetimes.Session)), arg(c.pair.ID), seconds(c.lifetimes.AccessToken), seconds(c.lifetimes.RefreshToken),
 		orNull(seconds(c.own.AccessToken)), orNull(seconds(c.own.RefreshToken)), orNull(c.pair.BoundTo),
@@ -88,7 +89,7 @@ func (s *Store) create(ctx context.Context, all []*call[creation]) error {
 		rows, _ = s.pool.Query(ctx, createTogetherQuery,
 			column(all, func(c *creation) [16]byte { return c.session.ID }),
 			column(all, func(c *creation) string { return c.session.Checksum }),
-			column(all, func(c *creation) []byte { return c.session.Data }),
+			column(all, func(c *creation) []byte { return c.stored }),
 			column(all, func(c *creation) *string { return orNull(c.session.Subject) }),
 			column(all, func(c *creation) *string { return orNull(c.session.Client.Label) }),
 			column(all, func(c *creation) *string { return orNull(c.session.Client.UserAgent) }),
@@ -184,7 +185,7 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	if len(params.Data) == 0 {
 		params.Data = []byte("{}")
 	}
-	checksum, err := Checksum(params.Data)
+	content, err := canonicalForm(params.Data)
 	if err != nil {
 		return fail(err)
 	}
@@ -203,9 +204,13 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 			return fail(fmt.Errorf("create a session: %w", err))
 		}
 	}
-	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: checksum, Client: client}
+	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.sum(ids[0], content), Client: client}
+	stored, err := s.stored(session.ID, session.Data)
+	if err != nil {
+		return fail(err)
+	}
 	return creation{
-		session: session, pair: pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint},
+		session: session, stored: stored, pair: pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint},
 		own: own, lifetimes: own.or(s.cfg.Lifetimes),
 	}, nil
 }

@@ -99,7 +99,8 @@ func (s *Store) read(ctx context.Context, all []*call[reading]) error {
 // Get verifies an access token and loads its session. It is strict: a token
 // that was replaced or whose session has ended is refused from the next call
 // on, with [ErrSuperseded], [ErrEnded] or [ErrNotFound]; a token that does not
-// verify is a [tokens.ErrInvalid], a refresh token a [tokens.ErrWrongType].
+// verify is a [tokens.ErrInvalid], a refresh token a [tokens.ErrWrongType]. Data
+// that cannot be opened is a [SealedError].
 func (s *Store) Get(ctx context.Context, accessToken string) (_ Session, _ tokens.Claims, err error) {
 	ctx = s.begin(ctx, OperationGet)
 	defer func() { s.end(ctx, Result{Operation: OperationGet, Err: err}) }()
@@ -125,7 +126,9 @@ func (s *Store) Get(ctx context.Context, accessToken string) (_ Session, _ token
 	if r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second)) {
 		s.confirm(ctx, claims.TokenID, r.current)
 	}
-	r.session.Data = r.data
+	if r.session.Data, err = s.open(r.session.ID, r.data); err != nil {
+		return Session{}, tokens.Claims{}, err
+	}
 	return r.session, claims, nil
 }
 
@@ -141,7 +144,7 @@ WHERE s."id" = $1
 ` + best
 
 // Load returns a session by its id, an ended one too until it is cleaned up.
-// It fails with [ErrNotFound].
+// It fails with [ErrNotFound], or a [SealedError] if the data cannot be opened.
 func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
@@ -154,6 +157,8 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	case err != nil:
 		return Session{}, unavailable("load a session", err)
 	}
-	session.Data = data
+	if session.Data, err = s.open(session.ID, data); err != nil {
+		return Session{}, err
+	}
 	return session, nil
 }

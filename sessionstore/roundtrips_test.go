@@ -138,7 +138,19 @@ func rotating() sessionstore.Config {
 // nothing is none.
 func TestRoundTrips(t *testing.T) {
 	t.Parallel()
-	store, trips := one(t, rotating())
+	checkRoundTrips(t, rotating())
+}
+
+func TestRoundTripsOfSealedData(t *testing.T) {
+	t.Parallel()
+	cfg := sealing(t, newKeyset(t))
+	cfg.Grace = rotating().Grace
+	checkRoundTrips(t, cfg)
+}
+
+func checkRoundTrips(t *testing.T, cfg sessionstore.Config) {
+	t.Helper()
+	store, trips := one(t, cfg)
 	for _, op := range everyOperation(t, store) {
 		name, do := op.name, op.do
 		for range 2 { // the first time it is prepared, and the pair's first use recorded

@@ -12,7 +12,7 @@ FROM "sessionStoreToken" r
 WHERE s."id" = $1 AND s."checksum" = $2 AND r."session" = s."id" AND r."refreshToken" IS NULL AND ` + live
 
 const updateStateQuery = `
-SELECT s."checksum", ` + live + `
+SELECT s."checksum", CASE WHEN $2 THEN s."data" END, ` + live + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1
@@ -24,18 +24,29 @@ WHERE s."id" = $1
 // the same checksum there is nothing to write, and no call to the database is
 // made: Update may be called at the end of every request.
 //
+// Where the store has a [Sealer], data that equals what is stored is written all
+// the same if it was not sealed with the present key.
+//
 // Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded].
 func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (_ string, err error) {
 	var changed uuid.UUID
 	ctx = s.begin(ctx, OperationUpdate)
 	defer func() { s.end(ctx, Result{Operation: OperationUpdate, Err: err, Changed: changed}) }()
 
-	next, err := Checksum(data)
-	if err != nil || next == checksum {
-		return next, err
+	content, err := canonicalForm(data)
+	if err != nil {
+		return "", err
+	}
+	next := s.sum(id, content)
+	if next == checksum {
+		return next, nil
+	}
+	stored, err := s.stored(id, data)
+	if err != nil {
+		return "", err
 	}
 	for {
-		tag, err := s.pool.Exec(ctx, updateQuery, arg(id), checksum, data, next)
+		tag, err := s.pool.Exec(ctx, updateQuery, arg(id), checksum, stored, next)
 		if err != nil {
 			return "", unavailable("update a session", err)
 		}
@@ -44,8 +55,9 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 			return next, nil
 		}
 		var current string
+		var currentData []byte
 		var isLive bool
-		err = s.pool.QueryRow(ctx, updateStateQuery, arg(id)).Scan(&current, &isLive)
+		err = s.pool.QueryRow(ctx, updateStateQuery, arg(id), s.cfg.Sealer != nil).Scan(&current, &currentData, &isLive)
 		switch {
 		case isNoRows(err):
 			return "", ErrNotFound
@@ -53,10 +65,11 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 			return "", unavailable("update a session", err)
 		case !isLive:
 			return "", ErrEnded
-		case current != checksum:
+		case current != checksum && !s.wasRead(id, checksum, currentData):
 			return "", &ConflictError{Checksum: current}
 		}
 		// Between the two statements somebody wrote the data that the caller
-		// had read: it is no conflict any more.
+		// had read, or it was sealed anew since: neither is a conflict.
+		checksum = current
 	}
 }

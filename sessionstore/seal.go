@@ -1,0 +1,153 @@
+package sessionstore
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+
+	"github.com/google/uuid"
+)
+
+// Sealer keeps session data from whoever reads the database: package dataseal has
+// one. It may be called by many goroutines. None of its errors may tell anything
+// about data or keys.
+type Sealer interface {
+	// Key names the key that seals: a few letters and digits, which are stored
+	// beside what it sealed.
+	Key() string
+	// Seal seals the data of a session.
+	Seal(session uuid.UUID, data []byte) ([]byte, error)
+	// Open returns the data that Seal sealed for that session, with this key or an
+	// earlier one. For anything else it fails.
+	Open(session uuid.UUID, sealed []byte) ([]byte, error)
+	// Sum is the content's checksum, made with a key: it tells nobody else what the
+	// content is, and equal contents of two sessions have different ones.
+	Sum(session uuid.UUID, content []byte) []byte
+	// IsSum tells whether sum is the content's, made with this key or an earlier one.
+	IsSum(session uuid.UUID, content, sum []byte) bool
+}
+
+// SealedError is the [ErrUnavailable] of data that the store cannot open. It is
+// an operator's to repair: nothing is wrong with the session or the caller's token.
+type SealedError struct {
+	SessionID uuid.UUID
+	// Key names the key that sealed the data, as far as can be told.
+	Key string
+	// Reason says why the data does not open.
+	Reason error
+}
+
+func (e *SealedError) Error() string {
+	return fmt.Sprintf("the data of session %s was sealed with key %q and cannot be opened: %v", e.SessionID, e.Key, e.Reason)
+}
+
+// Is makes a SealedError an [ErrUnavailable].
+func (e *SealedError) Is(target error) bool { return target == ErrUnavailable }
+
+// Unwrap returns the reason.
+func (e *SealedError) Unwrap() error { return e.Reason }
+
+var (
+	errNoSealer  = errors.New("no key to open session data is configured")
+	errNotSealed = errors.New("it is not in the form that sealed data has")
+)
+
+// Sealed data is a JSON string in the column where data is a JSON object: the
+// key's name, a colon, and the ciphertext in base64. So a row tells which it is,
+// and which key it needs.
+const (
+	keySeparator = ':'
+	maxKeyName   = 64
+)
+
+var sealedEncoding = base64.RawStdEncoding
+
+func checkSealer(s Sealer) error {
+	if s == nil {
+		return nil
+	}
+	name := s.Key()
+	if name == "" || len(name) > maxKeyName {
+		return fmt.Errorf("sessionstore: the name of the Sealer's key has %d characters, it must have 1 to %d", len(name), maxKeyName)
+	}
+	for _, c := range []byte(name) {
+		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
+			return errors.New("sessionstore: the name of the Sealer's key must be made of letters and digits")
+		}
+	}
+	return nil
+}
+
+// sum is the checksum of a session's content. Where data is sealed it takes a key
+// to make, or it would tell what the data is.
+func (s *Store) sum(session uuid.UUID, content []byte) string {
+	if s.cfg.Sealer == nil {
+		return plainSum(content)
+	}
+	return sumEncoding.EncodeToString(s.cfg.Sealer.Sum(session, content))
+}
+
+// stored is a session's data as the database has it.
+func (s *Store) stored(session uuid.UUID, data []byte) ([]byte, error) {
+	if s.cfg.Sealer == nil {
+		return data, nil
+	}
+	key := s.cfg.Sealer.Key()
+	sealed, err := s.cfg.Sealer.Seal(session, data)
+	if err != nil {
+		return nil, unavailable("seal session data", err)
+	}
+	text := make([]byte, 0, len(key)+len(`"":`)+sealedEncoding.EncodedLen(len(sealed)))
+	text = append(append(append(text, '"'), key...), keySeparator)
+	return append(sealedEncoding.AppendEncode(text, sealed), '"'), nil
+}
+
+func isSealed(stored []byte) bool { return len(stored) > 0 && stored[0] == '"' }
+
+// open is the reverse of stored. Data that was stored before there was a Sealer is
+// not sealed. The error is a [SealedError].
+func (s *Store) open(session uuid.UUID, stored []byte) ([]byte, error) {
+	if !isSealed(stored) {
+		return stored, nil
+	}
+	key, text, ok := bytes.Cut(bytes.Trim(stored, `"`), []byte{keySeparator})
+	if !ok || len(key) > maxKeyName {
+		return nil, &SealedError{SessionID: session, Reason: errNotSealed}
+	}
+	fail := func(reason error) ([]byte, error) {
+		return nil, &SealedError{SessionID: session, Key: string(key), Reason: reason}
+	}
+	if s.cfg.Sealer == nil {
+		return fail(errNoSealer)
+	}
+	sealed := make([]byte, sealedEncoding.DecodedLen(len(text)))
+	n, err := sealedEncoding.Decode(sealed, text)
+	if err != nil {
+		return fail(errNotSealed)
+	}
+	data, err := s.cfg.Sealer.Open(session, sealed[:n])
+	if err != nil {
+		return fail(err)
+	}
+	return data, nil
+}
+
+// wasRead tells whether stored data is what the caller has read, though it has
+// another checksum now: the same content has one under each key, and another one
+// where it is not sealed. So sealing data anew is a conflict for nobody.
+func (s *Store) wasRead(session uuid.UUID, checksum string, stored []byte) bool {
+	if s.cfg.Sealer == nil {
+		return false
+	}
+	data, err := s.open(session, stored)
+	if err != nil {
+		return false
+	}
+	content, err := canonicalForm(data)
+	if err != nil {
+		return false
+	}
+	sum, err := sumEncoding.DecodeString(checksum)
+	return err == nil && (plainSum(content) == checksum || s.cfg.Sealer.IsSum(session, content, sum))
+}
