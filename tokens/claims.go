@@ -151,9 +151,9 @@ func appendString(b []byte, s string) []byte {
 
 // check returns the claims of a token that the key has signed. The times are
 // left for later: they are compared with the clock at every use.
-func (w *wireClaims) check(use *keyUse, cfg Config) (verifiedClaims, error) {
-	fail := func(claim string) (verifiedClaims, error) {
-		return verifiedClaims{}, fmt.Errorf("%w: %s", ErrInvalid, claim)
+func (w *wireClaims) check(use *keyUse, cfg Config) (*verifiedClaims, error) {
+	fail := func(claim string) (*verifiedClaims, error) {
+		return nil, fmt.Errorf("%w: %s", ErrInvalid, claim)
 	}
 	audience, clientID := cfg.Audience, w.ClientID
 	if use.typ == RefreshToken {
@@ -180,9 +180,9 @@ func (w *wireClaims) check(use *keyUse, cfg Config) (verifiedClaims, error) {
 	}
 	row, generation, err := parseID(w.ID, use.typ)
 	if err != nil {
-		return verifiedClaims{}, err
+		return nil, err
 	}
-	c := verifiedClaims{Claims: Claims{
+	c := &verifiedClaims{Claims: Claims{
 		Type:       use.typ,
 		Issuer:     cfg.Issuer,
 		Audience:   audience,

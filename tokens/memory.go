@@ -13,16 +13,16 @@ import (
 // digest has broken more than this. It forgets a token when it expires, and the
 // least useful ones when it is full. The nil memory remembers nothing.
 type memory struct {
-	cache *otter.Cache[[sha256.Size]byte, verifiedClaims]
+	cache *otter.Cache[[sha256.Size]byte, *verifiedClaims]
 }
 
 func newMemory(cfg Config) (*memory, error) {
 	if cfg.Remember < 0 {
 		return nil, nil
 	}
-	cache, err := otter.New(&otter.Options[[sha256.Size]byte, verifiedClaims]{
+	cache, err := otter.New(&otter.Options[[sha256.Size]byte, *verifiedClaims]{
 		MaximumSize: cfg.Remember,
-		ExpiryCalculator: otter.ExpiryCreatingFunc(func(e otter.Entry[[sha256.Size]byte, verifiedClaims]) time.Duration {
+		ExpiryCalculator: otter.ExpiryCreatingFunc(func(e otter.Entry[[sha256.Size]byte, *verifiedClaims]) time.Duration {
 			return max(e.Value.ExpiresAt.Add(cfg.Leeway).Sub(cfg.Now()), 1)
 		}),
 	})
@@ -32,14 +32,14 @@ func newMemory(cfg Config) (*memory, error) {
 	return &memory{cache}, nil
 }
 
-func (m *memory) get(digest [sha256.Size]byte) (verifiedClaims, bool) {
+func (m *memory) get(digest [sha256.Size]byte) (*verifiedClaims, bool) {
 	if m == nil {
-		return verifiedClaims{}, false
+		return nil, false
 	}
 	return m.cache.GetIfPresent(digest)
 }
 
-func (m *memory) add(digest [sha256.Size]byte, c verifiedClaims) {
+func (m *memory) add(digest [sha256.Size]byte, c *verifiedClaims) {
 	if m != nil {
 		m.cache.Set(digest, c)
 	}

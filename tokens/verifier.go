@@ -57,14 +57,25 @@ func (v *Verifier) SetRing(ring *KeyRing) error {
 // [ErrInvalid], or [ErrKeysUnavailable] where [Config].MissingKey is set; [ErrExpired] and [ErrWrongType] are returned only for tokens
 // whose signature is ours and which are otherwise in order.
 func (v *Verifier) Verify(token string, want Type) (Claims, error) {
-	c, err := v.VerifyAny(token)
-	if (err == nil || errors.Is(err, ErrExpired)) && c.Type != want {
-		return Claims{}, ErrWrongType
-	}
+	c, err := v.VerifyShared(token, want)
 	if err != nil {
 		return Claims{}, err
 	}
-	return c, nil
+	return *c, nil
+}
+
+// VerifyShared is [Verifier.Verify] without a copy: the claims are those that are
+// remembered, and shared with whoever verifies the same token. They must not be
+// changed.
+func (v *Verifier) VerifyShared(token string, want Type) (*Claims, error) {
+	c, err := v.verify(token)
+	if (err == nil || errors.Is(err, ErrExpired)) && c.Type != want {
+		return nil, ErrWrongType
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &c.Claims, nil
 }
 
 // usualTokenBytes is up to which size a token is hashed without an allocation.
@@ -73,8 +84,20 @@ const usualTokenBytes = 1 << 10
 // VerifyAny is [Verifier.Verify] for a token of either type, as RFC 7009 §2.1
 // wants it. With [ErrExpired] it returns the token's type alone.
 func (v *Verifier) VerifyAny(token string) (Claims, error) {
+	c, err := v.verify(token)
+	switch {
+	case errors.Is(err, ErrExpired):
+		return Claims{Type: c.Type}, err
+	case err != nil:
+		return Claims{}, err
+	}
+	return c.Claims, nil
+}
+
+// verify returns the claims with [ErrExpired] too.
+func (v *Verifier) verify(token string) (*verifiedClaims, error) {
 	if len(token) > MaxTokenBytes {
-		return Claims{}, ErrTooLarge
+		return nil, ErrTooLarge
 	}
 	ring := v.ring.Load()
 	digest := sha256.Sum256(append(make([]byte, 0, usualTokenBytes), token...))
@@ -85,29 +108,24 @@ func (v *Verifier) VerifyAny(token string) (Claims, error) {
 			ring, c, err = v.verifyWithNewer(ring, token)
 		}
 		if err != nil {
-			return Claims{}, err
+			return nil, err
 		}
 	}
-	if err := v.checkTimes(c); err != nil {
-		if errors.Is(err, ErrExpired) {
-			return Claims{Type: c.Type}, err
-		}
-		return Claims{}, err
-	}
-	if !known && c.Type == AccessToken {
+	err := v.checkTimes(c)
+	if err == nil && !known && c.Type == AccessToken {
 		ring.verified.add(digest, c)
 	}
-	return c.Claims, nil
+	return c, err
 }
 
 // verifyWithNewer is verify for a token whose key the ring does not have: there
 // may be a newer ring that has it.
-func (v *Verifier) verifyWithNewer(ring *verifyingRing, token string) (*verifyingRing, verifiedClaims, error) {
+func (v *Verifier) verifyWithNewer(ring *verifyingRing, token string) (*verifyingRing, *verifiedClaims, error) {
 	if v.cfg.MissingKey == nil || !isHeader(token[:strings.IndexByte(token, '.')]) {
-		return ring, verifiedClaims{}, errUnknownKey
+		return ring, nil, errUnknownKey
 	}
 	if err := v.cfg.MissingKey(); err != nil {
-		return ring, verifiedClaims{}, fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
+		return ring, nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
 	}
 	ring = v.ring.Load()
 	c, err := ring.verify(token, v.cfg)
@@ -115,9 +133,9 @@ func (v *Verifier) verifyWithNewer(ring *verifyingRing, token string) (*verifyin
 }
 
 // verify checks everything that does not change with time.
-func (r *KeyRing) verify(token string, cfg Config) (verifiedClaims, error) {
-	fail := func(what string) (verifiedClaims, error) {
-		return verifiedClaims{}, fmt.Errorf("%w: %s", ErrInvalid, what)
+func (r *KeyRing) verify(token string, cfg Config) (*verifiedClaims, error) {
+	fail := func(what string) (*verifiedClaims, error) {
+		return nil, fmt.Errorf("%w: %s", ErrInvalid, what)
 	}
 	header, rest, found := strings.Cut(token, ".")
 	payload, signature, found2 := strings.Cut(rest, ".")
@@ -129,7 +147,7 @@ func (r *KeyRing) verify(token string, cfg Config) (verifiedClaims, error) {
 	// x5u, x5c or crit (RFC 8725 §3.1, §3.2, §3.10, §3.11; RFC 7515 §4.1.11).
 	use, known := r.uses[header]
 	if !known {
-		return verifiedClaims{}, errUnknownKey
+		return nil, errUnknownKey
 	}
 	mac, err := decodeSegment(signature)
 	if err != nil || !use.algorithm.verify(use.verifyWith, []byte(token[:len(header)+1+len(payload)]), mac) {
@@ -153,7 +171,7 @@ func decodeSegment(s string) ([]byte, error) {
 }
 
 // checkTimes compares a token's times with the clock (RFC 7519 §4.1.4 to §4.1.6).
-func (v *Verifier) checkTimes(c verifiedClaims) error {
+func (v *Verifier) checkTimes(c *verifiedClaims) error {
 	now, leeway := v.cfg.Now(), v.cfg.Leeway
 	if latest := now.Add(leeway); latest.Before(c.IssuedAt) || latest.Before(c.notBefore) {
 		return fmt.Errorf("%w: not valid yet", ErrInvalid)

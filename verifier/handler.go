@@ -13,10 +13,30 @@ import (
 
 type contextKey struct{}
 
+// accepted is the context of a request that was accepted. The claims are those that
+// are remembered with the token: a copy for each request would be more than all
+// else that the check allocates.
+type accepted struct {
+	context.Context //nolint:containedctx // it is one
+
+	claims *tokens.Claims
+}
+
+// Value knows the claims.
+func (a accepted) Value(key any) any {
+	if key == (contextKey{}) {
+		return a.claims
+	}
+	return a.Context.Value(key)
+}
+
 // FromContext returns the claims that [Verifier.Handler] put into the context.
 func FromContext(ctx context.Context) (tokens.Claims, bool) {
-	claims, ok := ctx.Value(contextKey{}).(tokens.Claims)
-	return claims, ok
+	claims, ok := ctx.Value(contextKey{}).(*tokens.Claims)
+	if !ok {
+		return tokens.Claims{}, false
+	}
+	return *claims, true
 }
 
 // Handler wraps next: it serves requests with a good access token, whose claims
@@ -29,16 +49,16 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 			v.cfg.OnError(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, claims)))
+		next.ServeHTTP(w, r.WithContext(accepted{r.Context(), claims}))
 	})
 }
 
-func (v *Verifier) accept(w http.ResponseWriter, r *http.Request) (tokens.Claims, error) {
+func (v *Verifier) accept(w http.ResponseWriter, r *http.Request) (*tokens.Claims, error) {
 	scheme, token, err := accessToken(r)
 	if err != nil {
-		return tokens.Claims{}, err
+		return nil, err
 	}
-	claims, err := v.Verify(r.Context(), token)
+	claims, err := v.verify(r.Context(), token)
 	if err == nil {
 		if scheme == dpop.Scheme {
 			v.cfg.Proofs.SetNonce(w.Header())
@@ -46,7 +66,7 @@ func (v *Verifier) accept(w http.ResponseWriter, r *http.Request) (tokens.Claims
 		err = notProven(v.cfg.Proofs.Confirm(r, scheme, token, claims.KeyThumbprint))
 	}
 	if err == nil && v.cfg.Confirm != nil {
-		err = v.cfg.Confirm(r, claims)
+		err = v.cfg.Confirm(r, *claims)
 	}
 	return claims, err
 }

@@ -77,22 +77,22 @@ func (k *keys) followKeys(ctx context.Context, set *Set) {
 // verify checks a token. Where it names a key that was not known, that does not
 // mean yet that there is none: the keys are fetched, if they were not just now.
 // Otherwise what was found is final.
-func (k *keys) verify(ctx context.Context, token string) (tokens.Claims, error) {
+func (k *keys) verify(ctx context.Context, token string) (*tokens.Claims, error) {
 	before := k.known.Load()
-	claims, err := k.Verify(token, tokens.AccessToken)
+	claims, err := k.VerifyShared(token, tokens.AccessToken)
 	if err == nil {
 		return claims, nil
 	}
 	kid := keyID(token)
 	if kid == "" || before.has(kid) {
-		return tokens.Claims{}, err
+		return nil, err
 	}
 	if !k.known.Load().has(kid) {
 		if err := k.fetch(context.WithoutCancel(ctx), keysRest); err != nil {
-			return tokens.Claims{}, unavailable(err)
+			return nil, unavailable(err)
 		}
 	}
-	return k.Verify(token, tokens.AccessToken)
+	return k.VerifyShared(token, tokens.AccessToken)
 }
 
 // keyInfos are the keys of a ring; nil is no ring.

@@ -87,17 +87,17 @@ type Verifier struct {
 // tokenVerifier checks all of an access token but its session.
 type tokenVerifier interface {
 	// verify returns a [tokens.ErrInvalid] only if the token is no good, and
-	// ErrUnavailable if that cannot be told.
-	verify(ctx context.Context, token string) (tokens.Claims, error)
+	// ErrUnavailable if that cannot be told. The claims must not be changed.
+	verify(ctx context.Context, token string) (*tokens.Claims, error)
 }
 
 // fixedKeys is a tokenVerifier whose keys are somebody else's concern.
 type fixedKeys struct{ *tokens.Verifier }
 
-func (f fixedKeys) verify(_ context.Context, token string) (tokens.Claims, error) {
-	claims, err := f.Verify(token, tokens.AccessToken)
+func (f fixedKeys) verify(_ context.Context, token string) (*tokens.Claims, error) {
+	claims, err := f.VerifyShared(token, tokens.AccessToken)
 	if errors.Is(err, tokens.ErrKeysUnavailable) {
-		return tokens.Claims{}, unavailable(err)
+		return nil, unavailable(err)
 	}
 	return claims, err
 }
@@ -155,26 +155,35 @@ func (v *Verifier) follow(ctx context.Context) error {
 // Of a token that is bound to a key the claims have the KeyThumbprint: whoever
 // calls this by himself has to want a proof of it. [Verifier.Handler] does.
 func (v *Verifier) Verify(ctx context.Context, token string) (tokens.Claims, error) {
-	claims, err := v.tokens.verify(ctx, token)
+	claims, err := v.verify(ctx, token)
 	if err != nil {
 		return tokens.Claims{}, err
+	}
+	return *claims, nil
+}
+
+// verify is Verify without a copy: the claims are the remembered token's.
+func (v *Verifier) verify(ctx context.Context, token string) (*tokens.Claims, error) {
+	claims, err := v.tokens.verify(ctx, token)
+	if err != nil {
+		return nil, err
 	}
 	switch v.set.verdict(claims.SessionID, claims.ExpiresAt) {
 	case live:
 		return claims, nil
 	case revoked:
-		return tokens.Claims{}, ErrRevoked
+		return nil, ErrRevoked
 	case unknown:
 	}
 	ctx, cancel := context.WithTimeout(ctx, v.cfg.StrictTimeout)
 	defer cancel()
-	switch err := v.cfg.Strict(ctx, token, claims); {
+	switch err := v.cfg.Strict(ctx, token, *claims); {
 	case err == nil:
 		return claims, nil
 	case errors.Is(err, ErrRevoked) && !errors.Is(err, ErrUnavailable):
-		return tokens.Claims{}, ErrRevoked
+		return nil, ErrRevoked
 	default:
-		return tokens.Claims{}, unavailable(err)
+		return nil, unavailable(err)
 	}
 }
 
