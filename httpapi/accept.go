@@ -22,12 +22,18 @@ func (s *Server) accepted(next func(http.ResponseWriter, *http.Request, tokens.C
 		if err != nil {
 			return err
 		}
+		confirmed, err := s.countBearer(w, r, scheme, token)
+		if err != nil {
+			return err
+		}
 		claims, err := s.accept(r.Context(), token)
 		if err != nil {
 			return refusedToken(err)
 		}
-		if err := s.confirm(w, r, scheme, token, claims); err != nil {
-			return err
+		if !confirmed {
+			if err := s.confirm(w, r, scheme, token, claims); err != nil {
+				return err
+			}
 		}
 		return next(w, r, claims)
 	}

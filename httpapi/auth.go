@@ -18,12 +18,18 @@ func (s *Server) bearer(next func(http.ResponseWriter, *http.Request, sessionsto
 		if err != nil {
 			return err
 		}
+		confirmed, err := s.countBearer(w, r, scheme, token)
+		if err != nil {
+			return err
+		}
 		session, claims, err := s.store.Get(r.Context(), token)
 		if err != nil {
 			return refusedToken(err)
 		}
-		if err := s.confirm(w, r, scheme, token, claims); err != nil {
-			return err
+		if !confirmed {
+			if err := s.confirm(w, r, scheme, token, claims); err != nil {
+				return err
+			}
 		}
 		return next(w, r, session)
 	}

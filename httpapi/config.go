@@ -48,8 +48,13 @@ type Config struct {
 	// client is answered with one.
 	DPoPNonce bool
 	// RateLimit is how many requests a minute one client address may send to
-	// the public listener. Zero means any number.
+	// the public listener: as many at once, and then evenly. Zero means any number.
 	RateLimit int
+	// SessionRateLimit is how many requests a minute the public listener takes with
+	// tokens of one session, from whatever addresses. Who is refused waits for a
+	// minute divided by it: that should be well below the store's grace. Zero means
+	// any number.
+	SessionRateLimit int
 	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is
 	// believed. None means that a client's address is its connection's.
 	TrustedProxies []netip.Prefix
@@ -96,8 +101,8 @@ func (c Config) withDefaults() (Config, error) {
 			return c, errors.New("httpapi: TrustedProxies has an invalid network")
 		}
 	}
-	if c.RateLimit < 0 {
-		return c, fmt.Errorf("httpapi: RateLimit is %d, it may not be negative", c.RateLimit)
+	if c.RateLimit < 0 || c.SessionRateLimit < 0 {
+		return c, fmt.Errorf("httpapi: RateLimit (%d) and SessionRateLimit (%d) may not be negative", c.RateLimit, c.SessionRateLimit)
 	}
 	for _, t := range []struct {
 		name         string

@@ -39,6 +39,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"origin with path": {func(c *httpapi.Config) { c.CORSOrigins = []string{testOrigin + "/"} }, "CORS origin"},
 		"bare host":        {func(c *httpapi.Config) { c.CORSOrigins = []string{"app.example.com"} }, "CORS origin"},
 		"rate limit":       {func(c *httpapi.Config) { c.RateLimit = -1 }, "RateLimit"},
+		"session's limit":  {func(c *httpapi.Config) { c.SessionRateLimit = -1 }, "SessionRateLimit"},
 		"timeout":          {func(c *httpapi.Config) { c.ReadTimeout = -time.Second }, "ReadTimeout"},
 		"proxy":            {func(c *httpapi.Config) { c.TrustedProxies = []netip.Prefix{{}} }, "TrustedProxies"},
 	} {

@@ -12,7 +12,6 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
 	"github.com/go-chi/cors"
-	"github.com/go-chi/httprate"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
 )
@@ -111,19 +110,6 @@ func resolveClient(trusted []netip.Prefix) func(http.Handler) http.Handler {
 // trusted proxy did not give a readable one.
 func clientAddr(r *http.Request) string { return middleware.GetClientIP(r.Context()) }
 
-// limitRate bounds the requests of each client address (an IPv6 network of
-// /64 counts as one).
-func limitRate(perMinute int) func(http.Handler) http.Handler {
-	return httprate.LimitBy(perMinute, time.Minute,
-		func(r *http.Request) (string, error) { return httprate.CanonicalizeIP(clientAddr(r)), nil },
-		httprate.WithResponseHeaders(httprate.ResponseHeaders{RetryAfter: "Retry-After"}),
-		httprate.WithLimitHandler(func(w http.ResponseWriter, r *http.Request) {
-			fail(w, r, &problem{code: codeRateLimited})
-		}),
-		httprate.WithErrorHandler(fail),
-	)
-}
-
 // allowOrigins lets the scripts of these origins in. There are no cookies, so
 // credentials are never allowed: a script has to know its token.
 func allowOrigins(origins []string) func(http.Handler) http.Handler {
@@ -131,7 +117,7 @@ func allowOrigins(origins []string) func(http.Handler) http.Handler {
 		AllowedOrigins: origins,
 		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
 		AllowedHeaders: []string{"Authorization", "Content-Type", dpop.Header, "If-None-Match", requestIDHeader},
-		ExposedHeaders: []string{dpop.NonceHeader, "ETag", "Retry-After", "WWW-Authenticate", requestIDHeader},
+		ExposedHeaders: []string{dpop.NonceHeader, "ETag", rateHeader, ratePolicyHeader, "Retry-After", "WWW-Authenticate", requestIDHeader},
 		MaxAge:         int((10 * time.Minute).Seconds()),
 	})
 }

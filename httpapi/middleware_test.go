@@ -45,7 +45,7 @@ func TestCORS(t *testing.T) {
 
 	answer := s.public(t, "GET", "/v1/me/sessions/current", header("Origin", testOrigin), bearer(session.access)).want(t, 200)
 	exposed := answer.Header.Get("Access-Control-Expose-Headers")
-	for _, name := range []string{"Etag", "Retry-After", "Www-Authenticate", "X-Request-Id"} {
+	for _, name := range []string{"Etag", "Ratelimit", "Ratelimit-Policy", "Retry-After", "Www-Authenticate", "X-Request-Id"} {
 		if !strings.Contains(exposed, name) {
 			t.Errorf("%q does not expose %s", exposed, name)
 		}

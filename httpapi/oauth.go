@@ -39,6 +39,9 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if err := s.countRefresh(w, token, thumbprint); err != nil {
+		return err
+	}
 	refreshed, err := s.store.RefreshTokensWithProof(r.Context(), token, thumbprint, sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r)})
 	if err != nil {
 		return refusedGrant(err)
@@ -62,6 +65,9 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	}
 	token, err := requiredField(fields, "token")
 	if err != nil {
+		return err
+	}
+	if err := s.countRevocation(w, token); err != nil {
 		return err
 	}
 	if err := s.store.RevokeToken(r.Context(), token); err != nil {

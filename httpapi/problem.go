@@ -91,7 +91,7 @@ var kinds = map[code]struct {
 	codeMissingServiceKey:    {http.StatusUnauthorized, "invalid_client", "A service key is required."},
 	codeMissingToken:         {http.StatusUnauthorized, "invalid_request", "An access token is required."},
 	codePreconditionRequired: {http.StatusPreconditionRequired, "invalid_request", "If-Match is required."},
-	codeRateLimited:          {http.StatusTooManyRequests, "temporarily_unavailable", "There were too many requests from this address."},
+	codeRateLimited:          {http.StatusTooManyRequests, "temporarily_unavailable", "There were too many requests."},
 	codeRequestTimeout:       {http.StatusRequestTimeout, "invalid_request", "The request did not arrive in time."},
 	codeRouteNotFound:        {http.StatusNotFound, "invalid_request", "There is no such route."},
 	codeSessionEnded:         {http.StatusConflict, "invalid_request", "The session has ended."},

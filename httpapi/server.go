@@ -5,11 +5,13 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
+	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -31,6 +33,10 @@ type Server struct {
 	// resource servers that ask about them.
 	proofs, foreignProofs *dpop.Checker
 	nonceSecrets          atomic.Pointer[[][]byte]
+
+	// Each is nil where there is no limit.
+	addressRate *rateLimit[netip.Prefix]
+	sessionRate *rateLimit[uuid.UUID]
 
 	streams                        streams
 	streamLifetime, streamPatience time.Duration
@@ -54,6 +60,12 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	}
 	s.SetKeys(keys)
 	if s.proofs, s.foreignProofs, err = s.newProofs(); err != nil {
+		return nil, err
+	}
+	if s.addressRate, err = newRateLimit[netip.Prefix]("address", cfg.RateLimit, rateMemory); err != nil {
+		return nil, err
+	}
+	if s.sessionRate, err = newRateLimit[uuid.UUID]("session", cfg.SessionRateLimit, rateMemory); err != nil {
 		return nil, err
 	}
 	for _, k := range cfg.ServiceKeys {
@@ -84,8 +96,8 @@ func (s *Server) publicRoutes() *chi.Mux {
 	if len(s.cfg.CORSOrigins) > 0 {
 		r.Use(allowOrigins(s.cfg.CORSOrigins))
 	}
-	if s.cfg.RateLimit > 0 {
-		r.Use(limitRate(s.cfg.RateLimit))
+	if s.addressRate != nil {
+		r.Use(limitAddresses(s.addressRate))
 	}
 	r.Group(func(r chi.Router) {
 		r.Use(limitTime(s.cfg.RequestTimeout))

@@ -81,6 +81,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, change ...func(*httpapi.Config, *
 	if s.server, err = httpapi.New(s.store, s.keys, cfg); err != nil {
 		t.Fatal(err)
 	}
+	s.server.StopRateClock()
 	t.Cleanup(func() { s.checkLog(t) })
 	return s
 }

@@ -70,6 +70,31 @@ func TestCompasIsNotTakenWithoutItsKey(t *testing.T) {
 	}
 }
 
+// What is verified without the database is the row that a token names.
+func TestVerifyToken(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	p := c.signIn(t, `{}`)
+	ours := c.refresh(t, p.refresh, sessionstore.Rotated)
+	before := c.queries.Load()
+	for token, want := range map[tokens.Secret]tokens.Type{
+		p.access: tokens.AccessToken, p.refresh: tokens.RefreshToken,
+		ours.AccessToken: tokens.AccessToken, ours.RefreshToken: tokens.RefreshToken,
+	} {
+		isOurs := token == ours.AccessToken || token == ours.RefreshToken
+		claims, err := c.VerifyToken(string(token))
+		if err != nil || claims.Type != want || claims.TokenID == uuid.Nil || (claims.SessionID == p.session) != isOurs {
+			t.Errorf("%+v, %v", claims, err)
+		}
+		if _, err := c.VerifyToken(string(token) + "x"); !errors.Is(err, tokens.ErrInvalid) {
+			t.Errorf("a changed token: %v", err)
+		}
+	}
+	if n := c.queries.Load() - before; n != 0 {
+		t.Errorf("the database was asked %d times", n)
+	}
+}
+
 func TestCompasRefreshToken(t *testing.T) {
 	t.Parallel()
 	leaks := &queue{}

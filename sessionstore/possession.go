@@ -39,6 +39,21 @@ func (s *Store) VerifyRefreshToken(refreshToken string) (tokens.Claims, error) {
 	return s.verify(refreshToken, tokens.RefreshToken)
 }
 
+// VerifyToken is [Store.VerifyRefreshToken] for a token of either type. Of one that
+// Compas issued it tells the type, the row and the expiry: it does not name its
+// session.
+func (s *Store) VerifyToken(token string) (tokens.Claims, error) {
+	claims, err := s.verifyAny(token)
+	if err == nil || !s.TakesFromCompas(token) {
+		return claims, err
+	}
+	compas, err := s.compas.VerifyAny(token)
+	if err != nil {
+		return tokens.Claims{}, err
+	}
+	return tokens.Claims{Type: compas.Type, TokenID: compas.TokenID, ExpiresAt: compas.ExpiresAt}, nil
+}
+
 // keys are the thumbprints that a presented refresh token comes with: of the key
 // that it is bound to, and of the one that its bearer has proven to have. Each may
 // be empty.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
@@ -38,12 +39,13 @@ type retentionSettings struct {
 type settings struct {
 	databaseSettings
 
-	PublicAddr     address  `name:"public-addr" group:"http" placeholder:"HOST:PORT" default:":8080" help:"Listener that browsers and apps may reach."`
-	InternalAddr   address  `name:"internal-addr" group:"http" placeholder:"HOST:PORT" default:"127.0.0.1:8081" help:"Listener for your own backends and operators."`
-	CORSOrigins    origins  `name:"cors-origins" group:"http" placeholder:"ORIGIN,..." help:"Exact origins of the browser apps that may call the public listener. By default none."`
-	RateLimit      count    `name:"rate-limit" group:"http" placeholder:"N" default:"0" help:"Requests a minute for each client address on the public listener; 0: no limit."`
-	DPoPNonce      toggle   `name:"dpop-nonce" group:"http" placeholder:"BOOL" default:"false" help:"Whether proofs of possession (DPoP) need a nonce of the service: =true or =false."`
-	TrustedProxies prefixes `name:"trusted-proxies" group:"http" placeholder:"NETWORK,..." help:"Proxies whose X-Forwarded-For is believed. By default none."`
+	PublicAddr       address  `name:"public-addr" group:"http" placeholder:"HOST:PORT" default:":8080" help:"Listener that browsers and apps may reach."`
+	InternalAddr     address  `name:"internal-addr" group:"http" placeholder:"HOST:PORT" default:"127.0.0.1:8081" help:"Listener for your own backends and operators."`
+	CORSOrigins      origins  `name:"cors-origins" group:"http" placeholder:"ORIGIN,..." help:"Exact origins of the browser apps that may call the public listener. By default none."`
+	RateLimit        count    `name:"rate-limit" group:"http" placeholder:"N" default:"0" help:"Requests a minute for each client address on the public listener; 0: no limit."`
+	RateLimitSession count    `name:"rate-limit-session" group:"http" placeholder:"N" default:"0" help:"Requests a minute with tokens of one session on the public listener, from any address; 0: no limit."`
+	DPoPNonce        toggle   `name:"dpop-nonce" group:"http" placeholder:"BOOL" default:"false" help:"Whether proofs of possession (DPoP) need a nonce of the service: =true or =false."`
+	TrustedProxies   prefixes `name:"trusted-proxies" group:"http" placeholder:"NETWORK,..." help:"Proxies whose X-Forwarded-For is believed. By default none."`
 
 	Issuer          issuer `name:"issuer" group:"tokens" placeholder:"URL" help:"The tokens' iss, and the address of the public listener for its clients. By default made from PUBLIC_ADDR."`
 	Audience        text   `name:"audience" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' aud."`
@@ -92,6 +94,8 @@ func (s *settings) Validate() error {
 		return wrong("ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration above three times REFRESH_GRACE, which is "+s.RefreshGrace.String())
 	case s.AccessTokenTTL > duration(sessionstore.MaxAccessTokenTTL):
 		return wrong("ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration up to 24h")
+	case s.RateLimitSession != 0 && time.Minute/time.Duration(s.RateLimitSession) >= time.Duration(s.RefreshGrace):
+		return wrong("RATE_LIMIT_SESSION", strconv.Itoa(int(s.RateLimitSession)), "0 or a number above "+strconv.Itoa(int(time.Minute/time.Duration(s.RefreshGrace)))+": who is refused waits for a minute divided by it, which must be less than REFRESH_GRACE, "+s.RefreshGrace.String())
 	case s.RevocationBound == 0:
 		return wrong("REVOCATION_BOUND", s.RevocationBound.String(), "a duration of 1s or more")
 	case s.RefreshTokenTTL <= s.AccessTokenTTL:

@@ -132,7 +132,7 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 	}
 	server, err := httpapi.New(store, id.ring, httpapi.Config{
 		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
-		DPoPNonce: s.DPoPNonce.on(), RateLimit: int(s.RateLimit), TrustedProxies: s.TrustedProxies, Logger: s.log,
+		DPoPNonce: s.DPoPNonce.on(), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
 		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {

@@ -87,7 +87,7 @@ func TestServiceKeysFile(t *testing.T) {
 func TestSettingsReachTheService(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t)).with(env{
-		"ACCESS_TOKEN_TTL": "52s", "REFRESH_TOKEN_TTL": "53s", "RATE_LIMIT": "3", "CORS_ORIGINS": "https://app.example.com", "LOG_FORMAT": "text",
+		"ACCESS_TOKEN_TTL": "52s", "REFRESH_TOKEN_TTL": "53s", "RATE_LIMIT": "3", "RATE_LIMIT_SESSION": "7", "CORS_ORIGINS": "https://app.example.com", "LOG_FORMAT": "text",
 		"SESSIONS_PER_SUBJECT": "1", "SESSIONS_PER_SUBJECT_ACTION": "refuse",
 	})
 
@@ -100,21 +100,40 @@ func TestSettingsReachTheService(t *testing.T) {
 	if err := json.Unmarshal([]byte(answer), &lifetimes); err != nil || code != http.StatusCreated || lifetimes.ExpiresIn > 52 || lifetimes.ExpiresIn < 50 || lifetimes.RefreshExpiresIn > 53 {
 		t.Errorf("%d %s", code, answer)
 	}
+	if got := s.rateLimits(parsePair(t, answer).AccessToken); got != `"address";q=3;w=60, "session";q=7;w=60` {
+		t.Errorf("RateLimit-Policy: %s", got)
+	}
 	for _, want := range []int{http.StatusCreated, http.StatusConflict} {
 		if code, answer := s.request(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"subject":"ada","data":{}}`); code != want {
 			t.Errorf("with one session for each subject: %d %s", code, answer)
 		}
 	}
 	codes := map[int]int{}
-	for range 4 {
+	for range 3 {
 		codes[s.current("x")]++
 	}
-	if codes[http.StatusUnauthorized] != 3 || codes[http.StatusTooManyRequests] != 1 {
+	if codes[http.StatusUnauthorized] != 2 || codes[http.StatusTooManyRequests] != 1 {
 		t.Errorf("with a limit of 3: %v", codes)
 	}
 	if !strings.Contains(s.stderr.String(), "msg=ready") {
 		t.Errorf("the log is not text: %s", s.stderr)
 	}
+}
+
+// rateLimits are the limits that a request with an access token counts for.
+func (s *service) rateLimits(accessToken string) string {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.public+"/v1/me/sessions/current", http.NoBody)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	r.Header.Set("Authorization", "Bearer "+accessToken)
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	return strings.Join(answer.Header.Values("RateLimit-Policy"), ", ")
 }
 
 // launchReady is start for a log that is text.

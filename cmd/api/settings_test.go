@@ -43,6 +43,8 @@ func TestWrongSettings(t *testing.T) {
 		{env{"CORS_ORIGINS": "https://app.example.com,,"}, `CORS_ORIGINS is "https://app.example.com,,"` + origin},
 		{env{"RATE_LIMIT": "-1"}, `RATE_LIMIT is "-1"` + number},
 		{env{"RATE_LIMIT": "ten"}, `RATE_LIMIT is "ten"` + number},
+		{env{"RATE_LIMIT_SESSION": "1.5"}, `RATE_LIMIT_SESSION is "1.5"` + number},
+		{env{"RATE_LIMIT_SESSION": "4"}, "RATE_LIMIT_SESSION is 4; it may be 0 or a number above 4: who is refused waits for a minute divided by it, which must be less than REFRESH_GRACE, 15s"},
 		{env{"DPOP_NONCE": "on"}, `DPOP_NONCE is "on"; it may be true or false`},
 		{env{"TRUSTED_PROXIES": "10.0.0.0/33"}, `TRUSTED_PROXIES is "10.0.0.0/33"` + network},
 		{env{"TRUSTED_PROXIES": "proxy.local"}, `TRUSTED_PROXIES is "proxy.local"` + network},

@@ -1,0 +1,158 @@
+package httpapi
+
+import (
+	"fmt"
+	"math"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/time/rate"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// The public listener has two limits, of the same kind: of a client address, and of
+// a session. What is left of them is in the headers of each answer
+// (draft-ietf-httpapi-ratelimit-headers-10). A request that is too many costs no
+// database anything, and tells nothing about its token.
+
+const (
+	rateWindow = time.Minute
+
+	// rateMemory is how many clients a limit remembers: some 30 MB. Where there are
+	// more, those that come least often start anew.
+	rateMemory = 1 << 17
+
+	ratePolicyHeader = "RateLimit-Policy"
+	rateHeader       = "RateLimit"
+)
+
+// rateLimit lets each client have so many requests a minute: as many at once, and
+// then one whenever its share of the minute has passed. So who is refused need wait
+// for that share only, and a refresh comes through while its token is still good.
+type rateLimit[K comparable] struct {
+	name      string // of the policy
+	perMinute int
+	share     time.Duration
+	now       func() time.Time
+	// buckets are those of clients that came lately: any other's is full.
+	buckets *otter.Cache[K, *rate.Limiter]
+}
+
+// newRateLimit returns nil where there is to be no limit.
+func newRateLimit[K comparable](name string, perMinute, memory int) (*rateLimit[K], error) {
+	if perMinute == 0 {
+		return nil, nil
+	}
+	// It forgets none for its age, for which it would need a goroutine.
+	buckets, err := otter.New(&otter.Options[K, *rate.Limiter]{MaximumSize: memory})
+	if err != nil {
+		return nil, fmt.Errorf("httpapi: memory of the rate limit: %w", err)
+	}
+	return &rateLimit[K]{name, perMinute, rateWindow / time.Duration(perMinute), time.Now, buckets}, nil
+}
+
+// take counts a request of a client, and sets the headers. It fails with a problem
+// if the request is too many.
+func (l *rateLimit[K]) take(h http.Header, client K) error {
+	bucket, _ := l.buckets.ComputeIfAbsent(client, func() (*rate.Limiter, bool) {
+		return rate.NewLimiter(rate.Every(l.share), l.perMinute), false
+	})
+	now := l.now()
+	allowed := bucket.AllowN(now, 1)
+	tokens := max(0, bucket.TokensAt(now))
+	left := math.Floor(tokens)
+	wait := strconv.Itoa(max(1, int(math.Ceil((left+1-tokens)*l.share.Seconds()))))
+
+	name := strconv.Quote(l.name)
+	h.Add(ratePolicyHeader, name+";q="+strconv.Itoa(l.perMinute)+";w="+strconv.Itoa(int(rateWindow.Seconds())))
+	h.Add(rateHeader, name+";r="+strconv.Itoa(int(left))+";t="+wait)
+	if allowed {
+		return nil
+	}
+	h.Set("Retry-After", wait)
+	return &problem{
+		code: codeRateLimited, reason: l.name,
+		detail: fmt.Sprintf("One %s may send %d a minute.", l.name, l.perMinute),
+	}
+}
+
+// limitAddresses bounds the requests of each client address.
+func limitAddresses(limit *rateLimit[netip.Prefix]) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return respond(func(w http.ResponseWriter, r *http.Request) error {
+			if err := limit.take(w.Header(), networkOf(clientAddr(r))); err != nil {
+				return err
+			}
+			next.ServeHTTP(w, r)
+			return nil
+		})
+	}
+}
+
+// networkOf is a client's address or, for IPv6, its network of /64, which has more
+// addresses than anyone can count. Those whose address is not known are one client.
+func networkOf(address string) netip.Prefix {
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip = ip.Unmap()
+	network, _ := ip.Prefix(min(ip.BitLen(), 64)) // of no other length is an address
+	return network
+}
+
+// A request counts for the session whose token it has, but only if the token
+// verifies: anybody could use up another's requests otherwise. A token that does not
+// is refused without the database, later and in other words.
+
+// countRefresh counts a token request, where the token is bound to a key only if
+// that has been proven.
+func (s *Server) countRefresh(w http.ResponseWriter, refreshToken, proven string) error {
+	claims, counts := s.countable(refreshToken)
+	if !counts || claims.KeyThumbprint != "" && claims.KeyThumbprint != proven {
+		return nil
+	}
+	return s.count(w, claims)
+}
+
+// countRevocation counts a revocation, which needs no proof.
+func (s *Server) countRevocation(w http.ResponseWriter, token string) error {
+	if claims, counts := s.countable(token); counts {
+		return s.count(w, claims)
+	}
+	return nil
+}
+
+// countBearer counts a request with an access token. Where it does, it has
+// confirmed the token, for which a proof can be used only once.
+func (s *Server) countBearer(w http.ResponseWriter, r *http.Request, scheme, token string) (confirmed bool, err error) {
+	claims, counts := s.countable(token)
+	if !counts {
+		return false, nil
+	}
+	if err := s.confirm(w, r, scheme, token, claims); err != nil {
+		return false, err
+	}
+	return true, s.count(w, claims)
+}
+
+func (s *Server) countable(token string) (claims tokens.Claims, counts bool) {
+	if s.sessionRate == nil {
+		return tokens.Claims{}, false
+	}
+	claims, err := s.store.VerifyToken(token)
+	return claims, err == nil
+}
+
+func (s *Server) count(w http.ResponseWriter, claims tokens.Claims) error {
+	session := claims.SessionID
+	if session == uuid.Nil {
+		session = claims.TokenID // of Compas, whose tokens do not name their session
+	}
+	return s.sessionRate.take(w.Header(), session)
+}

@@ -1,0 +1,117 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const memoryInTests = 2000
+
+// stopped is a limit whose time is set by hand.
+func stopped(t *testing.T, perMinute int) (limit *rateLimit[int], now *time.Time) {
+	t.Helper()
+	limit, err := newRateLimit[int]("test", perMinute, memoryInTests)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now = new(time.Time)
+	*now = time.Now()
+	limit.now = func() time.Time { return *now }
+	return limit, now
+}
+
+// Whatever the limit, who is refused comes through after as long as the answer says,
+// and no sooner than that by a whole second.
+func TestWhoWaitsComesThrough(t *testing.T) {
+	t.Parallel()
+	for _, perMinute := range []int{1, 3, 5, 7, 11, 59, 60, 61, 600, 1009} {
+		limit, now := stopped(t, perMinute)
+		for range perMinute {
+			if err := limit.take(http.Header{}, 1); err != nil {
+				t.Fatalf("%d a minute: %v", perMinute, err)
+			}
+		}
+		for range 20 {
+			h := http.Header{}
+			if limit.take(h, 1) == nil {
+				t.Fatalf("%d a minute: one more comes through", perMinute)
+			}
+			wait, err := strconv.Atoi(h.Get("Retry-After"))
+			if want := max(1, (60+perMinute-1)/perMinute); err != nil || wait > want {
+				t.Fatalf("%d a minute: Retry-After %q, want %d", perMinute, h.Get("Retry-After"), want)
+			}
+			*now = now.Add(time.Duration(wait) * time.Second)
+			if err := limit.take(h, 1); err != nil {
+				t.Fatalf("%d a minute: after %d s it is refused once more", perMinute, wait)
+			}
+			for range perMinute { // what came meanwhile
+				_ = limit.take(http.Header{}, 1)
+			}
+		}
+	}
+}
+
+// Requests at once are counted one by one.
+func TestRateLimitIsExact(t *testing.T) {
+	t.Parallel()
+	const perMinute, requests = 50, 400
+	limit, _ := stopped(t, perMinute)
+	var allowed atomic.Int64
+	var all sync.WaitGroup
+	for range requests {
+		all.Go(func() {
+			if limit.take(http.Header{}, 1) == nil {
+				allowed.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if n := allowed.Load(); n != perMinute {
+		t.Errorf("%d requests were allowed, want %d", n, perMinute)
+	}
+}
+
+// However many clients come, only so many are remembered; and one that comes all the
+// time is not forgotten for those that come once.
+func TestRateLimitIsBounded(t *testing.T) {
+	t.Parallel()
+	limit, _ := stopped(t, 2)
+	const wild = -1
+	for range 100 {
+		_ = limit.take(http.Header{}, wild)
+	}
+	for client := range 5 * memoryInTests {
+		_ = limit.take(http.Header{}, client)
+		if client%100 == 0 && limit.take(http.Header{}, wild) == nil {
+			t.Fatalf("after %d others the wild client was forgotten", client)
+		}
+	}
+	limit.buckets.CleanUp()
+	if n := limit.buckets.EstimatedSize(); n > memoryInTests {
+		t.Errorf("%d clients are remembered, at most %d may be", n, memoryInTests)
+	}
+}
+
+func TestNetworkOf(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"203.0.113.7":              "203.0.113.7/32",
+		"::ffff:203.0.113.7":       "203.0.113.7/32",
+		"2001:db8:1:2:3:4:5:6":     "2001:db8:1:2::/64",
+		"2001:db8:1:2::9":          "2001:db8:1:2::/64",
+		"fe80::1%eth0":             "fe80::/64",
+		"2001:db8:1:3::9":          "2001:db8:1:3::/64",
+		"0.0.0.0":                  "0.0.0.0/32",
+		"":                         "invalid Prefix",
+		"203.0.113.7, 203.0.113.8": "invalid Prefix",
+	} {
+		if got := networkOf(address); got.String() != want || got != (netip.Prefix{}) && got.Masked() != got {
+			t.Errorf("%q is %v, want %s", address, got, want)
+		}
+	}
+}
