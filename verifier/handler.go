@@ -49,7 +49,7 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 			v.cfg.OnError(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(accepted{r.Context(), claims}))
+		next.ServeHTTP(w, r.WithContext(accepted{r.Context(), claims})) //nolint:contextcheck // it is made from the request's
 	})
 }
 
