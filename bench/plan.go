@@ -64,6 +64,7 @@ func (b *bench) plan() []task {
 		tasks = append(tasks, task{"refresh right after a checkpoint", time.Duration(len(b.cfg.sizes)) * b.times(2, 1) *
 			(2*b.cfg.duration + b.perMillion(time.Second, 300*time.Millisecond)), b.afterCheckpoints})
 		if !b.cfg.noRivals {
+			tasks = append(tasks, task{"introspect in turn with scs", edge(2) + 6*time.Second, b.besideSCS}) //nolint:mnd // to build its server
 			tasks = append(tasks, task{"other session stores", 15*time.Second + 8*b.rivalDuration(), b.runRivals})
 		}
 	}

@@ -147,6 +147,9 @@ func (r Results) sizeChart() chart {
 	return c
 }
 
+// rivalRead is the operation of scs that does what introspection does: the session of a request is loaded.
+const rivalRead = "read over HTTP"
+
 func (r Results) rivalChart() chart {
 	c := chart{
 		title: "Beside other session stores, on the same PostgreSQL",

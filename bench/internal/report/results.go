@@ -24,6 +24,8 @@ const (
 	HTTP = "HTTP"
 	// Edge is a resource server that accepts tokens by package verifier.
 	Edge = "edge"
+	// Rivals is somebody else's.
+	Rivals = "rival"
 )
 
 // Operations.
@@ -226,6 +228,8 @@ const (
 	// EdgeGroup is accepting tokens without a database read, FollowGroup what that costs those who write.
 	EdgeGroup   = "edge"
 	FollowGroup = "following"
+	// SCSGroup is introspection in turn with scs' middleware, with as many sessions.
+	SCSGroup = "beside scs"
 )
 
 // Main returns the name of the group of a number of workers.

@@ -67,15 +67,12 @@ func Targets(r Results) []Target {
 		targets = append(targets,
 			r.timesRival("refresh over HTTP, times "+rivals.CompasName+"'s function", 4, Refresh, "", rivals.CompasName, Refresh),
 			r.timesRival("create over HTTP, times "+rivals.CompasName+"'s function", 3, Create, "", rivals.CompasName, Create),
-			r.timesRival("introspection, times "+rivals.SCSName+"'s middleware", 1, Get, Seen, rivals.SCSName, rivalRead),
+			r.share("introspection, of "+rivals.SCSName+"'s middleware", 1, r.grouped(SCSGroup, HTTP, Get, Seen), r.grouped(SCSGroup, Rivals, rivals.SCSName, Seen)),
 		)
 	}
 
 	return targets
 }
-
-// rivalRead is the operation of scs that does what introspection does: the session of a request is loaded.
-const rivalRead = "read over HTTP"
 
 func (r Results) rows(layer, operation, variant string) []float64 {
 	row, _ := r.main(layer, operation, variant)
