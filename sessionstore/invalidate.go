@@ -25,6 +25,14 @@ const revokeTokens = `"pair" AS (
   SELECT pg_notify('` + revocationChannel + `', '') FROM "session" LIMIT 1
 )`
 
+// revokeTargets continues the CTE "target", which has locked sessions in the order
+// of their ids: it revokes them, and then their tokens.
+const revokeTargets = `"session" AS (
+  UPDATE "sessionStore" s SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id() FROM "target"
+  WHERE s."id" = "target"."id"
+  RETURNING s."id"
+), ` + revokeTokens
+
 const invalidateQuery = `
 WITH "session" AS (
   UPDATE "sessionStore" SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id()
@@ -96,11 +104,7 @@ WITH "target" AS MATERIALIZED (
   SELECT "id" FROM "sessionStore"
   WHERE "subject" = $1 AND "revokedAt" IS NULL AND "id" <> $2
   ORDER BY "id" FOR NO KEY UPDATE
-), "session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id() FROM "target"
-  WHERE s."id" = "target"."id"
-  RETURNING s."id"
-), ` + revokeTokens + `
+), ` + revokeTargets + `
 SELECT count(*), (SELECT count(*) FROM "told") FROM "session"`
 
 // InvalidateSubject is [Store.Invalidate] for all sessions of a subject but

@@ -22,11 +22,7 @@ WITH "target" AS MATERIALIZED (
   SELECT "id" FROM "sessionStore"
   WHERE "id" > $1 AND "revokedAt" IS NULL AND "createdAt" <= $2
   ORDER BY "id" LIMIT $3 FOR NO KEY UPDATE
-), "session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id() FROM "target"
-  WHERE s."id" = "target"."id"
-  RETURNING s."id"
-), ` + revokeTokens + `
+), ` + revokeTargets + `
 SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
 
 // InvalidateAll is [Store.Invalidate] for everybody's sessions that were there when

@@ -3,6 +3,7 @@ package sessionstore
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -63,11 +64,7 @@ WITH "new" AS (
   SELECT "id" FROM "sessionStore"
   WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET $15::bigint - 1) AND "revokedAt" IS NULL
   ORDER BY "id" FOR NO KEY UPDATE
-), "session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id() FROM "target"
-  WHERE s."id" = "target"."id"
-  RETURNING s."id"
-), ` + revokeTokens + `, ` + createRows + `, (SELECT count(*) FROM "session"), (SELECT count(*) FROM "told")`
+), ` + revokeTargets + `, ` + createRows + `, (SELECT count(*) FROM "session"), (SELECT count(*) FROM "told")`
 
 const createRefusingQuery = `
 WITH ` + liveOfSubject + `, "new" AS (
@@ -75,9 +72,65 @@ WITH ` + liveOfSubject + `, "new" AS (
   WHERE (SELECT count(*) FROM (SELECT FROM "live" LIMIT $15) l) < $15::bigint
 ), ` + createRows + `, 0::bigint, 0::bigint`
 
+// turns let a store make one session of a subject at a time. Whoever waits for the
+// lock of the database holds a connection, and one user's sign-ins are not to take
+// all of them from everybody else. The zero value is ready.
+type turns struct {
+	mu sync.Mutex
+	of map[string]*turn // of subjects whose sessions are being made
+}
+
+type turn struct {
+	taken chan struct{} // has room for the one whose turn it is
+	users int           // who has it, and who wait for it
+}
+
+// take waits for the subject's turn, which release gives back.
+func (q *turns) take(ctx context.Context, subject string) (release func(), err error) {
+	t := q.enter(subject)
+	select {
+	case t.taken <- struct{}{}:
+		return func() {
+			<-t.taken
+			q.leave(subject, t)
+		}, nil
+	case <-ctx.Done():
+		q.leave(subject, t)
+		return nil, unavailable("create a session", ctx.Err())
+	}
+}
+
+func (q *turns) enter(subject string) *turn {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	t := q.of[subject]
+	if t == nil {
+		t = &turn{taken: make(chan struct{}, 1)}
+		if q.of == nil {
+			q.of = map[string]*turn{}
+		}
+		q.of[subject] = t
+	}
+	t.users++
+	return t
+}
+
+func (q *turns) leave(subject string, t *turn) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if t.users--; t.users == 0 {
+		delete(q.of, subject)
+	}
+}
+
 // createWithin makes a session, for which it ends others, unless it is refused.
 // Both statements are one transaction and one round trip.
 func (s *Store) createWithin(ctx context.Context, c *creation) (ended int64, err error) {
+	release, err := s.turns.take(ctx, c.session.Subject)
+	if err != nil {
+		return 0, err
+	}
+	defer release()
 	query := createEndingQuery
 	if s.cfg.SessionsPerSubjectAction == RefuseNew {
 		query = createRefusingQuery

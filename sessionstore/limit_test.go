@@ -295,3 +295,55 @@ func TestLimitedCreationIsOneRoundTrip(t *testing.T) {
 		}
 	}
 }
+
+// One user's sign-ins, of which each waits for the one before, leave connections for
+// everybody else.
+func TestSignInsOfOneLeaveConnections(t *testing.T) {
+	t.Parallel()
+	cfg := limited(2, sessionstore.EndOldest)
+	k := setupWith(t, cfg)
+	blocker, err := k.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = blocker.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := blocker.Exec(t.Context(), sessionstore.LockSubjectQuery, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	few := k.onPool(t, 2, cfg)
+	waiting := make(chan error)
+	const signIns = 8
+	for range signIns {
+		go func() {
+			_, _, err := few.Create(t.Context(), sessionstore.CreateParams{Subject: "ann"})
+			waiting <- err
+		}()
+	}
+	k.await(t, "a sign-in that waits", func() bool {
+		return k.count(t, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) > 0
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	for _, subject := range []string{"bob", "carl", ""} {
+		if _, _, err := few.Create(ctx, sessionstore.CreateParams{Subject: subject}); err != nil {
+			t.Errorf("%q cannot sign in meanwhile: %v", subject, err)
+		}
+	}
+	// Who gives up gets an outage.
+	gone, leave := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer leave()
+	if _, _, err := few.Create(gone, sessionstore.CreateParams{Subject: "ann"}); !errors.Is(err, sessionstore.ErrUnavailable) {
+		t.Errorf("who gave up: %v", err)
+	}
+	if err := blocker.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range signIns {
+		if err := <-waiting; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := k.count(t, liveCount, "ann"); n != 2 {
+		t.Errorf("%d sessions are live, want 2", n)
+	}
+}

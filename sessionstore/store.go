@@ -23,6 +23,7 @@ type Store struct {
 	compas   *tokens.CompasVerifier // nil where no session of Compas was taken over
 	cfg      Config
 	seen     confirmations
+	turns    turns
 
 	creations together[creation]
 	readings  together[reading]
