@@ -35,6 +35,7 @@ func (s *Server) accepted(next func(http.ResponseWriter, *http.Request, tokens.C
 				return err
 			}
 		}
+		infoOf(r).session = claims.SessionID
 		return next(w, r, claims)
 	}
 }

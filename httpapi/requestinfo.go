@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"net/http"
 	"regexp"
+
+	"github.com/google/uuid"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -18,8 +20,9 @@ type requestInfoKey struct{}
 // requestInfo is what is noted about a request on its way, for the log and for observers.
 type requestInfo struct {
 	id         string
-	serviceKey string // name of the key that was accepted
-	outcome    string // of a refresh
+	serviceKey string    // name of the key that was accepted
+	session    uuid.UUID // of the access token that was accepted, where it may change something
+	outcome    string    // of a refresh
 	problem    *problem
 	status     int // of the answer; 0 until there is one
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -13,6 +14,7 @@ type cleanupCmd struct {
 	databaseSettings
 	retentionSettings
 	logSettings
+	auditSettings
 
 	DryRun bool `help:"Count what would be removed, and remove nothing."`
 	JSON   bool `name:"json" help:"Print JSON."`
@@ -29,15 +31,19 @@ func (c *cleanupCmd) Validate() error { return c.check() }
 
 // Run removes the sessions, shows progress to a person, and prints what it did.
 func (c *cleanupCmd) Run(a *app) error {
-	return c.withStore(a.ctx, c.newLogger(a.stderr), func(store *sessionstore.Store) error {
-		cfg := c.cleanup()
-		cfg.DryRun = c.DryRun
-		if isTerminal(a.stderr) {
-			cfg.Progress = func(s cleanup.Summary) { _, _ = fmt.Fprintf(a.stderr, "\r%d removed", s.Sessions()) }
-			defer func() { _, _ = fmt.Fprintln(a.stderr) }()
-		}
-		summary, err := cleanup.Run(a.ctx, store, cfg)
-		return errors.Join(err, c.print(a, summary))
+	log := c.newLogger(a.stderr)
+	return c.byOperator(a, log, func(ctx context.Context, t trail) error {
+		return c.withStore(ctx, log, func(store *sessionstore.Store) error {
+			cfg := c.cleanup()
+			cfg.DryRun = c.DryRun
+			if isTerminal(a.stderr) {
+				cfg.Progress = func(s cleanup.Summary) { _, _ = fmt.Fprintf(a.stderr, "\r%d removed", s.Sessions()) }
+				defer func() { _, _ = fmt.Fprintln(a.stderr) }()
+			}
+			summary, err := cleanup.Run(ctx, store, cfg)
+			t.cleaned(ctx, summary)
+			return errors.Join(err, c.print(a, summary))
+		})
 	})
 }
 

@@ -29,6 +29,11 @@ type logSettings struct {
 	LogFormat logFormat `name:"log-format" group:"log" placeholder:"FORMAT" help:"How: text or json. By default text on a terminal, else json."`
 }
 
+// auditSettings say where audit events go. Every command has them that changes something which is audited.
+type auditSettings struct {
+	AuditLog auditTarget `name:"audit-log" group:"log" placeholder:"FILE" default:"none" help:"Where a line of JSON is written for each session that is created, updated or ended: none, stdout or a file."`
+}
+
 // retentionSettings say what cleanup leaves alone. The cleanup command and the built-in schedule share them.
 type retentionSettings struct {
 	CleanupRetention     duration `name:"cleanup-retention" group:"cleanup" placeholder:"DURATION" default:"336h" help:"How long an ended session is kept."`
@@ -77,6 +82,7 @@ type settings struct {
 	retentionSettings
 
 	logSettings
+	auditSettings
 }
 
 // Validate checks each setting against the others; each alone was checked as it was read.

@@ -1,13 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
+	"github.com/latchkey-sessions/latchkey/audit"
 	"github.com/latchkey-sessions/latchkey/keystore"
 )
 
 type keysRevokeCmd struct {
-	keysTask
+	keysChange
 
 	ID string `arg:"" name:"key" help:"The key, as api keys list shows it."`
 }
@@ -20,11 +22,12 @@ func (*keysRevokeCmd) Help() string {
 
 // Run removes the key.
 func (c *keysRevokeCmd) Run(a *app) error {
-	return c.withKeys(a.ctx, c.newLogger(a.stderr), func(keys *keystore.Store) error {
-		signs, err := keys.Revoke(a.ctx, c.ID)
+	return c.changeKeys(a, func(ctx context.Context, keys *keystore.Store, t trail) error {
+		signs, err := keys.Revoke(ctx, c.ID)
 		if err != nil {
 			return err
 		}
+		t.record(ctx, audit.Event{Name: audit.SigningKeyRevoked, KeyID: c.ID})
 		_, err = fmt.Fprintf(a.stdout, "revoked key %s; key %s (%s) signs now\n", c.ID, signs.ID, signs.Algorithm)
 		return err
 	})

@@ -1,14 +1,16 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
+	"github.com/latchkey-sessions/latchkey/audit"
 	"github.com/latchkey-sessions/latchkey/keystore"
 )
 
 type keysRotateCmd struct {
-	keysTask
+	keysChange
 
 	Now bool `help:"Sign with the new key at once. Services that verify with a copy of the public keys may not know it for some minutes."`
 }
@@ -22,13 +24,16 @@ func (*keysRotateCmd) Help() string {
 
 // Run makes a key, unless there is one that does not sign yet.
 func (c *keysRotateCmd) Run(a *app) error {
-	return c.withKeys(a.ctx, c.newLogger(a.stderr), func(keys *keystore.Store) error {
-		key, made, err := keys.Rotate(a.ctx, c.Now)
+	return c.changeKeys(a, func(ctx context.Context, keys *keystore.Store, t trail) error {
+		key, made, err := keys.Rotate(ctx, c.Now)
 		if errors.Is(err, keystore.ErrNoKeys) {
 			return errors.New("there is no signing key in the database yet: `api serve` makes the first one when it starts")
 		}
 		if err != nil {
 			return err
+		}
+		if made || c.Now {
+			t.record(ctx, audit.Event{Name: audit.SigningKeyRotated, KeyID: key.ID})
 		}
 		did := "made"
 		if !made {

@@ -65,3 +65,16 @@ func (k *keysTask) withKeys(ctx context.Context, log *slog.Logger, use func(*key
 		return named(use(keys))
 	})
 }
+
+// keysChange is what commands have in common that change them.
+type keysChange struct {
+	keysTask
+	auditSettings
+}
+
+func (k *keysChange) changeKeys(a *app, use func(context.Context, *keystore.Store, trail) error) error {
+	log := k.newLogger(a.stderr)
+	return k.byOperator(a, log, func(ctx context.Context, t trail) error {
+		return k.withKeys(ctx, log, func(keys *keystore.Store) error { return use(ctx, keys, t) })
+	})
+}

@@ -50,11 +50,17 @@ func (c *serveCmd) Run(a *app) error {
 	defer func() { _, _ = public.Close(), internal.Close() }() // where they did not come into use
 
 	s := &service{settings: &c.settings, log: log, traces: traces, public: public, internal: internal}
-	if c.DatabaseURL != "" {
-		err = s.onConfigured(a.ctx)
-	} else {
-		err = s.onPrivate(a.ctx, a.stdout)
+	greetAt := a.stdout
+	if c.AuditLog == auditStdout {
+		greetAt = a.stderr // a stream of events has nothing else in it
 	}
+	err = c.while(a.ctx, a.stdout, log, traces.origin(httpapi.Origin), func(t trail) error {
+		s.trail = t
+		if c.DatabaseURL != "" {
+			return s.onConfigured(a.ctx)
+		}
+		return s.onPrivate(a.ctx, greetAt)
+	})
 	if a.ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return nil // the signal came before it was ready
 	}
@@ -66,6 +72,7 @@ type service struct {
 	*settings
 	log              *slog.Logger
 	traces           traces
+	trail            trail
 	public, internal net.Listener
 }
 
@@ -116,12 +123,12 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 		Cleanup: s.cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), Keys: keys.maintained(),
 		PollOnly:    db.direct != nil,
 		LeakWebhook: jobs.Webhook{URL: string(s.LeakWebhookURL), Secret: tokens.Secret(s.LeakWebhookSecret)},
-		Observer:    measured,
+		Observer:    s.trail.jobs(measured),
 	})
 	if err != nil {
 		return err
 	}
-	cfg.Leaks, cfg.Observers = runner, s.traces.sessions(measured.Sessions())
+	cfg.Leaks, cfg.Observers = runner, s.trail.sessions(s.traces.sessions(measured.Sessions())...)
 	store, err := sessionstore.New(db.requests, id.ring, cfg)
 	if err != nil {
 		return err
@@ -144,6 +151,9 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 	keys.follow(store, server)
 	measured.Jobs(jobs.Kinds())
 	measured.Pools(map[string]*pgxpool.Pool{"requests": db.requests, "tasks": db.tasks})
+	if s.trail.Log != nil {
+		measured.Audit(s.trail.Counts)
+	}
 	measured.Revocations(accept, time.Duration(s.RevocationBound))
 	facts := metrics.Source{
 		LiveSessions: removable.EstimateLive, SigningKeys: keys.described(id.ring),

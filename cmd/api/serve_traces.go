@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/audit"
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/tracing"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -53,6 +54,18 @@ func (t traces) sessions(others ...sessionstore.Observer) []sessionstore.Observe
 		return others
 	}
 	return append(others, t.Sessions())
+}
+
+// origin adds the trace to what is known of who acts.
+func (t traces) origin(of func(context.Context) audit.Origin) func(context.Context) audit.Origin {
+	if t.Tracing == nil {
+		return of
+	}
+	return func(ctx context.Context) audit.Origin {
+		o := of(ctx)
+		o.TraceID = tracing.TraceID(ctx)
+		return o
+	}
 }
 
 func (t traces) run(ctx context.Context) error {

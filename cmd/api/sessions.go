@@ -18,7 +18,8 @@ type sessionsCmd struct {
 }
 
 // withStore gives a command the sessions. It neither makes nor reads tokens, so it gets by without the service's keys.
-func (s databaseSettings) withStore(ctx context.Context, log *slog.Logger, use func(*sessionstore.Store) error) error {
+// Observers are told what it does.
+func (s databaseSettings) withStore(ctx context.Context, log *slog.Logger, use func(*sessionstore.Store) error, observers ...sessionstore.Observer) error {
 	key, _, err := tokens.GenerateKey(defaultAlgorithm)
 	if err != nil {
 		return err
@@ -33,7 +34,8 @@ func (s databaseSettings) withStore(ctx context.Context, log *slog.Logger, use f
 	}
 	return s.withSchema(ctx, log, func(pool *pgxpool.Pool) error {
 		store, err := sessionstore.New(pool, ring, sessionstore.Config{
-			Tokens: tokens.Config{Issuer: "http://localhost", Audience: "api"},
+			Tokens:    tokens.Config{Issuer: "http://localhost", Audience: "api"},
+			Observers: observers,
 		})
 		if err != nil {
 			return fmt.Errorf("sessions: %w", err)

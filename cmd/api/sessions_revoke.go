@@ -1,8 +1,10 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -12,40 +14,93 @@ import (
 type sessionsRevokeCmd struct {
 	databaseSettings
 	logSettings
+	auditSettings
 
 	IDs     []uuid.UUID `arg:"" optional:"" name:"id" help:"Sessions to end."`
 	Subject string      `placeholder:"ID" help:"End all sessions of this subject instead."`
+	All     bool        `help:"End everybody's sessions instead; needs --yes."`
+	Yes     bool        `help:"Do end everybody's sessions."`
 }
 
-// Validate wants one of the two ways to say which sessions.
+// Help says what follows.
+func (*sessionsRevokeCmd) Help() string {
+	return "Ends sessions at once: no refresh succeeds from then on, and within REVOCATION_BOUND no access token is accepted. " +
+		"Their users sign in again. --all ends the sessions that there are when it begins, a thousand at a time beside the running service; " +
+		"interrupted, it goes on when it is run again."
+}
+
+// Validate wants one of the ways to say which sessions.
 func (c *sessionsRevokeCmd) Validate() error {
-	if (len(c.IDs) == 0) == (c.Subject == "") {
-		return errors.New("either session ids or --subject must say which sessions to end")
+	ways := 0
+	for _, way := range []bool{len(c.IDs) > 0, c.Subject != "", c.All} {
+		if way {
+			ways++
+		}
+	}
+	switch {
+	case ways != 1:
+		return errors.New("either session ids or --subject or --all must say which sessions to end")
+	case c.All && !c.Yes:
+		return errors.New("--all signs everybody out; --yes says that this is meant")
 	}
 	return nil
 }
 
-// Run ends the sessions. It goes on after one that does not exist, and fails in the end.
+// Run ends the sessions.
 func (c *sessionsRevokeCmd) Run(a *app) error {
-	return c.withStore(a.ctx, c.newLogger(a.stderr), func(store *sessionstore.Store) error {
-		if c.Subject != "" {
-			n, err := store.InvalidateSubject(a.ctx, c.Subject, uuid.Nil)
-			if err != nil {
+	log := c.newLogger(a.stderr)
+	return c.byOperator(a, log, func(ctx context.Context, t trail) error {
+		return c.withStore(ctx, log, func(store *sessionstore.Store) error {
+			switch {
+			case c.All:
+				return a.revokeAll(ctx, store)
+			case c.Subject != "":
+				n, err := store.InvalidateSubject(ctx, c.Subject, uuid.Nil)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(a.stdout, "revoked %d %s\n", n, plural(n, "session"))
 				return err
 			}
-			_, err = fmt.Fprintf(a.stdout, "revoked %d %s\n", n, plural(n, "session"))
-			return err
-		}
-		var failures []error
-		for _, id := range c.IDs {
-			if err := store.Invalidate(a.ctx, id); err != nil {
-				failures = append(failures, fmt.Errorf("session %s: %w", id, err))
-				continue
-			}
-			_, _ = fmt.Fprintln(a.stdout, "revoked", id)
-		}
-		return errors.Join(failures...)
+			return a.revoke(ctx, store, c.IDs)
+		}, t.sessions()...)
 	})
+}
+
+// revoke goes on after a session that does not exist, and fails in the end.
+func (a *app) revoke(ctx context.Context, store *sessionstore.Store, ids []uuid.UUID) error {
+	var failures []error
+	for _, id := range ids {
+		if err := store.Invalidate(ctx, id); err != nil {
+			failures = append(failures, fmt.Errorf("session %s: %w", id, err))
+			continue
+		}
+		_, _ = fmt.Fprintln(a.stdout, "revoked", id)
+	}
+	return errors.Join(failures...)
+}
+
+// reportEvery is how often a command that takes its time says how far it is, where no terminal shows it.
+const reportEvery = time.Minute
+
+// revokeAll says how far it is, and what it did also when it was interrupted.
+func (a *app) revokeAll(ctx context.Context, store *sessionstore.Store) error {
+	began, reported := time.Now(), time.Now()
+	terminal := isTerminal(a.stderr)
+	n, err := store.InvalidateAll(ctx, func(n int64) {
+		switch {
+		case terminal:
+			_, _ = fmt.Fprintf(a.stderr, "\r%d revoked", n)
+		case time.Since(reported) >= reportEvery:
+			reported = time.Now()
+			_, _ = fmt.Fprintln(a.stderr, n, "revoked")
+		}
+	})
+	if terminal && n > 0 {
+		_, _ = fmt.Fprintln(a.stderr)
+	}
+	_, printed := fmt.Fprintf(a.stdout, "revoked %d %s in %v\n", n, plural(n, "session"), time.Since(began).Round(time.Millisecond))
+	return errors.Join(err, printed)
 }
 
 func plural(n int64, thing string) string {

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -211,6 +212,26 @@ func (l *logLevel) Decode(ctx *kong.DecodeContext) error {
 			return "debug, info, warn or error"
 		}
 		*l = logLevel(level)
+		return ""
+	})
+}
+
+// auditTarget is none, stdout, or the path of a file.
+type auditTarget string
+
+const (
+	auditNone   auditTarget = "none"
+	auditStdout auditTarget = "stdout"
+)
+
+// Decode wants a path to look like one: "off" is not a file.
+func (t *auditTarget) Decode(ctx *kong.DecodeContext) error {
+	return decode(ctx, func(value string) string {
+		to := auditTarget(value)
+		if to != auditNone && to != auditStdout && (!strings.Contains(value, "/") || strings.ContainsFunc(value, unicode.IsControl)) {
+			return "none, stdout, or the path of a file, such as /var/log/latchkey/audit.log"
+		}
+		*t = to
 		return ""
 	})
 }

@@ -37,7 +37,7 @@ func TestNoTestLibraryIsLinked(t *testing.T) {
 	}
 	for name := range linked { // testing itself comes with the library that fetches PostgreSQL
 		for _, library := range []string{
-			"github.com/testcontainers/", "github.com/google/go-cmp/", "github.com/anishathalye/porcupine",
+			"github.com/testcontainers/", "github.com/santhosh-tekuri/", "github.com/google/go-cmp/", "github.com/anishathalye/porcupine",
 			"pgregory.net/rapid", "github.com/stretchr/testify/", "github.com/latchkey-sessions/latchkey/internal/testdb",
 		} {
 			if name == library || strings.HasSuffix(library, "/") && strings.HasPrefix(name, library) {

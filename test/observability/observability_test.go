@@ -345,6 +345,12 @@ var trouble = map[string]struct{ raised, quiet string }{
 		raised: `  latchkey_job_failures_total{kind="leak_webhook",last="true"} 0x25 1x5`,
 		quiet:  `  latchkey_job_failures_total{kind="leak_webhook",last="false"} 0+1x30`,
 	},
+	"LatchkeyAuditFails": {
+		raised: `  latchkey_audit_write_failures_total 0x25 1x5
+  latchkey_audit_lost_total 0x30`,
+		quiet: `  latchkey_audit_write_failures_total 3x30
+  latchkey_audit_lost_total 2x30`,
+	},
 	"LatchkeySigningKeyOld": {
 		// Half an hour after the beginning of time: a key since long before.
 		raised: `  latchkey_signing_key_since_timestamp_seconds{instance="a"} -10368001x30

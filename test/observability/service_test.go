@@ -67,6 +67,7 @@ func start(t *testing.T) service {
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, "serve")
 	cmd.Env = append(os.Environ(),
 		"DATABASE_URL="+testdb.URL(t), "SIGNING_KEYS_FILE="+filepath.Join(dir, "signing-keys.json"), "SERVICE_KEYS=backend:"+serviceKey,
+		"AUDIT_LOG="+filepath.Join(dir, "audit.log"),
 		"PUBLIC_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "ISSUER=https://login.example.com", "LOG_FORMAT=json",
 	)
 	log, err := cmd.StderrPipe()

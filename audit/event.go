@@ -1,0 +1,110 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Name says what has happened.
+type Name string
+
+// What may happen.
+const (
+	// SessionCreated has the new session and its subject.
+	SessionCreated Name = "session.created"
+	// SessionUpdated says that a session's data was replaced.
+	SessionUpdated Name = "session.updated"
+	// SessionRevoked says that a session was ended.
+	SessionRevoked Name = "session.revoked"
+	// SessionsRevoked says that several sessions were ended at once: Count of the
+	// Subject's, or of All.
+	SessionsRevoked Name = "sessions.revoked"
+	// SessionsRemoved says that clean-up deleted sessions that had not ended.
+	SessionsRemoved Name = "sessions.removed"
+	// SigningKeyRotated says that a new signing key was made, or signs from now on.
+	SigningKeyRotated Name = "signing_key.rotated"
+	// SigningKeyRevoked says that a signing key was removed, and its tokens with it.
+	SigningKeyRevoked Name = "signing_key.revoked"
+)
+
+// Reason says why sessions were ended.
+type Reason string
+
+// Why sessions are ended.
+const (
+	// Requested: the actor asked for it.
+	Requested Reason = "requested"
+	// TokenReuse: a refresh token came back that was in two hands.
+	TokenReuse Reason = "token_reuse"
+	// Limit: the subject had more sessions than it may.
+	Limit Reason = "limit"
+	// MaxAge: the sessions were older than any may be.
+	MaxAge Reason = "max_age"
+)
+
+// Event is what has happened. Members that do not apply are zero, and left out.
+type Event struct {
+	// Time is when, by the clock of this process. Zero means now.
+	Time time.Time
+	// ID is the event's own: whoever reads a line twice can tell. Zero means a new one.
+	ID uuid.UUID
+	// Name says what.
+	Name Name
+	// Origin says who did it, and how that came here.
+	Origin
+	// SessionID is the session, where it is one.
+	SessionID uuid.UUID
+	// Subject is that session's, or whose sessions they are; empty for none.
+	Subject string
+	// All says that they are everybody's.
+	All bool
+	// Kept is the one session of the subject that was left alone.
+	Kept uuid.UUID
+	// Count is how many sessions, where they may be several.
+	Count int64
+	// Reason says why they were ended.
+	Reason Reason
+	// Theft is the kind of a token's reuse, such as stale.
+	Theft string
+	// KeyID is the signing key.
+	KeyID string
+}
+
+// timeFormat is RFC 3339 in UTC, with a width of its own so that text sorts as time does.
+const timeFormat = "2006-01-02T15:04:05.000000Z"
+
+// line is an event as it is written: the order of its members is a reader's.
+type line struct {
+	Time      string    `json:"time"`
+	ID        uuid.UUID `json:"id"`
+	Event     Name      `json:"event"`
+	Actor     Actor     `json:"actor"`
+	SessionID uuid.UUID `json:"session_id,omitzero"`
+	Subject   string    `json:"subject,omitempty"`
+	All       bool      `json:"all,omitempty"`
+	Kept      uuid.UUID `json:"kept_session_id,omitzero"`
+	Count     int64     `json:"count,omitempty"`
+	Reason    Reason    `json:"reason,omitempty"`
+	Theft     string    `json:"theft,omitempty"`
+	KeyID     string    `json:"key_id,omitempty"`
+	ClientIP  string    `json:"client_ip,omitempty"`
+	RequestID string    `json:"request_id,omitempty"`
+	TraceID   string    `json:"trace_id,omitempty"`
+}
+
+// encode returns the event's line.
+func (e Event) encode() ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(line{
+		Time: e.Time.UTC().Format(timeFormat), ID: e.ID, Event: e.Name, Actor: e.Actor,
+		SessionID: e.SessionID, Subject: e.Subject, All: e.All, Kept: e.Kept, Count: e.Count,
+		Reason: e.Reason, Theft: e.Theft, KeyID: e.KeyID,
+		ClientIP: e.ClientIP, RequestID: e.RequestID, TraceID: e.TraceID,
+	})
+	return b.Bytes(), err
+}

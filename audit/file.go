@@ -1,0 +1,64 @@
+package audit
+
+import (
+	"os"
+	"time"
+)
+
+// checkEvery is how often a [File] looks whether it was moved away.
+const checkEvery = time.Second
+
+// File appends to a file, and makes one that only its owner may read where there is
+// none. When the file was moved or removed, as logrotate does it, it goes on in a
+// new one of the same name, within a second and without a signal; one that was
+// truncated, it goes on with. Other processes may append to it too. It may be used
+// by one goroutine at a time.
+type File struct {
+	path    string
+	file    *os.File
+	checked time.Time
+}
+
+// OpenFile opens the file, so that what is wrong with it is found at once.
+func OpenFile(path string) (*File, error) {
+	f := &File{path: path}
+	return f, f.open()
+}
+
+func (f *File) open() error {
+	file, err := os.OpenFile(f.path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if f.file != nil {
+		_ = f.file.Close() // nothing is buffered
+	}
+	f.file, f.checked = file, time.Now()
+	return nil
+}
+
+// Write appends in one write of the operating system's.
+func (f *File) Write(p []byte) (int, error) {
+	if now := time.Now(); now.Sub(f.checked) >= checkEvery {
+		f.checked = now
+		if f.moved() {
+			if err := f.open(); err != nil {
+				return 0, err
+			}
+		}
+	}
+	return f.file.Write(p)
+}
+
+// moved tells whether the path leads to another file than before, or to none.
+func (f *File) moved() bool {
+	there, err := os.Stat(f.path)
+	if err != nil {
+		return true
+	}
+	here, err := f.file.Stat()
+	return err != nil || !os.SameFile(there, here)
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.file.Close() }

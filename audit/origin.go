@@ -1,0 +1,59 @@
+package audit
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+)
+
+// ActorType says what an actor is.
+type ActorType string
+
+// Who may act.
+const (
+	// ServiceKey is a backend; ID is its key's name.
+	ServiceKey ActorType = "service_key"
+	// Subject is a user, by a token of a session of his own; ID is the subject. It is
+	// empty in an [Origin] that does not know it: then the session's is taken.
+	Subject ActorType = "subject"
+	// Session is the holder of a token of a session without a subject.
+	Session ActorType = "session"
+	// Operator is somebody at a command line; ID is user@host.
+	Operator ActorType = "operator"
+	// System is the program itself.
+	System ActorType = "system"
+)
+
+// Actor is who did something.
+type Actor struct {
+	Type ActorType `json:"type"`
+	ID   string    `json:"id,omitempty"`
+	// SessionID is the session whose token a subject used, where it is known.
+	SessionID uuid.UUID `json:"session_id,omitzero"`
+}
+
+// Origin is who did something, and in which request.
+type Origin struct {
+	Actor Actor
+	// ClientIP is the address that the request came from.
+	ClientIP string
+	// RequestID is the request's X-Request-Id, which the log of requests has too.
+	RequestID string
+	// TraceID is that of the request's trace.
+	TraceID string
+}
+
+type originKey struct{}
+
+// WithOrigin returns a context in which the origin acts.
+func WithOrigin(ctx context.Context, o Origin) context.Context {
+	return context.WithValue(ctx, originKey{}, o)
+}
+
+// OriginOf returns who acts in a context: [System] where nobody was named.
+func OriginOf(ctx context.Context) Origin {
+	if o, ok := ctx.Value(originKey{}).(Origin); ok {
+		return o
+	}
+	return Origin{Actor: Actor{Type: System}}
+}

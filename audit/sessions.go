@@ -1,0 +1,68 @@
+package audit
+
+import (
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// Sessions records what a store changes: give it to [sessionstore.Config].Observers.
+func (l *Log) Sessions() sessionstore.Observer { return sessions{l} }
+
+type sessions struct{ log *Log }
+
+// Begin leaves the context as it is.
+func (sessions) Begin(ctx context.Context, _ sessionstore.Operation) context.Context { return ctx }
+
+// End records what was changed, if anything was.
+func (s sessions) End(ctx context.Context, r sessionstore.Result) {
+	theft, stolen := errors.AsType[*sessionstore.ReuseError](r.Err)
+	if r.Changed == uuid.Nil && r.Revoked == 0 && !stolen {
+		return
+	}
+	origin := s.log.origin(ctx)
+	itself := origin // the program, because of that request
+	itself.Actor = Actor{Type: System}
+
+	switch r.Operation {
+	case sessionstore.OperationCreate:
+		s.log.record(ctx, Event{Name: SessionCreated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
+		if r.Revoked > 0 {
+			s.log.record(ctx, Event{Name: SessionsRevoked, Origin: itself, Subject: r.Subject, Count: r.Revoked, Reason: Limit})
+		}
+	case sessionstore.OperationUpdate:
+		s.log.record(ctx, Event{Name: SessionUpdated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
+	case sessionstore.OperationRefresh:
+		if stolen {
+			s.log.record(ctx, Event{
+				Name: SessionRevoked, Origin: itself, SessionID: theft.SessionID, Subject: theft.Subject,
+				Reason: TokenReuse, Theft: string(theft.Theft),
+			})
+		}
+	case sessionstore.OperationRevoke:
+		e := Event{Name: SessionRevoked, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, Reason: Requested}
+		if r.Changed == uuid.Nil {
+			e.Name, e.Count, e.Kept, e.All = SessionsRevoked, r.Revoked, r.Kept, r.Subject == ""
+		}
+		s.log.record(ctx, e)
+	case sessionstore.OperationGet, sessionstore.OperationLoad, sessionstore.OperationList:
+	}
+}
+
+// of fills in whose token it was that a user came with: he can only reach what is his.
+func (o Origin) of(r sessionstore.Result) Origin {
+	switch {
+	case o.Actor.Type != Subject || o.Actor.ID != "":
+	case r.Subject != "":
+		o.Actor.ID = r.Subject
+	default:
+		o.Actor.Type = Session
+		if o.Actor.SessionID == uuid.Nil {
+			o.Actor.SessionID = r.Changed
+		}
+	}
+	return o
+}

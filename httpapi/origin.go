@@ -1,0 +1,28 @@
+package httpapi
+
+import (
+	"context"
+
+	"github.com/go-chi/chi/v5/middleware"
+
+	"github.com/latchkey-sessions/latchkey/audit"
+)
+
+// Origin says who sent the request that is being answered, for an audit trail:
+// see [audit.Config].Origin. Behind the internal listener it is a service key. On
+// the public one it is the user whose session is changed: nobody else's can be.
+// In another context it is [audit.OriginOf].
+func Origin(ctx context.Context) audit.Origin {
+	info, ok := ctx.Value(requestInfoKey{}).(*requestInfo)
+	if !ok {
+		return audit.OriginOf(ctx)
+	}
+	o := audit.Origin{
+		Actor:    audit.Actor{Type: audit.Subject, SessionID: info.session},
+		ClientIP: middleware.GetClientIP(ctx), RequestID: info.id,
+	}
+	if info.serviceKey != "" {
+		o.Actor = audit.Actor{Type: audit.ServiceKey, ID: info.serviceKey}
+	}
+	return o
+}
