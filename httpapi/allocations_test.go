@@ -6,11 +6,12 @@ import "testing"
 
 // How often each request allocates, with its own making, the store and the
 // driver. Who needs more has a reason, and changes the number; who needs fewer
-// lowers it.
+// lowers it. On a machine that is very busy what runs in the background adds one or
+// two, for which there is room.
 var mostAllocations = map[string]float64{
-	"RefreshTokens": 131,
-	"Get":           135,
-	"Create":        152,
+	"RefreshTokens": 134,
+	"Get":           137,
+	"Create":        154,
 }
 
 //nolint:paralleltest // others would allocate meanwhile

@@ -11,7 +11,7 @@ var mostAllocations = map[string]float64{
 	"Create":            66,
 	"Get":               54,
 	"Load":              45,
-	"RefreshTokens":     56,
+	"RefreshTokens":     57,
 	"Update":            24,
 	"Update, unchanged": 20,
 	"Invalidate":        13,
