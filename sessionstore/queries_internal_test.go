@@ -18,6 +18,7 @@ func TestQueriesPrepare(t *testing.T) {
 		"ping": pingQuery, "create": createQuery, "createTogether": createTogetherQuery,
 		"createEnding": createEndingQuery, "createRefusing": createRefusingQuery, "lockSubject": lockSubjectQuery,
 		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "list": listQuery,
+		"newestSealed": newestSealedQuery, "readSealed": readSealedQuery, "reseal": resealQuery, "countSealed": countSealedQuery,
 		"update": updateQuery, "updateState": updateStateQuery,
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,

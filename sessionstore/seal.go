@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -38,8 +39,9 @@ type SealedError struct {
 	Reason error
 }
 
+// Error does not name the session: logs of requests do not either.
 func (e *SealedError) Error() string {
-	return fmt.Sprintf("the data of session %s was sealed with key %q and cannot be opened: %v", e.SessionID, e.Key, e.Reason)
+	return fmt.Sprintf("session data that was sealed with key %q cannot be opened: %v", e.Key, e.Reason)
 }
 
 // Is makes a SealedError an [ErrUnavailable].
@@ -150,4 +152,33 @@ func (s *Store) wasRead(session uuid.UUID, checksum string, stored []byte) bool 
 	}
 	sum, err := sumEncoding.DecodeString(checksum)
 	return err == nil && (plainSum(content) == checksum || s.cfg.Sealer.IsSum(session, content, sum))
+}
+
+// The newest ones tell at the cost of a few rows: they were sealed last.
+const newestSealedQuery = `
+SELECT "id", "data" FROM (SELECT "id", "data" FROM "sessionStore" ORDER BY "id" DESC LIMIT 20) s
+WHERE jsonb_typeof("data") = 'string'`
+
+// CheckSealer opens what is sealed of the newest sessions' data. A [SealedError]
+// says that the store lacks a key which other programs seal with.
+func (s *Store) CheckSealer(ctx context.Context) error {
+	rows, err := s.pool.Query(ctx, newestSealedQuery)
+	if err != nil {
+		return unavailable("check the sealer", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id [16]byte
+		var stored []byte
+		if err := rows.Scan(&id, &stored); err != nil {
+			return unavailable("check the sealer", err)
+		}
+		if _, err := s.open(id, stored); err != nil {
+			return err
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return unavailable("check the sealer", err)
+	}
+	return nil
 }

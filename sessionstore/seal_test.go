@@ -332,6 +332,35 @@ func TestSealedDataMayBeAsLongAsAny(t *testing.T) {
 	}
 }
 
+// A program that starts without a key which others seal with is told.
+func TestCheckSealer(t *testing.T) {
+	t.Parallel()
+	before, after := replaced(t)
+	k := setup(t)
+	k.create(t, sessionstore.CreateParams{})
+	stores := map[string]*sessionstore.Store{
+		"none": k.Store, "old": newStore(t, k.pool, k.ring, sealing(t, before)), "both": newStore(t, k.pool, k.ring, sealing(t, after)),
+	}
+	check := func(want map[string]bool) {
+		t.Helper()
+		for name, ok := range want {
+			err := stores[name].CheckSealer(t.Context())
+			if sealed, is := errors.AsType[*sessionstore.SealedError](err); is == ok || !is && err != nil || is && sealed.Key == "" {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	check(map[string]bool{"none": true, "old": true, "both": true})
+	if _, _, err := stores["old"].Create(t.Context(), sessionstore.CreateParams{}); err != nil {
+		t.Fatal(err)
+	}
+	check(map[string]bool{"none": false, "old": true, "both": true})
+	if _, _, err := stores["both"].Create(t.Context(), sessionstore.CreateParams{}); err != nil {
+		t.Fatal(err)
+	}
+	check(map[string]bool{"none": false, "old": false, "both": true})
+}
+
 // misnamed is a sealer whose key has a name that would not be found again.
 type misnamed struct {
 	sessionstore.Sealer

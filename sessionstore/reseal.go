@@ -1,0 +1,242 @@
+package sessionstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+const (
+	// resealBatch is how many rows are read, and at most written, at once: some
+	// milliseconds of work, for which nobody waits long.
+	resealBatch = 200
+	// countBatch is how many rows are counted at once. None of their data is sent.
+	countBatch = 5000
+	// longestRest is the most that is waited after a batch.
+	longestRest = time.Second
+	// resealTimeout ends a statement that a lock or the disk keeps.
+	resealTimeout = `SET LOCAL statement_timeout = '30s'`
+)
+
+// Reseal says how session data that is stored is sealed anew.
+type Reseal struct {
+	// Unseal takes seals away instead, with the keys of the store's Sealer.
+	Unseal bool
+	// Progress, if set, is told how far the work is, after each batch. It must not wait.
+	Progress func(Resealed)
+}
+
+// Resealed tells what became of the rows.
+type Resealed struct {
+	// Rows is how many were looked at.
+	Rows int64
+	// Written is how many were sealed anew, or unsealed.
+	Written int64
+	// Changed is how many somebody else wrote meanwhile, or removed. They were left
+	// as they are: who writes data seals it himself.
+	Changed int64
+	// Unreadable is how many cannot be opened. They were left as they are, too.
+	Unreadable int64
+	// Reason is why the first of those cannot be opened: a [SealedError].
+	Reason error
+}
+
+// Data that is as it should be stays where it is. $3 is what sealed data begins
+// with, or empty where it is to be unsealed.
+const readSealedQuery = `
+SELECT "id", "checksum", CASE
+  WHEN jsonb_typeof("data") <> 'string' AND $3::text = '' THEN NULL
+  WHEN jsonb_typeof("data") = 'string' AND $3 <> '' AND starts_with("data" #>> '{}', $3) THEN NULL
+  ELSE "data" END
+FROM "sessionStore" WHERE "id" > $1 ORDER BY "id" LIMIT $2`
+
+// Rows that were changed since they were read are left out, those too that are
+// changed while this waits for them. They are locked in the order of their ids, as
+// by all who lock several. "updatedAt" stays: the data is the same.
+const resealQuery = `
+WITH "new" AS (
+  SELECT * FROM unnest((SELECT $1::uuid[]), (SELECT $2::text[]), (SELECT $3::text[]), (SELECT $4::jsonb[])) AS a("id", "was", "checksum", "data")
+), "target" AS MATERIALIZED (
+  SELECT s."id" FROM "sessionStore" s JOIN "new" n ON n."id" = s."id" AND n."was" = s."checksum"
+  ORDER BY s."id" FOR NO KEY UPDATE OF s
+)
+UPDATE "sessionStore" s SET "checksum" = n."checksum", "data" = n."data"
+FROM "target" t JOIN "new" n ON n."id" = t."id"
+WHERE s."id" = t."id" AND s."checksum" = n."was"`
+
+// Reseal walks all sessions, also those that have ended, and seals what is not
+// sealed with the key that seals now: unsealed data, and what an earlier key
+// sealed. It works in batches, beside requests, whose changes it never overwrites,
+// and rests after each for as long as it took. Stopped, it has lost nothing: the
+// next run passes over what is done.
+//
+// The data stays the same, and so does "updatedAt". Its checksum changes, but
+// [Store.Update] still takes the one that was read before.
+func (s *Store) Reseal(ctx context.Context, params Reseal) (Resealed, error) {
+	var done Resealed
+	if s.cfg.Sealer == nil {
+		return done, errors.New("sessionstore: there is no Sealer")
+	}
+	for after := uuid.Nil; ; {
+		start := time.Now() //nolint:forbidigo // a pause decides nothing
+		batch, err := s.readSealed(ctx, after, params.Unseal)
+		if err != nil {
+			return done, err
+		}
+		if len(batch) == 0 {
+			return done, nil
+		}
+		after = batch[len(batch)-1].id
+		wrote, err := s.resealRows(ctx, batch, params.Unseal, &done)
+		if err != nil {
+			return done, err
+		}
+		done.Rows += int64(len(batch))
+		if params.Progress != nil {
+			params.Progress(done)
+		}
+		if !wrote {
+			continue
+		}
+		select {
+		case <-time.After(min(time.Since(start), longestRest)): //nolint:forbidigo // a pause decides nothing
+		case <-ctx.Done():
+			return done, ctx.Err()
+		}
+	}
+}
+
+// sealedRow is a session's data as it is stored, and as it is to be.
+type sealedRow struct {
+	id       uuid.UUID
+	was      string // the checksum
+	stored   []byte // nil if it is as it should be
+	checksum string
+	next     []byte
+}
+
+func (s *Store) readSealed(ctx context.Context, after uuid.UUID, unseal bool) ([]sealedRow, error) {
+	prefix := ""
+	if !unseal {
+		prefix = s.cfg.Sealer.Key() + string(keySeparator)
+	}
+	rows, err := s.pool.Query(ctx, readSealedQuery, arg(after), resealBatch, prefix)
+	if err != nil {
+		return nil, unavailable("seal data anew", err)
+	}
+	batch, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r sealedRow, err error) {
+		err = row.Scan((*[16]byte)(&r.id), &r.was, &r.stored)
+		return r, err
+	})
+	if err != nil {
+		return nil, unavailable("seal data anew", err)
+	}
+	return batch, nil
+}
+
+// resealRows writes what has to be written of a batch, and tells whether there was any.
+func (s *Store) resealRows(ctx context.Context, batch []sealedRow, unseal bool, done *Resealed) (wrote bool, err error) {
+	var ids []pgtype.UUID
+	var was, checksums []string
+	var data [][]byte
+	for _, r := range batch {
+		if r.stored == nil {
+			continue
+		}
+		err := s.resealed(&r, unseal)
+		if sealed, ok := errors.AsType[*SealedError](err); ok {
+			if done.Unreadable++; done.Reason == nil {
+				done.Reason = sealed
+			}
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		ids, was, checksums, data = append(ids, arg(r.id)), append(was, r.was), append(checksums, r.checksum), append(data, r.next)
+	}
+	if len(ids) == 0 {
+		return false, nil
+	}
+	var written int64
+	statements := &pgx.Batch{}
+	statements.Queue(resealTimeout)
+	statements.Queue(resealQuery, ids, was, checksums, data).Exec(func(tag pgconn.CommandTag) error {
+		written = tag.RowsAffected()
+		return nil
+	})
+	if err := s.pool.SendBatch(ctx, statements).Close(); err != nil {
+		return false, unavailable("seal data anew", err)
+	}
+	done.Written += written
+	done.Changed += int64(len(ids)) - written
+	return true, nil
+}
+
+// resealed fills in what a row is to be. The error is a [SealedError] if its data
+// cannot be opened.
+func (s *Store) resealed(r *sealedRow, unseal bool) error {
+	data, err := s.open(r.id, r.stored)
+	if err != nil {
+		return err
+	}
+	content, err := canonicalForm(data)
+	if err != nil {
+		// Compas may have stored what would not be taken here, such as longer data.
+		// Its checksum then only has to be one that no other data has.
+		content = bytes.Clone(data)
+	}
+	if unseal {
+		r.checksum, r.next = plainSum(content), data
+		return nil
+	}
+	r.checksum = s.sum(r.id, content)
+	r.next, err = s.stored(r.id, data)
+	return err
+}
+
+const countSealedQuery = `
+SELECT CASE WHEN jsonb_typeof("data") = 'string' THEN left(split_part("data" #>> '{}', ':', 1), 64) ELSE '' END AS "key",
+  count(*), (array_agg("id" ORDER BY "id" DESC))[1]
+FROM (SELECT "id", "data" FROM "sessionStore" WHERE "id" > $1 ORDER BY "id" LIMIT $2) s
+GROUP BY "key"`
+
+// CountSealed counts the sessions by the key that their data is sealed with; those
+// of an empty name are not sealed. It needs no key. progress, if set, is told how
+// many were counted so far.
+func (s *Store) CountSealed(ctx context.Context, progress func(rows int64)) (map[string]int64, error) {
+	counts := map[string]int64{}
+	var total int64
+	for after := uuid.Nil; ; {
+		rows, err := s.pool.Query(ctx, countSealedQuery, arg(after), countBatch)
+		if err != nil {
+			return nil, unavailable("count sealed data", err)
+		}
+		var key string
+		var n, found int64
+		var last uuid.UUID
+		_, err = pgx.ForEachRow(rows, []any{&key, &n, (*[16]byte)(&last)}, func() error {
+			counts[key] += n
+			found += n
+			if bytes.Compare(last[:], after[:]) > 0 {
+				after = last
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, unavailable("count sealed data", err)
+		}
+		if total += found; progress != nil {
+			progress(total)
+		}
+		if found < countBatch {
+			return counts, nil
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package sessionstore_test
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/dataseal"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+func (k kit) reseal(t *testing.T, store *sessionstore.Store, params sessionstore.Reseal) sessionstore.Resealed {
+	t.Helper()
+	done, err := store.Reseal(t.Context(), params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return done
+}
+
+func (k kit) checkCounts(t *testing.T, want map[string]int64) {
+	t.Helper()
+	if got, err := k.CountSealed(t.Context(), nil); err != nil || !cmp.Equal(got, want) {
+		t.Errorf("rows by key: %v, %v, want %v", got, err, want)
+	}
+}
+
+// Whatever a row was sealed with, and if it was at all, afterwards it is sealed
+// with the key that seals. Nothing else of it changes, and nobody who has read it
+// is told of a conflict.
+func TestReseal(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	before, after := replaced(t)
+	oldKey, newKey := before.Keys()[0].ID, after.Keys()[1].ID
+	older, newer := newStore(t, k.pool, k.ring, sealing(t, before)), newStore(t, k.pool, k.ring, sealing(t, after))
+	const each = 80 // more than a batch in all
+	var sessions []sessionstore.Session
+	for i := range each {
+		for _, store := range []*sessionstore.Store{k.Store, older, newer} {
+			session, _, err := store.Create(t.Context(), sessionstore.CreateParams{Data: fmt.Appendf(nil, `{"n":%d}`, i)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			sessions = append(sessions, session)
+		}
+	}
+	if err := k.Invalidate(t.Context(), sessions[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	k.exec(t, `UPDATE "sessionStore" SET "updatedAt" = "createdAt" - interval '1 hour'`)
+	k.checkCounts(t, map[string]int64{"": each, oldKey: each, newKey: each})
+
+	var calls int
+	done := k.reseal(t, newer, sessionstore.Reseal{Progress: func(sessionstore.Resealed) { calls++ }})
+	if want := (sessionstore.Resealed{Rows: 3 * each, Written: 2 * each}); done != want || calls != 2 {
+		t.Errorf("%+v, want %+v; %d calls", done, want, calls)
+	}
+	k.checkCounts(t, map[string]int64{newKey: 3 * each})
+	for _, session := range sessions {
+		got, err := newer.Load(t.Context(), session.ID)
+		if err != nil || mustChecksum(string(got.Data)) != mustChecksum(string(session.Data)) {
+			t.Fatalf("%s, %v, want %s", got.Data, err, session.Data)
+		}
+		if n := k.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1 AND "updatedAt" < "createdAt"`, session.ID); n != 1 {
+			t.Error("updatedAt has changed")
+		}
+		if session.ID == sessions[0].ID {
+			continue // it has ended
+		}
+		if _, err := newer.Update(t.Context(), session.ID, session.Checksum, []byte(`{}`)); err != nil {
+			t.Errorf("with the checksum that was read before: %v", err)
+		}
+	}
+	if done := k.reseal(t, newer, sessionstore.Reseal{}); done.Written != 0 || done.Rows != 3*each {
+		t.Errorf("again: %+v", done)
+	}
+
+	if done := k.reseal(t, newer, sessionstore.Reseal{Unseal: true}); done.Written != 3*each {
+		t.Errorf("unsealing: %+v", done)
+	}
+	k.checkCounts(t, map[string]int64{"": 3 * each})
+	got, err := k.Load(t.Context(), sessions[1].ID)
+	if sum, sumErr := sessionstore.Checksum(got.Data); err != nil || sumErr != nil || sum != got.Checksum {
+		t.Errorf("unsealed: %s, %q, %v", got.Data, got.Checksum, err)
+	}
+}
+
+// What cannot be opened stays as it is, for whoever has the key.
+func TestResealLeavesWhatItCannotOpen(t *testing.T) {
+	t.Parallel()
+	keys := newKeyset(t)
+	k := setupWith(t, sealing(t, keys))
+	lost, _ := k.create(t, sessionstore.CreateParams{Data: []byte(`{"a":1}`)})
+	other := newStore(t, k.pool, k.ring, sealing(t, newKeyset(t)))
+	done, err := other.Reseal(t.Context(), sessionstore.Reseal{})
+	if sealed, ok := errors.AsType[*sessionstore.SealedError](done.Reason); err != nil || !ok || sealed.SessionID != lost.ID ||
+		!errors.Is(sealed, dataseal.ErrUnknownKey) || done.Unreadable != 1 || done.Written != 0 {
+		t.Errorf("%+v, %v", done, err)
+	}
+	if got, err := k.Load(t.Context(), lost.ID); err != nil || string(got.Data) != `{"a":1}` || got.Checksum != lost.Checksum {
+		t.Errorf("%s, %v", got.Data, err)
+	}
+	if _, err := newStore(t, k.pool, k.ring, config()).Reseal(t.Context(), sessionstore.Reseal{}); err == nil {
+		t.Error("without a Sealer nothing is to be sealed")
+	}
+}
+
+// Compas may have stored what would not be taken today.
+func TestResealTakesWhatIsThere(t *testing.T) {
+	t.Parallel()
+	k := setupWith(t, sealing(t, newKeyset(t)))
+	session, _ := k.create(t, sessionstore.CreateParams{})
+	k.exec(t, `UPDATE "sessionStore" SET "checksum" = 'crc', "data" = jsonb_build_object('long', repeat('x', 100000)) WHERE "id" = $1`, session.ID)
+	if done := k.reseal(t, k.Store, sessionstore.Reseal{}); done.Written != 1 {
+		t.Errorf("%+v", done)
+	}
+	got, err := k.Load(t.Context(), session.ID)
+	if err != nil || len(got.Data) < 100000 {
+		t.Fatalf("%d bytes, %v", len(got.Data), err)
+	}
+	if _, err := k.Update(t.Context(), session.ID, got.Checksum, []byte(`{}`)); err != nil {
+		t.Error(err)
+	}
+}
+
+// Sealing anew overwrites no change, whichever comes first, and loses no session.
+func TestResealBesideUpdates(t *testing.T) {
+	t.Parallel()
+	before, after := replaced(t)
+	k := setupWith(t, sealing(t, after))
+	const sessions, workers, each = 20, 4, 60
+	older := newStore(t, k.pool, k.ring, sealing(t, before))
+	ids := make([]uuid.UUID, sessions)
+	for i := range ids {
+		session, _, err := older.Create(t.Context(), sessionstore.CreateParams{Data: []byte(`{"n":0}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids[i] = session.ID
+	}
+	var stopped atomic.Bool
+	var resealing sync.WaitGroup
+	var walks, written int64
+	resealing.Go(func() {
+		for n := 0; !stopped.Load(); n++ { // to and fro, so that there always is something to do
+			done, err := k.Reseal(t.Context(), sessionstore.Reseal{Unseal: n%2 == 1})
+			if err != nil || done.Unreadable != 0 {
+				t.Errorf("%+v, %v", done, err)
+				return
+			}
+			walks++
+			written += done.Written
+		}
+	})
+	together(workers, func(worker int) {
+		for i := range each {
+			id := ids[(worker+i)%sessions]
+			for {
+				err := increment(t.Context(), k.Store, id)
+				if err == nil {
+					break
+				}
+				if !errors.Is(err, sessionstore.ErrConflict) {
+					t.Error(err)
+					return
+				}
+			}
+		}
+	})
+	stopped.Store(true)
+	resealing.Wait()
+	for _, id := range ids {
+		session, err := k.Load(t.Context(), id)
+		if err != nil || mustChecksum(string(session.Data)) != mustChecksum(fmt.Sprintf(`{"n":%d}`, workers*each/sessions)) {
+			t.Errorf("counted %s, %v, want %d", session.Data, err, workers*each/sessions)
+		}
+	}
+	if walks < 2 || written < sessions {
+		t.Errorf("only %d walks, which wrote %d rows, beside the updates", walks, written)
+	}
+}
