@@ -12,6 +12,7 @@ type cli struct {
 	Migrate  migrateCmd  `cmd:"" help:"Create or change the database schema."`
 	Cleanup  cleanupCmd  `cmd:"" help:"Remove ended sessions now."`
 	Keys     keysCmd     `cmd:"" help:"Make, list and replace signing keys."`
+	Data     dataCmd     `cmd:"" help:"Keys that seal session data, and sealing it anew."`
 	Sessions sessionsCmd `cmd:"" help:"List and end sessions."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

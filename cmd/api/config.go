@@ -59,6 +59,8 @@ type settings struct {
 	keystoreSettings
 	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until api keys rotate."`
 
+	dataSettings
+
 	ServiceKeys     serviceKeys `name:"service-keys" group:"tokens" placeholder:"NAME:SECRET,..." help:"Keys of your backends for the internal listener. Made in VAR_DIR for the private PostgreSQL, else required."`
 	ServiceKeysFile text        `name:"service-keys-file" group:"tokens" placeholder:"FILE" help:"File that holds them, instead of SERVICE_KEYS."`
 
@@ -119,7 +121,10 @@ func (s *settings) Validate() error {
 	case !embedded && len(s.ServiceKeys) == 0 && s.ServiceKeysFile == "":
 		return wrong("SERVICE_KEYS", "not set", serviceKeysForm+"; DATABASE_URL is set, so none is made by itself")
 	}
-	return s.check()
+	if err := s.dataSettings.check(); err != nil {
+		return err
+	}
+	return s.retentionSettings.check()
 }
 
 func (s retentionSettings) check() error {

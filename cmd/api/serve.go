@@ -76,12 +76,14 @@ type service struct {
 	public, internal net.Listener
 }
 
-// identity is what the service signs with, and who may call it.
+// identity is what the service signs and seals with, and who may call it.
 type identity struct {
 	ring *tokens.KeyRing // nil for keys in PostgreSQL
 	// jwks are the keys that PostgreSQL takes over, if it has none.
 	jwks        tokens.Secret
 	serviceKeys serviceKeys
+	// sealer seals session data; nil for none.
+	sealer sessionstore.Sealer
 }
 
 // identify reads the keys from where the settings say or, where they do not say it, from the made files.
@@ -96,6 +98,9 @@ func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, er
 	if err == nil && len(id.serviceKeys) == 0 {
 		id.serviceKeys, err = readServiceKeys(cmp.Or(string(s.ServiceKeysFile), madeServiceKey))
 	}
+	if err == nil {
+		id.sealer, err = s.sealer()
+	}
 	return id, err
 }
 
@@ -109,7 +114,7 @@ func (s *service) publicURL() string {
 func (s *service) serve(ctx context.Context, db pools, id identity, ready func() error) error {
 	measured := metrics.New(currentVersion(), s.log)
 	cfg := s.store(s.publicURL())
-	cfg.Direct = db.direct
+	cfg.Direct, cfg.Sealer = db.direct, id.sealer
 	keys, err := s.openKeys(ctx, db, &id, &cfg)
 	if err != nil {
 		return err
@@ -145,6 +150,7 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 	if err != nil {
 		return err
 	}
+	s.checkSealer(ctx, store, id.sealer)
 	if err := ready(); err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ func TestWrongSettings(t *testing.T) {
 		keys     = "; it may be name:secret,name:secret with names of their own and secrets of 32 characters or more"
 		database = "; it may be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full"
 		secret   = "hunter2-hunter2-hunter2-hunter2-hunter2"
+		keyset   = "; it may be a keyset as `api data keys generate` makes one: Tink's JSON, not encrypted, with keys for XAES-256-GCM or AES-256-GCM"
 		sealing  = "; it may be 32 random bytes in base64, such as `openssl rand -base64 32` prints, or several of these, separated by commas: the first seals, all open"
 	)
 	configured := env{"DATABASE_URL": "postgres://localhost:1/x", "SIGNING_KEYS_FILE": "keys.json", "SERVICE_KEYS": "a:" + secret}
@@ -91,6 +92,8 @@ func TestWrongSettings(t *testing.T) {
 		{env{"CLEANUP_SESSION_MAX_AGE": "1m"}, "CLEANUP_SESSION_MAX_AGE is 1m0s; it may be a duration of 1h or more, or 0 for none"},
 		{env{"KEY_ENCRYPTION_KEY": secret}, "KEY_ENCRYPTION_KEY is not usable" + sealing},
 		{env{"KEY_ENCRYPTION_KEY": sealingKey("a") + "," + secret}, "KEY_ENCRYPTION_KEY is not usable" + sealing},
+		{env{"DATA_ENCRYPTION_KEYSET": `{"primaryKeyId":1,"key":[{"keyData":{"value":"` + secret + `"}}]}`}, "DATA_ENCRYPTION_KEYSET is not usable" + keyset},
+		{env{"DATA_ENCRYPTION_KEYSET": dataKeyset(t), "DATA_ENCRYPTION_KEYSET_FILE": "f"}, "DATA_ENCRYPTION_KEYSET and DATA_ENCRYPTION_KEYSET_FILE are both set; one of them may be"},
 		{env{"KEY_ALGORITHM": "none"}, `KEY_ALGORITHM is "none"; it may be EdDSA, ES256, RS256, PS256 or HS256`},
 		{env{"KEY_ROTATION_INTERVAL": "59m"}, "KEY_ROTATION_INTERVAL is 59m0s; it may be a duration of 1h or more, or 0 for none"},
 		{env{"LOG_LEVEL": "loud"}, `LOG_LEVEL is "loud"; it may be debug, info, warn or error`},
