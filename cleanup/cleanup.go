@@ -2,46 +2,76 @@
 //
 // It promises that its cost follows what it removes, not the size of the
 // tables; that each batch is a short transaction of its own, so that being
-// interrupted loses nothing; and that of all its runners one works at a time.
+// interrupted loses nothing; that it takes as much as the database has to give,
+// and of one connection's time half at the most; and that of all its runners
+// one works at a time.
 package cleanup
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"time"
+
+	"github.com/google/uuid"
 )
 
-// Defaults of [Config].
-const (
-	DefaultRetention = 336 * time.Hour
-	DefaultBatchSize = 500
-	DefaultPause     = 50 * time.Millisecond
-)
+// DefaultRetention is for how long an ended session is kept.
+const DefaultRetention = 336 * time.Hour
 
 const (
 	// A revoked session is kept until the last of its access tokens has expired
 	// (sessionstore.MaxAccessTokenTTL): verifiers that start meanwhile must learn of it.
 	minRetention = 25 * time.Hour
 	minMaxAge    = time.Hour
-	maxBatchSize = 10_000
 )
 
-// Store is what cleanup works on. Each Delete removes up to limit sessions, or
-// pairs of tokens that a session can do without, in one short transaction and
-// returns how many; fewer than limit means that there are no more now. That
-// another runner is at work is an error.
-type Store interface {
-	DeleteExpired(ctx context.Context, retention time.Duration, limit int) (int64, error)
-	DeleteRevoked(ctx context.Context, retention time.Duration, limit int) (int64, error)
-	DeleteAged(ctx context.Context, age time.Duration, limit int) (int64, error)
-	DeleteSuperfluous(ctx context.Context, retention time.Duration, limit int) (int64, error)
-	CountExpired(ctx context.Context, retention time.Duration) (int64, error)
-	CountRevoked(ctx context.Context, retention time.Duration) (int64, error)
-	CountAged(ctx context.Context, age time.Duration) (int64, error)
-	CountSuperfluous(ctx context.Context, retention time.Duration) (int64, error)
+// Kind is a reason to remove something.
+type Kind string
+
+// The kinds of what is removed.
+const (
+	// Expired is a session whose refresh token expired.
+	Expired Kind = "expired"
+	// Revoked is a session that was revoked.
+	Revoked Kind = "revoked"
+	// Aged is a session that was created long ago, even one that is live.
+	Aged Kind = "aged"
+	// Superfluous is a pair of tokens that its session can do without.
+	Superfluous Kind = "superfluous"
+)
+
+// Rule says what is due: what is of the kind for longer than After.
+type Rule struct {
+	Kind  Kind
+	After time.Duration
 }
 
-// Config says what is removed and how.
+// Removed is what a batch removed. A session goes with its pairs of tokens.
+type Removed struct{ Sessions, Pairs int64 }
+
+// ErrSlow says that the database gave up on a batch, which took too long or was
+// in somebody's way. Nothing of the batch was removed.
+var ErrSlow = errors.New("the database gave up on a batch of clean-up")
+
+// Store is what cleanup works on.
+type Store interface {
+	// CountDue counts what is due.
+	CountDue(ctx context.Context, rule Rule) (int64, error)
+	// FindDue returns the ids of up to limit that are due, of sessions or, if the
+	// rule is about pairs, of pairs. Fewer than limit means that there are no more.
+	FindDue(ctx context.Context, rule Rule, limit int) ([]uuid.UUID, error)
+	// RemoveDue removes in one transaction those of ids that are still due, but
+	// none that somebody has locked. If that takes longer than the timeout, it is
+	// [ErrSlow]. That another runner is at work is an error.
+	RemoveDue(ctx context.Context, rule Rule, ids []uuid.UUID, timeout time.Duration) (Removed, error)
+	// OldestEnded tells when of all sessions that are there the first one ended;
+	// zero if none has.
+	OldestEnded(ctx context.Context) (time.Time, error)
+}
+
+// Config says what is removed.
 type Config struct {
 	// Retention is how long an ended session is kept. Zero means 336 hours; it
 	// must be 25 hours or more, for verifiers elsewhere learn from the rows
@@ -53,10 +83,6 @@ type Config struct {
 	// DryRun counts what would be removed and removes nothing. A session that
 	// falls under several rules is counted under each.
 	DryRun bool
-	// BatchSize is the number of sessions in a batch. Zero means 500.
-	BatchSize int
-	// Pause is the rest between two batches. Zero means 50 ms.
-	Pause time.Duration
 	// Progress, if set, is called after each batch with the sums so far.
 	Progress func(Summary)
 }
@@ -69,34 +95,74 @@ type Summary struct {
 	// Superfluous is the number of token pairs that Compas left, or of sessions
 	// that it began, and that were removed by themselves.
 	Superfluous int64
-	Batches     int
-	Duration    time.Duration
+	// Sessions and Pairs are all sessions and all pairs of tokens: of a dry run
+	// as far as its counts tell.
+	Sessions, Pairs int64
+	Batches         int
+	Duration        time.Duration
+	// OldestLeft is when the first of the ended sessions ended that are still
+	// there after a whole run: after one that removed all that was due, less than
+	// the retention and a day ago. Zero: no session that is there has ended, or
+	// the run failed.
+	OldestLeft time.Time
 }
 
-// Sessions is the number of all sessions.
-func (s Summary) Sessions() int64 { return s.Expired + s.Revoked + s.Aged }
+// LogValue tells a log what is not zero in any run.
+func (s Summary) LogValue() slog.Value {
+	attrs := []slog.Attr{
+		slog.Int64("sessions", s.Sessions), slog.Int64("pairs", s.Pairs),
+		slog.Int64("expired", s.Expired), slog.Int64("revoked", s.Revoked), slog.Int64("aged", s.Aged), slog.Int64("superfluous", s.Superfluous),
+		slog.Int("batches", s.Batches), slog.Duration("took", s.Duration),
+	}
+	if !s.OldestLeft.IsZero() {
+		attrs = append(attrs, slog.Time("oldest_left", s.OldestLeft))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+func (s *Summary) of(kind Kind) *int64 {
+	switch kind {
+	case Expired:
+		return &s.Expired
+	case Revoked:
+		return &s.Revoked
+	case Aged:
+		return &s.Aged
+	case Superfluous:
+		return &s.Superfluous
+	}
+	panic("cleanup: no kind: " + kind)
+}
+
+func (s *Summary) add(kind Kind, removed Removed) {
+	n := removed.Sessions
+	if kind == Superfluous {
+		n = removed.Pairs
+	}
+	*s.of(kind) += n
+	s.Sessions += removed.Sessions
+	s.Pairs += removed.Pairs
+}
 
 func (c Config) withDefaults() (Config, error) {
 	if c.Retention == 0 {
 		c.Retention = DefaultRetention
-	}
-	if c.BatchSize == 0 {
-		c.BatchSize = DefaultBatchSize
-	}
-	if c.Pause == 0 {
-		c.Pause = DefaultPause
 	}
 	switch {
 	case c.Retention < minRetention:
 		return c, fmt.Errorf("cleanup: the retention is %v, it must be %v or more", c.Retention, minRetention)
 	case c.SessionMaxAge < 0 || c.SessionMaxAge > 0 && c.SessionMaxAge < minMaxAge:
 		return c, fmt.Errorf("cleanup: the session's maximum age is %v, it must be %v or more, or 0 for none", c.SessionMaxAge, minMaxAge)
-	case c.BatchSize < 1 || c.BatchSize > maxBatchSize:
-		return c, fmt.Errorf("cleanup: the batch size is %d, it must be between 1 and %d", c.BatchSize, maxBatchSize)
-	case c.Pause < 0:
-		return c, fmt.Errorf("cleanup: the pause is %v, it must not be negative", c.Pause)
 	}
 	return c, nil
+}
+
+func (c Config) rules() []Rule {
+	rules := []Rule{{Expired, c.Retention}, {Revoked, c.Retention}}
+	if c.SessionMaxAge > 0 {
+		rules = append(rules, Rule{Aged, c.SessionMaxAge})
+	}
+	return append(rules, Rule{Superfluous, c.Retention})
 }
 
 // Run removes what there is to remove, and returns what it did, also with an
@@ -106,60 +172,11 @@ func Run(ctx context.Context, store Store, cfg Config) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	run := run{cfg: cfg, start: time.Now(), summary: Summary{DryRun: cfg.DryRun}}
-	err = run.kind(ctx, store.DeleteExpired, store.CountExpired, cfg.Retention, &run.summary.Expired)
-	if err == nil {
-		err = run.kind(ctx, store.DeleteRevoked, store.CountRevoked, cfg.Retention, &run.summary.Revoked)
-	}
-	if err == nil && cfg.SessionMaxAge > 0 {
-		err = run.kind(ctx, store.DeleteAged, store.CountAged, cfg.SessionMaxAge, &run.summary.Aged)
-	}
-	if err == nil {
-		err = run.kind(ctx, store.DeleteSuperfluous, store.CountSuperfluous, cfg.Retention, &run.summary.Superfluous)
-	}
-	run.summary.Duration = time.Since(run.start)
+	r := run{cfg: cfg, store: store, pace: firstPace, start: time.Now(), summary: Summary{DryRun: cfg.DryRun}}
+	err = r.all(ctx)
+	r.summary.Duration = time.Since(r.start)
 	if err != nil {
-		return run.summary, fmt.Errorf("cleanup: %w", err)
+		return r.summary, fmt.Errorf("cleanup: %w", err)
 	}
-	return run.summary, nil
-}
-
-type run struct {
-	cfg     Config
-	start   time.Time
-	summary Summary
-}
-
-// kind removes, or counts, all sessions of one kind into sum.
-func (r *run) kind(
-	ctx context.Context,
-	remove func(context.Context, time.Duration, int) (int64, error),
-	count func(context.Context, time.Duration) (int64, error),
-	before time.Duration, sum *int64,
-) error {
-	if r.cfg.DryRun {
-		n, err := count(ctx, before)
-		*sum = n
-		return err
-	}
-	for {
-		n, err := remove(ctx, before, r.cfg.BatchSize)
-		if err != nil {
-			return err
-		}
-		*sum += n
-		r.summary.Batches++
-		r.summary.Duration = time.Since(r.start)
-		if r.cfg.Progress != nil {
-			r.cfg.Progress(r.summary)
-		}
-		if n < int64(r.cfg.BatchSize) {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(r.cfg.Pause):
-		}
-	}
+	return r.summary, nil
 }

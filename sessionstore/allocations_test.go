@@ -16,7 +16,8 @@ var mostAllocations = map[string]float64{
 	"Update, unchanged": 20,
 	"Invalidate":        13,
 	"InvalidateSubject": 14,
-	"DeleteExpired":     13,
+	"FindDue":           9,
+	"RemoveDue":         54,
 	"List":              58,
 }
 

@@ -2,51 +2,95 @@ package sessionstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"strconv"
 	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
 )
 
 // cleanupLock is any number that nothing else in the database locks. The lock
 // lasts for one batch: a runner that finds it taken gives way.
 const cleanupLock = 5_071_224_962_148_203
 
-// Each kind of what is to be removed has a query for which an index gives the
-// rows, so that the cost follows what is found and not the table's size.
+// before is the time before which something must have happened to be due, and
+// beforeDay its day.
 const (
-	expiredSessions = expiredRows + ` AND r."accessExpiresAt" IS NOT NULL AND NOT ` + isOneOfMany
-
-	revokedSessions = `FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-  WHERE ` + isFirst + ` AND s."revokedAt" < now() - $1 * interval '1 s'`
-
-	// Ids start with the time of creation in milliseconds (RFC 9562 §5.7).
-	agedSessions = `FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-  WHERE ` + isFirst + ` AND s."createdAt" < now() - $1 * interval '1 s' AND s."id" <
-    (lpad(to_hex((extract(epoch FROM now() - $1 * interval '1 s') * 1000)::bigint), 12, '0') || repeat('f', 20))::uuid`
+	before    = `now() - $1 * interval '1 s'`
+	beforeDay = `((` + before + `) AT TIME ZONE 'UTC')::date`
 )
 
 // A session that Compas began may have several rows without a refresh token to
 // point at. It ends with the last of them.
 const (
-	expiredRows = `FROM "sessionStoreToken" r JOIN "sessionStore" s ON s."id" = r."session"
-  WHERE r."expiresOn" < ((now() - $1 * interval '1 s') AT TIME ZONE 'UTC')::date`
-
-	superfluousRows = expiredRows + ` AND r."refreshToken" IS NULL AND (r."accessExpiresAt" IS NULL OR ` + isOneOfMany + `)`
-
 	isOneOfMany = `EXISTS (
     SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" <> r."id" AND o."refreshToken" IS NULL)`
 
 	// isFirst takes each session once.
 	isFirst = `NOT EXISTS (
     SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" < r."id" AND o."refreshToken" IS NULL)`
+
+	isExpired     = `r."accessExpiresAt" IS NOT NULL AND NOT ` + isOneOfMany
+	isSuperfluous = `r."refreshToken" IS NULL AND (r."accessExpiresAt" IS NULL OR ` + isOneOfMany + `)`
+	hasPair       = `EXISTS (SELECT FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL)`
 )
 
-// The access rows of Compas are deleted by name: in tables that an early Compas
-// made, the foreign key would make refresh rows of them.
-const deleteSuperfluousQuery = `
+// Each kind of what is to be removed has a query for which an index gives the
+// rows, so that the cost follows what is found and not the table's size.
+const (
+	dueExpired = `"sessionStoreToken" r WHERE r."expiresOn" < ` + beforeDay + ` AND ` + isExpired
+
+	dueRevoked = `"sessionStore" s WHERE s."revokedAt" < ` + before + ` AND ` + hasPair
+
+	// Ids start with the time of creation in milliseconds (RFC 9562 §5.7).
+	dueAged = `"sessionStore" s WHERE s."createdAt" < ` + before + ` AND s."id" <
+    (lpad(to_hex((extract(epoch FROM ` + before + `) * 1000)::bigint), 12, '0') || repeat('f', 20))::uuid AND ` + hasPair
+
+	dueSuperfluous = `"sessionStoreToken" r WHERE r."expiresOn" < ` + beforeDay + ` AND ` + isSuperfluous
+)
+
+// What was found is looked up by its id, and must still be due. The columns are
+// not compared as they are, so that it is not looked up by another index, which
+// may have the entries of all that was removed before.
+const (
+	stillExpired     = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isExpired
+	stillRevoked     = `s."revokedAt" + interval '0' < ` + before + ` AND ` + isFirst
+	stillAged        = `s."createdAt" < ` + before + ` AND ` + isFirst
+	stillSuperfluous = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isSuperfluous
+)
+
+// A batch locks what it removes in the order of all other statements, and
+// passes over what somebody else has locked.
+func removeQuery(stillDue string) string {
+	return `
 WITH "lock" AS MATERIALIZED (
   SELECT pg_try_advisory_xact_lock($3) AS "got"
 ), "doomed" AS MATERIALIZED (
-  SELECT r."id", r."session" ` + superfluousRows + ` AND (SELECT "got" FROM "lock")
-  LIMIT $2 FOR UPDATE OF s, r SKIP LOCKED
+  SELECT s."id" FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
+  WHERE s."id" = ANY ($2) AND ` + stillDue + ` AND (SELECT "got" FROM "lock")
+  FOR UPDATE OF s, r SKIP LOCKED
+), "token" AS (
+  DELETE FROM "sessionStoreToken" t USING "doomed" WHERE t."session" = "doomed"."id" RETURNING t."refreshToken"
+), "session" AS (
+  DELETE FROM "sessionStore" s USING "doomed" WHERE s."id" = "doomed"."id" RETURNING 1
+)
+SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "token" WHERE "refreshToken" IS NULL)`
+}
+
+// The access rows of Compas are deleted by name: in tables that an early Compas
+// made, the foreign key would make refresh rows of them.
+const removeSuperfluousQuery = `
+WITH "lock" AS MATERIALIZED (
+  SELECT pg_try_advisory_xact_lock($3) AS "got"
+), "doomed" AS MATERIALIZED (
+  SELECT r."id", r."session" FROM "sessionStoreToken" r JOIN "sessionStore" s ON s."id" = r."session"
+  WHERE r."id" = ANY ($2) AND ` + stillSuperfluous + ` AND (SELECT "got" FROM "lock")
+  FOR UPDATE OF s, r SKIP LOCKED
 ), "access" AS (
   DELETE FROM "sessionStoreToken" a USING "doomed" WHERE a."refreshToken" = "doomed"."id"
 ), "refresh" AS (
@@ -55,104 +99,121 @@ WITH "lock" AS MATERIALIZED (
   DELETE FROM "sessionStore" s WHERE s."id" IN (SELECT "session" FROM "doomed") AND NOT EXISTS (
     SELECT FROM "sessionStoreToken" o WHERE o."session" = s."id" AND o."refreshToken" IS NULL
       AND o."id" NOT IN (SELECT "id" FROM "doomed"))
+  RETURNING 1
 )
-SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "refresh")`
+SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "refresh")`
 
-// A batch locks what it removes in the order of all other statements, and
-// passes over what somebody else has locked.
-func deleteQuery(sessions string) string {
-	return `
-WITH "lock" AS MATERIALIZED (
-  SELECT pg_try_advisory_xact_lock($3) AS "got"
-), "doomed" AS MATERIALIZED (
-  SELECT s."id" ` + sessions + ` AND (SELECT "got" FROM "lock")
-  LIMIT $2 FOR UPDATE OF s, r SKIP LOCKED
-), "token" AS (
-  DELETE FROM "sessionStoreToken" t USING "doomed" WHERE t."session" = "doomed"."id"
-), "session" AS (
-  DELETE FROM "sessionStore" s USING "doomed" WHERE s."id" = "doomed"."id" RETURNING 1
-)
-SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session")`
+// ruleQueries are those of a kind.
+type ruleQueries struct{ count, find, remove string }
+
+func queriesOf(id, due, remove string) ruleQueries {
+	return ruleQueries{`SELECT count(*) FROM ` + due, `SELECT ` + id + ` FROM ` + due + ` LIMIT $2`, remove}
 }
 
-func countQuery(sessions string) string { return `SELECT count(*) ` + sessions }
-
-var (
-	deleteExpiredQuery = deleteQuery(expiredSessions)
-	deleteRevokedQuery = deleteQuery(revokedSessions)
-	deleteAgedQuery    = deleteQuery(agedSessions)
-
-	countExpiredQuery = countQuery(expiredSessions)
-	countRevokedQuery = countQuery(revokedSessions)
-	countAgedQuery    = countQuery(agedSessions)
-
-	countSuperfluousQuery = countQuery(superfluousRows)
-)
-
-// DeleteExpired removes up to limit sessions whose refresh token expired more
-// than retention ago, to the day in UTC, and returns how many. It is
-// [ErrCleanupRunning] while another batch is being removed.
-func (s *Store) DeleteExpired(ctx context.Context, retention time.Duration, limit int) (int64, error) {
-	return s.deleteBatch(ctx, deleteExpiredQuery, retention, limit)
+var cleanupQueries = map[cleanup.Kind]ruleQueries{
+	cleanup.Expired:     queriesOf(`r."session"`, dueExpired, removeQuery(stillExpired)),
+	cleanup.Revoked:     queriesOf(`s."id"`, dueRevoked, removeQuery(stillRevoked)),
+	cleanup.Aged:        queriesOf(`s."id"`, dueAged, removeQuery(stillAged)),
+	cleanup.Superfluous: queriesOf(`r."id"`, dueSuperfluous, removeSuperfluousQuery),
 }
 
-// DeleteRevoked is [Store.DeleteExpired] for sessions that were revoked more
-// than retention ago.
-func (s *Store) DeleteRevoked(ctx context.Context, retention time.Duration, limit int) (int64, error) {
-	return s.deleteBatch(ctx, deleteRevokedQuery, retention, limit)
-}
-
-// DeleteAged is [Store.DeleteExpired] for sessions that were created more than
-// age ago, live ones too. It finds those with ids of version 7, as
-// [Store.Create] makes them.
-func (s *Store) DeleteAged(ctx context.Context, age time.Duration, limit int) (int64, error) {
-	return s.deleteBatch(ctx, deleteAgedQuery, age, limit)
-}
-
-// DeleteSuperfluous removes up to limit pairs of tokens, and with a session's
-// last pair the session: those that Compas made, and those of sessions that it
-// began, which may have several. They go when they were rotated, revoked or
-// expired more than retention ago, to the day in UTC. It returns how many pairs.
-func (s *Store) DeleteSuperfluous(ctx context.Context, retention time.Duration, limit int) (int64, error) {
-	return s.deleteBatch(ctx, deleteSuperfluousQuery, retention, limit)
-}
-
-// CountSuperfluous counts what [Store.DeleteSuperfluous] would remove.
-func (s *Store) CountSuperfluous(ctx context.Context, retention time.Duration) (int64, error) {
-	return s.count(ctx, countSuperfluousQuery, retention)
-}
-
-// CountExpired counts what [Store.DeleteExpired] would remove.
-func (s *Store) CountExpired(ctx context.Context, retention time.Duration) (int64, error) {
-	return s.count(ctx, countExpiredQuery, retention)
-}
-
-// CountRevoked counts what [Store.DeleteRevoked] would remove.
-func (s *Store) CountRevoked(ctx context.Context, retention time.Duration) (int64, error) {
-	return s.count(ctx, countRevokedQuery, retention)
-}
-
-// CountAged counts what [Store.DeleteAged] would remove.
-func (s *Store) CountAged(ctx context.Context, age time.Duration) (int64, error) {
-	return s.count(ctx, countAgedQuery, age)
-}
-
-func (s *Store) deleteBatch(ctx context.Context, query string, before time.Duration, limit int) (int64, error) {
-	var got bool
-	var n int64
-	if err := s.pool.QueryRow(ctx, query, seconds(before), limit, int64(cleanupLock)).Scan(&got, &n); err != nil {
-		return 0, unavailable("clean up", err)
+func queriesFor(rule cleanup.Rule) (ruleQueries, error) {
+	q, ok := cleanupQueries[rule.Kind]
+	if !ok {
+		return q, argumentError("kind", "%q is none of clean-up", rule.Kind)
 	}
-	if !got {
-		return 0, ErrCleanupRunning
-	}
-	return n, nil
+	return q, nil
 }
 
-func (s *Store) count(ctx context.Context, query string, before time.Duration) (int64, error) {
+// CountDue counts what a rule of clean-up would remove now. Expiry counts to the
+// day in UTC. Of sessions by their age, it finds those with ids of version 7, as
+// [Store.Create] makes them. Superfluous are pairs that Compas made, or that
+// belong to a session that it began, which may have several.
+func (s *Store) CountDue(ctx context.Context, rule cleanup.Rule) (int64, error) {
+	q, err := queriesFor(rule)
+	if err != nil {
+		return 0, err
+	}
 	var n int64
-	if err := s.pool.QueryRow(ctx, query, seconds(before)).Scan(&n); err != nil {
+	if err := s.pool.QueryRow(ctx, q.count, seconds(rule.After)).Scan(&n); err != nil {
 		return 0, unavailable("count what is to be cleaned up", err)
 	}
 	return n, nil
+}
+
+// FindDue returns the ids of up to limit of what [Store.CountDue] counts:
+// fewer if there are no more.
+func (s *Store) FindDue(ctx context.Context, rule cleanup.Rule, limit int) ([]uuid.UUID, error) {
+	q, err := queriesFor(rule)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := s.pool.Query(ctx, q.find, seconds(rule.After), limit)
+	if err != nil {
+		return nil, unavailable("find what is to be cleaned up", err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		return nil, unavailable("find what is to be cleaned up", err)
+	}
+	return ids, nil
+}
+
+// The setting lasts for the transaction, which the two statements of one round
+// trip are, also behind a pooler.
+const timeoutQuery = `SELECT set_config('statement_timeout', $1, true)`
+
+// RemoveDue removes in one transaction those of ids, as [Store.FindDue] returns
+// them, that are still due, but passes over what somebody has locked. With a
+// session all its pairs go, and with its last pair a session. It is
+// [ErrCleanupRunning] while another batch is being removed, and
+// [cleanup.ErrSlow] where PostgreSQL has given up, which it does after the timeout.
+func (s *Store) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUID, timeout time.Duration) (cleanup.Removed, error) {
+	q, err := queriesFor(rule)
+	if err != nil {
+		return cleanup.Removed{}, err
+	}
+	// Of what PostgreSQL does before it begins with the statement nobody keeps the time there.
+	limited, cancel := context.WithTimeout(ctx, timeout+time.Second)
+	defer cancel()
+	var got bool
+	var removed cleanup.Removed
+	batch := &pgx.Batch{}
+	batch.Queue(timeoutQuery, strconv.FormatInt(timeout.Milliseconds(), 10))
+	batch.Queue(q.remove, seconds(rule.After), ids, int64(cleanupLock)).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&got, &removed.Sessions, &removed.Pairs)
+	})
+	switch err := s.pool.SendBatch(limited, batch).Close(); {
+	case err != nil && ctx.Err() == nil && (gaveUp(err) || limited.Err() != nil):
+		return cleanup.Removed{}, fmt.Errorf("%w: %w", cleanup.ErrSlow, unavailable("clean up", err))
+	case err != nil:
+		return cleanup.Removed{}, unavailable("clean up", err)
+	case !got:
+		return cleanup.Removed{}, ErrCleanupRunning
+	}
+	return removed, nil
+}
+
+// gaveUp tells whether PostgreSQL ended a statement that took too long, or that
+// was in the way of others: query_canceled, lock_not_available, deadlock_detected.
+func gaveUp(err error) bool {
+	known, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (known.Code == "57014" || known.Code == "55P03" || known.Code == "40P01")
+}
+
+// A session that expires on a day has done so at its end.
+const oldestEndedQuery = `
+SELECT LEAST(
+  (SELECT (min("expiresOn") + 1)::timestamp AT TIME ZONE 'UTC' FROM "sessionStoreToken" WHERE "expiresOn" < (now() AT TIME ZONE 'UTC')::date),
+  (SELECT min("revokedAt") FROM "sessionStore" WHERE "revokedAt" IS NOT NULL))`
+
+// OldestEnded tells when of all sessions that are there the first one ended: when
+// it was revoked, or at the end of the day in UTC on which it expired. It is zero
+// if none has. Two indexes begin with the answer.
+func (s *Store) OldestEnded(ctx context.Context) (time.Time, error) {
+	var oldest *time.Time
+	if err := s.pool.QueryRow(ctx, oldestEndedQuery).Scan(&oldest); err != nil {
+		return time.Time{}, unavailable("find the oldest session that has ended", err)
+	}
+	return orZero(oldest), nil
 }

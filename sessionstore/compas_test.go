@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -350,16 +351,16 @@ func TestCompasCleanup(t *testing.T) {
 	const retention = 14 * 24 * time.Hour
 	clean := func(want int64) {
 		t.Helper()
-		if n, err := c.CountSuperfluous(t.Context(), retention); err != nil || n != want {
+		if n, err := c.CountDue(t.Context(), cleanup.Rule{Kind: cleanup.Superfluous, After: retention}); err != nil || n != want {
 			t.Errorf("%d are counted, %v, want %d", n, err, want)
 		}
 		var sum int64
 		for {
-			n, err := c.DeleteSuperfluous(t.Context(), retention, 2)
+			removed, err := removeSome(t.Context(), c.Store, cleanup.Rule{Kind: cleanup.Superfluous, After: retention}, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if sum += n; n < 2 {
+			if sum += removed.Pairs; removed.Pairs < 2 {
 				break
 			}
 		}
@@ -409,8 +410,8 @@ func TestCompasCleanup(t *testing.T) {
 	c.refused(t, taken.refresh, sessionstore.ErrReuse)
 
 	c.age(t, revoked.session, 15*24*time.Hour)
-	if n, err := c.DeleteRevoked(t.Context(), retention, 10); err != nil || n != 1 {
-		t.Errorf("%d revoked sessions went, %v", n, err)
+	if n, err := removeSome(t.Context(), c.Store, cleanup.Rule{Kind: cleanup.Revoked, After: retention}, 10); err != nil || n != (cleanup.Removed{Sessions: 1, Pairs: 2}) {
+		t.Errorf("%+v revoked went, %v", n, err)
 	}
 	if n := left(revoked.session); n != 0 {
 		t.Errorf("%d of their rows are left", n)
@@ -428,17 +429,17 @@ func TestCompasCleanupOfPairs(t *testing.T) {
 	// The second pair lives for another day.
 	c.exec(t, `UPDATE "sessionStoreToken" SET "expiresAt" = now() + interval '1 day', "expiresOn" = current_date + 1 WHERE "id" =
 		(SELECT "id" FROM "sessionStoreToken" WHERE "session" = $1 AND "accessExpiresAt" IS NOT NULL ORDER BY "createdAt" DESC LIMIT 1)`, p.session)
-	if n, err := c.DeleteExpired(t.Context(), 0, 10); err != nil || n != 0 {
-		t.Errorf("%d sessions went, %v", n, err)
+	if n, err := removeSome(t.Context(), c.Store, cleanup.Rule{Kind: cleanup.Expired}, 10); err != nil || n.Sessions != 0 {
+		t.Errorf("%+v went, %v", n, err)
 	}
-	if n, err := c.DeleteSuperfluous(t.Context(), 0, 10); err != nil || n != 3 {
-		t.Errorf("%d pairs went, %v", n, err)
+	if n, err := removeSome(t.Context(), c.Store, cleanup.Rule{Kind: cleanup.Superfluous}, 10); err != nil || n != (cleanup.Removed{Pairs: 3}) {
+		t.Errorf("%+v went, %v", n, err)
 	}
 	c.refused(t, one.RefreshToken, sessionstore.ErrNotFound)
 	two = c.refresh(t, two.RefreshToken, sessionstore.Rotated)
 	c.accepted(t, two.AccessToken)
 	c.age(t, p.session, 30*24*time.Hour)
-	if n, err := c.DeleteExpired(t.Context(), 0, 10); err != nil || n != 1 {
-		t.Errorf("%d sessions went, %v", n, err)
+	if n, err := removeSome(t.Context(), c.Store, cleanup.Rule{Kind: cleanup.Expired}, 10); err != nil || n.Sessions != 1 {
+		t.Errorf("%+v went, %v", n, err)
 	}
 }

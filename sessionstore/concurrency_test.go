@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -284,19 +285,10 @@ func (b *brawl) try(ctx context.Context, s *brawler) (what string, err error) {
 	// Cleanup finds what was revoked and, where it looks into the future, the
 	// very sessions that are being used.
 	const future = -10_000 * time.Hour
-	var n int64
-	switch rand.IntN(3) {
-	case 0:
-		what = "delete revoked"
-		n, err = b.DeleteRevoked(ctx, 0, 3)
-	case 1:
-		what = "delete expired"
-		n, err = b.DeleteExpired(ctx, future, 2)
-	case 2:
-		what = "delete aged"
-		n, err = b.DeleteAged(ctx, future, 2)
-	}
-	if n == 0 {
+	rule := []cleanup.Rule{{Kind: cleanup.Revoked}, {Kind: cleanup.Expired, After: future}, {Kind: cleanup.Aged, After: future}}[rand.IntN(3)]
+	what = "delete " + string(rule.Kind)
+	removed, err := removeSome(ctx, b.Store, rule, 3)
+	if removed.Sessions == 0 {
 		what = "delete nothing"
 	}
 	return what, err

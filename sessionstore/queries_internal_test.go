@@ -14,7 +14,7 @@ func TestQueriesPrepare(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Release()
-	for name, query := range map[string]string{
+	queries := map[string]string{
 		"ping": pingQuery, "create": createQuery, "createTogether": createTogetherQuery,
 		"createEnding": createEndingQuery, "createRefusing": createRefusingQuery, "lockSubject": lockSubjectQuery,
 		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "list": listQuery,
@@ -23,12 +23,16 @@ func TestQueriesPrepare(t *testing.T) {
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "estimate": estimateQuery,
-		"deleteExpired": deleteExpiredQuery, "deleteRevoked": deleteRevokedQuery, "deleteAged": deleteAgedQuery,
-		"countExpired": countExpiredQuery, "countRevoked": countRevokedQuery, "countAged": countAgedQuery,
-		"deleteSuperfluous": deleteSuperfluousQuery, "countSuperfluous": countSuperfluousQuery,
+		"timeout": timeoutQuery, "oldestEnded": oldestEndedQuery,
 		"getCompas": getCompasQuery, "compasSession": compasSessionQuery, "findCompas": findCompasQuery, "readCompas": readCompasQuery,
 		"insertPair": insertPairQuery, "retireCompas": retireCompasQuery, "compasRows": compasRowsQuery,
-	} {
+	}
+	for kind, q := range cleanupQueries {
+		for does, query := range map[string]string{"count": q.count, "find": q.find, "remove": q.remove} {
+			queries[does+" "+string(kind)] = query
+		}
+	}
+	for name, query := range queries {
 		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

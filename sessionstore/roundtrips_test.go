@@ -116,8 +116,12 @@ func everyOperation(tb testing.TB, store *sessionstore.Store) []operationOnSessi
 			_, err := store.InvalidateSubject(ctx, "nobody", uuid.Nil)
 			return err
 		}},
-		{"DeleteExpired", func() error {
-			_, err := store.DeleteExpired(ctx, time.Hour, 10)
+		{"FindDue", func() error {
+			_, err := store.FindDue(ctx, expiredLongAgo, 10)
+			return err
+		}},
+		{"RemoveDue", func() error {
+			_, err := store.RemoveDue(ctx, expiredLongAgo, nil, time.Second)
 			return err
 		}},
 		{"List", func() error {

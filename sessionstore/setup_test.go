@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -150,4 +151,16 @@ func (k kit) count(t *testing.T, sql string, args ...any) int {
 		t.Fatal(err)
 	}
 	return n
+}
+
+// expiredLongAgo is a rule of clean-up that nothing falls under.
+var expiredLongAgo = cleanup.Rule{Kind: cleanup.Expired, After: 10_000 * time.Hour}
+
+// removeSome removes up to limit of what is due by a rule.
+func removeSome(ctx context.Context, store *sessionstore.Store, rule cleanup.Rule, limit int) (cleanup.Removed, error) {
+	ids, err := store.FindDue(ctx, rule, limit)
+	if err != nil {
+		return cleanup.Removed{}, err
+	}
+	return store.RemoveDue(ctx, rule, ids, time.Minute)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"pgregory.net/rapid"
 
+	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -597,31 +598,28 @@ func (s *walk) load(t *rapid.T) {
 }
 
 func (s *walk) cleanUp(t *rapid.T) {
-	before := rapid.SampledFrom([]time.Duration{time.Second, time.Hour, 24 * time.Hour}).Draw(t, "older than")
-	kind := rapid.SampledFrom([]string{"expired", "revoked", "aged"}).Draw(t, "kind")
-	if kind == "aged" {
-		before = 24 * time.Hour // less would leave few sessions
+	rule := cleanup.Rule{
+		Kind:  rapid.SampledFrom([]cleanup.Kind{cleanup.Expired, cleanup.Revoked, cleanup.Aged}).Draw(t, "kind"),
+		After: rapid.SampledFrom([]time.Duration{time.Second, time.Hour, 24 * time.Hour}).Draw(t, "older than"),
 	}
-	limit := s.clock.at.Add(-before)
+	if rule.Kind == cleanup.Aged {
+		rule.After = 24 * time.Hour // less would leave few sessions
+	}
+	limit := s.clock.at.Add(-rule.After)
 	var want int64
 	maps.DeleteFunc(s.sessions, func(_ uuid.UUID, m modelSession) bool {
-		doomed := map[string]bool{
-			"expired": m.expires.Truncate(24 * time.Hour).Before(limit.Truncate(24 * time.Hour)), // to the day
-			"revoked": !m.revoked.IsZero() && m.revoked.Before(limit),
-			"aged":    m.created.Before(limit),
-		}[kind]
+		doomed := map[cleanup.Kind]bool{
+			cleanup.Expired: m.expires.Truncate(24 * time.Hour).Before(limit.Truncate(24 * time.Hour)), // to the day
+			cleanup.Revoked: !m.revoked.IsZero() && m.revoked.Before(limit),
+			cleanup.Aged:    m.created.Before(limit),
+		}[rule.Kind]
 		if doomed {
 			want++
 		}
 		return doomed
 	})
-	remove := map[string]func() (int64, error){
-		"expired": func() (int64, error) { return s.store.DeleteExpired(t.Context(), before, 100) },
-		"revoked": func() (int64, error) { return s.store.DeleteRevoked(t.Context(), before, 100) },
-		"aged":    func() (int64, error) { return s.store.DeleteAged(t.Context(), before, 100) },
-	}[kind]
-	if got, err := remove(); err != nil || got != want {
-		t.Fatalf("removed %d %s, want %d (%v)", got, kind, want, err)
+	if got, err := removeSome(t.Context(), s.store, rule, 100); err != nil || got != (cleanup.Removed{Sessions: want, Pairs: want}) {
+		t.Fatalf("removed %+v %s, want %d (%v)", got, rule.Kind, want, err)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
+	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -420,7 +421,13 @@ func TestCancelledContext(t *testing.T) {
 		"Invalidate":        func() error { return k.Invalidate(ctx, session.ID) },
 		"InvalidateSubject": func() error { _, err := k.InvalidateSubject(ctx, "user-1", uuid.Nil); return err },
 		"List":              func() error { _, err := k.List(ctx, "user-1", sessionstore.ListParams{}); return err },
-		"DeleteExpired":     func() error { _, err := k.DeleteExpired(ctx, time.Hour, 1); return err },
+		"CountDue":          func() error { _, err := k.CountDue(ctx, cleanup.Rule{Kind: cleanup.Revoked}); return err },
+		"FindDue":           func() error { _, err := k.FindDue(ctx, cleanup.Rule{Kind: cleanup.Revoked}, 1); return err },
+		"OldestEnded":       func() error { _, err := k.OldestEnded(ctx); return err },
+		"RemoveDue": func() error {
+			_, err := k.RemoveDue(ctx, cleanup.Rule{Kind: cleanup.Revoked}, []uuid.UUID{session.ID}, time.Minute)
+			return err
+		},
 	} {
 		start := time.Now()
 		err := call()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
@@ -29,46 +30,75 @@ func (*cleanupCmd) Help() string {
 // Validate checks the settings.
 func (c *cleanupCmd) Validate() error { return c.check() }
 
-// Run removes the sessions, shows progress to a person, and prints what it did.
+// Run removes the sessions, shows progress, and prints what it did.
 func (c *cleanupCmd) Run(a *app) error {
 	log := c.newLogger(a.stderr)
 	return c.byOperator(a, log, func(ctx context.Context, t trail) error {
 		return c.withStore(ctx, log, func(store *sessionstore.Store) error {
 			cfg := c.cleanup()
 			cfg.DryRun = c.DryRun
-			if isTerminal(a.stderr) {
-				cfg.Progress = func(s cleanup.Summary) { _, _ = fmt.Fprintf(a.stderr, "\r%d removed", s.Sessions()) }
-				defer func() { _, _ = fmt.Fprintln(a.stderr) }()
+			end, err := c.show(ctx, a, log, store, &cfg)
+			if err != nil {
+				return err
 			}
 			summary, err := cleanup.Run(ctx, store, cfg)
+			end()
 			t.cleaned(ctx, summary)
 			return errors.Join(err, c.print(a, summary))
 		})
 	})
 }
 
+// show has the progress shown: to a person by a bar, else by a line a minute. The
+// function that it returns takes the bar away.
+func (c *cleanupCmd) show(ctx context.Context, a *app, log *slog.Logger, store *sessionstore.Store, cfg *cleanup.Config) (end func(), err error) {
+	switch {
+	case c.DryRun:
+		return func() {}, nil
+	case !isTerminal(a.stderr):
+		cfg.Progress = cleanup.Minutely(func(s cleanup.Summary) { log.InfoContext(ctx, "cleaning up", slog.Any("", s)) })
+		return func() {}, nil
+	}
+	dry := *cfg
+	dry.DryRun = true
+	due, err := cleanup.Run(ctx, store, dry)
+	if err != nil {
+		return nil, err
+	}
+	bar := newBar(a.stderr, due.Pairs, "token pairs removed")
+	cfg.Progress = func(s cleanup.Summary) { bar.at(s.Pairs) }
+	return bar.end, nil
+}
+
 // print tells what was done, also of a run that failed or was interrupted.
 func (c *cleanupCmd) print(a *app, s cleanup.Summary) error {
 	if c.JSON {
 		return a.printJSON(struct {
-			DryRun  bool    `json:"dry_run"`
-			Expired int64   `json:"expired"`
-			Revoked int64   `json:"revoked"`
-			Aged    int64   `json:"aged"`
-			Pairs   int64   `json:"superfluous"`
-			Batches int     `json:"batches"`
-			Seconds float64 `json:"seconds"`
-		}{s.DryRun, s.Expired, s.Revoked, s.Aged, s.Superfluous, s.Batches, s.Duration.Seconds()})
+			DryRun  bool  `json:"dry_run"`
+			Expired int64 `json:"expired"`
+			Revoked int64 `json:"revoked"`
+			Aged    int64 `json:"aged"`
+			// Superfluous are the token pairs that went by themselves.
+			Superfluous int64   `json:"superfluous"`
+			Sessions    int64   `json:"sessions"`
+			Pairs       int64   `json:"pairs"`
+			Batches     int     `json:"batches"`
+			Seconds     float64 `json:"seconds"`
+			OldestLeft  string  `json:"oldest_left,omitempty"`
+		}{s.DryRun, s.Expired, s.Revoked, s.Aged, s.Superfluous, s.Sessions, s.Pairs, s.Batches, s.Duration.Seconds(), formatTime(s.OldestLeft)})
 	}
 	did := "removed"
 	if s.DryRun {
 		did = "would remove"
 	}
-	pairs := ""
+	alone := ""
 	if s.Superfluous > 0 {
-		pairs = fmt.Sprintf(", and %d superfluous token pairs of sessions of Compas,", s.Superfluous)
+		alone = fmt.Sprintf(" (%d of Compas by themselves)", s.Superfluous)
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s %d expired, %d revoked and %d aged sessions%s in %v\n",
-		did, s.Expired, s.Revoked, s.Aged, pairs, s.Duration.Round(time.Millisecond))
+	_, err := fmt.Fprintf(a.stdout, "%s %d sessions (%d expired, %d revoked, %d aged) and %d token pairs%s in %d batches, %v\n",
+		did, s.Sessions, s.Expired, s.Revoked, s.Aged, s.Pairs, alone, s.Batches, s.Duration.Round(time.Millisecond))
+	if err == nil && !s.OldestLeft.IsZero() {
+		_, err = fmt.Fprintf(a.stdout, "oldest left: ended %s, %v ago\n", formatTime(s.OldestLeft), time.Since(s.OldestLeft).Round(time.Second))
+	}
 	return err
 }

@@ -3,11 +3,16 @@ package main_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"io"
+	"os/exec"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/creack/pty"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -232,27 +237,105 @@ func TestCleanup(t *testing.T) {
 	}
 	execute(t, database, `UPDATE "sessionStore" SET "revokedAt" = "revokedAt" - interval '15 days' WHERE "revokedAt" IS NOT NULL`)
 
+	const none = `0 sessions \(0 expired, 0 revoked, 0 aged\) and 0 token pairs in 0 batches, \S+s\n`
+	const two = `2 sessions \(0 expired, 2 revoked, 0 aged\) and 2 token pairs in [01] batches, \S+s\n`
+	const left = `oldest left: ended \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ, 360h0m\ds ago\n`
 	for _, step := range []struct {
 		args []string
 		want string
 	}{
-		{[]string{"--dry-run"}, "would remove 0 expired, 2 revoked and 0 aged sessions in "},
-		{[]string{"--cleanup-retention=400h"}, "removed 0 expired, 0 revoked and 0 aged sessions in "},
-		{nil, "removed 0 expired, 2 revoked and 0 aged sessions in "},
-		{nil, "removed 0 expired, 0 revoked and 0 aged sessions in "},
+		{[]string{"--dry-run"}, "would remove " + two + left},
+		{[]string{"--cleanup-retention=400h"}, "removed " + none + left},
+		{nil, "removed " + two},
+		{nil, "removed " + none},
 	} {
 		r := apiIn(t, dir, settings, append([]string{"cleanup"}, step.args...)...)
-		if r.code != 0 || !strings.HasPrefix(r.stdout, step.want) || r.stderr != "" {
+		if r.code != 0 || !regexp.MustCompile("^"+step.want+"$").MatchString(r.stdout) || r.stderr != "" {
 			t.Errorf("cleanup %v: exit code %d: %s%s, want %s", step.args, r.code, r.stdout, r.stderr, step.want)
 		}
 	}
-	var summary map[string]any
-	if err := json.Unmarshal([]byte(mustAPI(t, dir, settings, "cleanup", "--json", "--dry-run")), &summary); err != nil {
+}
+
+func TestCleanupTellsAScript(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	expire(t, database, 3)
+	for _, args := range [][]string{{"--dry-run"}, nil} {
+		var summary map[string]any
+		if err := json.Unmarshal([]byte(mustAPI(t, t.TempDir(), env{"DATABASE_URL": database}, append([]string{"cleanup", "--json"}, args...)...)), &summary); err != nil {
+			t.Fatal(err)
+		}
+		if seconds, ok := summary["seconds"].(float64); !ok || seconds <= 0 {
+			t.Errorf("%v", summary)
+		}
+		delete(summary, "seconds")
+		want := map[string]any{"dry_run": false, "expired": 3., "revoked": 0., "aged": 0., "superfluous": 0., "sessions": 3., "pairs": 3., "batches": 1.}
+		if args != nil {
+			want["dry_run"], want["batches"] = true, 0.
+			want["oldest_left"] = time.Now().UTC().AddDate(0, 0, -29).Format(time.DateOnly) + "T00:00:00Z"
+		}
+		if diff := cmp.Diff(want, summary); diff != "" {
+			t.Errorf("--json %v (-want +got):\n%s", args, diff)
+		}
+	}
+}
+
+// expire makes n sessions that expired 30 days ago.
+func expire(t *testing.T, database string, n int) {
+	t.Helper()
+	execute(t, database, fmt.Sprintf(`
+		WITH "made" AS (INSERT INTO "sessionStore" ("checksum", "data") SELECT '', '{}' FROM generate_series(1, %d) RETURNING "id")
+		INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt")
+		SELECT "id", now() - interval '60 days', now() - interval '30 days', (now() AT TIME ZONE 'UTC')::date - 30, now() - interval '60 days' FROM "made"`, n))
+}
+
+// A run that is killed loses nothing, and the next one goes on.
+func TestCleanupIsKilled(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	const all = 3000
+	expire(t, database, all)
+	s := launch(t, t.TempDir(), env{"DATABASE_URL": database}, "cleanup")
+	for queryInt(t, database, `SELECT count(*) FROM "sessionStore"`) == all {
+		time.Sleep(time.Millisecond)
+	}
+	s.signal(syscall.SIGKILL)
+	<-s.ended
+	left := queryInt(t, database, `SELECT count(*) FROM "sessionStore"`)
+	if left == 0 {
+		t.Fatal("it was over before it was killed")
+	}
+	if halves := queryInt(t, database, `SELECT count(*) FROM "sessionStore" s FULL JOIN "sessionStoreToken" t ON t."session" = s."id"
+		WHERE s."id" IS NULL OR t."id" IS NULL`); halves != 0 {
+		t.Errorf("%d sessions are there in part", halves)
+	}
+	if out, want := mustAPI(t, t.TempDir(), env{"DATABASE_URL": database}, "cleanup"), fmt.Sprintf("removed %d sessions (", left); !strings.HasPrefix(out, want) {
+		t.Errorf("the next run: %q, want %q", out, want)
+	}
+}
+
+// A person sees a bar, which goes away.
+func TestCleanupOnATerminal(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	expire(t, database, 2000)
+	cmd := exec.CommandContext(t.Context(), program, "cleanup")
+	cmd.Env = env{"DATABASE_URL": database}.list()
+	cmd.Dir = t.TempDir()
+	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 25, Cols: 100})
+	if err != nil {
 		t.Fatal(err)
 	}
-	delete(summary, "seconds")
-	if diff := cmp.Diff(map[string]any{"dry_run": true, "expired": 0., "revoked": 0., "aged": 0., "superfluous": 0., "batches": 0.}, summary); diff != "" {
-		t.Errorf("--json (-want +got):\n%s", diff)
+	defer func() { _ = terminal.Close() }()
+	said, _ := io.ReadAll(terminal) // Linux ends it with an error
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v: %q", err, said)
+	}
+	if !regexp.MustCompile(`token pairs removed +\d+% +\|█+ +\| \(\d+/2000, \d+ it/s\)`).Match(said) {
+		t.Errorf("no bar: %q", said)
+	}
+	if !regexp.MustCompile(`[\r\n\x1b\[K ]removed 2000 sessions \(2000 expired, 0 revoked, 0 aged\) and 2000 token pairs in \d+ batches, [^\r]+\r\n$`).Match(said) {
+		t.Errorf("no summary at its end: %q", said)
 	}
 }
 

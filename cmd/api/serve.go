@@ -163,7 +163,7 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 	measured.Revocations(accept, time.Duration(s.RevocationBound))
 	facts := metrics.Source{
 		LiveSessions: removable.EstimateLive, SigningKeys: keys.described(id.ring),
-		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval),
+		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
 	}
 	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
 	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, accept.Run, keys.run, measure, s.traces.run}, func() error {

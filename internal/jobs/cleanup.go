@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/riverqueue/river"
@@ -60,12 +61,13 @@ func (*cleanupWorker) Timeout(*river.Job[cleanupArgs]) time.Duration { return cl
 
 // Work runs cleanup once.
 func (w *cleanupWorker) Work(ctx context.Context, _ *river.Job[cleanupArgs]) error {
-	summary, err := cleanup.Run(ctx, w.cfg.Sessions, w.cfg.Cleanup)
+	cfg := w.cfg.Cleanup
+	cfg.Progress = cleanup.Minutely(func(s cleanup.Summary) { w.cfg.Logger.InfoContext(ctx, "cleaning up", slog.Any("", s)) })
+	summary, err := cleanup.Run(ctx, w.cfg.Sessions, cfg)
 	if errors.Is(err, sessionstore.ErrCleanupRunning) {
 		return river.JobSnooze(busyPause)
 	}
-	w.cfg.Logger.InfoContext(ctx, "cleaned up", "expired", summary.Expired, "revoked", summary.Revoked, "aged", summary.Aged, "superfluous", summary.Superfluous,
-		"batches", summary.Batches, "took", summary.Duration, "complete", err == nil)
+	w.cfg.Logger.InfoContext(ctx, "cleaned up", slog.Any("", summary), slog.Bool("complete", err == nil))
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		w.cfg.Observer.Cleaned(summary, nil)
 		return river.JobSnooze(0) // the next leg

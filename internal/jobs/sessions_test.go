@@ -5,6 +5,10 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
 )
 
 // sessions counts runs of cleanup: each asks first what has expired.
@@ -21,7 +25,10 @@ func newSessions() *sessions {
 	return &sessions{gate: open}
 }
 
-func (s *sessions) DeleteExpired(ctx context.Context, _ time.Duration, _ int) (int64, error) {
+func (s *sessions) FindDue(ctx context.Context, rule cleanup.Rule, _ int) ([]uuid.UUID, error) {
+	if rule.Kind != cleanup.Expired {
+		return nil, nil
+	}
 	s.mu.Lock()
 	s.count++
 	s.now++
@@ -37,26 +44,20 @@ func (s *sessions) DeleteExpired(ctx context.Context, _ time.Duration, _ int) (i
 	select {
 	case <-gate:
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return nil, ctx.Err()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return 0, s.err
+	return nil, s.err
 }
 
-func (*sessions) DeleteRevoked(context.Context, time.Duration, int) (int64, error) { return 0, nil }
+func (*sessions) RemoveDue(context.Context, cleanup.Rule, []uuid.UUID, time.Duration) (cleanup.Removed, error) {
+	return cleanup.Removed{}, nil
+}
 
-func (*sessions) DeleteAged(context.Context, time.Duration, int) (int64, error) { return 0, nil }
+func (*sessions) CountDue(context.Context, cleanup.Rule) (int64, error) { return 0, nil }
 
-func (*sessions) DeleteSuperfluous(context.Context, time.Duration, int) (int64, error) { return 0, nil }
-
-func (*sessions) CountSuperfluous(context.Context, time.Duration) (int64, error) { return 0, nil }
-
-func (*sessions) CountExpired(context.Context, time.Duration) (int64, error) { return 0, nil }
-
-func (*sessions) CountRevoked(context.Context, time.Duration) (int64, error) { return 0, nil }
-
-func (*sessions) CountAged(context.Context, time.Duration) (int64, error) { return 0, nil }
+func (*sessions) OldestEnded(context.Context) (time.Time, error) { return time.Time{}, nil }
 
 // block keeps runs from ending until unblock, unless their context ends.
 func (s *sessions) block() {

@@ -21,6 +21,8 @@ type Source struct {
 	LiveSessions func(context.Context) (int64, error)
 	// LastCleanup is when clean-up last came to its end, on any replica; zero for never.
 	LastCleanup func(context.Context) (time.Time, error)
+	// OldestEnded is when, of all ended sessions that are there, the first one ended; zero for none.
+	OldestEnded func(context.Context) (time.Time, error)
 	// CleanupInterval is how often it runs; zero for never.
 	CleanupInterval time.Duration
 	// SigningKeys lists the keys that tokens are signed and verified with.
@@ -49,6 +51,8 @@ var (
 		"Sessions that are live, as PostgreSQL's statistics have it. All replicas tell the same.", nil, nil)
 	lastCleanupDesc = prometheus.NewDesc(namespace+"_cleanup_last_end_timestamp_seconds",
 		"When clean-up last came to its end, on any replica; 0 for never.", nil, nil)
+	oldestEndedDesc = prometheus.NewDesc(namespace+"_cleanup_oldest_left_timestamp_seconds",
+		"When, of all ended sessions that are still there, the first one ended; 0 for none.", nil, nil)
 	cleanupIntervalDesc = prometheus.NewDesc(namespace+"_cleanup_interval_seconds",
 		"How often clean-up runs (CLEANUP_INTERVAL); 0 for never.", nil, nil)
 	keysDesc = prometheus.NewDesc(namespace+"_signing_keys",
@@ -65,6 +69,7 @@ type facts struct {
 type knownFacts struct {
 	live        *int64
 	lastCleanup *time.Time
+	oldestEnded *time.Time
 	interval    time.Duration
 	keys        []SigningKey
 	hasKeys     bool
@@ -118,6 +123,13 @@ func (f *facts) learn(ctx context.Context, source Source, log *slog.Logger) {
 			note("last clean-up", err)
 		}
 	}
+	if source.OldestEnded != nil {
+		if t, err := source.OldestEnded(ctx); err == nil {
+			next.oldestEnded = &t
+		} else {
+			note("oldest ended session", err)
+		}
+	}
 	if source.SigningKeys != nil {
 		if keys, err := source.SigningKeys(ctx); err == nil {
 			next.keys, next.hasKeys = keys, true
@@ -130,7 +142,7 @@ func (f *facts) learn(ctx context.Context, source Source, log *slog.Logger) {
 
 // Describe names what Collect gives.
 func (f *facts) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{liveDesc, lastCleanupDesc, cleanupIntervalDesc, keysDesc, keySinceDesc} {
+	for _, d := range []*prometheus.Desc{liveDesc, lastCleanupDesc, oldestEndedDesc, cleanupIntervalDesc, keysDesc, keySinceDesc} {
 		to <- d
 	}
 }
@@ -147,6 +159,9 @@ func (f *facts) Collect(to chan<- prometheus.Metric) {
 	if known.lastCleanup != nil {
 		gauge(lastCleanupDesc, timestamp(*known.lastCleanup))
 		gauge(cleanupIntervalDesc, known.interval.Seconds())
+	}
+	if known.oldestEnded != nil {
+		gauge(oldestEndedDesc, timestamp(*known.oldestEnded))
 	}
 	if !known.hasKeys {
 		return

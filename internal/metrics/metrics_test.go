@@ -215,6 +215,7 @@ func everything(m *measured) metrics.Source {
 	return metrics.Source{
 		LiveSessions:    m.store.EstimateLive,
 		LastCleanup:     func(context.Context) (time.Time, error) { return time.UnixMilli(1_700_000_000_500), nil },
+		OldestEnded:     m.store.OldestEnded,
 		CleanupInterval: 24 * time.Hour,
 		SigningKeys: func(context.Context) ([]metrics.SigningKey, error) {
 			return []metrics.SigningKey{
@@ -232,6 +233,7 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 	m := setup(t)
 	names := []string{
 		"latchkey_sessions_live_estimate", "latchkey_cleanup_last_end_timestamp_seconds", "latchkey_cleanup_interval_seconds",
+		"latchkey_cleanup_oldest_left_timestamp_seconds",
 		"latchkey_signing_keys", "latchkey_signing_key_since_timestamp_seconds",
 	}
 	m.compare(t, "", names...) // what is not known is not made up
@@ -242,6 +244,7 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 	if err := m.store.Invalidate(t.Context(), ended.ID); err != nil {
 		t.Fatal(err)
 	}
+	m.exec(t, `UPDATE "sessionStore" SET "revokedAt" = '2001-09-09T01:46:40Z' WHERE "revokedAt" IS NOT NULL`)
 	m.exec(t, `ANALYZE "sessionStoreToken"`)
 	m.Learn(t.Context(), everything(m))
 	want := `
@@ -251,6 +254,9 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 		# HELP latchkey_cleanup_last_end_timestamp_seconds When clean-up last came to its end, on any replica; 0 for never.
 		# TYPE latchkey_cleanup_last_end_timestamp_seconds gauge
 		latchkey_cleanup_last_end_timestamp_seconds 1.7000000005e+09
+		# HELP latchkey_cleanup_oldest_left_timestamp_seconds When, of all ended sessions that are still there, the first one ended; 0 for none.
+		# TYPE latchkey_cleanup_oldest_left_timestamp_seconds gauge
+		latchkey_cleanup_oldest_left_timestamp_seconds 1e+09
 		# HELP latchkey_cleanup_interval_seconds How often clean-up runs (CLEANUP_INTERVAL); 0 for never.
 		# TYPE latchkey_cleanup_interval_seconds gauge
 		latchkey_cleanup_interval_seconds 86400

@@ -1,0 +1,125 @@
+package cleanup
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// lookAhead is for how many batches ids are looked up at once. An index keeps
+// entries of what was just removed, and each search has to pass them: so there
+// are fewer searches than batches.
+const lookAhead = 20
+
+// findTimeout is for one search, which locks nothing.
+const findTimeout = time.Minute
+
+// run is one that is under way.
+type run struct {
+	cfg     Config
+	store   Store
+	pace    pace
+	start   time.Time
+	summary Summary
+}
+
+func (r *run) all(ctx context.Context) (err error) {
+	for _, rule := range r.cfg.rules() {
+		if r.cfg.DryRun {
+			err = r.count(ctx, rule)
+		} else {
+			err = r.remove(ctx, rule)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.summary.OldestLeft, err = r.store.OldestEnded(ctx)
+	return err
+}
+
+func (r *run) count(ctx context.Context, rule Rule) error {
+	n, err := r.store.CountDue(ctx, rule)
+	if err != nil {
+		return err
+	}
+	removed := Removed{Pairs: n}
+	if rule.Kind != Superfluous {
+		removed.Sessions = n
+	}
+	r.summary.add(rule.Kind, removed)
+	return nil
+}
+
+// remove removes all that is due by one rule.
+func (r *run) remove(ctx context.Context, rule Rule) error {
+	for {
+		limit := r.pace.size * lookAhead
+		began := time.Now()
+		ids, err := r.find(ctx, rule, limit)
+		if err != nil {
+			return err
+		}
+		if len(ids) > 0 {
+			if err := wait(ctx, restAfter(time.Since(began))); err != nil {
+				return err
+			}
+		}
+		before := r.summary
+		if err := r.batches(ctx, rule, ids); err != nil {
+			return err
+		}
+		// What somebody keeps locked is found again: a run does not wait for it.
+		if len(ids) < limit || *before.of(rule.Kind) == *r.summary.of(rule.Kind) {
+			return nil
+		}
+	}
+}
+
+func (r *run) find(ctx context.Context, rule Rule, limit int) ([]uuid.UUID, error) {
+	ctx, cancel := context.WithTimeout(ctx, findTimeout)
+	defer cancel()
+	return r.store.FindDue(ctx, rule, limit)
+}
+
+// batches removes what was found.
+func (r *run) batches(ctx context.Context, rule Rule, ids []uuid.UUID) error {
+	for len(ids) > 0 {
+		batch := ids[:min(r.pace.size, len(ids))]
+		began := time.Now()
+		removed, err := r.store.RemoveDue(ctx, rule, batch, batchTimeout)
+		gaveUp := errors.Is(err, ErrSlow)
+		if err != nil && (!gaveUp || len(batch) <= minBatch) {
+			return err
+		}
+		r.pace = r.pace.after(len(batch), time.Since(began), gaveUp)
+		if !gaveUp {
+			ids = ids[len(batch):]
+			r.done(rule, removed)
+		}
+		if err := wait(ctx, r.pace.rest); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *run) done(rule Rule, removed Removed) {
+	r.summary.add(rule.Kind, removed)
+	r.summary.Batches++
+	r.summary.Duration = time.Since(r.start)
+	if r.cfg.Progress != nil {
+		r.cfg.Progress(r.summary)
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}

@@ -1,0 +1,141 @@
+package cleanup_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+)
+
+// database removes sessions that expired at a pace of its own. Time is made up.
+type database struct {
+	due, locked int
+	each        time.Duration // for one session
+	most        int           // it gives up on larger batches, after the timeout
+	batches     []int
+	searches    int
+	busy        time.Duration
+	err         error
+}
+
+func (d *database) FindDue(_ context.Context, rule cleanup.Rule, limit int) ([]uuid.UUID, error) {
+	if rule.Kind != cleanup.Expired {
+		return nil, nil
+	}
+	d.searches++
+	return make([]uuid.UUID, min(d.due, limit)), nil
+}
+
+func (d *database) RemoveDue(_ context.Context, _ cleanup.Rule, ids []uuid.UUID, timeout time.Duration) (cleanup.Removed, error) {
+	d.batches = append(d.batches, len(ids))
+	took, removed, err := time.Duration(len(ids))*d.each, min(len(ids), d.due-d.locked), d.err
+	if d.most > 0 && len(ids) > d.most {
+		took, removed, err = timeout, 0, cleanup.ErrSlow
+	}
+	time.Sleep(took)
+	d.busy += took
+	d.due -= removed
+	return cleanup.Removed{Sessions: int64(removed), Pairs: int64(removed)}, err
+}
+
+func (d *database) CountDue(context.Context, cleanup.Rule) (int64, error) { return int64(d.due), nil }
+
+func (*database) OldestEnded(context.Context) (time.Time, error) { return time.Time{}, nil }
+
+func TestBatchesFollowTheDatabase(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		each        time.Duration
+		least, most int // sessions in most batches
+	}{
+		"a fast one":  {50 * time.Microsecond, 1000, 2000},
+		"a slow one":  {2 * time.Millisecond, 25, 50},
+		"a very slow": {time.Second / 2, 10, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				d := &database{due: int(2 * time.Minute / c.each), each: c.each}
+				began := time.Now()
+				got, err := cleanup.Run(t.Context(), d, cleanup.Config{})
+				if err != nil || d.due != 0 || got.Batches != len(d.batches) {
+					t.Errorf("%+v, %v", got, err)
+				}
+				slices.Sort(d.batches)
+				if median := d.batches[len(d.batches)/2]; median < c.least || median > c.most {
+					t.Errorf("batches of %d, want between %d and %d", median, c.least, c.most)
+				}
+				if share := float64(d.busy) / float64(time.Since(began)); share > 0.501 || share < 0.49 {
+					t.Errorf("it kept a connection busy for %.2f of the time", share)
+				}
+				if 10*d.searches > len(d.batches)+20 {
+					t.Errorf("%d searches for %d batches", d.searches, len(d.batches))
+				}
+			})
+		})
+	}
+}
+
+// A batch that the database gives up on is tried again, smaller.
+func TestDatabaseGivesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &database{due: 300, each: time.Microsecond, most: 30}
+		got, err := cleanup.Run(t.Context(), d, cleanup.Config{})
+		if err != nil || got.Expired != 300 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if diff := cmp.Diff([]int{100, 50, 25, 32, 16, 20, 25}, d.batches[:7]); diff != "" {
+			t.Error(diff)
+		}
+		d = &database{due: 300, each: time.Microsecond, most: 1}
+		if got, err := cleanup.Run(t.Context(), d, cleanup.Config{}); !errors.Is(err, cleanup.ErrSlow) || got.Expired != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+		if diff := cmp.Diff([]int{100, 50, 25, 12, 10}, d.batches); diff != "" {
+			t.Error(diff)
+		}
+	})
+}
+
+// What somebody keeps locked is left for the next run.
+func TestLockedForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := &database{due: 10_000, locked: 4000, each: time.Millisecond}
+		if got, err := cleanup.Run(t.Context(), d, cleanup.Config{}); err != nil || got.Expired != 6000 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+}
+
+func TestOtherErrorsEndIt(t *testing.T) {
+	t.Parallel()
+	d := &database{due: 10, err: errors.New("the disk is full")}
+	if _, err := cleanup.Run(t.Context(), d, cleanup.Config{}); !errors.Is(err, d.err) || len(d.batches) != 1 {
+		t.Errorf("%v after %v", err, d.batches)
+	}
+}
+
+func TestMinutely(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var reported []time.Duration
+		d := &database{due: 2_000_000, each: 100 * time.Microsecond}
+		cfg := cleanup.Config{Progress: cleanup.Minutely(func(s cleanup.Summary) { reported = append(reported, s.Duration.Round(time.Minute)) })}
+		if _, err := cleanup.Run(t.Context(), d, cfg); err != nil {
+			t.Error(err)
+		}
+		// 200 s of work, and as long a rest.
+		if diff := cmp.Diff([]time.Duration{1 * time.Minute, 2 * time.Minute, 3 * time.Minute, 4 * time.Minute, 5 * time.Minute, 6 * time.Minute}, reported); diff != "" {
+			t.Error(diff)
+		}
+	})
+}

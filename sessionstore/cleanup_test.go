@@ -1,0 +1,68 @@
+package sessionstore_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// PostgreSQL itself gives a batch up, and nobody who gets the connection next
+// has less time for it.
+func TestRemoveDueGivesUp(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	session, _ := k.create(t, sessionstore.CreateParams{})
+	if err := k.Invalidate(t.Context(), session.ID); err != nil {
+		t.Fatal(err)
+	}
+	k.exec(t, `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(10); RETURN OLD; END $$`)
+	k.exec(t, `CREATE TRIGGER slow BEFORE DELETE ON "sessionStore" FOR EACH ROW EXECUTE FUNCTION slow()`)
+	rule, ids := cleanup.Rule{Kind: cleanup.Revoked, After: -time.Hour}, []uuid.UUID{session.ID}
+	began := time.Now()
+	removed, err := k.RemoveDue(t.Context(), rule, ids, 50*time.Millisecond)
+	if !errors.Is(err, cleanup.ErrSlow) || !errors.Is(err, sessionstore.ErrUnavailable) || removed != (cleanup.Removed{}) {
+		t.Errorf("%+v, %v", removed, err)
+	}
+	if took := time.Since(began); took < 50*time.Millisecond || took > time.Second {
+		t.Errorf("it took %v", took)
+	}
+	// Whoever asked for it to end is not told that the database is slow.
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := k.RemoveDue(ctx, rule, ids, time.Minute); err == nil || errors.Is(err, cleanup.ErrSlow) {
+		t.Errorf("its context ended: %v", err)
+	}
+	k.exec(t, `DROP TRIGGER slow ON "sessionStore"`)
+	if removed, err := k.RemoveDue(t.Context(), rule, ids, time.Minute); err != nil || removed != (cleanup.Removed{Sessions: 1, Pairs: 1}) {
+		t.Errorf("%+v, %v", removed, err)
+	}
+	for _, conn := range k.pool.AcquireAllIdle(t.Context()) {
+		var setting string
+		if err := conn.QueryRow(t.Context(), `SHOW statement_timeout`).Scan(&setting); err != nil || setting != "0" {
+			t.Errorf("a connection is left with a timeout of %s, %v", setting, err)
+		}
+		conn.Release()
+	}
+}
+
+// What was found may not be due any more when it is its turn.
+func TestRemoveDueLooksAgain(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	session, _ := k.create(t, sessionstore.CreateParams{})
+	for _, kind := range []cleanup.Kind{cleanup.Expired, cleanup.Revoked, cleanup.Aged, cleanup.Superfluous} {
+		removed, err := k.RemoveDue(t.Context(), cleanup.Rule{Kind: kind, After: time.Hour}, []uuid.UUID{session.ID, uuid.New()}, time.Minute)
+		if err != nil || removed != (cleanup.Removed{}) {
+			t.Errorf("%s: %+v, %v", kind, removed, err)
+		}
+	}
+	if _, err := k.RemoveDue(t.Context(), cleanup.Rule{Kind: "bored"}, nil, time.Minute); !errors.Is(err, sessionstore.ErrInvalidArgument) {
+		t.Errorf("an unknown kind: %v", err)
+	}
+}
