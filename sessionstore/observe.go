@@ -49,7 +49,8 @@ type Result struct {
 	// Outcome is that of a refresh which Err does not tell of: it gave a pair.
 	Outcome Outcome
 	// Revoked is how many sessions were ended, those not counted that had been
-	// revoked before: by a creation where a subject had too many. A refresh that ends its session has a [ReuseError] instead.
+	// revoked before. A creation ends some where its subject has too many. A refresh
+	// that ends its session has a [ReuseError] instead.
 	Revoked int64
 	// Changed is the session that was created, written or ended, and Err does not
 	// take that back: it is committed. Zero where none was, or several were.

@@ -353,6 +353,7 @@ func TestLifetimes(t *testing.T) {
 		access, refresh time.Duration
 	}{
 		{sessionstore.CreateParams{Subject: "ann"}, 10 * time.Minute, 720 * time.Hour},
+		{sessionstore.CreateParams{Subject: "ann", Lifetimes: sessionstore.Lifetimes{AccessToken: 7 * time.Minute}}, 7 * time.Minute, 720 * time.Hour},
 		{sessionstore.CreateParams{Subject: "kiosk"}, 10 * time.Minute, time.Hour},
 		{sessionstore.CreateParams{Subject: "kiosk", Lifetimes: sessionstore.Lifetimes{RefreshToken: 90 * time.Minute}}, 10 * time.Minute, 90 * time.Minute},
 		{sessionstore.CreateParams{Subject: "kiosk", Lifetimes: sessionstore.Lifetimes{Session: 20 * time.Minute}}, 10 * time.Minute, 20 * time.Minute},

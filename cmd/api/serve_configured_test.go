@@ -87,19 +87,16 @@ func TestServiceKeysFile(t *testing.T) {
 func TestSettingsReachTheService(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t)).with(env{
-		"ACCESS_TOKEN_TTL": "52s", "REFRESH_TOKEN_TTL": "53s", "RATE_LIMIT": "3", "RATE_LIMIT_SESSION": "7", "CORS_ORIGINS": "https://app.example.com", "LOG_FORMAT": "text",
+		"ACCESS_TOKEN_TTL": "52s", "REFRESH_TOKEN_TTL": "53s", "SESSION_TTL": "500s", "RATE_LIMIT": "3", "RATE_LIMIT_SESSION": "7", "CORS_ORIGINS": "https://app.example.com", "LOG_FORMAT": "text",
 		"SESSIONS_PER_SUBJECT": "1", "SESSIONS_PER_SUBJECT_ACTION": "refuse",
 	})
 
 	s := launchReady(t, settings)
 	code, answer := s.request(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"data":{}}`)
-	var lifetimes struct {
-		ExpiresIn        int `json:"expires_in"`
-		RefreshExpiresIn int `json:"refresh_expires_in"`
-	}
-	if err := json.Unmarshal([]byte(answer), &lifetimes); err != nil || code != http.StatusCreated || lifetimes.ExpiresIn > 52 || lifetimes.ExpiresIn < 50 || lifetimes.RefreshExpiresIn > 53 {
-		t.Errorf("%d %s", code, answer)
-	}
+	wantLifetimes(t, code, answer, 52, 53)
+	// Its own lifetimes come before the defaults, and its absolute end before them.
+	own, ownAnswer := s.request(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"data":{},"access_token_ttl":60,"refresh_token_ttl":600}`)
+	wantLifetimes(t, own, ownAnswer, 60, 500)
 	if got := s.rateLimits(parsePair(t, answer).AccessToken); got != `"address";q=3;w=60, "session";q=7;w=60` {
 		t.Errorf("RateLimit-Policy: %s", got)
 	}
@@ -117,6 +114,20 @@ func TestSettingsReachTheService(t *testing.T) {
 	}
 	if !strings.Contains(s.stderr.String(), "msg=ready") {
 		t.Errorf("the log is not text: %s", s.stderr)
+	}
+}
+
+// wantLifetimes wants tokens that expire in so many seconds, of which two may have passed.
+func wantLifetimes(t *testing.T, code int, answer string, access, refresh int) {
+	t.Helper()
+	var got struct {
+		ExpiresIn        int `json:"expires_in"`
+		RefreshExpiresIn int `json:"refresh_expires_in"`
+	}
+	err := json.Unmarshal([]byte(answer), &got)
+	if near := func(got, want int) bool { return got <= want && got >= want-2 }; err != nil || code != http.StatusCreated ||
+		!near(got.ExpiresIn, access) || !near(got.RefreshExpiresIn, refresh) {
+		t.Errorf("%d %s, want %d s and %d s", code, answer, access, refresh)
 	}
 }
 
