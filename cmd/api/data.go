@@ -2,7 +2,8 @@ package main
 
 // dataCmd holds the commands about session data that is sealed.
 type dataCmd struct {
-	Keys dataKeysCmd `cmd:"" help:"Make, list and replace the keys that seal session data."`
+	Keys      dataKeysCmd      `cmd:"" help:"Make, list and replace the keys that seal session data."`
+	Reencrypt dataReencryptCmd `cmd:"" help:"Seal the session data that is there with the key that seals now."`
 }
 
 // dataKeysCmd holds the commands about a keyset. Each reads a file and writes it anew: what is running goes on with

@@ -1,12 +1,17 @@
 package main_test
 
 import (
+	"net/http"
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/latchkey-sessions/latchkey/dataseal"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
 // dataKeyset is a DATA_ENCRYPTION_KEYSET.
@@ -94,4 +99,94 @@ func TestDataKeys(t *testing.T) {
 	if readFile(t, notOne) != secret[:50] {
 		t.Error("a file that is no keyset was overwritten")
 	}
+}
+
+// An operator turns sealing on, replaces the key and turns it off again. The
+// service answers all the time, the database shows data only where it is to.
+func TestSealedData(t *testing.T) {
+	t.Parallel()
+	const note = "only-the-backend-may-read-this"
+	dir, database := t.TempDir(), testdb.URL(t)
+	settings := configure(t, database)
+	file := filepath.Join(dir, "keyset.json")
+	first := generateDataKey(t, file, "it seals")
+	sealed := settings.with(env{"DATA_ENCRYPTION_KEYSET_FILE": file})
+	task := env{"DATABASE_URL": database, "DATA_ENCRYPTION_KEYSET_FILE": file}
+
+	s := start(t, dir, settings)
+	unsealed := s.createSession(testKey, `{"subject":"ada","data":{"note":"`+note+`"}}`)
+	s.end(syscall.SIGTERM)
+	s = start(t, dir, sealed)
+	kept := s.createSession(testKey, `{"subject":"ada","data":{"note":"`+note+`"}}`)
+	if !strings.Contains(s.stderr.String(), `"msg":"session data is sealed","key":"`+first+`"`) {
+		t.Errorf("the log does not name the key:\n%s", s.stderr)
+	}
+	reencrypt := func(want string, args ...string) {
+		t.Helper()
+		r := api(t, task, append([]string{"data", "reencrypt"}, args...)...)
+		got := regexp.MustCompile(` in [0-9.]+m?s`).ReplaceAllString(strings.Join(strings.Fields(r.stdout), " "), "")
+		if r.code != 0 || got != want {
+			t.Errorf("reencrypt %v: exit code %d: %q, want %q\n%s", args, r.code, got, want, r.stderr)
+		}
+	}
+	reencrypt("KEY ROWS USE "+first+" 1 seals - 1 not sealed", "--dry-run")
+	if !strings.Contains(rowsOf(t, database), note) {
+		t.Error("a dry run changed something")
+	}
+	reencrypt("sealed 1 row anew with key " + first + " KEY ROWS USE " + first + " 2 seals")
+
+	second := generateDataKey(t, file, opensOnly)
+	mustAPI(t, dir, nil, "data", "keys", "promote", second, "--file", file)
+	reencrypt("sealed 2 rows anew with key " + second + " KEY ROWS USE " + second + " 2 seals " + first + " 0 opens")
+	if code, answer := s.session(kept); code != http.StatusServiceUnavailable {
+		t.Errorf("a replica that was not told of the new key answers %d: %s", code, answer)
+	}
+	s.end(syscall.SIGTERM)
+	mustAPI(t, dir, nil, "data", "keys", "remove", first, "--file", file)
+	if strings.Contains(rowsOf(t, database), note) {
+		t.Error("the database shows session data")
+	}
+
+	s = start(t, dir, settings)
+	if log := s.stderr.String(); !strings.Contains(log, `"level":"ERROR","msg":"sealed session data cannot be opened: DATA_ENCRYPTION_KEYSET lacks a key`) {
+		t.Errorf("a replica without the keyset does not tell:\n%s", log)
+	}
+	s.end(syscall.SIGTERM)
+	wrong := api(t, task.with(env{"DATA_ENCRYPTION_KEYSET_FILE": "", "DATA_ENCRYPTION_KEYSET": dataKeyset(t)}), "data", "reencrypt", "--unseal")
+	if wrong.code != 1 || !strings.Contains(wrong.stderr, `api: 2 rows are left, of which 2 cannot be opened, such as that of session `+unsealed.Session.ID+`: session data that was sealed with key "`+second+`" cannot be opened: the keyset does not have the key`) {
+		t.Errorf("with another keyset: %v", wrong)
+	}
+	s = start(t, dir, sealed)
+	for _, pair := range []tokenPair{unsealed, kept} {
+		if code, answer := s.session(pair); code != http.StatusOK || !strings.Contains(answer, note) {
+			t.Errorf("its session: %d %s", code, answer)
+		}
+	}
+	if log := s.stderr.String(); strings.Contains(log, note) || strings.Contains(log, "keyData") {
+		t.Errorf("the log has a secret:\n%s", log)
+	}
+	reencrypt("unsealed 2 rows KEY ROWS USE "+second+" 0 seals - 2 not sealed", "--unseal")
+	if !strings.Contains(rowsOf(t, database), note) {
+		t.Error("nothing was unsealed")
+	}
+}
+
+func (s *service) session(pair tokenPair) (code int, answer string) {
+	s.t.Helper()
+	return s.request(http.MethodGet, s.internal+"/v1/sessions/"+pair.Session.ID, testKey, "")
+}
+
+// rowsOf is what whoever reads the database sees of sessions.
+func rowsOf(t *testing.T, database string) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	var all string
+	if err := conn.QueryRow(t.Context(), `SELECT string_agg(s::text, E'\n') FROM "sessionStore" s`).Scan(&all); err != nil {
+		t.Fatal(err)
+	}
+	return all
 }

@@ -20,6 +20,11 @@ type sessionsCmd struct {
 // withStore gives a command the sessions. It neither makes nor reads tokens, so it gets by without the service's keys.
 // Observers are told what it does.
 func (s databaseSettings) withStore(ctx context.Context, log *slog.Logger, use func(*sessionstore.Store) error, observers ...sessionstore.Observer) error {
+	return s.withStoreOf(ctx, log, sessionstore.Config{Observers: observers}, use)
+}
+
+// withStoreOf is withStore for a configuration, but for what it says of tokens.
+func (s databaseSettings) withStoreOf(ctx context.Context, log *slog.Logger, cfg sessionstore.Config, use func(*sessionstore.Store) error) error {
 	key, _, err := tokens.GenerateKey(defaultAlgorithm)
 	if err != nil {
 		return err
@@ -32,11 +37,9 @@ func (s databaseSettings) withStore(ctx context.Context, log *slog.Logger, use f
 	if err != nil {
 		return err
 	}
+	cfg.Tokens = tokens.Config{Issuer: "http://localhost", Audience: "api"}
 	return s.withSchema(ctx, log, func(pool *pgxpool.Pool) error {
-		store, err := sessionstore.New(pool, ring, sessionstore.Config{
-			Tokens:    tokens.Config{Issuer: "http://localhost", Audience: "api"},
-			Observers: observers,
-		})
+		store, err := sessionstore.New(pool, ring, cfg)
 		if err != nil {
 			return fmt.Errorf("sessions: %w", err)
 		}
