@@ -347,3 +347,32 @@ func TestSignInsOfOneLeaveConnections(t *testing.T) {
 		t.Errorf("%d sessions are live, want 2", n)
 	}
 }
+
+// What Compas began counts as well, by its age: its ids are in no order.
+func TestLimitCountsSessionsOfCompas(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t, func(cfg *sessionstore.Config) { cfg.SessionsPerSubject = 4 })
+	var old []uuid.UUID
+	for i := range 4 {
+		p := c.signIn(t, `{}`)
+		c.exec(t, `UPDATE "sessionStore" SET "subject" = 'ann' WHERE "id" = $1`, p.session)
+		if i < 2 {
+			c.refresh(t, p.refresh, sessionstore.Rotated) // now it has rows of both kinds
+		}
+		old = append(old, p.session)
+	}
+	for i := range old {
+		if _, _, err := c.Create(t.Context(), sessionstore.CreateParams{Subject: "ann"}); err != nil {
+			t.Fatal(err)
+		}
+		for j, id := range old {
+			session, err := c.Load(t.Context(), id)
+			if err != nil || session.RevokedAt.IsZero() != (j > i) {
+				t.Errorf("after %d creations session %d was revoked at %v (%v)", i+1, j, session.RevokedAt, err)
+			}
+		}
+	}
+	if n := c.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "session" = ANY ($1) AND "revokedAt" IS NULL`, old); n != 0 {
+		t.Errorf("%d of their tokens are not revoked", n)
+	}
+}
