@@ -44,7 +44,18 @@ func TestAccessLog(t *testing.T) {
 // list, and in none of them a token, a key or data.
 func TestLogHasNoSecrets(t *testing.T) {
 	t.Parallel()
-	s := setup(t, withOrigins)
+	t.Run("data not sealed", func(t *testing.T) {
+		t.Parallel()
+		checkLogOf(t, setup(t, withOrigins))
+	})
+	t.Run("data sealed", func(t *testing.T) {
+		t.Parallel()
+		checkLogOf(t, setup(t, withOrigins, sealedWith(t, newKeyset(t))))
+	})
+}
+
+func checkLogOf(t *testing.T, s *service) {
+	t.Helper()
 	session := s.create(t, "ann")
 	secrets := map[string]string{"access": session.access, "refresh": session.refresh, "key": serviceKey, "data": secretData}
 	for _, secret := range secrets {

@@ -266,11 +266,17 @@ func TestSpansHaveNoSecret(t *testing.T) {
 			t.Fatalf("%s was not refused in a batch", sql)
 		}
 	}
+	// Data that does not open.
+	const ciphertext = "c2VhbGVkLXNlYWxlZA"
+	if _, err := s.pool.Exec(t.Context(), `UPDATE "sessionStore" SET "data" = to_jsonb($1::text)`, "123:"+ciphertext); err != nil {
+		t.Fatal(err)
+	}
+	s.internal(t, "GET", "/v1/sessions/"+a.Session.ID, "")
 	dump := fmt.Sprintf("%+v", s.spans.GetSpans())
 	if !strings.Contains(dump, "session refresh") || !strings.Contains(dump, "sessionStoreToken") || !strings.Contains(dump, "22P02") {
 		t.Fatalf("these are not the spans: %s", dump)
 	}
-	for _, secret := range []string{a.Access[:20], a.Refresh[:20], a.Access[len(a.Access)-20:], serviceKey, secretData} {
+	for _, secret := range []string{a.Access[:20], a.Refresh[:20], a.Access[len(a.Access)-20:], serviceKey, secretData, ciphertext} {
 		if strings.Contains(dump, secret) {
 			t.Errorf("a span has %q:\n%s", secret, dump)
 		}
