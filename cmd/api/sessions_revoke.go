@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,7 +54,7 @@ func (c *sessionsRevokeCmd) Run(a *app) error {
 		return c.withStore(ctx, log, func(store *sessionstore.Store) error {
 			switch {
 			case c.All:
-				return a.revokeAll(ctx, store)
+				return a.revokeAll(ctx, log, store)
 			case c.Subject != "":
 				n, err := store.InvalidateSubject(ctx, c.Subject, uuid.Nil)
 				if err != nil {
@@ -84,21 +85,24 @@ func (a *app) revoke(ctx context.Context, store *sessionstore.Store, ids []uuid.
 const reportEvery = time.Minute
 
 // revokeAll says how far it is, and what it did also when it was interrupted.
-func (a *app) revokeAll(ctx context.Context, store *sessionstore.Store) error {
+func (a *app) revokeAll(ctx context.Context, log *slog.Logger, store *sessionstore.Store) error {
 	began, reported := time.Now(), time.Now()
-	terminal := isTerminal(a.stderr)
-	n, err := store.InvalidateAll(ctx, func(n int64) {
-		switch {
-		case terminal:
-			_, _ = fmt.Fprintf(a.stderr, "\r%d revoked", n)
-		case time.Since(reported) >= reportEvery:
+	progress, end := func(n int64) {
+		if time.Since(reported) >= reportEvery {
 			reported = time.Now()
-			_, _ = fmt.Fprintln(a.stderr, n, "revoked")
+			log.InfoContext(ctx, "revoking all sessions", "revoked", n)
 		}
-	})
-	if terminal && n > 0 {
-		_, _ = fmt.Fprintln(a.stderr)
+	}, func() {}
+	if isTerminal(a.stderr) {
+		live, err := store.EstimateLive(ctx)
+		if err != nil {
+			return err
+		}
+		bar := newBar(a.stderr, live, "sessions revoked")
+		progress, end = bar.at, bar.end
 	}
+	n, err := store.InvalidateAll(ctx, progress)
+	end()
 	_, printed := fmt.Fprintf(a.stdout, "revoked %d %s in %v\n", n, plural(n, "session"), time.Since(began).Round(time.Millisecond))
 	return errors.Join(err, printed)
 }
