@@ -31,6 +31,8 @@ type bench struct {
 	// rigs are of each size. The churning one is of sessions that are created and revoked: the others keep their size.
 	rigs     map[int]*rig
 	churning *rig
+	// small is a table to compare with, where only one size is measured.
+	small *rig
 
 	results report.Results
 }
@@ -97,8 +99,10 @@ func (b *bench) allRigs() []*rig {
 			all = append(all, r)
 		}
 	}
-	if b.churning != nil {
-		all = append(all, b.churning)
+	for _, r := range []*rig{b.churning, b.small} {
+		if r != nil {
+			all = append(all, r)
+		}
 	}
 
 	return all

@@ -192,6 +192,11 @@ func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Mi
 
 // open measures how long an operation takes when it comes at a rate.
 func (m *meter) open(ctx context.Context, o operation, workers int, duration time.Duration, perSecond float64) (report.Latency, error) {
+	return m.openFor(ctx, o, load.Window{Workers: workers, Warmup: duration / warmupShare, Duration: duration}, perSecond)
+}
+
+func (m *meter) openFor(ctx context.Context, o operation, window load.Window, perSecond float64) (report.Latency, error) {
+	workers := window.Workers
 	// A service that was just started has no connections to the database yet. What piles up meanwhile would take long to
 	// go away at a load that is near to what is possible.
 	if err := o.makeReady(ctx, workers, serviceWarmup, 0); err != nil {
@@ -200,12 +205,10 @@ func (m *meter) open(ctx context.Context, o operation, workers int, duration tim
 	if _, err := load.Closed(ctx, load.Window{Workers: workers, Duration: serviceWarmup}, o.work(ctx)); err != nil {
 		return report.Latency{}, fmt.Errorf("%v: %w", o, err)
 	}
-	if err := o.makeReady(ctx, workers, duration, perSecond); err != nil {
+	if err := o.makeReady(ctx, workers, window.Duration, perSecond); err != nil {
 		return report.Latency{}, fmt.Errorf("prepare %v: %w", o, err)
 	}
-	measured, err := load.Open(ctx, load.Window{
-		Workers: workers, Warmup: duration / warmupShare, Duration: duration,
-	}, perSecond, uint64(workers), o.work(ctx)) //nolint:gosec // a number of workers
+	measured, err := load.Open(ctx, window, perSecond, uint64(workers), o.work(ctx)) //nolint:gosec // a number of workers
 	if err != nil {
 		return report.Latency{}, fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err)
 	}

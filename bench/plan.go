@@ -63,6 +63,11 @@ func (b *bench) plan() []task {
 		)
 		tasks = append(tasks, task{"refresh right after a checkpoint", time.Duration(len(b.cfg.sizes)) * b.times(2, 1) *
 			(2*b.cfg.duration + b.perMillion(time.Second, 300*time.Millisecond)), b.afterCheckpoints})
+		expired := time.Duration(b.either(removedBeside, removedBesideQuick))
+		tasks = append(tasks,
+			task{"remove expired sessions", time.Duration(len(b.cfg.sizes)*b.edgeRounds()) * b.times(4, 2) * time.Second, b.cleanUpSizes},
+			task{"refresh while a million rows are removed", time.Duration(b.either(int(baseline), int(baselineQuick))) + expired*400*time.Microsecond, b.cleanUpBeside},
+		)
 		if !b.cfg.noRivals {
 			tasks = append(tasks, task{"introspect in turn with scs", edge(2) + 6*time.Second, b.besideSCS}) //nolint:mnd // to build its server
 			tasks = append(tasks, task{"other session stores", 15*time.Second + 8*b.rivalDuration(), b.runRivals})

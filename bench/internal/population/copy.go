@@ -3,6 +3,7 @@ package population
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"github.com/google/uuid"
@@ -66,14 +67,15 @@ func readTemplate(ctx context.Context, conn *pgx.Conn, id uuid.UUID) (template, 
 }
 
 // statements copy the template to the sessions from $1 to $2: one statement for each row of it. The first makes the
-// sessions' own rows.
-func (t template) statements(ctx context.Context, conn *pgx.Conn) ([]string, error) {
+// sessions' own rows. Some columns may get values of their own.
+func (t template) statements(ctx context.Context, conn *pgx.Conn, others map[string]string) ([]string, error) {
 	const session = `g."i"`
 	insert := func(table string, id uuid.UUID, replaced map[string]string) (string, error) {
 		columns, err := columnsOf(ctx, conn, table)
 		if err != nil {
 			return "", err
 		}
+		maps.Copy(replaced, others)
 		names, values := make([]string, len(columns)), make([]string, len(columns))
 		for i, column := range columns {
 			names[i] = pgx.Identifier{column}.Sanitize()

@@ -24,7 +24,7 @@ func (t template) fill(ctx context.Context, url string, size int, progress func(
 		return err
 	}
 	defer func() { _ = conn.Close(ctx) }() // whatever it did is committed
-	statements, err := t.statements(ctx, conn)
+	statements, err := t.statements(ctx, conn, nil)
 	if err != nil {
 		return err
 	}

@@ -246,6 +246,24 @@ func (c *Circle) Len() int { return len(c.sessions) }
 
 // Add makes n more sessions, and returns their ids.
 func (p *Population) Add(ctx context.Context, conn *pgx.Conn, n int) ([]uuid.UUID, error) {
+	from, err := p.add(ctx, conn, n, nil)
+	ids := make([]uuid.UUID, n)
+	for i := range ids {
+		ids[i] = ID(from+i, 0)
+	}
+
+	return ids, err
+}
+
+// AddExpired makes n more sessions, which expired so long ago that clean-up removes them.
+func (p *Population) AddExpired(ctx context.Context, conn *pgx.Conn, n int) error {
+	_, err := p.add(ctx, conn, n, map[string]string{"expiresOn": `current_date - 60`})
+
+	return err
+}
+
+// add makes n more sessions, with expressions for some of the columns, and returns the number of the first.
+func (p *Population) add(ctx context.Context, conn *pgx.Conn, n int, columns map[string]string) (int, error) {
 	first := template{id: ID(0, 0), tokens: make([]tokenRow, len(p.template.tokens))}
 	for i, row := range p.template.tokens {
 		first.tokens[i].id = ID(0, i+1)
@@ -253,9 +271,9 @@ func (p *Population) Add(ctx context.Context, conn *pgx.Conn, n int) ([]uuid.UUI
 			first.tokens[i].refreshToken = ID(0, kind)
 		}
 	}
-	statements, err := first.statements(ctx, conn)
+	statements, err := first.statements(ctx, conn, columns)
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	from := p.Size + int(p.extra.Add(int64(n))) - n
 	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
@@ -269,12 +287,8 @@ func (p *Population) Add(ctx context.Context, conn *pgx.Conn, n int) ([]uuid.UUI
 		}
 		return nil
 	})
-	ids := make([]uuid.UUID, n)
-	for i := range ids {
-		ids[i] = ID(from+i, 0)
-	}
 
-	return ids, err
+	return from, err
 }
 
 // Touch changes each row of the sample once, which is what takes a table to its steady state after a checkpoint: the

@@ -166,6 +166,32 @@ type Revocations struct {
 	MillionBytes int64 `json:"million_bytes"`
 }
 
+// Cleanup is what it cost to remove expired sessions from a table with so many others, round by round. The figures are
+// for each session that was removed.
+type Cleanup struct {
+	Sessions int `json:"sessions"`
+	Removed  int `json:"removed"`
+	// Microseconds is how long it took, without the rests between batches.
+	Microseconds []float64 `json:"us"`
+	DatabaseCPU  []float64 `json:"database_cpu_us"`
+	// Blocks is how many blocks were read, from memory or from the disk.
+	Blocks  []float64 `json:"blocks"`
+	WAL     []float64 `json:"wal_bytes"`
+	Batches []int     `json:"batches"`
+}
+
+// CleanupBeside is how long refreshes over HTTP took in an open loop while expired sessions were removed, and before.
+type CleanupBeside struct {
+	// Sessions is how many the table keeps, Removed how many went in so many Seconds.
+	Sessions int     `json:"sessions"`
+	Removed  int     `json:"removed"`
+	Seconds  float64 `json:"seconds"`
+	// Load is the share of what was found to be possible in a closed loop.
+	Load    float64 `json:"load"`
+	Without Latency `json:"without"`
+	With    Latency `json:"with"`
+}
+
 // Times are of one kind of event, in milliseconds.
 type Times struct {
 	Count int     `json:"count"`
@@ -213,7 +239,10 @@ type Results struct {
 	Service   Service   `json:"service"`
 	// Revocations are as a resource server sees them that follows the service.
 	Revocations Revocations `json:"revocations"`
-	Rivals      []Rival     `json:"rivals,omitempty"`
+	// Cleanups are of tables of several sizes, the smallest first.
+	Cleanups      []Cleanup     `json:"cleanups,omitempty"`
+	CleanupBeside CleanupBeside `json:"cleanup_beside"`
+	Rivals        []Rival       `json:"rivals,omitempty"`
 	// Missing says why something was not measured.
 	Missing []string `json:"missing,omitempty"`
 }

@@ -36,6 +36,8 @@ const (
 	tripsLimit        = 1.0
 	refusalLimit      = 50.0
 	millionLimit      = 64 << 20
+	cleanupCostLimit  = 1.25
+	cleanupP99Limit   = 2.0
 )
 
 // Targets judges the results.
@@ -60,6 +62,8 @@ func Targets(r Results) []Target {
 		r.million(),
 		r.share("refresh while a replica follows revocations, of refresh while nobody does", 0.95, r.grouped(FollowGroup, Packages, Refresh, Followed), r.grouped(FollowGroup, Packages, Refresh, NotFollowed)),
 		r.share("create likewise", 0.95, r.grouped(FollowGroup, Packages, Create, Followed), r.grouped(FollowGroup, Packages, Create, NotFollowed)),
+		r.cleanupCost(),
+		r.cleanupBeside(),
 		r.roundTrips(),
 		r.memory(),
 		r.start(),
@@ -128,6 +132,32 @@ func (r Results) million() Target {
 	if !t.Unknown {
 		t.Measured = fmt.Sprintf("%.0f MiB", mebibytes(r.Revocations.MillionBytes))
 		t.Reached = r.Revocations.MillionBytes < millionLimit
+	}
+
+	return t
+}
+
+// cleanupCost compares the largest table with the smallest one.
+func (r Results) cleanupCost() Target {
+	t := Target{What: "removing an expired session from the largest table, times what it takes in the smallest one", Wanted: "1.25 × or less", Unknown: len(r.Cleanups) < 2}
+	if !t.Unknown {
+		small, large := r.Cleanups[0], r.Cleanups[len(r.Cleanups)-1]
+		took, blocks, wal := stats.Ratios(large.Microseconds, small.Microseconds), stats.Ratios(large.Blocks, small.Blocks), stats.Ratios(large.WAL, small.WAL)
+		t.Measured = fmt.Sprintf("%s sessions, of %s: time %.2f × (%.2f–%.2f), blocks %.2f ×, WAL %.2f ×",
+			sessions(large.Sessions), sessions(small.Sessions), took.Median, took.Min, took.Max, blocks.Median, wal.Median)
+		t.Reached = took.Median <= cleanupCostLimit
+	}
+
+	return t
+}
+
+func (r Results) cleanupBeside() Target {
+	b := r.CleanupBeside
+	t := Target{What: "refresh over HTTP while expired rows are removed, p99, times what it is without", Wanted: "2 × or less", Unknown: b.Removed == 0}
+	if !t.Unknown {
+		times := b.With.P99 / b.Without.P99
+		t.Measured = fmt.Sprintf("%.1f × (%s of %s ms), %s rows", times, milliseconds(b.With.P99), milliseconds(b.Without.P99), sessions(2*b.Removed))
+		t.Reached = times <= cleanupP99Limit
 	}
 
 	return t
