@@ -29,6 +29,7 @@
 //     that is set for all who create sessions.
 //   - Update never loses a concurrent change: it compares the checksum that was read.
 //   - Each operation is one statement and one round trip in the normal case.
+//   - With a [Sealer], no session data is in the database in the clear.
 //   - Times that decide anything are the database's.
 //   - A failed database is [ErrUnavailable], never an invalid token. Every
 //     operation but Create may simply be sent again.

@@ -68,7 +68,7 @@ WITH "new" AS (
 )
 UPDATE "sessionStore" s SET "checksum" = n."checksum", "data" = n."data"
 FROM "target" t JOIN "new" n ON n."id" = t."id"
-WHERE s."id" = t."id" AND s."checksum" = n."was"`
+WHERE s."id" = t."id"`
 
 // Reseal walks all sessions, also those that have ended, and seals what is not
 // sealed with the key that seals now: unsealed data, and what an earlier key
