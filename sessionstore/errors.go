@@ -36,7 +36,8 @@ var (
 	ErrInvalidArgument = errors.New("invalid argument")
 
 	// ErrUnavailable says that the database could not be asked, or did not
-	// answer in time. It never means that a token or a session is invalid.
+	// answer in time, or that data cannot be opened: see [SealedError]. It never
+	// means that a token or a session is invalid.
 	ErrUnavailable = errors.New("the session database is unavailable")
 
 	// ErrCleanupRunning says that another cleanup is at work.

@@ -147,8 +147,8 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	settings := configure(t, pooled).with(env{
 		"DIRECT_DATABASE_URL": direct, "REVOCATION_BOUND": bound.String(), "CLEANUP_INTERVAL": "0",
 		"SESSIONS_PER_SUBJECT": strconv.Itoa(manyClients),
-		"KEY_ENCRYPTION_KEY":   base64.StdEncoding.EncodeToString(make([]byte, 32)),
-		"LEAK_WEBHOOK_URL":     hook, "LEAK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"KEY_ENCRYPTION_KEY":   base64.StdEncoding.EncodeToString(make([]byte, 32)), "DATA_ENCRYPTION_KEYSET": dataKeyset(t),
+		"LEAK_WEBHOOK_URL": hook, "LEAK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 	})
 	dir := t.TempDir()
 
@@ -206,6 +206,9 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	change(t, direct, `UPDATE "sessionStore" SET "revokedAt" = now() - interval '30 days' WHERE "revokedAt" IS NOT NULL`)
 	if out := mustAPI(t, dir, settings, "cleanup"); !regexp.MustCompile(`^removed ([1-9]\d*) sessions \(0 expired, [1-9]\d* revoked, 0 aged\) and [1-9]\d* token pairs in [1-9]\d* batches, `).MatchString(out) {
 		t.Errorf("cleanup: %q", out)
+	}
+	if out := mustAPI(t, dir, settings, "data", "reencrypt", "--unseal"); !regexp.MustCompile(`^unsealed [1-9]\d* rows in `).MatchString(out) {
+		t.Errorf("reencrypt: %q", out)
 	}
 	if code := s.end(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
