@@ -1,0 +1,90 @@
+package main_test
+
+import (
+	"fmt"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/auditschema"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+)
+
+const (
+	backup = `
+CREATE SCHEMA backup;
+CREATE TABLE backup.session AS TABLE "sessionStore";
+CREATE TABLE backup.token AS TABLE "sessionStoreToken";`
+	// A restore makes triggers after the rows.
+	restore = `
+SET session_replication_role = replica;
+DELETE FROM "sessionStoreToken"; DELETE FROM "sessionStore";
+INSERT INTO "sessionStore" SELECT * FROM backup.session;
+INSERT INTO "sessionStoreToken" SELECT * FROM backup.token;`
+	// clientsComeLater has what was issued just now look as if it were issued an hour ago.
+	clientsComeLater = `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 hour', "settledAt" = "settledAt" - interval '1 hour'`
+)
+
+// What docs/operations.md says that a restore means for tokens, and how what was
+// revoked since the backup is revoked once more.
+func TestRestoredBackup(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	settings := configure(t, testdb.URL(t)).with(env{"AUDIT_LOG": filepath.Join(dir, "audit.log")})
+	database := settings["DATABASE_URL"]
+	s := start(t, dir, settings)
+	refreshed := s.createSession(testKey, `{"subject":"ada","data":{}}`)
+	revoked := s.createSession(testKey, `{"subject":"bob","data":{}}`)
+	signedOut := s.createSession(testKey, `{"subject":"cid","data":{}}`)
+	s.end(syscall.SIGINT)
+	execute(t, database, backup)
+
+	s = start(t, dir, settings)
+	for range 2 {
+		code, answer := s.refresh(refreshed.RefreshToken)
+		if code != http.StatusOK {
+			t.Fatalf("%d %s", code, answer)
+		}
+		id := refreshed.Session.ID
+		refreshed = parsePair(t, answer)
+		refreshed.Session.ID = id
+		execute(t, database, clientsComeLater)
+	}
+	created := s.createSession(testKey, `{"subject":"dan","data":{}}`)
+	since := len(auditschema.Events(t, readFile(t, dir, "audit.log")))
+	mustAPI(t, dir, settings, "sessions", "revoke", revoked.Session.ID)
+	if code, _ := s.request(http.MethodDelete, s.internal+"/v1/sessions?subject=cid", testKey, ""); code != http.StatusOK {
+		t.Fatal(code)
+	}
+	s.end(syscall.SIGINT)
+	execute(t, database, restore)
+
+	s = start(t, dir, settings)
+	if code, answer := s.refresh(refreshed.RefreshToken); code != http.StatusOK {
+		t.Errorf("a session that was refreshed since: %d %s", code, answer)
+	}
+	s.await("the line in the log", func() bool { return strings.Contains(s.stderr.String(), `"outcome":"healed"`) })
+	if code, answer := s.refresh(created.RefreshToken); code != http.StatusBadRequest || !strings.Contains(answer, "invalid_grant") {
+		t.Errorf("a session that was created since: %d %s", code, answer)
+	}
+	for _, pair := range []tokenPair{revoked, signedOut} {
+		if code, _ := s.refresh(pair.RefreshToken); code != http.StatusOK {
+			t.Errorf("a session that was revoked since is not live again: %d", code)
+		}
+	}
+	for _, e := range auditschema.Events(t, readFile(t, dir, "audit.log"))[since:] {
+		switch e["event"] {
+		case "session.revoked":
+			mustAPI(t, dir, settings, "sessions", "revoke", fmt.Sprint(e["session_id"]))
+		case "sessions.revoked":
+			mustAPI(t, dir, settings, "sessions", "revoke", "--subject", fmt.Sprint(e["subject"]))
+		}
+	}
+	for _, pair := range []tokenPair{revoked, signedOut} {
+		if code, _ := s.refresh(pair.RefreshToken); code != http.StatusBadRequest {
+			t.Errorf("a session that was revoked once more: %d", code)
+		}
+	}
+}
