@@ -304,6 +304,28 @@ func TestCompasData(t *testing.T) {
 	}
 }
 
+// Data that Compas stored is sealed like any, and its own tokens still open it.
+func TestCompasDataIsSealed(t *testing.T) {
+	t.Parallel()
+	keys := newKeyset(t)
+	c := setupCompas(t, func(cfg *sessionstore.Config) { cfg.Sealer = sealing(t, keys).Sealer })
+	for _, data := range []string{`{"a": 1}`, `"text"`, `null`} {
+		p := c.signIn(t, data)
+		if done := c.reseal(t, c.Store, sessionstore.Reseal{}); done.Written != 1 {
+			t.Errorf("%s: %+v", data, done)
+		}
+		session := c.accepted(t, p.access)
+		if string(session.Data) != data || session.Checksum == "d3ad10cc" {
+			t.Errorf("data %s is read as %s, %s", data, session.Data, session.Checksum)
+		}
+		if _, err := c.Update(t.Context(), p.session, session.Checksum, []byte(`{"b": 2}`)); err != nil {
+			t.Error(err)
+		}
+		c.refresh(t, p.refresh, sessionstore.Rotated)
+	}
+	c.checkCounts(t, map[string]int64{keys.Keys()[0].ID: 3})
+}
+
 // The database lost the commit in which it took the session over. The client
 // has our tokens alone by now.
 func TestCompasAfterAFailover(t *testing.T) {

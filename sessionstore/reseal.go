@@ -47,6 +47,8 @@ type Resealed struct {
 	Reason error
 }
 
+const isSealedData = `(jsonb_typeof("data") = 'string' AND starts_with("data" #>> '{}', '` + sealedPrefix + `'))`
+
 // Data that is as it should be stays where it is. $3 is what sealed data begins
 // with, or empty where it is to be unsealed.
 const readSealedQuery = `
@@ -124,7 +126,7 @@ type sealedRow struct {
 func (s *Store) readSealed(ctx context.Context, after uuid.UUID, unseal bool) ([]sealedRow, error) {
 	prefix := ""
 	if !unseal {
-		prefix = s.cfg.Sealer.Key() + string(keySeparator)
+		prefix = sealedWith(s.cfg.Sealer.Key())
 	}
 	rows, err := s.pool.Query(ctx, readSealedQuery, arg(after), resealBatch, prefix)
 	if err != nil {
@@ -202,7 +204,7 @@ func (s *Store) resealed(r *sealedRow, unseal bool) error {
 }
 
 const countSealedQuery = `
-SELECT CASE WHEN jsonb_typeof("data") = 'string' THEN left(split_part("data" #>> '{}', ':', 1), 64) ELSE '' END AS "key",
+SELECT CASE WHEN ` + isSealedData + ` THEN left(split_part("data" #>> '{}', ':', 2), 64) ELSE '' END AS "key",
   count(*), (array_agg("id" ORDER BY "id" DESC))[1]
 FROM (SELECT "id", "data" FROM "sessionStore" WHERE "id" > $1 ORDER BY "id" LIMIT $2) s
 GROUP BY "key"`

@@ -1,6 +1,7 @@
 package sessionstore_test
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"sync/atomic"
@@ -110,21 +111,30 @@ func TestResealLeavesWhatItCannotOpen(t *testing.T) {
 	}
 }
 
-// Compas may have stored what would not be taken today.
+// Compas may have stored what would not be taken today: more, and no object.
 func TestResealTakesWhatIsThere(t *testing.T) {
 	t.Parallel()
-	k := setupWith(t, sealing(t, newKeyset(t)))
-	session, _ := k.create(t, sessionstore.CreateParams{})
-	k.exec(t, `UPDATE "sessionStore" SET "checksum" = 'crc', "data" = jsonb_build_object('long', repeat('x', 100000)) WHERE "id" = $1`, session.ID)
-	if done := k.reseal(t, k.Store, sessionstore.Reseal{}); done.Written != 1 {
-		t.Errorf("%+v", done)
-	}
-	got, err := k.Load(t.Context(), session.ID)
-	if err != nil || len(got.Data) < 100000 {
-		t.Fatalf("%d bytes, %v", len(got.Data), err)
-	}
-	if _, err := k.Update(t.Context(), session.ID, got.Checksum, []byte(`{}`)); err != nil {
-		t.Error(err)
+	keys := newKeyset(t)
+	k := setupWith(t, sealing(t, keys))
+	for _, stored := range []string{`jsonb_build_object('long', repeat('x', 100000))`, `'"a string"'`, `'"a:b"'`, `'[1, 2]'`, `'null'`, `'7'`} {
+		session, _ := k.create(t, sessionstore.CreateParams{})
+		k.exec(t, `UPDATE "sessionStore" SET "checksum" = 'crc', "data" = `+stored+` WHERE "id" = $1`, session.ID)
+		before, err := k.Load(t.Context(), session.ID)
+		if err != nil {
+			t.Fatalf("%s: %v", stored, err)
+		}
+		if done := k.reseal(t, k.Store, sessionstore.Reseal{}); done.Written != 1 {
+			t.Errorf("%s: %+v", stored, done)
+		}
+		k.checkCounts(t, map[string]int64{keys.Keys()[0].ID: 1})
+		after, err := k.Load(t.Context(), session.ID)
+		if err != nil || !bytes.Equal(after.Data, before.Data) {
+			t.Errorf("%s: %.50s, %v", stored, after.Data, err)
+		}
+		if _, err := k.Update(t.Context(), session.ID, after.Checksum, []byte(`{}`)); err != nil {
+			t.Errorf("%s: %v", stored, err)
+		}
+		k.exec(t, `DELETE FROM "sessionStore"`)
 	}
 }
 

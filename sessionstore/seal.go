@@ -55,10 +55,11 @@ var (
 	errNotSealed = errors.New("it is not in the form that sealed data has")
 )
 
-// Sealed data is a JSON string in the column where data is a JSON object: the
-// key's name, a colon, and the ciphertext in base64. So a row tells which it is,
-// and which key it needs.
+// Sealed data is a JSON string in the column where data is a JSON object: these
+// words, the key's name, a colon, and the ciphertext in base64. So a row tells
+// which it is, and which key it needs. (Compas took other strings for data.)
 const (
+	sealedPrefix = "latchkey-sealed:"
 	keySeparator = ':'
 	maxKeyName   = 64
 )
@@ -100,12 +101,16 @@ func (s *Store) stored(session uuid.UUID, data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, unavailable("seal session data", err)
 	}
-	text := make([]byte, 0, len(key)+len(`"":`)+sealedEncoding.EncodedLen(len(sealed)))
-	text = append(append(append(text, '"'), key...), keySeparator)
+	begin := sealedWith(key)
+	text := make([]byte, 0, len(begin)+len(`""`)+sealedEncoding.EncodedLen(len(sealed)))
+	text = append(append(text, '"'), begin...)
 	return append(sealedEncoding.AppendEncode(text, sealed), '"'), nil
 }
 
-func isSealed(stored []byte) bool { return len(stored) > 0 && stored[0] == '"' }
+// sealedWith is what data begins with that a key sealed.
+func sealedWith(key string) string { return sealedPrefix + key + string(keySeparator) }
+
+func isSealed(stored []byte) bool { return bytes.HasPrefix(stored, []byte(`"`+sealedPrefix)) }
 
 // open is the reverse of stored. Data that was stored before there was a Sealer is
 // not sealed. The error is a [SealedError].
@@ -113,7 +118,7 @@ func (s *Store) open(session uuid.UUID, stored []byte) ([]byte, error) {
 	if !isSealed(stored) {
 		return stored, nil
 	}
-	key, text, ok := bytes.Cut(bytes.Trim(stored, `"`), []byte{keySeparator})
+	key, text, ok := bytes.Cut(bytes.Trim(stored[1+len(sealedPrefix):], `"`), []byte{keySeparator})
 	if !ok || len(key) > maxKeyName {
 		return nil, &SealedError{SessionID: session, Reason: errNotSealed}
 	}

@@ -151,9 +151,9 @@ func TestDataThatDoesNotOpen(t *testing.T) {
 		"another keyset":   {sealing(t, newKeyset(t)), ``, dataseal.ErrUnknownKey},
 		"moved here":       {sealing(t, keys), `UPDATE "sessionStore" SET "data" = (SELECT "data" FROM "sessionStore" WHERE "id" = '` + other.ID.String() + `') WHERE "id" = $1`, dataseal.ErrDoesNotOpen},
 		"cut off":          {sealing(t, keys), `UPDATE "sessionStore" SET "data" = to_jsonb(left("data" #>> '{}', -4)) WHERE "id" = $1`, dataseal.ErrDoesNotOpen},
-		"not base64":       {sealing(t, keys), `UPDATE "sessionStore" SET "data" = '"123:%%%"' WHERE "id" = $1`, nil},
-		"no key named":     {sealing(t, keys), `UPDATE "sessionStore" SET "data" = '"text"' WHERE "id" = $1`, nil},
-		"empty":            {sealing(t, keys), `UPDATE "sessionStore" SET "data" = '""' WHERE "id" = $1`, nil},
+		"not base64":       {sealing(t, keys), `UPDATE "sessionStore" SET "data" = '"latchkey-sealed:123:%%%"' WHERE "id" = $1`, nil},
+		"no key named":     {sealing(t, keys), `UPDATE "sessionStore" SET "data" = '"latchkey-sealed:text"' WHERE "id" = $1`, nil},
+		"empty":            {sealing(t, keys), `UPDATE "sessionStore" SET "data" = '"latchkey-sealed:"' WHERE "id" = $1`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

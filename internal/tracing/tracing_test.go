@@ -268,7 +268,7 @@ func TestSpansHaveNoSecret(t *testing.T) {
 	}
 	// Data that does not open.
 	const ciphertext = "c2VhbGVkLXNlYWxlZA"
-	if _, err := s.pool.Exec(t.Context(), `UPDATE "sessionStore" SET "data" = to_jsonb($1::text)`, "123:"+ciphertext); err != nil {
+	if _, err := s.pool.Exec(t.Context(), `UPDATE "sessionStore" SET "data" = to_jsonb($1::text)`, "latchkey-sealed:123:"+ciphertext); err != nil {
 		t.Fatal(err)
 	}
 	s.internal(t, "GET", "/v1/sessions/"+a.Session.ID, "")
