@@ -3,7 +3,7 @@
 // It promises that its cost follows what it removes, not the size of the
 // tables; that each batch is a short transaction of its own, so that being
 // interrupted loses nothing; that it takes as much as the database has to give,
-// and of one connection's time half at the most; and that of all its runners
+// and of one connection's time a fifth at the most; and that of all its runners
 // one works at a time.
 package cleanup
 

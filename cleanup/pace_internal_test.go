@@ -16,9 +16,9 @@ func TestPace(t *testing.T) {
 	}{
 		"quick: a quarter more":                  {100, 100, 10 * ms, false, 125},
 		"the least that it grows":                {10, 10, ms, false, 13},
-		"as it should be":                        {100, 100, 50 * ms, false, 100},
-		"at the target":                          {100, 100, 100 * ms, false, 100},
-		"slow: halved":                           {100, 100, 101 * ms, false, 50},
+		"as it should be":                        {100, 100, 20 * ms, false, 100},
+		"at the target":                          {100, 100, 25 * ms, false, 100},
+		"slow: halved":                           {100, 100, 26 * ms, false, 50},
 		"very slow: halved":                      {100, 100, 4 * time.Second, false, 50},
 		"given up, however quickly":              {100, 100, 10 * ms, true, 50},
 		"half, rounded down":                     {25, 25, time.Second, false, 12},
@@ -28,7 +28,7 @@ func TestPace(t *testing.T) {
 		"the last ids that were found, but slow": {100, 60, time.Second, false, 30},
 	} {
 		got := pace{size: c.size}.after(c.tried, c.took, c.gaveUp)
-		if want := (pace{c.want, c.took}); got != want {
+		if want := (pace{c.want, 4 * c.took}); got != want {
 			t.Errorf("%s: %+v, want %+v", name, got, want)
 		}
 	}
@@ -38,7 +38,7 @@ func TestPace(t *testing.T) {
 // between half the target and all of it, soon, and whatever was before.
 func TestPaceSettles(t *testing.T) {
 	t.Parallel()
-	for _, perSecond := range []int{200, 1000, 9000, 40_000} {
+	for _, perSecond := range []int{800, 1000, 9000, 40_000} {
 		for _, size := range []int{minBatch, firstBatch, maxBatch} {
 			p := pace{size: size}
 			for range 30 {

@@ -345,7 +345,7 @@ func (d *document) cleanup() {
 			count(stats.Median(c.Blocks)), count(stats.Median(c.WAL)), count(stats.Median(batches)))
 	}
 	d.table(t)
-	d.say("Through the packages, without the rests between batches, which take as long again. A session is two rows and six index entries. Those that are removed were created one after the other, as most that are abandoned are. Blocks are those of 8 KiB that were looked at, in memory or on the disk.")
+	d.say("Through the packages, without the rests between batches, which take four times as long. A session is two rows and six index entries. Those that are removed were created one after the other, as most that are abandoned are. Blocks are those of 8 KiB that were looked at, in memory or on the disk.")
 	b := r.CleanupBeside
 	if b.Removed == 0 {
 		return
