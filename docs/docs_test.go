@@ -137,3 +137,52 @@ func TestDocumentsSayWhereTokensBelong(t *testing.T) {
 		}
 	}
 }
+
+var (
+	links    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
+	headings = regexp.MustCompile(`(?m)^#+ (.+)$`)
+	blocks   = regexp.MustCompile("(?ms)^ *```.*?^ *```")
+	marks    = regexp.MustCompile("[^a-z0-9 _-]")
+)
+
+// anchors are the headings of a document as GitHub names them.
+func anchors(text string) map[string]bool {
+	names := map[string]bool{}
+	for _, heading := range headings.FindAllStringSubmatch(blocks.ReplaceAllString(text, ""), -1) {
+		names[strings.ReplaceAll(marks.ReplaceAllString(strings.ToLower(heading[1]), ""), " ", "-")] = true
+	}
+	return names
+}
+
+// On a bad day nobody should look for the page that a link meant.
+func TestLinksLeadSomewhere(t *testing.T) {
+	t.Parallel()
+	documents, err := filepath.Glob("*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	followed := 0
+	for _, document := range append(documents, "../README.md") {
+		for _, link := range links.FindAllStringSubmatch(blocks.ReplaceAllString(read(t, document), ""), -1) {
+			target, anchor, _ := strings.Cut(link[1], "#")
+			if strings.Contains(target, "://") {
+				continue
+			}
+			path := document
+			if target != "" {
+				path = filepath.Join(filepath.Dir(document), target)
+			}
+			if _, err := os.Stat(path); err != nil {
+				t.Errorf("%s: %v", document, err)
+				continue
+			}
+			followed++
+			if anchor != "" && strings.HasSuffix(path, ".md") && !anchors(read(t, path))[anchor] {
+				t.Errorf("%s links to %s, which has no such heading", document, link[1])
+			}
+		}
+	}
+	if followed < 50 {
+		t.Errorf("%d links were followed: are there so few?", followed)
+	}
+}

@@ -51,6 +51,9 @@ func (s *Store) Maintain(ctx context.Context) error {
 	}
 	if made != "" {
 		s.cfg.Logger.InfoContext(ctx, "made a signing key", "key", made, "signs_in", s.cfg.PublishAhead)
+		for _, f := range s.onRotate {
+			f(ctx, made)
+		}
 	}
 	if expired+sealed > 0 {
 		s.cfg.Logger.InfoContext(ctx, "tidied the signing keys", "expired", expired, "sealed_anew", sealed)

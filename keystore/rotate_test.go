@@ -1,6 +1,7 @@
 package keystore_test
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -176,9 +177,10 @@ func TestScheduleMakesOneKeyAnInterval(t *testing.T) {
 	pool := testdb.Pool(t)
 	cfg := config(t)
 	cfg.RotateEvery = 24 * time.Hour
-	replicas := make([]*keystore.Store, 3)
+	replicas, told := make([]*keystore.Store, 3), make(chan string, 10)
 	for i := range replicas {
 		replicas[i], _ = begun(t, pool, cfg)
+		replicas[i].OnRotate(func(_ context.Context, id string) { told <- id })
 	}
 	maintainAll := func() {
 		t.Helper()
@@ -204,6 +206,9 @@ func TestScheduleMakesOneKeyAnInterval(t *testing.T) {
 	maintainAll()
 	if diff := cmp.Diff([]keystore.State{keystore.Published, keystore.Signing}, states(t, replicas[0])); diff != "" {
 		t.Error(diff)
+	}
+	if list, err := replicas[0].List(t.Context()); err != nil || len(told) != 1 || <-told != list[0].ID {
+		t.Errorf("of the new key %d were told; %v", len(told), err)
 	}
 	pass(t, pool, 24*time.Hour) // an hour less than the new one's interval
 	maintainAll()

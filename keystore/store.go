@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -82,6 +83,7 @@ type Store struct {
 	ring     *tokens.KeyRing
 	rows     []row // what the ring was made from
 	onChange []func(*tokens.KeyRing) error
+	onRotate []func(context.Context, string)
 }
 
 // New returns a store on the caller's pool, whose schema must have been
@@ -104,4 +106,10 @@ func (s *Store) OnChange(f func(*tokens.KeyRing) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.onChange = append(s.onChange, f)
+}
+
+// OnRotate has f called with the id of each key that [Store.Maintain] makes here,
+// once it is committed. Call it before Maintain.
+func (s *Store) OnRotate(f func(ctx context.Context, id string)) {
+	s.onRotate = append(s.onRotate, f)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 
+	"github.com/latchkey-sessions/latchkey/audit"
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/keystore"
@@ -26,6 +27,9 @@ func (s *service) openKeys(ctx context.Context, db pools, id *identity, cfg *ses
 		return storedKeys{}, named(err)
 	}
 	cfg.Tokens.MissingKey = keys.Refresh
+	keys.OnRotate(func(ctx context.Context, id string) {
+		s.trail.record(ctx, audit.Event{Name: audit.SigningKeyRotated, KeyID: id})
+	})
 	return storedKeys{keys}, nil
 }
 
