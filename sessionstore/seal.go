@@ -142,21 +142,25 @@ func (s *Store) open(session uuid.UUID, stored []byte) ([]byte, error) {
 
 // wasRead tells whether stored data is what the caller has read, though it has
 // another checksum now: the same content has one under each key, and another one
-// where it is not sealed. So sealing data anew is a conflict for nobody.
-func (s *Store) wasRead(session uuid.UUID, checksum string, stored []byte) bool {
+// where it is not sealed. So sealing data anew is a conflict for nobody. The error
+// is a [SealedError]: then nobody can tell.
+func (s *Store) wasRead(session uuid.UUID, checksum string, stored []byte) (bool, error) {
 	if s.cfg.Sealer == nil {
-		return false
+		return false, nil
 	}
 	data, err := s.open(session, stored)
 	if err != nil {
-		return false
+		return false, err
 	}
 	content, err := canonicalForm(data)
 	if err != nil {
-		return false
+		content = data // see resealed
 	}
 	sum, err := sumEncoding.DecodeString(checksum)
-	return err == nil && (plainSum(content) == checksum || s.cfg.Sealer.IsSum(session, content, sum))
+	if err != nil {
+		return false, nil //nolint:nilerr // a checksum of another kind, such as one of Compas
+	}
+	return plainSum(content) == checksum || s.cfg.Sealer.IsSum(session, content, sum), nil
 }
 
 // The newest ones tell at the cost of a few rows: they were sealed last.

@@ -232,6 +232,10 @@ func TestKeysOfSealedDataAreReplaced(t *testing.T) {
 		t.Errorf("what the new key sealed, with the old one: %v", err)
 	}
 
+	if _, err := k.Update(t.Context(), session.ID, session.Checksum, []byte(`{"a":2}`)); !errors.Is(err, dataseal.ErrUnknownKey) {
+		t.Errorf("what the new key sealed may be what was read: %v", err)
+	}
+
 	// Who has read the data before it was sealed anew has still read it.
 	last, err := newer.Update(t.Context(), session.ID, session.Checksum, []byte(`{"a":2}`))
 	if err != nil {

@@ -27,7 +27,8 @@ WHERE s."id" = $1
 // Where the store has a [Sealer], data that equals what is stored is written all
 // the same if it was not sealed with the present key.
 //
-// Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded].
+// Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded], and a
+// [SealedError] if only a key that is missing would tell whether it is a conflict.
 func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (_ string, err error) {
 	var changed uuid.UUID
 	ctx = s.begin(ctx, OperationUpdate)
@@ -65,8 +66,14 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 			return "", unavailable("update a session", err)
 		case !isLive:
 			return "", ErrEnded
-		case current != checksum && !s.wasRead(id, checksum, currentData):
-			return "", &ConflictError{Checksum: current}
+		case current != checksum:
+			same, err := s.wasRead(id, checksum, currentData)
+			if err != nil {
+				return "", err
+			}
+			if !same {
+				return "", &ConflictError{Checksum: current}
+			}
 		}
 		// Between the two statements somebody wrote the data that the caller
 		// had read, or it was sealed anew since: neither is a conflict.
