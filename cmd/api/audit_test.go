@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -163,4 +165,28 @@ func TestAuditLogThatCannotBeWritten(t *testing.T) {
 	if r.code != 1 || !strings.HasPrefix(r.stderr, "api: AUDIT_LOG: open ") || !strings.HasSuffix(r.stderr, ": no such file or directory\n") {
 		t.Errorf("exit code %d: %s", r.code, r.stderr)
 	}
+}
+
+// A disk that is full keeps no request waiting, and is told of.
+func TestAuditLogWithoutRoom(t *testing.T) {
+	t.Parallel()
+	if _, err := os.Stat("/dev/full"); err != nil {
+		t.Skip("only Linux has a disk that is always full")
+	}
+	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).with(env{"AUDIT_LOG": "/dev/full"}))
+	began := time.Now()
+	for range 5 {
+		s.createSession(testKey, `{"subject":"ada","data":{}}`)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("five sign-ins took %v", took)
+	}
+	s.await("the cause in the log", func() bool {
+		log := s.stderr.String()
+		return strings.Contains(log, "audit events cannot be written, and wait") && strings.Contains(log, "no space left on device")
+	})
+	if code, metrics := s.request(http.MethodGet, s.internal+"/metrics", "", ""); code != http.StatusOK || !regexp.MustCompile(`(?m)^latchkey_audit_write_failures_total [1-9]`).MatchString(metrics) {
+		t.Errorf("%d: no failures are counted", code)
+	}
+	s.end(syscall.SIGKILL) // it would wait for room
 }
