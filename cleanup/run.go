@@ -13,9 +13,6 @@ import (
 // are fewer searches than batches.
 const lookAhead = 20
 
-// findTimeout is for one search, which locks nothing.
-const findTimeout = time.Minute
-
 // run is one that is under way.
 type run struct {
 	cfg     Config
@@ -58,7 +55,7 @@ func (r *run) remove(ctx context.Context, rule Rule) error {
 	for {
 		limit := r.pace.size * lookAhead
 		began := time.Now()
-		ids, err := r.find(ctx, rule, limit)
+		ids, err := r.store.FindDue(ctx, rule, limit)
 		if err != nil {
 			return err
 		}
@@ -76,12 +73,6 @@ func (r *run) remove(ctx context.Context, rule Rule) error {
 			return nil
 		}
 	}
-}
-
-func (r *run) find(ctx context.Context, rule Rule, limit int) ([]uuid.UUID, error) {
-	ctx, cancel := context.WithTimeout(ctx, findTimeout)
-	defer cancel()
-	return r.store.FindDue(ctx, rule, limit)
 }
 
 // batches removes what was found.

@@ -16,7 +16,7 @@ var mostAllocations = map[string]float64{
 	"Update, unchanged": 20,
 	"Invalidate":        13,
 	"InvalidateSubject": 14,
-	"FindDue":           9,
+	"FindDue":           43,
 	"RemoveDue":         54,
 	"List":              58,
 }

@@ -150,20 +150,32 @@ func (s *Store) FindDue(ctx context.Context, rule cleanup.Rule, limit int) ([]uu
 	if err != nil {
 		return nil, err
 	}
-	rows, err := s.pool.Query(ctx, q.find, seconds(rule.After), limit)
-	if err != nil {
-		return nil, unavailable("find what is to be cleaned up", err)
-	}
-	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
-	if err != nil {
+	var ids []uuid.UUID
+	batch := &pgx.Batch{}
+	batch.Queue(cleanupSettingsQuery, milliseconds(findTimeout))
+	batch.Queue(q.find, seconds(rule.After), limit).Query(func(rows pgx.Rows) (err error) {
+		ids, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+		return err
+	})
+	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, unavailable("find what is to be cleaned up", err)
 	}
 	return ids, nil
 }
 
-// The setting lasts for the transaction, which the two statements of one round
-// trip are, also behind a pooler.
-const timeoutQuery = `SELECT set_config('statement_timeout', $1, true)`
+// findTimeout is for one search, which locks nothing.
+const findTimeout = time.Minute
+
+// The settings last for the transaction, which the two statements of one round
+// trip are, also behind a pooler. Row by row through indexes is how a few of many
+// rows are found; without statistics, as after a restore, PostgreSQL would rather
+// read a table from its beginning to its end, for each batch.
+const cleanupSettingsQuery = `
+SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true),
+  set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
+  set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
+
+func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // RemoveDue removes in one transaction those of ids, as [Store.FindDue] returns
 // them, that are still due, but passes over what somebody has locked. With a
@@ -181,7 +193,7 @@ func (s *Store) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUI
 	var got bool
 	var removed cleanup.Removed
 	batch := &pgx.Batch{}
-	batch.Queue(timeoutQuery, strconv.FormatInt(timeout.Milliseconds(), 10))
+	batch.Queue(cleanupSettingsQuery, milliseconds(timeout))
 	batch.Queue(q.remove, seconds(rule.After), ids, int64(cleanupLock)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&got, &removed.Sessions, &removed.Pairs)
 	})

@@ -23,7 +23,7 @@ func TestQueriesPrepare(t *testing.T) {
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "estimate": estimateQuery,
-		"timeout": timeoutQuery, "oldestEnded": oldestEndedQuery,
+		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
 		"getCompas": getCompasQuery, "compasSession": compasSessionQuery, "findCompas": findCompasQuery, "readCompas": readCompasQuery,
 		"insertPair": insertPairQuery, "retireCompas": retireCompasQuery, "compasRows": compasRowsQuery,
 	}
