@@ -53,7 +53,7 @@ func parseFlags(arguments []string, usage io.Writer) (config, error) {
 	sizes := flags.String("sizes", "", "numbers of `sessions`, separated by commas (default "+fullSizes+"; quick: "+quickSizes+")")
 	workers := flags.String("concurrency", "", "numbers of `workers`, separated by commas (default "+fullWorkers+"; quick: "+quickWorkers+")")
 	flags.DurationVar(&c.duration, "duration", 0, "how long a round of an operation is measured (default 2.5s; quick: 500ms)")
-	flags.IntVar(&c.rounds, "rounds", 0, "rounds at 32 workers and of the sizes (default 5; quick: 3)")
+	flags.IntVar(&c.rounds, "rounds", 0, "rounds at 32 workers and of the sizes (default 3; quick: 2)")
 	flags.IntVar(&c.sample, "sample", 100_000, "how many `sessions`, spread over all, are used")
 	only := flags.String("only", "", "measure only the operations whose name (\"packages: refresh\") the `pattern` matches; no report is written")
 	flags.StringVar(&c.out, "out", "../docs/performance.md", "where the report goes; pictures and results go into the folder of the same name beside it")
@@ -87,9 +87,9 @@ func parseFlags(arguments []string, usage io.Writer) (config, error) {
 		}
 	}
 	if c.rounds == 0 {
-		c.rounds = 5
+		c.rounds = 3
 		if c.quick {
-			c.rounds = 3
+			c.rounds = 2
 		}
 	}
 	if c.dir == "" {

@@ -54,7 +54,7 @@ func (b *bench) cleanUpSizes(ctx context.Context) error {
 	for _, size := range sizes {
 		b.results.Cleanups = append(b.results.Cleanups, report.Cleanup{Sessions: size, Removed: b.either(removedEach, removedEachQuick)})
 	}
-	rounds := b.edgeRounds()
+	rounds := b.cleanUpRounds()
 	for round := range rounds {
 		for i := range b.results.Cleanups {
 			c := &b.results.Cleanups[i]

@@ -23,7 +23,19 @@ const (
 
 // Claims is what a token says.
 type Claims struct {
-	Type   Type
+	// What each use of a token looks at comes first: a processor fetches memory in
+	// pieces of 64 bytes.
+
+	Type Type
+	// SessionID is the session that the token belongs to.
+	SessionID uuid.UUID
+	// IssuedAt and ExpiresAt have a resolution of one second.
+	ExpiresAt, IssuedAt time.Time
+	// KeyThumbprint is the cnf.jkt of a token that is bound to a key of its client
+	// (RFC 9449 §6.1): whoever accepts the token must want a proof of that key, or
+	// it is a bearer token to him. It is empty for a token that is not bound.
+	KeyThumbprint string
+
 	Issuer string
 	// Audience is the resource server for an access token, the token endpoint
 	// for a refresh token.
@@ -32,18 +44,10 @@ type Claims struct {
 	Subject string
 	// ClientID is the OAuth client; only access tokens carry it.
 	ClientID string
-	// SessionID is the session that the token belongs to.
-	SessionID uuid.UUID
 	// TokenID and Generation name the row and the state of the row that the
 	// token stands for. The larger generation is the newer token.
 	TokenID    uuid.UUID
 	Generation int64
-	// IssuedAt and ExpiresAt have a resolution of one second.
-	IssuedAt, ExpiresAt time.Time
-	// KeyThumbprint is the cnf.jkt of a token that is bound to a key of its client
-	// (RFC 9449 §6.1): whoever accepts the token must want a proof of that key, or
-	// it is a bearer token to him. It is empty for a token that is not bound.
-	KeyThumbprint string
 	// KeyID is the key that signed the token. Sign ignores it.
 	KeyID string
 }
@@ -201,9 +205,7 @@ func (w *wireClaims) check(use *keyUse, cfg Config) (*verifiedClaims, error) {
 		}
 		c.KeyThumbprint = w.Confirmation.Thumbprint
 	}
-	if w.NotBefore != 0 {
-		c.notBefore = time.Unix(w.NotBefore, 0)
-	}
+	c.validFrom = time.Unix(max(w.IssuedAt, w.NotBefore), 0)
 	if c.Subject == w.SessionID {
 		c.Subject = ""
 	}

@@ -173,7 +173,7 @@ func decodeSegment(s string) ([]byte, error) {
 // checkTimes compares a token's times with the clock (RFC 7519 §4.1.4 to §4.1.6).
 func (v *Verifier) checkTimes(c *verifiedClaims) error {
 	now, leeway := v.cfg.Now(), v.cfg.Leeway
-	if latest := now.Add(leeway); latest.Before(c.IssuedAt) || latest.Before(c.notBefore) {
+	if now.Add(leeway).Before(c.validFrom) {
 		return fmt.Errorf("%w: not valid yet", ErrInvalid)
 	}
 	if !now.Before(c.ExpiresAt.Add(leeway)) {
@@ -184,6 +184,6 @@ func (v *Verifier) checkTimes(c *verifiedClaims) error {
 
 // verifiedClaims are claims whose token is ours.
 type verifiedClaims struct {
+	validFrom time.Time // the later one of iat and nbf
 	Claims
-	notBefore time.Time // zero for none
 }
