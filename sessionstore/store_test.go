@@ -400,14 +400,13 @@ func TestCancelledContext(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	session, pair := k.create(t, sessionstore.CreateParams{})
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
+	ctx := t.Context() // each call gets one of its own
 	block, err := k.pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = block.Rollback(context.WithoutCancel(t.Context())) }()
-	if _, err := block.Exec(t.Context(), `LOCK TABLE "sessionStore" IN ACCESS EXCLUSIVE MODE`); err != nil {
+	if _, err := block.Exec(t.Context(), `LOCK TABLE "sessionStore", "sessionStoreToken" IN ACCESS EXCLUSIVE MODE`); err != nil {
 		t.Fatal(err)
 	}
 	for name, call := range map[string]func() error{
@@ -431,7 +430,10 @@ func TestCancelledContext(t *testing.T) {
 		},
 	} {
 		start := time.Now()
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 		err := call()
+		cancel()
 		if !errors.Is(err, sessionstore.ErrUnavailable) || errors.Is(err, tokens.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
 		}
