@@ -27,9 +27,7 @@ func crowd(t *testing.T, q *numbers, n int, run func(context.Context, []*call[in
 	answers := make([]string, n)
 	q.statement = run
 	var all sync.WaitGroup
-	for range maxStatements {
-		q.begin(&call[int]{})
-	}
+	release := hold(q)
 	for i := range n {
 		all.Go(func() {
 			defer func() {
@@ -43,14 +41,8 @@ func crowd(t *testing.T, q *numbers, n int, run func(context.Context, []*call[in
 			}
 		})
 	}
-	for waiting := 0; waiting < n; {
-		q.mu.Lock()
-		waiting = len(q.waiting)
-		q.mu.Unlock()
-	}
-	for range maxStatements {
-		q.handOver()
-	}
+	await(t, n, q.length)
+	release()
 	all.Wait()
 	if q.statements != 0 || len(q.waiting) != 0 {
 		t.Errorf("%d statements are under way, and %d calls wait", q.statements, len(q.waiting))
