@@ -108,15 +108,18 @@ SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT cou
 // ruleQueries are those of a kind.
 type ruleQueries struct{ count, find, remove string }
 
-func queriesOf(id, due, remove string) ruleQueries {
-	return ruleQueries{`SELECT count(*) FROM ` + due, `SELECT ` + id + ` FROM ` + due + ` LIMIT $2`, remove}
+// The oldest come first, by the column that the index is on: where much is due,
+// PostgreSQL would otherwise hope to find enough of it early in another index,
+// and read its way through all sessions that are in use.
+func queriesOf(id, due, oldest, remove string) ruleQueries {
+	return ruleQueries{`SELECT count(*) FROM ` + due, `SELECT ` + id + ` FROM ` + due + ` ORDER BY ` + oldest + ` LIMIT $2`, remove}
 }
 
 var cleanupQueries = map[cleanup.Kind]ruleQueries{
-	cleanup.Expired:     queriesOf(`r."session"`, dueExpired, removeQuery(stillExpired)),
-	cleanup.Revoked:     queriesOf(`s."id"`, dueRevoked, removeQuery(stillRevoked)),
-	cleanup.Aged:        queriesOf(`s."id"`, dueAged, removeQuery(stillAged)),
-	cleanup.Superfluous: queriesOf(`r."id"`, dueSuperfluous, removeSuperfluousQuery),
+	cleanup.Expired:     queriesOf(`r."session"`, dueExpired, `r."expiresOn"`, removeQuery(stillExpired)),
+	cleanup.Revoked:     queriesOf(`s."id"`, dueRevoked, `s."revokedAt"`, removeQuery(stillRevoked)),
+	cleanup.Aged:        queriesOf(`s."id"`, dueAged, `s."id"`, removeQuery(stillAged)),
+	cleanup.Superfluous: queriesOf(`r."id"`, dueSuperfluous, `r."expiresOn"`, removeSuperfluousQuery),
 }
 
 func queriesFor(rule cleanup.Rule) (ruleQueries, error) {
@@ -143,8 +146,8 @@ func (s *Store) CountDue(ctx context.Context, rule cleanup.Rule) (int64, error) 
 	return n, nil
 }
 
-// FindDue returns the ids of up to limit of what [Store.CountDue] counts:
-// fewer if there are no more.
+// FindDue returns the ids of up to limit of what [Store.CountDue] counts, the
+// oldest first: fewer if there are no more.
 func (s *Store) FindDue(ctx context.Context, rule cleanup.Rule, limit int) ([]uuid.UUID, error) {
 	q, err := queriesFor(rule)
 	if err != nil {
@@ -169,9 +172,11 @@ const findTimeout = time.Minute
 // The settings last for the transaction, which the two statements of one round
 // trip are, also behind a pooler. Row by row through indexes is how a few of many
 // rows are found; without statistics, as after a restore, PostgreSQL would rather
-// read a table from its beginning to its end, for each batch.
+// read a table from its beginning to its end, for each batch. It does so alone: the
+// other processors are for those who wait.
 const cleanupSettingsQuery = `
 SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true),
+  set_config('max_parallel_workers_per_gather', '0', true), set_config('enable_sort', 'off', true),
   set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true),
   set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)`
 
