@@ -49,7 +49,12 @@ type Rule struct {
 }
 
 // Removed is what a batch removed. A session goes with its pairs of tokens.
-type Removed struct{ Sessions, Pairs int64 }
+type Removed struct {
+	Sessions, Pairs int64
+	// Took is for how long the database was at work on it: without the commit,
+	// and without the way there and back.
+	Took time.Duration
+}
 
 // ErrSlow says that the database gave up on a batch, which took too long or was
 // in somebody's way. Nothing of the batch was removed.
@@ -172,7 +177,7 @@ func Run(ctx context.Context, store Store, cfg Config) (Summary, error) {
 	if err != nil {
 		return Summary{}, err
 	}
-	r := run{cfg: cfg, store: store, pace: firstPace, start: time.Now(), summary: Summary{DryRun: cfg.DryRun}}
+	r := run{cfg: cfg, store: store, pace: firstBatch, start: time.Now(), summary: Summary{DryRun: cfg.DryRun}}
 	err = r.all(ctx)
 	r.summary.Duration = time.Since(r.start)
 	if err != nil {

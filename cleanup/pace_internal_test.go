@@ -9,27 +9,27 @@ func TestPace(t *testing.T) {
 	t.Parallel()
 	const ms = time.Millisecond
 	for name, c := range map[string]struct {
-		size, tried int
-		took        time.Duration
-		gaveUp      bool
-		want        int
+		size   pace
+		tried  int
+		work   time.Duration
+		gaveUp bool
+		want   pace
 	}{
-		"quick: a quarter more":                  {100, 100, 10 * ms, false, 125},
+		"quick: a quarter more":                  {100, 100, 2 * ms, false, 125},
 		"the least that it grows":                {10, 10, ms, false, 13},
-		"as it should be":                        {100, 100, 20 * ms, false, 100},
-		"at the target":                          {100, 100, 25 * ms, false, 100},
-		"slow: halved":                           {100, 100, 26 * ms, false, 50},
+		"as it should be":                        {100, 100, 4 * ms, false, 100},
+		"at the target":                          {100, 100, 5 * ms, false, 100},
+		"slow: halved":                           {100, 100, 6 * ms, false, 50},
 		"very slow: halved":                      {100, 100, 4 * time.Second, false, 50},
-		"given up, however quickly":              {100, 100, 10 * ms, true, 50},
+		"given up, however quickly":              {100, 100, 0, true, 50},
 		"half, rounded down":                     {25, 25, time.Second, false, 12},
 		"not below the least":                    {12, 12, time.Second, true, 10},
 		"not above the most":                     {4900, 4900, ms, false, 5000},
 		"the last ids that were found, quick":    {100, 7, ms, false, 100},
 		"the last ids that were found, but slow": {100, 60, time.Second, false, 30},
 	} {
-		got := pace{size: c.size}.after(c.tried, c.took, c.gaveUp)
-		if want := (pace{c.want, 4 * c.took}); got != want {
-			t.Errorf("%s: %+v, want %+v", name, got, want)
+		if got := c.size.after(c.tried, c.work, c.gaveUp); got != c.want {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
 }
@@ -38,14 +38,14 @@ func TestPace(t *testing.T) {
 // between half the target and all of it, soon, and whatever was before.
 func TestPaceSettles(t *testing.T) {
 	t.Parallel()
-	for _, perSecond := range []int{800, 1000, 9000, 40_000} {
-		for _, size := range []int{minBatch, firstBatch, maxBatch} {
-			p := pace{size: size}
+	for _, perSecond := range []int{3000, 9000, 40_000, 100_000} {
+		for _, size := range []pace{minBatch, firstBatch, maxBatch} {
+			p := size
 			for range 30 {
-				p = p.after(p.size, time.Duration(p.size)*time.Second/time.Duration(perSecond), false)
+				p = p.after(int(p), time.Duration(p)*time.Second/time.Duration(perSecond), false)
 			}
-			if took := time.Duration(p.size) * time.Second / time.Duration(perSecond); took < target/2 || took > target {
-				t.Errorf("%d a second, from %d on: batches of %d, which take %v", perSecond, size, p.size, took)
+			if took := time.Duration(p) * time.Second / time.Duration(perSecond); took < target/2 || took > target {
+				t.Errorf("%d a second, from %d on: batches of %d, which take %v", perSecond, size, p, took)
 			}
 		}
 	}

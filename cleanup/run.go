@@ -53,7 +53,7 @@ func (r *run) count(ctx context.Context, rule Rule) error {
 // remove removes all that is due by one rule.
 func (r *run) remove(ctx context.Context, rule Rule) error {
 	for {
-		limit := r.pace.size * lookAhead
+		limit := int(r.pace) * lookAhead
 		began := time.Now()
 		ids, err := r.store.FindDue(ctx, rule, limit)
 		if err != nil {
@@ -78,19 +78,20 @@ func (r *run) remove(ctx context.Context, rule Rule) error {
 // batches removes what was found.
 func (r *run) batches(ctx context.Context, rule Rule, ids []uuid.UUID) error {
 	for len(ids) > 0 {
-		batch := ids[:min(r.pace.size, len(ids))]
+		batch := ids[:min(int(r.pace), len(ids))]
 		began := time.Now()
 		removed, err := r.store.RemoveDue(ctx, rule, batch, batchTimeout)
 		gaveUp := errors.Is(err, ErrSlow)
 		if err != nil && (!gaveUp || len(batch) <= minBatch) {
 			return err
 		}
-		r.pace = r.pace.after(len(batch), time.Since(began), gaveUp)
+		took := time.Since(began)
+		r.pace = r.pace.after(len(batch), removed.Took, gaveUp)
 		if !gaveUp {
 			ids = ids[len(batch):]
 			r.done(rule, removed)
 		}
-		if err := wait(ctx, r.pace.rest); err != nil {
+		if err := wait(ctx, restAfter(took)); err != nil {
 			return err
 		}
 	}

@@ -18,6 +18,7 @@ import (
 type database struct {
 	due, locked int
 	each        time.Duration // for one session
+	commit      time.Duration // of a batch, whatever its size
 	most        int           // it gives up on larger batches, after the timeout
 	batches     []int
 	searches    int
@@ -39,10 +40,10 @@ func (d *database) RemoveDue(_ context.Context, _ cleanup.Rule, ids []uuid.UUID,
 	if d.most > 0 && len(ids) > d.most {
 		took, removed, err = timeout, 0, cleanup.ErrSlow
 	}
-	time.Sleep(took)
-	d.busy += took
+	time.Sleep(took + d.commit)
+	d.busy += took + d.commit
 	d.due -= removed
-	return cleanup.Removed{Sessions: int64(removed), Pairs: int64(removed)}, err
+	return cleanup.Removed{Sessions: int64(removed), Pairs: int64(removed), Took: took}, err
 }
 
 func (d *database) CountDue(context.Context, cleanup.Rule) (int64, error) { return int64(d.due), nil }
@@ -52,17 +53,18 @@ func (*database) OldestEnded(context.Context) (time.Time, error) { return time.T
 func TestBatchesFollowTheDatabase(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		each        time.Duration
-		least, most int // sessions in most batches
+		each, commit time.Duration
+		least, most  int // sessions in most batches
 	}{
-		"a fast one":  {50 * time.Microsecond, 250, 500},
-		"a slow one":  {time.Millisecond, 12, 25},
-		"a very slow": {time.Second / 2, 10, 10},
+		"a fast one":              {10 * time.Microsecond, 0, 250, 500},
+		"a slow one":              {200 * time.Microsecond, 0, 12, 25},
+		"a very slow":             {time.Second / 2, 0, 10, 10},
+		"one that commits slowly": {10 * time.Microsecond, 30 * time.Millisecond, 250, 500},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				d := &database{due: int(2 * time.Minute / c.each), each: c.each}
+				d := &database{due: int(2 * time.Minute / c.each), each: c.each, commit: c.commit}
 				began := time.Now()
 				got, err := cleanup.Run(t.Context(), d, cleanup.Config{})
 				if err != nil || d.due != 0 || got.Batches != len(d.batches) {

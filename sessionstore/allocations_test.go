@@ -17,7 +17,7 @@ var mostAllocations = map[string]float64{
 	"Invalidate":        13,
 	"InvalidateSubject": 14,
 	"FindDue":           43,
-	"RemoveDue":         54,
+	"RemoveDue":         55,
 	"List":              58,
 }
 

@@ -66,6 +66,9 @@ const (
 	stillSuperfluous = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isSuperfluous
 )
 
+// tookSoFar stands behind what is to be done first.
+const tookSoFar = `clock_timestamp() - statement_timestamp()`
+
 // A batch locks what it removes in the order of all other statements, and
 // passes over what somebody else has locked.
 func removeQuery(stillDue string) string {
@@ -81,7 +84,7 @@ WITH "lock" AS MATERIALIZED (
 ), "session" AS (
   DELETE FROM "sessionStore" s USING "doomed" WHERE s."id" = "doomed"."id" RETURNING 1
 )
-SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "token" WHERE "refreshToken" IS NULL)`
+SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "token" WHERE "refreshToken" IS NULL), ` + tookSoFar
 }
 
 // The access rows of Compas are deleted by name: in tables that an early Compas
@@ -103,7 +106,7 @@ WITH "lock" AS MATERIALIZED (
       AND o."id" NOT IN (SELECT "id" FROM "doomed"))
   RETURNING 1
 )
-SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "refresh")`
+SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "refresh"), ` + tookSoFar
 
 // ruleQueries are those of a kind.
 type ruleQueries struct{ count, find, remove string }
@@ -200,7 +203,7 @@ func (s *Store) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUI
 	batch := &pgx.Batch{}
 	batch.Queue(cleanupSettingsQuery, milliseconds(timeout))
 	batch.Queue(q.remove, seconds(rule.After), ids, int64(cleanupLock)).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&got, &removed.Sessions, &removed.Pairs)
+		return row.Scan(&got, &removed.Sessions, &removed.Pairs, &removed.Took)
 	})
 	switch err := s.pool.SendBatch(limited, batch).Close(); {
 	case err != nil && ctx.Err() == nil && (gaveUp(err) || limited.Err() != nil):
