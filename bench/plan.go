@@ -66,7 +66,7 @@ func (b *bench) plan() []task {
 		expired := time.Duration(b.either(removedBeside, removedBesideQuick))
 		tasks = append(tasks,
 			task{"remove expired sessions", time.Duration(len(b.cfg.sizes)*b.cleanUpRounds()) * b.times(4, 2) * time.Second, b.cleanUpSizes},
-			task{"refresh while a million rows are removed", time.Duration(b.either(int(baseline), int(baselineQuick))) + expired*400*time.Microsecond, b.cleanUpBeside},
+			task{"refresh while a million rows are removed", time.Duration(b.either(int(baseline), int(baselineQuick))) + expired*200*time.Microsecond, b.cleanUpBeside},
 		)
 		if !b.cfg.noRivals {
 			tasks = append(tasks, task{"introspect in turn with scs", edge(2) + 6*time.Second, b.besideSCS}) //nolint:mnd // to build its server

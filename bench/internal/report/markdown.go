@@ -358,10 +358,8 @@ func (d *document) cleanup() {
 		t.row(line.name, count(line.PerSecond), count(float64(line.Calls)), milliseconds(line.P50), milliseconds(line.P99), milliseconds(line.P999), milliseconds(line.Late))
 	}
 	d.table(t)
-	d.say("An open loop at %.0f %% of what is possible, on a table of %s sessions, while `api cleanup` removed the rows of %s others in %.0f s. Autovacuum is on. "+
-		"The time before is the shorter one, and a disk that pauses for a tenth of a second, as disks do under writes that last, may do so in either: "+
-		"their p99s can be compared only where the first is as calm as the p50s are.",
-		100*b.Load, sessions(b.Sessions), sessions(b.Removed), b.Seconds)
+	d.say("An open loop at %.0f %% of what is possible, on a table of %s sessions, while `api cleanup` removed the rows of %s others in %.0f s, and for %.0f s before. Autovacuum is on, and the sessions lie on pages that nobody has changed since the last checkpoint.",
+		100*b.Load, sessions(b.Sessions), sessions(b.Removed), b.Seconds, float64(b.Without.Calls)/b.Without.PerSecond)
 }
 
 func (d *document) rivals() {
