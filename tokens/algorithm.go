@@ -21,6 +21,10 @@ type algorithm struct {
 	name   string
 	sign   signFunc
 	verify verifyFunc
+	// signAgain says that who has the private key verifies by signing again and
+	// comparing: there is one signature of a message, and it is made sooner than
+	// checked.
+	signAgain bool
 	// split takes a JWK's key apart. private is nil for a public key; public
 	// equals private where the scheme is symmetric.
 	split func(key any) (private, public any, err error)
@@ -30,11 +34,11 @@ type algorithm struct {
 
 // algorithms, in the order in which messages name them.
 var algorithms = []algorithm{
-	{"EdDSA", signs(signEd25519), verifies(verifyEd25519), splitEd25519, generateEd25519},
-	{"ES256", signs(signP256), verifies(verifyP256), splitP256, generateP256},
-	{"RS256", signs(signRS256), verifies(verifyRS256), splitRSA, generateRSA},
-	{"PS256", signs(signPS256), verifies(verifyPS256), splitRSA, generateRSA},
-	{"HS256", signs(signHS256), verifies(verifyHS256), splitHMAC, generateHMAC},
+	{"EdDSA", signs(signEd25519), verifies(verifyEd25519), true, splitEd25519, generateEd25519},
+	{"ES256", signs(signP256), verifies(verifyP256), false, splitP256, generateP256},
+	{"RS256", signs(signRS256), verifies(verifyRS256), false, splitRSA, generateRSA},
+	{"PS256", signs(signPS256), verifies(verifyPS256), false, splitRSA, generateRSA},
+	{"HS256", signs(signHS256), verifies(verifyHS256), false, splitHMAC, generateHMAC},
 }
 
 func algorithmNamed(name string) (algorithm, error) {

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,13 +19,15 @@ import (
 
 func wantInvalid(t *testing.T, k kit, name, token string) {
 	t.Helper()
-	for _, typ := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
-		c, err := k.verifier.Verify(token, typ)
-		if !errors.Is(err, tokens.ErrInvalid) || c != (tokens.Claims{}) {
-			t.Errorf("%s: accepted as %s: %+v, %v", name, typ, c, err)
-		}
-		if err != nil && len(token) > 20 && strings.Contains(err.Error(), token) {
-			t.Errorf("%s: the error quotes the token", name)
+	for _, verifier := range k.verifiers() {
+		for _, typ := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
+			c, err := verifier.Verify(token, typ)
+			if !errors.Is(err, tokens.ErrInvalid) || c != (tokens.Claims{}) {
+				t.Errorf("%s: accepted as %s: %+v, %v", name, typ, c, err)
+			}
+			if err != nil && len(token) > 20 && strings.Contains(err.Error(), token) {
+				t.Errorf("%s: the error quotes the token", name)
+			}
 		}
 	}
 }
@@ -37,11 +41,32 @@ func TestEveryFlippedBit(t *testing.T) {
 		for i := range len(token) * 8 {
 			flipped := []byte(token)
 			flipped[i/8] ^= 1 << (i % 8)
-			if _, err := k.verifier.Verify(string(flipped), tokens.AccessToken); !errors.Is(err, tokens.ErrInvalid) {
-				t.Fatalf("%s: accepted with bit %d flipped", algorithm, i)
+			for _, verifier := range k.verifiers() {
+				if _, err := verifier.Verify(string(flipped), tokens.AccessToken); !errors.Is(err, tokens.ErrInvalid) {
+					t.Fatalf("%s: accepted with bit %d flipped", algorithm, i)
+				}
 			}
 		}
 	}
+}
+
+// RFC 8032 §5.1.7: the same signature with its second half increased by the group's
+// order, which an equation alone would not tell from the first.
+func TestTheOtherFormOfAnEd25519Signature(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	token := k.sign(t, claims(tokens.AccessToken))
+	input := token[:strings.LastIndexByte(token, '.')+1]
+	signature, err := base64.RawURLEncoding.DecodeString(token[len(input):])
+	if err != nil {
+		t.Fatal(err)
+	}
+	order, _ := new(big.Int).SetString("7237005577332262213973186563042994240857116359379907606001950938285454250989", 10)
+	scalar := slices.Clone(signature[32:])
+	slices.Reverse(scalar)
+	new(big.Int).Add(new(big.Int).SetBytes(scalar), order).FillBytes(scalar)
+	slices.Reverse(scalar)
+	wantInvalid(t, k, "S + L", input+base64.RawURLEncoding.EncodeToString(append(signature[:32:32], scalar...)))
 }
 
 // RFC 8725 §3.1, §3.2: the algorithm comes from the key.

@@ -27,6 +27,16 @@ type kit struct {
 	jwk      string
 	signer   *tokens.Signer
 	verifier *tokens.Verifier
+	// public has nothing but the public keys; nil where there are none.
+	public *tokens.Verifier
+}
+
+// verifiers are all that may be asked about an access token.
+func (k kit) verifiers() []*tokens.Verifier {
+	if k.public == nil {
+		return []*tokens.Verifier{k.verifier}
+	}
+	return []*tokens.Verifier{k.verifier, k.public}
 }
 
 func setup(t *testing.T, algorithm string) kit {
@@ -52,7 +62,13 @@ func kitFor(t *testing.T, cfg tokens.Config, jwks ...string) kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kit{ring: ring, jwk: jwks[0], signer: signer, verifier: verifier}
+	k := kit{ring: ring, jwk: jwks[0], signer: signer, verifier: verifier}
+	if public, err := tokens.ParseKeyRing(ring.PublicJWKS()); err == nil {
+		if k.public, err = tokens.NewVerifier(public, cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return k
 }
 
 func claims(typ tokens.Type) tokens.Claims {

@@ -150,7 +150,7 @@ func (r *KeyRing) verify(token string, cfg Config) (*verifiedClaims, error) {
 		return nil, errUnknownKey
 	}
 	mac, err := decodeSegment(signature)
-	if err != nil || !use.algorithm.verify(use.verifyWith, []byte(token[:len(header)+1+len(payload)]), mac) {
+	if err != nil || !use.verify([]byte(token[:len(header)+1+len(payload)]), mac) {
 		return fail("not signed by a key of the ring")
 	}
 	var wire wireClaims
