@@ -7,9 +7,9 @@ const (
 	// halved; one of less than half of that lets it grow by a quarter. Who comes
 	// meanwhile shares the processor and the disk with it, so it is short: beside
 	// batches of 10 ms, 99 of 100 refreshes stayed under 1.4 to 2.6 times of what
-	// they do without, beside those of 5 ms under 1.1 and 1.2 times. They remove as
-	// many in a minute.
-	target = 5 * time.Millisecond
+	// they do without, beside those of 5 ms under 0.9 to 1.8 times, beside these
+	// under 1.0. They remove as many in a minute.
+	target = 3 * time.Millisecond
 	// restShare is how many times as long as it lasted it rests.
 	restShare = 4
 	// batchTimeout is when PostgreSQL gives a batch up.

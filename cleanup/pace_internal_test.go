@@ -15,11 +15,11 @@ func TestPace(t *testing.T) {
 		gaveUp bool
 		want   pace
 	}{
-		"quick: a quarter more":                  {100, 100, 2 * ms, false, 125},
+		"quick: a quarter more":                  {100, 100, 1 * ms, false, 125},
 		"the least that it grows":                {10, 10, ms, false, 13},
-		"as it should be":                        {100, 100, 4 * ms, false, 100},
-		"at the target":                          {100, 100, 5 * ms, false, 100},
-		"slow: halved":                           {100, 100, 6 * ms, false, 50},
+		"as it should be":                        {100, 100, 2 * ms, false, 100},
+		"at the target":                          {100, 100, 3 * ms, false, 100},
+		"slow: halved":                           {100, 100, 4 * ms, false, 50},
 		"very slow: halved":                      {100, 100, 4 * time.Second, false, 50},
 		"given up, however quickly":              {100, 100, 0, true, 50},
 		"half, rounded down":                     {25, 25, time.Second, false, 12},
@@ -38,7 +38,7 @@ func TestPace(t *testing.T) {
 // between half the target and all of it, soon, and whatever was before.
 func TestPaceSettles(t *testing.T) {
 	t.Parallel()
-	for _, perSecond := range []int{3000, 9000, 40_000, 100_000} {
+	for _, perSecond := range []int{5000, 9000, 40_000, 100_000} {
 		for _, size := range []pace{minBatch, firstBatch, maxBatch} {
 			p := size
 			for range 30 {

@@ -56,10 +56,10 @@ func TestBatchesFollowTheDatabase(t *testing.T) {
 		each, commit time.Duration
 		least, most  int // sessions in most batches
 	}{
-		"a fast one":              {10 * time.Microsecond, 0, 250, 500},
-		"a slow one":              {200 * time.Microsecond, 0, 12, 25},
+		"a fast one":              {6 * time.Microsecond, 0, 250, 500},
+		"a slow one":              {120 * time.Microsecond, 0, 12, 25},
 		"a very slow":             {time.Second / 2, 0, 10, 10},
-		"one that commits slowly": {10 * time.Microsecond, 30 * time.Millisecond, 250, 500},
+		"one that commits slowly": {6 * time.Microsecond, 30 * time.Millisecond, 250, 500},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
