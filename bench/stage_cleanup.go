@@ -29,6 +29,8 @@ const (
 	// baseline is for how long refreshes are watched before clean-up begins: about as long as it then takes, as what a
 	// disk does now and then is in both.
 	baseline, baselineQuick = time.Minute, 2 * time.Second
+	// recycled is how many WAL segments both take together, and more.
+	recycled, recycledQuick = 96, 8
 	// besideLoad is the share of what is possible.
 	besideLoad = 0.5
 )
@@ -194,7 +196,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) (err error) {
 	}
 	// What has just been added is written to the disk before, not beside one of the two. Sessions that have expired lie on
 	// pages that nobody has changed for long: clean-up is the first to do so after a checkpoint.
-	if err := b.cluster.Checkpoint(ctx); err != nil {
+	if err := b.cluster.RecycleWAL(ctx, b.either(recycled, recycledQuick)); err != nil {
 		return err
 	}
 	if err := r.population.Touch(ctx); err != nil {

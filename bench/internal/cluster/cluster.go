@@ -168,6 +168,18 @@ func (c *Cluster) Checkpoint(ctx context.Context) error {
 	return err
 }
 
+// RecycleWAL has a checkpoint leave so many WAL segments of 16 MiB to be used again, as a server has them that has run
+// for a while. A new one is filled with zeros first, for up to 50 ms in which nobody can commit.
+func (c *Cluster) RecycleWAL(ctx context.Context, segments int) error {
+	for range segments {
+		if _, err := c.admin.Exec(ctx, `SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal()`); err != nil {
+			return err
+		}
+	}
+
+	return c.Checkpoint(ctx)
+}
+
 // WAL returns how many bytes of WAL were ever written.
 func (c *Cluster) WAL(ctx context.Context) (n int64, err error) {
 	err = c.admin.QueryRow(ctx, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`).Scan(&n)
