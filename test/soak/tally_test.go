@@ -44,12 +44,21 @@ func (t *tally) String() string {
 	return b.String()
 }
 
+// manyRotations are as many as a run of the default length has on a machine that is not busy.
+const manyRotations = 100
+
 // checkTally makes sure that what the run is about did happen.
 func (s *soak) checkTally() {
-	for _, what := range []string{
-		"refresh: rotated", "refresh: still_fresh", "refresh: raced", "refresh: 400 reuse", "refresh: 400 ended",
+	wanted := []string{
+		"refresh: rotated", "refresh: raced", "refresh: 400 reuse", "refresh: 400 ended",
 		"thefts: old", "thefts: stale", "logouts", "broken: service", "broken: database", "network: answer lost",
-	} {
+	}
+	// That takes two requests within a moment of each other, both answered: where the dice and a slow machine had
+	// the database down for most of the time, there may be none.
+	if s.tally.of("refresh: rotated") >= manyRotations {
+		wanted = append(wanted, "refresh: still_fresh")
+	}
+	for _, what := range wanted {
 		if s.tally.of(what) == 0 {
 			s.t.Errorf("there was no %q", what)
 		}
