@@ -62,12 +62,12 @@ func (s *soak) rob() {
 	for i := range heistsAtOnce {
 		gang.Go(func() {
 			names := []string{"old by the thief", "stale by the thief", "stale by the victim", "old by the victim"}
-			for n := i; time.Now().Before(s.ends); n++ {
+			for n := i; s.left() > 0; n++ {
 				s.steal(fmt.Sprint("heist ", i, ".", n), names[n%len(names)])
 			}
 		})
 	}
-	for n := 0; time.Until(s.ends) > minLockstep; n++ {
+	for n := 0; s.left() > minLockstep; n++ {
 		s.steal(fmt.Sprint("lockstep ", n), "lockstep")
 	}
 	gang.Wait()
