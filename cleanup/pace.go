@@ -8,7 +8,7 @@ const (
 	// meanwhile shares the processor and the disk with it, so it is short: beside
 	// batches of 10 ms, 99 of 100 refreshes stayed under 1.4 to 2.6 times of what
 	// they do without, beside those of 5 ms under 0.9 to 1.8 times, beside these
-	// under 1.0. They remove as many in a minute.
+	// under 1.0 and 1.5 times. They remove as many in a minute.
 	target = 3 * time.Millisecond
 	// restShare is how many times as long as it lasted it rests.
 	restShare = 4
