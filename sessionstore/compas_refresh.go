@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -63,7 +64,7 @@ func (s *Store) refreshCompas(ctx context.Context, refreshToken, proven string, 
 		}
 	}
 	if err == nil {
-		err = d.refusal(t.claims)
+		err = refusal(d, t.claims)
 	}
 	if err != nil {
 		return Refreshed{}, err
@@ -106,9 +107,9 @@ const retireCompasQuery = `UPDATE "sessionStoreToken" SET "revokedAt" = now() WH
 // takeOver makes the pair that follows a refresh row of Compas, unless the
 // session has ended or the row was rotated too long ago. A presented generation
 // above 0 says that the pair was made once already, and lost by the database.
-func (s *Store) takeOver(ctx context.Context, refreshRow uuid.UUID, t presented) (d decision, now time.Time, err error) {
+func (s *Store) takeOver(ctx context.Context, refreshRow uuid.UUID, t presented) (d refresh.Decision, now time.Time, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		p := pair{SessionID: t.claims.SessionID, ID: t.claims.TokenID}
+		p := refresh.Pair{SessionID: t.claims.SessionID, ID: t.claims.TokenID}
 		var subject *string
 		var rotatedAt, last *time.Time
 		var refreshTTL int64
@@ -130,12 +131,12 @@ func (s *Store) takeOver(ctx context.Context, refreshRow uuid.UUID, t presented)
 		p.Subject = orZero(subject)
 		switch {
 		case p.Revoked:
-			d = decision{Outcome: Refused, Next: p}
+			d = refresh.Decision{Outcome: Refused, Next: p}
 			return nil
 		case t.claims.Generation == 0 && newer > 0 && rotatedAt != nil && !now.Before(rotatedAt.Add(max(compasGrace, s.cfg.Grace))):
 			// Compas keeps no count: what was made since stands for the generations.
 			// If nothing was, it was stopped between its two statements.
-			d = decision{Outcome: Stolen, Theft: Stale, Next: pair{
+			d = refresh.Decision{Outcome: Stolen, Theft: Stale, Next: refresh.Pair{
 				SessionID: p.SessionID, Subject: p.Subject, ID: refreshRow, Generation: newer, CreatedAt: orZero(last),
 			}}
 			if newer > 1 {
@@ -148,7 +149,7 @@ func (s *Store) takeOver(ctx context.Context, refreshRow uuid.UUID, t presented)
 		}
 		p.BoundTo = t.proven
 		p.Lifetimes = compasLifetimes(refreshTTL, accessTTL, s.rules())
-		d = decision{Outcome: Rotated, Next: p.rotate(t.claims.Generation+1, now, s.rules())}
+		d = refresh.Decision{Outcome: Rotated, Next: p.Rotate(t.claims.Generation+1, now, s.rules())}
 		if t.claims.Generation > 0 {
 			d.Outcome = Healed
 		}
@@ -163,28 +164,28 @@ func (s *Store) takeOver(ctx context.Context, refreshRow uuid.UUID, t presented)
 	})
 	switch {
 	case isNoRows(err):
-		return decision{}, now, ErrNotFound
+		return refresh.Decision{}, now, ErrNotFound
 	case errors.Is(err, errTakenOver):
-		return decision{}, now, err
+		return refresh.Decision{}, now, err
 	case err != nil:
-		return decision{}, now, unavailable("take over a session of Compas", err)
+		return refresh.Decision{}, now, unavailable("take over a session of Compas", err)
 	}
 	return d, now, nil
 }
 
 // compasLifetimes are those of a session's tokens before, so that no client has
 // to come earlier than it is used to, within what a pair of ours may have.
-func compasLifetimes(refresh int64, access *int64, r rules) Lifetimes {
+func compasLifetimes(idle int64, access *int64, r refresh.Rules) Lifetimes {
 	bounded := func(seconds int64, least, most time.Duration) time.Duration {
 		// First as numbers of seconds: a Duration holds less than a timestamp.
 		return max(least, time.Duration(min(seconds, int64(most/time.Second)))*time.Second)
 	}
-	own := Lifetimes{AccessToken: r.defaults.AccessToken}
+	own := Lifetimes{AccessToken: r.Defaults.AccessToken}
 	if access != nil {
-		least := (freshGraces * r.grace).Truncate(time.Second) + time.Second
+		least := (refresh.FreshGraces * r.Grace).Truncate(time.Second) + time.Second
 		own.AccessToken = bounded(*access, least, MaxAccessTokenTTL)
 	}
-	own.RefreshToken = bounded(refresh, own.AccessToken+time.Second, maxLifetime)
+	own.RefreshToken = bounded(idle, own.AccessToken+time.Second, refresh.MaxLifetime)
 	return own
 }
 
@@ -193,17 +194,17 @@ WHERE "session" = $1 AND "refreshToken" IS NULL AND "accessExpiresAt" IS NULL`
 
 // healCompas makes a pair anew that a refresh token of ours stands for and that
 // the database lost together with the commit in which it took the session over.
-func (s *Store) healCompas(ctx context.Context, t presented) (d decision, now time.Time, err error) {
+func (s *Store) healCompas(ctx context.Context, t presented) (d refresh.Decision, now time.Time, err error) {
 	if s.compas == nil {
-		return decision{}, now, ErrNotFound
+		return refresh.Decision{}, now, ErrNotFound
 	}
 	rows, err := s.pool.Query(ctx, compasRowsQuery, arg(t.claims.SessionID))
 	if err != nil {
-		return decision{}, now, unavailable("refresh", err)
+		return refresh.Decision{}, now, unavailable("refresh", err)
 	}
 	ids, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
 	if err != nil {
-		return decision{}, now, unavailable("refresh", err)
+		return refresh.Decision{}, now, unavailable("refresh", err)
 	}
 	for _, id := range ids {
 		if compasSuccessor(id) != t.claims.TokenID {
@@ -215,5 +216,5 @@ func (s *Store) healCompas(ctx context.Context, t presented) (d decision, now ti
 		}
 		return d, now, err
 	}
-	return decision{}, now, ErrNotFound
+	return refresh.Decision{}, now, ErrNotFound
 }

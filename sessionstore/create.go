@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -66,7 +67,7 @@ WITH "new" AS (
 type creation struct {
 	session   Session
 	stored    []byte // the session's data as the database gets it
-	pair      pair
+	pair      refresh.Pair
 	own       Lifetimes // where they are not the store's
 	lifetimes Lifetimes
 }
@@ -115,7 +116,7 @@ func (c *creation) at(now, expiresAt, accessExpiresAt time.Time) {
 func readCreated(rows pgx.Rows, all []*call[creation]) error {
 	defer rows.Close()
 	for rows.Next() {
-		var p pair
+		var p refresh.Pair
 		if err := rows.Scan((*[16]byte)(&p.ID), &p.CreatedAt, &p.ExpiresAt, &p.AccessExpiresAt); err != nil {
 			return err
 		}
@@ -191,9 +192,9 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	}
 	own := params.Lifetimes
 	if s.cfg.LifetimesFor != nil {
-		own = own.or(s.cfg.LifetimesFor(params))
+		own = own.Or(s.cfg.LifetimesFor(params))
 	}
-	if err := own.or(s.cfg.Lifetimes).check(s.cfg.Grace); err != nil {
+	if err := checkLifetimes(own.Or(s.cfg.Lifetimes), s.cfg.Grace); err != nil {
 		return fail(err)
 	}
 	// Version 7 ids start with the time, so inserts land on the right edge of
@@ -210,7 +211,7 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 		return fail(err)
 	}
 	return creation{
-		session: session, stored: stored, pair: pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint},
-		own: own, lifetimes: own.or(s.cfg.Lifetimes),
+		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint},
+		own: own, lifetimes: own.Or(s.cfg.Lifetimes),
 	}, nil
 }

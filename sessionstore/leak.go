@@ -7,6 +7,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
 // LeakReport says that a refresh token was in two hands. It holds no secret.
@@ -70,7 +72,7 @@ FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2`
 
 // reportLeak enqueues the report of a theft, if anybody wants it.
-func (s *Store) reportLeak(ctx context.Context, tx pgx.Tx, d decision, p presented, now time.Time) error {
+func (s *Store) reportLeak(ctx context.Context, tx pgx.Tx, d refresh.Decision, p presented, now time.Time) error {
 	if s.cfg.Leaks == nil {
 		return nil
 	}

@@ -3,7 +3,6 @@ package sessionstore
 import (
 	"context"
 	"errors"
-	"time"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -12,11 +11,6 @@ import (
 // not proven to have (RFC 9449 §5). Nothing has changed: whoever copied it can
 // neither use it nor end its owner's session.
 var ErrNotProven = errors.New("the refresh token is bound to another key")
-
-// Unproven is a token from before its session was bound to a key, presented
-// without that key: the token was in two hands, and one of them has bound it.
-// Which of them is the thief's cannot be told.
-const Unproven Theft = "unproven"
 
 // RefreshTokensWithProof is [Store.RefreshTokens] for a client that has proven
 // to have the key with the given thumbprint (RFC 7638, in base64url), which the
@@ -52,38 +46,4 @@ func (s *Store) VerifyToken(token string) (tokens.Claims, error) {
 		return tokens.Claims{}, err
 	}
 	return tokens.Claims{Type: compas.Type, TokenID: compas.TokenID, ExpiresAt: compas.ExpiresAt}, nil
-}
-
-// keys are the thumbprints that a presented refresh token comes with: of the key
-// that it is bound to, and of the one that its bearer has proven to have. Each may
-// be empty.
-type keys struct{ token, proven string }
-
-// decideBound is decide for a pair that may be bound to a key. It is pure too.
-//
-// A token that is itself bound is nothing without its key: no case of the
-// protocol applies, and nobody is suspected, or a thief who has only copied it
-// could end his victim's session. With the key, all cases apply as ever.
-//
-// A token that is not bound, of a session that is now, is another thing. Its
-// client had no key when it got it, so a thief may have been the one who bound
-// the session, and the presenter his victim. Were he merely turned away, the thief
-// would keep the session unnoticed.
-func decideBound(p pair, k keys, generation int64, now time.Time, r rules) decision {
-	boundTo := p.BoundTo
-	if boundTo == "" {
-		boundTo = k.token // the database has lost the commit that bound it
-	}
-	if boundTo != "" && boundTo != k.proven {
-		ended := decide(p, p.Generation, now, r).Outcome == Refused
-		if ended || k.token != "" {
-			return decision{Outcome: Refused, Unproven: !ended, Next: p}
-		}
-		return decision{Outcome: Stolen, Theft: Unproven, Next: p}
-	}
-	d := decide(p, generation, now, r)
-	if d.Outcome != Refused && d.Outcome != Stolen {
-		d.Next.BoundTo = k.proven // RFC 9449 §5: what answers a proof is bound to its key
-	}
-	return d
 }

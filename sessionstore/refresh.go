@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -27,7 +28,9 @@ type presented struct {
 	proven string // the thumbprint of the key that he has proven to have; empty for none
 }
 
-func (p presented) keys() keys { return keys{token: p.claims.KeyThumbprint, proven: p.proven} }
+func (p presented) keys() refresh.Keys {
+	return refresh.Keys{Token: p.claims.KeyThumbprint, Proven: p.proven}
+}
 
 // RefreshTokens exchanges a refresh token for its session's present pair. In
 // the normal case that is a new pair; a token that is presented again in time
@@ -53,21 +56,21 @@ func (s *Store) refresh(ctx context.Context, refreshToken, proven string, client
 		return Refreshed{}, err
 	}
 	if claims.KeyThumbprint != "" && claims.KeyThumbprint != proven {
-		return Refreshed{}, ErrNotProven // decideBound would say nothing else
+		return Refreshed{}, ErrNotProven // refresh.Decide would say nothing else
 	}
 	presented := presented{claims: claims, client: Client{UserAgent: client.UserAgent, IP: client.IP}, proven: proven}
 	outcome := Rotated
 	next, err := s.rotateNewest(ctx, presented)
 	now := next.IssuedAt
 	if isNoRows(err) {
-		var d decision
+		var d refresh.Decision
 		d, now, err = s.decideLocked(ctx, presented)
 		if errors.Is(err, ErrNotFound) {
 			d, now, err = s.healCompas(ctx, presented)
 		}
 		outcome, next = d.Outcome, d.Next
 		if err == nil {
-			err = d.refusal(claims)
+			err = refusal(d, claims)
 		}
 	} else if err != nil {
 		err = unavailable("refresh", err)
@@ -83,7 +86,7 @@ func (s *Store) refresh(ctx context.Context, refreshToken, proven string, client
 }
 
 // refusal is the error for an outcome that gives no pair, nil for any other.
-func (d decision) refusal(presented tokens.Claims) error {
+func refusal(d refresh.Decision, presented tokens.Claims) error {
 	switch d.Outcome {
 	case Refused:
 		if d.Unproven {
@@ -97,20 +100,20 @@ func (d decision) refusal(presented tokens.Claims) error {
 	return nil
 }
 
-func (s *Store) rules() rules {
-	return rules{grace: s.cfg.Grace, lateRetryLimit: s.cfg.LateRetryLimit, defaults: s.cfg.Lifetimes}
+func (s *Store) rules() refresh.Rules {
+	return refresh.Rules{Grace: s.cfg.Grace, LateRetryLimit: s.cfg.LateRetryLimit, Defaults: s.cfg.Lifetimes}
 }
 
 // decideLocked is every other case: it locks the session row and the pair's
 // row, decides, and has the outcome committed before it returns, a theft's
 // revocation too.
-func (s *Store) decideLocked(ctx context.Context, t presented) (d decision, now time.Time, err error) {
+func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decision, now time.Time, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		var p pair
+		var p refresh.Pair
 		if p, now, err = lockPair(ctx, tx, t.claims); err != nil {
 			return err
 		}
-		d = decideBound(p, t.keys(), t.claims.Generation, now, s.rules())
+		d = refresh.Decide(p, t.keys(), t.claims.Generation, now, s.rules())
 		switch {
 		case d.Outcome == Stolen:
 			if err := invalidate(ctx, tx, p.SessionID, ""); err != nil {
@@ -120,16 +123,16 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d decision, now 
 		case d.Next == p:
 			return nil
 		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo:
-			return s.recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.ID: {p.AccessGeneration, p.mintedAt()}})
+			return s.recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.ID: {p.AccessGeneration, p.MintedAt()}})
 		default:
 			return writePair(ctx, tx, d.Next, t.client)
 		}
 	})
 	switch {
 	case isNoRows(err):
-		return decision{}, now, ErrNotFound
+		return refresh.Decision{}, now, ErrNotFound
 	case err != nil:
-		return decision{}, now, unavailable("refresh", err)
+		return refresh.Decision{}, now, unavailable("refresh", err)
 	}
 	return d, now, nil
 }
@@ -150,7 +153,7 @@ FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
 
-func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p pair, now time.Time, err error) {
+func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p refresh.Pair, now time.Time, err error) {
 	p.SessionID, p.ID = claims.SessionID, claims.TokenID
 	var subject, boundTo *string
 	var end, issuedAt, settledAt, accessExpiresAt, confirmedAt *time.Time
@@ -165,7 +168,7 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p pair, now
 			&p.AccessGeneration, &accessExpiresAt, &confirmedAt, &boundTo)
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
-		return pair{}, now, err
+		return refresh.Pair{}, now, err
 	}
 	p.BoundTo = orZero(boundTo)
 	p.Subject, p.End, p.IssuedAt, p.ConfirmedAt = orZero(subject), orZero(end), orZero(issuedAt), orZero(confirmedAt)
@@ -183,7 +186,7 @@ UPDATE "sessionStoreToken" SET "generation" = $2, "createdAt" = $3, "issuedAt" =
   "clientUserAgent" = $12, "clientIp" = $13::text::inet, "dpopJkt" = $14
 WHERE "id" = $1`
 
-func writePair(ctx context.Context, tx pgx.Tx, p pair, client Client) error {
+func writePair(ctx context.Context, tx pgx.Tx, p refresh.Pair, client Client) error {
 	_, err := tx.Exec(ctx, writePairQuery, arg(p.ID),
 		p.Generation, p.CreatedAt, orNull(p.IssuedAt), orNull(p.SettledAt), p.ExpiresAt,
 		orNull(p.LateRetryGeneration), p.LateRetries,

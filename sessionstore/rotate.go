@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
 // Most refreshes are rotations of a pair's newest token. They are one conditional
@@ -62,13 +64,13 @@ type rotation struct {
 	presented
 
 	rotated bool
-	next    pair
+	next    refresh.Pair
 }
 
 // rotateNewest rotates the pair if the token is its newest one and its time has
 // come. Otherwise nothing is changed and the error is pgx.ErrNoRows. The database's
 // time is that of the pair's issue.
-func (s *Store) rotateNewest(ctx context.Context, p presented) (pair, error) {
+func (s *Store) rotateNewest(ctx context.Context, p presented) (refresh.Pair, error) {
 	r, err := s.rotations.do(ctx, rotation{presented: p})
 	if err == nil && !r.of.rotated {
 		err = pgx.ErrNoRows
@@ -98,7 +100,7 @@ func (s *Store) rotate(ctx context.Context, all []*call[rotation]) error {
 // array.
 func (s *Store) rotationArgs(sessions, ids, generations, agents, ips, proven any) []any {
 	return []any{
-		sessions, ids, generations, freshGraces * s.cfg.Grace, settleGraces * s.cfg.Grace,
+		sessions, ids, generations, refresh.FreshGraces * s.cfg.Grace, refresh.SettleGraces * s.cfg.Grace,
 		seconds(s.cfg.Lifetimes.AccessToken), seconds(s.cfg.Lifetimes.RefreshToken), agents, ips, proven,
 	}
 }
@@ -109,7 +111,7 @@ func readRotated(rows pgx.Rows, all []*call[rotation]) error {
 	defer rows.Close()
 	for rows.Next() {
 		var n int
-		var p pair
+		var p refresh.Pair
 		if err := rows.Scan(&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt); err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -73,17 +74,17 @@ func (s *Store) Ping(ctx context.Context) error {
 // sign makes the pair's two JWTs. Their claims come from the row alone, so that
 // the same row gives the same tokens. The refresh token has the subject, which
 // no refresh then has to look up: it never changes.
-func (s *Store) sign(p pair, answeredAt time.Time) (TokenPair, error) {
+func (s *Store) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) {
 	signer := s.signer.Load() // one for both tokens
-	access, err := signer.Sign(tokens.Claims{
+	accessToken, err := signer.Sign(tokens.Claims{
 		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.AccessGeneration,
-		IssuedAt: p.mintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo,
+		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo,
 	})
 	if err != nil {
 		return TokenPair{}, err
 	}
-	refresh, err := signer.Sign(tokens.Claims{
+	refreshToken, err := signer.Sign(tokens.Claims{
 		Type: tokens.RefreshToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.Generation,
 		IssuedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt, KeyThumbprint: p.BoundTo,
@@ -92,7 +93,7 @@ func (s *Store) sign(p pair, answeredAt time.Time) (TokenPair, error) {
 		return TokenPair{}, err
 	}
 	return TokenPair{
-		AccessToken: access, RefreshToken: refresh,
+		AccessToken: accessToken, RefreshToken: refreshToken,
 		AccessTokenExpiresAt: p.AccessExpiresAt, RefreshTokenExpiresAt: p.ExpiresAt,
 		AnsweredAt: answeredAt, KeyThumbprint: p.BoundTo,
 	}, nil

@@ -1,4 +1,4 @@
-package sessionstore
+package refresh
 
 // Invariants, as violations name them.
 const (

@@ -1,4 +1,4 @@
-package sessionstore
+package refresh
 
 import (
 	"testing"
@@ -10,13 +10,13 @@ import (
 const grace = 15 * time.Second
 
 var (
-	testRules = rules{grace: grace, lateRetryLimit: 8, defaults: Lifetimes{AccessToken: 5 * time.Minute, RefreshToken: 720 * time.Hour}}
+	testRules = Rules{Grace: grace, LateRetryLimit: 8, Defaults: Lifetimes{AccessToken: 5 * time.Minute, RefreshToken: 720 * time.Hour}}
 	start     = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 )
 
 // at is the pair of generation 5, which was issued at start.
-func at(change func(*pair)) pair {
-	p := pair{
+func at(change func(*Pair)) Pair {
+	p := Pair{
 		Generation: 5, CreatedAt: start, IssuedAt: start, ExpiresAt: start.Add(720 * time.Hour),
 		AccessGeneration: 9, AccessExpiresAt: start.Add(5 * time.Minute),
 	}
@@ -30,30 +30,30 @@ func at(change func(*pair)) pair {
 // a pair of generation 5, so much time after the pair was issued.
 func TestDecide(t *testing.T) {
 	t.Parallel()
-	confirmed := func(after time.Duration) func(*pair) {
-		return func(p *pair) { p.ConfirmedAt = start.Add(after) }
+	confirmed := func(after time.Duration) func(*Pair) {
+		return func(p *Pair) { p.ConfirmedAt = start.Add(after) }
 	}
-	retried := func(generation int64, inARow int) func(*pair) {
-		return func(p *pair) { p.LateRetryGeneration, p.LateRetries = generation, inARow }
+	retried := func(generation int64, inARow int) func(*Pair) {
+		return func(p *Pair) { p.LateRetryGeneration, p.LateRetries = generation, inARow }
 	}
-	never := func(p *pair) { p.Generation, p.IssuedAt = 5, time.Time{} }
+	never := func(p *Pair) { p.Generation, p.IssuedAt = 5, time.Time{} }
 	for _, test := range []struct {
 		name       string
-		pair       pair
+		pair       Pair
 		generation int64
 		after      time.Duration
 		want       Outcome
 		theft      Theft
 	}{
 		// 1: refused
-		{"revoked", at(func(p *pair) { p.Revoked = true }), 5, time.Hour, Refused, ""},
-		{"revoked, with an old token", at(func(p *pair) { p.Revoked = true }), 1, time.Hour, Refused, ""},
-		{"revoked, with a token ahead", at(func(p *pair) { p.Revoked = true }), 9, time.Hour, Refused, ""},
+		{"revoked", at(func(p *Pair) { p.Revoked = true }), 5, time.Hour, Refused, ""},
+		{"revoked, with an old token", at(func(p *Pair) { p.Revoked = true }), 1, time.Hour, Refused, ""},
+		{"revoked, with a token ahead", at(func(p *Pair) { p.Revoked = true }), 9, time.Hour, Refused, ""},
 		{"just not idle for too long", at(nil), 5, 720*time.Hour - 1, Rotated, ""},
 		{"idle for too long", at(nil), 5, 720 * time.Hour, Refused, ""},
 		{"idle for too long, with an old token", at(nil), 3, 720 * time.Hour, Refused, ""},
-		{"just before its absolute end", at(func(p *pair) { p.End = start.Add(time.Hour) }), 5, time.Hour - 1, Rotated, ""},
-		{"at its absolute end", at(func(p *pair) { p.End = start.Add(time.Hour) }), 5, time.Hour, Refused, ""},
+		{"just before its absolute end", at(func(p *Pair) { p.End = start.Add(time.Hour) }), 5, time.Hour - 1, Rotated, ""},
+		{"at its absolute end", at(func(p *Pair) { p.End = start.Add(time.Hour) }), 5, time.Hour, Refused, ""},
 
 		// 2: rotation
 		{"the first token, at once", at(never), 5, 0, Rotated, ""},
@@ -100,39 +100,39 @@ func TestDecide(t *testing.T) {
 func TestDecideNext(t *testing.T) {
 	t.Parallel()
 	now := start.Add(time.Hour)
-	confirmed := func(p *pair) { p.ConfirmedAt = start }
-	rotated := func(p *pair) {
+	confirmed := func(p *Pair) { p.ConfirmedAt = start }
+	rotated := func(p *Pair) {
 		p.Generation, p.CreatedAt, p.IssuedAt, p.SettledAt, p.ExpiresAt = 6, now, now, now, now.Add(720*time.Hour)
 		p.AccessGeneration, p.AccessExpiresAt = 10, now.Add(5*time.Minute)
 	}
-	both := func(changes ...func(*pair)) func(*pair) {
-		return func(p *pair) {
+	both := func(changes ...func(*Pair)) func(*Pair) {
+		return func(p *Pair) {
 			for _, change := range changes {
 				change(p)
 			}
 		}
 	}
-	settled := func(p *pair) { p.SettledAt = start.Add(2 * time.Second) }
-	first := func(p *pair) { p.Generation, p.IssuedAt = 0, time.Time{} }
-	own := func(p *pair) {
+	settled := func(p *Pair) { p.SettledAt = start.Add(2 * time.Second) }
+	first := func(p *Pair) { p.Generation, p.IssuedAt = 0, time.Time{} }
+	own := func(p *Pair) {
 		p.Lifetimes = Lifetimes{AccessToken: time.Hour, RefreshToken: 24 * time.Hour}
 		p.End = start.Add(90 * time.Minute)
 	}
 	for _, test := range []struct {
 		name       string
-		pair       pair
+		pair       Pair
 		generation int64
 		now        time.Time
-		want       pair
+		want       Pair
 	}{
 		{"rotation", at(confirmed), 5, now, at(rotated)},
 		{
 			"rotation with lifetimes of its own, capped at the absolute end", at(own), 5, now,
-			at(both(rotated, own, func(p *pair) { p.ExpiresAt, p.AccessExpiresAt = p.End, p.End })),
+			at(both(rotated, own, func(p *Pair) { p.ExpiresAt, p.AccessExpiresAt = p.End, p.End })),
 		},
 		{
 			"still fresh: presenting it confirms it", at(nil), 5, start.Add(time.Second),
-			at(func(p *pair) { p.ConfirmedAt = start.Add(time.Second) }),
+			at(func(p *Pair) { p.ConfirmedAt = start.Add(time.Second) }),
 		},
 		{
 			"still fresh and not settled: it does not count yet", at(settled), 5, start.Add(time.Second),
@@ -140,25 +140,25 @@ func TestDecideNext(t *testing.T) {
 		},
 		{
 			"a rotation that comes early: uses count once no answer of the pair before can be under way", at(nil), 5, start.Add(3 * grace),
-			pair{
+			Pair{
 				Generation: 6, CreatedAt: start.Add(3 * grace), IssuedAt: start.Add(3 * grace), SettledAt: start.Add(5 * grace),
 				ExpiresAt: start.Add(3*grace + 720*time.Hour), AccessGeneration: 10,
 				AccessExpiresAt: start.Add(3*grace + 5*time.Minute),
 			},
 		},
-		{"the first rotation: uses count at once", at(first), 0, now, at(both(rotated, func(p *pair) { p.Generation = 1 }))},
+		{"the first rotation: uses count at once", at(first), 0, now, at(both(rotated, func(p *Pair) { p.Generation = 1 }))},
 		{"still fresh and confirmed: nothing is written", at(confirmed), 5, start.Add(time.Second), at(confirmed)},
 		{"race: nothing is written, so nothing is extended", at(nil), 4, start.Add(time.Second), at(nil)},
 		{
 			"late retry: the same refresh token, a new access token, issued now", at(nil), 4, now,
-			at(func(p *pair) {
+			at(func(p *Pair) {
 				p.IssuedAt, p.LateRetryGeneration, p.LateRetries = now, 5, 1
 				p.AccessGeneration, p.AccessExpiresAt = 10, now.Add(5*time.Minute)
 			}),
 		},
 		{
 			"healed: the generations that were lost are skipped", at(confirmed), 9, now,
-			at(both(rotated, func(p *pair) { p.Generation, p.AccessGeneration = 10, 14 })),
+			at(both(rotated, func(p *Pair) { p.Generation, p.AccessGeneration = 10, 14 })),
 		},
 	} {
 		got := decide(test.pair, test.generation, test.now, testRules)

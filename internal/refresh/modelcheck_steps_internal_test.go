@@ -1,4 +1,4 @@
-package sessionstore
+package refresh
 
 import (
 	"slices"
@@ -38,7 +38,7 @@ type scenario struct {
 }
 
 // decider is decide or a mutant of it.
-type decider func(p pair, generation int64, now time.Time, r rules) decision
+type decider func(p Pair, generation int64, now time.Time, r Rules) Decision
 
 // action is a step that was taken.
 type action struct {

@@ -1,4 +1,4 @@
-package sessionstore
+package refresh
 
 import (
 	"cmp"
@@ -29,10 +29,10 @@ const (
 	generationZero = 1000
 )
 
-func (s settings) rules() rules {
-	return rules{
-		grace: time.Duration(s.grace) * tick, lateRetryLimit: int(s.lateRetryLimit),
-		defaults: Lifetimes{AccessToken: time.Duration(s.accessToken) * tick, RefreshToken: month},
+func (s settings) rules() Rules {
+	return Rules{
+		Grace: time.Duration(s.grace) * tick, LateRetryLimit: int(s.lateRetryLimit),
+		Defaults: Lifetimes{AccessToken: time.Duration(s.accessToken) * tick, RefreshToken: month},
 	}
 }
 
@@ -79,7 +79,7 @@ var firstRow = row{issued: never, confirmed: never, seen: seen{issued: never, us
 // eachAge calls f with each age and the age beyond which nothing depends on it.
 func (r *row) eachAge(s settings, f func(age *int8, most int8)) {
 	f(&r.created, s.grace)
-	f(&r.issued, settleGraces*s.grace)
+	f(&r.issued, SettleGraces*s.grace)
 	f(&r.minted, s.accessToken)
 	f(&r.confirmed, s.grace)
 	f(&r.seen.rotated, s.grace)
@@ -127,14 +127,14 @@ func (r *row) shift(by token) {
 var modelNow = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // pair is the row as decide reads it.
-func (r *row) pair(s settings) pair {
+func (r *row) pair(s settings) Pair {
 	ago := func(age int8) time.Time {
 		if age == never {
 			return time.Time{}
 		}
 		return modelNow.Add(-time.Duration(age) * tick)
 	}
-	return pair{
+	return Pair{
 		Revoked: r.revoked, ExpiresAt: modelNow.Add(month),
 		Generation: generationZero + int64(r.refresh), CreatedAt: ago(r.created), IssuedAt: ago(r.issued),
 		SettledAt:           modelNow.Add(time.Duration(r.unsettled) * tick),
@@ -145,7 +145,7 @@ func (r *row) pair(s settings) pair {
 }
 
 // write makes the row what decide says.
-func (r *row) write(p pair, s settings) {
+func (r *row) write(p Pair, s settings) {
 	age := func(t time.Time) int8 {
 		if t.IsZero() {
 			return never

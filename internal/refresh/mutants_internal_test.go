@@ -1,4 +1,4 @@
-package sessionstore
+package refresh
 
 import (
 	"testing"
@@ -12,10 +12,10 @@ import (
 // withPeriods is decide with another fresh period and another time, after the
 // previous pair was issued, from which on uses count; both in ticks.
 func withPeriods(fresh, settle int8) decider {
-	return func(p pair, generation int64, now time.Time, r rules) decision {
+	return func(p Pair, generation int64, now time.Time, r Rules) Decision {
 		d := decide(p, generation, now, r)
 		if d.Outcome == StillFresh && !now.Before(p.IssuedAt.Add(time.Duration(fresh)*tick)) {
-			d = decision{Outcome: Rotated, Next: p.rotate(p.Generation+1, now, r)}
+			d = Decision{Outcome: Rotated, Next: p.Rotate(p.Generation+1, now, r)}
 		}
 		if d.Outcome == Rotated {
 			d.Next.SettledAt = now
@@ -36,7 +36,7 @@ var mutants = []struct {
 }{
 	{
 		"sliding grace: each race extends it",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			d := decide(p, generation, now, r)
 			if d.Outcome == Raced {
 				d.Next.IssuedAt = now
@@ -47,7 +47,7 @@ var mutants = []struct {
 	},
 	{
 		"sliding confirmation: each use extends the grace",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			d := decide(p, generation, now, r)
 			if d.Outcome == StillFresh && !p.ConfirmedAt.IsZero() {
 				d.Next.ConfirmedAt = now
@@ -58,7 +58,7 @@ var mutants = []struct {
 	},
 	{
 		"the grace counts from the rotation alone",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			if generation == p.Generation-1 {
 				p.IssuedAt = p.CreatedAt
 				if p.ConfirmedAt.After(p.CreatedAt) {
@@ -69,17 +69,17 @@ var mutants = []struct {
 		},
 		honest, falseLogout,
 	},
-	{"a fresh period of one grace", withPeriods(honest.grace, settleGraces*honest.grace), honest, falseLogout},
-	{"a fresh period of two graces", withPeriods(2*honest.grace, settleGraces*honest.grace), honest, falseLogout},
-	{"uses count at once", withPeriods(freshGraces*honest.grace, 0), honest, falseLogout},
-	{"uses count four graces after the previous issue", withPeriods(freshGraces*honest.grace, 4*honest.grace), honest, falseLogout},
+	{"a fresh period of one grace", withPeriods(honest.grace, SettleGraces*honest.grace), honest, falseLogout},
+	{"a fresh period of two graces", withPeriods(2*honest.grace, SettleGraces*honest.grace), honest, falseLogout},
+	{"uses count at once", withPeriods(FreshGraces*honest.grace, 0), honest, falseLogout},
+	{"uses count four graces after the previous issue", withPeriods(FreshGraces*honest.grace, 4*honest.grace), honest, falseLogout},
 	{
 		"a use counts by the access token's number alone", decide,
 		failures.named("uses by number", func(s *scenario) { s.byNumber = true }), falseLogout,
 	},
 	{
 		"no confirmation",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			p.ConfirmedAt = time.Time{}
 			return decide(p, generation, now, r)
 		},
@@ -87,9 +87,9 @@ var mutants = []struct {
 	},
 	{
 		"the parent is accepted for ever",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			if generation == p.Generation-1 && !p.Revoked {
-				return decision{Outcome: Raced, Next: p}
+				return Decision{Outcome: Raced, Next: p}
 			}
 			return decide(p, generation, now, r)
 		},
@@ -97,10 +97,10 @@ var mutants = []struct {
 	},
 	{
 		"a new pair for each race",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			d := decide(p, generation, now, r)
 			if d.Outcome == Raced {
-				d.Next = p.rotate(p.Generation+1, now, r)
+				d.Next = p.Rotate(p.Generation+1, now, r)
 			}
 			return d
 		},
@@ -108,7 +108,7 @@ var mutants = []struct {
 	},
 	{
 		"the old access token is kept at a late retry",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			d := decide(p, generation, now, r)
 			if d.Outcome == RetriedLate {
 				d.Next.AccessGeneration, d.Next.AccessExpiresAt = p.AccessGeneration, p.AccessExpiresAt
@@ -119,7 +119,7 @@ var mutants = []struct {
 	},
 	{
 		"no limit on late retries",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			p.LateRetries = 0
 			return decide(p, generation, now, r)
 		},
@@ -127,7 +127,7 @@ var mutants = []struct {
 	},
 	{
 		"late retries count though they are not in a row",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			if p.LateRetryGeneration < p.Generation {
 				p.LateRetryGeneration = p.Generation - 1
 			}
@@ -137,9 +137,9 @@ var mutants = []struct {
 	},
 	{
 		"no healing",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			if generation > p.Generation {
-				return decision{Outcome: Refused, Next: p}
+				return Decision{Outcome: Refused, Next: p}
 			}
 			return decide(p, generation, now, r)
 		},
@@ -147,7 +147,7 @@ var mutants = []struct {
 	},
 	{
 		"a revocation is overlooked",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			p.Revoked = false
 			return decide(p, generation, now, r)
 		},
@@ -155,7 +155,7 @@ var mutants = []struct {
 	},
 	{
 		"an old token is answered",
-		func(p pair, generation int64, now time.Time, r rules) decision {
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
 			return decide(p, max(generation, p.Generation-1), now, r)
 		},
 		unseen, notToldApart,

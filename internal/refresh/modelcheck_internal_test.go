@@ -1,4 +1,4 @@
-package sessionstore
+package refresh
 
 import (
 	"flag"
@@ -47,7 +47,7 @@ import (
 // With -v each test says how many states there were and prints the shortest
 // way to each violation. Larger worlds take a few minutes and two gigabytes:
 //
-//	go test ./sessionstore -run ModelCheck -v -timeout 30m -depth 2
+//	go test ./internal/refresh -run ModelCheck -v -timeout 30m -depth 2
 
 var modelDepth = flag.Int("depth", 1, "the world of the model checks: 1 for the usual one, 2 for finer ticks and more messages at once")
 
@@ -56,7 +56,7 @@ var modelDepth = flag.Int("depth", 1, "the world of the model checks: 1 for the 
 func (s scenario) inTicks(grace int8) scenario {
 	s.grace, s.patience = grace, grace-1
 	s.outage = 2*s.patience + 1
-	s.accessToken = freshGraces*grace + 1
+	s.accessToken = FreshGraces*grace + 1
 	return s
 }
 
@@ -79,11 +79,11 @@ var (
 	// two go on using what they have.
 	visible = scenarioOf("a thief who is seen", 2, func(s *scenario) {
 		s.thief, s.turns, s.answersLost, s.thiefUses = true, true, true, true
-		s.spacing, s.toldApart = settleGraces*s.grace, 2
+		s.spacing, s.toldApart = SettleGraces*s.grace, 2
 	})
 	busy = scenarioOf("a busy thief who is seen", 2, func(s *scenario) {
 		s.thief, s.turns, s.answersLost, s.thiefUses, s.busy = true, true, true, true, true
-		s.spacing, s.toldApart = freshGraces*s.grace, 2
+		s.spacing, s.toldApart = FreshGraces*s.grace, 2
 	})
 	// Where no use need be seen, the limit of late retries does it.
 	unseen = scenarioOf("a thief who is not seen", 2, func(s *scenario) {
@@ -153,7 +153,7 @@ func TestModelCheckAssumptions(t *testing.T) {
 		{"more than two requests' time for a failover", failures, func(s *scenario) { s.outage = 2 * s.patience }, falseLogout},
 		{"failovers that lose no revocation", lasting, func(s *scenario) { s.revocationLost = true }, revived},
 		{"answers now and then", honest, func(s *scenario) { s.lostForEver = true }, falseLogout},
-		{"an access token that outlives the fresh period", honest, func(s *scenario) { s.accessToken = freshGraces*s.grace - 1 }, uselessPair},
+		{"an access token that outlives the fresh period", honest, func(s *scenario) { s.accessToken = FreshGraces*s.grace - 1 }, uselessPair},
 		{"five graces between turns", visible, func(s *scenario) { s.spacing-- }, notToldApart},
 		{"three graces between busy turns", busy, func(s *scenario) { s.spacing-- }, notToldApart},
 		{"a grace between unseen turns", unseen, func(s *scenario) { s.spacing-- }, notToldApart},
@@ -180,7 +180,7 @@ func TestModelCheckPeriods(t *testing.T) {
 		t.Run(fmt.Sprintf("%d ticks a grace", grace), func(t *testing.T) {
 			t.Parallel()
 			s := honest.inTicks(grace)
-			fresh, settle := freshGraces*grace, settleGraces*grace
+			fresh, settle := FreshGraces*grace, SettleGraces*grace
 			for _, test := range []struct {
 				fresh, settle int8
 				want          string
