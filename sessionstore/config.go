@@ -35,7 +35,7 @@ type Config struct {
 	// gives come first. They are kept with the session: no refresh calls this.
 	LifetimesFor func(CreateParams) Lifetimes
 	// Grace is how long a replaced refresh token still yields its successor
-	// (see decide.go). Zero means 15 s. It should be longer than the clients'
+	// (see docs/refresh.md). Zero means 15 s. It should be longer than the clients'
 	// time-outs, and must be shorter than a third of any access token's lifetime.
 	Grace time.Duration
 	// LateRetryLimit is in how many generations in a row a lost response may
@@ -107,4 +107,32 @@ func checkLifetimes(l Lifetimes, grace time.Duration) error {
 		return argumentError("refresh_token_ttl", "%v is too short: the refresh token must outlive the access token's %v", l.RefreshToken, l.AccessToken)
 	}
 	return nil
+}
+
+// LimitAction says what becomes of a creation where a subject has as many live
+// sessions as [Config].SessionsPerSubject allows.
+type LimitAction string
+
+const (
+	// EndOldest revokes those of the subject's sessions that were created first, as
+	// many as must go: [Store.Invalidate] for each of them.
+	EndOldest LimitAction = "end_oldest"
+	// RefuseNew refuses the creation with [ErrTooManySessions].
+	RefuseNew LimitAction = "refuse"
+)
+
+func (c Config) checkLimit() error {
+	if c.SessionsPerSubject < 0 {
+		return fmt.Errorf("sessionstore: SessionsPerSubject (%d) must not be negative", c.SessionsPerSubject)
+	}
+	switch c.SessionsPerSubjectAction {
+	case EndOldest, RefuseNew:
+		return nil
+	}
+	return fmt.Errorf("sessionstore: SessionsPerSubjectAction (%q) must be %q or %q", c.SessionsPerSubjectAction, EndOldest, RefuseNew)
+}
+
+// rules are those of the decision about refresh tokens.
+func (c Config) rules() refresh.Rules {
+	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, Defaults: c.Lifetimes}
 }

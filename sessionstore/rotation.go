@@ -5,6 +5,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
@@ -67,60 +69,45 @@ type rotation struct {
 	next    refresh.Pair
 }
 
-// rotateNewest rotates the pair if the token is its newest one and its time has
-// come. Otherwise nothing is changed and the error is pgx.ErrNoRows. The database's
-// time is that of the pair's issue.
-func (s *Store) rotateNewest(ctx context.Context, p presented) (refresh.Pair, error) {
-	r, err := s.rotations.do(ctx, rotation{presented: p})
-	if err == nil && !r.of.rotated {
-		err = pgx.ErrNoRows
-	}
-	return r.of.next, err
-}
-
-func (s *Store) rotate(ctx context.Context, all []*call[rotation]) error {
+func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation]) error {
 	var rows pgx.Rows
 	if len(all) == 1 {
-		r := &all[0].of
-		rows, _ = s.pool.Query(ctx, rotateQuery, s.rotationArgs(arg(r.claims.SessionID), arg(r.claims.TokenID), r.claims.Generation,
-			orNull(r.client.UserAgent), orNull(r.client.IP), orNull(r.proven))...)
+		r := &all[0].Of
+		rows, _ = s.pool.Query(ctx, rotateQuery, s.rotationArgs(pgvalue.UUID(r.claims.SessionID), pgvalue.UUID(r.claims.TokenID), r.claims.Generation,
+			pgvalue.OrNull(r.client.UserAgent), pgvalue.OrNull(r.client.IP), pgvalue.OrNull(r.proven))...)
 	} else {
 		rows, _ = s.pool.Query(ctx, rotateTogetherQuery, s.rotationArgs(
-			column(all, func(r *rotation) [16]byte { return r.claims.SessionID }),
-			column(all, func(r *rotation) [16]byte { return r.claims.TokenID }),
-			column(all, func(r *rotation) int64 { return r.claims.Generation }),
-			column(all, func(r *rotation) *string { return orNull(r.client.UserAgent) }),
-			column(all, func(r *rotation) *string { return orNull(r.client.IP) }),
-			column(all, func(r *rotation) *string { return orNull(r.proven) }))...)
+			groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.SessionID }),
+			groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.TokenID }),
+			groupcommit.Column(all, func(r *rotation) int64 { return r.claims.Generation }),
+			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.UserAgent) }),
+			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.IP) }),
+			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.proven) }))...)
 	}
 	return readRotated(rows, all)
 }
 
 // rotationArgs are the arguments of both statements: one value of each kind, or an
 // array.
-func (s *Store) rotationArgs(sessions, ids, generations, agents, ips, proven any) []any {
+func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven any) []any {
 	return []any{
-		sessions, ids, generations, refresh.FreshGraces * s.cfg.Grace, refresh.SettleGraces * s.cfg.Grace,
-		seconds(s.cfg.Lifetimes.AccessToken), seconds(s.cfg.Lifetimes.RefreshToken), agents, ips, proven,
+		sessions, ids, generations, refresh.FreshGraces * s.rules.Grace, refresh.SettleGraces * s.rules.Grace,
+		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven,
 	}
 }
 
 // readRotated notes the pairs that were rotated. If the statement failed, none was:
 // the rows have its error, that of its commit too.
-func readRotated(rows pgx.Rows, all []*call[rotation]) error {
-	defer rows.Close()
-	for rows.Next() {
-		var n int
-		var p refresh.Pair
-		if err := rows.Scan(&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt); err != nil {
-			return err
-		}
-		r := &all[n-1].of
+func readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
+	var n int
+	var p refresh.Pair
+	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt}, func() error {
+		r := &all[n-1].Of
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
 		p.ID, p.Generation, p.CreatedAt = r.claims.TokenID, r.claims.Generation+1, p.IssuedAt
 		p.BoundTo = r.proven
 		r.next, r.rotated = p, true
-	}
-	rows.Close()
-	return rows.Err()
+		return nil
+	})
+	return err
 }

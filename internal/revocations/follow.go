@@ -1,4 +1,4 @@
-package sessionstore
+package revocations
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
@@ -31,13 +32,13 @@ const makeEpochQuery = `INSERT INTO "sessionStoreEpoch" ("id") VALUES (gen_rando
 // no burst of requests can keep the pool's from it: one to ask four times within
 // the bound, and one to be notified on, which only has it ask earlier. Where that
 // one is broken, nobody loses more than some milliseconds.
-func (r *revocations) Follow(ctx context.Context, set *verifier.Set) error {
+func (r *Source) Follow(ctx context.Context, set *verifier.Set) error {
 	wake := make(chan struct{}, 1)
 	var listening sync.WaitGroup
 	listening.Go(func() { r.listen(ctx, wake) })
 	defer listening.Wait()
 
-	f := follower{revocations: r, set: set, factor: 1}
+	f := follower{Source: r, set: set, factor: 1}
 	defer func() { disconnect(ctx, f.conn) }()
 	every := set.Bound() / 4
 	timer := time.NewTimer(every)
@@ -46,7 +47,7 @@ func (r *revocations) Follow(ctx context.Context, set *verifier.Set) error {
 		timer.Reset(every)
 		asked := set.Now()
 		if err := f.ask(ctx); err != nil && ctx.Err() == nil {
-			set.Failed(unavailable("follow revocations", err))
+			set.Failed(sessionerr.Unavailable("follow revocations", err))
 		}
 		select {
 		case <-timer.C:
@@ -66,7 +67,7 @@ func (r *revocations) Follow(ctx context.Context, set *verifier.Set) error {
 
 // follower brings a set up to date, again and again.
 type follower struct {
-	*revocations
+	*Source
 	set  *verifier.Set
 	conn *pgx.Conn // nil before the first
 	at   state     // the set's, without an epoch before everything was read
@@ -83,7 +84,7 @@ var (
 func (f *follower) ask(ctx context.Context) error {
 	if f.conn == nil || f.conn.IsClosed() {
 		var err error
-		if f.conn, err = connect(ctx, f.pool); err != nil {
+		if f.conn, err = connect(ctx, f.Pool); err != nil {
 			return err
 		}
 	}

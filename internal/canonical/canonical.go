@@ -1,10 +1,14 @@
-package sessionstore
+// Package canonical has one form for all spellings of a JSON object, and a checksum
+// of it: key order, spacing, escapes and the spelling of numbers (1, 1.0, 1e0) make no
+// difference, while different content never has the same form.
+package canonical
 
 import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -14,76 +18,72 @@ import (
 )
 
 const (
-	// MaxDataBytes is the most that a session's data may take, as it is given
-	// and with its numbers written out in full.
-	MaxDataBytes = 64 << 10
+	// MaxBytes is the most that an object may take, as it is given and with its
+	// numbers written out in full.
+	MaxBytes = 64 << 10
 
-	maxDataDepth = 200
+	maxDepth = 200
 	// maxFractionDigits is what PostgreSQL's numeric type keeps behind the point.
 	maxFractionDigits = 16383
 )
 
-// Checksum returns the checksum of a JSON object's content: SHA-256 over one
-// canonical form, so that key order, spacing, escapes and the spelling of
-// numbers (1, 1.0, 1e0) make no difference, while different content never has
-// the same checksum. It fails with an [ArgumentError] on what cannot be stored.
-//
-// It is what a session's checksum is where [Config] has no Sealer.
-func Checksum(data []byte) (string, error) {
-	content, err := canonicalForm(data)
-	if err != nil {
-		return "", err
-	}
-	return plainSum(content), nil
+// Error says what is wrong with an object that cannot be stored, and what is
+// allowed. It has none of its content.
+type Error string
+
+func (e Error) Error() string { return string(e) }
+
+// SumEncoding is how checksums are written.
+var SumEncoding = base64.RawURLEncoding
+
+// Sum is the checksum of a form: SHA-256.
+func Sum(form []byte) string {
+	sum := sha256.Sum256(form)
+	return SumEncoding.EncodeToString(sum[:])
 }
 
-var sumEncoding = base64.RawURLEncoding
-
-func plainSum(content []byte) string {
-	sum := sha256.Sum256(content)
-	return sumEncoding.EncodeToString(sum[:])
-}
-
-// canonicalForm is one form for all spellings of a JSON object. It fails with an
-// [ArgumentError] on what cannot be stored.
+// Form is one form for all spellings of a JSON object. It fails with an [Error] on
+// what cannot be stored.
 //
 // RFC 8785's canonical form would not do: it rounds numbers to what JavaScript
 // holds, so two different long ids would be taken for the same data.
-func canonicalForm(data []byte) ([]byte, error) {
-	if len(data) > MaxDataBytes {
-		return nil, argumentError("data", "longer than %d bytes", MaxDataBytes)
+func Form(data []byte) ([]byte, error) {
+	if len(data) > MaxBytes {
+		return nil, refuse("longer than %d bytes", MaxBytes)
 	}
-	c := canonicalizer{dec: jsontext.NewDecoder(bytes.NewReader(data)), left: MaxDataBytes}
+	c := canonicalizer{dec: jsontext.NewDecoder(bytes.NewReader(data)), left: MaxBytes}
 	if c.dec.PeekKind() != '{' {
 		if _, err := c.dec.ReadToken(); err != nil {
 			return nil, syntaxError(err)
 		}
-		return nil, argumentError("data", "not a JSON object")
+		return nil, refuse("not a JSON object")
 	}
-	canonical, err := c.value(make([]byte, 0, len(data)), 0)
+	form, err := c.value(make([]byte, 0, len(data)), 0)
 	if err != nil {
 		return nil, err
 	}
 	if _, err := c.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, argumentError("data", "something follows the JSON object")
+		return nil, refuse("something follows the JSON object")
 	}
-	return canonical, nil
+	return form, nil
 }
+
+func refuse(format string, args ...any) error { return Error(fmt.Sprintf(format, args...)) }
 
 // syntaxError names the place, never the content.
 func syntaxError(err error) error {
 	var syntactic *jsontext.SyntacticError
 	if !errors.As(err, &syntactic) {
-		return argumentError("data", "not valid JSON")
+		return refuse("not valid JSON")
 	}
 	at := ""
 	if syntactic.JSONPointer != "" {
 		at = " at " + strconv.Quote(string(syntactic.JSONPointer))
 	}
 	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return argumentError("data", "a member name is given twice%s", at)
+		return refuse("a member name is given twice%s", at)
 	}
-	return argumentError("data", "not valid JSON%s (byte %d)", at, syntactic.ByteOffset)
+	return refuse("not valid JSON%s (byte %d)", at, syntactic.ByteOffset)
 }
 
 type canonicalizer struct {
@@ -93,8 +93,8 @@ type canonicalizer struct {
 
 // value appends the canonical form of the decoder's next value.
 func (c *canonicalizer) value(dst []byte, depth int) ([]byte, error) {
-	if depth >= maxDataDepth {
-		return nil, argumentError("data", "nested deeper than %d levels", maxDataDepth)
+	if depth >= maxDepth {
+		return nil, refuse("nested deeper than %d levels", maxDepth)
 	}
 	token, err := c.dec.ReadToken()
 	if err != nil {
@@ -168,7 +168,7 @@ func (c *canonicalizer) array(dst []byte, depth int) ([]byte, error) {
 
 func appendString(dst []byte, s string) ([]byte, error) {
 	if strings.IndexByte(s, 0) >= 0 {
-		return nil, argumentError("data", `a string contains \u0000, which PostgreSQL cannot store`)
+		return nil, refuse(`a string contains \u0000, which PostgreSQL cannot store`)
 	}
 	dst, err := jsontext.AppendQuote(dst, s)
 	if err != nil {
@@ -193,7 +193,7 @@ func (c *canonicalizer) number(dst []byte, text string) ([]byte, error) {
 	// PostgreSQL writes numbers out in full, so a short 1e60000 would come back
 	// as 60,001 digits.
 	exponent -= len(fraction)
-	if -exponent > maxFractionDigits || exponent > MaxDataBytes {
+	if -exponent > maxFractionDigits || exponent > MaxBytes {
 		return nil, numberTooLong()
 	}
 	c.left -= len(whole) + len(fraction) + max(exponent, -exponent)
@@ -219,6 +219,6 @@ func (c *canonicalizer) number(dst []byte, text string) ([]byte, error) {
 }
 
 func numberTooLong() error {
-	return argumentError("data", "its numbers take more than %d bytes when written out in full, or one has more than %d digits behind the point",
-		MaxDataBytes, maxFractionDigits)
+	return refuse("its numbers take more than %d bytes when written out in full, or one has more than %d digits behind the point",
+		MaxBytes, maxFractionDigits)
 }

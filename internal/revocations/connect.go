@@ -1,4 +1,4 @@
-package sessionstore
+package revocations
 
 import (
 	"context"
@@ -51,7 +51,7 @@ func disconnect(ctx context.Context, conn *pgx.Conn) {
 }
 
 // listen wakes whenever a revocation is notified. Its failures are nobody's concern.
-func (r *revocations) listen(ctx context.Context, wake chan<- struct{}) {
+func (r *Source) listen(ctx context.Context, wake chan<- struct{}) {
 	for ctx.Err() == nil {
 		_ = r.listenOnce(ctx, wake)
 		select {
@@ -61,13 +61,13 @@ func (r *revocations) listen(ctx context.Context, wake chan<- struct{}) {
 	}
 }
 
-func (r *revocations) listenOnce(ctx context.Context, wake chan<- struct{}) error {
-	conn, err := connect(ctx, r.direct)
+func (r *Source) listenOnce(ctx context.Context, wake chan<- struct{}) error {
+	conn, err := connect(ctx, r.Direct)
 	if err != nil {
 		return err
 	}
 	defer disconnect(ctx, conn)
-	if _, err := conn.Exec(ctx, "LISTEN "+revocationChannel); err != nil {
+	if _, err := conn.Exec(ctx, "LISTEN "+Channel); err != nil {
 		return err
 	}
 	for {

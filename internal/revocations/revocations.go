@@ -1,7 +1,8 @@
-package sessionstore
+// Package revocations follows the ends of sessions in PostgreSQL: it is a
+// [verifier.Source].
+package revocations
 
 import (
-	"cmp"
 	"context"
 	"time"
 
@@ -9,6 +10,8 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
@@ -17,31 +20,30 @@ import (
 // are more, all are read.
 const maxNewRevocations = 1 << 17
 
-// Verifier returns a verifier that accepts the store's access tokens without
-// asking the database about each, and follows its revocations: see package
-// verifier. Its Run must run. The verifier and the store remember verified tokens
-// together.
-//
-// Where cfg has no Strict, the verifier asks the database whether a token's session
-// was revoked, and nothing else, so that its answers do not depend on who gives them.
-func (s *Store) Verifier(cfg verifier.Config) (*verifier.Verifier, error) {
-	source := &revocations{pool: s.pool, direct: cmp.Or(s.cfg.Direct, s.pool), accessTokenTTL: s.cfg.Lifetimes.AccessToken}
-	if cfg.Strict == nil {
-		cfg.Strict = source.strict
-	}
-	return verifier.New(s.verifier, source, cfg)
+// Channel is what verifiers listen on: a revocation wakes them. It is the only
+// operation that notifies, for to commit a notification takes a lock that the whole
+// database shares.
+const Channel = "latchkey_revoked"
+
+// Source is a verifier's source of revocations.
+type Source struct {
+	Pool   *pgxpool.Pool
+	Direct *pgxpool.Pool // past a pooler
+	// AccessTokenTTL is the lifetime of an access token whose session has none of its
+	// own, and MaxAccessTokenTTL the longest that one may have.
+	AccessTokenTTL, MaxAccessTokenTTL time.Duration
 }
 
 const strictQuery = `SELECT "revokedAt" IS NULL FROM "sessionStore" WHERE "id" = $1`
 
-// strict asks about one token.
-func (r *revocations) strict(ctx context.Context, _ string, claims tokens.Claims) error {
+// Strict asks about one token: whether its session was revoked, and nothing else.
+func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) error {
 	var live bool
-	switch err := r.pool.QueryRow(ctx, strictQuery, claims.SessionID).Scan(&live); {
-	case isNoRows(err):
+	switch err := r.Pool.QueryRow(ctx, strictQuery, claims.SessionID).Scan(&live); {
+	case pgvalue.IsNoRows(err):
 		return verifier.ErrRevoked
 	case err != nil:
-		return unavailable("ask whether a session was revoked", err)
+		return sessionerr.Unavailable("ask whether a session was revoked", err)
 	case !live:
 		return verifier.ErrRevoked
 	}
@@ -95,37 +97,30 @@ SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL FROM (
   FROM "sessionStoreToken" WHERE "session" = s."id"
 ) t ON true`
 
-// revocations is a verifier's source.
-type revocations struct {
-	pool           *pgxpool.Pool
-	direct         *pgxpool.Pool // past a pooler
-	accessTokenTTL time.Duration
-}
-
 // Since implements [verifier.Catcher].
-func (r *revocations) Since(ctx context.Context, cursor string) ([]verifier.Revocation, bool, error) {
+func (r *Source) Since(ctx context.Context, cursor string) ([]verifier.Revocation, bool, error) {
 	at, ok := parseState(cursor)
 	if !ok {
 		return nil, false, nil
 	}
-	rows, err := r.pool.Query(ctx, newlyRevokedQuery, r.newlyRevoked(at)...)
+	rows, err := r.Pool.Query(ctx, newlyRevokedQuery, r.newlyRevoked(at)...)
 	if err != nil {
-		return nil, false, unavailable("read revocations", err)
+		return nil, false, sessionerr.Unavailable("read revocations", err)
 	}
 	var found []verifier.Revocation
 	now, err := readRevocations(rows, func(v verifier.Revocation) { found = append(found, v) })
 	if err != nil {
-		return nil, false, unavailable("read revocations", err)
+		return nil, false, sessionerr.Unavailable("read revocations", err)
 	}
 	return found, now.follows(at) && len(found) < maxNewRevocations, nil
 }
 
-func (r *revocations) revoked() []any {
-	return []any{seconds(r.accessTokenTTL), seconds(verifier.Slack), seconds(MaxAccessTokenTTL + verifier.Slack)}
+func (r *Source) revoked() []any {
+	return []any{pgvalue.Seconds(r.AccessTokenTTL), pgvalue.Seconds(verifier.Slack), pgvalue.Seconds(r.MaxAccessTokenTTL + verifier.Slack)}
 }
 
-func (r *revocations) newlyRevoked(since state) []any {
-	return []any{seconds(r.accessTokenTTL), seconds(verifier.Slack), since.snapshot, maxNewRevocations}
+func (r *Source) newlyRevoked(since state) []any {
+	return []any{pgvalue.Seconds(r.AccessTokenTTL), pgvalue.Seconds(verifier.Slack), since.snapshot, maxNewRevocations}
 }
 
 // readRevocations hands on the rows of the statements above.

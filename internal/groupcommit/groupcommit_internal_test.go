@@ -1,4 +1,4 @@
-package sessionstore
+package groupcommit
 
 import (
 	"context"
@@ -6,28 +6,33 @@ import (
 	"fmt"
 	"sync"
 	"testing"
-
-	"github.com/jackc/pgx/v5/pgconn"
+	"time"
 )
 
 // numbers are calls of a statement that doubles what it is given.
-type numbers = together[int]
+type numbers = Queue[int]
 
-func double(_ context.Context, all []*call[int]) error {
+var errRefused = errors.New("refused")
+
+func newNumbers() *numbers {
+	return New(double, func(err error) bool { return errors.Is(err, errRefused) })
+}
+
+func double(_ context.Context, all []*Call[int]) error {
 	for _, c := range all {
-		c.of *= 2
+		c.Of *= 2
 	}
 	return nil
 }
 
 // crowd lets n calls wait for a statement that is under way, and returns their
 // answers once that has ended.
-func crowd(t *testing.T, q *numbers, n int, run func(context.Context, []*call[int]) error) []string {
+func crowd(t *testing.T, q *numbers, n int, run func(context.Context, []*Call[int]) error) []string {
 	t.Helper()
 	answers := make([]string, n)
 	q.statement = run
 	var all sync.WaitGroup
-	release := hold(q)
+	release := q.Hold()
 	for i := range n {
 		all.Go(func() {
 			defer func() {
@@ -35,13 +40,13 @@ func crowd(t *testing.T, q *numbers, n int, run func(context.Context, []*call[in
 					answers[i] = fmt.Sprint("panic: ", v)
 				}
 			}()
-			c, err := q.do(t.Context(), i)
-			if answers[i] = fmt.Sprint(c.of); err != nil {
+			c, err := q.Do(t.Context(), i)
+			if answers[i] = fmt.Sprint(c.Of); err != nil {
 				answers[i] = err.Error()
 			}
 		})
 	}
-	await(t, n, q.length)
+	await(t, n, q.Waiting)
 	release()
 	all.Wait()
 	if q.statements != 0 || len(q.waiting) != 0 {
@@ -50,13 +55,24 @@ func crowd(t *testing.T, q *numbers, n int, run func(context.Context, []*call[in
 	return answers
 }
 
+// await waits until n calls wait.
+func await(t *testing.T, n int, length func() int) {
+	t.Helper()
+	for began := time.Now(); length() < n; time.Sleep(time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Errorf("%d calls wait, not %d", length(), n)
+			return
+		}
+	}
+}
+
 // Each caller gets his own answer, however many share a statement.
 func TestCallsTogether(t *testing.T) {
 	t.Parallel()
-	const n = 3*maxTogether + 1
+	const n = 3*MaxCalls + 1
 	var mu sync.Mutex
 	var sizes []int
-	for i, answer := range crowd(t, new(numbers), n, func(ctx context.Context, all []*call[int]) error {
+	for i, answer := range crowd(t, newNumbers(), n, func(ctx context.Context, all []*Call[int]) error {
 		mu.Lock()
 		defer mu.Unlock()
 		sizes = append(sizes, len(all))
@@ -75,22 +91,22 @@ func TestCallsTogether(t *testing.T) {
 // outage is everybody's, and nobody asks again.
 func TestOneCallsErrorIsNoOthers(t *testing.T) {
 	t.Parallel()
-	refuse := func(ctx context.Context, all []*call[int]) error {
+	refuse := func(ctx context.Context, all []*Call[int]) error {
 		for _, c := range all {
-			if c.of == 3 {
-				return &pgconn.PgError{Message: "three"}
+			if c.Of == 3 {
+				return errRefused
 			}
 		}
 		return double(ctx, all)
 	}
-	for i, answer := range crowd(t, new(numbers), 10, refuse) {
+	for i, answer := range crowd(t, newNumbers(), 10, refuse) {
 		if want := fmt.Sprint(2 * i); i != 3 && answer != want || i == 3 && answer == want {
 			t.Errorf("%d: %s", i, answer)
 		}
 	}
 
 	down, asked := errors.New("down"), 0
-	for i, answer := range crowd(t, new(numbers), 10, func(context.Context, []*call[int]) error {
+	for i, answer := range crowd(t, newNumbers(), 10, func(context.Context, []*Call[int]) error {
 		asked++
 		return down
 	}) {
@@ -108,7 +124,7 @@ func TestOneCallsErrorIsNoOthers(t *testing.T) {
 func TestNobodyWaitsForAPanic(t *testing.T) {
 	t.Parallel()
 	panics := 0
-	for i, answer := range crowd(t, new(numbers), 10, func(ctx context.Context, all []*call[int]) error {
+	for i, answer := range crowd(t, newNumbers(), 10, func(ctx context.Context, all []*Call[int]) error {
 		if len(all) > 1 {
 			panic("of one")
 		}
@@ -130,11 +146,11 @@ func TestNobodyWaitsForAPanic(t *testing.T) {
 // Who gives up before his turn takes nobody along.
 func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 	t.Parallel()
-	q := &numbers{statement: double}
+	q := newNumbers()
 	q.statements = maxStatements
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := q.do(ctx, 1); !errors.Is(err, context.Canceled) {
+	if _, err := q.Do(ctx, 1); !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
 	if len(q.waiting) != 0 {

@@ -1,7 +1,8 @@
-package sessionstore
+package revocations
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
+
+func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
 func TestRevocationQueriesPrepare(t *testing.T) {
 	t.Parallel()
@@ -75,7 +78,7 @@ func TestNewRevocationsAreFoundByIndex(t *testing.T) {
 }
 
 type revocationKit struct {
-	revocations
+	Source
 	pool *pgxpool.Pool
 }
 
@@ -85,7 +88,7 @@ func setupRevocations(t *testing.T) revocationKit {
 	if _, err := pool.Exec(t.Context(), makeEpochQuery); err != nil {
 		t.Fatal(err)
 	}
-	return revocationKit{revocations{pool: pool, direct: pool, accessTokenTTL: 5 * time.Minute}, pool}
+	return revocationKit{Source{Pool: pool, Direct: pool, AccessTokenTTL: 5 * time.Minute, MaxAccessTokenTTL: 24 * time.Hour}, pool}
 }
 
 // now returns the database's state.
