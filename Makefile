@@ -71,7 +71,7 @@ fuzz: ## Run each fuzz test for FUZZTIME
 
 .PHONY: micro
 micro: ## Measure the hot functions, with their allocations
-	go test -run '^$$' -bench . ./tokens ./sessionstore ./dataseal ./httpapi ./verifier ./audit
+	go test -run '^$$' -bench . ./tokens ./sessionstore ./internal/refresh ./internal/canonical ./dataseal ./httpapi ./verifier ./audit
 
 .PHONY: fmt
 fmt: ## Format the code

@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
 // cleanupLock is any number that nothing else in the database locks. The lock
@@ -143,8 +145,8 @@ func (s *Store) CountDue(ctx context.Context, rule cleanup.Rule) (int64, error) 
 		return 0, err
 	}
 	var n int64
-	if err := s.pool.QueryRow(ctx, q.count, seconds(rule.After)).Scan(&n); err != nil {
-		return 0, unavailable("count what is to be cleaned up", err)
+	if err := s.pool.QueryRow(ctx, q.count, pgvalue.Seconds(rule.After)).Scan(&n); err != nil {
+		return 0, sessionerr.Unavailable("count what is to be cleaned up", err)
 	}
 	return n, nil
 }
@@ -159,12 +161,12 @@ func (s *Store) FindDue(ctx context.Context, rule cleanup.Rule, limit int) ([]uu
 	var ids []uuid.UUID
 	batch := &pgx.Batch{}
 	batch.Queue(cleanupSettingsQuery, milliseconds(findTimeout))
-	batch.Queue(q.find, seconds(rule.After), limit).Query(func(rows pgx.Rows) (err error) {
+	batch.Queue(q.find, pgvalue.Seconds(rule.After), limit).Query(func(rows pgx.Rows) (err error) {
 		ids, err = pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
 		return err
 	})
 	if err := s.pool.SendBatch(ctx, batch).Close(); err != nil {
-		return nil, unavailable("find what is to be cleaned up", err)
+		return nil, sessionerr.Unavailable("find what is to be cleaned up", err)
 	}
 	return ids, nil
 }
@@ -202,14 +204,14 @@ func (s *Store) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUI
 	var removed cleanup.Removed
 	batch := &pgx.Batch{}
 	batch.Queue(cleanupSettingsQuery, milliseconds(timeout))
-	batch.Queue(q.remove, seconds(rule.After), ids, int64(cleanupLock)).QueryRow(func(row pgx.Row) error {
+	batch.Queue(q.remove, pgvalue.Seconds(rule.After), ids, int64(cleanupLock)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&got, &removed.Sessions, &removed.Pairs, &removed.Took)
 	})
 	switch err := s.pool.SendBatch(limited, batch).Close(); {
 	case err != nil && ctx.Err() == nil && (gaveUp(err) || limited.Err() != nil):
-		return cleanup.Removed{}, fmt.Errorf("%w: %w", cleanup.ErrSlow, unavailable("clean up", err))
+		return cleanup.Removed{}, fmt.Errorf("%w: %w", cleanup.ErrSlow, sessionerr.Unavailable("clean up", err))
 	case err != nil:
-		return cleanup.Removed{}, unavailable("clean up", err)
+		return cleanup.Removed{}, sessionerr.Unavailable("clean up", err)
 	case !got:
 		return cleanup.Removed{}, ErrCleanupRunning
 	}
@@ -235,7 +237,7 @@ SELECT LEAST(
 func (s *Store) OldestEnded(ctx context.Context) (time.Time, error) {
 	var oldest *time.Time
 	if err := s.pool.QueryRow(ctx, oldestEndedQuery).Scan(&oldest); err != nil {
-		return time.Time{}, unavailable("find the oldest session that has ended", err)
+		return time.Time{}, sessionerr.Unavailable("find the oldest session that has ended", err)
 	}
-	return orZero(oldest), nil
+	return pgvalue.OrZero(oldest), nil
 }

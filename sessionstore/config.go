@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -15,16 +16,12 @@ const (
 	DefaultAccessTokenTTL  = 5 * time.Minute
 	DefaultRefreshTokenTTL = 720 * time.Hour
 	DefaultGrace           = 15 * time.Second
-	DefaultLateRetryLimit  = 8
+	DefaultLateRetryLimit  = refresh.DefaultLateRetryLimit
 )
 
 // MaxAccessTokenTTL bounds an access token's lifetime, and so for how long a
 // verifier must remember that its session was revoked.
-const MaxAccessTokenTTL = 24 * time.Hour
-
-// maxLifetime keeps every sum of a time and a lifetime within what PostgreSQL
-// and JSON numbers hold.
-const maxLifetime = 100 * 365 * 24 * time.Hour
+const MaxAccessTokenTTL = refresh.MaxAccessTokenTTL
 
 // Config says how sessions live.
 type Config struct {
@@ -38,7 +35,7 @@ type Config struct {
 	// gives come first. They are kept with the session: no refresh calls this.
 	LifetimesFor func(CreateParams) Lifetimes
 	// Grace is how long a replaced refresh token still yields its successor
-	// (see decide.go). Zero means 15 s. It should be longer than the clients'
+	// (see docs/refresh.md). Zero means 15 s. It should be longer than the clients'
 	// time-outs, and must be shorter than a third of any access token's lifetime.
 	Grace time.Duration
 	// LateRetryLimit is in how many generations in a row a lost response may
@@ -67,20 +64,8 @@ type Config struct {
 	Observers []Observer
 }
 
-// Lifetimes are how long a session and its tokens last, in whole seconds.
-type Lifetimes struct {
-	// AccessToken is the lifetime of an access token, up to [MaxAccessTokenTTL].
-	AccessToken time.Duration
-	// RefreshToken is the idle timeout: a session that is not refreshed for so
-	// long ends.
-	RefreshToken time.Duration
-	// Session is the absolute timeout, counted from creation, whatever is
-	// refreshed. Zero means none.
-	Session time.Duration
-}
-
 func (c Config) withDefaults() (Config, error) {
-	c.Lifetimes = c.Lifetimes.or(Lifetimes{AccessToken: DefaultAccessTokenTTL, RefreshToken: DefaultRefreshTokenTTL})
+	c.Lifetimes = c.Lifetimes.Or(Lifetimes{AccessToken: DefaultAccessTokenTTL, RefreshToken: DefaultRefreshTokenTTL})
 	if c.Grace == 0 {
 		c.Grace = DefaultGrace
 	}
@@ -90,7 +75,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Grace < 0 || c.LateRetryLimit < 0 {
 		return c, fmt.Errorf("sessionstore: Grace (%v) and LateRetryLimit (%d) must not be negative", c.Grace, c.LateRetryLimit)
 	}
-	if err := c.Lifetimes.check(c.Grace); err != nil {
+	if err := checkLifetimes(c.Lifetimes, c.Grace); err != nil {
 		return c, fmt.Errorf("sessionstore: %w", err)
 	}
 	if err := checkSealer(c.Sealer); err != nil {
@@ -100,34 +85,20 @@ func (c Config) withDefaults() (Config, error) {
 	return c, c.checkLimit()
 }
 
-// or fills the zero members from the defaults.
-func (l Lifetimes) or(defaults Lifetimes) Lifetimes {
-	if l.AccessToken == 0 {
-		l.AccessToken = defaults.AccessToken
-	}
-	if l.RefreshToken == 0 {
-		l.RefreshToken = defaults.RefreshToken
-	}
-	if l.Session == 0 {
-		l.Session = defaults.Session
-	}
-	return l
-}
-
-// check returns an [ArgumentError] for lifetimes that contradict each other.
-func (l Lifetimes) check(grace time.Duration) error {
+// checkLifetimes returns an [ArgumentError] for lifetimes that contradict each other.
+func checkLifetimes(l Lifetimes, grace time.Duration) error {
 	for _, ttl := range []struct {
 		field string
 		d     time.Duration
 	}{{"access_token_ttl", l.AccessToken}, {"refresh_token_ttl", l.RefreshToken}, {"session_ttl", l.Session}} {
-		if ttl.d < 0 || ttl.d > maxLifetime || ttl.d%time.Second != 0 {
+		if ttl.d < 0 || ttl.d > refresh.MaxLifetime || ttl.d%time.Second != 0 {
 			return argumentError(ttl.field, "%v is not a number of whole seconds between 1 s and 100 years", ttl.d)
 		}
 	}
-	if l.AccessToken <= freshGraces*grace {
+	if l.AccessToken <= refresh.FreshGraces*grace {
 		// A pair is handed out again for as long as it is fresh: its access
 		// token must still be good then.
-		return argumentError("access_token_ttl", "%v is too short: it must be longer than %d times the refresh grace of %v", l.AccessToken, freshGraces, grace)
+		return argumentError("access_token_ttl", "%v is too short: it must be longer than %d times the refresh grace of %v", l.AccessToken, refresh.FreshGraces, grace)
 	}
 	if l.AccessToken > MaxAccessTokenTTL {
 		return argumentError("access_token_ttl", "%v is too long: an access token lives for %v at most", l.AccessToken, MaxAccessTokenTTL)
@@ -136,4 +107,32 @@ func (l Lifetimes) check(grace time.Duration) error {
 		return argumentError("refresh_token_ttl", "%v is too short: the refresh token must outlive the access token's %v", l.RefreshToken, l.AccessToken)
 	}
 	return nil
+}
+
+// LimitAction says what becomes of a creation where a subject has as many live
+// sessions as [Config].SessionsPerSubject allows.
+type LimitAction string
+
+const (
+	// EndOldest revokes those of the subject's sessions that were created first, as
+	// many as must go: [Store.Invalidate] for each of them.
+	EndOldest LimitAction = "end_oldest"
+	// RefuseNew refuses the creation with [ErrTooManySessions].
+	RefuseNew LimitAction = "refuse"
+)
+
+func (c Config) checkLimit() error {
+	if c.SessionsPerSubject < 0 {
+		return fmt.Errorf("sessionstore: SessionsPerSubject (%d) must not be negative", c.SessionsPerSubject)
+	}
+	switch c.SessionsPerSubjectAction {
+	case EndOldest, RefuseNew:
+		return nil
+	}
+	return fmt.Errorf("sessionstore: SessionsPerSubjectAction (%q) must be %q or %q", c.SessionsPerSubjectAction, EndOldest, RefuseNew)
+}
+
+// rules are those of the decision about refresh tokens.
+func (c Config) rules() refresh.Rules {
+	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, Defaults: c.Lifetimes}
 }

@@ -8,6 +8,9 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
 const (
@@ -24,6 +27,8 @@ const (
 // confirmations gathers the pairs that were seen in use and not yet recorded as
 // such. A pair is recorded once a generation, off the answer's path.
 type confirmations struct {
+	pool *pgxpool.Pool
+
 	mu      sync.Mutex
 	pending map[uuid.UUID]accessVersion // by the pair's row
 	running bool
@@ -90,38 +95,32 @@ WHERE "id" IN (
   WHERE r."confirmedAt" IS NULL
   FOR NO KEY UPDATE OF r SKIP LOCKED)`
 
-// Run records which token pairs were seen in use, in batches, until ctx ends;
-// then it writes what is left and returns nil. It should run for as long as
-// the store is used. Where it does not, Get itself records a pair's first use,
-// which costs that call a second round trip.
-//
-// What is lost in a crash, or while the database is away, makes a theft look
-// like a lost response for one generation longer, and never the reverse.
-func (s *Store) Run(ctx context.Context) error {
-	s.seen.setRunning(true)
+// run writes batches until ctx ends, and then what is left.
+func (c *confirmations) run(ctx context.Context) {
+	c.setRunning(true)
 	ticker := time.NewTicker(confirmEvery)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
 			// A batch that is being written when ctx ends is written all the same.
-			s.flushConfirmations(context.WithoutCancel(ctx))
+			c.flush(context.WithoutCancel(ctx))
 		case <-ctx.Done():
-			s.seen.setRunning(false)
+			c.setRunning(false)
 			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), confirmFlushTimeout)
 			defer cancel()
-			s.flushConfirmations(last)
-			return nil
+			c.flush(last)
+			return
 		}
 	}
 }
 
-// flushConfirmations writes what is pending. A batch that cannot be written is
+// flush writes what is pending. A batch that cannot be written is
 // dropped: the pair's next use notes it again.
-func (s *Store) flushConfirmations(ctx context.Context) {
+func (c *confirmations) flush(ctx context.Context) {
 	for {
-		batch := s.seen.take()
-		if len(batch) == 0 || s.recordConfirmations(ctx, s.pool, batch) != nil {
+		batch := c.take()
+		if len(batch) == 0 || recordConfirmations(ctx, c.pool, batch) != nil {
 			return
 		}
 	}
@@ -132,22 +131,22 @@ type executor interface {
 	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
 }
 
-func (s *Store) recordConfirmations(ctx context.Context, db executor, batch map[uuid.UUID]accessVersion) error {
+func recordConfirmations(ctx context.Context, db executor, batch map[uuid.UUID]accessVersion) error {
 	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	ids, generations, mintedAt := make([]pgtype.UUID, 0, len(batch)), make([]int64, 0, len(batch)), make([]time.Time, 0, len(batch))
 	for id, version := range batch {
-		ids, generations, mintedAt = append(ids, arg(id)), append(generations, version.generation), append(mintedAt, version.mintedAt)
+		ids, generations, mintedAt = append(ids, pgvalue.UUID(id)), append(generations, version.generation), append(mintedAt, version.mintedAt)
 	}
 	_, err := db.Exec(ctx, confirmQuery, ids, generations, mintedAt)
 	return err
 }
 
-// confirm notes that a pair's access token was accepted.
-func (s *Store) confirm(ctx context.Context, pair uuid.UUID, version accessVersion) {
-	if s.seen.add(pair, version) {
+// note takes down that a pair's access token was accepted.
+func (c *confirmations) note(ctx context.Context, pair uuid.UUID, version accessVersion) {
+	if c.add(pair, version) {
 		return
 	}
 	// A failure is no reason to refuse a token that is good.
-	_ = s.recordConfirmations(ctx, s.pool, map[uuid.UUID]accessVersion{pair: version})
+	_ = recordConfirmations(ctx, c.pool, map[uuid.UUID]accessVersion{pair: version})
 }

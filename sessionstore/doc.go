@@ -10,8 +10,15 @@
 // the row counts the refresh tokens that were issued, another the access tokens;
 // a JWT names row and generation. So the tables do not grow with refreshes, and
 // how old a presented token is, is arithmetic.
-// What a presented refresh token does is decided by one pure function, decide,
-// in decide.go.
+// What a presented refresh token does is decided by one pure function: see
+// docs/refresh.md.
+//
+// # Files
+//
+// References between them go one way. What is given and told is at the bottom
+// (errors.go, session.go, config.go, seal.go); above it are the statements
+// (reading.go, creation.go, limit.go, rotation.go, pair.go, revoke.go, confirm.go), on
+// which store.go puts the [Store]; each operation is above that, in a file of its own.
 //
 // # Locks
 //

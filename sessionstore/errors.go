@@ -5,23 +5,30 @@ import (
 	"fmt"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
 // States of a session or a token. Test for them with [errors.Is].
 var (
 	// ErrNotFound says that there is no such session.
-	ErrNotFound = errors.New("no such session")
+	ErrNotFound = sessionerr.ErrNotFound
 
 	// ErrEnded says that the session was revoked, was idle for too long or is
 	// past its absolute end.
-	ErrEnded = errors.New("the session has ended")
+	ErrEnded = sessionerr.ErrEnded
 
 	// ErrTooManySessions says that a subject has as many live sessions as it may:
 	// see [RefuseNew].
 	ErrTooManySessions = errors.New("the subject has as many sessions as it may")
 
 	// ErrSuperseded says that an access token was replaced by a newer one.
-	ErrSuperseded = errors.New("a newer access token was issued")
+	ErrSuperseded = sessionerr.ErrSuperseded
+
+	// ErrNotProven says that a refresh token is bound to a key that its bearer has
+	// not proven to have (RFC 9449 §5). Nothing has changed: whoever copied it can
+	// neither use it nor end its owner's session.
+	ErrNotProven = errors.New("the refresh token is bound to another key")
 
 	// ErrReuse says that a refresh token came back that cannot be in its
 	// owner's hands alone. The session has been revoked. See [ReuseError].
@@ -38,7 +45,7 @@ var (
 	// ErrUnavailable says that the database could not be asked, or did not
 	// answer in time, or that data cannot be opened: see [SealedError]. It never
 	// means that a token or a session is invalid.
-	ErrUnavailable = errors.New("the session database is unavailable")
+	ErrUnavailable = sessionerr.ErrUnavailable
 
 	// ErrCleanupRunning says that another cleanup is at work.
 	ErrCleanupRunning = errors.New("another cleanup is running")
@@ -88,9 +95,4 @@ func (e *ArgumentError) Is(target error) bool { return target == ErrInvalidArgum
 
 func argumentError(field, format string, args ...any) error {
 	return &ArgumentError{Field: field, Problem: fmt.Sprintf(format, args...)}
-}
-
-// unavailable wraps an error of the database.
-func unavailable(operation string, err error) error {
-	return fmt.Errorf("%s: %w: %w", operation, ErrUnavailable, err)
 }

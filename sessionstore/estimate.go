@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
 // The planner's guess rests on what ANALYZE last saw and on the size that the
@@ -19,7 +21,7 @@ WHERE "refreshToken" IS NULL AND "revokedAt" IS NULL AND "expiresAt" > now()`
 func (s *Store) EstimateLive(ctx context.Context) (int64, error) {
 	var text []byte
 	if err := s.pool.QueryRow(ctx, estimateQuery).Scan(&text); err != nil {
-		return 0, unavailable("estimate the number of sessions", err)
+		return 0, sessionerr.Unavailable("estimate the number of sessions", err)
 	}
 	var plans []struct {
 		Plan struct {
@@ -27,10 +29,10 @@ func (s *Store) EstimateLive(ctx context.Context) (int64, error) {
 		} `json:"Plan"`
 	}
 	if err := json.Unmarshal(text, &plans); err != nil {
-		return 0, unavailable("estimate the number of sessions", err)
+		return 0, sessionerr.Unavailable("estimate the number of sessions", err)
 	}
 	if len(plans) != 1 {
-		return 0, unavailable("estimate the number of sessions", errors.New("not a plan"))
+		return 0, sessionerr.Unavailable("estimate the number of sessions", errors.New("not a plan"))
 	}
 	return int64(plans[0].Plan.Rows), nil
 }

@@ -3,6 +3,8 @@ package sessionstore
 import (
 	"testing"
 	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 )
 
 // ConfirmQuery lets black-box tests tell the statement apart.
@@ -12,47 +14,24 @@ const ConfirmQuery = confirmQuery
 const LockSubjectQuery = lockSubjectQuery
 
 // MaxTogether is how many calls a shared statement has at the most.
-const MaxTogether = maxTogether
+const MaxTogether = groupcommit.MaxCalls
 
 // Hold keeps creations, reads and refreshes from being sent until n of them wait:
 // how many statements they then share is a matter of arithmetic, not of the machine.
 func (s *Store) Hold(t *testing.T, n int) (release func()) {
 	t.Helper()
-	releases := []func(){hold(&s.creations), hold(&s.readings), hold(&s.rotations)}
+	releases := []func(){s.creations.Hold(), s.readings.Hold(), s.rotations.Hold()}
 	return func() {
 		t.Helper()
-		await(t, n, func() int { return s.creations.length() + s.readings.length() + s.rotations.length() })
+		waiting := func() int { return s.creations.Waiting() + s.readings.Waiting() + s.rotations.Waiting() }
+		for began := time.Now(); waiting() < n; time.Sleep(time.Millisecond) {
+			if time.Since(began) > time.Minute {
+				t.Errorf("%d calls wait, not %d", waiting(), n)
+				break
+			}
+		}
 		for _, release := range releases {
 			release()
-		}
-	}
-}
-
-// hold takes all places.
-func hold[T any](q *together[T]) (release func()) {
-	for range maxStatements {
-		q.begin(&call[T]{})
-	}
-	return func() {
-		for range maxStatements {
-			q.handOver()
-		}
-	}
-}
-
-func (q *together[T]) length() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.waiting)
-}
-
-// await waits until n calls wait.
-func await(t *testing.T, n int, length func() int) {
-	t.Helper()
-	for began := time.Now(); length() < n; time.Sleep(time.Millisecond) {
-		if time.Since(began) > time.Minute {
-			t.Errorf("%d calls wait, not %d", length(), n)
-			return
 		}
 	}
 }

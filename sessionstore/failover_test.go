@@ -15,7 +15,7 @@ const (
 	// failoverGrace is short, because the test waits for its end, and long
 	// enough for requests that are sent together to meet within it.
 	failoverGrace = 800 * time.Millisecond
-	// failoverPause is how long a pair is fresh (see decide.go).
+	// failoverPause is how long a pair is fresh (see docs/refresh.md).
 	failoverPause = 3 * failoverGrace
 	lagRounds     = 3
 )

@@ -5,42 +5,11 @@ import (
 	"errors"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
-
-// revocationChannel is what verifiers listen on: a revocation wakes them. It
-// is the only operation that notifies, for to commit a notification takes a lock
-// that the whole database shares.
-const revocationChannel = "latchkey_revoked"
-
-// revokeTokens continues the CTE "session", which has revoked sessions: it
-// revokes their tokens, after them in the order of locks, and tells verifiers.
-const revokeTokens = `"pair" AS (
-  UPDATE "sessionStoreToken" r SET "revokedAt" = now() FROM "session"
-  WHERE r."session" = "session"."id" AND r."revokedAt" IS NULL
-), "told" AS MATERIALIZED (
-  SELECT pg_notify('` + revocationChannel + `', '') FROM "session" LIMIT 1
-)`
-
-// revokeTargets continues the CTE "target", which has locked sessions in the order
-// of their ids: it revokes them, and then their tokens.
-const revokeTargets = `"session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id() FROM "target"
-  WHERE s."id" = "target"."id"
-  RETURNING s."id"
-), ` + revokeTokens
-
-const invalidateQuery = `
-WITH "session" AS (
-  UPDATE "sessionStore" SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id()
-  WHERE "id" = $1 AND "revokedAt" IS NULL AND ($2::text IS NULL OR "subject" = $2)
-  RETURNING "id", "subject"
-), ` + revokeTokens + `
-SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL OR "subject" = $2)), (SELECT count(*) FROM "told"),
-  (SELECT "subject" FROM "session")`
 
 // Invalidate revokes a session and its tokens. When it has returned, no
 // refresh, Get or Update of the session succeeds. Repeating it is no error; an
@@ -72,31 +41,6 @@ func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string) (e
 	return err
 }
 
-// querier is the pool or a transaction on it.
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
-}
-
-func invalidate(ctx context.Context, db querier, id uuid.UUID, subject string) error {
-	_, _, err := revoke(ctx, db, id, subject)
-	return err
-}
-
-// revoke returns how many sessions it ended, which is none if that has been
-// revoked, and whose it was.
-func revoke(ctx context.Context, db querier, id uuid.UUID, subject string) (revoked int64, of string, err error) {
-	var exists bool
-	var owner pgtype.Text
-	// A CTE that is not read is not run. There is one notification if there was a session to end.
-	if err := db.QueryRow(ctx, invalidateQuery, arg(id), orNull(subject)).Scan(&exists, &revoked, &owner); err != nil {
-		return 0, "", unavailable("revoke a session", err)
-	}
-	if !exists {
-		return 0, "", ErrNotFound
-	}
-	return revoked, owner.String, nil
-}
-
 // The rows are locked in the order of their ids first, or two sign-outs of one
 // subject could wait for each other.
 const invalidateSubjectQuery = `
@@ -122,8 +66,8 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 		return 0, err
 	}
 	var told int64
-	if err := s.pool.QueryRow(ctx, invalidateSubjectQuery, subject, arg(keep)).Scan(&n, &told); err != nil {
-		return 0, unavailable("revoke a subject's sessions", err)
+	if err := s.pool.QueryRow(ctx, invalidateSubjectQuery, subject, pgvalue.UUID(keep)).Scan(&n, &told); err != nil {
+		return 0, sessionerr.Unavailable("revoke a subject's sessions", err)
 	}
 	return n, nil
 }
@@ -131,15 +75,15 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 // RevokeToken ends the session of an access or a refresh token (RFC 7009
 // §2.1). A token that is unknown, expired or not ours is no error (§2.2).
 func (s *Store) RevokeToken(ctx context.Context, token string) error {
-	claims, err := s.verifyAny(token)
-	if errors.Is(err, tokens.ErrInvalid) {
-		return s.revokeCompasToken(ctx, token)
+	claims, err := s.VerifyToken(token)
+	if err == nil && claims.SessionID == uuid.Nil {
+		claims, _, err = s.compas.Find(ctx, claims)
 	}
-	if err != nil {
-		return err
+	if err == nil {
+		err = s.Invalidate(ctx, claims.SessionID)
 	}
-	if err := s.Invalidate(ctx, claims.SessionID); !errors.Is(err, ErrNotFound) {
-		return err
+	if errors.Is(err, tokens.ErrInvalid) || errors.Is(err, ErrNotFound) {
+		return nil
 	}
-	return nil
+	return err
 }

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
 // invalidateBatch is how many sessions are revoked in one transaction: few enough
@@ -36,12 +38,12 @@ func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64))
 
 	var began time.Time
 	if err := s.pool.QueryRow(ctx, beginningQuery).Scan(&began); err != nil {
-		return 0, unavailable("revoke all sessions", err)
+		return 0, sessionerr.Unavailable("revoke all sessions", err)
 	}
 	for last := (pgtype.UUID{Bytes: uuid.Nil, Valid: true}); ; {
 		var revoked, told int64
 		if err := s.pool.QueryRow(ctx, invalidateBatchQuery, last, began, invalidateBatch).Scan(&revoked, &told, &last); err != nil {
-			return n, unavailable("revoke all sessions", err)
+			return n, sessionerr.Unavailable("revoke all sessions", err)
 		}
 		if !last.Valid {
 			return n, nil

@@ -1,9 +1,11 @@
 package sessionstore
 
 import (
-	"errors"
+	"cmp"
 
+	"github.com/latchkey-sessions/latchkey/internal/revocations"
 	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
 // SetKeys replaces the keys that the store signs and verifies with, and those of
@@ -11,33 +13,47 @@ import (
 // have is refused from then on, one that was verified before too; a call that is
 // signing meanwhile may still sign with the earlier key. It fails, and changes
 // nothing, if no key of the ring can sign.
-func (s *Store) SetKeys(keys *tokens.KeyRing) error {
-	signer, err := tokens.NewSigner(keys, s.cfg.Tokens)
-	if err != nil {
-		return err
-	}
-	// The verifier first: nothing is signed that it would not accept.
-	if err := s.verifier.SetRing(keys); err != nil {
-		return err
-	}
-	s.signer.Store(signer)
-	return nil
+func (s *Store) SetKeys(keys *tokens.KeyRing) error { return s.tokens.setKeys(keys) }
+
+// VerifyRefreshToken returns the claims of a refresh token without asking the
+// database. The error is a [tokens.ErrInvalid], or [ErrUnavailable].
+func (s *Store) VerifyRefreshToken(refreshToken string) (tokens.Claims, error) {
+	return s.tokens.verify(refreshToken, tokens.RefreshToken)
 }
 
-func (s *Store) verify(token string, want tokens.Type) (tokens.Claims, error) {
-	claims, err := s.verifier.Verify(token, want)
-	return claims, knownKeys(err)
-}
-
-func (s *Store) verifyAny(token string) (tokens.Claims, error) {
-	claims, err := s.verifier.VerifyAny(token)
-	return claims, knownKeys(err)
-}
-
-// knownKeys makes an outage of not knowing the keys.
-func knownKeys(err error) error {
-	if errors.Is(err, tokens.ErrKeysUnavailable) {
-		return unavailable("verify a token", err)
+// VerifyToken is [Store.VerifyRefreshToken] for a token of either type. Of one that
+// Compas issued it tells the type, the row and the expiry: it does not name its
+// session.
+func (s *Store) VerifyToken(token string) (tokens.Claims, error) {
+	claims, err := s.tokens.verifyAny(token)
+	if err == nil || !s.TakesFromCompas(token) {
+		return claims, err
 	}
-	return err
+	return s.compas.VerifyAny(token)
+}
+
+// SignIntrospection returns the signed form of the answer to an introspection
+// (RFC 9701 §5), for the caller who asked: see [tokens.Signer.SignIntrospection].
+// It asks no database. The error is [tokens.ErrNotPublic] where the signing key
+// is an HMAC key.
+func (s *Store) SignIntrospection(caller string, answer []byte) ([]byte, error) {
+	return s.tokens.signer.Load().SignIntrospection(caller, answer)
+}
+
+// Verifier returns a verifier that accepts the store's access tokens without
+// asking the database about each, and follows its revocations: see package
+// verifier. Its Run must run. The verifier and the store remember verified tokens
+// together.
+//
+// Where cfg has no Strict, the verifier asks the database whether a token's session
+// was revoked, and nothing else, so that its answers do not depend on who gives them.
+func (s *Store) Verifier(cfg verifier.Config) (*verifier.Verifier, error) {
+	source := &revocations.Source{
+		Pool: s.pool, Direct: cmp.Or(s.cfg.Direct, s.pool),
+		AccessTokenTTL: s.cfg.Lifetimes.AccessToken, MaxAccessTokenTTL: MaxAccessTokenTTL,
+	}
+	if cfg.Strict == nil {
+		cfg.Strict = source.Strict
+	}
+	return verifier.New(s.tokens.verifier, source, cfg)
 }

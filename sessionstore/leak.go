@@ -7,6 +7,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
 // LeakReport says that a refresh token was in two hands. It holds no secret.
@@ -70,8 +73,8 @@ FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2`
 
 // reportLeak enqueues the report of a theft, if anybody wants it.
-func (s *Store) reportLeak(ctx context.Context, tx pgx.Tx, d decision, p presented, now time.Time) error {
-	if s.cfg.Leaks == nil {
+func reportLeak(ctx context.Context, tx pgx.Tx, leaks LeakQueue, d refresh.Decision, p presented, now time.Time) error {
+	if leaks == nil {
 		return nil
 	}
 	id, err := uuid.NewV7()
@@ -85,12 +88,12 @@ func (s *Store) reportLeak(ctx context.Context, tx pgx.Tx, d decision, p present
 		PresentedBy: p.client,
 	}
 	var label, createdUserAgent, createdIP, refreshedUserAgent, refreshedIP *string
-	err = tx.QueryRow(ctx, leakFactsQuery, arg(d.Next.SessionID), arg(d.Next.ID)).
+	err = tx.QueryRow(ctx, leakFactsQuery, pgvalue.UUID(d.Next.SessionID), pgvalue.UUID(d.Next.ID)).
 		Scan(&report.SessionCreatedAt, &label, &createdUserAgent, &createdIP, &refreshedUserAgent, &refreshedIP)
 	if err != nil {
 		return err
 	}
-	report.CreatedBy = Client{Label: orZero(label), UserAgent: orZero(createdUserAgent), IP: orZero(createdIP)}
-	report.RefreshedBy = Client{UserAgent: orZero(refreshedUserAgent), IP: orZero(refreshedIP)}
-	return s.cfg.Leaks.Enqueue(ctx, tx, report)
+	report.CreatedBy = Client{Label: pgvalue.OrZero(label), UserAgent: pgvalue.OrZero(createdUserAgent), IP: pgvalue.OrZero(createdIP)}
+	report.RefreshedBy = Client{UserAgent: pgvalue.OrZero(refreshedUserAgent), IP: pgvalue.OrZero(refreshedIP)}
+	return leaks.Enqueue(ctx, tx, report)
 }

@@ -2,40 +2,15 @@ package sessionstore
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
-
-// LimitAction says what becomes of a creation where a subject has as many live
-// sessions as [Config].SessionsPerSubject allows.
-type LimitAction string
-
-const (
-	// EndOldest revokes those of the subject's sessions that were created first, as
-	// many as must go: [Store.Invalidate] for each of them.
-	EndOldest LimitAction = "end_oldest"
-	// RefuseNew refuses the creation with [ErrTooManySessions].
-	RefuseNew LimitAction = "refuse"
-)
-
-func (c Config) checkLimit() error {
-	if c.SessionsPerSubject < 0 {
-		return fmt.Errorf("sessionstore: SessionsPerSubject (%d) must not be negative", c.SessionsPerSubject)
-	}
-	switch c.SessionsPerSubjectAction {
-	case EndOldest, RefuseNew:
-		return nil
-	}
-	return fmt.Errorf("sessionstore: SessionsPerSubjectAction (%q) must be %q or %q", c.SessionsPerSubjectAction, EndOldest, RefuseNew)
-}
-
-// isLimited tells whether a session counts: only a subject has a limit.
-func (s *Store) isLimited(params CreateParams) bool {
-	return s.cfg.SessionsPerSubject > 0 && params.Subject != ""
-}
 
 // lockSubjectQuery makes the creations of one subject wait for each other. It is a
 // statement of its own: one that waits has taken its snapshot before, and would
@@ -72,6 +47,14 @@ WITH ` + liveOfSubject + `, "new" AS (
   WHERE (SELECT count(*) FROM (SELECT FROM "live" LIMIT $15) l) < $15::bigint
 ), ` + createRows + `, 0::bigint, 0::bigint`
 
+// limit makes the sessions of which a subject may have so many.
+type limit struct {
+	pool   *pgxpool.Pool
+	most   int // zero for any number
+	action LimitAction
+	turns  turns
+}
+
 // turns let a store make one session of a subject at a time. Whoever waits for the
 // lock of the database holds a connection, and one user's sign-ins are not to take
 // all of them from everybody else. The zero value is ready.
@@ -96,7 +79,7 @@ func (q *turns) take(ctx context.Context, subject string) (release func(), err e
 		}, nil
 	case <-ctx.Done():
 		q.leave(subject, t)
-		return nil, unavailable("create a session", ctx.Err())
+		return nil, sessionerr.Unavailable("create a session", ctx.Err())
 	}
 }
 
@@ -123,16 +106,19 @@ func (q *turns) leave(subject string, t *turn) {
 	}
 }
 
-// createWithin makes a session, for which it ends others, unless it is refused.
+// counts tells whether a session counts: only a subject has a limit.
+func (l *limit) counts(params CreateParams) bool { return l.most > 0 && params.Subject != "" }
+
+// create makes a session, for which it ends others, unless it is refused.
 // Both statements are one transaction and one round trip.
-func (s *Store) createWithin(ctx context.Context, c *creation) (ended int64, err error) {
-	release, err := s.turns.take(ctx, c.session.Subject)
+func (l *limit) create(ctx context.Context, c *creation) (ended int64, err error) {
+	release, err := l.turns.take(ctx, c.session.Subject)
 	if err != nil {
 		return 0, err
 	}
 	defer release()
 	query := createEndingQuery
-	if s.cfg.SessionsPerSubjectAction == RefuseNew {
+	if l.action == RefuseNew {
 		query = createRefusingQuery
 	}
 	var told int64
@@ -140,17 +126,17 @@ func (s *Store) createWithin(ctx context.Context, c *creation) (ended int64, err
 	var now, expiresAt, accessExpiresAt time.Time
 	batch := &pgx.Batch{}
 	batch.Queue(lockSubjectQuery, c.session.Subject)
-	batch.Queue(query, append(c.args(), int64(s.cfg.SessionsPerSubject))...).QueryRow(func(row pgx.Row) error {
+	batch.Queue(query, append(c.args(), int64(l.most))...).QueryRow(func(row pgx.Row) error {
 		var id [16]byte
 		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt, &ended, &told)
-		if refused = isNoRows(err); refused {
+		if refused = pgvalue.IsNoRows(err); refused {
 			return nil // for the driver a batch that fails has statements to prepare anew
 		}
 		return err
 	})
-	switch err := s.pool.SendBatch(ctx, batch).Close(); {
+	switch err := l.pool.SendBatch(ctx, batch).Close(); {
 	case err != nil:
-		return 0, unavailable("create a session", err) // nothing was ended: it is one transaction
+		return 0, sessionerr.Unavailable("create a session", err) // nothing was ended: it is one transaction
 	case refused:
 		return 0, ErrTooManySessions
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
 const (
@@ -66,7 +68,7 @@ func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ 
 	// One more than wanted tells whether there is a next page.
 	rows, err := s.pool.Query(ctx, listQuery, subject, after, params.Limit+1)
 	if err != nil {
-		return Page{}, unavailable("list sessions", err)
+		return Page{}, sessionerr.Unavailable("list sessions", err)
 	}
 	sessions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Session, error) {
 		session, err := scanSession(row)
@@ -74,7 +76,7 @@ func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ 
 		return session, err
 	})
 	if err != nil {
-		return Page{}, unavailable("list sessions", err)
+		return Page{}, sessionerr.Unavailable("list sessions", err)
 	}
 	page := Page{Sessions: sessions}
 	if len(sessions) > params.Limit {

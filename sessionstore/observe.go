@@ -2,7 +2,6 @@ package sessionstore
 
 import (
 	"context"
-	"slices"
 
 	"github.com/google/uuid"
 )
@@ -61,17 +60,4 @@ type Result struct {
 	Subject string
 	// Kept is the one session of the subject that was not to be ended.
 	Kept uuid.UUID
-}
-
-func (s *Store) begin(ctx context.Context, operation Operation) context.Context {
-	for _, o := range s.cfg.Observers {
-		ctx = o.Begin(ctx, operation)
-	}
-	return ctx
-}
-
-func (s *Store) end(ctx context.Context, result Result) {
-	for _, o := range slices.Backward(s.cfg.Observers) {
-		o.End(ctx, result)
-	}
 }

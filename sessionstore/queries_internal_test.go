@@ -24,8 +24,6 @@ func TestQueriesPrepare(t *testing.T) {
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "estimate": estimateQuery,
 		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
-		"getCompas": getCompasQuery, "compasSession": compasSessionQuery, "findCompas": findCompasQuery, "readCompas": readCompasQuery,
-		"insertPair": insertPairQuery, "retireCompas": retireCompasQuery, "compasRows": compasRowsQuery,
 	}
 	for kind, q := range cleanupQueries {
 		for does, query := range map[string]string{"count": q.count, "find": q.find, "remove": q.remove} {

@@ -10,6 +10,10 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/latchkey-sessions/latchkey/internal/canonical"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
 const (
@@ -128,16 +132,16 @@ func (s *Store) readSealed(ctx context.Context, after uuid.UUID, unseal bool) ([
 	if !unseal {
 		prefix = sealedWith(s.cfg.Sealer.Key())
 	}
-	rows, err := s.pool.Query(ctx, readSealedQuery, arg(after), resealBatch, prefix)
+	rows, err := s.pool.Query(ctx, readSealedQuery, pgvalue.UUID(after), resealBatch, prefix)
 	if err != nil {
-		return nil, unavailable("seal data anew", err)
+		return nil, sessionerr.Unavailable("seal data anew", err)
 	}
 	batch, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r sealedRow, err error) {
 		err = row.Scan((*[16]byte)(&r.id), &r.was, &r.stored)
 		return r, err
 	})
 	if err != nil {
-		return nil, unavailable("seal data anew", err)
+		return nil, sessionerr.Unavailable("seal data anew", err)
 	}
 	return batch, nil
 }
@@ -161,7 +165,7 @@ func (s *Store) resealRows(ctx context.Context, batch []sealedRow, unseal bool, 
 		if err != nil {
 			return false, err
 		}
-		ids, was, checksums, data = append(ids, arg(r.id)), append(was, r.was), append(checksums, r.checksum), append(data, r.next)
+		ids, was, checksums, data = append(ids, pgvalue.UUID(r.id)), append(was, r.was), append(checksums, r.checksum), append(data, r.next)
 	}
 	if len(ids) == 0 {
 		return false, nil
@@ -174,7 +178,7 @@ func (s *Store) resealRows(ctx context.Context, batch []sealedRow, unseal bool, 
 		return nil
 	})
 	if err := s.pool.SendBatch(ctx, statements).Close(); err != nil {
-		return false, unavailable("seal data anew", err)
+		return false, sessionerr.Unavailable("seal data anew", err)
 	}
 	done.Written += written
 	done.Changed += int64(len(ids)) - written
@@ -184,7 +188,7 @@ func (s *Store) resealRows(ctx context.Context, batch []sealedRow, unseal bool, 
 // resealed fills in what a row is to be. The error is a [SealedError] if its data
 // cannot be opened.
 func (s *Store) resealed(r *sealedRow, unseal bool) error {
-	data, err := s.open(r.id, r.stored)
+	data, err := s.data.open(r.id, r.stored)
 	if err != nil {
 		return err
 	}
@@ -195,11 +199,11 @@ func (s *Store) resealed(r *sealedRow, unseal bool) error {
 		content = bytes.Clone(data)
 	}
 	if unseal {
-		r.checksum, r.next = plainSum(content), data
+		r.checksum, r.next = canonical.Sum(content), data
 		return nil
 	}
-	r.checksum = s.sum(r.id, content)
-	r.next, err = s.stored(r.id, data)
+	r.checksum = s.data.sum(r.id, content)
+	r.next, err = s.data.stored(r.id, data)
 	return err
 }
 
@@ -216,9 +220,9 @@ func (s *Store) CountSealed(ctx context.Context, progress func(rows int64)) (map
 	counts := map[string]int64{}
 	var total int64
 	for after := uuid.Nil; ; {
-		rows, err := s.pool.Query(ctx, countSealedQuery, arg(after), countBatch)
+		rows, err := s.pool.Query(ctx, countSealedQuery, pgvalue.UUID(after), countBatch)
 		if err != nil {
-			return nil, unavailable("count sealed data", err)
+			return nil, sessionerr.Unavailable("count sealed data", err)
 		}
 		var key string
 		var n, found int64
@@ -232,7 +236,7 @@ func (s *Store) CountSealed(ctx context.Context, progress func(rows int64)) (map
 			return nil
 		})
 		if err != nil {
-			return nil, unavailable("count sealed data", err)
+			return nil, sessionerr.Unavailable("count sealed data", err)
 		}
 		if total += found; progress != nil {
 			progress(total)
@@ -241,4 +245,25 @@ func (s *Store) CountSealed(ctx context.Context, progress func(rows int64)) (map
 			return counts, nil
 		}
 	}
+}
+
+// The newest ones tell at the cost of a few rows: they were sealed last.
+const newestSealedQuery = `
+SELECT "id", "data" FROM (SELECT "id", "data" FROM "sessionStore" ORDER BY "id" DESC LIMIT 20) s
+WHERE jsonb_typeof("data") = 'string'`
+
+// CheckSealer opens what is sealed of the newest sessions' data. A [SealedError]
+// says that the store lacks a key which other programs seal with.
+func (s *Store) CheckSealer(ctx context.Context) error {
+	var id [16]byte
+	var stored []byte
+	rows, _ := s.pool.Query(ctx, newestSealedQuery) // rows have its error
+	_, err := pgx.ForEachRow(rows, []any{&id, &stored}, func() error {
+		_, err := s.data.open(id, stored)
+		return err
+	})
+	if _, sealed := errors.AsType[*SealedError](err); err == nil || sealed {
+		return err
+	}
+	return sessionerr.Unavailable("check the sealer", err)
 }

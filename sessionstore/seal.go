@@ -2,12 +2,14 @@ package sessionstore
 
 import (
 	"bytes"
-	"context"
 	"encoding/base64"
 	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/canonical"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
 // Sealer keeps session data from whoever reads the database: package dataseal has
@@ -82,24 +84,54 @@ func checkSealer(s Sealer) error {
 	return nil
 }
 
+// MaxDataBytes is the most that a session's data may take, as it is given
+// and with its numbers written out in full.
+const MaxDataBytes = canonical.MaxBytes
+
+// Checksum returns the checksum of a JSON object's content: SHA-256 over one
+// canonical form, so that key order, spacing, escapes and the spelling of
+// numbers (1, 1.0, 1e0) make no difference, while different content never has
+// the same checksum. It fails with an [ArgumentError] on what cannot be stored.
+//
+// It is what a session's checksum is where [Config] has no Sealer.
+func Checksum(data []byte) (string, error) {
+	content, err := canonicalForm(data)
+	if err != nil {
+		return "", err
+	}
+	return canonical.Sum(content), nil
+}
+
+// canonicalForm fails with an [ArgumentError] on what cannot be stored.
+func canonicalForm(data []byte) ([]byte, error) {
+	form, err := canonical.Form(data)
+	if err != nil {
+		return nil, argumentError("data", "%v", err)
+	}
+	return form, nil
+}
+
+// sealing keeps data from whoever reads the database, where there is a Sealer.
+type sealing struct{ Sealer }
+
 // sum is the checksum of a session's content. Where data is sealed it takes a key
 // to make, or it would tell what the data is.
-func (s *Store) sum(session uuid.UUID, content []byte) string {
-	if s.cfg.Sealer == nil {
-		return plainSum(content)
+func (s sealing) sum(session uuid.UUID, content []byte) string {
+	if s.Sealer == nil {
+		return canonical.Sum(content)
 	}
-	return sumEncoding.EncodeToString(s.cfg.Sealer.Sum(session, content))
+	return canonical.SumEncoding.EncodeToString(s.Sum(session, content))
 }
 
 // stored is a session's data as the database has it.
-func (s *Store) stored(session uuid.UUID, data []byte) ([]byte, error) {
-	if s.cfg.Sealer == nil {
+func (s sealing) stored(session uuid.UUID, data []byte) ([]byte, error) {
+	if s.Sealer == nil {
 		return data, nil
 	}
-	key := s.cfg.Sealer.Key()
-	sealed, err := s.cfg.Sealer.Seal(session, data)
+	key := s.Key()
+	sealed, err := s.Seal(session, data)
 	if err != nil {
-		return nil, unavailable("seal session data", err)
+		return nil, sessionerr.Unavailable("seal session data", err)
 	}
 	begin := sealedWith(key)
 	text := make([]byte, 0, len(begin)+len(`""`)+sealedEncoding.EncodedLen(len(sealed)))
@@ -114,7 +146,7 @@ func isSealed(stored []byte) bool { return bytes.HasPrefix(stored, []byte(`"`+se
 
 // open is the reverse of stored. Data that was stored before there was a Sealer is
 // not sealed. The error is a [SealedError].
-func (s *Store) open(session uuid.UUID, stored []byte) ([]byte, error) {
+func (s sealing) open(session uuid.UUID, stored []byte) ([]byte, error) {
 	if !isSealed(stored) {
 		return stored, nil
 	}
@@ -125,7 +157,7 @@ func (s *Store) open(session uuid.UUID, stored []byte) ([]byte, error) {
 	fail := func(reason error) ([]byte, error) {
 		return nil, &SealedError{SessionID: session, Key: string(key), Reason: reason}
 	}
-	if s.cfg.Sealer == nil {
+	if s.Sealer == nil {
 		return fail(errNoSealer)
 	}
 	sealed := make([]byte, sealedEncoding.DecodedLen(len(text)))
@@ -133,7 +165,7 @@ func (s *Store) open(session uuid.UUID, stored []byte) ([]byte, error) {
 	if err != nil {
 		return fail(errNotSealed)
 	}
-	data, err := s.cfg.Sealer.Open(session, sealed[:n])
+	data, err := s.Open(session, sealed[:n])
 	if err != nil {
 		return fail(err)
 	}
@@ -144,8 +176,8 @@ func (s *Store) open(session uuid.UUID, stored []byte) ([]byte, error) {
 // another checksum now: the same content has one under each key, and another one
 // where it is not sealed. So sealing data anew is a conflict for nobody. The error
 // is a [SealedError]: then nobody can tell.
-func (s *Store) wasRead(session uuid.UUID, checksum string, stored []byte) (bool, error) {
-	if s.cfg.Sealer == nil {
+func (s sealing) wasRead(session uuid.UUID, checksum string, stored []byte) (bool, error) {
+	if s.Sealer == nil {
 		return false, nil
 	}
 	data, err := s.open(session, stored)
@@ -154,40 +186,11 @@ func (s *Store) wasRead(session uuid.UUID, checksum string, stored []byte) (bool
 	}
 	content, err := canonicalForm(data)
 	if err != nil {
-		content = data // see resealed
+		content = data // see reseal.go
 	}
-	sum, err := sumEncoding.DecodeString(checksum)
+	sum, err := canonical.SumEncoding.DecodeString(checksum)
 	if err != nil {
 		return false, nil //nolint:nilerr // a checksum of another kind, such as one of Compas
 	}
-	return plainSum(content) == checksum || s.cfg.Sealer.IsSum(session, content, sum), nil
-}
-
-// The newest ones tell at the cost of a few rows: they were sealed last.
-const newestSealedQuery = `
-SELECT "id", "data" FROM (SELECT "id", "data" FROM "sessionStore" ORDER BY "id" DESC LIMIT 20) s
-WHERE jsonb_typeof("data") = 'string'`
-
-// CheckSealer opens what is sealed of the newest sessions' data. A [SealedError]
-// says that the store lacks a key which other programs seal with.
-func (s *Store) CheckSealer(ctx context.Context) error {
-	rows, err := s.pool.Query(ctx, newestSealedQuery)
-	if err != nil {
-		return unavailable("check the sealer", err)
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var id [16]byte
-		var stored []byte
-		if err := rows.Scan(&id, &stored); err != nil {
-			return unavailable("check the sealer", err)
-		}
-		if _, err := s.open(id, stored); err != nil {
-			return err
-		}
-	}
-	if err := rows.Err(); err != nil {
-		return unavailable("check the sealer", err)
-	}
-	return nil
+	return canonical.Sum(content) == checksum || s.IsSum(session, content, sum), nil
 }

@@ -57,6 +57,22 @@ type Client struct {
 	IP string `json:"ip,omitempty"`
 }
 
+// CreateParams describes a new session.
+type CreateParams struct {
+	// Subject is the user, up to 255 bytes. Empty means a session without one.
+	Subject string
+	// Data is a JSON object of up to [MaxDataBytes]. Empty means {}.
+	Data []byte
+	// Client is what is known of the client.
+	Client Client
+	// Lifetimes differ from the store's where they are not zero.
+	Lifetimes Lifetimes
+	// KeyThumbprint binds the session to a key of its client (RFC 9449 §6.1): the
+	// RFC 7638 SHA-256 thumbprint in base64url. Empty means bearer tokens, until the
+	// first refresh with a proof: see [Store.RefreshTokensWithProof].
+	KeyThumbprint string
+}
+
 // TokenPair is what a client holds of a session.
 type TokenPair struct {
 	AccessToken, RefreshToken                   tokens.Secret

@@ -3,31 +3,31 @@ package sessionstore
 import (
 	"context"
 	"errors"
-	"sync/atomic"
-	"time"
+	"slices"
 
-	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/compas"
+	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Store creates, reads, changes, refreshes and ends sessions. It may be used
 // by many goroutines.
 type Store struct {
-	pool     *pgxpool.Pool
-	signer   atomic.Pointer[tokens.Signer]
-	verifier *tokens.Verifier
-	compas   *tokens.CompasVerifier // nil where no session of Compas was taken over
-	cfg      Config
-	seen     confirmations
-	turns    turns
+	pool   *pgxpool.Pool
+	tokens *signing
+	compas *compas.Adapter // nil where no session of Compas was taken over
+	cfg    Config
+	data   sealing
+	seen   confirmations
+	limit  limit
 
-	creations together[creation]
-	readings  together[reading]
-	rotations together[rotation]
+	creations *groupcommit.Queue[creation]
+	readings  *groupcommit.Queue[reading]
+	rotations *groupcommit.Queue[rotation]
 }
 
 // New returns a store on the caller's pool, whose schema must have been
@@ -40,23 +40,29 @@ func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	signer, err := tokens.NewSigner(keys, cfg.Tokens)
-	if err != nil {
+	on := statements{pool: pool, rules: cfg.rules()}
+	store := &Store{
+		pool: pool, cfg: cfg, data: sealing{cfg.Sealer}, seen: confirmations{pool: pool},
+		limit:     limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction},
+		creations: shared(on.create), readings: shared(on.read), rotations: shared(on.rotate),
+	}
+	if store.tokens, err = newSigning(keys, cfg.Tokens); err != nil {
 		return nil, err
 	}
-	verifier, err := tokens.NewVerifier(keys, cfg.Tokens)
-	if err != nil {
-		return nil, err
-	}
-	store := &Store{pool: pool, verifier: verifier, cfg: cfg}
-	store.creations.statement, store.readings.statement, store.rotations.statement = store.create, store.read, store.rotate
-	store.signer.Store(signer)
 	if cfg.CompasSigningKey != "" {
-		if store.compas, err = tokens.NewCompasVerifier(cfg.CompasSigningKey, cfg.Tokens); err != nil {
+		if store.compas, err = compas.New(pool, cfg.CompasSigningKey, cfg.Tokens, on.rules); err != nil {
 			return nil, err
 		}
 	}
 	return store, nil
+}
+
+// shared is a queue for a statement that PostgreSQL may refuse for one of its calls.
+func shared[T any](statement func(context.Context, []*groupcommit.Call[T]) error) *groupcommit.Queue[T] {
+	return groupcommit.New(statement, func(err error) bool {
+		_, refused := errors.AsType[*pgconn.PgError](err)
+		return refused
+	})
 }
 
 const pingQuery = `SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t`
@@ -65,61 +71,32 @@ const pingQuery = `SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreT
 func (s *Store) Ping(ctx context.Context) error {
 	var n int
 	if err := s.pool.QueryRow(ctx, pingQuery).Scan(&n); err != nil {
-		return unavailable("ping", err)
+		return sessionerr.Unavailable("ping", err)
 	}
 	return nil
 }
 
-// sign makes the pair's two JWTs. Their claims come from the row alone, so that
-// the same row gives the same tokens. The refresh token has the subject, which
-// no refresh then has to look up: it never changes.
-func (s *Store) sign(p pair, answeredAt time.Time) (TokenPair, error) {
-	signer := s.signer.Load() // one for both tokens
-	access, err := signer.Sign(tokens.Claims{
-		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
-		TokenID: p.ID, Generation: p.AccessGeneration,
-		IssuedAt: p.mintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo,
-	})
-	if err != nil {
-		return TokenPair{}, err
-	}
-	refresh, err := signer.Sign(tokens.Claims{
-		Type: tokens.RefreshToken, Subject: p.Subject, SessionID: p.SessionID,
-		TokenID: p.ID, Generation: p.Generation,
-		IssuedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt, KeyThumbprint: p.BoundTo,
-	})
-	if err != nil {
-		return TokenPair{}, err
-	}
-	return TokenPair{
-		AccessToken: access, RefreshToken: refresh,
-		AccessTokenExpiresAt: p.AccessExpiresAt, RefreshTokenExpiresAt: p.ExpiresAt,
-		AnsweredAt: answeredAt, KeyThumbprint: p.BoundTo,
-	}, nil
+// Run records which token pairs were seen in use, in batches, until ctx ends;
+// then it writes what is left and returns nil. It should run for as long as
+// the store is used. Where it does not, Get itself records a pair's first use,
+// which costs that call a second round trip.
+//
+// What is lost in a crash, or while the database is away, makes a theft look
+// like a lost response for one generation longer, and never the reverse.
+func (s *Store) Run(ctx context.Context) error {
+	s.seen.run(ctx)
+	return nil
 }
 
-// arg is an id as pgx encodes it directly: the type of the library would go
-// through driver.Valuer and its text, which costs more than all other arguments.
-func arg(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
-
-func isNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }
-
-func seconds(d time.Duration) int { return int(d / time.Second) }
-
-// orNull gives a column that is null where Go has the zero value.
-func orNull[T comparable](v T) *T {
-	var zero T
-	if v == zero {
-		return nil
+func (s *Store) begin(ctx context.Context, operation Operation) context.Context {
+	for _, o := range s.cfg.Observers {
+		ctx = o.Begin(ctx, operation)
 	}
-	there := v // so that only what is there is allocated
-	return &there
+	return ctx
 }
 
-func orZero[T any](p *T) T {
-	if p == nil {
-		var zero T
-		return zero
+func (s *Store) end(ctx context.Context, result Result) {
+	for _, o := range slices.Backward(s.cfg.Observers) {
+		o.End(ctx, result)
 	}
-	return *p
 }

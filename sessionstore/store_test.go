@@ -483,3 +483,29 @@ func TestErrorsShowNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// Whatever Checksum accepts, PostgreSQL stores, returns in bounds, and returns
+// with the same checksum.
+func TestAcceptedDataIsStored(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	for _, data := range []string{
+		`{"a":1e60000}`, `{"a":-1e-16383}`, `{"a":0e60000}`, `{"a":0e-16383}`, `{"a":[1e100,-1E-100,0.00,-0]}`, `{"":{"":""}}`,
+		`{"a":` + strings.Repeat(`{"a":`, 190) + `1` + strings.Repeat(`}`, 190) + `}`,
+		`{"s":"\u0001\u001f\u007f\u2028\ufffe\uffff\"\\\/\b\f\n\r\t😀"}`,
+		`{"big":"` + strings.Repeat("x", 65000) + `"}`,
+		`{"digits":` + strings.Repeat("7", 60000) + `}`,
+	} {
+		session, pair := k.create(t, sessionstore.CreateParams{Data: []byte(data)})
+		got, _, err := k.Get(t.Context(), string(pair.AccessToken))
+		if err != nil {
+			t.Fatalf("%.60s: %v", data, err)
+		}
+		if sum, err := sessionstore.Checksum(got.Data); err != nil || sum != session.Checksum {
+			t.Errorf("%.60s: what comes back has another checksum (%v)", data, err)
+		}
+		if len(got.Data) > 2*sessionstore.MaxDataBytes {
+			t.Errorf("%.60s: %d bytes come back", data, len(got.Data))
+		}
+	}
+}

@@ -4,6 +4,9 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
 const updateQuery = `
@@ -38,18 +41,18 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 	if err != nil {
 		return "", err
 	}
-	next := s.sum(id, content)
+	next := s.data.sum(id, content)
 	if next == checksum {
 		return next, nil
 	}
-	stored, err := s.stored(id, data)
+	stored, err := s.data.stored(id, data)
 	if err != nil {
 		return "", err
 	}
 	for {
-		tag, err := s.pool.Exec(ctx, updateQuery, arg(id), checksum, stored, next)
+		tag, err := s.pool.Exec(ctx, updateQuery, pgvalue.UUID(id), checksum, stored, next)
 		if err != nil {
-			return "", unavailable("update a session", err)
+			return "", sessionerr.Unavailable("update a session", err)
 		}
 		if tag.RowsAffected() == 1 {
 			changed = id
@@ -58,16 +61,16 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 		var current string
 		var currentData []byte
 		var isLive bool
-		err = s.pool.QueryRow(ctx, updateStateQuery, arg(id), s.cfg.Sealer != nil).Scan(&current, &currentData, &isLive)
+		err = s.pool.QueryRow(ctx, updateStateQuery, pgvalue.UUID(id), s.cfg.Sealer != nil).Scan(&current, &currentData, &isLive)
 		switch {
-		case isNoRows(err):
+		case pgvalue.IsNoRows(err):
 			return "", ErrNotFound
 		case err != nil:
-			return "", unavailable("update a session", err)
+			return "", sessionerr.Unavailable("update a session", err)
 		case !isLive:
 			return "", ErrEnded
 		case current != checksum:
-			same, err := s.wasRead(id, checksum, currentData)
+			same, err := s.data.wasRead(id, checksum, currentData)
 			if err != nil {
 				return "", err
 			}

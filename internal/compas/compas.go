@@ -1,0 +1,130 @@
+// Package compas takes over sessions that Compas (@compas/store) began, by its rules.
+// A store asks it where a token is not its own, or a pair is not there.
+//
+// Compas inserts a refresh row and an access row, which points at it, at each
+// refresh, and revokes the two before them. A session may have several live
+// refresh rows: whoever presents one within its grace once more gets a pair of
+// his own. Its rows have no "accessExpiresAt"; ours always do.
+package compas
+
+import (
+	"cmp"
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Adapter takes the tokens that Compas issued. It may be used by many goroutines.
+type Adapter struct {
+	pool     *pgxpool.Pool
+	verifier *tokens.CompasVerifier
+	issuer   tokens.Config
+	rules    refresh.Rules
+}
+
+// New returns an adapter for the tables of the Compas application that has the
+// given signingKey. What it makes of them is of the issuer, and lives by the rules.
+func New(pool *pgxpool.Pool, signingKey tokens.Secret, issuer tokens.Config, rules refresh.Rules) (*Adapter, error) {
+	verifier, err := tokens.NewCompasVerifier(signingKey, issuer)
+	if err != nil {
+		return nil, err
+	}
+	return &Adapter{pool: pool, verifier: verifier, issuer: issuer, rules: rules}, nil
+}
+
+// Takes tells whether a token looks like one that Compas issued.
+func (a *Adapter) Takes(token string) bool { return tokens.LooksLikeCompas(token) }
+
+// Verify returns what a token of the wanted type says, which does not name its
+// session. It asks no database.
+func (a *Adapter) Verify(token string, want tokens.Type) (tokens.Claims, error) {
+	return claimsOf(a.verifier.Verify(token, want))
+}
+
+// VerifyAny is [Adapter.Verify] for a token of either type.
+func (a *Adapter) VerifyAny(token string) (tokens.Claims, error) {
+	return claimsOf(a.verifier.VerifyAny(token))
+}
+
+func claimsOf(c tokens.CompasClaims, err error) (tokens.Claims, error) {
+	if err != nil {
+		return tokens.Claims{}, err
+	}
+	return tokens.Claims{Type: c.Type, TokenID: c.TokenID, ExpiresAt: c.ExpiresAt}, nil
+}
+
+// Compas lets an access token's own time end it, not its row's. It revokes both
+// rows at once; a refresh of ours revokes the refresh row alone.
+const getColumns = `, a."createdAt", s."revokedAt" IS NULL,
+  (a."revokedAt" IS NULL OR a."revokedAt" > now()) AND (r."revokedAt" IS NULL OR r."revokedAt" > now())
+FROM "sessionStoreToken" a
+JOIN "sessionStoreToken" r ON r."id" = a."refreshToken"
+JOIN "sessionStore" s ON s."id" = a."session"
+WHERE a."id" = $1`
+
+// Get reads the session of an access token. The columns are the store's, of
+// "sessionStore" as s and of its token row as r; scan reads them and what follows
+// them. Subject and SessionID of the claims are the session's, for the store to add.
+func (a *Adapter) Get(ctx context.Context, accessToken, columns string, scan func(row pgx.Row, more ...any) error) (tokens.Claims, error) {
+	claims, err := a.Verify(accessToken, tokens.AccessToken)
+	if err != nil {
+		return tokens.Claims{}, err
+	}
+	var isLive, isCurrent bool
+	err = scan(a.pool.QueryRow(ctx, `SELECT `+columns+getColumns, pgvalue.UUID(claims.TokenID)), &claims.IssuedAt, &isLive, &isCurrent)
+	switch {
+	case pgvalue.IsNoRows(err):
+		return tokens.Claims{}, sessionerr.ErrNotFound
+	case err != nil:
+		return tokens.Claims{}, sessionerr.Unavailable("get a session of Compas", err)
+	case !isLive:
+		return tokens.Claims{}, sessionerr.ErrEnded
+	case !isCurrent:
+		return tokens.Claims{}, sessionerr.ErrSuperseded
+	}
+	claims.IssuedAt = claims.IssuedAt.Truncate(time.Second).UTC()
+	// It says nothing of these, and was good for whoever trusted its key.
+	claims.Issuer, claims.Audience = a.issuer.Issuer, a.issuer.Audience
+	claims.ClientID = cmp.Or(a.issuer.ClientID, a.issuer.Audience)
+	return claims, nil
+}
+
+// successors is the name space of [successor].
+var successors = uuid.MustParse("5b0d4a35-5b38-4b5c-9d6d-6a0f3c3a1d0e")
+
+// successor is the id of the pair for which a refresh token of Compas is exchanged.
+// It follows from the token's own, so that a token that comes back is known for as
+// long as the pair lives, also when its row has been cleaned up.
+func successor(refreshRow uuid.UUID) uuid.UUID { return uuid.NewSHA1(successors, refreshRow[:]) }
+
+// The row may have been cleaned up. Its token is then as old as the session at most.
+const findQuery = `
+SELECT s."id", COALESCE(r."createdAt", s."createdAt")
+FROM (SELECT "session" FROM "sessionStoreToken" WHERE "id" IN ($1, $2) LIMIT 1) t
+JOIN "sessionStore" s ON s."id" = t."session"
+LEFT JOIN "sessionStoreToken" r ON r."id" = $1`
+
+// Find finds the session of a token that has verified, and makes of a refresh token
+// what it would be were it ours: generation 0 of the pair that follows its row,
+// which is returned too.
+func (a *Adapter) Find(ctx context.Context, claims tokens.Claims) (_ tokens.Claims, row uuid.UUID, err error) {
+	row, claims.TokenID = claims.TokenID, successor(claims.TokenID)
+	err = a.pool.QueryRow(ctx, findQuery, pgvalue.UUID(row), pgvalue.UUID(claims.TokenID)).
+		Scan((*[16]byte)(&claims.SessionID), &claims.IssuedAt)
+	switch {
+	case pgvalue.IsNoRows(err):
+		return tokens.Claims{}, uuid.Nil, sessionerr.ErrNotFound
+	case err != nil:
+		return tokens.Claims{}, uuid.Nil, sessionerr.Unavailable("find a session of Compas", err)
+	}
+	claims.IssuedAt = claims.IssuedAt.Truncate(time.Second)
+	return claims, row, nil
+}

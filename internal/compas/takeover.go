@@ -1,0 +1,168 @@
+package compas
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// A refresh token of Compas is generation 0 of a pair that does not exist yet.
+// The first time that it is presented the pair is made, in its generation 1.
+// From then on the token is that pair's predecessor, and [refresh.Decide] says what
+// it does: a second tab and a lost answer get the pair again, and a token that
+// comes back after the pair was in use was stolen.
+//
+// Each live refresh row of a session becomes a pair of its own, as Compas would
+// have gone on. Its row stays, revoked, until it is cleaned up: a Compas that
+// still runs sees it as rotated, and does not touch the pair but to revoke it
+// with its session.
+
+// grace is how long Compas lets a rotated refresh token come again.
+const grace = 15 * time.Second
+
+// ErrTakenOver says that somebody else has just made the pair.
+var ErrTakenOver = errors.New("the token of Compas has been exchanged")
+
+// Presented is a refresh token whose pair is not there: one of Compas, or one of
+// ours for which the database has lost the pair together with the commit in which
+// it took the session over.
+type Presented struct {
+	Claims tokens.Claims
+	Row    uuid.UUID // of Compas; zero if the token is ours, and the row is to be found
+	Proven string    // the thumbprint of its bearer's key; empty for none
+	// UserAgent and IP are what is known of the bearer.
+	UserAgent, IP string
+}
+
+const lockQuery = `
+SELECT 1 FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
+WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL
+FOR NO KEY UPDATE OF s, r`
+
+// The lifetimes are those that the application gave to Compas, and the tokens
+// that it made since tell what became of one that was rotated.
+const readQuery = `
+SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL, r."createdAt", r."revokedAt",
+  round(extract(epoch FROM r."expiresAt" - r."createdAt"))::bigint,
+  (SELECT round(extract(epoch FROM a."expiresAt" - a."createdAt"))::bigint FROM "sessionStoreToken" a WHERE a."refreshToken" = r."id" LIMIT 1),
+  EXISTS (SELECT FROM "sessionStoreToken" p WHERE p."id" = $3), "newer"."count", "newer"."last"
+FROM "sessionStore" s
+JOIN "sessionStoreToken" r ON r."session" = s."id"
+CROSS JOIN LATERAL (
+  SELECT count(*), max(n."createdAt") AS "last" FROM "sessionStoreToken" n
+  WHERE n."session" = s."id" AND n."refreshToken" IS NULL AND n."createdAt" > r."createdAt"
+) AS "newer"
+WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
+
+const insertPairQuery = `
+INSERT INTO "sessionStoreToken" ("id", "session", "generation", "createdAt", "issuedAt", "settledAt",
+  "expiresAt", "expiresOn", "accessGeneration", "accessExpiresAt", "accessTokenTtl", "refreshTokenTtl",
+  "clientUserAgent", "clientIp", "dpopJkt")
+VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE 'UTC')::date, $8, $9, $10, $11, $12, $13::text::inet, $14)`
+
+// Only one row is changed, so that no lock is waited for while another is held
+// that a refresh by Compas may want.
+const retireQuery = `UPDATE "sessionStoreToken" SET "revokedAt" = now() WHERE "id" = $1 AND "revokedAt" IS NULL`
+
+// TakeOver makes the pair that follows a refresh row of Compas, in a transaction that
+// locks the session and the row. The error is pgx.ErrNoRows if there is no such row.
+// Nothing is made if the session has ended; or if the row was rotated too long ago,
+// which is a theft for the store to deal with in the same transaction.
+func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refresh.Decision, now time.Time, err error) {
+	p := refresh.Pair{SessionID: t.Claims.SessionID, ID: t.Claims.TokenID}
+	if t.Row == uuid.Nil {
+		if t.Row, err = findRow(ctx, tx, p); err != nil {
+			return d, now, err
+		}
+	}
+	var subject *string
+	var rotatedAt, last *time.Time
+	var idle, newer int64
+	var accessTTL *int64
+	var exists bool
+
+	batch := &pgx.Batch{}
+	batch.Queue(lockQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(t.Row))
+	batch.Queue(readQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(t.Row), pgvalue.UUID(p.ID)).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&now, &subject, &p.Revoked, &p.CreatedAt, &rotatedAt, &idle, &accessTTL, &exists, &newer, &last)
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return d, now, err
+	}
+	if exists {
+		return d, now, ErrTakenOver
+	}
+	p.Subject = pgvalue.OrZero(subject)
+	switch {
+	case p.Revoked:
+		return refresh.Decision{Outcome: refresh.Refused, Next: p}, now, nil
+	case t.Claims.Generation == 0 && newer > 0 && rotatedAt != nil && !now.Before(rotatedAt.Add(max(grace, a.rules.Grace))):
+		// Compas keeps no count: what was made since stands for the generations.
+		// If nothing was, it was stopped between its two statements.
+		d = refresh.Decision{Outcome: refresh.Stolen, Theft: refresh.Stale, Next: refresh.Pair{
+			SessionID: p.SessionID, Subject: p.Subject, ID: t.Row, Generation: newer, CreatedAt: pgvalue.OrZero(last),
+		}}
+		if newer > 1 {
+			d.Theft = refresh.Old
+		}
+		return d, now, nil
+	}
+	p.BoundTo, p.Lifetimes = t.Proven, lifetimes(idle, accessTTL, a.rules)
+	// A generation above 0 says that the pair was made once already.
+	d = refresh.Decision{Outcome: refresh.Rotated, Next: p.Rotate(t.Claims.Generation+1, now, a.rules)}
+	if t.Claims.Generation > 0 {
+		d.Outcome = refresh.Healed
+	}
+	n := d.Next
+	if _, err := tx.Exec(ctx, insertPairQuery, pgvalue.UUID(n.ID), pgvalue.UUID(n.SessionID), n.Generation, n.CreatedAt, n.IssuedAt, n.SettledAt,
+		n.ExpiresAt, n.AccessGeneration, n.AccessExpiresAt, pgvalue.Seconds(n.Lifetimes.AccessToken), pgvalue.Seconds(n.Lifetimes.RefreshToken),
+		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo)); err != nil {
+		return d, now, err
+	}
+	_, err = tx.Exec(ctx, retireQuery, pgvalue.UUID(t.Row))
+	return d, now, err
+}
+
+// lifetimes are those of a session's tokens before, so that no client has
+// to come earlier than it is used to, within what a pair of ours may have.
+func lifetimes(idle int64, access *int64, r refresh.Rules) refresh.Lifetimes {
+	bounded := func(seconds int64, least, most time.Duration) time.Duration {
+		// First as numbers of seconds: a Duration holds less than a timestamp.
+		return max(least, time.Duration(min(seconds, int64(most/time.Second)))*time.Second)
+	}
+	own := refresh.Lifetimes{AccessToken: r.Defaults.AccessToken}
+	if access != nil {
+		least := (refresh.FreshGraces * r.Grace).Truncate(time.Second) + time.Second
+		own.AccessToken = bounded(*access, least, refresh.MaxAccessTokenTTL)
+	}
+	own.RefreshToken = bounded(idle, own.AccessToken+time.Second, refresh.MaxLifetime)
+	return own
+}
+
+const rowsQuery = `SELECT "id" FROM "sessionStoreToken"
+WHERE "session" = $1 AND "refreshToken" IS NULL AND "accessExpiresAt" IS NULL`
+
+// findRow finds the row of Compas that a pair follows.
+func findRow(ctx context.Context, tx pgx.Tx, p refresh.Pair) (uuid.UUID, error) {
+	rows, err := tx.Query(ctx, rowsQuery, pgvalue.UUID(p.SessionID))
+	if err != nil {
+		return uuid.Nil, err
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[[16]byte])
+	if err != nil {
+		return uuid.Nil, err
+	}
+	i := slices.IndexFunc(ids, func(id [16]byte) bool { return successor(id) == p.ID })
+	if i < 0 {
+		return uuid.Nil, pgx.ErrNoRows
+	}
+	return ids[i], nil
+}

@@ -1,0 +1,159 @@
+package groupcommit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+)
+
+// numbers are calls of a statement that doubles what it is given.
+type numbers = Queue[int]
+
+var errRefused = errors.New("refused")
+
+func newNumbers() *numbers {
+	return New(double, func(err error) bool { return errors.Is(err, errRefused) })
+}
+
+func double(_ context.Context, all []*Call[int]) error {
+	for _, c := range all {
+		c.Of *= 2
+	}
+	return nil
+}
+
+// crowd lets n calls wait for a statement that is under way, and returns their
+// answers once that has ended.
+func crowd(t *testing.T, q *numbers, n int, run func(context.Context, []*Call[int]) error) []string {
+	t.Helper()
+	answers := make([]string, n)
+	q.statement = run
+	var all sync.WaitGroup
+	release := q.Hold()
+	for i := range n {
+		all.Go(func() {
+			defer func() {
+				if v := recover(); v != nil {
+					answers[i] = fmt.Sprint("panic: ", v)
+				}
+			}()
+			c, err := q.Do(t.Context(), i)
+			if answers[i] = fmt.Sprint(c.Of); err != nil {
+				answers[i] = err.Error()
+			}
+		})
+	}
+	await(t, n, q.Waiting)
+	release()
+	all.Wait()
+	if q.statements != 0 || len(q.waiting) != 0 {
+		t.Errorf("%d statements are under way, and %d calls wait", q.statements, len(q.waiting))
+	}
+	return answers
+}
+
+// await waits until n calls wait.
+func await(t *testing.T, n int, length func() int) {
+	t.Helper()
+	for began := time.Now(); length() < n; time.Sleep(time.Millisecond) {
+		if time.Since(began) > time.Minute {
+			t.Errorf("%d calls wait, not %d", length(), n)
+			return
+		}
+	}
+}
+
+// Each caller gets his own answer, however many share a statement.
+func TestCallsTogether(t *testing.T) {
+	t.Parallel()
+	const n = 3*MaxCalls + 1
+	var mu sync.Mutex
+	var sizes []int
+	for i, answer := range crowd(t, newNumbers(), n, func(ctx context.Context, all []*Call[int]) error {
+		mu.Lock()
+		defer mu.Unlock()
+		sizes = append(sizes, len(all))
+		return double(ctx, all)
+	}) {
+		if answer != fmt.Sprint(2*i) {
+			t.Errorf("%d: %s", i, answer)
+		}
+	}
+	if len(sizes) != 4 { //nolint:mnd // the three that are full, and the one that is left
+		t.Errorf("statements of %v calls", sizes)
+	}
+}
+
+// What the database refuses because of one call, it refuses that one alone. An
+// outage is everybody's, and nobody asks again.
+func TestOneCallsErrorIsNoOthers(t *testing.T) {
+	t.Parallel()
+	refuse := func(ctx context.Context, all []*Call[int]) error {
+		for _, c := range all {
+			if c.Of == 3 {
+				return errRefused
+			}
+		}
+		return double(ctx, all)
+	}
+	for i, answer := range crowd(t, newNumbers(), 10, refuse) {
+		if want := fmt.Sprint(2 * i); i != 3 && answer != want || i == 3 && answer == want {
+			t.Errorf("%d: %s", i, answer)
+		}
+	}
+
+	down, asked := errors.New("down"), 0
+	for i, answer := range crowd(t, newNumbers(), 10, func(context.Context, []*Call[int]) error {
+		asked++
+		return down
+	}) {
+		if answer != down.Error() {
+			t.Errorf("%d: %s", i, answer)
+		}
+	}
+	if asked != 1 {
+		t.Errorf("asked %d times", asked)
+	}
+}
+
+// Whoever waits for another's statement is answered even if that one panics, and
+// the next statement may be sent.
+func TestNobodyWaitsForAPanic(t *testing.T) {
+	t.Parallel()
+	panics := 0
+	for i, answer := range crowd(t, newNumbers(), 10, func(ctx context.Context, all []*Call[int]) error {
+		if len(all) > 1 {
+			panic("of one")
+		}
+		return double(ctx, all)
+	}) {
+		switch answer {
+		case fmt.Sprint(2 * i):
+		case "panic: of one":
+			panics++
+		default:
+			t.Errorf("%d: %s", i, answer)
+		}
+	}
+	if panics != 1 {
+		t.Errorf("%d callers panicked", panics)
+	}
+}
+
+// Who gives up before his turn takes nobody along.
+func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
+	t.Parallel()
+	q := newNumbers()
+	q.statements = maxStatements
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := q.Do(ctx, 1); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if len(q.waiting) != 0 {
+		t.Error("it still waits")
+	}
+}

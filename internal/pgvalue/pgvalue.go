@@ -1,0 +1,40 @@
+// Package pgvalue makes values of Go those of PostgreSQL's columns, and the reverse.
+package pgvalue
+
+import (
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// UUID is an id as pgx encodes it directly: the type of the library would go
+// through driver.Valuer and its text, which costs more than all other arguments.
+func UUID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
+
+// Seconds are a duration's whole seconds.
+func Seconds(d time.Duration) int { return int(d / time.Second) }
+
+// OrNull gives a column that is null where Go has the zero value.
+func OrNull[T comparable](v T) *T {
+	var zero T
+	if v == zero {
+		return nil
+	}
+	there := v // so that only what is there is allocated
+	return &there
+}
+
+// OrZero is the reverse of OrNull.
+func OrZero[T any](p *T) T {
+	if p == nil {
+		var zero T
+		return zero
+	}
+	return *p
+}
+
+// IsNoRows tells whether a statement had no row to give.
+func IsNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

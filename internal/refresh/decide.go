@@ -1,0 +1,105 @@
+// Package refresh decides what a presented refresh token does. It is pure: no
+// clock, no database, no randomness. A store loads the pair under its locks, calls
+// [Decide], writes what it says, commits, and only then answers.
+//
+// docs/refresh.md explains the rules. They are read in the order outcome.go,
+// pair.go, decide.go; the model check beside them tries everything that clients,
+// network, thief, failover and clock can do.
+package refresh
+
+import "time"
+
+// Decision is an outcome and the pair as it is to be stored and answered.
+type Decision struct {
+	Outcome Outcome
+	Theft   Theft // only where Outcome is Stolen
+	// Unproven says of a Refused outcome that only the proof is missing.
+	Unproven bool
+	Next     Pair
+}
+
+// Keys are the thumbprints that a presented refresh token comes with. Each may be empty.
+type Keys struct {
+	Token  string // of the key that the token is bound to
+	Proven string // of the key that its bearer has proven to have
+}
+
+// Decide says what becomes of a pair for which a token of the given generation is
+// presented; now is the database's time.
+//
+// A token that is itself bound is nothing without its key: no case of the
+// protocol applies, and nobody is suspected, or a thief who has only copied it
+// could end his victim's session. With the key, all cases apply as ever.
+//
+// A token that is not bound, of a session that is now, is another thing. Its
+// client had no key when it got it, so a thief may have been the one who bound
+// the session, and the presenter his victim. Were he merely turned away, the thief
+// would keep the session unnoticed.
+func Decide(p Pair, k Keys, generation int64, now time.Time, r Rules) Decision {
+	boundTo := p.BoundTo
+	if boundTo == "" {
+		boundTo = k.Token // the database has lost the commit that bound it
+	}
+	if boundTo != "" && boundTo != k.Proven {
+		ended := decide(p, p.Generation, now, r).Outcome == Refused
+		if ended || k.Token != "" {
+			return Decision{Outcome: Refused, Unproven: !ended, Next: p}
+		}
+		return Decision{Outcome: Stolen, Theft: Unproven, Next: p}
+	}
+	d := decide(p, generation, now, r)
+	if d.Outcome != Refused && d.Outcome != Stolen {
+		d.Next.BoundTo = k.Proven // RFC 9449 §5: what answers a proof is bound to its key
+	}
+	return d
+}
+
+// decide applies the refresh protocol to a pair whose key, if it has one, is proven.
+//
+// It relies on this of an honest client: it keeps its tokens in one store, the
+// last answer written wins, and a request and its answer take less than the
+// grace together.
+func decide(p Pair, generation int64, now time.Time, r Rules) Decision {
+	stay := func(o Outcome) Decision { return Decision{Outcome: o, Next: p} }
+	stolen := func(t Theft) Decision { return Decision{Outcome: Stolen, Theft: t, Next: p} }
+
+	if p.Revoked || !now.Before(p.ExpiresAt) || !p.End.IsZero() && !now.Before(p.End) {
+		return stay(Refused)
+	}
+
+	switch behind := p.Generation - generation; {
+	case behind < 0:
+		return Decision{Outcome: Healed, Next: p.Rotate(generation+1, now, r)}
+
+	case behind == 0:
+		if !p.IssuedAt.IsZero() && now.Before(p.IssuedAt.Add(FreshGraces*r.Grace)) {
+			d := stay(StillFresh)
+			if p.ConfirmedAt.IsZero() && p.usesCount(now) {
+				d.Next.ConfirmedAt = now // whoever presents it, has it
+			}
+			return d
+		}
+		return Decision{Outcome: Rotated, Next: p.Rotate(p.Generation+1, now, r)}
+
+	case behind > 1:
+		return stolen(Old)
+	}
+
+	// The predecessor. Each of the two times is set once for a generation (a
+	// late retry aside), so presenting it again extends nothing.
+	since := p.IssuedAt
+	if p.ConfirmedAt.After(since) {
+		since = p.ConfirmedAt
+	}
+	if now.Before(since.Add(r.Grace)) {
+		return stay(Raced)
+	}
+	if !p.ConfirmedAt.IsZero() {
+		return stolen(Stale)
+	}
+	next, ok := p.retryLate(now, r)
+	if !ok {
+		return stolen(Lockstep)
+	}
+	return Decision{Outcome: RetriedLate, Next: next}
+}

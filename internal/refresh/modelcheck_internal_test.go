@@ -1,0 +1,207 @@
+package refresh
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+)
+
+// The model check explores everything that can happen around decide, in a
+// world that is small but has no chance in it: whatever the order, however
+// often. Times are ticks and a grace is a few of them; generations count from
+// the row's. So the states are finitely many, and breadth-first search visits
+// every one that can be reached: what it does not find needs a larger world,
+// not a longer run.
+//
+// The world (its states, steps, invariants and search have a file each):
+//
+//   - An honest client keeps its tokens in one store, which its tabs share.
+//     At any moment it sends the store's refresh token or uses the access
+//     token. The last answer that arrives is what the store holds.
+//   - The network delays and loses requests, answers, and uses; they overtake
+//     each other.
+//   - The database may fall back once to an older committed state; the session
+//     may be revoked; a thief may copy the store and then do as he likes.
+//
+// The invariants:
+//
+//   - I1: an honest client alone is never refused and never taken for a thief,
+//     and no answer carries an access token that has expired.
+//   - I2: a thief and his victim who both go on are told apart within the
+//     generations that the scenario states.
+//   - I3: no token of a revoked session is accepted.
+//   - I4: presentations of one token within the grace of its rotation give one new pair.
+//   - I5: a replaced token is accepted as a race for less than a grace after
+//     its successor was issued or first seen in a use that counts, however
+//     often it comes.
+//
+// What this rests on, TestModelCheckAssumptions shows to be needed:
+//
+//   - All of a client's requests share one store.
+//   - A request and its answer, or a use and its record, together take less than a grace.
+//   - A failover takes longer than two of them, and loses no revocation.
+//   - Answers get lost in at most lateRetryLimit generations in a row.
+//   - The access token lives longer than a pair stays fresh.
+//   - For I2, that the two keep the distance that their scenario says.
+//
+// With -v each test says how many states there were and prints the shortest
+// way to each violation. Larger worlds take a few minutes and two gigabytes:
+//
+//	go test ./internal/refresh -run ModelCheck -v -timeout 30m -depth 2
+
+var modelDepth = flag.Int("depth", 1, "the world of the model checks: 1 for the usual one, 2 for finer ticks and more messages at once")
+
+// inTicks makes a grace so many ticks, and everything else what the
+// assumptions just allow.
+func (s scenario) inTicks(grace int8) scenario {
+	s.grace, s.patience = grace, grace-1
+	s.outage = 2*s.patience + 1
+	s.accessToken = FreshGraces*grace + 1
+	return s
+}
+
+func scenarioOf(name string, grace int8, change func(*scenario)) scenario {
+	s := scenario{name: name, settings: settings{lateRetryLimit: 2, inFlight: 2, lost: 1}, decide: decide}
+	s = s.inTicks(grace)
+	change(&s)
+	return s
+}
+
+var (
+	honest   = scenarioOf("an honest client", 3, func(*scenario) {})
+	failures = scenarioOf("an honest client and a failover", 2, func(s *scenario) { s.failover = true })
+	hostile  = scenarioOf("a thief and a revocation", 2, func(s *scenario) { s.thief, s.revocation = true, true })
+	lasting  = scenarioOf("a revocation and a failover", 2, func(s *scenario) { s.revocation, s.failover, s.inFlight = true, true, 1 })
+
+	// Where both use their access tokens in our sight, the first turn after a
+	// use that counts tells them apart. Uses count from five graces after the
+	// previous pair was issued, so either the turns are so far apart or the
+	// two go on using what they have.
+	visible = scenarioOf("a thief who is seen", 2, func(s *scenario) {
+		s.thief, s.turns, s.answersLost, s.thiefUses = true, true, true, true
+		s.spacing, s.toldApart = SettleGraces*s.grace, 2
+	})
+	busy = scenarioOf("a busy thief who is seen", 2, func(s *scenario) {
+		s.thief, s.turns, s.answersLost, s.thiefUses, s.busy = true, true, true, true, true
+		s.spacing, s.toldApart = FreshGraces*s.grace, 2
+	})
+	// Where no use need be seen, the limit of late retries does it.
+	unseen = scenarioOf("a thief who is not seen", 2, func(s *scenario) {
+		s.thief, s.turns, s.answersLost, s.recordsLost = true, true, true, true
+		s.spacing, s.toldApart = s.grace, s.lateRetryLimit+2
+	})
+)
+
+// named is the scenario in another world.
+func (s scenario) named(where string, change func(*scenario)) scenario {
+	s.name += ", " + where
+	change(&s)
+	return s
+}
+
+func (s scenario) limited(limit int8) scenario {
+	return s.named(fmt.Sprintf("limit %d", limit), func(s *scenario) { s.lateRetryLimit, s.toldApart = limit, limit+2 })
+}
+
+func TestModelCheck(t *testing.T) {
+	t.Parallel()
+	shorter := func(s scenario, grace int8) scenario {
+		return s.named(fmt.Sprintf("%d ticks a grace", grace), func(s *scenario) { *s = s.inTicks(grace) })
+	}
+	crowded := func(s scenario, inFlight int) scenario {
+		return s.named(fmt.Sprintf("%d messages", inFlight), func(s *scenario) { s.inFlight = inFlight })
+	}
+	scenarios := []scenario{
+		shorter(honest, 4), crowded(shorter(honest, 2), 3), failures, hostile, lasting, visible, busy, unseen, unseen.limited(3),
+	}
+	if *modelDepth > 1 {
+		further := failures.named("more is lost", func(s *scenario) { s.lost = 2 })
+		scenarios = append(scenarios,
+			shorter(honest, 6), crowded(shorter(honest, 4), 3), crowded(honest, 4),
+			shorter(further, 3), crowded(failures, 3),
+			crowded(shorter(hostile, 3), 3), crowded(shorter(lasting, 3), 2),
+			unseen.limited(DefaultLateRetryLimit),
+		)
+	}
+	for _, s := range scenarios {
+		t.Run(s.name, func(t *testing.T) {
+			t.Parallel()
+			f := s.search()
+			t.Log(f)
+			if f.violation != "" || !f.complete {
+				t.Error("decide breaks an invariant, or the world is too large")
+			}
+			if f.generations != s.toldApart {
+				t.Errorf("thief and victim are told apart within %d generations, not %d", f.generations, s.toldApart)
+			}
+		})
+	}
+}
+
+// None of the assumptions is idle: without it decide breaks an invariant.
+// Where a change of the rules makes one unnecessary, its line fails.
+func TestModelCheckAssumptions(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		without string
+		world   scenario
+		change  func(*scenario)
+		want    string
+	}{
+		{"one store", hostile, func(s *scenario) { s.twoStores = true }, falseLogout},
+		{"less than a grace for a request and its answer", honest, func(s *scenario) { s.patience = s.grace }, falseLogout},
+		{"more than two requests' time for a failover", failures, func(s *scenario) { s.outage = 2 * s.patience }, falseLogout},
+		{"failovers that lose no revocation", lasting, func(s *scenario) { s.revocationLost = true }, revived},
+		{"answers now and then", honest, func(s *scenario) { s.lostForEver = true }, falseLogout},
+		{"an access token that outlives the fresh period", honest, func(s *scenario) { s.accessToken = FreshGraces*s.grace - 1 }, uselessPair},
+		{"five graces between turns", visible, func(s *scenario) { s.spacing-- }, notToldApart},
+		{"three graces between busy turns", busy, func(s *scenario) { s.spacing-- }, notToldApart},
+		{"a grace between unseen turns", unseen, func(s *scenario) { s.spacing-- }, notToldApart},
+	} {
+		t.Run(test.without, func(t *testing.T) {
+			t.Parallel()
+			s := test.world
+			test.change(&s)
+			expectViolation(t, s, test.want)
+		})
+	}
+}
+
+// The fresh period and the time until uses count are as short as they can be.
+// Time in ticks hides a little: as a request takes a tick less than a grace,
+// two ticks less would do, whatever a tick is. A third would not.
+func TestModelCheckPeriods(t *testing.T) {
+	t.Parallel()
+	graces := []int8{3}
+	if *modelDepth > 1 {
+		graces = append(graces, 4, 5, 6)
+	}
+	for _, grace := range graces {
+		t.Run(fmt.Sprintf("%d ticks a grace", grace), func(t *testing.T) {
+			t.Parallel()
+			s := honest.inTicks(grace)
+			fresh, settle := FreshGraces*grace, SettleGraces*grace
+			for _, test := range []struct {
+				fresh, settle int8
+				want          string
+			}{
+				{fresh - 2, settle, ""},
+				{fresh - 3, settle, falseLogout},
+				{fresh, settle - 2, ""},
+				{fresh, settle - 3, falseLogout},
+			} {
+				s.decide = withPeriods(test.fresh, test.settle)
+				expectViolation(t, s, test.want)
+			}
+		})
+	}
+}
+
+func expectViolation(t *testing.T, s scenario, want string) {
+	t.Helper()
+	f := s.search()
+	t.Log(f)
+	if f.violation != want {
+		t.Errorf("found %q, want %q", f.violation, want)
+	}
+}

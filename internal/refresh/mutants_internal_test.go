@@ -1,0 +1,175 @@
+package refresh
+
+import (
+	"testing"
+	"time"
+)
+
+// A check that finds nothing proves little unless it finds something where
+// there is something: each mutant is decide (or Get's rule for uses) with one
+// rule broken, and the model check must find the harm that the rule prevents.
+
+// withPeriods is decide with another fresh period and another time, after the
+// previous pair was issued, from which on uses count; both in ticks.
+func withPeriods(fresh, settle int8) decider {
+	return func(p Pair, generation int64, now time.Time, r Rules) Decision {
+		d := decide(p, generation, now, r)
+		if d.Outcome == StillFresh && !now.Before(p.IssuedAt.Add(time.Duration(fresh)*tick)) {
+			d = Decision{Outcome: Rotated, Next: p.Rotate(p.Generation+1, now, r)}
+		}
+		if d.Outcome == Rotated {
+			d.Next.SettledAt = now
+			if settled := p.IssuedAt.Add(time.Duration(settle) * tick); settled.After(now) {
+				d.Next.SettledAt = settled
+			}
+		}
+		return d
+	}
+}
+
+// mutants are decide with one rule broken each.
+var mutants = []struct {
+	name   string
+	decide decider
+	world  scenario // in which it does harm
+	want   string   // the invariant that it breaks
+}{
+	{
+		"sliding grace: each race extends it",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			d := decide(p, generation, now, r)
+			if d.Outcome == Raced {
+				d.Next.IssuedAt = now
+			}
+			return d
+		},
+		honest, slidWindow,
+	},
+	{
+		"sliding confirmation: each use extends the grace",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			d := decide(p, generation, now, r)
+			if d.Outcome == StillFresh && !p.ConfirmedAt.IsZero() {
+				d.Next.ConfirmedAt = now
+			}
+			return d
+		},
+		hostile, slidWindow,
+	},
+	{
+		"the grace counts from the rotation alone",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			if generation == p.Generation-1 {
+				p.IssuedAt = p.CreatedAt
+				if p.ConfirmedAt.After(p.CreatedAt) {
+					p.ConfirmedAt = p.CreatedAt
+				}
+			}
+			return decide(p, generation, now, r)
+		},
+		honest, falseLogout,
+	},
+	{"a fresh period of one grace", withPeriods(honest.grace, SettleGraces*honest.grace), honest, falseLogout},
+	{"a fresh period of two graces", withPeriods(2*honest.grace, SettleGraces*honest.grace), honest, falseLogout},
+	{"uses count at once", withPeriods(FreshGraces*honest.grace, 0), honest, falseLogout},
+	{"uses count four graces after the previous issue", withPeriods(FreshGraces*honest.grace, 4*honest.grace), honest, falseLogout},
+	{
+		"a use counts by the access token's number alone", decide,
+		failures.named("uses by number", func(s *scenario) { s.byNumber = true }), falseLogout,
+	},
+	{
+		"no confirmation",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			p.ConfirmedAt = time.Time{}
+			return decide(p, generation, now, r)
+		},
+		visible, notToldApart,
+	},
+	{
+		"the parent is accepted for ever",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			if generation == p.Generation-1 && !p.Revoked {
+				return Decision{Outcome: Raced, Next: p}
+			}
+			return decide(p, generation, now, r)
+		},
+		honest, slidWindow,
+	},
+	{
+		"a new pair for each race",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			d := decide(p, generation, now, r)
+			if d.Outcome == Raced {
+				d.Next = p.Rotate(p.Generation+1, now, r)
+			}
+			return d
+		},
+		honest, manyPairs,
+	},
+	{
+		"the old access token is kept at a late retry",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			d := decide(p, generation, now, r)
+			if d.Outcome == RetriedLate {
+				d.Next.AccessGeneration, d.Next.AccessExpiresAt = p.AccessGeneration, p.AccessExpiresAt
+			}
+			return d
+		},
+		honest, uselessPair,
+	},
+	{
+		"no limit on late retries",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			p.LateRetries = 0
+			return decide(p, generation, now, r)
+		},
+		unseen, notToldApart,
+	},
+	{
+		"late retries count though they are not in a row",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			if p.LateRetryGeneration < p.Generation {
+				p.LateRetryGeneration = p.Generation - 1
+			}
+			return decide(p, generation, now, r)
+		},
+		honest, falseLogout,
+	},
+	{
+		"no healing",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			if generation > p.Generation {
+				return Decision{Outcome: Refused, Next: p}
+			}
+			return decide(p, generation, now, r)
+		},
+		failures, falseLogout,
+	},
+	{
+		"a revocation is overlooked",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			p.Revoked = false
+			return decide(p, generation, now, r)
+		},
+		hostile, revived,
+	},
+	{
+		"an old token is answered",
+		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+			return decide(p, max(generation, p.Generation-1), now, r)
+		},
+		unseen, notToldApart,
+	},
+}
+
+func TestModelCheckFindsMutants(t *testing.T) {
+	t.Parallel()
+	for _, m := range mutants {
+		t.Run(m.name, func(t *testing.T) {
+			t.Parallel()
+			s := m.world
+			s.decide = m.decide
+			expectViolation(t, s, m.want)
+		})
+	}
+}

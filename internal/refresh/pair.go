@@ -1,0 +1,147 @@
+package refresh
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+const (
+	// MaxAccessTokenTTL bounds an access token's lifetime, and so for how long a
+	// verifier must remember that its session was revoked.
+	MaxAccessTokenTTL = 24 * time.Hour
+
+	// MaxLifetime keeps every sum of a time and a lifetime within what PostgreSQL
+	// and JSON numbers hold.
+	MaxLifetime = 100 * 365 * 24 * time.Hour
+
+	// DefaultLateRetryLimit is the [Rules].LateRetryLimit of a store that sets none.
+	DefaultLateRetryLimit = 8
+)
+
+// How long a pair's answers may matter, in graces. An honest request and its
+// answer take less than one grace together, so of a pair that was issued at 0
+//
+//   - an answer that made or repeated it arrives before 2: until then a tab may
+//     still send the predecessor, which arrives before 3. A pair must not be
+//     rotated before that, or the predecessor would look old.
+//   - an answer that repeated it while it was fresh arrives before 4, and may
+//     overwrite the successor in the client's store. Only what was sent after
+//     that, and so arrives after 5, shows which pair its client is left with.
+const (
+	FreshGraces  = 3
+	SettleGraces = 5
+)
+
+// Rules are the settings that decide.
+type Rules struct {
+	// Grace is the time that a request and its answer may take together.
+	Grace time.Duration
+	// LateRetryLimit is the number of generations in a row with a late retry.
+	LateRetryLimit int
+	// Defaults are the lifetimes of a pair that has none of its own.
+	Defaults Lifetimes
+}
+
+// Lifetimes are how long a session and its tokens last, in whole seconds.
+type Lifetimes struct {
+	AccessToken  time.Duration // up to [MaxAccessTokenTTL]
+	RefreshToken time.Duration // the idle timeout
+	Session      time.Duration // the absolute timeout, counted from creation; zero for none
+}
+
+// Or fills the zero members from the defaults.
+func (l Lifetimes) Or(defaults Lifetimes) Lifetimes {
+	return Lifetimes{
+		AccessToken:  cmp.Or(l.AccessToken, defaults.AccessToken),
+		RefreshToken: cmp.Or(l.RefreshToken, defaults.RefreshToken),
+		Session:      cmp.Or(l.Session, defaults.Session),
+	}
+}
+
+// Pair is the stored state of a session's token pair.
+type Pair struct {
+	SessionID uuid.UUID
+	Subject   string
+	Revoked   bool
+	End       time.Time // absolute; zero for none
+	Lifetimes Lifetimes // the session's own; zero members for the defaults
+
+	ID                  uuid.UUID // the row's
+	Generation          int64
+	CreatedAt           time.Time // when this generation was made
+	IssuedAt            time.Time // when it was last handed out by a rotation or a late retry; zero until the first
+	SettledAt           time.Time // from when on its use counts; zero for at once
+	ExpiresAt           time.Time
+	LateRetryGeneration int64 // in which a late retry was last served
+	LateRetries         int   // generations in a row that had one, up to that
+
+	AccessGeneration int64
+	AccessExpiresAt  time.Time
+	ConfirmedAt      time.Time // when the pair was first seen in use; zero for not yet
+
+	BoundTo string // the thumbprint of its client's key; empty for none. See Decide
+}
+
+// MintedAt is when the present access token was made: one is made whenever the
+// pair is handed out anew.
+func (p Pair) MintedAt() time.Time {
+	if p.IssuedAt.IsZero() {
+		return p.CreatedAt
+	}
+	return p.IssuedAt
+}
+
+// usesCount tells whether the pair's use proves that its client holds it, and
+// that no answer under way will replace it by the pair before.
+func (p Pair) usesCount(now time.Time) bool { return !now.Before(p.SettledAt) }
+
+// Rotate gives the pair its next generation.
+func (p Pair) Rotate(generation int64, now time.Time, r Rules) Pair {
+	p.SettledAt = now
+	if settled := p.IssuedAt.Add(SettleGraces * r.Grace); !p.IssuedAt.IsZero() && settled.After(now) {
+		p.SettledAt = settled
+	}
+	// A healed pair skips as many access tokens as it skips refresh tokens.
+	p.AccessGeneration += generation - p.Generation - 1
+	p.Generation = generation
+	p.CreatedAt, p.IssuedAt = now, now
+	p.ExpiresAt = p.capped(now.Add(p.Lifetimes.Or(r.Defaults).RefreshToken))
+	return p.mintAccess(now, r)
+}
+
+// retryLate hands out the pair's refresh token once more, with a new access
+// token: the first one's lifetime may be over. Several late retries in one
+// generation count once. It fails when the limit is passed.
+func (p Pair) retryLate(now time.Time, r Rules) (Pair, bool) {
+	switch {
+	case p.LateRetries > 0 && p.LateRetryGeneration == p.Generation:
+	case p.LateRetries > 0 && p.LateRetryGeneration == p.Generation-1:
+		p.LateRetries++
+	default:
+		p.LateRetries = 1
+	}
+	if p.LateRetries > r.LateRetryLimit {
+		return p, false
+	}
+	p.LateRetryGeneration = p.Generation
+	p.IssuedAt = now
+	return p.mintAccess(now, r), true
+}
+
+// mintAccess gives the pair a new access token, which nobody has used yet.
+func (p Pair) mintAccess(now time.Time, r Rules) Pair {
+	p.AccessGeneration++
+	p.AccessExpiresAt = p.capped(now.Add(p.Lifetimes.Or(r.Defaults).AccessToken))
+	p.ConfirmedAt = time.Time{}
+	return p
+}
+
+// capped keeps a token within its session's absolute end.
+func (p Pair) capped(t time.Time) time.Time {
+	if !p.End.IsZero() && p.End.Before(t) {
+		return p.End
+	}
+	return t
+}

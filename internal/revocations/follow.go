@@ -1,0 +1,166 @@
+package revocations
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+const (
+	// wakeGap is how soon after the last time a notification has the database asked
+	// again: revocations that come together are read together, and however many
+	// there are, a replica asks a hundred times a second at the most.
+	wakeGap = 10 * time.Millisecond
+	// revocationBatch is after how many sessions the set is told of them.
+	revocationBatch = 4096
+	// loadPatience is how long it may take until the database begins to tell all
+	// revocations, or goes on with it. For what is new it is half the bound, and up
+	// to maxPatience times more after it was not enough.
+	loadPatience = time.Minute
+	maxPatience  = 16
+)
+
+const makeEpochQuery = `INSERT INTO "sessionStoreEpoch" ("id") VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING`
+
+// Follow implements [verifier.Source]. It has two connections of its own, so that
+// no burst of requests can keep the pool's from it: one to ask four times within
+// the bound, and one to be notified on, which only has it ask earlier. Where that
+// one is broken, nobody loses more than some milliseconds.
+func (r *Source) Follow(ctx context.Context, set *verifier.Set) error {
+	wake := make(chan struct{}, 1)
+	var listening sync.WaitGroup
+	listening.Go(func() { r.listen(ctx, wake) })
+	defer listening.Wait()
+
+	f := follower{Source: r, set: set, factor: 1}
+	defer func() { disconnect(ctx, f.conn) }()
+	every := set.Bound() / 4
+	timer := time.NewTimer(every)
+	defer timer.Stop()
+	for {
+		timer.Reset(every)
+		asked := set.Now()
+		if err := f.ask(ctx); err != nil && ctx.Err() == nil {
+			set.Failed(sessionerr.Unavailable("follow revocations", err))
+		}
+		select {
+		case <-timer.C:
+		case <-wake:
+			timer.Reset(wakeGap - (set.Now().Mono - asked.Mono))
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+			}
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+}
+
+// follower brings a set up to date, again and again.
+type follower struct {
+	*Source
+	set  *verifier.Set
+	conn *pgx.Conn // nil before the first
+	at   state     // the set's, without an epoch before everything was read
+	// factor is by how much the patience is prolonged.
+	factor time.Duration
+}
+
+var (
+	// errForgetful says that what is new cannot be told from what is not.
+	errForgetful = errors.New("the database may have forgotten transactions")
+	errSilent    = errors.New("the database was silent for too long")
+)
+
+func (f *follower) ask(ctx context.Context) error {
+	if f.conn == nil || f.conn.IsClosed() {
+		var err error
+		if f.conn, err = connect(ctx, f.Pool); err != nil {
+			return err
+		}
+	}
+	if f.at.epoch != "" {
+		if err := f.read(ctx, false); !errors.Is(err, errForgetful) {
+			return err
+		}
+		f.at = state{}
+	}
+	err := f.read(ctx, true)
+	if !errors.Is(err, errForgetful) {
+		return err
+	}
+	// It has no epoch: it is new, or has crashed, or has taken over.
+	if _, err := f.conn.Exec(ctx, makeEpochQuery); err != nil {
+		return err
+	}
+	return f.read(ctx, true)
+}
+
+// read tells the set what is new, or everything, as soon as it comes. It gives up
+// when nothing has come for a while.
+func (f *follower) read(ctx context.Context, everything bool) error {
+	query, args, patience := newlyRevokedQuery, f.newlyRevoked(f.at), f.factor*f.set.Bound()/2
+	if everything {
+		query, args, patience = revokedQuery, f.revoked(), loadPatience
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	watch := time.AfterFunc(patience, func() { cancel(errSilent) })
+	defer watch.Stop()
+
+	began := f.set.Now()
+	b, n := verifier.Batch{Reset: everything}, 0
+	now, err := f.query(ctx, query, args, func(r verifier.Revocation) {
+		b.Sessions = append(b.Sessions, r)
+		if n++; n%revocationBatch == 0 {
+			watch.Reset(patience)
+			f.set.Apply(b)
+			b = verifier.Batch{Sessions: b.Sessions[:0]}
+		}
+	})
+	switch {
+	case err != nil && context.Cause(ctx) != nil:
+		f.factor = min(2*f.factor, maxPatience)
+		return context.Cause(ctx)
+	case err != nil:
+		return err
+	case now.epoch == "", !everything && (!now.follows(f.at) || n >= maxNewRevocations):
+		return errForgetful
+	case everything:
+		b.From = now.now
+	}
+	b.Proof, b.Cursor = began, now.String()
+	f.set.Apply(b)
+	f.at, f.factor = now, 1
+	return nil
+}
+
+// query runs a statement, in one round trip. To compile it, which PostgreSQL does
+// if it expects much, takes much longer than to run it; and the pool's time limit
+// is for requests. A transaction sets both, as behind a pooler the next one may be
+// on another server connection.
+func (f *follower) query(ctx context.Context, query string, args []any, found func(verifier.Revocation)) (now state, err error) {
+	var batch pgx.Batch
+	batch.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY`)
+	batch.Queue(`SET LOCAL jit = off`)
+	batch.Queue(`SET LOCAL statement_timeout = '5min'`)
+	batch.Queue(query, args...).Query(func(rows pgx.Rows) error {
+		now, err = readRevocations(rows, found)
+		return err
+	})
+	batch.Queue(`COMMIT`)
+	if err := f.conn.SendBatch(ctx, &batch).Close(); err != nil {
+		disconnect(ctx, f.conn) // in whatever state it is
+		return state{}, err
+	}
+	return now, nil
+}

@@ -1,0 +1,141 @@
+// Package revocations follows the ends of sessions in PostgreSQL: it is a
+// [verifier.Source].
+package revocations
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+// maxNewRevocations is how many revocations are read as new ones. Where there
+// are more, all are read.
+const maxNewRevocations = 1 << 17
+
+// Channel is what verifiers listen on: a revocation wakes them. It is the only
+// operation that notifies, for to commit a notification takes a lock that the whole
+// database shares.
+const Channel = "latchkey_revoked"
+
+// Source is a verifier's source of revocations.
+type Source struct {
+	Pool   *pgxpool.Pool
+	Direct *pgxpool.Pool // past a pooler
+	// AccessTokenTTL is the lifetime of an access token whose session has none of its
+	// own, and MaxAccessTokenTTL the longest that one may have.
+	AccessTokenTTL, MaxAccessTokenTTL time.Duration
+}
+
+const strictQuery = `SELECT "revokedAt" IS NULL FROM "sessionStore" WHERE "id" = $1`
+
+// Strict asks about one token: whether its session was revoked, and nothing else.
+func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) error {
+	var live bool
+	switch err := r.Pool.QueryRow(ctx, strictQuery, claims.SessionID).Scan(&live); {
+	case pgvalue.IsNoRows(err):
+		return verifier.ErrRevoked
+	case err != nil:
+		return sessionerr.Unavailable("ask whether a session was revoked", err)
+	case !live:
+		return verifier.ErrRevoked
+	}
+	return nil
+}
+
+// The statements below first return what state of the database they have seen,
+// and then the sessions. Both are of one snapshot, because they are one statement.
+
+// stateColumns are the database's state. A snapshot tells of each transaction
+// whether it is visible in it, so what is new since is exactly what is visible now
+// and was not then, however long a transaction took: no clock and no overlap are
+// needed. But it only holds as long as no transaction is forgotten; the epoch says
+// so (see its migration), and the cluster's identifier, as a dump has the epoch too.
+const stateColumns = `NULL::uuid, NULL::bigint, pg_current_snapshot()::text,
+  (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), floor(extract(epoch FROM now()))::bigint`
+
+// sessionUntil is when no access token is left of a revoked session s, whose
+// tokens are in row t. A failover may have forgotten its last refresh, but no
+// token of it lives for longer than the lifetime that all of its tokens have.
+const sessionUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
+  s."revokedAt" + make_interval(secs => coalesce(t."accessTokenTtl", $1)))))::bigint + $2`
+
+const revokedQuery = `
+SELECT ` + stateColumns + `
+UNION ALL
+SELECT "id", "until", NULL, NULL, NULL FROM (
+  SELECT s."id", ` + sessionUntil + ` AS "until"
+  FROM "sessionStore" s
+  LEFT JOIN "sessionStoreToken" t ON t."session" = s."id"
+  WHERE s."revokedAt" > now() - make_interval(secs => $3)
+) r WHERE "until" >= floor(extract(epoch FROM now()))`
+
+// newlyRevokedQuery finds by the index what was not visible in the snapshot $3:
+// what began after it, and what was under way. Whatever the planner believes to
+// find, it must not read a whole table several times a second, so it gets no
+// choice: an order to keep, and an aggregate for each session.
+const newlyRevokedQuery = `
+SELECT ` + stateColumns + `
+UNION ALL
+SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL FROM (
+  (SELECT "id", "revokedAt" FROM "sessionStore"
+   WHERE "revokedXid" >= pg_snapshot_xmax($3::text::pg_snapshot) AND "revokedXid" < pg_snapshot_xmax(pg_current_snapshot())
+   ORDER BY "revokedXid" LIMIT $4)
+  UNION ALL
+  (SELECT "id", "revokedAt" FROM "sessionStore"
+   WHERE "revokedXid" = ANY (ARRAY(SELECT pg_snapshot_xip($3::text::pg_snapshot)))
+   ORDER BY "revokedXid" LIMIT $4)
+) s LEFT JOIN LATERAL (
+  SELECT max("accessExpiresAt") AS "accessExpiresAt", max("accessTokenTtl") AS "accessTokenTtl"
+  FROM "sessionStoreToken" WHERE "session" = s."id"
+) t ON true`
+
+// Since implements [verifier.Catcher].
+func (r *Source) Since(ctx context.Context, cursor string) ([]verifier.Revocation, bool, error) {
+	at, ok := parseState(cursor)
+	if !ok {
+		return nil, false, nil
+	}
+	rows, err := r.Pool.Query(ctx, newlyRevokedQuery, r.newlyRevoked(at)...)
+	if err != nil {
+		return nil, false, sessionerr.Unavailable("read revocations", err)
+	}
+	var found []verifier.Revocation
+	now, err := readRevocations(rows, func(v verifier.Revocation) { found = append(found, v) })
+	if err != nil {
+		return nil, false, sessionerr.Unavailable("read revocations", err)
+	}
+	return found, now.follows(at) && len(found) < maxNewRevocations, nil
+}
+
+func (r *Source) revoked() []any {
+	return []any{pgvalue.Seconds(r.AccessTokenTTL), pgvalue.Seconds(verifier.Slack), pgvalue.Seconds(r.MaxAccessTokenTTL + verifier.Slack)}
+}
+
+func (r *Source) newlyRevoked(since state) []any {
+	return []any{pgvalue.Seconds(r.AccessTokenTTL), pgvalue.Seconds(verifier.Slack), since.snapshot, maxNewRevocations}
+}
+
+// readRevocations hands on the rows of the statements above.
+func readRevocations(rows pgx.Rows, found func(verifier.Revocation)) (state, error) {
+	var id pgtype.UUID
+	var until, now pgtype.Int8
+	var snapshot, epoch pgtype.Text
+	var at state
+	_, err := pgx.ForEachRow(rows, []any{&id, &until, &snapshot, &epoch, &now}, func() error {
+		if id.Valid {
+			found(verifier.Revocation{SessionID: id.Bytes, Until: until.Int64})
+			return nil
+		}
+		at = state{epoch: epoch.String, snapshot: snapshot.String, now: now.Int64}
+		return nil
+	})
+	return at, err
+}

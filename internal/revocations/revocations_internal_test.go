@@ -1,0 +1,215 @@
+package revocations
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
+
+func TestRevocationQueriesPrepare(t *testing.T) {
+	t.Parallel()
+	conn, err := testdb.Pool(t).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for name, query := range map[string]string{
+		"strict": strictQuery, "revoked": revokedQuery, "newlyRevoked": newlyRevokedQuery, "makeEpoch": makeEpochQuery,
+	} {
+		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What is asked several times a second goes by the indexes, whatever the planner
+// believes: here it has no statistics yet, and the plan is for any arguments.
+func TestNewRevocationsAreFoundByIndex(t *testing.T) {
+	t.Parallel()
+	conn, err := testdb.Pool(t).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, sql := range []string{
+		`INSERT INTO "sessionStore" ("checksum", "data", "revokedAt", "revokedXid") SELECT '', '{}', now(), n::text::xid8 FROM generate_series(1, 20000) n`,
+		`INSERT INTO "sessionStoreToken" ("session", "expiresAt", "createdAt") SELECT "id", now(), now() FROM "sessionStore"`,
+		`SET plan_cache_mode = force_generic_plan`,
+		`PREPARE new AS ` + newlyRevokedQuery,
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, err := conn.Query(t.Context(), `EXPLAIN EXECUTE new(300, 60, '10:20:15', 100)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var plan strings.Builder
+	for rows.Next() {
+		var line string
+		if err := rows.Scan(&line); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintln(&plan, line)
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []string{`"sessionStore"`, `"sessionStoreToken"`} {
+		if strings.Contains(plan.String(), "Seq Scan on "+table) {
+			t.Errorf("all of %s is read:\n%s", table, plan.String())
+		}
+	}
+	if strings.Contains(plan.String(), "sessionStoreTokenRefreshTokenIdx") || !strings.Contains(plan.String(), "sessionStoreTokenSessionIdx") {
+		t.Errorf("tokens are not found by their session:\n%s", plan.String())
+	}
+}
+
+type revocationKit struct {
+	Source
+	pool *pgxpool.Pool
+}
+
+func setupRevocations(t *testing.T) revocationKit {
+	t.Helper()
+	pool := testdb.Pool(t)
+	if _, err := pool.Exec(t.Context(), makeEpochQuery); err != nil {
+		t.Fatal(err)
+	}
+	return revocationKit{Source{Pool: pool, Direct: pool, AccessTokenTTL: 5 * time.Minute, MaxAccessTokenTTL: 24 * time.Hour}, pool}
+}
+
+// now returns the database's state.
+func (k revocationKit) now(t *testing.T) state {
+	t.Helper()
+	rows, err := k.pool.Query(t.Context(), `SELECT `+stateColumns)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at, err := readRevocations(rows, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
+
+func (k revocationKit) session(t *testing.T, columns string, values ...any) uuid.UUID {
+	t.Helper()
+	var id uuid.UUID
+	err := k.pool.QueryRow(t.Context(), `INSERT INTO "sessionStore" ("checksum", "data") VALUES ('', '{}') RETURNING "id"`).Scan(&id)
+	if err == nil && columns != "" {
+		_, err = k.pool.Exec(t.Context(), `INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", `+columns+`) VALUES ($1, now(), now(), `+
+			strings.Join([]string{"$2", "$3"}[:len(values)], ", ")+`)`, append([]any{id}, values...)...)
+	}
+	if err == nil {
+		_, err = k.pool.Exec(t.Context(), `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, id)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// A session is remembered until no token of it can be left, also such of which a
+// failover has taken the row's knowledge.
+func TestRevocationUntil(t *testing.T) {
+	t.Parallel()
+	k := setupRevocations(t)
+	before, now := k.now(t), time.Now()
+	want := map[uuid.UUID]time.Duration{
+		k.session(t, ""): 5 * time.Minute, // it has no tokens
+		k.session(t, `"accessExpiresAt"`, now.Add(time.Minute)):                           5 * time.Minute,
+		k.session(t, `"accessExpiresAt"`, now.Add(time.Hour)):                             time.Hour,
+		k.session(t, `"accessExpiresAt", "accessTokenTtl"`, now.Add(time.Minute), 7200):   2 * time.Hour,
+		k.session(t, `"accessExpiresAt", "accessTokenTtl"`, now.Add(-10*time.Minute), 60): time.Minute,
+	}
+	check := func(what string, found []verifier.Revocation) {
+		t.Helper()
+		got := map[uuid.UUID]time.Duration{}
+		for _, r := range found {
+			got[r.SessionID] = time.Unix(r.Until, 0).Sub(now).Round(10*time.Second) - verifier.Slack
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	found, known, err := k.Since(t.Context(), before.String())
+	if err != nil || !known {
+		t.Fatalf("%v, %v", known, err)
+	}
+	check("new ones", found)
+	rows, err := k.pool.Query(t.Context(), revokedQuery, k.revoked()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found = nil
+	if _, err := readRevocations(rows, func(r verifier.Revocation) { found = append(found, r) }); err != nil {
+		t.Fatal(err)
+	}
+	check("all", found)
+}
+
+// Only the state of this very database can be continued, and only from where it
+// can be done exactly.
+func TestRevocationsSince(t *testing.T) {
+	t.Parallel()
+	k := setupRevocations(t)
+	k.session(t, "")
+	at := k.now(t)
+	for name, c := range map[string]struct {
+		cursor string
+		known  bool
+	}{
+		"here":                  {at.String(), true},
+		"nonsense":              {"x", false},
+		"nothing":               {"", false},
+		"another epoch":         {strings.Replace(at.String(), at.epoch[len(at.epoch)-12:], "000000000000", 1), false},
+		"the future":            {at.epoch + ":1:99999999999999:", false},
+		"not quite a snapshot":  {at.epoch + ":1:2", false},
+		"something for the SQL": {at.epoch + ":1:2:'", false},
+		"before everything":     {at.epoch + ":3:3:", true},
+	} {
+		if _, known, err := k.Since(t.Context(), c.cursor); known != c.known || err != nil {
+			t.Errorf("%s: %v, %v", name, known, err)
+		}
+	}
+	found, _, err := k.Since(t.Context(), at.String())
+	if err != nil || len(found) != 0 {
+		t.Errorf("%v, %v", found, err)
+	}
+
+	if _, err := k.pool.Exec(t.Context(), `INSERT INTO "sessionStore" ("checksum", "data", "revokedAt", "revokedXid")
+		SELECT '', '{}', now(), pg_current_xact_id() FROM generate_series(1, $1)`, maxNewRevocations); err != nil {
+		t.Fatal(err)
+	}
+	if _, known, err := k.Since(t.Context(), at.String()); known || err != nil {
+		t.Errorf("too many: %v, %v", known, err)
+	}
+	if _, err := k.pool.Exec(t.Context(), `DELETE FROM "sessionStoreEpoch"`); err != nil {
+		t.Fatal(err)
+	}
+	if _, known, err := k.Since(t.Context(), at.String()); known || err != nil {
+		t.Errorf("no epoch: %v, %v", known, err)
+	}
+}
+
+func FuzzParseState(f *testing.F) {
+	f.Add("7329014355519823312-01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91:742:745:743,744")
+	f.Fuzz(func(t *testing.T, text string) {
+		if s, ok := parseState(text); ok && (s.String() != text || strings.ContainsAny(text, "' \n")) {
+			t.Errorf("%q became %q", text, s.String())
+		}
+	})
+}

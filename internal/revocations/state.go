@@ -1,0 +1,47 @@
+package revocations
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// state is a state of the database, as far as revocations go.
+type state struct {
+	// epoch is empty until it is made.
+	epoch string
+	// snapshot is a pg_snapshot: xmin:xmax:the transactions between them that were
+	// under way.
+	snapshot string
+	// now is the database's time in seconds. It is not a part of the state's name.
+	now int64
+}
+
+// states are what [state.String] gives.
+var states = regexp.MustCompile(`^[0-9]{1,20}-[0-9a-f-]{36}:[0-9]{1,20}:[0-9]{1,20}:[0-9,]*$`)
+
+func parseState(text string) (state, bool) {
+	if !states.MatchString(text) {
+		return state{}, false
+	}
+	epoch, snapshot, _ := strings.Cut(text, ":")
+	return state{epoch: epoch, snapshot: snapshot}, true
+}
+
+func (s state) String() string { return s.epoch + ":" + s.snapshot }
+
+// follows tells whether a state came after another one, so that what is new in
+// it can be told by their snapshots.
+func (s state) follows(earlier state) bool {
+	// A copy of the data of a server that was shut down has the same epoch, but it
+	// has lost transactions. It is found out if its ids have not caught up.
+	return s.epoch != "" && s.epoch == earlier.epoch && s.xmax() >= earlier.xmax()
+}
+
+// xmax is the id of the first transaction that had not begun.
+func (s state) xmax() uint64 {
+	_, rest, _ := strings.Cut(s.snapshot, ":")
+	text, _, _ := strings.Cut(rest, ":")
+	xmax, _ := strconv.ParseUint(text, 10, 64) // 0, as of no snapshot, is before everything
+	return xmax
+}

@@ -1,0 +1,107 @@
+package sessionstore
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+)
+
+// Both rows of a session are made by one statement: one round trip, and either
+// all of them or none. Lifetimes are kept only where they are the session's own.
+const (
+	newSession = `SELECT $1::uuid AS "id", $2::text AS "checksum", $3::jsonb AS "data", $4::text AS "subject", $5::text AS "label", $6::text AS "userAgent", $7::text AS "ip",
+    $8::integer AS "length", $9::uuid AS "pair", $10::integer AS "access", $11::integer AS "refresh", $12::integer AS "accessTtl", $13::integer AS "refreshTtl", $14::text AS "jkt"`
+
+	// createRows continues the CTE "new", and makes nothing if that is empty.
+	createRows = `"made" AS (
+  INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject",
+    "clientLabel", "clientUserAgent", "clientIp")
+  SELECT "id", "checksum", "data", now(), now(), "subject", "label", "userAgent", "ip"::inet FROM "new"
+)
+INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
+  "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt")
+SELECT "pair", "id", now(), LEAST(now() + "refresh" * interval '1 s', "end"), (LEAST(now() + "refresh" * interval '1 s', "end") AT TIME ZONE 'UTC')::date,
+  LEAST(now() + "access" * interval '1 s', "end"), "end", "accessTtl", "refreshTtl", "jkt"
+FROM (SELECT *, now() + "length" * interval '1 s' AS "end" FROM "new") n
+RETURNING "id", "createdAt", "expiresAt", "accessExpiresAt"`
+
+	createQuery = `
+WITH "new" AS (
+  ` + newSession + `
+), ` + createRows
+
+	// createTogetherQuery is the same for several sessions.
+	createTogetherQuery = `
+WITH "new" AS (
+  SELECT * FROM unnest(
+    (SELECT $1::uuid[]), (SELECT $2::text[]), (SELECT $3::jsonb[]), (SELECT $4::text[]), (SELECT $5::text[]), (SELECT $6::text[]), (SELECT $7::text[]),
+    (SELECT $8::integer[]), (SELECT $9::uuid[]), (SELECT $10::integer[]), (SELECT $11::integer[]), (SELECT $12::integer[]), (SELECT $13::integer[]), (SELECT $14::text[])
+  ) AS a("id", "checksum", "data", "subject", "label", "userAgent", "ip", "length", "pair", "access", "refresh", "accessTtl", "refreshTtl", "jkt")
+), ` + createRows
+)
+
+// creation is a session that is to be made, and the times that the database gave it.
+type creation struct {
+	session   Session
+	stored    []byte // the session's data as the database gets it
+	pair      refresh.Pair
+	own       Lifetimes // where they are not the store's
+	lifetimes Lifetimes
+}
+
+// args are the arguments of a statement that makes one session.
+func (c *creation) args() []any {
+	return []any{
+		pgvalue.UUID(c.session.ID), c.session.Checksum, c.stored, pgvalue.OrNull(c.session.Subject),
+		pgvalue.OrNull(c.session.Client.Label), pgvalue.OrNull(c.session.Client.UserAgent), pgvalue.OrNull(c.session.Client.IP),
+		pgvalue.OrNull(pgvalue.Seconds(c.lifetimes.Session)), pgvalue.UUID(c.pair.ID), pgvalue.Seconds(c.lifetimes.AccessToken), pgvalue.Seconds(c.lifetimes.RefreshToken),
+		pgvalue.OrNull(pgvalue.Seconds(c.own.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(c.own.RefreshToken)), pgvalue.OrNull(c.pair.BoundTo),
+	}
+}
+
+func (s statements) create(ctx context.Context, all []*groupcommit.Call[creation]) error {
+	var rows pgx.Rows
+	if len(all) == 1 {
+		rows, _ = s.pool.Query(ctx, createQuery, all[0].Of.args()...)
+	} else {
+		rows, _ = s.pool.Query(ctx, createTogetherQuery,
+			groupcommit.Column(all, func(c *creation) [16]byte { return c.session.ID }),
+			groupcommit.Column(all, func(c *creation) string { return c.session.Checksum }),
+			groupcommit.Column(all, func(c *creation) []byte { return c.stored }),
+			groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Subject) }),
+			groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.Label) }),
+			groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.UserAgent) }),
+			groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.IP) }),
+			groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.lifetimes.Session)) }),
+			groupcommit.Column(all, func(c *creation) [16]byte { return c.pair.ID }),
+			groupcommit.Column(all, func(c *creation) int { return pgvalue.Seconds(c.lifetimes.AccessToken) }),
+			groupcommit.Column(all, func(c *creation) int { return pgvalue.Seconds(c.lifetimes.RefreshToken) }),
+			groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.own.AccessToken)) }),
+			groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.own.RefreshToken)) }),
+			groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.pair.BoundTo) }))
+	}
+	return readCreated(rows, all)
+}
+
+// at notes the times that the database gave the session and its pair.
+func (c *creation) at(now, expiresAt, accessExpiresAt time.Time) {
+	c.pair.CreatedAt, c.pair.ExpiresAt, c.pair.AccessExpiresAt = now, expiresAt, accessExpiresAt
+	c.session.CreatedAt, c.session.UpdatedAt, c.session.ExpiresAt = now, now, expiresAt
+}
+
+// readCreated notes the times of the sessions that were made.
+func readCreated(rows pgx.Rows, all []*groupcommit.Call[creation]) error {
+	var p refresh.Pair
+	_, err := pgx.ForEachRow(rows, []any{(*[16]byte)(&p.ID), &p.CreatedAt, &p.ExpiresAt, &p.AccessExpiresAt}, func() error {
+		made := slices.IndexFunc(all, func(c *groupcommit.Call[creation]) bool { return c.Of.pair.ID == p.ID })
+		all[made].Of.at(p.CreatedAt, p.ExpiresAt, p.AccessExpiresAt)
+		return nil
+	})
+	return err
+}

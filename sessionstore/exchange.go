@@ -1,0 +1,92 @@
+package sessionstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/compas"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// exchange decides what a refresh token gets, and has that committed. The error is
+// that of an outcome without a pair, too. The time is the database's.
+func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, time.Time, error) {
+	if t.compas == uuid.Nil { // one of Compas is never a pair's newest
+		r, err := s.rotations.Do(ctx, rotation{presented: t})
+		if err != nil {
+			return refresh.Decision{}, time.Time{}, sessionerr.Unavailable("refresh", err)
+		}
+		if r.Of.rotated {
+			return refresh.Decision{Outcome: Rotated, Next: r.Of.next}, r.Of.next.IssuedAt, nil
+		}
+	}
+	for {
+		d, now, err := s.decideLocked(ctx, t)
+		switch {
+		case errors.Is(err, compas.ErrTakenOver): // by another request: now the pair is there
+		case pgvalue.IsNoRows(err):
+			return refresh.Decision{}, now, ErrNotFound
+		case err != nil:
+			return refresh.Decision{}, now, sessionerr.Unavailable("refresh", err)
+		default:
+			return d, now, refusal(d, t.claims)
+		}
+	}
+}
+
+// decideLocked is every case but a rotation of the newest token: it locks the session
+// row and the pair's row, decides, and has the outcome committed before it returns, a
+// theft's revocation too.
+func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decision, now time.Time, err error) {
+	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+		var p refresh.Pair
+		p, now, err = lockPair(ctx, tx, t.claims)
+		switch {
+		case err == nil:
+			d = refresh.Decide(p, t.keys(), t.claims.Generation, now, s.cfg.rules())
+		case pgvalue.IsNoRows(err) && s.compas != nil:
+			d, now, err = s.compas.TakeOver(ctx, tx, compas.Presented{
+				Claims: t.claims, Row: t.compas, Proven: t.proven, UserAgent: t.client.UserAgent, IP: t.client.IP,
+			})
+			p = d.Next // it is written already
+		}
+		switch {
+		case err != nil:
+			return err
+		case d.Outcome == Stolen:
+			if _, _, err := revoke(ctx, tx, d.Next.SessionID, ""); err != nil {
+				return err
+			}
+			return reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)
+		case d.Next == p:
+			return nil
+		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo:
+			return recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.ID: {p.AccessGeneration, p.MintedAt()}})
+		default:
+			return writePair(ctx, tx, d.Next, t.client)
+		}
+	})
+	return d, now, err
+}
+
+// refusal is the error for an outcome that gives no pair, nil for any other.
+func refusal(d refresh.Decision, presented tokens.Claims) error {
+	switch d.Outcome {
+	case Refused:
+		if d.Unproven {
+			return ErrNotProven
+		}
+		return ErrEnded
+	case Stolen:
+		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, Theft: d.Theft, Behind: d.Next.Generation - presented.Generation}
+	case Rotated, StillFresh, Raced, RetriedLate, Healed:
+	}
+	return nil
+}

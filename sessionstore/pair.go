@@ -1,0 +1,83 @@
+package sessionstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// presented is a refresh token that has verified, and who brought it.
+type presented struct {
+	claims tokens.Claims
+	client Client
+	proven string    // the thumbprint of the key that he has proven to have; empty for none
+	compas uuid.UUID // Compas' row, if that issued it; the claims are then as if it were ours
+}
+
+func (p presented) keys() refresh.Keys {
+	return refresh.Keys{Token: p.claims.KeyThumbprint, Proven: p.proven}
+}
+
+const lockPairQuery = `
+SELECT 1 FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
+WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL
+FOR NO KEY UPDATE OF s, r`
+
+// readPairQuery runs after the locks were taken: the rows and the time are
+// those of the moment in which the decision counts.
+const readPairQuery = `
+SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL, r."sessionExpiresAt",
+  r."accessTokenTtl", r."refreshTokenTtl",
+  r."generation", r."createdAt", r."issuedAt", r."settledAt", r."expiresAt", r."lateRetryGeneration", r."lateRetries",
+  r."accessGeneration", r."accessExpiresAt", r."confirmedAt", r."dpopJkt"
+FROM "sessionStore" s
+JOIN "sessionStoreToken" r ON r."session" = s."id"
+WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
+
+func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p refresh.Pair, now time.Time, err error) {
+	p.SessionID, p.ID = claims.SessionID, claims.TokenID
+	var subject, boundTo *string
+	var end, issuedAt, settledAt, accessExpiresAt, confirmedAt *time.Time
+	var accessTTL, refreshTTL *int
+	var lateRetryGeneration *int64
+
+	batch := &pgx.Batch{} // one round trip for both
+	batch.Queue(lockPairQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(p.ID))
+	batch.Queue(readPairQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(p.ID)).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&now, &subject, &p.Revoked, &end, &accessTTL, &refreshTTL,
+			&p.Generation, &p.CreatedAt, &issuedAt, &settledAt, &p.ExpiresAt, &lateRetryGeneration, &p.LateRetries,
+			&p.AccessGeneration, &accessExpiresAt, &confirmedAt, &boundTo)
+	})
+	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+		return refresh.Pair{}, now, err
+	}
+	p.BoundTo = pgvalue.OrZero(boundTo)
+	p.Subject, p.End, p.IssuedAt, p.ConfirmedAt = pgvalue.OrZero(subject), pgvalue.OrZero(end), pgvalue.OrZero(issuedAt), pgvalue.OrZero(confirmedAt)
+	p.SettledAt, p.LateRetryGeneration, p.AccessExpiresAt = pgvalue.OrZero(settledAt), pgvalue.OrZero(lateRetryGeneration), pgvalue.OrZero(accessExpiresAt)
+	p.Lifetimes.AccessToken = time.Duration(pgvalue.OrZero(accessTTL)) * time.Second
+	p.Lifetimes.RefreshToken = time.Duration(pgvalue.OrZero(refreshTTL)) * time.Second
+	return p, now, nil
+}
+
+const writePairQuery = `
+UPDATE "sessionStoreToken" SET "generation" = $2, "createdAt" = $3, "issuedAt" = $4, "settledAt" = $5,
+  "expiresAt" = $6::timestamptz, "expiresOn" = ($6::timestamptz AT TIME ZONE 'UTC')::date,
+  "lateRetryGeneration" = $7, "lateRetries" = $8,
+  "accessGeneration" = $9, "accessExpiresAt" = $10, "confirmedAt" = $11,
+  "clientUserAgent" = $12, "clientIp" = $13::text::inet, "dpopJkt" = $14
+WHERE "id" = $1`
+
+func writePair(ctx context.Context, tx pgx.Tx, p refresh.Pair, client Client) error {
+	_, err := tx.Exec(ctx, writePairQuery, pgvalue.UUID(p.ID),
+		p.Generation, p.CreatedAt, pgvalue.OrNull(p.IssuedAt), pgvalue.OrNull(p.SettledAt), p.ExpiresAt,
+		pgvalue.OrNull(p.LateRetryGeneration), p.LateRetries,
+		p.AccessGeneration, p.AccessExpiresAt, pgvalue.OrNull(p.ConfirmedAt),
+		pgvalue.OrNull(client.UserAgent), pgvalue.OrNull(client.IP), pgvalue.OrNull(p.BoundTo))
+	return err
+}

@@ -1,0 +1,110 @@
+package sessionstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+)
+
+// sessionColumns are what scanSession reads, of "sessionStore" as s and of its
+// token row as r.
+const sessionColumns = `s."id", s."subject", s."checksum", s."clientLabel", s."clientUserAgent", host(s."clientIp"),
+  s."createdAt", s."updatedAt", r."issuedAt", r."expiresAt", s."revokedAt", r."clientUserAgent", host(r."clientIp")`
+
+// live tells for s and r whether the session has not ended. The refresh token's
+// expiry is never later than the session's absolute end.
+const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now())`
+
+type scanner interface{ Scan(dest ...any) error }
+
+// scanSession reads sessionColumns and what follows them.
+func scanSession(row scanner, more ...any) (Session, error) {
+	var s Session
+	var subject, label, userAgent, ip, lastUserAgent, lastIP *string
+	var refreshedAt, revokedAt *time.Time
+	dest := append([]any{
+		(*[16]byte)(&s.ID), &subject, &s.Checksum, &label, &userAgent, &ip,
+		&s.CreatedAt, &s.UpdatedAt, &refreshedAt, &s.ExpiresAt, &revokedAt, &lastUserAgent, &lastIP,
+	}, more...)
+	if err := row.Scan(dest...); err != nil {
+		return Session{}, err
+	}
+	s.Subject = pgvalue.OrZero(subject)
+	s.Client = Client{Label: pgvalue.OrZero(label), UserAgent: pgvalue.OrZero(userAgent), IP: pgvalue.OrZero(ip)}
+	s.LastClient = Client{UserAgent: pgvalue.OrZero(lastUserAgent), IP: pgvalue.OrZero(lastIP)}
+	s.RefreshedAt, s.RevokedAt = pgvalue.OrZero(refreshedAt), pgvalue.OrZero(revokedAt)
+	return s, nil
+}
+
+// best orders token rows, of which a session that Compas began may have several:
+// the one that lives longest comes first.
+const best = `ORDER BY r."revokedAt" IS NOT NULL, r."expiresAt" DESC LIMIT 1`
+
+// statements are those that calls share: see package groupcommit.
+type statements struct {
+	pool  *pgxpool.Pool
+	rules refresh.Rules
+}
+
+const getColumns = sessionColumns + `, s."data", r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"),
+  r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live
+
+const getQuery = `
+SELECT ` + getColumns + `, 1::bigint
+FROM "sessionStore" s
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
+WHERE s."id" = $1 AND r."id" = $2`
+
+// getTogetherQuery is the same for several. Each array is a subquery's, so that the
+// planner takes every number of them for the same and need not plan anew.
+const getTogetherQuery = `
+SELECT ` + getColumns + `, a."n"
+FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) WITH ORDINALITY AS a("session", "id", "n")
+JOIN "sessionStore" s ON s."id" = a."session"
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."id" = a."id" AND r."refreshToken" IS NULL`
+
+// reading is an access token that was presented, and what is stored of its session.
+type reading struct {
+	sessionID, tokenID uuid.UUID
+
+	found            bool
+	session          Session
+	data             []byte
+	current          accessVersion
+	countsAsFirstUse bool
+	isLive           bool
+}
+
+func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
+	var rows pgx.Rows
+	if len(all) == 1 {
+		rows, _ = s.pool.Query(ctx, getQuery, pgvalue.UUID(all[0].Of.sessionID), pgvalue.UUID(all[0].Of.tokenID))
+	} else {
+		rows, _ = s.pool.Query(ctx, getTogetherQuery,
+			groupcommit.Column(all, func(r *reading) [16]byte { return r.sessionID }),
+			groupcommit.Column(all, func(r *reading) [16]byte { return r.tokenID }))
+	}
+	defer rows.Close()
+	var r struct {
+		reading
+
+		n int
+	}
+	for rows.Next() {
+		var err error
+		if r.session, err = scanSession(rows, &r.data, &r.current.generation, &r.current.mintedAt, &r.countsAsFirstUse, &r.isLive, &r.n); err != nil {
+			return err
+		}
+		r.found = true
+		all[r.n-1].Of = r.reading
+	}
+	rows.Close()
+	return rows.Err()
+}

@@ -1,0 +1,113 @@
+package sessionstore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+)
+
+// Most refreshes are rotations of a pair's newest token. They are one conditional
+// statement, and where many come at once they share it.
+
+// rotated is case Rotated of decide, and pair.rotate: what becomes of the row t of
+// the pair that was asked for by a.
+const rotated = `
+  "generation" = t."generation" + 1, "createdAt" = now(), "issuedAt" = now(),
+  "settledAt" = GREATEST(now(), t."issuedAt" + $5::interval),
+  "expiresAt" = LEAST(now() + COALESCE(t."refreshTokenTtl", $7) * interval '1 s', t."sessionExpiresAt"),
+  "expiresOn" = (LEAST(now() + COALESCE(t."refreshTokenTtl", $7) * interval '1 s', t."sessionExpiresAt") AT TIME ZONE 'UTC')::date,
+  "accessGeneration" = t."accessGeneration" + 1, "confirmedAt" = NULL,
+  "accessExpiresAt" = LEAST(now() + COALESCE(t."accessTokenTtl", $6) * interval '1 s', t."sessionExpiresAt"),
+  "clientUserAgent" = a."userAgent", "clientIp" = a."ip"::inet,
+  "dpopJkt" = COALESCE(t."dpopJkt", a."jkt")`
+
+// rotatable is whether it is case Rotated. It need not look at the session's row,
+// because Invalidate changes this one too.
+const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshToken" IS NULL AND t."generation" = a."generation"
+  AND (t."issuedAt" IS NULL OR t."issuedAt" <= now() - $4::interval)
+  AND t."revokedAt" IS NULL AND t."expiresAt" > now()
+  AND (t."dpopJkt" IS NULL OR t."dpopJkt" = a."jkt")`
+
+const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt"`
+
+// rotateQuery changes one row, which it finds by its primary key, and no index but
+// that of expiresOn, once a day.
+const rotateQuery = `
+UPDATE "sessionStoreToken" t SET` + rotated + `
+FROM (SELECT $1::uuid AS "session", $2::uuid AS "id", $3::bigint AS "generation", $8::text AS "userAgent", $9::text AS "ip", $10::text AS "jkt", 1::bigint AS "n") a
+WHERE ` + rotatable + `
+RETURNING ` + rotatedColumns
+
+// rotateTogetherQuery is the same for several pairs. A row that somebody else has
+// locked is left out, as if it were not rotatable: nobody waits for another's
+// session, and no order of locks has to be kept. Of two who present the same token,
+// n tells which one is answered; the other finds it rotated. Each array is a
+// subquery's, so that the planner takes every number of them for the same and need
+// not plan anew.
+const rotateTogetherQuery = `
+WITH "free" AS (
+  SELECT a.* FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bigint[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]))
+    WITH ORDINALITY AS a("session", "id", "generation", "userAgent", "ip", "jkt", "n")
+  JOIN "sessionStoreToken" t ON ` + rotatable + `
+  FOR NO KEY UPDATE OF t SKIP LOCKED
+)
+UPDATE "sessionStoreToken" t SET` + rotated + `
+FROM "free" a
+WHERE t."id" = a."id"
+RETURNING ` + rotatedColumns
+
+// rotation is a refresh token that was presented, and the pair that it gets if it
+// is case Rotated.
+type rotation struct {
+	presented
+
+	rotated bool
+	next    refresh.Pair
+}
+
+func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation]) error {
+	var rows pgx.Rows
+	if len(all) == 1 {
+		r := &all[0].Of
+		rows, _ = s.pool.Query(ctx, rotateQuery, s.rotationArgs(pgvalue.UUID(r.claims.SessionID), pgvalue.UUID(r.claims.TokenID), r.claims.Generation,
+			pgvalue.OrNull(r.client.UserAgent), pgvalue.OrNull(r.client.IP), pgvalue.OrNull(r.proven))...)
+	} else {
+		rows, _ = s.pool.Query(ctx, rotateTogetherQuery, s.rotationArgs(
+			groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.SessionID }),
+			groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.TokenID }),
+			groupcommit.Column(all, func(r *rotation) int64 { return r.claims.Generation }),
+			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.UserAgent) }),
+			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.IP) }),
+			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.proven) }))...)
+	}
+	return readRotated(rows, all)
+}
+
+// rotationArgs are the arguments of both statements: one value of each kind, or an
+// array.
+func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven any) []any {
+	return []any{
+		sessions, ids, generations, refresh.FreshGraces * s.rules.Grace, refresh.SettleGraces * s.rules.Grace,
+		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven,
+	}
+}
+
+// readRotated notes the pairs that were rotated. If the statement failed, none was:
+// the rows have its error, that of its commit too.
+func readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
+	var n int
+	var p refresh.Pair
+	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt}, func() error {
+		r := &all[n-1].Of
+		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
+		p.ID, p.Generation, p.CreatedAt = r.claims.TokenID, r.claims.Generation+1, p.IssuedAt
+		p.BoundTo = r.proven
+		r.next, r.rotated = p, true
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,86 @@
+package sessionstore
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// signing makes the store's tokens, and verifies them.
+type signing struct {
+	cfg      tokens.Config
+	signer   atomic.Pointer[tokens.Signer]
+	verifier *tokens.Verifier
+}
+
+func newSigning(keys *tokens.KeyRing, cfg tokens.Config) (s *signing, err error) {
+	s = &signing{cfg: cfg}
+	if s.verifier, err = tokens.NewVerifier(keys, cfg); err != nil {
+		return nil, err
+	}
+	return s, s.setKeys(keys)
+}
+
+// setKeys changes nothing if no key of the ring can sign.
+func (s *signing) setKeys(keys *tokens.KeyRing) error {
+	signer, err := tokens.NewSigner(keys, s.cfg)
+	if err != nil {
+		return err
+	}
+	// The verifier first: nothing is signed that it would not accept.
+	if err := s.verifier.SetRing(keys); err != nil {
+		return err
+	}
+	s.signer.Store(signer)
+	return nil
+}
+
+// sign makes the pair's two JWTs. Their claims come from the row alone, so that
+// the same row gives the same tokens. The refresh token has the subject, which
+// no refresh then has to look up: it never changes.
+func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) {
+	signer := s.signer.Load() // one for both tokens
+	accessToken, err := signer.Sign(tokens.Claims{
+		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
+		TokenID: p.ID, Generation: p.AccessGeneration,
+		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo,
+	})
+	if err != nil {
+		return TokenPair{}, err
+	}
+	refreshToken, err := signer.Sign(tokens.Claims{
+		Type: tokens.RefreshToken, Subject: p.Subject, SessionID: p.SessionID,
+		TokenID: p.ID, Generation: p.Generation,
+		IssuedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt, KeyThumbprint: p.BoundTo,
+	})
+	if err != nil {
+		return TokenPair{}, err
+	}
+	return TokenPair{
+		AccessToken: accessToken, RefreshToken: refreshToken,
+		AccessTokenExpiresAt: p.AccessExpiresAt, RefreshTokenExpiresAt: p.ExpiresAt,
+		AnsweredAt: answeredAt, KeyThumbprint: p.BoundTo,
+	}, nil
+}
+
+func (s *signing) verify(token string, want tokens.Type) (tokens.Claims, error) {
+	claims, err := s.verifier.Verify(token, want)
+	return claims, knownKeys(err)
+}
+
+func (s *signing) verifyAny(token string) (tokens.Claims, error) {
+	claims, err := s.verifier.VerifyAny(token)
+	return claims, knownKeys(err)
+}
+
+// knownKeys makes an outage of not knowing the keys.
+func knownKeys(err error) error {
+	if errors.Is(err, tokens.ErrKeysUnavailable) {
+		return sessionerr.Unavailable("verify a token", err)
+	}
+	return err
+}
