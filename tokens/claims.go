@@ -2,7 +2,7 @@ package tokens
 
 import (
 	"encoding/hex"
-	"fmt"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -80,15 +80,15 @@ func appendUUID(b []byte, id uuid.UUID) []byte {
 func parseID(jti string, typ Type) (uuid.UUID, int64, error) {
 	id, generation, found := strings.Cut(jti, ".")
 	if !found || generation == "" || generation[0] != generationPrefix[typ] {
-		return uuid.Nil, 0, fmt.Errorf("%w: jti", ErrInvalid)
+		return uuid.Nil, 0, errors.New("jti")
 	}
 	row, err := uuid.Parse(id)
 	if err != nil {
-		return uuid.Nil, 0, fmt.Errorf("%w: jti", ErrInvalid)
+		return uuid.Nil, 0, errors.New("jti")
 	}
 	g, err := strconv.ParseInt(generation[1:], 10, 64)
 	if err != nil || g < 0 {
-		return uuid.Nil, 0, fmt.Errorf("%w: jti", ErrInvalid)
+		return uuid.Nil, 0, errors.New("jti")
 	}
 	return row, g, nil
 }

@@ -138,15 +138,15 @@ func (p *presentedCompas) Validate() error {
 	if row == "" {
 		c.Type, row = RefreshToken, p.wire.RefreshToken
 	} else if p.wire.RefreshToken != "" {
-		return fmt.Errorf("%w: both an access and a refresh token", ErrInvalid)
+		return errors.New("both an access and a refresh token")
 	}
 	var err error
 	if c.TokenID, err = uuid.Parse(row); err != nil {
-		return fmt.Errorf("%w: no row", ErrInvalid)
+		return errors.New("no row")
 	}
 	if exp := p.wire.ExpiresAt; exp != nil {
 		if *exp < 0 || *exp > maxCompasSeconds {
-			return fmt.Errorf("%w: exp", ErrInvalid)
+			return errors.New("exp")
 		}
 		c.ExpiresAt = time.Unix(*exp, 0).UTC()
 	}

@@ -1,7 +1,7 @@
 package tokens
 
 import (
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -68,20 +68,19 @@ func numericDate(seconds int64) *jwt.NumericDate {
 // Validate checks what golang-jwt does not know. The parser calls it after its own
 // checks, and joins what both have found.
 func (c *presentedClaims) Validate() error {
-	fail := func(claim string) error { return fmt.Errorf("%w: %s", ErrInvalid, claim) }
 	clientID := c.ClientID
 	if c.use.typ == AccessToken && (c.Subject == "" || clientID == "") {
-		return fail("sub and client_id are required") // RFC 9068 §2.2
+		return errors.New("sub and client_id are required") // RFC 9068 §2.2
 	}
 	if clientID == c.cfg.ClientID {
 		clientID = c.cfg.ClientID // not a copy in each remembered token
 	}
 	if c.IssuedAt == 0 {
-		return fail("iat")
+		return errors.New("iat")
 	}
 	sid, err := uuid.Parse(c.SessionID)
 	if err != nil {
-		return fail("sid")
+		return errors.New("sid")
 	}
 	row, generation, err := parseID(c.ID, c.use.typ)
 	if err != nil {
@@ -102,7 +101,7 @@ func (c *presentedClaims) Validate() error {
 	}}
 	if c.Confirmation != nil {
 		if !IsThumbprint(c.Confirmation.Thumbprint) {
-			return fail("cnf")
+			return errors.New("cnf")
 		}
 		v.KeyThumbprint = c.Confirmation.Thumbprint
 	}

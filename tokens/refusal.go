@@ -12,6 +12,7 @@ import (
 var (
 	errNotCompact  = fmt.Errorf("%w: not a compact JWS", ErrInvalid)
 	errNotSigned   = fmt.Errorf("%w: not signed by a key of the ring", ErrInvalid)
+	errUnreadable  = fmt.Errorf("%w: its claims or its signature cannot be read", ErrInvalid)
 	errNotValidYet = fmt.Errorf("%w: not valid yet", ErrInvalid)
 )
 
@@ -34,7 +35,7 @@ func refusal(err error) error {
 	case errors.Is(err, jwt.ErrTokenInvalidClaims):
 		return fmt.Errorf("%w: %s", ErrInvalid, err.Error())
 	}
-	return errNotCompact // what the error says is not passed on: it may quote the token
+	return errUnreadable // what the error says is not passed on: it may quote the token
 }
 
 // isExpiredAlone tells whether the time is all that is wrong with a token. The
