@@ -9,7 +9,7 @@ import "testing"
 // lowers it. On a machine that is very busy what runs in the background adds one or
 // two, for which there is room.
 var mostAllocations = map[string]float64{
-	"RefreshTokens": 134,
+	"RefreshTokens": 165, // 29 are of golang-jwt's parser, which checks the presented token
 	"Get":           137,
 	"Create":        154,
 }

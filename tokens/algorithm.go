@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 const (
@@ -18,13 +20,7 @@ const (
 // algorithm ties a JWS algorithm to the one type of key that may use it
 // (RFC 8725 §3.1): what a token's header says never decides how a key is used.
 type algorithm struct {
-	name   string
-	sign   signFunc
-	verify verifyFunc
-	// signAgain says that who has the private key verifies by signing again and
-	// comparing: there is one signature of a message, and it is made sooner than
-	// checked.
-	signAgain bool
+	method jwt.SigningMethod
 	// split takes a JWK's key apart. private is nil for a public key; public
 	// equals private where the scheme is symmetric.
 	split func(key any) (private, public any, err error)
@@ -34,16 +30,28 @@ type algorithm struct {
 
 // algorithms, in the order in which messages name them.
 var algorithms = []algorithm{
-	{"EdDSA", signs(signEd25519), verifies(verifyEd25519), true, splitEd25519, generateEd25519},
-	{"ES256", signs(signP256), verifies(verifyP256), false, splitP256, generateP256},
-	{"RS256", signs(signRS256), verifies(verifyRS256), false, splitRSA, generateRSA},
-	{"PS256", signs(signPS256), verifies(verifyPS256), false, splitRSA, generateRSA},
-	{"HS256", signs(signHS256), verifies(verifyHS256), false, splitHMAC, generateHMAC},
+	{jwt.SigningMethodEdDSA, splitEd25519, generateEd25519},
+	{jwt.SigningMethodES256, splitP256, generateP256},
+	{jwt.SigningMethodRS256, splitRSA, generateRSA},
+	{strictPS256, splitRSA, generateRSA},
+	{jwt.SigningMethodHS256, splitHMAC, generateHMAC},
 }
+
+// strictPS256 takes no salt but the one that RFC 7518 §3.5 wants, which is as long
+// as the hash. The library's own PS256 signs with it, and verifies with any.
+var strictPS256 = &jwt.SigningMethodRSAPSS{
+	SigningMethodRSA: jwt.SigningMethodPS256.SigningMethodRSA,
+	Options:          jwt.SigningMethodPS256.Options,
+}
+
+func (a algorithm) name() string { return a.method.Alg() }
+
+// isPublic tells whether others can verify what a method signs.
+func isPublic(method jwt.SigningMethod) bool { return method != jwt.SigningMethodHS256 }
 
 func algorithmNamed(name string) (algorithm, error) {
 	for _, a := range algorithms {
-		if a.name == name {
+		if a.name() == name {
 			return a, nil
 		}
 	}
@@ -54,7 +62,7 @@ func algorithmNamed(name string) (algorithm, error) {
 func AlgorithmNames() []string {
 	names := make([]string, len(algorithms))
 	for i, a := range algorithms {
-		names[i] = a.name
+		names[i] = a.name()
 	}
 	return names
 }

@@ -8,6 +8,7 @@ import (
 	"unicode/utf16"
 
 	"github.com/go-json-experiment/json"
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/uuid"
 )
 
@@ -37,12 +38,11 @@ type CompasClaims struct {
 // where its sessions were taken over. It may be used by many goroutines.
 type CompasVerifier struct {
 	key    []byte
-	leeway int64 // seconds
-	now    func() time.Time
+	parser *jwt.Parser
 }
 
 // NewCompasVerifier returns a verifier for the tokens of Compas' signingKey. Of
-// the configuration it uses the clock and its leeway.
+// the configuration it uses the clock and its leeway, in whole seconds.
 func NewCompasVerifier(signingKey Secret, cfg Config) (*CompasVerifier, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
@@ -51,7 +51,12 @@ func NewCompasVerifier(signingKey Secret, cfg Config) (*CompasVerifier, error) {
 	if err := CheckCompasKey(signingKey); err != nil {
 		return nil, err
 	}
-	return &CompasVerifier{key: []byte(signingKey), leeway: int64(cfg.Leeway / time.Second), now: cfg.Now}, nil
+	return &CompasVerifier{key: []byte(signingKey), parser: jwt.NewParser(
+		jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
+		jwt.WithStrictDecoding(),
+		jwt.WithLeeway(cfg.Leeway.Truncate(time.Second)),
+		jwt.WithTimeFunc(cfg.Now),
+	)}, nil
 }
 
 // CheckCompasKey refuses a key that Compas would not have taken.
@@ -65,14 +70,6 @@ func CheckCompasKey(signingKey Secret) error {
 // LooksLikeCompas tells whether a token has the header of those that Compas
 // issued, which none of ours has. It verifies nothing.
 func LooksLikeCompas(token string) bool { return strings.HasPrefix(token, compasHeader+".") }
-
-// compasWire is the payload of a token of Compas. Other members are ignored, as
-// Compas does.
-type compasWire struct {
-	ExpiresAt    *int64 `json:"exp"`
-	AccessToken  string `json:"compasSessionAccessToken"`
-	RefreshToken string `json:"compasSessionRefreshToken"`
-}
 
 // Verify returns the claims of a token of the wanted type. Every error is an
 // [ErrInvalid], as with [Verifier.Verify].
@@ -90,47 +87,69 @@ func (v *CompasVerifier) Verify(token string, want Type) (CompasClaims, error) {
 // VerifyAny is [CompasVerifier.Verify] for a token of either type. With
 // [ErrExpired] it returns the token's type alone.
 func (v *CompasVerifier) VerifyAny(token string) (CompasClaims, error) {
-	fail := func(what string) (CompasClaims, error) {
-		return CompasClaims{}, fmt.Errorf("%w: %s", ErrInvalid, what)
-	}
 	if len(token) > MaxTokenBytes {
 		return CompasClaims{}, ErrTooLarge
 	}
-	// As with our own tokens the header is compared and never read (RFC 8725 §3.1).
-	header, rest, _ := strings.Cut(token, ".")
-	payload, signature, found := strings.Cut(rest, ".")
-	if header != compasHeader || !found {
-		return fail("not a token of Compas")
+	// As with our own tokens the header is compared before it is read (RFC 8725 §3.1).
+	if !isCompact(token) || !LooksLikeCompas(token) {
+		return CompasClaims{}, fmt.Errorf("%w: not a token of Compas", ErrInvalid)
 	}
-	mac, err := decodeSegment(signature)
-	if err != nil || !verifyHS256(v.key, []byte(token[:len(header)+1+len(payload)]), mac) {
-		return fail("not signed by Compas")
-	}
-	var wire compasWire
-	claims, err := decodeSegment(payload)
-	if err != nil || json.Unmarshal(claims, &wire) != nil {
-		return fail("claims")
-	}
-	c := CompasClaims{Type: AccessToken}
-	row := wire.AccessToken
-	if row == "" {
-		c.Type, row = RefreshToken, wire.RefreshToken
-	} else if wire.RefreshToken != "" {
-		return fail("claims")
-	}
-	if c.TokenID, err = uuid.Parse(row); err != nil {
-		return fail("claims")
-	}
-	if wire.ExpiresAt == nil {
-		return c, nil // Compas compares with NaN then: never expired
-	}
-	exp := *wire.ExpiresAt
+	var presented presentedCompas
+	_, err := v.parser.ParseWithClaims(token, &presented, func(*jwt.Token) (any, error) { return v.key, nil })
 	switch {
-	case exp < 0 || exp > maxCompasSeconds:
-		return fail("exp")
-	case v.now().Unix() >= exp+v.leeway:
-		return CompasClaims{Type: c.Type}, ErrExpired
+	case err == nil:
+		return presented.claims, nil
+	case isExpiredAlone(err):
+		return CompasClaims{Type: presented.claims.Type}, ErrExpired
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return CompasClaims{}, fmt.Errorf("%w: not signed by Compas", ErrInvalid)
 	}
-	c.ExpiresAt = time.Unix(exp, 0).UTC()
-	return c, nil
+	return CompasClaims{}, fmt.Errorf("%w: claims", ErrInvalid)
+}
+
+// presentedCompas is the payload of a token of Compas on its way through
+// golang-jwt's parser, and what it says. Of the claims that the library knows there
+// is an exp at most.
+type presentedCompas struct {
+	jwt.RegisteredClaims
+	wire struct {
+		ExpiresAt    *int64 `json:"exp"`
+		AccessToken  string `json:"compasSessionAccessToken"`
+		RefreshToken string `json:"compasSessionRefreshToken"`
+	}
+	claims CompasClaims
+}
+
+// UnmarshalJSON refuses a member that is there twice. Others than ours are
+// ignored, as Compas does.
+func (p *presentedCompas) UnmarshalJSON(text []byte) error {
+	if err := json.Unmarshal(text, &p.wire); err != nil {
+		return err
+	}
+	if exp := p.wire.ExpiresAt; exp != nil { // Compas compares with NaN without one: never expired
+		p.RegisteredClaims.ExpiresAt = &jwt.NumericDate{Time: time.Unix(*exp, 0)}
+	}
+	return nil
+}
+
+// Validate checks what golang-jwt does not know.
+func (p *presentedCompas) Validate() error {
+	c, row := CompasClaims{Type: AccessToken}, p.wire.AccessToken
+	if row == "" {
+		c.Type, row = RefreshToken, p.wire.RefreshToken
+	} else if p.wire.RefreshToken != "" {
+		return errors.New("both an access and a refresh token")
+	}
+	var err error
+	if c.TokenID, err = uuid.Parse(row); err != nil {
+		return errors.New("no row")
+	}
+	if exp := p.wire.ExpiresAt; exp != nil {
+		if *exp < 0 || *exp > maxCompasSeconds {
+			return errors.New("exp")
+		}
+		c.ExpiresAt = time.Unix(*exp, 0).UTC()
+	}
+	p.claims = c
+	return nil
 }

@@ -80,3 +80,11 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	return c, nil
 }
+
+// audience is the aud of tokens of a type.
+func (c Config) audience(typ Type) string {
+	if typ == RefreshToken {
+		return c.TokenEndpoint
+	}
+	return c.Audience
+}

@@ -4,7 +4,6 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 )
 
@@ -14,15 +13,12 @@ const thumbprintChars = 43
 // IsThumbprint tells whether s is written as the SHA-256 thumbprint of a key is
 // (RFC 7638, RFC 9449 §6.1): 32 bytes in base64url without padding.
 func IsThumbprint(s string) bool {
-	if len(s) != thumbprintChars {
-		return false
-	}
-	b, err := decodeSegment(s)
-	return err == nil && len(b) == sha256.Size && base64.RawURLEncoding.EncodeToString(b) == s
+	_, err := decodeSegment(s)
+	return err == nil && len(s) == thumbprintChars
 }
 
 // DerivedSecrets returns a secret of 32 bytes for each key with a private part,
-// that of the signing key first (RFC 5869). Whoever has the same keys gets the
+// that of the signing key first: it is the first that has one (RFC 5869). Whoever has the same keys gets the
 // same secrets; they tell nothing of the keys, or of a secret with another purpose.
 func (r *KeyRing) DerivedSecrets(purpose string) ([][]byte, error) {
 	var secrets [][]byte
@@ -34,11 +30,7 @@ func (r *KeyRing) DerivedSecrets(purpose string) ([][]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if k == r.signing {
-			secrets = append([][]byte{secret}, secrets...)
-		} else {
-			secrets = append(secrets, secret)
-		}
+		secrets = append(secrets, secret)
 	}
 	return secrets, nil
 }

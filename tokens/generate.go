@@ -30,7 +30,7 @@ func GenerateKey(algorithm string) (jwk Secret, keyID string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("generate a key id: %w", err)
 	}
-	out, err := jose.JSONWebKey{Key: key, KeyID: id.String(), Algorithm: a.name, Use: "sig"}.MarshalJSON()
+	out, err := jose.JSONWebKey{Key: key, KeyID: id.String(), Algorithm: a.name(), Use: "sig"}.MarshalJSON()
 	if err != nil {
 		return "", "", fmt.Errorf("generate a key: %w", err)
 	}

@@ -1,7 +1,6 @@
 package tokens
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strconv"
@@ -22,19 +21,17 @@ var ErrNotPublic = errors.New("the signing key has no public part")
 // [ErrNotPublic] where the signing key is an HMAC key.
 func (s *Signer) SignIntrospection(caller string, answer []byte) ([]byte, error) {
 	access := s.kind[AccessToken].use
-	if access.algorithm.name == "HS256" {
+	if !isPublic(access.method) {
 		return nil, ErrNotPublic
 	}
-	use := newKeyUse(access.keyID, introspectionAnswer, access.algorithm, access.signWith, access.verifyWith)
+	use := newKeyUse(access.keyID, introspectionAnswer, access.method, access.signWith, access.verifyWith)
 	claims := appendString([]byte(`{"iss":`), s.cfg.Issuer)
 	claims = appendString(append(claims, `,"aud":`...), caller)
 	claims = strconv.AppendInt(append(claims, `,"iat":`...), s.cfg.Now().Unix(), 10)
 	claims = append(append(append(claims, `,"token_introspection":`...), answer...), '}')
-	jwt := append([]byte(use.header), '.')
-	jwt = base64.RawURLEncoding.AppendEncode(jwt, claims)
-	signature, err := use.algorithm.sign(use.signWith, jwt)
+	jwt, err := use.sign(claims)
 	if err != nil {
 		return nil, fmt.Errorf("tokens: sign an introspection: %w", err)
 	}
-	return base64.RawURLEncoding.AppendEncode(append(jwt, '.'), signature), nil
+	return []byte(jwt), nil
 }

@@ -71,9 +71,9 @@ func ParseKeyRing(jwks []byte) (*KeyRing, error) {
 		if ring.signing == nil && k.private != nil {
 			ring.signing = k
 		}
-		if k.algorithm.name != "HS256" {
+		if isPublic(k.algorithm.method) {
 			public.Keys = append(public.Keys, jose.JSONWebKey{
-				Key: k.public, KeyID: k.id, Algorithm: k.algorithm.name, Use: "sig",
+				Key: k.public, KeyID: k.id, Algorithm: k.algorithm.name(), Use: "sig",
 			})
 		}
 	}
@@ -103,16 +103,16 @@ func parseKey(raw json.RawMessage) (*key, error) {
 	}
 	private, public, err := a.split(jwk.Key)
 	if err != nil {
-		return nil, fmt.Errorf("alg %s: %w", a.name, err)
+		return nil, fmt.Errorf("alg %s: %w", a.name(), err)
 	}
 	k := &key{id: jwk.KeyID, algorithm: a, private: private, public: public}
-	k.access = newKeyUse(k.id, AccessToken, a, private, public)
+	k.access = newKeyUse(k.id, AccessToken, a.method, private, public)
 	if private != nil {
 		secret, err := refreshSecret(private)
 		if err != nil {
 			return nil, err
 		}
-		k.refresh = newKeyUse(k.id, RefreshToken, refreshAlgorithm, secret, secret)
+		k.refresh = newKeyUse(k.id, RefreshToken, refreshMethod, secret, secret)
 	}
 	return k, nil
 }
@@ -131,7 +131,7 @@ func (r *KeyRing) PublicJWKS() []byte { return append([]byte(nil), r.public...) 
 func (r *KeyRing) Keys() []KeyInfo {
 	infos := make([]KeyInfo, len(r.keys))
 	for i, k := range r.keys {
-		infos[i] = KeyInfo{ID: k.id, Algorithm: k.algorithm.name, Signs: k == r.signing}
+		infos[i] = KeyInfo{ID: k.id, Algorithm: k.algorithm.name(), Signs: k == r.signing}
 	}
 	return infos
 }

@@ -22,7 +22,12 @@ import (
 // resign signs a header and claims with the kit's own key, as only its holder can.
 func (k kit) resign(t *testing.T, header, body map[string]any) string {
 	t.Helper()
-	input := encode(t, header) + "." + encode(t, body)
+	return k.attach(t, encode(t, header)+"."+encode(t, body))
+}
+
+// attach returns the input with the signature of the kit's own key.
+func (k kit) attach(t *testing.T, input string) string {
+	t.Helper()
 	var jwk jose.JSONWebKey
 	if err := jwk.UnmarshalJSON([]byte(k.jwk)); err != nil {
 		t.Fatal(err)
@@ -82,7 +87,8 @@ func TestWeakAndMalformedKeysAreRefused(t *testing.T) {
 		"weak RSA":             {jwk(weakRSA, "RS256"), "1024 bits, it must have 2048"},
 		"weak RSA public":      {jwk(&weakRSA.PublicKey, "PS256"), "1024 bits, it must have 2048"},
 		"short HMAC":           {jwk(make([]byte, 31), "HS256"), "31 bytes, it must have 32"},
-		"wrong curve":          {jwk(p384, "ES256"), "P-256"},
+		"wrong curve":          {jwk(p384, "ES256"), "on the curve P-256 is wanted"},
+		"wrong curve, public":  {jwk(&p384.PublicKey, "ES256"), "on the curve P-256 is wanted"},
 		"point off the curve":  {`{"kty":"EC","crv":"P-256","kid":"k","alg":"ES256","x":"` + zero + `","y":"` + zero + `"}`, "not a valid JWK"},
 		"Ed25519 identity":     {`{"kty":"OKP","crv":"Ed25519","kid":"k","alg":"EdDSA","x":"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}`, "not a valid JWK"},
 		"parts do not match":   {change("x", zero), "not a valid JWK"},

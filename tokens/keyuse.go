@@ -1,10 +1,19 @@
 package tokens
 
 import (
-	"crypto/subtle"
 	"encoding/base64"
+	"errors"
+	"strings"
 
 	"github.com/go-json-experiment/json"
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// Room for most claims, as JSON or in base64, and for a signature with Ed25519 or
+// P-256 and the two dots. What is longer grows its slice.
+const (
+	claimsRoom    = 512
+	signatureRoom = 86 + 2
 )
 
 // keyUse is a key as it is used for one type of token: a token of that type
@@ -12,28 +21,40 @@ import (
 type keyUse struct {
 	typ                  Type
 	keyID                string
-	algorithm            algorithm
+	method               jwt.SigningMethod
 	header               string // base64url
 	signWith, verifyWith any
 }
 
-func newKeyUse(keyID string, typ Type, a algorithm, signWith, verifyWith any) *keyUse {
+func newKeyUse(keyID string, typ Type, method jwt.SigningMethod, signWith, verifyWith any) *keyUse {
 	return &keyUse{
-		typ: typ, keyID: keyID, algorithm: a, header: headerOf(keyID, typ, a.name),
+		typ: typ, keyID: keyID, method: method, header: headerOf(keyID, typ, method.Alg()),
 		signWith: signWith, verifyWith: verifyWith,
 	}
 }
 
-// verify tells whether the key has signed the message. An Ed25519 signature is
-// determined by key and message (RFC 8032 §5.1.6): where the private key is, it is
-// compared with what that would have signed, in less than half of the time that
-// the public key takes, and as a MAC would be, in a time that tells nothing.
-func (u *keyUse) verify(message, signature []byte) bool {
-	if u.algorithm.signAgain && u.signWith != nil {
-		again, err := u.algorithm.sign(u.signWith, message)
-		return err == nil && subtle.ConstantTimeCompare(again, signature) == 1
+// sign returns the compact JWS of claims in JSON (RFC 7515 §7.1). The builder's text
+// is signed where it stands, and goes on with the signature.
+func (u *keyUse) sign(claims []byte) (string, error) {
+	var jws strings.Builder
+	jws.Grow(len(u.header) + base64.RawURLEncoding.EncodedLen(len(claims)) + signatureRoom)
+	jws.WriteString(u.header)
+	jws.WriteByte('.')
+	jws.Write(base64.RawURLEncoding.AppendEncode(make([]byte, 0, claimsRoom), claims))
+	signature, err := u.method.Sign(jws.String(), u.signWith)
+	if err != nil {
+		return "", err
 	}
-	return u.algorithm.verify(u.verifyWith, message, signature)
+	jws.WriteByte('.')
+	jws.Write(base64.RawURLEncoding.AppendEncode(make([]byte, 0, signatureRoom), signature))
+	return jws.String(), nil
+}
+
+// key is the [jwt.Keyfunc] of a token whose header is the use's. It puts the key's
+// own method in the place of the one that the library chose by the token's alg.
+func (u *keyUse) key(token *jwt.Token) (any, error) {
+	token.Method = u.method
+	return u.verifyWith, nil
 }
 
 func headerOf(keyID string, typ Type, algorithm string) string {
@@ -41,6 +62,15 @@ func headerOf(keyID string, typ Type, algorithm string) string {
 	header = appendString(append(header, `,"kid":`...), keyID)
 	header = appendString(append(header, `,"typ":`...), string(typ))
 	return base64.RawURLEncoding.EncodeToString(append(header, '}'))
+}
+
+// decodeSegment refuses every spelling but one: without Strict, and with the
+// line breaks that Go's decoder skips, there would be others.
+func decodeSegment(s string) ([]byte, error) {
+	if strings.ContainsAny(s, "\r\n") {
+		return nil, errors.New("line break")
+	}
+	return base64.RawURLEncoding.Strict().DecodeString(s)
 }
 
 // isHeader tells whether a key that the ring does not have could have written the
@@ -62,9 +92,9 @@ func isHeader(segment string) bool {
 	return err == nil && segment == headerOf(header.KeyID, header.Type, header.Algorithm)
 }
 
-// refreshAlgorithm signs refresh tokens. Nobody but their issuer verifies them,
-// so a MAC does what a signature would, for a hundredth of its time.
-var refreshAlgorithm = algorithm{name: "HS256", sign: signs(signHS256), verify: verifies(verifyHS256)}
+// refreshMethod signs refresh tokens. Nobody but their issuer verifies them, so a
+// MAC does what a signature would, for a hundredth of its time.
+var refreshMethod = jwt.SigningMethodHS256
 
 // refreshSecret derives the key of refresh tokens from a private key (RFC 5869):
 // one key file serves for both, and neither key tells the other.

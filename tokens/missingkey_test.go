@@ -78,14 +78,34 @@ func TestMissingKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	asked = 0
-	_, rest, _ := strings.Cut(signed[tokens.AccessToken], ".")
-	for _, header := range []string{
+	header, rest, _ := strings.Cut(signed[tokens.AccessToken], ".")
+	for _, other := range []string{
 		"", "{}", `{"alg":"EdDSA","typ":"at+jwt"}`, `{"alg":"EdDSA","kid":"","typ":"at+jwt"}`, `{"alg":"none","kid":"x","typ":"at+jwt"}`,
 		`{"alg":"HS256","kid":"x","typ":"JWT"}`, `{"typ":"at+jwt","alg":"EdDSA","kid":"x"}`, `{"alg":"EdDSA","kid":"x","typ":"at+jwt","jku":"x"}`,
 	} {
-		token := base64.RawURLEncoding.EncodeToString([]byte(header)) + "." + rest
+		token := base64.RawURLEncoding.EncodeToString([]byte(other)) + "." + rest
 		if _, err := verifier.Verify(token, tokens.AccessToken); !errors.Is(err, tokens.ErrInvalid) || asked != 0 {
-			t.Errorf("%s: asked %d times, %v", header, asked, err)
+			t.Errorf("%s: asked %d times, %v", other, asked, err)
+		}
+	}
+
+	// Neither does what is no compact JWS, even with a header that another key writes.
+	payload, signature, _ := strings.Cut(rest, ".")
+	for name, token := range map[string]string{
+		"no dot": header, "nothing": "", "one dot": header + ".", "two parts": header + "." + payload, "four parts": header + "." + payload + "." + signature + ".",
+		"a line break": signed[tokens.AccessToken] + "\n",
+	} {
+		if _, err := verifier.Verify(token, tokens.AccessToken); !errors.Is(err, tokens.ErrInvalid) || asked != 0 {
+			t.Errorf("%s: asked %d times, %v", name, asked, err)
+		}
+	}
+	// Nor a signature that a key of the ring did not make.
+	if verifier, err = tokens.NewVerifier(newer, cfg); err != nil {
+		t.Fatal(err)
+	}
+	for typ, token := range signed {
+		if _, err := verifier.Verify(token[:len(token)-4]+"AAAA", typ); !errors.Is(err, tokens.ErrInvalid) || asked != 0 {
+			t.Errorf("%s, forged: asked %d times, %v", typ, asked, err)
 		}
 	}
 }

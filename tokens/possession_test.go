@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -70,6 +72,13 @@ func TestDerivedSecrets(t *testing.T) {
 	a, b, other := derive("x", jwks[0], jwks[1]), derive("x", jwks[1], jwks[0]), derive("y", jwks[0])
 	if len(a) != 2 || len(b) != 2 || len(a[0]) != 32 || !bytes.Equal(a[0], b[1]) || !bytes.Equal(a[1], b[0]) || bytes.Equal(a[0], a[1]) {
 		t.Error("the secrets differ between replicas, or not between keys")
+	}
+	// A key without its private part has no secret, wherever it stands.
+	public := func() string {
+		return strings.TrimSuffix(strings.TrimPrefix(string(setup(t, "ES256").ring.PublicJWKS()), `{"keys":[`), `]}`)
+	}
+	if diff := cmp.Diff(a, derive("x", public(), jwks[0], public(), jwks[1])); diff != "" {
+		t.Errorf("beside public keys: %s", diff)
 	}
 	if bytes.Equal(a[0], other[0]) {
 		t.Error("two purposes have one secret")

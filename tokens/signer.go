@@ -1,16 +1,8 @@
 package tokens
 
 import (
-	"encoding/base64"
 	"errors"
 	"fmt"
-)
-
-// Room for most claims, and for a signature with Ed25519 or P-256 and the two
-// dots. What is longer grows its slice.
-const (
-	claimsRoom    = 384
-	signatureRoom = 86 + 2
 )
 
 // Signer signs tokens with the ring's signing key.
@@ -49,17 +41,10 @@ func (s *Signer) Sign(c Claims) (Secret, error) {
 		return "", fmt.Errorf("tokens: unknown type %q", c.Type)
 	}
 	claims := appendClaims(make([]byte, 0, claimsRoom), kind.claims, c)
-	use := kind.use
-	token := make([]byte, 0, len(use.header)+base64.RawURLEncoding.EncodedLen(len(claims))+signatureRoom)
-	token = append(token, use.header...)
-	token = append(token, '.')
-	token = base64.RawURLEncoding.AppendEncode(token, claims)
-	signature, err := use.algorithm.sign(use.signWith, token)
+	token, err := kind.use.sign(claims)
 	if err != nil {
 		return "", fmt.Errorf("tokens: sign: %w", err)
 	}
-	token = append(token, '.')
-	token = base64.RawURLEncoding.AppendEncode(token, signature)
 	if len(token) > MaxTokenBytes {
 		return "", fmt.Errorf("tokens: sign: the token is %w", ErrTooLarge)
 	}

@@ -2,14 +2,12 @@ package tokens
 
 import (
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
 	"sync/atomic"
-	"time"
 
-	"github.com/go-json-experiment/json"
+	"github.com/golang-jwt/jwt/v5"
 )
 
 // Verifier checks tokens against a key ring. It remembers access tokens that
@@ -21,11 +19,17 @@ type Verifier struct {
 	ring atomic.Pointer[verifyingRing]
 }
 
-// verifyingRing is a ring and what was verified with it. They are replaced
-// together: nothing outlives its key.
+// verifyingRing is a ring as this verifier uses it, and what was verified with it.
+// They are replaced together: nothing outlives its key.
 type verifyingRing struct {
-	*KeyRing
+	parsers  map[string]keyParser // by the header that its tokens have
 	verified *memory
+}
+
+// keyParser takes the tokens of one use of a key.
+type keyParser struct {
+	use *keyUse
+	*jwt.Parser
 }
 
 // NewVerifier returns a verifier for the tokens that a [Signer] with the same
@@ -49,8 +53,25 @@ func (v *Verifier) SetRing(ring *KeyRing) error {
 	if err != nil {
 		return err
 	}
-	v.ring.Store(&verifyingRing{ring, verified})
+	parsers := make(map[string]keyParser, len(ring.uses))
+	for header, use := range ring.uses {
+		parsers[header] = keyParser{use, v.newParser(use)}
+	}
+	v.ring.Store(&verifyingRing{parsers, verified})
 	return nil
+}
+
+func (v *Verifier) newParser(use *keyUse) *jwt.Parser {
+	return jwt.NewParser(
+		jwt.WithValidMethods([]string{use.method.Alg()}),
+		jwt.WithStrictDecoding(),
+		jwt.WithIssuer(v.cfg.Issuer),
+		jwt.WithAudience(v.cfg.audience(use.typ)),
+		jwt.WithExpirationRequired(),
+		jwt.WithIssuedAt(),
+		jwt.WithLeeway(v.cfg.Leeway),
+		jwt.WithTimeFunc(v.cfg.Now),
+	)
 }
 
 // Verify returns the claims of a token of the wanted type. Every error is an
@@ -101,18 +122,14 @@ func (v *Verifier) verify(token string) (*verifiedClaims, error) {
 	}
 	ring := v.ring.Load()
 	digest := sha256.Sum256(append(make([]byte, 0, usualTokenBytes), token...))
-	c, known := ring.verified.get(digest)
-	if !known {
-		var err error
-		if c, err = ring.verify(token, v.cfg); errors.Is(err, errUnknownKey) {
-			ring, c, err = v.verifyWithNewer(ring, token)
-		}
-		if err != nil {
-			return nil, err
-		}
+	if c, known := ring.verified.get(digest); known {
+		return c, v.checkTimes(c)
 	}
-	err := v.checkTimes(c)
-	if err == nil && !known && c.Type == AccessToken {
+	c, err := ring.verify(token, &v.cfg)
+	if errors.Is(err, errUnknownKey) {
+		ring, c, err = v.verifyWithNewer(ring, token)
+	}
+	if err == nil && c.Type == AccessToken {
 		ring.verified.add(digest, c)
 	}
 	return c, err
@@ -121,69 +138,51 @@ func (v *Verifier) verify(token string) (*verifiedClaims, error) {
 // verifyWithNewer is verify for a token whose key the ring does not have: there
 // may be a newer ring that has it.
 func (v *Verifier) verifyWithNewer(ring *verifyingRing, token string) (*verifyingRing, *verifiedClaims, error) {
-	if v.cfg.MissingKey == nil || !isHeader(token[:strings.IndexByte(token, '.')]) {
+	if header, _, _ := strings.Cut(token, "."); v.cfg.MissingKey == nil || !isHeader(header) {
 		return ring, nil, errUnknownKey
 	}
 	if err := v.cfg.MissingKey(); err != nil {
 		return ring, nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
 	}
 	ring = v.ring.Load()
-	c, err := ring.verify(token, v.cfg)
+	c, err := ring.verify(token, &v.cfg)
 	return ring, c, err
 }
 
-// verify checks everything that does not change with time.
-func (r *KeyRing) verify(token string, cfg Config) (*verifiedClaims, error) {
-	fail := func(what string) (*verifiedClaims, error) {
-		return nil, fmt.Errorf("%w: %s", ErrInvalid, what)
+// verify checks a token that is not remembered. It returns the claims with
+// [ErrExpired] too.
+func (r *verifyingRing) verify(token string, cfg *Config) (*verifiedClaims, error) {
+	if !isCompact(token) {
+		return nil, errNotCompact
 	}
-	header, rest, found := strings.Cut(token, ".")
-	payload, signature, found2 := strings.Cut(rest, ".")
-	if !found || !found2 {
-		return fail("not a compact JWS")
-	}
-	// The ring's keys have one header each, so a header is looked up and never
-	// read: alg, typ and kid are those that we wrote, and there is no jku, jwk,
-	// x5u, x5c or crit (RFC 8725 §3.1, §3.2, §3.10, §3.11; RFC 7515 §4.1.11).
-	use, known := r.uses[header]
+	// The ring's keys have one header each, so a header is looked up before the
+	// library reads it: alg, typ and kid are those that we wrote, and there is no
+	// jku, jwk, x5u, x5c or crit (RFC 8725 §3.1, §3.2, §3.10, §3.11; RFC 7515
+	// §4.1.11).
+	header, _, _ := strings.Cut(token, ".")
+	parser, known := r.parsers[header]
 	if !known {
 		return nil, errUnknownKey
 	}
-	mac, err := decodeSegment(signature)
-	if err != nil || !use.verify([]byte(token[:len(header)+1+len(payload)]), mac) {
-		return fail("not signed by a key of the ring")
+	claims := &presentedClaims{use: parser.use, cfg: cfg}
+	if _, err := parser.ParseWithClaims(token, claims, parser.use.key); err != nil {
+		if err = refusal(err); !errors.Is(err, ErrExpired) {
+			return nil, err
+		}
+		return claims.verified, err
 	}
-	var wire wireClaims
-	claims, err := decodeSegment(payload)
-	if err != nil || json.Unmarshal(claims, &wire) != nil {
-		return fail("claims")
-	}
-	return wire.check(use, cfg)
+	return claims.verified, nil
 }
 
-// decodeSegment refuses every spelling but one: without Strict, and with the
-// line breaks that Go's decoder skips, a token could be changed and still verify.
-func decodeSegment(s string) ([]byte, error) {
-	if strings.ContainsAny(s, "\r\n") {
-		return nil, errors.New("line break")
-	}
-	return base64.RawURLEncoding.Strict().DecodeString(s)
-}
-
-// checkTimes compares a token's times with the clock (RFC 7519 §4.1.4 to §4.1.6).
+// checkTimes compares the times of a remembered token with the clock, as the parser
+// did when it came first (RFC 7519 §4.1.4 to §4.1.6).
 func (v *Verifier) checkTimes(c *verifiedClaims) error {
 	now, leeway := v.cfg.Now(), v.cfg.Leeway
 	if now.Add(leeway).Before(c.validFrom) {
-		return fmt.Errorf("%w: not valid yet", ErrInvalid)
+		return errNotValidYet
 	}
 	if !now.Before(c.ExpiresAt.Add(leeway)) {
 		return ErrExpired
 	}
 	return nil
-}
-
-// verifiedClaims are claims whose token is ours.
-type verifiedClaims struct {
-	validFrom time.Time // the later one of iat and nbf
-	Claims
 }

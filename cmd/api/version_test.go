@@ -22,8 +22,9 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-func TestNoTestLibraryIsLinked(t *testing.T) {
-	t.Parallel()
+// linkedPackages lists what is linked into the command.
+func linkedPackages(t *testing.T) map[string]bool {
+	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -35,7 +36,21 @@ func TestNoTestLibraryIsLinked(t *testing.T) {
 	if !linked["github.com/latchkey-sessions/latchkey/httpapi"] {
 		t.Fatal("this is not the list of what is linked")
 	}
-	for name := range linked { // testing itself comes with the library that fetches PostgreSQL
+	return linked
+}
+
+// Signatures are made and checked by a library that many have read, not by code of
+// our own.
+func TestSignaturesAreALibrarys(t *testing.T) {
+	t.Parallel()
+	if !linkedPackages(t)["github.com/golang-jwt/jwt/v5"] {
+		t.Error("golang-jwt is not linked into the command")
+	}
+}
+
+func TestNoTestLibraryIsLinked(t *testing.T) {
+	t.Parallel()
+	for name := range linkedPackages(t) { // testing itself comes with the library that fetches PostgreSQL
 		for _, library := range []string{
 			"github.com/testcontainers/", "github.com/santhosh-tekuri/", "github.com/google/go-cmp/", "github.com/anishathalye/porcupine",
 			"pgregory.net/rapid", "github.com/stretchr/testify/", "github.com/latchkey-sessions/latchkey/internal/testdb",

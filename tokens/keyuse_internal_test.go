@@ -1,0 +1,64 @@
+package tokens
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// neverSigns is a method that must only verify.
+type neverSigns struct {
+	jwt.SigningMethod
+	t *testing.T
+}
+
+func (n neverSigns) Sign(string, any) ([]byte, error) {
+	n.t.Errorf("%s signed what was to be verified", n.Alg())
+	return nil, errors.New("this must not sign")
+}
+
+// RFC 8725 §2.1: a check that signs what a stranger sent has the signature that he
+// wants, a slip away from giving it to him. A MAC cannot be checked otherwise.
+func TestNothingIsSignedToVerify(t *testing.T) {
+	t.Parallel()
+	for _, algorithm := range AlgorithmNames() {
+		jwk, _, err := GenerateKey(algorithm)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ring, err := ParseKeyRing([]byte(`{"keys":[` + string(jwk) + `]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := Config{Issuer: "https://id.example.com", Audience: "api", Remember: -1}
+		signer, err := NewSigner(ring, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		now, signed := time.Now(), map[Type]string{}
+		for _, typ := range []Type{AccessToken, RefreshToken} {
+			token, err := signer.Sign(Claims{Type: typ, IssuedAt: now, ExpiresAt: now.Add(time.Hour)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			signed[typ] = string(token)
+		}
+		for _, use := range ring.uses {
+			use.method = neverSigns{use.method, t}
+		}
+		verifier, err := NewVerifier(ring, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for typ, token := range signed {
+			if _, err := verifier.Verify(token, typ); err != nil {
+				t.Errorf("%s, %s: %v", algorithm, typ, err)
+			}
+			if _, err := verifier.Verify(token[:len(token)-4]+"AAAA", typ); !errors.Is(err, ErrInvalid) {
+				t.Errorf("%s, %s, forged: %v", algorithm, typ, err)
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package tokens
+
+import (
+	"errors"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
+)
+
+// presentedClaims are a token's claims on their way through golang-jwt's parser,
+// which compares issuer, audience and times with what is expected. The rest is
+// checked by Validate.
+type presentedClaims struct {
+	wireClaims
+	use *keyUse
+	cfg *Config
+	// verified is set once the claims are in order, whatever the time is.
+	verified *verifiedClaims
+}
+
+// verifiedClaims are claims whose token is ours.
+type verifiedClaims struct {
+	validFrom time.Time // the later one of iat and nbf
+	Claims
+}
+
+// UnmarshalJSON refuses what the library's decoder would take: a member that is
+// there twice, a name in other letters, invalid UTF-8, an aud that is a list.
+func (c *presentedClaims) UnmarshalJSON(text []byte) error {
+	return json.Unmarshal(text, &c.wireClaims)
+}
+
+// GetIssuer returns the iss.
+func (c *presentedClaims) GetIssuer() (string, error) { return c.Issuer, nil }
+
+// GetSubject returns the sub.
+func (c *presentedClaims) GetSubject() (string, error) { return c.Subject, nil }
+
+// GetAudience returns the aud.
+func (c *presentedClaims) GetAudience() (jwt.ClaimStrings, error) {
+	return jwt.ClaimStrings{c.Audience}, nil
+}
+
+// GetExpirationTime returns the exp, nil where there is none.
+func (c *presentedClaims) GetExpirationTime() (*jwt.NumericDate, error) {
+	return numericDate(c.ExpiresAt), nil
+}
+
+// GetNotBefore returns the nbf, nil where there is none.
+func (c *presentedClaims) GetNotBefore() (*jwt.NumericDate, error) {
+	return numericDate(c.NotBefore), nil
+}
+
+// GetIssuedAt returns the iat, nil where there is none.
+func (c *presentedClaims) GetIssuedAt() (*jwt.NumericDate, error) {
+	return numericDate(c.IssuedAt), nil
+}
+
+func numericDate(seconds int64) *jwt.NumericDate {
+	if seconds == 0 {
+		return nil
+	}
+	return &jwt.NumericDate{Time: time.Unix(seconds, 0)}
+}
+
+// Validate checks what golang-jwt does not know. The parser calls it after its own
+// checks, and joins what both have found.
+func (c *presentedClaims) Validate() error {
+	clientID := c.ClientID
+	if c.use.typ == AccessToken && (c.Subject == "" || clientID == "") {
+		return errors.New("sub and client_id are required") // RFC 9068 §2.2
+	}
+	if clientID == c.cfg.ClientID {
+		clientID = c.cfg.ClientID // not a copy in each remembered token
+	}
+	if c.IssuedAt == 0 {
+		return errors.New("iat")
+	}
+	sid, err := uuid.Parse(c.SessionID)
+	if err != nil {
+		return errors.New("sid")
+	}
+	row, generation, err := parseID(c.ID, c.use.typ)
+	if err != nil {
+		return err
+	}
+	v := &verifiedClaims{Claims: Claims{
+		Type:       c.use.typ,
+		Issuer:     c.cfg.Issuer,
+		Audience:   c.cfg.audience(c.use.typ),
+		Subject:    c.Subject,
+		ClientID:   clientID,
+		SessionID:  sid,
+		TokenID:    row,
+		Generation: generation,
+		IssuedAt:   time.Unix(c.IssuedAt, 0).UTC(),
+		ExpiresAt:  time.Unix(c.ExpiresAt, 0).UTC(),
+		KeyID:      c.use.keyID,
+	}}
+	if c.Confirmation != nil {
+		if !IsThumbprint(c.Confirmation.Thumbprint) {
+			return errors.New("cnf")
+		}
+		v.KeyThumbprint = c.Confirmation.Thumbprint
+	}
+	v.validFrom = time.Unix(max(c.IssuedAt, c.NotBefore), 0)
+	if v.Subject == c.SessionID {
+		v.Subject = ""
+	}
+	c.verified = v
+	return nil
+}

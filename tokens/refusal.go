@@ -1,0 +1,58 @@
+package tokens
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+var (
+	errNotCompact  = fmt.Errorf("%w: not a compact JWS", ErrInvalid)
+	errNotSigned   = fmt.Errorf("%w: not signed by a key of the ring", ErrInvalid)
+	errUnreadable  = fmt.Errorf("%w: its claims or its signature cannot be read", ErrInvalid)
+	errNotValidYet = fmt.Errorf("%w: not valid yet", ErrInvalid)
+)
+
+// isCompact tells whether a token may be a compact JWS (RFC 7515 §7.1). Go's base64
+// skips line breaks even when it is strict: with them a token would have several
+// spellings.
+func isCompact(token string) bool {
+	return strings.Count(token, ".") == 2 && !strings.ContainsAny(token, "\r\n")
+}
+
+// refusal makes an error of golang-jwt's parser one of this package.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return errNotSigned
+	case isExpiredAlone(err):
+		return ErrExpired
+	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
+		return errNotValidYet
+	case errors.Is(err, jwt.ErrTokenInvalidClaims):
+		return fmt.Errorf("%w: %s", ErrInvalid, err.Error())
+	}
+	return errUnreadable // what the error says is not passed on: it may quote the token
+}
+
+// isExpiredAlone tells whether the time is all that is wrong with a token. The
+// parser joins whatever it finds wrong with the claims, so an error may say that a
+// token has expired and worse at once (CVE-2024-51744).
+func isExpiredAlone(err error) bool {
+	return errors.Is(err, jwt.ErrTokenExpired) && isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenExpired)
+}
+
+// isNothingBut tells whether all that err was joined from is among the errors.
+func isNothingBut(err error, known ...error) bool {
+	var joined interface {
+		error
+		Unwrap() []error
+	}
+	if errors.As(err, &joined) {
+		return !slices.ContainsFunc(joined.Unwrap(), func(part error) bool { return !isNothingBut(part, known...) })
+	}
+	return slices.ContainsFunc(known, func(k error) bool { return errors.Is(err, k) })
+}
