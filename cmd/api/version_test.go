@@ -24,6 +24,7 @@ func TestVersion(t *testing.T) {
 
 func TestNoTestLibraryIsLinked(t *testing.T) {
 	t.Parallel()
+	const module = "github.com/latchkey-sessions/latchkey"
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", ".").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -32,13 +33,13 @@ func TestNoTestLibraryIsLinked(t *testing.T) {
 	for line := range strings.Lines(string(out)) {
 		linked[strings.TrimSpace(line)] = true
 	}
-	if !linked["github.com/latchkey-sessions/latchkey/httpapi"] {
+	if !linked[module+"/httpapi"] {
 		t.Fatal("this is not the list of what is linked")
 	}
 	for name := range linked { // testing itself comes with the library that fetches PostgreSQL
 		for _, library := range []string{
 			"github.com/testcontainers/", "github.com/santhosh-tekuri/", "github.com/google/go-cmp/", "github.com/anishathalye/porcupine",
-			"pgregory.net/rapid", "github.com/stretchr/testify/", "github.com/latchkey-sessions/latchkey/internal/testdb",
+			"pgregory.net/rapid", "github.com/stretchr/testify/", module + "/internal/testdb", module + "/internal/testkeys", module + "/internal/testservice",
 		} {
 			if name == library || strings.HasSuffix(library, "/") && strings.HasPrefix(name, library) {
 				t.Errorf("%s is linked into the command", name)
