@@ -9,7 +9,6 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
@@ -52,25 +51,24 @@ func (c *cleanupCmd) Run(a *app) error {
 	})
 }
 
-// show has the progress shown: to a person by a bar, else by a line a minute. The
-// function that it returns takes the bar away.
+// show has the progress shown. The function that it returns takes it away.
 func (c *cleanupCmd) show(ctx context.Context, a *app, log *slog.Logger, store *sessionstore.Store, cfg *cleanup.Config) (end func(), err error) {
-	switch {
-	case c.DryRun:
-		return func() {}, nil
-	case !terminal.Is(a.stderr):
-		cfg.Progress = cleanup.Minutely(func(s cleanup.Summary) { log.InfoContext(ctx, "cleaning up", slog.Any("", s)) })
+	if c.DryRun {
 		return func() {}, nil
 	}
-	dry := *cfg
-	dry.DryRun = true
-	due, err := cleanup.Run(ctx, store, dry)
-	if err != nil {
-		return nil, err
+	due := func() (int64, error) {
+		dry := *cfg
+		dry.DryRun = true
+		due, err := cleanup.Run(ctx, store, dry)
+		return due.Pairs, err
 	}
-	bar := terminal.NewBar(a.stderr, due.Pairs, "token pairs removed")
-	cfg.Progress = func(s cleanup.Summary) { bar.At(s.Pairs) }
-	return bar.End, nil
+	var last cleanup.Summary
+	at, end, err := a.progress("token pairs removed", due, func(int64) { log.InfoContext(ctx, "cleaning up", slog.Any("", last)) })
+	cfg.Progress = func(s cleanup.Summary) {
+		last = s
+		at(s.Pairs)
+	}
+	return end, err
 }
 
 // print tells what was done, also of a run that failed or was interrupted.

@@ -23,58 +23,37 @@ func (*dataKeysGenerateCmd) Help() string {
 
 // Run makes a key. With --file nothing secret is printed.
 func (c *dataKeysGenerateCmd) Run(a *app) error {
-	if c.File == "" {
-		text, _, err := newDataKeyset()
-		if err != nil {
-			return err
-		}
-		_, err = a.stdout.Write(text)
-		return err
+	var keys *dataseal.Keyset
+	var err error = fs.ErrNotExist
+	if c.File != "" {
+		keys, err = settings.ReadDataKeyset(c.File)
 	}
-	keys, err := settings.ReadDataKeyset(c.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		text, id, err := newDataKeyset()
-		if err != nil {
-			return err
+	id, does, write := "", "opens, and does not seal until it is promoted, when every replica has it", keyfiles.Replace
+	switch {
+	case err == nil:
+		keys, id, err = keys.Add()
+	case errors.Is(err, fs.ErrNotExist):
+		does, write = "seals", keyfiles.Create
+		if keys, err = dataseal.NewKeyset(); err == nil {
+			id = keys.Keys()[0].ID
 		}
-		if err := keyfiles.Create(c.File, text); err != nil {
-			return fmt.Errorf("write the keyset: %w", err)
-		}
-		_, err = fmt.Fprintf(a.stdout, "made key %s in %s: it seals\n", id, c.File)
-		return err
 	}
 	if err != nil {
 		return err
 	}
-	keys, id, err := keys.Add()
-	if err != nil {
-		return err
-	}
-	if err := replaceDataKeyset(c.File, keys); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(a.stdout, "made key %s in %s: it opens, and does not seal until it is promoted, when every replica has it\n", id, c.File)
-	return err
-}
-
-func newDataKeyset() (text []byte, id string, err error) {
-	keys, err := dataseal.NewKeyset()
-	if err != nil {
-		return nil, "", err
-	}
-	text, err = keys.Marshal()
-	return text, keys.Keys()[0].ID, err
-}
-
-func replaceDataKeyset(file string, keys *dataseal.Keyset) error {
 	text, err := keys.Marshal()
 	if err != nil {
 		return err
 	}
-	if err := keyfiles.Replace(file, text); err != nil {
+	if c.File == "" {
+		_, err = a.stdout.Write(text)
+		return err
+	}
+	if err := write(c.File, text); err != nil {
 		return fmt.Errorf("write the keyset: %w", err)
 	}
-	return nil
+	_, err = fmt.Fprintf(a.stdout, "made key %s in %s: it %s\n", id, c.File, does)
+	return err
 }
 
 // dataKeyChange is a change of one key in a file.
@@ -92,7 +71,14 @@ func (c *dataKeyChange) run(change func(*dataseal.Keyset, string) (*dataseal.Key
 	if keys, err = change(keys, c.Key); err != nil {
 		return fmt.Errorf("key %s in %s: %w", settings.Quote(c.Key), c.File, err)
 	}
-	return replaceDataKeyset(c.File, keys)
+	text, err := keys.Marshal()
+	if err != nil {
+		return err
+	}
+	if err := keyfiles.Replace(c.File, text); err != nil {
+		return fmt.Errorf("write the keyset: %w", err)
+	}
+	return nil
 }
 
 type dataKeysPromoteCmd struct{ dataKeyChange }
@@ -149,11 +135,14 @@ func (c *dataKeysListCmd) Run(a *app) error {
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "KEY\tALGORITHM\tUSE")
 	for _, key := range keys.Keys() {
-		use := "opens"
-		if key.Primary {
-			use = "seals"
-		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", key.ID, key.Algorithm, use)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", key.ID, key.Algorithm, useOf(key))
 	}
 	return table.Flush()
+}
+
+func useOf(key dataseal.Key) string {
+	if key.Primary {
+		return "seals"
+	}
+	return "opens"
 }

@@ -88,23 +88,19 @@ func (r *reencryption) run() error {
 	return r.left(done, counts)
 }
 
-// reseal has the progress shown: to a person by a bar, else by a line a minute.
 func (r *reencryption) reseal(counts map[string]int64) (sessionstore.Resealed, error) {
-	params := sessionstore.Reseal{Unseal: r.Unseal}
-	if terminal.Is(r.stderr) {
-		bar := terminal.NewBar(r.stderr, total(counts), "rows looked at")
-		defer bar.End()
-		params.Progress = func(done sessionstore.Resealed) { bar.At(done.Rows) }
-	} else {
-		next := time.Minute
-		params.Progress = func(done sessionstore.Resealed) {
-			if took := time.Since(r.start); took >= next {
-				next = took.Truncate(time.Minute) + time.Minute
-				r.log.InfoContext(r.ctx, "sealing data anew", "rows", done.Rows, "of", total(counts), "written", done.Written)
-			}
-		}
+	var last sessionstore.Resealed
+	at, end, err := r.progress("rows looked at", func() (int64, error) { return total(counts), nil }, func(rows int64) {
+		r.log.InfoContext(r.ctx, "sealing data anew", "rows", rows, "of", total(counts), "written", last.Written)
+	})
+	if err != nil {
+		return last, err
 	}
-	return r.store.Reseal(r.ctx, params)
+	defer end()
+	return r.store.Reseal(r.ctx, sessionstore.Reseal{Unseal: r.Unseal, Progress: func(done sessionstore.Resealed) {
+		last = done
+		at(done.Rows)
+	}})
 }
 
 // left is an error if not all rows are as they should be.
@@ -169,11 +165,7 @@ func (r *reencryption) rows(counts map[string]int64) []dataRows {
 	}
 	var list []dataRows
 	for _, key := range r.keys.Keys() {
-		use := "opens"
-		if key.Primary {
-			use = "seals"
-		}
-		list = append(list, dataRows{key.ID, counts[key.ID], use})
+		list = append(list, dataRows{key.ID, counts[key.ID], useOf(key)})
 	}
 	for key, n := range counts {
 		use := "not in the keyset"

@@ -28,9 +28,16 @@ func (c *keysGenerateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	set, write, err := c.read()
-	if err != nil {
-		return err
+	var set tokens.Secret
+	write := keyfiles.Replace
+	if c.File != "" {
+		content, err := os.ReadFile(c.File)
+		if errors.Is(err, fs.ErrNotExist) {
+			write = keyfiles.Create
+		} else if err != nil {
+			return fmt.Errorf("read the keys: %w", err)
+		}
+		set = tokens.Secret(content)
 	}
 	add := tokens.AppendKey
 	if c.First {
@@ -48,19 +55,4 @@ func (c *keysGenerateCmd) Run(a *app) error {
 	}
 	_, err = fmt.Fprintf(a.stdout, "made key %s (%s) in %s\n", id, c.Algorithm, c.File)
 	return err
-}
-
-// read returns the set that is there, and how its file is to be written.
-func (c *keysGenerateCmd) read() (tokens.Secret, func(string, []byte) error, error) {
-	if c.File == "" {
-		return "", nil, nil
-	}
-	set, err := os.ReadFile(c.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", keyfiles.Create, nil
-	}
-	if err != nil {
-		return "", nil, fmt.Errorf("read the keys: %w", err)
-	}
-	return tokens.Secret(set), keyfiles.Replace, nil
 }

@@ -32,7 +32,7 @@ func (c *keysListCmd) Run(a *app) error {
 	if len(c.KeyEncryptionKey) > 0 {
 		return c.withKeys(a.ctx, c.NewLogger(a.stderr), func(keys *keystore.Store) error { return c.listStored(a, keys) })
 	}
-	ring, err := settings.ReadKeyRing(cmp.Or(string(c.SigningKeysFile), filepath.Join(string(c.VarDir), keyfiles.SigningKeys)))
+	_, ring, err := settings.ReadSigningKeys(cmp.Or(string(c.SigningKeysFile), filepath.Join(string(c.VarDir), keyfiles.SigningKeys)))
 	if err != nil {
 		return err
 	}

@@ -46,8 +46,8 @@ func Run(version string, args []string, lookup func(string) (string, bool), stdo
 	switch {
 	case err == nil, errors.Is(err, errHelped):
 		return exitDone
-	case isUsage(err):
-		_, _ = fmt.Fprintf(stderr, "api: %s\n", oneLine(usageText(err)))
+	case usage(err) != "":
+		_, _ = fmt.Fprintf(stderr, "api: %s\n", oneLine(usage(err)))
 		return exitUsage
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
 		_, _ = fmt.Fprintln(stderr, "api: interrupted")
@@ -58,17 +58,15 @@ func Run(version string, args []string, lookup func(string) (string, bool), stdo
 	}
 }
 
-func isUsage(err error) bool {
-	_, parsing := errors.AsType[*kong.ParseError](err)
-	_, setting := errors.AsType[*settings.Error](err)
-	return parsing || setting
-}
-
-func usageText(err error) string {
+// usage is what to say of a wrong command line or setting, or nothing if err is something else.
+func usage(err error) string {
 	if setting, ok := errors.AsType[*settings.Error](err); ok {
 		return setting.Error() // without what kong put before it
 	}
-	return err.Error() + " (api --help tells more)"
+	if parsing, ok := errors.AsType[*kong.ParseError](err); ok {
+		return parsing.Error() + " (api --help tells more)"
+	}
+	return ""
 }
 
 // oneLine keeps scripts and logs readable where an error, such as pgx's, has several lines.

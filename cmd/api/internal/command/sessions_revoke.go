@@ -10,7 +10,6 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
@@ -84,27 +83,16 @@ func (a *app) revoke(ctx context.Context, store *sessionstore.Store, ids []uuid.
 	return errors.Join(failures...)
 }
 
-// reportEvery is how often a command that takes its time says how far it is, where no terminal shows it.
-const reportEvery = time.Minute
-
 // revokeAll says how far it is, and what it did also when it was interrupted.
 func (a *app) revokeAll(ctx context.Context, log *slog.Logger, store *sessionstore.Store) error {
-	began, reported := time.Now(), time.Now()
-	progress, end := func(n int64) {
-		if time.Since(reported) >= reportEvery {
-			reported = time.Now()
-			log.InfoContext(ctx, "revoking all sessions", "revoked", n)
-		}
-	}, func() {}
-	if terminal.Is(a.stderr) {
-		live, err := store.EstimateLive(ctx)
-		if err != nil {
-			return err
-		}
-		bar := terminal.NewBar(a.stderr, live, "sessions revoked")
-		progress, end = bar.At, bar.End
+	began := time.Now()
+	at, end, err := a.progress("sessions revoked", func() (int64, error) { return store.EstimateLive(ctx) }, func(n int64) {
+		log.InfoContext(ctx, "revoking all sessions", "revoked", n)
+	})
+	if err != nil {
+		return err
 	}
-	n, err := store.InvalidateAll(ctx, progress)
+	n, err := store.InvalidateAll(ctx, at)
 	end()
 	_, printed := fmt.Fprintf(a.stdout, "revoked %d %s in %v\n", n, plural(n, "session"), time.Since(began).Round(time.Millisecond))
 	return errors.Join(err, printed)

@@ -102,9 +102,9 @@ func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, er
 	id := identity{serviceKeys: s.ServiceKeys}
 	var err error
 	if file := cmp.Or(string(s.SigningKeysFile), madeSigningKeys); len(s.KeyEncryptionKey) == 0 {
-		id.ring, err = settings.ReadKeyRing(file)
+		_, id.ring, err = settings.ReadSigningKeys(file)
 	} else if file != "" {
-		id.jwks, err = settings.ReadKeySet(file)
+		id.jwks, _, err = settings.ReadSigningKeys(file)
 	}
 	if err == nil && len(id.serviceKeys) == 0 {
 		id.serviceKeys, err = settings.ReadServiceKeys(cmp.Or(string(s.ServiceKeysFile), madeServiceKey))
@@ -155,7 +155,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	}
 	server, err := httpapi.New(store, id.ring, httpapi.Config{
 		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
-		DPoPNonce: s.DPoPNonce.On(), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
+		DPoPNonce: s.DPoPNonce == "true", RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
 		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {

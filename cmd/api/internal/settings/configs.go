@@ -1,9 +1,15 @@
 package settings
 
 import (
+	"io"
+	"log/slog"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
 	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
+	"github.com/latchkey-sessions/latchkey/keystore"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -34,3 +40,23 @@ func (s *Serve) Store(issuer string) sessionstore.Config {
 
 // Pooled tells whether DATABASE_URL leads to a PgBouncer in transaction mode.
 func (s Database) Pooled() bool { return s.DirectDatabaseURL != "" }
+
+// Open returns the signing keys in PostgreSQL, kept so. It asks the database nothing.
+func (s StoredKeys) Open(pool *pgxpool.Pool, cfg keystore.Config) (_ *keystore.Store, err error) {
+	if cfg.Sealer, err = tokens.NewSealer(s.KeyEncryptionKey...); err != nil {
+		return nil, err
+	}
+	cfg.Algorithm = string(s.KeyAlgorithm)
+	return keystore.New(pool, cfg)
+}
+
+// NewLogger returns the service's logger. It writes to standard error: standard output is for what a command prints.
+func (s Log) NewLogger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // checked as it was read
+	options := &slog.HandlerOptions{Level: level}
+	if s.LogFormat == "text" || s.LogFormat == "" && terminal.Is(w) {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -36,6 +37,17 @@ func isSetting(flag *kong.Flag) bool { return flag.Group != nil }
 // decode hands a setting's text to set, which answers with what the setting may be if it is not that.
 func decode(ctx *kong.DecodeContext, set func(text string) (may string)) error {
 	return decodeSecret(ctx, func(text string) (is, may string) { return Quote(text), set(text) })
+}
+
+// oneOf is decode for a setting that is one of a few words.
+func oneOf[T ~string](ctx *kong.DecodeContext, setting *T, words ...string) error {
+	return decode(ctx, func(text string) string {
+		if !slices.Contains(words, text) {
+			return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+		}
+		*setting = T(text)
+		return ""
+	})
 }
 
 // decodeSecret is decode for a setting whose value must not be shown: set says what it is, too.

@@ -100,3 +100,32 @@ func parseServiceKeys(text string) (ServiceKeys, error) {
 func splitKeys(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
+
+// ReadSigningKeys returns the JWK set in a file, and the ring that it makes.
+func ReadSigningKeys(file string) (tokens.Secret, *tokens.KeyRing, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", nil, fmt.Errorf("read the signing keys: %w", err)
+	}
+	ring, err := tokens.ParseKeyRing(content)
+	if err != nil {
+		return "", nil, fmt.Errorf("signing keys in %s: %w", file, err)
+	}
+	return tokens.Secret(content), ring, nil
+}
+
+// Required wants the keys to be in PostgreSQL.
+func (s StoredKeys) Required() error {
+	if len(s.KeyEncryptionKey) == 0 {
+		return Wrong("KEY_ENCRYPTION_KEY", "not set", sealingKeysForm+"; keys in a file are replaced as `api keys generate --help` says")
+	}
+	return nil
+}
+
+// Named says which setting it is that does not open a key.
+func Named(err error) error {
+	if errors.Is(err, tokens.ErrSealed) {
+		return fmt.Errorf("KEY_ENCRYPTION_KEY is not the one that the signing keys in the database were sealed with: %w", err)
+	}
+	return err
+}

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -23,7 +24,7 @@ func (s *Serve) Validate() error {
 	switch {
 	case embedded && s.DirectDatabaseURL != "":
 		return WrongTogether("DIRECT_DATABASE_URL is set and DATABASE_URL is not: it may be set beside a DATABASE_URL that leads to a PgBouncer")
-	case s.PublicAddr == s.InternalAddr && !s.PublicAddr.anyPort():
+	case s.PublicAddr == s.InternalAddr && !strings.HasSuffix(string(s.PublicAddr), ":0"):
 		return Wrong("INTERNAL_ADDR", Quote(string(s.InternalAddr)), "any address but PUBLIC_ADDR's")
 	case s.RefreshGrace == 0:
 		return Wrong("REFRESH_GRACE", s.RefreshGrace.String(), "a duration above 0, such as 15s")

@@ -1,11 +1,9 @@
 package settings
 
 import (
-	"log/slog"
 	"net"
 	"net/netip"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,19 +54,8 @@ func (c *count) Decode(ctx *kong.DecodeContext) error {
 // toggle is true or false. It is text, as kong's own flags for a bool take no value, and settings do.
 type toggle string
 
-// On tells which.
-func (t toggle) On() bool { return t == "true" }
-
 // Decode reads true or false.
-func (t *toggle) Decode(ctx *kong.DecodeContext) error {
-	return decode(ctx, func(text string) string {
-		if text != "true" && text != "false" {
-			return "true or false"
-		}
-		*t = toggle(text)
-		return ""
-	})
-}
+func (t *toggle) Decode(ctx *kong.DecodeContext) error { return oneOf(ctx, t, "true", "false") }
 
 // text is a name or a path.
 type text string
@@ -101,9 +88,6 @@ func (a *address) Decode(ctx *kong.DecodeContext) error {
 		return ""
 	})
 }
-
-// anyPort says that the system chooses the port.
-func (a address) anyPort() bool { return strings.HasSuffix(string(a), ":0") }
 
 // issuer is the tokens' issuer and the public listener's base URL.
 type issuer string
@@ -176,14 +160,7 @@ type limitAction sessionstore.LimitAction
 
 // Decode reads one of the two actions.
 func (l *limitAction) Decode(ctx *kong.DecodeContext) error {
-	return decode(ctx, func(text string) string {
-		switch action := sessionstore.LimitAction(text); action {
-		case sessionstore.EndOldest, sessionstore.RefuseNew:
-			*l = limitAction(action)
-			return ""
-		}
-		return "end_oldest or refuse"
-	})
+	return oneOf(ctx, l, string(sessionstore.EndOldest), string(sessionstore.RefuseNew))
 }
 
 // keyAlgorithm is the algorithm of new signing keys.
@@ -191,31 +168,22 @@ type keyAlgorithm string
 
 // Decode reads the name of an algorithm.
 func (a *keyAlgorithm) Decode(ctx *kong.DecodeContext) error {
-	return decode(ctx, func(text string) string {
-		names := tokens.AlgorithmNames()
-		if !slices.Contains(names, text) {
-			return strings.Join(names[:len(names)-1], ", ") + " or " + names[len(names)-1]
-		}
-		*a = keyAlgorithm(text)
-		return ""
-	})
+	return oneOf(ctx, a, tokens.AlgorithmNames()...)
 }
 
 // logLevel is the lowest level that is logged.
-type logLevel slog.Level
+type logLevel string
 
 // Decode reads one of the four levels.
 func (l *logLevel) Decode(ctx *kong.DecodeContext) error {
-	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
-	return decode(ctx, func(text string) string {
-		level, ok := levels[text]
-		if !ok {
-			return "debug, info, warn or error"
-		}
-		*l = logLevel(level)
-		return ""
-	})
+	return oneOf(ctx, l, "debug", "info", "warn", "error")
 }
+
+// logFormat is text, json, or empty for the one that suits the terminal or the pipe.
+type logFormat string
+
+// Decode reads one of the two formats.
+func (f *logFormat) Decode(ctx *kong.DecodeContext) error { return oneOf(ctx, f, "text", "json") }
 
 // auditTarget is none, stdout, or the path of a file.
 type auditTarget string
@@ -234,20 +202,6 @@ func (t *auditTarget) Decode(ctx *kong.DecodeContext) error {
 			return "none, stdout, or the path of a file, such as /var/log/latchkey/audit.log"
 		}
 		*t = to
-		return ""
-	})
-}
-
-// logFormat is text, json, or empty for the one that suits the terminal or the pipe.
-type logFormat string
-
-// Decode reads one of the two formats.
-func (f *logFormat) Decode(ctx *kong.DecodeContext) error {
-	return decode(ctx, func(text string) string {
-		if text != "text" && text != "json" {
-			return "text or json"
-		}
-		*f = logFormat(text)
 		return ""
 	})
 }

@@ -5,8 +5,10 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 	"unicode"
 
+	"github.com/schollz/progressbar/v3"
 	"golang.org/x/term"
 )
 
@@ -25,3 +27,33 @@ func Harmless(s string) string {
 		return '�'
 	}, s)
 }
+
+// Bar shows a person who waits how far a task is, on the last line of a terminal.
+type Bar struct{ *progressbar.ProgressBar }
+
+// NewBar shows how much of the total of something is done.
+func NewBar(terminal io.Writer, total int64, what string) Bar {
+	return Bar{progressbar.NewOptions64(max(total, 1), // none would be a total that nobody knows
+		progressbar.OptionSetWriter(terminal),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionSetWidth(30),
+		progressbar.OptionShowCount(),
+		progressbar.OptionShowIts(),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetRenderBlankState(true),
+		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionClearOnFinish(),
+	)}
+}
+
+// At tells how much is done. There may turn out to be more than was counted. A
+// terminal that cannot be written to is no reason to stop.
+func (b Bar) At(done int64) {
+	if done > b.GetMax64() {
+		b.ChangeMax64(done + 1) // a bar that is full would be taken away
+	}
+	_ = b.Set64(min(done, b.GetMax64()-1))
+}
+
+// End takes the bar away.
+func (b Bar) End() { _ = b.Finish() }
