@@ -1,4 +1,4 @@
-// Package command is the command line: what its commands are is in this file, and each has one of its own.
+// Package command is the command line. This file has the tree of commands; each stands in a file of its own or of its group.
 package command
 
 import (
