@@ -1,89 +1,36 @@
 package httpapi_test
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 // device is a client with a key.
-type device struct {
-	key    *ecdsa.PrivateKey
-	signer jose.Signer
-}
+type device struct{ testkeys.Device }
 
 func newDevice(t *testing.T) device {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return device{key, signer}
-}
-
-func (d device) thumbprint(t *testing.T) string {
-	t.Helper()
-	sum, err := (&jose.JSONWebKey{Key: d.key.Public()}).Thumbprint(crypto.SHA256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return base64.RawURLEncoding.EncodeToString(sum)
-}
-
-// proof is one for a request; an access token and a nonce may be empty.
-func (d device) proof(t *testing.T, method, url, accessToken, nonce string) string {
-	t.Helper()
-	claims := map[string]any{"jti": rand.Text(), "htm": method, "htu": url, "iat": time.Now().Unix()}
-	if accessToken != "" {
-		sum := sha256.Sum256([]byte(accessToken))
-		claims["ath"] = base64.RawURLEncoding.EncodeToString(sum[:])
-	}
-	if nonce != "" {
-		claims["nonce"] = nonce
-	}
-	text, err := json.Marshal(claims)
-	if err != nil {
-		t.Fatal(err)
-	}
-	jws, err := d.signer.Sign(text)
-	if err != nil {
-		t.Fatal(err)
-	}
-	compact, err := jws.CompactSerialize()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return compact
+	return device{testkeys.NewDevice(t)}
 }
 
 func (d device) atTokenEndpoint(t *testing.T) option {
 	t.Helper()
-	return header("DPoP", d.proof(t, "POST", testIssuer+"/oauth2/token", "", ""))
+	return header("DPoP", d.Proof(t, "POST", testIssuer+"/oauth2/token", "", ""))
 }
 
 // with presents an access token with a proof for a public route.
 func (d device) with(t *testing.T, accessToken, method, path string) option {
 	t.Helper()
-	proof := d.proof(t, method, testIssuer+path, accessToken, "")
+	proof := d.Proof(t, method, testIssuer+path, accessToken, "")
 	return func(r *http.Request) {
 		r.Header.Set("Authorization", "DPoP "+accessToken)
 		r.Header.Add("DPoP", proof)
@@ -98,7 +45,7 @@ func (s *service) refreshWith(t *testing.T, token string, options ...option) res
 // createBound makes a session that is bound from the start.
 func (s *service) createBound(t *testing.T, d device) session {
 	t.Helper()
-	m := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"subject":"ann","data":{},"dpop_jkt":"`+d.thumbprint(t)+`"}`)).want(t, 201).json(t)
+	m := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"subject":"ann","data":{},"dpop_jkt":"`+d.Thumbprint(t)+`"}`)).want(t, 201).json(t)
 	if m["token_type"] != "DPoP" {
 		t.Fatalf("token_type %v", m["token_type"])
 	}
@@ -162,7 +109,7 @@ func TestBadProofsAtTheTokenEndpoint(t *testing.T) {
 	for name, token := range map[string]string{"bound": s.createBound(t, d).refresh, "unbound": s.create(t, "ann").refresh} {
 		for proof, options := range map[string][]option{
 			"garbage": {header("DPoP", "x")}, "empty": {header("DPoP", "")}, "two": {d.atTokenEndpoint(t), d.atTokenEndpoint(t)},
-			"another method": {header("DPoP", d.proof(t, "GET", url, "", ""))}, "another URL": {header("DPoP", d.proof(t, "POST", "https://example.com/oauth2/token", "", ""))},
+			"another method": {header("DPoP", d.Proof(t, "GET", url, "", ""))}, "another URL": {header("DPoP", d.Proof(t, "POST", "https://example.com/oauth2/token", "", ""))},
 		} {
 			answer := s.refreshWith(t, token, options...)
 			answer.wantProblem(t, 400, "invalid_dpop_proof")
@@ -171,7 +118,7 @@ func TestBadProofsAtTheTokenEndpoint(t *testing.T) {
 			}
 		}
 		// The Host header is not believed.
-		s.refreshWith(t, token, header("DPoP", d.proof(t, "POST", "https://example.com/oauth2/token", "", "")),
+		s.refreshWith(t, token, header("DPoP", d.Proof(t, "POST", "https://example.com/oauth2/token", "", "")),
 			func(r *http.Request) { r.Host = "example.com" }).wantProblem(t, 400, "invalid_dpop_proof")
 		s.refreshWith(t, token, d.atTokenEndpoint(t)).want(t, 200)
 	}
@@ -209,7 +156,7 @@ func TestReplayedProof(t *testing.T) {
 	s.public(t, "GET", path, again).want(t, 200)
 	s.public(t, "GET", path, again).wantProblem(t, 401, "invalid_dpop_proof")
 
-	fields := form("token", pair.access, "dpop", d.proof(t, "GET", "https://shop.example.com/cart", pair.access, ""), "dpop_htm", "GET", "dpop_htu", "https://shop.example.com/cart?a=b")
+	fields := form("token", pair.access, "dpop", d.Proof(t, "GET", "https://shop.example.com/cart", pair.access, ""), "dpop_htm", "GET", "dpop_htu", "https://shop.example.com/cart?a=b")
 	if m := s.internal(t, "POST", "/oauth2/introspect", fields).want(t, 200).json(t); m["active"] != true {
 		t.Fatalf("%v", m)
 	}
@@ -243,12 +190,12 @@ func TestBoundAccessToken(t *testing.T) {
 		}{
 			"as bearer":             {bearer(bound.access), "invalid_token", "invalid_token"},
 			"no proof":              {scheme(bound.access), "invalid_dpop_proof", "invalid_dpop_proof"},
-			"two proofs":            {scheme(bound.access, d.proof(t, method, url, bound.access, ""), d.proof(t, method, url, bound.access, "")), "invalid_dpop_proof", "invalid_dpop_proof"},
+			"two proofs":            {scheme(bound.access, d.Proof(t, method, url, bound.access, ""), d.Proof(t, method, url, bound.access, "")), "invalid_dpop_proof", "invalid_dpop_proof"},
 			"another key's":         {other.with(t, bound.access, method, path), "invalid_token", "invalid_token"},
-			"without ath":           {scheme(bound.access, d.proof(t, method, url, "", "")), "invalid_dpop_proof", "invalid_dpop_proof"},
-			"another token's":       {scheme(bound.access, d.proof(t, method, url, unbound.access, "")), "invalid_dpop_proof", "invalid_dpop_proof"},
-			"another method's":      {scheme(bound.access, d.proof(t, "POST", url, bound.access, "")), "invalid_dpop_proof", "invalid_dpop_proof"},
-			"another path's":        {scheme(bound.access, d.proof(t, method, url+"x", bound.access, "")), "invalid_dpop_proof", "invalid_dpop_proof"},
+			"without ath":           {scheme(bound.access, d.Proof(t, method, url, "", "")), "invalid_dpop_proof", "invalid_dpop_proof"},
+			"another token's":       {scheme(bound.access, d.Proof(t, method, url, unbound.access, "")), "invalid_dpop_proof", "invalid_dpop_proof"},
+			"another method's":      {scheme(bound.access, d.Proof(t, "POST", url, bound.access, "")), "invalid_dpop_proof", "invalid_dpop_proof"},
+			"another path's":        {scheme(bound.access, d.Proof(t, method, url+"x", bound.access, "")), "invalid_dpop_proof", "invalid_dpop_proof"},
 			"a bearer token's":      {d.with(t, unbound.access, method, path), "invalid_token", "invalid_token"},
 			"not a token, as bound": {d.with(t, "x", method, path), "", "invalid_token"},
 		} {
@@ -275,7 +222,7 @@ func TestBoundSessionWithoutASubject(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	d := newDevice(t)
-	m := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"data":{},"dpop_jkt":"`+d.thumbprint(t)+`"}`)).want(t, 201).json(t)
+	m := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"data":{},"dpop_jkt":"`+d.Thumbprint(t)+`"}`)).want(t, 201).json(t)
 	s.public(t, "GET", "/v1/me/sessions", d.with(t, sessionOf(m).access, "GET", "/v1/me/sessions")).want(t, 200)
 }
 
@@ -290,23 +237,23 @@ func TestIntrospectBoundToken(t *testing.T) {
 		return s.internal(t, "POST", "/oauth2/introspect", form(pairs...))
 	}
 	m := introspect("token", bound.access).want(t, 200).json(t)
-	if diff := cmp.Diff(map[string]any{"jkt": d.thumbprint(t)}, m["cnf"]); diff != "" || m["token_type"] != "DPoP" || m["active"] != true {
+	if diff := cmp.Diff(map[string]any{"jkt": d.Thumbprint(t)}, m["cnf"]); diff != "" || m["token_type"] != "DPoP" || m["active"] != true {
 		t.Errorf("%v", m)
 	}
 	for name, c := range map[string]struct {
 		token, proof, method, url string
 		active                    bool
 	}{
-		"good":            {bound.access, d.proof(t, "GET", url, bound.access, ""), "GET", url + "?a=b", true},
-		"with a nonce":    {bound.access, d.proof(t, "GET", url, bound.access, "the resource server's"), "GET", url, true},
-		"another key":     {bound.access, other.proof(t, "GET", url, bound.access, ""), "GET", url, false},
-		"another method":  {bound.access, d.proof(t, "GET", url, bound.access, ""), "POST", url, false},
-		"another URL":     {bound.access, d.proof(t, "GET", url, bound.access, ""), "GET", url + "s", false},
-		"another token":   {bound.access, d.proof(t, "GET", url, unbound.access, ""), "GET", url, false},
-		"no ath":          {bound.access, d.proof(t, "GET", url, "", ""), "GET", url, false},
+		"good":            {bound.access, d.Proof(t, "GET", url, bound.access, ""), "GET", url + "?a=b", true},
+		"with a nonce":    {bound.access, d.Proof(t, "GET", url, bound.access, "the resource server's"), "GET", url, true},
+		"another key":     {bound.access, other.Proof(t, "GET", url, bound.access, ""), "GET", url, false},
+		"another method":  {bound.access, d.Proof(t, "GET", url, bound.access, ""), "POST", url, false},
+		"another URL":     {bound.access, d.Proof(t, "GET", url, bound.access, ""), "GET", url + "s", false},
+		"another token":   {bound.access, d.Proof(t, "GET", url, unbound.access, ""), "GET", url, false},
+		"no ath":          {bound.access, d.Proof(t, "GET", url, "", ""), "GET", url, false},
 		"garbage":         {bound.access, "x", "GET", url, false},
-		"a bearer token":  {unbound.access, d.proof(t, "GET", url, unbound.access, ""), "GET", url, false},
-		"a refresh token": {bound.refresh, d.proof(t, "GET", url, bound.refresh, ""), "GET", url, false},
+		"a bearer token":  {unbound.access, d.Proof(t, "GET", url, unbound.access, ""), "GET", url, false},
+		"a refresh token": {bound.refresh, d.Proof(t, "GET", url, bound.refresh, ""), "GET", url, false},
 	} {
 		m := introspect("token", c.token, "dpop", c.proof, "dpop_htm", c.method, "dpop_htu", c.url).want(t, 200).json(t)
 		if m["active"] != c.active || !c.active && len(m) != 1 {
@@ -329,7 +276,7 @@ func TestProofNonces(t *testing.T) {
 	if nonce == "" {
 		t.Fatal("no nonce")
 	}
-	answer = s.refreshWith(t, first.refresh, header("DPoP", d.proof(t, "POST", testIssuer+"/oauth2/token", "", nonce))).want(t, 200)
+	answer = s.refreshWith(t, first.refresh, header("DPoP", d.Proof(t, "POST", testIssuer+"/oauth2/token", "", nonce))).want(t, 200)
 	if answer.Header.Get("DPoP-Nonce") == "" {
 		t.Error("the answer has no nonce")
 	}
@@ -341,7 +288,7 @@ func TestProofNonces(t *testing.T) {
 		t.Errorf("WWW-Authenticate %q", c)
 	}
 	s.public(t, "GET", path, header("Authorization", "DPoP "+access),
-		header("DPoP", d.proof(t, "GET", testIssuer+path, access, refused.Header.Get("DPoP-Nonce")))).want(t, 200)
+		header("DPoP", d.Proof(t, "GET", testIssuer+path, access, refused.Header.Get("DPoP-Nonce")))).want(t, 200)
 	// Nobody who does without proofs is asked for one.
 	if answer := s.refresh(t, s.create(t, "ann").refresh).want(t, 200); answer.Header.Get("DPoP-Nonce") != "" {
 		t.Error("a bearer client got a nonce")

@@ -1,22 +1,13 @@
 package sessionhttp_test
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/go-jose/go-jose/v4"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
@@ -31,41 +22,13 @@ func TestBoundToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	k := setup(t, sessionhttp.Config{Proofs: proofs})
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum, err := (&jose.JSONWebKey{Key: key.Public()}).Thumbprint(crypto.SHA256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, pair, err := k.store.Create(t.Context(), sessionstore.CreateParams{KeyThumbprint: base64.RawURLEncoding.EncodeToString(sum)})
+	device := testkeys.NewDevice(t)
+	_, pair, err := k.store.Create(t.Context(), sessionstore.CreateParams{KeyThumbprint: device.Thumbprint(t)})
 	if err != nil {
 		t.Fatal(err)
 	}
 	access := string(pair.AccessToken)
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	proof := func(method string) string {
-		hash := sha256.Sum256([]byte(access))
-		claims, err := json.Marshal(map[string]any{
-			"jti": rand.Text(), "htm": method, "htu": base + "/cart", "iat": time.Now().Unix(), "ath": base64.RawURLEncoding.EncodeToString(hash[:]),
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		jws, err := signer.Sign(claims)
-		if err != nil {
-			t.Fatal(err)
-		}
-		text, err := jws.CompactSerialize()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return text
-	}
+	proof := func(method string) string { return device.Proof(t, method, base+"/cart", access, "") }
 	once := proof("POST")
 	unchecked := sessionhttp.New[cart](k.store, sessionhttp.Config{})
 	for _, test := range []struct {

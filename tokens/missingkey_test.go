@@ -7,32 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
-
-// ringOf returns a ring of one new key.
-func ringOf(t *testing.T) *tokens.KeyRing {
-	t.Helper()
-	jwk, _, err := tokens.GenerateKey("EdDSA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := tokens.AppendKey("", jwk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := tokens.ParseKeyRing([]byte(set))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return ring
-}
 
 // A token of a key that the ring does not have is refused only after the newest ring does not have it either.
 func TestMissingKey(t *testing.T) {
 	t.Parallel()
 	cfg := tokens.Config{Issuer: "https://issuer.test", Audience: "api"}
-	older, newer := ringOf(t), ringOf(t)
+	older, newer := testkeys.Ring(t), testkeys.Ring(t)
 	signer, err := tokens.NewSigner(newer, cfg)
 	if err != nil {
 		t.Fatal(err)

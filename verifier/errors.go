@@ -12,9 +12,3 @@ var (
 	// says nothing about the token: answer 503, not 401.
 	ErrUnavailable = errors.New("whether the session was revoked cannot be told at the moment")
 )
-
-// errNoToken and errMalformed are about a request, not about a token.
-var (
-	errNoToken   = errors.New("no bearer token")
-	errMalformed = errors.New("the Authorization header is not one bearer token")
-)

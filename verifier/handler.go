@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/internal/authorization"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -54,7 +54,7 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 }
 
 func (v *Verifier) accept(w http.ResponseWriter, r *http.Request) (*tokens.Claims, error) {
-	scheme, token, err := accessToken(r)
+	scheme, token, err := authorization.Token(r)
 	if err != nil {
 		return nil, err
 	}
@@ -83,25 +83,6 @@ func notProven(err error) error {
 	return unavailable(err)
 }
 
-// accessToken leaves it to the verifier to refuse what is no token.
-func accessToken(r *http.Request) (scheme, token string, err error) {
-	values := r.Header["Authorization"]
-	if len(values) == 0 {
-		return "", "", errNoToken
-	}
-	scheme, token, _ = strings.Cut(values[0], " ")
-	token = strings.TrimLeft(token, " ")
-	switch {
-	case len(values) > 1 || token == "":
-		return "", "", errMalformed
-	case strings.EqualFold(scheme, dpop.Scheme):
-		return dpop.Scheme, token, nil
-	case strings.EqualFold(scheme, "Bearer"):
-		return "Bearer", token, nil
-	}
-	return "", "", errMalformed
-}
-
 // Error is the default answer to a request that is refused: 401 with the
 // challenge of RFC 6750 §3 for a token that is missing or no good, and 503 where
 // that cannot be told. No answer says more about a token than that.
@@ -110,10 +91,10 @@ func Error(w http.ResponseWriter, _ *http.Request, err error) {
 	switch code := dpop.ErrorCode(err); {
 	case code != "":
 		w.Header().Set("WWW-Authenticate", dpop.Challenge("", code)) // RFC 9449 §7.1
-	case errors.Is(err, errNoToken):
+	case errors.Is(err, authorization.ErrNoToken):
 		w.Header().Set("WWW-Authenticate", "Bearer")
 		w.Header().Add("WWW-Authenticate", dpop.Challenge("", "")) // RFC 9449 §7.2
-	case errors.Is(err, tokens.ErrInvalid), errors.Is(err, ErrRevoked), errors.Is(err, errMalformed):
+	case errors.Is(err, tokens.ErrInvalid), errors.Is(err, ErrRevoked), errors.Is(err, authorization.ErrMalformed):
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
 	default:
 		status = http.StatusServiceUnavailable

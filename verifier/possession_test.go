@@ -1,13 +1,6 @@
 package verifier_test
 
 import (
-	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -15,10 +8,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/go-jose/go-jose/v4"
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
@@ -28,22 +21,12 @@ import (
 func TestBoundToken(t *testing.T) {
 	t.Parallel()
 	const base = "https://api.example.com"
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	sum, err := (&jose.JSONWebKey{Key: key.Public()}).Thumbprint(crypto.SHA256)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key}, (&jose.SignerOptions{EmbedJWK: true}).WithType("dpop+jwt"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	device := testkeys.NewDevice(t)
 	for _, checks := range []bool{true, false} {
 		var refusal error
 		b := setup(t, func(c *verifier.Config) {
 			if checks {
+				var err error
 				if c.Proofs, err = dpop.New(dpop.Config{BaseURL: base, Remember: 1}); err != nil {
 					t.Fatal(err)
 				}
@@ -57,31 +40,14 @@ func TestBoundToken(t *testing.T) {
 		now := b.clocks.wall()
 		bound, err := b.signer.Sign(tokens.Claims{
 			Type: tokens.AccessToken, SessionID: uuid.New(), TokenID: uuid.New(), IssuedAt: now, ExpiresAt: now.Add(time.Hour),
-			KeyThumbprint: base64.RawURLEncoding.EncodeToString(sum),
+			KeyThumbprint: device.Thumbprint(t),
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 		access := string(bound)
 		_, bearer := b.token(t, time.Hour)
-		proof := func(method string) string {
-			hash := sha256.Sum256([]byte(access))
-			claims, err := json.Marshal(map[string]any{
-				"jti": rand.Text(), "htm": method, "htu": base + "/cart", "iat": time.Now().Unix(), "ath": base64.RawURLEncoding.EncodeToString(hash[:]),
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			jws, err := signer.Sign(claims)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, err := jws.CompactSerialize()
-			if err != nil {
-				t.Fatal(err)
-			}
-			return text
-		}
+		proof := func(method string) string { return device.Proof(t, method, base+"/cart", access, "") }
 		once := proof("GET")
 		handler := b.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
 		for _, test := range []struct {

@@ -49,7 +49,7 @@ func TestEachCommandIsAuditedOrNot(t *testing.T) {
 func TestOperatorsAreAudited(t *testing.T) {
 	t.Parallel()
 	settings, dir := keysInDatabase(t), t.TempDir()
-	start(t, dir, settings).end(syscall.SIGINT) // it makes the first key
+	start(t, dir, settings).End(syscall.SIGINT) // it makes the first key
 	settings["AUDIT_LOG"] = filepath.Join(dir, "audit.log")
 	store := newStore(t, settings["DATABASE_URL"])
 	create := func(subject string) string {
@@ -134,10 +134,10 @@ func TestServiceWritesAuditEvents(t *testing.T) {
 	settings, dir := configure(t, testdb.URL(t)), t.TempDir()
 	file := filepath.Join(dir, "audit.log")
 	for _, target := range []string{"stdout", file} {
-		s := start(t, dir, settings.with(env{"AUDIT_LOG": target}))
-		s.createSession(testKey, `{"subject":"ada","data":{}}`)
-		s.end(syscall.SIGINT)
-		written := s.stdout.String()
+		s := start(t, dir, settings.With(env{"AUDIT_LOG": target}))
+		s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
+		s.End(syscall.SIGINT)
+		written := s.Stdout.String()
 		if target == file {
 			if written != "" {
 				t.Errorf("standard output has %q", written)
@@ -151,7 +151,7 @@ func TestServiceWritesAuditEvents(t *testing.T) {
 		if len(events) != 1 || events[0]["event"] != "session.created" || events[0]["subject"] != "ada" {
 			t.Errorf("%s: %v", target, events)
 		}
-		if strings.Contains(s.stderr.String(), "session.created") {
+		if strings.Contains(s.Stderr.String(), "session.created") {
 			t.Error("the log has the event too")
 		}
 	}
@@ -161,7 +161,7 @@ func TestServiceWritesAuditEvents(t *testing.T) {
 func TestAuditLogThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	r := apiIn(t, dir, configure(t, testdb.URL(t)).with(env{"AUDIT_LOG": filepath.Join(dir, "nowhere", "audit.log"), "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"}))
+	r := apiIn(t, dir, configure(t, testdb.URL(t)).With(env{"AUDIT_LOG": filepath.Join(dir, "nowhere", "audit.log"), "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"}))
 	if r.code != 1 || !strings.HasPrefix(r.stderr, "api: AUDIT_LOG: open ") || !strings.HasSuffix(r.stderr, ": no such file or directory\n") {
 		t.Errorf("exit code %d: %s", r.code, r.stderr)
 	}
@@ -173,20 +173,20 @@ func TestAuditLogWithoutRoom(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("only Linux has a disk that is always full")
 	}
-	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).with(env{"AUDIT_LOG": "/dev/full"}))
+	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"AUDIT_LOG": "/dev/full"}))
 	began := time.Now()
 	for range 5 {
-		s.createSession(testKey, `{"subject":"ada","data":{}}`)
+		s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
 	}
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("five sign-ins took %v", took)
 	}
-	s.await("the cause in the log", func() bool {
-		log := s.stderr.String()
+	s.Await("the cause in the log", func() bool {
+		log := s.Stderr.String()
 		return strings.Contains(log, "audit events cannot be written, and wait") && strings.Contains(log, "no space left on device")
 	})
-	if code, metrics := s.request(http.MethodGet, s.internal+"/metrics", "", ""); code != http.StatusOK || !regexp.MustCompile(`(?m)^latchkey_audit_write_failures_total [1-9]`).MatchString(metrics) {
+	if code, metrics := s.Send(http.MethodGet, s.Internal+"/metrics", "", nil); code != http.StatusOK || !regexp.MustCompile(`(?m)^latchkey_audit_write_failures_total [1-9]`).MatchString(metrics) {
 		t.Errorf("%d: no failures are counted", code)
 	}
-	s.end(syscall.SIGKILL) // it would wait for room
+	s.End(syscall.SIGKILL) // it would wait for room
 }

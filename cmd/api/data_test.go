@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/dataseal"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // dataKeyset is a DATA_ENCRYPTION_KEYSET.
@@ -110,16 +111,16 @@ func TestSealedData(t *testing.T) {
 	settings := configure(t, database)
 	file := filepath.Join(dir, "keyset.json")
 	first := generateDataKey(t, file, "it seals")
-	sealed := settings.with(env{"DATA_ENCRYPTION_KEYSET_FILE": file})
+	sealed := settings.With(env{"DATA_ENCRYPTION_KEYSET_FILE": file})
 	task := env{"DATABASE_URL": database, "DATA_ENCRYPTION_KEYSET_FILE": file}
 
 	s := start(t, dir, settings)
-	unsealed := s.createSession(testKey, `{"subject":"ada","data":{"note":"`+note+`"}}`)
-	s.end(syscall.SIGTERM)
+	unsealed := s.CreateSession(testKey, `{"subject":"ada","data":{"note":"`+note+`"}}`)
+	s.End(syscall.SIGTERM)
 	s = start(t, dir, sealed)
-	kept := s.createSession(testKey, `{"subject":"ada","data":{"note":"`+note+`"}}`)
-	if !strings.Contains(s.stderr.String(), `"msg":"session data is sealed","key":"`+first+`"`) {
-		t.Errorf("the log does not name the key:\n%s", s.stderr)
+	kept := s.CreateSession(testKey, `{"subject":"ada","data":{"note":"`+note+`"}}`)
+	if !strings.Contains(s.Stderr.String(), `"msg":"session data is sealed","key":"`+first+`"`) {
+		t.Errorf("the log does not name the key:\n%s", s.Stderr)
 	}
 	reencrypt := func(want string, args ...string) {
 		t.Helper()
@@ -141,28 +142,28 @@ func TestSealedData(t *testing.T) {
 	if code, answer := s.session(kept); code != http.StatusServiceUnavailable {
 		t.Errorf("a replica that was not told of the new key answers %d: %s", code, answer)
 	}
-	s.end(syscall.SIGTERM)
+	s.End(syscall.SIGTERM)
 	mustAPI(t, dir, nil, "data", "keys", "remove", first, "--file", file)
 	if strings.Contains(rowsOf(t, database), note) {
 		t.Error("the database shows session data")
 	}
 
 	s = start(t, dir, settings)
-	if log := s.stderr.String(); !strings.Contains(log, `"level":"ERROR","msg":"sealed session data cannot be opened: DATA_ENCRYPTION_KEYSET lacks a key`) {
+	if log := s.Stderr.String(); !strings.Contains(log, `"level":"ERROR","msg":"sealed session data cannot be opened: DATA_ENCRYPTION_KEYSET lacks a key`) {
 		t.Errorf("a replica without the keyset does not tell:\n%s", log)
 	}
-	s.end(syscall.SIGTERM)
-	wrong := api(t, task.with(env{"DATA_ENCRYPTION_KEYSET_FILE": "", "DATA_ENCRYPTION_KEYSET": dataKeyset(t)}), "data", "reencrypt", "--unseal")
+	s.End(syscall.SIGTERM)
+	wrong := api(t, task.With(env{"DATA_ENCRYPTION_KEYSET_FILE": "", "DATA_ENCRYPTION_KEYSET": dataKeyset(t)}), "data", "reencrypt", "--unseal")
 	if wrong.code != 1 || !strings.Contains(wrong.stderr, `api: 2 rows are left, of which 2 cannot be opened, such as that of session `+unsealed.Session.ID+`: session data that was sealed with key "`+second+`" cannot be opened: the keyset does not have the key`) {
 		t.Errorf("with another keyset: %v", wrong)
 	}
 	s = start(t, dir, sealed)
-	for _, pair := range []tokenPair{unsealed, kept} {
+	for _, pair := range []testservice.Pair{unsealed, kept} {
 		if code, answer := s.session(pair); code != http.StatusOK || !strings.Contains(answer, note) {
 			t.Errorf("its session: %d %s", code, answer)
 		}
 	}
-	if log := s.stderr.String(); strings.Contains(log, note) || strings.Contains(log, "keyData") {
+	if log := s.Stderr.String(); strings.Contains(log, note) || strings.Contains(log, "keyData") {
 		t.Errorf("the log has a secret:\n%s", log)
 	}
 	reencrypt("unsealed 2 rows KEY ROWS USE "+second+" 0 seals - 2 not sealed", "--unseal")
@@ -171,9 +172,9 @@ func TestSealedData(t *testing.T) {
 	}
 }
 
-func (s *service) session(pair tokenPair) (code int, answer string) {
+func (s *service) session(pair testservice.Pair) (code int, answer string) {
 	s.t.Helper()
-	return s.request(http.MethodGet, s.internal+"/v1/sessions/"+pair.Session.ID, testKey, "")
+	return s.Send(http.MethodGet, s.Internal+"/v1/sessions/"+pair.Session.ID, testKey, nil)
 }
 
 // rowsOf is what whoever reads the database sees of sessions.

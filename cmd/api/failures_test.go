@@ -28,7 +28,7 @@ func TestFailures(t *testing.T) {
 	t.Cleanup(func() { _ = taken.Close() })
 	closed := freeAddress(t)
 	file := writeFile(t, "{}", dir, "file")
-	settings := configure(t, database).with(env{"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"})
+	settings := configure(t, database).With(env{"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"})
 	wrongPassword, wrongName := changeURL(t, database, func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "wrong-password") }),
 		changeURL(t, database, func(u *url.URL) { u.Path = "/nowhere" })
 
@@ -38,17 +38,17 @@ func TestFailures(t *testing.T) {
 		code     int
 		want     []string // parts, in this order
 	}{
-		"public port taken":   {settings.with(env{"PUBLIC_ADDR": taken.Addr().String()}), nil, 1, []string{"PUBLIC_ADDR: listen tcp " + taken.Addr().String(), "address already in use"}},
-		"internal port taken": {settings.with(env{"INTERNAL_ADDR": taken.Addr().String()}), nil, 1, []string{"INTERNAL_ADDR: listen tcp " + taken.Addr().String(), "address already in use"}},
-		"address elsewhere":   {settings.with(env{"PUBLIC_ADDR": "192.0.2.1:80"}), nil, 1, []string{"PUBLIC_ADDR: listen tcp 192.0.2.1:80", "cannot assign requested address"}},
-		"no database server":  {settings.with(env{"DATABASE_URL": "postgres://u:secret-password@" + closed + "/x"}), nil, 1, []string{"the database of DATABASE_URL cannot be used:", closed, "connection refused"}},
-		"wrong password":      {settings.with(env{"DATABASE_URL": wrongPassword}), nil, 1, []string{"the database of DATABASE_URL cannot be used:", "password authentication failed"}},
-		"no such database":    {settings.with(env{"DATABASE_URL": wrongName}), nil, 1, []string{"the database of DATABASE_URL cannot be used:", `database "nowhere" does not exist`}},
-		"not migrated":        {settings.with(env{"DATABASE_URL": empty}), nil, 1, []string{"the database schema is behind this program: run `api migrate`"}},
-		"no keys file":        {settings.with(env{"SIGNING_KEYS_FILE": "nokeys"}), nil, 1, []string{"read the signing keys: open nokeys: no such file"}},
-		"no keys in it":       {settings.with(env{"SIGNING_KEYS_FILE": file}), nil, 1, []string{"signing keys in " + file + ": the JWK set has no keys"}},
-		"no service keys":     {settings.with(env{"SERVICE_KEYS": "", "SERVICE_KEYS_FILE": "nokeys"}), nil, 1, []string{"read the service keys: open nokeys: no such file"}},
-		"bad service keys":    {settings.with(env{"SERVICE_KEYS": "", "SERVICE_KEYS_FILE": file}), nil, 1, []string{file + " holds no usable service keys", "the secret of \"default\" has 2 characters"}},
+		"public port taken":   {settings.With(env{"PUBLIC_ADDR": taken.Addr().String()}), nil, 1, []string{"PUBLIC_ADDR: listen tcp " + taken.Addr().String(), "address already in use"}},
+		"internal port taken": {settings.With(env{"INTERNAL_ADDR": taken.Addr().String()}), nil, 1, []string{"INTERNAL_ADDR: listen tcp " + taken.Addr().String(), "address already in use"}},
+		"address elsewhere":   {settings.With(env{"PUBLIC_ADDR": "192.0.2.1:80"}), nil, 1, []string{"PUBLIC_ADDR: listen tcp 192.0.2.1:80", "cannot assign requested address"}},
+		"no database server":  {settings.With(env{"DATABASE_URL": "postgres://u:secret-password@" + closed + "/x"}), nil, 1, []string{"the database of DATABASE_URL cannot be used:", closed, "connection refused"}},
+		"wrong password":      {settings.With(env{"DATABASE_URL": wrongPassword}), nil, 1, []string{"the database of DATABASE_URL cannot be used:", "password authentication failed"}},
+		"no such database":    {settings.With(env{"DATABASE_URL": wrongName}), nil, 1, []string{"the database of DATABASE_URL cannot be used:", `database "nowhere" does not exist`}},
+		"not migrated":        {settings.With(env{"DATABASE_URL": empty}), nil, 1, []string{"the database schema is behind this program: run `api migrate`"}},
+		"no keys file":        {settings.With(env{"SIGNING_KEYS_FILE": "nokeys"}), nil, 1, []string{"read the signing keys: open nokeys: no such file"}},
+		"no keys in it":       {settings.With(env{"SIGNING_KEYS_FILE": file}), nil, 1, []string{"signing keys in " + file + ": the JWK set has no keys"}},
+		"no service keys":     {settings.With(env{"SERVICE_KEYS": "", "SERVICE_KEYS_FILE": "nokeys"}), nil, 1, []string{"read the service keys: open nokeys: no such file"}},
+		"bad service keys":    {settings.With(env{"SERVICE_KEYS": "", "SERVICE_KEYS_FILE": file}), nil, 1, []string{file + " holds no usable service keys", "the secret of \"default\" has 2 characters"}},
 		"folder is a file":    {env{"VAR_DIR": file}, []string{"--public-addr=127.0.0.1:0", "--internal-addr=127.0.0.1:0"}, 1, []string{"make a folder for the database: mkdir " + file + ": not a directory"}},
 		"keys folder":         {env{"VAR_DIR": file}, []string{"keys", "init"}, 1, []string{"make a folder for keys: mkdir " + file + ": not a directory"}},
 

@@ -4,13 +4,13 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // sealingKey is a KEY_ENCRYPTION_KEY.
@@ -30,7 +30,7 @@ func keysInDatabase(t *testing.T) env {
 // publishedKeys returns the ids of the keys that the service publishes, and what it says of them.
 func (s *service) publishedKeys() (kids []string, etag, cacheControl string) {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.public+"/.well-known/jwks.json", http.NoBody)
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.Public+"/.well-known/jwks.json", http.NoBody)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -55,18 +55,6 @@ func (s *service) publishedKeys() (kids []string, etag, cacheControl string) {
 		kids = append(kids, key.ID)
 	}
 	return kids, answer.Header.Get("ETag"), answer.Header.Get("Cache-Control")
-}
-
-func (s *service) refresh(refreshToken string) (int, string) {
-	s.t.Helper()
-	body := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refreshToken}}
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodPost, s.public+"/oauth2/token", strings.NewReader(body.Encode()))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	got := do(r, "", false)
-	return got.code, got.body
 }
 
 // signer is the kid of a token's header.
@@ -99,7 +87,7 @@ func TestRotationReachesRunningServices(t *testing.T) {
 	settings := keysInDatabase(t)
 	dir := t.TempDir()
 	one, other := start(t, dir, settings), start(t, dir, settings)
-	before := one.createSession(testKey, `{"data":{}}`)
+	before := one.CreateSession(testKey, `{"data":{}}`)
 	first := signer(t, before.AccessToken)
 	_, etag, cacheControl := one.publishedKeys()
 	if cacheControl != "public, max-age=300" {
@@ -119,29 +107,29 @@ func TestRotationReachesRunningServices(t *testing.T) {
 		t.Errorf("a second rotation printed %q", again)
 	}
 	for _, s := range []*service{one, other} {
-		s.await("the published key", func() bool { kids, _, _ := s.publishedKeys(); return len(kids) == 2 })
+		s.Await("the published key", func() bool { kids, _, _ := s.publishedKeys(); return len(kids) == 2 })
 	}
 	if _, changed, _ := one.publishedKeys(); changed == etag {
 		t.Error("the key set changed, its ETag did not")
 	}
-	if kid := signer(t, one.createSession(testKey, `{"data":{}}`).AccessToken); kid != first {
+	if kid := signer(t, one.CreateSession(testKey, `{"data":{}}`).AccessToken); kid != first {
 		t.Errorf("signed by %s before its time", kid)
 	}
 
 	if got := mustAPI(t, dir, settings, "keys", "rotate", "--now"); got != "there already is key "+second+" (EdDSA): it signs now\n" {
 		t.Errorf("rotate --now printed %q", got)
 	}
-	var after tokenPair
-	one.await("the new signature", func() bool {
-		after = one.createSession(testKey, `{"data":{}}`)
+	var after testservice.Pair
+	one.Await("the new signature", func() bool {
+		after = one.CreateSession(testKey, `{"data":{}}`)
 		return signer(t, after.AccessToken) == second
 	})
 	// Whoever has not heard of it yet looks for it.
-	for name, pair := range map[string]tokenPair{"before": before, "after": after} {
-		if code := other.current(pair.AccessToken); code != http.StatusOK {
+	for name, pair := range map[string]testservice.Pair{"before": before, "after": after} {
+		if code := other.Current(pair.AccessToken); code != http.StatusOK {
 			t.Errorf("%s: the other service answers %d", name, code)
 		}
-		if code, answer := other.refresh(pair.RefreshToken); code != http.StatusOK {
+		if code, answer := other.Refresh(pair.RefreshToken); code != http.StatusOK {
 			t.Errorf("%s: a refresh is answered with %d %s", name, code, answer)
 		}
 	}
@@ -158,13 +146,13 @@ func TestRotationReachesRunningServices(t *testing.T) {
 		t.Errorf("revoke printed %q, want %q", got, want)
 	}
 	for _, s := range []*service{one, other} {
-		s.await("refusal", func() bool { return s.current(before.AccessToken) == http.StatusUnauthorized })
+		s.Await("refusal", func() bool { return s.Current(before.AccessToken) == http.StatusUnauthorized })
 	}
-	if code := one.current(one.createSession(testKey, `{"data":{}}`).AccessToken); code != http.StatusOK {
+	if code := one.Current(one.CreateSession(testKey, `{"data":{}}`).AccessToken); code != http.StatusOK {
 		t.Errorf("afterwards a session answers %d", code)
 	}
 	for _, s := range []*service{one, other} {
-		if printed := s.stderr.String(); strings.Contains(printed, settings["KEY_ENCRYPTION_KEY"]) || strings.Contains(printed, `"d"`) {
+		if printed := s.Stderr.String(); strings.Contains(printed, settings["KEY_ENCRYPTION_KEY"]) || strings.Contains(printed, `"d"`) {
 			t.Errorf("a key was logged:\n%s", printed)
 		}
 	}
@@ -176,23 +164,23 @@ func TestKeysMoveFromFile(t *testing.T) {
 	settings := configure(t, testdb.URL(t))
 	dir := t.TempDir()
 	file := start(t, dir, settings)
-	before := file.createSession(testKey, `{"data":{}}`)
+	before := file.CreateSession(testKey, `{"data":{}}`)
 
 	settings["KEY_ENCRYPTION_KEY"] = sealingKey("a")
 	database := start(t, dir, settings)
-	moved := database.createSession(testKey, `{"data":{}}`)
+	moved := database.CreateSession(testKey, `{"data":{}}`)
 	if signer(t, moved.AccessToken) != signer(t, before.AccessToken) {
 		t.Error("another key signs")
 	}
 	for _, s := range []*service{file, database} {
-		for _, pair := range []tokenPair{before, moved} {
-			if code := s.current(pair.AccessToken); code != http.StatusOK {
+		for _, pair := range []testservice.Pair{before, moved} {
+			if code := s.Current(pair.AccessToken); code != http.StatusOK {
 				t.Errorf("a session answers %d", code)
 			}
 		}
 	}
 	settings["SIGNING_KEYS_FILE"] = ""
-	if code, answer := start(t, dir, settings).refresh(before.RefreshToken); code != http.StatusOK {
+	if code, answer := start(t, dir, settings).Refresh(before.RefreshToken); code != http.StatusOK {
 		t.Errorf("without the file a refresh is answered with %d %s", code, answer)
 	}
 }
@@ -202,8 +190,8 @@ func TestKeyAlgorithm(t *testing.T) {
 	settings := keysInDatabase(t)
 	settings["KEY_ALGORITHM"] = "ES256"
 	s := start(t, t.TempDir(), settings)
-	pair := s.createSession(testKey, `{"data":{}}`)
-	if code := s.current(pair.AccessToken); code != http.StatusOK {
+	pair := s.CreateSession(testKey, `{"data":{}}`)
+	if code := s.Current(pair.AccessToken); code != http.StatusOK {
 		t.Errorf("a session answers %d", code)
 	}
 	if listed := mustAPI(t, t.TempDir(), settings, "keys", "list"); !strings.Contains(listed, signer(t, pair.AccessToken)+"  ES256      signs") {
@@ -224,7 +212,7 @@ func TestKeysInDatabaseFailures(t *testing.T) {
 		t.Errorf("an unknown key: %v", r)
 	}
 
-	wrong := settings.with(env{"KEY_ENCRYPTION_KEY": sealingKey("b"), "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"})
+	wrong := settings.With(env{"KEY_ENCRYPTION_KEY": sealingKey("b"), "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"})
 	for _, args := range [][]string{{"serve"}, {"keys", "rotate", "--now"}} {
 		r := api(t, wrong, args...)
 		if r.code != 1 || !strings.HasPrefix(r.stderr, "api: KEY_ENCRYPTION_KEY is not the one that the signing keys in the database were sealed with: ") ||
@@ -232,7 +220,7 @@ func TestKeysInDatabaseFailures(t *testing.T) {
 			t.Errorf("%v with another key: %v", args, r)
 		}
 	}
-	unset := settings.with(env{"KEY_ENCRYPTION_KEY": ""})
+	unset := settings.With(env{"KEY_ENCRYPTION_KEY": ""})
 	if r := api(t, unset, "keys", "rotate"); r.code != 2 || !strings.HasPrefix(r.stderr, "api: KEY_ENCRYPTION_KEY is not set; it may be 32 random bytes in base64") {
 		t.Errorf("without KEY_ENCRYPTION_KEY: %v", r)
 	}

@@ -2,8 +2,26 @@
 // operator's view of the sessions. It is the only part of Latchkey that reads the environment.
 package main
 
-import "os"
+import (
+	"os"
+	"runtime/debug"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/command"
+)
+
+// unstamped is the version of a program that was built without -ldflags "-X main.version=…".
+const unstamped = "dev"
+
+var version = unstamped
 
 func main() {
-	os.Exit(run(os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+	os.Exit(command.Run(currentVersion(), os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+}
+
+// currentVersion is the stamped version, or what `go install module@version` recorded.
+func currentVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok && version == unstamped && info.Main.Version != "" && info.Main.Version != "(devel)" {
+		return info.Main.Version
+	}
+	return version
 }

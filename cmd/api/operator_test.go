@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os/exec"
 	"regexp"
 	"strings"
 	"syscall"
@@ -19,6 +18,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -116,7 +117,7 @@ func TestServeOnNewerSchema(t *testing.T) {
 	}
 	dir, settings := t.TempDir(), configure(t, database)
 	s := start(t, dir, settings)
-	if said := s.stderr.String(); strings.Count(said, `"the database schema is newer than this program, which works"`) != 1 || !strings.Contains(said, `"schema":99`) {
+	if said := s.Stderr.String(); strings.Count(said, `"the database schema is newer than this program, which works"`) != 1 || !strings.Contains(said, `"schema":99`) {
 		t.Errorf("said: %s", said)
 	}
 	store := newStore(t, database)
@@ -299,8 +300,8 @@ func TestCleanupIsKilled(t *testing.T) {
 	for queryInt(t, database, `SELECT count(*) FROM "sessionStore"`) == all {
 		time.Sleep(time.Millisecond)
 	}
-	s.signal(syscall.SIGKILL)
-	<-s.ended
+	s.Signal(syscall.SIGKILL)
+	s.Wait()
 	left := queryInt(t, database, `SELECT count(*) FROM "sessionStore"`)
 	if left == 0 {
 		t.Fatal("it was over before it was killed")
@@ -319,9 +320,7 @@ func TestCleanupOnATerminal(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
 	expire(t, database, 2000)
-	cmd := exec.CommandContext(t.Context(), program, "cleanup")
-	cmd.Env = env{"DATABASE_URL": database}.list()
-	cmd.Dir = t.TempDir()
+	cmd := testservice.Command(t.Context(), t.TempDir(), env{"DATABASE_URL": database}, "cleanup")
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 25, Cols: 100})
 	if err != nil {
 		t.Fatal(err)
@@ -346,11 +345,11 @@ func TestCleanupIsInterrupted(t *testing.T) {
 	defer lockSessions(t, database)()
 	s := launch(t, t.TempDir(), env{"DATABASE_URL": database}, "cleanup")
 	awaitBlocked(t, database, "latchkey-tasks")
-	if code := s.end(syscall.SIGINT); code != 1 {
+	if code := s.End(syscall.SIGINT); code != 1 {
 		t.Errorf("exit code %d", code)
 	}
-	if !strings.HasPrefix(s.stdout.String(), "removed 0 ") || s.stderr.String() != "api: interrupted\n" {
-		t.Errorf("printed %s%s", s.stdout, s.stderr)
+	if !strings.HasPrefix(s.Stdout.String(), "removed 0 ") || s.Stderr.String() != "api: interrupted\n" {
+		t.Errorf("printed %s%s", s.Stdout, s.Stderr)
 	}
 }
 
@@ -361,19 +360,7 @@ func newStore(t *testing.T, database string) *sessionstore.Store {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	key, _, err := tokens.GenerateKey("HS256")
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := tokens.AppendKey("", key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ring, err := tokens.ParseKeyRing([]byte(set))
-	if err != nil {
-		t.Fatal(err)
-	}
-	store, err := sessionstore.New(pool, ring, sessionstore.Config{Tokens: tokens.Config{Issuer: "https://login.example.com", Audience: "test"}})
+	store, err := sessionstore.New(pool, testkeys.Ring(t), sessionstore.Config{Tokens: tokens.Config{Issuer: "https://login.example.com", Audience: "test"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 const (
@@ -100,7 +101,7 @@ max_client_conn = 200
 			}
 			return pooled
 		}
-		if time.Since(began) > patience {
+		if time.Since(began) > testservice.Patience {
 			t.Fatal(err)
 		}
 		select {
@@ -144,7 +145,7 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	direct := testdb.URL(t)
 	pooled := pgBouncer(t, direct)
 	hook, reports := newHook(t)
-	settings := configure(t, pooled).with(env{
+	settings := configure(t, pooled).With(env{
 		"DIRECT_DATABASE_URL": direct, "REVOCATION_BOUND": bound.String(), "CLEANUP_INTERVAL": "0",
 		"SESSIONS_PER_SUBJECT": strconv.Itoa(manyClients),
 		"KEY_ENCRYPTION_KEY":   base64.StdEncoding.EncodeToString(make([]byte, 32)), "DATA_ENCRYPTION_KEYSET": dataKeyset(t),
@@ -153,7 +154,7 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	dir := t.TempDir()
 
 	migratePastPgBouncer(t, dir, settings)
-	if r := apiIn(t, dir, settings.with(env{"DIRECT_DATABASE_URL": "", "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"}), "serve"); r.code != 1 ||
+	if r := apiIn(t, dir, settings.With(env{"DIRECT_DATABASE_URL": "", "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"}), "serve"); r.code != 1 ||
 		!strings.HasSuffix(r.stderr, "; beside a PgBouncer in transaction mode, DIRECT_DATABASE_URL must be set\n") {
 		t.Errorf("serve without DIRECT_DATABASE_URL: %v", r)
 	}
@@ -168,7 +169,7 @@ func TestServeBehindPgBouncer(t *testing.T) {
 		})
 		all.Go(func() { // of one user, who has a session for each client
 			for range 3 {
-				s.createSession(testKey, `{"subject":"one","data":{}}`)
+				s.CreateSession(testKey, `{"subject":"one","data":{}}`)
 			}
 		})
 	}
@@ -181,17 +182,17 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	mustAPI(t, dir, settings, "keys", "rotate")
 
 	// Jobs: a report of theft.
-	pair := s.createSession(testKey, `{"subject":"grace","data":{}}`)
+	pair := s.CreateSession(testKey, `{"subject":"grace","data":{}}`)
 	stolen := pair.RefreshToken
 	for range 2 {
-		code, answer := s.refresh(pair.RefreshToken)
+		code, answer := s.Refresh(pair.RefreshToken)
 		if code != http.StatusOK {
 			t.Fatalf("refresh: %d %s", code, answer)
 		}
-		pair = parsePair(t, answer)
+		pair = testservice.ParsePair(t, answer)
 		change(t, direct, `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 h', "settledAt" = "settledAt" - interval '1 h'`)
 	}
-	if code, answer := s.refresh(stolen); code != http.StatusBadRequest {
+	if code, answer := s.Refresh(stolen); code != http.StatusBadRequest {
 		t.Fatalf("a stolen token: %d %s", code, answer)
 	}
 	select {
@@ -199,7 +200,7 @@ func TestServeBehindPgBouncer(t *testing.T) {
 		if event != "session.leaked" {
 			t.Errorf("the report is a %s", event)
 		}
-	case <-time.After(patience):
+	case <-time.After(testservice.Patience):
 		t.Error("no report came")
 	}
 
@@ -210,10 +211,10 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	if out := mustAPI(t, dir, settings, "data", "reencrypt", "--unseal"); !regexp.MustCompile(`^unsealed [1-9]\d* rows in `).MatchString(out) {
 		t.Errorf("reencrypt: %q", out)
 	}
-	if code := s.end(syscall.SIGTERM); code != 0 {
+	if code := s.End(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	for line := range strings.Lines(s.stderr.String()) {
+	for line := range strings.Lines(s.Stderr.String()) {
 		if (strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`)) && !strings.Contains(line, "stolen") {
 			t.Errorf("logged: %s", line)
 		}
@@ -224,7 +225,7 @@ func TestServeBehindPgBouncer(t *testing.T) {
 func migratePastPgBouncer(t *testing.T, dir string, settings env) {
 	t.Helper()
 	mustAPI(t, dir, settings, "migrate", "down", "--yes")
-	if r := apiIn(t, dir, settings.with(env{"DIRECT_DATABASE_URL": ""}), "migrate"); r.code != 1 ||
+	if r := apiIn(t, dir, settings.With(env{"DIRECT_DATABASE_URL": ""}), "migrate"); r.code != 1 ||
 		!strings.Contains(r.stderr, "migrations need a connection to PostgreSQL itself, not to a pooler") {
 		t.Errorf("through PgBouncer: %v", r)
 	}
@@ -236,16 +237,16 @@ func migratePastPgBouncer(t *testing.T, dir string, settings env) {
 // revokePastPgBouncer wants a revocation to be noticed sooner than it is asked for.
 func revokePastPgBouncer(t *testing.T, s *service, direct string, revoke func()) {
 	t.Helper()
-	pair := s.createSession(testKey, `{"subject":"ada","data":{}}`)
+	pair := s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
 	// This one asks no database whether the token's session lives.
 	list := func() int {
-		code, _ := s.request(http.MethodGet, s.public+"/v1/me/sessions", pair.AccessToken, "")
+		code, _ := s.Send(http.MethodGet, s.Public+"/v1/me/sessions", pair.AccessToken, nil)
 		return code
 	}
 	if code := list(); code != http.StatusOK {
 		t.Fatalf("a new access token: %d", code)
 	}
-	s.await("listening for changed keys", func() bool {
+	s.Await("listening for changed keys", func() bool {
 		return queryInt(t, direct, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN latchkey_signing_keys%'`) == 1
 	})
 	began := time.Now()
@@ -261,24 +262,24 @@ func revokePastPgBouncer(t *testing.T, s *service, direct string, revoke func())
 // life is one of a session.
 func life(t *testing.T, s *service) {
 	t.Helper()
-	code, answer := s.request(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"subject":"many","data":{"a":1}}`)
+	code, answer := s.Send(http.MethodPost, s.Internal+"/v1/sessions", testKey, `{"subject":"many","data":{"a":1}}`)
 	if code != http.StatusCreated {
 		t.Errorf("create a session: %d %s", code, answer)
 		return
 	}
-	pair := parsePair(t, answer)
+	pair := testservice.ParsePair(t, answer)
 	for range 3 {
-		code, answer := s.refresh(pair.RefreshToken)
+		code, answer := s.Refresh(pair.RefreshToken)
 		if code != http.StatusOK {
 			t.Errorf("refresh: %d %s", code, answer)
 			return
 		}
-		pair = parsePair(t, answer)
-		if code := s.current(pair.AccessToken); code != http.StatusOK {
+		pair = testservice.ParsePair(t, answer)
+		if code := s.Current(pair.AccessToken); code != http.StatusOK {
 			t.Errorf("current: %d", code)
 		}
 	}
-	if code, answer := s.request(http.MethodDelete, s.public+"/v1/me/sessions/current", pair.AccessToken, ""); code != http.StatusNoContent {
+	if code, answer := s.Send(http.MethodDelete, s.Public+"/v1/me/sessions/current", pair.AccessToken, nil); code != http.StatusNoContent {
 		t.Errorf("log out: %d %s", code, answer)
 	}
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/auditschema"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 const (
@@ -32,45 +33,45 @@ INSERT INTO "sessionStoreToken" SELECT * FROM backup.token;`
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	settings := configure(t, testdb.URL(t)).with(env{"AUDIT_LOG": filepath.Join(dir, "audit.log")})
+	settings := configure(t, testdb.URL(t)).With(env{"AUDIT_LOG": filepath.Join(dir, "audit.log")})
 	database := settings["DATABASE_URL"]
 	s := start(t, dir, settings)
-	refreshed := s.createSession(testKey, `{"subject":"ada","data":{}}`)
-	revoked := s.createSession(testKey, `{"subject":"bob","data":{}}`)
-	signedOut := s.createSession(testKey, `{"subject":"cid","data":{}}`)
-	s.end(syscall.SIGINT)
+	refreshed := s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
+	revoked := s.CreateSession(testKey, `{"subject":"bob","data":{}}`)
+	signedOut := s.CreateSession(testKey, `{"subject":"cid","data":{}}`)
+	s.End(syscall.SIGINT)
 	execute(t, database, backup)
 
 	s = start(t, dir, settings)
 	for range 2 {
-		code, answer := s.refresh(refreshed.RefreshToken)
+		code, answer := s.Refresh(refreshed.RefreshToken)
 		if code != http.StatusOK {
 			t.Fatalf("%d %s", code, answer)
 		}
 		id := refreshed.Session.ID
-		refreshed = parsePair(t, answer)
+		refreshed = testservice.ParsePair(t, answer)
 		refreshed.Session.ID = id
 		execute(t, database, clientsComeLater)
 	}
-	created := s.createSession(testKey, `{"subject":"dan","data":{}}`)
+	created := s.CreateSession(testKey, `{"subject":"dan","data":{}}`)
 	since := len(auditschema.Events(t, readFile(t, dir, "audit.log")))
 	mustAPI(t, dir, settings, "sessions", "revoke", revoked.Session.ID)
-	if code, _ := s.request(http.MethodDelete, s.internal+"/v1/sessions?subject=cid", testKey, ""); code != http.StatusOK {
+	if code, _ := s.Send(http.MethodDelete, s.Internal+"/v1/sessions?subject=cid", testKey, nil); code != http.StatusOK {
 		t.Fatal(code)
 	}
-	s.end(syscall.SIGINT)
+	s.End(syscall.SIGINT)
 	execute(t, database, restore)
 
 	s = start(t, dir, settings)
-	if code, answer := s.refresh(refreshed.RefreshToken); code != http.StatusOK {
+	if code, answer := s.Refresh(refreshed.RefreshToken); code != http.StatusOK {
 		t.Errorf("a session that was refreshed since: %d %s", code, answer)
 	}
-	s.await("the line in the log", func() bool { return strings.Contains(s.stderr.String(), `"outcome":"healed"`) })
-	if code, answer := s.refresh(created.RefreshToken); code != http.StatusBadRequest || !strings.Contains(answer, "invalid_grant") {
+	s.Await("the line in the log", func() bool { return strings.Contains(s.Stderr.String(), `"outcome":"healed"`) })
+	if code, answer := s.Refresh(created.RefreshToken); code != http.StatusBadRequest || !strings.Contains(answer, "invalid_grant") {
 		t.Errorf("a session that was created since: %d %s", code, answer)
 	}
-	for _, pair := range []tokenPair{revoked, signedOut} {
-		if code, _ := s.refresh(pair.RefreshToken); code != http.StatusOK {
+	for _, pair := range []testservice.Pair{revoked, signedOut} {
+		if code, _ := s.Refresh(pair.RefreshToken); code != http.StatusOK {
 			t.Errorf("a session that was revoked since is not live again: %d", code)
 		}
 	}
@@ -82,8 +83,8 @@ func TestRestoredBackup(t *testing.T) {
 			mustAPI(t, dir, settings, "sessions", "revoke", "--subject", fmt.Sprint(e["subject"]))
 		}
 	}
-	for _, pair := range []tokenPair{revoked, signedOut} {
-		if code, _ := s.refresh(pair.RefreshToken); code != http.StatusBadRequest {
+	for _, pair := range []testservice.Pair{revoked, signedOut} {
+		if code, _ := s.Refresh(pair.RefreshToken); code != http.StatusBadRequest {
 			t.Errorf("a session that was revoked once more: %d", code)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -17,46 +16,34 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
-
-const testKey = "0123456789abcdef0123456789abcdef"
-
-// configure returns the settings of a service on a database, as an operator makes them.
-func configure(t *testing.T, database string) env {
-	t.Helper()
-	dir := t.TempDir()
-	mustAPI(t, dir, nil, "keys", "init", "--dir", dir)
-	return env{
-		"DATABASE_URL": database, "SIGNING_KEYS_FILE": filepath.Join(dir, "signing-keys.json"),
-		"SERVICE_KEYS": "backend:" + testKey, "ISSUER": "https://login.example.com",
-	}
-}
 
 func TestServeOnDatabaseURL(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t))
 
 	s := start(t, t.TempDir(), settings)
-	pair := s.createSession(testKey, `{"subject":"ada","data":{}}`)
-	if code := s.current(pair.AccessToken); code != http.StatusOK {
+	pair := s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
+	if code := s.Current(pair.AccessToken); code != http.StatusOK {
 		t.Errorf("the session answers %d", code)
 	}
-	if code, _ := s.request(http.MethodGet, s.internal+"/v1/sessions?subject=ada", testKey+"x", ""); code != http.StatusUnauthorized {
+	if code, _ := s.Send(http.MethodGet, s.Internal+"/v1/sessions?subject=ada", testKey+"x", nil); code != http.StatusUnauthorized {
 		t.Errorf("a wrong service key answers %d", code)
 	}
-	if code := s.end(syscall.SIGTERM); code != 0 {
+	if code := s.End(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d after SIGTERM", code)
 	}
 
-	if s.stdout.String() != "" {
-		t.Errorf("a service that nobody looks at prints: %s", s.stdout)
+	if s.Stdout.String() != "" {
+		t.Errorf("a service that nobody looks at prints: %s", s.Stdout)
 	}
-	for line := range strings.Lines(s.stderr.String()) {
+	for line := range strings.Lines(s.Stderr.String()) {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("a line of the log is not JSON: %s", line)
 		}
 	}
-	printed := s.stderr.String()
+	printed := s.Stderr.String()
 	for _, secret := range []string{testKey, pair.AccessToken, pair.RefreshToken, password(t, settings["DATABASE_URL"])} {
 		if strings.Contains(printed, secret) {
 			t.Errorf("a secret was logged:\n%s", printed)
@@ -78,42 +65,42 @@ func TestServiceKeysFile(t *testing.T) {
 	settings := configure(t, testdb.URL(t))
 	file := writeFile(t, "one:"+testKey+"\n\n  two:x"+testKey+", "+testKey+"bare\r\n", t.TempDir(), "keys")
 
-	s := start(t, t.TempDir(), settings.with(env{"SERVICE_KEYS": "", "SERVICE_KEYS_FILE": file}))
+	s := start(t, t.TempDir(), settings.With(env{"SERVICE_KEYS": "", "SERVICE_KEYS_FILE": file}))
 	for _, key := range []string{testKey, "x" + testKey, testKey + "bare"} {
-		s.createSession(key, `{"data":{}}`)
+		s.CreateSession(key, `{"data":{}}`)
 	}
 }
 
 func TestSettingsReachTheService(t *testing.T) {
 	t.Parallel()
-	settings := configure(t, testdb.URL(t)).with(env{
+	settings := configure(t, testdb.URL(t)).With(env{
 		"ACCESS_TOKEN_TTL": "52s", "REFRESH_TOKEN_TTL": "53s", "SESSION_TTL": "500s", "RATE_LIMIT": "3", "RATE_LIMIT_SESSION": "7", "CORS_ORIGINS": "https://app.example.com", "LOG_FORMAT": "text",
 		"SESSIONS_PER_SUBJECT": "1", "SESSIONS_PER_SUBJECT_ACTION": "refuse",
 	})
 
 	s := launchReady(t, settings)
-	code, answer := s.request(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"data":{}}`)
+	code, answer := s.Send(http.MethodPost, s.Internal+"/v1/sessions", testKey, `{"data":{}}`)
 	wantLifetimes(t, code, answer, 52, 53)
 	// Its own lifetimes come before the defaults, and its absolute end before them.
-	own, ownAnswer := s.request(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"data":{},"access_token_ttl":60,"refresh_token_ttl":600}`)
+	own, ownAnswer := s.Send(http.MethodPost, s.Internal+"/v1/sessions", testKey, `{"data":{},"access_token_ttl":60,"refresh_token_ttl":600}`)
 	wantLifetimes(t, own, ownAnswer, 60, 500)
-	if got := s.rateLimits(parsePair(t, answer).AccessToken); got != `"address";q=3;w=60, "session";q=7;w=60` {
+	if got := s.rateLimits(testservice.ParsePair(t, answer).AccessToken); got != `"address";q=3;w=60, "session";q=7;w=60` {
 		t.Errorf("RateLimit-Policy: %s", got)
 	}
 	for _, want := range []int{http.StatusCreated, http.StatusConflict} {
-		if code, answer := s.request(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"subject":"ada","data":{}}`); code != want {
+		if code, answer := s.Send(http.MethodPost, s.Internal+"/v1/sessions", testKey, `{"subject":"ada","data":{}}`); code != want {
 			t.Errorf("with one session for each subject: %d %s", code, answer)
 		}
 	}
 	codes := map[int]int{}
 	for range 3 {
-		codes[s.current("x")]++
+		codes[s.Current("x")]++
 	}
 	if codes[http.StatusUnauthorized] != 2 || codes[http.StatusTooManyRequests] != 1 {
 		t.Errorf("with a limit of 3: %v", codes)
 	}
-	if !strings.Contains(s.stderr.String(), "msg=ready") {
-		t.Errorf("the log is not text: %s", s.stderr)
+	if !strings.Contains(s.Stderr.String(), "msg=ready") {
+		t.Errorf("the log is not text: %s", s.Stderr)
 	}
 }
 
@@ -134,7 +121,7 @@ func wantLifetimes(t *testing.T, code int, answer string, access, refresh int) {
 // rateLimits are the limits that a request with an access token counts for.
 func (s *service) rateLimits(accessToken string) string {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.public+"/v1/me/sessions/current", http.NoBody)
+	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.Public+"/v1/me/sessions/current", http.NoBody)
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -151,12 +138,9 @@ func (s *service) rateLimits(accessToken string) string {
 func launchReady(t *testing.T, settings env) *service {
 	t.Helper()
 	public, internal := freeAddress(t), freeAddress(t)
-	s := launch(t, t.TempDir(), settings.with(env{"PUBLIC_ADDR": public, "INTERNAL_ADDR": internal}))
-	s.public, s.internal = "http://"+public, "http://"+internal
-	s.await("readiness", func() bool {
-		code, _ := s.request(http.MethodGet, s.internal+"/readyz", "", "")
-		return code == http.StatusOK
-	})
+	s := launch(t, t.TempDir(), settings.With(env{"PUBLIC_ADDR": public, "INTERNAL_ADDR": internal}))
+	s.Public, s.Internal = "http://"+public, "http://"+internal
+	s.AwaitReady()
 	return s
 }
 
@@ -177,23 +161,23 @@ func TestSignalDrainsRequests(t *testing.T) {
 	s := start(t, t.TempDir(), configure(t, database))
 
 	unlock := lockSessions(t, database)
-	answers := s.requestBeside(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"data":{}}`)
+	answers := s.SendBeside(http.MethodPost, s.Internal+"/v1/sessions", testKey, `{"data":{}}`)
 	awaitBlocked(t, database, "latchkey")
-	s.signal(syscall.SIGTERM)
+	s.Signal(syscall.SIGTERM)
 	time.Sleep(300 * time.Millisecond)
 	select {
 	case answer := <-answers:
 		t.Fatalf("the request did not wait: %v", answer)
-	case <-s.ended:
+	case <-s.Ended:
 		t.Fatal("the service did not wait for its request")
 	default:
 	}
 	unlock()
 
-	if answer := <-answers; answer.code != http.StatusCreated {
+	if answer := <-answers; answer.Status != http.StatusCreated {
 		t.Errorf("the request was answered %v", answer)
 	}
-	if code := s.wait(); code != 0 {
+	if code := s.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }
@@ -204,12 +188,12 @@ func TestSecondSignalForces(t *testing.T) {
 	s := start(t, t.TempDir(), configure(t, database))
 
 	defer lockSessions(t, database)()
-	s.requestBeside(http.MethodPost, s.internal+"/v1/sessions", testKey, `{"data":{}}`)
+	s.SendBeside(http.MethodPost, s.Internal+"/v1/sessions", testKey, `{"data":{}}`)
 	awaitBlocked(t, database, "latchkey")
-	s.signal(syscall.SIGINT)
+	s.Signal(syscall.SIGINT)
 	time.Sleep(300 * time.Millisecond)
 	began := time.Now()
-	if code := s.end(syscall.SIGINT); code != -1 {
+	if code := s.End(syscall.SIGINT); code != -1 {
 		t.Errorf("exit code %d, want the signal's end", code)
 	}
 	if took := time.Since(began); took > 3*time.Second {
@@ -253,19 +237,19 @@ func TestDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	server := testdb.NewServer(t)
 	s := start(t, t.TempDir(), configure(t, server.URL()))
-	pair := s.createSession(testKey, `{"data":{}}`)
+	pair := s.CreateSession(testKey, `{"data":{}}`)
 
 	server.Kill()
-	if code := s.current(pair.AccessToken); code != http.StatusServiceUnavailable {
+	if code := s.Current(pair.AccessToken); code != http.StatusServiceUnavailable {
 		t.Errorf("without a database the session answers %d", code)
 	}
-	if code, _ := s.request(http.MethodGet, s.internal+"/livez", "", ""); code != http.StatusOK {
+	if code, _ := s.Send(http.MethodGet, s.Internal+"/livez", "", nil); code != http.StatusOK {
 		t.Errorf("without a database the service is not alive: %d", code)
 	}
 	server.Start()
-	s.await("recovery", func() bool { return s.current(pair.AccessToken) == http.StatusOK })
+	s.Await("recovery", func() bool { return s.Current(pair.AccessToken) == http.StatusOK })
 	server.Stop()
-	if code := s.end(syscall.SIGTERM); code != 0 {
+	if code := s.End(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d without a database", code)
 	}
 }
@@ -275,19 +259,19 @@ func TestHangingDatabase(t *testing.T) {
 	t.Parallel()
 	proxy := newProxy(t, testdb.URL(t))
 	s := start(t, t.TempDir(), configure(t, proxy.url))
-	pair := s.createSession(testKey, `{"data":{}}`)
+	pair := s.CreateSession(testKey, `{"data":{}}`)
 
-	s.await("first cleanup", func() bool { return strings.Contains(s.stderr.String(), "cleaned up") })
+	s.Await("first cleanup", func() bool { return strings.Contains(s.Stderr.String(), "cleaned up") })
 	proxy.hang.Store(true)
 	began := time.Now()
-	if code := s.current(pair.AccessToken); code != http.StatusServiceUnavailable {
+	if code := s.Current(pair.AccessToken); code != http.StatusServiceUnavailable {
 		t.Errorf("on a database that hangs the session answers %d", code)
 	}
 	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("a request took %v", took)
 	}
 	began = time.Now()
-	s.end(syscall.SIGTERM)
+	s.End(syscall.SIGTERM)
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("the service took %v to end", took)
 	}

@@ -16,8 +16,8 @@ import (
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), configure(t, testdb.URL(t)))
-	pair := s.createSession(testKey, `{"subject":"ada","data":{"note":"only-the-backend-may-read-this"}}`)
-	s.current(pair.AccessToken)
+	pair := s.CreateSession(testKey, `{"subject":"ada","data":{"note":"only-the-backend-may-read-this"}}`)
+	s.Current(pair.AccessToken)
 
 	var text string
 	want := []string{
@@ -34,7 +34,7 @@ func TestMetrics(t *testing.T) {
 		"go_goroutines ", "process_cpu_seconds_total ",
 	}
 	missing := func() string {
-		_, text = s.request(http.MethodGet, s.internal+"/metrics", "", "")
+		_, text = s.Send(http.MethodGet, s.Internal+"/metrics", "", nil)
 		for _, part := range want {
 			if !strings.Contains(text, part) {
 				return part
@@ -42,13 +42,13 @@ func TestMetrics(t *testing.T) {
 		}
 		return ""
 	}
-	s.await("metrics", func() bool { return missing() == "" })
+	s.Await("metrics", func() bool { return missing() == "" })
 	for _, secret := range []string{pair.AccessToken[:20], pair.RefreshToken[:20], testKey, "only-the-backend", pair.Session.ID} {
 		if strings.Contains(text, secret) {
 			t.Errorf("/metrics has %q:\n%s", secret, text)
 		}
 	}
-	if code, _ := s.request(http.MethodGet, s.public+"/metrics", "", ""); code != http.StatusNotFound {
+	if code, _ := s.Send(http.MethodGet, s.Public+"/metrics", "", nil); code != http.StatusNotFound {
 		t.Errorf("the public listener answers /metrics with %d", code)
 	}
 }
@@ -65,15 +65,15 @@ func TestTraces(t *testing.T) {
 		_, _ = sent.Write(body)
 	}))
 	defer collector.Close()
-	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).with(env{
+	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{
 		"OTEL_EXPORTER_OTLP_ENDPOINT": collector.URL, "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=tests",
 	}))
-	pair := s.createSession(testKey, `{"data":{"note":"only-the-backend-may-read-this"}}`)
-	if code := s.end(syscall.SIGTERM); code != 0 {
+	pair := s.CreateSession(testKey, `{"data":{"note":"only-the-backend-may-read-this"}}`)
+	if code := s.End(syscall.SIGTERM); code != 0 {
 		t.Fatalf("exit code %d", code)
 	}
-	if !strings.Contains(s.stderr.String(), `"trace_id":"`) {
-		t.Errorf("the log does not name the trace: %s", s.stderr)
+	if !strings.Contains(s.Stderr.String(), `"trace_id":"`) {
+		t.Errorf("the log does not name the trace: %s", s.Stderr)
 	}
 	collector.Close()
 	mu.Lock()
@@ -93,9 +93,9 @@ func TestTraces(t *testing.T) {
 // A collector that is not there keeps nobody waiting.
 func TestTracesThatNobodyTakes(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).with(env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + freeAddress(t)}))
-	s.createSession(testKey, `{"data":{}}`)
-	if code := s.end(syscall.SIGTERM); code != 0 {
+	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + freeAddress(t)}))
+	s.CreateSession(testKey, `{"data":{}}`)
+	if code := s.End(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
 }

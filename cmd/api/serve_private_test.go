@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // fixedIssuer keeps tokens valid while the ports change.
@@ -33,26 +35,26 @@ func TestTryItOut(t *testing.T) {
 			t.Errorf("no bash: %v", err)
 		}
 	}
-	kept := s.createSession(serviceKey(t, dir), `{"subject":"ada","data":{"cart":[1]}}`)
+	kept := s.CreateSession(serviceKey(t, dir), `{"subject":"ada","data":{"cart":[1]}}`)
 
 	// Ctrl-C, and another day.
-	if code := s.end(syscall.SIGINT); code != 0 {
+	if code := s.End(syscall.SIGINT); code != 0 {
 		t.Errorf("exit code %d after Ctrl-C", code)
 	}
 	checkNoServerLeft(t, dir)
 	checkNoSecret(t, dir, s, kept)
 
 	s = start(t, dir, fixedIssuer)
-	if code := s.current(kept.AccessToken); code != http.StatusOK {
+	if code := s.Current(kept.AccessToken); code != http.StatusOK {
 		t.Errorf("after a restart the session answers %d", code)
 	}
 
 	// The machine loses its power.
-	if code := s.end(syscall.SIGKILL); code != -1 {
+	if code := s.End(syscall.SIGKILL); code != -1 {
 		t.Errorf("exit code %d after SIGKILL", code)
 	}
 	s = start(t, dir, fixedIssuer)
-	if code := s.current(kept.AccessToken); code != http.StatusOK {
+	if code := s.Current(kept.AccessToken); code != http.StatusOK {
 		t.Errorf("after SIGKILL and a restart the session answers %d", code)
 	}
 
@@ -67,11 +69,11 @@ func TestTryItOut(t *testing.T) {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	if code := s.wait(); code != 1 {
+	if code := s.Wait(); code != 1 {
 		t.Errorf("exit code %d after PostgreSQL's end", code)
 	}
-	if want := "api: the private PostgreSQL ended by itself: see postgres/postgres.log in VAR_DIR, and start again\n"; !strings.HasSuffix(s.stderr.String(), want) {
-		t.Errorf("no word of PostgreSQL's end: %s", s.stderr)
+	if want := "api: the private PostgreSQL ended by itself: see postgres/postgres.log in VAR_DIR, and start again\n"; !strings.HasSuffix(s.Stderr.String(), want) {
+		t.Errorf("no word of PostgreSQL's end: %s", s.Stderr)
 	}
 
 	// Without a service the commands start the database for themselves, and stop it.
@@ -85,13 +87,13 @@ func TestTryItOut(t *testing.T) {
 func checkPaste(t *testing.T, s *service, shell string) {
 	t.Helper()
 	var script strings.Builder
-	for line := range strings.Lines(s.stdout.String()) {
+	for line := range strings.Lines(s.Stdout.String()) {
 		if command, ok := strings.CutPrefix(line, "    "); ok {
 			script.WriteString(command)
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), shell, "-e", "-c", script.String())
-	cmd.Env = env{}.list()
+	cmd.Env = env{}.List()
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		t.Fatalf("%s: %v\n%s\n%s", shell, err, script.String(), out)
@@ -115,7 +117,7 @@ func checkPaste(t *testing.T, s *service, shell string) {
 		t.Errorf("%s: the logout answered %d", shell, status)
 	}
 	access, ok := refreshed["access_token"].(string)
-	if code := s.current(access); !ok || code != http.StatusUnauthorized {
+	if code := s.Current(access); !ok || code != http.StatusUnauthorized {
 		t.Errorf("%s: after the logout the token answers %d", shell, code)
 	}
 }
@@ -166,7 +168,7 @@ func checkNoServerLeft(t *testing.T, dir string) {
 }
 
 // checkNoSecret looks for everything secret in everything printed.
-func checkNoSecret(t *testing.T, dir string, s *service, pair tokenPair) {
+func checkNoSecret(t *testing.T, dir string, s *service, pair testservice.Pair) {
 	t.Helper()
 	var keys struct {
 		Keys []struct {
@@ -176,7 +178,7 @@ func checkNoSecret(t *testing.T, dir string, s *service, pair tokenPair) {
 	if err := json.Unmarshal([]byte(readFile(t, dir, "var", "signing-keys.json")), &keys); err != nil {
 		t.Fatal(err)
 	}
-	printed := s.stdout.String() + s.stderr.String()
+	printed := s.Stdout.String() + s.Stderr.String()
 	for what, secret := range map[string]string{
 		"service key":         serviceKey(t, dir),
 		"private key":         keys.Keys[0].D,
@@ -190,7 +192,7 @@ func checkNoSecret(t *testing.T, dir string, s *service, pair tokenPair) {
 	}
 }
 
-func checkCommandsBeside(t *testing.T, dir string, s *service, pair tokenPair) {
+func checkCommandsBeside(t *testing.T, dir string, s *service, pair testservice.Pair) {
 	t.Helper()
 	if out := mustAPI(t, dir, nil, "sessions", "list", "--subject", "ada"); !strings.Contains(out, pair.Session.ID) {
 		t.Errorf("sessions list: %s", out)
@@ -204,7 +206,7 @@ func checkCommandsBeside(t *testing.T, dir string, s *service, pair tokenPair) {
 	if out := mustAPI(t, dir, nil, "sessions", "revoke", pair.Session.ID); out != "revoked "+pair.Session.ID+"\n" {
 		t.Errorf("sessions revoke: %s", out)
 	}
-	if code := s.current(pair.AccessToken); code != http.StatusUnauthorized {
+	if code := s.Current(pair.AccessToken); code != http.StatusUnauthorized {
 		t.Errorf("after sessions revoke the token answers %d", code)
 	}
 }

@@ -99,8 +99,8 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LOG_LEVEL": "loud"}, `LOG_LEVEL is "loud"; it may be debug, info, warn or error`},
 		{env{"AUDIT_LOG": "off"}, `AUDIT_LOG is "off"; it may be none, stdout, or the path of a file, such as /var/log/latchkey/audit.log`},
 		{env{"LOG_FORMAT": "xml"}, `LOG_FORMAT is "xml"; it may be text or json`},
-		{configured.with(env{"SIGNING_KEYS_FILE": ""}), "SIGNING_KEYS_FILE is not set; it may be a file that `api keys init` or `api keys generate` made, or nothing where KEY_ENCRYPTION_KEY is set; DATABASE_URL is set, so none is made by itself"},
-		{configured.with(env{"SERVICE_KEYS": ""}), "SERVICE_KEYS is not set" + keys + "; DATABASE_URL is set, so none is made by itself"},
+		{configured.With(env{"SIGNING_KEYS_FILE": ""}), "SIGNING_KEYS_FILE is not set; it may be a file that `api keys init` or `api keys generate` made, or nothing where KEY_ENCRYPTION_KEY is set; DATABASE_URL is set, so none is made by itself"},
+		{configured.With(env{"SERVICE_KEYS": ""}), "SERVICE_KEYS is not set" + keys + "; DATABASE_URL is set, so none is made by itself"},
 		{env{"LOG_LEVEL": strings.Repeat("x", 100)}, `LOG_LEVEL is "` + strings.Repeat("x", 80) + `…"; it may be debug, info, warn or error`},
 	} {
 		r := api(t, c.settings)

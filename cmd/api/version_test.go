@@ -22,6 +22,8 @@ func TestVersion(t *testing.T) {
 	}
 }
 
+const module = "github.com/latchkey-sessions/latchkey"
+
 // linkedPackages lists what is linked into the command.
 func linkedPackages(t *testing.T) map[string]bool {
 	t.Helper()
@@ -33,7 +35,7 @@ func linkedPackages(t *testing.T) map[string]bool {
 	for line := range strings.Lines(string(out)) {
 		linked[strings.TrimSpace(line)] = true
 	}
-	if !linked["github.com/latchkey-sessions/latchkey/httpapi"] {
+	if !linked[module+"/httpapi"] {
 		t.Fatal("this is not the list of what is linked")
 	}
 	return linked
@@ -53,7 +55,7 @@ func TestNoTestLibraryIsLinked(t *testing.T) {
 	for name := range linkedPackages(t) { // testing itself comes with the library that fetches PostgreSQL
 		for _, library := range []string{
 			"github.com/testcontainers/", "github.com/santhosh-tekuri/", "github.com/google/go-cmp/", "github.com/anishathalye/porcupine",
-			"pgregory.net/rapid", "github.com/stretchr/testify/", "github.com/latchkey-sessions/latchkey/internal/testdb",
+			"pgregory.net/rapid", "github.com/stretchr/testify/", module + "/internal/testdb", module + "/internal/testkeys", module + "/internal/testservice",
 		} {
 			if name == library || strings.HasSuffix(library, "/") && strings.HasPrefix(name, library) {
 				t.Errorf("%s is linked into the command", name)

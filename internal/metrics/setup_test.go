@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -45,18 +46,7 @@ func setup(t *testing.T) *measured {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	m := &measured{Metrics: metrics.New("v1.2.3", log), pool: testdb.Pool(t)}
-	jwk, _, err := tokens.GenerateKey("EdDSA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := tokens.AppendKey("", jwk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := tokens.ParseKeyRing([]byte(set))
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := testkeys.Ring(t)
 	newStore := func(grace time.Duration, limit int) *sessionstore.Store {
 		store, err := sessionstore.New(m.pool, keys, sessionstore.Config{
 			Tokens: tokens.Config{Issuer: issuer, Audience: "latchkey"}, Grace: grace, SessionsPerSubject: limit,
@@ -68,6 +58,7 @@ func setup(t *testing.T) *measured {
 		return store
 	}
 	m.store, m.hasty = newStore(0, 0), newStore(1, 1)
+	var err error
 	m.server, err = httpapi.New(m.store, keys, httpapi.Config{
 		Issuer: issuer, ServiceKeys: []httpapi.ServiceKey{{Name: "backend", Secret: serviceKey}}, Logger: log,
 		Metrics: m.Handler(), Observers: []httpapi.Observer{m.Requests()},

@@ -22,6 +22,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/internal/tracing"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -66,18 +67,7 @@ func setup(t *testing.T) *traced {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.pool.Close)
-	jwk, _, err := tokens.GenerateKey("EdDSA")
-	if err != nil {
-		t.Fatal(err)
-	}
-	set, err := tokens.AppendKey("", jwk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys, err := tokens.ParseKeyRing([]byte(set))
-	if err != nil {
-		t.Fatal(err)
-	}
+	keys := testkeys.Ring(t)
 	store, err := sessionstore.New(s.pool, keys, sessionstore.Config{
 		Tokens:    tokens.Config{Issuer: issuer, Audience: "latchkey"},
 		Observers: []sessionstore.Observer{traces.Sessions()},

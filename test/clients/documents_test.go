@@ -46,7 +46,7 @@ func documentBlocks(t *testing.T, name, language string) (blocks []string) {
 
 func readDocument(t *testing.T, name string) string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(root, "docs", name))
+	content, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/MicahParks/keyfunc/v3"
 	"github.com/coreos/go-oidc/v3/oidc"
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // verify returns the subject of a good access token.
@@ -48,13 +50,13 @@ func withKeyfunc(ctx context.Context, issuer string) (verify, error) {
 // go-oidc and keyfunc verify access tokens, also those of a key that they have not seen yet, and those of the last key.
 func TestKeySets(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := start(t, nil)
 	before := s.signInPair("ada")
-	verifyKeyfunc, err := withKeyfunc(t.Context(), s.issuer)
+	verifyKeyfunc, err := withKeyfunc(t.Context(), s.Public)
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifiers := map[string]verify{"go-oidc": withGoOIDC(t.Context(), s.issuer), "keyfunc": verifyKeyfunc}
+	verifiers := map[string]verify{"go-oidc": withGoOIDC(t.Context(), s.Public), "keyfunc": verifyKeyfunc}
 	check := func(when, token string) {
 		t.Helper()
 		for name, verify := range verifiers {
@@ -63,20 +65,20 @@ func TestKeySets(t *testing.T) {
 			}
 		}
 	}
-	check("at first", before.Access)
+	check("at first", before.AccessToken)
 
 	s.rotateKeys()
-	var after pair
-	await(t, "a token of the new key", func() bool {
+	var after testservice.Pair
+	testservice.Await(t, "a token of the new key", func() bool {
 		after = s.signInPair("ada")
-		return keyOf(t, before.Access) != keyOf(t, after.Access)
+		return keyOf(t, before.AccessToken) != keyOf(t, after.AccessToken)
 	})
-	check("with the new key", after.Access)
-	check("with the last key", before.Access)
+	check("with the new key", after.AccessToken)
+	check("with the last key", before.AccessToken)
 
 	for name, verify := range verifiers {
 		for what, token := range map[string]string{
-			"a refresh token": after.Refresh, "a changed token": after.Access[:len(after.Access)-8] + "AAAAAAAA", "no token": "",
+			"a refresh token": after.RefreshToken, "a changed token": after.AccessToken[:len(after.AccessToken)-8] + "AAAAAAAA", "no token": "",
 		} {
 			if subject, err := verify(t.Context(), token); err == nil {
 				t.Errorf("%s accepts %s, of %q", name, what, subject)

@@ -14,21 +14,23 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // nginx protects a page by the configuration in docs/gateways.md.
 func TestNginx(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := start(t, nil)
 	app := newApp(t)
 	gate := startNginx(t, s, app, nil)
 
 	ada := s.signInPair("ada")
-	wantPage(t, gate, ada.Access, http.StatusOK)
-	if got := app.authorization.Load(); got != "Bearer "+ada.Access {
+	wantPage(t, gate, ada.AccessToken, http.StatusOK)
+	if got := app.authorization.Load(); got != "Bearer "+ada.AccessToken {
 		t.Errorf("the app was sent Authorization %q, want the client's", got)
 	}
-	for what, token := range map[string]string{"no token": "", "a refresh token": ada.Refresh, "nonsense": "nonsense"} {
+	for what, token := range map[string]string{"no token": "", "a refresh token": ada.RefreshToken, "nonsense": "nonsense"} {
 		status, header := getPage(t, gate, token)
 		challenge := header.Get("WWW-Authenticate")
 		if status != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Bearer") {
@@ -37,19 +39,19 @@ func TestNginx(t *testing.T) {
 	}
 
 	grace := s.signInPair("grace")
-	wantPage(t, gate, grace.Access, http.StatusOK)
-	s.revoke(grace.Access)
-	wantPage(t, gate, grace.Access, http.StatusUnauthorized)
-	wantPage(t, gate, ada.Access, http.StatusOK)
+	wantPage(t, gate, grace.AccessToken, http.StatusOK)
+	s.revoke(grace.AccessToken)
+	wantPage(t, gate, grace.AccessToken, http.StatusUnauthorized)
+	wantPage(t, gate, ada.AccessToken, http.StatusOK)
 
 	// What the app itself answers is not touched.
 	app.status.Store(http.StatusInternalServerError)
-	wantPage(t, gate, ada.Access, http.StatusInternalServerError)
+	wantPage(t, gate, ada.AccessToken, http.StatusInternalServerError)
 	app.status.Store(http.StatusOK)
 
 	asked := app.requests.Load()
-	s.stop()
-	status, header := getPage(t, gate, ada.Access)
+	s.Stop()
+	status, header := getPage(t, gate, ada.AccessToken)
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || header.Get("WWW-Authenticate") != "" {
 		t.Errorf("without the service: %d with %v, want 503 with Retry-After", status, header)
 	}
@@ -61,7 +63,7 @@ func TestNginx(t *testing.T) {
 // With a cache, a revocation counts once what is kept has expired; nobody gets another one's answer.
 func TestNginxCache(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := start(t, nil)
 	blocks := documentBlocks(t, "gateways.md", "nginx")
 	zone, lines := blocks[1], blocks[2]
 	gate := startNginx(t, s, newApp(t), func(dir, server string) string {
@@ -70,29 +72,29 @@ func TestNginxCache(t *testing.T) {
 	})
 
 	ada, grace := s.signInPair("ada"), s.signInPair("grace")
-	wantPage(t, gate, ada.Access, http.StatusOK)
+	wantPage(t, gate, ada.AccessToken, http.StatusOK)
 	wantPage(t, gate, "", http.StatusUnauthorized)
 	wantPage(t, gate, "nonsense", http.StatusUnauthorized)
-	wantPage(t, gate, grace.Access, http.StatusOK)
+	wantPage(t, gate, grace.AccessToken, http.StatusOK)
 
 	const requests = 50
 	for range requests {
-		wantPage(t, gate, ada.Access, http.StatusOK)
+		wantPage(t, gate, ada.AccessToken, http.StatusOK)
 	}
-	if asked := strings.Count(s.stderr.String(), `"route":"/v1/me/sessions/current","status":200`); asked > requests/2 {
+	if asked := strings.Count(s.Stderr.String(), `"route":"/v1/me/sessions/current","status":200`); asked > requests/2 {
 		t.Errorf("the service was asked %d times: nothing was kept", asked)
 	}
 
-	s.revoke(grace.Access)
+	s.revoke(grace.AccessToken)
 	revoked := time.Now()
-	await(t, "the end of what is kept", func() bool {
-		status, _ := getPage(t, gate, grace.Access)
+	testservice.Await(t, "the end of what is kept", func() bool {
+		status, _ := getPage(t, gate, grace.AccessToken)
 		return status == http.StatusUnauthorized
 	})
 	if took := time.Since(revoked); took > 5*time.Second {
 		t.Errorf("a revoked session went on for %v", took)
 	}
-	wantPage(t, gate, ada.Access, http.StatusOK)
+	wantPage(t, gate, ada.AccessToken, http.StatusOK)
 }
 
 // application is what is protected.
@@ -120,10 +122,10 @@ func newApp(t *testing.T) *application {
 // startNginx starts nginx with the document's configuration, changed as the caller says, and returns its base URL.
 func startNginx(t *testing.T, s *service, app *application, change func(dir, server string) string) string {
 	t.Helper()
-	dir, address := place(t), freeAddress(t)
+	dir, address := testservice.Place(t), testservice.FreeAddress(t)
 	server := documentBlocks(t, "gateways.md", "nginx")[0]
 	for from, to := range map[string]string{
-		"server 127.0.0.1:8080;": "server " + strings.TrimPrefix(s.issuer, "http://") + ";",
+		"server 127.0.0.1:8080;": "server " + strings.TrimPrefix(s.Public, "http://") + ";",
 		"server 127.0.0.1:3000;": "server " + strings.TrimPrefix(app.url, "http://") + ";",
 		"listen 80;":             "listen " + address + ";",
 	} {
@@ -145,7 +147,7 @@ func startNginx(t *testing.T, s *service, app *application, change func(dir, ser
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), nginx(t), "-p", dir, "-e", "stderr", "-c", file)
-	var out output
+	var out testservice.Output
 	cmd.Stderr = &out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -162,7 +164,7 @@ func startNginx(t *testing.T, s *service, app *application, change func(dir, ser
 			t.Logf("nginx printed:\n%s", &out)
 		}
 	})
-	await(t, "nginx", func() bool {
+	testservice.Await(t, "nginx", func() bool {
 		select {
 		case <-ended:
 			t.Fatalf("nginx ended:\n%s", &out)
@@ -185,18 +187,6 @@ func nginx(t *testing.T) string {
 	}
 	t.Fatal("nginx is not installed")
 	return ""
-}
-
-// freeAddress is an address that was free just now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	var config net.ListenConfig
-	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }() // nothing was written
-	return listener.Addr().String()
 }
 
 func getPage(t *testing.T, gate, token string) (status int, header http.Header) {

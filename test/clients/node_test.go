@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // oauth4webapi, openid-client and jose: their tests are in npm, and run by Node's own test runner. What is about proofs
@@ -14,13 +16,13 @@ func TestNode(t *testing.T) {
 	dir := installNode(t)
 	t.Run("all", func(t *testing.T) {
 		t.Parallel()
-		runNode(t, dir, start(t))
+		runNode(t, dir, start(t, nil))
 	})
 	t.Run("nonces", func(t *testing.T) {
 		t.Parallel()
-		s := start(t, "DPOP_NONCE=true")
+		s := start(t, testservice.Env{"DPOP_NONCE": "true"})
 		runNode(t, dir, s, "--test-name-pattern=proofs of possession")
-		if !strings.Contains(s.stderr.String(), `"code":"use_dpop_nonce"`) {
+		if !strings.Contains(s.Stderr.String(), `"code":"use_dpop_nonce"`) {
 			t.Error("no nonce was asked for")
 		}
 	})
@@ -52,8 +54,8 @@ func installNode(t *testing.T) (dir string) {
 
 func runNode(t *testing.T, dir string, s *service, args ...string) {
 	t.Helper()
-	out := run(t, dir, append(s.environment(),
-		"ISSUER="+s.issuer, "INTERNAL="+s.internal, "SERVICE_KEY="+serviceKey, "AUDIENCE="+audience, "API="+program,
-	), "node", append([]string{"--test"}, args...)...)
+	out := run(t, dir, s.settings.With(testservice.Env{
+		"ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key, "API": testservice.Program(),
+	}).List(), "node", append([]string{"--test"}, args...)...)
 	t.Logf("%s", out)
 }

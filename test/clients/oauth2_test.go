@@ -11,12 +11,14 @@ import (
 	"time"
 
 	"golang.org/x/oauth2"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // tokenOf is what an app keeps of the answer to its login.
-func tokenOf(answer []byte) (*oauth2.Token, error) {
+func tokenOf(answer string) (*oauth2.Token, error) {
 	var token oauth2.Token
-	if err := json.Unmarshal(answer, &token); err != nil {
+	if err := json.Unmarshal([]byte(answer), &token); err != nil {
 		return nil, err
 	}
 	token.Expiry = time.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
@@ -115,21 +117,21 @@ func wantCurrent(t *testing.T, client *http.Client, issuer, want string) {
 // golang.org/x/oauth2: several goroutines go on over rotations, and so does the program after a restart.
 func TestOAuth2(t *testing.T) {
 	t.Parallel()
-	s := start(t)
+	s := start(t, nil)
 
 	t.Run("goes on over rotations, and after a restart", func(t *testing.T) {
 		t.Parallel()
 		kept := signedIn(t, s, "ada")
 		const goroutines, wantRotations = 8, 2
-		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		ctx, cancel := context.WithTimeout(t.Context(), testservice.Patience)
 		defer cancel()
 		token, _ := kept.load()
-		client := appClient(ctx, s.issuer, token, kept.save)
+		client := appClient(ctx, s.Public, token, kept.save)
 		var all sync.WaitGroup
 		for range goroutines {
 			all.Go(func() {
 				for rotations := 0; rotations < wantRotations; _, rotations = kept.load() {
-					if status, subject, err := current(ctx, client, s.issuer); err != nil || subject != "ada" {
+					if status, subject, err := current(ctx, client, s.Public); err != nil || subject != "ada" {
 						t.Errorf("a request during rotations: %d %q, %v", status, subject, err)
 						return
 					}
@@ -141,7 +143,7 @@ func TestOAuth2(t *testing.T) {
 
 		token, _ = kept.load()
 		token.Expiry = time.Now() // the restart took long
-		wantCurrent(t, appClient(ctx, s.issuer, token, kept.save), s.issuer, "ada")
+		wantCurrent(t, appClient(ctx, s.Public, token, kept.save), s.Public, "ada")
 		if last, _ := kept.load(); last.AccessToken == "" || last.TokenType != "Bearer" || last.Expiry.Before(time.Now()) {
 			t.Errorf("the token that was saved last: type %q, expiry %v", last.TokenType, last.Expiry)
 		}
@@ -152,22 +154,22 @@ func TestOAuth2(t *testing.T) {
 		kept := signedIn(t, s, "grace")
 		token, _ := kept.load()
 		token.Expiry = time.Now()
-		config := oauth2.Config{ClientID: "latchkey", Endpoint: oauth2.Endpoint{TokenURL: s.issuer + "/oauth2/token"}}
-		wantCurrent(t, config.Client(t.Context(), token), s.issuer, "grace")
+		config := oauth2.Config{ClientID: "latchkey", Endpoint: oauth2.Endpoint{TokenURL: s.Public + "/oauth2/token"}}
+		wantCurrent(t, config.Client(t.Context(), token), s.Public, "grace")
 	})
 
 	t.Run("loses an answer", func(t *testing.T) {
 		t.Parallel()
 		kept := signedIn(t, s, "joan")
-		network := newLossy(t, s.issuer)
+		network := newLossy(t, s.Public)
 		token, _ := kept.load()
 		token.Expiry = time.Now()
 		client := appClient(t.Context(), network.url, token, kept.save)
 		network.lose.Store(1)
-		if _, _, err := current(t.Context(), client, s.issuer); err == nil {
+		if _, _, err := current(t.Context(), client, s.Public); err == nil {
 			t.Fatal("the answer to the refresh was not lost")
 		}
-		wantCurrent(t, client, s.issuer, "joan")
+		wantCurrent(t, client, s.Public, "joan")
 		if _, rotations := kept.load(); rotations != 1 {
 			t.Errorf("the refresh token was rotated %d times, want once", rotations)
 		}
@@ -182,7 +184,7 @@ func TestOAuth2(t *testing.T) {
 			t.Error("introspection takes a revoked token for active")
 		}
 		token.Expiry = time.Now()
-		_, _, err := current(t.Context(), appClient(t.Context(), s.issuer, token, kept.save), s.issuer)
+		_, _, err := current(t.Context(), appClient(t.Context(), s.Public, token, kept.save), s.Public)
 		refused, ok := errors.AsType[*oauth2.RetrieveError](err)
 		if !ok || refused.ErrorCode != "invalid_grant" {
 			t.Errorf("the error after a revocation is %v, want invalid_grant", err)

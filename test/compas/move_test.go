@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // client is an honest client: its tabs share one store, and the last answer written wins.
@@ -45,7 +47,7 @@ func TestMoveUnderLoad(t *testing.T) {
 		all[i] = &client{access: p.Access, refresh: p.Refresh}
 	}
 	c.migrate()
-	s := c.startService("REFRESH_GRACE=2s")
+	s := c.startService(testservice.Env{"REFRESH_GRACE": "2s"})
 
 	var moved, done atomic.Bool
 	var theirs, ours, lost atomic.Int64

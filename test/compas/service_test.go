@@ -1,95 +1,34 @@
 package compas_test
 
 import (
-	"bytes"
-	"context"
 	"encoding/json"
-	"io"
 	"net/http"
 	"net/url"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
-)
 
-const serviceKey = "a-service-key-that-only-tests-have-0001"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
+)
 
 // service is a running `api serve` on the database of Compas.
 type service struct {
-	t                *testing.T
-	dir, database    string
-	public, internal string // base URLs
-	log              *output
+	*testservice.Service
+	t        *testing.T
+	database testservice.Env
 }
 
 // migrate is the one command of a take-over.
 func (c *compas) migrate() {
 	c.t.Helper()
-	cmd := exec.CommandContext(c.t.Context(), program, "migrate")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + c.url}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		c.t.Fatalf("api migrate: %v\n%s", err, out)
-	}
+	testservice.Run(c.t, c.t.TempDir(), testservice.Env{"DATABASE_URL": c.url}, "migrate")
 }
 
-var listeners = regexp.MustCompile(`msg=ready .*public=(\S+) internal=(\S+)`)
-
-// startService serves what Compas left.
-func (c *compas) startService(more ...string) *service {
+// startService serves what Compas left, and must end well with the test.
+func (c *compas) startService(more testservice.Env) *service {
 	c.t.Helper()
-	s := &service{t: c.t, dir: c.t.TempDir(), database: c.url, log: &output{}}
-	keys, err := exec.CommandContext(c.t.Context(), program, "keys", "generate").Output()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	keyFile := filepath.Join(s.dir, "keys.json")
-	if err := os.WriteFile(keyFile, keys, 0o600); err != nil {
-		c.t.Fatal(err)
-	}
-	cmd := exec.CommandContext(context.WithoutCancel(c.t.Context()), program, "serve")
-	cmd.Stdout, cmd.Stderr = s.log, s.log
-	cmd.Env = append([]string{
-		"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + c.url, "SIGNING_KEYS_FILE=" + keyFile, "LOG_FORMAT=text",
-		"PUBLIC_ADDR=127.0.0.1:0", "INTERNAL_ADDR=127.0.0.1:0", "SERVICE_KEYS=compas:" + serviceKey, "COMPAS_SIGNING_KEY=" + signingKey,
-	}, more...)
-	if err := cmd.Start(); err != nil {
-		c.t.Fatal(err)
-	}
-	var result error
-	ended := make(chan struct{})
-	go func() {
-		result = cmd.Wait()
-		close(ended)
-	}()
-	c.t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-		<-ended
-		if result != nil {
-			c.t.Errorf("the service ended with %v", result)
-		}
-		if c.t.Failed() {
-			c.t.Logf("api serve printed:\n%s", s.log)
-		}
-	})
-	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		select {
-		case <-ended:
-			c.t.Fatal("the service ended before it was ready")
-		default:
-		}
-		if m := listeners.FindStringSubmatch(s.log.String()); m != nil {
-			s.public, s.internal = "http://"+m[1], "http://"+m[2]
-			return s
-		}
-		if time.Since(began) > patience {
-			c.t.Fatalf("the service is not ready:\n%s", s.log)
-		}
-	}
+	settings := testservice.OnDatabase(c.t, c.url).With(testservice.Env{"COMPAS_SIGNING_KEY": signingKey}).With(more)
+	s := &service{testservice.Start(c.t, c.t.TempDir(), settings), c.t, testservice.Env{"DATABASE_URL": c.url}}
+	c.t.Cleanup(s.Stop)
+	return s
 }
 
 // tokens is a token response.
@@ -100,11 +39,10 @@ type tokens struct {
 	Error     string `json:"error"`
 }
 
-// refresh is RFC 6749 §6.
 func (s *service) refresh(token string) (status int, answer tokens) {
 	s.t.Helper()
-	status, body := s.send(http.MethodPost, s.public+"/oauth2/token", "", url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}})
-	if err := json.Unmarshal(body, &answer); err != nil {
+	status, body := s.Refresh(token)
+	if err := json.Unmarshal([]byte(body), &answer); err != nil {
 		s.t.Errorf("a refresh is answered with %d %s", status, body)
 	}
 	return status, answer
@@ -133,73 +71,15 @@ type introspection struct {
 
 func (s *service) introspect(token string) (i introspection) {
 	s.t.Helper()
-	status, body := s.send(http.MethodPost, s.internal+"/oauth2/introspect", serviceKey, url.Values{"token": {token}})
-	if err := json.Unmarshal(body, &i); status != http.StatusOK || err != nil {
+	status, body := s.Send(http.MethodPost, s.Internal+"/oauth2/introspect", testservice.Key, url.Values{"token": {token}})
+	if err := json.Unmarshal([]byte(body), &i); status != http.StatusOK || err != nil {
 		s.t.Fatalf("introspect: %d %s (%v)", status, body, err)
 	}
 	return i
 }
 
-// send sends a form, JSON or nothing.
-func (s *service) send(method, address, bearer string, body any, header ...string) (int, []byte) {
+// cleanup is the command. It must end well.
+func (s *service) cleanup() {
 	s.t.Helper()
-	var content []byte
-	mediaType := "application/x-www-form-urlencoded"
-	switch body := body.(type) {
-	case nil:
-	case url.Values:
-		content = []byte(body.Encode())
-	case string:
-		content, mediaType = []byte(body), "application/json"
-	}
-	r, err := http.NewRequestWithContext(s.t.Context(), method, address, bytes.NewReader(content))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	if content != nil {
-		r.Header.Set("Content-Type", mediaType)
-	}
-	if bearer != "" {
-		r.Header.Set("Authorization", "Bearer "+bearer)
-	}
-	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer response.Body.Close()
-	answer, err := io.ReadAll(response.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return response.StatusCode, answer
-}
-
-// output is what a process prints, read while it does.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
-// cleanup is the command.
-func (s *service) cleanup() error {
-	cmd := exec.CommandContext(s.t.Context(), program, "cleanup")
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "DATABASE_URL=" + s.database}
-	out, err := cmd.CombinedOutput()
-	s.t.Logf("%s", out)
-	return err
+	s.t.Log(testservice.Run(s.t, s.t.TempDir(), s.database, "cleanup"))
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // From the application with Compas to a service that has taken it over, by the built binary alone.
@@ -28,7 +30,7 @@ func TestTakeOver(t *testing.T) {
 	c.stop()
 	c.migrate()
 	c.pass(60)
-	s := c.startService()
+	s := c.startService(nil)
 
 	found := s.introspect(live.Access)
 	if !found.Active || found.Session.ID != before.ID || found.Sid != before.ID || found.Exp == nil {
@@ -54,16 +56,16 @@ func TestTakeOver(t *testing.T) {
 			t.Errorf("%s is active", what)
 		}
 	}
-	if status, body := s.send(http.MethodGet, s.public+"/v1/me/sessions/current", live.Access, nil); status != http.StatusOK || !strings.Contains(string(body), before.ID) {
+	if status, body := s.Send(http.MethodGet, s.Public+"/v1/me/sessions/current", live.Access, nil); status != http.StatusOK || !strings.Contains(body, before.ID) {
 		t.Errorf("the own session: %d %s", status, body)
 	}
 
 	// The checksum of Compas is good for a write.
-	data := s.internal + "/v1/sessions/" + before.ID + "/data"
-	if status, body := s.send(http.MethodPut, data, serviceKey, `{"user":7,"cart":[]}`, "If-Match", `"`+found.Session.Checksum+`"`); status >= 300 {
+	data := s.Internal + "/v1/sessions/" + before.ID + "/data"
+	if status, body := s.Send(http.MethodPut, data, testservice.Key, `{"user":7,"cart":[]}`, "If-Match", `"`+found.Session.Checksum+`"`); status >= 300 {
 		t.Errorf("put data: %d %s", status, body)
 	}
-	if status, _ := s.send(http.MethodPut, data, serviceKey, `{"user":7}`, "If-Match", `"`+found.Session.Checksum+`"`); status != http.StatusPreconditionFailed {
+	if status, _ := s.Send(http.MethodPut, data, testservice.Key, `{"user":7}`, "If-Match", `"`+found.Session.Checksum+`"`); status != http.StatusPreconditionFailed {
 		t.Errorf("put data on what was read before: %d", status)
 	}
 
@@ -86,7 +88,7 @@ func TestTakeOver(t *testing.T) {
 	}
 
 	// Log-out with a token of Compas, on a route that reads no database with ours.
-	if status, body := s.send(http.MethodDelete, s.public+"/v1/me/sessions/current", list.Access, nil); status != http.StatusNoContent {
+	if status, body := s.Send(http.MethodDelete, s.Public+"/v1/me/sessions/current", list.Access, nil); status != http.StatusNoContent {
 		t.Errorf("log out: %d %s", status, body)
 	}
 	if s.introspect(list.Access).Active {
@@ -95,7 +97,7 @@ func TestTakeOver(t *testing.T) {
 
 	// Reuse: the session ends, and a report is made.
 	for began := time.Now(); c.count(`SELECT count(*) FROM "sessionStoreToken" WHERE "session" = $1 AND "confirmedAt" IS NOT NULL`, before.ID) == 0; {
-		if time.Since(began) > patience {
+		if time.Since(began) > testservice.Patience {
 			t.Fatal("the use of our pair is not recorded")
 		}
 		time.Sleep(20 * time.Millisecond)
@@ -107,11 +109,7 @@ func TestTakeOver(t *testing.T) {
 	if s.introspect(ours.Access).Active {
 		t.Error("the session of a stolen token goes on")
 	}
-	for began := time.Now(); !strings.Contains(s.log.String(), before.ID); time.Sleep(20 * time.Millisecond) {
-		if time.Since(began) > patience {
-			t.Fatal("no report of the stolen token")
-		}
-	}
+	s.Await("report of the stolen token", func() bool { return strings.Contains(s.Stderr.String(), before.ID) })
 }
 
 // What Compas had rotated long before comes back only from a thief.
@@ -122,7 +120,7 @@ func TestReuseOfWhatCompasRotated(t *testing.T) {
 	newer := c.refresh(old)
 	c.pass(60)
 	c.migrate()
-	s := c.startService()
+	s := c.startService(nil)
 	ours := s.mustRefresh(newer.Refresh)
 	if status, answer := s.refresh(old.Refresh); status != http.StatusBadRequest || answer.Error != "invalid_grant" {
 		t.Errorf("%d %+v", status, answer)
@@ -138,7 +136,7 @@ func TestSideBySide(t *testing.T) {
 	c := startCompas(t)
 	first := c.signIn(map[string]any{"n": 1})
 	c.migrate()
-	s := c.startService()
+	s := c.startService(nil)
 	p := c.signIn(map[string]any{"n": 2}) // on the new schema
 
 	// Each reads what the other one writes.
@@ -149,8 +147,8 @@ func TestSideBySide(t *testing.T) {
 	if got := s.introspect(p.Access); !got.Active || string(got.Session.Data) != `{"n":3}` && string(got.Session.Data) != `{"n": 3}` {
 		t.Errorf("what Compas wrote: %+v", got)
 	}
-	data := s.internal + "/v1/sessions/" + session.ID + "/data"
-	if status, _ := s.send(http.MethodPut, data, serviceKey, `{"n":4}`, "If-Match", `"`+found.Session.Checksum+`"`); status != http.StatusPreconditionFailed {
+	data := s.Internal + "/v1/sessions/" + session.ID + "/data"
+	if status, _ := s.Send(http.MethodPut, data, testservice.Key, `{"n":4}`, "If-Match", `"`+found.Session.Checksum+`"`); status != http.StatusPreconditionFailed {
 		t.Errorf("a write over one of Compas: %d", status)
 	}
 
@@ -180,7 +178,7 @@ func TestSideBySide(t *testing.T) {
 		t.Errorf("a session that Compas ended is refreshed: %d", status)
 	}
 	before := c.session(first)
-	if status, _ := s.send(http.MethodDelete, s.internal+"/v1/sessions/"+before.ID, serviceKey, nil); status != http.StatusNoContent {
+	if status, _ := s.Send(http.MethodDelete, s.Internal+"/v1/sessions/"+before.ID, testservice.Key, nil); status != http.StatusNoContent {
 		t.Errorf("end a session: %d", status)
 	}
 	if key := c.call("get", first.Access, nil); key != "sessionStore.get.revokedToken" {
@@ -222,11 +220,9 @@ func TestCleanup(t *testing.T) {
 	c.pass(20 * 24 * 3600)
 	c.exec(`UPDATE "sessionStoreToken" SET "expiresAt" = now() + interval '1 day' WHERE "revokedAt" IS NULL AND "session" = $1`, c.session(busy).ID)
 	c.migrate()
-	s := c.startService("CLEANUP_INTERVAL=0")
+	s := c.startService(testservice.Env{"CLEANUP_INTERVAL": "0"})
 	ours := s.mustRefresh(busy.Refresh)
-	if err := s.cleanup(); err != nil {
-		t.Fatal(err)
-	}
+	s.cleanup()
 	if n := c.count(`SELECT count(*) FROM "sessionStore"`); n != 1 {
 		t.Errorf("%d sessions are left", n)
 	}

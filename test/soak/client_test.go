@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // pair is what a client stores.
@@ -86,7 +88,7 @@ func (c *client) is(a answer, yes, no int) verdict {
 // signIn makes a session, as a backend does.
 func (c *client) signIn(ctx context.Context, subject string) (pair, verdict) {
 	body := fmt.Sprintf(`{"subject":%q,"data":{}}`, subject)
-	a := c.send(ctx, http.MethodPost, internalURL+"/v1/sessions", serviceKey, "application/json", body)
+	a := c.send(ctx, http.MethodPost, internalURL+"/v1/sessions", testservice.Key, "application/json", body)
 	v := c.is(a, http.StatusCreated, http.StatusUnauthorized)
 	if v != accepted {
 		return pair{}, v
@@ -121,7 +123,7 @@ func (c *client) use(ctx context.Context, p pair) verdict {
 
 // introspect uses an access token, as a backend that is called with it does.
 func (c *client) introspect(ctx context.Context, p pair) verdict {
-	a := c.form(ctx, internalURL+"/oauth2/introspect", serviceKey, url.Values{"token": {p.Access}})
+	a := c.form(ctx, internalURL+"/oauth2/introspect", testservice.Key, url.Values{"token": {p.Access}})
 	var state struct {
 		Active  bool   `json:"active"`
 		Session string `json:"sid"`

@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // logLine is what the test knows of a line of the service's log.
@@ -32,7 +34,7 @@ type logbook struct {
 	leaks   reports
 }
 
-func newLogbook(s *soak, settings map[string]string) *logbook {
+func newLogbook(s *soak, settings testservice.Env) *logbook {
 	s.t.Helper()
 	database, err := pgx.ParseConfig(settings["DATABASE_URL"])
 	if err != nil || database.Password == "" {
@@ -40,7 +42,7 @@ func newLogbook(s *soak, settings map[string]string) *logbook {
 	}
 	return &logbook{soak: s, secrets: map[string]string{
 		"token":               "eyJ", // {" in base64, which every JWT begins with
-		"service key":         serviceKey,
+		"service key":         testservice.Key,
 		"webhook's secret":    strings.TrimPrefix(webhookSecret, "whsec_"),
 		"webhook's address":   settings["LEAK_WEBHOOK_URL"],
 		"database's password": database.Password,

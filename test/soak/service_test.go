@@ -13,24 +13,12 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-const serviceKey = "0123456789abcdef0123456789abcdef"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
+)
 
 // databaseAway begins the line with which a service ends that starts without a database.
 const databaseAway = "api: the database of DATABASE_URL cannot be used: "
-
-// makeKeys returns the path of a file of signing keys, made as an operator makes it.
-func makeKeys(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	cmd := exec.CommandContext(t.Context(), program, "keys", "init", "--dir", dir)
-	cmd.Env = environment(nil)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("api keys init: %v\n%s", err, out)
-	}
-	return filepath.Join(dir, "signing-keys.json")
-}
 
 func privateKey(t *testing.T, file string) string {
 	t.Helper()
@@ -49,20 +37,11 @@ func privateKey(t *testing.T, file string) string {
 	return set.Keys[0].D
 }
 
-// environment is settings, and nothing of the machine's but what programs need.
-func environment(settings map[string]string) []string {
-	list := []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "GORACE=atexit_sleep_ms=0"}
-	for k, v := range settings {
-		list = append(list, k+"="+v)
-	}
-	return list
-}
-
 // service is a process that is replaced when it ends, as an orchestrator does.
 type service struct {
 	soak     *soak
 	name     string
-	settings map[string]string
+	settings testservice.Env
 	dice     *rand.Rand
 	ended    chan struct{}
 
@@ -74,7 +53,7 @@ type service struct {
 }
 
 // startService starts the first process, which need not be ready when it returns.
-func startService(s *soak, name string, settings map[string]string) *service {
+func startService(s *soak, name string, settings testservice.Env) *service {
 	s.t.Helper()
 	v := &service{soak: s, name: name, settings: settings, dice: s.dice("service " + name), ended: make(chan struct{})}
 	ctx := context.WithoutCancel(s.t.Context())
@@ -94,9 +73,8 @@ func startService(s *soak, name string, settings map[string]string) *service {
 // run runs one process, and returns whether another one is to follow.
 func (v *service) run(ctx context.Context) bool {
 	log := v.soak.logs.reader(v.ready)
-	cmd := exec.CommandContext(ctx, program)
-	cmd.Env, cmd.Stderr = environment(v.settings), log
-	cmd.Dir = filepath.Dir(program)
+	cmd := testservice.Command(ctx, filepath.Dir(testservice.Program()), v.settings)
+	cmd.Stderr = log
 	var stdout bytes.Buffer
 	cmd.Stdout = &stdout
 	if !v.start(cmd) {

@@ -28,6 +28,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 var (
@@ -117,14 +118,13 @@ func setup(t *testing.T) *soak {
 	return s
 }
 
-func (s *soak) settings() map[string]string {
+func (s *soak) settings() testservice.Env {
 	s.t.Helper()
-	return map[string]string{
-		"DATABASE_URL": s.server.URL(), "SIGNING_KEYS_FILE": makeKeys(s.t), "SERVICE_KEYS": "soak:" + serviceKey,
-		"ISSUER": "https://login.example.com", "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0",
+	return testservice.OnDatabase(s.t, s.server.URL()).With(testservice.Env{
+		"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0",
 		"REFRESH_GRACE": grace.String(), "ACCESS_TOKEN_TTL": accessTokenTTL.String(), "CLEANUP_INTERVAL": "5s",
 		"LEAK_WEBHOOK_URL": s.hook.URL, "LEAK_WEBHOOK_SECRET": webhookSecret,
-	}
+	})
 }
 
 // dice returns a source of chance for one goroutine.

@@ -1,0 +1,148 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"text/tabwriter"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/keyfiles"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/dataseal"
+)
+
+type dataKeysGenerateCmd struct {
+	File string `placeholder:"FILE" help:"Keyset to add the key to; made where there is none. Without it a new keyset is printed."`
+}
+
+// Help explains how keys are replaced.
+func (*dataKeysGenerateCmd) Help() string {
+	return "To replace a key: add the new one, restart every replica, let it seal (api data keys promote), restart them again, " +
+		"and seal all data anew (api data reencrypt). Then the old one may go (api data keys remove)."
+}
+
+// Run makes a key. With --file nothing secret is printed.
+func (c *dataKeysGenerateCmd) Run(a *app) error {
+	var keys *dataseal.Keyset
+	var err error = fs.ErrNotExist
+	if c.File != "" {
+		keys, err = settings.ReadDataKeyset(c.File)
+	}
+	id, does, write := "", "opens, and does not seal until it is promoted, when every replica has it", keyfiles.Replace
+	switch {
+	case err == nil:
+		keys, id, err = keys.Add()
+	case errors.Is(err, fs.ErrNotExist):
+		does, write = "seals", keyfiles.Create
+		if keys, err = dataseal.NewKeyset(); err == nil {
+			id = keys.Keys()[0].ID
+		}
+	}
+	if err != nil {
+		return err
+	}
+	text, err := keys.Marshal()
+	if err != nil {
+		return err
+	}
+	if c.File == "" {
+		_, err = a.stdout.Write(text)
+		return err
+	}
+	if err := write(c.File, text); err != nil {
+		return fmt.Errorf("write the keyset: %w", err)
+	}
+	_, err = fmt.Fprintf(a.stdout, "made key %s in %s: it %s\n", id, c.File, does)
+	return err
+}
+
+// dataKeyChange is a change of one key in a file.
+type dataKeyChange struct {
+	Key  string `arg:"" name:"key" help:"Key, as api data keys list names it."`
+	File string `required:"" placeholder:"FILE" help:"Keyset to change."`
+}
+
+// run writes the file as change makes it of what is there.
+func (c *dataKeyChange) run(change func(*dataseal.Keyset, string) (*dataseal.Keyset, error)) error {
+	keys, err := settings.ReadDataKeyset(c.File)
+	if err != nil {
+		return err
+	}
+	if keys, err = change(keys, c.Key); err != nil {
+		return fmt.Errorf("key %s in %s: %w", settings.Quote(c.Key), c.File, err)
+	}
+	text, err := keys.Marshal()
+	if err != nil {
+		return err
+	}
+	if err := keyfiles.Replace(c.File, text); err != nil {
+		return fmt.Errorf("write the keyset: %w", err)
+	}
+	return nil
+}
+
+type dataKeysPromoteCmd struct{ dataKeyChange }
+
+// Help says when it is time.
+func (*dataKeysPromoteCmd) Help() string {
+	return "Every replica must have been restarted with the key before: one that does not know it cannot open what others seal with it."
+}
+
+// Run makes the key the primary one.
+func (c *dataKeysPromoteCmd) Run(a *app) error {
+	if err := c.run((*dataseal.Keyset).Promote); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.stdout, "key %s seals, from each replica's next start on\n", c.Key)
+	return err
+}
+
+type dataKeysRemoveCmd struct{ dataKeyChange }
+
+// Help says what is lost.
+func (*dataKeysRemoveCmd) Help() string {
+	return "Session data that the key sealed opens no more: api data reencrypt --dry-run tells whether there is any. " +
+		"Backups of the database from before need the key for as long as you keep them."
+}
+
+// Run takes the key out.
+func (c *dataKeysRemoveCmd) Run(a *app) error {
+	if err := c.run((*dataseal.Keyset).Remove); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(a.stdout, "removed key %s from %s\n", c.Key, c.File)
+	return err
+}
+
+type dataKeysListCmd struct {
+	settings.Data
+
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Validate wants a keyset.
+func (c *dataKeysListCmd) Validate() error { return c.Required() }
+
+// Run lists the keys. No secret is printed.
+func (c *dataKeysListCmd) Run(a *app) error {
+	keys, err := c.Keyset()
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return a.printJSON(map[string]any{"keys": keys.Keys()})
+	}
+	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "KEY\tALGORITHM\tUSE")
+	for _, key := range keys.Keys() {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", key.ID, key.Algorithm, useOf(key))
+	}
+	return table.Flush()
+}
+
+func useOf(key dataseal.Key) string {
+	if key.Primary {
+		return "seals"
+	}
+	return "opens"
+}

@@ -1,0 +1,189 @@
+package command
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
+	"github.com/latchkey-sessions/latchkey/dataseal"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+type dataReencryptCmd struct {
+	settings.Database
+	settings.Data
+	settings.Log
+
+	DryRun bool `help:"Count the rows by key, and change nothing."`
+	Unseal bool `help:"Store the data unsealed instead."`
+	JSON   bool `name:"json" help:"Print JSON."`
+}
+
+// Help says what the command does to a service that runs.
+func (*dataReencryptCmd) Help() string {
+	return "Seals all session data with the key that seals now: what is not sealed, and what another key of the keyset sealed. " +
+		"The service goes on meanwhile, and none of its changes is overwritten. Interrupted, it loses nothing: the next run passes over what is done. " +
+		"The exit code is 1 if rows are left, because somebody wrote with another key meanwhile, or a key is missing."
+}
+
+// Validate wants a keyset.
+func (c *dataReencryptCmd) Validate() error { return c.Required() }
+
+// Run seals or unseals the data, shows progress, and prints what is left.
+func (c *dataReencryptCmd) Run(a *app) error {
+	keys, err := c.Keyset()
+	if err != nil {
+		return err
+	}
+	sealer, err := dataseal.NewSealer(keys)
+	if err != nil {
+		return err
+	}
+	log := c.NewLogger(a.stderr)
+	return withStoreOf(a.ctx, c.Database, log, sessionstore.Config{Sealer: sealer}, func(store *sessionstore.Store) error {
+		task := &reencryption{dataReencryptCmd: c, app: a, log: log, store: store, keys: keys, wanted: sealer.Key(), start: time.Now()}
+		if c.Unseal {
+			task.wanted = ""
+		}
+		return task.run()
+	})
+}
+
+// reencryption is one that is under way.
+type reencryption struct {
+	*dataReencryptCmd
+	*app
+
+	log    *slog.Logger
+	store  *sessionstore.Store
+	keys   *dataseal.Keyset
+	wanted string // the key that all rows are to have; empty for none
+	start  time.Time
+}
+
+func (r *reencryption) run() error {
+	counts, err := r.store.CountSealed(r.ctx, nil)
+	if err != nil {
+		return err
+	}
+	var done sessionstore.Resealed
+	if !r.DryRun {
+		if done, err = r.reseal(counts); err != nil {
+			return errors.Join(err, r.print(done, nil))
+		}
+		if counts, err = r.store.CountSealed(r.ctx, nil); err != nil {
+			return errors.Join(err, r.print(done, nil))
+		}
+	}
+	if err := r.print(done, counts); err != nil || r.DryRun {
+		return err
+	}
+	return r.left(done, counts)
+}
+
+func (r *reencryption) reseal(counts map[string]int64) (sessionstore.Resealed, error) {
+	var last sessionstore.Resealed
+	at, end, err := r.progress("rows looked at", func() (int64, error) { return total(counts), nil }, func(rows int64) {
+		r.log.InfoContext(r.ctx, "sealing data anew", "rows", rows, "of", total(counts), "written", last.Written)
+	})
+	if err != nil {
+		return last, err
+	}
+	defer end()
+	return r.store.Reseal(r.ctx, sessionstore.Reseal{Unseal: r.Unseal, Progress: func(done sessionstore.Resealed) {
+		last = done
+		at(done.Rows)
+	}})
+}
+
+// left is an error if not all rows are as they should be.
+func (r *reencryption) left(done sessionstore.Resealed, counts map[string]int64) error {
+	left := total(counts) - counts[r.wanted]
+	if left == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("%d %s left", left, plural(left, "row")+map[bool]string{true: " is", false: " are"}[left == 1])
+	sealed, unreadable := errors.AsType[*sessionstore.SealedError](done.Reason)
+	if !unreadable {
+		return fmt.Errorf("%s: the service wrote with another key meanwhile; run this again when every replica has this keyset", text)
+	}
+	return fmt.Errorf("%s, of which %d cannot be opened, such as that of session %s: %w", text, done.Unreadable, sealed.SessionID, sealed)
+}
+
+// dataRows are the rows that one key sealed.
+type dataRows struct {
+	Key  string `json:"kid"`
+	Rows int64  `json:"rows"`
+	// Use is what the keyset has the key for.
+	Use string `json:"use"`
+}
+
+// print tells what was done, also by a run that failed or was interrupted, and what there is now.
+func (r *reencryption) print(done sessionstore.Resealed, counts map[string]int64) error {
+	rows := r.rows(counts)
+	if r.JSON {
+		return r.printJSON(struct {
+			DryRun     bool       `json:"dry_run"`
+			Written    int64      `json:"written"`
+			Changed    int64      `json:"changed"`
+			Unreadable int64      `json:"unreadable"`
+			Seconds    float64    `json:"seconds"`
+			Keys       []dataRows `json:"keys,omitempty"`
+		}{r.DryRun, done.Written, done.Changed, done.Unreadable, time.Since(r.start).Seconds(), rows})
+	}
+	if !r.DryRun {
+		did := "sealed %d %s anew with key " + r.wanted
+		if r.Unseal {
+			did = "unsealed %d %s"
+		}
+		if _, err := fmt.Fprintf(r.stdout, did+" in %v\n", done.Written, plural(done.Written, "row"), time.Since(r.start).Round(time.Millisecond)); err != nil {
+			return err
+		}
+	}
+	if counts == nil {
+		return nil
+	}
+	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "KEY\tROWS\tUSE")
+	for _, row := range rows {
+		_, _ = fmt.Fprintf(table, "%s\t%d\t%s\n", cmp.Or(terminal.Harmless(row.Key), "-"), row.Rows, row.Use)
+	}
+	return table.Flush()
+}
+
+// rows lists the keys of the keyset, and whatever else rows are sealed with, or not.
+func (r *reencryption) rows(counts map[string]int64) []dataRows {
+	if counts == nil {
+		return nil
+	}
+	var list []dataRows
+	for _, key := range r.keys.Keys() {
+		list = append(list, dataRows{key.ID, counts[key.ID], useOf(key)})
+	}
+	for key, n := range counts {
+		use := "not in the keyset"
+		if key == "" {
+			use = "not sealed"
+		}
+		if !slices.ContainsFunc(list, func(row dataRows) bool { return row.Key == key }) {
+			list = append(list, dataRows{key, n, use})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b dataRows) int { return strings.Compare(b.Use, a.Use) })
+	return list
+}
+
+func total(counts map[string]int64) int64 {
+	var n int64
+	for _, rows := range counts {
+		n += rows
+	}
+	return n
+}

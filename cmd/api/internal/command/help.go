@@ -1,0 +1,81 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/alecthomas/kong"
+)
+
+// errHelped says that help was asked for and printed.
+var errHelped = errors.New("help was printed")
+
+const helpIntro = `Usage: api [<command>] [flags]
+
+Latchkey keeps login sessions in PostgreSQL, hands out short-lived access tokens
+and rotating refresh tokens for them, and notices a stolen one. Alone, api is
+api serve. Without DATABASE_URL it brings its own database: to try it, run it
+and paste what it prints.
+
+Commands:
+`
+
+const helpSettings = `
+"api <command> --help" tells more. The exit code is 0 when done, 1 after a
+failure, 2 for a wrong command line or setting.
+
+These are the settings of api serve. Each is a flag and an environment variable:
+--public-addr is PUBLIC_ADDR. The flag wins, and an empty variable counts as not
+set. Durations are written as in Go: 15s, 5m, 720h.
+`
+
+// helpFlag is kong's help flag, except that it returns where kong's ends the process.
+type helpFlag bool
+
+// IgnoreDefault keeps kong from choosing the default command where help is asked for.
+func (helpFlag) IgnoreDefault() {}
+
+// BeforeReset prints the help before any setting is read, so that a wrong one does not hide it.
+func (helpFlag) BeforeReset(ctx *kong.Context) error {
+	if err := printHelp(ctx); err != nil {
+		return err
+	}
+	return errHelped
+}
+
+func printHelp(ctx *kong.Context) error {
+	options := kong.HelpOptions{ValueFormatter: describe, WrapUpperBound: 120}
+	if ctx.Selected() != nil {
+		return kong.DefaultHelpPrinter(options, ctx)
+	}
+	if err := printCommands(ctx.Stdout, ctx.Model); err != nil {
+		return err
+	}
+	// The rest is the help of the default command, which is where the settings are.
+	serve := ctx.Model.DefaultCmd
+	ctx.Path = append(ctx.Path, &kong.Path{Parent: ctx.Model.Node, Command: serve, Flags: serve.Flags})
+	options.NoAppSummary = true
+	serve.Help = ""
+	return kong.DefaultHelpPrinter(options, ctx)
+}
+
+func printCommands(w io.Writer, model *kong.Application) error {
+	table := tabwriter.NewWriter(w, 0, 0, 4, ' ', 0)
+	_, _ = io.WriteString(table, helpIntro)
+	for _, leaf := range model.Leaves(true) {
+		_, _ = fmt.Fprintf(table, "  %s\t%s\n", leaf.Path(), leaf.Help)
+	}
+	_, _ = io.WriteString(table, helpSettings)
+	return table.Flush()
+}
+
+// describe is a flag's or argument's help with its default.
+func describe(value *kong.Value) string {
+	if !value.HasDefault {
+		return value.Help
+	}
+	return strings.TrimSuffix(value.Help, ".") + " (default " + value.Default + ")."
+}

@@ -1,0 +1,58 @@
+package command
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/keyfiles"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+type keysGenerateCmd struct {
+	Algorithm string `enum:"EdDSA,ES256,RS256,PS256,HS256" default:"EdDSA" placeholder:"ALG" help:"EdDSA, ES256, RS256, PS256 or HS256."`
+	File      string `placeholder:"FILE" help:"JWK set to add the key to; made where there is none. Without it a new set is printed."`
+	First     bool   `help:"Put the key before the others: it signs. Otherwise it comes last and only verifies, until all replicas know it."`
+}
+
+// Help explains how keys are replaced.
+func (*keysGenerateCmd) Help() string {
+	return "To replace a key without logging anybody out: add the new one, restart every replica, move it to the front of the file, " +
+		"restart them again, and take the old one out once REFRESH_TOKEN_TTL has passed."
+}
+
+// Run makes a key. With --file nothing secret is printed.
+func (c *keysGenerateCmd) Run(a *app) error {
+	key, id, err := tokens.GenerateKey(c.Algorithm)
+	if err != nil {
+		return err
+	}
+	var set tokens.Secret
+	write := keyfiles.Replace
+	if c.File != "" {
+		content, err := os.ReadFile(c.File)
+		if errors.Is(err, fs.ErrNotExist) {
+			write = keyfiles.Create
+		} else if err != nil {
+			return fmt.Errorf("read the keys: %w", err)
+		}
+		set = tokens.Secret(content)
+	}
+	add := tokens.AppendKey
+	if c.First {
+		add = tokens.PrependKey
+	}
+	if set, err = add(set, key); err != nil {
+		return fmt.Errorf("%s: %w", c.File, err)
+	}
+	if c.File == "" {
+		_, err = a.stdout.Write([]byte(set))
+		return err
+	}
+	if err := write(c.File, []byte(set)); err != nil {
+		return fmt.Errorf("write the key: %w", err)
+	}
+	_, err = fmt.Fprintf(a.stdout, "made key %s (%s) in %s\n", id, c.Algorithm, c.File)
+	return err
+}

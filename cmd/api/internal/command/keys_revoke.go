@@ -1,0 +1,35 @@
+package command
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/latchkey-sessions/latchkey/audit"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
+	"github.com/latchkey-sessions/latchkey/keystore"
+)
+
+type keysRevokeCmd struct {
+	keysChange
+
+	ID string `arg:"" name:"key" help:"The key, as api keys list shows it."`
+}
+
+// Help says whom it logs out.
+func (*keysRevokeCmd) Help() string {
+	return "Removes a key that has leaked. Running services refuse its tokens within a second, and users who hold no others sign in again. " +
+		"If it is the one that signs, the published one takes over at once, or a new one. To replace a key without logging anybody out: api keys rotate."
+}
+
+// Run removes the key.
+func (c *keysRevokeCmd) Run(a *app) error {
+	return c.changeKeys(a, func(ctx context.Context, keys *keystore.Store, t trail.Trail) error {
+		signs, err := keys.Revoke(ctx, c.ID)
+		if err != nil {
+			return err
+		}
+		t.Record(ctx, audit.Event{Name: audit.SigningKeyRevoked, KeyID: c.ID})
+		_, err = fmt.Fprintf(a.stdout, "revoked key %s; key %s (%s) signs now\n", c.ID, signs.ID, signs.Algorithm)
+		return err
+	})
+}

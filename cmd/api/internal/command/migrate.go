@@ -1,0 +1,161 @@
+package command
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/migrations"
+)
+
+type migrateUpCmd struct {
+	settings.Database
+	settings.Log
+
+	DryRun bool `help:"Print what would be run, and change nothing."`
+}
+
+// Help says what the command does to a service that runs.
+func (*migrateUpCmd) Help() string {
+	return "The service goes on meanwhile: no step waits for a lock for longer than a moment, and it is tried again for ten minutes. " +
+		"Interrupted, it goes on where it was when it is run again. It needs a connection to PostgreSQL itself, not to PgBouncer."
+}
+
+// Run prints a line for each migration that it ran.
+func (c *migrateUpCmd) Run(a *app) error {
+	return database.WithDirect(a.ctx, c.Database, c.NewLogger(a.stderr), func(pool *pgxpool.Pool) error {
+		if c.DryRun {
+			steps, err := migrations.PlanUp(a.ctx, pool)
+			if err != nil {
+				return err
+			}
+			return printSteps(a, "would run", steps)
+		}
+		applied, err := migrations.Up(a.ctx, pool)
+		for _, m := range applied {
+			_, _ = fmt.Fprintf(a.stdout, "migrated %s in %v\n", m.Name, m.Duration.Round(time.Millisecond))
+		}
+		if err == nil && len(applied) == 0 {
+			_, err = fmt.Fprintln(a.stdout, "the database schema is up to date")
+		}
+		return err
+	})
+}
+
+// printSteps prints each migration under a comment, so that the whole is SQL.
+func printSteps(a *app, would string, steps []migrations.Step) error {
+	if len(steps) == 0 {
+		_, err := fmt.Fprintf(a.stdout, "%s nothing\n", would)
+		return err
+	}
+	for i, step := range steps {
+		if i > 0 {
+			_, _ = fmt.Fprintln(a.stdout)
+		}
+		if _, err := fmt.Fprintf(a.stdout, "-- %s %s\n\n%s", would, step.Name, step.SQL); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+type migrateStatusCmd struct {
+	settings.Database
+	settings.Log
+
+	JSON bool `name:"json" help:"Print JSON."`
+}
+
+// Run prints a line for each migration that this program knows, or that the database has.
+func (c *migrateStatusCmd) Run(a *app) error {
+	return database.WithDirect(a.ctx, c.Database, c.NewLogger(a.stderr), func(pool *pgxpool.Pool) error {
+		list, err := migrations.List(a.ctx, pool)
+		if err != nil {
+			return err
+		}
+		if c.JSON {
+			return a.printJSON(migrationsJSON(list))
+		}
+		table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintln(table, "MIGRATION\tAPPLIED")
+		for _, m := range list {
+			_, _ = fmt.Fprintf(table, "%s\t%s\n", m.Name, cmp.Or(formatTime(m.AppliedAt), "pending"))
+		}
+		return table.Flush()
+	})
+}
+
+func migrationsJSON(list []migrations.Status) any {
+	type migration struct {
+		Version   int64  `json:"version"`
+		Name      string `json:"name"`
+		AppliedAt string `json:"applied_at,omitempty"`
+		JobQueue  bool   `json:"job_queue,omitempty"`
+		Newer     bool   `json:"newer,omitempty"`
+	}
+	out := make([]migration, len(list))
+	for i, m := range list {
+		out[i] = migration{m.Version, m.Name, formatTime(m.AppliedAt), m.JobQueue, m.Newer}
+	}
+	return map[string]any{"migrations": out}
+}
+
+type migrateDownCmd struct {
+	settings.Database
+	settings.Log
+
+	To     *int64 `name:"to" placeholder:"VERSION" help:"Take back all that are newer than this one, such as 4. By default the newest alone."`
+	DryRun bool   `help:"Print what would be run, and change nothing."`
+	Yes    bool   `name:"yes" help:"Confirm that the data which the migrations hold is deleted."`
+}
+
+// Validate asks for the confirmation.
+func (c *migrateDownCmd) Validate() error {
+	switch {
+	case c.To != nil && *c.To < 0:
+		return settings.Wrong("--to", strconv.FormatInt(*c.To, 10), "a version that `api migrate status` lists, or 0")
+	case !c.DryRun && !c.Yes:
+		return settings.WrongTogether("migrate down deletes the data that the migration holds: confirm with --yes, or look at it with --dry-run")
+	}
+	return nil
+}
+
+// Run takes migrations back, the newest first, and prints a line for each.
+func (c *migrateDownCmd) Run(a *app) error {
+	return database.WithDirect(a.ctx, c.Database, c.NewLogger(a.stderr), func(pool *pgxpool.Pool) error {
+		steps, err := c.plan(a.ctx, pool)
+		if err != nil {
+			return err
+		}
+		switch {
+		case c.DryRun:
+			return printSteps(a, "would take back", steps)
+		case len(steps) == 0:
+			_, err = fmt.Fprintln(a.stdout, "there is nothing to take back")
+			return err
+		}
+		for range steps {
+			m, err := migrations.Down(a.ctx, pool)
+			if err != nil {
+				return err
+			}
+			_, _ = fmt.Fprintf(a.stdout, "took back %s in %v\n", m.Name, m.Duration.Round(time.Millisecond))
+		}
+		return nil
+	})
+}
+
+func (c *migrateDownCmd) plan(ctx context.Context, pool *pgxpool.Pool) ([]migrations.Step, error) {
+	if c.To != nil {
+		return migrations.PlanDown(ctx, pool, *c.To)
+	}
+	steps, err := migrations.PlanDown(ctx, pool, 0)
+	return steps[:min(1, len(steps))], err
+}

@@ -1,0 +1,99 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+type sessionsRevokeCmd struct {
+	settings.Database
+	settings.Log
+	settings.Audit
+
+	IDs     []uuid.UUID `arg:"" optional:"" name:"id" help:"Sessions to end."`
+	Subject string      `placeholder:"ID" help:"End all sessions of this subject instead."`
+	All     bool        `help:"End everybody's sessions instead; needs --yes."`
+	Yes     bool        `help:"Do end everybody's sessions."`
+}
+
+// Help says what follows.
+func (*sessionsRevokeCmd) Help() string {
+	return "Ends sessions at once: no refresh succeeds from then on, and within REVOCATION_BOUND no access token is accepted. " +
+		"Their users sign in again. --all ends the sessions that there are when it begins, a thousand at a time beside the running service; " +
+		"interrupted, it goes on when it is run again."
+}
+
+// Validate wants one of the ways to say which sessions.
+func (c *sessionsRevokeCmd) Validate() error {
+	ways := 0
+	for _, way := range []bool{len(c.IDs) > 0, c.Subject != "", c.All} {
+		if way {
+			ways++
+		}
+	}
+	switch {
+	case ways != 1:
+		return errors.New("either session ids or --subject or --all must say which sessions to end")
+	case c.All && !c.Yes:
+		return errors.New("--all signs everybody out; --yes says that this is meant")
+	}
+	return nil
+}
+
+// Run ends the sessions.
+func (c *sessionsRevokeCmd) Run(a *app) error {
+	log := c.NewLogger(a.stderr)
+	return byOperator(a, c.Audit, log, func(ctx context.Context, t trail.Trail) error {
+		return withStore(ctx, c.Database, log, func(store *sessionstore.Store) error {
+			switch {
+			case c.All:
+				return a.revokeAll(ctx, log, store)
+			case c.Subject != "":
+				n, err := store.InvalidateSubject(ctx, c.Subject, uuid.Nil)
+				if err != nil {
+					return err
+				}
+				_, err = fmt.Fprintf(a.stdout, "revoked %d %s\n", n, plural(n, "session"))
+				return err
+			}
+			return a.revoke(ctx, store, c.IDs)
+		}, t.Sessions()...)
+	})
+}
+
+// revoke goes on after a session that does not exist, and fails in the end.
+func (a *app) revoke(ctx context.Context, store *sessionstore.Store, ids []uuid.UUID) error {
+	var failures []error
+	for _, id := range ids {
+		if err := store.Invalidate(ctx, id); err != nil {
+			failures = append(failures, fmt.Errorf("session %s: %w", id, err))
+			continue
+		}
+		_, _ = fmt.Fprintln(a.stdout, "revoked", id)
+	}
+	return errors.Join(failures...)
+}
+
+// revokeAll says how far it is, and what it did also when it was interrupted.
+func (a *app) revokeAll(ctx context.Context, log *slog.Logger, store *sessionstore.Store) error {
+	began := time.Now()
+	at, end, err := a.progress("sessions revoked", func() (int64, error) { return store.EstimateLive(ctx) }, func(n int64) {
+		log.InfoContext(ctx, "revoking all sessions", "revoked", n)
+	})
+	if err != nil {
+		return err
+	}
+	n, err := store.InvalidateAll(ctx, at)
+	end()
+	_, printed := fmt.Fprintf(a.stdout, "revoked %d %s in %v\n", n, plural(n, "session"), time.Since(began).Round(time.Millisecond))
+	return errors.Join(err, printed)
+}

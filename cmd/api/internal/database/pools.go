@@ -1,0 +1,115 @@
+package database
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	// requestConns is how many connections requests share, if the URL has no pool_max_conns. A request holds one for
+	// about a millisecond.
+	requestConns = 16
+	// taskConns suffices for what runs beside requests: the job queue's listener, its bookkeeping, a task and a lock.
+	taskConns = 6
+
+	connectTimeout   = 5 * time.Second
+	closeTimeout     = 2 * time.Second
+	statementTimeout = "10s"
+)
+
+// Source is where connections lead to.
+type Source struct {
+	URL string
+	// Pooled says that it is a PgBouncer in transaction mode.
+	Pooled bool
+}
+
+// behindPooler has no statement prepared by name: the next transaction is on another connection of PostgreSQL's, which
+// does not know it. PgBouncer can keep account of such names from 1.21 on, but need not.
+func behindPooler(cfg *pgx.ConnConfig) {
+	cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+}
+
+// newRequestPool is for requests. A database that hangs must cost them an error, not their time: PostgreSQL itself
+// gives up what takes too long. A setting in the URL wins; an empty one (statement_timeout=) sends none. A pooler takes
+// none of them: see behindPooler.
+func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
+	parameters := map[string]string{"application_name": "latchkey"}
+	if !s.Pooled {
+		parameters["statement_timeout"], parameters["idle_in_transaction_session_timeout"] = statementTimeout, statementTimeout
+	}
+	return newPool(ctx, s, requestConns, tracer, parameters)
+}
+
+// newTaskPool is for migrations, cleanup and the job queue: they may take their time, and must not take requests' connections.
+func newTaskPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
+	return newPool(ctx, s, taskConns, nil, map[string]string{"application_name": "latchkey-tasks"})
+}
+
+func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer, parameters map[string]string) (*pgxpool.Pool, error) {
+	cfg, err := pgxpool.ParseConfig(s.URL)
+	if err != nil {
+		return nil, fmt.Errorf("address of the database: %w", err)
+	}
+	if !strings.Contains(s.URL, "pool_max_conns") {
+		cfg.MaxConns = conns
+	}
+	if !strings.Contains(s.URL, "connect_timeout") {
+		cfg.ConnConfig.ConnectTimeout = connectTimeout
+	}
+	if s.Pooled && !strings.Contains(s.URL, "default_query_exec_mode") {
+		behindPooler(cfg.ConnConfig)
+	}
+	cfg.ConnConfig.Tracer = tracer
+	for name, value := range parameters {
+		if own, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
+			cfg.ConnConfig.RuntimeParams[name] = value
+		} else if own == "" {
+			delete(cfg.ConnConfig.RuntimeParams, name)
+		}
+	}
+	return pgxpool.NewWithConfig(ctx, cfg)
+}
+
+// Pools are the service's connections.
+type Pools struct {
+	Requests, Tasks *pgxpool.Pool
+	// Direct leads past the pooler; nil where there is none. Who is to be notified connects as it does.
+	Direct *pgxpool.Pool
+}
+
+// Open connects to nothing yet. The tracer, if there is one, is told of requests' statements.
+func Open(ctx context.Context, s Source, direct string, tracer pgx.QueryTracer) (p Pools, err error) {
+	if p.Requests, err = newRequestPool(ctx, s, tracer); err != nil {
+		return p, err
+	}
+	if p.Tasks, err = newTaskPool(ctx, s); err == nil && direct != "" {
+		p.Direct, err = newTaskPool(ctx, Source{URL: direct})
+	}
+	if err != nil {
+		p.Close()
+	}
+	return p, err
+}
+
+// Close waits for connections that are in use, but not for ever: what uses them may hang with the database.
+func (p Pools) Close() {
+	closed := make(chan struct{})
+	go func() {
+		for _, pool := range []*pgxpool.Pool{p.Requests, p.Tasks, p.Direct} {
+			if pool != nil {
+				pool.Close()
+			}
+		}
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(closeTimeout):
+	}
+}

@@ -1,0 +1,52 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
+	"github.com/latchkey-sessions/latchkey/migrations"
+)
+
+// onConfigured serves on the database of DATABASE_URL. It changes no schema: with many replicas, when that happens is
+// an operator's decision.
+func (s *service) onConfigured(ctx context.Context) error {
+	id, err := s.identify("", "")
+	if err != nil {
+		return err
+	}
+	db, err := database.Open(ctx, database.Source{URL: string(s.DatabaseURL), Pooled: s.Pooled()}, string(s.DirectDatabaseURL), s.traces.database())
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	// A database that is not there, or not migrated, is found before anything is served.
+	if err := migrations.Check(ctx, db.Requests); errors.Is(err, migrations.ErrBehind) {
+		return err
+	} else if err != nil {
+		return unusable(err)
+	}
+	if newer, err := migrations.Newer(ctx, db.Requests); err != nil {
+		return unusable(err)
+	} else if newer != 0 {
+		s.log.InfoContext(ctx, "the database schema is newer than this program, which works", "schema", newer)
+	}
+	return s.serve(ctx, db, id, func() error {
+		s.log.InfoContext(ctx, "ready", "version", s.version, "issuer", s.publicURL(),
+			"public", s.public.Addr().String(), "internal", s.internal.Addr().String())
+		return nil
+	})
+}
+
+// unusable says which setting leads to a database that cannot be used, and which one may be missing.
+func unusable(err error) error {
+	err = fmt.Errorf("the database of DATABASE_URL cannot be used: %w", err)
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(answer.Message, "unsupported startup parameter") {
+		return fmt.Errorf("%w; beside a PgBouncer in transaction mode, DIRECT_DATABASE_URL must be set", err)
+	}
+	return err
+}

@@ -1,0 +1,108 @@
+package serve
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/audit"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/internal/metrics"
+	"github.com/latchkey-sessions/latchkey/keystore"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// storedKeys are the signing keys in PostgreSQL, or none if they are in a file, where they do not change.
+type storedKeys struct{ *keystore.Store }
+
+// openKeys fills in the ring, and has the store look for keys that it does not know.
+func (s *service) openKeys(ctx context.Context, db database.Pools, id *identity, cfg *sessionstore.Config) (storedKeys, error) {
+	if id.ring != nil {
+		return storedKeys{}, nil
+	}
+	keys, err := s.Open(db.Tasks, keystore.Config{RotateEvery: time.Duration(s.KeyRotationInterval), Direct: db.Direct, Logger: s.log})
+	if err != nil {
+		return storedKeys{}, err
+	}
+	if id.ring, err = keys.Begin(ctx, id.jwks); err != nil {
+		return storedKeys{}, settings.Named(err)
+	}
+	cfg.Tokens.MissingKey = keys.Refresh
+	keys.OnRotate(func(ctx context.Context, id string) {
+		s.trail.Record(ctx, audit.Event{Name: audit.SigningKeyRotated, KeyID: id})
+	})
+	return storedKeys{keys}, nil
+}
+
+// follow has what signs, verifies and publishes change over with the keys.
+func (k storedKeys) follow(store *sessionstore.Store, server *httpapi.Server) {
+	if k.Store == nil {
+		return
+	}
+	k.OnChange(func(ring *tokens.KeyRing) error {
+		server.SetKeys(ring)
+		return store.SetKeys(ring)
+	})
+}
+
+func (k storedKeys) maintained() jobs.Keys {
+	if k.Store == nil {
+		return nil
+	}
+	return k.Store
+}
+
+func (k storedKeys) run(ctx context.Context) error {
+	if k.Store == nil {
+		<-ctx.Done()
+		return nil
+	}
+	return k.Run(ctx)
+}
+
+// described tells metrics what the signing keys are used for, and since when. The ring is that of keys in a file.
+func (k storedKeys) described(ring *tokens.KeyRing) func(context.Context) ([]metrics.SigningKey, error) {
+	if k.Store == nil {
+		return func(context.Context) ([]metrics.SigningKey, error) { return keysOfFile(ring), nil }
+	}
+	return func(ctx context.Context) ([]metrics.SigningKey, error) {
+		list, err := k.List(ctx)
+		if err != nil {
+			return nil, err
+		}
+		keys := make([]metrics.SigningKey, len(list))
+		for i, key := range list {
+			keys[i] = metrics.SigningKey{State: keyStates[key.State], SignsFrom: key.SignsFrom}
+		}
+		return keys, nil
+	}
+}
+
+var keyStates = map[keystore.State]metrics.KeyState{
+	keystore.Published: metrics.KeyPublished,
+	keystore.Signing:   metrics.KeySigns,
+	keystore.Verifying: metrics.KeyVerifies,
+}
+
+// keysOfFile knows of a key when it was made, if we made it: its id has the time.
+func keysOfFile(ring *tokens.KeyRing) []metrics.SigningKey {
+	list := ring.Keys()
+	keys := make([]metrics.SigningKey, len(list))
+	for i, key := range list {
+		keys[i].State = metrics.KeyVerifies
+		if !key.Signs {
+			continue
+		}
+		keys[i].State = metrics.KeySigns
+		if id, err := uuid.Parse(key.ID); err == nil && id.Version() == 7 {
+			seconds, nanoseconds := id.Time().UnixTime()
+			keys[i].SignsFrom = time.Unix(seconds, nanoseconds)
+		}
+	}
+	return keys
+}

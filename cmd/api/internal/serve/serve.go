@@ -1,0 +1,208 @@
+// Package serve is the service that `api serve` runs: two listeners on one database, and what runs beside them.
+package serve
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"runtime/debug"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/internal/metrics"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+// Config is what the service is run with.
+type Config struct {
+	Settings *settings.Serve
+	Version  string
+	// Lookup finds a variable of the environment, for those of OpenTelemetry.
+	Lookup         func(string) (string, bool)
+	Stdout, Stderr io.Writer
+}
+
+// heapGrowth is by how much the heap may grow until it is collected, in percent of what is alive: a service has little
+// alive and makes much that is not, so that Go's 100 would collect 20 times a second under load. GOGC, if set, wins.
+const (
+	heapGrowth   = 150
+	goHeapGrowth = 100
+)
+
+// Run serves until ctx ends. It ends well once all requests are answered and, where it is private, the database is shut
+// down.
+func Run(ctx context.Context, cfg Config) error {
+	log := cfg.Settings.NewLogger(cfg.Stderr)
+	traces, err := startTraces(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	log = traces.logger(log)
+	if was := debug.SetGCPercent(heapGrowth); was != goHeapGrowth {
+		debug.SetGCPercent(was)
+	}
+	public, internal, err := listen(ctx, string(cfg.Settings.PublicAddr), string(cfg.Settings.InternalAddr))
+	if err != nil {
+		return err
+	}
+	defer func() { _, _ = public.Close(), internal.Close() }() // where they did not come into use
+
+	s := &service{Serve: cfg.Settings, version: cfg.Version, log: log, traces: traces, public: public, internal: internal}
+	greetAt := cfg.Stdout
+	if s.AuditLog == settings.AuditStdout {
+		greetAt = cfg.Stderr // a stream of events has nothing else in it
+	}
+	err = trail.While(ctx, s.Audit, cfg.Stdout, log, traces.origin(httpapi.Origin), func(t trail.Trail) error {
+		s.trail = t
+		if s.DatabaseURL != "" {
+			return s.onConfigured(ctx)
+		}
+		return s.onPrivate(ctx, greetAt)
+	})
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil // the signal came before it was ready
+	}
+	return err
+}
+
+// service is what runs: two listeners on one database.
+type service struct {
+	*settings.Serve
+	version          string
+	log              *slog.Logger
+	traces           traces
+	trail            trail.Trail
+	public, internal net.Listener
+}
+
+// identity is what the service signs and seals with, and who may call it.
+type identity struct {
+	ring *tokens.KeyRing // nil for keys in PostgreSQL
+	// jwks are the keys that PostgreSQL takes over, if it has none.
+	jwks        tokens.Secret
+	serviceKeys settings.ServiceKeys
+	// sealer seals session data; nil for none.
+	sealer sessionstore.Sealer
+}
+
+// identify reads the keys from where the settings say or, where they do not say it, from the made files.
+func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, error) {
+	id := identity{serviceKeys: s.ServiceKeys}
+	var err error
+	if file := cmp.Or(string(s.SigningKeysFile), madeSigningKeys); len(s.KeyEncryptionKey) == 0 {
+		_, id.ring, err = settings.ReadSigningKeys(file)
+	} else if file != "" {
+		id.jwks, _, err = settings.ReadSigningKeys(file)
+	}
+	if err == nil && len(id.serviceKeys) == 0 {
+		id.serviceKeys, err = settings.ReadServiceKeys(cmp.Or(string(s.ServiceKeysFile), madeServiceKey))
+	}
+	if err == nil {
+		id.sealer, err = s.Sealer()
+	}
+	return id, err
+}
+
+// publicURL is where clients find the public listener.
+func (s *service) publicURL() string {
+	return cmp.Or(string(s.Issuer), baseURL(s.public, string(s.PublicAddr)))
+}
+
+// serve answers requests and runs jobs until ctx ends. It calls ready when everything is set up; requests that came
+// before that are answered then.
+func (s *service) serve(ctx context.Context, db database.Pools, id identity, ready func() error) error {
+	measured := metrics.New(s.version, s.log)
+	cfg := s.Store(s.publicURL())
+	cfg.Direct, cfg.Sealer = db.Direct, id.sealer
+	keys, err := s.openKeys(ctx, db, &id, &cfg)
+	if err != nil {
+		return err
+	}
+	removable, err := sessionstore.New(db.Tasks, id.ring, cfg)
+	if err != nil {
+		return err
+	}
+	runner, err := jobs.New(jobs.Config{
+		Pool: db.Tasks, Logger: s.log, Sessions: removable,
+		Cleanup: s.Cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), Keys: keys.maintained(),
+		PollOnly:    db.Direct != nil,
+		LeakWebhook: jobs.Webhook{URL: string(s.LeakWebhookURL), Secret: tokens.Secret(s.LeakWebhookSecret)},
+		Observer:    s.trail.Jobs(measured),
+	})
+	if err != nil {
+		return err
+	}
+	cfg.Leaks, cfg.Observers = runner, s.trail.Sessions(s.traces.sessions(measured.Sessions())...)
+	store, err := sessionstore.New(db.Requests, id.ring, cfg)
+	if err != nil {
+		return err
+	}
+	accept, err := store.Verifier(verifier.Config{Bound: time.Duration(s.RevocationBound), Logger: s.log})
+	if err != nil {
+		return err
+	}
+	server, err := httpapi.New(store, id.ring, httpapi.Config{
+		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
+		DPoPNonce: s.DPoPNonce == "true", RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
+		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
+	})
+	if err != nil {
+		return err
+	}
+	s.checkSealer(ctx, store, id.sealer)
+	if err := ready(); err != nil {
+		return err
+	}
+	keys.follow(store, server)
+	measured.Jobs(jobs.Kinds())
+	measured.Pools(map[string]*pgxpool.Pool{"requests": db.Requests, "tasks": db.Tasks})
+	if s.trail.Log != nil {
+		measured.Audit(s.trail.Counts)
+	}
+	measured.Revocations(accept, time.Duration(s.RevocationBound))
+	facts := metrics.Source{
+		LiveSessions: removable.EstimateLive, SigningKeys: keys.described(id.ring),
+		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
+	}
+	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
+	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, accept.Run, keys.run, measure, s.traces.run}, func() error {
+		return server.Run(ctx, s.public, s.internal)
+	})
+}
+
+// checkSealer tells of sessions that cannot be answered for. The others can: no reason not to start.
+func (s *service) checkSealer(ctx context.Context, store *sessionstore.Store, sealer sessionstore.Sealer) {
+	if sealer != nil {
+		s.log.InfoContext(ctx, "session data is sealed", "key", sealer.Key())
+	}
+	if err := store.CheckSealer(ctx); errors.As(err, new(*sessionstore.SealedError)) {
+		s.log.ErrorContext(ctx, "sealed session data cannot be opened: DATA_ENCRYPTION_KEYSET lacks a key, and requests for such sessions are answered with 503", "error", err)
+	}
+}
+
+// runBeside stops what runs beside the requests after them: one that is being answered may still enqueue a job, or
+// see a token in use.
+func runBeside(ctx context.Context, beside []func(context.Context) error, serve func() error) error {
+	besideCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var group errgroup.Group
+	for _, run := range beside {
+		group.Go(func() error { return run(besideCtx) })
+	}
+	group.Go(func() error {
+		defer stop()
+		return serve()
+	})
+	return group.Wait()
+}

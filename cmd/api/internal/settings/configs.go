@@ -1,0 +1,62 @@
+package settings
+
+import (
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
+	"github.com/latchkey-sessions/latchkey/keystore"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Cleanup returns what cleanup leaves alone.
+func (s Retention) Cleanup() cleanup.Config {
+	return cleanup.Config{Retention: time.Duration(s.CleanupRetention), SessionMaxAge: time.Duration(s.CleanupSessionMaxAge)}
+}
+
+// Store returns how sessions are kept, for tokens of the issuer.
+func (s *Serve) Store(issuer string) sessionstore.Config {
+	return sessionstore.Config{
+		Tokens: tokens.Config{Issuer: issuer, Audience: string(s.Audience), ClientID: string(s.ClientID)},
+		Lifetimes: sessionstore.Lifetimes{
+			AccessToken:  time.Duration(s.AccessTokenTTL),
+			RefreshToken: time.Duration(s.RefreshTokenTTL),
+			Session:      time.Duration(s.SessionTTL),
+		},
+		Grace:          time.Duration(s.RefreshGrace),
+		LateRetryLimit: int(s.LateRetryLimit),
+
+		SessionsPerSubject:       int(s.SessionsPerSubject),
+		SessionsPerSubjectAction: sessionstore.LimitAction(s.SessionsPerSubjectAction),
+
+		CompasSigningKey: tokens.Secret(s.CompasSigningKey),
+	}
+}
+
+// Pooled tells whether DATABASE_URL leads to a PgBouncer in transaction mode.
+func (s Database) Pooled() bool { return s.DirectDatabaseURL != "" }
+
+// Open returns the signing keys in PostgreSQL, kept so. It asks the database nothing.
+func (s StoredKeys) Open(pool *pgxpool.Pool, cfg keystore.Config) (_ *keystore.Store, err error) {
+	if cfg.Sealer, err = tokens.NewSealer(s.KeyEncryptionKey...); err != nil {
+		return nil, err
+	}
+	cfg.Algorithm = string(s.KeyAlgorithm)
+	return keystore.New(pool, cfg)
+}
+
+// NewLogger returns the service's logger. It writes to standard error: standard output is for what a command prints.
+func (s Log) NewLogger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // checked as it was read
+	options := &slog.HandlerOptions{Level: level}
+	if s.LogFormat == "text" || s.LogFormat == "" && terminal.Is(w) {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}

@@ -1,0 +1,75 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/latchkey-sessions/latchkey/dataseal"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+const dataKeysetForm = "a keyset as `api data keys generate` makes one: Tink's JSON, not encrypted, with keys for XAES-256-GCM or AES-256-GCM"
+
+// dataKeyset is what session data is sealed with.
+type dataKeyset struct{ *dataseal.Keyset }
+
+// Decode reads a keyset. It never shows one.
+func (k *dataKeyset) Decode(ctx *kong.DecodeContext) error {
+	return decodeSecret(ctx, func(text string) (is, may string) {
+		keys, err := dataseal.ParseKeyset([]byte(text))
+		if err != nil {
+			return "not usable", dataKeysetForm
+		}
+		k.Keyset = keys
+		return "", ""
+	})
+}
+
+// Check checks that there is one of them at most.
+func (d Data) Check() error {
+	if d.DataEncryptionKeyset.Keyset != nil && d.DataEncryptionKeysetFile != "" {
+		return WrongTogether("DATA_ENCRYPTION_KEYSET and DATA_ENCRYPTION_KEYSET_FILE are both set; one of them may be")
+	}
+	return nil
+}
+
+// Required is [Data.Check] for a command that is of no use without a keyset.
+func (d Data) Required() error {
+	if d.DataEncryptionKeyset.Keyset == nil && d.DataEncryptionKeysetFile == "" {
+		return Wrong("DATA_ENCRYPTION_KEYSET", "not set", dataKeysetForm+"; or DATA_ENCRYPTION_KEYSET_FILE a file that holds one")
+	}
+	return d.Check()
+}
+
+// Keyset returns nil where data is not sealed.
+func (d Data) Keyset() (*dataseal.Keyset, error) {
+	if d.DataEncryptionKeysetFile == "" {
+		return d.DataEncryptionKeyset.Keyset, nil
+	}
+	return ReadDataKeyset(string(d.DataEncryptionKeysetFile))
+}
+
+// Sealer returns nil where data is not sealed.
+func (d Data) Sealer() (sessionstore.Sealer, error) {
+	keys, err := d.Keyset()
+	if err != nil || keys == nil {
+		return nil, err
+	}
+	return dataseal.NewSealer(keys)
+}
+
+// ReadDataKeyset reads a file of keys that seal session data.
+func ReadDataKeyset(file string) (*dataseal.Keyset, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the keyset: %w", err)
+	}
+	keys, err := dataseal.ParseKeyset(content)
+	if errors.Is(err, dataseal.ErrKeyset) {
+		return nil, fmt.Errorf("%s holds no usable keyset; it may hold %s", file, dataKeysetForm)
+	}
+	return keys, err
+}

@@ -1,0 +1,131 @@
+package settings
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"unicode"
+
+	"github.com/alecthomas/kong"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	serviceKeysForm = "name:secret,name:secret with names of their own and secrets of 32 characters or more"
+	// MinServiceSecret is how long a backend's secret is at least.
+	MinServiceSecret = 32
+
+	// bareServiceKey names a key that a file holds without a name.
+	bareServiceKey = "default"
+)
+
+var (
+	serviceKeyName = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+	// RFC 6750 §2.1: what can be sent after "Bearer".
+	serviceKeySecret = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
+)
+
+// ServiceKeys are the keys of the backends that may use the internal listener.
+type ServiceKeys []httpapi.ServiceKey
+
+// Decode reads the keys. It never shows one.
+func (k *ServiceKeys) Decode(ctx *kong.DecodeContext) error {
+	return decodeSecret(ctx, func(text string) (is, may string) {
+		keys, err := parseServiceKeys(text)
+		if err != nil {
+			return "not usable (" + err.Error() + ")", serviceKeysForm
+		}
+		*k = keys
+		return "", ""
+	})
+}
+
+// ReadServiceKeys reads a file of keys, where a key may also stand without a name.
+func ReadServiceKeys(file string) (ServiceKeys, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("read the service keys: %w", err)
+	}
+	keys, err := parseServiceKeys(namedKeys(string(content)))
+	if err != nil {
+		return nil, fmt.Errorf("%s holds no usable service keys (%w); it may hold %s", file, err, serviceKeysForm)
+	}
+	return keys, nil
+}
+
+// namedKeys puts the default name before an entry that has none.
+func namedKeys(text string) string {
+	entries := splitKeys(text)
+	for i, entry := range entries {
+		if !strings.Contains(entry, ":") {
+			entries[i] = bareServiceKey + ":" + entry
+		}
+	}
+	return strings.Join(entries, ",")
+}
+
+func parseServiceKeys(text string) (ServiceKeys, error) {
+	var keys ServiceKeys
+	names, secrets := map[string]bool{}, map[string]bool{}
+	for i, entry := range splitKeys(text) {
+		name, secret, found := strings.Cut(entry, ":")
+		switch {
+		case !found:
+			return nil, fmt.Errorf("key %d has no name", i+1)
+		case !serviceKeyName.MatchString(name):
+			return nil, fmt.Errorf("the name of key %d is not made of 1 to 64 letters, digits, dots, hyphens and underscores", i+1)
+		case names[name]:
+			return nil, fmt.Errorf("the name %q comes twice", name)
+		case len(secret) < MinServiceSecret:
+			return nil, fmt.Errorf("the secret of %q has %d characters", name, len(secret))
+		case !serviceKeySecret.MatchString(secret):
+			return nil, fmt.Errorf("the secret of %q has characters other than letters, digits and ._~+/-", name)
+		case secrets[secret]:
+			return nil, fmt.Errorf("the secret of %q is another key's too", name)
+		}
+		names[name], secrets[secret] = true, true
+		keys = append(keys, httpapi.ServiceKey{Name: name, Secret: tokens.Secret(secret)})
+	}
+	if len(keys) == 0 {
+		return nil, errors.New("there is none")
+	}
+	return keys, nil
+}
+
+func splitKeys(text string) []string {
+	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
+}
+
+// ReadSigningKeys returns the JWK set in a file, and the ring that it makes.
+func ReadSigningKeys(file string) (tokens.Secret, *tokens.KeyRing, error) {
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", nil, fmt.Errorf("read the signing keys: %w", err)
+	}
+	ring, err := tokens.ParseKeyRing(content)
+	if err != nil {
+		return "", nil, fmt.Errorf("signing keys in %s: %w", file, err)
+	}
+	return tokens.Secret(content), ring, nil
+}
+
+// Required wants the keys to be in PostgreSQL.
+func (s StoredKeys) Required() error {
+	if len(s.KeyEncryptionKey) == 0 {
+		return Wrong("KEY_ENCRYPTION_KEY", "not set", sealingKeysForm+"; keys in a file are replaced as `api keys generate --help` says")
+	}
+	return nil
+}
+
+// Named says which setting it is that does not open a key.
+func Named(err error) error {
+	if errors.Is(err, tokens.ErrSealed) {
+		return fmt.Errorf("KEY_ENCRYPTION_KEY is not the one that the signing keys in the database were sealed with: %w", err)
+	}
+	return err
+}

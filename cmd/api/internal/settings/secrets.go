@@ -1,0 +1,113 @@
+package settings
+
+import (
+	"encoding/base64"
+	"net/url"
+	"strings"
+
+	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	// The Standard Webhooks specification's bounds for a secret.
+	minWebhookSecret, maxWebhookSecret = 24, 64
+
+	sealingKeysForm   = "32 random bytes in base64, such as `openssl rand -base64 32` prints, or several of these, separated by commas: the first seals, all open"
+	webhookSecretForm = "whsec_ followed by 24 to 64 random bytes in base64, as `echo whsec_$(openssl rand -base64 32)` makes it"
+)
+
+// databaseURL is where PostgreSQL is. It may hold a password.
+type databaseURL string
+
+// Decode reads what libpq would.
+func (d *databaseURL) Decode(ctx *kong.DecodeContext) error {
+	return decodeSecret(ctx, func(text string) (is, may string) {
+		if _, err := pgxpool.ParseConfig(text); err != nil {
+			return "not an address of a PostgreSQL database", "a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full"
+		}
+		*d = databaseURL(text)
+		return "", ""
+	})
+}
+
+func (d databaseURL) String() string { return "[redacted]" }
+
+// webhookURL is where reports go. It may hold a password.
+type webhookURL string
+
+// Decode reads an https URL. Plain http is taken for this machine only: a report names a user.
+func (w *webhookURL) Decode(ctx *kong.DecodeContext) error {
+	return decodeSecret(ctx, func(text string) (is, may string) {
+		u, err := url.Parse(text)
+		if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+			return "not an address that reports can be sent to", "an https URL such as https://alerts.example.com/latchkey (or http://localhost:9000 for this machine only)"
+		}
+		*w = webhookURL(text)
+		return "", ""
+	})
+}
+
+func (w webhookURL) String() string { return "[redacted]" }
+
+// webhookSecret is what deliveries are signed with.
+type webhookSecret tokens.Secret
+
+// Decode reads a secret of the Standard Webhooks kind.
+func (w *webhookSecret) Decode(ctx *kong.DecodeContext) error {
+	return decodeSecret(ctx, func(text string) (is, may string) {
+		encoded, found := strings.CutPrefix(text, "whsec_")
+		secret, err := base64.StdEncoding.DecodeString(encoded)
+		if !found || err != nil || len(secret) < minWebhookSecret || len(secret) > maxWebhookSecret {
+			return "not usable", webhookSecretForm
+		}
+		*w = webhookSecret(text)
+		return "", ""
+	})
+}
+
+func (w webhookSecret) String() string { return tokens.Secret(w).String() }
+
+// sealingKeys are what signing keys in PostgreSQL are sealed with.
+type sealingKeys [][]byte
+
+// Decode reads the keys. It never shows one.
+func (k *sealingKeys) Decode(ctx *kong.DecodeContext) error {
+	return decodeSecret(ctx, func(text string) (is, may string) {
+		var keys sealingKeys
+		for part := range strings.SplitSeq(text, ",") {
+			key, err := base64.StdEncoding.DecodeString(strings.TrimSpace(part))
+			if err != nil || len(key) != tokens.SealingKeyBytes {
+				return "not usable", sealingKeysForm
+			}
+			keys = append(keys, key)
+		}
+		*k = keys
+		return "", ""
+	})
+}
+
+func (k sealingKeys) String() string {
+	if len(k) == 0 {
+		return ""
+	}
+	return tokens.Secret("").String()
+}
+
+// compasKey is the signingKey of a Compas application.
+type compasKey tokens.Secret
+
+// Decode reads any text that Compas would take.
+func (k *compasKey) Decode(ctx *kong.DecodeContext) error {
+	return decodeSecret(ctx, func(text string) (is, may string) {
+		if tokens.CheckCompasKey(tokens.Secret(text)) != nil {
+			return "not usable", "the signingKey that your Compas application used, of 20 characters or more"
+		}
+		*k = compasKey(text)
+		return "", ""
+	})
+}
+
+func (k compasKey) String() string { return tokens.Secret(k).String() }

@@ -1,0 +1,96 @@
+// Package settings has what may be set: flags, environment variables of the same name, and their help. This file declares
+// them all; the others say what each may be. Settings that several commands share are a struct that the commands embed.
+package settings
+
+// Database say where the sessions are. Every command that asks the database has them.
+type Database struct {
+	DatabaseURL       databaseURL `name:"database-url" group:"database" placeholder:"URL" help:"PostgreSQL to use, as any libpq URL. Without it a private one runs below VAR_DIR."`
+	DirectDatabaseURL databaseURL `name:"direct-database-url" group:"database" placeholder:"URL" help:"The same database without the pooler, where DATABASE_URL is a PgBouncer in transaction mode. By default there is none."`
+	VarDir            text        `name:"var-dir" group:"database" placeholder:"DIR" default:"./var" help:"Where the private PostgreSQL and the keys made for it live."`
+}
+
+// Log say what is logged, and how.
+type Log struct {
+	LogLevel  logLevel  `name:"log-level" group:"log" placeholder:"LEVEL" default:"info" help:"What is logged at least: debug, info, warn or error."`
+	LogFormat logFormat `name:"log-format" group:"log" placeholder:"FORMAT" help:"How: text or json. By default text on a terminal, else json."`
+}
+
+// Audit say where audit events go. Every command has them that changes something which is audited.
+type Audit struct {
+	AuditLog auditTarget `name:"audit-log" group:"log" placeholder:"FILE" default:"none" help:"Where a line of JSON is written for each session that is created, updated or ended: none, stdout or a file."`
+}
+
+// Retention say what cleanup leaves alone. The cleanup command and the built-in schedule share them.
+type Retention struct {
+	CleanupRetention     duration `name:"cleanup-retention" group:"cleanup" placeholder:"DURATION" default:"336h" help:"How long an ended session is kept."`
+	CleanupSessionMaxAge duration `name:"cleanup-session-max-age" group:"cleanup" placeholder:"DURATION" help:"Age past which any session is removed. By default none."`
+}
+
+// StoredKeys say how signing keys in PostgreSQL are kept, if they are there.
+type StoredKeys struct {
+	KeyEncryptionKey sealingKeys  `name:"key-encryption-key" group:"tokens" placeholder:"BASE64,..." help:"Keeps the signing keys in PostgreSQL, sealed with this: 32 random bytes in base64. Several may be given: the first seals, all open."`
+	KeyAlgorithm     keyAlgorithm `name:"key-algorithm" group:"tokens" placeholder:"ALG" default:"EdDSA" help:"Of new signing keys in PostgreSQL: EdDSA, ES256, RS256, PS256 or HS256."`
+}
+
+// Data say what session data is sealed with, if it is.
+type Data struct {
+	DataEncryptionKeyset     dataKeyset `name:"data-encryption-keyset" group:"tokens" placeholder:"JSON" help:"Seals session data in PostgreSQL with these keys (api data keys generate): the primary one seals, all open. By default data is not sealed."`
+	DataEncryptionKeysetFile text       `name:"data-encryption-keyset-file" group:"tokens" placeholder:"FILE" help:"File that holds them, instead of DATA_ENCRYPTION_KEYSET."`
+}
+
+// NewKeys say where `api keys init` makes keys.
+type NewKeys struct {
+	VarDir text `name:"var-dir" aliases:"dir" group:"database" placeholder:"DIR" default:"./var" help:"Where to make them: signing-keys.json and service-key (--dir is the same)."`
+}
+
+// ListedKeys say which file `api keys list` reads.
+type ListedKeys struct {
+	SigningKeysFile text `name:"signing-keys-file" aliases:"file" group:"tokens" placeholder:"FILE" help:"Private JWK set to list (--file is the same). By default the one in VAR_DIR."`
+}
+
+// Serve are all settings of the service: flags, environment variables of the same name, and their help.
+type Serve struct {
+	Database
+
+	PublicAddr       address  `name:"public-addr" group:"http" placeholder:"HOST:PORT" default:":8080" help:"Listener that browsers and apps may reach."`
+	InternalAddr     address  `name:"internal-addr" group:"http" placeholder:"HOST:PORT" default:"127.0.0.1:8081" help:"Listener for your own backends and operators."`
+	CORSOrigins      origins  `name:"cors-origins" group:"http" placeholder:"ORIGIN,..." help:"Exact origins of the browser apps that may call the public listener. By default none."`
+	RateLimit        count    `name:"rate-limit" group:"http" placeholder:"N" default:"0" help:"Requests a minute for each client address on the public listener; 0: no limit."`
+	RateLimitSession count    `name:"rate-limit-session" group:"http" placeholder:"N" default:"0" help:"Requests a minute with tokens of one session on the public listener, from any address; 0: no limit."`
+	DPoPNonce        toggle   `name:"dpop-nonce" group:"http" placeholder:"BOOL" default:"false" help:"Whether proofs of possession (DPoP) need a nonce of the service: =true or =false."`
+	TrustedProxies   prefixes `name:"trusted-proxies" group:"http" placeholder:"NETWORK,..." help:"Proxies whose X-Forwarded-For is believed. By default none."`
+
+	Issuer          issuer `name:"issuer" group:"tokens" placeholder:"URL" help:"The tokens' iss, and the address of the public listener for its clients. By default made from PUBLIC_ADDR."`
+	Audience        text   `name:"audience" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' aud."`
+	ClientID        text   `name:"client-id" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' client_id."`
+	SigningKeysFile text   `name:"signing-keys-file" group:"tokens" placeholder:"FILE" help:"Private JWK set: its first key signs, all verify. Made in VAR_DIR for the private PostgreSQL, else required without KEY_ENCRYPTION_KEY."`
+	StoredKeys
+	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until api keys rotate."`
+
+	Data
+
+	ServiceKeys     ServiceKeys `name:"service-keys" group:"tokens" placeholder:"NAME:SECRET,..." help:"Keys of your backends for the internal listener. Made in VAR_DIR for the private PostgreSQL, else required."`
+	ServiceKeysFile text        `name:"service-keys-file" group:"tokens" placeholder:"FILE" help:"File that holds them, instead of SERVICE_KEYS."`
+
+	CompasSigningKey compasKey `name:"compas-signing-key" group:"tokens" placeholder:"SECRET" help:"The signingKey of the Compas application whose tables DATABASE_URL has: its tokens go on working. By default none do."`
+
+	AccessTokenTTL  duration `name:"access-token-ttl" group:"sessions" placeholder:"DURATION" default:"5m" help:"How long an access token is valid."`
+	RefreshTokenTTL duration `name:"refresh-token-ttl" group:"sessions" placeholder:"DURATION" default:"720h" help:"How long a session lives without a refresh."`
+	SessionTTL      duration `name:"session-ttl" group:"sessions" placeholder:"DURATION" help:"How long a session lives in spite of refreshes. By default without end."`
+	RefreshGrace    duration `name:"refresh-grace" group:"sessions" placeholder:"DURATION" default:"15s" help:"How long a rotated refresh token may come again. Set it above the clients' time-outs."`
+	LateRetryLimit  count    `name:"late-retry-limit" group:"sessions" placeholder:"N" default:"8" help:"Generations in a row in which a refresh token may come again later than that."`
+
+	SessionsPerSubject       count       `name:"sessions-per-subject" group:"sessions" placeholder:"N" default:"0" help:"Live sessions that a subject may have; 0: any number."`
+	SessionsPerSubjectAction limitAction `name:"sessions-per-subject-action" group:"sessions" placeholder:"ACTION" default:"end_oldest" help:"What a sign-in does at that limit: end_oldest ends the subject's oldest sessions, refuse creates none."`
+
+	RevocationBound duration `name:"revocation-bound" group:"sessions" placeholder:"DURATION" default:"1s" help:"How long a revoked session's access token may still be accepted without a database read, at worst. Normally milliseconds."`
+
+	LeakWebhookURL    webhookURL    `name:"leak-webhook-url" group:"leaks" placeholder:"URL" help:"Where a report is sent when a refresh token was stolen. By default it is only logged."`
+	LeakWebhookSecret webhookSecret `name:"leak-webhook-secret" group:"leaks" placeholder:"SECRET" help:"What the reports are signed with (Standard Webhooks)."`
+
+	CleanupInterval duration `name:"cleanup-interval" group:"cleanup" placeholder:"DURATION" default:"24h" help:"How often expired sessions are removed; 0: never."`
+	Retention
+
+	Log
+	Audit
+}

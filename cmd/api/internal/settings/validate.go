@@ -1,0 +1,69 @@
+package settings
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+const (
+	// minRetention keeps a revoked session until its last access token has expired: verifiers that start meanwhile must
+	// learn of it.
+	minRetention = duration(sessionstore.MaxAccessTokenTTL + time.Hour)
+	minMaxAge    = duration(time.Hour)
+	// minKeyRotation leaves the job that looks after the keys, which runs once an hour, something to be on time for.
+	minKeyRotation = duration(time.Hour)
+)
+
+// Validate checks each setting against the others; each alone was checked as it was read.
+// A setting is named as its variable here: the flag has the same name.
+func (s *Serve) Validate() error {
+	embedded := s.DatabaseURL == ""
+	switch {
+	case embedded && s.DirectDatabaseURL != "":
+		return WrongTogether("DIRECT_DATABASE_URL is set and DATABASE_URL is not: it may be set beside a DATABASE_URL that leads to a PgBouncer")
+	case s.PublicAddr == s.InternalAddr && !strings.HasSuffix(string(s.PublicAddr), ":0"):
+		return Wrong("INTERNAL_ADDR", Quote(string(s.InternalAddr)), "any address but PUBLIC_ADDR's")
+	case s.RefreshGrace == 0:
+		return Wrong("REFRESH_GRACE", s.RefreshGrace.String(), "a duration above 0, such as 15s")
+	case s.AccessTokenTTL <= 3*s.RefreshGrace: // sessionstore: a pair is handed out again for so long
+		return Wrong("ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration above three times REFRESH_GRACE, which is "+s.RefreshGrace.String())
+	case s.AccessTokenTTL > duration(sessionstore.MaxAccessTokenTTL):
+		return Wrong("ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration up to 24h")
+	case s.RateLimitSession != 0 && time.Minute/time.Duration(s.RateLimitSession) >= time.Duration(s.RefreshGrace):
+		return Wrong("RATE_LIMIT_SESSION", strconv.Itoa(int(s.RateLimitSession)), "0 or a number above "+strconv.Itoa(int(time.Minute/time.Duration(s.RefreshGrace)))+": who is refused waits for a minute divided by it, which must be less than REFRESH_GRACE, "+s.RefreshGrace.String())
+	case s.RevocationBound == 0:
+		return Wrong("REVOCATION_BOUND", s.RevocationBound.String(), "a duration of 1s or more")
+	case s.RefreshTokenTTL <= s.AccessTokenTTL:
+		return Wrong("REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
+	case s.LateRetryLimit == 0:
+		return Wrong("LATE_RETRY_LIMIT", "0", "a number from 1 on")
+	case (s.LeakWebhookURL == "") != (s.LeakWebhookSecret == ""):
+		return WrongTogether("LEAK_WEBHOOK_URL and LEAK_WEBHOOK_SECRET: only one of them is set; both may be, or none")
+	case len(s.ServiceKeys) > 0 && s.ServiceKeysFile != "":
+		return WrongTogether("SERVICE_KEYS and SERVICE_KEYS_FILE are both set; one of them may be")
+	case s.KeyRotationInterval != 0 && s.KeyRotationInterval < minKeyRotation:
+		return Wrong("KEY_ROTATION_INTERVAL", s.KeyRotationInterval.String(), "a duration of 1h or more, or 0 for none")
+	case !embedded && s.SigningKeysFile == "" && len(s.KeyEncryptionKey) == 0:
+		return Wrong("SIGNING_KEYS_FILE", "not set", "a file that `api keys init` or `api keys generate` made, or nothing where KEY_ENCRYPTION_KEY is set; DATABASE_URL is set, so none is made by itself")
+	case !embedded && len(s.ServiceKeys) == 0 && s.ServiceKeysFile == "":
+		return Wrong("SERVICE_KEYS", "not set", serviceKeysForm+"; DATABASE_URL is set, so none is made by itself")
+	}
+	if err := s.Data.Check(); err != nil {
+		return err
+	}
+	return s.Retention.Check()
+}
+
+// Check checks them against their bounds.
+func (s Retention) Check() error {
+	switch {
+	case s.CleanupRetention < minRetention:
+		return Wrong("CLEANUP_RETENTION", s.CleanupRetention.String(), "a duration of 25h or more")
+	case s.CleanupSessionMaxAge != 0 && s.CleanupSessionMaxAge < minMaxAge:
+		return Wrong("CLEANUP_SESSION_MAX_AGE", s.CleanupSessionMaxAge.String(), "a duration of 1h or more, or 0 for none")
+	}
+	return nil
+}

@@ -1,0 +1,62 @@
+// Package testservice builds the command and runs it for tests, also for those of the modules below test: with keys, on a
+// database, until the test ends.
+package testservice
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const module = "github.com/latchkey-sessions/latchkey"
+
+// program is the path of the built command. It is a variable of the package because TestMain alone outlives a test.
+var program string
+
+// Main builds the command for TestMain, with the race detector where the tests have it: what that finds ends the process
+// with a status that no test expects. It returns the exit code of run, which runs the tests.
+func Main(run func() int, buildFlags ...string) int {
+	dir, err := os.MkdirTemp("", "latchkey-api-")
+	if err == nil {
+		defer func() { _ = os.RemoveAll(dir) }()
+		program = filepath.Join(dir, "api")
+		err = build(buildFlags)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return run()
+}
+
+// Program returns the path of the built command.
+func Program() string { return program }
+
+func build(flags []string) error {
+	// Another module knows less of what the command needs.
+	root, err := goTool("", "list", "-m", "-f", "{{.Dir}}", module)
+	if err != nil {
+		return err
+	}
+	args := append([]string{"build", "-o", program}, flags...)
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	_, err = goTool(strings.TrimSpace(root), append(args, "./cmd/api")...)
+	return err
+}
+
+func goTool(dir string, args ...string) (string, error) {
+	cmd := exec.CommandContext(context.Background(), "go", args...)
+	cmd.Dir = dir
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("go %s: %w\n%s", args[0], err, &stderr)
+	}
+	return string(out), nil
+}

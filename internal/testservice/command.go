@@ -1,0 +1,69 @@
+package testservice
+
+import (
+	"context"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Patience covers a first start, with a database to be made, on a slow and busy machine.
+const Patience = 2 * time.Minute
+
+// Env is the environment of a process: settings, and nothing of the machine's but what programs need.
+type Env map[string]string
+
+// With returns the environment with more settings, or others.
+func (e Env) With(more Env) Env {
+	all := Env{}
+	maps.Copy(all, e)
+	maps.Copy(all, more)
+	return all
+}
+
+// List returns the environment as [exec.Cmd] takes it.
+func (e Env) List() []string {
+	list := []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "GORACE=atexit_sleep_ms=0"}
+	for k, v := range e {
+		list = append(list, k+"="+v)
+	}
+	return list
+}
+
+// Command returns the built command, which is to be run in the folder dir.
+func Command(ctx context.Context, dir string, settings Env, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, program, args...)
+	cmd.Dir, cmd.Env = dir, settings.List()
+	return cmd
+}
+
+// Run runs the command to its end, which must be a good one, and returns what it printed on standard output.
+func Run(t *testing.T, dir string, settings Env, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), Patience)
+	defer cancel()
+	cmd := Command(ctx, dir, settings, args...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("api %s: %v: %s", strings.Join(args, " "), err, &stderr)
+	}
+	return string(out)
+}
+
+// Place returns a folder that other users, such as PostgreSQL's, can reach too where tests are run by root.
+func Place(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, d := range []string{filepath.Dir(dir), dir} {
+		if err := os.Chmod(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}

@@ -1,0 +1,20 @@
+package testservice
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// Key is the service key that [OnDatabase] sets.
+const Key = "0123456789abcdef0123456789abcdef"
+
+// OnDatabase returns the settings of a service on a database, with keys as an operator makes them.
+func OnDatabase(t *testing.T, database string) Env {
+	t.Helper()
+	dir := t.TempDir()
+	Run(t, dir, nil, "keys", "init", "--dir", dir)
+	return Env{
+		"DATABASE_URL": database, "SIGNING_KEYS_FILE": filepath.Join(dir, "signing-keys.json"),
+		"SERVICE_KEYS": "backend:" + Key, "ISSUER": "https://login.example.com",
+	}
+}

@@ -1,0 +1,5 @@
+//go:build !race
+
+package testservice
+
+const raceEnabled = false

@@ -1,0 +1,26 @@
+package testservice
+
+import (
+	"bytes"
+	"sync"
+)
+
+// Output is what a process prints, read while it does.
+type Output struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write is the process's.
+func (o *Output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.Write(p)
+}
+
+// String returns what was printed until now.
+func (o *Output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.b.String()
+}

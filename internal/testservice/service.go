@@ -1,0 +1,146 @@
+package testservice
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Service is a running command, mostly `api serve`, in a process group of its own as a shell starts it.
+type Service struct {
+	Stdout, Stderr   *Output
+	Public, Internal string // base URLs of the listeners
+	// Ended is closed when the process has ended.
+	Ended <-chan struct{}
+
+	t   *testing.T
+	cmd *exec.Cmd
+}
+
+var (
+	greetedURLs = regexp.MustCompile(`(?s)public +(http://\S+) .*internal +(http://\S+) `)
+	loggedURLs  = regexp.MustCompile(`"msg":"ready".*"public":"([^"]+)","internal":"([^"]+)"`)
+)
+
+// Start starts the service on ports that the system chooses, and waits until it is ready. It needs a log that is JSON.
+func Start(t *testing.T, dir string, settings Env) *Service {
+	t.Helper()
+	s := Launch(t, dir, settings.With(Env{"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"}))
+	s.Await("addresses", func() bool {
+		if m := greetedURLs.FindStringSubmatch(s.Stdout.String()); m != nil {
+			s.Public, s.Internal = m[1], m[2]
+		} else if m := loggedURLs.FindStringSubmatch(s.Stderr.String()); m != nil {
+			s.Public, s.Internal = "http://"+m[1], "http://"+m[2]
+		}
+		return s.Public != ""
+	})
+	s.AwaitReady()
+	return s
+}
+
+// Launch starts the command and does not wait for anything. It is killed when the test ends.
+func Launch(t *testing.T, dir string, settings Env, args ...string) *Service {
+	t.Helper()
+	ended := make(chan struct{})
+	s := &Service{t: t, Stdout: &Output{}, Stderr: &Output{}, Ended: ended}
+	s.cmd = Command(context.WithoutCancel(t.Context()), dir, settings, args...)
+	s.cmd.Stdout, s.cmd.Stderr = s.Stdout, s.Stderr
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		_ = s.cmd.Wait() // the tests look at the state
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("api serve printed:\n%s%s", s.Stdout, s.Stderr)
+		}
+		s.Signal(syscall.SIGKILL)
+		<-ended
+	})
+	return s
+}
+
+// Signal reaches the whole process group, as a terminal's Ctrl-C does.
+func (s *Service) Signal(signal syscall.Signal) {
+	_ = syscall.Kill(-s.cmd.Process.Pid, signal) // it may have ended
+}
+
+// End signals, waits, and returns the exit code: -1 for a process that the signal itself ended.
+func (s *Service) End(signal syscall.Signal) int {
+	s.t.Helper()
+	s.Signal(signal)
+	return s.Wait()
+}
+
+// Stop ends the service, if it still runs. It must end well.
+func (s *Service) Stop() {
+	s.t.Helper()
+	if code := s.End(syscall.SIGTERM); code != 0 {
+		s.t.Errorf("the service ended with code %d", code)
+	}
+}
+
+// Wait waits for the end and returns the exit code.
+func (s *Service) Wait() int {
+	s.t.Helper()
+	select {
+	case <-s.Ended:
+	case <-time.After(Patience):
+		s.t.Fatal("the service does not end")
+	}
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// AwaitReady waits until the service says that it is ready.
+func (s *Service) AwaitReady() {
+	s.t.Helper()
+	s.Await("readiness", func() bool {
+		status, _ := s.Send(http.MethodGet, s.Internal+"/readyz", "", nil)
+		return status == http.StatusOK
+	})
+}
+
+// Await is [Await] for something that only comes while the service runs.
+func (s *Service) Await(what string, done func() bool) {
+	s.t.Helper()
+	Await(s.t, what, func() bool {
+		if done() {
+			return true
+		}
+		select {
+		case <-s.Ended:
+			s.t.Fatalf("the service ended before its %s", what)
+		default:
+		}
+		return false
+	})
+}
+
+// Await waits until something is done.
+func Await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for began := time.Now(); !done(); time.Sleep(5 * time.Millisecond) {
+		if time.Since(began) > Patience {
+			t.Fatalf("%s: not after %v", what, Patience)
+		}
+	}
+}
+
+// FreeAddress returns an address of a listener that was free just now.
+func FreeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }() // nothing was written
+	return listener.Addr().String()
+}
