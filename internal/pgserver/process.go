@@ -54,6 +54,9 @@ func (s *Server) launch(ctx context.Context) error {
 	if err := s.takeOver(ctx); err != nil {
 		return err
 	}
+	if err := s.socket.renew(s.account); err != nil {
+		return err
+	}
 
 	portsTried := 0
 	for began := time.Now(); ; {
@@ -70,7 +73,7 @@ func (s *Server) launch(ctx context.Context) error {
 		switch {
 		case err == nil:
 			return nil
-		case strings.Contains(said, "could not bind") && s.process == nil && s.cfg.Port == 0 && portsTried > 0 && portsTried < portTries:
+		case strings.Contains(said, "could not bind") && s.process == nil && portsTried > 0 && portsTried < portTries:
 			s.port = 0
 		case strings.Contains(said, "pre-existing shared memory block") && time.Since(began) < orphanPatience:
 			if err := pause(ctx); err != nil {
@@ -130,12 +133,7 @@ func (s *Server) awaitReady(ctx context.Context, p *process) error {
 			return nil
 		}
 		if refused(err) {
-			// Whoever answered need not be our server: that one may have found the port taken, and be about to end.
-			select {
-			case <-p.done:
-			case <-time.After(time.Second):
-				return err
-			}
+			return err
 		}
 		select {
 		case <-p.done:
