@@ -15,12 +15,8 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-var (
-	// ErrNotRunning says that no process runs a server in the folder: it can be started, not attached to.
-	ErrNotRunning = errors.New("no server runs in the folder")
-
-	errNoSocket = errors.New("an earlier version of this program runs the server, at a TCP port: restart it with this version")
-)
+// ErrNotRunning says that no process runs a server in the folder: it can be started, not attached to.
+var ErrNotRunning = errors.New("no server runs in the folder")
 
 const (
 	superuser = "latchkey"
@@ -32,8 +28,8 @@ const (
 
 // Address is where a server listens, and what lets one in.
 type Address struct {
-	socket   socketDir
-	port     int // part of the socket's name, and TCP's where there is one
+	socket   socketDir // zero for a server that an earlier version of this package runs
+	port     int       // part of the socket's name, and TCP's where there is one
 	loopback bool
 	password string
 }
@@ -43,14 +39,17 @@ type Address struct {
 // whoever else answers there is sent nothing that is of use, and is not believed.
 func (a Address) URL(database string) string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, a.password), Path: "/" + database}
+	query := url.Values{"sslmode": {"disable"}, "require_auth": {"scram-sha-256"}}
 	if a.loopback {
 		u.Host = a.String()
-		u.RawQuery = "sslmode=disable" // and no more: psql and others before PostgreSQL 16 do not know require_auth
-		return u.String()
+	} else {
+		query.Set("host", a.socket.path)
+		query.Set("port", strconv.Itoa(a.port))
 	}
-	u.RawQuery = url.Values{
-		"host": {a.socket.path}, "port": {strconv.Itoa(a.port)}, "require_auth": {"scram-sha-256"}, "channel_binding": {"disable"},
-	}.Encode()
+	if a.loopback && a.socket.path != "" {
+		query.Del("require_auth") // psql before version 16, which a test may call, does not know it
+	}
+	u.RawQuery = query.Encode()
 
 	return u.String()
 }
@@ -69,16 +68,18 @@ func (a Address) LogValue() slog.Value {
 	return slog.StringValue(a.String())
 }
 
-// ping connects for real, as a socket does not mean a server that is ready; and by the socket always, as anybody may
-// have taken a port.
+// ping connects for real, as a socket does not mean a server that is ready; and by the socket where there is one, as
+// anybody may have taken a port.
 func (a Address) ping(ctx context.Context) error {
-	if err := a.socket.check(); err != nil {
-		return err
+	if a.socket.path != "" {
+		if err := a.socket.check(); err != nil {
+			return err
+		}
+		a.loopback = false
 	}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 
-	a.loopback = false
 	conn, err := pgconn.Connect(ctx, a.URL("postgres"))
 	if err != nil {
 		return err
@@ -131,8 +132,11 @@ func findAddress(dir string) (Address, error) {
 	if err != nil {
 		return Address{}, err
 	}
-	if pm.socketDir == "" && pm.ready {
-		return Address{}, errNoSocket
+	if pm.socketDir == "" {
+		if !pm.ready {
+			return Address{}, errors.New("there is no socket yet")
+		}
+		return Address{port: pm.port, loopback: true, password: password}, nil // it holds the port, and proves who it is
 	}
 	info, err := os.Stat(data)
 	if err != nil {
@@ -144,7 +148,7 @@ func findAddress(dir string) (Address, error) {
 
 // refused tells an answer that time does not change from a server that is not there yet.
 func refused(err error) bool {
-	if errors.Is(err, os.ErrPermission) || errors.Is(err, errNoSocket) || errors.Is(err, errNotPrivate) {
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, errNotPrivate) {
 		return true
 	}
 	var answer *pgconn.PgError

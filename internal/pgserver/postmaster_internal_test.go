@@ -3,10 +3,10 @@ package pgserver
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -84,8 +84,9 @@ func TestServerOfAnEarlierVersion(t *testing.T) {
 	if err := earlier.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Attach(t.Context(), server.cfg.Dir); !errors.Is(err, errNoSocket) {
-		t.Errorf("got %v, want what to do", err)
+	address, err := Attach(t.Context(), server.cfg.Dir)
+	if want := "require_auth=scram-sha-256"; err != nil || address.port != port || !strings.Contains(address.URL("postgres"), want) {
+		t.Errorf("attached to %s: %v; want port %d and %s", address, err, port, want)
 	}
 
 	// Its owner is killed, and this version comes.
@@ -98,8 +99,8 @@ func TestServerOfAnEarlierVersion(t *testing.T) {
 	if err := earlier.Wait(); err != nil {
 		t.Errorf("the earlier server was not shut down in order: %v", err)
 	}
-	if _, err := Attach(t.Context(), server.cfg.Dir); err != nil {
-		t.Error(err)
+	if address, err := Attach(t.Context(), server.cfg.Dir); err != nil || address.URL("x") != server.URL("x") {
+		t.Errorf("attached to %s: %v; want %s", address, err, server)
 	}
 }
 

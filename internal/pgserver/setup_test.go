@@ -24,14 +24,16 @@ const ownerOf = "PGSERVER_TEST_OWNER_OF"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(ownerOf); dir != "" {
-		server, err := pgserver.Start(context.Background(), config(dir))
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		server, err := pgserver.Start(ctx, config(dir))
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
-		conn, err := pgx.Connect(context.Background(), server.URL("postgres"))
+		conn, err := pgx.Connect(ctx, server.URL("postgres"))
 		if err == nil {
-			err = conn.Close(context.Background())
+			err = conn.Close(ctx)
 		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
