@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -49,7 +50,7 @@ func (a Address) URL(database string) string {
 	if a.loopback && a.socket.path != "" {
 		query.Del("require_auth") // psql before version 16, which a test may call, does not know it
 	}
-	u.RawQuery = query.Encode()
+	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20") // for libpq and pgx a plus is a plus
 
 	return u.String()
 }

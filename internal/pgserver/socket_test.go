@@ -85,6 +85,22 @@ func TestAttachLooksAtTheFolder(t *testing.T) {
 	}
 }
 
+func TestFolderWithAnyName(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(folder(t), `a b+c&d=e%20#f?ü'`)
+	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // the server's user passes through it
+		t.Fatal(err)
+	}
+	server := start(t, dir)
+	keep(t, server)
+	if server.String() != filepath.Join(dir, "postgres", "socket") {
+		t.Errorf("the socket is in %s", server)
+	}
+	if attached, err := pgserver.Attach(t.Context(), dir); err != nil || attached.URL("x") != server.URL("x") {
+		t.Errorf("attached to %s: %v", attached, err)
+	}
+}
+
 // A path with a socket in it is limited to some 100 bytes, and a comma means two paths.
 func TestFolderThatCanHaveNoSocket(t *testing.T) {
 	t.Parallel()
