@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/latchkey-sessions/latchkey/dataseal"
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -68,7 +68,7 @@ func (d dataSettings) sealer() (sessionstore.Sealer, error) {
 }
 
 func readDataKeyset(file string) (*dataseal.Keyset, error) {
-	content, err := os.ReadFile(file)
+	content, err := secretfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the keyset: %w", err)
 	}

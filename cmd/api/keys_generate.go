@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -54,7 +54,7 @@ func (c *keysGenerateCmd) read() (tokens.Secret, func(string, []byte) error, err
 	if c.File == "" {
 		return "", nil, nil
 	}
-	set, err := os.ReadFile(c.File)
+	set, err := secretfile.Read(c.File)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", createSecret, nil
 	}

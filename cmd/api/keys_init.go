@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -42,7 +43,7 @@ func (c *keysInitCmd) Run(a *app) error {
 	if !c.Show {
 		return nil
 	}
-	key, err := os.ReadFile(filepath.Join(string(c.VarDir), serviceKeyFile))
+	key, err := secretfile.Read(filepath.Join(string(c.VarDir), serviceKeyFile))
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,10 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 	"text/tabwriter"
 
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/keystore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -95,7 +95,7 @@ func readKeyRing(file string) (*tokens.KeyRing, error) {
 
 // readKeySet returns a JWK set that is one.
 func readKeySet(file string) (tokens.Secret, error) {
-	content, err := os.ReadFile(file)
+	content, err := secretfile.Read(file)
 	if err != nil {
 		return "", fmt.Errorf("read the signing keys: %w", err)
 	}

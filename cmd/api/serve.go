@@ -15,6 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
@@ -90,17 +91,20 @@ type identity struct {
 func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, error) {
 	id := identity{serviceKeys: s.ServiceKeys}
 	var err error
-	if file := cmp.Or(string(s.SigningKeysFile), madeSigningKeys); len(s.KeyEncryptionKey) == 0 {
-		id.ring, err = readKeyRing(file)
-	} else if file != "" {
-		id.jwks, err = readKeySet(file)
+	signingFile, serviceFile := cmp.Or(string(s.SigningKeysFile), madeSigningKeys), ""
+	if len(s.KeyEncryptionKey) == 0 {
+		id.ring, err = readKeyRing(signingFile)
+	} else if signingFile != "" {
+		id.jwks, err = readKeySet(signingFile)
 	}
 	if err == nil && len(id.serviceKeys) == 0 {
-		id.serviceKeys, err = readServiceKeys(cmp.Or(string(s.ServiceKeysFile), madeServiceKey))
+		serviceFile = cmp.Or(string(s.ServiceKeysFile), madeServiceKey)
+		id.serviceKeys, err = readServiceKeys(serviceFile)
 	}
 	if err == nil {
 		id.sealer, err = s.sealer()
 	}
+	secretfile.WarnOfReadable(s.log, signingFile, serviceFile, string(s.DataEncryptionKeysetFile))
 	return id, err
 }
 

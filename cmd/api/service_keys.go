@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"unicode"
@@ -11,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -46,7 +46,7 @@ func (k *serviceKeys) Decode(ctx *kong.DecodeContext) error {
 
 // readServiceKeys reads a file of keys, where a key may also stand without a name.
 func readServiceKeys(file string) (serviceKeys, error) {
-	content, err := os.ReadFile(file)
+	content, err := secretfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the service keys: %w", err)
 	}
