@@ -59,11 +59,11 @@ func TestAttachLooksAtTheFolder(t *testing.T) {
 		}
 	}
 
-	if err := os.Chmod(socket, 0o755); err != nil { //nolint:gosec // that is the point
+	if err := os.Chmod(socket, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	refused("everybody may enter it")
-	if err := os.Chmod(socket, 0o700); err != nil { //nolint:gosec // as it was
+	if err := os.Chmod(socket, 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(os.Rename(socket, socket+"-real"), os.Symlink(socket+"-real", socket)); err != nil {
@@ -88,7 +88,7 @@ func TestAttachLooksAtTheFolder(t *testing.T) {
 func TestFolderWithAnyName(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(folder(t), `a b+c&d=e%20#f?ü'`)
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // the server's user passes through it
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	server := start(t, dir)
@@ -108,7 +108,7 @@ func TestFolderThatCanHaveNoSocket(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(folder(t), name)
-			if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the server's user passes through it
+			if err := os.MkdirAll(dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
 			server := start(t, dir)

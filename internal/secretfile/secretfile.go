@@ -27,7 +27,7 @@ const (
 
 // Read returns what is in the file. A file that is not there is an error that is fs.ErrNotExist.
 func Read(path string) ([]byte, error) {
-	file, err := os.Open(path) //nolint:gosec // it is where the operator says
+	file, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
