@@ -30,7 +30,7 @@ func newServer(t *testing.T) string {
 	if err := os.Chmod(dir, 0o711); err != nil { // as root, another user runs the server
 		t.Fatal(err)
 	}
-	server, err := pgserver.Start(t.Context(), pgserver.Config{Dir: dir})
+	server, err := pgserver.Start(t.Context(), pgserver.Config{Dir: dir, Loopback: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -43,6 +43,11 @@ func TestKeysInit(t *testing.T) {
 	}
 	checkMode(t, signing, 0o600)
 	checkMode(t, service, 0o600)
+
+	// git leaves a folder alone that the command has made.
+	if text := readFile(t, dir, ".gitignore"); text != "*\n" {
+		t.Errorf("git would take the keys: %q", text)
+	}
 }
 
 // Replicas that start at once on a shared volume get the same keys.

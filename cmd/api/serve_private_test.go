@@ -126,6 +126,7 @@ func checkFilesArePrivate(t *testing.T, dir string) {
 	t.Helper()
 	want := map[string]fs.FileMode{
 		"var": fs.ModeDir | 0o700, "var/service-key": 0o600, "var/signing-keys.json": 0o600, "var/postgres/data": fs.ModeDir | 0o700,
+		"var/postgres/socket": fs.ModeDir | 0o700,
 	}
 	if os.Geteuid() == 0 {
 		want["var"] = fs.ModeDir | 0o711 // PostgreSQL's user passes through
@@ -141,8 +142,11 @@ func checkFilesArePrivate(t *testing.T, dir string) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("modes (-want +got):\n%s", diff)
 	}
+	if text := readFile(t, dir, "var", ".gitignore"); text != "*\n" {
+		t.Errorf("git would take the keys: %q", text)
+	}
 	for _, file := range entries(t, filepath.Join(dir, "var")) {
-		if strings.HasPrefix(file, ".") {
+		if strings.HasPrefix(file, ".") && file != ".gitignore" {
 			t.Errorf("a temporary file is left: %s", file)
 		}
 	}

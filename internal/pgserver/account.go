@@ -29,8 +29,8 @@ func accountFor(data string) (account, error) {
 	info, err := os.Stat(data)
 	switch {
 	case err == nil:
-		if owner, ok := info.Sys().(*syscall.Stat_t); ok && owner.Uid != 0 {
-			u, err := user.LookupId(strconv.FormatUint(uint64(owner.Uid), 10))
+		if owner := ownerOf(info); owner > 0 {
+			u, err := user.LookupId(strconv.Itoa(owner))
 			if err != nil {
 				return account{}, fmt.Errorf("pgserver: the owner of %s: %w", data, err)
 			}
@@ -72,6 +72,15 @@ func (a account) command(ctx context.Context, program string, args ...string) *e
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Credential: a.credential}
 
 	return cmd
+}
+
+// uid is the number of the account's user.
+func (a account) uid() int {
+	if a.credential == nil {
+		return os.Geteuid()
+	}
+
+	return int(a.credential.Uid)
 }
 
 // own gives a file to the account.

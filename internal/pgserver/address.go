@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -22,33 +23,45 @@ const (
 	superuser = "latchkey"
 	// pollPause is how often a server that starts or stops is looked at. Such a look costs about a millisecond.
 	pollPause = 15 * time.Millisecond
-	// pingTimeout bounds one look, in case something else listens on the port and says nothing.
+	// pingTimeout bounds one look, in case whoever answers says nothing.
 	pingTimeout = 5 * time.Second
 )
 
 // Address is where a server listens, and what lets one in.
 type Address struct {
-	port     int
+	socket   socketDir // zero for a server that an earlier version of this package runs
+	port     int       // part of the socket's name, and TCP's where there is one
+	loopback bool
 	password string
 }
 
 // URL returns the libpq URL of the named database, password included: it is a secret. The database "postgres" is
-// always there.
+// always there. Who connects with it proves to know the password, and wants the same proof of the server, by SCRAM:
+// whoever else answers there is sent nothing that is of use, and is not believed.
 func (a Address) URL(database string) string {
-	u := url.URL{
-		Scheme:   "postgres",
-		User:     url.UserPassword(superuser, a.password),
-		Host:     net.JoinHostPort("127.0.0.1", strconv.Itoa(a.port)),
-		Path:     "/" + database,
-		RawQuery: "sslmode=disable",
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, a.password), Path: "/" + database}
+	query := url.Values{"sslmode": {"disable"}, "require_auth": {"scram-sha-256"}}
+	if a.loopback {
+		u.Host = a.String()
+	} else {
+		query.Set("host", a.socket.path)
+		query.Set("port", strconv.Itoa(a.port))
 	}
+	if a.loopback && a.socket.path != "" {
+		query.Del("require_auth") // psql before version 16, which a test may call, does not know it
+	}
+	u.RawQuery = strings.ReplaceAll(query.Encode(), "+", "%20") // for libpq and pgx a plus is a plus
 
 	return u.String()
 }
 
 // String names the address without the password.
 func (a Address) String() string {
-	return net.JoinHostPort("127.0.0.1", strconv.Itoa(a.port))
+	if a.loopback {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(a.port))
+	}
+
+	return a.socket.path
 }
 
 // LogValue keeps the password out of logs.
@@ -56,8 +69,15 @@ func (a Address) LogValue() slog.Value {
 	return slog.StringValue(a.String())
 }
 
-// ping connects for real, as an open port does not mean a server that is ready.
+// ping connects for real, as a socket does not mean a server that is ready; and by the socket where there is one, as
+// anybody may have taken a port.
 func (a Address) ping(ctx context.Context) error {
+	if a.socket.path != "" {
+		if err := a.socket.check(); err != nil {
+			return err
+		}
+		a.loopback = false
+	}
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 
@@ -72,6 +92,9 @@ func (a Address) ping(ctx context.Context) error {
 // Attach returns the address of the server that another process runs in dir, and waits for it where it is about to be
 // ready. Without such a process it returns [ErrNotRunning].
 func Attach(ctx context.Context, dir string) (Address, error) {
+	if err := forgetLibpq(); err != nil {
+		return Address{}, err
+	}
 	for {
 		running, err := owned(dir)
 		if err != nil {
@@ -110,13 +133,23 @@ func findAddress(dir string) (Address, error) {
 	if err != nil {
 		return Address{}, err
 	}
+	if pm.socketDir == "" {
+		if !pm.ready {
+			return Address{}, errors.New("there is no socket yet")
+		}
+		return Address{port: pm.port, loopback: true, password: password}, nil // it holds the port, and proves who it is
+	}
+	info, err := os.Stat(data)
+	if err != nil {
+		return Address{}, fmt.Errorf("pgserver: %w", err)
+	}
 
-	return Address{port: pm.port, password: password}, nil
+	return Address{socket: socketDir{path: pm.socketDir, owner: ownerOf(info)}, port: pm.port, password: password}, nil
 }
 
 // refused tells an answer that time does not change from a server that is not there yet.
 func refused(err error) bool {
-	if errors.Is(err, os.ErrPermission) {
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, errNotPrivate) {
 		return true
 	}
 	var answer *pgconn.PgError

@@ -17,12 +17,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
 
-// own makes another process the owner of dir, and returns its server's URL and how to kill it.
-func own(t *testing.T, dir string) (address string, kill func()) {
+// own makes another process, with these variables in its environment, the owner of dir, and returns its server's URL and
+// how to kill it.
+func own(t *testing.T, dir string, variables ...string) (address string, kill func()) {
 	t.Helper()
 
 	owner := exec.CommandContext(t.Context(), os.Args[0])
-	owner.Env = append(os.Environ(), ownerOf+"="+dir)
+	owner.Env = append(append(os.Environ(), variables...), ownerOf+"="+dir)
 	owner.Stderr = os.Stderr
 	output, err := owner.StdoutPipe()
 	if err != nil {

@@ -5,8 +5,10 @@
 //   - one process at a time owns the folder; a second one gets [ErrRunning], and may [Attach];
 //   - whatever ended the last owner or its server (Ctrl-C, SIGKILL, a power cut, an interrupted first start), the next
 //     [Start] finds the data and runs;
-//   - the server listens on 127.0.0.1 alone and lets nobody in without the password that lies beside its data, in a
-//     file that only the owner can read;
+//   - the server listens on a Unix socket alone, in a folder that only its own user can enter, and lets nobody in
+//     without the password that lies beside its data, in a file that only that user can read;
+//   - nobody who takes the server's place gets the password, or is taken for the server;
+//   - no variable of libpq's (PGSERVICE, PGOPTIONS) has a say: [Start] and [Attach] take them out of the environment;
 //   - the server ends with its owner, also when that one is killed.
 //
 // PostgreSQL refuses to run as root. Started by root, it runs as the machine's `postgres` user, or else as `nobody`.
@@ -32,7 +34,11 @@ type Config struct {
 	// /var/lib/latchkey. Required.
 	Dir string
 
-	// Port is the port on 127.0.0.1. 0: a free one, which the server keeps until the process ends.
+	// Loopback has the server listen on 127.0.0.1 too, and Address name that: for tests and benchmarks, with what stands
+	// between a client and its server. Any user of the machine can take such a port while the server is stopped.
+	Loopback bool
+
+	// Port is the port on 127.0.0.1, with Loopback. 0: a free one, which the server keeps until the process ends.
 	Port int
 
 	// Settings are PostgreSQL's own (`max_connections`), by name. They win over this package's.
@@ -68,6 +74,9 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if err := forgetLibpq(); err != nil {
+		return nil, err
 	}
 
 	dir, err := filepath.Abs(cfg.Dir)
@@ -151,9 +160,13 @@ func (s *Server) prepare(ctx context.Context) error {
 	if s.password, err = readPassword(data); err != nil {
 		return err
 	}
-	s.port = s.cfg.Port
+	s.port, s.loopback = s.cfg.Port, s.cfg.Loopback
+	if !s.loopback {
+		s.port = socketPort
+	}
+	s.socket, err = chooseSocketDir(ctx, s.home, s.account)
 
-	return nil
+	return err
 }
 
 // choosePrograms returns programs that can run the data that is there. A data folder belongs to one major version.
@@ -184,11 +197,15 @@ func (s *Server) choosePrograms(ctx context.Context) (Programs, error) {
 // settings returns the command line's -c options, sorted, so that a start can be repeated from the process list.
 func (s *Server) settings() []string {
 	all := map[string]string{
-		"listen_addresses":        "127.0.0.1",
-		"unix_socket_directories": "", // a socket's path is limited to some 100 bytes, and Dir's is not
+		"listen_addresses":        "",
+		"unix_socket_directories": s.socket.path,
+		"unix_socket_permissions": "0700",
 		"log_checkpoints":         "off",
 		"timezone":                "UTC",
 		"log_timezone":            "UTC",
+	}
+	if s.loopback {
+		all["listen_addresses"] = "127.0.0.1"
 	}
 	maps.Copy(all, s.cfg.Settings)
 
@@ -205,5 +222,8 @@ func (s *Server) release() {
 	if s.lock != nil {
 		_ = s.lock.Close() // closing is what unlocks; nothing was written that could be lost
 		s.lock = nil
+	}
+	if err := s.socket.remove(); err != nil {
+		s.cfg.Logger.Warn("the folder of the server's socket is left", "error", err)
 	}
 }

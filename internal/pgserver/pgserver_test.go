@@ -35,8 +35,8 @@ func TestStart(t *testing.T) {
 		`SHOW server_encoding`:         "UTF8",
 		`SHOW lc_collate`:              "C",
 		`SHOW data_checksums`:          "on",
-		`SHOW listen_addresses`:        "127.0.0.1",
-		`SHOW unix_socket_directories`: "",
+		`SHOW listen_addresses`:        "",
+		`SHOW unix_socket_directories`: filepath.Join(dir, "postgres", "socket"),
 		`SHOW fsync`:                   "off", // Config.Settings
 	} {
 		if strings.HasSuffix(question, "lc_collate") {
@@ -231,11 +231,9 @@ func TestStartFails(t *testing.T) {
 		t.Errorf("got %v, want what PostgreSQL said", err)
 	}
 
-	server := start(t, dir) // a start that failed owns nothing
+	start(t, dir) // a start that failed owns nothing
 	taken := config(folder(t))
-	if _, err := fmt.Sscanf(server.String(), "127.0.0.1:%d", &taken.Port); err != nil {
-		t.Fatal(err)
-	}
+	taken.Loopback, taken.Port = true, takenPort(t)
 	if _, err := pgserver.Start(t.Context(), taken); err == nil || !strings.Contains(err.Error(), "could not bind") {
 		t.Errorf("got %v, want what PostgreSQL said", err)
 	}

@@ -18,6 +18,8 @@ import (
 // postmaster is what a server says about itself in its data folder: postmaster.pid.
 type postmaster struct {
 	pid, port int
+	socketDir string // "" as long as there is no socket
+	ready     bool
 }
 
 // readPostmaster returns an error that is fs.ErrNotExist where no server has run since the last clean stop.
@@ -35,6 +37,13 @@ func readPostmaster(data string) (postmaster, error) {
 	}
 	if len(lines) > 3 { // fewer while the server is just writing them
 		pm.port, _ = strconv.Atoi(lines[3])
+	}
+	if len(lines) > 4 {
+		pm.socketDir = lines[4]
+	}
+	if len(lines) > 7 {
+		status := strings.TrimSpace(lines[7])
+		pm.ready = status == "ready" || status == "standby"
 	}
 
 	return pm, nil

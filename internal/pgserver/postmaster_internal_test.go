@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -59,6 +60,50 @@ func TestTakeOverOfALivingServer(t *testing.T) {
 	}
 }
 
+// Earlier versions had a port and no socket.
+func TestServerOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	server, data := launched(t)
+	if err := server.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(server.socket.path); err != nil {
+		t.Fatal(err)
+	}
+	port, err := freePort(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	lock, err := acquire(t.Context(), server.cfg.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	earlier := server.account.command(t.Context(), server.programs.path("postgres"),
+		"-D", data, "-p", strconv.Itoa(port), "-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=")
+	if err := earlier.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address, err := Attach(t.Context(), server.cfg.Dir)
+	if want := "require_auth=scram-sha-256"; err != nil || address.port != port || !strings.Contains(address.URL("postgres"), want) {
+		t.Errorf("attached to %s: %v; want port %d and %s", address, err, port, want)
+	}
+
+	// Its owner is killed, and this version comes.
+	if err := lock.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := earlier.Wait(); err != nil {
+		t.Errorf("the earlier server was not shut down in order: %v", err)
+	}
+	if address, err := Attach(t.Context(), server.cfg.Dir); err != nil || address.URL("x") != server.URL("x") {
+		t.Errorf("attached to %s: %v; want %s", address, err, server)
+	}
+}
+
 // After a crash, the number in postmaster.pid may belong to anything: where a container restarts, it usually does.
 func TestNumberOfAnotherProcess(t *testing.T) {
 	t.Parallel()
@@ -81,8 +126,11 @@ func TestNumberOfAnotherProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, rest, _ := bytes.Cut(text, []byte("\n"))
-	if err := os.WriteFile(name, append([]byte(strconv.Itoa(other.Process.Pid)+"\n"), rest...), 0o600); err != nil {
-		t.Fatal(err)
+	text = append([]byte(strconv.Itoa(other.Process.Pid)+"\n"), rest...)
+	for _, name := range []string{name, filepath.Join(server.socket.path, ".s.PGSQL.5432.lock")} {
+		if err := os.WriteFile(name, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 
 	if err := server.Start(t.Context()); err != nil {

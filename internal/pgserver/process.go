@@ -29,8 +29,8 @@ const (
 )
 
 // leashScript ends the server with its owner: read returns when the owner's end of the pipe is closed, which the kernel
-// does for whoever is killed.
-const leashScript = `read -r _; kill -INT "$1"`
+// does for whoever is killed. A folder that was made for the socket goes when the server has gone.
+const leashScript = `read -r _; kill -INT "$1"; [ -n "$2" ] || exit; while kill -0 "$1" 2>/dev/null; do sleep 0.1; done; rm -rf "$2"`
 
 // process is one run of the server.
 type process struct {
@@ -54,6 +54,9 @@ func (s *Server) launch(ctx context.Context) error {
 	if err := s.takeOver(ctx); err != nil {
 		return err
 	}
+	if err := s.socket.renew(s.account); err != nil {
+		return err
+	}
 
 	portsTried := 0
 	for began := time.Now(); ; {
@@ -70,7 +73,7 @@ func (s *Server) launch(ctx context.Context) error {
 		switch {
 		case err == nil:
 			return nil
-		case strings.Contains(said, "could not bind") && s.process == nil && s.cfg.Port == 0 && portsTried > 0 && portsTried < portTries:
+		case strings.Contains(said, "could not bind") && s.process == nil && portsTried > 0 && portsTried < portTries:
 			s.port = 0
 		case strings.Contains(said, "pre-existing shared memory block") && time.Since(began) < orphanPatience:
 			if err := pause(ctx); err != nil {
@@ -102,7 +105,7 @@ func (s *Server) run(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("pgserver: %w", err)
 	}
 	p := &process{cmd: cmd, done: make(chan struct{})}
-	release, err := leash(ctx, cmd.Process.Pid)
+	release, err := leash(ctx, cmd.Process.Pid, s.socket.home)
 	if err != nil {
 		s.cfg.Logger.WarnContext(ctx, "the server would outlive this process if that were killed", "error", err)
 	}
@@ -130,12 +133,7 @@ func (s *Server) awaitReady(ctx context.Context, p *process) error {
 			return nil
 		}
 		if refused(err) {
-			// Whoever answered need not be our server: that one may have found the port taken, and be about to end.
-			select {
-			case <-p.done:
-			case <-time.After(time.Second):
-				return err
-			}
+			return err
 		}
 		select {
 		case <-p.done:
@@ -147,9 +145,9 @@ func (s *Server) awaitReady(ctx context.Context, p *process) error {
 	}
 }
 
-// leash ties the server's life to ours. The returned function unties it again.
-func leash(ctx context.Context, pid int) (release func(), err error) {
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", leashScript, "sh", strconv.Itoa(pid)) //nolint:gosec // a number
+// leash ties the lives of the server and of the folder for its socket to ours. The returned function unties it again.
+func leash(ctx context.Context, pid int, socketHome string) (release func(), err error) {
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", leashScript, "sh", strconv.Itoa(pid), socketHome) //nolint:gosec // a number, and a folder that we made
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C at the terminal is not meant for it either
 	pipe, err := cmd.StdinPipe()

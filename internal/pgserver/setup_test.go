@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -23,7 +24,17 @@ const ownerOf = "PGSERVER_TEST_OWNER_OF"
 
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(ownerOf); dir != "" {
-		server, err := pgserver.Start(context.Background(), config(dir))
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		server, err := pgserver.Start(ctx, config(dir))
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		conn, err := pgx.Connect(ctx, server.URL("postgres"))
+		if err == nil {
+			err = conn.Close(ctx)
+		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
@@ -178,4 +189,21 @@ func owner(t *testing.T, name string) uint32 {
 	}
 
 	return status.Uid
+}
+
+// takenPort returns a port that the test listens on.
+func takenPort(t *testing.T) int {
+	t.Helper()
+
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() }) // nobody was served
+	address, ok := listener.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("listens on %v", listener.Addr())
+	}
+
+	return address.Port
 }

@@ -30,7 +30,7 @@ func startLocal(ctx context.Context, programs pgserver.Programs, settings map[st
 	if err := os.Chmod(dir, 0o711); err != nil { // as root, another user runs the server
 		return nil, err
 	}
-	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Programs: programs, Settings: settings})
+	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: settings})
 	if err != nil {
 		return nil, errors.Join(err, removeServer(dir))
 	}

@@ -50,7 +50,7 @@ func (l *local) Standby(ctx context.Context) (server, error) {
 	if err := os.WriteFile(filepath.Join(data, standbySignal), nil, 0o644); err != nil {
 		return nil, err
 	}
-	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Settings: standbySettings()})
+	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Settings: standbySettings()})
 	if err != nil {
 		return nil, err
 	}

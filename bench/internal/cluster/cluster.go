@@ -70,7 +70,7 @@ func (c *Cluster) start(ctx context.Context, settings map[string]string) error {
 	maps.Copy(all, settings)
 	var err error
 	// A server that is started again is to be where it was.
-	if c.Server, err = pgserver.Start(ctx, pgserver.Config{Dir: c.cfg.Dir, Port: c.port, Programs: c.programs, Settings: all}); err != nil {
+	if c.Server, err = pgserver.Start(ctx, pgserver.Config{Dir: c.cfg.Dir, Loopback: true, Port: c.port, Programs: c.programs, Settings: all}); err != nil {
 		return err
 	}
 	if c.admin, err = pgx.Connect(ctx, c.URL("postgres")); err != nil {

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/keyfiles"
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -31,7 +31,7 @@ func (c *keysGenerateCmd) Run(a *app) error {
 	var set tokens.Secret
 	write := keyfiles.Replace
 	if c.File != "" {
-		content, err := os.ReadFile(c.File)
+		content, err := secretfile.Read(c.File)
 		if errors.Is(err, fs.ErrNotExist) {
 			write = keyfiles.Create
 		} else if err != nil {

@@ -2,12 +2,13 @@ package command
 
 import (
 	"fmt"
-	"os"
+
 	"path/filepath"
 	"strings"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/keyfiles"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 )
 
 type keysInitCmd struct {
@@ -34,7 +35,7 @@ func (c *keysInitCmd) Run(a *app) error {
 	if !c.Show {
 		return nil
 	}
-	key, err := os.ReadFile(filepath.Join(string(c.VarDir), keyfiles.ServiceKey))
+	key, err := secretfile.Read(filepath.Join(string(c.VarDir), keyfiles.ServiceKey))
 	if err != nil {
 		return err
 	}

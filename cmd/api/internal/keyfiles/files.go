@@ -28,13 +28,17 @@ const (
 	secretMode  = 0o600
 )
 
-// MakeDir makes a folder for keys and data. One that is there keeps its mode.
+// MakeDir makes a folder for keys and data, which git leaves alone. One that is there keeps its mode.
 func MakeDir(dir string) error {
 	mode := fs.FileMode(ownDirMode)
 	if os.Geteuid() == 0 {
 		mode = rootDirMode
 	}
-	return os.MkdirAll(dir, mode)
+	_, err := os.Stat(dir)
+	if makeErr := os.MkdirAll(dir, mode); makeErr != nil || !errors.Is(err, fs.ErrNotExist) {
+		return makeErr
+	}
+	return os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), secretMode)
 }
 
 // Create writes a new file that only its owner may read. It is there complete or not at all, and a file

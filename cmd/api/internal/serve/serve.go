@@ -20,6 +20,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
@@ -101,17 +102,20 @@ type identity struct {
 func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, error) {
 	id := identity{serviceKeys: s.ServiceKeys}
 	var err error
-	if file := cmp.Or(string(s.SigningKeysFile), madeSigningKeys); len(s.KeyEncryptionKey) == 0 {
-		_, id.ring, err = settings.ReadSigningKeys(file)
-	} else if file != "" {
-		id.jwks, _, err = settings.ReadSigningKeys(file)
+	signingFile, serviceFile := cmp.Or(string(s.SigningKeysFile), madeSigningKeys), ""
+	if len(s.KeyEncryptionKey) == 0 {
+		_, id.ring, err = settings.ReadSigningKeys(signingFile)
+	} else if signingFile != "" {
+		id.jwks, _, err = settings.ReadSigningKeys(signingFile)
 	}
 	if err == nil && len(id.serviceKeys) == 0 {
-		id.serviceKeys, err = settings.ReadServiceKeys(cmp.Or(string(s.ServiceKeysFile), madeServiceKey))
+		serviceFile = cmp.Or(string(s.ServiceKeysFile), madeServiceKey)
+		id.serviceKeys, err = settings.ReadServiceKeys(serviceFile)
 	}
 	if err == nil {
 		id.sealer, err = s.Sealer()
 	}
+	secretfile.WarnOfReadable(s.log, signingFile, serviceFile, string(s.DataEncryptionKeysetFile))
 	return id, err
 }
 

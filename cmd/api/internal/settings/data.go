@@ -3,11 +3,11 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/alecthomas/kong"
 
 	"github.com/latchkey-sessions/latchkey/dataseal"
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -63,7 +63,7 @@ func (d Data) Sealer() (sessionstore.Sealer, error) {
 
 // ReadDataKeyset reads a file of keys that seal session data.
 func ReadDataKeyset(file string) (*dataseal.Keyset, error) {
-	content, err := os.ReadFile(file)
+	content, err := secretfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the keyset: %w", err)
 	}

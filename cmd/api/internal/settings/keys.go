@@ -3,7 +3,6 @@ package settings
 import (
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"strings"
 	"unicode"
@@ -11,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -47,7 +47,7 @@ func (k *ServiceKeys) Decode(ctx *kong.DecodeContext) error {
 
 // ReadServiceKeys reads a file of keys, where a key may also stand without a name.
 func ReadServiceKeys(file string) (ServiceKeys, error) {
-	content, err := os.ReadFile(file)
+	content, err := secretfile.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("read the service keys: %w", err)
 	}
@@ -103,7 +103,7 @@ func splitKeys(text string) []string {
 
 // ReadSigningKeys returns the JWK set in a file, and the ring that it makes.
 func ReadSigningKeys(file string) (tokens.Secret, *tokens.KeyRing, error) {
-	content, err := os.ReadFile(file)
+	content, err := secretfile.Read(file)
 	if err != nil {
 		return "", nil, fmt.Errorf("read the signing keys: %w", err)
 	}

@@ -1,0 +1,151 @@
+package pgserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+const (
+	socketName = "socket" // in the home, or in a folder made for it elsewhere
+	socketMode = 0o700
+	// socketPort names the socket, .s.PGSQL.5432, of a server that has no port.
+	socketPort = 5432
+)
+
+// errNotPrivate says that others could have made the socket.
+var errNotPrivate = errors.New("the server's socket is not in a folder of its user's alone")
+
+// socketDir is the folder that has the server's socket in it and nothing else. Only the server's user, and root, can
+// enter it: nobody else connects, and nobody else can be what is connected to.
+type socketDir struct {
+	path  string
+	owner int
+	home  string // the folder around it that was made for it; "": it lies in the server's home
+}
+
+// chooseSocketDir takes a folder in the home or, where the system allows no socket of that name, one elsewhere. It makes
+// both to try them.
+func chooseSocketDir(ctx context.Context, home string, a account) (socketDir, error) {
+	dir := socketDir{path: filepath.Join(home, socketName), owner: a.uid()}
+	if err := dir.renew(a); err != nil {
+		return socketDir{}, err
+	}
+	problem := dir.allowsSocket(ctx)
+	if problem == nil {
+		return dir, nil
+	}
+
+	problems := []error{problem}
+	for _, parent := range []string{os.TempDir(), "/tmp"} {
+		around, err := makeHome(ctx, parent, a)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		dir.home, dir.path = around, filepath.Join(around, socketName)
+		if err = dir.renew(a); err == nil {
+			err = dir.allowsSocket(ctx)
+		}
+		if err == nil {
+			return dir, nil
+		}
+		problems = append(problems, err, os.RemoveAll(around))
+	}
+
+	return socketDir{}, fmt.Errorf("pgserver: no folder for the server's socket: %w", errors.Join(problems...))
+}
+
+// renew makes the folder, in place of the one of the last server: that one may have been killed, and PostgreSQL takes
+// what it left for a living server's where the number of its process is another one's by now.
+func (d socketDir) renew(a account) error {
+	if d.home != "" {
+		if err := d.renewHome(); err != nil {
+			return err
+		}
+	}
+	// Under its name it is there with its owner, or not at all: others may just be looking.
+	dir, err := os.MkdirTemp(filepath.Dir(d.path), unfinished)
+	if err != nil {
+		return fmt.Errorf("pgserver: %w", err)
+	}
+	if err := a.own(dir); err != nil {
+		return errors.Join(err, os.Remove(dir))
+	}
+	if err := errors.Join(os.RemoveAll(d.path), os.Rename(dir, d.path)); err != nil {
+		return fmt.Errorf("pgserver: %w", errors.Join(err, os.Remove(dir)))
+	}
+
+	return nil
+}
+
+// renewHome makes the folder around it again, which [Server.Stop] removes. Where everybody may make folders, one that is
+// there must be ours.
+func (d socketDir) renewHome() error {
+	err := os.Mkdir(d.home, 0o711) //nolint:gosec // the server's user passes through it
+	if err == nil {
+		err = os.Chmod(d.home, 0o711) //nolint:gosec // as above, whatever the umask is
+	} else if errors.Is(err, fs.ErrExist) {
+		var info fs.FileInfo
+		if info, err = os.Lstat(d.home); err == nil && (!info.IsDir() || ownerOf(info) != os.Geteuid()) {
+			err = fmt.Errorf("%w: %s is somebody else's", errNotPrivate, d.home)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("pgserver: %w", err)
+	}
+
+	return nil
+}
+
+// allowsSocket tries whether there can be a socket: a name is limited to some 100 bytes, and not every file system has
+// them. A comma ends a name for PostgreSQL and for pgx.
+func (d socketDir) allowsSocket(ctx context.Context) error {
+	if strings.ContainsAny(d.path, ",\"\n") {
+		return fmt.Errorf("%s: there is a comma, a quotation mark or a line's end in it", d.path)
+	}
+	var listen net.ListenConfig
+	socket, err := listen.Listen(ctx, "unix", filepath.Join(d.path, ".s.PGSQL.65535"))
+	if err != nil {
+		return err
+	}
+
+	return socket.Close()
+}
+
+// check makes sure that nobody but the server's user can have made what is in the folder.
+func (d socketDir) check() error {
+	info, err := os.Lstat(d.path)
+	if err != nil {
+		return err
+	}
+	if info.Mode() != fs.ModeDir|socketMode || ownerOf(info) != d.owner {
+		return fmt.Errorf("%w: %s has mode %v and belongs to uid %d; it may be a folder with mode %v of uid %d",
+			errNotPrivate, d.path, info.Mode(), ownerOf(info), fs.ModeDir|socketMode, d.owner)
+	}
+
+	return nil
+}
+
+// remove removes what was made outside of the server's home.
+func (d socketDir) remove() error {
+	if d.home == "" {
+		return nil
+	}
+
+	return os.RemoveAll(d.home)
+}
+
+func ownerOf(info fs.FileInfo) int {
+	if status, ok := info.Sys().(*syscall.Stat_t); ok {
+		return int(status.Uid)
+	}
+
+	return -1
+}

@@ -1,0 +1,119 @@
+package secretfile_test
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
+)
+
+// secret returns the path of a file with these modes of its own and of its folder.
+func secret(t *testing.T, mode, folder fs.FileMode) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "folder")
+	path := filepath.Join(dir, "key")
+	if err := errors.Join(os.Mkdir(dir, 0o700), os.WriteFile(path, []byte("secret"), 0o600), os.Chmod(path, mode), os.Chmod(dir, folder)); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestRead(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		what         string
+		mode, folder fs.FileMode
+		exposed      bool
+	}{
+		{"made here", 0o600, 0o700, false},
+		{"read only", 0o400, 0o755, false},
+		{"Kubernetes, with fsGroup", 0o440, fs.ModeSticky | 0o777, false},
+		{"Kubernetes", 0o644, fs.ModeSticky | 0o777, true},
+		{"Docker", 0o444, 0o755, true},
+		{"a checkout of a user with a group of his own", 0o640, 0o775, false},
+	} {
+		path := secret(t, test.mode, test.folder)
+		content, err := secretfile.Read(path)
+		if err != nil || string(content) != "secret" {
+			t.Errorf("%s: %q, %v", test.what, content, err)
+		}
+		var log strings.Builder
+		secretfile.WarnOfReadable(slog.New(slog.NewTextHandler(&log, nil)), "", path)
+		want := fmt.Sprintf(`level=WARN msg="every user of this machine may read a secret" file=%s mode=%04o`, path, test.mode)
+		if warned := strings.Contains(log.String(), want); warned != test.exposed || !test.exposed && log.Len() > 0 {
+			t.Errorf("%s: logged %q", test.what, log.String())
+		}
+	}
+}
+
+func TestWhatOthersMayWriteIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		what         string
+		mode, folder fs.FileMode
+		want         string
+	}{
+		{"everybody", 0o666, 0o700, "PATH has mode 0666: somebody else may write it; its owner alone may (chmod 600 PATH)"},
+		{"the group", 0o660, 0o700, "PATH has mode 0660: somebody else may write it; its owner alone may (chmod 600 PATH)"},
+		{"everybody, without reading it", 0o602, 0o700, "PATH has mode 0602: somebody else may write it; its owner alone may (chmod 600 PATH)"},
+		{
+			"everybody, by replacing it", 0o600, 0o777,
+			"PATH is in a folder with mode 0777: somebody else may write it, by replacing it; the folder may not be one that everybody may write (chmod o-w FOLDER)",
+		},
+	} {
+		path := secret(t, test.mode, test.folder)
+		content, err := secretfile.Read(path)
+		want := strings.NewReplacer("PATH", path, "FOLDER", filepath.Dir(path)).Replace(test.want)
+		if !errors.Is(err, secretfile.ErrWritable) || err.Error() != want || content != nil {
+			t.Errorf("%s: %q, %v; want %s", test.what, content, err, want)
+		}
+	}
+}
+
+// A link is as good as what it leads to, and as the folder that it is in.
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	link := func(target string, folder fs.FileMode) string {
+		path := filepath.Join(filepath.Dir(secret(t, 0o600, 0o700)), "link")
+		if err := errors.Join(os.Symlink(target, path), os.Chmod(filepath.Dir(path), folder)); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+
+	if content, err := secretfile.Read(link(secret(t, 0o600, 0o700), 0o700)); err != nil || string(content) != "secret" {
+		t.Errorf("%q, %v", content, err)
+	}
+	if _, err := secretfile.Read(link(secret(t, 0o666, 0o700), 0o700)); !errors.Is(err, secretfile.ErrWritable) {
+		t.Errorf("got %v, want ErrWritable for what it leads to", err)
+	}
+	if _, err := secretfile.Read(link(secret(t, 0o600, 0o700), 0o777)); !errors.Is(err, secretfile.ErrWritable) {
+		t.Errorf("got %v, want ErrWritable for the folder of the link", err)
+	}
+	if _, err := secretfile.Read(link(filepath.Join(t.TempDir(), "gone"), 0o700)); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("got %v, want ErrNotExist", err)
+	}
+}
+
+// Only root can make another user's file.
+func TestFileOfAnotherUserIsRefused(t *testing.T) {
+	t.Parallel()
+	path := secret(t, 0o600, 0o700)
+	if os.Geteuid() != 0 {
+		path = "/etc/passwd" // root's, which is allowed
+	} else if err := os.Chown(path, 12345, -1); err != nil {
+		t.Fatal(err)
+	}
+	_, err := secretfile.Read(path)
+	if refused := errors.Is(err, secretfile.ErrWritable); refused != (os.Geteuid() == 0) {
+		t.Errorf("got %v", err)
+	} else if refused && !strings.Contains(err.Error(), "belongs to uid 12345") {
+		t.Errorf("got %v, want whose it is", err)
+	}
+}
