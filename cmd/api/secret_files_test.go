@@ -61,9 +61,9 @@ func TestPrivateDatabaseObeysNoVariable(t *testing.T) {
 		nonsense[name] = "nonsense"
 	}
 
-	s := start(t, dir, fixedIssuer.with(nonsense))
-	pair := s.createSession(serviceKey(t, dir), `{"subject":"ada","data":{}}`)
-	if code := s.current(pair.AccessToken); code != http.StatusOK {
+	s := start(t, dir, fixedIssuer.With(nonsense))
+	pair := s.CreateSession(serviceKey(t, dir), `{"subject":"ada","data":{}}`)
+	if code := s.Current(pair.AccessToken); code != http.StatusOK {
 		t.Errorf("the session answers %d", code)
 	}
 	if out := mustAPI(t, dir, nonsense, "sessions", "list", "--subject", "ada"); !strings.Contains(out, pair.Session.ID) {

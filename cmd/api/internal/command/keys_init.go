@@ -2,7 +2,6 @@ package command
 
 import (
 	"fmt"
-
 	"path/filepath"
 	"strings"
 
