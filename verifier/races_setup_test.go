@@ -164,6 +164,9 @@ func (w *watch) present(ctx context.Context, v *verifier.Verifier, token string)
 // bound is that of all verifiers whose clocks are real.
 const bound = verifier.DefaultBound
 
+// patience is how long the slowest machine may take for what takes a moment.
+const patience = 2 * time.Minute
+
 // longest ends the watch, and returns for how long a token was still accepted
 // after it had been revoked: by verifications that began then.
 func (w *watch) longest(t *testing.T, revoked map[string]time.Time) time.Duration {
