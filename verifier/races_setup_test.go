@@ -99,7 +99,7 @@ func runVerifier(t *testing.T, v *verifier.Verifier) {
 // await waits until a token is answered with this error, or none.
 func await(t *testing.T, what string, v *verifier.Verifier, token string, want error) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
 		_, err := v.Verify(t.Context(), token)
 		if errors.Is(err, want) && (want != nil || err == nil) {
 			return
