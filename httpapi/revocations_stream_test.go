@@ -144,7 +144,9 @@ func TestRevocationStream(t *testing.T) {
 func TestRevocationStreamHasItsOwnLimits(t *testing.T) {
 	t.Parallel()
 	const timeout = 200 * time.Millisecond
-	r := runFeed(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.ReadTimeout, cfg.RequestTimeout = timeout, timeout })
+	r := runFeed(t, func(cfg *httpapi.Config, _ *sessionstore.Config) {
+		cfg.ReadTimeout, cfg.RequestTimeout = timeout, timeout
+	})
 	s := openStream(t, r.internalURL)
 	for complete := 0.0; complete < 5*float64(timeout.Milliseconds()); {
 		event := s.next(t)
