@@ -19,7 +19,7 @@ func tempDir() string {
 	if os.Getenv("TMPDIR") != "" || syscall.Statfs(sharedMemory, &disk) != nil {
 		return ""
 	}
-	if free := disk.Bavail * uint64(disk.Bsize); free < roomForServers { //nolint:gosec // G115: no block is of a negative size
+	if free := disk.Bavail * uint64(disk.Bsize); free < roomForServers {
 		return ""
 	}
 
