@@ -240,7 +240,7 @@ func TestLockedRowsAreSkipped(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `SELECT 1 FROM "sessionStoreToken" WHERE "session" = $1 FOR UPDATE`, ids[1]); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if got, err := cleanup.Run(ctx, k.store, cleanup.Config{}); err != nil || got.Expired != 2 {
 		t.Errorf("%+v, %v", got, err)

@@ -50,13 +50,14 @@ func TestOwnSessionsWithAVerifier(t *testing.T) {
 func (f feed) awaitRefusal(t *testing.T, token string) {
 	t.Helper()
 	for ended := time.Now(); ; time.Sleep(time.Millisecond) {
+		asked := time.Now()
 		answer := f.public(t, "GET", "/v1/me/sessions", bearer(token))
 		if answer.StatusCode == 401 {
 			answer.wantProblem(t, 401, "invalid_token")
 			return
 		}
-		if answer.want(t, 200); time.Since(ended) > feedBound {
-			t.Fatalf("it is still accepted %v later", time.Since(ended))
+		if answer.want(t, 200); asked.Sub(ended) > feedBound {
+			t.Fatalf("it is still accepted %v later", asked.Sub(ended))
 		}
 	}
 }
@@ -130,7 +131,7 @@ func TestVerifierCostsNoRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(plain.Close)
-	s := setupOn(t, counted, withVerifier(t, plain))
+	s := setupOn(t, counted, withBound(t, plain, time.Minute)) // no pause of a busy machine is as long
 	session := s.create(t, "ann")
 	before := counter.n.Load()
 	s.public(t, "GET", "/v1/me/sessions", bearer(session.access)).want(t, 200)

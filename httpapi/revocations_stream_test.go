@@ -140,20 +140,35 @@ func TestRevocationStream(t *testing.T) {
 	}
 }
 
-// It goes on for longer than any other request may, and ends when its time is over.
+// It goes on for longer than any other request may.
 func TestRevocationStreamHasItsOwnLimits(t *testing.T) {
 	t.Parallel()
+	const timeout = 200 * time.Millisecond
 	r := runFeed(t, func(cfg *httpapi.Config, _ *sessionstore.Config) {
-		cfg.ReadTimeout, cfg.RequestTimeout = 200*time.Millisecond, 200*time.Millisecond
+		cfg.ReadTimeout, cfg.RequestTimeout = timeout, timeout
 	})
-	r.server.SetStreamLimits(1500*time.Millisecond, time.Second)
 	s := openStream(t, r.internalURL)
-	events := 0
-	for event := s.next(t); event != nil; event = s.next(t) {
-		events++
+	for complete := 0.0; complete < 5*float64(timeout.Milliseconds()); {
+		event := s.next(t)
+		if event == nil {
+			t.Fatalf("it ended after %v", time.Since(s.sent))
+		}
+		complete = at[float64](t, event, "complete_ms")
 	}
-	if took := time.Since(s.sent); took < 1400*time.Millisecond || events < 8 {
-		t.Errorf("it ended after %v, with %d events", took, events)
+}
+
+// It ends when its time is over.
+func TestRevocationStreamEnds(t *testing.T) {
+	t.Parallel()
+	r := runFeed(t)
+	const lifetime = 500 * time.Millisecond
+	r.server.SetStreamLimits(lifetime, patience)
+	s := openStream(t, r.internalURL)
+	for event := s.next(t); event != nil; {
+		event = s.next(t)
+	}
+	if took := time.Since(s.sent); took < lifetime {
+		t.Errorf("it ended after %v", took)
 	}
 }
 
@@ -163,16 +178,12 @@ func TestRevocationStreamEndsWithTheService(t *testing.T) {
 	r := runFeed(t)
 	s := openStream(t, r.internalURL)
 	s.next(t)
-	began := time.Now()
 	r.stop()
 	for event := s.next(t); event != nil; {
 		event = s.next(t)
 	}
-	if err := <-r.stopped; err != nil {
+	if err := <-r.stopped; err != nil { // which says so when it had to give a request up
 		t.Errorf("Run returned %v", err)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("it took %v", took)
 	}
 }
 
@@ -180,7 +191,7 @@ func TestRevocationStreamEndsWithTheService(t *testing.T) {
 func TestRevocationStreamCutsOffASlowReader(t *testing.T) {
 	t.Parallel()
 	r := runFeed(t)
-	r.server.SetStreamLimits(time.Minute, 300*time.Millisecond)
+	r.server.SetStreamLimits(time.Hour, 300*time.Millisecond)
 	// A set that does not fit into the buffers of a connection.
 	if _, err := r.pool.Exec(t.Context(), `INSERT INTO "sessionStore" ("id", "checksum", "data", "revokedAt")
 		SELECT gen_random_uuid(), '', '{}', now() FROM generate_series(1, 100000)`); err != nil {
@@ -189,20 +200,18 @@ func TestRevocationStreamCutsOffASlowReader(t *testing.T) {
 	if _, err := r.pool.Exec(t.Context(), `DELETE FROM "sessionStoreEpoch"`); err != nil {
 		t.Fatal(err)
 	}
-	connection, began := dial(t, r.internalURL), time.Now()
+	connection := dial(t, r.internalURL)
 	if tcp, ok := connection.(*net.TCPConn); ok {
 		if err := tcp.SetReadBuffer(4 << 10); err != nil {
 			t.Fatal(err)
 		}
 	}
 	send(t, connection, "GET /v1/revocations HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nAuthorization: Bearer "+serviceKey+"\r\n\r\n")
-	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(r.log.String(), `"route":"/v1/revocations"`); time.Sleep(10 * time.Millisecond) {
+	// Nothing else would end it in time.
+	for deadline := time.Now().Add(patience); !strings.Contains(r.log.String(), `"route":"/v1/revocations"`); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("it was not cut off")
 		}
-	}
-	if !time.Now().Before(began.Add(10 * time.Second)) {
-		t.Errorf("it was cut off after %v", time.Since(began))
 	}
 }
 

@@ -151,8 +151,12 @@ func TestRunDoesNotDrainForEver(t *testing.T) {
 	t.Parallel()
 	r := run(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.DrainTimeout = 100 * time.Millisecond })
 	connection := dial(t, r.publicURL)
-	send(t, connection, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n\r\na")
-	time.Sleep(200 * time.Millisecond) // the handler waits for the rest
+	send(t, connection, "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 10\r\n"+
+		"Expect: 100-continue\r\n\r\n")
+	// The handler has begun to read, and waits for the rest.
+	if line, err := bufio.NewReader(connection).ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+		t.Fatalf("%q, %v", line, err)
+	}
 	r.stop()
 	if err := <-r.stopped; !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Run returned %v", err)
@@ -191,7 +195,7 @@ func dial(t *testing.T, url string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = connection.Close() })
-	if err := connection.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	return connection
@@ -201,7 +205,7 @@ func dial(t *testing.T, url string) net.Conn {
 // and disconnected.
 func TestSlowClients(t *testing.T) {
 	t.Parallel()
-	r := run(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.ReadTimeout = 300 * time.Millisecond })
+	r := run(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.ReadTimeout = 2 * time.Second })
 
 	t.Run("headers", func(t *testing.T) {
 		t.Parallel()

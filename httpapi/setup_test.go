@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -23,6 +24,8 @@ import (
 
 const (
 	testIssuer = "https://auth.example.com"
+	// patience is how long the slowest machine may take for what takes a moment.
+	patience   = 2 * time.Minute
 	testOrigin = "https://app.example.com"
 	serviceKey = "a-service-key-that-only-tests-have-0001"
 	// secretData is in all data that tests store, to be looked for in the log.

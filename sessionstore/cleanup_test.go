@@ -21,7 +21,7 @@ func TestRemoveDueGivesUp(t *testing.T) {
 	if err := k.Invalidate(t.Context(), session.ID); err != nil {
 		t.Fatal(err)
 	}
-	k.exec(t, `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(10); RETURN OLD; END $$`)
+	k.exec(t, `CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN OLD; END $$`)
 	k.exec(t, `CREATE TRIGGER slow BEFORE DELETE ON "sessionStore" FOR EACH ROW EXECUTE FUNCTION slow()`)
 	rule, ids := cleanup.Rule{Kind: cleanup.Revoked, After: -time.Hour}, []uuid.UUID{session.ID}
 	began := time.Now()
@@ -29,7 +29,7 @@ func TestRemoveDueGivesUp(t *testing.T) {
 	if !errors.Is(err, cleanup.ErrSlow) || !errors.Is(err, sessionstore.ErrUnavailable) || removed != (cleanup.Removed{}) {
 		t.Errorf("%+v, %v", removed, err)
 	}
-	if took := time.Since(began); took < 50*time.Millisecond || took > time.Second {
+	if took := time.Since(began); took < 50*time.Millisecond || took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
 	// Whoever asked for it to end is not told that the database is slow.

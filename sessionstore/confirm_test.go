@@ -31,10 +31,13 @@ func (k kit) confirmed(t *testing.T) bool {
 	return k.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "confirmedAt" IS NOT NULL`) == 1
 }
 
+// awaitPatience is how long the slowest machine may take for what takes a moment.
+const awaitPatience = time.Minute
+
 func (k kit) await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for start := time.Now(); !done(); time.Sleep(5 * time.Millisecond) {
-		if time.Since(start) > 10*time.Second {
+		if time.Since(start) > awaitPatience {
 			t.Fatalf("waited in vain for %s", what)
 		}
 	}
@@ -44,18 +47,8 @@ func (k kit) await(t *testing.T, what string, done func() bool) {
 func TestConfirmedOnce(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
-	stop := k.run(t)
-	k.await(t, "the store to run", func() bool { // until it does, Get records by itself
-		_, pair := k.create(t, sessionstore.CreateParams{})
-		before := k.confirmations.Load()
-		k.get(t, pair)
-		return k.confirmations.Load() == before
-	})
-	k.exec(t, `DELETE FROM "sessionStore"`)
-	stop()
-	stop = k.run(t)
-	defer func() { stop() }()
-	k.await(t, "the first batches", func() bool { time.Sleep(300 * time.Millisecond); return true })
+	defer k.run(t)()
+	k.await(t, "the store to run", k.Gathers) // until it does, Get records by itself
 
 	session, pair := k.create(t, sessionstore.CreateParams{})
 	for generation := range 3 {
@@ -66,11 +59,11 @@ func TestConfirmedOnce(t *testing.T) {
 		if n := k.queries.Load() - answers; n != 20 {
 			t.Errorf("generation %d: 20 reads cost %d statements", generation, n)
 		}
-		k.await(t, "the confirmation", func() bool { return k.confirmed(t) })
+		k.await(t, "the confirmation", func() bool { return k.confirmed(t) && k.confirmations.Load() > before })
 		for range 20 {
 			k.get(t, pair)
 		}
-		time.Sleep(300 * time.Millisecond)
+		time.Sleep(300 * time.Millisecond) // another batch would be written by then
 		if n := k.confirmations.Load() - before; n != 1 {
 			t.Errorf("generation %d: recorded %d times", generation, n)
 		}
@@ -94,7 +87,7 @@ func TestConfirmationsAreFlushedAtShutdown(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	stop := k.run(t)
-	time.Sleep(50 * time.Millisecond)
+	k.await(t, "the store to run", k.Gathers)
 	_, pair := k.create(t, sessionstore.CreateParams{})
 	k.get(t, pair)
 	stop()
@@ -121,7 +114,7 @@ func TestLateConfirmationIsIgnored(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	stop := k.run(t)
-	time.Sleep(50 * time.Millisecond)
+	k.await(t, "the store to run", k.Gathers)
 	_, pair := k.create(t, sessionstore.CreateParams{})
 	k.get(t, pair)
 	k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
@@ -144,10 +137,9 @@ func TestConfirmationDoesNotWait(t *testing.T) {
 	if _, err := tx.Exec(t.Context(), `SELECT 1 FROM "sessionStoreToken" WHERE "session" = $1 FOR UPDATE`, session.ID); err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
 	k.get(t, pair)
-	if took := time.Since(start); took > time.Second {
-		t.Errorf("a read waited %v for a lock", took)
+	if n := k.unconfirmed.Load(); n != 0 { // the lock is held to the end: only the statement's own limit ends its wait
+		t.Errorf("a read waited for a lock, until its statement was given up")
 	}
 }
 
@@ -202,7 +194,7 @@ func TestShutdownDuringAFlush(t *testing.T) {
 	k.Store = newStore(t, pool, k.ring, config())
 	done := make(chan error, 1)
 	go func() { done <- k.Run(ctx) }()
-	time.Sleep(50 * time.Millisecond)
+	k.await(t, "the store to run", k.Gathers)
 	_, pair := k.create(t, sessionstore.CreateParams{})
 	k.get(t, pair)
 	if err := <-done; err != nil {

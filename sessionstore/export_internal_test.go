@@ -16,6 +16,13 @@ const LockSubjectQuery = lockSubjectQuery
 // MaxTogether is how many calls a shared statement has at the most.
 const MaxTogether = groupcommit.MaxCalls
 
+// Gathers tells whether Run gathers confirmations.
+func (s *Store) Gathers() bool {
+	s.seen.mu.Lock()
+	defer s.seen.mu.Unlock()
+	return s.seen.running
+}
+
 // Hold keeps creations, reads and refreshes from being sent until n of them wait:
 // how many statements they then share is a matter of arithmetic, not of the machine.
 func (s *Store) Hold(t *testing.T, n int) (release func()) {

@@ -6,17 +6,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 const (
-	// failoverGrace is short, because the test waits for its end, and long
-	// enough for requests that are sent together to meet within it.
-	failoverGrace = 800 * time.Millisecond
 	// failoverPause is how long a pair is fresh (see docs/refresh.md).
-	failoverPause = 3 * failoverGrace
+	failoverPause = 3 * grace
 	lagRounds     = 3
 )
 
@@ -99,7 +98,7 @@ func TestFailover(t *testing.T) {
 		t.Errorf("outcomes (-want +got): %s", diff)
 	}
 
-	time.Sleep(failoverPause)
+	f.pass(t, failoverPause)
 	f.thief(t, loot, early, sessionstore.Old)
 	f.thief(t, old.past[0], old, sessionstore.Old)
 	f.thief(t, stale.past[len(stale.past)-1], stale, sessionstore.Stale)
@@ -137,7 +136,6 @@ type failover struct {
 func setupFailover(t *testing.T) *failover {
 	t.Helper()
 	f := &failover{servers: testdb.NewReplicated(t), cfg: config(), outcomes: map[sessionstore.Outcome]int{}}
-	f.cfg.Grace = failoverGrace
 	f.ring = newRing(t)
 	f.use(t, f.servers.Primary)
 	return f
@@ -180,7 +178,7 @@ func (f *failover) lag(t *testing.T) {
 	t.Helper()
 	f.servers.Freeze()
 	for round := range lagRounds {
-		time.Sleep(failoverPause)
+		f.pass(t, failoverPause)
 		for _, c := range f.clients {
 			switch {
 			case round < c.moves:
@@ -202,6 +200,23 @@ func (f *failover) failOver(t *testing.T) {
 	}
 	f.servers.Promote()
 	f.use(t, f.servers.Standby)
+	f.pass(t, lagRounds*failoverPause) // since it was last heard of
+}
+
+// pass has time go by for all sessions.
+func (f *failover) pass(t *testing.T, by time.Duration) {
+	t.Helper()
+	rows, err := f.pool.Query(t.Context(), `SELECT "id" FROM "sessionStore"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids, err := pgx.CollectRows(rows, pgx.RowTo[uuid.UUID])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		f.age(t, id, by)
+	}
 }
 
 // present gives the standby a refresh token and counts the outcome.

@@ -82,7 +82,7 @@ func TestLimitEndsTheOldest(t *testing.T) {
 	if n := counted.n.Load(); n != 1 {
 		t.Errorf("observers were told of %d revoked sessions", n)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), awaitPatience)
 	defer cancel()
 	if _, err := conn.Conn().WaitForNotification(ctx); err != nil {
 		t.Errorf("verifiers were not told: %v", err)
@@ -322,7 +322,7 @@ func TestSignInsOfOneLeaveConnections(t *testing.T) {
 	k.await(t, "a sign-in that waits", func() bool {
 		return k.count(t, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`) > 0
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), awaitPatience)
 	defer cancel()
 	for _, subject := range []string{"bob", "carl", ""} {
 		if _, _, err := few.Create(ctx, sessionstore.CreateParams{Subject: subject}); err != nil {

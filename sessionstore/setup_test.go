@@ -26,7 +26,9 @@ type kit struct {
 	// queries counts the statements that were sent, confirmations the pairs
 	// that were recorded as in use.
 	queries, confirmations *atomic.Int64
-	ring                   *tokens.KeyRing
+	// unconfirmed counts the confirmations that failed.
+	unconfirmed *atomic.Int64
+	ring        *tokens.KeyRing
 }
 
 func config() sessionstore.Config {
@@ -52,7 +54,7 @@ func setupWith(t *testing.T, cfg sessionstore.Config) kit {
 	}
 	t.Cleanup(pool.Close)
 	ring := newRing(t)
-	return kit{Store: newStore(t, pool, ring, cfg), pool: pool, queries: &counter.n, confirmations: &counter.confirmations, ring: ring}
+	return kit{Store: newStore(t, pool, ring, cfg), pool: pool, queries: &counter.n, confirmations: &counter.confirmations, unconfirmed: &counter.unconfirmed, ring: ring}
 }
 
 func newRing(tb testing.TB) *tokens.KeyRing {
@@ -79,7 +81,7 @@ func newStore(t *testing.T, pool *pgxpool.Pool, ring *tokens.KeyRing, cfg sessio
 
 // queryCounter counts the statements of answers, and apart from them the rows
 // that confirmations wrote.
-type queryCounter struct{ n, confirmations atomic.Int64 }
+type queryCounter struct{ n, confirmations, unconfirmed atomic.Int64 }
 
 type isConfirmation struct{}
 
@@ -94,6 +96,9 @@ func (c *queryCounter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pg
 func (c *queryCounter) TraceQueryEnd(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryEndData) {
 	if ctx.Value(isConfirmation{}) != nil {
 		c.confirmations.Add(data.CommandTag.RowsAffected())
+		if data.Err != nil {
+			c.unconfirmed.Add(1)
+		}
 	}
 }
 

@@ -395,7 +395,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// Contexts end queries, and an ended one says nothing about the token.
+// Contexts end queries, and an ended one says nothing about the token. The tables
+// are locked to the end of the test: nothing else ends a call.
 func TestCancelledContext(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -429,16 +430,12 @@ func TestCancelledContext(t *testing.T) {
 			return err
 		},
 	} {
-		start := time.Now()
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
 		err := call()
 		cancel()
 		if !errors.Is(err, sessionstore.ErrUnavailable) || errors.Is(err, tokens.ErrInvalid) {
 			t.Errorf("%s: %v", name, err)
-		}
-		if took := time.Since(start); took > 5*time.Second {
-			t.Errorf("%s: it took %v", name, took)
 		}
 	}
 }

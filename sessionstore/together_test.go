@@ -165,15 +165,17 @@ func TestALockedSessionDelaysNobodyElse(t *testing.T) {
 				t.Errorf("%d: %v, %v", i, got.Outcome, err)
 			}
 		})
-		if i == locked-1 {
-			time.Sleep(10 * time.Millisecond) // they come first
+		if i == locked-1 { // they come first
+			k.await(t, "one that waits for a lock", func() bool {
+				return k.count(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) > 0
+			})
 		}
 	}
 	done := make(chan struct{})
 	go func() { others.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(awaitPatience): // the locks are held all that time
 		t.Error("the others wait for sessions that are not theirs")
 	}
 	if err := tx.Commit(t.Context()); err != nil {

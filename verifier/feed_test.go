@@ -37,7 +37,7 @@ type reader struct {
 
 func (r *reader) next(t *testing.T) verifier.Event {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	e, err := r.feed.Next(ctx, r.cursor)
 	if err != nil {

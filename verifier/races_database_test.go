@@ -122,11 +122,11 @@ func TestFailover(t *testing.T) {
 	w.wantWithin(t, revoked)
 }
 
-// 100,000 sessions end at once.
-func TestHundredThousandAtOnce(t *testing.T) {
+// 25,000 sessions end at once.
+func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	const n, shown = 100_000, 40
+	const n, shown = 25_000, 40
 	s.exec(t, `WITH s AS (
 		INSERT INTO "sessionStore" ("id", "checksum", "data", "subject")
 		SELECT gen_random_uuid(), '', '{}', 'everybody' FROM generate_series(1, $1) RETURNING "id")
@@ -173,7 +173,7 @@ func TestHundredThousandAtOnce(t *testing.T) {
 		revoked[token] = now
 		await(t, fmt.Sprintf("session %d is revoked", i), v, token, verifier.ErrRevoked)
 	}
-	for deadline := time.Now().Add(20 * time.Second); v.Len() != n; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); v.Len() != n; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%d revoked sessions are known, want %d", v.Len(), n)
 		}

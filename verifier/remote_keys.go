@@ -34,6 +34,7 @@ type keys struct {
 	*tokens.Verifier
 	url    string
 	client *http.Client
+	now    func() time.Time
 	known  atomic.Pointer[keyInfos]
 
 	mu     sync.Mutex // held while they are fetched
@@ -47,7 +48,7 @@ func newKeys(url string, cfg tokens.Config, client *http.Client) (*keys, error) 
 	if err != nil {
 		return nil, err
 	}
-	return &keys{Verifier: none, url: url, client: client}, nil
+	return &keys{Verifier: none, url: url, client: client, now: time.Now}, nil
 }
 
 // followKeys fetches the keys now and then.
@@ -130,13 +131,13 @@ func (k *keys) fetch(ctx context.Context, rest time.Duration) error {
 	if k.failed != nil {
 		rest = min(rest, keysRetry)
 	}
-	if !k.tried.IsZero() && time.Since(k.tried) < rest {
+	if !k.tried.IsZero() && k.now().Sub(k.tried) < rest {
 		return k.failed
 	}
 	ctx, cancel := context.WithTimeout(ctx, keysTimeout)
 	defer cancel()
 	k.failed = k.get(ctx)
-	k.tried = time.Now()
+	k.tried = k.now()
 	return k.failed
 }
 

@@ -207,7 +207,7 @@ func TestRemoteWithAWrongKey(t *testing.T) {
 func TestRemoteLoadsInParts(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	const n = 60_000
+	const n = 30_000
 	s.exec(t, `INSERT INTO "sessionStore" ("id", "checksum", "data", "revokedAt") SELECT gen_random_uuid(), '', '{}', now() FROM generate_series(1, $1)`, n)
 	session, token := s.session(t)
 	_, live := s.session(t)
@@ -289,6 +289,8 @@ func TestRemoteKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	clock := time.Now()
+	verifier.SetKeysClock(v, func() time.Time { return clock })
 	want := func(what, token string, want error) {
 		t.Helper()
 		if _, err := v.Verify(t.Context(), token); !errors.Is(err, want) || want == nil && err != nil {
@@ -299,8 +301,9 @@ func TestRemoteKeys(t *testing.T) {
 	failing.Store(1)
 	want("no keys yet", live(old), verifier.ErrUnavailable)
 	failing.Store(0)
+	clock = clock.Add(time.Second - 1)
 	want("soon after", live(old), verifier.ErrUnavailable)
-	time.Sleep(1100 * time.Millisecond)
+	clock = clock.Add(1)
 	want("the keys are there", live(old), nil)
 	before := fetched.Load()
 	for range 100 {
@@ -311,7 +314,9 @@ func TestRemoteKeys(t *testing.T) {
 		t.Errorf("the keys were fetched %d times for tokens of nobody", n)
 	}
 	publish(fresh)
-	time.Sleep(5100 * time.Millisecond)
+	clock = clock.Add(5*time.Second - 1)
+	want("the new key, too soon", live(fresh), tokens.ErrInvalid)
+	clock = clock.Add(1)
 	want("the old key", live(old), nil) // nothing had the keys fetched yet
 	want("the new key", live(fresh), nil)
 	want("the old key is gone", live(old), tokens.ErrInvalid)
@@ -342,10 +347,13 @@ func TestRemoteConfig(t *testing.T) {
 // The service key goes to the service alone, whatever it answers.
 func TestRemoteFollowsNoRedirect(t *testing.T) {
 	t.Parallel()
-	var stolen atomic.Int64
+	var stolen, sent atomic.Int64
 	thief := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { stolen.Add(1) }))
 	defer thief.Close()
-	moved := httptest.NewServer(http.RedirectHandler(thief.URL, http.StatusTemporaryRedirect))
+	moved := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		http.Redirect(w, q, thief.URL, http.StatusTemporaryRedirect)
+		sent.Add(1)
+	}))
 	defer moved.Close()
 	where := verifier.RemoteConfig{Tokens: tokenConfig(), Internal: moved.URL, ServiceKey: serviceKey, Keys: moved.URL}
 	v, err := verifier.NewRemote(where, verifier.Config{Logger: slog.New(slog.DiscardHandler)})
@@ -353,7 +361,11 @@ func TestRemoteFollowsNoRedirect(t *testing.T) {
 		t.Fatal(err)
 	}
 	runVerifier(t, v)
-	time.Sleep(200 * time.Millisecond)
+	for began := time.Now(); sent.Load() < 4; time.Sleep(time.Millisecond) { // each was followed, or not, before the next
+		if time.Since(began) > patience {
+			t.Fatal("it does not try again")
+		}
+	}
 	if n := stolen.Load(); n > 0 {
 		t.Errorf("%d requests went elsewhere", n)
 	}

@@ -132,7 +132,7 @@ func TestReplicaThatIsPaused(t *testing.T) {
 			process, reports := startReplica(t, job)
 			await := func(what string, done func(replicaReport) bool) replicaReport {
 				t.Helper()
-				for deadline := time.After(20 * time.Second); ; {
+				for deadline := time.After(patience); ; {
 					select {
 					case report, ok := <-reports:
 						if !ok {

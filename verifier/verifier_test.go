@@ -156,7 +156,7 @@ func TestSetAfterAClockThatWasAhead(t *testing.T) {
 	b.want(t, "back again, long-lived", long, nil)
 	select {
 	case b.set = <-b.source.sets:
-	case <-time.After(10 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("the source was not told to begin anew")
 	}
 	b.load(revocation)

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -174,12 +173,8 @@ func TestAuditLogWithoutRoom(t *testing.T) {
 		t.Skip("only Linux has a disk that is always full")
 	}
 	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"AUDIT_LOG": "/dev/full"}))
-	began := time.Now()
-	for range 5 {
+	for range 5 { // nobody makes room: what waited for it would not be answered
 		s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("five sign-ins took %v", took)
 	}
 	s.Await("the cause in the log", func() bool {
 		log := s.Stderr.String()

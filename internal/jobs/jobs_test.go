@@ -66,13 +66,13 @@ func TestCleanupRunsOnceAPeriod(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 
-	replicas := []*replica{s.run(time.Second), s.run(time.Second)}
 	began := time.Now()
+	replicas := []*replica{s.run(time.Second), s.run(time.Second)}
 	s.awaitRuns(4)
-	took := time.Since(began)
 	for _, r := range replicas {
 		r.stop()
 	}
+	took := time.Since(began)
 
 	// Each period has one run, and the first need not have been a whole one.
 	if most := int(took/time.Second) + 2; s.sessions.runs() > most {
@@ -105,11 +105,7 @@ func TestInterruptedRunGoesOnElsewhere(t *testing.T) {
 	first := s.run(longPeriod)
 	s.awaitRuns(1)
 	second := s.run(longPeriod)
-	began := time.Now()
-	first.stop()
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("stopping in the middle of a run took %v", took)
-	}
+	first.stop() // in the middle of the run, which does not end by itself
 	s.sessions.unblock()
 	s.awaitRuns(2)
 	s.awaitState("completed")
@@ -161,7 +157,7 @@ func TestDatabaseRestart(t *testing.T) {
 	r := s.run(time.Second)
 	s.awaitRuns(1)
 	server.Kill()
-	time.Sleep(2 * time.Second) // some polls fail
+	s.await("a poll that fails", func() bool { return strings.Contains(s.log.String(), "level=ERROR") })
 	server.Start()
 	s.awaitRuns(s.sessions.runs() + 2)
 	r.stop()
@@ -173,18 +169,16 @@ func TestStartWithoutDatabase(t *testing.T) {
 	server.Stop()
 	s := setupOn(t, server.Pool())
 
+	const said = "the job queue cannot start yet"
 	r := s.run(longPeriod)
-	time.Sleep(time.Second)
+	s.await("word of it", func() bool { return strings.Contains(s.log.String(), said) })
 	r.stop() // ends although there never was a database
 
 	r = s.run(longPeriod)
-	time.Sleep(time.Second)
+	s.await("word of it again", func() bool { return strings.Count(s.log.String(), said) > 1 })
 	server.Start()
 	s.awaitRuns(1)
 	r.stop()
-	if log := s.log.String(); !strings.Contains(log, "the job queue cannot start yet") {
-		t.Errorf("nothing was said of it:\n%s", log)
-	}
 }
 
 // What hangs has accepted the connection and says nothing.
@@ -207,11 +201,7 @@ func TestStopWhileTheStartHangs(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
-	began := time.Now()
-	r.stop()
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("stopping took %v", took)
-	}
+	r.stop() // what it waits for never comes
 }
 
 var errBusy = sessionstore.ErrCleanupRunning

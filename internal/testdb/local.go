@@ -73,7 +73,7 @@ func filesDir(ctx context.Context) (string, error) {
 	if files.dir != "" {
 		return files.dir, nil
 	}
-	dir, err := os.MkdirTemp("", "latchkey-test-")
+	dir, err := os.MkdirTemp(tempDir(), "latchkey-test-")
 	if err != nil {
 		return "", err
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // closePatience is how long a test's pool may take to close: longer means that the test kept a connection.
-const closePatience = 10 * time.Second
+const closePatience = 30 * time.Second
 
 // Main runs a package's tests and then ends what they used. It is all there is to do in TestMain:
 //
