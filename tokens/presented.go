@@ -16,6 +16,9 @@ type presentedClaims struct {
 	wireClaims
 	use *keyUse
 	cfg *Config
+	// What the library asks for by reference is made once, with the claims.
+	expiresAt, notBefore, issuedAt jwt.NumericDate
+	audience                       [1]string
 	// verified is set once the claims are in order, whatever the time is.
 	verified *verifiedClaims
 }
@@ -29,7 +32,14 @@ type verifiedClaims struct {
 // UnmarshalJSON refuses what the library's decoder would take: a member that is
 // there twice, a name in other letters, invalid UTF-8, an aud that is a list.
 func (c *presentedClaims) UnmarshalJSON(text []byte) error {
-	return json.Unmarshal(text, &c.wireClaims)
+	if err := json.Unmarshal(text, &c.wireClaims); err != nil {
+		return err
+	}
+	c.expiresAt.Time = time.Unix(c.ExpiresAt, 0)
+	c.notBefore.Time = time.Unix(c.NotBefore, 0)
+	c.issuedAt.Time = time.Unix(c.IssuedAt, 0)
+	c.audience[0] = c.Audience
+	return nil
 }
 
 // GetIssuer returns the iss.
@@ -40,29 +50,29 @@ func (c *presentedClaims) GetSubject() (string, error) { return c.Subject, nil }
 
 // GetAudience returns the aud.
 func (c *presentedClaims) GetAudience() (jwt.ClaimStrings, error) {
-	return jwt.ClaimStrings{c.Audience}, nil
+	return c.audience[:], nil
 }
 
 // GetExpirationTime returns the exp, nil where there is none.
 func (c *presentedClaims) GetExpirationTime() (*jwt.NumericDate, error) {
-	return numericDate(c.ExpiresAt), nil
+	return orNil(&c.expiresAt, c.ExpiresAt), nil
 }
 
 // GetNotBefore returns the nbf, nil where there is none.
 func (c *presentedClaims) GetNotBefore() (*jwt.NumericDate, error) {
-	return numericDate(c.NotBefore), nil
+	return orNil(&c.notBefore, c.NotBefore), nil
 }
 
 // GetIssuedAt returns the iat, nil where there is none.
 func (c *presentedClaims) GetIssuedAt() (*jwt.NumericDate, error) {
-	return numericDate(c.IssuedAt), nil
+	return orNil(&c.issuedAt, c.IssuedAt), nil
 }
 
-func numericDate(seconds int64) *jwt.NumericDate {
+func orNil(date *jwt.NumericDate, seconds int64) *jwt.NumericDate {
 	if seconds == 0 {
 		return nil
 	}
-	return &jwt.NumericDate{Time: time.Unix(seconds, 0)}
+	return date
 }
 
 // Validate checks what golang-jwt does not know. The parser calls it after its own
