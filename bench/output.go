@@ -36,8 +36,8 @@ func renderAgain(cfg config) error {
 	if err != nil {
 		return fmt.Errorf("there are no results of an earlier run: %w", err)
 	}
-	results, err := report.Parse(text)
-	if err != nil {
+	var results report.Results
+	if err := json.Unmarshal(text, &results); err != nil {
 		return fmt.Errorf("the results of the earlier run: %w", err)
 	}
 
@@ -46,18 +46,26 @@ func renderAgain(cfg config) error {
 
 func render(cfg config, results report.Results) error {
 	folder := cfg.folder()
-	for name, picture := range report.Pictures(results) {
+	pictures, err := report.Pictures(results)
+	if err != nil {
+		return err
+	}
+	for name, picture := range pictures {
 		if err := os.WriteFile(filepath.Join(folder, name), picture, 0o644); err != nil { //nolint:gosec // a document
 			return err
 		}
 	}
-	if err := os.WriteFile(cfg.out, report.Markdown(results, filepath.Base(folder)), 0o644); err != nil { //nolint:gosec // a document
+	page, err := report.Page(results, filepath.Base(folder))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(cfg.out, page, 0o644); err != nil { //nolint:gosec // a document
 		return err
 	}
 	if err := printTargets(os.Stdout, results); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(os.Stdout, "\nThe report is %s\n", cfg.out)
+	_, err = fmt.Fprintf(os.Stdout, "\nThe report is %s\n", cfg.out)
 
 	return err
 }
