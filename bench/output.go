@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
@@ -72,32 +74,24 @@ func render(cfg config, results report.Results) error {
 
 func printTargets(out io.Writer, results report.Results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, err := fmt.Fprintln(w, "TO BE REACHED\tWANTED\tMEASURED\t")
+	lines := []string{"TO BE REACHED\tWANTED\tMEASURED\t"}
 	for _, t := range report.Targets(results) {
-		if err == nil {
-			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.What, t.Wanted, t.Measured, t.Verdict())
-		}
+		lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%s", t.What, t.Wanted, t.Measured, t.Verdict()))
 	}
-	if err != nil {
-		return err
-	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 
-	return w.Flush()
+	return errors.Join(err, w.Flush())
 }
 
 // printRows shows what -only has asked for.
 func printRows(out io.Writer, results report.Results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, err := fmt.Fprintln(w, "OPERATION\tSESSIONS\tWORKERS\tPER SECOND\tP50 MS\tP99 MS\tCPU US\tSERVICE\tPOSTGRESQL\tWAL\tROUNDS")
+	lines := []string{"OPERATION\tSESSIONS\tWORKERS\tPER SECOND\tP50 MS\tP99 MS\tCPU US\tSERVICE\tPOSTGRESQL\tWAL\tROUNDS"}
 	for _, r := range results.Rows {
-		if err == nil {
-			_, err = fmt.Fprintf(w, "%s %s %s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\n", r.Layer, r.Operation, r.Variant,
-				r.Sessions, r.Workers, r.PerSecond(), r.P50, r.P99, r.ClientCPU, r.ServerCPU, r.DatabaseCPU, r.WAL, r.Rounds)
-		}
+		lines = append(lines, fmt.Sprintf("%s %s %s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f", r.Layer, r.Operation, r.Variant,
+			r.Sessions, r.Workers, r.PerSecond(), r.P50, r.P99, r.ClientCPU, r.ServerCPU, r.DatabaseCPU, r.WAL, r.Rounds))
 	}
-	if err != nil {
-		return err
-	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 
-	return w.Flush()
+	return errors.Join(err, w.Flush())
 }

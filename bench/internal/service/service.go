@@ -94,7 +94,8 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 	}
 	go func() { p.done <- p.cmd.Wait() }()
 	if err := p.awaitReady(ctx, began); err != nil {
-		return nil, errors.Join(err, p.cmd.Process.Kill())
+		_ = p.cmd.Process.Kill() // it has ended, or is of no use
+		return nil, err
 	}
 
 	return p, nil
