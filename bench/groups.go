@@ -92,9 +92,14 @@ func (b *bench) compareSizes(ctx context.Context) error {
 		}
 	}
 	for _, o := range []struct{ layer, name, variant string }{
-		{report.Bare, report.Refresh, ""}, {report.Packages, report.Refresh, ""}, {report.HTTP, report.Refresh, ""},
-		{report.Bare, report.Get, ""}, {report.Packages, report.Get, report.Seen}, {report.HTTP, report.Get, report.Seen},
-		{report.Packages, report.Get, report.NotSeen}, {report.HTTP, report.Get, report.NotSeen},
+		{report.Bare, report.Refresh, ""},
+		{report.Packages, report.Refresh, ""},
+		{report.HTTP, report.Refresh, ""},
+		{report.Bare, report.Get, ""},
+		{report.Packages, report.Get, report.Seen},
+		{report.HTTP, report.Get, report.Seen},
+		{report.Packages, report.Get, report.NotSeen},
+		{report.HTTP, report.Get, report.NotSeen},
 	} {
 		for _, size := range b.cfg.sizes {
 			all = append(all, of(b.rigs[size], o.layer, o.name, o.variant))

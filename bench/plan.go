@@ -147,10 +147,19 @@ func (b *bench) operations(ctx context.Context, workers, rounds int, duration ti
 	}
 	var all []operation
 	for _, o := range []struct{ layer, name, variant string }{
-		{report.Limit, report.OneRow, ""}, {report.Bare, report.Refresh, ""}, {report.Packages, report.Refresh, ""}, {report.HTTP, report.Refresh, ""},
-		{report.Bare, report.Get, ""}, {report.Packages, report.Get, report.Seen}, {report.HTTP, report.Get, report.Seen},
-		{report.Packages, report.Get, report.NotSeen}, {report.HTTP, report.Get, report.NotSeen}, {report.HTTP, report.Load, ""},
-		{report.Bare, report.Update, ""}, {report.Packages, report.Update, ""}, {report.HTTP, report.Update, ""},
+		{report.Limit, report.OneRow, ""},
+		{report.Bare, report.Refresh, ""},
+		{report.Packages, report.Refresh, ""},
+		{report.HTTP, report.Refresh, ""},
+		{report.Bare, report.Get, ""},
+		{report.Packages, report.Get, report.Seen},
+		{report.HTTP, report.Get, report.Seen},
+		{report.Packages, report.Get, report.NotSeen},
+		{report.HTTP, report.Get, report.NotSeen},
+		{report.HTTP, report.Load, ""},
+		{report.Bare, report.Update, ""},
+		{report.Packages, report.Update, ""},
+		{report.HTTP, report.Update, ""},
 	} {
 		all = append(all, of(r, o.layer, o.name, o.variant))
 	}
