@@ -31,17 +31,9 @@ func (b *bench) inTurn(ctx context.Context, group string, workers, rounds int, d
 				return err
 			}
 			b.progress.at(float64(round*len(wanted)+i+1) / float64(rounds*len(wanted)))
-			if !b.progress.terminal {
-				b.progress.say(fmt.Sprintf("round %d of %d  %9s/s  %s", round+1, rounds, report.Thousands(perSecond), b.describe(o)))
-			}
+			b.progress.say(fmt.Sprintf("round %d of %d  %9s/s  %s", round+1, rounds, report.Thousands(perSecond), b.describe(o)))
 		}
 	}
-	if b.progress.terminal {
-		for _, o := range wanted {
-			b.progress.say(fmt.Sprintf("%9s/s  %s", report.Thousands(b.meter.row(o.key(group, workers)).PerSecond()), b.describe(o)))
-		}
-	}
-
 	return nil
 }
 
