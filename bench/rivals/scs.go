@@ -71,7 +71,7 @@ func ServeSCS() error {
 		if err != nil {
 			return s, err
 		}
-		config.MaxConns = int32(min(cfg.Connections, 10_000))
+		config.MaxConns = int32(cfg.Connections) //nolint:gosec // a number of workers
 		pool, err := pgxpool.NewWithConfig(ctx, config)
 		if err != nil {
 			return s, err

@@ -60,7 +60,7 @@ func CPU(pid int) (time.Duration, error) {
 }
 
 func total(s procfs.ProcStat) time.Duration {
-	return time.Duration(int(s.UTime+s.STime)+s.CUTime+s.CSTime) * clockTick //nolint:gosec // hundredths of a second
+	return time.Duration(int(s.UTime+s.STime)+s.CUTime+s.CSTime) * clockTick
 }
 
 // MostMemory returns the most memory of a process that ever was resident.

@@ -101,7 +101,7 @@ func (c chart) svg() ([]byte, error) {
 		}
 		colours = append(colours, s.colour)
 		option.SeriesList = append(option.SeriesList, charts.BarSeries{Name: s.name, Values: values, Label: charts.SeriesLabel{
-			Show: charts.Ptr(true),
+			Show: new(true),
 			LabelFormatter: func(int, string, float64) (label string, _ *charts.LabelStyle) {
 				label, labels = labels[0], labels[1:]
 				return label, nil
@@ -116,7 +116,7 @@ func (c chart) svg() ([]byte, error) {
 	option.Padding = charts.NewBox(edge, heading, edge, edge)
 	option.Legend.Offset, option.Legend.FontStyle = charts.OffsetLeft, small
 	option.CategoryAxis.LabelFontStyle = small
-	option.ValueAxis = []charts.ValueAxisOption{{Show: charts.Ptr(false), Min: charts.Ptr(0.0), Max: charts.Ptr(most * labelRoom)}}
+	option.ValueAxis = []charts.ValueAxisOption{{Show: new(false), Min: new(0.0), Max: new(most * labelRoom)}}
 
 	height := heading + legend + edge + len(c.groups)*(len(c.series)*barHeight+groupGap)
 	painter := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: height})
