@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,9 +52,7 @@ func (b *bench) run(ctx context.Context) (_ report.Results, err error) {
 	defer func() { err = errors.Join(err, b.cleanUp(ctx)) }()
 
 	tasks := b.plan()
-	for _, t := range tasks {
-		b.progress.planned += t.estimate
-	}
+	b.progress.plan(tasks)
 	defer b.progress.end()
 	for _, t := range tasks {
 		b.progress.start(t.name, t.estimate)
@@ -77,10 +77,7 @@ func (b *bench) run(ctx context.Context) (_ report.Results, err error) {
 func (b *bench) cleanUp(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpPatience)
 	defer cancel()
-	var err error
-	for _, r := range b.allRigs() {
-		err = errors.Join(err, r.close(ctx))
-	}
+	err := b.closeAll(ctx)
 	if b.cluster != nil {
 		err = errors.Join(err, b.cluster.Remove(ctx))
 	}
@@ -91,21 +88,15 @@ func (b *bench) cleanUp(ctx context.Context) error {
 	return errors.Join(err, os.RemoveAll(b.dir))
 }
 
-// allRigs returns the rigs that there are.
-func (b *bench) allRigs() []*rig {
-	var all []*rig
-	for _, size := range b.cfg.sizes {
-		if r := b.rigs[size]; r != nil {
-			all = append(all, r)
-		}
-	}
-	for _, r := range []*rig{b.churning, b.small} {
+// closeAll ends what the rigs have opened.
+func (b *bench) closeAll(ctx context.Context) (err error) {
+	for _, r := range append(slices.Collect(maps.Values(b.rigs)), b.churning, b.small) {
 		if r != nil {
-			all = append(all, r)
+			err = errors.Join(err, r.close(ctx))
 		}
 	}
 
-	return all
+	return err
 }
 
 // mainRig is of the size that all operations are measured with.

@@ -19,7 +19,7 @@ import (
 // config is what the command line says.
 type config struct {
 	quick, render  bool
-	sizes, workers []int
+	sizes, workers numbers
 	duration       time.Duration
 	rounds, sample int
 	only           *regexp.Regexp
@@ -31,8 +31,6 @@ type config struct {
 }
 
 const (
-	quickSizes, fullSizes     = "10000", "10000,1000000,10000000"
-	quickWorkers, fullWorkers = "32", "1,8,32,128"
 	// mainWorkers is where most is measured, and what the targets are about.
 	mainWorkers = 32
 	// mainSize is the most sessions that all operations are measured with.
@@ -45,19 +43,37 @@ const (
 )
 
 func parseFlags(arguments []string, usage io.Writer) (config, error) {
-	c := config{arguments: arguments}
+	full := config{sizes: numbers{10_000, 1_000_000, 10_000_000}, workers: numbers{1, 8, 32, 128}, duration: 2500 * time.Millisecond, rounds: 3}
+	quick := config{sizes: numbers{10_000}, workers: numbers{32}, duration: 500 * time.Millisecond, rounds: 2}
+	c, err := full.parse(arguments, usage)
+	if err == nil && c.quick {
+		c, err = quick.parse(arguments, usage)
+	}
+	if err != nil {
+		return c, err
+	}
+
+	return c, c.check()
+}
+
+// parse reads the flags, with defaults of its own.
+func (c config) parse(arguments []string, usage io.Writer) (config, error) {
+	c.arguments = arguments
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(usage)
-	flags.BoolVar(&c.quick, "quick", false, "a first look, in under two minutes")
+	flags.BoolVar(&c.quick, "quick", false, "a first look, in under two minutes: 10000 sessions, 32 workers, 2 rounds of 500ms")
 	flags.BoolVar(&c.render, "render", false, "write the report again, from the results of the last run beside it")
-	sizes := flags.String("sizes", "", "numbers of `sessions`, separated by commas (default "+fullSizes+"; quick: "+quickSizes+")")
-	workers := flags.String("concurrency", "", "numbers of `workers`, separated by commas (default "+fullWorkers+"; quick: "+quickWorkers+")")
-	flags.DurationVar(&c.duration, "duration", 0, "how long a round of an operation is measured (default 2.5s; quick: 500ms)")
-	flags.IntVar(&c.rounds, "rounds", 0, "rounds at 32 workers and of the sizes (default 3; quick: 2)")
+	flags.Var(&c.sizes, "sizes", "numbers of `sessions`, separated by commas")
+	flags.Var(&c.workers, "concurrency", "numbers of `workers`, separated by commas")
+	flags.DurationVar(&c.duration, "duration", c.duration, "how long a round of an operation is measured")
+	flags.IntVar(&c.rounds, "rounds", c.rounds, "rounds at 32 workers and of the sizes")
 	flags.IntVar(&c.sample, "sample", 100_000, "how many `sessions`, spread over all, are used")
-	only := flags.String("only", "", "measure only the operations whose name (\"packages: refresh\") the `pattern` matches; no report is written")
+	flags.Func("only", "measure only the operations whose name (\"packages: refresh\") the `pattern` matches; no report is written", func(pattern string) (err error) {
+		c.only, err = regexp.Compile(pattern)
+		return err
+	})
 	flags.StringVar(&c.out, "out", "../docs/performance.md", "where the report goes; pictures and results go into the folder of the same name beside it")
-	flags.StringVar(&c.dir, "dir", "", "`folder` below which the database is made, on the disk that is to be measured (default the system's temporary one)")
+	flags.StringVar(&c.dir, "dir", temporary(), "`folder` below which the database is made, on the disk that is to be measured")
 	flags.IntVar(&c.serviceConns, "service-connections", 0, "the service's database `connections` (default its own)")
 	flags.BoolVar(&c.hugePages, "huge-pages", false, "reserve huge pages for PostgreSQL, as its manual advises, and give them back at the end; for root")
 	flags.BoolVar(&c.noRivals, "no-rivals", false, "leave out the other session stores")
@@ -68,35 +84,31 @@ func parseFlags(arguments []string, usage io.Writer) (config, error) {
 		return c, fmt.Errorf("%q is no flag", flags.Arg(0))
 	}
 
-	var err error
-	if c.sizes, err = numbers(*sizes, c.either(quickSizes, fullSizes)); err != nil {
-		return c, fmt.Errorf("-sizes: %w", err)
-	}
-	if c.workers, err = numbers(*workers, c.either(quickWorkers, fullWorkers)); err != nil {
-		return c, fmt.Errorf("-concurrency: %w", err)
-	}
-	if *only != "" {
-		if c.only, err = regexp.Compile(*only); err != nil {
-			return c, fmt.Errorf("-only: %w", err)
-		}
-	}
-	if c.duration == 0 {
-		c.duration = 2500 * time.Millisecond
-		if c.quick {
-			c.duration = 500 * time.Millisecond
-		}
-	}
-	if c.rounds == 0 {
-		c.rounds = 3
-		if c.quick {
-			c.rounds = 2
-		}
-	}
-	if c.dir == "" {
-		c.dir = temporary()
-	}
+	return c, nil
+}
 
-	return c, c.check()
+// numbers are at least 1, ascending, each once.
+type numbers []int
+
+// String is for the flag's default.
+func (n *numbers) String() string {
+	return strings.Trim(strings.ReplaceAll(fmt.Sprint([]int(*n)), " ", ","), "[]")
+}
+
+// Set reads a flag.
+func (n *numbers) Set(text string) error {
+	*n = nil
+	for part := range strings.SplitSeq(text, ",") {
+		number, err := strconv.Atoi(strings.TrimSpace(part))
+		if err != nil || number < 1 {
+			return fmt.Errorf("%q is no number from 1 on", part)
+		}
+		*n = append(*n, number)
+	}
+	slices.Sort(*n)
+	*n = slices.Compact(*n)
+
+	return nil
 }
 
 // temporary is a folder for temporary files that is on a disk, if there is one.
@@ -108,32 +120,6 @@ func temporary() string {
 	}
 
 	return os.TempDir()
-}
-
-func (c config) either(quick, full string) string {
-	if c.quick {
-		return quick
-	}
-
-	return full
-}
-
-// numbers are at least 1, ascending, each once.
-func numbers(text, otherwise string) ([]int, error) {
-	if text == "" {
-		text = otherwise
-	}
-	var all []int
-	for part := range strings.SplitSeq(text, ",") {
-		n, err := strconv.Atoi(strings.TrimSpace(part))
-		if err != nil || n < 1 {
-			return nil, fmt.Errorf("%q is no number from 1 on", part)
-		}
-		all = append(all, n)
-	}
-	slices.Sort(all)
-
-	return slices.Compact(all), nil
 }
 
 func (c config) check() error {

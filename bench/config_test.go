@@ -18,10 +18,10 @@ func TestFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int{10_000, 1_000_000, 10_000_000}, full.sizes); diff != "" {
+	if diff := cmp.Diff([]int{10_000, 1_000_000, 10_000_000}, []int(full.sizes)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]int{1, 8, 32, 128}, full.workers); diff != "" {
+	if diff := cmp.Diff([]int{1, 8, 32, 128}, []int(full.workers)); diff != "" {
 		t.Error(diff)
 	}
 	if full.mainSize() != 1_000_000 || full.mainWorkers() != 32 || full.folder() != "../docs/performance" {
@@ -32,7 +32,7 @@ func TestFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]int{2, 4}, quick.workers); diff != "" {
+	if diff := cmp.Diff([]int{2, 4}, []int(quick.workers)); diff != "" {
 		t.Error(diff)
 	}
 	if quick.mainSize() != 10_000 || quick.mainWorkers() != 4 || !quick.only.MatchString("HTTP: get") {

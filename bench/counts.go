@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -18,24 +19,21 @@ const counted = 200
 // countOperations counts what does not depend on the machine: round trips and allocations, of one call at a time.
 func countOperations(ctx context.Context, r *rig) (counts []report.Count, err error) {
 	trips := &roundTrips{}
-	config, err := pgxpool.ParseConfig(r.population.URL)
+	config, err := pgxpool.ParseConfig(r.URL)
 	if err != nil {
 		return nil, err
 	}
 	config.MaxConns = 1
 	config.ConnConfig.DialFunc = trips.dial
-	var stop func()
-	if r.store, r.pool, stop, err = runStore(ctx, r.population, config); err != nil {
+	if _, err := r.runStore(ctx, config); err != nil {
 		return nil, err
 	}
-	defer func() {
-		stop()
-		r.store, r.pool, r.warm = nil, nil, nil
-	}()
+	defer func() { err = errors.Join(err, r.close(ctx)) }()
 
-	for _, o := range []operation{
-		packagesCreate(r), packagesGet(r, report.Seen), packagesGet(r, report.NotSeen), packagesRefresh(r), packagesUpdate(r), packagesRevoke(r),
+	for _, o := range []struct{ name, variant string }{
+		{report.Create, ""}, {report.Get, report.Seen}, {report.Get, report.NotSeen}, {report.Refresh, ""}, {report.Update, ""}, {report.Revoke, ""},
 	} {
+		o := of(r, report.Packages, o.name, o.variant)
 		count, err := countOperation(ctx, o, trips)
 		if err != nil {
 			return nil, fmt.Errorf("count %v: %w", o, err)
@@ -47,7 +45,8 @@ func countOperations(ctx context.Context, r *rig) (counts []report.Count, err er
 }
 
 func countOperation(ctx context.Context, o operation, trips *roundTrips) (report.Count, error) {
-	if err := o.prepare(ctx, 1, 2*counted); err != nil {
+	do, err := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: 1, calls: 2 * counted})
+	if err != nil {
 		return report.Count{}, err
 	}
 	var before, after runtime.MemStats
@@ -57,7 +56,7 @@ func countOperation(ctx context.Context, o operation, trips *roundTrips) (report
 			runtime.ReadMemStats(&before)
 			tripsBefore = trips.count.Load()
 		}
-		if err := o.do(ctx, 0); err != nil {
+		if err := do(ctx, 0); err != nil {
 			return report.Count{}, err
 		}
 	}

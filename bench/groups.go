@@ -7,19 +7,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/golang-jwt/jwt/v5"
-
-	"github.com/latchkey-sessions/latchkey/bench/internal/limits"
+	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
 // inTurn measures operations one after the other, round by round, and closes what they have opened.
 func (b *bench) inTurn(ctx context.Context, group string, workers, rounds int, duration time.Duration, all []operation) (err error) {
-	defer func() {
-		for _, r := range b.allRigs() {
-			err = errors.Join(err, r.close(ctx))
-		}
-	}()
+	defer func() { err = errors.Join(err, b.closeAll(ctx)) }()
 
 	var wanted []operation
 	for _, o := range all {
@@ -37,17 +31,9 @@ func (b *bench) inTurn(ctx context.Context, group string, workers, rounds int, d
 				return err
 			}
 			b.progress.at(float64(round*len(wanted)+i+1) / float64(rounds*len(wanted)))
-			if !b.progress.terminal {
-				b.progress.say(fmt.Sprintf("round %d of %d  %9s/s  %s", round+1, rounds, thousands(perSecond), b.describe(o)))
-			}
+			b.progress.say(fmt.Sprintf("round %d of %d  %9s/s  %s", round+1, rounds, report.Thousands(perSecond), b.describe(o)))
 		}
 	}
-	if b.progress.terminal {
-		for _, o := range wanted {
-			b.progress.say(fmt.Sprintf("%9s/s  %s", thousands(b.meter.row(o.key(group, workers)).row.PerSecond()), b.describe(o)))
-		}
-	}
-
 	return nil
 }
 
@@ -56,36 +42,7 @@ func (b *bench) describe(o operation) string {
 		return o.String()
 	}
 
-	return fmt.Sprintf("%v, %s sessions", o, thousands(float64(o.rig.population.Size)))
-}
-
-// limitOperations are what any service with a database and signed tokens has to do. The function ends their server.
-func (b *bench) limitOperations(ctx context.Context, r *rig) ([]operation, func(), error) {
-	s := r.population.Rotating.Ahead(1)[0]
-	token, err := r.population.RefreshToken(s)
-	if err != nil {
-		return nil, nil, err
-	}
-	// As long an answer, and as many claims, as a refresh has.
-	answer := fmt.Appendf(nil, `{"access_token":%q,"token_type":"Bearer","expires_in":43200,"refresh_token":%q,"refresh_expires_in":2592000}`, token, token)
-	server, err := limits.Start(ctx, answer, jwt.RegisteredClaims{
-		Issuer: "http://localhost:8080", Subject: "user-of-the-benchmark", Audience: jwt.ClaimStrings{"http://localhost:8080/oauth2/token"},
-		ExpiresAt: jwt.NewNumericDate(time.Now().Add(24 * time.Hour)), IssuedAt: jwt.NewNumericDate(time.Now()),
-		ID: r.population.RefreshRow(s).String(),
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	stop := func() { _ = server.Stop() } // nothing depends on how it ends
-
-	all := limitOperations(server)
-	tools, err := pgbenchOperations(r, b.cluster.Program("pgbench"), b.dir)
-	if err != nil {
-		stop()
-		return nil, nil, err
-	}
-
-	return append(all, tools...), stop, nil
+	return fmt.Sprintf("%v, %s sessions", o, report.Thousands(float64(o.rig.Size)))
 }
 
 // loads are the shares of what is possible at which latencies are looked at.
@@ -95,25 +52,23 @@ func (b *bench) openDuration() time.Duration { return b.cfg.duration * 2 }
 
 // latencies measures how long requests take at loads below what was possible.
 func (b *bench) latencies(ctx context.Context, workers int) (err error) {
-	defer func() {
-		for _, r := range b.allRigs() {
-			err = errors.Join(err, r.close(ctx))
-		}
-	}()
+	defer func() { err = errors.Join(err, b.closeAll(ctx)) }()
 
-	all := []operation{httpRefresh(b.mainRig()), httpGet(b.mainRig(), report.Seen), httpCreate(b.churning)}
+	all := []operation{
+		of(b.mainRig(), report.HTTP, report.Refresh, ""), of(b.mainRig(), report.HTTP, report.Get, report.Seen), of(b.churning, report.HTTP, report.Create, ""),
+	}
 	for i, o := range all {
-		capacity := b.meter.row(o.key(report.Main(workers), workers)).row.PerSecond()
-		for j, load := range loads {
-			latency, err := b.meter.open(ctx, o, workers, b.openDuration(), capacity*load)
+		capacity := b.meter.row(o.key(report.Main(workers), workers)).PerSecond()
+		for j, share := range loads {
+			latency, err := b.meter.open(ctx, o, load.Window{Workers: workers, Duration: b.openDuration()}, capacity*share)
 			if err != nil {
 				return err
 			}
-			latency.Load = load
+			latency.Load = share
 			b.results.Latencies = append(b.results.Latencies, latency)
 			b.progress.at(float64(i*len(loads)+j+1) / float64(len(all)*len(loads)))
 			b.progress.say(fmt.Sprintf("%s at %2.0f %% (%s/s): p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms",
-				o, 100*load, thousands(latency.PerSecond), latency.P50, latency.P99, latency.P999))
+				o, 100*share, report.Thousands(latency.PerSecond), latency.P50, latency.P99, latency.P999))
 		}
 	}
 
@@ -124,20 +79,22 @@ func (b *bench) latencies(ctx context.Context, workers int) (err error) {
 func (b *bench) compareSizes(ctx context.Context) error {
 	var all []operation
 	for _, size := range b.cfg.sizes {
-		if err := b.rigs[size].population.Touch(ctx); err != nil {
+		if err := b.rigs[size].Touch(ctx); err != nil {
 			return err
 		}
 	}
-	for _, make := range []func(*rig) operation{
-		bareRefresh, packagesRefresh, httpRefresh,
-		bareGet,
-		func(r *rig) operation { return packagesGet(r, report.Seen) },
-		func(r *rig) operation { return httpGet(r, report.Seen) },
-		func(r *rig) operation { return packagesGet(r, report.NotSeen) },
-		func(r *rig) operation { return httpGet(r, report.NotSeen) },
+	for _, o := range []struct{ layer, name, variant string }{
+		{report.Bare, report.Refresh, ""},
+		{report.Packages, report.Refresh, ""},
+		{report.HTTP, report.Refresh, ""},
+		{report.Bare, report.Get, ""},
+		{report.Packages, report.Get, report.Seen},
+		{report.HTTP, report.Get, report.Seen},
+		{report.Packages, report.Get, report.NotSeen},
+		{report.HTTP, report.Get, report.NotSeen},
 	} {
 		for _, size := range b.cfg.sizes {
-			all = append(all, make(b.rigs[size]))
+			all = append(all, of(b.rigs[size], o.layer, o.name, o.variant))
 		}
 	}
 
@@ -146,22 +103,18 @@ func (b *bench) compareSizes(ctx context.Context) error {
 
 // afterCheckpoints measures refreshes while each of them has to put a whole page into the WAL, and once that is over.
 func (b *bench) afterCheckpoints(ctx context.Context) (err error) {
-	defer func() {
-		for _, r := range b.allRigs() {
-			err = errors.Join(err, r.close(ctx))
-		}
-	}()
+	defer func() { err = errors.Join(err, b.closeAll(ctx)) }()
 
 	rounds := int(b.times(2, 1))
 	for round := range rounds {
 		for i, size := range b.cfg.sizes {
-			o := packagesRefresh(b.rigs[size])
+			o := of(b.rigs[size], report.Packages, report.Refresh, "")
 			for _, state := range []string{report.AfterCheckpoint, report.Steady} {
 				key := o.key(report.CheckpointGroup, b.cfg.mainWorkers())
 				key.State = state
 				reach := b.cluster.Checkpoint
 				if state == report.Steady {
-					reach = b.rigs[size].population.Touch
+					reach = b.rigs[size].Touch
 				}
 				if err := reach(ctx); err != nil {
 					return err
@@ -170,7 +123,7 @@ func (b *bench) afterCheckpoints(ctx context.Context) (err error) {
 				if err != nil {
 					return err
 				}
-				b.progress.say(fmt.Sprintf("round %d of %d  %9s/s  %s, %s", round+1, rounds, thousands(perSecond), b.describe(o), state))
+				b.progress.say(fmt.Sprintf("round %d of %d  %9s/s  %s, %s", round+1, rounds, report.Thousands(perSecond), b.describe(o), state))
 			}
 			b.progress.at(float64(round*len(b.cfg.sizes)+i+1) / float64(rounds*len(b.cfg.sizes)))
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"runtime"
 	"runtime/debug"
 	"syscall"
 
@@ -15,6 +14,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/edge"
 	"github.com/latchkey-sessions/latchkey/bench/internal/limits"
+	"github.com/latchkey-sessions/latchkey/bench/rivals"
 )
 
 func main() {
@@ -37,7 +37,7 @@ func server(arguments []string) func() error {
 		return nil
 	}
 
-	return map[string]func() error{limits.Argument: limits.Serve, edge.Argument: edge.Serve}[arguments[0]]
+	return map[string]func() error{limits.Argument: limits.Serve, edge.Argument: edge.Serve, rivals.SCSArgument: rivals.ServeSCS}[arguments[0]]
 }
 
 func run() error {
@@ -56,9 +56,6 @@ func run() error {
 	}
 	if cfg.render {
 		return renderAgain(cfg)
-	}
-	if runtime.GOOS != "linux" {
-		return errors.New("what processes take is read from /proc: this needs Linux")
 	}
 	if err := cfg.checkDisk(); err != nil {
 		return err

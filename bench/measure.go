@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/cluster"
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
-	"github.com/latchkey-sessions/latchkey/bench/internal/stats"
 )
 
 const (
@@ -37,12 +35,13 @@ type meter struct {
 
 // gathered is a row that still gets rounds.
 type gathered struct {
-	row       report.Row
-	latencies []time.Duration
-	used      usage
+	report.Row
+
+	times *load.Times
+	used  usage
 }
 
-// usage is what operations have cost.
+// usage is what operations have cost: processor time of three processes, and bytes of WAL.
 type usage struct {
 	client, server, database time.Duration
 	wal                      int64
@@ -50,10 +49,6 @@ type usage struct {
 
 func (u usage) minus(v usage) usage {
 	return usage{u.client - v.client, u.server - v.server, u.database - v.database, u.wal - v.wal}
-}
-
-func (u usage) plus(v usage) usage {
-	return usage{u.client + v.client, u.server + v.server, u.database + v.database, u.wal + v.wal}
 }
 
 // usage reads all counters.
@@ -75,11 +70,11 @@ func (m *meter) usage(ctx context.Context, server int) (u usage, err error) {
 // row returns the row that an operation's rounds go to.
 func (m *meter) row(key report.Key) *gathered {
 	for _, g := range m.rows {
-		if g.row.Key == key {
+		if g.Key == key {
 			return g
 		}
 	}
-	g := &gathered{row: report.Row{Key: key}}
+	g := &gathered{Row: report.Row{Key: key}, times: load.NewTimes()}
 	m.rows = append(m.rows, g)
 
 	return g
@@ -92,15 +87,16 @@ func (m *meter) closed(ctx context.Context, o operation, key report.Key, duratio
 		warmup = 0
 	}
 	g := m.row(key)
-	if err := o.makeReady(ctx, key.Workers, duration, g.row.PerSecond()); err != nil {
-		return 0, fmt.Errorf("prepare %v: %w", o, err)
+	do, err := o.makeReady(ctx, key.Workers, duration, g.PerSecond())
+	if err != nil {
+		return 0, err
 	}
 	if o.finish != nil {
 		defer o.finish()
 	}
 	if o.tool != nil {
 		perSecond, err := o.tool(ctx, key.Workers, duration)
-		g.row.Rounds = append(g.row.Rounds, perSecond)
+		g.Rounds = append(g.Rounds, perSecond)
 		return perSecond, err
 	}
 
@@ -114,16 +110,18 @@ func (m *meter) closed(ctx context.Context, o operation, key report.Key, duratio
 		Workers: key.Workers, Warmup: warmup, Duration: duration,
 		Begin: func() { before, beforeErr = m.usage(ctx, pid) },
 		End:   func() { after, afterErr = m.usage(ctx, pid) },
-	}, o.work(ctx))
+	}, do.work(ctx))
 	if err := errors.Join(err, beforeErr, afterErr); err != nil {
 		return 0, fmt.Errorf("%v: %w", o, err)
 	}
-	if len(measured.Latencies) == 0 {
+	if measured.Latencies.Count() == 0 {
 		return 0, fmt.Errorf("%v: nothing was done", o)
 	}
-	g.add(measured, after.minus(before))
+	g.Rounds = append(g.Rounds, measured.PerSecond())
+	g.times.Merge(measured.Latencies.Histogram)
+	g.used = g.used.minus(before.minus(after))
 	if o.layer == report.HTTP && key.Workers >= m.memoryFrom {
-		_, most, err := machine.RSS(pid)
+		most, err := machine.MostMemory(pid)
 		if err != nil {
 			return 0, err
 		}
@@ -134,24 +132,18 @@ func (m *meter) closed(ctx context.Context, o operation, key report.Key, duratio
 }
 
 // makeReady prepares an operation for a measurement.
-func (o operation) makeReady(ctx context.Context, workers int, duration time.Duration, lastPerSecond float64) error {
-	calls := firstGuess * duration.Seconds()
-	if lastPerSecond > 0 {
-		calls = lastPerSecond * duration.Seconds()
+func (o operation) makeReady(ctx context.Context, workers int, duration time.Duration, lastPerSecond float64) (call, error) {
+	if lastPerSecond == 0 {
+		lastPerSecond = firstGuess
 	}
-	calls *= 1 + 1.0/warmupShare
-	if err := o.prepare(ctx, workers, int(calls*margin)+workers*10); err != nil {
-		return err
+	calls := lastPerSecond * duration.Seconds() * (1 + 1.0/warmupShare) * margin
+	do, err := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: workers, calls: int(calls) + workers*10})
+	if err != nil {
+		return nil, fmt.Errorf("prepare %v: %w", o, err)
 	}
 	runtime.GC() // nobody pays for another's garbage
 
-	return nil
-}
-
-func (g *gathered) add(measured load.Measured, used usage) {
-	g.row.Rounds = append(g.row.Rounds, measured.PerSecond())
-	g.latencies = append(g.latencies, measured.Latencies...)
-	g.used = g.used.plus(used)
+	return do, nil
 }
 
 // results returns all rows.
@@ -165,16 +157,15 @@ func (m *meter) results() []report.Row {
 }
 
 func (g *gathered) finish() report.Row {
-	row := g.row
-	if row.Calls = len(g.latencies); row.Calls == 0 {
+	row := g.Row
+	if row.Calls = g.times.Count(); row.Calls == 0 {
 		return row
 	}
-	slices.Sort(g.latencies)
-	row.P50, row.P99, row.P999 = percentiles(g.latencies)
+	row.P50, row.P99, row.P999 = g.times.Milliseconds(50), g.times.Milliseconds(99), g.times.Milliseconds(99.9)
 	calls := float64(row.Calls)
 	row.ClientCPU = microseconds(g.used.client) / calls
 	row.ServerCPU = microseconds(g.used.server) / calls
-	if g.row.Layer != report.Limit || g.row.Sessions > 0 { // the HTTP limits have no database
+	if g.Layer != report.Limit || g.Sessions > 0 { // the HTTP limits have no database
 		row.DatabaseCPU = microseconds(g.used.database) / calls
 		row.WAL = float64(g.used.wal) / calls
 	}
@@ -182,44 +173,35 @@ func (g *gathered) finish() report.Row {
 	return row
 }
 
-func percentiles(sorted []time.Duration) (p50, p99, p999 float64) {
-	at := func(share float64) float64 { return microseconds(stats.Percentile(sorted, share)) / 1000 }
-
-	return at(0.5), at(0.99), at(0.999)
-}
-
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // open measures how long an operation takes when it comes at a rate.
-func (m *meter) open(ctx context.Context, o operation, workers int, duration time.Duration, perSecond float64) (report.Latency, error) {
-	return m.openFor(ctx, o, load.Window{Workers: workers, Warmup: duration / warmupShare, Duration: duration}, perSecond)
-}
-
-func (m *meter) openFor(ctx context.Context, o operation, window load.Window, perSecond float64) (report.Latency, error) {
-	workers := window.Workers
+func (m *meter) open(ctx context.Context, o operation, window load.Window, perSecond float64) (report.Latency, error) {
 	// A service that was just started has no connections to the database yet. What piles up meanwhile would take long to
 	// go away at a load that is near to what is possible.
-	if err := o.makeReady(ctx, workers, serviceWarmup, 0); err != nil {
-		return report.Latency{}, fmt.Errorf("prepare %v: %w", o, err)
+	warm, err := o.makeReady(ctx, window.Workers, serviceWarmup, 0)
+	if err != nil {
+		return report.Latency{}, err
 	}
-	if _, err := load.Closed(ctx, load.Window{Workers: workers, Duration: serviceWarmup}, o.work(ctx)); err != nil {
+	if _, err := load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm.work(ctx)); err != nil {
 		return report.Latency{}, fmt.Errorf("%v: %w", o, err)
 	}
-	if err := o.makeReady(ctx, workers, window.Duration, perSecond); err != nil {
-		return report.Latency{}, fmt.Errorf("prepare %v: %w", o, err)
+	do, err := o.makeReady(ctx, window.Workers, window.Duration, perSecond)
+	if err != nil {
+		return report.Latency{}, err
 	}
-	measured, err := load.Open(ctx, window, perSecond, uint64(workers), o.work(ctx)) //nolint:gosec // a number of workers
+	if window.Warmup == 0 {
+		window.Warmup = window.Duration / warmupShare
+	}
+	measured, err := load.Open(ctx, window, perSecond, uint64(window.Workers), do.work(ctx)) //nolint:gosec // a number of workers
 	if err != nil {
 		return report.Latency{}, fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err)
 	}
-	slices.Sort(measured.Latencies)
-	slices.Sort(measured.Late)
-	l := report.Latency{
-		Operation: o.name, Variant: o.variant, Sessions: o.rig.population.Size, Connections: workers,
-		PerSecond: measured.PerSecond(), Calls: len(measured.Latencies),
-		Late: microseconds(stats.Percentile(measured.Late, 0.99)) / 1000,
-	}
-	l.P50, l.P99, l.P999 = percentiles(measured.Latencies)
 
-	return l, nil
+	return report.Latency{
+		Operation: o.name, Variant: o.variant, Sessions: o.rig.Size, Connections: window.Workers,
+		PerSecond: measured.PerSecond(), Calls: measured.Latencies.Count(),
+		P50: measured.Latencies.Milliseconds(50), P99: measured.Latencies.Milliseconds(99), P999: measured.Latencies.Milliseconds(99.9),
+		Late: measured.Late.Milliseconds(99),
+	}, nil
 }

@@ -8,29 +8,51 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
+// call is one call of an operation. A worker makes one at a time. It returns load.ErrUsedUp when what was prepared is.
+type call func(ctx context.Context, worker int) error
+
+// need is what an operation is prepared for: so many calls by so many workers.
+type need struct {
+	*rig
+
+	variant        string
+	workers, calls int
+}
+
 // operation is something that can be measured.
 type operation struct {
 	layer, name, variant string
 
 	rig *rig
-	// prepare makes what so many calls by so many workers need. It is not measured.
-	prepare func(ctx context.Context, workers, calls int) error
-	// do is one call. A worker makes one at a time. It returns load.ErrUsedUp when what was prepared is.
-	do func(ctx context.Context, worker int) error
+	// prepare makes what calls need. It is not measured.
+	prepare func(ctx context.Context, n need) (call, error)
 	// tool measures another way: it is a program of its own, and returns how many it did in a second.
 	tool func(ctx context.Context, workers int, duration time.Duration) (perSecond float64, err error)
-	// server is the process that the work is done in, besides PostgreSQL; 0: this one.
+	// server is the process that the work is done in, besides PostgreSQL; nil: this one.
 	server func() int
 	// finish ends what prepare started for a measurement alone; nil: nothing.
 	finish func()
 }
 
-func (o operation) key(group string, workers int) report.Key {
-	key := report.Key{
-		Layer: o.layer, Operation: o.name, Variant: o.variant, State: report.Steady, Group: group, Workers: workers,
+// of returns an operation of the table.
+func of(r *rig, layer, name, variant string) operation {
+	o := operation{layer: layer, name: name, variant: variant, rig: r}
+	switch layer {
+	case report.Packages:
+		o.prepare = throughPackages[name]
+	case report.HTTP:
+		o.prepare, o.server = overHTTP[name], func() int { return r.process.Pid() }
+	default:
+		o.prepare = func(ctx context.Context, n need) (call, error) { return bare(ctx, n, name) }
 	}
+
+	return o
+}
+
+func (o operation) key(group string, workers int) report.Key {
+	key := report.Key{Layer: o.layer, Operation: o.name, Variant: o.variant, State: report.Steady, Group: group, Workers: workers}
 	if o.rig != nil {
-		key.Sessions = o.rig.population.Size
+		key.Sessions = o.rig.Size
 	}
 
 	return key
@@ -46,7 +68,7 @@ func (o operation) String() string {
 	return o.layer + ": " + name
 }
 
-// work binds the operation to a context.
-func (o operation) work(ctx context.Context) load.Work {
-	return func(worker int) error { return o.do(ctx, worker) }
+// work binds a call to a context.
+func (c call) work(ctx context.Context) load.Work {
+	return func(worker int) error { return c(ctx, worker) }
 }

@@ -2,10 +2,12 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
@@ -36,8 +38,8 @@ func renderAgain(cfg config) error {
 	if err != nil {
 		return fmt.Errorf("there are no results of an earlier run: %w", err)
 	}
-	results, err := report.Parse(text)
-	if err != nil {
+	var results report.Results
+	if err := json.Unmarshal(text, &results); err != nil {
 		return fmt.Errorf("the results of the earlier run: %w", err)
 	}
 
@@ -46,50 +48,50 @@ func renderAgain(cfg config) error {
 
 func render(cfg config, results report.Results) error {
 	folder := cfg.folder()
-	for name, picture := range report.Pictures(results) {
+	pictures, err := report.Pictures(results)
+	if err != nil {
+		return err
+	}
+	for name, picture := range pictures {
 		if err := os.WriteFile(filepath.Join(folder, name), picture, 0o644); err != nil { //nolint:gosec // a document
 			return err
 		}
 	}
-	if err := os.WriteFile(cfg.out, report.Markdown(results, filepath.Base(folder)), 0o644); err != nil { //nolint:gosec // a document
+	page, err := report.Page(results, filepath.Base(folder))
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(cfg.out, page, 0o644); err != nil { //nolint:gosec // a document
 		return err
 	}
 	if err := printTargets(os.Stdout, results); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(os.Stdout, "\nThe report is %s\n", cfg.out)
+	_, err = fmt.Fprintf(os.Stdout, "\nThe report is %s\n", cfg.out)
 
 	return err
 }
 
 func printTargets(out io.Writer, results report.Results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, err := fmt.Fprintln(w, "TO BE REACHED\tWANTED\tMEASURED\t")
+	lines := []string{"TO BE REACHED\tWANTED\tMEASURED\t"}
 	for _, t := range report.Targets(results) {
-		if err == nil {
-			_, err = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.What, t.Wanted, t.Measured, t.Verdict())
-		}
+		lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%s", t.What, t.Wanted, t.Measured, t.Verdict()))
 	}
-	if err != nil {
-		return err
-	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 
-	return w.Flush()
+	return errors.Join(err, w.Flush())
 }
 
 // printRows shows what -only has asked for.
 func printRows(out io.Writer, results report.Results) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, err := fmt.Fprintln(w, "OPERATION\tSESSIONS\tWORKERS\tPER SECOND\tP50 MS\tP99 MS\tCPU US\tSERVICE\tPOSTGRESQL\tWAL\tROUNDS")
+	lines := []string{"OPERATION\tSESSIONS\tWORKERS\tPER SECOND\tP50 MS\tP99 MS\tCPU US\tSERVICE\tPOSTGRESQL\tWAL\tROUNDS"}
 	for _, r := range results.Rows {
-		if err == nil {
-			_, err = fmt.Fprintf(w, "%s %s %s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\n", r.Layer, r.Operation, r.Variant,
-				r.Sessions, r.Workers, r.PerSecond(), r.P50, r.P99, r.ClientCPU, r.ServerCPU, r.DatabaseCPU, r.WAL, r.Rounds)
-		}
+		lines = append(lines, fmt.Sprintf("%s %s %s\t%d\t%d\t%.0f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f", r.Layer, r.Operation, r.Variant,
+			r.Sessions, r.Workers, r.PerSecond(), r.P50, r.P99, r.ClientCPU, r.ServerCPU, r.DatabaseCPU, r.WAL, r.Rounds))
 	}
-	if err != nil {
-		return err
-	}
+	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
 
-	return w.Flush()
+	return errors.Join(err, w.Flush())
 }

@@ -27,7 +27,7 @@ func (b *bench) plan() []task {
 	}
 	for _, size := range b.cfg.sizes {
 		tasks = append(tasks, task{
-			fmt.Sprintf("make %s sessions", thousands(float64(size))), time.Second + time.Duration(size)*8*time.Microsecond,
+			fmt.Sprintf("make %s sessions", report.Thousands(float64(size))), time.Second + time.Duration(size)*8*time.Microsecond,
 			func(ctx context.Context) error { return b.fill(ctx, size) },
 		})
 	}
@@ -120,10 +120,13 @@ func (b *bench) mainTasks(workers int) []task {
 			return b.operations(ctx, workers, rounds, duration, atMain)
 		}},
 		{fmt.Sprintf("create and revoke, %d at once", workers), turn(6), func(ctx context.Context) error {
-			return b.inTurn(ctx, report.Main(workers), workers, rounds, duration, []operation{
-				bareCreate(b.churning), packagesCreate(b.churning), httpCreate(b.churning),
-				bareRevoke(b.churning), packagesRevoke(b.churning), httpRevoke(b.churning),
-			})
+			var all []operation
+			for _, name := range []string{report.Create, report.Revoke} {
+				for _, layer := range []string{report.Bare, report.Packages, report.HTTP} {
+					all = append(all, of(b.churning, layer, name, ""))
+				}
+			}
+			return b.inTurn(ctx, report.Main(workers), workers, rounds, duration, all)
 		}},
 	}
 	if b.cfg.only == nil && (atMain || !b.cfg.quick) {
@@ -139,13 +142,26 @@ func (b *bench) mainTasks(workers int) []task {
 // operations runs everything that leaves the table as large as it was.
 func (b *bench) operations(ctx context.Context, workers, rounds int, duration time.Duration, atMain bool) (err error) {
 	r := b.mainRig()
-	if err := r.population.Touch(ctx); err != nil {
+	if err := r.Touch(ctx); err != nil {
 		return err
 	}
-	all := []operation{
-		bareOneRow(r), bareRefresh(r), packagesRefresh(r), httpRefresh(r),
-		bareGet(r), packagesGet(r, report.Seen), httpGet(r, report.Seen), packagesGet(r, report.NotSeen), httpGet(r, report.NotSeen), httpLoad(r),
-		bareUpdate(r), packagesUpdate(r), httpUpdate(r),
+	var all []operation
+	for _, o := range []struct{ layer, name, variant string }{
+		{report.Limit, report.OneRow, ""},
+		{report.Bare, report.Refresh, ""},
+		{report.Packages, report.Refresh, ""},
+		{report.HTTP, report.Refresh, ""},
+		{report.Bare, report.Get, ""},
+		{report.Packages, report.Get, report.Seen},
+		{report.HTTP, report.Get, report.Seen},
+		{report.Packages, report.Get, report.NotSeen},
+		{report.HTTP, report.Get, report.NotSeen},
+		{report.HTTP, report.Load, ""},
+		{report.Bare, report.Update, ""},
+		{report.Packages, report.Update, ""},
+		{report.HTTP, report.Update, ""},
+	} {
+		all = append(all, of(r, o.layer, o.name, o.variant))
 	}
 	if atMain {
 		more, stop, err := b.limitOperations(ctx, r)

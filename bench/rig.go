@@ -3,13 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"runtime"
 	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/edge"
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
@@ -22,53 +19,38 @@ import (
 // rig is a population, and what it is used through: bare connections, a store, the service. Each is opened when it is
 // first needed, for as many workers as there are then, and closed by close.
 type rig struct {
-	population *population.Population
+	*population.Population
+
 	service    service.Config
-
-	statements statements
-	numbers    atomic.Int64 // of access tokens that were never presented
-
-	conns     []*pgx.Conn
-	store     *sessionstore.Store
-	pool      *pgxpool.Pool
-	stopStore func()
-	process   *service.Process
-	edge      *edge.Server
-	toService []*load.Conn
-	seen      []string
-	warm      map[string]bool
+	statements map[string]*replay.Replay // of operations, to be sent without the store
+	numbers    atomic.Int64              // of access tokens that were never presented
+	seen       []string                  // access tokens of all sessions that are read
+	opened
 }
 
-func newRig(ctx context.Context, p *population.Population, cfg service.Config) (*rig, error) {
-	r := &rig{population: p, service: cfg}
-	var err error
-	r.statements, err = capture(ctx, p)
-
-	return r, err
+type opened struct {
+	conns                []*pgx.Conn
+	store                *sessionstore.Store
+	stopStore            func()
+	process              *service.Process
+	toPublic, toInternal *load.Client
+	edge                 *edge.Server
+	warm                 map[string]bool // layers through which all of seen were presented
 }
 
-// bare returns a connection for each worker.
-func (r *rig) bare(ctx context.Context, workers int) ([]*pgx.Conn, error) {
-	for len(r.conns) < workers {
-		conn, err := pgx.Connect(ctx, r.population.URL)
-		if err != nil {
-			return nil, err
-		}
-		r.conns = append(r.conns, conn)
-	}
-
-	return r.conns, nil
-}
-
-// callers returns a prepared statement for each worker.
+// callers returns a prepared statement for each worker, on a connection of its own.
 func (r *rig) callers(ctx context.Context, workers int, statement *replay.Replay) ([]*replay.Caller, error) {
-	conns, err := r.bare(ctx, workers)
-	if err != nil {
-		return nil, err
-	}
 	callers := make([]*replay.Caller, workers)
 	for i := range callers {
-		if callers[i], err = statement.On(ctx, conns[i]); err != nil {
+		if i == len(r.conns) {
+			conn, err := pgx.Connect(ctx, r.URL)
+			if err != nil {
+				return nil, err
+			}
+			r.conns = append(r.conns, conn)
+		}
+		var err error
+		if callers[i], err = statement.On(ctx, r.conns[i]); err != nil {
 			return nil, err
 		}
 	}
@@ -81,16 +63,17 @@ func (r *rig) openStore(ctx context.Context, workers int) error {
 	if r.store != nil {
 		return nil
 	}
-	config, err := pgxpool.ParseConfig(r.population.URL)
+	config, err := pgxpool.ParseConfig(r.URL)
 	if err != nil {
 		return err
 	}
 	config.MaxConns, config.MinConns = int32(workers), int32(workers) //nolint:gosec // a number of workers
-	if r.store, r.pool, r.stopStore, err = runStore(ctx, r.population, config); err != nil {
+	pool, err := r.runStore(ctx, config)
+	if err != nil {
 		return err
 	}
 	for range workers { // the pool opens its connections in the background
-		conn, err := r.pool.Acquire(ctx)
+		conn, err := pool.Acquire(ctx)
 		if err != nil {
 			return err
 		}
@@ -100,16 +83,16 @@ func (r *rig) openStore(ctx context.Context, workers int) error {
 	return nil
 }
 
-// runStore makes a store, and runs what records tokens that are in use. The function that it returns ends both.
-func runStore(ctx context.Context, p *population.Population, config *pgxpool.Config) (*sessionstore.Store, *pgxpool.Pool, func(), error) {
+// runStore makes the store, and runs what records tokens that are in use.
+func (r *rig) runStore(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
 	}
-	store, err := sessionstore.New(pool, p.Ring, p.Store)
+	store, err := sessionstore.New(pool, r.Ring, r.Store)
 	if err != nil {
 		pool.Close()
-		return nil, nil, nil, err
+		return nil, err
 	}
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
@@ -117,91 +100,45 @@ func runStore(ctx context.Context, p *population.Population, config *pgxpool.Con
 		_ = store.Run(running) // it returns nil when its context ends
 		close(ended)
 	}()
-
-	return store, pool, func() {
+	r.store, r.stopStore = store, func() {
 		cancel()
 		<-ended
 		pool.Close()
-	}, nil
-}
-
-// openService starts the service, and returns a new connection for each worker: the server closes those that are not
-// used for a while.
-func (r *rig) openService(ctx context.Context, workers int, internal bool) ([]*request, error) {
-	if r.process == nil {
-		process, err := service.Start(ctx, r.service)
-		if err != nil {
-			return nil, err
-		}
-		r.process = process
-	}
-	address := r.process.Public
-	if internal {
-		address = r.process.Internal
-	}
-	if err := r.hangUp(); err != nil {
-		return nil, err
-	}
-	for range workers {
-		conn, err := load.Dial(address)
-		if err != nil {
-			return nil, err
-		}
-		r.toService = append(r.toService, conn)
+		r.store = nil
 	}
 
-	return requests(r.toService), nil
+	return pool, nil
 }
 
-func (r *rig) public(ctx context.Context, workers int) ([]*request, error) {
-	return r.openService(ctx, workers, false)
+// openService starts the service.
+func (r *rig) openService(ctx context.Context) (err error) {
+	if r.process != nil {
+		return nil
+	}
+	if r.process, err = service.Start(ctx, r.service); err != nil {
+		return err
+	}
+	r.toPublic, r.toInternal = load.NewClient(r.process.Public), load.NewClient(r.process.Internal)
+
+	return nil
 }
 
-func (r *rig) internal(ctx context.Context, workers int) ([]*request, error) {
-	return r.openService(ctx, workers, true)
-}
-
-func (r *rig) hangUp() error {
+// openEdge starts the service, and a resource server that follows it.
+func (r *rig) openEdge(ctx context.Context) error {
+	if r.edge != nil {
+		return nil
+	}
+	if err := r.openService(ctx); err != nil {
+		return err
+	}
 	var err error
-	for _, conn := range r.toService {
-		err = errors.Join(err, conn.Close())
-	}
-	r.toService = nil
+	r.edge, err = edge.Start(ctx, edge.Config{
+		Issuer: population.Issuer, Audience: r.Store.Tokens.Audience,
+		Public: r.process.Public, Internal: r.process.Internal, ServiceKey: service.Key,
+		Keys: r.Ring.PublicJWKS(),
+	})
 
 	return err
-}
-
-// servicePid is the service's process.
-func (r *rig) servicePid() int { return r.process.Pid() }
-
-// tokensSeen returns an access token of each session that is read, after each was presented once through what is
-// named, by as many workers.
-func (r *rig) tokensSeen(through string, workers int, one present) (_ []string, err error) {
-	if r.seen == nil {
-		if r.seen, err = r.tokens(r.population.Readers.Len(), 0); err != nil {
-			return nil, err
-		}
-	}
-	if r.warm[through] {
-		return r.seen, nil
-	}
-	var group errgroup.Group
-	for worker := range workers {
-		group.Go(func() error {
-			for i := worker; i < len(r.seen); i += workers {
-				if err := one(worker, r.seen[i]); err != nil {
-					return fmt.Errorf("a first use of a token: %w", err)
-				}
-			}
-			return nil
-		})
-	}
-	if r.warm == nil {
-		r.warm = make(map[string]bool)
-	}
-	r.warm[through] = true
-
-	return r.seen, group.Wait()
 }
 
 // close ends everything but the database.
@@ -213,44 +150,15 @@ func (r *rig) close(ctx context.Context) error {
 	if r.store != nil {
 		r.stopStore()
 	}
-	err = errors.Join(err, r.hangUp())
 	if r.edge != nil {
 		err = errors.Join(err, r.edge.Stop())
 	}
 	if r.process != nil {
+		r.toPublic.Close()
+		r.toInternal.Close()
 		err = errors.Join(err, r.process.Stop())
 	}
-	r.conns, r.store, r.pool, r.stopStore, r.process, r.edge, r.warm = nil, nil, nil, nil, nil, nil, nil
+	r.opened = opened{}
 
 	return err
-}
-
-// newTokens returns access tokens that nobody has presented, of the sessions that are read in turn.
-func (r *rig) newTokens(n int) ([]string, error) {
-	return r.tokens(n, int(r.numbers.Add(1))*newTokenRounds)
-}
-
-// newTokenRounds is how many tokens of one session are made at once at the most.
-const newTokenRounds = 100
-
-// tokens returns access tokens of the sessions that are read in turn, with numbers from the given one on.
-func (r *rig) tokens(n, number int) ([]string, error) {
-	sessions := r.population.Readers.Ahead(r.population.Readers.Len())
-	tokens := make([]string, n)
-	var group errgroup.Group
-	workers := runtime.GOMAXPROCS(0)
-	for worker := range workers {
-		group.Go(func() error {
-			for i := worker; i < n; i += workers {
-				token, err := r.population.AccessToken(sessions[i%len(sessions)], number+i/len(sessions))
-				if err != nil {
-					return err
-				}
-				tokens[i] = token
-			}
-			return nil
-		})
-	}
-
-	return tokens, group.Wait()
 }

@@ -52,7 +52,7 @@ func (b *bench) cleanUpSizes(ctx context.Context) error {
 			return err
 		}
 		b.small = small
-		sizes = append([]int{small.population.Size}, sizes...)
+		sizes = append([]int{small.Size}, sizes...)
 	}
 	for _, size := range sizes {
 		b.results.Cleanups = append(b.results.Cleanups, report.Cleanup{Sessions: size, Removed: b.either(removedEach, removedEachQuick)})
@@ -70,7 +70,7 @@ func (b *bench) cleanUpSizes(ctx context.Context) error {
 			}
 			b.progress.at(float64(round*len(sizes)+i+1) / float64(rounds*len(sizes)))
 			b.progress.say(fmt.Sprintf("round %d of %d  %d sessions removed beside %s: %.0f µs, %.0f blocks, %.0f bytes of WAL for each", round+1, rounds,
-				c.Removed, thousands(float64(c.Sessions)), c.Microseconds[round], c.Blocks[round], c.WAL[round]))
+				c.Removed, report.Thousands(float64(c.Sessions)), c.Microseconds[round], c.Blocks[round], c.WAL[round]))
 		}
 	}
 
@@ -78,48 +78,42 @@ func (b *bench) cleanUpSizes(ctx context.Context) error {
 }
 
 // cleanUpOnce adds sessions that have expired, and measures how they are removed.
-func (b *bench) cleanUpOnce(ctx context.Context, r *rig, c *report.Cleanup) error {
-	conn, err := pgx.Connect(ctx, r.population.URL)
+func (b *bench) cleanUpOnce(ctx context.Context, r *rig, c *report.Cleanup) (err error) {
+	if err := r.AddExpired(ctx, c.Removed); err != nil {
+		return err
+	}
+	config, err := pgxpool.ParseConfig(r.URL)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(ctx) }() // whatever it did is committed
-	if err := r.population.AddExpired(ctx, conn, c.Removed); err != nil {
-		return err
-	}
-	config, err := pgxpool.ParseConfig(r.population.URL)
-	if err != nil {
-		return err
-	}
-	before, err := blocks(ctx, conn)
+	before, err := blocks(ctx, r)
 	if err != nil {
 		return err
 	}
 	config.MaxConns = 1
-	store, pool, stop, err := runStore(ctx, r.population, config)
+	pool, err := r.runStore(ctx, config)
 	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, r.close(ctx)) }()
 	if err := pool.Ping(ctx); err != nil {
-		stop()
 		return err
 	}
 	usedBefore, err := b.meter.usage(ctx, 0)
 	if err != nil {
-		stop()
 		return err
 	}
-	timed := &timedStore{Store: store}
+	timed := &timedStore{Store: r.store}
 	summary, err := cleanup.Run(ctx, timed, cleanup.Config{})
 	used, usageErr := b.meter.usage(ctx, 0)
-	stop() // the backend tells what it has read when it ends
+	r.stopStore() // the backend tells what it has read when it ends
 	if err := errors.Join(err, usageErr); err != nil {
 		return err
 	}
 	if int(summary.Expired) != c.Removed {
 		return fmt.Errorf("%d sessions were removed, not %d", summary.Expired, c.Removed)
 	}
-	after, err := blocksSince(ctx, conn, before)
+	after, err := blocksSince(ctx, r, before)
 	if err != nil {
 		return err
 	}
@@ -135,27 +129,26 @@ func (b *bench) cleanUpOnce(ctx context.Context, r *rig, c *report.Cleanup) erro
 }
 
 // blocks is how many blocks were read in the database, from memory or from the disk, by those who have told.
-func blocks(ctx context.Context, conn *pgx.Conn) (n int64, err error) {
-	err = conn.QueryRow(ctx, `SELECT blks_hit + blks_read FROM pg_stat_database WHERE datname = current_database()`).Scan(&n)
-
-	return n, err
+func blocks(ctx context.Context, r *rig) (n int64, err error) {
+	return n, r.Do(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `SELECT blks_hit + blks_read FROM pg_stat_database WHERE datname = current_database()`).Scan(&n)
+	})
 }
 
 // blocksSince waits until a backend that is ending has told.
-func blocksSince(ctx context.Context, conn *pgx.Conn, before int64) (int64, error) {
-	const others = `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()`
-	for ctx.Err() == nil {
-		var n int
-		if err := conn.QueryRow(ctx, others).Scan(&n); err != nil {
-			return 0, err
-		}
-		if after, err := blocks(ctx, conn); err != nil || n == 0 && after > before {
-			return after, err
-		}
-		time.Sleep(10 * time.Millisecond)
-	}
+func blocksSince(ctx context.Context, r *rig, before int64) (after int64, err error) {
+	const told = `SELECT blks_hit + blks_read, NOT EXISTS (SELECT FROM pg_stat_activity
+		WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid())
+		FROM pg_stat_database WHERE datname = current_database()`
 
-	return 0, ctx.Err()
+	return after, r.Do(ctx, func(conn *pgx.Conn) error {
+		for alone := false; !alone || after <= before; time.Sleep(10 * time.Millisecond) {
+			if err := conn.QueryRow(ctx, told).Scan(&after, &alone); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // timedStore adds up for how long clean-up was at work: it rests as well.
@@ -185,13 +178,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, r.close(ctx)) }()
 
 	expired := b.either(removedBeside, removedBesideQuick)
-	conn, err := pgx.Connect(ctx, r.population.URL)
-	if err != nil {
-		return err
-	}
-	err = r.population.AddExpired(ctx, conn, expired)
-	_ = conn.Close(ctx) // whatever it did is committed
-	if err != nil {
+	if err := r.AddExpired(ctx, expired); err != nil {
 		return err
 	}
 	// What has just been added is written to the disk before, not beside one of the two. Sessions that have expired lie on
@@ -199,32 +186,35 @@ func (b *bench) cleanUpBeside(ctx context.Context) (err error) {
 	if err := b.cluster.RecycleWAL(ctx, b.either(recycled, recycledQuick)); err != nil {
 		return err
 	}
-	if err := r.population.Touch(ctx); err != nil {
+	if err := r.Touch(ctx); err != nil {
 		return err
 	}
 
-	o, workers := httpRefresh(r), b.cfg.mainWorkers()
-	capacity := b.meter.row(o.key(report.Main(workers), workers)).row.PerSecond()
+	o, workers := of(r, report.HTTP, report.Refresh, ""), b.cfg.mainWorkers()
+	capacity := b.meter.row(o.key(report.Main(workers), workers)).PerSecond()
 	// Each session must rest before it is refreshed again.
-	perSecond := min(capacity*besideLoad, float64(r.population.Rotating.Len())/(2*settled.Seconds()))
-	beside := report.CleanupBeside{Sessions: r.population.Size, Load: perSecond / capacity}
+	perSecond := min(capacity*besideLoad, float64(r.Rotating.Len())/(2*settled.Seconds()))
+	beside := report.CleanupBeside{Sessions: r.Size, Load: perSecond / capacity}
 	quiet := time.Duration(b.either(int(baseline), int(baselineQuick)))
-	if beside.Without, err = b.meter.open(ctx, o, workers, quiet, perSecond); err != nil {
+	if beside.Without, err = b.meter.open(ctx, o, load.Window{Workers: workers, Duration: quiet}, perSecond); err != nil {
 		return err
 	}
-	b.progress.say(fmt.Sprintf("%s at %s/s without clean-up: p50 %.2f ms, p99 %.2f ms", o, thousands(beside.Without.PerSecond), beside.Without.P50, beside.Without.P99))
+	b.progress.say(fmt.Sprintf("%s at %s/s without clean-up: p50 %.2f ms, p99 %.2f ms", o, report.Thousands(beside.Without.PerSecond), beside.Without.P50, beside.Without.P99))
 
 	over, ended := new(atomic.Bool), make(chan cleanedUp, 1)
 	during := o
-	during.do = func(ctx context.Context, worker int) error {
-		if over.Load() {
-			return load.ErrUsedUp
-		}
-		return o.do(ctx, worker)
+	during.prepare = func(ctx context.Context, n need) (call, error) {
+		do, err := o.prepare(ctx, n)
+		return func(ctx context.Context, worker int) error {
+			if over.Load() {
+				return load.ErrUsedUp
+			}
+			return do(ctx, worker)
+		}, err
 	}
 	cleaning, cancel := context.WithCancel(ctx)
 	defer cancel()
-	beside.With, err = b.meter.openFor(ctx, during, load.Window{
+	beside.With, err = b.meter.open(ctx, during, load.Window{
 		Workers: workers, Warmup: quiet / warmupShare, Duration: time.Hour,
 		Begin: func() {
 			go func() {
@@ -246,7 +236,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) (err error) {
 	beside.Removed, beside.Seconds = done.Sessions, done.Seconds
 	b.results.CleanupBeside = beside
 	b.progress.say(fmt.Sprintf("while %s rows were removed in %.0f s: p50 %.2f ms, p99 %.2f ms",
-		thousands(float64(2*done.Sessions)), done.Seconds, beside.With.P50, beside.With.P99))
+		report.Thousands(float64(2*done.Sessions)), done.Seconds, beside.With.P50, beside.With.P99))
 
 	return nil
 }
@@ -262,7 +252,7 @@ type cleanedUp struct {
 // runCleanUp runs the command.
 func (b *bench) runCleanUp(ctx context.Context, r *rig, expired int) (done cleanedUp) {
 	cmd := exec.CommandContext(ctx, b.binary, "cleanup", "--json") //nolint:gosec // our own program
-	cmd.Env, cmd.Dir = []string{"DATABASE_URL=" + r.population.URL}, b.dir
+	cmd.Env, cmd.Dir = []string{"DATABASE_URL=" + r.URL}, b.dir
 	var said strings.Builder
 	cmd.Stderr = &said
 	output, err := cmd.Output()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -34,7 +33,7 @@ func (b *bench) atTheEdge(ctx context.Context) error {
 func (b *bench) besideRevocations(ctx context.Context) error {
 	var all []operation
 	for _, variant := range []string{report.NotFollowed, report.Followed, report.Busy, report.FollowedBusily} {
-		all = append(all, followed(packagesRefresh(b.churning), variant), followed(packagesCreate(b.churning), variant))
+		all = append(all, followed(of(b.churning, report.Packages, report.Refresh, ""), variant), followed(of(b.churning, report.Packages, report.Create, ""), variant))
 	}
 
 	return b.inTurn(ctx, report.FollowGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, all)
@@ -61,8 +60,8 @@ func (b *bench) timeRevocations(ctx context.Context) (err error) {
 	}
 	busy, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	refresh := packagesRefresh(r)
-	if err := refresh.makeReady(ctx, refreshingBeside, time.Second, 0); err != nil {
+	refresh, err := of(r, report.Packages, report.Refresh, "").makeReady(ctx, refreshingBeside, time.Second, 0)
+	if err != nil {
 		cancel()
 		return err
 	}
@@ -82,53 +81,44 @@ func (b *bench) timeRevocations(ctx context.Context) (err error) {
 }
 
 func (r *rig) revocationTimes(ctx context.Context, n int) (report.Times, error) {
-	toService, err := load.Dial(r.process.Internal)
-	if err != nil {
-		return report.Times{}, err
-	}
-	defer func() { _ = toService.Close() }() // all is answered
-	toEdge, err := load.Dial(r.edge.Address)
-	if err != nil {
-		return report.Times{}, err
-	}
-	defer func() { _ = toEdge.Close() }() // as above
-
-	backend, client := requests([]*load.Conn{toService})[0], requests([]*load.Conn{toEdge})[0]
-	times := make([]time.Duration, n)
-	for i := range times {
-		if times[i], err = revocationTime(ctx, backend, client); err != nil {
+	client := load.NewClient(r.edge.Address)
+	defer client.Close()
+	times := load.NewTimes()
+	for range n {
+		took, err := r.revocationTime(ctx, client)
+		if err != nil {
 			return report.Times{}, err
 		}
+		times.Add(took)
 	}
-	slices.Sort(times)
-	p50, p99, _ := percentiles(times)
 
-	return report.Times{Count: n, P50: p50, P99: p99, Max: microseconds(times[n-1]) / 1000}, nil //nolint:mnd // ms
+	return report.Times{Count: n, P50: times.Milliseconds(50), P99: times.Milliseconds(99), Max: times.Milliseconds(100)}, nil
 }
 
 // revocationTime is how long after the request that ended its session a token was refused.
-func revocationTime(ctx context.Context, backend, client *request) (time.Duration, error) {
-	body, err := backend.to(http.MethodPost, "/v1/sessions", keyed).with(jsonType, `{"data":{}}`).send(http.StatusCreated)
+func (r *rig) revocationTime(ctx context.Context, client *load.Client) (time.Duration, error) {
+	body, err := r.internal(http.StatusCreated, load.Request{Method: http.MethodPost, Path: "/v1/sessions", Type: load.JSON, Body: `{"data":{}}`})
 	if err != nil {
 		return 0, err
 	}
-	token, err := member(body, "access_token")
+	token, err := load.Member(body, "access_token")
 	if err != nil {
 		return 0, err
 	}
-	id, err := member(body, "id")
+	id, err := load.Member(body, "id")
 	if err != nil {
 		return 0, err
 	}
-	if _, err := bearing(client, edge.Verified, token).send(http.StatusOK); err != nil {
+	bearing := load.Request{Method: http.MethodGet, Path: edge.Verified, Bearer: token}
+	if _, err := client.Send(http.StatusOK, bearing); err != nil {
 		return 0, err
 	}
 	began := time.Now()
-	if _, err := backend.to(http.MethodDelete, "/v1/sessions/"+id, keyed).with("").send(http.StatusNoContent); err != nil {
+	if _, err := r.internal(http.StatusNoContent, load.Request{Method: http.MethodDelete, Path: "/v1/sessions/" + id}); err != nil {
 		return 0, err
 	}
 	for ctx.Err() == nil {
-		status, _, body, err := client.conn.Do(bearing(client, edge.Verified, token).text)
+		status, body, err := client.Do(bearing)
 		switch {
 		case err != nil:
 			return 0, err

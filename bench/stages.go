@@ -91,7 +91,7 @@ func (b *bench) populate(ctx context.Context, database string, size, sample int)
 	if err != nil {
 		return nil, err
 	}
-	b.progress.say(fmt.Sprintf("%s sessions in %.1f s", thousands(float64(size)), time.Since(began).Seconds()))
+	b.progress.say(fmt.Sprintf("%s sessions in %.1f s", report.Thousands(float64(size)), time.Since(began).Seconds()))
 	dir := filepath.Join(b.dir, database)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, err
@@ -101,7 +101,9 @@ func (b *bench) populate(ctx context.Context, database string, size, sample int)
 		cfg.DatabaseURL += fmt.Sprintf("&pool_max_conns=%d", b.cfg.serviceConns)
 	}
 
-	return newRig(ctx, p, cfg)
+	r := &rig{Population: p, service: cfg}
+
+	return r, r.capture(ctx)
 }
 
 // shown are the settings that the report names, besides those that differ from PostgreSQL's defaults.
@@ -134,17 +136,13 @@ func (b *bench) look(ctx context.Context) (err error) {
 		return err
 	}
 	for _, size := range b.cfg.sizes {
-		p := b.rigs[size].population
+		p := b.rigs[size]
 		s := report.Size{Sessions: size, SampleCount: p.Readers.Len() + p.Rotating.Len()}
-		conn, err := pgx.Connect(ctx, p.URL)
-		if err != nil {
-			return err
-		}
-		err = conn.QueryRow(ctx, `SELECT sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint, pg_size_bytes(current_setting('shared_buffers'))
-			FROM pg_class c WHERE c.oid IN ('"sessionStore"'::regclass, '"sessionStoreToken"'::regclass)`).
-			Scan(&s.TableBytes, &s.IndexBytes, &b.results.SharedBuffers)
-		_ = conn.Close(ctx) // it only asked
-		if err != nil {
+		if err := p.Do(ctx, func(conn *pgx.Conn) error {
+			return conn.QueryRow(ctx, `SELECT sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint, pg_size_bytes(current_setting('shared_buffers'))
+				FROM pg_class c WHERE c.oid IN ('"sessionStore"'::regclass, '"sessionStoreToken"'::regclass)`).
+				Scan(&s.TableBytes, &s.IndexBytes, &b.results.SharedBuffers)
+		}); err != nil {
 			return err
 		}
 		b.results.Sizes = append(b.results.Sizes, s)
@@ -189,7 +187,7 @@ func (b *bench) runRivals(ctx context.Context) error {
 		return err
 	}
 	all, err := rivals.Run(ctx, rivals.Config{
-		DatabaseURL: url, Connections: b.cfg.mainWorkers(), Duration: b.rivalDuration(), Data: population.Data, Log: b.progress.say,
+		DatabaseURL: url, Connections: b.cfg.mainWorkers(), Duration: b.rivalDuration(), Sessions: churningSize, Data: population.Data, Log: b.progress.say,
 	})
 	if err != nil {
 		if ctx.Err() != nil {
@@ -205,4 +203,26 @@ func (b *bench) runRivals(ctx context.Context) error {
 	}
 
 	return nil
+}
+
+// besideSCS measures introspection in turn with the middleware of scs, which loads the session of a request too: each
+// has as many sessions, and the same load.
+func (b *bench) besideSCS(ctx context.Context) error {
+	ours := b.rigs[b.cfg.sizes[0]]
+	url, err := b.cluster.Create(ctx, "scs")
+	if err != nil {
+		return err
+	}
+	server, err := rivals.StartSCS(ctx, rivals.Config{
+		DatabaseURL: url, Connections: b.cfg.mainWorkers(), Sessions: ours.Size, Data: population.Data,
+	})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = server.Stop() }() // nothing depends on how it ends
+	theirs := sending(operation{layer: report.Rivals, name: rivals.SCSName, variant: report.Seen, rig: ours},
+		func() string { return server.Address }, server.Read)
+
+	return b.inTurn(ctx, report.SCSGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration,
+		[]operation{theirs, of(ours, report.HTTP, report.Get, report.Seen)})
 }

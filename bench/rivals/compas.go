@@ -45,11 +45,7 @@ func Compas(ctx context.Context, cfg Config) ([]Result, error) {
 }
 
 func compas(ctx context.Context, cfg Config) ([]Result, error) {
-	cfg, err := cfg.complete()
-	if err != nil {
-		return nil, err
-	}
-	if err := requireDurable(ctx, cfg.DatabaseURL); err != nil {
+	if err := cfg.check(ctx); err != nil {
 		return nil, err
 	}
 	input, err := compasInput(cfg)

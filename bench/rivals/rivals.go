@@ -8,7 +8,6 @@ package rivals
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -16,28 +15,20 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-const (
-	// DefaultSessions is how many sessions are in the tables where the configuration does not say.
-	DefaultSessions = 10_000
-
-	// DefaultData is a session's data where the configuration does not say.
-	DefaultData = `{"cart":[{"sku":"A-1041","quantity":2},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
-)
-
-// Config says what to measure, and where.
+// Config says what to measure, and where. All of it is required.
 type Config struct {
-	// DatabaseURL is the URL of an empty database made for this, as a superuser. Required.
+	// DatabaseURL is the URL of an empty database made for this, as a superuser.
 	DatabaseURL string
-	// Connections is how many connections to PostgreSQL each rival has, and how many callers keep it busy. Required.
+	// Connections is how many connections to PostgreSQL each rival has, and how many callers keep it busy.
 	Connections int
-	// Duration is how long each operation is measured, after a warm-up of a quarter of it. Required.
+	// Duration is how long each operation is measured, after a warm-up of a quarter of it.
 	Duration time.Duration
-	// Sessions is how many sessions there are before anything but creating them is measured. 0: DefaultSessions.
+	// Sessions is how many sessions there are before anything but creating them is measured.
 	Sessions int
-	// Data is each session's data, a JSON object. "": DefaultData.
+	// Data is each session's data, a JSON object.
 	Data string
-	// Log is told of the progress, a line at a time. Nil: nobody is.
-	Log func(string)
+	// Log is told of the progress, a line at a time.
+	Log func(string) `json:"-"`
 }
 
 // Result is one operation of one rival.
@@ -59,38 +50,12 @@ func Run(ctx context.Context, cfg Config) ([]Result, error) {
 	return append(compas, scs...), errors.Join(err, scsErr)
 }
 
-// complete returns the configuration with its defaults, or says what is wrong with it.
-func (cfg Config) complete() (Config, error) {
-	if cfg.Sessions == 0 {
-		cfg.Sessions = DefaultSessions
+// check refuses too few sessions, and a server that may lose what it has acknowledged.
+func (cfg Config) check(ctx context.Context) error {
+	if cfg.Sessions < cfg.Connections {
+		return errors.New("Config.Sessions has to be Config.Connections at least: each caller rotates sessions of its own")
 	}
-	if cfg.Data == "" {
-		cfg.Data = DefaultData
-	}
-	if cfg.Log == nil {
-		cfg.Log = func(string) {}
-	}
-
-	var data map[string]json.RawMessage
-	switch {
-	case cfg.DatabaseURL == "":
-		return cfg, errors.New("Config.DatabaseURL is required")
-	case cfg.Connections < 1:
-		return cfg, errors.New("Config.Connections has to be positive")
-	case cfg.Duration <= 0:
-		return cfg, errors.New("Config.Duration has to be positive")
-	case cfg.Sessions < cfg.Connections:
-		return cfg, errors.New("Config.Sessions has to be Config.Connections at least: each caller rotates sessions of its own")
-	case json.Unmarshal([]byte(cfg.Data), &data) != nil || data == nil:
-		return cfg, errors.New("Config.Data has to be a JSON object")
-	}
-
-	return cfg, nil
-}
-
-// requireDurable refuses a server that may lose what it has acknowledged.
-func requireDurable(ctx context.Context, databaseURL string) error {
-	conn, err := pgx.Connect(ctx, databaseURL)
+	conn, err := pgx.Connect(ctx, cfg.DatabaseURL)
 	if err != nil {
 		return err
 	}

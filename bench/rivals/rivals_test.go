@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -14,9 +12,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/rivals"
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
+
+// The test binary is the server with scs as well.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == rivals.SCSArgument {
+		if err := rivals.ServeSCS(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
 
 // newServer starts a PostgreSQL that keeps what it acknowledges, with an empty database.
 func newServer(t *testing.T) string {
@@ -48,7 +59,7 @@ func config(t *testing.T, databaseURL string) rivals.Config {
 
 	return rivals.Config{
 		DatabaseURL: databaseURL, Connections: 4, Duration: 300 * time.Millisecond, Sessions: 40,
-		Log: func(line string) { t.Log(line) },
+		Data: population.Data, Log: func(line string) { t.Log(line) },
 	}
 }
 
@@ -76,60 +87,6 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestStartSCS(t *testing.T) {
-	t.Parallel()
-
-	databaseURL := newServer(t)
-	base, cookies, stop, err := rivals.StartSCS(t.Context(), databaseURL, 3)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
-
-	if len(cookies) != 3 {
-		t.Fatalf("%d cookies for three sessions", len(cookies))
-	}
-	for _, cookie := range append(cookies, "session=nobodys") {
-		for _, method := range []string{http.MethodGet, http.MethodPost} {
-			want := "200 " + rivals.DefaultData
-			if cookie == "session=nobodys" {
-				want = "401 "
-			}
-			if got := request(t, method, base+rivals.SCSPath, cookie); got != want {
-				t.Errorf("%s with %s: got %s, want %s", method, cookie, got, want)
-			}
-		}
-	}
-
-	stop()
-	if response, err := http.Get(base + rivals.SCSPath); err == nil { //nolint:noctx // nobody is there
-		_ = response.Body.Close()
-		t.Error("the server still answers")
-	}
-}
-
-// request returns the status and the body.
-func request(t *testing.T, method, url, cookie string) string {
-	t.Helper()
-
-	request, err := http.NewRequestWithContext(t.Context(), method, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	request.Header.Set("Cookie", cookie)
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	return fmt.Sprintf("%d %s", response.StatusCode, body)
-}
-
 // A figure is worth nothing where commits may be lost, or where the rival failed.
 func TestRefused(t *testing.T) {
 	t.Parallel()
@@ -153,11 +110,7 @@ func TestRefused(t *testing.T) {
 	}{
 		"no commit is kept": {func(c *rivals.Config) { c.DatabaseURL += "&synchronous_commit=off" }, "synchronous_commit is off"},
 		"other tables":      {func(*rivals.Config) {}, "exist"},
-		"no database":       {func(c *rivals.Config) { c.DatabaseURL = "" }, "Config.DatabaseURL"},
-		"no connections":    {func(c *rivals.Config) { c.Connections = 0 }, "Config.Connections"},
-		"no time":           {func(c *rivals.Config) { c.Duration = 0 }, "Config.Duration"},
 		"too few sessions":  {func(c *rivals.Config) { c.Sessions = 3 }, "Config.Sessions"},
-		"no object":         {func(c *rivals.Config) { c.Data = "[]" }, "Config.Data"},
 	} {
 		for rival, run := range measure {
 			cfg := config(t, good)

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"strings"
 	"time"
 )
 
@@ -20,6 +21,7 @@ import (
 type Process struct {
 	cmd   *exec.Cmd
 	input io.Closer
+	said  strings.Builder // what it complains of
 }
 
 // Start runs this program with the one argument, which has it call [Serve], tells it in, and reads out from it.
@@ -29,7 +31,7 @@ func Start(ctx context.Context, argument string, in, out any) (*Process, error) 
 		return nil, err
 	}
 	p := &Process{cmd: exec.CommandContext(ctx, self, argument)} //nolint:gosec // it is this program
-	p.cmd.Stderr = os.Stderr
+	p.cmd.Stderr = &p.said
 	input, err := p.cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -56,7 +58,14 @@ func Start(ctx context.Context, argument string, in, out any) (*Process, error) 
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Stop ends it.
-func (p *Process) Stop() error { return errors.Join(p.input.Close(), p.cmd.Wait()) }
+func (p *Process) Stop() error {
+	err := errors.Join(p.input.Close(), p.cmd.Wait())
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(p.said.String()))
+	}
+
+	return err
+}
 
 // Serve is what the child does: it calls start with what it was told, says what that returns, and waits for the end of
 // its input.

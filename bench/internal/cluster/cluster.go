@@ -14,6 +14,7 @@ import (
 	"strconv"
 
 	"github.com/jackc/pgx/v5"
+	"golang.org/x/sys/unix"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
@@ -113,7 +114,7 @@ func (c *Cluster) Measure(ctx context.Context) error {
 	if err := errors.Join(c.admin.Close(ctx), c.Stop(ctx)); err != nil {
 		return err
 	}
-	sync()
+	unix.Sync() // the server ran without fsync until now
 	if err := c.start(ctx, nil); err != nil {
 		return err
 	}

@@ -37,14 +37,9 @@ func TestTheServerChecksSignatures(t *testing.T) {
 		}
 	}()
 	post := func(address, path, token string) (int, string) {
-		conn, err := load.Dial(address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = conn.Close() }()
-		body := "refresh_token=" + token
-		status, _, got, err := conn.Do(fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
-			path, len(body), body))
+		client := load.NewClient(address)
+		defer client.Close()
+		status, got, err := client.Do(load.Request{Method: "POST", Path: path, Type: load.Form, Body: "refresh_token=" + token})
 		if err != nil {
 			t.Fatal(err)
 		}

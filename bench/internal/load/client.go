@@ -2,120 +2,91 @@ package load
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
-	"net"
-	"strconv"
+	"slices"
 	"time"
+
+	"github.com/valyala/fasthttp"
 )
 
 // answerPatience is after what time a server that does not answer counts as broken.
 const answerPatience = 30 * time.Second
 
-// Conn is one keep-alive HTTP/1.1 connection, for one goroutine. It costs a fraction of what net/http's client does, as
-// client and server share the processor: requests are bytes that the caller has prepared, and of an answer only what is
-// needed to find its end is read.
-type Conn struct {
-	conn net.Conn
-	buf  []byte
-	used time.Time
+// UserAgent is what clients call themselves: of the length that browsers do.
+const UserAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
+
+// Types of a body.
+const (
+	Form = "application/x-www-form-urlencoded"
+	JSON = "application/json"
+)
+
+// Client sends requests to one server over keep-alive connections, as many as are under way at once.
+type Client struct{ host *fasthttp.HostClient }
+
+// NewClient returns a client of a host and port.
+func NewClient(address string) *Client {
+	return &Client{&fasthttp.HostClient{
+		Addr: address, Name: UserAgent, ReadTimeout: answerPatience, WriteTimeout: answerPatience,
+		// A request that fails is to be known.
+		MaxIdemponentCallAttempts: 1, RetryIfErr: func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
+	}}
 }
 
-// Dial connects to a host and port.
-func Dial(address string) (*Conn, error) {
-	conn, err := net.DialTimeout("tcp", address, 5*time.Second) //nolint:noctx // to this machine, where it takes no time
-	if err != nil {
-		return nil, err
-	}
+// Close closes the connections.
+func (c *Client) Close() { c.host.CloseIdleConnections() }
 
-	return &Conn{conn: conn, buf: make([]byte, 16<<10)}, nil
+// Request is what is sent. What is empty is left out.
+type Request struct {
+	Method, Path            string
+	Bearer, Cookie, IfMatch string
+	Type, Body              string
 }
 
-// Close closes the connection.
-func (c *Conn) Close() error { return c.conn.Close() }
+// Do sends a request and returns the answer's status and body.
+func (c *Client) Do(r Request) (status int, body []byte, err error) {
+	request, response := fasthttp.AcquireRequest(), fasthttp.AcquireResponse()
+	defer fasthttp.ReleaseRequest(request)
+	defer fasthttp.ReleaseResponse(response)
+	request.Header.SetMethod(r.Method)
+	request.SetRequestURI(r.Path)
+	request.Header.SetHost("localhost")
+	request.Header.Set("Accept", "*/*")
+	if r.Bearer != "" {
+		request.Header.Set("Authorization", "Bearer "+r.Bearer)
+	}
+	if r.Cookie != "" {
+		request.Header.Set("Cookie", r.Cookie)
+	}
+	if r.IfMatch != "" {
+		request.Header.Set("If-Match", `"`+r.IfMatch+`"`)
+	}
+	if r.Type != "" {
+		request.Header.SetContentType(r.Type)
+		request.SetBodyString(r.Body)
+	}
+	err = c.host.Do(request, response)
 
-// Do sends a request and returns the answer's status, header and body. They are valid until the next call.
-func (c *Conn) Do(request []byte) (status int, header, body []byte, err error) {
-	// A deadline costs a timer each: a new one a second is enough to notice a server that hangs.
-	if now := time.Now(); now.Sub(c.used) > time.Second {
-		c.used = now
-		if err := c.conn.SetDeadline(now.Add(answerPatience)); err != nil {
-			return 0, nil, nil, err
-		}
-	}
-	if _, err := c.conn.Write(request); err != nil {
-		return 0, nil, nil, err
-	}
-
-	have, end := 0, -1
-	for end < 0 {
-		if have == len(c.buf) {
-			return 0, nil, nil, errors.New("the answer's header is too long")
-		}
-		n, err := c.conn.Read(c.buf[have:])
-		if err != nil {
-			return 0, nil, nil, fmt.Errorf("read the answer: %w", err)
-		}
-		from := max(0, have-3)
-		have += n
-		if at := bytes.Index(c.buf[from:have], []byte("\r\n\r\n")); at >= 0 {
-			end = from + at + 4
-		}
-	}
-	header = c.buf[:end]
-	status, length, err := parseHeader(header)
-	if err != nil {
-		return 0, nil, nil, err
-	}
-	if end+length > len(c.buf) {
-		grown := make([]byte, end+length)
-		copy(grown, c.buf[:have])
-		c.buf, header = grown, grown[:end]
-	}
-	for have < end+length {
-		n, err := c.conn.Read(c.buf[have : end+length])
-		if err != nil {
-			return 0, nil, nil, fmt.Errorf("read the answer's body: %w", err)
-		}
-		have += n
-	}
-	if have > end+length {
-		return 0, nil, nil, errors.New("something follows the answer")
-	}
-
-	return status, header, c.buf[end : end+length], nil
+	return response.StatusCode(), slices.Clone(response.Body()), err
 }
 
-// parseHeader reads what is needed of an answer of Go's net/http server.
-func parseHeader(header []byte) (status, length int, err error) {
-	const first = "HTTP/1.1 200"
-	if len(header) < len(first) || !bytes.HasPrefix(header, []byte("HTTP/1.1 ")) {
-		return 0, 0, fmt.Errorf("this is no HTTP/1.1 answer: %.40q", header)
-	}
-	if status, err = strconv.Atoi(string(header[9:12])); err != nil {
-		return 0, 0, fmt.Errorf("this is no status: %.40q", header)
-	}
-	if status == 204 || status == 304 {
-		return status, 0, nil
-	}
-	text, ok := Header(header, "Content-Length")
-	if !ok {
-		return 0, 0, fmt.Errorf("the answer (%d) has no Content-Length", status)
-	}
-	if length, err = strconv.Atoi(string(text)); err != nil || length < 0 {
-		return 0, 0, fmt.Errorf("the answer's Content-Length is %q", text)
+// Send returns the body of the answer, which must have the wanted status.
+func (c *Client) Send(want int, r Request) ([]byte, error) {
+	status, body, err := c.Do(r)
+	if err == nil && status != want {
+		err = fmt.Errorf("the answer to %s %s is %d, not %d: %s", r.Method, r.Path, status, want, body)
 	}
 
-	return status, length, nil
+	return body, err
 }
 
-// Header returns a field of an answer's header. The name has to be spelt as the server does.
-func Header(header []byte, name string) ([]byte, bool) {
-	at := bytes.Index(header, []byte("\r\n"+name+": "))
-	if at < 0 {
-		return nil, false
+// Member returns a string member of a JSON document that needs no decoding: a token, an id.
+func Member(body []byte, name string) (string, error) {
+	_, rest, found := bytes.Cut(body, []byte(`"`+name+`":"`))
+	value, _, ends := bytes.Cut(rest, []byte(`"`))
+	if !found || !ends {
+		return "", fmt.Errorf("the answer has no %s", name)
 	}
-	value, _, found := bytes.Cut(header[at+len(name)+4:], []byte("\r"))
 
-	return value, found
+	return string(value), nil
 }

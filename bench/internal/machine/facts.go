@@ -1,13 +1,15 @@
 package machine
 
 import (
+	"cmp"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
 )
 
 // Facts are what a reader has to know of a machine.
@@ -27,59 +29,47 @@ func Look(dir string) (Facts, error) {
 	if err != nil {
 		return Facts{}, err
 	}
+	fs, err := procfs.NewDefaultFS()
+	if err != nil {
+		return Facts{}, err
+	}
+	cores, err := fs.CPUInfo()
+	if err != nil {
+		return Facts{}, err
+	}
+	version, err := os.ReadFile("/proc/version")
+	if err != nil {
+		return Facts{}, err
+	}
+	kernel := strings.Fields(string(version))
 
 	return Facts{
-		CPU:         valueOf("/proc/cpuinfo", "model name"),
+		CPU:         cmp.Or(cores[0].ModelName, runtime.GOARCH),
 		Cores:       runtime.NumCPU(),
 		MemoryBytes: Memory(),
-		Kernel:      kernel(),
+		Kernel:      strings.Join(kernel[:min(3, len(kernel))], " "),
 		Go:          runtime.Version(),
 		Fsync:       fsync,
 	}, nil
 }
 
 // Memory returns the machine's memory in bytes, or 0 where the machine does not tell.
-func Memory() int64 {
-	text, err := os.ReadFile("/proc/meminfo")
-	if err != nil {
-		return 0
-	}
-
-	return kilobytes(string(text), "MemTotal:")
-}
+func Memory() int64 { return int64(meminfo().memory) } //nolint:gosec // no machine has more
 
 // FreeDisk returns the room that is left beside dir.
 func FreeDisk(dir string) (int64, error) {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(dir, &s); err != nil {
-		return 0, err
-	}
+	var s unix.Statfs_t
+	err := unix.Statfs(dir, &s)
 
-	return int64(s.Bavail) * int64(s.Bsize), nil //nolint:unconvert,gosec // its type differs between systems
+	return int64(s.Bavail) * s.Bsize, err //nolint:gosec // no disk has more
 }
 
-func kernel() string {
-	text, err := os.ReadFile("/proc/version")
-	if err != nil {
-		return runtime.GOOS
-	}
-	words := strings.Fields(string(text))
+// InMemory tells whether what is written below dir never reaches a disk.
+func InMemory(dir string) bool {
+	var s unix.Statfs_t
+	err := unix.Statfs(dir, &s)
 
-	return strings.Join(words[:min(3, len(words))], " ")
-}
-
-func valueOf(file, name string) string {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return ""
-	}
-	for line := range strings.Lines(string(text)) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == name {
-			return strings.TrimSpace(value)
-		}
-	}
-
-	return runtime.GOARCH
+	return err == nil && (s.Type == unix.TMPFS_MAGIC || s.Type == unix.RAMFS_MAGIC)
 }
 
 // fsyncTime does what PostgreSQL does at each commit: it writes to a file that has its size already, and waits until
@@ -91,7 +81,7 @@ func fsyncTime(dir string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _, _ = file.Close(), os.Remove(filepath.Clean(file.Name())) }() // the folder is removed later anyway
+	defer func() { _, _ = file.Close(), os.Remove(file.Name()) }() // the folder is removed later anyway
 	if _, err := file.Write(make([]byte, block*blocks)); err != nil {
 		return 0, err
 	}
@@ -105,7 +95,7 @@ func fsyncTime(dir string) (time.Duration, error) {
 		if _, err := file.WriteAt(make([]byte, block), int64(i%blocks)*block); err != nil {
 			return 0, err
 		}
-		if err := syncData(file); err != nil {
+		if err := unix.Fdatasync(int(file.Fd())); err != nil {
 			return 0, err
 		}
 		times = append(times, time.Since(began))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -19,14 +20,11 @@ const (
 	Data = `{"cart":[{"sku":"A-1041","quantity":2},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
 	// OtherData is what updates change it to.
 	OtherData = `{"cart":[{"sku":"A-1041","quantity":3},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
-
-	// UserAgent is what clients call themselves: of the length that browsers do.
-	UserAgent = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0 Safari/537.36"
 )
 
 // Client is who creates and refreshes sessions.
 func Client() sessionstore.Client {
-	return sessionstore.Client{UserAgent: UserAgent, IP: "127.0.0.1"}
+	return sessionstore.Client{UserAgent: load.UserAgent, IP: "127.0.0.1"}
 }
 
 // Identity is what the packages and the service have in common, so that each takes the other's tokens.

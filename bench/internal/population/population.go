@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -130,27 +131,37 @@ func (p *Population) choose(n int) {
 	p.Readers, p.Rotating = &Circle{sessions: all[:readers]}, &Circle{sessions: all[readers:]}
 }
 
-// check compares some ids with what is in the database.
-func (p *Population) check(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, p.URL)
+// Do lends a connection to the database.
+func (p *Population) Do(ctx context.Context, do func(*pgx.Conn) error) error {
+	return connected(ctx, p.URL, do)
+}
+
+func connected(ctx context.Context, url string, do func(*pgx.Conn) error) error {
+	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close(ctx) }() // it only asked
+	defer func() { _ = conn.Close(ctx) }() // whatever it did is committed
+
+	return do(conn)
+}
+
+// check compares some ids with what is in the database.
+func (p *Population) check(ctx context.Context) error {
 	var ids []uuid.UUID
 	for _, s := range p.Rotating.Ahead(1000) {
 		ids = append(ids, p.RefreshRow(s))
 	}
 	var n int
-	if err := conn.QueryRow(ctx, `SELECT count(*) FROM `+tokenTable+` r JOIN `+sessionTable+` s ON s."id" = r."session"
-		WHERE r."id" = ANY($1)`, ids).Scan(&n); err != nil {
-		return err
-	}
-	if n != len(ids) {
-		return fmt.Errorf("of %d sessions that were made, %d are there", len(ids), n)
+	err := p.Do(ctx, func(conn *pgx.Conn) error {
+		return conn.QueryRow(ctx, `SELECT count(*) FROM `+tokenTable+` r JOIN `+sessionTable+` s ON s."id" = r."session"
+			WHERE r."id" = ANY($1)`, ids).Scan(&n)
+	})
+	if err == nil && n != len(ids) {
+		err = fmt.Errorf("of %d sessions that were made, %d are there", len(ids), n)
 	}
 
-	return nil
+	return err
 }
 
 // Session is one of the sample. It belongs to one worker at a time.
@@ -245,8 +256,8 @@ func (c *Circle) Ahead(n int) []*Session {
 func (c *Circle) Len() int { return len(c.sessions) }
 
 // Add makes n more sessions, and returns their ids.
-func (p *Population) Add(ctx context.Context, conn *pgx.Conn, n int) ([]uuid.UUID, error) {
-	from, err := p.add(ctx, conn, n, nil)
+func (p *Population) Add(ctx context.Context, n int) ([]uuid.UUID, error) {
+	from, err := p.add(ctx, n, nil)
 	ids := make([]uuid.UUID, n)
 	for i := range ids {
 		ids[i] = ID(from+i, 0)
@@ -256,14 +267,14 @@ func (p *Population) Add(ctx context.Context, conn *pgx.Conn, n int) ([]uuid.UUI
 }
 
 // AddExpired makes n more sessions, which expired so long ago that clean-up removes them.
-func (p *Population) AddExpired(ctx context.Context, conn *pgx.Conn, n int) error {
-	_, err := p.add(ctx, conn, n, map[string]string{"expiresOn": `current_date - 60`})
+func (p *Population) AddExpired(ctx context.Context, n int) error {
+	_, err := p.add(ctx, n, map[string]string{"expiresOn": `current_date - 60`})
 
 	return err
 }
 
 // add makes n more sessions, with expressions for some of the columns, and returns the number of the first.
-func (p *Population) add(ctx context.Context, conn *pgx.Conn, n int, columns map[string]string) (int, error) {
+func (p *Population) add(ctx context.Context, n int, columns map[string]string) (int, error) {
 	first := template{id: ID(0, 0), tokens: make([]tokenRow, len(p.template.tokens))}
 	for i, row := range p.template.tokens {
 		first.tokens[i].id = ID(0, i+1)
@@ -271,66 +282,65 @@ func (p *Population) add(ctx context.Context, conn *pgx.Conn, n int, columns map
 			first.tokens[i].refreshToken = ID(0, kind)
 		}
 	}
-	statements, err := first.statements(ctx, conn, columns)
-	if err != nil {
-		return 0, err
-	}
 	from := p.Size + int(p.extra.Add(int64(n))) - n
-	err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, asideInTransaction); err != nil {
+
+	return from, p.Do(ctx, func(conn *pgx.Conn) error {
+		statements, err := first.statements(ctx, conn, columns)
+		if err != nil {
 			return err
 		}
-		for _, statement := range statements {
-			if _, err := tx.Exec(ctx, statement, from, from+n-1); err != nil {
+		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil { // as in fill
 				return err
 			}
-		}
-		return nil
+			for _, statement := range statements {
+				if _, err := tx.Exec(ctx, statement, from, from+n-1); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	})
-
-	return from, err
 }
 
 // Touch changes each row of the sample once, which is what takes a table to its steady state after a checkpoint: the
 // first change of a page puts the whole page into the WAL.
 func (p *Population) Touch(ctx context.Context) error {
-	conn, err := pgx.Connect(ctx, p.URL)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(ctx) }() // whatever it did is committed
-	touch := func(circle *Circle, statement string, id func(*Session) uuid.UUID) error {
-		const batch = 5000
-		ids := make([]uuid.UUID, 0, batch)
-		for i, s := range circle.sessions {
-			if ids = append(ids, id(s)); len(ids) < batch && i+1 < len(circle.sessions) {
-				continue
+	const batch = 5000
+
+	return p.Do(ctx, func(conn *pgx.Conn) error {
+		for _, touch := range []struct {
+			circle    *Circle
+			statement string
+			id        func(*Session) uuid.UUID
+		}{
+			{p.Rotating, `UPDATE ` + tokenTable + ` SET "lateRetries" = "lateRetries" WHERE "id" = ANY($1)`, p.RefreshRow},
+			{p.Readers, `UPDATE ` + sessionTable + ` SET "updatedAt" = "updatedAt" WHERE "id" = ANY($1)`, p.ID},
+			{p.Readers, `SELECT count("expiresAt") FROM ` + tokenTable + ` WHERE "id" = ANY($1)`, p.AccessRow}, // into memory
+		} {
+			for some := range slices.Chunk(touch.circle.sessions, batch) {
+				var ids []uuid.UUID
+				for _, s := range some {
+					ids = append(ids, touch.id(s))
+				}
+				if _, err := conn.Exec(ctx, touch.statement, ids); err != nil {
+					return err
+				}
 			}
-			if _, err := conn.Exec(ctx, statement, ids); err != nil {
-				return err
-			}
-			ids = ids[:0]
 		}
 		return nil
-	}
-	if err := touch(p.Rotating, `UPDATE `+tokenTable+` SET "lateRetries" = "lateRetries" WHERE "id" = ANY($1)`, p.RefreshRow); err != nil {
-		return err
-	}
-
-	if err := touch(p.Readers, `UPDATE `+sessionTable+` SET "updatedAt" = "updatedAt" WHERE "id" = ANY($1)`, p.ID); err != nil {
-		return err
-	}
-
-	return touch(p.Readers, `SELECT count("expiresAt") FROM `+tokenTable+` WHERE "id" = ANY($1)`, p.AccessRow) // into memory
+	})
 }
 
 // Settle has the sessions be as if they had been refreshed long ago, so that each may be refreshed again at once
 // whatever the service's grace is.
-func (p *Population) Settle(ctx context.Context, conn *pgx.Conn) error {
-	_, err := conn.Exec(ctx, `UPDATE `+tokenTable+` SET "issuedAt" = "issuedAt" - interval '1 hour' WHERE "issuedAt" > now() - interval '1 minute'`)
+func (p *Population) Settle(ctx context.Context) error {
 	for _, s := range p.Rotating.sessions {
 		s.Rotated = time.Time{}
 	}
 
-	return err
+	return p.Do(ctx, func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `UPDATE `+tokenTable+` SET "issuedAt" = "issuedAt" - interval '1 hour' WHERE "issuedAt" > now() - interval '1 minute'`)
+		return err
+	})
 }

@@ -4,7 +4,6 @@ import (
 	"os"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
@@ -85,13 +84,8 @@ func TestCopiesAreSessions(t *testing.T) {
 		s.Rotate("")
 	}
 
-	conn, err := pgx.Connect(ctx, url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(ctx) }()
 	for range 2 {
-		ids, err := p.Add(ctx, conn, 10)
+		ids, err := p.Add(ctx, 10)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +101,7 @@ func TestCopiesAreSessions(t *testing.T) {
 	if err := p.Touch(ctx); err != nil {
 		t.Error(err)
 	}
-	if err := p.Settle(ctx, conn); err != nil {
+	if err := p.Settle(ctx); err != nil {
 		t.Error(err)
 	}
 }

@@ -97,6 +97,9 @@ func (s Statement) IDs() []any {
 	return ids
 }
 
+// Values returns how many values a call brings.
+func (r *Replay) Values() int { return r.values }
+
 // ErrNoRow says that a statement neither returned nor changed exactly one row.
 var ErrNoRow = errors.New("the statement was to find one row")
 

@@ -1,20 +1,52 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
-	"strings"
-
-	"github.com/latchkey-sessions/latchkey/bench/internal/stats"
+	"slices"
 )
 
-func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
+// spread is a median, and how far the values lay apart.
+type spread struct{ Median, Min, Max float64 }
 
-// spread is a ratio with how far its rounds lay apart.
-func spread(s stats.Spread) string {
+// spreadOf returns the spread of the values; the zero one where there are none.
+func spreadOf(values []float64) spread {
+	if len(values) == 0 {
+		return spread{}
+	}
+
+	return spread{median(values), slices.Min(values), slices.Max(values)}
+}
+
+// String is that of a ratio.
+func (s spread) String() string {
 	return fmt.Sprintf("%s (%.0f–%.0f)", percent(s.Median), 100*s.Min, 100*s.Max)
 }
 
-func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
+// median returns the middle value; of an even number of values the mean of the two in the middle; of none, 0.
+func median[N int | float64](values []N) float64 {
+	if len(values) == 0 {
+		return 0
+	}
+	sorted := slices.SortedFunc(slices.Values(values), cmp.Compare[N])
+
+	return (float64(sorted[(len(sorted)-1)/2]) + float64(sorted[len(sorted)/2])) / 2
+}
+
+// ratios returns a/b, taken round by round: what slows the machine down for a while slows down both of a round, and so
+// moves their ratio less than either. Rounds that only one side has, and rounds without a value of b, do not count.
+func ratios(a, b []float64) spread {
+	var all []float64
+	for i := range min(len(a), len(b)) {
+		if b[i] > 0 {
+			all = append(all, a[i]/b[i])
+		}
+	}
+
+	return spreadOf(all)
+}
+
+func percent(share float64) string { return fmt.Sprintf("%.0f %%", 100*share) }
 
 // bytes writes a size as people read it.
 func bytes(n int64) string {
@@ -22,14 +54,14 @@ func bytes(n int64) string {
 	case n >= 1<<30:
 		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
 	case n >= 1<<20:
-		return fmt.Sprintf("%.0f MiB", mebibytes(n))
+		return fmt.Sprintf("%.0f MiB", float64(n)/(1<<20))
 	default:
 		return fmt.Sprintf("%d KiB", n>>10)
 	}
 }
 
-// count writes a number with a comma for each thousand.
-func count(n float64) string {
+// Thousands writes a number with a comma for each thousand.
+func Thousands(n float64) string {
 	text := fmt.Sprintf("%.0f", n)
 	for i := len(text) - 3; i > 0; i -= 3 {
 		text = text[:i] + "," + text[i:]
@@ -38,7 +70,16 @@ func count(n float64) string {
 	return text
 }
 
-// people write thousands and millions of sessions in words.
+// some writes a number, and nothing for one that was not measured.
+func some(n float64) string {
+	if n == 0 {
+		return ""
+	}
+
+	return Thousands(n)
+}
+
+// sessions writes thousands and millions in words.
 func sessions(n int) string {
 	switch {
 	case n >= 1_000_000 && n%1_000_000 == 0:
@@ -46,10 +87,11 @@ func sessions(n int) string {
 	case n >= 1000 && n%1000 == 0:
 		return fmt.Sprintf("%d thousand", n/1000)
 	default:
-		return count(float64(n))
+		return Thousands(float64(n))
 	}
 }
 
+// milliseconds writes a time as precisely as it is of use.
 func milliseconds(ms float64) string {
 	switch {
 	case ms >= 100:
@@ -60,43 +102,3 @@ func milliseconds(ms float64) string {
 		return fmt.Sprintf("%.2f", ms)
 	}
 }
-
-// orNone writes a number, and nothing for one that was not measured.
-func orNone(n float64, format func(float64) string) string {
-	if n == 0 {
-		return ""
-	}
-
-	return format(n)
-}
-
-// table is a Markdown table.
-type table struct {
-	b     strings.Builder
-	width int
-}
-
-// newTable begins one. A column whose title ends with a colon has its numbers on the right.
-func newTable(columns ...string) *table {
-	t := &table{width: len(columns)}
-	rules := make([]string, len(columns))
-	for i, column := range columns {
-		title, right := strings.CutSuffix(column, ":")
-		columns[i], rules[i] = title, "---"
-		if right {
-			rules[i] = "---:"
-		}
-	}
-	t.line(columns)
-	t.line(rules)
-
-	return t
-}
-
-func (t *table) row(cells ...string) { t.line(cells) }
-
-func (t *table) line(cells []string) {
-	t.b.WriteString("| " + strings.Join(cells, " | ") + " |\n")
-}
-
-func (t *table) String() string { return t.b.String() }

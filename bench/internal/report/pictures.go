@@ -2,40 +2,135 @@ package report
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
-	"github.com/latchkey-sessions/latchkey/bench/internal/stats"
+	"github.com/go-analyze/charts"
+
 	"github.com/latchkey-sessions/latchkey/bench/rivals"
 )
 
-// Names of the pictures.
-const (
-	limitPicture   = "limit.svg"
-	latencyPicture = "latency.svg"
-	sizePicture    = "sizes.svg"
-	rivalPicture   = "rivals.svg"
+// Colours of the layers, and of what is compared otherwise.
+var (
+	grey  = charts.ColorFromHex("#aab4c0")
+	slate = charts.ColorFromHex("#6e7f94")
+	blue  = charts.ColorFromHex("#2563eb")
+	green = charts.ColorFromHex("#0f9d73")
+	amber = charts.ColorFromHex("#d97706")
 )
 
+// chart is a picture of horizontal bars, in groups that have a place for each series.
+type chart struct {
+	title, subtitle string
+	series          []series
+	groups          []group
+}
+
+type series struct {
+	name   string
+	colour charts.Color
+}
+
+// group has a bar for each series.
+type group struct {
+	label string
+	bars  []bar
+}
+
+// bar is a value with its label. Without a label there is nothing to show.
+type bar struct {
+	value float64
+	label string
+}
+
 // Pictures returns the pictures of which there is something to show, by their file names.
-func Pictures(r Results) map[string][]byte {
+func Pictures(r Results) (map[string][]byte, error) {
 	pictures := make(map[string][]byte)
-	for name, c := range map[string]chart{
-		limitPicture: r.limitChart(), latencyPicture: r.latencyChart(), sizePicture: r.sizeChart(), rivalPicture: r.rivalChart(),
-	} {
-		if len(c.groups) > 0 {
-			pictures[name] = c.svg()
+	for name, c := range r.charts() {
+		if len(c.groups) == 0 {
+			continue
+		}
+		var err error
+		if pictures[name], err = c.svg(); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
 
-	return pictures
+	return pictures, nil
 }
 
-// durable are the operations that change something, which a one-row update is the limit of.
-func durable(operation string) bool { return operation != Get && operation != Load }
+func (r Results) charts() map[string]chart {
+	return map[string]chart{
+		"limit.svg": r.limitChart(), "latency.svg": r.latencyChart(), "sizes.svg": r.sizeChart(), "rivals.svg": r.rivalChart(),
+	}
+}
 
-// operations are those that all layers have, in the order in which they are shown. Of get, what is usual: a token that
-// was presented before.
-var operations = []struct{ name, variant string }{
-	{Refresh, ""}, {Create, ""}, {Get, Seen}, {Update, ""}, {Revoke, ""},
+// Measures of a picture, in pixels.
+const (
+	chartWidth = 820
+	edge       = 20
+	barHeight  = 22
+	groupGap   = 14
+	heading    = 60
+	legend     = 56
+	labelRoom  = 1.65 // the axis is so many times as long as the longest bar
+)
+
+// wider leaves room in the legend for fonts that are wider than the one that the library measures with.
+const wider = "\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0"
+
+// dark lets a picture follow its reader's choice of light or dark.
+const dark = `<style>@media (prefers-color-scheme:dark){svg{filter:invert(1) hue-rotate(180deg)}}</style>`
+
+// svg draws the chart.
+func (c chart) svg() ([]byte, error) {
+	small := charts.FontStyle{FontSize: 10, FontColor: charts.ColorBlack}
+	option := charts.BarChartOption{Horizontal: true, BarSize: 0.8, SeriesLabelPosition: charts.PositionRight}
+	most := 0.0
+	var colours []charts.Color
+	for i, s := range c.series {
+		var values []float64
+		var labels []string // of those with a value, for which the library asks in this order
+		for _, g := range slices.Backward(c.groups) {
+			if g.bars[i].label == "" {
+				values = append(values, charts.GetNullValue())
+				continue
+			}
+			most = max(most, g.bars[i].value)
+			values, labels = append(values, g.bars[i].value), append(labels, g.bars[i].label)
+		}
+		colours = append(colours, s.colour)
+		option.SeriesList = append(option.SeriesList, charts.BarSeries{Name: s.name, Values: values, Label: charts.SeriesLabel{
+			Show: new(true),
+			LabelFormatter: func(int, string, float64) (label string, _ *charts.LabelStyle) {
+				label, labels = labels[0], labels[1:]
+				return label, nil
+			},
+		}})
+		option.Legend.SeriesNames = append(option.Legend.SeriesNames, s.name+wider)
+	}
+	for _, g := range slices.Backward(c.groups) {
+		option.CategoryAxis.Labels = append(option.CategoryAxis.Labels, g.label+"\u00a0\u00a0")
+	}
+	option.Theme = charts.GetTheme(charts.ThemeLight).WithBackgroundColor(charts.ColorWhite).WithSeriesColors(colours)
+	option.Padding = charts.NewBox(edge, heading, edge, edge)
+	option.Legend.Offset, option.Legend.FontStyle = charts.OffsetLeft, small
+	option.CategoryAxis.LabelFontStyle = small
+	option.ValueAxis = []charts.ValueAxisOption{{Show: new(false), Min: new(0.0), Max: new(most * labelRoom)}}
+
+	height := heading + legend + edge + len(c.groups)*(len(c.series)*barHeight+groupGap)
+	painter := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: height})
+	if err := painter.BarChart(option); err != nil {
+		return nil, err
+	}
+	painter.Text(c.title, edge, 30, 0, charts.FontStyle{FontSize: 14, FontColor: charts.ColorBlack})
+	painter.Text(c.subtitle, edge, 50, 0, small)
+	picture, err := painter.Bytes()
+	if err != nil {
+		return nil, err
+	}
+
+	return []byte(strings.Replace(string(picture), ">", ">"+dark, 1) + "\n"), nil
 }
 
 func (r Results) limitChart() chart {
@@ -43,44 +138,46 @@ func (r Results) limitChart() chart {
 		title: "Latchkey beside what the machine can do at the most",
 		subtitle: fmt.Sprintf("operations a second, %d at once, %s sessions, fsync on; %d cores shared by PostgreSQL, service and load",
 			r.Workers, sessions(r.Sessions), r.Machine.Cores),
-		legend: []entry{
-			{grey, "limit: a one-row update by primary key"},
-			{slate, "limit: the operation's own statement, sent by a bare loop"},
-			{blue, "Latchkey's Go packages"},
-			{green, "Latchkey's service, over HTTP"},
+		series: []series{
+			{"limit: a one-row update by primary key", grey},
+			{"limit: the operation's own statement, sent by a bare loop", slate},
+			{"Latchkey's Go packages", blue},
+			{"Latchkey's service, over HTTP", green},
 		},
 	}
-	oneRow, _ := r.main(Limit, OneRow, "")
 	for _, o := range operations {
-		bare, known := r.main(Bare, o.name, "")
-		if !known {
+		bare, packages, service := r.main(Bare, o.Name, ""), r.main(Packages, o.Name, o.Variant), r.main(HTTP, o.Name, o.Variant)
+		if len(bare.Rounds) == 0 {
 			continue
 		}
-		g := group{label: o.name}
-		if durable(o.name) && len(oneRow.Rounds) > 0 {
-			g.bars = append(g.bars, bar{grey, oneRow.PerSecond(), perSecond(oneRow)})
+		var oneRow Row
+		if o.Name != Get { // which changes nothing
+			oneRow = r.main(Limit, OneRow, "")
 		}
-		g.bars = append(g.bars, bar{slate, bare.PerSecond(), perSecond(bare)})
-		if packages, ok := r.main(Packages, o.name, o.variant); ok {
-			g.bars = append(g.bars, bar{blue, packages.PerSecond(), perSecond(packages) + share(packages, bare, "its statement")})
-			if service, ok := r.main(HTTP, o.name, o.variant); ok {
-				g.bars = append(g.bars, bar{green, service.PerSecond(), perSecond(service) + share(service, packages, "the packages")})
-			}
-		}
-		c.groups = append(c.groups, g)
+		c.groups = append(c.groups, group{o.Name, []bar{
+			throughput(oneRow), throughput(bare), throughput(packages).of(packages, bare, "its statement"),
+			throughput(service).of(service, packages, "the packages"),
+		}})
 	}
 
 	return c
 }
 
-func perSecond(row Row) string { return count(row.PerSecond()) + "/s" }
-
-func share(row, of Row, name string) string {
-	if row.Group != of.Group {
-		return ""
+func throughput(row Row) bar {
+	if len(row.Rounds) == 0 {
+		return bar{}
 	}
 
-	return fmt.Sprintf(" · %s of %s", percent(stats.Ratios(row.Rounds, of.Rounds).Median), name)
+	return bar{row.PerSecond(), Thousands(row.PerSecond()) + "/s"}
+}
+
+// of adds which share of another row's that is.
+func (b bar) of(row, of Row, name string) bar {
+	if b.label != "" && row.Group == of.Group {
+		b.label += fmt.Sprintf(" · %s of %s", percent(ratios(row.Rounds, of.Rounds).Median), name)
+	}
+
+	return b
 }
 
 func (r Results) latencyChart() chart {
@@ -88,18 +185,17 @@ func (r Results) latencyChart() chart {
 		title: "How long a request takes",
 		subtitle: fmt.Sprintf("milliseconds, counted from when the request was due; %d connections, %s sessions",
 			r.Workers, sessions(r.Sessions)),
-		legend: []entry{{blue, "half of the requests are faster (p50)"}, {green, "99 % are (p99)"}, {amber, "99.9 % are"}},
+		series: []series{{"half of the requests are faster (p50)", blue}, {"99 % are (p99)", green}, {"99.9 % are", amber}},
 	}
 	for _, l := range r.Latencies {
 		if l.Connections != r.Workers {
 			continue
 		}
-		ms := func(value float64) string { return milliseconds(value) + " ms" }
+		ms := func(value float64) bar { return bar{value, milliseconds(value) + " ms"} }
+		median := ms(l.P50)
+		median.label += fmt.Sprintf(" · at %s of capacity", percent(l.Load))
 		c.groups = append(c.groups, group{
-			label: fmt.Sprintf("%s, %s/s", route(l.Operation), count(l.PerSecond)),
-			bars: []bar{
-				{blue, l.P50, ms(l.P50) + fmt.Sprintf(" · at %s of capacity", percent(l.Load))}, {green, l.P99, ms(l.P99)}, {amber, l.P999, ms(l.P999)},
-			},
+			fmt.Sprintf("%s, %s/s", route(l.Operation), Thousands(l.PerSecond)), []bar{median, ms(l.P99), ms(l.P999)},
 		})
 	}
 
@@ -107,16 +203,13 @@ func (r Results) latencyChart() chart {
 }
 
 func (r Results) sizeChart() chart {
-	colours := []int{blue, green, amber, slate, grey}
-	c := chart{
-		title:    "The same with more sessions",
-		subtitle: fmt.Sprintf("operations a second, %d at once", r.Workers),
-	}
+	c := chart{title: "The same with more sessions", subtitle: fmt.Sprintf("operations a second, %d at once", r.Workers)}
 	if len(r.Sizes) < 2 {
 		return c
 	}
+	colours := []charts.Color{blue, green, amber, slate, grey}
 	for i, size := range r.Sizes {
-		c.legend = append(c.legend, entry{colours[i%len(colours)], sessions(size.Sessions) + " sessions"})
+		c.series = append(c.series, series{sessions(size.Sessions) + " sessions", colours[i%len(colours)]})
 	}
 	for _, o := range []struct{ layer, operation, variant, label string }{
 		{Packages, Refresh, "", "refresh, packages"},
@@ -124,74 +217,60 @@ func (r Results) sizeChart() chart {
 		{Packages, Get, Seen, "get, packages"},
 		{HTTP, Get, Seen, "introspect, HTTP"},
 	} {
-		g := group{label: o.label}
-		var first Row
-		for i, size := range r.Sizes {
-			row, ok := r.find(Key{Layer: o.layer, Operation: o.operation, Variant: o.variant, Group: SizeGroup, Sessions: size.Sessions})
-			if !ok {
-				continue
-			}
-			label := perSecond(row)
-			if i == 0 {
-				first = row
-			} else {
-				label += share(row, first, sessions(r.Sizes[0].Sessions))
-			}
-			g.bars = append(g.bars, bar{colours[i%len(colours)], row.PerSecond(), label})
+		first := r.sized(o.layer, o.operation, o.variant, r.Sizes[0].Sessions)
+		if len(first.Rounds) == 0 {
+			continue
 		}
-		if len(g.bars) > 0 {
-			c.groups = append(c.groups, g)
+		g := group{o.label, []bar{throughput(first)}}
+		for _, size := range r.Sizes[1:] {
+			row := r.sized(o.layer, o.operation, o.variant, size.Sessions)
+			g.bars = append(g.bars, throughput(row).of(row, first, sessions(r.Sizes[0].Sessions)))
 		}
+		c.groups = append(c.groups, g)
 	}
 
 	return c
 }
 
-// rivalRead is the operation of scs that does what introspection does: the session of a request is loaded.
-const rivalRead = "read over HTTP"
+// scsRead is the operation of scs that does what introspection does: the session of a request is loaded.
+const scsRead = "read over HTTP"
 
 func (r Results) rivalChart() chart {
 	c := chart{
 		title: "Beside other session stores, on the same PostgreSQL",
 		subtitle: fmt.Sprintf("operations a second, %d at once; a function in the process, or a request to a server",
 			r.Workers),
-		legend: []entry{
-			{amber, rivals.CompasName + ", function"},
-			{slate, rivals.SCSName + ", over HTTP"},
-			{blue, "Latchkey, function"},
-			{green, "Latchkey, over HTTP"},
+		series: []series{
+			{rivals.CompasName + ", function", amber},
+			{rivals.SCSName + ", over HTTP", slate},
+			{"Latchkey, function", blue},
+			{"Latchkey, over HTTP", green},
 		},
 	}
-	if len(r.Rivals) == 0 {
-		return c
-	}
-	for _, o := range []struct {
-		label, operation, variant string
-		rival, rivalOperation     string
-		colour                    int
-	}{
-		{"create", Create, "", rivals.CompasName, Create, amber},
-		{"refresh", Refresh, "", rivals.CompasName, Refresh, amber},
-		{"get", Get, Seen, rivals.CompasName, Get, amber},
-		{"check with data", Get, Seen, rivals.SCSName, rivalRead, slate},
+	for _, o := range []struct{ label, operation, variant, rival, rivalOperation string }{
+		{"create", Create, "", rivals.CompasName, Create},
+		{"refresh", Refresh, "", rivals.CompasName, Refresh},
+		{"get", Get, Seen, rivals.CompasName, Get},
+		{"check with data", Get, Seen, rivals.SCSName, scsRead},
 	} {
-		rival, ok := r.rival(o.rival, o.rivalOperation)
-		if !ok {
+		rival := r.rival(o.rival, o.rivalOperation)
+		if rival.PerSecond == 0 {
 			continue
 		}
-		g := group{label: o.label, bars: []bar{{o.colour, rival.PerSecond, count(rival.PerSecond) + "/s"}}}
-		for _, layer := range []struct {
-			name   string
-			colour int
-		}{{Packages, blue}, {HTTP, green}} {
-			if layer.name == Packages && o.rival == rivals.SCSName {
-				continue // both over HTTP
+		times := func(row Row) bar {
+			b := throughput(row)
+			if b.label != "" {
+				b.label += fmt.Sprintf(" · %.1f ×", row.PerSecond()/rival.PerSecond)
 			}
-			if row, ok := r.main(layer.name, o.operation, o.variant); ok {
-				g.bars = append(g.bars, bar{layer.colour, row.PerSecond(), perSecond(row) + fmt.Sprintf(" · %.1f ×", row.PerSecond()/rival.PerSecond)})
-			}
+			return b
 		}
-		c.groups = append(c.groups, g)
+		theirs := bar{rival.PerSecond, Thousands(rival.PerSecond) + "/s"}
+		function, service := times(r.main(Packages, o.operation, o.variant)), times(r.main(HTTP, o.operation, o.variant))
+		if o.rival == rivals.CompasName {
+			c.groups = append(c.groups, group{o.label, []bar{theirs, {}, function, service}})
+		} else { // both over HTTP
+			c.groups = append(c.groups, group{o.label, []bar{{}, theirs, {}, service}})
+		}
 	}
 
 	return c

@@ -4,12 +4,10 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
-	"github.com/latchkey-sessions/latchkey/bench/internal/stats"
 )
 
 // Layers: through what an operation was measured.
@@ -109,7 +107,7 @@ type Row struct {
 }
 
 // PerSecond returns the median of the rounds.
-func (r Row) PerSecond() float64 { return stats.Median(r.Rounds) }
+func (r Row) PerSecond() float64 { return median(r.Rounds) }
 
 // Latency is an operation of the service in an open loop.
 type Latency struct {
@@ -128,6 +126,9 @@ type Latency struct {
 	// Late is by how much the generator itself was late, at the 99th percentile.
 	Late float64 `json:"late_p99_ms"`
 }
+
+// Seconds is how long it was measured.
+func (l Latency) Seconds() float64 { return float64(l.Calls) / l.PerSecond }
 
 // Count is what does not depend on the machine: of one operation of the packages.
 type Count struct {
@@ -191,6 +192,9 @@ type CleanupBeside struct {
 	Without Latency `json:"without"`
 	With    Latency `json:"with"`
 }
+
+// Rows is how many rows were removed: a session has two.
+func (b CleanupBeside) Rows() int { return 2 * b.Removed }
 
 // Times are of one kind of event, in milliseconds.
 type Times struct {
@@ -264,32 +268,41 @@ const (
 // Main returns the name of the group of a number of workers.
 func Main(workers int) string { return fmt.Sprintf(MainGroup, workers) }
 
-// find returns the first row that agrees with every member of the key that is not zero.
-func (r Results) find(want Key) (Row, bool) {
+// find returns the first row that agrees with every member of the key that is not zero; an empty one: there is none.
+func (r Results) find(want Key) Row {
 	for _, row := range r.Rows {
 		if (want.Layer == "" || want.Layer == row.Layer) &&
 			(want.Operation == "" || want.Operation == row.Operation) &&
 			(want.Variant == "" || want.Variant == row.Variant) &&
 			(want.State == "" || want.State == row.State) &&
 			(want.Group == "" || want.Group == row.Group) &&
-			(want.Sessions == 0 || want.Sessions == row.Sessions) &&
-			(want.Workers == 0 || want.Workers == row.Workers) {
-			return row, true
+			(want.Sessions == 0 || want.Sessions == row.Sessions) {
+			return row
 		}
 	}
 
-	return Row{}, false
+	return Row{}
 }
 
 // main returns a row of the main group at the number of workers of most measurements.
-func (r Results) main(layer, operation, variant string) (Row, bool) {
-	return r.find(Key{Layer: layer, Operation: operation, Variant: variant, Group: Main(r.Workers)})
+func (r Results) main(layer, operation, variant string) Row {
+	return r.grouped(Main(r.Workers), layer, operation, variant)
 }
 
-// Parse reads results that were written as JSON.
-func Parse(text []byte) (Results, error) {
-	var r Results
-	err := json.Unmarshal(text, &r)
+func (r Results) grouped(group, layer, operation, variant string) Row {
+	return r.find(Key{Group: group, Layer: layer, Operation: operation, Variant: variant})
+}
 
-	return r, err
+func (r Results) sized(layer, operation, variant string, sessions int) Row {
+	return r.find(Key{Group: SizeGroup, Layer: layer, Operation: operation, Variant: variant, Sessions: sessions})
+}
+
+func (r Results) rival(name, operation string) Rival {
+	for _, rival := range r.Rivals {
+		if rival.Name == name && rival.Operation == operation {
+			return rival
+		}
+	}
+
+	return Rival{}
 }

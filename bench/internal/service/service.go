@@ -25,12 +25,7 @@ const (
 	// Grace is the shortest that the service takes: a pair can be rotated again after three times that.
 	Grace = time.Second
 
-	readyPatience = 20 * time.Second
-	stopPatience  = 20 * time.Second
-
-	complaintPatience = 3 * time.Second
-	maxComplaint      = 2000
-
+	patience  = 20 * time.Second
 	pollPause = time.Millisecond
 )
 
@@ -56,8 +51,6 @@ type Config struct {
 	Dir         string
 	DatabaseURL string
 	Identity    population.Identity
-	// Environment is what differs from the defaults besides: NAME=value.
-	Environment []string
 }
 
 // Process is a service that runs.
@@ -68,8 +61,7 @@ type Process struct {
 	Started time.Duration
 
 	cmd  *exec.Cmd
-	done chan struct{}
-	err  error
+	done chan error
 }
 
 // Start runs the service, and waits until it is ready.
@@ -86,32 +78,23 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Process{Public: public, Internal: internal, done: make(chan struct{})}
+	// A log of hundreds of bytes for each request is written to nowhere, which is what os/exec does with it: what is
+	// measured is not this disk.
+	p := &Process{Public: public, Internal: internal, done: make(chan error, 1)}
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), cfg.Binary, "serve") //nolint:gosec // it is what was built
-	p.cmd.Env = append([]string{
+	p.cmd.Env = []string{
 		"DATABASE_URL=" + cfg.DatabaseURL, "SIGNING_KEYS_FILE=" + keys, "SERVICE_KEYS=bench:" + Key,
 		"PUBLIC_ADDR=" + public, "INTERNAL_ADDR=" + internal, "ISSUER=" + population.Issuer,
 		"REFRESH_GRACE=" + Grace.String(), "ACCESS_TOKEN_TTL=" + population.AccessTokenTTL.String(),
 		"CLEANUP_INTERVAL=0", "LOG_FORMAT=json",
-	}, cfg.Environment...)
-	// A log of hundreds of bytes for each request is written to nowhere: what is measured is not this disk.
-	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
-	if err != nil {
-		return nil, err
 	}
-	p.cmd.Stdout, p.cmd.Stderr = null, null
-
 	began := time.Now()
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
-	go func() {
-		p.err = p.cmd.Wait()
-		_ = null.Close() // nothing is in it
-		close(p.done)
-	}()
+	go func() { p.done <- p.cmd.Wait() }()
 	if err := p.awaitReady(ctx, began); err != nil {
-		_ = p.Stop() // it was never ready, or has ended
+		_ = p.cmd.Process.Kill() // it has ended, or is of no use
 		return nil, err
 	}
 
@@ -119,19 +102,16 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 }
 
 func (p *Process) awaitReady(ctx context.Context, began time.Time) error {
-	request := []byte("GET /readyz HTTP/1.1\r\nHost: bench\r\n\r\n")
-	for time.Since(began) < readyPatience {
-		if conn, err := load.Dial(p.Internal); err == nil {
-			status, _, _, err := conn.Do(request)
-			_ = conn.Close() // it was for this only
-			if err == nil && status == 200 {
-				p.Started = time.Since(began)
-				return nil
-			}
+	client := load.NewClient(p.Internal)
+	defer client.Close()
+	for time.Since(began) < patience {
+		if _, err := client.Send(200, load.Request{Method: "GET", Path: "/readyz"}); err == nil {
+			p.Started = time.Since(began)
+			return nil
 		}
 		select {
-		case <-p.done:
-			return fmt.Errorf("the service ended: %w\n%s", p.err, p.complaint(ctx))
+		case err := <-p.done:
+			return fmt.Errorf("the service ended: %w\n%s", err, p.complaint(ctx))
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(pollPause):
@@ -143,13 +123,13 @@ func (p *Process) awaitReady(ctx context.Context, began time.Time) error {
 
 // complaint starts a service once more that did not start, as nobody listened to it the first time.
 func (p *Process) complaint(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, complaintPatience)
+	ctx, cancel := context.WithTimeout(ctx, patience/4)
 	defer cancel()
 	again := exec.CommandContext(ctx, p.cmd.Path, p.cmd.Args[1:]...) //nolint:gosec // as before
 	again.Env = p.cmd.Env
 	output, _ := again.CombinedOutput() // that it fails is known
 
-	return strings.TrimSpace(string(output[:min(len(output), maxComplaint)]))
+	return strings.TrimSpace(string(output))
 }
 
 // Pid returns the process' number.
@@ -161,9 +141,9 @@ func (p *Process) Stop() error {
 		return err
 	}
 	select {
-	case <-p.done:
-		return p.err
-	case <-time.After(stopPatience):
+	case err := <-p.done:
+		return err
+	case <-time.After(patience):
 		return errors.Join(errors.New("the service did not stop"), p.cmd.Process.Kill())
 	}
 }

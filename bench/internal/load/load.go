@@ -1,0 +1,140 @@
+// Package load keeps something busy and measures it: in a closed loop, where each worker begins its next call when the
+// last one has ended, which shows how much can be done; and in an open loop, where calls are due at times that do not
+// wait for anything, which shows how long they take for somebody who did not agree to wait.
+package load
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// ErrUsedUp is what work returns when there is nothing left that it could do: the measurement ends early, and counts.
+var ErrUsedUp = errors.New("there is nothing left to do")
+
+var errOver = errors.New("the time is over")
+
+// Work does one operation. Each worker has a number from 0 on, and does one thing at a time.
+type Work func(worker int) error
+
+// Window is when and by how many workers a load is measured.
+type Window struct {
+	Workers int
+	// Warmup is for how long the load runs before anything is counted.
+	Warmup time.Duration
+	// Duration is for how long what ends is counted.
+	Duration time.Duration
+	// Begin and End, if set, are called when counting begins and ends, to read counters elsewhere.
+	Begin, End func()
+}
+
+// Measured is what was counted.
+type Measured struct {
+	// Elapsed is how long counting lasted: less than was wanted if something was used up.
+	Elapsed time.Duration
+	// Latencies are of the operations that ended in that time.
+	Latencies *Times
+	// Late is, in an open loop, by how much each of them was started too late through the generator's own fault.
+	Late *Times
+}
+
+// PerSecond returns the throughput.
+func (m Measured) PerSecond() float64 { return float64(m.Latencies.Count()) / m.Elapsed.Seconds() }
+
+// Times are durations up to a minute, each kept to three digits.
+type Times struct{ *hdrhistogram.Histogram }
+
+// NewTimes returns none.
+func NewTimes() *Times {
+	return &Times{hdrhistogram.New(int64(time.Microsecond), int64(time.Minute), 3)} //nolint:mnd // digits
+}
+
+// Add adds one.
+func (t *Times) Add(d time.Duration) {
+	_ = t.RecordValue(min(int64(d), int64(time.Minute))) // it is in the range
+}
+
+// Count returns how many there are.
+func (t *Times) Count() int { return int(t.TotalCount()) }
+
+// Milliseconds returns a percentile, 0 to 100.
+func (t *Times) Milliseconds(percentile float64) float64 {
+	return float64(t.ValueAtPercentile(percentile)) / float64(time.Millisecond)
+}
+
+// Closed runs work on all workers, each beginning anew as soon as it is done.
+func Closed(ctx context.Context, window Window, work Work) (Measured, error) {
+	return window.run(ctx, work, func(context.Context) (time.Time, time.Duration) { return time.Now(), 0 })
+}
+
+// run has each worker do one thing after the other, when next says that it is due.
+func (w Window) run(ctx context.Context, work Work, next func(context.Context) (due time.Time, late time.Duration)) (Measured, error) {
+	running, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var counting atomic.Bool
+	all := make([]Measured, w.Workers)
+	var workers sync.WaitGroup
+	for worker := range w.Workers {
+		mine := Measured{Latencies: NewTimes(), Late: NewTimes()}
+		all[worker] = mine
+		workers.Go(func() {
+			for {
+				due, late := next(running)
+				if running.Err() != nil {
+					return
+				}
+				if err := work(worker); err != nil {
+					end(err)
+					return
+				}
+				if ended := time.Now(); counting.Load() {
+					mine.Latencies.Add(ended.Sub(due))
+					mine.Late.Add(late)
+				}
+			}
+		})
+	}
+
+	wait(running, w.Warmup)
+	warm := running.Err() == nil
+	if warm && w.Begin != nil {
+		w.Begin()
+	}
+	counting.Store(warm)
+	began := time.Now()
+	wait(running, w.Duration)
+	counting.Store(false)
+	end(errOver)
+	sum := Measured{Elapsed: time.Since(began), Latencies: NewTimes(), Late: NewTimes()}
+	if warm && w.End != nil {
+		w.End()
+	}
+	workers.Wait()
+
+	switch why := context.Cause(running); {
+	case !errors.Is(why, errOver) && !errors.Is(why, ErrUsedUp):
+		return Measured{}, why
+	case !warm:
+		return Measured{}, errors.New("everything was used up before counting began")
+	}
+	for _, one := range all {
+		sum.Latencies.Merge(one.Latencies.Histogram)
+		sum.Late.Merge(one.Late.Histogram)
+	}
+
+	return sum, nil
+}
+
+// wait returns when the time is over, or the context.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
