@@ -151,10 +151,14 @@ func TestKeyOfAnotherAlgorithm(t *testing.T) {
 			s := good(t, key, own)
 			s.header["alg"] = said
 			_, err := checker(t).Check(s.sign(t), want)
+			failed := "jwk" // before the signature is looked at
+			if own == jose.RS256 && said == jose.PS256 {
+				failed = "signature" // the same keys do for both
+			}
 			switch isOwn := said == own; {
 			case isOwn && err != nil:
 				t.Errorf("%s: %v", own, err)
-			case !isOwn && !errors.Is(err, dpop.ErrInvalid):
+			case !isOwn && (!errors.Is(err, dpop.ErrInvalid) || !strings.HasSuffix(err.Error(), ": "+failed)):
 				t.Errorf("%s as %s: %v", own, said, err)
 			}
 		}
