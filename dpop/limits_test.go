@@ -131,7 +131,7 @@ func TestLongestProof(t *testing.T) {
 func TestSizesOfRSAKeys(t *testing.T) {
 	t.Parallel()
 	for bits, good := range map[int]bool{2047: false, 2048: true, 4096: true, 4097: false} {
-		modulus := new(big.Int).Lsh(big.NewInt(1), uint(bits-1)) //nolint:gosec // G115: small
+		modulus := new(big.Int).Lsh(big.NewInt(1), uint(bits-1))
 		modulus.SetBit(modulus, 0, 1)
 		s := spec{ed(t), jose.RS256, map[string]any{"typ": "dpop+jwt", "alg": jose.RS256}, map[string]any{}}
 		s.header["jwk"] = map[string]string{"kty": "RSA", "e": "AQAB", "n": base64.RawURLEncoding.EncodeToString(modulus.Bytes())}

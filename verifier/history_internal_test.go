@@ -13,7 +13,7 @@ import (
 func many(first, n int) []Revocation {
 	list := make([]Revocation, n)
 	for i := range list {
-		binary.BigEndian.PutUint64(list[i].SessionID[8:], uint64(first+i)) //nolint:gosec // G115: small
+		binary.BigEndian.PutUint64(list[i].SessionID[8:], uint64(first+i))
 		list[i].Until = 1 << 31
 	}
 	return list
@@ -21,6 +21,7 @@ func many(first, n int) []Revocation {
 
 // follower is a loaded set, and a reader of its feed who has seen that.
 type follower struct {
+	t      *testing.T
 	set    *Set
 	source *catches
 	cursor string
@@ -38,30 +39,30 @@ func (c *catches) Since(context.Context, string) ([]Revocation, bool, error) {
 
 func newFollower(t *testing.T) *follower {
 	t.Helper()
-	f := &follower{set: newSet(DefaultBound, Now, slog.New(slog.DiscardHandler)), source: new(catches)}
+	f := &follower{t: t, set: newSet(DefaultBound, Now, slog.New(slog.DiscardHandler)), source: new(catches)}
 	f.set.Apply(Batch{Reset: true, Proof: Now(), Cursor: "loaded"})
-	f.next(t)
+	f.next()
 	return f
 }
 
-func (f *follower) apply(t *testing.T, b Batch) {
-	t.Helper()
+func (f *follower) apply(b Batch) {
+	f.t.Helper()
 	f.set.Apply(b)
 	if n := len(f.set.fresh); n > maxHistory {
-		t.Errorf("%d are kept for the next proof", n)
+		f.t.Errorf("%d are kept for the next proof", n)
 	}
 }
 
-func (f *follower) prove(t *testing.T, sessions []Revocation) {
-	t.Helper()
-	f.apply(t, Batch{Sessions: sessions, Proof: Now(), Cursor: "proven"})
+func (f *follower) prove(sessions []Revocation) {
+	f.t.Helper()
+	f.apply(Batch{Sessions: sessions, Proof: Now(), Cursor: "proven"})
 }
 
-func (f *follower) next(t *testing.T) Event {
-	t.Helper()
-	e, err := (&Feed{f.set, f.source}).Next(t.Context(), f.cursor)
+func (f *follower) next() Event {
+	f.t.Helper()
+	e, err := (&Feed{f.set, f.source}).Next(f.t.Context(), f.cursor)
 	if err != nil {
-		t.Fatal(err)
+		f.t.Fatal(err)
 	}
 	f.cursor = e.Cursor
 	return e
@@ -73,50 +74,50 @@ func TestMoreThanIsKept(t *testing.T) {
 	t.Parallel()
 	const most = maxHistory
 	for name, test := range map[string]struct {
-		apply func(*testing.T, *follower)
+		apply func(*follower)
 		told  int // by the set itself; 0 for by the source
 	}{
-		"as much as is kept, in one batch": {func(t *testing.T, f *follower) { f.prove(t, many(0, most)) }, most},
-		"one more, in one batch":           {func(t *testing.T, f *follower) { f.prove(t, many(0, most+1)) }, 0},
-		"as much as is kept, in two proofs": {func(t *testing.T, f *follower) {
-			f.prove(t, many(0, most/2))
-			f.prove(t, many(most/2, most/2))
+		"as much as is kept, in one batch": {func(f *follower) { f.prove(many(0, most)) }, most},
+		"one more, in one batch":           {func(f *follower) { f.prove(many(0, most+1)) }, 0},
+		"as much as is kept, in two proofs": {func(f *follower) {
+			f.prove(many(0, most/2))
+			f.prove(many(most/2, most/2))
 		}, most},
-		"one more, in two proofs": {func(t *testing.T, f *follower) {
-			f.prove(t, many(0, most/2))
-			f.prove(t, many(most/2, most/2+1))
+		"one more, in two proofs": {func(f *follower) {
+			f.prove(many(0, most/2))
+			f.prove(many(most/2, most/2+1))
 		}, 0},
-		"as much as is kept, before one proof": {func(t *testing.T, f *follower) {
-			f.apply(t, Batch{Sessions: many(0, most-1)})
-			f.prove(t, many(most-1, 1))
+		"as much as is kept, before one proof": {func(f *follower) {
+			f.apply(Batch{Sessions: many(0, most-1)})
+			f.prove(many(most-1, 1))
 		}, most},
-		"one more, before one proof": {func(t *testing.T, f *follower) {
-			f.apply(t, Batch{Sessions: many(0, most)})
-			f.prove(t, many(most, 1))
+		"one more, before one proof": {func(f *follower) {
+			f.apply(Batch{Sessions: many(0, most)})
+			f.prove(many(most, 1))
 		}, 0},
-		"too much, and then a little": {func(t *testing.T, f *follower) {
-			f.apply(t, Batch{Sessions: many(0, most+1)})
-			f.apply(t, Batch{Sessions: many(most+1, 1)})
-			f.prove(t, nil)
+		"too much, and then a little": {func(f *follower) {
+			f.apply(Batch{Sessions: many(0, most+1)})
+			f.apply(Batch{Sessions: many(most+1, 1)})
+			f.prove(nil)
 		}, 0},
-		"too much once, and a little later on": {func(t *testing.T, f *follower) {
-			f.prove(t, many(0, most+1))
-			f.next(t)
+		"too much once, and a little later on": {func(f *follower) {
+			f.prove(many(0, most+1))
+			f.next()
 			f.source.asked = 0
-			f.prove(t, many(most+1, 3))
+			f.prove(many(most+1, 3))
 		}, 3},
-		"too much of a set that is then replaced": {func(t *testing.T, f *follower) {
-			f.apply(t, Batch{Sessions: many(0, most+1)})
-			f.apply(t, Batch{Reset: true, Proof: Now()})
-			f.next(t)
-			f.prove(t, many(0, 2))
+		"too much of a set that is then replaced": {func(f *follower) {
+			f.apply(Batch{Sessions: many(0, most+1)})
+			f.apply(Batch{Reset: true, Proof: Now()})
+			f.next()
+			f.prove(many(0, 2))
 		}, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFollower(t)
-			test.apply(t, f)
-			e := f.next(t)
+			test.apply(f)
+			e := f.next()
 			switch isCaughtUp := f.source.asked == 1 && len(e.Sessions) == 1 && e.Sessions[0] == caughtUp; {
 			case test.told == 0 && !isCaughtUp:
 				t.Errorf("%d sessions; the source was asked %d times", len(e.Sessions), f.source.asked)
