@@ -1,0 +1,26 @@
+package httpapi_test
+
+import (
+	"strings"
+	"testing"
+)
+
+// Whoever tries keys at introspection is in the log, however they are presented; the
+// keys are not.
+func TestRefusedServiceKeysAreLogged(t *testing.T) {
+	t.Parallel()
+	for name, credentials := range map[string]option{
+		"Basic":  basic("backend", "not-the-secret-of-anybody"),
+		"bearer": bearer("not-the-secret-of-anybody"),
+	} {
+		s := setup(t)
+		s.do(t, s.server.Internal(), "POST", "/oauth2/introspect", credentials, form("token", "x")).want(t, 401)
+		log := s.log.String()
+		if n := strings.Count(log, `"service key refused"`); n != 1 {
+			t.Errorf("%s: it is logged %d times:\n%s", name, n, log)
+		}
+		if strings.Contains(log, "not-the-secret") {
+			t.Errorf("%s: the log has the secret", name)
+		}
+	}
+}
