@@ -15,7 +15,7 @@ SOAKFOR  ?= 10m
 # What is mutated, and by which tests that is to be noticed: PACKAGE=TESTS. They are those that need no database. What they do not reach stays as it is.
 MUTANTS ?= './dpop=.' './tokens=.' \
   './verifier=^(Test(Verify|Start|Bound|BoundToken|UnavailableIsNothingElse|StrictTimeout|DefaultStrictTimeout|Clock.*|Set.*|Reset|Config|ConfigLimits|Run.*|Feed.*|Table.*|SmallShards|MoreThanIsKept|KeysThat.*|Len|Slack.*|RevocationsAtTheirEnd|Handler)|FuzzFeed.*)$$' \
-  './sessionstore=^(Test(Decide.*|AbsoluteEnd.*|Checksum(Ignores|Tells|Refuses).*|CanonicalForm|CallsTogether|OneCalls.*|NobodyWaits.*|WhoGivesUp.*|DeadlineOf.*)|FuzzChecksum)$$' \
+  './internal/refresh=^Test(Decide.*|Bound.*|AbsoluteEnd.*)$$' './internal/canonical=.' './internal/groupcommit=.' \
   './httpapi=^(Test(IfMatch|IfNoneMatch|ClientCredentials|EachTokenOfCompas.*|WhoWaits.*|RateLimitIs.*|NetworkOf)|Fuzz.*)$$'
 
 .DEFAULT_GOAL := help

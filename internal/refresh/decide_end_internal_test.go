@@ -1,4 +1,4 @@
-package sessionstore
+package refresh
 
 import (
 	"testing"
@@ -23,7 +23,7 @@ func TestAbsoluteEndOnlyShortens(t *testing.T) {
 		"just after the access token":  {access + 1, access, access + 1},
 		"just before the access token": {access - 1, access - 1, access - 1},
 	} {
-		p := at(func(p *pair) {
+		p := at(func(p *Pair) {
 			if test.end != 0 {
 				p.End = now.Add(test.end)
 			}

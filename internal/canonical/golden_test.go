@@ -1,4 +1,4 @@
-package sessionstore_test
+package canonical_test
 
 import (
 	"crypto/sha256"
@@ -11,7 +11,7 @@ import (
 // was first released.
 func TestCanonicalForm(t *testing.T) {
 	t.Parallel()
-	for data, canonical := range map[string]string{
+	for data, form := range map[string]string{
 		`{}`:                                                `{}`,
 		` { "b" : [ ] , "a" : { } } `:                       `{"a":{},"b":[]}`,
 		`{"a":null,"b":true,"c":false,"d":""}`:              `{"a":null,"b":true,"c":false,"d":""}`,
@@ -29,9 +29,9 @@ func TestCanonicalForm(t *testing.T) {
 		`{"s":"\"\\\b\f\n\r\t\u0001\u001f\u007f\u2028<>&"}`: `{"s":"\"\\\b\f\n\r\t\u0001\u001f` + "\u007f\u2028" + `<>&"}`,
 		`{"\u0061\n":1}`:                                    `{"a\n":1}`,
 	} {
-		sum := sha256.Sum256([]byte(canonical))
+		sum := sha256.Sum256([]byte(form))
 		if got, want := checksum(t, data), base64.RawURLEncoding.EncodeToString(sum[:]); got != want {
-			t.Errorf("%s: the canonical form is not %s", data, canonical)
+			t.Errorf("%s: the canonical form is not %s", data, form)
 		}
 	}
 	// And one that depends on nothing above.

@@ -1,4 +1,4 @@
-package sessionstore
+package groupcommit
 
 import (
 	"context"
@@ -12,13 +12,13 @@ import (
 func TestDeadlineOfASharedStatement(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	caller := func(after time.Duration) *call[int] {
+	caller := func(after time.Duration) *Call[int] {
 		if after == 0 {
-			return &call[int]{ctx: t.Context()}
+			return &Call[int]{ctx: t.Context()}
 		}
 		ctx, cancel := context.WithDeadline(t.Context(), began.Add(after))
 		t.Cleanup(cancel)
-		return &call[int]{ctx: ctx}
+		return &Call[int]{ctx: ctx}
 	}
 	const first, second, third = time.Hour, 2 * time.Hour, 3 * time.Hour
 	for name, test := range map[string]struct {
@@ -34,7 +34,7 @@ func TestDeadlineOfASharedStatement(t *testing.T) {
 		"one for ever, the first": {[]time.Duration{0, first}, 0},
 		"one for ever, the last":  {[]time.Duration{first, second, 0}, 0},
 	} {
-		var all []*call[int]
+		var all []*Call[int]
 		for _, after := range test.callers {
 			all = append(all, caller(after))
 		}
@@ -51,7 +51,7 @@ func TestDeadlineOfASharedStatement(t *testing.T) {
 
 	gone, cancel := context.WithCancel(t.Context())
 	cancel()
-	ctx, cancel := lastOf([]*call[int]{{ctx: gone}, caller(first)})
+	ctx, cancel := lastOf([]*Call[int]{{ctx: gone}, caller(first)})
 	defer cancel()
 	if ctx.Err() != nil {
 		t.Error("one who hung up took the statement from the others")
