@@ -127,7 +127,7 @@ func (p *presentedCompas) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	if exp := p.wire.ExpiresAt; exp != nil { // Compas compares with NaN without one: never expired
-		p.RegisteredClaims.ExpiresAt = &jwt.NumericDate{Time: time.Unix(*exp, 0)}
+		p.ExpiresAt = &jwt.NumericDate{Time: time.Unix(*exp, 0)}
 	}
 	return nil
 }

@@ -47,11 +47,11 @@ func isExpiredAlone(err error) bool {
 
 // isNothingBut tells whether all that err was joined from is among the errors.
 func isNothingBut(err error, known ...error) bool {
-	var joined interface {
+	joined, ok := errors.AsType[interface {
 		error
 		Unwrap() []error
-	}
-	if errors.As(err, &joined) {
+	}](err)
+	if ok {
 		return !slices.ContainsFunc(joined.Unwrap(), func(part error) bool { return !isNothingBut(part, known...) })
 	}
 	return slices.ContainsFunc(known, func(k error) bool { return errors.Is(err, k) })

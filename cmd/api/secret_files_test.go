@@ -35,7 +35,7 @@ func TestFilesWithSecrets(t *testing.T) {
 				t.Errorf("%v: exit code %d: %s%s", args, r.code, r.stdout, r.stderr)
 			}
 		}
-		if err := os.Chmod(file, 0o644); err != nil { //nolint:gosec // that is the point
+		if err := os.Chmod(file, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -24,7 +24,7 @@ func (*dataKeysGenerateCmd) Help() string {
 // Run makes a key. With --file nothing secret is printed.
 func (c *dataKeysGenerateCmd) Run(a *app) error {
 	var keys *dataseal.Keyset
-	var err error = fs.ErrNotExist
+	err := fs.ErrNotExist
 	if c.File != "" {
 		keys, err = settings.ReadDataKeyset(c.File)
 	}
