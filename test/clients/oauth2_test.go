@@ -16,9 +16,9 @@ import (
 )
 
 // tokenOf is what an app keeps of the answer to its login.
-func tokenOf(answer string) (*oauth2.Token, error) {
+func tokenOf(answer []byte) (*oauth2.Token, error) {
 	var token oauth2.Token
-	if err := json.Unmarshal([]byte(answer), &token); err != nil {
+	if err := json.Unmarshal(answer, &token); err != nil {
 		return nil, err
 	}
 	token.Expiry = time.Now().Add(time.Duration(token.ExpiresIn) * time.Second)
@@ -75,7 +75,7 @@ func (s *store) load() (last *oauth2.Token, rotations int) {
 
 func signedIn(t *testing.T, s *service, subject string) *store {
 	t.Helper()
-	token, err := tokenOf(s.signIn(subject))
+	token, err := tokenOf([]byte(s.signIn(subject)))
 	if err != nil {
 		t.Fatal(err)
 	}
