@@ -20,9 +20,20 @@ type newSession struct {
 	AccessTokenTTL  *int64         `json:"access_token_ttl"`
 	RefreshTokenTTL *int64         `json:"refresh_token_ttl"`
 	SessionTTL      *int64         `json:"session_ttl"`
-	Client          clientDocument `json:"client"`
+	Client          newClient      `json:"client"`
 	DPoPThumbprint  *string        `json:"dpop_jkt"`
 }
+
+// newClient is what a creation says of the client.
+type newClient struct {
+	Label     described `json:"label"`
+	UserAgent described `json:"user_agent"`
+	IP        described `json:"ip"`
+}
+
+// described is a word about a client. It decides nothing, so nothing is refused for
+// it: null is as good as none, which frameworks write where they know nothing.
+type described string
 
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	body, err := decodeJSON[newSession](w, r, sessionstore.MaxDataBytes+maxEnvelopeBytes)
@@ -49,7 +60,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 func (n newSession) params() (sessionstore.CreateParams, error) {
 	params := sessionstore.CreateParams{
 		Data:   n.Data,
-		Client: sessionstore.Client{Label: n.Client.Label, UserAgent: n.Client.UserAgent, IP: n.Client.IP},
+		Client: sessionstore.Client{Label: string(n.Client.Label), UserAgent: string(n.Client.UserAgent), IP: string(n.Client.IP)},
 	}
 	if n.Data == nil {
 		return params, invalidMember("/data", "It is missing.")

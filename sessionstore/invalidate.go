@@ -73,7 +73,9 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 }
 
 // RevokeToken ends the session of an access or a refresh token (RFC 7009
-// §2.1). A token that is unknown, expired or not ours is no error (§2.2).
+// §2.1). A token that is unknown, expired or not ours is no error (§2.2). One that is
+// bound to a key needs no proof of it: a client that has lost its key must still be
+// able to sign its user out, and a thief who signs the victim out gains nothing.
 func (s *Store) RevokeToken(ctx context.Context, token string) error {
 	claims, err := s.VerifyToken(token)
 	if err == nil && claims.SessionID == uuid.Nil {

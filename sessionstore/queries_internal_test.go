@@ -19,7 +19,7 @@ func TestQueriesPrepare(t *testing.T) {
 		"createEnding": createEndingQuery, "createRefusing": createRefusingQuery, "lockSubject": lockSubjectQuery,
 		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "list": listQuery,
 		"newestSealed": newestSealedQuery, "readSealed": readSealedQuery, "reseal": resealQuery, "countSealed": countSealedQuery,
-		"update": updateQuery, "updateState": updateStateQuery,
+		"update": updateQuery, "updateState": versionQuery,
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "estimate": estimateQuery,
