@@ -5,7 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/compas"
@@ -44,7 +43,7 @@ func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	store := &Store{
 		pool: pool, cfg: cfg, data: sealing{cfg.Sealer}, seen: confirmations{pool: pool},
 		limit:     limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction},
-		creations: shared(on.create), readings: shared(on.read), rotations: shared(on.rotate),
+		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
 	}
 	if store.tokens, err = newSigning(keys, cfg.Tokens); err != nil {
 		return nil, err
@@ -55,14 +54,6 @@ func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 		}
 	}
 	return store, nil
-}
-
-// shared is a queue for a statement that PostgreSQL may refuse for one of its calls.
-func shared[T any](statement func(context.Context, []*groupcommit.Call[T]) error) *groupcommit.Queue[T] {
-	return groupcommit.New(statement, func(err error) bool {
-		_, refused := errors.AsType[*pgconn.PgError](err)
-		return refused
-	})
 }
 
 const pingQuery = `SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t`
