@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
@@ -39,7 +40,7 @@ CROSS JOIN LATERAL (
   SELECT r.* FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL
   ` + best + `
 ) r
-WHERE s."subject" = $1 AND s."revokedAt" IS NULL AND ($2::uuid IS NULL OR s."id" < $2) AND ` + live + `
+WHERE s."subject" = $1 AND s."revokedAt" IS NULL AND ($2::uuid IS NULL OR s."id" < $2) AND ` + live + ` AND ` + primary.Only + `
 ORDER BY s."id" DESC
 LIMIT $3`
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
@@ -60,7 +61,7 @@ const getQuery = `
 SELECT ` + getColumns + `, 1::bigint
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-WHERE s."id" = $1 AND r."id" = $2`
+WHERE s."id" = $1 AND r."id" = $2 AND ` + primary.Only
 
 // getTogetherQuery is the same for several. Each array is a subquery's, so that the
 // planner takes every number of them for the same and need not plan anew.
@@ -68,7 +69,8 @@ const getTogetherQuery = `
 SELECT ` + getColumns + `, a."n"
 FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) WITH ORDINALITY AS a("session", "id", "n")
 JOIN "sessionStore" s ON s."id" = a."session"
-JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."id" = a."id" AND r."refreshToken" IS NULL`
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."id" = a."id" AND r."refreshToken" IS NULL
+WHERE ` + primary.Only
 
 // reading is an access token that was presented, and what is stored of its session.
 type reading struct {

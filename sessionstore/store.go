@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/compas"
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -23,6 +24,8 @@ type Store struct {
 	data   sealing
 	seen   confirmations
 	limit  limit
+	// primary gives up connections to a server that is no longer the primary.
+	primary primary.Watch
 
 	creations *groupcommit.Queue[creation]
 	readings  *groupcommit.Queue[reading]
@@ -56,12 +59,20 @@ func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	return store, nil
 }
 
-const pingQuery = `SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t`
+const pingQuery = `
+SELECT current_setting('transaction_read_only')::boolean
+FROM (SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t) c
+WHERE ` + primary.Only
 
-// Ping asks the database whether it answers and has the tables.
+// Ping asks the database whether it answers, has the tables, and takes writes.
 func (s *Store) Ping(ctx context.Context) error {
-	var n int
-	if err := s.pool.QueryRow(ctx, pingQuery).Scan(&n); err != nil {
+	var readOnly bool
+	err := s.pool.QueryRow(ctx, pingQuery).Scan(&readOnly)
+	if err == nil && readOnly {
+		err = primary.ErrReadOnly
+	}
+	if err != nil {
+		s.primary.See(ctx, s.pool, err)
 		return sessionerr.Unavailable("ping", err)
 	}
 	return nil
@@ -87,6 +98,7 @@ func (s *Store) begin(ctx context.Context, operation Operation) context.Context 
 }
 
 func (s *Store) end(ctx context.Context, result Result) {
+	s.primary.See(ctx, s.pool, result.Err)
 	for _, o := range slices.Backward(s.cfg.Observers) {
 		o.End(ctx, result)
 	}

@@ -94,7 +94,7 @@ func setupRevocations(t *testing.T) revocationKit {
 // now returns the database's state.
 func (k revocationKit) now(t *testing.T) state {
 	t.Helper()
-	rows, err := k.pool.Query(t.Context(), `SELECT `+stateColumns)
+	rows, err := k.pool.Query(t.Context(), stateOfDatabase)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 const (
@@ -65,6 +67,7 @@ func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer,
 	if s.Pooled && !strings.Contains(s.URL, "default_query_exec_mode") {
 		behindPooler(cfg.ConnConfig)
 	}
+	primary.Require(cfg.ConnConfig)
 	cfg.ConnConfig.Tracer = tracer
 	for name, value := range parameters {
 		if own, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
