@@ -67,16 +67,15 @@ func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ 
 		return Page{}, err
 	}
 	// One more than wanted tells whether there is a next page.
-	rows, err := s.pool.Query(ctx, listQuery, subject, after, params.Limit+1)
-	if err != nil {
-		return Page{}, sessionerr.Unavailable("list sessions", err)
-	}
-	sessions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Session, error) {
-		session, err := scanSession(row)
-		session.Checksum = ""
-		return session, err
-	})
-	if err != nil {
+	var sessions []Session
+	if err := s.pool.Read(ctx, func(rows pgx.Rows) (err error) {
+		sessions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Session, error) {
+			session, err := scanSession(row)
+			session.Checksum = ""
+			return session, err
+		})
+		return err
+	}, listQuery, subject, after, params.Limit+1); err != nil {
 		return Page{}, sessionerr.Unavailable("list sessions", err)
 	}
 	page := Page{Sessions: sessions}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/compas"
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -17,7 +18,7 @@ import (
 // Store creates, reads, changes, refreshes and ends sessions. It may be used
 // by many goroutines.
 type Store struct {
-	pool   *pgxpool.Pool
+	pool   isolation.Pool
 	tokens *signing
 	compas *compas.Adapter // nil where no session of Compas was taken over
 	cfg    Config
@@ -34,14 +35,15 @@ type Store struct {
 
 // New returns a store on the caller's pool, whose schema must have been
 // migrated. It asks the database nothing and starts no goroutine.
-func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
-	if pool == nil || keys == nil {
+func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
+	if db == nil || keys == nil {
 		return nil, errors.New("sessionstore: a pool and a key ring are required")
 	}
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
+	pool := isolation.Pool{Pool: db}
 	on := statements{pool: pool, rules: cfg.rules()}
 	store := &Store{
 		pool: pool, cfg: cfg, data: sealing{cfg.Sealer}, seen: confirmations{pool: pool},
@@ -72,7 +74,7 @@ func (s *Store) Ping(ctx context.Context) error {
 		err = primary.ErrReadOnly
 	}
 	if err != nil {
-		s.primary.See(ctx, s.pool, err)
+		s.primary.See(ctx, s.pool.Pool, err)
 		return sessionerr.Unavailable("ping", err)
 	}
 	return nil
@@ -98,7 +100,7 @@ func (s *Store) begin(ctx context.Context, operation Operation) context.Context 
 }
 
 func (s *Store) end(ctx context.Context, result Result) {
-	s.primary.See(ctx, s.pool, result.Err)
+	s.primary.See(ctx, s.pool.Pool, result.Err)
 	for _, o := range slices.Backward(s.cfg.Observers) {
 		o.End(ctx, result)
 	}

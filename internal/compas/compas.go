@@ -14,8 +14,8 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
@@ -25,7 +25,7 @@ import (
 
 // Adapter takes the tokens that Compas issued. It may be used by many goroutines.
 type Adapter struct {
-	pool     *pgxpool.Pool
+	pool     isolation.Pool
 	verifier *tokens.CompasVerifier
 	issuer   tokens.Config
 	rules    refresh.Rules
@@ -33,7 +33,7 @@ type Adapter struct {
 
 // New returns an adapter for the tables of the Compas application that has the
 // given signingKey. What it makes of them is of the issuer, and lives by the rules.
-func New(pool *pgxpool.Pool, signingKey tokens.Secret, issuer tokens.Config, rules refresh.Rules) (*Adapter, error) {
+func New(pool isolation.Pool, signingKey tokens.Secret, issuer tokens.Config, rules refresh.Rules) (*Adapter, error) {
 	verifier, err := tokens.NewCompasVerifier(signingKey, issuer)
 	if err != nil {
 		return nil, err

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
@@ -42,7 +43,7 @@ const strictQuery = `SELECT "revokedAt" IS NULL FROM "sessionStore" WHERE "id" =
 // Strict asks about one token: whether its session was revoked, and nothing else.
 func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) error {
 	var live bool
-	switch err := r.Pool.QueryRow(ctx, strictQuery, claims.SessionID).Scan(&live); {
+	switch err := (isolation.Pool{Pool: r.Pool}).QueryRow(ctx, strictQuery, claims.SessionID).Scan(&live); {
 	case pgvalue.IsNoRows(err):
 		return verifier.ErrRevoked
 	case err != nil:

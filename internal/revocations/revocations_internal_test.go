@@ -78,7 +78,7 @@ func TestNewRevocationsAreFoundByIndex(t *testing.T) {
 }
 
 type revocationKit struct {
-	Source
+	*Source
 	pool *pgxpool.Pool
 }
 
@@ -88,7 +88,7 @@ func setupRevocations(t *testing.T) revocationKit {
 	if _, err := pool.Exec(t.Context(), makeEpochQuery); err != nil {
 		t.Fatal(err)
 	}
-	return revocationKit{Source{Pool: pool, Direct: pool, AccessTokenTTL: 5 * time.Minute, MaxAccessTokenTTL: 24 * time.Hour}, pool}
+	return revocationKit{&Source{Pool: pool, Direct: pool, AccessTokenTTL: 5 * time.Minute, MaxAccessTokenTTL: 24 * time.Hour}, pool}
 }
 
 // now returns the database's state.
