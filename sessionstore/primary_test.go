@@ -1,14 +1,19 @@
 package sessionstore_test
 
 import (
+	"context"
 	"errors"
+	"log/slog"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
 // An address leads to a standby for a while, which has not heard of the last
@@ -80,4 +85,48 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 		t.Errorf("on the primary, a revoked session: %v", err)
 	}
 	k.get(t, missed)
+}
+
+// Who follows revocations follows no standby: past the bound it knows of nothing more,
+// and says so.
+func TestNoStandbyIsFollowed(t *testing.T) {
+	t.Parallel()
+	servers := testdb.NewReplicated(t)
+	address := testdb.NewAddress(t, servers.Primary)
+	pool, err := pgxpool.New(t.Context(), address.URL(servers.Primary))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	k := kit{pool: pool, ring: newRing(t)}
+	k.Store = newStore(t, pool, k.ring, config())
+	edge, err := k.Verifier(verifier.Config{Bound: time.Second, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var following sync.WaitGroup
+	following.Go(func() { _ = edge.Run(ctx) }) // it ends with the test
+	defer following.Wait()
+	defer stop()
+
+	session, pair := k.create(t, sessionstore.CreateParams{})
+	verify := func() error { _, err := edge.Verify(t.Context(), string(pair.AccessToken)); return err }
+	k.await(t, "the first revocations", func() bool { return edge.Age() < time.Second && verify() == nil })
+	servers.CatchUp()
+	servers.Freeze()
+	address.Lead(servers.Standby)
+	address.Cut()
+	if err := newStore(t, servers.Primary.Pool(), k.ring, config()).Invalidate(t.Context(), session.ID); err != nil {
+		t.Fatal(err)
+	}
+	k.await(t, "the bound", func() bool { return errors.Is(verify(), verifier.ErrUnavailable) })
+	for range 20 {
+		if err := verify(); !errors.Is(err, verifier.ErrUnavailable) {
+			t.Errorf("with a standby: %v", err)
+		}
+	}
+
+	address.Lead(servers.Primary)
+	k.await(t, "the revocation", func() bool { return errors.Is(verify(), verifier.ErrRevoked) })
 }
