@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// maxSeconds keeps a lifetime within a time.Duration; the store's own limit is lower.
-const maxSeconds = int64(1<<63-1) / int64(time.Second)
+// maxSeconds is the longest lifetime.
+const maxSeconds = int64(sessionstore.MaxLifetime / time.Second)
 
 // newSession is the body of a creation. Data stays the text that it is, so
 // that a number keeps its digits.
@@ -90,7 +91,7 @@ func (n newSession) params() (sessionstore.CreateParams, error) {
 			continue
 		}
 		if *ttl.seconds < 1 || *ttl.seconds > maxSeconds {
-			return params, invalidMember(ttl.pointer, "It must be 1 second or more, and not that many.")
+			return params, invalidMember(ttl.pointer, fmt.Sprintf("It must be between 1 and %d seconds.", maxSeconds))
 		}
 		*ttl.to = time.Duration(*ttl.seconds) * time.Second
 	}

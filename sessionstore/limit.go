@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
@@ -49,7 +49,7 @@ WITH ` + liveOfSubject + `, "new" AS (
 
 // limit makes the sessions of which a subject may have so many.
 type limit struct {
-	pool   *pgxpool.Pool
+	pool   isolation.Pool
 	most   int // zero for any number
 	action LimitAction
 	turns  turns

@@ -318,7 +318,8 @@ func TestArguments(t *testing.T) {
 		"refresh too short":  {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{RefreshToken: 5 * time.Minute}}, "refresh_token_ttl"},
 		"fraction of second": {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: 90*time.Second + 1}}, "access_token_ttl"},
 		"negative session":   {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{Session: -time.Second}}, "session_ttl"},
-		"endless session":    {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{Session: 900_000 * time.Hour}}, "session_ttl"},
+		"endless session":    {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{Session: sessionstore.MaxLifetime + time.Second}}, "session_ttl"},
+		"endless refreshes":  {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{RefreshToken: sessionstore.MaxLifetime + time.Second}}, "refresh_token_ttl"},
 	} {
 		var argument *sessionstore.ArgumentError
 		_, _, err := k.Create(t.Context(), test.params)
@@ -355,6 +356,10 @@ func TestLifetimes(t *testing.T) {
 		{sessionstore.CreateParams{Subject: "kiosk", Lifetimes: sessionstore.Lifetimes{RefreshToken: 90 * time.Minute}}, 10 * time.Minute, 90 * time.Minute},
 		{sessionstore.CreateParams{Subject: "kiosk", Lifetimes: sessionstore.Lifetimes{Session: 20 * time.Minute}}, 10 * time.Minute, 20 * time.Minute},
 		{sessionstore.CreateParams{Subject: "ann", Lifetimes: sessionstore.Lifetimes{Session: time.Minute}}, time.Minute, time.Minute},
+		{
+			sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: sessionstore.MaxAccessTokenTTL, RefreshToken: sessionstore.MaxLifetime, Session: sessionstore.MaxLifetime}},
+			sessionstore.MaxAccessTokenTTL, sessionstore.MaxLifetime,
+		},
 	} {
 		_, created := k.create(t, test.params)
 		refreshed := k.refresh(t, created.RefreshToken, sessionstore.Rotated)
@@ -379,6 +384,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"negative sessions":                func(c *sessionstore.Config) { c.SessionsPerSubject = -1 },
 		"unknown action":                   func(c *sessionstore.Config) { c.SessionsPerSubjectAction = "end_newest" },
 		"refresh under access":             func(c *sessionstore.Config) { c.Lifetimes.RefreshToken = time.Minute },
+		"refresh beyond its column":        func(c *sessionstore.Config) { c.Lifetimes.RefreshToken = sessionstore.MaxLifetime + time.Second },
 		"no issuer":                        func(c *sessionstore.Config) { c.Tokens.Issuer = "" },
 	} {
 		cfg := config()

@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 const (
@@ -20,6 +22,9 @@ const (
 	connectTimeout   = 5 * time.Second
 	closeTimeout     = 2 * time.Second
 	statementTimeout = "10s"
+
+	// All statements are written for it. Where it cannot be set, they say it themselves.
+	isolationLevel, readCommitted = "default_transaction_isolation", "read committed"
 )
 
 // Source is where connections lead to.
@@ -41,6 +46,7 @@ func behindPooler(cfg *pgx.ConnConfig) {
 func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	parameters := map[string]string{"application_name": "latchkey"}
 	if !s.Pooled {
+		parameters[isolationLevel] = readCommitted
 		parameters["statement_timeout"], parameters["idle_in_transaction_session_timeout"] = statementTimeout, statementTimeout
 	}
 	return newPool(ctx, s, requestConns, tracer, parameters)
@@ -48,7 +54,11 @@ func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgx
 
 // newTaskPool is for migrations, cleanup and the job queue: they may take their time, and must not take requests' connections.
 func newTaskPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
-	return newPool(ctx, s, taskConns, nil, map[string]string{"application_name": "latchkey-tasks"})
+	parameters := map[string]string{"application_name": "latchkey-tasks"}
+	if !s.Pooled {
+		parameters[isolationLevel] = readCommitted
+	}
+	return newPool(ctx, s, taskConns, nil, parameters)
 }
 
 func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer, parameters map[string]string) (*pgxpool.Pool, error) {
@@ -65,6 +75,7 @@ func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer,
 	if s.Pooled && !strings.Contains(s.URL, "default_query_exec_mode") {
 		behindPooler(cfg.ConnConfig)
 	}
+	primary.Require(cfg.ConnConfig)
 	cfg.ConnConfig.Tracer = tracer
 	for name, value := range parameters {
 		if own, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
