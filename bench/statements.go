@@ -166,11 +166,18 @@ func (s *statements) captureRevoke(ctx context.Context, c *capturing) error {
 	if err != nil {
 		return err
 	}
-	statement, err := one(ctx, func(ctx context.Context) error { return c.store.Invalidate(ctx, ids[0]) })
+	all, err := replay.Capture(ctx, func(ctx context.Context) error { return c.store.Invalidate(ctx, ids[0]) })
 	if err != nil {
 		return err
 	}
-	s.revoke, err = replay.New(statement, ids[0])
+	if len(all) != 2 {
+		return fmt.Errorf("a revocation is %d statements, and the bare loop knows it as a session's and its tokens'", len(all))
+	}
+	first, err := replay.New(all[0], ids[0])
+	if err != nil {
+		return err
+	}
+	s.revoke, err = first.With(all[1])
 
 	return err
 }

@@ -24,6 +24,7 @@ type Store struct {
 	data   sealing
 	seen   confirmations
 	limit  limit
+	turns  *turns // of subjects
 
 	creations *groupcommit.Queue[creation]
 	readings  *groupcommit.Queue[reading]
@@ -40,10 +41,10 @@ func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	on := statements{pool: pool, rules: cfg.rules()}
+	on, inTurn := statements{pool: pool, rules: cfg.rules()}, new(turns)
 	store := &Store{
 		pool: pool, cfg: cfg, data: sealing{cfg.Sealer}, seen: confirmations{pool: pool},
-		limit:     limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction},
+		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn}, turns: inTurn,
 		creations: shared(on.create), readings: shared(on.read), rotations: shared(on.rotate),
 	}
 	if store.tokens, err = newSigning(keys, cfg.Tokens); err != nil {
