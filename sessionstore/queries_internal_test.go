@@ -22,7 +22,7 @@ func TestQueriesPrepare(t *testing.T) {
 		"update": updateQuery, "updateState": updateStateQuery,
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery, "revokeTokens": revokeTokensQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
-		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "estimate": estimateQuery,
+		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery,
 		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
 	}
 	for kind, q := range cleanupQueries {

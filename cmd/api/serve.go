@@ -126,7 +126,7 @@ func (s *service) serve(ctx context.Context, db pools, id identity, ready func()
 	runner, err := jobs.New(jobs.Config{
 		Pool: db.tasks, Logger: s.log, Sessions: removable,
 		Cleanup: s.cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), Keys: keys.maintained(),
-		PollOnly:    db.direct != nil,
+		PollOnly:    db.direct != nil, KeptLeaks: removable,
 		LeakWebhook: jobs.Webhook{URL: string(s.LeakWebhookURL), Secret: tokens.Secret(s.LeakWebhookSecret)},
 		Observer:    s.trail.jobs(measured),
 	})
