@@ -70,6 +70,9 @@ type ReuseError struct {
 	Theft   Theft
 	// Behind is how many generations the presented token is behind the newest.
 	Behind int64
+	// ReportDelayed is why the report could not be enqueued, and comes later: see
+	// [LeakQueue].
+	ReportDelayed error
 }
 
 func (e *ReuseError) Error() string {

@@ -25,6 +25,7 @@ type Store struct {
 	data   sealing
 	seen   confirmations
 	limit  limit
+	turns  *turns // of subjects
 	// primary gives up connections to a server that is no longer the primary.
 	primary primary.Watch
 
@@ -44,10 +45,10 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	pool := isolation.Pool{Pool: db}
-	on := statements{pool: pool, rules: cfg.rules()}
+	on, inTurn := statements{pool: pool, rules: cfg.rules()}, new(turns)
 	store := &Store{
 		pool: pool, cfg: cfg, data: sealing{cfg.Sealer}, seen: confirmations{pool: pool},
-		limit:     limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction},
+		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn}, turns: inTurn,
 		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
 	}
 	if store.tokens, err = newSigning(keys, cfg.Tokens); err != nil {
