@@ -113,7 +113,7 @@ func New(cfg Config) (*Runner, error) {
 	river.AddWorker(workers, &cleanupWorker{cfg: cfg})
 	river.AddWorker(workers, &leakLogWorker{log: cfg.Logger})
 	river.AddWorker(workers, webhook)
-	periodic, queues := periodicCleanup(cfg.CleanupInterval), map[string]river.QueueConfig{cleanupQueue: {MaxWorkers: 1}, leakLogQueue: {MaxWorkers: leakLogWorkers}, leakWebhookQueue: {MaxWorkers: leakWebhookWorkers}}
+	periodic, queues := periodicCleanup(cfg.CleanupInterval), map[string]river.QueueConfig{cleanupQueue: {MaxWorkers: 1}, leakLogQueue: {MaxWorkers: leakLogWorkers, FetchPollInterval: leakLogPoll}, leakWebhookQueue: {MaxWorkers: leakWebhookWorkers}}
 	if cfg.Keys != nil {
 		// A replica without keys in the database leaves them to those that have them.
 		river.AddWorker(workers, &keysWorker{keys: cfg.Keys})

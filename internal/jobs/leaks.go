@@ -21,8 +21,11 @@ import (
 
 const (
 	// Reports must not wait for a long cleanup, nor the log for a webhook that hangs: each has a queue of its own.
-	leakLogQueue       = "leaks"
-	leakLogWorkers     = 4
+	leakLogQueue   = "leaks"
+	leakLogWorkers = 4
+	// leakLogPoll is short: of jobs that come together the queue notifies for the first one alone, and the others would
+	// wait for as long as this.
+	leakLogPoll        = 500 * time.Millisecond
 	leakWebhookQueue   = "leak_webhooks"
 	leakWebhookWorkers = 4
 

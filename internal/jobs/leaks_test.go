@@ -405,6 +405,9 @@ func TestWebhookThatHangsDelaysNoLog(t *testing.T) {
 	defer close(release)
 	runner := k.runner(hook.URL)
 	defer k.run(runner)()
+	first := report()
+	k.enqueue(runner, first)
+	k.await("the queue to run", func() bool { return k.logged(first.ID) == 1 })
 	var slowest time.Duration
 	for range 40 {
 		stolen, began := report(), time.Now()
@@ -413,10 +416,11 @@ func TestWebhookThatHangsDelaysNoLog(t *testing.T) {
 		slowest = max(slowest, time.Since(began))
 	}
 	t.Logf("the slowest of 40 reports was logged after %v", slowest)
-	if slowest >= webhookHangs {
-		t.Errorf("a report was logged after %v, and the webhook hangs for %v", slowest, webhookHangs)
+	if slowest > slowestLog {
+		t.Errorf("a report was logged after %v, at most %v are allowed", slowest, slowestLog)
 	}
 }
 
-// webhookHangs is for how long a worker waits for a webhook that hangs.
-const webhookHangs = 10 * time.Second
+// slowestLog is when a report is in the log beside eight busy loops: idle it is within a second. One that waited for the
+// webhook, or for a poll of the other queues, would come after 10 s.
+const slowestLog = 5 * time.Second
