@@ -16,7 +16,7 @@ const (
 	// requestConns is how many connections requests share, if the URL has no pool_max_conns. A request holds one for
 	// about a millisecond.
 	requestConns = 16
-	// taskConns suffices for what runs beside requests: the job queue's listener, its bookkeeping, a task and a lock.
+	// taskConns suffices for a command, and for what runs beside requests: the job queue's listener, its bookkeeping, a task and a lock.
 	taskConns = 6
 
 	connectTimeout   = 5 * time.Second
@@ -52,13 +52,19 @@ func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgx
 	return newPool(ctx, s, requestConns, tracer, parameters)
 }
 
-// newTaskPool is for migrations, cleanup and the job queue: they may take their time, and must not take requests' connections.
-func newTaskPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
+// newJobPool is for what runs beside requests: it may take its time, and must not take their connections. The job queue
+// says no isolation level itself.
+func newJobPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
 	parameters := map[string]string{"application_name": "latchkey-tasks"}
 	if !s.Pooled {
 		parameters[isolationLevel] = readCommitted
 	}
 	return newPool(ctx, s, taskConns, nil, parameters)
+}
+
+// newTaskPool is for commands. Migrations make connections of their own, as it does and with settings of their own.
+func newTaskPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
+	return newPool(ctx, s, taskConns, nil, map[string]string{"application_name": "latchkey-tasks"})
 }
 
 func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer, parameters map[string]string) (*pgxpool.Pool, error) {
@@ -99,7 +105,7 @@ func Open(ctx context.Context, s Source, direct string, tracer pgx.QueryTracer) 
 	if p.Requests, err = newRequestPool(ctx, s, tracer); err != nil {
 		return p, err
 	}
-	if p.Tasks, err = newTaskPool(ctx, s); err == nil && direct != "" {
+	if p.Tasks, err = newJobPool(ctx, s); err == nil && direct != "" {
 		p.Direct, err = newTaskPool(ctx, Source{URL: direct})
 	}
 	if err != nil {
