@@ -50,7 +50,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		p, now, err = lockPair(ctx, tx, t.claims)
 		switch {
 		case err == nil:
-			d = refresh.Decide(p, t.keys(), t.claims.Generation, now, s.cfg.rules())
+			d = refresh.Decide(p, t.keys(), refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}, now, s.cfg.rules())
 		case pgvalue.IsNoRows(err) && s.compas != nil:
 			d, now, err = s.compas.TakeOver(ctx, tx, compas.Presented{
 				Claims: t.claims, Row: t.compas, Proven: t.proven, UserAgent: t.client.UserAgent, IP: t.client.IP,
@@ -68,7 +68,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		case d.Next == p:
 			return nil
 		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo:
-			return recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.ID: {p.AccessGeneration, p.MintedAt()}})
+			return recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.ID: {p.AccessGeneration, p.MintedAt(), p.AccessExpiresAt}})
 		default:
 			return writePair(ctx, tx, d.Next, t.client)
 		}
