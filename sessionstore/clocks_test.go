@@ -74,3 +74,30 @@ func TestLostTokenOutlivesTheRow(t *testing.T) {
 		t.Errorf("after a revocation: %v", err)
 	}
 }
+
+// A grace that was raised lets a pair be fresh for longer than the access token of a
+// session with a short lifetime of its own lives. Old and new settings answer in turn.
+func TestGraceRaisedAboveAnAccessTokensLife(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	cfg := config()
+	cfg.Grace = time.Minute
+	raised := kit{Store: newStore(t, k.pool, k.ring, cfg), pool: k.pool}
+	session, first := k.create(t, sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Minute, RefreshToken: time.Hour}})
+	newest := raised.refresh(t, first.RefreshToken, sessionstore.Rotated)
+
+	for range 2 {
+		raised.age(t, session.ID, 58*time.Second)
+		again := raised.refresh(t, newest.RefreshToken, sessionstore.StillFresh)
+		if left := again.AccessTokenExpiresAt.Sub(again.AnsweredAt); left != time.Minute {
+			t.Errorf("the access token is good for %v", left)
+		}
+		if _, _, err := k.Get(t.Context(), string(again.AccessToken)); err != nil {
+			t.Error(err)
+		}
+		if same := raised.refresh(t, newest.RefreshToken, sessionstore.StillFresh); same.AccessToken != again.AccessToken {
+			t.Error("the same row gives other tokens")
+		}
+	}
+	k.refresh(t, newest.RefreshToken, sessionstore.Rotated)
+}

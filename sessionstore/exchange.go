@@ -67,7 +67,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			return reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)
 		case d.Next == p:
 			return nil
-		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo:
+		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo && d.Next.AccessGeneration == p.AccessGeneration:
 			return recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.ID: {p.AccessGeneration, p.MintedAt(), p.AccessExpiresAt}})
 		default:
 			return writePair(ctx, tx, d.Next, t.client)

@@ -69,6 +69,16 @@ func (m *modelSession) mint(now time.Time) {
 	m.issued, m.confirmed = now, time.Time{}
 }
 
+// keepUsable gives the pair another access token in the last tenth of its life.
+func (m *modelSession) keepUsable(now time.Time) {
+	next := m.capped(now.Add(m.lifetimes.AccessToken))
+	if m.accessExpires.Truncate(time.Second).Sub(now) <= m.lifetimes.AccessToken/10 && next.After(m.accessExpires) {
+		m.accessGeneration++
+		m.accessExpires = next
+		m.accessJWT = ""
+	}
+}
+
 func (m *modelSession) rotate(generation int64, now time.Time) {
 	m.generation = generation
 	m.settled = now
@@ -97,6 +107,7 @@ func (m *modelSession) refresh(t int64, expired bool, now time.Time) (sessionsto
 	if t == g {
 		if !m.issued.IsZero() && now.Sub(m.issued) < fresh { // case 3
 			m.confirm(now)
+			m.keepUsable(now)
 			return sessionstore.StillFresh, ""
 		}
 		m.rotate(g+1, now) // case 2
@@ -106,6 +117,7 @@ func (m *modelSession) refresh(t int64, expired bool, now time.Time) (sessionsto
 		return stolen(sessionstore.Old)
 	}
 	if now.Sub(m.issued) < grace || !m.confirmed.IsZero() && now.Sub(m.confirmed) < grace { // case 4
+		m.keepUsable(now)
 		return sessionstore.Raced, ""
 	}
 	if !m.confirmed.IsZero() { // case 6

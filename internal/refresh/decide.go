@@ -85,7 +85,7 @@ func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 
 	case behind == 0:
 		if !p.IssuedAt.IsZero() && now.Before(p.IssuedAt.Add(FreshGraces*r.Grace)) {
-			d := stay(StillFresh)
+			d := Decision{Outcome: StillFresh, Next: p.usable(now, r)}
 			if p.ConfirmedAt.IsZero() && p.usesCount(now) {
 				d.Next.ConfirmedAt = now // whoever presents it, has it
 			}
@@ -104,7 +104,7 @@ func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 		since = p.ConfirmedAt
 	}
 	if now.Before(since.Add(r.Grace)) {
-		return stay(Raced)
+		return Decision{Outcome: Raced, Next: p.usable(now, r)}
 	}
 	if !p.ConfirmedAt.IsZero() {
 		return stolen(Stale)

@@ -118,6 +118,17 @@ var mutants = []struct {
 		honest, uselessPair,
 	},
 	{
+		"an access token that has expired is handed out again",
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			d := decide(p, t, now, r)
+			if d.Outcome == StillFresh {
+				d.Next.AccessGeneration, d.Next.AccessExpiresAt = p.AccessGeneration, p.AccessExpiresAt
+			}
+			return d
+		},
+		outlived, uselessPair,
+	},
+	{
 		"no limit on late retries",
 		func(p Pair, t Presented, now time.Time, r Rules) Decision {
 			p.LateRetries = 0
