@@ -29,6 +29,11 @@ func (s *service) onConfigured(ctx context.Context) error {
 	} else if err != nil {
 		return unusable(err)
 	}
+	if err := migrations.CheckRights(ctx, db.requests); errors.Is(err, migrations.ErrNoRight) {
+		return err
+	} else if err != nil {
+		return unusable(err)
+	}
 	if newer, err := migrations.Newer(ctx, db.requests); err != nil {
 		return unusable(err)
 	} else if newer != 0 {
