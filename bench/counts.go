@@ -13,38 +13,39 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
-// counted is how many calls are counted, after as many that are not.
-const counted = 200
-
-// countOperations counts what does not depend on the machine: round trips and allocations, of one call at a time.
-func countOperations(ctx context.Context, r *rig) (counts []report.Count, err error) {
-	trips := &roundTrips{}
-	config, err := pgxpool.ParseConfig(r.URL)
-	if err != nil {
-		return nil, err
-	}
-	config.MaxConns = 1
-	config.ConnConfig.DialFunc = trips.dial
-	if _, err := r.runStore(ctx, config); err != nil {
-		return nil, err
-	}
+// count counts what does not depend on the machine: round trips and allocations, of one call at a time.
+func (b *bench) count(ctx context.Context) (err error) {
+	r := b.churning
 	defer func() { err = errors.Join(err, r.close(ctx)) }()
-
-	for _, o := range []struct{ name, variant string }{
-		{report.Create, ""}, {report.Get, report.Seen}, {report.Get, report.NotSeen}, {report.Refresh, ""}, {report.Update, ""}, {report.Revoke, ""},
-	} {
-		o := of(r, report.Packages, o.name, o.variant)
-		count, err := countOperation(ctx, o, trips)
-		if err != nil {
-			return nil, fmt.Errorf("count %v: %w", o, err)
+	var trips atomic.Int64
+	err = r.openStore(ctx, 1, func(c *pgxpool.Config) {
+		c.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			return &countingConn{Conn: conn, trips: &trips}, err
 		}
-		counts = append(counts, count)
+	})
+	if err != nil {
+		return err
+	}
+	for _, o := range []operation{
+		of(r, report.Packages, report.Create, ""), of(r, report.Packages, report.Get, report.Seen), of(r, report.Packages, report.Get, report.NotSeen),
+		of(r, report.Packages, report.Refresh, ""), of(r, report.Packages, report.Update, ""), of(r, report.Packages, report.Revoke, ""),
+	} {
+		count, err := countCalls(ctx, o, &trips)
+		if err != nil {
+			return fmt.Errorf("%v: %w", o, err)
+		}
+		b.results.Counts = append(b.results.Counts, count)
+		b.say("%v: %.2f round trips, %.0f allocations", o, count.RoundTrips, count.Allocations)
 	}
 
-	return counts, nil
+	return nil
 }
 
-func countOperation(ctx context.Context, o operation, trips *roundTrips) (report.Count, error) {
+func countCalls(ctx context.Context, o operation, trips *atomic.Int64) (report.Count, error) {
+	// counted is how many calls are counted, after as many that are not.
+	const counted = 200
+
 	do, err := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: 1, calls: 2 * counted})
 	if err != nil {
 		return report.Count{}, err
@@ -54,13 +55,13 @@ func countOperation(ctx context.Context, o operation, trips *roundTrips) (report
 	for i := range 2 * counted {
 		if i == counted {
 			runtime.ReadMemStats(&before)
-			tripsBefore = trips.count.Load()
+			tripsBefore = trips.Load()
 		}
 		if err := do(ctx, 0); err != nil {
 			return report.Count{}, err
 		}
 	}
-	made := trips.count.Load() - tripsBefore
+	made := trips.Load() - tripsBefore
 	runtime.ReadMemStats(&after)
 
 	return report.Count{
@@ -71,19 +72,11 @@ func countOperation(ctx context.Context, o operation, trips *roundTrips) (report
 	}, nil
 }
 
-// roundTrips counts how often connections wait for the server: once for each time they read after they wrote.
-type roundTrips struct{ count atomic.Int64 }
-
-func (t *roundTrips) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := new(net.Dialer).DialContext(ctx, network, address)
-
-	return &countingConn{Conn: conn, trips: t}, err
-}
-
+// countingConn counts how often it waits for the server: once for each time it reads after it wrote.
 type countingConn struct {
 	net.Conn
 
-	trips *roundTrips
+	trips *atomic.Int64
 	wrote atomic.Bool
 }
 
@@ -95,7 +88,7 @@ func (c *countingConn) Write(b []byte) (int, error) {
 
 func (c *countingConn) Read(b []byte) (int, error) {
 	if c.wrote.Swap(false) {
-		c.trips.count.Add(1)
+		c.trips.Add(1)
 	}
 
 	return c.Conn.Read(b)

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
-	"github.com/latchkey-sessions/latchkey/bench/internal/cluster"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
@@ -23,15 +25,6 @@ const (
 	// margin is how many more than last time are prepared for.
 	margin = 1.5
 )
-
-// meter measures operations, and gathers what it has measured.
-type meter struct {
-	cluster *cluster.Cluster
-	rows    []*gathered
-	// memory is the most that the service had at so many workers or more.
-	memory     int64
-	memoryFrom int
-}
 
 // gathered is a row that still gets rounds.
 type gathered struct {
@@ -51,93 +44,132 @@ func (u usage) minus(v usage) usage {
 	return usage{u.client - v.client, u.server - v.server, u.database - v.database, u.wal - v.wal}
 }
 
-// usage reads all counters.
-func (m *meter) usage(ctx context.Context, server int) (u usage, err error) {
+// usage reads all counters, of a server as well if there is one.
+func (b *bench) usage(ctx context.Context, server int) (u usage, err error) {
 	u.client = machine.Own()
-	if u.database, err = machine.CPU(m.cluster.Postmaster); err != nil {
-		return u, err
-	}
 	if server != 0 {
 		if u.server, err = machine.CPU(server); err != nil {
 			return u, err
 		}
 	}
-	u.wal, err = m.cluster.WAL(ctx)
+	if u.database, err = machine.CPU(b.cluster.Postmaster); err != nil {
+		return u, err
+	}
+	u.wal, err = b.cluster.WAL(ctx)
 
 	return u, err
 }
 
-// row returns the row that an operation's rounds go to.
-func (m *meter) row(key report.Key) *gathered {
-	for _, g := range m.rows {
+// gather returns the row that an operation's rounds go to.
+func (b *bench) gather(key report.Key) *gathered {
+	for _, g := range b.rows {
 		if g.Key == key {
 			return g
 		}
 	}
 	g := &gathered{Row: report.Row{Key: key}, times: load.NewTimes()}
-	m.rows = append(m.rows, g)
+	b.rows = append(b.rows, g)
 
 	return g
 }
 
-// closed measures one round of an operation, and returns how many it did in a second.
-func (m *meter) closed(ctx context.Context, o operation, key report.Key, duration time.Duration) (float64, error) {
-	warmup := duration / warmupShare
-	if key.State == report.AfterCheckpoint { // what is to be measured is over soon
-		warmup = 0
+// row returns the row as far as it was measured.
+func (g *gathered) row() report.Row {
+	row := g.Row
+	setTimes(&row, g.times)
+	if row.Calls == 0 {
+		return row
 	}
-	g := m.row(key)
-	do, err := o.makeReady(ctx, key.Workers, duration, g.PerSecond())
+	calls := float64(row.Calls)
+	row.ClientCPU, row.ServerCPU = microseconds(g.used.client)/calls, microseconds(g.used.server)/calls
+	if g.Layer != report.Limit || g.Sessions > 0 { // the HTTP limits have no database
+		row.DatabaseCPU, row.WAL = microseconds(g.used.database)/calls, float64(g.used.wal)/calls
+	}
+
+	return row
+}
+
+func setTimes(row *report.Row, times *load.Times) {
+	row.Calls = times.Count()
+	row.P50, row.P99, row.P999 = times.Milliseconds(50), times.Milliseconds(99), times.Milliseconds(99.9)
+}
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// inTurn measures operations one after the other, round by round, and closes what they have opened.
+func (b *bench) inTurn(ctx context.Context, group string, workers, rounds int, duration time.Duration, all []operation) (err error) {
+	defer func() { err = errors.Join(err, b.closeAll(ctx)) }()
+
+	for range rounds {
+		for _, o := range all {
+			if err := b.closed(ctx, o, o.key(group, workers), duration); err != nil {
+				return err
+			}
+		}
+		slices.Reverse(all) // what drifts meanwhile, a table or the machine, favours none
+	}
+
+	return nil
+}
+
+// closed measures one round of an operation.
+func (b *bench) closed(ctx context.Context, o operation, key report.Key, duration time.Duration) (err error) {
+	besideCtx, cancel := context.WithCancel(ctx)
+	var beside errgroup.Group
+	defer func() {
+		cancel()
+		_ = beside.Wait() // it ends because it was told to
+	}()
+	g := b.gather(key)
+	do, err := o.makeReady(besideCtx, &beside, key.Workers, duration, g.PerSecond())
 	if err != nil {
-		return 0, err
-	}
-	if o.finish != nil {
-		defer o.finish()
+		return err
 	}
 	if o.tool != nil {
 		perSecond, err := o.tool(ctx, key.Workers, duration)
 		g.Rounds = append(g.Rounds, perSecond)
-		return perSecond, err
+		return err
 	}
 
+	window := load.Window{Workers: key.Workers, Warmup: duration / warmupShare, Duration: duration}
+	if key.State == report.AfterCheckpoint { // what is to be measured is over soon
+		window.Warmup = 0
+	}
 	pid := 0
 	if o.server != nil {
 		pid = o.server()
 	}
 	var before, after usage
 	var beforeErr, afterErr error
-	measured, err := load.Closed(ctx, load.Window{
-		Workers: key.Workers, Warmup: warmup, Duration: duration,
-		Begin: func() { before, beforeErr = m.usage(ctx, pid) },
-		End:   func() { after, afterErr = m.usage(ctx, pid) },
-	}, do.work(ctx))
+	window.Begin = func() { before, beforeErr = b.usage(ctx, pid) }
+	window.End = func() { after, afterErr = b.usage(ctx, pid) }
+	measured, err := load.Closed(ctx, window, do.work(ctx))
 	if err := errors.Join(err, beforeErr, afterErr); err != nil {
-		return 0, fmt.Errorf("%v: %w", o, err)
+		return fmt.Errorf("%v: %w", o, err)
 	}
 	if measured.Latencies.Count() == 0 {
-		return 0, fmt.Errorf("%v: nothing was done", o)
+		return fmt.Errorf("%v: nothing was done", o)
 	}
 	g.Rounds = append(g.Rounds, measured.PerSecond())
 	g.times.Merge(measured.Latencies.Histogram)
 	g.used = g.used.minus(before.minus(after))
-	if o.layer == report.HTTP && key.Workers >= m.memoryFrom {
-		most, err := machine.MostMemory(pid)
-		if err != nil {
-			return 0, err
-		}
-		m.memory = max(m.memory, most)
+	b.say("round %d  %9s/s  %v, %d at once", len(g.Rounds), report.Thousands(measured.PerSecond()), o, key.Workers)
+	if most := slices.Max(b.cfg.workers); o.layer == report.HTTP && key.Workers == most {
+		memory, err := machine.MostMemory(pid)
+		b.results.Service.Memory, b.results.Service.Connections = max(b.results.Service.Memory, memory), most
+		return err
 	}
 
-	return measured.PerSecond(), nil
+	return nil
 }
 
 // makeReady prepares an operation for a measurement.
-func (o operation) makeReady(ctx context.Context, workers int, duration time.Duration, lastPerSecond float64) (call, error) {
+func (o operation) makeReady(ctx context.Context, beside *errgroup.Group, workers int, duration time.Duration, lastPerSecond float64) (call, error) {
 	if lastPerSecond == 0 {
 		lastPerSecond = firstGuess
 	}
 	calls := lastPerSecond * duration.Seconds() * (1 + 1.0/warmupShare) * margin
-	do, err := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: workers, calls: int(calls) + workers*10})
+	do, err := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: workers, calls: int(calls) + workers*10, beside: beside})
 	if err != nil {
 		return nil, fmt.Errorf("prepare %v: %w", o, err)
 	}
@@ -146,62 +178,30 @@ func (o operation) makeReady(ctx context.Context, workers int, duration time.Dur
 	return do, nil
 }
 
-// results returns all rows.
-func (m *meter) results() []report.Row {
-	rows := make([]report.Row, 0, len(m.rows))
-	for _, g := range m.rows {
-		rows = append(rows, g.finish())
-	}
-
-	return rows
-}
-
-func (g *gathered) finish() report.Row {
-	row := g.Row
-	if row.Calls = g.times.Count(); row.Calls == 0 {
-		return row
-	}
-	row.P50, row.P99, row.P999 = g.times.Milliseconds(50), g.times.Milliseconds(99), g.times.Milliseconds(99.9)
-	calls := float64(row.Calls)
-	row.ClientCPU = microseconds(g.used.client) / calls
-	row.ServerCPU = microseconds(g.used.server) / calls
-	if g.Layer != report.Limit || g.Sessions > 0 { // the HTTP limits have no database
-		row.DatabaseCPU = microseconds(g.used.database) / calls
-		row.WAL = float64(g.used.wal) / calls
-	}
-
-	return row
-}
-
-func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-
-// open measures how long an operation takes when it comes at a rate.
-func (m *meter) open(ctx context.Context, o operation, window load.Window, perSecond float64) (report.Latency, error) {
+// open measures how long an operation takes when it comes at a rate, which is a share of what is possible.
+func (b *bench) open(ctx context.Context, o operation, group string, window load.Window, perSecond, share float64) (report.Row, error) {
+	row := report.Row{Key: o.key(group, window.Workers)}
+	row.Load = share
 	// A service that was just started has no connections to the database yet. What piles up meanwhile would take long to
 	// go away at a load that is near to what is possible.
-	warm, err := o.makeReady(ctx, window.Workers, serviceWarmup, 0)
+	warm, err := o.makeReady(ctx, nil, window.Workers, serviceWarmup, 0)
 	if err != nil {
-		return report.Latency{}, err
+		return row, err
 	}
 	if _, err := load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm.work(ctx)); err != nil {
-		return report.Latency{}, fmt.Errorf("%v: %w", o, err)
+		return row, fmt.Errorf("%v: %w", o, err)
 	}
-	do, err := o.makeReady(ctx, window.Workers, window.Duration, perSecond)
+	do, err := o.makeReady(ctx, nil, window.Workers, window.Duration, perSecond)
 	if err != nil {
-		return report.Latency{}, err
-	}
-	if window.Warmup == 0 {
-		window.Warmup = window.Duration / warmupShare
+		return row, err
 	}
 	measured, err := load.Open(ctx, window, perSecond, uint64(window.Workers), do.work(ctx)) //nolint:gosec // a number of workers
 	if err != nil {
-		return report.Latency{}, fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err)
+		return row, fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err)
 	}
+	row.Rounds, row.Late = []float64{measured.PerSecond()}, measured.Late.Milliseconds(99)
+	setTimes(&row, measured.Latencies)
+	b.say("%v at %2.0f %% (%s/s): p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms", o, 100*share, report.Thousands(row.PerSecond()), row.P50, row.P99, row.P999)
 
-	return report.Latency{
-		Operation: o.name, Variant: o.variant, Sessions: o.rig.Size, Connections: window.Workers,
-		PerSecond: measured.PerSecond(), Calls: measured.Latencies.Count(),
-		P50: measured.Latencies.Milliseconds(50), P99: measured.Latencies.Milliseconds(99), P999: measured.Latencies.Milliseconds(99.9),
-		Late: measured.Late.Milliseconds(99),
-	}, nil
+	return row, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/google/uuid"
 
@@ -11,62 +10,49 @@ import (
 
 // bare sends an operation's own statement, on a connection for each worker.
 func bare(ctx context.Context, n need, name string) (call, error) {
-	next, err := n.values(ctx, name, n.calls)
+	callers, err := n.callers(ctx, n.workers, name)
 	if err != nil {
 		return nil, err
 	}
-	callers, err := n.callers(ctx, n.workers, n.statements[name])
-
-	return func(ctx context.Context, worker int) error {
-		values, done, err := next()
-		if err != nil {
-			return err
-		}
-		if err := callers[worker].Call(ctx, values...); err != nil {
-			return err
-		}
-		done()
-		return nil
-	}, err
-}
-
-// values returns what goes into the statement at each call, and what follows when it has succeeded.
-func (r *rig) values(ctx context.Context, name string, calls int) (func() (values []any, done func(), err error), error) {
-	nothing := func() {}
 	switch name {
 	case report.OneRow:
-		return func() ([]any, func(), error) { return []any{r.RefreshRow(r.Rotating.Next())}, nothing, nil }, nil
+		return func(ctx context.Context, worker int) error { return callers[worker].Call(ctx, n.Rotating.Next().Pair) }, nil
 	case report.Create:
-		return func() ([]any, func(), error) {
-			ids := make([]any, r.statements[name].Values())
-			for i := range ids {
-				ids[i] = uuid.Must(uuid.NewV7())
-			}
-			return ids, nothing, nil
+		return func(ctx context.Context, worker int) error {
+			return callers[worker].Call(ctx, uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7()))
 		}, nil
 	case report.Get:
-		return func() ([]any, func(), error) {
-			s := r.Readers.Next()
-			return []any{r.ID(s), r.AccessRow(s)}, nothing, nil
+		return func(ctx context.Context, worker int) error {
+			s := n.Readers.Next()
+			return callers[worker].Call(ctx, s.ID, s.Pair)
 		}, nil
 	case report.Refresh:
-		return func() ([]any, func(), error) {
-			s := r.Rotating.Next()
-			return []any{r.ID(s), r.RefreshRow(s), s.Generation}, func() { s.Rotate("") }, nil
+		return func(ctx context.Context, worker int) error {
+			s := n.Rotating.Next()
+			err := callers[worker].Call(ctx, s.ID, s.Pair, s.Generation)
+			if err == nil {
+				s.Rotate("")
+			}
+			return err
 		}, nil
 	case report.Update:
-		return func() ([]any, func(), error) {
-			s := r.Readers.Next()
-			now, next, data := r.Checksums(s)
-			return []any{r.ID(s), now, data, next}, func() { s.Other = !s.Other }, nil
+		return func(ctx context.Context, worker int) error {
+			s := n.Readers.Next()
+			now, next, data := n.Checksums(s)
+			err := callers[worker].Call(ctx, s.ID, now, data, next)
+			if err == nil {
+				s.Other = !s.Other
+			}
+			return err
 		}, nil
-	case report.Revoke:
-		ending, err := r.ending(ctx, calls)
-		return func() ([]any, func(), error) {
+	default: // to revoke
+		ending, err := n.ending(ctx, n.calls)
+		return func(ctx context.Context, worker int) error {
 			id, err := ending()
-			return []any{id}, nothing, err
+			if err != nil {
+				return err
+			}
+			return callers[worker].Call(ctx, id)
 		}, err
-	default:
-		return nil, fmt.Errorf("there is no statement for %s", name)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ const settled = 3*service.Grace + 200*time.Millisecond
 const smallTable = 100_000
 
 // overHTTP are the operations of the service.
-var overHTTP = map[string]func(context.Context, need) (call, error){
+var overHTTP = map[string]preparer{
 	report.Create: func(ctx context.Context, n need) (call, error) {
 		const body = `{"subject":"user-of-the-benchmark","data":` + population.Data +
 			`,"client":{"user_agent":"` + load.UserAgent + `","ip":"127.0.0.1"}}`
@@ -35,7 +36,7 @@ var overHTTP = map[string]func(context.Context, need) (call, error){
 		if err := n.openService(ctx); err != nil {
 			return nil, err
 		}
-		return n.presenting(report.HTTP, func(token string) error {
+		return n.presenting(ctx, report.HTTP, math.MaxInt, func(_ context.Context, token string) error {
 			body, err := n.internal(http.StatusOK, load.Request{Method: http.MethodPost, Path: "/oauth2/introspect", Type: load.Form, Body: "token=" + token})
 			if err == nil && !strings.HasPrefix(string(body), `{"active":true`) {
 				err = fmt.Errorf("the token is not active: %s", body)
@@ -45,7 +46,7 @@ var overHTTP = map[string]func(context.Context, need) (call, error){
 	},
 	report.Load: func(ctx context.Context, n need) (call, error) {
 		return func(context.Context, int) error {
-			path := "/v1/sessions/" + n.ID(n.Readers.Next()).String()
+			path := "/v1/sessions/" + n.Readers.Next().ID.String()
 			_, err := n.internal(http.StatusOK, load.Request{Method: http.MethodGet, Path: path})
 			return err
 		}, n.openService(ctx)
@@ -81,7 +82,7 @@ var overHTTP = map[string]func(context.Context, need) (call, error){
 		return func(context.Context, int) error {
 			s := n.Readers.Next()
 			now, _, data := n.Checksums(s)
-			path := "/v1/sessions/" + n.ID(s).String() + "/data"
+			path := "/v1/sessions/" + s.ID.String() + "/data"
 			_, err := n.internal(http.StatusOK, load.Request{Method: http.MethodPut, Path: path, IfMatch: now, Type: load.JSON, Body: data})
 			if err == nil {
 				s.Other = !s.Other
@@ -107,17 +108,4 @@ func (r *rig) internal(want int, request load.Request) ([]byte, error) {
 	request.Bearer = service.Key
 
 	return r.toInternal.Send(want, request)
-}
-
-// sending is an operation of requests to another server than the service.
-func sending(o operation, address func() string, next func() load.Request) operation {
-	o.prepare = func(context.Context, need) (call, error) {
-		client := load.NewClient(address())
-		return func(context.Context, int) error {
-			_, err := client.Send(http.StatusOK, next())
-			return err
-		}, nil
-	}
-
-	return o
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
@@ -11,7 +12,7 @@ import (
 )
 
 // throughPackages are the operations of the Go API.
-var throughPackages = map[string]func(context.Context, need) (call, error){
+var throughPackages = map[string]preparer{
 	report.Create: func(ctx context.Context, n need) (call, error) {
 		return func(ctx context.Context, _ int) error {
 			_, _, err := n.store.Create(ctx, newSession())
@@ -22,7 +23,7 @@ var throughPackages = map[string]func(context.Context, need) (call, error){
 		if err := n.openStore(ctx, n.workers); err != nil {
 			return nil, err
 		}
-		return n.presenting(report.Packages, func(token string) error {
+		return n.presenting(ctx, report.Packages, math.MaxInt, func(ctx context.Context, token string) error {
 			_, _, err := n.store.Get(ctx, token)
 			return err
 		})
@@ -49,7 +50,7 @@ var throughPackages = map[string]func(context.Context, need) (call, error){
 		return func(ctx context.Context, _ int) error {
 			s := n.Readers.Next()
 			now, next, data := n.Checksums(s)
-			got, err := n.store.Update(ctx, n.ID(s), now, []byte(data))
+			got, err := n.store.Update(ctx, s.ID, now, []byte(data))
 			if err != nil {
 				return err
 			}

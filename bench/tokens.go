@@ -14,55 +14,44 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
-// presenting has access tokens presented through a layer: those that were presented before, or others.
-func (n need) presenting(layer string, one func(token string) error) (call, error) {
-	if n.variant != report.Seen {
-		return n.notSeen(one)
+// presenting has access tokens presented through something: so many, or all, that were presented before, or others that
+// were not.
+func (n need) presenting(ctx context.Context, through string, most int, one func(ctx context.Context, token string) error) (call, error) {
+	next := counter()
+	if n.variant == report.NotSeen {
+		// newTokenRounds is how many tokens of one session are made at once at the most.
+		const newTokenRounds = 100
+
+		tokens, err := n.tokens(n.calls, int(n.numbers.Add(1))*newTokenRounds)
+		return func(ctx context.Context, _ int) error {
+			if i := next(); i < len(tokens) {
+				return one(ctx, tokens[i])
+			}
+			return load.ErrUsedUp
+		}, err
 	}
+
+	var err error
 	if n.seen == nil {
-		var err error
 		if n.seen, err = n.tokens(n.Readers.Len(), 0); err != nil {
 			return nil, err
 		}
 	}
-	if n.warm[layer] {
-		return inTurns(n.seen, one), nil
-	}
-	err := share(n.workers, len(n.seen), func(i int) error {
-		if err := one(n.seen[i]); err != nil {
-			return fmt.Errorf("a first use of a token: %w", err)
+	tokens := n.seen[:min(most, len(n.seen))]
+	if !n.warm[through] {
+		err = share(n.workers, len(tokens), func(i int) error {
+			if err := one(ctx, tokens[i]); err != nil {
+				return fmt.Errorf("a first use of a token: %w", err)
+			}
+			return nil
+		})
+		if n.warm == nil {
+			n.warm = make(map[string]bool)
 		}
-		return nil
-	})
-	if n.warm == nil {
-		n.warm = make(map[string]bool)
+		n.warm[through] = true
 	}
-	n.warm[layer] = true
 
-	return inTurns(n.seen, one), err
-}
-
-// notSeen has tokens presented that nobody has presented.
-func (n need) notSeen(one func(token string) error) (call, error) {
-	// newTokenRounds is how many tokens of one session are made at once at the most.
-	const newTokenRounds = 100
-
-	tokens, err := n.tokens(n.calls, int(n.numbers.Add(1))*newTokenRounds)
-	next := counter()
-
-	return func(context.Context, int) error {
-		if i := next(); i < len(tokens) {
-			return one(tokens[i])
-		}
-		return load.ErrUsedUp
-	}, err
-}
-
-// inTurns presents tokens again and again.
-func inTurns(tokens []string, one func(token string) error) call {
-	next := counter()
-
-	return func(context.Context, int) error { return one(tokens[next()%len(tokens)]) }
+	return func(ctx context.Context, _ int) error { return one(ctx, tokens[next()%len(tokens)]) }, err
 }
 
 func counter() func() int {

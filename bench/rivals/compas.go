@@ -1,7 +1,8 @@
+// Package rivals calls @compas/store, another session store on PostgreSQL, in a Node process of its own. What its
+// figures can be compared with, and what not, stands in the README beside this file.
 package rivals
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"embed"
@@ -11,44 +12,59 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
 const (
-	// CompasName is @compas/store's name in results.
-	CompasName = "@compas/store"
-
 	installPatience = 3 * time.Minute
 	// fillPatience is what making the sessions may take, besides the measured time.
 	fillPatience = 5 * time.Minute
-	compasPhases = 3
+	phases       = 3
 )
 
-// ErrNoNode means that the machine has no Node to run @compas/store with, or no npm to install it.
-var ErrNoNode = errors.New("needs node and npm in the PATH")
-
 //go:embed compas/package.json compas/package-lock.json compas/bench.mjs compas/schema.sql
-var compasFiles embed.FS
+var files embed.FS
 
-// Compas measures the functions of @compas/store that create, get and refresh a session, called in a Node process of
-// their own. It installs the package from the npm registry into a folder that is removed afterwards.
-func Compas(ctx context.Context, cfg Config) ([]Result, error) {
-	results, err := compas(ctx, cfg)
-	if err != nil {
-		return results, fmt.Errorf("%s: %w", CompasName, err)
-	}
-
-	return results, nil
+// Config says what to measure, and where. All of it is required.
+type Config struct {
+	// DatabaseURL is the URL of an empty database made for this, as a superuser.
+	DatabaseURL string
+	// Connections is how many connections to PostgreSQL there are, and how many callers keep it busy.
+	Connections int
+	// Duration is how long each operation is measured, after a warm-up of a quarter of it.
+	Duration time.Duration
+	// Sessions is how many sessions there are before anything but creating them is measured.
+	Sessions int
+	// Data is each session's data, a JSON object.
+	Data string
 }
 
-func compas(ctx context.Context, cfg Config) ([]Result, error) {
-	if err := cfg.check(ctx); err != nil {
+// Compas measures the functions of @compas/store that create, get and refresh a session. It installs the package from
+// the npm registry into a folder that is removed afterwards. A call that fails ends it with an error.
+func Compas(ctx context.Context, cfg Config) ([]report.Row, error) {
+	rows, err := compas(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", report.Compas, err)
+	}
+
+	return rows, nil
+}
+
+func compas(ctx context.Context, cfg Config) ([]report.Row, error) {
+	parsed, err := pgx.ParseConfig(cfg.DatabaseURL)
+	if err != nil {
 		return nil, err
 	}
-	input, err := compasInput(cfg)
+	input, err := json.Marshal(map[string]any{
+		"connection": map[string]any{
+			"host": parsed.Host, "port": parsed.Port, "user": parsed.User, "password": parsed.Password, "database": parsed.Database, "ssl": false,
+		},
+		"callers": cfg.Connections, "seconds": cfg.Duration.Seconds(), "sessions": cfg.Sessions, "data": json.RawMessage(cfg.Data),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -58,134 +74,65 @@ func compas(ctx context.Context, cfg Config) ([]Result, error) {
 		return nil, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // below the system's temporary folder, at worst it stays there
-	cfg.Log(CompasName + ": npm ci")
-	if err := installCompas(ctx, dir); err != nil {
-		return nil, err
-	}
-
-	return runCompas(ctx, cfg, dir, input)
-}
-
-// compasInput is what bench.mjs reads.
-func compasInput(cfg Config) ([]byte, error) {
-	parsed, err := pgx.ParseConfig(cfg.DatabaseURL)
+	embedded, err := fs.Sub(files, "compas")
 	if err != nil {
 		return nil, err
 	}
-	connection := map[string]any{
-		"host": parsed.Host, "port": parsed.Port, "user": parsed.User, "password": parsed.Password, "database": parsed.Database,
-		"ssl": false,
+	if err := os.CopyFS(dir, embedded); err != nil {
+		return nil, err
 	}
-	if parsed.TLSConfig != nil && len(parsed.Fallbacks) == 0 {
-		connection["ssl"] = "require"
+	if _, err := run(ctx, installPatience, dir, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"); err != nil {
+		return nil, err
 	}
-
-	return json.Marshal(map[string]any{
-		"connection": connection,
-		"callers":    cfg.Connections,
-		"seconds":    cfg.Duration.Seconds(),
-		"sessions":   cfg.Sessions,
-		"data":       json.RawMessage(cfg.Data),
-	})
-}
-
-func installCompas(ctx context.Context, dir string) error {
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w: %w", ErrNoNode, err)
-		}
-	}
-	files, err := fs.Sub(compasFiles, "compas")
+	output, err := run(ctx, phases*cfg.Duration*5/4+fillPatience, dir, input, "node", "bench.mjs")
 	if err != nil {
-		return err
-	}
-	if err := os.CopyFS(dir, files); err != nil {
-		return err
+		return nil, err
 	}
 
-	ctx, cancel := context.WithTimeout(ctx, installPatience)
-	defer cancel()
-	npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
-	npm.Dir = dir
-	npm.WaitDelay = time.Second
-	if output, err := npm.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci: %w: %s", errors.Join(err, ctx.Err()), tail(output))
-	}
-
-	return nil
+	return results(output, cfg)
 }
 
-// compasLine is a line that bench.mjs writes: the versions first, then a result for each operation.
-type compasLine struct {
-	Versions *struct {
-		Store string `json:"store"`
-		Node  string `json:"node"`
-	} `json:"versions"`
-	Operation string  `json:"operation"`
-	PerSecond float64 `json:"perSecond"`
-	P50ms     float64 `json:"p50ms"`
-	P99ms     float64 `json:"p99ms"`
-	CPUMicros float64 `json:"cpuMicros"`
-}
-
-func runCompas(ctx context.Context, cfg Config, dir string, input []byte) ([]Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, compasPhases*cfg.Duration*5/4+fillPatience)
+// run runs a program to its end, which must be a good one, and returns what it printed on standard output.
+func run(ctx context.Context, patience time.Duration, dir string, input []byte, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-
 	var stderr bytes.Buffer
-	node := exec.CommandContext(ctx, "node", "bench.mjs")
-	node.Dir = dir
-	node.Stdin = bytes.NewReader(input)
-	node.Stderr = &stderr
-	node.WaitDelay = time.Second
-	stdout, err := node.StdoutPipe()
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // npm or node
+	cmd.Dir, cmd.Stdin, cmd.Stderr, cmd.WaitDelay = dir, bytes.NewReader(input), &stderr, time.Second
+	output, err := cmd.Output()
 	if err != nil {
-		return nil, err
-	}
-	if err := node.Start(); err != nil {
-		return nil, err
+		const enough = 2000 // the reason stands at the end
+		said := stderr.Bytes()
+		return nil, fmt.Errorf("%s: %w: %s", name, errors.Join(err, ctx.Err()), said[max(0, len(said)-enough):])
 	}
 
-	var results []Result
-	var versions string
-	var readErr error
-	for lines := bufio.NewScanner(stdout); readErr == nil && lines.Scan(); {
-		var line compasLine
-		switch readErr = json.Unmarshal(lines.Bytes(), &line); {
-		case readErr != nil:
-			readErr = fmt.Errorf("it printed %q", lines.Text())
-			cancel()
-		case line.Versions != nil:
-			versions = fmt.Sprintf("%s on Node %s", line.Versions.Store, line.Versions.Node)
-		default:
-			result := Result{
-				Name: CompasName, Operation: line.Operation, PerSecond: line.PerSecond, P50ms: line.P50ms, P99ms: line.P99ms,
-				Note: fmt.Sprintf("%s, CPU of the process %.0f µs a call", versions, line.CPUMicros),
-			}
-			result.log(cfg.Log)
-			results = append(results, result)
-		}
-	}
-	err = node.Wait()
-	if readErr != nil {
-		return results, readErr
-	}
-	if err != nil {
-		return results, fmt.Errorf("%w: %s", errors.Join(err, ctx.Err()), tail(stderr.Bytes()))
-	}
-	if len(results) != compasPhases {
-		return results, fmt.Errorf("it printed %d results, and ended", len(results))
-	}
-
-	return results, nil
+	return output, nil
 }
 
-// tail returns the end of what a program said, which is where the reason stands.
-func tail(output []byte) string {
-	const enough = 2000
-	if len(output) > enough {
-		output = output[len(output)-enough:]
+// results reads the lines that bench.mjs writes: the versions first, then a result for each operation.
+func results(output []byte, cfg Config) (rows []report.Row, err error) {
+	var line struct {
+		Versions                           struct{ Store, Node string }
+		Operation                          string
+		PerSecond, P50ms, P99ms, CPUMicros float64
+	}
+	decoder := json.NewDecoder(bytes.NewReader(output))
+	for decoder.More() {
+		if err := decoder.Decode(&line); err != nil {
+			return nil, fmt.Errorf("it printed %q: %w", output, err)
+		}
+		if line.Operation == "" {
+			continue
+		}
+		rows = append(rows, report.Row{
+			Key:    report.Key{Layer: report.Compas, Operation: line.Operation, State: report.Steady, Group: "rivals", Sessions: cfg.Sessions, Workers: cfg.Connections},
+			Rounds: []float64{line.PerSecond}, P50: line.P50ms, P99: line.P99ms,
+			Note: fmt.Sprintf("%s on Node %s, CPU of the process %.0f µs a call", line.Versions.Store, line.Versions.Node, line.CPUMicros),
+		})
+	}
+	if len(rows) != phases {
+		return nil, fmt.Errorf("it printed %q", output)
 	}
 
-	return strings.TrimSpace(string(output))
+	return rows, nil
 }

@@ -17,62 +17,41 @@ import (
 
 const docs = "../../../docs"
 
-// published are the results that docs/performance.md is made of.
-func published(t *testing.T) (results report.Results) {
-	t.Helper()
-
-	text, err := os.ReadFile(filepath.Join(docs, "performance", "results.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &results); err != nil {
-		t.Fatal(err)
-	}
-
-	return results
-}
-
 // What is published is what the program makes of its results: go run . -render writes it.
 func TestThePublishedReport(t *testing.T) {
 	t.Parallel()
 
-	results := published(t)
-	documents, err := report.Pictures(results)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(documents) != 4 {
-		t.Errorf("there are %d pictures", len(documents))
-	}
-	page, err := report.Page(results, "performance")
-	if err != nil {
-		t.Fatal(err)
-	}
-	documents["../performance.md"] = page
-	for name, got := range documents {
-		want, err := os.ReadFile(filepath.Join(docs, "performance", name))
+	read := func(name string) string {
+		text, err := os.ReadFile(filepath.Join(docs, name))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		return string(text)
+	}
+	var results report.Results
+	if err := json.Unmarshal([]byte(read("performance/results.json")), &results); err != nil {
+		t.Fatal(err)
+	}
+	documents, err := report.Documents(results, "performance")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(documents) != 5 {
+		t.Errorf("there are %d documents", len(documents))
+	}
+	if diff := cmp.Diff(read("performance.md"), string(documents[report.PageName])); diff != "" {
+		t.Errorf("(-published +rendered):\n%s", diff)
+	}
+	delete(documents, report.PageName)
+	for name, got := range documents {
+		if diff := cmp.Diff(read("performance/"+name), string(got)); diff != "" {
 			t.Errorf("%s (-published +rendered):\n%s", name, diff)
 		}
-		if strings.HasSuffix(name, ".svg") {
-			isXML(t, name, got)
+		decoder := xml.NewDecoder(strings.NewReader(string(got)))
+		for err = nil; err == nil; _, err = decoder.Token() {
 		}
-	}
-}
-
-func isXML(t *testing.T, name string, text []byte) {
-	t.Helper()
-
-	decoder := xml.NewDecoder(strings.NewReader(string(text)))
-	for {
-		switch _, err := decoder.Token(); {
-		case errors.Is(err, io.EOF):
-			return
-		case err != nil:
-			t.Fatalf("%s: %v", name, err)
+		if !errors.Is(err, io.EOF) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -85,11 +64,11 @@ func TestTargetsOfNothingAreNotReached(t *testing.T) {
 			t.Errorf("%s: %s", target.What, target.Verdict())
 		}
 	}
-	page, err := report.Page(report.Results{}, "x")
+	documents, err := report.Documents(report.Results{}, "x")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if strings.Contains(string(page), ".svg") {
+	if len(documents) != 1 || strings.Contains(string(documents[report.PageName]), ".svg") {
 		t.Error("a report of nothing has a picture")
 	}
 }

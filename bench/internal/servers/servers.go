@@ -1,0 +1,133 @@
+// Package servers runs this program once more, as the servers that the service is compared with: what is measured as a
+// server has to be a process of its own, as the service is.
+package servers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// Argument makes this program such a server, as its only argument: it has to call [Serve] then.
+const Argument = "bench-server"
+
+// Config says what a server has. What is nil it has not.
+type Config struct {
+	Limits *Limits
+	Edge   *Edge
+	SCS    *SCS
+}
+
+// Server is such a process. It ends with its standard input, so that none outlives this program.
+type Server struct {
+	About
+
+	cmd   *exec.Cmd
+	input io.Closer
+	said  strings.Builder // what it complains of
+}
+
+// About is what the process says of itself.
+type About struct {
+	// Address is where it listens.
+	Address string
+	// Tokens are what [Limits]' paths accept.
+	Tokens map[string]string
+	// Cookies are one for each session of [SCS], as in the header Cookie, and Versions those of its modules.
+	Cookies  []string
+	Versions string
+}
+
+// Start runs a server.
+func Start(ctx context.Context, cfg Config) (*Server, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{cmd: exec.CommandContext(context.WithoutCancel(ctx), self, Argument)} //nolint:gosec // it is this program
+	s.cmd.Stderr = &s.said
+	input, err := s.cmd.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	output, err := s.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := s.cmd.Start(); err != nil {
+		return nil, err
+	}
+	s.input = input
+	if err = json.NewEncoder(input).Encode(cfg); err == nil {
+		err = json.NewDecoder(output).Decode(&s.About)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the server does not say where it is: %w", err), s.Stop())
+	}
+
+	return s, nil
+}
+
+// Pid returns the process' number.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
+// Stop ends it.
+func (s *Server) Stop() error {
+	err := errors.Join(s.input.Close(), s.cmd.Wait())
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(s.said.String()))
+	}
+
+	return err
+}
+
+// Serve is the process: it reads its [Config], says what it is, and serves until its standard input ends.
+func Serve() error {
+	var cfg Config
+	if err := json.NewDecoder(os.Stdin).Decode(&cfg); err != nil {
+		return err
+	}
+	about := About{Tokens: make(map[string]string)}
+	router := chi.NewRouter()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if err := errors.Join(cfg.Limits.add(router, &about), cfg.Edge.add(ctx, router), cfg.SCS.add(ctx, router, &about)); err != nil {
+		return err
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if cfg.Limits != nil && r.URL.Path == Bare {
+			answer(w, cfg.Limits.Answer)
+			return
+		}
+		router.ServeHTTP(w, r)
+	})
+
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }() // it ends with the process
+	about.Address = listener.Addr().String()
+	if err := json.NewEncoder(os.Stdout).Encode(about); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, os.Stdin)
+
+	return err
+}
+
+func answer(w http.ResponseWriter, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, body) // the client has gone away
+}
