@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/cluster"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
@@ -41,16 +42,15 @@ type bench struct {
 // stage is a part of a run.
 type stage struct {
 	name string
-	run  func(context.Context) error
+	run  func(context.Context)
 }
 
 // stages are what is done, in this order.
 func (b *bench) stages() []stage {
 	all := []stage{{"build the service", b.build}, {"make a PostgreSQL cluster", b.startCluster}}
 	for _, size := range b.cfg.sizes {
-		all = append(all, stage{fmt.Sprintf("make %s sessions", report.Thousands(float64(size))), func(ctx context.Context) (err error) {
-			b.rigs[size], err = b.populate(ctx, fmt.Sprintf("sessions_%d", size), size)
-			return err
+		all = append(all, stage{fmt.Sprintf("make %s sessions", report.Thousands(float64(size))), func(ctx context.Context) {
+			b.rigs[size] = b.populate(ctx, fmt.Sprintf("sessions_%d", size), size)
 		}})
 	}
 	all = append(all,
@@ -61,11 +61,11 @@ func (b *bench) stages() []stage {
 	)
 	for _, workers := range b.cfg.workers {
 		all = append(all,
-			stage{fmt.Sprintf("all operations, %d at once", workers), func(ctx context.Context) error { return b.operations(ctx, workers) }},
-			stage{fmt.Sprintf("create and revoke, %d at once", workers), func(ctx context.Context) error { return b.churn(ctx, workers) }},
+			stage{fmt.Sprintf("all operations, %d at once", workers), func(ctx context.Context) { b.operations(ctx, workers) }},
+			stage{fmt.Sprintf("create and revoke, %d at once", workers), func(ctx context.Context) { b.churn(ctx, workers) }},
 		)
 		if workers == b.cfg.mainWorkers() || !b.cfg.quick {
-			all = append(all, stage{fmt.Sprintf("latencies, %d connections", workers), func(ctx context.Context) error { return b.latencies(ctx, workers) }})
+			all = append(all, stage{fmt.Sprintf("latencies, %d connections", workers), func(ctx context.Context) { b.latencies(ctx, workers) }})
 		}
 	}
 	if len(b.cfg.sizes) > 1 {
@@ -86,25 +86,18 @@ func (b *bench) stages() []stage {
 }
 
 // run measures everything. It leaves nothing behind.
-func (b *bench) run(ctx context.Context) (_ report.Results, err error) {
+func (b *bench) run(ctx context.Context) report.Results {
 	began := time.Now()
-	if b.dir, err = os.MkdirTemp(b.cfg.dir, "latchkey-bench-"); err != nil {
-		return report.Results{}, err
-	}
-	if b.dir, err = filepath.Abs(b.dir); err != nil {
-		return report.Results{}, err
-	}
+	b.dir = must.Get(filepath.Abs(must.Get(os.MkdirTemp(b.cfg.dir, "latchkey-bench-"))))
 	b.rigs = make(map[int]*rig)
-	defer func() { err = errors.Join(err, b.cleanUp(ctx)) }()
+	defer b.cleanUp(ctx)
 
 	stages := b.stages()
 	for i, s := range stages {
 		b.say("[%d of %d, after %v] %s", i+1, len(stages), time.Since(began).Round(time.Second), s.name)
-		if err := s.run(ctx); err != nil {
-			if ctx.Err() != nil {
-				err = errors.New("interrupted")
-			}
-			return report.Results{}, fmt.Errorf("%s: %w", s.name, err)
+		if err := must.Run(func() { s.run(ctx) }); err != nil {
+			must.Do(ctx.Err()) // who has interrupted it knows
+			must.Do(fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
 
@@ -116,7 +109,7 @@ func (b *bench) run(ctx context.Context) (_ report.Results, err error) {
 	b.results.Quick = b.cfg.quick
 	b.results.Workers, b.results.Sessions = b.cfg.mainWorkers(), b.cfg.mainSize()
 
-	return b.results, nil
+	return b.results
 }
 
 // say tells somebody who waits what is going on.
@@ -124,26 +117,23 @@ func (b *bench) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(b.out, format+"\n", args...) // nobody can be told that nobody can be told
 }
 
-func (b *bench) cleanUp(ctx context.Context) error {
+func (b *bench) cleanUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpPatience)
 	defer cancel()
-	err := b.closeAll(ctx)
+	err := must.Run(func() { b.closeAll() })
 	if b.cluster != nil {
 		err = errors.Join(err, b.cluster.Remove(ctx))
 	}
-
-	return errors.Join(err, os.RemoveAll(b.dir))
+	must.Do(errors.Join(err, os.RemoveAll(b.dir)))
 }
 
 // closeAll ends what the rigs have opened.
-func (b *bench) closeAll(ctx context.Context) (err error) {
+func (b *bench) closeAll() {
 	for _, r := range append(slices.Collect(maps.Values(b.rigs)), b.churning, b.small) {
 		if r != nil {
-			err = errors.Join(err, r.close(ctx))
+			r.close()
 		}
 	}
-
-	return err
 }
 
 // mainRig is of the size that all operations are measured with.

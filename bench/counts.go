@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"runtime"
 	"sync/atomic"
@@ -14,42 +12,31 @@ import (
 )
 
 // count counts what does not depend on the machine: round trips and allocations, of one call at a time.
-func (b *bench) count(ctx context.Context) (err error) {
+func (b *bench) count(ctx context.Context) {
 	r := b.churning
-	defer func() { err = errors.Join(err, r.close(ctx)) }()
+	defer r.close()
 	var trips atomic.Int64
-	err = r.openStore(ctx, 1, func(c *pgxpool.Config) {
+	r.openStore(ctx, 1, func(c *pgxpool.Config) {
 		c.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := new(net.Dialer).DialContext(ctx, network, address)
 			return &countingConn{Conn: conn, trips: &trips}, err
 		}
 	})
-	if err != nil {
-		return err
-	}
 	for _, o := range []operation{
 		of(r, report.Packages, report.Create, ""), of(r, report.Packages, report.Get, report.Seen), of(r, report.Packages, report.Get, report.NotSeen),
 		of(r, report.Packages, report.Refresh, ""), of(r, report.Packages, report.Update, ""), of(r, report.Packages, report.Revoke, ""),
 	} {
-		count, err := countCalls(ctx, o, &trips)
-		if err != nil {
-			return fmt.Errorf("%v: %w", o, err)
-		}
+		count := countCalls(ctx, o, &trips)
 		b.results.Counts = append(b.results.Counts, count)
 		b.say("%v: %.2f round trips, %.0f allocations", o, count.RoundTrips, count.Allocations)
 	}
-
-	return nil
 }
 
-func countCalls(ctx context.Context, o operation, trips *atomic.Int64) (report.Count, error) {
+func countCalls(ctx context.Context, o operation, trips *atomic.Int64) report.Count {
 	// counted is how many calls are counted, after as many that are not.
 	const counted = 200
 
-	do, err := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: 1, calls: 2 * counted})
-	if err != nil {
-		return report.Count{}, err
-	}
+	do := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: 1, calls: 2 * counted})
 	var before, after runtime.MemStats
 	var tripsBefore int64
 	for i := range 2 * counted {
@@ -57,9 +44,7 @@ func countCalls(ctx context.Context, o operation, trips *atomic.Int64) (report.C
 			runtime.ReadMemStats(&before)
 			tripsBefore = trips.Load()
 		}
-		if err := do(ctx, 0); err != nil {
-			return report.Count{}, err
-		}
+		do(ctx, 0)
 	}
 	made := trips.Load() - tripsBefore
 	runtime.ReadMemStats(&after)
@@ -69,7 +54,7 @@ func countCalls(ctx context.Context, o operation, trips *atomic.Int64) (report.C
 		RoundTrips:     float64(made) / counted,
 		Allocations:    float64(after.Mallocs-before.Mallocs) / counted,
 		AllocatedBytes: float64(after.TotalAlloc-before.TotalAlloc) / counted,
-	}, nil
+	}
 }
 
 // countingConn counts how often it waits for the server: once for each time it reads after it wrote.

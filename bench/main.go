@@ -11,11 +11,12 @@ import (
 	"slices"
 	"syscall"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/servers"
 )
 
 func main() {
-	if err := run(); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := must.Run(run); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -24,9 +25,10 @@ func main() {
 // heapGrowth is what the service sets for itself: the packages are measured in this process.
 const heapGrowth = 150
 
-func run() error {
+func run() {
 	if slices.Equal(os.Args[1:], []string{servers.Argument}) {
-		return servers.Serve()
+		servers.Serve()
+		return
 	}
 	if _, set := os.LookupEnv("GOGC"); !set { //nolint:forbidigo // Go's own
 		debug.SetGCPercent(heapGrowth)
@@ -34,20 +36,11 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
-	cfg, err := parseFlags(os.Args[1:], os.Stderr)
-	if err != nil {
-		return err
-	}
+	cfg := must.Get(parseFlags(os.Args[1:], os.Stderr))
 	if cfg.render {
-		return renderAgain(cfg)
+		renderAgain(cfg)
+		return
 	}
-	if err := cfg.checkDisk(); err != nil {
-		return err
-	}
-	results, err := (&bench{cfg: cfg, out: os.Stderr}).run(ctx)
-	if err != nil {
-		return err
-	}
-
-	return write(cfg, results)
+	must.Do(cfg.checkDisk())
+	write(cfg, (&bench{cfg: cfg, out: os.Stderr}).run(ctx))
 }

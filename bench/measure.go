@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
@@ -45,19 +46,13 @@ func (u usage) minus(v usage) usage {
 }
 
 // usage reads all counters, of a server as well if there is one.
-func (b *bench) usage(ctx context.Context, server int) (u usage, err error) {
-	u.client = machine.Own()
+func (b *bench) usage(ctx context.Context, server int) usage {
+	u := usage{client: machine.Own(), database: machine.CPU(b.cluster.Postmaster), wal: b.cluster.WAL(ctx)}
 	if server != 0 {
-		if u.server, err = machine.CPU(server); err != nil {
-			return u, err
-		}
+		u.server = machine.CPU(server)
 	}
-	if u.database, err = machine.CPU(b.cluster.Postmaster); err != nil {
-		return u, err
-	}
-	u.wal, err = b.cluster.WAL(ctx)
 
-	return u, err
+	return u
 }
 
 // gather returns the row that an operation's rounds go to.
@@ -97,23 +92,19 @@ func setTimes(row *report.Row, times *load.Times) {
 func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
 
 // inTurn measures operations one after the other, round by round, and closes what they have opened.
-func (b *bench) inTurn(ctx context.Context, group string, workers, rounds int, duration time.Duration, all []operation) (err error) {
-	defer func() { err = errors.Join(err, b.closeAll(ctx)) }()
+func (b *bench) inTurn(ctx context.Context, group string, workers, rounds int, duration time.Duration, all []operation) {
+	defer b.closeAll()
 
 	for range rounds {
 		for _, o := range all {
-			if err := b.closed(ctx, o, o.key(group, workers), duration); err != nil {
-				return err
-			}
+			b.closed(ctx, o, o.key(group, workers), duration)
 		}
 		slices.Reverse(all) // what drifts meanwhile, a table or the machine, favours none
 	}
-
-	return nil
 }
 
 // closed measures one round of an operation.
-func (b *bench) closed(ctx context.Context, o operation, key report.Key, duration time.Duration) (err error) {
+func (b *bench) closed(ctx context.Context, o operation, key report.Key, duration time.Duration) {
 	besideCtx, cancel := context.WithCancel(ctx)
 	var beside errgroup.Group
 	defer func() {
@@ -121,14 +112,10 @@ func (b *bench) closed(ctx context.Context, o operation, key report.Key, duratio
 		_ = beside.Wait() // it ends because it was told to
 	}()
 	g := b.gather(key)
-	do, err := o.makeReady(besideCtx, &beside, key.Workers, duration, g.PerSecond())
-	if err != nil {
-		return err
-	}
+	do := o.makeReady(besideCtx, &beside, key.Workers, duration, g.PerSecond())
 	if o.tool != nil {
-		perSecond, err := o.tool(ctx, key.Workers, duration)
-		g.Rounds = append(g.Rounds, perSecond)
-		return err
+		g.Rounds = append(g.Rounds, o.tool(ctx, key.Workers, duration))
+		return
 	}
 
 	window := load.Window{Workers: key.Workers, Warmup: duration / warmupShare, Duration: duration}
@@ -140,68 +127,52 @@ func (b *bench) closed(ctx context.Context, o operation, key report.Key, duratio
 		pid = o.server()
 	}
 	var before, after usage
-	var beforeErr, afterErr error
-	window.Begin = func() { before, beforeErr = b.usage(ctx, pid) }
-	window.End = func() { after, afterErr = b.usage(ctx, pid) }
+	window.Begin = func() { before = b.usage(ctx, pid) }
+	window.End = func() { after = b.usage(ctx, pid) }
 	measured, err := load.Closed(ctx, window, do.work(ctx))
-	if err := errors.Join(err, beforeErr, afterErr); err != nil {
-		return fmt.Errorf("%v: %w", o, err)
+	if err == nil && measured.Latencies.Count() == 0 {
+		err = errors.New("nothing was done")
 	}
-	if measured.Latencies.Count() == 0 {
-		return fmt.Errorf("%v: nothing was done", o)
+	if err != nil {
+		must.Do(fmt.Errorf("%v: %w", o, err))
 	}
 	g.Rounds = append(g.Rounds, measured.PerSecond())
 	g.times.Merge(measured.Latencies.Histogram)
 	g.used = g.used.minus(before.minus(after))
 	b.say("round %d  %9s/s  %v, %d at once", len(g.Rounds), report.Thousands(measured.PerSecond()), o, key.Workers)
 	if most := slices.Max(b.cfg.workers); o.layer == report.HTTP && key.Workers == most {
-		memory, err := machine.MostMemory(pid)
-		b.results.Service.Memory, b.results.Service.Connections = max(b.results.Service.Memory, memory), most
-		return err
+		b.results.Service.Memory, b.results.Service.Connections = max(b.results.Service.Memory, machine.MostMemory(pid)), most
 	}
-
-	return nil
 }
 
 // makeReady prepares an operation for a measurement.
-func (o operation) makeReady(ctx context.Context, beside *errgroup.Group, workers int, duration time.Duration, lastPerSecond float64) (call, error) {
+func (o operation) makeReady(ctx context.Context, beside *errgroup.Group, workers int, duration time.Duration, lastPerSecond float64) call {
 	if lastPerSecond == 0 {
 		lastPerSecond = firstGuess
 	}
 	calls := lastPerSecond * duration.Seconds() * (1 + 1.0/warmupShare) * margin
-	do, err := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: workers, calls: int(calls) + workers*10, beside: beside})
-	if err != nil {
-		return nil, fmt.Errorf("prepare %v: %w", o, err)
-	}
+	do := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: workers, calls: int(calls) + workers*10, beside: beside})
 	runtime.GC() // nobody pays for another's garbage
 
-	return do, nil
+	return do
 }
 
 // open measures how long an operation takes when it comes at a rate, which is a share of what is possible.
-func (b *bench) open(ctx context.Context, o operation, group string, window load.Window, perSecond, share float64) (report.Row, error) {
+func (b *bench) open(ctx context.Context, o operation, group string, window load.Window, perSecond, share float64) report.Row {
 	row := report.Row{Key: o.key(group, window.Workers)}
 	row.Load = share
 	// A service that was just started has no connections to the database yet. What piles up meanwhile would take long to
 	// go away at a load that is near to what is possible.
-	warm, err := o.makeReady(ctx, nil, window.Workers, serviceWarmup, 0)
-	if err != nil {
-		return row, err
-	}
-	if _, err := load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm.work(ctx)); err != nil {
-		return row, fmt.Errorf("%v: %w", o, err)
-	}
-	do, err := o.makeReady(ctx, nil, window.Workers, window.Duration, perSecond)
-	if err != nil {
-		return row, err
-	}
+	warm := o.makeReady(ctx, nil, window.Workers, serviceWarmup, 0)
+	must.Get(load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm.work(ctx)))
+	do := o.makeReady(ctx, nil, window.Workers, window.Duration, perSecond)
 	measured, err := load.Open(ctx, window, perSecond, uint64(window.Workers), do.work(ctx)) //nolint:gosec // a number of workers
 	if err != nil {
-		return row, fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err)
+		must.Do(fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err))
 	}
 	row.Rounds, row.Late = []float64{measured.PerSecond()}, measured.Late.Milliseconds(99)
 	setTimes(&row, measured.Latencies)
 	b.say("%v at %2.0f %% (%s/s): p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms", o, 100*share, report.Thousands(row.PerSecond()), row.P50, row.P99, row.P999)
 
-	return row, nil
+	return row
 }

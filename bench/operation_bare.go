@@ -5,54 +5,41 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
 // bare sends an operation's own statement, on a connection for each worker.
-func bare(ctx context.Context, n need, name string) (call, error) {
-	callers, err := n.callers(ctx, n.workers, name)
-	if err != nil {
-		return nil, err
-	}
+func bare(ctx context.Context, n need, name string) call {
+	callers := n.callers(ctx, n.workers, name)
+	send := func(ctx context.Context, worker int, values ...any) { must.Do(callers[worker].Call(ctx, values...)) }
 	switch name {
 	case report.OneRow:
-		return func(ctx context.Context, worker int) error { return callers[worker].Call(ctx, n.Rotating.Next().Pair) }, nil
+		return func(ctx context.Context, worker int) { send(ctx, worker, n.Rotating.Next().Pair) }
 	case report.Create:
-		return func(ctx context.Context, worker int) error {
-			return callers[worker].Call(ctx, uuid.Must(uuid.NewV7()), uuid.Must(uuid.NewV7()))
-		}, nil
+		return func(ctx context.Context, worker int) {
+			send(ctx, worker, must.Get(uuid.NewV7()), must.Get(uuid.NewV7()))
+		}
 	case report.Get:
-		return func(ctx context.Context, worker int) error {
+		return func(ctx context.Context, worker int) {
 			s := n.Readers.Next()
-			return callers[worker].Call(ctx, s.ID, s.Pair)
-		}, nil
+			send(ctx, worker, s.ID, s.Pair)
+		}
 	case report.Refresh:
-		return func(ctx context.Context, worker int) error {
+		return func(ctx context.Context, worker int) {
 			s := n.Rotating.Next()
-			err := callers[worker].Call(ctx, s.ID, s.Pair, s.Generation)
-			if err == nil {
-				s.Rotate("")
-			}
-			return err
-		}, nil
+			send(ctx, worker, s.ID, s.Pair, s.Generation)
+			s.Rotate("")
+		}
 	case report.Update:
-		return func(ctx context.Context, worker int) error {
+		return func(ctx context.Context, worker int) {
 			s := n.Readers.Next()
 			now, next, data := n.Checksums(s)
-			err := callers[worker].Call(ctx, s.ID, now, data, next)
-			if err == nil {
-				s.Other = !s.Other
-			}
-			return err
-		}, nil
+			send(ctx, worker, s.ID, now, data, next)
+			s.Other = !s.Other
+		}
 	default: // to revoke
-		ending, err := n.ending(ctx, n.calls)
-		return func(ctx context.Context, worker int) error {
-			id, err := ending()
-			if err != nil {
-				return err
-			}
-			return callers[worker].Call(ctx, id)
-		}, err
+		ending := n.ending(ctx, n.calls)
+		return func(ctx context.Context, worker int) { send(ctx, worker, ending()) }
 	}
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/replay"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
@@ -33,7 +33,7 @@ type rig struct {
 }
 
 type opened struct {
-	closers              []func(context.Context) error
+	closers              []func() error
 	conns                []*pgx.Conn
 	store                *sessionstore.Store
 	process              *service.Process
@@ -43,16 +43,16 @@ type opened struct {
 }
 
 // close ends everything but the database, what was opened last first.
-func (r *rig) close(ctx context.Context) (err error) {
+func (r *rig) close() {
+	var err error
 	for _, end := range slices.Backward(r.closers) {
-		err = errors.Join(err, end(ctx))
+		err = errors.Join(err, end())
 	}
 	r.opened = opened{}
-
-	return err
+	must.Do(err)
 }
 
-func (r *rig) onClose(end func(context.Context) error) { r.closers = append(r.closers, end) }
+func (r *rig) onClose(end func() error) { r.closers = append(r.closers, end) }
 
 // ownArguments are, by operation, the numbers of a statement's arguments that operation_bare.go has values for. Where
 // they are others one day, the statement finds no row, and the run ends.
@@ -61,138 +61,94 @@ var ownArguments = map[string][]int{
 }
 
 // capture makes each operation once, and keeps the statement that it sends.
-func (r *rig) capture(ctx context.Context) (err error) {
+func (r *rig) capture(ctx context.Context) {
 	// oneRowUpdate is the least that a durable change of a session can be.
 	const oneRowUpdate = `UPDATE "sessionStoreToken" SET "lateRetries" = 0 WHERE "id" = $1`
 
-	defer func() { err = errors.Join(err, r.close(ctx)) }()
-	if err := r.openStore(ctx, 1, func(c *pgxpool.Config) { c.ConnConfig.Tracer = replay.Tracer{} }); err != nil {
-		return err
-	}
+	defer r.close()
+	r.openStore(ctx, 1, func(c *pgxpool.Config) { c.ConnConfig.Tracer = replay.Tracer{} })
 	r.statements = map[string]replay.Statement{report.OneRow: {SQL: oneRowUpdate, Args: []any{uuid.Nil}, Own: []int{1}}}
 	for name, own := range ownArguments {
-		variant := ""
-		if name == report.Get {
-			variant = report.NotSeen
-		}
-		do, err := throughPackages[name](ctx, need{rig: r, variant: variant, workers: 1, calls: 1})
-		if err != nil {
-			return err
-		}
-		if r.statements[name], err = replay.Capture(ctx, func(ctx context.Context) error { return do(ctx, 0) }, own...); err != nil {
-			return fmt.Errorf("capture %s: %w", name, err)
-		}
+		do := throughPackages[name](ctx, need{rig: r, variant: report.NotSeen, workers: 1, calls: 1})
+		r.statements[name] = must.Get(replay.Capture(ctx, func(ctx context.Context) { do(ctx, 0) }, own...))
 	}
-
-	return nil
 }
 
 // callers returns a prepared statement for each worker, on a connection of its own.
-func (r *rig) callers(ctx context.Context, workers int, name string) ([]*replay.Caller, error) {
+func (r *rig) callers(ctx context.Context, workers int, name string) []*replay.Caller {
 	callers := make([]*replay.Caller, workers)
 	for i := range callers {
 		if i == len(r.conns) {
-			conn, err := pgx.Connect(ctx, r.URL)
-			if err != nil {
-				return nil, err
-			}
+			conn := must.Get(pgx.Connect(ctx, r.URL))
 			r.conns = append(r.conns, conn)
-			r.onClose(conn.Close)
+			r.onClose(func() error { return conn.Close(context.WithoutCancel(ctx)) })
 		}
-		var err error
-		if callers[i], err = r.statements[name].On(ctx, r.conns[i]); err != nil {
-			return nil, err
-		}
+		callers[i] = must.Get(r.statements[name].On(ctx, r.conns[i]))
 	}
 
-	return callers, nil
+	return callers
 }
 
 // openStore makes the store, on a pool with a connection for each worker, and runs what records tokens that are in use.
-func (r *rig) openStore(ctx context.Context, workers int, changes ...func(*pgxpool.Config)) error {
+func (r *rig) openStore(ctx context.Context, workers int, changes ...func(*pgxpool.Config)) {
 	if r.store != nil {
-		return nil
+		return
 	}
-	config, err := pgxpool.ParseConfig(r.URL)
-	if err != nil {
-		return err
-	}
+	ctx = context.WithoutCancel(ctx) // it lives until close
+	config := must.Get(pgxpool.ParseConfig(r.URL))
 	config.MaxConns = int32(workers) //nolint:gosec // a number of workers
 	for _, change := range changes {
 		change(config)
 	}
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return err
-	}
-	conns := make([]*pgxpool.Conn, workers)
-	for i := range conns { // opens them all
-		if conns[i], err = pool.Acquire(ctx); err != nil {
-			return err
-		}
-	}
-	for _, conn := range conns {
-		conn.Release()
-	}
-	if r.store, err = sessionstore.New(pool, r.Ring, r.Store); err != nil {
-		return err
-	}
-
-	store := r.store
+	pool := must.Get(pgxpool.NewWithConfig(ctx, config))
+	store := must.Get(sessionstore.New(pool, r.Ring, r.Store))
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		_ = store.Run(running) // it returns nil when its context ends
 		close(ended)
 	}()
-	r.onClose(func(context.Context) error {
+	r.store = store
+	r.onClose(func() error {
 		cancel()
 		<-ended
 		pool.Close()
 		return nil
 	})
 
-	return nil
+	conns := make([]*pgxpool.Conn, workers)
+	for i := range conns { // opens them all
+		conns[i] = must.Get(pool.Acquire(ctx))
+	}
+	for _, conn := range conns {
+		conn.Release()
+	}
 }
 
 // openService starts the service.
-func (r *rig) openService(ctx context.Context) (err error) {
+func (r *rig) openService(ctx context.Context) {
 	if r.process != nil {
+		return
+	}
+	process := service.Start(ctx, r.service)
+	r.process, r.toPublic, r.toInternal = process, load.NewClient(process.Public), load.NewClient(process.Internal)
+	r.onClose(process.Stop)
+	r.onClose(func() error {
+		r.toPublic.Close()
+		r.toInternal.Close()
 		return nil
-	}
-	if r.process, err = service.Start(ctx, r.service); err != nil {
-		return err
-	}
-	r.toPublic, r.toInternal = load.NewClient(r.process.Public), load.NewClient(r.process.Internal)
-	process, clients := r.process, []*load.Client{r.toPublic, r.toInternal}
-	r.onClose(func(context.Context) error {
-		for _, client := range clients {
-			client.Close()
-		}
-		return process.Stop()
 	})
-
-	return nil
 }
 
 // openEdge starts the service, and a resource server that follows it.
-func (r *rig) openEdge(ctx context.Context) error {
+func (r *rig) openEdge(ctx context.Context) {
 	if r.edge != nil {
-		return nil
+		return
 	}
-	if err := r.openService(ctx); err != nil {
-		return err
-	}
-	var err error
-	r.edge, err = servers.Start(ctx, servers.Config{Edge: &servers.Edge{
+	r.openService(ctx)
+	r.edge = servers.Start(ctx, servers.Config{Edge: &servers.Edge{
 		Issuer: population.Issuer, Audience: r.Store.Tokens.Audience, Public: r.process.Public, Internal: r.process.Internal,
 		ServiceKey: service.Key, Keys: r.Ring.PublicJWKS(),
 	}})
-	if err != nil {
-		return err
-	}
-	edge := r.edge
-	r.onClose(func(context.Context) error { return edge.Stop() })
-
-	return nil
+	r.onClose(r.edge.Stop)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 	"github.com/latchkey-sessions/latchkey/bench/internal/servers"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -22,26 +23,23 @@ import (
 const edgeTokens = 10_000
 
 // atTheEdge measures what accepting a token without a database read costs.
-func (b *bench) atTheEdge(ctx context.Context) error {
+func (b *bench) atTheEdge(ctx context.Context) {
 	r := b.mainRig()
 	// accepting presents access tokens to one of the resource server's handlers.
 	accepting := func(layer, name, path, variant string) operation {
 		return operation{
 			layer: layer, name: name, variant: variant, rig: r, server: func() int { return r.edge.Pid() },
-			prepare: func(ctx context.Context, n need) (call, error) {
-				if err := r.openEdge(ctx); err != nil {
-					return nil, err
-				}
+			prepare: func(ctx context.Context, n need) call {
+				r.openEdge(ctx)
 				client := load.NewClient(r.edge.Address)
-				return n.presenting(ctx, path, edgeTokens, func(_ context.Context, token string) error {
-					_, err := client.Send(http.StatusOK, load.Request{Method: http.MethodGet, Path: path, Bearer: token})
-					return err
+				return n.presenting(ctx, path, edgeTokens, func(_ context.Context, token string) {
+					must.Get(client.Send(http.StatusOK, load.Request{Method: http.MethodGet, Path: path, Bearer: token}))
 				})
 			},
 		}
 	}
 
-	return b.inTurn(ctx, report.EdgeGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, []operation{
+	b.inTurn(ctx, report.EdgeGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, []operation{
 		accepting(report.Limit, report.Unchecked, servers.Open, report.Seen),
 		accepting(report.Edge, report.Accept, servers.Verified, report.Seen),
 		accepting(report.Limit, report.BareCheck, servers.JWT, report.NotSeen),
@@ -50,7 +48,7 @@ func (b *bench) atTheEdge(ctx context.Context) error {
 }
 
 // besideRevocations measures whether creating and refreshing slow down when revocations are followed.
-func (b *bench) besideRevocations(ctx context.Context) error {
+func (b *bench) besideRevocations(ctx context.Context) {
 	var all []operation
 	for _, beside := range []struct {
 		variant            string
@@ -59,162 +57,122 @@ func (b *bench) besideRevocations(ctx context.Context) error {
 		for _, name := range []string{report.Refresh, report.Create} {
 			o := of(b.churning, report.Packages, name, beside.variant)
 			prepare := o.prepare
-			o.prepare = func(ctx context.Context, n need) (call, error) {
-				do, err := prepare(ctx, n)
-				if err == nil && beside.revoking {
-					err = n.revokeBeside(ctx)
+			o.prepare = func(ctx context.Context, n need) call {
+				do := prepare(ctx, n)
+				if beside.revoking {
+					n.revokeBeside(ctx)
 				}
-				if err == nil && beside.followed {
-					err = n.followBeside(ctx)
+				if beside.followed {
+					n.followBeside(ctx)
 				}
-				return do, err
+				return do
 			}
 			all = append(all, o)
 		}
 	}
 
-	return b.inTurn(ctx, report.FollowGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, all)
+	b.inTurn(ctx, report.FollowGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, all)
 }
 
 // revokeBeside has a hundred sessions a second revoked, one after the other.
-func (n need) revokeBeside(ctx context.Context) error {
+func (n need) revokeBeside(ctx context.Context) {
 	const pause = 10 * time.Millisecond
 
-	revoke, err := throughPackages[report.Revoke](ctx, need{rig: n.rig, workers: n.workers, calls: int(time.Minute / pause)})
-	if err != nil {
-		return err
-	}
+	revoke := throughPackages[report.Revoke](ctx, need{rig: n.rig, workers: n.workers, calls: int(time.Minute / pause)}).work(ctx)
 	n.beside.Go(func() error {
 		ticker := time.NewTicker(pause)
 		defer ticker.Stop()
 		for ctx.Err() == nil {
-			if err := revoke(ctx, 0); err != nil {
+			if err := revoke(0); err != nil {
 				return err
 			}
 			<-ticker.C
 		}
 		return nil
 	})
-
-	return nil
 }
 
 // followBeside has a replica follow revocations.
-func (n need) followBeside(ctx context.Context) error {
-	follower, err := n.store.Verifier(verifier.Config{Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		return err
-	}
+func (n need) followBeside(ctx context.Context) {
+	follower := must.Get(n.store.Verifier(verifier.Config{Logger: slog.New(slog.DiscardHandler)}))
 	n.beside.Go(func() error { return follower.Run(ctx) })
 	for follower.Age() > time.Second {
 		time.Sleep(time.Millisecond)
 	}
-
-	return nil
 }
 
 // timeRevocations measures how long it takes from a request that ends a session until a resource server in another
 // process refuses its token: at first alone, then while clients refresh without a pause.
-func (b *bench) timeRevocations(ctx context.Context) (err error) {
+func (b *bench) timeRevocations(ctx context.Context) {
 	// refreshingBeside is how many clients do so.
 	const refreshingBeside = 2
 
 	r := b.mainRig()
-	defer func() { err = errors.Join(err, r.close(ctx)) }()
+	defer r.close()
 
-	if err := r.openEdge(ctx); err != nil {
-		return err
-	}
-	if b.results.Revocations.Alone, err = b.revocationTimes(ctx, r); err != nil {
-		return err
-	}
-	refresh, err := of(r, report.Packages, report.Refresh, "").makeReady(ctx, nil, refreshingBeside, time.Second, 0)
-	if err != nil {
-		return err
-	}
+	r.openEdge(ctx)
+	b.results.Revocations.Alone = b.revocationTimes(ctx, r)
+	refresh := of(r, report.Packages, report.Refresh, "").makeReady(ctx, nil, refreshingBeside, time.Second, 0)
 	busy, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {
 		_, err := load.Closed(busy, load.Window{Workers: refreshingBeside, Duration: time.Hour}, refresh.work(ctx))
 		ended <- err
 	}()
-	b.results.Revocations.Busy, err = b.revocationTimes(ctx, r)
+	err := must.Run(func() { b.results.Revocations.Busy = b.revocationTimes(ctx, r) })
 	cancel()
 	if beside := <-ended; !errors.Is(beside, context.Canceled) {
 		err = errors.Join(err, beside)
 	}
+	must.Do(err)
 	b.say("from revocation to refusal, p99: %.1f ms, beside refreshes %.1f ms", b.results.Revocations.Alone.P99, b.results.Revocations.Busy.P99)
-
-	return err
 }
 
-func (b *bench) revocationTimes(ctx context.Context, r *rig) (row report.Row, err error) {
+func (b *bench) revocationTimes(ctx context.Context, r *rig) (row report.Row) {
 	client := load.NewClient(r.edge.Address)
 	defer client.Close()
 	times := load.NewTimes()
 	for range either(b.cfg, 500, 50) {
-		took, err := r.revocationTime(ctx, client)
-		if err != nil {
-			return row, err
-		}
-		times.Add(took)
+		times.Add(r.revocationTime(ctx, client))
 	}
 	row.Key = operation{layer: report.Edge, name: "from revocation to refusal", rig: r}.key("refusal", 1)
 	setTimes(&row, times)
 	row.Max = times.Milliseconds(100)
 
-	return row, nil
+	return row
 }
 
 // revocationTime is how long after the request that ended its session a token was refused.
-func (r *rig) revocationTime(ctx context.Context, client *load.Client) (time.Duration, error) {
-	body, err := r.internal(http.StatusCreated, load.Request{Method: http.MethodPost, Path: "/v1/sessions", Type: load.JSON, Body: `{"data":{}}`})
-	if err != nil {
-		return 0, err
-	}
-	token, err := load.Member(body, "access_token")
-	if err != nil {
-		return 0, err
-	}
-	id, err := load.Member(body, "id")
-	if err != nil {
-		return 0, err
-	}
+func (r *rig) revocationTime(ctx context.Context, client *load.Client) time.Duration {
+	body := r.internal(http.StatusCreated, load.Request{Method: http.MethodPost, Path: "/v1/sessions", Type: load.JSON, Body: `{"data":{}}`})
+	token := must.Get(load.Member(body, "access_token"))
+	id := must.Get(load.Member(body, "id"))
 	bearing := load.Request{Method: http.MethodGet, Path: servers.Verified, Bearer: token}
-	if _, err := client.Send(http.StatusOK, bearing); err != nil {
-		return 0, err
-	}
+	must.Get(client.Send(http.StatusOK, bearing))
 	began := time.Now()
-	if _, err := r.internal(http.StatusNoContent, load.Request{Method: http.MethodDelete, Path: "/v1/sessions/" + id}); err != nil {
-		return 0, err
-	}
-	for ctx.Err() == nil {
+	r.internal(http.StatusNoContent, load.Request{Method: http.MethodDelete, Path: "/v1/sessions/" + id})
+	for {
+		must.Do(ctx.Err())
 		status, body, err := client.Do(bearing)
-		switch {
-		case err != nil:
-			return 0, err
-		case status == http.StatusUnauthorized:
-			return time.Since(began), nil
-		case status != http.StatusOK:
-			return 0, fmt.Errorf("the edge answers %d: %s", status, body)
+		must.Do(err)
+		if status == http.StatusUnauthorized {
+			return time.Since(began)
+		}
+		if status != http.StatusOK {
+			must.Do(fmt.Errorf("the edge answers %d: %s", status, body))
 		}
 		time.Sleep(100 * time.Microsecond) // a request every now and then, so that the rest can work
 	}
-
-	return 0, ctx.Err()
 }
 
 // weighMillion measures the memory of a set of a million revoked sessions.
-func (b *bench) weighMillion(ctx context.Context) error {
+func (b *bench) weighMillion(ctx context.Context) {
 	const million = 1_000_000
 
-	checker, err := tokens.NewVerifier(b.identity.Ring, b.identity.Store.Tokens)
-	if err != nil {
-		return err
-	}
+	checker := must.Get(tokens.NewVerifier(b.identity.Ring, b.identity.Store.Tokens))
 	before := heap()
 	loaded := make(chan struct{})
-	v, err := verifier.New(checker, following(func(ctx context.Context, set *verifier.Set) {
+	v := must.Get(verifier.New(checker, following(func(ctx context.Context, set *verifier.Set) {
 		batch := verifier.Batch{Reset: true, Proof: set.Now(), Cursor: "all"}
 		for range million {
 			batch.Sessions = append(batch.Sessions, verifier.Revocation{SessionID: uuid.Must(uuid.NewV7()), Until: time.Now().Add(time.Hour).Unix()})
@@ -223,21 +181,18 @@ func (b *bench) weighMillion(ctx context.Context) error {
 		batch.Sessions = nil
 		close(loaded)
 		<-ctx.Done()
-	}), verifier.Config{Strict: func(context.Context, string, tokens.Claims) error { return verifier.ErrRevoked }})
-	if err != nil {
-		return err
-	}
+	}), verifier.Config{Strict: func(context.Context, string, tokens.Claims) error { return verifier.ErrRevoked }}))
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- v.Run(ctx) }()
 	<-loaded
 	b.results.Revocations.MillionBytes = heap() - before
-	if v.Len() != million {
-		err = fmt.Errorf("the set has %d sessions", v.Len())
-	}
+	n := v.Len()
 	cancel()
-
-	return errors.Join(err, <-ended)
+	must.Do(<-ended)
+	if n != million {
+		must.Do(fmt.Errorf("the set has %d sessions", n))
+	}
 }
 
 // following is a source of revocations.

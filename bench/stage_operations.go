@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -36,39 +35,31 @@ func allLayers(r *rig, name string, variants ...string) []operation {
 
 // operations runs everything that leaves the table as large as it was. Where the targets are looked at, there are limits
 // that have nothing to do with a database too.
-func (b *bench) operations(ctx context.Context, workers int) (err error) {
+func (b *bench) operations(ctx context.Context, workers int) {
 	r := b.mainRig()
-	defer func() { err = errors.Join(err, r.close(ctx)) }()
-	if err := r.Touch(ctx); err != nil {
-		return err
-	}
+	defer r.close()
+	r.Touch(ctx)
 	all := append([]operation{of(r, report.Limit, report.OneRow, "")}, allLayers(r, report.Refresh, "")...)
 	all = append(all, allLayers(r, report.Get, report.Seen, report.NotSeen)...)
 	all = append(all, of(r, report.HTTP, report.Load, ""))
 	all = append(all, allLayers(r, report.Update, "")...)
 	if workers == b.cfg.mainWorkers() {
-		limits, err := b.limitOperations(ctx, r)
-		if err != nil {
-			return err
-		}
-		all = append(all, limits...)
+		all = append(all, b.limitOperations(ctx, r)...)
 	}
 	rounds, duration := b.turn(workers)
-
-	return b.inTurn(ctx, report.Main(workers), workers, rounds, duration, all)
+	b.inTurn(ctx, report.Main(workers), workers, rounds, duration, all)
 }
 
 // churn creates and revokes.
-func (b *bench) churn(ctx context.Context, workers int) error {
+func (b *bench) churn(ctx context.Context, workers int) {
 	rounds, duration := b.turn(workers)
-
-	return b.inTurn(ctx, report.Main(workers), workers, rounds, duration,
+	b.inTurn(ctx, report.Main(workers), workers, rounds, duration,
 		append(allLayers(b.churning, report.Create, ""), allLayers(b.churning, report.Revoke, "")...))
 }
 
 // latencies measures how long requests take at loads below what was possible.
-func (b *bench) latencies(ctx context.Context, workers int) (err error) {
-	defer func() { err = errors.Join(err, b.closeAll(ctx)) }()
+func (b *bench) latencies(ctx context.Context, workers int) {
+	defer b.closeAll()
 
 	for _, o := range []operation{
 		of(b.mainRig(), report.HTTP, report.Refresh, ""), of(b.mainRig(), report.HTTP, report.Get, report.Seen), of(b.churning, report.HTTP, report.Create, ""),
@@ -77,37 +68,28 @@ func (b *bench) latencies(ctx context.Context, workers int) (err error) {
 			duration := 2 * b.cfg.duration
 			window := load.Window{Workers: workers, Warmup: duration / warmupShare, Duration: duration}
 			capacity := b.gather(o.key(report.Main(workers), workers)).PerSecond()
-			row, err := b.open(ctx, o, "latency", window, capacity*share, share)
-			if err != nil {
-				return err
-			}
-			b.results.Latencies = append(b.results.Latencies, row)
+			b.results.Latencies = append(b.results.Latencies, b.open(ctx, o, "latency", window, capacity*share, share))
 		}
 	}
-
-	return nil
 }
 
 // compareSizes measures the same operations on tables of all sizes.
-func (b *bench) compareSizes(ctx context.Context) error {
+func (b *bench) compareSizes(ctx context.Context) {
 	// By operation, as those of the same operation are compared.
 	byOperation := make([][]operation, 8)
 	for _, size := range b.cfg.sizes {
 		r := b.rigs[size]
-		if err := r.Touch(ctx); err != nil {
-			return err
-		}
+		r.Touch(ctx)
 		for i, o := range append(allLayers(r, report.Refresh, ""), allLayers(r, report.Get, report.Seen, report.NotSeen)...) {
 			byOperation[i] = append(byOperation[i], o)
 		}
 	}
-
-	return b.inTurn(ctx, report.SizeGroup, b.cfg.mainWorkers(), b.cfg.rounds, b.cfg.duration, slices.Concat(byOperation...))
+	b.inTurn(ctx, report.SizeGroup, b.cfg.mainWorkers(), b.cfg.rounds, b.cfg.duration, slices.Concat(byOperation...))
 }
 
 // afterCheckpoints measures refreshes while each of them has to put a whole page into the WAL, and once that is over.
-func (b *bench) afterCheckpoints(ctx context.Context) (err error) {
-	defer func() { err = errors.Join(err, b.closeAll(ctx)) }()
+func (b *bench) afterCheckpoints(ctx context.Context) {
+	defer b.closeAll()
 
 	for range either(b.cfg, 2, 1) {
 		for _, size := range b.cfg.sizes {
@@ -115,18 +97,12 @@ func (b *bench) afterCheckpoints(ctx context.Context) (err error) {
 			key := o.key(report.CheckpointGroup, b.cfg.mainWorkers())
 			for _, state := range []struct {
 				name  string
-				reach func(context.Context) error
+				reach func(context.Context)
 			}{{report.AfterCheckpoint, b.cluster.Checkpoint}, {report.Steady, b.rigs[size].Touch}} {
-				if err := state.reach(ctx); err != nil {
-					return err
-				}
+				state.reach(ctx)
 				key.State = state.name
-				if err := b.closed(ctx, o, key, b.cfg.duration); err != nil {
-					return err
-				}
+				b.closed(ctx, o, key, b.cfg.duration)
 			}
 		}
 	}
-
-	return nil
 }

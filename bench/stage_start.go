@@ -10,10 +10,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/latchkey-sessions/latchkey/bench/internal/cluster"
 	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 	"github.com/latchkey-sessions/latchkey/bench/internal/service"
@@ -22,116 +21,71 @@ import (
 // churningSize is how many sessions there are before any is created or revoked.
 const churningSize = 10_000
 
-func (b *bench) build(ctx context.Context) (err error) {
+func (b *bench) build(ctx context.Context) {
 	b.binary = filepath.Join(b.dir, "api")
-	if err := service.Build(ctx, b.binary); err != nil {
-		return err
-	}
-	info, err := os.Stat(b.binary)
-	if err != nil {
-		return err
-	}
+	service.Build(ctx, b.binary)
+	info := must.Get(os.Stat(b.binary))
 	b.results.Service.BinaryBytes, b.results.Version = info.Size(), "unknown"
 	if output, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output(); err == nil {
 		b.results.Version = strings.TrimSpace(string(output))
 	}
-	b.identity, err = population.NewIdentity()
-
-	return err
+	b.identity = population.NewIdentity()
 }
 
-func (b *bench) startCluster(ctx context.Context) (err error) {
+func (b *bench) startCluster(ctx context.Context) {
 	dir := filepath.Join(b.dir, "database")
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return err
-	}
+	must.Do(os.Mkdir(dir, 0o700))
 	for _, d := range []string{b.dir, dir} {
-		if err := os.Chmod(d, 0o711); err != nil { //nolint:gosec // as root, another user runs the server
-			return err
-		}
+		must.Do(os.Chmod(d, 0o711)) //nolint:gosec // as root, another user runs the server
 	}
-	if b.cluster, err = cluster.Start(ctx, dir, b.cfg.hugePages); err != nil {
-		return err
-	}
-	b.churning, err = b.populate(ctx, "churning", churningSize)
-
-	return err
+	b.cluster = cluster.Start(ctx, dir, b.cfg.hugePages)
+	b.churning = b.populate(ctx, "churning", churningSize)
 }
 
 // populate makes a database of so many sessions.
-func (b *bench) populate(ctx context.Context, database string, size int) (*rig, error) {
-	url, err := b.cluster.Create(ctx, database)
-	if err != nil {
-		return nil, err
-	}
+func (b *bench) populate(ctx context.Context, database string, size int) *rig {
+	url := b.cluster.Create(ctx, database)
 	began := time.Now()
-	p, err := population.New(ctx, b.identity, url, size, sample)
-	if err != nil {
-		return nil, err
-	}
+	p := population.New(ctx, b.identity, url, size, sample)
 	b.say("%s sessions in %.1f s", report.Thousands(float64(size)), time.Since(began).Seconds())
 	dir := filepath.Join(b.dir, database)
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
+	must.Do(os.Mkdir(dir, 0o700))
 	r := &rig{Population: p, service: service.Config{Binary: b.binary, Dir: dir, DatabaseURL: url, Identity: b.identity}}
 
-	return r, r.capture(ctx)
+	r.capture(ctx)
+
+	return r
 }
 
-func (b *bench) startMeasured(ctx context.Context) (err error) {
-	if err := b.cluster.Measure(ctx); err != nil {
-		return err
-	}
+func (b *bench) startMeasured(ctx context.Context) {
+	b.cluster.Measure(ctx)
 	// The report names those that differ from PostgreSQL's defaults, and these.
-	names := slices.AppendSeq([]string{"fsync", "synchronous_commit", "full_page_writes", "wal_level", "wal_compression", "autovacuum"},
-		maps.Keys(b.cluster.Settings))
-	slices.Sort(names)
-	for _, name := range names {
-		value, err := b.cluster.Show(ctx, name)
-		if err != nil {
-			return err
-		}
-		b.results.Settings = append(b.results.Settings, report.Setting{Name: name, Value: value})
+	names := []string{"fsync", "synchronous_commit", "full_page_writes", "wal_level", "wal_compression", "autovacuum"}
+	b.results.Settings = make(map[string]string)
+	for _, name := range slices.AppendSeq(names, maps.Keys(b.cluster.Settings)) {
+		b.results.Settings[name] = b.cluster.Show(ctx, name)
 	}
-	b.results.PostgreSQL, err = b.cluster.Show(ctx, "server_version")
-
-	return err
+	b.results.PostgreSQL = b.cluster.Show(ctx, "server_version")
 }
 
-func (b *bench) look(ctx context.Context) (err error) {
-	if b.results.Machine, err = machine.Look(b.dir); err != nil {
-		return err
-	}
+func (b *bench) look(ctx context.Context) {
+	b.results.Machine = machine.Look(b.dir)
 	for _, size := range b.cfg.sizes {
 		p := b.rigs[size]
 		s := report.Size{Sessions: size, SampleCount: p.Readers.Len() + p.Rotating.Len()}
-		if err := p.Do(ctx, func(conn *pgx.Conn) error {
-			return conn.QueryRow(ctx, `SELECT sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint, pg_size_bytes(current_setting('shared_buffers'))
-				FROM pg_class c WHERE c.oid IN ('"sessionStore"'::regclass, '"sessionStoreToken"'::regclass)`).
-				Scan(&s.TableBytes, &s.IndexBytes, &b.results.SharedBuffers)
-		}); err != nil {
-			return err
-		}
+		p.Read(ctx, `SELECT sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint, pg_size_bytes(current_setting('shared_buffers'))
+			FROM pg_class c WHERE c.oid IN ('"sessionStore"'::regclass, '"sessionStoreToken"'::regclass)`,
+			&s.TableBytes, &s.IndexBytes, &b.results.SharedBuffers)
 		b.results.Sizes = append(b.results.Sizes, s)
 	}
-
-	return nil
 }
 
 // startService measures how long the service takes to be ready, on a database that is there.
-func (b *bench) startService(ctx context.Context) error {
+func (b *bench) startService(ctx context.Context) {
 	for range either(b.cfg, 6, 3) {
-		process, err := service.Start(ctx, b.mainRig().service)
-		if err != nil {
-			return err
-		}
-		if err := process.Stop(); err != nil {
-			return err
-		}
+		process := service.Start(ctx, b.mainRig().service)
+		must.Do(process.Stop())
 		b.results.Service.Started = append(b.results.Service.Started, microseconds(process.Started)/1000)
 	}
 	b.say("ready after %.0f ms", b.results.Service.Started)
-
-	return nil
 }

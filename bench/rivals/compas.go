@@ -16,6 +16,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
@@ -44,83 +45,30 @@ type Config struct {
 }
 
 // Compas measures the functions of @compas/store that create, get and refresh a session. It installs the package from
-// the npm registry into a folder that is removed afterwards. A call that fails ends it with an error.
-func Compas(ctx context.Context, cfg Config) ([]report.Row, error) {
-	rows, err := compas(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", report.Compas, err)
-	}
-
-	return rows, nil
-}
-
-func compas(ctx context.Context, cfg Config) ([]report.Row, error) {
-	parsed, err := pgx.ParseConfig(cfg.DatabaseURL)
-	if err != nil {
-		return nil, err
-	}
-	input, err := json.Marshal(map[string]any{
+// the npm registry into a folder that is removed afterwards.
+func Compas(ctx context.Context, cfg Config) []report.Row {
+	parsed := must.Get(pgx.ParseConfig(cfg.DatabaseURL))
+	input := must.Get(json.Marshal(map[string]any{
 		"connection": map[string]any{
 			"host": parsed.Host, "port": parsed.Port, "user": parsed.User, "password": parsed.Password, "database": parsed.Database, "ssl": false,
 		},
 		"callers": cfg.Connections, "seconds": cfg.Duration.Seconds(), "sessions": cfg.Sessions, "data": json.RawMessage(cfg.Data),
-	})
-	if err != nil {
-		return nil, err
-	}
-
-	dir, err := os.MkdirTemp("", "latchkey-bench-compas-")
-	if err != nil {
-		return nil, err
-	}
+	}))
+	dir := must.Get(os.MkdirTemp("", "latchkey-bench-compas-"))
 	defer func() { _ = os.RemoveAll(dir) }() // below the system's temporary folder, at worst it stays there
-	embedded, err := fs.Sub(files, "compas")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.CopyFS(dir, embedded); err != nil {
-		return nil, err
-	}
-	if _, err := run(ctx, installPatience, dir, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error"); err != nil {
-		return nil, err
-	}
-	output, err := run(ctx, phases*cfg.Duration*5/4+fillPatience, dir, input, "node", "bench.mjs")
-	if err != nil {
-		return nil, err
-	}
+	must.Do(os.CopyFS(dir, must.Get(fs.Sub(files, "compas"))))
+	run(ctx, installPatience, dir, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+	output := run(ctx, phases*cfg.Duration*5/4+fillPatience, dir, input, "node", "bench.mjs")
 
-	return results(output, cfg)
-}
-
-// run runs a program to its end, which must be a good one, and returns what it printed on standard output.
-func run(ctx context.Context, patience time.Duration, dir string, input []byte, name string, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	var stderr bytes.Buffer
-	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // npm or node
-	cmd.Dir, cmd.Stdin, cmd.Stderr, cmd.WaitDelay = dir, bytes.NewReader(input), &stderr, time.Second
-	output, err := cmd.Output()
-	if err != nil {
-		const enough = 2000 // the reason stands at the end
-		said := stderr.Bytes()
-		return nil, fmt.Errorf("%s: %w: %s", name, errors.Join(err, ctx.Err()), said[max(0, len(said)-enough):])
-	}
-
-	return output, nil
-}
-
-// results reads the lines that bench.mjs writes: the versions first, then a result for each operation.
-func results(output []byte, cfg Config) (rows []report.Row, err error) {
+	// The lines that bench.mjs writes: the versions first, then a result for each operation.
+	var rows []report.Row
 	var line struct {
 		Versions                           struct{ Store, Node string }
 		Operation                          string
 		PerSecond, P50ms, P99ms, CPUMicros float64
 	}
-	decoder := json.NewDecoder(bytes.NewReader(output))
-	for decoder.More() {
-		if err := decoder.Decode(&line); err != nil {
-			return nil, fmt.Errorf("it printed %q: %w", output, err)
-		}
+	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
+		must.Do(decoder.Decode(&line))
 		if line.Operation == "" {
 			continue
 		}
@@ -131,8 +79,25 @@ func results(output []byte, cfg Config) (rows []report.Row, err error) {
 		})
 	}
 	if len(rows) != phases {
-		return nil, fmt.Errorf("it printed %q", output)
+		must.Do(fmt.Errorf("it printed %q", output))
 	}
 
-	return rows, nil
+	return rows
+}
+
+// run runs a program to its end, which must be a good one, and returns what it printed on standard output.
+func run(ctx context.Context, patience time.Duration, dir string, input []byte, name string, args ...string) []byte {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // npm or node
+	cmd.Dir, cmd.Stdin, cmd.Stderr, cmd.WaitDelay = dir, bytes.NewReader(input), &stderr, time.Second
+	output, err := cmd.Output()
+	if err != nil {
+		const enough = 2000 // the reason stands at the end
+		said := stderr.Bytes()
+		must.Do(fmt.Errorf("%s: %w: %s", name, errors.Join(err, ctx.Err()), said[max(0, len(said)-enough):]))
+	}
+
+	return output
 }

@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
 
@@ -39,10 +40,10 @@ type Cluster struct {
 
 // Start makes a server in a folder made for it, in the state in which databases are filled: fast, and careless. Huge
 // pages have to be reserved.
-func Start(ctx context.Context, dir string, hugePages bool) (*Cluster, error) {
+func Start(ctx context.Context, dir string, hugePages bool) *Cluster {
 	programs, err := pgserver.Find(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("%w: install PostgreSQL 14 or newer (apt install postgresql)", err)
+		must.Do(fmt.Errorf("%w: install PostgreSQL 14 or newer (apt install postgresql)", err))
 	}
 	c := &Cluster{dir: dir, programs: programs, Settings: map[string]string{
 		"shared_buffers":  strconv.FormatInt(min(machine.Memory()/3, sharedBuffersLimit)>>20, 10) + "MB",
@@ -55,50 +56,31 @@ func Start(ctx context.Context, dir string, hugePages bool) (*Cluster, error) {
 	if hugePages {
 		c.Settings["huge_pages"] = "on"
 	}
-	if c.Server, err = pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: c.Settings}); err != nil {
-		return nil, err
-	}
-	if c.admin, err = pgx.Connect(ctx, c.URL("postgres")); err != nil {
-		return nil, errors.Join(err, c.Stop(ctx))
-	}
-	c.Postmaster, err = machine.Parent(int(c.admin.PgConn().PID()))
+	c.Server = must.Get(pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: c.Settings}))
+	c.admin = must.Get(pgx.Connect(ctx, c.URL("postgres")))
+	c.Postmaster = machine.Parent(int(c.admin.PgConn().PID()))
 	for _, setting := range []string{"fsync", "full_page_writes", "synchronous_commit", "autovacuum"} {
-		err = errors.Join(err, c.Exec(ctx, `ALTER SYSTEM SET `+setting+` = off`))
+		c.Exec(ctx, `ALTER SYSTEM SET `+setting+` = off`)
 	}
+	c.Exec(ctx, `SELECT pg_reload_conf()`)
 
-	return c, errors.Join(err, c.Exec(ctx, `SELECT pg_reload_conf()`))
+	return c
 }
 
 // Measure has the server be as it is to be measured: durable, with all that was written before on the disk.
-func (c *Cluster) Measure(ctx context.Context) error {
+func (c *Cluster) Measure(ctx context.Context) {
 	for _, sql := range []string{`ALTER SYSTEM RESET ALL`, `SELECT pg_reload_conf()`, `CHECKPOINT`} {
-		if err := c.Exec(ctx, sql); err != nil {
-			return err
-		}
+		c.Exec(ctx, sql)
 	}
-	unix.Sync() // the server ran without fsync until now
-	const patience = 10 * time.Second
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		err := c.durable(ctx)
-		if err == nil || time.Now().After(deadline) {
-			return err
-		}
-	}
-}
-
-// durable asks for the settings without which a figure is worth nothing.
-func (c *Cluster) durable(ctx context.Context) error {
+	unix.Sync()                       // the server ran without fsync until now
+	const patience = 10 * time.Second // until every process of the server has read its settings again
 	for _, name := range []string{"fsync", "synchronous_commit", "full_page_writes"} {
-		value, err := c.Show(ctx, name)
-		if err != nil {
-			return err
-		}
-		if value != "on" {
-			return fmt.Errorf("%s is %s: nothing is measured without it", name, value)
+		for deadline := time.Now().Add(patience); c.Show(ctx, name) != "on"; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				must.Do(fmt.Errorf("%s is %s: nothing is measured without it", name, c.Show(ctx, name)))
+			}
 		}
 	}
-
-	return nil
 }
 
 // Remove ends the server, and removes its data.
@@ -116,42 +98,39 @@ func (c *Cluster) Remove(ctx context.Context) error {
 func (c *Cluster) Program(name string) string { return filepath.Join(c.programs.Bin, name) }
 
 // Exec runs a statement as the superuser.
-func (c *Cluster) Exec(ctx context.Context, sql string) error {
-	_, err := c.admin.Exec(ctx, sql)
-
-	return err
+func (c *Cluster) Exec(ctx context.Context, sql string) {
+	must.Get(c.admin.Exec(ctx, sql))
 }
 
 // Show returns a setting.
-func (c *Cluster) Show(ctx context.Context, setting string) (value string, err error) {
-	err = c.admin.QueryRow(ctx, `SELECT current_setting($1)`, setting).Scan(&value)
+func (c *Cluster) Show(ctx context.Context, setting string) (value string) {
+	must.Do(c.admin.QueryRow(ctx, `SELECT current_setting($1)`, setting).Scan(&value))
 
-	return value, err
+	return value
 }
 
 // Create makes an empty database and returns its URL.
-func (c *Cluster) Create(ctx context.Context, name string) (string, error) {
-	return c.URL(name), c.Exec(ctx, `CREATE DATABASE `+pgx.Identifier{name}.Sanitize())
+func (c *Cluster) Create(ctx context.Context, name string) string {
+	c.Exec(ctx, `CREATE DATABASE `+pgx.Identifier{name}.Sanitize())
+
+	return c.URL(name)
 }
 
 // Checkpoint writes all changed pages to the disk. The next change of each page puts the whole of it into the WAL.
-func (c *Cluster) Checkpoint(ctx context.Context) error { return c.Exec(ctx, `CHECKPOINT`) }
+func (c *Cluster) Checkpoint(ctx context.Context) { c.Exec(ctx, `CHECKPOINT`) }
 
 // RecycleWAL has a checkpoint leave so many WAL segments of 16 MiB to be used again, as a server has them that has run
 // for a while. A new one is filled with zeros first, for up to 50 ms in which nobody can commit.
-func (c *Cluster) RecycleWAL(ctx context.Context, segments int) error {
+func (c *Cluster) RecycleWAL(ctx context.Context, segments int) {
 	for range segments {
-		if err := c.Exec(ctx, `SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal()`); err != nil {
-			return err
-		}
+		c.Exec(ctx, `SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal()`)
 	}
-
-	return c.Checkpoint(ctx)
+	c.Checkpoint(ctx)
 }
 
 // WAL returns how many bytes of WAL were ever written.
-func (c *Cluster) WAL(ctx context.Context) (n int64, err error) {
-	err = c.admin.QueryRow(ctx, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`).Scan(&n)
+func (c *Cluster) WAL(ctx context.Context) (n int64) {
+	must.Do(c.admin.QueryRow(ctx, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`).Scan(&n))
 
-	return n, err
+	return n
 }

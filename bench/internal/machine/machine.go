@@ -12,6 +12,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 // Facts are what a reader has to know of a machine.
@@ -26,24 +28,14 @@ type Facts struct {
 }
 
 // Look returns the facts. The disk that it tries is that of dir.
-func Look(dir string) (f Facts, err error) {
+func Look(dir string) (f Facts) {
 	f.Cores, f.Go, f.MemoryBytes = runtime.NumCPU(), runtime.Version(), Memory()
-	if f.Fsync, err = fsyncTime(dir); err != nil {
-		return f, err
-	}
-	fs, err := procfs.NewDefaultFS()
-	if err != nil {
-		return f, err
-	}
-	cores, err := fs.CPUInfo()
-	if err != nil {
-		return f, err
-	}
+	f.Fsync = fsyncTime(dir)
+	cores := must.Get(must.Get(procfs.NewDefaultFS()).CPUInfo())
 	f.CPU = cmp.Or(cores[0].ModelName, runtime.GOARCH)
-	version, err := os.ReadFile("/proc/version")
-	f.Kernel = strings.Join(strings.Fields(string(version) + " - - -")[:3], " ") //nolint:mnd // name, "version" and number
+	f.Kernel = strings.Join(strings.Fields(string(must.Get(os.ReadFile("/proc/version"))))[:3], " ") // name, "version" and number
 
-	return f, err
+	return f
 }
 
 // Memory returns the machine's memory in bytes.
@@ -55,44 +47,33 @@ func Memory() int64 {
 }
 
 // FreeDisk returns the room that is left beside dir, and whether what is written there never reaches a disk.
-func FreeDisk(dir string) (bytes int64, inMemory bool, err error) {
+func FreeDisk(dir string) (bytes int64, inMemory bool) {
 	var s unix.Statfs_t
-	err = unix.Statfs(dir, &s)
+	must.Do(unix.Statfs(dir, &s))
 
-	return int64(s.Bavail) * s.Bsize, s.Type == unix.TMPFS_MAGIC || s.Type == unix.RAMFS_MAGIC, err //nolint:gosec // no disk has more
+	return int64(s.Bavail) * s.Bsize, s.Type == unix.TMPFS_MAGIC || s.Type == unix.RAMFS_MAGIC //nolint:gosec // no disk has more
 }
 
 // fsyncTime does what PostgreSQL does at each commit: it writes to a file that has its size already, and waits until
 // the disk has it.
-func fsyncTime(dir string) (time.Duration, error) {
+func fsyncTime(dir string) time.Duration {
 	const block, blocks, rounds = 8 << 10, 256, 300
 
-	file, err := os.CreateTemp(dir, "fsync-")
-	if err != nil {
-		return 0, err
-	}
+	file := must.Get(os.CreateTemp(dir, "fsync-"))
 	defer func() { _, _ = file.Close(), os.Remove(file.Name()) }() // the folder is removed later anyway
-	if _, err := file.Write(make([]byte, block*blocks)); err != nil {
-		return 0, err
-	}
-	if err := file.Sync(); err != nil {
-		return 0, err
-	}
+	must.Get(file.Write(make([]byte, block*blocks)))
+	must.Do(file.Sync())
 
 	times := make([]time.Duration, rounds)
 	for i := range times {
 		began := time.Now()
-		if _, err := file.WriteAt(make([]byte, block), int64(i%blocks)*block); err != nil {
-			return 0, err
-		}
-		if err := unix.Fdatasync(int(file.Fd())); err != nil {
-			return 0, err
-		}
+		must.Get(file.WriteAt(make([]byte, block), int64(i%blocks)*block))
+		must.Do(unix.Fdatasync(int(file.Fd())))
 		times[i] = time.Since(began)
 	}
 	slices.Sort(times)
 
-	return times[rounds/2], nil
+	return times[rounds/2]
 }
 
 // Own returns the processor time of this process.
@@ -104,40 +85,27 @@ func Own() time.Duration {
 }
 
 // Parent returns the process that started another.
-func Parent(pid int) (int, error) {
-	proc, err := procfs.NewProc(pid)
-	if err != nil {
-		return 0, err
-	}
-	stat, err := proc.Stat()
-
-	return stat.PPID, err
+func Parent(pid int) int {
+	return must.Get(must.Get(procfs.NewProc(pid)).Stat()).PPID
 }
 
 // CPU returns the processor time of a process and of its children, the ended ones too.
-func CPU(pid int) (sum time.Duration, err error) {
+func CPU(pid int) (sum time.Duration) {
 	// clockTick is the unit of the processor times in /proc: the kernel shows programs hundredths of a second on every
 	// platform that Go runs on.
 	const clockTick = 10 * time.Millisecond
 
-	all, err := procfs.AllProcs()
-	for _, proc := range all {
+	for _, proc := range must.Get(procfs.AllProcs()) {
 		// A process may end at any moment. It is among its parent's ended ones then.
 		if s, err := proc.Stat(); err == nil && (s.PID == pid || s.PPID == pid) {
 			sum += time.Duration(int(s.UTime+s.STime)+s.CUTime+s.CSTime) * clockTick
 		}
 	}
 
-	return sum, err
+	return sum
 }
 
 // MostMemory returns the most memory of a process that ever was resident.
-func MostMemory(pid int) (int64, error) {
-	proc, err := procfs.NewProc(pid)
-	if err != nil {
-		return 0, err
-	}
-	status, err := proc.NewStatus()
-
-	return int64(status.VmHWM), err //nolint:gosec // less than the machine has
+func MostMemory(pid int) int64 {
+	return int64(must.Get(must.Get(procfs.NewProc(pid)).NewStatus()).VmHWM) //nolint:gosec // less than the machine has
 }

@@ -7,6 +7,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 // Ids are UUIDv7s. The time in them is firstMillisecond in the first session's, and each later one is a millisecond
@@ -54,64 +56,56 @@ var (
 )
 
 // fill makes the population's sessions, in both tables at once.
-func (p *Population) fill(ctx context.Context) error {
+func (p *Population) fill(ctx context.Context) {
 	const chunk = 200_000
 
 	group, ctx := errgroup.WithContext(ctx)
 	for table, statement := range map[string]string{"sessionStore": copySessions, "sessionStoreToken": copyPairs} {
 		group.Go(func() error {
-			return p.Do(ctx, func(conn *pgx.Conn) error {
+			return must.Run(func() {
+				conn := p.connect(ctx)
+				defer func() { _ = conn.Close(ctx) }() // whatever it did is committed
 				for from := 0; from < p.Size; from += chunk {
-					if err := p.copies(ctx, conn, statement, from, min(from+chunk, p.Size)-1, 0); err != nil {
-						return err
-					}
+					p.copies(ctx, conn, statement, from, min(from+chunk, p.Size)-1, 0)
 				}
-				_, err := conn.Exec(ctx, `VACUUM (FREEZE, ANALYZE) `+pgx.Identifier{table}.Sanitize())
-				return err
+				must.Get(conn.Exec(ctx, `VACUUM (FREEZE, ANALYZE) `+pgx.Identifier{table}.Sanitize()))
 			})
 		})
 	}
 
-	return group.Wait()
+	must.Do(group.Wait())
 }
 
 // copies runs one of the two statements.
-func (p *Population) copies(ctx context.Context, conn *pgx.Conn, statement string, from, to, daysLater int) error {
+func (p *Population) copies(ctx context.Context, conn *pgx.Conn, statement string, from, to, daysLater int) {
 	// Foreign keys and triggers are not checked row by row: the rows are known to fit together.
-	if _, err := conn.Exec(ctx, `SET session_replication_role = replica`); err != nil {
-		return err
-	}
-	_, err := conn.Exec(ctx, statement, from, to, p.template, daysLater)
-
-	return err
+	must.Get(conn.Exec(ctx, `SET session_replication_role = replica`))
+	must.Get(conn.Exec(ctx, statement, from, to, p.template, daysLater))
 }
 
 // Add makes n more sessions, and returns their ids.
-func (p *Population) Add(ctx context.Context, n int) ([]uuid.UUID, error) { return p.add(ctx, n, 0) }
+func (p *Population) Add(ctx context.Context, n int) []uuid.UUID { return p.add(ctx, n, 0) }
 
 // AddExpired makes n more sessions, which expired so long ago that clean-up removes them.
-func (p *Population) AddExpired(ctx context.Context, n int) error {
+func (p *Population) AddExpired(ctx context.Context, n int) {
 	const daysLater = -90 // they live for 30
-	_, err := p.add(ctx, n, daysLater)
-
-	return err
+	p.add(ctx, n, daysLater)
 }
 
-func (p *Population) add(ctx context.Context, n, daysLater int) ([]uuid.UUID, error) {
+func (p *Population) add(ctx context.Context, n, daysLater int) []uuid.UUID {
 	from := p.Size + int(p.extra.Add(int64(n))) - n
 	ids := make([]uuid.UUID, n)
 	for i := range ids {
 		ids[i] = ID(from + i)
 	}
 
-	return ids, p.Do(ctx, func(conn *pgx.Conn) error {
-		return pgx.BeginFunc(ctx, conn, func(pgx.Tx) error {
-			for _, statement := range []string{copySessions, copyPairs} {
-				if err := p.copies(ctx, conn, statement, from, from+n-1, daysLater); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	})
+	conn := p.connect(ctx)
+	defer func() { _ = conn.Close(ctx) }() // it was committed
+	tx := must.Get(conn.Begin(ctx))
+	for _, statement := range []string{copySessions, copyPairs} {
+		p.copies(ctx, conn, statement, from, from+n-1, daysLater)
+	}
+	must.Do(tx.Commit(ctx))
+
+	return ids
 }

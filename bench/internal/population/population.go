@@ -2,7 +2,6 @@ package population
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"slices"
 	"sync/atomic"
@@ -12,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/migrations"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -39,65 +39,35 @@ type Population struct {
 }
 
 // New fills an empty database with sessions, each of which was refreshed once and then used.
-func New(ctx context.Context, identity Identity, url string, size, sample int) (*Population, error) {
+func New(ctx context.Context, identity Identity, url string, size, sample int) *Population {
 	p := &Population{Identity: identity, URL: url, Size: size}
-	var err error
-	if p.signer, err = tokens.NewSigner(identity.Ring, identity.Store.Tokens); err != nil {
-		return nil, err
-	}
+	p.signer = must.Get(tokens.NewSigner(identity.Ring, identity.Store.Tokens))
 	for i, data := range []string{Data, OtherData} {
-		if p.checksums[i], err = sessionstore.Checksum([]byte(data)); err != nil {
-			return nil, err
-		}
+		p.checksums[i] = must.Get(sessionstore.Checksum([]byte(data)))
 	}
-	if err := p.prepare(ctx); err != nil {
-		return nil, err
-	}
-	if err := p.fill(ctx); err != nil {
-		return nil, fmt.Errorf("fill the database: %w", err)
-	}
+	p.prepare(ctx)
+	p.fill(ctx)
 	p.choose(min(sample, size))
 
-	return p, nil
+	return p
 }
 
 // prepare makes the tables, and the session that all others are copies of.
-func (p *Population) prepare(ctx context.Context) error {
-	pool, err := pgxpool.New(ctx, p.URL)
-	if err != nil {
-		return err
-	}
+func (p *Population) prepare(ctx context.Context) {
+	pool := must.Get(pgxpool.New(ctx, p.URL))
 	defer pool.Close()
-	if _, err := migrations.Up(ctx, pool); err != nil {
-		return err
-	}
-	store, err := sessionstore.New(pool, p.Ring, p.Store)
-	if err != nil {
-		return err
-	}
+	must.Get(migrations.Up(ctx, pool))
+	store := must.Get(sessionstore.New(pool, p.Ring, p.Store))
 	session, pair, err := store.Create(ctx, sessionstore.CreateParams{Subject: "template", Data: []byte(Data), Client: Client()})
-	if err != nil {
-		return err
-	}
-	refreshed, err := store.RefreshTokens(ctx, string(pair.RefreshToken), Client())
-	if err != nil {
-		return err
-	}
-	if _, _, err := store.Get(ctx, string(refreshed.Pair.AccessToken)); err != nil {
-		return err
-	}
+	must.Do(err)
+	refreshed := must.Get(store.RefreshTokens(ctx, string(pair.RefreshToken), Client()))
+	_, _, err = store.Get(ctx, string(refreshed.Pair.AccessToken)) // from then on it is known to be in use
+	must.Do(err)
 	p.template = session.ID
 
-	verifier, err := tokens.NewVerifier(p.Ring, p.Store.Tokens)
-	if err != nil {
-		return err
-	}
-	if p.refresh, err = verifier.Verify(string(refreshed.Pair.RefreshToken), tokens.RefreshToken); err != nil {
-		return err
-	}
-	p.access, err = verifier.Verify(string(refreshed.Pair.AccessToken), tokens.AccessToken)
-
-	return err
+	verifier := must.Get(tokens.NewVerifier(p.Ring, p.Store.Tokens))
+	p.refresh = must.Get(verifier.Verify(string(refreshed.Pair.RefreshToken), tokens.RefreshToken))
+	p.access = must.Get(verifier.Verify(string(refreshed.Pair.AccessToken), tokens.AccessToken))
 }
 
 // choose takes a sample that is spread evenly over all sessions, in an order in which neighbours are far apart.
@@ -117,15 +87,20 @@ func (p *Population) choose(n int) {
 	p.Readers, p.Rotating = &Circle{sessions: all[:readers]}, &Circle{sessions: all[readers:]}
 }
 
-// Do lends a connection to the database.
-func (p *Population) Do(ctx context.Context, do func(*pgx.Conn) error) error {
-	conn, err := pgx.Connect(ctx, p.URL)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(ctx) }() // whatever it did is committed
+func (p *Population) connect(ctx context.Context) *pgx.Conn { return must.Get(pgx.Connect(ctx, p.URL)) }
 
-	return do(conn)
+// Exec runs a statement.
+func (p *Population) Exec(ctx context.Context, sql string, args ...any) {
+	conn := p.connect(ctx)
+	defer func() { _ = conn.Close(ctx) }() // it was committed
+	must.Get(conn.Exec(ctx, sql, args...))
+}
+
+// Read reads a statement's one row.
+func (p *Population) Read(ctx context.Context, sql string, into ...any) {
+	conn := p.connect(ctx)
+	defer func() { _ = conn.Close(ctx) }() // it only read
+	must.Do(conn.QueryRow(ctx, sql).Scan(into...))
 }
 
 // Session is one of the sample. It belongs to one worker at a time.
@@ -160,27 +135,25 @@ func (p *Population) Checksums(s *Session) (now, next, nextData string) {
 }
 
 // RefreshToken returns the session's newest refresh token.
-func (p *Population) RefreshToken(s *Session) (string, error) {
+func (p *Population) RefreshToken(s *Session) string {
 	if s.refreshToken != "" {
-		return s.refreshToken, nil
+		return s.refreshToken
 	}
 	claims := p.refresh
 	claims.SessionID, claims.TokenID, claims.Subject, claims.Generation = s.ID, s.Pair, s.subject, s.Generation
-	token, err := p.signer.Sign(claims)
-	s.refreshToken = string(token)
+	s.refreshToken = string(must.Get(p.signer.Sign(claims)))
 
-	return s.refreshToken, err
+	return s.refreshToken
 }
 
 // AccessToken returns an access token of the session. Each number gives another one, all of them valid: they expire at
 // different times.
-func (p *Population) AccessToken(s *Session, number int) (string, error) {
+func (p *Population) AccessToken(s *Session, number int) string {
 	claims := p.access
 	claims.SessionID, claims.TokenID, claims.Subject, claims.Generation = s.ID, s.Pair, s.subject, s.accessGeneration
 	claims.ExpiresAt = claims.ExpiresAt.Add(time.Duration(number) * time.Second)
-	token, err := p.signer.Sign(claims)
 
-	return string(token), err
+	return string(must.Get(p.signer.Sign(claims)))
 }
 
 // Circle is a part of the sample that is gone through again and again.
@@ -206,40 +179,31 @@ func (c *Circle) Len() int { return len(c.sessions) }
 
 // Touch changes each row of the sample once, which is what takes a table to its steady state after a checkpoint: the
 // first change of a page puts the whole page into the WAL.
-func (p *Population) Touch(ctx context.Context) error {
-	return p.Do(ctx, func(conn *pgx.Conn) error {
-		for circle, statements := range map[*Circle][]string{
-			p.Rotating: {`UPDATE "sessionStoreToken" SET "lateRetries" = "lateRetries" WHERE "session" = ANY($1)`},
-			p.Readers: {
-				`UPDATE "sessionStore" SET "updatedAt" = "updatedAt" WHERE "id" = ANY($1)`,
-				`SELECT count("expiresAt") FROM "sessionStoreToken" WHERE "session" = ANY($1)`, // into memory
-			},
-		} {
-			for some := range slices.Chunk(circle.sessions, 5000) {
-				var ids []uuid.UUID
-				for _, s := range some {
-					ids = append(ids, s.ID)
-				}
-				for _, statement := range statements {
-					if _, err := conn.Exec(ctx, statement, ids); err != nil {
-						return err
-					}
-				}
+func (p *Population) Touch(ctx context.Context) {
+	for circle, statements := range map[*Circle][]string{
+		p.Rotating: {`UPDATE "sessionStoreToken" SET "lateRetries" = "lateRetries" WHERE "session" = ANY($1)`},
+		p.Readers: {
+			`UPDATE "sessionStore" SET "updatedAt" = "updatedAt" WHERE "id" = ANY($1)`,
+			`SELECT count("expiresAt") FROM "sessionStoreToken" WHERE "session" = ANY($1)`, // into memory
+		},
+	} {
+		for some := range slices.Chunk(circle.sessions, 5000) {
+			var ids []uuid.UUID
+			for _, s := range some {
+				ids = append(ids, s.ID)
+			}
+			for _, statement := range statements {
+				p.Exec(ctx, statement, ids)
 			}
 		}
-		return nil
-	})
+	}
 }
 
 // Settle has the sessions be as if they had been refreshed long ago, so that each may be refreshed again at once
 // whatever the service's grace is.
-func (p *Population) Settle(ctx context.Context) error {
+func (p *Population) Settle(ctx context.Context) {
 	for _, s := range p.Rotating.sessions {
 		s.Rotated = time.Time{}
 	}
-
-	return p.Do(ctx, func(conn *pgx.Conn) error {
-		_, err := conn.Exec(ctx, `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 hour' WHERE "issuedAt" > now() - interval '1 minute'`)
-		return err
-	})
+	p.Exec(ctx, `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 hour' WHERE "issuedAt" > now() - interval '1 minute'`)
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -18,22 +19,13 @@ func TestCopiesAreSessions(t *testing.T) {
 	t.Parallel()
 
 	ctx, url := t.Context(), testdb.URL(t)
-	identity, err := population.NewIdentity()
-	if err != nil {
-		t.Fatal(err)
-	}
+	identity := population.NewIdentity()
 	const size, sample = 5000, 400
-	p, err := population.New(ctx, identity, url, size, sample)
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := population.New(ctx, identity, url, size, sample)
 	if got := p.Readers.Len() + p.Rotating.Len(); got != sample {
 		t.Errorf("the sample has %d sessions", got)
 	}
-	pool, err := pgxpool.New(ctx, url)
-	if err != nil {
-		t.Fatal(err)
-	}
+	pool := must.Get(pgxpool.New(ctx, url))
 	defer pool.Close()
 	var sessions, fitting int
 	if err := pool.QueryRow(ctx, `SELECT count(*), count(*) FILTER (WHERE s."id"::text LIKE '%-000000000000' AND s."subject" LIKE 'user-%')
@@ -47,15 +39,9 @@ func TestCopiesAreSessions(t *testing.T) {
 		t.Errorf("the id is %s of version %d", id, id.Version())
 	}
 
-	store, err := sessionstore.New(pool, identity.Ring, identity.Store)
-	if err != nil {
-		t.Fatal(err)
-	}
+	store := must.Get(sessionstore.New(pool, identity.Ring, identity.Store))
 	for i, s := range p.Rotating.Ahead(20) {
-		access, err := p.AccessToken(s, i)
-		if err != nil {
-			t.Fatal(err)
-		}
+		access := p.AccessToken(s, i)
 		now, next, data := p.Checksums(s)
 		if session, _, err := store.Get(ctx, access); err != nil || session.ID != s.ID || session.Checksum != now {
 			t.Fatalf("session %v with checksum %s (%v), want %v with %s", session.ID, session.Checksum, err, s.ID, now)
@@ -64,10 +50,7 @@ func TestCopiesAreSessions(t *testing.T) {
 			t.Errorf("update: %s, %v", got, err)
 		}
 		for range 2 { // with a token that the sample has signed, and with one that the store has
-			token, err := p.RefreshToken(s)
-			if err != nil {
-				t.Fatal(err)
-			}
+			token := p.RefreshToken(s)
 			refreshed, err := store.RefreshTokens(ctx, token, population.Client())
 			if err != nil || refreshed.Outcome != sessionstore.Rotated {
 				t.Fatalf("refresh: %v, %v", refreshed.Outcome, err)
@@ -76,14 +59,8 @@ func TestCopiesAreSessions(t *testing.T) {
 		}
 	}
 	for range 2 {
-		ids, err := p.Add(ctx, 10)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, id := range ids {
-			if err := store.Invalidate(ctx, id); err != nil {
-				t.Error(err)
-			}
+		for _, id := range p.Add(ctx, 10) {
+			must.Do(store.Invalidate(ctx, id))
 		}
 	}
 }

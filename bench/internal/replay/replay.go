@@ -51,11 +51,9 @@ func (Tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
 
 // Capture returns the one statement that a call sends, of which later calls bring their own of the arguments with these
 // numbers. Its connections must have a [Tracer].
-func Capture(ctx context.Context, call func(context.Context) error, own ...int) (Statement, error) {
+func Capture(ctx context.Context, call func(context.Context), own ...int) (Statement, error) {
 	c := &capture{}
-	if err := call(context.WithValue(ctx, captureKey{}, c)); err != nil {
-		return Statement{}, err
-	}
+	call(context.WithValue(ctx, captureKey{}, c))
 	if len(c.statements) != 1 {
 		return Statement{}, fmt.Errorf("%d statements were sent, and the bare loop knows only one", len(c.statements))
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/replay"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
@@ -33,12 +34,9 @@ func TestReplayRunsWhatWasCaptured(t *testing.T) {
 		t.Fatal(err)
 	}
 	const insert = `INSERT INTO t VALUES ($1, $2, $3, $4, now()) RETURNING id, n, label, data, at, n > 5, NULL::text`
-	captured, err := replay.Capture(ctx, func(own context.Context) error {
-		if _, err := conn.Exec(ctx, `SELECT 1`); err != nil { // somebody else's
-			return err
-		}
-		_, err := conn.Exec(own, insert, uuid.New(), int64(7), "first", []byte(`{"a":1}`))
-		return err
+	captured, err := replay.Capture(ctx, func(own context.Context) {
+		must.Get(conn.Exec(ctx, `SELECT 1`)) // somebody else's
+		must.Get(conn.Exec(own, insert, uuid.New(), int64(7), "first", []byte(`{"a":1}`)))
 	}, 1, 3)
 	if err != nil || captured.SQL != insert {
 		t.Fatalf("captured %v (%v)", captured, err)
@@ -58,7 +56,7 @@ func TestReplayRunsWhatWasCaptured(t *testing.T) {
 	if err := caller.Call(ctx, second); err == nil {
 		t.Error("it ran with too few values")
 	}
-	if _, err := replay.Capture(ctx, func(context.Context) error { return nil }, 1); err == nil {
+	if _, err := replay.Capture(ctx, func(context.Context) {}, 1); err == nil {
 		t.Error("a call without a statement passed")
 	}
 

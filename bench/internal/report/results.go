@@ -204,12 +204,6 @@ type CleanupBeside struct {
 // Rows is how many rows were removed: a session has two.
 func (b CleanupBeside) Rows() int { return 2 * b.Removed }
 
-// Setting is one of PostgreSQL's.
-type Setting struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
 // Results are all that was measured in a run.
 type Results struct {
 	Taken      time.Time     `json:"taken"`
@@ -220,8 +214,8 @@ type Results struct {
 	Machine    machine.Facts `json:"machine"`
 	PostgreSQL string        `json:"postgresql"`
 	// SharedBuffers is PostgreSQL's own memory in bytes.
-	SharedBuffers int64     `json:"shared_buffers"`
-	Settings      []Setting `json:"settings"`
+	SharedBuffers int64             `json:"shared_buffers"`
+	Settings      map[string]string `json:"settings"`
 	// Workers is at how many workers most was measured, Sessions in a table of how many.
 	Workers  int `json:"workers"`
 	Sessions int `json:"sessions"`

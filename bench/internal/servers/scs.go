@@ -13,6 +13,8 @@ import (
 	"github.com/go-chi/chi/v5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 // Session is the path of [SCS]: GET reads a session and answers with its data, and POST writes it as well.
@@ -39,19 +41,10 @@ CREATE TABLE sessions (
 );
 CREATE INDEX sessions_expiry_idx ON sessions (expiry)`
 
-func (s *SCS) add(ctx context.Context, r chi.Router, about *About) error {
-	if s == nil {
-		return nil
-	}
-	config, err := pgxpool.ParseConfig(s.DatabaseURL)
-	if err != nil {
-		return err
-	}
+func (s *SCS) add(ctx context.Context, r chi.Router, about *About) {
+	config := must.Get(pgxpool.ParseConfig(s.DatabaseURL))
 	config.MaxConns = int32(s.Connections) //nolint:gosec // a number of workers
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return err
-	}
+	pool := must.Get(pgxpool.NewWithConfig(ctx, config))
 	manager := scs.New() // as it comes, with its clean-up every five minutes
 	manager.Store = pgxstore.New(pool)
 	info, _ := debug.ReadBuildInfo() // a program that is built with modules has it
@@ -77,31 +70,22 @@ func (s *SCS) add(ctx context.Context, r chi.Router, about *About) error {
 		}
 		read(w, r)
 	})
-	about.Cookies, err = s.makeSessions(ctx, pool, manager)
-
-	return err
+	about.Cookies = s.makeSessions(ctx, pool, manager)
 }
 
 // makeSessions makes sessions as the manager would, but all at once, and returns their cookies.
-func (s *SCS) makeSessions(ctx context.Context, pool *pgxpool.Pool, manager *scs.SessionManager) ([]string, error) {
-	if _, err := pool.Exec(ctx, schema); err != nil {
-		return nil, err
-	}
+func (s *SCS) makeSessions(ctx context.Context, pool *pgxpool.Pool, manager *scs.SessionManager) []string {
+	must.Get(pool.Exec(ctx, schema))
 	expiry := time.Now().Add(manager.Lifetime).UTC()
-	encoded, err := manager.Codec.Encode(expiry, map[string]any{dataKey: []byte(s.Data)})
-	if err != nil {
-		return nil, err
-	}
+	encoded := must.Get(manager.Codec.Encode(expiry, map[string]any{dataKey: []byte(s.Data)}))
 	cookies := make([]string, s.Sessions)
 	rows := pgx.CopyFromSlice(s.Sessions, func(i int) ([]any, error) {
 		token := (rand.Text() + rand.Text())[:43] // as long as 32 bytes in base64
 		cookies[i] = manager.Cookie.Name + "=" + token
 		return []any{token, encoded, expiry}, nil
 	})
-	if _, err := pool.CopyFrom(ctx, pgx.Identifier{"sessions"}, []string{"token", "data", "expiry"}, rows); err != nil {
-		return nil, err
-	}
-	_, err = pool.Exec(ctx, `VACUUM (ANALYZE) sessions`)
+	must.Get(pool.CopyFrom(ctx, pgx.Identifier{"sessions"}, []string{"token", "data", "expiry"}, rows))
+	must.Get(pool.Exec(ctx, `VACUUM (ANALYZE) sessions`))
 
-	return cookies, err
+	return cookies
 }

@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 // Argument makes this program such a server, as its only argument: it has to call [Serve] then.
@@ -49,33 +51,18 @@ type About struct {
 }
 
 // Start runs a server.
-func Start(ctx context.Context, cfg Config) (*Server, error) {
-	self, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{cmd: exec.CommandContext(context.WithoutCancel(ctx), self, Argument)} //nolint:gosec // it is this program
+func Start(ctx context.Context, cfg Config) *Server {
+	s := &Server{cmd: exec.CommandContext(context.WithoutCancel(ctx), must.Get(os.Executable()), Argument)} //nolint:gosec // it is this program
 	s.cmd.Stderr = &s.said
-	input, err := s.cmd.StdinPipe()
-	if err != nil {
-		return nil, err
-	}
-	output, err := s.cmd.StdoutPipe()
-	if err != nil {
-		return nil, err
-	}
-	if err := s.cmd.Start(); err != nil {
-		return nil, err
-	}
+	input, output := must.Get(s.cmd.StdinPipe()), must.Get(s.cmd.StdoutPipe())
+	must.Do(s.cmd.Start())
 	s.input = input
-	if err = json.NewEncoder(input).Encode(cfg); err == nil {
-		err = json.NewDecoder(output).Decode(&s.About)
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("the server does not say where it is: %w", err), s.Stop())
+	must.Do(json.NewEncoder(input).Encode(cfg))
+	if err := json.NewDecoder(output).Decode(&s.About); err != nil {
+		must.Do(errors.Join(fmt.Errorf("the server does not say where it is: %w", err), s.Stop()))
 	}
 
-	return s, nil
+	return s
 }
 
 // Pid returns the process' number.
@@ -92,17 +79,21 @@ func (s *Server) Stop() error {
 }
 
 // Serve is the process: it reads its [Config], says what it is, and serves until its standard input ends.
-func Serve() error {
+func Serve() {
 	var cfg Config
-	if err := json.NewDecoder(os.Stdin).Decode(&cfg); err != nil {
-		return err
-	}
+	must.Do(json.NewDecoder(os.Stdin).Decode(&cfg))
 	about := About{Tokens: make(map[string]string)}
 	router := chi.NewRouter()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if err := errors.Join(cfg.Limits.add(router, &about), cfg.Edge.add(ctx, router), cfg.SCS.add(ctx, router, &about)); err != nil {
-		return err
+	if cfg.Limits != nil {
+		cfg.Limits.add(router, &about)
+	}
+	if cfg.Edge != nil {
+		cfg.Edge.add(ctx, router)
+	}
+	if cfg.SCS != nil {
+		cfg.SCS.add(ctx, router, &about)
 	}
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if cfg.Limits != nil && r.URL.Path == Bare {
@@ -112,19 +103,12 @@ func Serve() error {
 		router.ServeHTTP(w, r)
 	})
 
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
+	listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(listener) }() // it ends with the process
 	about.Address = listener.Addr().String()
-	if err := json.NewEncoder(os.Stdout).Encode(about); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, os.Stdin)
-
-	return err
+	must.Do(json.NewEncoder(os.Stdout).Encode(about))
+	must.Get(io.Copy(io.Discard, os.Stdin))
 }
 
 func answer(w http.ResponseWriter, body string) {

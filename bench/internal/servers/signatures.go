@@ -14,6 +14,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
@@ -35,27 +36,18 @@ type Limits struct {
 	Claims jwt.RegisteredClaims
 }
 
-func (l *Limits) add(r chi.Router, about *About) error {
-	if l == nil {
-		return nil
-	}
+func (l *Limits) add(r chi.Router, about *About) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return err
-	}
+	must.Do(err)
 	secret := []byte(rand.Text() + rand.Text())
 	for path, keys := range map[string]struct {
 		method       jwt.SigningMethod
 		sign, verify any
 	}{EdDSA: {jwt.SigningMethodEdDSA, private, public}, HS256: {jwt.SigningMethodHS256, secret, secret}} {
-		if about.Tokens[path], err = jwt.NewWithClaims(keys.method, l.Claims).SignedString(keys.sign); err != nil {
-			return err
-		}
+		about.Tokens[path] = must.Get(jwt.NewWithClaims(keys.method, l.Claims).SignedString(keys.sign))
 		token := func(r *http.Request) string { return r.PostFormValue("refresh_token") }
 		r.Post(path, checked(keys.method, keys.verify, token, l.Answer))
 	}
-
-	return nil
 }
 
 // checked answers those who bring a token with a good signature.
@@ -91,22 +83,14 @@ type Edge struct {
 	Keys json.RawMessage
 }
 
-func (e *Edge) add(ctx context.Context, r chi.Router) error {
-	if e == nil {
-		return nil
-	}
-	v, err := verifier.NewRemote(verifier.RemoteConfig{
+func (e *Edge) add(ctx context.Context, r chi.Router) {
+	v := must.Get(verifier.NewRemote(verifier.RemoteConfig{
 		Tokens: tokens.Config{Issuer: e.Issuer, Audience: e.Audience}, Internal: "http://" + e.Internal, ServiceKey: tokens.Secret(e.ServiceKey),
 		Keys: "http://" + e.Public + "/.well-known/jwks.json",
-	}, verifier.Config{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
-	if err != nil {
-		return err
-	}
+	}, verifier.Config{Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}))
 	go func() { _ = v.Run(ctx) }() // until the process ends
 	var keys jose.JSONWebKeySet
-	if err := json.Unmarshal(e.Keys, &keys); err != nil {
-		return err
-	}
+	must.Do(json.Unmarshal(e.Keys, &keys))
 
 	const body = `{"orders":[]}`
 	orders := func(w http.ResponseWriter, _ *http.Request) { answer(w, body) }
@@ -114,6 +98,4 @@ func (e *Edge) add(ctx context.Context, r chi.Router) error {
 	r.Get(Open, orders)
 	r.Get(JWT, checked(jwt.SigningMethodEdDSA, keys.Keys[0].Key, token, body))
 	r.With(v.Handler).Get(Verified, orders)
-
-	return nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 )
 
@@ -27,14 +28,12 @@ const (
 )
 
 // Build makes the program as `make build` does.
-func Build(ctx context.Context, binary string) error {
+func Build(ctx context.Context, binary string) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/api") //nolint:gosec // a path of our own
 	cmd.Dir = ".."                                                                         // the bench's module knows less of what the service needs
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the service, from the folder bench: %w\n%s", err, output)
+		must.Do(fmt.Errorf("build the service, from the folder bench: %w\n%s", err, output))
 	}
-
-	return nil
 }
 
 // Config says what to run.
@@ -58,21 +57,14 @@ type Process struct {
 }
 
 // Start runs the service, and waits until it is ready.
-func Start(ctx context.Context, cfg Config) (*Process, error) {
+func Start(ctx context.Context, cfg Config) *Process {
 	keys := filepath.Join(cfg.Dir, "signing-keys.json")
-	if err := os.WriteFile(keys, []byte(cfg.Identity.Keys), 0o600); err != nil {
-		return nil, err
-	}
+	must.Do(os.WriteFile(keys, []byte(cfg.Identity.Keys), 0o600))
 	p := &Process{done: make(chan error, 1)}
 	for _, address := range []*string{&p.Public, &p.Internal} { // that nobody listens on
-		listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
+		listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))
 		*address = listener.Addr().String()
-		if err := listener.Close(); err != nil {
-			return nil, err
-		}
+		must.Do(listener.Close())
 	}
 
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), cfg.Binary, "serve") //nolint:gosec // it is what was built
@@ -85,16 +77,14 @@ func Start(ctx context.Context, cfg Config) (*Process, error) {
 	// A log of hundreds of bytes for each request is written to nowhere, which is what os/exec does with it: what is
 	// measured is not this disk.
 	began := time.Now()
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
+	must.Do(p.cmd.Start())
 	go func() { p.done <- p.cmd.Wait() }()
 	if err := p.awaitReady(ctx, began); err != nil {
 		_ = p.cmd.Process.Kill() // it has ended, or is of no use
-		return nil, err
+		must.Do(err)
 	}
 
-	return p, nil
+	return p
 }
 
 func (p *Process) awaitReady(ctx context.Context, began time.Time) error {
