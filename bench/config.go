@@ -92,14 +92,15 @@ func numbers(to *[]int) func(string) error {
 }
 
 func (c config) check() error {
+	most := slices.Max(c.workers)
 	switch {
 	case c.duration < 100*time.Millisecond:
 		return fmt.Errorf("-duration is %v: less than 100ms measures nothing", c.duration)
 	case c.rounds < 1:
 		return fmt.Errorf("-rounds is %d: at least 1 is needed", c.rounds)
-	case c.sizes[0] < 10*slices.Max(c.workers):
-		return fmt.Errorf("-sizes: %d sessions are too few for %d workers", c.sizes[0], slices.Max(c.workers))
-	case slices.Max(c.workers) > 200:
+	case c.sizes[0] < 10*most:
+		return fmt.Errorf("-sizes: %d sessions are too few for %d workers", c.sizes[0], most)
+	case most > 200:
 		return errors.New("-concurrency: up to 200 workers are possible")
 	}
 

@@ -168,8 +168,8 @@ func (b *bench) runCleanUp(ctx context.Context, r *rig, beside *report.CleanupBe
 		must.Do(fmt.Errorf("api cleanup: %w: %s", err, &said))
 	}
 	var summary struct {
-		Sessions int
-		Seconds  float64
+		Sessions int     `json:"sessions"`
+		Seconds  float64 `json:"seconds"`
 	}
 	must.Do(json.Unmarshal(output, &summary))
 	beside.Removed, beside.Seconds = summary.Sessions, summary.Seconds

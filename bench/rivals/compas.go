@@ -63,9 +63,15 @@ func Compas(ctx context.Context, cfg Config) []report.Row {
 	// The lines that bench.mjs writes: the versions first, then a result for each operation.
 	var rows []report.Row
 	var line struct {
-		Versions                           struct{ Store, Node string }
-		Operation                          string
-		PerSecond, P50ms, P99ms, CPUMicros float64
+		Versions struct {
+			Store string `json:"store"`
+			Node  string `json:"node"`
+		} `json:"versions"`
+		Operation string  `json:"operation"`
+		PerSecond float64 `json:"perSecond"`
+		P50       float64 `json:"p50ms"`
+		P99       float64 `json:"p99ms"`
+		CPUMicros float64 `json:"cpuMicros"`
 	}
 	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
 		must.Do(decoder.Decode(&line))
@@ -74,7 +80,7 @@ func Compas(ctx context.Context, cfg Config) []report.Row {
 		}
 		rows = append(rows, report.Row{
 			Key:    report.Key{Layer: report.Compas, Operation: line.Operation, State: report.Steady, Group: "rivals", Sessions: cfg.Sessions, Workers: cfg.Connections},
-			Rounds: []float64{line.PerSecond}, P50: line.P50ms, P99: line.P99ms,
+			Rounds: []float64{line.PerSecond}, P50: line.P50, P99: line.P99,
 			Note: fmt.Sprintf("%s on Node %s, CPU of the process %.0f µs a call", line.Versions.Store, line.Versions.Node, line.CPUMicros),
 		})
 	}

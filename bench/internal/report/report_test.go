@@ -48,7 +48,8 @@ func TestThePublishedReport(t *testing.T) {
 			t.Errorf("%s (-published +rendered):\n%s", name, diff)
 		}
 		decoder := xml.NewDecoder(strings.NewReader(string(got)))
-		for err = nil; err == nil; _, err = decoder.Token() {
+		for err = nil; err == nil; {
+			_, err = decoder.Token()
 		}
 		if !errors.Is(err, io.EOF) {
 			t.Errorf("%s: %v", name, err)

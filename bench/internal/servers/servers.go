@@ -4,7 +4,7 @@ package servers
 
 import (
 	"context"
-	"encoding/json"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -57,8 +57,8 @@ func Start(ctx context.Context, cfg Config) *Server {
 	input, output := must.Get(s.cmd.StdinPipe()), must.Get(s.cmd.StdoutPipe())
 	must.Do(s.cmd.Start())
 	s.input = input
-	must.Do(json.NewEncoder(input).Encode(cfg))
-	if err := json.NewDecoder(output).Decode(&s.About); err != nil {
+	must.Do(gob.NewEncoder(input).Encode(cfg))
+	if err := gob.NewDecoder(output).Decode(&s.About); err != nil {
 		must.Do(errors.Join(fmt.Errorf("the server does not say where it is: %w", err), s.Stop()))
 	}
 
@@ -81,7 +81,7 @@ func (s *Server) Stop() error {
 // Serve is the process: it reads its [Config], says what it is, and serves until its standard input ends.
 func Serve() {
 	var cfg Config
-	must.Do(json.NewDecoder(os.Stdin).Decode(&cfg))
+	must.Do(gob.NewDecoder(os.Stdin).Decode(&cfg))
 	about := About{Tokens: make(map[string]string)}
 	router := chi.NewRouter()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -107,7 +107,7 @@ func Serve() {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(listener) }() // it ends with the process
 	about.Address = listener.Addr().String()
-	must.Do(json.NewEncoder(os.Stdout).Encode(about))
+	must.Do(gob.NewEncoder(os.Stdout).Encode(about))
 	must.Get(io.Copy(io.Discard, os.Stdin))
 }
 
