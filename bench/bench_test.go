@@ -52,13 +52,21 @@ func TestARun(t *testing.T) {
 			t.Errorf("%s: %s", target.What, target.Verdict())
 		}
 	}
+	var client, server, database, wal float64
 	for _, row := range slices.Concat(results.Rows, results.Latencies, results.Rivals) {
+		client, server, database, wal = client+row.ClientCPU, server+row.ServerCPU, database+row.DatabaseCPU, wal+row.WAL
 		if row.PerSecond() <= 0 {
 			t.Errorf("%+v: nothing was done", row.Key)
 		}
 		if row.Layer != report.Limit && (row.P50 <= 0 || row.P99 < row.P50) {
 			t.Errorf("%+v: %+v", row.Key, row)
 		}
+	}
+	if client <= 0 || server <= 0 || database <= 0 || wal <= 0 {
+		t.Errorf("all together took %v of the client, %v of the servers, %v of PostgreSQL, %v bytes of WAL", client, server, database, wal)
+	}
+	if m := results.Machine; m.Cores < 1 || m.MemoryBytes < 1<<20 || m.Fsync <= 0 || m.Kernel == "" || m.CPU == "" {
+		t.Errorf("the machine is %+v", m)
 	}
 	if len(results.Rivals) != 5 || len(results.Missing) > 0 {
 		t.Errorf("rivals: %+v, missing: %v", results.Rivals, results.Missing)

@@ -19,7 +19,7 @@ import (
 const (
 	// warmupShare of a measurement's duration runs first, uncounted.
 	warmupShare = 8
-	// serviceWarmup is for how long a service is kept busy before latencies are looked at.
+	// serviceWarmup is for how long a service is kept busy at least before it is measured.
 	serviceWarmup = 300 * time.Millisecond
 	// firstGuess is how many operations a second are prepared for as long as nothing is known of an operation.
 	firstGuess = 15_000
@@ -111,17 +111,20 @@ func (b *bench) closed(ctx context.Context, o operation, key report.Key, duratio
 		cancel()
 		_ = beside.Wait() // it ends because it was told to
 	}()
+	window := load.Window{Workers: key.Workers, Warmup: duration / warmupShare, Duration: duration}
+	if o.layer == report.HTTP { // a service that was just started has no connections to the database yet
+		window.Warmup = max(window.Warmup, serviceWarmup)
+	}
+	if key.State == report.AfterCheckpoint { // what is to be measured is over soon
+		window.Warmup = 0
+	}
 	g := b.gather(key)
-	do := o.makeReady(besideCtx, &beside, key.Workers, duration, g.PerSecond())
+	do := o.makeReady(besideCtx, &beside, key.Workers, window.Warmup+duration, g.PerSecond())
 	if o.tool != nil {
 		g.Rounds = append(g.Rounds, o.tool(ctx, key.Workers, duration))
 		return
 	}
 
-	window := load.Window{Workers: key.Workers, Warmup: duration / warmupShare, Duration: duration}
-	if key.State == report.AfterCheckpoint { // what is to be measured is over soon
-		window.Warmup = 0
-	}
 	pid := 0
 	if o.server != nil {
 		pid = o.server()
@@ -150,7 +153,7 @@ func (o operation) makeReady(ctx context.Context, beside *errgroup.Group, worker
 	if lastPerSecond == 0 {
 		lastPerSecond = firstGuess
 	}
-	calls := lastPerSecond * duration.Seconds() * (1 + 1.0/warmupShare) * margin
+	calls := lastPerSecond * duration.Seconds() * margin
 	do := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: workers, calls: int(calls) + workers*10, beside: beside})
 	runtime.GC() // nobody pays for another's garbage
 
@@ -165,7 +168,7 @@ func (b *bench) open(ctx context.Context, o operation, group string, window load
 	// go away at a load that is near to what is possible.
 	warm := o.makeReady(ctx, nil, window.Workers, serviceWarmup, 0)
 	must.Get(load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm.work(ctx)))
-	do := o.makeReady(ctx, nil, window.Workers, window.Duration, perSecond)
+	do := o.makeReady(ctx, nil, window.Workers, window.Warmup+window.Duration, perSecond)
 	measured, err := load.Open(ctx, window, perSecond, uint64(window.Workers), do.work(ctx)) //nolint:gosec // a number of workers
 	if err != nil {
 		must.Do(fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err))

@@ -29,8 +29,7 @@ func renderAgain(cfg config) {
 }
 
 func render(cfg config, results report.Results) {
-	documents := must.Get(report.Documents(results, filepath.Base(cfg.folder())))
-	for name, text := range documents {
+	for name, text := range report.Documents(results, filepath.Base(cfg.folder())) {
 		path := filepath.Join(cfg.folder(), name)
 		if name == report.PageName {
 			path = cfg.out

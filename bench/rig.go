@@ -70,7 +70,7 @@ func (r *rig) capture(ctx context.Context) {
 	r.statements = map[string]replay.Statement{report.OneRow: {SQL: oneRowUpdate, Args: []any{uuid.Nil}, Own: []int{1}}}
 	for name, own := range ownArguments {
 		do := throughPackages[name](ctx, need{rig: r, variant: report.NotSeen, workers: 1, calls: 1})
-		r.statements[name] = must.Get(replay.Capture(ctx, func(ctx context.Context) { do(ctx, 0) }, own...))
+		r.statements[name] = replay.Capture(ctx, func(ctx context.Context) { do(ctx, 0) }, own...)
 	}
 }
 
@@ -83,7 +83,7 @@ func (r *rig) callers(ctx context.Context, workers int, name string) []*replay.C
 			r.conns = append(r.conns, conn)
 			r.onClose(func() error { return conn.Close(context.WithoutCancel(ctx)) })
 		}
-		callers[i] = must.Get(r.statements[name].On(ctx, r.conns[i]))
+		callers[i] = r.statements[name].On(ctx, r.conns[i])
 	}
 
 	return callers

@@ -15,6 +15,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 // Statement is what was sent to the database.
@@ -51,19 +53,19 @@ func (Tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {
 
 // Capture returns the one statement that a call sends, of which later calls bring their own of the arguments with these
 // numbers. Its connections must have a [Tracer].
-func Capture(ctx context.Context, call func(context.Context), own ...int) (Statement, error) {
+func Capture(ctx context.Context, call func(context.Context), own ...int) Statement {
 	c := &capture{}
 	call(context.WithValue(ctx, captureKey{}, c))
 	if len(c.statements) != 1 {
-		return Statement{}, fmt.Errorf("%d statements were sent, and the bare loop knows only one", len(c.statements))
+		must.Do(fmt.Errorf("%d statements were sent, and the bare loop knows only one", len(c.statements)))
 	}
 	s := c.statements[0]
 	s.Own = own
 	if most := slices.Max(own); most > len(s.Args) {
-		return s, fmt.Errorf("there is no argument %d of %s", most, s.SQL)
+		must.Do(fmt.Errorf("there is no argument %d of %s", most, s.SQL))
 	}
 
-	return s, nil
+	return s
 }
 
 // ErrNoRow says that a statement neither returned nor changed exactly one row.
@@ -78,11 +80,8 @@ type Caller struct {
 }
 
 // On prepares the statement on a connection.
-func (s Statement) On(ctx context.Context, conn *pgx.Conn) (*Caller, error) {
-	description, err := conn.Prepare(ctx, s.SQL, s.SQL)
-	if err != nil {
-		return nil, err
-	}
+func (s Statement) On(ctx context.Context, conn *pgx.Conn) *Caller {
+	description := must.Get(conn.Prepare(ctx, s.SQL, s.SQL))
 	c := &Caller{statement: s, conn: conn, args: slices.Clone(s.Args)}
 	for _, field := range description.Fields {
 		// Of the types that the packages scan into; null is possible in each column.
@@ -92,12 +91,12 @@ func (s Statement) On(ctx context.Context, conn *pgx.Conn) (*Caller, error) {
 			pgtype.BoolOID: new(*bool), pgtype.JSONBOID: new([]byte),
 		}[field.DataTypeOID]
 		if destination == nil {
-			return nil, fmt.Errorf("column %s has a type (%d) that is not known here", field.Name, field.DataTypeOID)
+			must.Do(fmt.Errorf("column %s has a type (%d) that is not known here", field.Name, field.DataTypeOID))
 		}
 		c.dest = append(c.dest, destination)
 	}
 
-	return c, nil
+	return c
 }
 
 // Call runs the statement with these values in the place of its own arguments, and reads its row.

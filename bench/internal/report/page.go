@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 //go:embed page.md.tmpl
@@ -35,7 +37,7 @@ var operations = []operation{
 }
 
 // page returns the report, whose pictures are in the folder of the given name.
-func (r Results) page(folder string) ([]byte, error) {
+func (r Results) page(folder string) []byte {
 	charts := r.charts()
 	functions := template.FuncMap{
 		"operations": func() []operation {
@@ -73,14 +75,10 @@ func (r Results) page(folder string) ([]byte, error) {
 			return milliseconds(ms)
 		},
 	}
-	text, err := template.New("page").Funcs(functions).Parse(pageText)
-	if err != nil {
-		return nil, err
-	}
 	var out strings.Builder
-	err = text.Execute(&out, page{r, folder})
+	must.Do(must.Get(template.New("page").Funcs(functions).Parse(pageText)).Execute(&out, page{r, folder}))
 
-	return []byte(strings.TrimRight(out.String(), "\n") + "\n"), err
+	return []byte(strings.TrimRight(out.String(), "\n") + "\n")
 }
 
 // route is what an operation is called where the service is meant.

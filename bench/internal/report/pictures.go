@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/go-analyze/charts"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 // Colours of the layers, and of what is compared otherwise.
@@ -46,22 +48,15 @@ const PageName = "report.md"
 
 // Documents returns the report, and the pictures of which there is something to show, which are in the folder of the
 // given name.
-func Documents(r Results, folder string) (map[string][]byte, error) {
-	page, err := r.page(folder)
-	if err != nil {
-		return nil, err
-	}
-	documents := map[string][]byte{PageName: page}
+func Documents(r Results, folder string) map[string][]byte {
+	documents := map[string][]byte{PageName: r.page(folder)}
 	for name, c := range r.charts() {
-		if len(c.groups) == 0 {
-			continue
-		}
-		if documents[name], err = c.svg(); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+		if len(c.groups) > 0 {
+			documents[name] = c.svg()
 		}
 	}
 
-	return documents, nil
+	return documents
 }
 
 func (r Results) charts() map[string]chart {
@@ -88,7 +83,7 @@ const wider = "\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0"
 const dark = `<style>@media (prefers-color-scheme:dark){svg{filter:invert(1) hue-rotate(180deg)}}</style>`
 
 // svg draws the chart.
-func (c chart) svg() ([]byte, error) {
+func (c chart) svg() []byte {
 	small := charts.FontStyle{FontSize: 10, FontColor: charts.ColorBlack}
 	option := charts.BarChartOption{Horizontal: true, BarSize: 0.8, SeriesLabelPosition: charts.PositionRight}
 	most := 0.0
@@ -125,17 +120,11 @@ func (c chart) svg() ([]byte, error) {
 
 	height := heading + legend + edge + len(c.groups)*(len(c.series)*barHeight+groupGap)
 	painter := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: height})
-	if err := painter.BarChart(option); err != nil {
-		return nil, err
-	}
+	must.Do(painter.BarChart(option))
 	painter.Text(c.title, edge, 30, 0, charts.FontStyle{FontSize: 14, FontColor: charts.ColorBlack})
 	painter.Text(c.subtitle, edge, 50, 0, small)
-	picture, err := painter.Bytes()
-	if err != nil {
-		return nil, err
-	}
 
-	return []byte(strings.Replace(string(picture), ">", ">"+dark, 1) + "\n"), nil
+	return []byte(strings.Replace(string(must.Get(painter.Bytes())), ">", ">"+dark, 1) + "\n")
 }
 
 func (r Results) limitChart() chart {

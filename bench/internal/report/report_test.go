@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
@@ -21,21 +22,10 @@ const docs = "../../../docs"
 func TestThePublishedReport(t *testing.T) {
 	t.Parallel()
 
-	read := func(name string) string {
-		text, err := os.ReadFile(filepath.Join(docs, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(text)
-	}
+	read := func(name string) string { return string(must.Get(os.ReadFile(filepath.Join(docs, name)))) }
 	var results report.Results
-	if err := json.Unmarshal([]byte(read("performance/results.json")), &results); err != nil {
-		t.Fatal(err)
-	}
-	documents, err := report.Documents(results, "performance")
-	if err != nil {
-		t.Fatal(err)
-	}
+	must.Do(json.Unmarshal([]byte(read("performance/results.json")), &results))
+	documents := report.Documents(results, "performance")
 	if len(documents) != 5 {
 		t.Errorf("there are %d documents", len(documents))
 	}
@@ -48,7 +38,8 @@ func TestThePublishedReport(t *testing.T) {
 			t.Errorf("%s (-published +rendered):\n%s", name, diff)
 		}
 		decoder := xml.NewDecoder(strings.NewReader(string(got)))
-		for err = nil; err == nil; {
+		var err error
+		for err == nil {
 			_, err = decoder.Token()
 		}
 		if !errors.Is(err, io.EOF) {
@@ -65,10 +56,7 @@ func TestTargetsOfNothingAreNotReached(t *testing.T) {
 			t.Errorf("%s: %s", target.What, target.Verdict())
 		}
 	}
-	documents, err := report.Documents(report.Results{}, "x")
-	if err != nil {
-		t.Fatal(err)
-	}
+	documents := report.Documents(report.Results{}, "x")
 	if len(documents) != 1 || strings.Contains(string(documents[report.PageName]), ".svg") {
 		t.Error("a report of nothing has a picture")
 	}
