@@ -37,14 +37,14 @@ WITH "new" AS (
   ` + newSession + `
 ), ` + liveOfSubject + `, "target" AS MATERIALIZED (
   SELECT "id" FROM "sessionStore"
-  WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET $15::bigint - 1) AND "revokedAt" IS NULL
+  WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET $16::bigint - 1) AND "revokedAt" IS NULL
   ORDER BY "id" FOR NO KEY UPDATE
 ), ` + revokeTargets + `, ` + createRows + `, (SELECT count(*) FROM "session"), (SELECT count(*) FROM "told")`
 
 const createRefusingQuery = `
 WITH ` + liveOfSubject + `, "new" AS (
   ` + newSession + `
-  WHERE (SELECT count(*) FROM (SELECT FROM "live" LIMIT $15) l) < $15::bigint
+  WHERE (SELECT count(*) FROM (SELECT FROM "live" LIMIT $16) l) < $16::bigint
 ), ` + createRows + `, 0::bigint, 0::bigint`
 
 // limit makes the sessions of which a subject may have so many.

@@ -36,7 +36,7 @@ func TestLimitReadsOnlyItsSubject(t *testing.T) {
 
 	for name, query := range map[string]string{"ending": createEndingQuery, "refusing": createRefusingQuery} {
 		exec(`PREPARE ` + name + ` AS ` + query)
-		rows, err := conn.Query(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS) EXECUTE %s ('%s', '', '{}', 'user-7', NULL, NULL, NULL, NULL, '%s', 300, 3600, NULL, NULL, NULL, 5)`,
+		rows, err := conn.Query(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS) EXECUTE %s ('%s', '', '{}', 'user-7', NULL, NULL, NULL, NULL, '%s', 300, 3600, NULL, NULL, NULL, 'api', 5)`,
 			name, uuid.NewString(), uuid.NewString()))
 		if err != nil {
 			t.Fatal(err)

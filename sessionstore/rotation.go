@@ -23,7 +23,7 @@ const rotated = `
   "accessGeneration" = t."accessGeneration" + 1, "confirmedAt" = NULL,
   "accessExpiresAt" = LEAST(now() + COALESCE(t."accessTokenTtl", $6) * interval '1 s', t."sessionExpiresAt"),
   "clientUserAgent" = a."userAgent", "clientIp" = a."ip"::inet,
-  "dpopJkt" = COALESCE(t."dpopJkt", a."jkt")`
+  "dpopJkt" = COALESCE(t."dpopJkt", a."jkt"), "audience" = $11::text`
 
 // rotatable is whether it is case Rotated. It need not look at the session's row,
 // because Invalidate changes this one too.
@@ -84,7 +84,7 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.IP) }),
 			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.proven) }))...)
 	}
-	return readRotated(rows, all)
+	return s.readRotated(rows, all)
 }
 
 // rotationArgs are the arguments of both statements: one value of each kind, or an
@@ -92,13 +92,13 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven any) []any {
 	return []any{
 		sessions, ids, generations, refresh.FreshGraces * s.rules.Grace, refresh.SettleGraces * s.rules.Grace,
-		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven,
+		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven, s.rules.Audience,
 	}
 }
 
 // readRotated notes the pairs that were rotated. If the statement failed, none was:
 // the rows have its error, that of its commit too.
-func readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
+func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
 	var n int
 	var p refresh.Pair
 	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt}, func() error {
@@ -106,6 +106,7 @@ func readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
 		p.ID, p.Generation, p.CreatedAt = r.claims.TokenID, r.claims.Generation+1, p.IssuedAt
 		p.BoundTo = r.proven
+		p.Audience = s.rules.Audience
 		r.next, r.rotated = p, true
 		return nil
 	})
