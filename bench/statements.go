@@ -45,14 +45,23 @@ func (r *rig) capture(ctx context.Context) error {
 			return fmt.Errorf("capture %s: %w", name, err)
 		}
 		statements, err := replay.Capture(ctx, call)
-		if err != nil || len(statements) != 1 {
-			return fmt.Errorf("capture %s: it sends %d statements, and the bare loop knows only one: %w", name, len(statements), err)
+		want := 1
+		if name == report.Revoke {
+			want = 2 // the session, and then its tokens
+		}
+		if err != nil || len(statements) != want {
+			return fmt.Errorf("capture %s: it sends %d statements, and the bare loop knows %d: %w", name, len(statements), want, err)
 		}
 		if values == nil { // all ids are made anew
 			values = statements[0].IDs()
 		}
 		if r.statements[name], err = replay.New(statements[0], values...); err != nil {
 			return fmt.Errorf("capture %s: %w", name, err)
+		}
+		for _, next := range statements[1:] {
+			if r.statements[name], err = r.statements[name].With(next); err != nil {
+				return fmt.Errorf("capture %s: %w", name, err)
+			}
 		}
 	}
 

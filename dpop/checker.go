@@ -33,8 +33,13 @@ type Config struct {
 	// for up to twice Window and Leeway. Where there are more, requests get
 	// [ErrUnavailable]. Zero means 1048576, which is 8,000 a second.
 	Remember int
-	// Nonces, if set, are asked for in each proof.
+	// Nonces, if set, are asked for in each proof. A good nonce stands for the time
+	// (RFC 9449 §11.1): the proof is as old as its nonce at most, whatever its maker's
+	// clock says.
 	Nonces *Nonces
+	// NoncesForClocks has Nonces asked for only where a proof's times are not ours: so
+	// a client with a wrong clock gets along, and any other needs no nonce.
+	NoncesForClocks bool
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
@@ -78,7 +83,11 @@ func New(cfg Config) (*Checker, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Checker{cfg: cfg, seen: newSeen(cfg.Window+cfg.Leeway, cfg.Remember)}, nil
+	keep := cfg.Window + cfg.Leeway
+	if cfg.Nonces != nil {
+		keep = max(keep, nonceLife) // a proof is good for as long as its nonce
+	}
+	return &Checker{cfg: cfg, seen: newSeen(keep, cfg.Remember)}, nil
 }
 
 // Request is what a proof has to be for.
@@ -129,8 +138,8 @@ func (c *Checker) checkClaims(claims claims, want Request) error {
 	if err != nil || said != expected {
 		return invalid("htu")
 	}
-	if err := c.checkTimes(claims); err != nil {
-		return err
+	if claims.IssuedAt == nil {
+		return invalid("iat")
 	}
 	if want.AccessToken != "" {
 		digest := sha256.Sum256([]byte(want.AccessToken))
@@ -139,29 +148,37 @@ func (c *Checker) checkClaims(claims claims, want Request) error {
 			return invalid("ath")
 		}
 	}
-	// Last: a client that only lacks the nonce is told just that.
-	if c.cfg.Nonces != nil && !c.cfg.Nonces.valid(claims.Nonce, c.cfg.Now()) {
-		return ErrUseNonce
-	}
-	return nil
+	// Last: a client that only lacks the nonce, or the right time, is told just that.
+	return c.checkTimes(claims)
 }
 
-// checkTimes compares as floating-point numbers, which every JSON number is.
+// checkTimes wants a proof that was made just now: by its nonce, which we have made
+// ourselves, or else by its maker's clock.
 func (c *Checker) checkTimes(claims claims) error {
-	now := float64(c.cfg.Now().UnixMilli()) / 1e3
+	now := c.cfg.Now()
+	if c.cfg.Nonces == nil {
+		return c.checkClock(claims, now)
+	}
+	if c.cfg.Nonces.valid(claims.Nonce, now) || c.cfg.NoncesForClocks && c.checkClock(claims, now) == nil {
+		return nil
+	}
+	return ErrUseNonce
+}
+
+// checkClock compares as floating-point numbers, which every JSON number is.
+func (c *Checker) checkClock(claims claims, at time.Time) error {
+	now := float64(at.UnixMilli()) / 1e3
 	leeway := c.cfg.Leeway.Seconds()
 	switch {
-	case claims.IssuedAt == nil:
-		return invalid("iat")
 	case *claims.IssuedAt > now+leeway:
-		return invalid("iat is in the future")
+		return wrongClock("iat is in the future", at)
 	case *claims.IssuedAt < now-c.cfg.Window.Seconds():
-		return invalid("iat is too long ago")
+		return wrongClock("iat is too long ago", at)
 	// A proof needs neither of the two, but a JWT that has them means them (RFC 7519 §4.1.4, §4.1.5).
 	case claims.ExpiresAt != nil && *claims.ExpiresAt <= now-leeway:
-		return invalid("exp")
+		return wrongClock("exp", at)
 	case claims.NotBefore != nil && *claims.NotBefore > now+leeway:
-		return invalid("nbf")
+		return wrongClock("nbf", at)
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package dpop
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 // Answers about a proof or its token. Test for them with [errors.Is], or have
@@ -15,6 +16,10 @@ var (
 
 	// ErrReplayed is the [ErrInvalid] of a proof that was used before.
 	ErrReplayed = fmt.Errorf("%w: it was used before", ErrInvalid)
+
+	// ErrClock is the [ErrInvalid] of a proof whose times are not ours: it is too old,
+	// or its maker's clock is wrong. What the error says has the time here.
+	ErrClock = fmt.Errorf("%w: its time is not ours", ErrInvalid)
 
 	// ErrUseNonce is the [ErrInvalid] of a proof that is good but for its nonce,
 	// which has to be one of [Checker.SetNonce] (RFC 9449 §8).
@@ -51,6 +56,10 @@ func ErrorCode(err error) string {
 		return CodeInvalidToken
 	}
 	return ""
+}
+
+func wrongClock(what string, now time.Time) error {
+	return fmt.Errorf("%w: %s; it is %s here", ErrClock, what, now.UTC().Format(time.RFC3339))
 }
 
 func invalid(what string) error { return fmt.Errorf("%w: %s", ErrInvalid, what) }

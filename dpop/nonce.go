@@ -13,6 +13,9 @@ import (
 // more, and before its own: the clocks of replicas differ.
 const nonceSlot = time.Minute
 
+// nonceLife is for how long a nonce may be good, that of a replica which is ahead.
+const nonceLife = 3 * nonceSlot
+
 // Nonces make the nonces of RFC 9449 §8 and know them again: each is a MAC of
 // the present minute, so replicas with the same secret need not talk about them.
 // A nonce is good for one to two minutes.

@@ -48,7 +48,7 @@ func (s *Server) keyed(next handler) handler {
 		name, known := s.serviceKeyName(secret)
 		if err != nil || !known {
 			s.logger.LogAttrs(r.Context(), slog.LevelWarn, "service key refused",
-				slog.String("route", routeOf(r)), slog.String("client", clientAddr(r)), slog.String("request_id", infoOf(r).id))
+				slog.String("route", routeOf(r)), slog.String("client", clientAddr(r.Context())), slog.String("request_id", infoOf(r).id))
 			return &problem{code: codeInvalidServiceKey}
 		}
 		infoOf(r).serviceKey = name

@@ -241,7 +241,7 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 			}})
 		}
 		list = append(list,
-			breakage{at + " is null", false, set(nil)},
+			breakage{at + " is null", property.Nullable, set(nil)},
 			breakage{at + " is a list", false, set([]string{"x"})},
 			breakage{at + " twice", false, func(c *call) {
 				within(c, func(o object) object {
@@ -260,7 +260,7 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 		case property.Type == nil: // one of a few forms, none of which is tried here
 		case property.Type.Is("string"):
 			list = append(list,
-				breakage{at + " is long", name == "user_agent", set(strings.Repeat("x", 5000))},
+				breakage{at + " is long", property.Nullable, set(strings.Repeat("x", 5000))},
 				breakage{at + " is empty", property.MinLength == 0, set("")},
 				breakage{at + " is not UTF-8", false, set(rawText("\"\xff\""))},
 				breakage{at + " has a lone surrogate", false, set(rawText(`"\udc00"`))},

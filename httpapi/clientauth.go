@@ -66,7 +66,7 @@ func (s *Server) introspecting(next handler) handler {
 		}
 		if err != nil || !known || !id.is(name) {
 			s.logger.LogAttrs(r.Context(), slog.LevelWarn, "service key refused",
-				slog.String("route", routeOf(r)), slog.String("client", clientAddr(r)), slog.String("request_id", infoOf(r).id))
+				slog.String("route", routeOf(r)), slog.String("client", clientAddr(r.Context())), slog.String("request_id", infoOf(r).id))
 			return &problem{code: codeInvalidClient}
 		}
 		infoOf(r).serviceKey = name

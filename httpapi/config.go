@@ -18,6 +18,7 @@ import (
 const (
 	minServiceKeyBytes = 32
 
+	defaultDPoPWindow     = time.Minute
 	defaultRequestTimeout = 10 * time.Second
 	defaultReadTimeout    = 15 * time.Second
 	defaultDrainTimeout   = 15 * time.Second
@@ -47,6 +48,11 @@ type Config struct {
 	// §8), which keeps proofs from being made in advance. The first request of a
 	// client is answered with one.
 	DPoPNonce bool
+	// DPoPWindow is how far the iat of a proof without a nonce may lie from the time
+	// here: before it, and up to a minute after it. A client whose clock is off by more
+	// is asked for a nonce, which stands for the time. Zero means a minute; 10 minutes
+	// are the most.
+	DPoPWindow time.Duration
 	// RateLimit is how many requests a minute one client address may send to
 	// the public listener: as many at once, and then evenly. Zero means any number.
 	RateLimit int
@@ -109,6 +115,7 @@ func (c Config) withDefaults() (Config, error) {
 		value        *time.Duration
 		defaultValue time.Duration
 	}{
+		{"DPoPWindow", &c.DPoPWindow, defaultDPoPWindow},
 		{"RequestTimeout", &c.RequestTimeout, defaultRequestTimeout},
 		{"ReadTimeout", &c.ReadTimeout, defaultReadTimeout},
 		{"DrainTimeout", &c.DrainTimeout, defaultDrainTimeout},

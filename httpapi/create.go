@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"fmt"
 	"net/http"
 	"time"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// maxSeconds keeps a lifetime within a time.Duration; the store's own limit is lower.
-const maxSeconds = int64(1<<63-1) / int64(time.Second)
+// maxSeconds is the longest lifetime.
+const maxSeconds = int64(sessionstore.MaxLifetime / time.Second)
 
 // newSession is the body of a creation. Data stays the text that it is, so
 // that a number keeps its digits.
@@ -20,9 +21,20 @@ type newSession struct {
 	AccessTokenTTL  *int64         `json:"access_token_ttl"`
 	RefreshTokenTTL *int64         `json:"refresh_token_ttl"`
 	SessionTTL      *int64         `json:"session_ttl"`
-	Client          clientDocument `json:"client"`
+	Client          newClient      `json:"client"`
 	DPoPThumbprint  *string        `json:"dpop_jkt"`
 }
+
+// newClient is what a creation says of the client.
+type newClient struct {
+	Label     described `json:"label"`
+	UserAgent described `json:"user_agent"`
+	IP        described `json:"ip"`
+}
+
+// described is a word about a client. It decides nothing, so nothing is refused for
+// it: null is as good as none, which frameworks write where they know nothing.
+type described string
 
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	body, err := decodeJSON[newSession](w, r, sessionstore.MaxDataBytes+maxEnvelopeBytes)
@@ -49,7 +61,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 func (n newSession) params() (sessionstore.CreateParams, error) {
 	params := sessionstore.CreateParams{
 		Data:   n.Data,
-		Client: sessionstore.Client{Label: n.Client.Label, UserAgent: n.Client.UserAgent, IP: n.Client.IP},
+		Client: sessionstore.Client{Label: string(n.Client.Label), UserAgent: string(n.Client.UserAgent), IP: string(n.Client.IP)},
 	}
 	if n.Data == nil {
 		return params, invalidMember("/data", "It is missing.")
@@ -79,7 +91,7 @@ func (n newSession) params() (sessionstore.CreateParams, error) {
 			continue
 		}
 		if *ttl.seconds < 1 || *ttl.seconds > maxSeconds {
-			return params, invalidMember(ttl.pointer, "It must be 1 second or more, and not that many.")
+			return params, invalidMember(ttl.pointer, fmt.Sprintf("It must be between 1 and %d seconds.", maxSeconds))
 		}
 		*ttl.to = time.Duration(*ttl.seconds) * time.Second
 	}

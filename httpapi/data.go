@@ -34,26 +34,11 @@ func (s *Server) putSessionData(w http.ResponseWriter, r *http.Request) error {
 		return invalidMember("", sentence(e.Problem)) // the data is the whole body
 	}
 	if err == nil && next == checksum {
-		err = s.checkVersion(r, id, checksum)
+		err = s.store.CheckVersion(r.Context(), id, checksum) // nothing was written, nor looked at
 	}
 	if err != nil {
 		return err
 	}
 	w.Header().Set("ETag", etagOf(next))
 	return writeJSON(w, http.StatusOK, dataVersion{id, next})
-}
-
-// checkVersion is for data that equals what the caller has read: the store
-// writes nothing then, and does not look whether it is still so.
-func (s *Server) checkVersion(r *http.Request, id uuid.UUID, checksum string) error {
-	session, err := s.store.Load(r.Context(), id)
-	switch {
-	case err != nil:
-		return err
-	case !session.RevokedAt.IsZero():
-		return sessionstore.ErrEnded
-	case session.Checksum != checksum:
-		return &sessionstore.ConflictError{Checksum: session.Checksum}
-	}
-	return nil
 }

@@ -86,7 +86,7 @@ func TestGoldenProblems(t *testing.T) {
 			return s.internal(t, "POST", "/v1/sessions", append(o, jsonBody(`{"data":{},"client":{"label":7}}`))...)
 		},
 		"invalid_member_value": func(o ...option) response {
-			return s.internal(t, "POST", "/v1/sessions", append(o, jsonBody(`{"data":{},"client":{"ip":"nowhere"}}`))...)
+			return s.internal(t, "POST", "/v1/sessions", append(o, jsonBody(`{"data":{},"dpop_jkt":"nowhere"}`))...)
 		},
 		"invalid_parameter": func(o ...option) response {
 			return s.internal(t, "GET", "/v1/sessions?subject=a&limit=201", o...)

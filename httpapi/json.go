@@ -19,13 +19,18 @@ const (
 
 var errNull = errors.New("null")
 
-// strict refuses unknown members, and null: a member without a value is absent.
+// strict refuses unknown members, and null where it is not a word about a client: a
+// member without a value is absent.
 // Duplicate names, invalid UTF-8 and trailing data the decoder refuses anyway.
 var strict = json.JoinOptions(
 	json.RejectUnknownMembers(true),
-	json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ any) error {
-		if d.PeekKind() == 'n' {
-			return errNull
+	json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, to any) error {
+		switch to.(type) {
+		case *newClient, *described:
+		default:
+			if d.PeekKind() == 'n' {
+				return errNull
+			}
 		}
 		return errors.ErrUnsupported // go on as if this function were not there
 	})),

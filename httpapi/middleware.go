@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/go-chi/chi/v5"
@@ -14,6 +15,7 @@ import (
 	"github.com/go-chi/cors"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/internal/clientaddr"
 )
 
 // handler answers a request, or returns the error that [fail] answers with.
@@ -95,6 +97,9 @@ func limitTime(timeout time.Duration) func(http.Handler) http.Handler {
 
 // resolveClient finds out who [clientAddr] is. X-Forwarded-For counts only as
 // far as trusted proxies wrote it.
+//
+// Some of them write more than an address into it, of which chi makes no address:
+// see [clientaddr.Parse].
 func resolveClient(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	if len(trusted) == 0 {
 		return middleware.ClientIPFromRemoteAddr
@@ -103,12 +108,42 @@ func resolveClient(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	for i, p := range trusted {
 		prefixes[i] = p.String()
 	}
-	return middleware.ClientIPFromXFF(prefixes...)
+	resolve := middleware.ClientIPFromXFF(prefixes...)
+	return func(next http.Handler) http.Handler {
+		next = resolve(next)
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for i, line := range r.Header["X-Forwarded-For"] {
+				r.Header["X-Forwarded-For"][i] = plainAddresses(line)
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
 }
 
-// clientAddr is the client's address without its port, or empty where a
+// plainAddresses leaves of each entry the address, and of one that has none what it is.
+func plainAddresses(line string) string {
+	entries := strings.Split(line, ",")
+	for i, entry := range entries {
+		if ip, ok := clientaddr.Parse(entry); ok {
+			entries[i] = ip.String()
+		}
+	}
+	return strings.Join(entries, ",")
+}
+
+// clientIP is the client's address, without port and zone. It is not valid where a
 // trusted proxy did not give a readable one.
-func clientAddr(r *http.Request) string { return middleware.GetClientIP(r.Context()) }
+func clientIP(ctx context.Context) netip.Addr {
+	return middleware.GetClientIPAddr(ctx).WithZone("")
+}
+
+// clientAddr is [clientIP] in words, empty where it is not valid.
+func clientAddr(ctx context.Context) string {
+	if ip := clientIP(ctx); ip.IsValid() {
+		return ip.String()
+	}
+	return ""
+}
 
 // allowOrigins lets the scripts of these origins in. There are no cookies, so
 // credentials are never allowed: a script has to know its token.

@@ -42,7 +42,7 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 	if err := s.countRefresh(w, token, thumbprint); err != nil {
 		return err
 	}
-	refreshed, err := s.store.RefreshTokensWithProof(r.Context(), token, thumbprint, sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r)})
+	refreshed, err := s.store.RefreshTokensWithProof(r.Context(), token, thumbprint, sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r.Context())})
 	if err != nil {
 		return refusedGrant(err)
 	}

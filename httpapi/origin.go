@@ -3,8 +3,6 @@ package httpapi
 import (
 	"context"
 
-	"github.com/go-chi/chi/v5/middleware"
-
 	"github.com/latchkey-sessions/latchkey/audit"
 )
 
@@ -19,7 +17,7 @@ func Origin(ctx context.Context) audit.Origin {
 	}
 	o := audit.Origin{
 		Actor:    audit.Actor{Type: audit.Subject, SessionID: info.session},
-		ClientIP: middleware.GetClientIP(ctx), RequestID: info.id,
+		ClientIP: clientAddr(ctx), RequestID: info.id,
 	}
 	if info.serviceKey != "" {
 		o.Actor = audit.Actor{Type: audit.ServiceKey, ID: info.serviceKey}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -13,17 +14,20 @@ import (
 // Proofs of possession (RFC 9449). The URL of a request is always the issuer and
 // its path: proxies change the rest, and a client may say what it likes of it.
 
+// maxProofLeeway is how far in the future a proof may lie, whatever the window is.
+const maxProofLeeway = time.Minute
+
 // newProofs returns the checker of the proofs that clients send to the public
 // listener, and that of what resource servers hand on: their nonces are theirs.
 func (s *Server) newProofs() (own, foreign *dpop.Checker, err error) {
-	cfg := dpop.Config{BaseURL: s.cfg.Issuer}
+	cfg := dpop.Config{BaseURL: s.cfg.Issuer, Window: s.cfg.DPoPWindow, Leeway: min(s.cfg.DPoPWindow, maxProofLeeway)}
 	if foreign, err = dpop.New(cfg); err != nil {
 		return nil, nil, err
 	}
-	if s.cfg.DPoPNonce {
-		if cfg.Nonces, err = dpop.NewNonces(s.currentNonceSecrets); err != nil {
-			return nil, nil, fmt.Errorf("httpapi: %w", err)
-		}
+	// Who does not ask for nonces has them all the same for clients whose clocks are wrong.
+	cfg.NoncesForClocks = !s.cfg.DPoPNonce
+	if cfg.Nonces, err = dpop.NewNonces(s.currentNonceSecrets); err != nil && s.cfg.DPoPNonce {
+		return nil, nil, fmt.Errorf("httpapi: %w", err)
 	}
 	own, err = dpop.New(cfg)
 	return own, foreign, err
@@ -45,25 +49,26 @@ func (s *Server) setNonceSecrets(keys *tokens.KeyRing) {
 }
 
 // offerNonce answers a client that sends proofs with the nonce for the next one
-// (RFC 9449 §8.2).
-func (s *Server) offerNonce(w http.ResponseWriter, r *http.Request) {
-	if len(r.Header.Values(dpop.Header)) > 0 {
+// (RFC 9449 §8.2), where it needs one.
+func (s *Server) offerNonce(w http.ResponseWriter, r *http.Request, err error) {
+	if s.cfg.DPoPNonce && len(r.Header.Values(dpop.Header)) > 0 || errors.Is(err, dpop.ErrUseNonce) {
 		s.proofs.SetNonce(w.Header())
 	}
 }
 
 // confirm wants the proof of a bound access token, and none of a bearer token.
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request, scheme, token string, claims tokens.Claims) error {
-	s.offerNonce(w, r)
-	return refusedProof(s.proofs.Confirm(r, scheme, token, claims.KeyThumbprint))
+	err := s.proofs.Confirm(r, scheme, token, claims.KeyThumbprint)
+	s.offerNonce(w, r, err)
+	return refusedProof(err)
 }
 
 // provenKey returns the thumbprint of the key that a token request proves to
 // have, or an empty string if it has no proof. The proof is used up if it could
 // be of use for the token, which is why only who has one fills the memory.
 func (s *Server) provenKey(w http.ResponseWriter, r *http.Request, refreshToken string) (string, error) {
-	s.offerNonce(w, r)
 	proof, err := s.proofs.CheckRequest(r)
+	s.offerNonce(w, r, err)
 	if err != nil || proof == nil {
 		return "", refusedProof(err)
 	}
@@ -86,6 +91,8 @@ func refusedProof(err error) error {
 		return &problem{code: codeUnavailable, cause: err}
 	case errors.Is(err, dpop.ErrUseNonce):
 		return &problem{code: codeUseNonce, reason: "nonce"}
+	case errors.Is(err, dpop.ErrClock):
+		return &problem{code: codeInvalidProof, reason: "clock", detail: sentence(err.Error())}
 	case errors.Is(err, dpop.ErrReplayed):
 		return &problem{code: codeInvalidProof, reason: "replayed"}
 	case errors.Is(err, dpop.ErrInvalid):

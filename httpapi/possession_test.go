@@ -305,3 +305,36 @@ func TestThumbprintOfANewSession(t *testing.T) {
 		}
 	}
 }
+
+// A client whose clock is wrong is asked for a nonce, once, and gets along with it. No
+// other client is.
+func TestProofsOfWrongClocks(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, off := range []time.Duration{0, 50 * time.Second, -50 * time.Second, 2 * time.Minute, -2 * time.Minute, 24 * time.Hour, -24 * time.Hour} {
+		d := newDevice(t)
+		d.ClockOff = off
+		session := s.createBound(t, d)
+		proof := func(nonce string) option {
+			return header("DPoP", d.Proof(t, "POST", testIssuer+"/oauth2/token", "", nonce))
+		}
+		answer := s.refreshWith(t, session.refresh, proof(""))
+		if off.Abs() > time.Minute {
+			answer.wantProblem(t, 400, "use_dpop_nonce")
+			answer = s.refreshWith(t, session.refresh, proof(answer.Header.Get("DPoP-Nonce")))
+		}
+		pair := sessionOf(answer.want(t, 200).json(t))
+		if off == 0 && answer.Header.Get("DPoP-Nonce") != "" {
+			t.Error("a client whose clock is right got a nonce")
+		}
+		answer = s.public(t, "GET", "/v1/me/sessions/current", d.with(t, pair.access, "GET", "/v1/me/sessions/current"))
+		if off.Abs() > time.Minute {
+			answer.wantProblem(t, 401, "use_dpop_nonce")
+			if answer.Header.Get("DPoP-Nonce") == "" {
+				t.Errorf("%v off: no nonce", off)
+			}
+			continue
+		}
+		answer.want(t, 200)
+	}
+}

@@ -28,12 +28,17 @@ const (
 	maxNameBytes = 200
 )
 
+// statusClientClosedRequest is nginx's, for the log and for metrics: nobody is there
+// to whom it could be sent. A client that hangs up says nothing of the service.
+const statusClientClosedRequest = 499
+
 // code identifies a kind of problem for ever: clients switch on it.
 type code string
 
 const (
 	codeBodyTooLarge         code = "body_too_large"
 	codeChecksumMismatch     code = "checksum_mismatch"
+	codeClientClosedRequest  code = "client_closed_request"
 	codeDuplicateMember      code = "duplicate_member"
 	codeDuplicateParameter   code = "duplicate_parameter"
 	codeInternal             code = "internal_error"
@@ -75,6 +80,7 @@ var kinds = map[code]struct {
 }{
 	codeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "invalid_request", "The body is larger than this route takes."},
 	codeChecksumMismatch:     {http.StatusPreconditionFailed, "invalid_request", "The data was changed since it was read."},
+	codeClientClosedRequest:  {statusClientClosedRequest, "invalid_request", "The client closed the connection before the answer."},
 	codeDuplicateMember:      {http.StatusBadRequest, "invalid_request", "The body has a member twice."},
 	codeDuplicateParameter:   {http.StatusBadRequest, "invalid_request", "A parameter is there more than once."},
 	codeInternal:             {http.StatusInternalServerError, "server_error", "The service made a mistake."},
@@ -254,6 +260,10 @@ type oauthError struct {
 // fail answers with the problem that an error is.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	p, info := problemOf(err), infoOf(r)
+	// The time limit is another error: only the client cancels its request.
+	if p.code == codeUnavailable && errors.Is(r.Context().Err(), context.Canceled) {
+		p = &problem{code: codeClientClosedRequest}
+	}
 	info.problem = p
 	kind := kinds[p.code]
 	kind.status = statusOf(r, p.code)

@@ -85,8 +85,11 @@ func (l *rateLimit[K]) take(h http.Header, client K) error {
 func limitAddresses(limit *rateLimit[netip.Prefix]) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return respond(func(w http.ResponseWriter, r *http.Request) error {
-			if err := limit.take(w.Header(), networkOf(clientAddr(r))); err != nil {
-				return err
+			// Those whose address is not known are not one client: they are not counted.
+			if ip := clientIP(r.Context()); ip.IsValid() {
+				if err := limit.take(w.Header(), networkOf(ip)); err != nil {
+					return err
+				}
 			}
 			next.ServeHTTP(w, r)
 			return nil
@@ -95,12 +98,8 @@ func limitAddresses(limit *rateLimit[netip.Prefix]) func(http.Handler) http.Hand
 }
 
 // networkOf is a client's address or, for IPv6, its network of /64, which has more
-// addresses than anyone can count. Those whose address is not known are one client.
-func networkOf(address string) netip.Prefix {
-	ip, err := netip.ParseAddr(address)
-	if err != nil {
-		return netip.Prefix{}
-	}
+// addresses than anyone can count.
+func networkOf(ip netip.Addr) netip.Prefix {
 	ip = ip.Unmap()
 	network, _ := ip.Prefix(min(ip.BitLen(), 64)) // of no other length is an address
 	return network

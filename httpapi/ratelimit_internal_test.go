@@ -100,17 +100,14 @@ func TestRateLimitIsBounded(t *testing.T) {
 func TestNetworkOf(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
-		"203.0.113.7":              "203.0.113.7/32",
-		"::ffff:203.0.113.7":       "203.0.113.7/32",
-		"2001:db8:1:2:3:4:5:6":     "2001:db8:1:2::/64",
-		"2001:db8:1:2::9":          "2001:db8:1:2::/64",
-		"fe80::1%eth0":             "fe80::/64",
-		"2001:db8:1:3::9":          "2001:db8:1:3::/64",
-		"0.0.0.0":                  "0.0.0.0/32",
-		"":                         "invalid Prefix",
-		"203.0.113.7, 203.0.113.8": "invalid Prefix",
+		"203.0.113.7":          "203.0.113.7/32",
+		"::ffff:203.0.113.7":   "203.0.113.7/32",
+		"2001:db8:1:2:3:4:5:6": "2001:db8:1:2::/64",
+		"2001:db8:1:2::9":      "2001:db8:1:2::/64",
+		"2001:db8:1:3::9":      "2001:db8:1:3::/64",
+		"0.0.0.0":              "0.0.0.0/32",
 	} {
-		if got := networkOf(address); got.String() != want || got != (netip.Prefix{}) && got.Masked() != got {
+		if got := networkOf(netip.MustParseAddr(address)); got.String() != want || got != (netip.Prefix{}) && got.Masked() != got {
 			t.Errorf("%q is %v, want %s", address, got, want)
 		}
 	}

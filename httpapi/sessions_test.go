@@ -136,14 +136,12 @@ func TestCreateSessionRefusals(t *testing.T) {
 		"a fraction for a ttl":     {`{"data":{},"access_token_ttl":60.5}`, "invalid_member", "/access_token_ttl"},
 		"zero for a ttl":           {`{"data":{},"session_ttl":0}`, "invalid_member", "/session_ttl"},
 		"a negative ttl":           {`{"data":{},"refresh_token_ttl":-1}`, "invalid_member", "/refresh_token_ttl"},
+		"a ttl past its column":    {`{"data":{},"refresh_token_ttl":2147483648}`, "invalid_member", "/refresh_token_ttl"},
 		"a ttl that overflows":     {`{"data":{},"session_ttl":9223372036854775807}`, "invalid_member", "/session_ttl"},
 		"a ttl beyond int64":       {`{"data":{},"session_ttl":92233720368547758070}`, "invalid_member", "/session_ttl"},
 		"a ttl below the grace":    {`{"data":{},"access_token_ttl":30}`, "invalid_member", "/access_token_ttl"},
 		"refresh ends first":       {`{"data":{},"refresh_token_ttl":300}`, "invalid_member", "/refresh_token_ttl"},
 		"a string for client":      {`{"data":{},"client":"` + value + `"}`, "invalid_member", "/client"},
-		"not an address":           {`{"data":{},"client":{"ip":"` + value + `"}}`, "invalid_member", "/client/ip"},
-		"long label":               {`{"data":{},"client":{"label":"` + strings.Repeat("x", 300) + `"}}`, "invalid_member", "/client/label"},
-		"null for a client's part": {`{"data":{},"client":{"ip":null}}`, "invalid_member", "/client/ip"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -21,7 +22,7 @@ const (
 // lock was taken; its times are those of clock_timestamp(), since now() is that
 // of the wait's beginning.
 func (s *Store) change(ctx context.Context, f func(pgx.Tx) (changed bool, err error)) error {
-	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
+	return pgx.BeginFunc(ctx, isolation.Pool{Pool: s.pool}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockQuery); err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -33,7 +34,7 @@ const loadQuery = `
 SELECT k."id", k."state", s."sealed"
 FROM (SELECT ` + keyColumns + ` AS "state" FROM "sessionStoreSigningKey") k
 JOIN "sessionStoreSigningKey" s USING ("id")
-WHERE k."verifiesUntil" IS NULL OR k."verifiesUntil" > clock_timestamp()
+WHERE (k."verifiesUntil" IS NULL OR k."verifiesUntil" > clock_timestamp()) AND ` + primary.Only + `
 ORDER BY k."state" = 'signs' DESC, k."signsFrom" DESC, k."id" DESC`
 
 // Load reads the keys and returns their ring, whose first key signs. If they
@@ -67,6 +68,7 @@ func (s *Store) Refresh() error {
 func (s *Store) load(ctx context.Context) error {
 	s.begun = time.Now()
 	s.failed = s.read(ctx)
+	s.primary.See(ctx, s.pool, s.failed)
 	return s.failed
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -76,6 +77,8 @@ func (c Config) withDefaults() (Config, error) {
 type Store struct {
 	pool *pgxpool.Pool
 	cfg  Config
+	// primary gives up connections to a server that is no longer the primary.
+	primary primary.Watch
 
 	mu       sync.Mutex // held while the keys are read
 	begun    time.Time  // when that began the last time

@@ -65,12 +65,13 @@ func isLockConflict(err error) bool {
 	return ok && (answer.Code == lockNotAvailable || answer.Code == deadlockDetected)
 }
 
-// withLockTimeout gives the step connections as the pool makes them, but with
-// time limits of its own.
+// withLockTimeout gives the step connections as the pool makes them, but with an
+// isolation level and time limits of its own.
 func withLockTimeout(ctx context.Context, pool *pgxpool.Pool, timeout time.Duration, step func(*pgxpool.Pool) error) error {
 	cfg := pool.Config()
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = 4, 0, 0
 	cfg.ConnConfig.RuntimeParams["lock_timeout"] = fmt.Sprintf("%dms", timeout.Milliseconds())
+	cfg.ConnConfig.RuntimeParams["default_transaction_isolation"] = "read committed"
 	cfg.ConnConfig.RuntimeParams["statement_timeout"] = "0"
 	cfg.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "0"
 	before := cfg.AfterConnect

@@ -80,11 +80,13 @@ type Session[T any] struct {
 	ended    bool
 }
 
-type contextKey[T any] struct{}
+// contextKey is a manager's own: two of one type have two sessions in one request.
+type contextKey struct{ manager any }
 
-// From returns the session that [Manager.Handler] put into the context, or nil.
+// From returns the session that this manager's [Manager.Handler] put into the context,
+// or nil.
 func (m *Manager[T]) From(ctx context.Context) *Session[T] {
-	s, _ := ctx.Value(contextKey[T]{}).(*Session[T])
+	s, _ := ctx.Value(contextKey{m}).(*Session[T])
 	return s
 }
 
@@ -111,7 +113,7 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 			m.cfg.OnError(w, r, err)
 			return
 		}
-		r = r.WithContext(context.WithValue(r.Context(), contextKey[T]{}, session))
+		r = r.WithContext(context.WithValue(r.Context(), contextKey{m}, session))
 		out := &responseWriter{
 			ResponseWriter: w,
 			request:        r,

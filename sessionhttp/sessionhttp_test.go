@@ -237,3 +237,41 @@ func TestDataOfAnotherShape(t *testing.T) {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}
 }
+
+// Two managers in one chain have a session each, of the same type or not.
+func TestTwoManagers(t *testing.T) {
+	t.Parallel()
+	outer, inner := setup(t, sessionhttp.Config{}), setup(t, sessionhttp.Config{})
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		user, shop := outer.manager.From(r.Context()), inner.manager.From(r.Context())
+		if user.Info.ID != outer.session.ID || shop.Info.ID != inner.session.ID {
+			t.Fatalf("sessions %v and %v, want %v and %v", user.Info.ID, shop.Info.ID, outer.session.ID, inner.session.ID)
+		}
+		user.Data.Items, shop.Data.Items = []string{"user"}, []string{"shop"}
+		if err := shop.Save(r.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := shop.End(r.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	chain := outer.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("Authorization", "Bearer "+inner.access) // as a second transport would
+		inner.manager.Handler(handler).ServeHTTP(w, r)
+	}))
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+	r.Header.Set("Authorization", "Bearer "+outer.access)
+	chain.ServeHTTP(httptest.NewRecorder(), r)
+
+	if got := outer.stored(t); !strings.Contains(got, `"user"`) {
+		t.Errorf("the outer one stored %s", got)
+	}
+	if got := inner.stored(t); !strings.Contains(got, `"shop"`) {
+		t.Errorf("the inner one stored %s", got)
+	}
+	for name, k := range map[string]kit{"outer": outer, "inner": inner} {
+		if _, _, err := k.store.Get(t.Context(), k.access); errors.Is(err, sessionstore.ErrEnded) != (name == "inner") {
+			t.Errorf("the %s one's session: %v", name, err)
+		}
+	}
+}

@@ -72,14 +72,15 @@ const (
 const tookSoFar = `clock_timestamp() - statement_timestamp()`
 
 // A batch locks what it removes in the order of all other statements, and
-// passes over what somebody else has locked.
+// passes over what somebody else has locked, and over sessions whose theft is still to
+// be reported.
 func removeQuery(stillDue string) string {
 	return `
 WITH "lock" AS MATERIALIZED (
   SELECT pg_try_advisory_xact_lock($3) AS "got"
 ), "doomed" AS MATERIALIZED (
   SELECT s."id" FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND num_nulls(r."refreshToken") = 1
-  WHERE s."id" = ANY ($2) AND ` + stillDue + ` AND (SELECT "got" FROM "lock")
+  WHERE s."id" = ANY ($2) AND s."leakReport" IS NULL AND ` + stillDue + ` AND (SELECT "got" FROM "lock")
   FOR UPDATE OF s, r SKIP LOCKED
 ), "token" AS (
   DELETE FROM "sessionStoreToken" t USING "doomed" WHERE t."session" = "doomed"."id" RETURNING t."refreshToken"
@@ -96,7 +97,7 @@ WITH "lock" AS MATERIALIZED (
   SELECT pg_try_advisory_xact_lock($3) AS "got"
 ), "doomed" AS MATERIALIZED (
   SELECT r."id", r."session" FROM "sessionStoreToken" r JOIN "sessionStore" s ON s."id" = r."session"
-  WHERE r."id" = ANY ($2) AND ` + stillSuperfluous + ` AND (SELECT "got" FROM "lock")
+  WHERE r."id" = ANY ($2) AND s."leakReport" IS NULL AND ` + stillSuperfluous + ` AND (SELECT "got" FROM "lock")
   FOR UPDATE OF s, r SKIP LOCKED
 ), "access" AS (
   DELETE FROM "sessionStoreToken" a USING "doomed" WHERE a."refreshToken" = "doomed"."id"

@@ -352,6 +352,7 @@ func TestCompasLifetimes(t *testing.T) {
 		{5 * time.Minute, time.Hour, 5 * time.Minute, time.Hour},
 		{5 * time.Second, 10 * time.Second, 46 * time.Second, 47 * time.Second}, // the grace wants so much
 		{48 * time.Hour, 24 * 300 * time.Hour, 24 * time.Hour, 24 * 300 * time.Hour},
+		{5 * time.Minute, 2 * sessionstore.MaxLifetime, 5 * time.Minute, sessionstore.MaxLifetime},
 	} {
 		c.accessTTL, c.refreshTTL = l.access, l.refresh
 		got := c.refresh(t, c.signIn(t, `{}`).refresh, sessionstore.Rotated)

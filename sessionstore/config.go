@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -22,6 +23,9 @@ const (
 // MaxAccessTokenTTL bounds an access token's lifetime, and so for how long a
 // verifier must remember that its session was revoked.
 const MaxAccessTokenTTL = refresh.MaxAccessTokenTTL
+
+// MaxLifetime bounds every lifetime: the columns hold no more.
+const MaxLifetime = refresh.MaxLifetime
 
 // Config says how sessions live.
 type Config struct {
@@ -91,8 +95,8 @@ func checkLifetimes(l Lifetimes, grace time.Duration) error {
 		field string
 		d     time.Duration
 	}{{"access_token_ttl", l.AccessToken}, {"refresh_token_ttl", l.RefreshToken}, {"session_ttl", l.Session}} {
-		if ttl.d < 0 || ttl.d > refresh.MaxLifetime || ttl.d%time.Second != 0 {
-			return argumentError(ttl.field, "%v is not a number of whole seconds between 1 s and 100 years", ttl.d)
+		if ttl.d < 0 || ttl.d > MaxLifetime || ttl.d%time.Second != 0 {
+			return argumentError(ttl.field, "%v is not a number of whole seconds between 1 and %d", ttl.d, pgvalue.Seconds(MaxLifetime))
 		}
 	}
 	if l.AccessToken <= refresh.FreshGraces*grace {

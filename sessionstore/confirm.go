@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
-	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
@@ -27,7 +27,7 @@ const (
 // confirmations gathers the pairs that were seen in use and not yet recorded as
 // such. A pair is recorded once a generation, off the answer's path.
 type confirmations struct {
-	pool *pgxpool.Pool
+	pool isolation.Pool
 
 	mu      sync.Mutex
 	pending map[uuid.UUID]accessVersion // by the pair's row

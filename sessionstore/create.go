@@ -63,10 +63,6 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	if params.KeyThumbprint != "" && !tokens.IsThumbprint(params.KeyThumbprint) {
 		return fail(argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url without padding"))
 	}
-	client, err := params.Client.clean()
-	if err != nil {
-		return fail(err)
-	}
 	if len(params.Data) == 0 {
 		params.Data = []byte("{}")
 	}
@@ -89,7 +85,7 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 			return fail(fmt.Errorf("create a session: %w", err))
 		}
 	}
-	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], content), Client: client}
+	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], content), Client: params.Client.clean()}
 	stored, err := s.data.stored(session.ID, session.Data)
 	if err != nil {
 		return fail(err)

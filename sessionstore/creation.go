@@ -67,28 +67,26 @@ func (c *creation) args() []any {
 }
 
 func (s statements) create(ctx context.Context, all []*groupcommit.Call[creation]) error {
-	var rows pgx.Rows
+	read := func(rows pgx.Rows) error { return readCreated(rows, all) }
 	if len(all) == 1 {
-		rows, _ = s.pool.Query(ctx, createQuery, all[0].Of.args()...)
-	} else {
-		rows, _ = s.pool.Query(ctx, createTogetherQuery,
-			groupcommit.Column(all, func(c *creation) [16]byte { return c.session.ID }),
-			groupcommit.Column(all, func(c *creation) string { return c.session.Checksum }),
-			groupcommit.Column(all, func(c *creation) []byte { return c.stored }),
-			groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Subject) }),
-			groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.Label) }),
-			groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.UserAgent) }),
-			groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.IP) }),
-			groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.lifetimes.Session)) }),
-			groupcommit.Column(all, func(c *creation) [16]byte { return c.pair.ID }),
-			groupcommit.Column(all, func(c *creation) int { return pgvalue.Seconds(c.lifetimes.AccessToken) }),
-			groupcommit.Column(all, func(c *creation) int { return pgvalue.Seconds(c.lifetimes.RefreshToken) }),
-			groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.own.AccessToken)) }),
-			groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.own.RefreshToken)) }),
-			groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.pair.BoundTo) }),
-			s.rules.Audience)
+		return s.pool.Read(ctx, read, createQuery, all[0].Of.args()...)
 	}
-	return readCreated(rows, all)
+	return s.pool.Read(ctx, read, createTogetherQuery,
+		groupcommit.Column(all, func(c *creation) [16]byte { return c.session.ID }),
+		groupcommit.Column(all, func(c *creation) string { return c.session.Checksum }),
+		groupcommit.Column(all, func(c *creation) []byte { return c.stored }),
+		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Subject) }),
+		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.Label) }),
+		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.UserAgent) }),
+		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.IP) }),
+		groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.lifetimes.Session)) }),
+		groupcommit.Column(all, func(c *creation) [16]byte { return c.pair.ID }),
+		groupcommit.Column(all, func(c *creation) int { return pgvalue.Seconds(c.lifetimes.AccessToken) }),
+		groupcommit.Column(all, func(c *creation) int { return pgvalue.Seconds(c.lifetimes.RefreshToken) }),
+		groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.own.AccessToken)) }),
+		groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.own.RefreshToken)) }),
+		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.pair.BoundTo) }),
+		s.rules.Audience)
 }
 
 // at notes the times that the database gave the session and its pair.

@@ -27,7 +27,7 @@ var (
 
 	// ErrNotProven says that a refresh token is bound to a key that its bearer has
 	// not proven to have (RFC 9449 §5). Nothing has changed: whoever copied it can
-	// neither use it nor end its owner's session.
+	// not use it. (To end the session needs no proof: see [Store.RevokeToken].)
 	ErrNotProven = errors.New("the refresh token is bound to another key")
 
 	// ErrReuse says that a refresh token came back that cannot be in its
@@ -70,6 +70,9 @@ type ReuseError struct {
 	Theft   Theft
 	// Behind is how many generations the presented token is behind the newest.
 	Behind int64
+	// ReportDelayed is why the report could not be enqueued, and comes later: see
+	// [LeakQueue].
+	ReportDelayed error
 }
 
 func (e *ReuseError) Error() string {

@@ -28,7 +28,7 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 		}
 	}
 	for {
-		d, now, err := s.decideLocked(ctx, t)
+		d, now, delayed, err := s.decideLocked(ctx, t)
 		switch {
 		case errors.Is(err, compas.ErrTakenOver): // by another request: now the pair is there
 		case pgvalue.IsNoRows(err):
@@ -36,15 +36,15 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 		case err != nil:
 			return refresh.Decision{}, now, sessionerr.Unavailable("refresh", err)
 		default:
-			return d, now, refusal(d, t.claims)
+			return d, now, refusal(d, t.claims, delayed)
 		}
 	}
 }
 
 // decideLocked is every case but a rotation of the newest token: it locks the session
 // row and the pair's row, decides, and has the outcome committed before it returns, a
-// theft's revocation too.
-func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decision, now time.Time, err error) {
+// theft's revocation too. If the theft's report has to come later, delayed is why.
+func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decision, now time.Time, delayed, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var p refresh.Pair
 		p, now, err = lockPair(ctx, tx, t.claims)
@@ -64,7 +64,8 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			if _, _, err := revoke(ctx, tx, d.Next.SessionID, ""); err != nil {
 				return err
 			}
-			return reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)
+			delayed, err = reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)
+			return err
 		case d.Next == p:
 			return nil
 		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo && d.Next.AccessGeneration == p.AccessGeneration:
@@ -73,11 +74,11 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			return writePair(ctx, tx, d.Next, t.client)
 		}
 	})
-	return d, now, err
+	return d, now, delayed, err
 }
 
 // refusal is the error for an outcome that gives no pair, nil for any other.
-func refusal(d refresh.Decision, presented tokens.Claims) error {
+func refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
 	switch d.Outcome {
 	case Refused:
 		if d.Unproven {
@@ -85,7 +86,7 @@ func refusal(d refresh.Decision, presented tokens.Claims) error {
 		}
 		return ErrEnded
 	case Stolen:
-		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, Theft: d.Theft, Behind: d.Next.Generation - presented.Generation}
+		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, Theft: d.Theft, Behind: d.Next.Generation - presented.Generation, ReportDelayed: delayed}
 	case Rotated, StillFresh, Raced, RetriedLate, Healed:
 	}
 	return nil

@@ -1,6 +1,7 @@
 package sessionstore
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -41,4 +42,16 @@ func (s *Store) Hold(t *testing.T, n int) (release func()) {
 			release()
 		}
 	}
+}
+
+// CreateUnencodable asks for a session whose lifetime the driver cannot encode, as if
+// prepare had not refused it.
+func (s *Store) CreateUnencodable(ctx context.Context) error {
+	c, err := s.prepare(CreateParams{})
+	if err != nil {
+		return err
+	}
+	c.lifetimes.RefreshToken = MaxLifetime + time.Second
+	_, err = s.createShared(ctx, c)
+	return err
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -59,7 +60,7 @@ const loadQuery = `
 SELECT ` + sessionColumns + `, s."data"
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-WHERE s."id" = $1
+WHERE s."id" = $1 AND ` + primary.Only + `
 ` + best
 
 // Load returns a session by its id, an ended one too until it is cleaned up.

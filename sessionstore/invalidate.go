@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
@@ -46,13 +47,15 @@ func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string) (e
 const invalidateSubjectQuery = `
 WITH "target" AS MATERIALIZED (
   SELECT "id" FROM "sessionStore"
-  WHERE "subject" = $1 AND "revokedAt" IS NULL AND "id" <> $2
-  ORDER BY "id" FOR NO KEY UPDATE
+  WHERE "subject" = $1 AND "revokedAt" IS NULL AND "id" > $2 AND "id" <> $3
+  ORDER BY "id" LIMIT $4 FOR NO KEY UPDATE
 ), ` + revokeTargets + `
-SELECT count(*), (SELECT count(*) FROM "told") FROM "session"`
+SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
 
-// InvalidateSubject is [Store.Invalidate] for all sessions of a subject but
-// keep, which may be zero to keep none. It returns how many it revoked.
+// InvalidateSubject is [Store.Invalidate] for all sessions of a subject but keep,
+// which may be zero to keep none. It goes in batches, each a short transaction of its
+// own, and one call at a time for a subject. It returns how many it revoked that were
+// live, also with an error: those stay revoked, and to call it again is to go on.
 func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
 	defer func() {
@@ -65,17 +68,29 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 	if err := checkText("subject", subject, maxSubjectBytes); err != nil {
 		return 0, err
 	}
-	var told int64
-	if err := s.pool.QueryRow(ctx, invalidateSubjectQuery, subject, pgvalue.UUID(keep)).Scan(&n, &told); err != nil {
+	release, err := s.turns.take(ctx, subject)
+	if err != nil {
 		return 0, sessionerr.Unavailable("revoke a subject's sessions", err)
 	}
-	return n, nil
+	defer release()
+	for last := (pgtype.UUID{Bytes: uuid.Nil, Valid: true}); ; {
+		batch, err := revokeSome(ctx, s.pool, invalidateSubjectQuery, subject, last, pgvalue.UUID(keep), revokeBatch)
+		if err != nil {
+			return n, sessionerr.Unavailable("revoke a subject's sessions", err)
+		}
+		n, last = n+batch.live, batch.last
+		if batch.sessions < revokeBatch {
+			return n, nil
+		}
+	}
 }
 
 // RevokeToken ends the session of an access or a refresh token (RFC 7009
 // §2.1). A token that is unknown or not ours is no error (§2.2). One that has expired
 // ends its session all the same: who had it wants to be signed out, and of all clocks
-// only the database's could tell.
+// only the database's could tell. One that is bound to a key needs no proof of it: a
+// client that has lost its key must still be able to sign its user out, and a thief
+// who signs the victim out gains nothing.
 func (s *Store) RevokeToken(ctx context.Context, token string) error {
 	claims, err := s.tokens.verifyAny(token)
 	if s.TakesFromCompas(token) {

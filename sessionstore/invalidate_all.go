@@ -10,10 +10,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// invalidateBatch is how many sessions are revoked in one transaction: few enough
-// that whoever wants one of them waits for some hundredths of a second.
-const invalidateBatch = 1000
-
 const beginningQuery = `SELECT now()`
 
 // The rows are locked in the order of their ids, as everywhere, and found by the
@@ -41,14 +37,14 @@ func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64))
 		return 0, sessionerr.Unavailable("revoke all sessions", err)
 	}
 	for last := (pgtype.UUID{Bytes: uuid.Nil, Valid: true}); ; {
-		var revoked, told int64
-		if err := s.pool.QueryRow(ctx, invalidateBatchQuery, last, began, invalidateBatch).Scan(&revoked, &told, &last); err != nil {
+		batch, err := revokeSome(ctx, s.pool, invalidateBatchQuery, last, began, revokeBatch)
+		if err != nil {
 			return n, sessionerr.Unavailable("revoke all sessions", err)
 		}
-		if !last.Valid {
+		if !batch.last.Valid {
 			return n, nil
 		}
-		n += revoked
+		n, last = n+batch.sessions, batch.last
 		if progress != nil {
 			progress(n)
 		}

@@ -51,7 +51,7 @@ func (s *Store) SignIntrospection(caller string, answer []byte) ([]byte, error) 
 // was revoked, and nothing else, so that its answers do not depend on who gives them.
 func (s *Store) Verifier(cfg verifier.Config) (*verifier.Verifier, error) {
 	source := &revocations.Source{
-		Pool: s.pool, Direct: cmp.Or(s.cfg.Direct, s.pool),
+		Pool: s.pool.Pool, Direct: cmp.Or(s.cfg.Direct, s.pool.Pool),
 		AccessTokenTTL: s.cfg.Lifetimes.AccessToken, MaxAccessTokenTTL: MaxAccessTokenTTL,
 	}
 	if cfg.Strict == nil {

@@ -2,6 +2,8 @@ package sessionstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"time"
 
@@ -61,8 +63,10 @@ func (r LeakReport) LogValue() slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// LeakQueue takes reports. Enqueue is called in the transaction that revokes
-// the session: either both happen or none. It must not wait for a delivery.
+// LeakQueue takes reports. Enqueue is called in the transaction that revokes the
+// session, or in one that takes a kept report from it: either both happen or none. It
+// must not wait for a delivery. Where it fails, what it did is undone and the session
+// is revoked all the same: the report is kept with it, for [Store.EnqueueKeptLeaks].
 type LeakQueue interface {
 	Enqueue(ctx context.Context, tx pgx.Tx, report LeakReport) error
 }
@@ -72,14 +76,44 @@ SELECT s."createdAt", s."clientLabel", s."clientUserAgent", host(s."clientIp"), 
 FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2`
 
-// reportLeak enqueues the report of a theft, if anybody wants it.
-func reportLeak(ctx context.Context, tx pgx.Tx, leaks LeakQueue, d refresh.Decision, p presented, now time.Time) error {
+const keepLeakQuery = `UPDATE "sessionStore" SET "leakReport" = $2 WHERE "id" = $1`
+
+// enqueueTimeoutQuery bounds what a queue may do: a lock that it waits for is no reason to
+// let the request run out of time, and with it the revocation.
+const enqueueTimeoutQuery = `SET LOCAL statement_timeout = '2s'`
+
+// reportLeak enqueues the report of a theft, if anybody wants it. Where that fails, the
+// report is kept with the session, which is locked and revoked, and delayed is why.
+func reportLeak(ctx context.Context, tx pgx.Tx, leaks LeakQueue, d refresh.Decision, p presented, now time.Time) (delayed, err error) {
 	if leaks == nil {
-		return nil
+		return nil, nil
 	}
+	report, err := newLeakReport(ctx, tx, d, p, now)
+	if err != nil {
+		return nil, err
+	}
+	delayed = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
+		if _, err := savepoint.Exec(ctx, enqueueTimeoutQuery); err != nil {
+			return err
+		}
+		return leaks.Enqueue(ctx, savepoint, report)
+	})
+	if delayed == nil {
+		return nil, nil
+	}
+	if err := pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
+		_, err := savepoint.Exec(ctx, keepLeakQuery, pgvalue.UUID(report.SessionID), report)
+		return err
+	}); err != nil {
+		delayed = errors.Join(delayed, fmt.Errorf("the report is lost: %w", err))
+	}
+	return delayed, nil
+}
+
+func newLeakReport(ctx context.Context, tx pgx.Tx, d refresh.Decision, p presented, now time.Time) (LeakReport, error) {
 	id, err := uuid.NewV7()
 	if err != nil {
-		return err
+		return LeakReport{}, err
 	}
 	report := LeakReport{
 		ID: id, SessionID: d.Next.SessionID, Subject: d.Next.Subject,
@@ -91,9 +125,9 @@ func reportLeak(ctx context.Context, tx pgx.Tx, leaks LeakQueue, d refresh.Decis
 	err = tx.QueryRow(ctx, leakFactsQuery, pgvalue.UUID(d.Next.SessionID), pgvalue.UUID(d.Next.ID)).
 		Scan(&report.SessionCreatedAt, &label, &createdUserAgent, &createdIP, &refreshedUserAgent, &refreshedIP)
 	if err != nil {
-		return err
+		return LeakReport{}, err
 	}
 	report.CreatedBy = Client{Label: pgvalue.OrZero(label), UserAgent: pgvalue.OrZero(createdUserAgent), IP: pgvalue.OrZero(createdIP)}
 	report.RefreshedBy = Client{UserAgent: pgvalue.OrZero(refreshedUserAgent), IP: pgvalue.OrZero(refreshedIP)}
-	return leaks.Enqueue(ctx, tx, report)
+	return report, nil
 }

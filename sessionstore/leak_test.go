@@ -11,8 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -113,29 +115,54 @@ func TestLeakReport(t *testing.T) {
 	}
 }
 
-// Revocation and report are one transaction: without the one there is not the
-// other, and the next presentation finds the theft again.
+// A queue that does not work keeps no thief: the report waits with the session, which
+// clean-up leaves until then, and is enqueued once.
 func TestLeakReportIsNotLost(t *testing.T) {
 	t.Parallel()
-	k, queue := setupLeaks(t)
-	session, first := k.create(t, sessionstore.CreateParams{})
-	second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
-	k.age(t, session.ID, aWhile)
-	third := k.refresh(t, second.RefreshToken, sessionstore.Rotated)
+	for name, fail := range map[string]error{"the queue says no": errors.New("the queue is full"), "PostgreSQL says no": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k, queue := setupLeaks(t)
+			session, first := k.create(t, sessionstore.CreateParams{})
+			second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
+			k.age(t, session.ID, aWhile)
+			third := k.refresh(t, second.RefreshToken, sessionstore.Rotated)
 
-	queue.fail = errors.New("the queue is full")
-	if _, err := k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrUnavailable) {
-		t.Errorf("without a report: %v", err)
-	}
-	if _, _, err := k.Get(t.Context(), string(third.AccessToken)); err != nil {
-		t.Errorf("without a report the session is revoked: %v", err)
-	}
-	queue.fail = nil
-	if _, err := k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrReuse) {
-		t.Errorf("the next time: %v", err)
-	}
-	if reports := k.reports(t); len(reports) != 1 || reports[0].Theft != sessionstore.Old || reports[0].Behind != 2 {
-		t.Errorf("reports %+v", reports)
+			if queue.fail = fail; fail == nil {
+				k.exec(t, `ALTER TABLE "leaks" RENAME TO "away"`)
+			}
+			_, err := k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{})
+			if reuse, ok := errors.AsType[*sessionstore.ReuseError](err); !ok || reuse.ReportDelayed == nil {
+				t.Errorf("without a report: %v", err)
+			}
+			if _, _, err := k.Get(t.Context(), string(third.AccessToken)); !errors.Is(err, sessionstore.ErrEnded) {
+				t.Errorf("without a report the session is not revoked: %v", err)
+			}
+			for _, kind := range []cleanup.Kind{cleanup.Revoked, cleanup.Expired, cleanup.Aged} {
+				rule := cleanup.Rule{Kind: kind, After: -10_000 * time.Hour}
+				if removed, err := k.RemoveDue(t.Context(), rule, []uuid.UUID{session.ID}, time.Minute); err != nil || removed.Sessions != 0 {
+					t.Errorf("clean-up of what is %s: %+v, %v", kind, removed, err)
+				}
+			}
+			if n, err := k.EnqueueKeptLeaks(t.Context(), queue); n != 0 || !errors.Is(err, sessionstore.ErrUnavailable) {
+				t.Errorf("the queue works again: %d, %v", n, err)
+			}
+			if queue.fail = nil; fail == nil {
+				k.exec(t, `ALTER TABLE "away" RENAME TO "leaks"`)
+			}
+			for want := range 2 {
+				if n, err := k.EnqueueKeptLeaks(t.Context(), queue); n != 1-want || err != nil {
+					t.Errorf("time %d: %d, %v", want, n, err)
+				}
+			}
+			reports := k.reports(t)
+			if len(reports) != 1 || reports[0].Theft != sessionstore.Old || reports[0].Behind != 2 || reports[0].SessionID != session.ID {
+				t.Errorf("reports %+v", reports)
+			}
+			if removed, err := removeSome(t.Context(), k.Store, cleanup.Rule{Kind: cleanup.Revoked, After: -time.Hour}, 10); err != nil || removed.Sessions != 1 {
+				t.Errorf("clean-up of what is reported: %+v, %v", removed, err)
+			}
+		})
 	}
 }
 

@@ -2,12 +2,12 @@ package sessionstore
 
 import (
 	"context"
-	"sync"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
@@ -19,127 +19,127 @@ import (
 // locked a row never takes it.
 const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, 4913067152811520273))`
 
-// liveOfSubject are the subject's live sessions. A session is looked at once, by
-// index, whatever the planner believes of the tables.
-const liveOfSubject = `"live" AS (
-  SELECT s."id", s."createdAt" FROM "sessionStore" s
-  CROSS JOIN LATERAL (
-    SELECT FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL AND ` + live + ` LIMIT 1
-  ) r
-  WHERE s."subject" = $4 AND s."revokedAt" IS NULL
-)`
+// hasLivePair continues a query of sessions p.
+const hasLivePair = `EXISTS (
+    SELECT FROM "sessionStoreToken" r WHERE r."session" = p."id" AND r."refreshToken" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now())`
 
-// The oldest sessions end before the new one is made, as many as leave it room,
-// their rows locked in the order in which a sign-out locks them. What has been
-// revoked meanwhile needs no end.
-const createEndingQuery = `
+// makeRoomQuery looks at a page of the subject's sessions, those first that were made
+// first. Where $3 is not null, it ends the oldest live ones but so many. Of a page that is
+// full it retires those that have expired, so that they are not looked at again: they are
+// revoked as of the time at which they expired, which nobody is told. It waits for the locks of the
+// first in the order of their ids, as a sign-out does, and then for nobody: a session
+// that somebody has locked is in use. Only the pair that is locked tells that a session
+// has expired; where Compas left several, clean-up deals with them.
+const makeRoomQuery = `
+WITH "page" AS MATERIALIZED (
+  SELECT "id", "createdAt" FROM "sessionStore" WHERE "subject" = $1 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $2
+), "live" AS MATERIALIZED (
+  SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + `
+), "target" AS MATERIALIZED (
+  SELECT "id" FROM "sessionStore"
+  WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET COALESCE($3::bigint, $2)) AND "revokedAt" IS NULL
+  ORDER BY "id" FOR NO KEY UPDATE
+), "expired" AS MATERIALIZED (
+  SELECT s."id", r."expiresAt" FROM "page" p JOIN "sessionStore" s ON s."id" = p."id" JOIN "sessionStoreToken" r ON r."session" = s."id"
+  WHERE s."revokedAt" IS NULL AND r."expiresAt" <= now() AND num_nulls(r."refreshToken") = 1 AND ` + isExpired + `
+    AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
+  FOR NO KEY UPDATE OF s, r SKIP LOCKED
+), "retired" AS (
+  UPDATE "sessionStore" s SET "revokedAt" = e."expiresAt", "revokedXid" = pg_current_xact_id() FROM "expired" e
+  WHERE s."id" = e."id"
+  RETURNING s."id"
+), ` + revokeTargets + `
+SELECT (SELECT count(*) FROM "page") = $2, (SELECT count(*) FROM "live"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "retired"), (SELECT count(*) FROM "told")`
+
+// createLimitedQuery makes a session if its subject has room for it, which only a
+// page that is not full can tell.
+const createLimitedQuery = `
 WITH "new" AS (
   ` + newSession + `
-), ` + liveOfSubject + `, "target" AS MATERIALIZED (
-  SELECT "id" FROM "sessionStore"
-  WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET $16::bigint - 1) AND "revokedAt" IS NULL
-  ORDER BY "id" FOR NO KEY UPDATE
-), ` + revokeTargets + `, ` + createRows + `, (SELECT count(*) FROM "session"), (SELECT count(*) FROM "told")`
-
-const createRefusingQuery = `
-WITH ` + liveOfSubject + `, "new" AS (
-  ` + newSession + `
-  WHERE (SELECT count(*) FROM (SELECT FROM "live" LIMIT $16) l) < $16::bigint
-), ` + createRows + `, 0::bigint, 0::bigint`
+  WHERE (
+    SELECT count(*) < $17 AND count(*) FILTER (WHERE p."isLive") < $16 FROM (
+      SELECT ` + hasLivePair + ` AS "isLive" FROM (
+        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $17
+      ) p
+    ) p
+  )
+), ` + createRows
 
 // limit makes the sessions of which a subject may have so many.
 type limit struct {
-	pool   *pgxpool.Pool
+	pool   isolation.Pool
 	most   int // zero for any number
 	action LimitAction
-	turns  turns
-}
-
-// turns let a store make one session of a subject at a time. Whoever waits for the
-// lock of the database holds a connection, and one user's sign-ins are not to take
-// all of them from everybody else. The zero value is ready.
-type turns struct {
-	mu sync.Mutex
-	of map[string]*turn // of subjects whose sessions are being made
-}
-
-type turn struct {
-	taken chan struct{} // has room for the one whose turn it is
-	users int           // who has it, and who wait for it
-}
-
-// take waits for the subject's turn, which release gives back.
-func (q *turns) take(ctx context.Context, subject string) (release func(), err error) {
-	t := q.enter(subject)
-	select {
-	case t.taken <- struct{}{}:
-		return func() {
-			<-t.taken
-			q.leave(subject, t)
-		}, nil
-	case <-ctx.Done():
-		q.leave(subject, t)
-		return nil, sessionerr.Unavailable("create a session", ctx.Err())
-	}
-}
-
-func (q *turns) enter(subject string) *turn {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	t := q.of[subject]
-	if t == nil {
-		t = &turn{taken: make(chan struct{}, 1)}
-		if q.of == nil {
-			q.of = map[string]*turn{}
-		}
-		q.of[subject] = t
-	}
-	t.users++
-	return t
-}
-
-func (q *turns) leave(subject string, t *turn) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if t.users--; t.users == 0 {
-		delete(q.of, subject)
-	}
+	turns  *turns
 }
 
 // counts tells whether a session counts: only a subject has a limit.
 func (l *limit) counts(params CreateParams) bool { return l.most > 0 && params.Subject != "" }
 
-// create makes a session, for which it ends others, unless it is refused.
-// Both statements are one transaction and one round trip.
+// create makes a session, for which it ends others, unless it is refused. Where the
+// subject has more sessions than a page has, some end, or are retired, in transactions
+// of their own first: those have ended also if there is an error.
 func (l *limit) create(ctx context.Context, c *creation) (ended int64, err error) {
 	release, err := l.turns.take(ctx, c.session.Subject)
 	if err != nil {
-		return 0, err
+		return 0, sessionerr.Unavailable("create a session", err)
 	}
 	defer release()
-	query := createEndingQuery
-	if l.action == RefuseNew {
-		query = createRefusingQuery
+	for {
+		step, err := l.try(ctx, c)
+		if err != nil {
+			return ended, sessionerr.Unavailable("create a session", err)
+		}
+		ended += step.ended
+		switch {
+		case step.made:
+			return ended, nil
+		case l.action == RefuseNew && (!step.isFull || step.live >= int64(l.most)):
+			return ended, ErrTooManySessions
+		case step.isFull && step.ended+step.retired == 0:
+			return ended, sessionerr.Unavailable("create a session", errInUse)
+		}
 	}
-	var told int64
-	var refused bool
+}
+
+var errInUse = errors.New("too many of the subject's sessions are in use at once")
+
+// step is what one transaction did to make a session.
+type step struct {
+	isFull               bool // there may be more sessions than it looked at
+	live, ended, retired int64
+	made                 bool
+}
+
+// try makes a session if there is room for it or can be made. All of it is one
+// transaction and one round trip.
+func (l *limit) try(ctx context.Context, c *creation) (done step, err error) {
+	page := int64(l.most) + revokeBatch
+	var keep *int64
+	if l.action == EndOldest {
+		keep = new(int64(l.most) - 1)
+	}
 	var now, expiresAt, accessExpiresAt time.Time
 	batch := &pgx.Batch{}
 	batch.Queue(lockSubjectQuery, c.session.Subject)
-	batch.Queue(query, append(c.args(), int64(l.most))...).QueryRow(func(row pgx.Row) error {
+	batch.Queue(makeRoomQuery, c.session.Subject, page, keep).QueryRow(func(row pgx.Row) error {
+		var told int64
+		return row.Scan(&done.isFull, &done.live, &done.ended, &done.retired, &told)
+	})
+	batch.Queue(revokeTokensQuery)
+	batch.Queue(createLimitedQuery, append(c.args(), int64(l.most), page)...).QueryRow(func(row pgx.Row) error {
 		var id [16]byte
-		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt, &ended, &told)
-		if refused = pgvalue.IsNoRows(err); refused {
+		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt)
+		if done.made = err == nil; pgvalue.IsNoRows(err) {
 			return nil // for the driver a batch that fails has statements to prepare anew
 		}
 		return err
 	})
-	switch err := l.pool.SendBatch(ctx, batch).Close(); {
-	case err != nil:
-		return 0, sessionerr.Unavailable("create a session", err) // nothing was ended: it is one transaction
-	case refused:
-		return 0, ErrTooManySessions
+	if err := l.pool.SendBatch(ctx, batch).Close(); err != nil {
+		return step{}, err // nothing was ended: it is one transaction
 	}
-	c.at(now, expiresAt, accessExpiresAt)
-	return ended, nil
+	if done.made {
+		c.at(now, expiresAt, accessExpiresAt)
+	}
+	return done, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/anishathalye/porcupine"
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -555,8 +556,15 @@ type forgivesThieves struct{ kit }
 func (m forgivesThieves) RefreshTokens(ctx context.Context, token string, client sessionstore.Client) (sessionstore.Refreshed, error) {
 	got, err := m.Store.RefreshTokens(ctx, token, client)
 	if reuse, ok := errors.AsType[*sessionstore.ReuseError](err); ok {
-		_, undo := m.pool.Exec(ctx, `WITH "token" AS (UPDATE "sessionStoreToken" SET "revokedAt" = NULL WHERE "session" = $1)
-			UPDATE "sessionStore" SET "revokedAt" = NULL WHERE "id" = $1`, reuse.SessionID)
+		undo := pgx.BeginFunc(ctx, m.pool, func(tx pgx.Tx) error {
+			// No trigger is to say that a revocation is final.
+			if _, err := tx.Exec(ctx, `SET LOCAL session_replication_role = replica`); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, `WITH "token" AS (UPDATE "sessionStoreToken" SET "revokedAt" = NULL WHERE "session" = $1)
+				UPDATE "sessionStore" SET "revokedAt" = NULL WHERE "id" = $1`, reuse.SessionID)
+			return err
+		})
 		err = cmp.Or(undo, err)
 	}
 	return got, err

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
@@ -39,7 +40,7 @@ CROSS JOIN LATERAL (
   SELECT r.* FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL
   ` + best + `
 ) r
-WHERE s."subject" = $1 AND s."revokedAt" IS NULL AND ($2::uuid IS NULL OR s."id" < $2) AND ` + live + `
+WHERE s."subject" = $1 AND s."revokedAt" IS NULL AND ($2::uuid IS NULL OR s."id" < $2) AND ` + live + ` AND ` + primary.Only + `
 ORDER BY s."id" DESC
 LIMIT $3`
 
@@ -66,16 +67,15 @@ func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ 
 		return Page{}, err
 	}
 	// One more than wanted tells whether there is a next page.
-	rows, err := s.pool.Query(ctx, listQuery, subject, after, params.Limit+1)
-	if err != nil {
-		return Page{}, sessionerr.Unavailable("list sessions", err)
-	}
-	sessions, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Session, error) {
-		session, err := scanSession(row)
-		session.Checksum = ""
-		return session, err
-	})
-	if err != nil {
+	var sessions []Session
+	if err := s.pool.Read(ctx, func(rows pgx.Rows) (err error) {
+		sessions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Session, error) {
+			session, err := scanSession(row)
+			session.Checksum = ""
+			return session, err
+		})
+		return err
+	}, listQuery, subject, after, params.Limit+1); err != nil {
 		return Page{}, sessionerr.Unavailable("list sessions", err)
 	}
 	page := Page{Sessions: sessions}

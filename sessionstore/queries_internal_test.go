@@ -16,13 +16,13 @@ func TestQueriesPrepare(t *testing.T) {
 	defer conn.Release()
 	queries := map[string]string{
 		"ping": pingQuery, "create": createQuery, "createTogether": createTogetherQuery,
-		"createEnding": createEndingQuery, "createRefusing": createRefusingQuery, "lockSubject": lockSubjectQuery,
+		"makeRoom": makeRoomQuery, "createLimited": createLimitedQuery, "lockSubject": lockSubjectQuery,
 		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "list": listQuery,
 		"newestSealed": newestSealedQuery, "readSealed": readSealedQuery, "reseal": resealQuery, "countSealed": countSealedQuery,
-		"update": updateQuery, "updateState": updateStateQuery,
-		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery,
+		"update": updateQuery, "updateState": versionQuery,
+		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery, "revokeTokens": revokeTokensQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
-		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "estimate": estimateQuery,
+		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery,
 		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
 	}
 	for kind, q := range cleanupQueries {

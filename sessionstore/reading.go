@@ -6,10 +6,11 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
@@ -49,7 +50,7 @@ const best = `ORDER BY r."revokedAt" IS NOT NULL, r."expiresAt" DESC LIMIT 1`
 
 // statements are those that calls share: see package groupcommit.
 type statements struct {
-	pool  *pgxpool.Pool
+	pool  isolation.Pool
 	rules refresh.Rules
 }
 
@@ -61,7 +62,7 @@ const getQuery = `
 SELECT ` + getColumns + `, 1::bigint
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-WHERE s."id" = $1 AND r."id" = $2`
+WHERE s."id" = $1 AND r."id" = $2 AND ` + primary.Only
 
 // getTogetherQuery is the same for several. Each array is a subquery's, so that the
 // planner takes every number of them for the same and need not plan anew.
@@ -69,7 +70,8 @@ const getTogetherQuery = `
 SELECT ` + getColumns + `, a."n"
 FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) WITH ORDINALITY AS a("session", "id", "n")
 JOIN "sessionStore" s ON s."id" = a."session"
-JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."id" = a."id" AND r."refreshToken" IS NULL`
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."id" = a."id" AND r."refreshToken" IS NULL
+WHERE ` + primary.Only
 
 // reading is an access token that was presented, and what is stored of its session.
 type reading struct {
@@ -86,15 +88,21 @@ type reading struct {
 }
 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
-	var rows pgx.Rows
+	read := func(rows pgx.Rows) error { return scanReadings(rows, all) }
 	if len(all) == 1 {
-		rows, _ = s.pool.Query(ctx, getQuery, pgvalue.UUID(all[0].Of.sessionID), pgvalue.UUID(all[0].Of.tokenID))
-	} else {
-		rows, _ = s.pool.Query(ctx, getTogetherQuery,
-			groupcommit.Column(all, func(r *reading) [16]byte { return r.sessionID }),
-			groupcommit.Column(all, func(r *reading) [16]byte { return r.tokenID }))
+		return s.pool.Read(ctx, read, getQuery, pgvalue.UUID(all[0].Of.sessionID), pgvalue.UUID(all[0].Of.tokenID))
 	}
+	return s.pool.Read(ctx, read, getTogetherQuery,
+		groupcommit.Column(all, func(r *reading) [16]byte { return r.sessionID }),
+		groupcommit.Column(all, func(r *reading) [16]byte { return r.tokenID }))
+}
+
+// scanReadings notes what was found.
+func scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]) error {
 	defer rows.Close()
+	for _, c := range all {
+		c.Of.found = false
+	}
 	var r struct {
 		reading
 

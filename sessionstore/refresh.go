@@ -74,9 +74,7 @@ func (s *Store) present(ctx context.Context, refreshToken, proven string, client
 	if err != nil {
 		return t, err
 	}
-	if client, err = client.clean(); err != nil {
-		return t, err
-	}
+	client = client.clean()
 	t.client = Client{UserAgent: client.UserAgent, IP: client.IP}
 	if t.claims.KeyThumbprint != "" && t.claims.KeyThumbprint != proven {
 		return t, ErrNotProven // refresh.Decide would say nothing else

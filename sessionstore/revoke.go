@@ -12,48 +12,90 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// revokeTokens continues the CTE "session", which has revoked sessions: it
-// revokes their tokens, after them in the order of locks, and tells verifiers.
-const revokeTokens = `"pair" AS (
-  UPDATE "sessionStoreToken" r SET "revokedAt" = now() FROM "session"
-  WHERE r."session" = "session"."id" AND r."revokedAt" IS NULL
-), "told" AS MATERIALIZED (
+// A revocation is two statements of one transaction and one round trip. The first
+// revokes the sessions, for whose locks it may have to wait. What somebody made of
+// them meanwhile, such as the pair of a session that was taken over from Compas, is
+// not in its snapshot. So their tokens are revoked by the second statement, which
+// has a snapshot of its own; and nobody makes another pair without the session's lock.
+
+// tellVerifiers continues the CTE "session", which has revoked sessions.
+const tellVerifiers = `"told" AS MATERIALIZED (
   SELECT pg_notify('` + revocations.Channel + `', '') FROM "session" LIMIT 1
 )`
 
 // revokeTargets continues the CTE "target", which has locked sessions in the order
-// of their ids: it revokes them, and then their tokens.
+// of their ids.
 const revokeTargets = `"session" AS (
   UPDATE "sessionStore" s SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id() FROM "target"
   WHERE s."id" = "target"."id"
   RETURNING s."id"
-), ` + revokeTokens
+), ` + tellVerifiers
 
 const invalidateQuery = `
 WITH "session" AS (
   UPDATE "sessionStore" SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id()
   WHERE "id" = $1 AND "revokedAt" IS NULL AND ($2::text IS NULL OR "subject" = $2)
   RETURNING "id", "subject"
-), ` + revokeTokens + `
+), ` + tellVerifiers + `
 SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL OR "subject" = $2)), (SELECT count(*) FROM "told"),
   (SELECT "subject" FROM "session")`
 
-// querier is the pool or a transaction on it.
-type querier interface {
-	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+// revokeTokensQuery revokes the tokens of the sessions that its transaction has
+// revoked, and counts those of them that were live.
+const revokeTokensQuery = `
+WITH "token" AS (
+  UPDATE "sessionStoreToken" SET "revokedAt" = now()
+  WHERE "session" = ANY (ARRAY(SELECT "id" FROM "sessionStore" WHERE "revokedXid" = pg_current_xact_id_if_assigned())) AND "revokedAt" IS NULL
+  RETURNING "session", "refreshToken" IS NULL AND "expiresAt" > now() AS "live"
+)
+SELECT count(DISTINCT "session") FROM "token" WHERE "live"`
+
+// sender is the pool or a transaction on it.
+type sender interface {
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
 // revoke returns how many sessions it ended, which is none if that has been
 // revoked, and whose it was.
-func revoke(ctx context.Context, db querier, id uuid.UUID, subject string) (revoked int64, of string, err error) {
+func revoke(ctx context.Context, db sender, id uuid.UUID, subject string) (revoked int64, of string, err error) {
 	var exists bool
 	var owner pgtype.Text
+	batch := &pgx.Batch{}
 	// A CTE that is not read is not run. There is one notification if there was a session to end.
-	if err := db.QueryRow(ctx, invalidateQuery, pgvalue.UUID(id), pgvalue.OrNull(subject)).Scan(&exists, &revoked, &owner); err != nil {
+	batch.Queue(invalidateQuery, pgvalue.UUID(id), pgvalue.OrNull(subject)).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&exists, &revoked, &owner)
+	})
+	batch.Queue(revokeTokensQuery)
+	if err := db.SendBatch(ctx, batch).Close(); err != nil {
 		return 0, "", sessionerr.Unavailable("revoke a session", err)
 	}
 	if !exists {
 		return 0, "", ErrNotFound
 	}
 	return revoked, owner.String, nil
+}
+
+// revokeBatch is how many sessions are revoked in one transaction: few enough that
+// whoever wants one of them waits for some hundredths of a second.
+const revokeBatch = 1000
+
+// revoked is what a batch has revoked.
+type revoked struct {
+	sessions, live int64
+	last           pgtype.UUID // of the ids
+}
+
+// revokeSome sends a query that revokes some sessions, and tells how many, whether
+// verifiers were told, and which came last.
+func revokeSome(ctx context.Context, db sender, query string, args ...any) (r revoked, err error) {
+	batch := &pgx.Batch{}
+	batch.Queue(query, args...).QueryRow(func(row pgx.Row) error {
+		var told int64
+		return row.Scan(&r.sessions, &told, &r.last)
+	})
+	batch.Queue(revokeTokensQuery).QueryRow(func(row pgx.Row) error { return row.Scan(&r.live) })
+	if err := db.SendBatch(ctx, batch).Close(); err != nil {
+		return revoked{}, err
+	}
+	return r, nil
 }

@@ -70,21 +70,19 @@ type rotation struct {
 }
 
 func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation]) error {
-	var rows pgx.Rows
+	read := func(rows pgx.Rows) error { return s.readRotated(rows, all) }
 	if len(all) == 1 {
 		r := &all[0].Of
-		rows, _ = s.pool.Query(ctx, rotateQuery, s.rotationArgs(pgvalue.UUID(r.claims.SessionID), pgvalue.UUID(r.claims.TokenID), r.claims.Generation,
+		return s.pool.Read(ctx, read, rotateQuery, s.rotationArgs(pgvalue.UUID(r.claims.SessionID), pgvalue.UUID(r.claims.TokenID), r.claims.Generation,
 			pgvalue.OrNull(r.client.UserAgent), pgvalue.OrNull(r.client.IP), pgvalue.OrNull(r.proven))...)
-	} else {
-		rows, _ = s.pool.Query(ctx, rotateTogetherQuery, s.rotationArgs(
-			groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.SessionID }),
-			groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.TokenID }),
-			groupcommit.Column(all, func(r *rotation) int64 { return r.claims.Generation }),
-			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.UserAgent) }),
-			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.IP) }),
-			groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.proven) }))...)
 	}
-	return s.readRotated(rows, all)
+	return s.pool.Read(ctx, read, rotateTogetherQuery, s.rotationArgs(
+		groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.SessionID }),
+		groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.TokenID }),
+		groupcommit.Column(all, func(r *rotation) int64 { return r.claims.Generation }),
+		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.UserAgent) }),
+		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.IP) }),
+		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.proven) }))...)
 }
 
 // rotationArgs are the arguments of both statements: one value of each kind, or an
@@ -99,6 +97,9 @@ func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven
 // readRotated notes the pairs that were rotated. If the statement failed, none was:
 // the rows have its error, that of its commit too.
 func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
+	for _, c := range all {
+		c.Of.rotated = false
+	}
 	var n int
 	var p refresh.Pair
 	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt}, func() error {

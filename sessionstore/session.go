@@ -2,13 +2,13 @@ package sessionstore
 
 import (
 	"log/slog"
-	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/google/uuid"
 
+	"github.com/latchkey-sessions/latchkey/internal/clientaddr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -48,12 +48,13 @@ func (s Session) LogValue() slog.Value {
 
 // Client is what a device list shows of a client.
 type Client struct {
-	// Label is a name that the application chose, up to 200 bytes. A refresh
+	// Label is a name that the application chose, cut off at 200 bytes. A refresh
 	// keeps none.
 	Label string `json:"label,omitempty"`
 	// UserAgent is cut off at 512 bytes.
 	UserAgent string `json:"user_agent,omitempty"`
-	// IP is an IPv4 or IPv6 address without port or zone, or empty.
+	// IP is an IPv4 or IPv6 address. A port and a zone are left out, and so is what is
+	// no address.
 	IP string `json:"ip,omitempty"`
 }
 
@@ -99,20 +100,15 @@ func wholeSeconds(end, now time.Time) time.Duration {
 	return max(0, end.Truncate(time.Second).Sub(now.Truncate(time.Second)))
 }
 
-// clean returns the client as it can be stored, or an [ArgumentError].
-func (c Client) clean() (Client, error) {
-	if err := checkText("client.label", c.Label, maxLabelBytes); err != nil {
-		return c, err
+// clean returns the client as it can be stored. What describes a client decides
+// nothing, so nothing is refused for it: what cannot be read is left out.
+func (c Client) clean() Client {
+	c.Label, c.UserAgent = cutText(c.Label, maxLabelBytes), cutText(c.UserAgent, maxUserAgentBytes)
+	ip, known := clientaddr.Parse(c.IP)
+	if c.IP = ""; known {
+		c.IP = ip.String()
 	}
-	c.UserAgent = cutText(c.UserAgent, maxUserAgentBytes)
-	if c.IP != "" {
-		ip, err := netip.ParseAddr(c.IP)
-		if err != nil || ip.Zone() != "" {
-			return c, argumentError("client.ip", "not an IPv4 or IPv6 address")
-		}
-		c.IP = ip.Unmap().String()
-	}
-	return c, nil
+	return c
 }
 
 // checkText refuses what a text column cannot hold.

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/compas"
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -17,13 +18,16 @@ import (
 // Store creates, reads, changes, refreshes and ends sessions. It may be used
 // by many goroutines.
 type Store struct {
-	pool   *pgxpool.Pool
+	pool   isolation.Pool
 	tokens *signing
 	compas *compas.Adapter // nil where no session of Compas was taken over
 	cfg    Config
 	data   sealing
 	seen   confirmations
 	limit  limit
+	turns  *turns // of subjects
+	// primary gives up connections to a server that is no longer the primary.
+	primary primary.Watch
 
 	creations *groupcommit.Queue[creation]
 	readings  *groupcommit.Queue[reading]
@@ -32,19 +36,20 @@ type Store struct {
 
 // New returns a store on the caller's pool, whose schema must have been
 // migrated. It asks the database nothing and starts no goroutine.
-func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
-	if pool == nil || keys == nil {
+func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
+	if db == nil || keys == nil {
 		return nil, errors.New("sessionstore: a pool and a key ring are required")
 	}
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	on := statements{pool: pool, rules: cfg.rules()}
+	pool := isolation.Pool{Pool: db}
+	on, inTurn := statements{pool: pool, rules: cfg.rules()}, new(turns)
 	store := &Store{
 		pool: pool, cfg: cfg, data: sealing{cfg.Sealer}, seen: confirmations{pool: pool},
-		limit:     limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction},
-		creations: shared(on.create), readings: shared(on.read), rotations: shared(on.rotate),
+		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn}, turns: inTurn,
+		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
 	}
 	if store.tokens, err = newSigning(keys, cfg.Tokens); err != nil {
 		return nil, err
@@ -57,20 +62,20 @@ func New(pool *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	return store, nil
 }
 
-// shared is a queue for a statement that PostgreSQL may refuse for one of its calls.
-func shared[T any](statement func(context.Context, []*groupcommit.Call[T]) error) *groupcommit.Queue[T] {
-	return groupcommit.New(statement, func(err error) bool {
-		_, refused := errors.AsType[*pgconn.PgError](err)
-		return refused
-	})
-}
+const pingQuery = `
+SELECT current_setting('transaction_read_only')::boolean
+FROM (SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t) c
+WHERE ` + primary.Only
 
-const pingQuery = `SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t`
-
-// Ping asks the database whether it answers and has the tables.
+// Ping asks the database whether it answers, has the tables, and takes writes.
 func (s *Store) Ping(ctx context.Context) error {
-	var n int
-	if err := s.pool.QueryRow(ctx, pingQuery).Scan(&n); err != nil {
+	var readOnly bool
+	err := s.pool.QueryRow(ctx, pingQuery).Scan(&readOnly)
+	if err == nil && readOnly {
+		err = primary.ErrReadOnly
+	}
+	if err != nil {
+		s.primary.See(ctx, s.pool.Pool, err)
 		return sessionerr.Unavailable("ping", err)
 	}
 	return nil
@@ -96,6 +101,7 @@ func (s *Store) begin(ctx context.Context, operation Operation) context.Context 
 }
 
 func (s *Store) end(ctx context.Context, result Result) {
+	s.primary.See(ctx, s.pool.Pool, result.Err)
 	for _, o := range slices.Backward(s.cfg.Observers) {
 		o.End(ctx, result)
 	}

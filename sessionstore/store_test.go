@@ -314,14 +314,12 @@ func TestArguments(t *testing.T) {
 		"NUL in subject":     {sessionstore.CreateParams{Subject: "a\x00b"}, "subject"},
 		"bad UTF-8":          {sessionstore.CreateParams{Subject: "\xff"}, "subject"},
 		"data no object":     {sessionstore.CreateParams{Data: []byte(`[1]`)}, "data"},
-		"long label":         {sessionstore.CreateParams{Client: sessionstore.Client{Label: strings.Repeat("l", 201)}}, "client.label"},
-		"no address":         {sessionstore.CreateParams{Client: sessionstore.Client{IP: "localhost"}}, "client.ip"},
-		"address with zone":  {sessionstore.CreateParams{Client: sessionstore.Client{IP: "fe80::1%eth0"}}, "client.ip"},
 		"access too short":   {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: 30 * time.Second}}, "access_token_ttl"},
 		"refresh too short":  {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{RefreshToken: 5 * time.Minute}}, "refresh_token_ttl"},
 		"fraction of second": {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: 90*time.Second + 1}}, "access_token_ttl"},
 		"negative session":   {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{Session: -time.Second}}, "session_ttl"},
-		"endless session":    {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{Session: 900_000 * time.Hour}}, "session_ttl"},
+		"endless session":    {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{Session: sessionstore.MaxLifetime + time.Second}}, "session_ttl"},
+		"endless refreshes":  {sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{RefreshToken: sessionstore.MaxLifetime + time.Second}}, "refresh_token_ttl"},
 	} {
 		var argument *sessionstore.ArgumentError
 		_, _, err := k.Create(t.Context(), test.params)
@@ -358,6 +356,10 @@ func TestLifetimes(t *testing.T) {
 		{sessionstore.CreateParams{Subject: "kiosk", Lifetimes: sessionstore.Lifetimes{RefreshToken: 90 * time.Minute}}, 10 * time.Minute, 90 * time.Minute},
 		{sessionstore.CreateParams{Subject: "kiosk", Lifetimes: sessionstore.Lifetimes{Session: 20 * time.Minute}}, 10 * time.Minute, 20 * time.Minute},
 		{sessionstore.CreateParams{Subject: "ann", Lifetimes: sessionstore.Lifetimes{Session: time.Minute}}, time.Minute, time.Minute},
+		{
+			sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: sessionstore.MaxAccessTokenTTL, RefreshToken: sessionstore.MaxLifetime, Session: sessionstore.MaxLifetime}},
+			sessionstore.MaxAccessTokenTTL, sessionstore.MaxLifetime,
+		},
 	} {
 		_, created := k.create(t, test.params)
 		refreshed := k.refresh(t, created.RefreshToken, sessionstore.Rotated)
@@ -382,6 +384,7 @@ func TestConfigIsChecked(t *testing.T) {
 		"negative sessions":                func(c *sessionstore.Config) { c.SessionsPerSubject = -1 },
 		"unknown action":                   func(c *sessionstore.Config) { c.SessionsPerSubjectAction = "end_newest" },
 		"refresh under access":             func(c *sessionstore.Config) { c.Lifetimes.RefreshToken = time.Minute },
+		"refresh beyond its column":        func(c *sessionstore.Config) { c.Lifetimes.RefreshToken = sessionstore.MaxLifetime + time.Second },
 		"no issuer":                        func(c *sessionstore.Config) { c.Tokens.Issuer = "" },
 	} {
 		cfg := config()

@@ -309,3 +309,23 @@ func TestReadingEndedSessionsTogether(t *testing.T) {
 		}
 	}
 }
+
+// A creation that fails before it is sent fails alone, in whatever company.
+func TestWhatCannotBeEncodedFailsAlone(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	const n = 50
+	k.atOnce(t, n+1, func(i int) error {
+		if i < n {
+			_, _, err := k.Create(t.Context(), sessionstore.CreateParams{Subject: "ann"})
+			return err
+		}
+		if err := k.CreateUnencodable(t.Context()); !errors.Is(err, sessionstore.ErrUnavailable) {
+			t.Errorf("what cannot be encoded: %v", err)
+		}
+		return nil
+	})
+	if made := k.count(t, `SELECT count(*) FROM "sessionStore"`); made != n {
+		t.Errorf("%d sessions, want %d", made, n)
+	}
+}

@@ -14,7 +14,7 @@ UPDATE "sessionStore" s SET "data" = $3, "checksum" = $4, "updatedAt" = now()
 FROM "sessionStoreToken" r
 WHERE s."id" = $1 AND s."checksum" = $2 AND r."session" = s."id" AND r."refreshToken" IS NULL AND ` + live
 
-const updateStateQuery = `
+const versionQuery = `
 SELECT s."checksum", CASE WHEN $2 THEN s."data" END, ` + live + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
@@ -58,28 +58,46 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 			changed = id
 			return next, nil
 		}
-		var current string
-		var currentData []byte
-		var isLive bool
-		err = s.pool.QueryRow(ctx, updateStateQuery, pgvalue.UUID(id), s.cfg.Sealer != nil).Scan(&current, &currentData, &isLive)
-		switch {
-		case pgvalue.IsNoRows(err):
-			return "", ErrNotFound
-		case err != nil:
-			return "", sessionerr.Unavailable("update a session", err)
-		case !isLive:
-			return "", ErrEnded
-		case current != checksum:
-			same, err := s.data.wasRead(id, checksum, currentData)
-			if err != nil {
-				return "", err
-			}
-			if !same {
-				return "", &ConflictError{Checksum: current}
-			}
-		}
 		// Between the two statements somebody wrote the data that the caller
 		// had read, or it was sealed anew since: neither is a conflict.
-		checksum = current
+		if checksum, err = s.version(ctx, id, checksum); err != nil {
+			return "", err
+		}
 	}
+}
+
+// CheckVersion tells whether a live session's data is still what was read with the
+// checksum. It is for callers of [Store.Update] that want to know that too where
+// there was nothing to write. The errors are those of Update.
+func (s *Store) CheckVersion(ctx context.Context, id uuid.UUID, checksum string) (err error) {
+	ctx = s.begin(ctx, OperationLoad)
+	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
+
+	_, err = s.version(ctx, id, checksum)
+	return err
+}
+
+// version returns the checksum that the data has now, which was read with another one
+// if it was sealed anew since.
+func (s *Store) version(ctx context.Context, id uuid.UUID, checksum string) (current string, err error) {
+	var data []byte
+	var isLive bool
+	err = s.pool.QueryRow(ctx, versionQuery, pgvalue.UUID(id), s.cfg.Sealer != nil).Scan(&current, &data, &isLive)
+	switch {
+	case pgvalue.IsNoRows(err):
+		return "", ErrNotFound
+	case err != nil:
+		return "", sessionerr.Unavailable("read a session's version", err)
+	case !isLive:
+		return "", ErrEnded
+	case current == checksum:
+		return current, nil
+	}
+	switch same, err := s.data.wasRead(id, checksum, data); {
+	case err != nil:
+		return "", err
+	case !same:
+		return "", &ConflictError{Checksum: current}
+	}
+	return current, nil
 }

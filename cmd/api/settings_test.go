@@ -73,6 +73,8 @@ func TestWrongSettings(t *testing.T) {
 		{env{"REFRESH_TOKEN_TTL": "30"}, `REFRESH_TOKEN_TTL is "30"` + duration},
 		{env{"ACCESS_TOKEN_TTL": "25h"}, "ACCESS_TOKEN_TTL is 25h0m0s; it may be a duration up to 24h"},
 		{env{"REVOCATION_BOUND": "0"}, "REVOCATION_BOUND is 0s; it may be a duration of 1s or more"},
+		{env{"REFRESH_TOKEN_TTL": "600000h"}, "REFRESH_TOKEN_TTL is 600000h0m0s; it may be a duration up to 596523h14m7s"},
+		{env{"SESSION_TTL": "600000h"}, "SESSION_TTL is 600000h0m0s; it may be a duration up to 596523h14m7s"},
 		{env{"REFRESH_TOKEN_TTL": "5m"}, "REFRESH_TOKEN_TTL is 5m0s; it may be a duration above ACCESS_TOKEN_TTL, which is 5m0s"},
 		{env{"SESSION_TTL": "none"}, `SESSION_TTL is "none"` + duration},
 		{env{"SESSION_TTL": "999999h"}, `SESSION_TTL is "999999h"` + duration},

@@ -14,9 +14,10 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -24,7 +25,7 @@ import (
 
 // Adapter takes the tokens that Compas issued. It may be used by many goroutines.
 type Adapter struct {
-	pool     *pgxpool.Pool
+	pool     isolation.Pool
 	verifier *tokens.CompasVerifier
 	issuer   tokens.Config
 	rules    refresh.Rules
@@ -32,7 +33,7 @@ type Adapter struct {
 
 // New returns an adapter for the tables of the Compas application that has the
 // given signingKey. What it makes of them is of the issuer, and lives by the rules.
-func New(pool *pgxpool.Pool, signingKey tokens.Secret, issuer tokens.Config, rules refresh.Rules) (*Adapter, error) {
+func New(pool isolation.Pool, signingKey tokens.Secret, issuer tokens.Config, rules refresh.Rules) (*Adapter, error) {
 	verifier, err := tokens.NewCompasVerifier(signingKey, issuer)
 	if err != nil {
 		return nil, err
@@ -68,7 +69,7 @@ const getColumns = `, a."createdAt", s."revokedAt" IS NULL,
 FROM "sessionStoreToken" a
 JOIN "sessionStoreToken" r ON r."id" = a."refreshToken"
 JOIN "sessionStore" s ON s."id" = a."session"
-WHERE a."id" = $1`
+WHERE a."id" = $1 AND ` + primary.Only
 
 // Get reads the session of an access token. The columns are the store's, of
 // "sessionStore" as s and of its token row as r; scan reads them and what follows
@@ -110,7 +111,8 @@ const findQuery = `
 SELECT s."id", COALESCE(r."createdAt", s."createdAt")
 FROM (SELECT "session" FROM "sessionStoreToken" WHERE "id" IN ($1, $2) LIMIT 1) t
 JOIN "sessionStore" s ON s."id" = t."session"
-LEFT JOIN "sessionStoreToken" r ON r."id" = $1`
+LEFT JOIN "sessionStoreToken" r ON r."id" = $1
+WHERE ` + primary.Only
 
 // Find finds the session of a token that has verified, and makes of a refresh token
 // what it would be were it ours: generation 0 of the pair that follows its row,

@@ -27,7 +27,7 @@ const (
 // Queue is the calls of one kind that are under way, and those that wait.
 type Queue[T any] struct {
 	statement func(context.Context, []*Call[T]) error
-	refused   func(error) bool
+	everybody func(error) bool
 
 	mu         sync.Mutex
 	statements int
@@ -35,10 +35,11 @@ type Queue[T any] struct {
 }
 
 // New returns a queue for a statement that answers all the calls it is given, and
-// notes the answers in them. Its error is that of each; but where refused says that
-// one of several calls may have caused it, each is made again by itself.
-func New[T any](statement func(context.Context, []*Call[T]) error, refused func(error) bool) *Queue[T] {
-	return &Queue[T]{statement: statement, refused: refused}
+// notes the answers in them. If it fails, one of several calls may have caused that,
+// and each is made again by itself; unless everybody says that the error would be
+// the same for each, as that of a database that is away is.
+func New[T any](statement func(context.Context, []*Call[T]) error, everybody func(error) bool) *Queue[T] {
+	return &Queue[T]{statement: statement, everybody: everybody}
 }
 
 // Call is one that may have to wait for a statement. Of has what it asks for, and
@@ -57,8 +58,8 @@ type Call[T any] struct {
 	err   error
 }
 
-// Do makes one call. Its error, if there is one, is no other's: if a statement of
-// several calls is refused, each of them gets one of its own.
+// Do makes one call. Its error, if there is one, is not another call's: if a statement
+// of several calls fails, each of them gets one of its own.
 func (q *Queue[T]) Do(ctx context.Context, of T) (*Call[T], error) {
 	c := &Call[T]{Of: of, ctx: ctx, alone: true}
 	c.self[0] = c
@@ -70,6 +71,7 @@ func (q *Queue[T]) Do(ctx context.Context, of T) (*Call[T], error) {
 		q.run(all) //nolint:contextcheck // it is for others too: see lastOf
 	}
 	if c.alone {
+		c.Of = of // a statement that failed may have noted something in it
 		c.err = q.statement(ctx, c.self[:])
 	}
 	return c, c.err
@@ -148,7 +150,7 @@ func (q *Queue[T]) run(all []*Call[T]) {
 	ctx, cancel := lastOf(all)
 	defer cancel()
 	err := q.statement(ctx, all)
-	alone := len(all) > 1 && err != nil && q.refused(err)
+	alone := len(all) > 1 && err != nil && !q.everybody(err)
 	for _, c := range all {
 		c.alone, c.err = alone, err
 	}

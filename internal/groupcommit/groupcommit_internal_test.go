@@ -12,10 +12,13 @@ import (
 // numbers are calls of a statement that doubles what it is given.
 type numbers = Queue[int]
 
-var errRefused = errors.New("refused")
+var (
+	errRefused = errors.New("refused")
+	errDown    = errors.New("down")
+)
 
 func newNumbers() *numbers {
-	return New(double, func(err error) bool { return errors.Is(err, errRefused) })
+	return New(double, func(err error) bool { return errors.Is(err, errDown) })
 }
 
 func double(_ context.Context, all []*Call[int]) error {
@@ -87,8 +90,8 @@ func TestCallsTogether(t *testing.T) {
 	}
 }
 
-// What the database refuses because of one call, it refuses that one alone. An
-// outage is everybody's, and nobody asks again.
+// Whatever goes wrong because of one call, it is that one's alone. An outage is
+// everybody's, and nobody asks again.
 func TestOneCallsErrorIsNoOthers(t *testing.T) {
 	t.Parallel()
 	refuse := func(ctx context.Context, all []*Call[int]) error {
@@ -105,17 +108,66 @@ func TestOneCallsErrorIsNoOthers(t *testing.T) {
 		}
 	}
 
-	down, asked := errors.New("down"), 0
+	asked := 0
 	for i, answer := range crowd(t, newNumbers(), 10, func(context.Context, []*Call[int]) error {
 		asked++
-		return down
+		return errDown
 	}) {
-		if answer != down.Error() {
+		if answer != errDown.Error() {
 			t.Errorf("%d: %s", i, answer)
 		}
 	}
 	if asked != 1 {
 		t.Errorf("asked %d times", asked)
+	}
+}
+
+// What a statement noted before it failed is nobody's answer.
+func TestAFailedStatementAnswersNobody(t *testing.T) {
+	t.Parallel()
+	for i, answer := range crowd(t, newNumbers(), 10, func(ctx context.Context, all []*Call[int]) error {
+		if err := double(ctx, all); err != nil || len(all) == 1 {
+			return err
+		}
+		return errRefused
+	}) {
+		if answer != fmt.Sprint(2*i) {
+			t.Errorf("%d: %s", i, answer)
+		}
+	}
+}
+
+// A shared statement has until the last of its callers' deadlines, whoever of them
+// goes, the one who runs it too.
+func TestASharedStatementOutlivesItsCallers(t *testing.T) {
+	t.Parallel()
+	within := func(d time.Duration) context.Context {
+		ctx, cancel := context.WithTimeout(t.Context(), d)
+		t.Cleanup(cancel)
+		return ctx
+	}
+	gone, cancel := context.WithTimeout(t.Context(), time.Hour)
+	cancel()
+	last := within(3 * time.Hour)
+	wanted, _ := last.Deadline()
+
+	callers := []*Call[int]{{ctx: gone}, {ctx: last}, {ctx: within(2 * time.Hour)}}
+	ctx, stop := lastOf(callers)
+	defer stop()
+	if deadline, ok := ctx.Deadline(); !ok || !deadline.Equal(wanted) || ctx.Err() != nil {
+		t.Errorf("it ends at %v (%v), want %v", deadline, ctx.Err(), wanted)
+	}
+
+	ctx, stop = lastOf(append(callers, &Call[int]{ctx: t.Context()}))
+	defer stop()
+	if deadline, ok := ctx.Deadline(); ok {
+		t.Errorf("one has no deadline, and it ends at %v", deadline)
+	}
+
+	ctx, stop = lastOf(callers[:1])
+	defer stop()
+	if ctx.Err() == nil {
+		t.Error("the only caller has gone, and it goes on")
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,6 +58,8 @@ type Config struct {
 	CleanupInterval time.Duration
 	// Keys, if set, are looked after once an hour, over all replicas.
 	Keys Keys
+	// KeptLeaks, if set, are looked for every 15 seconds.
+	KeptLeaks KeptLeaks
 	// LeakWebhook is where leak reports are sent to, if anywhere.
 	LeakWebhook Webhook
 	// Observer, if set, is told what jobs did.
@@ -88,6 +91,7 @@ type Runner struct {
 	log      *slog.Logger
 	stopping *atomic.Bool
 	webhook  bool
+	kept     KeptLeaks // nil for none
 }
 
 // New returns a runner. It asks the database nothing and starts no goroutine.
@@ -109,7 +113,7 @@ func New(cfg Config) (*Runner, error) {
 	river.AddWorker(workers, &cleanupWorker{cfg: cfg})
 	river.AddWorker(workers, &leakLogWorker{log: cfg.Logger})
 	river.AddWorker(workers, webhook)
-	periodic, queues := periodicCleanup(cfg.CleanupInterval), map[string]river.QueueConfig{cleanupQueue: {MaxWorkers: 1}, leakQueue: {MaxWorkers: leakWorkers}}
+	periodic, queues := periodicCleanup(cfg.CleanupInterval), map[string]river.QueueConfig{cleanupQueue: {MaxWorkers: 1}, leakLogQueue: {MaxWorkers: leakLogWorkers, FetchPollInterval: leakLogPoll}, leakWebhookQueue: {MaxWorkers: leakWebhookWorkers}}
 	if cfg.Keys != nil {
 		// A replica without keys in the database leaves them to those that have them.
 		river.AddWorker(workers, &keysWorker{keys: cfg.Keys})
@@ -142,7 +146,7 @@ func New(cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Runner{client: client, log: cfg.Logger, stopping: stopping, webhook: cfg.LeakWebhook.URL != ""}, nil
+	return &Runner{client: client, log: cfg.Logger, stopping: stopping, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
 }
 
 // Run works jobs off until ctx ends. Then it interrupts those that run, which makes them available to the other
@@ -151,6 +155,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	// The queue's own way to stop, unlike its context's end, puts interrupted jobs back.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
+	if r.kept != nil {
+		var following sync.WaitGroup
+		following.Go(func() { r.followKeptLeaks(ctx) })
+		defer following.Wait()
+	}
 	if !r.start(ctx, life, end) {
 		return nil
 	}

@@ -20,9 +20,14 @@ import (
 )
 
 const (
-	// leakQueue is one of its own: reports must not wait for a long cleanup.
-	leakQueue   = "leaks"
-	leakWorkers = 4
+	// Reports must not wait for a long cleanup, nor the log for a webhook that hangs: each has a queue of its own.
+	leakLogQueue   = "leaks"
+	leakLogWorkers = 4
+	// leakLogPoll is short: of jobs that come together the queue notifies for the first one alone, and the others would
+	// wait for as long as this.
+	leakLogPoll        = 500 * time.Millisecond
+	leakWebhookQueue   = "leak_webhooks"
+	leakWebhookWorkers = 4
 
 	leakLogPause = time.Second
 
@@ -44,6 +49,19 @@ type Webhook struct {
 // Enqueue puts a report into the queue, in the caller's transaction. The report is then logged, and delivered to the
 // webhook if there is one, at least once each, whatever becomes of this process.
 func (r *Runner) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstore.LeakReport) error {
+	err := leakInserter{r}.Enqueue(ctx, tx, report)
+	if err != nil {
+		r.log.ErrorContext(ctx, "the report of a stolen refresh token cannot be enqueued: it is kept with its session, and tried again",
+			"session_id", report.SessionID, "error", err)
+	}
+	return err
+}
+
+// leakInserter is the queue of a [Runner] without its log.
+type leakInserter struct{ *Runner }
+
+// Enqueue implements [sessionstore.LeakQueue].
+func (r leakInserter) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstore.LeakReport) error {
 	jobs := []river.InsertManyParams{{Args: leakLogArgs{report}}}
 	if r.webhook {
 		jobs = append(jobs, river.InsertManyParams{Args: leakWebhookArgs{report}})
@@ -61,7 +79,7 @@ type leakLogArgs struct {
 func (leakLogArgs) Kind() string { return "leak_log" }
 
 // InsertOpts says how the job is queued.
-func (leakLogArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: leakQueue} }
+func (leakLogArgs) InsertOpts() river.InsertOpts { return river.InsertOpts{Queue: leakLogQueue} }
 
 type leakLogWorker struct {
 	river.WorkerDefaults[leakLogArgs]
@@ -88,7 +106,7 @@ func (leakWebhookArgs) Kind() string { return "leak_webhook" }
 
 // InsertOpts says how the job is queued.
 func (leakWebhookArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: leakQueue, MaxAttempts: webhookAttempts}
+	return river.InsertOpts{Queue: leakWebhookQueue, MaxAttempts: webhookAttempts}
 }
 
 type leakWebhookWorker struct {

@@ -23,6 +23,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/migrations"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -325,3 +326,101 @@ func TestNoSecretOfTheWebhookIsShown(t *testing.T) {
 		t.Errorf("a bad secret: %v", err)
 	}
 }
+
+// A sequence that lags, as a logical replication leaves it, ends the session all the same. The report follows when
+// the sequence is cured.
+func TestReportThatCannotBeEnqueuedFollows(t *testing.T) {
+	t.Parallel()
+	k := setupLeaks(t)
+	k.enqueue(k.runner(""), report())
+	k.enqueue(k.runner(""), report())
+	const sequence = migrations.RiverSchema + ".river_job_id_seq"
+	if _, err := k.pool.Exec(t.Context(), `SELECT setval('`+sequence+`', 1, false)`); err != nil {
+		t.Fatal(err)
+	}
+	store, session, theft := k.steal(k.runner(""))
+	if theft.ReportDelayed == nil || !strings.Contains(k.log.String(), `"level":"ERROR"`) {
+		t.Errorf("the report is not delayed: %v\n%s", theft, k.log)
+	}
+	if got, err := store.Load(t.Context(), session); err != nil || got.RevokedAt.IsZero() {
+		t.Errorf("the session is not revoked: %v", err)
+	}
+	if _, err := k.pool.Exec(t.Context(), `SELECT setval('`+sequence+`', (SELECT max(id) FROM `+migrations.RiverSchema+`.river_job))`); err != nil {
+		t.Fatal(err)
+	}
+	runner, err := jobs.New(jobs.Config{Pool: k.pool, Sessions: newSessions(), KeptLeaks: store, Logger: slog.New(slog.NewJSONHandler(k.log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer k.run(runner)()
+	k.await("the report", func() bool { return k.logged(session) == 1 })
+}
+
+// steal has a refresh token stolen, whose report goes to the queue.
+func (k leakKit) steal(queue sessionstore.LeakQueue) (*sessionstore.Store, uuid.UUID, *sessionstore.ReuseError) {
+	k.t.Helper()
+	ctx := k.t.Context()
+	jwk, _, err := tokens.GenerateKey("HS256")
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	ring, err := tokens.ParseKeyRing([]byte(`{"keys":[` + string(jwk) + `]}`))
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	store, err := sessionstore.New(k.pool, ring, sessionstore.Config{
+		Tokens: tokens.Config{Issuer: "https://id.example.com", Audience: "https://api.example.com", ClientID: "app"},
+		Grace:  1, Leaks: queue, // ns: every refresh rotates
+	})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	session, first, err := store.Create(ctx, sessionstore.CreateParams{Subject: "ann"})
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	newest := first.RefreshToken
+	for range 2 {
+		got, err := store.RefreshTokens(ctx, string(newest), sessionstore.Client{})
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		newest = got.Pair.RefreshToken
+	}
+	_, err = store.RefreshTokens(ctx, string(first.RefreshToken), sessionstore.Client{})
+	theft, ok := errors.AsType[*sessionstore.ReuseError](err)
+	if !ok {
+		k.t.Fatalf("a stolen token: %v", err)
+	}
+	return store, session.ID, theft
+}
+
+// A webhook that hangs delays no line of the log.
+func TestWebhookThatHangsDelaysNoLog(t *testing.T) {
+	t.Parallel()
+	k := setupLeaks(t)
+	release := make(chan struct{})
+	hook := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-release }))
+	defer hook.Close()
+	defer close(release)
+	runner := k.runner(hook.URL)
+	defer k.run(runner)()
+	first := report()
+	k.enqueue(runner, first)
+	k.await("the queue to run", func() bool { return k.logged(first.ID) == 1 })
+	var slowest time.Duration
+	for range 40 {
+		stolen, began := report(), time.Now()
+		k.enqueue(runner, stolen)
+		k.await("the log", func() bool { return k.logged(stolen.ID) == 1 })
+		slowest = max(slowest, time.Since(began))
+	}
+	t.Logf("the slowest of 40 reports was logged after %v", slowest)
+	if slowest > slowestLog {
+		t.Errorf("a report was logged after %v, at most %v are allowed", slowest, slowestLog)
+	}
+}
+
+// slowestLog is when a report is in the log beside eight busy loops: idle it is within a second. One that waited for the
+// webhook, or for a poll of the other queues, would come after 10 s.
+const slowestLog = 5 * time.Second

@@ -122,6 +122,9 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_refresh_tokens_stolen_total{kind="old"} 1
 		latchkey_refresh_tokens_stolen_total{kind="stale"} 0
 		latchkey_refresh_tokens_stolen_total{kind="unproven"} 0
+		# HELP latchkey_leak_reports_delayed_total Reports of stolen refresh tokens that could not be enqueued at once. They are kept with their sessions, and enqueued later.
+		# TYPE latchkey_leak_reports_delayed_total counter
+		latchkey_leak_reports_delayed_total 0
 		# HELP latchkey_database_errors_total Operations on sessions that failed because the database did, or did not answer in time.
 		# TYPE latchkey_database_errors_total counter
 		latchkey_database_errors_total{operation="create"} 0
@@ -132,7 +135,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_database_errors_total{operation="revoke"} 0
 		latchkey_database_errors_total{operation="update"} 0
 	`, "latchkey_sessions_created_total", "latchkey_sessions_revoked_total", "latchkey_refreshes_total",
-		"latchkey_refresh_tokens_stolen_total", "latchkey_database_errors_total")
+		"latchkey_refresh_tokens_stolen_total", "latchkey_leak_reports_delayed_total", "latchkey_database_errors_total")
 }
 
 // Whatever a caller sends, a label has only what we have written.

@@ -37,6 +37,7 @@ type sessions struct {
 	given       map[sessionstore.Outcome]prometheus.Counter
 	refused     map[string]prometheus.Counter
 	thefts      map[sessionstore.Theft]prometheus.Counter
+	delayed     prometheus.Counter // reports of thefts
 	unavailable map[sessionstore.Operation]prometheus.Counter
 }
 
@@ -45,6 +46,10 @@ func newSessions(registry prometheus.Registerer) *sessions {
 		created: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "sessions_created_total",
 			Help: "Sessions that were created.",
+		}),
+		delayed: prometheus.NewCounter(prometheus.CounterOpts{
+			Namespace: namespace, Name: "leak_reports_delayed_total",
+			Help: "Reports of stolen refresh tokens that could not be enqueued at once. They are kept with their sessions, and enqueued later.",
 		}),
 		revoked:     map[string]prometheus.Counter{},
 		given:       map[sessionstore.Outcome]prometheus.Counter{},
@@ -87,7 +92,7 @@ func newSessions(registry prometheus.Registerer) *sessions {
 	for _, operation := range sessionstore.Operations() {
 		s.unavailable[operation] = unavailable.WithLabelValues(string(operation))
 	}
-	registry.MustRegister(s.created, revoked, refreshes, thefts, unavailable)
+	registry.MustRegister(s.created, revoked, refreshes, thefts, s.delayed, unavailable)
 	return s
 }
 
@@ -128,6 +133,9 @@ func (s *sessions) refreshed(r sessionstore.Result) {
 		s.revoked[causeStolen].Inc()
 		if c := s.thefts[theft.Theft]; c != nil {
 			c.Inc()
+		}
+		if theft.ReportDelayed != nil {
+			s.delayed.Inc()
 		}
 	}
 	s.refused[refusal(r.Err)].Inc()

@@ -35,8 +35,8 @@ type Presented struct {
 // either.
 //
 // A token that is itself bound is nothing without its key: no case of the
-// protocol applies, and nobody is suspected, or a thief who has only copied it
-// could end his victim's session. With the key, all cases apply as ever.
+// protocol applies, and nobody is suspected: a copy that a thief cannot use is no
+// reason for an alarm. With the key, all cases apply as ever.
 //
 // A token that is not bound, of a session that is now, is another thing. Its
 // client had no key when it got it, so a thief may have been the one who bound

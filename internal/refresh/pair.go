@@ -2,6 +2,7 @@ package refresh
 
 import (
 	"cmp"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
@@ -12,9 +13,9 @@ const (
 	// verifier must remember that its session was revoked.
 	MaxAccessTokenTTL = 24 * time.Hour
 
-	// MaxLifetime keeps every sum of a time and a lifetime within what PostgreSQL
-	// and JSON numbers hold.
-	MaxLifetime = 100 * 365 * 24 * time.Hour
+	// MaxLifetime is the most that the columns of lifetimes hold, 68 years. Every sum of
+	// it and a time is within what PostgreSQL and JSON numbers hold.
+	MaxLifetime = math.MaxInt32 * time.Second
 
 	// DefaultLateRetryLimit is the [Rules].LateRetryLimit of a store that sets none.
 	DefaultLateRetryLimit = 8

@@ -10,7 +10,9 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
@@ -32,17 +34,20 @@ type Source struct {
 	// AccessTokenTTL is the lifetime of an access token whose session has none of its
 	// own, and MaxAccessTokenTTL the longest that one may have.
 	AccessTokenTTL, MaxAccessTokenTTL time.Duration
+
+	primary primary.Watch
 }
 
-const strictQuery = `SELECT "revokedAt" IS NULL FROM "sessionStore" WHERE "id" = $1`
+const strictQuery = `SELECT "revokedAt" IS NULL FROM "sessionStore" WHERE "id" = $1 AND ` + primary.Only
 
 // Strict asks about one token: whether its session was revoked, and nothing else.
 func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) error {
 	var live bool
-	switch err := r.Pool.QueryRow(ctx, strictQuery, claims.SessionID).Scan(&live); {
+	switch err := (isolation.Pool{Pool: r.Pool}).QueryRow(ctx, strictQuery, claims.SessionID).Scan(&live); {
 	case pgvalue.IsNoRows(err):
 		return verifier.ErrRevoked
 	case err != nil:
+		r.primary.See(ctx, r.Pool, err)
 		return sessionerr.Unavailable("ask whether a session was revoked", err)
 	case !live:
 		return verifier.ErrRevoked
@@ -53,13 +58,17 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 // The statements below first return what state of the database they have seen,
 // and then the sessions. Both are of one snapshot, because they are one statement.
 
-// stateColumns are the database's state. A snapshot tells of each transaction
-// whether it is visible in it, so what is new since is exactly what is visible now
-// and was not then, however long a transaction took: no clock and no overlap are
-// needed. But it only holds as long as no transaction is forgotten; the epoch says
-// so (see its migration), and the cluster's identifier, as a dump has the epoch too.
-const stateColumns = `NULL::uuid, NULL::bigint, pg_current_snapshot()::text,
-  (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), floor(extract(epoch FROM now()))::bigint`
+// stateOfDatabase is the database's state, or an error on a standby. A snapshot tells
+// of each transaction whether it is visible in it, so what is new since is exactly
+// what is visible now and was not then, however long a transaction took: no clock and
+// no overlap are needed. But it only holds as long as no transaction is forgotten; the
+// epoch says so (see its migration), and the cluster's identifier, as a dump has the
+// epoch too.
+const stateOfDatabase = `
+SELECT NULL::uuid, NULL::bigint, pg_current_snapshot()::text,
+  (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), floor(extract(epoch FROM now()))::bigint
+WHERE ` + primary.Only + `
+`
 
 // sessionUntil is when no access token is left of a revoked session s, whose
 // tokens are in row t. A failover may have forgotten its last refresh, but no
@@ -67,9 +76,7 @@ const stateColumns = `NULL::uuid, NULL::bigint, pg_current_snapshot()::text,
 const sessionUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
   s."revokedAt" + make_interval(secs => coalesce(t."accessTokenTtl", $1)))))::bigint + $2`
 
-const revokedQuery = `
-SELECT ` + stateColumns + `
-UNION ALL
+const revokedQuery = stateOfDatabase + `UNION ALL
 SELECT "id", "until", NULL, NULL, NULL FROM (
   SELECT s."id", ` + sessionUntil + ` AS "until"
   FROM "sessionStore" s
@@ -81,9 +88,7 @@ SELECT "id", "until", NULL, NULL, NULL FROM (
 // what began after it, and what was under way. Whatever the planner believes to
 // find, it must not read a whole table several times a second, so it gets no
 // choice: an order to keep, and an aggregate for each session.
-const newlyRevokedQuery = `
-SELECT ` + stateColumns + `
-UNION ALL
+const newlyRevokedQuery = stateOfDatabase + `UNION ALL
 SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL FROM (
   (SELECT "id", "revokedAt" FROM "sessionStore"
    WHERE "revokedXid" >= pg_snapshot_xmax($3::text::pg_snapshot) AND "revokedXid" < pg_snapshot_xmax(pg_current_snapshot())
@@ -110,6 +115,7 @@ func (r *Source) Since(ctx context.Context, cursor string) ([]verifier.Revocatio
 	var found []verifier.Revocation
 	now, err := readRevocations(rows, func(v verifier.Revocation) { found = append(found, v) })
 	if err != nil {
+		r.primary.See(ctx, r.Pool, err)
 		return nil, false, sessionerr.Unavailable("read revocations", err)
 	}
 	return found, now.follows(at) && len(found) < maxNewRevocations, nil

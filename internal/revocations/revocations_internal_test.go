@@ -78,7 +78,7 @@ func TestNewRevocationsAreFoundByIndex(t *testing.T) {
 }
 
 type revocationKit struct {
-	Source
+	*Source
 	pool *pgxpool.Pool
 }
 
@@ -88,13 +88,13 @@ func setupRevocations(t *testing.T) revocationKit {
 	if _, err := pool.Exec(t.Context(), makeEpochQuery); err != nil {
 		t.Fatal(err)
 	}
-	return revocationKit{Source{Pool: pool, Direct: pool, AccessTokenTTL: 5 * time.Minute, MaxAccessTokenTTL: 24 * time.Hour}, pool}
+	return revocationKit{&Source{Pool: pool, Direct: pool, AccessTokenTTL: 5 * time.Minute, MaxAccessTokenTTL: 24 * time.Hour}, pool}
 }
 
 // now returns the database's state.
 func (k revocationKit) now(t *testing.T) state {
 	t.Helper()
-	rows, err := k.pool.Query(t.Context(), `SELECT `+stateColumns)
+	rows, err := k.pool.Query(t.Context(), stateOfDatabase)
 	if err != nil {
 		t.Fatal(err)
 	}

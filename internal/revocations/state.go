@@ -25,7 +25,30 @@ func parseState(text string) (state, bool) {
 		return state{}, false
 	}
 	epoch, snapshot, _ := strings.Cut(text, ":")
-	return state{epoch: epoch, snapshot: snapshot}, true
+	return state{epoch: epoch, snapshot: snapshot}, isSnapshot(snapshot)
+}
+
+// isSnapshot tells whether PostgreSQL takes a text of the right form for a pg_snapshot.
+// What it would refuse is its caller's fault, and not the database's.
+func isSnapshot(text string) bool {
+	xmin, rest, _ := strings.Cut(text, ":")
+	xmax, between, _ := strings.Cut(rest, ":")
+	least, err := strconv.ParseUint(xmin, 10, 64)
+	end, endErr := strconv.ParseUint(xmax, 10, 64)
+	if err != nil || endErr != nil || least == 0 || end < least {
+		return false
+	}
+	if between == "" {
+		return true
+	}
+	for text := range strings.SplitSeq(between, ",") {
+		id, err := strconv.ParseUint(text, 10, 64)
+		if err != nil || id < least || id >= end {
+			return false
+		}
+		least = id // they come in order
+	}
+	return true
 }
 
 func (s state) String() string { return s.epoch + ":" + s.snapshot }

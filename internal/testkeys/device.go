@@ -16,6 +16,9 @@ import (
 
 // Device is a client with a key.
 type Device struct {
+	// ClockOff is how far the device's clock is ahead.
+	ClockOff time.Duration
+
 	key    *ecdsa.PrivateKey
 	signer jose.Signer
 }
@@ -31,7 +34,7 @@ func NewDevice(tb testing.TB) Device {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return Device{key, signer}
+	return Device{key: key, signer: signer}
 }
 
 // Thumbprint is what tokens are bound to (RFC 7638).
@@ -47,7 +50,7 @@ func (d Device) Thumbprint(tb testing.TB) string {
 // Proof is a proof of possession for a request (RFC 9449 §4.2). An access token and a nonce may be empty.
 func (d Device) Proof(tb testing.TB, method, url, accessToken, nonce string) string {
 	tb.Helper()
-	claims := map[string]any{"jti": rand.Text(), "htm": method, "htu": url, "iat": time.Now().Unix()}
+	claims := map[string]any{"jti": rand.Text(), "htm": method, "htu": url, "iat": time.Now().Add(d.ClockOff).Unix()}
 	if accessToken != "" {
 		sum := sha256.Sum256([]byte(accessToken))
 		claims["ath"] = base64.RawURLEncoding.EncodeToString(sum[:])

@@ -22,6 +22,7 @@ type Replay struct {
 	// slots says for each argument which value takes its place; -1: it stays.
 	slots  []int
 	values int
+	next   string // goes with it, in the same transaction and round trip
 }
 
 // New prepares a statement. The values are those of its arguments that later calls bring their own of, in that order:
@@ -103,6 +104,17 @@ func (r *Replay) Values() int { return r.values }
 // ErrNoRow says that a statement neither returned nor changed exactly one row.
 var ErrNoRow = errors.New("the statement was to find one row")
 
+// With returns a replay that is followed by a statement without arguments, in the same batch.
+func (r *Replay) With(next Statement) (*Replay, error) {
+	if len(next.Args) > 0 {
+		return nil, fmt.Errorf("%s has arguments", next.SQL)
+	}
+	both := *r
+	both.next = next.SQL
+
+	return &both, nil
+}
+
 // Caller runs a replay on a connection of its own. It is for one goroutine.
 type Caller struct {
 	*Replay
@@ -116,6 +128,11 @@ func (r *Replay) On(ctx context.Context, conn *pgx.Conn) (*Caller, error) {
 	description, err := conn.Prepare(ctx, r.sql, r.sql)
 	if err != nil {
 		return nil, err
+	}
+	if r.next != "" {
+		if _, err := conn.Prepare(ctx, r.next, r.next); err != nil {
+			return nil, err
+		}
 	}
 	dest, err := destinations(description.Fields)
 
@@ -142,12 +159,23 @@ func (c *Caller) Call(ctx context.Context, values ...any) error {
 		}
 		return err
 	}
-	err := c.conn.QueryRow(ctx, c.sql, c.args...).Scan(c.dest...)
+	err := c.queryRow(ctx)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNoRow
 	}
 
 	return err
+}
+
+func (c *Caller) queryRow(ctx context.Context) error {
+	if c.next == "" {
+		return c.conn.QueryRow(ctx, c.sql, c.args...).Scan(c.dest...)
+	}
+	batch := &pgx.Batch{}
+	batch.Queue(c.sql, c.args...).QueryRow(func(row pgx.Row) error { return row.Scan(c.dest...) })
+	batch.Queue(c.next)
+
+	return c.conn.SendBatch(ctx, batch).Close()
 }
 
 // destinations are of the types that the packages scan into; null is possible in each column.

@@ -8,18 +8,23 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 const (
 	// requestConns is how many connections requests share, if the URL has no pool_max_conns. A request holds one for
 	// about a millisecond.
 	requestConns = 16
-	// taskConns suffices for what runs beside requests: the job queue's listener, its bookkeeping, a task and a lock.
+	// taskConns suffices for a command, and for what runs beside requests: the job queue's listener, its bookkeeping, a task and a lock.
 	taskConns = 6
 
 	connectTimeout   = 5 * time.Second
 	closeTimeout     = 2 * time.Second
 	statementTimeout = "10s"
+
+	// All statements are written for it. Where it cannot be set, they say it themselves.
+	isolationLevel, readCommitted = "default_transaction_isolation", "read committed"
 )
 
 // Source is where connections lead to.
@@ -41,12 +46,23 @@ func behindPooler(cfg *pgx.ConnConfig) {
 func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	parameters := map[string]string{"application_name": "latchkey"}
 	if !s.Pooled {
+		parameters[isolationLevel] = readCommitted
 		parameters["statement_timeout"], parameters["idle_in_transaction_session_timeout"] = statementTimeout, statementTimeout
 	}
 	return newPool(ctx, s, requestConns, tracer, parameters)
 }
 
-// newTaskPool is for migrations, cleanup and the job queue: they may take their time, and must not take requests' connections.
+// newJobPool is for what runs beside requests: it may take its time, and must not take their connections. The job queue
+// says no isolation level itself.
+func newJobPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
+	parameters := map[string]string{"application_name": "latchkey-tasks"}
+	if !s.Pooled {
+		parameters[isolationLevel] = readCommitted
+	}
+	return newPool(ctx, s, taskConns, nil, parameters)
+}
+
+// newTaskPool is for commands. Migrations make connections of their own, as it does and with settings of their own.
 func newTaskPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
 	return newPool(ctx, s, taskConns, nil, map[string]string{"application_name": "latchkey-tasks"})
 }
@@ -65,6 +81,7 @@ func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer,
 	if s.Pooled && !strings.Contains(s.URL, "default_query_exec_mode") {
 		behindPooler(cfg.ConnConfig)
 	}
+	primary.Require(cfg.ConnConfig)
 	cfg.ConnConfig.Tracer = tracer
 	for name, value := range parameters {
 		if own, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
@@ -88,7 +105,7 @@ func Open(ctx context.Context, s Source, direct string, tracer pgx.QueryTracer) 
 	if p.Requests, err = newRequestPool(ctx, s, tracer); err != nil {
 		return p, err
 	}
-	if p.Tasks, err = newTaskPool(ctx, s); err == nil && direct != "" {
+	if p.Tasks, err = newJobPool(ctx, s); err == nil && direct != "" {
 		p.Direct, err = newTaskPool(ctx, Source{URL: direct})
 	}
 	if err != nil {

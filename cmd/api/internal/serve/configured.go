@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
@@ -44,6 +45,9 @@ func (s *service) onConfigured(ctx context.Context) error {
 
 // unusable says which setting leads to a database that cannot be used, and which one may be missing.
 func unusable(err error) error {
+	if errors.Is(err, primary.ErrReadOnly) {
+		return errors.New("the database of DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it may be a primary")
+	}
 	err = fmt.Errorf("the database of DATABASE_URL cannot be used: %w", err)
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(answer.Message, "unsupported startup parameter") {
 		return fmt.Errorf("%w; beside a PgBouncer in transaction mode, DIRECT_DATABASE_URL must be set", err)

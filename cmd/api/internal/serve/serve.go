@@ -141,7 +141,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	runner, err := jobs.New(jobs.Config{
 		Pool: db.Tasks, Logger: s.log, Sessions: removable,
 		Cleanup: s.Cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), Keys: keys.maintained(),
-		PollOnly:    db.Direct != nil,
+		PollOnly:    db.Direct != nil, KeptLeaks: removable,
 		LeakWebhook: jobs.Webhook{URL: string(s.LeakWebhookURL), Secret: tokens.Secret(s.LeakWebhookSecret)},
 		Observer:    s.trail.Jobs(measured),
 	})
@@ -159,7 +159,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	}
 	server, err := httpapi.New(store, id.ring, httpapi.Config{
 		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
-		DPoPNonce: s.DPoPNonce == "true", RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
+		DPoPNonce: s.DPoPNonce == "true", DPoPWindow: time.Duration(s.DPoPWindow), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
 		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {

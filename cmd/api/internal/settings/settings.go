@@ -58,6 +58,7 @@ type Serve struct {
 	RateLimit        count    `name:"rate-limit" group:"http" placeholder:"N" default:"0" help:"Requests a minute for each client address on the public listener; 0: no limit."`
 	RateLimitSession count    `name:"rate-limit-session" group:"http" placeholder:"N" default:"0" help:"Requests a minute with tokens of one session on the public listener, from any address; 0: no limit."`
 	DPoPNonce        toggle   `name:"dpop-nonce" group:"http" placeholder:"BOOL" default:"false" help:"Whether proofs of possession (DPoP) need a nonce of the service: =true or =false."`
+	DPoPWindow       duration `name:"dpop-window" group:"http" placeholder:"DURATION" default:"1m" help:"How far the time of a proof of possession without a nonce may be off. Beyond it, a client is asked for a nonce."`
 	TrustedProxies   prefixes `name:"trusted-proxies" group:"http" placeholder:"NETWORK,..." help:"Proxies whose X-Forwarded-For is believed. By default none."`
 
 	Issuer            issuer `name:"issuer" group:"tokens" placeholder:"URL" help:"The tokens' iss, and the address of the public listener for its clients. By default made from PUBLIC_ADDR."`

@@ -13,6 +13,7 @@ const (
 	// learn of it.
 	minRetention = duration(sessionstore.MaxAccessTokenTTL + time.Hour)
 	minMaxAge    = duration(time.Hour)
+	maxLifetime  = duration(sessionstore.MaxLifetime)
 	// minKeyRotation leaves the job that looks after the keys, which runs once an hour, something to be on time for.
 	minKeyRotation = duration(time.Hour)
 )
@@ -38,6 +39,10 @@ func (s *Serve) Validate() error {
 		return Wrong("REVOCATION_BOUND", s.RevocationBound.String(), "a duration of 1s or more")
 	case s.RefreshTokenTTL <= s.AccessTokenTTL:
 		return Wrong("REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
+	case s.RefreshTokenTTL > maxLifetime:
+		return Wrong("REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration up to "+maxLifetime.String())
+	case s.SessionTTL > maxLifetime:
+		return Wrong("SESSION_TTL", s.SessionTTL.String(), "a duration up to "+maxLifetime.String())
 	case s.LateRetryLimit == 0:
 		return Wrong("LATE_RETRY_LIMIT", "0", "a number from 1 on")
 	case (s.LeakWebhookURL == "") != (s.LeakWebhookSecret == ""):

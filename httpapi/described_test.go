@@ -1,0 +1,182 @@
+package httpapi_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+func behindAProxy(cfg *httpapi.Config, _ *sessionstore.Config) {
+	cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+}
+
+// What proxies write into X-Forwarded-For is read in all its forms, and where it
+// cannot be read the request goes on.
+func TestForwardedAddresses(t *testing.T) {
+	t.Parallel()
+	s := setup(t, behindAProxy)
+	refresh := func(session session, options ...option) response {
+		return s.public(t, "POST", "/oauth2/token", append(options, form("grant_type", "refresh_token", "refresh_token", session.refresh))...)
+	}
+	for forwarded, want := range map[string]string{
+		"203.0.113.7:51008":                  "203.0.113.7", // Azure's gateways, IIS
+		"198.51.100.1, 203.0.113.7:51008":    "203.0.113.7",
+		"203.0.113.7:51008, 10.0.0.9:443":    "203.0.113.7", // through another trusted one
+		"[2001:db8::7]":                      "2001:db8::7",
+		"[2001:db8::7]:51008":                "2001:db8::7",
+		"2001:db8::7,[fd00::9]:1":            "2001:db8::7",
+		`"[2001:db8::7]:51008"`:              "2001:db8::7",
+		"fe80::1%eth0":                       "fe80::1",
+		"::ffff:203.0.113.7":                 "203.0.113.7",
+		"unknown":                            "",
+		"203.0.113.7, unknown":               "", // what is left of it, anybody can have written
+		"_hidden":                            "",
+		"203.0.113.7 10.0.0.1":               "",
+		strings.Repeat("203.0.113.7,", 2000): "203.0.113.7",
+	} {
+		session := s.create(t, "ann")
+		refresh(session, from("10.0.0.1:1"), header("X-Forwarded-For", forwarded)).want(t, 200)
+		if got := s.log.last(t)["client"]; got != want {
+			t.Errorf("%.40q: the log says %q, want %q", forwarded, got, want)
+		}
+		last, _ := s.internal(t, "GET", "/v1/sessions/"+session.id).json(t)["last_client"].(map[string]any)
+		if got, _ := last["ip"].(string); got != want {
+			t.Errorf("%.40q: %q is kept, want %q", forwarded, got, want)
+		}
+	}
+}
+
+func TestClientOnALink(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	session := s.create(t, "ann")
+	s.public(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", session.refresh),
+		from("[fe80::1%eth0]:4711"), header("User-Agent", "\xff\x00"+strings.Repeat("u", 9000))).want(t, 200)
+	if got := s.log.last(t)["client"]; got != "fe80::1" {
+		t.Errorf("the log says %v", got)
+	}
+}
+
+// Those whose address a proxy did not tell are not one client.
+func TestRateLimitOfTheUnknown(t *testing.T) {
+	t.Parallel()
+	s := setup(t, behindAProxy, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.RateLimit = 2 })
+	get := func(forwarded string) response {
+		return s.public(t, "GET", "/.well-known/jwks.json", from("10.0.0.1:1"), header("X-Forwarded-For", forwarded))
+	}
+	for range 10 {
+		get("unknown").want(t, 200)
+	}
+	// Another port is the same client, and so is whatever it writes before its own address.
+	for i := range 2 {
+		get(fmt.Sprintf("unknown, 203.0.113.7:%d", 51008+i)).want(t, 200)
+	}
+	get("203.0.113.7:52000").want(t, 429)
+	get("_x, [203.0.113.7]").want(t, 429)
+}
+
+// What a creation says of the client is kept as far as it can be, and refused for nothing.
+func TestDescribedClients(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for client, want := range map[string]string{
+		`null`: `map[]`, `{}`: `map[]`, `{"label":null,"user_agent":null,"ip":null}`: `map[]`,
+		`{"ip":"203.0.113.7:51008"}`:                   `map[ip:203.0.113.7]`,
+		`{"ip":"[2001:db8::7%1]:80"}`:                  `map[ip:2001:db8::7]`,
+		`{"ip":"nowhere","label":"x"}`:                 `map[label:x]`,
+		`{"label":"a\u0000b","user_agent":"\u0000"}`:   `map[label:ab]`,
+		`{"label":"` + strings.Repeat("é", 101) + `"}`: `map[label:` + strings.Repeat("é", 100) + `]`,
+	} {
+		session := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"data":{},"client":`+client+`}`)).want(t, 201).json(t)["session"]
+		if got := fmt.Sprint(session.(map[string]any)["client"]); got != want { //nolint:forcetypeassert // the document says so
+			t.Errorf("%.40s became %s, want %s", client, got, want)
+		}
+	}
+}
+
+// A client that hangs up says nothing of the service: no error in the log, no 5xx.
+func TestClientHangsUp(t *testing.T) {
+	t.Parallel()
+	answers := make(statuses, 1)
+	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.Observers = append(cfg.Observers, answers) })
+	session := s.create(t, "ann")
+	<-answers
+	tx, err := s.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), `LOCK "sessionStore", "sessionStoreToken"`); err != nil {
+		t.Fatal(err)
+	}
+	for route, r := range map[string]*http.Request{
+		"POST /oauth2/token":          newRequest(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", session.refresh)),
+		"GET /v1/me/sessions/current": newRequest(t, "GET", "/v1/me/sessions/current", bearer(session.access)),
+		"POST /v1/sessions":           newRequest(t, "POST", "/v1/sessions", bearer(serviceKey), jsonBody(`{"data":{}}`)),
+		"DELETE /v1/sessions/{id}":    newRequest(t, "DELETE", "/v1/sessions/"+session.id, bearer(serviceKey)),
+		"POST /oauth2/introspect":     newRequest(t, "POST", "/oauth2/introspect", bearer(serviceKey), form("token", session.access)),
+	} {
+		handler := s.server.Internal()
+		if strings.HasSuffix(route, "token") || strings.HasSuffix(route, "current") {
+			handler = s.server.Public()
+		}
+		ctx, hangUp := context.WithCancel(t.Context())
+		before := waiting(t, s.pool, nil) // what was hung up may still wait
+		answered := make(chan struct{})
+		go func() {
+			defer close(answered)
+			handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+		}()
+		for len(waiting(t, s.pool, before)) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		hangUp()
+		<-answered
+		if got := <-answers; got != 499 {
+			t.Errorf("%s: %d is counted", route, got)
+		}
+		if line := s.log.last(t); line["level"] != "INFO" || line["status"] != 499.0 || line["code"] != "client_closed_request" || line["error"] != nil {
+			t.Errorf("%s: %v", route, line)
+		}
+	}
+}
+
+// waiting are the connections that wait for a lock, but for those that did before.
+func waiting(t *testing.T, pool *pgxpool.Pool, before []int32) (pids []int32) {
+	t.Helper()
+	const query = `SELECT COALESCE(array_agg(pid), '{}') FROM pg_stat_activity
+		WHERE datname = current_database() AND wait_event_type = 'Lock' AND pid <> ALL (COALESCE($1, '{}'::integer[]))`
+	if err := pool.QueryRow(t.Context(), query, before).Scan(&pids); err != nil {
+		t.Fatal(err)
+	}
+	return pids
+}
+
+// statuses are those of answers.
+type statuses chan int
+
+func (statuses) Begin(_ string, r *http.Request) *http.Request { return r }
+
+func (s statuses) End(_ *http.Request, a httpapi.Answer) { s <- a.Status }
+
+func TestPutDataToAnExpiredSession(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	session := s.create(t, "ann")
+	if _, err := s.pool.Exec(t.Context(), `UPDATE "sessionStoreToken" SET "expiresAt" = now()`); err != nil {
+		t.Fatal(err)
+	}
+	for _, data := range []string{`{}`, `{"note":"` + secretData + `"}`} { // the second is what is stored
+		s.put(t, session.id, `"`+session.checksum+`"`, data).wantProblem(t, 409, "session_ended")
+	}
+}

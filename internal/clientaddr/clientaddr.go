@@ -1,0 +1,28 @@
+// Package clientaddr reads the addresses of clients in the forms in which servers,
+// proxies and applications write them.
+package clientaddr
+
+import (
+	"net/netip"
+	"strings"
+)
+
+// Parse returns the address that a text names: alone, with a port as Azure's gateways
+// and IIS write it into X-Forwarded-For, in brackets, with the zone of one host's
+// links, or in the quotes of RFC 7239 §6. Port and zone are left out, and an IPv4
+// address that was mapped to IPv6 is an IPv4 address again. What cannot be read, such
+// as "unknown", is false.
+func Parse(text string) (netip.Addr, bool) {
+	text = strings.Trim(strings.TrimSpace(text), `"`)
+	switch inside, bracketed := strings.CutPrefix(text, "["); {
+	case bracketed:
+		text, _, _ = strings.Cut(inside, "]")
+	case strings.Count(text, ":") == 1: // an IPv6 address has two or more
+		text, _, _ = strings.Cut(text, ":")
+	}
+	ip, err := netip.ParseAddr(text)
+	if err != nil {
+		return netip.Addr{}, false
+	}
+	return ip.WithZone("").Unmap(), true
+}

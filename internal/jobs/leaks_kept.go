@@ -1,0 +1,43 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// keptLeaksInterval is how often reports are looked for that could not be enqueued when their sessions were revoked.
+// Where there are none, that costs a look at an empty index.
+const keptLeaksInterval = 15 * time.Second
+
+// KeptLeaks are the reports that could not be enqueued.
+type KeptLeaks interface {
+	// EnqueueKeptLeaks enqueues them, and tells how many.
+	EnqueueKeptLeaks(ctx context.Context, queue sessionstore.LeakQueue) (int, error)
+}
+
+// followKeptLeaks makes good for what [Runner.Enqueue] could not do, until ctx ends. It needs no job for it: the queue
+// may be what is broken.
+func (r *Runner) followKeptLeaks(ctx context.Context) {
+	ticker := time.NewTicker(keptLeaksInterval)
+	defer ticker.Stop()
+	for {
+		limited, cancel := context.WithTimeout(ctx, jobTimeout)
+		n, err := r.kept.EnqueueKeptLeaks(limited, leakInserter{r})
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			r.log.WarnContext(ctx, "the reports of stolen refresh tokens that wait with their sessions cannot be enqueued yet", "error", err)
+		case n > 0:
+			r.log.InfoContext(ctx, "reports of stolen refresh tokens that waited with their sessions are enqueued", "reports", n)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

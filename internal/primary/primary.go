@@ -1,0 +1,80 @@
+// Package primary keeps a program to the one server of a PostgreSQL cluster that takes
+// writes. A standby answers too, but with what was so: it may know a session that was
+// revoked since as live, and nothing in its answer says so.
+package primary
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Only is a condition for statements that read: on the primary it is true and costs
+// next to nothing, and on a standby the statement fails, also where it has no rows to
+// give. The second function, which fails there, is only called there.
+const Only = `(SELECT CASE WHEN pg_is_in_recovery() THEN pg_current_xact_id() END) IS NULL`
+
+// ErrReadOnly says that a server takes no writes: it is a standby, or
+// default_transaction_read_only is on.
+var ErrReadOnly = pgconn.ErrReadOnlyConnection
+
+// Require makes connections with these settings lead to a server that takes writes: a
+// standby is refused as soon as it is connected to, and of several addresses that of
+// the primary is found.
+func Require(cfg *pgx.ConnConfig) {
+	cfg.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
+		err := pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn)
+		if errors.Is(err, ErrReadOnly) {
+			_, _ = conn.Exec(ctx, leaveQuery).ReadAll() // whatever comes of it, the connection is not used
+		}
+		return err
+	}
+}
+
+// leaveQuery ends a connection that a pooler keeps to a standby, so that the pooler
+// makes a new one. It only ends its own.
+const leaveQuery = `SELECT pg_terminate_backend(pg_backend_pid()) WHERE pg_is_in_recovery()`
+
+// readOnlyTransaction is the SQLSTATE with which a standby refuses what only the
+// primary may do, and a primary a write where default_transaction_read_only is on.
+const readOnlyTransaction = "25006"
+
+// Refused tells whether an error says that the server is not one that takes writes.
+func Refused(err error) bool {
+	answer, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && answer.Code == readOnlyTransaction || errors.Is(err, ErrReadOnly)
+}
+
+const (
+	// leaveRest is the least time between two times that connections are given up, as
+	// each costs a new one: the address may lead to the standby for longer.
+	leaveRest    = 50 * time.Millisecond
+	leaveTimeout = time.Second
+)
+
+// Watch gives up connections to a server that is no longer the primary, for pools
+// that are not made with [Require], and for poolers, which no client sees through.
+// The zero value is ready.
+type Watch struct{ left atomic.Int64 }
+
+// See is told each error of the pool's statements. Where one says that the server
+// takes no writes, all connections are given up: new ones lead to where the address
+// leads now.
+func (w *Watch) See(ctx context.Context, pool *pgxpool.Pool, err error) {
+	if err == nil || !Refused(err) {
+		return
+	}
+	last, now := w.left.Load(), time.Now().UnixNano()
+	if now-last < int64(leaveRest) || !w.left.CompareAndSwap(last, now) {
+		return
+	}
+	pool.Reset()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveTimeout)
+	defer cancel()
+	_, _ = pool.Exec(ctx, leaveQuery) // it fails where it ends a connection
+}

@@ -1,0 +1,132 @@
+package sessionstore_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+// An address leads to a standby for a while, which has not heard of the last
+// revocations. The pool is a program's own and takes any server. Nothing that the
+// standby says is believed, and nothing is left of it once the address is right.
+func TestOnlyThePrimaryIsBelieved(t *testing.T) {
+	t.Parallel()
+	servers := testdb.NewReplicated(t)
+	address := testdb.NewAddress(t, servers.Primary)
+	pool, err := pgxpool.New(t.Context(), address.URL(servers.Primary))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	ring := newRing(t)
+	k := kit{Store: newStore(t, pool, ring, config()), pool: pool, ring: ring}
+
+	revoked, pair := k.create(t, sessionstore.CreateParams{Subject: "ann"})
+	servers.CatchUp()
+	servers.Freeze()
+	_, missed := k.create(t, sessionstore.CreateParams{Subject: "ann"})
+	if err := k.Invalidate(t.Context(), revoked.ID); err != nil {
+		t.Fatal(err)
+	}
+
+	address.Lead(servers.Standby)
+	address.Cut()
+	asks := map[string]func() error{
+		"the token of a revoked session": func() error { _, _, err := k.Get(t.Context(), string(pair.AccessToken)); return err },
+		"the token of a new session":     func() error { _, _, err := k.Get(t.Context(), string(missed.AccessToken)); return err },
+		"the session":                    func() error { _, err := k.Load(t.Context(), revoked.ID); return err },
+		"no session":                     func() error { _, err := k.Load(t.Context(), uuid.New()); return err },
+		"a list":                         func() error { _, err := k.List(t.Context(), "ann", sessionstore.ListParams{}); return err },
+		"nobody's list":                  func() error { _, err := k.List(t.Context(), "bob", sessionstore.ListParams{}); return err },
+		"an update": func() error {
+			_, err := k.Update(t.Context(), revoked.ID, revoked.Checksum, []byte(`{"a":1}`))
+			return err
+		},
+		"a creation": func() error { _, _, err := k.Create(t.Context(), sessionstore.CreateParams{}); return err },
+		"a refresh": func() error {
+			_, err := k.RefreshTokens(t.Context(), string(missed.RefreshToken), sessionstore.Client{})
+			return err
+		},
+		"a revocation":          func() error { return k.Invalidate(t.Context(), revoked.ID) },
+		"a sign-out everywhere": func() error { _, err := k.InvalidateSubject(t.Context(), "ann", uuid.Nil); return err },
+		"a ping":                func() error { return k.Ping(t.Context()) },
+	}
+	for what, ask := range asks {
+		for range 3 { // also on the connections that come after those that were given up
+			if err := ask(); !errors.Is(err, sessionstore.ErrUnavailable) {
+				t.Errorf("on a standby, %s: %v", what, err)
+			}
+		}
+	}
+	// Several at once share a statement.
+	k.atOnce(t, 20, func(int) error {
+		if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, sessionstore.ErrUnavailable) {
+			t.Errorf("on a standby, together: %v", err)
+		}
+		return nil
+	})
+
+	address.Lead(servers.Primary)
+	k.await(t, "the primary", func() bool {
+		_, _, err := k.Create(t.Context(), sessionstore.CreateParams{})
+		return err == nil
+	})
+	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("on the primary, a revoked session: %v", err)
+	}
+	k.get(t, missed)
+}
+
+// Who follows revocations follows no standby: past the bound it knows of nothing more,
+// and says so.
+func TestNoStandbyIsFollowed(t *testing.T) {
+	t.Parallel()
+	servers := testdb.NewReplicated(t)
+	address := testdb.NewAddress(t, servers.Primary)
+	pool, err := pgxpool.New(t.Context(), address.URL(servers.Primary))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	k := kit{pool: pool, ring: newRing(t)}
+	k.Store = newStore(t, pool, k.ring, config())
+	edge, err := k.Verifier(verifier.Config{Bound: time.Second, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var following sync.WaitGroup
+	following.Go(func() { _ = edge.Run(ctx) }) // it ends with the test
+	defer following.Wait()
+	defer stop()
+
+	session, pair := k.create(t, sessionstore.CreateParams{})
+	verify := func() error { _, err := edge.Verify(t.Context(), string(pair.AccessToken)); return err }
+	k.await(t, "the first revocations", func() bool { return edge.Age() < time.Second && verify() == nil })
+	servers.CatchUp()
+	servers.Freeze()
+	address.Lead(servers.Standby)
+	address.Cut()
+	if err := newStore(t, servers.Primary.Pool(), k.ring, config()).Invalidate(t.Context(), session.ID); err != nil {
+		t.Fatal(err)
+	}
+	k.await(t, "the bound", func() bool { return errors.Is(verify(), verifier.ErrUnavailable) })
+	for range 20 {
+		if err := verify(); !errors.Is(err, verifier.ErrUnavailable) {
+			t.Errorf("with a standby: %v", err)
+		}
+	}
+
+	address.Lead(servers.Primary)
+	k.await(t, "the revocation", func() bool { return errors.Is(verify(), verifier.ErrRevoked) })
+}

@@ -1,0 +1,410 @@
+package sessionstore_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+var revocationRounds = flag.Int("revocation.rounds", 6, "how often TestRevocationBesideEverything races each two operations")
+
+// arena is where operations on one session are raced.
+type arena struct {
+	compas
+	cfg              sessionstore.Config
+	ending, refusing *sessionstore.Store // have room for one session of a subject
+}
+
+func setupArena(t *testing.T) *arena {
+	t.Helper()
+	cfg := sealing(t, newKeyset(t))
+	cfg.CompasSigningKey = compasKey
+	cfg.Grace = 1 // ns: every refresh with the newest token rotates it, and every predecessor is late
+	a := &arena{compas: compas{kit: setupFast(t, cfg), accessTTL: 10 * time.Minute, refreshTTL: 48 * time.Hour}, cfg: cfg}
+	cfg.SessionsPerSubject = 1
+	a.ending = newStore(t, a.pool, a.ring, cfg)
+	cfg.SessionsPerSubjectAction = sessionstore.RefuseNew
+	a.refusing = newStore(t, a.pool, a.ring, cfg)
+	return a
+}
+
+// contested is a session that has been refreshed twice.
+type contested struct {
+	*arena
+	id            uuid.UUID
+	subject       string
+	old           tokens.Secret // refresh tokens
+	former, newer tokens.Secret
+	access        tokens.Secret
+	waiting       compasPair // of Compas, still to be taken over, if that has made the session
+
+	mu     sync.Mutex
+	gotten []sessionstore.TokenPair // by the operations
+}
+
+// contest makes a session, which Compas has begun if so wanted.
+func (a *arena) contest(t *testing.T, ofCompas bool) *contested {
+	t.Helper()
+	s := &contested{arena: a, subject: uuid.NewString()}
+	if ofCompas {
+		first := a.signIn(t, `{}`)
+		a.exec(t, `UPDATE "sessionStore" SET "subject" = $2 WHERE "id" = $1`, first.session, s.subject)
+		s.id, s.old = first.session, a.refresh(t, first.refresh, sessionstore.Rotated).RefreshToken
+	} else {
+		session, pair := a.create(t, sessionstore.CreateParams{Subject: s.subject})
+		s.id, s.old = session.ID, pair.RefreshToken
+	}
+	s.former = a.refresh(t, s.old, sessionstore.Rotated).RefreshToken
+	newest := a.refresh(t, s.former, sessionstore.Rotated)
+	s.newer, s.access = newest.RefreshToken, newest.AccessToken
+	if ofCompas {
+		s.waiting = a.issue(t, s.id)
+	}
+	return s
+}
+
+// present refreshes, and keeps what it gets.
+func (s *contested) present(ctx context.Context, store *sessionstore.Store, token tokens.Secret) error {
+	got, err := store.RefreshTokens(ctx, string(token), sessionstore.Client{})
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.gotten = append(s.gotten, got.Pair)
+	}
+	return err
+}
+
+func (s *contested) remove(ctx context.Context, kind cleanup.Kind, id uuid.UUID) error {
+	const future = -10_000 * time.Hour
+	_, err := s.RemoveDue(ctx, cleanup.Rule{Kind: kind, After: future}, []uuid.UUID{id}, time.Minute)
+	return err
+}
+
+// move is an operation that writes.
+type move struct {
+	name string
+	// ends says that the session has ended once it is answered.
+	ends bool
+	// ofCompas says that Compas must have begun the session.
+	ofCompas bool
+	do       func(ctx context.Context, t *testing.T, s *contested) error
+}
+
+var moves = []move{
+	{name: "Invalidate", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.Invalidate(ctx, s.id) }},
+	{name: "InvalidateOwn", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.InvalidateOwn(ctx, s.subject, s.id)
+	}},
+	{name: "InvalidateSubject", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, err := s.InvalidateSubject(ctx, s.subject, uuid.Nil)
+		return err
+	}},
+	{name: "InvalidateAll", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, err := s.Store.InvalidateAll(ctx, nil)
+		return err
+	}},
+	{name: "RevokeToken", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.RevokeToken(ctx, string(s.newer))
+	}},
+	{name: "creation that ends the oldest", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, _, err := s.ending.Create(ctx, sessionstore.CreateParams{Subject: s.subject})
+		return err
+	}},
+	{name: "theft", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		if err := s.present(ctx, s.Store, s.old); !errors.Is(err, sessionstore.ErrReuse) {
+			return cmpError(err, "a stolen token was taken")
+		}
+		return nil
+	}},
+	{name: "operator's UPDATE", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, err := s.pool.Exec(ctx, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, s.id)
+		return err
+	}},
+
+	{name: "creation", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, _, err := s.Create(ctx, sessionstore.CreateParams{Subject: s.subject})
+		return err
+	}},
+	{name: "creation that is refused", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, _, err := s.refusing.Create(ctx, sessionstore.CreateParams{Subject: s.subject})
+		return err
+	}},
+	{name: "refresh", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.newer) }},
+	{name: "refresh in a shared statement", do: func(ctx context.Context, t *testing.T, s *contested) error {
+		store := newStore(t, s.pool, s.ring, s.cfg)
+		release := store.Hold(t, 2)
+		var all sync.WaitGroup
+		all.Go(func() { _ = s.present(ctx, store, s.newer) })
+		all.Go(release)
+		err := s.present(ctx, store, s.newer)
+		all.Wait()
+		return err
+	}},
+	{name: "late retry", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.former) }},
+	{name: "confirmation", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, _, err := s.Get(ctx, string(s.access))
+		return err
+	}},
+	{name: "take-over from Compas", ofCompas: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.present(ctx, s.Store, s.waiting.refresh)
+	}},
+	{name: "update of data", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		session, err := s.Load(ctx, s.id)
+		if err != nil {
+			return err
+		}
+		_, err = s.Update(ctx, s.id, session.Checksum, []byte(`{"n":`+fmt.Sprint(rand.Int())+`}`))
+		return err
+	}},
+	{name: "reseal", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, err := s.Reseal(ctx, sessionstore.Reseal{Unseal: rand.IntN(2) == 0})
+		return err
+	}},
+	{name: "clean-up of expired", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.remove(ctx, cleanup.Expired, s.id)
+	}},
+	{name: "clean-up of revoked", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.remove(ctx, cleanup.Revoked, s.id)
+	}},
+	{name: "clean-up of aged", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.remove(ctx, cleanup.Aged, s.id) }},
+	{name: "clean-up of superfluous", ofCompas: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.remove(ctx, cleanup.Superfluous, s.waiting.refreshRow)
+	}},
+}
+
+// cmpError is the error, or that there is none.
+func cmpError(err error, none string) error {
+	if err == nil {
+		return errors.New(none)
+	}
+	return err
+}
+
+// isAnswer tells whether an error says what became of the session.
+func isAnswer(err error) bool {
+	return err == nil || slices.ContainsFunc([]error{
+		sessionstore.ErrEnded, sessionstore.ErrNotFound, sessionstore.ErrReuse, sessionstore.ErrConflict,
+		sessionstore.ErrTooManySessions, sessionstore.ErrCleanupRunning, sessionstore.ErrSuperseded,
+	}, func(want error) bool { return errors.Is(err, want) })
+}
+
+// check looks at what two moves left.
+func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
+	t.Helper()
+	for _, err := range errs {
+		if !isAnswer(err) {
+			t.Errorf("it failed: %v", err)
+		}
+		ended = ended || errors.Is(err, sessionstore.ErrReuse)
+	}
+	there := s.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1`, s.id) == 1
+	if !ended && there {
+		if n := s.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1 AND "revokedAt" IS NULL`, s.id); n != 1 {
+			t.Errorf("a session that nobody ended is revoked (%v)", errs)
+		}
+		wasRemoved := s.waiting.session != uuid.Nil && s.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "id" = $1`, s.waiting.refreshRow) == 0
+		for _, err := range errs {
+			if wasRemoved && errors.Is(err, sessionstore.ErrNotFound) {
+				continue
+			}
+			if errors.Is(err, sessionstore.ErrEnded) || errors.Is(err, sessionstore.ErrNotFound) {
+				t.Errorf("a session that nobody ended is refused: %v", err)
+			}
+		}
+		return
+	}
+	if n := s.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1 AND "revokedAt" IS NULL`, s.id); ended && n != 0 {
+		t.Error("the session is not revoked")
+	}
+	if n := s.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "session" = $1 AND "accessExpiresAt" IS NOT NULL AND "revokedAt" IS NULL`, s.id); n != 0 {
+		t.Errorf("%d pairs are live", n)
+	}
+	refresh, access := []tokens.Secret{s.newer, s.former, s.old}, []tokens.Secret{s.access}
+	if s.waiting.session != uuid.Nil {
+		refresh, access = append(refresh, s.waiting.refresh), append(access, s.waiting.access)
+	}
+	for _, pair := range s.gotten {
+		refresh, access = append(refresh, pair.RefreshToken), append(access, pair.AccessToken)
+	}
+	for _, token := range refresh {
+		if got, err := s.RefreshTokens(t.Context(), string(token), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) && !errors.Is(err, sessionstore.ErrNotFound) {
+			t.Errorf("a refresh after the end: %v, %v", got.Outcome, err)
+		}
+	}
+	for _, token := range access {
+		if _, _, err := s.Get(t.Context(), string(token)); !errors.Is(err, sessionstore.ErrEnded) && !errors.Is(err, sessionstore.ErrNotFound) {
+			t.Errorf("a strict check after the end: %v", err)
+		}
+	}
+}
+
+// race makes two moves on one session, the second a little after the first.
+func (a *arena) race(t *testing.T, one, other move) {
+	t.Helper()
+	s := a.contest(t, one.ofCompas || other.ofCompas)
+	var errs [2]error
+	later := time.Duration(rand.IntN(3000)) * time.Microsecond
+	together(2, func(i int) {
+		if i == 0 {
+			errs[0] = one.do(t.Context(), t, s)
+			return
+		}
+		time.Sleep(later)
+		errs[1] = other.do(t.Context(), t, s)
+	})
+	// A move that ends the session has not, where the other had removed or ended it.
+	ended := one.ends && errs[0] == nil || other.ends && errs[1] == nil
+	s.check(t, ended, errs)
+	a.exec(t, `DELETE FROM "sessionStore" WHERE "id" = $1 OR "subject" = $2`, s.id, s.subject)
+	if t.Failed() {
+		t.Fatalf("%s and, %v later, %s: %v", one.name, later, other.name, errs)
+	}
+}
+
+// Once a revocation has been answered, nothing of its session refreshes or passes a
+// strict check, whatever else was done at the same time; nobody deadlocks; and
+// nobody is signed out whom nobody has.
+func TestRevocationBesideEverything(t *testing.T) {
+	t.Parallel()
+	bystanders := setupArena(t)
+	spared := bystanders.contest(t, true)
+	for i, one := range moves {
+		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
+			a := bystanders
+			if one.name == "InvalidateAll" {
+				a = setupArena(t)
+			}
+			for _, other := range moves[i:] {
+				if other.name == "InvalidateAll" && a == bystanders {
+					continue
+				}
+				rounds := *revocationRounds
+				if !one.ends {
+					rounds = (rounds + 2) / 3
+				}
+				for range rounds {
+					a.race(t, one, other)
+				}
+			}
+		})
+	}
+	t.Cleanup(func() {
+		if err := spared.present(context.WithoutCancel(t.Context()), spared.Store, spared.newer); err != nil {
+			t.Errorf("a session of somebody else: %v", err)
+		}
+	})
+}
+
+// The pair that is made while a revocation waits for its session is revoked with it.
+func TestRevocationSeesWhatItWaitedFor(t *testing.T) {
+	t.Parallel()
+	for _, revocation := range moves {
+		if !revocation.ends {
+			continue
+		}
+		t.Run(revocation.name, func(t *testing.T) {
+			t.Parallel()
+			a := setupArena(t)
+			s := a.contest(t, true)
+			holder, err := a.pool.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
+			if _, err := holder.Exec(t.Context(), `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`, s.id); err != nil {
+				t.Fatal(err)
+			}
+			var both sync.WaitGroup
+			var errs [2]error
+			both.Go(func() { errs[0] = s.present(t.Context(), s.Store, s.waiting.refresh) })
+			a.awaitWaiting(t, 1)
+			both.Go(func() { errs[1] = revocation.do(t.Context(), t, s) })
+			a.awaitWaiting(t, 2)
+			if err := holder.Commit(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			both.Wait()
+			if errs[0] != nil || errs[1] != nil || len(s.gotten) != 1 {
+				t.Fatalf("%v, %d pairs", errs, len(s.gotten))
+			}
+			s.check(t, true, errs)
+		})
+	}
+}
+
+// awaitWaiting waits until so many connections wait for a lock.
+func (k kit) awaitWaiting(t *testing.T, n int) {
+	t.Helper()
+	k.await(t, fmt.Sprintf("%d that wait for a lock", n), func() bool {
+		return k.count(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == n
+	})
+}
+
+// An operator may revoke one session more than once, and is told that it stays so.
+func TestRevocationByHand(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	session, pair := k.create(t, sessionstore.CreateParams{})
+	xid := func() (xid string) {
+		t.Helper()
+		if err := k.pool.QueryRow(t.Context(), `SELECT "revokedXid"::text FROM "sessionStore" WHERE "id" = $1`, session.ID).Scan(&xid); err != nil {
+			t.Fatal(err)
+		}
+		return xid
+	}
+	// Also at a time that has passed, from which on verifiers would not learn of it.
+	k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() - interval '30 days' WHERE "id" = $1`, session.ID)
+	if n := k.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1 AND "revokedAt" > now() - interval '1 minute'`, session.ID); n != 1 {
+		t.Error("it is revoked at a time that has passed")
+	}
+	first := xid()
+	for _, change := range []string{`NULL`, `NULL, "revokedXid" = NULL`} {
+		_, err := k.pool.Exec(t.Context(), `UPDATE "sessionStore" SET "revokedAt" = `+change+` WHERE "id" = $1`, session.ID)
+		if err == nil || err.Error() != `ERROR: a session that was revoked stays revoked (SQLSTATE 23514)` {
+			t.Errorf("it is taken back: %v", err)
+		}
+	}
+	k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, session.ID)
+	if xid() != first {
+		t.Error("a session that is revoked again is told again")
+	}
+	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("refresh: %v", err)
+	}
+
+	// A revocation that an earlier schema let somebody take back is noted anew.
+	if err := pgx.BeginFunc(t.Context(), k.pool, func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), `SET LOCAL session_replication_role = replica`)
+		if err == nil {
+			_, err = tx.Exec(t.Context(), `UPDATE "sessionStore" SET "revokedAt" = NULL`)
+		}
+		if err == nil {
+			_, err = tx.Exec(t.Context(), `UPDATE "sessionStoreToken" SET "revokedAt" = NULL`)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	pair = k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+	k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, session.ID)
+	if xid() == first {
+		t.Error("a second revocation is not told")
+	}
+	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("refresh after a second revocation: %v", err)
+	}
+}
