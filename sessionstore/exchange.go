@@ -3,6 +3,7 @@ package sessionstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +15,10 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
+
+// errExpired is the [ErrEnded] of a refresh token whose own time is over, by the
+// database's clock.
+var errExpired = fmt.Errorf("%w: %w", ErrEnded, tokens.ErrExpired)
 
 // exchange decides what a refresh token gets, and has that committed. The error is
 // that of an outcome without a pair, too. The time is the database's.
@@ -36,6 +41,9 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 		case err != nil:
 			return refresh.Decision{}, now, sessionerr.Unavailable("refresh", err)
 		default:
+			if d.Outcome == Refused && !d.Unproven && !now.Before(t.claims.ExpiresAt) {
+				return d, now, errExpired
+			}
 			return d, now, refusal(d, t.claims, delayed)
 		}
 	}
