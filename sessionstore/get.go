@@ -61,6 +61,8 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 		// that it was issued, so the database has lost commits, and what the row
 		// says of the idle time is of a token before.
 		return Session{}, tokens.Claims{}, ErrSuperseded
+	case claims.Audience != r.audience && !s.tokens.accepts(claims.Audience):
+		return Session{}, tokens.Claims{}, tokens.ErrWrongAudience
 	case !r.now.Before(claims.ExpiresAt), claims.Generation == r.current.generation && !r.now.Before(r.current.expiresAt):
 		return Session{}, tokens.Claims{}, tokens.ErrExpired
 	}
