@@ -52,7 +52,7 @@ func (s *Store) SignIntrospection(caller string, answer []byte) ([]byte, error) 
 func (s *Store) Verifier(cfg verifier.Config) (*verifier.Verifier, error) {
 	source := &revocations.Source{
 		Pool: s.pool.Pool, Direct: cmp.Or(s.cfg.Direct, s.pool.Pool),
-		AccessTokenTTL: s.cfg.Lifetimes.AccessToken, MaxAccessTokenTTL: MaxAccessTokenTTL,
+		MaxAccessTokenTTL: MaxAccessTokenTTL,
 	}
 	if cfg.Strict == nil {
 		cfg.Strict = source.Strict

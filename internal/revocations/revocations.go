@@ -31,9 +31,8 @@ const Channel = "latchkey_revoked"
 type Source struct {
 	Pool   *pgxpool.Pool
 	Direct *pgxpool.Pool // past a pooler
-	// AccessTokenTTL is the lifetime of an access token whose session has none of its
-	// own, and MaxAccessTokenTTL the longest that one may have.
-	AccessTokenTTL, MaxAccessTokenTTL time.Duration
+	// MaxAccessTokenTTL is the longest lifetime that an access token may have.
+	MaxAccessTokenTTL time.Duration
 
 	primary primary.Watch
 }
@@ -71,10 +70,12 @@ WHERE ` + primary.Only + `
 `
 
 // sessionUntil is when no access token is left of a revoked session s, whose
-// tokens are in row t. A failover may have forgotten its last refresh, but no
-// token of it lives for longer than the lifetime that all of its tokens have.
+// tokens are in row t. The row tells of the newest one alone: an earlier one may
+// live for longer, if the lifetime was lowered since, and a failover may have
+// forgotten the last refresh. So it is the longest that any token can live, which
+// no setting changes.
 const sessionUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
-  s."revokedAt" + make_interval(secs => coalesce(t."accessTokenTtl", $1)))))::bigint + $2`
+  s."revokedAt" + make_interval(secs => $1))))::bigint + $2`
 
 const revokedQuery = stateOfDatabase + `UNION ALL
 SELECT "id", "until", NULL, NULL, NULL FROM (
@@ -98,7 +99,7 @@ SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL FROM (
    WHERE "revokedXid" = ANY (ARRAY(SELECT pg_snapshot_xip($3::text::pg_snapshot)))
    ORDER BY "revokedXid" LIMIT $4)
 ) s LEFT JOIN LATERAL (
-  SELECT max("accessExpiresAt") AS "accessExpiresAt", max("accessTokenTtl") AS "accessTokenTtl"
+  SELECT max("accessExpiresAt") AS "accessExpiresAt"
   FROM "sessionStoreToken" WHERE "session" = s."id"
 ) t ON true`
 
@@ -122,11 +123,11 @@ func (r *Source) Since(ctx context.Context, cursor string) ([]verifier.Revocatio
 }
 
 func (r *Source) revoked() []any {
-	return []any{pgvalue.Seconds(r.AccessTokenTTL), pgvalue.Seconds(verifier.Slack), pgvalue.Seconds(r.MaxAccessTokenTTL + verifier.Slack)}
+	return []any{pgvalue.Seconds(r.MaxAccessTokenTTL), pgvalue.Seconds(verifier.Slack), pgvalue.Seconds(r.MaxAccessTokenTTL + verifier.Slack)}
 }
 
 func (r *Source) newlyRevoked(since state) []any {
-	return []any{pgvalue.Seconds(r.AccessTokenTTL), pgvalue.Seconds(verifier.Slack), since.snapshot, maxNewRevocations}
+	return []any{pgvalue.Seconds(r.MaxAccessTokenTTL), pgvalue.Seconds(verifier.Slack), since.snapshot, maxNewRevocations}
 }
 
 // readRevocations hands on the rows of the statements above.
