@@ -297,6 +297,32 @@ func TestRefusalsAndFailures(t *testing.T) {
 	}
 }
 
+// A client that hangs up is no failure of ours, nor of the database.
+func TestClientHangsUp(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	a := s.create(t)
+	s.spans.Reset()
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/oauth2/token", strings.NewReader("grant_type=refresh_token&refresh_token="+a.Refresh))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	s.server.Public().ServeHTTP(w, r)
+	if w.Code != 499 {
+		t.Errorf("the answer is %d", w.Code)
+	}
+	spans := s.spans.GetSpans()
+	if len(spans) < 3 { // the request, the session's operation, the database
+		t.Errorf("%d spans", len(spans))
+	}
+	for _, span := range spans {
+		if span.Status.Code == codes.Error || len(span.Events) > 0 {
+			t.Errorf("%s: %v, %v", span.Name, span.Status, span.Events)
+		}
+	}
+}
+
 func TestLogNamesTheTrace(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
