@@ -10,7 +10,7 @@ import "testing"
 // two, for which there is room.
 var mostAllocations = map[string]float64{
 	"RefreshTokens": 165, // 29 are of golang-jwt's parser, which checks the presented token
-	"Get":           137,
+	"Get":           138,
 	"Create":        154,
 }
 

@@ -192,11 +192,11 @@ func refusal(err error) string {
 		{verifier.ErrUnavailable, ""},
 		{sessionstore.ErrReuse, "reuse"},
 		{sessionstore.ErrNotProven, "not_proven"},
+		{tokens.ErrExpired, "expired"}, // before ended, which its session may be as well
 		{sessionstore.ErrEnded, "ended"},
 		{verifier.ErrRevoked, "ended"},
 		{sessionstore.ErrSuperseded, "superseded"},
 		{sessionstore.ErrNotFound, "not_found"},
-		{tokens.ErrExpired, "expired"},
 		{tokens.ErrWrongType, "wrong_type"},
 		{tokens.ErrTooLarge, "too_large"},
 		{tokens.ErrInvalid, "invalid"},

@@ -41,6 +41,10 @@ func TestRemoveDueGivesUp(t *testing.T) {
 	k.exec(t, `CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN OLD; END $$`)
 	began = time.Now()
 	removed, err = k.RemoveDue(t.Context(), rule, ids, time.Minute)
+	for errors.Is(err, sessionstore.ErrCleanupRunning) { // what was given up may not have noticed yet
+		began = time.Now()
+		removed, err = k.RemoveDue(t.Context(), rule, ids, time.Minute)
+	}
 	if err != nil || removed.Sessions != 1 || removed.Pairs != 1 || removed.Took < 100*time.Millisecond || removed.Took > time.Since(began) {
 		t.Errorf("%+v, %v", removed, err)
 	}

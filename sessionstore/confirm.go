@@ -37,8 +37,8 @@ type confirmations struct {
 // accessVersion is the state of a pair that an access token stands for. The
 // time tells apart what a database that lost commits has numbered twice.
 type accessVersion struct {
-	generation int64
-	mintedAt   time.Time
+	generation          int64
+	mintedAt, expiresAt time.Time
 }
 
 // add notes a pair for the next batch. It returns false where nobody writes

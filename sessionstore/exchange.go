@@ -3,6 +3,7 @@ package sessionstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -14,6 +15,10 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
+
+// errExpired is the [ErrEnded] of a refresh token whose own time is over, by the
+// database's clock.
+var errExpired = fmt.Errorf("%w: %w", ErrEnded, tokens.ErrExpired)
 
 // exchange decides what a refresh token gets, and has that committed. The error is
 // that of an outcome without a pair, too. The time is the database's.
@@ -36,6 +41,9 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 		case err != nil:
 			return refresh.Decision{}, now, sessionerr.Unavailable("refresh", err)
 		default:
+			if d.Outcome == Refused && !d.Unproven && !now.Before(t.claims.ExpiresAt) {
+				return d, now, errExpired
+			}
 			return d, now, refusal(d, t.claims, delayed)
 		}
 	}
@@ -50,7 +58,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		p, now, err = lockPair(ctx, tx, t.claims)
 		switch {
 		case err == nil:
-			d = refresh.Decide(p, t.keys(), t.claims.Generation, now, s.cfg.rules())
+			d = refresh.Decide(p, t.keys(), refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}, now, s.cfg.rules())
 		case pgvalue.IsNoRows(err) && s.compas != nil:
 			d, now, err = s.compas.TakeOver(ctx, tx, compas.Presented{
 				Claims: t.claims, Row: t.compas, Proven: t.proven, UserAgent: t.client.UserAgent, IP: t.client.IP,
@@ -68,8 +76,8 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			return err
 		case d.Next == p:
 			return nil
-		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo:
-			return recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.ID: {p.AccessGeneration, p.MintedAt()}})
+		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo && d.Next.AccessGeneration == p.AccessGeneration:
+			return recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.ID: {p.AccessGeneration, p.MintedAt(), p.AccessExpiresAt}})
 		default:
 			return writePair(ctx, tx, d.Next, t.client)
 		}

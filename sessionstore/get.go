@@ -14,8 +14,8 @@ import (
 
 // Get verifies an access token and loads its session. It is strict: a token
 // that was replaced or whose session has ended is refused from the next call
-// on, with [ErrSuperseded], [ErrEnded] or [ErrNotFound]; a token that does not
-// verify is a [tokens.ErrInvalid], a refresh token a [tokens.ErrWrongType]. Data
+// on, with [ErrSuperseded], [ErrEnded] or [ErrNotFound]; one that has expired by the
+// database's clock is a [tokens.ErrExpired]; a token that does not verify is a [tokens.ErrInvalid], a refresh token a [tokens.ErrWrongType]. Data
 // that cannot be opened is a [SealedError].
 func (s *Store) Get(ctx context.Context, accessToken string) (_ Session, _ tokens.Claims, err error) {
 	ctx = s.begin(ctx, OperationGet)
@@ -35,12 +35,15 @@ func (s *Store) Get(ctx context.Context, accessToken string) (_ Session, _ token
 		return Session{}, tokens.Claims{}, sessionerr.Unavailable("get a session", err)
 	case !r.found:
 		return Session{}, tokens.Claims{}, ErrNotFound
-	case !r.isLive:
+	case r.hasEnded, !r.isLive && claims.Generation <= r.current.generation:
 		return Session{}, tokens.Claims{}, ErrEnded
 	case claims.Generation < r.current.generation:
 		// A generation above the row's is not refused: our signature proves
-		// that it was issued, so the database has lost commits.
+		// that it was issued, so the database has lost commits, and what the row
+		// says of the idle time is of a token before.
 		return Session{}, tokens.Claims{}, ErrSuperseded
+	case !r.now.Before(claims.ExpiresAt), claims.Generation == r.current.generation && !r.now.Before(r.current.expiresAt):
+		return Session{}, tokens.Claims{}, tokens.ErrExpired
 	}
 	if r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second)) {
 		s.seen.note(ctx, claims.TokenID, r.current)

@@ -16,20 +16,22 @@ import (
 func (s *Store) SetKeys(keys *tokens.KeyRing) error { return s.tokens.setKeys(keys) }
 
 // VerifyRefreshToken returns the claims of a refresh token without asking the
-// database. The error is a [tokens.ErrInvalid], or [ErrUnavailable].
+// database, and so without telling whether the token has expired: only the database's
+// clock can. The error is a [tokens.ErrInvalid], or [ErrUnavailable].
 func (s *Store) VerifyRefreshToken(refreshToken string) (tokens.Claims, error) {
 	return s.tokens.verify(refreshToken, tokens.RefreshToken)
 }
 
-// VerifyToken is [Store.VerifyRefreshToken] for a token of either type. Of one that
-// Compas issued it tells the type, the row and the expiry: it does not name its
+// VerifyToken is [Store.VerifyRefreshToken] for a token of either type. One that has
+// expired by this process's clock is a [tokens.ErrExpired], which is a guess. Of one
+// that Compas issued it tells the type, the row and the expiry: it does not name its
 // session.
 func (s *Store) VerifyToken(token string) (tokens.Claims, error) {
-	claims, err := s.tokens.verifyAny(token)
-	if err == nil || !s.TakesFromCompas(token) {
-		return claims, err
+	if s.TakesFromCompas(token) {
+		return s.compas.VerifyAny(token)
 	}
-	return s.compas.VerifyAny(token)
+	claims, err := s.tokens.verifier.VerifyAny(token)
+	return claims, knownKeys(err)
 }
 
 // SignIntrospection returns the signed form of the answer to an introspection

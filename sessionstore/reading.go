@@ -54,8 +54,9 @@ type statements struct {
 	rules refresh.Rules
 }
 
-const getColumns = sessionColumns + `, s."data", r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"),
-  r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live
+const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt",
+  r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + `,
+  s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL OR COALESCE(r."sessionExpiresAt" <= now(), false)`
 
 const getQuery = `
 SELECT ` + getColumns + `, 1::bigint
@@ -81,7 +82,8 @@ type reading struct {
 	data             []byte
 	current          accessVersion
 	countsAsFirstUse bool
-	isLive           bool
+	isLive, hasEnded bool // neither where only the idle time is over
+	now              time.Time
 }
 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
@@ -107,7 +109,7 @@ func scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]) error {
 	}
 	for rows.Next() {
 		var err error
-		if r.session, err = scanSession(rows, &r.data, &r.current.generation, &r.current.mintedAt, &r.countsAsFirstUse, &r.isLive, &r.n); err != nil {
+		if r.session, err = scanSession(rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
 			return err
 		}
 		r.found = true

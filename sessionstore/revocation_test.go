@@ -113,7 +113,7 @@ var moves = []move{
 		return err
 	}},
 	{name: "InvalidateAll", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
-		_, err := s.Store.InvalidateAll(ctx, nil)
+		_, err := s.InvalidateAll(ctx, nil)
 		return err
 	}},
 	{name: "RevokeToken", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
@@ -144,6 +144,7 @@ var moves = []move{
 	}},
 	{name: "refresh", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.newer) }},
 	{name: "refresh in a shared statement", do: func(ctx context.Context, t *testing.T, s *contested) error {
+		t.Helper()
 		store := newStore(t, s.pool, s.ring, s.cfg)
 		release := store.Hold(t, 2)
 		var all sync.WaitGroup

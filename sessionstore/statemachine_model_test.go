@@ -15,7 +15,6 @@ import (
 
 const (
 	walkLateRetryLimit = 2
-	walkLeeway         = 5 * time.Second
 	// For so long after its issue a pair is given again; and so long after its
 	// predecessor's issue its use begins to count.
 	fresh   = 3 * grace
@@ -42,7 +41,13 @@ type modelSession struct {
 }
 
 func (m *modelSession) ended(now time.Time) bool {
-	return !m.revoked.IsZero() || !now.Before(m.expires) || !m.end.IsZero() && !now.Before(m.end)
+	return m.endedFor(0, 0, now)
+}
+
+// endedFor is ended for a token whose row may be at an earlier generation: then the
+// idle time that the row tells is not this token's.
+func (m *modelSession) endedFor(token, row int64, now time.Time) bool {
+	return !m.revoked.IsZero() || token <= row && !now.Before(m.expires) || !m.end.IsZero() && !now.Before(m.end)
 }
 
 func (m *modelSession) capped(t time.Time) time.Time {
@@ -64,6 +69,16 @@ func (m *modelSession) mint(now time.Time) {
 	m.issued, m.confirmed = now, time.Time{}
 }
 
+// keepUsable gives the pair another access token in the last tenth of its life.
+func (m *modelSession) keepUsable(now time.Time) {
+	next := m.capped(now.Add(m.lifetimes.AccessToken))
+	if m.accessExpires.Truncate(time.Second).Sub(now) <= m.lifetimes.AccessToken/10 && next.After(m.accessExpires) {
+		m.accessGeneration++
+		m.accessExpires = next
+		m.accessJWT = ""
+	}
+}
+
 func (m *modelSession) rotate(generation int64, now time.Time) {
 	m.generation = generation
 	m.settled = now
@@ -74,14 +89,15 @@ func (m *modelSession) rotate(generation int64, now time.Time) {
 	m.mint(now)
 }
 
-// refresh is the table of section 3: t is the presented token's generation.
-func (m *modelSession) refresh(t int64, now time.Time) (sessionstore.Outcome, sessionstore.Theft) {
+// refresh is the table of section 3: t is the presented token's generation, and
+// expired says that its own time is over.
+func (m *modelSession) refresh(t int64, expired bool, now time.Time) (sessionstore.Outcome, sessionstore.Theft) {
 	stolen := func(theft sessionstore.Theft) (sessionstore.Outcome, sessionstore.Theft) {
 		m.revoked = now
 		return sessionstore.Stolen, theft
 	}
 	g := m.generation
-	if m.ended(now) { // case 1
+	if m.endedFor(t, g, now) || t != g && expired { // case 1
 		return sessionstore.Refused, ""
 	}
 	if t > g { // case 7
@@ -91,6 +107,7 @@ func (m *modelSession) refresh(t int64, now time.Time) (sessionstore.Outcome, se
 	if t == g {
 		if !m.issued.IsZero() && now.Sub(m.issued) < fresh { // case 3
 			m.confirm(now)
+			m.keepUsable(now)
 			return sessionstore.StillFresh, ""
 		}
 		m.rotate(g+1, now) // case 2
@@ -100,6 +117,7 @@ func (m *modelSession) refresh(t int64, now time.Time) (sessionstore.Outcome, se
 		return stolen(sessionstore.Old)
 	}
 	if now.Sub(m.issued) < grace || !m.confirmed.IsZero() && now.Sub(m.confirmed) < grace { // case 4
+		m.keepUsable(now)
 		return sessionstore.Raced, ""
 	}
 	if !m.confirmed.IsZero() { // case 6
@@ -125,7 +143,5 @@ type heldToken struct {
 	expires    time.Time
 }
 
-// expired tells whether the token no longer verifies: its times are in seconds.
-func (h heldToken) expired(now time.Time) bool {
-	return !now.Before(h.expires.Truncate(time.Second).Add(walkLeeway))
-}
+// expired tells whether the token's time is over: its times are in seconds.
+func (h heldToken) expired(now time.Time) bool { return !now.Before(h.expires.Truncate(time.Second)) }

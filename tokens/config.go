@@ -31,7 +31,7 @@ type Config struct {
 	// by /oauth2/token.
 	TokenEndpoint string
 	// Leeway is how far the local clock may be off when it is compared with
-	// exp, nbf and iat. Zero means 5 s; more than a minute is refused.
+	// exp and nbf. Zero means 5 s; more than a minute is refused.
 	Leeway time.Duration
 	// Remember is how many verified access tokens a [Verifier] remembers, at
 	// about 350 bytes each, so that a token that comes again costs a hash

@@ -13,6 +13,10 @@ var (
 	// ErrExpired says that a token would be valid, had its time not passed.
 	ErrExpired = fmt.Errorf("%w: expired", ErrInvalid)
 
+	// ErrNotValidYet says that a token would be valid, had its time come. None of
+	// ours has an nbf.
+	ErrNotValidYet = fmt.Errorf("%w: not valid yet", ErrInvalid)
+
 	// ErrWrongType says that a token of ours was used in the other one's
 	// place: a refresh token as an access token, or the reverse.
 	ErrWrongType = fmt.Errorf("%w: another type of token is wanted here", ErrInvalid)

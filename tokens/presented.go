@@ -25,7 +25,7 @@ type presentedClaims struct {
 
 // verifiedClaims are claims whose token is ours.
 type verifiedClaims struct {
-	validFrom time.Time // the later one of iat and nbf
+	notBefore time.Time // the nbf; none of ours has one
 	Claims
 }
 
@@ -115,7 +115,7 @@ func (c *presentedClaims) Validate() error {
 		}
 		v.KeyThumbprint = c.Confirmation.Thumbprint
 	}
-	v.validFrom = time.Unix(max(c.IssuedAt, c.NotBefore), 0)
+	v.notBefore = time.Unix(c.NotBefore, 0)
 	if v.Subject == c.SessionID {
 		v.Subject = ""
 	}

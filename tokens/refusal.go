@@ -10,10 +10,9 @@ import (
 )
 
 var (
-	errNotCompact  = fmt.Errorf("%w: not a compact JWS", ErrInvalid)
-	errNotSigned   = fmt.Errorf("%w: not signed by a key of the ring", ErrInvalid)
-	errUnreadable  = fmt.Errorf("%w: its claims or its signature cannot be read", ErrInvalid)
-	errNotValidYet = fmt.Errorf("%w: not valid yet", ErrInvalid)
+	errNotCompact = fmt.Errorf("%w: not a compact JWS", ErrInvalid)
+	errNotSigned  = fmt.Errorf("%w: not signed by a key of the ring", ErrInvalid)
+	errUnreadable = fmt.Errorf("%w: its claims or its signature cannot be read", ErrInvalid)
 )
 
 // isCompact tells whether a token may be a compact JWS (RFC 7515 §7.1). Go's base64
@@ -30,8 +29,8 @@ func refusal(err error) error {
 		return errNotSigned
 	case isExpiredAlone(err):
 		return ErrExpired
-	case errors.Is(err, jwt.ErrTokenNotValidYet), errors.Is(err, jwt.ErrTokenUsedBeforeIssued):
-		return errNotValidYet
+	case isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired):
+		return ErrNotValidYet
 	case errors.Is(err, jwt.ErrTokenInvalidClaims):
 		return fmt.Errorf("%w: %s", ErrInvalid, err.Error())
 	}

@@ -106,8 +106,7 @@ func TestTimes(t *testing.T) {
 		{name: "good", issued: 0, expires: time.Second},
 		{name: "expired within the leeway", issued: -time.Minute, expires: -4 * time.Second},
 		{name: "expired", issued: -time.Minute, expires: -5 * time.Second, expired: true, invalid: true},
-		{name: "issued within the leeway", issued: 5 * time.Second, expires: time.Minute},
-		{name: "issued in the future", issued: 6 * time.Second, expires: time.Minute, invalid: true},
+		{name: "issued in the future", issued: 24 * time.Hour, expires: 25 * time.Hour},
 	} {
 		c := claims(tokens.AccessToken)
 		c.IssuedAt, c.ExpiresAt = now.Add(test.issued), now.Add(test.expires)
@@ -181,6 +180,40 @@ func TestConfigIsChecked(t *testing.T) {
 		}
 		if _, err := tokens.NewVerifier(k.ring, cfg); err == nil {
 			t.Errorf("%s: no error from NewVerifier", name)
+		}
+	}
+}
+
+// The issuer, who has the clock that made a token, compares the times himself. All
+// else is wanted as ever.
+func TestVerifyIssued(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	for _, typ := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
+		c := claims(typ)
+		c.IssuedAt, c.ExpiresAt = now.Add(-48*time.Hour), now.Add(-24*time.Hour)
+		expired := k.sign(t, c)
+		got, err := k.verifier.VerifyIssued(expired)
+		if err != nil || got.Type != typ || got.SessionID != c.SessionID || !got.ExpiresAt.Equal(c.ExpiresAt) {
+			t.Errorf("%s: %+v, %v", typ, got, err)
+		}
+		if typ == tokens.RefreshToken {
+			continue // signed with a key that the test does not have
+		}
+		body := part(t, expired, 1)
+		body["nbf"] = now.Add(time.Hour).Unix()
+		early := k.resign(t, part(t, expired, 0), body)
+		if _, err := k.verifier.VerifyIssued(early); err != nil {
+			t.Errorf("%s: not valid yet: %v", typ, err)
+		}
+		if _, err := k.verifier.Verify(early, typ); !errors.Is(err, tokens.ErrNotValidYet) || errors.Is(err, tokens.ErrExpired) {
+			t.Errorf("%s: not valid yet, and expired: %v", typ, err)
+		}
+		body["iss"] = "https://evil.example"
+		for name, token := range map[string]string{"of another issuer": k.resign(t, part(t, expired, 0), body), "changed": expired[:len(expired)-4] + "AAAA"} {
+			if got, err := k.verifier.VerifyIssued(token); !errors.Is(err, tokens.ErrInvalid) || errors.Is(err, tokens.ErrExpired) || got != (tokens.Claims{}) {
+				t.Errorf("%s, %s: %+v, %v", typ, name, got, err)
+			}
 		}
 	}
 }

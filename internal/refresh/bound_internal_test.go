@@ -59,7 +59,7 @@ func TestDecideBound(t *testing.T) {
 		{"a thief's proof binds nothing", at(unbound), Keys{"", his}, 3, time.Hour, Stolen, Old, false, ""},
 		{"no proof", at(unbound), Keys{}, 5, time.Hour, Rotated, "", false, ""},
 	} {
-		got := Decide(test.pair, test.keys, test.generation, start.Add(test.after), testRules)
+		got := Decide(test.pair, test.keys, Presented{Generation: test.generation}, start.Add(test.after), testRules)
 		if got.Outcome != test.want || got.Theft != test.theft || got.Unproven != test.unproven || got.Next.BoundTo != test.boundTo {
 			t.Errorf("%s: %v %q, unproven %v, bound to %q", test.name, got.Outcome, got.Theft, got.Unproven, got.Next.BoundTo)
 		}

@@ -24,8 +24,15 @@ type Keys struct {
 	Proven string // of the key that its bearer has proven to have
 }
 
-// Decide says what becomes of a pair for which a token of the given generation is
-// presented; now is the database's time.
+// Presented is what a refresh token says of itself.
+type Presented struct {
+	Generation int64
+	ExpiresAt  time.Time // as it was signed; zero for never
+}
+
+// Decide says what becomes of a pair for which a token is presented; now is the
+// database's time, and no other clock is asked: not whether the token has expired
+// either.
 //
 // A token that is itself bound is nothing without its key: no case of the
 // protocol applies, and nobody is suspected: a copy that a thief cannot use is no
@@ -35,19 +42,19 @@ type Keys struct {
 // client had no key when it got it, so a thief may have been the one who bound
 // the session, and the presenter his victim. Were he merely turned away, the thief
 // would keep the session unnoticed.
-func Decide(p Pair, k Keys, generation int64, now time.Time, r Rules) Decision {
+func Decide(p Pair, k Keys, t Presented, now time.Time, r Rules) Decision {
 	boundTo := p.BoundTo
 	if boundTo == "" {
 		boundTo = k.Token // the database has lost the commit that bound it
 	}
 	if boundTo != "" && boundTo != k.Proven {
-		ended := decide(p, p.Generation, now, r).Outcome == Refused
+		ended := decide(p, t, now, r).Outcome == Refused
 		if ended || k.Token != "" {
 			return Decision{Outcome: Refused, Unproven: !ended, Next: p}
 		}
 		return Decision{Outcome: Stolen, Theft: Unproven, Next: p}
 	}
-	d := decide(p, generation, now, r)
+	d := decide(p, t, now, r)
 	if d.Outcome != Refused && d.Outcome != Stolen {
 		d.Next.BoundTo = k.Proven // RFC 9449 §5: what answers a proof is bound to its key
 	}
@@ -59,21 +66,26 @@ func Decide(p Pair, k Keys, generation int64, now time.Time, r Rules) Decision {
 // It relies on this of an honest client: it keeps its tokens in one store, the
 // last answer written wins, and a request and its answer take less than the
 // grace together.
-func decide(p Pair, generation int64, now time.Time, r Rules) Decision {
+func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 	stay := func(o Outcome) Decision { return Decision{Outcome: o, Next: p} }
 	stolen := func(t Theft) Decision { return Decision{Outcome: Stolen, Theft: t, Next: p} }
 
-	if p.Revoked || !now.Before(p.ExpiresAt) || !p.End.IsZero() && !now.Before(p.End) {
+	hasPassed := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
+	behind := p.Generation - t.Generation
+	// A token that the database has lost shows that the row's expiry is an older
+	// token's: its own counts. The newest one's is the row's, and an older one's may
+	// be over although its successor's is not.
+	if p.Revoked || hasPassed(p.End) || behind >= 0 && hasPassed(p.ExpiresAt) || behind != 0 && hasPassed(t.ExpiresAt) {
 		return stay(Refused)
 	}
 
-	switch behind := p.Generation - generation; {
+	switch {
 	case behind < 0:
-		return Decision{Outcome: Healed, Next: p.Rotate(generation+1, now, r)}
+		return Decision{Outcome: Healed, Next: p.Rotate(t.Generation+1, now, r)}
 
 	case behind == 0:
 		if !p.IssuedAt.IsZero() && now.Before(p.IssuedAt.Add(FreshGraces*r.Grace)) {
-			d := stay(StillFresh)
+			d := Decision{Outcome: StillFresh, Next: p.usable(now, r)}
 			if p.ConfirmedAt.IsZero() && p.usesCount(now) {
 				d.Next.ConfirmedAt = now // whoever presents it, has it
 			}
@@ -92,7 +104,7 @@ func decide(p Pair, generation int64, now time.Time, r Rules) Decision {
 		since = p.ConfirmedAt
 	}
 	if now.Before(since.Add(r.Grace)) {
-		return stay(Raced)
+		return Decision{Outcome: Raced, Next: p.usable(now, r)}
 	}
 	if !p.ConfirmedAt.IsZero() {
 		return stolen(Stale)

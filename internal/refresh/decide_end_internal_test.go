@@ -29,7 +29,7 @@ func TestAbsoluteEndOnlyShortens(t *testing.T) {
 			}
 		})
 		for outcome, generation := range map[Outcome]int64{Rotated: 5, RetriedLate: 4, Healed: 6} {
-			d := decide(p, generation, now, testRules)
+			d := decide(p, Presented{Generation: generation}, now, testRules)
 			if d.Outcome != outcome {
 				t.Fatalf("%s: %v, want %v", name, d.Outcome, outcome)
 			}

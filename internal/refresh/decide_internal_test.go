@@ -89,7 +89,7 @@ func TestDecide(t *testing.T) {
 		{"one ahead", at(nil), 6, 0, Healed, ""},
 		{"far ahead, in use", at(confirmed(0)), 50, time.Hour, Healed, ""},
 	} {
-		got := decide(test.pair, test.generation, start.Add(test.after), testRules)
+		got := decide(test.pair, Presented{Generation: test.generation}, start.Add(test.after), testRules)
 		if got.Outcome != test.want || got.Theft != test.theft {
 			t.Errorf("%s: %v %s, want %v %s", test.name, got.Outcome, got.Theft, test.want, test.theft)
 		}
@@ -161,9 +161,40 @@ func TestDecideNext(t *testing.T) {
 			at(both(rotated, func(p *Pair) { p.Generation, p.AccessGeneration = 10, 14 })),
 		},
 	} {
-		got := decide(test.pair, test.generation, test.now, testRules)
+		got := decide(test.pair, Presented{Generation: test.generation}, test.now, testRules)
 		if diff := cmp.Diff(test.want, got.Next); diff != "" {
 			t.Errorf("%s: %s", test.name, diff)
+		}
+	}
+}
+
+// Whether a token has expired is the row's to say, if it is the newest; its own
+// signature's, if the row is at an older or at a newer one.
+func TestDecideExpiry(t *testing.T) {
+	t.Parallel()
+	const idle = 720 * time.Hour
+	for _, test := range []struct {
+		name       string
+		pair       Pair
+		generation int64
+		expires    time.Duration // after start
+		after      time.Duration
+		want       Outcome
+	}{
+		{"the newest: the row says that it is good", at(nil), 5, time.Hour, 2 * time.Hour, Rotated},
+		{"the newest: the row says that it is over", at(nil), 5, 2 * idle, idle, Refused},
+		{"ahead of a row whose idle time is over", at(nil), 6, 2 * idle, idle, Healed},
+		{"ahead, at its last moment", at(nil), 6, 2 * idle, 2*idle - 1, Healed},
+		{"ahead, but expired", at(nil), 6, time.Hour, time.Hour, Refused},
+		{"ahead, and the session revoked", at(func(p *Pair) { p.Revoked = true }), 6, 2 * idle, time.Hour, Refused},
+		{"ahead, and the session at its end", at(func(p *Pair) { p.End = start.Add(idle) }), 6, 2 * idle, idle, Refused},
+		{"the predecessor, expired: no theft", at(func(p *Pair) { p.ConfirmedAt = start }), 4, time.Hour, time.Hour, Refused},
+		{"the predecessor, at its last moment", at(func(p *Pair) { p.ConfirmedAt = start }), 4, time.Hour, time.Hour - 1, Stolen},
+		{"an old one, expired: no theft", at(nil), 1, time.Hour, idle - 1, Refused},
+	} {
+		got := decide(test.pair, Presented{test.generation, start.Add(test.expires)}, start.Add(test.after), testRules)
+		if got.Outcome != test.want {
+			t.Errorf("%s: %v, want %v", test.name, got.Outcome, test.want)
 		}
 	}
 }

@@ -13,7 +13,7 @@ const (
 // present presents a refresh token. The pair is nil if it is refused.
 func (s scenario) present(w *world, generation int8) (*token, effect) {
 	before, honest := w.db, !w.robbed || s.twoStores
-	d := s.decide(before.pair(s.settings), generationZero+int64(generation), modelNow, s.rules())
+	d := s.decide(before.pair(s.settings), Presented{Generation: generationZero + int64(generation)}, modelNow, s.rules())
 	e := effect{presented: true, outcome: d.Outcome}
 	switch {
 	case w.ended && d.Outcome != Refused:

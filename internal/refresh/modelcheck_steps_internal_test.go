@@ -38,7 +38,7 @@ type scenario struct {
 }
 
 // decider is decide or a mutant of it.
-type decider func(p Pair, generation int64, now time.Time, r Rules) Decision
+type decider func(p Pair, t Presented, now time.Time, r Rules) Decision
 
 // action is a step that was taken.
 type action struct {

@@ -12,8 +12,8 @@ import (
 // withPeriods is decide with another fresh period and another time, after the
 // previous pair was issued, from which on uses count; both in ticks.
 func withPeriods(fresh, settle int8) decider {
-	return func(p Pair, generation int64, now time.Time, r Rules) Decision {
-		d := decide(p, generation, now, r)
+	return func(p Pair, t Presented, now time.Time, r Rules) Decision {
+		d := decide(p, t, now, r)
 		if d.Outcome == StillFresh && !now.Before(p.IssuedAt.Add(time.Duration(fresh)*tick)) {
 			d = Decision{Outcome: Rotated, Next: p.Rotate(p.Generation+1, now, r)}
 		}
@@ -36,8 +36,8 @@ var mutants = []struct {
 }{
 	{
 		"sliding grace: each race extends it",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
-			d := decide(p, generation, now, r)
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			d := decide(p, t, now, r)
 			if d.Outcome == Raced {
 				d.Next.IssuedAt = now
 			}
@@ -47,8 +47,8 @@ var mutants = []struct {
 	},
 	{
 		"sliding confirmation: each use extends the grace",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
-			d := decide(p, generation, now, r)
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			d := decide(p, t, now, r)
 			if d.Outcome == StillFresh && !p.ConfirmedAt.IsZero() {
 				d.Next.ConfirmedAt = now
 			}
@@ -58,14 +58,14 @@ var mutants = []struct {
 	},
 	{
 		"the grace counts from the rotation alone",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
-			if generation == p.Generation-1 {
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			if t.Generation == p.Generation-1 {
 				p.IssuedAt = p.CreatedAt
 				if p.ConfirmedAt.After(p.CreatedAt) {
 					p.ConfirmedAt = p.CreatedAt
 				}
 			}
-			return decide(p, generation, now, r)
+			return decide(p, t, now, r)
 		},
 		honest, falseLogout,
 	},
@@ -79,26 +79,26 @@ var mutants = []struct {
 	},
 	{
 		"no confirmation",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
 			p.ConfirmedAt = time.Time{}
-			return decide(p, generation, now, r)
+			return decide(p, t, now, r)
 		},
 		visible, notToldApart,
 	},
 	{
 		"the parent is accepted for ever",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
-			if generation == p.Generation-1 && !p.Revoked {
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			if t.Generation == p.Generation-1 && !p.Revoked {
 				return Decision{Outcome: Raced, Next: p}
 			}
-			return decide(p, generation, now, r)
+			return decide(p, t, now, r)
 		},
 		honest, slidWindow,
 	},
 	{
 		"a new pair for each race",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
-			d := decide(p, generation, now, r)
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			d := decide(p, t, now, r)
 			if d.Outcome == Raced {
 				d.Next = p.Rotate(p.Generation+1, now, r)
 			}
@@ -108,8 +108,8 @@ var mutants = []struct {
 	},
 	{
 		"the old access token is kept at a late retry",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
-			d := decide(p, generation, now, r)
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			d := decide(p, t, now, r)
 			if d.Outcome == RetriedLate {
 				d.Next.AccessGeneration, d.Next.AccessExpiresAt = p.AccessGeneration, p.AccessExpiresAt
 			}
@@ -118,45 +118,57 @@ var mutants = []struct {
 		honest, uselessPair,
 	},
 	{
+		"an access token that has expired is handed out again",
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			d := decide(p, t, now, r)
+			if d.Outcome == StillFresh {
+				d.Next.AccessGeneration, d.Next.AccessExpiresAt = p.AccessGeneration, p.AccessExpiresAt
+			}
+			return d
+		},
+		outlived, uselessPair,
+	},
+	{
 		"no limit on late retries",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
 			p.LateRetries = 0
-			return decide(p, generation, now, r)
+			return decide(p, t, now, r)
 		},
 		unseen, notToldApart,
 	},
 	{
 		"late retries count though they are not in a row",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
 			if p.LateRetryGeneration < p.Generation {
 				p.LateRetryGeneration = p.Generation - 1
 			}
-			return decide(p, generation, now, r)
+			return decide(p, t, now, r)
 		},
 		honest, falseLogout,
 	},
 	{
 		"no healing",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
-			if generation > p.Generation {
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			if t.Generation > p.Generation {
 				return Decision{Outcome: Refused, Next: p}
 			}
-			return decide(p, generation, now, r)
+			return decide(p, t, now, r)
 		},
 		failures, falseLogout,
 	},
 	{
 		"a revocation is overlooked",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
 			p.Revoked = false
-			return decide(p, generation, now, r)
+			return decide(p, t, now, r)
 		},
 		hostile, revived,
 	},
 	{
 		"an old token is answered",
-		func(p Pair, generation int64, now time.Time, r Rules) Decision {
-			return decide(p, max(generation, p.Generation-1), now, r)
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			t.Generation = max(t.Generation, p.Generation-1)
+			return decide(p, t, now, r)
 		},
 		unseen, notToldApart,
 	},

@@ -139,6 +139,23 @@ func (p Pair) mintAccess(now time.Time, r Rules) Pair {
 	return p
 }
 
+// usable is the pair as it may be handed out again. Where its access token has come
+// to the last tenth of its life it gets another: a grace that was raised since the
+// session began lets a pair be fresh for longer than its access token lives. Nothing
+// else changes, so no window gets longer.
+func (p Pair) usable(now time.Time, r Rules) Pair {
+	ttl := p.Lifetimes.Or(r.Defaults).AccessToken
+	signed := p.AccessExpiresAt.Truncate(time.Second) // a JWT's times are in seconds
+	if signed.After(now.Add(ttl / 10)) {
+		return p
+	}
+	if next := p.capped(now.Add(ttl)); next.After(p.AccessExpiresAt) {
+		p.AccessGeneration++
+		p.AccessExpiresAt = next
+	}
+	return p
+}
+
 // capped keeps a token within its session's absolute end.
 func (p Pair) capped(t time.Time) time.Time {
 	if !p.End.IsZero() && p.End.Before(t) {

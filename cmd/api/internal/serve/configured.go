@@ -31,6 +31,11 @@ func (s *service) onConfigured(ctx context.Context) error {
 	} else if err != nil {
 		return unusable(err)
 	}
+	if err := migrations.CheckRights(ctx, db.Requests); errors.Is(err, migrations.ErrNoRight) {
+		return err
+	} else if err != nil {
+		return unusable(err)
+	}
 	if newer, err := migrations.Newer(ctx, db.Requests); err != nil {
 		return unusable(err)
 	} else if newer != 0 {

@@ -1,0 +1,38 @@
+package migrations
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// ErrNoRight says that the role lacks a right that the job queue needs.
+var ErrNoRight = errors.New("the database role lacks a right")
+
+// The first statement that would help, of those for the tables and sequences of the
+// job queue.
+const missingRightQuery = `
+SELECT format('GRANT %s ON %s %s.%I TO %I', CASE c."relkind" WHEN 'S' THEN 'USAGE' ELSE 'SELECT, INSERT, UPDATE, DELETE' END,
+  CASE c."relkind" WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n."nspname", c."relname", current_user)
+FROM pg_class c JOIN pg_namespace n ON n."oid" = c."relnamespace"
+WHERE n."nspname" = $1 AND c."relname" <> 'river_migration' AND CASE c."relkind"
+  WHEN 'S' THEN NOT has_sequence_privilege(c."oid", 'USAGE')
+  WHEN 'r' THEN NOT (has_table_privilege(c."oid", 'SELECT') AND has_table_privilege(c."oid", 'INSERT')
+    AND has_table_privilege(c."oid", 'UPDATE') AND has_table_privilege(c."oid", 'DELETE'))
+  ELSE false END
+ORDER BY c."relname" LIMIT 1`
+
+// CheckRights returns [ErrNoRight] with the statement that grants it, if the pool's role
+// cannot use the job queue: reports of thefts would wait.
+func CheckRights(ctx context.Context, pool *pgxpool.Pool) error {
+	var missing *string
+	if err := pool.QueryRow(ctx, `SELECT (`+missingRightQuery+`)`, RiverSchema).Scan(&missing); err != nil {
+		return fmt.Errorf("look at the rights on the job queue: %w", err)
+	}
+	if missing != nil {
+		return fmt.Errorf("%w: %s", ErrNoRight, *missing)
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package migrations_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/migrations"
+)
+
+// What a role may not do is named, one statement after the other, until it may.
+func TestCheckRights(t *testing.T) {
+	t.Parallel()
+	pool := testdb.Pool(t)
+	if err := migrations.CheckRights(t.Context(), pool); err != nil {
+		t.Fatal(err)
+	}
+	role := "role_" + strings.ReplaceAll(uuid.NewString(), "-", "")
+	for _, sql := range []string{`CREATE ROLE ` + role, `GRANT USAGE ON SCHEMA ` + migrations.RiverSchema + ` TO ` + role} {
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := pool.Config()
+	config.AfterConnect = nil
+	config.ConnConfig.RuntimeParams["role"] = role
+	limited, err := pgxpool.NewWithConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer limited.Close()
+	var granted []string
+	for range 20 {
+		err := migrations.CheckRights(t.Context(), limited)
+		if err == nil {
+			break
+		}
+		_, grant, found := strings.Cut(err.Error(), ": ")
+		if !errors.Is(err, migrations.ErrNoRight) || !found {
+			t.Fatal(err)
+		}
+		if _, err := pool.Exec(t.Context(), grant, pgx.QueryExecModeSimpleProtocol); err != nil {
+			t.Fatalf("%s: %v", grant, err)
+		}
+		granted = append(granted, grant)
+	}
+	if err := migrations.CheckRights(t.Context(), limited); err != nil {
+		t.Errorf("after all of %q: %v", granted, err)
+	}
+	if want := `GRANT USAGE ON SEQUENCE latchkey_river.river_job_id_seq TO ` + role; !strings.Contains(strings.Join(granted, "\n"), want) {
+		t.Errorf("%q does not have %s", granted, want)
+	}
+}

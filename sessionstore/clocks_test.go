@@ -1,0 +1,103 @@
+package sessionstore_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// The clock of a replica decides nothing about a token: whatever it shows, what the
+// database takes for good is good, and what has expired there is refused.
+func TestReplicaClockDecidesNothing(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	for _, off := range []time.Duration{
+		time.Second, -time.Second, 20 * time.Second, -20 * time.Second, time.Hour, -time.Hour, 24 * time.Hour, -24 * time.Hour, 10_000 * time.Hour,
+	} {
+		t.Run(off.String(), func(t *testing.T) {
+			t.Parallel()
+			cfg := config()
+			cfg.Tokens.Now = func() time.Time { return time.Now().Add(off) }
+			replica := kit{Store: newStore(t, k.pool, k.ring, cfg), pool: k.pool}
+
+			session, pair := replica.create(t, sessionstore.CreateParams{})
+			for range 2 {
+				if _, _, err := replica.Get(t.Context(), string(pair.AccessToken)); err != nil {
+					t.Errorf("a fresh access token: %v", err)
+				}
+				pair = replica.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+				replica.age(t, session.ID, time.Minute)
+			}
+
+			// Expired by the database's clock.
+			replica.age(t, session.ID, 5*time.Minute)
+			if _, _, err := replica.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, tokens.ErrExpired) {
+				t.Errorf("an expired access token: %v", err)
+			}
+			// Its session ends all the same: it is not for this replica to say that it has expired.
+			if err := replica.RevokeToken(t.Context(), string(pair.AccessToken)); err != nil {
+				t.Error(err)
+			}
+			if _, err := replica.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
+				t.Errorf("a refresh after the revocation: %v", err)
+			}
+		})
+	}
+}
+
+// A database that lost commits knows an older token, whose idle time may be over
+// although that of the lost one is not.
+func TestLostTokenOutlivesTheRow(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	session, first := k.create(t, sessionstore.CreateParams{})
+	k.exec(t, `CREATE TABLE "backup" AS TABLE "sessionStoreToken"`)
+	newest := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
+	k.exec(t, `DELETE FROM "sessionStoreToken"`)
+	k.exec(t, `INSERT INTO "sessionStoreToken" SELECT * FROM "backup"`)
+	k.age(t, session.ID, 720*time.Hour)
+
+	if _, _, err := k.Get(t.Context(), string(newest.AccessToken)); err != nil {
+		t.Errorf("the lost access token: %v", err)
+	}
+	if _, err := k.RefreshTokens(t.Context(), string(first.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("the row's own token: %v", err)
+	}
+	healed := k.refresh(t, newest.RefreshToken, sessionstore.Healed)
+	if err := k.Invalidate(t.Context(), session.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.RefreshTokens(t.Context(), string(healed.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("after a revocation: %v", err)
+	}
+}
+
+// A grace that was raised lets a pair be fresh for longer than the access token of a
+// session with a short lifetime of its own lives. Old and new settings answer in turn.
+func TestGraceRaisedAboveAnAccessTokensLife(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	cfg := config()
+	cfg.Grace = time.Minute
+	raised := kit{Store: newStore(t, k.pool, k.ring, cfg), pool: k.pool}
+	session, first := k.create(t, sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Minute, RefreshToken: time.Hour}})
+	newest := raised.refresh(t, first.RefreshToken, sessionstore.Rotated)
+
+	for range 2 {
+		raised.age(t, session.ID, 58*time.Second)
+		again := raised.refresh(t, newest.RefreshToken, sessionstore.StillFresh)
+		if left := again.AccessTokenExpiresAt.Sub(again.AnsweredAt); left != time.Minute {
+			t.Errorf("the access token is good for %v", left)
+		}
+		if _, _, err := k.Get(t.Context(), string(again.AccessToken)); err != nil {
+			t.Error(err)
+		}
+		if same := raised.refresh(t, newest.RefreshToken, sessionstore.StillFresh); same.AccessToken != again.AccessToken {
+			t.Error("the same row gives other tokens")
+		}
+	}
+	k.refresh(t, newest.RefreshToken, sessionstore.Rotated)
+}
