@@ -196,7 +196,7 @@ func TestSpans(t *testing.T) {
 	s.internal(t, "PUT", "/v1/sessions/"+a.Session.ID+"/data", `{}`, "If-Match", `"`+a.Session.Checksum+`"`)
 	want("    UPDATE", "  session update", "PUT /v1/sessions/{id}/data")
 	s.internal(t, "DELETE", "/v1/sessions/"+a.Session.ID, "")
-	want("    WITH", "  session revoke", "DELETE /v1/sessions/{id}")
+	want("      BEGIN", "      WITH", "      WITH", "      COMMIT", "    batch start", "  session revoke", "DELETE /v1/sessions/{id}")
 	s.public(t, "GET", "/made-up", "")
 	want("GET none")
 	s.internal(t, "GET", "/readyz", "")
