@@ -30,8 +30,9 @@ type Config struct {
 	// minute is refused.
 	Leeway time.Duration
 	// Remember is how many proofs are remembered at once, at about 40 bytes each,
-	// for up to twice Window and Leeway. Where there are more, requests get
-	// [ErrUnavailable]. Zero means 1048576, which is 8,000 a second.
+	// for up to twice Window and Leeway, or 6 minutes where there are Nonces. Where
+	// there are more, requests get [ErrUnavailable]. Zero means 1048576, which is 8,000
+	// a second, or with Nonces 2,900.
 	Remember int
 	// Nonces, if set, are asked for in each proof. A good nonce stands for the time
 	// (RFC 9449 §11.1): the proof is as old as its nonce at most, whatever its maker's
@@ -159,10 +160,16 @@ func (c *Checker) checkTimes(claims claims) error {
 	if c.cfg.Nonces == nil {
 		return c.checkClock(claims, now)
 	}
-	if c.cfg.Nonces.valid(claims.Nonce, now) || c.cfg.NoncesForClocks && c.checkClock(claims, now) == nil {
+	if c.cfg.Nonces.valid(claims.Nonce, now) {
 		return nil
 	}
-	return ErrUseNonce
+	if !c.cfg.NoncesForClocks {
+		return ErrUseNonce
+	}
+	if err := c.checkClock(claims, now); err != nil {
+		return fmt.Errorf("%w: %w", ErrUseNonce, err) // a client that knows no nonces can still set its clock
+	}
+	return nil
 }
 
 // checkClock compares as floating-point numbers, which every JSON number is.

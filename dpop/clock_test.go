@@ -53,6 +53,9 @@ func TestWrongClocks(t *testing.T) {
 				if !errors.Is(err, answer) || answer == nil && err != nil {
 					t.Errorf("%v, %s, nonce %q: %v, want %v", off, name, nonce, err, answer)
 				}
+				if test.rightClockOnly && err != nil && !errors.Is(err, dpop.ErrClock) {
+					t.Errorf("%v, %s: it does not say that it is the clock: %v", off, name, err)
+				}
 				if errors.Is(err, dpop.ErrClock) && !strings.Contains(err.Error(), "it is "+now.UTC().Format(time.RFC3339)+" here") {
 					t.Errorf("it does not say what time it is: %v", err)
 				}

@@ -41,7 +41,7 @@ func accessLog(logger *slog.Logger) func(http.Handler) http.Handler {
 					slog.Int("status", ww.Status()),
 					slog.Int("bytes", ww.BytesWritten()),
 					slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1e3),
-					slog.String("client", clientAddr(r.Context())),
+					slog.String("client", clientAddr(ctx)),
 				}, attrs...)...)
 			}()
 			next.ServeHTTP(ww, r)

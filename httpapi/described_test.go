@@ -97,8 +97,8 @@ func TestDescribedClients(t *testing.T) {
 		`{"label":"a\u0000b","user_agent":"\u0000"}`:   `map[label:ab]`,
 		`{"label":"` + strings.Repeat("é", 101) + `"}`: `map[label:` + strings.Repeat("é", 100) + `]`,
 	} {
-		session := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"data":{},"client":`+client+`}`)).want(t, 201).json(t)["session"]
-		if got := fmt.Sprint(session.(map[string]any)["client"]); got != want { //nolint:forcetypeassert // the document says so
+		session := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"data":{},"client":`+client+`}`)).want(t, 201).json(t)
+		if got := fmt.Sprint(at[map[string]any](t, session, "session")["client"]); got != want {
 			t.Errorf("%.40s became %s, want %s", client, got, want)
 		}
 	}

@@ -89,6 +89,8 @@ func refusedProof(err error) error {
 		return nil
 	case errors.Is(err, dpop.ErrUnavailable):
 		return &problem{code: codeUnavailable, cause: err}
+	case errors.Is(err, dpop.ErrUseNonce) && errors.Is(err, dpop.ErrClock):
+		return &problem{code: codeUseNonce, reason: "clock", detail: sentence(err.Error())}
 	case errors.Is(err, dpop.ErrUseNonce):
 		return &problem{code: codeUseNonce, reason: "nonce"}
 	case errors.Is(err, dpop.ErrClock):

@@ -179,14 +179,19 @@ func (s *Session[T]) End(ctx context.Context) error {
 	return nil
 }
 
+// statusClientClosedRequest is nginx's, for logs and metrics: a client that hung up
+// says nothing of the service.
+const statusClientClosedRequest = 499
+
 // Error is the default answer to an error of the middleware: 401 with the
 // challenge of RFC 6750 §3 for a token that is missing or no good, 409 for data
 // that another request changed meanwhile, 503 for a database that does not
-// answer, which says nothing about the token, and 500 for the rest.
+// answer, which says nothing about the token, 499 if the client hung up before it did,
+// and 500 for the rest.
 //
 // Where a token is bound to a key, or should be, the challenge is that of RFC
 // 9449 §7.1.
-func Error(w http.ResponseWriter, _ *http.Request, err error) {
+func Error(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusInternalServerError
 	switch code := dpop.ErrorCode(err); {
 	case code != "":
@@ -204,6 +209,10 @@ func Error(w http.ResponseWriter, _ *http.Request, err error) {
 	case errors.Is(err, sessionstore.ErrUnavailable), errors.Is(err, dpop.ErrUnavailable):
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "1")
+	}
+	if status == http.StatusServiceUnavailable && errors.Is(r.Context().Err(), context.Canceled) {
+		status = statusClientClosedRequest
+		w.Header().Del("Retry-After")
 	}
 	http.Error(w, http.StatusText(status), status)
 }

@@ -1,6 +1,7 @@
 package sessionhttp_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"log/slog"
@@ -272,6 +273,26 @@ func TestTwoManagers(t *testing.T) {
 	for name, k := range map[string]kit{"outer": outer, "inner": inner} {
 		if _, _, err := k.store.Get(t.Context(), k.access); errors.Is(err, sessionstore.ErrEnded) != (name == "inner") {
 			t.Errorf("the %s one's session: %v", name, err)
+		}
+	}
+}
+
+// A client that hangs up is no outage; a time limit of ours is.
+func TestClientHangsUp(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	handler := k.manager.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was served") }))
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	late, cancel := context.WithTimeout(t.Context(), 0)
+	defer cancel()
+	for want, ctx := range map[int]context.Context{499: gone, 503: late} {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)
+		r.Header.Set("Authorization", "Bearer "+k.access)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != want || (w.Header().Get("Retry-After") != "") != (want == 503) {
+			t.Errorf("%d, %v; want %d", w.Code, w.Header(), want)
 		}
 	}
 }

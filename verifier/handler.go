@@ -83,10 +83,15 @@ func notProven(err error) error {
 	return unavailable(err)
 }
 
+// statusClientClosedRequest is nginx's, for logs and metrics: a client that hung up
+// says nothing of the service.
+const statusClientClosedRequest = 499
+
 // Error is the default answer to a request that is refused: 401 with the
 // challenge of RFC 6750 §3 for a token that is missing or no good, and 503 where
-// that cannot be told. No answer says more about a token than that.
-func Error(w http.ResponseWriter, _ *http.Request, err error) {
+// that cannot be told, or 499 if the client has hung up meanwhile. No answer says more
+// about a token than that.
+func Error(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusUnauthorized
 	switch code := dpop.ErrorCode(err); {
 	case code != "":
@@ -99,6 +104,10 @@ func Error(w http.ResponseWriter, _ *http.Request, err error) {
 	default:
 		status = http.StatusServiceUnavailable
 		w.Header().Set("Retry-After", "1")
+	}
+	if status == http.StatusServiceUnavailable && errors.Is(r.Context().Err(), context.Canceled) {
+		status = statusClientClosedRequest
+		w.Header().Del("Retry-After")
 	}
 	http.Error(w, http.StatusText(status), status)
 }

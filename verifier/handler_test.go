@@ -1,6 +1,7 @@
 package verifier_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -67,5 +68,13 @@ func TestHandler(t *testing.T) {
 	handler.ServeHTTP(w, r)
 	if w.Code != 503 || w.Header().Get("Retry-After") == "" || w.Header().Get("WWW-Authenticate") != "" {
 		t.Errorf("cannot be told: %d, %v", w.Code, w.Header())
+	}
+
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	w = httptest.NewRecorder()
+	handler.ServeHTTP(w, r.WithContext(ctx))
+	if w.Code != 499 || w.Header().Get("Retry-After") != "" {
+		t.Errorf("the client has hung up: %d, %v", w.Code, w.Header())
 	}
 }

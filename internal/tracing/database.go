@@ -7,6 +7,7 @@ import (
 	"github.com/exaring/otelpgx"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // database traces statements without what PostgreSQL says of them: where it
@@ -40,9 +41,18 @@ func (d database) TraceBatchEnd(ctx context.Context, conn *pgx.Conn, data pgx.Tr
 	d.Tracer.TraceBatchEnd(ctx, conn, data)
 }
 
-// bare leaves of an error of PostgreSQL its code. Other errors are the network's
-// or the driver's.
+// TraceAcquireEnd ends the span of waiting for a connection.
+func (d database) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data pgxpool.TraceAcquireEndData) {
+	data.Err = bare(data.Err)
+	d.Tracer.TraceAcquireEnd(ctx, pool, data)
+}
+
+// bare leaves of an error of PostgreSQL its code, and nothing of one that only says
+// that the client hung up. Other errors are the network's or the driver's.
 func bare(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return &pgconn.PgError{Severity: e.Severity, Code: e.Code, Message: "refused by PostgreSQL"}
 	}

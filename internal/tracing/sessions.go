@@ -23,7 +23,8 @@ func (o sessions) Begin(ctx context.Context, operation sessionstore.Operation) c
 	return ctx
 }
 
-// End ends it. That a token or a session is refused is no error of ours.
+// End ends it. That a token or a session is refused is no error of ours, nor that a
+// client hung up.
 func (sessions) End(ctx context.Context, r sessionstore.Result) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {
@@ -35,7 +36,7 @@ func (sessions) End(ctx context.Context, r sessionstore.Result) {
 			attribute.String("latchkey.theft", string(theft.Theft)))
 	case r.Err == nil && r.Operation == sessionstore.OperationRefresh:
 		span.SetAttributes(attribute.String("latchkey.outcome", r.Outcome.String()))
-	case errors.Is(r.Err, sessionstore.ErrUnavailable):
+	case errors.Is(r.Err, sessionstore.ErrUnavailable) && !errors.Is(r.Err, context.Canceled):
 		span.SetStatus(codes.Error, sessionstore.ErrUnavailable.Error())
 	}
 	span.End()

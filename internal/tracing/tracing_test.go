@@ -196,7 +196,7 @@ func TestSpans(t *testing.T) {
 	s.internal(t, "PUT", "/v1/sessions/"+a.Session.ID+"/data", `{}`, "If-Match", `"`+a.Session.Checksum+`"`)
 	want("    UPDATE", "  session update", "PUT /v1/sessions/{id}/data")
 	s.internal(t, "DELETE", "/v1/sessions/"+a.Session.ID, "")
-	want("    WITH", "  session revoke", "DELETE /v1/sessions/{id}")
+	want("      BEGIN", "      WITH", "      WITH", "      COMMIT", "    batch start", "  session revoke", "DELETE /v1/sessions/{id}")
 	s.public(t, "GET", "/made-up", "")
 	want("GET none")
 	s.internal(t, "GET", "/readyz", "")
@@ -294,6 +294,32 @@ func TestRefusalsAndFailures(t *testing.T) {
 	}
 	if !failed["session refresh"] || !failed["POST /oauth2/token"] {
 		t.Errorf("the database is away: %v", failed)
+	}
+}
+
+// A client that hangs up is no failure of ours, nor of the database.
+func TestClientHangsUp(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	a := s.create(t)
+	s.spans.Reset()
+	ctx, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/oauth2/token", strings.NewReader("grant_type=refresh_token&refresh_token="+a.Refresh))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	w := httptest.NewRecorder()
+	s.server.Public().ServeHTTP(w, r)
+	if w.Code != 499 {
+		t.Errorf("the answer is %d", w.Code)
+	}
+	spans := s.spans.GetSpans()
+	if len(spans) < 3 { // the request, the session's operation, the database
+		t.Errorf("%d spans", len(spans))
+	}
+	for _, span := range spans {
+		if span.Status.Code == codes.Error || len(span.Events) > 0 {
+			t.Errorf("%s: %v, %v", span.Name, span.Status, span.Events)
+		}
 	}
 }
 
