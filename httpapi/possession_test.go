@@ -406,3 +406,27 @@ func TestUnconfirmedIntrospection(t *testing.T) {
 		t.Errorf("%v", m)
 	}
 }
+
+// With the proof it is the owner's own use: who comes with the predecessor later is not him.
+func TestAProvenUseConfirms(t *testing.T) {
+	t.Parallel()
+	owner := newDevice(t)
+	for name, present := range map[string]func(s *service, token string) response{
+		"at the public listener": func(s *service, token string) response {
+			return s.public(t, "GET", "/v1/me/sessions/current", owner.with(t, token, "GET", "/v1/me/sessions/current"))
+		},
+		"handed on": func(s *service, token string) response {
+			proof := owner.Proof(t, "GET", "https://api.example.com/cart", token, "")
+			return s.internal(t, "POST", "/oauth2/introspect", form("token", token, "dpop", proof, "dpop_htm", "GET", "dpop_htu", "https://api.example.com/cart"))
+		},
+	} {
+		s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) { cfg.Grace = 1 }) // ns: it is over at once
+		first := s.createBound(t, owner)
+		second := sessionOf(s.refreshWith(t, first.refresh, owner.atTokenEndpoint(t)).want(t, 200).json(t))
+		present(s, second.access).want(t, 200)
+		s.refreshWith(t, first.refresh, owner.atTokenEndpoint(t)).wantProblem(t, 400, "invalid_grant")
+		if reason := s.log.last(t)["reason"]; reason != "reuse" {
+			t.Errorf("%s: the predecessor is refused as %v", name, reason)
+		}
+	}
+}

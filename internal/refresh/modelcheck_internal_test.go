@@ -19,7 +19,8 @@ import (
 //     At any moment it sends the store's refresh token or uses the access
 //     token. The last answer that arrives is what the store holds.
 //   - The network delays and loses requests, answers, and uses; they overtake
-//     each other.
+//     each other. A server that refreshes for the client is part of it, as
+//     long as its own checks of the new access token confirm nothing.
 //   - The database may fall back once to an older committed state; the session
 //     may be revoked; a thief may copy the store and then do as he likes.
 //
@@ -38,6 +39,8 @@ import (
 // What this rests on, TestModelCheckAssumptions shows to be needed:
 //
 //   - All of a client's requests share one store.
+//   - Only the client's own use of a pair confirms it, not that of a server
+//     that has refreshed for it.
 //   - A request and its answer, or a use and its record, together take less than a grace.
 //   - A failover takes longer than two of them, and loses no revocation.
 //   - Answers get lost in at most lateRetryLimit generations in a row.
@@ -154,6 +157,7 @@ func TestModelCheckAssumptions(t *testing.T) {
 		{"less than a grace for a request and its answer", honest, func(s *scenario) { s.patience = s.grace }, falseLogout},
 		{"more than two requests' time for a failover", failures, func(s *scenario) { s.outage = 2 * s.patience }, falseLogout},
 		{"failovers that lose no revocation", lasting, func(s *scenario) { s.revocationLost = true }, revived},
+		{"uses that are the client's own", honest, func(s *scenario) { s.serverConfirms = true }, falseLogout},
 		{"answers now and then", honest, func(s *scenario) { s.lostForEver = true }, falseLogout},
 		{"five graces between turns", visible, func(s *scenario) { s.spacing-- }, notToldApart},
 		{"three graces between busy turns", busy, func(s *scenario) { s.spacing-- }, notToldApart},

@@ -34,6 +34,7 @@ type scenario struct {
 	twoStores      bool // who copies the store is no thief
 	revocationLost bool // a failover may lose a revocation
 	byNumber       bool // Get records a use of any access token that has the row's number
+	serverConfirms bool // a server between client and service uses each new pair at once, and that counts as a use
 	lostForEver    bool // answers get lost in more generations in a row than lateRetryLimit
 }
 
@@ -247,6 +248,9 @@ func (s scenario) deliver(w *world, slot int) effect {
 		pair, e := s.present(w, arrived.token.refresh)
 		if pair != nil {
 			*m = message{anAnswer, arrived.age, *pair}
+			if s.serverConfirms {
+				s.recordUse(w, *pair)
+			}
 		}
 		return e
 	case anAnswer:
