@@ -93,7 +93,7 @@ func sessionsIn(t *testing.T, m map[string]any) []string {
 		one, _ := s.(map[string]any)
 		ids = append(ids, at[string](t, one, "id"))
 		until := time.Unix(int64(at[float64](t, one, "until")), 0)
-		if left := time.Until(until); left < sessionstore.DefaultAccessTokenTTL || left > sessionstore.DefaultAccessTokenTTL+2*verifier.Slack {
+		if left := time.Until(until); left < sessionstore.MaxAccessTokenTTL || left > sessionstore.MaxAccessTokenTTL+2*verifier.Slack {
 			t.Errorf("a session is to be remembered for %v", left)
 		}
 	}

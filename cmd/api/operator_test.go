@@ -83,7 +83,7 @@ func TestMigrate(t *testing.T) {
 		t.Fatalf("%d tables were %d before a look", after, before)
 	}
 	down := mustAPI(t, dir, settings, "migrate", "down", "--yes")
-	if !regexp.MustCompile(`^took back 0000\d_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
+	if !regexp.MustCompile(`^took back 000\d\d_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
 		t.Errorf("down: %q", down)
 	}
 	if down := mustAPI(t, dir, settings, "migrate", "down", "--to=3", "--yes"); !regexp.MustCompile(`^(took back .*\n)*took back 00004_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
