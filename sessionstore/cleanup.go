@@ -28,20 +28,18 @@ const (
 )
 
 // A session that Compas began may have several rows without a refresh token to
-// point at. It ends with the last of them. That is what most rows are like, and
-// there is an index: num_nulls keeps PostgreSQL from using it where it has no
-// statistics yet, which took a minute for fifty thousand sessions.
+// point at. It ends with the last of them.
 const (
 	isOneOfMany = `EXISTS (
-    SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" <> r."id" AND num_nulls(o."refreshToken") = 1)`
+    SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" <> r."id" AND o."refreshToken" IS NULL)`
 
 	// isFirst takes each session once.
 	isFirst = `NOT EXISTS (
-    SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" < r."id" AND num_nulls(o."refreshToken") = 1)`
+    SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" < r."id" AND o."refreshToken" IS NULL)`
 
 	isExpired     = `r."accessExpiresAt" IS NOT NULL AND NOT ` + isOneOfMany
-	isSuperfluous = `num_nulls(r."refreshToken") = 1 AND (r."accessExpiresAt" IS NULL OR ` + isOneOfMany + `)`
-	hasPair       = `EXISTS (SELECT FROM "sessionStoreToken" r WHERE r."session" = s."id" AND num_nulls(r."refreshToken") = 1)`
+	isSuperfluous = `r."refreshToken" IS NULL AND (r."accessExpiresAt" IS NULL OR ` + isOneOfMany + `)`
+	hasPair       = `EXISTS (SELECT FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL)`
 )
 
 // Each kind of what is to be removed has a query for which an index gives the
@@ -77,7 +75,7 @@ func removeQuery(stillDue string) string {
 WITH "lock" AS MATERIALIZED (
   SELECT pg_try_advisory_xact_lock($3) AS "got"
 ), "doomed" AS MATERIALIZED (
-  SELECT s."id" FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND num_nulls(r."refreshToken") = 1
+  SELECT s."id" FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
   WHERE s."id" = ANY ($2) AND s."leakReport" IS NULL AND ` + stillDue + ` AND (SELECT "got" FROM "lock")
   FOR UPDATE OF s, r SKIP LOCKED
 ), "token" AS (
@@ -103,7 +101,7 @@ WITH "lock" AS MATERIALIZED (
   DELETE FROM "sessionStoreToken" r USING "doomed" WHERE r."id" = "doomed"."id" RETURNING 1
 ), "session" AS (
   DELETE FROM "sessionStore" s WHERE s."id" IN (SELECT "session" FROM "doomed") AND NOT EXISTS (
-    SELECT FROM "sessionStoreToken" o WHERE o."session" = s."id" AND num_nulls(o."refreshToken") = 1
+    SELECT FROM "sessionStoreToken" o WHERE o."session" = s."id" AND o."refreshToken" IS NULL
       AND o."id" NOT IN (SELECT "id" FROM "doomed"))
   RETURNING 1
 )

@@ -141,7 +141,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	runner, err := jobs.New(jobs.Config{
 		Pool: db.Tasks, Logger: s.log, Sessions: removable,
 		Cleanup: s.Cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), Keys: keys.maintained(),
-		PollOnly:    db.Direct != nil, KeptLeaks: removable,
+		PollOnly: db.Direct != nil, KeptLeaks: removable,
 		LeakWebhook: jobs.Webhook{URL: string(s.LeakWebhookURL), Secret: tokens.Secret(s.LeakWebhookSecret)},
 		Observer:    s.trail.Jobs(measured),
 	})
