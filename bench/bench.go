@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -11,6 +13,7 @@ import (
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/cluster"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
@@ -20,83 +23,117 @@ const cleanUpPatience = time.Minute
 
 // bench is a run.
 type bench struct {
-	cfg      config
-	progress *progress
+	cfg config
+	out io.Writer // for people who wait
 
 	dir      string // of this run: the database, the binary, scripts
 	binary   string
 	identity population.Identity
 	cluster  *cluster.Cluster
-	// releaseMemory gives back what was reserved; nil: nothing was.
-	releaseMemory func() error
-	meter         *meter
+	rows     []*gathered
 	// rigs are of each size. The churning one is of sessions that are created and revoked: the others keep their size.
-	rigs     map[int]*rig
-	churning *rig
 	// small is a table to compare with, where only one size is measured.
-	small *rig
+	rigs            map[int]*rig
+	churning, small *rig
 
 	results report.Results
 }
 
-// run measures everything that is planned. It leaves nothing behind.
-func (b *bench) run(ctx context.Context) (_ report.Results, err error) {
-	began := time.Now()
-	if b.dir, err = os.MkdirTemp(b.cfg.dir, "latchkey-bench-"); err != nil {
-		return report.Results{}, err
-	}
-	if b.dir, err = filepath.Abs(b.dir); err != nil {
-		return report.Results{}, err
-	}
-	b.rigs = make(map[int]*rig)
-	defer func() { err = errors.Join(err, b.cleanUp(ctx)) }()
+// stage is a part of a run.
+type stage struct {
+	name string
+	run  func(context.Context)
+}
 
-	tasks := b.plan()
-	b.progress.plan(tasks)
-	defer b.progress.end()
-	for _, t := range tasks {
-		b.progress.start(t.name, t.estimate)
-		if err := t.run(ctx); err != nil {
-			if ctx.Err() != nil {
-				err = errors.New("interrupted")
-			}
-			return report.Results{}, err
+// stages are what is done, in this order.
+func (b *bench) stages() []stage {
+	all := []stage{{"build the service", b.build}, {"make a PostgreSQL cluster", b.startCluster}}
+	for _, size := range b.cfg.sizes {
+		all = append(all, stage{fmt.Sprintf("make %s sessions", report.Thousands(float64(size))), func(ctx context.Context) {
+			b.rigs[size] = b.populate(ctx, fmt.Sprintf("sessions_%d", size), size)
+		}})
+	}
+	all = append(all,
+		stage{"have PostgreSQL be as it is measured", b.startMeasured},
+		stage{"look at the machine", b.look},
+		stage{"count round trips and allocations", b.count},
+		stage{"start the service", b.startService},
+	)
+	for _, workers := range b.cfg.workers {
+		all = append(all,
+			stage{fmt.Sprintf("all operations, %d at once", workers), func(ctx context.Context) { b.operations(ctx, workers) }},
+			stage{fmt.Sprintf("create and revoke, %d at once", workers), func(ctx context.Context) { b.churn(ctx, workers) }},
+		)
+		if workers == b.cfg.mainWorkers() || !b.cfg.quick {
+			all = append(all, stage{fmt.Sprintf("latencies, %d connections", workers), func(ctx context.Context) { b.latencies(ctx, workers) }})
+		}
+	}
+	if len(b.cfg.sizes) > 1 {
+		all = append(all, stage{"compare sizes", b.compareSizes})
+	}
+
+	return append(all,
+		stage{"accept tokens at the edge", b.atTheEdge},
+		stage{"create and refresh beside revocations", b.besideRevocations},
+		stage{"from revocation to refusal", b.timeRevocations},
+		stage{"a million revoked sessions", b.weighMillion},
+		stage{"refresh right after a checkpoint", b.afterCheckpoints},
+		stage{"remove expired sessions", b.cleanUpSizes},
+		stage{"refresh while a million rows are removed", b.cleanUpBeside},
+		stage{"introspect in turn with scs", b.besideSCS},
+		stage{"call " + report.Compas, b.compas},
+	)
+}
+
+// run measures everything. It leaves nothing behind.
+func (b *bench) run(ctx context.Context) report.Results {
+	began := time.Now()
+	b.dir = must.Get(filepath.Abs(must.Get(os.MkdirTemp(b.cfg.dir, "latchkey-bench-"))))
+	b.rigs = make(map[int]*rig)
+	defer b.cleanUp(ctx)
+
+	stages := b.stages()
+	for i, s := range stages {
+		b.say("[%d of %d, after %v] %s", i+1, len(stages), time.Since(began).Round(time.Second), s.name)
+		if err := must.Run(func() { s.run(ctx) }); err != nil {
+			must.Do(ctx.Err()) // who has interrupted it knows
+			must.Do(fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
 
-	b.results.Rows = b.meter.results()
-	b.results.Service.Memory, b.results.Service.Connections = b.meter.memory, b.meter.memoryFrom
+	for _, g := range b.rows {
+		b.results.Rows = append(b.results.Rows, g.row())
+	}
 	b.results.Taken, b.results.Took = began.UTC().Truncate(time.Second), time.Since(began).Round(time.Second)
 	b.results.Command = strings.TrimSpace("go run . " + strings.Join(b.cfg.arguments, " "))
 	b.results.Quick = b.cfg.quick
 	b.results.Workers, b.results.Sessions = b.cfg.mainWorkers(), b.cfg.mainSize()
 
-	return b.results, nil
+	return b.results
 }
 
-func (b *bench) cleanUp(ctx context.Context) error {
+// say tells somebody who waits what is going on.
+func (b *bench) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(b.out, format+"\n", args...) // nobody can be told that nobody can be told
+}
+
+func (b *bench) cleanUp(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpPatience)
 	defer cancel()
-	err := b.closeAll(ctx)
+	err := must.Run(func() { b.closeAll() })
 	if b.cluster != nil {
 		err = errors.Join(err, b.cluster.Remove(ctx))
 	}
-	if b.releaseMemory != nil {
-		err = errors.Join(err, b.releaseMemory())
-	}
-
-	return errors.Join(err, os.RemoveAll(b.dir))
+	must.Do(errors.Join(err, os.RemoveAll(b.dir)))
 }
 
 // closeAll ends what the rigs have opened.
-func (b *bench) closeAll(ctx context.Context) (err error) {
+func (b *bench) closeAll() {
 	for _, r := range append(slices.Collect(maps.Values(b.rigs)), b.churning, b.small) {
 		if r != nil {
-			err = errors.Join(err, r.close(ctx))
+			r.close()
 		}
 	}
-
-	return err
 }
 
 // mainRig is of the size that all operations are measured with.

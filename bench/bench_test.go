@@ -6,16 +6,21 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
+	"github.com/latchkey-sessions/latchkey/bench/internal/servers"
 )
 
 // The test binary is the servers that the benchmark starts as well.
 func TestMain(m *testing.M) {
-	if serve := server(os.Args[1:]); serve != nil {
-		if err := serve(); err != nil {
+	if slices.Equal(os.Args[1:], []string{servers.Argument}) {
+		if err := must.Run(servers.Serve); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -32,32 +37,39 @@ func TestARun(t *testing.T) {
 		t.Skip("it takes half a minute")
 	}
 	dir := t.TempDir()
-	cfg, err := parseFlags([]string{
-		"-quick", "-sizes", "2000,4000", "-concurrency", "2,4", "-duration", "100ms", "-rounds", "1", "-no-rivals",
+	cfg := must.Get(parseFlags([]string{
+		"-quick", "-sizes", "2000,4000", "-concurrency", "2,4", "-duration", "100ms", "-rounds", "1",
 		"-out", filepath.Join(dir, "report.md"), "-dir", t.TempDir(),
-	}, io.Discard)
-	if err != nil {
-		t.Fatal(err)
-	}
+	}, io.Discard))
 	var log bytes.Buffer
-	b := &bench{cfg: cfg, progress: newProgress(&log, false)}
-	results, err := b.run(t.Context())
-	if err != nil {
+	var results report.Results
+	if err := must.Run(func() { results = (&bench{cfg: cfg, out: &log}).run(t.Context()) }); err != nil {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
 
 	for _, target := range report.Targets(results) {
-		if target.Unknown != strings.Contains(target.What, "10 million") {
+		if unknown := target.Verdict() == "not measured"; unknown != strings.Contains(target.What, "10 million") {
 			t.Errorf("%s: %s", target.What, target.Verdict())
 		}
 	}
-	for _, row := range results.Rows {
+	var client, server, database, wal float64
+	for _, row := range slices.Concat(results.Rows, results.Latencies, results.Rivals) {
+		client, server, database, wal = client+row.ClientCPU, server+row.ServerCPU, database+row.DatabaseCPU, wal+row.WAL
 		if row.PerSecond() <= 0 {
 			t.Errorf("%+v: nothing was done", row.Key)
 		}
-		if row.Layer != report.Limit && (row.DatabaseCPU < 0 || row.P50 <= 0 || row.P999 < row.P99) {
+		if row.Layer != report.Limit && (row.P50 <= 0 || row.P99 < row.P50) {
 			t.Errorf("%+v: %+v", row.Key, row)
 		}
+	}
+	if client <= 0 || server <= 0 || database <= 0 || wal <= 0 {
+		t.Errorf("all together took %v of the client, %v of the servers, %v of PostgreSQL, %v bytes of WAL", client, server, database, wal)
+	}
+	if m := results.Machine; m.Cores < 1 || m.MemoryBytes < 1<<20 || m.Fsync <= 0 || m.Kernel == "" || m.CPU == "" {
+		t.Errorf("the machine is %+v", m)
+	}
+	if len(results.Rivals) != 5 || len(results.Missing) > 0 {
+		t.Errorf("rivals: %+v, missing: %v", results.Rivals, results.Missing)
 	}
 	for _, c := range results.Counts {
 		if c.RoundTrips < 1 || c.Allocations < 1 {
@@ -68,24 +80,46 @@ func TestARun(t *testing.T) {
 		t.Errorf("left behind: %v (%v)", entries, err)
 	}
 
-	if err := write(cfg, results); err != nil {
-		t.Fatal(err)
-	}
-	first, err := os.ReadFile(cfg.out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := renderAgain(cfg); err != nil {
-		t.Fatal(err)
-	}
-	again, err := os.ReadFile(cfg.out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(first, again) {
-		t.Error("rendered again, the report is another one")
+	write(cfg, results)
+	first := must.Get(os.ReadFile(cfg.out))
+	renderAgain(cfg)
+	if diff := cmp.Diff(string(first), string(must.Get(os.ReadFile(cfg.out)))); diff != "" {
+		t.Errorf("rendered again, the report is another one: %s", diff)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "report", "limit.svg")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	t.Parallel()
+
+	full := must.Get(parseFlags(nil, io.Discard))
+	if full.mainSize() != 1_000_000 || full.mainWorkers() != 32 || full.folder() != "../docs/performance" {
+		t.Errorf("%d sessions, %d workers, folder %s", full.mainSize(), full.mainWorkers(), full.folder())
+	}
+	quick := must.Get(parseFlags([]string{"-concurrency", "4, 2,4", "-quick"}, io.Discard))
+	if diff := cmp.Diff([]int{2, 4}, quick.workers); diff != "" || quick.mainSize() != 10_000 || quick.mainWorkers() != 4 {
+		t.Errorf("%d sessions, %d workers, %s", quick.mainSize(), quick.mainWorkers(), diff)
+	}
+	for _, test := range [][]string{
+		{"-sizes", "10,x"}, {"-sizes", "0"}, {"-sizes", "100"}, {"-concurrency", "1000"}, {"-duration", "1ms"}, {"-rounds", "-1"}, {"quick"},
+	} {
+		if _, err := parseFlags(test, io.Discard); err == nil || !strings.Contains(err.Error(), test[0]) {
+			t.Errorf("%v: %v", test, err)
+		}
+	}
+}
+
+func TestItRefusesWhereThereIsNoDisk(t *testing.T) {
+	t.Parallel()
+
+	for want, cfg := range map[string]config{
+		"in memory":     {dir: "/dev/shm"},
+		"GB are needed": {dir: t.TempDir(), sizes: []int{1 << 50 / bytesPerSession}},
+	} {
+		if err := cfg.checkDisk(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
 	}
 }

@@ -14,6 +14,6 @@
 //   - The limit of an operation is its own statement, captured from the packages and sent again by a bare loop.
 //   - A single operation that fails, or a refresh that is answered with anything but a new pair, ends the run.
 //
-// The files of this folder: operations through each layer (operation_*.go), what they are run on (rig.go), and what is
-// run when (plan.go, stage*.go). It needs Linux.
+// The files of this folder: operations through each layer (operation_*.go), what they are run on (rig.go), how they are
+// measured (measure.go), and what is run when (bench.go, stage_*.go). It needs Linux.
 package main

@@ -5,33 +5,27 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"time"
 
-	"github.com/latchkey-sessions/latchkey/bench/internal/cluster"
+	"golang.org/x/sync/errgroup"
+
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
 const (
 	// warmupShare of a measurement's duration runs first, uncounted.
 	warmupShare = 8
-	// serviceWarmup is for how long a service is kept busy before latencies are looked at.
+	// serviceWarmup is for how long a service is kept busy at least before it is measured.
 	serviceWarmup = 300 * time.Millisecond
 	// firstGuess is how many operations a second are prepared for as long as nothing is known of an operation.
 	firstGuess = 15_000
 	// margin is how many more than last time are prepared for.
 	margin = 1.5
 )
-
-// meter measures operations, and gathers what it has measured.
-type meter struct {
-	cluster *cluster.Cluster
-	rows    []*gathered
-	// memory is the most that the service had at so many workers or more.
-	memory     int64
-	memoryFrom int
-}
 
 // gathered is a row that still gets rounds.
 type gathered struct {
@@ -51,53 +45,84 @@ func (u usage) minus(v usage) usage {
 	return usage{u.client - v.client, u.server - v.server, u.database - v.database, u.wal - v.wal}
 }
 
-// usage reads all counters.
-func (m *meter) usage(ctx context.Context, server int) (u usage, err error) {
-	u.client = machine.Own()
-	if u.database, err = machine.CPU(m.cluster.Postmaster); err != nil {
-		return u, err
-	}
+// usage reads all counters, of a server as well if there is one.
+func (b *bench) usage(ctx context.Context, server int) usage {
+	u := usage{client: machine.Own(), database: machine.CPU(b.cluster.Postmaster), wal: b.cluster.WAL(ctx)}
 	if server != 0 {
-		if u.server, err = machine.CPU(server); err != nil {
-			return u, err
-		}
+		u.server = machine.CPU(server)
 	}
-	u.wal, err = m.cluster.WAL(ctx)
 
-	return u, err
+	return u
 }
 
-// row returns the row that an operation's rounds go to.
-func (m *meter) row(key report.Key) *gathered {
-	for _, g := range m.rows {
+// gather returns the row that an operation's rounds go to.
+func (b *bench) gather(key report.Key) *gathered {
+	for _, g := range b.rows {
 		if g.Key == key {
 			return g
 		}
 	}
 	g := &gathered{Row: report.Row{Key: key}, times: load.NewTimes()}
-	m.rows = append(m.rows, g)
+	b.rows = append(b.rows, g)
 
 	return g
 }
 
-// closed measures one round of an operation, and returns how many it did in a second.
-func (m *meter) closed(ctx context.Context, o operation, key report.Key, duration time.Duration) (float64, error) {
-	warmup := duration / warmupShare
+// row returns the row as far as it was measured.
+func (g *gathered) row() report.Row {
+	row := g.Row
+	setTimes(&row, g.times)
+	if row.Calls == 0 {
+		return row
+	}
+	calls := float64(row.Calls)
+	row.ClientCPU, row.ServerCPU = microseconds(g.used.client)/calls, microseconds(g.used.server)/calls
+	if g.Layer != report.Limit || g.Sessions > 0 { // the HTTP limits have no database
+		row.DatabaseCPU, row.WAL = microseconds(g.used.database)/calls, float64(g.used.wal)/calls
+	}
+
+	return row
+}
+
+func setTimes(row *report.Row, times *load.Times) {
+	row.Calls = times.Count()
+	row.P50, row.P99, row.P999 = times.Milliseconds(50), times.Milliseconds(99), times.Milliseconds(99.9)
+}
+
+func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
+
+// inTurn measures operations one after the other, round by round, and closes what they have opened.
+func (b *bench) inTurn(ctx context.Context, group string, workers, rounds int, duration time.Duration, all []operation) {
+	defer b.closeAll()
+
+	for range rounds {
+		for _, o := range all {
+			b.closed(ctx, o, o.key(group, workers), duration)
+		}
+		slices.Reverse(all) // what drifts meanwhile, a table or the machine, favours none
+	}
+}
+
+// closed measures one round of an operation.
+func (b *bench) closed(ctx context.Context, o operation, key report.Key, duration time.Duration) {
+	besideCtx, cancel := context.WithCancel(ctx)
+	var beside errgroup.Group
+	defer func() {
+		cancel()
+		_ = beside.Wait() // it ends because it was told to
+	}()
+	window := load.Window{Workers: key.Workers, Warmup: duration / warmupShare, Duration: duration}
+	if o.layer == report.HTTP { // a service that was just started has no connections to the database yet
+		window.Warmup = max(window.Warmup, serviceWarmup)
+	}
 	if key.State == report.AfterCheckpoint { // what is to be measured is over soon
-		warmup = 0
+		window.Warmup = 0
 	}
-	g := m.row(key)
-	do, err := o.makeReady(ctx, key.Workers, duration, g.PerSecond())
-	if err != nil {
-		return 0, err
-	}
-	if o.finish != nil {
-		defer o.finish()
-	}
+	g := b.gather(key)
+	do := o.makeReady(besideCtx, &beside, key.Workers, window.Warmup+duration, g.PerSecond())
 	if o.tool != nil {
-		perSecond, err := o.tool(ctx, key.Workers, duration)
-		g.Rounds = append(g.Rounds, perSecond)
-		return perSecond, err
+		g.Rounds = append(g.Rounds, o.tool(ctx, key.Workers, duration))
+		return
 	}
 
 	pid := 0
@@ -105,103 +130,52 @@ func (m *meter) closed(ctx context.Context, o operation, key report.Key, duratio
 		pid = o.server()
 	}
 	var before, after usage
-	var beforeErr, afterErr error
-	measured, err := load.Closed(ctx, load.Window{
-		Workers: key.Workers, Warmup: warmup, Duration: duration,
-		Begin: func() { before, beforeErr = m.usage(ctx, pid) },
-		End:   func() { after, afterErr = m.usage(ctx, pid) },
-	}, do.work(ctx))
-	if err := errors.Join(err, beforeErr, afterErr); err != nil {
-		return 0, fmt.Errorf("%v: %w", o, err)
+	window.Begin = func() { before = b.usage(ctx, pid) }
+	window.End = func() { after = b.usage(ctx, pid) }
+	measured, err := load.Closed(ctx, window, do.work(ctx))
+	if err == nil && measured.Latencies.Count() == 0 {
+		err = errors.New("nothing was done")
 	}
-	if measured.Latencies.Count() == 0 {
-		return 0, fmt.Errorf("%v: nothing was done", o)
+	if err != nil {
+		must.Do(fmt.Errorf("%v: %w", o, err))
 	}
 	g.Rounds = append(g.Rounds, measured.PerSecond())
 	g.times.Merge(measured.Latencies.Histogram)
 	g.used = g.used.minus(before.minus(after))
-	if o.layer == report.HTTP && key.Workers >= m.memoryFrom {
-		most, err := machine.MostMemory(pid)
-		if err != nil {
-			return 0, err
-		}
-		m.memory = max(m.memory, most)
+	b.say("round %d  %9s/s  %v, %d at once", len(g.Rounds), report.Thousands(measured.PerSecond()), o, key.Workers)
+	if most := slices.Max(b.cfg.workers); o.layer == report.HTTP && key.Workers == most {
+		b.results.Service.Memory, b.results.Service.Connections = max(b.results.Service.Memory, machine.MostMemory(pid)), most
 	}
-
-	return measured.PerSecond(), nil
 }
 
 // makeReady prepares an operation for a measurement.
-func (o operation) makeReady(ctx context.Context, workers int, duration time.Duration, lastPerSecond float64) (call, error) {
+func (o operation) makeReady(ctx context.Context, beside *errgroup.Group, workers int, duration time.Duration, lastPerSecond float64) call {
 	if lastPerSecond == 0 {
 		lastPerSecond = firstGuess
 	}
-	calls := lastPerSecond * duration.Seconds() * (1 + 1.0/warmupShare) * margin
-	do, err := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: workers, calls: int(calls) + workers*10})
-	if err != nil {
-		return nil, fmt.Errorf("prepare %v: %w", o, err)
-	}
+	calls := lastPerSecond * duration.Seconds() * margin
+	do := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: workers, calls: int(calls) + workers*10, beside: beside})
 	runtime.GC() // nobody pays for another's garbage
 
-	return do, nil
+	return do
 }
 
-// results returns all rows.
-func (m *meter) results() []report.Row {
-	rows := make([]report.Row, 0, len(m.rows))
-	for _, g := range m.rows {
-		rows = append(rows, g.finish())
-	}
-
-	return rows
-}
-
-func (g *gathered) finish() report.Row {
-	row := g.Row
-	if row.Calls = g.times.Count(); row.Calls == 0 {
-		return row
-	}
-	row.P50, row.P99, row.P999 = g.times.Milliseconds(50), g.times.Milliseconds(99), g.times.Milliseconds(99.9)
-	calls := float64(row.Calls)
-	row.ClientCPU = microseconds(g.used.client) / calls
-	row.ServerCPU = microseconds(g.used.server) / calls
-	if g.Layer != report.Limit || g.Sessions > 0 { // the HTTP limits have no database
-		row.DatabaseCPU = microseconds(g.used.database) / calls
-		row.WAL = float64(g.used.wal) / calls
-	}
-
-	return row
-}
-
-func microseconds(d time.Duration) float64 { return float64(d) / float64(time.Microsecond) }
-
-// open measures how long an operation takes when it comes at a rate.
-func (m *meter) open(ctx context.Context, o operation, window load.Window, perSecond float64) (report.Latency, error) {
+// open measures how long an operation takes when it comes at a rate, which is a share of what is possible.
+func (b *bench) open(ctx context.Context, o operation, group string, window load.Window, perSecond, share float64) report.Row {
+	row := report.Row{Key: o.key(group, window.Workers)}
+	row.Load = share
 	// A service that was just started has no connections to the database yet. What piles up meanwhile would take long to
 	// go away at a load that is near to what is possible.
-	warm, err := o.makeReady(ctx, window.Workers, serviceWarmup, 0)
-	if err != nil {
-		return report.Latency{}, err
-	}
-	if _, err := load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm.work(ctx)); err != nil {
-		return report.Latency{}, fmt.Errorf("%v: %w", o, err)
-	}
-	do, err := o.makeReady(ctx, window.Workers, window.Duration, perSecond)
-	if err != nil {
-		return report.Latency{}, err
-	}
-	if window.Warmup == 0 {
-		window.Warmup = window.Duration / warmupShare
-	}
+	warm := o.makeReady(ctx, nil, window.Workers, serviceWarmup, 0)
+	must.Get(load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm.work(ctx)))
+	do := o.makeReady(ctx, nil, window.Workers, window.Warmup+window.Duration, perSecond)
 	measured, err := load.Open(ctx, window, perSecond, uint64(window.Workers), do.work(ctx)) //nolint:gosec // a number of workers
 	if err != nil {
-		return report.Latency{}, fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err)
+		must.Do(fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err))
 	}
+	row.Rounds, row.Late = []float64{measured.PerSecond()}, measured.Late.Milliseconds(99)
+	setTimes(&row, measured.Latencies)
+	b.say("%v at %2.0f %% (%s/s): p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms", o, 100*share, report.Thousands(row.PerSecond()), row.P50, row.P99, row.P999)
 
-	return report.Latency{
-		Operation: o.name, Variant: o.variant, Sessions: o.rig.Size, Connections: window.Workers,
-		PerSecond: measured.PerSecond(), Calls: measured.Latencies.Count(),
-		P50: measured.Latencies.Milliseconds(50), P99: measured.Latencies.Milliseconds(99), P999: measured.Latencies.Milliseconds(99.9),
-		Late: measured.Late.Milliseconds(99),
-	}, nil
+	return row
 }

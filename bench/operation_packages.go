@@ -2,77 +2,59 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"math"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 // throughPackages are the operations of the Go API.
-var throughPackages = map[string]func(context.Context, need) (call, error){
-	report.Create: func(ctx context.Context, n need) (call, error) {
-		return func(ctx context.Context, _ int) error {
-			_, _, err := n.store.Create(ctx, newSession())
-			return err
-		}, n.openStore(ctx, n.workers)
-	},
-	report.Get: func(ctx context.Context, n need) (call, error) {
-		if err := n.openStore(ctx, n.workers); err != nil {
-			return nil, err
+var throughPackages = map[string]preparer{
+	report.Create: func(ctx context.Context, n need) call {
+		n.openStore(ctx, n.workers)
+		return func(ctx context.Context, _ int) {
+			_, _, err := n.store.Create(ctx, sessionstore.CreateParams{
+				Subject: "user-of-the-benchmark", Data: []byte(population.Data), Client: population.Client(),
+			})
+			must.Do(err)
 		}
-		return n.presenting(report.Packages, func(token string) error {
+	},
+	report.Get: func(ctx context.Context, n need) call {
+		n.openStore(ctx, n.workers)
+		return n.presenting(ctx, report.Packages, math.MaxInt, func(ctx context.Context, token string) {
 			_, _, err := n.store.Get(ctx, token)
-			return err
+			must.Do(err)
 		})
 	},
-	report.Refresh: func(ctx context.Context, n need) (call, error) {
-		return func(ctx context.Context, _ int) error {
+	report.Refresh: func(ctx context.Context, n need) call {
+		n.openStore(ctx, n.workers)
+		n.signAhead(n.calls)
+		return func(ctx context.Context, _ int) {
 			s := n.Rotating.Next()
-			token, err := n.RefreshToken(s)
-			if err != nil {
-				return err
-			}
-			refreshed, err := n.store.RefreshTokens(ctx, token, population.Client())
-			if err != nil {
-				return err
-			}
+			refreshed := must.Get(n.store.RefreshTokens(ctx, n.RefreshToken(s), population.Client()))
 			if refreshed.Outcome != sessionstore.Rotated {
-				return fmt.Errorf("the outcome is %v, not a rotation", refreshed.Outcome)
+				must.Do(fmt.Errorf("the outcome is %v, not a rotation", refreshed.Outcome))
 			}
 			s.Rotate(string(refreshed.Pair.RefreshToken))
-			return nil
-		}, errors.Join(n.openStore(ctx, n.workers), n.signAhead(n.calls))
+		}
 	},
-	report.Update: func(ctx context.Context, n need) (call, error) {
-		return func(ctx context.Context, _ int) error {
+	report.Update: func(ctx context.Context, n need) call {
+		n.openStore(ctx, n.workers)
+		return func(ctx context.Context, _ int) {
 			s := n.Readers.Next()
 			now, next, data := n.Checksums(s)
-			got, err := n.store.Update(ctx, n.ID(s), now, []byte(data))
-			if err != nil {
-				return err
-			}
-			if got != next {
-				return fmt.Errorf("the checksum is %s, not %s", got, next)
+			if got := must.Get(n.store.Update(ctx, s.ID, now, []byte(data))); got != next {
+				must.Do(fmt.Errorf("the checksum is %s, not %s", got, next))
 			}
 			s.Other = !s.Other
-			return nil
-		}, n.openStore(ctx, n.workers)
+		}
 	},
-	report.Revoke: func(ctx context.Context, n need) (call, error) {
-		ending, err := n.ending(ctx, n.calls)
-		return func(ctx context.Context, _ int) error {
-			id, err := ending()
-			if err != nil {
-				return err
-			}
-			return n.store.Invalidate(ctx, id)
-		}, errors.Join(err, n.openStore(ctx, n.workers))
+	report.Revoke: func(ctx context.Context, n need) call {
+		n.openStore(ctx, n.workers)
+		ending := n.ending(ctx, n.calls)
+		return func(ctx context.Context, _ int) { must.Do(n.store.Invalidate(ctx, ending())) }
 	},
-}
-
-// newSession is what each created session begins with.
-func newSession() sessionstore.CreateParams {
-	return sessionstore.CreateParams{Subject: "user-of-the-benchmark", Data: []byte(population.Data), Client: population.Client()}
 }

@@ -3,15 +3,19 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/latchkey-sessions/latchkey/bench/internal/edge"
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/replay"
+	"github.com/latchkey-sessions/latchkey/bench/internal/report"
+	"github.com/latchkey-sessions/latchkey/bench/internal/servers"
 	"github.com/latchkey-sessions/latchkey/bench/internal/service"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
@@ -22,143 +26,129 @@ type rig struct {
 	*population.Population
 
 	service    service.Config
-	statements map[string]*replay.Replay // of operations, to be sent without the store
-	numbers    atomic.Int64              // of access tokens that were never presented
-	seen       []string                  // access tokens of all sessions that are read
+	statements map[string]replay.Statement // of operations, to be sent without the store
+	numbers    atomic.Int64                // of access tokens that were never presented
+	seen       []string                    // access tokens of all sessions that are read
 	opened
 }
 
 type opened struct {
+	closers              []func() error
 	conns                []*pgx.Conn
 	store                *sessionstore.Store
-	stopStore            func()
 	process              *service.Process
 	toPublic, toInternal *load.Client
-	edge                 *edge.Server
-	warm                 map[string]bool // layers through which all of seen were presented
+	edge                 *servers.Server
+	warm                 map[string]bool // through what all of seen were presented
+}
+
+// close ends everything but the database, what was opened last first.
+func (r *rig) close() {
+	var err error
+	for _, end := range slices.Backward(r.closers) {
+		err = errors.Join(err, end())
+	}
+	r.opened = opened{}
+	must.Do(err)
+}
+
+func (r *rig) onClose(end func() error) { r.closers = append(r.closers, end) }
+
+// ownArguments are, by operation, the numbers of a statement's arguments that operation_bare.go has values for. Where
+// they are others one day, the statement finds no row, and the run ends.
+var ownArguments = map[string][]int{
+	report.Create: {1, 9}, report.Get: {1, 2}, report.Update: {1, 2, 3, 4}, report.Refresh: {1, 2, 3}, report.Revoke: {1},
+}
+
+// capture makes each operation once, and keeps the statement that it sends.
+func (r *rig) capture(ctx context.Context) {
+	// oneRowUpdate is the least that a durable change of a session can be.
+	const oneRowUpdate = `UPDATE "sessionStoreToken" SET "lateRetries" = 0 WHERE "id" = $1`
+
+	defer r.close()
+	r.openStore(ctx, 1, func(c *pgxpool.Config) { c.ConnConfig.Tracer = replay.Tracer{} })
+	r.statements = map[string]replay.Statement{report.OneRow: {SQL: oneRowUpdate, Args: []any{uuid.Nil}, Own: []int{1}}}
+	for name, own := range ownArguments {
+		do := throughPackages[name](ctx, need{rig: r, variant: report.NotSeen, workers: 1, calls: 1})
+		r.statements[name] = replay.Capture(ctx, func(ctx context.Context) { do(ctx, 0) }, own...)
+	}
 }
 
 // callers returns a prepared statement for each worker, on a connection of its own.
-func (r *rig) callers(ctx context.Context, workers int, statement *replay.Replay) ([]*replay.Caller, error) {
+func (r *rig) callers(ctx context.Context, workers int, name string) []*replay.Caller {
 	callers := make([]*replay.Caller, workers)
 	for i := range callers {
 		if i == len(r.conns) {
-			conn, err := pgx.Connect(ctx, r.URL)
-			if err != nil {
-				return nil, err
-			}
+			conn := must.Get(pgx.Connect(ctx, r.URL))
 			r.conns = append(r.conns, conn)
+			r.onClose(func() error { return conn.Close(context.WithoutCancel(ctx)) })
 		}
-		var err error
-		if callers[i], err = statement.On(ctx, r.conns[i]); err != nil {
-			return nil, err
-		}
+		callers[i] = r.statements[name].On(ctx, r.conns[i])
 	}
 
-	return callers, nil
+	return callers
 }
 
-// openStore makes the store, on a pool with a connection for each worker.
-func (r *rig) openStore(ctx context.Context, workers int) error {
+// openStore makes the store, on a pool with a connection for each worker, and runs what records tokens that are in use.
+func (r *rig) openStore(ctx context.Context, workers int, changes ...func(*pgxpool.Config)) {
 	if r.store != nil {
-		return nil
+		return
 	}
-	config, err := pgxpool.ParseConfig(r.URL)
-	if err != nil {
-		return err
+	ctx = context.WithoutCancel(ctx) // it lives until close
+	config := must.Get(pgxpool.ParseConfig(r.URL))
+	config.MaxConns = int32(workers) //nolint:gosec // a number of workers
+	for _, change := range changes {
+		change(config)
 	}
-	config.MaxConns, config.MinConns = int32(workers), int32(workers) //nolint:gosec // a number of workers
-	pool, err := r.runStore(ctx, config)
-	if err != nil {
-		return err
-	}
-	for range workers { // the pool opens its connections in the background
-		conn, err := pool.Acquire(ctx)
-		if err != nil {
-			return err
-		}
-		defer conn.Release()
-	}
-
-	return nil
-}
-
-// runStore makes the store, and runs what records tokens that are in use.
-func (r *rig) runStore(ctx context.Context, config *pgxpool.Config) (*pgxpool.Pool, error) {
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
-		return nil, err
-	}
-	store, err := sessionstore.New(pool, r.Ring, r.Store)
-	if err != nil {
-		pool.Close()
-		return nil, err
-	}
+	pool := must.Get(pgxpool.NewWithConfig(ctx, config))
+	store := must.Get(sessionstore.New(pool, r.Ring, r.Store))
 	running, cancel := context.WithCancel(ctx)
 	ended := make(chan struct{})
 	go func() {
 		_ = store.Run(running) // it returns nil when its context ends
 		close(ended)
 	}()
-	r.store, r.stopStore = store, func() {
+	r.store = store
+	r.onClose(func() error {
 		cancel()
 		<-ended
 		pool.Close()
-		r.store = nil
-	}
+		return nil
+	})
 
-	return pool, nil
+	conns := make([]*pgxpool.Conn, workers)
+	for i := range conns { // opens them all
+		conns[i] = must.Get(pool.Acquire(ctx))
+	}
+	for _, conn := range conns {
+		conn.Release()
+	}
 }
 
 // openService starts the service.
-func (r *rig) openService(ctx context.Context) (err error) {
+func (r *rig) openService(ctx context.Context) {
 	if r.process != nil {
+		return
+	}
+	process := service.Start(ctx, r.service)
+	r.process, r.toPublic, r.toInternal = process, load.NewClient(process.Public), load.NewClient(process.Internal)
+	r.onClose(process.Stop)
+	r.onClose(func() error {
+		r.toPublic.Close()
+		r.toInternal.Close()
 		return nil
-	}
-	if r.process, err = service.Start(ctx, r.service); err != nil {
-		return err
-	}
-	r.toPublic, r.toInternal = load.NewClient(r.process.Public), load.NewClient(r.process.Internal)
-
-	return nil
+	})
 }
 
 // openEdge starts the service, and a resource server that follows it.
-func (r *rig) openEdge(ctx context.Context) error {
+func (r *rig) openEdge(ctx context.Context) {
 	if r.edge != nil {
-		return nil
+		return
 	}
-	if err := r.openService(ctx); err != nil {
-		return err
-	}
-	var err error
-	r.edge, err = edge.Start(ctx, edge.Config{
-		Issuer: population.Issuer, Audience: r.Store.Tokens.Audience,
-		Public: r.process.Public, Internal: r.process.Internal, ServiceKey: service.Key,
-		Keys: r.Ring.PublicJWKS(),
-	})
-
-	return err
-}
-
-// close ends everything but the database.
-func (r *rig) close(ctx context.Context) error {
-	var err error
-	for _, conn := range r.conns {
-		err = errors.Join(err, conn.Close(ctx))
-	}
-	if r.store != nil {
-		r.stopStore()
-	}
-	if r.edge != nil {
-		err = errors.Join(err, r.edge.Stop())
-	}
-	if r.process != nil {
-		r.toPublic.Close()
-		r.toInternal.Close()
-		err = errors.Join(err, r.process.Stop())
-	}
-	r.opened = opened{}
-
-	return err
+	r.openService(ctx)
+	r.edge = servers.Start(ctx, servers.Config{Edge: &servers.Edge{
+		Issuer: population.Issuer, Audience: r.Store.Tokens.Audience, Public: r.process.Public, Internal: r.process.Internal,
+		ServiceKey: service.Key, Keys: r.Ring.PublicJWKS(),
+	}})
+	r.onClose(r.edge.Stop)
 }

@@ -4,162 +4,205 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime"
 	"time"
 
 	"github.com/google/uuid"
 
-	"github.com/latchkey-sessions/latchkey/bench/internal/edge"
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
+	"github.com/latchkey-sessions/latchkey/bench/internal/servers"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// atTheEdge measures what accepting a token without a database read costs.
-func (b *bench) atTheEdge(ctx context.Context) error {
-	r := b.mainRig()
+// edgeTokens are the tokens that come again and again: fewer than a verifier remembers.
+const edgeTokens = 10_000
 
-	return b.inTurn(ctx, report.EdgeGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, []operation{
-		atEdge(r, report.Limit, report.Unchecked, edge.Open, report.Seen),
-		atEdge(r, report.Edge, report.Accept, edge.Verified, report.Seen),
-		atEdge(r, report.Limit, report.BareCheck, edge.JWT, report.NotSeen),
-		atEdge(r, report.Edge, report.Accept, edge.Verified, report.NotSeen),
+// atTheEdge measures what accepting a token without a database read costs.
+func (b *bench) atTheEdge(ctx context.Context) {
+	r := b.mainRig()
+	// accepting presents access tokens to one of the resource server's handlers.
+	accepting := func(layer, name, path, variant string) operation {
+		return operation{
+			layer: layer, name: name, variant: variant, rig: r, server: func() int { return r.edge.Pid() },
+			prepare: func(ctx context.Context, n need) call {
+				r.openEdge(ctx)
+				client := load.NewClient(r.edge.Address)
+				return n.presenting(ctx, path, edgeTokens, func(_ context.Context, token string) {
+					must.Get(client.Send(http.StatusOK, load.Request{Method: http.MethodGet, Path: path, Bearer: token}))
+				})
+			},
+		}
+	}
+
+	b.inTurn(ctx, report.EdgeGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, []operation{
+		accepting(report.Limit, report.Unchecked, servers.Open, report.Seen),
+		accepting(report.Edge, report.Accept, servers.Verified, report.Seen),
+		accepting(report.Limit, report.BareCheck, servers.JWT, report.NotSeen),
+		accepting(report.Edge, report.Accept, servers.Verified, report.NotSeen),
 	})
 }
 
 // besideRevocations measures whether creating and refreshing slow down when revocations are followed.
-func (b *bench) besideRevocations(ctx context.Context) error {
+func (b *bench) besideRevocations(ctx context.Context) {
 	var all []operation
-	for _, variant := range []string{report.NotFollowed, report.Followed, report.Busy, report.FollowedBusily} {
-		all = append(all, followed(of(b.churning, report.Packages, report.Refresh, ""), variant), followed(of(b.churning, report.Packages, report.Create, ""), variant))
+	for _, beside := range []struct {
+		variant            string
+		revoking, followed bool
+	}{{report.NotFollowed, false, false}, {report.Followed, false, true}, {report.Busy, true, false}, {report.FollowedBusily, true, true}} {
+		for _, name := range []string{report.Refresh, report.Create} {
+			o := of(b.churning, report.Packages, name, beside.variant)
+			prepare := o.prepare
+			o.prepare = func(ctx context.Context, n need) call {
+				do := prepare(ctx, n)
+				if beside.revoking {
+					n.revokeBeside(ctx)
+				}
+				if beside.followed {
+					n.followBeside(ctx)
+				}
+				return do
+			}
+			all = append(all, o)
+		}
 	}
 
-	return b.inTurn(ctx, report.FollowGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, all)
+	b.inTurn(ctx, report.FollowGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, all)
 }
 
-const (
-	revocationsTimed = 500
-	// refreshingBeside is how many clients refresh without a pause meanwhile, in the second half.
-	refreshingBeside = 2
-)
+// revokeBeside has a hundred sessions a second revoked, one after the other.
+func (n need) revokeBeside(ctx context.Context) {
+	const pause = 10 * time.Millisecond
+
+	revoke := throughPackages[report.Revoke](ctx, need{rig: n.rig, workers: n.workers, calls: int(time.Minute / pause)}).work(ctx)
+	n.beside.Go(func() error {
+		ticker := time.NewTicker(pause)
+		defer ticker.Stop()
+		for ctx.Err() == nil {
+			if err := revoke(0); err != nil {
+				return err
+			}
+			<-ticker.C
+		}
+		return nil
+	})
+}
+
+// followBeside has a replica follow revocations.
+func (n need) followBeside(ctx context.Context) {
+	follower := must.Get(n.store.Verifier(verifier.Config{Logger: slog.New(slog.DiscardHandler)}))
+	n.beside.Go(func() error { return follower.Run(ctx) })
+	for follower.Age() > time.Second {
+		time.Sleep(time.Millisecond)
+	}
+}
 
 // timeRevocations measures how long it takes from a request that ends a session until a resource server in another
 // process refuses its token: at first alone, then while clients refresh without a pause.
-func (b *bench) timeRevocations(ctx context.Context) (err error) {
-	r := b.mainRig()
-	defer func() { err = errors.Join(err, r.close(ctx)) }()
+func (b *bench) timeRevocations(ctx context.Context) {
+	// refreshingBeside is how many clients do so.
+	const refreshingBeside = 2
 
-	if err := r.openEdge(ctx); err != nil {
-		return err
-	}
-	n := revocationsTimed / int(10/b.times(10, 1)) //nolint:mnd // a tenth in a quick run
-	if b.results.Revocations.Alone, err = r.revocationTimes(ctx, n); err != nil {
-		return err
-	}
+	r := b.mainRig()
+	defer r.close()
+
+	r.openEdge(ctx)
+	b.results.Revocations.Alone = b.revocationTimes(ctx, r)
+	refresh := of(r, report.Packages, report.Refresh, "").makeReady(ctx, nil, refreshingBeside, time.Second, 0)
 	busy, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	refresh, err := of(r, report.Packages, report.Refresh, "").makeReady(ctx, refreshingBeside, time.Second, 0)
-	if err != nil {
-		cancel()
-		return err
-	}
 	go func() {
 		_, err := load.Closed(busy, load.Window{Workers: refreshingBeside, Duration: time.Hour}, refresh.work(ctx))
 		ended <- err
 	}()
-	b.results.Revocations.Busy, err = r.revocationTimes(ctx, n)
+	err := must.Run(func() { b.results.Revocations.Busy = b.revocationTimes(ctx, r) })
 	cancel()
 	if beside := <-ended; !errors.Is(beside, context.Canceled) {
 		err = errors.Join(err, beside)
 	}
-	b.progress.say(fmt.Sprintf("from revocation to refusal, p99: %.1f ms, beside refreshes %.1f ms",
-		b.results.Revocations.Alone.P99, b.results.Revocations.Busy.P99))
-
-	return err
+	must.Do(err)
+	b.say("from revocation to refusal, p99: %.1f ms, beside refreshes %.1f ms", b.results.Revocations.Alone.P99, b.results.Revocations.Busy.P99)
 }
 
-func (r *rig) revocationTimes(ctx context.Context, n int) (report.Times, error) {
+func (b *bench) revocationTimes(ctx context.Context, r *rig) (row report.Row) {
 	client := load.NewClient(r.edge.Address)
 	defer client.Close()
 	times := load.NewTimes()
-	for range n {
-		took, err := r.revocationTime(ctx, client)
-		if err != nil {
-			return report.Times{}, err
-		}
-		times.Add(took)
+	for range either(b.cfg, 500, 50) {
+		times.Add(r.revocationTime(ctx, client))
 	}
+	row.Key = operation{layer: report.Edge, name: "from revocation to refusal", rig: r}.key("refusal", 1)
+	setTimes(&row, times)
+	row.Max = times.Milliseconds(100)
 
-	return report.Times{Count: n, P50: times.Milliseconds(50), P99: times.Milliseconds(99), Max: times.Milliseconds(100)}, nil
+	return row
 }
 
 // revocationTime is how long after the request that ended its session a token was refused.
-func (r *rig) revocationTime(ctx context.Context, client *load.Client) (time.Duration, error) {
-	body, err := r.internal(http.StatusCreated, load.Request{Method: http.MethodPost, Path: "/v1/sessions", Type: load.JSON, Body: `{"data":{}}`})
-	if err != nil {
-		return 0, err
-	}
-	token, err := load.Member(body, "access_token")
-	if err != nil {
-		return 0, err
-	}
-	id, err := load.Member(body, "id")
-	if err != nil {
-		return 0, err
-	}
-	bearing := load.Request{Method: http.MethodGet, Path: edge.Verified, Bearer: token}
-	if _, err := client.Send(http.StatusOK, bearing); err != nil {
-		return 0, err
-	}
+func (r *rig) revocationTime(ctx context.Context, client *load.Client) time.Duration {
+	body := r.internal(http.StatusCreated, load.Request{Method: http.MethodPost, Path: "/v1/sessions", Type: load.JSON, Body: `{"data":{}}`})
+	token := must.Get(load.Member(body, "access_token"))
+	id := must.Get(load.Member(body, "id"))
+	bearing := load.Request{Method: http.MethodGet, Path: servers.Verified, Bearer: token}
+	must.Get(client.Send(http.StatusOK, bearing))
 	began := time.Now()
-	if _, err := r.internal(http.StatusNoContent, load.Request{Method: http.MethodDelete, Path: "/v1/sessions/" + id}); err != nil {
-		return 0, err
-	}
-	for ctx.Err() == nil {
+	r.internal(http.StatusNoContent, load.Request{Method: http.MethodDelete, Path: "/v1/sessions/" + id})
+	for {
+		must.Do(ctx.Err())
 		status, body, err := client.Do(bearing)
-		switch {
-		case err != nil:
-			return 0, err
-		case status == http.StatusUnauthorized:
-			return time.Since(began), nil
-		case status != http.StatusOK:
-			return 0, fmt.Errorf("the edge answers %d: %s", status, body)
+		must.Do(err)
+		if status == http.StatusUnauthorized {
+			return time.Since(began)
+		}
+		if status != http.StatusOK {
+			must.Do(fmt.Errorf("the edge answers %d: %s", status, body))
 		}
 		time.Sleep(100 * time.Microsecond) // a request every now and then, so that the rest can work
 	}
-
-	return 0, ctx.Err()
 }
 
-const million = 1_000_000
-
 // weighMillion measures the memory of a set of a million revoked sessions.
-func (b *bench) weighMillion(ctx context.Context) error {
-	checker, err := tokens.NewVerifier(b.identity.Ring, b.identity.Store.Tokens)
-	if err != nil {
-		return err
-	}
+func (b *bench) weighMillion(ctx context.Context) {
+	const million = 1_000_000
+
+	checker := must.Get(tokens.NewVerifier(b.identity.Ring, b.identity.Store.Tokens))
 	before := heap()
-	source := loading{loaded: make(chan struct{})}
-	v, err := verifier.New(checker, source, verifier.Config{
-		Strict: func(context.Context, string, tokens.Claims) error { return verifier.ErrRevoked },
-	})
-	if err != nil {
-		return err
-	}
+	loaded := make(chan struct{})
+	v := must.Get(verifier.New(checker, following(func(ctx context.Context, set *verifier.Set) {
+		batch := verifier.Batch{Reset: true, Proof: set.Now(), Cursor: "all"}
+		for range million {
+			batch.Sessions = append(batch.Sessions, verifier.Revocation{SessionID: uuid.Must(uuid.NewV7()), Until: time.Now().Add(time.Hour).Unix()})
+		}
+		set.Apply(batch)
+		batch.Sessions = nil
+		close(loaded)
+		<-ctx.Done()
+	}), verifier.Config{Strict: func(context.Context, string, tokens.Claims) error { return verifier.ErrRevoked }}))
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- v.Run(ctx) }()
-	<-source.loaded
+	<-loaded
 	b.results.Revocations.MillionBytes = heap() - before
-	if v.Len() != million {
-		err = fmt.Errorf("the set has %d sessions", v.Len())
-	}
+	n := v.Len()
 	cancel()
+	must.Do(<-ended)
+	if n != million {
+		must.Do(fmt.Errorf("the set has %d sessions", n))
+	}
+}
 
-	return errors.Join(err, <-ended)
+// following is a source of revocations.
+type following func(context.Context, *verifier.Set)
+
+// Follow implements [verifier.Source].
+func (f following) Follow(ctx context.Context, set *verifier.Set) error {
+	f(ctx, set)
+
+	return nil
 }
 
 func heap() int64 {
@@ -169,22 +212,4 @@ func heap() int64 {
 	runtime.ReadMemStats(&m)
 
 	return int64(m.HeapAlloc) //nolint:gosec // less than there is memory
-}
-
-// loading is a source that knows of a million revoked sessions at once.
-type loading struct{ loaded chan struct{} }
-
-func (l loading) Follow(ctx context.Context, set *verifier.Set) error {
-	batch := verifier.Batch{Reset: true, Sessions: make([]verifier.Revocation, million)}
-	until := time.Now().Add(time.Hour).Unix()
-	for i := range batch.Sessions {
-		batch.Sessions[i] = verifier.Revocation{SessionID: uuid.Must(uuid.NewV7()), Until: until}
-	}
-	batch.Proof, batch.Cursor = set.Now(), "all"
-	set.Apply(batch)
-	batch.Sessions = nil
-	close(l.loaded)
-	<-ctx.Done()
-
-	return nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"sync/atomic"
 	"time"
@@ -11,58 +10,41 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
-// presenting has access tokens presented through a layer: those that were presented before, or others.
-func (n need) presenting(layer string, one func(token string) error) (call, error) {
-	if n.variant != report.Seen {
-		return n.notSeen(one)
+// presenting has access tokens presented through something: so many, or all, that were presented before, or others that
+// were not.
+func (n need) presenting(ctx context.Context, through string, most int, one func(ctx context.Context, token string)) call {
+	next := counter()
+	if n.variant == report.NotSeen {
+		// newTokenRounds is how many tokens of one session are made at once at the most.
+		const newTokenRounds = 100
+
+		tokens := n.tokens(n.calls, int(n.numbers.Add(1))*newTokenRounds)
+		return func(ctx context.Context, _ int) {
+			i := next()
+			if i >= len(tokens) {
+				must.Do(load.ErrUsedUp)
+			}
+			one(ctx, tokens[i])
+		}
 	}
+
 	if n.seen == nil {
-		var err error
-		if n.seen, err = n.tokens(n.Readers.Len(), 0); err != nil {
-			return nil, err
-		}
+		n.seen = n.tokens(n.Readers.Len(), 0)
 	}
-	if n.warm[layer] {
-		return inTurns(n.seen, one), nil
-	}
-	err := share(n.workers, len(n.seen), func(i int) error {
-		if err := one(n.seen[i]); err != nil {
-			return fmt.Errorf("a first use of a token: %w", err)
+	tokens := n.seen[:min(most, len(n.seen))]
+	if !n.warm[through] {
+		share(n.workers, len(tokens), func(i int) { one(ctx, tokens[i]) })
+		if n.warm == nil {
+			n.warm = make(map[string]bool)
 		}
-		return nil
-	})
-	if n.warm == nil {
-		n.warm = make(map[string]bool)
+		n.warm[through] = true
 	}
-	n.warm[layer] = true
 
-	return inTurns(n.seen, one), err
-}
-
-// notSeen has tokens presented that nobody has presented.
-func (n need) notSeen(one func(token string) error) (call, error) {
-	// newTokenRounds is how many tokens of one session are made at once at the most.
-	const newTokenRounds = 100
-
-	tokens, err := n.tokens(n.calls, int(n.numbers.Add(1))*newTokenRounds)
-	next := counter()
-
-	return func(context.Context, int) error {
-		if i := next(); i < len(tokens) {
-			return one(tokens[i])
-		}
-		return load.ErrUsedUp
-	}, err
-}
-
-// inTurns presents tokens again and again.
-func inTurns(tokens []string, one func(token string) error) call {
-	next := counter()
-
-	return func(context.Context, int) error { return one(tokens[next()%len(tokens)]) }
+	return func(ctx context.Context, _ int) { one(ctx, tokens[next()%len(tokens)]) }
 }
 
 func counter() func() int {
@@ -72,46 +54,38 @@ func counter() func() int {
 }
 
 // tokens returns access tokens of the sessions that are read in turn, with numbers from the given one on.
-func (r *rig) tokens(n, number int) ([]string, error) {
+func (r *rig) tokens(n, number int) []string {
 	sessions := r.Readers.Ahead(r.Readers.Len())
 	tokens := make([]string, n)
+	share(runtime.GOMAXPROCS(0), n, func(i int) { tokens[i] = r.AccessToken(sessions[i%len(sessions)], number+i/len(sessions)) })
 
-	return tokens, share(runtime.GOMAXPROCS(0), n, func(i int) (err error) {
-		tokens[i], err = r.AccessToken(sessions[i%len(sessions)], number+i/len(sessions))
-		return err
-	})
+	return tokens
 }
 
 // share has workers do something for each number below n.
-func share(workers, n int, do func(i int) error) error {
+func share(workers, n int, do func(i int)) {
 	var group errgroup.Group
 	for worker := range workers {
 		group.Go(func() error {
-			for i := worker; i < n; i += workers {
-				if err := do(i); err != nil {
-					return err
+			return must.Run(func() {
+				for i := worker; i < n; i += workers {
+					do(i)
 				}
-			}
-			return nil
+			})
 		})
 	}
-
-	return group.Wait()
+	must.Do(group.Wait())
 }
 
 // signAhead signs the tokens of the sessions that come next.
-func (r *rig) signAhead(calls int) error {
+func (r *rig) signAhead(calls int) {
 	for _, s := range r.Rotating.Ahead(calls) {
-		if _, err := r.RefreshToken(s); err != nil {
-			return err
-		}
+		r.RefreshToken(s)
 	}
-
-	return nil
 }
 
 // settle sees to it that the sessions that come next may be rotated by the service.
-func (r *rig) settle(ctx context.Context, calls int) error {
+func (r *rig) settle(ctx context.Context, calls int) {
 	var latest time.Time
 	for _, s := range r.Rotating.Ahead(calls) {
 		if s.Rotated.After(latest) {
@@ -120,24 +94,23 @@ func (r *rig) settle(ctx context.Context, calls int) error {
 	}
 	switch wait := settled - time.Since(latest); {
 	case latest.IsZero() || wait <= 0:
-		return nil
 	case r.Size > smallTable:
 		time.Sleep(wait)
-		return nil
 	default:
-		return r.Settle(ctx)
+		r.Settle(ctx)
 	}
 }
 
 // ending makes sessions, and returns one after the other to be revoked.
-func (r *rig) ending(ctx context.Context, n int) (func() (uuid.UUID, error), error) {
-	ids, err := r.Add(ctx, n)
+func (r *rig) ending(ctx context.Context, n int) func() uuid.UUID {
+	ids := r.Add(ctx, n)
 	next := counter()
 
-	return func() (uuid.UUID, error) {
-		if i := next(); i < len(ids) {
-			return ids[i], nil
+	return func() uuid.UUID {
+		i := next()
+		if i >= len(ids) {
+			must.Do(load.ErrUsedUp)
 		}
-		return uuid.Nil, load.ErrUsedUp
-	}, err
+		return ids[i]
+	}
 }

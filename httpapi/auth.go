@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // bearer answers for the session of the request's access token.
@@ -22,14 +23,14 @@ func (s *Server) bearer(next func(http.ResponseWriter, *http.Request, sessionsto
 		if err != nil {
 			return err
 		}
-		session, claims, err := s.store.Get(r.Context(), token)
+		session, _, err := s.store.GetWith(r.Context(), token, sessionstore.GetOptions{Check: func(claims tokens.Claims) error {
+			if confirmed {
+				return nil
+			}
+			return s.confirm(w, r, scheme, token, claims)
+		}})
 		if err != nil {
 			return refusedToken(err)
-		}
-		if !confirmed {
-			if err := s.confirm(w, r, scheme, token, claims); err != nil {
-				return err
-			}
 		}
 		return next(w, r, session)
 	}

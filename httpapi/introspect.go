@@ -1,10 +1,14 @@
 package httpapi
 
 import (
+	"cmp"
 	"net/http"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // introspection is RFC 7662 §2.2 with the session beside the claims.
@@ -29,28 +33,35 @@ type introspection struct {
 // active. A refresh token is never active here: a resource server that asks
 // must not take one for an access token.
 func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
-	fields, err := decodeForm(w, r, append([]string{"token", "token_type_hint"}, proofFields...)...)
+	fields, err := decodeForm(w, r, append([]string{"token", "token_type_hint", "confirm"}, proofFields...)...)
 	if err != nil {
 		return err
 	}
 	if err := checkProofFields(fields); err != nil {
 		return err
 	}
+	if confirm := fields["confirm"]; confirm != "" && confirm != "true" && confirm != "false" {
+		return invalidParameter("confirm", "It must be true or false.")
+	}
 	token, err := requiredField(fields, "token")
 	if err != nil {
 		return err
 	}
-	session, claims, err := s.store.Get(r.Context(), token)
+	options := sessionstore.GetOptions{Unconfirmed: fields["confirm"] == "false"}
+	if fields["dpop"] != "" {
+		options.Check = func(claims tokens.Claims) error {
+			if proven, err := s.isProven(r, fields, token, claims); err != nil || !proven {
+				return cmp.Or(err, sessionstore.ErrNotProven)
+			}
+			return nil
+		}
+	}
+	session, claims, err := s.store.GetWith(r.Context(), token, options)
 	if refusal(err) != "" {
 		return s.writeIntrospection(w, r, introspection{})
 	}
 	if err != nil {
 		return err
-	}
-	if proven, err := s.isProven(r, fields, token, claims); err != nil {
-		return err
-	} else if !proven {
-		return s.writeIntrospection(w, r, introspection{})
 	}
 	subject := claims.Subject
 	if subject == "" {

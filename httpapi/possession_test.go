@@ -338,3 +338,67 @@ func TestProofsOfWrongClocks(t *testing.T) {
 		answer.want(t, 200)
 	}
 }
+
+// A copied token that is presented without its key says nothing of its owner, who may
+// still send a refresh again whose answer was lost.
+func TestACopyConfirmsNothing(t *testing.T) {
+	t.Parallel()
+	owner, thief := newDevice(t), newDevice(t)
+	for name, present := range map[string]func(s *service, token string) response{
+		"as a bearer token": func(s *service, token string) response {
+			return s.public(t, "GET", "/v1/me/sessions/current", bearer(token))
+		},
+		"with another key": func(s *service, token string) response {
+			return s.public(t, "GET", "/v1/me/sessions/current", thief.with(t, token, "GET", "/v1/me/sessions/current"))
+		},
+		"introspected": func(s *service, token string) response {
+			return s.internal(t, "POST", "/oauth2/introspect", form("token", token))
+		},
+		"introspected with another key": func(s *service, token string) response {
+			proof := thief.Proof(t, "GET", "https://api.example.com/cart", token, "")
+			return s.internal(t, "POST", "/oauth2/introspect", form("token", token, "dpop", proof, "dpop_htm", "GET", "dpop_htu", "https://api.example.com/cart"))
+		},
+	} {
+		s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) { cfg.Grace = 1 }) // ns: it is over at once
+		first := s.createBound(t, owner)
+		lost := sessionOf(s.refreshWith(t, first.refresh, owner.atTokenEndpoint(t)).want(t, 200).json(t))
+		if answer := present(s, lost.access); answer.StatusCode != 401 && answer.StatusCode != 200 {
+			t.Errorf("%s: %d", name, answer.StatusCode)
+		}
+		s.refreshWith(t, first.refresh, owner.atTokenEndpoint(t)).want(t, 200)
+		if outcome := s.log.last(t)["outcome"]; outcome != "retried_late" {
+			t.Errorf("%s: the owner's retry is %v", name, outcome)
+		}
+	}
+}
+
+// A server that refreshed on its client's behalf may use the new token at once without
+// the client having it.
+func TestUnconfirmedIntrospection(t *testing.T) {
+	t.Parallel()
+	for confirm, outcome := range map[string]string{"false": "retried_late", "true": "", "": ""} {
+		s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) { cfg.Grace = 1 })
+		first := s.create(t, "ann")
+		lost := sessionOf(s.refresh(t, first.refresh).want(t, 200).json(t)) // the page load was given up
+		fields := []string{"token", lost.access}
+		if confirm != "" {
+			fields = append(fields, "confirm", confirm)
+		}
+		if active := s.internal(t, "POST", "/oauth2/introspect", form(fields...)).want(t, 200).json(t)["active"]; active != true {
+			t.Errorf("confirm=%s: active is %v", confirm, active)
+		}
+		answer := s.refresh(t, first.refresh)
+		if outcome == "" {
+			answer.wantProblem(t, 400, "invalid_grant")
+			continue
+		}
+		answer.want(t, 200)
+		if got := s.log.last(t)["outcome"]; got != outcome {
+			t.Errorf("confirm=%s: the client's retry is %v", confirm, got)
+		}
+	}
+	s := setup(t)
+	if m := s.internal(t, "POST", "/oauth2/introspect", form("token", "x", "confirm", "no")).want(t, 400).json(t); m["error"] != "invalid_request" {
+		t.Errorf("%v", m)
+	}
+}

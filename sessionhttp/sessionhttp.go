@@ -26,7 +26,7 @@ import (
 
 // Store is what the middleware needs of a [sessionstore.Store].
 type Store interface {
-	Get(ctx context.Context, accessToken string) (sessionstore.Session, tokens.Claims, error)
+	GetWith(ctx context.Context, accessToken string, options sessionstore.GetOptions) (sessionstore.Session, tokens.Claims, error)
 	Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error)
 	Invalidate(ctx context.Context, id uuid.UUID) error
 }
@@ -102,13 +102,12 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 			m.cfg.OnError(w, r, err)
 			return
 		}
-		session, err := m.load(r.Context(), token)
-		if err == nil {
+		session, err := m.load(r.Context(), token, func(claims tokens.Claims) error {
 			if scheme == dpop.Scheme {
 				m.cfg.Proofs.SetNonce(w.Header())
 			}
-			err = notProven(m.cfg.Proofs.Confirm(r, scheme, token, session.Claims.KeyThumbprint))
-		}
+			return notProven(m.cfg.Proofs.Confirm(r, scheme, token, claims.KeyThumbprint))
+		})
 		if err != nil {
 			m.cfg.OnError(w, r, err)
 			return
@@ -132,8 +131,8 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 	})
 }
 
-func (m *Manager[T]) load(ctx context.Context, token string) (*Session[T], error) {
-	info, claims, err := m.store.Get(ctx, token)
+func (m *Manager[T]) load(ctx context.Context, token string, check func(tokens.Claims) error) (*Session[T], error) {
+	info, claims, err := m.store.GetWith(ctx, token, sessionstore.GetOptions{Check: check})
 	if err != nil {
 		return nil, err
 	}

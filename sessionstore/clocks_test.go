@@ -101,3 +101,44 @@ func TestGraceRaisedAboveAnAccessTokensLife(t *testing.T) {
 	}
 	k.refresh(t, newest.RefreshToken, sessionstore.Rotated)
 }
+
+// AUDIENCE is changed on one replica after the other. While both answer, a pair is the
+// same tokens whoever is asked, and both replicas accept them.
+func TestAudienceInARollout(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	cfg := config()
+	cfg.Tokens.Audience = "https://new.example.com"
+	newer := kit{Store: newStore(t, k.pool, k.ring, cfg), pool: k.pool}
+	for _, order := range [][2]kit{{k, newer}, {newer, k}} {
+		answers, next := order[0], order[1]
+		session, pair := answers.create(t, sessionstore.CreateParams{})
+		for range 3 {
+			pair = answers.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+			for _, replica := range order {
+				if _, _, err := replica.Get(t.Context(), string(pair.AccessToken)); err != nil {
+					t.Error(err)
+				}
+				if again := replica.refresh(t, pair.RefreshToken, sessionstore.StillFresh); again.AccessToken != pair.AccessToken {
+					t.Error("another replica gives another access token")
+				}
+			}
+			k.age(t, session.ID, time.Minute)
+			answers, next = next, answers
+		}
+	}
+
+	// A row that an earlier release wrote means the setting of who answers.
+	_, pair := k.create(t, sessionstore.CreateParams{})
+	k.exec(t, `UPDATE "sessionStoreToken" SET "audience" = NULL`)
+	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := newer.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, tokens.ErrWrongAudience) {
+		t.Errorf("for another audience: %v", err)
+	}
+	cfg.Tokens.AcceptedAudiences = []string{config().Tokens.Audience}
+	if _, _, err := newStore(t, k.pool, k.ring, cfg).Get(t.Context(), string(pair.AccessToken)); err != nil {
+		t.Error(err)
+	}
+}

@@ -14,7 +14,7 @@ import (
 func (s *Store) TakesFromCompas(token string) bool { return s.compas != nil && s.compas.Takes(token) }
 
 // getCompas is Get for an access token of Compas.
-func (s *Store) getCompas(ctx context.Context, accessToken string) (session Session, claims tokens.Claims, err error) {
+func (s *Store) getCompas(ctx context.Context, accessToken string, options GetOptions) (session Session, claims tokens.Claims, err error) {
 	var data []byte
 	claims, err = s.compas.Get(ctx, accessToken, sessionColumns+`, s."data"`, func(row pgx.Row, more ...any) (err error) {
 		session, err = scanSession(row, append([]any{&data}, more...)...)
@@ -27,5 +27,10 @@ func (s *Store) getCompas(ctx context.Context, accessToken string) (session Sess
 		return Session{}, tokens.Claims{}, err
 	}
 	claims.Subject, claims.SessionID = session.Subject, session.ID
+	if options.Check != nil {
+		if err := options.Check(claims); err != nil {
+			return Session{}, tokens.Claims{}, err
+		}
+	}
 	return session, claims, nil
 }

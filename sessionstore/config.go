@@ -138,5 +138,5 @@ func (c Config) checkLimit() error {
 
 // rules are those of the decision about refresh tokens.
 func (c Config) rules() refresh.Rules {
-	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, Defaults: c.Lifetimes}
+	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, Defaults: c.Lifetimes, Audience: c.Tokens.Audience}
 }

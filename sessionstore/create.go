@@ -91,7 +91,7 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 		return fail(err)
 	}
 	return creation{
-		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint},
+		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience},
 		own: own, lifetimes: own.Or(s.cfg.Lifetimes),
 	}, nil
 }

@@ -12,19 +12,38 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Get verifies an access token and loads its session. It is strict: a token
+// GetOptions are what a strict check may depend on besides the token.
+type GetOptions struct {
+	// Check, if set, is asked once the token and its session are in order, before
+	// anything is recorded: about a proof of possession, for instance. Its error is
+	// the answer.
+	Check func(tokens.Claims) error
+	// Unconfirmed leaves open whether the token has reached its client. It is for who
+	// refreshes on a client's behalf and uses the new token at once, before the client
+	// has stored it: were that taken for the client's own use, and the answer lost, the
+	// client's next refresh would look like a theft.
+	Unconfirmed bool
+}
+
+// Get is [Store.GetWith] without options. Of a token that is bound to a key it records
+// no use, since nobody has proven to have the key.
+func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Claims, error) {
+	return s.GetWith(ctx, accessToken, GetOptions{})
+}
+
+// GetWith verifies an access token and loads its session. It is strict: a token
 // that was replaced or whose session has ended is refused from the next call
 // on, with [ErrSuperseded], [ErrEnded] or [ErrNotFound]; one that has expired by the
 // database's clock is a [tokens.ErrExpired]; a token that does not verify is a [tokens.ErrInvalid], a refresh token a [tokens.ErrWrongType]. Data
 // that cannot be opened is a [SealedError].
-func (s *Store) Get(ctx context.Context, accessToken string) (_ Session, _ tokens.Claims, err error) {
+func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOptions) (_ Session, _ tokens.Claims, err error) {
 	ctx = s.begin(ctx, OperationGet)
 	defer func() { s.end(ctx, Result{Operation: OperationGet, Err: err}) }()
 
 	claims, err := s.tokens.verify(accessToken, tokens.AccessToken)
 	if err != nil {
 		if s.TakesFromCompas(accessToken) {
-			return s.getCompas(ctx, accessToken)
+			return s.getCompas(ctx, accessToken, options)
 		}
 		return Session{}, tokens.Claims{}, err
 	}
@@ -42,10 +61,18 @@ func (s *Store) Get(ctx context.Context, accessToken string) (_ Session, _ token
 		// that it was issued, so the database has lost commits, and what the row
 		// says of the idle time is of a token before.
 		return Session{}, tokens.Claims{}, ErrSuperseded
+	case claims.Audience != r.audience && !s.tokens.accepts(claims.Audience):
+		return Session{}, tokens.Claims{}, tokens.ErrWrongAudience
 	case !r.now.Before(claims.ExpiresAt), claims.Generation == r.current.generation && !r.now.Before(r.current.expiresAt):
 		return Session{}, tokens.Claims{}, tokens.ErrExpired
 	}
-	if r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second)) {
+	if options.Check != nil {
+		if err := options.Check(claims); err != nil {
+			return Session{}, tokens.Claims{}, err
+		}
+	}
+	isClients := !options.Unconfirmed && (options.Check != nil || claims.KeyThumbprint == "")
+	if isClients && r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second)) {
 		s.seen.note(ctx, claims.TokenID, r.current)
 	}
 	if r.session.Data, err = s.data.open(r.session.ID, r.data); err != nil {

@@ -57,9 +57,9 @@ const createLimitedQuery = `
 WITH "new" AS (
   ` + newSession + `
   WHERE (
-    SELECT count(*) < $16 AND count(*) FILTER (WHERE p."isLive") < $15 FROM (
+    SELECT count(*) < $17 AND count(*) FILTER (WHERE p."isLive") < $16 FROM (
       SELECT ` + hasLivePair + ` AS "isLive" FROM (
-        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $16
+        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $17
       ) p
     ) p
   )

@@ -54,7 +54,7 @@ type statements struct {
 	rules refresh.Rules
 }
 
-const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt",
+const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(r."audience", ''),
   r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + `,
   s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL OR COALESCE(r."sessionExpiresAt" <= now(), false)`
 
@@ -84,6 +84,7 @@ type reading struct {
 	countsAsFirstUse bool
 	isLive, hasEnded bool // neither where only the idle time is over
 	now              time.Time
+	audience         string // the row's; empty where an earlier release wrote it
 }
 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
@@ -109,7 +110,7 @@ func scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]) error {
 	}
 	for rows.Next() {
 		var err error
-		if r.session, err = scanSession(rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
+		if r.session, err = scanSession(rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.audience, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
 			return err
 		}
 		r.found = true

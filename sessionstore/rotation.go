@@ -23,7 +23,7 @@ const rotated = `
   "accessGeneration" = t."accessGeneration" + 1, "confirmedAt" = NULL,
   "accessExpiresAt" = LEAST(now() + COALESCE(t."accessTokenTtl", $6) * interval '1 s', t."sessionExpiresAt"),
   "clientUserAgent" = a."userAgent", "clientIp" = a."ip"::inet,
-  "dpopJkt" = COALESCE(t."dpopJkt", a."jkt")`
+  "dpopJkt" = COALESCE(t."dpopJkt", a."jkt"), "audience" = $11::text`
 
 // rotatable is whether it is case Rotated. It need not look at the session's row,
 // because Invalidate changes this one too.
@@ -70,7 +70,7 @@ type rotation struct {
 }
 
 func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation]) error {
-	read := func(rows pgx.Rows) error { return readRotated(rows, all) }
+	read := func(rows pgx.Rows) error { return s.readRotated(rows, all) }
 	if len(all) == 1 {
 		r := &all[0].Of
 		return s.pool.Read(ctx, read, rotateQuery, s.rotationArgs(pgvalue.UUID(r.claims.SessionID), pgvalue.UUID(r.claims.TokenID), r.claims.Generation,
@@ -90,13 +90,13 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven any) []any {
 	return []any{
 		sessions, ids, generations, refresh.FreshGraces * s.rules.Grace, refresh.SettleGraces * s.rules.Grace,
-		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven,
+		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven, s.rules.Audience,
 	}
 }
 
 // readRotated notes the pairs that were rotated. If the statement failed, none was:
 // the rows have its error, that of its commit too.
-func readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
+func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
 	for _, c := range all {
 		c.Of.rotated = false
 	}
@@ -107,6 +107,7 @@ func readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
 		p.ID, p.Generation, p.CreatedAt = r.claims.TokenID, r.claims.Generation+1, p.IssuedAt
 		p.BoundTo = r.proven
+		p.Audience = s.rules.Audience
 		r.next, r.rotated = p, true
 		return nil
 	})

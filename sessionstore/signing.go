@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +48,7 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 	accessToken, err := signer.Sign(tokens.Claims{
 		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.AccessGeneration,
-		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo,
+		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo, Audience: p.Audience,
 	})
 	if err != nil {
 		return TokenPair{}, err
@@ -67,8 +68,13 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 	}, nil
 }
 
-// verify does not compare the times: the database's clock, which made the token,
-// decides whether it has expired.
+// accepts tells whether an access token may be for this audience, whatever its row says.
+func (s *signing) accepts(audience string) bool {
+	return audience == s.cfg.Audience || slices.Contains(s.cfg.AcceptedAudiences, audience)
+}
+
+// verify does not compare the times nor the audience: the database's clock, which
+// made the token, decides whether it has expired, and its row whom it is for.
 func (s *signing) verify(token string, want tokens.Type) (tokens.Claims, error) {
 	claims, err := s.verifyAny(token)
 	if err == nil && claims.Type != want {

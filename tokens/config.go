@@ -3,6 +3,7 @@ package tokens
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -25,6 +26,10 @@ type Config struct {
 	Issuer string
 	// Audience is the access tokens' aud: the resource servers. Required.
 	Audience string
+	// AcceptedAudiences are further audiences that a [Verifier] accepts access tokens
+	// for, while Audience is changed on one replica after the other: the old or the
+	// new one. None by default.
+	AcceptedAudiences []string
 	// ClientID is the access tokens' client_id. Zero means the audience.
 	ClientID string
 	// TokenEndpoint is the refresh tokens' aud. Zero means the issuer followed
@@ -58,13 +63,13 @@ func (c Config) withDefaults() (Config, error) {
 	if c.TokenEndpoint == "" {
 		c.TokenEndpoint = c.Issuer + "/oauth2/token"
 	}
-	for _, s := range []string{c.Issuer, c.Audience, c.ClientID, c.TokenEndpoint} {
+	for _, s := range append([]string{c.Issuer, c.Audience, c.ClientID, c.TokenEndpoint}, c.AcceptedAudiences...) {
 		if len(s) > maxClaimBytes {
-			return c, fmt.Errorf("tokens: Issuer, Audience, ClientID and TokenEndpoint may have %d bytes each", maxClaimBytes)
+			return c, fmt.Errorf("tokens: Issuer, Audience, ClientID, TokenEndpoint and AcceptedAudiences may have %d bytes each", maxClaimBytes)
 		}
 	}
-	if c.TokenEndpoint == c.Audience {
-		return c, errors.New("tokens: Audience must differ from TokenEndpoint, or one kind of token could pass for the other")
+	if slices.Contains(c.audiences(AccessToken), "") || slices.Contains(c.audiences(AccessToken), c.TokenEndpoint) {
+		return c, errors.New("tokens: Audience and AcceptedAudiences must differ from TokenEndpoint, or one kind of token could pass for the other, and must not be empty")
 	}
 	if c.Leeway == 0 {
 		c.Leeway = defaultLeeway
@@ -81,10 +86,10 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// audience is the aud of tokens of a type.
-func (c Config) audience(typ Type) string {
+// audiences are those of tokens of a type that are accepted.
+func (c Config) audiences(typ Type) []string {
 	if typ == RefreshToken {
-		return c.TokenEndpoint
+		return []string{c.TokenEndpoint}
 	}
-	return c.Audience
+	return append([]string{c.Audience}, c.AcceptedAudiences...)
 }

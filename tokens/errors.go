@@ -17,6 +17,9 @@ var (
 	// ours has an nbf.
 	ErrNotValidYet = fmt.Errorf("%w: not valid yet", ErrInvalid)
 
+	// ErrWrongAudience says that a token of ours is for another resource server.
+	ErrWrongAudience = fmt.Errorf("%w: for another audience", ErrInvalid)
+
 	// ErrWrongType says that a token of ours was used in the other one's
 	// place: a refresh token as an access token, or the reverse.
 	ErrWrongType = fmt.Errorf("%w: another type of token is wanted here", ErrInvalid)

@@ -85,6 +85,10 @@ func (c *presentedClaims) Validate() error {
 	if clientID == c.cfg.ClientID {
 		clientID = c.cfg.ClientID // not a copy in each remembered token
 	}
+	audience := c.Audience
+	if audience == c.cfg.Audience {
+		audience = c.cfg.Audience // nor of this
+	}
 	if c.IssuedAt == 0 {
 		return errors.New("iat")
 	}
@@ -99,7 +103,7 @@ func (c *presentedClaims) Validate() error {
 	v := &verifiedClaims{Claims: Claims{
 		Type:       c.use.typ,
 		Issuer:     c.cfg.Issuer,
-		Audience:   c.cfg.audience(c.use.typ),
+		Audience:   audience,
 		Subject:    c.Subject,
 		ClientID:   clientID,
 		SessionID:  sid,

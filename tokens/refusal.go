@@ -31,6 +31,8 @@ func refusal(err error) error {
 		return ErrExpired
 	case isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired):
 		return ErrNotValidYet
+	case isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired, jwt.ErrTokenInvalidAudience):
+		return ErrWrongAudience
 	case errors.Is(err, jwt.ErrTokenInvalidClaims):
 		return fmt.Errorf("%w: %s", ErrInvalid, err.Error())
 	}

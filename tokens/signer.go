@@ -33,14 +33,19 @@ func NewSigner(ring *KeyRing, cfg Config) (*Signer, error) {
 	}}, nil
 }
 
-// Sign returns the token for the claims. Issuer, Audience and ClientID come
-// from the configuration, whatever the claims say.
+// Sign returns the token for the claims. Issuer and ClientID come from the
+// configuration, whatever the claims say, and so does Audience, unless the claims of
+// an access token have one.
 func (s *Signer) Sign(c Claims) (Secret, error) {
 	kind, known := s.kind[c.Type]
 	if !known {
 		return "", fmt.Errorf("tokens: unknown type %q", c.Type)
 	}
-	claims := appendClaims(make([]byte, 0, claimsRoom), kind.claims, c)
+	common := kind.claims
+	if c.Type == AccessToken && c.Audience != "" && c.Audience != s.cfg.Audience {
+		common = commonClaims(s.cfg.Issuer, c.Audience, s.cfg.ClientID)
+	}
+	claims := appendClaims(make([]byte, 0, claimsRoom), common, c)
 	token, err := kind.use.sign(claims)
 	if err != nil {
 		return "", fmt.Errorf("tokens: sign: %w", err)

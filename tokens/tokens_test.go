@@ -217,3 +217,34 @@ func TestVerifyIssued(t *testing.T) {
 		}
 	}
 }
+
+// A token may be for another audience than the configuration's: its claims say so.
+// Only who accepts that audience too takes it.
+func TestAudiences(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	c := claims(tokens.AccessToken)
+	c.Audience = "https://other.example.com"
+	token := k.sign(t, c)
+	if got, err := k.verifier.Verify(token, tokens.AccessToken); !errors.Is(err, tokens.ErrWrongAudience) || got != (tokens.Claims{}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := k.verifier.VerifyIssued(token); err != nil || got.Audience != c.Audience {
+		t.Errorf("%+v, %v", got, err)
+	}
+	cfg := tokens.Config{Issuer: "https://id.example.com", Audience: "https://new.example.com", Now: func() time.Time { return now }}
+	cfg.AcceptedAudiences = []string{c.Audience}
+	verifier, err := tokens.NewVerifier(k.ring, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := verifier.Verify(token, tokens.AccessToken); err != nil || got.Audience != c.Audience {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, audience := range []string{"", "https://id.example.com/oauth2/token"} {
+		cfg.AcceptedAudiences = []string{audience}
+		if _, err := tokens.NewVerifier(k.ring, cfg); err == nil {
+			t.Errorf("the audience %q may be accepted", audience)
+		}
+	}
+}

@@ -66,7 +66,7 @@ func (v *Verifier) newParser(use *keyUse) *jwt.Parser {
 		jwt.WithValidMethods([]string{use.method.Alg()}),
 		jwt.WithStrictDecoding(),
 		jwt.WithIssuer(v.cfg.Issuer),
-		jwt.WithAudience(v.cfg.audience(use.typ)),
+		jwt.WithAudience(v.cfg.audiences(use.typ)...),
 		jwt.WithExpirationRequired(),
 		jwt.WithLeeway(v.cfg.Leeway),
 		jwt.WithTimeFunc(v.cfg.Now),
@@ -119,11 +119,13 @@ func (v *Verifier) VerifyAny(token string) (Claims, error) {
 }
 
 // VerifyIssued is [Verifier.VerifyAny] for the issuer of the tokens, whose database
-// has the clock that made them: it does not compare the times. Whoever calls it must,
-// by that clock, or accepts tokens that have expired.
+// has the clock that made them and knows whom they are for: it compares neither the
+// times nor the audience of an access token. Whoever calls it must, or accepts tokens
+// that have expired.
 func (v *Verifier) VerifyIssued(token string) (Claims, error) {
 	c, err := v.verify(token)
-	if err != nil && !isOfTime(err) {
+	isIssued := err == nil || isOfTime(err) || errors.Is(err, ErrWrongAudience) && c.Type == AccessToken
+	if !isIssued {
 		return Claims{}, err
 	}
 	return c.Claims, nil
@@ -132,7 +134,7 @@ func (v *Verifier) VerifyIssued(token string) (Claims, error) {
 // isOfTime tells whether the time alone is what is wrong with a token.
 func isOfTime(err error) bool { return errors.Is(err, ErrExpired) || errors.Is(err, ErrNotValidYet) }
 
-// verify returns the claims with [ErrExpired] and [ErrNotValidYet] too.
+// verify returns the claims with [ErrExpired], [ErrNotValidYet] and [ErrWrongAudience] too.
 func (v *Verifier) verify(token string) (*verifiedClaims, error) {
 	if len(token) > MaxTokenBytes {
 		return nil, ErrTooLarge
@@ -167,7 +169,7 @@ func (v *Verifier) verifyWithNewer(ring *verifyingRing, token string) (*verifyin
 }
 
 // verify checks a token that is not remembered. It returns the claims with
-// [ErrExpired] and [ErrNotValidYet] too.
+// [ErrExpired], [ErrNotValidYet] and [ErrWrongAudience] too.
 func (r *verifyingRing) verify(token string, cfg *Config) (*verifiedClaims, error) {
 	if !isCompact(token) {
 		return nil, errNotCompact
@@ -183,7 +185,7 @@ func (r *verifyingRing) verify(token string, cfg *Config) (*verifiedClaims, erro
 	}
 	claims := &presentedClaims{use: parser.use, cfg: cfg}
 	if _, err := parser.ParseWithClaims(token, claims, parser.use.key); err != nil {
-		if err = refusal(err); !isOfTime(err) {
+		if err = refusal(err); !isOfTime(err) && !errors.Is(err, ErrWrongAudience) {
 			return nil, err
 		}
 		return claims.verified, err

@@ -1,7 +1,8 @@
+// Package rivals calls @compas/store, another session store on PostgreSQL, in a Node process of its own. What its
+// figures can be compared with, and what not, stands in the README beside this file.
 package rivals
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"embed"
@@ -11,181 +12,98 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
+	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
 const (
-	// CompasName is @compas/store's name in results.
-	CompasName = "@compas/store"
-
 	installPatience = 3 * time.Minute
 	// fillPatience is what making the sessions may take, besides the measured time.
 	fillPatience = 5 * time.Minute
-	compasPhases = 3
+	phases       = 3
 )
 
-// ErrNoNode means that the machine has no Node to run @compas/store with, or no npm to install it.
-var ErrNoNode = errors.New("needs node and npm in the PATH")
-
 //go:embed compas/package.json compas/package-lock.json compas/bench.mjs compas/schema.sql
-var compasFiles embed.FS
+var files embed.FS
 
-// Compas measures the functions of @compas/store that create, get and refresh a session, called in a Node process of
-// their own. It installs the package from the npm registry into a folder that is removed afterwards.
-func Compas(ctx context.Context, cfg Config) ([]Result, error) {
-	results, err := compas(ctx, cfg)
-	if err != nil {
-		return results, fmt.Errorf("%s: %w", CompasName, err)
-	}
-
-	return results, nil
+// Config says what to measure, and where. All of it is required.
+type Config struct {
+	// DatabaseURL is the URL of an empty database made for this, as a superuser.
+	DatabaseURL string
+	// Connections is how many connections to PostgreSQL there are, and how many callers keep it busy.
+	Connections int
+	// Duration is how long each operation is measured, after a warm-up of a quarter of it.
+	Duration time.Duration
+	// Sessions is how many sessions there are before anything but creating them is measured.
+	Sessions int
+	// Data is each session's data, a JSON object.
+	Data string
 }
 
-func compas(ctx context.Context, cfg Config) ([]Result, error) {
-	if err := cfg.check(ctx); err != nil {
-		return nil, err
-	}
-	input, err := compasInput(cfg)
-	if err != nil {
-		return nil, err
-	}
-
-	dir, err := os.MkdirTemp("", "latchkey-bench-compas-")
-	if err != nil {
-		return nil, err
-	}
+// Compas measures the functions of @compas/store that create, get and refresh a session. It installs the package from
+// the npm registry into a folder that is removed afterwards.
+func Compas(ctx context.Context, cfg Config) []report.Row {
+	parsed := must.Get(pgx.ParseConfig(cfg.DatabaseURL))
+	input := must.Get(json.Marshal(map[string]any{
+		"connection": map[string]any{
+			"host": parsed.Host, "port": parsed.Port, "user": parsed.User, "password": parsed.Password, "database": parsed.Database, "ssl": false,
+		},
+		"callers": cfg.Connections, "seconds": cfg.Duration.Seconds(), "sessions": cfg.Sessions, "data": json.RawMessage(cfg.Data),
+	}))
+	dir := must.Get(os.MkdirTemp("", "latchkey-bench-compas-"))
 	defer func() { _ = os.RemoveAll(dir) }() // below the system's temporary folder, at worst it stays there
-	cfg.Log(CompasName + ": npm ci")
-	if err := installCompas(ctx, dir); err != nil {
-		return nil, err
-	}
+	must.Do(os.CopyFS(dir, must.Get(fs.Sub(files, "compas"))))
+	run(ctx, installPatience, dir, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
+	output := run(ctx, phases*cfg.Duration*5/4+fillPatience, dir, input, "node", "bench.mjs")
 
-	return runCompas(ctx, cfg, dir, input)
-}
-
-// compasInput is what bench.mjs reads.
-func compasInput(cfg Config) ([]byte, error) {
-	parsed, err := pgx.ParseConfig(cfg.DatabaseURL)
-	if err != nil {
-		return nil, err
+	// The lines that bench.mjs writes: the versions first, then a result for each operation.
+	var rows []report.Row
+	var line struct {
+		Versions struct {
+			Store string `json:"store"`
+			Node  string `json:"node"`
+		} `json:"versions"`
+		Operation string  `json:"operation"`
+		PerSecond float64 `json:"perSecond"`
+		P50       float64 `json:"p50ms"`
+		P99       float64 `json:"p99ms"`
+		CPUMicros float64 `json:"cpuMicros"`
 	}
-	connection := map[string]any{
-		"host": parsed.Host, "port": parsed.Port, "user": parsed.User, "password": parsed.Password, "database": parsed.Database,
-		"ssl": false,
-	}
-	if parsed.TLSConfig != nil && len(parsed.Fallbacks) == 0 {
-		connection["ssl"] = "require"
-	}
-
-	return json.Marshal(map[string]any{
-		"connection": connection,
-		"callers":    cfg.Connections,
-		"seconds":    cfg.Duration.Seconds(),
-		"sessions":   cfg.Sessions,
-		"data":       json.RawMessage(cfg.Data),
-	})
-}
-
-func installCompas(ctx context.Context, dir string) error {
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("%w: %w", ErrNoNode, err)
+	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
+		must.Do(decoder.Decode(&line))
+		if line.Operation == "" {
+			continue
 		}
+		rows = append(rows, report.Row{
+			Key:    report.Key{Layer: report.Compas, Operation: line.Operation, State: report.Steady, Group: "rivals", Sessions: cfg.Sessions, Workers: cfg.Connections},
+			Rounds: []float64{line.PerSecond}, P50: line.P50, P99: line.P99,
+			Note: fmt.Sprintf("%s on Node %s, CPU of the process %.0f µs a call", line.Versions.Store, line.Versions.Node, line.CPUMicros),
+		})
 	}
-	files, err := fs.Sub(compasFiles, "compas")
-	if err != nil {
-		return err
-	}
-	if err := os.CopyFS(dir, files); err != nil {
-		return err
-	}
-
-	ctx, cancel := context.WithTimeout(ctx, installPatience)
-	defer cancel()
-	npm := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
-	npm.Dir = dir
-	npm.WaitDelay = time.Second
-	if output, err := npm.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci: %w: %s", errors.Join(err, ctx.Err()), tail(output))
+	if len(rows) != phases {
+		must.Do(fmt.Errorf("it printed %q", output))
 	}
 
-	return nil
+	return rows
 }
 
-// compasLine is a line that bench.mjs writes: the versions first, then a result for each operation.
-type compasLine struct {
-	Versions *struct {
-		Store string `json:"store"`
-		Node  string `json:"node"`
-	} `json:"versions"`
-	Operation string  `json:"operation"`
-	PerSecond float64 `json:"perSecond"`
-	P50ms     float64 `json:"p50ms"`
-	P99ms     float64 `json:"p99ms"`
-	CPUMicros float64 `json:"cpuMicros"`
-}
-
-func runCompas(ctx context.Context, cfg Config, dir string, input []byte) ([]Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, compasPhases*cfg.Duration*5/4+fillPatience)
+// run runs a program to its end, which must be a good one, and returns what it printed on standard output.
+func run(ctx context.Context, patience time.Duration, dir string, input []byte, name string, args ...string) []byte {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-
 	var stderr bytes.Buffer
-	node := exec.CommandContext(ctx, "node", "bench.mjs")
-	node.Dir = dir
-	node.Stdin = bytes.NewReader(input)
-	node.Stderr = &stderr
-	node.WaitDelay = time.Second
-	stdout, err := node.StdoutPipe()
+	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // npm or node
+	cmd.Dir, cmd.Stdin, cmd.Stderr, cmd.WaitDelay = dir, bytes.NewReader(input), &stderr, time.Second
+	output, err := cmd.Output()
 	if err != nil {
-		return nil, err
-	}
-	if err := node.Start(); err != nil {
-		return nil, err
-	}
-
-	var results []Result
-	var versions string
-	var readErr error
-	for lines := bufio.NewScanner(stdout); readErr == nil && lines.Scan(); {
-		var line compasLine
-		switch readErr = json.Unmarshal(lines.Bytes(), &line); {
-		case readErr != nil:
-			readErr = fmt.Errorf("it printed %q", lines.Text())
-			cancel()
-		case line.Versions != nil:
-			versions = fmt.Sprintf("%s on Node %s", line.Versions.Store, line.Versions.Node)
-		default:
-			result := Result{
-				Name: CompasName, Operation: line.Operation, PerSecond: line.PerSecond, P50ms: line.P50ms, P99ms: line.P99ms,
-				Note: fmt.Sprintf("%s, CPU of the process %.0f µs a call", versions, line.CPUMicros),
-			}
-			result.log(cfg.Log)
-			results = append(results, result)
-		}
-	}
-	err = node.Wait()
-	if readErr != nil {
-		return results, readErr
-	}
-	if err != nil {
-		return results, fmt.Errorf("%w: %s", errors.Join(err, ctx.Err()), tail(stderr.Bytes()))
-	}
-	if len(results) != compasPhases {
-		return results, fmt.Errorf("it printed %d results, and ended", len(results))
+		const enough = 2000 // the reason stands at the end
+		said := stderr.Bytes()
+		must.Do(fmt.Errorf("%s: %w: %s", name, errors.Join(err, ctx.Err()), said[max(0, len(said)-enough):]))
 	}
 
-	return results, nil
-}
-
-// tail returns the end of what a program said, which is where the reason stands.
-func tail(output []byte) string {
-	const enough = 2000
-	if len(output) > enough {
-		output = output[len(output)-enough:]
-	}
-
-	return strings.TrimSpace(string(output))
+	return output
 }

@@ -54,6 +54,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"ISSUER": "https://login.example.com/"}, `ISSUER is "https://login.example.com/"` + url},
 		{env{"ISSUER": "https://login.example.com?x"}, `ISSUER is "https://login.example.com?x"` + url},
 		{env{"ISSUER": "https://u:p@login.example.com"}, `ISSUER is "https://u:p@login.example.com"` + url},
+		{env{"AUDIENCES_ACCEPTED": "a,,b"}, `AUDIENCES_ACCEPTED is "a,,b"; it may be names without control characters, separated by commas`},
 		{env{"AUDIENCE": "a\nb"}, `AUDIENCE is "a\nb"` + text},
 		{env{"CLIENT_ID": " "}, `CLIENT_ID is " "` + text},
 		{env{"SERVICE_KEYS": secret}, "SERVICE_KEYS is not usable (key 1 has no name)" + keys},

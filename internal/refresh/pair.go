@@ -43,6 +43,8 @@ type Rules struct {
 	LateRetryLimit int
 	// Defaults are the lifetimes of a pair that has none of its own.
 	Defaults Lifetimes
+	// Audience is whom new access tokens are for.
+	Audience string
 }
 
 // Lifetimes are how long a session and its tokens last, in whole seconds.
@@ -80,6 +82,7 @@ type Pair struct {
 
 	AccessGeneration int64
 	AccessExpiresAt  time.Time
+	Audience         string    // the access token's; empty in the rows of an earlier release
 	ConfirmedAt      time.Time // when the pair was first seen in use; zero for not yet
 
 	BoundTo string // the thumbprint of its client's key; empty for none. See Decide
@@ -135,7 +138,7 @@ func (p Pair) retryLate(now time.Time, r Rules) (Pair, bool) {
 func (p Pair) mintAccess(now time.Time, r Rules) Pair {
 	p.AccessGeneration++
 	p.AccessExpiresAt = p.capped(now.Add(p.Lifetimes.Or(r.Defaults).AccessToken))
-	p.ConfirmedAt = time.Time{}
+	p.ConfirmedAt, p.Audience = time.Time{}, r.Audience
 	return p
 }
 

@@ -1,7 +1,6 @@
 package load_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -15,40 +14,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 )
 
-func TestClosedCountsWhatEndsInTheWindow(t *testing.T) {
-	t.Parallel()
-
-	const workers = 4
-	var calls, begun, ended atomic.Int64
-	measured, err := load.Closed(t.Context(), load.Window{
-		Workers: workers, Warmup: 50 * time.Millisecond, Duration: 200 * time.Millisecond,
-		Begin: func() {
-			for calls.Load() == 0 {
-				time.Sleep(time.Millisecond)
-			}
-			begun.Store(calls.Load())
-		},
-		End: func() { ended.Store(calls.Load()) },
-	}, func(int) error {
-		time.Sleep(2 * time.Millisecond)
-		calls.Add(1)
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	// Each worker may be just about to count its call at either end.
-	if n, most := int64(measured.Latencies.Count()), ended.Load()-begun.Load()+2*workers; n > most {
-		t.Errorf("%d were counted, and at most %d ended in the window", n, most)
-	}
-	if measured.Elapsed < 200*time.Millisecond {
-		t.Errorf("it lasted %v", measured.Elapsed)
-	}
-	if fastest := measured.Latencies.Milliseconds(0); measured.Latencies.Count() > 0 && fastest < 1.99 {
-		t.Errorf("a latency is %v ms", fastest)
-	}
-}
-
 func TestHowALoadEnds(t *testing.T) {
 	t.Parallel()
 
@@ -56,39 +21,36 @@ func TestHowALoadEnds(t *testing.T) {
 	for name, test := range map[string]struct {
 		warmup time.Duration
 		with   error
-		failed bool
+		want   string
 	}{
-		"used up":                {0, load.ErrUsedUp, false},
-		"used up in the warm-up": {time.Hour, load.ErrUsedUp, true},
-		"broken":                 {0, broken, true},
+		"used up":                {0, load.ErrUsedUp, ""},
+		"used up in the warm-up": {time.Hour, load.ErrUsedUp, "before counting began"},
+		"broken":                 {0, broken, "broken"},
 	} {
-		for loop, run := range map[string]func(load.Window, load.Work) (load.Measured, error){
-			"closed": func(w load.Window, work load.Work) (load.Measured, error) { return load.Closed(t.Context(), w, work) },
-			"open": func(w load.Window, work load.Work) (load.Measured, error) {
-				return load.Open(t.Context(), w, 1000, 1, work)
-			},
+		window := load.Window{Workers: 3, Warmup: test.warmup, Duration: time.Hour}
+		for loop, run := range map[string]func(load.Work) (load.Measured, error){
+			"closed": func(work load.Work) (load.Measured, error) { return load.Closed(t.Context(), window, work) },
+			"open":   func(work load.Work) (load.Measured, error) { return load.Open(t.Context(), window, 1000, 1, work) },
 		} {
 			var calls atomic.Int64
-			_, err := run(load.Window{Workers: 3, Warmup: test.warmup, Duration: time.Hour}, func(int) error {
+			measured, err := run(func(int) error {
 				time.Sleep(time.Millisecond)
 				if calls.Add(1) > 50 {
 					return test.with
 				}
 				return nil
 			})
-			if (err != nil) != test.failed || errors.Is(test.with, broken) && !errors.Is(err, broken) {
-				t.Errorf("%s, %s: got %v", loop, name, err)
+			if test.want != "" {
+				if err == nil || !strings.Contains(err.Error(), test.want) {
+					t.Errorf("%s, %s: got %v", loop, name, err)
+				}
+				continue
+			}
+			n, fastest := measured.Latencies.Count(), measured.Latencies.Milliseconds(0)
+			if err != nil || n > 50 || n > 0 && fastest < 0.99 {
+				t.Errorf("%s, %s: %d calls, the fastest took %v ms (%v)", loop, name, n, fastest, err)
 			}
 		}
-	}
-
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
-	defer cancel()
-	if _, err := load.Closed(ctx, load.Window{Workers: 1, Duration: time.Hour}, func(int) error {
-		time.Sleep(time.Millisecond)
-		return nil
-	}); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
 	}
 }
 
@@ -109,9 +71,6 @@ func TestOpenCountsTheTimeInWhichCallsWait(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := measured.Latencies.Count(); n < 190 || n != measured.Late.Count() {
-		t.Errorf("%d latencies, %d latenesses", n, measured.Late.Count())
-	}
 	if slow := measured.Latencies.Milliseconds(90); slow < 100 { // of some 40 calls that were due in the first 200 ms of the pause
 		t.Errorf("nine of ten calls took less than %v ms", slow)
 	}
@@ -127,17 +86,14 @@ func TestClientKeepsItsConnection(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		if r.Header.Get("Authorization") != "Bearer x" || r.Header.Get("Content-Type") != load.JSON || r.Header.Get("If-Match") != `"7"` {
-			t.Errorf("the header is %v", r.Header)
-		}
 		w.WriteHeader(http.StatusCreated)
 		_, _ = w.Write(body)
 	}))
 	defer server.Close()
 	client := load.NewClient(server.Listener.Addr().String())
 	defer client.Close()
-	for _, size := range []int{1, 1000, 100_000, 10} {
-		request := load.Request{Method: http.MethodPost, Path: "/", Bearer: "x", IfMatch: "7", Type: load.JSON, Body: strings.Repeat("x", size)}
+	for _, size := range []int{1, 100_000, 10} {
+		request := load.Request{Method: http.MethodPost, Path: "/", Type: load.JSON, Body: strings.Repeat("x", size)}
 		if body, err := client.Send(http.StatusCreated, request); err != nil || string(body) != request.Body {
 			t.Errorf("%d bytes came back as %d (%v)", size, len(body), err)
 		}

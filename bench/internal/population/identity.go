@@ -2,10 +2,10 @@
 package population
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -36,24 +36,16 @@ type Identity struct {
 }
 
 // NewIdentity makes the key that the service makes by default.
-func NewIdentity() (Identity, error) {
+func NewIdentity() Identity {
 	key, _, err := tokens.GenerateKey("EdDSA")
-	if err != nil {
-		return Identity{}, err
-	}
-	keys, err := tokens.PrependKey("", key)
-	if err != nil {
-		return Identity{}, err
-	}
-	ring, err := tokens.ParseKeyRing([]byte(keys))
-	if err != nil {
-		return Identity{}, fmt.Errorf("the new key: %w", err)
-	}
+	must.Do(err)
+	keys := must.Get(tokens.PrependKey("", key))
+	ring := must.Get(tokens.ParseKeyRing([]byte(keys)))
 
 	return Identity{Keys: keys, Ring: ring, Store: sessionstore.Config{
 		Tokens:    tokens.Config{Issuer: Issuer, Audience: "latchkey", ClientID: "latchkey"},
 		Lifetimes: sessionstore.Lifetimes{AccessToken: AccessTokenTTL},
 		// A pair may be rotated again at once: what is measured is rotations.
 		Grace: time.Nanosecond,
-	}}, nil
+	}}
 }

@@ -1,159 +1,142 @@
+// Package replay runs the very statements that an operation of the packages sends, without the packages: what is left
+// then is what PostgreSQL and the driver take, the least that the operation can cost.
 package replay
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
-// Replay is a statement in which some arguments are to be replaced at each call.
-type Replay struct {
-	sql  string
-	args []any
-	// slots says for each argument which value takes its place; -1: it stays.
-	slots  []int
-	values int
-	next   string // goes with it, in the same transaction and round trip
+// Statement is what was sent to the database.
+type Statement struct {
+	SQL  string
+	Args []any
+	// Own are the numbers of the arguments, from 1 on, that each call brings its own of. The others stay.
+	Own []int
+	// Before and After go with it in one batch. They have no arguments.
+	Before, After []string
 }
 
-// New prepares a statement. The values are those of its arguments that later calls bring their own of, in that order:
-// each has to be among the arguments, and may be so several times.
-func New(statement Statement, values ...any) (*Replay, error) {
-	r := &Replay{sql: statement.SQL, args: statement.Args, slots: make([]int, len(statement.Args)), values: len(values)}
-	found := make([]bool, len(values))
-	for i, arg := range statement.Args {
-		r.slots[i] = -1
-		for j, value := range values {
-			if same(arg, value) {
-				r.slots[i], found[j] = j, true
-			}
+// Tracer keeps the statement of the call that [Capture] makes. Others it does not notice.
+type Tracer struct{}
+
+type captureKey struct{}
+
+type capture struct {
+	mu         sync.Mutex
+	statements []Statement
+}
+
+// TraceQueryStart implements [pgx.QueryTracer].
+func (Tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQueryStartData) context.Context {
+	if c, ok := ctx.Value(captureKey{}).(*capture); ok {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.statements = append(c.statements, Statement{SQL: data.SQL, Args: data.Args})
+	}
+
+	return ctx
+}
+
+// TraceBatchStart implements [pgx.BatchTracer].
+func (Tracer) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	return ctx
+}
+
+// TraceBatchQuery implements [pgx.BatchTracer].
+func (t Tracer) TraceBatchQuery(ctx context.Context, conn *pgx.Conn, data pgx.TraceBatchQueryData) {
+	t.TraceQueryStart(ctx, conn, pgx.TraceQueryStartData{SQL: data.SQL, Args: data.Args})
+}
+
+// TraceBatchEnd implements [pgx.BatchTracer].
+func (Tracer) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+// TraceQueryEnd implements [pgx.QueryTracer].
+func (Tracer) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+// Capture returns the one statement with arguments that a call sends, of which later calls bring their own of those with
+// these numbers, and what goes with it. Its connections must have a [Tracer].
+func Capture(ctx context.Context, call func(context.Context), own ...int) Statement {
+	c := &capture{}
+	call(context.WithValue(ctx, captureKey{}, c))
+	withArgs := func(s Statement) bool { return len(s.Args) > 0 }
+	at := slices.IndexFunc(c.statements, withArgs)
+	if at < 0 || slices.ContainsFunc(c.statements[at+1:], withArgs) {
+		must.Do(fmt.Errorf("of %d statements one has to have arguments: the bare loop knows only one", len(c.statements)))
+	}
+	s := c.statements[at]
+	s.Own = own
+	for i, other := range c.statements {
+		switch {
+		case i < at:
+			s.Before = append(s.Before, other.SQL)
+		case i > at:
+			s.After = append(s.After, other.SQL)
 		}
 	}
-	for j := range found {
-		if !found[j] {
-			return nil, fmt.Errorf("value %d (%v) is not among the arguments of %s", j+1, values[j], statement.SQL)
-		}
+	if most := slices.Max(own); most > len(s.Args) {
+		must.Do(fmt.Errorf("there is no argument %d of %s", most, s.SQL))
 	}
 
-	return r, nil
+	return s
 }
-
-// same compares an argument with a value, in whatever form the packages hand it to the driver.
-func same(arg, value any) bool {
-	if want, ok := value.(uuid.UUID); ok {
-		id, is := asID(arg)
-		return is && id == want
-	}
-	v := reflect.ValueOf(arg)
-	for v.IsValid() && v.Kind() == reflect.Pointer {
-		if v.IsNil() {
-			return false
-		}
-		v = v.Elem()
-	}
-	if !v.IsValid() {
-		return false
-	}
-	if text, ok := value.(string); ok && v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Uint8 {
-		return string(v.Bytes()) == text
-	}
-
-	return v.Comparable() && v.Interface() == value
-}
-
-// asID returns the id that an argument is.
-func asID(arg any) (uuid.UUID, bool) {
-	if valuer, ok := arg.(pgtype.UUIDValuer); ok {
-		id, err := valuer.UUIDValue()
-		return id.Bytes, err == nil && id.Valid
-	}
-	v := reflect.ValueOf(arg)
-	if v.IsValid() && v.Type().ConvertibleTo(reflect.TypeFor[uuid.UUID]()) && v.Kind() == reflect.Array {
-		return v.Convert(reflect.TypeFor[uuid.UUID]()).Interface().(uuid.UUID), true //nolint:errcheck // it was converted to it
-	}
-
-	return uuid.Nil, false
-}
-
-// IDs returns the distinct ids among a statement's arguments, in order.
-func (s Statement) IDs() []any {
-	var ids []any
-	seen := make(map[uuid.UUID]bool)
-	for _, arg := range s.Args {
-		if id, ok := asID(arg); ok && !seen[id] {
-			seen[id] = true
-			ids = append(ids, id)
-		}
-	}
-
-	return ids
-}
-
-// Values returns how many values a call brings.
-func (r *Replay) Values() int { return r.values }
 
 // ErrNoRow says that a statement neither returned nor changed exactly one row.
 var ErrNoRow = errors.New("the statement was to find one row")
 
-// With returns a replay that is followed by a statement without arguments, in the same batch.
-func (r *Replay) With(next Statement) (*Replay, error) {
-	if len(next.Args) > 0 {
-		return nil, fmt.Errorf("%s has arguments", next.SQL)
-	}
-	both := *r
-	both.next = next.SQL
-
-	return &both, nil
-}
-
-// Caller runs a replay on a connection of its own. It is for one goroutine.
+// Caller runs a statement on a connection of its own. It is for one goroutine.
 type Caller struct {
-	*Replay
-	conn *pgx.Conn
-	args []any
-	dest []any // nil for a statement that returns nothing
+	statement Statement
+	conn      *pgx.Conn
+	args      []any
+	dest      []any // nil for a statement that returns nothing
 }
 
 // On prepares the statement on a connection.
-func (r *Replay) On(ctx context.Context, conn *pgx.Conn) (*Caller, error) {
-	description, err := conn.Prepare(ctx, r.sql, r.sql)
-	if err != nil {
-		return nil, err
-	}
-	if r.next != "" {
-		if _, err := conn.Prepare(ctx, r.next, r.next); err != nil {
-			return nil, err
+func (s Statement) On(ctx context.Context, conn *pgx.Conn) *Caller {
+	description := must.Get(conn.Prepare(ctx, s.SQL, s.SQL))
+	c := &Caller{statement: s, conn: conn, args: slices.Clone(s.Args)}
+	for _, field := range description.Fields {
+		// Of the types that the packages scan into; null is possible in each column.
+		destination := map[uint32]any{
+			pgtype.UUIDOID: new(*uuid.UUID), pgtype.TextOID: new(*string), pgtype.VarcharOID: new(*string), pgtype.TimestamptzOID: new(*time.Time),
+			pgtype.Int8OID: new(*int64), pgtype.Int4OID: new(*int64), pgtype.Int2OID: new(*int64),
+			pgtype.BoolOID: new(*bool), pgtype.JSONBOID: new([]byte),
+		}[field.DataTypeOID]
+		if destination == nil {
+			must.Do(fmt.Errorf("column %s has a type (%d) that is not known here", field.Name, field.DataTypeOID))
 		}
+		c.dest = append(c.dest, destination)
 	}
-	dest, err := destinations(description.Fields)
 
-	return &Caller{Replay: r, conn: conn, args: make([]any, len(r.args)), dest: dest}, err
+	return c
 }
 
-// Call runs the statement with these values in the place of those that [New] was given, and reads its row.
+// Call runs the statement with these values in the place of its own arguments, and reads its row.
 func (c *Caller) Call(ctx context.Context, values ...any) error {
-	if len(values) != c.values {
-		return fmt.Errorf("%d values were given, and %d are wanted", len(values), c.values)
+	if len(values) != len(c.statement.Own) {
+		return fmt.Errorf("%d values were given, and %d are wanted", len(values), len(c.statement.Own))
 	}
-	for i, slot := range c.slots {
-		if c.args[i] = c.Replay.args[i]; slot >= 0 {
-			c.args[i] = values[slot]
-			if id, ok := values[slot].(uuid.UUID); ok { // the form that the driver takes as it is
-				c.args[i] = pgtype.UUID{Bytes: id, Valid: true}
-			}
+	for i, number := range c.statement.Own {
+		c.args[number-1] = values[i]
+		if id, ok := values[i].(uuid.UUID); ok { // the form that the driver takes as it is
+			c.args[number-1] = pgtype.UUID{Bytes: id, Valid: true}
 		}
 	}
 	if c.dest == nil {
-		tag, err := c.conn.Exec(ctx, c.sql, c.args...)
+		tag, err := c.conn.Exec(ctx, c.statement.SQL, c.args...)
 		if err == nil && tag.RowsAffected() != 1 {
 			err = ErrNoRow
 		}
@@ -167,56 +150,28 @@ func (c *Caller) Call(ctx context.Context, values ...any) error {
 	return err
 }
 
+// queryRow sends the statement, and what goes with it.
 func (c *Caller) queryRow(ctx context.Context) error {
-	if c.next == "" {
-		return c.conn.QueryRow(ctx, c.sql, c.args...).Scan(c.dest...)
+	if len(c.statement.Before)+len(c.statement.After) == 0 {
+		return c.conn.QueryRow(ctx, c.statement.SQL, c.args...).Scan(c.dest...)
 	}
 	batch := &pgx.Batch{}
-	batch.Queue(c.sql, c.args...).QueryRow(func(row pgx.Row) error { return row.Scan(c.dest...) })
-	batch.Queue(c.next)
+	for _, sql := range c.statement.Before {
+		batch.Queue(sql)
+	}
+	batch.Queue(c.statement.SQL, c.args...).QueryRow(func(row pgx.Row) error { return row.Scan(c.dest...) })
+	for _, sql := range c.statement.After {
+		batch.Queue(sql)
+	}
 
 	return c.conn.SendBatch(ctx, batch).Close()
 }
 
-// destinations are of the types that the packages scan into; null is possible in each column.
-func destinations(fields []pgconn.FieldDescription) ([]any, error) {
-	var dest []any
-	for _, field := range fields {
-		switch field.DataTypeOID {
-		case pgtype.UUIDOID:
-			dest = append(dest, new(*uuid.UUID))
-		case pgtype.TextOID, pgtype.VarcharOID:
-			dest = append(dest, new(*string))
-		case pgtype.TimestamptzOID:
-			dest = append(dest, new(*time.Time))
-		case pgtype.Int8OID, pgtype.Int4OID, pgtype.Int2OID:
-			dest = append(dest, new(*int64))
-		case pgtype.BoolOID:
-			dest = append(dest, new(*bool))
-		case pgtype.JSONBOID, pgtype.JSONOID:
-			dest = append(dest, new([]byte))
-		default:
-			return nil, fmt.Errorf("column %s has a type (%d) that is not known here", field.Name, field.DataTypeOID)
-		}
+// Text returns the statement with expressions in the place of its arguments, for a tool that knows none.
+func (s Statement) Text(expressions ...string) string {
+	for i, expression := range slices.Backward(expressions) { // from the last one, as $1 is the beginning of $10
+		s.SQL = strings.ReplaceAll(s.SQL, "$"+strconv.Itoa(i+1), expression)
 	}
 
-	return dest, nil
-}
-
-// Text returns the statement with expressions in the place of the values, for a tool that knows no arguments. It fails
-// for a statement with arguments of another kind.
-func (r *Replay) Text(expressions ...string) (string, error) {
-	if len(expressions) != r.values {
-		return "", fmt.Errorf("%d expressions were given, and %d are wanted", len(expressions), r.values)
-	}
-	text := r.sql
-	for i := len(r.slots); i > 0; i-- { // from the last one, as $1 is the beginning of $10
-		slot := r.slots[i-1]
-		if slot < 0 {
-			return "", fmt.Errorf("argument %d of %s is none of the values", i, r.sql)
-		}
-		text = strings.ReplaceAll(text, "$"+strconv.Itoa(i), expressions[slot])
-	}
-
-	return text, nil
+	return s.SQL
 }

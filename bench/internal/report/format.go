@@ -1,9 +1,11 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
+	"math"
 	"slices"
+
+	"github.com/dustin/go-humanize"
 )
 
 // spread is a median, and how far the values lay apart.
@@ -24,13 +26,13 @@ func (s spread) String() string {
 }
 
 // median returns the middle value; of an even number of values the mean of the two in the middle; of none, 0.
-func median[N int | float64](values []N) float64 {
+func median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
 	}
-	sorted := slices.SortedFunc(slices.Values(values), cmp.Compare[N])
+	sorted := slices.Sorted(slices.Values(values))
 
-	return (float64(sorted[(len(sorted)-1)/2]) + float64(sorted[len(sorted)/2])) / 2
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
 // ratios returns a/b, taken round by round: what slows the machine down for a while slows down both of a round, and so
@@ -61,14 +63,7 @@ func bytes(n int64) string {
 }
 
 // Thousands writes a number with a comma for each thousand.
-func Thousands(n float64) string {
-	text := fmt.Sprintf("%.0f", n)
-	for i := len(text) - 3; i > 0; i -= 3 {
-		text = text[:i] + "," + text[i:]
-	}
-
-	return text
-}
+func Thousands(n float64) string { return humanize.Comma(int64(math.RoundToEven(n))) }
 
 // some writes a number, and nothing for one that was not measured.
 func some(n float64) string {

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 //go:embed page.md.tmpl
@@ -34,8 +36,8 @@ var operations = []operation{
 	{Name: Refresh}, {Name: Create}, {Name: Get, Variant: Seen}, {Name: Update}, {Name: Revoke},
 }
 
-// Page returns the report, whose pictures are in the folder of the given name.
-func Page(r Results, folder string) ([]byte, error) {
+// page returns the report, whose pictures are in the folder of the given name.
+func (r Results) page(folder string) []byte {
 	charts := r.charts()
 	functions := template.FuncMap{
 		"operations": func() []operation {
@@ -64,13 +66,8 @@ func Page(r Results, folder string) ([]byte, error) {
 		"percent":        percent,
 		"sessions":       sessions,
 		"spreadOf":       spreadOf,
-		"median": func(values any) string {
-			if whole, ok := values.([]int); ok {
-				return Thousands(median(whole))
-			}
-			return Thousands(median(values.([]float64))) //nolint:errcheck // the template has no others
-		},
-		"ms": milliseconds,
+		"median":         func(values []float64) string { return Thousands(median(values)) },
+		"ms":             milliseconds,
 		"someMs": func(ms float64) string {
 			if ms == 0 {
 				return ""
@@ -78,14 +75,10 @@ func Page(r Results, folder string) ([]byte, error) {
 			return milliseconds(ms)
 		},
 	}
-	text, err := template.New("page").Funcs(functions).Parse(pageText)
-	if err != nil {
-		return nil, err
-	}
 	var out strings.Builder
-	err = text.Execute(&out, page{r, folder})
+	must.Do(must.Get(template.New("page").Funcs(functions).Parse(pageText)).Execute(&out, page{r, folder}))
 
-	return []byte(strings.TrimRight(out.String(), "\n") + "\n"), err
+	return []byte(strings.TrimRight(out.String(), "\n") + "\n")
 }
 
 // route is what an operation is called where the service is meant.
@@ -183,7 +176,7 @@ func (p page) Limits() (all []Row) {
 func (p page) Checkpoints() (all []struct{ Steady, After Row }) {
 	for _, s := range p.Sizes {
 		of := func(state string) Row {
-			return p.find(Key{Operation: Refresh, Group: CheckpointGroup, State: state, Sessions: s.Sessions})
+			return Find(p.Rows, Key{Operation: Refresh, Group: CheckpointGroup, State: state, Sessions: s.Sessions})
 		}
 		if after := of(AfterCheckpoint); len(after.Rounds) > 0 {
 			all = append(all, struct{ Steady, After Row }{of(Steady), after})

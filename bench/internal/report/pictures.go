@@ -7,7 +7,7 @@ import (
 
 	"github.com/go-analyze/charts"
 
-	"github.com/latchkey-sessions/latchkey/bench/rivals"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 // Colours of the layers, and of what is compared otherwise.
@@ -43,20 +43,20 @@ type bar struct {
 	label string
 }
 
-// Pictures returns the pictures of which there is something to show, by their file names.
-func Pictures(r Results) (map[string][]byte, error) {
-	pictures := make(map[string][]byte)
+// PageName is the report's among the documents.
+const PageName = "report.md"
+
+// Documents returns the report, and the pictures of which there is something to show, which are in the folder of the
+// given name.
+func Documents(r Results, folder string) map[string][]byte {
+	documents := map[string][]byte{PageName: r.page(folder)}
 	for name, c := range r.charts() {
-		if len(c.groups) == 0 {
-			continue
-		}
-		var err error
-		if pictures[name], err = c.svg(); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
+		if len(c.groups) > 0 {
+			documents[name] = c.svg()
 		}
 	}
 
-	return pictures, nil
+	return documents
 }
 
 func (r Results) charts() map[string]chart {
@@ -83,7 +83,7 @@ const wider = "\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0"
 const dark = `<style>@media (prefers-color-scheme:dark){svg{filter:invert(1) hue-rotate(180deg)}}</style>`
 
 // svg draws the chart.
-func (c chart) svg() ([]byte, error) {
+func (c chart) svg() []byte {
 	small := charts.FontStyle{FontSize: 10, FontColor: charts.ColorBlack}
 	option := charts.BarChartOption{Horizontal: true, BarSize: 0.8, SeriesLabelPosition: charts.PositionRight}
 	most := 0.0
@@ -120,17 +120,11 @@ func (c chart) svg() ([]byte, error) {
 
 	height := heading + legend + edge + len(c.groups)*(len(c.series)*barHeight+groupGap)
 	painter := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: height})
-	if err := painter.BarChart(option); err != nil {
-		return nil, err
-	}
+	must.Do(painter.BarChart(option))
 	painter.Text(c.title, edge, 30, 0, charts.FontStyle{FontSize: 14, FontColor: charts.ColorBlack})
 	painter.Text(c.subtitle, edge, 50, 0, small)
-	picture, err := painter.Bytes()
-	if err != nil {
-		return nil, err
-	}
 
-	return []byte(strings.Replace(string(picture), ">", ">"+dark, 1) + "\n"), nil
+	return []byte(strings.Replace(string(must.Get(painter.Bytes())), ">", ">"+dark, 1) + "\n")
 }
 
 func (r Results) limitChart() chart {
@@ -188,14 +182,14 @@ func (r Results) latencyChart() chart {
 		series: []series{{"half of the requests are faster (p50)", blue}, {"99 % are (p99)", green}, {"99.9 % are", amber}},
 	}
 	for _, l := range r.Latencies {
-		if l.Connections != r.Workers {
+		if l.Workers != r.Workers {
 			continue
 		}
 		ms := func(value float64) bar { return bar{value, milliseconds(value) + " ms"} }
 		median := ms(l.P50)
 		median.label += fmt.Sprintf(" · at %s of capacity", percent(l.Load))
 		c.groups = append(c.groups, group{
-			fmt.Sprintf("%s, %s/s", route(l.Operation), Thousands(l.PerSecond)), []bar{median, ms(l.P99), ms(l.P999)},
+			fmt.Sprintf("%s, %s/s", route(l.Operation), Thousands(l.PerSecond())), []bar{median, ms(l.P99), ms(l.P999)},
 		})
 	}
 
@@ -232,41 +226,38 @@ func (r Results) sizeChart() chart {
 	return c
 }
 
-// scsRead is the operation of scs that does what introspection does: the session of a request is loaded.
-const scsRead = "read over HTTP"
-
 func (r Results) rivalChart() chart {
 	c := chart{
 		title: "Beside other session stores, on the same PostgreSQL",
 		subtitle: fmt.Sprintf("operations a second, %d at once; a function in the process, or a request to a server",
 			r.Workers),
 		series: []series{
-			{rivals.CompasName + ", function", amber},
-			{rivals.SCSName + ", over HTTP", slate},
+			{Compas + ", function", amber},
+			{SCS + ", over HTTP", slate},
 			{"Latchkey, function", blue},
 			{"Latchkey, over HTTP", green},
 		},
 	}
 	for _, o := range []struct{ label, operation, variant, rival, rivalOperation string }{
-		{"create", Create, "", rivals.CompasName, Create},
-		{"refresh", Refresh, "", rivals.CompasName, Refresh},
-		{"get", Get, Seen, rivals.CompasName, Get},
-		{"check with data", Get, Seen, rivals.SCSName, scsRead},
+		{"create", Create, "", Compas, Create},
+		{"refresh", Refresh, "", Compas, Refresh},
+		{"get", Get, Seen, Compas, Get},
+		{"check with data", Get, Seen, SCS, Read},
 	} {
 		rival := r.rival(o.rival, o.rivalOperation)
-		if rival.PerSecond == 0 {
+		if len(rival.Rounds) == 0 {
 			continue
 		}
 		times := func(row Row) bar {
 			b := throughput(row)
 			if b.label != "" {
-				b.label += fmt.Sprintf(" · %.1f ×", row.PerSecond()/rival.PerSecond)
+				b.label += fmt.Sprintf(" · %.1f ×", row.PerSecond()/rival.PerSecond())
 			}
 			return b
 		}
-		theirs := bar{rival.PerSecond, Thousands(rival.PerSecond) + "/s"}
+		theirs := throughput(rival)
 		function, service := times(r.main(Packages, o.operation, o.variant)), times(r.main(HTTP, o.operation, o.variant))
-		if o.rival == rivals.CompasName {
+		if o.rival == Compas {
 			c.groups = append(c.groups, group{o.label, []bar{theirs, {}, function, service}})
 		} else { // both over HTTP
 			c.groups = append(c.groups, group{o.label, []bar{{}, theirs, {}, service}})

@@ -12,67 +12,38 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
 const docs = "../../../docs"
 
-// published are the results that docs/performance.md is made of.
-func published(t *testing.T) (results report.Results) {
-	t.Helper()
-
-	text, err := os.ReadFile(filepath.Join(docs, "performance", "results.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := json.Unmarshal(text, &results); err != nil {
-		t.Fatal(err)
-	}
-
-	return results
-}
-
 // What is published is what the program makes of its results: go run . -render writes it.
 func TestThePublishedReport(t *testing.T) {
 	t.Parallel()
 
-	results := published(t)
-	documents, err := report.Pictures(results)
-	if err != nil {
-		t.Fatal(err)
+	read := func(name string) string { return string(must.Get(os.ReadFile(filepath.Join(docs, name)))) }
+	var results report.Results
+	must.Do(json.Unmarshal([]byte(read("performance/results.json")), &results))
+	documents := report.Documents(results, "performance")
+	if len(documents) != 5 {
+		t.Errorf("there are %d documents", len(documents))
 	}
-	if len(documents) != 4 {
-		t.Errorf("there are %d pictures", len(documents))
+	if diff := cmp.Diff(read("performance.md"), string(documents[report.PageName])); diff != "" {
+		t.Errorf("(-published +rendered):\n%s", diff)
 	}
-	page, err := report.Page(results, "performance")
-	if err != nil {
-		t.Fatal(err)
-	}
-	documents["../performance.md"] = page
+	delete(documents, report.PageName)
 	for name, got := range documents {
-		want, err := os.ReadFile(filepath.Join(docs, "performance", name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		if diff := cmp.Diff(read("performance/"+name), string(got)); diff != "" {
 			t.Errorf("%s (-published +rendered):\n%s", name, diff)
 		}
-		if strings.HasSuffix(name, ".svg") {
-			isXML(t, name, got)
+		decoder := xml.NewDecoder(strings.NewReader(string(got)))
+		var err error
+		for err == nil {
+			_, err = decoder.Token()
 		}
-	}
-}
-
-func isXML(t *testing.T, name string, text []byte) {
-	t.Helper()
-
-	decoder := xml.NewDecoder(strings.NewReader(string(text)))
-	for {
-		switch _, err := decoder.Token(); {
-		case errors.Is(err, io.EOF):
-			return
-		case err != nil:
-			t.Fatalf("%s: %v", name, err)
+		if !errors.Is(err, io.EOF) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
@@ -85,11 +56,8 @@ func TestTargetsOfNothingAreNotReached(t *testing.T) {
 			t.Errorf("%s: %s", target.What, target.Verdict())
 		}
 	}
-	page, err := report.Page(report.Results{}, "x")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.Contains(string(page), ".svg") {
+	documents := report.Documents(report.Results{}, "x")
+	if len(documents) != 1 || strings.Contains(string(documents[report.PageName]), ".svg") {
 		t.Error("a report of nothing has a picture")
 	}
 }

@@ -22,8 +22,10 @@ const (
 	HTTP = "HTTP"
 	// Edge is a resource server that accepts tokens by package verifier.
 	Edge = "edge"
-	// Rivals is somebody else's.
-	Rivals = "rival"
+
+	// Compas and SCS are somebody else's.
+	Compas = "@compas/store"
+	SCS    = "alexedwards/scs"
 )
 
 // Operations.
@@ -51,6 +53,12 @@ const (
 	BareCheck = "the same handler with golang-jwt's signature check alone"
 )
 
+// Operations of SCS: the first does what introspection does, it loads the session of a request.
+const (
+	Read      = "read over HTTP"
+	ReadWrite = "read and write over HTTP"
+)
+
 // Variants of create and refresh in [FollowGroup].
 const (
 	NotFollowed    = "no revocation, and nobody who follows them"
@@ -73,19 +81,36 @@ const (
 	AfterCheckpoint = "after a checkpoint"
 )
 
+// Groups of rows that were measured in turn: only those may be compared.
+const (
+	SizeGroup = "sizes"
+	// CheckpointGroup is refreshes right after a checkpoint.
+	CheckpointGroup = "checkpoint"
+	// EdgeGroup is accepting tokens without a database read, FollowGroup what that costs those who write.
+	EdgeGroup   = "edge"
+	FollowGroup = "following"
+	// SCSGroup is introspection in turn with scs' middleware, with as many sessions.
+	SCSGroup = "beside scs"
+)
+
+// Main returns the name of the group of all operations at a number of workers.
+func Main(workers int) string { return fmt.Sprintf("operations at %d", workers) }
+
 // Key says what a row is about.
 type Key struct {
 	Layer     string `json:"layer"`
 	Operation string `json:"operation"`
 	Variant   string `json:"variant,omitempty"`
 	State     string `json:"state"`
-	// Group says with which others it was measured in turn: only those may be compared.
-	Group    string `json:"group"`
-	Sessions int    `json:"sessions"`
-	Workers  int    `json:"workers"`
+	Group     string `json:"group"`
+	Sessions  int    `json:"sessions"`
+	// Workers is how many of them were under way at once.
+	Workers int `json:"workers"`
+	// Load is, in an open loop, the share of what was found to be possible in a closed one; 0: a closed loop.
+	Load float64 `json:"load,omitempty"`
 }
 
-// Row is an operation that was kept going in a closed loop, in several rounds.
+// Row is an operation that was kept going, in one round or several.
 type Row struct {
 	Key
 
@@ -93,42 +118,28 @@ type Row struct {
 	Rounds []float64 `json:"rounds"`
 	// Calls is how many operations were counted in all rounds.
 	Calls int `json:"calls"`
-	// Times in milliseconds, over all rounds.
+	// Times in milliseconds, over all rounds. Late is by how much the generator of an open loop was late itself.
 	P50  float64 `json:"p50_ms"`
 	P99  float64 `json:"p99_ms"`
 	P999 float64 `json:"p999_ms"`
+	Max  float64 `json:"max_ms,omitempty"`
+	Late float64 `json:"late_p99_ms,omitempty"`
 	// Processor time for each operation in microseconds: of the benchmark (with the packages in it, where they are
-	// measured), of the service, of PostgreSQL.
-	ClientCPU   float64 `json:"client_cpu_us"`
+	// measured), of the server, of PostgreSQL.
+	ClientCPU   float64 `json:"client_cpu_us,omitempty"`
 	ServerCPU   float64 `json:"server_cpu_us,omitempty"`
 	DatabaseCPU float64 `json:"database_cpu_us,omitempty"`
 	// WAL is how many bytes were written to it for each operation.
 	WAL float64 `json:"wal_bytes,omitempty"`
+	// Note is of a rival: its versions, and the processor time of its own process.
+	Note string `json:"note,omitempty"`
 }
 
 // PerSecond returns the median of the rounds.
 func (r Row) PerSecond() float64 { return median(r.Rounds) }
 
-// Latency is an operation of the service in an open loop.
-type Latency struct {
-	Operation string `json:"operation"`
-	Variant   string `json:"variant,omitempty"`
-	Sessions  int    `json:"sessions"`
-	// Connections is how many requests could be under way at once.
-	Connections int `json:"connections"`
-	// Load is the share of what was found to be possible in a closed loop.
-	Load      float64 `json:"load"`
-	PerSecond float64 `json:"per_second"`
-	Calls     int     `json:"calls"`
-	P50       float64 `json:"p50_ms"`
-	P99       float64 `json:"p99_ms"`
-	P999      float64 `json:"p999_ms"`
-	// Late is by how much the generator itself was late, at the 99th percentile.
-	Late float64 `json:"late_p99_ms"`
-}
-
-// Seconds is how long it was measured.
-func (l Latency) Seconds() float64 { return float64(l.Calls) / l.PerSecond }
+// Seconds is how long one round was measured.
+func (r Row) Seconds() float64 { return float64(r.Calls) / r.PerSecond() }
 
 // Count is what does not depend on the machine: of one operation of the packages.
 type Count struct {
@@ -161,8 +172,8 @@ type Service struct {
 type Revocations struct {
 	// Alone and Busy are how long it took from the request that ended a session until another process refused its
 	// access token: while nothing else went on, and while two clients refreshed without a pause.
-	Alone Times `json:"alone"`
-	Busy  Times `json:"busy"`
+	Alone Row `json:"alone"`
+	Busy  Row `json:"busy"`
 	// MillionBytes is the memory of a set of a million revoked sessions; 0: not measured.
 	MillionBytes int64 `json:"million_bytes"`
 }
@@ -178,47 +189,20 @@ type Cleanup struct {
 	// Blocks is how many blocks were read, from memory or from the disk.
 	Blocks  []float64 `json:"blocks"`
 	WAL     []float64 `json:"wal_bytes"`
-	Batches []int     `json:"batches"`
+	Batches []float64 `json:"batches"`
 }
 
-// CleanupBeside is how long refreshes over HTTP took in an open loop while expired sessions were removed, and before.
+// CleanupBeside is how long refreshes over HTTP took in an open loop while so many expired sessions were removed in so
+// many seconds, and before.
 type CleanupBeside struct {
-	// Sessions is how many the table keeps, Removed how many went in so many Seconds.
-	Sessions int     `json:"sessions"`
-	Removed  int     `json:"removed"`
-	Seconds  float64 `json:"seconds"`
-	// Load is the share of what was found to be possible in a closed loop.
-	Load    float64 `json:"load"`
-	Without Latency `json:"without"`
-	With    Latency `json:"with"`
+	Removed int     `json:"removed"`
+	Seconds float64 `json:"seconds"`
+	Without Row     `json:"without"`
+	With    Row     `json:"with"`
 }
 
 // Rows is how many rows were removed: a session has two.
 func (b CleanupBeside) Rows() int { return 2 * b.Removed }
-
-// Times are of one kind of event, in milliseconds.
-type Times struct {
-	Count int     `json:"count"`
-	P50   float64 `json:"p50_ms"`
-	P99   float64 `json:"p99_ms"`
-	Max   float64 `json:"max_ms"`
-}
-
-// Rival is one operation of another session store.
-type Rival struct {
-	Name      string  `json:"name"`
-	Operation string  `json:"operation"`
-	PerSecond float64 `json:"per_second"`
-	P50       float64 `json:"p50_ms"`
-	P99       float64 `json:"p99_ms"`
-	Note      string  `json:"note,omitempty"`
-}
-
-// Setting is one of PostgreSQL's.
-type Setting struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
 
 // Results are all that was measured in a run.
 type Results struct {
@@ -230,53 +214,35 @@ type Results struct {
 	Machine    machine.Facts `json:"machine"`
 	PostgreSQL string        `json:"postgresql"`
 	// SharedBuffers is PostgreSQL's own memory in bytes.
-	SharedBuffers int64     `json:"shared_buffers"`
-	Settings      []Setting `json:"settings"`
+	SharedBuffers int64             `json:"shared_buffers"`
+	Settings      map[string]string `json:"settings"`
 	// Workers is at how many workers most was measured, Sessions in a table of how many.
 	Workers  int `json:"workers"`
 	Sessions int `json:"sessions"`
 
-	Sizes     []Size    `json:"sizes"`
-	Rows      []Row     `json:"rows"`
-	Latencies []Latency `json:"latencies"`
-	Counts    []Count   `json:"counts"`
-	Service   Service   `json:"service"`
+	Sizes []Size `json:"sizes"`
+	Rows  []Row  `json:"rows"`
+	// Latencies are of the service in an open loop.
+	Latencies []Row   `json:"latencies"`
+	Counts    []Count `json:"counts"`
+	Service   Service `json:"service"`
 	// Revocations are as a resource server sees them that follows the service.
 	Revocations Revocations `json:"revocations"`
 	// Cleanups are of tables of several sizes, the smallest first.
 	Cleanups      []Cleanup     `json:"cleanups,omitempty"`
 	CleanupBeside CleanupBeside `json:"cleanup_beside"`
-	Rivals        []Rival       `json:"rivals,omitempty"`
+	// Rivals are other session stores: their layer is their name.
+	Rivals []Row `json:"rivals,omitempty"`
 	// Missing says why something was not measured.
 	Missing []string `json:"missing,omitempty"`
 }
 
-// Groups of rows that were measured in turn.
-const (
-	// MainGroup is followed by the number of workers.
-	MainGroup = "operations at %d"
-	SizeGroup = "sizes"
-	// CheckpointGroup is refreshes right after a checkpoint.
-	CheckpointGroup = "checkpoint"
-	// EdgeGroup is accepting tokens without a database read, FollowGroup what that costs those who write.
-	EdgeGroup   = "edge"
-	FollowGroup = "following"
-	// SCSGroup is introspection in turn with scs' middleware, with as many sessions.
-	SCSGroup = "beside scs"
-)
-
-// Main returns the name of the group of a number of workers.
-func Main(workers int) string { return fmt.Sprintf(MainGroup, workers) }
-
-// find returns the first row that agrees with every member of the key that is not zero; an empty one: there is none.
-func (r Results) find(want Key) Row {
-	for _, row := range r.Rows {
-		if (want.Layer == "" || want.Layer == row.Layer) &&
-			(want.Operation == "" || want.Operation == row.Operation) &&
-			(want.Variant == "" || want.Variant == row.Variant) &&
-			(want.State == "" || want.State == row.State) &&
-			(want.Group == "" || want.Group == row.Group) &&
-			(want.Sessions == 0 || want.Sessions == row.Sessions) {
+// Find returns the first row that agrees with every member of the key that is not zero; an empty one: there is none.
+func Find(rows []Row, want Key) Row {
+	agrees := func(want, got string) bool { return want == "" || want == got }
+	for _, row := range rows {
+		if agrees(want.Layer, row.Layer) && agrees(want.Operation, row.Operation) && agrees(want.Variant, row.Variant) &&
+			agrees(want.State, row.State) && agrees(want.Group, row.Group) && (want.Sessions == 0 || want.Sessions == row.Sessions) {
 			return row
 		}
 	}
@@ -290,19 +256,13 @@ func (r Results) main(layer, operation, variant string) Row {
 }
 
 func (r Results) grouped(group, layer, operation, variant string) Row {
-	return r.find(Key{Group: group, Layer: layer, Operation: operation, Variant: variant})
+	return Find(r.Rows, Key{Group: group, Layer: layer, Operation: operation, Variant: variant})
 }
 
 func (r Results) sized(layer, operation, variant string, sessions int) Row {
-	return r.find(Key{Group: SizeGroup, Layer: layer, Operation: operation, Variant: variant, Sessions: sessions})
+	return Find(r.Rows, Key{Group: SizeGroup, Layer: layer, Operation: operation, Variant: variant, Sessions: sessions})
 }
 
-func (r Results) rival(name, operation string) Rival {
-	for _, rival := range r.Rivals {
-		if rival.Name == name && rival.Operation == operation {
-			return rival
-		}
-	}
-
-	return Rival{}
+func (r Results) rival(name, operation string) Row {
+	return Find(r.Rivals, Key{Layer: name, Operation: operation})
 }

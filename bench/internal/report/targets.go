@@ -2,8 +2,6 @@ package report
 
 import (
 	"fmt"
-
-	"github.com/latchkey-sessions/latchkey/bench/rivals"
 )
 
 // Target is something that is to be reached, and what was measured of it.
@@ -41,12 +39,25 @@ const (
 // Targets judges the results.
 func Targets(r Results) []Target {
 	edge, following := EdgeGroup, FollowGroup
+	alone, busy := r.Revocations.Alone, r.Revocations.Busy
+	var small, large Cleanup // the largest table, and the smallest one
+	if len(r.Cleanups) > 1 {
+		small, large = r.Cleanups[0], r.Cleanups[len(r.Cleanups)-1]
+	}
+	removal := ratios(large.Microseconds, small.Microseconds)
+	beside := r.CleanupBeside
+	slower := beside.With.P99 / beside.Without.P99
+	trips := 0.0
+	for _, c := range r.Counts {
+		trips = max(trips, c.RoundTrips)
+	}
+	started := spreadOf(r.Service.Started)
 	targets := []Target{
 		share("create through the packages, of its statement alone", 0.90, r.main(Packages, Create, ""), r.main(Bare, Create, ""),
 			"the access token's Ed25519 signature first of all, then ids, the checksum and the refresh token's MAC"),
 		share("get through the packages, of its statement alone ("+Seen+")", 0.90, r.main(Packages, Get, Seen), r.main(Bare, Get, ""), ""),
 		share("get through the packages, of its statement alone ("+NotSeen+")", 0.90, r.main(Packages, Get, NotSeen), r.main(Bare, Get, ""),
-			"the token's Ed25519 signature, which is made once more to be compared, some 17 µs; that is done once for each token, the next request with it is the line above"),
+			"the check of the token's Ed25519 signature; that is done once for each token, the next request with it is the line above"),
 		share("refresh through the packages, of its statement alone", 0.90, r.main(Packages, Refresh, ""), r.main(Bare, Refresh, ""), ""),
 		share("refresh through the packages, of a "+OneRow, 0.65, r.main(Packages, Refresh, ""), r.main(Limit, OneRow, ""), ""),
 		share("refresh over HTTP, of the packages", 0.75, r.main(HTTP, Refresh, ""), r.main(Packages, Refresh, ""),
@@ -59,23 +70,29 @@ func Targets(r Results) []Target {
 		share("a token that was accepted before at the edge, of the handler without a check", 0.90, r.grouped(edge, Edge, Accept, Seen), r.grouped(edge, Limit, Unchecked, ""),
 			"the token's SHA-256, two look-ups and the copy of the request that carries the claims: about 1 µs where one token comes again and again. Here 10,000 come in turn, and what is remembered of them has to be fetched from memory each time, in a process that otherwise lives in its processor's cache"),
 		share("a token that comes for the first time, of golang-jwt's signature check alone", 0.90, r.grouped(edge, Edge, Accept, NotSeen), r.grouped(edge, Limit, BareCheck, ""), ""),
-		r.refusal(),
+		limit("from revocation to refusal in another process, p99", "less than 50 ms", alone.Calls > 0, max(alone.P99, busy.P99) < refusalLimit,
+			"%.1f ms, beside refreshes %.1f ms", alone.P99, busy.P99),
 		limit("memory of a million revoked sessions", "less than 64 MiB", r.Revocations.MillionBytes > 0, r.Revocations.MillionBytes < millionLimit,
 			"%.0f MiB", mebibytes(r.Revocations.MillionBytes)),
 		share("refresh while a replica follows revocations, of refresh while nobody does", 0.95, r.grouped(following, Packages, Refresh, Followed), r.grouped(following, Packages, Refresh, NotFollowed), ""),
 		share("create likewise", 0.95, r.grouped(following, Packages, Create, Followed), r.grouped(following, Packages, Create, NotFollowed), ""),
-		r.cleanupCost(),
-		r.cleanupBeside(),
-		r.roundTrips(),
+		limit("removing an expired session from the largest table, times what it takes in the smallest one", "1.25 × or less",
+			len(r.Cleanups) > 1, removal.Median <= cleanupCostLimit, "%s sessions, of %s: time %.2f × (%.2f–%.2f), blocks %.2f ×, WAL %.2f ×",
+			sessions(large.Sessions), sessions(small.Sessions), removal.Median, removal.Min, removal.Max,
+			ratios(large.Blocks, small.Blocks).Median, ratios(large.WAL, small.WAL).Median),
+		limit("refresh over HTTP while expired rows are removed, p99, times what it is without", "2 × or less", beside.Removed > 0, slower <= cleanupP99Limit,
+			"%.1f × (%s of %s ms), %s rows", slower, milliseconds(beside.With.P99), milliseconds(beside.Without.P99), sessions(beside.Rows())),
+		limit("round trips to the database for an operation", "1", len(r.Counts) > 0, trips == 1, "%.3g at the most", trips),
 		limit("memory of the service under full load", "less than 100 MiB", r.Service.Memory > 0, r.Service.Memory < memoryLimit,
 			"%.0f MiB at %d connections", mebibytes(r.Service.Memory), r.Service.Connections),
-		r.start(),
+		limit("start of the program until it is ready", "less than 300 ms", len(r.Service.Started) > 0, started.Median < startLimit,
+			"%.0f ms (%.0f–%.0f)", started.Median, started.Min, started.Max),
 	}
 	if len(r.Rivals) > 0 || len(r.Missing) > 0 {
 		targets = append(targets,
-			r.timesRival("refresh over HTTP, times "+rivals.CompasName+"'s function", 4, Refresh),
-			r.timesRival("create over HTTP, times "+rivals.CompasName+"'s function", 3, Create),
-			share("introspection, of "+rivals.SCSName+"'s middleware", 1, r.grouped(SCSGroup, HTTP, Get, Seen), r.grouped(SCSGroup, Rivals, rivals.SCSName, Seen), ""),
+			r.timesRival("refresh over HTTP, times "+Compas+"'s function", 4, Refresh),
+			r.timesRival("create over HTTP, times "+Compas+"'s function", 3, Create),
+			share("introspection, of "+SCS+"'s middleware", 1, r.grouped(SCSGroup, HTTP, Get, Seen), r.grouped(SCSGroup, SCS, Read, ""), ""),
 		)
 	}
 
@@ -102,55 +119,10 @@ func limit(what, wanted string, known, reached bool, format string, measured ...
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
 
-func (r Results) refusal() Target {
-	alone, busy := r.Revocations.Alone, r.Revocations.Busy
-
-	return limit("from revocation to refusal in another process, p99", "less than 50 ms", alone.Count > 0, max(alone.P99, busy.P99) < refusalLimit,
-		"%.1f ms, beside refreshes %.1f ms", alone.P99, busy.P99)
-}
-
-// cleanupCost compares the largest table with the smallest one.
-func (r Results) cleanupCost() Target {
-	known := len(r.Cleanups) > 1
-	var small, large Cleanup
-	if known {
-		small, large = r.Cleanups[0], r.Cleanups[len(r.Cleanups)-1]
-	}
-	took := ratios(large.Microseconds, small.Microseconds)
-
-	return limit("removing an expired session from the largest table, times what it takes in the smallest one", "1.25 × or less", known, took.Median <= cleanupCostLimit,
-		"%s sessions, of %s: time %.2f × (%.2f–%.2f), blocks %.2f ×, WAL %.2f ×", sessions(large.Sessions), sessions(small.Sessions),
-		took.Median, took.Min, took.Max, ratios(large.Blocks, small.Blocks).Median, ratios(large.WAL, small.WAL).Median)
-}
-
-func (r Results) cleanupBeside() Target {
-	b := r.CleanupBeside
-	times := b.With.P99 / b.Without.P99
-
-	return limit("refresh over HTTP while expired rows are removed, p99, times what it is without", "2 × or less", b.Removed > 0, times <= cleanupP99Limit,
-		"%.1f × (%s of %s ms), %s rows", times, milliseconds(b.With.P99), milliseconds(b.Without.P99), sessions(b.Rows()))
-}
-
-func (r Results) roundTrips() Target {
-	most, always := 0.0, true
-	for _, c := range r.Counts {
-		most, always = max(most, c.RoundTrips), always && c.RoundTrips == 1
-	}
-
-	return limit("round trips to the database for an operation", "1", len(r.Counts) > 0, always, "%.3g at the most", most)
-}
-
-func (r Results) start() Target {
-	s := spreadOf(r.Service.Started)
-
-	return limit("start of the program until it is ready", "less than 300 ms", len(r.Service.Started) > 0, s.Median < startLimit,
-		"%.0f ms (%.0f–%.0f)", s.Median, s.Min, s.Max)
-}
-
 // timesRival compares the service with Compas' functions, which were not measured in turn with it but after it.
 func (r Results) timesRival(what string, wanted float64, operation string) Target {
-	ours, theirs := r.main(HTTP, operation, ""), r.rival(rivals.CompasName, operation)
-	times := ours.PerSecond() / theirs.PerSecond
+	ours, theirs := r.main(HTTP, operation, ""), r.rival(Compas, operation)
+	times := ours.PerSecond() / theirs.PerSecond()
 
-	return limit(what, fmt.Sprintf("%.0f × or more", wanted), len(ours.Rounds) > 0 && theirs.PerSecond > 0, times >= wanted, "%.1f ×", times)
+	return limit(what, fmt.Sprintf("%.0f × or more", wanted), len(ours.Rounds) > 0 && len(theirs.Rounds) > 0, times >= wanted, "%.1f ×", times)
 }

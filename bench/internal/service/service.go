@@ -6,42 +6,34 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 )
 
 const (
-	module = "github.com/latchkey-sessions/latchkey"
-
 	// Key is what the bench presents to the internal listener.
 	Key = "bench-0123456789abcdef0123456789abcdef"
 	// Grace is the shortest that the service takes: a pair can be rotated again after three times that.
 	Grace = time.Second
 
-	patience  = 20 * time.Second
-	pollPause = time.Millisecond
+	patience = 20 * time.Second
 )
 
 // Build makes the program as `make build` does.
-func Build(ctx context.Context, binary string) error {
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
-	if err != nil {
-		return fmt.Errorf("where is %s? This has to be run in its folder bench: %w", module, err)
-	}
+func Build(ctx context.Context, binary string) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/api") //nolint:gosec // a path of our own
-	cmd.Dir = strings.TrimSpace(string(root))                                              // the bench's module knows less of what the service needs
+	cmd.Dir = ".."                                                                         // the bench's module knows less of what the service needs
 	if output, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("build the service: %w\n%s", err, output)
+		must.Do(fmt.Errorf("build the service, from the folder bench: %w\n%s", err, output))
 	}
-
-	return nil
 }
 
 // Config says what to run.
@@ -65,71 +57,58 @@ type Process struct {
 }
 
 // Start runs the service, and waits until it is ready.
-func Start(ctx context.Context, cfg Config) (*Process, error) {
+func Start(ctx context.Context, cfg Config) *Process {
 	keys := filepath.Join(cfg.Dir, "signing-keys.json")
-	if err := os.WriteFile(keys, []byte(cfg.Identity.Keys), 0o600); err != nil {
-		return nil, err
+	must.Do(os.WriteFile(keys, []byte(cfg.Identity.Keys), 0o600))
+	p := &Process{done: make(chan error, 1)}
+	for _, address := range []*string{&p.Public, &p.Internal} { // that nobody listens on
+		listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))
+		*address = listener.Addr().String()
+		must.Do(listener.Close())
 	}
-	public, err := freeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	internal, err := freeAddress(ctx)
-	if err != nil {
-		return nil, err
-	}
-	// A log of hundreds of bytes for each request is written to nowhere, which is what os/exec does with it: what is
-	// measured is not this disk.
-	p := &Process{Public: public, Internal: internal, done: make(chan error, 1)}
+
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), cfg.Binary, "serve") //nolint:gosec // it is what was built
 	p.cmd.Env = []string{
 		"DATABASE_URL=" + cfg.DatabaseURL, "SIGNING_KEYS_FILE=" + keys, "SERVICE_KEYS=bench:" + Key,
-		"PUBLIC_ADDR=" + public, "INTERNAL_ADDR=" + internal, "ISSUER=" + population.Issuer,
+		"PUBLIC_ADDR=" + p.Public, "INTERNAL_ADDR=" + p.Internal, "ISSUER=" + population.Issuer,
 		"REFRESH_GRACE=" + Grace.String(), "ACCESS_TOKEN_TTL=" + population.AccessTokenTTL.String(),
 		"CLEANUP_INTERVAL=0", "LOG_FORMAT=json",
 	}
+	// A log of hundreds of bytes for each request is written to nowhere, which is what os/exec does with it: what is
+	// measured is not this disk.
 	began := time.Now()
-	if err := p.cmd.Start(); err != nil {
-		return nil, err
-	}
+	must.Do(p.cmd.Start())
 	go func() { p.done <- p.cmd.Wait() }()
 	if err := p.awaitReady(ctx, began); err != nil {
 		_ = p.cmd.Process.Kill() // it has ended, or is of no use
-		return nil, err
+		must.Do(err)
 	}
 
-	return p, nil
+	return p
 }
 
 func (p *Process) awaitReady(ctx context.Context, began time.Time) error {
 	client := load.NewClient(p.Internal)
 	defer client.Close()
 	for time.Since(began) < patience {
-		if _, err := client.Send(200, load.Request{Method: "GET", Path: "/readyz"}); err == nil {
+		if _, err := client.Send(http.StatusOK, load.Request{Method: http.MethodGet, Path: "/readyz"}); err == nil {
 			p.Started = time.Since(began)
 			return nil
 		}
 		select {
 		case err := <-p.done:
-			return fmt.Errorf("the service ended: %w\n%s", err, p.complaint(ctx))
+			// Nobody listened to it the first time.
+			again := exec.CommandContext(ctx, p.cmd.Path, p.cmd.Args[1:]...) //nolint:gosec // as before
+			again.Env = p.cmd.Env
+			output, _ := again.CombinedOutput() // that it fails is known
+			return fmt.Errorf("the service ended: %w\n%s", err, output)
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(pollPause):
+		case <-time.After(time.Millisecond):
 		}
 	}
 
 	return errors.New("the service does not become ready")
-}
-
-// complaint starts a service once more that did not start, as nobody listened to it the first time.
-func (p *Process) complaint(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, patience/4)
-	defer cancel()
-	again := exec.CommandContext(ctx, p.cmd.Path, p.cmd.Args[1:]...) //nolint:gosec // as before
-	again.Env = p.cmd.Env
-	output, _ := again.CombinedOutput() // that it fails is known
-
-	return strings.TrimSpace(string(output))
 }
 
 // Pid returns the process' number.
@@ -146,14 +125,4 @@ func (p *Process) Stop() error {
 	case <-time.After(patience):
 		return errors.Join(errors.New("the service did not stop"), p.cmd.Process.Kill())
 	}
-}
-
-// freeAddress returns an address that nobody listens on.
-func freeAddress(ctx context.Context) (string, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-
-	return listener.Addr().String(), listener.Close()
 }

@@ -22,7 +22,7 @@ func (s Retention) Cleanup() cleanup.Config {
 // Store returns how sessions are kept, for tokens of the issuer.
 func (s *Serve) Store(issuer string) sessionstore.Config {
 	return sessionstore.Config{
-		Tokens: tokens.Config{Issuer: issuer, Audience: string(s.Audience), ClientID: string(s.ClientID)},
+		Tokens: tokens.Config{Issuer: issuer, Audience: string(s.Audience), AcceptedAudiences: s.AudiencesAccepted, ClientID: string(s.ClientID)},
 		Lifetimes: sessionstore.Lifetimes{
 			AccessToken:  time.Duration(s.AccessTokenTTL),
 			RefreshToken: time.Duration(s.RefreshTokenTTL),

@@ -61,10 +61,11 @@ type Serve struct {
 	DPoPWindow       duration `name:"dpop-window" group:"http" placeholder:"DURATION" default:"1m" help:"How far the time of a proof of possession without a nonce may be off. Beyond it, a client is asked for a nonce."`
 	TrustedProxies   prefixes `name:"trusted-proxies" group:"http" placeholder:"NETWORK,..." help:"Proxies whose X-Forwarded-For is believed. By default none."`
 
-	Issuer          issuer `name:"issuer" group:"tokens" placeholder:"URL" help:"The tokens' iss, and the address of the public listener for its clients. By default made from PUBLIC_ADDR."`
-	Audience        text   `name:"audience" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' aud."`
-	ClientID        text   `name:"client-id" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' client_id."`
-	SigningKeysFile text   `name:"signing-keys-file" group:"tokens" placeholder:"FILE" help:"Private JWK set: its first key signs, all verify. Made in VAR_DIR for the private PostgreSQL, else required without KEY_ENCRYPTION_KEY."`
+	Issuer            issuer `name:"issuer" group:"tokens" placeholder:"URL" help:"The tokens' iss, and the address of the public listener for its clients. By default made from PUBLIC_ADDR."`
+	Audience          text   `name:"audience" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' aud."`
+	AudiencesAccepted names  `name:"audiences-accepted" group:"tokens" placeholder:"NAME,..." help:"Further auds that are accepted while AUDIENCE is changed replica by replica. By default none."`
+	ClientID          text   `name:"client-id" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' client_id."`
+	SigningKeysFile   text   `name:"signing-keys-file" group:"tokens" placeholder:"FILE" help:"Private JWK set: its first key signs, all verify. Made in VAR_DIR for the private PostgreSQL, else required without KEY_ENCRYPTION_KEY."`
 	StoredKeys
 	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until api keys rotate."`
 

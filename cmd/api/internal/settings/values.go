@@ -71,6 +71,25 @@ func (t *text) Decode(ctx *kong.DecodeContext) error {
 	})
 }
 
+// names are audiences.
+type names []string
+
+// Decode reads names between commas.
+func (n *names) Decode(ctx *kong.DecodeContext) error {
+	return decode(ctx, func(text string) string {
+		var list names
+		for name := range strings.SplitSeq(text, ",") {
+			name = strings.TrimSpace(name)
+			if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+				return "names without control characters, separated by commas"
+			}
+			list = append(list, name)
+		}
+		*n = list
+		return ""
+	})
+}
+
 // address is where a listener listens.
 type address string
 

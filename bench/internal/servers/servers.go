@@ -1,0 +1,117 @@
+// Package servers runs this program once more, as the servers that the service is compared with: what is measured as a
+// server has to be a process of its own, as the service is.
+package servers
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
+)
+
+// Argument makes this program such a server, as its only argument: it has to call [Serve] then.
+const Argument = "bench-server"
+
+// Config says what a server has. What is nil it has not.
+type Config struct {
+	Limits *Limits
+	Edge   *Edge
+	SCS    *SCS
+}
+
+// Server is such a process. It ends with its standard input, so that none outlives this program.
+type Server struct {
+	About
+
+	cmd   *exec.Cmd
+	input io.Closer
+	said  strings.Builder // what it complains of
+}
+
+// About is what the process says of itself.
+type About struct {
+	// Address is where it listens.
+	Address string
+	// Tokens are what [Limits]' paths accept.
+	Tokens map[string]string
+	// Cookies are one for each session of [SCS], as in the header Cookie, and Versions those of its modules.
+	Cookies  []string
+	Versions string
+}
+
+// Start runs a server.
+func Start(ctx context.Context, cfg Config) *Server {
+	s := &Server{cmd: exec.CommandContext(context.WithoutCancel(ctx), must.Get(os.Executable()), Argument)} //nolint:gosec // it is this program
+	s.cmd.Stderr = &s.said
+	input, output := must.Get(s.cmd.StdinPipe()), must.Get(s.cmd.StdoutPipe())
+	must.Do(s.cmd.Start())
+	s.input = input
+	must.Do(gob.NewEncoder(input).Encode(cfg))
+	if err := gob.NewDecoder(output).Decode(&s.About); err != nil {
+		must.Do(errors.Join(fmt.Errorf("the server does not say where it is: %w", err), s.Stop()))
+	}
+
+	return s
+}
+
+// Pid returns the process' number.
+func (s *Server) Pid() int { return s.cmd.Process.Pid }
+
+// Stop ends it.
+func (s *Server) Stop() error {
+	err := errors.Join(s.input.Close(), s.cmd.Wait())
+	if err != nil {
+		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(s.said.String()))
+	}
+
+	return err
+}
+
+// Serve is the process: it reads its [Config], says what it is, and serves until its standard input ends.
+func Serve() {
+	var cfg Config
+	must.Do(gob.NewDecoder(os.Stdin).Decode(&cfg))
+	about := About{Tokens: make(map[string]string)}
+	router := chi.NewRouter()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	if cfg.Limits != nil {
+		cfg.Limits.add(router, &about)
+	}
+	if cfg.Edge != nil {
+		cfg.Edge.add(ctx, router)
+	}
+	if cfg.SCS != nil {
+		cfg.SCS.add(ctx, router, &about)
+	}
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if cfg.Limits != nil && r.URL.Path == Bare {
+			answer(w, cfg.Limits.Answer)
+			return
+		}
+		router.ServeHTTP(w, r)
+	})
+
+	listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }() // it ends with the process
+	about.Address = listener.Addr().String()
+	must.Do(gob.NewEncoder(os.Stdout).Encode(about))
+	must.Get(io.Copy(io.Discard, os.Stdin))
+}
+
+func answer(w http.ResponseWriter, body string) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = io.WriteString(w, body) // the client has gone away
+}

@@ -1,0 +1,108 @@
+package main
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/load"
+	"github.com/latchkey-sessions/latchkey/bench/internal/report"
+)
+
+// turn is for how long, and in how many rounds, operations are measured at a number of workers: more at the one that the
+// targets are about.
+func (b *bench) turn(workers int) (rounds int, duration time.Duration) {
+	if workers == b.cfg.mainWorkers() {
+		return b.cfg.rounds, b.cfg.duration
+	}
+
+	return min(2, b.cfg.rounds), b.cfg.duration * 6 / 10
+}
+
+// edgeRounds is one in a quick run: what there is to see is whether anything is far off. Otherwise they are many: they are
+// quick, and what they are to show is small.
+func (b *bench) edgeRounds() int { return either(b.cfg, max(5, b.cfg.rounds), 1) }
+
+// allLayers are the operations that leave a table as large as it was, through each layer.
+func allLayers(r *rig, name string, variants ...string) []operation {
+	all := []operation{of(r, report.Bare, name, "")}
+	for _, variant := range variants {
+		all = append(all, of(r, report.Packages, name, variant), of(r, report.HTTP, name, variant))
+	}
+
+	return all
+}
+
+// operations runs everything that leaves the table as large as it was. Where the targets are looked at, there are limits
+// that have nothing to do with a database too.
+func (b *bench) operations(ctx context.Context, workers int) {
+	r := b.mainRig()
+	defer r.close()
+	r.Touch(ctx)
+	all := append([]operation{of(r, report.Limit, report.OneRow, "")}, allLayers(r, report.Refresh, "")...)
+	all = append(all, allLayers(r, report.Get, report.Seen, report.NotSeen)...)
+	all = append(all, of(r, report.HTTP, report.Load, ""))
+	all = append(all, allLayers(r, report.Update, "")...)
+	if workers == b.cfg.mainWorkers() {
+		all = append(all, b.limitOperations(ctx, r)...)
+	}
+	rounds, duration := b.turn(workers)
+	b.inTurn(ctx, report.Main(workers), workers, rounds, duration, all)
+}
+
+// churn creates and revokes.
+func (b *bench) churn(ctx context.Context, workers int) {
+	rounds, duration := b.turn(workers)
+	b.inTurn(ctx, report.Main(workers), workers, rounds, duration,
+		append(allLayers(b.churning, report.Create, ""), allLayers(b.churning, report.Revoke, "")...))
+}
+
+// latencies measures how long requests take at loads below what was possible.
+func (b *bench) latencies(ctx context.Context, workers int) {
+	defer b.closeAll()
+
+	for _, o := range []operation{
+		of(b.mainRig(), report.HTTP, report.Refresh, ""), of(b.mainRig(), report.HTTP, report.Get, report.Seen), of(b.churning, report.HTTP, report.Create, ""),
+	} {
+		for _, share := range []float64{0.5, 0.8} {
+			duration := 2 * b.cfg.duration
+			window := load.Window{Workers: workers, Warmup: duration / warmupShare, Duration: duration}
+			capacity := b.gather(o.key(report.Main(workers), workers)).PerSecond()
+			b.results.Latencies = append(b.results.Latencies, b.open(ctx, o, "latency", window, capacity*share, share))
+		}
+	}
+}
+
+// compareSizes measures the same operations on tables of all sizes.
+func (b *bench) compareSizes(ctx context.Context) {
+	// By operation, as those of the same operation are compared.
+	byOperation := make([][]operation, 8)
+	for _, size := range b.cfg.sizes {
+		r := b.rigs[size]
+		r.Touch(ctx)
+		for i, o := range append(allLayers(r, report.Refresh, ""), allLayers(r, report.Get, report.Seen, report.NotSeen)...) {
+			byOperation[i] = append(byOperation[i], o)
+		}
+	}
+	b.inTurn(ctx, report.SizeGroup, b.cfg.mainWorkers(), b.cfg.rounds, b.cfg.duration, slices.Concat(byOperation...))
+}
+
+// afterCheckpoints measures refreshes while each of them has to put a whole page into the WAL, and once that is over.
+func (b *bench) afterCheckpoints(ctx context.Context) {
+	defer b.closeAll()
+
+	for range either(b.cfg, 2, 1) {
+		for _, size := range b.cfg.sizes {
+			o := of(b.rigs[size], report.Packages, report.Refresh, "")
+			key := o.key(report.CheckpointGroup, b.cfg.mainWorkers())
+			for _, state := range []struct {
+				name  string
+				reach func(context.Context)
+			}{{report.AfterCheckpoint, b.cluster.Checkpoint}, {report.Steady, b.rigs[size].Touch}} {
+				state.reach(ctx)
+				key.State = state.name
+				b.closed(ctx, o, key, b.cfg.duration)
+			}
+		}
+	}
+}
