@@ -36,7 +36,8 @@ const (
 	Expired Kind = "expired"
 	// Revoked is a session that was revoked.
 	Revoked Kind = "revoked"
-	// Aged is a session that was created long ago, even one that is live.
+	// Aged is a session that was created long ago and was not revoked. It is ended,
+	// and so becomes a Revoked one: verifiers must learn of it before it is removed.
 	Aged Kind = "aged"
 	// Superfluous is a pair of tokens that its session can do without.
 	Superfluous Kind = "superfluous"
@@ -48,7 +49,8 @@ type Rule struct {
 	After time.Duration
 }
 
-// Removed is what a batch removed. A session goes with its pairs of tokens.
+// Removed is what a batch removed, or of those Aged what it ended. A session goes
+// with its pairs of tokens.
 type Removed struct {
 	Sessions, Pairs int64
 	// Took is for how long the database was at work on it: without the commit,
@@ -67,7 +69,7 @@ type Store interface {
 	// FindDue returns the ids of up to limit that are due, of sessions or, if the
 	// rule is about pairs, of pairs. Fewer than limit means that there are no more.
 	FindDue(ctx context.Context, rule Rule, limit int) ([]uuid.UUID, error)
-	// RemoveDue removes in one transaction those of ids that are still due, but
+	// RemoveDue removes in one transaction, or ends, those of ids that are still due, but
 	// none that somebody has locked. If that takes longer than the timeout, it is
 	// [ErrSlow]. That another runner is at work is an error.
 	RemoveDue(ctx context.Context, rule Rule, ids []uuid.UUID, timeout time.Duration) (Removed, error)
@@ -82,8 +84,8 @@ type Config struct {
 	// must be 25 hours or more, for verifiers elsewhere learn from the rows
 	// which sessions were revoked.
 	Retention time.Duration
-	// SessionMaxAge removes sessions so long after their creation, live ones
-	// too. Zero means never.
+	// SessionMaxAge ends sessions so long after their creation: they are removed
+	// as those that were revoked are. Zero means never.
 	SessionMaxAge time.Duration
 	// DryRun counts what would be removed and removes nothing. A session that
 	// falls under several rules is counted under each.
@@ -95,7 +97,8 @@ type Config struct {
 // Summary is what a run did, or with DryRun would do.
 type Summary struct {
 	DryRun bool
-	// Expired, Revoked and Aged are numbers of sessions.
+	// Expired and Revoked are numbers of sessions that were removed, Aged is that of
+	// those that were ended for their age.
 	Expired, Revoked, Aged int64
 	// Superfluous is the number of token pairs that Compas left, or of sessions
 	// that it began, and that were removed by themselves.
@@ -145,6 +148,9 @@ func (s *Summary) add(kind Kind, removed Removed) {
 		n = removed.Pairs
 	}
 	*s.of(kind) += n
+	if kind == Aged {
+		return // they are still there
+	}
 	s.Sessions += removed.Sessions
 	s.Pairs += removed.Pairs
 }

@@ -144,7 +144,7 @@ func TestRunRemovesWhatHasEnded(t *testing.T) {
 	}
 	dry.Duration = 0
 	// The expired ones are over the maximum age, too.
-	want := cleanup.Summary{DryRun: true, Expired: 7, Revoked: 5, Aged: 7, Sessions: 19, Pairs: 19, OldestLeft: expiredOn(16)}
+	want := cleanup.Summary{DryRun: true, Expired: 7, Revoked: 5, Aged: 7, Sessions: 12, Pairs: 12, OldestLeft: expiredOn(16)}
 	if diff := cmp.Diff(want, dry); diff != "" {
 		t.Error(diff)
 	}
@@ -182,8 +182,44 @@ func TestRunRemovesWhatHasEnded(t *testing.T) {
 	if err != nil || got.Aged != 4+2 { // the four live ones, and the two that expired 12 days ago
 		t.Errorf("%+v, %v", got, err)
 	}
-	if sessions, _ := k.rows(t); sessions != 4 {
+	if sessions, _ := k.rows(t); sessions != 10 {
 		t.Errorf("%d sessions are left", sessions)
+	}
+}
+
+// A session ends for its age whoever made its id, and is removed only when the
+// retention is over: verifiers learn of its end from its row.
+func TestSessionsEndByAge(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	young := k.create(t, 1, 0)
+	old := k.create(t, 2, 0) // their ids are of today
+	other := uuid.New()
+	k.exec(t, `INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt") VALUES ($1, '', '{}', now())`, other)
+	k.exec(t, `UPDATE "sessionStoreToken" SET "session" = $2 WHERE "session" = $1`, old[1], other)
+	k.exec(t, `DELETE FROM "sessionStore" WHERE "id" = $1`, old[1])
+	old[1] = other
+	k.exec(t, `UPDATE "sessionStore" SET "createdAt" = now() - interval '400 days' WHERE "id" = ANY ($1)`, old)
+
+	cfg := cleanup.Config{SessionMaxAge: 30 * day}
+	for want := range int64(2) {
+		got, err := cleanup.Run(t.Context(), k.store, cfg)
+		if err != nil || got.Aged != 2*(1-want) || got.Sessions != 0 {
+			t.Errorf("%+v, %v", got, err)
+		}
+	}
+	var ended []uuid.UUID
+	err := k.pool.QueryRow(t.Context(), `SELECT array_agg(s."id" ORDER BY s."createdAt", s."id" = $1) FROM "sessionStore" s JOIN "sessionStoreToken" t ON t."session" = s."id"
+		WHERE s."revokedAt" = t."revokedAt" AND s."revokedXid" IS NOT NULL`, other).Scan(&ended)
+	if diff := cmp.Diff(old, ended); err != nil || diff != "" {
+		t.Errorf("ended: %s %v", diff, err)
+	}
+	k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() - interval '15 days' WHERE "revokedAt" IS NOT NULL`)
+	if got, err := cleanup.Run(t.Context(), k.store, cfg); err != nil || got.Revoked != 2 {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if err := k.store.Invalidate(t.Context(), young[0]); err != nil {
+		t.Errorf("the young one: %v", err)
 	}
 }
 

@@ -28,20 +28,18 @@ const (
 )
 
 // A session that Compas began may have several rows without a refresh token to
-// point at. It ends with the last of them. That is what most rows are like, and
-// there is an index: num_nulls keeps PostgreSQL from using it where it has no
-// statistics yet, which took a minute for fifty thousand sessions.
+// point at. It ends with the last of them.
 const (
 	isOneOfMany = `EXISTS (
-    SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" <> r."id" AND num_nulls(o."refreshToken") = 1)`
+    SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" <> r."id" AND o."refreshToken" IS NULL)`
 
 	// isFirst takes each session once.
 	isFirst = `NOT EXISTS (
-    SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" < r."id" AND num_nulls(o."refreshToken") = 1)`
+    SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" < r."id" AND o."refreshToken" IS NULL)`
 
 	isExpired     = `r."accessExpiresAt" IS NOT NULL AND NOT ` + isOneOfMany
-	isSuperfluous = `num_nulls(r."refreshToken") = 1 AND (r."accessExpiresAt" IS NULL OR ` + isOneOfMany + `)`
-	hasPair       = `EXISTS (SELECT FROM "sessionStoreToken" r WHERE r."session" = s."id" AND num_nulls(r."refreshToken") = 1)`
+	isSuperfluous = `r."refreshToken" IS NULL AND (r."accessExpiresAt" IS NULL OR ` + isOneOfMany + `)`
+	hasPair       = `EXISTS (SELECT FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL)`
 )
 
 // Each kind of what is to be removed has a query for which an index gives the
@@ -51,9 +49,7 @@ const (
 
 	dueRevoked = `"sessionStore" s WHERE s."revokedAt" < ` + before + ` AND ` + hasPair
 
-	// Ids start with the time of creation in milliseconds (RFC 9562 §5.7).
-	dueAged = `"sessionStore" s WHERE s."createdAt" < ` + before + ` AND s."id" <
-    (lpad(to_hex((extract(epoch FROM ` + before + `) * 1000)::bigint), 12, '0') || repeat('f', 20))::uuid AND ` + hasPair
+	dueAged = `"sessionStore" s WHERE s."createdAt" < ` + before + ` AND s."revokedAt" IS NULL`
 
 	dueSuperfluous = `"sessionStoreToken" r WHERE r."expiresOn" < ` + beforeDay + ` AND ` + isSuperfluous
 )
@@ -64,7 +60,7 @@ const (
 const (
 	stillExpired     = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isExpired
 	stillRevoked     = `s."revokedAt" + interval '0' < ` + before + ` AND ` + isFirst
-	stillAged        = `s."createdAt" < ` + before + ` AND ` + isFirst
+	stillAged        = `s."createdAt" + interval '0' < ` + before + ` AND s."revokedAt" IS NULL`
 	stillSuperfluous = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isSuperfluous
 )
 
@@ -79,7 +75,7 @@ func removeQuery(stillDue string) string {
 WITH "lock" AS MATERIALIZED (
   SELECT pg_try_advisory_xact_lock($3) AS "got"
 ), "doomed" AS MATERIALIZED (
-  SELECT s."id" FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND num_nulls(r."refreshToken") = 1
+  SELECT s."id" FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
   WHERE s."id" = ANY ($2) AND s."leakReport" IS NULL AND ` + stillDue + ` AND (SELECT "got" FROM "lock")
   FOR UPDATE OF s, r SKIP LOCKED
 ), "token" AS (
@@ -105,11 +101,24 @@ WITH "lock" AS MATERIALIZED (
   DELETE FROM "sessionStoreToken" r USING "doomed" WHERE r."id" = "doomed"."id" RETURNING 1
 ), "session" AS (
   DELETE FROM "sessionStore" s WHERE s."id" IN (SELECT "session" FROM "doomed") AND NOT EXISTS (
-    SELECT FROM "sessionStoreToken" o WHERE o."session" = s."id" AND num_nulls(o."refreshToken") = 1
+    SELECT FROM "sessionStoreToken" o WHERE o."session" = s."id" AND o."refreshToken" IS NULL
       AND o."id" NOT IN (SELECT "id" FROM "doomed"))
   RETURNING 1
 )
 SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "refresh"), ` + tookSoFar
+
+// endAgedQuery ends what is too old, and removes nothing: verifiers must learn of it
+// first. That is the same as if somebody had asked for it, down to the statement that
+// follows for its tokens. What reads "told" is always true.
+const endAgedQuery = `
+WITH "lock" AS MATERIALIZED (
+  SELECT pg_try_advisory_xact_lock($3) AS "got"
+), "target" AS MATERIALIZED (
+  SELECT s."id" FROM "sessionStore" s
+  WHERE s."id" = ANY ($2) AND ` + stillAged + ` AND (SELECT "got" FROM "lock")
+  FOR NO KEY UPDATE OF s SKIP LOCKED
+), ` + revokeTargets + `
+SELECT (SELECT "got" FROM "lock") AND (SELECT count(*) FROM "told") >= 0, (SELECT count(*) FROM "session"), 0::bigint, ` + tookSoFar
 
 // ruleQueries are those of a kind.
 type ruleQueries struct{ count, find, remove string }
@@ -124,7 +133,7 @@ func queriesOf(id, due, oldest, remove string) ruleQueries {
 var cleanupQueries = map[cleanup.Kind]ruleQueries{
 	cleanup.Expired:     queriesOf(`r."session"`, dueExpired, `r."expiresOn"`, removeQuery(stillExpired)),
 	cleanup.Revoked:     queriesOf(`s."id"`, dueRevoked, `s."revokedAt"`, removeQuery(stillRevoked)),
-	cleanup.Aged:        queriesOf(`s."id"`, dueAged, `s."id"`, removeQuery(stillAged)),
+	cleanup.Aged:        queriesOf(`s."id"`, dueAged, `s."createdAt"`, endAgedQuery),
 	cleanup.Superfluous: queriesOf(`r."id"`, dueSuperfluous, `r."expiresOn"`, removeSuperfluousQuery),
 }
 
@@ -136,9 +145,8 @@ func queriesFor(rule cleanup.Rule) (ruleQueries, error) {
 	return q, nil
 }
 
-// CountDue counts what a rule of clean-up would remove now. Expiry counts to the
-// day in UTC. Of sessions by their age, it finds those with ids of version 7, as
-// [Store.Create] makes them. Superfluous are pairs that Compas made, or that
+// CountDue counts what a rule of clean-up would remove now, or end for its age.
+// Expiry counts to the day in UTC. Superfluous are pairs that Compas made, or that
 // belong to a session that it began, which may have several.
 func (s *Store) CountDue(ctx context.Context, rule cleanup.Rule) (int64, error) {
 	q, err := queriesFor(rule)
@@ -190,7 +198,8 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 
 // RemoveDue removes in one transaction those of ids, as [Store.FindDue] returns
 // them, that are still due, but passes over what somebody has locked. With a
-// session all its pairs go, and with its last pair a session. It is
+// session all its pairs go, and with its last pair a session. What is too old is
+// revoked, and removed as such. It is
 // [ErrCleanupRunning] while another batch is being removed, and
 // [cleanup.ErrSlow] where PostgreSQL has given up, which it does after the timeout.
 func (s *Store) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUID, timeout time.Duration) (cleanup.Removed, error) {
@@ -208,6 +217,9 @@ func (s *Store) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUI
 	batch.Queue(q.remove, pgvalue.Seconds(rule.After), ids, int64(cleanupLock)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&got, &removed.Sessions, &removed.Pairs, &removed.Took)
 	})
+	if rule.Kind == cleanup.Aged {
+		batch.Queue(revokeTokensQuery)
+	}
 	switch err := s.pool.SendBatch(limited, batch).Close(); {
 	case err != nil && ctx.Err() == nil && (gaveUp(err) || limited.Err() != nil):
 		return cleanup.Removed{}, fmt.Errorf("%w: %w", cleanup.ErrSlow, sessionerr.Unavailable("clean up", err))

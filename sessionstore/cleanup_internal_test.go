@@ -44,7 +44,7 @@ func cleanupPlans(t *testing.T, oneOf int) {
 	found := map[cleanup.Kind]string{
 		cleanup.Expired:     "sessionStoreTokenExpiresOnIdx",
 		cleanup.Revoked:     "sessionStoreRevokedAtIdx",
-		cleanup.Aged:        "sessionStore_pkey",
+		cleanup.Aged:        "sessionStoreCreatedAtIdx",
 		cleanup.Superfluous: "sessionStoreTokenExpiresOnIdx",
 	}
 	for range 2 { // before PostgreSQL has any statistics, and then with them

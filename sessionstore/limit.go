@@ -41,7 +41,7 @@ WITH "page" AS MATERIALIZED (
   ORDER BY "id" FOR NO KEY UPDATE
 ), "expired" AS MATERIALIZED (
   SELECT s."id", r."expiresAt" FROM "page" p JOIN "sessionStore" s ON s."id" = p."id" JOIN "sessionStoreToken" r ON r."session" = s."id"
-  WHERE s."revokedAt" IS NULL AND r."expiresAt" <= now() AND num_nulls(r."refreshToken") = 1 AND ` + isExpired + `
+  WHERE s."revokedAt" IS NULL AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND ` + isExpired + `
     AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
   FOR NO KEY UPDATE OF s, r SKIP LOCKED
 ), "retired" AS (

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/auditschema"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
@@ -28,6 +29,27 @@ INSERT INTO "sessionStoreToken" SELECT * FROM backup.token;`
 	clientsComeLater = `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 hour', "settledAt" = "settledAt" - interval '1 hour'`
 )
 
+// revokedSince is how docs/operations.md compares the times of events with that of
+// the backup.
+func revokedSince(event, backup string) bool { return event[:19] >= backup[:19] }
+
+// What was revoked in the backup's own second, after it began, is revoked once more.
+func TestRevokedInTheSecondOfTheBackup(t *testing.T) {
+	t.Parallel()
+	const began = "2026-11-21T08:42:26Z"
+	for event, want := range map[string]bool{
+		"2026-11-21T08:42:25.999Z": false, "2026-11-21T08:42:26Z": true, "2026-11-21T08:42:26.5Z": true, "2026-11-21T08:42:27Z": true,
+	} {
+		if got := revokedSince(event, began); got != want {
+			t.Errorf("%s: %t", event, got)
+		}
+	}
+	doc := readFile(t, "../..", "docs/operations.md")
+	if n := strings.Count(doc, "select(.time[:19] >= $since[:19] and"); n != 3 {
+		t.Errorf("the procedure compares times so %d times, want 3", n)
+	}
+}
+
 // What docs/operations.md says that a restore means for tokens, and how what was
 // revoked since the backup is revoked once more.
 func TestRestoredBackup(t *testing.T) {
@@ -40,6 +62,7 @@ func TestRestoredBackup(t *testing.T) {
 	revoked := s.CreateSession(testKey, `{"subject":"bob","data":{}}`)
 	signedOut := s.CreateSession(testKey, `{"subject":"cid","data":{}}`)
 	s.End(syscall.SIGINT)
+	since := time.Now().UTC().Format(time.RFC3339)
 	execute(t, database, backup)
 
 	s = start(t, dir, settings)
@@ -54,7 +77,6 @@ func TestRestoredBackup(t *testing.T) {
 		execute(t, database, clientsComeLater)
 	}
 	created := s.CreateSession(testKey, `{"subject":"dan","data":{}}`)
-	since := len(auditschema.Events(t, readFile(t, dir, "audit.log")))
 	mustAPI(t, dir, settings, "sessions", "revoke", revoked.Session.ID)
 	if code, _ := s.Send(http.MethodDelete, s.Internal+"/v1/sessions?subject=cid", testKey, nil); code != http.StatusOK {
 		t.Fatal(code)
@@ -75,7 +97,10 @@ func TestRestoredBackup(t *testing.T) {
 			t.Errorf("a session that was revoked since is not live again: %d", code)
 		}
 	}
-	for _, e := range auditschema.Events(t, readFile(t, dir, "audit.log"))[since:] {
+	for _, e := range auditschema.Events(t, readFile(t, dir, "audit.log")) {
+		if !revokedSince(fmt.Sprint(e["time"]), since) {
+			continue
+		}
 		switch e["event"] {
 		case "session.revoked":
 			mustAPI(t, dir, settings, "sessions", "revoke", fmt.Sprint(e["session_id"]))

@@ -25,7 +25,7 @@ type cleanupCmd struct {
 
 // Help says what the command is for.
 func (*cleanupCmd) Help() string {
-	return "Removes sessions that expired or were revoked more than CLEANUP_RETENTION ago, and those older than CLEANUP_SESSION_MAX_AGE, " +
+	return "Removes sessions that expired or were revoked more than CLEANUP_RETENTION ago, and ends those older than CLEANUP_SESSION_MAX_AGE, " +
 		"in small batches beside the running service. The service does it by itself every CLEANUP_INTERVAL. Interrupted, it loses nothing: the next run goes on."
 }
 
@@ -88,16 +88,20 @@ func (c *cleanupCmd) print(a *app, s cleanup.Summary) error {
 			OldestLeft  string  `json:"oldest_left,omitempty"`
 		}{s.DryRun, s.Expired, s.Revoked, s.Aged, s.Superfluous, s.Sessions, s.Pairs, s.Batches, s.Duration.Seconds(), formatTime(s.OldestLeft)})
 	}
-	did := "removed"
+	did, ended := "removed", "ended"
 	if s.DryRun {
-		did = "would remove"
+		did, ended = "would remove", "would end"
+	}
+	aged := ""
+	if s.Aged > 0 {
+		aged = fmt.Sprintf(", %s %d for their age", ended, s.Aged)
 	}
 	alone := ""
 	if s.Superfluous > 0 {
 		alone = fmt.Sprintf(" (%d of Compas by themselves)", s.Superfluous)
 	}
-	_, err := fmt.Fprintf(a.stdout, "%s %d sessions (%d expired, %d revoked, %d aged) and %d token pairs%s in %d batches, %v\n",
-		did, s.Sessions, s.Expired, s.Revoked, s.Aged, s.Pairs, alone, s.Batches, s.Duration.Round(time.Millisecond))
+	_, err := fmt.Fprintf(a.stdout, "%s %d sessions (%d expired, %d revoked) and %d token pairs%s in %d batches%s, %v\n",
+		did, s.Sessions, s.Expired, s.Revoked, s.Pairs, alone, s.Batches, aged, s.Duration.Round(time.Millisecond))
 	if err == nil && !s.OldestLeft.IsZero() {
 		_, err = fmt.Fprintf(a.stdout, "oldest left: ended %s, %v ago\n", formatTime(s.OldestLeft), time.Since(s.OldestLeft).Round(time.Second))
 	}

@@ -23,7 +23,7 @@ type Audit struct {
 // Retention say what cleanup leaves alone. The cleanup command and the built-in schedule share them.
 type Retention struct {
 	CleanupRetention     duration `name:"cleanup-retention" group:"cleanup" placeholder:"DURATION" default:"336h" help:"How long an ended session is kept."`
-	CleanupSessionMaxAge duration `name:"cleanup-session-max-age" group:"cleanup" placeholder:"DURATION" help:"Age past which any session is removed. By default none."`
+	CleanupSessionMaxAge duration `name:"cleanup-session-max-age" group:"cleanup" placeholder:"DURATION" help:"Age past which any session is ended. By default none."`
 }
 
 // StoredKeys say how signing keys in PostgreSQL are kept, if they are there.

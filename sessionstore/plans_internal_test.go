@@ -1,0 +1,66 @@
+package sessionstore
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+)
+
+// What requests wait for finds its rows by key, by session or by subject, also in
+// tables that were never analyzed, and in such of which PostgreSQL has statistics
+// from when they were nearly empty.
+func TestPlansWithoutStatistics(t *testing.T) {
+	t.Parallel()
+	for name, first := range map[string]string{"never analyzed": `SELECT`, "analyzed when empty": `ANALYZE "sessionStore", "sessionStoreToken"`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := testdb.Pool(t).Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Release()
+			for _, sql := range []string{
+				`ALTER TABLE "sessionStore" SET (autovacuum_enabled = false)`, `ALTER TABLE "sessionStoreToken" SET (autovacuum_enabled = false)`,
+				first,
+				`INSERT INTO "sessionStore" ("checksum", "data", "subject") SELECT '', '{}', 's' || i FROM generate_series(1, 20000) i`,
+				`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt") SELECT "id", now(), now(), current_date, now() FROM "sessionStore"`,
+				`SET plan_cache_mode = force_generic_plan`,
+			} {
+				if _, err := conn.Exec(t.Context(), sql); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for name, query := range map[string]string{
+				"get": getQuery, "load": loadQuery, "list": listQuery, "update": updateQuery, "version": versionQuery,
+				"invalidate": invalidateQuery, "revokeTokens": revokeTokensQuery,
+				"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
+				"confirm": confirmQuery,
+			} {
+				statement, err := conn.Conn().Prepare(t.Context(), name, query)
+				if err != nil {
+					t.Fatal(err)
+				}
+				arguments := ""
+				if n := len(statement.ParamOIDs); n > 0 {
+					arguments = "(NULL" + strings.Repeat(", NULL", n-1) + ")"
+				}
+				rows, err := conn.Query(t.Context(), fmt.Sprintf(`EXPLAIN EXECUTE "%s"%s`, name, arguments))
+				if err != nil {
+					t.Fatal(err)
+				}
+				lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+				if err != nil {
+					t.Fatal(err)
+				}
+				plan := strings.Join(lines, "\n")
+				if strings.Contains(plan, `Seq Scan on "sessionStore`) || strings.Contains(plan, `"refreshToken" IS NULL)`) && strings.Contains(plan, "BitmapAnd") {
+					t.Errorf("%s reads more than its rows:\n%s", name, plan)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,58 @@
+package verifier_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+// A session that clean-up ends for its age is refused as one that somebody revoked.
+func TestEndByAge(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	v := replicaOf(t, s, s.url)
+	session, token := s.session(t)
+	_, young := s.session(t)
+	await(t, "a new session", v, token, nil)
+	s.exec(t, `UPDATE "sessionStore" SET "createdAt" = now() - interval '2 hours' WHERE "id" = $1`, session)
+	w := watchTokens(t, v, token, young)
+	got, err := cleanup.Run(t.Context(), s.Store, cleanup.Config{SessionMaxAge: time.Hour})
+	ended := time.Now()
+	if err != nil || got.Aged != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	await(t, "ended for its age", v, token, verifier.ErrRevoked)
+	await(t, "young", v, young, nil)
+	w.wantWithin(t, map[string]time.Time{token: ended})
+}
+
+// A token that was made when tokens lived for longer is refused for as long as it
+// lives, also by a verifier that starts later.
+func TestLoweredLifetime(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	session, pair, err := s.Create(t.Context(), sessionstore.CreateParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lowered, err := sessionstore.New(s.pool, s.ring, sessionstore.Config{Tokens: tokenConfig(), Lifetimes: sessionstore.Lifetimes{AccessToken: 46 * time.Second}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := lowered.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); err != nil {
+		t.Fatal(err)
+	}
+	s.revoke(t, session.ID)
+	// It looks as if all that was minutes ago: the shorter token has expired.
+	s.exec(t, `UPDATE "sessionStore" SET "revokedAt" = "revokedAt" - interval '4 minutes'`)
+	s.exec(t, `UPDATE "sessionStoreToken" SET "accessExpiresAt" = "accessExpiresAt" - interval '4 minutes'`)
+	v, err := lowered.Verifier(verifier.Config{Bound: bound, Strict: nobody})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runVerifier(t, v)
+	await(t, "revoked", v, string(pair.AccessToken), verifier.ErrRevoked)
+}
