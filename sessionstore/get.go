@@ -71,12 +71,12 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 			return Session{}, tokens.Claims{}, err
 		}
 	}
+	if r.session.Data, err = s.data.open(r.session.ID, r.data); err != nil {
+		return Session{}, tokens.Claims{}, err
+	}
 	isClients := !options.Unconfirmed && (options.Check != nil || claims.KeyThumbprint == "")
 	if isClients && r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second)) {
 		s.seen.note(ctx, claims.TokenID, r.current)
-	}
-	if r.session.Data, err = s.data.open(r.session.ID, r.data); err != nil {
-		return Session{}, tokens.Claims{}, err
 	}
 	return r.session, claims, nil
 }
