@@ -345,6 +345,10 @@ var trouble = map[string]struct{ raised, quiet string }{
 		raised: `  latchkey_job_failures_total{kind="leak_webhook",last="true"} 0x25 1x5`,
 		quiet:  `  latchkey_job_failures_total{kind="leak_webhook",last="false"} 0+1x30`,
 	},
+	"LatchkeyLeakReportsDelayed": {
+		raised: `  latchkey_leak_reports_delayed_total 0x25 1x5`,
+		quiet:  `  latchkey_leak_reports_delayed_total 3x30`,
+	},
 	"LatchkeyAuditFails": {
 		raised: `  latchkey_audit_write_failures_total 0x25 1x5
   latchkey_audit_lost_total 0x30`,
