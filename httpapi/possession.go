@@ -24,7 +24,7 @@ func (s *Server) newProofs() (own, foreign *dpop.Checker, err error) {
 	if foreign, err = dpop.New(cfg); err != nil {
 		return nil, nil, err
 	}
-	// Who does not ask for nonces has them all the same for clients whose clocks are wrong.
+	// Where nonces are not required, they are still there for clients whose clocks are wrong.
 	cfg.NoncesForClocks = !s.cfg.DPoPNonce
 	if cfg.Nonces, err = dpop.NewNonces(s.currentNonceSecrets); err != nil && s.cfg.DPoPNonce {
 		return nil, nil, fmt.Errorf("httpapi: %w", err)

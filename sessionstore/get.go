@@ -18,8 +18,8 @@ type GetOptions struct {
 	// anything is recorded: about a proof of possession, for instance. Its error is
 	// the answer.
 	Check func(tokens.Claims) error
-	// Unconfirmed leaves open whether the token has reached its client. It is for who
-	// refreshes on a client's behalf and uses the new token at once, before the client
+	// Unconfirmed leaves open whether the token has reached its client. It is for a server
+	// that refreshes on a client's behalf and uses the new token at once, before the client
 	// has stored it: were that taken for the client's own use, and the answer lost, the
 	// client's next refresh would look like a theft.
 	Unconfirmed bool

@@ -96,7 +96,7 @@ func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer,
 // Pools are the service's connections.
 type Pools struct {
 	Requests, Tasks *pgxpool.Pool
-	// Direct leads past the pooler; nil where there is none. Who is to be notified connects as it does.
+	// Direct leads past the pooler; nil where there is none. Connections that wait for notifications are made as this pool makes its own.
 	Direct *pgxpool.Pool
 }
 
