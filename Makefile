@@ -55,7 +55,7 @@ bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=
 	cd bench && go run . $(if $(QUICK),-quick -out ../bin/performance.md,-out ../docs/performance.md)
 
 .PHONY: clients
-clients: ## Run other people's clients, and nginx, against the service (needs node, npm and nginx)
+clients: ## Run our client, other people's, and nginx against the service (needs node, npm, nginx and chromium)
 	cd test/clients && go test -count=1 ./...
 
 .PHONY: compas

@@ -1,0 +1,347 @@
+import { LatchkeyError } from "./errors.js";
+import { classify } from "./exchange.js";
+import { authorizedFetch, type Credentials, type Fetch, type Prover, type Source } from "./fetch.js";
+import { platformLock, type Lock } from "./lock.js";
+import { remaining, toSession, type Session, type TokenResponse } from "./session.js";
+import { databaseStore, type Store } from "./store.js";
+
+export interface Options {
+  /** The session service's public address, such as `https://sessions.example.com`. */
+  issuer: string;
+  /** The origins of the APIs that get the access token, beside the issuer's. Nothing else does. */
+  origins?: Iterable<string>;
+  /** Default: `databaseStore(name)`, which all tabs share. */
+  store?: Store;
+  /** Tells several clients of one origin apart. Default: `latchkey`. */
+  name?: string;
+  /** `dpop()` of `@latchkey/client/dpop` binds the tokens to a key that cannot leave the browser. */
+  dpop?: Prover;
+  /** How long one refresh may take, in milliseconds. It has to stay below the service's grace. Default: 10,000. */
+  timeout?: number;
+  /** Whether to refresh ahead of expiry while the page is visible. Without it a token is refreshed when it is needed. Default: in browsers. */
+  ahead?: boolean;
+  /** Default: the platform's. For tests and shells of native apps. */
+  fetch?: Fetch;
+  lock?: Lock;
+}
+
+/** What is known about the user. It is replaced as a whole, so two that are equal (`===`) say the same. */
+export type State =
+  /** The store was not read yet. */
+  | { readonly status: "loading" }
+  /** `session` changes when another user signs in, and at no refresh. */
+  | { readonly status: "signed-in"; readonly session: string }
+  /** `reason` is `ended` where the service has said that the session is over, from wherever that was done. */
+  | { readonly status: "signed-out"; readonly reason?: "signed-out" | "ended" };
+
+/** One of the user's sessions, as a list of devices shows it. */
+export interface Device {
+  id: string;
+  current: boolean;
+  created_at: string;
+  client?: { label?: string; user_agent?: string; ip?: string };
+  [member: string]: unknown;
+}
+
+type Reason = "signed-in" | "refreshed" | "signed-out" | "ended";
+
+const retries = 4;
+const second = 1000;
+
+/** Client keeps one login: it refreshes, signs out, and sends requests with the access token. Make one for a page. */
+export class Client implements Source {
+  /** fetch takes what the platform's takes, and sends the access token to the issuer and the named origins. */
+  readonly fetch: Fetch;
+
+  readonly #issuer: string;
+  readonly #name: string;
+  readonly #store: Store;
+  readonly #lock: Lock;
+  readonly #send: Fetch;
+  readonly #prover: Prover | undefined;
+  readonly #timeout: number;
+  readonly #ahead: boolean;
+  readonly #listeners = new Set<(state: State) => void>();
+  #state: State = { status: "loading" };
+  /** Whether the login was gone before it was heard why. */
+  #unexplained = false;
+  /** What another tab has said last. */
+  #heard: "signed-out" | "ended" | undefined;
+  #channel: BroadcastChannel | undefined;
+  #refreshing: Promise<Session | null> | undefined;
+  #notBefore = 0;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #closed = new AbortController();
+
+  constructor(options: Options) {
+    const { issuer, origins = [], name = "latchkey", timeout = 10 * second } = options;
+    this.#issuer = issuer.replace(/\/+$/, "");
+    this.#name = name;
+    this.#store = options.store ?? databaseStore(name);
+    this.#lock = options.lock ?? platformLock();
+    this.#send = options.fetch ?? ((input, init) => fetch(input, init));
+    this.#prover = options.dpop;
+    this.#timeout = timeout;
+    this.#ahead = options.ahead ?? typeof document === "object";
+    const allowed = new Set([this.#issuer, ...origins].map((origin) => new URL(origin).origin));
+    this.fetch = authorizedFetch(this, allowed, this.#send, this.#prover);
+    this.#listen();
+    void this.#observe();
+  }
+
+  /** state is what is known now. The function is bound, as `useSyncExternalStore` wants it. */
+  readonly state = (): State => this.#state;
+
+  /** subscribe calls the listener at each change of the state, in whichever tab it was made, and returns how to stop that. */
+  readonly subscribe = (listener: (state: State) => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  };
+
+  /** signIn keeps what your backend sent after the login. An earlier login is forgotten, not ended. */
+  async signIn(tokens: TokenResponse): Promise<void> {
+    const session = toSession(tokens, crypto.randomUUID());
+    await this.#exclusively(() => this.#store.write(session));
+    this.#tell("signed-in");
+    await this.#observe();
+  }
+
+  /**
+   * signOut forgets the login at once, in every tab, and then ends the session at the service. If that cannot be reached, it throws
+   * `unavailable`: the user is signed out here, and the session lives on until it expires.
+   */
+  async signOut(): Promise<void> {
+    const session = await this.#forget(() => true, "signed-out");
+    if (!session) return;
+    const form = new URLSearchParams({ token: session.refreshToken });
+    const answer = await this.#patiently(() =>
+      this.#send(`${this.#issuer}/oauth2/revoke`, { method: "POST", body: form, keepalive: true, signal: AbortSignal.timeout(this.#timeout) }));
+    if (!answer.ok) throw new LatchkeyError("refused", `the sign-out was refused: ${answer.status}`);
+  }
+
+  /** signOutEverywhere ends all of the user's sessions, this one too. If it fails, nothing has changed here: try again. */
+  async signOutEverywhere(): Promise<void> {
+    const id = this.current();
+    await this.#own("DELETE", "");
+    await this.#forget((session) => session.id === id, "signed-out");
+  }
+
+  /** signOutElsewhere ends all of the user's other sessions. */
+  async signOutElsewhere(): Promise<void> {
+    await this.#own("DELETE", "?keep=current");
+  }
+
+  /** devices returns all of the user's live sessions, newest first. */
+  async devices(): Promise<Device[]> {
+    const devices: Device[] = [];
+    for (let query = ""; ; ) {
+      const page = (await (await this.#own("GET", query)).json()) as { sessions: Device[]; next_cursor?: string };
+      devices.push(...page.sessions);
+      if (!page.next_cursor) return devices;
+      query = `?cursor=${encodeURIComponent(page.next_cursor)}`;
+    }
+  }
+
+  /** endDevice ends one of the user's sessions. One that has ended already is no error. */
+  async endDevice(id: string): Promise<void> {
+    await this.#own("DELETE", `/${encodeURIComponent(id)}`, [404]);
+  }
+
+  /** close stops timers and listeners. The login stays in the store. */
+  close(): void {
+    this.#closed.abort();
+    clearTimeout(this.#timer);
+    this.#silence();
+  }
+
+  current(): string | null {
+    return this.#state.status === "signed-in" ? this.#state.session : null;
+  }
+
+  /**
+   * credentials returns the access token, refreshed if it has expired, or null if nobody is signed in. `refused` is one that was
+   * answered with 401. Throws `unavailable` if a refresh is needed and the service cannot be reached.
+   */
+  async credentials(refused?: string): Promise<Credentials | null> {
+    const session = await this.#store.read();
+    if (!session) return this.#settle(null);
+    const usable = session.accessToken !== refused && remaining(session) > 0;
+    return usable ? session : this.#refresh(session);
+  }
+
+  /** #refresh replaces a session's tokens, once for all who ask at the same time. */
+  #refresh(old: Session): Promise<Session | null> {
+    return (this.#refreshing ??= this.#lock(`${this.#name}.refresh`, () => this.#exchange(old)).finally(() => {
+      this.#refreshing = undefined;
+    }));
+  }
+
+  async #exchange(old: Session): Promise<Session | null> {
+    for (let attempt = 0; ; attempt++) {
+      await this.#turn(attempt);
+      // Another tab may have been faster, or the user has signed out or in while this one waited.
+      const sent = await this.#store.read();
+      if (sent?.accessToken !== old.accessToken) return this.#settle(sent);
+      const outcome = await this.#ask(sent);
+      switch (outcome.kind) {
+        case "pair":
+          this.#notBefore = Date.now() + outcome.after;
+          return this.#commit(sent, toSession(outcome.tokens, sent.id));
+        case "ended":
+          return this.#commit(sent, null);
+        case "refused":
+          throw new LatchkeyError("refused", outcome.message);
+        case "retry":
+          this.#notBefore = Date.now() + (outcome.after ?? 0);
+          if (attempt === retries || (outcome.after ?? 0) > this.#timeout) {
+            throw new LatchkeyError("unavailable", "the session service is unavailable", outcome.after);
+          }
+      }
+    }
+  }
+
+  /** #turn waits until the next attempt may be made: as the service said, and longer each time, at random. */
+  async #turn(attempt: number): Promise<void> {
+    const backoff = attempt && second * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
+    const wait = Math.max(backoff, this.#notBefore - Date.now());
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(wait, 60 * second)));
+  }
+
+  async #ask(session: Session): ReturnType<typeof classify> {
+    const url = `${this.#issuer}/oauth2/token`;
+    const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token: session.refreshToken });
+    const post = async () => {
+      const headers = this.#prover ? { DPoP: await this.#prover.proof("POST", url) } : {};
+      const answer = await this.#send(url, { method: "POST", body, headers, signal: AbortSignal.timeout(this.#timeout) });
+      this.#prover?.note(answer);
+      return answer;
+    };
+    try {
+      const answer = await post();
+      return await classify((await this.#prover?.wants(answer)) ? await post() : answer);
+    } catch {
+      return { kind: "retry", after: undefined }; // no answer, or half of one
+    }
+  }
+
+  /**
+   * #commit stores an answer only if the store still has what was sent for it: an answer that comes after a sign-out, another
+   * login or a newer answer changes nothing.
+   */
+  async #commit(sent: Session, next: Session | null): Promise<Session | null> {
+    const stored = await this.#exclusively(async () => {
+      const kept = await this.#store.read();
+      if (kept?.refreshToken !== sent.refreshToken) return kept;
+      await this.#store.write(next);
+      return next;
+    });
+    if (stored === next) this.#tell(next ? "refreshed" : "ended");
+    return this.#settle(stored, "ended");
+  }
+
+  async #forget(which: (session: Session) => boolean, reason: Reason): Promise<Session | null> {
+    const session = await this.#exclusively(async () => {
+      const kept = await this.#store.read();
+      if (!kept || !which(kept)) return null;
+      await this.#store.write(null);
+      return kept;
+    });
+    if (session) {
+      this.#tell(reason);
+      this.#settle(null, "signed-out");
+    }
+    return session;
+  }
+
+  /** #exclusively reads and writes the store in one step. It never waits for the network, as the refresh's lock does. */
+  #exclusively<T>(task: () => T | Promise<T>): Promise<T> {
+    return this.#lock(`${this.#name}.store`, async () => task());
+  }
+
+  /** #own calls the service about the user's own sessions. */
+  async #own(method: string, path: string, fine: number[] = []): Promise<Response> {
+    const answer = await this.#patiently(() => this.fetch(`${this.#issuer}/v1/me/sessions${path}`, { method }));
+    if (answer.ok || fine.includes(answer.status)) return answer;
+    throw new LatchkeyError("refused", `the session service answered ${answer.status}`);
+  }
+
+  /** #patiently sends what may be sent again, until it is answered. */
+  async #patiently(send: () => Promise<Response>): Promise<Response> {
+    for (let attempt = 0; ; attempt++) {
+      await this.#turn(attempt);
+      const answer = await send().catch((error: unknown) => {
+        if (error instanceof LatchkeyError) throw error;
+        return null;
+      });
+      if (answer && answer.status < 500 && answer.status !== 429) return answer;
+      if (attempt === retries - 1) throw new LatchkeyError("unavailable", "the session service is unavailable");
+    }
+  }
+
+  async #observe(reason?: "signed-out" | "ended"): Promise<void> {
+    this.#settle(await this.#store.read(), reason);
+  }
+
+  /** #settle takes note of what the store has, and plans the next refresh. */
+  #settle(session: Session | null, reason?: "signed-out" | "ended"): Session | null {
+    const before = this.#state;
+    if (session && !(before.status === "signed-in" && before.session === session.id)) {
+      this.#state = { status: "signed-in", session: session.id };
+    } else if (!session && (before.status !== "signed-out" || (this.#unexplained && reason))) {
+      this.#unexplained = before.status === "signed-in" && !reason;
+      this.#state = reason ? { status: "signed-out", reason } : { status: "signed-out" };
+    }
+    if (this.#state !== before) for (const listener of [...this.#listeners]) listener(this.#state);
+    this.#plan(session);
+    return session;
+  }
+
+  /** #plan refreshes ahead of expiry, while somebody looks at the page. */
+  #plan(session: Session | null, soonest = second): void {
+    clearTimeout(this.#timer);
+    if (!this.#ahead || !session || this.#closed.signal.aborted || document.visibilityState !== "visible") return;
+    const early = Math.min(30 * second, session.expiresIn * 200);
+    const wait = Math.max(remaining(session) - early, this.#notBefore - Date.now(), soonest);
+    this.#timer = setTimeout(async () => {
+      // What fails here is tried again when it is needed, or after a while.
+      await this.#refresh(session).catch(() => this.#plan(session, 30 * second));
+    }, Math.min(wait, 2 ** 31 - 1));
+  }
+
+  /** #tell lets the other tabs read the store again. */
+  #tell(reason: Reason): void {
+    this.#channel?.postMessage(reason);
+  }
+
+  /** #silence closes the channel, which would keep a page out of the back-forward cache. */
+  #silence(): void {
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
+
+  #listen(): void {
+    if (typeof BroadcastChannel === "undefined") return;
+    const open = () => {
+      this.#channel = new BroadcastChannel(this.#name);
+      // Node would not end while a channel is open.
+      (this.#channel as { unref?: () => void }).unref?.();
+      this.#channel.onmessage = ({ data }: MessageEvent<Reason>) => {
+        this.#heard = data === "ended" || data === "signed-out" ? data : undefined;
+        void this.#observe(this.#heard);
+      };
+    };
+    open();
+    const stop = this.#store.watch?.(() => void this.#observe(this.#heard));
+    this.#closed.signal.addEventListener("abort", () => stop?.());
+    if (typeof document !== "object") return;
+    const { signal } = this.#closed;
+    // After hours in the background, or in the back-forward cache, the store may have anything.
+    const back = () => void this.#observe();
+    addEventListener("online", back, { signal });
+    document.addEventListener("visibilitychange", back, { signal });
+    addEventListener("pagehide", () => this.#silence(), { signal });
+    addEventListener("pageshow", (event) => {
+      if (event.persisted) open(), back();
+    }, { signal });
+  }
+}

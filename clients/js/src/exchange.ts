@@ -1,0 +1,48 @@
+import type { TokenResponse } from "./session.js";
+
+/**
+ * What the answer to a refresh means for the tokens: a new pair; the end of the session, which is final; the same request once
+ * more, no sooner than after `after` milliseconds where the service said so; or a refusal that says nothing about the session.
+ */
+export type Outcome =
+  | { kind: "pair"; tokens: TokenResponse; after: number }
+  | { kind: "ended" }
+  | { kind: "retry"; after: number | undefined }
+  | { kind: "refused"; message: string };
+
+/** classify reads an answer of the token endpoint (RFC 6749 §5). Only `invalid_grant` ends a session. */
+export async function classify(answer: Response): Promise<Outcome> {
+  const after = retryAfter(answer.headers);
+  const body: unknown = await answer.json().catch(() => null);
+  if (answer.ok) {
+    return isPair(body) ? { kind: "pair", tokens: body, after: rateLimited(answer.headers) } : { kind: "retry", after };
+  }
+  const error = (body as { error?: unknown } | null)?.error;
+  if (answer.status === 400 && error === "invalid_grant") return { kind: "ended" };
+  if (answer.status >= 500 || answer.status === 408 || answer.status === 425 || answer.status === 429) return { kind: "retry", after };
+  return { kind: "refused", message: `the refresh was refused: ${answer.status} ${String(error ?? "")}`.trim() };
+}
+
+function isPair(body: unknown): body is TokenResponse {
+  const pair = body as Partial<TokenResponse> | null;
+  return typeof pair?.access_token === "string" && typeof pair.refresh_token === "string";
+}
+
+/** retryAfter reads both forms of the header (RFC 9110 §10.2.3), as milliseconds. */
+export function retryAfter(headers: Headers): number | undefined {
+  const value = headers.get("Retry-After");
+  if (value === null) return undefined;
+  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
+  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds * 1000);
+}
+
+/** rateLimited returns for how many milliseconds nothing is left of a limit, as the `RateLimit` header says: 0 if something is. */
+export function rateLimited(headers: Headers): number {
+  let wait = 0;
+  for (const limit of (headers.get("RateLimit") ?? "").split(",")) {
+    const left = /;\s*r=(\d+)/.exec(limit)?.[1];
+    const seconds = /;\s*t=(\d+)/.exec(limit)?.[1];
+    if (left === "0" && seconds !== undefined) wait = Math.max(wait, Number(seconds) * 1000);
+  }
+  return wait;
+}

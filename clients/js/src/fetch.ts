@@ -1,0 +1,75 @@
+import { LatchkeyError } from "./errors.js";
+
+/** What a request is sent with. */
+export interface Credentials {
+  /** The login that the token is of. */
+  readonly id: string;
+  readonly accessToken: string;
+  readonly tokenType: string;
+}
+
+/** Where credentials come from: a client, or a worker that holds one. */
+export interface Source {
+  /** Returns the login's id without waiting, or null where nobody is signed in or it is not known yet. */
+  current(): string | null;
+  /** Returns what to send now, or null if nobody is signed in. With a token that was refused, it returns another one, or null. */
+  credentials(refused?: string): Promise<Credentials | null>;
+}
+
+/** Proofs of possession for requests (RFC 9449). */
+export interface Prover {
+  proof(method: string, url: string, accessToken?: string): Promise<string>;
+  /** Takes the nonce that an answer gives, for the next proof. */
+  note(answer: Response): void;
+  /** Reports whether a request was refused for want of a nonce, so that it is to be sent again. */
+  wants(answer: Response): Promise<boolean>;
+}
+
+/** The same signature as the platform's own. */
+export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
+
+/**
+ * authorizedFetch returns a fetch that sends the access token, to the named origins alone. An answer with 401 is refreshed for and
+ * sent again, once. A request that brings its own Authorization, or goes elsewhere, is passed on as it is.
+ */
+export function authorizedFetch(source: Source, origins: ReadonlySet<string>, send: Fetch, prover?: Prover): Fetch {
+  const attempt = async (request: Request, with_: Credentials): Promise<Response> => {
+    const spare = prover && request.clone();
+    await authorize(request, with_, prover);
+    const answer = await send(request);
+    prover?.note(answer);
+    if (!spare || !(await prover.wants(answer))) return answer;
+    void answer.body?.cancel();
+    await authorize(spare, with_, prover);
+    const second = await send(spare);
+    prover.note(second);
+    return second;
+  };
+  return async (input, init) => {
+    const request = new Request(input, init);
+    if (!origins.has(new URL(request.url).origin) || request.headers.has("Authorization")) return send(request);
+    const owner = source.current();
+    const first = await source.credentials();
+    if (!first) return send(request);
+    if (owner !== null && first.id !== owner) {
+      throw new LatchkeyError("session_changed", "another user has signed in since the request was made");
+    }
+    const again = request.clone();
+    const answer = await attempt(request, first);
+    if (answer.status === 401) {
+      const next = await source.credentials(first.accessToken);
+      // Somebody else's token does not go with a request of this user's.
+      if (next?.id === first.id) {
+        void answer.body?.cancel();
+        return attempt(again, next);
+      }
+    }
+    void again.body?.cancel();
+    return answer;
+  };
+}
+
+async function authorize(request: Request, { tokenType, accessToken }: Credentials, prover?: Prover): Promise<void> {
+  request.headers.set("Authorization", `${tokenType} ${accessToken}`);
+  if (prover) request.headers.set("DPoP", await prover.proof(request.method, request.url, accessToken));
+}

@@ -1,0 +1,33 @@
+/** A lock runs one task at a time among all that name it, in this tab and, where the platform can, in all tabs of the origin. */
+export type Lock = <T>(name: string, task: () => Promise<T>) => Promise<T>;
+
+/**
+ * For how many milliseconds a refresh waits for another tab's. A tab that is suspended may hold a lock for hours. To go on without
+ * it is safe: two refreshes at once get the same pair within the service's grace.
+ */
+const patience = 15_000;
+
+/** platformLock uses the Web Locks API, and an order within this tab where that is missing (an insecure context, a native shell). */
+export function platformLock(): Lock {
+  const locks = (globalThis.navigator as Navigator | undefined)?.locks as LockManager | undefined;
+  if (!locks) return inPage();
+  return async <T>(name: string, task: () => Promise<T>): Promise<T> => {
+    let started = false;
+    const run = () => ((started = true), task());
+    try {
+      return (await locks.request(name, { signal: AbortSignal.timeout(patience) }, run)) as T;
+    } catch (error) {
+      if (started) throw error;
+      return run();
+    }
+  };
+}
+
+function inPage(): Lock {
+  const last = new Map<string, Promise<unknown>>();
+  return <T>(name: string, task: () => Promise<T>): Promise<T> => {
+    const mine = (last.get(name) ?? Promise.resolve()).then(task, task);
+    last.set(name, mine.catch(() => undefined));
+    return mine;
+  };
+}

@@ -1,0 +1,39 @@
+/** What a backend hands to its client after a login, and what a refresh is answered with (RFC 6749 §5.1). Times are in seconds. */
+export interface TokenResponse {
+  access_token: string;
+  refresh_token: string;
+  expires_in: number;
+  token_type?: string;
+}
+
+/** A login as a store keeps it. It is replaced as a whole, and never changed. */
+export interface Session {
+  /** Tells one login from the next one. It stays the same across refreshes. */
+  readonly id: string;
+  readonly accessToken: string;
+  readonly refreshToken: string;
+  /** `Bearer`, or `DPoP` for a token that is bound to a key (RFC 9449). */
+  readonly tokenType: string;
+  /** When it was received by this device's clock, in milliseconds, and for how many seconds the access token is good from then on. */
+  readonly receivedAt: number;
+  readonly expiresIn: number;
+}
+
+/**
+ * toSession reads a token response. It throws a TypeError for anything else, so that a mistake in the backend is noticed at the
+ * login and not at the first refresh.
+ */
+export function toSession(answer: TokenResponse, id: string): Session {
+  const { access_token: accessToken, refresh_token: refreshToken, expires_in: expiresIn, token_type: tokenType = "Bearer" } = answer;
+  if (typeof accessToken !== "string" || typeof refreshToken !== "string" || !(Number(expiresIn) >= 0)) {
+    throw new TypeError("a token response has access_token, refresh_token and expires_in");
+  }
+  return { id, accessToken, refreshToken, tokenType, receivedAt: Date.now(), expiresIn: Number(expiresIn) };
+}
+
+/** remaining returns for how many milliseconds the access token is still good, as far as this device's clock can tell. */
+export function remaining(session: Session): number {
+  const age = Date.now() - session.receivedAt;
+  // A clock that was set back says nothing: the service's 401 decides.
+  return session.expiresIn * 1000 - Math.max(0, age);
+}

@@ -1,0 +1,234 @@
+// The client in a real browser: tabs that share a login, tabs that are duplicated, frozen or offline, and a network that fails.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { api, endAll, gate, issuer, listen, network, signIn, until } from "./service.mjs";
+
+const dist = new URL("../dist/", import.meta.url);
+let browser;
+
+before(async () => {
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+});
+after(() => browser?.close());
+
+// The service allows one origin, so the tests share its port and run one after the other.
+async function setup(t, { store = "databaseStore()", options = "", prepare } = {}) {
+  const [net, backend] = [await network(t), await api(t)];
+  const page = await listen(t, async (request, response) => {
+    const { pathname } = new URL(request.url, "http://page");
+    if (pathname.startsWith("/dist/")) {
+      response.writeHead(200, { "Content-Type": "text/javascript" }).end(await readFile(new URL(pathname.slice(6), dist)));
+    } else {
+      response.writeHead(200, { "Content-Type": "text/html" }).end(`<!doctype html><title>page</title><script type="module">
+        import * as latchkey from "/dist/index.js";
+        import { dpop } from "/dist/dpop.js";
+        const { Client, databaseStore, localStore, memoryStore, tabStore } = latchkey;
+        window.store = ${store};
+        window.client = new Client({ issuer: "${net.url}", origins: ["${backend.url}"], store, ${options} });
+        window.call = (path = "/") => client.fetch("${backend.url}" + path).then((a) => a.json()).then((a) => a.subject);
+      </script>`);
+    }
+  }, Number(process.env.PAGE_PORT));
+  const context = await browser.newContext();
+  t.after(() => context.close());
+  if (prepare) await context.addInitScript(prepare);
+  const open = async () => ready(await context.newPage(), page.url);
+  return { net, backend, page, context, open };
+}
+
+async function ready(tab, url) {
+  if (url) await tab.goto(url);
+  await tab.waitForFunction(() => globalThis.client && client.state().status !== "loading");
+  return tab;
+}
+
+const login = (tab, tokens) => tab.evaluate((tokens) => client.signIn(tokens), tokens);
+const call = (tab, path) => tab.evaluate((path) => call(path), path);
+const status = (tab) => tab.evaluate(() => client.state().status);
+const becomes = (tab, wanted) => until(async () => (await status(tab)) === wanted);
+/** expire makes the stored access token look old. */
+const expire = (tab) => tab.evaluate(async () => store.write({ ...(await store.read()), receivedAt: 0 }));
+const stored = (tab) => tab.evaluate(async () => store.read());
+
+test("a login outlives a reload and reaches other tabs", async (t) => {
+  const { open } = await setup(t);
+  const [one, two] = [await open(), await open()];
+  await login(one, await signIn("ada"));
+  await becomes(two, "signed-in");
+  assert.equal(await call(two), "ada");
+  await one.reload();
+  await ready(one);
+  assert.equal(await call(one), "ada");
+});
+
+test("three tabs with a thousand calls at expiry: one refresh", async (t) => {
+  const { net, open } = await setup(t);
+  const tabs = [await open(), await open(), await open()];
+  await login(tabs[0], await signIn("ada"));
+  await expire(tabs[0]);
+  const tokens = await Promise.all(tabs.map((tab) => tab.evaluate(() => Promise.all(Array.from({ length: 334 }, () => client.credentials().then((c) => c.accessToken))))));
+  assert.equal(new Set(tokens.flat()).size, 1);
+  assert.equal(net.count, 1);
+});
+
+test("without the Web Locks API the tabs still have one pair", async (t) => {
+  const { open } = await setup(t, { prepare: () => Object.defineProperty(navigator, "locks", { value: undefined }) });
+  const tabs = [await open(), await open(), await open()];
+  await login(tabs[0], await signIn("ada"));
+  for (let round = 0; round < 3; round++) {
+    await expire(tabs[0]);
+    assert.deepEqual(await Promise.all(tabs.map((tab) => call(tab))), ["ada", "ada", "ada"]);
+  }
+});
+
+test("localStorage can be the store, too", async (t) => {
+  const { open } = await setup(t, { store: "localStore()" });
+  const [one, two] = [await open(), await open()];
+  await login(one, await signIn("ada"));
+  await becomes(two, "signed-in");
+  await expire(two);
+  assert.deepEqual(await Promise.all([call(one), call(two)]), ["ada", "ada"]);
+  await one.evaluate(() => client.signOut());
+  await becomes(two, "signed-out");
+});
+
+test("a sign-out in one tab is one in all, also for an answer under way", async (t) => {
+  const { net, open } = await setup(t);
+  const [one, two] = [await open(), await open()];
+  await login(one, await signIn("ada"));
+  await becomes(two, "signed-in");
+  await expire(one);
+  net.held = gate();
+  const late = two.evaluate(() => client.credentials());
+  await until(() => net.count === 1);
+  await one.evaluate(() => client.signOut());
+  await becomes(two, "signed-out");
+  net.held.open();
+  assert.equal(await late, null);
+  assert.equal(await stored(one), null);
+});
+
+test("another user signs in while a tab waits: nobody gets the other's token", async (t) => {
+  const { net, backend, open } = await setup(t);
+  const [one, two] = [await open(), await open()];
+  await login(one, await signIn("ada"));
+  await becomes(two, "signed-in");
+  await expire(one);
+  net.held = gate();
+  const late = two.evaluate(() => call("/ada").catch((error) => error.code));
+  await until(() => net.count === 1);
+  await login(one, await signIn("bob"));
+  net.held.open();
+  assert.equal(await late, "session_changed");
+  assert.equal(await call(one, "/bob"), "bob");
+  assert.ok(backend.seen.every((call) => call.subject === null || `/${call.subject}` === call.path));
+});
+
+test("a duplicated tab stays one client with its original", async (t) => {
+  const { net, context, page, open } = await setup(t, { store: "tabStore()" });
+  const one = await open();
+  await login(one, await signIn("ada"));
+  const [two] = await Promise.all([context.waitForEvent("page"), one.evaluate((url) => void window.open(url), page.url)]);
+  await ready(two);
+  assert.equal(await call(two), "ada");
+  for (let round = 0; round < 3; round++) {
+    const [first, second] = round % 2 ? [one, two] : [two, one];
+    await expire(first);
+    assert.equal(await call(first), "ada");
+    // Later than the service's grace, so that a copy that did not follow would be a theft.
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    await expire(second);
+    assert.equal(await call(second), "ada");
+  }
+  assert.equal(net.count, 6);
+  const other = await open();
+  assert.equal(await status(other), "signed-out");
+});
+
+test("offline, a killed service and a slow answer sign nobody out", async (t) => {
+  const { net, context, open } = await setup(t, { options: "timeout: 1000" });
+  const tab = await open();
+  await login(tab, await signIn("ada"));
+  await expire(tab);
+  const attempt = () => tab.evaluate(() => client.credentials().then(() => "refreshed", (error) => error.code));
+  await context.setOffline(true);
+  assert.equal(await attempt(), "unavailable");
+  await context.setOffline(false);
+  net.next = () => "lost";
+  assert.equal(await attempt(), "unavailable");
+  net.next = undefined;
+  net.held = gate();
+  assert.equal(await attempt(), "unavailable");
+  net.held.open();
+  net.held = undefined;
+  assert.equal(await attempt(), "refreshed");
+  assert.equal(await call(tab), "ada");
+});
+
+test("a tab that was frozen for hours reads the store before it sends", async (t) => {
+  const { open } = await setup(t);
+  const [one, two] = [await open(), await open()];
+  await login(one, await signIn("ada"));
+  await becomes(two, "signed-in");
+  const devtools = await two.context().newCDPSession(two);
+  await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
+  for (let round = 0; round < 2; round++) {
+    await expire(one);
+    assert.equal(await call(one), "ada");
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+  }
+  await devtools.send("Page.setWebLifecycleState", { state: "active" });
+  await two.clock.install({ time: Date.now() + 6 * 3_600_000 });
+  assert.equal(await call(two), "ada");
+});
+
+test("a visible tab refreshes ahead of expiry", async (t) => {
+  const { net, open } = await setup(t);
+  const tab = await open();
+  await login(tab, { ...(await signIn("ada")), expires_in: 2 });
+  await until(() => net.count === 1);
+  assert.equal(await status(tab), "signed-in");
+});
+
+test("a session that somebody else ends is over in every tab", async (t) => {
+  const { open } = await setup(t);
+  const [one, two] = [await open(), await open()];
+  const subject = `user-${crypto.randomUUID()}`;
+  await login(one, await signIn(subject));
+  await becomes(two, "signed-in");
+  await endAll(subject);
+  assert.equal(await call(one), null);
+  await becomes(two, "signed-out");
+  assert.equal((await two.evaluate(() => client.state())).reason, "ended");
+});
+
+test("the key of proofs cannot be extracted, and all tabs have the same", async (t) => {
+  const { open } = await setup(t, { options: `dpop: dpop(), issuer: "${issuer}"` });
+  const [one, two] = [await open(), await open()];
+  await login(one, await signIn("ada"));
+  await becomes(two, "signed-in");
+  await expire(one);
+  assert.equal(await call(one), "ada");
+  assert.equal(await call(two), "ada");
+  const extractable = await one.evaluate(() => new Promise((resolve, reject) => {
+    const opening = indexedDB.open("latchkey.dpop");
+    opening.onerror = () => reject(opening.error);
+    opening.onsuccess = () => {
+      const reading = opening.result.transaction("kept").objectStore("kept").get("key");
+      reading.onsuccess = () => resolve(reading.result.privateKey.extractable);
+    };
+  }));
+  assert.equal(extractable, false);
+});
+
+test("the service itself answers the page", async (t) => {
+  const { open } = await setup(t, { options: `issuer: "${issuer}"` });
+  const tab = await open();
+  await login(tab, await signIn());
+  await expire(tab);
+  assert.equal(await tab.evaluate(() => client.devices().then((devices) => devices.length)), 1);
+  await tab.evaluate(() => client.signOutEverywhere());
+  assert.equal(await status(tab), "signed-out");
+});

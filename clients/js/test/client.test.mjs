@@ -1,0 +1,230 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { Client, LatchkeyError, memoryStore } from "../dist/index.js";
+import { api, endAll, gate, issuer, network, signIn, until } from "./service.mjs";
+
+/** setup returns a client in front of a network, and the API that it calls. */
+async function setup(t, options = {}) {
+  const [net, backend] = [await network(t), await api(t)];
+  const store = memoryStore();
+  const client = new Client({ issuer: net.url, origins: [backend.url], store, ahead: false, name: crypto.randomUUID(), ...options });
+  t.after(() => client.close());
+  return { net, backend, store, client };
+}
+
+/** expire makes the access token look old, as it does after a while. */
+function expire(store) {
+  store.write({ ...store.read(), receivedAt: 0 });
+}
+
+test("a request carries the token, and a refused one is sent again with a new one", async (t) => {
+  const { net, backend, client, store } = await setup(t);
+  await client.signIn(await signIn("ada"));
+  assert.equal((await (await client.fetch(`${backend.url}/cart`)).json()).subject, "ada");
+  assert.equal(net.count, 0);
+
+  store.write({ ...store.read(), accessToken: "worn.out.token" });
+  const answer = await client.fetch(`${backend.url}/cart`);
+  assert.equal(answer.status, 200);
+  assert.equal(net.count, 1);
+  assert.equal(backend.seen.length, 3);
+});
+
+test("a refusal that a new token does not cure is passed on, not repeated", async (t) => {
+  const { net, client, backend } = await setup(t);
+  let calls = 0;
+  const stubborn = await network(t, backend.url);
+  stubborn.next = () => (calls++, { status: 401, headers: {}, body: "" });
+  const other = new Client({ issuer: net.url, origins: [stubborn.url], store: memoryStore(), ahead: false, name: "other" });
+  t.after(() => other.close());
+  await other.signIn(await signIn());
+  assert.equal((await other.fetch(stubborn.url)).status, 401);
+  assert.equal(calls, 2);
+  client.close();
+});
+
+test("a thousand requests at expiry: one refresh", async (t) => {
+  const { net, store, client } = await setup(t);
+  await client.signIn(await signIn());
+  expire(store);
+  const credentials = await Promise.all(Array.from({ length: 1000 }, () => client.credentials()));
+  assert.equal(net.count, 1);
+  assert.equal(new Set(credentials.map((c) => c.accessToken)).size, 1);
+});
+
+test("fetch takes what fetch takes", async (t) => {
+  const { backend, client, store } = await setup(t);
+  await client.signIn(await signIn("ada"));
+  const stream = () => new ReadableStream({ start: (c) => (c.enqueue(new TextEncoder().encode("streamed")), c.close()) });
+  const forms = {
+    "a Request": [new Request(`${backend.url}/x`, { method: "PUT", body: "text", headers: { "X-Mine": "1" } })],
+    "a Request and options": [new Request(`${backend.url}/x`, { headers: { "X-Other": "1" } }), { method: "PUT", body: "text", headers: { "X-Mine": "1" } }],
+    "a URL and Headers": [new URL(`${backend.url}/x`), { method: "PUT", body: "text", headers: new Headers({ "X-Mine": "1" }) }],
+    "pairs": [`${backend.url}/x`, { method: "PUT", body: "text", headers: [["X-Mine", "1"]] }],
+    "a stream": [`${backend.url}/x`, { method: "PUT", body: stream(), duplex: "half", headers: { "X-Mine": "1" } }],
+    "a form": [`${backend.url}/x`, { method: "PUT", body: new URLSearchParams({ a: "b" }), headers: { "X-Mine": "1" } }],
+  };
+  for (const [name, args] of Object.entries(forms)) {
+    store.write({ ...store.read(), accessToken: "worn.out.token" }); // each is sent twice
+    const got = await (await client.fetch(...args)).json();
+    assert.equal(got.subject, "ada", name);
+    assert.equal(got.method, "PUT", name);
+    assert.equal(got.headers["x-mine"], "1", name);
+    assert.ok(["text", "streamed", "a=b"].includes(got.body), `${name}: ${got.body}`);
+  }
+});
+
+test("the token goes to the named origins alone", async (t) => {
+  const { client, backend } = await setup(t);
+  const stranger = await api(t);
+  await client.signIn(await signIn());
+  await client.fetch(`${stranger.url}/x`);
+  assert.equal(stranger.seen[0].headers.authorization, undefined);
+  await client.fetch(`${backend.url}/x`, { headers: { Authorization: "Basic own" } });
+  assert.equal(backend.seen[0].headers.authorization, "Basic own");
+});
+
+test("who is not signed in calls without a token", async (t) => {
+  const { client, backend } = await setup(t);
+  assert.equal((await client.fetch(backend.url)).status, 401);
+  assert.equal(backend.seen[0].headers.authorization, undefined);
+  assert.deepEqual(client.state(), { status: "signed-out" });
+});
+
+test("an answer that is lost is asked for again", async (t) => {
+  const { net, store, client } = await setup(t);
+  await client.signIn(await signIn());
+  expire(store);
+  net.next = () => (net.count === 1 ? "lost" : undefined);
+  assert.ok(await client.credentials());
+  assert.equal(net.count, 2);
+});
+
+test("an answer after a sign-out changes nothing", async (t) => {
+  const { net, store, client } = await setup(t);
+  await client.signIn(await signIn());
+  expire(store);
+  net.held = gate();
+  const refreshed = client.credentials();
+  await until(() => net.count === 1);
+  await client.signOut();
+  assert.equal(store.read(), null);
+  net.held.open();
+  assert.equal(await refreshed, null);
+  assert.equal(store.read(), null);
+  assert.deepEqual(client.state(), { status: "signed-out", reason: "signed-out" });
+});
+
+test("an answer for one user does not sign out, or replace, the next one", async (t) => {
+  const { net, store, client, backend } = await setup(t);
+  await client.signIn(await signIn("ada"));
+  expire(store);
+  net.held = gate();
+  const call = client.fetch(`${backend.url}/ada`);
+  const failed = assert.rejects(call, (error) => error instanceof LatchkeyError && error.code === "session_changed");
+  await until(() => net.count === 1);
+  const tokens = await signIn("bob");
+  await client.signIn(tokens);
+  net.held.open();
+  await failed;
+  assert.equal(store.read().refreshToken, tokens.refresh_token);
+  assert.equal((await (await client.fetch(`${backend.url}/bob`)).json()).subject, "bob");
+  assert.deepEqual(backend.seen.map((call) => [call.path, call.subject]), [["/bob", "bob"]]);
+});
+
+test("a session that was ended elsewhere is over here", async (t) => {
+  const { store, client, backend } = await setup(t);
+  const subject = `user-${crypto.randomUUID()}`;
+  await client.signIn(await signIn(subject));
+  const states = [];
+  client.subscribe((state) => states.push(state));
+  await endAll(subject);
+  assert.equal((await client.fetch(backend.url)).status, 401);
+  assert.equal(store.read(), null);
+  assert.deepEqual(states, [{ status: "signed-out", reason: "ended" }]);
+});
+
+test("only invalid_grant ends a session", async (t) => {
+  const json = (status, body, headers = {}) => ({ status, headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
+  const cases = [
+    [json(400, { error: "invalid_request" }), "refused"],
+    [json(400, { error: "invalid_scope" }), "refused"],
+    [json(400, { error: "invalid_dpop_proof" }), "refused"],
+    [json(401, { error: "invalid_client" }), "refused"],
+    [json(403, { error: "invalid_grant" }), "refused"],
+    [{ status: 404, headers: {}, body: "<html>" }, "refused"],
+    [json(408, { error: "invalid_request" }), "unavailable"],
+    [json(429, { error: "rate_limited" }, { "Retry-After": "3600" }), "unavailable"],
+    [json(500, { error: "server_error" }), "unavailable"],
+    [json(503, { error: "temporarily_unavailable" }, { "Retry-After": "3600" }), "unavailable"],
+    [{ status: 502, headers: {}, body: "<html>" }, "unavailable"],
+    [{ status: 200, headers: {}, body: "<html>a captive portal</html>" }, "unavailable"],
+    [json(200, {}), "unavailable"],
+  ];
+  const results = await Promise.all(cases.map(async ([answer, code]) => {
+    const { net, store, client } = await setup(t, { name: crypto.randomUUID() });
+    await client.signIn(await signIn());
+    expire(store);
+    net.next = () => answer;
+    const error = await client.credentials().catch((error) => error);
+    return [error.code, code, store.read() !== null, error.message];
+  }));
+  for (const [got, wanted, kept, message] of results) {
+    assert.equal(got, wanted, message);
+    assert.ok(kept, message);
+  }
+  const { net, store, client } = await setup(t);
+  await client.signIn(await signIn());
+  expire(store);
+  net.next = () => json(400, { error: "invalid_grant" });
+  assert.equal(await client.credentials(), null);
+  assert.equal(store.read(), null);
+});
+
+test("Retry-After is waited for", async (t) => {
+  const { net, store, client } = await setup(t);
+  await client.signIn(await signIn());
+  expire(store);
+  net.next = () => (net.count === 1 ? { status: 503, headers: { "Retry-After": "2" }, body: "{}" } : undefined);
+  const since = performance.now();
+  assert.ok(await client.credentials());
+  assert.ok(performance.now() - since > 1900);
+  assert.equal(net.count, 2);
+});
+
+test("devices: list, end one, sign out elsewhere and everywhere", async (t) => {
+  const { client, store } = await setup(t);
+  const subject = `user-${crypto.randomUUID()}`;
+  await client.signIn(await signIn(subject));
+  for (const label of ["phone", "laptop", "kiosk"]) await signIn(subject, { client: { label } });
+  const devices = await client.devices();
+  assert.deepEqual(devices.map((device) => [device.client?.label, device.current]), [["kiosk", false], ["laptop", false], ["phone", false], [undefined, true]]);
+  await client.endDevice(devices[0].id);
+  await client.endDevice(devices[0].id);
+  assert.equal((await client.devices()).length, 3);
+  await client.signOutElsewhere();
+  assert.equal((await client.devices()).length, 1);
+  await client.signOutEverywhere();
+  assert.equal(store.read(), null);
+});
+
+test("a sign-out that does not reach the service says so, and has signed out here", async (t) => {
+  const { net, store, client } = await setup(t);
+  await client.signIn(await signIn());
+  net.next = () => ({ status: 503, headers: {}, body: "" });
+  await assert.rejects(client.signOut(), { code: "unavailable" });
+  assert.equal(store.read(), null);
+});
+
+test("what is no token response is noticed at the login", async (t) => {
+  const { client } = await setup(t);
+  await assert.rejects(client.signIn({ error: "no" }), TypeError);
+  await assert.rejects(client.signIn({ access_token: "a", refresh_token: "b" }), TypeError);
+});
+
+test("the issuer's own answers are classified", async (t) => {
+  const { store, client } = await setup(t, { issuer });
+  await client.signIn({ access_token: "a", refresh_token: "garbage", expires_in: 0 });
+  assert.equal(await client.credentials(), null);
+  assert.equal(store.read(), null);
+});

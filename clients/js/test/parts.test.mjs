@@ -1,0 +1,109 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { MessageChannel } from "node:worker_threads";
+import axios from "axios";
+import { authorizeAxios } from "../dist/axios.js";
+import { dpop } from "../dist/dpop.js";
+import { Client, LatchkeyError, memoryStore } from "../dist/index.js";
+import { WorkerClient, serveClient } from "../dist/worker.js";
+import { api, issuer, network, signIn, until } from "./service.mjs";
+
+const claims = (token) => JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
+
+function client(t, options) {
+  const made = new Client({ issuer, store: memoryStore(), ahead: false, name: crypto.randomUUID(), ...options });
+  t.after(() => made.close());
+  return made;
+}
+
+test("dpop binds the session to a key", async (t) => {
+  const backend = await api(t);
+  const store = memoryStore();
+  const bound = client(t, { store, origins: [backend.url], dpop: dpop() });
+  await bound.signIn(await signIn("ada"));
+  store.write({ ...store.read(), receivedAt: 0 });
+  const call = await (await bound.fetch(`${backend.url}/cart?q=1`)).json();
+  assert.equal(call.subject, "ada");
+  assert.match(call.headers.authorization, /^DPoP /);
+  const proof = claims(call.headers.dpop);
+  assert.deepEqual([proof.htm, proof.htu], ["GET", `${backend.url}/cart`]);
+  assert.ok(claims(call.headers.authorization.slice(5)).cnf.jkt);
+  // The service itself checks the proofs of its own routes.
+  assert.equal((await bound.devices()).length > 0, true);
+  // Without the key, the refresh token is worth nothing.
+  const thief = client(t, { store: memoryStore() });
+  const { accessToken, refreshToken } = store.read();
+  await thief.signIn({ access_token: accessToken, refresh_token: refreshToken, expires_in: 0 });
+  assert.equal(await thief.credentials(), null);
+});
+
+test("a nonce that is asked for is sent", async (t) => {
+  const nonces = [];
+  const net = await network(t);
+  const json = { "Content-Type": "application/json" };
+  net.next = ({ headers }) => {
+    nonces.push(claims(headers.dpop).nonce);
+    if (nonces.length === 1) return { status: 400, headers: { ...json, "DPoP-Nonce": "n-1" }, body: '{"error":"use_dpop_nonce"}' };
+    const pair = { access_token: "new", refresh_token: "newer", token_type: "DPoP", expires_in: 300 };
+    return { status: 200, headers: { ...json, "DPoP-Nonce": "n-2" }, body: JSON.stringify(pair) };
+  };
+  const store = memoryStore();
+  const bound = client(t, { issuer: net.url, store, dpop: dpop() });
+  await bound.signIn({ access_token: "old", refresh_token: "older", expires_in: 0 });
+  assert.equal((await bound.credentials()).accessToken, "new");
+  await bound.credentials("new");
+  assert.deepEqual(nonces, [undefined, "n-1", "n-2"]);
+});
+
+test("axios sends the token, and a refused request again", async (t) => {
+  const [backend, stranger] = [await api(t), await api(t)];
+  const store = memoryStore();
+  const source = client(t, { store });
+  const http = axios.create({ baseURL: backend.url, validateStatus: (status) => status < 300 });
+  authorizeAxios(http, source, [backend.url]);
+  await source.signIn(await signIn("ada"));
+  assert.equal((await http.post("/cart", { item: 1 })).data.subject, "ada");
+  store.write({ ...store.read(), accessToken: "worn.out.token" });
+  const { data } = await http.post("/cart", { item: 2 });
+  assert.deepEqual([data.subject, data.body], ["ada", '{"item":2}']);
+  await assert.rejects(http.get(stranger.url), (error) => error.response.status === 401);
+  assert.equal(stranger.seen[0].headers.authorization, undefined);
+  assert.equal(stranger.seen.length, 1);
+});
+
+test("a worker holds the refresh token, the page gets access tokens", async (t) => {
+  const backend = await api(t);
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  const messages = [];
+  const post = port1.postMessage.bind(port1);
+  port1.postMessage = (message) => (messages.push(message), post(message));
+  const store = memoryStore();
+  const holder = client(t, { store });
+  serveClient(holder, port1);
+  const page = new WorkerClient(port2, [backend.url]);
+  await until(() => page.state().status === "signed-out");
+  await page.signIn(await signIn("ada"));
+  store.write({ ...store.read(), accessToken: "worn.out.token" });
+  assert.equal((await (await page.fetch(backend.url)).json()).subject, "ada");
+  assert.equal((await page.devices()).some((device) => device.current), true);
+  const { refreshToken } = store.read();
+  assert.ok(!JSON.stringify(messages).includes(refreshToken));
+  await page.signOut();
+  assert.equal(store.read(), null);
+  await until(() => page.state().status === "signed-out");
+  await assert.rejects(page.signIn({}), /access_token/);
+});
+
+test("errors of a worker keep their code", async (t) => {
+  const net = await network(t);
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  const store = memoryStore();
+  serveClient(client(t, { issuer: net.url, store }), port1);
+  const page = new WorkerClient(port2, []);
+  await page.signIn(await signIn());
+  store.write({ ...store.read(), receivedAt: 0 });
+  net.next = () => ({ status: 503, headers: { "Retry-After": "3600" }, body: "" });
+  await assert.rejects(page.credentials(), (error) => error instanceof LatchkeyError && error.code === "unavailable" && error.retryAfter === 3_600_000);
+});

@@ -1,0 +1,70 @@
+package clients_test
+
+import (
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
+)
+
+// Our own client for browsers and apps: its tests are in clients/js, and run by Node's own test runner, in Node and in Chromium.
+func TestOwnClient(t *testing.T) {
+	t.Parallel()
+	need(t, "node", "npm", "chromium")
+	port := freePort(t)
+	s := start(t, testservice.Env{"CORS_ORIGINS": "http://127.0.0.1:" + port})
+	dir := t.TempDir()
+	copyTracked(t, "../../clients/js", dir)
+	run(t, dir, os.Environ(), "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
+	for _, script := range []string{"build", "package"} {
+		t.Logf("%s", run(t, dir, os.Environ(), "npm", "run", "--silent", script))
+	}
+	out := run(t, dir, testservice.Env{
+		"PATH": os.Getenv("PATH"), "HOME": dir, "PAGE_PORT": port,
+		"ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key,
+	}.List(), "npm", "test", "--silent")
+	t.Logf("%s", out)
+}
+
+// copyTracked copies a folder without what was built or installed in it.
+func copyTracked(t *testing.T, from, to string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "--cached", "--others", "--exclude-standard")
+	cmd.Dir = from
+	names, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name := range strings.Lines(string(names)) {
+		name = strings.TrimSpace(name)
+		text, err := os.ReadFile(filepath.Join(from, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		place := filepath.Join(to, name)
+		if err := os.MkdirAll(filepath.Dir(place), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(place, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// freePort is for a listener that has to be named before it is there.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
