@@ -97,10 +97,13 @@ func need(t *testing.T, names ...string) {
 	}
 }
 
+// patience is for programs that install, build or drive a browser, on a machine that has other things to do.
+const patience = 5 * time.Minute
+
 // run runs a program to its end. It must end well.
 func run(t *testing.T, dir string, environment []string, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), testservice.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, environment, time.Second

@@ -18,6 +18,8 @@ export interface Options {
   dpop?: Prover;
   /** How long one refresh may take, in milliseconds. It has to stay below the service's grace. Default: 10,000. */
   timeout?: number;
+  /** How often what failed is sent again, after growing pauses, before a call throws `unavailable`. Default: 4. */
+  retries?: number;
   /** Whether to refresh ahead of expiry while the page is visible. Without it a token is refreshed when it is needed. Default: in browsers. */
   ahead?: boolean;
   /** Default: the platform's. For tests and shells of native apps. */
@@ -45,7 +47,6 @@ export interface Device {
 
 type Reason = "signed-in" | "refreshed" | "signed-out" | "ended";
 
-const retries = 4;
 const second = 1000;
 
 /** Client keeps one login: it refreshes, signs out, and sends requests with the access token. Make one for a page. */
@@ -60,6 +61,7 @@ export class Client implements Source {
   readonly #send: Fetch;
   readonly #prover: Prover | undefined;
   readonly #timeout: number;
+  readonly #retries: number;
   readonly #ahead: boolean;
   readonly #listeners = new Set<(state: State) => void>();
   #state: State = { status: "loading" };
@@ -74,7 +76,7 @@ export class Client implements Source {
   readonly #closed = new AbortController();
 
   constructor(options: Options) {
-    const { issuer, origins = [], name = "latchkey", timeout = 10 * second } = options;
+    const { issuer, origins = [], name = "latchkey", timeout = 10 * second, retries = 4 } = options;
     this.#issuer = issuer.replace(/\/+$/, "");
     this.#name = name;
     this.#store = options.store ?? databaseStore(name);
@@ -82,6 +84,7 @@ export class Client implements Source {
     this.#send = options.fetch ?? ((input, init) => fetch(input, init));
     this.#prover = options.dpop;
     this.#timeout = timeout;
+    this.#retries = retries;
     this.#ahead = options.ahead ?? typeof document === "object";
     const allowed = new Set([this.#issuer, ...origins].map((origin) => new URL(origin).origin));
     this.fetch = authorizedFetch(this, allowed, this.#send, this.#prover);
@@ -193,7 +196,7 @@ export class Client implements Source {
           throw new LatchkeyError("refused", outcome.message);
         case "retry":
           this.#notBefore = Date.now() + (outcome.after ?? 0);
-          if (attempt === retries || (outcome.after ?? 0) > this.#timeout) {
+          if (attempt === this.#retries || (outcome.after ?? 0) > this.#timeout) {
             throw new LatchkeyError("unavailable", "the session service is unavailable", outcome.after);
           }
       }
@@ -274,7 +277,7 @@ export class Client implements Source {
         return null;
       });
       if (answer && answer.status < 500 && answer.status !== 429) return answer;
-      if (attempt === retries - 1) throw new LatchkeyError("unavailable", "the session service is unavailable");
+      if (attempt === this.#retries) throw new LatchkeyError("unavailable", "the session service is unavailable");
     }
   }
 

@@ -148,7 +148,7 @@ test("a duplicated tab stays one client with its original", async (t) => {
 });
 
 test("offline, a killed service and a slow answer sign nobody out", async (t) => {
-  const { net, context, open } = await setup(t, { options: "timeout: 1000" });
+  const { net, context, open } = await setup(t, { options: "timeout: 1000, retries: 1" });
   const tab = await open();
   await login(tab, await signIn("ada"));
   await expire(tab);

@@ -162,7 +162,7 @@ test("only invalid_grant ends a session", async (t) => {
     [json(200, {}), "unavailable"],
   ];
   const results = await Promise.all(cases.map(async ([answer, code]) => {
-    const { net, store, client } = await setup(t, { name: crypto.randomUUID() });
+    const { net, store, client } = await setup(t, { retries: 1 });
     await client.signIn(await signIn());
     expire(store);
     net.next = () => answer;
@@ -209,7 +209,7 @@ test("devices: list, end one, sign out elsewhere and everywhere", async (t) => {
 });
 
 test("a sign-out that does not reach the service says so, and has signed out here", async (t) => {
-  const { net, store, client } = await setup(t);
+  const { net, store, client } = await setup(t, { retries: 1 });
   await client.signIn(await signIn());
   net.next = () => ({ status: 503, headers: {}, body: "" });
   await assert.rejects(client.signOut(), { code: "unavailable" });
