@@ -123,7 +123,16 @@ func (c *client) use(ctx context.Context, p pair) verdict {
 
 // introspect uses an access token, as a backend that is called with it does.
 func (c *client) introspect(ctx context.Context, p pair) verdict {
-	a := c.form(ctx, internalURL+"/oauth2/introspect", testservice.Key, url.Values{"token": {p.Access}})
+	return c.ask(ctx, p, url.Values{"token": {p.Access}})
+}
+
+// introspectUnconfirmed uses an access token that its client may not have got yet.
+func (c *client) introspectUnconfirmed(ctx context.Context, p pair) verdict {
+	return c.ask(ctx, p, url.Values{"token": {p.Access}, "confirm": {"false"}})
+}
+
+func (c *client) ask(ctx context.Context, p pair, fields url.Values) verdict {
+	a := c.form(ctx, internalURL+"/oauth2/introspect", testservice.Key, fields)
 	var state struct {
 		Active  bool   `json:"active"`
 		Session string `json:"sid"`
@@ -145,6 +154,12 @@ func (c *client) introspect(ctx context.Context, p pair) verdict {
 func (c *client) logOut(ctx context.Context, p pair) verdict {
 	a := c.form(ctx, publicURL+"/oauth2/revoke", "", url.Values{"token": {p.Refresh}})
 	return c.is(a, http.StatusOK, http.StatusBadRequest)
+}
+
+// signOutEverywhere ends a subject's sessions, as a backend does.
+func (c *client) signOutEverywhere(ctx context.Context, subject string) verdict {
+	a := c.send(ctx, http.MethodDelete, internalURL+"/v1/sessions?subject="+url.QueryEscape(subject), testservice.Key, "", "")
+	return c.is(a, http.StatusOK, http.StatusUnauthorized)
 }
 
 // parse reads a token response, and from the refresh token which row and generation it names.
