@@ -22,7 +22,7 @@ type Clock struct {
 	file    string
 }
 
-// NewClock returns a clock for [NewReplicatedBy], or nil where servers run in containers, whose clock is the machine's.
+// NewClock returns a clock for [NewServerBy] and [NewReplicatedBy], or nil where servers run in containers, whose clock is the machine's.
 func NewClock(tb testing.TB, off time.Duration) *Clock {
 	tb.Helper()
 

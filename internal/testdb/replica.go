@@ -37,7 +37,7 @@ func NewReplicated(tb testing.TB) *Replicated {
 func NewReplicatedBy(tb testing.TB, clock *Clock) *Replicated {
 	tb.Helper()
 
-	r := &Replicated{tb: tb, Primary: newServerBy(tb, clock)}
+	r := &Replicated{tb: tb, Primary: NewServerBy(tb, clock)}
 	r.exec(r.Primary, letStandbyIn)
 
 	// The standby begins as a copy of a database that is shut down: pg_basebackup, which copies one that runs, is not

@@ -40,11 +40,11 @@ type Server struct {
 func NewServer(tb testing.TB) *Server {
 	tb.Helper()
 
-	return newServerBy(tb, nil)
+	return NewServerBy(tb, nil)
 }
 
-// newServerBy is [NewServer] with a clock; nil is the machine's.
-func newServerBy(tb testing.TB, clock *Clock) *Server {
+// NewServerBy is [NewServer] with a server that goes by a clock; nil is the machine's.
+func NewServerBy(tb testing.TB, clock *Clock) *Server {
 	tb.Helper()
 
 	ctx, cancel := context.WithTimeout(tb.Context(), startPatience)
