@@ -9,7 +9,7 @@ const jump = (grace - patience) * 4 / 5
 // setClock has the database's clock jump once, while everybody is at work.
 func (s *soak) setClock() {
 	if s.clock != nil && s.pause(*soakFor/2) {
-		s.clock.Set(*soakClock + jump)
+		s.clock.Set(s.off + jump)
 		s.tally.add("broken: clock jumped")
 	}
 }

@@ -25,7 +25,7 @@ func startEdge(s *soak) *edge {
 	v, err := verifier.NewRemote(verifier.RemoteConfig{
 		Tokens: tokens.Config{
 			Issuer: "https://login.example.com", Audience: "latchkey",
-			Now: func() time.Time { return time.Now().Add(*soakClock) },
+			Now: func() time.Time { return time.Now().Add(s.off) },
 		},
 		Internal: internalURL, ServiceKey: testservice.Key, Keys: publicURL + "/.well-known/jwks.json", Transport: anyService{s},
 	}, verifier.Config{Logger: slog.New(slog.DiscardHandler)})

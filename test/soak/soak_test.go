@@ -16,7 +16,7 @@
 //
 // For longer, and to see what happened (the seed repeats the dice, not how the processes interleave):
 //
-//	go test -race -v -timeout 0 ./test/soak -soak.for 10m [-soak.seed N] [-soak.clients N] [-soak.clock -1h]
+//	go test -race -v -timeout 0 ./test/soak -soak.for 10m [-soak.seed N] [-soak.clients N] [-soak.clock 90s]
 package soak_test
 
 import (
@@ -57,14 +57,15 @@ const (
 	// longest is how many times as long as it should a storm lasts where something has not happened yet that the run is
 	// about: a busy machine, or a database that the dice had down for most of the time.
 	longest = 3
-	// endPatience is how long anything may take once nothing fails any more. The queue is the slowest: it takes a job
-	// over whose process was killed, and the pauses between attempts double.
-	endPatience = 5 * time.Minute
 )
+
+// endPatience is how long anything may take once nothing fails any more. The queue is the slowest: it takes a job over
+// whose process was killed, the pauses between attempts double, and each is longer by as much as the clocks disagree.
+func endPatience() time.Duration { return 5*time.Minute + soakClock.Abs() }
 
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < longest**soakFor+endPatience+time.Minute {
+	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < longest**soakFor+endPatience()+time.Minute {
 		t.Fatalf("-soak.for %v does not fit into the test's time: run with -timeout 0", *soakFor)
 	}
 	watchSources(t)
@@ -72,7 +73,7 @@ func TestSoak(t *testing.T) {
 
 	s.storm()
 	s.calm()
-	s.checkClock(*soakClock + jump)
+	s.checkClock(s.off + jump)
 	s.drain()
 	s.checkClients()
 	s.checkHeists()
@@ -87,6 +88,7 @@ type soak struct {
 	seed     uint64
 	tally    *tally
 	clock    *testdb.Clock // the database's; nil: the machine's
+	off      time.Duration // by how much that is ahead of the machine's, but for the jump
 	servers  *testdb.Replicated
 	address  *testdb.Address // by which the services know the database
 	pool     *pgxpool.Pool   // the test's own look at the rows
@@ -107,6 +109,9 @@ type soak struct {
 func setup(t *testing.T) *soak {
 	t.Helper()
 	s := &soak{t: t, seed: *soakSeed, tally: newTally(), clock: testdb.NewClock(t, *soakClock)}
+	if s.clock != nil {
+		s.off = *soakClock
+	}
 	if s.seed == 0 {
 		s.seed = rand.Uint64()
 	}
@@ -114,7 +119,7 @@ func setup(t *testing.T) *soak {
 	s.servers = testdb.NewReplicatedBy(t, s.clock)
 	s.address = testdb.NewAddress(t, s.servers.Primary)
 	s.pool, s.standby = s.servers.Primary.Pool(), s.servers.Standby.Pool()
-	s.checkClock(*soakClock)
+	s.checkClock(s.off)
 	s.hook = newReceiver(s)
 	settings := s.settings()
 	s.logs = newLogbook(s, settings)
@@ -198,7 +203,7 @@ func (s *soak) await(what string, done func() bool) {
 
 // worthwhile tells whether to go on trying.
 func (s *soak) worthwhile(began time.Time) bool {
-	return time.Since(began) < endPatience && !s.broken.Load()
+	return time.Since(began) < endPatience() && !s.broken.Load()
 }
 
 // left is for how long the storm goes on.
