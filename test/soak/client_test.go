@@ -35,9 +35,10 @@ const (
 
 // client sends requests. It is for one goroutine at a time.
 type client struct {
-	soak  *soak
-	line  *line
-	agent string
+	soak    *soak
+	line    *line
+	agent   string
+	answers int // that it has got
 }
 
 func newClient(s *soak, name, agent string) *client {
@@ -60,6 +61,9 @@ func (c *client) send(ctx context.Context, method, url, bearer, mediaType, body 
 	a := c.line.send(r)
 	if ctx.Err() != nil { // an answer that comes too late is none
 		return answer{}
+	}
+	if a.status != 0 {
+		c.answers++
 	}
 	return a
 }
@@ -87,7 +91,12 @@ func (c *client) is(a answer, yes, no int) verdict {
 
 // signIn makes a session, as a backend does.
 func (c *client) signIn(ctx context.Context, subject string) (pair, verdict) {
-	body := fmt.Sprintf(`{"subject":%q,"data":{}}`, subject)
+	return c.signInFor(ctx, subject, accessTokenTTL)
+}
+
+// signInFor is signIn with access tokens of another lifetime.
+func (c *client) signInFor(ctx context.Context, subject string, ttl time.Duration) (pair, verdict) {
+	body := fmt.Sprintf(`{"subject":%q,"data":{},"access_token_ttl":%d}`, subject, int64(ttl/time.Second))
 	a := c.send(ctx, http.MethodPost, internalURL+"/v1/sessions", testservice.Key, "application/json", body)
 	v := c.is(a, http.StatusCreated, http.StatusUnauthorized)
 	if v != accepted {

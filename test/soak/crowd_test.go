@@ -58,7 +58,7 @@ func (c *crowd) live() {
 		name := fmt.Sprint(c.subject, " member ", i)
 		m := &member{crowd: c, name: name, client: newClient(s, name, "member"), dice: s.dice("mind of " + name)}
 		if v := s.persist(func(ctx context.Context) (v verdict) {
-			m.pair, v = m.client.signIn(ctx, c.subject)
+			m.pair, v = m.client.signInFor(ctx, c.subject, lasting)
 			return v
 		}); v != accepted {
 			s.t.Errorf("%s: sign in: %s", name, v)

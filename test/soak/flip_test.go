@@ -9,7 +9,7 @@ import (
 
 // flip has the database's address lead to the standby for a while, which has not heard of a log-out. Nobody may believe
 // it.
-func (s *soak) flip(dice *rand.Rand) {
+func (s *soak) flip(*rand.Rand) {
 	const as = "broken: database leads to a standby"
 	l := &leaver{name: fmt.Sprint("flip ", s.tally.of(as))}
 	l.client = newClient(s, l.name, "leaver")
@@ -18,15 +18,24 @@ func (s *soak) flip(dice *rand.Rand) {
 	}
 	s.servers.CatchUp()
 	s.onStandby(`SELECT pg_wal_replay_pause()`)
+	s.await("the replay's pause", s.replayIsPaused)
 	if l.logOut(s) {
 		s.address.Lead(s.servers.Standby)
 		s.address.Cut()
 		s.tally.add(as)
-		l.askStandby(s, between(dice, 500*time.Millisecond, 1500*time.Millisecond))
+		l.askStandby(s)
 		s.address.Lead(s.servers.Primary) // the connections that are there stay
 		s.leavers.add(l)
 	}
 	s.onStandby(`SELECT pg_wal_replay_resume()`)
+}
+
+// replayIsPaused tells whether the standby hears of nothing more.
+func (s *soak) replayIsPaused() (yes bool) {
+	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	defer cancel()
+	err := s.standby.QueryRow(ctx, `SELECT pg_get_wal_replay_pause_state() = 'paused'`).Scan(&yes)
+	return err == nil && yes
 }
 
 func (s *soak) onStandby(statement string) {
@@ -37,19 +46,24 @@ func (s *soak) onStandby(statement string) {
 	}
 }
 
-// askStandby presents tokens that are good for the standby, and for nobody else.
-func (l *leaver) askStandby(s *soak, lasts time.Duration) {
-	p := l.pairs[len(l.pairs)-1]
+// askStandby presents tokens that are good for the standby, and for nobody else, until each way was answered twice.
+func (l *leaver) askStandby(s *soak) {
+	// The services have to connect to it first, all clients at once.
+	const enough, most = 6, 10 * grace
+	p, before := l.pairs[len(l.pairs)-1], l.client.answers
 	ways := []func(context.Context) verdict{
 		func(ctx context.Context) verdict { return l.client.use(ctx, p) },
 		func(ctx context.Context) verdict { return l.client.introspect(ctx, p) },
 		func(ctx context.Context) verdict { _, v := l.client.refresh(ctx, p.Refresh); return v },
 	}
-	for i, began := 0, time.Now(); time.Since(began) < lasts; i++ {
+	for began := time.Now(); l.client.answers < before+enough && time.Since(began) < most; {
+		asked := l.client.answers
 		ctx, cancel := context.WithTimeout(s.t.Context(), patience)
-		v := ways[i%len(ways)](ctx)
+		v := ways[(asked-before)%len(ways)](ctx)
 		cancel()
-		s.tally.add("standby: asked, " + string(v))
+		if l.client.answers > asked {
+			s.tally.add("standby: " + string(v))
+		}
 		if v == accepted {
 			s.believed(l.name, p)
 		}

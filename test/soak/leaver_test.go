@@ -14,6 +14,9 @@ type leaver struct {
 	pairs  []pair
 }
 
+// lasting is the life of access tokens that are to be refused for their session's end, and for nothing else.
+const lasting = time.Hour
+
 // leave signs in and logs out until the storm ends.
 func (s *soak) leave() {
 	dice := s.dice("leavers")
@@ -35,7 +38,7 @@ func (l *leaver) live(s *soak) bool { return l.signIn(s) && l.logOut(s) }
 func (l *leaver) signIn(s *soak) bool {
 	var p pair
 	return l.step(s, "sign in", func(ctx context.Context) (v verdict) {
-		p, v = l.client.signIn(ctx, l.name)
+		p, v = l.client.signInFor(ctx, l.name, lasting)
 		return v
 	}) && l.step(s, "refresh", func(ctx context.Context) verdict {
 		next, v := l.client.refresh(ctx, p.Refresh)
