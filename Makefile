@@ -11,6 +11,8 @@ COUNT    ?= 5
 PACKAGES ?= 4
 FUZZTIME ?= 10s
 SOAKFOR  ?= 10m
+# How far the database's clock is ahead of the services'. In make test it is behind.
+SOAKCLOCK ?= 90s
 
 # What is mutated, and by which tests that is to be noticed: PACKAGE=TESTS. They are those that need no database. What they do not reach stays as it is.
 MUTANTS ?= './dpop=.' './tokens=.' \
@@ -64,7 +66,7 @@ compas: ## Take over a database that the real @compas/store fills (needs node an
 
 .PHONY: soak
 soak: ## Run lossy clients, thieves and crashing services for SOAKFOR
-	go test -race -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR)
+	go test -race -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR) -soak.clock=$(SOAKCLOCK)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz test for FUZZTIME

@@ -15,6 +15,7 @@ import (
 	"github.com/riverqueue/river"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/latchkey-sessions/latchkey/migrations"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -57,6 +58,10 @@ func (r *Runner) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstore.Lea
 	return err
 }
 
+// The queue writes by this process's clock from when on a job is due, and asks the database's whether it is. A report
+// does not wait for as long as that one is behind.
+const dueAtOnceQuery = `UPDATE ` + migrations.RiverSchema + `.river_job SET "scheduled_at" = LEAST("scheduled_at", now()) WHERE "id" = ANY($1)`
+
 // leakInserter is the queue of a [Runner] without its log.
 type leakInserter struct{ *Runner }
 
@@ -66,7 +71,15 @@ func (r leakInserter) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstor
 	if r.webhook {
 		jobs = append(jobs, river.InsertManyParams{Args: leakWebhookArgs{report}})
 	}
-	_, err := r.client.InsertManyTx(ctx, tx, jobs)
+	inserted, err := r.client.InsertManyTx(ctx, tx, jobs)
+	if err != nil {
+		return err
+	}
+	ids := make([]int64, len(inserted))
+	for i, result := range inserted {
+		ids[i] = result.Job.ID
+	}
+	_, err = tx.Exec(ctx, dueAtOnceQuery, ids)
 	return err
 }
 

@@ -216,6 +216,19 @@ func TestDeliveryIsTriedAgain(t *testing.T) {
 	}
 }
 
+// The clock of the database, which is asked what is due, may be behind this process's.
+func TestReportDoesNotWaitForAClock(t *testing.T) {
+	t.Parallel()
+	k := leakKit{t, testdb.NewServerBy(t, testdb.NewClock(t, -time.Hour)).Pool(), &syncBuffer{}}
+	hook := newReceiver(t, 0)
+	runner := k.runner(hook.URL)
+	defer k.run(runner)()
+	stolen := report()
+	k.enqueue(runner, stolen)
+	k.await("the log", func() bool { return k.logged(stolen.ID) == 1 })
+	k.await("the delivery", func() bool { events, _ := hook.received(); return len(events) == 1 })
+}
+
 // The report is in the queue if, and only if, the transaction commits; any
 // replica delivers it, also one that starts later.
 func TestReportSharesTheTransaction(t *testing.T) {

@@ -44,6 +44,9 @@ type Config struct {
 	// Settings are PostgreSQL's own (`max_connections`), by name. They win over this package's.
 	Settings map[string]string
 
+	// Environment has more variables (`NAME=value`) for the server: for tests, which change what it sees of the machine.
+	Environment []string
+
 	// Programs are the PostgreSQL programs to use. Zero: the newest that [Find] finds, of the version that made the
 	// data; where there are none, downloaded ones.
 	Programs Programs

@@ -100,6 +100,7 @@ func (s *Server) run(ctx context.Context) (string, error) {
 
 	args := append([]string{"-D", filepath.Join(s.home, dataName), "-p", strconv.Itoa(s.port)}, s.settings()...)
 	cmd := s.account.command(context.WithoutCancel(ctx), s.programs.path("postgres"), args...)
+	cmd.Env = append(cmd.Env, s.cfg.Environment...)
 	cmd.Stdout, cmd.Stderr = log, log
 	if err := cmd.Start(); err != nil {
 		return "", fmt.Errorf("pgserver: %w", err)

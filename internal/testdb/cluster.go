@@ -181,7 +181,7 @@ func source(ctx context.Context) (base string, srv server, err error) {
 		return external, nil, nil
 	}
 	// What is committed here need not survive anything.
-	srv, err = newServer(ctx, map[string]string{"synchronous_commit": "off", "max_wal_size": "256MB"})
+	srv, err = newServer(ctx, map[string]string{"synchronous_commit": "off", "max_wal_size": "256MB"}, nil)
 	if err != nil {
 		return "", nil, err
 	}

@@ -15,10 +15,11 @@ import (
 // local is a server from the machine's own programs.
 type local struct {
 	*pgserver.Server
-	dir string
+	dir         string
+	environment []string // the server's, and its standby's
 }
 
-func startLocal(ctx context.Context, programs pgserver.Programs, settings map[string]string) (server, error) {
+func startLocal(ctx context.Context, programs pgserver.Programs, settings map[string]string, environment []string) (server, error) {
 	root, err := filesDir(ctx)
 	if err != nil {
 		return nil, err
@@ -30,12 +31,12 @@ func startLocal(ctx context.Context, programs pgserver.Programs, settings map[st
 	if err := os.Chmod(dir, 0o711); err != nil { // as root, another user runs the server
 		return nil, err
 	}
-	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: settings})
+	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: settings, Environment: environment})
 	if err != nil {
 		return nil, errors.Join(err, removeServer(dir))
 	}
 
-	return &local{Server: srv, dir: dir}, nil
+	return &local{Server: srv, dir: dir, environment: environment}, nil
 }
 
 // Remove ends the server the quick way: the data is not needed any more.

@@ -30,7 +30,14 @@ const letStandbyIn = `COPY (SELECT 'host replication all all scram-sha-256') TO 
 func NewReplicated(tb testing.TB) *Replicated {
 	tb.Helper()
 
-	r := &Replicated{tb: tb, Primary: NewServer(tb)}
+	return NewReplicatedBy(tb, nil)
+}
+
+// NewReplicatedBy is [NewReplicated] with servers that go by a clock; nil is the machine's.
+func NewReplicatedBy(tb testing.TB, clock *Clock) *Replicated {
+	tb.Helper()
+
+	r := &Replicated{tb: tb, Primary: NewServerBy(tb, clock)}
 	r.exec(r.Primary, letStandbyIn)
 
 	// The standby begins as a copy of a database that is shut down: pg_basebackup, which copies one that runs, is not

@@ -40,9 +40,16 @@ type Server struct {
 func NewServer(tb testing.TB) *Server {
 	tb.Helper()
 
+	return NewServerBy(tb, nil)
+}
+
+// NewServerBy is [NewServer] with a server that goes by a clock; nil is the machine's.
+func NewServerBy(tb testing.TB, clock *Clock) *Server {
+	tb.Helper()
+
 	ctx, cancel := context.WithTimeout(tb.Context(), startPatience)
 	defer cancel()
-	srv, err := newServer(ctx, nil)
+	srv, err := newServer(ctx, nil, clock.environment())
 	if err != nil {
 		tb.Fatalf("no database for tests: %v", err)
 	}
@@ -107,8 +114,8 @@ func (s *Server) do(what string, action func(context.Context) error) {
 	}
 }
 
-// newServer starts a server from the machine's own programs, or else in a container.
-func newServer(ctx context.Context, settings map[string]string) (server, error) {
+// newServer starts a server from the machine's own programs, with more variables, or else in a container.
+func newServer(ctx context.Context, settings map[string]string, environment []string) (server, error) {
 	all := baseSettings()
 	maps.Copy(all, settings)
 
@@ -133,7 +140,7 @@ func newServer(ctx context.Context, settings map[string]string) (server, error) 
 		return nil, err
 	}
 
-	return startLocal(ctx, programs, all)
+	return startLocal(ctx, programs, all, environment)
 }
 
 func baseSettings() map[string]string {

@@ -50,12 +50,12 @@ func (l *local) Standby(ctx context.Context) (server, error) {
 	if err := os.WriteFile(filepath.Join(data, standbySignal), nil, 0o644); err != nil {
 		return nil, err
 	}
-	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Settings: standbySettings()})
+	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Settings: standbySettings(), Environment: l.environment})
 	if err != nil {
 		return nil, err
 	}
 
-	return &local{Server: srv, dir: dir}, nil
+	return &local{Server: srv, dir: dir, environment: l.environment}, nil
 }
 
 // PeerURL returns what everybody on the machine uses.

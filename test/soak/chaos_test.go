@@ -10,8 +10,8 @@ import (
 // chaos breaks one thing after the other until the storm ends. Everything was started again when it returns, or will be soon.
 func (s *soak) chaos() {
 	dice := s.dice("chaos")
-	breaks := []func(*rand.Rand){s.killOne, s.killBoth, s.restartOne, s.killDatabase, s.restartDatabase, s.cutConnections}
-	for i := 0; s.pause(between(dice, 500*time.Millisecond, 2500*time.Millisecond)); i++ {
+	breaks := []func(*rand.Rand){s.killOne, s.killBoth, s.restartOne, s.killDatabase, s.restartDatabase, s.cutConnections, s.flip}
+	for i := 0; s.pause(between(dice, 500*time.Millisecond, 2*time.Second)); i++ {
 		if i%len(breaks) == 0 { // each of them soon, also in a short run
 			dice.Shuffle(len(breaks), func(i, j int) { breaks[i], breaks[j] = breaks[j], breaks[i] })
 		}
@@ -52,16 +52,16 @@ func (s *soak) murder(as string) {
 
 func (s *soak) killDatabase(dice *rand.Rand) {
 	s.tally.add("broken: database killed")
-	s.server.Kill()
+	s.servers.Primary.Kill()
 	time.Sleep(between(dice, 0, 1500*time.Millisecond))
-	s.server.Start()
+	s.servers.Primary.Start()
 }
 
 func (s *soak) restartDatabase(dice *rand.Rand) {
 	s.tally.add("broken: database stopped")
-	s.server.Stop()
+	s.servers.Primary.Stop()
 	time.Sleep(between(dice, 0, 500*time.Millisecond))
-	s.server.Start()
+	s.servers.Primary.Start()
 }
 
 // cutConnections is what a failover, or a firewall, does to the services.

@@ -35,9 +35,10 @@ const (
 
 // client sends requests. It is for one goroutine at a time.
 type client struct {
-	soak  *soak
-	line  *line
-	agent string
+	soak    *soak
+	line    *line
+	agent   string
+	answers int // that it has got
 }
 
 func newClient(s *soak, name, agent string) *client {
@@ -60,6 +61,9 @@ func (c *client) send(ctx context.Context, method, url, bearer, mediaType, body 
 	a := c.line.send(r)
 	if ctx.Err() != nil { // an answer that comes too late is none
 		return answer{}
+	}
+	if a.status != 0 {
+		c.answers++
 	}
 	return a
 }
@@ -87,7 +91,12 @@ func (c *client) is(a answer, yes, no int) verdict {
 
 // signIn makes a session, as a backend does.
 func (c *client) signIn(ctx context.Context, subject string) (pair, verdict) {
-	body := fmt.Sprintf(`{"subject":%q,"data":{}}`, subject)
+	return c.signInFor(ctx, subject, accessTokenTTL)
+}
+
+// signInFor is signIn with access tokens of another lifetime.
+func (c *client) signInFor(ctx context.Context, subject string, ttl time.Duration) (pair, verdict) {
+	body := fmt.Sprintf(`{"subject":%q,"data":{},"access_token_ttl":%d}`, subject, int64(ttl/time.Second))
 	a := c.send(ctx, http.MethodPost, internalURL+"/v1/sessions", testservice.Key, "application/json", body)
 	v := c.is(a, http.StatusCreated, http.StatusUnauthorized)
 	if v != accepted {
@@ -123,7 +132,16 @@ func (c *client) use(ctx context.Context, p pair) verdict {
 
 // introspect uses an access token, as a backend that is called with it does.
 func (c *client) introspect(ctx context.Context, p pair) verdict {
-	a := c.form(ctx, internalURL+"/oauth2/introspect", testservice.Key, url.Values{"token": {p.Access}})
+	return c.ask(ctx, p, url.Values{"token": {p.Access}})
+}
+
+// introspectUnconfirmed uses an access token that its client may not have got yet.
+func (c *client) introspectUnconfirmed(ctx context.Context, p pair) verdict {
+	return c.ask(ctx, p, url.Values{"token": {p.Access}, "confirm": {"false"}})
+}
+
+func (c *client) ask(ctx context.Context, p pair, fields url.Values) verdict {
+	a := c.form(ctx, internalURL+"/oauth2/introspect", testservice.Key, fields)
 	var state struct {
 		Active  bool   `json:"active"`
 		Session string `json:"sid"`
@@ -145,6 +163,12 @@ func (c *client) introspect(ctx context.Context, p pair) verdict {
 func (c *client) logOut(ctx context.Context, p pair) verdict {
 	a := c.form(ctx, publicURL+"/oauth2/revoke", "", url.Values{"token": {p.Refresh}})
 	return c.is(a, http.StatusOK, http.StatusBadRequest)
+}
+
+// signOutEverywhere ends a subject's sessions, as a backend does.
+func (c *client) signOutEverywhere(ctx context.Context, subject string) verdict {
+	a := c.send(ctx, http.MethodDelete, internalURL+"/v1/sessions?subject="+url.QueryEscape(subject), testservice.Key, "", "")
+	return c.is(a, http.StatusOK, http.StatusUnauthorized)
 }
 
 // parse reads a token response, and from the refresh token which row and generation it names.

@@ -11,11 +11,21 @@ import (
 
 const journalLength = 60
 
+// kind of an honest client.
+type kind int
+
+const (
+	app      kind = iota
+	rendered      // a browser whose server renders the pages
+	compas        // its first pair is one of Compas
+)
+
 // user is an honest client: one store for its tokens, which its tabs share, and in which the last answer wins.
 type user struct {
 	soak *soak
 	name string
 	tabs []*tab
+	kind kind
 	// spread is how far before the access token's end a tab may refresh. Where it is short, all tabs do at once.
 	spread time.Duration
 
@@ -28,10 +38,14 @@ type user struct {
 
 func signInUser(s *soak, i int) *user {
 	s.t.Helper()
-	u := &user{soak: s, name: fmt.Sprint("user ", i), spread: []time.Duration{accessTokenTTL / 10, accessTokenTTL / 2}[i/4%2]}
+	u := &user{soak: s, name: fmt.Sprint("user ", i), kind: []kind{app, app, app, app, rendered, rendered, compas, app}[i%8], spread: []time.Duration{accessTokenTTL / 10, accessTokenTTL / 2}[i/4%2]}
 	for n := range 1 + i%4 {
 		name := fmt.Sprint(u.name, " tab ", n)
 		u.tabs = append(u.tabs, &tab{user: u, name: name, client: newClient(s, name, "tab"), dice: s.dice("mind of " + name)})
+	}
+	if u.kind == compas {
+		u.pair = s.signInToCompas()
+		return u
 	}
 	v := s.persist(func(ctx context.Context) (v verdict) {
 		u.pair, v = u.tabs[0].client.signIn(ctx, u.name)
@@ -101,6 +115,10 @@ type tab struct {
 
 func (t *tab) live() {
 	for t.user.soak.pause(t.pause()) && !t.user.isDead() {
+		if t.user.kind == rendered {
+			t.loadPage()
+			continue
+		}
 		p, tokenRefused := t.user.load()
 		age := time.Since(p.since) + between(t.dice, 0, t.user.spread)
 		switch n := t.dice.IntN(100); {
@@ -116,6 +134,9 @@ func (t *tab) live() {
 
 // pause is short, but for a tab in the background or a laptop that is closed.
 func (t *tab) pause() time.Duration {
+	if t.user.kind == rendered {
+		return between(t.dice, grace/4, 4*grace)
+	}
 	if t.dice.IntN(50) == 0 {
 		return between(t.dice, grace, 5*grace)
 	}
@@ -127,6 +148,13 @@ func (t *tab) refresh() {
 	// The time counts from before the token was read.
 	ctx, cancel := context.WithTimeout(t.user.soak.t.Context(), patience)
 	defer cancel()
+	if p, v := t.present(ctx); v == accepted {
+		t.user.store(ctx, p)
+	}
+}
+
+// present presents the refresh token and leaves it open what becomes of the answer.
+func (t *tab) present(ctx context.Context) (pair, verdict) {
 	old, _ := t.user.load()
 	t.user.note("%s presents %d", t.name, old.generation)
 	p, v := t.client.refresh(ctx, old.Refresh)
@@ -136,11 +164,14 @@ func (t *tab) refresh() {
 		if p.session != old.session || p.generation != old.generation && p.generation != old.generation+1 {
 			t.user.soak.t.Errorf("%s presented generation %d of %s and got %d of %s", t.name, old.generation, old.session, p.generation, p.session)
 		}
-		t.user.store(ctx, p)
+		if t.user.kind == compas && old.generation == 0 {
+			t.user.soak.tally.add("compas: taken over")
+		}
 	case refused:
 		t.user.loggedOut()
 	case unknown:
 	}
+	return p, v
 }
 
 func (t *tab) use(what string, use func(context.Context, pair) verdict) {

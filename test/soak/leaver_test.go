@@ -14,6 +14,9 @@ type leaver struct {
 	pairs  []pair
 }
 
+// lasting is the life of access tokens that are to be refused for their session's end, and for nothing else.
+const lasting = time.Hour
+
 // leave signs in and logs out until the storm ends.
 func (s *soak) leave() {
 	dice := s.dice("leavers")
@@ -30,26 +33,32 @@ func (s *soak) leave() {
 	}
 }
 
-func (l *leaver) live(s *soak) bool {
+func (l *leaver) live(s *soak) bool { return l.signIn(s) && l.logOut(s) }
+
+func (l *leaver) signIn(s *soak) bool {
 	var p pair
-	steps := []func(context.Context) verdict{
-		func(ctx context.Context) (v verdict) { p, v = l.client.signIn(ctx, l.name); return v },
-		func(ctx context.Context) verdict {
-			next, v := l.client.refresh(ctx, p.Refresh)
-			if v == accepted {
-				l.pairs, p = []pair{p, next}, next
-			}
-			return v
-		},
-		func(ctx context.Context) verdict { return l.client.logOut(ctx, p) },
-	}
-	for i, step := range steps {
-		if v := s.persist(step); v != accepted {
-			s.t.Errorf("%s, step %d: %s", l.name, i, v)
-			return false
+	return l.step(s, "sign in", func(ctx context.Context) (v verdict) {
+		p, v = l.client.signInFor(ctx, l.name, lasting)
+		return v
+	}) && l.step(s, "refresh", func(ctx context.Context) verdict {
+		next, v := l.client.refresh(ctx, p.Refresh)
+		if v == accepted {
+			l.pairs = []pair{p, next}
 		}
+		return v
+	})
+}
+
+func (l *leaver) logOut(s *soak) bool {
+	return l.step(s, "log out", func(ctx context.Context) verdict { return l.client.logOut(ctx, l.pairs[1]) })
+}
+
+func (l *leaver) step(s *soak, what string, ask func(context.Context) verdict) bool {
+	v := s.persist(ask)
+	if v != accepted {
+		s.t.Errorf("%s, %s: %s", l.name, what, v)
 	}
-	return true
+	return v == accepted
 }
 
 func (l *leaver) checkDead(s *soak) {

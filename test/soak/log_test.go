@@ -44,6 +44,7 @@ func newLogbook(s *soak, settings testservice.Env) *logbook {
 		"token":               "eyJ", // {" in base64, which every JWT begins with
 		"service key":         testservice.Key,
 		"webhook's secret":    strings.TrimPrefix(webhookSecret, "whsec_"),
+		"Compas' signing key": compasKey,
 		"webhook's address":   settings["LEAK_WEBHOOK_URL"],
 		"database's password": database.Password,
 		"private signing key": privateKey(s.t, settings["SIGNING_KEYS_FILE"]),
@@ -97,7 +98,7 @@ func (r *logReader) read(text string) {
 	r.book.lookForSecrets(text)
 	var line logLine
 	if err := json.Unmarshal([]byte(text), &line); err != nil {
-		if !strings.HasPrefix(text, databaseAway) {
+		if !saysDatabaseAway(text) {
 			s.t.Errorf("a line of the log is not JSON: %s", text)
 		}
 		return

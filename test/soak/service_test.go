@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,8 +18,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// databaseAway begins the line with which a service ends that starts without a database.
-const databaseAway = "api: the database of DATABASE_URL cannot be used: "
+// A service that starts without a database, or on a standby, ends with such a line.
+var databaseAway = []string{"api: the database of DATABASE_URL cannot be used: ", "api: the database of DATABASE_URL takes no writes: "}
+
+func saysDatabaseAway(line string) bool {
+	return slices.ContainsFunc(databaseAway, func(prefix string) bool { return strings.HasPrefix(line, prefix) })
+}
 
 func privateKey(t *testing.T, file string) string {
 	t.Helper()
@@ -88,7 +93,7 @@ func (v *service) run(ctx context.Context) bool {
 	v.public, v.internal, v.cmd = "", "", nil
 	code, last := cmd.ProcessState.ExitCode(), log.lastWords()
 	switch {
-	case code == 1 && strings.HasPrefix(last, databaseAway):
+	case code == 1 && saysDatabaseAway(last):
 		v.soak.tally.add("service: could not start")
 	case v.sent == syscall.SIGKILL, v.sent == syscall.SIGTERM && code == 0:
 	default:

@@ -1,10 +1,14 @@
-// Package soak_test runs the built service while everything around it fails, and holds it to its two promises: nobody
-// is logged out who is not robbed, and every theft is reported, once.
+// Package soak_test runs the built service while everything around it fails, and holds it to its promises: nobody is
+// logged out who is not robbed; every theft is reported, once; no token is accepted once its session has ended, at the
+// edge once the bound has passed; and no fault of ours is anything but a 503.
 //
-// Two processes serve on one PostgreSQL. Requests and answers are lost, delayed, doubled and cut off on their way;
-// processes are killed and replaced, by SIGKILL and in order; the database is killed, stopped and started, and its
-// connections are cut; the receiver of the leak reports fails too. Honest clients keep to what the protocol assumes of
-// them and nothing else. Thieves present stolen tokens in ways whose outcome the protocol fixes.
+// Two processes serve on one PostgreSQL, whose clock is not theirs and jumps. Requests and answers are lost, delayed,
+// doubled and cut off on their way; processes are killed and replaced, by SIGKILL and in order; the database is killed,
+// stopped and started, its connections are cut, and its address leads to a standby for a while; the receiver of the leak
+// reports fails and hangs. Honest clients keep to what the protocol assumes of them and nothing else: apps with several
+// tabs, browsers whose server renders the pages, and users of Compas. Thieves present stolen tokens in ways whose
+// outcome the protocol fixes. Subjects with thousands of sessions are signed out everywhere while they are at work. What
+// has not happened often enough fails the run as well.
 //
 // It takes 20 seconds, and then as long as the queue needs for what the last kill interrupted, up to a minute or so:
 //
@@ -12,7 +16,7 @@
 //
 // For longer, and to see what happened (the seed repeats the dice, not how the processes interleave):
 //
-//	go test -race -v -timeout 0 ./test/soak -soak.for 10m [-soak.seed N] [-soak.clients N]
+//	go test -race -v -timeout 0 ./test/soak -soak.for 10m [-soak.seed N] [-soak.clients N] [-soak.clock 90s]
 package soak_test
 
 import (
@@ -35,6 +39,7 @@ var (
 	soakFor     = flag.Duration("soak.for", 12*time.Second, "how long everything fails")
 	soakSeed    = flag.Uint64("soak.seed", 0, "seed of all dice; 0: a new one")
 	soakClients = flag.Int("soak.clients", 40, "honest clients")
+	soakClock   = flag.Duration("soak.clock", -20*time.Second, "how far the database's clock is ahead of the services'")
 )
 
 const (
@@ -52,14 +57,15 @@ const (
 	// longest is how many times as long as it should a storm lasts where something has not happened yet that the run is
 	// about: a busy machine, or a database that the dice had down for most of the time.
 	longest = 3
-	// endPatience is how long anything may take once nothing fails any more. The queue is the slowest: it takes a job
-	// over whose process was killed, and the pauses between attempts double.
-	endPatience = 5 * time.Minute
 )
+
+// endPatience is how long anything may take once nothing fails any more. The queue is the slowest: it takes a job over
+// whose process was killed, the pauses between attempts double, and each is longer by as much as the clocks disagree.
+func endPatience() time.Duration { return 5*time.Minute + soakClock.Abs() }
 
 func TestSoak(t *testing.T) {
 	t.Parallel()
-	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < longest**soakFor+endPatience+time.Minute {
+	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < longest**soakFor+endPatience()+time.Minute {
 		t.Fatalf("-soak.for %v does not fit into the test's time: run with -timeout 0", *soakFor)
 	}
 	watchSources(t)
@@ -67,6 +73,7 @@ func TestSoak(t *testing.T) {
 
 	s.storm()
 	s.calm()
+	s.checkClock(s.off + jump)
 	s.drain()
 	s.checkClients()
 	s.checkHeists()
@@ -80,14 +87,19 @@ type soak struct {
 	t        *testing.T
 	seed     uint64
 	tally    *tally
-	server   *testdb.Server
-	pool     *pgxpool.Pool // the test's own look at the rows
+	clock    *testdb.Clock // the database's; nil: the machine's
+	off      time.Duration // by how much that is ahead of the machine's, but for the jump
+	servers  *testdb.Replicated
+	address  *testdb.Address // by which the services know the database
+	pool     *pgxpool.Pool   // the test's own look at the rows
+	standby  *pgxpool.Pool
 	logs     *logbook
 	hook     *receiver
 	services []*service
 	began    time.Time   // the storm's beginning
 	broken   atomic.Bool // a service has gone for good
 	network  *network
+	edge     *edge
 	users    []*user
 	heists   registry[*heist]
 	leavers  registry[*leaver]
@@ -96,12 +108,18 @@ type soak struct {
 // setup starts the services and signs the honest clients in.
 func setup(t *testing.T) *soak {
 	t.Helper()
-	s := &soak{t: t, seed: *soakSeed, tally: newTally(), server: testdb.NewServer(t)}
+	s := &soak{t: t, seed: *soakSeed, tally: newTally(), clock: testdb.NewClock(t, *soakClock)}
+	if s.clock != nil {
+		s.off = *soakClock
+	}
 	if s.seed == 0 {
 		s.seed = rand.Uint64()
 	}
-	t.Logf("-soak.for %v -soak.seed %d -soak.clients %d", *soakFor, s.seed, *soakClients)
-	s.pool = s.server.Pool()
+	t.Logf("-soak.for %v -soak.seed %d -soak.clients %d -soak.clock %v", *soakFor, s.seed, *soakClients, *soakClock)
+	s.servers = testdb.NewReplicatedBy(t, s.clock)
+	s.address = testdb.NewAddress(t, s.servers.Primary)
+	s.pool, s.standby = s.servers.Primary.Pool(), s.servers.Standby.Pool()
+	s.checkClock(s.off)
 	s.hook = newReceiver(s)
 	settings := s.settings()
 	s.logs = newLogbook(s, settings)
@@ -112,6 +130,7 @@ func setup(t *testing.T) *soak {
 		s.services = append(s.services, startService(s, name, settings))
 	}
 	s.await("services", s.allReady)
+	s.edge = startEdge(s)
 	for i := range *soakClients {
 		s.users = append(s.users, signInUser(s, i))
 	}
@@ -120,10 +139,10 @@ func setup(t *testing.T) *soak {
 
 func (s *soak) settings() testservice.Env {
 	s.t.Helper()
-	return testservice.OnDatabase(s.t, s.server.URL()).With(testservice.Env{
+	return testservice.OnDatabase(s.t, s.address.URL(s.servers.Primary)).With(testservice.Env{
 		"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0",
 		"REFRESH_GRACE": grace.String(), "ACCESS_TOKEN_TTL": accessTokenTTL.String(), "CLEANUP_INTERVAL": "5s",
-		"LEAK_WEBHOOK_URL": s.hook.URL, "LEAK_WEBHOOK_SECRET": webhookSecret,
+		"LEAK_WEBHOOK_URL": s.hook.URL, "LEAK_WEBHOOK_SECRET": webhookSecret, "COMPAS_SIGNING_KEY": compasKey,
 	})
 }
 
@@ -150,6 +169,8 @@ func (s *soak) storm() {
 	}
 	others.Go(s.rob)
 	others.Go(s.leave)
+	others.Go(s.signOutCrowds)
+	others.Go(s.setClock)
 	s.chaos()
 	clients.Wait()
 	s.network.calm.Store(true)
@@ -182,7 +203,7 @@ func (s *soak) await(what string, done func() bool) {
 
 // worthwhile tells whether to go on trying.
 func (s *soak) worthwhile(began time.Time) bool {
-	return time.Since(began) < endPatience && !s.broken.Load()
+	return time.Since(began) < endPatience() && !s.broken.Load()
 }
 
 // left is for how long the storm goes on.

@@ -30,6 +30,7 @@ type receiver struct {
 	mu       sync.Mutex
 	dice     *rand.Rand
 	failures map[string]int
+	hung     bool // one delivery was given no answer at all
 }
 
 func newReceiver(s *soak) *receiver {
@@ -77,12 +78,20 @@ func (r *receiver) fail(q *http.Request, id string) (ok bool) {
 	if r.calm.Load() || r.failures[id] >= mostFailures {
 		what = 1
 	}
-	if what < 0.35 {
+	first := !r.hung
+	hangs := first || what >= 0.95 && what < 1
+	r.hung = true
+	if what < 0.35 || hangs {
 		r.failures[id]++
 	}
 	r.mu.Unlock()
 
 	switch {
+	case hangs: // until the service gives it up; but for the first one, or the storm ends
+		for (first || !r.calm.Load()) && sleep(q.Context(), 50*time.Millisecond) {
+		}
+		r.soak.tally.add("webhook: hung")
+		panic(http.ErrAbortHandler)
 	case what < 0.15:
 		r.soak.tally.add("webhook: failed")
 		return false

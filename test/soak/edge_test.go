@@ -1,0 +1,84 @@
+package soak_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
+	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+// edge is another service, which follows the revocations and asks nobody about a token. Its clock is the database's.
+type edge struct {
+	soak     *soak
+	verifier *verifier.Verifier
+}
+
+func startEdge(s *soak) *edge {
+	s.t.Helper()
+	v, err := verifier.NewRemote(verifier.RemoteConfig{
+		Tokens: tokens.Config{
+			Issuer: "https://login.example.com", Audience: "latchkey",
+			Now: func() time.Time { return time.Now().Add(s.off) },
+		},
+		Internal: internalURL, ServiceKey: testservice.Key, Keys: publicURL + "/.well-known/jwks.json", Transport: anyService{s},
+	}, verifier.Config{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(s.t.Context())
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		if err := v.Run(ctx); err != nil {
+			s.t.Errorf("the edge: %v", err)
+		}
+	}()
+	s.t.Cleanup(func() {
+		stop()
+		<-stopped
+	})
+	return &edge{s, v}
+}
+
+// verify never takes what it cannot tell for a verdict.
+func (e *edge) verify(ctx context.Context, p pair) verdict {
+	switch _, err := e.verifier.Verify(ctx, p.Access); {
+	case err == nil:
+		e.soak.tally.add("edge: accepted")
+		return accepted
+	case errors.Is(err, verifier.ErrRevoked):
+		return refused
+	case errors.Is(err, tokens.ErrExpired), errors.Is(err, verifier.ErrUnavailable):
+		e.soak.tally.add("edge: expired or unknown")
+	default:
+		e.soak.t.Errorf("the edge: %v", err)
+	}
+	return unknown
+}
+
+// anyService sends requests to one of the services that are there.
+type anyService struct{ soak *soak }
+
+func (w anyService) RoundTrip(r *http.Request) (*http.Response, error) {
+	for _, i := range rand.Perm(len(w.soak.services)) {
+		address, internal := w.soak.services[i].addresses()
+		if "http://"+r.URL.Host == internalURL {
+			address = internal
+		}
+		to, err := url.Parse(address)
+		if err != nil || address == "" {
+			continue
+		}
+		q := r.Clone(r.Context())
+		q.URL.Scheme, q.URL.Host, q.Host = to.Scheme, to.Host, ""
+		return w.soak.network.transport.RoundTrip(q)
+	}
+	return nil, errors.New("no service is there")
+}
