@@ -11,9 +11,16 @@ func (s *Server) livez(w http.ResponseWriter, _ *http.Request) error {
 	return writeJSON(w, http.StatusOK, health{"ok"})
 }
 
+// readyz is ready where the database answers, and what is told without asking it is
+// told by its clock.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	if err := s.store.Ping(r.Context()); err != nil {
 		return err
+	}
+	if s.cfg.Verifier != nil {
+		if err := s.cfg.Verifier.ClockErr(); err != nil {
+			return &problem{code: codeUnavailable, reason: "clock", detail: sentence(err.Error())}
+		}
 	}
 	return writeJSON(w, http.StatusOK, health{"ok"})
 }

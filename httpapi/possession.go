@@ -20,7 +20,7 @@ const maxProofLeeway = time.Minute
 // newProofs returns the checker of the proofs that clients send to the public
 // listener, and that of what resource servers hand on: their nonces are theirs.
 func (s *Server) newProofs() (own, foreign *dpop.Checker, err error) {
-	cfg := dpop.Config{BaseURL: s.cfg.Issuer, Window: s.cfg.DPoPWindow, Leeway: min(s.cfg.DPoPWindow, maxProofLeeway)}
+	cfg := dpop.Config{BaseURL: s.cfg.Issuer, Window: s.cfg.DPoPWindow, Leeway: min(s.cfg.DPoPWindow, maxProofLeeway), Now: s.store.Now}
 	if foreign, err = dpop.New(cfg); err != nil {
 		return nil, nil, err
 	}

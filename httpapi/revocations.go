@@ -28,6 +28,9 @@ type revocationsDocument struct {
 	// its own: no clocks are compared.
 	CompleteMillis *int64 `json:"complete_ms,omitzero"`
 	From           int64  `json:"from"`
+	// NowMillis is the database's time, by which tokens expire: a caller's own clock
+	// may be wrong.
+	NowMillis *int64 `json:"now,omitzero"`
 }
 
 type revocationDocument struct {
@@ -35,7 +38,7 @@ type revocationDocument struct {
 	Until int64     `json:"until"`
 }
 
-func revocationsDocumentOf(e verifier.Event, arrived verifier.Moment) revocationsDocument {
+func (s *Server) revocationsDocumentOf(e verifier.Event, arrived verifier.Moment) revocationsDocument {
 	d := revocationsDocument{
 		Cursor: e.Cursor, Reset: e.Reset, More: e.More, From: e.From,
 		Sessions: make([]revocationDocument, len(e.Sessions)),
@@ -50,6 +53,10 @@ func revocationsDocumentOf(e verifier.Event, arrived verifier.Moment) revocation
 			ms--
 		}
 		d.CompleteMillis = &ms
+		if clock, known := s.cfg.Verifier.Clock(); known && clock.Err() == nil {
+			now := clock.Now.UnixMilli()
+			d.NowMillis = &now
+		}
 	}
 	return d
 }
@@ -77,7 +84,7 @@ func (s *Server) getRevocations(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, revocationsDocumentOf(event, arrived))
+	return writeJSON(w, http.StatusOK, s.revocationsDocumentOf(event, arrived))
 }
 
 func revocationWait(r *http.Request) (time.Duration, error) {

@@ -42,7 +42,7 @@ func (s *Server) streamRevocations(w http.ResponseWriter, r *http.Request, feed 
 		return nil
 	}
 	for control := http.NewResponseController(w); err == nil; event, err = nextRevocations(ctx, feed, event.Cursor) {
-		if err := s.sendEvent(w, control, revocationsDocumentOf(event, arrived)); err != nil {
+		if err := s.sendEvent(w, control, s.revocationsDocumentOf(event, arrived)); err != nil {
 			break // the caller is gone, or too slow
 		}
 	}

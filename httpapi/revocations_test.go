@@ -26,8 +26,8 @@ func withVerifier(t *testing.T, pool *pgxpool.Pool) func(*httpapi.Config, *sessi
 	return withBound(t, pool, feedBound)
 }
 
-// withBound is withVerifier with another bound.
-func withBound(t *testing.T, pool *pgxpool.Pool, bound time.Duration) func(*httpapi.Config, *sessionstore.Config) {
+// withBound is withVerifier with another bound, and whatever else is to be changed.
+func withBound(t *testing.T, pool *pgxpool.Pool, bound time.Duration, change ...func(*verifier.Config)) func(*httpapi.Config, *sessionstore.Config) {
 	t.Helper()
 	return func(cfg *httpapi.Config, storeCfg *sessionstore.Config) {
 		keys, err := tokens.ParseKeyRing([]byte(testKeys))
@@ -38,7 +38,11 @@ func withBound(t *testing.T, pool *pgxpool.Pool, bound time.Duration) func(*http
 		if err != nil {
 			t.Fatal(err)
 		}
-		cfg.Verifier, err = store.Verifier(verifier.Config{Bound: bound, Logger: slog.New(slog.DiscardHandler)})
+		verifierCfg := verifier.Config{Bound: bound, Logger: slog.New(slog.DiscardHandler)}
+		for _, c := range change {
+			c(&verifierCfg)
+		}
+		cfg.Verifier, err = store.Verifier(verifierCfg)
 		if err != nil {
 			t.Fatal(err)
 		}

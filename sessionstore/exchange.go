@@ -41,7 +41,7 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 		case err != nil:
 			return refresh.Decision{}, now, sessionerr.Unavailable("refresh", err)
 		default:
-			if d.Outcome == Refused && !d.Unproven && !now.Before(t.claims.ExpiresAt) {
+			if d.Outcome == Refused && !d.Unproven && !t.claims.ExpiresAt.IsZero() && !now.Before(t.claims.ExpiresAt) {
 				return d, now, errExpired
 			}
 			return d, now, refusal(d, t.claims, delayed)

@@ -94,7 +94,7 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 func (s *Store) RevokeToken(ctx context.Context, token string) error {
 	claims, err := s.tokens.verifyAny(token)
 	if s.TakesFromCompas(token) {
-		if claims, err = s.compas.VerifyAny(token); err == nil {
+		if claims, err = s.compas.VerifyIssued(token); err == nil {
 			claims, _, err = s.compas.Find(ctx, claims)
 		}
 	}

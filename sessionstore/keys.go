@@ -23,7 +23,7 @@ func (s *Store) VerifyRefreshToken(refreshToken string) (tokens.Claims, error) {
 }
 
 // VerifyToken is [Store.VerifyRefreshToken] for a token of either type. One that has
-// expired by this process's clock is a [tokens.ErrExpired], which is a guess. Of one
+// expired by [Store.Now] is a [tokens.ErrExpired], which is a guess. Of one
 // that Compas issued it tells the type, the row and the expiry: it does not name its
 // session.
 func (s *Store) VerifyToken(token string) (tokens.Claims, error) {
@@ -49,6 +49,9 @@ func (s *Store) SignIntrospection(caller string, answer []byte) ([]byte, error) 
 //
 // Where cfg has no Strict, the verifier asks the database whether a token's session
 // was revoked, and nothing else, so that its answers do not depend on who gives them.
+//
+// It learns the database's time besides: see [Store.Now]. Of several verifiers the
+// last one counts.
 func (s *Store) Verifier(cfg verifier.Config) (*verifier.Verifier, error) {
 	source := &revocations.Source{
 		Pool: s.pool.Pool, Direct: cmp.Or(s.cfg.Direct, s.pool.Pool),
@@ -57,5 +60,9 @@ func (s *Store) Verifier(cfg verifier.Config) (*verifier.Verifier, error) {
 	if cfg.Strict == nil {
 		cfg.Strict = source.Strict
 	}
-	return verifier.New(s.tokens.verifier, source, cfg)
+	v, err := verifier.New(s.tokens.verifier, source, cfg)
+	if err == nil {
+		s.clock.verifier.Store(v)
+	}
+	return v, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -20,6 +21,7 @@ import (
 type Store struct {
 	pool   isolation.Pool
 	tokens *signing
+	clock  *clock
 	compas *compas.Adapter // nil where no session of Compas was taken over
 	cfg    Config
 	data   sealing
@@ -45,9 +47,14 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	pool := isolation.Pool{Pool: db}
+	database := &clock{own: cfg.Tokens.Now}
+	if database.own == nil {
+		database.own = time.Now
+	}
+	cfg.Tokens.Now = database.now
 	on, inTurn := statements{pool: pool, rules: cfg.rules()}, new(turns)
 	store := &Store{
-		pool: pool, cfg: cfg, data: sealing{cfg.Sealer}, seen: confirmations{pool: pool},
+		pool: pool, cfg: cfg, clock: database, data: sealing{cfg.Sealer}, seen: confirmations{pool: pool},
 		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn}, turns: inTurn,
 		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
 	}
@@ -63,14 +70,17 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 }
 
 const pingQuery = `
-SELECT current_setting('transaction_read_only')::boolean
+SELECT current_setting('transaction_read_only')::boolean, clock_timestamp()
 FROM (SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t) c
 WHERE ` + primary.Only
 
-// Ping asks the database whether it answers, has the tables, and takes writes.
+// Ping asks the database whether it answers, has the tables, and takes writes. It asks
+// for the time, too.
 func (s *Store) Ping(ctx context.Context) error {
 	var readOnly bool
-	err := s.pool.QueryRow(ctx, pingQuery).Scan(&readOnly)
+	var now time.Time
+	learn := s.clock.asking()
+	err := s.pool.QueryRow(ctx, pingQuery).Scan(&readOnly, &now)
 	if err == nil && readOnly {
 		err = primary.ErrReadOnly
 	}
@@ -78,6 +88,7 @@ func (s *Store) Ping(ctx context.Context) error {
 		s.primary.See(ctx, s.pool.Pool, err)
 		return sessionerr.Unavailable("ping", err)
 	}
+	learn(now)
 	return nil
 }
 

@@ -39,7 +39,7 @@ func (c *catches) Since(context.Context, string) ([]Revocation, bool, error) {
 
 func newFollower(t *testing.T) *follower {
 	t.Helper()
-	f := &follower{t: t, set: newSet(DefaultBound, Now, slog.New(slog.DiscardHandler)), source: new(catches)}
+	f := &follower{t: t, set: newSet(DefaultBound, &databaseClock{now: Now, logger: slog.New(slog.DiscardHandler)}), source: new(catches)}
 	f.set.Apply(Batch{Reset: true, Proof: Now(), Cursor: "loaded"})
 	f.next()
 	return f

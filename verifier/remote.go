@@ -62,15 +62,20 @@ func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 		// What is sent has a service key or decides whom to trust: it goes where it was meant to go.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	keys, err := newKeys(where.Keys, where.Tokens, client)
-	if err != nil {
-		return nil, err
-	}
-	r := &remote{keys: keys, internal: strings.TrimSuffix(where.Internal, "/"), serviceKey: where.ServiceKey, client: client}
+	r := &remote{internal: strings.TrimSuffix(where.Internal, "/"), serviceKey: where.ServiceKey, client: client}
 	if cfg.Strict == nil {
 		cfg.Strict = r.introspect
 	}
-	return newVerifier(r, r, cfg)
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	clock := &databaseClock{now: cfg.Now, logger: cfg.Logger}
+	where.Tokens.Now = clock.or(where.Tokens.Now)
+	if r.keys, err = newKeys(where.Keys, where.Tokens, client); err != nil {
+		return nil, err
+	}
+	return newVerifier(r, r, cfg, clock), nil
 }
 
 func newTransport() http.RoundTripper {

@@ -42,6 +42,8 @@ type feedEvent struct {
 	// CompleteMillis counts from when the request that is being answered arrived.
 	CompleteMillis *int64 `json:"complete_ms"`
 	From           int64  `json:"from"`
+	// NowMillis is the database's time when the event was made, since 1970.
+	NowMillis *int64 `json:"now"`
 }
 
 // followRevocations follows the feed, and again where it ends.
@@ -150,6 +152,9 @@ func take(data []byte, set *Set, sent Moment, cursor *string) (bool, error) {
 	}
 	if !event.More {
 		b.Proof = sent.Add(sinceSent(*event.CompleteMillis, set.Now().Since(sent)))
+		if event.NowMillis != nil {
+			b.Now = time.UnixMilli(*event.NowMillis)
+		}
 	}
 	set.Apply(b)
 	*cursor = event.Cursor

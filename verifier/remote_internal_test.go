@@ -18,7 +18,7 @@ func FuzzFeedEvent(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		now := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}
-		set := newSet(time.Second, func() Moment { return now }, slog.New(slog.DiscardHandler))
+		set := newSet(time.Second, &databaseClock{now: func() Moment { return now }, logger: slog.New(slog.DiscardHandler)})
 		cursor := "before"
 		complete, err := take(data, set, now, &cursor)
 		if err != nil && (complete || cursor != "before") {

@@ -15,8 +15,8 @@ import (
 const (
 	// sweepShards of the shards are swept at each proof: all of them in about 16 s.
 	sweepShards = 4
-	// clockTolerance is how far the wall clock may be set back, as is done to
-	// correct it, before what was swept counts.
+	// clockTolerance is how far the clock may be set back, as is done to correct it,
+	// before what was swept counts.
 	clockTolerance = 2 * time.Second
 )
 
@@ -26,6 +26,7 @@ const (
 type Set struct {
 	bound  time.Duration
 	now    func() Moment
+	clock  *databaseClock
 	logger *slog.Logger
 
 	known atomic.Pointer[knowledge] // nil until it is complete once
@@ -48,13 +49,13 @@ type knowledge struct {
 	version uint64
 	cursor  string
 	// from is the earliest Until that is sure to be in the table; swept is the
-	// part of it that this process's wall clock is to blame for.
+	// part of it that the clock is to blame for.
 	from, swept int64
 }
 
-func newSet(bound time.Duration, now func() Moment, logger *slog.Logger) *Set {
+func newSet(bound time.Duration, clock *databaseClock) *Set {
 	return &Set{
-		bound: bound, now: now, logger: logger,
+		bound: bound, now: clock.now, clock: clock, logger: clock.logger,
 		history: history{name: strings.ToLower(rand.Text()[:10]), changed: make(chan struct{})},
 		restart: func() {},
 	}
@@ -106,8 +107,8 @@ func (s *Set) verdict(id uuid.UUID, expiresAt time.Time) verdict {
 	case k.sessions.has(id):
 		return revoked
 	case expiresAt.Unix()+int64(Slack/time.Second) < k.from:
-		// The table does not go back so far. To the wall clock this token has
-		// expired long ago, so the clock was set back since.
+		// The table does not go back so far. To the clock this token has expired long
+		// ago, so the clock was set back since.
 		return unknown
 	case s.now().Since(k.proof) > s.bound:
 		return unknown
@@ -140,14 +141,19 @@ func (s *Set) Apply(b Batch) {
 			into.add(r.SessionID, toSeconds(r.Until))
 		}
 	}
-	if !b.Proof.IsZero() {
-		s.prove(k, b, into)
+	if b.Proof.IsZero() {
+		return
 	}
+	if !b.Now.IsZero() {
+		s.clock.learn(b.Now, b.Proof)
+		s.clock.watch()
+	}
+	s.prove(k, b, into)
 }
 
 // prove publishes the state that the batches up to this one make.
 func (s *Set) prove(before *knowledge, b Batch, sessions *table) {
-	now := s.now().Wall.Unix()
+	now := s.clock.time().Unix()
 	k := &knowledge{sessions: sessions, proof: b.Proof, cursor: b.Cursor, version: 1, from: b.From, swept: now}
 	if before != nil {
 		k.version = before.version + 1
@@ -166,7 +172,7 @@ func (s *Set) prove(before *knowledge, b Batch, sessions *table) {
 			sessions.sweep((int(k.version%shardCount)*sweepShards+i)%shardCount, toSeconds(before.from))
 		}
 		if now < k.swept-int64(clockTolerance/time.Second) {
-			s.restart() // the wall clock was set back: some were dropped too early
+			s.restart() // the clock was set back: some were dropped too early
 		}
 	}
 	s.loading, s.fresh, s.unkept = nil, nil, false

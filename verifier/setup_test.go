@@ -113,7 +113,12 @@ func setup(t *testing.T, change ...func(*verifier.Config)) *bench {
 	b := &bench{clocks: newClocks(), source: byHand{make(chan *verifier.Set, 1)}}
 	b.answer(errDown)
 	ring, cfg := newRing(t), tokenConfig()
-	cfg.Now = b.clocks.wall
+	cfg.Now = func() time.Time { // as sessionstore does
+		if clock, known := b.Clock(); known {
+			return clock.Now
+		}
+		return b.clocks.wall()
+	}
 	checker, err := tokens.NewVerifier(ring, cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -34,7 +34,8 @@ type Revocation struct {
 }
 
 // Slack is how much longer than its last access token a revoked session is
-// remembered. It is as long as a verifier's clock may be behind.
+// remembered: by the clock of the database or, in a verifier that is not told it, by
+// one that may be behind for so long.
 const Slack = time.Minute
 
 // Batch is what a source has found out. Several batches may make one whole: the
@@ -49,6 +50,9 @@ type Batch struct {
 	// answer: now the set has everything that was revoked before. It must have
 	// been read by [Set.Now] before the question was sent.
 	Proof Moment
+	// Now, unless it is zero, is what the database's clock has shown between Proof and
+	// the call of [Set.Apply]: tokens expire by it, whatever this machine's clock shows.
+	Now time.Time
 	// Cursor names the state that Proof is about, for [Catcher].
 	Cursor string
 	// From, unless it is zero, says that sessions whose Until lies before it may

@@ -141,7 +141,7 @@ func TestMemoryOfAQuarterMillion(t *testing.T) { //nolint:paralleltest // it mea
 	if worst > 16<<20 {
 		t.Errorf("%d bytes", worst)
 	}
-	set := newSet(time.Second, Now, nil)
+	set := newSet(time.Second, &databaseClock{now: Now})
 	set.known.Store(&knowledge{sessions: table, proof: Now()})
 	never := time.Now().Add(time.Hour)
 	if n := testing.AllocsPerRun(1000, func() { set.verdict(uuid.Nil, never) }); n != 0 {

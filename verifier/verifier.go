@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
@@ -82,6 +83,8 @@ type Verifier struct {
 	source Source
 	set    *Set
 	cfg    Config
+	// following is whether Run runs.
+	following atomic.Bool
 }
 
 // tokenVerifier checks all of an access token but its session.
@@ -108,20 +111,22 @@ func New(verifier *tokens.Verifier, source Source, cfg Config) (*Verifier, error
 	if verifier == nil || source == nil {
 		return nil, errors.New("verifier: a verifier of tokens and a source are required")
 	}
-	return newVerifier(fixedKeys{verifier}, source, cfg)
-}
-
-func newVerifier(verifier tokenVerifier, source Source, cfg Config) (*Verifier, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	return &Verifier{tokens: verifier, source: source, cfg: cfg, set: newSet(cfg.Bound, cfg.Now, cfg.Logger)}, nil
+	return newVerifier(fixedKeys{verifier}, source, cfg, &databaseClock{now: cfg.Now, logger: cfg.Logger}), nil
+}
+
+func newVerifier(verifier tokenVerifier, source Source, cfg Config, clock *databaseClock) *Verifier {
+	return &Verifier{tokens: verifier, source: source, cfg: cfg, set: newSet(cfg.Bound, clock)}
 }
 
 // Run follows the source until ctx ends; then it returns nil. While it does not
 // run, each token is asked about.
 func (v *Verifier) Run(ctx context.Context) error {
+	v.following.Store(true)
+	defer v.following.Store(false)
 	for ctx.Err() == nil {
 		if err := v.follow(ctx); err != nil {
 			return err

@@ -45,14 +45,29 @@ func New(pool isolation.Pool, signingKey tokens.Secret, issuer tokens.Config, ru
 func (a *Adapter) Takes(token string) bool { return tokens.LooksLikeCompas(token) }
 
 // Verify returns what a token of the wanted type says, which does not name its
-// session. It asks no database.
+// session. It asks no database, and so leaves open whether the token has expired.
 func (a *Adapter) Verify(token string, want tokens.Type) (tokens.Claims, error) {
-	return claimsOf(a.verifier.Verify(token, want))
+	claims, err := a.VerifyIssued(token)
+	if err == nil && claims.Type != want {
+		return tokens.Claims{}, tokens.ErrWrongType
+	}
+	return claims, err
 }
 
-// VerifyAny is [Adapter.Verify] for a token of either type.
+// VerifyIssued is [Adapter.Verify] for a token of either type.
+func (a *Adapter) VerifyIssued(token string) (tokens.Claims, error) {
+	return claimsOf(a.verifier.VerifyIssued(token))
+}
+
+// VerifyAny is [Adapter.VerifyIssued] where nobody will ask the database: one that has
+// expired by the clock here is a [tokens.ErrExpired].
 func (a *Adapter) VerifyAny(token string) (tokens.Claims, error) {
 	return claimsOf(a.verifier.VerifyAny(token))
+}
+
+// hasExpired tells whether a token's own time is over; some never expire.
+func hasExpired(c tokens.Claims, now time.Time) bool {
+	return !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt)
 }
 
 func claimsOf(c tokens.CompasClaims, err error) (tokens.Claims, error) {
@@ -64,7 +79,7 @@ func claimsOf(c tokens.CompasClaims, err error) (tokens.Claims, error) {
 
 // Compas lets an access token's own time end it, not its row's. It revokes both
 // rows at once; a refresh of ours revokes the refresh row alone.
-const getColumns = `, a."createdAt", s."revokedAt" IS NULL,
+const getColumns = `, now(), a."createdAt", s."revokedAt" IS NULL,
   (a."revokedAt" IS NULL OR a."revokedAt" > now()) AND (r."revokedAt" IS NULL OR r."revokedAt" > now())
 FROM "sessionStoreToken" a
 JOIN "sessionStoreToken" r ON r."id" = a."refreshToken"
@@ -79,8 +94,9 @@ func (a *Adapter) Get(ctx context.Context, accessToken, columns string, scan fun
 	if err != nil {
 		return tokens.Claims{}, err
 	}
+	var now time.Time
 	var isLive, isCurrent bool
-	err = scan(a.pool.QueryRow(ctx, `SELECT `+columns+getColumns, pgvalue.UUID(claims.TokenID)), &claims.IssuedAt, &isLive, &isCurrent)
+	err = scan(a.pool.QueryRow(ctx, `SELECT `+columns+getColumns, pgvalue.UUID(claims.TokenID)), &now, &claims.IssuedAt, &isLive, &isCurrent)
 	switch {
 	case pgvalue.IsNoRows(err):
 		return tokens.Claims{}, sessionerr.ErrNotFound
@@ -90,6 +106,8 @@ func (a *Adapter) Get(ctx context.Context, accessToken, columns string, scan fun
 		return tokens.Claims{}, sessionerr.ErrEnded
 	case !isCurrent:
 		return tokens.Claims{}, sessionerr.ErrSuperseded
+	case hasExpired(claims, now):
+		return tokens.Claims{}, tokens.ErrExpired
 	}
 	claims.IssuedAt = claims.IssuedAt.Truncate(time.Second).UTC()
 	// It says nothing of these, and was good for whoever trusted its key.

@@ -74,7 +74,7 @@ const retireQuery = `UPDATE "sessionStoreToken" SET "revokedAt" = now() WHERE "i
 
 // TakeOver makes the pair that follows a refresh row of Compas, in a transaction that
 // locks the session and the row. The error is pgx.ErrNoRows if there is no such row.
-// Nothing is made if the session has ended; or if the row was rotated too long ago,
+// Nothing is made if the session has ended, or the token has expired; or if the row was rotated too long ago,
 // which is a theft for the store to deal with in the same transaction.
 func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refresh.Decision, now time.Time, err error) {
 	p := refresh.Pair{SessionID: t.Claims.SessionID, ID: t.Claims.TokenID}
@@ -102,7 +102,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	}
 	p.Subject = pgvalue.OrZero(subject)
 	switch {
-	case p.Revoked:
+	case p.Revoked, hasExpired(t.Claims, now):
 		return refresh.Decision{Outcome: refresh.Refused, Next: p}, now, nil
 	case t.Claims.Generation == 0 && newer > 0 && rotatedAt != nil && !now.Before(rotatedAt.Add(max(grace, a.rules.Grace))):
 		// Compas keeps no count: what was made since stands for the generations.

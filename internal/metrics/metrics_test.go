@@ -3,6 +3,7 @@ package metrics_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net/http"
 	"strings"
@@ -295,6 +296,29 @@ func TestRevocationsAreWatched(t *testing.T) {
 		# TYPE latchkey_revocations_remembered gauge
 		latchkey_revocations_remembered 7
 	`, "latchkey_revocations_age_seconds", "latchkey_revocations_bound_seconds", "latchkey_revocations_remembered")
+}
+
+func TestClockIsWatched(t *testing.T) {
+	t.Parallel()
+	known := false
+	m := setup(t)
+	m.Clock(func() (offset, uncertainty time.Duration, _ bool) {
+		if !known {
+			return 0, 0, false
+		}
+		return -1500 * time.Millisecond, 2 * time.Millisecond, true
+	})
+	const text = `
+		# HELP latchkey_clock_offset_seconds How far this machine's clock is ahead of the database's; negative where it is behind, 0 before it is known.
+		# TYPE latchkey_clock_offset_seconds gauge
+		latchkey_clock_offset_seconds %s
+		# HELP latchkey_clock_uncertainty_seconds How far the offset may be wrong, either way; +Inf before it is known.
+		# TYPE latchkey_clock_uncertainty_seconds gauge
+		latchkey_clock_uncertainty_seconds %s
+	`
+	m.compare(t, fmt.Sprintf(text, "0", "+Inf"), "latchkey_clock_offset_seconds", "latchkey_clock_uncertainty_seconds")
+	known = true
+	m.compare(t, fmt.Sprintf(text, "-1.5", "0.002"), "latchkey_clock_offset_seconds", "latchkey_clock_uncertainty_seconds")
 }
 
 func TestJobsAreCounted(t *testing.T) {

@@ -136,9 +136,9 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 	case now.epoch == "", !everything && (!now.follows(f.at) || n >= maxNewRevocations):
 		return errForgetful
 	case everything:
-		b.From = now.now
+		b.From = now.now.Unix()
 	}
-	b.Proof, b.Cursor = began, now.String()
+	b.Proof, b.Now, b.Cursor = began, now.now, now.String()
 	f.set.Apply(b)
 	f.at, f.factor = now, 1
 	return nil

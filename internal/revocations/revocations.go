@@ -65,7 +65,7 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 // epoch too.
 const stateOfDatabase = `
 SELECT NULL::uuid, NULL::bigint, pg_current_snapshot()::text,
-  (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), floor(extract(epoch FROM now()))::bigint
+  (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), now()
 WHERE ` + primary.Only + `
 `
 
@@ -133,7 +133,8 @@ func (r *Source) newlyRevoked(since state) []any {
 // readRevocations hands on the rows of the statements above.
 func readRevocations(rows pgx.Rows, found func(verifier.Revocation)) (state, error) {
 	var id pgtype.UUID
-	var until, now pgtype.Int8
+	var until pgtype.Int8
+	var now pgtype.Timestamptz
 	var snapshot, epoch pgtype.Text
 	var at state
 	_, err := pgx.ForEachRow(rows, []any{&id, &until, &snapshot, &epoch, &now}, func() error {
@@ -141,7 +142,7 @@ func readRevocations(rows pgx.Rows, found func(verifier.Revocation)) (state, err
 			found(verifier.Revocation{SessionID: id.Bytes, Until: until.Int64})
 			return nil
 		}
-		at = state{epoch: epoch.String, snapshot: snapshot.String, now: now.Int64}
+		at = state{epoch: epoch.String, snapshot: snapshot.String, now: now.Time}
 		return nil
 	})
 	return at, err

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // state is a state of the database, as far as revocations go.
@@ -13,8 +14,8 @@ type state struct {
 	// snapshot is a pg_snapshot: xmin:xmax:the transactions between them that were
 	// under way.
 	snapshot string
-	// now is the database's time in seconds. It is not a part of the state's name.
-	now int64
+	// now is the database's time. It is not a part of the state's name.
+	now time.Time
 }
 
 // states are what [state.String] gives.

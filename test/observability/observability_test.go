@@ -333,6 +333,14 @@ var trouble = map[string]struct{ raised, quiet string }{
 		quiet: `  latchkey_revocations_age_seconds{instance="a"} 0.25x30
   latchkey_revocations_bound_seconds{instance="a"} 1x30`,
 	},
+	"LatchkeyClockWrong": {
+		raised: `  latchkey_clock_offset_seconds{instance="a"} -1.5x30
+  latchkey_clock_uncertainty_seconds{instance="a"} 0.01x30`,
+		quiet: `  latchkey_clock_offset_seconds{instance="a"} 1.5x30
+  latchkey_clock_uncertainty_seconds{instance="a"} 1x30
+  latchkey_clock_offset_seconds{instance="b"} -0.9x30
+  latchkey_clock_uncertainty_seconds{instance="b"} 0.01x30`,
+	},
 	"LatchkeyCleanupNotRun": {
 		raised: `  latchkey_cleanup_last_end_timestamp_seconds{instance="a"} 300x30
   latchkey_cleanup_interval_seconds{instance="a"} 600x30`,

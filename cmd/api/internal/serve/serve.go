@@ -176,6 +176,10 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		measured.Audit(s.trail.Counts)
 	}
 	measured.Revocations(accept, time.Duration(s.RevocationBound))
+	measured.Clock(func() (offset, uncertainty time.Duration, known bool) {
+		clock, known := accept.Clock()
+		return clock.Offset, clock.Uncertainty, known
+	})
 	facts := metrics.Source{
 		LiveSessions: removable.EstimateLive, SigningKeys: keys.described(id.ring),
 		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),

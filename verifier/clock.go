@@ -1,0 +1,139 @@
+package verifier
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/dbclock"
+)
+
+const (
+	// maxClockSilence is for how long the database's time may not have been told, and
+	// maxClockUncertainty how far what is known of it may be off: by the leeway that a
+	// token's expiry has.
+	maxClockSilence     = time.Minute
+	maxClockUncertainty = 5 * time.Second
+	// warnedOffset is from which offset on a clock is worth a warning, rightOffset up
+	// to which it is right again.
+	warnedOffset = time.Second
+	rightOffset  = warnedOffset / 2
+)
+
+// Clock is what is known of the clock of the database, which made the tokens and by
+// which they expire. It goes on with the monotonic clock: what sets the wall clock of
+// this machine does not change it.
+type Clock struct {
+	// Now is the database's time.
+	Now time.Time
+	// Offset is how far the wall clock of this machine is ahead of it; behind where it
+	// is negative.
+	Offset time.Duration
+	// Uncertainty is how far Now and Offset may be off, either way.
+	Uncertainty time.Duration
+	// Age is for how long the database has not told its time.
+	Age time.Duration
+}
+
+// Err says why the clock is not to be trusted, and is nil where it is.
+func (c Clock) Err() error {
+	switch {
+	case c.Age > maxClockSilence:
+		return fmt.Errorf("the database has not told its time for %v: up to %v would do", c.Age.Round(time.Second), maxClockSilence)
+	case c.Uncertainty > maxClockUncertainty:
+		return fmt.Errorf("the database's time is known to within %v only: up to %v would do", c.Uncertainty.Round(time.Millisecond), maxClockUncertainty)
+	}
+	return nil
+}
+
+var errNoClock = errors.New("the database has not told its time yet")
+
+// databaseClock is the database's clock, as far as a set or somebody else has been
+// told its time.
+type databaseClock struct {
+	dbclock.Clock
+	now    func() Moment
+	logger *slog.Logger
+	// warned is guarded by the set's mutex.
+	warned bool
+}
+
+func (c *databaseClock) read() (Clock, bool) {
+	now := c.now()
+	r, known := c.At(now.Mono)
+	return Clock{Now: r.Now, Offset: now.Wall.Sub(r.Now), Uncertainty: r.Uncertainty, Age: r.Age}, known
+}
+
+// time is the database's or, where it has not told it, the wall clock's.
+func (c *databaseClock) time() time.Time {
+	now := c.now()
+	if r, known := c.At(now.Mono); known {
+		return r.Now
+	}
+	return now.Wall
+}
+
+// or returns the database's time or, where it has not told it, another clock's.
+func (c *databaseClock) or(other func() time.Time) func() time.Time {
+	if other == nil {
+		return c.time
+	}
+	return func() time.Time {
+		if r, known := c.At(c.now().Mono); known {
+			return r.Now
+		}
+		return other()
+	}
+}
+
+// learn takes a time that the database has shown since a moment.
+func (c *databaseClock) learn(told time.Time, since Moment) {
+	now := c.now().Mono
+	// A machine that slept may count a moment from elsewhere as later than now.
+	c.Learn(told, min(since.Mono, now), now)
+}
+
+// watch logs when the wall clock goes wrong, and when it is right again.
+func (c *databaseClock) watch() {
+	clock, known := c.read()
+	if !known {
+		return
+	}
+	log := c.logger.With(slog.Duration("ahead", clock.Offset.Round(time.Millisecond)), slog.Duration("uncertainty", clock.Uncertainty.Round(time.Millisecond)))
+	switch off := clock.Offset.Abs(); {
+	case !c.warned && off-clock.Uncertainty > warnedOffset:
+		c.warned = true
+		log.Warn("the clocks of this machine and of the database differ: the database's counts")
+	case c.warned && off+clock.Uncertainty < rightOffset:
+		c.warned = false
+		log.Info("the clocks of this machine and of the database agree again")
+	}
+}
+
+// Clock tells what is known of the database's clock, and false before it was told
+// once: some sources never tell.
+func (v *Verifier) Clock() (Clock, bool) { return v.set.clock.read() }
+
+// Learn tells the verifier what time the database has just shown, in answer to a
+// question that was asked at a [Verifier.Moment]: for a program that asks the database
+// besides. The verifier's own source tells it too.
+func (v *Verifier) Learn(database time.Time, asked Moment) { v.set.clock.learn(database, asked) }
+
+// Moment reads the clocks that [Verifier.Learn] compares with.
+func (v *Verifier) Moment() Moment { return v.set.now() }
+
+// ClockErr says why it is not known by which clock tokens expire, and is nil where it
+// is: also where nobody could have told, since [Verifier.Run] does not run, or the
+// source does not tell. Tokens are accepted all the same, and those of revoked
+// sessions are refused; but a token may be taken for expired that is not.
+func (v *Verifier) ClockErr() error {
+	clock, known := v.Clock()
+	switch {
+	case known:
+		return clock.Err()
+	case v.following.Load() && v.set.known.Load() == nil:
+		return errNoClock
+	}
+	return nil
+}
