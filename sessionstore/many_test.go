@@ -1,7 +1,9 @@
 package sessionstore_test
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -60,5 +62,35 @@ func TestLimitOfManySessions(t *testing.T) {
 		if n := k.count(t, liveCount, "ann"); n != want {
 			t.Errorf("%s: %d sessions are live, want %d", action, n, want)
 		}
+	}
+}
+
+// A list of such a subject leads through all that is live, and a page of it never looks
+// at more than its reach, which is told also where nothing in it is live.
+func TestListOfManySessions(t *testing.T) {
+	t.Parallel()
+	const expired, live, limit = 2500, 450, 200
+	k := setup(t)
+	k.fill(t, "ann", expired, live)
+	k.exec(t, `DELETE FROM "sessionStoreToken" WHERE "session" = ('01900000-0000-7000-8000-' || lpad(to_hex(1551), 12, '0'))::uuid`) // the last of a reach
+	var ids []uuid.UUID
+	var sizes []int
+	for cursor, more := "", true; more; more = cursor != "" {
+		page, err := k.List(t.Context(), "ann", sessionstore.ListParams{Cursor: cursor, Limit: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, session := range page.Sessions {
+			ids = append(ids, session.ID)
+		}
+		sizes, cursor = append(sizes, len(page.Sessions)), page.NextCursor
+	}
+	// 200 and 200, then the last 50 among a thousand, and the rest of what has expired.
+	if want := []int{200, 200, 50, 0, 0}; !slices.Equal(sizes, want) {
+		t.Errorf("the pages have %v sessions, want %v", sizes, want)
+	}
+	slices.Reverse(ids)
+	if !slices.IsSortedFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) || len(slices.Compact(ids)) != live {
+		t.Errorf("%d sessions are listed, want each of %d once, newest first", len(ids), live)
 	}
 }
