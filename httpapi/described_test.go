@@ -91,15 +91,46 @@ func TestDescribedClients(t *testing.T) {
 	s := setup(t)
 	for client, want := range map[string]string{
 		`null`: `map[]`, `{}`: `map[]`, `{"label":null,"user_agent":null,"ip":null}`: `map[]`,
-		`{"ip":"203.0.113.7:51008"}`:                   `map[ip:203.0.113.7]`,
-		`{"ip":"[2001:db8::7%1]:80"}`:                  `map[ip:2001:db8::7]`,
-		`{"ip":"nowhere","label":"x"}`:                 `map[label:x]`,
-		`{"label":"a\u0000b","user_agent":"\u0000"}`:   `map[label:ab]`,
-		`{"label":"` + strings.Repeat("é", 101) + `"}`: `map[label:` + strings.Repeat("é", 100) + `]`,
+		`{"ip":"203.0.113.7:51008"}`:                             `map[ip:203.0.113.7]`,
+		`{"ip":"[2001:db8::7%1]:80"}`:                            `map[ip:2001:db8::7]`,
+		`{"ip":"nowhere","label":"x"}`:                           `map[label:x]`,
+		`{"label":"a\u0000b","user_agent":"\u0000"}`:             `map[label:ab]`,
+		`{"label":"a\ud83d","user_agent":"\udc00b\ud800\u0041"}`: "map[label:a\ufffd user_agent:\ufffdb\ufffdA]", // cut through a character
+		"{\"label\":\"a\xffb\",\"user_agent\":\"\xe9\"}":         "map[label:a\ufffdb user_agent:\ufffd]",        // Latin-1
+		`{"ip":"\ud800","label":"x"}`:                            `map[label:x]`,
+		`{"ip":"203.0.113.7, 198.51.100.1","label":"x"}`:         `map[label:x]`, // anybody may have written the first
+		`{"user_agent":"` + strings.Repeat("u", 60_000) + `"}`:   `map[user_agent:` + strings.Repeat("u", 512) + `]`,
+		`{"label":"` + strings.Repeat("é", 101) + `"}`:           `map[label:` + strings.Repeat("é", 100) + `]`,
 	} {
 		session := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"data":{},"client":`+client+`}`)).want(t, 201).json(t)
 		if got := fmt.Sprint(at[map[string]any](t, session, "session")["client"]); got != want {
 			t.Errorf("%.40s became %s, want %s", client, got, want)
+		}
+	}
+}
+
+// Only the client is described leniently: anything else that is no text is refused, and so
+// are a word that has the wrong type and an unknown one, which are mistakes of the caller's program.
+func TestWhatDescribesNobody(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for body, code := range map[string]string{
+		`{"data":{},"subject":"\ud800"}`:                                 "malformed_body",
+		`{"data":{"a":"\ud800"},"client":{"label":"a"}}`:                 "malformed_body",
+		`{"data":{"a":"\ud800"},"client":{"label":"\ud800"}}`:            "malformed_body",
+		"{\"data\":{\"a\":\"\xff\"},\"client\":{\"label\":\"\xff\"}}":    "malformed_body",
+		"{\"data\":{},\"\xff\":1,\"client\":{\"label\":\"\xff\"}}":       "malformed_body",
+		`{"data":{},"client":{"label":"\ud800"},"client":{"label":"a"}}`: "duplicate_member",
+		`{"data":{},"client":{"label":"\ud800","label":"a"}}`:            "malformed_body",
+		`{"data":{},"client":{"label":"\ud800","os":"x"}}`:               "unknown_member",
+		`{"data":{},"client":{"label":5}}`:                               "invalid_member",
+		`{"data":{},"client":{"label":"\ud800"}`:                         "malformed_body",
+		`{"data":{},"client":{"label":"\ud8"}}`:                          "malformed_body",
+		"\xff":                                                           "malformed_body",
+	} {
+		answer := s.internal(t, "POST", "/v1/sessions", jsonBody(body))
+		if got := answer.want(t, 400).json(t)["code"]; got != code {
+			t.Errorf("%q is refused as %v, want %s", body, got, code)
 		}
 	}
 }
