@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -37,11 +39,15 @@ type newClient struct {
 type described string
 
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
-	body, err := decodeJSON[newSession](w, r, sessionstore.MaxDataBytes+maxEnvelopeBytes)
+	body, err := readBody(w, r, jsonType, sessionstore.MaxDataBytes+maxEnvelopeBytes)
 	if err != nil {
 		return err
 	}
-	params, err := body.params()
+	wanted, err := parseNewSession(body)
+	if err != nil {
+		return err
+	}
+	params, err := wanted.params()
 	if err != nil {
 		return err
 	}
@@ -56,6 +62,48 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	h.Set("ETag", etagOf(session.Checksum))
 	h.Set("Pragma", "no-cache") // RFC 6749 §5.1
 	return writeJSON(w, http.StatusCreated, tokens)
+}
+
+// parseNewSession reads a body, also one in which what describes the client is no text:
+// backends hand on what clients send, which may be bytes of any kind, and of a label that
+// was cut half a character may be left.
+func parseNewSession(body []byte) (newSession, error) {
+	parsed, err := parseJSON[newSession](body)
+	if err == nil {
+		return parsed, nil
+	}
+	if readable, changed := withReadableClient(body); changed {
+		return parseJSON[newSession](readable)
+	}
+	return parsed, err
+}
+
+// withReadableClient puts the replacement character for what is no character in the
+// member "client", and changes nothing else.
+func withReadableClient(body []byte) (readable []byte, changed bool) {
+	lenient := jsontext.AllowInvalidUTF8(true)
+	decoder := jsontext.NewDecoder(bytes.NewReader(body), lenient)
+	if token, err := decoder.ReadToken(); err != nil || token.Kind() != '{' {
+		return nil, false
+	}
+	for decoder.PeekKind() == '"' {
+		name, err := decoder.ReadToken()
+		if err != nil {
+			return nil, false
+		}
+		isClient := name.String() == "client"
+		value, err := decoder.ReadValue()
+		if err != nil {
+			return nil, false
+		}
+		if !isClient {
+			continue
+		}
+		client, err := jsontext.AppendFormat(nil, value, lenient)
+		end := decoder.InputOffset()
+		return slices.Concat(body[:end-int64(len(value))], client, body[end:]), err == nil && !bytes.Equal(client, value)
+	}
+	return nil, false
 }
 
 func (n newSession) params() (sessionstore.CreateParams, error) {

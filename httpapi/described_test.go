@@ -56,6 +56,58 @@ func TestForwardedAddresses(t *testing.T) {
 	}
 }
 
+// Whatever a request says of its client, every route answers as it would without: behind a proxy that is
+// trusted, behind one that is not, and directly.
+func TestClientsOfAllKinds(t *testing.T) {
+	t.Parallel()
+	agents := []string{
+		"", " ", "Mozilla/5.0 (X11; Linux x86_64)", "\xff\xfe", "caf\xe9", "a\x00b", "\u202e\U0010ffff", strings.Repeat("u", 511) + "é", strings.Repeat("é", 9000),
+	}
+	described := []option{
+		header("X-Forwarded-For", ""),
+		header("X-Forwarded-For", ", ,"),
+		header("X-Forwarded-For", "unknown"),
+		header("X-Forwarded-For", "203.0.113.7:51008"),                            // Azure Application Gateway, IIS
+		header("X-Forwarded-For", "[2001:db8::7]:51008"),                          // AWS, with the client's port
+		header("X-Forwarded-For", "198.51.100.1,203.0.113.7,10.0.0.9"),            // GCP: and its own
+		header("X-Forwarded-For", "fe80::1%25eth0, [::ffff:10.0.0.1%lo]:0"),       // zones
+		header("X-Forwarded-For", "\xff\x00"+strings.Repeat("1", 9000)),           // garbage
+		header("X-Forwarded-For", strings.Repeat("[", 500)+`"`+"999.1.1.1:99999"), // garbage
+		header("Forwarded", `for="[2001:db8:cafe::17]:4711";proto=https, for=unknown, for=_x`),
+		header("Forwarded", `for="`),
+		header("CF-Connecting-IP", "203.0.113.7, \xff"), // Cloudflare
+		header("X-Azure-ClientIP", "null"),
+		header("X-Real-IP", "nobody"),
+		header("True-Client-IP", ""),
+	}
+	for mode, setting := range map[string]func(*httpapi.Config, *sessionstore.Config){
+		"directly": func(*httpapi.Config, *sessionstore.Config) {}, "behind a proxy": behindAProxy,
+	} {
+		t.Run(mode, func(t *testing.T) {
+			t.Parallel()
+			// No test sends so much from one address, and those without one have no limit.
+			s := setup(t, setting, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.RateLimit = 10_000 })
+			peers := []string{"10.0.0.1:1", "203.0.113.1:1", "[fe80::1%eth0]:4711", "[::ffff:10.0.0.1]:1", "@", "", "pipe"}
+			for i := range max(len(agents), len(described)) * 2 {
+				of := []option{from(peers[i%len(peers)]), header("User-Agent", agents[i%len(agents)]), described[i%len(described)]}
+				with := func(o ...option) []option { return append(o, of...) }
+				session := sessionOf(s.internal(t, "POST", "/v1/sessions", with(jsonBody(`{"data":{},"subject":"ann"}`))...).want(t, 201).json(t))
+				refreshed := s.public(t, "POST", "/oauth2/token", with(form("grant_type", "refresh_token", "refresh_token", session.refresh))...).want(t, 200).json(t)
+				access := sessionOf(refreshed).access
+				s.public(t, "GET", "/v1/me/sessions/current", with(bearer(access))...).want(t, 200)
+				s.public(t, "GET", "/v1/me/sessions", with(bearer(access))...).want(t, 200)
+				s.internal(t, "POST", "/oauth2/introspect", with(form("token", access))...).want(t, 200)
+				s.internal(t, "GET", "/v1/sessions?subject=ann", with()...).want(t, 200)
+				s.public(t, "GET", "/.well-known/jwks.json", with()...).want(t, 200)
+				s.public(t, "POST", "/oauth2/revoke", with(form("token", sessionOf(refreshed).refresh))...).want(t, 200)
+				if s.accepted(t, access) {
+					t.Errorf("with %v the session was not revoked", i)
+				}
+			}
+		})
+	}
+}
+
 func TestClientOnALink(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -91,15 +143,46 @@ func TestDescribedClients(t *testing.T) {
 	s := setup(t)
 	for client, want := range map[string]string{
 		`null`: `map[]`, `{}`: `map[]`, `{"label":null,"user_agent":null,"ip":null}`: `map[]`,
-		`{"ip":"203.0.113.7:51008"}`:                   `map[ip:203.0.113.7]`,
-		`{"ip":"[2001:db8::7%1]:80"}`:                  `map[ip:2001:db8::7]`,
-		`{"ip":"nowhere","label":"x"}`:                 `map[label:x]`,
-		`{"label":"a\u0000b","user_agent":"\u0000"}`:   `map[label:ab]`,
-		`{"label":"` + strings.Repeat("é", 101) + `"}`: `map[label:` + strings.Repeat("é", 100) + `]`,
+		`{"ip":"203.0.113.7:51008"}`:                             `map[ip:203.0.113.7]`,
+		`{"ip":"[2001:db8::7%1]:80"}`:                            `map[ip:2001:db8::7]`,
+		`{"ip":"nowhere","label":"x"}`:                           `map[label:x]`,
+		`{"label":"a\u0000b","user_agent":"\u0000"}`:             `map[label:ab]`,
+		`{"label":"a\ud83d","user_agent":"\udc00b\ud800\u0041"}`: "map[label:a\ufffd user_agent:\ufffdb\ufffdA]", // cut through a character
+		"{\"label\":\"a\xffb\",\"user_agent\":\"\xe9\"}":         "map[label:a\ufffdb user_agent:\ufffd]",        // Latin-1
+		`{"ip":"\ud800","label":"x"}`:                            `map[label:x]`,
+		`{"ip":"203.0.113.7, 198.51.100.1","label":"x"}`:         `map[label:x]`, // anybody may have written the first
+		`{"user_agent":"` + strings.Repeat("u", 60_000) + `"}`:   `map[user_agent:` + strings.Repeat("u", 512) + `]`,
+		`{"label":"` + strings.Repeat("é", 101) + `"}`:           `map[label:` + strings.Repeat("é", 100) + `]`,
 	} {
 		session := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"data":{},"client":`+client+`}`)).want(t, 201).json(t)
 		if got := fmt.Sprint(at[map[string]any](t, session, "session")["client"]); got != want {
 			t.Errorf("%.40s became %s, want %s", client, got, want)
+		}
+	}
+}
+
+// Only the client is described leniently: anything else that is no text is refused, and so
+// are a word that has the wrong type and an unknown one, which are mistakes of the caller's program.
+func TestWhatDescribesNobody(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for body, code := range map[string]string{
+		`{"data":{},"subject":"\ud800"}`:                                 "malformed_body",
+		`{"data":{"a":"\ud800"},"client":{"label":"a"}}`:                 "malformed_body",
+		`{"data":{"a":"\ud800"},"client":{"label":"\ud800"}}`:            "malformed_body",
+		"{\"data\":{\"a\":\"\xff\"},\"client\":{\"label\":\"\xff\"}}":    "malformed_body",
+		"{\"data\":{},\"\xff\":1,\"client\":{\"label\":\"\xff\"}}":       "malformed_body",
+		`{"data":{},"client":{"label":"\ud800"},"client":{"label":"a"}}`: "duplicate_member",
+		`{"data":{},"client":{"label":"\ud800","label":"a"}}`:            "malformed_body",
+		`{"data":{},"client":{"label":"\ud800","os":"x"}}`:               "unknown_member",
+		`{"data":{},"client":{"label":5}}`:                               "invalid_member",
+		`{"data":{},"client":{"label":"\ud800"}`:                         "malformed_body",
+		`{"data":{},"client":{"label":"\ud8"}}`:                          "malformed_body",
+		"\xff":                                                           "malformed_body",
+	} {
+		answer := s.internal(t, "POST", "/v1/sessions", jsonBody(body))
+		if got := answer.want(t, 400).json(t)["code"]; got != code {
+			t.Errorf("%q is refused as %v, want %s", body, got, code)
 		}
 	}
 }

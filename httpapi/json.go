@@ -39,11 +39,16 @@ var strict = json.JoinOptions(
 // decodeJSON reads the body into T. What is wrong with it is said with a JSON
 // pointer to the member, and never with the member's value.
 func decodeJSON[T any](w http.ResponseWriter, r *http.Request, limit int64) (T, error) {
-	var v T
 	body, err := readBody(w, r, jsonType, limit)
 	if err != nil {
-		return v, err
+		var zero T
+		return zero, err
 	}
+	return parseJSON[T](body)
+}
+
+func parseJSON[T any](body []byte) (T, error) {
+	var v T
 	if !utf8.Valid(body) {
 		return v, &problem{code: codeMalformedBody, detail: "It is not valid UTF-8."}
 	}

@@ -102,11 +102,14 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 			m.cfg.OnError(w, r, err)
 			return
 		}
-		session, err := m.load(r.Context(), token, func(claims tokens.Claims) error {
-			if scheme == dpop.Scheme {
-				m.cfg.Proofs.SetNonce(w.Header())
-			}
-			return notProven(m.cfg.Proofs.Confirm(r, scheme, token, claims.KeyThumbprint))
+		session, err := m.load(r.Context(), token, sessionstore.GetOptions{
+			Check: func(claims tokens.Claims) error {
+				if scheme == dpop.Scheme {
+					m.cfg.Proofs.SetNonce(w.Header())
+				}
+				return notProven(m.cfg.Proofs.Confirm(r, scheme, token, claims.KeyThumbprint))
+			},
+			Unconfirmed: isRefreshed(r, token),
 		})
 		if err != nil {
 			m.cfg.OnError(w, r, err)
@@ -131,8 +134,8 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 	})
 }
 
-func (m *Manager[T]) load(ctx context.Context, token string, check func(tokens.Claims) error) (*Session[T], error) {
-	info, claims, err := m.store.GetWith(ctx, token, sessionstore.GetOptions{Check: check})
+func (m *Manager[T]) load(ctx context.Context, token string, options sessionstore.GetOptions) (*Session[T], error) {
+	info, claims, err := m.store.GetWith(ctx, token, options)
 	if err != nil {
 		return nil, err
 	}

@@ -25,6 +25,7 @@ type cart struct {
 type kit struct {
 	store   *sessionstore.Store
 	pool    *pgxpool.Pool
+	ring    *tokens.KeyRing
 	manager *sessionhttp.Manager[cart]
 	session sessionstore.Session
 	access  string
@@ -42,9 +43,7 @@ func setup(t *testing.T, cfg sessionhttp.Config) kit {
 		t.Fatal(err)
 	}
 	pool := testdb.Pool(t)
-	store, err := sessionstore.New(pool, ring, sessionstore.Config{
-		Tokens: tokens.Config{Issuer: "https://id.example.com", Audience: "https://api.example.com"},
-	})
+	store, err := sessionstore.New(pool, ring, config())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -54,7 +53,23 @@ func setup(t *testing.T, cfg sessionhttp.Config) kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kit{store, pool, sessionhttp.New[cart](store, cfg), session, string(pair.AccessToken)}
+	return kit{store, pool, ring, sessionhttp.New[cart](store, cfg), session, string(pair.AccessToken)}
+}
+
+func config() sessionstore.Config {
+	return sessionstore.Config{Tokens: tokens.Config{Issuer: "https://id.example.com", Audience: "https://api.example.com"}}
+}
+
+// with is a store on the same database with another configuration.
+func (k kit) with(t *testing.T, change func(*sessionstore.Config)) *sessionstore.Store {
+	t.Helper()
+	cfg := config()
+	change(&cfg)
+	store, err := sessionstore.New(k.pool, k.ring, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return store
 }
 
 // serve sends one request with the session's access token through the handler.

@@ -3,6 +3,7 @@ package sessionstore_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -464,5 +465,28 @@ func TestCompasCleanupOfPairs(t *testing.T) {
 	c.age(t, p.session, 30*24*time.Hour)
 	if n, err := removeSome(t.Context(), c.Store, cleanup.Rule{Kind: cleanup.Expired}, 10); err != nil || n.Sessions != 1 {
 		t.Errorf("%+v went, %v", n, err)
+	}
+}
+
+// Nor does what a client of Compas says of itself decide whether it is taken over.
+func TestCompasTakesAnyClient(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	for _, test := range []struct{ given, kept sessionstore.Client }{
+		{},
+		{sessionstore.Client{UserAgent: "a\xff\x00b", IP: "nowhere", Label: "\xff"}, sessionstore.Client{UserAgent: "ab"}},
+		{sessionstore.Client{UserAgent: strings.Repeat("é", 300), IP: "[fe80::1%eth0]:80"}, sessionstore.Client{UserAgent: strings.Repeat("é", 256), IP: "fe80::1"}},
+		{sessionstore.Client{IP: "203.0.113.7:51008"}, sessionstore.Client{IP: "203.0.113.7"}},
+		{sessionstore.Client{IP: "203.0.113.7, 10.0.0.1"}, sessionstore.Client{}},
+	} {
+		p := c.signIn(t, `{}`)
+		if _, err := c.RefreshTokens(t.Context(), string(p.refresh), test.given); err != nil {
+			t.Errorf("%+v: %v", test.given, err)
+			continue
+		}
+		session, err := c.Load(t.Context(), p.session)
+		if err != nil || session.LastClient != test.kept {
+			t.Errorf("of %+v is kept %+v, %v", test.given, session.LastClient, err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
@@ -26,21 +27,39 @@ type ListParams struct {
 
 // Page is a part of a list.
 type Page struct {
-	// Sessions come newest first, without their data.
+	// Sessions come newest first, without their data. There may be fewer than the limit,
+	// or none, although more follow: of a subject with very many sessions that have expired
+	// and are still to be cleaned up, a page is chosen from a thousand.
 	Sessions []Session
 	// NextCursor leads to the next page; it is empty after the last.
 	NextCursor string
 }
 
-// Ids are made in the order of time, so they are both the order and the cursor.
+// listReach is how many sessions a page is chosen from. Those that have expired and are
+// still to be cleaned up may be any number, and a page that passes over them all could
+// cost as much as the table.
+const listReach = 1000
+
+// Ids are made in the order of time, so they are both the order and the cursor. The
+// sessions are read one by one until the page is full. The last one within reach
+// comes also if it is not live: it is where the next page begins.
 const listQuery = `
-SELECT ` + sessionColumns + `
-FROM "sessionStore" s
-CROSS JOIN LATERAL (
+SELECT ` + sessionColumns + `, ` + live + `, s."n" = $4
+FROM (
+  SELECT s.*, row_number() OVER (ORDER BY s."id" DESC) AS "n"
+  FROM (
+    SELECT "id", "subject", "checksum", "clientLabel", "clientUserAgent", "clientIp", "createdAt", "updatedAt", "revokedAt"
+    FROM "sessionStore" WHERE "subject" = $1 AND "revokedAt" IS NULL AND "id" < $2 ORDER BY "id" DESC LIMIT $4
+  ) s
+) s
+LEFT JOIN LATERAL (
   SELECT r.* FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL
   ` + best + `
+) p ON true
+CROSS JOIN LATERAL (
+  SELECT p."issuedAt", COALESCE(p."expiresAt", 'epoch') AS "expiresAt", p."revokedAt", p."clientUserAgent", p."clientIp"
 ) r
-WHERE s."subject" = $1 AND s."revokedAt" IS NULL AND ($2::uuid IS NULL OR s."id" < $2) AND ` + live + ` AND ` + primary.Only + `
+WHERE (` + live + ` OR s."n" = $4) AND ` + primary.Only + `
 ORDER BY s."id" DESC
 LIMIT $3`
 
@@ -66,22 +85,35 @@ func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ 
 	if err != nil {
 		return Page{}, err
 	}
-	// One more than wanted tells whether there is a next page.
-	var sessions []Session
-	if err := s.pool.Read(ctx, func(rows pgx.Rows) (err error) {
-		sessions, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (Session, error) {
-			session, err := scanSession(row)
-			session.Checksum = ""
-			return session, err
-		})
-		return err
-	}, listQuery, subject, after, params.Limit+1); err != nil {
-		return Page{}, sessionerr.Unavailable("list sessions", err)
+	before := uuid.Max
+	if after != nil {
+		before = *after
 	}
-	page := Page{Sessions: sessions}
-	if len(sessions) > params.Limit {
-		page.Sessions = sessions[:params.Limit]
-		page.NextCursor = formatCursor(page.Sessions[params.Limit-1].ID)
+	var page Page
+	// One more than wanted tells whether there is a next page.
+	if err := s.pool.Read(ctx, func(rows pgx.Rows) error {
+		page = Page{}
+		var isLive, isLast bool
+		for rows.Next() {
+			session, err := scanSession(rows, &isLive, &isLast)
+			if err != nil {
+				return err
+			}
+			if len(page.Sessions) == params.Limit {
+				page.NextCursor = formatCursor(page.Sessions[params.Limit-1].ID)
+				continue
+			}
+			if isLive {
+				session.Checksum = ""
+				page.Sessions = append(page.Sessions, session)
+			}
+			if isLast {
+				page.NextCursor = formatCursor(session.ID)
+			}
+		}
+		return rows.Err()
+	}, listQuery, subject, pgvalue.UUID(before), params.Limit+1, listReach); err != nil {
+		return Page{}, sessionerr.Unavailable("list sessions", err)
 	}
 	return page, nil
 }

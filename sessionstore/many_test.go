@@ -1,7 +1,9 @@
 package sessionstore_test
 
 import (
+	"bytes"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/uuid"
@@ -13,7 +15,7 @@ import (
 func (k kit) fill(t *testing.T, subject string, expired, live int) {
 	t.Helper()
 	k.exec(t, `INSERT INTO "sessionStore" ("id", "checksum", "data", "subject", "createdAt")
-		SELECT ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, '', '{}', $1, now() - interval '1 hour' + n * interval '1 ms'
+		SELECT ('01900000-0000-7000-8' || left(md5($1), 3) || '-' || lpad(to_hex(n), 12, '0'))::uuid, '', '{}', $1, now() - interval '1 hour' + n * interval '1 ms'
 		FROM generate_series(1, $2::int) n`, subject, expired+live)
 	k.exec(t, `INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt")
 		SELECT s."id", now() - interval '1 hour', e."at", (e."at" AT TIME ZONE 'UTC')::date, e."at"
@@ -60,5 +62,35 @@ func TestLimitOfManySessions(t *testing.T) {
 		if n := k.count(t, liveCount, "ann"); n != want {
 			t.Errorf("%s: %d sessions are live, want %d", action, n, want)
 		}
+	}
+}
+
+// A list of such a subject leads through all that is live, and a page of it never looks
+// at more than its reach, which is told also where nothing in it is live.
+func TestListOfManySessions(t *testing.T) {
+	t.Parallel()
+	const expired, live, limit = 2500, 450, 200
+	k := setup(t)
+	k.fill(t, "ann", expired, live)
+	k.exec(t, `DELETE FROM "sessionStoreToken" WHERE "session" = (SELECT "id" FROM "sessionStore" ORDER BY "id" DESC OFFSET 999 LIMIT 1)`) // the last of a reach
+	var ids []uuid.UUID
+	var sizes []int
+	for cursor, more := "", true; more; more = cursor != "" {
+		page, err := k.List(t.Context(), "ann", sessionstore.ListParams{Cursor: cursor, Limit: limit})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, session := range page.Sessions {
+			ids = append(ids, session.ID)
+		}
+		sizes, cursor = append(sizes, len(page.Sessions)), page.NextCursor
+	}
+	// 200 and 200, then the last 50 among a thousand, and the rest of what has expired.
+	if want := []int{200, 200, 50, 0, 0}; !slices.Equal(sizes, want) {
+		t.Errorf("the pages have %v sessions, want %v", sizes, want)
+	}
+	slices.Reverse(ids)
+	if !slices.IsSortedFunc(ids, func(a, b uuid.UUID) int { return bytes.Compare(a[:], b[:]) }) || len(slices.Compact(ids)) != live {
+		t.Errorf("%d sessions are listed, want each of %d once, newest first", len(ids), live)
 	}
 }

@@ -1,10 +1,12 @@
 package sessionstore
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
@@ -62,5 +64,58 @@ func TestPlansWithoutStatistics(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A page of a list costs the same for a subject with very many sessions, live ones or such
+// as have merely expired, at the beginning of the list and in its depths.
+func TestListReadsItsPage(t *testing.T) {
+	t.Parallel()
+	const most = 20_000
+	conn, err := testdb.Pool(t).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, sql := range []string{
+		`INSERT INTO "sessionStore" ("checksum", "data", "subject") SELECT '', '{}', subject FROM generate_series(1, ` + fmt.Sprint(most) + `), (VALUES ('live'), ('expired')) s(subject)`,
+		`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt")
+			SELECT "id", now(), now() + CASE "subject" WHEN 'live' THEN interval '1 day' ELSE '-1 minute' END, current_date, now() FROM "sessionStore"`,
+		`SET plan_cache_mode = force_generic_plan`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var middle uuid.UUID
+	if err := conn.QueryRow(t.Context(), `SELECT "id" FROM "sessionStore" ORDER BY "id" OFFSET $1 LIMIT 1`, most).Scan((*[16]byte)(&middle)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Conn().Prepare(t.Context(), "list", listQuery); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		subject string
+		before  uuid.UUID
+		most    int // of sessions that are read
+	}{{"live", uuid.Max, defaultListLimit + 1}, {"live", middle, defaultListLimit + 1}, {"expired", uuid.Max, listReach}, {"expired", middle, listReach}} {
+		var raw []byte
+		if err := conn.QueryRow(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "list"('%s', '%s', %d, %d)`,
+			test.subject, test.before, defaultListLimit+1, listReach)).Scan(&raw); err != nil {
+			t.Fatal(err)
+		}
+		var explained []struct {
+			Plan struct {
+				Hit  int `json:"Shared Hit Blocks"`
+				Read int `json:"Shared Read Blocks"`
+			}
+		}
+		if err := json.Unmarshal(raw, &explained); err != nil {
+			t.Fatal(err)
+		}
+		// A session is some blocks of two tables and their indexes.
+		if got := explained[0].Plan.Hit + explained[0].Plan.Read; got > 8*test.most {
+			t.Errorf("a page of the %s one's before %v reads %d blocks:\n%s", test.subject, test.before, got, raw)
+		}
 	}
 }
