@@ -28,6 +28,7 @@ type kit struct {
 	manager *sessionhttp.Manager[cart]
 	session sessionstore.Session
 	access  string
+	refresh string
 }
 
 // setup has a session with one item in its cart.
@@ -54,7 +55,7 @@ func setup(t *testing.T, cfg sessionhttp.Config) kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kit{store, pool, sessionhttp.New[cart](store, cfg), session, string(pair.AccessToken)}
+	return kit{store, pool, sessionhttp.New[cart](store, cfg), session, string(pair.AccessToken), string(pair.RefreshToken)}
 }
 
 // serve sends one request with the session's access token through the handler.
