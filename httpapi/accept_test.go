@@ -62,13 +62,14 @@ func (f feed) awaitRefusal(t *testing.T, token string) {
 	}
 }
 
-// What a refresh has replaced is good until it expires, but not where the session
-// itself is shown.
+// What a refresh has replaced is good until it expires, but for no longer than
+// a grace where the session itself is shown.
 func TestReplacedTokenWithAVerifier(t *testing.T) {
 	t.Parallel()
 	f := setupFeed(t)
 	session := f.create(t, "ann")
 	f.refresh(t, session.refresh).want(t, 200)
+	f.endGrace(t)
 	f.public(t, "GET", "/v1/me/sessions", bearer(session.access)).want(t, 200)
 	f.public(t, "GET", "/v1/me/sessions/current", bearer(session.access)).wantProblem(t, 401, "invalid_token")
 }

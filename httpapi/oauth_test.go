@@ -27,7 +27,11 @@ func TestRefreshAnswersANewPair(t *testing.T) {
 	if second.refresh == first.refresh || second.access == first.access {
 		t.Error("the pair is not new")
 	}
-	// Strict: the first access token is superseded.
+	// Requests with the first access token may be under way.
+	if !s.accepted(t, first.access) || !s.accepted(t, second.access) {
+		t.Error("both access tokens must be accepted")
+	}
+	s.endGrace(t)
 	if s.accepted(t, first.access) || !s.accepted(t, second.access) {
 		t.Error("the second access token alone must be accepted")
 	}
@@ -250,6 +254,10 @@ func TestIntrospect(t *testing.T) {
 	// Security 16 (RFC 7662 §2.2): nothing is told of an inactive token.
 	old := s.create(t, "ann")
 	s.refresh(t, old.refresh).want(t, 200)
+	if introspect(old.access)["active"] != true {
+		t.Error("an access token that was replaced just now is inactive")
+	}
+	s.endGrace(t)
 	for name, token := range map[string]string{
 		"ended": ended.access, "superseded": old.access, "refresh token": named.refresh, "garbage": "x", "too large": strings.Repeat("x", tokens.MaxTokenBytes+1),
 	} {

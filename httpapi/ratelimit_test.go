@@ -122,6 +122,7 @@ func TestOnlyItsTokensCountForASession(t *testing.T) {
 		s.public(t, "GET", "/v1/me/sessions/current", bearer(bound.access)).want(t, 401).wantRates(t)
 	}
 	s.refreshWith(t, bound.refresh, owner.atTokenEndpoint(t)).want(t, 200).wantRates(t, `"session";q=4;w=60`, `"session";r=3;t=15`)
+	s.endGrace(t)
 	s.public(t, "GET", "/v1/me/sessions/current", owner.with(t, bound.access, "GET", "/v1/me/sessions/current")).want(t, 401).
 		wantRates(t, `"session";q=4;w=60`, `"session";r=2;t=15`) // superseded, and proven
 }

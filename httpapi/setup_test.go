@@ -248,6 +248,15 @@ func (s *service) create(t *testing.T, subject string) session {
 	return sessionOf(s.internal(t, "POST", "/v1/sessions", jsonBody(string(text))).want(t, 201).json(t))
 }
 
+// endGrace makes every pair older than a grace.
+func (s *service) endGrace(t *testing.T) {
+	t.Helper()
+	const query = `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - $1::interval`
+	if _, err := s.pool.Exec(t.Context(), query, sessionstore.DefaultGrace); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (s *service) refresh(t *testing.T, token string) response {
 	t.Helper()
 	return s.public(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", token))

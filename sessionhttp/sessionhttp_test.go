@@ -197,6 +197,24 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A request that was under way when its token was replaced is served, for a grace.
+func TestReplacedToken(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	if _, err := k.store.RefreshTokens(t.Context(), k.refresh, sessionstore.Client{}); err != nil {
+		t.Fatal(err)
+	}
+	if w := k.serve(t, func(http.ResponseWriter, *http.Request) {}); w.Code != http.StatusOK {
+		t.Errorf("at once: %d", w.Code)
+	}
+	if _, err := k.pool.Exec(t.Context(), `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - $1::interval`, sessionstore.DefaultGrace); err != nil {
+		t.Fatal(err)
+	}
+	if w := k.serve(t, func(http.ResponseWriter, *http.Request) {}); w.Code != http.StatusUnauthorized {
+		t.Errorf("after the grace: %d", w.Code)
+	}
+}
+
 func TestOptional(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{Optional: true})

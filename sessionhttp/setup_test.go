@@ -29,6 +29,7 @@ type kit struct {
 	manager *sessionhttp.Manager[cart]
 	session sessionstore.Session
 	access  string
+	refresh string
 }
 
 // setup has a session with one item in its cart.
@@ -53,7 +54,7 @@ func setup(t *testing.T, cfg sessionhttp.Config) kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kit{store, pool, ring, sessionhttp.New[cart](store, cfg), session, string(pair.AccessToken)}
+	return kit{store, pool, ring, sessionhttp.New[cart](store, cfg), session, string(pair.AccessToken), string(pair.RefreshToken)}
 }
 
 func config() sessionstore.Config {

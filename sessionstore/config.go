@@ -45,6 +45,10 @@ type Config struct {
 	// LateRetryLimit is in how many generations in a row a lost response may
 	// be made good for after the grace. Zero means 8.
 	LateRetryLimit int
+	// RefuseReplaced refuses an access token as soon as its successor exists. By
+	// default it is accepted for Grace longer, as requests with it may be under way,
+	// but never after its session was revoked.
+	RefuseReplaced bool
 	// SessionsPerSubject is how many live sessions a subject may have, counted exactly
 	// however many are created at once. Sessions without a subject, and those that
 	// have expired, do not count. A lower limit than before ends nothing by itself:
@@ -138,5 +142,5 @@ func (c Config) checkLimit() error {
 
 // rules are those of the decision about refresh tokens.
 func (c Config) rules() refresh.Rules {
-	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, Defaults: c.Lifetimes, Audience: c.Tokens.Audience}
+	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, RefuseReplaced: c.RefuseReplaced, Defaults: c.Lifetimes, Audience: c.Tokens.Audience}
 }

@@ -136,6 +136,7 @@ type failover struct {
 func setupFailover(t *testing.T) *failover {
 	t.Helper()
 	f := &failover{servers: testdb.NewReplicated(t), cfg: config(), outcomes: map[sessionstore.Outcome]int{}}
+	f.cfg.RefuseReplaced = true // a token that was replaced is told from one that was lost
 	f.ring = newRing(t)
 	f.use(t, f.servers.Primary)
 	return f

@@ -32,8 +32,9 @@ func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Cl
 }
 
 // GetWith verifies an access token and loads its session. It is strict: a token
-// that was replaced or whose session has ended is refused from the next call
-// on, with [ErrSuperseded], [ErrEnded] or [ErrNotFound]; one that has expired by the
+// whose session has ended is refused from the next call on, with [ErrEnded] or
+// [ErrNotFound]. One that was replaced is accepted for [Config].Grace longer, for
+// requests that are under way, records no use, and is [ErrSuperseded] after that; one that has expired by the
 // database's clock is a [tokens.ErrExpired]; a token that does not verify is a [tokens.ErrInvalid], a refresh token a [tokens.ErrWrongType]. Data
 // that cannot be opened is a [SealedError].
 func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOptions) (_ Session, _ tokens.Claims, err error) {
@@ -56,10 +57,9 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 		return Session{}, tokens.Claims{}, ErrNotFound
 	case r.hasEnded, !r.isLive && claims.Generation <= r.current.generation:
 		return Session{}, tokens.Claims{}, ErrEnded
-	case claims.Generation < r.current.generation:
-		// A generation above the row's is not refused: our signature proves
-		// that it was issued, so the database has lost commits, and what the row
-		// says of the idle time is of a token before.
+	case !s.cfg.rules().AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
+		// Of a generation above the row's, what the row says of the idle time is of a
+		// token before.
 		return Session{}, tokens.Claims{}, ErrSuperseded
 	case claims.Audience != r.audience && !s.tokens.accepts(claims.Audience):
 		return Session{}, tokens.Claims{}, tokens.ErrWrongAudience

@@ -104,7 +104,8 @@ func (w windows) step(s serial, in call, out answer) []serial {
 		want, next = w.refresh(s, in.generation, out.pair)
 	case gets:
 		want.checksum = s.checksum
-		if in.generation < s.pair.accessGeneration {
+		isBefore := in.generation == s.pair.accessGeneration-1 && s.issuedNow
+		if in.generation < s.pair.accessGeneration && !isBefore {
 			want = answer{state: "superseded"}
 		}
 	case updates:

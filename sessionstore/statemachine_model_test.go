@@ -69,6 +69,12 @@ func (m *modelSession) mint(now time.Time) {
 	m.issued, m.confirmed = now, time.Time{}
 }
 
+// acceptsBefore tells whether an access token is the newest one's predecessor, and
+// accepted still.
+func (m *modelSession) acceptsBefore(generation int64, now time.Time) bool {
+	return generation == m.accessGeneration-1 && now.Sub(m.issued) < grace
+}
+
 // keepUsable gives the pair another access token in the last tenth of its life.
 func (m *modelSession) keepUsable(now time.Time) {
 	next := m.capped(now.Add(m.lifetimes.AccessToken))

@@ -93,6 +93,7 @@ func TestGetRefuses(t *testing.T) {
 	}
 
 	k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+	k.rotatedBefore(t, grace)
 	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, sessionstore.ErrSuperseded) {
 		t.Errorf("a superseded token: %v", err)
 	}

@@ -35,6 +35,8 @@ import (
 //   - I5: a replaced token is accepted as a race for less than a grace after
 //     its successor was issued or first seen in a use that counts, however
 //     often it comes.
+//   - I6: a replaced access token is accepted for less than a grace after its
+//     successor was issued, and only if it is the one before.
 //
 // What this rests on, TestModelCheckAssumptions shows to be needed:
 //
@@ -63,7 +65,7 @@ func (s scenario) inTicks(grace int8) scenario {
 }
 
 func scenarioOf(name string, grace int8, change func(*scenario)) scenario {
-	s := scenario{name: name, settings: settings{lateRetryLimit: 2, inFlight: 2, lost: 1}, decide: decide}
+	s := scenario{name: name, settings: settings{lateRetryLimit: 2, inFlight: 2, lost: 1}, decide: decide, accepts: Rules.AcceptsAccess}
 	s = s.inTicks(grace)
 	change(&s)
 	return s
@@ -117,7 +119,7 @@ func TestModelCheck(t *testing.T) {
 		return s.named(fmt.Sprintf("%d messages", inFlight), func(s *scenario) { s.inFlight = inFlight })
 	}
 	scenarios := []scenario{
-		shorter(honest, 4), crowded(shorter(honest, 2), 3), failures, outlived, hostile, lasting, visible, busy, unseen, unseen.limited(3),
+		shorter(honest, 4), honest.named("replaced access tokens are refused", refuseReplaced), crowded(shorter(honest, 2), 3), failures, outlived, hostile, lasting, visible, busy, unseen, unseen.limited(3),
 	}
 	if *modelDepth > 1 {
 		further := failures.named("more is lost", func(s *scenario) { s.lost = 2 })

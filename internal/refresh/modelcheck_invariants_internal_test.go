@@ -8,6 +8,7 @@ const (
 	revived      = "I3: a token of a revoked session was accepted"
 	manyPairs    = "I4: one token gave several new pairs"
 	slidWindow   = "I5: a replaced token was accepted as a race after its window"
+	lingered     = "I6: a replaced access token was accepted after its window"
 )
 
 // present presents a refresh token. The pair is nil if it is refused.

@@ -11,7 +11,8 @@ import (
 type scenario struct {
 	name string
 	settings
-	decide decider
+	decide  decider
+	accepts accepter
 	// failover lets the database fall back once to an older committed state.
 	failover bool
 	// revocation lets the session be revoked at any moment.
@@ -34,12 +35,16 @@ type scenario struct {
 	twoStores      bool // who copies the store is no thief
 	revocationLost bool // a failover may lose a revocation
 	byNumber       bool // Get records a use of any access token that has the row's number
+	oldConfirms    bool // Get records a use of the access token before the row's, too
 	serverConfirms bool // a server between client and service uses each new pair at once, and that counts as a use
 	lostForEver    bool // answers get lost in more generations in a row than lateRetryLimit
 }
 
 // decider is decide or a mutant of it.
 type decider func(p Pair, t Presented, now time.Time, r Rules) Decision
+
+// accepter is Rules.AcceptsAccess or a mutant of it.
+type accepter func(r Rules, generation, newest int64, mintedAt, now time.Time) bool
 
 // action is a step that was taken.
 type action struct {
@@ -100,7 +105,7 @@ func (s scenario) steps(w world, emit func(action, world)) {
 		if s.getAccepts(w, w.store) {
 			step(actSendUse, free, func(w *world) effect {
 				w.inFlight[free] = message{kind: aUse, token: w.store}
-				return s.accepted(w)
+				return s.accepted(w, w.store)
 			})
 		}
 	}
@@ -137,7 +142,7 @@ func (s scenario) steps(w world, emit func(action, world)) {
 			return e
 		})
 		if s.getAccepts(w, w.thief) {
-			step(actThiefUses, 0, func(w *world) effect { s.recordUse(w, w.thief); return s.accepted(w) })
+			step(actThiefUses, 0, func(w *world) effect { s.recordUse(w, w.thief); return s.accepted(w, w.thief) })
 		}
 	}
 }
@@ -213,13 +218,18 @@ func (s scenario) turn(w *world, holder *token, answered, recorded bool) effect 
 // getAccepts tells whether Get accepts an access token.
 func (s scenario) getAccepts(w world, t token) bool {
 	// A generation above the row's was lost in a failover: such a token may be good for long.
-	return !w.db.revoked && w.down == 0 && (t.access > w.db.access || t.access == w.db.access && w.db.minted < s.accessToken)
+	// How long the one before the row's is good is not modelled: any time.
+	return !w.db.revoked && w.down == 0 && (t.access != w.db.access || w.db.minted < s.accessToken) &&
+		s.accepts(s.rules(), int64(t.access), int64(w.db.access), w.db.pair(s.settings).MintedAt(), modelNow)
 }
 
 // accepted is an accepted access token's effect.
-func (s scenario) accepted(w *world) effect {
-	if w.ended {
+func (s scenario) accepted(w *world, t token) effect {
+	switch {
+	case w.ended:
 		return effect{violation: revived}
+	case t.access < w.db.access-1, t.access < w.db.access && w.db.seen.issued >= s.grace:
+		return effect{violation: lingered}
 	}
 	return effect{}
 }
@@ -227,7 +237,8 @@ func (s scenario) accepted(w *world) effect {
 // recordUse is what Get does off its answer's path.
 func (s scenario) recordUse(w *world, t token) {
 	r := &w.db
-	if r.revoked || r.unsettled > 0 || t.access != r.access || t.lost && !s.byNumber {
+	isBefore := s.oldConfirms && t.access == r.access-1
+	if r.revoked || r.unsettled > 0 || t.access != r.access && !isBefore || t.lost && !s.byNumber {
 		return
 	}
 	if r.confirmed == never {

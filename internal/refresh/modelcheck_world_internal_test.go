@@ -48,7 +48,7 @@ func (t *token) shift(by token) { t.refresh, t.access = t.refresh+by.refresh, t.
 
 // raise makes tokens equal that are equally useless where oldest is the oldest pair.
 func (t *token) raise(oldest token) {
-	t.refresh, t.access = max(t.refresh, oldest.refresh-2), max(t.access, oldest.access-1)
+	t.refresh, t.access = max(t.refresh, oldest.refresh-2), max(t.access, oldest.access-2)
 	t.lost = t.lost && t.access >= oldest.access
 }
 
@@ -256,7 +256,7 @@ func (w world) canonical(s settings) world {
 	for i := range w.inFlight {
 		m := &w.inFlight[i]
 		switch m.token.raise(oldest); {
-		case m.kind == noMessage, m.kind == aUse && m.token.access < oldest.access:
+		case m.kind == noMessage, m.kind == aUse && m.token.access < oldest.access-1:
 			*m = message{}
 		case m.kind == aRequest:
 			m.token.access, m.token.lost = oldest.access, false

@@ -27,6 +27,14 @@ func withPeriods(fresh, settle int8) decider {
 	}
 }
 
+// refuseReplaced is the setting.
+func refuseReplaced(s *scenario) {
+	s.accepts = func(r Rules, generation, newest int64, mintedAt, now time.Time) bool {
+		r.RefuseReplaced = true
+		return r.AcceptsAccess(generation, newest, mintedAt, now)
+	}
+}
+
 // mutants are decide with one rule broken each.
 var mutants = []struct {
 	name   string
@@ -43,7 +51,18 @@ var mutants = []struct {
 			}
 			return d
 		},
-		honest, slidWindow,
+		honest.named("replaced access tokens are refused", refuseReplaced), slidWindow,
+	},
+	{
+		"sliding grace: each race extends it for the access token before",
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			d := decide(p, t, now, r)
+			if d.Outcome == Raced {
+				d.Next.IssuedAt = now
+			}
+			return d
+		},
+		honest, lingered,
 	},
 	{
 		"sliding confirmation: each use extends the grace",
@@ -76,6 +95,22 @@ var mutants = []struct {
 	{
 		"a use counts by the access token's number alone", decide,
 		failures.named("uses by number", func(s *scenario) { s.byNumber = true }), falseLogout,
+	},
+	{
+		"a use of the access token before counts, too", decide,
+		honest.named("uses of the one before", func(s *scenario) { s.oldConfirms = true }), falseLogout,
+	},
+	{
+		"the access token before is accepted for ever", decide,
+		honest.named("no window", func(s *scenario) {
+			s.accepts = func(_ Rules, generation, newest int64, _, _ time.Time) bool { return generation >= newest-1 }
+		}), lingered,
+	},
+	{
+		"any access token is accepted within the grace", decide,
+		hostile.named("no order", func(s *scenario) {
+			s.accepts = func(r Rules, _, _ int64, mintedAt, now time.Time) bool { return now.Before(mintedAt.Add(r.Grace)) }
+		}), lingered,
 	},
 	{
 		"no confirmation",

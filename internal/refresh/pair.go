@@ -41,6 +41,8 @@ type Rules struct {
 	Grace time.Duration
 	// LateRetryLimit is the number of generations in a row with a late retry.
 	LateRetryLimit int
+	// RefuseReplaced has strict checks refuse an access token once its successor exists.
+	RefuseReplaced bool
 	// Defaults are the lifetimes of a pair that has none of its own.
 	Defaults Lifetimes
 	// Audience is whom new access tokens are for.

@@ -1,7 +1,6 @@
 package testdb_test
 
 import (
-	"runtime"
 	"testing"
 	"time"
 
@@ -11,9 +10,6 @@ import (
 // A server's clock is what the test sets it to, on connections that are open already too.
 func TestClockThatIsSet(t *testing.T) {
 	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux has libfaketime")
-	}
 	server := testdb.NewSkewed(t)
 	conn, err := server.Pool().Acquire(t.Context())
 	if err != nil {

@@ -30,6 +30,7 @@ func (s *Serve) Store(issuer string) sessionstore.Config {
 		},
 		Grace:          time.Duration(s.RefreshGrace),
 		LateRetryLimit: int(s.LateRetryLimit),
+		RefuseReplaced: s.AccessTokenGrace == "false",
 
 		SessionsPerSubject:       int(s.SessionsPerSubject),
 		SessionsPerSubjectAction: sessionstore.LimitAction(s.SessionsPerSubjectAction),

@@ -1,0 +1,17 @@
+package refresh
+
+import "time"
+
+// AcceptsAccess tells whether a strict check accepts an access token of the given
+// generation while its session lives: the pair's newest, and for a grace after its
+// successor was issued the one before, which requests under way still bear. Whoever
+// replaces access tokens at once skips a generation, so that none is the one before.
+//
+// A generation above the pair's is accepted too: our signature proves that it was
+// issued, so the database has lost commits.
+func (r Rules) AcceptsAccess(generation, newest int64, mintedAt, now time.Time) bool {
+	if generation >= newest {
+		return true
+	}
+	return !r.RefuseReplaced && generation == newest-1 && now.Before(mintedAt.Add(r.Grace))
+}
