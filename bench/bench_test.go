@@ -47,7 +47,7 @@ func TestARun(t *testing.T) {
 		t.Fatalf("%v\n%s", err, log.String())
 	}
 
-	for _, target := range report.Targets(results) {
+	for _, target := range results.Targets() {
 		if unknown := target.Verdict() == "not measured"; unknown != strings.Contains(target.What, "10 million") {
 			t.Errorf("%s: %s", target.What, target.Verdict())
 		}

@@ -38,7 +38,7 @@ func render(cfg config, results report.Results) {
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(w, "TO BE REACHED\tWANTED\tMEASURED\t") // Flush has the error
-	for _, t := range report.Targets(results) {
+	for _, t := range results.Targets() {
 		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.What, t.Wanted, t.Measured, t.Verdict()) // as above
 	}
 	_, _ = fmt.Fprintf(w, "\nThe report is %s\n", cfg.out) // as above

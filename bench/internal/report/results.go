@@ -4,6 +4,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -141,6 +142,24 @@ func (r Row) PerSecond() float64 { return median(r.Rounds) }
 // Seconds is how long one round was measured.
 func (r Row) Seconds() float64 { return float64(r.Calls) / r.PerSecond() }
 
+// OwnCPU is the processor time of what was measured, in microseconds: of the server where there is one.
+func (r Row) OwnCPU() float64 { return cmp.Or(r.ServerCPU, r.ClientCPU) }
+
+// GeneratorCPU is that of the load generator, where it is a process of its own.
+func (r Row) GeneratorCPU() float64 {
+	if r.ServerCPU == 0 {
+		return 0
+	}
+
+	return r.ClientCPU
+}
+
+// AllCPU is that of everything that takes part.
+func (r Row) AllCPU() float64 { return r.DatabaseCPU + r.ClientCPU + r.ServerCPU }
+
+// Allows is how many operations a second so many cores could do.
+func (r Row) Allows(cores int) float64 { return float64(cores) * 1e6 / r.AllCPU() }
+
 // Count is what does not depend on the machine: of one operation of the packages.
 type Count struct {
 	Operation      string  `json:"operation"`
@@ -201,6 +220,9 @@ type CleanupBeside struct {
 	With    Row     `json:"with"`
 }
 
+// Slower is how many times longer the slowest hundredth took meanwhile.
+func (b CleanupBeside) Slower() float64 { return b.With.P99 / b.Without.P99 }
+
 // Rows is how many rows were removed: a session has two.
 func (b CleanupBeside) Rows() int { return 2 * b.Removed }
 
@@ -250,19 +272,11 @@ func Find(rows []Row, want Key) Row {
 	return Row{}
 }
 
-// main returns a row of the main group at the number of workers of most measurements.
-func (r Results) main(layer, operation, variant string) Row {
-	return r.grouped(Main(r.Workers), layer, operation, variant)
-}
+// group finds a row of those that were measured in turn. A bare statement knows no variants.
+func (r Results) group(group, layer, operation, variant string) Row {
+	if layer == Bare {
+		variant = ""
+	}
 
-func (r Results) grouped(group, layer, operation, variant string) Row {
 	return Find(r.Rows, Key{Group: group, Layer: layer, Operation: operation, Variant: variant})
-}
-
-func (r Results) sized(layer, operation, variant string, sessions int) Row {
-	return Find(r.Rows, Key{Group: SizeGroup, Layer: layer, Operation: operation, Variant: variant, Sessions: sessions})
-}
-
-func (r Results) rival(name, operation string) Row {
-	return Find(r.Rivals, Key{Layer: name, Operation: operation})
 }
