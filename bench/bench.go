@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -31,10 +29,10 @@ type bench struct {
 	identity population.Identity
 	cluster  *cluster.Cluster
 	rows     []*gathered
-	// rigs are of each size. The churning one is of sessions that are created and revoked: the others keep their size.
-	// small is a table to compare with, where only one size is measured.
-	rigs            map[int]*rig
-	churning, small *rig
+	rigs     []*rig // all there are
+	sized    []*rig // of each size, the smallest first
+	main     *rig   // of the size that all operations are measured with
+	churning *rig   // of sessions that are created and revoked: the others keep their size
 
 	results report.Results
 }
@@ -49,9 +47,7 @@ type stage struct {
 func (b *bench) stages() []stage {
 	all := []stage{{"build the service", b.build}, {"make a PostgreSQL cluster", b.startCluster}}
 	for _, size := range b.cfg.sizes {
-		all = append(all, stage{fmt.Sprintf("make %s sessions", report.Thousands(float64(size))), func(ctx context.Context) {
-			b.rigs[size] = b.populate(ctx, fmt.Sprintf("sessions_%d", size), size)
-		}})
+		all = append(all, stage{fmt.Sprintf("make %s sessions", report.Thousands(float64(size))), func(ctx context.Context) { b.addSize(ctx, size) }})
 	}
 	all = append(all,
 		stage{"have PostgreSQL be as it is measured", b.startMeasured},
@@ -71,7 +67,6 @@ func (b *bench) stages() []stage {
 	if len(b.cfg.sizes) > 1 {
 		all = append(all, stage{"compare sizes", b.compareSizes})
 	}
-
 	return append(all,
 		stage{"accept tokens at the edge", b.atTheEdge},
 		stage{"create and refresh beside revocations", b.besideRevocations},
@@ -89,7 +84,6 @@ func (b *bench) stages() []stage {
 func (b *bench) run(ctx context.Context) report.Results {
 	began := time.Now()
 	b.dir = must.Get(filepath.Abs(must.Get(os.MkdirTemp(b.cfg.dir, "latchkey-bench-"))))
-	b.rigs = make(map[int]*rig)
 	defer b.cleanUp(ctx)
 
 	stages := b.stages()
@@ -108,7 +102,6 @@ func (b *bench) run(ctx context.Context) report.Results {
 	b.results.Command = strings.TrimSpace("go run . " + strings.Join(b.cfg.arguments, " "))
 	b.results.Quick = b.cfg.quick
 	b.results.Workers, b.results.Sessions = b.cfg.mainWorkers(), b.cfg.mainSize()
-
 	return b.results
 }
 
@@ -129,12 +122,7 @@ func (b *bench) cleanUp(ctx context.Context) {
 
 // closeAll ends what the rigs have opened.
 func (b *bench) closeAll() {
-	for _, r := range append(slices.Collect(maps.Values(b.rigs)), b.churning, b.small) {
-		if r != nil {
-			r.close()
-		}
+	for _, r := range b.rigs {
+		r.close()
 	}
 }
-
-// mainRig is of the size that all operations are measured with.
-func (b *bench) mainRig() *rig { return b.rigs[b.cfg.mainSize()] }

@@ -80,14 +80,12 @@ func TestARun(t *testing.T) {
 		t.Errorf("left behind: %v (%v)", entries, err)
 	}
 
-	write(cfg, results)
-	first := must.Get(os.ReadFile(cfg.out))
-	renderAgain(cfg)
-	if diff := cmp.Diff(string(first), string(must.Get(os.ReadFile(cfg.out)))); diff != "" {
-		t.Errorf("rendered again, the report is another one: %s", diff)
-	}
-	if _, err := os.Stat(filepath.Join(dir, "report", "limit.svg")); err != nil {
-		t.Error(err)
+	keep(cfg, results)
+	render(cfg)
+	for _, path := range []string{cfg.out, filepath.Join(dir, "report", "limit.svg")} {
+		if _, err := os.Stat(path); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

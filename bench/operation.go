@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
@@ -25,19 +23,17 @@ type need struct {
 
 	variant        string
 	workers, calls int
-	// beside has what runs beside the measurement, until its context ends.
-	beside *errgroup.Group
 }
-
-// preparer makes what calls need. It is not measured.
-type preparer func(ctx context.Context, n need) call
 
 // operation is something that can be measured.
 type operation struct {
 	layer, name, variant string
 
-	rig     *rig
-	prepare preparer
+	rig *rig
+	// prepare makes what calls need. It is not measured.
+	prepare func(ctx context.Context, n need) call
+	// beside start what runs beside the calls, until it is stopped.
+	beside []func(r *rig, ctx context.Context, workers int) (stop func())
 	// tool measures another way: it is a program of its own, and returns how many it did in a second.
 	tool func(ctx context.Context, workers int, duration time.Duration) float64
 	// server is the process that the work is done in, besides PostgreSQL; nil: this one.
@@ -46,16 +42,20 @@ type operation struct {
 
 // of returns an operation of the three tables.
 func of(r *rig, layer, name, variant string) operation {
-	o := operation{layer: layer, name: name, variant: variant, rig: r}
-	switch layer {
-	case report.Packages:
-		o.prepare = throughPackages[name]
-	case report.HTTP:
-		o.prepare, o.server = overHTTP[name], func() int { return r.process.Pid() }
-	default:
-		o.prepare = func(ctx context.Context, n need) call { return bare(ctx, n, name) }
+	through := map[string]func(context.Context, need, string) call{report.Packages: throughPackages, report.HTTP: overHTTP}[layer]
+	if through == nil {
+		through = bare
 	}
+	o := operation{layer: layer, name: name, variant: variant, rig: r, prepare: func(ctx context.Context, n need) call { return through(ctx, n, name) }}
+	if layer == report.HTTP {
+		o.server = func() int { return r.process.Pid() }
+	}
+	return o
+}
 
+// calling returns an operation that needs nothing else to be prepared.
+func (o operation) calling(do call) operation {
+	o.prepare = func(context.Context, need) call { return do }
 	return o
 }
 
@@ -64,7 +64,6 @@ func (o operation) key(group string, workers int) report.Key {
 	if o.rig != nil {
 		key.Sessions = o.rig.Size
 	}
-
 	return key
 }
 
@@ -77,6 +76,5 @@ func (o operation) String() string {
 	if o.rig != nil {
 		name += ", " + report.Thousands(float64(o.rig.Size)) + " sessions"
 	}
-
 	return name
 }

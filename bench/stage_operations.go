@@ -15,7 +15,6 @@ func (b *bench) turn(workers int) (rounds int, duration time.Duration) {
 	if workers == b.cfg.mainWorkers() {
 		return b.cfg.rounds, b.cfg.duration
 	}
-
 	return min(2, b.cfg.rounds), b.cfg.duration * 6 / 10
 }
 
@@ -29,14 +28,13 @@ func allLayers(r *rig, name string, variants ...string) []operation {
 	for _, variant := range variants {
 		all = append(all, of(r, report.Packages, name, variant), of(r, report.HTTP, name, variant))
 	}
-
 	return all
 }
 
 // operations runs everything that leaves the table as large as it was. Where the targets are looked at, there are limits
 // that have nothing to do with a database too.
 func (b *bench) operations(ctx context.Context, workers int) {
-	r := b.mainRig()
+	r := b.main
 	defer r.close()
 	r.Touch(ctx)
 	all := append([]operation{of(r, report.Limit, report.OneRow, "")}, allLayers(r, report.Refresh, "")...)
@@ -62,7 +60,7 @@ func (b *bench) latencies(ctx context.Context, workers int) {
 	defer b.closeAll()
 
 	for _, o := range []operation{
-		of(b.mainRig(), report.HTTP, report.Refresh, ""), of(b.mainRig(), report.HTTP, report.Get, report.Seen), of(b.churning, report.HTTP, report.Create, ""),
+		of(b.main, report.HTTP, report.Refresh, ""), of(b.main, report.HTTP, report.Get, report.Seen), of(b.churning, report.HTTP, report.Create, ""),
 	} {
 		for _, share := range []float64{0.5, 0.8} {
 			duration := 2 * b.cfg.duration
@@ -77,8 +75,7 @@ func (b *bench) latencies(ctx context.Context, workers int) {
 func (b *bench) compareSizes(ctx context.Context) {
 	// By operation, as those of the same operation are compared.
 	byOperation := make([][]operation, 8)
-	for _, size := range b.cfg.sizes {
-		r := b.rigs[size]
+	for _, r := range b.sized {
 		r.Touch(ctx)
 		for i, o := range append(allLayers(r, report.Refresh, ""), allLayers(r, report.Get, report.Seen, report.NotSeen)...) {
 			byOperation[i] = append(byOperation[i], o)
@@ -92,13 +89,13 @@ func (b *bench) afterCheckpoints(ctx context.Context) {
 	defer b.closeAll()
 
 	for range either(b.cfg, 2, 1) {
-		for _, size := range b.cfg.sizes {
-			o := of(b.rigs[size], report.Packages, report.Refresh, "")
+		for _, r := range b.sized {
+			o := of(r, report.Packages, report.Refresh, "")
 			key := o.key(report.CheckpointGroup, b.cfg.mainWorkers())
 			for _, state := range []struct {
 				name  string
 				reach func(context.Context)
-			}{{report.AfterCheckpoint, b.cluster.Checkpoint}, {report.Steady, b.rigs[size].Touch}} {
+			}{{report.AfterCheckpoint, b.cluster.Checkpoint}, {report.Steady, r.Touch}} {
 				state.reach(ctx)
 				key.State = state.name
 				b.closed(ctx, o, key, b.cfg.duration)

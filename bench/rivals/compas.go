@@ -34,60 +34,38 @@ var files embed.FS
 type Config struct {
 	// DatabaseURL is the URL of an empty database made for this, as a superuser.
 	DatabaseURL string
-	// Connections is how many connections to PostgreSQL there are, and how many callers keep it busy.
-	Connections int
+	// Row is what each row says: how many connections to PostgreSQL there are, and callers who keep it busy, and how many
+	// sessions before anything but creating them is measured.
+	Row report.Key
 	// Duration is how long each operation is measured, after a warm-up of a quarter of it.
 	Duration time.Duration
-	// Sessions is how many sessions there are before anything but creating them is measured.
-	Sessions int
 	// Data is each session's data, a JSON object.
 	Data string
 }
 
 // Compas measures the functions of @compas/store that create, get and refresh a session. It installs the package from
 // the npm registry into a folder that is removed afterwards.
-func Compas(ctx context.Context, cfg Config) []report.Row {
+func Compas(ctx context.Context, cfg Config) (rows []report.Row) {
 	parsed := must.Get(pgx.ParseConfig(cfg.DatabaseURL))
 	input := must.Get(json.Marshal(map[string]any{
 		"connection": map[string]any{
 			"host": parsed.Host, "port": parsed.Port, "user": parsed.User, "password": parsed.Password, "database": parsed.Database, "ssl": false,
 		},
-		"callers": cfg.Connections, "seconds": cfg.Duration.Seconds(), "sessions": cfg.Sessions, "data": json.RawMessage(cfg.Data),
+		"row": cfg.Row, "seconds": cfg.Duration.Seconds(), "data": json.RawMessage(cfg.Data),
 	}))
 	dir := must.Get(os.MkdirTemp("", "latchkey-bench-compas-"))
 	defer func() { _ = os.RemoveAll(dir) }() // below the system's temporary folder, at worst it stays there
 	must.Do(os.CopyFS(dir, must.Get(fs.Sub(files, "compas"))))
 	run(ctx, installPatience, dir, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
 	output := run(ctx, phases*cfg.Duration*5/4+fillPatience, dir, input, "node", "bench.mjs")
-
-	// The lines that bench.mjs writes: the versions first, then a result for each operation.
-	var rows []report.Row
-	var line struct {
-		Versions struct {
-			Store string `json:"store"`
-			Node  string `json:"node"`
-		} `json:"versions"`
-		Operation string  `json:"operation"`
-		PerSecond float64 `json:"perSecond"`
-		P50       float64 `json:"p50ms"`
-		P99       float64 `json:"p99ms"`
-		CPUMicros float64 `json:"cpuMicros"`
-	}
 	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
-		must.Do(decoder.Decode(&line))
-		if line.Operation == "" {
-			continue
-		}
-		rows = append(rows, report.Row{
-			Key:    report.Key{Layer: report.Compas, Operation: line.Operation, State: report.Steady, Group: "rivals", Sessions: cfg.Sessions, Workers: cfg.Connections},
-			Rounds: []float64{line.PerSecond}, P50: line.P50, P99: line.P99,
-			Note: fmt.Sprintf("%s on Node %s, CPU of the process %.0f µs a call", line.Versions.Store, line.Versions.Node, line.CPUMicros),
-		})
+		var row report.Row
+		must.Do(decoder.Decode(&row))
+		rows = append(rows, row)
 	}
 	if len(rows) != phases {
 		must.Do(fmt.Errorf("it printed %q", output))
 	}
-
 	return rows
 }
 
@@ -104,6 +82,5 @@ func run(ctx context.Context, patience time.Duration, dir string, input []byte, 
 		said := stderr.Bytes()
 		must.Do(fmt.Errorf("%s: %w: %s", name, errors.Join(err, ctx.Err()), said[max(0, len(said)-enough):]))
 	}
-
 	return output
 }

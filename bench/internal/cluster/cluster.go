@@ -63,7 +63,6 @@ func Start(ctx context.Context, dir string, hugePages bool) *Cluster {
 		c.Exec(ctx, `ALTER SYSTEM SET `+setting+` = off`)
 	}
 	c.Exec(ctx, `SELECT pg_reload_conf()`)
-
 	return c
 }
 
@@ -90,7 +89,6 @@ func (c *Cluster) Remove(ctx context.Context) error {
 	if home, linkErr := filepath.EvalSymlinks(filepath.Join(c.dir, "postgres")); linkErr == nil {
 		err = errors.Join(err, os.RemoveAll(home))
 	}
-
 	return errors.Join(err, os.RemoveAll(c.dir))
 }
 
@@ -105,14 +103,12 @@ func (c *Cluster) Exec(ctx context.Context, sql string) {
 // Show returns a setting.
 func (c *Cluster) Show(ctx context.Context, setting string) (value string) {
 	must.Do(c.admin.QueryRow(ctx, `SELECT current_setting($1)`, setting).Scan(&value))
-
 	return value
 }
 
 // Create makes an empty database and returns its URL.
 func (c *Cluster) Create(ctx context.Context, name string) string {
 	c.Exec(ctx, `CREATE DATABASE `+pgx.Identifier{name}.Sanitize())
-
 	return c.URL(name)
 }
 
@@ -131,6 +127,5 @@ func (c *Cluster) RecycleWAL(ctx context.Context, segments int) {
 // WAL returns how many bytes of WAL were ever written.
 func (c *Cluster) WAL(ctx context.Context) (n int64) {
 	must.Do(c.admin.QueryRow(ctx, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`).Scan(&n))
-
 	return n
 }

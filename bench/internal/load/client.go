@@ -22,11 +22,16 @@ const (
 )
 
 // Client sends requests to one server over keep-alive connections, as many as are under way at once.
-type Client struct{ host *fasthttp.HostClient }
+type Client struct {
+	// Address is the server's host and port.
+	Address string
+
+	host *fasthttp.HostClient
+}
 
 // NewClient returns a client of a host and port.
 func NewClient(address string) *Client {
-	return &Client{&fasthttp.HostClient{
+	return &Client{address, &fasthttp.HostClient{
 		Addr: address, Name: UserAgent, ReadTimeout: answerPatience, WriteTimeout: answerPatience,
 		// A request that fails is to be known.
 		MaxIdemponentCallAttempts: 1, RetryIfErr: func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
@@ -66,7 +71,6 @@ func (c *Client) Do(r Request) (status int, body []byte, err error) {
 		request.SetBodyString(r.Body)
 	}
 	err = c.host.Do(request, response)
-
 	return response.StatusCode(), slices.Clone(response.Body()), err
 }
 
@@ -76,7 +80,6 @@ func (c *Client) Send(want int, r Request) ([]byte, error) {
 	if err == nil && status != want {
 		err = fmt.Errorf("the answer to %s %s is %d, not %d: %s", r.Method, r.Path, status, want, body)
 	}
-
 	return body, err
 }
 
@@ -87,6 +90,5 @@ func Member(body []byte, name string) (string, error) {
 	if !found || !ends {
 		return "", fmt.Errorf("the answer has no %s", name)
 	}
-
 	return string(value), nil
 }

@@ -3,6 +3,13 @@
 // own.
 package must
 
+import (
+	"context"
+	"errors"
+
+	"golang.org/x/sync/errgroup"
+)
+
 // failure tells an error that ends a run from a fault of the program.
 type failure struct{ error }
 
@@ -16,7 +23,6 @@ func Do(err error) {
 // Get returns the value, or panics with the error.
 func Get[T any](value T, err error) T {
 	Do(err)
-
 	return value
 }
 
@@ -32,6 +38,28 @@ func Run(f func()) (err error) {
 		}
 	}()
 	f()
-
 	return nil
+}
+
+// Together calls f for each number below n, all at once, and panics with the first error that ended one.
+func Together(n int, f func(i int)) {
+	var group errgroup.Group
+	for i := range n {
+		group.Go(func() error { return Run(func() { f(i) }) })
+	}
+	Do(group.Wait())
+}
+
+// Beside calls f in a goroutine. The function that it returns ends f's context, waits for it, and panics with the error
+// that ended it before.
+func Beside(ctx context.Context, f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- Run(func() { f(ctx) }) }()
+	return func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			Do(err)
+		}
+	}
 }

@@ -41,7 +41,6 @@ func NewIdentity() Identity {
 	must.Do(err)
 	keys := must.Get(tokens.PrependKey("", key))
 	ring := must.Get(tokens.ParseKeyRing([]byte(keys)))
-
 	return Identity{Keys: keys, Ring: ring, Store: sessionstore.Config{
 		Tokens:    tokens.Config{Issuer: Issuer, Audience: "latchkey", ClientID: "latchkey"},
 		Lifetimes: sessionstore.Lifetimes{AccessToken: AccessTokenTTL},

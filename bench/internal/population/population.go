@@ -47,8 +47,7 @@ func New(ctx context.Context, identity Identity, url string, size, sample int) *
 	}
 	p.prepare(ctx)
 	p.fill(ctx)
-	p.choose(min(sample, size))
-
+	p.choose(ctx, min(sample, size))
 	return p
 }
 
@@ -71,36 +70,43 @@ func (p *Population) prepare(ctx context.Context) {
 }
 
 // choose takes a sample that is spread evenly over all sessions, in an order in which neighbours are far apart.
-func (p *Population) choose(n int) {
+func (p *Population) choose(ctx context.Context, n int) {
+	const chosen = `SELECT bench_session(i), bench_pair(i), 'user-' || i / 2
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS sample(i, place) ORDER BY place`
+
 	random := rand.New(rand.NewPCG(uint64(p.Size), uint64(n))) //nolint:gosec // it is to be the same each time
-	all := make([]*Session, n)
-	for i := range all {
+	numbers := make([]int, n)
+	for i := range numbers {
 		from, to := i*p.Size/n, (i+1)*p.Size/n
-		index := from + random.IntN(to-from)
-		all[i] = &Session{
-			ID: ID(index), Pair: PairID(index), Generation: p.refresh.Generation, subject: subject(index),
-			accessGeneration: p.access.Generation, Rotated: p.refresh.IssuedAt.Add(time.Second), // it is rounded down
-		}
+		numbers[i] = from + random.IntN(to-from)
 	}
-	random.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
-	readers := int(float64(n) * readingShare)
-	p.Readers, p.Rotating = &Circle{sessions: all[:readers]}, &Circle{sessions: all[readers:]}
+	random.Shuffle(n, func(i, j int) { numbers[i], numbers[j] = numbers[j], numbers[i] })
+	p.connected(ctx, func(conn *pgx.Conn) {
+		all := must.Get(pgx.CollectRows(must.Get(conn.Query(ctx, chosen, numbers)), func(row pgx.CollectableRow) (*Session, error) {
+			// The token's time is rounded down.
+			s := &Session{Generation: p.refresh.Generation, Rotated: p.refresh.IssuedAt.Add(time.Second)}
+			return s, row.Scan(&s.ID, &s.Pair, &s.subject)
+		}))
+		readers := int(float64(n) * readingShare)
+		p.Readers, p.Rotating = &Circle{sessions: all[:readers]}, &Circle{sessions: all[readers:]}
+	})
 }
 
-func (p *Population) connect(ctx context.Context) *pgx.Conn { return must.Get(pgx.Connect(ctx, p.URL)) }
+// connected lends a connection to the database.
+func (p *Population) connected(ctx context.Context, do func(*pgx.Conn)) {
+	conn := must.Get(pgx.Connect(ctx, p.URL))
+	defer func() { _ = conn.Close(ctx) }() // whatever it did is committed
+	do(conn)
+}
 
 // Exec runs a statement.
 func (p *Population) Exec(ctx context.Context, sql string, args ...any) {
-	conn := p.connect(ctx)
-	defer func() { _ = conn.Close(ctx) }() // it was committed
-	must.Get(conn.Exec(ctx, sql, args...))
+	p.connected(ctx, func(conn *pgx.Conn) { must.Get(conn.Exec(ctx, sql, args...)) })
 }
 
 // Read reads a statement's one row.
 func (p *Population) Read(ctx context.Context, sql string, into ...any) {
-	conn := p.connect(ctx)
-	defer func() { _ = conn.Close(ctx) }() // it only read
-	must.Do(conn.QueryRow(ctx, sql).Scan(into...))
+	p.connected(ctx, func(conn *pgx.Conn) { must.Do(conn.QueryRow(ctx, sql).Scan(into...)) })
 }
 
 // Session is one of the sample. It belongs to one worker at a time.
@@ -113,15 +119,13 @@ type Session struct {
 	// Other tells that it holds [OtherData].
 	Other bool
 
-	subject          string
-	accessGeneration int64
-	refreshToken     string
+	subject      string
+	refreshToken string
 }
 
 // Rotate notes that it was refreshed. The token may be empty: it is signed when it is needed then.
 func (s *Session) Rotate(refreshToken string) {
 	s.Generation++
-	s.accessGeneration++
 	s.refreshToken, s.Rotated = refreshToken, time.Now()
 }
 
@@ -130,19 +134,14 @@ func (p *Population) Checksums(s *Session) (now, next, nextData string) {
 	if s.Other {
 		return p.checksums[1], p.checksums[0], Data
 	}
-
 	return p.checksums[0], p.checksums[1], OtherData
 }
 
 // RefreshToken returns the session's newest refresh token.
 func (p *Population) RefreshToken(s *Session) string {
-	if s.refreshToken != "" {
-		return s.refreshToken
+	if s.refreshToken == "" {
+		s.refreshToken = p.sign(s, p.refresh)
 	}
-	claims := p.refresh
-	claims.SessionID, claims.TokenID, claims.Subject, claims.Generation = s.ID, s.Pair, s.subject, s.Generation
-	s.refreshToken = string(must.Get(p.signer.Sign(claims)))
-
 	return s.refreshToken
 }
 
@@ -150,9 +149,14 @@ func (p *Population) RefreshToken(s *Session) string {
 // different times.
 func (p *Population) AccessToken(s *Session, number int) string {
 	claims := p.access
-	claims.SessionID, claims.TokenID, claims.Subject, claims.Generation = s.ID, s.Pair, s.subject, s.accessGeneration
 	claims.ExpiresAt = claims.ExpiresAt.Add(time.Duration(number) * time.Second)
+	return p.sign(s, claims)
+}
 
+// sign makes a token of a session out of that of the template, which has been refreshed less often by now.
+func (p *Population) sign(s *Session, claims tokens.Claims) string {
+	claims.SessionID, claims.TokenID, claims.Subject = s.ID, s.Pair, s.subject
+	claims.Generation += s.Generation - p.refresh.Generation
 	return string(must.Get(p.signer.Sign(claims)))
 }
 
@@ -170,7 +174,6 @@ func (c *Circle) Next() *Session {
 // Ahead returns the next n sessions, or all where there are no more, without going on.
 func (c *Circle) Ahead(n int) []*Session {
 	from := int(c.next.Load() % uint64(len(c.sessions))) //nolint:gosec // an index
-
 	return slices.Concat(c.sessions[from:], c.sessions[:from])[:min(n, len(c.sessions))]
 }
 
@@ -178,13 +181,13 @@ func (c *Circle) Ahead(n int) []*Session {
 func (c *Circle) Len() int { return len(c.sessions) }
 
 // Touch changes each row of the sample once, which is what takes a table to its steady state after a checkpoint: the
-// first change of a page puts the whole page into the WAL.
+// first change of a page puts the whole page into the WAL. Pairs of those that are only read are taken into memory.
 func (p *Population) Touch(ctx context.Context) {
 	for circle, statements := range map[*Circle][]string{
 		p.Rotating: {`UPDATE "sessionStoreToken" SET "lateRetries" = "lateRetries" WHERE "session" = ANY($1)`},
 		p.Readers: {
 			`UPDATE "sessionStore" SET "updatedAt" = "updatedAt" WHERE "id" = ANY($1)`,
-			`SELECT count("expiresAt") FROM "sessionStoreToken" WHERE "session" = ANY($1)`, // into memory
+			`SELECT count("expiresAt") FROM "sessionStoreToken" WHERE "session" = ANY($1)`,
 		},
 	} {
 		for some := range slices.Chunk(circle.sessions, 5000) {

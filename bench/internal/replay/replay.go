@@ -46,7 +46,6 @@ func (Tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQu
 		defer c.mu.Unlock()
 		c.statements = append(c.statements, Statement{SQL: data.SQL, Args: data.Args})
 	}
-
 	return ctx
 }
 
@@ -89,7 +88,6 @@ func Capture(ctx context.Context, call func(context.Context), own ...int) Statem
 	if most := slices.Max(own); most > len(s.Args) {
 		must.Do(fmt.Errorf("there is no argument %d of %s", most, s.SQL))
 	}
-
 	return s
 }
 
@@ -120,7 +118,6 @@ func (s Statement) On(ctx context.Context, conn *pgx.Conn) *Caller {
 		}
 		c.dest = append(c.dest, destination)
 	}
-
 	return c
 }
 
@@ -146,7 +143,6 @@ func (c *Caller) Call(ctx context.Context, values ...any) error {
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNoRow
 	}
-
 	return err
 }
 
@@ -163,7 +159,6 @@ func (c *Caller) queryRow(ctx context.Context) error {
 	for _, sql := range c.statement.After {
 		batch.Queue(sql)
 	}
-
 	return c.conn.SendBatch(ctx, batch).Close()
 }
 
@@ -172,6 +167,5 @@ func (s Statement) Text(expressions ...string) string {
 	for i, expression := range slices.Backward(expressions) { // from the last one, as $1 is the beginning of $10
 		s.SQL = strings.ReplaceAll(s.SQL, "$"+strconv.Itoa(i+1), expression)
 	}
-
 	return s.SQL
 }

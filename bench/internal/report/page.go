@@ -31,7 +31,6 @@ func Documents(r Results, folder string) map[string][]byte {
 		"picture": func(name string) bool { return documents[name] != nil },
 	})
 	documents[PageName] = []byte(strings.TrimRight(page, "\n") + "\n")
-
 	return documents
 }
 
@@ -40,7 +39,6 @@ func (r Results) execute(name string, more template.FuncMap) string {
 	var out strings.Builder
 	t := template.New(name).Funcs(r.functions()).Funcs(more)
 	must.Do(must.Get(t.ParseFS(templates, name)).Execute(&out, r))
-
 	return out.String()
 }
 
@@ -94,7 +92,6 @@ func operations(all ...string) []operation {
 	for i, text := range all {
 		named[i].Name, named[i].Variant, _ = strings.Cut(text, ", ")
 	}
-
 	return named
 }
 
@@ -105,7 +102,6 @@ func titled(name, variant string) string {
 	if variant == "" {
 		return name
 	}
-
 	return name + ", " + variant
 }
 
@@ -114,7 +110,6 @@ func route(operation string) string {
 	if operation == Get {
 		return "introspect"
 	}
-
 	return operation
 }
 
@@ -123,7 +118,6 @@ func ratio(row, of Row) string {
 	if len(row.Rounds) == 0 || len(of.Rounds) == 0 || row.Group != of.Group {
 		return ""
 	}
-
 	return ratios(row.Rounds, of.Rounds).String()
 }
 
@@ -133,7 +127,6 @@ func share(row, of Row) string {
 		return ""
 	}
 	s := ratios(row.Rounds, of.Rounds)
-
 	return fmt.Sprintf("{median: %v, min: %v, max: %v}", s.Median, s.Min, s.Max)
 }
 
@@ -142,7 +135,6 @@ func times(row, of Row) float64 {
 	if len(row.Rounds) == 0 || len(of.Rounds) == 0 {
 		return 0
 	}
-
 	return row.PerSecond() / of.PerSecond()
 }
 
@@ -166,6 +158,5 @@ func (r Results) Main() map[int][]Row {
 			at[row.Workers] = append(at[row.Workers], row)
 		}
 	}
-
 	return at
 }

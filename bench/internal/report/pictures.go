@@ -34,7 +34,6 @@ type picture struct {
 
 func (r Results) pictures() (all map[string]picture) {
 	r.decode("pictures.yaml.tmpl", &all)
-
 	return all
 }
 
@@ -43,7 +42,6 @@ func bar(row Row, besides ...string) string {
 	if len(row.Rounds) == 0 {
 		return "{}"
 	}
-
 	return fmt.Sprintf(`{value: %v, label: "%s/s%s"}`, row.PerSecond(), Thousands(row.PerSecond()), strings.Join(besides, ""))
 }
 
@@ -52,7 +50,6 @@ func of(row, of Row, name string) string {
 	if row.Group != of.Group {
 		return ""
 	}
-
 	return fmt.Sprintf(" · %s of %s", percent(ratios(row.Rounds, of.Rounds).Median), name)
 }
 
@@ -114,6 +111,5 @@ func (p picture) svg() []byte {
 	must.Do(painter.BarChart(option))
 	painter.Text(p.Title, edge, 30, 0, charts.FontStyle{FontSize: 14, FontColor: charts.ColorBlack})
 	painter.Text(p.Subtitle, edge, 50, 0, small)
-
 	return []byte(strings.Replace(string(must.Get(painter.Bytes())), ">", ">"+dark, 1) + "\n")
 }

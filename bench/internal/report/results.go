@@ -38,34 +38,10 @@ const (
 	Revoke  = "revoke"
 	// Load is the service's GET /v1/sessions/{id}.
 	Load = "load"
-
-	// Limits.
-	OneRow     = "one-row update by primary key"
-	OneRowTool = "the same by pgbench"
-	GetTool    = "get by pgbench"
-	Handler    = "net/http handler"
-	ChiEdDSA   = "chi and golang-jwt, EdDSA"
-	ChiHS256   = "chi and golang-jwt, HS256"
-
-	// Accept is a request with an access token to a resource server; the limits are the same without a check, and with
-	// the signature's alone.
-	Accept    = "accept"
-	Unchecked = "the same handler without a check"
-	BareCheck = "the same handler with golang-jwt's signature check alone"
-)
-
-// Operations of SCS: the first does what introspection does, it loads the session of a request.
-const (
-	Read      = "read over HTTP"
-	ReadWrite = "read and write over HTTP"
-)
-
-// Variants of create and refresh in [FollowGroup].
-const (
-	NotFollowed    = "no revocation, and nobody who follows them"
-	Followed       = "no revocation, a replica follows them"
-	Busy           = "100 revocations a second, and nobody who follows them"
-	FollowedBusily = "100 revocations a second, a replica follows them"
+	// OneRow is the limit of all that write.
+	OneRow = "one-row update by primary key"
+	// Accept is a request with an access token to a resource server.
+	Accept = "accept"
 )
 
 // Variants of get: the same access token comes again and again until it expires.
@@ -150,7 +126,6 @@ func (r Row) GeneratorCPU() float64 {
 	if r.ServerCPU == 0 {
 		return 0
 	}
-
 	return r.ClientCPU
 }
 
@@ -268,7 +243,6 @@ func Find(rows []Row, want Key) Row {
 			return row
 		}
 	}
-
 	return Row{}
 }
 
@@ -277,6 +251,5 @@ func (r Results) group(group, layer, operation, variant string) Row {
 	if layer == Bare {
 		variant = ""
 	}
-
 	return Find(r.Rows, Key{Group: group, Layer: layer, Operation: operation, Variant: variant})
 }

@@ -37,7 +37,6 @@ func (r Results) Targets() (targets []Target) {
 			t.Measured, t.Reached = t.Share.String(), t.Share.Median >= t.AtLeast
 		}
 	}
-
 	return targets
 }
 
@@ -48,7 +47,6 @@ func (r Results) Distances() (missed []Target) {
 			missed = append(missed, t)
 		}
 	}
-
 	return missed
 }
 
@@ -60,6 +58,5 @@ func (r Results) MostRoundTrips() (most float64) {
 	for _, c := range r.Counts {
 		most = max(most, c.RoundTrips)
 	}
-
 	return most
 }
