@@ -45,24 +45,23 @@ type stage struct {
 
 // stages are what is done, in this order.
 func (b *bench) stages() []stage {
-	all := []stage{{"build the service", b.build}, {"make a PostgreSQL cluster", b.startCluster}}
-	for _, size := range b.cfg.sizes {
-		all = append(all, stage{fmt.Sprintf("make %s sessions", report.Thousands(float64(size))), func(ctx context.Context) { b.addSize(ctx, size) }})
+	all := []stage{
+		{"build the service", b.build},
+		{"make a PostgreSQL cluster", b.startCluster},
+		{"make sessions", b.makeSizes},
+		{"have PostgreSQL be as it is measured", b.startMeasured},
+		{"look at the machine", b.look},
+		{"count round trips and allocations", b.count},
+		{"start the service", b.startService},
 	}
-	all = append(all,
-		stage{"have PostgreSQL be as it is measured", b.startMeasured},
-		stage{"look at the machine", b.look},
-		stage{"count round trips and allocations", b.count},
-		stage{"start the service", b.startService},
-	)
 	for _, workers := range b.cfg.workers {
-		all = append(all,
-			stage{fmt.Sprintf("all operations, %d at once", workers), func(ctx context.Context) { b.operations(ctx, workers) }},
-			stage{fmt.Sprintf("create and revoke, %d at once", workers), func(ctx context.Context) { b.churn(ctx, workers) }},
-		)
-		if workers == b.cfg.mainWorkers() || !b.cfg.quick {
-			all = append(all, stage{fmt.Sprintf("latencies, %d connections", workers), func(ctx context.Context) { b.latencies(ctx, workers) }})
-		}
+		all = append(all, stage{fmt.Sprintf("all operations, %d at once", workers), func(ctx context.Context) {
+			b.operations(ctx, workers)
+			b.churn(ctx, workers)
+			if workers == b.cfg.mainWorkers() || !b.cfg.quick {
+				b.latencies(ctx, workers)
+			}
+		}})
 	}
 	if len(b.cfg.sizes) > 1 {
 		all = append(all, stage{"compare sizes", b.compareSizes})

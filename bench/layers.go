@@ -147,15 +147,18 @@ func (r *rig) revoke(id string) {
 	r.internal(http.StatusNoContent, load.Request{Method: http.MethodDelete, Path: "/v1/sessions/" + id})
 }
 
+// refreshing is the request of a client with a refresh token.
+func refreshing(token string) load.Request {
+	return load.Request{Method: http.MethodPost, Path: "/oauth2/token", Type: load.Form, Body: "grant_type=refresh_token&refresh_token=" + token}
+}
+
 // rotate sends a client's refresh token to the service.
 func (r *rig) rotate(s *population.Session) {
 	if time.Since(s.Rotated) < settled {
 		must.Do(load.ErrUsedUp)
 	}
 	token := r.RefreshToken(s)
-	next := must.Get(load.Member(must.Get(r.process.Public.Send(http.StatusOK, load.Request{
-		Method: http.MethodPost, Path: "/oauth2/token", Type: load.Form, Body: "grant_type=refresh_token&refresh_token=" + token,
-	})), "refresh_token"))
+	next := must.Get(load.Member(must.Get(r.process.Public.Send(http.StatusOK, refreshing(token))), "refresh_token"))
 	if next == token { // a pair that is still fresh is answered again
 		must.Do(errors.New("the answer is the same pair, not a rotation"))
 	}

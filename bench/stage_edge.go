@@ -145,35 +145,31 @@ func (r *rig) revocationTime(ctx context.Context) time.Duration {
 
 // weighMillion measures the memory of a set of a million revoked sessions.
 func (b *bench) weighMillion(ctx context.Context) {
-	const million = 1_000_000
-
 	checker := must.Get(tokens.NewVerifier(b.identity.Ring, b.identity.Store.Tokens))
 	before := heap()
-	loaded := make(chan struct{})
-	v := must.Get(verifier.New(checker, following(func(ctx context.Context, set *verifier.Set) {
-		batch := verifier.Batch{Reset: true, Proof: set.Now(), Cursor: "all"}
-		for range million {
-			batch.Sessions = append(batch.Sessions, verifier.Revocation{SessionID: uuid.Must(uuid.NewV7()), Until: time.Now().Add(time.Hour).Unix()})
-		}
-		set.Apply(batch)
-		batch.Sessions = nil
-		close(loaded)
-		<-ctx.Done()
-	}), verifier.Config{Strict: func(context.Context, string, tokens.Claims) error { return verifier.ErrRevoked }}))
+	known := make(million)
+	v := must.Get(verifier.New(checker, known, verifier.Config{Strict: func(context.Context, string, tokens.Claims) error { return verifier.ErrRevoked }}))
 	defer must.Beside(ctx, func(ctx context.Context) { must.Do(v.Run(ctx)) })()
-	<-loaded
+	<-known
 	b.results.Revocations.MillionBytes = heap() - before
-	if n := v.Len(); n != million {
+	if n := v.Len(); n != 1_000_000 {
 		must.Do(fmt.Errorf("the set has %d sessions", n))
 	}
 }
 
-// following is a source of revocations.
-type following func(context.Context, *verifier.Set)
+// million is a source of as many revocations. It is closed when they are known.
+type million chan struct{}
 
 // Follow implements [verifier.Source].
-func (f following) Follow(ctx context.Context, set *verifier.Set) error {
-	f(ctx, set)
+func (m million) Follow(ctx context.Context, set *verifier.Set) error {
+	batch := verifier.Batch{Reset: true, Proof: set.Now(), Cursor: "all"}
+	for range 1_000_000 {
+		batch.Sessions = append(batch.Sessions, verifier.Revocation{SessionID: uuid.Must(uuid.NewV7()), Until: time.Now().Add(time.Hour).Unix()})
+	}
+	set.Apply(batch)
+	batch.Sessions = nil
+	close(m)
+	<-ctx.Done()
 	return nil
 }
 

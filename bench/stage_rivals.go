@@ -90,11 +90,8 @@ func (b *bench) limitOperations(ctx context.Context, r *rig) []operation {
 	for _, handler := range []struct{ name, path string }{
 		{"net/http handler", servers.Bare}, {"chi and golang-jwt, EdDSA", servers.EdDSA}, {"chi and golang-jwt, HS256", servers.HS256},
 	} {
-		body := "grant_type=refresh_token&refresh_token=" + server.Tokens[servers.EdDSA]
-		if handler.path == servers.HS256 {
-			body = "grant_type=refresh_token&refresh_token=" + server.Tokens[servers.HS256]
-		}
-		request := load.Request{Method: http.MethodPost, Path: handler.path, Type: load.Form, Body: body}
+		request := refreshing(server.Tokens[handler.path])
+		request.Path = handler.path
 		all = append(all, operation{layer: report.Limit, name: handler.name, server: server.Pid}.calling(func(context.Context, int) {
 			must.Get(server.Send(http.StatusOK, request))
 		}))
@@ -117,7 +114,7 @@ func (b *bench) pgbench(r *rig, name, statement string) operation {
 			return nil
 		},
 		tool: func(ctx context.Context, workers int, duration time.Duration) float64 {
-			cmd := exec.CommandContext(ctx, b.cluster.Program("pgbench"), "-n", "-M", "prepared", "-c", strconv.Itoa(workers), //nolint:gosec // PostgreSQL's own
+			cmd := exec.CommandContext(ctx, filepath.Join(b.cluster.Programs.Bin, "pgbench"), "-n", "-M", "prepared", "-c", strconv.Itoa(workers), //nolint:gosec // PostgreSQL's own
 				"-j", strconv.Itoa(min(workers, runtime.NumCPU())),
 				"-T", strconv.Itoa(int(max(duration.Round(time.Second), time.Second)/time.Second)), "-f", file, r.URL)
 			output, err := cmd.CombinedOutput()

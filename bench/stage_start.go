@@ -51,12 +51,13 @@ func (b *bench) startCluster(ctx context.Context) {
 	b.churning = b.populate(ctx, "churning", churningSize)
 }
 
-// addSize makes one of the sizes.
-func (b *bench) addSize(ctx context.Context, size int) {
-	r := b.populate(ctx, fmt.Sprintf("sessions_%d", size), size)
-	b.sized = append(b.sized, r)
-	if size == b.cfg.mainSize() {
-		b.main = r
+func (b *bench) makeSizes(ctx context.Context) {
+	for _, size := range b.cfg.sizes {
+		r := b.populate(ctx, fmt.Sprintf("sessions_%d", size), size)
+		b.sized = append(b.sized, r)
+		if size == b.cfg.mainSize() {
+			b.main = r
+		}
 	}
 }
 
@@ -115,13 +116,12 @@ func (b *bench) count(ctx context.Context) {
 			return &countingConn{Conn: conn, trips: &trips}, err
 		}
 	})
-	for _, o := range []operation{
-		of(r, report.Packages, report.Create, ""), of(r, report.Packages, report.Get, report.Seen), of(r, report.Packages, report.Get, report.NotSeen),
-		of(r, report.Packages, report.Refresh, ""), of(r, report.Packages, report.Update, ""), of(r, report.Packages, report.Revoke, ""),
-	} {
-		count := countCalls(ctx, o, &trips)
-		b.results.Counts = append(b.results.Counts, count)
-		b.say("%v: %.2f round trips, %.0f allocations", o, count.RoundTrips, count.Allocations)
+	for _, name := range []string{report.Create, report.Get, report.Refresh, report.Update, report.Revoke} {
+		for _, variant := range variants(name) {
+			count := countCalls(ctx, of(r, report.Packages, name, variant), &trips)
+			b.results.Counts = append(b.results.Counts, count)
+			b.say("%s %s: %.2f round trips, %.0f allocations", name, variant, count.RoundTrips, count.Allocations)
+		}
 	}
 }
 
@@ -130,16 +130,17 @@ func countCalls(ctx context.Context, o operation, trips *atomic.Int64) report.Co
 	const counted = 200
 
 	do := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: 1, calls: 2 * counted})
-	var before, after runtime.MemStats
-	var tripsBefore int64
-	for i := range 2 * counted {
-		if i == counted {
-			runtime.ReadMemStats(&before)
-			tripsBefore = trips.Load()
+	call := func() {
+		for range counted {
+			do(ctx, 0)
 		}
-		do(ctx, 0)
 	}
-	made := trips.Load() - tripsBefore
+	call()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	trips.Store(0)
+	call()
+	made := trips.Load()
 	runtime.ReadMemStats(&after)
 	return report.Count{
 		Operation: o.name, Variant: o.variant,

@@ -34,7 +34,7 @@ func (n need) presenting(ctx context.Context, through string, most int, one func
 	}
 	tokens := n.seen[:min(most, len(n.seen))]
 	if !slices.Contains(n.warm, through) {
-		share(n.workers, len(tokens), func(i int) { one(ctx, tokens[i]) })
+		must.Share(n.workers, len(tokens), func(i int) { one(ctx, tokens[i]) })
 		n.warm = append(n.warm, through)
 	}
 	var calls atomic.Int64
@@ -57,17 +57,8 @@ func once[T any](all []T) func() T {
 func (r *rig) tokens(n, number int) []string {
 	sessions := r.Readers.Ahead(r.Readers.Len())
 	tokens := make([]string, n)
-	share(runtime.GOMAXPROCS(0), n, func(i int) { tokens[i] = r.AccessToken(sessions[i%len(sessions)], number+i/len(sessions)) })
+	must.Share(runtime.GOMAXPROCS(0), n, func(i int) { tokens[i] = r.AccessToken(sessions[i%len(sessions)], number+i/len(sessions)) })
 	return tokens
-}
-
-// share has workers do something for each number below n.
-func share(workers, n int, do func(i int)) {
-	must.Together(workers, func(worker int) {
-		for i := worker; i < n; i += workers {
-			do(i)
-		}
-	})
 }
 
 // signAhead signs the tokens of the sessions that come next.

@@ -41,11 +41,17 @@ func Run(f func()) (err error) {
 	return nil
 }
 
-// Together calls f for each number below n, all at once, and panics with the first error that ended one.
-func Together(n int, f func(i int)) {
+// Share has workers call f for each number below n, and panics with the first error that ended one of them.
+func Share(workers, n int, f func(i int)) {
 	var group errgroup.Group
-	for i := range n {
-		group.Go(func() error { return Run(func() { f(i) }) })
+	for worker := range workers {
+		group.Go(func() error {
+			return Run(func() {
+				for i := worker; i < n; i += workers {
+					f(i)
+				}
+			})
+		})
 	}
 	Do(group.Wait())
 }

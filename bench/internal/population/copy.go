@@ -34,7 +34,7 @@ func (p *Population) fill(ctx context.Context) {
 	const chunk = 200_000
 
 	p.Exec(ctx, createIDs)
-	must.Together(len(tables), func(i int) {
+	must.Share(len(tables), len(tables), func(i int) {
 		p.connected(ctx, func(conn *pgx.Conn) {
 			for from := 0; from < p.Size; from += chunk {
 				p.copies(ctx, conn, tables[i].copy, from, min(from+chunk, p.Size)-1, 0)

@@ -139,27 +139,25 @@ func (c *Caller) Call(ctx context.Context, values ...any) error {
 		}
 		return err
 	}
-	err := c.queryRow(ctx)
+	row := func(row pgx.Row) error { return row.Scan(c.dest...) }
+	var err error
+	if len(c.statement.Before)+len(c.statement.After) == 0 {
+		err = row(c.conn.QueryRow(ctx, c.statement.SQL, c.args...))
+	} else {
+		batch := &pgx.Batch{}
+		for _, sql := range c.statement.Before {
+			batch.Queue(sql)
+		}
+		batch.Queue(c.statement.SQL, c.args...).QueryRow(row)
+		for _, sql := range c.statement.After {
+			batch.Queue(sql)
+		}
+		err = c.conn.SendBatch(ctx, batch).Close()
+	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNoRow
 	}
 	return err
-}
-
-// queryRow sends the statement, and what goes with it.
-func (c *Caller) queryRow(ctx context.Context) error {
-	if len(c.statement.Before)+len(c.statement.After) == 0 {
-		return c.conn.QueryRow(ctx, c.statement.SQL, c.args...).Scan(c.dest...)
-	}
-	batch := &pgx.Batch{}
-	for _, sql := range c.statement.Before {
-		batch.Queue(sql)
-	}
-	batch.Queue(c.statement.SQL, c.args...).QueryRow(func(row pgx.Row) error { return row.Scan(c.dest...) })
-	for _, sql := range c.statement.After {
-		batch.Queue(sql)
-	}
-	return c.conn.SendBatch(ctx, batch).Close()
 }
 
 // Text returns the statement with expressions in the place of its arguments, for a tool that knows none.

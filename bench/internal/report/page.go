@@ -113,21 +113,19 @@ func route(operation string) string {
 	return operation
 }
 
-// ratio is empty for rows that were not measured in turn.
-func ratio(row, of Row) string {
-	if len(row.Rounds) == 0 || len(of.Rounds) == 0 || row.Group != of.Group {
-		return ""
-	}
-	return ratios(row.Rounds, of.Rounds).String()
+// ratio is that of two rows, and empty where one of them was not measured.
+func ratio(row, of Row) string { return compared(row, of, spread.String) }
+
+// share is the same in YAML.
+func share(row, of Row) string {
+	return compared(row, of, func(s spread) string { return fmt.Sprintf("{median: %v, min: %v, max: %v}", s.Median, s.Min, s.Max) })
 }
 
-// share is the ratio of two rows in YAML, if both were measured.
-func share(row, of Row) string {
+func compared(row, of Row, write func(spread) string) string {
 	if len(row.Rounds) == 0 || len(of.Rounds) == 0 {
 		return ""
 	}
-	s := ratios(row.Rounds, of.Rounds)
-	return fmt.Sprintf("{median: %v, min: %v, max: %v}", s.Median, s.Min, s.Max)
+	return write(ratios(row.Rounds, of.Rounds))
 }
 
 // times compares rows that were measured one after the other, if both were.

@@ -50,6 +50,7 @@ func (l *Limits) handler(about *About) http.Handler {
 		token := func(r *http.Request) string { return r.PostFormValue("refresh_token") }
 		router.Post(path, checked(keys.method, keys.verify, token, l.Answer))
 	}
+	about.Tokens[Bare] = about.Tokens[EdDSA]
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == Bare {
 			answer(w, l.Answer)
