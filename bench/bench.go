@@ -16,9 +16,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
-// cleanUpPatience is for ending everything, also after an interrupt.
-const cleanUpPatience = time.Minute
-
 // bench is a run.
 type bench struct {
 	cfg config
@@ -110,9 +107,9 @@ func (b *bench) say(format string, args ...any) {
 }
 
 func (b *bench) cleanUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // also after an interrupt
 	defer cancel()
-	err := must.Run(func() { b.closeAll() })
+	err := must.Run(b.closeAll)
 	if b.cluster != nil {
 		err = errors.Join(err, b.cluster.Remove(ctx))
 	}

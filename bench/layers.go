@@ -46,7 +46,7 @@ func bare(ctx context.Context, n need, name string) call {
 			send(ctx, worker, id, now, data, next)
 		})
 	default: // to revoke
-		ending := once(n.Add(ctx, n.calls))
+		ending := once(n.Add(ctx, n.calls, 0))
 		return func(ctx context.Context, worker int) { send(ctx, worker, ending()) }
 	}
 }
@@ -84,7 +84,7 @@ func throughPackages(ctx context.Context, n need, name string) call {
 			}
 		})
 	default: // to revoke
-		ending := once(n.Add(ctx, n.calls))
+		ending := once(n.Add(ctx, n.calls, 0))
 		return func(ctx context.Context, _ int) { must.Do(n.store.Invalidate(ctx, ending())) }
 	}
 }
@@ -115,10 +115,10 @@ func overHTTP(ctx context.Context, n need, name string) call {
 	case report.Update:
 		return n.updating(func(_ context.Context, _ int, id uuid.UUID, now, _, data string) {
 			path := "/v1/sessions/" + id.String() + "/data"
-			n.internal(http.StatusOK, load.Request{Method: http.MethodPut, Path: path, IfMatch: now, Type: load.JSON, Body: data})
+			n.internal(http.StatusOK, load.Request{Method: http.MethodPut, Path: path, IfMatch: `"` + now + `"`, Type: load.JSON, Body: data})
 		})
 	default:
-		ending := once(n.Add(ctx, n.calls))
+		ending := once(n.Add(ctx, n.calls, 0))
 		return func(context.Context, int) { n.revoke(ending().String()) }
 	}
 }
@@ -135,7 +135,7 @@ func (n need) updating(update func(ctx context.Context, worker int, id uuid.UUID
 
 // internal sends a backend's request to the service.
 func (r *rig) internal(want int, request load.Request) []byte {
-	request.Bearer = service.Key
+	request.Authorization = "Bearer " + service.Key
 	return must.Get(r.process.Internal.Send(want, request))
 }
 

@@ -76,7 +76,7 @@ func keep(cfg config, results report.Results) {
 // render writes the report and its pictures from the results of the last run, and shows what was to be reached.
 func render(cfg config) {
 	var results report.Results
-	must.Do(json.Unmarshal(must.Get(os.ReadFile(cfg.results())), &results))
+	must.Do(json.Unmarshal(must.Get(os.ReadFile(cfg.results())), &results)) //nolint:gosec // where the caller has it
 	for name, text := range report.Documents(results, filepath.Base(cfg.folder())) {
 		path := filepath.Join(cfg.folder(), name)
 		if name == report.PageName {

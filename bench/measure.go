@@ -124,7 +124,7 @@ func (b *bench) closed(ctx context.Context, o operation, key report.Key, duratio
 	var before, after usage
 	window.Begin = func() { before = b.usage(ctx, pid) }
 	window.End = func() { after = b.usage(ctx, pid) }
-	measured, err := load.Closed(ctx, window, do.work(ctx))
+	measured, err := load.Closed(ctx, window, do)
 	if err == nil && measured.Latencies.Count() == 0 {
 		err = errors.New("nothing was done")
 	}
@@ -158,9 +158,9 @@ func (b *bench) open(ctx context.Context, o operation, group string, window load
 	// A service that was just started has no connections to the database yet. What piles up meanwhile would take long to
 	// go away at a load that is near to what is possible.
 	warm := o.makeReady(ctx, window.Workers, serviceWarmup, 0)
-	must.Get(load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm.work(ctx)))
+	must.Get(load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm))
 	do := o.makeReady(ctx, window.Workers, window.Warmup+window.Duration, perSecond)
-	measured, err := load.Open(ctx, window, perSecond, uint64(window.Workers), do.work(ctx)) //nolint:gosec // a number of workers
+	measured, err := load.Open(ctx, window, perSecond, uint64(window.Workers), do) //nolint:gosec // a number of workers
 	if err != nil {
 		must.Do(fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err))
 	}

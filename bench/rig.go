@@ -74,13 +74,13 @@ func (r *rig) capture(ctx context.Context) {
 
 // callers returns a prepared statement for each worker, on a connection of its own.
 func (r *rig) callers(ctx context.Context, workers int, name string) []*replay.Caller {
+	for len(r.conns) < workers {
+		conn := must.Get(pgx.Connect(ctx, r.URL))
+		r.conns = append(r.conns, conn)
+		r.onClose(func() { must.Do(conn.Close(context.WithoutCancel(ctx))) })
+	}
 	callers := make([]*replay.Caller, workers)
 	for i := range callers {
-		if i == len(r.conns) {
-			conn := must.Get(pgx.Connect(ctx, r.URL))
-			r.conns = append(r.conns, conn)
-			r.onClose(func() { must.Do(conn.Close(context.WithoutCancel(ctx))) })
-		}
 		callers[i] = r.statements[name].On(ctx, r.conns[i])
 	}
 	return callers

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
+	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -37,7 +37,7 @@ func (b *bench) cleanUpSizes(ctx context.Context) {
 
 // cleanUpOnce adds sessions that have expired, and measures how they are removed.
 func (b *bench) cleanUpOnce(ctx context.Context, r *rig, c *report.Cleanup) {
-	r.AddExpired(ctx, c.Removed)
+	r.Add(ctx, c.Removed, population.Expired)
 	before := blocks(ctx, r, 0)
 	r.openStore(ctx, 1)
 	defer r.close()
@@ -93,22 +93,17 @@ func (s *timedStore) since(began time.Time) { s.busy += time.Since(began) }
 
 // cleanUpBeside measures how long refreshes take while the command removes a million rows, and before.
 func (b *bench) cleanUpBeside(ctx context.Context) {
-	const (
-		// share is the load, of what is possible.
-		share = 0.5
-		// recycled is how many WAL segments both take together, and more.
-		recycled, recycledQuick = 96, 8
-	)
+	const share = 0.5 // of what is possible
 	// Each session has two rows. The time before is about as long as it then takes, as what a disk does now and then is in
 	// both.
 	expired, quiet := either(b.cfg, 500_000, 10_000), either(b.cfg, time.Minute, 2*time.Second)
 	r := b.main
 	defer r.close()
 
-	r.AddExpired(ctx, expired)
+	r.Add(ctx, expired, population.Expired)
 	// What has just been added is written to the disk before, not beside one of the two. Sessions that have expired lie on
 	// pages that nobody has changed for long: clean-up is the first to do so after a checkpoint.
-	b.cluster.RecycleWAL(ctx, either(b.cfg, recycled, recycledQuick))
+	b.cluster.RecycleWAL(ctx, either(b.cfg, 96, 8)) // more than both take together
 	r.Touch(ctx)
 
 	o, workers := of(r, report.HTTP, report.Refresh, ""), b.cfg.mainWorkers()
@@ -149,17 +144,11 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 func (b *bench) runCleanUp(ctx context.Context, r *rig, beside *report.CleanupBeside, expired int) {
 	cmd := exec.CommandContext(ctx, b.binary, "cleanup", "--json") //nolint:gosec // our own program
 	cmd.Env, cmd.Dir = []string{"DATABASE_URL=" + r.URL}, b.dir
-	var said strings.Builder
-	cmd.Stderr = &said
-	output, err := cmd.Output()
-	if err != nil {
-		must.Do(fmt.Errorf("api cleanup: %w: %s", err, &said))
-	}
 	var summary struct {
 		Sessions int     `json:"sessions"`
 		Seconds  float64 `json:"seconds"`
 	}
-	must.Do(json.Unmarshal(output, &summary))
+	must.Do(json.Unmarshal(must.Output(cmd), &summary))
 	beside.Removed, beside.Seconds = summary.Sessions, summary.Seconds
 	if beside.Removed != expired {
 		must.Do(fmt.Errorf("%d sessions were removed, not %d", beside.Removed, expired))

@@ -31,7 +31,7 @@ func (b *bench) atTheEdge(ctx context.Context) {
 			prepare: func(ctx context.Context, n need) call {
 				r.openEdge(ctx)
 				return n.presenting(ctx, path, edgeTokens, func(_ context.Context, token string) {
-					must.Get(r.edge.Send(http.StatusOK, load.Request{Method: http.MethodGet, Path: path, Bearer: token}))
+					must.Get(r.edge.Send(http.StatusOK, load.Request{Method: http.MethodGet, Path: path, Authorization: "Bearer " + token}))
 				})
 			},
 		}
@@ -47,16 +47,15 @@ func (b *bench) atTheEdge(ctx context.Context) {
 
 // besideRevocations measures whether creating and refreshing slow down when revocations are followed.
 func (b *bench) besideRevocations(ctx context.Context) {
-	type beside = []func(*rig, context.Context, int) func()
 	var all []operation
 	for _, variant := range []struct {
 		name   string
-		beside beside
+		beside []beside
 	}{
 		{"no revocation, and nobody who follows them", nil},
-		{"no revocation, a replica follows them", beside{(*rig).follow}},
-		{"100 revocations a second, and nobody who follows them", beside{(*rig).revokeOften}},
-		{"100 revocations a second, a replica follows them", beside{(*rig).revokeOften, (*rig).follow}},
+		{"no revocation, a replica follows them", []beside{(*rig).follow}},
+		{"100 revocations a second, and nobody who follows them", []beside{(*rig).revokeOften}},
+		{"100 revocations a second, a replica follows them", []beside{(*rig).revokeOften, (*rig).follow}},
 	} {
 		for _, name := range []string{report.Refresh, report.Create} {
 			o := of(b.churning, report.Packages, name, variant.name)
@@ -103,7 +102,7 @@ func (b *bench) timeRevocations(ctx context.Context) {
 	b.results.Revocations.Alone = b.revocationTimes(ctx, r)
 	refresh := of(r, report.Packages, report.Refresh, "").makeReady(ctx, refreshingBeside, time.Second, 0)
 	defer must.Beside(ctx, func(ctx context.Context) {
-		must.Get(load.Closed(ctx, load.Window{Workers: refreshingBeside, Duration: time.Hour}, refresh.work(ctx)))
+		must.Get(load.Closed(ctx, load.Window{Workers: refreshingBeside, Duration: time.Hour}, refresh))
 	})()
 	b.results.Revocations.Busy = b.revocationTimes(ctx, r)
 	b.say("from revocation to refusal, p99: %.1f ms, beside refreshes %.1f ms", b.results.Revocations.Alone.P99, b.results.Revocations.Busy.P99)
@@ -125,7 +124,7 @@ func (r *rig) revocationTime(ctx context.Context) time.Duration {
 	body := r.create(`{"data":{}}`)
 	token := must.Get(load.Member(body, "access_token"))
 	id := must.Get(load.Member(body, "id"))
-	bearing := load.Request{Method: http.MethodGet, Path: servers.Verified, Bearer: token}
+	bearing := load.Request{Method: http.MethodGet, Path: servers.Verified, Authorization: "Bearer " + token}
 	must.Get(r.edge.Send(http.StatusOK, bearing))
 	began := time.Now()
 	r.revoke(id)

@@ -53,15 +53,11 @@ func (b *bench) besideSCS(ctx context.Context) {
 // compas measures @compas/store. Where that cannot be done, for want of Node or a registry, it is left out, and the
 // report says so.
 func (b *bench) compas(ctx context.Context) {
-	url := b.cluster.Create(ctx, "compas")
 	var rows []report.Row
 	if err := must.Run(func() {
-		rows = rivals.Compas(ctx, rivals.Config{
-			DatabaseURL: url, Duration: 2 * b.cfg.duration, Data: population.Data,
-			Row: report.Key{
-				Layer: report.Compas, State: report.Steady, Group: "rivals", Sessions: either(b.cfg, churningSize, 1000), Workers: b.cfg.mainWorkers(),
-			},
-		})
+		rows = rivals.Compas(ctx, b.cluster.Create(ctx, "compas"), report.Key{
+			Layer: report.Compas, State: report.Steady, Group: "rivals", Sessions: either(b.cfg, churningSize, 1000), Workers: b.cfg.mainWorkers(),
+		}, 2*b.cfg.duration, population.Data)
 	}); err != nil {
 		must.Do(ctx.Err())
 		missing := fmt.Sprintf("%s: %v", report.Compas, err)
@@ -117,10 +113,10 @@ func (b *bench) pgbench(r *rig, name, statement string) operation {
 			cmd := exec.CommandContext(ctx, filepath.Join(b.cluster.Programs.Bin, "pgbench"), "-n", "-M", "prepared", "-c", strconv.Itoa(workers), //nolint:gosec // PostgreSQL's own
 				"-j", strconv.Itoa(min(workers, runtime.NumCPU())),
 				"-T", strconv.Itoa(int(max(duration.Round(time.Second), time.Second)/time.Second)), "-f", file, r.URL)
-			output, err := cmd.CombinedOutput()
+			output := must.Output(cmd)
 			match := transactionsPerSecond.FindSubmatch(output)
-			if err != nil || match == nil {
-				must.Do(fmt.Errorf("pgbench: %w\n%s", err, output))
+			if match == nil {
+				must.Do(fmt.Errorf("pgbench printed %q", output))
 			}
 			return must.Get(strconv.ParseFloat(string(match[1]), 64))
 		},

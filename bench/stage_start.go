@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -31,10 +32,8 @@ func (b *bench) build(ctx context.Context) {
 	b.binary = filepath.Join(b.dir, "api")
 	service.Build(ctx, b.binary)
 	info := must.Get(os.Stat(b.binary))
-	b.results.Service.BinaryBytes, b.results.Version = info.Size(), "unknown"
-	if output, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output(); err == nil {
-		b.results.Version = strings.TrimSpace(string(output))
-	}
+	described, _ := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output() // not of an archive
+	b.results.Service.BinaryBytes, b.results.Version = info.Size(), cmp.Or(strings.TrimSpace(string(described)), "unknown")
 	b.identity = population.NewIdentity()
 	must.Do(os.WriteFile(b.keysFile(), []byte(b.identity.Keys), 0o600))
 }
@@ -140,11 +139,10 @@ func countCalls(ctx context.Context, o operation, trips *atomic.Int64) report.Co
 	runtime.ReadMemStats(&before)
 	trips.Store(0)
 	call()
-	made := trips.Load()
 	runtime.ReadMemStats(&after)
 	return report.Count{
 		Operation: o.name, Variant: o.variant,
-		RoundTrips:     float64(made) / counted,
+		RoundTrips:     float64(trips.Load()) / counted,
 		Allocations:    float64(after.Mallocs-before.Mallocs) / counted,
 		AllocatedBytes: float64(after.TotalAlloc-before.TotalAlloc) / counted,
 	}

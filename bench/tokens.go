@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
+	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 	"github.com/latchkey-sessions/latchkey/bench/internal/service"
 )
@@ -70,12 +71,7 @@ func (r *rig) signAhead(calls int) {
 
 // settle sees to it that the sessions that come next may be rotated by the service.
 func (r *rig) settle(ctx context.Context, calls int) {
-	var latest time.Time
-	for _, s := range r.Rotating.Ahead(calls) {
-		if s.Rotated.After(latest) {
-			latest = s.Rotated
-		}
-	}
+	latest := slices.MaxFunc(r.Rotating.Ahead(calls), func(a, b *population.Session) int { return a.Rotated.Compare(b.Rotated) }).Rotated
 	switch wait := settled - time.Since(latest); {
 	case latest.IsZero() || wait <= 0:
 	case r.Size > smallTable:

@@ -43,9 +43,9 @@ func (c *Client) Close() { c.host.CloseIdleConnections() }
 
 // Request is what is sent. What is empty is left out.
 type Request struct {
-	Method, Path            string
-	Bearer, Cookie, IfMatch string
-	Type, Body              string
+	Method, Path                   string
+	Authorization, Cookie, IfMatch string
+	Type, Body                     string
 }
 
 // Do sends a request and returns the answer's status and body.
@@ -57,19 +57,14 @@ func (c *Client) Do(r Request) (status int, body []byte, err error) {
 	request.SetRequestURI(r.Path)
 	request.Header.SetHost("localhost")
 	request.Header.Set("Accept", "*/*")
-	if r.Bearer != "" {
-		request.Header.Set("Authorization", "Bearer "+r.Bearer)
+	for _, header := range [...]struct{ name, value string }{
+		{"Authorization", r.Authorization}, {"Cookie", r.Cookie}, {"If-Match", r.IfMatch}, {"Content-Type", r.Type},
+	} {
+		if header.value != "" {
+			request.Header.Set(header.name, header.value)
+		}
 	}
-	if r.Cookie != "" {
-		request.Header.Set("Cookie", r.Cookie)
-	}
-	if r.IfMatch != "" {
-		request.Header.Set("If-Match", `"`+r.IfMatch+`"`)
-	}
-	if r.Type != "" {
-		request.Header.SetContentType(r.Type)
-		request.SetBodyString(r.Body)
-	}
+	request.SetBodyString(r.Body)
 	err = c.host.Do(request, response)
 	return response.StatusCode(), slices.Clone(response.Body()), err
 }

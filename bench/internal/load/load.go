@@ -13,15 +13,18 @@ import (
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 	"golang.org/x/sys/unix"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
-// ErrUsedUp is what work returns when there is nothing left that it could do: the measurement ends early, and counts.
+// ErrUsedUp is what work ends with when there is nothing left that it could do: the measurement ends early, and counts.
 var ErrUsedUp = errors.New("there is nothing left to do")
 
 var errOver = errors.New("the time is over")
 
-// Work does one operation. Each worker has a number from 0 on, and does one thing at a time.
-type Work func(worker int) error
+// Work does one operation, or ends the measurement as package must does. Each worker has a number from 0 on, and does one
+// thing at a time.
+type Work func(ctx context.Context, worker int)
 
 // Window is when and by how many workers a load is measured.
 type Window struct {
@@ -89,7 +92,7 @@ func (w Window) run(ctx context.Context, work Work, next func(context.Context) (
 				if running.Err() != nil {
 					return
 				}
-				if err := work(worker); err != nil {
+				if err := must.Run(func() { work(ctx, worker) }); err != nil {
 					end(err)
 					return
 				}
@@ -132,12 +135,9 @@ func (w Window) run(ctx context.Context, work Work, next func(context.Context) (
 
 // wait returns when the time is over, or the context.
 func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-ctx.Done()
 }
 
 // longestSleep is after what time somebody who waits for a call looks whether it is all over.

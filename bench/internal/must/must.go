@@ -6,6 +6,9 @@ package must
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -29,11 +32,10 @@ func Get[T any](value T, err error) T {
 // Run calls f, and returns the error that ended it.
 func Run(f func()) (err error) {
 	defer func() {
-		switch why := recover().(type) {
-		case nil:
-		case failure:
-			err = why.error
-		default:
+		why := recover()
+		if failed, ok := why.(failure); ok {
+			err = failed.error
+		} else if why != nil {
 			panic(why)
 		}
 	}()
@@ -68,4 +70,13 @@ func Beside(ctx context.Context, f func(context.Context)) (stop func()) {
 			Do(err)
 		}
 	}
+}
+
+// Output runs a program to its end, which must be a good one, and returns what it printed on standard output.
+func Output(cmd *exec.Cmd) []byte {
+	output, err := cmd.Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		err = fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, exit.Stderr)
+	}
+	return Get(output, err)
 }

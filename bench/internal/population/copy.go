@@ -2,6 +2,8 @@ package population
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -51,16 +53,11 @@ func (p *Population) copies(ctx context.Context, conn *pgx.Conn, statement strin
 	must.Get(conn.Exec(ctx, statement, from, to, p.template, daysLater))
 }
 
-// Add makes n more sessions, and returns their ids.
-func (p *Population) Add(ctx context.Context, n int) []uuid.UUID { return p.add(ctx, n, 0) }
+// Expired are days, before they were made, on which sessions expired that clean-up removes: they live for 30.
+const Expired = -90
 
-// AddExpired makes n more sessions, which expired so long ago that clean-up removes them.
-func (p *Population) AddExpired(ctx context.Context, n int) {
-	const daysLater = -90 // they live for 30
-	p.add(ctx, n, daysLater)
-}
-
-func (p *Population) add(ctx context.Context, n, daysLater int) (ids []uuid.UUID) {
+// Add makes n more sessions, which expire so many days later than others, and returns their ids.
+func (p *Population) Add(ctx context.Context, n, daysLater int) (ids []uuid.UUID) {
 	to := p.Size + int(p.extra.Add(int64(n))) - 1
 	p.connected(ctx, func(conn *pgx.Conn) {
 		tx := must.Get(conn.Begin(ctx))
@@ -72,4 +69,35 @@ func (p *Population) add(ctx context.Context, n, daysLater int) (ids []uuid.UUID
 		ids = must.Get(pgx.CollectRows(rows, pgx.RowTo[uuid.UUID]))
 	})
 	return ids
+}
+
+// Touch changes each row of the sample once, which is what takes a table to its steady state after a checkpoint: the
+// first change of a page puts the whole page into the WAL. Pairs of those that are only read are taken into memory.
+func (p *Population) Touch(ctx context.Context) {
+	for circle, statements := range map[*Circle][]string{
+		p.Rotating: {`UPDATE "sessionStoreToken" SET "lateRetries" = "lateRetries" WHERE "session" = ANY($1)`},
+		p.Readers: {
+			`UPDATE "sessionStore" SET "updatedAt" = "updatedAt" WHERE "id" = ANY($1)`,
+			`SELECT count("expiresAt") FROM "sessionStoreToken" WHERE "session" = ANY($1)`,
+		},
+	} {
+		for some := range slices.Chunk(circle.sessions, 5000) {
+			var ids []uuid.UUID
+			for _, s := range some {
+				ids = append(ids, s.ID)
+			}
+			for _, statement := range statements {
+				p.Exec(ctx, statement, ids)
+			}
+		}
+	}
+}
+
+// Settle has the sessions be as if they had been refreshed long ago, so that each may be refreshed again at once
+// whatever the service's grace is.
+func (p *Population) Settle(ctx context.Context) {
+	for _, s := range p.Rotating.sessions {
+		s.Rotated = time.Time{}
+	}
+	p.Exec(ctx, `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 hour' WHERE "issuedAt" > now() - interval '1 minute'`)
 }

@@ -1,3 +1,4 @@
+// Package population fills databases with sessions, and knows of some of them what their clients would: their tokens.
 package population
 
 import (
@@ -11,11 +12,51 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/migrations"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
+
+const (
+	// Issuer is the tokens' issuer.
+	Issuer = "http://localhost:8080"
+	// AccessTokenTTL lets access tokens outlive the benchmark.
+	AccessTokenTTL = 12 * time.Hour
+
+	// Data is a session's data.
+	Data = `{"cart":[{"sku":"A-1041","quantity":2},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
+	// OtherData is what updates change it to.
+	OtherData = `{"cart":[{"sku":"A-1041","quantity":3},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
+)
+
+// Client is who creates and refreshes sessions.
+func Client() sessionstore.Client {
+	return sessionstore.Client{UserAgent: load.UserAgent, IP: "127.0.0.1"}
+}
+
+// Identity is what the packages and the service have in common, so that each takes the other's tokens.
+type Identity struct {
+	// Keys is the private JWK set.
+	Keys  tokens.Secret
+	Ring  *tokens.KeyRing
+	Store sessionstore.Config
+}
+
+// NewIdentity makes the key that the service makes by default.
+func NewIdentity() Identity {
+	key, _, err := tokens.GenerateKey("EdDSA")
+	must.Do(err)
+	keys := must.Get(tokens.PrependKey("", key))
+	ring := must.Get(tokens.ParseKeyRing([]byte(keys)))
+	return Identity{Keys: keys, Ring: ring, Store: sessionstore.Config{
+		Tokens:    tokens.Config{Issuer: Issuer, Audience: "latchkey", ClientID: "latchkey"},
+		Lifetimes: sessionstore.Lifetimes{AccessToken: AccessTokenTTL},
+		// A pair may be rotated again at once: what is measured is rotations.
+		Grace: time.Nanosecond,
+	}}
+}
 
 // readingShare is how much of the sample is read and has its data changed. The rest is refreshed: sessions that were
 // just refreshed are recorded as in use when they are read next, which is not what is to be measured there.
@@ -179,34 +220,3 @@ func (c *Circle) Ahead(n int) []*Session {
 
 // Len returns how many there are.
 func (c *Circle) Len() int { return len(c.sessions) }
-
-// Touch changes each row of the sample once, which is what takes a table to its steady state after a checkpoint: the
-// first change of a page puts the whole page into the WAL. Pairs of those that are only read are taken into memory.
-func (p *Population) Touch(ctx context.Context) {
-	for circle, statements := range map[*Circle][]string{
-		p.Rotating: {`UPDATE "sessionStoreToken" SET "lateRetries" = "lateRetries" WHERE "session" = ANY($1)`},
-		p.Readers: {
-			`UPDATE "sessionStore" SET "updatedAt" = "updatedAt" WHERE "id" = ANY($1)`,
-			`SELECT count("expiresAt") FROM "sessionStoreToken" WHERE "session" = ANY($1)`,
-		},
-	} {
-		for some := range slices.Chunk(circle.sessions, 5000) {
-			var ids []uuid.UUID
-			for _, s := range some {
-				ids = append(ids, s.ID)
-			}
-			for _, statement := range statements {
-				p.Exec(ctx, statement, ids)
-			}
-		}
-	}
-}
-
-// Settle has the sessions be as if they had been refreshed long ago, so that each may be refreshed again at once
-// whatever the service's grace is.
-func (p *Population) Settle(ctx context.Context) {
-	for _, s := range p.Rotating.sessions {
-		s.Rotated = time.Time{}
-	}
-	p.Exec(ctx, `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 hour' WHERE "issuedAt" > now() - interval '1 minute'`)
-}

@@ -62,7 +62,7 @@ func TestCopiesAreSessions(t *testing.T) {
 		}
 	}
 	for range 2 {
-		for _, id := range p.Add(ctx, 10) {
+		for _, id := range p.Add(ctx, 10, 0) {
 			must.Do(store.Invalidate(ctx, id))
 		}
 	}

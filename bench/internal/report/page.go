@@ -67,6 +67,7 @@ func (r Results) functions() template.FuncMap {
 		"share":     share,
 		"times":     times,
 		"bar":       bar,
+		"colour":    func(i int) string { return inOrder[i%len(inOrder)] },
 		"of":        of,
 		"route":     route,
 		"titled":    titled,
@@ -94,9 +95,6 @@ func operations(all ...string) []operation {
 	}
 	return named
 }
-
-// String names get alone with its variant, as the others have one way only to be called.
-func (o operation) String() string { return titled(o.Name, o.Variant) }
 
 func titled(name, variant string) string {
 	if variant == "" {

@@ -19,6 +19,9 @@ var colours = map[string]charts.Color{
 	"amber": charts.ColorFromHex("#d97706"),
 }
 
+// inOrder are the colours of series of which there may be any number.
+var inOrder = []string{"blue", "green", "amber", "slate", "grey"}
+
 // picture is one of horizontal bars, in groups that have a place for each series.
 type picture struct {
 	Title, Subtitle string
@@ -75,7 +78,7 @@ func (p picture) svg() []byte {
 	small := charts.FontStyle{FontSize: 10, FontColor: charts.ColorBlack}
 	option := charts.BarChartOption{Horizontal: true, BarSize: 0.8, SeriesLabelPosition: charts.PositionRight}
 	most := 0.0
-	var inOrder []charts.Color
+	var theirs []charts.Color
 	for i, s := range p.Series {
 		var values []float64
 		var labels []string // of those with a value, for which the library asks in this order
@@ -87,7 +90,7 @@ func (p picture) svg() []byte {
 			most = max(most, g.Bars[i].Value)
 			values, labels = append(values, g.Bars[i].Value), append(labels, g.Bars[i].Label)
 		}
-		inOrder = append(inOrder, colours[s.Colour])
+		theirs = append(theirs, colours[s.Colour])
 		option.SeriesList = append(option.SeriesList, charts.BarSeries{Name: s.Name, Values: values, Label: charts.SeriesLabel{
 			Show: new(true),
 			LabelFormatter: func(int, string, float64) (label string, _ *charts.LabelStyle) {
@@ -100,7 +103,7 @@ func (p picture) svg() []byte {
 	for _, g := range slices.Backward(p.Groups) {
 		option.CategoryAxis.Labels = append(option.CategoryAxis.Labels, g.Label+"\u00a0\u00a0")
 	}
-	option.Theme = charts.GetTheme(charts.ThemeLight).WithBackgroundColor(charts.ColorWhite).WithSeriesColors(inOrder)
+	option.Theme = charts.GetTheme(charts.ThemeLight).WithBackgroundColor(charts.ColorWhite).WithSeriesColors(theirs)
 	option.Padding = charts.NewBox(edge, heading, edge, edge)
 	option.Legend.Offset, option.Legend.FontStyle = charts.OffsetLeft, small
 	option.CategoryAxis.LabelFontStyle = small

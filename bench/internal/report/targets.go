@@ -1,5 +1,7 @@
 package report
 
+import "slices"
+
 // Target is something that is to be reached, and what was measured of it.
 type Target struct {
 	What, Wanted string
@@ -41,17 +43,9 @@ func (r Results) Targets() (targets []Target) {
 }
 
 // Distances are the targets that were missed for a known reason.
-func (r Results) Distances() (missed []Target) {
-	for _, t := range r.Targets() {
-		if t.Verdict() == "no" && t.Distance != "" {
-			missed = append(missed, t)
-		}
-	}
-	return missed
+func (r Results) Distances() []Target {
+	return slices.DeleteFunc(r.Targets(), func(t Target) bool { return t.Verdict() != "no" || t.Distance == "" })
 }
-
-// LargestCleanup is that of the largest table.
-func (r Results) LargestCleanup() Cleanup { return r.Cleanups[len(r.Cleanups)-1] }
 
 // MostRoundTrips is how many the operation makes that makes the most.
 func (r Results) MostRoundTrips() (most float64) {

@@ -33,12 +33,7 @@ type SCS struct {
 const dataKey = "data"
 
 // schema is the table that pgxstore asks for.
-const schema = `
-CREATE TABLE sessions (
-    token text PRIMARY KEY,
-    data bytea NOT NULL,
-    expiry timestamptz NOT NULL
-);
+const schema = `CREATE TABLE sessions (token text PRIMARY KEY, data bytea NOT NULL, expiry timestamptz NOT NULL);
 CREATE INDEX sessions_expiry_idx ON sessions (expiry)`
 
 func (s *SCS) handler(ctx context.Context, about *About) http.Handler {

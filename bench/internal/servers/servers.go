@@ -79,8 +79,7 @@ func (s *Server) Stop() {
 
 // Serve is the process: it reads its [Config], says what it is, and serves until its standard input ends.
 func Serve() {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	ctx := context.Background() // the end of the process ends it all
 	var cfg Config
 	must.Do(gob.NewDecoder(os.Stdin).Decode(&cfg))
 	listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))

@@ -25,13 +25,11 @@ const (
 	patience = 20 * time.Second
 )
 
-// Build makes the program as `make build` does.
+// Build makes the program as `make build` does. It is called in the folder bench.
 func Build(ctx context.Context, binary string) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/api") //nolint:gosec // a path of our own
 	cmd.Dir = ".."                                                                         // the bench's module knows less of what the service needs
-	if output, err := cmd.CombinedOutput(); err != nil {
-		must.Do(fmt.Errorf("build the service, from the folder bench: %w\n%s", err, output))
-	}
+	must.Output(cmd)
 }
 
 // Config says what to run.
