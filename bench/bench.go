@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,9 +15,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
-
-// cleanUpPatience is for ending everything, also after an interrupt.
-const cleanUpPatience = time.Minute
 
 // bench is a run.
 type bench struct {
@@ -31,10 +26,10 @@ type bench struct {
 	identity population.Identity
 	cluster  *cluster.Cluster
 	rows     []*gathered
-	// rigs are of each size. The churning one is of sessions that are created and revoked: the others keep their size.
-	// small is a table to compare with, where only one size is measured.
-	rigs            map[int]*rig
-	churning, small *rig
+	rigs     []*rig // all there are
+	sized    []*rig // of each size, the smallest first
+	main     *rig   // of the size that all operations are measured with
+	churning *rig   // of sessions that are created and revoked: the others keep their size
 
 	results report.Results
 }
@@ -47,31 +42,27 @@ type stage struct {
 
 // stages are what is done, in this order.
 func (b *bench) stages() []stage {
-	all := []stage{{"build the service", b.build}, {"make a PostgreSQL cluster", b.startCluster}}
-	for _, size := range b.cfg.sizes {
-		all = append(all, stage{fmt.Sprintf("make %s sessions", report.Thousands(float64(size))), func(ctx context.Context) {
-			b.rigs[size] = b.populate(ctx, fmt.Sprintf("sessions_%d", size), size)
-		}})
+	all := []stage{
+		{"build the service", b.build},
+		{"make a PostgreSQL cluster", b.startCluster},
+		{"make sessions", b.makeSizes},
+		{"have PostgreSQL be as it is measured", b.startMeasured},
+		{"look at the machine", b.look},
+		{"count round trips and allocations", b.count},
+		{"start the service", b.startService},
 	}
-	all = append(all,
-		stage{"have PostgreSQL be as it is measured", b.startMeasured},
-		stage{"look at the machine", b.look},
-		stage{"count round trips and allocations", b.count},
-		stage{"start the service", b.startService},
-	)
 	for _, workers := range b.cfg.workers {
-		all = append(all,
-			stage{fmt.Sprintf("all operations, %d at once", workers), func(ctx context.Context) { b.operations(ctx, workers) }},
-			stage{fmt.Sprintf("create and revoke, %d at once", workers), func(ctx context.Context) { b.churn(ctx, workers) }},
-		)
-		if workers == b.cfg.mainWorkers() || !b.cfg.quick {
-			all = append(all, stage{fmt.Sprintf("latencies, %d connections", workers), func(ctx context.Context) { b.latencies(ctx, workers) }})
-		}
+		all = append(all, stage{fmt.Sprintf("all operations, %d at once", workers), func(ctx context.Context) {
+			b.operations(ctx, workers)
+			b.churn(ctx, workers)
+			if workers == b.cfg.mainWorkers() || !b.cfg.quick {
+				b.latencies(ctx, workers)
+			}
+		}})
 	}
 	if len(b.cfg.sizes) > 1 {
 		all = append(all, stage{"compare sizes", b.compareSizes})
 	}
-
 	return append(all,
 		stage{"accept tokens at the edge", b.atTheEdge},
 		stage{"create and refresh beside revocations", b.besideRevocations},
@@ -89,7 +80,6 @@ func (b *bench) stages() []stage {
 func (b *bench) run(ctx context.Context) report.Results {
 	began := time.Now()
 	b.dir = must.Get(filepath.Abs(must.Get(os.MkdirTemp(b.cfg.dir, "latchkey-bench-"))))
-	b.rigs = make(map[int]*rig)
 	defer b.cleanUp(ctx)
 
 	stages := b.stages()
@@ -108,7 +98,6 @@ func (b *bench) run(ctx context.Context) report.Results {
 	b.results.Command = strings.TrimSpace("go run . " + strings.Join(b.cfg.arguments, " "))
 	b.results.Quick = b.cfg.quick
 	b.results.Workers, b.results.Sessions = b.cfg.mainWorkers(), b.cfg.mainSize()
-
 	return b.results
 }
 
@@ -118,9 +107,9 @@ func (b *bench) say(format string, args ...any) {
 }
 
 func (b *bench) cleanUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanUpPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // also after an interrupt
 	defer cancel()
-	err := must.Run(func() { b.closeAll() })
+	err := must.Run(b.closeAll)
 	if b.cluster != nil {
 		err = errors.Join(err, b.cluster.Remove(ctx))
 	}
@@ -129,12 +118,7 @@ func (b *bench) cleanUp(ctx context.Context) {
 
 // closeAll ends what the rigs have opened.
 func (b *bench) closeAll() {
-	for _, r := range append(slices.Collect(maps.Values(b.rigs)), b.churning, b.small) {
-		if r != nil {
-			r.close()
-		}
+	for _, r := range b.rigs {
+		r.close()
 	}
 }
-
-// mainRig is of the size that all operations are measured with.
-func (b *bench) mainRig() *rig { return b.rigs[b.cfg.mainSize()] }

@@ -2,13 +2,13 @@ package main
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -62,14 +62,14 @@ func parseFlags(arguments []string, usage io.Writer) (config, error) {
 	if c.quick {
 		sizes, workers, duration, rounds = sizes[:1], []int{mainWorkers}, 500*time.Millisecond, 1
 	}
-	if c.sizes == nil {
-		c.sizes = sizes
+	if len(c.sizes) > 0 {
+		sizes = c.sizes
 	}
-	if c.workers == nil {
-		c.workers = workers
+	if len(c.workers) > 0 {
+		workers = c.workers
 	}
+	c.sizes, c.workers = sizes, workers
 	c.duration, c.rounds = cmp.Or(c.duration, duration), cmp.Or(c.rounds, rounds)
-
 	return c, c.check()
 }
 
@@ -77,16 +77,11 @@ func parseFlags(arguments []string, usage io.Writer) (config, error) {
 func numbers(to *[]int) func(string) error {
 	return func(text string) error {
 		*to = nil
-		for part := range strings.SplitSeq(text, ",") {
-			number, err := strconv.Atoi(strings.TrimSpace(part))
-			if err != nil || number < 1 {
-				return fmt.Errorf("%q is no number from 1 on", part)
-			}
-			*to = append(*to, number)
+		if err := json.Unmarshal([]byte("["+text+"]"), to); err != nil || len(*to) == 0 || slices.Min(*to) < 1 {
+			return errors.New("numbers from 1 on are wanted, separated by commas")
 		}
 		slices.Sort(*to)
 		*to = slices.Compact(*to)
-
 		return nil
 	}
 }
@@ -103,20 +98,13 @@ func (c config) check() error {
 	case most > 200:
 		return errors.New("-concurrency: up to 200 workers are possible")
 	}
-
 	return nil
 }
 
 // mainSize is the size that all operations are measured with.
 func (c config) mainSize() int {
-	size := c.sizes[0]
-	for _, s := range c.sizes {
-		if s <= mainSize {
-			size = s
-		}
-	}
-
-	return size
+	more, _ := slices.BinarySearch(c.sizes, mainSize+1)
+	return c.sizes[max(more-1, 0)]
 }
 
 // mainWorkers is at how many workers the targets are looked at.
@@ -124,7 +112,6 @@ func (c config) mainWorkers() int {
 	if slices.Contains(c.workers, mainWorkers) {
 		return mainWorkers
 	}
-
 	return slices.Max(c.workers)
 }
 
@@ -142,7 +129,6 @@ func (c config) checkDisk() error {
 		return fmt.Errorf("%s has %d GB left, and up to %d GB are needed for %v sessions: name another folder with -dir, or fewer with -sizes",
 			c.dir, free>>30, need>>30+1, c.sizes)
 	}
-
 	return nil
 }
 
@@ -151,11 +137,13 @@ func (c config) folder() string {
 	return strings.TrimSuffix(c.out, filepath.Ext(c.out))
 }
 
+// results is where the results are.
+func (c config) results() string { return filepath.Join(c.folder(), "results.json") }
+
 // either chooses between what a full run does and what a quick one does.
 func either[T any](c config, full, quick T) T {
 	if c.quick {
 		return quick
 	}
-
 	return full
 }

@@ -1,17 +1,39 @@
+// Command bench measures Latchkey beside its physical limits, and beside other session stores, in one run on one
+// machine, and writes docs/performance.md about it.
+//
+//	go run .             # all of it
+//	go run . -quick      # a first look, in under two minutes
+//	go run . -render     # the report again, from the results of the last run
+//
+// How it goes about it:
+//
+//   - A private PostgreSQL, which is durable while anything is measured: fsync, synchronous_commit and full_page_writes
+//     are on, or nothing is measured.
+//   - What is compared runs in turn, round by round, and ratios are taken within a round: the machine may be busy with
+//     other things for a while.
+//   - The limit of an operation is its own statement, captured from the packages and sent again by a bare loop.
+//   - A single operation that fails, or a refresh that is answered with anything but a new pair, ends the run.
+//
+// The files of this folder: what is run when (bench.go, stage_*.go), the operations (operation.go) through each layer
+// (layers.go), what they are run on (rig.go, tokens.go), and how they are measured (measure.go). It needs Linux.
 package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"syscall"
+	"text/tabwriter"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
+	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 	"github.com/latchkey-sessions/latchkey/bench/internal/servers"
 )
 
@@ -37,10 +59,36 @@ func run() {
 	defer stop()
 
 	cfg := must.Get(parseFlags(os.Args[1:], os.Stderr))
-	if cfg.render {
-		renderAgain(cfg)
-		return
+	if !cfg.render {
+		must.Do(cfg.checkDisk())
+		keep(cfg, (&bench{cfg: cfg, out: os.Stderr}).run(ctx))
 	}
-	must.Do(cfg.checkDisk())
-	write(cfg, (&bench{cfg: cfg, out: os.Stderr}).run(ctx))
+	render(cfg)
+}
+
+// keep writes the results, of which the report is made.
+func keep(cfg config, results report.Results) {
+	must.Do(os.MkdirAll(cfg.folder(), 0o755)) //nolint:gosec // documents
+	text := must.Get(json.MarshalIndent(results, "", "  "))
+	must.Do(os.WriteFile(cfg.results(), append(text, '\n'), 0o644)) //nolint:gosec // a document
+}
+
+// render writes the report and its pictures from the results of the last run, and shows what was to be reached.
+func render(cfg config) {
+	var results report.Results
+	must.Do(json.Unmarshal(must.Get(os.ReadFile(cfg.results())), &results)) //nolint:gosec // where the caller has it
+	for name, text := range report.Documents(results, filepath.Base(cfg.folder())) {
+		path := filepath.Join(cfg.folder(), name)
+		if name == report.PageName {
+			path = cfg.out
+		}
+		must.Do(os.WriteFile(path, text, 0o644)) //nolint:gosec // a document
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(w, "TO BE REACHED\tWANTED\tMEASURED\t") // Flush has the error
+	for _, t := range results.Targets() {
+		_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.What, t.Wanted, t.Measured, t.Verdict()) // as above
+	}
+	_, _ = fmt.Fprintf(w, "\nThe report is %s\n", cfg.out) // as above
+	must.Do(w.Flush())
 }

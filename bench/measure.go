@@ -8,8 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
@@ -51,7 +49,6 @@ func (b *bench) usage(ctx context.Context, server int) usage {
 	if server != 0 {
 		u.server = machine.CPU(server)
 	}
-
 	return u
 }
 
@@ -64,7 +61,6 @@ func (b *bench) gather(key report.Key) *gathered {
 	}
 	g := &gathered{Row: report.Row{Key: key}, times: load.NewTimes()}
 	b.rows = append(b.rows, g)
-
 	return g
 }
 
@@ -80,7 +76,6 @@ func (g *gathered) row() report.Row {
 	if g.Layer != report.Limit || g.Sessions > 0 { // the HTTP limits have no database
 		row.DatabaseCPU, row.WAL = microseconds(g.used.database)/calls, float64(g.used.wal)/calls
 	}
-
 	return row
 }
 
@@ -105,12 +100,6 @@ func (b *bench) inTurn(ctx context.Context, group string, workers, rounds int, d
 
 // closed measures one round of an operation.
 func (b *bench) closed(ctx context.Context, o operation, key report.Key, duration time.Duration) {
-	besideCtx, cancel := context.WithCancel(ctx)
-	var beside errgroup.Group
-	defer func() {
-		cancel()
-		_ = beside.Wait() // it ends because it was told to
-	}()
 	window := load.Window{Workers: key.Workers, Warmup: duration / warmupShare, Duration: duration}
 	if o.layer == report.HTTP { // a service that was just started has no connections to the database yet
 		window.Warmup = max(window.Warmup, serviceWarmup)
@@ -119,12 +108,15 @@ func (b *bench) closed(ctx context.Context, o operation, key report.Key, duratio
 		window.Warmup = 0
 	}
 	g := b.gather(key)
-	do := o.makeReady(besideCtx, &beside, key.Workers, window.Warmup+duration, g.PerSecond())
+	do := o.makeReady(ctx, key.Workers, window.Warmup+duration, g.PerSecond())
 	if o.tool != nil {
 		g.Rounds = append(g.Rounds, o.tool(ctx, key.Workers, duration))
 		return
 	}
 
+	for _, start := range o.beside {
+		defer start(o.rig, ctx, key.Workers)()
+	}
 	pid := 0
 	if o.server != nil {
 		pid = o.server()
@@ -132,7 +124,7 @@ func (b *bench) closed(ctx context.Context, o operation, key report.Key, duratio
 	var before, after usage
 	window.Begin = func() { before = b.usage(ctx, pid) }
 	window.End = func() { after = b.usage(ctx, pid) }
-	measured, err := load.Closed(ctx, window, do.work(ctx))
+	measured, err := load.Closed(ctx, window, do)
 	if err == nil && measured.Latencies.Count() == 0 {
 		err = errors.New("nothing was done")
 	}
@@ -149,14 +141,13 @@ func (b *bench) closed(ctx context.Context, o operation, key report.Key, duratio
 }
 
 // makeReady prepares an operation for a measurement.
-func (o operation) makeReady(ctx context.Context, beside *errgroup.Group, workers int, duration time.Duration, lastPerSecond float64) call {
+func (o operation) makeReady(ctx context.Context, workers int, duration time.Duration, lastPerSecond float64) call {
 	if lastPerSecond == 0 {
 		lastPerSecond = firstGuess
 	}
 	calls := lastPerSecond * duration.Seconds() * margin
-	do := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: workers, calls: int(calls) + workers*10, beside: beside})
+	do := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: workers, calls: int(calls) + workers*10})
 	runtime.GC() // nobody pays for another's garbage
-
 	return do
 }
 
@@ -166,16 +157,15 @@ func (b *bench) open(ctx context.Context, o operation, group string, window load
 	row.Load = share
 	// A service that was just started has no connections to the database yet. What piles up meanwhile would take long to
 	// go away at a load that is near to what is possible.
-	warm := o.makeReady(ctx, nil, window.Workers, serviceWarmup, 0)
-	must.Get(load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm.work(ctx)))
-	do := o.makeReady(ctx, nil, window.Workers, window.Warmup+window.Duration, perSecond)
-	measured, err := load.Open(ctx, window, perSecond, uint64(window.Workers), do.work(ctx)) //nolint:gosec // a number of workers
+	warm := o.makeReady(ctx, window.Workers, serviceWarmup, 0)
+	must.Get(load.Closed(ctx, load.Window{Workers: window.Workers, Duration: serviceWarmup}, warm))
+	do := o.makeReady(ctx, window.Workers, window.Warmup+window.Duration, perSecond)
+	measured, err := load.Open(ctx, window, perSecond, uint64(window.Workers), do) //nolint:gosec // a number of workers
 	if err != nil {
 		must.Do(fmt.Errorf("%v at %.0f/s: %w", o, perSecond, err))
 	}
 	row.Rounds, row.Late = []float64{measured.PerSecond()}, measured.Late.Milliseconds(99)
 	setTimes(&row, measured.Latencies)
 	b.say("%v at %2.0f %% (%s/s): p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms", o, 100*share, report.Thousands(row.PerSecond()), row.P50, row.P99, row.P999)
-
 	return row
 }

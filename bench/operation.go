@@ -4,20 +4,15 @@ import (
 	"context"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
-	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
-// call is one call of an operation. A worker makes one at a time. It fails with load.ErrUsedUp when what was prepared is.
-type call func(ctx context.Context, worker int)
+// call is one call of an operation. It fails with [load.ErrUsedUp] when what was prepared is.
+type call = load.Work
 
-// work binds a call to a context.
-func (c call) work(ctx context.Context) load.Work {
-	return func(worker int) error { return must.Run(func() { c(ctx, worker) }) }
-}
+// beside starts something that runs beside the calls, until it is stopped.
+type beside func(r *rig, ctx context.Context, workers int) (stop func())
 
 // need is what an operation is prepared for: so many calls by so many workers.
 type need struct {
@@ -25,37 +20,37 @@ type need struct {
 
 	variant        string
 	workers, calls int
-	// beside has what runs beside the measurement, until its context ends.
-	beside *errgroup.Group
 }
-
-// preparer makes what calls need. It is not measured.
-type preparer func(ctx context.Context, n need) call
 
 // operation is something that can be measured.
 type operation struct {
 	layer, name, variant string
 
-	rig     *rig
-	prepare preparer
+	rig *rig
+	// prepare makes what calls need. It is not measured.
+	prepare func(ctx context.Context, n need) call
+	beside  []beside
 	// tool measures another way: it is a program of its own, and returns how many it did in a second.
 	tool func(ctx context.Context, workers int, duration time.Duration) float64
 	// server is the process that the work is done in, besides PostgreSQL; nil: this one.
 	server func() int
 }
 
-// of returns an operation of the three tables.
+// of returns an operation through one of the layers. The limit of all that write is a bare statement too.
 func of(r *rig, layer, name, variant string) operation {
-	o := operation{layer: layer, name: name, variant: variant, rig: r}
-	switch layer {
-	case report.Packages:
-		o.prepare = throughPackages[name]
-	case report.HTTP:
-		o.prepare, o.server = overHTTP[name], func() int { return r.process.Pid() }
-	default:
-		o.prepare = func(ctx context.Context, n need) call { return bare(ctx, n, name) }
+	through := map[string]func(context.Context, need, string) call{
+		report.Limit: bare, report.Bare: bare, report.Packages: throughPackages, report.HTTP: overHTTP,
+	}[layer]
+	o := operation{layer: layer, name: name, variant: variant, rig: r, prepare: func(ctx context.Context, n need) call { return through(ctx, n, name) }}
+	if layer == report.HTTP {
+		o.server = func() int { return r.process.Pid() }
 	}
+	return o
+}
 
+// calling returns an operation that needs nothing else to be prepared.
+func (o operation) calling(do call) operation {
+	o.prepare = func(context.Context, need) call { return do }
 	return o
 }
 
@@ -64,7 +59,6 @@ func (o operation) key(group string, workers int) report.Key {
 	if o.rig != nil {
 		key.Sessions = o.rig.Size
 	}
-
 	return key
 }
 
@@ -77,6 +71,5 @@ func (o operation) String() string {
 	if o.rig != nil {
 		name += ", " + report.Thousands(float64(o.rig.Size)) + " sessions"
 	}
-
 	return name
 }

@@ -10,7 +10,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/replay"
@@ -33,28 +32,27 @@ type rig struct {
 }
 
 type opened struct {
-	closers              []func() error
-	conns                []*pgx.Conn
-	store                *sessionstore.Store
-	process              *service.Process
-	toPublic, toInternal *load.Client
-	edge                 *servers.Server
-	warm                 map[string]bool // through what all of seen were presented
+	closers []func()
+	conns   []*pgx.Conn
+	store   *sessionstore.Store
+	process *service.Process
+	edge    *servers.Server
+	warm    []string // through what all of seen were presented
 }
 
 // close ends everything but the database, what was opened last first.
 func (r *rig) close() {
 	var err error
 	for _, end := range slices.Backward(r.closers) {
-		err = errors.Join(err, end())
+		err = errors.Join(err, must.Run(end))
 	}
 	r.opened = opened{}
 	must.Do(err)
 }
 
-func (r *rig) onClose(end func() error) { r.closers = append(r.closers, end) }
+func (r *rig) onClose(end func()) { r.closers = append(r.closers, end) }
 
-// ownArguments are, by operation, the numbers of a statement's arguments that operation_bare.go has values for. Where
+// ownArguments are, by operation, the numbers of a statement's arguments that bare has values for. Where
 // they are others one day, the statement finds no row, and the run ends.
 var ownArguments = map[string][]int{
 	report.Create: {1, 9}, report.Get: {1, 2}, report.Update: {1, 2, 3, 4}, report.Refresh: {1, 2, 3}, report.Revoke: {1},
@@ -69,23 +67,22 @@ func (r *rig) capture(ctx context.Context) {
 	r.openStore(ctx, 1, func(c *pgxpool.Config) { c.ConnConfig.Tracer = replay.Tracer{} })
 	r.statements = map[string]replay.Statement{report.OneRow: {SQL: oneRowUpdate, Args: []any{uuid.Nil}, Own: []int{1}}}
 	for name, own := range ownArguments {
-		do := throughPackages[name](ctx, need{rig: r, variant: report.NotSeen, workers: 1, calls: 1})
+		do := throughPackages(ctx, need{rig: r, variant: report.NotSeen, workers: 1, calls: 1}, name)
 		r.statements[name] = replay.Capture(ctx, func(ctx context.Context) { do(ctx, 0) }, own...)
 	}
 }
 
 // callers returns a prepared statement for each worker, on a connection of its own.
 func (r *rig) callers(ctx context.Context, workers int, name string) []*replay.Caller {
+	for len(r.conns) < workers {
+		conn := must.Get(pgx.Connect(ctx, r.URL))
+		r.conns = append(r.conns, conn)
+		r.onClose(func() { must.Do(conn.Close(context.WithoutCancel(ctx))) })
+	}
 	callers := make([]*replay.Caller, workers)
 	for i := range callers {
-		if i == len(r.conns) {
-			conn := must.Get(pgx.Connect(ctx, r.URL))
-			r.conns = append(r.conns, conn)
-			r.onClose(func() error { return conn.Close(context.WithoutCancel(ctx)) })
-		}
 		callers[i] = r.statements[name].On(ctx, r.conns[i])
 	}
-
 	return callers
 }
 
@@ -101,20 +98,9 @@ func (r *rig) openStore(ctx context.Context, workers int, changes ...func(*pgxpo
 		change(config)
 	}
 	pool := must.Get(pgxpool.NewWithConfig(ctx, config))
-	store := must.Get(sessionstore.New(pool, r.Ring, r.Store))
-	running, cancel := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		_ = store.Run(running) // it returns nil when its context ends
-		close(ended)
-	}()
-	r.store = store
-	r.onClose(func() error {
-		cancel()
-		<-ended
-		pool.Close()
-		return nil
-	})
+	r.onClose(pool.Close)
+	r.store = must.Get(sessionstore.New(pool, r.Ring, r.Store))
+	r.onClose(must.Beside(ctx, func(ctx context.Context) { must.Do(r.store.Run(ctx)) }))
 
 	conns := make([]*pgxpool.Conn, workers)
 	for i := range conns { // opens them all
@@ -130,14 +116,8 @@ func (r *rig) openService(ctx context.Context) {
 	if r.process != nil {
 		return
 	}
-	process := service.Start(ctx, r.service)
-	r.process, r.toPublic, r.toInternal = process, load.NewClient(process.Public), load.NewClient(process.Internal)
-	r.onClose(process.Stop)
-	r.onClose(func() error {
-		r.toPublic.Close()
-		r.toInternal.Close()
-		return nil
-	})
+	r.process = service.Start(ctx, r.service)
+	r.onClose(r.process.Stop)
 }
 
 // openEdge starts the service, and a resource server that follows it.
@@ -147,7 +127,7 @@ func (r *rig) openEdge(ctx context.Context) {
 	}
 	r.openService(ctx)
 	r.edge = servers.Start(ctx, servers.Config{Edge: &servers.Edge{
-		Issuer: population.Issuer, Audience: r.Store.Tokens.Audience, Public: r.process.Public, Internal: r.process.Internal,
+		Issuer: population.Issuer, Audience: r.Store.Tokens.Audience, Public: r.process.Public.Address, Internal: r.process.Internal.Address,
 		ServiceKey: service.Key, Keys: r.Ring.PublicJWKS(),
 	}})
 	r.onClose(r.edge.Stop)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
+	"github.com/latchkey-sessions/latchkey/bench/internal/population"
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -21,14 +21,9 @@ import (
 
 // cleanUpSizes measures what it costs to remove sessions from tables of all sizes.
 func (b *bench) cleanUpSizes(ctx context.Context) {
-	rigs := make([]*rig, 0, len(b.cfg.sizes)+1)
-	if len(b.cfg.sizes) == 1 { // a ratio needs another one
-		size := b.cfg.sizes[0] / 10
-		b.small = b.populate(ctx, "small", size)
-		rigs = append(rigs, b.small)
-	}
-	for _, size := range b.cfg.sizes {
-		rigs = append(rigs, b.rigs[size])
+	rigs := b.sized
+	if len(rigs) == 1 { // a ratio needs another one
+		rigs = []*rig{b.populate(ctx, "small", rigs[0].Size/10), rigs[0]}
 	}
 	for _, r := range rigs {
 		b.results.Cleanups = append(b.results.Cleanups, report.Cleanup{Sessions: r.Size, Removed: either(b.cfg, 10_000, 2000)})
@@ -42,7 +37,7 @@ func (b *bench) cleanUpSizes(ctx context.Context) {
 
 // cleanUpOnce adds sessions that have expired, and measures how they are removed.
 func (b *bench) cleanUpOnce(ctx context.Context, r *rig, c *report.Cleanup) {
-	r.AddExpired(ctx, c.Removed)
+	r.Add(ctx, c.Removed, population.Expired)
 	before := blocks(ctx, r, 0)
 	r.openStore(ctx, 1)
 	defer r.close()
@@ -74,7 +69,6 @@ func blocks(ctx context.Context, r *rig, before int64) (n int64) {
 	for alone := false; !alone || n <= before; time.Sleep(10 * time.Millisecond) {
 		r.Read(ctx, told, &n, &alone)
 	}
-
 	return n
 }
 
@@ -87,13 +81,11 @@ type timedStore struct {
 
 func (s *timedStore) FindDue(ctx context.Context, rule cleanup.Rule, limit int) ([]uuid.UUID, error) {
 	defer s.since(time.Now())
-
 	return s.Store.FindDue(ctx, rule, limit)
 }
 
 func (s *timedStore) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUID, timeout time.Duration) (cleanup.Removed, error) {
 	defer s.since(time.Now())
-
 	return s.Store.RemoveDue(ctx, rule, ids, timeout)
 }
 
@@ -101,22 +93,17 @@ func (s *timedStore) since(began time.Time) { s.busy += time.Since(began) }
 
 // cleanUpBeside measures how long refreshes take while the command removes a million rows, and before.
 func (b *bench) cleanUpBeside(ctx context.Context) {
-	const (
-		// share is the load, of what is possible.
-		share = 0.5
-		// recycled is how many WAL segments both take together, and more.
-		recycled, recycledQuick = 96, 8
-	)
+	const share = 0.5 // of what is possible
 	// Each session has two rows. The time before is about as long as it then takes, as what a disk does now and then is in
 	// both.
 	expired, quiet := either(b.cfg, 500_000, 10_000), either(b.cfg, time.Minute, 2*time.Second)
-	r := b.mainRig()
+	r := b.main
 	defer r.close()
 
-	r.AddExpired(ctx, expired)
+	r.Add(ctx, expired, population.Expired)
 	// What has just been added is written to the disk before, not beside one of the two. Sessions that have expired lie on
 	// pages that nobody has changed for long: clean-up is the first to do so after a checkpoint.
-	b.cluster.RecycleWAL(ctx, either(b.cfg, recycled, recycledQuick))
+	b.cluster.RecycleWAL(ctx, either(b.cfg, 96, 8)) // more than both take together
 	r.Touch(ctx)
 
 	o, workers := of(r, report.HTTP, report.Refresh, ""), b.cfg.mainWorkers()
@@ -127,7 +114,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 	beside := &b.results.CleanupBeside
 	beside.Without = b.open(ctx, o, "clean-up", window, perSecond, perSecond/capacity)
 
-	over, ended := new(atomic.Bool), make(chan error, 1)
+	var over atomic.Bool
 	prepare := o.prepare
 	o.prepare = func(ctx context.Context, n need) call {
 		do := prepare(ctx, n)
@@ -138,39 +125,32 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 			do(ctx, worker)
 		}
 	}
-	cleaning, cancel := context.WithCancel(ctx)
-	defer cancel()
+	stop := func() {}
+	defer func() { stop() }()
 	window.Duration = time.Hour
 	window.Begin = func() {
-		go func() {
-			ended <- must.Run(func() { b.runCleanUp(cleaning, r, beside) })
-			over.Store(true)
-		}()
+		stop = must.Beside(ctx, func(ctx context.Context) {
+			defer over.Store(true)
+			b.runCleanUp(ctx, r, beside, expired)
+		})
 	}
 	beside.With = b.open(ctx, o, "clean-up", window, perSecond, perSecond/capacity)
 	if !over.Load() {
 		must.Do(errors.New("refreshes ended before clean-up did"))
 	}
-	must.Do(<-ended)
-	if beside.Removed != expired {
-		must.Do(fmt.Errorf("%d sessions were removed, not %d", beside.Removed, expired))
-	}
 }
 
 // runCleanUp runs the command.
-func (b *bench) runCleanUp(ctx context.Context, r *rig, beside *report.CleanupBeside) {
+func (b *bench) runCleanUp(ctx context.Context, r *rig, beside *report.CleanupBeside, expired int) {
 	cmd := exec.CommandContext(ctx, b.binary, "cleanup", "--json") //nolint:gosec // our own program
 	cmd.Env, cmd.Dir = []string{"DATABASE_URL=" + r.URL}, b.dir
-	var said strings.Builder
-	cmd.Stderr = &said
-	output, err := cmd.Output()
-	if err != nil {
-		must.Do(fmt.Errorf("api cleanup: %w: %s", err, &said))
-	}
 	var summary struct {
 		Sessions int     `json:"sessions"`
 		Seconds  float64 `json:"seconds"`
 	}
-	must.Do(json.Unmarshal(output, &summary))
+	must.Do(json.Unmarshal(must.Output(cmd), &summary))
 	beside.Removed, beside.Seconds = summary.Sessions, summary.Seconds
+	if beside.Removed != expired {
+		must.Do(fmt.Errorf("%d sessions were removed, not %d", beside.Removed, expired))
+	}
 }

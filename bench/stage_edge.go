@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -24,25 +23,24 @@ const edgeTokens = 10_000
 
 // atTheEdge measures what accepting a token without a database read costs.
 func (b *bench) atTheEdge(ctx context.Context) {
-	r := b.mainRig()
+	r := b.main
 	// accepting presents access tokens to one of the resource server's handlers.
 	accepting := func(layer, name, path, variant string) operation {
 		return operation{
 			layer: layer, name: name, variant: variant, rig: r, server: func() int { return r.edge.Pid() },
 			prepare: func(ctx context.Context, n need) call {
 				r.openEdge(ctx)
-				client := load.NewClient(r.edge.Address)
 				return n.presenting(ctx, path, edgeTokens, func(_ context.Context, token string) {
-					must.Get(client.Send(http.StatusOK, load.Request{Method: http.MethodGet, Path: path, Bearer: token}))
+					must.Get(r.edge.Send(http.StatusOK, load.Request{Method: http.MethodGet, Path: path, Authorization: "Bearer " + token}))
 				})
 			},
 		}
 	}
 
 	b.inTurn(ctx, report.EdgeGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, []operation{
-		accepting(report.Limit, report.Unchecked, servers.Open, report.Seen),
+		accepting(report.Limit, "the same handler without a check", servers.Open, report.Seen),
 		accepting(report.Edge, report.Accept, servers.Verified, report.Seen),
-		accepting(report.Limit, report.BareCheck, servers.JWT, report.NotSeen),
+		accepting(report.Limit, "the same handler with golang-jwt's signature check alone", servers.JWT, report.NotSeen),
 		accepting(report.Edge, report.Accept, servers.Verified, report.NotSeen),
 	})
 }
@@ -50,23 +48,18 @@ func (b *bench) atTheEdge(ctx context.Context) {
 // besideRevocations measures whether creating and refreshing slow down when revocations are followed.
 func (b *bench) besideRevocations(ctx context.Context) {
 	var all []operation
-	for _, beside := range []struct {
-		variant            string
-		revoking, followed bool
-	}{{report.NotFollowed, false, false}, {report.Followed, false, true}, {report.Busy, true, false}, {report.FollowedBusily, true, true}} {
+	for _, variant := range []struct {
+		name   string
+		beside []beside
+	}{
+		{"no revocation, and nobody who follows them", nil},
+		{"no revocation, a replica follows them", []beside{(*rig).follow}},
+		{"100 revocations a second, and nobody who follows them", []beside{(*rig).revokeOften}},
+		{"100 revocations a second, a replica follows them", []beside{(*rig).revokeOften, (*rig).follow}},
+	} {
 		for _, name := range []string{report.Refresh, report.Create} {
-			o := of(b.churning, report.Packages, name, beside.variant)
-			prepare := o.prepare
-			o.prepare = func(ctx context.Context, n need) call {
-				do := prepare(ctx, n)
-				if beside.revoking {
-					n.revokeBeside(ctx)
-				}
-				if beside.followed {
-					n.followBeside(ctx)
-				}
-				return do
-			}
+			o := of(b.churning, report.Packages, name, variant.name)
+			o.beside = variant.beside
 			all = append(all, o)
 		}
 	}
@@ -74,31 +67,26 @@ func (b *bench) besideRevocations(ctx context.Context) {
 	b.inTurn(ctx, report.FollowGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration, all)
 }
 
-// revokeBeside has a hundred sessions a second revoked, one after the other.
-func (n need) revokeBeside(ctx context.Context) {
+// revokeOften has a hundred sessions a second revoked, one after the other.
+func (r *rig) revokeOften(ctx context.Context, workers int) (stop func()) {
 	const pause = 10 * time.Millisecond
 
-	revoke := throughPackages[report.Revoke](ctx, need{rig: n.rig, workers: n.workers, calls: int(time.Minute / pause)}).work(ctx)
-	n.beside.Go(func() error {
-		ticker := time.NewTicker(pause)
-		defer ticker.Stop()
-		for ctx.Err() == nil {
-			if err := revoke(0); err != nil {
-				return err
-			}
-			<-ticker.C
+	revoke := throughPackages(ctx, need{rig: r, workers: workers, calls: int(time.Minute / pause)}, report.Revoke)
+	return must.Beside(ctx, func(until context.Context) {
+		for ticker := time.NewTicker(pause); until.Err() == nil; <-ticker.C {
+			revoke(ctx, 0)
 		}
-		return nil
 	})
 }
 
-// followBeside has a replica follow revocations.
-func (n need) followBeside(ctx context.Context) {
-	follower := must.Get(n.store.Verifier(verifier.Config{Logger: slog.New(slog.DiscardHandler)}))
-	n.beside.Go(func() error { return follower.Run(ctx) })
+// follow has a replica follow revocations.
+func (r *rig) follow(ctx context.Context, _ int) (stop func()) {
+	follower := must.Get(r.store.Verifier(verifier.Config{Logger: slog.New(slog.DiscardHandler)}))
+	stop = must.Beside(ctx, func(ctx context.Context) { must.Do(follower.Run(ctx)) })
 	for follower.Age() > time.Second {
 		time.Sleep(time.Millisecond)
 	}
+	return stop
 }
 
 // timeRevocations measures how long it takes from a request that ends a session until a resource server in another
@@ -107,53 +95,42 @@ func (b *bench) timeRevocations(ctx context.Context) {
 	// refreshingBeside is how many clients do so.
 	const refreshingBeside = 2
 
-	r := b.mainRig()
+	r := b.main
 	defer r.close()
 
 	r.openEdge(ctx)
 	b.results.Revocations.Alone = b.revocationTimes(ctx, r)
-	refresh := of(r, report.Packages, report.Refresh, "").makeReady(ctx, nil, refreshingBeside, time.Second, 0)
-	busy, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() {
-		_, err := load.Closed(busy, load.Window{Workers: refreshingBeside, Duration: time.Hour}, refresh.work(ctx))
-		ended <- err
-	}()
-	err := must.Run(func() { b.results.Revocations.Busy = b.revocationTimes(ctx, r) })
-	cancel()
-	if beside := <-ended; !errors.Is(beside, context.Canceled) {
-		err = errors.Join(err, beside)
-	}
-	must.Do(err)
+	refresh := of(r, report.Packages, report.Refresh, "").makeReady(ctx, refreshingBeside, time.Second, 0)
+	defer must.Beside(ctx, func(ctx context.Context) {
+		must.Get(load.Closed(ctx, load.Window{Workers: refreshingBeside, Duration: time.Hour}, refresh))
+	})()
+	b.results.Revocations.Busy = b.revocationTimes(ctx, r)
 	b.say("from revocation to refusal, p99: %.1f ms, beside refreshes %.1f ms", b.results.Revocations.Alone.P99, b.results.Revocations.Busy.P99)
 }
 
 func (b *bench) revocationTimes(ctx context.Context, r *rig) (row report.Row) {
-	client := load.NewClient(r.edge.Address)
-	defer client.Close()
 	times := load.NewTimes()
 	for range either(b.cfg, 500, 50) {
-		times.Add(r.revocationTime(ctx, client))
+		times.Add(r.revocationTime(ctx))
 	}
 	row.Key = operation{layer: report.Edge, name: "from revocation to refusal", rig: r}.key("refusal", 1)
 	setTimes(&row, times)
 	row.Max = times.Milliseconds(100)
-
 	return row
 }
 
 // revocationTime is how long after the request that ended its session a token was refused.
-func (r *rig) revocationTime(ctx context.Context, client *load.Client) time.Duration {
-	body := r.internal(http.StatusCreated, load.Request{Method: http.MethodPost, Path: "/v1/sessions", Type: load.JSON, Body: `{"data":{}}`})
+func (r *rig) revocationTime(ctx context.Context) time.Duration {
+	body := r.create(`{"data":{}}`)
 	token := must.Get(load.Member(body, "access_token"))
 	id := must.Get(load.Member(body, "id"))
-	bearing := load.Request{Method: http.MethodGet, Path: servers.Verified, Bearer: token}
-	must.Get(client.Send(http.StatusOK, bearing))
+	bearing := load.Request{Method: http.MethodGet, Path: servers.Verified, Authorization: "Bearer " + token}
+	must.Get(r.edge.Send(http.StatusOK, bearing))
 	began := time.Now()
-	r.internal(http.StatusNoContent, load.Request{Method: http.MethodDelete, Path: "/v1/sessions/" + id})
+	r.revoke(id)
 	for {
 		must.Do(ctx.Err())
-		status, body, err := client.Do(bearing)
+		status, body, err := r.edge.Do(bearing)
 		must.Do(err)
 		if status == http.StatusUnauthorized {
 			return time.Since(began)
@@ -167,41 +144,31 @@ func (r *rig) revocationTime(ctx context.Context, client *load.Client) time.Dura
 
 // weighMillion measures the memory of a set of a million revoked sessions.
 func (b *bench) weighMillion(ctx context.Context) {
-	const million = 1_000_000
-
 	checker := must.Get(tokens.NewVerifier(b.identity.Ring, b.identity.Store.Tokens))
 	before := heap()
-	loaded := make(chan struct{})
-	v := must.Get(verifier.New(checker, following(func(ctx context.Context, set *verifier.Set) {
-		batch := verifier.Batch{Reset: true, Proof: set.Now(), Cursor: "all"}
-		for range million {
-			batch.Sessions = append(batch.Sessions, verifier.Revocation{SessionID: uuid.Must(uuid.NewV7()), Until: time.Now().Add(time.Hour).Unix()})
-		}
-		set.Apply(batch)
-		batch.Sessions = nil
-		close(loaded)
-		<-ctx.Done()
-	}), verifier.Config{Strict: func(context.Context, string, tokens.Claims) error { return verifier.ErrRevoked }}))
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- v.Run(ctx) }()
-	<-loaded
+	known := make(million)
+	v := must.Get(verifier.New(checker, known, verifier.Config{Strict: func(context.Context, string, tokens.Claims) error { return verifier.ErrRevoked }}))
+	defer must.Beside(ctx, func(ctx context.Context) { must.Do(v.Run(ctx)) })()
+	<-known
 	b.results.Revocations.MillionBytes = heap() - before
-	n := v.Len()
-	cancel()
-	must.Do(<-ended)
-	if n != million {
+	if n := v.Len(); n != 1_000_000 {
 		must.Do(fmt.Errorf("the set has %d sessions", n))
 	}
 }
 
-// following is a source of revocations.
-type following func(context.Context, *verifier.Set)
+// million is a source of as many revocations. It is closed when they are known.
+type million chan struct{}
 
 // Follow implements [verifier.Source].
-func (f following) Follow(ctx context.Context, set *verifier.Set) error {
-	f(ctx, set)
-
+func (m million) Follow(ctx context.Context, set *verifier.Set) error {
+	batch := verifier.Batch{Reset: true, Proof: set.Now(), Cursor: "all"}
+	for range 1_000_000 {
+		batch.Sessions = append(batch.Sessions, verifier.Revocation{SessionID: uuid.Must(uuid.NewV7()), Until: time.Now().Add(time.Hour).Unix()})
+	}
+	set.Apply(batch)
+	batch.Sessions = nil
+	close(m)
+	<-ctx.Done()
 	return nil
 }
 
@@ -210,6 +177,5 @@ func heap() int64 {
 	runtime.GC() // what had a finalizer
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-
 	return int64(m.HeapAlloc) //nolint:gosec // less than there is memory
 }

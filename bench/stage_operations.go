@@ -15,7 +15,6 @@ func (b *bench) turn(workers int) (rounds int, duration time.Duration) {
 	if workers == b.cfg.mainWorkers() {
 		return b.cfg.rounds, b.cfg.duration
 	}
-
 	return min(2, b.cfg.rounds), b.cfg.duration * 6 / 10
 }
 
@@ -23,26 +22,33 @@ func (b *bench) turn(workers int) (rounds int, duration time.Duration) {
 // quick, and what they are to show is small.
 func (b *bench) edgeRounds() int { return either(b.cfg, max(5, b.cfg.rounds), 1) }
 
-// allLayers are the operations that leave a table as large as it was, through each layer.
-func allLayers(r *rig, name string, variants ...string) []operation {
-	all := []operation{of(r, report.Bare, name, "")}
-	for _, variant := range variants {
-		all = append(all, of(r, report.Packages, name, variant), of(r, report.HTTP, name, variant))
+// allLayers are operations of these names through each layer, in all their variants.
+func allLayers(r *rig, names ...string) (all []operation) {
+	for _, name := range names {
+		all = append(all, of(r, report.Bare, name, ""))
+		for _, variant := range variants(name) {
+			all = append(all, of(r, report.Packages, name, variant), of(r, report.HTTP, name, variant))
+		}
 	}
-
 	return all
+}
+
+// variants tells apart what a get costs for a token that came before, and for another one.
+func variants(name string) []string {
+	if name == report.Get {
+		return []string{report.Seen, report.NotSeen}
+	}
+	return []string{""}
 }
 
 // operations runs everything that leaves the table as large as it was. Where the targets are looked at, there are limits
 // that have nothing to do with a database too.
 func (b *bench) operations(ctx context.Context, workers int) {
-	r := b.mainRig()
+	r := b.main
 	defer r.close()
 	r.Touch(ctx)
-	all := append([]operation{of(r, report.Limit, report.OneRow, "")}, allLayers(r, report.Refresh, "")...)
-	all = append(all, allLayers(r, report.Get, report.Seen, report.NotSeen)...)
-	all = append(all, of(r, report.HTTP, report.Load, ""))
-	all = append(all, allLayers(r, report.Update, "")...)
+	all := append([]operation{of(r, report.Limit, report.OneRow, "")}, allLayers(r, report.Refresh, report.Get)...)
+	all = append(append(all, of(r, report.HTTP, report.Load, "")), allLayers(r, report.Update)...)
 	if workers == b.cfg.mainWorkers() {
 		all = append(all, b.limitOperations(ctx, r)...)
 	}
@@ -53,8 +59,7 @@ func (b *bench) operations(ctx context.Context, workers int) {
 // churn creates and revokes.
 func (b *bench) churn(ctx context.Context, workers int) {
 	rounds, duration := b.turn(workers)
-	b.inTurn(ctx, report.Main(workers), workers, rounds, duration,
-		append(allLayers(b.churning, report.Create, ""), allLayers(b.churning, report.Revoke, "")...))
+	b.inTurn(ctx, report.Main(workers), workers, rounds, duration, allLayers(b.churning, report.Create, report.Revoke))
 }
 
 // latencies measures how long requests take at loads below what was possible.
@@ -62,7 +67,7 @@ func (b *bench) latencies(ctx context.Context, workers int) {
 	defer b.closeAll()
 
 	for _, o := range []operation{
-		of(b.mainRig(), report.HTTP, report.Refresh, ""), of(b.mainRig(), report.HTTP, report.Get, report.Seen), of(b.churning, report.HTTP, report.Create, ""),
+		of(b.main, report.HTTP, report.Refresh, ""), of(b.main, report.HTTP, report.Get, report.Seen), of(b.churning, report.HTTP, report.Create, ""),
 	} {
 		for _, share := range []float64{0.5, 0.8} {
 			duration := 2 * b.cfg.duration
@@ -77,10 +82,9 @@ func (b *bench) latencies(ctx context.Context, workers int) {
 func (b *bench) compareSizes(ctx context.Context) {
 	// By operation, as those of the same operation are compared.
 	byOperation := make([][]operation, 8)
-	for _, size := range b.cfg.sizes {
-		r := b.rigs[size]
+	for _, r := range b.sized {
 		r.Touch(ctx)
-		for i, o := range append(allLayers(r, report.Refresh, ""), allLayers(r, report.Get, report.Seen, report.NotSeen)...) {
+		for i, o := range allLayers(r, report.Refresh, report.Get) {
 			byOperation[i] = append(byOperation[i], o)
 		}
 	}
@@ -92,13 +96,13 @@ func (b *bench) afterCheckpoints(ctx context.Context) {
 	defer b.closeAll()
 
 	for range either(b.cfg, 2, 1) {
-		for _, size := range b.cfg.sizes {
-			o := of(b.rigs[size], report.Packages, report.Refresh, "")
+		for _, r := range b.sized {
+			o := of(r, report.Packages, report.Refresh, "")
 			key := o.key(report.CheckpointGroup, b.cfg.mainWorkers())
 			for _, state := range []struct {
 				name  string
 				reach func(context.Context)
-			}{{report.AfterCheckpoint, b.cluster.Checkpoint}, {report.Steady, b.rigs[size].Touch}} {
+			}{{report.AfterCheckpoint, b.cluster.Checkpoint}, {report.Steady, r.Touch}} {
 				state.reach(ctx)
 				key.State = state.name
 				b.closed(ctx, o, key, b.cfg.duration)

@@ -5,6 +5,15 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
@@ -17,31 +26,24 @@ import (
 // besideSCS measures introspection in turn with the middleware of scs, which loads the session of a request too: each
 // has as many sessions, and the same load.
 func (b *bench) besideSCS(ctx context.Context) {
-	ours := b.rigs[b.cfg.sizes[0]]
-	url := b.cluster.Create(ctx, "scs")
+	ours := b.sized[0]
 	server := servers.Start(ctx, servers.Config{SCS: &servers.SCS{
-		DatabaseURL: url, Connections: b.cfg.mainWorkers(), Sessions: ours.Size, Data: population.Data,
+		DatabaseURL: b.cluster.Create(ctx, "scs"), Connections: b.cfg.mainWorkers(), Sessions: ours.Size, Data: population.Data,
 	}})
-	defer func() { must.Do(server.Stop()) }()
+	defer server.Stop()
 	sending := func(name, method string) operation {
-		return operation{
-			layer: report.SCS, name: name, rig: ours, server: server.Pid,
-			prepare: func(context.Context, need) call {
-				client := load.NewClient(server.Address)
-				return func(context.Context, int) {
-					cookie := server.Cookies[rand.IntN(len(server.Cookies))] //nolint:gosec // which session is read is no secret
-					body := must.Get(client.Send(http.StatusOK, load.Request{Method: method, Path: servers.Session, Cookie: cookie}))
-					if string(body) != population.Data {
-						must.Do(fmt.Errorf("it answered %q", body))
-					}
-				}
-			},
-		}
+		return operation{layer: report.SCS, name: name, rig: ours, server: server.Pid}.calling(func(context.Context, int) {
+			cookie := server.Cookies[rand.IntN(len(server.Cookies))] //nolint:gosec // which session is read is no secret
+			body := must.Get(server.Send(http.StatusOK, load.Request{Method: method, Path: servers.Session, Cookie: cookie}))
+			if string(body) != population.Data {
+				must.Do(fmt.Errorf("it answered %q", body))
+			}
+		})
 	}
-	theirs := []operation{sending(report.Read, http.MethodGet), sending(report.ReadWrite, http.MethodPost)}
+	read, readWrite := sending("read over HTTP", http.MethodGet), sending("read and write over HTTP", http.MethodPost)
 	b.inTurn(ctx, report.SCSGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration,
-		[]operation{theirs[0], of(ours, report.HTTP, report.Get, report.Seen), theirs[1]})
-	for _, o := range theirs {
+		[]operation{read, of(ours, report.HTTP, report.Get, report.Seen), readWrite})
+	for _, o := range []operation{read, readWrite} {
 		row := b.gather(o.key(report.SCSGroup, b.cfg.mainWorkers())).row()
 		row.Note = fmt.Sprintf("%s, CPU of the server %.0f µs a request", server.Versions, row.ServerCPU)
 		b.results.Rivals = append(b.results.Rivals, row)
@@ -51,12 +53,11 @@ func (b *bench) besideSCS(ctx context.Context) {
 // compas measures @compas/store. Where that cannot be done, for want of Node or a registry, it is left out, and the
 // report says so.
 func (b *bench) compas(ctx context.Context) {
-	url := b.cluster.Create(ctx, "compas")
 	var rows []report.Row
 	if err := must.Run(func() {
-		rows = rivals.Compas(ctx, rivals.Config{
-			DatabaseURL: url, Connections: b.cfg.mainWorkers(), Duration: 2 * b.cfg.duration, Sessions: either(b.cfg, churningSize, 1000), Data: population.Data,
-		})
+		rows = rivals.Compas(ctx, b.cluster.Create(ctx, "compas"), report.Key{
+			Layer: report.Compas, State: report.Steady, Group: "rivals", Sessions: either(b.cfg, churningSize, 1000), Workers: b.cfg.mainWorkers(),
+		}, 2*b.cfg.duration, population.Data)
 	}); err != nil {
 		must.Do(ctx.Err())
 		missing := fmt.Sprintf("%s: %v", report.Compas, err)
@@ -64,4 +65,60 @@ func (b *bench) compas(ctx context.Context) {
 		b.say("%s", missing)
 	}
 	b.results.Rivals = append(rows, b.results.Rivals...)
+}
+
+// limitOperations are what any service with a database and signed tokens has to do: the same request as a refresh, to
+// servers that do less than a refresh takes, and statements by PostgreSQL's own tool. They end with the rig.
+func (b *bench) limitOperations(ctx context.Context, r *rig) []operation {
+	s := r.Rotating.Ahead(1)[0]
+	token := r.RefreshToken(s)
+	// As long an answer, and as many claims, as a refresh has.
+	server := servers.Start(ctx, servers.Config{Limits: &servers.Limits{
+		Answer: fmt.Sprintf(`{"access_token":%q,"token_type":"Bearer","expires_in":43200,"refresh_token":%q,"refresh_expires_in":2592000}`, token, token),
+		Claims: jwt.RegisteredClaims{
+			Issuer: population.Issuer, Subject: "user-of-the-benchmark", Audience: jwt.ClaimStrings{population.Issuer + "/oauth2/token"},
+			ExpiresAt: jwt.NewNumericDate(time.Now().Add(24 * time.Hour)), IssuedAt: jwt.NewNumericDate(time.Now()), ID: s.Pair.String(),
+		},
+	}})
+	r.onClose(server.Stop)
+
+	var all []operation
+	for _, handler := range []struct{ name, path string }{
+		{"net/http handler", servers.Bare}, {"chi and golang-jwt, EdDSA", servers.EdDSA}, {"chi and golang-jwt, HS256", servers.HS256},
+	} {
+		request := refreshing(server.Tokens[handler.path])
+		request.Path = handler.path
+		all = append(all, operation{layer: report.Limit, name: handler.name, server: server.Pid}.calling(func(context.Context, int) {
+			must.Get(server.Send(http.StatusOK, request))
+		}))
+	}
+	return append(all,
+		b.pgbench(r, "the same by pgbench", r.statements[report.OneRow].Text("bench_pair(:i)")),
+		b.pgbench(r, "get by pgbench", r.statements[report.Get].Text("bench_session(:i)", "bench_pair(:i)")),
+	)
+}
+
+var transactionsPerSecond = regexp.MustCompile(`(?m)^tps = ([0-9.]+) \(without initial`)
+
+// pgbench is a second opinion on how much can be done. Its sessions are drawn from all, not from the sample.
+func (b *bench) pgbench(r *rig, name, statement string) operation {
+	file := filepath.Join(b.dir, name+".sql")
+	return operation{
+		layer: report.Limit, name: name, rig: r,
+		prepare: func(context.Context, need) call {
+			must.Do(os.WriteFile(file, fmt.Appendf(nil, "\\set i random(0, %d)\n%s;\n", r.Size-1, statement), 0o600))
+			return nil
+		},
+		tool: func(ctx context.Context, workers int, duration time.Duration) float64 {
+			cmd := exec.CommandContext(ctx, filepath.Join(b.cluster.Programs.Bin, "pgbench"), "-n", "-M", "prepared", "-c", strconv.Itoa(workers), //nolint:gosec // PostgreSQL's own
+				"-j", strconv.Itoa(min(workers, runtime.NumCPU())),
+				"-T", strconv.Itoa(int(max(duration.Round(time.Second), time.Second)/time.Second)), "-f", file, r.URL)
+			output := must.Output(cmd)
+			match := transactionsPerSecond.FindSubmatch(output)
+			if match == nil {
+				must.Do(fmt.Errorf("pgbench printed %q", output))
+			}
+			return must.Get(strconv.ParseFloat(string(match[1]), 64))
+		},
+	}
 }

@@ -1,14 +1,21 @@
 package main
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/cluster"
 	"github.com/latchkey-sessions/latchkey/bench/internal/machine"
@@ -25,12 +32,13 @@ func (b *bench) build(ctx context.Context) {
 	b.binary = filepath.Join(b.dir, "api")
 	service.Build(ctx, b.binary)
 	info := must.Get(os.Stat(b.binary))
-	b.results.Service.BinaryBytes, b.results.Version = info.Size(), "unknown"
-	if output, err := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output(); err == nil {
-		b.results.Version = strings.TrimSpace(string(output))
-	}
+	described, _ := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty").Output() // not of an archive
+	b.results.Service.BinaryBytes, b.results.Version = info.Size(), cmp.Or(strings.TrimSpace(string(described)), "unknown")
 	b.identity = population.NewIdentity()
+	must.Do(os.WriteFile(b.keysFile(), []byte(b.identity.Keys), 0o600))
 }
+
+func (b *bench) keysFile() string { return filepath.Join(b.dir, "signing-keys.json") }
 
 func (b *bench) startCluster(ctx context.Context) {
 	dir := filepath.Join(b.dir, "database")
@@ -42,18 +50,25 @@ func (b *bench) startCluster(ctx context.Context) {
 	b.churning = b.populate(ctx, "churning", churningSize)
 }
 
+func (b *bench) makeSizes(ctx context.Context) {
+	for _, size := range b.cfg.sizes {
+		r := b.populate(ctx, fmt.Sprintf("sessions_%d", size), size)
+		b.sized = append(b.sized, r)
+		if size == b.cfg.mainSize() {
+			b.main = r
+		}
+	}
+}
+
 // populate makes a database of so many sessions.
 func (b *bench) populate(ctx context.Context, database string, size int) *rig {
 	url := b.cluster.Create(ctx, database)
 	began := time.Now()
 	p := population.New(ctx, b.identity, url, size, sample)
 	b.say("%s sessions in %.1f s", report.Thousands(float64(size)), time.Since(began).Seconds())
-	dir := filepath.Join(b.dir, database)
-	must.Do(os.Mkdir(dir, 0o700))
-	r := &rig{Population: p, service: service.Config{Binary: b.binary, Dir: dir, DatabaseURL: url, Identity: b.identity}}
-
+	r := &rig{Population: p, service: service.Config{Binary: b.binary, KeysFile: b.keysFile(), DatabaseURL: url}}
 	r.capture(ctx)
-
+	b.rigs = append(b.rigs, r)
 	return r
 }
 
@@ -70,9 +85,8 @@ func (b *bench) startMeasured(ctx context.Context) {
 
 func (b *bench) look(ctx context.Context) {
 	b.results.Machine = machine.Look(b.dir)
-	for _, size := range b.cfg.sizes {
-		p := b.rigs[size]
-		s := report.Size{Sessions: size, SampleCount: p.Readers.Len() + p.Rotating.Len()}
+	for _, p := range b.sized {
+		s := report.Size{Sessions: p.Size, SampleCount: p.Readers.Len() + p.Rotating.Len()}
 		p.Read(ctx, `SELECT sum(pg_table_size(c.oid))::bigint, sum(pg_indexes_size(c.oid))::bigint, pg_size_bytes(current_setting('shared_buffers'))
 			FROM pg_class c WHERE c.oid IN ('"sessionStore"'::regclass, '"sessionStoreToken"'::regclass)`,
 			&s.TableBytes, &s.IndexBytes, &b.results.SharedBuffers)
@@ -83,9 +97,73 @@ func (b *bench) look(ctx context.Context) {
 // startService measures how long the service takes to be ready, on a database that is there.
 func (b *bench) startService(ctx context.Context) {
 	for range either(b.cfg, 6, 3) {
-		process := service.Start(ctx, b.mainRig().service)
-		must.Do(process.Stop())
+		process := service.Start(ctx, b.main.service)
+		process.Stop()
 		b.results.Service.Started = append(b.results.Service.Started, microseconds(process.Started)/1000)
 	}
 	b.say("ready after %.0f ms", b.results.Service.Started)
+}
+
+// count counts what does not depend on the machine: round trips and allocations, of one call at a time.
+func (b *bench) count(ctx context.Context) {
+	r := b.churning
+	defer r.close()
+	var trips atomic.Int64
+	r.openStore(ctx, 1, func(c *pgxpool.Config) {
+		c.ConnConfig.DialFunc = func(ctx context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(ctx, network, address)
+			return &countingConn{Conn: conn, trips: &trips}, err
+		}
+	})
+	for _, name := range []string{report.Create, report.Get, report.Refresh, report.Update, report.Revoke} {
+		for _, variant := range variants(name) {
+			count := countCalls(ctx, of(r, report.Packages, name, variant), &trips)
+			b.results.Counts = append(b.results.Counts, count)
+			b.say("%s %s: %.2f round trips, %.0f allocations", name, variant, count.RoundTrips, count.Allocations)
+		}
+	}
+}
+
+func countCalls(ctx context.Context, o operation, trips *atomic.Int64) report.Count {
+	// counted is how many calls are counted, after as many that are not.
+	const counted = 200
+
+	do := o.prepare(ctx, need{rig: o.rig, variant: o.variant, workers: 1, calls: 2 * counted})
+	call := func() {
+		for range counted {
+			do(ctx, 0)
+		}
+	}
+	call()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	trips.Store(0)
+	call()
+	runtime.ReadMemStats(&after)
+	return report.Count{
+		Operation: o.name, Variant: o.variant,
+		RoundTrips:     float64(trips.Load()) / counted,
+		Allocations:    float64(after.Mallocs-before.Mallocs) / counted,
+		AllocatedBytes: float64(after.TotalAlloc-before.TotalAlloc) / counted,
+	}
+}
+
+// countingConn counts how often it waits for the server: once for each time it reads after it wrote.
+type countingConn struct {
+	net.Conn
+
+	trips *atomic.Int64
+	wrote atomic.Bool
+}
+
+func (c *countingConn) Write(b []byte) (int, error) {
+	c.wrote.Store(true)
+	return c.Conn.Write(b)
+}
+
+func (c *countingConn) Read(b []byte) (int, error) {
+	if c.wrote.Swap(false) {
+		c.trips.Add(1)
+	}
+	return c.Conn.Read(b)
 }

@@ -7,7 +7,6 @@ import (
 	"context"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -30,80 +29,39 @@ const (
 //go:embed compas/package.json compas/package-lock.json compas/bench.mjs compas/schema.sql
 var files embed.FS
 
-// Config says what to measure, and where. All of it is required.
-type Config struct {
-	// DatabaseURL is the URL of an empty database made for this, as a superuser.
-	DatabaseURL string
-	// Connections is how many connections to PostgreSQL there are, and how many callers keep it busy.
-	Connections int
-	// Duration is how long each operation is measured, after a warm-up of a quarter of it.
-	Duration time.Duration
-	// Sessions is how many sessions there are before anything but creating them is measured.
-	Sessions int
-	// Data is each session's data, a JSON object.
-	Data string
-}
-
-// Compas measures the functions of @compas/store that create, get and refresh a session. It installs the package from
-// the npm registry into a folder that is removed afterwards.
-func Compas(ctx context.Context, cfg Config) []report.Row {
-	parsed := must.Get(pgx.ParseConfig(cfg.DatabaseURL))
+// Compas measures the functions of @compas/store that create, get and refresh a session: each for so long, after a warm-up
+// of a quarter of it, with as many callers and connections, and from the second on with as many sessions, as the rows' key
+// says. The database is empty, and the URL a superuser's. It installs the package from the npm registry into a folder that
+// is removed afterwards.
+func Compas(ctx context.Context, url string, key report.Key, duration time.Duration, data string) (rows []report.Row) {
+	parsed := must.Get(pgx.ParseConfig(url))
 	input := must.Get(json.Marshal(map[string]any{
 		"connection": map[string]any{
 			"host": parsed.Host, "port": parsed.Port, "user": parsed.User, "password": parsed.Password, "database": parsed.Database, "ssl": false,
 		},
-		"callers": cfg.Connections, "seconds": cfg.Duration.Seconds(), "sessions": cfg.Sessions, "data": json.RawMessage(cfg.Data),
+		"row": key, "seconds": duration.Seconds(), "data": json.RawMessage(data),
 	}))
 	dir := must.Get(os.MkdirTemp("", "latchkey-bench-compas-"))
 	defer func() { _ = os.RemoveAll(dir) }() // below the system's temporary folder, at worst it stays there
 	must.Do(os.CopyFS(dir, must.Get(fs.Sub(files, "compas"))))
 	run(ctx, installPatience, dir, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
-	output := run(ctx, phases*cfg.Duration*5/4+fillPatience, dir, input, "node", "bench.mjs")
-
-	// The lines that bench.mjs writes: the versions first, then a result for each operation.
-	var rows []report.Row
-	var line struct {
-		Versions struct {
-			Store string `json:"store"`
-			Node  string `json:"node"`
-		} `json:"versions"`
-		Operation string  `json:"operation"`
-		PerSecond float64 `json:"perSecond"`
-		P50       float64 `json:"p50ms"`
-		P99       float64 `json:"p99ms"`
-		CPUMicros float64 `json:"cpuMicros"`
-	}
+	output := run(ctx, phases*duration*5/4+fillPatience, dir, input, "node", "bench.mjs")
 	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
-		must.Do(decoder.Decode(&line))
-		if line.Operation == "" {
-			continue
-		}
-		rows = append(rows, report.Row{
-			Key:    report.Key{Layer: report.Compas, Operation: line.Operation, State: report.Steady, Group: "rivals", Sessions: cfg.Sessions, Workers: cfg.Connections},
-			Rounds: []float64{line.PerSecond}, P50: line.P50, P99: line.P99,
-			Note: fmt.Sprintf("%s on Node %s, CPU of the process %.0f µs a call", line.Versions.Store, line.Versions.Node, line.CPUMicros),
-		})
+		var row report.Row
+		must.Do(decoder.Decode(&row))
+		rows = append(rows, row)
 	}
 	if len(rows) != phases {
 		must.Do(fmt.Errorf("it printed %q", output))
 	}
-
 	return rows
 }
 
-// run runs a program to its end, which must be a good one, and returns what it printed on standard output.
+// run runs a program of Node's to its end.
 func run(ctx context.Context, patience time.Duration, dir string, input []byte, name string, args ...string) []byte {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	var stderr bytes.Buffer
 	cmd := exec.CommandContext(ctx, name, args...) //nolint:gosec // npm or node
-	cmd.Dir, cmd.Stdin, cmd.Stderr, cmd.WaitDelay = dir, bytes.NewReader(input), &stderr, time.Second
-	output, err := cmd.Output()
-	if err != nil {
-		const enough = 2000 // the reason stands at the end
-		said := stderr.Bytes()
-		must.Do(fmt.Errorf("%s: %w: %s", name, errors.Join(err, ctx.Err()), said[max(0, len(said)-enough):]))
-	}
-
-	return output
+	cmd.Dir, cmd.Stdin, cmd.WaitDelay = dir, bytes.NewReader(input), time.Second
+	return must.Output(cmd)
 }

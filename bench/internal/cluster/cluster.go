@@ -28,14 +28,15 @@ const sharedBuffersLimit = 8 << 30
 type Cluster struct {
 	*pgserver.Server
 
+	// Programs are PostgreSQL's, of the server's own version.
+	Programs pgserver.Programs
 	// Settings are what differs from PostgreSQL's defaults while something is measured.
 	Settings map[string]string
 	// Postmaster is the process that all others of the server are children of.
 	Postmaster int
 
-	dir      string
-	programs pgserver.Programs
-	admin    *pgx.Conn
+	dir   string
+	admin *pgx.Conn
 }
 
 // Start makes a server in a folder made for it, in the state in which databases are filled: fast, and careless. Huge
@@ -45,7 +46,7 @@ func Start(ctx context.Context, dir string, hugePages bool) *Cluster {
 	if err != nil {
 		must.Do(fmt.Errorf("%w: install PostgreSQL 14 or newer (apt install postgresql)", err))
 	}
-	c := &Cluster{dir: dir, programs: programs, Settings: map[string]string{
+	c := &Cluster{dir: dir, Programs: programs, Settings: map[string]string{
 		"shared_buffers":  strconv.FormatInt(min(machine.Memory()/3, sharedBuffersLimit)>>20, 10) + "MB",
 		"max_connections": "500",
 		// Checkpoints come when the benchmark asks for one, so that each figure says what it has of them.
@@ -63,7 +64,6 @@ func Start(ctx context.Context, dir string, hugePages bool) *Cluster {
 		c.Exec(ctx, `ALTER SYSTEM SET `+setting+` = off`)
 	}
 	c.Exec(ctx, `SELECT pg_reload_conf()`)
-
 	return c
 }
 
@@ -90,12 +90,8 @@ func (c *Cluster) Remove(ctx context.Context) error {
 	if home, linkErr := filepath.EvalSymlinks(filepath.Join(c.dir, "postgres")); linkErr == nil {
 		err = errors.Join(err, os.RemoveAll(home))
 	}
-
 	return errors.Join(err, os.RemoveAll(c.dir))
 }
-
-// Program returns the path of one of PostgreSQL's programs, of the server's own version.
-func (c *Cluster) Program(name string) string { return filepath.Join(c.programs.Bin, name) }
 
 // Exec runs a statement as the superuser.
 func (c *Cluster) Exec(ctx context.Context, sql string) {
@@ -105,14 +101,12 @@ func (c *Cluster) Exec(ctx context.Context, sql string) {
 // Show returns a setting.
 func (c *Cluster) Show(ctx context.Context, setting string) (value string) {
 	must.Do(c.admin.QueryRow(ctx, `SELECT current_setting($1)`, setting).Scan(&value))
-
 	return value
 }
 
 // Create makes an empty database and returns its URL.
 func (c *Cluster) Create(ctx context.Context, name string) string {
 	c.Exec(ctx, `CREATE DATABASE `+pgx.Identifier{name}.Sanitize())
-
 	return c.URL(name)
 }
 
@@ -131,6 +125,5 @@ func (c *Cluster) RecycleWAL(ctx context.Context, segments int) {
 // WAL returns how many bytes of WAL were ever written.
 func (c *Cluster) WAL(ctx context.Context) (n int64) {
 	must.Do(c.admin.QueryRow(ctx, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`).Scan(&n))
-
 	return n
 }

@@ -22,11 +22,16 @@ const (
 )
 
 // Client sends requests to one server over keep-alive connections, as many as are under way at once.
-type Client struct{ host *fasthttp.HostClient }
+type Client struct {
+	// Address is the server's host and port.
+	Address string
+
+	host *fasthttp.HostClient
+}
 
 // NewClient returns a client of a host and port.
 func NewClient(address string) *Client {
-	return &Client{&fasthttp.HostClient{
+	return &Client{address, &fasthttp.HostClient{
 		Addr: address, Name: UserAgent, ReadTimeout: answerPatience, WriteTimeout: answerPatience,
 		// A request that fails is to be known.
 		MaxIdemponentCallAttempts: 1, RetryIfErr: func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
@@ -38,9 +43,9 @@ func (c *Client) Close() { c.host.CloseIdleConnections() }
 
 // Request is what is sent. What is empty is left out.
 type Request struct {
-	Method, Path            string
-	Bearer, Cookie, IfMatch string
-	Type, Body              string
+	Method, Path                   string
+	Authorization, Cookie, IfMatch string
+	Type, Body                     string
 }
 
 // Do sends a request and returns the answer's status and body.
@@ -52,21 +57,15 @@ func (c *Client) Do(r Request) (status int, body []byte, err error) {
 	request.SetRequestURI(r.Path)
 	request.Header.SetHost("localhost")
 	request.Header.Set("Accept", "*/*")
-	if r.Bearer != "" {
-		request.Header.Set("Authorization", "Bearer "+r.Bearer)
+	for _, header := range [...]struct{ name, value string }{
+		{"Authorization", r.Authorization}, {"Cookie", r.Cookie}, {"If-Match", r.IfMatch}, {"Content-Type", r.Type},
+	} {
+		if header.value != "" {
+			request.Header.Set(header.name, header.value)
+		}
 	}
-	if r.Cookie != "" {
-		request.Header.Set("Cookie", r.Cookie)
-	}
-	if r.IfMatch != "" {
-		request.Header.Set("If-Match", `"`+r.IfMatch+`"`)
-	}
-	if r.Type != "" {
-		request.Header.SetContentType(r.Type)
-		request.SetBodyString(r.Body)
-	}
+	request.SetBodyString(r.Body)
 	err = c.host.Do(request, response)
-
 	return response.StatusCode(), slices.Clone(response.Body()), err
 }
 
@@ -76,7 +75,6 @@ func (c *Client) Send(want int, r Request) ([]byte, error) {
 	if err == nil && status != want {
 		err = fmt.Errorf("the answer to %s %s is %d, not %d: %s", r.Method, r.Path, status, want, body)
 	}
-
 	return body, err
 }
 
@@ -87,6 +85,5 @@ func Member(body []byte, name string) (string, error) {
 	if !found || !ends {
 		return "", fmt.Errorf("the answer has no %s", name)
 	}
-
 	return string(value), nil
 }

@@ -6,20 +6,25 @@ package load
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
-// ErrUsedUp is what work returns when there is nothing left that it could do: the measurement ends early, and counts.
+// ErrUsedUp is what work ends with when there is nothing left that it could do: the measurement ends early, and counts.
 var ErrUsedUp = errors.New("there is nothing left to do")
 
 var errOver = errors.New("the time is over")
 
-// Work does one operation. Each worker has a number from 0 on, and does one thing at a time.
-type Work func(worker int) error
+// Work does one operation, or ends the measurement as package must does. Each worker has a number from 0 on, and does one
+// thing at a time.
+type Work func(ctx context.Context, worker int)
 
 // Window is when and by how many workers a load is measured.
 type Window struct {
@@ -87,7 +92,7 @@ func (w Window) run(ctx context.Context, work Work, next func(context.Context) (
 				if running.Err() != nil {
 					return
 				}
-				if err := work(worker); err != nil {
+				if err := must.Run(func() { work(ctx, worker) }); err != nil {
 					end(err)
 					return
 				}
@@ -125,16 +130,64 @@ func (w Window) run(ctx context.Context, work Work, next func(context.Context) (
 		sum.Latencies.Merge(one.Latencies.Histogram)
 		sum.Late.Merge(one.Late.Histogram)
 	}
-
 	return sum, nil
 }
 
 // wait returns when the time is over, or the context.
 func wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
+	ctx, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-ctx.Done()
+}
+
+// longestSleep is after what time somebody who waits for a call looks whether it is all over.
+const longestSleep = 20 * time.Millisecond
+
+// Open has calls come at random moments (Poisson arrivals) at the given rate, whether earlier ones have ended or not,
+// as independent clients do. A call that finds all workers busy waits. Its latency is counted from the moment at which
+// it was due, so that waiting is part of it.
+func Open(ctx context.Context, window Window, perSecond float64, seed uint64, work Work) (Measured, error) {
+	if perSecond <= 0 {
+		return Measured{}, errors.New("an open loop needs a rate above 0")
 	}
+	calls := &arrivals{
+		next: time.Now(), perSecond: perSecond,
+		random: rand.New(rand.NewPCG(seed, 1)), //nolint:gosec // arrivals need no secrecy, but repetition
+	}
+	return window.run(ctx, work, calls.wait)
+}
+
+// arrivals say when calls are due. Of the workers that have nothing to do, one waits for the next call's time, and the
+// others wait for that one: so the generator wakes up no more often than there are calls.
+type arrivals struct {
+	mu        sync.Mutex
+	next      time.Time
+	perSecond float64
+	random    *rand.Rand
+}
+
+// wait returns when the next call is due, not before that time. It is late through the generator's own fault if the
+// worker had been there before.
+func (a *arrivals) wait(ctx context.Context) (due time.Time, late time.Duration) {
+	came := time.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+
+	due = a.next
+	a.next = due.Add(time.Duration(a.random.ExpFloat64() / a.perSecond * float64(time.Second)))
+	for left := time.Until(due); left > 0 && ctx.Err() == nil; left = time.Until(due) {
+		sleep(min(left, longestSleep))
+	}
+	if came.Before(due) {
+		late = time.Since(due)
+	}
+	return due, late
+}
+
+// sleep asks the kernel: the runtime's own timers may be a millisecond late while the processor has nothing to do. The
+// kernel, for its part, takes the liberty of 50 µs if nobody asks it not to.
+func sleep(d time.Duration) {
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // without, it is late by a little
+	spec := unix.NsecToTimespec(int64(d))
+	_ = unix.Nanosleep(&spec, nil) // interrupted, it is early by a little
 }

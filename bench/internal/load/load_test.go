@@ -1,6 +1,7 @@
 package load_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/load"
+	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 func TestHowALoadEnds(t *testing.T) {
@@ -33,12 +35,11 @@ func TestHowALoadEnds(t *testing.T) {
 			"open":   func(work load.Work) (load.Measured, error) { return load.Open(t.Context(), window, 1000, 1, work) },
 		} {
 			var calls atomic.Int64
-			measured, err := run(func(int) error {
+			measured, err := run(func(context.Context, int) {
 				time.Sleep(time.Millisecond)
 				if calls.Add(1) > 50 {
-					return test.with
+					must.Do(test.with)
 				}
-				return nil
 			})
 			if test.want != "" {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
@@ -59,14 +60,13 @@ func TestOpenCountsTheTimeInWhichCallsWait(t *testing.T) {
 	t.Parallel()
 
 	var calls atomic.Int64
-	measured, err := load.Open(t.Context(), load.Window{Workers: 1, Duration: time.Hour}, 200, 1, func(int) error {
+	measured, err := load.Open(t.Context(), load.Window{Workers: 1, Duration: time.Hour}, 200, 1, func(context.Context, int) {
 		switch calls.Add(1) {
 		case 20:
 			time.Sleep(300 * time.Millisecond)
 		case 200:
-			return load.ErrUsedUp
+			must.Do(load.ErrUsedUp)
 		}
-		return nil
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -34,15 +34,13 @@ func Look(dir string) (f Facts) {
 	cores := must.Get(must.Get(procfs.NewDefaultFS()).CPUInfo())
 	f.CPU = cmp.Or(cores[0].ModelName, runtime.GOARCH)
 	f.Kernel = strings.Join(strings.Fields(string(must.Get(os.ReadFile("/proc/version"))))[:3], " ") // name, "version" and number
-
 	return f
 }
 
 // Memory returns the machine's memory in bytes.
 func Memory() int64 {
 	var info unix.Sysinfo_t
-	_ = unix.Sysinfo(&info) // it cannot fail with a good pointer
-
+	_ = unix.Sysinfo(&info)                        // it cannot fail with a good pointer
 	return int64(info.Totalram) * int64(info.Unit) //nolint:gosec // no machine has more
 }
 
@@ -50,7 +48,6 @@ func Memory() int64 {
 func FreeDisk(dir string) (bytes int64, inMemory bool) {
 	var s unix.Statfs_t
 	must.Do(unix.Statfs(dir, &s))
-
 	return int64(s.Bavail) * s.Bsize, s.Type == unix.TMPFS_MAGIC || s.Type == unix.RAMFS_MAGIC //nolint:gosec // no disk has more
 }
 
@@ -72,7 +69,6 @@ func fsyncTime(dir string) time.Duration {
 		times[i] = time.Since(began)
 	}
 	slices.Sort(times)
-
 	return times[rounds/2]
 }
 
@@ -80,7 +76,6 @@ func fsyncTime(dir string) time.Duration {
 func Own() time.Duration {
 	var usage syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &usage) // it cannot fail for a process that asks for itself
-
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
 
@@ -101,7 +96,6 @@ func CPU(pid int) (sum time.Duration) {
 			sum += time.Duration(int(s.UTime+s.STime)+s.CUTime+s.CSTime) * clockTick
 		}
 	}
-
 	return sum
 }
 

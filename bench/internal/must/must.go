@@ -3,6 +3,16 @@
 // own.
 package must
 
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+
+	"golang.org/x/sync/errgroup"
+)
+
 // failure tells an error that ends a run from a fault of the program.
 type failure struct{ error }
 
@@ -16,22 +26,57 @@ func Do(err error) {
 // Get returns the value, or panics with the error.
 func Get[T any](value T, err error) T {
 	Do(err)
-
 	return value
 }
 
 // Run calls f, and returns the error that ended it.
 func Run(f func()) (err error) {
 	defer func() {
-		switch why := recover().(type) {
-		case nil:
-		case failure:
-			err = why.error
-		default:
+		why := recover()
+		if failed, ok := why.(failure); ok {
+			err = failed.error
+		} else if why != nil {
 			panic(why)
 		}
 	}()
 	f()
-
 	return nil
+}
+
+// Share has workers call f for each number below n, and panics with the first error that ended one of them.
+func Share(workers, n int, f func(i int)) {
+	var group errgroup.Group
+	for worker := range workers {
+		group.Go(func() error {
+			return Run(func() {
+				for i := worker; i < n; i += workers {
+					f(i)
+				}
+			})
+		})
+	}
+	Do(group.Wait())
+}
+
+// Beside calls f in a goroutine. The function that it returns ends f's context, waits for it, and panics with the error
+// that ended it before.
+func Beside(ctx context.Context, f func(context.Context)) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- Run(func() { f(ctx) }) }()
+	return func() {
+		cancel()
+		if err := <-ended; !errors.Is(err, context.Canceled) {
+			Do(err)
+		}
+	}
+}
+
+// Output runs a program to its end, which must be a good one, and returns what it printed on standard output.
+func Output(cmd *exec.Cmd) []byte {
+	output, err := cmd.Output()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		err = fmt.Errorf("%s: %w: %s", filepath.Base(cmd.Path), err, exit.Stderr)
+	}
+	return Get(output, err)
 }

@@ -1,3 +1,4 @@
+// Package population fills databases with sessions, and knows of some of them what their clients would: their tokens.
 package population
 
 import (
@@ -11,11 +12,51 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 	"github.com/latchkey-sessions/latchkey/migrations"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
+
+const (
+	// Issuer is the tokens' issuer.
+	Issuer = "http://localhost:8080"
+	// AccessTokenTTL lets access tokens outlive the benchmark.
+	AccessTokenTTL = 12 * time.Hour
+
+	// Data is a session's data.
+	Data = `{"cart":[{"sku":"A-1041","quantity":2},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
+	// OtherData is what updates change it to.
+	OtherData = `{"cart":[{"sku":"A-1041","quantity":3},{"sku":"C-0007","quantity":1}],"locale":"en-GB","theme":"dark"}`
+)
+
+// Client is who creates and refreshes sessions.
+func Client() sessionstore.Client {
+	return sessionstore.Client{UserAgent: load.UserAgent, IP: "127.0.0.1"}
+}
+
+// Identity is what the packages and the service have in common, so that each takes the other's tokens.
+type Identity struct {
+	// Keys is the private JWK set.
+	Keys  tokens.Secret
+	Ring  *tokens.KeyRing
+	Store sessionstore.Config
+}
+
+// NewIdentity makes the key that the service makes by default.
+func NewIdentity() Identity {
+	key, _, err := tokens.GenerateKey("EdDSA")
+	must.Do(err)
+	keys := must.Get(tokens.PrependKey("", key))
+	ring := must.Get(tokens.ParseKeyRing([]byte(keys)))
+	return Identity{Keys: keys, Ring: ring, Store: sessionstore.Config{
+		Tokens:    tokens.Config{Issuer: Issuer, Audience: "latchkey", ClientID: "latchkey"},
+		Lifetimes: sessionstore.Lifetimes{AccessToken: AccessTokenTTL},
+		// A pair may be rotated again at once: what is measured is rotations.
+		Grace: time.Nanosecond,
+	}}
+}
 
 // readingShare is how much of the sample is read and has its data changed. The rest is refreshed: sessions that were
 // just refreshed are recorded as in use when they are read next, which is not what is to be measured there.
@@ -47,8 +88,7 @@ func New(ctx context.Context, identity Identity, url string, size, sample int) *
 	}
 	p.prepare(ctx)
 	p.fill(ctx)
-	p.choose(min(sample, size))
-
+	p.choose(ctx, min(sample, size))
 	return p
 }
 
@@ -71,36 +111,43 @@ func (p *Population) prepare(ctx context.Context) {
 }
 
 // choose takes a sample that is spread evenly over all sessions, in an order in which neighbours are far apart.
-func (p *Population) choose(n int) {
+func (p *Population) choose(ctx context.Context, n int) {
+	const chosen = `SELECT bench_session(i), bench_pair(i), 'user-' || i / 2
+		FROM unnest($1::bigint[]) WITH ORDINALITY AS sample(i, place) ORDER BY place`
+
 	random := rand.New(rand.NewPCG(uint64(p.Size), uint64(n))) //nolint:gosec // it is to be the same each time
-	all := make([]*Session, n)
-	for i := range all {
+	numbers := make([]int, n)
+	for i := range numbers {
 		from, to := i*p.Size/n, (i+1)*p.Size/n
-		index := from + random.IntN(to-from)
-		all[i] = &Session{
-			ID: ID(index), Pair: PairID(index), Generation: p.refresh.Generation, subject: subject(index),
-			accessGeneration: p.access.Generation, Rotated: p.refresh.IssuedAt.Add(time.Second), // it is rounded down
-		}
+		numbers[i] = from + random.IntN(to-from)
 	}
-	random.Shuffle(n, func(i, j int) { all[i], all[j] = all[j], all[i] })
-	readers := int(float64(n) * readingShare)
-	p.Readers, p.Rotating = &Circle{sessions: all[:readers]}, &Circle{sessions: all[readers:]}
+	random.Shuffle(n, func(i, j int) { numbers[i], numbers[j] = numbers[j], numbers[i] })
+	p.connected(ctx, func(conn *pgx.Conn) {
+		all := must.Get(pgx.CollectRows(must.Get(conn.Query(ctx, chosen, numbers)), func(row pgx.CollectableRow) (*Session, error) {
+			// The token's time is rounded down.
+			s := &Session{Generation: p.refresh.Generation, Rotated: p.refresh.IssuedAt.Add(time.Second)}
+			return s, row.Scan(&s.ID, &s.Pair, &s.subject)
+		}))
+		readers := int(float64(n) * readingShare)
+		p.Readers, p.Rotating = &Circle{sessions: all[:readers]}, &Circle{sessions: all[readers:]}
+	})
 }
 
-func (p *Population) connect(ctx context.Context) *pgx.Conn { return must.Get(pgx.Connect(ctx, p.URL)) }
+// connected lends a connection to the database.
+func (p *Population) connected(ctx context.Context, do func(*pgx.Conn)) {
+	conn := must.Get(pgx.Connect(ctx, p.URL))
+	defer func() { _ = conn.Close(ctx) }() // whatever it did is committed
+	do(conn)
+}
 
 // Exec runs a statement.
 func (p *Population) Exec(ctx context.Context, sql string, args ...any) {
-	conn := p.connect(ctx)
-	defer func() { _ = conn.Close(ctx) }() // it was committed
-	must.Get(conn.Exec(ctx, sql, args...))
+	p.connected(ctx, func(conn *pgx.Conn) { must.Get(conn.Exec(ctx, sql, args...)) })
 }
 
 // Read reads a statement's one row.
 func (p *Population) Read(ctx context.Context, sql string, into ...any) {
-	conn := p.connect(ctx)
-	defer func() { _ = conn.Close(ctx) }() // it only read
-	must.Do(conn.QueryRow(ctx, sql).Scan(into...))
+	p.connected(ctx, func(conn *pgx.Conn) { must.Do(conn.QueryRow(ctx, sql).Scan(into...)) })
 }
 
 // Session is one of the sample. It belongs to one worker at a time.
@@ -113,15 +160,13 @@ type Session struct {
 	// Other tells that it holds [OtherData].
 	Other bool
 
-	subject          string
-	accessGeneration int64
-	refreshToken     string
+	subject      string
+	refreshToken string
 }
 
 // Rotate notes that it was refreshed. The token may be empty: it is signed when it is needed then.
 func (s *Session) Rotate(refreshToken string) {
 	s.Generation++
-	s.accessGeneration++
 	s.refreshToken, s.Rotated = refreshToken, time.Now()
 }
 
@@ -130,19 +175,14 @@ func (p *Population) Checksums(s *Session) (now, next, nextData string) {
 	if s.Other {
 		return p.checksums[1], p.checksums[0], Data
 	}
-
 	return p.checksums[0], p.checksums[1], OtherData
 }
 
 // RefreshToken returns the session's newest refresh token.
 func (p *Population) RefreshToken(s *Session) string {
-	if s.refreshToken != "" {
-		return s.refreshToken
+	if s.refreshToken == "" {
+		s.refreshToken = p.sign(s, p.refresh)
 	}
-	claims := p.refresh
-	claims.SessionID, claims.TokenID, claims.Subject, claims.Generation = s.ID, s.Pair, s.subject, s.Generation
-	s.refreshToken = string(must.Get(p.signer.Sign(claims)))
-
 	return s.refreshToken
 }
 
@@ -150,9 +190,14 @@ func (p *Population) RefreshToken(s *Session) string {
 // different times.
 func (p *Population) AccessToken(s *Session, number int) string {
 	claims := p.access
-	claims.SessionID, claims.TokenID, claims.Subject, claims.Generation = s.ID, s.Pair, s.subject, s.accessGeneration
 	claims.ExpiresAt = claims.ExpiresAt.Add(time.Duration(number) * time.Second)
+	return p.sign(s, claims)
+}
 
+// sign makes a token of a session out of that of the template, which has been refreshed less often by now.
+func (p *Population) sign(s *Session, claims tokens.Claims) string {
+	claims.SessionID, claims.TokenID, claims.Subject = s.ID, s.Pair, s.subject
+	claims.Generation += s.Generation - p.refresh.Generation
 	return string(must.Get(p.signer.Sign(claims)))
 }
 
@@ -170,40 +215,8 @@ func (c *Circle) Next() *Session {
 // Ahead returns the next n sessions, or all where there are no more, without going on.
 func (c *Circle) Ahead(n int) []*Session {
 	from := int(c.next.Load() % uint64(len(c.sessions))) //nolint:gosec // an index
-
 	return slices.Concat(c.sessions[from:], c.sessions[:from])[:min(n, len(c.sessions))]
 }
 
 // Len returns how many there are.
 func (c *Circle) Len() int { return len(c.sessions) }
-
-// Touch changes each row of the sample once, which is what takes a table to its steady state after a checkpoint: the
-// first change of a page puts the whole page into the WAL.
-func (p *Population) Touch(ctx context.Context) {
-	for circle, statements := range map[*Circle][]string{
-		p.Rotating: {`UPDATE "sessionStoreToken" SET "lateRetries" = "lateRetries" WHERE "session" = ANY($1)`},
-		p.Readers: {
-			`UPDATE "sessionStore" SET "updatedAt" = "updatedAt" WHERE "id" = ANY($1)`,
-			`SELECT count("expiresAt") FROM "sessionStoreToken" WHERE "session" = ANY($1)`, // into memory
-		},
-	} {
-		for some := range slices.Chunk(circle.sessions, 5000) {
-			var ids []uuid.UUID
-			for _, s := range some {
-				ids = append(ids, s.ID)
-			}
-			for _, statement := range statements {
-				p.Exec(ctx, statement, ids)
-			}
-		}
-	}
-}
-
-// Settle has the sessions be as if they had been refreshed long ago, so that each may be refreshed again at once
-// whatever the service's grace is.
-func (p *Population) Settle(ctx context.Context) {
-	for _, s := range p.Rotating.sessions {
-		s.Rotated = time.Time{}
-	}
-	p.Exec(ctx, `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 hour' WHERE "issuedAt" > now() - interval '1 minute'`)
-}

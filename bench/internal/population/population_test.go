@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
@@ -35,7 +36,9 @@ func TestCopiesAreSessions(t *testing.T) {
 	if sessions != size+1 || fitting != size { // and the one that they are copies of
 		t.Errorf("there are %d sessions, %d of them copies", sessions, fitting)
 	}
-	if id := population.ID(258); id.String() != "018bcfe5-6902-7000-8000-000000000000" || id.Version() != 7 {
+	var id uuid.UUID
+	p.Read(ctx, `SELECT bench_session(258)`, &id)
+	if id.String() != "018bcfe5-6902-7000-8000-000000000000" || id.Version() != 7 {
 		t.Errorf("the id is %s of version %d", id, id.Version())
 	}
 
@@ -59,7 +62,7 @@ func TestCopiesAreSessions(t *testing.T) {
 		}
 	}
 	for range 2 {
-		for _, id := range p.Add(ctx, 10) {
+		for _, id := range p.Add(ctx, 10, 0) {
 			must.Do(store.Invalidate(ctx, id))
 		}
 	}

@@ -46,7 +46,6 @@ func (Tracer) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.TraceQu
 		defer c.mu.Unlock()
 		c.statements = append(c.statements, Statement{SQL: data.SQL, Args: data.Args})
 	}
-
 	return ctx
 }
 
@@ -89,7 +88,6 @@ func Capture(ctx context.Context, call func(context.Context), own ...int) Statem
 	if most := slices.Max(own); most > len(s.Args) {
 		must.Do(fmt.Errorf("there is no argument %d of %s", most, s.SQL))
 	}
-
 	return s
 }
 
@@ -120,7 +118,6 @@ func (s Statement) On(ctx context.Context, conn *pgx.Conn) *Caller {
 		}
 		c.dest = append(c.dest, destination)
 	}
-
 	return c
 }
 
@@ -142,29 +139,25 @@ func (c *Caller) Call(ctx context.Context, values ...any) error {
 		}
 		return err
 	}
-	err := c.queryRow(ctx)
+	row := func(row pgx.Row) error { return row.Scan(c.dest...) }
+	var err error
+	if len(c.statement.Before)+len(c.statement.After) == 0 {
+		err = row(c.conn.QueryRow(ctx, c.statement.SQL, c.args...))
+	} else {
+		batch := &pgx.Batch{}
+		for _, sql := range c.statement.Before {
+			batch.Queue(sql)
+		}
+		batch.Queue(c.statement.SQL, c.args...).QueryRow(row)
+		for _, sql := range c.statement.After {
+			batch.Queue(sql)
+		}
+		err = c.conn.SendBatch(ctx, batch).Close()
+	}
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrNoRow
 	}
-
 	return err
-}
-
-// queryRow sends the statement, and what goes with it.
-func (c *Caller) queryRow(ctx context.Context) error {
-	if len(c.statement.Before)+len(c.statement.After) == 0 {
-		return c.conn.QueryRow(ctx, c.statement.SQL, c.args...).Scan(c.dest...)
-	}
-	batch := &pgx.Batch{}
-	for _, sql := range c.statement.Before {
-		batch.Queue(sql)
-	}
-	batch.Queue(c.statement.SQL, c.args...).QueryRow(func(row pgx.Row) error { return row.Scan(c.dest...) })
-	for _, sql := range c.statement.After {
-		batch.Queue(sql)
-	}
-
-	return c.conn.SendBatch(ctx, batch).Close()
 }
 
 // Text returns the statement with expressions in the place of its arguments, for a tool that knows none.
@@ -172,6 +165,5 @@ func (s Statement) Text(expressions ...string) string {
 	for i, expression := range slices.Backward(expressions) { // from the last one, as $1 is the beginning of $10
 		s.SQL = strings.ReplaceAll(s.SQL, "$"+strconv.Itoa(i+1), expression)
 	}
-
 	return s.SQL
 }

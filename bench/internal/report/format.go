@@ -16,7 +16,6 @@ func spreadOf(values []float64) spread {
 	if len(values) == 0 {
 		return spread{}
 	}
-
 	return spread{median(values), slices.Min(values), slices.Max(values)}
 }
 
@@ -31,7 +30,6 @@ func median(values []float64) float64 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(values))
-
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
@@ -44,7 +42,6 @@ func ratios(a, b []float64) spread {
 			all = append(all, a[i]/b[i])
 		}
 	}
-
 	return spreadOf(all)
 }
 
@@ -70,7 +67,6 @@ func some(n float64) string {
 	if n == 0 {
 		return ""
 	}
-
 	return Thousands(n)
 }
 

@@ -1,84 +1,106 @@
 package report
 
 import (
-	_ "embed"
-	"slices"
+	"embed"
+	"fmt"
 	"strings"
 	"text/template"
+
+	"go.yaml.in/yaml/v3"
 
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
-//go:embed page.md.tmpl
-var pageText string
+// PageName is the report's among the documents.
+const PageName = "report.md"
 
-// page is what the template sees.
-type page struct {
-	Results
+//go:embed *.tmpl
+var templates embed.FS
 
-	Folder string // of the pictures, as the report links to them
-}
-
-// operation is one that the report has a line for.
-type operation struct{ Layer, Name, Variant string }
-
-func (o operation) String() string {
-	if o.Name == Get {
-		return titled(o.Name, o.Variant)
+// Documents returns the report, and the pictures of which there is something to show, which are in the folder of the
+// given name.
+func Documents(r Results, folder string) map[string][]byte {
+	documents := make(map[string][]byte)
+	for name, p := range r.pictures() {
+		if len(p.Groups) > 0 {
+			documents[name] = p.svg()
+		}
 	}
-
-	return o.Name
+	page := r.execute("page.md.tmpl", template.FuncMap{
+		"folder":  func() string { return folder },
+		"picture": func(name string) bool { return documents[name] != nil },
+	})
+	documents[PageName] = []byte(strings.TrimRight(page, "\n") + "\n")
+	return documents
 }
 
-// operations are those that all layers have, in the order in which they are shown. Of get, what is usual: a token that
-// was presented before.
-var operations = []operation{
-	{Name: Refresh}, {Name: Create}, {Name: Get, Variant: Seen}, {Name: Update}, {Name: Revoke},
-}
-
-// page returns the report, whose pictures are in the folder of the given name.
-func (r Results) page(folder string) []byte {
-	charts := r.charts()
-	functions := template.FuncMap{
-		"operations": func() []operation {
-			return append(slices.Clone(operations), operation{Name: Get, Variant: NotSeen})
-		},
-		"sizedOperations": func() []operation {
-			return []operation{{Name: Refresh}, {Name: Get, Variant: Seen}, {Name: Get, Variant: NotSeen}}
-		},
-		"edgeOperations": func() []operation {
-			return []operation{{Layer: Limit, Name: Unchecked}, {Layer: Limit, Name: BareCheck}, {Layer: Edge, Name: Accept}}
-		},
-		"followVariants": func() []string { return []string{NotFollowed, Followed, Busy, FollowedBusily} },
-		"row":            r.main,
-		"group":          r.grouped,
-		"sized":          r.sized,
-		"picture":        func(name string) bool { return len(charts[name].groups) > 0 },
-		"rate":           func(row Row) string { return some(row.PerSecond()) },
-		"ratio":          ratio,
-		"route":          route,
-		"titled":         titled,
-		"line":           func(text string) string { return strings.ReplaceAll(text, "\n", " ") },
-		"count":          Thousands,
-		"number":         func(n int) string { return Thousands(float64(n)) },
-		"some":           some,
-		"bytes":          bytes,
-		"percent":        percent,
-		"sessions":       sessions,
-		"spreadOf":       spreadOf,
-		"median":         func(values []float64) string { return Thousands(median(values)) },
-		"ms":             milliseconds,
-		"someMs": func(ms float64) string {
-			if ms == 0 {
-				return ""
-			}
-			return milliseconds(ms)
-		},
-	}
+// execute fills one of the templates.
+func (r Results) execute(name string, more template.FuncMap) string {
 	var out strings.Builder
-	must.Do(must.Get(template.New("page").Funcs(functions).Parse(pageText)).Execute(&out, page{r, folder}))
+	t := template.New(name).Funcs(r.functions()).Funcs(more)
+	must.Do(must.Get(t.ParseFS(templates, name)).Execute(&out, r))
+	return out.String()
+}
 
-	return []byte(strings.TrimRight(out.String(), "\n") + "\n")
+// decode fills a template that makes YAML, and reads it.
+func (r Results) decode(name string, into any) {
+	must.Do(yaml.Unmarshal([]byte(r.execute(name, nil)), into))
+}
+
+// functions are what the templates find rows by, and write them with.
+func (r Results) functions() template.FuncMap {
+	return template.FuncMap{
+		"list":       func(all ...string) []string { return all },
+		"operations": operations,
+		"row":        func(layer, name, variant string) Row { return r.group(Main(r.Workers), layer, name, variant) },
+		"group":      r.group,
+		"sized": func(layer, name, variant string, sessions int) Row {
+			return Find(r.Rows, Key{Group: SizeGroup, Layer: layer, Operation: name, Variant: variant, Sessions: sessions})
+		},
+		"checkpoint": func(state string, sessions int) Row {
+			return Find(r.Rows, Key{Group: CheckpointGroup, State: state, Sessions: sessions})
+		},
+		"rival":     func(layer, name string) Row { return Find(r.Rivals, Key{Layer: layer, Operation: name}) },
+		"rate":      func(row Row) string { return some(row.PerSecond()) },
+		"ratios":    ratios,
+		"ratio":     ratio,
+		"share":     share,
+		"times":     times,
+		"bar":       bar,
+		"colour":    func(i int) string { return inOrder[i%len(inOrder)] },
+		"of":        of,
+		"route":     route,
+		"titled":    titled,
+		"line":      func(text string) string { return strings.ReplaceAll(text, "\n", " ") },
+		"count":     Thousands,
+		"number":    func(n int) string { return Thousands(float64(n)) },
+		"some":      some,
+		"bytes":     bytes,
+		"mebibytes": func(n int64) float64 { return float64(n) / (1 << 20) },
+		"percent":   percent,
+		"sessions":  sessions,
+		"spreadOf":  spreadOf,
+		"median":    func(values []float64) string { return Thousands(median(values)) },
+		"ms":        milliseconds,
+	}
+}
+
+// operation is one that there is a line or a bar for, by its name and, behind a comma, its variant.
+type operation struct{ Name, Variant string }
+
+func operations(all ...string) []operation {
+	named := make([]operation, len(all))
+	for i, text := range all {
+		named[i].Name, named[i].Variant, _ = strings.Cut(text, ", ")
+	}
+	return named
+}
+
+func titled(name, variant string) string {
+	if variant == "" {
+		return name
+	}
+	return name + ", " + variant
 }
 
 // route is what an operation is called where the service is meant.
@@ -86,114 +108,51 @@ func route(operation string) string {
 	if operation == Get {
 		return "introspect"
 	}
-
 	return operation
 }
 
-func titled(name, variant string) string {
-	if variant == "" {
-		return name
-	}
+// ratio is that of two rows, and empty where one of them was not measured.
+func ratio(row, of Row) string { return compared(row, of, spread.String) }
 
-	return name + ", " + variant
+// share is the same in YAML.
+func share(row, of Row) string {
+	return compared(row, of, func(s spread) string { return fmt.Sprintf("{median: %v, min: %v, max: %v}", s.Median, s.Min, s.Max) })
 }
 
-// ratio is empty for rows that were not measured in turn.
-func ratio(row, of Row) string {
-	if len(row.Rounds) == 0 || len(of.Rounds) == 0 || row.Group != of.Group {
+func compared(row, of Row, write func(spread) string) string {
+	if len(row.Rounds) == 0 || len(of.Rounds) == 0 {
 		return ""
 	}
-
-	return ratios(row.Rounds, of.Rounds).String()
+	return write(ratios(row.Rounds, of.Rounds))
 }
 
-// Targets are all.
-func (p page) Targets() []Target { return Targets(p.Results) }
-
-// Distances are the targets that were missed for a known reason.
-func (p page) Distances() []Target {
-	return slices.DeleteFunc(p.Targets(), func(t Target) bool { return t.Unknown || t.Reached || t.Distance == "" })
+// times compares rows that were measured one after the other, if both were.
+func times(row, of Row) float64 {
+	if len(row.Rounds) == 0 || len(of.Rounds) == 0 {
+		return 0
+	}
+	return row.PerSecond() / of.PerSecond()
 }
 
 // Fits says where tables of a size have room.
-func (p page) Fits(s Size) string {
+func (r Results) Fits(s Size) string {
 	switch total := s.TableBytes + s.IndexBytes; {
-	case total < p.SharedBuffers:
+	case total < r.SharedBuffers:
 		return "fits in shared_buffers"
-	case total < p.Machine.MemoryBytes-p.SharedBuffers:
+	case total < r.Machine.MemoryBytes-r.SharedBuffers:
 		return "fits in memory, not in shared_buffers"
 	default:
 		return "does not fit in the machine's memory"
 	}
 }
 
-// processorTime is what an operation takes of the processor in microseconds.
-type processorTime struct {
-	Row
-
-	Own, Generator, Together float64
-}
-
-// Allows is how many operations a second so many cores could do.
-func (t processorTime) Allows(cores int) float64 { return float64(cores) * 1e6 / t.Together }
-
-// ProcessorTimes are of each operation through each layer.
-func (p page) ProcessorTimes() (all []processorTime) {
-	for _, o := range operations {
-		for _, layer := range []string{Bare, Packages, HTTP} {
-			variant := o.Variant
-			if layer == Bare {
-				variant = ""
-			}
-			row := p.main(layer, o.Name, variant)
-			if row.DatabaseCPU == 0 {
-				continue
-			}
-			t := processorTime{Row: row, Own: row.ClientCPU}
-			if layer == HTTP {
-				t.Own, t.Generator = row.ServerCPU, row.ClientCPU
-			}
-			t.Together = row.DatabaseCPU + t.Own + t.Generator
-			all = append(all, t)
-		}
-	}
-
-	return all
-}
-
-// Limits are those of any such service.
-func (p page) Limits() (all []Row) {
-	for _, name := range []string{OneRow, OneRowTool, GetTool, Handler, ChiEdDSA, ChiHS256} {
-		if row := p.main(Limit, name, ""); len(row.Rounds) > 0 {
-			all = append(all, row)
-		}
-	}
-
-	return all
-}
-
-// Checkpoints are the sizes of which refreshes were measured right after one.
-func (p page) Checkpoints() (all []struct{ Steady, After Row }) {
-	for _, s := range p.Sizes {
-		of := func(state string) Row {
-			return Find(p.Rows, Key{Operation: Refresh, Group: CheckpointGroup, State: state, Sessions: s.Sessions})
-		}
-		if after := of(AfterCheckpoint); len(after.Rounds) > 0 {
-			all = append(all, struct{ Steady, After Row }{of(Steady), after})
-		}
-	}
-
-	return all
-}
-
 // Main is what was measured at each number of workers.
-func (p page) Main() map[int][]Row {
+func (r Results) Main() map[int][]Row {
 	at := make(map[int][]Row)
-	for _, row := range p.Rows {
+	for _, row := range r.Rows {
 		if row.Group == Main(row.Workers) {
 			at[row.Workers] = append(at[row.Workers], row)
 		}
 	}
-
 	return at
 }

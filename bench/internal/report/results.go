@@ -4,6 +4,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -37,34 +38,10 @@ const (
 	Revoke  = "revoke"
 	// Load is the service's GET /v1/sessions/{id}.
 	Load = "load"
-
-	// Limits.
-	OneRow     = "one-row update by primary key"
-	OneRowTool = "the same by pgbench"
-	GetTool    = "get by pgbench"
-	Handler    = "net/http handler"
-	ChiEdDSA   = "chi and golang-jwt, EdDSA"
-	ChiHS256   = "chi and golang-jwt, HS256"
-
-	// Accept is a request with an access token to a resource server; the limits are the same without a check, and with
-	// the signature's alone.
-	Accept    = "accept"
-	Unchecked = "the same handler without a check"
-	BareCheck = "the same handler with golang-jwt's signature check alone"
-)
-
-// Operations of SCS: the first does what introspection does, it loads the session of a request.
-const (
-	Read      = "read over HTTP"
-	ReadWrite = "read and write over HTTP"
-)
-
-// Variants of create and refresh in [FollowGroup].
-const (
-	NotFollowed    = "no revocation, and nobody who follows them"
-	Followed       = "no revocation, a replica follows them"
-	Busy           = "100 revocations a second, and nobody who follows them"
-	FollowedBusily = "100 revocations a second, a replica follows them"
+	// OneRow is the limit of all that write.
+	OneRow = "one-row update by primary key"
+	// Accept is a request with an access token to a resource server.
+	Accept = "accept"
 )
 
 // Variants of get: the same access token comes again and again until it expires.
@@ -141,6 +118,23 @@ func (r Row) PerSecond() float64 { return median(r.Rounds) }
 // Seconds is how long one round was measured.
 func (r Row) Seconds() float64 { return float64(r.Calls) / r.PerSecond() }
 
+// OwnCPU is the processor time of what was measured, in microseconds: of the server where there is one.
+func (r Row) OwnCPU() float64 { return cmp.Or(r.ServerCPU, r.ClientCPU) }
+
+// GeneratorCPU is that of the load generator, where it is a process of its own.
+func (r Row) GeneratorCPU() float64 {
+	if r.ServerCPU == 0 {
+		return 0
+	}
+	return r.ClientCPU
+}
+
+// AllCPU is that of everything that takes part.
+func (r Row) AllCPU() float64 { return r.DatabaseCPU + r.ClientCPU + r.ServerCPU }
+
+// Allows is how many operations a second so many cores could do.
+func (r Row) Allows(cores int) float64 { return float64(cores) * 1e6 / r.AllCPU() }
+
 // Count is what does not depend on the machine: of one operation of the packages.
 type Count struct {
 	Operation      string  `json:"operation"`
@@ -201,6 +195,9 @@ type CleanupBeside struct {
 	With    Row     `json:"with"`
 }
 
+// Slower is how many times longer the slowest hundredth took meanwhile.
+func (b CleanupBeside) Slower() float64 { return b.With.P99 / b.Without.P99 }
+
 // Rows is how many rows were removed: a session has two.
 func (b CleanupBeside) Rows() int { return 2 * b.Removed }
 
@@ -246,23 +243,13 @@ func Find(rows []Row, want Key) Row {
 			return row
 		}
 	}
-
 	return Row{}
 }
 
-// main returns a row of the main group at the number of workers of most measurements.
-func (r Results) main(layer, operation, variant string) Row {
-	return r.grouped(Main(r.Workers), layer, operation, variant)
-}
-
-func (r Results) grouped(group, layer, operation, variant string) Row {
+// group finds a row of those that were measured in turn. A bare statement knows no variants.
+func (r Results) group(group, layer, operation, variant string) Row {
+	if layer == Bare {
+		variant = ""
+	}
 	return Find(r.Rows, Key{Group: group, Layer: layer, Operation: operation, Variant: variant})
-}
-
-func (r Results) sized(layer, operation, variant string, sessions int) Row {
-	return Find(r.Rows, Key{Group: SizeGroup, Layer: layer, Operation: operation, Variant: variant, Sessions: sessions})
-}
-
-func (r Results) rival(name, operation string) Row {
-	return Find(r.Rivals, Key{Layer: name, Operation: operation})
 }

@@ -33,15 +33,10 @@ type SCS struct {
 const dataKey = "data"
 
 // schema is the table that pgxstore asks for.
-const schema = `
-CREATE TABLE sessions (
-    token text PRIMARY KEY,
-    data bytea NOT NULL,
-    expiry timestamptz NOT NULL
-);
+const schema = `CREATE TABLE sessions (token text PRIMARY KEY, data bytea NOT NULL, expiry timestamptz NOT NULL);
 CREATE INDEX sessions_expiry_idx ON sessions (expiry)`
 
-func (s *SCS) add(ctx context.Context, r chi.Router, about *About) {
+func (s *SCS) handler(ctx context.Context, about *About) http.Handler {
 	config := must.Get(pgxpool.ParseConfig(s.DatabaseURL))
 	config.MaxConns = int32(s.Connections) //nolint:gosec // a number of workers
 	pool := must.Get(pgxpool.NewWithConfig(ctx, config))
@@ -54,6 +49,8 @@ func (s *SCS) add(ctx context.Context, r chi.Router, about *About) {
 		}
 	}
 
+	about.Cookies = s.makeSessions(ctx, pool, manager)
+
 	read := func(w http.ResponseWriter, r *http.Request) {
 		value := manager.GetBytes(r.Context(), dataKey)
 		if value == nil {
@@ -62,15 +59,16 @@ func (s *SCS) add(ctx context.Context, r chi.Router, about *About) {
 		}
 		answer(w, string(value))
 	}
-	r = r.With(manager.LoadAndSave)
-	r.Get(Session, read)
-	r.Post(Session, func(w http.ResponseWriter, r *http.Request) {
+	router := chi.NewRouter()
+	router.Use(manager.LoadAndSave)
+	router.Get(Session, read)
+	router.Post(Session, func(w http.ResponseWriter, r *http.Request) {
 		if manager.Exists(r.Context(), dataKey) {
 			manager.Put(r.Context(), dataKey, []byte(s.Data))
 		}
 		read(w, r)
 	})
-	about.Cookies = s.makeSessions(ctx, pool, manager)
+	return router
 }
 
 // makeSessions makes sessions as the manager would, but all at once, and returns their cookies.
@@ -86,6 +84,5 @@ func (s *SCS) makeSessions(ctx context.Context, pool *pgxpool.Pool, manager *scs
 	})
 	must.Get(pool.CopyFrom(ctx, pgx.Identifier{"sessions"}, []string{"token", "data", "expiry"}, rows))
 	must.Get(pool.Exec(ctx, `VACUUM (ANALYZE) sessions`))
-
 	return cookies
 }

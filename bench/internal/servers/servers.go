@@ -15,23 +15,23 @@ import (
 	"strings"
 	"time"
 
-	"github.com/go-chi/chi/v5"
-
+	"github.com/latchkey-sessions/latchkey/bench/internal/load"
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
 // Argument makes this program such a server, as its only argument: it has to call [Serve] then.
 const Argument = "bench-server"
 
-// Config says what a server has. What is nil it has not.
+// Config says what a server is: one of these.
 type Config struct {
 	Limits *Limits
 	Edge   *Edge
 	SCS    *SCS
 }
 
-// Server is such a process. It ends with its standard input, so that none outlives this program.
+// Server is such a process, with a client of it. It ends with its standard input, so that none outlives this program.
 type Server struct {
+	*load.Client
 	About
 
 	cmd   *exec.Cmd
@@ -41,8 +41,8 @@ type Server struct {
 
 // About is what the process says of itself.
 type About struct {
-	// Address is where it listens.
-	Address string
+	// Listens is at which address it does.
+	Listens string
 	// Tokens are what [Limits]' paths accept.
 	Tokens map[string]string
 	// Cookies are one for each session of [SCS], as in the header Cookie, and Versions those of its modules.
@@ -58,10 +58,11 @@ func Start(ctx context.Context, cfg Config) *Server {
 	must.Do(s.cmd.Start())
 	s.input = input
 	must.Do(gob.NewEncoder(input).Encode(cfg))
-	if err := gob.NewDecoder(output).Decode(&s.About); err != nil {
-		must.Do(errors.Join(fmt.Errorf("the server does not say where it is: %w", err), s.Stop()))
+	err := gob.NewDecoder(output).Decode(&s.About)
+	s.Client = load.NewClient(s.Listens)
+	if err != nil {
+		must.Do(errors.Join(fmt.Errorf("the server does not say where it is: %w", err), must.Run(s.Stop)))
 	}
-
 	return s
 }
 
@@ -69,44 +70,30 @@ func Start(ctx context.Context, cfg Config) *Server {
 func (s *Server) Pid() int { return s.cmd.Process.Pid }
 
 // Stop ends it.
-func (s *Server) Stop() error {
-	err := errors.Join(s.input.Close(), s.cmd.Wait())
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, strings.TrimSpace(s.said.String()))
+func (s *Server) Stop() {
+	s.Close()
+	if err := errors.Join(s.input.Close(), s.cmd.Wait()); err != nil {
+		must.Do(fmt.Errorf("%w: %s", err, strings.TrimSpace(s.said.String())))
 	}
-
-	return err
 }
 
 // Serve is the process: it reads its [Config], says what it is, and serves until its standard input ends.
 func Serve() {
+	ctx := context.Background() // the end of the process ends it all
 	var cfg Config
 	must.Do(gob.NewDecoder(os.Stdin).Decode(&cfg))
-	about := About{Tokens: make(map[string]string)}
-	router := chi.NewRouter()
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	if cfg.Limits != nil {
-		cfg.Limits.add(router, &about)
-	}
-	if cfg.Edge != nil {
-		cfg.Edge.add(ctx, router)
-	}
-	if cfg.SCS != nil {
-		cfg.SCS.add(ctx, router, &about)
-	}
-	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if cfg.Limits != nil && r.URL.Path == Bare {
-			answer(w, cfg.Limits.Answer)
-			return
-		}
-		router.ServeHTTP(w, r)
-	})
-
 	listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 5 * time.Second}
+	about := About{Listens: listener.Addr().String()}
+	server := &http.Server{ReadHeaderTimeout: 5 * time.Second}
+	switch {
+	case cfg.Limits != nil:
+		server.Handler = cfg.Limits.handler(&about)
+	case cfg.Edge != nil:
+		server.Handler = cfg.Edge.handler(ctx)
+	default:
+		server.Handler = cfg.SCS.handler(ctx, &about)
+	}
 	go func() { _ = server.Serve(listener) }() // it ends with the process
-	about.Address = listener.Addr().String()
 	must.Do(gob.NewEncoder(os.Stdout).Encode(about))
 	must.Get(io.Copy(io.Discard, os.Stdin))
 }

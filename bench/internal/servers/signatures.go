@@ -36,7 +36,9 @@ type Limits struct {
 	Claims jwt.RegisteredClaims
 }
 
-func (l *Limits) add(r chi.Router, about *About) {
+func (l *Limits) handler(about *About) http.Handler {
+	router := chi.NewRouter()
+	about.Tokens = make(map[string]string)
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	must.Do(err)
 	secret := []byte(rand.Text() + rand.Text())
@@ -46,15 +48,22 @@ func (l *Limits) add(r chi.Router, about *About) {
 	}{EdDSA: {jwt.SigningMethodEdDSA, private, public}, HS256: {jwt.SigningMethodHS256, secret, secret}} {
 		about.Tokens[path] = must.Get(jwt.NewWithClaims(keys.method, l.Claims).SignedString(keys.sign))
 		token := func(r *http.Request) string { return r.PostFormValue("refresh_token") }
-		r.Post(path, checked(keys.method, keys.verify, token, l.Answer))
+		router.Post(path, checked(keys.method, keys.verify, token, l.Answer))
 	}
+	about.Tokens[Bare] = about.Tokens[EdDSA]
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == Bare {
+			answer(w, l.Answer)
+			return
+		}
+		router.ServeHTTP(w, r)
+	})
 }
 
 // checked answers those who bring a token with a good signature.
 func checked(method jwt.SigningMethod, key any, token func(*http.Request) string, body string) http.HandlerFunc {
 	parser := jwt.NewParser(jwt.WithValidMethods([]string{method.Alg()}), jwt.WithExpirationRequired())
 	keyOf := func(*jwt.Token) (any, error) { return key, nil } //nolint:unparam // the parser's type
-
 	return func(w http.ResponseWriter, r *http.Request) {
 		if _, err := parser.ParseWithClaims(token(r), &jwt.RegisteredClaims{}, keyOf); err != nil {
 			http.Error(w, err.Error(), http.StatusUnauthorized)
@@ -83,7 +92,7 @@ type Edge struct {
 	Keys json.RawMessage
 }
 
-func (e *Edge) add(ctx context.Context, r chi.Router) {
+func (e *Edge) handler(ctx context.Context) http.Handler {
 	v := must.Get(verifier.NewRemote(verifier.RemoteConfig{
 		Tokens: tokens.Config{Issuer: e.Issuer, Audience: e.Audience}, Internal: "http://" + e.Internal, ServiceKey: tokens.Secret(e.ServiceKey),
 		Keys: "http://" + e.Public + "/.well-known/jwks.json",
@@ -95,7 +104,9 @@ func (e *Edge) add(ctx context.Context, r chi.Router) {
 	const body = `{"orders":[]}`
 	orders := func(w http.ResponseWriter, _ *http.Request) { answer(w, body) }
 	token := func(r *http.Request) string { return strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ") }
-	r.Get(Open, orders)
-	r.Get(JWT, checked(jwt.SigningMethodEdDSA, keys.Keys[0].Key, token, body))
-	r.With(v.Handler).Get(Verified, orders)
+	router := chi.NewRouter()
+	router.Get(Open, orders)
+	router.Get(JWT, checked(jwt.SigningMethodEdDSA, keys.Keys[0].Key, token, body))
+	router.With(v.Handler).Get(Verified, orders)
+	return router
 }

@@ -7,9 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -27,28 +25,25 @@ const (
 	patience = 20 * time.Second
 )
 
-// Build makes the program as `make build` does.
+// Build makes the program as `make build` does. It is called in the folder bench.
 func Build(ctx context.Context, binary string) {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/api") //nolint:gosec // a path of our own
 	cmd.Dir = ".."                                                                         // the bench's module knows less of what the service needs
-	if output, err := cmd.CombinedOutput(); err != nil {
-		must.Do(fmt.Errorf("build the service, from the folder bench: %w\n%s", err, output))
-	}
+	must.Output(cmd)
 }
 
 // Config says what to run.
 type Config struct {
 	Binary string
-	// Dir is where its key file is written.
-	Dir         string
+	// KeysFile is that of its signing keys.
+	KeysFile    string
 	DatabaseURL string
-	Identity    population.Identity
 }
 
 // Process is a service that runs.
 type Process struct {
-	// Public and Internal are its listeners' addresses.
-	Public, Internal string
+	// Public and Internal are clients of its listeners.
+	Public, Internal *load.Client
 	// Started is how long it took from the start of the program until it was ready.
 	Started time.Duration
 
@@ -58,19 +53,17 @@ type Process struct {
 
 // Start runs the service, and waits until it is ready.
 func Start(ctx context.Context, cfg Config) *Process {
-	keys := filepath.Join(cfg.Dir, "signing-keys.json")
-	must.Do(os.WriteFile(keys, []byte(cfg.Identity.Keys), 0o600))
 	p := &Process{done: make(chan error, 1)}
-	for _, address := range []*string{&p.Public, &p.Internal} { // that nobody listens on
+	for _, client := range []**load.Client{&p.Public, &p.Internal} { // of an address that nobody listens on
 		listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))
-		*address = listener.Addr().String()
+		*client = load.NewClient(listener.Addr().String())
 		must.Do(listener.Close())
 	}
 
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), cfg.Binary, "serve") //nolint:gosec // it is what was built
 	p.cmd.Env = []string{
-		"DATABASE_URL=" + cfg.DatabaseURL, "SIGNING_KEYS_FILE=" + keys, "SERVICE_KEYS=bench:" + Key,
-		"PUBLIC_ADDR=" + p.Public, "INTERNAL_ADDR=" + p.Internal, "ISSUER=" + population.Issuer,
+		"DATABASE_URL=" + cfg.DatabaseURL, "SIGNING_KEYS_FILE=" + cfg.KeysFile, "SERVICE_KEYS=bench:" + Key,
+		"PUBLIC_ADDR=" + p.Public.Address, "INTERNAL_ADDR=" + p.Internal.Address, "ISSUER=" + population.Issuer,
 		"REFRESH_GRACE=" + Grace.String(), "ACCESS_TOKEN_TTL=" + population.AccessTokenTTL.String(),
 		"CLEANUP_INTERVAL=0", "LOG_FORMAT=json",
 	}
@@ -83,15 +76,12 @@ func Start(ctx context.Context, cfg Config) *Process {
 		_ = p.cmd.Process.Kill() // it has ended, or is of no use
 		must.Do(err)
 	}
-
 	return p
 }
 
 func (p *Process) awaitReady(ctx context.Context, began time.Time) error {
-	client := load.NewClient(p.Internal)
-	defer client.Close()
 	for time.Since(began) < patience {
-		if _, err := client.Send(http.StatusOK, load.Request{Method: http.MethodGet, Path: "/readyz"}); err == nil {
+		if _, err := p.Internal.Send(http.StatusOK, load.Request{Method: http.MethodGet, Path: "/readyz"}); err == nil {
 			p.Started = time.Since(began)
 			return nil
 		}
@@ -107,7 +97,6 @@ func (p *Process) awaitReady(ctx context.Context, began time.Time) error {
 		case <-time.After(time.Millisecond):
 		}
 	}
-
 	return errors.New("the service does not become ready")
 }
 
@@ -115,14 +104,14 @@ func (p *Process) awaitReady(ctx context.Context, began time.Time) error {
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Stop ends the service in order.
-func (p *Process) Stop() error {
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return err
-	}
+func (p *Process) Stop() {
+	p.Public.Close()
+	p.Internal.Close()
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended, which is told below
 	select {
 	case err := <-p.done:
-		return err
+		must.Do(err)
 	case <-time.After(patience):
-		return errors.Join(errors.New("the service did not stop"), p.cmd.Process.Kill())
+		must.Do(errors.Join(errors.New("the service did not stop"), p.cmd.Process.Kill()))
 	}
 }

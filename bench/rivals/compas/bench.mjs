@@ -1,5 +1,5 @@
 // Measures @compas/store's session functions: as many callers as connections, each of which starts the next call when
-// its last one has been answered. Settings are one JSON object on standard input; each result is a line of JSON.
+// its last one has been answered. Settings are one JSON object on standard input; each result is a row of results.json.
 import { readFile } from "node:fs/promises";
 import { text } from "node:stream/consumers";
 import { isDeepStrictEqual } from "node:util";
@@ -24,7 +24,7 @@ const event = () => newEvent(log);
 
 const sql = await newPostgresConnection({
   ...config.connection,
-  max: config.callers,
+  max: config.row.workers,
   onnotice() {}, // would print to standard output
 });
 
@@ -50,7 +50,7 @@ async function loop(seconds, step) {
       now = done;
     }
   };
-  await Promise.all(Array.from({ length: config.callers }, caller));
+  await Promise.all(Array.from({ length: config.row.workers }, caller));
   return latencies;
 }
 
@@ -64,25 +64,19 @@ async function measure(operation, step) {
   const { user, system } = process.cpuUsage(cpu);
 
   const rank = (share) => latencies[Math.ceil(share * latencies.length) - 1];
-  print({
+  const cpuMicros = ((user + system) / latencies.length).toFixed(0);
+  const row = {
+    ...config.row,
     operation,
-    perSecond: latencies.length / seconds,
-    p50ms: rank(0.5),
-    p99ms: rank(0.99),
-    cpuMicros: (user + system) / latencies.length,
-  });
+    rounds: [latencies.length / seconds],
+    p50_ms: rank(0.5),
+    p99_ms: rank(0.99),
+    note: `${version} on Node ${process.version}, CPU of the process ${cpuMicros} µs a call`,
+  };
+  process.stdout.write(`${JSON.stringify(row)}\n`);
 }
 
-function print(line) {
-  process.stdout.write(`${JSON.stringify(line)}\n`);
-}
-
-async function versions() {
-  const url = new URL("node_modules/@compas/store/package.json", import.meta.url);
-  return { store: JSON.parse(await readFile(url, "utf8")).version, node: process.version };
-}
-
-print({ versions: await versions() });
+const { version } = JSON.parse(await readFile(new URL("node_modules/@compas/store/package.json", import.meta.url), "utf8"));
 await sql.unsafe(await readFile(new URL("schema.sql", import.meta.url), "utf8"));
 
 const pairs = [];
@@ -92,8 +86,8 @@ await measure("create", async () => {
 
 // The sessions that the time did not suffice for.
 await Promise.all(
-  Array.from({ length: config.callers }, async () => {
-    for (let left = Math.ceil((config.sessions - pairs.length) / config.callers); left > 0; left--) {
+  Array.from({ length: config.row.workers }, async () => {
+    for (let left = Math.ceil((config.row.sessions - pairs.length) / config.row.workers); left > 0; left--) {
       pairs.push(await create());
     }
   }),
@@ -111,10 +105,10 @@ await measure("get", async () => {
 });
 
 // Each caller rotates the tokens of sessions that are its alone, one session after another.
-const own = Math.floor(pairs.length / config.callers);
+const own = Math.floor(pairs.length / config.row.workers);
 const last = pairs[0];
 await measure("refresh", async (caller, turn) => {
-  const index = caller + config.callers * (turn % own);
+  const index = caller + config.row.workers * (turn % own);
   pairs[index] = await refresh(pairs[index].refreshToken);
 });
 await get(pairs[0].accessToken);
