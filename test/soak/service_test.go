@@ -18,7 +18,7 @@ import (
 )
 
 // databaseAway begins the line with which a service ends that starts without a database.
-const databaseAway = "api: the database of DATABASE_URL cannot be used: "
+const databaseAway = "api: the database of LATCHKEY_DATABASE_URL cannot be used: "
 
 func privateKey(t *testing.T, file string) string {
 	t.Helper()

@@ -1,4 +1,4 @@
-// Package database opens the database that the settings name, or the private one below VAR_DIR.
+// Package database opens the database that the settings name, or the private one below LATCHKEY_VAR_DIR.
 package database
 
 import (
@@ -25,8 +25,8 @@ const Embedded = "postgres"
 // stopTimeout bounds how long a private server may take to write its data out.
 const stopTimeout = 30 * time.Second
 
-// With gives a command the database: the one of DATABASE_URL, else that of the service that runs on the same
-// VAR_DIR, else the one there, for which a server is started and stopped again.
+// With gives a command the database: the one of LATCHKEY_DATABASE_URL, else that of the service that runs on the same
+// LATCHKEY_VAR_DIR, else the one there, for which a server is started and stopped again.
 func With(ctx context.Context, s settings.Database, log *slog.Logger, use func(*pgxpool.Pool) error) error {
 	return withURL(ctx, s, log, func(url string) error {
 		pool, err := newTaskPool(ctx, Source{url, s.Pooled()})
@@ -50,7 +50,7 @@ func WithDirect(ctx context.Context, s settings.Database, log *slog.Logger, use 
 func WithSchema(ctx context.Context, s settings.Database, log *slog.Logger, use func(*pgxpool.Pool) error) error {
 	if s.DatabaseURL == "" {
 		if _, err := os.Stat(filepath.Join(string(s.VarDir), "postgres")); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is no database: DATABASE_URL is not set, and %s holds none", s.VarDir)
+			return fmt.Errorf("there is no database: LATCHKEY_DATABASE_URL is not set, and %s holds none", s.VarDir)
 		}
 	}
 	return With(ctx, s, log, func(pool *pgxpool.Pool) error {
@@ -80,7 +80,7 @@ func withURL(ctx context.Context, s settings.Database, log *slog.Logger, use fun
 	return use(server.URL(Embedded))
 }
 
-// StartServer starts the private server of a VAR_DIR.
+// StartServer starts the private server of a LATCHKEY_VAR_DIR.
 func StartServer(ctx context.Context, dir string, log *slog.Logger) (*pgserver.Server, error) {
 	if err := keyfiles.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make a folder for the database: %w", err)

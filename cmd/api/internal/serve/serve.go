@@ -192,7 +192,7 @@ func (s *service) checkSealer(ctx context.Context, store *sessionstore.Store, se
 		s.log.InfoContext(ctx, "session data is sealed", "key", sealer.Key())
 	}
 	if err := store.CheckSealer(ctx); errors.As(err, new(*sessionstore.SealedError)) {
-		s.log.ErrorContext(ctx, "sealed session data cannot be opened: DATA_ENCRYPTION_KEYSET lacks a key, and requests for such sessions are answered with 503", "error", err)
+		s.log.ErrorContext(ctx, "sealed session data cannot be opened: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key, and requests for such sessions are answered with 503", "error", err)
 	}
 }
 
