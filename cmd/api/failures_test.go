@@ -63,7 +63,7 @@ func TestFailures(t *testing.T) {
 		"not an id":             {nil, []string{"sessions", "revoke", "x"}, 2, []string{"invalid UUID"}},
 		"data loss":             {env{"LATCHKEY_DATABASE_URL": empty}, []string{"migrate", "down"}, 2, []string{"confirm with --yes, or look at it with --dry-run"}},
 		"algorithm":             {nil, []string{"keys", "generate", "--algorithm=none"}, 2, []string{`--algorithm must be one of`, `but got "none"`}},
-		"no database at all":    {nil, []string{"sessions", "list", "--subject=ada"}, 1, []string{"there is no database: LATCHKEY_DATABASE_URL is not set, and ./var holds none"}},
+		"no database at all":    {nil, []string{"sessions", "list", "--subject=ada"}, 1, []string{"there is no database: LATCHKEY_DATABASE_URL is not set, and ./var holds none; with LATCHKEY_DATABASE_URL=private, api migrate makes one there"}},
 		"tables missing":        {env{"LATCHKEY_DATABASE_URL": empty}, []string{"cleanup"}, 1, []string{"run `api migrate`"}},
 		"unknown sessions":      {env{"LATCHKEY_DATABASE_URL": database}, []string{"sessions", "revoke", unknown, other}, 1, []string{"session " + unknown + ": no such session; session " + other + ": no such session"}},
 	} {

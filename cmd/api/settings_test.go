@@ -17,7 +17,7 @@ func TestWrongSettings(t *testing.T) {
 		network  = "; it may be networks or addresses, separated by commas, such as 10.0.0.0/8,192.0.2.7"
 		text     = "; it may be text without control characters and without space around it"
 		keys     = "; it may be name:secret,name:secret with names of their own and secrets of 32 characters or more"
-		database = "; it may be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full"
+		database = "; it may be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full, or private for a database below LATCHKEY_VAR_DIR"
 		secret   = "hunter2-hunter2-hunter2-hunter2-hunter2"
 		keyset   = "; it may be a keyset as `api data keys generate` makes one: Tink's JSON, not encrypted, with keys for XAES-256-GCM or AES-256-GCM"
 		sealing  = "; it may be 32 random bytes in base64, such as `openssl rand -base64 32` prints, or several of these, separated by commas: the first seals, all open"

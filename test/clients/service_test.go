@@ -37,7 +37,7 @@ func start(t *testing.T, more testservice.Env) *service {
 	t.Helper()
 	s := &service{t: t, dir: testservice.Place(t)}
 	s.settings = testservice.Env{
-		"LATCHKEY_VAR_DIR": filepath.Join(s.dir, "var"), "LATCHKEY_SERVICE_KEYS": "clients:" + testservice.Key, "LATCHKEY_AUDIENCE": audience,
+		"LATCHKEY_DATABASE_URL": "private", "LATCHKEY_VAR_DIR": filepath.Join(s.dir, "var"), "LATCHKEY_SERVICE_KEYS": "clients:" + testservice.Key, "LATCHKEY_AUDIENCE": audience,
 		"LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey, "LATCHKEY_ACCESS_TOKEN_TTL": accessTokenTTL.String(), "LATCHKEY_REFRESH_GRACE": grace.String(),
 	}.With(more)
 	s.Service = testservice.Start(t, s.dir, s.settings)

@@ -71,7 +71,7 @@ func parse(args []string, a *app) (*kong.Context, error) {
 			{Key: "cleanup", Title: "Cleanup:"},
 			{Key: "log", Title: "Logging:"},
 		}),
-		kong.Bind(a),
+		kong.Bind(a, a.environment),
 	)
 	if err != nil {
 		return nil, err

@@ -45,6 +45,9 @@ const (
 // Run serves until ctx ends. It ends well once all requests are answered and, where it is private, the database is shut
 // down.
 func Run(ctx context.Context, cfg Config) error {
+	if err := cfg.Settings.Meant(); err != nil {
+		return err
+	}
 	log := cfg.Settings.NewLogger(cfg.Stderr)
 	traces, err := startTraces(ctx, cfg, log)
 	if err != nil {
@@ -67,7 +70,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	err = trail.While(ctx, s.Audit, cfg.Stdout, log, traces.origin(httpapi.Origin), func(t trail.Trail) error {
 		s.trail = t
-		if s.DatabaseURL != "" {
+		if !s.Private() {
 			return s.onConfigured(ctx)
 		}
 		return s.onPrivate(ctx, greetAt)

@@ -21,7 +21,7 @@ const (
 // Validate checks each setting against the others; each alone was checked as it was read.
 // A setting is named as its variable here: the flag has the same name.
 func (s *Serve) Validate() error {
-	embedded := s.DatabaseURL == ""
+	embedded := s.Private()
 	switch {
 	case embedded && s.DirectDatabaseURL != "":
 		return WrongTogether("LATCHKEY_DIRECT_DATABASE_URL is set and LATCHKEY_DATABASE_URL is not: it may be set beside a LATCHKEY_DATABASE_URL that leads to a PgBouncer")
