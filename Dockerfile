@@ -19,7 +19,7 @@ WORKDIR /latchkey
 # A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
 USER 65532:65532
 # Public and internal. Inside a container the internal listener's default, the loopback address, reaches nobody:
-# set INTERNAL_ADDR=:8081 and publish that port only where your own backends are.
+# set LATCHKEY_INTERNAL_ADDR=:8081 and publish that port only where your own backends are.
 EXPOSE 8080 8081
 ENTRYPOINT ["/api"]
 CMD ["serve"]

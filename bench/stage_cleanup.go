@@ -143,7 +143,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 // runCleanUp runs the command.
 func (b *bench) runCleanUp(ctx context.Context, r *rig, beside *report.CleanupBeside, expired int) {
 	cmd := exec.CommandContext(ctx, b.binary, "cleanup", "--json") //nolint:gosec // our own program
-	cmd.Env, cmd.Dir = []string{"DATABASE_URL=" + r.URL}, b.dir
+	cmd.Env, cmd.Dir = []string{"LATCHKEY_DATABASE_URL=" + r.URL}, b.dir
 	var summary struct {
 		Sessions int     `json:"sessions"`
 		Seconds  float64 `json:"seconds"`

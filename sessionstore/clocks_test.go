@@ -102,7 +102,7 @@ func TestGraceRaisedAboveAnAccessTokensLife(t *testing.T) {
 	k.refresh(t, newest.RefreshToken, sessionstore.Rotated)
 }
 
-// AUDIENCE is changed on one replica after the other. While both answer, a pair is the
+// LATCHKEY_AUDIENCE is changed on one replica after the other. While both answer, a pair is the
 // same tokens whoever is asked, and both replicas accept them.
 func TestAudienceInARollout(t *testing.T) {
 	t.Parallel()

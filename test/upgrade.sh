@@ -18,7 +18,9 @@ mkdir "$scratch/old" "$scratch/place"
 git archive "$earlier" | tar -x -C "$scratch/old"
 (cd "$scratch/old" && go build -o "$scratch/earlier" ./cmd/api)
 go build -o "$scratch/present" ./cmd/api
+# Under both names: an earlier program may not know the prefix, and the present one logs nothing of an old name beside an equal new one.
 export VAR_DIR=$scratch/place/var PUBLIC_ADDR=127.0.0.1:8090 INTERNAL_ADDR=127.0.0.1:8091 REFRESH_GRACE=1s
+export LATCHKEY_VAR_DIR=$VAR_DIR LATCHKEY_PUBLIC_ADDR=$PUBLIC_ADDR LATCHKEY_INTERNAL_ADDR=$INTERNAL_ADDR LATCHKEY_REFRESH_GRACE=$REFRESH_GRACE
 public=http://$PUBLIC_ADDR internal=http://$INTERNAL_ADDR
 
 # serve PROGRAM: starts it, with the PostgreSQL that is in VAR_DIR.

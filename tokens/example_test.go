@@ -14,7 +14,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	keys, err := tokens.AppendKey("", jwk) // a private JWK set, as SIGNING_KEYS_FILE holds it
+	keys, err := tokens.AppendKey("", jwk) // a private JWK set, as LATCHKEY_SIGNING_KEYS_FILE holds it
 	if err != nil {
 		panic(err)
 	}

@@ -49,8 +49,8 @@ func TestOperatorsAreAudited(t *testing.T) {
 	t.Parallel()
 	settings, dir := keysInDatabase(t), t.TempDir()
 	start(t, dir, settings).End(syscall.SIGINT) // it makes the first key
-	settings["AUDIT_LOG"] = filepath.Join(dir, "audit.log")
-	store := newStore(t, settings["DATABASE_URL"])
+	settings["LATCHKEY_AUDIT_LOG"] = filepath.Join(dir, "audit.log")
+	store := newStore(t, settings["LATCHKEY_DATABASE_URL"])
 	create := func(subject string) string {
 		t.Helper()
 		session, _, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: subject})
@@ -83,11 +83,11 @@ func TestOperatorsAreAudited(t *testing.T) {
 		{[]string{"cleanup", "--cleanup-session-max-age=1h"}, map[string]any{"event": "sessions.removed", "count": 1., "reason": "max_age"}},
 	} {
 		if slices.Contains(step.args, "--dry-run") {
-			execute(t, settings["DATABASE_URL"], anOldSession)
+			execute(t, settings["LATCHKEY_DATABASE_URL"], anOldSession)
 		}
-		_ = os.Remove(settings["AUDIT_LOG"])
+		_ = os.Remove(settings["LATCHKEY_AUDIT_LOG"])
 		out := mustAPI(t, dir, settings, step.args...)
-		events := auditschema.Events(t, readFile(t, settings["AUDIT_LOG"]))
+		events := auditschema.Events(t, readFile(t, settings["LATCHKEY_AUDIT_LOG"]))
 		if newKey == "" && step.args[1] == "rotate" {
 			newKey = regexp.MustCompile(`made key (\S+)`).FindStringSubmatch(out)[1]
 		}
@@ -133,7 +133,7 @@ func TestServiceWritesAuditEvents(t *testing.T) {
 	settings, dir := configure(t, testdb.URL(t)), t.TempDir()
 	file := filepath.Join(dir, "audit.log")
 	for _, target := range []string{"stdout", file} {
-		s := start(t, dir, settings.With(env{"AUDIT_LOG": target}))
+		s := start(t, dir, settings.With(env{"LATCHKEY_AUDIT_LOG": target}))
 		s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
 		s.End(syscall.SIGINT)
 		written := s.Stdout.String()
@@ -160,8 +160,8 @@ func TestServiceWritesAuditEvents(t *testing.T) {
 func TestAuditLogThatCannotBeWritten(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	r := apiIn(t, dir, configure(t, testdb.URL(t)).With(env{"AUDIT_LOG": filepath.Join(dir, "nowhere", "audit.log"), "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"}))
-	if r.code != 1 || !strings.HasPrefix(r.stderr, "api: AUDIT_LOG: open ") || !strings.HasSuffix(r.stderr, ": no such file or directory\n") {
+	r := apiIn(t, dir, configure(t, testdb.URL(t)).With(env{"LATCHKEY_AUDIT_LOG": filepath.Join(dir, "nowhere", "audit.log"), "LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"}))
+	if r.code != 1 || !strings.HasPrefix(r.stderr, "api: LATCHKEY_AUDIT_LOG: open ") || !strings.HasSuffix(r.stderr, ": no such file or directory\n") {
 		t.Errorf("exit code %d: %s", r.code, r.stderr)
 	}
 }
@@ -172,7 +172,7 @@ func TestAuditLogWithoutRoom(t *testing.T) {
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("only Linux has a disk that is always full")
 	}
-	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"AUDIT_LOG": "/dev/full"}))
+	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"LATCHKEY_AUDIT_LOG": "/dev/full"}))
 	for range 5 { // nobody makes room: what waited for it would not be answered
 		s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// dataKeyset is a DATA_ENCRYPTION_KEYSET.
+// dataKeyset is a LATCHKEY_DATA_ENCRYPTION_KEYSET.
 func dataKeyset(t *testing.T) string {
 	t.Helper()
 	keys, err := dataseal.NewKeyset()
@@ -74,7 +74,7 @@ func TestDataKeys(t *testing.T) {
 	checkMode(t, file, 0o600)
 
 	printed := mustAPI(t, t.TempDir(), nil, "data", "keys", "generate")
-	r := api(t, env{"DATA_ENCRYPTION_KEYSET": printed}, "data", "keys", "list", "--json")
+	r := api(t, env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": printed}, "data", "keys", "list", "--json")
 	if r.code != 0 || strings.Count(r.stdout, `"kid"`) != 1 || !strings.Contains(r.stdout, `"primary": true`) {
 		t.Errorf("a keyset that was printed: %v", r)
 	}
@@ -111,8 +111,8 @@ func TestSealedData(t *testing.T) {
 	settings := configure(t, database)
 	file := filepath.Join(dir, "keyset.json")
 	first := generateDataKey(t, file, "it seals")
-	sealed := settings.With(env{"DATA_ENCRYPTION_KEYSET_FILE": file})
-	task := env{"DATABASE_URL": database, "DATA_ENCRYPTION_KEYSET_FILE": file}
+	sealed := settings.With(env{"LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE": file})
+	task := env{"LATCHKEY_DATABASE_URL": database, "LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE": file}
 
 	s := start(t, dir, settings)
 	unsealed := s.CreateSession(testKey, `{"subject":"ada","data":{"note":"`+note+`"}}`)
@@ -149,11 +149,11 @@ func TestSealedData(t *testing.T) {
 	}
 
 	s = start(t, dir, settings)
-	if log := s.Stderr.String(); !strings.Contains(log, `"level":"ERROR","msg":"sealed session data cannot be opened: DATA_ENCRYPTION_KEYSET lacks a key`) {
+	if log := s.Stderr.String(); !strings.Contains(log, `"level":"ERROR","msg":"sealed session data cannot be opened: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key`) {
 		t.Errorf("a replica without the keyset does not tell:\n%s", log)
 	}
 	s.End(syscall.SIGTERM)
-	wrong := api(t, task.With(env{"DATA_ENCRYPTION_KEYSET_FILE": "", "DATA_ENCRYPTION_KEYSET": dataKeyset(t)}), "data", "reencrypt", "--unseal")
+	wrong := api(t, task.With(env{"LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE": "", "LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t)}), "data", "reencrypt", "--unseal")
 	if wrong.code != 1 || !strings.Contains(wrong.stderr, `api: 2 rows are left, of which 2 cannot be opened, such as that of session `+unsealed.Session.ID+`: session data that was sealed with key "`+second+`" cannot be opened: the keyset does not have the key`) {
 		t.Errorf("with another keyset: %v", wrong)
 	}

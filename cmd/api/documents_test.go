@@ -12,7 +12,7 @@ import (
 var (
 	codeBlocks   = regexp.MustCompile("(?ms)^ *```[a-z]*\n(.*?)^ *```")
 	codeSpans    = regexp.MustCompile("`(api(?: [^`]+)?)`")
-	commandLines = regexp.MustCompile(`(?m)(?:^|[$|;(]|do|xargs(?: -\S+)*|DATABASE_URL\S*) *(?:bin/|/usr/local/bin/)?(api [a-z-][^\n|;)#]*)`)
+	commandLines = regexp.MustCompile(`(?m)(?:^|[$|;(]|do|xargs(?: -\S+)*|LATCHKEY_DATABASE_URL\S*) *(?:bin/|/usr/local/bin/)?(api [a-z-][^\n|;)#]*)`)
 	flagNames    = regexp.MustCompile(`--[a-z][a-z-]*`)
 )
 

@@ -28,7 +28,7 @@ func TestFailures(t *testing.T) {
 	t.Cleanup(func() { _ = taken.Close() })
 	closed := freeAddress(t)
 	file := writeFile(t, "{}", dir, "file")
-	settings := configure(t, database).With(env{"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"})
+	settings := configure(t, database).With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"})
 	wrongPassword, wrongName := changeURL(t, database, func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "wrong-password") }),
 		changeURL(t, database, func(u *url.URL) { u.Path = "/nowhere" })
 
@@ -38,19 +38,19 @@ func TestFailures(t *testing.T) {
 		code     int
 		want     []string // parts, in this order
 	}{
-		"public port taken":   {settings.With(env{"PUBLIC_ADDR": taken.Addr().String()}), nil, 1, []string{"PUBLIC_ADDR: listen tcp " + taken.Addr().String(), "address already in use"}},
-		"internal port taken": {settings.With(env{"INTERNAL_ADDR": taken.Addr().String()}), nil, 1, []string{"INTERNAL_ADDR: listen tcp " + taken.Addr().String(), "address already in use"}},
-		"address elsewhere":   {settings.With(env{"PUBLIC_ADDR": "192.0.2.1:80"}), nil, 1, []string{"PUBLIC_ADDR: listen tcp 192.0.2.1:80", "cannot assign requested address"}},
-		"no database server":  {settings.With(env{"DATABASE_URL": "postgres://u:secret-password@" + closed + "/x"}), nil, 1, []string{"the database of DATABASE_URL cannot be used:", closed, "connection refused"}},
-		"wrong password":      {settings.With(env{"DATABASE_URL": wrongPassword}), nil, 1, []string{"the database of DATABASE_URL cannot be used:", "password authentication failed"}},
-		"no such database":    {settings.With(env{"DATABASE_URL": wrongName}), nil, 1, []string{"the database of DATABASE_URL cannot be used:", `database "nowhere" does not exist`}},
-		"not migrated":        {settings.With(env{"DATABASE_URL": empty}), nil, 1, []string{"the database schema is behind this program: run `api migrate`"}},
-		"no keys file":        {settings.With(env{"SIGNING_KEYS_FILE": "nokeys"}), nil, 1, []string{"read the signing keys: open nokeys: no such file"}},
-		"no keys in it":       {settings.With(env{"SIGNING_KEYS_FILE": file}), nil, 1, []string{"signing keys in " + file + ": the JWK set has no keys"}},
-		"no service keys":     {settings.With(env{"SERVICE_KEYS": "", "SERVICE_KEYS_FILE": "nokeys"}), nil, 1, []string{"read the service keys: open nokeys: no such file"}},
-		"bad service keys":    {settings.With(env{"SERVICE_KEYS": "", "SERVICE_KEYS_FILE": file}), nil, 1, []string{file + " holds no usable service keys", "the secret of \"default\" has 2 characters"}},
-		"folder is a file":    {env{"VAR_DIR": file}, []string{"--public-addr=127.0.0.1:0", "--internal-addr=127.0.0.1:0"}, 1, []string{"make a folder for the database: mkdir " + file + ": not a directory"}},
-		"keys folder":         {env{"VAR_DIR": file}, []string{"keys", "init"}, 1, []string{"make a folder for keys: mkdir " + file + ": not a directory"}},
+		"public port taken":   {settings.With(env{"LATCHKEY_PUBLIC_ADDR": taken.Addr().String()}), nil, 1, []string{"LATCHKEY_PUBLIC_ADDR: listen tcp " + taken.Addr().String(), "address already in use"}},
+		"internal port taken": {settings.With(env{"LATCHKEY_INTERNAL_ADDR": taken.Addr().String()}), nil, 1, []string{"LATCHKEY_INTERNAL_ADDR: listen tcp " + taken.Addr().String(), "address already in use"}},
+		"address elsewhere":   {settings.With(env{"LATCHKEY_PUBLIC_ADDR": "192.0.2.1:80"}), nil, 1, []string{"LATCHKEY_PUBLIC_ADDR: listen tcp 192.0.2.1:80", "cannot assign requested address"}},
+		"no database server":  {settings.With(env{"LATCHKEY_DATABASE_URL": "postgres://u:secret-password@" + closed + "/x"}), nil, 1, []string{"the database of LATCHKEY_DATABASE_URL cannot be used:", closed, "connection refused"}},
+		"wrong password":      {settings.With(env{"LATCHKEY_DATABASE_URL": wrongPassword}), nil, 1, []string{"the database of LATCHKEY_DATABASE_URL cannot be used:", "password authentication failed"}},
+		"no such database":    {settings.With(env{"LATCHKEY_DATABASE_URL": wrongName}), nil, 1, []string{"the database of LATCHKEY_DATABASE_URL cannot be used:", `database "nowhere" does not exist`}},
+		"not migrated":        {settings.With(env{"LATCHKEY_DATABASE_URL": empty}), nil, 1, []string{"the database schema is behind this program: run `api migrate`"}},
+		"no keys file":        {settings.With(env{"LATCHKEY_SIGNING_KEYS_FILE": "nokeys"}), nil, 1, []string{"read the signing keys: open nokeys: no such file"}},
+		"no keys in it":       {settings.With(env{"LATCHKEY_SIGNING_KEYS_FILE": file}), nil, 1, []string{"signing keys in " + file + ": the JWK set has no keys"}},
+		"no service keys":     {settings.With(env{"LATCHKEY_SERVICE_KEYS": "", "LATCHKEY_SERVICE_KEYS_FILE": "nokeys"}), nil, 1, []string{"read the service keys: open nokeys: no such file"}},
+		"bad service keys":    {settings.With(env{"LATCHKEY_SERVICE_KEYS": "", "LATCHKEY_SERVICE_KEYS_FILE": file}), nil, 1, []string{file + " holds no usable service keys", "the secret of \"default\" has 2 characters"}},
+		"folder is a file":    {env{"LATCHKEY_VAR_DIR": file}, []string{"--public-addr=127.0.0.1:0", "--internal-addr=127.0.0.1:0"}, 1, []string{"make a folder for the database: mkdir " + file + ": not a directory"}},
+		"keys folder":         {env{"LATCHKEY_VAR_DIR": file}, []string{"keys", "init"}, 1, []string{"make a folder for keys: mkdir " + file + ": not a directory"}},
 
 		"unknown command":       {nil, []string{"start"}, 2, []string{"unexpected argument start (api --help tells more)"}},
 		"unknown flag":          {nil, []string{"--publik-addr=:1"}, 2, []string{`unknown flag --publik-addr, did you mean "--public-addr"? (api --help tells more)`}},
@@ -61,11 +61,11 @@ func TestFailures(t *testing.T) {
 		"two ways to say it":    {nil, []string{"sessions", "revoke", "--all", "--yes", "--subject=ada"}, 2, []string{"either session ids or --subject or --all must say which sessions to end"}},
 		"all, but not meant":    {nil, []string{"sessions", "revoke", "--all"}, 2, []string{"--all signs everybody out; --yes says that this is meant"}},
 		"not an id":             {nil, []string{"sessions", "revoke", "x"}, 2, []string{"invalid UUID"}},
-		"data loss":             {env{"DATABASE_URL": empty}, []string{"migrate", "down"}, 2, []string{"confirm with --yes, or look at it with --dry-run"}},
+		"data loss":             {env{"LATCHKEY_DATABASE_URL": empty}, []string{"migrate", "down"}, 2, []string{"confirm with --yes, or look at it with --dry-run"}},
 		"algorithm":             {nil, []string{"keys", "generate", "--algorithm=none"}, 2, []string{`--algorithm must be one of`, `but got "none"`}},
-		"no database at all":    {nil, []string{"sessions", "list", "--subject=ada"}, 1, []string{"there is no database: DATABASE_URL is not set, and ./var holds none"}},
-		"tables missing":        {env{"DATABASE_URL": empty}, []string{"cleanup"}, 1, []string{"run `api migrate`"}},
-		"unknown sessions":      {env{"DATABASE_URL": database}, []string{"sessions", "revoke", unknown, other}, 1, []string{"session " + unknown + ": no such session; session " + other + ": no such session"}},
+		"no database at all":    {nil, []string{"sessions", "list", "--subject=ada"}, 1, []string{"there is no database: LATCHKEY_DATABASE_URL is not set, and ./var holds none; with LATCHKEY_DATABASE_URL=private, api migrate makes one there"}},
+		"tables missing":        {env{"LATCHKEY_DATABASE_URL": empty}, []string{"cleanup"}, 1, []string{"run `api migrate`"}},
+		"unknown sessions":      {env{"LATCHKEY_DATABASE_URL": database}, []string{"sessions", "revoke", unknown, other}, 1, []string{"session " + unknown + ": no such session; session " + other + ": no such session"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -116,7 +116,7 @@ func TestNothingIsLeftAfterAFailedStart(t *testing.T) {
 	dir := place(t)
 
 	// Both listeners are opened before anything is made.
-	r := apiIn(t, dir, env{"PUBLIC_ADDR": "192.0.2.1:80"})
+	r := apiIn(t, dir, env{"LATCHKEY_PUBLIC_ADDR": "192.0.2.1:80"})
 	if _, err := os.Stat(filepath.Join(dir, "var")); r.code != 1 || err == nil {
 		t.Errorf("exit code %d, and the folder was made", r.code)
 	}

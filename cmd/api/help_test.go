@@ -22,7 +22,7 @@ func TestHelp(t *testing.T) {
 		"data", "data keys", "data keys generate", "data keys promote", "data keys remove", "data keys list", "data reencrypt", "sessions", "sessions list", "sessions revoke", "version",
 	} {
 		// A wrong setting must not hide the help.
-		r := api(t, env{"ACCESS_TOKEN_TTL": "x"}, append(strings.Fields(command), "--help")...)
+		r := api(t, env{"LATCHKEY_ACCESS_TOKEN_TTL": "x"}, append(strings.Fields(command), "--help")...)
 		if r.code != 0 || r.stderr != "" {
 			t.Errorf("%q: exit code %d: %s", command, r.code, r.stderr)
 		}

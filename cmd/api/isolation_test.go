@@ -26,10 +26,10 @@ func TestServeAtAnyIsolationLevel(t *testing.T) {
 	if _, err := conn.Exec(t.Context(), `ALTER DATABASE "`+conn.Config().Database+`" SET default_transaction_isolation = 'serializable'`); err != nil {
 		t.Fatal(err)
 	}
-	settings := configure(t, database).With(env{"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0", "SESSIONS_PER_SUBJECT": "2"})
+	settings := configure(t, database).With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0", "LATCHKEY_SESSIONS_PER_SUBJECT": "2"})
 	for name, s := range map[string]*service{
 		"directly":          start(t, t.TempDir(), settings),
-		"through PgBouncer": start(t, t.TempDir(), settings.With(env{"DATABASE_URL": pgBouncer(t, database), "DIRECT_DATABASE_URL": database})),
+		"through PgBouncer": start(t, t.TempDir(), settings.With(env{"LATCHKEY_DATABASE_URL": pgBouncer(t, database), "LATCHKEY_DIRECT_DATABASE_URL": database})),
 	} {
 		for round := range 5 {
 			meet(t, s, fmt.Sprintf("%s, %d", name, round))

@@ -24,7 +24,7 @@ func TestKeysInit(t *testing.T) {
 		t.Errorf("first: %v, want %v", r, want)
 	}
 	before := readFile(t, signing) + readFile(t, service)
-	r = api(t, env{"VAR_DIR": dir}, "keys", "init")
+	r = api(t, env{"LATCHKEY_VAR_DIR": dir}, "keys", "init")
 	if want := (result{0, "", "kept " + signing + "\nkept " + service + "\n"}); r != want {
 		t.Errorf("again: %v, want %v", r, want)
 	}
@@ -134,8 +134,8 @@ func TestKeysList(t *testing.T) {
 		!strings.HasSuffix(lines[1], "  EdDSA      signs") || !strings.HasSuffix(lines[5], "  HS256      verifies") {
 		t.Errorf("table:\n%s", table)
 	}
-	if table != mustAPI(t, dir, env{"SIGNING_KEYS_FILE": "keys.json"}, "keys", "list") {
-		t.Error("SIGNING_KEYS_FILE gives another list")
+	if table != mustAPI(t, dir, env{"LATCHKEY_SIGNING_KEYS_FILE": "keys.json"}, "keys", "list") {
+		t.Error("LATCHKEY_SIGNING_KEYS_FILE gives another list")
 	}
 	checkNoPrivatePart(t, filepath.Join(dir, "keys.json"), table+mustAPI(t, dir, nil, "keys", "list", "--file=keys.json", "--json"))
 }

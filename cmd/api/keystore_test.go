@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// sealingKey is a KEY_ENCRYPTION_KEY.
+// sealingKey is a LATCHKEY_KEY_ENCRYPTION_KEY.
 func sealingKey(letter string) string {
 	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(letter, 32)))
 }
@@ -22,8 +22,8 @@ func sealingKey(letter string) string {
 func keysInDatabase(t *testing.T) env {
 	t.Helper()
 	settings := configure(t, testdb.URL(t))
-	settings["SIGNING_KEYS_FILE"] = ""
-	settings["KEY_ENCRYPTION_KEY"] = sealingKey("a")
+	settings["LATCHKEY_SIGNING_KEYS_FILE"] = ""
+	settings["LATCHKEY_KEY_ENCRYPTION_KEY"] = sealingKey("a")
 	return settings
 }
 
@@ -152,7 +152,7 @@ func TestRotationReachesRunningServices(t *testing.T) {
 		t.Errorf("afterwards a session answers %d", code)
 	}
 	for _, s := range []*service{one, other} {
-		if printed := s.Stderr.String(); strings.Contains(printed, settings["KEY_ENCRYPTION_KEY"]) || strings.Contains(printed, `"d"`) {
+		if printed := s.Stderr.String(); strings.Contains(printed, settings["LATCHKEY_KEY_ENCRYPTION_KEY"]) || strings.Contains(printed, `"d"`) {
 			t.Errorf("a key was logged:\n%s", printed)
 		}
 	}
@@ -166,7 +166,7 @@ func TestKeysMoveFromFile(t *testing.T) {
 	file := start(t, dir, settings)
 	before := file.CreateSession(testKey, `{"data":{}}`)
 
-	settings["KEY_ENCRYPTION_KEY"] = sealingKey("a")
+	settings["LATCHKEY_KEY_ENCRYPTION_KEY"] = sealingKey("a")
 	database := start(t, dir, settings)
 	moved := database.CreateSession(testKey, `{"data":{}}`)
 	if signer(t, moved.AccessToken) != signer(t, before.AccessToken) {
@@ -179,7 +179,7 @@ func TestKeysMoveFromFile(t *testing.T) {
 			}
 		}
 	}
-	settings["SIGNING_KEYS_FILE"] = ""
+	settings["LATCHKEY_SIGNING_KEYS_FILE"] = ""
 	if code, answer := start(t, dir, settings).Refresh(before.RefreshToken); code != http.StatusOK {
 		t.Errorf("without the file a refresh is answered with %d %s", code, answer)
 	}
@@ -188,7 +188,7 @@ func TestKeysMoveFromFile(t *testing.T) {
 func TestKeyAlgorithm(t *testing.T) {
 	t.Parallel()
 	settings := keysInDatabase(t)
-	settings["KEY_ALGORITHM"] = "ES256"
+	settings["LATCHKEY_KEY_ALGORITHM"] = "ES256"
 	s := start(t, t.TempDir(), settings)
 	pair := s.CreateSession(testKey, `{"data":{}}`)
 	if code := s.Current(pair.AccessToken); code != http.StatusOK {
@@ -212,16 +212,16 @@ func TestKeysInDatabaseFailures(t *testing.T) {
 		t.Errorf("an unknown key: %v", r)
 	}
 
-	wrong := settings.With(env{"KEY_ENCRYPTION_KEY": sealingKey("b"), "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"})
+	wrong := settings.With(env{"LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey("b"), "LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"})
 	for _, args := range [][]string{{"serve"}, {"keys", "rotate", "--now"}} {
 		r := api(t, wrong, args...)
-		if r.code != 1 || !strings.HasPrefix(r.stderr, "api: KEY_ENCRYPTION_KEY is not the one that the signing keys in the database were sealed with: ") ||
-			strings.Count(r.stderr, "\n") != 1 || strings.Contains(r.stderr, wrong["KEY_ENCRYPTION_KEY"]) {
+		if r.code != 1 || !strings.HasPrefix(r.stderr, "api: LATCHKEY_KEY_ENCRYPTION_KEY is not the one that the signing keys in the database were sealed with: ") ||
+			strings.Count(r.stderr, "\n") != 1 || strings.Contains(r.stderr, wrong["LATCHKEY_KEY_ENCRYPTION_KEY"]) {
 			t.Errorf("%v with another key: %v", args, r)
 		}
 	}
-	unset := settings.With(env{"KEY_ENCRYPTION_KEY": ""})
-	if r := api(t, unset, "keys", "rotate"); r.code != 2 || !strings.HasPrefix(r.stderr, "api: KEY_ENCRYPTION_KEY is not set; it may be 32 random bytes in base64") {
-		t.Errorf("without KEY_ENCRYPTION_KEY: %v", r)
+	unset := settings.With(env{"LATCHKEY_KEY_ENCRYPTION_KEY": ""})
+	if r := api(t, unset, "keys", "rotate"); r.code != 2 || !strings.HasPrefix(r.stderr, "api: LATCHKEY_KEY_ENCRYPTION_KEY is not set; it may be 32 random bytes in base64") {
+		t.Errorf("without LATCHKEY_KEY_ENCRYPTION_KEY: %v", r)
 	}
 }

@@ -15,7 +15,7 @@ const unstamped = "dev"
 var version = unstamped
 
 func main() {
-	os.Exit(command.Run(currentVersion(), os.Args[1:], os.LookupEnv, os.Stdout, os.Stderr))
+	os.Exit(command.Run(currentVersion(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
 // currentVersion is the stamped version, or what `go install module@version` recorded.

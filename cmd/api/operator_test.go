@@ -26,7 +26,7 @@ import (
 
 func TestMigrate(t *testing.T) {
 	t.Parallel()
-	settings := env{"DATABASE_URL": emptyDatabase(t)}
+	settings := env{"LATCHKEY_DATABASE_URL": emptyDatabase(t)}
 	dir := t.TempDir()
 
 	plan := mustAPI(t, dir, settings, "migrate", "--dry-run")
@@ -39,7 +39,7 @@ func TestMigrate(t *testing.T) {
 		t.Errorf("migrate --dry-run shows more than what would run:\n%s", plan)
 	}
 	status := mustAPI(t, dir, settings, "migrate", "status")
-	if n := tables(t, settings["DATABASE_URL"]); n != 0 {
+	if n := tables(t, settings["LATCHKEY_DATABASE_URL"]); n != 0 {
 		t.Fatalf("to look made %d tables", n)
 	}
 	if !strings.Contains(status, "pending") || !strings.HasPrefix(status, "MIGRATION") {
@@ -71,7 +71,7 @@ func TestMigrate(t *testing.T) {
 			t.Errorf("%s is still pending", m.Name)
 		}
 	}
-	before := tables(t, settings["DATABASE_URL"])
+	before := tables(t, settings["LATCHKEY_DATABASE_URL"])
 	if plan := mustAPI(t, dir, settings, "migrate", "--dry-run"); plan != "would run nothing\n" {
 		t.Errorf("migrate --dry-run at the end:\n%s", plan)
 	}
@@ -79,7 +79,7 @@ func TestMigrate(t *testing.T) {
 		strings.Contains(plan, "00003_") {
 		t.Errorf("down --dry-run:\n%s", plan)
 	}
-	if after := tables(t, settings["DATABASE_URL"]); after != before {
+	if after := tables(t, settings["LATCHKEY_DATABASE_URL"]); after != before {
 		t.Fatalf("%d tables were %d before a look", after, before)
 	}
 	down := mustAPI(t, dir, settings, "migrate", "down", "--yes")
@@ -152,7 +152,7 @@ INSERT INTO latchkey_migrations ("version_id", "is_applied") VALUES (99, true)`
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
-	settings, dir := env{"DATABASE_URL": database}, t.TempDir()
+	settings, dir := env{"LATCHKEY_DATABASE_URL": database}, t.TempDir()
 	store := newStore(t, database)
 	ids := make([]string, 3)
 	for i, client := range []sessionstore.Client{{Label: "Ada's phone"}, {UserAgent: "curl/8\x1b[2J\n"}, {IP: "192.0.2.7"}} {
@@ -210,7 +210,7 @@ func TestSessionsListGoesThroughAllPages(t *testing.T) {
 		}
 	}
 
-	ids := sessionIDs(t, mustAPI(t, t.TempDir(), env{"DATABASE_URL": database}, "sessions", "list", "--subject", "ada", "--json"))
+	ids := sessionIDs(t, mustAPI(t, t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, "sessions", "list", "--subject", "ada", "--json"))
 	seen := map[string]bool{}
 	for _, id := range ids {
 		seen[id] = true
@@ -223,7 +223,7 @@ func TestSessionsListGoesThroughAllPages(t *testing.T) {
 func TestCleanup(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
-	settings, dir := env{"DATABASE_URL": database}, t.TempDir()
+	settings, dir := env{"LATCHKEY_DATABASE_URL": database}, t.TempDir()
 	store := newStore(t, database)
 	for i := range 3 {
 		session, _, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: "ada", Data: []byte(`{}`)})
@@ -263,7 +263,7 @@ func TestCleanupTellsAScript(t *testing.T) {
 	expire(t, database, 3)
 	for _, args := range [][]string{{"--dry-run"}, nil} {
 		var summary map[string]any
-		if err := json.Unmarshal([]byte(mustAPI(t, t.TempDir(), env{"DATABASE_URL": database}, append([]string{"cleanup", "--json"}, args...)...)), &summary); err != nil {
+		if err := json.Unmarshal([]byte(mustAPI(t, t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, append([]string{"cleanup", "--json"}, args...)...)), &summary); err != nil {
 			t.Fatal(err)
 		}
 		if seconds, ok := summary["seconds"].(float64); !ok || seconds <= 0 {
@@ -296,7 +296,7 @@ func TestCleanupIsKilled(t *testing.T) {
 	database := testdb.URL(t)
 	const all = 3000
 	expire(t, database, all)
-	s := launch(t, t.TempDir(), env{"DATABASE_URL": database}, "cleanup")
+	s := launch(t, t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, "cleanup")
 	for queryInt(t, database, `SELECT count(*) FROM "sessionStore"`) == all {
 		time.Sleep(time.Millisecond)
 	}
@@ -310,7 +310,7 @@ func TestCleanupIsKilled(t *testing.T) {
 		WHERE s."id" IS NULL OR t."id" IS NULL`); halves != 0 {
 		t.Errorf("%d sessions are there in part", halves)
 	}
-	if out, want := mustAPI(t, t.TempDir(), env{"DATABASE_URL": database}, "cleanup"), fmt.Sprintf("removed %d sessions (", left); !strings.HasPrefix(out, want) {
+	if out, want := mustAPI(t, t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, "cleanup"), fmt.Sprintf("removed %d sessions (", left); !strings.HasPrefix(out, want) {
 		t.Errorf("the next run: %q, want %q", out, want)
 	}
 }
@@ -320,7 +320,7 @@ func TestCleanupOnATerminal(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
 	expire(t, database, 2000)
-	cmd := testservice.Command(t.Context(), t.TempDir(), env{"DATABASE_URL": database}, "cleanup")
+	cmd := testservice.Command(t.Context(), t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, "cleanup")
 	terminal, err := pty.StartWithSize(cmd, &pty.Winsize{Rows: 25, Cols: 100})
 	if err != nil {
 		t.Fatal(err)
@@ -343,7 +343,7 @@ func TestCleanupIsInterrupted(t *testing.T) {
 	database := testdb.URL(t)
 
 	defer lockSessions(t, database)()
-	s := launch(t, t.TempDir(), env{"DATABASE_URL": database}, "cleanup")
+	s := launch(t, t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, "cleanup")
 	awaitBlocked(t, database, "latchkey-tasks")
 	if code := s.End(syscall.SIGINT); code != 1 {
 		t.Errorf("exit code %d", code)

@@ -30,7 +30,7 @@ const (
 	// serverConnections is how many connections PgBouncer has to PostgreSQL: fewer than its clients, so that they share them.
 	serverConnections = 3
 	manyClients       = 4 * serverConnections
-	// bound is REVOCATION_BOUND, askPause how often the database is asked then.
+	// bound is LATCHKEY_REVOCATION_BOUND, askPause how often the database is asked then.
 	bound    = 2 * time.Minute
 	askPause = bound / 4
 )
@@ -146,17 +146,17 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	pooled := pgBouncer(t, direct)
 	hook, reports := newHook(t)
 	settings := configure(t, pooled).With(env{
-		"DIRECT_DATABASE_URL": direct, "REVOCATION_BOUND": bound.String(), "CLEANUP_INTERVAL": "0",
-		"SESSIONS_PER_SUBJECT": strconv.Itoa(manyClients),
-		"KEY_ENCRYPTION_KEY":   base64.StdEncoding.EncodeToString(make([]byte, 32)), "DATA_ENCRYPTION_KEYSET": dataKeyset(t),
-		"LEAK_WEBHOOK_URL": hook, "LEAK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		"LATCHKEY_DIRECT_DATABASE_URL": direct, "LATCHKEY_REVOCATION_BOUND": bound.String(), "LATCHKEY_CLEANUP_INTERVAL": "0",
+		"LATCHKEY_SESSIONS_PER_SUBJECT": strconv.Itoa(manyClients),
+		"LATCHKEY_KEY_ENCRYPTION_KEY":   base64.StdEncoding.EncodeToString(make([]byte, 32)), "LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t),
+		"LATCHKEY_LEAK_WEBHOOK_URL": hook, "LATCHKEY_LEAK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
 	})
 	dir := t.TempDir()
 
 	migratePastPgBouncer(t, dir, settings)
-	if r := apiIn(t, dir, settings.With(env{"DIRECT_DATABASE_URL": "", "PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"}), "serve"); r.code != 1 ||
-		!strings.HasSuffix(r.stderr, "; beside a PgBouncer in transaction mode, DIRECT_DATABASE_URL must be set\n") {
-		t.Errorf("serve without DIRECT_DATABASE_URL: %v", r)
+	if r := apiIn(t, dir, settings.With(env{"LATCHKEY_DIRECT_DATABASE_URL": "", "LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"}), "serve"); r.code != 1 ||
+		!strings.HasSuffix(r.stderr, "; beside a PgBouncer in transaction mode, LATCHKEY_DIRECT_DATABASE_URL must be set\n") {
+		t.Errorf("serve without LATCHKEY_DIRECT_DATABASE_URL: %v", r)
 	}
 	s := start(t, dir, settings)
 	// More clients than PgBouncer has connections.
@@ -225,7 +225,7 @@ func TestServeBehindPgBouncer(t *testing.T) {
 func migratePastPgBouncer(t *testing.T, dir string, settings env) {
 	t.Helper()
 	mustAPI(t, dir, settings, "migrate", "down", "--yes")
-	if r := apiIn(t, dir, settings.With(env{"DIRECT_DATABASE_URL": ""}), "migrate"); r.code != 1 ||
+	if r := apiIn(t, dir, settings.With(env{"LATCHKEY_DIRECT_DATABASE_URL": ""}), "migrate"); r.code != 1 ||
 		!strings.Contains(r.stderr, "migrations need a connection to PostgreSQL itself, not to a pooler") {
 		t.Errorf("through PgBouncer: %v", r)
 	}

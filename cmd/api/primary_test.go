@@ -16,8 +16,8 @@ func TestServeOnThePrimaryOnly(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)
 
-	settings := configure(t, servers.Standby.URL()).With(env{"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"})
-	const refusal = "api: the database of DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it may be a primary\n"
+	settings := configure(t, servers.Standby.URL()).With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"})
+	const refusal = "api: the database of LATCHKEY_DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it may be a primary\n"
 	if r := api(t, settings); r.code != 1 || r.stderr != refusal {
 		t.Errorf("on a standby: %d %s", r.code, r.stderr)
 	}
@@ -25,8 +25,8 @@ func TestServeOnThePrimaryOnly(t *testing.T) {
 	direct, pooled := testdb.NewAddress(t, servers.Primary), testdb.NewAddress(t, servers.Primary)
 	directURL, pooledURL := direct.URL(servers.Primary), pooled.URL(servers.Primary)
 	services := []*service{
-		start(t, t.TempDir(), settings.With(env{"DATABASE_URL": directURL})),
-		start(t, t.TempDir(), settings.With(env{"DATABASE_URL": pgBouncer(t, pooledURL), "DIRECT_DATABASE_URL": pooledURL})),
+		start(t, t.TempDir(), settings.With(env{"LATCHKEY_DATABASE_URL": directURL})),
+		start(t, t.TempDir(), settings.With(env{"LATCHKEY_DATABASE_URL": pgBouncer(t, pooledURL), "LATCHKEY_DIRECT_DATABASE_URL": pooledURL})),
 	}
 	pair := services[0].CreateSession(testKey, `{"subject":"ada","data":{}}`)
 	servers.CatchUp()
@@ -85,6 +85,6 @@ func TestServeFindsThePrimary(t *testing.T) {
 		t.Fatal(err)
 	}
 	both := changeURL(t, servers.Primary.URL(), func(u *url.URL) { u.Host = standby.Host + "," + u.Host })
-	s := start(t, t.TempDir(), configure(t, both).With(env{"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"}))
+	s := start(t, t.TempDir(), configure(t, both).With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"}))
 	s.CreateSession(testKey, `{"data":{}}`)
 }

@@ -55,8 +55,8 @@ func TestRevokedInTheSecondOfTheBackup(t *testing.T) {
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	settings := configure(t, testdb.URL(t)).With(env{"AUDIT_LOG": filepath.Join(dir, "audit.log")})
-	database := settings["DATABASE_URL"]
+	settings := configure(t, testdb.URL(t)).With(env{"LATCHKEY_AUDIT_LOG": filepath.Join(dir, "audit.log")})
+	database := settings["LATCHKEY_DATABASE_URL"]
 	s := start(t, dir, settings)
 	refreshed := s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
 	revoked := s.CreateSession(testKey, `{"subject":"bob","data":{}}`)

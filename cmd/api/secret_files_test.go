@@ -17,7 +17,7 @@ func TestFilesWithSecrets(t *testing.T) {
 	mustAPI(t, dir, nil, "data", "keys", "generate", "--file", keyset)
 	signing, service := filepath.Join(dir, "signing-keys.json"), filepath.Join(dir, "service-key")
 	configured := env{
-		"DATABASE_URL": "postgres://127.0.0.1:1/none", "SIGNING_KEYS_FILE": signing, "SERVICE_KEYS_FILE": service, "DATA_ENCRYPTION_KEYSET_FILE": keyset,
+		"LATCHKEY_DATABASE_URL": "postgres://127.0.0.1:1/none", "LATCHKEY_SIGNING_KEYS_FILE": signing, "LATCHKEY_SERVICE_KEYS_FILE": service, "LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE": keyset,
 	}
 	commands := map[string][][]string{
 		signing: {{"serve"}, {"keys", "list"}, {"keys", "generate", "--file", signing}},

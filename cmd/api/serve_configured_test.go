@@ -44,7 +44,7 @@ func TestServeOnDatabaseURL(t *testing.T) {
 		}
 	}
 	printed := s.Stderr.String()
-	for _, secret := range []string{testKey, pair.AccessToken, pair.RefreshToken, password(t, settings["DATABASE_URL"])} {
+	for _, secret := range []string{testKey, pair.AccessToken, pair.RefreshToken, password(t, settings["LATCHKEY_DATABASE_URL"])} {
 		if strings.Contains(printed, secret) {
 			t.Errorf("a secret was logged:\n%s", printed)
 		}
@@ -65,7 +65,7 @@ func TestServiceKeysFile(t *testing.T) {
 	settings := configure(t, testdb.URL(t))
 	file := writeFile(t, "one:"+testKey+"\n\n  two:x"+testKey+", "+testKey+"bare\r\n", t.TempDir(), "keys")
 
-	s := start(t, t.TempDir(), settings.With(env{"SERVICE_KEYS": "", "SERVICE_KEYS_FILE": file}))
+	s := start(t, t.TempDir(), settings.With(env{"LATCHKEY_SERVICE_KEYS": "", "LATCHKEY_SERVICE_KEYS_FILE": file}))
 	for _, key := range []string{testKey, "x" + testKey, testKey + "bare"} {
 		s.CreateSession(key, `{"data":{}}`)
 	}
@@ -74,8 +74,8 @@ func TestServiceKeysFile(t *testing.T) {
 func TestSettingsReachTheService(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t)).With(env{
-		"ACCESS_TOKEN_TTL": "52s", "REFRESH_TOKEN_TTL": "53s", "SESSION_TTL": "500s", "RATE_LIMIT": "3", "RATE_LIMIT_SESSION": "7", "CORS_ORIGINS": "https://app.example.com", "LOG_FORMAT": "text",
-		"SESSIONS_PER_SUBJECT": "1", "SESSIONS_PER_SUBJECT_ACTION": "refuse",
+		"LATCHKEY_ACCESS_TOKEN_TTL": "52s", "LATCHKEY_REFRESH_TOKEN_TTL": "53s", "LATCHKEY_SESSION_TTL": "500s", "LATCHKEY_RATE_LIMIT": "3", "LATCHKEY_RATE_LIMIT_SESSION": "7", "LATCHKEY_CORS_ORIGINS": "https://app.example.com", "LATCHKEY_LOG_FORMAT": "text",
+		"LATCHKEY_SESSIONS_PER_SUBJECT": "1", "LATCHKEY_SESSIONS_PER_SUBJECT_ACTION": "refuse",
 	})
 
 	s := launchReady(t, settings)
@@ -138,7 +138,7 @@ func (s *service) rateLimits(accessToken string) string {
 func launchReady(t *testing.T, settings env) *service {
 	t.Helper()
 	public, internal := freeAddress(t), freeAddress(t)
-	s := launch(t, t.TempDir(), settings.With(env{"PUBLIC_ADDR": public, "INTERNAL_ADDR": internal}))
+	s := launch(t, t.TempDir(), settings.With(env{"LATCHKEY_PUBLIC_ADDR": public, "LATCHKEY_INTERNAL_ADDR": internal}))
 	s.Public, s.Internal = "http://"+public, "http://"+internal
 	s.AwaitReady()
 	return s

@@ -19,7 +19,7 @@ import (
 )
 
 // fixedIssuer keeps tokens valid while the ports change.
-var fixedIssuer = env{"ISSUER": "http://localhost:8080"}
+var fixedIssuer = env{"LATCHKEY_ISSUER": "http://localhost:8080"}
 
 // A person tries the service out: no setting, one command, and what it prints pasted into a shell.
 func TestTryItOut(t *testing.T) {
@@ -72,7 +72,7 @@ func TestTryItOut(t *testing.T) {
 	if code := s.Wait(); code != 1 {
 		t.Errorf("exit code %d after PostgreSQL's end", code)
 	}
-	if want := "api: the private PostgreSQL ended by itself: see postgres/postgres.log in VAR_DIR, and start again\n"; !strings.HasSuffix(s.Stderr.String(), want) {
+	if want := "api: the private PostgreSQL ended by itself: see postgres/postgres.log in LATCHKEY_VAR_DIR, and start again\n"; !strings.HasSuffix(s.Stderr.String(), want) {
 		t.Errorf("no word of PostgreSQL's end: %s", s.Stderr)
 	}
 
@@ -217,7 +217,7 @@ func checkCommandsBeside(t *testing.T, dir string, s *service, pair testservice.
 
 func checkSecondServiceIsRefused(t *testing.T, dir string) {
 	t.Helper()
-	r := apiIn(t, dir, env{"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"})
+	r := apiIn(t, dir, env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"})
 	if r.code != 1 || !strings.Contains(r.stderr, "its database is in use by process") || strings.Count(r.stderr, "\n") != 1 {
 		t.Errorf("a second service on the same data: exit code %d: %s", r.code, r.stderr)
 	}

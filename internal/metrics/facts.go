@@ -54,7 +54,7 @@ var (
 	oldestEndedDesc = prometheus.NewDesc(namespace+"_cleanup_oldest_left_timestamp_seconds",
 		"When, of all ended sessions that are still there, the first one ended; 0 for none.", nil, nil)
 	cleanupIntervalDesc = prometheus.NewDesc(namespace+"_cleanup_interval_seconds",
-		"How often clean-up runs (CLEANUP_INTERVAL); 0 for never.", nil, nil)
+		"How often clean-up runs (LATCHKEY_CLEANUP_INTERVAL); 0 for never.", nil, nil)
 	keysDesc = prometheus.NewDesc(namespace+"_signing_keys",
 		"Keys that tokens are signed and verified with.", []string{"state"}, nil)
 	keySinceDesc = prometheus.NewDesc(namespace+"_signing_key_since_timestamp_seconds",

@@ -261,7 +261,7 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 		# HELP latchkey_cleanup_oldest_left_timestamp_seconds When, of all ended sessions that are still there, the first one ended; 0 for none.
 		# TYPE latchkey_cleanup_oldest_left_timestamp_seconds gauge
 		latchkey_cleanup_oldest_left_timestamp_seconds 1e+09
-		# HELP latchkey_cleanup_interval_seconds How often clean-up runs (CLEANUP_INTERVAL); 0 for never.
+		# HELP latchkey_cleanup_interval_seconds How often clean-up runs (LATCHKEY_CLEANUP_INTERVAL); 0 for never.
 		# TYPE latchkey_cleanup_interval_seconds gauge
 		latchkey_cleanup_interval_seconds 86400
 		# HELP latchkey_signing_keys Keys that tokens are signed and verified with.
@@ -289,7 +289,7 @@ func TestRevocationsAreWatched(t *testing.T) {
 		# HELP latchkey_revocations_age_seconds How old the knowledge of revoked sessions is; +Inf before there is any.
 		# TYPE latchkey_revocations_age_seconds gauge
 		latchkey_revocations_age_seconds +Inf
-		# HELP latchkey_revocations_bound_seconds How old it may become before each token is asked about (REVOCATION_BOUND).
+		# HELP latchkey_revocations_bound_seconds How old it may become before each token is asked about (LATCHKEY_REVOCATION_BOUND).
 		# TYPE latchkey_revocations_bound_seconds gauge
 		latchkey_revocations_bound_seconds 1.5
 		# HELP latchkey_revocations_remembered Revoked sessions that are remembered.

@@ -28,7 +28,7 @@ func (m *Metrics) Revocations(r Revocations, bound time.Duration) {
 			}
 			return math.Inf(1)
 		}),
-		gauge("revocations_bound_seconds", "How old it may become before each token is asked about (REVOCATION_BOUND).", bound.Seconds),
+		gauge("revocations_bound_seconds", "How old it may become before each token is asked about (LATCHKEY_REVOCATION_BOUND).", bound.Seconds),
 		gauge("revocations_remembered", "Revoked sessions that are remembered.", func() float64 { return float64(r.Len()) }),
 	)
 }

@@ -146,7 +146,7 @@ func obtain(ctx context.Context, a account, s search, d download, major int) ([]
 		if len(have) > 0 {
 			return have, nil // the caller says which version is wanted
 		}
-		return nil, fmt.Errorf("pgserver: %w: install PostgreSQL %d, which made the database, or set DATABASE_URL", ErrNoPrograms, major)
+		return nil, fmt.Errorf("pgserver: %w: install PostgreSQL %d, which made the database, or set LATCHKEY_DATABASE_URL", ErrNoPrograms, major)
 	}
 
 	bin, err := d.run(ctx)
@@ -159,7 +159,7 @@ func obtain(ctx context.Context, a account, s search, d download, major int) ([]
 	}
 	if err != nil {
 		return nil, fmt.Errorf("pgserver: %w, and it could not be downloaded (%w): install PostgreSQL (apt install postgresql, brew install postgresql), "+
-			"or run `docker compose up`, or set DATABASE_URL to a database that you have", ErrNoPrograms, err)
+			"or run `docker compose up`, or set LATCHKEY_DATABASE_URL to a database that you have", ErrNoPrograms, err)
 	}
 
 	return append(have, p), nil

@@ -118,7 +118,7 @@ func TestObtainSaysWhatToDo(t *testing.T) {
 	if !errors.Is(err, ErrNoPrograms) {
 		t.Fatalf("got %v, want ErrNoPrograms", err)
 	}
-	for _, want := range []string{"unable to connect", "install PostgreSQL", "docker compose up", "DATABASE_URL"} {
+	for _, want := range []string{"unable to connect", "install PostgreSQL", "docker compose up", "LATCHKEY_DATABASE_URL"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}

@@ -14,7 +14,7 @@ func OnDatabase(t *testing.T, database string) Env {
 	dir := t.TempDir()
 	Run(t, dir, nil, "keys", "init", "--dir", dir)
 	return Env{
-		"DATABASE_URL": database, "SIGNING_KEYS_FILE": filepath.Join(dir, "signing-keys.json"),
-		"SERVICE_KEYS": "backend:" + Key, "ISSUER": "https://login.example.com",
+		"LATCHKEY_DATABASE_URL": database, "LATCHKEY_SIGNING_KEYS_FILE": filepath.Join(dir, "signing-keys.json"),
+		"LATCHKEY_SERVICE_KEYS": "backend:" + Key, "LATCHKEY_ISSUER": "https://login.example.com",
 	}
 }

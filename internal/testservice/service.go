@@ -30,7 +30,7 @@ var (
 // Start starts the service on ports that the system chooses, and waits until it is ready. It needs a log that is JSON.
 func Start(t *testing.T, dir string, settings Env) *Service {
 	t.Helper()
-	s := Launch(t, dir, settings.With(Env{"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0"}))
+	s := Launch(t, dir, settings.With(Env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"}))
 	s.Await("addresses", func() bool {
 		if m := greetedURLs.FindStringSubmatch(s.Stdout.String()); m != nil {
 			s.Public, s.Internal = m[1], m[2]

@@ -17,7 +17,7 @@ func TestOwnClient(t *testing.T) {
 	t.Parallel()
 	need(t, "node", "npm", "chromium")
 	port := freePort(t)
-	s := start(t, testservice.Env{"CORS_ORIGINS": "http://127.0.0.1:" + port})
+	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": "http://127.0.0.1:" + port})
 	dir := t.TempDir()
 	copyTracked(t, "../../clients/js", dir)
 	run(t, dir, os.Environ(), "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")

@@ -20,7 +20,7 @@ func TestNode(t *testing.T) {
 	})
 	t.Run("nonces", func(t *testing.T) {
 		t.Parallel()
-		s := start(t, testservice.Env{"DPOP_NONCE": "true"})
+		s := start(t, testservice.Env{"LATCHKEY_DPOP_NONCE": "true"})
 		runNode(t, dir, s, "--test-name-pattern=proofs of possession")
 		if !strings.Contains(s.Stderr.String(), `"code":"use_dpop_nonce"`) {
 			t.Error("no nonce was asked for")

@@ -37,8 +37,8 @@ func start(t *testing.T, more testservice.Env) *service {
 	t.Helper()
 	s := &service{t: t, dir: testservice.Place(t)}
 	s.settings = testservice.Env{
-		"VAR_DIR": filepath.Join(s.dir, "var"), "SERVICE_KEYS": "clients:" + testservice.Key, "AUDIENCE": audience,
-		"KEY_ENCRYPTION_KEY": sealingKey, "ACCESS_TOKEN_TTL": accessTokenTTL.String(), "REFRESH_GRACE": grace.String(),
+		"LATCHKEY_DATABASE_URL": "private", "LATCHKEY_VAR_DIR": filepath.Join(s.dir, "var"), "LATCHKEY_SERVICE_KEYS": "clients:" + testservice.Key, "LATCHKEY_AUDIENCE": audience,
+		"LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey, "LATCHKEY_ACCESS_TOKEN_TTL": accessTokenTTL.String(), "LATCHKEY_REFRESH_GRACE": grace.String(),
 	}.With(more)
 	s.Service = testservice.Start(t, s.dir, s.settings)
 	t.Cleanup(s.Stop)

@@ -47,7 +47,7 @@ func TestMoveUnderLoad(t *testing.T) {
 		all[i] = &client{access: p.Access, refresh: p.Refresh}
 	}
 	c.migrate()
-	s := c.startService(testservice.Env{"REFRESH_GRACE": "2s"})
+	s := c.startService(testservice.Env{"LATCHKEY_REFRESH_GRACE": "2s"})
 
 	var moved, done atomic.Bool
 	var theirs, ours, lost atomic.Int64

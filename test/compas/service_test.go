@@ -19,14 +19,14 @@ type service struct {
 // migrate is the one command of a take-over.
 func (c *compas) migrate() {
 	c.t.Helper()
-	testservice.Run(c.t, c.t.TempDir(), testservice.Env{"DATABASE_URL": c.url}, "migrate")
+	testservice.Run(c.t, c.t.TempDir(), testservice.Env{"LATCHKEY_DATABASE_URL": c.url}, "migrate")
 }
 
 // startService serves what Compas left, and must end well with the test.
 func (c *compas) startService(more testservice.Env) *service {
 	c.t.Helper()
-	settings := testservice.OnDatabase(c.t, c.url).With(testservice.Env{"COMPAS_SIGNING_KEY": signingKey}).With(more)
-	s := &service{testservice.Start(c.t, c.t.TempDir(), settings), c.t, testservice.Env{"DATABASE_URL": c.url}}
+	settings := testservice.OnDatabase(c.t, c.url).With(testservice.Env{"LATCHKEY_COMPAS_SIGNING_KEY": signingKey}).With(more)
+	s := &service{testservice.Start(c.t, c.t.TempDir(), settings), c.t, testservice.Env{"LATCHKEY_DATABASE_URL": c.url}}
 	c.t.Cleanup(s.Stop)
 	return s
 }

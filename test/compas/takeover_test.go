@@ -220,7 +220,7 @@ func TestCleanup(t *testing.T) {
 	c.pass(20 * 24 * 3600)
 	c.exec(`UPDATE "sessionStoreToken" SET "expiresAt" = now() + interval '1 day' WHERE "revokedAt" IS NULL AND "session" = $1`, c.session(busy).ID)
 	c.migrate()
-	s := c.startService(testservice.Env{"CLEANUP_INTERVAL": "0"})
+	s := c.startService(testservice.Env{"LATCHKEY_CLEANUP_INTERVAL": "0"})
 	ours := s.mustRefresh(busy.Refresh)
 	s.cleanup()
 	if n := c.count(`SELECT count(*) FROM "sessionStore"`); n != 1 {

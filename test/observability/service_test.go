@@ -22,7 +22,7 @@ type service struct{ *testservice.Service }
 // start runs the service on a database of its own until the test ends.
 func start(t *testing.T) service {
 	t.Helper()
-	settings := testservice.OnDatabase(t, testdb.URL(t)).With(testservice.Env{"AUDIT_LOG": filepath.Join(t.TempDir(), "audit.log")})
+	settings := testservice.OnDatabase(t, testdb.URL(t)).With(testservice.Env{"LATCHKEY_AUDIT_LOG": filepath.Join(t.TempDir(), "audit.log")})
 	s := service{testservice.Start(t, t.TempDir(), settings)}
 	t.Cleanup(s.Stop)
 	return s

@@ -36,7 +36,7 @@ type logbook struct {
 
 func newLogbook(s *soak, settings testservice.Env) *logbook {
 	s.t.Helper()
-	database, err := pgx.ParseConfig(settings["DATABASE_URL"])
+	database, err := pgx.ParseConfig(settings["LATCHKEY_DATABASE_URL"])
 	if err != nil || database.Password == "" {
 		s.t.Fatalf("the tests' database has no password: %v", err)
 	}
@@ -45,9 +45,9 @@ func newLogbook(s *soak, settings testservice.Env) *logbook {
 		"service key":         testservice.Key,
 		"webhook's secret":    strings.TrimPrefix(webhookSecret, "whsec_"),
 		"Compas' signing key": compasKey,
-		"webhook's address":   settings["LEAK_WEBHOOK_URL"],
+		"webhook's address":   settings["LATCHKEY_LEAK_WEBHOOK_URL"],
 		"database's password": database.Password,
-		"private signing key": privateKey(s.t, settings["SIGNING_KEYS_FILE"]),
+		"private signing key": privateKey(s.t, settings["LATCHKEY_SIGNING_KEYS_FILE"]),
 	}}
 }
 

@@ -19,7 +19,7 @@ import (
 )
 
 // A service that starts without a database, or on a standby, ends with such a line.
-var databaseAway = []string{"api: the database of DATABASE_URL cannot be used: ", "api: the database of DATABASE_URL takes no writes: "}
+var databaseAway = []string{"api: the database of LATCHKEY_DATABASE_URL cannot be used: ", "api: the database of LATCHKEY_DATABASE_URL takes no writes: "}
 
 func saysDatabaseAway(line string) bool {
 	return slices.ContainsFunc(databaseAway, func(prefix string) bool { return strings.HasPrefix(line, prefix) })

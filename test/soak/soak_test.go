@@ -140,9 +140,9 @@ func setup(t *testing.T) *soak {
 func (s *soak) settings() testservice.Env {
 	s.t.Helper()
 	return testservice.OnDatabase(s.t, s.address.URL(s.servers.Primary)).With(testservice.Env{
-		"PUBLIC_ADDR": "127.0.0.1:0", "INTERNAL_ADDR": "127.0.0.1:0",
-		"REFRESH_GRACE": grace.String(), "ACCESS_TOKEN_TTL": accessTokenTTL.String(), "CLEANUP_INTERVAL": "5s",
-		"LEAK_WEBHOOK_URL": s.hook.URL, "LEAK_WEBHOOK_SECRET": webhookSecret, "COMPAS_SIGNING_KEY": compasKey,
+		"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0",
+		"LATCHKEY_REFRESH_GRACE": grace.String(), "LATCHKEY_ACCESS_TOKEN_TTL": accessTokenTTL.String(), "LATCHKEY_CLEANUP_INTERVAL": "5s",
+		"LATCHKEY_LEAK_WEBHOOK_URL": s.hook.URL, "LATCHKEY_LEAK_WEBHOOK_SECRET": webhookSecret, "LATCHKEY_COMPAS_SIGNING_KEY": compasKey,
 	})
 }
 

@@ -62,10 +62,10 @@ func Start(ctx context.Context, cfg Config) *Process {
 
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), cfg.Binary, "serve") //nolint:gosec // it is what was built
 	p.cmd.Env = []string{
-		"DATABASE_URL=" + cfg.DatabaseURL, "SIGNING_KEYS_FILE=" + cfg.KeysFile, "SERVICE_KEYS=bench:" + Key,
-		"PUBLIC_ADDR=" + p.Public.Address, "INTERNAL_ADDR=" + p.Internal.Address, "ISSUER=" + population.Issuer,
-		"REFRESH_GRACE=" + Grace.String(), "ACCESS_TOKEN_TTL=" + population.AccessTokenTTL.String(),
-		"CLEANUP_INTERVAL=0", "LOG_FORMAT=json",
+		"LATCHKEY_DATABASE_URL=" + cfg.DatabaseURL, "LATCHKEY_SIGNING_KEYS_FILE=" + cfg.KeysFile, "LATCHKEY_SERVICE_KEYS=bench:" + Key,
+		"LATCHKEY_PUBLIC_ADDR=" + p.Public.Address, "LATCHKEY_INTERNAL_ADDR=" + p.Internal.Address, "LATCHKEY_ISSUER=" + population.Issuer,
+		"LATCHKEY_REFRESH_GRACE=" + Grace.String(), "LATCHKEY_ACCESS_TOKEN_TTL=" + population.AccessTokenTTL.String(),
+		"LATCHKEY_CLEANUP_INTERVAL=0", "LATCHKEY_LOG_FORMAT=json",
 	}
 	// A log of hundreds of bytes for each request is written to nowhere, which is what os/exec does with it: what is
 	// measured is not this disk.

@@ -3,8 +3,6 @@ package command
 
 import (
 	"github.com/alecthomas/kong"
-
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
 )
 
 // cli is the command line: one field a command.
@@ -58,12 +56,12 @@ type sessionsCmd struct {
 }
 
 // parse reads the command line and, for settings that it does not have, the environment.
-func parse(args []string, lookup func(string) (string, bool), a *app) (*kong.Context, error) {
+func parse(args []string, a *app) (*kong.Context, error) {
 	parser, err := kong.New(&cli{},
 		kong.Name("api"),
 		kong.NoDefaultHelp(),
 		kong.Writers(a.stdout, a.stderr),
-		kong.Resolvers(settings.Environment(lookup)),
+		kong.Resolvers(a.environment),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "database", Title: "Database:"},
 			{Key: "http", Title: "Listeners:"},
@@ -73,7 +71,7 @@ func parse(args []string, lookup func(string) (string, bool), a *app) (*kong.Con
 			{Key: "cleanup", Title: "Cleanup:"},
 			{Key: "log", Title: "Logging:"},
 		}),
-		kong.Bind(a),
+		kong.Bind(a, a.environment),
 	)
 	if err != nil {
 		return nil, err

@@ -17,8 +17,8 @@ const helpIntro = `Usage: api [<command>] [flags]
 
 Latchkey keeps login sessions in PostgreSQL, hands out short-lived access tokens
 and rotating refresh tokens for them, and notices a stolen one. Alone, api is
-api serve. Without DATABASE_URL it brings its own database: to try it, run it
-and paste what it prints.
+api serve. Without LATCHKEY_DATABASE_URL it brings its own database: to try it,
+run it and paste what it prints.
 
 Commands:
 `
@@ -28,8 +28,8 @@ const helpSettings = `
 failure, 2 for a wrong command line or setting.
 
 These are the settings of api serve. Each is a flag and an environment variable:
---public-addr is PUBLIC_ADDR. The flag wins, and an empty variable counts as not
-set. Durations are written as in Go: 15s, 5m, 720h.
+--public-addr is LATCHKEY_PUBLIC_ADDR. The flag wins, and an empty variable
+counts as not set. Durations are written as in Go: 15s, 5m, 720h.
 `
 
 // helpFlag is kong's help flag, except that it returns where kong's ends the process.

@@ -19,7 +19,7 @@ type keysGenerateCmd struct {
 // Help explains how keys are replaced.
 func (*keysGenerateCmd) Help() string {
 	return "To replace a key without logging anybody out: add the new one, restart every replica, move it to the front of the file, " +
-		"restart them again, and take the old one out once REFRESH_TOKEN_TTL has passed."
+		"restart them again, and take the old one out once LATCHKEY_REFRESH_TOKEN_TTL has passed."
 }
 
 // Run makes a key. With --file nothing secret is printed.

@@ -20,7 +20,7 @@ type keysRotateCmd struct {
 func (*keysRotateCmd) Help() string {
 	return "Publishes a new key, which takes over after 15 minutes, by when all that verify have fetched it. " +
 		"The one before goes on verifying until the last token that it signed has expired: nobody is logged out. " +
-		"The service does it by itself every KEY_ROTATION_INTERVAL."
+		"The service does it by itself every LATCHKEY_KEY_ROTATION_INTERVAL."
 }
 
 // Run makes a key, unless there is one that does not sign yet.

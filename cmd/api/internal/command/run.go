@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -25,22 +26,27 @@ const (
 type app struct {
 	ctx            context.Context
 	stdout, stderr io.Writer
-	// lookup finds a variable of the environment.
-	lookup  func(string) (string, bool)
-	version string
+	environment    *settings.Environment
+	version        string
+}
+
+// logs is a command with [settings.Log].
+type logs interface {
+	NewLogger(w io.Writer) *slog.Logger
 }
 
 // Run does what the command line says and returns the exit code. A failure is one line on standard error. The version is
-// the program's; lookup finds a variable of the environment.
-func Run(version string, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
+// the program's; environ is the environment as [os.Environ] returns it.
+func Run(version string, args, environ []string, stdout, stderr io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// The first signal asks; after it signals act at once again, so that the second one ends the process.
 	context.AfterFunc(ctx, stop)
 
-	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, lookup: lookup, version: version}
-	command, err := parse(args, lookup, a)
+	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, environment: settings.NewEnvironment(environ), version: version}
+	command, err := parse(args, a)
 	if err == nil {
+		a.warnOfOldNames(command)
 		err = command.Run()
 	}
 	switch {
@@ -56,6 +62,19 @@ func Run(version string, args []string, lookup func(string) (string, bool), stdo
 		_, _ = fmt.Fprintf(stderr, "api: %s\n", oneLine(err.Error()))
 		return exitFailure
 	}
+}
+
+// warnOfOldNames logs as the command does, if it logs.
+func (a *app) warnOfOldNames(command *kong.Context) {
+	renamed := a.environment.Renamed()
+	if len(renamed) == 0 {
+		return
+	}
+	c, ok := command.Selected().Target.Addr().Interface().(logs)
+	if !ok {
+		c = settings.Log{}
+	}
+	c.NewLogger(a.stderr).WarnContext(a.ctx, "settings have new names, and the old ones will not be read for ever", "rename", strings.Join(renamed, ", "))
 }
 
 // usage is what to say of a wrong command line or setting, or nothing if err is something else.

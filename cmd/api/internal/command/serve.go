@@ -9,5 +9,5 @@ type serveCmd struct{ settings.Serve }
 
 // Run serves until a signal comes.
 func (c *serveCmd) Run(a *app) error {
-	return serve.Run(a.ctx, serve.Config{Settings: &c.Serve, Version: a.version, Lookup: a.lookup, Stdout: a.stdout, Stderr: a.stderr})
+	return serve.Run(a.ctx, serve.Config{Settings: &c.Serve, Version: a.version, Lookup: a.environment.Lookup, Stdout: a.stdout, Stderr: a.stderr})
 }

@@ -27,7 +27,7 @@ type sessionsRevokeCmd struct {
 
 // Help says what follows.
 func (*sessionsRevokeCmd) Help() string {
-	return "Ends sessions at once: no refresh succeeds from then on, and within REVOCATION_BOUND no access token is accepted. " +
+	return "Ends sessions at once: no refresh succeeds from then on, and within LATCHKEY_REVOCATION_BOUND no access token is accepted. " +
 		"Their users sign in again. --all ends the sessions that there are when it begins, a thousand at a time beside the running service; " +
 		"interrupted, it goes on when it is run again."
 }

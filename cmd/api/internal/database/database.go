@@ -1,4 +1,4 @@
-// Package database opens the database that the settings name, or the private one below VAR_DIR.
+// Package database opens the database that the settings name, or the private one below LATCHKEY_VAR_DIR.
 package database
 
 import (
@@ -25,9 +25,18 @@ const Embedded = "postgres"
 // stopTimeout bounds how long a private server may take to write its data out.
 const stopTimeout = 30 * time.Second
 
-// With gives a command the database: the one of DATABASE_URL, else that of the service that runs on the same
-// VAR_DIR, else the one there, for which a server is started and stopped again.
+// With gives a command the database: the one of LATCHKEY_DATABASE_URL, else that of the service that runs on the same
+// LATCHKEY_VAR_DIR, else the one there, for which a server is started and stopped again. A
+// private database is only made where the settings ask for one.
 func With(ctx context.Context, s settings.Database, log *slog.Logger, use func(*pgxpool.Pool) error) error {
+	if err := s.Meant(); err != nil {
+		return err
+	}
+	if s.DatabaseURL == "" {
+		if err := checkMade(s); err != nil {
+			return err
+		}
+	}
 	return withURL(ctx, s, log, func(url string) error {
 		pool, err := newTaskPool(ctx, Source{url, s.Pooled()})
 		if err != nil {
@@ -48,9 +57,12 @@ func WithDirect(ctx context.Context, s settings.Database, log *slog.Logger, use 
 
 // WithSchema is [With] for commands that need the tables.
 func WithSchema(ctx context.Context, s settings.Database, log *slog.Logger, use func(*pgxpool.Pool) error) error {
-	if s.DatabaseURL == "" {
-		if _, err := os.Stat(filepath.Join(string(s.VarDir), "postgres")); errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("there is no database: DATABASE_URL is not set, and %s holds none", s.VarDir)
+	if err := s.Meant(); err != nil {
+		return err
+	}
+	if s.Private() {
+		if err := checkMade(s); err != nil {
+			return err
 		}
 	}
 	return With(ctx, s, log, func(pool *pgxpool.Pool) error {
@@ -61,8 +73,20 @@ func WithSchema(ctx context.Context, s settings.Database, log *slog.Logger, use 
 	})
 }
 
-func withURL(ctx context.Context, s settings.Database, log *slog.Logger, use func(url string) error) (err error) {
+// checkMade checks that there is a private database.
+func checkMade(s settings.Database) error {
+	is := "not set"
 	if s.DatabaseURL != "" {
+		is = string(s.DatabaseURL)
+	}
+	if _, err := os.Stat(filepath.Join(string(s.VarDir), "postgres")); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("there is no database: LATCHKEY_DATABASE_URL is %s, and %s holds none; with LATCHKEY_DATABASE_URL=private, api migrate makes one there", is, s.VarDir)
+	}
+	return nil
+}
+
+func withURL(ctx context.Context, s settings.Database, log *slog.Logger, use func(url string) error) (err error) {
+	if !s.Private() {
 		return use(string(s.DatabaseURL))
 	}
 	running, err := pgserver.Attach(ctx, string(s.VarDir))
@@ -80,7 +104,7 @@ func withURL(ctx context.Context, s settings.Database, log *slog.Logger, use fun
 	return use(server.URL(Embedded))
 }
 
-// StartServer starts the private server of a VAR_DIR.
+// StartServer starts the private server of a LATCHKEY_VAR_DIR.
 func StartServer(ctx context.Context, dir string, log *slog.Logger) (*pgserver.Server, error) {
 	if err := keyfiles.MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make a folder for the database: %w", err)

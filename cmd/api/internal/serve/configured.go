@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
-// onConfigured serves on the database of DATABASE_URL. It changes no schema: with many replicas, when that happens is
+// onConfigured serves on the database of LATCHKEY_DATABASE_URL. It changes no schema: with many replicas, when that happens is
 // an operator's decision.
 func (s *service) onConfigured(ctx context.Context) error {
 	id, err := s.identify("", "")
@@ -51,11 +51,11 @@ func (s *service) onConfigured(ctx context.Context) error {
 // unusable says which setting leads to a database that cannot be used, and which one may be missing.
 func unusable(err error) error {
 	if errors.Is(err, primary.ErrReadOnly) {
-		return errors.New("the database of DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it may be a primary")
+		return errors.New("the database of LATCHKEY_DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it may be a primary")
 	}
-	err = fmt.Errorf("the database of DATABASE_URL cannot be used: %w", err)
+	err = fmt.Errorf("the database of LATCHKEY_DATABASE_URL cannot be used: %w", err)
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(answer.Message, "unsupported startup parameter") {
-		return fmt.Errorf("%w; beside a PgBouncer in transaction mode, DIRECT_DATABASE_URL must be set", err)
+		return fmt.Errorf("%w; beside a PgBouncer in transaction mode, LATCHKEY_DIRECT_DATABASE_URL must be set", err)
 	}
 	return err
 }

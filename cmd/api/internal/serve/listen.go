@@ -14,11 +14,11 @@ func listen(ctx context.Context, public, internal string) (net.Listener, net.Lis
 	var config net.ListenConfig
 	first, err := config.Listen(ctx, "tcp", public)
 	if err != nil {
-		return nil, nil, fmt.Errorf("PUBLIC_ADDR: %w", err)
+		return nil, nil, fmt.Errorf("LATCHKEY_PUBLIC_ADDR: %w", err)
 	}
 	second, err := config.Listen(ctx, "tcp", internal)
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("INTERNAL_ADDR: %w", err), first.Close())
+		return nil, nil, errors.Join(fmt.Errorf("LATCHKEY_INTERNAL_ADDR: %w", err), first.Close())
 	}
 	return first, second, nil
 }

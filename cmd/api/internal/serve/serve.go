@@ -45,6 +45,9 @@ const (
 // Run serves until ctx ends. It ends well once all requests are answered and, where it is private, the database is shut
 // down.
 func Run(ctx context.Context, cfg Config) error {
+	if err := cfg.Settings.Meant(); err != nil {
+		return err
+	}
 	log := cfg.Settings.NewLogger(cfg.Stderr)
 	traces, err := startTraces(ctx, cfg, log)
 	if err != nil {
@@ -67,7 +70,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	err = trail.While(ctx, s.Audit, cfg.Stdout, log, traces.origin(httpapi.Origin), func(t trail.Trail) error {
 		s.trail = t
-		if s.DatabaseURL != "" {
+		if !s.Private() {
 			return s.onConfigured(ctx)
 		}
 		return s.onPrivate(ctx, greetAt)
@@ -196,7 +199,7 @@ func (s *service) checkSealer(ctx context.Context, store *sessionstore.Store, se
 		s.log.InfoContext(ctx, "session data is sealed", "key", sealer.Key())
 	}
 	if err := store.CheckSealer(ctx); errors.As(err, new(*sessionstore.SealedError)) {
-		s.log.ErrorContext(ctx, "sealed session data cannot be opened: DATA_ENCRYPTION_KEYSET lacks a key, and requests for such sessions are answered with 503", "error", err)
+		s.log.ErrorContext(ctx, "sealed session data cannot be opened: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key, and requests for such sessions are answered with 503", "error", err)
 	}
 }
 

@@ -31,7 +31,7 @@ func (k *dataKeyset) Decode(ctx *kong.DecodeContext) error {
 // Check checks that there is one of them at most.
 func (d Data) Check() error {
 	if d.DataEncryptionKeyset.Keyset != nil && d.DataEncryptionKeysetFile != "" {
-		return WrongTogether("DATA_ENCRYPTION_KEYSET and DATA_ENCRYPTION_KEYSET_FILE are both set; one of them may be")
+		return WrongTogether("LATCHKEY_DATA_ENCRYPTION_KEYSET and LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE are both set; one of them may be")
 	}
 	return nil
 }
@@ -39,7 +39,7 @@ func (d Data) Check() error {
 // Required is [Data.Check] for a command that is of no use without a keyset.
 func (d Data) Required() error {
 	if d.DataEncryptionKeyset.Keyset == nil && d.DataEncryptionKeysetFile == "" {
-		return Wrong("DATA_ENCRYPTION_KEYSET", "not set", dataKeysetForm+"; or DATA_ENCRYPTION_KEYSET_FILE a file that holds one")
+		return Wrong("LATCHKEY_DATA_ENCRYPTION_KEYSET", "not set", dataKeysetForm+"; or LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE a file that holds one")
 	}
 	return d.Check()
 }

@@ -2,33 +2,118 @@ package settings
 
 import (
 	"fmt"
+	"iter"
+	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 )
 
-// fromEnvironment is the value of a setting that came from its environment variable.
-type fromEnvironment string
+// prefix begins each variable, so that one which is misspelt can be told from another program's.
+const prefix = "LATCHKEY_"
+
+// clusterVariable is what Kubernetes gives a container for each service of its namespace, here for one that is called
+// latchkey or latchkey-something.
+var clusterVariable = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+
+// fromEnvironment is the value of a setting that came from an environment variable.
+type fromEnvironment struct{ variable, value string }
 
 // Environment resolves settings from the environment. kong's own env tag is not used: its errors print the
 // value, which may be a secret, and it takes a variable that is set to nothing for a value, which is how
 // docker compose passes an unset one.
-func Environment(lookup func(string) (string, bool)) kong.ResolverFunc {
-	return func(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
-		if !isSetting(flag) {
-			return nil, nil
+type Environment struct {
+	variables map[string]string
+	renamed   []string
+}
+
+// NewEnvironment takes variables as [os.Environ] returns them.
+func NewEnvironment(environ []string) *Environment {
+	e := &Environment{variables: map[string]string{}}
+	for _, entry := range environ {
+		if name, value, _ := strings.Cut(entry, "="); value != "" {
+			e.variables[name] = value
 		}
-		if value, _ := lookup(variable(flag.Name)); value != "" {
-			return fromEnvironment(value), nil
-		}
+	}
+	return e
+}
+
+// Lookup is [os.LookupEnv], for variables that are not Latchkey's. One that is set to nothing is not set.
+func (e *Environment) Lookup(name string) (string, bool) {
+	value, found := e.variables[name]
+	return value, found
+}
+
+// Renamed lists the variables without prefix that were read, each with its new name.
+func (e *Environment) Renamed() []string { return e.renamed }
+
+// Validate has nothing against any command line.
+func (e *Environment) Validate(*kong.Application) error { return nil }
+
+// Resolve looks for a setting that the selected command has and its command line does not give.
+func (e *Environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	if !isSetting(flag) {
 		return nil, nil
+	}
+	if err := e.checkNames(ctx.Model); err != nil {
+		return nil, err
+	}
+	found, err := e.find(flag)
+	if err != nil || found.value == "" {
+		return nil, err
+	}
+	if name := variable(flag.Name); found.variable != name {
+		e.renamed = append(e.renamed, found.variable+" to "+name)
+	}
+	return found, nil
+}
+
+// find returns a variable with its value, or no value.
+func (e *Environment) find(flag *kong.Flag) (fromEnvironment, error) {
+	name := variable(flag.Name)
+	old := strings.TrimPrefix(name, prefix)
+	value, oldValue := e.variables[name], e.variables[old]
+	switch {
+	case value == "":
+		return fromEnvironment{old, oldValue}, nil
+	case oldValue != "" && oldValue != value:
+		return fromEnvironment{}, WrongTogether(old + " and " + name + " are both set, and differ: " + old + " is the old name of " + name + ", and only one of them may be set")
+	}
+	return fromEnvironment{name, value}, nil
+}
+
+// checkNames refuses a variable with the prefix that is no setting of any command.
+func (e *Environment) checkNames(app *kong.Application) error {
+	var known []string
+	for flag := range flags(app.Node) {
+		known = append(known, variable(flag.Name))
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.variables)) {
+		if strings.HasPrefix(name, prefix) && !slices.Contains(known, name) && !clusterVariable.MatchString(name) {
+			return WrongTogether(name + " is not a setting: did you mean " + nearest(name, known) + "?")
+		}
+	}
+	return nil
+}
+
+// flags are the settings of a command and of those below it. One that several commands have comes several times.
+func flags(node *kong.Node) iter.Seq[*kong.Flag] {
+	return func(yield func(*kong.Flag) bool) {
+		for _, leaf := range node.Leaves(false) {
+			for _, flag := range leaf.Flags {
+				if isSetting(flag) && !yield(flag) {
+					return
+				}
+			}
+		}
 	}
 }
 
 // variable is the environment variable of a flag.
 func variable(flag string) string {
-	return strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+	return prefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
 
 // isSetting tells settings from the flags that only mean something on a command line, such as --json.
@@ -56,11 +141,11 @@ func decodeSecret(ctx *kong.DecodeContext, set func(text string) (is, may string
 	if err != nil {
 		return err
 	}
-	name := "--" + ctx.Value.Name
-	if _, ok := token.Value.(fromEnvironment); ok {
-		name = variable(ctx.Value.Name)
+	name, text := "--"+ctx.Value.Name, fmt.Sprint(token.Value)
+	if v, ok := token.Value.(fromEnvironment); ok {
+		name, text = v.variable, v.value
 	}
-	if is, may := set(fmt.Sprint(token.Value)); may != "" {
+	if is, may := set(text); may != "" {
 		return Wrong(name, is, may)
 	}
 	return nil

@@ -117,7 +117,7 @@ func ReadSigningKeys(file string) (tokens.Secret, *tokens.KeyRing, error) {
 // Required wants the keys to be in PostgreSQL.
 func (s StoredKeys) Required() error {
 	if len(s.KeyEncryptionKey) == 0 {
-		return Wrong("KEY_ENCRYPTION_KEY", "not set", sealingKeysForm+"; keys in a file are replaced as `api keys generate --help` says")
+		return Wrong("LATCHKEY_KEY_ENCRYPTION_KEY", "not set", sealingKeysForm+"; keys in a file are replaced as `api keys generate --help` says")
 	}
 	return nil
 }
@@ -125,7 +125,7 @@ func (s StoredKeys) Required() error {
 // Named says which setting it is that does not open a key.
 func Named(err error) error {
 	if errors.Is(err, tokens.ErrSealed) {
-		return fmt.Errorf("KEY_ENCRYPTION_KEY is not the one that the signing keys in the database were sealed with: %w", err)
+		return fmt.Errorf("LATCHKEY_KEY_ENCRYPTION_KEY is not the one that the signing keys in the database were sealed with: %w", err)
 	}
 	return err
 }

@@ -22,11 +22,16 @@ const (
 // databaseURL is where PostgreSQL is. It may hold a password.
 type databaseURL string
 
-// Decode reads what libpq would.
+// Decode reads what libpq would and, where it may be one, the word for a private database.
 func (d *databaseURL) Decode(ctx *kong.DecodeContext) error {
 	return decodeSecret(ctx, func(text string) (is, may string) {
-		if _, err := pgxpool.ParseConfig(text); err != nil {
-			return "not an address of a PostgreSQL database", "a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full"
+		may = "a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full"
+		mayBePrivate := ctx.Value.Name == "database-url"
+		if mayBePrivate {
+			may += ", or private for a database below LATCHKEY_VAR_DIR"
+		}
+		if _, err := pgxpool.ParseConfig(text); err != nil && (text != private || !mayBePrivate) {
+			return "not an address of a PostgreSQL database", may
 		}
 		*d = databaseURL(text)
 		return "", ""

@@ -2,11 +2,14 @@
 // them all; the others say what each may be. Settings that several commands share are a struct that the commands embed.
 package settings
 
-// Database say where the sessions are. Every command that asks the database has them.
+// Database say where the sessions are. Every command that asks the database has them. The tag deployment marks settings that
+// only a service with a database of its own has: beside one of them [Database.Meant] takes no private one for granted.
 type Database struct {
-	DatabaseURL       databaseURL `name:"database-url" group:"database" placeholder:"URL" help:"PostgreSQL to use, as any libpq URL. Without it a private one runs below VAR_DIR."`
-	DirectDatabaseURL databaseURL `name:"direct-database-url" group:"database" placeholder:"URL" help:"The same database without the pooler, where DATABASE_URL is a PgBouncer in transaction mode. By default there is none."`
+	DatabaseURL       databaseURL `name:"database-url" group:"database" placeholder:"URL" help:"PostgreSQL to use, as any libpq URL. Without it, or with private, a private one runs below LATCHKEY_VAR_DIR."`
+	DirectDatabaseURL databaseURL `name:"direct-database-url" group:"database" deployment:"" placeholder:"URL" help:"The same database without the pooler, where LATCHKEY_DATABASE_URL is a PgBouncer in transaction mode. By default there is none."`
 	VarDir            text        `name:"var-dir" group:"database" placeholder:"DIR" default:"./var" help:"Where the private PostgreSQL and the keys made for it live."`
+
+	deployment string // the name of a setting that only a deployment has, if there is one
 }
 
 // Log say what is logged, and how.
@@ -28,14 +31,14 @@ type Retention struct {
 
 // StoredKeys say how signing keys in PostgreSQL are kept, if they are there.
 type StoredKeys struct {
-	KeyEncryptionKey sealingKeys  `name:"key-encryption-key" group:"tokens" placeholder:"BASE64,..." help:"Keeps the signing keys in PostgreSQL, sealed with this: 32 random bytes in base64. Several may be given: the first seals, all open."`
+	KeyEncryptionKey sealingKeys  `name:"key-encryption-key" group:"tokens" deployment:"" placeholder:"BASE64,..." help:"Keeps the signing keys in PostgreSQL, sealed with this: 32 random bytes in base64. Several may be given: the first seals, all open."`
 	KeyAlgorithm     keyAlgorithm `name:"key-algorithm" group:"tokens" placeholder:"ALG" default:"EdDSA" help:"Of new signing keys in PostgreSQL: EdDSA, ES256, RS256, PS256 or HS256."`
 }
 
 // Data say what session data is sealed with, if it is.
 type Data struct {
-	DataEncryptionKeyset     dataKeyset `name:"data-encryption-keyset" group:"tokens" placeholder:"JSON" help:"Seals session data in PostgreSQL with these keys (api data keys generate): the primary one seals, all open. By default data is not sealed."`
-	DataEncryptionKeysetFile text       `name:"data-encryption-keyset-file" group:"tokens" placeholder:"FILE" help:"File that holds them, instead of DATA_ENCRYPTION_KEYSET."`
+	DataEncryptionKeyset     dataKeyset `name:"data-encryption-keyset" group:"tokens" deployment:"" placeholder:"JSON" help:"Seals session data in PostgreSQL with these keys (api data keys generate): the primary one seals, all open. By default data is not sealed."`
+	DataEncryptionKeysetFile text       `name:"data-encryption-keyset-file" group:"tokens" deployment:"" placeholder:"FILE" help:"File that holds them, instead of LATCHKEY_DATA_ENCRYPTION_KEYSET."`
 }
 
 // NewKeys say where `api keys init` makes keys.
@@ -45,7 +48,7 @@ type NewKeys struct {
 
 // ListedKeys say which file `api keys list` reads.
 type ListedKeys struct {
-	SigningKeysFile text `name:"signing-keys-file" aliases:"file" group:"tokens" placeholder:"FILE" help:"Private JWK set to list (--file is the same). By default the one in VAR_DIR."`
+	SigningKeysFile text `name:"signing-keys-file" aliases:"file" group:"tokens" placeholder:"FILE" help:"Private JWK set to list (--file is the same). By default the one in LATCHKEY_VAR_DIR."`
 }
 
 // Serve are all settings of the service: flags, environment variables of the same name, and their help.
@@ -59,29 +62,29 @@ type Serve struct {
 	RateLimitSession count    `name:"rate-limit-session" group:"http" placeholder:"N" default:"0" help:"Requests a minute with tokens of one session on the public listener, from any address; 0: no limit."`
 	DPoPNonce        toggle   `name:"dpop-nonce" group:"http" placeholder:"BOOL" default:"false" help:"Whether proofs of possession (DPoP) need a nonce of the service: =true or =false."`
 	DPoPWindow       duration `name:"dpop-window" group:"http" placeholder:"DURATION" default:"1m" help:"How far the time of a proof of possession without a nonce may be off. Beyond it, a client is asked for a nonce."`
-	TrustedProxies   prefixes `name:"trusted-proxies" group:"http" placeholder:"NETWORK,..." help:"Proxies whose X-Forwarded-For is believed. By default none."`
+	TrustedProxies   prefixes `name:"trusted-proxies" group:"http" deployment:"" placeholder:"NETWORK,..." help:"Proxies whose X-Forwarded-For is believed. By default none."`
 
-	Issuer            issuer `name:"issuer" group:"tokens" placeholder:"URL" help:"The tokens' iss, and the address of the public listener for its clients. By default made from PUBLIC_ADDR."`
+	Issuer            issuer `name:"issuer" group:"tokens" deployment:"" placeholder:"URL" help:"The tokens' iss, and the address of the public listener for its clients. By default made from LATCHKEY_PUBLIC_ADDR."`
 	Audience          text   `name:"audience" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' aud."`
-	AudiencesAccepted names  `name:"audiences-accepted" group:"tokens" placeholder:"NAME,..." help:"Further auds that are accepted while AUDIENCE is changed replica by replica. By default none."`
+	AudiencesAccepted names  `name:"audiences-accepted" group:"tokens" placeholder:"NAME,..." help:"Further auds that are accepted while LATCHKEY_AUDIENCE is changed replica by replica. By default none."`
 	ClientID          text   `name:"client-id" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' client_id."`
-	SigningKeysFile   text   `name:"signing-keys-file" group:"tokens" placeholder:"FILE" help:"Private JWK set: its first key signs, all verify. Made in VAR_DIR for the private PostgreSQL, else required without KEY_ENCRYPTION_KEY."`
+	SigningKeysFile   text   `name:"signing-keys-file" group:"tokens" deployment:"" placeholder:"FILE" help:"Private JWK set: its first key signs, all verify. Made in LATCHKEY_VAR_DIR for the private PostgreSQL, else required without LATCHKEY_KEY_ENCRYPTION_KEY."`
 	StoredKeys
 	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until api keys rotate."`
 
 	Data
 
-	ServiceKeys     ServiceKeys `name:"service-keys" group:"tokens" placeholder:"NAME:SECRET,..." help:"Keys of your backends for the internal listener. Made in VAR_DIR for the private PostgreSQL, else required."`
-	ServiceKeysFile text        `name:"service-keys-file" group:"tokens" placeholder:"FILE" help:"File that holds them, instead of SERVICE_KEYS."`
+	ServiceKeys     ServiceKeys `name:"service-keys" group:"tokens" deployment:"" placeholder:"NAME:SECRET,..." help:"Keys of your backends for the internal listener. Made in LATCHKEY_VAR_DIR for the private PostgreSQL, else required."`
+	ServiceKeysFile text        `name:"service-keys-file" group:"tokens" deployment:"" placeholder:"FILE" help:"File that holds them, instead of LATCHKEY_SERVICE_KEYS."`
 
-	CompasSigningKey compasKey `name:"compas-signing-key" group:"tokens" placeholder:"SECRET" help:"The signingKey of the Compas application whose tables DATABASE_URL has: its tokens go on working. By default none do."`
+	CompasSigningKey compasKey `name:"compas-signing-key" group:"tokens" deployment:"" placeholder:"SECRET" help:"The signingKey of the Compas application whose tables LATCHKEY_DATABASE_URL has: its tokens go on working. By default none do."`
 
 	AccessTokenTTL   duration `name:"access-token-ttl" group:"sessions" placeholder:"DURATION" default:"5m" help:"How long an access token is valid."`
 	RefreshTokenTTL  duration `name:"refresh-token-ttl" group:"sessions" placeholder:"DURATION" default:"720h" help:"How long a session lives without a refresh."`
 	SessionTTL       duration `name:"session-ttl" group:"sessions" placeholder:"DURATION" help:"How long a session lives in spite of refreshes. By default without end."`
 	RefreshGrace     duration `name:"refresh-grace" group:"sessions" placeholder:"DURATION" default:"15s" help:"How long a rotated refresh token may come again. Set it above the clients' time-outs."`
 	LateRetryLimit   count    `name:"late-retry-limit" group:"sessions" placeholder:"N" default:"8" help:"Generations in a row in which a refresh token may come again later than that."`
-	AccessTokenGrace toggle   `name:"access-token-grace" group:"sessions" placeholder:"BOOL" default:"true" help:"Whether strict checks accept a replaced access token for REFRESH_GRACE longer: =true or =false."`
+	AccessTokenGrace toggle   `name:"access-token-grace" group:"sessions" placeholder:"BOOL" default:"true" help:"Whether strict checks accept a replaced access token for LATCHKEY_REFRESH_GRACE longer: =true or =false."`
 
 	SessionsPerSubject       count       `name:"sessions-per-subject" group:"sessions" placeholder:"N" default:"0" help:"Live sessions that a subject may have; 0: any number."`
 	SessionsPerSubjectAction limitAction `name:"sessions-per-subject-action" group:"sessions" placeholder:"ACTION" default:"end_oldest" help:"What a sign-in does at that limit: end_oldest ends the subject's oldest sessions, refuse creates none."`

@@ -21,40 +21,40 @@ const (
 // Validate checks each setting against the others; each alone was checked as it was read.
 // A setting is named as its variable here: the flag has the same name.
 func (s *Serve) Validate() error {
-	embedded := s.DatabaseURL == ""
+	embedded := s.Private()
 	switch {
 	case embedded && s.DirectDatabaseURL != "":
-		return WrongTogether("DIRECT_DATABASE_URL is set and DATABASE_URL is not: it may be set beside a DATABASE_URL that leads to a PgBouncer")
+		return WrongTogether("LATCHKEY_DIRECT_DATABASE_URL is set and LATCHKEY_DATABASE_URL is not: it may be set beside a LATCHKEY_DATABASE_URL that leads to a PgBouncer")
 	case s.PublicAddr == s.InternalAddr && !strings.HasSuffix(string(s.PublicAddr), ":0"):
-		return Wrong("INTERNAL_ADDR", Quote(string(s.InternalAddr)), "any address but PUBLIC_ADDR's")
+		return Wrong("LATCHKEY_INTERNAL_ADDR", Quote(string(s.InternalAddr)), "any address but LATCHKEY_PUBLIC_ADDR's")
 	case s.RefreshGrace == 0:
-		return Wrong("REFRESH_GRACE", s.RefreshGrace.String(), "a duration above 0, such as 15s")
+		return Wrong("LATCHKEY_REFRESH_GRACE", s.RefreshGrace.String(), "a duration above 0, such as 15s")
 	case s.AccessTokenTTL <= 3*s.RefreshGrace: // sessionstore: a pair is handed out again for so long
-		return Wrong("ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration above three times REFRESH_GRACE, which is "+s.RefreshGrace.String())
+		return Wrong("LATCHKEY_ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration above three times LATCHKEY_REFRESH_GRACE, which is "+s.RefreshGrace.String())
 	case s.AccessTokenTTL > duration(sessionstore.MaxAccessTokenTTL):
-		return Wrong("ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration up to 24h")
+		return Wrong("LATCHKEY_ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration up to 24h")
 	case s.RateLimitSession != 0 && time.Minute/time.Duration(s.RateLimitSession) >= time.Duration(s.RefreshGrace):
-		return Wrong("RATE_LIMIT_SESSION", strconv.Itoa(int(s.RateLimitSession)), "0 or a number above "+strconv.Itoa(int(time.Minute/time.Duration(s.RefreshGrace)))+": who is refused waits for a minute divided by it, which must be less than REFRESH_GRACE, "+s.RefreshGrace.String())
+		return Wrong("LATCHKEY_RATE_LIMIT_SESSION", strconv.Itoa(int(s.RateLimitSession)), "0 or a number above "+strconv.Itoa(int(time.Minute/time.Duration(s.RefreshGrace)))+": who is refused waits for a minute divided by it, which must be less than LATCHKEY_REFRESH_GRACE, "+s.RefreshGrace.String())
 	case s.RevocationBound == 0:
-		return Wrong("REVOCATION_BOUND", s.RevocationBound.String(), "a duration of 1s or more")
+		return Wrong("LATCHKEY_REVOCATION_BOUND", s.RevocationBound.String(), "a duration of 1s or more")
 	case s.RefreshTokenTTL <= s.AccessTokenTTL:
-		return Wrong("REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
+		return Wrong("LATCHKEY_REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above LATCHKEY_ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
 	case s.RefreshTokenTTL > maxLifetime:
-		return Wrong("REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration up to "+maxLifetime.String())
+		return Wrong("LATCHKEY_REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration up to "+maxLifetime.String())
 	case s.SessionTTL > maxLifetime:
-		return Wrong("SESSION_TTL", s.SessionTTL.String(), "a duration up to "+maxLifetime.String())
+		return Wrong("LATCHKEY_SESSION_TTL", s.SessionTTL.String(), "a duration up to "+maxLifetime.String())
 	case s.LateRetryLimit == 0:
-		return Wrong("LATE_RETRY_LIMIT", "0", "a number from 1 on")
+		return Wrong("LATCHKEY_LATE_RETRY_LIMIT", "0", "a number from 1 on")
 	case (s.LeakWebhookURL == "") != (s.LeakWebhookSecret == ""):
-		return WrongTogether("LEAK_WEBHOOK_URL and LEAK_WEBHOOK_SECRET: only one of them is set; both may be, or none")
+		return WrongTogether("LATCHKEY_LEAK_WEBHOOK_URL and LATCHKEY_LEAK_WEBHOOK_SECRET: only one of them is set; both may be, or none")
 	case len(s.ServiceKeys) > 0 && s.ServiceKeysFile != "":
-		return WrongTogether("SERVICE_KEYS and SERVICE_KEYS_FILE are both set; one of them may be")
+		return WrongTogether("LATCHKEY_SERVICE_KEYS and LATCHKEY_SERVICE_KEYS_FILE are both set; one of them may be")
 	case s.KeyRotationInterval != 0 && s.KeyRotationInterval < minKeyRotation:
-		return Wrong("KEY_ROTATION_INTERVAL", s.KeyRotationInterval.String(), "a duration of 1h or more, or 0 for none")
+		return Wrong("LATCHKEY_KEY_ROTATION_INTERVAL", s.KeyRotationInterval.String(), "a duration of 1h or more, or 0 for none")
 	case !embedded && s.SigningKeysFile == "" && len(s.KeyEncryptionKey) == 0:
-		return Wrong("SIGNING_KEYS_FILE", "not set", "a file that `api keys init` or `api keys generate` made, or nothing where KEY_ENCRYPTION_KEY is set; DATABASE_URL is set, so none is made by itself")
+		return Wrong("LATCHKEY_SIGNING_KEYS_FILE", "not set", "a file that `api keys init` or `api keys generate` made, or nothing where LATCHKEY_KEY_ENCRYPTION_KEY is set; LATCHKEY_DATABASE_URL is set, so none is made by itself")
 	case !embedded && len(s.ServiceKeys) == 0 && s.ServiceKeysFile == "":
-		return Wrong("SERVICE_KEYS", "not set", serviceKeysForm+"; DATABASE_URL is set, so none is made by itself")
+		return Wrong("LATCHKEY_SERVICE_KEYS", "not set", serviceKeysForm+"; LATCHKEY_DATABASE_URL is set, so none is made by itself")
 	}
 	if err := s.Data.Check(); err != nil {
 		return err
@@ -66,9 +66,9 @@ func (s *Serve) Validate() error {
 func (s Retention) Check() error {
 	switch {
 	case s.CleanupRetention < minRetention:
-		return Wrong("CLEANUP_RETENTION", s.CleanupRetention.String(), "a duration of 25h or more")
+		return Wrong("LATCHKEY_CLEANUP_RETENTION", s.CleanupRetention.String(), "a duration of 25h or more")
 	case s.CleanupSessionMaxAge != 0 && s.CleanupSessionMaxAge < minMaxAge:
-		return Wrong("CLEANUP_SESSION_MAX_AGE", s.CleanupSessionMaxAge.String(), "a duration of 1h or more, or 0 for none")
+		return Wrong("LATCHKEY_CLEANUP_SESSION_MAX_AGE", s.CleanupSessionMaxAge.String(), "a duration of 1h or more, or 0 for none")
 	}
 	return nil
 }

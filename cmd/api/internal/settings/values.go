@@ -174,7 +174,7 @@ func (p *prefixes) Decode(ctx *kong.DecodeContext) error {
 	})
 }
 
-// limitAction is what becomes of a creation at SESSIONS_PER_SUBJECT.
+// limitAction is what becomes of a creation at LATCHKEY_SESSIONS_PER_SUBJECT.
 type limitAction sessionstore.LimitAction
 
 // Decode reads one of the two actions.

@@ -1,4 +1,4 @@
-// Package trail is the audit trail that AUDIT_LOG asks for.
+// Package trail is the audit trail that LATCHKEY_AUDIT_LOG asks for.
 package trail
 
 import (
@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Trail is what AUDIT_LOG asks for, or nothing: then nothing is recorded, at no cost.
+// Trail is what LATCHKEY_AUDIT_LOG asks for, or nothing: then nothing is recorded, at no cost.
 type Trail struct{ *audit.Log }
 
 // While gives use the trail, and writes what is recorded until use has returned.
@@ -30,7 +30,7 @@ func While(
 	default:
 		file, err := audit.OpenFile(string(s.AuditLog))
 		if err != nil {
-			return fmt.Errorf("AUDIT_LOG: %w", err)
+			return fmt.Errorf("LATCHKEY_AUDIT_LOG: %w", err)
 		}
 		defer func() { _ = file.Close() }() // each line has been written
 		cfg.Output = file

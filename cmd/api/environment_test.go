@@ -1,0 +1,106 @@
+package main_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+)
+
+const renamed = "settings have new names, and the old ones will not be read for ever"
+
+// A variable without the prefix is still read, and one line lists those that were.
+func TestOldNames(t *testing.T) {
+	t.Parallel()
+	database, dir := testdb.URL(t), t.TempDir()
+	mustAPI(t, dir, nil, "keys", "init", "--dir", dir)
+	for _, c := range []struct {
+		settings env
+		args     string
+		warns    string
+	}{
+		{env{"DATABASE_URL": database, "LOG_LEVEL": "warn", "ISSUER": "not read here"}, "migrate status", "DATABASE_URL to LATCHKEY_DATABASE_URL, LOG_LEVEL to LATCHKEY_LOG_LEVEL"},
+		{env{"DATABASE_URL": database, "LATCHKEY_LOG_LEVEL": "warn"}, "migrate status", "DATABASE_URL to LATCHKEY_DATABASE_URL"},
+		{env{"DATABASE_URL": database, "LATCHKEY_DATABASE_URL": database}, "migrate status", ""},
+		{env{"DATABASE_URL": "another program's", "LATCHKEY_DATABASE_URL": ""}, "migrate status --database-url=" + database, ""},
+		{env{"DATABASE_URL": database, "ISSUER": "https://login.example.com"}, "version", ""},
+		{env{"SIGNING_KEYS_FILE": filepath.Join(dir, "signing-keys.json")}, "keys list", "SIGNING_KEYS_FILE to LATCHKEY_SIGNING_KEYS_FILE"},
+		{env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t), "DATA_ENCRYPTION_KEYSET_FILE": ""}, "data keys list", ""},
+		{env{"DATA_ENCRYPTION_KEYSET": dataKeyset(t)}, "data keys list", "DATA_ENCRYPTION_KEYSET to LATCHKEY_DATA_ENCRYPTION_KEYSET"}, // it has no log of its own
+	} {
+		r := api(t, c.settings, strings.Fields(c.args)...)
+		if c.warns == "" && r.code == 0 && r.stderr == "" {
+			continue
+		}
+		if c.warns == "" || r.code != 0 || strings.Count(r.stderr, "\n") != 1 ||
+			!strings.Contains(r.stderr, `"level":"WARN","msg":"`+renamed+`","rename":"`+c.warns+`"}`) {
+			t.Errorf("%v, api %s: %v; it is to warn of %q", c.settings, c.args, r, c.warns)
+		}
+	}
+}
+
+// Every setting of a service may have its old name.
+func TestServeUnderOldNames(t *testing.T) {
+	t.Parallel()
+	settings := env{}
+	for name, value := range configure(t, testdb.URL(t)) {
+		settings[strings.TrimPrefix(name, "LATCHKEY_")] = value
+	}
+	s := start(t, t.TempDir(), settings)
+	s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
+	log := s.Stderr.String()
+	if strings.Count(log, renamed) != 1 {
+		t.Errorf("the log is %s", log)
+	}
+	for name := range settings {
+		if strings.Count(log, name+" to LATCHKEY_"+name) != 1 {
+			t.Errorf("%s is not named once: %s", name, log)
+		}
+	}
+}
+
+// What cannot be meant stops the start before anything is done. What belongs to somebody else does not.
+func TestNamesOfVariables(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
+	dir := t.TempDir()
+	list := "keys list --file=" + filepath.Join(dir, "signing-keys.json")
+	mustAPI(t, dir, nil, "keys", "init", "--dir", dir)
+	for _, c := range []struct {
+		settings env
+		args     string
+		want     string // nothing where all is well
+	}{
+		{env{"LATCHKEY_DATABSE_URL": secret}, "serve", "LATCHKEY_DATABSE_URL is not a setting: did you mean LATCHKEY_DATABASE_URL?"},
+		{env{"LATCHKEY_DATABSE_URL": secret}, "migrate", "LATCHKEY_DATABSE_URL is not a setting: did you mean LATCHKEY_DATABASE_URL?"},
+		{env{"LATCHKEY_SERVICE_KEY": secret}, "migrate status", "LATCHKEY_SERVICE_KEY is not a setting: did you mean LATCHKEY_SERVICE_KEYS?"},
+		{env{"LATCHKEY_ISUER": secret}, "keys init", "LATCHKEY_ISUER is not a setting: did you mean LATCHKEY_ISSUER?"},
+		{env{"LATCHKEY_TRUSTED_PROXYS": secret}, "sessions list --subject=ada", "LATCHKEY_TRUSTED_PROXYS is not a setting: did you mean LATCHKEY_TRUSTED_PROXIES?"},
+		{env{"SERVICE_KEYS": "a:" + secret, "LATCHKEY_SERVICE_KEYS": "b:" + secret}, "serve", "SERVICE_KEYS and LATCHKEY_SERVICE_KEYS are both set, and differ: SERVICE_KEYS is the old name of LATCHKEY_SERVICE_KEYS, and only one of them may be set"},
+		{env{"PUBLIC_ADDR": "8080"}, "serve", `PUBLIC_ADDR is "8080"; it may be host:port or :port, such as 127.0.0.1:8081 or :8080`},
+
+		{env{"LATCHKEY_DATABSE_URL": ""}, list, ""},
+		{env{"DATABSE_URL": secret, "ISSUERS": secret, "latchkey_x": secret}, list, ""},
+		{env{"LATCHKEY_ISSUER": "another command's", "LATCHKEY_CLEANUP_RETENTION": "too"}, list, ""},
+		{env{"ISSUER": "one", "LATCHKEY_ISSUER": "another command's"}, list, ""},
+		{env{"LATCHKEY_DATABSE_URL": secret}, "version", ""},
+		{env{"LATCHKEY_DATABSE_URL": secret}, "--help", ""},
+		{env{ // a Kubernetes service that is called latchkey, and one that is called latchkey-public
+			"LATCHKEY_SERVICE_HOST": "10.0.0.1", "LATCHKEY_SERVICE_PORT": "80", "LATCHKEY_SERVICE_PORT_HTTP": "80", "LATCHKEY_PORT": "tcp://10.0.0.1:80",
+			"LATCHKEY_PORT_80_TCP": "tcp://10.0.0.1:80", "LATCHKEY_PORT_80_TCP_PROTO": "tcp", "LATCHKEY_PORT_80_TCP_PORT": "80", "LATCHKEY_PORT_80_TCP_ADDR": "10.0.0.1",
+			"LATCHKEY_PUBLIC_SERVICE_HOST": "10.0.0.1", "LATCHKEY_PUBLIC_PORT": "tcp://10.0.0.1:80",
+		}, list, ""},
+	} {
+		r := apiIn(t, t.TempDir(), c.settings, strings.Fields(c.args)...)
+		if c.want == "" {
+			if r.code != 0 || r.stderr != "" {
+				t.Errorf("%v, api %s: %v", c.settings, c.args, r)
+			}
+			continue
+		}
+		if r.code != 2 || r.stderr != "api: "+c.want+"\n" || r.stdout != "" {
+			t.Errorf("%v, api %s: %v, want %s", c.settings, c.args, r, c.want)
+		}
+	}
+}

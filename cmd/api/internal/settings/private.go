@@ -1,0 +1,49 @@
+package settings
+
+import (
+	"fmt"
+	"net/url"
+
+	"github.com/alecthomas/kong"
+)
+
+// private is a LATCHKEY_DATABASE_URL that asks for the private database.
+const private = "private"
+
+// Private tells whether the sessions are in a PostgreSQL of our own below LATCHKEY_VAR_DIR.
+func (s Database) Private() bool { return s.DatabaseURL == "" || s.DatabaseURL == private }
+
+// Meant refuses the private database where it looks as if LATCHKEY_DATABASE_URL was forgotten: it would be another one than
+// that of the sessions. It stands apart from what kong calls, as some commands have no need of the database.
+func (s Database) Meant() error {
+	if s.DatabaseURL != "" || s.deployment == "" {
+		return nil
+	}
+	return WrongTogether(s.deployment + " is set and LATCHKEY_DATABASE_URL is not: set it to the PostgreSQL that has the sessions, or to private for a database below LATCHKEY_VAR_DIR")
+}
+
+// AfterApply looks for settings that only a deployment has, also for those of other commands: all of them get one environment.
+func (s *Database) AfterApply(ctx *kong.Context, environment *Environment) error {
+	for flag := range flags(ctx.Model.Node) {
+		if text := environment.given(flag); text != "" && flag.Tag.Has("deployment") && !isLoopbackURL(text) {
+			s.deployment = variable(flag.Name)
+			break
+		}
+	}
+	return nil
+}
+
+// given is what a setting is set to, on the command line or in the environment, or nothing.
+func (e *Environment) given(flag *kong.Flag) string {
+	if flag.Set {
+		return fmt.Sprint(flag.Target)
+	}
+	found, _ := e.find(flag) // an error is the business of the command that reads it
+	return found.value
+}
+
+// isLoopbackURL tells an issuer for this machine only.
+func isLoopbackURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && isLoopback(u.Hostname())
+}
