@@ -7,7 +7,7 @@ import (
 
 // restsFor is how many times as long as it works a store rests between large pieces of
 // work, which is what it takes to leave the database to everybody else.
-const restsFor = 3
+const restsFor = 2
 
 // pace lets a store do one large piece of work at a time, for whomever, and rest after
 // it. What hardly anybody has so much of goes through it: each user's first batch does not.
