@@ -262,8 +262,8 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 			list = append(list,
 				breakage{at + " is long", property.Nullable, set(strings.Repeat("x", 5000))},
 				breakage{at + " is empty", property.MinLength == 0, set("")},
-				breakage{at + " is not UTF-8", false, set(rawText("\"\xff\""))},
-				breakage{at + " has a lone surrogate", false, set(rawText(`"\udc00"`))},
+				breakage{at + " is not UTF-8", property.Nullable, set(rawText("\"\xff\""))},
+				breakage{at + " has a lone surrogate", property.Nullable, set(rawText(`"\udc00"`))},
 				breakage{at + " has NUL", true, set("a\x00b")},
 				breakage{at + " has line breaks", true, set("a\r\nb")})
 		case property.Type.Is("integer"):

@@ -154,9 +154,7 @@ func TestNoDeadlock(t *testing.T) {
 	k.await(t, "the connections' ends", func() bool {
 		return k.count(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1`, brawlName) == 0
 	})
-	if n := k.count(t, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`); n != 0 {
-		t.Errorf("%d deadlocks", n)
-	}
+	k.wantNoDeadlock(t)
 	rare := b.rare()
 	t.Log(b.done)
 	for _, what := range rare {

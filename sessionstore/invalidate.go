@@ -54,7 +54,8 @@ SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER
 
 // InvalidateSubject is [Store.Invalidate] for all sessions of a subject but keep,
 // which may be zero to keep none. It goes in batches, each a short transaction of its
-// own, and one call at a time for a subject. It returns how many it revoked that were
+// own, and one call at a time for a subject. From the second batch on it rests between
+// them, so that others hardly notice. It returns how many it revoked that were
 // live, also with an error: those stay revoked, and to call it again is to go on.
 func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
@@ -73,16 +74,23 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 		return 0, sessionerr.Unavailable("revoke a subject's sessions", err)
 	}
 	defer release()
-	for last := (pgtype.UUID{Bytes: uuid.Nil, Valid: true}); ; {
-		batch, err := revokeSome(ctx, s.pool, invalidateSubjectQuery, subject, last, pgvalue.UUID(keep), revokeBatch)
-		if err != nil {
-			return n, sessionerr.Unavailable("revoke a subject's sessions", err)
+	var batch revoked
+	last := pgtype.UUID{Bytes: uuid.Nil, Valid: true}
+	some := func(most int64) (err error) {
+		if batch, err = revokeSome(ctx, s.pool, invalidateSubjectQuery, subject, last, pgvalue.UUID(keep), most); err == nil {
+			n, last = n+batch.live, batch.last
 		}
-		n, last = n+batch.live, batch.last
-		if batch.sessions < revokeBatch {
-			return n, nil
+		return err
+	}
+	if err = some(revokeFirst); err == nil && batch.sessions == revokeFirst {
+		for batch.sessions = revokeBatch; err == nil && batch.sessions == revokeBatch; {
+			err = s.pace.do(ctx, func() error { return some(revokeBatch) })
 		}
 	}
+	if err != nil {
+		return n, sessionerr.Unavailable("revoke a subject's sessions", err)
+	}
+	return n, nil
 }
 
 // RevokeToken ends the session of an access or a refresh token (RFC 7009

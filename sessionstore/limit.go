@@ -71,6 +71,7 @@ type limit struct {
 	most   int // zero for any number
 	action LimitAction
 	turns  *turns
+	pace   *pace
 }
 
 // counts tells whether a session counts: only a subject has a limit.
@@ -85,22 +86,33 @@ func (l *limit) create(ctx context.Context, c *creation) (ended int64, err error
 		return 0, sessionerr.Unavailable("create a session", err)
 	}
 	defer release()
-	for {
-		step, err := l.try(ctx, c)
+	step, err := l.try(ctx, c)
+	for inVain := 0; ; {
 		if err != nil {
 			return ended, sessionerr.Unavailable("create a session", err)
 		}
 		ended += step.ended
+		if inVain++; step.ended+step.retired > 0 {
+			inVain = 0
+		}
 		switch {
 		case step.made:
 			return ended, nil
 		case l.action == RefuseNew && (!step.isFull || step.live >= int64(l.most)):
 			return ended, ErrTooManySessions
-		case step.isFull && step.ended+step.retired == 0:
+		case step.isFull && inVain == mostInVain:
 			return ended, sessionerr.Unavailable("create a session", errInUse)
 		}
+		err = l.pace.do(ctx, func() (err error) {
+			step, err = l.try(ctx, c)
+			return err
+		})
 	}
 }
+
+// mostInVain is how often a creation looks at a page of sessions without being able to
+// end or to retire any. It happens where a sign-out of another replica has them, and is soon done.
+const mostInVain = 20
 
 var errInUse = errors.New("too many of the subject's sessions are in use at once")
 

@@ -29,7 +29,7 @@ type ListParams struct {
 type Page struct {
 	// Sessions come newest first, without their data. There may be fewer than the limit,
 	// or none, although more follow: of a subject with very many sessions that have expired
-	// and are still to be cleaned up, a page is chosen from a thousand.
+	// and are still to be cleaned up, a page is chosen from 500.
 	Sessions []Session
 	// NextCursor leads to the next page; it is empty after the last.
 	NextCursor string
@@ -38,7 +38,7 @@ type Page struct {
 // listReach is how many sessions a page is chosen from. Those that have expired and are
 // still to be cleaned up may be any number, and a page that passes over them all could
 // cost as much as the table.
-const listReach = 1000
+const listReach = 500
 
 // Ids are made in the order of time, so they are both the order and the cursor. The
 // sessions are read one by one until the page is full. The last one within reach

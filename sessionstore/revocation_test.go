@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -114,7 +115,7 @@ var moves = []move{
 		_, err := s.InvalidateSubject(ctx, s.subject, uuid.Nil)
 		return err
 	}},
-	{name: "InvalidateAll", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+	{name: everybody, ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, err := s.InvalidateAll(ctx, nil)
 		return err
 	}},
@@ -132,8 +133,13 @@ var moves = []move{
 		return nil
 	}},
 	{name: "operator's UPDATE", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
-		_, err := s.pool.Exec(ctx, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, s.id)
-		return err
+		// More than once, in transactions of their own.
+		for range 2 {
+			if _, err := s.pool.Exec(ctx, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, s.id); err != nil {
+				return err
+			}
+		}
+		return nil
 	}},
 
 	{name: "creation", do: func(ctx context.Context, _ *testing.T, s *contested) error {
@@ -289,24 +295,24 @@ func TestRevocationBesideEverything(t *testing.T) {
 	t.Parallel()
 	bystanders := setupArena(t)
 	spared := bystanders.contest(t, true)
+	var races atomic.Int64
 	for i, one := range moves {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
-			a := bystanders
-			if one.name == "InvalidateAll" {
-				a = setupArena(t)
-			}
 			for _, other := range moves[i:] {
-				if other.name == "InvalidateAll" && a == bystanders {
-					continue
+				a := bystanders
+				if one.name == everybody || other.name == everybody {
+					a = setupArena(t) // where nobody is spared
 				}
 				rounds := *revocationRounds
-				if !one.ends {
+				if !one.ends && !other.ends {
 					rounds = (rounds + 2) / 3
 				}
 				for range rounds {
 					a.race(t, one, other)
+					races.Add(1)
 				}
+				a.wantNoDeadlock(t)
 			}
 		})
 	}
@@ -314,7 +320,19 @@ func TestRevocationBesideEverything(t *testing.T) {
 		if err := spared.present(context.WithoutCancel(t.Context()), spared.Store, spared.newer); err != nil {
 			t.Errorf("a session of somebody else: %v", err)
 		}
+		t.Logf("%d races of %d pairs of operations", races.Load(), len(moves)*(len(moves)+1)/2)
 	})
+}
+
+// everybody is the move that ends all sessions.
+const everybody = "InvalidateAll"
+
+// wantNoDeadlock reads PostgreSQL's own count, which is of this database alone.
+func (k kit) wantNoDeadlock(t *testing.T) {
+	t.Helper()
+	if n := k.count(t, `SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()`); n != 0 {
+		t.Errorf("%d deadlocks", n)
+	}
 }
 
 // The pair that is made while a revocation waits for its session is revoked with it.

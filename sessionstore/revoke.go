@@ -79,6 +79,10 @@ func revoke(ctx context.Context, db sender, id uuid.UUID, subject string) (revok
 // whoever wants one of them waits for some hundredths of a second.
 const revokeBatch = 1000
 
+// revokeFirst is how many of a subject's sessions are revoked before others are
+// considered: more than a user has.
+const revokeFirst = 100
+
 // revoked is what a batch has revoked.
 type revoked struct {
 	sessions, live int64

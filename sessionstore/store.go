@@ -28,6 +28,7 @@ type Store struct {
 	seen   confirmations
 	limit  limit
 	turns  *turns // of subjects
+	pace   *pace
 	// primary gives up connections to a server that is no longer the primary.
 	primary primary.Watch
 
@@ -52,10 +53,10 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 		database.own = time.Now
 	}
 	cfg.Tokens.Now = database.now
-	on, inTurn := statements{pool: pool, rules: cfg.rules()}, new(turns)
+	on, inTurn, pace := statements{pool: pool, rules: cfg.rules()}, new(turns), newPace()
 	store := &Store{
 		pool: pool, cfg: cfg, clock: database, data: sealing{cfg.Sealer}, seen: confirmations{pool: pool},
-		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn}, turns: inTurn,
+		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn, pace: pace}, turns: inTurn, pace: pace,
 		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
 	}
 	if store.tokens, err = newSigning(keys, cfg.Tokens); err != nil {

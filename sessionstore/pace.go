@@ -1,0 +1,47 @@
+package sessionstore
+
+import (
+	"context"
+	"time"
+)
+
+// restsFor is how many times as long as it works a store rests between large pieces of
+// work, which is what it takes to leave the database to everybody else.
+const restsFor = 2
+
+// pace lets a store do one large piece of work at a time, for whomever, and rest after
+// it. What hardly anybody has so much of goes through it: each user's first batch does not.
+type pace struct {
+	busy  chan struct{} // has room for the one that works
+	ready time.Time     // when the rest after the last one is over
+}
+
+func newPace() *pace { return &pace{busy: make(chan struct{}, 1)} }
+
+// do works when it may. It fails with the context's error if that ends before.
+func (p *pace) do(ctx context.Context, work func() error) error {
+	select {
+	case p.busy <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-p.busy }()
+	if err := sleep(ctx, time.Until(p.ready)); err != nil {
+		return err
+	}
+	began := time.Now()
+	defer func() { p.ready = time.Now().Add(restsFor * time.Since(began)) }()
+	return work()
+}
+
+// sleep fails with the context's error if that ends before.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
