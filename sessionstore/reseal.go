@@ -247,12 +247,14 @@ func (s *Store) CountSealed(ctx context.Context, progress func(rows int64)) (map
 	}
 }
 
-// The newest ones tell at the cost of a few rows: they were sealed last.
+// The newest ones tell at the cost of a few rows: they were sealed last. What has ended
+// is nobody's loss.
 const newestSealedQuery = `
-SELECT "id", "data" FROM (SELECT "id", "data" FROM "sessionStore" ORDER BY "id" DESC LIMIT 20) s
-WHERE jsonb_typeof("data") = 'string'`
+SELECT "id", "data" FROM (SELECT "id", "data", "revokedAt" FROM "sessionStore" ORDER BY "id" DESC LIMIT 20) s
+WHERE jsonb_typeof("data") = 'string' AND "revokedAt" IS NULL
+  AND EXISTS (SELECT FROM "sessionStoreToken" t WHERE t."session" = s."id" AND t."revokedAt" IS NULL AND t."expiresAt" > now())`
 
-// CheckSealer opens what is sealed of the newest sessions' data. A [SealedError]
+// CheckSealer opens what is sealed of the newest live sessions' data. A [SealedError]
 // says that the store lacks a key which other programs seal with.
 func (s *Store) CheckSealer(ctx context.Context) error {
 	var id [16]byte

@@ -148,6 +148,11 @@ func TestSealedData(t *testing.T) {
 		t.Error("the database shows session data")
 	}
 
+	refused := api(t, settings.With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"}), "serve")
+	if refused.code != 1 || !strings.Contains(refused.stderr, `api: live sessions could not be served: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key (session data that was sealed with key "`+second+`" cannot be opened: `) {
+		t.Errorf("without the keyset: %v", refused)
+	}
+	start(t, dir, settings.With(env{"LATCHKEY_ACCEPT_SIGN_OUT": "true"})).End(syscall.SIGTERM)
 	s = start(t, dir, settings)
 	if log := s.Stderr.String(); !strings.Contains(log, `"level":"ERROR","msg":"sealed session data cannot be opened: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key`) {
 		t.Errorf("a replica without the keyset does not tell:\n%s", log)

@@ -168,7 +168,10 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
-	s.checkSealer(ctx, store, id.sealer)
+	marks, err := s.recognise(ctx, db, id, keys, store)
+	if err != nil {
+		return err
+	}
 	if err := ready(); err != nil {
 		return err
 	}
@@ -188,19 +191,9 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
 	}
 	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
-	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, accept.Run, keys.run, measure, s.traces.run}, func() error {
+	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, accept.Run, keys.run, measure, s.traces.run, marks}, func() error {
 		return server.Run(ctx, s.public, s.internal)
 	})
-}
-
-// checkSealer tells of sessions that cannot be answered for. The others can: no reason not to start.
-func (s *service) checkSealer(ctx context.Context, store *sessionstore.Store, sealer sessionstore.Sealer) {
-	if sealer != nil {
-		s.log.InfoContext(ctx, "session data is sealed", "key", sealer.Key())
-	}
-	if err := store.CheckSealer(ctx); errors.As(err, new(*sessionstore.SealedError)) {
-		s.log.ErrorContext(ctx, "sealed session data cannot be opened: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key, and requests for such sessions are answered with 503", "error", err)
-	}
 }
 
 // runBeside stops what runs beside the requests after them: one that is being answered may still enqueue a job, or

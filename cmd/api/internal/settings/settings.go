@@ -77,6 +77,8 @@ type Serve struct {
 	ServiceKeys     ServiceKeys `name:"service-keys" group:"tokens" deployment:"" placeholder:"NAME:SECRET,..." help:"Keys of your backends for the internal listener. Made in LATCHKEY_VAR_DIR for the private PostgreSQL, else required."`
 	ServiceKeysFile text        `name:"service-keys-file" group:"tokens" deployment:"" placeholder:"FILE" help:"File that holds them, instead of LATCHKEY_SERVICE_KEYS."`
 
+	AcceptSignOut toggle `name:"accept-sign-out" group:"tokens" placeholder:"BOOL" default:"false" help:"Whether to start although live sessions cannot be recognised with these keys, LATCHKEY_ISSUER and LATCHKEY_AUDIENCE, which signs their users out: =true or =false."`
+
 	CompasSigningKey compasKey `name:"compas-signing-key" group:"tokens" deployment:"" placeholder:"SECRET" help:"The signingKey of the Compas application whose tables LATCHKEY_DATABASE_URL has: its tokens go on working. By default none do."`
 
 	AccessTokenTTL   duration `name:"access-token-ttl" group:"sessions" placeholder:"DURATION" default:"5m" help:"How long an access token is valid."`

@@ -1,0 +1,175 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
+	"github.com/latchkey-sessions/latchkey/internal/recognised"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const signsOut = "give it back, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start all the same, which signs those users out"
+
+// recognise refuses a configuration that would sign users out without a word. What it returns notes, now and then, what
+// this replica's tokens are recognised by. It needs the database less than requests do: where it is not answered, the
+// service starts.
+func (s *service) recognise(ctx context.Context, db database.Pools, id identity, keys storedKeys, store *sessionstore.Store) (func(context.Context) error, error) {
+	if err := s.checkSealer(ctx, db, store, id.sealer); err != nil {
+		return nil, err
+	}
+	cfg, err := s.marks(id.ring, keys)
+	if err != nil {
+		return nil, err
+	}
+	lacks, err := recognised.Lacks(ctx, db.Tasks, cfg)
+	if err != nil {
+		s.log.WarnContext(ctx, "whether live sessions are recognised cannot be told", "error", err)
+	}
+	if err := s.refuseUnrecognised(ctx, lacks); err != nil {
+		return nil, err
+	}
+	if err := recognised.Drop(ctx, db.Tasks, lacks); err != nil {
+		s.log.WarnContext(ctx, "that live sessions are not recognised cannot be noted", "error", err)
+	}
+	note := func(ctx context.Context) {
+		if err := recognised.Note(ctx, db.Tasks, cfg); err != nil && ctx.Err() == nil {
+			s.log.WarnContext(ctx, "what sessions are recognised by cannot be noted", "error", err)
+		}
+	}
+	if cfg.StoredKeys { // their own table says what they are used for
+		if err := recognised.Forget(ctx, db.Tasks, stored(cfg)); err != nil {
+			s.log.WarnContext(ctx, "what sessions are recognised by cannot be noted", "error", err)
+		}
+	}
+	note(ctx)
+	return func(ctx context.Context) error {
+		ticker := time.NewTicker(recognised.Every)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-ticker.C:
+				note(ctx)
+			}
+		}
+	}, nil
+}
+
+// marks are what this replica's tokens are recognised by.
+func (s *service) marks(ring *tokens.KeyRing, keys storedKeys) (recognised.Config, error) {
+	cfg := recognised.Config{StoredKeys: keys.Store != nil, Used: []recognised.Mark{
+		{Kind: recognised.Issuer, Value: s.publicURL()}, {Kind: recognised.Audience, Value: string(s.Audience)},
+	}}
+	for _, audience := range s.AudiencesAccepted {
+		cfg.Known = append(cfg.Known, recognised.Mark{Kind: recognised.Audience, Value: audience})
+	}
+	fingerprints, err := ring.Fingerprints()
+	if err != nil {
+		return cfg, err
+	}
+	for _, key := range ring.Keys() {
+		cfg.KeyIDs = append(cfg.KeyIDs, key.ID)
+		mark := recognised.Mark{Kind: recognised.SigningKey, Value: key.ID + "." + fingerprints[key.ID]}
+		if key.Signs && !cfg.StoredKeys {
+			cfg.Used = append(cfg.Used, mark)
+		} else {
+			cfg.Known = append(cfg.Known, mark)
+		}
+	}
+	if s.CompasSigningKey != "" {
+		fingerprint, err := tokens.Secret(s.CompasSigningKey).Fingerprint()
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Used = append(cfg.Used, recognised.Mark{Kind: recognised.CompasKey, Value: fingerprint})
+	}
+	return cfg, nil
+}
+
+// stored are the marks that the table of keys in PostgreSQL makes needless.
+func stored(cfg recognised.Config) []recognised.Mark {
+	var marks []recognised.Mark
+	for _, mark := range cfg.Known {
+		if mark.Kind == recognised.SigningKey {
+			marks = append(marks, mark)
+		}
+	}
+	for _, id := range cfg.KeyIDs {
+		marks = append(marks, recognised.Mark{Kind: recognised.DroppedKey, Value: id})
+	}
+	return marks
+}
+
+// refuseUnrecognised refuses to start without what live sessions are recognised by, unless that is meant.
+func (s *service) refuseUnrecognised(ctx context.Context, lacks []recognised.Missing) error {
+	var refused []string
+	for _, m := range lacks {
+		if m.Sessions == 0 {
+			continue
+		}
+		text := describe(m)
+		switch {
+		case m.Kind == recognised.Issuer && s.Issuer == "" && s.Private(): // it follows the port
+			s.log.WarnContext(ctx, "the issuer is another one than that of live sessions, whose users sign in again: set LATCHKEY_ISSUER to keep it", "was", m.Value, "is", s.publicURL())
+		case s.AcceptSignOut == "true":
+			s.log.WarnContext(ctx, "LATCHKEY_ACCEPT_SIGN_OUT is set: live sessions are not recognised, and their users sign in again", "lacks", text)
+		default:
+			refused = append(refused, text)
+		}
+	}
+	if refused == nil {
+		return nil
+	}
+	return errors.New("live sessions would not be recognised: this configuration lacks " + strings.Join(refused, "; ") + "; " + signsOut)
+}
+
+// describe says what is lacking, in words of the settings.
+func describe(m recognised.Missing) string {
+	name := m.Value
+	setting := map[recognised.Kind]string{
+		recognised.SigningKey: "LATCHKEY_SIGNING_KEYS_FILE", recognised.Issuer: "LATCHKEY_ISSUER",
+		recognised.Audience: "LATCHKEY_AUDIENCE or LATCHKEY_AUDIENCES_ACCEPTED", recognised.CompasKey: "LATCHKEY_COMPAS_SIGNING_KEY",
+	}[m.Kind]
+	switch {
+	case m.Stored:
+		setting = "LATCHKEY_KEY_ENCRYPTION_KEY: the key is in the database"
+	case m.Kind == recognised.SigningKey:
+		name = name[:strings.LastIndexByte(name, '.')]
+	}
+	sessions := strconv.Itoa(m.Sessions)
+	if m.Sessions >= recognised.MostCounted {
+		sessions = "at least " + sessions
+	}
+	return fmt.Sprintf("the %s %q (%s), in use since %s, of %s live session(s)", m.Kind, name, setting, m.Since.UTC().Format(time.RFC3339), sessions)
+}
+
+// checkSealer refuses to start without the key of live sessions' data, unless that is meant.
+func (s *service) checkSealer(ctx context.Context, db database.Pools, store *sessionstore.Store, sealer sessionstore.Sealer) error {
+	if sealer != nil {
+		s.log.InfoContext(ctx, "session data is sealed", "key", sealer.Key())
+	}
+	unopened, ok := errors.AsType[*sessionstore.SealedError](store.CheckSealer(ctx))
+	if !ok {
+		return nil
+	}
+	dropped, err := recognised.IsDropped(ctx, db.Tasks, unopened.Key)
+	if err != nil || !dropped && s.AcceptSignOut != "true" {
+		return fmt.Errorf("live sessions could not be served: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key (%w); give it back, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start all the same: requests for such sessions are answered with 503", unopened)
+	}
+	s.log.ErrorContext(ctx, "sealed session data cannot be opened: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key, and requests for such sessions are answered with 503", "error", unopened)
+	if dropped {
+		return nil
+	}
+	mark := recognised.Mark{Kind: recognised.DroppedDataKey, Value: unopened.Key}
+	if err := recognised.Note(ctx, db.Tasks, recognised.Config{Used: []recognised.Mark{mark}}); err != nil {
+		s.log.WarnContext(ctx, "that sealed data cannot be opened cannot be noted", "error", err)
+	}
+	return nil
+}
