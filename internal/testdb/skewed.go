@@ -2,25 +2,17 @@ package testdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
-	"strconv"
 	"testing"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
 
-// fakeTime is where Linux distributions put libfaketime, which shows the programs
-// that are started with it another time than the machine's.
-const fakeTime = "/usr/lib/*/faketime/libfaketime.so.1"
-
 // Skewed is a server whose clock the test sets.
 type Skewed struct {
 	*Server
-	offset string // the file with the offset
+	clock *Clock
 }
 
 // NewSkewed starts a server with the schema in one database, whose clock is right until [Skewed.SetClock]. It needs
@@ -30,80 +22,31 @@ func NewSkewed(tb testing.TB) *Skewed {
 
 	ctx, cancel := context.WithTimeout(tb.Context(), startPatience)
 	defer cancel()
-	s, err := newSkewed(ctx)
+	clock := newClock(ctx, tb)
+	srv, err := startByClock(ctx, clock)
 	if err != nil {
 		tb.Fatalf("no database with a clock of its own: %v", err)
 	}
-	s.Server.tb = tb
-	removeAfter(tb, s.Server.server)
-	if err := migrate(ctx, s.URL()); err != nil {
+	removeAfter(tb, srv)
+	if err := migrate(ctx, srv.URL("postgres")); err != nil {
 		tb.Fatalf("testdb: %v", err)
 	}
 
-	return s
+	return &Skewed{&Server{tb: tb, server: srv}, clock}
 }
 
-func newSkewed(ctx context.Context) (*Skewed, error) {
-	libraries, err := filepath.Glob(fakeTime)
-	if err != nil {
-		return nil, err
-	}
-	if len(libraries) == 0 {
-		return nil, errors.New("libfaketime is not installed: install it (apt install faketime)")
-	}
+func startByClock(ctx context.Context, clock *Clock) (server, error) {
 	programs, err := pgserver.Find(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: install it (apt install postgresql)", err)
 	}
-	root, err := filesDir(ctx)
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(root, "clock-")
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // as root, another user runs the server
-		return nil, err
-	}
-	s := &Skewed{Server: &Server{}, offset: filepath.Join(dir, "offset")}
-	if err := s.write(0); err != nil {
-		return nil, err
-	}
-	script := "#!/bin/sh\n" +
-		"export LD_PRELOAD=" + libraries[0] + " FAKETIME_TIMESTAMP_FILE=" + s.offset + "\n" +
-		// Each look at the clock reads the file; timers go on as they do.
-		"export FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1\n" +
-		"exec " + filepath.Join(programs.Bin, "postgres") + ` "$@"` + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "postgres"), []byte(script), 0o755); err != nil { //nolint:gosec // it is a program
-		return nil, err
-	}
-	if err := os.Symlink(filepath.Join(programs.Bin, "initdb"), filepath.Join(dir, "initdb")); err != nil {
-		return nil, err
-	}
-	programs.Bin = dir
-	s.Server.server, err = startLocal(ctx, programs, baseSettings())
 
-	return s, err
+	return startLocal(ctx, programs, baseSettings(), clock.environment())
 }
 
 // SetClock sets the server's clock, for all its connections at once: so far ahead of the machine's, or behind it where
 // that is negative.
 func (s *Skewed) SetClock(ahead time.Duration) {
 	s.tb.Helper()
-
-	if err := s.write(ahead); err != nil {
-		s.tb.Fatalf("testdb: %v", err)
-	}
-}
-
-// write replaces the file at once: one that is empty for a moment would be no offset.
-func (s *Skewed) write(ahead time.Duration) error {
-	text := fmt.Sprintf("%+.3f\n", ahead.Seconds())
-	next := s.offset + "." + strconv.Itoa(os.Getpid())
-	if err := os.WriteFile(next, []byte(text), 0o644); err != nil { //nolint:gosec // the server's user reads it
-		return err
-	}
-
-	return os.Rename(next, s.offset)
+	s.clock.Set(ahead)
 }
