@@ -59,7 +59,7 @@ func newClock(ctx context.Context, tb testing.TB) *Clock {
 	}
 	dir, err := os.MkdirTemp(root, "clock-")
 	if err == nil {
-		err = os.Chmod(dir, 0o755) //nolint:gosec // as root, another user runs the server
+		err = os.Chmod(dir, 0o755) // as root, another user runs the server
 	}
 	if err != nil {
 		tb.Fatalf("testdb: %v", err)
@@ -77,7 +77,7 @@ func (c *Clock) Set(ahead time.Duration) {
 	c.tb.Helper()
 
 	next := c.file + ".next"
-	err := os.WriteFile(next, fmt.Appendf(nil, "%+.3f\n", ahead.Seconds()), 0o644) //nolint:gosec // the server's user reads it
+	err := os.WriteFile(next, fmt.Appendf(nil, "%+.3f\n", ahead.Seconds()), 0o644) // the server's user reads it
 	if err == nil {
 		err = os.Rename(next, c.file) // nobody reads half of it
 	}
