@@ -56,7 +56,7 @@ const (
 	heistsAtOnce = 4
 	// longest is how many times as long as it should a storm lasts where something has not happened yet that the run is
 	// about: a busy machine, or a database that the dice had down for most of the time.
-	longest = 3
+	longest = 8
 )
 
 // endPatience is how long anything may take once nothing fails any more. The queue is the slowest: it takes a job over
