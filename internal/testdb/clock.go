@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -14,19 +15,23 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
 
-// Clock is the time that servers see: the machine's, but off by something that may change while they run. libfaketime
-// tells it to them.
+// fakeTime is where Linux distributions put libfaketime, which shows the programs that are started with it another time
+// than the machine's.
+const fakeTime = "/usr/lib/*/faketime/libfaketime.so.1"
+
+// Clock is what servers take for the time. The test sets it while they run.
 type Clock struct {
 	tb      testing.TB
 	library string
 	file    string
 }
 
-// NewClock returns a clock for [NewServerBy] and [NewReplicatedBy], or nil where servers run in containers, whose clock is the machine's.
-func NewClock(tb testing.TB, off time.Duration) *Clock {
+// NewClock returns a clock for [NewServerBy] and [NewReplicatedBy], or nil where servers run in containers, whose clock is
+// the machine's, or on another system than Linux.
+func NewClock(tb testing.TB, ahead time.Duration) *Clock {
 	tb.Helper()
 
-	if os.Getenv("TEST_POSTGRES") == "container" {
+	if os.Getenv("TEST_POSTGRES") == "container" || runtime.GOOS != "linux" {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(tb.Context(), startPatience)
@@ -34,9 +39,19 @@ func NewClock(tb testing.TB, off time.Duration) *Clock {
 	if _, err := pgserver.Find(ctx); errors.Is(err, pgserver.ErrNoPrograms) {
 		return nil
 	}
-	libraries, err := filepath.Glob("/usr/lib*/*/faketime/libfaketime.so.1")
+	c := newClock(ctx, tb)
+	c.Set(ahead)
+
+	return c
+}
+
+// newClock returns a clock that is right.
+func newClock(ctx context.Context, tb testing.TB) *Clock {
+	tb.Helper()
+
+	libraries, err := filepath.Glob(fakeTime)
 	if err != nil || len(libraries) == 0 {
-		tb.Fatal("testdb: there is no libfaketime, by which PostgreSQL sees another time: apt install faketime")
+		tb.Fatal("testdb: libfaketime is not installed: install it (apt install faketime)")
 	}
 	root, err := filesDir(ctx)
 	if err != nil {
@@ -50,18 +65,19 @@ func NewClock(tb testing.TB, off time.Duration) *Clock {
 		tb.Fatalf("testdb: %v", err)
 	}
 	tb.Cleanup(removeTraces) // after the servers' own end
-	c := &Clock{tb: tb, library: libraries[0], file: filepath.Join(dir, "off")}
-	c.Set(off)
+	c := &Clock{tb: tb, library: libraries[0], file: filepath.Join(dir, "offset")}
+	c.Set(0)
 
 	return c
 }
 
-// Set has the clock jump, so that it is off by this from now on. It may be called from any goroutine of the test.
-func (c *Clock) Set(off time.Duration) {
+// Set has the clock jump: from now on it is so far ahead of the machine's, or behind it where that is negative. It may be
+// called from any goroutine of the test.
+func (c *Clock) Set(ahead time.Duration) {
 	c.tb.Helper()
 
 	next := c.file + ".next"
-	err := os.WriteFile(next, fmt.Appendf(nil, "%+.3f\n", off.Seconds()), 0o644) //nolint:gosec // the server's user reads it
+	err := os.WriteFile(next, fmt.Appendf(nil, "%+.3f\n", ahead.Seconds()), 0o644) // the server's user reads it
 	if err == nil {
 		err = os.Rename(next, c.file) // nobody reads half of it
 	}
@@ -70,13 +86,13 @@ func (c *Clock) Set(off time.Duration) {
 	}
 }
 
-// environment is that of a server which goes by the clock. Pauses are measured by another one, which stays right.
+// environment is that of a server which goes by the clock. Each look at it reads the file; timers go on as they do.
 func (c *Clock) environment() []string {
 	if c == nil {
 		return nil
 	}
 
-	return []string{"LD_PRELOAD=" + c.library, "FAKETIME_TIMESTAMP_FILE=" + c.file, "FAKETIME_NO_CACHE=1", "DONT_FAKE_MONOTONIC=1"}
+	return []string{"LD_PRELOAD=" + c.library, "FAKETIME_TIMESTAMP_FILE=" + c.file, "FAKETIME_NO_CACHE=1", "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1", "NO_FAKE_STAT=1"}
 }
 
 // removeTraces removes what libfaketime leaves in memory of a process that was killed.

@@ -1,8 +1,12 @@
 package testdb
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
 
 // Skewed is a server whose clock the test sets.
@@ -11,19 +15,38 @@ type Skewed struct {
 	clock *Clock
 }
 
-// NewSkewed starts a server with the schema in one database, whose clock is right until [Skewed.SetClock]. The test is
-// skipped where servers run in containers, whose clock is the machine's.
+// NewSkewed starts a server with the schema in one database, whose clock is right until [Skewed.SetClock]. It needs
+// Linux, PostgreSQL's programs and libfaketime on this machine, whatever other databases there are.
 func NewSkewed(tb testing.TB) *Skewed {
 	tb.Helper()
 
-	clock := NewClock(tb, 0)
-	if clock == nil {
-		tb.Skip("a server in a container has the machine's clock")
+	ctx, cancel := context.WithTimeout(tb.Context(), startPatience)
+	defer cancel()
+	clock := newClock(ctx, tb)
+	srv, err := startByClock(ctx, clock)
+	if err != nil {
+		tb.Fatalf("no database with a clock of its own: %v", err)
+	}
+	removeAfter(tb, srv)
+	if err := migrate(ctx, srv.URL("postgres")); err != nil {
+		tb.Fatalf("testdb: %v", err)
 	}
 
-	return &Skewed{NewServerBy(tb, clock), clock}
+	return &Skewed{&Server{tb: tb, server: srv}, clock}
+}
+
+func startByClock(ctx context.Context, clock *Clock) (server, error) {
+	programs, err := pgserver.Find(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: install it (apt install postgresql)", err)
+	}
+
+	return startLocal(ctx, programs, baseSettings(), clock.environment())
 }
 
 // SetClock sets the server's clock, for all its connections at once: so far ahead of the machine's, or behind it where
 // that is negative.
-func (s *Skewed) SetClock(ahead time.Duration) { s.clock.Set(ahead) }
+func (s *Skewed) SetClock(ahead time.Duration) {
+	s.tb.Helper()
+	s.clock.Set(ahead)
+}

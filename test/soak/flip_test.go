@@ -7,11 +7,18 @@ import (
 	"time"
 )
 
+// flipRest is the least time from one flip to the next: each costs all clients some seconds.
+const flipRest = 20 * grace
+
 // flip has the database's address lead to the standby for a while, which has not heard of a log-out. Nobody may believe
 // it.
 func (s *soak) flip(*rand.Rand) {
 	const as = "broken: database leads to a standby"
-	l := &leaver{name: fmt.Sprint("flip ", s.tally.of(as))}
+	n := s.tally.of(as)
+	if time.Since(s.began) < time.Duration(n)*flipRest {
+		return
+	}
+	l := &leaver{name: fmt.Sprint("flip ", n)}
 	l.client = newClient(s, l.name, "leaver")
 	if !l.signIn(s) {
 		return
@@ -46,10 +53,10 @@ func (s *soak) onStandby(statement string) {
 	}
 }
 
-// askStandby presents tokens that are good for the standby, and for nobody else, until each way was answered twice.
+// askStandby presents tokens that are good for the standby, and for nobody else, until each way was answered.
 func (l *leaver) askStandby(s *soak) {
-	// The services have to connect to it first, all clients at once.
-	const enough, most = 6, 10 * grace
+	// The services have to connect to it first, for all clients at once.
+	const enough, most, slow = 3, 6 * grace, 2 * grace
 	p, before := l.pairs[len(l.pairs)-1], l.client.answers
 	ways := []func(context.Context) verdict{
 		func(ctx context.Context) verdict { return l.client.use(ctx, p) },
@@ -58,7 +65,7 @@ func (l *leaver) askStandby(s *soak) {
 	}
 	for began := time.Now(); l.client.answers < before+enough && time.Since(began) < most; {
 		asked := l.client.answers
-		ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+		ctx, cancel := context.WithTimeout(s.t.Context(), slow)
 		v := ways[(asked-before)%len(ways)](ctx)
 		cancel()
 		if l.client.answers > asked {

@@ -49,9 +49,9 @@ var wanted = map[string]int{
 	"refresh: rotated": 1, "refresh: still_fresh": 1, "refresh: raced": 1, "refresh: 400 reuse": 1, "refresh: 400 ended": 1,
 	"thefts: old": 1, "thefts: stale": 1, "logouts": 1, "broken: service": 1, "network: answer lost": 1,
 	"broken: database killed": 1, "broken: database leads to a standby": 1, "broken: clock": 1,
-	"standby: ": 3, "compas: taken over": 4,
-	"pages: rendered": 20, "pages: given up": 1,
-	"crowds: signed out": 1, "crowds: refused": 20, "edge: accepted": 10, "edge: refused in time": 3,
+	"standby: ": 1, "compas: taken over": 3,
+	"pages: rendered": 10, "pages: given up": 1,
+	"crowds: signed out": 1, "crowds: refused": 5, "edge: accepted": 5, "edge: refused in time": 1,
 }
 
 // missing is what has not happened often enough yet.

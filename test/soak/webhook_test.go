@@ -88,7 +88,8 @@ func (r *receiver) fail(q *http.Request, id string) (ok bool) {
 
 	switch {
 	case hangs: // until the service gives it up; but for the first one, or the storm ends
-		for (first || !r.calm.Load()) && sleep(q.Context(), 50*time.Millisecond) {
+		for waits := true; waits && (first || !r.calm.Load()); {
+			waits = sleep(q.Context(), 50*time.Millisecond)
 		}
 		r.soak.tally.add("webhook: hung")
 		panic(http.ErrAbortHandler)
