@@ -43,13 +43,37 @@ func NewSkewed(tb testing.TB) *Skewed {
 	return s
 }
 
-func newSkewed(ctx context.Context) (*Skewed, error) {
+// FakeClock returns the environment in which a program that uses the C library sees another time than the machine's: so
+// far ahead, or behind where that is negative.
+func FakeClock(tb testing.TB, ahead time.Duration) []string {
+	tb.Helper()
+
+	library, err := findFakeTime()
+	if err != nil {
+		tb.Fatalf("testdb: %v", err)
+	}
+
+	return []string{"LD_PRELOAD=" + library, "FAKETIME=" + offset(ahead), "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"}
+}
+
+func offset(ahead time.Duration) string { return fmt.Sprintf("%+.3f", ahead.Seconds()) }
+
+func findFakeTime() (string, error) {
 	libraries, err := filepath.Glob(fakeTime)
+	if err == nil && len(libraries) == 0 {
+		err = errors.New("libfaketime is not installed: install it (apt install faketime)")
+	}
+	if err != nil {
+		return "", err
+	}
+
+	return libraries[0], nil
+}
+
+func newSkewed(ctx context.Context) (*Skewed, error) {
+	library, err := findFakeTime()
 	if err != nil {
 		return nil, err
-	}
-	if len(libraries) == 0 {
-		return nil, errors.New("libfaketime is not installed: install it (apt install faketime)")
 	}
 	programs, err := pgserver.Find(ctx)
 	if err != nil {
@@ -71,7 +95,7 @@ func newSkewed(ctx context.Context) (*Skewed, error) {
 		return nil, err
 	}
 	script := "#!/bin/sh\n" +
-		"export LD_PRELOAD=" + libraries[0] + " FAKETIME_TIMESTAMP_FILE=" + s.offset + "\n" +
+		"export LD_PRELOAD=" + library + " FAKETIME_TIMESTAMP_FILE=" + s.offset + "\n" +
 		// Each look at the clock reads the file; timers go on as they do.
 		"export FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1\n" +
 		"exec " + filepath.Join(programs.Bin, "postgres") + ` "$@"` + "\n"
@@ -99,9 +123,8 @@ func (s *Skewed) SetClock(ahead time.Duration) {
 
 // write replaces the file at once: one that is empty for a moment would be no offset.
 func (s *Skewed) write(ahead time.Duration) error {
-	text := fmt.Sprintf("%+.3f\n", ahead.Seconds())
 	next := s.offset + "." + strconv.Itoa(os.Getpid())
-	if err := os.WriteFile(next, []byte(text), 0o644); err != nil { //nolint:gosec // the server's user reads it
+	if err := os.WriteFile(next, []byte(offset(ahead)+"\n"), 0o644); err != nil { //nolint:gosec // the server's user reads it
 		return err
 	}
 
