@@ -100,7 +100,7 @@ func (c *databaseClock) watch() {
 	if !known {
 		return
 	}
-	log := c.logger.With(slog.Duration("ahead", clock.Offset.Round(time.Millisecond)), slog.Duration("uncertainty", clock.Uncertainty.Round(time.Millisecond)))
+	log := c.logger.With(slog.String("ahead", clock.Offset.Round(time.Millisecond).String()), slog.String("uncertainty", clock.Uncertainty.Round(time.Millisecond).String()))
 	switch off := clock.Offset.Abs(); {
 	case !c.warned && off-clock.Uncertainty > warnedOffset:
 		c.warned = true

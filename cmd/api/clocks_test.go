@@ -9,7 +9,6 @@ import (
 	"math"
 	"net/http"
 	"net/url"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -27,12 +26,41 @@ import (
 // edgeBound is REVOCATION_BOUND, and that of the verifier of another service.
 const edgeBound = time.Second
 
+// A clock that was a day ahead has made tokens which live for a day more after it was
+// put right. Once they are revoked nobody accepts them, a replica that starts only when
+// their time has come included.
+func TestRevokedBeforeItsTime(t *testing.T) {
+	t.Parallel()
+	s := startSkewed(t)
+	s.server.SetClock(24 * time.Hour)
+	early := s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
+	s.server.SetClock(0)
+	s.refresh("the clock was put right", early)
+	s.revoke("the clock was put right", early)
+
+	// Two minutes after that, by the clock that made it.
+	s.server.SetClock(24*time.Hour + 2*time.Minute)
+	late := start(t, t.TempDir(), s.env)
+	late.Await("revocations", func() bool {
+		_, text := late.Send(http.MethodGet, late.Internal+"/metrics", "", nil)
+		return metric(t, text, "latchkey_revocations_age_seconds") < edgeBound.Seconds()
+	})
+	for range 3 {
+		status, answer := late.Send(http.MethodGet, late.Public+"/v1/me/sessions", early.AccessToken, nil)
+		if status != http.StatusUnauthorized {
+			t.Errorf("a replica that started then: %d %s", status, answer)
+		}
+	}
+	s.checkEnded("two minutes after it was made")
+}
+
 // skewed is a service on a PostgreSQL whose clock the test sets, and another service
 // that verifies its tokens.
 type skewed struct {
 	*service
 	t      *testing.T
 	server *testdb.Skewed
+	env    env
 	pool   *pgxpool.Pool
 	edge   *verifier.Verifier
 	ended  []string // access tokens of sessions that were revoked
@@ -44,11 +72,11 @@ func startSkewed(t *testing.T) *skewed {
 		t.Skip("only Linux has libfaketime")
 	}
 	server := testdb.NewSkewed(t)
-	env := configure(t, server.URL()).With(env{"REVOCATION_BOUND": edgeBound.String()})
-	s := &skewed{service: start(t, t.TempDir(), env), t: t, server: server, pool: server.Pool()}
+	settings := configure(t, server.URL()).With(env{"REVOCATION_BOUND": edgeBound.String()})
+	s := &skewed{service: start(t, t.TempDir(), settings), t: t, server: server, env: settings, pool: server.Pool()}
 	var err error
 	s.edge, err = verifier.NewRemote(verifier.RemoteConfig{
-		Tokens:   tokens.Config{Issuer: env["ISSUER"], Audience: "latchkey"},
+		Tokens:   tokens.Config{Issuer: settings["ISSUER"], Audience: "latchkey"},
 		Internal: s.Internal, ServiceKey: testKey, Keys: s.Public + "/.well-known/jwks.json",
 	}, verifier.Config{Bound: edgeBound, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -206,19 +234,28 @@ func TestClocksThatDisagree(t *testing.T) {
 	}
 }
 
-var offsetMetric = regexp.MustCompile(`(?m)^latchkey_clock_offset_seconds (\S+)$`)
+// metric reads one without labels.
+func metric(t *testing.T, text, name string) float64 {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		if value, found := strings.CutPrefix(line, name+" "); found {
+			number, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return number
+		}
+	}
+	t.Fatalf("there is no metric %s", name)
+	return 0
+}
 
 // checkOffset waits until the replica's metrics tell how far it is off.
 func (s *skewed) checkOffset(when string, want time.Duration) {
 	s.t.Helper()
 	s.Await(when+": the metric of the clock's offset", func() bool {
 		_, text := s.Send(http.MethodGet, s.Internal+"/metrics", "", nil)
-		m := offsetMetric.FindStringSubmatch(text)
-		if m == nil {
-			s.t.Fatal("there is no such metric")
-		}
-		offset, err := strconv.ParseFloat(m[1], 64)
-		return err == nil && math.Abs(offset-want.Seconds()) < 0.5
+		return math.Abs(metric(s.t, text, "latchkey_clock_offset_seconds")-want.Seconds()) < 0.5
 	})
 	if status, answer := s.Send(http.MethodGet, s.Internal+"/readyz", "", nil); status != http.StatusOK {
 		s.t.Errorf("%s: not ready: %s", when, answer)
