@@ -87,7 +87,7 @@ func newSkewed(ctx context.Context) (*Skewed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // as root, another user runs the server
+	if err := os.Chmod(dir, 0o755); err != nil {
 		return nil, err
 	}
 	s := &Skewed{Server: &Server{}, offset: filepath.Join(dir, "offset")}
@@ -99,7 +99,7 @@ func newSkewed(ctx context.Context) (*Skewed, error) {
 		// Each look at the clock reads the file; timers go on as they do.
 		"export FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1\n" +
 		"exec " + filepath.Join(programs.Bin, "postgres") + ` "$@"` + "\n"
-	if err := os.WriteFile(filepath.Join(dir, "postgres"), []byte(script), 0o755); err != nil { //nolint:gosec // it is a program
+	if err := os.WriteFile(filepath.Join(dir, "postgres"), []byte(script), 0o755); err != nil {
 		return nil, err
 	}
 	if err := os.Symlink(filepath.Join(programs.Bin, "initdb"), filepath.Join(dir, "initdb")); err != nil {
@@ -124,7 +124,7 @@ func (s *Skewed) SetClock(ahead time.Duration) {
 // write replaces the file at once: one that is empty for a moment would be no offset.
 func (s *Skewed) write(ahead time.Duration) error {
 	next := s.offset + "." + strconv.Itoa(os.Getpid())
-	if err := os.WriteFile(next, []byte(offset(ahead)+"\n"), 0o644); err != nil { //nolint:gosec // the server's user reads it
+	if err := os.WriteFile(next, []byte(offset(ahead)+"\n"), 0o644); err != nil {
 		return err
 	}
 
