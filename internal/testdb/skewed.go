@@ -34,8 +34,8 @@ func NewSkewed(tb testing.TB) *Skewed {
 	if err != nil {
 		tb.Fatalf("no database with a clock of its own: %v", err)
 	}
-	s.Server.tb = tb
-	removeAfter(tb, s.Server.server)
+	s.tb = tb
+	removeAfter(tb, s.server)
 	if err := migrate(ctx, s.URL()); err != nil {
 		tb.Fatalf("testdb: %v", err)
 	}
@@ -106,7 +106,7 @@ func newSkewed(ctx context.Context) (*Skewed, error) {
 		return nil, err
 	}
 	programs.Bin = dir
-	s.Server.server, err = startLocal(ctx, programs, baseSettings())
+	s.server, err = startLocal(ctx, programs, baseSettings())
 
 	return s, err
 }
