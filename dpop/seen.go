@@ -26,7 +26,11 @@ func newSeen(keep time.Duration, limit int) *seen {
 func (s *seen) add(id [16]byte, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if age := now.Sub(s.since); age > s.keep {
+	age := now.Sub(s.since)
+	if age < 0 { // the clock was set back: nothing is forgotten early, nor kept until it has caught up
+		s.since = now
+	}
+	if age > s.keep {
 		s.older = s.newer
 		if age > 2*s.keep {
 			s.older = nil

@@ -51,6 +51,39 @@ func TestSpentForAsLongAsItIsGood(t *testing.T) {
 	}
 }
 
+// A clock that is set back neither brings a proof back that was spent just now, nor
+// has the memory filled until it has caught up.
+func TestMemoryOfAClockThatIsSetBack(t *testing.T) {
+	t.Parallel()
+	c, clock := clocked(t, func(c *dpop.Config) { c.Remember = 2 })
+	key := ed(t)
+	spend := func(after time.Duration) (dpop.Proof, error) {
+		*clock = now.Add(after)
+		s := good(t, key, jose.EdDSA)
+		s.claims["iat"] = clock.Unix()
+		proof, err := c.Check(s.sign(t), want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return proof, c.Spend(proof)
+	}
+	if _, err := spend(24 * time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	proof, err := spend(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Spend(proof); !errors.Is(err, dpop.ErrReplayed) {
+		t.Errorf("spent twice: %v", err)
+	}
+	for _, after := range []time.Duration{140, 141, 280, 281} {
+		if _, err := spend(after * time.Second); err != nil {
+			t.Errorf("%d s later: %v", after, err)
+		}
+	}
+}
+
 // What was rotated out counts for the limit, and is forgotten after twice the time
 // at the latest, though nothing came meanwhile.
 func TestMemoryIsGivenBack(t *testing.T) {

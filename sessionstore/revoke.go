@@ -23,17 +23,23 @@ const tellVerifiers = `"told" AS MATERIALIZED (
   SELECT pg_notify('` + revocations.Channel + `', '') FROM "session" LIMIT 1
 )`
 
+// revocationTime is when a session s is revoked: now. Where the database's clock was
+// ahead when it made tokens of the session, it is when it made the last of them, since
+// a revocation is remembered for as long as any token may live that was made before it.
+const revocationTime = `GREATEST(now(), s."createdAt",
+    (SELECT max(COALESCE(t."issuedAt", t."createdAt")) FROM "sessionStoreToken" t WHERE t."session" = s."id"))`
+
 // revokeTargets continues the CTE "target", which has locked sessions in the order
 // of their ids.
 const revokeTargets = `"session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id() FROM "target"
+  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id() FROM "target"
   WHERE s."id" = "target"."id"
   RETURNING s."id"
 ), ` + tellVerifiers
 
 const invalidateQuery = `
 WITH "session" AS (
-  UPDATE "sessionStore" SET "revokedAt" = now(), "revokedXid" = pg_current_xact_id()
+  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id()
   WHERE "id" = $1 AND "revokedAt" IS NULL AND ($2::text IS NULL OR "subject" = $2)
   RETURNING "id", "subject"
 ), ` + tellVerifiers + `

@@ -48,10 +48,10 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 		return nil, err
 	}
 	pool := isolation.Pool{Pool: db}
-	database := &clock{own: cfg.Tokens.Now}
-	if database.own == nil {
-		database.own = time.Now
+	if cfg.Tokens.Now == nil {
+		cfg.Tokens.Now = time.Now
 	}
+	database := &clock{own: cfg.Tokens.Now}
 	cfg.Tokens.Now = database.now
 	on, inTurn, pace := statements{pool: pool, rules: cfg.rules()}, new(turns), newPace()
 	store := &Store{

@@ -62,7 +62,10 @@ type databaseClock struct {
 func (c *databaseClock) read() (Clock, bool) {
 	now := c.now()
 	r, known := c.At(now.Mono)
-	return Clock{Now: r.Now, Offset: now.Wall.Sub(r.Now), Uncertainty: r.Uncertainty, Age: r.Age}, known
+	if !known {
+		return Clock{}, false
+	}
+	return Clock{Now: r.Now, Offset: now.Wall.Sub(r.Now), Uncertainty: r.Uncertainty, Age: r.Age}, true
 }
 
 // time is the database's or, where it has not told it, the wall clock's.
@@ -100,14 +103,16 @@ func (c *databaseClock) watch() {
 	if !known {
 		return
 	}
-	log := c.logger.With(slog.Duration("ahead", clock.Offset.Round(time.Millisecond)), slog.Duration("uncertainty", clock.Uncertainty.Round(time.Millisecond)))
+	ahead, uncertainty := clock.Offset.Round(time.Millisecond).String(), clock.Uncertainty.Round(time.Millisecond).String()
 	switch off := clock.Offset.Abs(); {
 	case !c.warned && off-clock.Uncertainty > warnedOffset:
 		c.warned = true
-		log.Warn("the clocks of this machine and of the database differ: the database's counts")
+		c.logger.Warn("the clocks of this machine and of the database differ: the database's counts",
+			slog.String("ahead", ahead), slog.String("uncertainty", uncertainty))
 	case c.warned && off+clock.Uncertainty < rightOffset:
 		c.warned = false
-		log.Info("the clocks of this machine and of the database agree again")
+		c.logger.Info("the clocks of this machine and of the database agree again",
+			slog.String("ahead", ahead), slog.String("uncertainty", uncertainty))
 	}
 }
 
@@ -123,10 +128,10 @@ func (v *Verifier) Learn(database time.Time, asked Moment) { v.set.clock.learn(d
 // Moment reads the clocks that [Verifier.Learn] compares with.
 func (v *Verifier) Moment() Moment { return v.set.now() }
 
-// ClockErr says why it is not known by which clock tokens expire, and is nil where it
-// is: also where nobody could have told, since [Verifier.Run] does not run, or the
-// source does not tell. Tokens are accepted all the same, and those of revoked
-// sessions are refused; but a token may be taken for expired that is not.
+// ClockErr says why the database's time is not known well enough. It is nil where it
+// is, and where nobody tells it: [Verifier.Run] does not run, or the source does not
+// know. Tokens are accepted and refused all the same; but one may be taken for expired
+// that is not.
 func (v *Verifier) ClockErr() error {
 	clock, known := v.Clock()
 	switch {

@@ -21,8 +21,9 @@ import (
 //   - The network delays and loses requests, answers, and uses; they overtake
 //     each other. A server that refreshes for the client is part of it, as
 //     long as its own checks of the new access token confirm nothing.
-//   - The database may fall back once to an older committed state; the session
-//     may be revoked; a thief may copy the store and then do as he likes.
+//   - The database may fall back once to an older committed state, and its
+//     clock may be set once, forward or back; the session may be revoked; a
+//     thief may copy the store and then do as he likes.
 //
 // The invariants:
 //
@@ -43,7 +44,8 @@ import (
 //   - All of a client's requests share one store.
 //   - Only the client's own use of a pair confirms it, not that of a server
 //     that has refreshed for it.
-//   - A request and its answer, or a use and its record, together take less than a grace.
+//   - A request and its answer, or a use and its record, together take less than a grace
+//     by the database's clock, also if that is set meanwhile.
 //   - A failover takes longer than two of them, and loses no revocation.
 //   - Answers get lost in at most lateRetryLimit generations in a row.
 //   - For I2, that the two keep the distance that their scenario says.
@@ -77,6 +79,10 @@ var (
 	// The grace was raised when the session was there: its access token lives for
 	// less than a pair stays fresh.
 	outlived = scenarioOf("an honest client whose access token is short-lived", 2, func(s *scenario) { s.accessToken = FreshGraces*s.grace - 2 })
+	// A request, its answer and what the clock is set by take less than a grace together.
+	clocks = scenarioOf("an honest client and a clock that is set", 3, func(s *scenario) { s.patience, s.skew = 1, 1 })
+	// The server that takes over has a clock of its own.
+	takeover = clocks.named("as another server takes over", func(s *scenario) { s.failover, s.outage, s.inFlight = true, 2*s.patience+1, 1 })
 	hostile  = scenarioOf("a thief and a revocation", 2, func(s *scenario) { s.thief, s.revocation = true, true })
 	lasting  = scenarioOf("a revocation and a failover", 2, func(s *scenario) { s.revocation, s.failover, s.inFlight = true, true, 1 })
 
@@ -119,7 +125,7 @@ func TestModelCheck(t *testing.T) {
 		return s.named(fmt.Sprintf("%d messages", inFlight), func(s *scenario) { s.inFlight = inFlight })
 	}
 	scenarios := []scenario{
-		shorter(honest, 4), honest.named("replaced access tokens are refused", refuseReplaced), crowded(shorter(honest, 2), 3), failures, outlived, hostile, lasting, visible, busy, unseen, unseen.limited(3),
+		shorter(honest, 4), honest.named("replaced access tokens are refused", refuseReplaced), crowded(shorter(honest, 2), 3), failures, outlived, clocks, takeover, hostile, lasting, visible, busy, unseen, unseen.limited(3),
 	}
 	if *modelDepth > 1 {
 		further := failures.named("more is lost", func(s *scenario) { s.lost = 2 })
@@ -157,6 +163,7 @@ func TestModelCheckAssumptions(t *testing.T) {
 	}{
 		{"one store", hostile, func(s *scenario) { s.twoStores = true }, falseLogout},
 		{"less than a grace for a request and its answer", honest, func(s *scenario) { s.patience = s.grace }, falseLogout},
+		{"a grace for what the clock is set by too", clocks, func(s *scenario) { s.skew = s.grace - s.patience }, falseLogout},
 		{"more than two requests' time for a failover", failures, func(s *scenario) { s.outage = 2 * s.patience }, falseLogout},
 		{"failovers that lose no revocation", lasting, func(s *scenario) { s.revocationLost = true }, revived},
 		{"uses that are the client's own", honest, func(s *scenario) { s.serverConfirms = true }, falseLogout},

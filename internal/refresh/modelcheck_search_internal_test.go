@@ -95,7 +95,10 @@ func (s scenario) trace(visits []visit) []string {
 
 // describe says in words what is done to a world whose generations count from zero.
 func describe(w world, a action, zero token) string {
-	m := w.inFlight[a.slot]
+	var m message
+	if a.kind == actDeliver || a.kind == actLose {
+		m = w.inFlight[a.slot]
+	}
 	pair := func(t token) string { return fmt.Sprintf("%d/%d", zero.refresh+t.refresh, zero.access+t.access) }
 	switch a.kind {
 	case actTick:
@@ -120,6 +123,8 @@ func describe(w world, a action, zero token) string {
 		return "from now on the standby lags behind"
 	case actFailOver:
 		return "failover: the row is at " + pair(w.standby.token)
+	case actSetClock:
+		return fmt.Sprintf("the database's clock is set by %+d ticks", a.slot)
 	case actRevoke:
 		return "the session is revoked"
 	case actRob:

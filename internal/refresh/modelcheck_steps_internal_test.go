@@ -49,7 +49,7 @@ type accepter func(r Rules, generation, newest int64, mintedAt, now time.Time) b
 // action is a step that was taken.
 type action struct {
 	kind actionKind
-	slot int8 // of the message
+	slot int8 // of the message; for actSetClock by how many ticks
 	effect
 	moved token // how far the row's generations went
 }
@@ -64,6 +64,7 @@ const (
 	actLose
 	actStandbyLags
 	actFailOver
+	actSetClock
 	actRevoke
 	actRob
 	actThiefRefreshes
@@ -128,6 +129,19 @@ func (s scenario) steps(w world, emit func(action, world)) {
 			w.db.revoked = w.ended && !s.revocationLost
 			return effect{}
 		})
+	}
+	if !w.clockSet {
+		for by := -s.skew; by <= s.skew; by++ {
+			if by == 0 {
+				continue
+			}
+			step(actSetClock, int(by), func(w *world) effect {
+				w.db.pass(by, s.settings)
+				w.standby.pass(by, s.settings)
+				w.clockSet = true
+				return effect{}
+			})
+		}
 	}
 	if s.revocation && !w.ended && w.down == 0 {
 		step(actRevoke, 0, func(w *world) effect { w.db.revoked, w.ended = true, true; return effect{} })

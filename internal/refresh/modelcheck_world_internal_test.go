@@ -17,6 +17,9 @@ type settings struct {
 	outage int8
 	// lost is the most generations that a failover loses.
 	lost int8
+	// skew is by how much the database's clock may be set once, either way: by hand, or
+	// because another server takes over.
+	skew int8
 	// inFlight is the most messages that are on their way at once.
 	inFlight int
 }
@@ -24,7 +27,7 @@ type settings struct {
 const (
 	tick  = time.Second
 	month = 100 * tick // longer than anything takes in the model
-	never = int8(-1)   // the age of what has not happened
+	never = int8(-100) // the age of what has not happened; a negative one is that of a time in the future
 	// generationZero is what the model's generation 0 is to decide.
 	generationZero = 1000
 )
@@ -56,7 +59,7 @@ func (t *token) raise(oldest token) {
 type row struct {
 	token
 	created, issued, minted, confirmed int8 // ages; minted is the access token's
-	unsettled                          int8 // in how many ticks uses will count
+	unsettled                          int8 // in how many ticks uses will count; below zero for how long they do
 	lateGeneration, lateRetries        int8
 	revoked                            bool
 	seen                               seen
@@ -78,22 +81,26 @@ var firstRow = row{issued: never, confirmed: never, seen: seen{issued: never, us
 
 // eachAge calls f with each age and the age beyond which nothing depends on it.
 func (r *row) eachAge(s settings, f func(age *int8, most int8)) {
-	f(&r.created, s.grace)
-	f(&r.issued, SettleGraces*s.grace)
-	f(&r.minted, s.accessToken)
-	f(&r.confirmed, s.grace)
-	f(&r.seen.rotated, s.grace)
-	f(&r.seen.issued, s.grace)
-	f(&r.seen.used, s.grace)
+	// A clock that is set back makes everything younger.
+	f(&r.created, s.grace+s.skew)
+	f(&r.issued, SettleGraces*s.grace+s.skew)
+	f(&r.minted, s.accessToken+s.skew)
+	f(&r.confirmed, s.grace+s.skew)
+	f(&r.seen.rotated, s.grace+s.skew)
+	f(&r.seen.issued, s.grace+s.skew)
+	f(&r.seen.used, s.grace+s.skew)
 }
 
-func (r *row) tick(s settings) {
+func (r *row) tick(s settings) { r.pass(1, s) }
+
+// pass lets time pass by the database's clock, or takes it back.
+func (r *row) pass(ticks int8, s settings) {
 	r.eachAge(s, func(age *int8, most int8) {
 		if *age != never {
-			*age = min(*age+1, most)
+			*age = min(*age+ticks, most)
 		}
 	})
-	r.unsettled = max(r.unsettled-1, 0)
+	r.unsettled = max(r.unsettled-ticks, -s.skew)
 }
 
 // forget drops what nothing depends on any more.
@@ -110,7 +117,7 @@ func (r *row) forget(s settings) {
 	if r.seen.lateAt < r.refresh-1 {
 		r.seen.lateAt, r.seen.lateRetries = r.refresh-2, 0
 	}
-	if r.seen.rotated == s.grace {
+	if r.seen.rotated == s.grace+s.skew {
 		r.seen.replaced, r.seen.by = r.refresh-1, r.token
 	}
 }
@@ -154,7 +161,7 @@ func (r *row) write(p Pair, s settings) {
 	}
 	r.refresh, r.access = int8(p.Generation-generationZero), int8(p.AccessGeneration-generationZero)
 	r.created, r.issued, r.confirmed = age(p.CreatedAt), age(p.IssuedAt), age(p.ConfirmedAt)
-	r.unsettled = max(-age(p.SettledAt), 0)
+	r.unsettled = max(-age(p.SettledAt), -s.skew)
 	r.minted = s.accessToken - int8(p.AccessExpiresAt.Sub(modelNow)/tick)
 	r.lateGeneration, r.lateRetries = int8(p.LateRetryGeneration-generationZero), int8(p.LateRetries)
 }
@@ -188,6 +195,7 @@ type world struct {
 	ended    bool // the session was revoked, whatever the database has made of that
 	standby  row  // what a failover falls back to
 	failover failover
+	clockSet bool
 	down     int8 // for how many ticks the database answers nothing
 	inFlight [maxInFlight]message
 

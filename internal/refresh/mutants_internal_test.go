@@ -192,6 +192,37 @@ var mutants = []struct {
 		failures, falseLogout,
 	},
 	{
+		"the clock of a replica that is ahead judges what the database's has made",
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			d := decide(p, t, now.Add(r.Grace), r)
+			if d.Outcome == Rotated {
+				d.Next = p.Rotate(p.Generation+1, now, r)
+			}
+			return d
+		},
+		honest, manyPairs,
+	},
+	{
+		"a time in the future is taken for a fault of the token",
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			if p.IssuedAt.After(now) {
+				return Decision{Outcome: Refused, Next: p}
+			}
+			return decide(p, t, now, r)
+		},
+		clocks, falseLogout,
+	},
+	{
+		"a time in the future is long past",
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			if p.IssuedAt.After(now) {
+				p.IssuedAt = now.Add(-month)
+			}
+			return decide(p, t, now, r)
+		},
+		takeover, manyPairs,
+	},
+	{
 		"a revocation is overlooked",
 		func(p Pair, t Presented, now time.Time, r Rules) Decision {
 			p.Revoked = false

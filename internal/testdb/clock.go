@@ -49,10 +49,7 @@ func NewClock(tb testing.TB, ahead time.Duration) *Clock {
 func newClock(ctx context.Context, tb testing.TB) *Clock {
 	tb.Helper()
 
-	libraries, err := filepath.Glob(fakeTime)
-	if err != nil || len(libraries) == 0 {
-		tb.Fatal("testdb: libfaketime is not installed: install it (apt install faketime)")
-	}
+	library := fakeTimeLibrary(tb)
 	root, err := filesDir(ctx)
 	if err != nil {
 		tb.Fatalf("testdb: %v", err)
@@ -65,7 +62,7 @@ func newClock(ctx context.Context, tb testing.TB) *Clock {
 		tb.Fatalf("testdb: %v", err)
 	}
 	tb.Cleanup(removeTraces) // after the servers' own end
-	c := &Clock{tb: tb, library: libraries[0], file: filepath.Join(dir, "offset")}
+	c := &Clock{tb: tb, library: library, file: filepath.Join(dir, "offset")}
 	c.Set(0)
 
 	return c
@@ -77,13 +74,27 @@ func (c *Clock) Set(ahead time.Duration) {
 	c.tb.Helper()
 
 	next := c.file + ".next"
-	err := os.WriteFile(next, fmt.Appendf(nil, "%+.3f\n", ahead.Seconds()), 0o644) // the server's user reads it
+	err := os.WriteFile(next, []byte(offset(ahead)+"\n"), 0o644) // the server's user reads it
 	if err == nil {
 		err = os.Rename(next, c.file) // nobody reads half of it
 	}
 	if err != nil {
 		c.tb.Errorf("testdb: set the clock: %v", err)
 	}
+}
+
+// offset is how libfaketime is told how far ahead to be.
+func offset(ahead time.Duration) string { return fmt.Sprintf("%+.3f", ahead.Seconds()) }
+
+func fakeTimeLibrary(tb testing.TB) string {
+	tb.Helper()
+
+	libraries, err := filepath.Glob(fakeTime)
+	if err != nil || len(libraries) == 0 {
+		tb.Fatal("testdb: libfaketime is not installed: install it (apt install faketime)")
+	}
+
+	return libraries[0]
 }
 
 // environment is that of a server which goes by the clock. Each look at it reads the file; timers go on as they do.

@@ -50,3 +50,11 @@ func (s *Skewed) SetClock(ahead time.Duration) {
 	s.tb.Helper()
 	s.clock.Set(ahead)
 }
+
+// FakeClock returns the environment in which a program that uses the C library sees another time than the machine's: so
+// far ahead, or behind where that is negative.
+func FakeClock(tb testing.TB, ahead time.Duration) []string {
+	tb.Helper()
+
+	return []string{"LD_PRELOAD=" + fakeTimeLibrary(tb), "FAKETIME=" + offset(ahead), "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"}
+}

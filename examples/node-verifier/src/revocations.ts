@@ -12,6 +12,7 @@ interface Part {
   sessions: { id: string; until: number }[];
   complete_ms?: number;
   from: number;
+  now?: number;
 }
 
 /** Which sessions were revoked, and until when that is proven to be all of them. */
@@ -22,6 +23,13 @@ export class Revocations {
   #from = 0;
   #parts = 0;
   #proof = { mono: -Infinity, wall: -Infinity };
+  /** What the service's database has shown, and when. */
+  #clock: { now: number; mono: number } | null = null;
+
+  /** The time by which tokens expire, in milliseconds since 1970: as the feed told it, since this machine's clock may be wrong. */
+  now(): number {
+    return this.#clock ? this.#clock.now + performance.now() - this.#clock.mono : Date.now();
+  }
 
   /** Milliseconds since the last proof: on that clock on which it is more. */
   age(): number {
@@ -75,6 +83,11 @@ export class Revocations {
     if (this.#loading) [this.#until, this.#loading, this.#from] = [this.#loading, null, 0];
     this.#from = Math.max(this.#from, part.from);
     this.#proof = { mono: sent.mono + part.complete_ms, wall: sent.wall + part.complete_ms };
+    if (part.now !== undefined) {
+      // It was told after the proof, and before it was read here: take the middle.
+      const read = performance.now();
+      this.#clock = { now: part.now, mono: (Math.min(this.#proof.mono, read) + read) / 2 };
+    }
     if (++this.#parts % 256) return;
     for (const [id, until] of this.#until) if (until < this.#from) this.#until.delete(id);
   }

@@ -49,7 +49,7 @@ export class Verifier {
     const { issuer, audience, bound } = this.#options;
     let claims: JWTPayload;
     try {
-      const required = { issuer, audience, typ: "at+jwt", requiredClaims: ["exp", "iat", "jti", "sid"], clockTolerance: 5 };
+      const required = { issuer, audience, typ: "at+jwt", requiredClaims: ["exp", "iat", "jti", "sid"], clockTolerance: 5, currentDate: new Date(this.revocations.now()) };
       ({ payload: claims } = await jwtVerify(token, this.#keys, required));
     } catch (error) {
       if (invalid.some((type) => error instanceof type)) throw new InvalidToken("not valid", { cause: error });
