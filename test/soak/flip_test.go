@@ -53,10 +53,10 @@ func (s *soak) onStandby(statement string) {
 	}
 }
 
-// askStandby presents tokens that are good for the standby, and for nobody else, until each way was answered.
+// askStandby presents tokens that are good for the standby, and for nobody else, until each way was answered twice.
 func (l *leaver) askStandby(s *soak) {
 	// The services have to connect to it first, for all clients at once.
-	const enough, most, slow = 3, 6 * grace, 2 * grace
+	const enough, most, slow = 6, 6 * grace, 2 * grace
 	p, before := l.pairs[len(l.pairs)-1], l.client.answers
 	ways := []func(context.Context) verdict{
 		func(ctx context.Context) verdict { return l.client.use(ctx, p) },
