@@ -74,7 +74,7 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	if s.cfg.LifetimesFor != nil {
 		own = own.Or(s.cfg.LifetimesFor(params))
 	}
-	if err := checkLifetimes(own.Or(s.cfg.Lifetimes), s.cfg.Grace); err != nil {
+	if err := s.cfg.checkLifetimes(own.Or(s.cfg.Lifetimes)); err != nil {
 		return fail(err)
 	}
 	// Version 7 ids start with the time, so inserts land on the right edge of
