@@ -73,6 +73,39 @@ func FuzzNewSession(f *testing.F) {
 	})
 }
 
+func FuzzSessionPatch(f *testing.F) {
+	for _, seed := range []string{
+		`{"access_token_ttl":60,"refresh_token_ttl":0,"session_ttl":6000,"client":{"label":"a"}}`,
+		`{}`, `{"client":{}}`, `{"client":null}`, `{"client":{"label":null}}`, `{"client":{"label":""}}`, `{"client":{"ip":"::1"}}`, `{"session_ttl":0}`,
+		`{"refresh_token_ttl":2147483648}`, `{"session_ttl":1,"session_ttl":2}`, `{"data":{}}`, `{"client":{"label":"\ud800"}}`, `[]`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w, r := post(t, jsonType, body)
+		decoded, err := decodeJSON[sessionPatch](w, r, maxEnvelopeBytes)
+		var patch sessionstore.Patch
+		if err == nil {
+			patch, err = decoded.params()
+		}
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		if !stdjson.Valid(body) || !utf8.Valid(body) {
+			t.Error("accepted what is not JSON")
+		}
+		if l := patch.Lifetimes; l.AccessToken < 0 || l.RefreshToken < 0 || l.Session < 0 {
+			t.Errorf("lifetimes became %v", l)
+		}
+		for name := range stdMembers(t, body) {
+			if !strings.Contains(" access_token_ttl refresh_token_ttl session_ttl client ", " "+name+" ") {
+				t.Errorf("accepted the member %q", name)
+			}
+		}
+	})
+}
+
 func stdMembers(t *testing.T, body []byte) map[string]stdjson.RawMessage {
 	t.Helper()
 	var members map[string]stdjson.RawMessage

@@ -44,23 +44,6 @@ func (b Bounds) check() error {
 	return nil
 }
 
-// allow returns an [ArgumentError] for a lifetime that is out of bounds.
-func (b Bounds) allow(l Lifetimes) error {
-	for _, each := range eachLifetime {
-		lo, hi, got := each.of(b.Min), each.of(b.Max), each.of(l)
-		switch {
-		case got == 0 && hi != 0: // the session's: the others have a default
-			return argumentError(each.field, "missing: it must be %s", between(lo, hi))
-		case got == 0, got >= lo && (hi == 0 || got <= hi):
-		case got == NoIdleTimeout && each.field == "refresh_token_ttl":
-			return argumentError(each.field, "an idle timeout is needed: it must be %s", between(lo, hi))
-		default:
-			return argumentError(each.field, "%v is out of bounds: it must be %s", got, between(lo, hi))
-		}
-	}
-	return nil
-}
-
 func between(lo, hi time.Duration) string {
 	if hi == 0 {
 		return fmt.Sprintf("%v or more", lo)
@@ -73,30 +56,53 @@ func isLifetime(d time.Duration) bool {
 	return d >= 0 && d <= MaxLifetime && d%time.Second == 0
 }
 
-// checkLifetimes returns an [ArgumentError] for lifetimes that contradict each other, or
-// are out of bounds.
+// checkLifetimes returns an [ArgumentError] for lifetimes that are out of bounds, or
+// contradict each other.
 func (c Config) checkLifetimes(l Lifetimes) error {
 	for _, each := range eachLifetime {
-		if ttl := each.of(l); !isLifetime(ttl) {
-			return argumentError(each.field, "%v is not a number of whole seconds between 1 and %d", ttl, pgvalue.Seconds(MaxLifetime))
+		ttl, hi := each.of(l), each.of(c.Bounds.Max)
+		if ttl == 0 && hi != 0 { // the session's: the others have a default
+			return argumentError(each.field, "missing: it must be %s", between(each.of(c.Bounds.Min), hi))
 		}
-	}
-	if l.AccessToken <= refresh.FreshGraces*c.Grace {
-		// A pair is handed out again for as long as it is fresh: its access
-		// token must still be good then.
-		return argumentError("access_token_ttl", "%v is too short: it must be longer than %d times the refresh grace of %v", l.AccessToken, refresh.FreshGraces, c.Grace)
-	}
-	if l.AccessToken > MaxAccessTokenTTL {
-		return argumentError("access_token_ttl", "%v is too long: an access token lives for %v at most", l.AccessToken, MaxAccessTokenTTL)
+		if err := c.checkLifetime(each, ttl); err != nil {
+			return err
+		}
 	}
 	if l.RefreshToken <= l.AccessToken {
 		return argumentError("refresh_token_ttl", "%v is too short: the refresh token must outlive the access token's %v", l.RefreshToken, l.AccessToken)
 	}
-	if err := c.Bounds.allow(l); err != nil {
-		return err
-	}
 	if l.RefreshToken == NoIdleTimeout && l.Session == 0 {
-		return argumentError("session_ttl", "missing: a session without an idle timeout must have an end")
+		return errEndless
 	}
 	return nil
+}
+
+var errEndless = argumentError("session_ttl", "missing: a session without an idle timeout must have an end")
+
+// checkLifetime checks one of them by itself; zero is none.
+func (c Config) checkLifetime(each lifetime, ttl time.Duration) error {
+	if !isLifetime(ttl) {
+		return argumentError(each.field, "%v is not a number of whole seconds between 1 and %d", ttl, pgvalue.Seconds(MaxLifetime))
+	}
+	if ttl == 0 {
+		return nil
+	}
+	if each.field == "access_token_ttl" {
+		if ttl <= refresh.FreshGraces*c.Grace {
+			// A pair is handed out again for as long as it is fresh: its access
+			// token must still be good then.
+			return argumentError(each.field, "%v is too short: it must be longer than %d times the refresh grace of %v", ttl, refresh.FreshGraces, c.Grace)
+		}
+		if ttl > MaxAccessTokenTTL {
+			return argumentError(each.field, "%v is too long: an access token lives for %v at most", ttl, MaxAccessTokenTTL)
+		}
+	}
+	switch lo, hi := each.of(c.Bounds.Min), each.of(c.Bounds.Max); {
+	case ttl >= lo && (hi == 0 || ttl <= hi):
+		return nil
+	case ttl == NoIdleTimeout && each.field == "refresh_token_ttl":
+		return argumentError(each.field, "an idle timeout is needed: it must be %s", between(lo, hi))
+	default:
+		return argumentError(each.field, "%v is out of bounds: it must be %s", ttl, between(lo, hi))
+	}
 }
