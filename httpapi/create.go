@@ -38,6 +38,9 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if params.IdempotencyKey, err = idempotencyKey(r); err != nil {
+		return err
+	}
 	session, pair, err := s.store.Create(r.Context(), params)
 	if err != nil {
 		return err

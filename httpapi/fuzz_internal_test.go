@@ -251,3 +251,22 @@ func FuzzIfMatch(f *testing.F) {
 		}
 	})
 }
+
+func FuzzIdempotencyKey(f *testing.F) {
+	for _, seed := range []string{`"abc"`, `abc`, `"a", "b"`, `""`, `"`, ``, `"a\"b"`, "\"\x00\"", "\"\xff\"", `8e03978e-40d5-43e8-bc93-6894a57f9324`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
+		r.Header["Idempotency-Key"] = []string{value}
+		got, err := idempotencyKey(r)
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		key, found := strings.CutPrefix(got, "\x00") // nobody's, who has no service key
+		if !found || key != value && `"`+key+`"` != value || key == "" || len(key) > maxIdempotencyKey || strings.ContainsAny(key, "\x00\" ,") {
+			t.Errorf("%q became %q", value, got)
+		}
+	})
+}
