@@ -17,6 +17,8 @@ const (
 	SessionCreated Name = "session.created"
 	// SessionUpdated says that a session's data was replaced.
 	SessionUpdated Name = "session.updated"
+	// SessionPatched says that a session's lifetimes or label were changed.
+	SessionPatched Name = "session.patched"
 	// SessionRevoked says that a session was ended.
 	SessionRevoked Name = "session.revoked"
 	// SessionsRevoked says that several sessions were ended at once: Count of the

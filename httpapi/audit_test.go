@@ -67,6 +67,14 @@ var acts = map[string]*act{
 		t.Helper()
 		return s.internal(t, "PUT", "/v1/sessions/"+ada.id+"/data", jsonBody(`{"other":"`+secretData+`"}`), header("If-Match", `"`+ada.checksum+`"`)).want(t, 200)
 	}, map[string]any{"event": "session.updated", "actor": byBackend, "session_id": "ada"}},
+	"PATCH /v1/sessions/{id}": {func(t *testing.T, s *service, ada session) response {
+		t.Helper()
+		return s.internal(t, "PATCH", "/v1/sessions/"+ada.id, jsonBody(`{"session_ttl":7200}`)).want(t, 200)
+	}, map[string]any{"event": "session.patched", "actor": byBackend, "session_id": "ada", "subject": "ada"}},
+	"PATCH /v1/me/sessions/{id}": {func(t *testing.T, s *service, ada session) response {
+		t.Helper()
+		return s.public(t, "PATCH", "/v1/me/sessions/"+ada.id, jsonBody(`{"client":{"label":"laptop"}}`), bearer(ada.access)).want(t, 200)
+	}, map[string]any{"event": "session.patched", "actor": byAda, "session_id": "ada", "subject": "ada"}},
 	"DELETE /v1/sessions/{id}": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.internal(t, "DELETE", "/v1/sessions/"+ada.id).want(t, 204)

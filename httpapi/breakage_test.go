@@ -268,7 +268,7 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 				breakage{at + " has line breaks", true, set("a\r\nb")})
 		case property.Type.Is("integer"):
 			for _, text := range []string{"0", "-1", "1.5", "1e400", "99999999999999999999", "9223372036854775807", "01", `"60"`} {
-				list = append(list, breakage{at + " is " + text, false, set(rawText(text))})
+				list = append(list, breakage{at + " is " + text, text == "0" && *property.Min == 0, set(rawText(text))})
 			}
 		case len(property.Properties) > 0:
 			list = append(list, brokenMembers(property, at, func(c *call, change func(object) object) {

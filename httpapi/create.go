@@ -2,29 +2,22 @@ package httpapi
 
 import (
 	"bytes"
-	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// maxSeconds is the longest lifetime.
-const maxSeconds = int64(sessionstore.MaxLifetime / time.Second)
-
 // newSession is the body of a creation. Data stays the text that it is, so
 // that a number keeps its digits.
 type newSession struct {
-	Subject         *string        `json:"subject"`
-	Data            jsontext.Value `json:"data"`
-	AccessTokenTTL  *int64         `json:"access_token_ttl"`
-	RefreshTokenTTL *int64         `json:"refresh_token_ttl"`
-	SessionTTL      *int64         `json:"session_ttl"`
-	Client          newClient      `json:"client"`
-	DPoPThumbprint  *string        `json:"dpop_jkt"`
+	Subject        *string        `json:"subject"`
+	Data           jsontext.Value `json:"data"`
+	Client         newClient      `json:"client"`
+	DPoPThumbprint *string        `json:"dpop_jkt"`
+	newLifetimes
 }
 
 // newClient is what a creation says of the client.
@@ -49,6 +42,9 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	params, err := wanted.params()
 	if err != nil {
+		return err
+	}
+	if params.IdempotencyKey, err = idempotencyKey(r); err != nil {
 		return err
 	}
 	session, pair, err := s.store.Create(r.Context(), params)
@@ -126,22 +122,7 @@ func (n newSession) params() (sessionstore.CreateParams, error) {
 		}
 		params.KeyThumbprint = *n.DPoPThumbprint
 	}
-	for _, ttl := range []struct {
-		pointer string
-		seconds *int64
-		to      *time.Duration
-	}{
-		{"/access_token_ttl", n.AccessTokenTTL, &params.Lifetimes.AccessToken},
-		{"/refresh_token_ttl", n.RefreshTokenTTL, &params.Lifetimes.RefreshToken},
-		{"/session_ttl", n.SessionTTL, &params.Lifetimes.Session},
-	} {
-		if ttl.seconds == nil {
-			continue
-		}
-		if *ttl.seconds < 1 || *ttl.seconds > maxSeconds {
-			return params, invalidMember(ttl.pointer, fmt.Sprintf("It must be between 1 and %d seconds.", maxSeconds))
-		}
-		*ttl.to = time.Duration(*ttl.seconds) * time.Second
-	}
-	return params, nil
+	var err error
+	params.Lifetimes, err = n.lifetimes()
+	return params, err
 }

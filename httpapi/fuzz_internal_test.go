@@ -73,6 +73,39 @@ func FuzzNewSession(f *testing.F) {
 	})
 }
 
+func FuzzSessionPatch(f *testing.F) {
+	for _, seed := range []string{
+		`{"access_token_ttl":60,"refresh_token_ttl":0,"session_ttl":6000,"client":{"label":"a"}}`,
+		`{}`, `{"client":{}}`, `{"client":null}`, `{"client":{"label":null}}`, `{"client":{"label":""}}`, `{"client":{"ip":"::1"}}`, `{"session_ttl":0}`,
+		`{"refresh_token_ttl":2147483648}`, `{"session_ttl":1,"session_ttl":2}`, `{"data":{}}`, `{"client":{"label":"\ud800"}}`, `[]`, ``,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w, r := post(t, jsonType, body)
+		decoded, err := decodeJSON[sessionPatch](w, r, maxEnvelopeBytes)
+		var patch sessionstore.Patch
+		if err == nil {
+			patch, err = decoded.params()
+		}
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		if !stdjson.Valid(body) || !utf8.Valid(body) {
+			t.Error("accepted what is not JSON")
+		}
+		if l := patch.Lifetimes; l.AccessToken < 0 || l.RefreshToken < 0 || l.Session < 0 {
+			t.Errorf("lifetimes became %v", l)
+		}
+		for name := range stdMembers(t, body) {
+			if !strings.Contains(" access_token_ttl refresh_token_ttl session_ttl client ", " "+name+" ") {
+				t.Errorf("accepted the member %q", name)
+			}
+		}
+	})
+}
+
 func stdMembers(t *testing.T, body []byte) map[string]stdjson.RawMessage {
 	t.Helper()
 	var members map[string]stdjson.RawMessage
@@ -215,6 +248,25 @@ func FuzzIfMatch(f *testing.F) {
 		r.Header["If-None-Match"] = []string{value}
 		if !strings.Contains(value, ",") && !ifNoneMatch(r, etagOf(checksum)) {
 			t.Errorf("%q does not match itself", value)
+		}
+	})
+}
+
+func FuzzIdempotencyKey(f *testing.F) {
+	for _, seed := range []string{`"abc"`, `abc`, `"a", "b"`, `""`, `"`, ``, `"a\"b"`, "\"\x00\"", "\"\xff\"", `8e03978e-40d5-43e8-bc93-6894a57f9324`} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
+		r.Header["Idempotency-Key"] = []string{value}
+		got, err := idempotencyKey(r)
+		if err != nil {
+			checkRefusal(t, err)
+			return
+		}
+		key, found := strings.CutPrefix(got, "\x00") // nobody's, who has no service key
+		if !found || key != value && `"`+key+`"` != value || key == "" || len(key) > maxIdempotencyKey || strings.ContainsAny(key, "\x00\" ,") {
+			t.Errorf("%q became %q", value, got)
 		}
 	})
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/legacy"
+	"github.com/google/uuid"
 )
 
 var (
@@ -149,6 +150,8 @@ func (a *attack) known(name string) any {
 		return a.current.id
 	case "If-Match":
 		return `"` + a.current.checksum + `"`
+	case "Idempotency-Key":
+		return `"` + uuid.NewString() + `"`
 	case "cursor":
 		return a.page
 	case "since", "Last-Event-ID":

@@ -104,7 +104,7 @@ func TestGoldenProblems(t *testing.T) {
 			return s.internal(t, "POST", "/v1/sessions", append(o, jsonBody(`{"data":{}} {}`))...)
 		},
 		"method_not_allowed": func(o ...option) response {
-			return s.internal(t, "PATCH", "/v1/sessions", o...)
+			return s.internal(t, "PUT", "/v1/sessions", o...)
 		},
 		"missing_service_key": func(o ...option) response {
 			return s.internal(t, "GET", unknown, append(o, func(r *http.Request) { r.Header.Del("Authorization") })...)

@@ -150,7 +150,7 @@ func clientAddr(ctx context.Context) string {
 func allowOrigins(origins []string) func(http.Handler) http.Handler {
 	return cors.Handler(cors.Options{
 		AllowedOrigins: origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodDelete},
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"Authorization", "Content-Type", dpop.Header, "If-None-Match", requestIDHeader},
 		ExposedHeaders: []string{dpop.NonceHeader, "ETag", rateHeader, ratePolicyHeader, "Retry-After", "WWW-Authenticate", requestIDHeader},
 		MaxAge:         int((10 * time.Minute).Seconds()),

@@ -41,6 +41,7 @@ const (
 	codeClientClosedRequest  code = "client_closed_request"
 	codeDuplicateMember      code = "duplicate_member"
 	codeDuplicateParameter   code = "duplicate_parameter"
+	codeIdempotencyKeyReused code = "idempotency_key_reused"
 	codeInternal             code = "internal_error"
 	codeInvalidClient        code = "invalid_client"
 	codeInvalidGrant         code = "invalid_grant"
@@ -83,6 +84,7 @@ var kinds = map[code]struct {
 	codeClientClosedRequest:  {statusClientClosedRequest, "invalid_request", "The client closed the connection before the answer."},
 	codeDuplicateMember:      {http.StatusBadRequest, "invalid_request", "The body has a member twice."},
 	codeDuplicateParameter:   {http.StatusBadRequest, "invalid_request", "A parameter is there more than once."},
+	codeIdempotencyKeyReused: {http.StatusUnprocessableEntity, "invalid_request", "The Idempotency-Key is that of another request."},
 	codeInternal:             {http.StatusInternalServerError, "server_error", "The service made a mistake."},
 	codeInvalidClient:        {http.StatusUnauthorized, "invalid_client", "The client authentication is not accepted."},
 	codeInvalidGrant:         {http.StatusBadRequest, "invalid_grant", "The refresh token is not accepted."},
@@ -157,6 +159,8 @@ func problemOf(err error) *problem {
 		return &problem{code: codeSessionNotFound}
 	case errors.Is(err, sessionstore.ErrEnded):
 		return &problem{code: codeSessionEnded}
+	case errors.Is(err, sessionstore.ErrIdempotencyKeyReused):
+		return &problem{code: codeIdempotencyKeyReused}
 	case errors.Is(err, sessionstore.ErrTooManySessions):
 		return &problem{code: codeTooManySessions}
 	}

@@ -107,6 +107,7 @@ func (s *Server) publicRoutes() *chi.Mux {
 		r.Delete("/v1/me/sessions/current", handle(s.accepted(s.endCurrentSession)))
 		r.Get("/v1/me/sessions", handle(s.accepted(s.listOwnSessions), "cursor", "limit"))
 		r.Delete("/v1/me/sessions", handle(s.accepted(s.endOwnSessions), "keep"))
+		r.Patch("/v1/me/sessions/{id}", handle(s.accepted(s.patchOwnSession)))
 		r.Delete("/v1/me/sessions/{id}", handle(s.accepted(s.endOwnSession)))
 		r.Get("/.well-known/jwks.json", handle(s.getKeys))
 		for _, path := range metadataPaths(s.cfg.Issuer) {
@@ -126,6 +127,7 @@ func (s *Server) internalRoutes() *chi.Mux {
 		r.Get("/v1/sessions", handle(s.keyed(s.listSessions), "subject", "cursor", "limit"))
 		r.Delete("/v1/sessions", handle(s.keyed(s.endSessions), "subject"))
 		r.Get("/v1/sessions/{id}", handle(s.keyed(s.getSession)))
+		r.Patch("/v1/sessions/{id}", handle(s.keyed(s.patchSession)))
 		r.Put("/v1/sessions/{id}/data", handle(s.keyed(s.putSessionData)))
 		r.Delete("/v1/sessions/{id}", handle(s.keyed(s.endSession)))
 		r.Post("/oauth2/introspect", handle(s.introspecting(s.introspectToken)))

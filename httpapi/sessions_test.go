@@ -135,6 +135,7 @@ func TestCreateSessionRefusals(t *testing.T) {
 		"a string for a ttl":    {`{"data":{},"session_ttl":"` + value + `"}`, "invalid_member", "/session_ttl"},
 		"a fraction for a ttl":  {`{"data":{},"access_token_ttl":60.5}`, "invalid_member", "/access_token_ttl"},
 		"zero for a ttl":        {`{"data":{},"session_ttl":0}`, "invalid_member", "/session_ttl"},
+		"no end at all":         {`{"data":{},"refresh_token_ttl":0}`, "invalid_member", "/session_ttl"},
 		"a negative ttl":        {`{"data":{},"refresh_token_ttl":-1}`, "invalid_member", "/refresh_token_ttl"},
 		"a ttl past its column": {`{"data":{},"refresh_token_ttl":2147483648}`, "invalid_member", "/refresh_token_ttl"},
 		"a ttl that overflows":  {`{"data":{},"session_ttl":9223372036854775807}`, "invalid_member", "/session_ttl"},

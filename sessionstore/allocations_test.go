@@ -14,6 +14,7 @@ var mostAllocations = map[string]float64{
 	"RefreshTokens":     88, // 29 are of golang-jwt's parser, which checks the presented token
 	"Update":            24,
 	"Update, unchanged": 20,
+	"Patch":             61,
 	"Invalidate":        65, // 22 are of the transaction, which says its isolation level
 	"InvalidateSubject": 77,
 	"FindDue":           64, // 20 are of the transaction's begin and end, as of RemoveDue

@@ -7,7 +7,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -38,6 +37,8 @@ type Config struct {
 	// created; zero members mean the default. Lifetimes that [CreateParams]
 	// gives come first. They are kept with the session: no refresh calls this.
 	LifetimesFor func(CreateParams) Lifetimes
+	// Bounds are what the lifetimes of each session must keep to, the defaults too.
+	Bounds Bounds
 	// Grace is how long a replaced refresh token still yields its successor
 	// (see docs/refresh.md). Zero means 15 s. It should be longer than the clients'
 	// time-outs, and must be shorter than a third of any access token's lifetime.
@@ -83,7 +84,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Grace < 0 || c.LateRetryLimit < 0 {
 		return c, fmt.Errorf("sessionstore: Grace (%v) and LateRetryLimit (%d) must not be negative", c.Grace, c.LateRetryLimit)
 	}
-	if err := checkLifetimes(c.Lifetimes, c.Grace); err != nil {
+	if err := c.Bounds.check(); err != nil {
+		return c, err
+	}
+	if err := c.checkLifetimes(c.Lifetimes); err != nil {
 		return c, fmt.Errorf("sessionstore: %w", err)
 	}
 	if err := checkSealer(c.Sealer); err != nil {
@@ -91,30 +95,6 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	c.SessionsPerSubjectAction = cmp.Or(c.SessionsPerSubjectAction, EndOldest)
 	return c, c.checkLimit()
-}
-
-// checkLifetimes returns an [ArgumentError] for lifetimes that contradict each other.
-func checkLifetimes(l Lifetimes, grace time.Duration) error {
-	for _, ttl := range []struct {
-		field string
-		d     time.Duration
-	}{{"access_token_ttl", l.AccessToken}, {"refresh_token_ttl", l.RefreshToken}, {"session_ttl", l.Session}} {
-		if ttl.d < 0 || ttl.d > MaxLifetime || ttl.d%time.Second != 0 {
-			return argumentError(ttl.field, "%v is not a number of whole seconds between 1 and %d", ttl.d, pgvalue.Seconds(MaxLifetime))
-		}
-	}
-	if l.AccessToken <= refresh.FreshGraces*grace {
-		// A pair is handed out again for as long as it is fresh: its access
-		// token must still be good then.
-		return argumentError("access_token_ttl", "%v is too short: it must be longer than %d times the refresh grace of %v", l.AccessToken, refresh.FreshGraces, grace)
-	}
-	if l.AccessToken > MaxAccessTokenTTL {
-		return argumentError("access_token_ttl", "%v is too long: an access token lives for %v at most", l.AccessToken, MaxAccessTokenTTL)
-	}
-	if l.RefreshToken <= l.AccessToken {
-		return argumentError("refresh_token_ttl", "%v is too short: the refresh token must outlive the access token's %v", l.RefreshToken, l.AccessToken)
-	}
-	return nil
 }
 
 // LimitAction says what becomes of a creation where a subject has as many live

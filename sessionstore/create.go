@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -11,9 +12,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Create makes a session and its token pair. It is the one operation that must
-// not be sent again after [ErrUnavailable] without a second thought: if the
-// answer was lost, there are then two sessions.
+// Create makes a session and its token pair. Without an idempotency key it is the one
+// operation that must not be sent again after [ErrUnavailable] without a second thought:
+// if the answer was lost, there are then two sessions. With one, the same call gives the
+// same session and its present pair, also from two replicas at once; another call with
+// that key is [ErrIdempotencyKeyReused], and one whose session has ended is [ErrEnded].
 //
 // Where [Config].SessionsPerSubject bounds a subject's sessions, its oldest ones
 // may end for the new one, or the error is [ErrTooManySessions].
@@ -30,10 +33,16 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 		return Session{}, TokenPair{}, err
 	}
 	made := &wanted
-	if s.limit.counts(params) {
-		result.Revoked, err = s.limit.create(ctx, made)
-	} else {
+	switch {
+	case s.limit.counts(params):
+		result.Revoked, err = s.limit.create(ctx, made, s.data)
+	case wanted.once.key != nil:
+		err = s.createOnce(ctx, made)
+	default:
 		made, err = s.createShared(ctx, wanted)
+	}
+	if errors.Is(err, errCreatedBefore) {
+		return s.createdBefore(ctx, made)
 	}
 	if err != nil {
 		return Session{}, TokenPair{}, err
@@ -60,6 +69,9 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
 		return fail(err)
 	}
+	if len(params.IdempotencyKey) > maxIdempotencyKeyBytes {
+		return fail(argumentError("idempotency_key", "longer than %d bytes", maxIdempotencyKeyBytes))
+	}
 	if params.KeyThumbprint != "" && !tokens.IsThumbprint(params.KeyThumbprint) {
 		return fail(argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url without padding"))
 	}
@@ -74,7 +86,7 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	if s.cfg.LifetimesFor != nil {
 		own = own.Or(s.cfg.LifetimesFor(params))
 	}
-	if err := checkLifetimes(own.Or(s.cfg.Lifetimes), s.cfg.Grace); err != nil {
+	if err := s.cfg.checkLifetimes(own.Or(s.cfg.Lifetimes)); err != nil {
 		return fail(err)
 	}
 	// Version 7 ids start with the time, so inserts land on the right edge of
@@ -92,6 +104,6 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	}
 	return creation{
 		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience},
-		own: own, lifetimes: own.Or(s.cfg.Lifetimes),
+		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: newOnce(params, content),
 	}, nil
 }

@@ -53,6 +53,7 @@ type creation struct {
 	pair      refresh.Pair
 	own       Lifetimes // where they are not the store's
 	lifetimes Lifetimes
+	once      once
 }
 
 // args are the arguments of a statement that makes one session.

@@ -22,6 +22,9 @@ var (
 	// see [RefuseNew].
 	ErrTooManySessions = errors.New("the subject has as many sessions as it may")
 
+	// ErrIdempotencyKeyReused says that another session was created with the key.
+	ErrIdempotencyKeyReused = errors.New("the idempotency key is that of another creation")
+
 	// ErrSuperseded says that an access token was replaced by a newer one.
 	ErrSuperseded = sessionerr.ErrSuperseded
 

@@ -29,15 +29,18 @@ const hasLivePair = `EXISTS (
 // revoked as of the time at which they expired, which nobody is told. It waits for the locks of the
 // first in the order of their ids, as a sign-out does, and then for nobody: a session
 // that somebody has locked is in use. Only the pair that is locked tells that a session
-// has expired; where Compas left several, clean-up deals with them.
+// has expired; where Compas left several, clean-up deals with them. Where the session
+// was created before, with the key $4, none ends for it.
 const makeRoomQuery = `
-WITH "page" AS MATERIALIZED (
+WITH "before" AS MATERIALIZED (
+  SELECT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $4::bytea) AS "isThere"
+), "page" AS MATERIALIZED (
   SELECT "id", "createdAt" FROM "sessionStore" WHERE "subject" = $1 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $2
 ), "live" AS MATERIALIZED (
   SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + `
 ), "target" AS MATERIALIZED (
   SELECT "id" FROM "sessionStore"
-  WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET COALESCE($3::bigint, $2)) AND "revokedAt" IS NULL
+  WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET CASE WHEN (SELECT "isThere" FROM "before") THEN $2 ELSE COALESCE($3::bigint, $2) END) AND "revokedAt" IS NULL
   ORDER BY "id" FOR NO KEY UPDATE
 ), "expired" AS MATERIALIZED (
   SELECT s."id", r."expiresAt" FROM "page" p JOIN "sessionStore" s ON s."id" = p."id" JOIN "sessionStoreToken" r ON r."session" = s."id"
@@ -49,7 +52,7 @@ WITH "page" AS MATERIALIZED (
   WHERE s."id" = e."id"
   RETURNING s."id"
 ), ` + revokeTargets + `
-SELECT (SELECT count(*) FROM "page") = $2, (SELECT count(*) FROM "live"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "retired"), (SELECT count(*) FROM "told")`
+SELECT (SELECT count(*) FROM "page") = $2, (SELECT count(*) FROM "live"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "retired"), (SELECT count(*) FROM "told"), (SELECT "isThere" FROM "before")`
 
 // createLimitedQuery makes a session if its subject has room for it, which only a
 // page that is not full can tell.
@@ -62,7 +65,7 @@ WITH "new" AS (
         SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $17
       ) p
     ) p
-  )
+  ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $18::bytea)
 ), ` + createRows
 
 // limit makes the sessions of which a subject may have so many.
@@ -80,14 +83,17 @@ func (l *limit) counts(params CreateParams) bool { return l.most > 0 && params.S
 // create makes a session, for which it ends others, unless it is refused. Where the
 // subject has more sessions than a page has, some end, or are retired, in transactions
 // of their own first: those have ended also if there is an error.
-func (l *limit) create(ctx context.Context, c *creation) (ended int64, err error) {
+func (l *limit) create(ctx context.Context, c *creation, data sealing) (ended int64, err error) {
 	release, err := l.turns.take(ctx, c.session.Subject)
 	if err != nil {
 		return 0, sessionerr.Unavailable("create a session", err)
 	}
 	defer release()
-	step, err := l.try(ctx, c)
+	step, err := l.try(ctx, c, data)
 	for inVain := 0; ; {
+		if isTaken(err) {
+			return ended, errCreatedBefore
+		}
 		if err != nil {
 			return ended, sessionerr.Unavailable("create a session", err)
 		}
@@ -98,13 +104,15 @@ func (l *limit) create(ctx context.Context, c *creation) (ended int64, err error
 		switch {
 		case step.made:
 			return ended, nil
+		case step.before:
+			return ended, errCreatedBefore
 		case l.action == RefuseNew && (!step.isFull || step.live >= int64(l.most)):
 			return ended, ErrTooManySessions
 		case step.isFull && inVain == mostInVain:
 			return ended, sessionerr.Unavailable("create a session", errInUse)
 		}
 		err = l.pace.do(ctx, func() (err error) {
-			step, err = l.try(ctx, c)
+			step, err = l.try(ctx, c, data)
 			return err
 		})
 	}
@@ -120,12 +128,12 @@ var errInUse = errors.New("too many of the subject's sessions are in use at once
 type step struct {
 	isFull               bool // there may be more sessions than it looked at
 	live, ended, retired int64
-	made                 bool
+	made, before         bool
 }
 
 // try makes a session if there is room for it or can be made. All of it is one
 // transaction and one round trip.
-func (l *limit) try(ctx context.Context, c *creation) (done step, err error) {
+func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, err error) {
 	page := int64(l.most) + revokeBatch
 	var keep *int64
 	if l.action == EndOldest {
@@ -134,12 +142,12 @@ func (l *limit) try(ctx context.Context, c *creation) (done step, err error) {
 	var now, expiresAt, accessExpiresAt time.Time
 	batch := &pgx.Batch{}
 	batch.Queue(lockSubjectQuery, c.session.Subject)
-	batch.Queue(makeRoomQuery, c.session.Subject, page, keep).QueryRow(func(row pgx.Row) error {
+	batch.Queue(makeRoomQuery, c.session.Subject, page, keep, c.once.key).QueryRow(func(row pgx.Row) error {
 		var told int64
-		return row.Scan(&done.isFull, &done.live, &done.ended, &done.retired, &told)
+		return row.Scan(&done.isFull, &done.live, &done.ended, &done.retired, &told, &done.before)
 	})
 	batch.Queue(revokeTokensQuery)
-	batch.Queue(createLimitedQuery, append(c.args(), int64(l.most), page)...).QueryRow(func(row pgx.Row) error {
+	batch.Queue(createLimitedQuery, append(c.args(), int64(l.most), page, c.once.key)...).QueryRow(func(row pgx.Row) error {
 		var id [16]byte
 		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt)
 		if done.made = err == nil; pgvalue.IsNoRows(err) {
@@ -147,6 +155,9 @@ func (l *limit) try(ctx context.Context, c *creation) (done step, err error) {
 		}
 		return err
 	})
+	if c.once.key != nil {
+		data.name(batch, c)
+	}
 	if err := l.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return step{}, err // nothing was ended: it is one transaction
 	}

@@ -28,6 +28,7 @@ const (
 	OperationList    Operation = "list"    // List
 	OperationRefresh Operation = "refresh" // RefreshTokens
 	OperationUpdate  Operation = "update"  // Update
+	OperationPatch   Operation = "patch"   // Patch, PatchOwn
 	OperationRevoke  Operation = "revoke"  // Invalidate, InvalidateOwn, InvalidateSubject, InvalidateAll; RevokeToken by way of them
 )
 
@@ -35,7 +36,7 @@ const (
 func Operations() []Operation {
 	return []Operation{
 		OperationCreate, OperationGet, OperationLoad, OperationList,
-		OperationRefresh, OperationUpdate, OperationRevoke,
+		OperationRefresh, OperationUpdate, OperationPatch, OperationRevoke,
 	}
 }
 

@@ -111,6 +111,10 @@ func everyOperation(tb testing.TB, store *sessionstore.Store) []operationOnSessi
 			_, err := store.Update(ctx, session.ID, session.Checksum, params.Data)
 			return err
 		}},
+		{"Patch", func() error {
+			_, err := store.Patch(ctx, session.ID, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: 48 * time.Hour}, Label: &params.Subject})
+			return err
+		}},
 		{"Invalidate", func() error { return store.Invalidate(ctx, ended.ID) }},
 		{"InvalidateSubject", func() error {
 			_, err := store.InvalidateSubject(ctx, "nobody", uuid.Nil)

@@ -72,6 +72,10 @@ type CreateParams struct {
 	// RFC 7638 SHA-256 thumbprint in base64url. Empty means bearer tokens, until the
 	// first refresh with a proof: see [Store.RefreshTokensWithProof].
 	KeyThumbprint string
+	// IdempotencyKey, if set, is what the caller knows this creation by: see
+	// [Store.Create]. It is up to 1024 bytes, unique among all callers of the database,
+	// and known for as long as the session's row is there.
+	IdempotencyKey string
 }
 
 // TokenPair is what a client holds of a session.

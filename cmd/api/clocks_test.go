@@ -23,7 +23,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// edgeBound is REVOCATION_BOUND, and that of the verifier of another service.
+// edgeBound is LATCHKEY_REVOCATION_BOUND, and that of the verifier of another service.
 const edgeBound = time.Second
 
 // A clock that was a day ahead has made tokens which live for a day more after it was
@@ -72,11 +72,11 @@ func startSkewed(t *testing.T) *skewed {
 		t.Skip("only Linux has libfaketime")
 	}
 	server := testdb.NewSkewed(t)
-	settings := configure(t, server.URL()).With(env{"REVOCATION_BOUND": edgeBound.String()})
+	settings := configure(t, server.URL()).With(env{"LATCHKEY_REVOCATION_BOUND": edgeBound.String()})
 	s := &skewed{service: start(t, t.TempDir(), settings), t: t, server: server, env: settings, pool: server.Pool()}
 	var err error
 	s.edge, err = verifier.NewRemote(verifier.RemoteConfig{
-		Tokens:   tokens.Config{Issuer: settings["ISSUER"], Audience: "latchkey"},
+		Tokens:   tokens.Config{Issuer: settings["LATCHKEY_ISSUER"], Audience: "latchkey"},
 		Internal: s.Internal, ServiceKey: testKey, Keys: s.Public + "/.well-known/jwks.json",
 	}, verifier.Config{Bound: edgeBound, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {

@@ -132,6 +132,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_database_errors_total{operation="get"} 0
 		latchkey_database_errors_total{operation="list"} 0
 		latchkey_database_errors_total{operation="load"} 0
+		latchkey_database_errors_total{operation="patch"} 0
 		latchkey_database_errors_total{operation="refresh"} 1
 		latchkey_database_errors_total{operation="revoke"} 0
 		latchkey_database_errors_total{operation="update"} 0

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -117,7 +118,7 @@ func (s *sessions) End(_ context.Context, r sessionstore.Result) {
 	switch {
 	case r.Operation == sessionstore.OperationRefresh:
 		s.refreshed(r)
-	case r.Operation == sessionstore.OperationCreate && r.Err == nil:
+	case r.Operation == sessionstore.OperationCreate && r.Err == nil && r.Changed != uuid.Nil: // not one that was made before
 		s.created.Inc()
 	}
 }

@@ -22,12 +22,9 @@ func (s Retention) Cleanup() cleanup.Config {
 // Store returns how sessions are kept, for tokens of the issuer.
 func (s *Serve) Store(issuer string) sessionstore.Config {
 	return sessionstore.Config{
-		Tokens: tokens.Config{Issuer: issuer, Audience: string(s.Audience), AcceptedAudiences: s.AudiencesAccepted, ClientID: string(s.ClientID)},
-		Lifetimes: sessionstore.Lifetimes{
-			AccessToken:  time.Duration(s.AccessTokenTTL),
-			RefreshToken: time.Duration(s.RefreshTokenTTL),
-			Session:      time.Duration(s.SessionTTL),
-		},
+		Tokens:         tokens.Config{Issuer: issuer, Audience: string(s.Audience), AcceptedAudiences: s.AudiencesAccepted, ClientID: string(s.ClientID)},
+		Lifetimes:      s.lifetimes(),
+		Bounds:         s.bounds(),
 		Grace:          time.Duration(s.RefreshGrace),
 		LateRetryLimit: int(s.LateRetryLimit),
 		RefuseReplaced: s.AccessTokenGrace == "false",

@@ -81,12 +81,18 @@ type Serve struct {
 
 	CompasSigningKey compasKey `name:"compas-signing-key" group:"tokens" deployment:"" placeholder:"SECRET" help:"The signingKey of the Compas application whose tables LATCHKEY_DATABASE_URL has: its tokens go on working. By default none do."`
 
-	AccessTokenTTL   duration `name:"access-token-ttl" group:"sessions" placeholder:"DURATION" default:"5m" help:"How long an access token is valid."`
-	RefreshTokenTTL  duration `name:"refresh-token-ttl" group:"sessions" placeholder:"DURATION" default:"720h" help:"How long a session lives without a refresh."`
-	SessionTTL       duration `name:"session-ttl" group:"sessions" placeholder:"DURATION" help:"How long a session lives in spite of refreshes. By default without end."`
-	RefreshGrace     duration `name:"refresh-grace" group:"sessions" placeholder:"DURATION" default:"15s" help:"How long a rotated refresh token may come again. Set it above the clients' time-outs."`
-	LateRetryLimit   count    `name:"late-retry-limit" group:"sessions" placeholder:"N" default:"8" help:"Generations in a row in which a refresh token may come again later than that."`
-	AccessTokenGrace toggle   `name:"access-token-grace" group:"sessions" placeholder:"BOOL" default:"true" help:"Whether strict checks accept a replaced access token for LATCHKEY_REFRESH_GRACE longer: =true or =false."`
+	AccessTokenTTL     duration `name:"access-token-ttl" group:"sessions" placeholder:"DURATION" default:"5m" help:"How long an access token is valid."`
+	RefreshTokenTTL    duration `name:"refresh-token-ttl" group:"sessions" placeholder:"DURATION" default:"720h" help:"How long a session lives without a refresh; 0: until its end, which it then must have."`
+	SessionTTL         duration `name:"session-ttl" group:"sessions" placeholder:"DURATION" help:"How long a session lives in spite of refreshes. By default without end."`
+	AccessTokenTTLMin  duration `name:"access-token-ttl-min" group:"sessions" placeholder:"DURATION" help:"The least that a session's own access token lifetime may be. By default three times LATCHKEY_REFRESH_GRACE."`
+	AccessTokenTTLMax  duration `name:"access-token-ttl-max" group:"sessions" placeholder:"DURATION" help:"The most that it may be. By default 24h."`
+	RefreshTokenTTLMin duration `name:"refresh-token-ttl-min" group:"sessions" placeholder:"DURATION" help:"The least that a session's own refresh token lifetime may be. By default its access token's."`
+	RefreshTokenTTLMax duration `name:"refresh-token-ttl-max" group:"sessions" placeholder:"DURATION" help:"The most that it may be; each session then has an idle timeout. By default any."`
+	SessionTTLMin      duration `name:"session-ttl-min" group:"sessions" placeholder:"DURATION" help:"The least that a session's own lifetime may be. By default any."`
+	SessionTTLMax      duration `name:"session-ttl-max" group:"sessions" placeholder:"DURATION" help:"The most that it may be; each session then has an end. By default any."`
+	RefreshGrace       duration `name:"refresh-grace" group:"sessions" placeholder:"DURATION" default:"15s" help:"How long a rotated refresh token may come again. Set it above the clients' time-outs."`
+	LateRetryLimit     count    `name:"late-retry-limit" group:"sessions" placeholder:"N" default:"8" help:"Generations in a row in which a refresh token may come again later than that."`
+	AccessTokenGrace   toggle   `name:"access-token-grace" group:"sessions" placeholder:"BOOL" default:"true" help:"Whether strict checks accept a replaced access token for LATCHKEY_REFRESH_GRACE longer: =true or =false."`
 
 	SessionsPerSubject       count       `name:"sessions-per-subject" group:"sessions" placeholder:"N" default:"0" help:"Live sessions that a subject may have; 0: any number."`
 	SessionsPerSubjectAction limitAction `name:"sessions-per-subject-action" group:"sessions" placeholder:"ACTION" default:"end_oldest" help:"What a sign-in does at that limit: end_oldest ends the subject's oldest sessions, refuse creates none."`

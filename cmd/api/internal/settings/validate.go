@@ -29,20 +29,10 @@ func (s *Serve) Validate() error {
 		return Wrong("LATCHKEY_INTERNAL_ADDR", Quote(string(s.InternalAddr)), "any address but LATCHKEY_PUBLIC_ADDR's")
 	case s.RefreshGrace == 0:
 		return Wrong("LATCHKEY_REFRESH_GRACE", s.RefreshGrace.String(), "a duration above 0, such as 15s")
-	case s.AccessTokenTTL <= 3*s.RefreshGrace: // sessionstore: a pair is handed out again for so long
-		return Wrong("LATCHKEY_ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration above three times LATCHKEY_REFRESH_GRACE, which is "+s.RefreshGrace.String())
-	case s.AccessTokenTTL > duration(sessionstore.MaxAccessTokenTTL):
-		return Wrong("LATCHKEY_ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration up to 24h")
 	case s.RateLimitSession != 0 && time.Minute/time.Duration(s.RateLimitSession) >= time.Duration(s.RefreshGrace):
 		return Wrong("LATCHKEY_RATE_LIMIT_SESSION", strconv.Itoa(int(s.RateLimitSession)), "0 or a number above "+strconv.Itoa(int(time.Minute/time.Duration(s.RefreshGrace)))+": who is refused waits for a minute divided by it, which must be less than LATCHKEY_REFRESH_GRACE, "+s.RefreshGrace.String())
 	case s.RevocationBound == 0:
 		return Wrong("LATCHKEY_REVOCATION_BOUND", s.RevocationBound.String(), "a duration of 1s or more")
-	case s.RefreshTokenTTL <= s.AccessTokenTTL:
-		return Wrong("LATCHKEY_REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above LATCHKEY_ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
-	case s.RefreshTokenTTL > maxLifetime:
-		return Wrong("LATCHKEY_REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration up to "+maxLifetime.String())
-	case s.SessionTTL > maxLifetime:
-		return Wrong("LATCHKEY_SESSION_TTL", s.SessionTTL.String(), "a duration up to "+maxLifetime.String())
 	case s.LateRetryLimit == 0:
 		return Wrong("LATCHKEY_LATE_RETRY_LIMIT", "0", "a number from 1 on")
 	case (s.LeakWebhookURL == "") != (s.LeakWebhookSecret == ""):
@@ -55,6 +45,9 @@ func (s *Serve) Validate() error {
 		return Wrong("LATCHKEY_SIGNING_KEYS_FILE", "not set", "a file that `api keys init` or `api keys generate` made, or nothing where LATCHKEY_KEY_ENCRYPTION_KEY is set; LATCHKEY_DATABASE_URL is set, so none is made by itself")
 	case !embedded && len(s.ServiceKeys) == 0 && s.ServiceKeysFile == "":
 		return Wrong("LATCHKEY_SERVICE_KEYS", "not set", serviceKeysForm+"; LATCHKEY_DATABASE_URL is set, so none is made by itself")
+	}
+	if err := s.checkLifetimes(); err != nil {
+		return err
 	}
 	if err := s.Data.Check(); err != nil {
 		return err

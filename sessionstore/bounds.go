@@ -1,0 +1,108 @@
+package sessionstore
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+)
+
+// NoIdleTimeout is the refresh token's lifetime of a session that ends at its absolute
+// end alone, which it must have. Its ExpiresAt is that end.
+const NoIdleTimeout = MaxLifetime
+
+// Bounds are the least and the most that lifetimes may be. Zero members mean none but
+// those that [Lifetimes] have anyway. A maximum of the session's is also a duty to have
+// an end, and one of the refresh token's to have an idle timeout.
+type Bounds struct{ Min, Max Lifetimes }
+
+// lifetime is one of the three, named as the HTTP API does.
+type lifetime struct {
+	field string
+	of    func(Lifetimes) time.Duration
+}
+
+var eachLifetime = [...]lifetime{
+	{"access_token_ttl", func(l Lifetimes) time.Duration { return l.AccessToken }},
+	{"refresh_token_ttl", func(l Lifetimes) time.Duration { return l.RefreshToken }},
+	{"session_ttl", func(l Lifetimes) time.Duration { return l.Session }},
+}
+
+// check checks the bounds themselves.
+func (b Bounds) check() error {
+	for _, each := range eachLifetime {
+		lo, hi := each.of(b.Min), each.of(b.Max)
+		if !isLifetime(lo) || !isLifetime(hi) || hi != 0 && hi < lo {
+			return fmt.Errorf("sessionstore: the bounds of %s, %v and %v, must be whole seconds up to %v, the least first", each.field, lo, hi, MaxLifetime)
+		}
+	}
+	if b.Max.AccessToken > MaxAccessTokenTTL {
+		return fmt.Errorf("sessionstore: the most for access_token_ttl, %v, must be %v or less", b.Max.AccessToken, MaxAccessTokenTTL)
+	}
+	return nil
+}
+
+func between(lo, hi time.Duration) string {
+	if hi == 0 {
+		return fmt.Sprintf("%v or more", lo)
+	}
+	return fmt.Sprintf("between %v and %v", cmp.Or(lo, time.Second), hi)
+}
+
+// isLifetime tells whether a column can hold it.
+func isLifetime(d time.Duration) bool {
+	return d >= 0 && d <= MaxLifetime && d%time.Second == 0
+}
+
+// checkLifetimes returns an [ArgumentError] for lifetimes that are out of bounds, or
+// contradict each other.
+func (c Config) checkLifetimes(l Lifetimes) error {
+	for _, each := range eachLifetime {
+		ttl, hi := each.of(l), each.of(c.Bounds.Max)
+		if ttl == 0 && hi != 0 { // the session's: the others have a default
+			return argumentError(each.field, "missing: it must be %s", between(each.of(c.Bounds.Min), hi))
+		}
+		if err := c.checkLifetime(each, ttl); err != nil {
+			return err
+		}
+	}
+	if l.RefreshToken <= l.AccessToken {
+		return argumentError("refresh_token_ttl", "%v is too short: the refresh token must outlive the access token's %v", l.RefreshToken, l.AccessToken)
+	}
+	if l.RefreshToken == NoIdleTimeout && l.Session == 0 {
+		return errEndless
+	}
+	return nil
+}
+
+var errEndless = argumentError("session_ttl", "missing: a session without an idle timeout must have an end")
+
+// checkLifetime checks one of them by itself; zero is none.
+func (c Config) checkLifetime(each lifetime, ttl time.Duration) error {
+	if !isLifetime(ttl) {
+		return argumentError(each.field, "%v is not a number of whole seconds between 1 and %d", ttl, pgvalue.Seconds(MaxLifetime))
+	}
+	if ttl == 0 {
+		return nil
+	}
+	if each.field == "access_token_ttl" {
+		if ttl <= refresh.FreshGraces*c.Grace {
+			// A pair is handed out again for as long as it is fresh: its access
+			// token must still be good then.
+			return argumentError(each.field, "%v is too short: it must be longer than %d times the refresh grace of %v", ttl, refresh.FreshGraces, c.Grace)
+		}
+		if ttl > MaxAccessTokenTTL {
+			return argumentError(each.field, "%v is too long: an access token lives for %v at most", ttl, MaxAccessTokenTTL)
+		}
+	}
+	switch lo, hi := each.of(c.Bounds.Min), each.of(c.Bounds.Max); {
+	case ttl >= lo && (hi == 0 || ttl <= hi):
+		return nil
+	case ttl == NoIdleTimeout && each.field == "refresh_token_ttl":
+		return argumentError(each.field, "an idle timeout is needed: it must be %s", between(lo, hi))
+	default:
+		return argumentError(each.field, "%v is out of bounds: it must be %s", ttl, between(lo, hi))
+	}
+}

@@ -1,0 +1,135 @@
+package sessionstore_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// sameKey is a creation by a key.
+func sameKey() sessionstore.CreateParams {
+	return sessionstore.CreateParams{
+		Subject: "ann", Data: []byte(`{"n":1}`), IdempotencyKey: "b7a1",
+		Client: sessionstore.Client{Label: "laptop", IP: "192.0.2.1"}, Lifetimes: sessionstore.Lifetimes{RefreshToken: time.Hour},
+	}
+}
+
+// A creation whose answer was lost may be sent again.
+func TestCreateAgain(t *testing.T) {
+	t.Parallel()
+	for name, cfg := range map[string]sessionstore.Config{"plain": config(), "sealed": sealing(t, newKeyset(t))} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := setupWith(t, cfg)
+			session, pair := k.create(t, sameKey())
+			again := sameKey()
+			again.Data = []byte(` {"n": 1.0} `) // the same content
+			got, second := k.create(t, again)
+			got.Data, got.LastClient = session.Data, session.LastClient
+			if diff := cmp.Diff(session, got); diff != "" {
+				t.Error(diff)
+			}
+			if second.AccessToken != pair.AccessToken || second.RefreshToken != pair.RefreshToken || second.ExpiresIn() > pair.ExpiresIn() {
+				t.Errorf("another pair: %v, not %v", second, pair)
+			}
+
+			for what, change := range map[string]func(*sessionstore.CreateParams){
+				"subject":  func(p *sessionstore.CreateParams) { p.Subject = "bob" },
+				"data":     func(p *sessionstore.CreateParams) { p.Data = []byte(`{"n":2}`) },
+				"label":    func(p *sessionstore.CreateParams) { p.Client.Label = "phone" },
+				"lifetime": func(p *sessionstore.CreateParams) { p.Lifetimes.RefreshToken *= 2 },
+				"key":      func(p *sessionstore.CreateParams) { p.KeyThumbprint = strings.Repeat("A", 43) },
+			} {
+				other := sameKey()
+				change(&other)
+				if _, _, err := k.Create(t.Context(), other); !errors.Is(err, sessionstore.ErrIdempotencyKeyReused) {
+					t.Errorf("another %s: %v", what, err)
+				}
+			}
+			if n := k.count(t, `SELECT count(*) FROM "sessionStore"`); n != 1 {
+				t.Errorf("there are %d sessions", n)
+			}
+
+			// Who has refreshed it has had an answer: it is the present pair then.
+			newest := k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+			if _, third := k.create(t, sameKey()); third.RefreshToken != newest.RefreshToken {
+				t.Error("not the present pair")
+			}
+			if err := k.Invalidate(t.Context(), session.ID); err != nil {
+				t.Fatal(err)
+			}
+			if _, _, err := k.Create(t.Context(), sameKey()); !errors.Is(err, sessionstore.ErrEnded) {
+				t.Errorf("of a session that has ended: %v", err)
+			}
+			k.exec(t, `DELETE FROM "sessionStore"`)
+			if got, _ := k.create(t, sameKey()); got.ID == session.ID {
+				t.Error("a session that is gone has come back")
+			}
+		})
+	}
+}
+
+// Two replicas are sent one creation at once, and make one session.
+func TestCreateAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	limited := config()
+	limited.SessionsPerSubject = 3
+	for name, cfg := range map[string]sessionstore.Config{"any number": config(), "a limit": limited} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := setupWith(t, cfg)
+			stores := []*sessionstore.Store{k.Store, newStore(t, k.pool, k.ring, cfg)}
+			before, _ := k.create(t, sessionstore.CreateParams{Subject: "ann"})
+			for range 10 {
+				params := sameKey()
+				params.IdempotencyKey += strings.Repeat("x", k.count(t, `SELECT count(*) FROM "sessionStore"`))
+				const calls = 8
+				sessions, pairs := make([]sessionstore.Session, calls), make([]sessionstore.TokenPair, calls)
+				together(calls, func(i int) {
+					var err error
+					if sessions[i], pairs[i], err = stores[i%2].Create(t.Context(), params); err != nil {
+						t.Error(err)
+					}
+				})
+				for i := range calls {
+					if sessions[i].ID != sessions[0].ID || pairs[i].AccessToken != pairs[0].AccessToken || pairs[i].RefreshToken != pairs[0].RefreshToken {
+						t.Fatalf("call %d: session %s, not %s", i, sessions[i].ID, sessions[0].ID)
+					}
+				}
+			}
+			if n := k.count(t, `SELECT count(*) FROM "sessionStore"`); n != 11 {
+				t.Errorf("there are %d sessions, not 11", n)
+			}
+			live := k.count(t, `SELECT count(*) FROM "sessionStore" WHERE "revokedAt" IS NULL`)
+			if want := map[string]int{"any number": 11, "a limit": 3}[name]; live != want {
+				t.Errorf("%d sessions of %s are live, not %d", live, before.Subject, want)
+			}
+		})
+	}
+}
+
+// A creation that is sent again ends no session, and is not refused, at the limit.
+func TestCreateAgainAtTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, action := range []sessionstore.LimitAction{sessionstore.EndOldest, sessionstore.RefuseNew} {
+		t.Run(string(action), func(t *testing.T) {
+			t.Parallel()
+			cfg := config()
+			cfg.SessionsPerSubject, cfg.SessionsPerSubjectAction = 2, action
+			k := setupWith(t, cfg)
+			k.create(t, sessionstore.CreateParams{Subject: "ann"})
+			session, _ := k.create(t, sameKey())
+			if again, _ := k.create(t, sameKey()); again.ID != session.ID {
+				t.Error("another session")
+			}
+			if n := k.count(t, `SELECT count(*) FROM "sessionStore" WHERE "revokedAt" IS NULL`); n != 2 {
+				t.Errorf("%d sessions are live", n)
+			}
+		})
+	}
+}

@@ -1,0 +1,137 @@
+package sessionstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+)
+
+// Patch is what [Store.Patch] changes of a session. What is zero stays as it is.
+type Patch struct {
+	// Lifetimes are the session's own from now on. RefreshToken and Session are both
+	// counted from now where either is given. AccessToken begins with the next one.
+	Lifetimes Lifetimes
+	// Label is what the client is called, empty for nothing. It is cut off at 200 bytes.
+	Label *string
+}
+
+// patchQuery locks the session, then its pair, as everybody does, and decides by what
+// it finds then. Nothing that a refresh reads is left to another statement.
+const patchQuery = `
+WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "expiresAt", "revokedAt", "lastUserAgent", "lastIp",
+  "live", "access", "refresh", "end", "accessExpiresAt") AS MATERIALIZED (
+  SELECT ` + sessionColumns + `, ` + live + `, COALESCE($3::integer, r."accessTokenTtl", $7::integer), COALESCE($4::integer, r."refreshTokenTtl", $8::integer),
+    COALESCE(now() + $5::integer * interval '1 s', r."sessionExpiresAt"), r."accessExpiresAt"
+  FROM "sessionStore" s
+  JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."expiresOn" IS NOT NULL
+  WHERE s."id" = $1 AND ($2::text IS NULL OR s."subject" = $2)
+  ` + best + `
+  FOR NO KEY UPDATE OF s, r
+), "new" AS (
+  SELECT *, "live" AND (COALESCE($3, $4, $5) IS NULL OR "access" < "refresh" AND ("refresh" < $9::integer OR "end" IS NOT NULL)
+    AND (COALESCE($4, $5) IS NULL OR "next" >= "accessExpiresAt")) AS "fits"
+  FROM (SELECT *, CASE WHEN COALESCE($4, $5) IS NULL THEN "expiresAt" ELSE LEAST(now() + "refresh" * interval '1 s', "end") END AS "next" FROM "old") o
+), "changed" AS (
+  UPDATE "sessionStoreToken" r SET "accessTokenTtl" = COALESCE($3, r."accessTokenTtl"), "refreshTokenTtl" = COALESCE($4, r."refreshTokenTtl"), "sessionExpiresAt" = n."end",
+    "expiresAt" = CASE WHEN COALESCE($4, $5) IS NULL THEN r."expiresAt" ELSE n."next" END,
+    "expiresOn" = CASE WHEN COALESCE($4, $5) IS NULL THEN r."expiresOn" ELSE (n."next" AT TIME ZONE 'UTC')::date END
+  FROM "new" n
+  WHERE n."fits" AND COALESCE($3, $4, $5) IS NOT NULL AND r."session" = n."id" AND r."refreshToken" IS NULL AND r."expiresOn" IS NOT NULL AND r."revokedAt" IS NULL
+), "renamed" AS (
+  UPDATE "sessionStore" s SET "clientLabel" = NULLIF($6::text, '')
+  FROM "new" n
+  WHERE n."fits" AND $6::text IS NOT NULL AND s."id" = n."id"
+)
+SELECT "id", "subject", "checksum", CASE WHEN $6::text IS NULL THEN "label" ELSE NULLIF($6::text, '') END, "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "next", "revokedAt", "lastUserAgent", "lastIp",
+  "live", "fits", "access", "refresh", "end" IS NOT NULL, "accessExpiresAt"
+FROM "new"`
+
+// Patch changes a live session's lifetimes and label, and returns the session without
+// its data. It has no precondition: what it sets does not depend on what was read, and
+// what it does not name is left alone. It is safe to send again; lifetimes then count
+// from then.
+//
+// A session cannot be made to end before its newest access token does: verifiers that
+// ask no database would accept the token for longer. [Store.Invalidate] ends it.
+//
+// Errors: [ArgumentError], [ErrNotFound], [ErrEnded]. A session of Compas is not found
+// until it has been refreshed.
+func (s *Store) Patch(ctx context.Context, id uuid.UUID, patch Patch) (Session, error) {
+	return s.patch(ctx, id, "", patch)
+}
+
+// PatchOwn is [Store.Patch] for a session of the given subject; another's is
+// [ErrNotFound].
+func (s *Store) PatchOwn(ctx context.Context, subject string, id uuid.UUID, patch Patch) (Session, error) {
+	if subject == "" {
+		return Session{}, ErrNotFound
+	}
+	return s.patch(ctx, id, subject, patch)
+}
+
+func (s *Store) patch(ctx context.Context, id uuid.UUID, subject string, patch Patch) (session Session, err error) {
+	result := Result{Operation: OperationPatch}
+	ctx = s.begin(ctx, OperationPatch)
+	defer func() {
+		result.Err = err
+		s.end(ctx, result)
+	}()
+
+	own := patch.Lifetimes
+	for _, each := range eachLifetime {
+		if err := s.cfg.checkLifetime(each, each.of(own)); err != nil {
+			return Session{}, err
+		}
+	}
+	if patch.Label != nil {
+		label := cutText(*patch.Label, maxLabelBytes)
+		patch.Label = &label
+	}
+	var is patched
+	session, err = scanSession(s.pool.QueryRow(ctx, patchQuery, pgvalue.UUID(id), pgvalue.OrNull(subject),
+		pgvalue.OrNull(pgvalue.Seconds(own.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(own.RefreshToken)), pgvalue.OrNull(pgvalue.Seconds(own.Session)), patch.Label,
+		pgvalue.Seconds(s.cfg.Lifetimes.AccessToken), pgvalue.Seconds(s.cfg.Lifetimes.RefreshToken), pgvalue.Seconds(NoIdleTimeout),
+	), &is.live, &is.fits, &is.access, &is.refresh, &is.bounded, &is.accessExpiresAt)
+	switch {
+	case pgvalue.IsNoRows(err):
+		return Session{}, ErrNotFound
+	case err != nil:
+		return Session{}, sessionerr.Unavailable("patch a session", err)
+	case !is.live:
+		return Session{}, ErrEnded
+	case !is.fits:
+		return Session{}, is.refusal(own)
+	}
+	session.Checksum = "" // as in lists
+	result.Changed, result.Subject = id, session.Subject
+	return session, nil
+}
+
+// patched is the session as it would be.
+type patched struct {
+	live, fits      bool
+	access, refresh int
+	bounded         bool // has an end
+	accessExpiresAt time.Time
+}
+
+// refusal says why lifetimes do not fit the session.
+func (p patched) refusal(own Lifetimes) error {
+	access, refresh := time.Duration(p.access)*time.Second, time.Duration(p.refresh)*time.Second
+	switch {
+	case refresh <= access && own.RefreshToken == 0:
+		return argumentError("access_token_ttl", "%v is too long: the session's refresh token lives for %v, and must outlive it", access, refresh)
+	case refresh <= access:
+		return argumentError("refresh_token_ttl", "%v is too short: the refresh token must outlive the access token's %v", refresh, access)
+	case refresh == NoIdleTimeout && !p.bounded:
+		return errEndless
+	case own.Session != 0 && (own.RefreshToken == 0 || own.Session < own.RefreshToken):
+		return argumentError("session_ttl", "%v is too short: the session must outlive its access token, which expires at %s; it can be ended at once", own.Session, p.accessExpiresAt.UTC().Format(time.RFC3339))
+	default:
+		return argumentError("refresh_token_ttl", "%v is too short: the session must outlive its access token, which expires at %s; it can be ended at once", own.RefreshToken, p.accessExpiresAt.UTC().Format(time.RFC3339))
+	}
+}
