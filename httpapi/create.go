@@ -18,6 +18,7 @@ const maxSeconds = int64(sessionstore.MaxLifetime / time.Second)
 type newSession struct {
 	Subject         *string        `json:"subject"`
 	Data            jsontext.Value `json:"data"`
+	Claims          jsontext.Value `json:"claims"`
 	AccessTokenTTL  *int64         `json:"access_token_ttl"`
 	RefreshTokenTTL *int64         `json:"refresh_token_ttl"`
 	SessionTTL      *int64         `json:"session_ttl"`
@@ -61,10 +62,8 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 func (n newSession) params() (sessionstore.CreateParams, error) {
 	params := sessionstore.CreateParams{
 		Data:   n.Data,
+		Claims: n.Claims,
 		Client: sessionstore.Client{Label: string(n.Client.Label), UserAgent: string(n.Client.UserAgent), IP: string(n.Client.IP)},
-	}
-	if n.Data == nil {
-		return params, invalidMember("/data", "It is missing.")
 	}
 	if n.Subject != nil {
 		if *n.Subject == "" {

@@ -57,9 +57,9 @@ const createLimitedQuery = `
 WITH "new" AS (
   ` + newSession + `
   WHERE (
-    SELECT count(*) < $17 AND count(*) FILTER (WHERE p."isLive") < $16 FROM (
+    SELECT count(*) < $18 AND count(*) FILTER (WHERE p."isLive") < $17 FROM (
       SELECT ` + hasLivePair + ` AS "isLive" FROM (
-        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $17
+        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $18
       ) p
     ) p
   )
