@@ -163,8 +163,22 @@ func FuzzCustomClaims(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	type lax struct {
-		Iss, Sub, Aud, Client_ID, Exp, Nbf, Iat, Jti, Sid, Cnf, Typ, Auth_Time, Acr, Amr, Act any //nolint:revive // encoding/json compares names without regard to case
+	type lax struct { // encoding/json compares names without regard to case
+		Iss      any `json:"iss"`
+		Sub      any `json:"sub"`
+		Aud      any `json:"aud"`
+		ClientId any `json:"client_id"`
+		Exp      any `json:"exp"`
+		Nbf      any `json:"nbf"`
+		Iat      any `json:"iat"`
+		Jti      any `json:"jti"`
+		Sid      any `json:"sid"`
+		Cnf      any `json:"cnf"`
+		Typ      any `json:"typ"`
+		AuthTime any `json:"auth_time"`
+		Acr      any `json:"acr"`
+		Amr      any `json:"amr"`
+		Act      any `json:"act"`
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		form, err := tokens.CustomClaims([]byte(text))
