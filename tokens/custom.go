@@ -56,7 +56,7 @@ func customError(pointer jsontext.Pointer, format string, args ...any) error {
 // of [ReservedClaims] in other letters, or but for hyphens and underscores, and so is a
 // member that is there twice.
 func CustomClaims(text []byte) (string, error) {
-	// Its spaces and escapes aside, no form is shorter than a sixth of the text.
+	// Spaces and escapes do not count, but nobody has the rest of a body read for them.
 	if len(text) > 16*MaxCustomBytes {
 		return "", customError("", "longer than %d bytes", MaxCustomBytes)
 	}
