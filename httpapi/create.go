@@ -15,6 +15,7 @@ import (
 type newSession struct {
 	Subject        *string        `json:"subject"`
 	Data           jsontext.Value `json:"data"`
+	Claims         jsontext.Value `json:"claims"`
 	Client         newClient      `json:"client"`
 	DPoPThumbprint *string        `json:"dpop_jkt"`
 	newLifetimes
@@ -105,10 +106,8 @@ func withReadableClient(body []byte) (readable []byte, changed bool) {
 func (n newSession) params() (sessionstore.CreateParams, error) {
 	params := sessionstore.CreateParams{
 		Data:   n.Data,
+		Claims: n.Claims,
 		Client: sessionstore.Client{Label: string(n.Client.Label), UserAgent: string(n.Client.UserAgent), IP: string(n.Client.IP)},
-	}
-	if n.Data == nil {
-		return params, invalidMember("/data", "It is missing.")
 	}
 	if n.Subject != nil {
 		if *n.Subject == "" {

@@ -18,6 +18,7 @@ type sessionDocument struct {
 	Current     *bool          `json:"current,omitzero"` // public routes only
 	Data        jsontext.Value `json:"data,omitzero"`
 	Checksum    string         `json:"checksum,omitzero"`
+	Claims      jsontext.Value `json:"claims,omitzero"`
 	Client      clientDocument `json:"client"`
 	LastClient  clientDocument `json:"last_client,omitzero"`
 	CreatedAt   time.Time      `json:"created_at"`
@@ -44,6 +45,7 @@ type tokenDocument struct {
 	ExpiresIn        int64  `json:"expires_in"`
 	RefreshToken     string `json:"refresh_token"`
 	RefreshExpiresIn int64  `json:"refresh_expires_in"`
+	Scope            string `json:"scope,omitzero"`
 	// Session is there in the answer to a creation only.
 	Session *sessionDocument `json:"session,omitzero"`
 }
@@ -51,7 +53,7 @@ type tokenDocument struct {
 // documentOf is the session as the internal routes show it.
 func documentOf(s sessionstore.Session) sessionDocument {
 	d := listedDocumentOf(s)
-	d.Data, d.Checksum = jsontext.Value(s.Data), s.Checksum
+	d.Data, d.Checksum, d.Claims = jsontext.Value(s.Data), s.Checksum, jsontext.Value(s.Claims)
 	return d
 }
 
@@ -92,5 +94,6 @@ func tokenDocumentOf(p sessionstore.TokenPair) tokenDocument {
 		ExpiresIn:        int64(p.ExpiresIn() / time.Second),
 		RefreshToken:     string(p.RefreshToken),
 		RefreshExpiresIn: int64(p.RefreshExpiresIn() / time.Second),
+		Scope:            p.Scope,
 	}
 }

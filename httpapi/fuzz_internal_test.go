@@ -42,6 +42,7 @@ func FuzzNewSession(f *testing.F) {
 		`{"subject":"ann","data":{"n":9007199254740993},"access_token_ttl":60,"refresh_token_ttl":600,"session_ttl":6000,"client":{"label":"a","user_agent":"b","ip":"::1"}}`,
 		`{"data":{}}`, `{"data":null}`, `{"data":{"a":1,"a":2}}`, `{"data":{},"x":1}`, `{"data":{},"d\u0061ta":{}}`, `{"data":{}} x`,
 		`{"data":{"a":"\ud800"}}`, "{\"data\":\"\xff\"}", `{"session_ttl":9223372036854775807,"data":{}}`, `[`, ``, `{"subject":null,"data":{}}`,
+		`{}`, `{"claims":{"role":"editor","scope":"a b"}}`, `{"claims":null}`, `{"claims":{"a":1,"a":2}}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -59,14 +60,14 @@ func FuzzNewSession(f *testing.F) {
 		if !stdjson.Valid(body) || !utf8.Valid(body) {
 			t.Error("accepted what is not JSON")
 		}
-		if !bytes.Contains(body, params.Data) {
-			t.Errorf("data became %q", params.Data)
+		if !bytes.Contains(body, params.Data) || !bytes.Contains(body, params.Claims) {
+			t.Errorf("data became %q, claims %q", params.Data, params.Claims)
 		}
 		if l := params.Lifetimes; l.AccessToken < 0 || l.RefreshToken < 0 || l.Session < 0 {
 			t.Errorf("lifetimes became %v", l)
 		}
 		for name := range stdMembers(t, body) {
-			if !strings.Contains(" subject data access_token_ttl refresh_token_ttl session_ttl client ", " "+name+" ") {
+			if !strings.Contains(" subject data claims access_token_ttl refresh_token_ttl session_ttl client ", " "+name+" ") {
 				t.Errorf("accepted the member %q", name)
 			}
 		}

@@ -164,6 +164,8 @@ func (a *attack) known(name string) any {
 		return int64(0)
 	case "ip":
 		return netip.AddrFrom4([4]byte{192, 0, 2, byte(a.gen.rand.IntN(256))}).String()
+	case "scope":
+		return "openid offline_access" // what any session may be asked for
 	case "access_token_ttl":
 		return 60 + a.gen.rand.Int64N(600)
 	case "refresh_token_ttl":

@@ -76,8 +76,8 @@ func TestGoldenProblems(t *testing.T) {
 		"duplicate_parameter": func(o ...option) response {
 			return s.internal(t, "GET", "/v1/sessions?subject=a&subject=b", o...)
 		},
-		"invalid_member_missing": func(o ...option) response {
-			return s.internal(t, "POST", "/v1/sessions", append(o, jsonBody(`{}`))...)
+		"invalid_member_claim": func(o ...option) response {
+			return s.internal(t, "POST", "/v1/sessions", append(o, jsonBody(`{"claims":{"Sub":"root"}}`))...)
 		},
 		"invalid_member_null": func(o ...option) response {
 			return s.internal(t, "POST", "/v1/sessions", append(o, jsonBody(`{"data":{},"subject":null}`))...)

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -23,6 +24,10 @@ type introspection struct {
 	IssuedAt  int64     `json:"iat,omitzero"`
 	TokenID   string    `json:"jti,omitzero"`
 	SessionID uuid.UUID `json:"sid,omitzero"`
+	Scope     string    `json:"scope,omitzero"`
+	// Claims are the session's own, in an object of theirs: none is taken for one of
+	// the members here.
+	Claims jsontext.Value `json:"claims,omitzero"`
 	// Confirmation is there for a token that is bound to a key.
 	Confirmation *confirmation    `json:"cnf,omitzero"`
 	Session      *sessionDocument `json:"session,omitzero"`
@@ -68,11 +73,16 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 		subject = session.ID.String() // as the token itself has it (RFC 9068 §2.2)
 	}
 	document := documentOf(session)
+	var own jsontext.Value
+	if claims.Custom != "" {
+		own = jsontext.Value(claims.Custom)
+	}
 	return s.writeIntrospection(w, r, introspection{
 		Active: true, TokenType: tokenType(claims.KeyThumbprint), Confirmation: confirmationOf(claims.KeyThumbprint),
 		Issuer: claims.Issuer, Audience: claims.Audience, Subject: subject, ClientID: claims.ClientID,
 		ExpiresAt: unixOrZero(claims.ExpiresAt), IssuedAt: claims.IssuedAt.Unix(),
 		TokenID: claims.ID(), SessionID: session.ID, Session: &document,
+		Scope: claims.Scope(), Claims: own,
 	})
 }
 

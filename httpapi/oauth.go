@@ -28,9 +28,6 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 	if grantType != "refresh_token" {
 		return &problem{code: codeUnsupportedGrantType}
 	}
-	if fields["scope"] != "" {
-		return &problem{code: codeInvalidScope} // RFC 6749 §6: no more than was granted, and that is none
-	}
 	token, err := requiredField(fields, "refresh_token")
 	if err != nil {
 		return err
@@ -42,7 +39,9 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 	if err := s.countRefresh(w, token, thumbprint); err != nil {
 		return err
 	}
-	refreshed, err := s.store.RefreshTokensWithProof(r.Context(), token, thumbprint, sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r.Context())})
+	refreshed, err := s.store.RefreshTokensWith(r.Context(), token, sessionstore.RefreshOptions{
+		KeyThumbprint: thumbprint, Scope: fields["scope"], Client: sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r.Context())},
+	})
 	if err != nil {
 		return refusedGrant(err)
 	}

@@ -89,7 +89,7 @@ func TestAnyClientWithoutAClientID(t *testing.T) {
 	s.public(t, "POST", "/oauth2/token", basic("spa", "x"), form("grant_type", "refresh_token", "refresh_token", token)).wantProblem(t, 401, "invalid_client")
 }
 
-// RFC 6749 §6: a refresh cannot ask for more than was granted, which is no scope.
+// RFC 6749 §6: a refresh cannot ask for more than was granted, which here is no scope.
 func TestScopeCannotWiden(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -107,6 +107,50 @@ func TestScopeCannotWiden(t *testing.T) {
 	refresh("", "").wantProblem(t, 400, "invalid_request")
 	if m := s.internal(t, "GET", "/v1/sessions/"+sessionOf(refresh("").want(t, 200).json(t)).id); m.StatusCode == 200 && m.json(t)["scope"] != nil {
 		t.Error("a scope was granted")
+	}
+}
+
+// A session's scope is told with its tokens (RFC 6749 §5.1), whatever part of it is asked
+// for. Asking for more changes nothing.
+func TestScope(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	m := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"claims":{"role":"editor","scope":"orders:read orders:write"}}`)).want(t, 201).json(t)
+	session := sessionOf(m)
+	if m["scope"] != "orders:read orders:write" {
+		t.Errorf("created with the scope %v", m["scope"])
+	}
+	refresh := func(scope string) response {
+		return s.public(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", session.refresh, "scope", scope))
+	}
+	for _, scope := range []string{"orders:read admin", "Orders:read", "orders:read  orders:write"} {
+		refresh(scope).wantProblem(t, 400, "invalid_scope")
+	}
+	// The predecessor may be sent again within the grace.
+	for _, scope := range []string{"orders:write orders:read", "orders:read", "openid offline_access", ""} {
+		if got := refresh(scope).want(t, 200).json(t)["scope"]; got != "orders:read orders:write" {
+			t.Errorf("asked for %q, told %v", scope, got)
+		}
+	}
+}
+
+// Claims stand in the session, in its access token, and in what is said of the token.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	want := any(map[string]any{"role": "editor", "active": false, "scope": "orders:read"})
+	m := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"subject":"ann","claims":{"role":"editor","active":false,"scope":"orders:read"}}`)).want(t, 201).json(t)
+	session := sessionOf(m)
+	created, _ := m["session"].(map[string]any)
+	introspected := s.internal(t, "POST", "/oauth2/introspect", form("token", session.access)).want(t, 200).json(t)
+	if introspected["active"] != true || introspected["scope"] != "orders:read" {
+		t.Errorf("introspected: %v", introspected)
+	}
+	loaded := s.internal(t, "GET", "/v1/sessions/"+session.id).want(t, 200).json(t)
+	for where, got := range map[string]any{"creation": created["claims"], "session": loaded["claims"], "introspection": introspected["claims"]} {
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", where, diff)
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ var kinds = map[code]struct {
 	codeInvalidProof:         {http.StatusUnauthorized, dpop.CodeInvalidProof, "The DPoP proof is not accepted."},
 	codeInvalidMember:        {http.StatusBadRequest, "invalid_request", "A member of the body is not acceptable."},
 	codeInvalidParameter:     {http.StatusBadRequest, "invalid_request", "A parameter is not acceptable."},
-	codeInvalidScope:         {http.StatusBadRequest, "invalid_scope", "No scope was granted, so none can be asked for."},
+	codeInvalidScope:         {http.StatusBadRequest, "invalid_scope", "It is more than the session was given. Ask for that, for less, or for none."},
 	codeInvalidServiceKey:    {http.StatusUnauthorized, "invalid_token", "The service key is not accepted."},
 	codeInvalidToken:         {http.StatusUnauthorized, "invalid_token", "The access token is not accepted."},
 	codeMalformedBody:        {http.StatusBadRequest, "invalid_request", "The body cannot be read."},
@@ -141,13 +141,16 @@ func problemOf(err error) *problem {
 		return p
 	}
 	if e, ok := errors.AsType[*sessionstore.ArgumentError](err); ok {
-		return invalidMember("/"+strings.ReplaceAll(e.Field, ".", "/"), sentence(e.Problem))
+		return invalidMember("/"+strings.ReplaceAll(e.Field, ".", "/")+e.Member, sentence(e.Problem))
 	}
 	if e, ok := errors.AsType[*sessionstore.ConflictError](err); ok {
 		return &problem{code: codeChecksumMismatch, etag: etagOf(e.Checksum)}
 	}
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return &problem{code: codeBodyTooLarge, detail: "It may have " + strconv.FormatInt(e.Limit, 10) + " bytes."}
+	}
+	if errors.Is(err, sessionstore.ErrScope) {
+		return &problem{code: codeInvalidScope} // RFC 6749 §6: no more than was granted
 	}
 	switch {
 	case errors.Is(err, sessionstore.ErrUnavailable), errors.Is(err, verifier.ErrUnavailable),

@@ -45,6 +45,21 @@ func TestCreateSession(t *testing.T) {
 	}
 }
 
+// A session needs no data: all of it may be in its claims, or in another store.
+func TestCreateWithoutData(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	for _, body := range []string{`{}`, `{"subject":"ann"}`} {
+		m := s.internal(t, "POST", "/v1/sessions", jsonBody(body)).want(t, 201).json(t)
+		created, _ := m["session"].(map[string]any)
+		if diff := cmp.Diff(any(map[string]any{}), created["data"]); diff != "" {
+			t.Errorf("%s: data (-want +got):\n%s", body, diff)
+		}
+		session := sessionOf(m)
+		s.internal(t, "PUT", "/v1/sessions/"+session.id+"/data", header("If-Match", `"`+session.checksum+`"`), jsonBody(`{"a":1}`)).want(t, 200)
+	}
+}
+
 // At the limit the oldest session ends as if its user had signed out.
 func TestSessionsPerSubject(t *testing.T) {
 	t.Parallel()
@@ -119,7 +134,6 @@ func TestCreateSessionRefusals(t *testing.T) {
 		"twice":                 {`{"data":{},"data":{}}`, "duplicate_member", "/data"},
 		"twice by escapes":      {`{"data":{},"d\u0061ta":{}}`, "duplicate_member", "/data"},
 		"twice in data":         {`{"data":{"list":[{"a":1,"a":2}]}}`, "duplicate_member", "/data/list/0/a"},
-		"no data":               {`{"subject":"ann"}`, "invalid_member", "/data"},
 		"null for data":         {`{"data":null}`, "invalid_member", "/data"},
 		"an array for data":     {`{"data":[]}`, "invalid_member", "/data"},
 		"a string for data":     {`{"data":"` + value + `"}`, "invalid_member", "/data"},
@@ -127,6 +141,17 @@ func TestCreateSessionRefusals(t *testing.T) {
 		"deep data":             {`{"data":` + deep + `}`, "invalid_member", "/data"},
 		"large data":            {`{"data":{"a":"` + strings.Repeat("x", 66_000) + `"}}`, "invalid_member", "/data"},
 		"a huge number":         {`{"data":{"a":1e999999}}`, "invalid_member", "/data"},
+		"null for claims":       {`{"claims":null}`, "invalid_member", "/claims"},
+		"an array for claims":   {`{"claims":[]}`, "invalid_member", "/claims"},
+		"a string for claims":   {`{"claims":"` + value + `"}`, "invalid_member", "/claims"},
+		"a claim of ours":       {`{"claims":{"role":"a","sub":"` + value + `"}}`, "invalid_member", "/claims/sub"},
+		"ours in capitals":      {`{"claims":{"SUB":"` + value + `"}}`, "invalid_member", "/claims/SUB"},
+		"ours by escapes":       {`{"claims":{"\u0069ss":"` + value + `"}}`, "invalid_member", "/claims/iss"},
+		"a claim twice":         {`{"claims":{"role":1,"r\u006fle":2}}`, "duplicate_member", "/claims/role"},
+		"a list for scope":      {`{"claims":{"scope":["` + value + `"]}}`, "invalid_member", "/claims/scope"},
+		"large claims":          {`{"claims":{"a":"` + strings.Repeat("x", 4096) + `"}}`, "invalid_member", "/claims"},
+		"deep claims":           {`{"claims":` + deep + `}`, "invalid_member", "/claims"},
+		"NUL in claims":         {`{"claims":{"a":"\u0000"}}`, "invalid_member", "/claims"},
 		"a number for subject":  {`{"data":{},"subject":17}`, "invalid_member", "/subject"},
 		"null for subject":      {`{"data":{},"subject":null}`, "invalid_member", "/subject"},
 		"empty subject":         {`{"data":{},"subject":""}`, "invalid_member", "/subject"},

@@ -33,6 +33,24 @@ func TestHandlerReadsAndChangesData(t *testing.T) {
 	}
 }
 
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{})
+	type own struct {
+		Role string `json:"role"`
+	}
+	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
+		claims, err := sessionhttp.Claims[own](k.manager.From(r.Context()))
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write([]byte(claims.Role))
+	})
+	if w.Body.String() != "editor" {
+		t.Errorf("%d %q", w.Code, w.Body)
+	}
+}
+
 func TestHandlerThatWritesNothing(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

@@ -49,7 +49,7 @@ func setup(t *testing.T, cfg sessionhttp.Config) kit {
 		t.Fatal(err)
 	}
 	session, pair, err := store.Create(t.Context(), sessionstore.CreateParams{
-		Subject: "ann", Data: []byte(`{"items":["tea"],"more":{"n":12345678901234567890}}`),
+		Subject: "ann", Data: []byte(`{"items":["tea"],"more":{"n":12345678901234567890}}`), Claims: []byte(`{"role":"editor"}`),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -82,6 +82,10 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	if err != nil {
 		return fail(err)
 	}
+	claims, err := ownClaims(params.Claims)
+	if err != nil {
+		return fail(err)
+	}
 	own := params.Lifetimes
 	if s.cfg.LifetimesFor != nil {
 		own = own.Or(s.cfg.LifetimesFor(params))
@@ -97,13 +101,13 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 			return fail(fmt.Errorf("create a session: %w", err))
 		}
 	}
-	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], content), Client: params.Client.clean()}
+	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], content), Claims: claimsOrNil(claims), Client: params.Client.clean()}
 	stored, err := s.data.stored(session.ID, session.Data)
 	if err != nil {
 		return fail(err)
 	}
 	return creation{
-		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience},
-		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: newOnce(params, content),
+		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims},
+		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: newOnce(params, content, claims),
 	}, nil
 }

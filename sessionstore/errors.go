@@ -33,6 +33,10 @@ var (
 	// not use it. (To end the session needs no proof: see [Store.RevokeToken].)
 	ErrNotProven = errors.New("the refresh token is bound to another key")
 
+	// ErrScope says that a refresh asks for more than the session's scope. Nothing has
+	// changed.
+	ErrScope = errors.New("the scope is more than the session has")
+
 	// ErrReuse says that a refresh token came back that cannot be in its
 	// owner's hands alone. The session has been revoked. See [ReuseError].
 	ErrReuse = errors.New("a used refresh token was presented again: the session is revoked")
@@ -90,11 +94,13 @@ type ArgumentError struct {
 	// Field is the argument's name as the HTTP API spells it: "data",
 	// "subject", "access_token_ttl", "cursor".
 	Field string
+	// Member is the JSON pointer of the member of Field that is wrong; empty for all of it.
+	Member string
 	// Problem says what is wrong and what is allowed, fit for the caller's eyes.
 	Problem string
 }
 
-func (e *ArgumentError) Error() string { return e.Field + ": " + e.Problem }
+func (e *ArgumentError) Error() string { return e.Field + e.Member + ": " + e.Problem }
 
 // Is makes an ArgumentError an [ErrInvalidArgument].
 func (e *ArgumentError) Is(target error) bool { return target == ErrInvalidArgument }

@@ -23,7 +23,9 @@ var errExpired = fmt.Errorf("%w: %w", ErrEnded, tokens.ErrExpired)
 // exchange decides what a refresh token gets, and has that committed. The error is
 // that of an outcome without a pair, too. The time is the database's.
 func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, time.Time, error) {
-	if t.compas == uuid.Nil { // one of Compas is never a pair's newest
+	// A token of Compas is never a pair's newest. What is asked for is compared with
+	// the row before anything is changed, and so under the locks.
+	if t.compas == uuid.Nil && len(t.scope) == 0 {
 		r, err := s.rotations.Do(ctx, rotation{presented: t})
 		if err != nil {
 			return refresh.Decision{}, time.Time{}, sessionerr.Unavailable("refresh", err)
@@ -36,6 +38,8 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 		d, now, delayed, err := s.decideLocked(ctx, t)
 		switch {
 		case errors.Is(err, compas.ErrTakenOver): // by another request: now the pair is there
+		case errors.Is(err, ErrScope):
+			return refresh.Decision{}, now, err
 		case pgvalue.IsNoRows(err):
 			return refresh.Decision{}, now, ErrNotFound
 		case err != nil:
@@ -74,6 +78,8 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			}
 			delayed, err = reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)
 			return err
+		case d.Outcome != Refused && !hasScope(d.Next.Claims, t.scope):
+			return ErrScope
 		case d.Next == p:
 			return nil
 		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo && d.Next.AccessGeneration == p.AccessGeneration:

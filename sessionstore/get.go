@@ -82,7 +82,7 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 }
 
 const loadQuery = `
-SELECT ` + sessionColumns + `, s."data"
+SELECT ` + sessionColumns + `, s."data", r."claims"
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND ` + primary.Only + `
@@ -94,15 +94,16 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
 
-	var data []byte
-	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, pgvalue.UUID(id)), &data)
+	var stored struct{ data, claims []byte }
+	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, pgvalue.UUID(id)), &stored.data, &stored.claims)
 	switch {
 	case pgvalue.IsNoRows(err):
 		return Session{}, ErrNotFound
 	case err != nil:
 		return Session{}, sessionerr.Unavailable("load a session", err)
 	}
-	if session.Data, err = s.data.open(session.ID, data); err != nil {
+	session.Claims = stored.claims
+	if session.Data, err = s.data.open(session.ID, stored.data); err != nil {
 		return Session{}, err
 	}
 	return session, nil

@@ -3,6 +3,7 @@ package sessionstore_test
 import (
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -55,7 +56,9 @@ func TestRefreshesAreHeapOnly(t *testing.T) {
 	together(workers, func(worker int) {
 		for i := worker; i < sessions; i += workers {
 			var err error
-			if _, newest[i], err = k.Create(t.Context(), sessionstore.CreateParams{Subject: fmt.Sprint("user-", i)}); err != nil {
+			if _, newest[i], err = k.Create(t.Context(), sessionstore.CreateParams{
+				Subject: fmt.Sprint("user-", i), Claims: []byte(`{"role":"` + strings.Repeat("x", 200*(i%2)) + `"}`),
+			}); err != nil {
 				t.Error(err)
 			}
 		}

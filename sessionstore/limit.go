@@ -60,12 +60,12 @@ const createLimitedQuery = `
 WITH "new" AS (
   ` + newSession + `
   WHERE (
-    SELECT count(*) < $17 AND count(*) FILTER (WHERE p."isLive") < $16 FROM (
+    SELECT count(*) < $18 AND count(*) FILTER (WHERE p."isLive") < $17 FROM (
       SELECT ` + hasLivePair + ` AS "isLive" FROM (
-        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $17
+        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $18
       ) p
     ) p
-  ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $18::bytea)
+  ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $19::bytea)
 ), ` + createRows
 
 // limit makes the sessions of which a subject may have so many.

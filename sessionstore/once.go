@@ -30,7 +30,7 @@ const (
 	createOnceQuery = `
 WITH "new" AS (
   ` + newSession + `
-  WHERE NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $16)
+  WHERE NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $17)
 ), ` + createRows
 
 	nameCreationQuery = `UPDATE "sessionStore" SET "creationKey" = $2, "creationDigest" = $3 WHERE "id" = $1`
@@ -47,17 +47,22 @@ type once struct {
 	request []byte // what was asked for, in one form
 }
 
-// newOnce is zero without a key. The content is that of the data, in canonical form.
+// newOnce is zero without a key. The content is that of the data, the claims are the
+// session's own, both in canonical form, which has no line break.
 // A parameter that is added to the request must not be there where it is zero, or a
 // creation is another one after an upgrade.
-func newOnce(params CreateParams, content []byte) once {
+func newOnce(params CreateParams, content []byte, claims string) once {
 	if params.IdempotencyKey == "" {
 		return once{}
 	}
 	key, own, client := sha256.Sum256([]byte(params.IdempotencyKey)), params.Lifetimes, params.Client.clean()
 	request := fmt.Appendf(nil, "%q %q %q %q %q %d %d %d ", params.Subject, client.Label, client.UserAgent, client.IP, params.KeyThumbprint,
 		own.AccessToken, own.RefreshToken, own.Session)
-	return once{key[:], append(request, content...)}
+	request = append(request, content...)
+	if claims != "" {
+		request = append(append(request, '\n'), claims...)
+	}
+	return once{key[:], request}
 }
 
 // name continues a batch that makes a session: it gives it the key.
@@ -145,6 +150,7 @@ func (s *Store) createdBefore(ctx context.Context, c *creation) (Session, TokenP
 	case p.Revoked:
 		return fail(ErrEnded)
 	}
+	session.Claims = claimsOrNil(p.Claims)
 	pair, err := s.tokens.sign(p, now)
 	return session, pair, err
 }

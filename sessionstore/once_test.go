@@ -14,7 +14,7 @@ import (
 // sameKey is a creation by a key.
 func sameKey() sessionstore.CreateParams {
 	return sessionstore.CreateParams{
-		Subject: "ann", Data: []byte(`{"n":1}`), IdempotencyKey: "b7a1",
+		Subject: "ann", Data: []byte(`{"n":1}`), Claims: []byte(`{"role":"admin"}`), IdempotencyKey: "b7a1",
 		Client: sessionstore.Client{Label: "laptop", IP: "192.0.2.1"}, Lifetimes: sessionstore.Lifetimes{RefreshToken: time.Hour},
 	}
 }
@@ -41,6 +41,7 @@ func TestCreateAgain(t *testing.T) {
 			for what, change := range map[string]func(*sessionstore.CreateParams){
 				"subject":  func(p *sessionstore.CreateParams) { p.Subject = "bob" },
 				"data":     func(p *sessionstore.CreateParams) { p.Data = []byte(`{"n":2}`) },
+				"claim":    func(p *sessionstore.CreateParams) { p.Claims = []byte(`{"role":"guest"}`) },
 				"label":    func(p *sessionstore.CreateParams) { p.Client.Label = "phone" },
 				"lifetime": func(p *sessionstore.CreateParams) { p.Lifetimes.RefreshToken *= 2 },
 				"key":      func(p *sessionstore.CreateParams) { p.KeyThumbprint = strings.Repeat("A", 43) },

@@ -17,6 +17,7 @@ type presented struct {
 	claims tokens.Claims
 	client Client
 	proven string    // the thumbprint of the key that he has proven to have; empty for none
+	scope  []string  // what he asks for that only the row can tell he has
 	compas uuid.UUID // Compas' row, if that issued it; the claims are then as if it were ours
 }
 
@@ -35,7 +36,7 @@ const readPairQuery = `
 SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL, r."sessionExpiresAt",
   r."accessTokenTtl", r."refreshTokenTtl",
   r."generation", r."createdAt", r."issuedAt", r."settledAt", r."expiresAt", r."lateRetryGeneration", r."lateRetries",
-  r."accessGeneration", r."accessExpiresAt", r."confirmedAt", r."dpopJkt", r."audience"
+  r."accessGeneration", r."accessExpiresAt", r."confirmedAt", r."dpopJkt", r."audience", COALESCE(r."claims", '')
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
@@ -52,7 +53,7 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p refresh.P
 	batch.Queue(readPairQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(p.ID)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&now, &subject, &p.Revoked, &end, &accessTTL, &refreshTTL,
 			&p.Generation, &p.CreatedAt, &issuedAt, &settledAt, &p.ExpiresAt, &lateRetryGeneration, &p.LateRetries,
-			&p.AccessGeneration, &accessExpiresAt, &confirmedAt, &boundTo, &audience)
+			&p.AccessGeneration, &accessExpiresAt, &confirmedAt, &boundTo, &audience, &p.Claims)
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return refresh.Pair{}, now, err

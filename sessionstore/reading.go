@@ -54,7 +54,7 @@ type statements struct {
 	rules refresh.Rules
 }
 
-const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(r."audience", ''),
+const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(r."audience", ''), COALESCE(r."claims", ''),
   r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + `,
   s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL OR COALESCE(r."sessionExpiresAt" <= now(), false)`
 
@@ -85,6 +85,7 @@ type reading struct {
 	isLive, hasEnded bool // neither where only the idle time is over
 	now              time.Time
 	audience         string // the row's; empty where an earlier release wrote it
+	claims           string
 }
 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
@@ -110,10 +111,10 @@ func scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]) error {
 	}
 	for rows.Next() {
 		var err error
-		if r.session, err = scanSession(rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.audience, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
+		if r.session, err = scanSession(rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
 			return err
 		}
-		r.found = true
+		r.found, r.session.Claims = true, claimsOrNil(r.claims)
 		all[r.n-1].Of = r.reading
 	}
 	rows.Close()

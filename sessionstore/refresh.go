@@ -38,20 +38,39 @@ func (s *Store) RefreshTokens(ctx context.Context, refreshToken string, client C
 // key, and so is the session from then on: without a proof of that same key no
 // refresh token of it is good for anything, in any case of the protocol, and the
 // error is [ErrNotProven]. An empty thumbprint stands for no proof.
-func (s *Store) RefreshTokensWithProof(ctx context.Context, refreshToken, thumbprint string, client Client) (refreshed Refreshed, err error) {
-	if thumbprint != "" && !tokens.IsThumbprint(thumbprint) {
+func (s *Store) RefreshTokensWithProof(ctx context.Context, refreshToken, thumbprint string, client Client) (Refreshed, error) {
+	return s.RefreshTokensWith(ctx, refreshToken, RefreshOptions{KeyThumbprint: thumbprint, Client: client})
+}
+
+// RefreshOptions are what a refresh may depend on besides the token.
+type RefreshOptions struct {
+	// KeyThumbprint is that of the key that the client has proven to have: see
+	// [Store.RefreshTokensWithProof].
+	KeyThumbprint string
+	// Scope is what the client asks for (RFC 6749 §6); empty for what it has. It may
+	// ask for less, or for openid and offline_access, and gets what the session has. More is
+	// [ErrScope].
+	Scope string
+	// Client is what is known of the client.
+	Client Client
+}
+
+// RefreshTokensWith is [Store.RefreshTokens] with options.
+func (s *Store) RefreshTokensWith(ctx context.Context, refreshToken string, options RefreshOptions) (refreshed Refreshed, err error) {
+	if thumbprint := options.KeyThumbprint; thumbprint != "" && !tokens.IsThumbprint(thumbprint) {
 		return Refreshed{}, argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url")
 	}
 	ctx = s.begin(ctx, OperationRefresh)
 	defer func() { s.end(ctx, Result{Operation: OperationRefresh, Err: err, Outcome: refreshed.Outcome}) }()
-	return s.refresh(ctx, refreshToken, thumbprint, client)
+	return s.refresh(ctx, refreshToken, options)
 }
 
-func (s *Store) refresh(ctx context.Context, refreshToken, proven string, client Client) (Refreshed, error) {
-	t, err := s.present(ctx, refreshToken, proven, client)
+func (s *Store) refresh(ctx context.Context, refreshToken string, options RefreshOptions) (Refreshed, error) {
+	t, err := s.present(ctx, refreshToken, options.KeyThumbprint, options.Client)
 	if err != nil {
 		return Refreshed{}, err
 	}
+	t.scope = askedScope(options.Scope)
 	d, now, err := s.exchange(ctx, t)
 	if err != nil {
 		return Refreshed{}, err

@@ -32,7 +32,7 @@ const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshT
   AND t."revokedAt" IS NULL AND t."expiresAt" > now()
   AND (t."dpopJkt" IS NULL OR t."dpopJkt" = a."jkt")`
 
-const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt"`
+const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt", COALESCE(t."claims", '')`
 
 // rotateQuery changes one row, which it finds by its primary key, and no index but
 // that of expiresOn, once a day.
@@ -102,7 +102,7 @@ func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]
 	}
 	var n int
 	var p refresh.Pair
-	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt, &p.Claims}, func() error {
 		r := &all[n-1].Of
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
 		p.ID, p.Generation, p.CreatedAt = r.claims.TokenID, r.claims.Generation+1, p.IssuedAt

@@ -29,6 +29,9 @@ type Session struct {
 	// Checksum identifies the data's content: [Store.Update] wants it. It is
 	// empty in lists.
 	Checksum string
+	// Claims are the session's own claims, a JSON object in the form of
+	// [tokens.CustomClaims]. It is nil for none, and in lists.
+	Claims []byte
 	// Client is what was known of the client when the session was created,
 	// LastClient what is known of the one that got the present pair by a refresh.
 	Client, LastClient   Client
@@ -41,7 +44,7 @@ type Session struct {
 	RevokedAt time.Time
 }
 
-// LogValue leaves out the data.
+// LogValue leaves out the data and the claims.
 func (s Session) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("id", s.ID.String()), slog.Time("created_at", s.CreatedAt))
 }
@@ -64,6 +67,9 @@ type CreateParams struct {
 	Subject string
 	// Data is a JSON object of up to [MaxDataBytes]. Empty means {}.
 	Data []byte
+	// Claims are members of the session's access tokens beside ours: a JSON object of
+	// up to [tokens.MaxCustomBytes], as [tokens.CustomClaims] takes it. Empty means none.
+	Claims []byte
 	// Client is what is known of the client.
 	Client Client
 	// Lifetimes differ from the store's where they are not zero.
@@ -87,6 +93,8 @@ type TokenPair struct {
 	// KeyThumbprint is that of the client's key which the pair is bound to; empty
 	// for bearer tokens.
 	KeyThumbprint string
+	// Scope is the session's, one of its own claims; empty for none.
+	Scope string
 }
 
 // ExpiresIn is for how long the access token is valid, in whole seconds.

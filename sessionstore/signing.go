@@ -45,11 +45,12 @@ func (s *signing) setKeys(keys *tokens.KeyRing) error {
 // no refresh then has to look up: it never changes.
 func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) {
 	signer := s.signer.Load() // one for both tokens
-	accessToken, err := signer.Sign(tokens.Claims{
+	access := tokens.Claims{
 		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.AccessGeneration,
-		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo, Audience: p.Audience,
-	})
+		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo, Audience: p.Audience, Custom: p.Claims,
+	}
+	accessToken, err := signer.Sign(access)
 	if err != nil {
 		return TokenPair{}, err
 	}
@@ -64,7 +65,7 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 	return TokenPair{
 		AccessToken: accessToken, RefreshToken: refreshToken,
 		AccessTokenExpiresAt: p.AccessExpiresAt, RefreshTokenExpiresAt: p.ExpiresAt,
-		AnsweredAt: answeredAt, KeyThumbprint: p.BoundTo,
+		AnsweredAt: answeredAt, KeyThumbprint: p.BoundTo, Scope: access.Scope(),
 	}, nil
 }
 

@@ -50,6 +50,10 @@ type Claims struct {
 	Generation int64
 	// KeyID is the key that signed the token. Sign ignores it.
 	KeyID string
+	// Custom are the claims that the session was given, which an access token has
+	// beside ours: a JSON object as [CustomClaims] returns it, and as nothing else may
+	// make it. It is empty for none.
+	Custom string
 }
 
 // The letter that precedes the generation in a jti: a pair's two tokens are of
@@ -107,6 +111,8 @@ type wireClaims struct {
 	SessionID string `json:"sid"`
 
 	Confirmation *wireConfirmation `json:"cnf,omitempty"`
+
+	Custom jsontext.Value `json:",embed"`
 }
 
 // wireConfirmation is RFC 7800 §3.1. No other member is ours.
@@ -143,6 +149,9 @@ func appendClaims(b, common []byte, c Claims) []byte {
 	b = append(appendUUID(append(b, `,"sid":"`...), c.SessionID), '"')
 	if c.KeyThumbprint != "" {
 		b = append(appendString(append(b, `,"cnf":{"jkt":`...), c.KeyThumbprint), '}')
+	}
+	if c.Type == AccessToken && c.Custom != "" {
+		return append(append(b, ','), c.Custom[1:]...) // what follows its opening brace
 	}
 	return append(b, '}')
 }

@@ -8,8 +8,10 @@ import (
 )
 
 // MaxTokenBytes is the length from which on a token is refused before anything
-// of it is parsed. The longest token that this package signs is shorter.
-const MaxTokenBytes = 8192
+// of it is parsed. The longest token that this package signs is shorter, with the
+// longest configuration, subject and claims that there may be: so no token fails to be
+// signed for its length.
+const MaxTokenBytes = 12 << 10
 
 const (
 	defaultLeeway = 5 * time.Second
@@ -39,7 +41,7 @@ type Config struct {
 	// exp and nbf. Zero means 5 s; more than a minute is refused.
 	Leeway time.Duration
 	// Remember is how many verified access tokens a [Verifier] remembers, at
-	// about 350 bytes each, so that a token that comes again costs a hash
+	// about 350 bytes each and the session's own claims, so that a token that comes again costs a hash
 	// instead of a signature check. Zero means 32768, a negative number none.
 	Remember int
 	// MissingKey, if set, is called when a token may have been signed by a key
@@ -64,8 +66,8 @@ func (c Config) withDefaults() (Config, error) {
 		c.TokenEndpoint = c.Issuer + "/oauth2/token"
 	}
 	for _, s := range append([]string{c.Issuer, c.Audience, c.ClientID, c.TokenEndpoint}, c.AcceptedAudiences...) {
-		if len(s) > maxClaimBytes {
-			return c, fmt.Errorf("tokens: Issuer, Audience, ClientID, TokenEndpoint and AcceptedAudiences may have %d bytes each", maxClaimBytes)
+		if len(appendString(nil, s)) > maxClaimBytes+len(`""`) {
+			return c, fmt.Errorf("tokens: Issuer, Audience, ClientID, TokenEndpoint and AcceptedAudiences may have %d bytes each, as JSON writes them", maxClaimBytes)
 		}
 	}
 	if slices.Contains(c.audiences(AccessToken), "") || slices.Contains(c.audiences(AccessToken), c.TokenEndpoint) {

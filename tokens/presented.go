@@ -112,6 +112,7 @@ func (c *presentedClaims) Validate() error {
 		IssuedAt:   time.Unix(c.IssuedAt, 0).UTC(),
 		ExpiresAt:  time.Unix(c.ExpiresAt, 0).UTC(),
 		KeyID:      c.use.keyID,
+		Custom:     string(c.Custom),
 	}}
 	if c.Confirmation != nil {
 		if !IsThumbprint(c.Confirmation.Thumbprint) {

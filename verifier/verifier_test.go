@@ -8,6 +8,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
@@ -30,6 +33,45 @@ func TestVerify(t *testing.T) {
 	b.want(t, "expired", live, tokens.ErrExpired)
 	if n := b.asked.Load(); n != 0 {
 		t.Errorf("somebody was asked %d times", n)
+	}
+}
+
+// A resource server decides by the session's own claims, without asking anybody.
+func TestClaims(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	b.load()
+	custom, err := tokens.CustomClaims([]byte(`{"role":"editor","teams":["a","b"],"Plan":"free"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := b.signer.Sign(tokens.Claims{
+		Type: tokens.AccessToken, Subject: "ann", SessionID: uuid.Must(uuid.NewV7()), TokenID: uuid.Must(uuid.NewV7()),
+		IssuedAt: b.clocks.wall(), ExpiresAt: b.clocks.wall().Add(time.Hour), Custom: custom,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := b.Verify(t.Context(), string(token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type own struct {
+		Role  string   `json:"role"`
+		Teams []string `json:"teams"`
+		Plan  string   `json:"plan"`
+	}
+	got, err := verifier.Claims[own](claims)
+	if diff := cmp.Diff(own{Role: "editor", Teams: []string{"a", "b"}}, got); diff != "" || err != nil {
+		t.Errorf("%v, (-want +got):\n%s", err, diff)
+	}
+	if _, err := verifier.Claims[struct {
+		Role int `json:"role"`
+	}](claims); err == nil {
+		t.Error("a string is taken for a number")
+	}
+	if none, err := verifier.Claims[own](tokens.Claims{}); err != nil || none.Role != "" {
+		t.Errorf("without claims: %v, %v", none, err)
 	}
 }
 

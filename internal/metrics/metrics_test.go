@@ -79,6 +79,8 @@ func TestSessionsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	verify(t, present(m.store, ctx, bound.RefreshToken), sessionstore.ErrNotProven)
+	_, err = m.store.RefreshTokensWith(ctx, string(bound.RefreshToken), sessionstore.RefreshOptions{KeyThumbprint: thumbprint, Scope: "admin"})
+	verify(t, err, sessionstore.ErrScope)
 
 	for range 2 {
 		if _, _, err := m.hasty.Create(ctx, sessionstore.CreateParams{Subject: "one-session-only"}); err != nil {
@@ -113,6 +115,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_refreshes_total{outcome="refused"} 1
 		latchkey_refreshes_total{outcome="retried_late"} 1
 		latchkey_refreshes_total{outcome="rotated"} 3
+		latchkey_refreshes_total{outcome="scope"} 1
 		latchkey_refreshes_total{outcome="still_fresh"} 1
 		latchkey_refreshes_total{outcome="stolen"} 1
 		latchkey_refreshes_total{outcome="unavailable"} 1

@@ -16,6 +16,7 @@ const (
 	refreshRefused     = "refused"     // the session has ended
 	refreshUnknown     = "unknown"     // there is no such session
 	refreshInvalid     = "invalid"     // the token does not verify
+	refreshScope       = "scope"       // it asks for more than the session's scope
 	refreshNotProven   = "not_proven"  // the token is bound to another key than its sender's
 	refreshStolen      = "stolen"      // it came back, and its session was revoked
 	refreshUnavailable = "unavailable" // the database did not answer
@@ -75,7 +76,7 @@ func newSessions(registry prometheus.Registerer) *sessions {
 		s.given[outcome] = refreshes.WithLabelValues(outcome.String())
 	}
 	for _, outcome := range []string{
-		refreshRefused, refreshUnknown, refreshInvalid, refreshNotProven, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
+		refreshRefused, refreshUnknown, refreshInvalid, refreshNotProven, refreshScope, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
 	} {
 		s.refused[outcome] = refreshes.WithLabelValues(outcome)
 	}
@@ -157,6 +158,8 @@ func refusal(err error) string {
 		return refreshUnknown
 	case errors.Is(err, sessionstore.ErrNotProven):
 		return refreshNotProven
+	case errors.Is(err, sessionstore.ErrScope):
+		return refreshScope
 	case errors.Is(err, tokens.ErrInvalid):
 		return refreshInvalid
 	}

@@ -87,6 +87,8 @@ type Pair struct {
 	Audience         string    // the access token's; empty in the rows of an earlier release
 	ConfirmedAt      time.Time // when the pair was first seen in use; zero for not yet
 
+	Claims string // the session's own, as its access tokens have them; empty for none. Nothing is decided by them
+
 	BoundTo string // the thumbprint of its client's key; empty for none. See Decide
 }
 

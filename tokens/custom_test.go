@@ -1,0 +1,207 @@
+package tokens_test
+
+import (
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+func TestCustomClaims(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{}`:                             ``,
+		` { } `:                          ``,
+		`{"b":1.50,"a":[1e3,null]}`:      `{"a":[1e3,null],"b":1.50}`,
+		`{"id":12345678901234567890123}`: `{"id":12345678901234567890123}`,
+		`{"\u0072ole":"\u00e9"}`:         `{"role":"é"}`,
+		`{"scope":"openid orders:read"}`: `{"scope":"openid orders:read"}`,
+		`{"https://example.com/sub":1,"roles":{"sub":2}}`: `{"https://example.com/sub":1,"roles":{"sub":2}}`,
+	} {
+		if got, err := tokens.CustomClaims([]byte(text)); err != nil || got != want {
+			t.Errorf("%s became %q, %v; want %q", text, got, err, want)
+		}
+	}
+}
+
+// A claim never passes for one of ours, whatever a parser of JSON takes for the same.
+func TestCustomClaimsRefusals(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]tokens.CustomError{
+		``:                               {Problem: "not valid JSON"},
+		`[]`:                             {Problem: "not a JSON object"},
+		`{"a":1} {}`:                     {Problem: "not valid JSON"},
+		`{"a":"` + "\xff" + `"}`:         {Problem: "not valid JSON"},
+		`{"a":"\u0000"}`:                 {Problem: "PostgreSQL"},
+		`{"a":1,"\u0061":2}`:             {Pointer: "/a", Problem: "given twice"},
+		`{"a":{"b":1,"b":2}}`:            {Pointer: "/a/b", Problem: "given twice"},
+		`{"sub":"root"}`:                 {Pointer: "/sub", Problem: "reserved"},
+		`{"role":"a","s\u0075b":"root"}`: {Pointer: "/sub", Problem: "reserved"},
+		`{"SUB":"root"}`:                 {Pointer: "/SUB", Problem: "reserved"},
+		`{"ſub":"root"}`:                 {Pointer: "/ſub", Problem: "reserved"},
+		`{"clientId":"x"}`:               {Pointer: "/clientId", Problem: "reserved"},
+		`{"Auth-Time":1}`:                {Pointer: "/Auth-Time", Problem: "acr, act, amr, aud, auth_time, client_id, cnf, exp, iat, iss, jti, nbf, sid, sub, typ"},
+		`{"scope":["a"]}`:                {Pointer: "/scope", Problem: "not a scope"},
+		`{"scope":""}`:                   {Pointer: "/scope", Problem: "not a scope"},
+		`{"scope":"a  b"}`:               {Pointer: "/scope", Problem: "not a scope"},
+		`{"scope":"a\"b"}`:               {Pointer: "/scope", Problem: "not a scope"},
+		`{"a":"` + strings.Repeat("x", tokens.MaxCustomBytes) + `"}`:                {Problem: "longer than 4096 bytes"},
+		`{"a":"` + strings.Repeat("x", 100*tokens.MaxCustomBytes) + `"}`:            {Problem: "longer than 4096 bytes"},
+		strings.Repeat(`{"a":`, 33) + "1" + strings.Repeat("}", 33):                 {Problem: "nested deeper than 32 levels"},
+		strings.Repeat(`{"a":`, 20_000) + "1" + strings.Repeat("}", 20_000):         {Problem: "longer than 4096 bytes"},
+		`{"a":` + strings.Repeat(`[`, 1500) + strings.Repeat("]", 1500) + `,"b":1}`: {Problem: "nested deeper than 32 levels"},
+	} {
+		_, err := tokens.CustomClaims([]byte(text))
+		got, ok := errors.AsType[*tokens.CustomError](err)
+		if !ok || got.Pointer != want.Pointer || !strings.Contains(got.Problem, want.Problem) {
+			t.Errorf("%.60s: %v, want %v", text, err, want)
+		}
+	}
+	for _, name := range tokens.ReservedClaims() {
+		if _, err := tokens.CustomClaims([]byte(`{"` + strings.ToUpper(name) + `":1}`)); err == nil {
+			t.Errorf("%s is taken in capitals", name)
+		}
+	}
+}
+
+// Every claim of ours is reserved: a new one must come with its name.
+func TestOurClaimsAreReserved(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	c := claims(tokens.AccessToken)
+	c.KeyThumbprint = strings.Repeat("A", 43)
+	for name := range part(t, k.sign(t, c), 1) {
+		if _, err := tokens.CustomClaims([]byte(`{"` + name + `":1}`)); err == nil {
+			t.Errorf("%s is not reserved", name)
+		}
+	}
+}
+
+func TestCustomClaimsInTokens(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	c := claims(tokens.AccessToken)
+	c.Custom = custom(t, `{"scope":"orders:read","role":"editor","id":12345678901234567890123}`)
+	token := k.sign(t, c)
+	want := part(t, k.sign(t, claims(tokens.AccessToken)), 1)
+	want["scope"], want["role"], want["id"] = "orders:read", "editor", 12345678901234567890123.0
+	if diff := cmp.Diff(want, part(t, token, 1)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	for _, verifier := range k.verifiers() {
+		for range 2 { // the second time it is remembered
+			got, err := verifier.Verify(token, tokens.AccessToken)
+			if err != nil || got.Custom != c.Custom || got.Scope() != "orders:read" {
+				t.Fatalf("%q, %v; want %q", got.Custom, err, c.Custom)
+			}
+			var own struct {
+				Role string          `json:"role"`
+				ID   json.RawMessage `json:"id"`
+			}
+			if err := got.Decode(&own); err != nil || own.Role != "editor" || string(own.ID) != "12345678901234567890123" {
+				t.Errorf("%v, %v", own, err)
+			}
+		}
+	}
+	refresh := claims(tokens.RefreshToken)
+	refresh.Custom = c.Custom
+	if _, has := part(t, k.sign(t, refresh), 1)["role"]; has {
+		t.Error("a refresh token has the session's own claims")
+	}
+	c.Custom = `"sub":"root"}`
+	if _, err := k.signer.Sign(c); err == nil {
+		t.Error("signed what CustomClaims does not return")
+	}
+}
+
+// A token is never too long to be signed: its session would end with an error.
+func TestLongestToken(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 512)
+	cfg := config()
+	cfg.Issuer, cfg.Audience, cfg.ClientID, cfg.TokenEndpoint = long, "a"+long[1:], long, "e"+long[1:]
+	jwk, _, err := tokens.GenerateKey("RS256")
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := kitFor(t, cfg, string(jwk))
+	c := claims(tokens.AccessToken)
+	c.Subject, c.KeyThumbprint, c.Generation = strings.Repeat("\x01", 255), strings.Repeat("A", 43), 1<<62
+	c.Custom = custom(t, `{"a":"`+strings.Repeat("x", tokens.MaxCustomBytes-len(`{"a":""}`))+`"}`)
+	token := k.sign(t, c)
+	if _, err := k.verifier.Verify(token, tokens.AccessToken); err != nil {
+		t.Errorf("a token of %d bytes: %v", len(token), err)
+	}
+	// RSA signatures of 4096 bits are longer by 256 bytes.
+	if room := tokens.MaxTokenBytes - len(token); room < 342 {
+		t.Errorf("%d bytes are left", room)
+	}
+	cfg.Audience = strings.Repeat("\x01", 100)
+	if _, err := tokens.NewSigner(k.ring, cfg); err == nil {
+		t.Error("an audience may take more than 512 bytes when it is escaped")
+	}
+}
+
+func custom(t *testing.T, text string) string {
+	t.Helper()
+	form, err := tokens.CustomClaims([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return form
+}
+
+// What is taken is one object for every parser: its members are those of the text, and
+// none is ours.
+func FuzzCustomClaims(f *testing.F) {
+	for _, seed := range []string{
+		`{"role":"a","scope":"b c"}`, `{"sub":1}`, `{"S\u0055B":1}`, `{"a":1,"a":2}`, `{"client-id":{}}`, `{"a":1.50e3}`, `{"a":"\ud800"}`, ` {} `, `[{}]`, `{"a":{"exp":[]}}`,
+	} {
+		f.Add(seed)
+	}
+	type lax struct { // encoding/json compares names without regard to case
+		Iss      any `json:"iss"`
+		Sub      any `json:"sub"`
+		Aud      any `json:"aud"`
+		ClientId any `json:"client_id"`
+		Exp      any `json:"exp"`
+		Nbf      any `json:"nbf"`
+		Iat      any `json:"iat"`
+		Jti      any `json:"jti"`
+		Sid      any `json:"sid"`
+		Cnf      any `json:"cnf"`
+		Typ      any `json:"typ"`
+		AuthTime any `json:"auth_time"`
+		Acr      any `json:"acr"`
+		Amr      any `json:"amr"`
+		Act      any `json:"act"`
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		form, err := tokens.CustomClaims([]byte(text))
+		if err != nil {
+			if _, ok := errors.AsType[*tokens.CustomError](err); !ok || form != "" {
+				t.Errorf("%q, %v", form, err)
+			}
+			return
+		}
+		if form == "" {
+			form = "{}"
+		}
+		var sent, kept map[string]any
+		if json.Unmarshal([]byte(text), &sent) != nil || json.Unmarshal([]byte(form), &kept) != nil || !cmp.Equal(sent, kept) {
+			t.Errorf("%q became %q", text, form)
+		}
+		var ours lax
+		if err := json.Unmarshal([]byte(form), &ours); err != nil || ours != (lax{}) {
+			t.Errorf("%q has a claim of ours: %v, %v", form, ours, err)
+		}
+		again, err := tokens.CustomClaims([]byte(form))
+		if err != nil || again != form && form != "{}" {
+			t.Errorf("the form %q became %q, %v", form, again, err)
+		}
+	})
+}
