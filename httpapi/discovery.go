@@ -56,21 +56,27 @@ type metadata struct {
 	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 §5.1
 }
 
-const metadataPath = "/.well-known/oauth-authorization-server"
+const (
+	metadataPath = "/.well-known/oauth-authorization-server"
+	// openIDPath is where clients of OpenID Connect look for the same document, as
+	// RFC 8414 §3 foresees. It makes this no OpenID provider: there is no ID token.
+	openIDPath = "/.well-known/openid-configuration"
+)
 
 // metadataPaths are where clients look for the metadata: an issuer's path comes
-// after the well-known name, not before it (RFC 8414 §3.1). Behind a proxy that
-// takes the path away, the name alone is what arrives.
+// after the well-known name (RFC 8414 §3.1), or before that of OpenID Connect (§5).
+// Behind a proxy that takes the path away, the name alone is what arrives.
 func metadataPaths(issuer string) []string {
+	paths := []string{metadataPath, openIDPath}
 	u, err := url.Parse(issuer)
 	if err != nil || u.Path == "" {
-		return []string{metadataPath}
+		return paths
 	}
 	path := u.Path
 	if u.RawPath != "" {
 		path = u.RawPath // what chi looks at
 	}
-	return []string{metadataPath, metadataPath + path}
+	return append(paths, metadataPath+path, openIDPath+path, path+openIDPath)
 }
 
 func newMetadata(issuer string) (cacheable, error) {

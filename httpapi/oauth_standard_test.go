@@ -227,15 +227,15 @@ func TestIntrospectWithBasic(t *testing.T) {
 	s.do(t, s.server.Internal(), "GET", "/v1/sessions?subject=ann", basic("backend", serviceKey)).wantProblem(t, 401, "invalid_service_key")
 }
 
-// RFC 8414 §3, §3.1, §3.3: the issuer is the one that was asked for, and its path
-// comes after the well-known name.
+// RFC 8414 §3, §3.1, §3.3, §5: the issuer is the one that was asked for, and its path
+// comes after the well-known name, or before that of OpenID Connect.
 func TestMetadata(t *testing.T) {
 	t.Parallel()
-	const well = "/.well-known/oauth-authorization-server"
+	const well, openID = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
 	for issuer, paths := range map[string][]string{
-		testIssuer:                         {well},
-		"https://auth.example.com/tenant":  {well, well + "/tenant"},
-		"https://auth.example.com/a/b%20c": {well, well + "/a/b%20c"},
+		testIssuer:                         {well, openID},
+		"https://auth.example.com/tenant":  {well, well + "/tenant", openID, openID + "/tenant", "/tenant" + openID},
+		"https://auth.example.com/a/b%20c": {well, well + "/a/b%20c", "/a/b%20c" + openID},
 	} {
 		s := setup(t, func(cfg *httpapi.Config, storeCfg *sessionstore.Config) {
 			cfg.Issuer, storeCfg.Tokens.Issuer = issuer, issuer

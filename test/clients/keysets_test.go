@@ -28,6 +28,22 @@ func withGoOIDC(ctx context.Context, issuer string) verify {
 	}
 }
 
+// withDiscovery is go-oidc where it is given the issuer alone.
+func withDiscovery(ctx context.Context, issuer string) (verify, error) {
+	provider, err := oidc.NewProvider(ctx, issuer)
+	if err != nil {
+		return nil, err
+	}
+	verifier := provider.Verifier(&oidc.Config{ClientID: audience, SupportedSigningAlgs: []string{oidc.EdDSA}})
+	return func(ctx context.Context, accessToken string) (string, error) {
+		token, err := verifier.Verify(ctx, accessToken)
+		if err != nil {
+			return "", err
+		}
+		return token.Subject, nil
+	}, nil
+}
+
 func withKeyfunc(ctx context.Context, issuer string) (verify, error) {
 	keys, err := keyfunc.NewDefaultCtx(ctx, []string{issuer + "/.well-known/jwks.json"})
 	if err != nil {
@@ -56,7 +72,11 @@ func TestKeySets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifiers := map[string]verify{"go-oidc": withGoOIDC(t.Context(), s.Public), "keyfunc": verifyKeyfunc}
+	verifyDiscovered, err := withDiscovery(t.Context(), s.Public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	verifiers := map[string]verify{"go-oidc": withGoOIDC(t.Context(), s.Public), "go-oidc by discovery": verifyDiscovered, "keyfunc": verifyKeyfunc}
 	check := func(when, token string) {
 		t.Helper()
 		for name, verify := range verifiers {

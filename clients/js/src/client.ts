@@ -145,6 +145,11 @@ export class Client implements Source {
     }
   }
 
+  /** renameDevice gives one of the user's sessions the label by which a list shows it. */
+  async renameDevice(id: string, label: string): Promise<void> {
+    await this.#own("PATCH", `/${encodeURIComponent(id)}`, [], { client: { label } });
+  }
+
   /** endDevice ends one of the user's sessions. One that has ended already is no error. */
   async endDevice(id: string): Promise<void> {
     await this.#own("DELETE", `/${encodeURIComponent(id)}`, [404]);
@@ -262,8 +267,9 @@ export class Client implements Source {
   }
 
   /** #own calls the service about the user's own sessions. */
-  async #own(method: string, path: string, fine: number[] = []): Promise<Response> {
-    const answer = await this.#patiently(() => this.fetch(`${this.#issuer}/v1/me/sessions${path}`, { method }));
+  async #own(method: string, path: string, fine: number[] = [], body?: object): Promise<Response> {
+    const init = body ? { method, body: JSON.stringify(body), headers: { "Content-Type": "application/json" } } : { method };
+    const answer = await this.#patiently(() => this.fetch(`${this.#issuer}/v1/me/sessions${path}`, init));
     if (answer.ok || fine.includes(answer.status)) return answer;
     throw new LatchkeyError("refused", `the session service answered ${answer.status}`);
   }

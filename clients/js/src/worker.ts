@@ -3,7 +3,7 @@ import { LatchkeyError, type ErrorCode } from "./errors.js";
 import { authorizedFetch, type Credentials, type Fetch, type Source } from "./fetch.js";
 import type { TokenResponse } from "./session.js";
 
-type Call = "credentials" | "signIn" | "signOut" | "signOutEverywhere" | "signOutElsewhere" | "devices" | "endDevice";
+type Call = "credentials" | "signIn" | "signOut" | "signOutEverywhere" | "signOutElsewhere" | "devices" | "renameDevice" | "endDevice";
 
 type Question = { id: number; call: Call; args: unknown[] };
 type Answer =
@@ -97,6 +97,10 @@ export class WorkerClient implements Source {
 
   devices(): ReturnType<Client["devices"]> {
     return this.#call("devices");
+  }
+
+  renameDevice(id: string, label: string): Promise<void> {
+    return this.#call("renameDevice", id, label);
   }
 
   endDevice(id: string): Promise<void> {

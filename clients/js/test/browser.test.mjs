@@ -229,6 +229,7 @@ test("the service itself answers the page", async (t) => {
   await login(tab, await signIn());
   await expire(tab);
   assert.equal(await tab.evaluate(() => client.devices().then((devices) => devices.length)), 1);
+  await tab.evaluate(() => client.devices().then(([{ id }]) => client.renameDevice(id, "tab")));
   await tab.evaluate(() => client.signOutEverywhere());
   assert.equal(await status(tab), "signed-out");
 });

@@ -192,13 +192,15 @@ test("Retry-After is waited for", async (t) => {
   assert.equal(net.count, 2);
 });
 
-test("devices: list, end one, sign out elsewhere and everywhere", async (t) => {
+test("devices: list, rename and end one, sign out elsewhere and everywhere", async (t) => {
   const { client, store } = await setup(t);
   const subject = `user-${crypto.randomUUID()}`;
   await client.signIn(await signIn(subject));
   for (const label of ["phone", "laptop", "kiosk"]) await signIn(subject, { client: { label } });
   const devices = await client.devices();
   assert.deepEqual(devices.map((device) => [device.client?.label, device.current]), [["kiosk", false], ["laptop", false], ["phone", false], [undefined, true]]);
+  await client.renameDevice(devices[3].id, "this one");
+  assert.deepEqual((await client.devices()).map((device) => device.client?.label), ["kiosk", "laptop", "phone", "this one"]);
   await client.endDevice(devices[0].id);
   await client.endDevice(devices[0].id);
   assert.equal((await client.devices()).length, 3);
