@@ -63,7 +63,7 @@ func TestREADMEListsTheSettings(t *testing.T) {
 
 	var want, got []string
 	for _, match := range helpFlags.FindAllStringSubmatch(api(t, nil, "serve", "--help").stdout, -1) {
-		want = append(want, strings.ToUpper(strings.ReplaceAll(match[1], "-", "_")))
+		want = append(want, "LATCHKEY_"+strings.ToUpper(strings.ReplaceAll(match[1], "-", "_")))
 	}
 	_, section, found := strings.Cut(readFile(t, filepath.Join("..", "..", "README.md")), readmeHeader)
 	if !found {
