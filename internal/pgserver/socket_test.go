@@ -1,6 +1,7 @@
 package pgserver_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
@@ -151,6 +152,9 @@ func TestImpostor(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = listener.Close() }) // what was served is looked at below
+	// A client that talks to anybody would wait for what an impostor does not say.
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
 	for _, impostor := range []struct {
 		what string
 		asks pgproto3.BackendMessage
@@ -162,10 +166,10 @@ func TestImpostor(t *testing.T) {
 	} {
 		told := make(chan string, 1)
 		go func() { told <- serveAsImpostor(listener, impostor.asks) }()
-		conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
+		conn, err := pgx.Connect(ctx, server.URL("postgres"))
 		if err == nil {
 			t.Errorf("whoever %s is taken for the server", impostor.what)
-			_ = conn.Close(t.Context())
+			_ = conn.Close(ctx)
 		}
 		answer := <-told
 		if _, ok := impostor.asks.(*pgproto3.AuthenticationSASL); ok == (answer == "") || strings.Contains(answer, secret) {
