@@ -110,6 +110,16 @@ func await(t *testing.T, what string, v *verifier.Verifier, token string, want e
 	}
 }
 
+// awaitProof waits until the verifier knows all that was there when it is called.
+func awaitProof(t *testing.T, v *verifier.Verifier) {
+	t.Helper()
+	for began := time.Now(); v.Age() > time.Since(began); time.Sleep(pollEvery) {
+		if time.Since(began) > patience {
+			t.Fatalf("no proof for %v", v.Age())
+		}
+	}
+}
+
 // watch presents tokens again and again, and notes when they were last accepted.
 type watch struct {
 	mu sync.Mutex
