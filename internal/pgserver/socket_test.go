@@ -22,7 +22,7 @@ import (
 // Nobody but the server's user can put anything where the server is expected.
 func TestSocketIsPrivate(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 	server := start(t, dir)
 
 	for path, want := range map[string]fs.FileMode{
@@ -49,7 +49,7 @@ func TestSocketIsPrivate(t *testing.T) {
 // A folder that others could have made, or made a socket in, is not connected to.
 func TestAttachLooksAtTheFolder(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 	server := start(t, dir)
 	socket := server.String()
 	refused := func(what string) {
@@ -112,6 +112,7 @@ func TestFolderThatCanHaveNoSocket(t *testing.T) {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
+			addDatabase(t, dir)
 			server := start(t, dir)
 			keep(t, server)
 			address, socket := server.URL("x"), server.String()
@@ -143,7 +144,7 @@ func TestFolderThatCanHaveNoSocket(t *testing.T) {
 // Whoever takes the server's place learns nothing, and nobody goes on with him.
 func TestImpostor(t *testing.T) {
 	t.Parallel()
-	server := start(t, folder(t))
+	server := start(t, database(t))
 	stop(t, server)
 	secret := password(t, server)
 
