@@ -99,13 +99,23 @@ func runVerifier(t *testing.T, v *verifier.Verifier) {
 // await waits until a token is answered with this error, or none.
 func await(t *testing.T, what string, v *verifier.Verifier, token string, want error) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(pollEvery) {
 		_, err := v.Verify(t.Context(), token)
 		if errors.Is(err, want) && (want != nil || err == nil) {
 			return
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("%s: still %v, want %v", what, err, want)
+		}
+	}
+}
+
+// awaitProof waits until the verifier knows all that was there when it is called.
+func awaitProof(t *testing.T, v *verifier.Verifier) {
+	t.Helper()
+	for began := time.Now(); v.Age() > time.Since(began); time.Sleep(pollEvery) {
+		if time.Since(began) > patience {
+			t.Fatalf("no proof for %v", v.Age())
 		}
 	}
 }
@@ -132,7 +142,7 @@ func watchTokens(t *testing.T, v *verifier.Verifier, presented ...string) *watch
 			for _, token := range presented {
 				w.present(ctx, v, token)
 			}
-			time.Sleep(500 * time.Microsecond)
+			time.Sleep(pollEvery)
 		}
 	})
 	t.Cleanup(w.end)
@@ -166,6 +176,10 @@ const bound = verifier.DefaultBound
 
 // patience is how long the slowest machine may take for what takes a moment.
 const patience = 2 * time.Minute
+
+// pollEvery is how often a verifier is asked, which costs a signature's verification: often beside the bound, and not so
+// often that the machine has no time for what is waited for.
+const pollEvery = 5 * time.Millisecond
 
 // longest ends the watch, and returns for how long a token was still accepted
 // after it had been revoked: by verifications that began then.

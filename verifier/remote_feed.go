@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"mime"
 	"net/http"
@@ -98,14 +99,13 @@ func (r *remote) stream(ctx context.Context, set *Set, cursor *string) error {
 	if mediaType, _, err := mime.ParseMediaType(answer.Header.Get("Content-Type")); err != nil || mediaType != "text/event-stream" {
 		return errors.New("the answer is not a feed")
 	}
-	lines := bufio.NewScanner(answer.Body)
+	lines := bufio.NewScanner(heard{answer.Body, func() { silence.Reset(patience) }})
 	lines.Buffer(nil, maxEventBytes)
 	for lines.Scan() {
 		data, found := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
 		if !found {
 			continue // an id that is in the data too, the end of an event, a comment
 		}
-		silence.Reset(patience)
 		complete, err := take(data, set, sent, cursor)
 		if err != nil {
 			return err
@@ -120,6 +120,21 @@ func (r *remote) stream(ctx context.Context, set *Set, cursor *string) error {
 		return because(ctx, err)
 	}
 	return because(ctx, errFeedEnded)
+}
+
+// heard tells of all that is read: a large event takes its time over a slow network, which is not silent.
+type heard struct {
+	io.Reader
+
+	tell func()
+}
+
+func (h heard) Read(p []byte) (int, error) {
+	n, err := h.Reader.Read(p)
+	if n > 0 {
+		h.tell()
+	}
+	return n, err
 }
 
 // because prefers the reason for which ctx was ended, if it was.

@@ -238,6 +238,40 @@ func TestRemoteLoadsInParts(t *testing.T) {
 	}
 }
 
+// An event that takes longer to arrive than a feed may be silent is read to its end: the network is slow, and not silent.
+func TestRemoteOverASlowNetwork(t *testing.T) {
+	t.Parallel()
+	const event = `data: {"cursor":"a","reset":true,"sessions":[{"id":"01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91","until":4102444800}],"complete_ms":0,"from":1}` + "\n\n"
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if q.URL.Path != "/v1/revocations" {
+			return
+		}
+		w.Header().Set("Content-Type", "text/event-stream")
+		began := time.Now()
+		for i := range event { // at the end after one and a half times what may be silent
+			time.Sleep(time.Until(began.Add(time.Duration(i) * 3 * time.Second / time.Duration(len(event)))))
+			if _, err := w.Write([]byte{event[i]}); err != nil {
+				return
+			}
+			_ = http.NewResponseController(w).Flush() // the next one says whether the client has gone
+		}
+		<-q.Context().Done()
+	}))
+	t.Cleanup(slow.Close)
+	v, err := verifier.NewRemote(
+		verifier.RemoteConfig{Tokens: tokenConfig(), Internal: slow.URL, ServiceKey: serviceKey, Keys: slow.URL},
+		verifier.Config{Strict: nobody, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runVerifier(t, v)
+	for began := time.Now(); v.Len() == 0; time.Sleep(pollEvery) {
+		if time.Since(began) > patience {
+			t.Fatalf("nothing has arrived after %v", time.Since(began))
+		}
+	}
+}
+
 // A wall clock that jumps forward makes all proofs of a stream look old; another
 // stream's do not.
 func TestRemoteAfterAClockThatJumped(t *testing.T) {

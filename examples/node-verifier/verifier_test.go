@@ -51,7 +51,7 @@ func TestNodeVerifier(t *testing.T) {
 
 func run(t *testing.T, dir string, environment []string, name string, args ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	command := exec.CommandContext(ctx, name, args...)
 	command.Dir, command.Env, command.WaitDelay = dir, append(os.Environ(), environment...), time.Second

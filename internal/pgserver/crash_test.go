@@ -47,7 +47,7 @@ func own(t *testing.T, dir string, variables ...string) (address string, kill fu
 
 func TestOwnerIsKilled(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 
 	address, kill := own(t, dir)
 	if _, err := pgserver.Start(t.Context(), config(dir)); !errors.Is(err, pgserver.ErrRunning) {
@@ -67,7 +67,7 @@ func TestOwnerIsKilled(t *testing.T) {
 
 func TestServerEndsWithItsOwner(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 
 	_, kill := own(t, dir)
 	pid := postmasterPID(t, dir)
@@ -149,7 +149,7 @@ func unfinished(t *testing.T, dir, part string) []string {
 // The machine stopped while the server wrote about itself.
 func TestPostmasterFileIsCutShort(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 	stop(t, start(t, dir))
 
 	if err := os.WriteFile(filepath.Join(dir, "postgres", "data", "postmaster.pid"), nil, 0o600); err != nil {

@@ -85,7 +85,7 @@ func TestOthersAreLockedOut(t *testing.T) {
 
 func TestSecondStart(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 	server := start(t, dir)
 
 	_, err := pgserver.Start(t.Context(), config(dir))
@@ -140,7 +140,7 @@ func TestAttachWaits(t *testing.T) {
 
 func TestCrashOfTheServer(t *testing.T) {
 	t.Parallel()
-	server := start(t, folder(t))
+	server := start(t, database(t))
 	keep(t, server)
 	address, done := server.URL("postgres"), server.Done()
 
@@ -170,7 +170,7 @@ func TestCrashOfTheServer(t *testing.T) {
 
 func TestDeathFromOutside(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 	server := start(t, dir)
 
 	if err := syscall.Kill(postmasterPID(t, dir), syscall.SIGQUIT); err != nil {
@@ -189,7 +189,7 @@ func TestDeathFromOutside(t *testing.T) {
 // A Ctrl-C at the terminal goes to the process group and the session's foreground; requests are still to be answered.
 func TestTerminalSignalsDoNotReachTheServer(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 	start(t, dir)
 
 	group, err := syscall.Getpgid(postmasterPID(t, dir))
@@ -203,7 +203,7 @@ func TestTerminalSignalsDoNotReachTheServer(t *testing.T) {
 
 func TestStopGivesUpOnPatience(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 	server := start(t, dir)
 	keep(t, server)
 
@@ -222,7 +222,7 @@ func TestStopGivesUpOnPatience(t *testing.T) {
 
 func TestStartFails(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 
 	broken := config(dir)
 	broken.Settings["max_connections"] = "many"
@@ -232,7 +232,7 @@ func TestStartFails(t *testing.T) {
 	}
 
 	start(t, dir) // a start that failed owns nothing
-	taken := config(folder(t))
+	taken := config(database(t))
 	taken.Loopback, taken.Port = true, takenPort(t)
 	if _, err := pgserver.Start(t.Context(), taken); err == nil || !strings.Contains(err.Error(), "could not bind") {
 		t.Errorf("got %v, want what PostgreSQL said", err)
@@ -244,7 +244,7 @@ func TestStartFails(t *testing.T) {
 
 func TestDataOfAnotherVersion(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 	stop(t, start(t, dir))
 
 	version := filepath.Join(dir, "postgres", "data", "PG_VERSION")

@@ -7,9 +7,11 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -42,7 +44,12 @@ func TestMain(m *testing.M) {
 		fmt.Println(server.URL("postgres"))
 		select {}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if err := os.RemoveAll(once.dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
 }
 
 // folder returns an empty folder that every user may enter, unlike testing's own.
@@ -61,6 +68,66 @@ func folder(t *testing.T) string {
 	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatal(err)
 	}
+
+	return dir
+}
+
+// once is a folder with a database, which takes longer to make than to copy.
+var once struct {
+	sync.Mutex
+
+	dir string
+}
+
+// database returns a folder as [folder] does, with a database in it: for tests that are not about a first start.
+func database(t *testing.T) string {
+	t.Helper()
+
+	dir := folder(t)
+	addDatabase(t, dir)
+
+	return dir
+}
+
+// addDatabase puts a database into an empty folder.
+func addDatabase(t *testing.T, dir string) {
+	t.Helper()
+
+	home := filepath.Join(dir, "postgres")
+	if err := os.Mkdir(home, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(home, 0o711); err != nil { // whatever the umask is
+		t.Fatal(err)
+	}
+	// Unlike os.CopyFS it keeps the owners.
+	if output, err := exec.CommandContext(t.Context(), "cp", "-a", filepath.Join(made(t), "postgres", "data"), home).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, output)
+	}
+}
+
+// made returns the folder whose database is copied.
+func made(t *testing.T) string {
+	t.Helper()
+	once.Lock()
+	defer once.Unlock()
+
+	if once.dir != "" {
+		return once.dir
+	}
+	dir, err := os.MkdirTemp("", "latchkey-pgserver-") //nolint:usetesting // it outlives the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	server, err := pgserver.Start(t.Context(), config(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop(t, server)
+	once.dir = dir
 
 	return dir
 }

@@ -1,6 +1,7 @@
 package pgserver_test
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
@@ -21,7 +22,7 @@ import (
 // Nobody but the server's user can put anything where the server is expected.
 func TestSocketIsPrivate(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 	server := start(t, dir)
 
 	for path, want := range map[string]fs.FileMode{
@@ -48,7 +49,7 @@ func TestSocketIsPrivate(t *testing.T) {
 // A folder that others could have made, or made a socket in, is not connected to.
 func TestAttachLooksAtTheFolder(t *testing.T) {
 	t.Parallel()
-	dir := folder(t)
+	dir := database(t)
 	server := start(t, dir)
 	socket := server.String()
 	refused := func(what string) {
@@ -111,6 +112,7 @@ func TestFolderThatCanHaveNoSocket(t *testing.T) {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				t.Fatal(err)
 			}
+			addDatabase(t, dir)
 			server := start(t, dir)
 			keep(t, server)
 			address, socket := server.URL("x"), server.String()
@@ -142,7 +144,7 @@ func TestFolderThatCanHaveNoSocket(t *testing.T) {
 // Whoever takes the server's place learns nothing, and nobody goes on with him.
 func TestImpostor(t *testing.T) {
 	t.Parallel()
-	server := start(t, folder(t))
+	server := start(t, database(t))
 	stop(t, server)
 	secret := password(t, server)
 
@@ -160,14 +162,22 @@ func TestImpostor(t *testing.T) {
 		{"asks for nothing", &pgproto3.AuthenticationOk{}},
 		{"pretends to know it", &pgproto3.AuthenticationSASL{AuthMechanisms: []string{"SCRAM-SHA-256"}}},
 	} {
+		// A client that talks to anybody may wait for what the impostor does not say.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
 		told := make(chan string, 1)
 		go func() { told <- serveAsImpostor(listener, impostor.asks) }()
-		conn, err := pgx.Connect(t.Context(), server.URL("postgres"))
+		conn, err := pgx.Connect(ctx, server.URL("postgres"))
 		if err == nil {
 			t.Errorf("whoever %s is taken for the server", impostor.what)
-			_ = conn.Close(t.Context())
+			_ = conn.Close(ctx)
 		}
-		answer := <-told
+		var answer string
+		select {
+		case answer = <-told:
+		case <-ctx.Done():
+			t.Fatalf("whoever %s is waited for", impostor.what)
+		}
 		if _, ok := impostor.asks.(*pgproto3.AuthenticationSASL); ok == (answer == "") || strings.Contains(answer, secret) {
 			t.Errorf("whoever %s is told %q", impostor.what, answer)
 		}

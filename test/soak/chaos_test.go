@@ -15,6 +15,7 @@ func (s *soak) chaos() {
 		if i%len(breaks) == 0 { // each of them soon, also in a short run
 			dice.Shuffle(len(breaks), func(i, j int) { breaks[i], breaks[j] = breaks[j], breaks[i] })
 		}
+		s.breathe()
 		breaks[i%len(breaks)](dice)
 	}
 }
