@@ -44,20 +44,20 @@ func (c crowd) serve(ctx context.Context, t *testing.T) map[string][]time.Durati
 			time.Sleep(pause * time.Duration(user) / time.Duration(c.users)) // not all at once
 			var pair sessionstore.TokenPair
 			for n := 0; ctx.Err() == nil; n++ {
-				name, do := "create", func() (err error) {
+				name, do := "create", func() (err error) { //nolint:contextcheck // what has begun is not cut off
 					_, pair, err = store.Create(t.Context(), sessionstore.CreateParams{Subject: subject})
 					return err
 				}
 				switch n % 8 {
 				case 0:
 				case 1, 4:
-					name, do = "refresh", func() error {
+					name, do = "refresh", func() error { //nolint:contextcheck // see above
 						got, err := store.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
 						pair = got.Pair
 						return err
 					}
 				default:
-					name, do = "introspect", func() error {
+					name, do = "introspect", func() error { //nolint:contextcheck // see above
 						_, _, err := store.Get(t.Context(), string(pair.AccessToken))
 						return err
 					}

@@ -6,7 +6,7 @@ import (
 )
 
 // restsFor is how many times as long as it works a store rests between large pieces of
-// work, which is what it takes to leave the database to everybody else.
+// work: it leaves two thirds of the time to everybody else.
 const restsFor = 2
 
 // pace lets a store do one large piece of work at a time, for whomever, and rest after
@@ -26,11 +26,11 @@ func (p *pace) do(ctx context.Context, work func() error) error {
 		return ctx.Err()
 	}
 	defer func() { <-p.busy }()
-	if err := sleep(ctx, time.Until(p.ready)); err != nil {
+	if err := sleep(ctx, time.Until(p.ready)); err != nil { //nolint:forbidigo // a pause decides nothing
 		return err
 	}
-	began := time.Now()
-	defer func() { p.ready = time.Now().Add(restsFor * time.Since(began)) }()
+	began := time.Now()                                                       //nolint:forbidigo // a pause decides nothing
+	defer func() { p.ready = time.Now().Add(restsFor * time.Since(began)) }() //nolint:forbidigo // a pause decides nothing
 	return work()
 }
 

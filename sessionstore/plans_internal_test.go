@@ -108,7 +108,7 @@ func TestListReadsItsPage(t *testing.T) {
 			Plan struct {
 				Hit  int `json:"Shared Hit Blocks"`
 				Read int `json:"Shared Read Blocks"`
-			}
+			} `json:"Plan"`
 		}
 		if err := json.Unmarshal(raw, &explained); err != nil {
 			t.Fatal(err)

@@ -167,7 +167,7 @@ func FuzzCustomClaims(f *testing.F) {
 		Iss      any `json:"iss"`
 		Sub      any `json:"sub"`
 		Aud      any `json:"aud"`
-		ClientId any `json:"client_id"`
+		ClientID any `json:"client_id"`
 		Exp      any `json:"exp"`
 		Nbf      any `json:"nbf"`
 		Iat      any `json:"iat"`

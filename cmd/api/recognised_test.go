@@ -14,18 +14,18 @@ import (
 func TestServeRefusesToSignOut(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		change func(t *testing.T, settings env) env
+		change func(other env) env
 		want   string
 	}{
-		"other keys": {func(t *testing.T, settings env) env {
-			return env{"LATCHKEY_SIGNING_KEYS_FILE": configure(t, settings["LATCHKEY_DATABASE_URL"])["LATCHKEY_SIGNING_KEYS_FILE"]}
+		"other keys": {func(other env) env {
+			return env{"LATCHKEY_SIGNING_KEYS_FILE": other["LATCHKEY_SIGNING_KEYS_FILE"]}
 		}, `the signing key "[^".]+" \(LATCHKEY_SIGNING_KEYS_FILE\), in use since \S+Z, of 1 live session\(s\)`},
 		"another issuer": {
-			func(*testing.T, env) env { return env{"LATCHKEY_ISSUER": "https://other.example.com"} },
+			func(env) env { return env{"LATCHKEY_ISSUER": "https://other.example.com"} },
 			`the issuer "https://login.example.com" \(LATCHKEY_ISSUER\), in use since \S+Z, of 1 live session\(s\)`,
 		},
 		"another audience": {
-			func(*testing.T, env) env { return env{"LATCHKEY_AUDIENCE": "shop"} },
+			func(env) env { return env{"LATCHKEY_AUDIENCE": "shop"} },
 			`the audience "latchkey" \(LATCHKEY_AUDIENCE or LATCHKEY_AUDIENCES_ACCEPTED\), in use since \S+Z, of 1 live session\(s\)`,
 		},
 	} {
@@ -35,7 +35,7 @@ func TestServeRefusesToSignOut(t *testing.T) {
 			s := start(t, t.TempDir(), settings)
 			s.CreateSession(testKey, `{"data":{}}`)
 			s.End(syscall.SIGTERM)
-			checkRefusesToSignOut(t, settings.With(c.change(t, settings)), c.want)
+			checkRefusesToSignOut(t, settings.With(c.change(configure(t, settings["LATCHKEY_DATABASE_URL"]))), c.want)
 		})
 	}
 }

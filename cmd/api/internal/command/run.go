@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 
@@ -70,7 +71,7 @@ func (a *app) warnOfOldNames(command *kong.Context) {
 	if len(renamed) == 0 {
 		return
 	}
-	c, ok := command.Selected().Target.Addr().Interface().(logs)
+	c, ok := reflect.TypeAssert[logs](command.Selected().Target.Addr())
 	if !ok {
 		c = settings.Log{}
 	}
