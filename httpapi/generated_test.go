@@ -27,7 +27,7 @@ import (
 
 var (
 	generatedSeed   = flag.Uint64("generated.seed", 1, "what the generated requests are made from")
-	generatedRounds = flag.Int("generated.rounds", 2, "how often each generated request is made anew")
+	generatedRounds = flag.Int("generated.rounds", 1, "how often each generated request is made anew")
 )
 
 // Security, hostile input: for each operation that a listener describes, requests

@@ -35,10 +35,10 @@ func setupFast(t *testing.T, cfg sessionstore.Config) kit {
 //nolint:paralleltest // a statement that waits for a busy processor keeps old row versions alive
 func TestRefreshesAreHeapOnly(t *testing.T) {
 	const (
-		workers = 4
+		workers = 2
 		// So many that a page has some rest, though far less than in any real
 		// table: there a row is rotated every three graces at most.
-		sessions  = 4000
+		sessions  = 2000
 		rotations = 3    // of each session: in each page some 200 updates, for which there is room for 18
 		mostGrown = 1.05 // in the last round, which alone would double the table
 	)

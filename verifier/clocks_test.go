@@ -13,7 +13,7 @@ import (
 // clock of the machine shows.
 func TestClocksThatJumpAtRandom(t *testing.T) {
 	t.Parallel()
-	const step, trials = 10 * time.Millisecond, 400
+	const step, trials = 10 * time.Millisecond, 200
 	dice := rand.New(rand.NewPCG(3, 5))
 	var longest time.Duration
 	accepted, refused, unknown := 0, 0, 0

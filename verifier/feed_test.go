@@ -216,9 +216,9 @@ func TestFeedCatchesUp(t *testing.T) {
 
 	// More than it remembers, in one batch and in many.
 	mine := r.cursor
-	second.prove(second.revocations(140_000)...)
-	for range 3 {
-		second.prove(second.revocations(50_000)...)
+	second.prove(second.revocations(132_000)...)
+	for range 2 {
+		second.prove(second.revocations(70_000)...)
 	}
 	r.cursor = mine
 	if e := r.next(t); e.Reset || !slices.Equal(e.Sessions, missed) {

@@ -207,7 +207,7 @@ func TestRemoteWithAWrongKey(t *testing.T) {
 func TestRemoteLoadsInParts(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
-	const n = 30_000
+	const n = 21_000
 	s.exec(t, `INSERT INTO "sessionStore" ("id", "checksum", "data", "revokedAt") SELECT gen_random_uuid(), '', '{}', now() FROM generate_series(1, $1)`, n)
 	session, token := s.session(t)
 	_, live := s.session(t)

@@ -18,7 +18,7 @@ func inShard(n int) (id uuid.UUID) {
 // search for one that is absent would not end; and never many.
 func TestSmallShards(t *testing.T) {
 	t.Parallel()
-	const most = 500
+	const most = 200
 	steps := make(chan struct{})
 	go func() {
 		defer close(steps)
