@@ -59,6 +59,9 @@ func describeProblem(info *requestInfo) (slog.Level, []slog.Attr) {
 	if info.outcome != "" {
 		attrs = append(attrs, slog.String("outcome", info.outcome))
 	}
+	if info.refusal != "" {
+		attrs = append(attrs, slog.String("reason", info.refusal))
+	}
 	if info.problem == nil {
 		return level, attrs
 	}

@@ -62,7 +62,8 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	session, claims, err := s.store.GetWith(r.Context(), token, options)
-	if refusal(err) != "" {
+	if reason := refusal(err); reason != "" {
+		infoOf(r).refusal = reason
 		return s.writeIntrospection(w, r, introspection{})
 	}
 	if err != nil {

@@ -206,6 +206,9 @@ func refusal(err error) string {
 		{sessionstore.ErrNotFound, "not_found"},
 		{tokens.ErrWrongType, "wrong_type"},
 		{tokens.ErrTooLarge, "too_large"},
+		{tokens.ErrUnknownKey, "unknown_key"},
+		{tokens.ErrWrongIssuer, "wrong_issuer"},
+		{tokens.ErrWrongAudience, "wrong_audience"},
 		{tokens.ErrInvalid, "invalid"},
 	} {
 		if errors.Is(err, state.err) {

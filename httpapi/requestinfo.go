@@ -23,6 +23,7 @@ type requestInfo struct {
 	serviceKey string    // name of the key that was accepted
 	session    uuid.UUID // of the access token that was accepted, where it may change something
 	outcome    string    // of a refresh
+	refusal    string    // why a token is not active that was introspected
 	problem    *problem
 	status     int // of the answer; 0 until there is one
 }

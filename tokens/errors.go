@@ -17,6 +17,14 @@ var (
 	// ours has an nbf.
 	ErrNotValidYet = fmt.Errorf("%w: not valid yet", ErrInvalid)
 
+	// ErrUnknownKey says that a token could be ours, but that no key of the ring has
+	// signed it: the keys are others than they were, or it is forged.
+	ErrUnknownKey = fmt.Errorf("%w: not signed by a key of the ring", ErrInvalid)
+
+	// ErrWrongIssuer says that a token was signed by a key of the ring for another
+	// issuer, whose audience is often another one as well.
+	ErrWrongIssuer = fmt.Errorf("%w: of another issuer", ErrInvalid)
+
 	// ErrWrongAudience says that a token of ours is for another resource server.
 	ErrWrongAudience = fmt.Errorf("%w: for another audience", ErrInvalid)
 
@@ -32,5 +40,6 @@ var (
 	// [ErrInvalid], and is returned only where [Config].MissingKey is set.
 	ErrKeysUnavailable = errors.New("the keys to verify the token with are not available")
 
-	errUnknownKey = fmt.Errorf("%w: not signed by a key of the ring", ErrInvalid)
+	// errNoSuchKey is the [ErrUnknownKey] that a newer ring may take back.
+	errNoSuchKey = fmt.Errorf("%w: none has its header", ErrUnknownKey)
 )

@@ -74,7 +74,8 @@ func decodeSegment(s string) ([]byte, error) {
 }
 
 // isHeader tells whether a key that the ring does not have could have written the
-// header. It decides nothing but whether the ring is brought up to date.
+// header. It decides nothing but whether the ring is brought up to date, and what the
+// refusal is called.
 func isHeader(segment string) bool {
 	text, err := decodeSegment(segment)
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 
 var (
 	errNotCompact = fmt.Errorf("%w: not a compact JWS", ErrInvalid)
-	errNotSigned  = fmt.Errorf("%w: not signed by a key of the ring", ErrInvalid)
 	errUnreadable = fmt.Errorf("%w: its claims or its signature cannot be read", ErrInvalid)
 )
 
@@ -26,13 +25,15 @@ func isCompact(token string) bool {
 func refusal(err error) error {
 	switch {
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		return errNotSigned
+		return ErrUnknownKey
 	case isExpiredAlone(err):
 		return ErrExpired
 	case isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired):
 		return ErrNotValidYet
 	case isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired, jwt.ErrTokenInvalidAudience):
 		return ErrWrongAudience
+	case isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired, jwt.ErrTokenInvalidAudience, jwt.ErrTokenInvalidIssuer):
+		return ErrWrongIssuer
 	case errors.Is(err, jwt.ErrTokenInvalidClaims):
 		return fmt.Errorf("%w: %s", ErrInvalid, err.Error())
 	}

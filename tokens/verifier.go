@@ -145,7 +145,7 @@ func (v *Verifier) verify(token string) (*verifiedClaims, error) {
 		return c, v.checkTimes(c)
 	}
 	c, err := ring.verify(token, &v.cfg)
-	if errors.Is(err, errUnknownKey) {
+	if errors.Is(err, errNoSuchKey) {
 		ring, c, err = v.verifyWithNewer(ring, token)
 	}
 	if err == nil && c.Type == AccessToken {
@@ -157,8 +157,11 @@ func (v *Verifier) verify(token string) (*verifiedClaims, error) {
 // verifyWithNewer is verify for a token whose key the ring does not have: there
 // may be a newer ring that has it.
 func (v *Verifier) verifyWithNewer(ring *verifyingRing, token string) (*verifyingRing, *verifiedClaims, error) {
-	if header, _, _ := strings.Cut(token, "."); v.cfg.MissingKey == nil || !isHeader(header) {
-		return ring, nil, errUnknownKey
+	if header, _, _ := strings.Cut(token, "."); !isHeader(header) {
+		return ring, nil, errUnreadable
+	}
+	if v.cfg.MissingKey == nil {
+		return ring, nil, errNoSuchKey
 	}
 	if err := v.cfg.MissingKey(); err != nil {
 		return ring, nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
@@ -181,7 +184,7 @@ func (r *verifyingRing) verify(token string, cfg *Config) (*verifiedClaims, erro
 	header, _, _ := strings.Cut(token, ".")
 	parser, known := r.parsers[header]
 	if !known {
-		return nil, errUnknownKey
+		return nil, errNoSuchKey
 	}
 	claims := &presentedClaims{use: parser.use, cfg: cfg}
 	if _, err := parser.ParseWithClaims(token, claims, parser.use.key); err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -61,6 +62,10 @@ func TestSessionsAreCounted(t *testing.T) {
 	m.exec(t, `DELETE FROM "sessionStore" WHERE "id" = $1`, lost.ID)
 	verify(t, present(m.store, ctx, next.RefreshToken), sessionstore.ErrNotFound)
 	verify(t, present(m.store, ctx, "nonsense"), tokens.ErrInvalid)
+	verify(t, present(m.store, ctx, m.foreign(t, testkeys.Ring(t), issuer, "")), tokens.ErrUnknownKey)
+	verify(t, present(m.store, ctx, m.foreign(t, m.keys, "https://other.test", "")), tokens.ErrWrongIssuer)
+	verify(t, present(m.store, ctx, m.foreign(t, m.keys, issuer, "https://other.test/token")), tokens.ErrWrongAudience)
+	verify(t, present(m.store, ctx, m.expired(t)), tokens.ErrExpired)
 
 	ended, pair := m.create(t)
 	for range 2 { // the second time there is nothing left to revoke
@@ -98,7 +103,7 @@ func TestSessionsAreCounted(t *testing.T) {
 	m.compare(t, `
 		# HELP latchkey_sessions_created_total Sessions that were created.
 		# TYPE latchkey_sessions_created_total counter
-		latchkey_sessions_created_total 8
+		latchkey_sessions_created_total 9
 		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, or because their subject had too many.
 		# TYPE latchkey_sessions_revoked_total counter
 		latchkey_sessions_revoked_total{cause="asked"} 3
@@ -107,6 +112,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		# HELP latchkey_refreshes_total Refresh tokens that were presented, by what came of them.
 		# TYPE latchkey_refreshes_total counter
 		latchkey_refreshes_total{outcome="abandoned"} 1
+		latchkey_refreshes_total{outcome="expired"} 1
 		latchkey_refreshes_total{outcome="failed"} 0
 		latchkey_refreshes_total{outcome="healed"} 1
 		latchkey_refreshes_total{outcome="invalid"} 1
@@ -120,6 +126,9 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_refreshes_total{outcome="stolen"} 1
 		latchkey_refreshes_total{outcome="unavailable"} 1
 		latchkey_refreshes_total{outcome="unknown"} 1
+		latchkey_refreshes_total{outcome="unknown_key"} 1
+		latchkey_refreshes_total{outcome="wrong_audience"} 1
+		latchkey_refreshes_total{outcome="wrong_issuer"} 1
 		# HELP latchkey_refresh_tokens_stolen_total Refresh tokens that came back when only a thief or his victim could have sent them, by kind.
 		# TYPE latchkey_refresh_tokens_stolen_total counter
 		latchkey_refresh_tokens_stolen_total{kind="lockstep"} 0

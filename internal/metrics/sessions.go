@@ -13,15 +13,19 @@ import (
 
 // What came of a refresh that gave no pair, beside the store's own outcomes.
 const (
-	refreshRefused     = "refused"     // the session has ended
-	refreshUnknown     = "unknown"     // there is no such session
-	refreshInvalid     = "invalid"     // the token does not verify
-	refreshScope       = "scope"       // it asks for more than the session's scope
-	refreshNotProven   = "not_proven"  // the token is bound to another key than its sender's
-	refreshStolen      = "stolen"      // it came back, and its session was revoked
-	refreshUnavailable = "unavailable" // the database did not answer
-	refreshAbandoned   = "abandoned"   // the client went away
-	refreshFailed      = "failed"      // anything else
+	refreshRefused       = "refused"        // the session has ended
+	refreshUnknown       = "unknown"        // there is no such session
+	refreshExpired       = "expired"        // the token's time has passed
+	refreshInvalid       = "invalid"        // the token does not verify, for none of the reasons below
+	refreshUnknownKey    = "unknown_key"    // no key of ours has signed the token
+	refreshWrongIssuer   = "wrong_issuer"   // the token names another issuer
+	refreshWrongAudience = "wrong_audience" // the token is for another token endpoint
+	refreshScope         = "scope"          // it asks for more than the session's scope
+	refreshNotProven     = "not_proven"     // the token is bound to another key than its sender's
+	refreshStolen        = "stolen"         // it came back, and its session was revoked
+	refreshUnavailable   = "unavailable"    // the database did not answer
+	refreshAbandoned     = "abandoned"      // the client went away
+	refreshFailed        = "failed"         // anything else
 )
 
 // Why a session was revoked.
@@ -76,7 +80,7 @@ func newSessions(registry prometheus.Registerer) *sessions {
 		s.given[outcome] = refreshes.WithLabelValues(outcome.String())
 	}
 	for _, outcome := range []string{
-		refreshRefused, refreshUnknown, refreshInvalid, refreshNotProven, refreshScope, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
+		refreshRefused, refreshUnknown, refreshExpired, refreshInvalid, refreshUnknownKey, refreshWrongIssuer, refreshWrongAudience, refreshNotProven, refreshScope, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
 	} {
 		s.refused[outcome] = refreshes.WithLabelValues(outcome)
 	}
@@ -152,6 +156,8 @@ func refusal(err error) string {
 		return refreshUnavailable
 	case errors.Is(err, sessionstore.ErrReuse):
 		return refreshStolen
+	case errors.Is(err, tokens.ErrExpired): // its session may have ended as well
+		return refreshExpired
 	case errors.Is(err, sessionstore.ErrEnded):
 		return refreshRefused
 	case errors.Is(err, sessionstore.ErrNotFound):
@@ -160,6 +166,12 @@ func refusal(err error) string {
 		return refreshNotProven
 	case errors.Is(err, sessionstore.ErrScope):
 		return refreshScope
+	case errors.Is(err, tokens.ErrUnknownKey):
+		return refreshUnknownKey
+	case errors.Is(err, tokens.ErrWrongIssuer):
+		return refreshWrongIssuer
+	case errors.Is(err, tokens.ErrWrongAudience):
+		return refreshWrongAudience
 	case errors.Is(err, tokens.ErrInvalid):
 		return refreshInvalid
 	}

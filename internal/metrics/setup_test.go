@@ -34,6 +34,7 @@ func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 // measured is a service with metrics on a database of its own.
 type measured struct {
 	*metrics.Metrics
+	keys   *tokens.KeyRing
 	pool   *pgxpool.Pool
 	store  *sessionstore.Store
 	server *httpapi.Server
@@ -45,10 +46,9 @@ type measured struct {
 func setup(t *testing.T) *measured {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	m := &measured{Metrics: metrics.New("v1.2.3", log), pool: testdb.Pool(t)}
-	keys := testkeys.Ring(t)
+	m := &measured{Metrics: metrics.New("v1.2.3", log), pool: testdb.Pool(t), keys: testkeys.Ring(t)}
 	newStore := func(grace time.Duration, limit int) *sessionstore.Store {
-		store, err := sessionstore.New(m.pool, keys, sessionstore.Config{
+		store, err := sessionstore.New(m.pool, m.keys, sessionstore.Config{
 			Tokens: tokens.Config{Issuer: issuer, Audience: "latchkey"}, Grace: grace, SessionsPerSubject: limit,
 			Observers: []sessionstore.Observer{m.Sessions()},
 		})
@@ -59,7 +59,7 @@ func setup(t *testing.T) *measured {
 	}
 	m.store, m.hasty = newStore(0, 0), newStore(1, 1)
 	var err error
-	m.server, err = httpapi.New(m.store, keys, httpapi.Config{
+	m.server, err = httpapi.New(m.store, m.keys, httpapi.Config{
 		Issuer: issuer, ServiceKeys: []httpapi.ServiceKey{{Name: "backend", Secret: serviceKey}}, Logger: log,
 		Metrics: m.Handler(), Observers: []httpapi.Observer{m.Requests()},
 	})
@@ -89,6 +89,48 @@ func refresh(ctx context.Context, t *testing.T, store *sessionstore.Store, token
 }
 
 // exec changes the database behind the store's back.
+// foreign is a refresh token that was signed by other keys, of another issuer or for
+// another token endpoint.
+func (m *measured) foreign(t *testing.T, keys *tokens.KeyRing, iss, endpoint string) tokens.Secret {
+	t.Helper()
+	signer, err := tokens.NewSigner(keys, tokens.Config{Issuer: iss, Audience: "latchkey", TokenEndpoint: endpoint})
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	token, err := signer.Sign(tokens.Claims{Type: tokens.RefreshToken, IssuedAt: now, ExpiresAt: now.Add(time.Hour)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// expired is the refresh token of a session that nobody has used for too long.
+func (m *measured) expired(t *testing.T) tokens.Secret {
+	t.Helper()
+	session, pair := m.create(t)
+	m.exec(t, `UPDATE "sessionStoreToken" SET "expiresAt" = now() WHERE "session" = $1`, session.ID)
+	cfg := tokens.Config{Issuer: issuer, Audience: "latchkey"}
+	verifier, err := tokens.NewVerifier(m.keys, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := verifier.Verify(string(pair.RefreshToken), tokens.RefreshToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims.IssuedAt, claims.ExpiresAt = claims.IssuedAt.Add(-2*time.Hour), claims.IssuedAt.Add(-time.Hour)
+	signer, err := tokens.NewSigner(m.keys, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token, err := signer.Sign(claims)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
 func (m *measured) exec(t *testing.T, sql string, args ...any) {
 	t.Helper()
 	if _, err := m.pool.Exec(t.Context(), sql, args...); err != nil {

@@ -323,6 +323,14 @@ var trouble = map[string]struct{ raised, quiet string }{
 		quiet: `  latchkey_refresh_tokens_stolen_total{kind="old"} 0+1x30
   latchkey_refreshes_total{outcome="rotated"} 0+10000x30`,
 	},
+	"LatchkeyForeignTokens": {
+		raised: `  latchkey_refreshes_total{outcome="unknown_key"} 0+1x30
+  latchkey_refreshes_total{outcome="rotated"} 0+10x30`,
+		quiet: `  latchkey_refreshes_total{outcome="wrong_issuer"} 0+1x30
+  latchkey_refreshes_total{outcome="invalid"} 0+100x30
+  latchkey_refreshes_total{outcome="expired"} 0+100x30
+  latchkey_refreshes_total{outcome="rotated"} 0+10000x30`,
+	},
 	"LatchkeyLostCommits": {
 		raised: `  latchkey_refreshes_total{outcome="healed"} 0x25 3x5`,
 		quiet:  `  latchkey_refreshes_total{outcome="rotated"} 0+100x30`,
