@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"time"
 
@@ -67,6 +68,10 @@ type Config struct {
 	// Sealer, if set, seals session data before it is stored. Data that was stored
 	// unsealed is read as before, and sealed when it is next written.
 	Sealer Sealer
+	// SealedOnly refuses data that is stored unsealed, with a [SealedError]: whoever
+	// can write to the database, and has no key, cannot replace what is sealed. It
+	// needs a Sealer, and that all data is sealed: see [Store.Reseal].
+	SealedOnly bool
 	// Leaks, if set, takes a report of each refresh token that was stolen.
 	Leaks LeakQueue
 	// Observers are told what the store does. None by default.
@@ -89,6 +94,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if err := c.checkLifetimes(c.Lifetimes); err != nil {
 		return c, fmt.Errorf("sessionstore: %w", err)
+	}
+	if c.SealedOnly && c.Sealer == nil {
+		return c, errors.New("sessionstore: SealedOnly needs a Sealer")
 	}
 	if err := checkSealer(c.Sealer); err != nil {
 		return c, err

@@ -43,6 +43,9 @@ type SealedError struct {
 
 // Error does not name the session: logs of requests do not either.
 func (e *SealedError) Error() string {
+	if errors.Is(e.Reason, errPlain) {
+		return fmt.Sprintf("session data cannot be used: %v", e.Reason)
+	}
 	return fmt.Sprintf("session data that was sealed with key %q cannot be opened: %v", e.Key, e.Reason)
 }
 
@@ -55,6 +58,7 @@ func (e *SealedError) Unwrap() error { return e.Reason }
 var (
 	errNoSealer  = errors.New("no key to open session data is configured")
 	errNotSealed = errors.New("it is not in the form that sealed data has")
+	errPlain     = errors.New("it is not sealed, and only sealed data is accepted")
 )
 
 // Sealed data is a JSON string in the column where data is a JSON object: these
@@ -112,7 +116,10 @@ func canonicalForm(data []byte) ([]byte, error) {
 }
 
 // sealing keeps data from whoever reads the database, where there is a Sealer.
-type sealing struct{ Sealer }
+type sealing struct {
+	Sealer
+	only bool // data that is not sealed is refused
+}
 
 // sum is the checksum of a session's content. Where data is sealed it takes a key
 // to make, or it would tell what the data is.
@@ -148,6 +155,9 @@ func isSealed(stored []byte) bool { return bytes.HasPrefix(stored, []byte(`"`+se
 // not sealed. The error is a [SealedError].
 func (s sealing) open(session uuid.UUID, stored []byte) ([]byte, error) {
 	if !isSealed(stored) {
+		if s.only {
+			return nil, &SealedError{SessionID: session, Reason: errPlain}
+		}
 		return stored, nil
 	}
 	key, text, ok := bytes.Cut(bytes.Trim(stored[1+len(sealedPrefix):], `"`), []byte{keySeparator})

@@ -189,6 +189,35 @@ func TestDataThatDoesNotOpen(t *testing.T) {
 	}
 }
 
+// Whoever writes rows without a key is not believed, where only sealed data is.
+func TestSealedOnly(t *testing.T) {
+	t.Parallel()
+	cfg := sealing(t, newKeyset(t))
+	cfg.SealedOnly = true
+	k := setupWith(t, cfg)
+	session, pair := k.create(t, sessionstore.CreateParams{Data: []byte(`{"role":"user"}`)})
+	if got, _, err := k.Get(t.Context(), string(pair.AccessToken)); err != nil || string(got.Data) != `{"role":"user"}` {
+		t.Fatalf("sealed data: %s, %v", got.Data, err)
+	}
+	k.exec(t, `UPDATE "sessionStore" SET "data" = '{"role":"admin"}' WHERE "id" = $1`, session.ID)
+	_, _, get := k.Get(t.Context(), string(pair.AccessToken))
+	_, load := k.Load(t.Context(), session.ID)
+	for what, err := range map[string]error{"Get": get, "Load": load} {
+		sealed, ok := errors.AsType[*sessionstore.SealedError](err)
+		if !ok || sealed.SessionID != session.ID || !errors.Is(err, sessionstore.ErrUnavailable) ||
+			err.Error() != "session data cannot be used: it is not sealed, and only sealed data is accepted" {
+			t.Errorf("%s of data that is not sealed: %v", what, err)
+		}
+	}
+	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); err != nil {
+		t.Errorf("a refresh needs no data: %v", err)
+	}
+	cfg.Sealer = nil
+	if _, err := sessionstore.New(k.pool, k.ring, cfg); err == nil || err.Error() != "sessionstore: SealedOnly needs a Sealer" {
+		t.Errorf("without a Sealer: %v", err)
+	}
+}
+
 // Data from before the keyset is read, and sealed when it is next written.
 func TestUnsealedDataIsTakenAlong(t *testing.T) {
 	t.Parallel()

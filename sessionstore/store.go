@@ -55,7 +55,7 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	cfg.Tokens.Now = database.now
 	on, inTurn, pace := statements{pool: pool, rules: cfg.rules()}, new(turns), newPace()
 	store := &Store{
-		pool: pool, cfg: cfg, clock: database, data: sealing{cfg.Sealer}, seen: confirmations{pool: pool},
+		pool: pool, cfg: cfg, clock: database, data: sealing{cfg.Sealer, cfg.SealedOnly}, seen: confirmations{pool: pool},
 		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn, pace: pace}, turns: inTurn, pace: pace,
 		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
 	}

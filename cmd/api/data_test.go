@@ -130,15 +130,16 @@ func TestSealedData(t *testing.T) {
 			t.Errorf("reencrypt %v: exit code %d: %q, want %q\n%s", args, r.code, got, want, r.stderr)
 		}
 	}
+	const all = " everything is sealed: when every replica has the keyset, LATCHKEY_DATA_SEALED_ONLY=true can be set"
 	reencrypt("KEY ROWS USE "+first+" 1 seals - 1 not sealed", "--dry-run")
 	if !strings.Contains(rowsOf(t, database), note) {
 		t.Error("a dry run changed something")
 	}
-	reencrypt("sealed 1 row anew with key " + first + " KEY ROWS USE " + first + " 2 seals")
+	reencrypt("sealed 1 row anew with key " + first + " KEY ROWS USE " + first + " 2 seals" + all)
 
 	second := generateDataKey(t, file, opensOnly)
 	mustAPI(t, dir, nil, "data", "keys", "promote", second, "--file", file)
-	reencrypt("sealed 2 rows anew with key " + second + " KEY ROWS USE " + second + " 2 seals " + first + " 0 opens")
+	reencrypt("sealed 2 rows anew with key " + second + " KEY ROWS USE " + second + " 2 seals " + first + " 0 opens" + all)
 	if code, answer := s.session(kept); code != http.StatusServiceUnavailable {
 		t.Errorf("a replica that was not told of the new key answers %d: %s", code, answer)
 	}
@@ -162,7 +163,7 @@ func TestSealedData(t *testing.T) {
 	if wrong.code != 1 || !strings.Contains(wrong.stderr, `api: 2 rows are left, of which 2 cannot be opened, such as that of session `+unsealed.Session.ID+`: session data that was sealed with key "`+second+`" cannot be opened: the keyset does not have the key`) {
 		t.Errorf("with another keyset: %v", wrong)
 	}
-	s = start(t, dir, sealed)
+	s = start(t, dir, sealed.With(env{"LATCHKEY_DATA_SEALED_ONLY": "true"}))
 	for _, pair := range []testservice.Pair{unsealed, kept} {
 		if code, answer := s.session(pair); code != http.StatusOK || !strings.Contains(answer, note) {
 			t.Errorf("its session: %d %s", code, answer)
@@ -174,6 +175,16 @@ func TestSealedData(t *testing.T) {
 	reencrypt("unsealed 2 rows KEY ROWS USE "+second+" 0 seals - 2 not sealed", "--unseal")
 	if !strings.Contains(rowsOf(t, database), note) {
 		t.Error("nothing was unsealed")
+	}
+	if code, answer := s.session(kept); code != http.StatusServiceUnavailable || strings.Contains(answer, note) {
+		t.Errorf("data that is not sealed, where only sealed data is accepted: %d %s", code, answer)
+	}
+	if log := s.Stderr.String(); !strings.Contains(log, "it is not sealed, and only sealed data is accepted") {
+		t.Errorf("the log does not tell of data that is not sealed:\n%s", log)
+	}
+	alone := api(t, settings.With(env{"LATCHKEY_DATA_SEALED_ONLY": "true"}), "serve")
+	if !strings.Contains(alone.stderr, "LATCHKEY_DATA_SEALED_ONLY is true without a keyset") {
+		t.Errorf("without a keyset: %v", alone)
 	}
 }
 

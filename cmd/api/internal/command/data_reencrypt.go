@@ -107,7 +107,7 @@ func (r *reencryption) reseal(counts map[string]int64) (sessionstore.Resealed, e
 func (r *reencryption) left(done sessionstore.Resealed, counts map[string]int64) error {
 	left := total(counts) - counts[r.wanted]
 	if left == 0 {
-		return nil
+		return r.advise()
 	}
 	text := fmt.Sprintf("%d %s left", left, plural(left, "row")+map[bool]string{true: " is", false: " are"}[left == 1])
 	sealed, unreadable := errors.AsType[*sessionstore.SealedError](done.Reason)
@@ -115,6 +115,15 @@ func (r *reencryption) left(done sessionstore.Resealed, counts map[string]int64)
 		return fmt.Errorf("%s: the service wrote with another key meanwhile; run this again when every replica has this keyset", text)
 	}
 	return fmt.Errorf("%s, of which %d cannot be opened, such as that of session %s: %w", text, done.Unreadable, sealed.SessionID, sealed)
+}
+
+// advise tells what can be done when all rows are sealed.
+func (r *reencryption) advise() error {
+	if r.JSON || r.Unseal {
+		return nil
+	}
+	_, err := fmt.Fprintln(r.stdout, "everything is sealed: when every replica has the keyset, LATCHKEY_DATA_SEALED_ONLY=true can be set")
+	return err
 }
 
 // dataRows are the rows that one key sealed.

@@ -132,7 +132,7 @@ func (s *service) publicURL() string {
 func (s *service) serve(ctx context.Context, db database.Pools, id identity, ready func() error) error {
 	measured := metrics.New(s.version, s.log)
 	cfg := s.Store(s.publicURL())
-	cfg.Direct, cfg.Sealer = db.Direct, id.sealer
+	cfg.Direct, cfg.Sealer, cfg.SealedOnly = db.Direct, id.sealer, s.DataSealedOnly == "true"
 	keys, err := s.openKeys(ctx, db, &id, &cfg)
 	if err != nil {
 		return err

@@ -73,6 +73,7 @@ type Serve struct {
 	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until api keys rotate."`
 
 	Data
+	DataSealedOnly toggle `name:"data-sealed-only" group:"tokens" placeholder:"BOOL" default:"false" help:"Whether session data that is not sealed is refused: =true or =false. Needs a keyset, and api data reencrypt before."`
 
 	ServiceKeys     ServiceKeys `name:"service-keys" group:"tokens" deployment:"" placeholder:"NAME:SECRET,..." help:"Keys of your backends for the internal listener. Made in LATCHKEY_VAR_DIR for the private PostgreSQL, else required."`
 	ServiceKeysFile text        `name:"service-keys-file" group:"tokens" deployment:"" placeholder:"FILE" help:"File that holds them, instead of LATCHKEY_SERVICE_KEYS."`

@@ -52,6 +52,9 @@ func (s *Serve) Validate() error {
 	if err := s.Data.Check(); err != nil {
 		return err
 	}
+	if s.DataSealedOnly == "true" && s.DataEncryptionKeyset.Keyset == nil && s.DataEncryptionKeysetFile == "" {
+		return WrongTogether("LATCHKEY_DATA_SEALED_ONLY is true without a keyset; LATCHKEY_DATA_ENCRYPTION_KEYSET or LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE must be set with it")
+	}
 	return s.Retention.Check()
 }
 
