@@ -1,0 +1,69 @@
+package recognised_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/latchkey-sessions/latchkey/internal/recognised"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+)
+
+func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
+
+// What was noted and is lacking is told with the live sessions that have it, until somebody decides to do without.
+func TestLacks(t *testing.T) {
+	t.Parallel()
+	pool := testdb.Pool(t)
+	exec := func(query string) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	key := func(value string) recognised.Mark { return recognised.Mark{Kind: recognised.SigningKey, Value: value} }
+	issuer := recognised.Mark{Kind: recognised.Issuer, Value: "https://login.example.com"}
+	before := recognised.Config{Used: []recognised.Mark{key("a.1"), issuer}, KeyIDs: []string{"a"}}
+	after := recognised.Config{Used: []recognised.Mark{key("b.1"), issuer}, KeyIDs: []string{"b"}}
+	want := func(when string, cfg recognised.Config, want ...recognised.Missing) {
+		t.Helper()
+		got, err := recognised.Lacks(t.Context(), pool, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(recognised.Missing{}, "Since"), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+
+	want("nothing is noted", after)
+	if err := recognised.Note(t.Context(), pool, before); err != nil {
+		t.Fatal(err)
+	}
+	want("the same configuration", before)
+	want("no session lives", after, recognised.Missing{Mark: key("a.1")})
+
+	exec(`INSERT INTO "sessionStore" ("id", "checksum", "data") SELECT gen_random_uuid(), '', '{}' FROM generate_series(1, 3)`)
+	exec(`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "generation", "accessExpiresAt")
+		SELECT "id", now(), now() + interval '1 day', CURRENT_DATE + 1, 0, now() + interval '5 minutes' FROM "sessionStore"`)
+	want("three sessions live", after, recognised.Missing{Mark: key("a.1"), Sessions: 3})
+	want("another key of that id", recognised.Config{Used: []recognised.Mark{key("a.2"), issuer}, KeyIDs: []string{"a"}}, recognised.Missing{Mark: key("a.1"), Sessions: 3})
+	want("the old key still verifies", recognised.Config{Used: after.Used, Known: []recognised.Mark{key("a.1")}, KeyIDs: []string{"b", "a"}})
+
+	exec(`UPDATE "sessionStoreRecognised" SET "lastUsed" = now() - interval '1 hour' WHERE "kind" = 'signing key'`)
+	want("they were made after its last use", after, recognised.Missing{Mark: key("a.1")})
+	exec(`UPDATE "sessionStoreRecognised" SET "lastUsed" = now() WHERE "kind" = 'signing key'`)
+	exec(`UPDATE "sessionStoreToken" SET "revokedAt" = now() WHERE "session" = (SELECT min("id"::text)::uuid FROM "sessionStore")`)
+	want("one has ended", after, recognised.Missing{Mark: key("a.1"), Sessions: 2})
+
+	lacks, err := recognised.Lacks(t.Context(), pool, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := recognised.Drop(t.Context(), pool, lacks); err != nil {
+		t.Fatal(err)
+	}
+	want("it was chosen to do without", after)
+}
