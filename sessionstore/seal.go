@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/google/uuid"
 
@@ -119,6 +120,8 @@ func canonicalForm(data []byte) ([]byte, error) {
 type sealing struct {
 	Sealer
 	only bool // data that is not sealed is refused
+	// plain counts the data that was read although it is not sealed; nil: nobody asks.
+	plain *atomic.Int64
 }
 
 // sum is the checksum of a session's content. Where data is sealed it takes a key
@@ -157,6 +160,9 @@ func (s sealing) open(session uuid.UUID, stored []byte) ([]byte, error) {
 	if !isSealed(stored) {
 		if s.only {
 			return nil, &SealedError{SessionID: session, Reason: errPlain}
+		}
+		if s.Sealer != nil && s.plain != nil {
+			s.plain.Add(1)
 		}
 		return stored, nil
 	}
@@ -204,3 +210,8 @@ func (s sealing) wasRead(session uuid.UUID, checksum string, stored []byte) (boo
 	}
 	return canonical.Sum(content) == checksum || s.IsSum(session, content, sum), nil
 }
+
+// UnsealedReads returns how often data was read that is not sealed, although the store
+// has a Sealer: of sessions from before it, or put there by somebody who can write to
+// the database. Where all data has been sealed, [Config].SealedOnly refuses it.
+func (s *Store) UnsealedReads() int64 { return s.data.plain.Load() }

@@ -229,6 +229,9 @@ func TestUnsealedDataIsTakenAlong(t *testing.T) {
 	if err != nil || string(got.Data) != data || got.Checksum != session.Checksum {
 		t.Fatalf("%s, %q, %v", got.Data, got.Checksum, err)
 	}
+	if n := sealed.UnsealedReads(); n != 1 {
+		t.Errorf("%d unsealed reads were counted", n)
+	}
 	next, err := sealed.Update(t.Context(), session.ID, session.Checksum, []byte(data))
 	if err != nil || next == session.Checksum {
 		t.Errorf("the same data, written back: %q, %v", next, err)
@@ -238,6 +241,9 @@ func TestUnsealedDataIsTakenAlong(t *testing.T) {
 	}
 	if got, err := sealed.Load(t.Context(), session.ID); err != nil || string(got.Data) != data {
 		t.Errorf("%s, %v", got.Data, err)
+	}
+	if n, none := sealed.UnsealedReads(), k.UnsealedReads(); n != 1 || none != 0 {
+		t.Errorf("%d unsealed reads were counted after it was sealed, and %d where nothing is sealed", n, none)
 	}
 }
 

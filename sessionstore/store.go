@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -55,7 +56,7 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	cfg.Tokens.Now = database.now
 	on, inTurn, pace := statements{pool: pool, rules: cfg.rules()}, new(turns), newPace()
 	store := &Store{
-		pool: pool, cfg: cfg, clock: database, data: sealing{cfg.Sealer, cfg.SealedOnly}, seen: confirmations{pool: pool},
+		pool: pool, cfg: cfg, clock: database, data: sealing{cfg.Sealer, cfg.SealedOnly, new(atomic.Int64)}, seen: confirmations{pool: pool},
 		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn, pace: pace}, turns: inTurn, pace: pace,
 		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
 	}

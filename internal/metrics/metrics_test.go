@@ -334,6 +334,17 @@ func TestClockIsWatched(t *testing.T) {
 	m.compare(t, fmt.Sprintf(text, "-1.5", "0.002"), "latchkey_clock_offset_seconds", "latchkey_clock_uncertainty_seconds")
 }
 
+func TestUnsealedReadsAreCounted(t *testing.T) {
+	t.Parallel()
+	m := setup(t)
+	m.UnsealedReads(func() int64 { return 3 })
+	m.compare(t, `
+		# HELP latchkey_unsealed_data_reads_total Session data that was read unsealed, although new data is sealed.
+		# TYPE latchkey_unsealed_data_reads_total counter
+		latchkey_unsealed_data_reads_total 3
+	`, "latchkey_unsealed_data_reads_total")
+}
+
 func TestJobsAreCounted(t *testing.T) {
 	t.Parallel()
 	m := setup(t)

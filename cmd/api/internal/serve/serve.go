@@ -186,6 +186,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		clock, known := accept.Clock()
 		return clock.Offset, clock.Uncertainty, known
 	})
+	measured.UnsealedReads(store.UnsealedReads)
 	facts := metrics.Source{
 		LiveSessions: removable.EstimateLive, SigningKeys: keys.described(id.ring),
 		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),

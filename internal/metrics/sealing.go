@@ -1,0 +1,12 @@
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// UnsealedReads watches how often session data was read that is not sealed, although new
+// data is.
+func (m *Metrics) UnsealedReads(count func() int64) {
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: namespace, Name: "unsealed_data_reads_total",
+		Help: "Session data that was read unsealed, although new data is sealed.",
+	}, func() float64 { return float64(count()) }))
+}
