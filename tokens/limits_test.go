@@ -57,12 +57,10 @@ func withoutID(t *testing.T, jwk string) string {
 		t.Fatalf("no kid in a key of %d bytes", len(jwk))
 	}
 	_, after, _ = strings.Cut(after, `"`)
-	if strings.HasSuffix(before, ",") {
-		before = strings.TrimSuffix(before, ",")
-	} else {
-		after = strings.TrimPrefix(after, ",")
+	if first, found := strings.CutSuffix(before, ","); found {
+		return first + after
 	}
-	return before + after
+	return before + strings.TrimPrefix(after, ",")
 }
 
 // Errors count keys as people do.
