@@ -138,6 +138,9 @@ func (s *service) rateLimits(accessToken string) string {
 func launchReady(t *testing.T, settings env) *service {
 	t.Helper()
 	public, internal := freeAddress(t), freeAddress(t)
+	for internal == public {
+		internal = freeAddress(t)
+	}
 	s := launch(t, t.TempDir(), settings.With(env{"LATCHKEY_PUBLIC_ADDR": public, "LATCHKEY_INTERNAL_ADDR": internal}))
 	s.Public, s.Internal = "http://"+public, "http://"+internal
 	s.AwaitReady()

@@ -54,11 +54,10 @@ type Process struct {
 // Start runs the service, and waits until it is ready.
 func Start(ctx context.Context, cfg Config) *Process {
 	p := &Process{done: make(chan error, 1)}
-	for _, client := range []**load.Client{&p.Public, &p.Internal} { // of an address that nobody listens on
-		listener := must.Get(new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0"))
-		*client = load.NewClient(listener.Addr().String())
-		must.Do(listener.Close())
-	}
+	var config net.ListenConfig // of addresses that nobody listens on, both at once, so that they differ
+	public, internal := must.Get(config.Listen(ctx, "tcp", "127.0.0.1:0")), must.Get(config.Listen(ctx, "tcp", "127.0.0.1:0"))
+	p.Public, p.Internal = load.NewClient(public.Addr().String()), load.NewClient(internal.Addr().String())
+	must.Do(errors.Join(public.Close(), internal.Close()))
 
 	p.cmd = exec.CommandContext(context.WithoutCancel(ctx), cfg.Binary, "serve") //nolint:gosec // it is what was built
 	p.cmd.Env = []string{
