@@ -48,7 +48,7 @@ func pgBouncer(t *testing.T, database string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, address := place(t), freeAddress(t)
+	dir, address := place(t), testservice.FreeAddress(t)
 	_, port, _ := strings.Cut(address, ":")
 	users := writeFile(t, fmt.Sprintf("%q %q\n", cfg.User, cfg.Password), dir, "users.txt")
 	settings := writeFile(t, fmt.Sprintf(`[databases]

@@ -137,24 +137,14 @@ func (s *service) rateLimits(accessToken string) string {
 // launchReady is start for a log that is text.
 func launchReady(t *testing.T, settings env) *service {
 	t.Helper()
-	public, internal := freeAddress(t), freeAddress(t)
+	public, internal := testservice.FreeAddress(t), testservice.FreeAddress(t)
 	for internal == public {
-		internal = freeAddress(t)
+		internal = testservice.FreeAddress(t)
 	}
 	s := launch(t, t.TempDir(), settings.With(env{"LATCHKEY_PUBLIC_ADDR": public, "LATCHKEY_INTERNAL_ADDR": internal}))
 	s.Public, s.Internal = "http://"+public, "http://"+internal
 	s.AwaitReady()
 	return s
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 // A request that waits for a lock is answered before the service ends.

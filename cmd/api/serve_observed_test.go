@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // The metrics of the program, which nobody has to present a key for.
@@ -93,7 +94,7 @@ func TestTraces(t *testing.T) {
 // A collector that is not there keeps nobody waiting.
 func TestTracesThatNobodyTakes(t *testing.T) {
 	t.Parallel()
-	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + freeAddress(t)}))
+	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + testservice.FreeAddress(t)}))
 	s.CreateSession(testKey, `{"data":{}}`)
 	if code := s.End(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)

@@ -1,7 +1,6 @@
 package clients_test
 
 import (
-	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -16,7 +15,10 @@ import (
 func TestOwnClient(t *testing.T) {
 	t.Parallel()
 	need(t, "node", "npm", "chromium")
-	port := freePort(t)
+	_, port, err := net.SplitHostPort(testservice.FreeAddress(t)) // it has to be named before it is there
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": "http://127.0.0.1:" + port})
 	dir := t.TempDir()
 	copyTracked(t, "../../clients/js", dir)
@@ -54,18 +56,4 @@ func copyTracked(t *testing.T, from, to string) {
 			t.Fatal(err)
 		}
 	}
-}
-
-// freePort is for a listener that has to be named before it is there.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err := errors.Join(err, l.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return port
 }
