@@ -39,10 +39,8 @@ type logs interface {
 // Run does what the command line says and returns the exit code. A failure is one line on standard error. The version is
 // the program's; environ is the environment as [os.Environ] returns it.
 func Run(version string, args, environ []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := untilSignal()
 	defer stop()
-	// The first signal asks; after it signals act at once again, so that the second one ends the process.
-	context.AfterFunc(ctx, stop)
 
 	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, environment: settings.NewEnvironment(environ), version: version}
 	command, err := parse(args, a)
@@ -63,6 +61,24 @@ func Run(version string, args, environ []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintf(stderr, "api: %s\n", oneLine(err.Error()))
 		return exitFailure
 	}
+}
+
+// untilSignal returns a context that the first signal ends. Before it does, signals act at once again, so that whoever
+// sees it end can force the process to.
+func untilSignal() (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		select {
+		case <-signals:
+			signal.Stop(signals)
+			cancel()
+		case <-ctx.Done():
+			signal.Stop(signals)
+		}
+	}()
+	return ctx, cancel
 }
 
 // warnOfOldNames logs as the command does, if it logs.
