@@ -83,8 +83,8 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 		return err
 	}
 	if err = some(revokeFirst); err == nil && batch.sessions == revokeFirst {
-		for batch.sessions = revokeBatch; err == nil && batch.sessions == revokeBatch; {
-			err = s.pace.do(ctx, func() error { return some(revokeBatch) })
+		for batch.sessions = pacedBatch; err == nil && batch.sessions == pacedBatch; {
+			err = s.pace.do(ctx, func() error { return some(pacedBatch) })
 		}
 	}
 	if err != nil {

@@ -134,7 +134,7 @@ type step struct {
 // try makes a session if there is room for it or can be made. All of it is one
 // transaction and one round trip.
 func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, err error) {
-	page := int64(l.most) + revokeBatch
+	page := int64(l.most) + pacedBatch
 	var keep *int64
 	if l.action == EndOldest {
 		keep = new(int64(l.most) - 1)

@@ -85,6 +85,10 @@ func revoke(ctx context.Context, db sender, id uuid.UUID, subject string) (revok
 // whoever wants one of them waits for some hundredths of a second.
 const revokeBatch = 1000
 
+// pacedBatch is the same for what one subject has more of than a user has: the pace is
+// for work that others hardly notice.
+const pacedBatch = 200
+
 // revokeFirst is how many of a subject's sessions are revoked before others are
 // considered: more than a user has.
 const revokeFirst = 100
