@@ -11,6 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/canonical"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/internal/revocations"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
@@ -29,9 +30,8 @@ type SetClaimsOptions struct {
 const (
 	lockSessionQuery = `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`
 
-	// setClaimsQuery skips a generation where it supersedes: the one before the row's is
-	// accepted for a while, and then it is none that was issued. The value that it gives
-	// "supersededAt" is the last time at which one was, also if the clock was ahead then.
+	// Where setClaimsQuery supersedes, "supersededAt" is not before an access token was
+	// issued, also if the clock was ahead then: see revocationTime.
 	setClaimsQuery = `
 WITH "current" AS MATERIALIZED (
   SELECT s."id", s."subject", sha256(convert_to(COALESCE(r."claims", '{}'), 'UTF8')) AS "sum", ` + live + ` AS "live"
@@ -41,8 +41,8 @@ WITH "current" AS MATERIALIZED (
   ` + best + `
 ), "changed" AS (
   UPDATE "sessionStoreToken" r SET "claims" = $3::text,
-    "accessGeneration" = CASE WHEN $4::boolean THEN r."accessGeneration" + 2 ELSE r."accessGeneration" END,
-    "supersededBelow" = CASE WHEN $4 THEN r."accessGeneration" + 2 ELSE r."supersededBelow" END,
+    "accessGeneration" = CASE WHEN $4::boolean THEN r."accessGeneration" + $5::bigint ELSE r."accessGeneration" END,
+    "supersededBelow" = CASE WHEN $4 THEN r."accessGeneration" + $5 ELSE r."supersededBelow" END,
     "supersededAt" = CASE WHEN $4 THEN GREATEST(now(), r."createdAt", r."issuedAt") ELSE r."supersededAt" END,
     "supersededXid" = CASE WHEN $4 THEN pg_current_xact_id() ELSE r."supersededXid" END
   FROM "current" c
@@ -90,7 +90,7 @@ func (s *Store) SetClaims(ctx context.Context, id uuid.UUID, checksum string, cl
 	var changed, told int64
 	batch := &pgx.Batch{}
 	batch.Queue(lockSessionQuery, pgvalue.UUID(id))
-	batch.Queue(setClaimsQuery, pgvalue.UUID(id), read, pgvalue.OrNull(form), options.Supersede).QueryRow(func(row pgx.Row) error {
+	batch.Queue(setClaimsQuery, pgvalue.UUID(id), read, pgvalue.OrNull(form), options.Supersede, refresh.SupersededBy).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&subject, &current, &isLive, &changed, &told)
 	})
 	switch err := s.pool.SendBatch(ctx, batch).Close(); {
