@@ -36,7 +36,7 @@ const (
 WITH "current" AS MATERIALIZED (
   SELECT s."id", s."subject", sha256(convert_to(COALESCE(r."claims", '{}'), 'UTF8')) AS "sum", ` + live + ` AS "live"
   FROM "sessionStore" s
-  JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."expiresOn" IS NOT NULL
+  JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
   WHERE s."id" = $1
   ` + best + `
 ), "changed" AS (
@@ -46,7 +46,7 @@ WITH "current" AS MATERIALIZED (
     "supersededAt" = CASE WHEN $4 THEN GREATEST(now(), r."createdAt", r."issuedAt") ELSE r."supersededAt" END,
     "supersededXid" = CASE WHEN $4 THEN pg_current_xact_id() ELSE r."supersededXid" END
   FROM "current" c
-  WHERE c."live" AND c."sum" = $2::bytea AND r."session" = c."id" AND r."refreshToken" IS NULL AND r."expiresOn" IS NOT NULL AND r."revokedAt" IS NULL
+  WHERE c."live" AND c."sum" = $2::bytea AND r."session" = c."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL AND r."revokedAt" IS NULL
     AND ($4 OR r."claims" IS DISTINCT FROM $3)
   RETURNING r."id"
 ), "compas" AS (
@@ -112,7 +112,7 @@ func (s *Store) SetClaims(ctx context.Context, id uuid.UUID, checksum string, cl
 const loadClaimsQuery = `
 SELECT COALESCE(r."claims", '')
 FROM "sessionStore" s
-JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."expiresOn" IS NOT NULL
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
 WHERE s."id" = $1 AND ` + primary.Only + `
 ` + best
 

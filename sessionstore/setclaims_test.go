@@ -348,3 +348,22 @@ func TestSetClaimsIsHeapOnly(t *testing.T) {
 		t.Errorf("%d of %d updates were heap-only", hot, updates)
 	}
 }
+
+// Sealed data is not concerned: the ciphertext stays, and no key is needed.
+func TestSetClaimsBesideSealedData(t *testing.T) {
+	t.Parallel()
+	k := setupWith(t, sealing(t, newKeyset(t)))
+	session, _ := k.create(t, sessionstore.CreateParams{Data: []byte(`{"a":1}`)})
+	sealed := func() (data string) {
+		if err := k.pool.QueryRow(t.Context(), `SELECT "data"::text || "checksum" || "updatedAt" FROM "sessionStore" WHERE "id" = $1`, session.ID).Scan(&data); err != nil {
+			t.Fatal(err)
+		}
+		return data
+	}
+	before := sealed()
+	other := kit{Store: newStore(t, k.pool, k.ring, config()), pool: k.pool}
+	other.setClaims(t, session.ID, `{"n":1}`, supersede)
+	if after := sealed(); after != before {
+		t.Errorf("it was %s and is %s", before, after)
+	}
+}

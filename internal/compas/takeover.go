@@ -56,7 +56,7 @@ SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL, r."createdAt",
   (SELECT round(extract(epoch FROM a."expiresAt" - a."createdAt"))::bigint FROM "sessionStoreToken" a WHERE a."refreshToken" = r."id" LIMIT 1),
   EXISTS (SELECT FROM "sessionStoreToken" p WHERE p."id" = $3), "newer"."count", "newer"."last",
   (SELECT p."claims" FROM "sessionStoreToken" p
-   WHERE p."session" = s."id" AND p."refreshToken" IS NULL AND p."expiresOn" IS NOT NULL AND p."revokedAt" IS NULL LIMIT 1)
+   WHERE p."session" = s."id" AND p."refreshToken" IS NULL AND p."accessExpiresAt" IS NOT NULL AND p."revokedAt" IS NULL LIMIT 1)
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
 CROSS JOIN LATERAL (
