@@ -22,9 +22,9 @@ import (
 // are more, all are read.
 const maxNewRevocations = 1 << 17
 
-// Channel is what verifiers listen on: a revocation wakes them. It is the only
-// operation that notifies, for to commit a notification takes a lock that the whole
-// database shares.
+// Channel is what verifiers listen on: a revocation wakes them, and so does whoever
+// supersedes access tokens. Nothing else notifies, for to commit a notification takes a
+// lock that the whole database shares.
 const Channel = "latchkey_revoked"
 
 // Source is a verifier's source of revocations.
