@@ -19,6 +19,9 @@ const (
 	SessionUpdated Name = "session.updated"
 	// SessionPatched says that a session's lifetimes or label were changed.
 	SessionPatched Name = "session.patched"
+	// SessionClaimsSet says that a session's claims were replaced, or its access tokens
+	// superseded. It does not say what they are.
+	SessionClaimsSet Name = "session.claims_set"
 	// SessionRevoked says that a session was ended.
 	SessionRevoked Name = "session.revoked"
 	// SessionsRevoked says that several sessions were ended at once: Count of the

@@ -37,6 +37,8 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 		s.log.record(ctx, Event{Name: SessionUpdated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
 	case sessionstore.OperationPatch:
 		s.log.record(ctx, Event{Name: SessionPatched, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
+	case sessionstore.OperationSetClaims:
+		s.log.record(ctx, Event{Name: SessionClaimsSet, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
 	case sessionstore.OperationRefresh:
 		if stolen {
 			s.log.record(ctx, Event{

@@ -149,6 +149,10 @@ func (a *attack) known(name string) any {
 	case "id":
 		return a.current.id
 	case "If-Match":
+		if a.operation.OperationID == "putSessionClaims" {
+			none := sha256.Sum256([]byte("{}"))
+			return `"` + base64.RawURLEncoding.EncodeToString(none[:]) + `"`
+		}
 		return `"` + a.current.checksum + `"`
 	case "Idempotency-Key":
 		return `"` + uuid.NewString() + `"`

@@ -80,7 +80,7 @@ var kinds = map[code]struct {
 	title  string
 }{
 	codeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "invalid_request", "The body is larger than this route takes."},
-	codeChecksumMismatch:     {http.StatusPreconditionFailed, "invalid_request", "The data was changed since it was read."},
+	codeChecksumMismatch:     {http.StatusPreconditionFailed, "invalid_request", "It was changed since it was read."},
 	codeClientClosedRequest:  {statusClientClosedRequest, "invalid_request", "The client closed the connection before the answer."},
 	codeDuplicateMember:      {http.StatusBadRequest, "invalid_request", "The body has a member twice."},
 	codeDuplicateParameter:   {http.StatusBadRequest, "invalid_request", "A parameter is there more than once."},

@@ -129,6 +129,8 @@ func (s *Server) internalRoutes() *chi.Mux {
 		r.Get("/v1/sessions/{id}", handle(s.keyed(s.getSession)))
 		r.Patch("/v1/sessions/{id}", handle(s.keyed(s.patchSession)))
 		r.Put("/v1/sessions/{id}/data", handle(s.keyed(s.putSessionData)))
+		r.Get("/v1/sessions/{id}/claims", handle(s.keyed(s.getSessionClaims)))
+		r.Put("/v1/sessions/{id}/claims", handle(s.keyed(s.putSessionClaims), "supersede"))
 		r.Delete("/v1/sessions/{id}", handle(s.keyed(s.endSession)))
 		r.Post("/oauth2/introspect", handle(s.introspecting(s.introspectToken)))
 		r.Get("/livez", handle(s.livez))

@@ -1,7 +1,9 @@
 package sessionstore
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -18,6 +20,19 @@ func ownClaims(claims []byte) (string, error) {
 		return "", &ArgumentError{Field: "claims", Member: e.Pointer, Problem: e.Problem}
 	}
 	return form, err
+}
+
+// claimsFor asks the program for the claims of a session, and returns their one form.
+func (s *Store) claimsFor(ctx context.Context, params CreateParams) (string, error) {
+	given, err := s.cfg.ClaimsFor(ctx, params)
+	if err != nil {
+		return "", err
+	}
+	claims, err := ownClaims(given)
+	if err != nil {
+		return "", fmt.Errorf("sessionstore: what ClaimsFor returned cannot be used: %v", err) //nolint:errorlint // it is no caller's argument
+	}
+	return claims, nil
 }
 
 func claimsOrNil(form string) []byte {

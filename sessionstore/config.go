@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -38,6 +39,14 @@ type Config struct {
 	// created; zero members mean the default. Lifetimes that [CreateParams]
 	// gives come first. They are kept with the session: no refresh calls this.
 	LifetimesFor func(CreateParams) Lifetimes
+	// ClaimsFor, if set, returns the claims of a session that is created without any: with
+	// {} it is to have none, and this is not called. They are kept with the session: no
+	// refresh calls this, and [Store.SetClaims] replaces them. Each such creation waits for
+	// it, also one that is sent again and gives a session that is there. Its error is the
+	// creation's: [ErrUnavailable] is for what may be tried again. Claims that
+	// [tokens.CustomClaims] refuses are an error of the program, and not an [ArgumentError].
+	// Sessions of Compas that are taken over have none until they are set.
+	ClaimsFor func(context.Context, CreateParams) ([]byte, error)
 	// Bounds are what the lifetimes of each session must keep to, the defaults too.
 	Bounds Bounds
 	// Grace is how long a replaced refresh token still yields its successor

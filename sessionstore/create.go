@@ -28,7 +28,7 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 		s.end(ctx, result)
 	}()
 
-	wanted, err := s.prepare(params)
+	wanted, err := s.prepare(ctx, params)
 	if err != nil {
 		return Session{}, TokenPair{}, err
 	}
@@ -64,7 +64,7 @@ func (s *Store) createShared(ctx context.Context, wanted creation) (*creation, e
 }
 
 // prepare checks the parameters and fills in what the database does not decide.
-func (s *Store) prepare(params CreateParams) (creation, error) {
+func (s *Store) prepare(ctx context.Context, params CreateParams) (creation, error) {
 	fail := func(err error) (creation, error) { return creation{}, err }
 	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
 		return fail(err)
@@ -85,6 +85,12 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	claims, err := ownClaims(params.Claims)
 	if err != nil {
 		return fail(err)
+	}
+	once := newOnce(params, content, claims)
+	if len(params.Claims) == 0 && s.cfg.ClaimsFor != nil {
+		if claims, err = s.claimsFor(ctx, params); err != nil {
+			return fail(err)
+		}
 	}
 	own := params.Lifetimes
 	if s.cfg.LifetimesFor != nil {
@@ -108,6 +114,6 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	}
 	return creation{
 		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims},
-		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: newOnce(params, content, claims),
+		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: once,
 	}, nil
 }

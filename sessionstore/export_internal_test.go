@@ -47,7 +47,7 @@ func (s *Store) Hold(t *testing.T, n int) (release func()) {
 // CreateUnencodable asks for a session whose lifetime the driver cannot encode, as if
 // prepare had not refused it.
 func (s *Store) CreateUnencodable(ctx context.Context) error {
-	c, err := s.prepare(CreateParams{})
+	c, err := s.prepare(ctx, CreateParams{})
 	if err != nil {
 		return err
 	}

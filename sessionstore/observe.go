@@ -22,21 +22,22 @@ type Operation string
 
 // The operations that observers are told of.
 const (
-	OperationCreate  Operation = "create"  // Create
-	OperationGet     Operation = "get"     // Get
-	OperationLoad    Operation = "load"    // Load
-	OperationList    Operation = "list"    // List
-	OperationRefresh Operation = "refresh" // RefreshTokens
-	OperationUpdate  Operation = "update"  // Update
-	OperationPatch   Operation = "patch"   // Patch, PatchOwn
-	OperationRevoke  Operation = "revoke"  // Invalidate, InvalidateOwn, InvalidateSubject, InvalidateAll; RevokeToken by way of them
+	OperationCreate    Operation = "create"     // Create
+	OperationGet       Operation = "get"        // Get
+	OperationLoad      Operation = "load"       // Load, LoadClaims
+	OperationList      Operation = "list"       // List
+	OperationRefresh   Operation = "refresh"    // RefreshTokens
+	OperationUpdate    Operation = "update"     // Update
+	OperationPatch     Operation = "patch"      // Patch, PatchOwn
+	OperationSetClaims Operation = "set_claims" // SetClaims
+	OperationRevoke    Operation = "revoke"     // Invalidate, InvalidateOwn, InvalidateSubject, InvalidateAll; RevokeToken by way of them
 )
 
 // Operations lists them all.
 func Operations() []Operation {
 	return []Operation{
 		OperationCreate, OperationGet, OperationLoad, OperationList,
-		OperationRefresh, OperationUpdate, OperationPatch, OperationRevoke,
+		OperationRefresh, OperationUpdate, OperationPatch, OperationSetClaims, OperationRevoke,
 	}
 }
 

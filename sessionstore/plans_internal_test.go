@@ -37,7 +37,7 @@ func TestPlansWithoutStatistics(t *testing.T) {
 				}
 			}
 			for name, query := range map[string]string{
-				"get": getQuery, "load": loadQuery, "list": listQuery, "update": updateQuery, "version": versionQuery, "patch": patchQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
+				"get": getQuery, "load": loadQuery, "list": listQuery, "update": updateQuery, "version": versionQuery, "patch": patchQuery, "lockSession": lockSessionQuery, "setClaims": setClaimsQuery, "loadClaims": loadClaimsQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
 				"invalidate": invalidateQuery, "revokeTokens": revokeTokensQuery,
 				"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 				"confirm": confirmQuery,

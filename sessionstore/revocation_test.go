@@ -94,6 +94,14 @@ func (s *contested) remove(ctx context.Context, kind cleanup.Kind, id uuid.UUID)
 	return err
 }
 
+func (s *contested) claims(ctx context.Context, options sessionstore.SetClaimsOptions) error {
+	_, checksum, err := s.LoadClaims(ctx, s.id)
+	if err == nil {
+		_, err = s.SetClaims(ctx, s.id, checksum, []byte(`{"n":`+fmt.Sprint(rand.Int())+`}`), options)
+	}
+	return err
+}
+
 // move is an operation that writes.
 type move struct {
 	name string
@@ -178,6 +186,8 @@ var moves = []move{
 		_, err = s.Update(ctx, s.id, session.Checksum, []byte(`{"n":`+fmt.Sprint(rand.Int())+`}`))
 		return err
 	}},
+	{name: "claims", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.claims(ctx, sessionstore.SetClaimsOptions{}) }},
+	{name: "claims that supersede", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.claims(ctx, supersede) }},
 	{name: "reseal", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, err := s.Reseal(ctx, sessionstore.Reseal{Unseal: rand.IntN(2) == 0})
 		return err

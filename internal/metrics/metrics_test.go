@@ -147,6 +147,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_database_errors_total{operation="patch"} 0
 		latchkey_database_errors_total{operation="refresh"} 1
 		latchkey_database_errors_total{operation="revoke"} 0
+		latchkey_database_errors_total{operation="set_claims"} 0
 		latchkey_database_errors_total{operation="update"} 0
 	`, "latchkey_sessions_created_total", "latchkey_sessions_revoked_total", "latchkey_refreshes_total",
 		"latchkey_refresh_tokens_stolen_total", "latchkey_leak_reports_delayed_total", "latchkey_database_errors_total")

@@ -113,6 +113,10 @@ var mutants = []struct {
 		}), lingered,
 	},
 	{
+		"who supersedes access tokens skips no generation", decide,
+		replaced.named("the next one", func(s *scenario) { s.supersedes = 1 }), superseded,
+	},
+	{
 		"no confirmation",
 		func(p Pair, t Presented, now time.Time, r Rules) Decision {
 			p.ConfirmedAt = time.Time{}
