@@ -100,11 +100,14 @@ const expiry = `CASE WHEN r."sessionExpiresAt" <= r."expiresAt" THEN '` + string
 // endingColumns are what scanEnding reads, of "sessionStore" as s and of its token row
 // as r. Whoever ends a session that has expired does not end it: it has ended before.
 // Only of a theft its pair can be newer than its row, as after a restore.
-const endingColumns = `CASE WHEN ` + wasEnded + ` THEN s."revokedAt" WHEN r."expiresAt" <= now() THEN r."expiresAt" END,
+const endingColumns = `CASE WHEN ` + wasEnded + ` THEN ` + wasEndedAt + ` WHEN r."expiresAt" <= now() THEN r."expiresAt" END,
   CASE WHEN ` + wasEnded + ` THEN COALESCE(s."endReason", '` + string(ReasonNotRecorded) + `') WHEN r."expiresAt" <= now() THEN ` + expiry + ` END,
   CASE WHEN ` + wasEnded + ` THEN s."endedBy" END`
 
-const wasEnded = `(s."revokedAt" IS NOT NULL AND (s."revokedAt" <= r."expiresAt" OR s."endReason" = '` + string(ReasonTheft) + `'))`
+const (
+	wasEndedAt = `COALESCE(s."revokedAt", r."revokedAt")`
+	wasEnded   = `(` + wasEndedAt + ` <= r."expiresAt" OR ` + wasEndedAt + ` IS NOT NULL AND s."endReason" = '` + string(ReasonTheft) + `')`
+)
 
 // endingRow is where endingColumns are read to.
 type endingRow struct {
