@@ -24,19 +24,15 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
-	subject, err := requiredSubject(r)
+	params, err := findParams(r)
 	if err != nil {
 		return err
 	}
-	params, err := listParams(r)
-	if err != nil {
-		return err
-	}
-	page, err := s.store.List(r.Context(), subject, params)
+	page, err := s.store.Find(r.Context(), params)
 	if err != nil {
 		return inQuery(err)
 	}
-	return writeJSON(w, http.StatusOK, pageOf(page, listedDocumentOf))
+	return writeJSON(w, http.StatusOK, pageOf(page, foundDocumentOf))
 }
 
 func (s *Server) endSession(w http.ResponseWriter, r *http.Request) error {

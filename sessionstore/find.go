@@ -31,6 +31,18 @@ type FindParams struct {
 	Label string
 }
 
+// ParseNetwork returns the network that a CIDR prefix names, or that of one address.
+func ParseNetwork(text string) (netip.Prefix, error) {
+	if network, err := netip.ParsePrefix(text); err == nil {
+		return network.Masked(), nil
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil || address.Zone() != "" {
+		return netip.Prefix{}, argumentError("address", "neither an IP address nor a network in CIDR notation")
+	}
+	return netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen()), nil
+}
+
 var (
 	findLiveQuery = pageQuery(`SELECT `+pageColumns+`
     FROM "sessionStore" WHERE "id" < $6`, newestFirst, live)
