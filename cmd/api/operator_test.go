@@ -256,8 +256,11 @@ func TestEndedSessions(t *testing.T) {
 	if !regexp.MustCompile(`^session ` + created["bob"].ID.String() + ` of bob\n\S+Z  created from 192\.0\.2\.7, phone\n\S+Z  ended: operator \(\S+@\S+\)\n$`).MatchString(shown) {
 		t.Errorf("show:\n%s", shown)
 	}
+	execute(t, database, `UPDATE "sessionStoreToken" SET "generation" = 2, "issuedAt" = now() + interval '1 hour', "clientIp" = '192.0.2.8' WHERE "session" = '`+created["ada"].ID.String()+`'`)
+	if shown := mustAPI(t, dir, settings, "sessions", "show", created["ada"].ID.String()); !strings.HasSuffix(shown, "Z  last refreshed from 192.0.2.8 (2 times in all)\n") {
+		t.Errorf("show:\n%s", shown)
+	}
 	var document struct {
-		Refreshes int `json:"refreshes"`
 		Ended     struct{ Reason, By string }
 	}
 	if err := json.Unmarshal([]byte(mustAPI(t, dir, settings, "sessions", "show", "--json", created["bob"].ID.String())), &document); err != nil ||

@@ -60,7 +60,7 @@ func (a *app) printHistory(h sessionstore.History) error {
 		events = append(events, event{s.UpdatedAt, "data last changed"})
 	}
 	if !s.RefreshedAt.IsZero() {
-		events = append(events, event{s.RefreshedAt, fmt.Sprintf("last refreshed, of %d %s", h.Refreshes, plural(h.Refreshes, "time")) + from(s.LastClient)})
+		events = append(events, event{s.RefreshedAt, fmt.Sprintf("last refreshed%s (%d %s in all)", from(s.LastClient), h.Refreshes, plural(h.Refreshes, "time"))})
 	}
 	if s.Ended.At.IsZero() {
 		events = append(events, event{s.ExpiresAt, "expires, unless it is refreshed"})
