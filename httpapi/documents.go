@@ -26,6 +26,13 @@ type sessionDocument struct {
 	RefreshedAt time.Time      `json:"refreshed_at,omitzero"`
 	ExpiresAt   time.Time      `json:"expires_at"`
 	RevokedAt   time.Time      `json:"revoked_at,omitzero"`
+	Ended       endedDocument  `json:"ended,omitzero"` // internal routes only
+}
+
+type endedDocument struct {
+	At     time.Time           `json:"at"`
+	Reason sessionstore.Reason `json:"reason"`
+	By     string              `json:"by,omitzero"`
 }
 
 type clientDocument struct {
@@ -52,9 +59,21 @@ type tokenDocument struct {
 
 // documentOf is the session as the internal routes show it.
 func documentOf(s sessionstore.Session) sessionDocument {
-	d := listedDocumentOf(s)
+	d := foundDocumentOf(s)
 	d.Data, d.Checksum, d.Claims = jsontext.Value(s.Data), s.Checksum, jsontext.Value(s.Claims)
 	return d
+}
+
+// foundDocumentOf is the session as the internal routes list it. Its user is not shown
+// which key or operator ended it.
+func foundDocumentOf(s sessionstore.Session) sessionDocument {
+	d := listedDocumentOf(s)
+	d.Ended = endedDocumentOf(s.Ended)
+	return d
+}
+
+func endedDocumentOf(e sessionstore.Ending) endedDocument {
+	return endedDocument{At: utc(e.At), Reason: e.Reason, By: e.By}
 }
 
 // listedDocumentOf is the session without its data.

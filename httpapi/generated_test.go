@@ -158,7 +158,12 @@ func (a *attack) known(name string) any {
 		return `"` + uuid.NewString() + `"`
 	case "cursor":
 		return a.page
+	case "ended":
+		return "false" // lists of what has ended have other cursors
 	case "since", "Last-Event-ID":
+		if a.operation.OperationID == "listSessions" {
+			return absent{} // it goes with ended
+		}
 		return "nobody.1.0.nothing"
 	case "DPoP", "dpop", "dpop_htm", "dpop_htu":
 		return absent{} // the session is not bound: a proof would bind it
@@ -166,7 +171,7 @@ func (a *attack) known(name string) any {
 		return base64.RawURLEncoding.EncodeToString(sha256.New().Sum(nil))
 	case "wait":
 		return int64(0)
-	case "ip":
+	case "ip", "address":
 		return netip.AddrFrom4([4]byte{192, 0, 2, byte(a.gen.rand.IntN(256))}).String()
 	case "scope":
 		return "openid offline_access" // what any session may be asked for

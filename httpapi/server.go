@@ -124,9 +124,10 @@ func (s *Server) internalRoutes() *chi.Mux {
 	r.Group(func(r chi.Router) {
 		r.Use(limitTime(s.cfg.RequestTimeout))
 		r.Post("/v1/sessions", handle(s.keyed(s.createSession)))
-		r.Get("/v1/sessions", handle(s.keyed(s.listSessions), "subject", "cursor", "limit"))
+		r.Get("/v1/sessions", handle(s.keyed(s.listSessions), "subject", "ended", "since", "address", "label", "cursor", "limit"))
 		r.Delete("/v1/sessions", handle(s.keyed(s.endSessions), "subject"))
 		r.Get("/v1/sessions/{id}", handle(s.keyed(s.getSession)))
+		r.Get("/v1/sessions/{id}/history", handle(s.keyed(s.getHistory)))
 		r.Patch("/v1/sessions/{id}", handle(s.keyed(s.patchSession)))
 		r.Put("/v1/sessions/{id}/data", handle(s.keyed(s.putSessionData)))
 		r.Get("/v1/sessions/{id}/claims", handle(s.keyed(s.getSessionClaims)))

@@ -26,7 +26,8 @@ const hasLivePair = `EXISTS (
 // makeRoomQuery looks at a page of the subject's sessions, those first that were made
 // first. Where $3 is not null, it ends the oldest live ones but so many. Of a page that is
 // full it retires those that have expired, so that they are not looked at again: they are
-// revoked as of the time at which they expired, which nobody is told. It waits for the locks of the
+// revoked as of the time at which they expired, which nobody is told. What has ended names
+// the new session, $5, or how it expired. It waits for the locks of the
 // first in the order of their ids, as a sign-out does, and then for nobody: a session
 // that somebody has locked is in use. Only the pair that is locked tells that a session
 // has expired; where Compas left several, clean-up deals with them. Where the session
@@ -39,16 +40,16 @@ WITH "before" AS MATERIALIZED (
 ), "live" AS MATERIALIZED (
   SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + `
 ), "target" AS MATERIALIZED (
-  SELECT "id" FROM "sessionStore"
+  SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by" FROM "sessionStore"
   WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET CASE WHEN (SELECT "isThere" FROM "before") THEN $2 ELSE COALESCE($3::bigint, $2) END) AND "revokedAt" IS NULL
   ORDER BY "id" FOR NO KEY UPDATE
 ), "expired" AS MATERIALIZED (
-  SELECT s."id", r."expiresAt" FROM "page" p JOIN "sessionStore" s ON s."id" = p."id" JOIN "sessionStoreToken" r ON r."session" = s."id"
+  SELECT s."id", r."expiresAt", ` + expiry + ` AS "reason" FROM "page" p JOIN "sessionStore" s ON s."id" = p."id" JOIN "sessionStoreToken" r ON r."session" = s."id"
   WHERE s."revokedAt" IS NULL AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND ` + isExpired + `
     AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
   FOR NO KEY UPDATE OF s, r SKIP LOCKED
 ), "retired" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = e."expiresAt", "revokedXid" = pg_current_xact_id() FROM "expired" e
+  UPDATE "sessionStore" s SET "revokedAt" = e."expiresAt", "revokedXid" = pg_current_xact_id(), "endReason" = e."reason" FROM "expired" e
   WHERE s."id" = e."id"
   RETURNING s."id"
 ), ` + revokeTargets + `
@@ -142,7 +143,7 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 	var now, expiresAt, accessExpiresAt time.Time
 	batch := &pgx.Batch{}
 	batch.Queue(lockSubjectQuery, c.session.Subject)
-	batch.Queue(makeRoomQuery, c.session.Subject, page, keep, c.once.key).QueryRow(func(row pgx.Row) error {
+	batch.Queue(makeRoomQuery, c.session.Subject, page, keep, c.once.key, c.session.ID.String()).QueryRow(func(row pgx.Row) error {
 		var told int64
 		return row.Scan(&done.isFull, &done.live, &done.ended, &done.retired, &told, &done.before)
 	})

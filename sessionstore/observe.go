@@ -24,8 +24,8 @@ type Operation string
 const (
 	OperationCreate    Operation = "create"     // Create
 	OperationGet       Operation = "get"        // Get
-	OperationLoad      Operation = "load"       // Load, LoadClaims
-	OperationList      Operation = "list"       // List
+	OperationLoad      Operation = "load"       // Load, LoadClaims, History
+	OperationList      Operation = "list"       // List, Find
 	OperationRefresh   Operation = "refresh"    // RefreshTokens
 	OperationUpdate    Operation = "update"     // Update
 	OperationPatch     Operation = "patch"      // Patch, PatchOwn

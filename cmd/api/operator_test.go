@@ -197,6 +197,79 @@ func TestSessions(t *testing.T) {
 	if got := sessionIDs(t, mustAPI(t, dir, settings, "sessions", "list", "--subject", "ada", "--json")); len(got) != 0 {
 		t.Errorf("still live: %v", got)
 	}
+
+	// Now they are among those that ended, with the reason.
+	table = mustAPI(t, dir, settings, "sessions", "list", "--subject", "ada", "--ended", "--since=1h", "--label=Ada's phone")
+	lines = strings.Split(strings.TrimSpace(table), "\n")
+	if len(lines) != 2 || strings.Join(strings.Fields(lines[0]), " ") != "SESSION CREATED REFRESHED ENDED REASON BY CLIENT" ||
+		!regexp.MustCompile("^"+ids[0]+`  \S+Z  never +\S+Z  operator  \S+@\S+  Ada's phone$`).MatchString(lines[1]) {
+		t.Errorf("list --ended:\n%s", table)
+	}
+}
+
+// Support asks who ended sessions of whomever, and why one has ended.
+func TestEndedSessions(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	settings, dir := env{"LATCHKEY_DATABASE_URL": database}, t.TempDir()
+	store := newStore(t, database)
+	created := map[string]sessionstore.Session{}
+	for _, subject := range []string{"ada", "bob", "eve"} {
+		session, _, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: subject, Client: sessionstore.Client{Label: "phone", IP: "192.0.2.7"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		created[subject] = session
+	}
+	execute(t, database, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "subject" = 'eve'`)
+	mustAPI(t, dir, settings, "sessions", "revoke", created["bob"].ID.String())
+	mustAPI(t, dir, settings, "sessions", "revoke", "--all", "--yes")
+
+	want := []string{"ada all_signed_out", "bob operator", "eve not_recorded"}
+	var got []string
+	table := mustAPI(t, dir, settings, "sessions", "list", "--ended", "--address=192.0.2.0/24")
+	for line := range strings.Lines(table) {
+		cells := strings.Fields(line)
+		got = append(got, cells[1]+" "+cells[5])
+	}
+	if diff := cmp.Diff(append([]string{"SUBJECT REASON"}, want...), got); diff != "" {
+		t.Errorf("list --ended (-want +got):\n%s", diff)
+	}
+	r := apiIn(t, dir, settings, "sessions", "list", "--ended", "--limit=2", "--json")
+	if ids := sessionIDs(t, r.stdout); len(ids) != 2 || r.stderr != "there may be more than these 2: --limit lists more\n" {
+		t.Errorf("list --limit: %v", r)
+	}
+	for what, r := range map[string]result{
+		"--since=1h":            {2, "", "api: sessions list: --since goes with --ended (api --help tells more)\n"},
+		"--ended --since=today": {2, "", "api: --since: it may be a duration, such as 24h, or a time, such as 2026-06-20T09:00:00Z (api --help tells more)\n"},
+		"--limit=0":             {2, "", "api: sessions list: --limit must be 1 or more (api --help tells more)\n"},
+		"--address=home":        {1, "", "api: address: neither an IP address nor a network in CIDR notation\n"},
+		"--label=none":          {0, "", "no live sessions\n"},
+		"--ended --label=none":  {0, "", "no ended sessions\n"},
+	} {
+		if got := apiIn(t, dir, settings, append([]string{"sessions", "list"}, strings.Fields(what)...)...); got != r {
+			t.Errorf("%s: %v, want %v", what, got, r)
+		}
+	}
+
+	shown := mustAPI(t, dir, settings, "sessions", "show", created["bob"].ID.String())
+	if !regexp.MustCompile(`^session ` + created["bob"].ID.String() + ` of bob\n\S+Z  created from 192\.0\.2\.7, phone\n\S+Z  ended: operator \(\S+@\S+\)\n$`).MatchString(shown) {
+		t.Errorf("show:\n%s", shown)
+	}
+	execute(t, database, `UPDATE "sessionStoreToken" SET "generation" = 2, "issuedAt" = now() + interval '1 hour', "clientIp" = '192.0.2.8' WHERE "session" = '`+created["ada"].ID.String()+`'`)
+	if shown := mustAPI(t, dir, settings, "sessions", "show", created["ada"].ID.String()); !strings.HasSuffix(shown, "Z  last refreshed from 192.0.2.8 (2 times in all)\n") {
+		t.Errorf("show:\n%s", shown)
+	}
+	var document struct {
+		Ended     struct{ Reason, By string }
+	}
+	if err := json.Unmarshal([]byte(mustAPI(t, dir, settings, "sessions", "show", "--json", created["bob"].ID.String())), &document); err != nil ||
+		document.Ended.Reason != "operator" || !strings.Contains(document.Ended.By, "@") {
+		t.Errorf("%+v, %v", document, err)
+	}
+	if r := apiIn(t, dir, settings, "sessions", "show", uuid.Nil.String()); r.code != 1 || r.stderr != "api: session "+uuid.Nil.String()+": no such session\n" {
+		t.Errorf("%v", r)
+	}
 }
 
 // A subject may have more sessions than a page of the list.

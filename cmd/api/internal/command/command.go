@@ -14,7 +14,7 @@ type cli struct {
 	Cleanup  cleanupCmd  `cmd:"" help:"Remove ended sessions now."`
 	Keys     keysCmd     `cmd:"" help:"Make, list and replace signing keys."`
 	Data     dataCmd     `cmd:"" help:"Keys that seal session data, and sealing it anew."`
-	Sessions sessionsCmd `cmd:"" help:"List and end sessions."`
+	Sessions sessionsCmd `cmd:"" help:"List, show and end sessions."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
@@ -51,7 +51,8 @@ type dataKeysCmd struct {
 
 // sessionsCmd holds an operator's commands about sessions.
 type sessionsCmd struct {
-	List   sessionsListCmd   `cmd:"" help:"List a subject's live sessions, the newest first."`
+	List   sessionsListCmd   `cmd:"" help:"List sessions that are live, or have ended, the newest first."`
+	Show   sessionsShowCmd   `cmd:"" help:"Show the life of a session, and why it ended."`
 	Revoke sessionsRevokeCmd `cmd:"" help:"End sessions now."`
 }
 
