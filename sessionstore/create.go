@@ -28,21 +28,18 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 		s.end(ctx, result)
 	}()
 
-	wanted, err := s.prepare(params)
+	asked, err := checkParams(params)
 	if err != nil {
 		return Session{}, TokenPair{}, err
 	}
-	made := &wanted
-	switch {
-	case s.limit.counts(params):
-		result.Revoked, err = s.limit.create(ctx, made, s.data)
-	case wanted.once.key != nil:
-		err = s.createOnce(ctx, made)
-	default:
-		made, err = s.createShared(ctx, wanted)
+	asked.once = newOnce(asked, replaced{})
+	made, err := s.prepare(asked)
+	if err != nil {
+		return Session{}, TokenPair{}, err
 	}
+	result.Revoked, err = s.make(ctx, made)
 	if errors.Is(err, errCreatedBefore) {
-		return s.createdBefore(ctx, made)
+		return s.createdBefore(ctx, asked.once)
 	}
 	if err != nil {
 		return Session{}, TokenPair{}, err
@@ -55,17 +52,38 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 	return made.session, tokens, nil
 }
 
-func (s *Store) createShared(ctx context.Context, wanted creation) (*creation, error) {
-	made, err := s.creations.Do(ctx, wanted)
-	if err != nil {
-		return nil, sessionerr.Unavailable("create a session", err)
+// make makes a session in the way that it wants, and tells how many others of its
+// subject ended for it.
+func (s *Store) make(ctx context.Context, c *creation) (ended int64, err error) {
+	switch {
+	case s.limit.counts(c.session.Subject):
+		return s.limit.create(ctx, c, s.data)
+	case c.once.key != nil:
+		return 0, s.createOnce(ctx, c)
+	default:
+		return 0, s.createShared(ctx, c)
 	}
-	return &made.Of, nil
 }
 
-// prepare checks the parameters and fills in what the database does not decide.
-func (s *Store) prepare(params CreateParams) (creation, error) {
-	fail := func(err error) (creation, error) { return creation{}, err }
+func (s *Store) createShared(ctx context.Context, c *creation) error {
+	made, err := s.creations.Do(ctx, *c)
+	if err != nil {
+		return sessionerr.Unavailable("create a session", err)
+	}
+	*c = made.Of
+	return nil
+}
+
+// checkedParams are parameters that can be stored.
+type checkedParams struct {
+	params  CreateParams
+	content []byte // the data in its canonical form
+	claims  string
+	once    once
+}
+
+func checkParams(params CreateParams) (checkedParams, error) {
+	fail := func(err error) (checkedParams, error) { return checkedParams{}, err }
 	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
 		return fail(err)
 	}
@@ -86,28 +104,35 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	if err != nil {
 		return fail(err)
 	}
+	return checkedParams{params: params, content: content, claims: claims}, nil
+}
+
+// prepare fills in what the database does not decide.
+func (s *Store) prepare(checked checkedParams) (*creation, error) {
+	params, claims := checked.params, checked.claims
 	own := params.Lifetimes
 	if s.cfg.LifetimesFor != nil {
 		own = own.Or(s.cfg.LifetimesFor(params))
 	}
 	if err := s.cfg.checkLifetimes(own.Or(s.cfg.Lifetimes)); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	// Version 7 ids start with the time, so inserts land on the right edge of
 	// each index. They need not be secret: tokens are signed.
 	var ids [2]uuid.UUID
 	for i := range ids {
+		var err error
 		if ids[i], err = uuid.NewV7(); err != nil {
-			return fail(fmt.Errorf("create a session: %w", err))
+			return nil, fmt.Errorf("create a session: %w", err)
 		}
 	}
-	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], content), Claims: claimsOrNil(claims), Client: params.Client.clean()}
+	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], checked.content), Claims: claimsOrNil(claims), Client: params.Client.clean()}
 	stored, err := s.data.stored(session.ID, session.Data)
 	if err != nil {
-		return fail(err)
+		return nil, err
 	}
-	return creation{
+	return &creation{
 		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims},
-		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: newOnce(params, content, claims),
+		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: checked.once,
 	}, nil
 }

@@ -54,6 +54,7 @@ type creation struct {
 	own       Lifetimes // where they are not the store's
 	lifetimes Lifetimes
 	once      once
+	replaced  replaced
 }
 
 // args are the arguments of a statement that makes one session.
