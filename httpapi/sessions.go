@@ -44,7 +44,7 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.store.Invalidate(r.Context(), id); err != nil {
+	if err := s.store.Invalidate(r.Context(), id, byBackend(r)); err != nil {
 		return err
 	}
 	return writeNoContent(w)
@@ -55,11 +55,16 @@ func (s *Server) endSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, err := s.store.InvalidateSubject(r.Context(), subject, uuid.Nil)
+	n, err := s.store.InvalidateSubject(r.Context(), subject, uuid.Nil, byBackend(r))
 	if err != nil {
 		return inQuery(err)
 	}
 	return writeJSON(w, http.StatusOK, revokedDocument{n})
+}
+
+// byBackend says that a backend ends sessions: the one that the request's key belongs to.
+func byBackend(r *http.Request) sessionstore.Cause {
+	return sessionstore.Cause{Reason: sessionstore.ReasonBackend, By: infoOf(r).serviceKey}
 }
 
 // sessionID reads the path. What is not an id names no session.

@@ -28,7 +28,7 @@ import (
 type Store interface {
 	GetWith(ctx context.Context, accessToken string, options sessionstore.GetOptions) (sessionstore.Session, tokens.Claims, error)
 	Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error)
-	Invalidate(ctx context.Context, id uuid.UUID) error
+	Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error
 }
 
 // Config says how the middleware answers.
@@ -175,7 +175,7 @@ func (s *Session[T]) Save(ctx context.Context) error {
 
 // End revokes the session. Nothing of it is stored any more.
 func (s *Session[T]) End(ctx context.Context) error {
-	if err := s.store.Invalidate(ctx, s.Info.ID); err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
+	if err := s.store.Invalidate(ctx, s.Info.ID, sessionstore.SignedOut(s.Info.ID)); err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
 		return err
 	}
 	s.ended = true

@@ -73,7 +73,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		case err != nil:
 			return err
 		case d.Outcome == Stolen:
-			if _, _, err := revoke(ctx, tx, d.Next.SessionID, ""); err != nil {
+			if _, _, err := revoke(ctx, tx, d.Next.SessionID, "", Cause{Reason: ReasonTheft, By: string(d.Theft)}); err != nil {
 				return err
 			}
 			delayed, err = reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)

@@ -82,7 +82,7 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 }
 
 const loadQuery = `
-SELECT ` + sessionColumns + `, s."data", r."claims"
+SELECT ` + sessionColumns + `, s."data", r."claims", ` + endingColumns + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND ` + primary.Only + `
@@ -95,14 +95,15 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
 
 	var stored struct{ data, claims []byte }
-	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, pgvalue.UUID(id)), &stored.data, &stored.claims)
+	var end endingRow
+	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, pgvalue.UUID(id)), append([]any{&stored.data, &stored.claims}, end.dest()...)...)
 	switch {
 	case pgvalue.IsNoRows(err):
 		return Session{}, ErrNotFound
 	case err != nil:
 		return Session{}, sessionerr.Unavailable("load a session", err)
 	}
-	session.Claims = stored.claims
+	session.Claims, session.Ended = stored.claims, end.ending()
 	if session.Data, err = s.data.open(session.ID, stored.data); err != nil {
 		return Session{}, err
 	}

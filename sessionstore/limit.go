@@ -31,36 +31,37 @@ const hasLivePair = `EXISTS (
 // makeRoomQuery looks at a page of the subject's sessions, those first that were made
 // first. Where $3 is not null, it ends the oldest live ones but so many. Of a page that is
 // full it retires those that have expired, so that they are not looked at again: they are
-// revoked as of the time at which they expired, which nobody is told. It waits for the locks of the
+// revoked as of the time at which they expired, which nobody is told. What has ended names
+// the new session, $5, or how it expired. It waits for the locks of the
 // first in the order of their ids, as a sign-out does, and then for nobody: a session
 // that somebody has locked is in use. Only the pair that is locked tells that a session
 // has expired; where Compas left several, clean-up deals with them. Where the session
-// was created before, with the key $4, none ends for it. The session $5 does not count:
+// was created before, with the key $4, none ends for it. The session $6 does not count:
 // the new one takes its place, if it is live. It is locked with those that end, in one order.
 const makeRoomQuery = `
 WITH "before" AS MATERIALIZED (
   SELECT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $4::bytea) AS "isThere",
-    $5::uuid IS NULL OR EXISTS (SELECT FROM "sessionStore" p WHERE p."id" = $5 AND p."revokedAt" IS NULL AND ` + hasLivePair + `) AS "mayReplace"
+    $6::uuid IS NULL OR EXISTS (SELECT FROM "sessionStore" p WHERE p."id" = $6 AND p."revokedAt" IS NULL AND ` + hasLivePair + `) AS "mayReplace"
 ), "page" AS MATERIALIZED (
   SELECT "id", "createdAt" FROM "sessionStore" WHERE "subject" = $1 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $2
 ), "live" AS MATERIALIZED (
-  SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $5
+  SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $6
 ), "locked" AS MATERIALIZED (
   SELECT "id" FROM "sessionStore"
   WHERE "id" IN (
     (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET CASE WHEN (SELECT "isThere" OR NOT "mayReplace" FROM "before") THEN $2 ELSE COALESCE($3::bigint, $2) END)
-    UNION ALL SELECT $5
+    UNION ALL SELECT $6
   ) AND "revokedAt" IS NULL
   ORDER BY "id" FOR NO KEY UPDATE
 ), "target" AS MATERIALIZED (
-  SELECT "id" FROM "locked" WHERE "id" IS DISTINCT FROM $5
+  SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by" FROM "locked" WHERE "id" IS DISTINCT FROM $6
 ), "expired" AS MATERIALIZED (
-  SELECT s."id", r."expiresAt" FROM "page" p JOIN "sessionStore" s ON s."id" = p."id" JOIN "sessionStoreToken" r ON r."session" = s."id"
+  SELECT s."id", r."expiresAt", ` + expiry + ` AS "reason" FROM "page" p JOIN "sessionStore" s ON s."id" = p."id" JOIN "sessionStoreToken" r ON r."session" = s."id"
   WHERE s."revokedAt" IS NULL AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND ` + isExpired + `
     AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
   FOR NO KEY UPDATE OF s, r SKIP LOCKED
 ), "retired" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = e."expiresAt", "revokedXid" = pg_current_xact_id() FROM "expired" e
+  UPDATE "sessionStore" s SET "revokedAt" = e."expiresAt", "revokedXid" = pg_current_xact_id(), "endReason" = e."reason" FROM "expired" e
   WHERE s."id" = e."id"
   RETURNING s."id"
 ), ` + revokeTargets + `
@@ -155,7 +156,7 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 	var now, expiresAt, accessExpiresAt time.Time
 	batch := &pgx.Batch{}
 	batch.Queue(lockSubjectQuery, c.session.Subject)
-	batch.Queue(makeRoomQuery, c.session.Subject, page, keep, c.once.key, c.replaced.idOrNull()).QueryRow(func(row pgx.Row) error {
+	batch.Queue(makeRoomQuery, c.session.Subject, page, keep, c.once.key, c.session.ID.String(), c.replaced.idOrNull()).QueryRow(func(row pgx.Row) error {
 		var told int64
 		return row.Scan(&done.isFull, &done.live, &done.ended, &done.retired, &told, &done.before, &done.mayReplace)
 	})

@@ -231,7 +231,8 @@ RETURNING n."subject", n."clientLabel", n."checksum", CASE WHEN $3 THEN n."data"
 
 const endReplacedQuery = `
 WITH "session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id()
+  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id(),
+    "endReason" = '` + string(ReasonReplaced) + `', "endedBy" = $2::uuid::text
   WHERE "id" = $1 AND "revokedAt" IS NULL AND EXISTS (SELECT FROM "sessionStore" WHERE "id" = $2)
   RETURNING "id"
 ), ` + tellVerifiers + `

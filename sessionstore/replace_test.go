@@ -36,8 +36,8 @@ func (k kit) replace(t *testing.T, replaced sessionstore.Replaced, params sessio
 	return session, pair
 }
 
-// wantEnded wants of a session that was replaced that its tokens are no good, and no theft.
-func (k kit) wantEnded(t *testing.T, pair sessionstore.TokenPair) {
+// wantOver wants of a session that was replaced that its tokens are no good, and no theft.
+func (k kit) wantOver(t *testing.T, pair sessionstore.TokenPair) {
 	t.Helper()
 	k.rejected(t, pair, sessionstore.ErrEnded)
 	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) || errors.Is(err, sessionstore.ErrReuse) {
@@ -87,10 +87,14 @@ func TestReplaceGuest(t *testing.T) {
 				t.Errorf("it has the lifetimes of before: %v", left)
 			}
 			for _, old := range []sessionstore.TokenPair{first, newest} {
-				k.wantEnded(t, old)
+				k.wantOver(t, old)
 			}
 			if n := k.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "session" = $1 AND "revokedAt" IS NULL`, guest.ID); n != 0 {
 				t.Error("a token row of the guest's is live")
+			}
+			old, err := k.Load(t.Context(), guest.ID)
+			if want := (sessionstore.Cause{Reason: sessionstore.ReasonReplaced, By: session.ID.String()}); err != nil || old.Ended.Cause != want {
+				t.Errorf("it ended for %v, not %v (%v)", old.Ended, want, err)
 			}
 			k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
 			if _, err := k.Update(t.Context(), session.ID, session.Checksum, []byte(`{"cart":[]}`)); err != nil {
@@ -143,7 +147,7 @@ func TestReplaceByToken(t *testing.T) {
 				if session.Subject != subject || !strings.Contains(string(session.Data), "1.50") {
 					t.Errorf("%s: %+v", what, session)
 				}
-				k.wantEnded(t, newest)
+				k.wantOver(t, newest)
 			}
 		})
 	}
@@ -306,7 +310,7 @@ func TestReplaceWithinLimit(t *testing.T) {
 					t.Fatal(err)
 				}
 				k.wantLive(t, "ann", renewed2.ID, third.ID)
-				k.wantEnded(t, old)
+				k.wantOver(t, old)
 				return
 			}
 			if !errors.Is(err, sessionstore.ErrTooManySessions) {

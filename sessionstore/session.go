@@ -42,6 +42,8 @@ type Session struct {
 	ExpiresAt time.Time
 	// RevokedAt is zero while the session is not revoked.
 	RevokedAt time.Time
+	// Ended is how it ended, also by expiry. It is zero while the session lives.
+	Ended Ending
 }
 
 // LogValue leaves out the data and the claims.
