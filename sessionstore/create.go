@@ -37,7 +37,7 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 	if err != nil {
 		return Session{}, TokenPair{}, err
 	}
-	result.Revoked, err = s.make(ctx, made)
+	result.Revoked, err = s.make(ctx, &made)
 	if errors.Is(err, errCreatedBefore) {
 		return s.createdBefore(ctx, asked.once)
 	}
@@ -108,14 +108,14 @@ func checkParams(params CreateParams) (checkedParams, error) {
 }
 
 // prepare fills in what the database does not decide.
-func (s *Store) prepare(checked checkedParams) (*creation, error) {
+func (s *Store) prepare(checked checkedParams) (creation, error) {
 	params, claims := checked.params, checked.claims
 	own := params.Lifetimes
 	if s.cfg.LifetimesFor != nil {
 		own = own.Or(s.cfg.LifetimesFor(params))
 	}
 	if err := s.cfg.checkLifetimes(own.Or(s.cfg.Lifetimes)); err != nil {
-		return nil, err
+		return creation{}, err
 	}
 	// Version 7 ids start with the time, so inserts land on the right edge of
 	// each index. They need not be secret: tokens are signed.
@@ -123,15 +123,15 @@ func (s *Store) prepare(checked checkedParams) (*creation, error) {
 	for i := range ids {
 		var err error
 		if ids[i], err = uuid.NewV7(); err != nil {
-			return nil, fmt.Errorf("create a session: %w", err)
+			return creation{}, fmt.Errorf("create a session: %w", err)
 		}
 	}
 	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], checked.content), Claims: claimsOrNil(claims), Client: params.Client.clean()}
 	stored, err := s.data.stored(session.ID, session.Data)
 	if err != nil {
-		return nil, err
+		return creation{}, err
 	}
-	return &creation{
+	return creation{
 		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims},
 		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: checked.once,
 	}, nil

@@ -175,12 +175,13 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 	if c.once.key != nil {
 		data.name(batch, c)
 	}
-	c.endReplaced(batch)
+	from := c.endReplaced(batch)
 	if err := l.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return step{}, err // nothing was ended: it is one transaction
 	}
 	if done.made {
 		c.at(now, expiresAt, accessExpiresAt)
+		c.got(from)
 	}
 	return done, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -77,7 +78,7 @@ func newOnce(checked checkedParams, was replaced) once {
 	}
 	key := sha256.Sum256([]byte(params.IdempotencyKey))
 	if params.IdempotencyKey == "" {
-		return once{was.id[:], request, replaces} // no hash is as short
+		return once{slices.Clone(was.id[:]), request, replaces} // no hash is as short
 	}
 	return once{key[:], request, replaces}
 }
@@ -122,7 +123,7 @@ func (s *Store) createOnce(ctx context.Context, c *creation) error {
 		return err
 	})
 	s.data.name(batch, c)
-	c.endReplaced(batch)
+	from := c.endReplaced(batch)
 	switch err := s.pool.SendBatch(ctx, batch).Close(); {
 	case isTaken(err), err == nil && !made:
 		return errCreatedBefore
@@ -130,6 +131,7 @@ func (s *Store) createOnce(ctx context.Context, c *creation) error {
 		return sessionerr.Unavailable("create a session", err)
 	}
 	c.at(now, expiresAt, accessExpiresAt)
+	c.got(from)
 	return nil
 }
 

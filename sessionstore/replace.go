@@ -87,7 +87,7 @@ func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreatePar
 				return fail(err)
 			}
 			made.replaced = replaces
-			ended, err := s.make(ctx, made)
+			ended, err := s.make(ctx, &made)
 			result.Revoked += ended
 			if err == nil {
 				result.Changed, result.Subject, result.Replaced = made.session.ID, made.session.Subject, was.id
@@ -248,31 +248,41 @@ func (c *creation) lockReplaced(batch *pgx.Batch) {
 	batch.Queue(lockReplacedQuery, id)
 }
 
-// endReplaced continues a batch that makes a session.
-func (c *creation) endReplaced(batch *pgx.Batch) {
+// inherited is what the database has given a session that takes another's place.
+type inherited struct {
+	subject, label *string
+	checksum       string // empty where the session was not made
+	data           []byte // nil where it was given
+}
+
+// endReplaced continues a batch that makes a session. The result is for [creation.got].
+func (c *creation) endReplaced(batch *pgx.Batch) *inherited {
 	if c.replaced.id == uuid.Nil {
-		return
+		return nil
 	}
 	id, old := pgvalue.UUID(c.session.ID), pgvalue.UUID(c.replaced.id)
+	from := &inherited{}
 	batch.Queue(inheritQuery, id, old, c.replaced.keepsData).QueryRow(func(row pgx.Row) error {
-		var subject, label *string
-		var checksum string
-		var data []byte
-		if err := row.Scan(&subject, &label, &checksum, &data); err != nil {
-			if pgvalue.IsNoRows(err) {
-				return nil // it was not made
-			}
+		if err := row.Scan(&from.subject, &from.label, &from.checksum, &from.data); !pgvalue.IsNoRows(err) {
 			return err
-		}
-		c.session.Subject, c.session.Client.Label, c.session.Checksum = pgvalue.OrZero(subject), pgvalue.OrZero(label), checksum
-		c.pair.Subject = c.session.Subject
-		if data != nil {
-			c.session.Data = data
 		}
 		return nil
 	})
 	batch.Queue(endReplacedQuery, old, id)
 	batch.Queue(revokeTokensQuery)
+	return from
+}
+
+// got notes what the session was given, if it has taken another's place.
+func (c *creation) got(from *inherited) {
+	if from == nil {
+		return
+	}
+	c.session.Subject, c.session.Client.Label, c.session.Checksum = pgvalue.OrZero(from.subject), pgvalue.OrZero(from.label), from.checksum
+	c.pair.Subject = c.session.Subject
+	if from.data != nil {
+		c.session.Data = from.data
+	}
 }
 
 // windowOf is for how long a replacement without a key of its caller's is known.
