@@ -3,6 +3,8 @@ package httpapi_test
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // A guest signs in: the cart goes along, and the guest's tokens are no good.
@@ -48,4 +50,30 @@ func TestReplace(t *testing.T) {
 		s.internal(t, "POST", "/v1/sessions", jsonBody(`{"replaces":`+wrong+`}`)).wantProblem(t, 400, "invalid_member")
 	}
 	s.internal(t, "POST", "/v1/sessions", jsonBody(`{"replaces":"0190a5a0-0000-7000-8000-000000000000"}`)).wantProblem(t, 409, "not_replaceable")
+}
+
+// A replacement is two events of one request.
+func TestReplacementIsAudited(t *testing.T) {
+	t.Parallel()
+	s, events := audited(t)
+	guest := s.create(t, "")
+	body := jsonBody(`{"replaces":"` + guest.refresh + `","subject":"ada"}`)
+	answer := s.internal(t, "POST", "/v1/sessions", body).want(t, 201)
+	s.internal(t, "POST", "/v1/sessions", body).want(t, 201) // again, which changes nothing
+	type brief struct{ Event, Request, Session, Subject, Reason any }
+	var got []brief
+	for _, e := range events() {
+		if actor, _ := e["actor"].(map[string]any); actor["type"] != "service_key" {
+			t.Errorf("actor %v", actor)
+		}
+		got = append(got, brief{e["event"], e["request_id"], e["session_id"], e["subject"], e["reason"]})
+	}
+	request := answer.Header.Get("X-Request-Id")
+	if diff := cmp.Diff([]brief{
+		{"session.created", got[0].Request, guest.id, nil, nil},
+		{"session.created", request, sessionOf(answer.json(t)).id, "ada", nil},
+		{"session.revoked", request, guest.id, nil, "replaced"},
+	}, got); diff != "" {
+		t.Error(diff)
+	}
 }

@@ -91,8 +91,11 @@ func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreatePar
 			result.Revoked += ended
 			if err == nil {
 				result.Changed, result.Subject, result.Replaced = made.session.ID, made.session.Subject, was.id
-				tokens, err := s.tokens.sign(made.pair, made.pair.CreatedAt)
-				return made.session, tokens, err
+				pair, err := s.tokens.sign(made.pair, made.pair.CreatedAt)
+				if err != nil {
+					return fail(err)
+				}
+				return made.session, pair, nil
 			}
 			if !errors.Is(err, errCreatedBefore) {
 				return fail(err)
