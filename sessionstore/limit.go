@@ -51,7 +51,7 @@ WITH "before" AS MATERIALIZED (
   WHERE "id" IN (
     (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET CASE WHEN (SELECT "isThere" OR NOT "mayReplace" FROM "before") THEN $2 ELSE COALESCE($3::bigint, $2) END)
     UNION ALL SELECT $6
-  ) AND "revokedAt" IS NULL
+  ) AND ("revokedAt" IS NULL OR "id" = $6)
   ORDER BY "id" FOR NO KEY UPDATE
 ), "target" AS MATERIALIZED (
   SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by" FROM "locked" WHERE "id" IS DISTINCT FROM $6
