@@ -294,7 +294,7 @@ func (b *brawl) try(ctx context.Context, s *brawler) (what string, err error) {
 	case n < 980:
 		_, _, err := b.limited.Create(ctx, sessionstore.CreateParams{Subject: s.session.Subject})
 		return "create, ending others", err
-	case n < 986:
+	case n < 990:
 		store := []*sessionstore.Store{b.Store, b.limited}[n%2]
 		_, _, err := store.Replace(ctx, sessionstore.Replaced{SessionID: s.session.ID}, sessionstore.CreateParams{})
 		return []string{"replace", "replace within a limit"}[n%2], err

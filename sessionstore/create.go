@@ -9,7 +9,6 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
-	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Create makes a session and its token pair. Without an idempotency key it is the one
@@ -72,39 +71,6 @@ func (s *Store) createShared(ctx context.Context, c *creation) error {
 	}
 	*c = made.Of
 	return nil
-}
-
-// checkedParams are parameters that can be stored.
-type checkedParams struct {
-	params  CreateParams
-	content []byte // the data in its canonical form
-	claims  string
-	once    once
-}
-
-func checkParams(params CreateParams) (checkedParams, error) {
-	fail := func(err error) (checkedParams, error) { return checkedParams{}, err }
-	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
-		return fail(err)
-	}
-	if len(params.IdempotencyKey) > maxIdempotencyKeyBytes {
-		return fail(argumentError("idempotency_key", "longer than %d bytes", maxIdempotencyKeyBytes))
-	}
-	if params.KeyThumbprint != "" && !tokens.IsThumbprint(params.KeyThumbprint) {
-		return fail(argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url without padding"))
-	}
-	if len(params.Data) == 0 {
-		params.Data = []byte("{}")
-	}
-	content, err := canonicalForm(params.Data)
-	if err != nil {
-		return fail(err)
-	}
-	claims, err := ownClaims(params.Claims)
-	if err != nil {
-		return fail(err)
-	}
-	return checkedParams{params: params, content: content, claims: claims}, nil
 }
 
 // prepare fills in what the database does not decide.

@@ -154,7 +154,7 @@ func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, 
 	var isLive bool
 	var within *time.Duration
 	if o.isImplicit() {
-		within = new(windowOf(s.cfg.rules()))
+		within = new(refresh.FreshGraces * s.cfg.Grace)
 	}
 	session, err := scanSession(s.pool.QueryRow(ctx, createdBeforeQuery, o.key, within), &data, &digest, (*[16]byte)(&row), &isLive)
 	isSame := err == nil && s.data.isSame(session.ID, o.request, digest)
