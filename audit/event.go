@@ -46,6 +46,8 @@ const (
 	TokenReuse Reason = "token_reuse"
 	// Limit: the subject had more sessions than it may.
 	Limit Reason = "limit"
+	// Replaced: another session, which the same actor created, took its place.
+	Replaced Reason = "replaced"
 	// MaxAge: the sessions were older than any may be.
 	MaxAge Reason = "max_age"
 )

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"slices"
 
@@ -18,6 +19,7 @@ type newSession struct {
 	Claims         jsontext.Value `json:"claims"`
 	Client         newClient      `json:"client"`
 	DPoPThumbprint *string        `json:"dpop_jkt"`
+	Replaces       *string        `json:"replaces"`
 	newLifetimes
 }
 
@@ -48,7 +50,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if params.IdempotencyKey, err = idempotencyKey(r); err != nil {
 		return err
 	}
-	session, pair, err := s.store.Create(r.Context(), params)
+	session, pair, err := s.create(r.Context(), wanted, params)
 	if err != nil {
 		return err
 	}
@@ -59,6 +61,21 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	h.Set("ETag", etagOf(session.Checksum))
 	h.Set("Pragma", "no-cache") // RFC 6749 §5.1
 	return writeJSON(w, http.StatusCreated, tokens)
+}
+
+// create makes the session that was asked for, in the place of another if so wanted.
+func (s *Server) create(ctx context.Context, wanted newSession, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
+	if wanted.Replaces == nil {
+		return s.store.Create(ctx, params)
+	}
+	if *wanted.Replaces == "" {
+		return sessionstore.Session{}, sessionstore.TokenPair{}, invalidMember("/replaces", "It is empty. Leave it out for a session that replaces none.")
+	}
+	replaced := sessionstore.Replaced{Token: *wanted.Replaces}
+	if id, ok := parseSessionID(*wanted.Replaces); ok {
+		replaced = sessionstore.Replaced{SessionID: id}
+	}
+	return s.store.Replace(ctx, replaced, params)
 }
 
 // parseNewSession reads a body, also one in which what describes the client is no text:

@@ -148,6 +148,8 @@ func (a *attack) known(name string) any {
 		return "latchkey"
 	case "id":
 		return a.current.id
+	case "replaces":
+		return []string{a.current.id, a.current.access, a.current.refresh}[a.gen.rand.IntN(3)]
 	case "If-Match":
 		if a.operation.OperationID == "putSessionClaims" {
 			none := sha256.Sum256([]byte("{}"))

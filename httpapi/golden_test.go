@@ -194,6 +194,16 @@ func TestGoldenTooManySessions(t *testing.T) {
 	golden(t, "problem_too_many_sessions", s.internal(t, "POST", "/v1/sessions", header("X-Request-Id", "golden"), jsonBody(`{"subject":"ann","data":{}}`)))
 }
 
+func TestGoldenReplaces(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ended := s.create(t, "ann")
+	s.internal(t, "DELETE", "/v1/sessions/"+ended.id).want(t, 204)
+	for name, replaces := range map[string]string{"not_replaceable": ended.id, "invalid_member_replaces": "no token", "invalid_member_replaces_empty": ""} {
+		golden(t, "problem_"+name, s.internal(t, "POST", "/v1/sessions", header("X-Request-Id", "golden"), jsonBody(`{"replaces":"`+replaces+`"}`)))
+	}
+}
+
 func TestGoldenRateLimited(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.RateLimit = 1 })

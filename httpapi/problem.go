@@ -55,6 +55,7 @@ const (
 	codeMethodNotAllowed     code = "method_not_allowed"
 	codeMissingServiceKey    code = "missing_service_key"
 	codeMissingToken         code = "missing_token"
+	codeNotReplaceable       code = "not_replaceable"
 	codePreconditionRequired code = "precondition_required"
 	codeRateLimited          code = "rate_limited"
 	codeRequestTimeout       code = "request_timeout"
@@ -98,6 +99,7 @@ var kinds = map[code]struct {
 	codeMethodNotAllowed:     {http.StatusMethodNotAllowed, "invalid_request", "This route does not have this method."},
 	codeMissingServiceKey:    {http.StatusUnauthorized, "invalid_client", "A service key is required."},
 	codeMissingToken:         {http.StatusUnauthorized, "invalid_request", "An access token is required."},
+	codeNotReplaceable:       {http.StatusConflict, "invalid_request", "The session that is to be replaced has ended, or there is none."},
 	codePreconditionRequired: {http.StatusPreconditionRequired, "invalid_request", "If-Match is required."},
 	codeRateLimited:          {http.StatusTooManyRequests, "temporarily_unavailable", "There were too many requests."},
 	codeRequestTimeout:       {http.StatusRequestTimeout, "invalid_request", "The request did not arrive in time."},
@@ -162,6 +164,8 @@ func problemOf(err error) *problem {
 		return &problem{code: codeSessionNotFound}
 	case errors.Is(err, sessionstore.ErrEnded):
 		return &problem{code: codeSessionEnded}
+	case errors.Is(err, sessionstore.ErrNotReplaceable):
+		return &problem{code: codeNotReplaceable, pointer: "/replaces"}
 	case errors.Is(err, sessionstore.ErrIdempotencyKeyReused):
 		return &problem{code: codeIdempotencyKeyReused}
 	case errors.Is(err, sessionstore.ErrTooManySessions):

@@ -65,10 +65,15 @@ func byBackend(r *http.Request) sessionstore.Cause {
 
 // sessionID reads the path. What is not an id names no session.
 func sessionID(r *http.Request) (uuid.UUID, error) {
-	text := chi.URLParam(r, "id")
-	id, err := uuid.Parse(text)
-	if err != nil || len(text) != len(uuid.Nil.String()) { // only the canonical form
+	id, ok := parseSessionID(chi.URLParam(r, "id"))
+	if !ok {
 		return uuid.Nil, sessionstore.ErrNotFound
 	}
 	return id, nil
+}
+
+// parseSessionID takes the canonical form only.
+func parseSessionID(text string) (uuid.UUID, bool) {
+	id, err := uuid.Parse(text)
+	return id, err == nil && len(text) == len(uuid.Nil.String())
 }

@@ -28,6 +28,7 @@ import (
 type Store interface {
 	GetWith(ctx context.Context, accessToken string, options sessionstore.GetOptions) (sessionstore.Session, tokens.Claims, error)
 	Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error)
+	Replace(ctx context.Context, replaced sessionstore.Replaced, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error)
 	Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error
 }
 
@@ -139,16 +140,27 @@ func (m *Manager[T]) load(ctx context.Context, token string, options sessionstor
 	if err != nil {
 		return nil, err
 	}
-	s := &Session[T]{Info: info, Claims: claims, store: m.store, checksum: info.Checksum}
-	decoder := json.NewDecoder(bytes.NewReader(info.Data))
-	decoder.UseNumber() // keeps the digits where T has an any
-	if err := decoder.Decode(&s.Data); err != nil {
-		return nil, fmt.Errorf("decode the session data: %w", err)
-	}
-	if s.baseline, err = json.Marshal(s.Data); err != nil {
-		return nil, fmt.Errorf("encode the session data: %w", err)
+	s := &Session[T]{Info: info, Claims: claims, store: m.store}
+	if err := s.read(info); err != nil {
+		return nil, err
 	}
 	return s, nil
+}
+
+// read takes the data over as it is stored.
+func (s *Session[T]) read(info sessionstore.Session) error {
+	var data T
+	decoder := json.NewDecoder(bytes.NewReader(info.Data))
+	decoder.UseNumber() // keeps the digits where T has an any
+	if err := decoder.Decode(&data); err != nil {
+		return fmt.Errorf("decode the session data: %w", err)
+	}
+	baseline, err := json.Marshal(data)
+	if err != nil {
+		return fmt.Errorf("encode the session data: %w", err)
+	}
+	s.Data, s.checksum, s.baseline = data, info.Checksum, baseline
+	return nil
 }
 
 // Save stores the data now, if it was changed. The middleware calls it in time;

@@ -19,7 +19,7 @@ var mostAllocations = map[string]float64{
 	"SetClaims, superseding": 91,
 	"LoadClaims":             17,
 	"Invalidate":             65, // 22 are of the transaction, which says its isolation level
-	"InvalidateSubject":      77,
+	"InvalidateSubject":      90, // of three statements, the first for the lock of the subject
 	"FindDue":                64, // 20 are of the transaction's begin and end, as of RemoveDue
 	"RemoveDue":              76,
 	"List":                   62,

@@ -10,6 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Both rows of a session are made by one statement: one round trip, and either
@@ -46,6 +47,39 @@ WITH "new" AS (
 ), ` + createRows
 )
 
+// checkedParams are parameters that can be stored.
+type checkedParams struct {
+	params  CreateParams
+	content []byte // the data in its canonical form
+	claims  string
+	once    once
+}
+
+func checkParams(params CreateParams) (checkedParams, error) {
+	fail := func(err error) (checkedParams, error) { return checkedParams{}, err }
+	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
+		return fail(err)
+	}
+	if len(params.IdempotencyKey) > maxIdempotencyKeyBytes {
+		return fail(argumentError("idempotency_key", "longer than %d bytes", maxIdempotencyKeyBytes))
+	}
+	if params.KeyThumbprint != "" && !tokens.IsThumbprint(params.KeyThumbprint) {
+		return fail(argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url without padding"))
+	}
+	if len(params.Data) == 0 {
+		params.Data = []byte("{}")
+	}
+	content, err := canonicalForm(params.Data)
+	if err != nil {
+		return fail(err)
+	}
+	claims, err := ownClaims(params.Claims)
+	if err != nil {
+		return fail(err)
+	}
+	return checkedParams{params: params, content: content, claims: claims}, nil
+}
+
 // creation is a session that is to be made, and the times that the database gave it.
 type creation struct {
 	session   Session
@@ -54,6 +88,7 @@ type creation struct {
 	own       Lifetimes // where they are not the store's
 	lifetimes Lifetimes
 	once      once
+	replaced  replaced
 }
 
 // args are the arguments of a statement that makes one session.

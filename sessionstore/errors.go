@@ -25,6 +25,10 @@ var (
 	// ErrIdempotencyKeyReused says that another session was created with the key.
 	ErrIdempotencyKeyReused = errors.New("the idempotency key is that of another creation")
 
+	// ErrNotReplaceable says that the session that another was to take the place of has
+	// ended, was replaced, or is not known: see [Store.Replace].
+	ErrNotReplaceable = errors.New("the session that is to be replaced has ended or is not known")
+
 	// ErrSuperseded says that an access token was replaced by a newer one.
 	ErrSuperseded = sessionerr.ErrSuperseded
 

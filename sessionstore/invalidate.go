@@ -88,7 +88,7 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 	var batch revoked
 	last := pgtype.UUID{Bytes: uuid.Nil, Valid: true}
 	some := func(most int64) (err error) {
-		if batch, err = revokeSome(ctx, s.pool, invalidateSubjectQuery, subject, last, pgvalue.UUID(keep), most, why.Reason, why.by()); err == nil {
+		if batch, err = revokeSome(ctx, s.pool, subject, invalidateSubjectQuery, subject, last, pgvalue.UUID(keep), most, why.Reason, why.by()); err == nil {
 			n, last = n+batch.live, batch.last
 		}
 		return err
@@ -96,6 +96,10 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 	if err = some(revokeFirst); err == nil && batch.sessions == revokeFirst {
 		for batch.sessions = pacedBatch; err == nil && batch.sessions == pacedBatch; {
 			err = s.pace.do(ctx, func() error { return some(pacedBatch) })
+		}
+		if err == nil { // once more: of two batches a session may have been replaced by one with an id from before
+			last.Bytes, last.Valid = uuid.Nil, true
+			err = s.pace.do(ctx, func() error { return some(revokeBatch) })
 		}
 	}
 	if err != nil {

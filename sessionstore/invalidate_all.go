@@ -25,7 +25,7 @@ SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER
 
 // InvalidateAll is [Store.Invalidate] for everybody's sessions that were there when
 // it began, in batches, each a short transaction of its own. Who signs in
-// meanwhile stays signed in. It returns how many it revoked, also with an error:
+// meanwhile, also by [Store.Replace], stays signed in. It returns how many it revoked, also with an error:
 // those stay revoked, and to call it again is to go on. progress, if not nil, is
 // told that number after each batch. Without a cause it is [ReasonAllSignedOut].
 func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64), cause ...Cause) (n int64, err error) {
@@ -41,7 +41,7 @@ func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64),
 		return 0, sessionerr.Unavailable("revoke all sessions", err)
 	}
 	for last := (pgtype.UUID{Bytes: uuid.Nil, Valid: true}); ; {
-		batch, err := revokeSome(ctx, s.pool, invalidateBatchQuery, last, began, revokeBatch, why.Reason, why.by())
+		batch, err := revokeSome(ctx, s.pool, "", invalidateBatchQuery, last, began, revokeBatch, why.Reason, why.by())
 		if err != nil {
 			return n, sessionerr.Unavailable("revoke all sessions", err)
 		}

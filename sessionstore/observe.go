@@ -22,7 +22,7 @@ type Operation string
 
 // The operations that observers are told of.
 const (
-	OperationCreate    Operation = "create"     // Create
+	OperationCreate    Operation = "create"     // Create, Replace
 	OperationGet       Operation = "get"        // Get
 	OperationLoad      Operation = "load"       // Load, LoadClaims, History
 	OperationList      Operation = "list"       // List, Find
@@ -60,6 +60,9 @@ type Result struct {
 	// where Revoked has several for everybody's, and after an update, which does
 	// not ask whose it is.
 	Subject string
+	// Replaced is the session that ended because Changed took its place, which Revoked
+	// does not count; zero for none.
+	Replaced uuid.UUID
 	// Kept is the one session of the subject that was not to be ended.
 	Kept uuid.UUID
 }

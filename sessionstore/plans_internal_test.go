@@ -40,7 +40,8 @@ func TestPlansWithoutStatistics(t *testing.T) {
 				"get": getQuery, "load": loadQuery, "history": historyQuery, "list": listQuery, "update": updateQuery, "version": versionQuery, "patch": patchQuery, "lockSession": lockSessionQuery, "setClaims": setClaimsQuery, "loadClaims": loadClaimsQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
 				"invalidate": invalidateQuery, "revokeTokens": revokeTokensQuery,
 				"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
-				"confirm": confirmQuery,
+				"confirm":      confirmQuery,
+				"readReplaced": readReplacedQuery, "lockReplacedSubject": lockReplacedSubjectQuery, "lockReplaced": lockReplacedQuery, "inherit": inheritQuery, "endReplaced": endReplacedQuery,
 			} {
 				statement, err := conn.Conn().Prepare(t.Context(), name, query)
 				if err != nil {

@@ -102,9 +102,13 @@ type revoked struct {
 }
 
 // revokeSome sends a query that revokes some sessions, and tells how many, whether
-// verifiers were told, and which came last.
-func revokeSome(ctx context.Context, db sender, query string, args ...any) (r revoked, err error) {
+// verifiers were told, and which came last. Where they are one subject's, none of them
+// is replaced meanwhile: see lockReplacedSubjectQuery.
+func revokeSome(ctx context.Context, db sender, subject, query string, args ...any) (r revoked, err error) {
 	batch := &pgx.Batch{}
+	if subject != "" {
+		batch.Queue(lockSubjectQuery, subject)
+	}
 	batch.Queue(query, args...).QueryRow(func(row pgx.Row) error {
 		var told int64
 		return row.Scan(&r.sessions, &told, &r.last)

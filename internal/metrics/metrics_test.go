@@ -93,6 +93,11 @@ func TestSessionsAreCounted(t *testing.T) {
 		}
 	}
 
+	guest, _ := m.create(t)
+	if _, _, err := m.store.Replace(ctx, sessionstore.Replaced{SessionID: guest.ID}, sessionstore.CreateParams{}); err != nil {
+		t.Fatal(err)
+	}
+
 	late, cancel := context.WithTimeout(ctx, 0)
 	defer cancel()
 	verify(t, present(m.store, late, pair.RefreshToken), sessionstore.ErrUnavailable)
@@ -103,11 +108,12 @@ func TestSessionsAreCounted(t *testing.T) {
 	m.compare(t, `
 		# HELP latchkey_sessions_created_total Sessions that were created.
 		# TYPE latchkey_sessions_created_total counter
-		latchkey_sessions_created_total 9
-		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, or because their subject had too many.
+		latchkey_sessions_created_total 11
+		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, because their subject had too many, or because another session took their place.
 		# TYPE latchkey_sessions_revoked_total counter
 		latchkey_sessions_revoked_total{cause="asked"} 3
 		latchkey_sessions_revoked_total{cause="limit"} 1
+		latchkey_sessions_revoked_total{cause="replaced"} 1
 		latchkey_sessions_revoked_total{cause="stolen"} 1
 		# HELP latchkey_refreshes_total Refresh tokens that were presented, by what came of them.
 		# TYPE latchkey_refreshes_total counter

@@ -30,9 +30,10 @@ const (
 
 // Why a session was revoked.
 const (
-	causeAsked  = "asked"
-	causeStolen = "stolen"
-	causeLimit  = "limit" // its subject has too many
+	causeAsked    = "asked"
+	causeStolen   = "stolen"
+	causeLimit    = "limit"    // its subject has too many
+	causeReplaced = "replaced" // another took its place
 )
 
 // sessions counts what became of sessions. It is a [sessionstore.Observer].
@@ -65,9 +66,9 @@ func newSessions(registry prometheus.Registerer) *sessions {
 	}
 	revoked := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "sessions_revoked_total",
-		Help: "Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, or because their subject had too many.",
+		Help: "Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, because their subject had too many, or because another session took their place.",
 	}, []string{"cause"})
-	for _, cause := range []string{causeAsked, causeStolen, causeLimit} {
+	for _, cause := range []string{causeAsked, causeStolen, causeLimit, causeReplaced} {
 		s.revoked[cause] = revoked.WithLabelValues(cause)
 	}
 	refreshes := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -120,6 +121,9 @@ func (s *sessions) End(_ context.Context, r sessionstore.Result) {
 		cause = causeLimit
 	}
 	s.revoked[cause].Add(float64(r.Revoked))
+	if r.Replaced != uuid.Nil {
+		s.revoked[causeReplaced].Inc()
+	}
 	switch {
 	case r.Operation == sessionstore.OperationRefresh:
 		s.refreshed(r)
