@@ -186,7 +186,9 @@ var moves = []move{
 		_, err = s.Update(ctx, s.id, session.Checksum, []byte(`{"n":`+fmt.Sprint(rand.Int())+`}`))
 		return err
 	}},
-	{name: "claims", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.claims(ctx, sessionstore.SetClaimsOptions{}) }},
+	{name: "claims", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.claims(ctx, sessionstore.SetClaimsOptions{})
+	}},
 	{name: "claims that supersede", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.claims(ctx, supersede) }},
 	{name: "reseal", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, err := s.Reseal(ctx, sessionstore.Reseal{Unseal: rand.IntN(2) == 0})
