@@ -45,7 +45,7 @@ func TestPutClaims(t *testing.T) {
 	}
 	// The token that is out says what it says, its session what is so now.
 	m := s.introspected(t, session.access)
-	if at[bool](t, m, "active") != true || m["claims"] != nil || !cmp.Equal(m["session"].(map[string]any)["claims"], any(want)) {
+	if !at[bool](t, m, "active") || m["claims"] != nil || !cmp.Equal(at[map[string]any](t, at[map[string]any](t, m, "session"), "claims"), want) {
 		t.Errorf("%v", m)
 	}
 	if got := s.putClaims(t, session.id, "?supersede=false", second, ` {"scope":"a b", "role":"editor"} `).want(t, 200).Header.Get("ETag"); got != second {
@@ -56,7 +56,7 @@ func TestPutClaims(t *testing.T) {
 	if got := conflict.Header.Get("ETag"); got != second {
 		t.Errorf("ETag %s, want %s", got, second)
 	}
-	if at[bool](t, s.introspected(t, session.access), "active") != true {
+	if !at[bool](t, s.introspected(t, session.access), "active") {
 		t.Error("a refused request has superseded")
 	}
 }

@@ -158,7 +158,7 @@ func TestSetClaimsOfNoSession(t *testing.T) {
 	for id, want := range map[uuid.UUID]error{revoked.ID: sessionstore.ErrEnded, expired.ID: sessionstore.ErrEnded, uuid.New(): sessionstore.ErrNotFound} {
 		for _, options := range []sessionstore.SetClaimsOptions{{}, supersede} {
 			_, checksum, err := k.LoadClaims(t.Context(), id)
-			if (want == sessionstore.ErrEnded) != (err == nil) {
+			if errors.Is(want, sessionstore.ErrEnded) != (err == nil) {
 				t.Errorf("load: %v", err)
 			}
 			if _, err := k.SetClaims(t.Context(), id, checksum, []byte(`{"n":2}`), options); !errors.Is(err, want) {
