@@ -320,7 +320,8 @@ func (a *arena) race(t *testing.T, one, other move) {
 	if len(s.successors) > 1 {
 		t.Errorf("%d sessions took its place", len(s.successors))
 	}
-	a.exec(t, `DELETE FROM "sessionStore" WHERE "id" = $1 OR "subject" = $2`, s.id, s.subject)
+	// In the order in which everybody locks: others go on.
+	a.exec(t, `DELETE FROM "sessionStore" WHERE "id" IN (SELECT "id" FROM "sessionStore" WHERE "id" = $1 OR "subject" = $2 ORDER BY "id" FOR UPDATE)`, s.id, s.subject)
 	if t.Failed() {
 		t.Fatalf("%s and, %v later, %s: %v", one.name, later, other.name, errs)
 	}
