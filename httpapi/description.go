@@ -6,12 +6,20 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
 
 //go:embed openapi.yaml
 var description []byte
+
+// What the listeners serve is the same for all servers of a process. To make it takes as long as all else that a server's
+// start takes together.
+var (
+	publicDescription   = sync.OnceValues(func() (cacheable, error) { return newDescription("public") })
+	internalDescription = sync.OnceValues(func() (cacheable, error) { return newDescription("internal") })
+)
 
 // newDescription returns the half of openapi.yaml that one listener serves:
 // the operations with its tag, and the components that they use.

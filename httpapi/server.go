@@ -74,10 +74,10 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
 		return nil, err
 	}
-	if s.publicDescription, err = newDescription("public"); err != nil {
+	if s.publicDescription, err = publicDescription(); err != nil {
 		return nil, err
 	}
-	if s.internalDescription, err = newDescription("internal"); err != nil {
+	if s.internalDescription, err = internalDescription(); err != nil {
 		return nil, err
 	}
 	s.public, s.internal = s.publicRoutes(), s.internalRoutes()
