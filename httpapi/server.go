@@ -25,9 +25,8 @@ type Server struct {
 	logger      *slog.Logger
 	serviceKeys []serviceKey
 
-	jwks                                   atomic.Pointer[cacheable]
-	metadata                               cacheable
-	publicDescription, internalDescription cacheable
+	jwks     atomic.Pointer[cacheable]
+	metadata cacheable
 
 	// proofs are those of requests to this server, foreignProofs of requests to
 	// resource servers that ask about them.
@@ -74,12 +73,6 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
 		return nil, err
 	}
-	if s.publicDescription, err = newDescription("public"); err != nil {
-		return nil, err
-	}
-	if s.internalDescription, err = newDescription("internal"); err != nil {
-		return nil, err
-	}
 	s.public, s.internal = s.publicRoutes(), s.internalRoutes()
 	return s, nil
 }
@@ -113,7 +106,7 @@ func (s *Server) publicRoutes() *chi.Mux {
 		for _, path := range metadataPaths(s.cfg.Issuer) {
 			r.Get(path, handle(s.metadata.serve))
 		}
-		r.Get("/openapi.yaml", handle(s.publicDescription.serve))
+		r.Get("/openapi.yaml", handle(serveDescription(publicDescription)))
 	})
 	return r
 }
@@ -137,7 +130,7 @@ func (s *Server) internalRoutes() *chi.Mux {
 		r.Get("/livez", handle(s.livez))
 		r.Get("/readyz", handle(s.readyz))
 		r.Get("/metrics", handle(s.getMetrics))
-		r.Get("/openapi.yaml", handle(s.internalDescription.serve))
+		r.Get("/openapi.yaml", handle(serveDescription(internalDescription)))
 	})
 	// It waits, and bounds its own time.
 	r.Get("/v1/revocations", handle(s.keyed(s.getRevocations), "since", "wait"))

@@ -56,7 +56,7 @@ type knowledge struct {
 func newSet(bound time.Duration, clock *databaseClock) *Set {
 	return &Set{
 		bound: bound, now: clock.now, clock: clock, logger: clock.logger,
-		history: history{name: strings.ToLower(rand.Text()[:10]), changed: make(chan struct{})},
+		history: history{name: strings.ToLower(rand.Text()[:10]), most: maxHistory, changed: make(chan struct{})},
 		restart: func() {},
 	}
 }
@@ -130,7 +130,7 @@ func (s *Set) Apply(b Batch) {
 			return // there is nothing yet that this could belong to
 		}
 		into, from = k.sessions, max(k.from, b.From)
-		if s.fresh = append(s.fresh, b.Sessions...); len(s.fresh) > maxHistory {
+		if s.fresh = append(s.fresh, b.Sessions...); len(s.fresh) > s.history.most {
 			// It is in the table all the same. A source that fails again and again
 			// before its last batch must not fill the memory.
 			s.fresh, s.unkept = nil, true

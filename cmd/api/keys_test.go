@@ -19,16 +19,16 @@ func TestKeysInit(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "var")
 	signing, service := filepath.Join(dir, "signing-keys.json"), filepath.Join(dir, "service-key")
 
-	r := api(t, nil, "keys", "init", "--dir", dir)
+	r := line(nil, "keys", "init", "--dir", dir)
 	if want := (result{0, "", "made " + signing + "\nmade " + service + "\n"}); r != want {
 		t.Errorf("first: %v, want %v", r, want)
 	}
 	before := readFile(t, signing) + readFile(t, service)
-	r = api(t, env{"LATCHKEY_VAR_DIR": dir}, "keys", "init")
+	r = line(env{"LATCHKEY_VAR_DIR": dir}, "keys", "init")
 	if want := (result{0, "", "kept " + signing + "\nkept " + service + "\n"}); r != want {
 		t.Errorf("again: %v, want %v", r, want)
 	}
-	r = api(t, nil, "keys", "init", "--dir", dir, "--show")
+	r = line(nil, "keys", "init", "--dir", dir, "--show")
 	if want := (result{0, readFile(t, service), "kept " + signing + "\nkept " + service + "\n"}); r != want {
 		t.Errorf("with --show: %v, want %v", r, want)
 	}
@@ -83,7 +83,7 @@ func TestKeysGenerate(t *testing.T) {
 
 	// A set to a pipe, for each algorithm.
 	for _, algorithm := range []string{"EdDSA", "ES256", "RS256", "PS256", "HS256"} {
-		ring, err := tokens.ParseKeyRing([]byte(mustAPI(t, dir, nil, "keys", "generate", "--algorithm", algorithm)))
+		ring, err := tokens.ParseKeyRing([]byte(mustLine(t, nil, "keys", "generate", "--algorithm", algorithm)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestKeysGenerate(t *testing.T) {
 	file := filepath.Join(dir, "keys.json")
 	var printed string
 	for _, args := range [][]string{{}, {"--algorithm=ES256"}, {"--algorithm=HS256", "--first"}} {
-		printed += mustAPI(t, dir, nil, append([]string{"keys", "generate", "--file", file}, args...)...)
+		printed += mustLine(t, nil, append([]string{"keys", "generate", "--file", file}, args...)...)
 		if args == nil {
 			checkMode(t, file, 0o600)
 		}
@@ -104,7 +104,7 @@ func TestKeysGenerate(t *testing.T) {
 	if err := os.Chmod(file, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	printed += mustAPI(t, dir, nil, "keys", "generate", "--file", file, "--algorithm=PS256")
+	printed += mustLine(t, nil, "keys", "generate", "--file", file, "--algorithm=PS256")
 	checkMode(t, file, 0o640) // the service may read it through its group
 	var algorithms []string
 	for _, key := range listKeys(t, file) {
@@ -124,20 +124,20 @@ func TestKeysGenerate(t *testing.T) {
 
 func TestKeysList(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	file := filepath.Join(t.TempDir(), "keys.json")
 	for _, algorithm := range []string{"EdDSA", "ES256", "RS256", "PS256", "HS256"} {
-		mustAPI(t, dir, nil, "keys", "generate", "--file=keys.json", "--algorithm", algorithm)
+		mustLine(t, nil, "keys", "generate", "--file", file, "--algorithm", algorithm)
 	}
 
-	table := mustAPI(t, dir, nil, "keys", "list", "--file=keys.json")
+	table := mustLine(t, nil, "keys", "list", "--file", file)
 	if lines := strings.Split(table, "\n"); len(lines) != 7 || strings.Join(strings.Fields(lines[0]), " ") != "KEY ALGORITHM USE" ||
 		!strings.HasSuffix(lines[1], "  EdDSA      signs") || !strings.HasSuffix(lines[5], "  HS256      verifies") {
 		t.Errorf("table:\n%s", table)
 	}
-	if table != mustAPI(t, dir, env{"LATCHKEY_SIGNING_KEYS_FILE": "keys.json"}, "keys", "list") {
+	if table != mustLine(t, env{"LATCHKEY_SIGNING_KEYS_FILE": file}, "keys", "list") {
 		t.Error("LATCHKEY_SIGNING_KEYS_FILE gives another list")
 	}
-	checkNoPrivatePart(t, filepath.Join(dir, "keys.json"), table+mustAPI(t, dir, nil, "keys", "list", "--file=keys.json", "--json"))
+	checkNoPrivatePart(t, file, table+mustLine(t, nil, "keys", "list", "--file", file, "--json"))
 }
 
 func listKeys(t *testing.T, file string) []tokens.KeyInfo {
@@ -145,7 +145,7 @@ func listKeys(t *testing.T, file string) []tokens.KeyInfo {
 	var list struct {
 		Keys []tokens.KeyInfo `json:"keys"`
 	}
-	if err := json.Unmarshal([]byte(mustAPI(t, filepath.Dir(file), nil, "keys", "list", "--json", "--file", file)), &list); err != nil {
+	if err := json.Unmarshal([]byte(mustLine(t, nil, "keys", "list", "--json", "--file", file)), &list); err != nil {
 		t.Fatal(err)
 	}
 	return list.Keys

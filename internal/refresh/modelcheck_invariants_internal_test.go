@@ -1,3 +1,5 @@
+//go:build !race
+
 package refresh
 
 // Invariants, as violations name them.
