@@ -93,6 +93,7 @@ func (s *Server) Internal() http.Handler { return s.internal }
 // publicRoutes is all that browsers and apps can reach.
 func (s *Server) publicRoutes() *chi.Mux {
 	r := s.router("public")
+	r.Use(asCheck)
 	if len(s.cfg.CORSOrigins) > 0 {
 		r.Use(allowOrigins(s.cfg.CORSOrigins))
 	}
@@ -103,6 +104,7 @@ func (s *Server) publicRoutes() *chi.Mux {
 		r.Use(limitTime(s.cfg.RequestTimeout))
 		r.Post("/oauth2/token", handle(s.refreshTokens))
 		r.Post("/oauth2/revoke", handle(s.revokeToken))
+		r.Get(checkPath, respond(s.check)) // a query is the gateway's client's
 		r.Get("/v1/me/sessions/current", handle(s.bearer(s.getCurrentSession)))
 		r.Delete("/v1/me/sessions/current", handle(s.accepted(s.endCurrentSession)))
 		r.Get("/v1/me/sessions", handle(s.accepted(s.listOwnSessions), "cursor", "limit"))
