@@ -33,6 +33,17 @@ func handle(h handler, parameters ...string) http.HandlerFunc {
 	})
 }
 
+// lenient makes a handler one of net/http's that ignores query parameters, since
+// standards want that (RFC 6749 §3.2) or caches are told apart by them.
+func lenient(h handler) http.HandlerFunc {
+	return respond(func(w http.ResponseWriter, r *http.Request) error {
+		if err := checkForCredentials(r); err != nil {
+			return err
+		}
+		return h(w, r)
+	})
+}
+
 func respond(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {

@@ -28,6 +28,7 @@ type Server struct {
 	jwks                                   atomic.Pointer[cacheable]
 	metadata                               cacheable
 	publicDescription, internalDescription cacheable
+	publicIndex, internalIndex             cacheable
 
 	// proofs are those of requests to this server, foreignProofs of requests to
 	// resource servers that ask about them.
@@ -80,6 +81,12 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	if s.internalDescription, err = newDescription("internal"); err != nil {
 		return nil, err
 	}
+	if s.publicIndex, err = newIndex("public"); err != nil {
+		return nil, err
+	}
+	if s.internalIndex, err = newIndex("internal"); err != nil {
+		return nil, err
+	}
 	s.public, s.internal = s.publicRoutes(), s.internalRoutes()
 	return s, nil
 }
@@ -102,8 +109,8 @@ func (s *Server) publicRoutes() *chi.Mux {
 	}
 	r.Group(func(r chi.Router) {
 		r.Use(limitTime(s.cfg.RequestTimeout))
-		r.Post("/oauth2/token", handle(s.refreshTokens))
-		r.Post("/oauth2/revoke", handle(s.revokeToken))
+		r.Post("/oauth2/token", lenient(s.refreshTokens))
+		r.Post("/oauth2/revoke", lenient(s.revokeToken))
 		r.Get(checkPath, respond(s.check)) // a query is the gateway's client's
 		r.Get("/v1/me/sessions/current", handle(s.bearer(s.getCurrentSession)))
 		r.Delete("/v1/me/sessions/current", handle(s.accepted(s.endCurrentSession)))
@@ -111,11 +118,13 @@ func (s *Server) publicRoutes() *chi.Mux {
 		r.Delete("/v1/me/sessions", handle(s.accepted(s.endOwnSessions), "keep"))
 		r.Patch("/v1/me/sessions/{id}", handle(s.accepted(s.patchOwnSession)))
 		r.Delete("/v1/me/sessions/{id}", handle(s.accepted(s.endOwnSession)))
-		r.Get("/.well-known/jwks.json", handle(s.getKeys))
+		r.Get("/.well-known/jwks.json", lenient(s.getKeys))
 		for _, path := range metadataPaths(s.cfg.Issuer) {
-			r.Get(path, handle(s.metadata.serve))
+			r.Get(path, lenient(s.metadata.serve))
 		}
-		r.Get("/openapi.yaml", handle(s.publicDescription.serve))
+		r.Get(livenessPath, lenient(s.livez))
+		r.Get(descriptionPath, lenient(s.publicDescription.serve))
+		r.Get("/", lenient(s.publicIndex.serve))
 	})
 	return r
 }
@@ -132,11 +141,12 @@ func (s *Server) internalRoutes() *chi.Mux {
 		r.Patch("/v1/sessions/{id}", handle(s.keyed(s.patchSession)))
 		r.Put("/v1/sessions/{id}/data", handle(s.keyed(s.putSessionData)))
 		r.Delete("/v1/sessions/{id}", handle(s.keyed(s.endSession)))
-		r.Post("/oauth2/introspect", handle(s.introspecting(s.introspectToken)))
-		r.Get("/livez", handle(s.livez))
-		r.Get("/readyz", handle(s.readyz))
+		r.Post("/oauth2/introspect", lenient(s.introspecting(s.introspectToken)))
+		r.Get(livenessPath, lenient(s.livez))
+		r.Get("/readyz", lenient(s.readyz))
 		r.Get("/metrics", handle(s.getMetrics))
-		r.Get("/openapi.yaml", handle(s.internalDescription.serve))
+		r.Get(descriptionPath, lenient(s.internalDescription.serve))
+		r.Get("/", lenient(s.internalIndex.serve))
 	})
 	// It waits, and bounds its own time.
 	r.Get("/v1/revocations", handle(s.keyed(s.getRevocations), "since", "wait"))
