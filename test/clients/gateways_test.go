@@ -48,6 +48,7 @@ func newApp(t *testing.T) *application {
 		case r.Header.Get("Upgrade") != "":
 			w.Header().Set("Connection", "Upgrade")
 			w.Header().Set("Upgrade", "websocket")
+			w.Header().Set("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") // RFC 6455 §1.3, to its key
 			w.WriteHeader(http.StatusSwitchingProtocols)
 		default:
 			w.WriteHeader(int(app.status.Load()))
