@@ -24,5 +24,5 @@ func TestCaddy(t *testing.T) {
 	}
 	need(t, "caddy")
 	startGateway(t, address, "env", "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir, "caddy", "run", "--config", file, "--adapter", "caddyfile")
-	holdGateway(t, s, app, "http://"+address, gatewayTraits{passesPreflights: true, saysWhy: true, outage: http.StatusBadGateway})
+	holdGateway(t, s, app, "http://"+address, gatewayTraits{outage: http.StatusBadGateway})
 }

@@ -21,9 +21,8 @@ const pageOrigin = "https://app.example.com"
 
 // gatewayTraits are in what gateways differ, as docs/gateways.md configures them.
 type gatewayTraits struct {
-	passesPreflights bool
-	saysWhy          bool // a page on another origin can read a refusal
-	outage           int  // the status without the service
+	passesOptions bool // also where it is no preflight
+	outage        int  // the status without the service
 }
 
 // application is what is protected.
@@ -85,7 +84,7 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 			if got.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Bearer") {
 				t.Errorf("%s with %s: %d, WWW-Authenticate %q", method, what, got.StatusCode, challenge)
 			}
-			if allowed := got.Header.Values("Access-Control-Allow-Origin"); traits.saysWhy && (len(allowed) != 1 || allowed[0] != pageOrigin) {
+			if allowed := got.Header.Values("Access-Control-Allow-Origin"); len(allowed) != 1 || allowed[0] != pageOrigin {
 				t.Errorf("%s with %s: %v lets a page read why", method, what, allowed)
 			}
 		}
@@ -113,17 +112,14 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 	if got.StatusCode != traits.outage {
 		t.Errorf("without the service: %d with %v", got.StatusCode, got.Header)
 	}
-	if got.Header.Get("WWW-Authenticate") != "" || app.requests.Load() != before {
-		t.Errorf("without the service: %v, and the app was asked %d times", got.Header, app.requests.Load()-before)
+	if app.requests.Load() != before {
+		t.Error("the app was asked without the service")
 	}
 }
 
 // A preflight passes, with nobody's name; what only looks like one does not.
 func holdPreflights(t *testing.T, app *application, gate string, traits gatewayTraits) {
 	t.Helper()
-	if !traits.passesPreflights {
-		return
-	}
 	preflight := map[string]string{
 		"Origin": pageOrigin, "Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "authorization, traceparent", "Latchkey-Subject": "root",
 	}
@@ -139,7 +135,7 @@ func holdPreflights(t *testing.T, app *application, gate string, traits gatewayT
 			t.Errorf("%s with the headers of a preflight: %d", method, got.StatusCode)
 		}
 	}
-	if got := ask(t, gate, http.MethodOptions, "/page", "", map[string]string{"X-Forwarded-Method": "GET"}); got.StatusCode != http.StatusUnauthorized {
+	if got := ask(t, gate, http.MethodOptions, "/page", "", map[string]string{"X-Forwarded-Method": "GET"}); !traits.passesOptions && got.StatusCode != http.StatusUnauthorized {
 		t.Errorf("OPTIONS that is no preflight: %d", got.StatusCode)
 	}
 }

@@ -28,5 +28,5 @@ func TestHAProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	startGateway(t, address, programOfRoot(t, "haproxy"), "-db", "-f", file)
-	holdGateway(t, s, app, "http://"+address, gatewayTraits{passesPreflights: true, saysWhy: true, outage: http.StatusServiceUnavailable})
+	holdGateway(t, s, app, "http://"+address, gatewayTraits{outage: http.StatusServiceUnavailable})
 }

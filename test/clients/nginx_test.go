@@ -18,7 +18,7 @@ func TestNginx(t *testing.T) {
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	app := newApp(t)
 	gate := startNginx(t, s, app, nil)
-	holdGateway(t, s, app, gate, gatewayTraits{passesPreflights: true, saysWhy: true, outage: http.StatusServiceUnavailable})
+	holdGateway(t, s, app, gate, gatewayTraits{outage: http.StatusServiceUnavailable})
 	// By now the service is away.
 	if got := ask(t, gate, http.MethodGet, "/page", "x", nil); got.Header.Get("Retry-After") == "" {
 		t.Errorf("%d with %v", got.StatusCode, got.Header)
