@@ -3,6 +3,7 @@ package main_test
 import (
 	"encoding/json"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -47,6 +48,44 @@ func TestKeysInit(t *testing.T) {
 	// git leaves a folder alone that the command has made.
 	if text := readFile(t, dir, ".gitignore"); text != "*\n" {
 		t.Errorf("git would take the keys: %q", text)
+	}
+}
+
+// The algorithm is that of the key which is made; where one is there already it has no effect, and that is said.
+func TestAlgorithmOfMadeKeys(t *testing.T) {
+	t.Parallel()
+	dir := place(t)
+	for i, args := range [][]string{{"keys", "init", "--algorithm", "RS256", "--dir", dir}, {"keys", "init", "--dir", dir}} {
+		r := api(t, nil, args...)
+		if r.code != 0 || strings.Contains(r.stderr, "no effect") {
+			t.Errorf("%d: %v", i, r)
+		}
+	}
+	hint := `LATCHKEY_KEY_ALGORITHM=ES256 has no effect: the signing key in ` + filepath.Join(dir, "signing-keys.json") + ` is for RS256; `
+	if r := api(t, env{"LATCHKEY_KEY_ALGORITHM": "ES256"}, "keys", "init", "--dir", dir); r.code != 0 || !strings.Contains(r.stderr, hint) {
+		t.Errorf("another one: %v", r)
+	}
+	if r := api(t, nil, "keys", "list", "--file", filepath.Join(dir, "signing-keys.json")); !strings.Contains(r.stdout, "RS256      signs") {
+		t.Errorf("listed: %v", r)
+	}
+	if r := api(t, nil, "keys", "init", "--algorithm", "none", "--dir", dir); r.code != 2 {
+		t.Errorf("no algorithm: %v", r)
+	}
+
+	// The service makes its first key so, too, and goes on with the one that it has.
+	dir = place(t)
+	s := start(t, dir, env{"LATCHKEY_KEY_ALGORITHM": "RS256"})
+	_, keys := s.Send(http.MethodGet, s.Public+"/.well-known/jwks.json", "", nil)
+	if !strings.Contains(keys, `"alg":"RS256"`) || strings.Contains(s.Stderr.String(), "has no effect") {
+		t.Errorf("published: %s", keys)
+	}
+	s.Stop()
+	s = start(t, dir, env{"LATCHKEY_KEY_ALGORITHM": "ES256"})
+	if _, keys = s.Send(http.MethodGet, s.Public+"/.well-known/jwks.json", "", nil); !strings.Contains(keys, `"alg":"RS256"`) {
+		t.Errorf("published after a restart: %s", keys)
+	}
+	if log := s.Stderr.String(); !strings.Contains(log, "LATCHKEY_KEY_ALGORITHM=ES256 has no effect") {
+		t.Errorf("the log does not say that it has no effect: %s", log)
 	}
 }
 
