@@ -1,7 +1,9 @@
 package main_test
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io/fs"
 	"net/http"
 	"os"
@@ -10,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -86,6 +89,70 @@ func TestAlgorithmOfMadeKeys(t *testing.T) {
 	}
 	if log := s.Stderr.String(); !strings.Contains(log, "LATCHKEY_KEY_ALGORITHM=ES256 has no effect") {
 		t.Errorf("the log does not say that it has no effect: %s", log)
+	}
+}
+
+// What is exported is the public part of what is published, in the same order.
+func TestKeysExport(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "signing-keys.json")
+	for _, algorithm := range []string{"RS256", "ES256", "EdDSA", "HS256"} {
+		mustAPI(t, dir, nil, "keys", "generate", "--algorithm", algorithm, "--file", file)
+	}
+	ring, err := tokens.ParseKeyRing([]byte(readFile(t, file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var published jose.JSONWebKeySet
+	if err := json.Unmarshal(ring.PublicJWKS(), &published); err != nil {
+		t.Fatal(err)
+	}
+	if len(published.Keys) != 3 {
+		t.Fatalf("%d keys are public, want 3", len(published.Keys))
+	}
+	var exported jose.JSONWebKeySet
+	if err := json.Unmarshal([]byte(mustAPI(t, dir, nil, "keys", "export", "--file", file)), &exported); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(published, exported); diff != "" {
+		t.Error(diff)
+	}
+	checkPEM(t, mustAPI(t, dir, nil, "keys", "export", "--file", file, "--pem"), published.Keys)
+	second := published.Keys[1]
+	checkPEM(t, mustAPI(t, dir, nil, "keys", "export", "--file", file, "--pem", second.KeyID), []jose.JSONWebKey{second})
+	secret := ring.Keys()[3].ID
+	if r := api(t, nil, "keys", "export", "--file", file, "--pem", secret); r != (result{1, "", `api: there is no such public key: "` + secret + `"` + "\n"}) {
+		t.Errorf("a secret key: %v", r)
+	}
+
+	settings := keysInDatabase(t)
+	s := start(t, t.TempDir(), settings)
+	_, jwks := s.Send(http.MethodGet, s.Public+"/.well-known/jwks.json", "", nil)
+	if err := json.Unmarshal([]byte(jwks), &published); err != nil {
+		t.Fatal(err)
+	}
+	checkPEM(t, mustAPI(t, t.TempDir(), settings, "keys", "export", "--pem"), published.Keys)
+}
+
+func checkPEM(t *testing.T, text string, want []jose.JSONWebKey) {
+	t.Helper()
+	rest := []byte(text)
+	for _, key := range want {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil || block.Type != "PUBLIC KEY" {
+			t.Fatalf("no public key for %s in %s", key.KeyID, text)
+		}
+		got, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if diff := cmp.Diff(key.Key, got); diff != "" || err != nil {
+			t.Errorf("%s: %v %s", key.KeyID, err, diff)
+		}
+		if !strings.Contains(text, key.KeyID+" "+key.Algorithm+"\n") {
+			t.Errorf("%s is not named in %s", key.KeyID, text)
+		}
+	}
+	if len(rest) > 0 {
+		t.Errorf("more than that: %s", rest)
 	}
 }
 
