@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -52,11 +54,15 @@ func (s *Server) isClient(id credential) bool {
 
 // introspecting answers for whoever has a service key: as a bearer token, or,
 // since resource servers come with nothing else, its name and secret as the user
-// and password of HTTP Basic (RFC 7662 §2.1, RFC 6749 §2.3.1).
+// and password of HTTP Basic, or as client_id and client_secret in the form (RFC 7662
+// §2.1, RFC 6749 §2.3.1).
 func (s *Server) introspecting(next handler) handler {
 	keyed := s.keyed(next)
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, secret, err := basicCredentials(r)
+		if errors.Is(err, errNotBasic) && len(r.Header.Values("Authorization")) == 0 {
+			id, secret, err = credentialsInForm(w, r)
+		}
 		if errors.Is(err, errNotBasic) || errors.Is(err, errManyBasic) {
 			return keyed(w, r)
 		}
@@ -72,6 +78,25 @@ func (s *Server) introspecting(next handler) handler {
 		infoOf(r).serviceKey = name
 		return next(w, r)
 	}
+}
+
+// credentialsInForm reads client_secret_post, and leaves the body to be read again. It
+// returns errNotBasic for what is no form with a secret: that is the next one's to judge.
+func credentialsInForm(w http.ResponseWriter, r *http.Request) (id, secret credential, err error) {
+	if !hasMediaType(r.Header, formType) {
+		return id, secret, errNotBasic
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFormBytes))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	values, invalid := url.ParseQuery(string(body))
+	if err != nil || invalid != nil || values.Get("client_secret") == "" {
+		return id, secret, errNotBasic
+	}
+	if len(values["client_id"]) > 1 || len(values["client_secret"]) > 1 {
+		return id, secret, errBadBasic
+	}
+	user, password := values.Get("client_id"), values.Get("client_secret")
+	return credential{user, user}, credential{password, password}, nil
 }
 
 // credential is one half of HTTP Basic: as it stands there, and decoded as a

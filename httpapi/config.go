@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +43,8 @@ type Config struct {
 	// there is no feed.
 	Verifier *verifier.Verifier
 	// CORSOrigins are the exact origins whose scripts may use the public
-	// listener, such as https://app.example.com. None means no CORS at all.
+	// listener, such as https://app.example.com. An international name may be written as
+	// it is read. None means no CORS at all.
 	CORSOrigins []string
 	// DPoPNonce has each proof of possession carry a nonce of this server (RFC 9449
 	// §8), which keeps proofs from being made in advance. The first request of a
@@ -97,10 +99,13 @@ func (c Config) withDefaults() (Config, error) {
 	if err := checkServiceKeys(c.ServiceKeys); err != nil {
 		return c, err
 	}
-	for _, origin := range c.CORSOrigins {
-		if err := checkOrigin(origin); err != nil {
+	c.CORSOrigins = slices.Clone(c.CORSOrigins)
+	for i, origin := range c.CORSOrigins {
+		sent, err := browserOrigin(origin)
+		if err != nil {
 			return c, err
 		}
+		c.CORSOrigins[i] = sent
 	}
 	for _, prefix := range c.TrustedProxies {
 		if !prefix.IsValid() {
@@ -164,16 +169,6 @@ func checkServiceKeys(keys []ServiceKey) error {
 			return fmt.Errorf("httpapi: the service key %q has the secret of another one", k.Name)
 		}
 		names[k.Name], secrets[digest] = true, true
-	}
-	return nil
-}
-
-// checkOrigin refuses wildcards and "null", which are not somebody's origin,
-// and what a browser would never send.
-func checkOrigin(origin string) error {
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || strings.Contains(origin, "*") || origin != u.Scheme+"://"+u.Host || origin != strings.ToLower(origin) {
-		return fmt.Errorf("httpapi: the CORS origin %q must be exact, such as https://app.example.com", origin)
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
+const descriptionPath = "/openapi.yaml"
+
 //go:embed openapi.yaml
 var description []byte
 

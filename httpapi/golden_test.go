@@ -76,6 +76,12 @@ func TestGoldenProblems(t *testing.T) {
 		"duplicate_parameter": func(o ...option) response {
 			return s.internal(t, "GET", "/v1/sessions?subject=a&subject=b", o...)
 		},
+		"insufficient_scope": func(o ...option) response {
+			return s.public(t, "GET", "/v1/check/require/scope=orders:read", append(o, bearer(live.access))...)
+		},
+		"wrong_audience": func(o ...option) response {
+			return s.public(t, "GET", "/v1/check/require/audience=orders", append(o, bearer(live.access))...)
+		},
 		"invalid_member_claim": func(o ...option) response {
 			return s.internal(t, "POST", "/v1/sessions", append(o, jsonBody(`{"claims":{"Sub":"root"}}`))...)
 		},

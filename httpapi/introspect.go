@@ -38,7 +38,7 @@ type introspection struct {
 // active. A refresh token is never active here: a resource server that asks
 // must not take one for an access token.
 func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
-	fields, err := decodeForm(w, r, append([]string{"token", "token_type_hint", "confirm"}, proofFields...)...)
+	fields, err := decodeForm(w, r, append([]string{"token", "token_type_hint", "confirm", "client_id", "client_secret"}, proofFields...)...)
 	if err != nil {
 		return err
 	}

@@ -72,7 +72,5 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	if err := s.store.RevokeToken(r.Context(), token); err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", noStore)
-	w.WriteHeader(http.StatusOK)
-	return nil
+	return writeJSON(w, http.StatusOK, struct{}{}) // no RFC wants a body, but there are clients that parse one
 }

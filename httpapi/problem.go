@@ -42,6 +42,7 @@ const (
 	codeDuplicateMember      code = "duplicate_member"
 	codeDuplicateParameter   code = "duplicate_parameter"
 	codeIdempotencyKeyReused code = "idempotency_key_reused"
+	codeInsufficientScope    code = "insufficient_scope"
 	codeInternal             code = "internal_error"
 	codeInvalidClient        code = "invalid_client"
 	codeInvalidGrant         code = "invalid_grant"
@@ -71,6 +72,7 @@ const (
 	codeUnsupportedGrantType code = "unsupported_grant_type"
 	codeUnsupportedMediaType code = "unsupported_media_type"
 	codeUseNonce             code = "use_dpop_nonce"
+	codeWrongAudience        code = "wrong_audience"
 )
 
 // kinds gives each code its status, its title, and the error that stands for
@@ -86,6 +88,7 @@ var kinds = map[code]struct {
 	codeDuplicateMember:      {http.StatusBadRequest, "invalid_request", "The body has a member twice."},
 	codeDuplicateParameter:   {http.StatusBadRequest, "invalid_request", "A parameter is there more than once."},
 	codeIdempotencyKeyReused: {http.StatusUnprocessableEntity, "invalid_request", "The Idempotency-Key is that of another request."},
+	codeInsufficientScope:    {http.StatusForbidden, "invalid_scope", "The access token does not have the scope that is required."},
 	codeInternal:             {http.StatusInternalServerError, "server_error", "The service made a mistake."},
 	codeInvalidClient:        {http.StatusUnauthorized, "invalid_client", "The client authentication is not accepted."},
 	codeInvalidGrant:         {http.StatusBadRequest, "invalid_grant", "The refresh token is not accepted."},
@@ -114,6 +117,7 @@ var kinds = map[code]struct {
 	codeUnknownParameter:     {http.StatusBadRequest, "invalid_request", "The route does not know a parameter."},
 	codeUnsupportedGrantType: {http.StatusBadRequest, "unsupported_grant_type", "The grant_type must be refresh_token."},
 	codeUseNonce:             {http.StatusUnauthorized, dpop.CodeUseNonce, "The DPoP proof needs the nonce of the DPoP-Nonce header."},
+	codeWrongAudience:        {http.StatusForbidden, "invalid_token", "The access token is for another audience."},
 	codeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "invalid_request", "The body has the wrong media type."},
 }
 
@@ -301,6 +305,8 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		if p.code == codeMissingServiceKey && isOAuth(r) {
 			h.Add("WWW-Authenticate", basicChallenge)
 		}
+	case p.code == codeInsufficientScope:
+		h.Set("WWW-Authenticate", `Bearer realm="`+realm+`", error="insufficient_scope"`) // RFC 6750 §3.1
 	case kind.status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
 	}

@@ -20,7 +20,7 @@ import (
 // unaudited are the commands that change no session and no key of a running service.
 var unaudited = []string{
 	"data", "data keys", "data keys generate", "data keys list", "data keys promote", "data keys remove", "data reencrypt", // seals anew what stays the same
-	"", "keys", "keys generate", "keys init", "keys list", "migrate", "migrate down", "migrate status", "migrate up",
+	"", "keys", "keys export", "keys generate", "keys init", "keys list", "migrate", "migrate down", "migrate status", "migrate up",
 	"sessions", "sessions list", "sessions show", "version",
 }
 

@@ -18,7 +18,7 @@ func TestHelp(t *testing.T) {
 
 	for _, command := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "migrate down", "cleanup",
-		"keys", "keys init", "keys generate", "keys list", "keys rotate", "keys revoke",
+		"keys", "keys init", "keys generate", "keys list", "keys export", "keys rotate", "keys revoke",
 		"data", "data keys", "data keys generate", "data keys promote", "data keys remove", "data keys list", "data reencrypt", "sessions", "sessions list", "sessions show", "sessions revoke", "version",
 	} {
 		// A wrong setting must not hide the help.

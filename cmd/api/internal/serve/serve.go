@@ -118,6 +118,11 @@ func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, er
 	if err == nil {
 		id.sealer, err = s.Sealer()
 	}
+	if id.ring != nil {
+		if hint := settings.OtherAlgorithm(id.ring, string(s.KeyAlgorithm), signingFile); hint != "" {
+			s.log.Warn(hint)
+		}
+	}
 	secretfile.WarnOfReadable(s.log, signingFile, serviceFile, string(s.DataEncryptionKeysetFile))
 	return id, err
 }
