@@ -21,7 +21,7 @@ import (
 // Where [Config].SessionsPerSubject bounds a subject's sessions, its oldest ones
 // may end for the new one, or the error is [ErrTooManySessions].
 func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ TokenPair, err error) {
-	result := Result{Operation: OperationCreate, Subject: params.Subject}
+	result := Result{Operation: OperationCreate, Subject: params.Subject, Actor: params.Actor}
 	ctx = s.begin(ctx, OperationCreate)
 	defer func() {
 		result.Err = err
@@ -82,15 +82,12 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	if err != nil {
 		return fail(err)
 	}
-	claims, err := ownClaims(params.Claims)
+	claims, err := claimsOf(params, s.clock.now())
 	if err != nil {
 		return fail(err)
 	}
-	own := params.Lifetimes
-	if s.cfg.LifetimesFor != nil {
-		own = own.Or(s.cfg.LifetimesFor(params))
-	}
-	if err := s.cfg.checkLifetimes(own.Or(s.cfg.Lifetimes)); err != nil {
+	own, err := s.cfg.lifetimesOf(params)
+	if err != nil {
 		return fail(err)
 	}
 	// Version 7 ids start with the time, so inserts land on the right edge of
@@ -101,13 +98,17 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 			return fail(fmt.Errorf("create a session: %w", err))
 		}
 	}
-	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], content), Claims: claimsOrNil(claims), Client: params.Client.clean()}
+	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], content), Client: params.Client.clean()}
+	if err := session.readClaims(claims); err != nil {
+		return fail(err)
+	}
 	stored, err := s.data.stored(session.ID, session.Data)
 	if err != nil {
 		return fail(err)
 	}
 	return creation{
-		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims},
-		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: newOnce(params, content, claims),
+		session: session, stored: stored,
+		pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims, Lifetimes: own},
+		own:  own, lifetimes: own.Or(s.cfg.Lifetimes), once: newOnce(params, content, claims),
 	}, nil
 }

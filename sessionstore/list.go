@@ -44,7 +44,7 @@ const listReach = 500
 // sessions are read one by one until the page is full. The last one within reach
 // comes also if it is not live: it is where the next page begins.
 const listQuery = `
-SELECT ` + sessionColumns + `, ` + live + `, s."n" = $4
+SELECT ` + sessionColumns + `, COALESCE(p."claims", ''), ` + live + `, s."n" = $4
 FROM (
   SELECT s.*, row_number() OVER (ORDER BY s."id" DESC) AS "n"
   FROM (
@@ -93,9 +93,12 @@ func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ 
 	// One more than wanted tells whether there is a next page.
 	if err := s.pool.Read(ctx, func(rows pgx.Rows) error {
 		page = Page{}
-		var isLive, isLast bool
+		var row struct {
+			claims         string
+			isLive, isLast bool
+		}
 		for rows.Next() {
-			session, err := scanSession(rows, &isLive, &isLast)
+			session, err := scanSession(rows, &row.claims, &row.isLive, &row.isLast)
 			if err != nil {
 				return err
 			}
@@ -103,11 +106,14 @@ func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ 
 				page.NextCursor = formatCursor(page.Sessions[params.Limit-1].ID)
 				continue
 			}
-			if isLive {
-				session.Checksum = ""
+			if row.isLive {
+				if err := session.readClaims(row.claims); err != nil {
+					return err
+				}
+				session.Checksum, session.Claims = "", nil
 				page.Sessions = append(page.Sessions, session)
 			}
-			if isLast {
+			if row.isLast {
 				page.NextCursor = formatCursor(session.ID)
 			}
 		}

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Observer is told what a store does, for metrics and traces: see
@@ -59,6 +61,8 @@ type Result struct {
 	// where Revoked has several for everybody's, and after an update, which does
 	// not ask whose it is.
 	Subject string
+	// Actor is who acts for the subject in the session that was created; nil for nobody.
+	Actor *tokens.Actor
 	// Kept is the one session of the subject that was not to be ended.
 	Kept uuid.UUID
 }

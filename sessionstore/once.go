@@ -47,8 +47,8 @@ type once struct {
 	request []byte // what was asked for, in one form
 }
 
-// newOnce is zero without a key. The content is that of the data, the claims are the
-// session's own, both in canonical form, which has no line break.
+// newOnce is zero without a key. The content is that of the data, the claims are those
+// that the pair's row gets, both in canonical form, which has no line break.
 // A parameter that is added to the request must not be there where it is zero, or a
 // creation is another one after an upgrade.
 func newOnce(params CreateParams, content []byte, claims string) once {
@@ -61,6 +61,9 @@ func newOnce(params CreateParams, content []byte, claims string) once {
 	request = append(request, content...)
 	if claims != "" {
 		request = append(append(request, '\n'), claims...)
+	}
+	if params.NoRefresh {
+		request = append(request, "\nno refresh token"...)
 	}
 	return once{key[:], request}
 }
@@ -150,7 +153,9 @@ func (s *Store) createdBefore(ctx context.Context, c *creation) (Session, TokenP
 	case p.Revoked:
 		return fail(ErrEnded)
 	}
-	session.Claims = claimsOrNil(p.Claims)
+	if err := session.readClaims(p.Claims); err != nil {
+		return fail(err)
+	}
 	pair, err := s.tokens.sign(p, now)
 	return session, pair, err
 }

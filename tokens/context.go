@@ -50,6 +50,9 @@ func JoinClaims(c Context, custom string) (string, error) {
 	if err := c.Actor.check(); err != nil {
 		return "", err
 	}
+	if c.Authentication.isZero() && c.Actor == nil {
+		return custom, nil
+	}
 	wire := c.wire()
 	form, err := json.Marshal(wire)
 	if err != nil {
@@ -64,10 +67,7 @@ func JoinClaims(c Context, custom string) (string, error) {
 			return "", customError("/act", "longer than %d bytes", maxActorBytes)
 		}
 	}
-	switch {
-	case len(form) == len("{}"):
-		return custom, nil
-	case custom == "":
+	if custom == "" {
 		return string(form), nil
 	}
 	joined := string(form[:len(form)-1]) + "," + custom[1:]
