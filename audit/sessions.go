@@ -29,7 +29,7 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 
 	switch r.Operation {
 	case sessionstore.OperationCreate:
-		s.log.record(ctx, Event{Name: SessionCreated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
+		s.log.record(ctx, Event{Name: SessionCreated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, Act: r.Actor})
 		if r.Revoked > 0 {
 			s.log.record(ctx, Event{Name: SessionsRevoked, Origin: itself, Subject: r.Subject, Count: r.Revoked, Reason: Limit})
 		}

@@ -18,6 +18,8 @@ type newSession struct {
 	Claims         jsontext.Value `json:"claims"`
 	Client         newClient      `json:"client"`
 	DPoPThumbprint *string        `json:"dpop_jkt"`
+	RefreshToken   *bool          `json:"refresh_token"`
+	newContext
 	newLifetimes
 }
 
@@ -120,6 +122,10 @@ func (n newSession) params() (sessionstore.CreateParams, error) {
 			return params, invalidMember("/dpop_jkt", "It is empty. Leave it out for bearer tokens.")
 		}
 		params.KeyThumbprint = *n.DPoPThumbprint
+	}
+	params.NoRefresh = n.RefreshToken != nil && !*n.RefreshToken
+	if err := n.addTo(&params); err != nil {
+		return params, err
 	}
 	var err error
 	params.Lifetimes, err = n.lifetimes()

@@ -13,12 +13,13 @@ import (
 // value is absent, never null.
 
 type sessionDocument struct {
-	ID          uuid.UUID      `json:"id"`
-	Subject     string         `json:"subject,omitzero"`
-	Current     *bool          `json:"current,omitzero"` // public routes only
-	Data        jsontext.Value `json:"data,omitzero"`
-	Checksum    string         `json:"checksum,omitzero"`
-	Claims      jsontext.Value `json:"claims,omitzero"`
+	ID       uuid.UUID      `json:"id"`
+	Subject  string         `json:"subject,omitzero"`
+	Current  *bool          `json:"current,omitzero"` // public routes only
+	Data     jsontext.Value `json:"data,omitzero"`
+	Checksum string         `json:"checksum,omitzero"`
+	Claims   jsontext.Value `json:"claims,omitzero"`
+	contextDocument
 	Client      clientDocument `json:"client"`
 	LastClient  clientDocument `json:"last_client,omitzero"`
 	CreatedAt   time.Time      `json:"created_at"`
@@ -43,8 +44,8 @@ type tokenDocument struct {
 	AccessToken      string `json:"access_token"`
 	TokenType        string `json:"token_type"`
 	ExpiresIn        int64  `json:"expires_in"`
-	RefreshToken     string `json:"refresh_token"`
-	RefreshExpiresIn int64  `json:"refresh_expires_in"`
+	RefreshToken     string `json:"refresh_token,omitzero"`
+	RefreshExpiresIn *int64 `json:"refresh_expires_in,omitzero"` // there with the refresh token, 0 too
 	Scope            string `json:"scope,omitzero"`
 	// Session is there in the answer to a creation only.
 	Session *sessionDocument `json:"session,omitzero"`
@@ -60,7 +61,7 @@ func documentOf(s sessionstore.Session) sessionDocument {
 // listedDocumentOf is the session without its data.
 func listedDocumentOf(s sessionstore.Session) sessionDocument {
 	return sessionDocument{
-		ID: s.ID, Subject: s.Subject,
+		ID: s.ID, Subject: s.Subject, contextDocument: contextDocumentOf(s.Context),
 		Client: clientDocumentOf(s.Client), LastClient: clientDocumentOf(s.LastClient),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(), RefreshedAt: utc(s.RefreshedAt),
 		ExpiresAt: s.ExpiresAt.UTC(), RevokedAt: utc(s.RevokedAt),
@@ -88,12 +89,15 @@ func utc(t time.Time) time.Time {
 }
 
 func tokenDocumentOf(p sessionstore.TokenPair) tokenDocument {
-	return tokenDocument{
-		AccessToken:      string(p.AccessToken),
-		TokenType:        tokenType(p.KeyThumbprint),
-		ExpiresIn:        int64(p.ExpiresIn() / time.Second),
-		RefreshToken:     string(p.RefreshToken),
-		RefreshExpiresIn: int64(p.RefreshExpiresIn() / time.Second),
-		Scope:            p.Scope,
+	d := tokenDocument{
+		AccessToken:  string(p.AccessToken),
+		TokenType:    tokenType(p.KeyThumbprint),
+		ExpiresIn:    int64(p.ExpiresIn() / time.Second),
+		RefreshToken: string(p.RefreshToken),
+		Scope:        p.Scope,
 	}
+	if p.RefreshToken != "" {
+		d.RefreshExpiresIn = new(int64(p.RefreshExpiresIn() / time.Second))
+	}
+	return d
 }
