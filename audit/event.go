@@ -64,7 +64,7 @@ type Event struct {
 	// Subject is that session's, or whose sessions they are; empty for none.
 	Subject string
 	// Act is who acts for the subject in a session that was created; nil for nobody but
-	// him.
+	// them.
 	Act *tokens.Actor
 	// All says that they are everybody's.
 	All bool

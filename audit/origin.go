@@ -32,7 +32,7 @@ type Actor struct {
 	ID   string    `json:"id,omitempty"`
 	// SessionID is the session whose token a subject used, where it is known.
 	SessionID uuid.UUID `json:"session_id,omitzero"`
-	// Act is who acts for the subject in that session; nil for nobody but him.
+	// Act is who acts for the subject in that session; nil for nobody but them.
 	Act *tokens.Actor `json:"act,omitempty"`
 }
 

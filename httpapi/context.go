@@ -8,7 +8,7 @@ import (
 )
 
 // newContext is what a creation says of how the user authenticated, and of who acts
-// for him.
+// for them.
 type newContext struct {
 	AuthTime *int64        `json:"auth_time"`
 	ACR      *string       `json:"acr"`

@@ -14,7 +14,7 @@ import (
 const maxAuthTimeAhead = time.Minute
 
 // claimsOf checks what a session's access tokens are to say besides what we do: its own
-// claims, and how its user authenticated and who acts for him. It returns the one form
+// claims, and how its user authenticated and who acts for them. It returns the one form
 // that they have in the pair's row.
 func claimsOf(params CreateParams, now time.Time) (string, error) {
 	own, err := ownClaims(params.Claims)

@@ -21,7 +21,7 @@ func acted() (sessionstore.CreateParams, tokens.Context) {
 	return sessionstore.CreateParams{Subject: "ann", Claims: []byte(`{"role":"editor"}`), Authentication: want.Authentication, Actor: want.Actor}, want
 }
 
-// Whatever shows a session says how its user authenticated and who acts for him, and each
+// Whatever shows a session says how its user authenticated and who acts for them, and each
 // pair's access token too, however the pair came to be.
 func TestContext(t *testing.T) {
 	t.Parallel()

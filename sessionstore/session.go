@@ -32,7 +32,7 @@ type Session struct {
 	// Claims are the session's own claims, a JSON object in the form of
 	// [tokens.CustomClaims]. It is nil for none, and in lists.
 	Claims []byte
-	// Context is how the user authenticated, and who acts for him.
+	// Context is how the user authenticated, and who acts for them.
 	tokens.Context
 	// Client is what was known of the client when the session was created,
 	// LastClient what is known of the one that got the present pair by a refresh.
@@ -77,7 +77,7 @@ type CreateParams struct {
 	// clock. Nil means that nothing is known; it is never filled in.
 	Authentication *tokens.Authentication
 	// Actor is who acts for the subject, as access tokens, sessions and the audit trail
-	// say. Nil means nobody but him.
+	// say. Nil means nobody but them.
 	Actor *tokens.Actor
 	// NoRefresh makes a session without a refresh token: it ends with its one access
 	// token, and Lifetimes has no RefreshToken.

@@ -54,7 +54,7 @@ type Claims struct {
 	// beside ours: a JSON object as [CustomClaims] returns it, and as nothing else may
 	// make it but [JoinClaims], for Sign alone. It is empty for none.
 	Custom string
-	// Context is how the user authenticated and who acts for him, where an access token
+	// Context is how the user authenticated and who acts for them, where an access token
 	// says it.
 	Context
 }

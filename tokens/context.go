@@ -10,11 +10,11 @@ import (
 )
 
 // Context is what a session's access tokens say of the circumstances: how its user
-// authenticated, and who acts for him.
+// authenticated, and who acts for them.
 type Context struct {
 	// Authentication is nil where nothing is known of it.
 	Authentication *Authentication
-	// Actor is nil where the subject acts for himself.
+	// Actor is nil where the subject acts for themselves.
 	Actor *Actor
 }
 
