@@ -41,15 +41,24 @@ type pageDocument struct {
 }
 
 type tokenDocument struct {
-	AccessToken      string `json:"access_token"`
-	TokenType        string `json:"token_type"`
-	ExpiresIn        int64  `json:"expires_in"`
-	RefreshToken     string `json:"refresh_token,omitzero"`
-	RefreshExpiresIn *int64 `json:"refresh_expires_in,omitzero"` // there with the refresh token, 0 too
-	Scope            string `json:"scope,omitzero"`
+	AccessToken      string      `json:"access_token"`
+	TokenType        string      `json:"token_type"`
+	ExpiresIn        int64       `json:"expires_in"`
+	RefreshToken     string      `json:"refresh_token,omitzero"`
+	RefreshExpiresIn secondsLeft `json:"refresh_expires_in,omitzero"`
+	Scope            string      `json:"scope,omitzero"`
 	// Session is there in the answer to a creation only.
 	Session *sessionDocument `json:"session,omitzero"`
 }
+
+// secondsLeft may be 0, which is there as any other number is.
+type secondsLeft int64
+
+// never is what has no refresh token, and is left out.
+const never secondsLeft = -1
+
+// IsZero tells the encoder what to leave out.
+func (s secondsLeft) IsZero() bool { return s == never }
 
 // documentOf is the session as the internal routes show it.
 func documentOf(s sessionstore.Session) sessionDocument {
@@ -90,14 +99,15 @@ func utc(t time.Time) time.Time {
 
 func tokenDocumentOf(p sessionstore.TokenPair) tokenDocument {
 	d := tokenDocument{
-		AccessToken:  string(p.AccessToken),
-		TokenType:    tokenType(p.KeyThumbprint),
-		ExpiresIn:    int64(p.ExpiresIn() / time.Second),
-		RefreshToken: string(p.RefreshToken),
-		Scope:        p.Scope,
+		AccessToken:      string(p.AccessToken),
+		TokenType:        tokenType(p.KeyThumbprint),
+		ExpiresIn:        int64(p.ExpiresIn() / time.Second),
+		RefreshToken:     string(p.RefreshToken),
+		RefreshExpiresIn: secondsLeft(p.RefreshExpiresIn() / time.Second),
+		Scope:            p.Scope,
 	}
-	if p.RefreshToken != "" {
-		d.RefreshExpiresIn = new(int64(p.RefreshExpiresIn() / time.Second))
+	if p.RefreshToken == "" {
+		d.RefreshExpiresIn = never
 	}
 	return d
 }
