@@ -29,7 +29,7 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 
 	switch r.Operation {
 	case sessionstore.OperationCreate:
-		s.log.record(ctx, Event{Name: SessionCreated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
+		s.log.record(ctx, Event{Name: SessionCreated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, Act: r.Actor})
 		if r.Replaced != uuid.Nil {
 			s.log.record(ctx, Event{Name: SessionRevoked, Origin: origin, SessionID: r.Replaced, Reason: Replaced})
 		}

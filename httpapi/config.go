@@ -63,6 +63,9 @@ type Config struct {
 	// minute divided by it: that should be well below the store's grace. Zero means
 	// any number.
 	SessionRateLimit int
+	// HideActedSessions leaves sessions in which somebody acts for the subject out of
+	// the subject's own list, but for the one that asks.
+	HideActedSessions bool
 	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is
 	// believed. None means that a client's address is its connection's.
 	TrustedProxies []netip.Prefix

@@ -20,6 +20,8 @@ type newSession struct {
 	Client         newClient      `json:"client"`
 	DPoPThumbprint *string        `json:"dpop_jkt"`
 	Replaces       *string        `json:"replaces"`
+	RefreshToken   *bool          `json:"refresh_token"`
+	newContext
 	newLifetimes
 }
 
@@ -137,6 +139,10 @@ func (n newSession) params() (sessionstore.CreateParams, error) {
 			return params, invalidMember("/dpop_jkt", "It is empty. Leave it out for bearer tokens.")
 		}
 		params.KeyThumbprint = *n.DPoPThumbprint
+	}
+	params.NoRefresh = n.RefreshToken != nil && !*n.RefreshToken
+	if err := n.addTo(&params); err != nil {
+		return params, err
 	}
 	var err error
 	params.Lifetimes, err = n.lifetimes()

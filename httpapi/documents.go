@@ -13,12 +13,13 @@ import (
 // value is absent, never null.
 
 type sessionDocument struct {
-	ID          uuid.UUID      `json:"id"`
-	Subject     string         `json:"subject,omitzero"`
-	Current     *bool          `json:"current,omitzero"` // public routes only
-	Data        jsontext.Value `json:"data,omitzero"`
-	Checksum    string         `json:"checksum,omitzero"`
-	Claims      jsontext.Value `json:"claims,omitzero"`
+	ID       uuid.UUID      `json:"id"`
+	Subject  string         `json:"subject,omitzero"`
+	Current  *bool          `json:"current,omitzero"` // public routes only
+	Data     jsontext.Value `json:"data,omitzero"`
+	Checksum string         `json:"checksum,omitzero"`
+	Claims   jsontext.Value `json:"claims,omitzero"`
+	contextDocument
 	Client      clientDocument `json:"client"`
 	LastClient  clientDocument `json:"last_client,omitzero"`
 	CreatedAt   time.Time      `json:"created_at"`
@@ -47,15 +48,24 @@ type pageDocument struct {
 }
 
 type tokenDocument struct {
-	AccessToken      string `json:"access_token"`
-	TokenType        string `json:"token_type"`
-	ExpiresIn        int64  `json:"expires_in"`
-	RefreshToken     string `json:"refresh_token"`
-	RefreshExpiresIn int64  `json:"refresh_expires_in"`
-	Scope            string `json:"scope,omitzero"`
+	AccessToken      string      `json:"access_token"`
+	TokenType        string      `json:"token_type"`
+	ExpiresIn        int64       `json:"expires_in"`
+	RefreshToken     string      `json:"refresh_token,omitzero"`
+	RefreshExpiresIn secondsLeft `json:"refresh_expires_in,omitzero"`
+	Scope            string      `json:"scope,omitzero"`
 	// Session is there in the answer to a creation only.
 	Session *sessionDocument `json:"session,omitzero"`
 }
+
+// secondsLeft may be 0, which is there as any other number is.
+type secondsLeft int64
+
+// never is what has no refresh token, and is left out.
+const never secondsLeft = -1
+
+// IsZero tells the encoder what to leave out.
+func (s secondsLeft) IsZero() bool { return s == never }
 
 // documentOf is the session as the internal routes show it.
 func documentOf(s sessionstore.Session) sessionDocument {
@@ -79,7 +89,7 @@ func endedDocumentOf(e sessionstore.Ending) endedDocument {
 // listedDocumentOf is the session without its data.
 func listedDocumentOf(s sessionstore.Session) sessionDocument {
 	return sessionDocument{
-		ID: s.ID, Subject: s.Subject,
+		ID: s.ID, Subject: s.Subject, contextDocument: contextDocumentOf(s.Context),
 		Client: clientDocumentOf(s.Client), LastClient: clientDocumentOf(s.LastClient),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(), RefreshedAt: utc(s.RefreshedAt),
 		ExpiresAt: s.ExpiresAt.UTC(), RevokedAt: utc(s.RevokedAt),
@@ -107,12 +117,16 @@ func utc(t time.Time) time.Time {
 }
 
 func tokenDocumentOf(p sessionstore.TokenPair) tokenDocument {
-	return tokenDocument{
+	d := tokenDocument{
 		AccessToken:      string(p.AccessToken),
 		TokenType:        tokenType(p.KeyThumbprint),
 		ExpiresIn:        int64(p.ExpiresIn() / time.Second),
 		RefreshToken:     string(p.RefreshToken),
-		RefreshExpiresIn: int64(p.RefreshExpiresIn() / time.Second),
+		RefreshExpiresIn: secondsLeft(p.RefreshExpiresIn() / time.Second),
 		Scope:            p.Scope,
 	}
+	if p.RefreshToken == "" {
+		d.RefreshExpiresIn = never
+	}
+	return d
 }

@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -141,6 +142,9 @@ func (a *attack) renew(t *testing.T) {
 func (a *attack) known(name string) any {
 	switch name {
 	case "refresh_token":
+		if a.template == "/v1/sessions" {
+			return true // the next requests need one
+		}
 		return a.current.refresh
 	case "token":
 		return a.current.access
@@ -175,6 +179,14 @@ func (a *attack) known(name string) any {
 		return int64(0)
 	case "ip", "address":
 		return netip.AddrFrom4([4]byte{192, 0, 2, byte(a.gen.rand.IntN(256))}).String()
+	case "auth_time":
+		return a.gen.rand.Int64N(time.Now().Unix())
+	case "acr":
+		return "urn:example:gold"
+	case "amr":
+		return []string{"pwd", "otp"}
+	case "act":
+		return object{{"sub", a.gen.words(1, 40)}, {"act", object{{"sub", "support-7"}, {"iss", "https://staff.example.com"}}}}
 	case "scope":
 		return "openid offline_access" // what any session may be asked for
 	case "access_token_ttl":

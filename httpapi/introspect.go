@@ -28,6 +28,7 @@ type introspection struct {
 	// Claims are the session's own, in an object of theirs: none is taken for one of
 	// the members here.
 	Claims jsontext.Value `json:"claims,omitzero"`
+	contextDocument
 	// Confirmation is there for a token that is bound to a key.
 	Confirmation *confirmation    `json:"cnf,omitzero"`
 	Session      *sessionDocument `json:"session,omitzero"`
@@ -83,7 +84,7 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 		Issuer: claims.Issuer, Audience: claims.Audience, Subject: subject, ClientID: claims.ClientID,
 		ExpiresAt: unixOrZero(claims.ExpiresAt), IssuedAt: claims.IssuedAt.Unix(),
 		TokenID: claims.ID(), SessionID: session.ID, Session: &document,
-		Scope: claims.Scope(), Claims: own,
+		Scope: claims.Scope(), Claims: own, contextDocument: contextDocumentOf(claims.Context),
 	})
 }
 

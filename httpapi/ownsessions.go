@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -38,6 +39,11 @@ func (s *Server) listOwnSessions(w http.ResponseWriter, r *http.Request, current
 	page, err := s.store.List(r.Context(), current.Subject, params)
 	if err != nil {
 		return inQuery(err)
+	}
+	if s.cfg.HideActedSessions {
+		page.Sessions = slices.DeleteFunc(page.Sessions, func(session sessionstore.Session) bool {
+			return session.Actor != nil && session.ID != current.SessionID
+		})
 	}
 	return writeOwnPage(w, page, current.SessionID)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/internal/authorization"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -202,13 +203,18 @@ const statusClientClosedRequest = 499
 // challenge of RFC 6750 §3 for a token that is missing or no good, 409 for data
 // that another request changed meanwhile, 503 for a database that does not
 // answer, which says nothing about the token, 499 if the client hung up before it did,
-// and 500 for the rest.
+// and 500 for the rest. Where the user has to authenticate anew it is 401 with the
+// challenge of RFC 9470 §3.
 //
 // Where a token is bound to a key, or should be, the challenge is that of RFC
 // 9449 §7.1.
 func Error(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusInternalServerError
+	insufficient, isInsufficient := errors.AsType[*tokens.AuthenticationError](err)
 	switch code := dpop.ErrorCode(err); {
+	case isInsufficient:
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", authorization.Challenge(insufficient))
 	case code != "":
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", dpop.Challenge("", code))

@@ -20,14 +20,14 @@ import (
 // Where [Config].SessionsPerSubject bounds a subject's sessions, its oldest ones
 // may end for the new one, or the error is [ErrTooManySessions].
 func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ TokenPair, err error) {
-	result := Result{Operation: OperationCreate, Subject: params.Subject}
+	result := Result{Operation: OperationCreate, Subject: params.Subject, Actor: params.Actor}
 	ctx = s.begin(ctx, OperationCreate)
 	defer func() {
 		result.Err = err
 		s.end(ctx, result)
 	}()
 
-	asked, err := checkParams(params)
+	asked, err := s.checkParams(params)
 	if err != nil {
 		return Session{}, TokenPair{}, err
 	}
@@ -82,29 +82,28 @@ func (s *Store) prepare(ctx context.Context, checked checkedParams) (creation, e
 			return creation{}, err
 		}
 	}
-	own := params.Lifetimes
-	if s.cfg.LifetimesFor != nil {
-		own = own.Or(s.cfg.LifetimesFor(params))
-	}
-	if err := s.cfg.checkLifetimes(own.Or(s.cfg.Lifetimes)); err != nil {
+	own, err := s.cfg.lifetimesOf(params)
+	if err != nil {
 		return creation{}, err
 	}
 	// Version 7 ids start with the time, so inserts land on the right edge of
 	// each index. They need not be secret: tokens are signed.
 	var ids [2]uuid.UUID
 	for i := range ids {
-		var err error
 		if ids[i], err = uuid.NewV7(); err != nil {
 			return creation{}, fmt.Errorf("create a session: %w", err)
 		}
 	}
-	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], checked.content), Claims: claimsOrNil(claims), Client: params.Client.clean()}
+	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], checked.content), Client: params.Client.clean()}
+	if err := session.readClaims(claims); err != nil {
+		return creation{}, err
+	}
 	stored, err := s.data.stored(session.ID, session.Data)
 	if err != nil {
 		return creation{}, err
 	}
 	return creation{
-		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims},
+		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims, Lifetimes: own},
 		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: checked.once,
 	}, nil
 }

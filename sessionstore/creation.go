@@ -55,7 +55,7 @@ type checkedParams struct {
 	once    once
 }
 
-func checkParams(params CreateParams) (checkedParams, error) {
+func (s *Store) checkParams(params CreateParams) (checkedParams, error) {
 	fail := func(err error) (checkedParams, error) { return checkedParams{}, err }
 	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
 		return fail(err)
@@ -73,7 +73,7 @@ func checkParams(params CreateParams) (checkedParams, error) {
 	if err != nil {
 		return fail(err)
 	}
-	claims, err := ownClaims(params.Claims)
+	claims, err := claimsOf(params, s.clock.now())
 	if err != nil {
 		return fail(err)
 	}

@@ -47,7 +47,7 @@ func (s *Store) Hold(t *testing.T, n int) (release func()) {
 // CreateUnencodable asks for a session whose lifetime the driver cannot encode, as if
 // prepare had not refused it.
 func (s *Store) CreateUnencodable(ctx context.Context) error {
-	checked, err := checkParams(CreateParams{})
+	checked, err := s.checkParams(CreateParams{})
 	if err != nil {
 		return err
 	}

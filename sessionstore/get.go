@@ -74,6 +74,9 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 	if r.session.Data, err = s.data.open(r.session.ID, r.data); err != nil {
 		return Session{}, tokens.Claims{}, err
 	}
+	if err := r.session.readClaims(r.claims); err != nil {
+		return Session{}, tokens.Claims{}, err
+	}
 	isClients := !options.Unconfirmed && (options.Check != nil || claims.KeyThumbprint == "")
 	if isClients && r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second)) {
 		s.seen.note(ctx, claims.TokenID, r.current)
@@ -82,7 +85,7 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 }
 
 const loadQuery = `
-SELECT ` + sessionColumns + `, s."data", r."claims", ` + endingColumns + `
+SELECT ` + sessionColumns + `, s."data", COALESCE(r."claims", ''), ` + endingColumns + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND ` + primary.Only + `
@@ -94,7 +97,10 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
 
-	var stored struct{ data, claims []byte }
+	var stored struct {
+		data   []byte
+		claims string
+	}
 	var end endingRow
 	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, pgvalue.UUID(id)), append([]any{&stored.data, &stored.claims}, end.dest()...)...)
 	switch {
@@ -103,7 +109,10 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	case err != nil:
 		return Session{}, sessionerr.Unavailable("load a session", err)
 	}
-	session.Claims, session.Ended = stored.claims, end.ending()
+	session.Ended = end.ending()
+	if err := session.readClaims(stored.claims); err != nil {
+		return Session{}, err
+	}
 	if session.Data, err = s.data.open(session.ID, stored.data); err != nil {
 		return Session{}, err
 	}

@@ -19,7 +19,7 @@ type History struct {
 }
 
 const historyQuery = `
-SELECT ` + sessionColumns + `, r."generation", ` + endingColumns + `
+SELECT ` + sessionColumns + `, COALESCE(r."claims", ''), r."generation", ` + endingColumns + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND ` + primary.Only + `
@@ -31,14 +31,18 @@ func (s *Store) History(ctx context.Context, id uuid.UUID) (h History, err error
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
 
+	var claims string
 	var end endingRow
-	h.Session, err = scanSession(s.pool.QueryRow(ctx, historyQuery, pgvalue.UUID(id)), append([]any{&h.Refreshes}, end.dest()...)...)
+	h.Session, err = scanSession(s.pool.QueryRow(ctx, historyQuery, pgvalue.UUID(id)), append([]any{&claims, &h.Refreshes}, end.dest()...)...)
 	switch {
 	case pgvalue.IsNoRows(err):
 		return History{}, ErrNotFound
 	case err != nil:
 		return History{}, sessionerr.Unavailable("load a session's history", err)
 	}
-	h.Session.Checksum, h.Session.Ended = "", end.ending()
+	if err := h.Session.readClaims(claims); err != nil {
+		return History{}, err
+	}
+	h.Session.Checksum, h.Session.Claims, h.Session.Ended = "", nil, end.ending()
 	return h, nil
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Observer is told what a store does, for metrics and traces: see
@@ -63,6 +65,8 @@ type Result struct {
 	// Replaced is the session that ended because Changed took its place, which Revoked
 	// does not count; zero for none.
 	Replaced uuid.UUID
+	// Actor is who acts for the subject in the session that was created; nil for nobody.
+	Actor *tokens.Actor
 	// Kept is the one session of the subject that was not to be ended.
 	Kept uuid.UUID
 }

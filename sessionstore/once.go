@@ -57,8 +57,8 @@ type once struct {
 	replaces bool
 }
 
-// newOnce is zero without a key. The content is that of the data, the claims are the
-// session's own, both in canonical form, which has no line break.
+// newOnce is zero without a key. The content is that of the data, the claims are those
+// that the pair's row gets, both in canonical form, which has no line break.
 // A parameter that is added to the request must not be there where it is zero, or a
 // creation is another one after an upgrade.
 func newOnce(checked checkedParams, was replaced) once {
@@ -72,6 +72,9 @@ func newOnce(checked checkedParams, was replaced) once {
 	request = append(request, checked.content...)
 	if checked.claims != "" {
 		request = append(append(request, '\n'), checked.claims...)
+	}
+	if params.NoRefresh {
+		request = append(request, "\nno refresh token"...)
 	}
 	if replaces {
 		request = fmt.Appendf(request, "\nreplaces %s %t", was.id, was.keepsData)
@@ -183,7 +186,9 @@ func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, 
 	case p.Revoked:
 		return fail(ErrEnded)
 	}
-	session.Claims = claimsOrNil(p.Claims)
+	if err := session.readClaims(p.Claims); err != nil {
+		return fail(err)
+	}
 	pair, err := s.tokens.sign(p, now)
 	return session, pair, err
 }

@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"context"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
@@ -19,7 +20,7 @@ const pageColumns = `"id", "subject", "checksum", "clientLabel", "clientUserAgen
 // not hold: it is where the next page begins.
 func pageQuery(source, order, condition string) string {
 	return `
-SELECT ` + sessionColumns + `, e."endedAt", e."reason", e."by", f."isWanted", s."n" = $1
+SELECT ` + sessionColumns + `, COALESCE(r."claims", ''), e."endedAt", e."reason", e."by", f."isWanted", s."n" = $1
 FROM (
   SELECT s.*, row_number() OVER (` + order + `) AS "n"
   FROM (
@@ -31,7 +32,7 @@ LEFT JOIN LATERAL (
   ` + best + `
 ) p ON true
 CROSS JOIN LATERAL (
-  SELECT p."issuedAt", COALESCE(p."expiresAt", s."revokedAt", 'epoch') AS "expiresAt", p."sessionExpiresAt", p."revokedAt", p."clientUserAgent", p."clientIp"
+  SELECT p."issuedAt", COALESCE(p."expiresAt", s."revokedAt", 'epoch') AS "expiresAt", p."sessionExpiresAt", p."revokedAt", p."clientUserAgent", p."clientIp", p."claims"
 ) r
 CROSS JOIN LATERAL (
   SELECT ` + endingColumns + `
@@ -68,8 +69,9 @@ func (s *Store) page(ctx context.Context, params FindParams, query string, curso
 		page = Page{}
 		for rows.Next() {
 			var end endingRow
+			var claims string
 			var isWanted, isLast bool
-			session, err := scanSession(rows, append(end.dest(), &isWanted, &isLast)...)
+			session, err := scanSession(rows, slices.Concat([]any{&claims}, end.dest(), []any{&isWanted, &isLast})...)
 			if err != nil {
 				return err
 			}
@@ -78,7 +80,10 @@ func (s *Store) page(ctx context.Context, params FindParams, query string, curso
 				continue
 			}
 			if isWanted {
-				session.Checksum, session.Ended = "", end.ending()
+				if err := session.readClaims(claims); err != nil {
+					return err
+				}
+				session.Checksum, session.Claims, session.Ended = "", nil, end.ending()
 				page.Sessions = append(page.Sessions, session)
 			}
 			if isLast {

@@ -85,7 +85,7 @@ type reading struct {
 	isLive, hasEnded bool // neither where only the idle time is over
 	now              time.Time
 	audience         string // the row's; empty where an earlier release wrote it
-	claims           string
+	claims           string // the row's: they are read once the calls are apart
 }
 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
@@ -114,7 +114,7 @@ func scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]) error {
 		if r.session, err = scanSession(rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
 			return err
 		}
-		r.found, r.session.Claims = true, claimsOrNil(r.claims)
+		r.found = true
 		all[r.n-1].Of = r.reading
 	}
 	rows.Close()

@@ -63,7 +63,7 @@ func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreatePar
 	if err != nil {
 		return fail(err)
 	}
-	asked, err := checkParams(params)
+	asked, err := s.checkParams(params)
 	if err != nil {
 		return fail(err)
 	}

@@ -32,6 +32,8 @@ type Session struct {
 	// Claims are the session's own claims, a JSON object in the form of
 	// [tokens.CustomClaims]. It is nil for none, and in lists.
 	Claims []byte
+	// Context is how the user authenticated, and who acts for them.
+	tokens.Context
 	// Client is what was known of the client when the session was created,
 	// LastClient what is known of the one that got the present pair by a refresh.
 	Client, LastClient   Client
@@ -72,6 +74,16 @@ type CreateParams struct {
 	// Claims are members of the session's access tokens beside ours: a JSON object of
 	// up to [tokens.MaxCustomBytes], as [tokens.CustomClaims] takes it. Empty means none.
 	Claims []byte
+	// Authentication is how and when the user authenticated, as access tokens and
+	// sessions say from then on. AuthTime may be up to a minute ahead of the database's
+	// clock. Nil means that nothing is known; it is never filled in.
+	Authentication *tokens.Authentication
+	// Actor is who acts for the subject, as access tokens, sessions and the audit trail
+	// say. Nil means nobody but them.
+	Actor *tokens.Actor
+	// NoRefresh makes a session without a refresh token: it ends with its one access
+	// token, and Lifetimes has no RefreshToken.
+	NoRefresh bool
 	// Client is what is known of the client.
 	Client Client
 	// Lifetimes differ from the store's where they are not zero.
@@ -86,7 +98,8 @@ type CreateParams struct {
 	IdempotencyKey string
 }
 
-// TokenPair is what a client holds of a session.
+// TokenPair is what a client holds of a session. Of a session without a refresh token
+// that is empty, and its expiry zero.
 type TokenPair struct {
 	AccessToken, RefreshToken                   tokens.Secret
 	AccessTokenExpiresAt, RefreshTokenExpiresAt time.Time

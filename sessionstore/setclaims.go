@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/internal/revocations"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // SetClaimsOptions say how claims take effect.
@@ -30,37 +31,44 @@ type SetClaimsOptions struct {
 const (
 	lockSessionQuery = `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`
 
-	// Where setClaimsQuery supersedes, "supersededAt" is not before an access token was
+	// A line break parts the context from the session's own claims, where there is one: see
+	// [tokens.JoinClaims]. Where setClaimsQuery supersedes, "supersededAt" is not before an access token was
 	// issued, also if the clock was ahead then: see revocationTime.
 	setClaimsQuery = `
 WITH "current" AS MATERIALIZED (
-  SELECT s."id", s."subject", sha256(convert_to(COALESCE(r."claims", '{}'), 'UTF8')) AS "sum", ` + live + ` AS "live"
+  SELECT s."id", s."subject", sha256(convert_to(p."own", 'UTF8')) AS "sum", ` + live + ` AS "live", p."form", octet_length(p."form") <= $6 AS "fits"
   FROM "sessionStore" s
   JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
+  CROSS JOIN LATERAL (
+    SELECT COALESCE(r."claims", '{}') AS "own", $3::text AS "form" WHERE r."claims" IS NULL OR strpos(r."claims", E'\n') = 0
+    UNION ALL
+    SELECT '{' || ltrim(split_part(r."claims", E'\n', 2), ','), split_part(r."claims", E'\n', 1) || E'\n' || COALESCE(',' || substr($3, 2), '}')
+    WHERE strpos(r."claims", E'\n') > 0
+  ) p
   WHERE s."id" = $1
   ` + best + `
 ), "changed" AS (
-  UPDATE "sessionStoreToken" r SET "claims" = $3::text,
+  UPDATE "sessionStoreToken" r SET "claims" = c."form",
     "accessGeneration" = CASE WHEN $4::boolean THEN r."accessGeneration" + $5::bigint ELSE r."accessGeneration" END,
     "supersededBelow" = CASE WHEN $4 THEN r."accessGeneration" + $5 ELSE r."supersededBelow" END,
     "supersededAt" = CASE WHEN $4 THEN GREATEST(now(), r."createdAt", r."issuedAt") ELSE r."supersededAt" END,
     "supersededXid" = CASE WHEN $4 THEN pg_current_xact_id() ELSE r."supersededXid" END
   FROM "current" c
-  WHERE c."live" AND c."sum" = $2::bytea AND r."session" = c."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL AND r."revokedAt" IS NULL
-    AND ($4 OR r."claims" IS DISTINCT FROM $3)
+  WHERE c."live" AND c."sum" = $2::bytea AND c."fits" IS NOT FALSE AND r."session" = c."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL AND r."revokedAt" IS NULL
+    AND ($4 OR r."claims" IS DISTINCT FROM c."form")
   RETURNING r."id"
 ), "compas" AS (
   UPDATE "sessionStoreToken" a SET "revokedAt" = now()
   FROM "current" c
-  WHERE $4 AND c."live" AND c."sum" = $2 AND a."session" = c."id" AND a."refreshToken" IS NOT NULL AND a."revokedAt" IS NULL
+  WHERE $4 AND c."live" AND c."sum" = $2 AND c."fits" IS NOT FALSE AND a."session" = c."id" AND a."refreshToken" IS NOT NULL AND a."revokedAt" IS NULL
 ), "told" AS MATERIALIZED (
   SELECT pg_notify('` + revocations.Channel + `', '') FROM "changed" WHERE $4 LIMIT 1
 )
-SELECT "subject", "sum", "live", (SELECT count(*) FROM "changed"), (SELECT count(*) FROM "told")
+SELECT "subject", "sum", "live", "fits" IS NOT FALSE, (SELECT count(*) FROM "changed"), (SELECT count(*) FROM "told")
 FROM "current"`
 )
 
-// SetClaims replaces the session's own claims as a whole, and returns their checksum:
+// SetClaims replaces the session's own claims as a whole, but not how its user authenticated nor who acts for them, and returns their checksum:
 // empty claims, or {}, are none. It takes effect with the next access token, which every
 // refresh gives, unless the options say that it is to be noticed sooner.
 //
@@ -86,12 +94,12 @@ func (s *Store) SetClaims(ctx context.Context, id uuid.UUID, checksum string, cl
 	}
 	var subject pgtype.Text
 	var current []byte
-	var isLive bool
+	var isLive, fits bool
 	var changed, told int64
 	batch := &pgx.Batch{}
 	batch.Queue(lockSessionQuery, pgvalue.UUID(id))
-	batch.Queue(setClaimsQuery, pgvalue.UUID(id), read, pgvalue.OrNull(form), options.Supersede, refresh.SupersededBy).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&subject, &current, &isLive, &changed, &told)
+	batch.Queue(setClaimsQuery, pgvalue.UUID(id), read, pgvalue.OrNull(form), options.Supersede, refresh.SupersededBy, tokens.MaxCustomBytes).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&subject, &current, &isLive, &fits, &changed, &told)
 	})
 	switch err := s.pool.SendBatch(ctx, batch).Close(); {
 	case pgvalue.IsNoRows(err):
@@ -102,6 +110,9 @@ func (s *Store) SetClaims(ctx context.Context, id uuid.UUID, checksum string, cl
 		return "", ErrEnded
 	case string(current) != string(read):
 		return "", &ConflictError{Checksum: canonical.SumEncoding.EncodeToString(current)}
+	}
+	if !fits {
+		return "", argumentError("claims", "longer than %d bytes together with acr, act, amr and auth_time", tokens.MaxCustomBytes)
 	}
 	if changed > 0 {
 		result.Changed, result.Subject = id, subject.String
@@ -130,7 +141,13 @@ func (s *Store) LoadClaims(ctx context.Context, id uuid.UUID) (claims []byte, ch
 	case err != nil:
 		return nil, "", sessionerr.Unavailable("load a session's claims", err)
 	}
-	return claimsOrNil(form), claimsSum(form), nil
+	if _, form, err = tokens.SplitClaims(form); err != nil {
+		return nil, "", sessionerr.Unavailable("load a session's claims", err)
+	}
+	if form != "" {
+		claims = []byte(form)
+	}
+	return claims, claimsSum(form), nil
 }
 
 // claimsSum is the checksum of claims in their one form.

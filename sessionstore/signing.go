@@ -54,7 +54,15 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 	if err != nil {
 		return TokenPair{}, err
 	}
-	refreshToken, err := signer.Sign(tokens.Claims{
+	pair := TokenPair{
+		AccessToken: accessToken, AccessTokenExpiresAt: p.AccessExpiresAt,
+		AnsweredAt: answeredAt, KeyThumbprint: p.BoundTo, Scope: access.Scope(),
+	}
+	if !p.HasRefreshToken() {
+		return pair, nil
+	}
+	pair.RefreshTokenExpiresAt = p.ExpiresAt
+	pair.RefreshToken, err = signer.Sign(tokens.Claims{
 		Type: tokens.RefreshToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.Generation,
 		IssuedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt, KeyThumbprint: p.BoundTo,
@@ -62,11 +70,7 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 	if err != nil {
 		return TokenPair{}, err
 	}
-	return TokenPair{
-		AccessToken: accessToken, RefreshToken: refreshToken,
-		AccessTokenExpiresAt: p.AccessExpiresAt, RefreshTokenExpiresAt: p.ExpiresAt,
-		AnsweredAt: answeredAt, KeyThumbprint: p.BoundTo, Scope: access.Scope(),
-	}, nil
+	return pair, nil
 }
 
 // accepts tells whether an access token may be for this audience, whatever its row says.

@@ -52,8 +52,11 @@ type Claims struct {
 	KeyID string
 	// Custom are the claims that the session was given, which an access token has
 	// beside ours: a JSON object as [CustomClaims] returns it, and as nothing else may
-	// make it. It is empty for none.
+	// make it but [JoinClaims], for Sign alone. It is empty for none.
 	Custom string
+	// Context is how the user authenticated and who acts for them, where an access token
+	// says it.
+	Context
 }
 
 // The letter that precedes the generation in a jti: a pair's two tokens are of
@@ -111,6 +114,8 @@ type wireClaims struct {
 	SessionID string `json:"sid"`
 
 	Confirmation *wireConfirmation `json:"cnf,omitempty"`
+
+	wireContext
 
 	Custom jsontext.Value `json:",embed"`
 }

@@ -113,6 +113,7 @@ func (c *presentedClaims) Validate() error {
 		ExpiresAt:  time.Unix(c.ExpiresAt, 0).UTC(),
 		KeyID:      c.use.keyID,
 		Custom:     string(c.Custom),
+		Context:    c.context(),
 	}}
 	if c.Confirmation != nil {
 		if !IsThumbprint(c.Confirmation.Thumbprint) {

@@ -45,6 +45,16 @@ func (s *Signer) Sign(c Claims) (Secret, error) {
 	if c.Custom != "" && !isForm(c.Custom) {
 		return "", errors.New("tokens: Custom is not what CustomClaims returns")
 	}
+	if c.Context != (Context{}) {
+		if hasContext(c.Custom) {
+			return "", errors.New("tokens: Custom has a context, and so have the claims")
+		}
+		joined, err := JoinClaims(c.Context, c.Custom)
+		if err != nil {
+			return "", fmt.Errorf("tokens: sign: %w", err)
+		}
+		c.Custom = joined
+	}
 	common := kind.claims
 	if c.Type == AccessToken && c.Audience != "" && c.Audience != s.cfg.Audience {
 		common = commonClaims(s.cfg.Issuer, c.Audience, s.cfg.ClientID)

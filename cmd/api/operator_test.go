@@ -198,7 +198,7 @@ func TestSessions(t *testing.T) {
 	}
 
 	// Now they are among those that ended, with the reason.
-	table = mustAPI(t, dir, settings, "sessions", "list", "--subject", "ada", "--ended", "--since=1h", "--label=Ada's phone")
+	table = mustLine(t, settings, "sessions", "list", "--subject", "ada", "--ended", "--since=1h", "--label=Ada's phone")
 	lines = strings.Split(strings.TrimSpace(table), "\n")
 	if len(lines) != 2 || strings.Join(strings.Fields(lines[0]), " ") != "SESSION CREATED REFRESHED ENDED REASON BY CLIENT" ||
 		!regexp.MustCompile("^"+ids[0]+`  \S+Z  never +\S+Z  operator  \S+@\S+  Ada's phone$`).MatchString(lines[1]) {

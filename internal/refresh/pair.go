@@ -101,6 +101,13 @@ func (p Pair) MintedAt() time.Time {
 	return p.IssuedAt
 }
 
+// HasRefreshToken is false for a pair that is an access token alone. Its own two
+// lifetimes are one: no other pair has that, since a refresh token outlives the access
+// token.
+func (p Pair) HasRefreshToken() bool {
+	return p.Lifetimes.RefreshToken == 0 || p.Lifetimes.RefreshToken != p.Lifetimes.AccessToken
+}
+
 // usesCount tells whether the pair's use proves that its client holds it, and
 // that no answer under way will replace it by the pair before.
 func (p Pair) usesCount(now time.Time) bool { return !now.Before(p.SettledAt) }

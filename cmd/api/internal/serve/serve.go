@@ -168,7 +168,8 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	server, err := httpapi.New(store, id.ring, httpapi.Config{
 		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
 		DPoPNonce: s.DPoPNonce == "true", DPoPWindow: time.Duration(s.DPoPWindow), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
-		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
+		HideActedSessions: s.HideActedSessions == "true",
+		Metrics:           measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {
 		return err

@@ -98,6 +98,7 @@ type Serve struct {
 
 	SessionsPerSubject       count       `name:"sessions-per-subject" group:"sessions" placeholder:"N" default:"0" help:"Live sessions that a subject may have; 0: any number."`
 	SessionsPerSubjectAction limitAction `name:"sessions-per-subject-action" group:"sessions" placeholder:"ACTION" default:"end_oldest" help:"What a sign-in does at that limit: end_oldest ends the subject's oldest sessions, refuse creates none."`
+	HideActedSessions        toggle      `name:"hide-acted-sessions" group:"sessions" placeholder:"BOOL" default:"false" help:"Whether sessions in which somebody acts for the subject are left out of the subject's own list: =true or =false."`
 
 	RevocationBound duration `name:"revocation-bound" group:"sessions" placeholder:"DURATION" default:"1s" help:"How long a revoked session's access token may still be accepted without a database read, at worst. Normally milliseconds."`
 
