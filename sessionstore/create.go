@@ -86,10 +86,15 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	if err != nil {
 		return fail(err)
 	}
+	client, err := s.cfg.client(params.ClientID)
+	if err != nil {
+		return fail(err)
+	}
 	own := params.Lifetimes
 	if s.cfg.LifetimesFor != nil {
 		own = own.Or(s.cfg.LifetimesFor(params))
 	}
+	own = own.Or(client.Lifetimes)
 	if err := s.cfg.checkLifetimes(own.Or(s.cfg.Lifetimes)); err != nil {
 		return fail(err)
 	}
@@ -101,13 +106,13 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 			return fail(fmt.Errorf("create a session: %w", err))
 		}
 	}
-	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], content), Claims: claimsOrNil(claims), Client: params.Client.clean()}
+	session := Session{ID: ids[0], Subject: params.Subject, ClientID: client.ID, Data: params.Data, Checksum: s.data.sum(ids[0], content), Claims: claimsOrNil(claims), Client: params.Client.clean()}
 	stored, err := s.data.stored(session.ID, session.Data)
 	if err != nil {
 		return fail(err)
 	}
 	return creation{
-		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims},
-		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: newOnce(params, content, claims),
+		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Client: client.ID, Audience: tokens.Audience(client.Audiences...), Claims: claims},
+		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: newOnce(params, content, claims), clientID: client.argument,
 	}, nil
 }

@@ -62,7 +62,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		p, now, err = lockPair(ctx, tx, t.claims)
 		switch {
 		case err == nil:
-			d = refresh.Decide(p, t.keys(), refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}, now, s.cfg.rules())
+			d = refresh.Decide(p, t.keys(), refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}, now, s.rules)
 		case pgvalue.IsNoRows(err) && s.compas != nil:
 			d, now, err = s.compas.TakeOver(ctx, tx, compas.Presented{
 				Claims: t.claims, Row: t.compas, Proven: t.proven, UserAgent: t.client.UserAgent, IP: t.client.IP,

@@ -60,12 +60,12 @@ const createLimitedQuery = `
 WITH "new" AS (
   ` + newSession + `
   WHERE (
-    SELECT count(*) < $18 AND count(*) FILTER (WHERE p."isLive") < $17 FROM (
+    SELECT count(*) < $19 AND count(*) FILTER (WHERE p."isLive") < $18 FROM (
       SELECT ` + hasLivePair + ` AS "isLive" FROM (
-        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $18
+        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $19
       ) p
     ) p
-  ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $19::bytea)
+  ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $20::bytea)
 ), ` + createRows
 
 // limit makes the sessions of which a subject may have so many.

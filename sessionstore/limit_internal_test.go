@@ -37,7 +37,7 @@ func TestLimitReadsOnlyItsSubject(t *testing.T) {
 	for name, query := range map[string]struct{ sql, args string }{
 		"ending":   {makeRoomQuery, `'user-7', 1005, 4, NULL`},
 		"refusing": {makeRoomQuery, `'user-7', 1005, NULL, NULL`},
-		"making": {createLimitedQuery, fmt.Sprintf(`'%s', '', '{}', 'user-7', NULL, NULL, NULL, NULL, '%s', 300, 3600, NULL, NULL, NULL, 'api', NULL, 15, 1015, NULL`,
+		"making": {createLimitedQuery, fmt.Sprintf(`'%s', '', '{}', 'user-7', NULL, NULL, NULL, NULL, '%s', 300, 3600, NULL, NULL, NULL, 'api', NULL, 'app', 15, 1015, NULL`,
 			uuid.NewString(), uuid.NewString())},
 	} {
 		exec(`PREPARE ` + name + ` AS ` + query.sql)

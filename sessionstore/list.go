@@ -57,7 +57,7 @@ LEFT JOIN LATERAL (
   ` + best + `
 ) p ON true
 CROSS JOIN LATERAL (
-  SELECT p."issuedAt", COALESCE(p."expiresAt", 'epoch') AS "expiresAt", p."revokedAt", p."clientUserAgent", p."clientIp"
+  SELECT p."issuedAt", COALESCE(p."expiresAt", 'epoch') AS "expiresAt", p."revokedAt", p."clientUserAgent", p."clientIp", p."client"
 ) r
 WHERE (` + live + ` OR s."n" = $4) AND ` + primary.Only + `
 ORDER BY s."id" DESC
@@ -95,7 +95,7 @@ func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ 
 		page = Page{}
 		var isLive, isLast bool
 		for rows.Next() {
-			session, err := scanSession(rows, &isLive, &isLast)
+			session, err := scanSession(s.cfg.Tokens.ClientID, rows, &isLive, &isLast)
 			if err != nil {
 				return err
 			}

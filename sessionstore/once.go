@@ -30,7 +30,7 @@ const (
 	createOnceQuery = `
 WITH "new" AS (
   ` + newSession + `
-  WHERE NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $17)
+  WHERE NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $18)
 ), ` + createRows
 
 	nameCreationQuery = `UPDATE "sessionStore" SET "creationKey" = $2, "creationDigest" = $3 WHERE "id" = $1`
@@ -61,6 +61,9 @@ func newOnce(params CreateParams, content []byte, claims string) once {
 	request = append(request, content...)
 	if claims != "" {
 		request = append(append(request, '\n'), claims...)
+	}
+	if params.ClientID != "" {
+		request = fmt.Appendf(request, "\nclient %q", params.ClientID)
 	}
 	return once{key[:], request}
 }
@@ -126,7 +129,7 @@ func (s *Store) createdBefore(ctx context.Context, c *creation) (Session, TokenP
 	var digest string
 	var row uuid.UUID
 	var isLive bool
-	session, err := scanSession(s.pool.QueryRow(ctx, createdBeforeQuery, c.once.key), &data, &digest, (*[16]byte)(&row), &isLive)
+	session, err := scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, createdBeforeQuery, c.once.key), &data, &digest, (*[16]byte)(&row), &isLive)
 	switch {
 	case err != nil: // also where it has been removed meanwhile: the next call makes another
 		return fail(sessionerr.Unavailable("find a session that was created before", err))

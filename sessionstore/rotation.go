@@ -23,7 +23,8 @@ const rotated = `
   "accessGeneration" = t."accessGeneration" + 1, "confirmedAt" = NULL,
   "accessExpiresAt" = LEAST(now() + COALESCE(t."accessTokenTtl", $6) * interval '1 s', t."sessionExpiresAt"),
   "clientUserAgent" = a."userAgent", "clientIp" = a."ip"::inet,
-  "dpopJkt" = COALESCE(t."dpopJkt", a."jkt"), "audience" = $11::text`
+  "dpopJkt" = COALESCE(t."dpopJkt", a."jkt"), "client" = COALESCE(t."client", $12),
+  "audience" = COALESCE($11::jsonb ->> COALESCE(t."client", $12::text), t."audience")`
 
 // rotatable is whether it is case Rotated. It need not look at the session's row,
 // because Invalidate changes this one too.
@@ -32,7 +33,9 @@ const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshT
   AND t."revokedAt" IS NULL AND t."expiresAt" > now()
   AND (t."dpopJkt" IS NULL OR t."dpopJkt" = a."jkt")`
 
-const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt", COALESCE(t."claims", '')`
+// rotatedColumns have nothing where it is the first client's: that is known.
+const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt", COALESCE(t."claims", ''),
+  CASE WHEN t."client" = $12 THEN '' ELSE t."client" END, CASE WHEN t."client" = $12 THEN '' ELSE COALESCE(t."audience", '') END`
 
 // rotateQuery changes one row, which it finds by its primary key, and no index but
 // that of expiresOn, once a day.
@@ -90,7 +93,7 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven any) []any {
 	return []any{
 		sessions, ids, generations, refresh.FreshGraces * s.rules.Grace, refresh.SettleGraces * s.rules.Grace,
-		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven, s.rules.Audience,
+		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven, s.audiences, s.firstClient,
 	}
 }
 
@@ -102,13 +105,15 @@ func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]
 	}
 	var n int
 	var p refresh.Pair
-	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt, &p.Claims}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt, &p.Claims, &p.Client, &p.Audience}, func() error {
 		r := &all[n-1].Of
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
 		p.ID, p.Generation, p.CreatedAt = r.claims.TokenID, r.claims.Generation+1, p.IssuedAt
 		p.BoundTo = r.proven
-		p.Audience = s.rules.Audience
-		r.next, r.rotated = p, true
+		if r.next = p; p.Client == "" {
+			r.next.Client, r.next.Audience = s.rules.FirstClient, s.rules.Audiences[s.rules.FirstClient]
+		}
+		r.rotated = true
 		return nil
 	})
 	return err
