@@ -1,6 +1,7 @@
 package sessionstore
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -95,12 +97,37 @@ func (c Config) audiences() map[string]string {
 	return by
 }
 
+// provers are the clients that have to prove that they have a key.
+func (c Config) provers() []string {
+	ids := []string{}
+	for _, client := range c.Clients {
+		if client.RequireProof {
+			ids = append(ids, client.ID)
+		}
+	}
+	return ids
+}
+
+// isOthers tells whether a pair is of another client than the one that calls itself so.
+// One that is not configured here may have been renamed: no name is wrong for its pairs.
+func (s *Store) isOthers(p refresh.Pair, name string) bool {
+	of := cmp.Or(p.Client, s.rules.FirstClient)
+	return name != "" && name != of && slices.Contains(s.cfg.clientIDs(), of)
+}
+
+// hasResources tells whether a token for the audience may be used for all of them.
+func hasResources(audience string, asked []string) bool {
+	has := tokens.Audiences(audience)
+	return !slices.ContainsFunc(asked, func(resource string) bool { return !slices.Contains(has, resource) })
+}
+
 // ClientIDs are the ids of the clients whose sessions the store makes, the first one first.
 func (s *Store) ClientIDs() []string { return s.cfg.clientIDs() }
 
-// jsonOf is what statements look up a client's audiences in.
-func jsonOf(audiences map[string]string) string {
-	text, err := json.Marshal(audiences, json.Deterministic(true))
+// lookup is the JSON in which statements look up what a client's tokens are for, and
+// whether it has to prove that it has a key.
+func (c Config) lookup() string {
+	text, err := json.Marshal(map[string]any{"audiences": c.audiences(), "provers": c.provers()}, json.Deterministic(true))
 	if err != nil {
 		panic(err) // text that withClients has checked
 	}

@@ -1,11 +1,13 @@
 package sessionstore_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -193,6 +195,121 @@ func TestIdempotentCreationsOfClients(t *testing.T) {
 		_, _, err := k.Create(t.Context(), sessionstore.CreateParams{Subject: "user-1", ClientID: id, IdempotencyKey: "key-"})
 		if err != sessionstore.ErrIdempotencyKeyReused { //nolint:errorlint // nothing else may be said
 			t.Errorf("%q: %v", id, err)
+		}
+	}
+}
+
+// RFC 6749 §5.2, §10.4: a refresh token is of the client that it was issued to. Another
+// client's name changes nothing, and ends nothing: neither with the newest token nor with
+// one whose return would look like a theft.
+func TestRefreshAsAnotherClient(t *testing.T) {
+	t.Parallel()
+	k := setupWith(t, withAgent())
+	session, first := k.create(t, sessionstore.CreateParams{ClientID: "agent"})
+	second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)
+	k.age(t, session.ID, time.Hour/2)
+	third := k.refresh(t, second.RefreshToken, sessionstore.Rotated)
+	k.says(t, third)
+	k.age(t, session.ID, time.Minute)
+	before := k.row(t, session.ID)
+	for name, pair := range map[string]sessionstore.TokenPair{"newest": third, "its predecessor": second, "old": first} {
+		_, err := k.RefreshTokensWith(t.Context(), string(pair.RefreshToken), sessionstore.RefreshOptions{ClientID: "app"})
+		if !errors.Is(err, sessionstore.ErrOtherClient) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if diff := cmp.Diff(before, k.row(t, session.ID)); diff != "" {
+		t.Error(diff)
+	}
+	got, err := k.RefreshTokensWith(t.Context(), string(third.RefreshToken), sessionstore.RefreshOptions{ClientID: "agent"})
+	if err != nil || got.Outcome != sessionstore.Rotated {
+		t.Errorf("%v, %v", got.Outcome, err)
+	}
+
+	// The first client is renamed: its sessions go on under either name.
+	renamed := config()
+	renamed.Tokens.ClientID = "renamed"
+	_, pair := k.create(t, sessionstore.CreateParams{})
+	if _, err := newStore(t, k.pool, k.ring, renamed).RefreshTokensWith(t.Context(), string(pair.RefreshToken), sessionstore.RefreshOptions{ClientID: "renamed"}); err != nil {
+		t.Error(err)
+	}
+
+	// A row of an earlier release is of the first client.
+	_, pair = k.create(t, sessionstore.CreateParams{})
+	k.exec(t, `UPDATE "sessionStoreToken" SET "client" = NULL WHERE "session" <> '`+session.ID.String()+`'`)
+	if _, err := k.RefreshTokensWith(t.Context(), string(pair.RefreshToken), sessionstore.RefreshOptions{ClientID: "agent"}); !errors.Is(err, sessionstore.ErrOtherClient) {
+		t.Error(err)
+	}
+	if _, err := k.RefreshTokensWith(t.Context(), string(pair.RefreshToken), sessionstore.RefreshOptions{ClientID: "app"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// row is what is stored of the session's pair.
+func (k kit) row(t *testing.T, session uuid.UUID) string {
+	t.Helper()
+	var row string
+	if err := k.pool.QueryRow(t.Context(), `SELECT t::text FROM "sessionStoreToken" t WHERE "session" = $1`, [16]byte(session)).Scan(&row); err != nil {
+		t.Fatal(err)
+	}
+	return row
+}
+
+// RFC 8707 §2.2: what the session is not for cannot be asked for, and nothing changes.
+func TestResources(t *testing.T) {
+	t.Parallel()
+	k := setupWith(t, withAgent())
+	session, pair := k.create(t, sessionstore.CreateParams{ClientID: "agent"})
+	before := k.row(t, session.ID)
+	for _, resources := range [][]string{{"https://api.example.com"}, {"https://mcp.example.com", "https://api.example.com"}, {"https://mcp.example.com/"}, {""}} {
+		_, err := k.RefreshTokensWith(t.Context(), string(pair.RefreshToken), sessionstore.RefreshOptions{Resources: resources})
+		if !errors.Is(err, sessionstore.ErrResource) {
+			t.Errorf("%q: %v", resources, err)
+		}
+	}
+	if diff := cmp.Diff(before, k.row(t, session.ID)); diff != "" {
+		t.Error(diff)
+	}
+	for _, resources := range [][]string{{"https://mcp.example.com"}, {"https://files.example.com", "https://mcp.example.com"}} {
+		got, err := k.RefreshTokensWith(t.Context(), string(pair.RefreshToken), sessionstore.RefreshOptions{Resources: resources})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if says := k.says(t, got.Pair); says != "agent for https://mcp.example.com and https://files.example.com" {
+			t.Errorf("%q: %s", resources, says)
+		}
+		pair = got.Pair
+	}
+}
+
+var thumbprint = strings.Repeat("A", 43)
+
+// RFC 9449 §5.2: a client that needs proofs gets nothing without one, and loses nothing.
+func TestClientThatNeedsProofs(t *testing.T) {
+	t.Parallel()
+	k := setupWith(t, withAgent())
+	cfg := withAgent()
+	_, pair := k.create(t, sessionstore.CreateParams{ClientID: "agent"}) // before it needed any
+	cfg.Clients[0].RequireProof = true
+	k.Store = newStore(t, k.pool, k.ring, cfg)
+	if _, _, err := k.Create(t.Context(), sessionstore.CreateParams{ClientID: "agent"}); err == nil || err.Error() != `dpop_jkt: missing: the client "agent" needs one` {
+		t.Error(err)
+	}
+	_, bound := k.create(t, sessionstore.CreateParams{ClientID: "agent", KeyThumbprint: thumbprint})
+	_, others := k.create(t, sessionstore.CreateParams{})
+	k.refresh(t, others.RefreshToken, sessionstore.Rotated)
+	if _, err := k.RefreshTokens(t.Context(), string(bound.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrNotProven) {
+		t.Error(err)
+	}
+	for range 2 {
+		if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrProofRequired) {
+			t.Error(err)
+		}
+	}
+	for _, pair := range []sessionstore.TokenPair{pair, bound} {
+		got, err := k.RefreshTokensWithProof(t.Context(), string(pair.RefreshToken), thumbprint, sessionstore.Client{})
+		if err != nil || got.Pair.KeyThumbprint != thumbprint {
+			t.Errorf("%+v, %v", got, err)
 		}
 	}
 }

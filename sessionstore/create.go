@@ -90,6 +90,9 @@ func (s *Store) prepare(params CreateParams) (creation, error) {
 	if err != nil {
 		return fail(err)
 	}
+	if client.RequireProof && params.KeyThumbprint == "" {
+		return fail(argumentError("dpop_jkt", "missing: the client %q needs one", client.ID))
+	}
 	own := params.Lifetimes
 	if s.cfg.LifetimesFor != nil {
 		own = own.Or(s.cfg.LifetimesFor(params))

@@ -16,9 +16,13 @@ import (
 type presented struct {
 	claims tokens.Claims
 	client Client
-	proven string    // the thumbprint of the key that he has proven to have; empty for none
-	scope  []string  // what he asks for that only the row can tell he has
-	compas uuid.UUID // Compas' row, if that issued it; the claims are then as if it were ours
+	proven string   // the thumbprint of the key that he has proven to have; empty for none
+	scope  []string // what he asks for that only the row can tell he has
+	// resources are what he wants to use the access token for, clientID is who he says he
+	// is: both are compared with the row as well.
+	resources []string
+	clientID  string
+	compas    uuid.UUID // Compas' row, if that issued it; the claims are then as if it were ours
 }
 
 func (p presented) keys() refresh.Keys {

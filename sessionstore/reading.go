@@ -59,12 +59,12 @@ const best = `ORDER BY r."revokedAt" IS NOT NULL, r."expiresAt" DESC LIMIT 1`
 type statements struct {
 	pool  isolation.Pool
 	rules refresh.Rules
-	// What the rules say of clients, as arguments: the audiences are a JSON object.
-	firstClient, audiences any
+	// What is to be known of clients, as arguments: see [Config.lookup].
+	firstClient, clients any
 }
 
-func newStatements(pool isolation.Pool, rules refresh.Rules) statements {
-	return statements{pool: pool, rules: rules, firstClient: rules.FirstClient, audiences: jsonOf(rules.Audiences)}
+func newStatements(pool isolation.Pool, cfg Config) statements {
+	return statements{pool: pool, rules: cfg.rules(), firstClient: cfg.Tokens.ClientID, clients: cfg.lookup()}
 }
 
 const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(r."audience", ''), COALESCE(r."claims", ''),
