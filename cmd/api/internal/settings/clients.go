@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -148,13 +149,14 @@ func jsonProblem(err error) string {
 		return fmt.Sprintf("byte %d, where it is not JSON", e.ByteOffset)
 	}
 	if e, ok := errors.AsType[*json.SemanticError](err); ok {
+		at := cmp.Or(string(e.JSONPointer), "the whole text")
 		if errors.Is(e, json.ErrUnknownName) {
-			return string(e.JSONPointer) + ", which no client has"
+			return at + ", which no client has"
 		}
 		if errors.Is(e, errNull) {
-			return string(e.JSONPointer) + ", which is null"
+			return at + ", which is null"
 		}
-		return string(e.JSONPointer) + ", which is of another type"
+		return at + ", which is of another type"
 	}
 	return "its end"
 }
