@@ -22,34 +22,49 @@ var (
 	errBadBasic  = errors.New("malformed Basic credentials")
 )
 
-// checkClient is the client's part of a request for or about a token. There is
-// one client, a public one: it has an id and no secret. It need not name itself
-// (RFC 6749 §3.2.1), but if it does, by that id: in the form, or as the user of
-// HTTP Basic with an empty password, which is how some libraries name a client
-// without a secret. A secret that was never given to anybody is not accepted.
+// checkClient is the client's part of a request for or about a token, and returns the id
+// of the one that has named itself. All clients are public: they have an id and no
+// secret. None need name itself (RFC 6749 §3.2.1), but if it does, by its id: in the form,
+// or as the user of HTTP Basic with an empty password, which is how some libraries name
+// a client without a secret. A secret that was never given to anybody is not accepted.
 //
 // An Authorization header of another scheme is not client authentication and is
 // ignored: apps add their bearer token to each request they send.
-func (s *Server) checkClient(r *http.Request, fields map[string]string) error {
+func (s *Server) checkClient(r *http.Request, fields map[string]string) (string, error) {
 	id, secret, err := basicCredentials(r)
 	basic := !errors.Is(err, errNotBasic)
+	named := newName(fields["client_id"])
+	if basic {
+		named = id
+	}
+	client, known := s.clientOf(named)
 	switch {
 	case errors.Is(err, errManyBasic):
-		return invalidParameter("Authorization", "It is there more than once.")
-	case basic && (err != nil || secret.raw != "" || !s.isClient(id)):
-		return &problem{code: codeInvalidClient, reason: "unknown_client"} // 401: RFC 6749 §5.2
+		return "", invalidParameter("Authorization", "It is there more than once.")
+	case basic && (err != nil || secret.raw != "" || !known):
+		return "", &problem{code: codeInvalidClient, reason: "unknown_client"} // 401: RFC 6749 §5.2
 	case basic && fields["client_id"] != "" && !id.is(fields["client_id"]):
-		return invalidParameter("client_id", "The Authorization header names another client.")
+		return "", invalidParameter("client_id", "The Authorization header names another client.")
 	case fields["client_secret"] != "" || fields["client_assertion"] != "" || fields["client_assertion_type"] != "":
-		return &problem{code: codeUnknownClient, detail: "It has no secret and signs no assertions.", reason: "client_secret"}
-	case fields["client_id"] != "" && !s.isClient(credential{fields["client_id"], fields["client_id"]}):
-		return &problem{code: codeUnknownClient, reason: "unknown_client"}
+		return "", &problem{code: codeUnknownClient, detail: "It has no secret and signs no assertions.", reason: "client_secret"}
+	case !known:
+		return "", &problem{code: codeUnknownClient, reason: "unknown_client"}
 	}
-	return nil
+	return client, nil
 }
 
-func (s *Server) isClient(id credential) bool {
-	return s.cfg.ClientID == "" || id.is(s.cfg.ClientID)
+// clientOf returns the client's id, empty for a client that is not named, and where any
+// name is taken.
+func (s *Server) clientOf(name credential) (id string, known bool) {
+	if s.cfg.ClientID == "" || name.raw == "" {
+		return "", true
+	}
+	for i, id := range s.clientIDs {
+		if name.is(id) || i == 0 && name.is(s.cfg.ClientID) {
+			return id, true
+		}
+	}
+	return "", false
 }
 
 // introspecting answers for whoever has a service key: as a bearer token, or,
@@ -105,6 +120,9 @@ func credentialsInForm(w http.ResponseWriter, r *http.Request) (id, secret crede
 type credential struct{ raw, decoded string }
 
 func (c credential) is(want string) bool { return c.raw == want || c.decoded == want }
+
+// newName is a name as it stands in a form, which is decoded already.
+func newName(name string) credential { return credential{name, name} }
 
 func newCredential(raw string) credential {
 	decoded, err := url.QueryUnescape(raw)

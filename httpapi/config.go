@@ -30,9 +30,10 @@ type Config struct {
 	// Issuer is the tokens' iss and the public base URL, which the metadata's
 	// endpoints start with. Required.
 	Issuer string
-	// ClientID is the id by which a client may name itself at the token and the
-	// revocation endpoint, the tokens' client_id: another one is answered with
-	// invalid_client (RFC 6749 §5.2). Empty means that any name is taken.
+	// ClientID is the id by which the store's first client may name itself at the token and
+	// the revocation endpoint, the tokens' client_id. Others name themselves as the store
+	// has them. Another name is answered with invalid_client (RFC 6749 §5.2). Empty means
+	// that any name is taken.
 	ClientID string
 	// ServiceKeys are what the callers of the internal listener present.
 	// At least one is required.

@@ -15,6 +15,7 @@ import (
 // that a number keeps its digits.
 type newSession struct {
 	Subject        *string        `json:"subject"`
+	ClientID       *string        `json:"client_id"`
 	Data           jsontext.Value `json:"data"`
 	Claims         jsontext.Value `json:"claims"`
 	Client         newClient      `json:"client"`
@@ -133,6 +134,12 @@ func (n newSession) params() (sessionstore.CreateParams, error) {
 			return params, invalidMember("/subject", "It is empty. Leave it out for a session without a subject.")
 		}
 		params.Subject = *n.Subject
+	}
+	if n.ClientID != nil {
+		if *n.ClientID == "" {
+			return params, invalidMember("/client_id", "It is empty. Leave it out for the first client.")
+		}
+		params.ClientID = *n.ClientID
 	}
 	if n.DPoPThumbprint != nil {
 		if *n.DPoPThumbprint == "" {

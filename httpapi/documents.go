@@ -15,6 +15,7 @@ import (
 type sessionDocument struct {
 	ID       uuid.UUID      `json:"id"`
 	Subject  string         `json:"subject,omitzero"`
+	ClientID string         `json:"client_id"`
 	Current  *bool          `json:"current,omitzero"` // public routes only
 	Data     jsontext.Value `json:"data,omitzero"`
 	Checksum string         `json:"checksum,omitzero"`
@@ -89,7 +90,7 @@ func endedDocumentOf(e sessionstore.Ending) endedDocument {
 // listedDocumentOf is the session without its data.
 func listedDocumentOf(s sessionstore.Session) sessionDocument {
 	return sessionDocument{
-		ID: s.ID, Subject: s.Subject, contextDocument: contextDocumentOf(s.Context),
+		ID: s.ID, Subject: s.Subject, ClientID: s.ClientID, contextDocument: contextDocumentOf(s.Context),
 		Client: clientDocumentOf(s.Client), LastClient: clientDocumentOf(s.LastClient),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(), RefreshedAt: utc(s.RefreshedAt),
 		ExpiresAt: s.ExpiresAt.UTC(), RevokedAt: utc(s.RevokedAt),

@@ -192,7 +192,7 @@ func FuzzBasicCredentials(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	s := &Server{cfg: Config{ClientID: "latchkey"}}
+	s := &Server{cfg: Config{ClientID: "latchkey"}, clientIDs: []string{"latchkey"}}
 	f.Fuzz(func(t *testing.T, value string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
 		r.Header["Authorization"] = []string{value}
@@ -206,7 +206,7 @@ func FuzzBasicCredentials(f *testing.F) {
 		case err != nil && (id != credential{} || secret != credential{}):
 			t.Errorf("%q: %v, with %q and %q", value, err, id, secret)
 		}
-		if err := s.checkClient(r, nil); err != nil {
+		if _, err := s.checkClient(r, nil); err != nil {
 			checkRefusal(t, err)
 		} else if basic && (password != "" || user != "latchkey" && id.decoded != "latchkey") {
 			t.Errorf("%q is taken for the client", value)

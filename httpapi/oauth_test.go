@@ -180,7 +180,7 @@ func TestTokenRequests(t *testing.T) {
 	t.Run("more fields", func(t *testing.T) {
 		t.Parallel()
 		s.public(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", token,
-			"client_id", "latchkey", "scope", "", "client_secret", "", "resource", "a", "resource", "b")).want(t, 200)
+			"client_id", "latchkey", "scope", "", "client_secret", "", "resource", "latchkey", "audience", "a", "audience", "b")).want(t, 200)
 	})
 }
 

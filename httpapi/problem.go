@@ -51,6 +51,7 @@ const (
 	codeInvalidProof         code = "invalid_dpop_proof"
 	codeInvalidScope         code = "invalid_scope"
 	codeInvalidServiceKey    code = "invalid_service_key"
+	codeInvalidTarget        code = "invalid_target"
 	codeInvalidToken         code = "invalid_token"
 	codeMalformedBody        code = "malformed_body"
 	codeMethodNotAllowed     code = "method_not_allowed"
@@ -97,6 +98,7 @@ var kinds = map[code]struct {
 	codeInvalidParameter:     {http.StatusBadRequest, "invalid_request", "A parameter is not acceptable."},
 	codeInvalidScope:         {http.StatusBadRequest, "invalid_scope", "It is more than the session was given. Ask for that, for less, or for none."},
 	codeInvalidServiceKey:    {http.StatusUnauthorized, "invalid_token", "The service key is not accepted."},
+	codeInvalidTarget:        {http.StatusBadRequest, "invalid_target", "The session is not for this resource. Ask for those of its audiences, or for none."},
 	codeInvalidToken:         {http.StatusUnauthorized, "invalid_token", "The access token is not accepted."},
 	codeMalformedBody:        {http.StatusBadRequest, "invalid_request", "The body cannot be read."},
 	codeMethodNotAllowed:     {http.StatusMethodNotAllowed, "invalid_request", "This route does not have this method."},
@@ -158,6 +160,12 @@ func problemOf(err error) *problem {
 	if errors.Is(err, sessionstore.ErrScope) {
 		return &problem{code: codeInvalidScope} // RFC 6749 §6: no more than was granted
 	}
+	if errors.Is(err, sessionstore.ErrResource) {
+		return &problem{code: codeInvalidTarget} // RFC 8707 §2
+	}
+	if errors.Is(err, sessionstore.ErrProofRequired) {
+		return &problem{code: codeInvalidProof, reason: "no_proof", detail: "The client needs one."} // RFC 9449 §5.2
+	}
 	switch {
 	case errors.Is(err, sessionstore.ErrUnavailable), errors.Is(err, verifier.ErrUnavailable),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -207,7 +215,8 @@ func refusal(err error) string {
 		{verifier.ErrUnavailable, ""},
 		{sessionstore.ErrReuse, "reuse"},
 		{sessionstore.ErrNotProven, "not_proven"},
-		{tokens.ErrExpired, "expired"}, // before ended, which its session may be as well
+		{sessionstore.ErrOtherClient, "other_client"}, // RFC 6749 §5.2
+		{tokens.ErrExpired, "expired"},                // before ended, which its session may be as well
 		{sessionstore.ErrEnded, "ended"},
 		{verifier.ErrRevoked, "ended"},
 		{sessionstore.ErrSuperseded, "superseded"},

@@ -24,6 +24,7 @@ type Server struct {
 	cfg         Config
 	logger      *slog.Logger
 	serviceKeys []serviceKey
+	clientIDs   []string // the store's, the first one first
 
 	jwks                       atomic.Pointer[cacheable]
 	metadata                   cacheable
@@ -55,7 +56,7 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 		return nil, err
 	}
 	s := &Server{
-		store: store, cfg: cfg, logger: cfg.Logger,
+		store: store, cfg: cfg, logger: cfg.Logger, clientIDs: store.ClientIDs(),
 		streamLifetime: streamLifetime, streamPatience: streamPatience,
 	}
 	s.SetKeys(keys)

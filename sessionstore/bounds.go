@@ -78,11 +78,12 @@ func (c Config) checkLifetimes(l Lifetimes) error {
 }
 
 // lifetimesOf returns a new session's own lifetimes, or an [ArgumentError].
-func (c Config) lifetimesOf(params CreateParams) (Lifetimes, error) {
+func (c Config) lifetimesOf(params CreateParams, clients Lifetimes) (Lifetimes, error) {
 	own := params.Lifetimes
 	if c.LifetimesFor != nil {
 		own = own.Or(c.LifetimesFor(params))
 	}
+	own = own.Or(clients)
 	if !params.NoRefresh {
 		return own, c.checkLifetimes(own.Or(c.Lifetimes))
 	}

@@ -30,8 +30,11 @@ const MaxLifetime = refresh.MaxLifetime
 
 // Config says how sessions live.
 type Config struct {
-	// Tokens says who issues the tokens and for whom.
+	// Tokens says who issues the tokens and for whom: its Audience and its ClientID are
+	// those of the first client.
 	Tokens tokens.Config
+	// Clients are further clients. A session is of one of them for good. None by default.
+	Clients []OAuthClient
 	// Lifetimes are the defaults of all sessions. Zero members mean 5 minutes
 	// for the access token, 720 hours for the refresh token, none for the session.
 	Lifetimes Lifetimes
@@ -104,6 +107,10 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.checkLifetimes(c.Lifetimes); err != nil {
 		return c, fmt.Errorf("sessionstore: %w", err)
 	}
+	c, err := c.withClients()
+	if err != nil {
+		return c, err
+	}
 	if c.SealedOnly && c.Sealer == nil {
 		return c, errors.New("sessionstore: SealedOnly needs a Sealer")
 	}
@@ -139,5 +146,5 @@ func (c Config) checkLimit() error {
 
 // rules are those of the decision about refresh tokens.
 func (c Config) rules() refresh.Rules {
-	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, RefuseReplaced: c.RefuseReplaced, Defaults: c.Lifetimes, Audience: c.Tokens.Audience}
+	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, RefuseReplaced: c.RefuseReplaced, Defaults: c.Lifetimes, FirstClient: c.Tokens.ClientID, Audiences: c.audiences()}
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Create makes a session and its token pair. Without an idempotency key it is the one
@@ -82,7 +83,14 @@ func (s *Store) prepare(ctx context.Context, checked checkedParams) (creation, e
 			return creation{}, err
 		}
 	}
-	own, err := s.cfg.lifetimesOf(params)
+	client, err := s.cfg.client(params.ClientID)
+	if err != nil {
+		return creation{}, err
+	}
+	if client.RequireProof && params.KeyThumbprint == "" {
+		return creation{}, argumentError("dpop_jkt", "missing: the client %q needs one", client.ID)
+	}
+	own, err := s.cfg.lifetimesOf(params, client.Lifetimes)
 	if err != nil {
 		return creation{}, err
 	}
@@ -94,7 +102,7 @@ func (s *Store) prepare(ctx context.Context, checked checkedParams) (creation, e
 			return creation{}, fmt.Errorf("create a session: %w", err)
 		}
 	}
-	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], checked.content), Client: params.Client.clean()}
+	session := Session{ID: ids[0], Subject: params.Subject, ClientID: client.ID, Data: params.Data, Checksum: s.data.sum(ids[0], checked.content), Client: params.Client.clean()}
 	if err := session.readClaims(claims); err != nil {
 		return creation{}, err
 	}
@@ -103,7 +111,7 @@ func (s *Store) prepare(ctx context.Context, checked checkedParams) (creation, e
 		return creation{}, err
 	}
 	return creation{
-		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims, Lifetimes: own},
-		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: checked.once,
+		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Client: client.ID, Audience: tokens.Audience(client.Audiences...), Claims: claims, Lifetimes: own},
+		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: checked.once, clientID: client.argument,
 	}, nil
 }

@@ -41,6 +41,18 @@ var (
 	// changed.
 	ErrScope = errors.New("the scope is more than the session has")
 
+	// ErrResource says that a refresh asks for a resource that is none of the session's
+	// audiences. Nothing has changed.
+	ErrResource = errors.New("the resource is none of the session's audiences")
+
+	// ErrOtherClient says that a refresh token was issued to another client than the one
+	// that presents it (RFC 6749 §5.2). Nothing has changed.
+	ErrOtherClient = errors.New("the refresh token was issued to another client")
+
+	// ErrProofRequired says that the session's client has to prove that it has a key, and
+	// has not. Nothing has changed: the same refresh with a proof is as good as ever.
+	ErrProofRequired = errors.New("the client needs a proof of possession")
+
 	// ErrReuse says that a refresh token came back that cannot be in its
 	// owner's hands alone. The session has been revoked. See [ReuseError].
 	ErrReuse = errors.New("a used refresh token was presented again: the session is revoked")

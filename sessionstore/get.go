@@ -57,7 +57,7 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 		return Session{}, tokens.Claims{}, ErrNotFound
 	case r.hasEnded, !r.isLive && claims.Generation <= r.current.generation:
 		return Session{}, tokens.Claims{}, ErrEnded
-	case !s.cfg.rules().AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
+	case !s.rules.AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
 		// Of a generation above the row's, what the row says of the idle time is of a
 		// token before.
 		return Session{}, tokens.Claims{}, ErrSuperseded
@@ -102,7 +102,7 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 		claims string
 	}
 	var end endingRow
-	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, pgvalue.UUID(id)), append([]any{&stored.data, &stored.claims}, end.dest()...)...)
+	session, err := scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, loadQuery, pgvalue.UUID(id)), append([]any{&stored.data, &stored.claims}, end.dest()...)...)
 	switch {
 	case pgvalue.IsNoRows(err):
 		return Session{}, ErrNotFound

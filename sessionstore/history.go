@@ -33,7 +33,7 @@ func (s *Store) History(ctx context.Context, id uuid.UUID) (h History, err error
 
 	var claims string
 	var end endingRow
-	h.Session, err = scanSession(s.pool.QueryRow(ctx, historyQuery, pgvalue.UUID(id)), append([]any{&claims, &h.Refreshes}, end.dest()...)...)
+	h.Session, err = scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, historyQuery, pgvalue.UUID(id)), append([]any{&claims, &h.Refreshes}, end.dest()...)...)
 	switch {
 	case pgvalue.IsNoRows(err):
 		return History{}, ErrNotFound

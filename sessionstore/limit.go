@@ -73,12 +73,12 @@ const createLimitedQuery = `
 WITH "new" AS (
   ` + newSession + `
   WHERE (
-    SELECT count(*) < $23 AND count(*) FILTER (WHERE p."isLive") < $22 FROM (
-      SELECT ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $18 AS "isLive" FROM (
-        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $23
+    SELECT count(*) < $24 AND count(*) FILTER (WHERE p."isLive") < $23 FROM (
+      SELECT ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $19 AS "isLive" FROM (
+        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $24
       ) p
     ) p
-  ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $17::bytea) AND ` + mayReplace + `
+  ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $18::bytea) AND ` + mayReplace + `
 ), ` + createRows
 
 // limit makes the sessions of which a subject may have so many.

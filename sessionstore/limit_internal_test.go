@@ -38,7 +38,7 @@ func TestLimitReadsOnlyItsSubject(t *testing.T) {
 		"ending":    {makeRoomQuery, `'user-7', 1005, 4, NULL, '', NULL`},
 		"replacing": {makeRoomQuery, `'user-7', 1005, 4, NULL, '', '` + uuid.NewString() + `'`},
 		"refusing":  {makeRoomQuery, `'user-7', 1005, NULL, NULL, '', NULL`},
-		"making": {createLimitedQuery, fmt.Sprintf(`'%s', '', '{}', 'user-7', NULL, NULL, NULL, NULL, '%s', 300, 3600, NULL, NULL, NULL, 'api', NULL, NULL, NULL, NULL, NULL, false, 15, 1015`,
+		"making": {createLimitedQuery, fmt.Sprintf(`'%s', '', '{}', 'user-7', NULL, NULL, NULL, NULL, '%s', 300, 3600, NULL, NULL, NULL, 'api', NULL, 'app', NULL, NULL, NULL, NULL, false, 15, 1015`,
 			uuid.NewString(), uuid.NewString())},
 	} {
 		exec(`PREPARE ` + name + ` AS ` + query.sql)

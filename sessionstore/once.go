@@ -31,7 +31,7 @@ const (
 	createOnceQuery = `
 WITH "new" AS (
   ` + newSession + `
-  WHERE NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $17) AND ` + mayReplace + `
+  WHERE NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $18) AND ` + mayReplace + `
 ), ` + createRows
 
 	nameCreationQuery = `UPDATE "sessionStore" SET "creationKey" = $2, "creationDigest" = $3 WHERE "id" = $1`
@@ -72,6 +72,9 @@ func newOnce(checked checkedParams, was replaced) once {
 	request = append(request, checked.content...)
 	if checked.claims != "" {
 		request = append(append(request, '\n'), checked.claims...)
+	}
+	if params.ClientID != "" {
+		request = fmt.Appendf(request, "\nclient %q", params.ClientID)
 	}
 	if params.NoRefresh {
 		request = append(request, "\nno refresh token"...)
@@ -159,7 +162,7 @@ func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, 
 	if o.isImplicit() {
 		within = new(refresh.FreshGraces * s.cfg.Grace)
 	}
-	session, err := scanSession(s.pool.QueryRow(ctx, createdBeforeQuery, o.key, within), &data, &digest, (*[16]byte)(&row), &isLive)
+	session, err := scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, createdBeforeQuery, o.key, within), &data, &digest, (*[16]byte)(&row), &isLive)
 	isSame := err == nil && s.data.isSame(session.ID, o.request, digest)
 	switch {
 	case o.replaces && pgvalue.IsNoRows(err), o.isImplicit() && err == nil && !(isSame && isLive):

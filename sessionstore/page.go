@@ -32,7 +32,7 @@ LEFT JOIN LATERAL (
   ` + best + `
 ) p ON true
 CROSS JOIN LATERAL (
-  SELECT p."issuedAt", COALESCE(p."expiresAt", s."revokedAt", 'epoch') AS "expiresAt", p."sessionExpiresAt", p."revokedAt", p."clientUserAgent", p."clientIp", p."claims"
+  SELECT p."issuedAt", COALESCE(p."expiresAt", s."revokedAt", 'epoch') AS "expiresAt", p."sessionExpiresAt", p."revokedAt", p."clientUserAgent", p."clientIp", p."claims", p."client"
 ) r
 CROSS JOIN LATERAL (
   SELECT ` + endingColumns + `
@@ -71,7 +71,7 @@ func (s *Store) page(ctx context.Context, params FindParams, query string, curso
 			var end endingRow
 			var claims string
 			var isWanted, isLast bool
-			session, err := scanSession(rows, slices.Concat([]any{&claims}, end.dest(), []any{&isWanted, &isLast})...)
+			session, err := scanSession(s.cfg.Tokens.ClientID, rows, slices.Concat([]any{&claims}, end.dest(), []any{&isWanted, &isLast})...)
 			if err != nil {
 				return err
 			}

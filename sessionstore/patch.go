@@ -23,7 +23,7 @@ type Patch struct {
 // patchQuery locks the session, then its pair, as everybody does, and decides by what
 // it finds then. Nothing that a refresh reads is left to another statement.
 const patchQuery = `
-WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "expiresAt", "revokedAt", "lastUserAgent", "lastIp",
+WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "expiresAt", "revokedAt", "lastUserAgent", "lastIp", "client",
   "live", "access", "refresh", "end", "accessExpiresAt", "fixed", "claims") AS MATERIALIZED (
   SELECT ` + sessionColumns + `, ` + live + `, COALESCE($3::integer, r."accessTokenTtl", $7::integer), COALESCE($4::integer, r."refreshTokenTtl", $8::integer),
     COALESCE(now() + $5::integer * interval '1 s', r."sessionExpiresAt"), r."accessExpiresAt", COALESCE(r."accessTokenTtl" = r."refreshTokenTtl", false), COALESCE(r."claims", '')
@@ -47,7 +47,7 @@ WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt"
   FROM "new" n
   WHERE n."fits" AND $6::text IS NOT NULL AND s."id" = n."id"
 )
-SELECT "id", "subject", "checksum", CASE WHEN $6::text IS NULL THEN "label" ELSE NULLIF($6::text, '') END, "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "next", "revokedAt", "lastUserAgent", "lastIp",
+SELECT "id", "subject", "checksum", CASE WHEN $6::text IS NULL THEN "label" ELSE NULLIF($6::text, '') END, "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "next", "revokedAt", "lastUserAgent", "lastIp", "client",
   "live", "fits", "access", "refresh", "end" IS NOT NULL, "accessExpiresAt", "fixed", "claims"
 FROM "new"`
 
@@ -95,7 +95,7 @@ func (s *Store) patch(ctx context.Context, id uuid.UUID, subject string, patch P
 		patch.Label = &label
 	}
 	var is patched
-	session, err = scanSession(s.pool.QueryRow(ctx, patchQuery, pgvalue.UUID(id), pgvalue.OrNull(subject),
+	session, err = scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, patchQuery, pgvalue.UUID(id), pgvalue.OrNull(subject),
 		pgvalue.OrNull(pgvalue.Seconds(own.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(own.RefreshToken)), pgvalue.OrNull(pgvalue.Seconds(own.Session)), patch.Label,
 		pgvalue.Seconds(s.cfg.Lifetimes.AccessToken), pgvalue.Seconds(s.cfg.Lifetimes.RefreshToken), pgvalue.Seconds(NoIdleTimeout),
 	), &is.live, &is.fits, &is.access, &is.refresh, &is.bounded, &is.accessExpiresAt, &is.fixed, &is.claims)

@@ -18,7 +18,7 @@ type replaced struct {
 	keepsData      bool      // the new session gets its data as it is stored
 }
 
-// args are the arguments $18 to $21 of mayReplace.
+// args are the arguments $19 to $22 of mayReplace.
 func (r replaced) args() []any {
 	return []any{r.idOrNull(), pgvalue.OrNull(r.tokenExpiresAt), pgvalue.OrNull(r.checksum), r.keepsData}
 }
@@ -45,10 +45,10 @@ FOR NO KEY UPDATE OF s, r`
 
 // mayReplace continues a statement that makes a session: it may take the place of that
 // which it names, if it names one.
-const mayReplace = `($18::uuid IS NULL OR EXISTS (
+const mayReplace = `($19::uuid IS NULL OR EXISTS (
     SELECT FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-    WHERE s."id" = $18 AND ` + live + ` AND ($19::timestamptz IS NULL OR now() < $19) AND ($20::text IS NULL OR s."checksum" = $20)
-      AND NOT ($21::boolean AND ` + isSealedData + `)))`
+    WHERE s."id" = $19 AND ` + live + ` AND ($20::timestamptz IS NULL OR now() < $20) AND ($21::text IS NULL OR s."checksum" = $21)
+      AND NOT ($22::boolean AND ` + isSealedData + `)))`
 
 const inheritQuery = `
 UPDATE "sessionStore" n SET "subject" = COALESCE(n."subject", o."subject"), "clientLabel" = COALESCE(n."clientLabel", o."clientLabel"),

@@ -23,6 +23,8 @@ type Session struct {
 	ID uuid.UUID
 	// Subject is the user; empty for a session without one.
 	Subject string
+	// ClientID is the client that the session's tokens are for.
+	ClientID string
 	// Data is the session's JSON object, with the numbers as they were
 	// written. It is nil in lists.
 	Data []byte
@@ -69,6 +71,9 @@ type Client struct {
 type CreateParams struct {
 	// Subject is the user, up to 255 bytes. Empty means a session without one.
 	Subject string
+	// ClientID is the client that the session is for, one of [Store.ClientIDs]. Empty means
+	// the first.
+	ClientID string
 	// Data is a JSON object of up to [MaxDataBytes]. Empty means {}.
 	Data []byte
 	// Claims are members of the session's access tokens beside ours: a JSON object of

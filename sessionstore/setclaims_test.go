@@ -111,10 +111,10 @@ func TestSetClaimsConflict(t *testing.T) {
 	}
 }
 
-// row identifies a version of a session's row of tokens.
+// row is a version of a session's row of tokens, and what it has.
 func (k kit) row(t *testing.T, session uuid.UUID) (version string) {
 	t.Helper()
-	if err := k.pool.QueryRow(t.Context(), `SELECT ctid::text || xmin::text FROM "sessionStoreToken" WHERE "session" = $1`, session).Scan(&version); err != nil {
+	if err := k.pool.QueryRow(t.Context(), `SELECT ctid::text || xmin::text || t::text FROM "sessionStoreToken" t WHERE "session" = $1`, session).Scan(&version); err != nil {
 		t.Fatal(err)
 	}
 	return version

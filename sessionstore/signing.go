@@ -48,7 +48,7 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 	access := tokens.Claims{
 		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.AccessGeneration,
-		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo, Audience: p.Audience, Custom: p.Claims,
+		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo, ClientID: p.Client, Audience: p.Audience, Custom: p.Claims,
 	}
 	accessToken, err := signer.Sign(access)
 	if err != nil {
@@ -75,7 +75,9 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 
 // accepts tells whether an access token may be for this audience, whatever its row says.
 func (s *signing) accepts(audience string) bool {
-	return audience == s.cfg.Audience || slices.Contains(s.cfg.AcceptedAudiences, audience)
+	return slices.ContainsFunc(tokens.Audiences(audience), func(name string) bool {
+		return slices.Contains(tokens.Audiences(s.cfg.Audience), name) || slices.Contains(s.cfg.AcceptedAudiences, name)
+	})
 }
 
 // verify does not compare the times nor the audience: the database's clock, which

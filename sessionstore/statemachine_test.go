@@ -327,7 +327,7 @@ func (s *walk) sameSession(t *rapid.T, id uuid.UUID, m modelSession, got session
 		t.Fatalf("the data is %s (%v), want %s", got.Data, err, m.data)
 	}
 	want := sessionstore.Session{
-		ID: id, Subject: m.subject, Data: got.Data, Checksum: checksum,
+		ID: id, Subject: m.subject, ClientID: config().Tokens.ClientID, Data: got.Data, Checksum: checksum,
 		CreatedAt: m.created, UpdatedAt: m.updated, RefreshedAt: m.issued, ExpiresAt: m.expires, RevokedAt: m.revoked,
 		Ended: ended,
 	}

@@ -86,6 +86,10 @@ func TestSessionsAreCounted(t *testing.T) {
 	verify(t, present(m.store, ctx, bound.RefreshToken), sessionstore.ErrNotProven)
 	_, err = m.store.RefreshTokensWith(ctx, string(bound.RefreshToken), sessionstore.RefreshOptions{KeyThumbprint: thumbprint, Scope: "admin"})
 	verify(t, err, sessionstore.ErrScope)
+	_, err = m.store.RefreshTokensWith(ctx, string(bound.RefreshToken), sessionstore.RefreshOptions{KeyThumbprint: thumbprint, Resources: []string{"other"}})
+	verify(t, err, sessionstore.ErrResource)
+	_, err = m.store.RefreshTokensWith(ctx, string(bound.RefreshToken), sessionstore.RefreshOptions{KeyThumbprint: thumbprint, ClientID: "other"})
+	verify(t, err, sessionstore.ErrOtherClient)
 
 	for range 2 {
 		if _, _, err := m.hasty.Create(ctx, sessionstore.CreateParams{Subject: "one-session-only"}); err != nil {
@@ -122,9 +126,12 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_refreshes_total{outcome="failed"} 0
 		latchkey_refreshes_total{outcome="healed"} 1
 		latchkey_refreshes_total{outcome="invalid"} 1
+		latchkey_refreshes_total{outcome="no_proof"} 0
 		latchkey_refreshes_total{outcome="not_proven"} 1
+		latchkey_refreshes_total{outcome="other_client"} 1
 		latchkey_refreshes_total{outcome="raced"} 1
 		latchkey_refreshes_total{outcome="refused"} 1
+		latchkey_refreshes_total{outcome="resource"} 1
 		latchkey_refreshes_total{outcome="retried_late"} 1
 		latchkey_refreshes_total{outcome="rotated"} 3
 		latchkey_refreshes_total{outcome="scope"} 1

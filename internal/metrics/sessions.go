@@ -21,6 +21,9 @@ const (
 	refreshWrongIssuer   = "wrong_issuer"   // the token names another issuer
 	refreshWrongAudience = "wrong_audience" // the token is for another token endpoint
 	refreshScope         = "scope"          // it asks for more than the session's scope
+	refreshResource      = "resource"       // it asks for a resource that the session is not for
+	refreshOtherClient   = "other_client"   // the token was issued to another client
+	refreshNoProof       = "no_proof"       // its client needs a proof
 	refreshNotProven     = "not_proven"     // the token is bound to another key than its sender's
 	refreshStolen        = "stolen"         // it came back, and its session was revoked
 	refreshUnavailable   = "unavailable"    // the database did not answer
@@ -81,7 +84,7 @@ func newSessions(registry prometheus.Registerer) *sessions {
 		s.given[outcome] = refreshes.WithLabelValues(outcome.String())
 	}
 	for _, outcome := range []string{
-		refreshRefused, refreshUnknown, refreshExpired, refreshInvalid, refreshUnknownKey, refreshWrongIssuer, refreshWrongAudience, refreshNotProven, refreshScope, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
+		refreshRefused, refreshUnknown, refreshExpired, refreshInvalid, refreshUnknownKey, refreshWrongIssuer, refreshWrongAudience, refreshNotProven, refreshScope, refreshResource, refreshOtherClient, refreshNoProof, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
 	} {
 		s.refused[outcome] = refreshes.WithLabelValues(outcome)
 	}
@@ -170,6 +173,12 @@ func refusal(err error) string {
 		return refreshNotProven
 	case errors.Is(err, sessionstore.ErrScope):
 		return refreshScope
+	case errors.Is(err, sessionstore.ErrResource):
+		return refreshResource
+	case errors.Is(err, sessionstore.ErrOtherClient):
+		return refreshOtherClient
+	case errors.Is(err, sessionstore.ErrProofRequired):
+		return refreshNoProof
 	case errors.Is(err, tokens.ErrUnknownKey):
 		return refreshUnknownKey
 	case errors.Is(err, tokens.ErrWrongIssuer):

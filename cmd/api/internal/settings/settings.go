@@ -69,6 +69,7 @@ type Serve struct {
 	Audience          text   `name:"audience" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' aud."`
 	AudiencesAccepted names  `name:"audiences-accepted" group:"tokens" placeholder:"NAME,..." help:"Further auds that are accepted while LATCHKEY_AUDIENCE is changed replica by replica. By default none."`
 	ClientID          text   `name:"client-id" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' client_id."`
+	ClientsFile       text   `name:"clients-file" group:"tokens" placeholder:"FILE" help:"Further clients, a JSON array: their ids, audiences, origins and lifetimes. By default none but LATCHKEY_CLIENT_ID."`
 	SigningKeysFile   text   `name:"signing-keys-file" group:"tokens" deployment:"" placeholder:"FILE" help:"Private JWK set: its first key signs, all verify. Made in LATCHKEY_VAR_DIR for the private PostgreSQL, else required without LATCHKEY_KEY_ENCRYPTION_KEY."`
 	StoredKeys
 	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until api keys rotate."`
