@@ -165,7 +165,7 @@ func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, 
 	session, err := scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, createdBeforeQuery, o.key, within), &data, &digest, (*[16]byte)(&row), &isLive)
 	isSame := err == nil && s.data.isSame(session.ID, o.request, digest)
 	switch {
-	case o.replaces && pgvalue.IsNoRows(err), o.isImplicit() && err == nil && !(isSame && isLive):
+	case o.replaces && pgvalue.IsNoRows(err), o.isImplicit() && err == nil && (!isSame || !isLive):
 		return fail(errNotBefore)
 	case err != nil: // also where it has been removed meanwhile: the next call makes another
 		return fail(sessionerr.Unavailable("find a session that was created before", err))
