@@ -168,12 +168,12 @@ func (r *Runner) Run(ctx context.Context) error {
 	<-ctx.Done()
 	r.stopping.Store(true)
 
-	ctx, cancel := context.WithTimeout(life, stopTimeout)
+	stopCtx, cancel := context.WithTimeout(life, stopTimeout)
 	defer cancel()
-	if err := r.client.StopAndCancel(ctx); err != nil {
+	if err := r.client.StopAndCancel(stopCtx); err != nil {
 		// The queue waits for a database that is gone. Its jobs are rows: another replica, or the next start, takes
 		// them over.
-		r.log.WarnContext(ctx, "the job queue did not stop in time", "error", err)
+		r.log.WarnContext(stopCtx, "the job queue did not stop in time", "error", err)
 	}
 	return nil
 }
