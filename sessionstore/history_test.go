@@ -17,7 +17,7 @@ func TestHistory(t *testing.T) {
 	phone := sessionstore.Client{Label: "phone", UserAgent: "app/1", IP: "192.0.2.7"}
 	session, pair := k.create(t, sessionstore.CreateParams{Client: phone})
 	want := sessionstore.History{Session: sessionstore.Session{
-		ID: session.ID, Subject: session.Subject, Client: phone, CreatedAt: session.CreatedAt, UpdatedAt: session.UpdatedAt, ExpiresAt: session.ExpiresAt,
+		ID: session.ID, Subject: session.Subject, ClientID: session.ClientID, Client: phone, CreatedAt: session.CreatedAt, UpdatedAt: session.UpdatedAt, ExpiresAt: session.ExpiresAt,
 	}}
 	got, err := k.History(t.Context(), session.ID)
 	if err != nil {

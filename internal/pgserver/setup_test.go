@@ -57,7 +57,7 @@ func TestMain(m *testing.M) {
 func folder(t *testing.T) string {
 	t.Helper()
 
-	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-pgserver-")
+	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-pgserver-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func made(t *testing.T) string {
 	if once.dir != "" {
 		return once.dir
 	}
-	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-pgserver-")
+	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-pgserver-") //nolint:usetesting // it outlives the test
 	if err != nil {
 		t.Fatal(err)
 	}

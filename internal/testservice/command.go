@@ -60,7 +60,7 @@ func Run(t *testing.T, dir string, settings Env, args ...string) string {
 // Place returns a folder that other users, such as PostgreSQL's, can reach too where tests are run by root.
 func Place(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-place-")
+	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-place-") //nolint:usetesting // that is its own user's alone
 	if err != nil {
 		t.Fatal(err)
 	}
