@@ -44,7 +44,7 @@ func TestStepUp(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer answer.Body.Close()
+		defer func() { _ = answer.Body.Close() }()
 		body, err := io.ReadAll(answer.Body)
 		if err != nil {
 			t.Fatal(err)

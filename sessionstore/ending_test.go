@@ -35,37 +35,46 @@ func TestEndings(t *testing.T) {
 	}
 	for name, end := range map[string]func(t *testing.T, k kit, s sessionstore.Session, pair sessionstore.TokenPair) (sessionstore.Cause, error){
 		"without a cause": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			return by(sessionstore.ReasonBackend, ""), k.Invalidate(t.Context(), s.ID)
 		},
 		"with a cause": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			cause := by(sessionstore.ReasonReplaced, "the new one")
 			return cause, k.Invalidate(t.Context(), s.ID, cause)
 		},
 		"for somebody with a long name": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			return by(sessionstore.ReasonOperator, strings.Repeat("x", 255)),
 				k.Invalidate(t.Context(), s.ID, by(sessionstore.ReasonOperator, strings.Repeat("x", 256)))
 		},
 		"by its token": func(t *testing.T, k kit, s sessionstore.Session, pair sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			return sessionstore.SignedOut(s.ID), k.RevokeToken(t.Context(), string(pair.RefreshToken))
 		},
 		"from elsewhere": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			cause := by(sessionstore.ReasonSignedOutElsewhere, "another")
 			return cause, k.InvalidateOwn(t.Context(), s.Subject, s.ID, cause)
 		},
 		"everywhere": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			cause := by(sessionstore.ReasonSignedOutEverywhere, "another")
 			_, err := k.InvalidateSubject(t.Context(), s.Subject, uuid.Nil, cause)
 			return cause, err
 		},
 		"with everybody's": func(t *testing.T, k kit, _ sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			_, err := k.InvalidateAll(t.Context(), nil)
 			return by(sessionstore.ReasonAllSignedOut, ""), err
 		},
 		"for the limit": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			newest, _, err := newStore(t, k.pool, k.ring, limited(1, "")).Create(t.Context(), sessionstore.CreateParams{Subject: s.Subject})
 			return by(sessionstore.ReasonLimit, newest.ID.String()), err
 		},
 		"for a theft": func(t *testing.T, k kit, s sessionstore.Session, stolen sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			pair := k.refresh(t, stolen.RefreshToken, sessionstore.Rotated)
 			k.age(t, s.ID, time.Hour)
 			k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
@@ -76,19 +85,23 @@ func TestEndings(t *testing.T) {
 			return by(sessionstore.ReasonTheft, "old"), nil
 		},
 		"for its age": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			k.exec(t, `UPDATE "sessionStore" SET "createdAt" = now() - interval '2 hours' WHERE "id" = $1`, s.ID)
 			_, err := removeSome(t.Context(), k.Store, cleanup.Rule{Kind: cleanup.Aged, After: time.Hour}, 10)
 			return by(sessionstore.ReasonMaxAge, ""), err
 		},
 		"by hand": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, s.ID)
 			return by(sessionstore.ReasonNotRecorded, ""), nil
 		},
 		"of itself": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			k.exec(t, `UPDATE "sessionStoreToken" SET "expiresAt" = now() - interval '1 s' WHERE "session" = $1`, s.ID)
 			return by(sessionstore.ReasonIdle, ""), k.Invalidate(t.Context(), s.ID) // too late
 		},
 		"at its absolute end": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+			t.Helper()
 			k.exec(t, `UPDATE "sessionStoreToken" SET "expiresAt" = now() - interval '1 s', "sessionExpiresAt" = now() - interval '1 s' WHERE "session" = $1`, s.ID)
 			return by(sessionstore.ReasonExpired, ""), nil
 		},

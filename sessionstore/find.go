@@ -106,7 +106,7 @@ func (p FindParams) check() error {
 const timeCursorBytes = 8 + len(uuid.UUID{})
 
 func formatTimeCursor(at time.Time, id uuid.UUID) string {
-	raw := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())) //nolint:gosec // G115: it comes back the same way
+	raw := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro()))
 	return base64.RawURLEncoding.EncodeToString(append(raw, id[:]...))
 }
 

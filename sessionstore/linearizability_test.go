@@ -534,7 +534,7 @@ type invalidatesLater struct {
 }
 
 func (m invalidatesLater) Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error {
-	m.Go(func() { _ = m.Store.Invalidate(ctx, id) }) // nobody is told
+	m.Go(func() { _ = m.Store.Invalidate(ctx, id, cause...) }) // nobody is told
 	return nil
 }
 

@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -53,7 +54,7 @@ func TestHostileAudiences(t *testing.T) {
 		for name, aud := range map[string]any{
 			"of one": []any{wanted}, "twice the same": []any{wanted, wanted}, "with nothing": []any{wanted, ""}, "with null": []any{wanted, nil},
 			"with a number": []any{wanted, 1}, "with a list": []any{wanted, []any{wanted}}, "with the token endpoint": []any{"https://api.example.com", "https://id.example.com/oauth2/token"},
-			"in a string": `["` + wanted.(string) + `","x"]`,
+			"in a string": `["` + fmt.Sprint(wanted) + `","x"]`,
 		} {
 			body := part(t, good, 1)
 			body["aud"] = aud

@@ -260,7 +260,10 @@ func TestEndedSessions(t *testing.T) {
 		t.Errorf("show:\n%s", shown)
 	}
 	var document struct {
-		Ended struct{ Reason, By string }
+		Ended struct {
+			Reason string `json:"reason"`
+			By     string `json:"by"`
+		} `json:"ended"`
 	}
 	if err := json.Unmarshal([]byte(mustAPI(t, dir, settings, "sessions", "show", "--json", created["bob"].ID.String())), &document); err != nil ||
 		document.Ended.Reason != "operator" || !strings.Contains(document.Ended.By, "@") {

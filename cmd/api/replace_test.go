@@ -30,7 +30,9 @@ func TestGuestSignsIn(t *testing.T) {
 			t.Errorf("the guest's access token at %s replica: %d", name, code)
 		}
 		status, answer := at.Refresh(guest.RefreshToken)
-		var refused struct{ Error string }
+		var refused struct {
+			Error string `json:"error"`
+		}
 		if err := json.Unmarshal([]byte(answer), &refused); err != nil || status != http.StatusBadRequest || refused.Error != "invalid_grant" {
 			t.Errorf("the guest's refresh token at %s replica: %d %s", name, status, answer)
 		}
@@ -39,12 +41,20 @@ func TestGuestSignsIn(t *testing.T) {
 		}
 	}
 	status, answer := other.Send(http.MethodGet, other.Internal+"/v1/sessions?subject=ada", testKey, nil)
-	var page struct{ Sessions []struct{ ID string } }
+	var page struct {
+		Sessions []struct {
+			ID string `json:"id"`
+		} `json:"sessions"`
+	}
 	if err := json.Unmarshal([]byte(answer), &page); err != nil || status != http.StatusOK || len(page.Sessions) != 1 {
 		t.Fatalf("ada's sessions: %d %s", status, answer)
 	}
 	status, answer = s.Send(http.MethodGet, s.Internal+"/v1/sessions/"+page.Sessions[0].ID, testKey, nil)
-	var session struct{ Data struct{ Cart []int } }
+	var session struct {
+		Data struct {
+			Cart []int `json:"cart"`
+		} `json:"data"`
+	}
 	if err := json.Unmarshal([]byte(answer), &session); err != nil || status != http.StatusOK || len(session.Data.Cart) != 1 {
 		t.Errorf("the cart: %d %s", status, answer)
 	}

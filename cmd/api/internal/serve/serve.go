@@ -125,7 +125,7 @@ func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, er
 	}
 	if id.ring != nil {
 		if hint := settings.OtherAlgorithm(id.ring, string(s.KeyAlgorithm), signingFile); hint != "" {
-			s.log.Warn(hint)
+			s.log.Warn("a setting has no effect", "reason", hint)
 		}
 	}
 	secretfile.WarnOfReadable(s.log, signingFile, serviceFile, string(s.DataEncryptionKeysetFile))
