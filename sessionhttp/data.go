@@ -101,7 +101,7 @@ func (m *Manager[T]) open(ctx context.Context, info sessionstore.Session) (*vers
 	if m.cfg.Repair == nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), m.cfg.SaveTimeout)
+	ctx, cancel := m.saving(ctx)
 	defer cancel()
 	return m.repair(ctx, info, err)
 }

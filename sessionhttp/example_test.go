@@ -39,7 +39,7 @@ func Example() {
 	sessions := sessionhttp.New[visitor](store, sessionhttp.Config{})
 	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		session := sessions.From(r.Context())
-		if err := session.Update(func(v *visitor) error { v.Visits++; return nil }); err != nil {
+		if err := session.Update(r.Context(), func(v *visitor) error { v.Visits++; return nil }); err != nil {
 			sessionhttp.Error(w, r, err)
 			return
 		}

@@ -23,10 +23,9 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 			return
 		}
 		r = r.WithContext(context.WithValue(r.Context(), contextKey{m}, session))
-		session.ctx = r.Context()
 		out := &responseWriter{
 			ResponseWriter: w,
-			begin:          session.begin,
+			begin:          func(status int) error { return session.begin(r.Context(), status) }, //nolint:contextcheck // it is the request's
 			fail:           func(err error) { m.cfg.OnError(w, r, err) },
 			before:         w.Header().Clone(),
 		}

@@ -18,7 +18,7 @@ func TestDataOfAnotherShape(t *testing.T) {
 	t.Parallel()
 	var log logs
 	k := setup(t, sessionhttp.Config{Logger: log.logger()})
-	k.behindItsBack(t, `"no list"`)
+	k.behindItsBack(t.Context(), t, `"no list"`)
 	if w := k.serve(t, nil); w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "items") {
 		t.Errorf("%d %q", w.Code, w.Body)
 	}
@@ -55,9 +55,9 @@ func TestRepair(t *testing.T) {
 					return []byte(test.data), test.err
 				},
 			})
-			k.behindItsBack(t, `"no list"`)
+			k.behindItsBack(t.Context(), t, `"no list"`)
 			w := k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
-				if err := k.manager.From(r.Context()).Update(put("milk")); err != nil {
+				if err := k.manager.From(r.Context()).Update(r.Context(), put("milk")); err != nil {
 					t.Error(err)
 				}
 			})
@@ -79,11 +79,11 @@ func TestRepairAtOnce(t *testing.T) {
 	t.Parallel()
 	var k kit
 	var log logs
-	k = setup(t, sessionhttp.Config{Logger: log.logger(), Repair: func(context.Context, sessionstore.Session, error) ([]byte, error) {
-		k.behindItsBack(t, `["by another"]`)
+	k = setup(t, sessionhttp.Config{Logger: log.logger(), Repair: func(ctx context.Context, _ sessionstore.Session, _ error) ([]byte, error) {
+		k.behindItsBack(ctx, t, `["by another"]`)
 		return []byte(`{}`), nil
 	}})
-	k.behindItsBack(t, `"no list"`)
+	k.behindItsBack(t.Context(), t, `"no list"`)
 	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = w.Write([]byte(k.manager.From(r.Context()).Read().Items[0]))
 	})
@@ -98,10 +98,10 @@ func TestShapeChangesMeanwhile(t *testing.T) {
 	var log logs
 	k := setup(t, sessionhttp.Config{Logger: log.logger()})
 	w := k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		if err := k.manager.From(r.Context()).Update(put("milk")); err != nil {
+		if err := k.manager.From(r.Context()).Update(r.Context(), put("milk")); err != nil {
 			t.Error(err)
 		}
-		k.behindItsBack(t, `"no list"`)
+		k.behindItsBack(r.Context(), t, `"no list"`)
 	})
 	if w.Code != http.StatusInternalServerError || !strings.Contains(log.String(), "was not stored") || k.stored(t) != `{"items": "no list"}` {
 		t.Errorf("%d, %s, %q", w.Code, k.stored(t), log.String())

@@ -25,8 +25,8 @@ func (k kit) server(t *testing.T, handler http.HandlerFunc) *httptest.Server {
 	return s
 }
 
-// call sends a request with the session's access token to it.
-func (k kit) call(ctx context.Context, t *testing.T, s *httptest.Server, body io.Reader) *http.Response {
+// call sends a request with the session's access token to it, and shows the answer.
+func (k kit) call(ctx context.Context, t *testing.T, s *httptest.Server, body io.Reader, show func(*http.Response)) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, body)
 	if err != nil {
@@ -37,8 +37,21 @@ func (k kit) call(ctx context.Context, t *testing.T, s *httptest.Server, body io
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = response.Body.Close() })
-	return response
+	defer func() { _ = response.Body.Close() }()
+	show(response)
+}
+
+// body is the answer to such a request.
+func (k kit) body(t *testing.T, s *httptest.Server) (body string) {
+	t.Helper()
+	k.call(t.Context(), t, s, http.NoBody, func(response *http.Response) {
+		all, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		body = string(all)
+	})
+	return body
 }
 
 // A stream of events stores what it changes as it goes, also when its client has left.
@@ -49,14 +62,19 @@ func TestEvents(t *testing.T) {
 	server := k.server(t, func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
 		session := k.manager.From(r.Context())
-		update(t, session, func(c *cart) { c.Items = []string{"first"} })
+		update(r.Context(), t, session, func(c *cart) { c.Items = []string{"first"} })
 		w.Header().Set("Content-Type", "text/event-stream")
-		w.(http.Flusher).Flush()
-		if diff := cmp.Diff([]string{"first"}, k.items(t)); diff != "" {
+		flusher, ok := w.(http.Flusher)
+		if !ok {
+			t.Error("it cannot flush")
+			return
+		}
+		flusher.Flush()
+		if diff := cmp.Diff([]string{"first"}, k.items(r.Context(), t)); diff != "" {
 			t.Errorf("the stream has begun: %s", diff)
 		}
-		update(t, session, func(c *cart) { c.Items = append(c.Items, "second") })
-		if diff := cmp.Diff([]string{"first", "second"}, k.items(t)); diff != "" {
+		update(r.Context(), t, session, func(c *cart) { c.Items = append(c.Items, "second") })
+		if diff := cmp.Diff([]string{"first", "second"}, k.items(r.Context(), t)); diff != "" {
 			t.Errorf("an event: %s", diff)
 		}
 		if _, err := io.WriteString(w, "data: second\n\n"); err != nil {
@@ -66,16 +84,19 @@ func TestEvents(t *testing.T) {
 			t.Error(err)
 		}
 		<-r.Context().Done()
-		update(t, session, func(c *cart) { c.Items = append(c.Items, "left") })
+		if err := session.Update(r.Context(), put("left")); err != nil {
+			t.Errorf("after the client has left: %v", err)
+		}
 	})
 	ctx, leave := context.WithCancel(t.Context())
-	response := k.call(ctx, t, server, nil)
-	if line, err := bufio.NewReader(response.Body).ReadString('\n'); err != nil || line != "data: second\n" {
-		t.Errorf("%q, %v", line, err)
-	}
-	leave()
+	k.call(ctx, t, server, http.NoBody, func(response *http.Response) {
+		if line, err := bufio.NewReader(response.Body).ReadString('\n'); err != nil || line != "data: second\n" {
+			t.Errorf("%q, %v", line, err)
+		}
+		leave()
+	})
 	<-done
-	if diff := cmp.Diff([]string{"first", "second", "left"}, k.items(t)); diff != "" {
+	if diff := cmp.Diff([]string{"first", "second", "left"}, k.items(t.Context(), t)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -86,7 +107,11 @@ func TestHijack(t *testing.T) {
 	t.Parallel()
 	for name, hijack := range map[string]func(http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error){
 		"directly": func(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
-			return w.(http.Hijacker).Hijack()
+			hijacker, ok := w.(http.Hijacker)
+			if !ok {
+				return nil, nil, http.ErrNotSupported
+			}
+			return hijacker.Hijack()
 		},
 		"controller": func(w http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error) {
 			return http.NewResponseController(w).Hijack()
@@ -97,25 +122,24 @@ func TestHijack(t *testing.T) {
 			k := setup(t, sessionhttp.Config{})
 			server := k.server(t, func(w http.ResponseWriter, r *http.Request) {
 				session := k.manager.From(r.Context())
-				update(t, session, func(c *cart) { c.Items = []string{"before"} })
+				update(r.Context(), t, session, func(c *cart) { c.Items = []string{"before"} })
 				conn, buffer, err := hijack(w)
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				defer func() { _ = conn.Close() }()
-				if diff := cmp.Diff([]string{"before"}, k.items(t)); diff != "" {
+				if diff := cmp.Diff([]string{"before"}, k.items(r.Context(), t)); diff != "" {
 					t.Error(diff)
 				}
-				update(t, session, func(c *cart) { c.Items = append(c.Items, "after") })
+				update(r.Context(), t, session, func(c *cart) { c.Items = append(c.Items, "after") })
 				_, _ = buffer.WriteString("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi")
 				_ = buffer.Flush()
 			})
-			body, err := io.ReadAll(k.call(t.Context(), t, server, nil).Body)
-			if err != nil || string(body) != "hi" {
-				t.Errorf("%q, %v", body, err)
+			if body := k.body(t, server); body != "hi" {
+				t.Errorf("%q", body)
 			}
-			if diff := cmp.Diff([]string{"before", "after"}, k.items(t)); diff != "" {
+			if diff := cmp.Diff([]string{"before", "after"}, k.items(t.Context(), t)); diff != "" {
 				t.Error(diff)
 			}
 		})
@@ -128,16 +152,16 @@ func TestHijackOfAnEndedSession(t *testing.T) {
 	var log logs
 	k := setup(t, sessionhttp.Config{Logger: log.logger()})
 	server := k.server(t, func(w http.ResponseWriter, r *http.Request) {
-		update(t, k.manager.From(r.Context()), func(c *cart) { c.Items = nil })
+		update(r.Context(), t, k.manager.From(r.Context()), func(c *cart) { c.Items = nil })
 		if err := k.store.Invalidate(r.Context(), k.session.ID); err != nil {
 			t.Error(err)
 		}
-		if _, _, err := w.(http.Hijacker).Hijack(); err == nil {
+		if _, _, err := http.NewResponseController(w).Hijack(); err == nil {
 			t.Error("it was taken")
 		}
 	})
-	if response := k.call(t.Context(), t, server, nil); response.StatusCode != http.StatusUnauthorized || !strings.Contains(log.String(), "was not stored") {
-		t.Errorf("%d, the log is %q", response.StatusCode, log.String())
+	if body := k.body(t, server); body != "Unauthorized\n" || !strings.Contains(log.String(), "was not stored") {
+		t.Errorf("%q, the log is %q", body, log.String())
 	}
 }
 
@@ -146,7 +170,7 @@ func TestResponseController(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
 	server := k.server(t, func(w http.ResponseWriter, r *http.Request) {
-		update(t, k.manager.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} })
+		update(r.Context(), t, k.manager.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} })
 		controller := http.NewResponseController(w)
 		if err := errors.Join(controller.SetReadDeadline(time.Now().Add(time.Minute)), controller.SetWriteDeadline(time.Now().Add(time.Minute)), controller.EnableFullDuplex()); err != nil {
 			t.Error(err)
@@ -155,9 +179,9 @@ func TestResponseController(t *testing.T) {
 			t.Errorf("%d, %v", n, err)
 		}
 	})
-	body, err := io.ReadAll(k.call(t.Context(), t, server, nil).Body)
-	if diff := cmp.Diff([]string{"milk"}, k.items(t)); err != nil || string(body) != "a file" || diff != "" {
-		t.Errorf("%q, %v, %s", body, err, diff)
+	body := k.body(t, server)
+	if diff := cmp.Diff([]string{"milk"}, k.items(t.Context(), t)); body != "a file" || diff != "" {
+		t.Errorf("%q, %s", body, diff)
 	}
 }
 
@@ -166,15 +190,16 @@ func TestMaxBytesReader(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
 	server := k.server(t, func(w http.ResponseWriter, r *http.Request) {
-		update(t, k.manager.From(r.Context()), func(c *cart) { c.Items = []string{"counted"} })
+		update(r.Context(), t, k.manager.From(r.Context()), func(c *cart) { c.Items = []string{"counted"} })
 		_, err := io.ReadAll(http.MaxBytesReader(w, r.Body, 4))
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); !tooLarge {
 			t.Errorf("%v", err)
 		}
 		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
 	})
-	response := k.call(t.Context(), t, server, strings.NewReader("too much"))
-	if diff := cmp.Diff([]string{"counted"}, k.items(t)); response.StatusCode != http.StatusRequestEntityTooLarge || diff != "" {
-		t.Errorf("%d, %s", response.StatusCode, diff)
-	}
+	k.call(t.Context(), t, server, strings.NewReader("too much"), func(response *http.Response) {
+		if diff := cmp.Diff([]string{"counted"}, k.items(t.Context(), t)); response.StatusCode != http.StatusRequestEntityTooLarge || diff != "" {
+			t.Errorf("%d, %s", response.StatusCode, diff)
+		}
+	})
 }

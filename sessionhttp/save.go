@@ -17,15 +17,15 @@ const patience = 20 * time.Millisecond
 
 // begin decides what becomes of the changes, now that a response begins with the given
 // status.
-func (s *Session[T]) begin(status int) error {
-	ctx, cancel := s.saving()
+func (s *Session[T]) begin(ctx context.Context, status int) error {
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	ctx, cancel := s.manager.saving(ctx)
 	defer cancel()
 	if err := s.take(ctx); err != nil {
 		s.discard()
 		return s.logged(ctx, err)
 	}
 	defer s.release()
-	late := errors.Is(s.ctx.Err(), context.DeadlineExceeded)
 	if !late && status < http.StatusInternalServerError {
 		err := s.save(ctx)
 		if err != nil {
@@ -68,6 +68,13 @@ func (s *Session[T]) save(ctx context.Context) error {
 func (s *Session[T]) tryToSave(ctx context.Context) error {
 	next := s.current.Load()
 	var conflict error
+	// A conflict that took all the time is no outage.
+	reason := func(err error) error {
+		if conflict != nil && ctx.Err() != nil {
+			return conflict
+		}
+		return err
+	}
 	for {
 		checksum, err := s.manager.store.Update(ctx, s.Info.ID, s.stored.checksum, next.data)
 		if err == nil {
@@ -75,7 +82,7 @@ func (s *Session[T]) tryToSave(ctx context.Context) error {
 			return nil
 		}
 		if !errors.Is(err, sessionstore.ErrConflict) {
-			return firstOf(conflict, err, ctx)
+			return reason(err)
 		}
 		conflict = err
 		select {
@@ -85,7 +92,7 @@ func (s *Session[T]) tryToSave(ctx context.Context) error {
 		}
 		info, err := s.manager.store.Load(ctx, s.Info.ID)
 		if err != nil {
-			return firstOf(conflict, err, ctx)
+			return reason(err)
 		}
 		if s.stored, err = s.manager.open(ctx, info); err != nil {
 			return err
@@ -94,14 +101,6 @@ func (s *Session[T]) tryToSave(ctx context.Context) error {
 			return err
 		}
 	}
-}
-
-// firstOf tells a conflict that took all the time from a database that is away.
-func firstOf(conflict, err error, ctx context.Context) error {
-	if conflict != nil && ctx.Err() != nil {
-		return conflict
-	}
-	return err
 }
 
 // again applies the changes to what is stored now.

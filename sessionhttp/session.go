@@ -29,8 +29,6 @@ type Session[T any] struct {
 	Claims tokens.Claims
 
 	manager *Manager[T]
-	// The request's, for what loggers and tracers find in it.
-	ctx context.Context //nolint:containedctx // changes outlive the call that they were made in
 	// current is what Read returns: what is stored, and the changes that are not yet.
 	current atomic.Pointer[version[T]]
 
@@ -55,7 +53,7 @@ func (m *Manager[T]) session(ctx context.Context, info sessionstore.Session, cla
 		return nil, err
 	}
 	info.Data, info.Checksum = nil, ""
-	s := &Session[T]{Info: info, Claims: claims, manager: m, ctx: ctx, stored: stored, turn: make(chan struct{}, 1)}
+	s := &Session[T]{Info: info, Claims: claims, manager: m, stored: stored, turn: make(chan struct{}, 1)}
 	s.current.Store(stored)
 	return s, nil
 }
@@ -81,11 +79,12 @@ func (s *Session[T]) Read() T {
 //
 // Errors when something is stored are those of [sessionstore.Store.Update], which leave the
 // session as it is stored; [ErrConflict] only if all that was tried within
-// [Config].SaveTimeout met others' changes.
+// [Config].SaveTimeout met others' changes. That time is the only limit: the end of ctx, which
+// may be the request's, stops nothing.
 //
 // [ErrConflict]: sessionstore.ErrConflict
-func (s *Session[T]) Update(f func(*T) error) error {
-	ctx, cancel := s.saving()
+func (s *Session[T]) Update(ctx context.Context, f func(*T) error) error {
+	ctx, cancel := s.manager.saving(ctx)
 	defer cancel()
 	if err := s.take(ctx); err != nil {
 		return err
@@ -111,9 +110,9 @@ func (s *Session[T]) Update(f func(*T) error) error {
 }
 
 // Save stores the changes that wait for the response to begin. If it fails, they are given up,
-// and the session is as it was stored.
-func (s *Session[T]) Save() error {
-	ctx, cancel := s.saving()
+// and the session is as it was stored. The end of ctx does not stop it.
+func (s *Session[T]) Save(ctx context.Context) error {
+	ctx, cancel := s.manager.saving(ctx)
 	defer cancel()
 	if err := s.take(ctx); err != nil {
 		return err
@@ -139,10 +138,10 @@ func (s *Session[T]) refusal() error {
 	return nil
 }
 
-// End revokes the session. Changes that are not stored yet are given up. The client that
-// leaves does not keep it from ending.
-func (s *Session[T]) End() error {
-	ctx, cancel := s.saving()
+// End revokes the session. Changes that are not stored yet are given up. The end of ctx does
+// not stop it: a client that leaves is signed out.
+func (s *Session[T]) End(ctx context.Context) error {
+	ctx, cancel := s.manager.saving(ctx)
 	defer cancel()
 	if err := s.take(ctx); err != nil {
 		return err
@@ -164,8 +163,8 @@ func (m *Manager[T]) end(ctx context.Context, id uuid.UUID) error {
 }
 
 // saving is the context for what must not hang on the request's end.
-func (s *Session[T]) saving() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(s.ctx), s.manager.cfg.SaveTimeout)
+func (m *Manager[T]) saving(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), m.cfg.SaveTimeout)
 }
 
 // take waits for its turn to change the session.

@@ -21,7 +21,7 @@ func TestHandlerReadsAndChangesData(t *testing.T) {
 		if session.Info.Subject != "ann" || session.Claims.SessionID != k.session.ID || session.Read().Items[0] != "tea" {
 			t.Errorf("session %+v", session)
 		}
-		update(t, session, func(c *cart) { c.Items = append(c.Items, "milk") })
+		update(r.Context(), t, session, func(c *cart) { c.Items = append(c.Items, "milk") })
 		if got := session.Read().Items; len(got) != 2 {
 			t.Errorf("its own change is not read: %v", got)
 		}
@@ -55,7 +55,7 @@ func TestHandlerThatWritesNothing(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
 	w := k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		update(t, k.manager.From(r.Context()), func(c *cart) { c.Items = nil })
+		update(r.Context(), t, k.manager.From(r.Context()), func(c *cart) { c.Items = nil })
 	})
 	if want := `{"more": {"n": 12345678901234567890}}`; w.Code != http.StatusOK || k.stored(t) != want {
 		t.Errorf("%d, %s", w.Code, k.stored(t))

@@ -1,6 +1,7 @@
 package sessionhttp_test
 
 import (
+	"context"
 	"encoding/json"
 	"log/slog"
 	"net/http"
@@ -98,9 +99,9 @@ func (k kit) stored(t *testing.T) string {
 }
 
 // update changes the session's data; the change itself cannot fail.
-func update(t *testing.T, s *sessionhttp.Session[cart], change func(*cart)) {
+func update(ctx context.Context, t *testing.T, s *sessionhttp.Session[cart], change func(*cart)) {
 	t.Helper()
-	if err := s.Update(func(c *cart) error { change(c); return nil }); err != nil {
+	if err := s.Update(ctx, func(c *cart) error { change(c); return nil }); err != nil {
 		t.Errorf("update: %v", err)
 	}
 }
@@ -119,22 +120,26 @@ func (k kit) request(t *testing.T) *http.Request {
 }
 
 // behindItsBack stores items as another request would.
-func (k kit) behindItsBack(t *testing.T, items string) {
+func (k kit) behindItsBack(ctx context.Context, t *testing.T, items string) {
 	t.Helper()
-	session, err := k.store.Load(t.Context(), k.session.ID)
+	session, err := k.store.Load(ctx, k.session.ID)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.store.Update(t.Context(), k.session.ID, session.Checksum, []byte(`{"items":`+items+`}`)); err != nil {
+	if _, err := k.store.Update(ctx, k.session.ID, session.Checksum, []byte(`{"items":`+items+`}`)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // items are those that are stored.
-func (k kit) items(t *testing.T) []string {
+func (k kit) items(ctx context.Context, t *testing.T) []string {
 	t.Helper()
+	session, err := k.store.Load(ctx, k.session.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
 	var c cart
-	if err := json.Unmarshal([]byte(k.stored(t)), &c); err != nil {
+	if err := json.Unmarshal(session.Data, &c); err != nil {
 		t.Fatal(err)
 	}
 	return c.Items

@@ -29,15 +29,15 @@ func TestSeveralManagers(t *testing.T) {
 		if user.Info.ID != outer.session.ID || shop.Info.ID != inner.session.ID || visit.Info.ID != third.ID {
 			t.Fatalf("sessions %v, %v and %v", user.Info.ID, shop.Info.ID, visit.Info.ID)
 		}
-		update(t, user, func(c *cart) { c.Items = []string{"user"} })
-		update(t, shop, func(c *cart) { c.Items = []string{"shop"} })
-		if err := visit.Update(func(v *visitor) error { v.Items = []string{"visit"}; return nil }); err != nil {
+		update(r.Context(), t, user, func(c *cart) { c.Items = []string{"user"} })
+		update(r.Context(), t, shop, func(c *cart) { c.Items = []string{"shop"} })
+		if err := visit.Update(r.Context(), func(v *visitor) error { v.Items = []string{"visit"}; return nil }); err != nil {
 			t.Error(err)
 		}
-		if err := shop.Save(); err != nil {
+		if err := shop.Save(r.Context()); err != nil {
 			t.Error(err)
 		}
-		if err := shop.End(); err != nil {
+		if err := shop.End(r.Context()); err != nil {
 			t.Error(err)
 		}
 	})
@@ -54,7 +54,7 @@ func TestSeveralManagers(t *testing.T) {
 		t.Errorf("%d", w.Code)
 	}
 	for want, k := range map[string]kit{"user": outer, "shop": inner} {
-		if diff := cmp.Diff([]string{want}, k.items(t)); diff != "" {
+		if diff := cmp.Diff([]string{want}, k.items(t.Context(), t)); diff != "" {
 			t.Error(diff)
 		}
 		if _, _, err := k.store.Get(t.Context(), k.access); errors.Is(err, sessionstore.ErrEnded) != (want == "shop") {

@@ -1,6 +1,7 @@
 package sessionhttp_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -21,7 +22,7 @@ func TestUnchangedDataIsNotWritten(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
 	k.serve(t, func(w http.ResponseWriter, r *http.Request) {
-		update(t, k.manager.From(r.Context()), func(c *cart) { c.Items = append([]string(nil), c.Items...) })
+		update(r.Context(), t, k.manager.From(r.Context()), func(c *cart) { c.Items = append([]string(nil), c.Items...) })
 		_, _ = io.WriteString(w, "ok")
 	})
 	session, err := k.store.Load(t.Context(), k.session.ID)
@@ -40,13 +41,13 @@ func TestReadIsACopy(t *testing.T) {
 			session.Read().Items[0] = "poison"
 		}
 		var kept *cart
-		update(t, session, func(c *cart) { kept = c; c.Items[0] = "milk" })
+		update(r.Context(), t, session, func(c *cart) { kept = c; c.Items[0] = "milk" })
 		kept.Items[0] = "poison"
 		if got := session.Read().Items[0]; got != "milk" {
 			t.Errorf("it reads %s", got)
 		}
 	})
-	if diff := cmp.Diff([]string{"milk"}, k.items(t)); diff != "" {
+	if diff := cmp.Diff([]string{"milk"}, k.items(t.Context(), t)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -58,21 +59,21 @@ func TestChangeThatFails(t *testing.T) {
 	soldOut := errors.New("sold out")
 	k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		session := k.manager.From(r.Context())
-		if err := session.Update(func(c *cart) error { c.Items[0] = "half"; return soldOut }); !errors.Is(err, soldOut) {
+		if err := session.Update(r.Context(), func(c *cart) error { c.Items[0] = "half"; return soldOut }); !errors.Is(err, soldOut) {
 			t.Errorf("%v", err)
 		}
-		func() {
+		func(ctx context.Context) {
 			defer func() { _ = recover() }()
-			_ = session.Update(func(c *cart) error { c.Items[0] = "half"; panic("halfway") })
-		}()
-		if err := session.Update(func(c *cart) error { c.More = map[string]any{"f": func() {}}; return nil }); !isDataError(err) {
+			_ = session.Update(ctx, func(c *cart) error { c.Items[0] = "half"; panic("halfway") })
+		}(r.Context())
+		if err := session.Update(r.Context(), func(c *cart) error { c.More = map[string]any{"f": func() {}}; return nil }); !isDataError(err) {
 			t.Errorf("what is no JSON: %v", err)
 		}
-		if err := session.Update(put("milk")); err != nil {
+		if err := session.Update(r.Context(), put("milk")); err != nil {
 			t.Error(err)
 		}
 	})
-	if diff := cmp.Diff([]string{"tea", "milk"}, k.items(t)); diff != "" {
+	if diff := cmp.Diff([]string{"tea", "milk"}, k.items(t.Context(), t)); diff != "" {
 		t.Error(diff)
 	}
 }
@@ -92,10 +93,11 @@ func TestParallelRequests(t *testing.T) {
 	handler := k.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		together.Done()
 		together.Wait() // all have read the same data
+		ctx := r.Context()
 		var group sync.WaitGroup
 		for range goroutines {
 			group.Go(func() {
-				if err := k.manager.From(r.Context()).Update(put("milk")); err != nil {
+				if err := k.manager.From(ctx).Update(ctx, put("milk")); err != nil {
 					t.Error(err)
 				}
 			})
@@ -112,7 +114,7 @@ func TestParallelRequests(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if got := len(k.items(t)); got != 1+requests*goroutines {
+	if got := len(k.items(t.Context(), t)); got != 1+requests*goroutines {
 		t.Errorf("%d items", got)
 	}
 }
@@ -123,11 +125,11 @@ func TestSaveThenRead(t *testing.T) {
 	k := setup(t, sessionhttp.Config{})
 	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
 		session := k.manager.From(r.Context())
-		k.behindItsBack(t, `["coffee"]`)
-		if err := session.Update(put("milk")); err != nil {
+		k.behindItsBack(r.Context(), t, `["coffee"]`)
+		if err := session.Update(r.Context(), put("milk")); err != nil {
 			t.Error(err)
 		}
-		if err := session.Save(); err != nil {
+		if err := session.Save(r.Context()); err != nil {
 			t.Error(err)
 		}
 		_, _ = io.WriteString(w, strings.Join(session.Read().Items, ","))
@@ -147,7 +149,7 @@ func TestConflictReplacesTheResponse(t *testing.T) {
 		w.Header().Set("X-Request-Id", "kept")
 		w.Header().Set("Vary", "Origin")
 		k.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			err := k.manager.From(r.Context()).Update(func(c *cart) error {
+			err := k.manager.From(r.Context()).Update(r.Context(), func(c *cart) error {
 				if c.Items[0] != "tea" {
 					return errors.New("there is no tea")
 				}
@@ -157,7 +159,7 @@ func TestConflictReplacesTheResponse(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
-			k.behindItsBack(t, `["coffee"]`)
+			k.behindItsBack(r.Context(), t, `["coffee"]`)
 			for _, name := range []string{"Set-Cookie", "Cache-Control", "ETag", "Content-Disposition", "Link", "Content-Length", "Location", "X-Own", "Vary"} {
 				w.Header().Set(name, "7")
 			}
@@ -165,7 +167,7 @@ func TestConflictReplacesTheResponse(t *testing.T) {
 			if _, err := io.WriteString(w, "created"); err == nil {
 				t.Error("the handler may go on writing")
 			}
-			if err := k.manager.From(r.Context()).Update(put("late")); !errors.Is(err, sessionhttp.ErrDiscarded) {
+			if err := k.manager.From(r.Context()).Update(r.Context(), put("late")); !errors.Is(err, sessionhttp.ErrDiscarded) {
 				t.Errorf("a change after that: %v", err)
 			}
 		})).ServeHTTP(w, r)
@@ -194,7 +196,7 @@ func TestHandlerDealsWithAConflict(t *testing.T) {
 	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
 		session := k.manager.From(r.Context())
 		first := true
-		if err := session.Update(func(c *cart) error {
+		if err := session.Update(r.Context(), func(c *cart) error {
 			if !first {
 				return errors.New("only once")
 			}
@@ -204,8 +206,8 @@ func TestHandlerDealsWithAConflict(t *testing.T) {
 		}); err != nil {
 			t.Error(err)
 		}
-		k.behindItsBack(t, `["coffee"]`)
-		if err := session.Save(); !errors.Is(err, sessionstore.ErrConflict) {
+		k.behindItsBack(r.Context(), t, `["coffee"]`)
+		if err := session.Save(r.Context()); !errors.Is(err, sessionstore.ErrConflict) {
 			t.Errorf("save: %v", err)
 		}
 		if diff := cmp.Diff([]string{"coffee"}, session.Read().Items); diff != "" {
@@ -223,11 +225,11 @@ func TestEnd(t *testing.T) {
 	k := setup(t, sessionhttp.Config{})
 	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
 		session := k.manager.From(r.Context())
-		update(t, session, func(c *cart) { c.Items = nil })
-		if err := session.End(); err != nil {
+		update(r.Context(), t, session, func(c *cart) { c.Items = nil })
+		if err := session.End(r.Context()); err != nil {
 			t.Error(err)
 		}
-		if err := session.Update(put("milk")); !errors.Is(err, sessionstore.ErrEnded) {
+		if err := session.Update(r.Context(), put("milk")); !errors.Is(err, sessionstore.ErrEnded) {
 			t.Errorf("a change after the end: %v", err)
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -247,7 +249,7 @@ func TestTooMuchData(t *testing.T) {
 	var log logs
 	k := setup(t, sessionhttp.Config{Logger: log.logger()})
 	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if err := k.manager.From(r.Context()).Update(put(strings.Repeat("x", sessionstore.MaxDataBytes))); err != nil {
+		if err := k.manager.From(r.Context()).Update(r.Context(), put(strings.Repeat("x", sessionstore.MaxDataBytes))); err != nil {
 			t.Error(err)
 		}
 		_, _ = io.WriteString(w, "stored")
@@ -268,8 +270,9 @@ func TestUpdateWithinUpdate(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{SaveTimeout: 1}) // ns: it is over at once
 	k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		session := k.manager.From(r.Context())
-		if err := session.Update(func(*cart) error { return session.Update(put("milk")) }); !errors.Is(err, sessionhttp.ErrBusy) {
+		ctx := r.Context()
+		session := k.manager.From(ctx)
+		if err := session.Update(ctx, func(*cart) error { return session.Update(ctx, put("milk")) }); !errors.Is(err, sessionhttp.ErrBusy) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -26,7 +26,7 @@ func TestTimeoutInside(t *testing.T) {
 		session := k.manager.From(r.Context())
 		for {
 			session.Read()
-			err := session.Update(func(c *cart) error {
+			err := session.Update(r.Context(), func(c *cart) error {
 				if c.More == nil {
 					c.More = map[string]any{}
 				}
@@ -61,7 +61,7 @@ func TestTimeoutOutside(t *testing.T) {
 			var log logs
 			k := setup(t, sessionhttp.Config{Logger: log.logger()})
 			inner := k.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if err := k.manager.From(r.Context()).Update(put("milk")); err != nil {
+				if err := k.manager.From(r.Context()).Update(r.Context(), put("milk")); err != nil {
 					t.Error(err)
 				}
 				<-r.Context().Done()
@@ -88,23 +88,24 @@ func TestGoroutineOutlivesTheHandler(t *testing.T) {
 	k := setup(t, sessionhttp.Config{Logger: log.logger()})
 	answered, changed, ended, refused := make(chan struct{}), make(chan error), make(chan struct{}), make(chan error)
 	w := k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
-		session := k.manager.From(r.Context())
+		ctx := r.Context()
+		session := k.manager.From(ctx)
 		go func() {
 			<-answered
-			changed <- session.Update(put("later"))
+			changed <- session.Update(ctx, put("later"))
 			<-ended
-			refused <- session.Update(put("too late"))
+			refused <- session.Update(ctx, put("too late"))
 		}()
-		update(t, session, func(c *cart) { c.Items = []string{"first"} })
+		update(r.Context(), t, session, func(c *cart) { c.Items = []string{"first"} })
 	})
-	if diff := cmp.Diff([]string{"first"}, k.items(t)); w.Code != http.StatusOK || diff != "" {
+	if diff := cmp.Diff([]string{"first"}, k.items(t.Context(), t)); w.Code != http.StatusOK || diff != "" {
 		t.Errorf("%d %s", w.Code, diff)
 	}
 	close(answered)
 	if err := <-changed; err != nil {
 		t.Errorf("a change after the answer: %v", err)
 	}
-	if diff := cmp.Diff([]string{"first", "later"}, k.items(t)); diff != "" {
+	if diff := cmp.Diff([]string{"first", "later"}, k.items(t.Context(), t)); diff != "" {
 		t.Error(diff)
 	}
 	if err := k.store.Invalidate(t.Context(), k.session.ID); err != nil {
@@ -140,13 +141,13 @@ func TestPanicStoresNothing(t *testing.T) {
 			w := httptest.NewRecorder()
 			wrap(k, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				session = k.manager.From(r.Context())
-				update(t, session, func(c *cart) { c.Items = nil })
+				update(r.Context(), t, session, func(c *cart) { c.Items = nil })
 				panic("halfway")
 			})).ServeHTTP(w, k.request(t))
-			if err := session.Update(put("late")); !errors.Is(err, sessionhttp.ErrDiscarded) {
+			if err := session.Update(t.Context(), put("late")); !errors.Is(err, sessionhttp.ErrDiscarded) {
 				t.Errorf("a change after it: %v", err)
 			}
-			if err := session.Save(); err != nil && !errors.Is(err, sessionhttp.ErrDiscarded) {
+			if err := session.Save(t.Context()); err != nil && !errors.Is(err, sessionhttp.ErrDiscarded) {
 				t.Errorf("%v", err)
 			}
 			if w.Code != http.StatusInternalServerError || k.stored(t) != unchanged {
@@ -163,13 +164,13 @@ func TestStatusDecides(t *testing.T) {
 	for status, stored := range map[int]bool{200: true, 303: true, 401: true, 422: true, 500: false, 503: false} {
 		k := setup(t, sessionhttp.Config{})
 		k.serve(t, func(w http.ResponseWriter, r *http.Request) {
-			update(t, k.manager.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} })
+			update(r.Context(), t, k.manager.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} })
 			w.WriteHeader(http.StatusEarlyHints) // is no answer yet
-			update(t, k.manager.From(r.Context()), func(c *cart) { c.Items = append(c.Items, "milk") })
+			update(r.Context(), t, k.manager.From(r.Context()), func(c *cart) { c.Items = append(c.Items, "milk") })
 			w.WriteHeader(status)
 		})
-		if got := len(k.items(t)) == 2; got != stored {
-			t.Errorf("%d: stored %v", status, k.items(t))
+		if got := len(k.items(t.Context(), t)) == 2; got != stored {
+			t.Errorf("%d: stored %v", status, k.items(t.Context(), t))
 		}
 	}
 }
@@ -181,17 +182,17 @@ func TestClientLeaves(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	w := httptest.NewRecorder()
 	k.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		update(t, k.manager.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} })
+		update(r.Context(), t, k.manager.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} })
 		leave()
 	})).ServeHTTP(w, k.request(t).WithContext(ctx))
-	if diff := cmp.Diff([]string{"milk"}, k.items(t)); diff != "" {
+	if diff := cmp.Diff([]string{"milk"}, k.items(t.Context(), t)); diff != "" {
 		t.Error(diff)
 	}
 
 	ctx, leave = context.WithCancel(t.Context())
 	k.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		leave()
-		if err := k.manager.From(r.Context()).End(); err != nil {
+		if err := k.manager.From(r.Context()).End(r.Context()); err != nil {
 			t.Errorf("end: %v", err)
 		}
 	})).ServeHTTP(w, k.request(t).WithContext(ctx))

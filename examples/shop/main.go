@@ -146,9 +146,9 @@ func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
 // have put into the cart meanwhile.
 func (s *shop) addToCart(w http.ResponseWriter, r *http.Request) {
 	session, item := s.sessions.From(r.Context()), chi.URLParam(r, "item")
-	err := session.Update(func(b *basket) error { b.Items[item]++; return nil })
+	err := session.Update(r.Context(), func(b *basket) error { b.Items[item]++; return nil })
 	if err == nil {
-		err = session.Save()
+		err = session.Save(r.Context())
 	}
 	if err != nil {
 		sessionhttp.Error(w, r, err)
@@ -158,7 +158,7 @@ func (s *shop) addToCart(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *shop) logout(w http.ResponseWriter, r *http.Request) {
-	if err := s.sessions.From(r.Context()).End(); err != nil {
+	if err := s.sessions.From(r.Context()).End(r.Context()); err != nil {
 		sessionhttp.Error(w, r, err)
 		return
 	}

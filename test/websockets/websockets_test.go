@@ -30,10 +30,10 @@ type log struct {
 
 // server is one library's: it takes the connection, hands each message to said until that
 // fails, and sends what said answers.
-type server func(w http.ResponseWriter, r *http.Request, said func(string) (string, error)) error
+type server func(w http.ResponseWriter, r *http.Request, said func(context.Context, string) (string, error)) error
 
 var servers = map[string]server{
-	"gorilla": func(w http.ResponseWriter, r *http.Request, said func(string) (string, error)) error {
+	"gorilla": func(w http.ResponseWriter, r *http.Request, said func(context.Context, string) (string, error)) error {
 		upgrader := gorilla.Upgrader{}
 		conn, err := upgrader.Upgrade(w, r, nil)
 		if err != nil {
@@ -45,7 +45,7 @@ var servers = map[string]server{
 			if err != nil {
 				return err
 			}
-			answer, err := said(string(message))
+			answer, err := said(r.Context(), string(message))
 			if err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ var servers = map[string]server{
 			}
 		}
 	},
-	"coder": func(w http.ResponseWriter, r *http.Request, said func(string) (string, error)) error {
+	"coder": func(w http.ResponseWriter, r *http.Request, said func(context.Context, string) (string, error)) error {
 		conn, err := websocket.Accept(w, r, nil)
 		if err != nil {
 			return err
@@ -65,7 +65,7 @@ var servers = map[string]server{
 			if err != nil {
 				return err
 			}
-			answer, err := said(string(message))
+			answer, err := said(r.Context(), string(message))
 			if err != nil {
 				return err
 			}
@@ -74,7 +74,7 @@ var servers = map[string]server{
 			}
 		}
 	},
-	"gobwas": func(w http.ResponseWriter, r *http.Request, said func(string) (string, error)) error {
+	"gobwas": func(w http.ResponseWriter, r *http.Request, said func(context.Context, string) (string, error)) error {
 		conn, _, _, err := ws.UpgradeHTTP(r, w)
 		if err != nil {
 			return err
@@ -85,7 +85,7 @@ var servers = map[string]server{
 			if err != nil {
 				return err
 			}
-			answer, err := said(string(message))
+			answer, err := said(r.Context(), string(message))
 			if err != nil {
 				return err
 			}
@@ -116,14 +116,14 @@ func TestLibraries(t *testing.T) {
 			s := httptest.NewServer(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				defer close(left)
 				session := sessions.From(r.Context())
-				add := func(line string) error {
-					return session.Update(func(l *log) error { l.Lines = append(l.Lines, line); return nil })
+				add := func(ctx context.Context, line string) error {
+					return session.Update(ctx, func(l *log) error { l.Lines = append(l.Lines, line); return nil })
 				}
-				if err := add("upgrade"); err != nil {
+				if err := add(r.Context(), "upgrade"); err != nil {
 					t.Error(err)
 				}
-				err := serve(w, r, func(message string) (string, error) {
-					if err := add(message); err != nil {
+				err := serve(w, r, func(ctx context.Context, message string) (string, error) {
+					if err := add(ctx, message); err != nil {
 						return "", err
 					}
 					return stored(), nil
@@ -131,7 +131,7 @@ func TestLibraries(t *testing.T) {
 				if err == nil {
 					t.Error("the client never left")
 				}
-				if err := add("left"); err != nil {
+				if err := add(r.Context(), "left"); err != nil {
 					t.Error(err)
 				}
 			})))
@@ -166,25 +166,24 @@ func TestEndedSession(t *testing.T) {
 				s := httptest.NewServer(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 					session := sessions.From(r.Context())
 					if before {
-						if err := session.Update(func(l *log) error { l.Lines = []string{"upgrade"}; return nil }); err != nil {
+						if err := session.Update(r.Context(), func(l *log) error { l.Lines = []string{"upgrade"}; return nil }); err != nil {
 							t.Error(err)
 						}
 						if err := store.Invalidate(r.Context(), id); err != nil {
 							t.Error(err)
 						}
 					}
-					refused <- serve(w, r, func(message string) (string, error) {
-						if err := store.Invalidate(t.Context(), id); err != nil {
+					refused <- serve(w, r, func(ctx context.Context, message string) (string, error) {
+						if err := store.Invalidate(ctx, id); err != nil {
 							t.Error(err)
 						}
-						return "", session.Update(func(l *log) error { l.Lines = []string{message}; return nil })
+						return "", session.Update(ctx, func(l *log) error { l.Lines = []string{message}; return nil })
 					})
 				})))
 				defer s.Close()
 				if before {
-					response := refuse(t, s, access)
-					if response.StatusCode != http.StatusUnauthorized || response.Header.Get("Upgrade") != "" || <-refused == nil {
-						t.Errorf("%d %v", response.StatusCode, response.Header)
+					if status, header := refuse(t, s, access); status != http.StatusUnauthorized || header.Get("Upgrade") != "" || <-refused == nil {
+						t.Errorf("%d %v", status, header)
 					}
 					return
 				}
@@ -219,8 +218,8 @@ func dial(t *testing.T, s *httptest.Server, access string) *websocket.Conn {
 	return conn
 }
 
-// refuse is the answer to a connection that is not taken.
-func refuse(t *testing.T, s *httptest.Server, access string) *http.Response {
+// refuse tells the answer to a connection that is not taken.
+func refuse(t *testing.T, s *httptest.Server, access string) (status int, header http.Header) {
 	t.Helper()
 	conn, response, err := websocket.Dial(t.Context(), s.URL, &websocket.DialOptions{
 		HTTPHeader: http.Header{"Authorization": {"Bearer " + access}},
@@ -232,10 +231,10 @@ func refuse(t *testing.T, s *httptest.Server, access string) *http.Response {
 	if response == nil {
 		t.Fatal(err)
 	}
+	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
 	if err != nil || !strings.HasPrefix(string(body), http.StatusText(response.StatusCode)) {
 		t.Errorf("%q, %v", body, err)
 	}
-	_ = response.Body.Close()
-	return response
+	return response.StatusCode, response.Header
 }
