@@ -25,4 +25,12 @@
 //
 // What is stored is always what a whole number of Updates made of the data. A change that
 // could not be stored is logged, and told to whoever can still be told.
+//
+// # Where the tokens are
+//
+// [Bearer] reads the access token from the Authorization header; the client refreshes. With
+// [Cookies] a browser holds nothing but cookies that no script can read, and the
+// middleware refreshes by itself, in any number of parallel requests and replicas: the store's
+// grace makes that safe, and cookies that are lost with their answer log nobody out.
+// [Manager.Begin] logs in, [Manager.End] logs out.
 package sessionhttp

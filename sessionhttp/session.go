@@ -3,6 +3,7 @@ package sessionhttp
 import (
 	"context"
 	"errors"
+	"net/http"
 	"sync/atomic"
 
 	"github.com/google/uuid"
@@ -36,7 +37,8 @@ type Session[T any] struct {
 	stored  *version[T]
 	changes []func(*T) error // made of stored what current is
 
-	phase atomic.Int32
+	phase  atomic.Int32
+	answer func(http.Header) // hands over the tokens of a refresh; nil without one
 }
 
 // What becomes of a change is the session's phase.
@@ -160,6 +162,13 @@ func (m *Manager[T]) end(ctx context.Context, id uuid.UUID) error {
 		return err
 	}
 	return nil
+}
+
+// prepare hands over the tokens of a refresh, unless the session has ended since.
+func (s *Session[T]) prepare(header http.Header) {
+	if s.answer != nil && s.phase.Load() != ended {
+		s.answer(header)
+	}
 }
 
 // saving is the context for what must not hang on the request's end.

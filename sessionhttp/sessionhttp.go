@@ -19,6 +19,8 @@ const DefaultSaveTimeout = 5 * time.Second
 // Store is what the middleware needs of a [sessionstore.Store].
 type Store interface {
 	GetWith(ctx context.Context, accessToken string, options sessionstore.GetOptions) (sessionstore.Session, tokens.Claims, error)
+	Create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error)
+	RefreshTokens(ctx context.Context, refreshToken string, client sessionstore.Client) (sessionstore.Refreshed, error)
 	Load(ctx context.Context, id uuid.UUID) (sessionstore.Session, error)
 	Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error)
 	Invalidate(ctx context.Context, id uuid.UUID) error
@@ -26,9 +28,15 @@ type Store interface {
 
 // Config says how the middleware answers.
 type Config struct {
-	// Optional lets requests without a bearer token pass, without a session. A
-	// token that is no good is refused all the same.
+	// Transport says where the tokens are. Nil means [Bearer].
+	Transport Transport
+	// Optional lets requests without a token pass, without a session. A token that is no good is
+	// refused all the same, but for cookies, which a browser sends by itself: with those, the
+	// request is that of a visitor without a session.
 	Optional bool
+	// Client describes a request's client, for lists of devices. Nil means its user agent: whether
+	// its address is a proxy's, the middleware cannot know.
+	Client func(*http.Request) sessionstore.Client
 	// Proofs checks the proofs of access tokens that are bound to a key (RFC 9449).
 	// Nil means that bound tokens are refused: they must not pass for bearer tokens.
 	Proofs *dpop.Checker
@@ -68,6 +76,12 @@ func New[T any](store Store, cfg Config) *Manager[T] {
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = Bearer{}
+	}
+	if cfg.Client == nil {
+		cfg.Client = describe
 	}
 	if cfg.SaveTimeout == 0 {
 		cfg.SaveTimeout = DefaultSaveTimeout
