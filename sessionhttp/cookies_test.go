@@ -39,7 +39,7 @@ func (b browser) send(t *testing.T, handler http.Handler, method string) *httpte
 
 // keep stores the answer's cookies.
 func (b browser) keep(w *httptest.ResponseRecorder) {
-	for _, cookie := range w.Result().Cookies() { //nolint:bodyclose // a recorder's
+	for _, cookie := range w.Result().Cookies() {
 		if b[cookie.Name] = cookie.Value; cookie.MaxAge < 0 {
 			delete(b, cookie.Name)
 		}
