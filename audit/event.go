@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Name says what has happened.
@@ -19,6 +21,9 @@ const (
 	SessionUpdated Name = "session.updated"
 	// SessionPatched says that a session's lifetimes or label were changed.
 	SessionPatched Name = "session.patched"
+	// SessionClaimsSet says that a session's claims were replaced, or its access tokens
+	// superseded. It does not say what they are.
+	SessionClaimsSet Name = "session.claims_set"
 	// SessionRevoked says that a session was ended.
 	SessionRevoked Name = "session.revoked"
 	// SessionsRevoked says that several sessions were ended at once: Count of the
@@ -43,6 +48,8 @@ const (
 	TokenReuse Reason = "token_reuse"
 	// Limit: the subject had more sessions than it may.
 	Limit Reason = "limit"
+	// Replaced: another session, which the same actor created, took its place.
+	Replaced Reason = "replaced"
 	// MaxAge: the sessions were older than any may be.
 	MaxAge Reason = "max_age"
 )
@@ -61,6 +68,9 @@ type Event struct {
 	SessionID uuid.UUID
 	// Subject is that session's, or whose sessions they are; empty for none.
 	Subject string
+	// Act is who acts for the subject in a session that was created; nil for nobody but
+	// them.
+	Act *tokens.Actor
 	// All says that they are everybody's.
 	All bool
 	// Kept is the one session of the subject that was left alone.
@@ -80,21 +90,22 @@ const timeFormat = "2006-01-02T15:04:05.000000Z"
 
 // line is an event as it is written: the order of its members is a reader's.
 type line struct {
-	Time      string    `json:"time"`
-	ID        uuid.UUID `json:"id"`
-	Event     Name      `json:"event"`
-	Actor     Actor     `json:"actor"`
-	SessionID uuid.UUID `json:"session_id,omitzero"`
-	Subject   string    `json:"subject,omitempty"`
-	All       bool      `json:"all,omitempty"`
-	Kept      uuid.UUID `json:"kept_session_id,omitzero"`
-	Count     int64     `json:"count,omitempty"`
-	Reason    Reason    `json:"reason,omitempty"`
-	Theft     string    `json:"theft,omitempty"`
-	KeyID     string    `json:"key_id,omitempty"`
-	ClientIP  string    `json:"client_ip,omitempty"`
-	RequestID string    `json:"request_id,omitempty"`
-	TraceID   string    `json:"trace_id,omitempty"`
+	Time      string        `json:"time"`
+	ID        uuid.UUID     `json:"id"`
+	Event     Name          `json:"event"`
+	Actor     Actor         `json:"actor"`
+	SessionID uuid.UUID     `json:"session_id,omitzero"`
+	Subject   string        `json:"subject,omitempty"`
+	Act       *tokens.Actor `json:"act,omitempty"`
+	All       bool          `json:"all,omitempty"`
+	Kept      uuid.UUID     `json:"kept_session_id,omitzero"`
+	Count     int64         `json:"count,omitempty"`
+	Reason    Reason        `json:"reason,omitempty"`
+	Theft     string        `json:"theft,omitempty"`
+	KeyID     string        `json:"key_id,omitempty"`
+	ClientIP  string        `json:"client_ip,omitempty"`
+	RequestID string        `json:"request_id,omitempty"`
+	TraceID   string        `json:"trace_id,omitempty"`
 }
 
 // encode returns the event's line.
@@ -104,7 +115,7 @@ func (e Event) encode() ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(line{
 		Time: e.Time.UTC().Format(timeFormat), ID: e.ID, Event: e.Name, Actor: e.Actor,
-		SessionID: e.SessionID, Subject: e.Subject, All: e.All, Kept: e.Kept, Count: e.Count,
+		SessionID: e.SessionID, Subject: e.Subject, Act: e.Act, All: e.All, Kept: e.Kept, Count: e.Count,
 		Reason: e.Reason, Theft: e.Theft, KeyID: e.KeyID,
 		ClientIP: e.ClientIP, RequestID: e.RequestID, TraceID: e.TraceID,
 	})

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // ActorType says what an actor is.
@@ -30,6 +32,8 @@ type Actor struct {
 	ID   string    `json:"id,omitempty"`
 	// SessionID is the session whose token a subject used, where it is known.
 	SessionID uuid.UUID `json:"session_id,omitzero"`
+	// Act is who acts for the subject in that session; nil for nobody but them.
+	Act *tokens.Actor `json:"act,omitempty"`
 }
 
 // Origin is who did something, and in which request.

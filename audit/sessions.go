@@ -29,7 +29,10 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 
 	switch r.Operation {
 	case sessionstore.OperationCreate:
-		s.log.record(ctx, Event{Name: SessionCreated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
+		s.log.record(ctx, Event{Name: SessionCreated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, Act: r.Actor})
+		if r.Replaced != uuid.Nil {
+			s.log.record(ctx, Event{Name: SessionRevoked, Origin: origin, SessionID: r.Replaced, Reason: Replaced})
+		}
 		if r.Revoked > 0 {
 			s.log.record(ctx, Event{Name: SessionsRevoked, Origin: itself, Subject: r.Subject, Count: r.Revoked, Reason: Limit})
 		}
@@ -37,6 +40,8 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 		s.log.record(ctx, Event{Name: SessionUpdated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
 	case sessionstore.OperationPatch:
 		s.log.record(ctx, Event{Name: SessionPatched, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
+	case sessionstore.OperationSetClaims:
+		s.log.record(ctx, Event{Name: SessionClaimsSet, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
 	case sessionstore.OperationRefresh:
 		if stolen {
 			s.log.record(ctx, Event{

@@ -259,8 +259,8 @@ func TestConfirm(t *testing.T) {
 func TestChallenge(t *testing.T) {
 	t.Parallel()
 	for want, got := range map[string]string{
-		`DPoP algs="EdDSA ES256 RS256 PS256"`:                                    dpop.Challenge("", ""),
-		`DPoP realm="x", error="use_dpop_nonce", algs="EdDSA ES256 RS256 PS256"`: dpop.Challenge("x", dpop.CodeUseNonce),
+		`DPoP algs="EdDSA Ed25519 ES256 RS256 PS256"`:                                    dpop.Challenge("", ""),
+		`DPoP realm="x", error="use_dpop_nonce", algs="EdDSA Ed25519 ES256 RS256 PS256"`: dpop.Challenge("x", dpop.CodeUseNonce),
 	} {
 		if got != want {
 			t.Errorf("%s, want %s", got, want)

@@ -14,7 +14,7 @@ import (
 // the same answer again.
 func FuzzCheck(f *testing.F) {
 	c := checker(f)
-	for _, s := range []spec{good(f, ed(f), jose.EdDSA), good(f, p256(f), jose.ES256), good(f, rsaKey(f, 2048), jose.RS256)} {
+	for _, s := range []spec{good(f, ed(f), jose.EdDSA), good(f, ed(f), "Ed25519"), good(f, p256(f), jose.ES256), good(f, rsaKey(f, 2048), jose.RS256)} {
 		f.Add(s.sign(f), "GET", base+"/cart")
 	}
 	f.Add("..", "GET", "https://[::1%25eth0]/%")

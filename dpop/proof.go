@@ -23,14 +23,17 @@ const (
 	maxIDBytes     = 256
 	minRSABits     = 2048 // RFC 7518 §3.3
 	maxRSABits     = 4096 // what a signature costs to check must stay bounded
-	algorithmNames = "EdDSA ES256 RS256 PS256"
+	algorithmNames = "EdDSA Ed25519 ES256 RS256 PS256"
+
+	// fullEd25519 is EdDSA on the one curve that it is used with here, by the name of RFC 9864 §2.2.
+	fullEd25519 = jose.SignatureAlgorithm("Ed25519")
 )
 
 // Algorithms lists the JWS algorithms of proofs (dpop_signing_alg_values_supported
 // of RFC 9449 §5.1). None of them is symmetric.
 func Algorithms() []string { return strings.Fields(algorithmNames) }
 
-var joseAlgorithms = []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256, jose.RS256, jose.PS256}
+var joseAlgorithms = []jose.SignatureAlgorithm{jose.EdDSA, fullEd25519, jose.ES256, jose.RS256, jose.PS256}
 
 // claims are what a proof says (RFC 9449 §4.2).
 type claims struct {
@@ -74,8 +77,8 @@ func parse(proof string) (parsedProof, error) {
 		return fail("jwk")
 	}
 	// The algorithm was pinned to the type of the key above (RFC 8725 §3.1).
-	payload, err := jws.Verify(jwk.Key)
-	if err != nil {
+	payload, isGood := verifySignature(proof, jws, jwk.Key)
+	if !isGood {
 		return fail("signature")
 	}
 	// This decoder refuses members that are there twice, and invalid UTF-8.
@@ -93,6 +96,25 @@ func parse(proof string) (parsedProof, error) {
 	return parsedProof{base64.RawURLEncoding.EncodeToString(thumbprint), c}, nil
 }
 
+// verifySignature returns the payload that was signed. go-jose does not know the name
+// [fullEd25519]: of such a proof it has only taken the parts apart, and not looked for
+// critical headers (RFC 7515 §4.1.11).
+func verifySignature(proof string, jws *jose.JSONWebSignature, key any) (payload []byte, isGood bool) {
+	signature := jws.Signatures[0]
+	public, isEd25519 := key.(ed25519.PublicKey)
+	if jose.SignatureAlgorithm(signature.Protected.Algorithm) != fullEd25519 || !isEd25519 {
+		payload, err := jws.Verify(key)
+		return payload, err == nil
+	}
+	for _, name := range []jose.HeaderKey{"crit", "b64"} {
+		if _, has := signature.Protected.ExtraHeaders[name]; has {
+			return nil, false
+		}
+	}
+	signed := proof[:strings.LastIndexByte(proof, '.')]
+	return jws.UnsafePayloadWithoutVerification(), ed25519.Verify(public, []byte(signed), signature.Signature)
+}
+
 // isProofType compares a media type: RFC 7515 §4.1.9, RFC 2045 §5.1.
 func isProofType(typ string) bool {
 	typ = strings.ToLower(typ)
@@ -104,7 +126,7 @@ func isProofType(typ string) bool {
 func fits(key any, algorithm jose.SignatureAlgorithm) bool {
 	switch k := key.(type) {
 	case ed25519.PublicKey:
-		return algorithm == jose.EdDSA
+		return algorithm == jose.EdDSA || algorithm == fullEd25519
 	case *ecdsa.PublicKey:
 		return algorithm == jose.ES256 && k.Curve == elliptic.P256()
 	case *rsa.PublicKey:

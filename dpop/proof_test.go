@@ -28,11 +28,45 @@ var want = dpop.Request{Method: "GET", URL: base + "/cart", AccessToken: token}
 func TestGoodProofs(t *testing.T) {
 	t.Parallel()
 	for algorithm, key := range map[jose.SignatureAlgorithm]any{
-		jose.EdDSA: ed(t), jose.ES256: p256(t), jose.RS256: rsaKey(t, 2048), jose.PS256: rsaKey(t, 2048),
+		jose.EdDSA: ed(t), "Ed25519": ed(t), jose.ES256: p256(t), jose.RS256: rsaKey(t, 2048), jose.PS256: rsaKey(t, 2048),
 	} {
 		proof, err := checker(t).Check(good(t, key, algorithm).sign(t), want)
 		if err != nil || proof.Thumbprint != thumbprint(t, key) {
 			t.Errorf("%s: %v, thumbprint %q", algorithm, err, proof.Thumbprint)
+		}
+	}
+}
+
+// RFC 9864 §2.2 has another name for EdDSA with Ed25519; nothing else about such a proof is different.
+func TestProofWithTheFullNameOfEd25519(t *testing.T) {
+	t.Parallel()
+	key := ed(t)
+	for name, change := range map[string]func(*spec){
+		"signed by another key": func(s *spec) { s.key = ed(t) },
+		"crit":                  func(s *spec) { s.header["crit"], s.header["exp"] = []string{"exp"}, 1 },
+		"crit of b64":           func(s *spec) { s.header["crit"], s.header["b64"] = []string{"b64"}, false },
+		"b64":                   func(s *spec) { s.header["b64"] = false },
+		"in lower case":         func(s *spec) { s.header["alg"] = "ed25519" },
+		"Ed448":                 func(s *spec) { s.header["alg"] = "Ed448" },
+		"an EC key":             func(s *spec) { s.key = p256(t); s.header["jwk"] = jose.JSONWebKey{Key: public(s.key)} },
+		"weak key": func(s *spec) {
+			s.header["jwk"] = map[string]string{"kty": "OKP", "crv": "Ed25519", "x": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"}
+		},
+	} {
+		s := good(t, key, "Ed25519")
+		change(&s)
+		if _, err := checker(t).Check(s.sign(t), want); !errors.Is(err, dpop.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	proof := good(t, key, "Ed25519").sign(t)
+	parts := strings.Split(proof, ".")
+	payload := strings.Split(good(t, key, "Ed25519").sign(t), ".")[1]
+	for name, text := range map[string]string{
+		"another payload": parts[0] + "." + payload + "." + parts[2], "no signature": parts[0] + "." + parts[1] + ".", "half a signature": proof[:len(proof)-20],
+	} {
+		if _, err := checker(t).Check(text, want); !errors.Is(err, dpop.ErrInvalid) {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (s *Server) accepted(next func(http.ResponseWriter, *http.Request, tokens.C
 				return err
 			}
 		}
-		infoOf(r).session = claims.SessionID
+		infoOf(r).session, infoOf(r).actor = claims.SessionID, claims.Actor
 		return next(w, r, claims)
 	}
 }

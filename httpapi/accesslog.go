@@ -17,7 +17,7 @@ var methods = []string{
 }
 
 // probes are routes that machines ask all the time.
-var probes = []string{"/livez", "/readyz", "/metrics"}
+var probes = []string{livenessPath, "/readyz", "/metrics"}
 
 // accessLog writes one line for each request. It has the route's pattern, not
 // the path, and nothing else of what the caller sent but the method, the

@@ -67,6 +67,10 @@ var acts = map[string]*act{
 		t.Helper()
 		return s.internal(t, "PUT", "/v1/sessions/"+ada.id+"/data", jsonBody(`{"other":"`+secretData+`"}`), header("If-Match", `"`+ada.checksum+`"`)).want(t, 200)
 	}, map[string]any{"event": "session.updated", "actor": byBackend, "session_id": "ada"}},
+	"PUT /v1/sessions/{id}/claims": {func(t *testing.T, s *service, ada session) response {
+		t.Helper()
+		return s.putClaims(t, ada.id, "", s.internal(t, "GET", "/v1/sessions/"+ada.id+"/claims").Header.Get("ETag"), `{"role":"`+secretData+`"}`).want(t, 200)
+	}, map[string]any{"event": "session.claims_set", "actor": byBackend, "session_id": "ada", "subject": "ada"}},
 	"PATCH /v1/sessions/{id}": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.internal(t, "PATCH", "/v1/sessions/"+ada.id, jsonBody(`{"session_ttl":7200}`)).want(t, 200)

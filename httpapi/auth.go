@@ -9,28 +9,14 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
-	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // bearer answers for the session of the request's access token.
 func (s *Server) bearer(next func(http.ResponseWriter, *http.Request, sessionstore.Session) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		scheme, token, err := accessToken(r)
+		session, _, err := s.strict(w, r, nil)
 		if err != nil {
 			return err
-		}
-		confirmed, err := s.countBearer(w, r, scheme, token)
-		if err != nil {
-			return err
-		}
-		session, _, err := s.store.GetWith(r.Context(), token, sessionstore.GetOptions{Check: func(claims tokens.Claims) error {
-			if confirmed {
-				return nil
-			}
-			return s.confirm(w, r, scheme, token, claims)
-		}})
-		if err != nil {
-			return refusedToken(err)
 		}
 		return next(w, r, session)
 	}

@@ -26,7 +26,7 @@ func TestServiceKeys(t *testing.T) {
 
 	for _, route := range routed(t, s.server.Internal()) {
 		method, path, _ := strings.Cut(strings.ReplaceAll(route, "{id}", session.id), " ")
-		open := path == "/livez" || path == "/readyz" || path == "/openapi.yaml" || path == "/metrics"
+		open := path == "/livez" || path == "/readyz" || path == "/openapi.yaml" || path == "/metrics" || path == "/"
 		for name, authorization := range map[string][]string{
 			"none":            nil,
 			"wrong":           {"Bearer " + strings.Repeat("x", len(serviceKey))},

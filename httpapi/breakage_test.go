@@ -19,7 +19,7 @@ type breakage struct {
 
 // breakages lists them for an operation, given one valid call of it.
 func breakages(op *openapi3.Operation, valid call) []breakage {
-	list := slices.Concat(brokenMethods(valid), brokenPaths(op), brokenQueries(op), brokenHeaders(op))
+	list := slices.Concat(brokenMethods(op, valid), brokenPaths(op), brokenQueries(op), brokenHeaders(op))
 	if op.RequestBody != nil {
 		list = append(list, brokenBodies...)
 		schema := op.RequestBody.Value.Content[valid.mediaType].Schema.Value
@@ -35,8 +35,16 @@ func breakages(op *openapi3.Operation, valid call) []breakage {
 	return list
 }
 
-func brokenMethods(valid call) []breakage {
+// The description's own words for what it has no form for: see its beginning.
+func hasAnyMethod(op *openapi3.Operation) bool { return op.Extensions["x-methods"] == "any" }
+
+func ignoresQuery(op *openapi3.Operation) bool { return op.Extensions["x-query"] == "ignored" }
+
+func brokenMethods(op *openapi3.Operation, valid call) []breakage {
 	var list []breakage
+	if hasAnyMethod(op) {
+		return nil
+	}
 	for _, method := range []string{"HEAD", "OPTIONS", "TRACE", "PATCH", "PUT", "POST", "get", "PROPFIND", "X"} {
 		if method != valid.method {
 			list = append(list, breakage{"method " + method, true, func(c *call) { c.method = method }})
@@ -85,15 +93,16 @@ func brokenQueries(op *openapi3.Operation) []breakage {
 	add := func(name, value string) func(*call) {
 		return func(c *call) { c.query = append(c.query, pair{name, value}) }
 	}
+	ignored := ignoresQuery(op)
 	list := []breakage{
-		{"unknown parameter", false, add("colour", "red")},
-		{"token in the query", false, add("access_token", "x")},
-		{"query without a name", false, add("", "x")},
-		{"query with a semicolon", false, add("a;b", "x")},
-		{"large query", false, add("x", strings.Repeat("y", 100_000))},
+		{"unknown parameter", ignored, add("colour", "red")},
+		{"token in the query", hasAnyMethod(op), add("access_token", "x")},
+		{"query without a name", ignored, add("", "x")},
+		{"query with a semicolon", ignored, add("a;b", "x")},
+		{"large query", ignored, add("x", strings.Repeat("y", 100_000))},
 	}
 	for what, text := range oddTexts {
-		list = append(list, breakage{"query: " + what, false, add(text, text)})
+		list = append(list, breakage{"query: " + what, ignored, add(text, text)})
 	}
 	for _, ref := range op.Parameters {
 		p := ref.Value

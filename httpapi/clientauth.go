@@ -1,8 +1,10 @@
 package httpapi
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -20,43 +22,62 @@ var (
 	errBadBasic  = errors.New("malformed Basic credentials")
 )
 
-// checkClient is the client's part of a request for or about a token. There is
-// one client, a public one: it has an id and no secret. It need not name itself
-// (RFC 6749 §3.2.1), but if it does, by that id: in the form, or as the user of
-// HTTP Basic with an empty password, which is how some libraries name a client
-// without a secret. A secret that was never given to anybody is not accepted.
+// checkClient is the client's part of a request for or about a token, and returns the id
+// of the one that has named itself. All clients are public: they have an id and no
+// secret. None need name itself (RFC 6749 §3.2.1), but if it does, by its id: in the form,
+// or as the user of HTTP Basic with an empty password, which is how some libraries name
+// a client without a secret. A secret that was never given to anybody is not accepted.
 //
 // An Authorization header of another scheme is not client authentication and is
 // ignored: apps add their bearer token to each request they send.
-func (s *Server) checkClient(r *http.Request, fields map[string]string) error {
+func (s *Server) checkClient(r *http.Request, fields map[string]string) (string, error) {
 	id, secret, err := basicCredentials(r)
 	basic := !errors.Is(err, errNotBasic)
+	named := newName(fields["client_id"])
+	if basic {
+		named = id
+	}
+	client, known := s.clientOf(named)
 	switch {
 	case errors.Is(err, errManyBasic):
-		return invalidParameter("Authorization", "It is there more than once.")
-	case basic && (err != nil || secret.raw != "" || !s.isClient(id)):
-		return &problem{code: codeInvalidClient, reason: "unknown_client"} // 401: RFC 6749 §5.2
+		return "", invalidParameter("Authorization", "It is there more than once.")
+	case basic && (err != nil || secret.raw != "" || !known):
+		return "", &problem{code: codeInvalidClient, reason: "unknown_client"} // 401: RFC 6749 §5.2
 	case basic && fields["client_id"] != "" && !id.is(fields["client_id"]):
-		return invalidParameter("client_id", "The Authorization header names another client.")
+		return "", invalidParameter("client_id", "The Authorization header names another client.")
 	case fields["client_secret"] != "" || fields["client_assertion"] != "" || fields["client_assertion_type"] != "":
-		return &problem{code: codeUnknownClient, detail: "It has no secret and signs no assertions.", reason: "client_secret"}
-	case fields["client_id"] != "" && !s.isClient(credential{fields["client_id"], fields["client_id"]}):
-		return &problem{code: codeUnknownClient, reason: "unknown_client"}
+		return "", &problem{code: codeUnknownClient, detail: "It has no secret and signs no assertions.", reason: "client_secret"}
+	case !known:
+		return "", &problem{code: codeUnknownClient, reason: "unknown_client"}
 	}
-	return nil
+	return client, nil
 }
 
-func (s *Server) isClient(id credential) bool {
-	return s.cfg.ClientID == "" || id.is(s.cfg.ClientID)
+// clientOf returns the client's id, empty for a client that is not named, and where any
+// name is taken.
+func (s *Server) clientOf(name credential) (id string, known bool) {
+	if s.cfg.ClientID == "" || name.raw == "" {
+		return "", true
+	}
+	for i, id := range s.clientIDs {
+		if name.is(id) || i == 0 && name.is(s.cfg.ClientID) {
+			return id, true
+		}
+	}
+	return "", false
 }
 
 // introspecting answers for whoever has a service key: as a bearer token, or,
 // since resource servers come with nothing else, its name and secret as the user
-// and password of HTTP Basic (RFC 7662 §2.1, RFC 6749 §2.3.1).
+// and password of HTTP Basic, or as client_id and client_secret in the form (RFC 7662
+// §2.1, RFC 6749 §2.3.1).
 func (s *Server) introspecting(next handler) handler {
 	keyed := s.keyed(next)
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, secret, err := basicCredentials(r)
+		if errors.Is(err, errNotBasic) && len(r.Header.Values("Authorization")) == 0 {
+			id, secret, err = credentialsInForm(w, r)
+		}
 		if errors.Is(err, errNotBasic) || errors.Is(err, errManyBasic) {
 			return keyed(w, r)
 		}
@@ -74,12 +95,34 @@ func (s *Server) introspecting(next handler) handler {
 	}
 }
 
+// credentialsInForm reads client_secret_post, and leaves the body to be read again. It
+// returns errNotBasic for what is no form with a secret: that is the next one's to judge.
+func credentialsInForm(w http.ResponseWriter, r *http.Request) (id, secret credential, err error) {
+	if !hasMediaType(r.Header, formType) {
+		return id, secret, errNotBasic
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFormBytes))
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	values, invalid := url.ParseQuery(string(body))
+	if err != nil || invalid != nil || values.Get("client_secret") == "" {
+		return id, secret, errNotBasic
+	}
+	if len(values["client_id"]) > 1 || len(values["client_secret"]) > 1 {
+		return id, secret, errBadBasic
+	}
+	user, password := values.Get("client_id"), values.Get("client_secret")
+	return credential{user, user}, credential{password, password}, nil
+}
+
 // credential is one half of HTTP Basic: as it stands there, and decoded as a
 // form field. RFC 6749 §2.3.1 wants the latter, and half of all clients do not
 // know.
 type credential struct{ raw, decoded string }
 
 func (c credential) is(want string) bool { return c.raw == want || c.decoded == want }
+
+// newName is a name as it stands in a form, which is decoded already.
+func newName(name string) credential { return credential{name, name} }
 
 func newCredential(raw string) credential {
 	decoded, err := url.QueryUnescape(raw)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,9 +30,10 @@ type Config struct {
 	// Issuer is the tokens' iss and the public base URL, which the metadata's
 	// endpoints start with. Required.
 	Issuer string
-	// ClientID is the id by which a client may name itself at the token and the
-	// revocation endpoint, the tokens' client_id: another one is answered with
-	// invalid_client (RFC 6749 §5.2). Empty means that any name is taken.
+	// ClientID is the id by which the store's first client may name itself at the token and
+	// the revocation endpoint, the tokens' client_id. Others name themselves as the store
+	// has them. Another name is answered with invalid_client (RFC 6749 §5.2). Empty means
+	// that any name is taken.
 	ClientID string
 	// ServiceKeys are what the callers of the internal listener present.
 	// At least one is required.
@@ -42,7 +44,8 @@ type Config struct {
 	// there is no feed.
 	Verifier *verifier.Verifier
 	// CORSOrigins are the exact origins whose scripts may use the public
-	// listener, such as https://app.example.com. None means no CORS at all.
+	// listener, such as https://app.example.com. An international name may be written as
+	// it is read. None means no CORS at all.
 	CORSOrigins []string
 	// DPoPNonce has each proof of possession carry a nonce of this server (RFC 9449
 	// §8), which keeps proofs from being made in advance. The first request of a
@@ -61,6 +64,9 @@ type Config struct {
 	// minute divided by it: that should be well below the store's grace. Zero means
 	// any number.
 	SessionRateLimit int
+	// HideActedSessions leaves sessions in which somebody acts for the subject out of
+	// the subject's own list, but for the one that asks.
+	HideActedSessions bool
 	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is
 	// believed. None means that a client's address is its connection's.
 	TrustedProxies []netip.Prefix
@@ -97,10 +103,13 @@ func (c Config) withDefaults() (Config, error) {
 	if err := checkServiceKeys(c.ServiceKeys); err != nil {
 		return c, err
 	}
-	for _, origin := range c.CORSOrigins {
-		if err := checkOrigin(origin); err != nil {
+	c.CORSOrigins = slices.Clone(c.CORSOrigins)
+	for i, origin := range c.CORSOrigins {
+		sent, err := browserOrigin(origin)
+		if err != nil {
 			return c, err
 		}
+		c.CORSOrigins[i] = sent
 	}
 	for _, prefix := range c.TrustedProxies {
 		if !prefix.IsValid() {
@@ -164,16 +173,6 @@ func checkServiceKeys(keys []ServiceKey) error {
 			return fmt.Errorf("httpapi: the service key %q has the secret of another one", k.Name)
 		}
 		names[k.Name], secrets[digest] = true, true
-	}
-	return nil
-}
-
-// checkOrigin refuses wildcards and "null", which are not somebody's origin,
-// and what a browser would never send.
-func checkOrigin(origin string) error {
-	u, err := url.Parse(origin)
-	if err != nil || u.Host == "" || strings.Contains(origin, "*") || origin != u.Scheme+"://"+u.Host || origin != strings.ToLower(origin) {
-		return fmt.Errorf("httpapi: the CORS origin %q must be exact, such as https://app.example.com", origin)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"net/http"
 	"slices"
 
@@ -14,10 +15,14 @@ import (
 // that a number keeps its digits.
 type newSession struct {
 	Subject        *string        `json:"subject"`
+	ClientID       *string        `json:"client_id"`
 	Data           jsontext.Value `json:"data"`
 	Claims         jsontext.Value `json:"claims"`
 	Client         newClient      `json:"client"`
 	DPoPThumbprint *string        `json:"dpop_jkt"`
+	Replaces       *string        `json:"replaces"`
+	RefreshToken   *bool          `json:"refresh_token"`
+	newContext
 	newLifetimes
 }
 
@@ -48,7 +53,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if params.IdempotencyKey, err = idempotencyKey(r); err != nil {
 		return err
 	}
-	session, pair, err := s.store.Create(r.Context(), params)
+	session, pair, err := s.create(r.Context(), wanted, params)
 	if err != nil {
 		return err
 	}
@@ -59,6 +64,21 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	h.Set("ETag", etagOf(session.Checksum))
 	h.Set("Pragma", "no-cache") // RFC 6749 §5.1
 	return writeJSON(w, http.StatusCreated, tokens)
+}
+
+// create makes the session that was asked for, in the place of another if so wanted.
+func (s *Server) create(ctx context.Context, wanted newSession, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
+	if wanted.Replaces == nil {
+		return s.store.Create(ctx, params)
+	}
+	if *wanted.Replaces == "" {
+		return sessionstore.Session{}, sessionstore.TokenPair{}, invalidMember("/replaces", "It is empty. Leave it out for a session that replaces none.")
+	}
+	replaced := sessionstore.Replaced{Token: *wanted.Replaces}
+	if id, ok := parseSessionID(*wanted.Replaces); ok {
+		replaced = sessionstore.Replaced{SessionID: id}
+	}
+	return s.store.Replace(ctx, replaced, params)
 }
 
 // parseNewSession reads a body, also one in which what describes the client is no text:
@@ -115,11 +135,21 @@ func (n newSession) params() (sessionstore.CreateParams, error) {
 		}
 		params.Subject = *n.Subject
 	}
+	if n.ClientID != nil {
+		if *n.ClientID == "" {
+			return params, invalidMember("/client_id", "It is empty. Leave it out for the first client.")
+		}
+		params.ClientID = *n.ClientID
+	}
 	if n.DPoPThumbprint != nil {
 		if *n.DPoPThumbprint == "" {
 			return params, invalidMember("/dpop_jkt", "It is empty. Leave it out for bearer tokens.")
 		}
 		params.KeyThumbprint = *n.DPoPThumbprint
+	}
+	params.NoRefresh = n.RefreshToken != nil && !*n.RefreshToken
+	if err := n.addTo(&params); err != nil {
+		return params, err
 	}
 	var err error
 	params.Lifetimes, err = n.lifetimes()

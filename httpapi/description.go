@@ -4,14 +4,34 @@ import (
 	_ "embed"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
 
+const descriptionPath = "/openapi.yaml"
+
 //go:embed openapi.yaml
 var description []byte
+
+// What the listeners serve is made when somebody first asks for it: it takes longer than all else that a start does.
+var (
+	publicDescription   = sync.OnceValues(func() (cacheable, error) { return newDescription("public") })
+	internalDescription = sync.OnceValues(func() (cacheable, error) { return newDescription("internal") })
+)
+
+func serveDescription(description func() (cacheable, error)) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		c, err := description()
+		if err != nil {
+			return err
+		}
+		return c.serve(w, r)
+	}
+}
 
 // newDescription returns the half of openapi.yaml that one listener serves:
 // the operations with its tag, and the components that they use.

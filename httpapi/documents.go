@@ -13,12 +13,14 @@ import (
 // value is absent, never null.
 
 type sessionDocument struct {
-	ID          uuid.UUID      `json:"id"`
-	Subject     string         `json:"subject,omitzero"`
-	Current     *bool          `json:"current,omitzero"` // public routes only
-	Data        jsontext.Value `json:"data,omitzero"`
-	Checksum    string         `json:"checksum,omitzero"`
-	Claims      jsontext.Value `json:"claims,omitzero"`
+	ID       uuid.UUID      `json:"id"`
+	Subject  string         `json:"subject,omitzero"`
+	ClientID string         `json:"client_id"`
+	Current  *bool          `json:"current,omitzero"` // public routes only
+	Data     jsontext.Value `json:"data,omitzero"`
+	Checksum string         `json:"checksum,omitzero"`
+	Claims   jsontext.Value `json:"claims,omitzero"`
+	contextDocument
 	Client      clientDocument `json:"client"`
 	LastClient  clientDocument `json:"last_client,omitzero"`
 	CreatedAt   time.Time      `json:"created_at"`
@@ -26,6 +28,13 @@ type sessionDocument struct {
 	RefreshedAt time.Time      `json:"refreshed_at,omitzero"`
 	ExpiresAt   time.Time      `json:"expires_at"`
 	RevokedAt   time.Time      `json:"revoked_at,omitzero"`
+	Ended       endedDocument  `json:"ended,omitzero"` // internal routes only
+}
+
+type endedDocument struct {
+	At     time.Time           `json:"at"`
+	Reason sessionstore.Reason `json:"reason"`
+	By     string              `json:"by,omitzero"`
 }
 
 type clientDocument struct {
@@ -40,27 +49,48 @@ type pageDocument struct {
 }
 
 type tokenDocument struct {
-	AccessToken      string `json:"access_token"`
-	TokenType        string `json:"token_type"`
-	ExpiresIn        int64  `json:"expires_in"`
-	RefreshToken     string `json:"refresh_token"`
-	RefreshExpiresIn int64  `json:"refresh_expires_in"`
-	Scope            string `json:"scope,omitzero"`
+	AccessToken      string      `json:"access_token"`
+	TokenType        string      `json:"token_type"`
+	ExpiresIn        int64       `json:"expires_in"`
+	RefreshToken     string      `json:"refresh_token,omitzero"`
+	RefreshExpiresIn secondsLeft `json:"refresh_expires_in,omitzero"`
+	Scope            string      `json:"scope,omitzero"`
 	// Session is there in the answer to a creation only.
 	Session *sessionDocument `json:"session,omitzero"`
 }
 
+// secondsLeft may be 0, which is there as any other number is.
+type secondsLeft int64
+
+// never is what has no refresh token, and is left out.
+const never secondsLeft = -1
+
+// IsZero tells the encoder what to leave out.
+func (s secondsLeft) IsZero() bool { return s == never }
+
 // documentOf is the session as the internal routes show it.
 func documentOf(s sessionstore.Session) sessionDocument {
-	d := listedDocumentOf(s)
+	d := foundDocumentOf(s)
 	d.Data, d.Checksum, d.Claims = jsontext.Value(s.Data), s.Checksum, jsontext.Value(s.Claims)
 	return d
+}
+
+// foundDocumentOf is the session as the internal routes list it. Its user is not shown
+// which key or operator ended it.
+func foundDocumentOf(s sessionstore.Session) sessionDocument {
+	d := listedDocumentOf(s)
+	d.Ended = endedDocumentOf(s.Ended)
+	return d
+}
+
+func endedDocumentOf(e sessionstore.Ending) endedDocument {
+	return endedDocument{At: utc(e.At), Reason: e.Reason, By: e.By}
 }
 
 // listedDocumentOf is the session without its data.
 func listedDocumentOf(s sessionstore.Session) sessionDocument {
 	return sessionDocument{
-		ID: s.ID, Subject: s.Subject,
+		ID: s.ID, Subject: s.Subject, ClientID: s.ClientID, contextDocument: contextDocumentOf(s.Context),
 		Client: clientDocumentOf(s.Client), LastClient: clientDocumentOf(s.LastClient),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(), RefreshedAt: utc(s.RefreshedAt),
 		ExpiresAt: s.ExpiresAt.UTC(), RevokedAt: utc(s.RevokedAt),
@@ -88,12 +118,16 @@ func utc(t time.Time) time.Time {
 }
 
 func tokenDocumentOf(p sessionstore.TokenPair) tokenDocument {
-	return tokenDocument{
+	d := tokenDocument{
 		AccessToken:      string(p.AccessToken),
 		TokenType:        tokenType(p.KeyThumbprint),
 		ExpiresIn:        int64(p.ExpiresIn() / time.Second),
 		RefreshToken:     string(p.RefreshToken),
-		RefreshExpiresIn: int64(p.RefreshExpiresIn() / time.Second),
+		RefreshExpiresIn: secondsLeft(p.RefreshExpiresIn() / time.Second),
 		Scope:            p.Scope,
 	}
+	if p.RefreshToken == "" {
+		d.RefreshExpiresIn = never
+	}
+	return d
 }

@@ -14,6 +14,14 @@ const (
 // they are repeated (RFC 6749 §3.2: unrecognized parameters are); a named one
 // that is there twice is refused. An empty field counts as absent.
 func decodeForm(w http.ResponseWriter, r *http.Request, names ...string) (map[string]string, error) {
+	values, err := readForm(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return fieldsOf(values, names...)
+}
+
+func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	body, err := readBody(w, r, formType, maxFormBytes)
 	if err != nil {
 		return nil, err
@@ -22,6 +30,11 @@ func decodeForm(w http.ResponseWriter, r *http.Request, names ...string) (map[st
 	if err != nil {
 		return nil, &problem{code: codeMalformedBody, detail: "It is not a well-formed form."}
 	}
+	return values, nil
+}
+
+// fieldsOf are the named fields, of which each may be there once.
+func fieldsOf(values url.Values, names ...string) (map[string]string, error) {
 	fields := make(map[string]string, len(names))
 	for _, name := range names {
 		if len(values[name]) > 1 {

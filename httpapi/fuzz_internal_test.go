@@ -42,6 +42,7 @@ func FuzzNewSession(f *testing.F) {
 		`{"subject":"ann","data":{"n":9007199254740993},"access_token_ttl":60,"refresh_token_ttl":600,"session_ttl":6000,"client":{"label":"a","user_agent":"b","ip":"::1"}}`,
 		`{"data":{}}`, `{"data":null}`, `{"data":{"a":1,"a":2}}`, `{"data":{},"x":1}`, `{"data":{},"d\u0061ta":{}}`, `{"data":{}} x`,
 		`{"data":{"a":"\ud800"}}`, "{\"data\":\"\xff\"}", `{"session_ttl":9223372036854775807,"data":{}}`, `[`, ``, `{"subject":null,"data":{}}`,
+		`{"replaces":"0190a5a0-0000-7000-8000-000000000000","subject":"ann"}`, `{"replaces":""}`, `{"replaces":null}`, `{"replaces":["a"]}`,
 		`{}`, `{"claims":{"role":"editor","scope":"a b"}}`, `{"claims":null}`, `{"claims":{"a":1,"a":2}}`,
 	} {
 		f.Add([]byte(seed))
@@ -67,7 +68,7 @@ func FuzzNewSession(f *testing.F) {
 			t.Errorf("lifetimes became %v", l)
 		}
 		for name := range stdMembers(t, body) {
-			if !strings.Contains(" subject data claims access_token_ttl refresh_token_ttl session_ttl client ", " "+name+" ") {
+			if !strings.Contains(" subject data claims access_token_ttl refresh_token_ttl session_ttl client dpop_jkt replaces ", " "+name+" ") {
 				t.Errorf("accepted the member %q", name)
 			}
 		}
@@ -192,7 +193,7 @@ func FuzzBasicCredentials(f *testing.F) {
 	} {
 		f.Add(seed)
 	}
-	s := &Server{cfg: Config{ClientID: "latchkey"}}
+	s := &Server{cfg: Config{ClientID: "latchkey"}, clientIDs: []string{"latchkey"}}
 	f.Fuzz(func(t *testing.T, value string) {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
 		r.Header["Authorization"] = []string{value}
@@ -206,7 +207,7 @@ func FuzzBasicCredentials(f *testing.F) {
 		case err != nil && (id != credential{} || secret != credential{}):
 			t.Errorf("%q: %v, with %q and %q", value, err, id, secret)
 		}
-		if err := s.checkClient(r, nil); err != nil {
+		if _, err := s.checkClient(r, nil); err != nil {
 			checkRefusal(t, err)
 		} else if basic && (password != "" || user != "latchkey" && id.decoded != "latchkey") {
 			t.Errorf("%q is taken for the client", value)

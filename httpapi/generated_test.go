@@ -17,6 +17,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -141,6 +142,9 @@ func (a *attack) renew(t *testing.T) {
 func (a *attack) known(name string) any {
 	switch name {
 	case "refresh_token":
+		if a.template == "/v1/sessions" {
+			return true // the next requests need one
+		}
 		return a.current.refresh
 	case "token":
 		return a.current.access
@@ -148,13 +152,24 @@ func (a *attack) known(name string) any {
 		return "latchkey"
 	case "id":
 		return a.current.id
+	case "replaces":
+		return []string{a.current.id, a.current.access, a.current.refresh}[a.gen.rand.IntN(3)]
 	case "If-Match":
+		if a.operation.OperationID == "putSessionClaims" {
+			none := sha256.Sum256([]byte("{}"))
+			return `"` + base64.RawURLEncoding.EncodeToString(none[:]) + `"`
+		}
 		return `"` + a.current.checksum + `"`
 	case "Idempotency-Key":
 		return `"` + uuid.NewString() + `"`
 	case "cursor":
 		return a.page
+	case "ended":
+		return "false" // lists of what has ended have other cursors
 	case "since", "Last-Event-ID":
+		if a.operation.OperationID == "listSessions" {
+			return absent{} // it goes with ended
+		}
 		return "nobody.1.0.nothing"
 	case "DPoP", "dpop", "dpop_htm", "dpop_htu":
 		return absent{} // the session is not bound: a proof would bind it
@@ -162,8 +177,16 @@ func (a *attack) known(name string) any {
 		return base64.RawURLEncoding.EncodeToString(sha256.New().Sum(nil))
 	case "wait":
 		return int64(0)
-	case "ip":
+	case "ip", "address":
 		return netip.AddrFrom4([4]byte{192, 0, 2, byte(a.gen.rand.IntN(256))}).String()
+	case "auth_time":
+		return a.gen.rand.Int64N(time.Now().Unix())
+	case "acr":
+		return "urn:example:gold"
+	case "amr":
+		return []string{"pwd", "otp"}
+	case "act":
+		return object{{"sub", a.gen.words(1, 40)}, {"act", object{{"sub", "support-7"}, {"iss", "https://staff.example.com"}}}}
 	case "scope":
 		return "openid offline_access" // what any session may be asked for
 	case "access_token_ttl":

@@ -76,6 +76,12 @@ func TestGoldenProblems(t *testing.T) {
 		"duplicate_parameter": func(o ...option) response {
 			return s.internal(t, "GET", "/v1/sessions?subject=a&subject=b", o...)
 		},
+		"insufficient_scope": func(o ...option) response {
+			return s.public(t, "GET", "/v1/check/require/scope=orders:read", append(o, bearer(live.access))...)
+		},
+		"wrong_audience": func(o ...option) response {
+			return s.public(t, "GET", "/v1/check/require/audience=orders", append(o, bearer(live.access))...)
+		},
 		"invalid_member_claim": func(o ...option) response {
 			return s.internal(t, "POST", "/v1/sessions", append(o, jsonBody(`{"claims":{"Sub":"root"}}`))...)
 		},
@@ -192,6 +198,16 @@ func TestGoldenTooManySessions(t *testing.T) {
 	})
 	s.create(t, "ann")
 	golden(t, "problem_too_many_sessions", s.internal(t, "POST", "/v1/sessions", header("X-Request-Id", "golden"), jsonBody(`{"subject":"ann","data":{}}`)))
+}
+
+func TestGoldenReplaces(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	ended := s.create(t, "ann")
+	s.internal(t, "DELETE", "/v1/sessions/"+ended.id).want(t, 204)
+	for name, replaces := range map[string]string{"not_replaceable": ended.id, "invalid_member_replaces": "no token", "invalid_member_replaces_empty": ""} {
+		golden(t, "problem_"+name, s.internal(t, "POST", "/v1/sessions", header("X-Request-Id", "golden"), jsonBody(`{"replaces":"`+replaces+`"}`)))
+	}
 }
 
 func TestGoldenRateLimited(t *testing.T) {

@@ -2,6 +2,9 @@ package httpapi
 
 import "net/http"
 
+// livenessPath is on both listeners: a load balancer reaches the public one alone.
+const livenessPath = "/livez"
+
 type health struct {
 	Status string `json:"status"`
 }

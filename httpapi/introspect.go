@@ -3,6 +3,7 @@ package httpapi
 import (
 	"cmp"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -28,9 +29,17 @@ type introspection struct {
 	// Claims are the session's own, in an object of theirs: none is taken for one of
 	// the members here.
 	Claims jsontext.Value `json:"claims,omitzero"`
+	contextDocument
 	// Confirmation is there for a token that is bound to a key.
 	Confirmation *confirmation    `json:"cnf,omitzero"`
 	Session      *sessionDocument `json:"session,omitzero"`
+}
+
+// introspectionOfSeveral is that of a token for several audiences (RFC 7519 §4.1.3).
+type introspectionOfSeveral struct {
+	introspection
+
+	Audience []string `json:"aud"`
 }
 
 // introspectToken tells of an active access token everything, of any other
@@ -38,7 +47,7 @@ type introspection struct {
 // active. A refresh token is never active here: a resource server that asks
 // must not take one for an access token.
 func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
-	fields, err := decodeForm(w, r, append([]string{"token", "token_type_hint", "confirm"}, proofFields...)...)
+	fields, err := decodeForm(w, r, append([]string{"token", "token_type_hint", "confirm", "client_id", "client_secret"}, proofFields...)...)
 	if err != nil {
 		return err
 	}
@@ -78,13 +87,20 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 	if claims.Custom != "" {
 		own = jsontext.Value(claims.Custom)
 	}
-	return s.writeIntrospection(w, r, introspection{
+	answer := introspection{
 		Active: true, TokenType: tokenType(claims.KeyThumbprint), Confirmation: confirmationOf(claims.KeyThumbprint),
 		Issuer: claims.Issuer, Audience: claims.Audience, Subject: subject, ClientID: claims.ClientID,
 		ExpiresAt: unixOrZero(claims.ExpiresAt), IssuedAt: claims.IssuedAt.Unix(),
 		TokenID: claims.ID(), SessionID: session.ID, Session: &document,
-		Scope: claims.Scope(), Claims: own,
-	})
+		Scope: claims.Scope(), Claims: own, contextDocument: contextDocumentOf(claims.Context),
+	}
+	if !strings.HasPrefix(claims.Audience, "[") { // the usual one costs nothing more
+		return s.writeIntrospection(w, r, answer)
+	}
+	if audiences := tokens.Audiences(claims.Audience); len(audiences) > 1 {
+		return s.writeIntrospection(w, r, introspectionOfSeveral{answer, audiences})
+	}
+	return s.writeIntrospection(w, r, answer)
 }
 
 // unixOrZero is 0, which is left out, for a token of Compas that never expires.

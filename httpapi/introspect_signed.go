@@ -18,7 +18,7 @@ const signedType = "application/token-introspection+jwt"
 // JWT that proves to others what was answered, and to whom (RFC 9701). Where no
 // key with a public part signs, it is JSON in any case: RFC 9110 §12.5.1 leaves
 // that to us, and who insists on the other form will not take this one for it.
-func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, document introspection) error {
+func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, document any) error {
 	w.Header().Add("Vary", "Accept")
 	if !accepts(r, signedType) {
 		return writeJSON(w, http.StatusOK, document)

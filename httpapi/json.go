@@ -93,6 +93,10 @@ func wanted(t reflect.Type) string {
 		return "a string"
 	case t.Kind() == reflect.Int64:
 		return "a whole number"
+	case t.Kind() == reflect.Bool:
+		return "true or false"
+	case t.Kind() == reflect.Slice:
+		return "an array of strings"
 	default:
 		return "an object"
 	}

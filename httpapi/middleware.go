@@ -33,6 +33,17 @@ func handle(h handler, parameters ...string) http.HandlerFunc {
 	})
 }
 
+// lenient makes a handler one of net/http's that ignores query parameters, since
+// standards want that (RFC 6749 §3.2) or caches are told apart by them.
+func lenient(h handler) http.HandlerFunc {
+	return respond(func(w http.ResponseWriter, r *http.Request) error {
+		if err := checkForCredentials(r); err != nil {
+			return err
+		}
+		return h(w, r)
+	})
+}
+
 func respond(h handler) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
@@ -147,11 +158,12 @@ func clientAddr(ctx context.Context) string {
 
 // allowOrigins lets the scripts of these origins in. There are no cookies, so
 // credentials are never allowed: a script has to know its token. It may send any
-// header: a page that is traced adds some to each of its requests.
+// header: a page that is traced adds some to each of its requests. PUT is for the
+// refusals of a check, which has any method.
 func allowOrigins(origins []string) func(http.Handler) http.Handler {
 	return cors.Handler(cors.Options{
 		AllowedOrigins: origins,
-		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPatch, http.MethodDelete},
+		AllowedMethods: []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete},
 		AllowedHeaders: []string{"*"},
 		ExposedHeaders: []string{dpop.NonceHeader, "ETag", rateHeader, ratePolicyHeader, "Retry-After", "WWW-Authenticate", requestIDHeader},
 		MaxAge:         int((10 * time.Minute).Seconds()),

@@ -33,7 +33,7 @@ func TestCORS(t *testing.T) {
 		}
 	}
 	for _, refused := range []response{
-		preflight(testOrigin, "PUT", ""),
+		preflight(testOrigin, "PROPFIND", ""),
 		preflight("https://evil.example", "GET", ""), preflight("null", "GET", ""), preflight("", "GET", ""),
 		preflight(testOrigin+".evil.example", "GET", ""), preflight("http://app.example.com", "GET", ""),
 		preflight(testOrigin+":8443", "GET", ""), preflight("https://x."+strings.TrimPrefix(testOrigin, "https://"), "GET", ""),

@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"net/http"
+	"net/url"
+	"slices"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
@@ -14,11 +16,16 @@ var (
 
 // refreshTokens is the token endpoint (RFC 6749 §6).
 func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
-	fields, err := decodeForm(w, r, refreshFields...)
+	form, err := readForm(w, r)
 	if err != nil {
 		return err
 	}
-	if err := s.checkClient(r, fields); err != nil {
+	fields, err := fieldsOf(form, refreshFields...)
+	if err != nil {
+		return err
+	}
+	clientID, err := s.checkClient(r, fields)
+	if err != nil {
 		return err
 	}
 	grantType, err := requiredField(fields, "grant_type")
@@ -40,7 +47,8 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	refreshed, err := s.store.RefreshTokensWith(r.Context(), token, sessionstore.RefreshOptions{
-		KeyThumbprint: thumbprint, Scope: fields["scope"], Client: sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r.Context())},
+		KeyThumbprint: thumbprint, Scope: fields["scope"], ClientID: clientID, Resources: resources(form),
+		Client: sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r.Context())},
 	})
 	if err != nil {
 		return refusedGrant(err)
@@ -50,7 +58,13 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, tokenDocumentOf(refreshed.Pair))
 }
 
-// revokeToken is RFC 7009. A token that is no good anyway is a success (§2.2).
+// resources are what the access token is to be used for (RFC 8707 §2.2), of which there
+// may be several. An empty one counts as absent, like any field.
+func resources(form url.Values) []string {
+	return slices.DeleteFunc(form["resource"], func(resource string) bool { return resource == "" })
+}
+
+// revokeToken is RFC 7009. Whoever has a session's token may end it, whatever client he says he is. A token that is no good anyway is a success (§2.2).
 // Both kinds of token are revoked, and a token says itself what it is: so
 // unsupported_token_type is never due, and a hint, even of a kind that there is
 // not, changes nothing (§2.1, §2.2).
@@ -59,7 +73,7 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.checkClient(r, fields); err != nil {
+	if _, err := s.checkClient(r, fields); err != nil {
 		return err
 	}
 	token, err := requiredField(fields, "token")
@@ -72,7 +86,5 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	if err := s.store.RevokeToken(r.Context(), token); err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", noStore)
-	w.WriteHeader(http.StatusOK)
-	return nil
+	return writeJSON(w, http.StatusOK, struct{}{}) // no RFC wants a body, but there are clients that parse one
 }

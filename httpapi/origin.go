@@ -16,7 +16,7 @@ func Origin(ctx context.Context) audit.Origin {
 		return audit.OriginOf(ctx)
 	}
 	o := audit.Origin{
-		Actor:    audit.Actor{Type: audit.Subject, SessionID: info.session},
+		Actor:    audit.Actor{Type: audit.Subject, SessionID: info.session, Act: info.actor},
 		ClientIP: clientAddr(ctx), RequestID: info.id,
 	}
 	if info.serviceKey != "" {

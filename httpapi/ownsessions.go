@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/google/uuid"
 
@@ -17,7 +18,7 @@ func (s *Server) getCurrentSession(w http.ResponseWriter, _ *http.Request, curre
 }
 
 func (s *Server) endCurrentSession(w http.ResponseWriter, r *http.Request, current tokens.Claims) error {
-	if err := s.store.Invalidate(r.Context(), current.SessionID); err != nil {
+	if err := s.store.Invalidate(r.Context(), current.SessionID, sessionstore.SignedOut(current.SessionID)); err != nil {
 		return refusedToken(err)
 	}
 	return writeNoContent(w)
@@ -38,6 +39,11 @@ func (s *Server) listOwnSessions(w http.ResponseWriter, r *http.Request, current
 	page, err := s.store.List(r.Context(), current.Subject, params)
 	if err != nil {
 		return inQuery(err)
+	}
+	if s.cfg.HideActedSessions {
+		page.Sessions = slices.DeleteFunc(page.Sessions, func(session sessionstore.Session) bool {
+			return session.Actor != nil && session.ID != current.SessionID
+		})
 	}
 	return writeOwnPage(w, page, current.SessionID)
 }
@@ -69,13 +75,14 @@ func (s *Server) endOwnSessions(w http.ResponseWriter, r *http.Request, current 
 
 // endSiblings ends all sessions of the subject but the one to keep.
 func (s *Server) endSiblings(r *http.Request, current tokens.Claims, keep uuid.UUID) (int64, error) {
+	cause := sessionstore.Cause{Reason: sessionstore.ReasonSignedOutEverywhere, By: current.SessionID.String()}
 	switch {
 	case current.Subject != "":
-		return s.store.InvalidateSubject(r.Context(), current.Subject, keep)
+		return s.store.InvalidateSubject(r.Context(), current.Subject, keep, cause)
 	case keep == current.SessionID:
 		return 0, nil
 	default:
-		return 1, refusedToken(s.store.Invalidate(r.Context(), current.SessionID))
+		return 1, refusedToken(s.store.Invalidate(r.Context(), current.SessionID, cause))
 	}
 }
 
@@ -88,7 +95,8 @@ func (s *Server) endOwnSession(w http.ResponseWriter, r *http.Request, current t
 	if id == current.SessionID {
 		return s.endCurrentSession(w, r, current)
 	}
-	if err := s.store.InvalidateOwn(r.Context(), current.Subject, id); err != nil {
+	cause := sessionstore.Cause{Reason: sessionstore.ReasonSignedOutElsewhere, By: current.SessionID.String()}
+	if err := s.store.InvalidateOwn(r.Context(), current.Subject, id, cause); err != nil {
 		return err
 	}
 	return writeNoContent(w)

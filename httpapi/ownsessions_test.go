@@ -45,7 +45,7 @@ func TestCurrentSession(t *testing.T) {
 		delete(m, time)
 	}
 	if diff := cmp.Diff(map[string]any{
-		"id": session.id, "subject": "ann", "current": true,
+		"id": session.id, "subject": "ann", "client_id": "latchkey", "current": true,
 		"client": map[string]any{"label": "phone", "user_agent": "app/1", "ip": "203.0.113.7"},
 	}, m); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

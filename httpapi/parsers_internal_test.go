@@ -98,7 +98,7 @@ func TestIfNoneMatch(t *testing.T) {
 // A client without a secret proves itself by none: each way to try is refused alone.
 func TestClientCredentials(t *testing.T) {
 	t.Parallel()
-	s := &Server{cfg: Config{ClientID: "latchkey"}}
+	s := &Server{cfg: Config{ClientID: "latchkey"}, clientIDs: []string{"latchkey"}}
 	basic := func(text string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(text)) }
 	for name, test := range map[string]struct {
 		authorization []string
@@ -126,7 +126,7 @@ func TestClientCredentials(t *testing.T) {
 		"two headers":                    {[]string{basic("latchkey:"), basic("latchkey:")}, nil, codeInvalidParameter},
 		"another scheme":                 {[]string{"Bearer x"}, nil, ""},
 	} {
-		err := s.checkClient(withHeader(t, "Authorization", test.authorization...), test.fields)
+		_, err := s.checkClient(withHeader(t, "Authorization", test.authorization...), test.fields)
 		if got := codeOf(t, err); got != test.want {
 			t.Errorf("%s: %q (%v), want %q", name, got, err, test.want)
 		}

@@ -172,7 +172,7 @@ func TestBoundAccessToken(t *testing.T) {
 	s := setup(t)
 	d, other := newDevice(t), newDevice(t)
 	bound, unbound := s.createBound(t, d), s.create(t, "ann")
-	const algs = `algs="EdDSA ES256 RS256 PS256"`
+	const algs = `algs="EdDSA Ed25519 ES256 RS256 PS256"`
 	for _, route := range []string{
 		"GET /v1/me/sessions/current", "GET /v1/me/sessions", "DELETE /v1/me/sessions/" + unbound.id, "DELETE /v1/me/sessions", "DELETE /v1/me/sessions/current",
 	} {

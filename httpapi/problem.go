@@ -42,6 +42,7 @@ const (
 	codeDuplicateMember      code = "duplicate_member"
 	codeDuplicateParameter   code = "duplicate_parameter"
 	codeIdempotencyKeyReused code = "idempotency_key_reused"
+	codeInsufficientScope    code = "insufficient_scope"
 	codeInternal             code = "internal_error"
 	codeInvalidClient        code = "invalid_client"
 	codeInvalidGrant         code = "invalid_grant"
@@ -50,11 +51,13 @@ const (
 	codeInvalidProof         code = "invalid_dpop_proof"
 	codeInvalidScope         code = "invalid_scope"
 	codeInvalidServiceKey    code = "invalid_service_key"
+	codeInvalidTarget        code = "invalid_target"
 	codeInvalidToken         code = "invalid_token"
 	codeMalformedBody        code = "malformed_body"
 	codeMethodNotAllowed     code = "method_not_allowed"
 	codeMissingServiceKey    code = "missing_service_key"
 	codeMissingToken         code = "missing_token"
+	codeNotReplaceable       code = "not_replaceable"
 	codePreconditionRequired code = "precondition_required"
 	codeRateLimited          code = "rate_limited"
 	codeRequestTimeout       code = "request_timeout"
@@ -70,6 +73,7 @@ const (
 	codeUnsupportedGrantType code = "unsupported_grant_type"
 	codeUnsupportedMediaType code = "unsupported_media_type"
 	codeUseNonce             code = "use_dpop_nonce"
+	codeWrongAudience        code = "wrong_audience"
 )
 
 // kinds gives each code its status, its title, and the error that stands for
@@ -80,11 +84,12 @@ var kinds = map[code]struct {
 	title  string
 }{
 	codeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "invalid_request", "The body is larger than this route takes."},
-	codeChecksumMismatch:     {http.StatusPreconditionFailed, "invalid_request", "The data was changed since it was read."},
+	codeChecksumMismatch:     {http.StatusPreconditionFailed, "invalid_request", "It was changed since it was read."},
 	codeClientClosedRequest:  {statusClientClosedRequest, "invalid_request", "The client closed the connection before the answer."},
 	codeDuplicateMember:      {http.StatusBadRequest, "invalid_request", "The body has a member twice."},
 	codeDuplicateParameter:   {http.StatusBadRequest, "invalid_request", "A parameter is there more than once."},
 	codeIdempotencyKeyReused: {http.StatusUnprocessableEntity, "invalid_request", "The Idempotency-Key is that of another request."},
+	codeInsufficientScope:    {http.StatusForbidden, "invalid_scope", "The access token does not have the scope that is required."},
 	codeInternal:             {http.StatusInternalServerError, "server_error", "The service made a mistake."},
 	codeInvalidClient:        {http.StatusUnauthorized, "invalid_client", "The client authentication is not accepted."},
 	codeInvalidGrant:         {http.StatusBadRequest, "invalid_grant", "The refresh token is not accepted."},
@@ -93,11 +98,13 @@ var kinds = map[code]struct {
 	codeInvalidParameter:     {http.StatusBadRequest, "invalid_request", "A parameter is not acceptable."},
 	codeInvalidScope:         {http.StatusBadRequest, "invalid_scope", "It is more than the session was given. Ask for that, for less, or for none."},
 	codeInvalidServiceKey:    {http.StatusUnauthorized, "invalid_token", "The service key is not accepted."},
+	codeInvalidTarget:        {http.StatusBadRequest, "invalid_target", "The session is not for this resource. Ask for those of its audiences, or for none."},
 	codeInvalidToken:         {http.StatusUnauthorized, "invalid_token", "The access token is not accepted."},
 	codeMalformedBody:        {http.StatusBadRequest, "invalid_request", "The body cannot be read."},
 	codeMethodNotAllowed:     {http.StatusMethodNotAllowed, "invalid_request", "This route does not have this method."},
 	codeMissingServiceKey:    {http.StatusUnauthorized, "invalid_client", "A service key is required."},
 	codeMissingToken:         {http.StatusUnauthorized, "invalid_request", "An access token is required."},
+	codeNotReplaceable:       {http.StatusConflict, "invalid_request", "The session that is to be replaced has ended, or there is none."},
 	codePreconditionRequired: {http.StatusPreconditionRequired, "invalid_request", "If-Match is required."},
 	codeRateLimited:          {http.StatusTooManyRequests, "temporarily_unavailable", "There were too many requests."},
 	codeRequestTimeout:       {http.StatusRequestTimeout, "invalid_request", "The request did not arrive in time."},
@@ -112,6 +119,7 @@ var kinds = map[code]struct {
 	codeUnknownParameter:     {http.StatusBadRequest, "invalid_request", "The route does not know a parameter."},
 	codeUnsupportedGrantType: {http.StatusBadRequest, "unsupported_grant_type", "The grant_type must be refresh_token."},
 	codeUseNonce:             {http.StatusUnauthorized, dpop.CodeUseNonce, "The DPoP proof needs the nonce of the DPoP-Nonce header."},
+	codeWrongAudience:        {http.StatusForbidden, "invalid_token", "The access token is for another audience."},
 	codeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "invalid_request", "The body has the wrong media type."},
 }
 
@@ -152,6 +160,12 @@ func problemOf(err error) *problem {
 	if errors.Is(err, sessionstore.ErrScope) {
 		return &problem{code: codeInvalidScope} // RFC 6749 §6: no more than was granted
 	}
+	if errors.Is(err, sessionstore.ErrResource) {
+		return &problem{code: codeInvalidTarget} // RFC 8707 §2
+	}
+	if errors.Is(err, sessionstore.ErrProofRequired) {
+		return &problem{code: codeInvalidProof, reason: "no_proof", detail: "The client needs one."} // RFC 9449 §5.2
+	}
 	switch {
 	case errors.Is(err, sessionstore.ErrUnavailable), errors.Is(err, verifier.ErrUnavailable),
 		errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
@@ -162,6 +176,8 @@ func problemOf(err error) *problem {
 		return &problem{code: codeSessionNotFound}
 	case errors.Is(err, sessionstore.ErrEnded):
 		return &problem{code: codeSessionEnded}
+	case errors.Is(err, sessionstore.ErrNotReplaceable):
+		return &problem{code: codeNotReplaceable, pointer: "/replaces"}
 	case errors.Is(err, sessionstore.ErrIdempotencyKeyReused):
 		return &problem{code: codeIdempotencyKeyReused}
 	case errors.Is(err, sessionstore.ErrTooManySessions):
@@ -199,7 +215,8 @@ func refusal(err error) string {
 		{verifier.ErrUnavailable, ""},
 		{sessionstore.ErrReuse, "reuse"},
 		{sessionstore.ErrNotProven, "not_proven"},
-		{tokens.ErrExpired, "expired"}, // before ended, which its session may be as well
+		{sessionstore.ErrOtherClient, "other_client"}, // RFC 6749 §5.2
+		{tokens.ErrExpired, "expired"},                // before ended, which its session may be as well
 		{sessionstore.ErrEnded, "ended"},
 		{verifier.ErrRevoked, "ended"},
 		{sessionstore.ErrSuperseded, "superseded"},
@@ -297,6 +314,8 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		if p.code == codeMissingServiceKey && isOAuth(r) {
 			h.Add("WWW-Authenticate", basicChallenge)
 		}
+	case p.code == codeInsufficientScope:
+		h.Set("WWW-Authenticate", `Bearer realm="`+realm+`", error="insufficient_scope"`) // RFC 6750 §3.1
 	case kind.status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
 	}

@@ -20,7 +20,7 @@ import (
 func codes() []string {
 	var names []string
 	for c := range kinds {
-		if !slices.Contains([]code{codeInvalidClient, codeInvalidGrant, codeInvalidScope, codeUnknownClient, codeUnsupportedGrantType}, c) {
+		if !slices.Contains([]code{codeInvalidClient, codeInvalidGrant, codeInvalidScope, codeInvalidTarget, codeUnknownClient, codeUnsupportedGrantType}, c) {
 			names = append(names, string(c))
 		}
 	}

@@ -22,8 +22,8 @@ func checkQuery(r *http.Request, known []string) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		value := values[name][0]
 		switch {
-		case isCredential(name): // RFC 9700 §4.3.2
-			return &problem{code: codeTokenInQuery, parameter: name, detail: "Send it in the Authorization header or in the body."}
+		case isCredential(name):
+			return credentialInQuery(name)
 		case !slices.Contains(known, name):
 			return &problem{code: codeUnknownParameter, parameter: cut(strings.ToValidUTF8(name, "�"))}
 		case len(values[name]) > 1:
@@ -35,6 +35,24 @@ func checkQuery(r *http.Request, known []string) error {
 		}
 	}
 	return nil
+}
+
+// checkForCredentials refuses them in a query that is ignored otherwise, well-formed or not.
+func checkForCredentials(r *http.Request) error {
+	if r.URL.RawQuery == "" {
+		return nil
+	}
+	values, _ := url.ParseQuery(r.URL.RawQuery)
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if isCredential(name) {
+			return credentialInQuery(name)
+		}
+	}
+	return nil
+}
+
+func credentialInQuery(name string) error { // RFC 9700 §4.3.2
+	return &problem{code: codeTokenInQuery, parameter: name, detail: "Send it in the Authorization header or in the body."}
 }
 
 func isCredential(name string) bool {

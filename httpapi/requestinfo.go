@@ -8,6 +8,8 @@ import (
 	"regexp"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 const requestIDHeader = "X-Request-Id"
@@ -20,10 +22,11 @@ type requestInfoKey struct{}
 // requestInfo is what is noted about a request on its way, for the log and for observers.
 type requestInfo struct {
 	id         string
-	serviceKey string    // name of the key that was accepted
-	session    uuid.UUID // of the access token that was accepted, where it may change something
-	outcome    string    // of a refresh
-	refusal    string    // why a token is not active that was introspected
+	serviceKey string        // name of the key that was accepted
+	session    uuid.UUID     // of the access token that was accepted, where it may change something
+	actor      *tokens.Actor // who acts by that token for its subject; nil for nobody
+	outcome    string        // of a refresh
+	refusal    string        // why a token is not active that was introspected
 	problem    *problem
 	status     int // of the answer; 0 until there is one
 }

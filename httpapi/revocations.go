@@ -23,6 +23,9 @@ type revocationsDocument struct {
 	Reset    bool                 `json:"reset,omitzero"`
 	More     bool                 `json:"more,omitzero"`
 	Sessions []revocationDocument `json:"sessions"`
+	// Superseded is a member of its own: a verifier of an earlier release, which does not
+	// know it, must not take a session for revoked that goes on.
+	Superseded []supersededDocument `json:"superseded,omitempty"`
 	// CompleteMillis counts from the arrival of the request that is being answered,
 	// on our monotonic clock. The caller adds it to when it sent the request, on
 	// its own: no clocks are compared.
@@ -38,13 +41,25 @@ type revocationDocument struct {
 	Until int64     `json:"until"`
 }
 
+// supersededDocument is about access tokens whose jti is the pair's id, ".a" and a
+// number below.
+type supersededDocument struct {
+	Pair  uuid.UUID `json:"pair"`
+	Below int64     `json:"below"`
+	Until int64     `json:"until"`
+}
+
 func (s *Server) revocationsDocumentOf(e verifier.Event, arrived verifier.Moment) revocationsDocument {
 	d := revocationsDocument{
 		Cursor: e.Cursor, Reset: e.Reset, More: e.More, From: e.From,
-		Sessions: make([]revocationDocument, len(e.Sessions)),
+		Sessions: make([]revocationDocument, 0, len(e.Sessions)),
 	}
-	for i, r := range e.Sessions {
-		d.Sessions[i] = revocationDocument{r.SessionID, r.Until}
+	for _, r := range e.Sessions {
+		if r.Below != 0 {
+			d.Superseded = append(d.Superseded, supersededDocument{r.TokenID, r.Below, r.Until})
+		} else {
+			d.Sessions = append(d.Sessions, revocationDocument{r.SessionID, r.Until})
+		}
 	}
 	if !e.More {
 		// Rounded down, also below zero: it may only prove less.

@@ -6,9 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
@@ -264,5 +266,35 @@ func TestRevocationsBeforeTheyAreLoaded(t *testing.T) {
 	})
 	for _, accept := range []string{"application/json", "text/event-stream"} {
 		s.internal(t, "GET", "/v1/revocations", header("Accept", accept)).wantProblem(t, http.StatusServiceUnavailable, "unavailable")
+	}
+}
+
+// Superseded access tokens are told beside the revoked sessions, not among them, where a
+// verifier of an earlier release would take their sessions for revoked.
+func TestRevocationsTellWhatIsSuperseded(t *testing.T) {
+	t.Parallel()
+	f := setupFeed(t)
+	session := f.create(t, "ann")
+	jti := at[string](t, f.introspected(t, session.access), "jti")
+	began := f.next(t, "")
+	if _, told := began["superseded"]; told {
+		t.Errorf("%v", began)
+	}
+	etag := f.internal(t, "GET", "/v1/sessions/"+session.id+"/claims").want(t, 200).Header.Get("ETag")
+	f.putClaims(t, session.id, "?supersede=true", etag, `{}`).want(t, 200)
+	var told []any
+	for m := began; len(told) == 0; {
+		m = f.next(t, since(m)+"&wait=5")
+		told, _ = m["superseded"].([]any)
+		if sessions := at[[]any](t, m, "sessions"); len(sessions) > 0 {
+			t.Errorf("%v are told as revoked", sessions)
+		}
+	}
+	pair, generation, _ := strings.Cut(jti, ".a")
+	if m, _ := told[0].(map[string]any); len(told) != 1 || m["pair"] != pair || generation != "0" || m["below"] != 2. {
+		t.Errorf("%v, of %s at %s", told, pair, generation)
+	}
+	if whole := at[[]any](t, f.next(t, ""), "superseded"); !cmp.Equal(whole, told) {
+		t.Errorf("who begins is told %v, not %v", whole, told)
 	}
 }

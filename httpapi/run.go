@@ -20,7 +20,7 @@ const (
 	writeMargin = 10 * time.Second
 )
 
-// Run serves both listeners and closes them. When ctx ends it takes no more
+// Run serves both listeners and closes them. When ctx ends it logs the cause, takes no more
 // requests, lets the running ones end, and returns nil, or an error if some did
 // not end in time. It returns earlier, with the error, if a listener fails.
 func (s *Server) Run(ctx context.Context, public, internal net.Listener) error {
@@ -33,6 +33,7 @@ func (s *Server) Run(ctx context.Context, public, internal net.Listener) error {
 	var why error
 	select {
 	case <-ctx.Done():
+		s.logger.InfoContext(ctx, "the service stops", "why", context.Cause(ctx))
 	case err := <-failed:
 		why = fmt.Errorf("httpapi: serve: %w", err)
 	}

@@ -24,10 +24,11 @@ type Server struct {
 	cfg         Config
 	logger      *slog.Logger
 	serviceKeys []serviceKey
+	clientIDs   []string // the store's, the first one first
 
-	jwks                                   atomic.Pointer[cacheable]
-	metadata                               cacheable
-	publicDescription, internalDescription cacheable
+	jwks                       atomic.Pointer[cacheable]
+	metadata                   cacheable
+	publicIndex, internalIndex cacheable
 
 	// proofs are those of requests to this server, foreignProofs of requests to
 	// resource servers that ask about them.
@@ -55,7 +56,7 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 		return nil, err
 	}
 	s := &Server{
-		store: store, cfg: cfg, logger: cfg.Logger,
+		store: store, cfg: cfg, logger: cfg.Logger, clientIDs: store.ClientIDs(),
 		streamLifetime: streamLifetime, streamPatience: streamPatience,
 	}
 	s.SetKeys(keys)
@@ -74,10 +75,10 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
 		return nil, err
 	}
-	if s.publicDescription, err = newDescription("public"); err != nil {
+	if s.publicIndex, err = newIndex("public"); err != nil {
 		return nil, err
 	}
-	if s.internalDescription, err = newDescription("internal"); err != nil {
+	if s.internalIndex, err = newIndex("internal"); err != nil {
 		return nil, err
 	}
 	s.public, s.internal = s.publicRoutes(), s.internalRoutes()
@@ -93,6 +94,7 @@ func (s *Server) Internal() http.Handler { return s.internal }
 // publicRoutes is all that browsers and apps can reach.
 func (s *Server) publicRoutes() *chi.Mux {
 	r := s.router("public")
+	r.Use(asCheck)
 	if len(s.cfg.CORSOrigins) > 0 {
 		r.Use(allowOrigins(s.cfg.CORSOrigins))
 	}
@@ -101,19 +103,22 @@ func (s *Server) publicRoutes() *chi.Mux {
 	}
 	r.Group(func(r chi.Router) {
 		r.Use(limitTime(s.cfg.RequestTimeout))
-		r.Post("/oauth2/token", handle(s.refreshTokens))
-		r.Post("/oauth2/revoke", handle(s.revokeToken))
+		r.Post("/oauth2/token", lenient(s.refreshTokens))
+		r.Post("/oauth2/revoke", lenient(s.revokeToken))
+		r.Get(checkPath, respond(s.check)) // a query is the gateway's client's
 		r.Get("/v1/me/sessions/current", handle(s.bearer(s.getCurrentSession)))
 		r.Delete("/v1/me/sessions/current", handle(s.accepted(s.endCurrentSession)))
 		r.Get("/v1/me/sessions", handle(s.accepted(s.listOwnSessions), "cursor", "limit"))
 		r.Delete("/v1/me/sessions", handle(s.accepted(s.endOwnSessions), "keep"))
 		r.Patch("/v1/me/sessions/{id}", handle(s.accepted(s.patchOwnSession)))
 		r.Delete("/v1/me/sessions/{id}", handle(s.accepted(s.endOwnSession)))
-		r.Get("/.well-known/jwks.json", handle(s.getKeys))
+		r.Get("/.well-known/jwks.json", lenient(s.getKeys))
 		for _, path := range metadataPaths(s.cfg.Issuer) {
-			r.Get(path, handle(s.metadata.serve))
+			r.Get(path, lenient(s.metadata.serve))
 		}
-		r.Get("/openapi.yaml", handle(s.publicDescription.serve))
+		r.Get(livenessPath, lenient(s.livez))
+		r.Get(descriptionPath, lenient(serveDescription(publicDescription)))
+		r.Get("/", lenient(s.publicIndex.serve))
 	})
 	return r
 }
@@ -124,17 +129,21 @@ func (s *Server) internalRoutes() *chi.Mux {
 	r.Group(func(r chi.Router) {
 		r.Use(limitTime(s.cfg.RequestTimeout))
 		r.Post("/v1/sessions", handle(s.keyed(s.createSession)))
-		r.Get("/v1/sessions", handle(s.keyed(s.listSessions), "subject", "cursor", "limit"))
+		r.Get("/v1/sessions", handle(s.keyed(s.listSessions), "subject", "ended", "since", "address", "label", "cursor", "limit"))
 		r.Delete("/v1/sessions", handle(s.keyed(s.endSessions), "subject"))
 		r.Get("/v1/sessions/{id}", handle(s.keyed(s.getSession)))
+		r.Get("/v1/sessions/{id}/history", handle(s.keyed(s.getHistory)))
 		r.Patch("/v1/sessions/{id}", handle(s.keyed(s.patchSession)))
 		r.Put("/v1/sessions/{id}/data", handle(s.keyed(s.putSessionData)))
+		r.Get("/v1/sessions/{id}/claims", handle(s.keyed(s.getSessionClaims)))
+		r.Put("/v1/sessions/{id}/claims", handle(s.keyed(s.putSessionClaims), "supersede"))
 		r.Delete("/v1/sessions/{id}", handle(s.keyed(s.endSession)))
-		r.Post("/oauth2/introspect", handle(s.introspecting(s.introspectToken)))
-		r.Get("/livez", handle(s.livez))
-		r.Get("/readyz", handle(s.readyz))
+		r.Post("/oauth2/introspect", lenient(s.introspecting(s.introspectToken)))
+		r.Get(livenessPath, lenient(s.livez))
+		r.Get("/readyz", lenient(s.readyz))
 		r.Get("/metrics", handle(s.getMetrics))
-		r.Get("/openapi.yaml", handle(s.internalDescription.serve))
+		r.Get(descriptionPath, lenient(serveDescription(internalDescription)))
+		r.Get("/", lenient(s.internalIndex.serve))
 	})
 	// It waits, and bounds its own time.
 	r.Get("/v1/revocations", handle(s.keyed(s.getRevocations), "since", "wait"))

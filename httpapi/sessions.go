@@ -24,19 +24,15 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {
-	subject, err := requiredSubject(r)
+	params, err := findParams(r)
 	if err != nil {
 		return err
 	}
-	params, err := listParams(r)
-	if err != nil {
-		return err
-	}
-	page, err := s.store.List(r.Context(), subject, params)
+	page, err := s.store.Find(r.Context(), params)
 	if err != nil {
 		return inQuery(err)
 	}
-	return writeJSON(w, http.StatusOK, pageOf(page, listedDocumentOf))
+	return writeJSON(w, http.StatusOK, pageOf(page, foundDocumentOf))
 }
 
 func (s *Server) endSession(w http.ResponseWriter, r *http.Request) error {
@@ -44,7 +40,7 @@ func (s *Server) endSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.store.Invalidate(r.Context(), id); err != nil {
+	if err := s.store.Invalidate(r.Context(), id, byBackend(r)); err != nil {
 		return err
 	}
 	return writeNoContent(w)
@@ -55,19 +51,29 @@ func (s *Server) endSessions(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	n, err := s.store.InvalidateSubject(r.Context(), subject, uuid.Nil)
+	n, err := s.store.InvalidateSubject(r.Context(), subject, uuid.Nil, byBackend(r))
 	if err != nil {
 		return inQuery(err)
 	}
 	return writeJSON(w, http.StatusOK, revokedDocument{n})
 }
 
+// byBackend says that a backend ends sessions: the one that the request's key belongs to.
+func byBackend(r *http.Request) sessionstore.Cause {
+	return sessionstore.Cause{Reason: sessionstore.ReasonBackend, By: infoOf(r).serviceKey}
+}
+
 // sessionID reads the path. What is not an id names no session.
 func sessionID(r *http.Request) (uuid.UUID, error) {
-	text := chi.URLParam(r, "id")
-	id, err := uuid.Parse(text)
-	if err != nil || len(text) != len(uuid.Nil.String()) { // only the canonical form
+	id, ok := parseSessionID(chi.URLParam(r, "id"))
+	if !ok {
 		return uuid.Nil, sessionstore.ErrNotFound
 	}
 	return id, nil
+}
+
+// parseSessionID takes the canonical form only.
+func parseSessionID(text string) (uuid.UUID, bool) {
+	id, err := uuid.Parse(text)
+	return id, err == nil && len(text) == len(uuid.Nil.String())
 }

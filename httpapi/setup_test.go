@@ -280,7 +280,10 @@ func (s *service) noteSecrets(body []byte) {
 	if json.Unmarshal(body, &m) == nil && m.Access != "" {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.secrets = append(s.secrets, m.Access, m.Refresh)
+		s.secrets = append(s.secrets, m.Access)
+		if m.Refresh != "" { // a session may have none
+			s.secrets = append(s.secrets, m.Refresh)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ const (
 	// readerStays is for how long somebody has a transaction open that has read all tables, as a dump has.
 	readerStays = 2 * time.Second
 	workers     = 4
-	workerPause = 4 * time.Millisecond
+	workerPause = 10 * time.Millisecond
 )
 
 //go:embed testdata/previous.sql

@@ -261,3 +261,31 @@ func TestUpGoesOn(t *testing.T) {
 		t.Errorf("%d indexes are not valid, %d rows were left out, %v", invalid, open, err)
 	}
 }
+
+// A replica of the previous program that ends a session beside this one does not say
+// why, and the row says that it did not.
+func TestPreviousEndsWithoutAReason(t *testing.T) {
+	t.Parallel()
+	pool := testdb.Pool(t)
+	statements := previous(t)
+	for name, arguments := range map[string][]any{
+		"invalidate":        {"00000000-0000-7000-8000-000000000001", nil},
+		"invalidateSubject": {"ada", "00000000-0000-0000-0000-000000000000"},
+	} {
+		if _, err := pool.Exec(t.Context(), `
+			INSERT INTO "sessionStore" ("id", "subject", "checksum", "data") VALUES ('00000000-0000-7000-8000-000000000001', 'ada', '', '{}')`); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pool.Exec(t.Context(), statements[name], arguments...); err != nil {
+			t.Fatal(err)
+		}
+		var ended, silent int
+		if err := pool.QueryRow(t.Context(), `WITH "gone" AS (DELETE FROM "sessionStore" RETURNING *)
+			SELECT count("revokedAt"), count(*) FILTER (WHERE "endReason" IS NULL AND "endedBy" IS NULL) FROM "gone"`).Scan(&ended, &silent); err != nil {
+			t.Fatal(err)
+		}
+		if ended != 1 || silent != 1 {
+			t.Errorf("%s: %d ended, %d without a reason", name, ended, silent)
+		}
+	}
+}

@@ -110,7 +110,7 @@ func (m *Manager[T]) open(ctx context.Context, info sessionstore.Session) (*vers
 func (m *Manager[T]) repair(ctx context.Context, info sessionstore.Session, reason error) (*version[T], error) {
 	data, err := m.cfg.Repair(ctx, info, errors.Unwrap(reason))
 	if errors.Is(err, sessionstore.ErrEnded) {
-		if err := m.end(ctx, info.ID); err != nil {
+		if err := m.end(ctx, info.ID, sessionstore.Cause{}); err != nil {
 			return nil, err
 		}
 	}

@@ -32,5 +32,6 @@
 // [Cookies] a browser holds nothing but cookies that no script can read, and the
 // middleware refreshes by itself, in any number of parallel requests and replicas: the store's
 // grace makes that safe, and cookies that are lost with their answer log nobody out.
-// [Manager.Begin] logs in, [Manager.End] logs out.
+// [Manager.Begin] logs in, [Manager.End] logs out, and [Session.Renew] gives a session new
+// tokens and a new id when its user gets more rights.
 package sessionhttp

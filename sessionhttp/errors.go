@@ -7,6 +7,7 @@ import (
 	"net/http"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/internal/authorization"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -16,17 +17,23 @@ import (
 const statusClientClosedRequest = 499
 
 // Error is the default answer to an error of the middleware: 401 with the
-// challenge of RFC 6750 §3 for a token that is missing or no good, 403 for a request that comes from another site, 409 for changes that do
+// challenge of RFC 6750 §3 for a token that is missing or no good, 403 for a request
+// that comes from another site, 409 for changes that do
 // not go with what other requests changed meanwhile, 503 for a database that does not
 // answer, which says nothing about the token, and for a request that was over before its
 // changes were stored, 499 if the client hung up before the database answered,
-// and 500 for the rest.
+// and 500 for the rest. Where the user has to authenticate anew it is 401 with the
+// challenge of RFC 9470 §3.
 //
 // Where a token is bound to a key, or should be, the challenge is that of RFC
 // 9449 §7.1.
 func Error(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusInternalServerError
+	insufficient, isInsufficient := errors.AsType[*tokens.AuthenticationError](err)
 	switch code := dpop.ErrorCode(err); {
+	case isInsufficient:
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", authorization.Challenge(insufficient))
 	case code != "":
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", dpop.Challenge("", code))

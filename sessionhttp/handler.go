@@ -21,9 +21,8 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 		r = r.WithContext(context.WithValue(r.Context(), contextKey{m}, session))
 		out := &responseWriter{
 			ResponseWriter: w,
-			begin:          func(status int) error { return session.begin(r.Context(), status) }, //nolint:contextcheck // it is the request's
+			begin:          func(status int) (func(http.Header), error) { return session.begin(r.Context(), status) }, //nolint:contextcheck // it is the request's
 			fail:           func(err error) { m.cfg.OnError(w, r, err) },
-			prepare:        session.prepare,
 			before:         w.Header().Clone(),
 		}
 		served := false

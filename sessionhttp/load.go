@@ -1,7 +1,6 @@
 package sessionhttp
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -109,7 +108,11 @@ func (m *Manager[T]) Begin(w http.ResponseWriter, r *http.Request, data T, param
 	if err != nil {
 		return sessionstore.Session{}, sessionstore.TokenPair{}, err
 	}
-	if err := m.leave(r.Context()); err != nil {
+	replaced := sessionstore.Cause{Reason: sessionstore.ReasonReplaced, By: session.ID.String()}
+	if s := m.From(r.Context()); s != nil {
+		err = s.end(r.Context(), func() sessionstore.Cause { return replaced })
+	}
+	if err != nil {
 		return sessionstore.Session{}, sessionstore.TokenPair{}, err
 	}
 	m.cfg.Transport.Write(w.Header(), pair)
@@ -119,18 +122,11 @@ func (m *Manager[T]) Begin(w http.ResponseWriter, r *http.Request, data T, param
 // End revokes the request's session, if it has one, and takes the tokens from the client where
 // the transport can. It must be called before the response begins.
 func (m *Manager[T]) End(w http.ResponseWriter, r *http.Request) error {
-	if err := m.leave(r.Context()); err != nil {
-		return err
+	if s := m.From(r.Context()); s != nil {
+		if err := s.End(r.Context()); err != nil {
+			return err
+		}
 	}
 	m.cfg.Transport.Clear(w.Header())
 	return nil
-}
-
-// leave ends the request's session.
-func (m *Manager[T]) leave(ctx context.Context) error {
-	s := m.From(ctx)
-	if s == nil {
-		return nil
-	}
-	return s.End(ctx)
 }

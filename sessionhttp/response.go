@@ -17,11 +17,11 @@ var errNotStored = errors.New("the session data could not be stored: the respons
 // responseWriter stores the session's data before the response begins.
 type responseWriter struct {
 	http.ResponseWriter
-	begin func(status int) error
-	// prepare adds to the header what the client gets whatever becomes of the handler's response.
-	prepare func(http.Header)
-	fail    func(error)
-	before  http.Header // what was set when the handler was called
+	// begin stores the data. What it returns, unless it is nil, adds to the header what the client
+	// gets whatever becomes of the handler's response.
+	begin  func(status int) (answer func(http.Header), err error)
+	fail   func(error)
+	before http.Header // what was set when the handler was called
 
 	mu     sync.Mutex
 	begun  bool
@@ -37,13 +37,15 @@ func (w *responseWriter) start(status int) bool {
 		return !w.failed
 	}
 	w.begun = true
-	err := w.begin(status)
+	answer, err := w.begin(status)
 	header := w.Header()
 	if err != nil {
 		clear(header) // it was about the response that is dropped
 		maps.Copy(header, w.before)
 	}
-	w.prepare(header)
+	if answer != nil {
+		answer(header)
+	}
 	if err != nil {
 		w.failed = true
 		w.fail(err)

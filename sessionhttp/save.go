@@ -16,31 +16,35 @@ import (
 const patience = 20 * time.Millisecond
 
 // begin decides what becomes of the changes, now that a response begins with the given
-// status.
-func (s *Session[T]) begin(ctx context.Context, status int) error {
+// status. Whatever the error, answer hands new tokens over, if there are some.
+func (s *Session[T]) begin(ctx context.Context, status int) (answer func(http.Header), err error) {
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	ctx, cancel := s.manager.saving(ctx)
 	defer cancel()
 	if err := s.take(ctx); err != nil {
 		s.discard()
-		return s.logged(ctx, err)
+		// Whoever has the turn may renew the session: its tokens now may be no good soon.
+		return nil, s.logged(ctx, err)
 	}
 	defer s.release()
+	if s.phase.Load() != ended {
+		answer = s.answer
+	}
 	if !late && status < http.StatusInternalServerError {
 		err := s.save(ctx)
 		if err != nil {
 			s.discard()
 		}
 		s.phase.CompareAndSwap(waiting, direct)
-		return err
+		return answer, err
 	}
 	lost := len(s.changes) > 0
 	s.giveUp()
 	s.discard()
 	if late && lost {
-		return s.logged(ctx, fmt.Errorf("%w: %w", ErrDiscarded, context.DeadlineExceeded))
+		return answer, s.logged(ctx, fmt.Errorf("%w: %w", ErrDiscarded, context.DeadlineExceeded))
 	}
-	return nil
+	return answer, nil
 }
 
 // discard refuses further changes, and what is not stored will not be.
@@ -55,7 +59,14 @@ func (s *Session[T]) save(ctx context.Context) error {
 	if len(s.changes) == 0 {
 		return nil
 	}
-	if err := s.tryToSave(ctx); err != nil {
+	err := s.settle(ctx, func(next *version[T]) error {
+		checksum, err := s.manager.store.Update(ctx, s.Info.ID, s.stored.checksum, next.data)
+		if err == nil {
+			s.stored = &version[T]{data: next.data, checksum: checksum}
+		}
+		return err
+	})
+	if err != nil {
 		s.giveUp()
 		return s.logged(ctx, err)
 	}
@@ -64,8 +75,9 @@ func (s *Session[T]) save(ctx context.Context) error {
 	return nil
 }
 
-// tryToSave stores the changes, on top of what others have changed.
-func (s *Session[T]) tryToSave(ctx context.Context) error {
+// settle has the changes stored, on top of what others have changed: by store, which gets the data
+// with the changes, and is called again after each conflict.
+func (s *Session[T]) settle(ctx context.Context, store func(next *version[T]) error) error {
 	next := s.current.Load()
 	var conflict error
 	// A conflict that took all the time is no outage.
@@ -76,9 +88,8 @@ func (s *Session[T]) tryToSave(ctx context.Context) error {
 		return err
 	}
 	for {
-		checksum, err := s.manager.store.Update(ctx, s.Info.ID, s.stored.checksum, next.data)
+		err := store(next)
 		if err == nil {
-			s.stored = &version[T]{data: next.data, checksum: checksum}
 			return nil
 		}
 		if !errors.Is(err, sessionstore.ErrConflict) {
@@ -119,6 +130,6 @@ func (s *Session[T]) again() (*version[T], error) {
 // still listens.
 func (s *Session[T]) logged(ctx context.Context, err error) error {
 	s.manager.cfg.Logger.ErrorContext(ctx, "session data was not stored",
-		"session_id", s.Info.ID.String(), "error", err.Error())
+		"session_id", s.id.Load().String(), "error", err.Error())
 	return err
 }

@@ -19,17 +19,21 @@ var (
 	// ErrBusy says that another change of the session's takes too long. A function that
 	// is given to Update and calls Update or Save itself gets it.
 	ErrBusy = errors.New("another change of the session has not ended")
+	// ErrBegun says that the response has begun: it can hand no tokens to the client any more.
+	ErrBegun = errors.New("the response has begun: a session is renewed before that")
 )
 
 // Session is the session of a request. Its methods may be called by several
 // goroutines, also after the handler has returned.
 type Session[T any] struct {
-	// Info is the session as it was loaded, without its data.
+	// Info is the session as it was loaded, without its data. Renew changes it: nobody may read
+	// it meanwhile.
 	Info sessionstore.Session
 	// Claims are those of the access token.
 	Claims tokens.Claims
 
 	manager *Manager[T]
+	id      atomic.Pointer[uuid.UUID] // of Info, for the log, which waits for no turn
 	// current is what Read returns: what is stored, and the changes that are not yet.
 	current atomic.Pointer[version[T]]
 
@@ -37,8 +41,9 @@ type Session[T any] struct {
 	stored  *version[T]
 	changes []func(*T) error // made of stored what current is
 
-	phase  atomic.Int32
-	answer func(http.Header) // hands over the tokens of a refresh; nil without one
+	answer func(http.Header) // hands over the tokens of a refresh, or of Renew; nil without one
+
+	phase atomic.Int32
 }
 
 // What becomes of a change is the session's phase.
@@ -56,6 +61,7 @@ func (m *Manager[T]) session(ctx context.Context, info sessionstore.Session, cla
 	}
 	info.Data, info.Checksum = nil, ""
 	s := &Session[T]{Info: info, Claims: claims, manager: m, stored: stored, turn: make(chan struct{}, 1)}
+	s.id.Store(&info.ID)
 	s.current.Store(stored)
 	return s, nil
 }
@@ -143,13 +149,18 @@ func (s *Session[T]) refusal() error {
 // End revokes the session. Changes that are not stored yet are given up. The end of ctx does
 // not stop it: a client that leaves is signed out.
 func (s *Session[T]) End(ctx context.Context) error {
+	return s.end(ctx, func() sessionstore.Cause { return sessionstore.SignedOut(s.Info.ID) })
+}
+
+// end revokes the session; its cause may depend on which one it is by then.
+func (s *Session[T]) end(ctx context.Context, cause func() sessionstore.Cause) error {
 	ctx, cancel := s.manager.saving(ctx)
 	defer cancel()
 	if err := s.take(ctx); err != nil {
 		return err
 	}
 	defer s.release()
-	if err := s.manager.end(ctx, s.Info.ID); err != nil {
+	if err := s.manager.end(ctx, s.Info.ID, cause()); err != nil {
 		return err
 	}
 	s.giveUp()
@@ -157,18 +168,11 @@ func (s *Session[T]) End(ctx context.Context) error {
 	return nil
 }
 
-func (m *Manager[T]) end(ctx context.Context, id uuid.UUID) error {
-	if err := m.store.Invalidate(ctx, id); !errors.Is(err, sessionstore.ErrNotFound) {
+func (m *Manager[T]) end(ctx context.Context, id uuid.UUID, cause sessionstore.Cause) error {
+	if err := m.store.Invalidate(ctx, id, cause); !errors.Is(err, sessionstore.ErrNotFound) {
 		return err
 	}
 	return nil
-}
-
-// prepare hands over the tokens of a refresh, unless the session has ended since.
-func (s *Session[T]) prepare(header http.Header) {
-	if s.answer != nil && s.phase.Load() != ended {
-		s.answer(header)
-	}
 }
 
 // saving is the context for what must not hang on the request's end.

@@ -23,7 +23,8 @@ type Store interface {
 	RefreshTokens(ctx context.Context, refreshToken string, client sessionstore.Client) (sessionstore.Refreshed, error)
 	Load(ctx context.Context, id uuid.UUID) (sessionstore.Session, error)
 	Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error)
-	Invalidate(ctx context.Context, id uuid.UUID) error
+	Replace(ctx context.Context, replaced sessionstore.Replaced, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error)
+	Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error
 }
 
 // Config says how the middleware answers.

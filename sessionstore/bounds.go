@@ -77,6 +77,33 @@ func (c Config) checkLifetimes(l Lifetimes) error {
 	return nil
 }
 
+// lifetimesOf returns a new session's own lifetimes, or an [ArgumentError].
+func (c Config) lifetimesOf(params CreateParams, clients Lifetimes) (Lifetimes, error) {
+	own := params.Lifetimes
+	if c.LifetimesFor != nil {
+		own = own.Or(c.LifetimesFor(params))
+	}
+	own = own.Or(clients)
+	if !params.NoRefresh {
+		return own, c.checkLifetimes(own.Or(c.Lifetimes))
+	}
+	if params.Lifetimes.RefreshToken != 0 {
+		return own, argumentError("refresh_token_ttl", "not allowed: a session without a refresh token ends with its access token")
+	}
+	// See refresh.Pair.HasRefreshToken.
+	own.AccessToken = own.Or(c.Lifetimes).AccessToken
+	own.RefreshToken = own.AccessToken
+	for _, each := range eachLifetime {
+		if each.field == "refresh_token_ttl" {
+			continue
+		}
+		if err := c.checkLifetime(each, each.of(own.Or(c.Lifetimes))); err != nil {
+			return own, err
+		}
+	}
+	return own, nil
+}
+
 var errEndless = argumentError("session_ttl", "missing: a session without an idle timeout must have an end")
 
 // checkLifetime checks one of them by itself; zero is none.

@@ -1,12 +1,34 @@
 package sessionstore
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
+
+// maxAuthTimeAhead is by how much a caller's clock may be ahead of the database's.
+const maxAuthTimeAhead = time.Minute
+
+// claimsOf checks what a session's access tokens are to say besides what we do: its own
+// claims, and how its user authenticated and who acts for them. It returns the one form
+// that they have in the pair's row.
+func claimsOf(params CreateParams, now time.Time) (string, error) {
+	own, err := ownClaims(params.Claims)
+	if err != nil {
+		return "", err
+	}
+	if a := params.Authentication; a != nil && a.AuthTime.After(now.Add(maxAuthTimeAhead)) {
+		return "", argumentError("auth_time", "in the future: it may be up to %v ahead of the database's clock, which shows %s", maxAuthTimeAhead, now.UTC().Format(time.RFC3339))
+	}
+	form, err := tokens.JoinClaims(tokens.Context{Authentication: params.Authentication, Actor: params.Actor}, own)
+	return form, claimsError(err)
+}
 
 // ownClaims checks claims that a session is to have, and returns their one form.
 func ownClaims(claims []byte) (string, error) {
@@ -20,11 +42,48 @@ func ownClaims(claims []byte) (string, error) {
 	return form, err
 }
 
-func claimsOrNil(form string) []byte {
-	if form == "" {
-		return nil
+// claimsFor asks the program for the claims of a session, and returns what the pair's row
+// has of them and of the context.
+func (s *Store) claimsFor(ctx context.Context, params CreateParams) (string, error) {
+	given, err := s.cfg.ClaimsFor(ctx, params)
+	if err != nil {
+		return "", err
 	}
-	return []byte(form)
+	params.Claims = given
+	claims, err := claimsOf(params, s.clock.now())
+	if err != nil {
+		return "", fmt.Errorf("sessionstore: what ClaimsFor returned cannot be used: %v", err) //nolint:errorlint // it is no caller's argument
+	}
+	return claims, nil
+}
+
+// claimsError names the argument that a [tokens.CustomError] of joined claims is about.
+func claimsError(err error) error {
+	e, ok := errors.AsType[*tokens.CustomError](err)
+	if !ok {
+		return err
+	}
+	if e.Pointer == "" {
+		return &ArgumentError{Field: "claims", Problem: e.Problem}
+	}
+	field, member, _ := strings.Cut(e.Pointer[1:], "/")
+	if member != "" {
+		member = "/" + member
+	}
+	return &ArgumentError{Field: field, Member: member, Problem: e.Problem}
+}
+
+// readClaims notes what a pair's row has of claims.
+func (s *Session) readClaims(form string) error {
+	context, own, err := tokens.SplitClaims(form)
+	if err != nil {
+		return sessionerr.Unavailable("read a session's claims", err)
+	}
+	s.Context = context
+	if own != "" {
+		s.Claims = []byte(own)
+	}
+	return nil
 }
 
 // askedScope is the scope that a refresh asks for, as far as somebody must have been

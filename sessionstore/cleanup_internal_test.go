@@ -43,7 +43,7 @@ func cleanupPlans(t *testing.T, oneOf int) {
 	const days = 14 * 86400
 	found := map[cleanup.Kind]string{
 		cleanup.Expired:     "sessionStoreTokenExpiresOnIdx",
-		cleanup.Revoked:     "sessionStoreRevokedAtIdx",
+		cleanup.Revoked:     "sessionStoreEndedIdx",
 		cleanup.Aged:        "sessionStoreCreatedAtIdx",
 		cleanup.Superfluous: "sessionStoreTokenExpiresOnIdx",
 	}
@@ -64,7 +64,7 @@ func cleanupPlans(t *testing.T, oneOf int) {
 		}
 	}
 	uses(t, pool, "sessionStoreTokenExpiresOnIdx", oldestEndedQuery)
-	uses(t, pool, "sessionStoreRevokedAtIdx", oldestEndedQuery)
+	uses(t, pool, "sessionStoreEndedIdx", oldestEndedQuery)
 }
 
 var unwanted = regexp.MustCompile(`Seq Scan|Hash Cond|Gather|Sort`)

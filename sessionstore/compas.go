@@ -17,7 +17,7 @@ func (s *Store) TakesFromCompas(token string) bool { return s.compas != nil && s
 func (s *Store) getCompas(ctx context.Context, accessToken string, options GetOptions) (session Session, claims tokens.Claims, err error) {
 	var data []byte
 	claims, err = s.compas.Get(ctx, accessToken, sessionColumns+`, s."data"`, func(row pgx.Row, more ...any) (err error) {
-		session, err = scanSession(row, append([]any{&data}, more...)...)
+		session, err = scanSession(s.cfg.Tokens.ClientID, row, append([]any{&data}, more...)...)
 		return err
 	})
 	if err == nil {

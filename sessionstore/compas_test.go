@@ -490,3 +490,52 @@ func TestCompasTakesAnyClient(t *testing.T) {
 		}
 	}
 }
+
+// Claims that a session of Compas is given are those of all its pairs, also of one that is
+// taken over later, and superseding refuses what Compas has issued, too.
+func TestCompasClaims(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	first := c.signIn(t, `{}`)
+	second := c.issue(t, first.session)
+	if _, err := c.SetClaims(t.Context(), first.session, "x", []byte(`{}`), supersede); !isError(err, sessionstore.ErrNotFound) {
+		t.Errorf("before a refresh: %v", err)
+	}
+	pair := c.refresh(t, first.refresh, sessionstore.Rotated)
+	c.accepted(t, second.access)
+	c.setClaims(t, first.session, `{"role":"viewer"}`, sessionstore.SetClaimsOptions{})
+	c.accepted(t, second.access)
+	c.setClaims(t, first.session, `{"role":"editor"}`, supersede)
+	c.rejected(t, second.access, sessionstore.ErrSuperseded)
+	c.rejected(t, pair.AccessToken, sessionstore.ErrSuperseded)
+	for _, token := range []tokens.Secret{pair.RefreshToken, second.refresh} {
+		got, err := c.RefreshTokens(t.Context(), string(token), sessionstore.Client{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if claims := c.claimsOf(t, got.Pair); claims != `{"role":"editor"}` {
+			t.Errorf("%s", claims)
+		}
+	}
+}
+
+// A pair that is made while claims are set has them, whoever comes first.
+func TestCompasClaimsRaceATakeover(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	for range 20 {
+		first := c.signIn(t, `{}`)
+		second := c.issue(t, first.session)
+		c.refresh(t, first.refresh, sessionstore.Rotated)
+		together(2, func(who int) {
+			if who == 0 {
+				c.setClaims(t, first.session, `{"n":1}`, sessionstore.SetClaimsOptions{})
+			} else {
+				c.refresh(t, second.refresh, sessionstore.Rotated)
+			}
+		})
+		if n := c.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "session" = $1 AND "claims" = '{"n":1}'`, first.session); n != 2 {
+			t.Errorf("%d of 2 pairs have the claims", n)
+		}
+	}
+}

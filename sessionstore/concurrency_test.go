@@ -196,7 +196,7 @@ func (b *brawl) rare() []string {
 	b.done["confirm"] = b.confirmations.Load()
 	for _, what := range []string{
 		"rotated", "still_fresh", "raced", "retried_late", "reuse", "get", "confirm", "update", "conflict", "list",
-		"create, ending others", "invalidate", "invalidate subject", "invalidate all but one", "delete revoked", "delete expired", "delete aged",
+		"create, ending others", "replace", "replace within a limit", "invalidate", "invalidate subject", "invalidate all but one", "delete revoked", "delete expired", "delete aged",
 	} {
 		if b.done[what] < 3 {
 			rare = append(rare, what)
@@ -241,7 +241,7 @@ func (b *brawl) act(t *testing.T) {
 	case errors.Is(err, sessionstore.ErrReuse):
 		what, err = "reuse", nil
 		b.renew(t, i, s.session.ID)
-	case errors.Is(err, sessionstore.ErrEnded), errors.Is(err, sessionstore.ErrNotFound):
+	case errors.Is(err, sessionstore.ErrEnded), errors.Is(err, sessionstore.ErrNotFound), errors.Is(err, sessionstore.ErrNotReplaceable):
 		b.renew(t, i, s.session.ID)
 	default:
 		t.Errorf("%s: %v", what, err)
@@ -294,6 +294,10 @@ func (b *brawl) try(ctx context.Context, s *brawler) (what string, err error) {
 	case n < 980:
 		_, _, err := b.limited.Create(ctx, sessionstore.CreateParams{Subject: s.session.Subject})
 		return "create, ending others", err
+	case n < 990:
+		store := []*sessionstore.Store{b.Store, b.limited}[n%2]
+		_, _, err := store.Replace(ctx, sessionstore.Replaced{SessionID: s.session.ID}, sessionstore.CreateParams{})
+		return []string{"replace", "replace within a limit"}[n%2], err
 	}
 	// Cleanup finds what was revoked and, where it looks into the future, the
 	// very sessions that are being used.

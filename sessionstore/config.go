@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -29,8 +30,11 @@ const MaxLifetime = refresh.MaxLifetime
 
 // Config says how sessions live.
 type Config struct {
-	// Tokens says who issues the tokens and for whom.
+	// Tokens says who issues the tokens and for whom: its Audience and its ClientID are
+	// those of the first client.
 	Tokens tokens.Config
+	// Clients are further clients. A session is of one of them for good. None by default.
+	Clients []OAuthClient
 	// Lifetimes are the defaults of all sessions. Zero members mean 5 minutes
 	// for the access token, 720 hours for the refresh token, none for the session.
 	Lifetimes Lifetimes
@@ -38,6 +42,14 @@ type Config struct {
 	// created; zero members mean the default. Lifetimes that [CreateParams]
 	// gives come first. They are kept with the session: no refresh calls this.
 	LifetimesFor func(CreateParams) Lifetimes
+	// ClaimsFor, if set, returns the claims of a session that is created without any: with
+	// {} it is to have none, and this is not called. They are kept with the session: no
+	// refresh calls this, and [Store.SetClaims] replaces them. Each such creation waits for
+	// it, also one that is sent again and gives a session that is there. Its error is the
+	// creation's: [ErrUnavailable] is for what may be tried again. Claims that
+	// [tokens.CustomClaims] refuses are an error of the program, and not an [ArgumentError].
+	// Sessions of Compas that are taken over have none until they are set.
+	ClaimsFor func(context.Context, CreateParams) ([]byte, error)
 	// Bounds are what the lifetimes of each session must keep to, the defaults too.
 	Bounds Bounds
 	// Grace is how long a replaced refresh token still yields its successor
@@ -95,6 +107,10 @@ func (c Config) withDefaults() (Config, error) {
 	if err := c.checkLifetimes(c.Lifetimes); err != nil {
 		return c, fmt.Errorf("sessionstore: %w", err)
 	}
+	c, err := c.withClients()
+	if err != nil {
+		return c, err
+	}
 	if c.SealedOnly && c.Sealer == nil {
 		return c, errors.New("sessionstore: SealedOnly needs a Sealer")
 	}
@@ -130,5 +146,5 @@ func (c Config) checkLimit() error {
 
 // rules are those of the decision about refresh tokens.
 func (c Config) rules() refresh.Rules {
-	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, RefuseReplaced: c.RefuseReplaced, Defaults: c.Lifetimes, Audience: c.Tokens.Audience}
+	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, RefuseReplaced: c.RefuseReplaced, Defaults: c.Lifetimes, FirstClient: c.Tokens.ClientID, Audiences: c.audiences()}
 }

@@ -21,28 +21,25 @@ import (
 // Where [Config].SessionsPerSubject bounds a subject's sessions, its oldest ones
 // may end for the new one, or the error is [ErrTooManySessions].
 func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ TokenPair, err error) {
-	result := Result{Operation: OperationCreate, Subject: params.Subject}
+	result := Result{Operation: OperationCreate, Subject: params.Subject, Actor: params.Actor}
 	ctx = s.begin(ctx, OperationCreate)
 	defer func() {
 		result.Err = err
 		s.end(ctx, result)
 	}()
 
-	wanted, err := s.prepare(params)
+	asked, err := s.checkParams(params)
 	if err != nil {
 		return Session{}, TokenPair{}, err
 	}
-	made := &wanted
-	switch {
-	case s.limit.counts(params):
-		result.Revoked, err = s.limit.create(ctx, made, s.data)
-	case wanted.once.key != nil:
-		err = s.createOnce(ctx, made)
-	default:
-		made, err = s.createShared(ctx, wanted)
+	asked.once = newOnce(asked, replaced{})
+	made, err := s.prepare(ctx, asked)
+	if err != nil {
+		return Session{}, TokenPair{}, err
 	}
+	result.Revoked, err = s.make(ctx, &made)
 	if errors.Is(err, errCreatedBefore) {
-		return s.createdBefore(ctx, made)
+		return s.createdBefore(ctx, asked.once)
 	}
 	if err != nil {
 		return Session{}, TokenPair{}, err
@@ -55,59 +52,66 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 	return made.session, tokens, nil
 }
 
-func (s *Store) createShared(ctx context.Context, wanted creation) (*creation, error) {
-	made, err := s.creations.Do(ctx, wanted)
-	if err != nil {
-		return nil, sessionerr.Unavailable("create a session", err)
+// make makes a session in the way that it wants, and tells how many others of its
+// subject ended for it.
+func (s *Store) make(ctx context.Context, c *creation) (ended int64, err error) {
+	switch {
+	case s.limit.counts(c.session.Subject):
+		return s.limit.create(ctx, c, s.data)
+	case c.once.key != nil:
+		return 0, s.createOnce(ctx, c)
+	default:
+		return 0, s.createShared(ctx, c)
 	}
-	return &made.Of, nil
 }
 
-// prepare checks the parameters and fills in what the database does not decide.
-func (s *Store) prepare(params CreateParams) (creation, error) {
-	fail := func(err error) (creation, error) { return creation{}, err }
-	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
-		return fail(err)
-	}
-	if len(params.IdempotencyKey) > maxIdempotencyKeyBytes {
-		return fail(argumentError("idempotency_key", "longer than %d bytes", maxIdempotencyKeyBytes))
-	}
-	if params.KeyThumbprint != "" && !tokens.IsThumbprint(params.KeyThumbprint) {
-		return fail(argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url without padding"))
-	}
-	if len(params.Data) == 0 {
-		params.Data = []byte("{}")
-	}
-	content, err := canonicalForm(params.Data)
+func (s *Store) createShared(ctx context.Context, c *creation) error {
+	made, err := s.creations.Do(ctx, *c)
 	if err != nil {
-		return fail(err)
+		return sessionerr.Unavailable("create a session", err)
 	}
-	claims, err := ownClaims(params.Claims)
+	*c = made.Of
+	return nil
+}
+
+// prepare fills in what the database does not decide.
+func (s *Store) prepare(ctx context.Context, checked checkedParams) (creation, error) {
+	params, claims := checked.params, checked.claims
+	if len(params.Claims) == 0 && s.cfg.ClaimsFor != nil {
+		var err error
+		if claims, err = s.claimsFor(ctx, params); err != nil {
+			return creation{}, err
+		}
+	}
+	client, err := s.cfg.client(params.ClientID)
 	if err != nil {
-		return fail(err)
+		return creation{}, err
 	}
-	own := params.Lifetimes
-	if s.cfg.LifetimesFor != nil {
-		own = own.Or(s.cfg.LifetimesFor(params))
+	if client.RequireProof && params.KeyThumbprint == "" {
+		return creation{}, argumentError("dpop_jkt", "missing: the client %q needs one", client.ID)
 	}
-	if err := s.cfg.checkLifetimes(own.Or(s.cfg.Lifetimes)); err != nil {
-		return fail(err)
+	own, err := s.cfg.lifetimesOf(params, client.Lifetimes)
+	if err != nil {
+		return creation{}, err
 	}
 	// Version 7 ids start with the time, so inserts land on the right edge of
 	// each index. They need not be secret: tokens are signed.
 	var ids [2]uuid.UUID
 	for i := range ids {
 		if ids[i], err = uuid.NewV7(); err != nil {
-			return fail(fmt.Errorf("create a session: %w", err))
+			return creation{}, fmt.Errorf("create a session: %w", err)
 		}
 	}
-	session := Session{ID: ids[0], Subject: params.Subject, Data: params.Data, Checksum: s.data.sum(ids[0], content), Claims: claimsOrNil(claims), Client: params.Client.clean()}
+	session := Session{ID: ids[0], Subject: params.Subject, ClientID: client.ID, Data: params.Data, Checksum: s.data.sum(ids[0], checked.content), Client: params.Client.clean()}
+	if err := session.readClaims(claims); err != nil {
+		return creation{}, err
+	}
 	stored, err := s.data.stored(session.ID, session.Data)
 	if err != nil {
-		return fail(err)
+		return creation{}, err
 	}
 	return creation{
-		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Audience: s.cfg.Tokens.Audience, Claims: claims},
-		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: newOnce(params, content, claims),
+		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Client: client.ID, Audience: tokens.Audience(client.Audiences...), Claims: claims, Lifetimes: own},
+		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: checked.once, clientID: client.argument,
 	}, nil
 }

@@ -10,13 +10,14 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Both rows of a session are made by one statement: one round trip, and either
 // all of them or none. Lifetimes are kept only where they are the session's own.
 const (
 	newSession = `SELECT $1::uuid AS "id", $2::text AS "checksum", $3::jsonb AS "data", $4::text AS "subject", $5::text AS "label", $6::text AS "userAgent", $7::text AS "ip",
-    $8::integer AS "length", $9::uuid AS "pair", $10::integer AS "access", $11::integer AS "refresh", $12::integer AS "accessTtl", $13::integer AS "refreshTtl", $14::text AS "jkt", $15::text AS "audience", $16::text AS "claims"`
+    $8::integer AS "length", $9::uuid AS "pair", $10::integer AS "access", $11::integer AS "refresh", $12::integer AS "accessTtl", $13::integer AS "refreshTtl", $14::text AS "jkt", $15::text AS "audience", $16::text AS "claims", $17::text AS "client"`
 
 	// createRows continues the CTE "new", and makes nothing if that is empty.
 	createRows = `"made" AS (
@@ -25,9 +26,9 @@ const (
   SELECT "id", "checksum", "data", now(), now(), "subject", "label", "userAgent", "ip"::inet FROM "new"
 )
 INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
-  "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt", "audience", "claims")
+  "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt", "audience", "claims", "client")
 SELECT "pair", "id", now(), LEAST(now() + "refresh" * interval '1 s', "end"), (LEAST(now() + "refresh" * interval '1 s', "end") AT TIME ZONE 'UTC')::date,
-  LEAST(now() + "access" * interval '1 s', "end"), "end", "accessTtl", "refreshTtl", "jkt", "audience", "claims"
+  LEAST(now() + "access" * interval '1 s', "end"), "end", "accessTtl", "refreshTtl", "jkt", "audience", "claims", "client"
 FROM (SELECT *, now() + "length" * interval '1 s' AS "end" FROM "new") n
 RETURNING "id", "createdAt", "expiresAt", "accessExpiresAt"`
 
@@ -39,12 +40,45 @@ WITH "new" AS (
 	// createTogetherQuery is the same for several sessions.
 	createTogetherQuery = `
 WITH "new" AS (
-  SELECT a.*, $16::text AS "audience" FROM unnest(
+  SELECT a.* FROM unnest(
     (SELECT $1::uuid[]), (SELECT $2::text[]), (SELECT $3::jsonb[]), (SELECT $4::text[]), (SELECT $5::text[]), (SELECT $6::text[]), (SELECT $7::text[]),
-    (SELECT $8::integer[]), (SELECT $9::uuid[]), (SELECT $10::integer[]), (SELECT $11::integer[]), (SELECT $12::integer[]), (SELECT $13::integer[]), (SELECT $14::text[]), (SELECT $15::text[])
-  ) AS a("id", "checksum", "data", "subject", "label", "userAgent", "ip", "length", "pair", "access", "refresh", "accessTtl", "refreshTtl", "jkt", "claims")
+    (SELECT $8::integer[]), (SELECT $9::uuid[]), (SELECT $10::integer[]), (SELECT $11::integer[]), (SELECT $12::integer[]), (SELECT $13::integer[]), (SELECT $14::text[]), (SELECT $15::text[]), (SELECT $16::text[]), (SELECT $17::text[])
+  ) AS a("id", "checksum", "data", "subject", "label", "userAgent", "ip", "length", "pair", "access", "refresh", "accessTtl", "refreshTtl", "jkt", "audience", "claims", "client")
 ), ` + createRows
 )
+
+// checkedParams are parameters that can be stored.
+type checkedParams struct {
+	params  CreateParams
+	content []byte // the data in its canonical form
+	claims  string
+	once    once
+}
+
+func (s *Store) checkParams(params CreateParams) (checkedParams, error) {
+	fail := func(err error) (checkedParams, error) { return checkedParams{}, err }
+	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
+		return fail(err)
+	}
+	if len(params.IdempotencyKey) > maxIdempotencyKeyBytes {
+		return fail(argumentError("idempotency_key", "longer than %d bytes", maxIdempotencyKeyBytes))
+	}
+	if params.KeyThumbprint != "" && !tokens.IsThumbprint(params.KeyThumbprint) {
+		return fail(argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url without padding"))
+	}
+	if len(params.Data) == 0 {
+		params.Data = []byte("{}")
+	}
+	content, err := canonicalForm(params.Data)
+	if err != nil {
+		return fail(err)
+	}
+	claims, err := claimsOf(params, s.clock.now())
+	if err != nil {
+		return fail(err)
+	}
+	return checkedParams{params: params, content: content, claims: claims}, nil
+}
 
 // creation is a session that is to be made, and the times that the database gave it.
 type creation struct {
@@ -54,6 +88,8 @@ type creation struct {
 	own       Lifetimes // where they are not the store's
 	lifetimes Lifetimes
 	once      once
+	replaced  replaced
+	clientID  any // the pair's, as an argument
 }
 
 // args are the arguments of a statement that makes one session.
@@ -63,7 +99,7 @@ func (c *creation) args() []any {
 		pgvalue.OrNull(c.session.Client.Label), pgvalue.OrNull(c.session.Client.UserAgent), pgvalue.OrNull(c.session.Client.IP),
 		pgvalue.OrNull(pgvalue.Seconds(c.lifetimes.Session)), pgvalue.UUID(c.pair.ID), pgvalue.Seconds(c.lifetimes.AccessToken), pgvalue.Seconds(c.lifetimes.RefreshToken),
 		pgvalue.OrNull(pgvalue.Seconds(c.own.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(c.own.RefreshToken)), pgvalue.OrNull(c.pair.BoundTo),
-		c.pair.Audience, pgvalue.OrNull(c.pair.Claims),
+		c.pair.Audience, pgvalue.OrNull(c.pair.Claims), c.clientID,
 	}
 }
 
@@ -87,8 +123,9 @@ func (s statements) create(ctx context.Context, all []*groupcommit.Call[creation
 		groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.own.AccessToken)) }),
 		groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.own.RefreshToken)) }),
 		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.pair.BoundTo) }),
+		groupcommit.Column(all, func(c *creation) string { return c.pair.Audience }),
 		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.pair.Claims) }),
-		s.rules.Audience)
+		groupcommit.Column(all, func(c *creation) string { return c.pair.Client }))
 }
 
 // at notes the times that the database gave the session and its pair.

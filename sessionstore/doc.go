@@ -17,14 +17,15 @@
 //
 // References between them go one way. What is given and told is at the bottom
 // (errors.go, session.go, config.go, seal.go); above it are the statements
-// (reading.go, creation.go, limit.go, rotation.go, pair.go, revoke.go, confirm.go), on
+// (reading.go, creation.go, replacement.go, limit.go, rotation.go, pair.go, revoke.go, confirm.go), on
 // which store.go puts the [Store]; each operation is above that, in a file of its own.
 //
 // # Locks
 //
 // Everything that locks several rows locks the session row, then its pair's,
 // and several sessions in the order of their ids. Where a subject's sessions are
-// limited, a creation locks the subject (an advisory lock) before all that. The refresh statement of the
+// limited, a creation locks the subject (an advisory lock) before all that, and so does a
+// sign-out everywhere; replacements share that lock. The refresh statement of the
 // normal case takes no lock on the session row: it meets [Store.Invalidate] on
 // the pair's row, which both change. Where several refreshes share a statement it
 // leaves out rows that are locked, and so never waits for one while it holds another.
@@ -34,8 +35,10 @@
 //   - After Invalidate has returned, no refresh and no Get of the session succeeds.
 //   - A subject never has more live sessions than Config.SessionsPerSubject, if
 //     that is set for all who create sessions.
+//   - Of several calls of Replace for one session one succeeds. After it has returned,
+//     none of that session's tokens is accepted.
 //   - Update never loses a concurrent change: it compares the checksum that was read.
-//   - Each operation is one statement and one round trip in the normal case.
+//   - Each operation is one statement, or one transaction, and one round trip in the normal case.
 //   - With a [Sealer], no session data is in the database in the clear.
 //   - Times that decide anything are the database's.
 //   - A failed database is [ErrUnavailable], never an invalid token. Every

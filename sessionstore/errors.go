@@ -25,6 +25,10 @@ var (
 	// ErrIdempotencyKeyReused says that another session was created with the key.
 	ErrIdempotencyKeyReused = errors.New("the idempotency key is that of another creation")
 
+	// ErrNotReplaceable says that the session that another was to take the place of has
+	// ended, was replaced, or is not known: see [Store.Replace].
+	ErrNotReplaceable = errors.New("the session that is to be replaced has ended or is not known")
+
 	// ErrSuperseded says that an access token was replaced by a newer one.
 	ErrSuperseded = sessionerr.ErrSuperseded
 
@@ -36,6 +40,18 @@ var (
 	// ErrScope says that a refresh asks for more than the session's scope. Nothing has
 	// changed.
 	ErrScope = errors.New("the scope is more than the session has")
+
+	// ErrResource says that a refresh asks for a resource that is none of the session's
+	// audiences. Nothing has changed.
+	ErrResource = errors.New("the resource is none of the session's audiences")
+
+	// ErrOtherClient says that a refresh token was issued to another client than the one
+	// that presents it (RFC 6749 §5.2). Nothing has changed.
+	ErrOtherClient = errors.New("the refresh token was issued to another client")
+
+	// ErrProofRequired says that the session's client has to prove that it has a key, and
+	// has not. Nothing has changed: the same refresh with a proof is as good as ever.
+	ErrProofRequired = errors.New("the client needs a proof of possession")
 
 	// ErrReuse says that a refresh token came back that cannot be in its
 	// owner's hands alone. The session has been revoked. See [ReuseError].

@@ -1,9 +1,11 @@
 package sessionstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,7 +27,7 @@ var errExpired = fmt.Errorf("%w: %w", ErrEnded, tokens.ErrExpired)
 func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, time.Time, error) {
 	// A token of Compas is never a pair's newest. What is asked for is compared with
 	// the row before anything is changed, and so under the locks.
-	if t.compas == uuid.Nil && len(t.scope) == 0 {
+	if t.compas == uuid.Nil && len(t.scope) == 0 && len(t.resources) == 0 {
 		r, err := s.rotations.Do(ctx, rotation{presented: t})
 		if err != nil {
 			return refresh.Decision{}, time.Time{}, sessionerr.Unavailable("refresh", err)
@@ -38,7 +40,7 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 		d, now, delayed, err := s.decideLocked(ctx, t)
 		switch {
 		case errors.Is(err, compas.ErrTakenOver): // by another request: now the pair is there
-		case errors.Is(err, ErrScope):
+		case errors.Is(err, ErrScope), errors.Is(err, ErrResource), errors.Is(err, ErrOtherClient), errors.Is(err, ErrProofRequired):
 			return refresh.Decision{}, now, err
 		case pgvalue.IsNoRows(err):
 			return refresh.Decision{}, now, ErrNotFound
@@ -60,9 +62,12 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var p refresh.Pair
 		p, now, err = lockPair(ctx, tx, t.claims)
+		isOthers := s.isOthers(p, t.clientID)
 		switch {
+		case (err == nil || pgvalue.IsNoRows(err) && s.compas != nil) && isOthers:
+			return ErrOtherClient // whoever else has it: no session ends for a wrong name
 		case err == nil:
-			d = refresh.Decide(p, t.keys(), refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}, now, s.cfg.rules())
+			d = refresh.Decide(p, t.keys(), refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}, now, s.rules)
 		case pgvalue.IsNoRows(err) && s.compas != nil:
 			d, now, err = s.compas.TakeOver(ctx, tx, compas.Presented{
 				Claims: t.claims, Row: t.compas, Proven: t.proven, UserAgent: t.client.UserAgent, IP: t.client.IP,
@@ -73,13 +78,17 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		case err != nil:
 			return err
 		case d.Outcome == Stolen:
-			if _, _, err := revoke(ctx, tx, d.Next.SessionID, ""); err != nil {
+			if _, _, err := revoke(ctx, tx, d.Next.SessionID, "", Cause{Reason: ReasonTheft, By: string(d.Theft)}); err != nil {
 				return err
 			}
 			delayed, err = reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)
 			return err
 		case d.Outcome != Refused && !hasScope(d.Next.Claims, t.scope):
 			return ErrScope
+		case d.Outcome != Refused && !hasResources(cmp.Or(d.Next.Audience, s.cfg.Tokens.Audience), t.resources):
+			return ErrResource
+		case d.Outcome != Refused && t.proven == "" && slices.Contains(s.provers, cmp.Or(d.Next.Client, s.rules.FirstClient)):
+			return ErrProofRequired
 		case d.Next == p:
 			return nil
 		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo && d.Next.AccessGeneration == p.AccessGeneration:

@@ -47,11 +47,14 @@ func (s *Store) Hold(t *testing.T, n int) (release func()) {
 // CreateUnencodable asks for a session whose lifetime the driver cannot encode, as if
 // prepare had not refused it.
 func (s *Store) CreateUnencodable(ctx context.Context) error {
-	c, err := s.prepare(CreateParams{})
+	checked, err := s.checkParams(CreateParams{})
+	if err != nil {
+		return err
+	}
+	c, err := s.prepare(ctx, checked)
 	if err != nil {
 		return err
 	}
 	c.lifetimes.RefreshToken = MaxLifetime + time.Second
-	_, err = s.createShared(ctx, c)
-	return err
+	return s.createShared(ctx, &c)
 }

@@ -57,7 +57,7 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 		return Session{}, tokens.Claims{}, ErrNotFound
 	case r.hasEnded, !r.isLive && claims.Generation <= r.current.generation:
 		return Session{}, tokens.Claims{}, ErrEnded
-	case !s.cfg.rules().AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
+	case !s.rules.AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
 		// Of a generation above the row's, what the row says of the idle time is of a
 		// token before.
 		return Session{}, tokens.Claims{}, ErrSuperseded
@@ -74,6 +74,9 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 	if r.session.Data, err = s.data.open(r.session.ID, r.data); err != nil {
 		return Session{}, tokens.Claims{}, err
 	}
+	if err := r.session.readClaims(r.claims); err != nil {
+		return Session{}, tokens.Claims{}, err
+	}
 	isClients := !options.Unconfirmed && (options.Check != nil || claims.KeyThumbprint == "")
 	if isClients && r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second)) {
 		s.seen.note(ctx, claims.TokenID, r.current)
@@ -82,7 +85,7 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 }
 
 const loadQuery = `
-SELECT ` + sessionColumns + `, s."data", r."claims"
+SELECT ` + sessionColumns + `, s."data", COALESCE(r."claims", ''), ` + endingColumns + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND ` + primary.Only + `
@@ -94,15 +97,22 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
 
-	var stored struct{ data, claims []byte }
-	session, err := scanSession(s.pool.QueryRow(ctx, loadQuery, pgvalue.UUID(id)), &stored.data, &stored.claims)
+	var stored struct {
+		data   []byte
+		claims string
+	}
+	var end endingRow
+	session, err := scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, loadQuery, pgvalue.UUID(id)), append([]any{&stored.data, &stored.claims}, end.dest()...)...)
 	switch {
 	case pgvalue.IsNoRows(err):
 		return Session{}, ErrNotFound
 	case err != nil:
 		return Session{}, sessionerr.Unavailable("load a session", err)
 	}
-	session.Claims = stored.claims
+	session.Ended = end.ending()
+	if err := session.readClaims(stored.claims); err != nil {
+		return Session{}, err
+	}
 	if session.Data, err = s.data.open(session.ID, stored.data); err != nil {
 		return Session{}, err
 	}

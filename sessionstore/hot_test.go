@@ -47,6 +47,7 @@ func TestRefreshesAreHeapOnly(t *testing.T) {
 	// All expire around noon: the day of the expiry is indexed, and is not to change.
 	now := time.Now().UTC()
 	cfg.Lifetimes.RefreshToken = now.Truncate(24 * time.Hour).Add(36 * time.Hour).Sub(now).Truncate(time.Second)
+	cfg.Clients = []sessionstore.OAuthClient{{ID: "agent", Audiences: []string{"https://mcp.example.com", "https://files.example.com"}}}
 	k := setupFast(t, cfg)
 	stop := k.run(t)
 	// VACUUM would take away what is to be shown.
@@ -57,7 +58,7 @@ func TestRefreshesAreHeapOnly(t *testing.T) {
 		for i := worker; i < sessions; i += workers {
 			var err error
 			if _, newest[i], err = k.Create(t.Context(), sessionstore.CreateParams{
-				Subject: fmt.Sprint("user-", i), Claims: []byte(`{"role":"` + strings.Repeat("x", 200*(i%2)) + `"}`),
+				Subject: fmt.Sprint("user-", i), ClientID: []string{"app", "agent"}[i%2], Claims: []byte(`{"role":"` + strings.Repeat("x", 200*(i%2)) + `"}`),
 			}); err != nil {
 				t.Error(err)
 			}

@@ -15,20 +15,23 @@ import (
 // Invalidate revokes a session and its tokens. When it has returned, no
 // refresh, Get or Update of the session succeeds. Repeating it is no error; an
 // unknown id is [ErrNotFound].
-func (s *Store) Invalidate(ctx context.Context, id uuid.UUID) error {
-	return s.invalidate(ctx, id, "")
+//
+// The one cause, which may be left out, is stored with it: see [Cause]. A session that
+// has ended keeps what it ended for.
+func (s *Store) Invalidate(ctx context.Context, id uuid.UUID, cause ...Cause) error {
+	return s.invalidate(ctx, id, "", cause)
 }
 
 // InvalidateOwn is [Store.Invalidate] for a session of the given subject;
 // another's is [ErrNotFound].
-func (s *Store) InvalidateOwn(ctx context.Context, subject string, id uuid.UUID) error {
+func (s *Store) InvalidateOwn(ctx context.Context, subject string, id uuid.UUID, cause ...Cause) error {
 	if subject == "" {
 		return ErrNotFound
 	}
-	return s.invalidate(ctx, id, subject)
+	return s.invalidate(ctx, id, subject, cause)
 }
 
-func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string) (err error) {
+func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string, given []Cause) (err error) {
 	result := Result{Operation: OperationRevoke}
 	ctx = s.begin(ctx, OperationRevoke)
 	defer func() {
@@ -36,7 +39,11 @@ func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string) (e
 		s.end(ctx, result)
 	}()
 
-	if result.Revoked, result.Subject, err = revoke(ctx, s.pool, id, subject); result.Revoked > 0 {
+	cause, err := causeOf(given, ReasonBackend)
+	if err != nil {
+		return err
+	}
+	if result.Revoked, result.Subject, err = revoke(ctx, s.pool, id, subject, cause); result.Revoked > 0 {
 		result.Changed = id
 	}
 	return err
@@ -46,7 +53,7 @@ func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string) (e
 // subject could wait for each other.
 const invalidateSubjectQuery = `
 WITH "target" AS MATERIALIZED (
-  SELECT "id" FROM "sessionStore"
+  SELECT "id", $5::text AS "reason", $6::text AS "by" FROM "sessionStore"
   WHERE "subject" = $1 AND "revokedAt" IS NULL AND "id" > $2 AND "id" <> $3
   ORDER BY "id" LIMIT $4 FOR NO KEY UPDATE
 ), ` + revokeTargets + `
@@ -57,7 +64,7 @@ SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER
 // own, and one call at a time for a subject. From the second batch on it rests between
 // them, so that others hardly notice. It returns how many it revoked that were
 // live, also with an error: those stay revoked, and to call it again is to go on.
-func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID) (n int64, err error) {
+func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...Cause) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
 	defer func() {
 		s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n, Subject: subject, Kept: keep})
@@ -69,6 +76,10 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 	if err := checkText("subject", subject, maxSubjectBytes); err != nil {
 		return 0, err
 	}
+	why, err := causeOf(cause, ReasonBackend)
+	if err != nil {
+		return 0, err
+	}
 	release, err := s.turns.take(ctx, subject)
 	if err != nil {
 		return 0, sessionerr.Unavailable("revoke a subject's sessions", err)
@@ -77,13 +88,17 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 	var batch revoked
 	last := pgtype.UUID{Bytes: uuid.Nil, Valid: true}
 	some := func(most int64) (err error) {
-		if batch, err = revokeSome(ctx, s.pool, invalidateSubjectQuery, subject, last, pgvalue.UUID(keep), most); err == nil {
+		if batch, err = revokeSome(ctx, s.pool, subject, invalidateSubjectQuery, subject, last, pgvalue.UUID(keep), most, why.Reason, why.by()); err == nil {
 			n, last = n+batch.live, batch.last
 		}
 		return err
 	}
 	if err = some(revokeFirst); err == nil && batch.sessions == revokeFirst {
-		for batch.sessions = revokeBatch; err == nil && batch.sessions == revokeBatch; {
+		for batch.sessions = pacedBatch; err == nil && batch.sessions == pacedBatch; {
+			err = s.pace.do(ctx, func() error { return some(pacedBatch) })
+		}
+		if err == nil { // once more: of two batches a session may have been replaced by one with an id from before
+			last.Bytes, last.Valid = uuid.Nil, true
 			err = s.pace.do(ctx, func() error { return some(revokeBatch) })
 		}
 	}
@@ -107,7 +122,7 @@ func (s *Store) RevokeToken(ctx context.Context, token string) error {
 		}
 	}
 	if err == nil {
-		err = s.Invalidate(ctx, claims.SessionID)
+		err = s.Invalidate(ctx, claims.SessionID, SignedOut(claims.SessionID))
 	}
 	if errors.Is(err, tokens.ErrInvalid) || errors.Is(err, ErrNotFound) {
 		return nil

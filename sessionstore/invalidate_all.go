@@ -17,7 +17,7 @@ const beginningQuery = `SELECT now()`
 // for which people signed in meanwhile, are left alone.
 const invalidateBatchQuery = `
 WITH "target" AS MATERIALIZED (
-  SELECT "id" FROM "sessionStore"
+  SELECT "id", $4::text AS "reason", $5::text AS "by" FROM "sessionStore"
   WHERE "id" > $1 AND "revokedAt" IS NULL AND "createdAt" <= $2
   ORDER BY "id" LIMIT $3 FOR NO KEY UPDATE
 ), ` + revokeTargets + `
@@ -25,19 +25,23 @@ SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER
 
 // InvalidateAll is [Store.Invalidate] for everybody's sessions that were there when
 // it began, in batches, each a short transaction of its own. Who signs in
-// meanwhile stays signed in. It returns how many it revoked, also with an error:
+// meanwhile, also by [Store.Replace], stays signed in. It returns how many it revoked, also with an error:
 // those stay revoked, and to call it again is to go on. progress, if not nil, is
-// told that number after each batch.
-func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64)) (n int64, err error) {
+// told that number after each batch. Without a cause it is [ReasonAllSignedOut].
+func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64), cause ...Cause) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
 	defer func() { s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n}) }()
 
+	why, err := causeOf(cause, ReasonAllSignedOut)
+	if err != nil {
+		return 0, err
+	}
 	var began time.Time
 	if err := s.pool.QueryRow(ctx, beginningQuery).Scan(&began); err != nil {
 		return 0, sessionerr.Unavailable("revoke all sessions", err)
 	}
 	for last := (pgtype.UUID{Bytes: uuid.Nil, Valid: true}); ; {
-		batch, err := revokeSome(ctx, s.pool, invalidateBatchQuery, last, began, revokeBatch)
+		batch, err := revokeSome(ctx, s.pool, "", invalidateBatchQuery, last, began, revokeBatch, why.Reason, why.by())
 		if err != nil {
 			return n, sessionerr.Unavailable("revoke all sessions", err)
 		}

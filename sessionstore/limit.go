@@ -3,8 +3,10 @@ package sessionstore
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
@@ -17,7 +19,10 @@ import (
 // count without the sessions that it has waited for. Two subjects that share a hash
 // only wait for each other. It comes before all locks of rows, and whoever has
 // locked a row never takes it.
-const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, 4913067152811520273))`
+const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + subjectLocks + `))`
+
+// subjectLocks keeps the locks of subjects apart from others.
+const subjectLocks = `4913067152811520273`
 
 // hasLivePair continues a query of sessions p.
 const hasLivePair = `EXISTS (
@@ -26,33 +31,41 @@ const hasLivePair = `EXISTS (
 // makeRoomQuery looks at a page of the subject's sessions, those first that were made
 // first. Where $3 is not null, it ends the oldest live ones but so many. Of a page that is
 // full it retires those that have expired, so that they are not looked at again: they are
-// revoked as of the time at which they expired, which nobody is told. It waits for the locks of the
+// revoked as of the time at which they expired, which nobody is told. What has ended names
+// the new session, $5, or how it expired. It waits for the locks of the
 // first in the order of their ids, as a sign-out does, and then for nobody: a session
 // that somebody has locked is in use. Only the pair that is locked tells that a session
 // has expired; where Compas left several, clean-up deals with them. Where the session
-// was created before, with the key $4, none ends for it.
+// was created before, with the key $4, none ends for it. The session $6 does not count:
+// the new one takes its place, if it is live. It is locked with those that end, in one order.
 const makeRoomQuery = `
 WITH "before" AS MATERIALIZED (
-  SELECT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $4::bytea) AS "isThere"
+  SELECT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $4::bytea) AS "isThere",
+    $6::uuid IS NULL OR EXISTS (SELECT FROM "sessionStore" p WHERE p."id" = $6 AND p."revokedAt" IS NULL AND ` + hasLivePair + `) AS "mayReplace"
 ), "page" AS MATERIALIZED (
   SELECT "id", "createdAt" FROM "sessionStore" WHERE "subject" = $1 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $2
 ), "live" AS MATERIALIZED (
-  SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + `
-), "target" AS MATERIALIZED (
+  SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $6
+), "locked" AS MATERIALIZED (
   SELECT "id" FROM "sessionStore"
-  WHERE "id" IN (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET CASE WHEN (SELECT "isThere" FROM "before") THEN $2 ELSE COALESCE($3::bigint, $2) END) AND "revokedAt" IS NULL
+  WHERE "id" IN (
+    (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET CASE WHEN (SELECT "isThere" OR NOT "mayReplace" FROM "before") THEN $2 ELSE COALESCE($3::bigint, $2) END)
+    UNION ALL SELECT $6
+  ) AND ("revokedAt" IS NULL OR "id" = $6)
   ORDER BY "id" FOR NO KEY UPDATE
+), "target" AS MATERIALIZED (
+  SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by" FROM "locked" WHERE "id" IS DISTINCT FROM $6
 ), "expired" AS MATERIALIZED (
-  SELECT s."id", r."expiresAt" FROM "page" p JOIN "sessionStore" s ON s."id" = p."id" JOIN "sessionStoreToken" r ON r."session" = s."id"
+  SELECT s."id", r."expiresAt", ` + expiry + ` AS "reason" FROM "page" p JOIN "sessionStore" s ON s."id" = p."id" JOIN "sessionStoreToken" r ON r."session" = s."id"
   WHERE s."revokedAt" IS NULL AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND ` + isExpired + `
     AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
   FOR NO KEY UPDATE OF s, r SKIP LOCKED
 ), "retired" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = e."expiresAt", "revokedXid" = pg_current_xact_id() FROM "expired" e
+  UPDATE "sessionStore" s SET "revokedAt" = e."expiresAt", "revokedXid" = pg_current_xact_id(), "endReason" = e."reason" FROM "expired" e
   WHERE s."id" = e."id"
   RETURNING s."id"
 ), ` + revokeTargets + `
-SELECT (SELECT count(*) FROM "page") = $2, (SELECT count(*) FROM "live"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "retired"), (SELECT count(*) FROM "told"), (SELECT "isThere" FROM "before")`
+SELECT (SELECT count(*) FROM "page") = $2, (SELECT count(*) FROM "live"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "retired"), (SELECT count(*) FROM "told"), (SELECT "isThere" FROM "before"), (SELECT "mayReplace" FROM "before")`
 
 // createLimitedQuery makes a session if its subject has room for it, which only a
 // page that is not full can tell.
@@ -60,12 +73,12 @@ const createLimitedQuery = `
 WITH "new" AS (
   ` + newSession + `
   WHERE (
-    SELECT count(*) < $18 AND count(*) FILTER (WHERE p."isLive") < $17 FROM (
-      SELECT ` + hasLivePair + ` AS "isLive" FROM (
-        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $18
+    SELECT count(*) < $24 AND count(*) FILTER (WHERE p."isLive") < $23 FROM (
+      SELECT ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $19 AS "isLive" FROM (
+        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $24
       ) p
     ) p
-  ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $19::bytea)
+  ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $18::bytea) AND ` + mayReplace + `
 ), ` + createRows
 
 // limit makes the sessions of which a subject may have so many.
@@ -78,7 +91,7 @@ type limit struct {
 }
 
 // counts tells whether a session counts: only a subject has a limit.
-func (l *limit) counts(params CreateParams) bool { return l.most > 0 && params.Subject != "" }
+func (l *limit) counts(subject string) bool { return l.most > 0 && subject != "" }
 
 // create makes a session, for which it ends others, unless it is refused. Where the
 // subject has more sessions than a page has, some end, or are retired, in transactions
@@ -104,8 +117,8 @@ func (l *limit) create(ctx context.Context, c *creation, data sealing) (ended in
 		switch {
 		case step.made:
 			return ended, nil
-		case step.before:
-			return ended, errCreatedBefore
+		case step.before, !step.mayReplace, c.replaced.id != uuid.Nil && !step.isFull && (l.action == EndOldest || step.live < int64(l.most)):
+			return ended, errCreatedBefore // there was room, or none was wanted
 		case l.action == RefuseNew && (!step.isFull || step.live >= int64(l.most)):
 			return ended, ErrTooManySessions
 		case step.isFull && inVain == mostInVain:
@@ -129,12 +142,13 @@ type step struct {
 	isFull               bool // there may be more sessions than it looked at
 	live, ended, retired int64
 	made, before         bool
+	mayReplace           bool // true where nothing is replaced
 }
 
 // try makes a session if there is room for it or can be made. All of it is one
 // transaction and one round trip.
 func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, err error) {
-	page := int64(l.most) + revokeBatch
+	page := int64(l.most) + pacedBatch
 	var keep *int64
 	if l.action == EndOldest {
 		keep = new(int64(l.most) - 1)
@@ -142,12 +156,15 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 	var now, expiresAt, accessExpiresAt time.Time
 	batch := &pgx.Batch{}
 	batch.Queue(lockSubjectQuery, c.session.Subject)
-	batch.Queue(makeRoomQuery, c.session.Subject, page, keep, c.once.key).QueryRow(func(row pgx.Row) error {
+	batch.Queue(makeRoomQuery, c.session.Subject, page, keep, c.once.key, c.session.ID.String(), c.replaced.idOrNull()).QueryRow(func(row pgx.Row) error {
 		var told int64
-		return row.Scan(&done.isFull, &done.live, &done.ended, &done.retired, &told, &done.before)
+		return row.Scan(&done.isFull, &done.live, &done.ended, &done.retired, &told, &done.before, &done.mayReplace)
 	})
 	batch.Queue(revokeTokensQuery)
-	batch.Queue(createLimitedQuery, append(c.args(), int64(l.most), page, c.once.key)...).QueryRow(func(row pgx.Row) error {
+	if c.replaced.id != uuid.Nil {
+		batch.Queue(lockReplacedQuery, pgvalue.UUID(c.replaced.id))
+	}
+	batch.Queue(createLimitedQuery, slices.Concat(c.args(), []any{c.once.key}, c.replaced.args(), []any{int64(l.most), page})...).QueryRow(func(row pgx.Row) error {
 		var id [16]byte
 		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt)
 		if done.made = err == nil; pgvalue.IsNoRows(err) {
@@ -158,11 +175,13 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 	if c.once.key != nil {
 		data.name(batch, c)
 	}
+	from := c.endReplaced(batch)
 	if err := l.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return step{}, err // nothing was ended: it is one transaction
 	}
 	if done.made {
 		c.at(now, expiresAt, accessExpiresAt)
+		c.got(from)
 	}
 	return done, nil
 }

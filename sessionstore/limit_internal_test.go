@@ -35,9 +35,10 @@ func TestLimitReadsOnlyItsSubject(t *testing.T) {
 	exec(`SET plan_cache_mode = force_generic_plan`)
 
 	for name, query := range map[string]struct{ sql, args string }{
-		"ending":   {makeRoomQuery, `'user-7', 1005, 4, NULL`},
-		"refusing": {makeRoomQuery, `'user-7', 1005, NULL, NULL`},
-		"making": {createLimitedQuery, fmt.Sprintf(`'%s', '', '{}', 'user-7', NULL, NULL, NULL, NULL, '%s', 300, 3600, NULL, NULL, NULL, 'api', NULL, 15, 1015, NULL`,
+		"ending":    {makeRoomQuery, `'user-7', 1005, 4, NULL, '', NULL`},
+		"replacing": {makeRoomQuery, `'user-7', 1005, 4, NULL, '', '` + uuid.NewString() + `'`},
+		"refusing":  {makeRoomQuery, `'user-7', 1005, NULL, NULL, '', NULL`},
+		"making": {createLimitedQuery, fmt.Sprintf(`'%s', '', '{}', 'user-7', NULL, NULL, NULL, NULL, '%s', 300, 3600, NULL, NULL, NULL, 'api', NULL, 'app', NULL, NULL, NULL, NULL, false, 15, 1015`,
 			uuid.NewString(), uuid.NewString())},
 	} {
 		exec(`PREPARE ` + name + ` AS ` + query.sql)

@@ -209,7 +209,7 @@ type operations interface {
 	Get(ctx context.Context, accessToken string) (sessionstore.Session, tokens.Claims, error)
 	Load(ctx context.Context, id uuid.UUID) (sessionstore.Session, error)
 	Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error)
-	Invalidate(ctx context.Context, id uuid.UUID) error
+	Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error
 }
 
 const (
@@ -533,7 +533,7 @@ type invalidatesLater struct {
 	*sync.WaitGroup
 }
 
-func (m invalidatesLater) Invalidate(ctx context.Context, id uuid.UUID) error {
+func (m invalidatesLater) Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error {
 	m.Go(func() { _ = m.Store.Invalidate(ctx, id) }) // nobody is told
 	return nil
 }

@@ -5,11 +5,8 @@ import (
 	"encoding/base64"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
-	"github.com/latchkey-sessions/latchkey/internal/primary"
-	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
 const (
@@ -40,28 +37,9 @@ type Page struct {
 // cost as much as the table.
 const listReach = 500
 
-// Ids are made in the order of time, so they are both the order and the cursor. The
-// sessions are read one by one until the page is full. The last one within reach
-// comes also if it is not live: it is where the next page begins.
-const listQuery = `
-SELECT ` + sessionColumns + `, ` + live + `, s."n" = $4
-FROM (
-  SELECT s.*, row_number() OVER (ORDER BY s."id" DESC) AS "n"
-  FROM (
-    SELECT "id", "subject", "checksum", "clientLabel", "clientUserAgent", "clientIp", "createdAt", "updatedAt", "revokedAt"
-    FROM "sessionStore" WHERE "subject" = $1 AND "revokedAt" IS NULL AND "id" < $2 ORDER BY "id" DESC LIMIT $4
-  ) s
-) s
-LEFT JOIN LATERAL (
-  SELECT r.* FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL
-  ` + best + `
-) p ON true
-CROSS JOIN LATERAL (
-  SELECT p."issuedAt", COALESCE(p."expiresAt", 'epoch') AS "expiresAt", p."revokedAt", p."clientUserAgent", p."clientIp"
-) r
-WHERE (` + live + ` OR s."n" = $4) AND ` + primary.Only + `
-ORDER BY s."id" DESC
-LIMIT $3`
+// Ids are made in the order of time, so they are both the order and the cursor.
+var listQuery = pageQuery(`SELECT `+pageColumns+`
+    FROM "sessionStore" WHERE "subject" = $7 AND "revokedAt" IS NULL AND "id" < $6`, newestFirst, live)
 
 // List returns a subject's live sessions, newest first. A cursor or a limit
 // that is no good is an [ArgumentError].
@@ -75,60 +53,26 @@ func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ 
 	if err := checkText("subject", subject, maxSubjectBytes); err != nil {
 		return Page{}, err
 	}
-	if params.Limit == 0 {
-		params.Limit = defaultListLimit
-	}
-	if params.Limit < 1 || params.Limit > maxListLimit {
-		return Page{}, argumentError("limit", "not between 1 and %d", maxListLimit)
-	}
-	after, err := parseCursor(params.Cursor)
+	before, err := parseCursor(params.Cursor)
 	if err != nil {
 		return Page{}, err
 	}
-	before := uuid.Max
-	if after != nil {
-		before = *after
-	}
-	var page Page
-	// One more than wanted tells whether there is a next page.
-	if err := s.pool.Read(ctx, func(rows pgx.Rows) error {
-		page = Page{}
-		var isLive, isLast bool
-		for rows.Next() {
-			session, err := scanSession(rows, &isLive, &isLast)
-			if err != nil {
-				return err
-			}
-			if len(page.Sessions) == params.Limit {
-				page.NextCursor = formatCursor(page.Sessions[params.Limit-1].ID)
-				continue
-			}
-			if isLive {
-				session.Checksum = ""
-				page.Sessions = append(page.Sessions, session)
-			}
-			if isLast {
-				page.NextCursor = formatCursor(session.ID)
-			}
-		}
-		return rows.Err()
-	}, listQuery, subject, pgvalue.UUID(before), params.Limit+1, listReach); err != nil {
-		return Page{}, sessionerr.Unavailable("list sessions", err)
-	}
-	return page, nil
+	return s.page(ctx, FindParams{ListParams: params}, listQuery, idCursor, pgvalue.UUID(before), subject)
 }
+
+var errCursor = argumentError("cursor", "not a cursor that this list gave")
 
 func formatCursor(id uuid.UUID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
-func parseCursor(cursor string) (*uuid.UUID, error) {
+// parseCursor returns what a page begins after: the greatest id for the first page.
+func parseCursor(cursor string) (uuid.UUID, error) {
 	if cursor == "" {
-		return nil, nil
+		return uuid.Max, nil
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	// Base64 has other spellings: the decoder passes over line breaks.
 	if err != nil || len(raw) != len(uuid.UUID{}) || formatCursor(uuid.UUID(raw)) != cursor {
-		return nil, argumentError("cursor", "not a cursor that a list gave")
+		return uuid.Nil, errCursor
 	}
-	id := uuid.UUID(raw)
-	return &id, nil
+	return uuid.UUID(raw), nil
 }

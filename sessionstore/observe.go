@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Observer is told what a store does, for metrics and traces: see
@@ -22,21 +24,22 @@ type Operation string
 
 // The operations that observers are told of.
 const (
-	OperationCreate  Operation = "create"  // Create
-	OperationGet     Operation = "get"     // Get
-	OperationLoad    Operation = "load"    // Load
-	OperationList    Operation = "list"    // List
-	OperationRefresh Operation = "refresh" // RefreshTokens
-	OperationUpdate  Operation = "update"  // Update
-	OperationPatch   Operation = "patch"   // Patch, PatchOwn
-	OperationRevoke  Operation = "revoke"  // Invalidate, InvalidateOwn, InvalidateSubject, InvalidateAll; RevokeToken by way of them
+	OperationCreate    Operation = "create"     // Create, Replace
+	OperationGet       Operation = "get"        // Get
+	OperationLoad      Operation = "load"       // Load, LoadClaims, History
+	OperationList      Operation = "list"       // List, Find
+	OperationRefresh   Operation = "refresh"    // RefreshTokens
+	OperationUpdate    Operation = "update"     // Update
+	OperationPatch     Operation = "patch"      // Patch, PatchOwn
+	OperationSetClaims Operation = "set_claims" // SetClaims
+	OperationRevoke    Operation = "revoke"     // Invalidate, InvalidateOwn, InvalidateSubject, InvalidateAll; RevokeToken by way of them
 )
 
 // Operations lists them all.
 func Operations() []Operation {
 	return []Operation{
 		OperationCreate, OperationGet, OperationLoad, OperationList,
-		OperationRefresh, OperationUpdate, OperationPatch, OperationRevoke,
+		OperationRefresh, OperationUpdate, OperationPatch, OperationSetClaims, OperationRevoke,
 	}
 }
 
@@ -59,6 +62,11 @@ type Result struct {
 	// where Revoked has several for everybody's, and after an update, which does
 	// not ask whose it is.
 	Subject string
+	// Replaced is the session that ended because Changed took its place, which Revoked
+	// does not count; zero for none.
+	Replaced uuid.UUID
+	// Actor is who acts for the subject in the session that was created; nil for nobody.
+	Actor *tokens.Actor
 	// Kept is the one session of the subject that was not to be ended.
 	Kept uuid.UUID
 }

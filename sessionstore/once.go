@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -30,7 +31,7 @@ const (
 	createOnceQuery = `
 WITH "new" AS (
   ` + newSession + `
-  WHERE NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $17)
+  WHERE NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $18) AND ` + mayReplace + `
 ), ` + createRows
 
 	nameCreationQuery = `UPDATE "sessionStore" SET "creationKey" = $2, "creationDigest" = $3 WHERE "id" = $1`
@@ -38,32 +39,58 @@ WITH "new" AS (
 	creationKeyIndex = "sessionStoreCreationKeyIdx"
 )
 
-// errCreatedBefore says that a session has the creation's key.
-var errCreatedBefore = errors.New("the session was created before")
+var (
+	// errCreatedBefore says that a session has the creation's key, or that the one that
+	// it replaces cannot be replaced.
+	errCreatedBefore = errors.New("the session was created before")
 
-// once is what tells a creation from others, where its caller has given it a key.
+	// errNotBefore says that no session has a replacement's key.
+	errNotBefore = errors.New("the session was not created before")
+)
+
+// once is what tells a creation from others, where its caller has given it a key. A
+// replacement always has one: without a key of its caller's, it is the id of the session
+// that it replaces.
 type once struct {
-	key     []byte // hashed: it is of one length, and tells nobody what it was
-	request []byte // what was asked for, in one form
+	key      []byte // hashed: it is of one length, and tells nobody what it was; or an id
+	request  []byte // what was asked for, in one form
+	replaces bool
 }
 
-// newOnce is zero without a key. The content is that of the data, the claims are the
-// session's own, both in canonical form, which has no line break.
+// newOnce is zero without a key. The content is that of the data, the claims are those
+// that the pair's row gets, both in canonical form, which has no line break.
 // A parameter that is added to the request must not be there where it is zero, or a
 // creation is another one after an upgrade.
-func newOnce(params CreateParams, content []byte, claims string) once {
-	if params.IdempotencyKey == "" {
+func newOnce(checked checkedParams, was replaced) once {
+	params, replaces := checked.params, was.id != uuid.Nil
+	if params.IdempotencyKey == "" && !replaces {
 		return once{}
 	}
-	key, own, client := sha256.Sum256([]byte(params.IdempotencyKey)), params.Lifetimes, params.Client.clean()
+	own, client := params.Lifetimes, params.Client.clean()
 	request := fmt.Appendf(nil, "%q %q %q %q %q %d %d %d ", params.Subject, client.Label, client.UserAgent, client.IP, params.KeyThumbprint,
 		own.AccessToken, own.RefreshToken, own.Session)
-	request = append(request, content...)
-	if claims != "" {
-		request = append(append(request, '\n'), claims...)
+	request = append(request, checked.content...)
+	if checked.claims != "" {
+		request = append(append(request, '\n'), checked.claims...)
 	}
-	return once{key[:], request}
+	if params.ClientID != "" {
+		request = fmt.Appendf(request, "\nclient %q", params.ClientID)
+	}
+	if params.NoRefresh {
+		request = append(request, "\nno refresh token"...)
+	}
+	if replaces {
+		request = fmt.Appendf(request, "\nreplaces %s %t", was.id, was.keepsData)
+	}
+	key := sha256.Sum256([]byte(params.IdempotencyKey))
+	if params.IdempotencyKey == "" {
+		return once{slices.Clone(was.id[:]), request, replaces} // no hash is as short
+	}
+	return once{key[:], request, replaces}
 }
+
+// isImplicit tells whether the key is not its caller's.
+func (o once) isImplicit() bool { return len(o.key) == len(uuid.Nil) }
 
 // name continues a batch that makes a session: it gives it the key.
 func (s sealing) name(batch *pgx.Batch, c *creation) {
@@ -86,13 +113,14 @@ func isTaken(err error) bool {
 	return ok && answer.ConstraintName == creationKeyIndex
 }
 
-// createOnce makes a session unless one was made with the same key: then the error is
-// errCreatedBefore.
+// createOnce makes a session unless one was made with the same key, or the one that it
+// replaces cannot be replaced: then the error is errCreatedBefore.
 func (s *Store) createOnce(ctx context.Context, c *creation) error {
 	var now, expiresAt, accessExpiresAt time.Time
 	made := false
 	batch := &pgx.Batch{}
-	batch.Queue(createOnceQuery, append(c.args(), c.once.key)...).QueryRow(func(row pgx.Row) error {
+	c.lockReplaced(batch)
+	batch.Queue(createOnceQuery, append(append(c.args(), c.once.key), c.replaced.args()...)...).QueryRow(func(row pgx.Row) error {
 		var id [16]byte
 		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt)
 		if made = err == nil; pgvalue.IsNoRows(err) {
@@ -101,6 +129,7 @@ func (s *Store) createOnce(ctx context.Context, c *creation) error {
 		return err
 	})
 	s.data.name(batch, c)
+	from := c.endReplaced(batch)
 	switch err := s.pool.SendBatch(ctx, batch).Close(); {
 	case isTaken(err), err == nil && !made:
 		return errCreatedBefore
@@ -108,6 +137,7 @@ func (s *Store) createOnce(ctx context.Context, c *creation) error {
 		return sessionerr.Unavailable("create a session", err)
 	}
 	c.at(now, expiresAt, accessExpiresAt)
+	c.got(from)
 	return nil
 }
 
@@ -115,22 +145,31 @@ const createdBeforeQuery = `
 SELECT ` + sessionColumns + `, s."data", COALESCE(s."creationDigest", ''), r."id", ` + live + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-WHERE s."creationKey" = $1 AND ` + primary.Only + `
+WHERE s."creationKey" = $1 AND ($2::interval IS NULL OR s."createdAt" > now() - $2) AND ` + primary.Only + `
 ` + best
 
 // createdBefore returns the session that has the creation's key, with its present
 // pair. That is the first one unless somebody has refreshed it, and so has had an answer.
-func (s *Store) createdBefore(ctx context.Context, c *creation) (Session, TokenPair, error) {
+// A replacement is known by the session that it replaces for a while only, and of no
+// other request is there anything to tell.
+func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, error) {
 	fail := func(err error) (Session, TokenPair, error) { return Session{}, TokenPair{}, err }
 	var data []byte
 	var digest string
 	var row uuid.UUID
 	var isLive bool
-	session, err := scanSession(s.pool.QueryRow(ctx, createdBeforeQuery, c.once.key), &data, &digest, (*[16]byte)(&row), &isLive)
+	var within *time.Duration
+	if o.isImplicit() {
+		within = new(refresh.FreshGraces * s.cfg.Grace)
+	}
+	session, err := scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, createdBeforeQuery, o.key, within), &data, &digest, (*[16]byte)(&row), &isLive)
+	isSame := err == nil && s.data.isSame(session.ID, o.request, digest)
 	switch {
+	case o.replaces && pgvalue.IsNoRows(err), o.isImplicit() && err == nil && (!isSame || !isLive):
+		return fail(errNotBefore)
 	case err != nil: // also where it has been removed meanwhile: the next call makes another
 		return fail(sessionerr.Unavailable("find a session that was created before", err))
-	case !s.data.isSame(session.ID, c.once.request, digest):
+	case !isSame:
 		return fail(ErrIdempotencyKeyReused)
 	case !isLive:
 		return fail(ErrEnded)
@@ -150,7 +189,9 @@ func (s *Store) createdBefore(ctx context.Context, c *creation) (Session, TokenP
 	case p.Revoked:
 		return fail(ErrEnded)
 	}
-	session.Claims = claimsOrNil(p.Claims)
+	if err := session.readClaims(p.Claims); err != nil {
+		return fail(err)
+	}
 	pair, err := s.tokens.sign(p, now)
 	return session, pair, err
 }

@@ -6,8 +6,8 @@ import (
 )
 
 // restsFor is how many times as long as it works a store rests between large pieces of
-// work: it leaves two thirds of the time to everybody else.
-const restsFor = 2
+// work: it leaves nine tenths of the time to everybody else.
+const restsFor = 9
 
 // pace lets a store do one large piece of work at a time, for whomever, and rest after
 // it. What hardly anybody has so much of goes through it: each user's first batch does not.

@@ -16,9 +16,13 @@ import (
 type presented struct {
 	claims tokens.Claims
 	client Client
-	proven string    // the thumbprint of the key that he has proven to have; empty for none
-	scope  []string  // what he asks for that only the row can tell he has
-	compas uuid.UUID // Compas' row, if that issued it; the claims are then as if it were ours
+	proven string   // the thumbprint of the key that he has proven to have; empty for none
+	scope  []string // what he asks for that only the row can tell he has
+	// resources are what he wants to use the access token for, clientID is who he says he
+	// is: both are compared with the row as well.
+	resources []string
+	clientID  string
+	compas    uuid.UUID // Compas' row, if that issued it; the claims are then as if it were ours
 }
 
 func (p presented) keys() refresh.Keys {
@@ -36,7 +40,7 @@ const readPairQuery = `
 SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL, r."sessionExpiresAt",
   r."accessTokenTtl", r."refreshTokenTtl",
   r."generation", r."createdAt", r."issuedAt", r."settledAt", r."expiresAt", r."lateRetryGeneration", r."lateRetries",
-  r."accessGeneration", r."accessExpiresAt", r."confirmedAt", r."dpopJkt", r."audience", COALESCE(r."claims", '')
+  r."accessGeneration", r."accessExpiresAt", r."confirmedAt", r."dpopJkt", r."audience", COALESCE(r."claims", ''), COALESCE(r."client", '')
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
@@ -53,7 +57,7 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p refresh.P
 	batch.Queue(readPairQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(p.ID)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&now, &subject, &p.Revoked, &end, &accessTTL, &refreshTTL,
 			&p.Generation, &p.CreatedAt, &issuedAt, &settledAt, &p.ExpiresAt, &lateRetryGeneration, &p.LateRetries,
-			&p.AccessGeneration, &accessExpiresAt, &confirmedAt, &boundTo, &audience, &p.Claims)
+			&p.AccessGeneration, &accessExpiresAt, &confirmedAt, &boundTo, &audience, &p.Claims, &p.Client)
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return refresh.Pair{}, now, err
@@ -71,7 +75,7 @@ UPDATE "sessionStoreToken" SET "generation" = $2, "createdAt" = $3, "issuedAt" =
   "expiresAt" = $6::timestamptz, "expiresOn" = ($6::timestamptz AT TIME ZONE 'UTC')::date,
   "lateRetryGeneration" = $7, "lateRetries" = $8,
   "accessGeneration" = $9, "accessExpiresAt" = $10, "confirmedAt" = $11,
-  "clientUserAgent" = $12, "clientIp" = $13::text::inet, "dpopJkt" = $14, "audience" = $15
+  "clientUserAgent" = $12, "clientIp" = $13::text::inet, "dpopJkt" = $14, "audience" = $15, "client" = $16
 WHERE "id" = $1`
 
 func writePair(ctx context.Context, tx pgx.Tx, p refresh.Pair, client Client) error {
@@ -79,6 +83,6 @@ func writePair(ctx context.Context, tx pgx.Tx, p refresh.Pair, client Client) er
 		p.Generation, p.CreatedAt, pgvalue.OrNull(p.IssuedAt), pgvalue.OrNull(p.SettledAt), p.ExpiresAt,
 		pgvalue.OrNull(p.LateRetryGeneration), p.LateRetries,
 		p.AccessGeneration, p.AccessExpiresAt, pgvalue.OrNull(p.ConfirmedAt),
-		pgvalue.OrNull(client.UserAgent), pgvalue.OrNull(client.IP), pgvalue.OrNull(p.BoundTo), pgvalue.OrNull(p.Audience))
+		pgvalue.OrNull(client.UserAgent), pgvalue.OrNull(client.IP), pgvalue.OrNull(p.BoundTo), pgvalue.OrNull(p.Audience), pgvalue.OrNull(p.Client))
 	return err
 }

@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,17 +23,17 @@ type Patch struct {
 // patchQuery locks the session, then its pair, as everybody does, and decides by what
 // it finds then. Nothing that a refresh reads is left to another statement.
 const patchQuery = `
-WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "expiresAt", "revokedAt", "lastUserAgent", "lastIp",
-  "live", "access", "refresh", "end", "accessExpiresAt") AS MATERIALIZED (
+WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "expiresAt", "revokedAt", "lastUserAgent", "lastIp", "client",
+  "live", "access", "refresh", "end", "accessExpiresAt", "fixed", "claims") AS MATERIALIZED (
   SELECT ` + sessionColumns + `, ` + live + `, COALESCE($3::integer, r."accessTokenTtl", $7::integer), COALESCE($4::integer, r."refreshTokenTtl", $8::integer),
-    COALESCE(now() + $5::integer * interval '1 s', r."sessionExpiresAt"), r."accessExpiresAt"
+    COALESCE(now() + $5::integer * interval '1 s', r."sessionExpiresAt"), r."accessExpiresAt", COALESCE(r."accessTokenTtl" = r."refreshTokenTtl", false), COALESCE(r."claims", '')
   FROM "sessionStore" s
   JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."expiresOn" IS NOT NULL
   WHERE s."id" = $1 AND ($2::text IS NULL OR s."subject" = $2)
   ` + best + `
   FOR NO KEY UPDATE OF s, r
 ), "new" AS (
-  SELECT *, "live" AND (COALESCE($3, $4, $5) IS NULL OR "access" < "refresh" AND ("refresh" < $9::integer OR "end" IS NOT NULL)
+  SELECT *, "live" AND (COALESCE($3, $4, $5) IS NULL OR NOT "fixed" AND "access" < "refresh" AND ("refresh" < $9::integer OR "end" IS NOT NULL)
     AND (COALESCE($4, $5) IS NULL OR "next" >= "accessExpiresAt")) AS "fits"
   FROM (SELECT *, CASE WHEN COALESCE($4, $5) IS NULL THEN "expiresAt" ELSE LEAST(now() + "refresh" * interval '1 s', "end") END AS "next" FROM "old") o
 ), "changed" AS (
@@ -46,8 +47,8 @@ WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt"
   FROM "new" n
   WHERE n."fits" AND $6::text IS NOT NULL AND s."id" = n."id"
 )
-SELECT "id", "subject", "checksum", CASE WHEN $6::text IS NULL THEN "label" ELSE NULLIF($6::text, '') END, "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "next", "revokedAt", "lastUserAgent", "lastIp",
-  "live", "fits", "access", "refresh", "end" IS NOT NULL, "accessExpiresAt"
+SELECT "id", "subject", "checksum", CASE WHEN $6::text IS NULL THEN "label" ELSE NULLIF($6::text, '') END, "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "next", "revokedAt", "lastUserAgent", "lastIp", "client",
+  "live", "fits", "access", "refresh", "end" IS NOT NULL, "accessExpiresAt", "fixed", "claims"
 FROM "new"`
 
 // Patch changes a live session's lifetimes and label, and returns the session without
@@ -57,6 +58,8 @@ FROM "new"`
 //
 // A session cannot be made to end before its newest access token does: verifiers that
 // ask no database would accept the token for longer. [Store.Invalidate] ends it.
+//
+// The lifetimes of a session without a refresh token stay as they are.
 //
 // Errors: [ArgumentError], [ErrNotFound], [ErrEnded]. A session of Compas is not found
 // until it has been refreshed.
@@ -92,10 +95,10 @@ func (s *Store) patch(ctx context.Context, id uuid.UUID, subject string, patch P
 		patch.Label = &label
 	}
 	var is patched
-	session, err = scanSession(s.pool.QueryRow(ctx, patchQuery, pgvalue.UUID(id), pgvalue.OrNull(subject),
+	session, err = scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, patchQuery, pgvalue.UUID(id), pgvalue.OrNull(subject),
 		pgvalue.OrNull(pgvalue.Seconds(own.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(own.RefreshToken)), pgvalue.OrNull(pgvalue.Seconds(own.Session)), patch.Label,
 		pgvalue.Seconds(s.cfg.Lifetimes.AccessToken), pgvalue.Seconds(s.cfg.Lifetimes.RefreshToken), pgvalue.Seconds(NoIdleTimeout),
-	), &is.live, &is.fits, &is.access, &is.refresh, &is.bounded, &is.accessExpiresAt)
+	), &is.live, &is.fits, &is.access, &is.refresh, &is.bounded, &is.accessExpiresAt, &is.fixed, &is.claims)
 	switch {
 	case pgvalue.IsNoRows(err):
 		return Session{}, ErrNotFound
@@ -106,8 +109,11 @@ func (s *Store) patch(ctx context.Context, id uuid.UUID, subject string, patch P
 	case !is.fits:
 		return Session{}, is.refusal(own)
 	}
-	session.Checksum = "" // as in lists
 	result.Changed, result.Subject = id, session.Subject
+	if err := session.readClaims(is.claims); err != nil {
+		return Session{}, err
+	}
+	session.Checksum, session.Claims = "", nil // as in lists
 	return session, nil
 }
 
@@ -117,12 +123,17 @@ type patched struct {
 	access, refresh int
 	bounded         bool // has an end
 	accessExpiresAt time.Time
+	fixed           bool // has no refresh token: see refresh.Pair.HasRefreshToken
+	claims          string
 }
 
 // refusal says why lifetimes do not fit the session.
 func (p patched) refusal(own Lifetimes) error {
 	access, refresh := time.Duration(p.access)*time.Second, time.Duration(p.refresh)*time.Second
 	switch {
+	case p.fixed:
+		given := slices.IndexFunc(eachLifetime[:], func(each lifetime) bool { return each.of(own) != 0 })
+		return argumentError(eachLifetime[given].field, "not allowed: the session has no refresh token, and ends with its access token")
 	case refresh <= access && own.RefreshToken == 0:
 		return argumentError("access_token_ttl", "%v is too long: the session's refresh token lives for %v, and must outlive it", access, refresh)
 	case refresh <= access:

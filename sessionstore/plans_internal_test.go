@@ -37,10 +37,11 @@ func TestPlansWithoutStatistics(t *testing.T) {
 				}
 			}
 			for name, query := range map[string]string{
-				"get": getQuery, "load": loadQuery, "list": listQuery, "update": updateQuery, "version": versionQuery, "patch": patchQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
+				"get": getQuery, "load": loadQuery, "history": historyQuery, "list": listQuery, "update": updateQuery, "version": versionQuery, "patch": patchQuery, "lockSession": lockSessionQuery, "setClaims": setClaimsQuery, "loadClaims": loadClaimsQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
 				"invalidate": invalidateQuery, "revokeTokens": revokeTokensQuery,
 				"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
-				"confirm": confirmQuery,
+				"confirm":      confirmQuery,
+				"readReplaced": readReplacedQuery, "lockReplacedSubject": lockReplacedSubjectQuery, "lockReplaced": lockReplacedQuery, "inherit": inheritQuery, "endReplaced": endReplacedQuery,
 			} {
 				statement, err := conn.Conn().Prepare(t.Context(), name, query)
 				if err != nil {
@@ -67,20 +68,23 @@ func TestPlansWithoutStatistics(t *testing.T) {
 	}
 }
 
-// A page of a list costs the same for a subject with very many sessions, live ones or such
-// as have merely expired, at the beginning of the list and in its depths.
+// A page of a list costs the same with very many sessions, live ones or such as have
+// ended or merely expired, at the beginning of the list and in its depths, and however few
+// of them are wanted.
 func TestListReadsItsPage(t *testing.T) {
 	t.Parallel()
-	const most = 20_000
+	const most = 25_000 // of each of four kinds
 	conn, err := testdb.Pool(t).Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Release()
 	for _, sql := range []string{
-		`INSERT INTO "sessionStore" ("checksum", "data", "subject") SELECT '', '{}', subject FROM generate_series(1, ` + fmt.Sprint(most) + `), (VALUES ('live'), ('expired')) s(subject)`,
+		`INSERT INTO "sessionStore" ("checksum", "data", "subject", "revokedAt", "revokedXid")
+			SELECT '', '{}', subject, CASE WHEN subject LIKE 'ended%' THEN '2026-01-01Z'::timestamptz - CASE subject WHEN 'ended' THEN i ELSE 0 END * interval '1 s' END, '7'
+			FROM generate_series(1, ` + fmt.Sprint(most) + `) i, (VALUES ('live'), ('expired'), ('ended'), ('ended at once')) s(subject)`,
 		`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt")
-			SELECT "id", now(), now() + CASE "subject" WHEN 'live' THEN interval '1 day' ELSE '-1 minute' END, current_date, now() FROM "sessionStore"`,
+			SELECT "id", now(), now() + CASE "subject" WHEN 'expired' THEN interval '-1 minute' ELSE '1 day' END, current_date, now() FROM "sessionStore"`,
 		`SET plan_cache_mode = force_generic_plan`,
 	} {
 		if _, err := conn.Exec(t.Context(), sql); err != nil {
@@ -88,20 +92,40 @@ func TestListReadsItsPage(t *testing.T) {
 		}
 	}
 	var middle uuid.UUID
-	if err := conn.QueryRow(t.Context(), `SELECT "id" FROM "sessionStore" ORDER BY "id" OFFSET $1 LIMIT 1`, most).Scan((*[16]byte)(&middle)); err != nil {
+	if err := conn.QueryRow(t.Context(), `SELECT "id" FROM "sessionStore" ORDER BY "id" OFFSET $1 LIMIT 1`, 2*most).Scan((*[16]byte)(&middle)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := conn.Conn().Prepare(t.Context(), "list", listQuery); err != nil {
-		t.Fatal(err)
+	for name, query := range map[string]string{"live": listQuery, "everybody's": findLiveQuery, "ended": findEndedOfSubjectQuery, "everybody's ended": findEndedQuery} {
+		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
+			t.Fatal(err)
+		}
 	}
+	const page = defaultListLimit + 1
 	for _, test := range []struct {
-		subject string
-		before  uuid.UUID
-		most    int // of sessions that are read
-	}{{"live", uuid.Max, defaultListLimit + 1}, {"live", middle, defaultListLimit + 1}, {"expired", uuid.Max, listReach}, {"expired", middle, listReach}} {
+		list   string
+		before uuid.UUID
+		more   string // what follows the cursor
+		label  string
+		most   int // of sessions that are read
+	}{
+		{"live", uuid.Max, `, 'live'`, `NULL`, page},
+		{"live", middle, `, 'live'`, `NULL`, page},
+		{"live", uuid.Max, `, 'live'`, `'nobody''s'`, listReach},
+		{"live", uuid.Max, `, 'expired'`, `NULL`, listReach},
+		{"live", middle, `, 'expired'`, `NULL`, listReach},
+		{"everybody's", uuid.Max, ``, `'nobody''s'`, listReach},
+		{"everybody's", middle, ``, `'nobody''s'`, listReach},
+		{"ended", uuid.Max, `, 'ended'`, `NULL`, page},
+		{"ended", middle, `, 'ended at once'`, `'nobody''s'`, listReach},
+		{"ended", middle, `, 'expired'`, `NULL`, page},
+		{"ended", uuid.Max, `, 'live'`, `NULL`, listReach},
+		{"everybody's ended", uuid.Max, `, 'infinity'`, `NULL`, page},
+		{"everybody's ended", middle, `, '2026-01-01Z'`, `'nobody''s'`, listReach},
+		{"everybody's ended", uuid.Max, `, '2025-12-31 20:00Z'`, `NULL`, page},
+	} {
 		var raw []byte
-		if err := conn.QueryRow(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "list"('%s', '%s', %d, %d)`,
-			test.subject, test.before, defaultListLimit+1, listReach)).Scan(&raw); err != nil {
+		if err := conn.QueryRow(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "%s"(%d, %d, NULL, NULL, %s, '%s'%s)`,
+			test.list, listReach, page, test.label, test.before, test.more)).Scan(&raw); err != nil {
 			t.Fatal(err)
 		}
 		var explained []struct {
@@ -115,7 +139,7 @@ func TestListReadsItsPage(t *testing.T) {
 		}
 		// A session is some blocks of two tables and their indexes.
 		if got := explained[0].Plan.Hit + explained[0].Plan.Read; got > 8*test.most {
-			t.Errorf("a page of the %s one's before %v reads %d blocks:\n%s", test.subject, test.before, got, raw)
+			t.Errorf("a page of the list %+v reads %d blocks:\n%s", test, got, raw)
 		}
 	}
 }

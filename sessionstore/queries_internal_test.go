@@ -17,9 +17,10 @@ func TestQueriesPrepare(t *testing.T) {
 	queries := map[string]string{
 		"ping": pingQuery, "create": createQuery, "createTogether": createTogetherQuery,
 		"makeRoom": makeRoomQuery, "createLimited": createLimitedQuery, "lockSubject": lockSubjectQuery,
-		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "list": listQuery,
+		"readReplaced": readReplacedQuery, "lockReplacedSubject": lockReplacedSubjectQuery, "lockReplaced": lockReplacedQuery, "inherit": inheritQuery, "endReplaced": endReplacedQuery,
+		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "list": listQuery, "history": historyQuery, "findLive": findLiveQuery, "findEndedOfSubject": findEndedOfSubjectQuery, "findEnded": findEndedQuery,
 		"newestSealed": newestSealedQuery, "readSealed": readSealedQuery, "reseal": resealQuery, "countSealed": countSealedQuery,
-		"update": updateQuery, "updateState": versionQuery, "patch": patchQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
+		"update": updateQuery, "updateState": versionQuery, "patch": patchQuery, "lockSession": lockSessionQuery, "setClaims": setClaimsQuery, "loadClaims": loadClaimsQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery, "revokeTokens": revokeTokensQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery,

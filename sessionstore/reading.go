@@ -17,7 +17,7 @@ import (
 // sessionColumns are what scanSession reads, of "sessionStore" as s and of its
 // token row as r.
 const sessionColumns = `s."id", s."subject", s."checksum", s."clientLabel", s."clientUserAgent", host(s."clientIp"),
-  s."createdAt", s."updatedAt", r."issuedAt", r."expiresAt", s."revokedAt", r."clientUserAgent", host(r."clientIp")`
+  s."createdAt", s."updatedAt", r."issuedAt", r."expiresAt", s."revokedAt", r."clientUserAgent", host(r."clientIp"), r."client"`
 
 // live tells for s and r whether the session has not ended. The refresh token's
 // expiry is never later than the session's absolute end.
@@ -25,23 +25,30 @@ const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt"
 
 type scanner interface{ Scan(dest ...any) error }
 
-// scanSession reads sessionColumns and what follows them.
-func scanSession(row scanner, more ...any) (Session, error) {
-	var s Session
+// scanSession reads sessionColumns and what follows them. A session that names no client
+// is of the first.
+func scanSession(firstClient string, row scanner, more ...any) (Session, error) {
+	var read struct {
+		Session
+
+		client clientScanner
+	}
+	read.client.first = firstClient
+	s := &read.Session
 	var subject, label, userAgent, ip, lastUserAgent, lastIP *string
 	var refreshedAt, revokedAt *time.Time
 	dest := append([]any{
 		(*[16]byte)(&s.ID), &subject, &s.Checksum, &label, &userAgent, &ip,
-		&s.CreatedAt, &s.UpdatedAt, &refreshedAt, &s.ExpiresAt, &revokedAt, &lastUserAgent, &lastIP,
+		&s.CreatedAt, &s.UpdatedAt, &refreshedAt, &s.ExpiresAt, &revokedAt, &lastUserAgent, &lastIP, &read.client,
 	}, more...)
 	if err := row.Scan(dest...); err != nil {
 		return Session{}, err
 	}
-	s.Subject = pgvalue.OrZero(subject)
+	s.Subject, s.ClientID = pgvalue.OrZero(subject), read.client.id
 	s.Client = Client{Label: pgvalue.OrZero(label), UserAgent: pgvalue.OrZero(userAgent), IP: pgvalue.OrZero(ip)}
 	s.LastClient = Client{UserAgent: pgvalue.OrZero(lastUserAgent), IP: pgvalue.OrZero(lastIP)}
 	s.RefreshedAt, s.RevokedAt = pgvalue.OrZero(refreshedAt), pgvalue.OrZero(revokedAt)
-	return s, nil
+	return *s, nil
 }
 
 // best orders token rows, of which a session that Compas began may have several:
@@ -52,6 +59,12 @@ const best = `ORDER BY r."revokedAt" IS NOT NULL, r."expiresAt" DESC LIMIT 1`
 type statements struct {
 	pool  isolation.Pool
 	rules refresh.Rules
+	// What is to be known of clients, as arguments: see [Config.lookup].
+	firstClient, clients any
+}
+
+func newStatements(pool isolation.Pool, cfg Config) statements {
+	return statements{pool: pool, rules: cfg.rules(), firstClient: cfg.Tokens.ClientID, clients: cfg.lookup()}
 }
 
 const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(r."audience", ''), COALESCE(r."claims", ''),
@@ -85,11 +98,11 @@ type reading struct {
 	isLive, hasEnded bool // neither where only the idle time is over
 	now              time.Time
 	audience         string // the row's; empty where an earlier release wrote it
-	claims           string
+	claims           string // the row's: they are read once the calls are apart
 }
 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
-	read := func(rows pgx.Rows) error { return scanReadings(rows, all) }
+	read := func(rows pgx.Rows) error { return s.scanReadings(rows, all) }
 	if len(all) == 1 {
 		return s.pool.Read(ctx, read, getQuery, pgvalue.UUID(all[0].Of.sessionID), pgvalue.UUID(all[0].Of.tokenID))
 	}
@@ -99,7 +112,7 @@ func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) 
 }
 
 // scanReadings notes what was found.
-func scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]) error {
+func (s statements) scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]) error {
 	defer rows.Close()
 	for _, c := range all {
 		c.Of.found = false
@@ -111,10 +124,10 @@ func scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]) error {
 	}
 	for rows.Next() {
 		var err error
-		if r.session, err = scanSession(rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
+		if r.session, err = scanSession(s.rules.FirstClient, rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
 			return err
 		}
-		r.found, r.session.Claims = true, claimsOrNil(r.claims)
+		r.found = true
 		all[r.n-1].Of = r.reading
 	}
 	rows.Close()

@@ -51,6 +51,13 @@ type RefreshOptions struct {
 	// ask for less, or for openid and offline_access, and gets what the session has. More is
 	// [ErrScope].
 	Scope string
+	// ClientID is how the client names itself (RFC 6749 §3.2.1); empty where it does not.
+	// For a session of another client the error is [ErrOtherClient], unless that client is
+	// none of [Store.ClientIDs] any more.
+	ClientID string
+	// Resources are what the client wants to use the access token for (RFC 8707 §2.2);
+	// none for all that it is for. It gets what the session has. More is [ErrResource].
+	Resources []string
 	// Client is what is known of the client.
 	Client Client
 }
@@ -70,7 +77,7 @@ func (s *Store) refresh(ctx context.Context, refreshToken string, options Refres
 	if err != nil {
 		return Refreshed{}, err
 	}
-	t.scope = askedScope(options.Scope)
+	t.scope, t.clientID, t.resources = askedScope(options.Scope), options.ClientID, options.Resources
 	d, now, err := s.exchange(ctx, t)
 	if err != nil {
 		return Refreshed{}, err

@@ -52,8 +52,9 @@ type contested struct {
 	access        tokens.Secret
 	waiting       compasPair // of Compas, still to be taken over, if that has made the session
 
-	mu     sync.Mutex
-	gotten []sessionstore.TokenPair // by the operations
+	mu         sync.Mutex
+	gotten     []sessionstore.TokenPair // by the operations
+	successors []uuid.UUID              // sessions that took its place
 }
 
 // contest makes a session, which Compas has begun if so wanted.
@@ -88,9 +89,28 @@ func (s *contested) present(ctx context.Context, store *sessionstore.Store, toke
 	return err
 }
 
+// replace has another session take its place, and keeps which.
+func (s *contested) replace(ctx context.Context, store *sessionstore.Store, params sessionstore.CreateParams) error {
+	session, _, err := store.Replace(ctx, sessionstore.Replaced{SessionID: s.id}, params)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.successors = append(s.successors, session.ID)
+	}
+	return err
+}
+
 func (s *contested) remove(ctx context.Context, kind cleanup.Kind, id uuid.UUID) error {
 	const future = -10_000 * time.Hour
 	_, err := s.RemoveDue(ctx, cleanup.Rule{Kind: kind, After: future}, []uuid.UUID{id}, time.Minute)
+	return err
+}
+
+func (s *contested) claims(ctx context.Context, options sessionstore.SetClaimsOptions) error {
+	_, checksum, err := s.LoadClaims(ctx, s.id)
+	if err == nil {
+		_, err = s.SetClaims(ctx, s.id, checksum, []byte(`{"n":`+fmt.Sprint(rand.Int())+`}`), options)
+	}
 	return err
 }
 
@@ -111,7 +131,7 @@ var moves = []move{
 	{name: "InvalidateOwn", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.InvalidateOwn(ctx, s.subject, s.id)
 	}},
-	{name: "InvalidateSubject", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+	{name: everySession, ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, err := s.InvalidateSubject(ctx, s.subject, uuid.Nil)
 		return err
 	}},
@@ -131,6 +151,12 @@ var moves = []move{
 			return cmpError(err, "a stolen token was taken")
 		}
 		return nil
+	}},
+	{name: "replacement", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.replace(ctx, s.Store, sessionstore.CreateParams{Data: [][]byte{nil, []byte(`{"n":0}`)}[rand.IntN(2)]})
+	}},
+	{name: "replacement within a limit", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.replace(ctx, s.ending, sessionstore.CreateParams{})
 	}},
 	{name: "operator's UPDATE", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		// More than once, in transactions of their own.
@@ -178,6 +204,10 @@ var moves = []move{
 		_, err = s.Update(ctx, s.id, session.Checksum, []byte(`{"n":`+fmt.Sprint(rand.Int())+`}`))
 		return err
 	}},
+	{name: "claims", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.claims(ctx, sessionstore.SetClaimsOptions{})
+	}},
+	{name: "claims that supersede", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.claims(ctx, supersede) }},
 	{name: "reseal", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, err := s.Reseal(ctx, sessionstore.Reseal{Unseal: rand.IntN(2) == 0})
 		return err
@@ -208,7 +238,7 @@ func cmpError(err error, none string) error {
 func isAnswer(err error) bool {
 	return err == nil || slices.ContainsFunc([]error{
 		sessionstore.ErrEnded, sessionstore.ErrNotFound, sessionstore.ErrReuse, sessionstore.ErrConflict,
-		sessionstore.ErrTooManySessions, sessionstore.ErrCleanupRunning, sessionstore.ErrSuperseded,
+		sessionstore.ErrTooManySessions, sessionstore.ErrNotReplaceable, sessionstore.ErrCleanupRunning, sessionstore.ErrSuperseded,
 	}, func(want error) bool { return errors.Is(err, want) })
 }
 
@@ -231,7 +261,7 @@ func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
 			if wasRemoved && errors.Is(err, sessionstore.ErrNotFound) {
 				continue
 			}
-			if errors.Is(err, sessionstore.ErrEnded) || errors.Is(err, sessionstore.ErrNotFound) {
+			if errors.Is(err, sessionstore.ErrEnded) || errors.Is(err, sessionstore.ErrNotFound) || errors.Is(err, sessionstore.ErrNotReplaceable) {
 				t.Errorf("a session that nobody ended is refused: %v", err)
 			}
 		}
@@ -282,7 +312,16 @@ func (a *arena) race(t *testing.T, one, other move) {
 		ended = ended || s.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1 AND "revokedAt" IS NOT NULL`, s.id) == 1
 	}
 	s.check(t, ended, errs)
-	a.exec(t, `DELETE FROM "sessionStore" WHERE "id" = $1 OR "subject" = $2`, s.id, s.subject)
+	if one.name == everySession && errs[0] == nil || other.name == everySession && errs[1] == nil {
+		if n := s.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = ANY ($1) AND "revokedAt" IS NULL`, s.successors); n != 0 {
+			t.Error("the session in its place is there after a sign-out everywhere")
+		}
+	}
+	if len(s.successors) > 1 {
+		t.Errorf("%d sessions took its place", len(s.successors))
+	}
+	// In the order in which everybody locks: others go on.
+	a.exec(t, `DELETE FROM "sessionStore" WHERE "id" IN (SELECT "id" FROM "sessionStore" WHERE "id" = $1 OR "subject" = $2 ORDER BY "id" FOR UPDATE)`, s.id, s.subject)
 	if t.Failed() {
 		t.Fatalf("%s and, %v later, %s: %v", one.name, later, other.name, errs)
 	}
@@ -324,8 +363,12 @@ func TestRevocationBesideEverything(t *testing.T) {
 	})
 }
 
-// everybody is the move that ends all sessions.
-const everybody = "InvalidateAll"
+const (
+	// everybody is the move that ends all sessions.
+	everybody = "InvalidateAll"
+	// everySession is the move that ends all sessions of the subject.
+	everySession = "InvalidateSubject"
+)
 
 // wantNoDeadlock reads PostgreSQL's own count, which is of this database alone.
 func (k kit) wantNoDeadlock(t *testing.T) {

@@ -30,16 +30,18 @@ const revocationTime = `GREATEST(now(), s."createdAt",
     (SELECT max(COALESCE(t."issuedAt", t."createdAt")) FROM "sessionStoreToken" t WHERE t."session" = s."id"))`
 
 // revokeTargets continues the CTE "target", which has locked sessions in the order
-// of their ids.
+// of their ids, and says why they end.
 const revokeTargets = `"session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id() FROM "target"
+  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id(),
+    "endReason" = "target"."reason", "endedBy" = "target"."by" FROM "target"
   WHERE s."id" = "target"."id"
   RETURNING s."id"
 ), ` + tellVerifiers
 
 const invalidateQuery = `
 WITH "session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id()
+  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id(),
+    "endReason" = $3, "endedBy" = $4
   WHERE "id" = $1 AND "revokedAt" IS NULL AND ($2::text IS NULL OR "subject" = $2)
   RETURNING "id", "subject"
 ), ` + tellVerifiers + `
@@ -63,12 +65,12 @@ type sender interface {
 
 // revoke returns how many sessions it ended, which is none if that has been
 // revoked, and whose it was.
-func revoke(ctx context.Context, db sender, id uuid.UUID, subject string) (revoked int64, of string, err error) {
+func revoke(ctx context.Context, db sender, id uuid.UUID, subject string, cause Cause) (revoked int64, of string, err error) {
 	var exists bool
 	var owner pgtype.Text
 	batch := &pgx.Batch{}
 	// A CTE that is not read is not run. There is one notification if there was a session to end.
-	batch.Queue(invalidateQuery, pgvalue.UUID(id), pgvalue.OrNull(subject)).QueryRow(func(row pgx.Row) error {
+	batch.Queue(invalidateQuery, pgvalue.UUID(id), pgvalue.OrNull(subject), cause.Reason, cause.by()).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&exists, &revoked, &owner)
 	})
 	batch.Queue(revokeTokensQuery)
@@ -85,6 +87,10 @@ func revoke(ctx context.Context, db sender, id uuid.UUID, subject string) (revok
 // whoever wants one of them waits for some hundredths of a second.
 const revokeBatch = 1000
 
+// pacedBatch is the same for what one subject has more of than a user has: the pace is
+// for work that others hardly notice.
+const pacedBatch = 200
+
 // revokeFirst is how many of a subject's sessions are revoked before others are
 // considered: more than a user has.
 const revokeFirst = 100
@@ -96,9 +102,13 @@ type revoked struct {
 }
 
 // revokeSome sends a query that revokes some sessions, and tells how many, whether
-// verifiers were told, and which came last.
-func revokeSome(ctx context.Context, db sender, query string, args ...any) (r revoked, err error) {
+// verifiers were told, and which came last. Where they are one subject's, none of them
+// is replaced meanwhile: see lockReplacedSubjectQuery.
+func revokeSome(ctx context.Context, db sender, subject, query string, args ...any) (r revoked, err error) {
 	batch := &pgx.Batch{}
+	if subject != "" {
+		batch.Queue(lockSubjectQuery, subject)
+	}
 	batch.Queue(query, args...).QueryRow(func(row pgx.Row) error {
 		var told int64
 		return row.Scan(&r.sessions, &told, &r.last)

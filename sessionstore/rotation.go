@@ -23,22 +23,27 @@ const rotated = `
   "accessGeneration" = t."accessGeneration" + 1, "confirmedAt" = NULL,
   "accessExpiresAt" = LEAST(now() + COALESCE(t."accessTokenTtl", $6) * interval '1 s', t."sessionExpiresAt"),
   "clientUserAgent" = a."userAgent", "clientIp" = a."ip"::inet,
-  "dpopJkt" = COALESCE(t."dpopJkt", a."jkt"), "audience" = $11::text`
+  "dpopJkt" = COALESCE(t."dpopJkt", a."jkt"), "client" = COALESCE(t."client", $12),
+  "audience" = COALESCE($11::jsonb -> 'audiences' ->> COALESCE(t."client", $12::text), t."audience")`
 
 // rotatable is whether it is case Rotated. It need not look at the session's row,
 // because Invalidate changes this one too.
 const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshToken" IS NULL AND t."generation" = a."generation"
   AND (t."issuedAt" IS NULL OR t."issuedAt" <= now() - $4::interval)
   AND t."revokedAt" IS NULL AND t."expiresAt" > now()
-  AND (t."dpopJkt" IS NULL OR t."dpopJkt" = a."jkt")`
+  AND (t."dpopJkt" IS NULL OR t."dpopJkt" = a."jkt")
+  AND (a."client" IS NULL OR a."client" = COALESCE(t."client", $12))
+  AND (a."jkt" IS NOT NULL OR NOT $11::jsonb -> 'provers' ? COALESCE(t."client", $12))`
 
-const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt", COALESCE(t."claims", '')`
+// rotatedColumns have nothing where it is the first client's: that is known.
+const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt", COALESCE(t."claims", ''),
+  CASE WHEN t."client" = $12 THEN '' ELSE t."client" END, CASE WHEN t."client" = $12 THEN '' ELSE COALESCE(t."audience", '') END`
 
 // rotateQuery changes one row, which it finds by its primary key, and no index but
 // that of expiresOn, once a day.
 const rotateQuery = `
 UPDATE "sessionStoreToken" t SET` + rotated + `
-FROM (SELECT $1::uuid AS "session", $2::uuid AS "id", $3::bigint AS "generation", $8::text AS "userAgent", $9::text AS "ip", $10::text AS "jkt", 1::bigint AS "n") a
+FROM (SELECT $1::uuid AS "session", $2::uuid AS "id", $3::bigint AS "generation", $8::text AS "userAgent", $9::text AS "ip", $10::text AS "jkt", $13::text AS "client", 1::bigint AS "n") a
 WHERE ` + rotatable + `
 RETURNING ` + rotatedColumns
 
@@ -50,8 +55,8 @@ RETURNING ` + rotatedColumns
 // not plan anew.
 const rotateTogetherQuery = `
 WITH "free" AS (
-  SELECT a.* FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bigint[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]))
-    WITH ORDINALITY AS a("session", "id", "generation", "userAgent", "ip", "jkt", "n")
+  SELECT a.* FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bigint[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]), (SELECT $13::text[]))
+    WITH ORDINALITY AS a("session", "id", "generation", "userAgent", "ip", "jkt", "client", "n")
   JOIN "sessionStoreToken" t ON ` + rotatable + `
   FOR NO KEY UPDATE OF t SKIP LOCKED
 )
@@ -74,7 +79,7 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 	if len(all) == 1 {
 		r := &all[0].Of
 		return s.pool.Read(ctx, read, rotateQuery, s.rotationArgs(pgvalue.UUID(r.claims.SessionID), pgvalue.UUID(r.claims.TokenID), r.claims.Generation,
-			pgvalue.OrNull(r.client.UserAgent), pgvalue.OrNull(r.client.IP), pgvalue.OrNull(r.proven))...)
+			pgvalue.OrNull(r.client.UserAgent), pgvalue.OrNull(r.client.IP), pgvalue.OrNull(r.proven), pgvalue.OrNull(r.clientID))...)
 	}
 	return s.pool.Read(ctx, read, rotateTogetherQuery, s.rotationArgs(
 		groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.SessionID }),
@@ -82,15 +87,16 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 		groupcommit.Column(all, func(r *rotation) int64 { return r.claims.Generation }),
 		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.UserAgent) }),
 		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.IP) }),
-		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.proven) }))...)
+		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.proven) }),
+		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.clientID) }))...)
 }
 
 // rotationArgs are the arguments of both statements: one value of each kind, or an
 // array.
-func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven any) []any {
+func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven, clients any) []any {
 	return []any{
 		sessions, ids, generations, refresh.FreshGraces * s.rules.Grace, refresh.SettleGraces * s.rules.Grace,
-		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven, s.rules.Audience,
+		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven, s.clients, s.firstClient, clients,
 	}
 }
 
@@ -102,13 +108,15 @@ func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]
 	}
 	var n int
 	var p refresh.Pair
-	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt, &p.Claims}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt, &p.Claims, &p.Client, &p.Audience}, func() error {
 		r := &all[n-1].Of
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
 		p.ID, p.Generation, p.CreatedAt = r.claims.TokenID, r.claims.Generation+1, p.IssuedAt
 		p.BoundTo = r.proven
-		p.Audience = s.rules.Audience
-		r.next, r.rotated = p, true
+		if r.next = p; p.Client == "" {
+			r.next.Client, r.next.Audience = s.rules.FirstClient, s.rules.Audiences[s.rules.FirstClient]
+		}
+		r.rotated = true
 		return nil
 	})
 	return err

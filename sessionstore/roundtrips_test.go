@@ -82,6 +82,11 @@ func everyOperation(tb testing.TB, store *sessionstore.Store) []operationOnSessi
 	if err != nil {
 		tb.Fatal(err)
 	}
+	_, claimsSum, err := store.LoadClaims(ctx, session.ID)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	claims := [][]byte{[]byte(`{"role":"editor"}`), []byte(`{"role":"viewer"}`)}
 	checksum, data := session.Checksum, [][]byte{[]byte(`{"a":1}`), []byte(`{"a":2}`)}
 	return []operationOnSession{
 		{"Create", func() error {
@@ -113,6 +118,21 @@ func everyOperation(tb testing.TB, store *sessionstore.Store) []operationOnSessi
 		}},
 		{"Patch", func() error {
 			_, err := store.Patch(ctx, session.ID, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: 48 * time.Hour}, Label: &params.Subject})
+			return err
+		}},
+		{"SetClaims", func() error {
+			claims[0], claims[1] = claims[1], claims[0]
+			next, err := store.SetClaims(ctx, session.ID, claimsSum, claims[0], sessionstore.SetClaimsOptions{})
+			claimsSum = next
+			return err
+		}},
+		{"SetClaims, superseding", func() error {
+			next, err := store.SetClaims(ctx, session.ID, claimsSum, claims[0], sessionstore.SetClaimsOptions{Supersede: true})
+			claimsSum = next
+			return err
+		}},
+		{"LoadClaims", func() error {
+			_, _, err := store.LoadClaims(ctx, session.ID)
 			return err
 		}},
 		{"Invalidate", func() error { return store.Invalidate(ctx, ended.ID) }},

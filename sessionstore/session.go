@@ -23,6 +23,8 @@ type Session struct {
 	ID uuid.UUID
 	// Subject is the user; empty for a session without one.
 	Subject string
+	// ClientID is the client that the session's tokens are for.
+	ClientID string
 	// Data is the session's JSON object, with the numbers as they were
 	// written. It is nil in lists.
 	Data []byte
@@ -32,6 +34,8 @@ type Session struct {
 	// Claims are the session's own claims, a JSON object in the form of
 	// [tokens.CustomClaims]. It is nil for none, and in lists.
 	Claims []byte
+	// Context is how the user authenticated, and who acts for them.
+	tokens.Context
 	// Client is what was known of the client when the session was created,
 	// LastClient what is known of the one that got the present pair by a refresh.
 	Client, LastClient   Client
@@ -42,6 +46,8 @@ type Session struct {
 	ExpiresAt time.Time
 	// RevokedAt is zero while the session is not revoked.
 	RevokedAt time.Time
+	// Ended is how it ended, also by expiry. It is zero while the session lives.
+	Ended Ending
 }
 
 // LogValue leaves out the data and the claims.
@@ -65,11 +71,24 @@ type Client struct {
 type CreateParams struct {
 	// Subject is the user, up to 255 bytes. Empty means a session without one.
 	Subject string
+	// ClientID is the client that the session is for, one of [Store.ClientIDs]. Empty means
+	// the first.
+	ClientID string
 	// Data is a JSON object of up to [MaxDataBytes]. Empty means {}.
 	Data []byte
 	// Claims are members of the session's access tokens beside ours: a JSON object of
 	// up to [tokens.MaxCustomBytes], as [tokens.CustomClaims] takes it. Empty means none.
 	Claims []byte
+	// Authentication is how and when the user authenticated, as access tokens and
+	// sessions say from then on. AuthTime may be up to a minute ahead of the database's
+	// clock. Nil means that nothing is known; it is never filled in.
+	Authentication *tokens.Authentication
+	// Actor is who acts for the subject, as access tokens, sessions and the audit trail
+	// say. Nil means nobody but them.
+	Actor *tokens.Actor
+	// NoRefresh makes a session without a refresh token: it ends with its one access
+	// token, and Lifetimes has no RefreshToken.
+	NoRefresh bool
 	// Client is what is known of the client.
 	Client Client
 	// Lifetimes differ from the store's where they are not zero.
@@ -84,7 +103,8 @@ type CreateParams struct {
 	IdempotencyKey string
 }
 
-// TokenPair is what a client holds of a session.
+// TokenPair is what a client holds of a session. Of a session without a refresh token
+// that is empty, and its expiry zero.
 type TokenPair struct {
 	AccessToken, RefreshToken                   tokens.Secret
 	AccessTokenExpiresAt, RefreshTokenExpiresAt time.Time

@@ -48,13 +48,21 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 	access := tokens.Claims{
 		Type: tokens.AccessToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.AccessGeneration,
-		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo, Audience: p.Audience, Custom: p.Claims,
+		IssuedAt: p.MintedAt(), ExpiresAt: p.AccessExpiresAt, KeyThumbprint: p.BoundTo, ClientID: p.Client, Audience: p.Audience, Custom: p.Claims,
 	}
 	accessToken, err := signer.Sign(access)
 	if err != nil {
 		return TokenPair{}, err
 	}
-	refreshToken, err := signer.Sign(tokens.Claims{
+	pair := TokenPair{
+		AccessToken: accessToken, AccessTokenExpiresAt: p.AccessExpiresAt,
+		AnsweredAt: answeredAt, KeyThumbprint: p.BoundTo, Scope: access.Scope(),
+	}
+	if !p.HasRefreshToken() {
+		return pair, nil
+	}
+	pair.RefreshTokenExpiresAt = p.ExpiresAt
+	pair.RefreshToken, err = signer.Sign(tokens.Claims{
 		Type: tokens.RefreshToken, Subject: p.Subject, SessionID: p.SessionID,
 		TokenID: p.ID, Generation: p.Generation,
 		IssuedAt: p.CreatedAt, ExpiresAt: p.ExpiresAt, KeyThumbprint: p.BoundTo,
@@ -62,16 +70,14 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 	if err != nil {
 		return TokenPair{}, err
 	}
-	return TokenPair{
-		AccessToken: accessToken, RefreshToken: refreshToken,
-		AccessTokenExpiresAt: p.AccessExpiresAt, RefreshTokenExpiresAt: p.ExpiresAt,
-		AnsweredAt: answeredAt, KeyThumbprint: p.BoundTo, Scope: access.Scope(),
-	}, nil
+	return pair, nil
 }
 
 // accepts tells whether an access token may be for this audience, whatever its row says.
 func (s *signing) accepts(audience string) bool {
-	return audience == s.cfg.Audience || slices.Contains(s.cfg.AcceptedAudiences, audience)
+	return slices.ContainsFunc(tokens.Audiences(audience), func(name string) bool {
+		return slices.Contains(tokens.Audiences(s.cfg.Audience), name) || slices.Contains(s.cfg.AcceptedAudiences, name)
+	})
 }
 
 // verify does not compare the times nor the audience: the database's clock, which

@@ -26,7 +26,8 @@ type modelSession struct {
 	subject, data    string
 	created, updated time.Time
 	revoked          time.Time
-	end              time.Time // absolute; zero for none
+	cause            sessionstore.Cause // of its revocation
+	end              time.Time          // absolute; zero for none
 	lifetimes        sessionstore.Lifetimes
 
 	pairID                uuid.UUID
@@ -48,6 +49,21 @@ func (m *modelSession) ended(now time.Time) bool {
 // idle time that the row tells is not this token's.
 func (m *modelSession) endedFor(token, row int64, now time.Time) bool {
 	return !m.revoked.IsZero() || token <= row && !now.Before(m.expires) || !m.end.IsZero() && !now.Before(m.end)
+}
+
+// ending is how it has ended: who revokes what has expired does not end it, and only a
+// thief's token can be newer than a row that has.
+func (m *modelSession) ending(now time.Time) sessionstore.Ending {
+	switch {
+	case !m.revoked.IsZero() && (!m.revoked.After(m.expires) || m.cause.Reason == sessionstore.ReasonTheft):
+		return sessionstore.Ending{Cause: m.cause, At: m.revoked}
+	case now.Before(m.expires):
+		return sessionstore.Ending{}
+	case m.expires.Equal(m.end):
+		return sessionstore.Ending{Cause: sessionstore.Cause{Reason: sessionstore.ReasonExpired}, At: m.expires}
+	default:
+		return sessionstore.Ending{Cause: sessionstore.Cause{Reason: sessionstore.ReasonIdle}, At: m.expires}
+	}
 }
 
 func (m *modelSession) capped(t time.Time) time.Time {
@@ -99,7 +115,7 @@ func (m *modelSession) rotate(generation int64, now time.Time) {
 // expired says that its own time is over.
 func (m *modelSession) refresh(t int64, expired bool, now time.Time) (sessionstore.Outcome, sessionstore.Theft) {
 	stolen := func(theft sessionstore.Theft) (sessionstore.Outcome, sessionstore.Theft) {
-		m.revoked = now
+		m.revoked, m.cause = now, sessionstore.Cause{Reason: sessionstore.ReasonTheft, By: string(theft)}
 		return sessionstore.Stolen, theft
 	}
 	g := m.generation

@@ -294,7 +294,7 @@ func (s *walk) get(t *rapid.T, held heldToken) {
 		s.want(t, "get: expired", err, tokens.ErrExpired)
 	default:
 		s.want(t, "get", err, nil)
-		s.sameSession(t, held.session, m, got)
+		s.sameSession(t, held.session, m, got, sessionstore.Ending{}) // the token is good
 		switch {
 		case held.generation < m.accessGeneration: // confirms nothing
 			s.met["get: replaced within the grace"]++
@@ -318,7 +318,7 @@ func (s *walk) want(t *rapid.T, answer string, err, want error) {
 	s.met[answer]++
 }
 
-func (s *walk) sameSession(t *rapid.T, id uuid.UUID, m modelSession, got sessionstore.Session) {
+func (s *walk) sameSession(t *rapid.T, id uuid.UUID, m modelSession, got sessionstore.Session, ended sessionstore.Ending) {
 	checksum, err := sessionstore.Checksum([]byte(m.data))
 	if err != nil {
 		t.Fatal(err)
@@ -327,8 +327,9 @@ func (s *walk) sameSession(t *rapid.T, id uuid.UUID, m modelSession, got session
 		t.Fatalf("the data is %s (%v), want %s", got.Data, err, m.data)
 	}
 	want := sessionstore.Session{
-		ID: id, Subject: m.subject, Data: got.Data, Checksum: checksum,
+		ID: id, Subject: m.subject, ClientID: config().Tokens.ClientID, Data: got.Data, Checksum: checksum,
 		CreatedAt: m.created, UpdatedAt: m.updated, RefreshedAt: m.issued, ExpiresAt: m.expires, RevokedAt: m.revoked,
+		Ended: ended,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Fatal(diff)
@@ -525,19 +526,21 @@ func (s *walk) invalidate(t *rapid.T) {
 	id := s.drawSession(t)
 	m, exists := s.sessions[id]
 	var err error
-	want := sessionstore.ErrNotFound
+	want, cause := sessionstore.ErrNotFound, sessionstore.Cause{Reason: sessionstore.ReasonBackend}
 	switch how := rapid.SampledFrom([]string{"id", "owner", "token"}).Draw(t, "by"); how {
 	case "id":
 		err = s.store.Invalidate(t.Context(), id)
 	case "owner":
 		subject := rapid.SampledFrom([]string{"ann", "bob", ""}).Draw(t, "owner")
-		err = s.store.InvalidateOwn(t.Context(), subject, id)
+		cause = sessionstore.Cause{Reason: sessionstore.ReasonSignedOutElsewhere, By: "another"}
+		err = s.store.InvalidateOwn(t.Context(), subject, id, cause)
 		exists = exists && subject != "" && subject == m.subject
 	case "token":
 		held := rapid.SampledFrom([][]heldToken{s.refresh, s.access}).Draw(t, "kind")
 		token := held[rapid.IntRange(0, len(held)-1).Draw(t, "token")]
 		err, want = s.store.RevokeToken(t.Context(), string(token.jwt)), nil
 		id = token.session
+		cause = sessionstore.SignedOut(id)
 		m, exists = s.sessions[id]
 	}
 	if !exists {
@@ -545,13 +548,13 @@ func (s *walk) invalidate(t *rapid.T) {
 		return
 	}
 	s.want(t, "invalidate", err, nil)
-	s.revoke(id)
+	s.revoke(id, cause)
 }
 
-func (s *walk) revoke(id uuid.UUID) {
+func (s *walk) revoke(id uuid.UUID, cause sessionstore.Cause) {
 	m := s.sessions[id]
 	if m.revoked.IsZero() {
-		m.revoked = s.clock.at
+		m.revoked, m.cause = s.clock.at, cause
 	}
 	s.sessions[id] = m
 }
@@ -568,7 +571,7 @@ func (s *walk) invalidateSubject(t *rapid.T) {
 			if !m.ended(s.clock.at) {
 				want++
 			}
-			s.revoke(id)
+			s.revoke(id, sessionstore.Cause{Reason: sessionstore.ReasonBackend})
 		}
 	}
 	if got, err := s.store.InvalidateSubject(t.Context(), subject, keep); err != nil || got != want {
@@ -611,7 +614,7 @@ func (s *walk) load(t *rapid.T) {
 		return
 	}
 	s.want(t, "load", err, nil)
-	s.sameSession(t, id, m, got)
+	s.sameSession(t, id, m, got, m.ending(s.clock.at))
 }
 
 func (s *walk) cleanUp(t *rapid.T) {
@@ -648,7 +651,7 @@ func (s *walk) endAged(t *rapid.T, rule cleanup.Rule, limit time.Time) {
 	var want int64
 	for id, m := range s.sessions {
 		if m.created.Before(limit) && m.revoked.IsZero() {
-			s.revoke(id)
+			s.revoke(id, sessionstore.Cause{Reason: sessionstore.ReasonMaxAge})
 			want++
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -25,11 +26,14 @@ type Store struct {
 	clock  *clock
 	compas *compas.Adapter // nil where no session of Compas was taken over
 	cfg    Config
-	data   sealing
-	seen   confirmations
-	limit  limit
-	turns  *turns // of subjects
-	pace   *pace
+	rules  refresh.Rules
+	// provers are the clients that have to prove that they have a key.
+	provers []string
+	data    sealing
+	seen    confirmations
+	limit   limit
+	turns   *turns // of subjects
+	pace    *pace
 	// primary gives up connections to a server that is no longer the primary.
 	primary primary.Watch
 
@@ -54,9 +58,9 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	}
 	database := &clock{own: cfg.Tokens.Now}
 	cfg.Tokens.Now = database.now
-	on, inTurn, pace := statements{pool: pool, rules: cfg.rules()}, new(turns), newPace()
+	on, inTurn, pace := newStatements(pool, cfg), new(turns), newPace()
 	store := &Store{
-		pool: pool, cfg: cfg, clock: database, data: sealing{cfg.Sealer, cfg.SealedOnly, new(atomic.Int64)}, seen: confirmations{pool: pool},
+		pool: pool, cfg: cfg, rules: on.rules, provers: cfg.provers(), clock: database, data: sealing{cfg.Sealer, cfg.SealedOnly, new(atomic.Int64)}, seen: confirmations{pool: pool},
 		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn, pace: pace}, turns: inTurn, pace: pace,
 		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
 	}

@@ -111,7 +111,7 @@ func TestAudienceOfAnotherKind(t *testing.T) {
 		wanted := part(t, good, 1)["aud"]
 		for name, aud := range map[string]any{
 			"none": nil, "empty": "", "an empty list": []any{}, "a list of nothing": []any{""}, "a list of null": []any{nil},
-			"a list of it": []any{wanted}, "a list of another": []any{"https://evil.example"}, "a list with it": []any{"https://evil.example", wanted},
+			"a list of it": []any{wanted}, "a list of another": []any{"https://evil.example"}, "a list of two others": []any{"https://evil.example", "https://evil2.example"},
 			"a number": 1, "true": true, "an object": map[string]any{"aud": wanted},
 		} {
 			body := part(t, good, 1)

@@ -37,8 +37,8 @@ type Claims struct {
 	KeyThumbprint string
 
 	Issuer string
-	// Audience is the resource server for an access token, the token endpoint
-	// for a refresh token.
+	// Audience is the resource server for an access token, or several of them in the
+	// form of [Audience]; the token endpoint for a refresh token.
 	Audience string
 	// Subject is the user; empty where the session has none.
 	Subject string
@@ -52,8 +52,11 @@ type Claims struct {
 	KeyID string
 	// Custom are the claims that the session was given, which an access token has
 	// beside ours: a JSON object as [CustomClaims] returns it, and as nothing else may
-	// make it. It is empty for none.
+	// make it but [JoinClaims], for Sign alone. It is empty for none.
 	Custom string
+	// Context is how the user authenticated and who acts for them, where an access token
+	// says it.
+	Context
 }
 
 // The letter that precedes the generation in a jti: a pair's two tokens are of
@@ -97,20 +100,21 @@ func parseID(jti string, typ Type) (uuid.UUID, int64, error) {
 	return row, g, nil
 }
 
-// wireClaims is the JSON form of [Claims]. The aud of our tokens is always a
-// single string (RFC 7519 §4.1.3 allows it), so a list is not ours.
+// wireClaims is the JSON form of [Claims].
 type wireClaims struct {
-	Issuer    string `json:"iss"`
-	Audience  string `json:"aud"`
-	Subject   string `json:"sub,omitempty"`
-	ClientID  string `json:"client_id,omitempty"`
-	ExpiresAt int64  `json:"exp"`
-	NotBefore int64  `json:"nbf,omitempty"`
-	IssuedAt  int64  `json:"iat"`
-	ID        string `json:"jti"`
-	SessionID string `json:"sid"`
+	Issuer    string       `json:"iss"`
+	Audience  wireAudience `json:"aud"`
+	Subject   string       `json:"sub,omitempty"`
+	ClientID  string       `json:"client_id,omitempty"`
+	ExpiresAt int64        `json:"exp"`
+	NotBefore int64        `json:"nbf,omitempty"`
+	IssuedAt  int64        `json:"iat"`
+	ID        string       `json:"jti"`
+	SessionID string       `json:"sid"`
 
 	Confirmation *wireConfirmation `json:"cnf,omitempty"`
+
+	wireContext
 
 	Custom jsontext.Value `json:",embed"`
 }
@@ -124,7 +128,12 @@ type wireConfirmation struct {
 // continued by [appendClaims].
 func commonClaims(issuer, audience, clientID string) []byte {
 	b := appendString([]byte(`{"iss":`), issuer)
-	b = appendString(append(b, `,"aud":`...), audience)
+	b = append(b, `,"aud":`...)
+	if isAudienceList(audience) {
+		b = append(b, audience...)
+	} else {
+		b = appendString(b, audience)
+	}
 	if clientID != "" {
 		b = appendString(append(b, `,"client_id":`...), clientID)
 	}

@@ -3,7 +3,6 @@ package tokens
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -26,7 +25,8 @@ const (
 type Config struct {
 	// Issuer is the tokens' iss, the service's public base URL. Required.
 	Issuer string
-	// Audience is the access tokens' aud: the resource servers. Required.
+	// Audience is the access tokens' aud: the resource server, or several in the form of
+	// [Audience], of which a [Verifier] accepts tokens for any. Required.
 	Audience string
 	// AcceptedAudiences are further audiences that a [Verifier] accepts access tokens
 	// for, while Audience is changed on one replica after the other: the old or the
@@ -55,6 +55,12 @@ type Config struct {
 	Now func() time.Time
 }
 
+// Check returns an error if tokens cannot be issued or accepted by the configuration.
+func (c Config) Check() error {
+	_, err := c.withDefaults()
+	return err
+}
+
 func (c Config) withDefaults() (Config, error) {
 	if c.Issuer == "" || c.Audience == "" {
 		return c, errors.New("tokens: Issuer and Audience are required")
@@ -70,8 +76,10 @@ func (c Config) withDefaults() (Config, error) {
 			return c, fmt.Errorf("tokens: Issuer, Audience, ClientID, TokenEndpoint and AcceptedAudiences may have %d bytes each, as JSON writes them", maxClaimBytes)
 		}
 	}
-	if slices.Contains(c.audiences(AccessToken), "") || slices.Contains(c.audiences(AccessToken), c.TokenEndpoint) {
-		return c, errors.New("tokens: Audience and AcceptedAudiences must differ from TokenEndpoint, or one kind of token could pass for the other, and must not be empty")
+	for _, audience := range append([]string{c.Audience}, c.AcceptedAudiences...) {
+		if err := checkAudience(audience, c.TokenEndpoint); err != nil {
+			return c, err
+		}
 	}
 	if c.Leeway == 0 {
 		c.Leeway = defaultLeeway
@@ -93,5 +101,5 @@ func (c Config) audiences(typ Type) []string {
 	if typ == RefreshToken {
 		return []string{c.TokenEndpoint}
 	}
-	return append([]string{c.Audience}, c.AcceptedAudiences...)
+	return append(Audiences(c.Audience), c.AcceptedAudiences...)
 }

@@ -129,7 +129,7 @@ var withoutSeparators = strings.NewReplacer("_", "", "-", "")
 // isScope is RFC 6749 §3.3.
 func isScope(s string) bool {
 	for word := range strings.SplitSeq(s, " ") {
-		if word == "" || strings.ContainsFunc(word, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' }) {
+		if !isWord(word) {
 			return false
 		}
 	}

@@ -6,9 +6,16 @@ import (
 	"fmt"
 
 	"github.com/go-jose/go-jose/v4"
+	"github.com/golang-jwt/jwt/v5"
 )
 
-const maxKeyIDBytes = 128
+const (
+	maxKeyIDBytes = 128
+
+	// fullEd25519 is another name of EdDSA for the keys here (RFC 9864 §2.2). Tokens and
+	// published keys have the old one, which more libraries know.
+	fullEd25519 = "Ed25519"
+)
 
 // KeyRing holds the keys that tokens are signed and verified with. It does not
 // change after it was made, and may be used by many goroutines.
@@ -38,7 +45,7 @@ type KeyInfo struct {
 }
 
 // ParseKeyRing reads a JWK set (RFC 7517 §5). Every key needs an alg of
-// [AlgorithmNames] and a kid that no other has; public keys only verify. The
+// [AlgorithmNames], or Ed25519 for EdDSA, and a kid that no other has; public keys only verify. The
 // first key with a private part signs. Weak and malformed keys are refused
 // (RFC 8725 §3.4, §3.5); no error shows a part of a key.
 func ParseKeyRing(jwks []byte) (*KeyRing, error) {
@@ -96,6 +103,9 @@ func parseKey(raw json.RawMessage) (*key, error) {
 	}
 	if jwk.KeyID == "" || len(jwk.KeyID) > maxKeyIDBytes {
 		return nil, fmt.Errorf("a kid of 1 to %d bytes is wanted", maxKeyIDBytes)
+	}
+	if jwk.Algorithm == fullEd25519 {
+		jwk.Algorithm = jwt.SigningMethodEdDSA.Alg()
 	}
 	a, err := algorithmNamed(jwk.Algorithm)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -236,4 +237,29 @@ func FuzzParseKeyRing(f *testing.F) {
 			t.Errorf("the public part of an accepted ring is refused: %v", err)
 		}
 	})
+}
+
+// RFC 9864 §2.2 has another name for EdDSA with Ed25519. It makes the same tokens.
+func TestKeyWithTheFullNameOfEd25519(t *testing.T) {
+	t.Parallel()
+	const key = `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"rfc8037","alg":"%s","use":"sig",
+		"d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
+	var rings [2]*tokens.KeyRing
+	for i, name := range []string{"EdDSA", "Ed25519"} {
+		var err error
+		if rings[i], err = tokens.ParseKeyRing(fmt.Appendf(nil, key, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(rings[0].Keys(), rings[1].Keys()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(string(rings[0].PublicJWKS()), string(rings[1].PublicJWKS())); diff != "" {
+		t.Error(diff)
+	}
+	for _, name := range []string{"ed25519", "Ed448"} {
+		if _, err := tokens.ParseKeyRing(fmt.Appendf(nil, key, name)); err == nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package tokens
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -19,6 +20,7 @@ type presentedClaims struct {
 	// What the library asks for by reference is made once, with the claims.
 	expiresAt, notBefore, issuedAt jwt.NumericDate
 	audience                       [1]string
+	audiences                      jwt.ClaimStrings
 	// verified is set once the claims are in order, whatever the time is.
 	verified *verifiedClaims
 }
@@ -30,7 +32,7 @@ type verifiedClaims struct {
 }
 
 // UnmarshalJSON refuses what the library's decoder would take: a member that is
-// there twice, a name in other letters, invalid UTF-8, an aud that is a list.
+// there twice, a name in other letters, invalid UTF-8, an aud that is not one of ours.
 func (c *presentedClaims) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &c.wireClaims); err != nil {
 		return err
@@ -38,7 +40,11 @@ func (c *presentedClaims) UnmarshalJSON(text []byte) error {
 	c.expiresAt.Time = time.Unix(c.ExpiresAt, 0)
 	c.notBefore.Time = time.Unix(c.NotBefore, 0)
 	c.issuedAt.Time = time.Unix(c.IssuedAt, 0)
-	c.audience[0] = c.Audience
+	c.audience[0] = string(c.Audience)
+	c.audiences = c.audience[:]
+	if isAudienceList(c.audience[0]) {
+		c.audiences = Audiences(c.audience[0])
+	}
 	return nil
 }
 
@@ -50,7 +56,7 @@ func (c *presentedClaims) GetSubject() (string, error) { return c.Subject, nil }
 
 // GetAudience returns the aud.
 func (c *presentedClaims) GetAudience() (jwt.ClaimStrings, error) {
-	return c.audience[:], nil
+	return c.audiences, nil
 }
 
 // GetExpirationTime returns the exp, nil where there is none.
@@ -85,7 +91,10 @@ func (c *presentedClaims) Validate() error {
 	if clientID == c.cfg.ClientID {
 		clientID = c.cfg.ClientID // not a copy in each remembered token
 	}
-	audience := c.Audience
+	if len(c.audiences) > 1 && (c.use.typ != AccessToken || slices.Contains(c.audiences, c.cfg.TokenEndpoint)) {
+		return errAudience
+	}
+	audience := string(c.Audience)
 	if audience == c.cfg.Audience {
 		audience = c.cfg.Audience // nor of this
 	}
@@ -113,6 +122,7 @@ func (c *presentedClaims) Validate() error {
 		ExpiresAt:  time.Unix(c.ExpiresAt, 0).UTC(),
 		KeyID:      c.use.keyID,
 		Custom:     string(c.Custom),
+		Context:    c.context(),
 	}}
 	if c.Confirmation != nil {
 		if !IsThumbprint(c.Confirmation.Thumbprint) {

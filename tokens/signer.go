@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -34,9 +35,9 @@ func NewSigner(ring *KeyRing, cfg Config) (*Signer, error) {
 	}}, nil
 }
 
-// Sign returns the token for the claims. Issuer and ClientID come from the
-// configuration, whatever the claims say, and so does Audience, unless the claims of
-// an access token have one.
+// Sign returns the token for the claims. Issuer comes from the configuration, whatever
+// the claims say, and so do Audience and ClientID, unless the claims of an access token
+// have one.
 func (s *Signer) Sign(c Claims) (Secret, error) {
 	kind, known := s.kind[c.Type]
 	if !known {
@@ -45,9 +46,20 @@ func (s *Signer) Sign(c Claims) (Secret, error) {
 	if c.Custom != "" && !isForm(c.Custom) {
 		return "", errors.New("tokens: Custom is not what CustomClaims returns")
 	}
+	if c.Context != (Context{}) {
+		if hasContext(c.Custom) {
+			return "", errors.New("tokens: Custom has a context, and so have the claims")
+		}
+		joined, err := JoinClaims(c.Context, c.Custom)
+		if err != nil {
+			return "", fmt.Errorf("tokens: sign: %w", err)
+		}
+		c.Custom = joined
+	}
 	common := kind.claims
-	if c.Type == AccessToken && c.Audience != "" && c.Audience != s.cfg.Audience {
-		common = commonClaims(s.cfg.Issuer, c.Audience, s.cfg.ClientID)
+	if audience, clientID := cmp.Or(c.Audience, s.cfg.Audience), cmp.Or(c.ClientID, s.cfg.ClientID); c.Type == AccessToken &&
+		(audience != s.cfg.Audience || clientID != s.cfg.ClientID) {
+		common = commonClaims(s.cfg.Issuer, audience, clientID)
 	}
 	claims := appendClaims(make([]byte, 0, claimsRoom), common, c)
 	token, err := kind.use.sign(claims)

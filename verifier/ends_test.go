@@ -56,3 +56,22 @@ func TestLoweredLifetime(t *testing.T) {
 	runVerifier(t, v)
 	await(t, "revoked", v, string(pair.AccessToken), verifier.ErrRevoked)
 }
+
+// A session in whose place another is made is refused as one that somebody revoked, and
+// the other is not.
+func TestEndByReplacement(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	v := replicaOf(t, s, s.url)
+	guest, token := s.session(t)
+	await(t, "a guest", v, token, nil)
+	w := watchTokens(t, v, token)
+	_, pair, err := s.Replace(t.Context(), sessionstore.Replaced{SessionID: guest}, sessionstore.CreateParams{Subject: "bob"})
+	ended := time.Now()
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, "a session that was replaced", v, token, verifier.ErrRevoked)
+	await(t, "the one in its place", v, string(pair.AccessToken), nil)
+	w.wantWithin(t, map[string]time.Time{token: ended})
+}

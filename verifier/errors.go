@@ -5,8 +5,9 @@ import "errors"
 // Answers about a token, besides [tokens.ErrInvalid] and those below it. Test
 // for them with [errors.Is].
 var (
-	// ErrRevoked says that the token's session has ended.
-	ErrRevoked = errors.New("the session was revoked")
+	// ErrRevoked says that the token's session has ended; or that the token was superseded,
+	// and its client gets another by a refresh.
+	ErrRevoked = errors.New("the session was revoked, or its access token superseded")
 
 	// ErrUnavailable says that it cannot be told whether the token is good. It
 	// says nothing about the token: answer 503, not 401.

@@ -139,7 +139,10 @@ func (v view) whole(at cursor, later []Revocation) Event {
 	shard := at.shard
 	for ; shard < shardCount && len(sessions) < resetChunk; shard++ {
 		v.known.sessions.shards[shard].each(func(id uuid.UUID, until uint32) {
-			sessions = append(sessions, Revocation{id, int64(until)})
+			sessions = append(sessions, Revocation{SessionID: id, Until: int64(until)})
+		})
+		v.known.sessions.superseded.shards[shard].each(func(pair uuid.UUID, p supersession) {
+			sessions = append(sessions, Revocation{TokenID: pair, Below: p.below, Until: int64(p.until)})
 		})
 	}
 	e := v.event(append(sessions, later...))

@@ -88,12 +88,16 @@ func notProven(err error) error {
 const statusClientClosedRequest = 499
 
 // Error is the default answer to a request that is refused: 401 with the
-// challenge of RFC 6750 §3 for a token that is missing or no good, and 503 where
+// challenge of RFC 6750 §3 for a token that is missing or no good, or of RFC 9470 §3
+// where its user has to authenticate anew, and 503 where
 // that cannot be told, or 499 if the client has hung up meanwhile. No answer says more
 // about a token than that.
 func Error(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusUnauthorized
+	insufficient, isInsufficient := errors.AsType[*tokens.AuthenticationError](err)
 	switch code := dpop.ErrorCode(err); {
+	case isInsufficient:
+		w.Header().Set("WWW-Authenticate", authorization.Challenge(insufficient))
 	case code != "":
 		w.Header().Set("WWW-Authenticate", dpop.Challenge("", code)) // RFC 9449 §7.1
 	case errors.Is(err, authorization.ErrNoToken):

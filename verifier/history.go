@@ -9,7 +9,9 @@ const maxHistory = 1 << 17
 // history is what has become of a set lately, for its feed.
 type history struct {
 	// name tells this set's versions from another's.
-	name    string
+	name string
+	// most is how many revocations are kept: maxHistory.
+	most    int
 	batches []versioned
 	size    int
 	// whole is the version that began with a full set, forgotten the last one
@@ -32,7 +34,7 @@ func (h *history) add(version uint64, sessions []Revocation, whole bool) {
 	case len(sessions) > 0:
 		h.batches, h.size = append(h.batches, versioned{version, sessions}), h.size+len(sessions)
 		drop := 0
-		for ; h.size > maxHistory; drop++ {
+		for ; h.size > h.most; drop++ {
 			h.size -= len(h.batches[drop].sessions)
 			h.forgotten = h.batches[drop].version
 		}

@@ -48,7 +48,7 @@ func newFollower(t *testing.T) *follower {
 func (f *follower) apply(b Batch) {
 	f.t.Helper()
 	f.set.Apply(b)
-	if n := len(f.set.fresh); n > maxHistory {
+	if n := len(f.set.fresh); n > f.set.history.most {
 		f.t.Errorf("%d are kept for the next proof", n)
 	}
 }
@@ -72,7 +72,7 @@ func (f *follower) next() Event {
 // left out of what he is told because it was too much to keep.
 func TestMoreThanIsKept(t *testing.T) {
 	t.Parallel()
-	const most = maxHistory
+	const most = 1 << 10
 	for name, test := range map[string]struct {
 		apply func(*follower)
 		told  int // by the set itself; 0 for by the source
@@ -116,6 +116,10 @@ func TestMoreThanIsKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := newFollower(t)
+			if f.set.history.most != maxHistory {
+				t.Errorf("%d are kept, want %d", f.set.history.most, maxHistory)
+			}
+			f.set.history.most = most
 			test.apply(f)
 			e := f.next()
 			switch isCaughtUp := f.source.asked == 1 && len(e.Sessions) == 1 && e.Sessions[0] == caughtUp; {

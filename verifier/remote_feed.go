@@ -40,6 +40,12 @@ type feedEvent struct {
 		ID    uuid.UUID `json:"id"`
 		Until int64     `json:"until"`
 	} `json:"sessions"`
+	// Superseded is not there where the service is of an earlier release.
+	Superseded []struct {
+		Pair  uuid.UUID `json:"pair"`
+		Below int64     `json:"below"`
+		Until int64     `json:"until"`
+	} `json:"superseded"`
 	// CompleteMillis counts from when the request that is being answered arrived.
 	CompleteMillis *int64 `json:"complete_ms"`
 	From           int64  `json:"from"`
@@ -161,9 +167,12 @@ func take(data []byte, set *Set, sent Moment, cursor *string) (bool, error) {
 	if event.Cursor == "" || event.More == (event.CompleteMillis != nil) {
 		return false, errors.New("not an event of the feed")
 	}
-	b := Batch{Reset: event.Reset, Cursor: event.Cursor, From: event.From, Sessions: make([]Revocation, len(event.Sessions))}
-	for i, s := range event.Sessions {
-		b.Sessions[i] = Revocation{s.ID, s.Until}
+	b := Batch{Reset: event.Reset, Cursor: event.Cursor, From: event.From, Sessions: make([]Revocation, 0, len(event.Sessions)+len(event.Superseded))}
+	for _, s := range event.Sessions {
+		b.Sessions = append(b.Sessions, Revocation{SessionID: s.ID, Until: s.Until})
+	}
+	for _, s := range event.Superseded {
+		b.Sessions = append(b.Sessions, Revocation{TokenID: s.Pair, Below: s.Below, Until: s.Until})
 	}
 	if !event.More {
 		b.Proof = sent.Add(sinceSent(*event.CompleteMillis, set.Now().Since(sent)))

@@ -9,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 const (
@@ -20,8 +20,8 @@ const (
 	clockTolerance = 2 * time.Second
 )
 
-// Set is what a [Verifier] knows of revocations: which sessions were revoked
-// lately, and until when this is proven to be all. A source fills it. It may be
+// Set is what a [Verifier] knows of revocations: which sessions were revoked, and which
+// access tokens superseded, lately, and until when this is proven to be all. A source fills it. It may be
 // used by many goroutines.
 type Set struct {
 	bound  time.Duration
@@ -56,7 +56,7 @@ type knowledge struct {
 func newSet(bound time.Duration, clock *databaseClock) *Set {
 	return &Set{
 		bound: bound, now: clock.now, clock: clock, logger: clock.logger,
-		history: history{name: strings.ToLower(rand.Text()[:10]), changed: make(chan struct{})},
+		history: history{name: strings.ToLower(rand.Text()[:10]), most: maxHistory, changed: make(chan struct{})},
 		restart: func() {},
 	}
 }
@@ -94,19 +94,19 @@ const (
 	revoked
 )
 
-// verdict tells whether the session was revoked; expiresAt is its token's.
+// verdict tells whether an access token's session was revoked, or the token superseded.
 //
 // The order matters. The proof is read before the table, so the table has at
 // least what the proof says; and the clock is read last, so that the time in
 // which the process was stopped in between counts.
-func (s *Set) verdict(id uuid.UUID, expiresAt time.Time) verdict {
+func (s *Set) verdict(token *tokens.Claims) verdict {
 	k := s.known.Load()
 	switch {
 	case k == nil:
 		return unknown
-	case k.sessions.has(id):
+	case k.sessions.has(token.SessionID), k.sessions.superseded.has(token.TokenID, token.Generation):
 		return revoked
-	case expiresAt.Unix()+int64(Slack/time.Second) < k.from:
+	case token.ExpiresAt.Unix()+int64(Slack/time.Second) < k.from:
 		// The table does not go back so far. To the clock this token has expired long
 		// ago, so the clock was set back since.
 		return unknown
@@ -130,14 +130,18 @@ func (s *Set) Apply(b Batch) {
 			return // there is nothing yet that this could belong to
 		}
 		into, from = k.sessions, max(k.from, b.From)
-		if s.fresh = append(s.fresh, b.Sessions...); len(s.fresh) > maxHistory {
+		if s.fresh = append(s.fresh, b.Sessions...); len(s.fresh) > s.history.most {
 			// It is in the table all the same. A source that fails again and again
 			// before its last batch must not fill the memory.
 			s.fresh, s.unkept = nil, true
 		}
 	}
 	for _, r := range b.Sessions {
-		if r.Until > 0 && r.Until >= from {
+		switch {
+		case r.Until <= 0 || r.Until < from:
+		case r.Below != 0:
+			into.superseded.add(r.TokenID, r.Below, toSeconds(r.Until))
+		default:
 			into.add(r.SessionID, toSeconds(r.Until))
 		}
 	}

@@ -25,12 +25,18 @@ type Catcher interface {
 	Since(ctx context.Context, cursor string) ([]Revocation, bool, error)
 }
 
-// Revocation is a session that was revoked.
+// Revocation is a session that was revoked, or else access tokens that were superseded
+// while their session goes on.
 type Revocation struct {
+	// SessionID is the session; zero where Below is not.
 	SessionID uuid.UUID
-	// Until is when the last of its access tokens has expired, plus [Slack]: in
-	// seconds since 1970.
+	// Until is when the last of the access tokens has expired that it is about, plus
+	// [Slack]: in seconds since 1970.
 	Until int64
+	// Below, unless it is zero, says that access tokens are refused whose generation is
+	// lower, and whose TokenID is this one.
+	Below   int64
+	TokenID uuid.UUID
 }
 
 // Slack is how much longer than its last access token a revoked session is
@@ -44,7 +50,8 @@ type Batch struct {
 	// Reset begins the set anew: what the batches up to the next Proof do not
 	// have is not in it. Until then the set stays as it is.
 	Reset bool
-	// Sessions were revoked. To name one twice is harmless.
+	// Sessions were revoked, or their access tokens superseded. To name one twice is
+	// harmless.
 	Sessions []Revocation
 	// Proof, unless it is zero, is when the question was asked that the batches
 	// answer: now the set has everything that was revoked before. It must have

@@ -173,7 +173,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*tokens.Claims, er
 	if err != nil {
 		return nil, err
 	}
-	switch v.set.verdict(claims.SessionID, claims.ExpiresAt) {
+	switch v.set.verdict(claims) {
 	case live:
 		return claims, nil
 	case revoked:

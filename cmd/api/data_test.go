@@ -34,7 +34,7 @@ var madeDataKey = regexp.MustCompile(`^made key (\d+) in `)
 // generateDataKey returns the name of a key that was added to a file.
 func generateDataKey(t *testing.T, file, does string) string {
 	t.Helper()
-	printed := mustAPI(t, t.TempDir(), nil, "data", "keys", "generate", "--file", file)
+	printed := mustLine(t, nil, "data", "keys", "generate", "--file", file)
 	m := madeDataKey.FindStringSubmatch(printed)
 	if m == nil || printed != m[0]+file+": "+does+"\n" {
 		t.Fatalf("printed %q", printed)
@@ -55,26 +55,26 @@ func TestDataKeys(t *testing.T) {
 	secret := readFile(t, file)
 	list := func(want string) {
 		t.Helper()
-		r := api(t, nil, "data", "keys", "list", "--data-encryption-keyset-file", file)
+		r := line(nil, "data", "keys", "list", "--data-encryption-keyset-file", file)
 		if got := strings.Join(strings.Fields(r.stdout), " "); r.code != 0 || got != "KEY ALGORITHM USE "+want {
 			t.Errorf("%v, want %s", r, want)
 		}
 	}
 	list(old + " XAES-256-GCM seals " + added + " XAES-256-GCM opens")
-	if r := api(t, nil, "data", "keys", "remove", old, "--file", file); r.code != 1 || !strings.HasSuffix(r.stderr, "the key seals: another one has to be made the primary key first\n") {
+	if r := line(nil, "data", "keys", "remove", old, "--file", file); r.code != 1 || !strings.HasSuffix(r.stderr, "the key seals: another one has to be made the primary key first\n") {
 		t.Errorf("removing the key that seals: %v", r)
 	}
-	mustAPI(t, t.TempDir(), nil, "data", "keys", "promote", added, "--file", file)
+	mustLine(t, nil, "data", "keys", "promote", added, "--file", file)
 	list(old + " XAES-256-GCM opens " + added + " XAES-256-GCM seals")
-	mustAPI(t, t.TempDir(), nil, "data", "keys", "remove", old, "--file", file)
+	mustLine(t, nil, "data", "keys", "remove", old, "--file", file)
 	list(added + " XAES-256-GCM seals")
-	if r := api(t, nil, "data", "keys", "promote", old, "--file", file); r.code != 1 || r.stderr != `api: key "`+old+`" in `+file+": the keyset has no such key\n" {
+	if r := line(nil, "data", "keys", "promote", old, "--file", file); r.code != 1 || r.stderr != `api: key "`+old+`" in `+file+": the keyset has no such key\n" {
 		t.Errorf("promoting what is not there: %v", r)
 	}
 	checkMode(t, file, 0o600)
 
-	printed := mustAPI(t, t.TempDir(), nil, "data", "keys", "generate")
-	r := api(t, env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": printed}, "data", "keys", "list", "--json")
+	printed := mustLine(t, nil, "data", "keys", "generate")
+	r := line(env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": printed}, "data", "keys", "list", "--json")
 	if r.code != 0 || strings.Count(r.stdout, `"kid"`) != 1 || !strings.Contains(r.stdout, `"primary": true`) {
 		t.Errorf("a keyset that was printed: %v", r)
 	}
@@ -92,7 +92,7 @@ func TestDataKeys(t *testing.T) {
 		{"remove", "1", "--file", notOne},
 		{"list", "--data-encryption-keyset-file", notOne},
 	} {
-		r := api(t, nil, append([]string{"data", "keys"}, args...)...)
+		r := line(nil, append([]string{"data", "keys"}, args...)...)
 		if r.code != 1 || !strings.HasPrefix(r.stderr, "api: "+notOne+" holds no usable keyset; it may hold a keyset as `api data keys generate` makes one") || strings.Contains(r.stderr, secret[10:40]) {
 			t.Errorf("%v: %v", args, r)
 		}
@@ -124,7 +124,7 @@ func TestSealedData(t *testing.T) {
 	}
 	reencrypt := func(want string, args ...string) {
 		t.Helper()
-		r := api(t, task, append([]string{"data", "reencrypt"}, args...)...)
+		r := line(task, append([]string{"data", "reencrypt"}, args...)...)
 		got := regexp.MustCompile(` in [0-9.]+m?s`).ReplaceAllString(strings.Join(strings.Fields(r.stdout), " "), "")
 		if r.code != 0 || got != want {
 			t.Errorf("reencrypt %v: exit code %d: %q, want %q\n%s", args, r.code, got, want, r.stderr)
@@ -138,13 +138,13 @@ func TestSealedData(t *testing.T) {
 	reencrypt("sealed 1 row anew with key " + first + " KEY ROWS USE " + first + " 2 seals" + all)
 
 	second := generateDataKey(t, file, opensOnly)
-	mustAPI(t, dir, nil, "data", "keys", "promote", second, "--file", file)
+	mustLine(t, nil, "data", "keys", "promote", second, "--file", file)
 	reencrypt("sealed 2 rows anew with key " + second + " KEY ROWS USE " + second + " 2 seals " + first + " 0 opens" + all)
 	if code, answer := s.session(kept); code != http.StatusServiceUnavailable {
 		t.Errorf("a replica that was not told of the new key answers %d: %s", code, answer)
 	}
 	s.End(syscall.SIGTERM)
-	mustAPI(t, dir, nil, "data", "keys", "remove", first, "--file", file)
+	mustLine(t, nil, "data", "keys", "remove", first, "--file", file)
 	if strings.Contains(rowsOf(t, database), note) {
 		t.Error("the database shows session data")
 	}
@@ -159,7 +159,7 @@ func TestSealedData(t *testing.T) {
 		t.Errorf("a replica without the keyset does not tell:\n%s", log)
 	}
 	s.End(syscall.SIGTERM)
-	wrong := api(t, task.With(env{"LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE": "", "LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t)}), "data", "reencrypt", "--unseal")
+	wrong := line(task.With(env{"LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE": "", "LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t)}), "data", "reencrypt", "--unseal")
 	if wrong.code != 1 || !strings.Contains(wrong.stderr, `api: 2 rows are left, of which 2 cannot be opened, such as that of session `+unsealed.Session.ID+`: session data that was sealed with key "`+second+`" cannot be opened: the keyset does not have the key`) {
 		t.Errorf("with another keyset: %v", wrong)
 	}

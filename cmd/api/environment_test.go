@@ -14,7 +14,7 @@ const renamed = "settings have new names, and the old ones will not be read for 
 func TestOldNames(t *testing.T) {
 	t.Parallel()
 	database, dir := testdb.URL(t), t.TempDir()
-	mustAPI(t, dir, nil, "keys", "init", "--dir", dir)
+	mustLine(t, nil, "keys", "init", "--dir", dir)
 	for _, c := range []struct {
 		settings env
 		args     string
@@ -29,7 +29,7 @@ func TestOldNames(t *testing.T) {
 		{env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t), "DATA_ENCRYPTION_KEYSET_FILE": ""}, "data keys list", ""},
 		{env{"DATA_ENCRYPTION_KEYSET": dataKeyset(t)}, "data keys list", "DATA_ENCRYPTION_KEYSET to LATCHKEY_DATA_ENCRYPTION_KEYSET"}, // it has no log of its own
 	} {
-		r := api(t, c.settings, strings.Fields(c.args)...)
+		r := line(c.settings, strings.Fields(c.args)...)
 		if c.warns == "" && r.code == 0 && r.stderr == "" {
 			continue
 		}
@@ -66,7 +66,7 @@ func TestNamesOfVariables(t *testing.T) {
 	const secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
 	dir := t.TempDir()
 	list := "keys list --file=" + filepath.Join(dir, "signing-keys.json")
-	mustAPI(t, dir, nil, "keys", "init", "--dir", dir)
+	mustLine(t, nil, "keys", "init", "--dir", dir)
 	for _, c := range []struct {
 		settings env
 		args     string
@@ -92,7 +92,7 @@ func TestNamesOfVariables(t *testing.T) {
 			"LATCHKEY_PUBLIC_SERVICE_HOST": "10.0.0.1", "LATCHKEY_PUBLIC_PORT": "tcp://10.0.0.1:80",
 		}, list, ""},
 	} {
-		r := apiIn(t, t.TempDir(), c.settings, strings.Fields(c.args)...)
+		r := line(c.settings, strings.Fields(c.args)...)
 		if c.want == "" {
 			if r.code != 0 || r.stderr != "" {
 				t.Errorf("%v, api %s: %v", c.settings, c.args, r)

@@ -18,11 +18,11 @@ func TestHelp(t *testing.T) {
 
 	for _, command := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "migrate down", "cleanup",
-		"keys", "keys init", "keys generate", "keys list", "keys rotate", "keys revoke",
-		"data", "data keys", "data keys generate", "data keys promote", "data keys remove", "data keys list", "data reencrypt", "sessions", "sessions list", "sessions revoke", "version",
+		"keys", "keys init", "keys generate", "keys list", "keys export", "keys rotate", "keys revoke",
+		"data", "data keys", "data keys generate", "data keys promote", "data keys remove", "data keys list", "data reencrypt", "sessions", "sessions list", "sessions show", "sessions revoke", "version",
 	} {
 		// A wrong setting must not hide the help.
-		r := api(t, env{"LATCHKEY_ACCESS_TOKEN_TTL": "x"}, append(strings.Fields(command), "--help")...)
+		r := line(env{"LATCHKEY_ACCESS_TOKEN_TTL": "x"}, append(strings.Fields(command), "--help")...)
 		if r.code != 0 || r.stderr != "" {
 			t.Errorf("%q: exit code %d: %s", command, r.code, r.stderr)
 		}
@@ -33,7 +33,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	}
-	if short, long := api(t, nil, "-h"), api(t, nil, "--help"); short != long {
+	if short, long := line(nil, "-h"), line(nil, "--help"); short != long {
 		t.Errorf("-h is not --help: %v", short)
 	}
 }
@@ -62,7 +62,7 @@ func TestREADMEListsTheSettings(t *testing.T) {
 	t.Parallel()
 
 	var want, got []string
-	for _, match := range helpFlags.FindAllStringSubmatch(api(t, nil, "serve", "--help").stdout, -1) {
+	for _, match := range helpFlags.FindAllStringSubmatch(line(nil, "serve", "--help").stdout, -1) {
 		want = append(want, "LATCHKEY_"+strings.ToUpper(strings.ReplaceAll(match[1], "-", "_")))
 	}
 	_, section, found := strings.Cut(readFile(t, filepath.Join("..", "..", "README.md")), readmeHeader)

@@ -1,14 +1,18 @@
 package main_test
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/go-jose/go-jose/v4"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -19,16 +23,16 @@ func TestKeysInit(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "deep", "var")
 	signing, service := filepath.Join(dir, "signing-keys.json"), filepath.Join(dir, "service-key")
 
-	r := api(t, nil, "keys", "init", "--dir", dir)
+	r := line(nil, "keys", "init", "--dir", dir)
 	if want := (result{0, "", "made " + signing + "\nmade " + service + "\n"}); r != want {
 		t.Errorf("first: %v, want %v", r, want)
 	}
 	before := readFile(t, signing) + readFile(t, service)
-	r = api(t, env{"LATCHKEY_VAR_DIR": dir}, "keys", "init")
+	r = line(env{"LATCHKEY_VAR_DIR": dir}, "keys", "init")
 	if want := (result{0, "", "kept " + signing + "\nkept " + service + "\n"}); r != want {
 		t.Errorf("again: %v, want %v", r, want)
 	}
-	r = api(t, nil, "keys", "init", "--dir", dir, "--show")
+	r = line(nil, "keys", "init", "--dir", dir, "--show")
 	if want := (result{0, readFile(t, service), "kept " + signing + "\nkept " + service + "\n"}); r != want {
 		t.Errorf("with --show: %v, want %v", r, want)
 	}
@@ -47,6 +51,108 @@ func TestKeysInit(t *testing.T) {
 	// git leaves a folder alone that the command has made.
 	if text := readFile(t, dir, ".gitignore"); text != "*\n" {
 		t.Errorf("git would take the keys: %q", text)
+	}
+}
+
+// The algorithm is that of the key which is made; where one is there already it has no effect, and that is said.
+func TestAlgorithmOfMadeKeys(t *testing.T) {
+	t.Parallel()
+	dir := place(t)
+	for i, args := range [][]string{{"keys", "init", "--algorithm", "RS256", "--dir", dir}, {"keys", "init", "--dir", dir}} {
+		r := api(t, nil, args...)
+		if r.code != 0 || strings.Contains(r.stderr, "no effect") {
+			t.Errorf("%d: %v", i, r)
+		}
+	}
+	hint := `LATCHKEY_KEY_ALGORITHM=ES256 has no effect: the signing key in ` + filepath.Join(dir, "signing-keys.json") + ` is for RS256; `
+	if r := api(t, env{"LATCHKEY_KEY_ALGORITHM": "ES256"}, "keys", "init", "--dir", dir); r.code != 0 || !strings.Contains(r.stderr, hint) {
+		t.Errorf("another one: %v", r)
+	}
+	if r := api(t, nil, "keys", "list", "--file", filepath.Join(dir, "signing-keys.json")); !strings.Contains(r.stdout, "RS256      signs") {
+		t.Errorf("listed: %v", r)
+	}
+	if r := api(t, nil, "keys", "init", "--algorithm", "none", "--dir", dir); r.code != 2 {
+		t.Errorf("no algorithm: %v", r)
+	}
+
+	// The service makes its first key so, too, and goes on with the one that it has.
+	dir = place(t)
+	s := start(t, dir, env{"LATCHKEY_KEY_ALGORITHM": "RS256"})
+	_, keys := s.Send(http.MethodGet, s.Public+"/.well-known/jwks.json", "", nil)
+	if !strings.Contains(keys, `"alg":"RS256"`) || strings.Contains(s.Stderr.String(), "has no effect") {
+		t.Errorf("published: %s", keys)
+	}
+	s.Stop()
+	s = start(t, dir, env{"LATCHKEY_KEY_ALGORITHM": "ES256"})
+	if _, keys = s.Send(http.MethodGet, s.Public+"/.well-known/jwks.json", "", nil); !strings.Contains(keys, `"alg":"RS256"`) {
+		t.Errorf("published after a restart: %s", keys)
+	}
+	if log := s.Stderr.String(); !strings.Contains(log, "LATCHKEY_KEY_ALGORITHM=ES256 has no effect") {
+		t.Errorf("the log does not say that it has no effect: %s", log)
+	}
+}
+
+// What is exported is the public part of what is published, in the same order.
+func TestKeysExport(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "signing-keys.json")
+	for _, algorithm := range []string{"RS256", "ES256", "EdDSA", "HS256"} {
+		mustAPI(t, dir, nil, "keys", "generate", "--algorithm", algorithm, "--file", file)
+	}
+	ring, err := tokens.ParseKeyRing([]byte(readFile(t, file)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var published jose.JSONWebKeySet
+	if err := json.Unmarshal(ring.PublicJWKS(), &published); err != nil {
+		t.Fatal(err)
+	}
+	if len(published.Keys) != 3 {
+		t.Fatalf("%d keys are public, want 3", len(published.Keys))
+	}
+	var exported jose.JSONWebKeySet
+	if err := json.Unmarshal([]byte(mustAPI(t, dir, nil, "keys", "export", "--file", file)), &exported); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(published, exported); diff != "" {
+		t.Error(diff)
+	}
+	checkPEM(t, mustAPI(t, dir, nil, "keys", "export", "--file", file, "--pem"), published.Keys)
+	second := published.Keys[1]
+	checkPEM(t, mustAPI(t, dir, nil, "keys", "export", "--file", file, "--pem", second.KeyID), []jose.JSONWebKey{second})
+	secret := ring.Keys()[3].ID
+	if r := api(t, nil, "keys", "export", "--file", file, "--pem", secret); r != (result{1, "", `api: there is no such public key: "` + secret + `"` + "\n"}) {
+		t.Errorf("a secret key: %v", r)
+	}
+
+	settings := keysInDatabase(t)
+	s := start(t, t.TempDir(), settings)
+	_, jwks := s.Send(http.MethodGet, s.Public+"/.well-known/jwks.json", "", nil)
+	if err := json.Unmarshal([]byte(jwks), &published); err != nil {
+		t.Fatal(err)
+	}
+	checkPEM(t, mustAPI(t, t.TempDir(), settings, "keys", "export", "--pem"), published.Keys)
+}
+
+func checkPEM(t *testing.T, text string, want []jose.JSONWebKey) {
+	t.Helper()
+	rest := []byte(text)
+	for _, key := range want {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil || block.Type != "PUBLIC KEY" {
+			t.Fatalf("no public key for %s in %s", key.KeyID, text)
+		}
+		got, err := x509.ParsePKIXPublicKey(block.Bytes)
+		if diff := cmp.Diff(key.Key, got); diff != "" || err != nil {
+			t.Errorf("%s: %v %s", key.KeyID, err, diff)
+		}
+		if !strings.Contains(text, key.KeyID+" "+key.Algorithm+"\n") {
+			t.Errorf("%s is not named in %s", key.KeyID, text)
+		}
+	}
+	if len(rest) > 0 {
+		t.Errorf("more than that: %s", rest)
 	}
 }
 
@@ -83,7 +189,7 @@ func TestKeysGenerate(t *testing.T) {
 
 	// A set to a pipe, for each algorithm.
 	for _, algorithm := range []string{"EdDSA", "ES256", "RS256", "PS256", "HS256"} {
-		ring, err := tokens.ParseKeyRing([]byte(mustAPI(t, dir, nil, "keys", "generate", "--algorithm", algorithm)))
+		ring, err := tokens.ParseKeyRing([]byte(mustLine(t, nil, "keys", "generate", "--algorithm", algorithm)))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +202,7 @@ func TestKeysGenerate(t *testing.T) {
 	file := filepath.Join(dir, "keys.json")
 	var printed string
 	for _, args := range [][]string{{}, {"--algorithm=ES256"}, {"--algorithm=HS256", "--first"}} {
-		printed += mustAPI(t, dir, nil, append([]string{"keys", "generate", "--file", file}, args...)...)
+		printed += mustLine(t, nil, append([]string{"keys", "generate", "--file", file}, args...)...)
 		if args == nil {
 			checkMode(t, file, 0o600)
 		}
@@ -104,7 +210,7 @@ func TestKeysGenerate(t *testing.T) {
 	if err := os.Chmod(file, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	printed += mustAPI(t, dir, nil, "keys", "generate", "--file", file, "--algorithm=PS256")
+	printed += mustLine(t, nil, "keys", "generate", "--file", file, "--algorithm=PS256")
 	checkMode(t, file, 0o640) // the service may read it through its group
 	var algorithms []string
 	for _, key := range listKeys(t, file) {
@@ -124,20 +230,20 @@ func TestKeysGenerate(t *testing.T) {
 
 func TestKeysList(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	file := filepath.Join(t.TempDir(), "keys.json")
 	for _, algorithm := range []string{"EdDSA", "ES256", "RS256", "PS256", "HS256"} {
-		mustAPI(t, dir, nil, "keys", "generate", "--file=keys.json", "--algorithm", algorithm)
+		mustLine(t, nil, "keys", "generate", "--file", file, "--algorithm", algorithm)
 	}
 
-	table := mustAPI(t, dir, nil, "keys", "list", "--file=keys.json")
+	table := mustLine(t, nil, "keys", "list", "--file", file)
 	if lines := strings.Split(table, "\n"); len(lines) != 7 || strings.Join(strings.Fields(lines[0]), " ") != "KEY ALGORITHM USE" ||
 		!strings.HasSuffix(lines[1], "  EdDSA      signs") || !strings.HasSuffix(lines[5], "  HS256      verifies") {
 		t.Errorf("table:\n%s", table)
 	}
-	if table != mustAPI(t, dir, env{"LATCHKEY_SIGNING_KEYS_FILE": "keys.json"}, "keys", "list") {
+	if table != mustLine(t, env{"LATCHKEY_SIGNING_KEYS_FILE": file}, "keys", "list") {
 		t.Error("LATCHKEY_SIGNING_KEYS_FILE gives another list")
 	}
-	checkNoPrivatePart(t, filepath.Join(dir, "keys.json"), table+mustAPI(t, dir, nil, "keys", "list", "--file=keys.json", "--json"))
+	checkNoPrivatePart(t, file, table+mustLine(t, nil, "keys", "list", "--file", file, "--json"))
 }
 
 func listKeys(t *testing.T, file string) []tokens.KeyInfo {
@@ -145,7 +251,7 @@ func listKeys(t *testing.T, file string) []tokens.KeyInfo {
 	var list struct {
 		Keys []tokens.KeyInfo `json:"keys"`
 	}
-	if err := json.Unmarshal([]byte(mustAPI(t, filepath.Dir(file), nil, "keys", "list", "--json", "--file", file)), &list); err != nil {
+	if err := json.Unmarshal([]byte(mustLine(t, nil, "keys", "list", "--json", "--file", file)), &list); err != nil {
 		t.Fatal(err)
 	}
 	return list.Keys

@@ -94,7 +94,7 @@ func TestRotationReachesRunningServices(t *testing.T) {
 		t.Errorf("copies of the keys: %s", cacheControl)
 	}
 
-	printed := mustAPI(t, dir, settings, "keys", "rotate")
+	printed := mustLine(t, settings, "keys", "rotate")
 	second := keyIn(t, printed)
 	m := regexp.MustCompile(`^made key \S+ \(EdDSA\): it signs from (\S+)\n$`).FindStringSubmatch(printed)
 	if m == nil {
@@ -103,7 +103,7 @@ func TestRotationReachesRunningServices(t *testing.T) {
 	if from, err := time.Parse(time.RFC3339, m[1]); err != nil || time.Until(from) < 2*300*time.Second {
 		t.Errorf("it signs from %s, which is too soon for copies of five minutes", m[1])
 	}
-	if again := mustAPI(t, dir, settings, "keys", "rotate"); again != strings.Replace(printed, "made", "there already is", 1) {
+	if again := mustLine(t, settings, "keys", "rotate"); again != strings.Replace(printed, "made", "there already is", 1) {
 		t.Errorf("a second rotation printed %q", again)
 	}
 	for _, s := range []*service{one, other} {
@@ -116,7 +116,7 @@ func TestRotationReachesRunningServices(t *testing.T) {
 		t.Errorf("signed by %s before its time", kid)
 	}
 
-	if got := mustAPI(t, dir, settings, "keys", "rotate", "--now"); got != "there already is key "+second+" (EdDSA): it signs now\n" {
+	if got := mustLine(t, settings, "keys", "rotate", "--now"); got != "there already is key "+second+" (EdDSA): it signs now\n" {
 		t.Errorf("rotate --now printed %q", got)
 	}
 	var after testservice.Pair
@@ -134,15 +134,15 @@ func TestRotationReachesRunningServices(t *testing.T) {
 		}
 	}
 
-	listed := mustAPI(t, dir, settings, "keys", "list")
+	listed := mustLine(t, settings, "keys", "list")
 	if !regexp.MustCompile(`(?m)^`+second+` +EdDSA +signs `).MatchString(listed) || !regexp.MustCompile(`(?m)^`+first+` +EdDSA +verifies `).MatchString(listed) {
 		t.Errorf("listed:\n%s", listed)
 	}
-	if got := mustAPI(t, dir, settings, "keys", "list", "--json"); !strings.Contains(got, `"state": "signs"`) || strings.Contains(got, "sealed") {
+	if got := mustLine(t, settings, "keys", "list", "--json"); !strings.Contains(got, `"state": "signs"`) || strings.Contains(got, "sealed") {
 		t.Errorf("listed: %s", got)
 	}
 
-	if got, want := mustAPI(t, dir, settings, "keys", "revoke", first), "revoked key "+first+"; key "+second+" (EdDSA) signs now\n"; got != want {
+	if got, want := mustLine(t, settings, "keys", "revoke", first), "revoked key "+first+"; key "+second+" (EdDSA) signs now\n"; got != want {
 		t.Errorf("revoke printed %q, want %q", got, want)
 	}
 	for _, s := range []*service{one, other} {
@@ -194,7 +194,7 @@ func TestKeyAlgorithm(t *testing.T) {
 	if code := s.Current(pair.AccessToken); code != http.StatusOK {
 		t.Errorf("a session answers %d", code)
 	}
-	if listed := mustAPI(t, t.TempDir(), settings, "keys", "list"); !strings.Contains(listed, signer(t, pair.AccessToken)+"  ES256      signs") {
+	if listed := mustLine(t, settings, "keys", "list"); !strings.Contains(listed, signer(t, pair.AccessToken)+"  ES256      signs") {
 		t.Errorf("listed:\n%s", listed)
 	}
 }
@@ -204,24 +204,24 @@ func TestKeysInDatabaseFailures(t *testing.T) {
 	settings := keysInDatabase(t)
 
 	const none = "api: there is no signing key in the database yet: `api serve` makes the first one when it starts\n"
-	if r := api(t, settings, "keys", "rotate"); r != (result{1, "", none}) {
+	if r := line(settings, "keys", "rotate"); r != (result{1, "", none}) {
 		t.Errorf("without a key: %v", r)
 	}
 	start(t, t.TempDir(), settings)
-	if r := api(t, settings, "keys", "revoke", "nobody"); r != (result{1, "", "api: revoke a signing key: no such signing key: \"nobody\"\n"}) {
+	if r := line(settings, "keys", "revoke", "nobody"); r != (result{1, "", "api: revoke a signing key: no such signing key: \"nobody\"\n"}) {
 		t.Errorf("an unknown key: %v", r)
 	}
 
 	wrong := settings.With(env{"LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey("b"), "LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"})
 	for _, args := range [][]string{{"serve"}, {"keys", "rotate", "--now"}} {
-		r := api(t, wrong, args...)
+		r := line(wrong, args...)
 		if r.code != 1 || !strings.HasPrefix(r.stderr, "api: LATCHKEY_KEY_ENCRYPTION_KEY is not the one that the signing keys in the database were sealed with: ") ||
 			strings.Count(r.stderr, "\n") != 1 || strings.Contains(r.stderr, wrong["LATCHKEY_KEY_ENCRYPTION_KEY"]) {
 			t.Errorf("%v with another key: %v", args, r)
 		}
 	}
 	unset := settings.With(env{"LATCHKEY_KEY_ENCRYPTION_KEY": ""})
-	if r := api(t, unset, "keys", "rotate"); r.code != 2 || !strings.HasPrefix(r.stderr, "api: LATCHKEY_KEY_ENCRYPTION_KEY is not set; it may be 32 random bytes in base64") {
+	if r := line(unset, "keys", "rotate"); r.code != 2 || !strings.HasPrefix(r.stderr, "api: LATCHKEY_KEY_ENCRYPTION_KEY is not set; it may be 32 random bytes in base64") {
 		t.Errorf("without LATCHKEY_KEY_ENCRYPTION_KEY: %v", r)
 	}
 }

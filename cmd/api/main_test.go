@@ -9,5 +9,5 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testservice.Main(func() int { return testdb.Main(m) }, "-ldflags", "-X main.version=v1.2.3"))
+	os.Exit(testservice.Main(func() int { return testdb.Main(m) }, "-ldflags", "-X main.version="+builtVersion))
 }

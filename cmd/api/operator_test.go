@@ -27,9 +27,8 @@ import (
 func TestMigrate(t *testing.T) {
 	t.Parallel()
 	settings := env{"LATCHKEY_DATABASE_URL": emptyDatabase(t)}
-	dir := t.TempDir()
 
-	plan := mustAPI(t, dir, settings, "migrate", "--dry-run")
+	plan := mustLine(t, settings, "migrate", "--dry-run")
 	for _, want := range []string{"-- would run job queue: ", "-- would run 00001_sessions.sql\n", `CREATE TABLE IF NOT EXISTS "sessionStore" (`} {
 		if !strings.Contains(plan, want) {
 			t.Errorf("migrate --dry-run does not say %q:\n%s", want, plan)
@@ -38,14 +37,14 @@ func TestMigrate(t *testing.T) {
 	if strings.Contains(plan, "DROP TABLE \"sessionStore") || strings.Contains(plan, "+goose") {
 		t.Errorf("migrate --dry-run shows more than what would run:\n%s", plan)
 	}
-	status := mustAPI(t, dir, settings, "migrate", "status")
+	status := mustLine(t, settings, "migrate", "status")
 	if n := tables(t, settings["LATCHKEY_DATABASE_URL"]); n != 0 {
 		t.Fatalf("to look made %d tables", n)
 	}
 	if !strings.Contains(status, "pending") || !strings.HasPrefix(status, "MIGRATION") {
 		t.Errorf("status before:\n%s", status)
 	}
-	up := mustAPI(t, dir, settings, "migrate")
+	up := mustLine(t, settings, "migrate")
 	for line := range strings.Lines(up) {
 		if !regexp.MustCompile(`^migrated .+ in [0-9.]+m?s\n$`).MatchString(line) {
 			t.Errorf("up: %q", line)
@@ -54,7 +53,7 @@ func TestMigrate(t *testing.T) {
 	if !strings.Contains(up, "migrated 00001_") || !strings.Contains(up, "migrated job queue: ") {
 		t.Errorf("up:\n%s", up)
 	}
-	if again := mustAPI(t, dir, settings, "migrate", "up"); again != "the database schema is up to date\n" {
+	if again := mustLine(t, settings, "migrate", "up"); again != "the database schema is up to date\n" {
 		t.Errorf("again: %q", again)
 	}
 	var list struct {
@@ -63,7 +62,7 @@ func TestMigrate(t *testing.T) {
 			AppliedAt string `json:"applied_at"`
 		} `json:"migrations"`
 	}
-	if err := json.Unmarshal([]byte(mustAPI(t, dir, settings, "migrate", "status", "--json")), &list); err != nil || len(list.Migrations) == 0 {
+	if err := json.Unmarshal([]byte(mustLine(t, settings, "migrate", "status", "--json")), &list); err != nil || len(list.Migrations) == 0 {
 		t.Fatal(err, list)
 	}
 	for _, m := range list.Migrations {
@@ -72,27 +71,27 @@ func TestMigrate(t *testing.T) {
 		}
 	}
 	before := tables(t, settings["LATCHKEY_DATABASE_URL"])
-	if plan := mustAPI(t, dir, settings, "migrate", "--dry-run"); plan != "would run nothing\n" {
+	if plan := mustLine(t, settings, "migrate", "--dry-run"); plan != "would run nothing\n" {
 		t.Errorf("migrate --dry-run at the end:\n%s", plan)
 	}
-	if plan := mustAPI(t, dir, settings, "migrate", "down", "--dry-run", "--to=3"); !strings.Contains(plan, "-- would take back 00004_revocation_epoch.sql\n\nDROP TRIGGER") ||
+	if plan := mustLine(t, settings, "migrate", "down", "--dry-run", "--to=3"); !strings.Contains(plan, "-- would take back 00004_revocation_epoch.sql\n\nDROP TRIGGER") ||
 		strings.Contains(plan, "00003_") {
 		t.Errorf("down --dry-run:\n%s", plan)
 	}
 	if after := tables(t, settings["LATCHKEY_DATABASE_URL"]); after != before {
 		t.Fatalf("%d tables were %d before a look", after, before)
 	}
-	down := mustAPI(t, dir, settings, "migrate", "down", "--yes")
+	down := mustLine(t, settings, "migrate", "down", "--yes")
 	if !regexp.MustCompile(`^took back 000\d\d_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
 		t.Errorf("down: %q", down)
 	}
-	if down := mustAPI(t, dir, settings, "migrate", "down", "--to=3", "--yes"); !regexp.MustCompile(`^(took back .*\n)*took back 00004_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
+	if down := mustLine(t, settings, "migrate", "down", "--to=3", "--yes"); !regexp.MustCompile(`^(took back .*\n)*took back 00004_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
 		t.Errorf("down --to: %q", down)
 	}
-	if r := apiIn(t, dir, settings, "cleanup"); r.code != 1 || !strings.Contains(r.stderr, "run `api migrate`") {
+	if r := line(settings, "cleanup"); r.code != 1 || !strings.Contains(r.stderr, "run `api migrate`") {
 		t.Errorf("cleanup after down: exit code %d: %s", r.code, r.stderr)
 	}
-	if up := mustAPI(t, dir, settings, "migrate"); !strings.HasPrefix(up, "migrated 000") {
+	if up := mustLine(t, settings, "migrate"); !strings.HasPrefix(up, "migrated 000") {
 		t.Errorf("up again: %q", up)
 	}
 }
@@ -128,14 +127,14 @@ func TestServeOnNewerSchema(t *testing.T) {
 	if _, err := store.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); err != nil {
 		t.Error(err)
 	}
-	if out := mustAPI(t, dir, settings, "migrate"); out != "the database schema is up to date\n" {
+	if out := mustLine(t, settings, "migrate"); out != "the database schema is up to date\n" {
 		t.Errorf("migrate: %q", out)
 	}
-	if out := mustAPI(t, dir, settings, "migrate", "status"); !strings.Contains(out, "00099, of a newer program ") {
+	if out := mustLine(t, settings, "migrate", "status"); !strings.Contains(out, "00099, of a newer program ") {
 		t.Errorf("migrate status: %q", out)
 	}
 	for _, args := range [][]string{{"migrate", "down", "--yes"}, {"migrate", "down", "--dry-run"}} {
-		if r := apiIn(t, dir, settings, args...); r.code != 1 || !strings.Contains(r.stderr, "was made by a newer program") {
+		if r := line(settings, args...); r.code != 1 || !strings.Contains(r.stderr, "was made by a newer program") {
 			t.Errorf("%v: %v", args, r)
 		}
 	}
@@ -152,7 +151,7 @@ INSERT INTO latchkey_migrations ("version_id", "is_applied") VALUES (99, true)`
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
-	settings, dir := env{"LATCHKEY_DATABASE_URL": database}, t.TempDir()
+	settings := env{"LATCHKEY_DATABASE_URL": database}
 	store := newStore(t, database)
 	ids := make([]string, 3)
 	for i, client := range []sessionstore.Client{{Label: "Ada's phone"}, {UserAgent: "curl/8\x1b[2J\n"}, {IP: "192.0.2.7"}} {
@@ -163,11 +162,11 @@ func TestSessions(t *testing.T) {
 		ids[i] = session.ID.String()
 	}
 
-	r := apiIn(t, dir, settings, "sessions", "list", "--subject", "nobody")
+	r := line(settings, "sessions", "list", "--subject", "nobody")
 	if want := (result{0, "", "no live sessions\n"}); r != want {
 		t.Errorf("list of nobody: %v", r)
 	}
-	table := mustAPI(t, dir, settings, "sessions", "list", "--subject", "ada")
+	table := mustLine(t, settings, "sessions", "list", "--subject", "ada")
 	lines := strings.Split(strings.TrimSpace(table), "\n")
 	if len(lines) != 4 || strings.Join(strings.Fields(lines[0]), " ") != "SESSION CREATED REFRESHED EXPIRES CLIENT" ||
 		!strings.HasPrefix(lines[1], ids[2]+"  ") || !strings.HasSuffix(lines[1], "  192.0.2.7") ||
@@ -175,7 +174,7 @@ func TestSessions(t *testing.T) {
 		!strings.HasPrefix(lines[3], ids[0]+"  ") || !strings.HasSuffix(lines[3], "  Ada's phone") {
 		t.Errorf("list:\n%s", table)
 	}
-	document := mustAPI(t, dir, settings, "sessions", "list", "--subject", "ada", "--json")
+	document := mustLine(t, settings, "sessions", "list", "--subject", "ada", "--json")
 	if strings.Contains(table+document, "of ada") {
 		t.Error("the list shows data")
 	}
@@ -184,18 +183,91 @@ func TestSessions(t *testing.T) {
 	}
 
 	// One that does not exist does not save the next one.
-	r = apiIn(t, dir, settings, "sessions", "revoke", uuid.Nil.String(), ids[0])
+	r = line(settings, "sessions", "revoke", uuid.Nil.String(), ids[0])
 	if want := (result{1, "revoked " + ids[0] + "\n", "api: session " + uuid.Nil.String() + ": no such session\n"}); r != want {
 		t.Errorf("revoke: %v, want %v", r, want)
 	}
-	if out := mustAPI(t, dir, settings, "sessions", "revoke", ids[0]); out != "revoked "+ids[0]+"\n" {
+	if out := mustLine(t, settings, "sessions", "revoke", ids[0]); out != "revoked "+ids[0]+"\n" {
 		t.Errorf("revoke again: %q", out)
 	}
-	if out := mustAPI(t, dir, settings, "sessions", "revoke", "--subject", "ada"); out != "revoked 2 sessions\n" {
+	if out := mustLine(t, settings, "sessions", "revoke", "--subject", "ada"); out != "revoked 2 sessions\n" {
 		t.Errorf("revoke --subject: %q", out)
 	}
-	if got := sessionIDs(t, mustAPI(t, dir, settings, "sessions", "list", "--subject", "ada", "--json")); len(got) != 0 {
+	if got := sessionIDs(t, mustLine(t, settings, "sessions", "list", "--subject", "ada", "--json")); len(got) != 0 {
 		t.Errorf("still live: %v", got)
+	}
+
+	// Now they are among those that ended, with the reason.
+	table = mustLine(t, settings, "sessions", "list", "--subject", "ada", "--ended", "--since=1h", "--label=Ada's phone")
+	lines = strings.Split(strings.TrimSpace(table), "\n")
+	if len(lines) != 2 || strings.Join(strings.Fields(lines[0]), " ") != "SESSION CREATED REFRESHED ENDED REASON BY CLIENT" ||
+		!regexp.MustCompile("^"+ids[0]+`  \S+Z  never +\S+Z  operator  \S+@\S+  Ada's phone$`).MatchString(lines[1]) {
+		t.Errorf("list --ended:\n%s", table)
+	}
+}
+
+// Support asks who ended sessions of whomever, and why one has ended.
+func TestEndedSessions(t *testing.T) {
+	t.Parallel()
+	database := testdb.URL(t)
+	settings, dir := env{"LATCHKEY_DATABASE_URL": database}, t.TempDir()
+	store := newStore(t, database)
+	created := map[string]sessionstore.Session{}
+	for _, subject := range []string{"ada", "bob", "eve"} {
+		session, _, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: subject, Client: sessionstore.Client{Label: "phone", IP: "192.0.2.7"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		created[subject] = session
+	}
+	execute(t, database, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "subject" = 'eve'`)
+	mustAPI(t, dir, settings, "sessions", "revoke", created["bob"].ID.String())
+	mustAPI(t, dir, settings, "sessions", "revoke", "--all", "--yes")
+
+	want := []string{"ada all_signed_out", "bob operator", "eve not_recorded"}
+	var got []string
+	table := mustAPI(t, dir, settings, "sessions", "list", "--ended", "--address=192.0.2.0/24")
+	for line := range strings.Lines(table) {
+		cells := strings.Fields(line)
+		got = append(got, cells[1]+" "+cells[5])
+	}
+	if diff := cmp.Diff(append([]string{"SUBJECT REASON"}, want...), got); diff != "" {
+		t.Errorf("list --ended (-want +got):\n%s", diff)
+	}
+	r := apiIn(t, dir, settings, "sessions", "list", "--ended", "--limit=2", "--json")
+	if ids := sessionIDs(t, r.stdout); len(ids) != 2 || r.stderr != "there may be more than these 2: --limit lists more\n" {
+		t.Errorf("list --limit: %v", r)
+	}
+	for what, r := range map[string]result{
+		"--since=1h":            {2, "", "api: sessions list: --since goes with --ended (api --help tells more)\n"},
+		"--ended --since=today": {2, "", "api: --since: it may be a duration, such as 24h, or a time, such as 2026-06-20T09:00:00Z (api --help tells more)\n"},
+		"--limit=0":             {2, "", "api: sessions list: --limit must be 1 or more (api --help tells more)\n"},
+		"--address=home":        {1, "", "api: address: neither an IP address nor a network in CIDR notation\n"},
+		"--label=none":          {0, "", "no live sessions\n"},
+		"--ended --label=none":  {0, "", "no ended sessions\n"},
+	} {
+		if got := apiIn(t, dir, settings, append([]string{"sessions", "list"}, strings.Fields(what)...)...); got != r {
+			t.Errorf("%s: %v, want %v", what, got, r)
+		}
+	}
+
+	shown := mustAPI(t, dir, settings, "sessions", "show", created["bob"].ID.String())
+	if !regexp.MustCompile(`^session ` + created["bob"].ID.String() + ` of bob\n\S+Z  created from 192\.0\.2\.7, phone\n\S+Z  ended: operator \(\S+@\S+\)\n$`).MatchString(shown) {
+		t.Errorf("show:\n%s", shown)
+	}
+	execute(t, database, `UPDATE "sessionStoreToken" SET "generation" = 2, "issuedAt" = now() + interval '1 hour', "clientIp" = '192.0.2.8' WHERE "session" = '`+created["ada"].ID.String()+`'`)
+	if shown := mustAPI(t, dir, settings, "sessions", "show", created["ada"].ID.String()); !strings.HasSuffix(shown, "Z  last refreshed from 192.0.2.8 (2 times in all)\n") {
+		t.Errorf("show:\n%s", shown)
+	}
+	var document struct {
+		Ended struct{ Reason, By string }
+	}
+	if err := json.Unmarshal([]byte(mustAPI(t, dir, settings, "sessions", "show", "--json", created["bob"].ID.String())), &document); err != nil ||
+		document.Ended.Reason != "operator" || !strings.Contains(document.Ended.By, "@") {
+		t.Errorf("%+v, %v", document, err)
+	}
+	if r := apiIn(t, dir, settings, "sessions", "show", uuid.Nil.String()); r.code != 1 || r.stderr != "api: session "+uuid.Nil.String()+": no such session\n" {
+		t.Errorf("%v", r)
 	}
 }
 
@@ -210,7 +282,7 @@ func TestSessionsListGoesThroughAllPages(t *testing.T) {
 		}
 	}
 
-	ids := sessionIDs(t, mustAPI(t, t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, "sessions", "list", "--subject", "ada", "--json"))
+	ids := sessionIDs(t, mustLine(t, env{"LATCHKEY_DATABASE_URL": database}, "sessions", "list", "--subject", "ada", "--json"))
 	seen := map[string]bool{}
 	for _, id := range ids {
 		seen[id] = true
@@ -223,7 +295,7 @@ func TestSessionsListGoesThroughAllPages(t *testing.T) {
 func TestCleanup(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
-	settings, dir := env{"LATCHKEY_DATABASE_URL": database}, t.TempDir()
+	settings := env{"LATCHKEY_DATABASE_URL": database}
 	store := newStore(t, database)
 	for i := range 3 {
 		session, _, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: "ada", Data: []byte(`{}`)})
@@ -250,7 +322,7 @@ func TestCleanup(t *testing.T) {
 		{nil, "removed " + two},
 		{nil, "removed " + none},
 	} {
-		r := apiIn(t, dir, settings, append([]string{"cleanup"}, step.args...)...)
+		r := line(settings, append([]string{"cleanup"}, step.args...)...)
 		if r.code != 0 || !regexp.MustCompile("^"+step.want+"$").MatchString(r.stdout) || r.stderr != "" {
 			t.Errorf("cleanup %v: exit code %d: %s%s, want %s", step.args, r.code, r.stdout, r.stderr, step.want)
 		}
@@ -263,7 +335,7 @@ func TestCleanupTellsAScript(t *testing.T) {
 	expire(t, database, 3)
 	for _, args := range [][]string{{"--dry-run"}, nil} {
 		var summary map[string]any
-		if err := json.Unmarshal([]byte(mustAPI(t, t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, append([]string{"cleanup", "--json"}, args...)...)), &summary); err != nil {
+		if err := json.Unmarshal([]byte(mustLine(t, env{"LATCHKEY_DATABASE_URL": database}, append([]string{"cleanup", "--json"}, args...)...)), &summary); err != nil {
 			t.Fatal(err)
 		}
 		if seconds, ok := summary["seconds"].(float64); !ok || seconds <= 0 {
@@ -310,7 +382,7 @@ func TestCleanupIsKilled(t *testing.T) {
 		WHERE s."id" IS NULL OR t."id" IS NULL`); halves != 0 {
 		t.Errorf("%d sessions are there in part", halves)
 	}
-	if out, want := mustAPI(t, t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, "cleanup"), fmt.Sprintf("removed %d sessions (", left); !strings.HasPrefix(out, want) {
+	if out, want := mustLine(t, env{"LATCHKEY_DATABASE_URL": database}, "cleanup"), fmt.Sprintf("removed %d sessions (", left); !strings.HasPrefix(out, want) {
 		t.Errorf("the next run: %q, want %q", out, want)
 	}
 }

@@ -177,9 +177,9 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	if n := queryInt(t, direct, `SELECT count(*) FROM "sessionStore" WHERE "subject" = 'one' AND "revokedAt" IS NULL`); n != manyClients {
 		t.Errorf("a user has %d sessions, %d may be", n, manyClients)
 	}
-	revokePastPgBouncer(t, s, direct, func() { mustAPI(t, dir, settings, "sessions", "revoke", "--subject", "ada") })
+	revokePastPgBouncer(t, s, direct, func() { mustLine(t, settings, "sessions", "revoke", "--subject", "ada") })
 
-	mustAPI(t, dir, settings, "keys", "rotate")
+	mustLine(t, settings, "keys", "rotate")
 
 	// Jobs: a report of theft.
 	pair := s.CreateSession(testKey, `{"subject":"grace","data":{}}`)
@@ -205,10 +205,10 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	}
 
 	change(t, direct, `UPDATE "sessionStore" SET "revokedAt" = now() - interval '30 days' WHERE "revokedAt" IS NOT NULL`)
-	if out := mustAPI(t, dir, settings, "cleanup"); !regexp.MustCompile(`^removed ([1-9]\d*) sessions \(0 expired, [1-9]\d* revoked\) and [1-9]\d* token pairs in [1-9]\d* batches, `).MatchString(out) {
+	if out := mustLine(t, settings, "cleanup"); !regexp.MustCompile(`^removed ([1-9]\d*) sessions \(0 expired, [1-9]\d* revoked\) and [1-9]\d* token pairs in [1-9]\d* batches, `).MatchString(out) {
 		t.Errorf("cleanup: %q", out)
 	}
-	if out := mustAPI(t, dir, settings, "data", "reencrypt", "--unseal"); !regexp.MustCompile(`^unsealed [1-9]\d* rows in `).MatchString(out) {
+	if out := mustLine(t, settings, "data", "reencrypt", "--unseal"); !regexp.MustCompile(`^unsealed [1-9]\d* rows in `).MatchString(out) {
 		t.Errorf("reencrypt: %q", out)
 	}
 	if code := s.End(syscall.SIGTERM); code != 0 {
@@ -224,12 +224,12 @@ func TestServeBehindPgBouncer(t *testing.T) {
 // migratePastPgBouncer takes the newest migration back and runs it again.
 func migratePastPgBouncer(t *testing.T, dir string, settings env) {
 	t.Helper()
-	mustAPI(t, dir, settings, "migrate", "down", "--yes")
+	mustLine(t, settings, "migrate", "down", "--yes")
 	if r := apiIn(t, dir, settings.With(env{"LATCHKEY_DIRECT_DATABASE_URL": ""}), "migrate"); r.code != 1 ||
 		!strings.Contains(r.stderr, "migrations need a connection to PostgreSQL itself, not to a pooler") {
 		t.Errorf("through PgBouncer: %v", r)
 	}
-	if out := mustAPI(t, dir, settings, "migrate"); !strings.HasPrefix(out, "migrated 000") {
+	if out := mustLine(t, settings, "migrate"); !strings.HasPrefix(out, "migrated 000") {
 		t.Errorf("past it: %q", out)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/command"
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
@@ -23,7 +24,28 @@ type result struct {
 	stdout, stderr string
 }
 
-// api runs the command to its end, in a folder of the test's.
+// builtVersion is what TestMain stamps.
+const builtVersion = "v1.2.3"
+
+// line runs a command line to its end as the built command does, but in the test's own process: to start one more takes the
+// race detector longer than most command lines. What depends on the folder, or serves, is for [api].
+func line(settings env, args ...string) result {
+	var stdout, stderr bytes.Buffer
+	code := command.Run(builtVersion, args, settings.List(), &stdout, &stderr)
+	return result{code, stdout.String(), stderr.String()}
+}
+
+// mustLine is [line] for what must end well, and returns what it printed.
+func mustLine(t *testing.T, settings env, args ...string) string {
+	t.Helper()
+	r := line(settings, args...)
+	if r.code != 0 {
+		t.Fatalf("api %s: exit code %d: %s", strings.Join(args, " "), r.code, r.stderr)
+	}
+	return r.stdout
+}
+
+// api runs the built command to its end, in a folder of the test's.
 func api(t *testing.T, settings env, args ...string) result {
 	t.Helper()
 	return apiIn(t, t.TempDir(), settings, args...)

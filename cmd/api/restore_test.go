@@ -77,7 +77,7 @@ func TestRestoredBackup(t *testing.T) {
 		execute(t, database, clientsComeLater)
 	}
 	created := s.CreateSession(testKey, `{"subject":"dan","data":{}}`)
-	mustAPI(t, dir, settings, "sessions", "revoke", revoked.Session.ID)
+	mustLine(t, settings, "sessions", "revoke", revoked.Session.ID)
 	if code, _ := s.Send(http.MethodDelete, s.Internal+"/v1/sessions?subject=cid", testKey, nil); code != http.StatusOK {
 		t.Fatal(code)
 	}
@@ -103,9 +103,9 @@ func TestRestoredBackup(t *testing.T) {
 		}
 		switch e["event"] {
 		case "session.revoked":
-			mustAPI(t, dir, settings, "sessions", "revoke", fmt.Sprint(e["session_id"]))
+			mustLine(t, settings, "sessions", "revoke", fmt.Sprint(e["session_id"]))
 		case "sessions.revoked":
-			mustAPI(t, dir, settings, "sessions", "revoke", "--subject", fmt.Sprint(e["subject"]))
+			mustLine(t, settings, "sessions", "revoke", "--subject", fmt.Sprint(e["subject"]))
 		}
 	}
 	for _, pair := range []testservice.Pair{revoked, signedOut} {

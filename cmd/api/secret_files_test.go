@@ -12,9 +12,9 @@ import (
 func TestFilesWithSecrets(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "keys")
-	mustAPI(t, t.TempDir(), nil, "keys", "init", "--dir", dir)
+	mustLine(t, nil, "keys", "init", "--dir", dir)
 	keyset := filepath.Join(dir, "data-keyset.json")
-	mustAPI(t, dir, nil, "data", "keys", "generate", "--file", keyset)
+	mustLine(t, nil, "data", "keys", "generate", "--file", keyset)
 	signing, service := filepath.Join(dir, "signing-keys.json"), filepath.Join(dir, "service-key")
 	configured := env{
 		"LATCHKEY_DATABASE_URL": "postgres://127.0.0.1:1/none", "LATCHKEY_SIGNING_KEYS_FILE": signing, "LATCHKEY_SERVICE_KEYS_FILE": service, "LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE": keyset,

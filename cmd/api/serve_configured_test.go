@@ -173,6 +173,9 @@ func TestSignalDrainsRequests(t *testing.T) {
 	if code := s.Wait(); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
+	if said := s.Stderr.String(); strings.Count(said, `"level":"INFO","msg":"the service stops","why":"signal: terminated"`) != 1 {
+		t.Errorf("said:\n%s", said)
+	}
 }
 
 func TestSecondSignalForces(t *testing.T) {
@@ -245,6 +248,12 @@ func TestDatabaseOutage(t *testing.T) {
 	}
 	server.Start()
 	s.Await("recovery", func() bool { return s.Current(pair.AccessToken) == http.StatusOK })
+	s.Await("word of it", func() bool {
+		return strings.Contains(s.Stderr.String(), `"level":"INFO","msg":"the database is back","away_seconds":`)
+	})
+	if said := s.Stderr.String(); strings.Count(said, `"msg":"the database is away"`) != 1 || strings.Contains(said, "river") || strings.Contains(said, "Elector") {
+		t.Errorf("said:\n%s", said)
+	}
 	server.Stop()
 	if code := s.End(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d without a database", code)

@@ -22,7 +22,7 @@ func TestMetrics(t *testing.T) {
 
 	var text string
 	want := []string{
-		`latchkey_build_info{go_version="go1.`, `version="v1.2.3"} 1`,
+		`latchkey_build_info{go_version="go1.`, `version="` + builtVersion + `"} 1`,
 		"latchkey_sessions_created_total 1\n",
 		`latchkey_http_requests_total{listener="internal",method="POST",route="/v1/sessions",status="201"} 1`,
 		`latchkey_pool_connections_max{pool="requests"} `,
@@ -79,7 +79,7 @@ func TestTraces(t *testing.T) {
 	collector.Close()
 	mu.Lock()
 	defer mu.Unlock()
-	for _, part := range []string{"POST /v1/sessions", "session create", `INSERT INTO "sessionStore"`, "deployment.environment.name", "v1.2.3"} {
+	for _, part := range []string{"POST /v1/sessions", "session create", `INSERT INTO "sessionStore"`, "deployment.environment.name", builtVersion} {
 		if !strings.Contains(sent.String(), part) {
 			t.Errorf("no span has %q", part)
 		}
@@ -109,7 +109,7 @@ func TestTracesThatCannotBe(t *testing.T) {
 	} {
 		name, value, _ := strings.Cut(variable, "=")
 		settings := env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", name: value}
-		if r := api(t, settings); r.code != 2 || r.stderr != want+"\n" {
+		if r := line(settings); r.code != 2 || r.stderr != want+"\n" {
 			t.Errorf("%s: exit code %d: %s", variable, r.code, r.stderr)
 		}
 	}

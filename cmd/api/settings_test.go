@@ -114,7 +114,7 @@ func TestWrongSettings(t *testing.T) {
 		{configured.With(env{"LATCHKEY_SERVICE_KEYS": ""}), "LATCHKEY_SERVICE_KEYS is not set" + keys + "; LATCHKEY_DATABASE_URL is set, so none is made by itself"},
 		{env{"LATCHKEY_LOG_LEVEL": strings.Repeat("x", 100)}, `LATCHKEY_LOG_LEVEL is "` + strings.Repeat("x", 80) + `…"; it may be debug, info, warn or error`},
 	} {
-		r := api(t, c.settings)
+		r := line(c.settings)
 		if r.code != 2 || r.stdout != "" || r.stderr != "api: "+c.want+"\n" {
 			t.Errorf("%v: exit code %d:\n%s%s\nwant 2:\napi: %s", c.settings, r.code, r.stdout, r.stderr, c.want)
 		}
@@ -136,7 +136,7 @@ func TestWrongFlagIsNamedAsTheFlag(t *testing.T) {
 		{[]string{"cleanup", "--cleanup-retention=x"}, `api: --cleanup-retention is "x"; it may be a duration in whole seconds, such as 15s, 5m or 720h, up to 876000h`},
 	} {
 		// The variable is fine, and the flag wins.
-		r := api(t, env{"LATCHKEY_ACCESS_TOKEN_TTL": "5m", "LATCHKEY_PUBLIC_ADDR": ":1"}, c.args...)
+		r := line(env{"LATCHKEY_ACCESS_TOKEN_TTL": "5m", "LATCHKEY_PUBLIC_ADDR": ":1"}, c.args...)
 		if r.code != 2 || r.stderr != c.want+"\n" {
 			t.Errorf("%v: exit code %d: %s", c.args, r.code, r.stderr)
 		}
@@ -147,8 +147,8 @@ func TestWrongFlagIsNamedAsTheFlag(t *testing.T) {
 func TestOtherCommandsSettingsDoNotMatter(t *testing.T) {
 	t.Parallel()
 
-	r := api(t, env{"LATCHKEY_ACCESS_TOKEN_TTL": "x", "LATCHKEY_DATABASE_URL": "x", "LATCHKEY_PUBLIC_ADDR": "x"}, "version")
-	if r.code != 0 || r.stdout != "v1.2.3\n" || r.stderr != "" {
+	r := line(env{"LATCHKEY_ACCESS_TOKEN_TTL": "x", "LATCHKEY_DATABASE_URL": "x", "LATCHKEY_PUBLIC_ADDR": "x"}, "version")
+	if r.code != 0 || r.stdout != builtVersion+"\n" || r.stderr != "" {
 		t.Errorf("exit code %d: %s%s", r.code, r.stdout, r.stderr)
 	}
 }

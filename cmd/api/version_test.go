@@ -10,14 +10,14 @@ import (
 func TestVersion(t *testing.T) {
 	t.Parallel()
 
-	if out := mustAPI(t, t.TempDir(), nil, "version"); out != "v1.2.3\n" {
+	if out := mustAPI(t, t.TempDir(), nil, "version"); out != builtVersion+"\n" {
 		t.Errorf("version: %q", out)
 	}
 	var v struct {
 		Version string `json:"version"`
 		Go      string `json:"go"`
 	}
-	if err := json.Unmarshal([]byte(mustAPI(t, t.TempDir(), nil, "version", "--json")), &v); err != nil || v.Version != "v1.2.3" || !strings.HasPrefix(v.Go, "go1.") {
+	if err := json.Unmarshal([]byte(mustAPI(t, t.TempDir(), nil, "version", "--json")), &v); err != nil || v.Version != builtVersion || !strings.HasPrefix(v.Go, "go1.") {
 		t.Errorf("version --json: %+v, %v", v, err)
 	}
 }

@@ -48,12 +48,15 @@ WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL
 FOR NO KEY UPDATE OF s, r`
 
 // The lifetimes are those that the application gave to Compas, and the tokens
-// that it made since tell what became of one that was rotated.
+// that it made since tell what became of one that was rotated. The claims are those
+// that the session's other pairs were given since they were taken over.
 const readQuery = `
 SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL, r."createdAt", r."revokedAt",
   round(extract(epoch FROM r."expiresAt" - r."createdAt"))::bigint,
   (SELECT round(extract(epoch FROM a."expiresAt" - a."createdAt"))::bigint FROM "sessionStoreToken" a WHERE a."refreshToken" = r."id" LIMIT 1),
-  EXISTS (SELECT FROM "sessionStoreToken" p WHERE p."id" = $3), "newer"."count", "newer"."last"
+  EXISTS (SELECT FROM "sessionStoreToken" p WHERE p."id" = $3), "newer"."count", "newer"."last",
+  (SELECT p."claims" FROM "sessionStoreToken" p
+   WHERE p."session" = s."id" AND p."refreshToken" IS NULL AND p."accessExpiresAt" IS NOT NULL AND p."revokedAt" IS NULL LIMIT 1)
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
 CROSS JOIN LATERAL (
@@ -65,8 +68,8 @@ WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
 const insertPairQuery = `
 INSERT INTO "sessionStoreToken" ("id", "session", "generation", "createdAt", "issuedAt", "settledAt",
   "expiresAt", "expiresOn", "accessGeneration", "accessExpiresAt", "accessTokenTtl", "refreshTokenTtl",
-  "clientUserAgent", "clientIp", "dpopJkt", "audience")
-VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE 'UTC')::date, $8, $9, $10, $11, $12, $13::text::inet, $14, $15)`
+  "clientUserAgent", "clientIp", "dpopJkt", "audience", "claims", "client")
+VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE 'UTC')::date, $8, $9, $10, $11, $12, $13::text::inet, $14, $15, $16, $17)`
 
 // Only one row is changed, so that no lock is waited for while another is held
 // that a refresh by Compas may want.
@@ -83,7 +86,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 			return d, now, err
 		}
 	}
-	var subject *string
+	var subject, claims *string
 	var rotatedAt, last *time.Time
 	var idle, newer int64
 	var accessTTL *int64
@@ -92,7 +95,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	batch := &pgx.Batch{}
 	batch.Queue(lockQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(t.Row))
 	batch.Queue(readQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(t.Row), pgvalue.UUID(p.ID)).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&now, &subject, &p.Revoked, &p.CreatedAt, &rotatedAt, &idle, &accessTTL, &exists, &newer, &last)
+		return row.Scan(&now, &subject, &p.Revoked, &p.CreatedAt, &rotatedAt, &idle, &accessTTL, &exists, &newer, &last, &claims)
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return d, now, err
@@ -100,7 +103,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	if exists {
 		return d, now, ErrTakenOver
 	}
-	p.Subject = pgvalue.OrZero(subject)
+	p.Subject, p.Claims = pgvalue.OrZero(subject), pgvalue.OrZero(claims)
 	switch {
 	case p.Revoked, hasExpired(t.Claims, now):
 		return refresh.Decision{Outcome: refresh.Refused, Next: p}, now, nil
@@ -124,7 +127,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	n := d.Next
 	if _, err := tx.Exec(ctx, insertPairQuery, pgvalue.UUID(n.ID), pgvalue.UUID(n.SessionID), n.Generation, n.CreatedAt, n.IssuedAt, n.SettledAt,
 		n.ExpiresAt, n.AccessGeneration, n.AccessExpiresAt, pgvalue.Seconds(n.Lifetimes.AccessToken), pgvalue.Seconds(n.Lifetimes.RefreshToken),
-		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience); err != nil {
+		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience, claims, n.Client); err != nil {
 		return d, now, err
 	}
 	_, err = tx.Exec(ctx, retireQuery, pgvalue.UUID(t.Row))

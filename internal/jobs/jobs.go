@@ -90,6 +90,7 @@ type Runner struct {
 	client   *river.Client[pgx.Tx]
 	log      *slog.Logger
 	stopping *atomic.Bool
+	outage   *outage
 	webhook  bool
 	kept     KeptLeaks // nil for none
 }
@@ -119,7 +120,7 @@ func New(cfg Config) (*Runner, error) {
 		river.AddWorker(workers, &keysWorker{keys: cfg.Keys})
 		periodic, queues[keysQueue] = append(periodic, periodicKeys()), river.QueueConfig{MaxWorkers: 1}
 	}
-	stopping := new(atomic.Bool)
+	stopping, away := new(atomic.Bool), newOutage(cfg.Logger, cfg.Pool)
 	poll := pollInterval
 	if cfg.PollOnly {
 		poll = pollOnlyInterval
@@ -129,7 +130,7 @@ func New(cfg Config) (*Runner, error) {
 		Queues:       queues,
 		Workers:      workers,
 		PeriodicJobs: periodic,
-		Logger:       slog.New(quiet{cfg.Logger.Handler(), stopping}),
+		Logger:       slog.New(quiet{cfg.Logger.Handler(), stopping, away}),
 		ErrorHandler: failures{cfg.Logger, cfg.Observer},
 
 		FetchPollInterval:    poll,
@@ -146,7 +147,7 @@ func New(cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Runner{client: client, log: cfg.Logger, stopping: stopping, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
+	return &Runner{client: client, log: cfg.Logger, stopping: stopping, outage: away, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
 }
 
 // Run works jobs off until ctx ends. Then it interrupts those that run, which makes them available to the other
@@ -155,10 +156,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	// The queue's own way to stop, unlike its context's end, puts interrupted jobs back.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
+	var following sync.WaitGroup
+	defer following.Wait()
+	following.Go(func() { r.outage.run(ctx) })
 	if r.kept != nil {
-		var following sync.WaitGroup
 		following.Go(func() { r.followKeptLeaks(ctx) })
-		defer following.Wait()
 	}
 	if !r.start(ctx, life, end) {
 		return nil
@@ -166,12 +168,12 @@ func (r *Runner) Run(ctx context.Context) error {
 	<-ctx.Done()
 	r.stopping.Store(true)
 
-	ctx, cancel := context.WithTimeout(life, stopTimeout)
+	stopCtx, cancel := context.WithTimeout(life, stopTimeout)
 	defer cancel()
-	if err := r.client.StopAndCancel(ctx); err != nil {
+	if err := r.client.StopAndCancel(stopCtx); err != nil {
 		// The queue waits for a database that is gone. Its jobs are rows: another replica, or the next start, takes
 		// them over.
-		r.log.WarnContext(ctx, "the job queue did not stop in time", "error", err)
+		r.log.WarnContext(stopCtx, "the job queue did not stop in time", "error", err)
 	}
 	return nil
 }

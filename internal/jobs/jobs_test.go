@@ -157,10 +157,17 @@ func TestDatabaseRestart(t *testing.T) {
 	r := s.run(time.Second)
 	s.awaitRuns(1)
 	server.Kill()
-	s.await("a poll that fails", func() bool { return strings.Contains(s.log.String(), "level=ERROR") })
+	s.await("word of it", func() bool { return strings.Contains(s.log.String(), `level=ERROR msg="the database is away" error=`) })
 	server.Start()
 	s.awaitRuns(s.sessions.runs() + 2)
+	s.await("word of its end", func() bool {
+		return strings.Contains(s.log.String(), `level=INFO msg="the database is back" away_seconds=`)
+	})
 	r.stop()
+	// The queue says nothing of its own about it.
+	if log := s.log.String(); strings.Count(log, "level=ERROR") != 1 || strings.Count(log, "the database is back") != 1 {
+		t.Errorf("said:\n%s", log)
+	}
 }
 
 func TestStartWithoutDatabase(t *testing.T) {

@@ -9,11 +9,12 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
-// quiet logs at debug what the queue logs at info, such as how it counts; and, once it is stopping, all that fails
-// because it stops.
+// quiet logs at debug what the queue logs at info, such as how it counts; and all that fails because the queue is
+// stopping, or because the database is away.
 type quiet struct {
 	slog.Handler
 	stopping *atomic.Bool
+	outage   *outage
 }
 
 func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
@@ -21,16 +22,21 @@ func (q quiet) Enabled(ctx context.Context, level slog.Level) bool {
 }
 
 func (q quiet) Handle(ctx context.Context, record slog.Record) error {
-	record.Level = q.quieter(record.Level)
+	if record.Level = q.quieter(record.Level); record.Level >= slog.LevelWarn && q.outage.explains(ctx) {
+		record.Level = slog.LevelDebug
+	}
+	if !q.Handler.Enabled(ctx, record.Level) {
+		return nil
+	}
 	return q.Handler.Handle(ctx, record)
 }
 
 func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return quiet{q.Handler.WithAttrs(attrs), q.stopping}
+	return quiet{q.Handler.WithAttrs(attrs), q.stopping, q.outage}
 }
 
 func (q quiet) WithGroup(name string) slog.Handler {
-	return quiet{q.Handler.WithGroup(name), q.stopping}
+	return quiet{q.Handler.WithGroup(name), q.stopping, q.outage}
 }
 
 func (q quiet) quieter(level slog.Level) slog.Level {

@@ -86,11 +86,20 @@ func TestSessionsAreCounted(t *testing.T) {
 	verify(t, present(m.store, ctx, bound.RefreshToken), sessionstore.ErrNotProven)
 	_, err = m.store.RefreshTokensWith(ctx, string(bound.RefreshToken), sessionstore.RefreshOptions{KeyThumbprint: thumbprint, Scope: "admin"})
 	verify(t, err, sessionstore.ErrScope)
+	_, err = m.store.RefreshTokensWith(ctx, string(bound.RefreshToken), sessionstore.RefreshOptions{KeyThumbprint: thumbprint, Resources: []string{"other"}})
+	verify(t, err, sessionstore.ErrResource)
+	_, err = m.store.RefreshTokensWith(ctx, string(bound.RefreshToken), sessionstore.RefreshOptions{KeyThumbprint: thumbprint, ClientID: "other"})
+	verify(t, err, sessionstore.ErrOtherClient)
 
 	for range 2 {
 		if _, _, err := m.hasty.Create(ctx, sessionstore.CreateParams{Subject: "one-session-only"}); err != nil {
 			t.Fatal(err)
 		}
+	}
+
+	guest, _ := m.create(t)
+	if _, _, err := m.store.Replace(ctx, sessionstore.Replaced{SessionID: guest.ID}, sessionstore.CreateParams{}); err != nil {
+		t.Fatal(err)
 	}
 
 	late, cancel := context.WithTimeout(ctx, 0)
@@ -103,11 +112,12 @@ func TestSessionsAreCounted(t *testing.T) {
 	m.compare(t, `
 		# HELP latchkey_sessions_created_total Sessions that were created.
 		# TYPE latchkey_sessions_created_total counter
-		latchkey_sessions_created_total 9
-		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, or because their subject had too many.
+		latchkey_sessions_created_total 11
+		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, because their subject had too many, or because another session took their place.
 		# TYPE latchkey_sessions_revoked_total counter
 		latchkey_sessions_revoked_total{cause="asked"} 3
 		latchkey_sessions_revoked_total{cause="limit"} 1
+		latchkey_sessions_revoked_total{cause="replaced"} 1
 		latchkey_sessions_revoked_total{cause="stolen"} 1
 		# HELP latchkey_refreshes_total Refresh tokens that were presented, by what came of them.
 		# TYPE latchkey_refreshes_total counter
@@ -116,9 +126,12 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_refreshes_total{outcome="failed"} 0
 		latchkey_refreshes_total{outcome="healed"} 1
 		latchkey_refreshes_total{outcome="invalid"} 1
+		latchkey_refreshes_total{outcome="no_proof"} 0
 		latchkey_refreshes_total{outcome="not_proven"} 1
+		latchkey_refreshes_total{outcome="other_client"} 1
 		latchkey_refreshes_total{outcome="raced"} 1
 		latchkey_refreshes_total{outcome="refused"} 1
+		latchkey_refreshes_total{outcome="resource"} 1
 		latchkey_refreshes_total{outcome="retried_late"} 1
 		latchkey_refreshes_total{outcome="rotated"} 3
 		latchkey_refreshes_total{outcome="scope"} 1
@@ -147,6 +160,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_database_errors_total{operation="patch"} 0
 		latchkey_database_errors_total{operation="refresh"} 1
 		latchkey_database_errors_total{operation="revoke"} 0
+		latchkey_database_errors_total{operation="set_claims"} 0
 		latchkey_database_errors_total{operation="update"} 0
 	`, "latchkey_sessions_created_total", "latchkey_sessions_revoked_total", "latchkey_refreshes_total",
 		"latchkey_refresh_tokens_stolen_total", "latchkey_leak_reports_delayed_total", "latchkey_database_errors_total")

@@ -21,6 +21,9 @@ const (
 	refreshWrongIssuer   = "wrong_issuer"   // the token names another issuer
 	refreshWrongAudience = "wrong_audience" // the token is for another token endpoint
 	refreshScope         = "scope"          // it asks for more than the session's scope
+	refreshResource      = "resource"       // it asks for a resource that the session is not for
+	refreshOtherClient   = "other_client"   // the token was issued to another client
+	refreshNoProof       = "no_proof"       // its client needs a proof
 	refreshNotProven     = "not_proven"     // the token is bound to another key than its sender's
 	refreshStolen        = "stolen"         // it came back, and its session was revoked
 	refreshUnavailable   = "unavailable"    // the database did not answer
@@ -30,9 +33,10 @@ const (
 
 // Why a session was revoked.
 const (
-	causeAsked  = "asked"
-	causeStolen = "stolen"
-	causeLimit  = "limit" // its subject has too many
+	causeAsked    = "asked"
+	causeStolen   = "stolen"
+	causeLimit    = "limit"    // its subject has too many
+	causeReplaced = "replaced" // another took its place
 )
 
 // sessions counts what became of sessions. It is a [sessionstore.Observer].
@@ -65,9 +69,9 @@ func newSessions(registry prometheus.Registerer) *sessions {
 	}
 	revoked := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "sessions_revoked_total",
-		Help: "Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, or because their subject had too many.",
+		Help: "Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, because their subject had too many, or because another session took their place.",
 	}, []string{"cause"})
-	for _, cause := range []string{causeAsked, causeStolen, causeLimit} {
+	for _, cause := range []string{causeAsked, causeStolen, causeLimit, causeReplaced} {
 		s.revoked[cause] = revoked.WithLabelValues(cause)
 	}
 	refreshes := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -80,7 +84,7 @@ func newSessions(registry prometheus.Registerer) *sessions {
 		s.given[outcome] = refreshes.WithLabelValues(outcome.String())
 	}
 	for _, outcome := range []string{
-		refreshRefused, refreshUnknown, refreshExpired, refreshInvalid, refreshUnknownKey, refreshWrongIssuer, refreshWrongAudience, refreshNotProven, refreshScope, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
+		refreshRefused, refreshUnknown, refreshExpired, refreshInvalid, refreshUnknownKey, refreshWrongIssuer, refreshWrongAudience, refreshNotProven, refreshScope, refreshResource, refreshOtherClient, refreshNoProof, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
 	} {
 		s.refused[outcome] = refreshes.WithLabelValues(outcome)
 	}
@@ -120,6 +124,9 @@ func (s *sessions) End(_ context.Context, r sessionstore.Result) {
 		cause = causeLimit
 	}
 	s.revoked[cause].Add(float64(r.Revoked))
+	if r.Replaced != uuid.Nil {
+		s.revoked[causeReplaced].Inc()
+	}
 	switch {
 	case r.Operation == sessionstore.OperationRefresh:
 		s.refreshed(r)
@@ -166,6 +173,12 @@ func refusal(err error) string {
 		return refreshNotProven
 	case errors.Is(err, sessionstore.ErrScope):
 		return refreshScope
+	case errors.Is(err, sessionstore.ErrResource):
+		return refreshResource
+	case errors.Is(err, sessionstore.ErrOtherClient):
+		return refreshOtherClient
+	case errors.Is(err, sessionstore.ErrProofRequired):
+		return refreshNoProof
 	case errors.Is(err, tokens.ErrUnknownKey):
 		return refreshUnknownKey
 	case errors.Is(err, tokens.ErrWrongIssuer):

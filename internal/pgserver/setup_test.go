@@ -19,6 +19,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
+	"github.com/latchkey-sessions/latchkey/internal/testdir"
 )
 
 // ownerOf makes the test binary a process that owns the named folder until it is killed.
@@ -56,7 +57,7 @@ func TestMain(m *testing.M) {
 func folder(t *testing.T) string {
 	t.Helper()
 
-	dir, err := os.MkdirTemp("", "latchkey-pgserver-") //nolint:usetesting // see above
+	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-pgserver-") //nolint:usetesting // see above
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +116,7 @@ func made(t *testing.T) string {
 	if once.dir != "" {
 		return once.dir
 	}
-	dir, err := os.MkdirTemp("", "latchkey-pgserver-") //nolint:usetesting // it outlives the test
+	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-pgserver-") //nolint:usetesting // it outlives the test
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,3 +1,5 @@
+//go:build !race
+
 package refresh
 
 // Invariants, as violations name them.
@@ -9,6 +11,7 @@ const (
 	manyPairs    = "I4: one token gave several new pairs"
 	slidWindow   = "I5: a replaced token was accepted as a race after its window"
 	lingered     = "I6: a replaced access token was accepted after its window"
+	superseded   = "I7: a superseded access token was accepted"
 )
 
 // present presents a refresh token. The pair is nil if it is refused.

@@ -1,3 +1,5 @@
+//go:build !race
+
 package refresh
 
 import (
@@ -127,6 +129,8 @@ func describe(w world, a action, zero token) string {
 		return fmt.Sprintf("the database's clock is set by %+d ticks", a.slot)
 	case actRevoke:
 		return "the session is revoked"
+	case actSupersede:
+		return "the access tokens are superseded"
 	case actRob:
 		return "a thief copies the store: " + pair(w.store)
 	case actThiefRefreshes, actThief:

@@ -1,3 +1,5 @@
+//go:build !race
+
 package refresh
 
 import (
@@ -17,6 +19,9 @@ type scenario struct {
 	failover bool
 	// revocation lets the session be revoked at any moment.
 	revocation bool
+	// supersedes is by how much the access generation is raised by whoever supersedes
+	// access tokens, at any moment and however often; zero for nobody.
+	supersedes int8
 	// thief lets somebody copy the store at any moment.
 	thief bool
 
@@ -66,6 +71,7 @@ const (
 	actFailOver
 	actSetClock
 	actRevoke
+	actSupersede
 	actRob
 	actThiefRefreshes
 	actThiefUses
@@ -93,6 +99,13 @@ func (s scenario) steps(w world, emit func(action, world)) {
 	step(actTick, 0, func(w *world) effect { w.tick(s); return s.useOnTick(w) })
 	if s.thief && !w.robbed {
 		step(actRob, 0, func(w *world) effect { w.thief, w.robbed = w.store, true; return effect{} })
+	}
+	if s.supersedes > 0 && !w.ended && w.down == 0 {
+		step(actSupersede, 0, func(w *world) effect {
+			w.db.seen.below = w.db.access + 1
+			w.db.access, w.db.seen.by.access = w.db.access+s.supersedes, w.db.seen.by.access+s.supersedes
+			return effect{}
+		})
 	}
 	if s.turns {
 		s.turnSteps(w, step)
@@ -242,6 +255,8 @@ func (s scenario) accepted(w *world, t token) effect {
 	switch {
 	case w.ended:
 		return effect{violation: revived}
+	case t.access < w.db.seen.below:
+		return effect{violation: superseded}
 	case t.access < w.db.access-1, t.access < w.db.access && w.db.seen.issued >= s.grace:
 		return effect{violation: lingered}
 	}

@@ -1,3 +1,5 @@
+//go:build !race
+
 package refresh
 
 import (
@@ -75,9 +77,10 @@ type seen struct {
 	used        int8  // age of the first recorded use after that
 	lateAt      int8  // the last generation with a late retry …
 	lateRetries int8  // … and how many in a row up to it had one
+	below       int8  // access tokens of a generation below were superseded
 }
 
-var firstRow = row{issued: never, confirmed: never, seen: seen{issued: never, used: never, lateAt: -2, rotated: 100}}
+var firstRow = row{issued: never, confirmed: never, seen: seen{issued: never, used: never, lateAt: -2, rotated: 100, below: -2}}
 
 // eachAge calls f with each age and the age beyond which nothing depends on it.
 func (r *row) eachAge(s settings, f func(age *int8, most int8)) {
@@ -109,6 +112,7 @@ func (r *row) forget(s settings) {
 		kept := r.token
 		*r = firstRow
 		r.token, r.revoked = kept, true
+		r.seen.below = r.access - 2
 	}
 	r.eachAge(s, func(age *int8, most int8) { *age = min(*age, most) })
 	if r.lateGeneration < r.refresh-1 {
@@ -117,6 +121,7 @@ func (r *row) forget(s settings) {
 	if r.seen.lateAt < r.refresh-1 {
 		r.seen.lateAt, r.seen.lateRetries = r.refresh-2, 0
 	}
+	r.seen.below = max(r.seen.below, r.access-2) // no token is older: see raise
 	if r.seen.rotated == s.grace+s.skew {
 		r.seen.replaced, r.seen.by = r.refresh-1, r.token
 	}
@@ -128,6 +133,7 @@ func (r *row) shift(by token) {
 	for _, generation := range []*int8{&r.lateGeneration, &r.seen.replaced, &r.seen.lateAt} {
 		*generation += by.refresh
 	}
+	r.seen.below += by.access
 }
 
 // modelNow is the present whenever decide is called.

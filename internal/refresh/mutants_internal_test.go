@@ -1,3 +1,5 @@
+//go:build !race
+
 package refresh
 
 import (
@@ -111,6 +113,10 @@ var mutants = []struct {
 		hostile.named("no order", func(s *scenario) {
 			s.accepts = func(r Rules, _, _ int64, mintedAt, now time.Time) bool { return now.Before(mintedAt.Add(r.Grace)) }
 		}), lingered,
+	},
+	{
+		"who supersedes access tokens skips no generation", decide,
+		replaced.named("the next one", func(s *scenario) { s.supersedes = 1 }), superseded,
 	},
 	{
 		"no confirmation",

@@ -45,8 +45,11 @@ type Rules struct {
 	RefuseReplaced bool
 	// Defaults are the lifetimes of a pair that has none of its own.
 	Defaults Lifetimes
-	// Audience is whom new access tokens are for.
-	Audience string
+	// FirstClient is the client of pairs that name none.
+	FirstClient string
+	// Audiences are whom new access tokens are for, by the client. Those of a client that
+	// is not there stay for whom they were.
+	Audiences map[string]string
 }
 
 // Lifetimes are how long a session and its tokens last, in whole seconds.
@@ -84,6 +87,7 @@ type Pair struct {
 
 	AccessGeneration int64
 	AccessExpiresAt  time.Time
+	Client           string    // the session's; empty in the rows of an earlier release
 	Audience         string    // the access token's; empty in the rows of an earlier release
 	ConfirmedAt      time.Time // when the pair was first seen in use; zero for not yet
 
@@ -99,6 +103,13 @@ func (p Pair) MintedAt() time.Time {
 		return p.CreatedAt
 	}
 	return p.IssuedAt
+}
+
+// HasRefreshToken is false for a pair that is an access token alone. Its own two
+// lifetimes are one: no other pair has that, since a refresh token outlives the access
+// token.
+func (p Pair) HasRefreshToken() bool {
+	return p.Lifetimes.RefreshToken == 0 || p.Lifetimes.RefreshToken != p.Lifetimes.AccessToken
 }
 
 // usesCount tells whether the pair's use proves that its client holds it, and
@@ -142,7 +153,10 @@ func (p Pair) retryLate(now time.Time, r Rules) (Pair, bool) {
 func (p Pair) mintAccess(now time.Time, r Rules) Pair {
 	p.AccessGeneration++
 	p.AccessExpiresAt = p.capped(now.Add(p.Lifetimes.Or(r.Defaults).AccessToken))
-	p.ConfirmedAt, p.Audience = time.Time{}, r.Audience
+	p.ConfirmedAt, p.Client = time.Time{}, cmp.Or(p.Client, r.FirstClient)
+	if audience, isKnown := r.Audiences[p.Client]; isKnown {
+		p.Audience = audience
+	}
 	return p
 }
 

@@ -22,9 +22,9 @@ import (
 // are more, all are read.
 const maxNewRevocations = 1 << 17
 
-// Channel is what verifiers listen on: a revocation wakes them. It is the only
-// operation that notifies, for to commit a notification takes a lock that the whole
-// database shares.
+// Channel is what verifiers listen on: a revocation wakes them, and so does whoever
+// supersedes access tokens. Nothing else notifies, for to commit a notification takes a
+// lock that the whole database shares.
 const Channel = "latchkey_revoked"
 
 // Source is a verifier's source of revocations.
@@ -37,12 +37,15 @@ type Source struct {
 	primary primary.Watch
 }
 
-const strictQuery = `SELECT "revokedAt" IS NULL FROM "sessionStore" WHERE "id" = $1 AND ` + primary.Only
+const strictQuery = `
+SELECT "revokedAt" IS NULL AND NOT EXISTS (SELECT FROM "sessionStoreToken" WHERE "id" = $2 AND "supersededBelow" > $3)
+FROM "sessionStore" WHERE "id" = $1 AND ` + primary.Only
 
-// Strict asks about one token: whether its session was revoked, and nothing else.
+// Strict asks about one token: whether its session was revoked, or it was superseded, and
+// nothing else.
 func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) error {
 	var live bool
-	switch err := (isolation.Pool{Pool: r.Pool}).QueryRow(ctx, strictQuery, claims.SessionID).Scan(&live); {
+	switch err := (isolation.Pool{Pool: r.Pool}).QueryRow(ctx, strictQuery, claims.SessionID, claims.TokenID, claims.Generation).Scan(&live); {
 	case pgvalue.IsNoRows(err):
 		return verifier.ErrRevoked
 	case err != nil:
@@ -54,8 +57,9 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 	return nil
 }
 
-// The statements below first return what state of the database they have seen,
-// and then the sessions. Both are of one snapshot, because they are one statement.
+// The statements below first return what state of the database they have seen, and then
+// the sessions, and the pairs of which access tokens were superseded. All are of one
+// snapshot, because they are one statement.
 
 // stateOfDatabase is the database's state, or an error on a standby. A snapshot tells
 // of each transaction whether it is visible in it, so what is new since is exactly
@@ -64,7 +68,7 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 // epoch says so (see its migration), and the cluster's identifier, as a dump has the
 // epoch too.
 const stateOfDatabase = `
-SELECT NULL::uuid, NULL::bigint, pg_current_snapshot()::text,
+SELECT NULL::uuid, NULL::bigint, NULL::bigint, pg_current_snapshot()::text,
   (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), now()
 WHERE ` + primary.Only + `
 `
@@ -77,20 +81,30 @@ WHERE ` + primary.Only + `
 const sessionUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
   s."revokedAt" + make_interval(secs => $1))))::bigint + $2`
 
+// supersededUntil is the same for superseded access tokens of pair t.
+const supersededUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
+  t."supersededAt" + make_interval(secs => $1))))::bigint + $2`
+
+// revokedQuery finds all. The order has the planner take the index, which has nothing but
+// superseded tokens.
 const revokedQuery = stateOfDatabase + `UNION ALL
-SELECT "id", "until", NULL, NULL, NULL FROM (
+SELECT "id", "until", NULL, NULL, NULL, NULL FROM (
   SELECT s."id", ` + sessionUntil + ` AS "until"
   FROM "sessionStore" s
   LEFT JOIN "sessionStoreToken" t ON t."session" = s."id"
   WHERE s."revokedAt" > now() - make_interval(secs => $3)
-) r WHERE "until" >= floor(extract(epoch FROM now()))`
+) r WHERE "until" >= floor(extract(epoch FROM now()))
+UNION ALL
+SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL FROM (
+  SELECT "id", "accessExpiresAt", "supersededAt", "supersededBelow" FROM "sessionStoreToken" WHERE "supersededXid" >= '0'::xid8 ORDER BY "supersededXid"
+) t WHERE t."supersededAt" > now() - make_interval(secs => $3)`
 
 // newlyRevokedQuery finds by the index what was not visible in the snapshot $3:
 // what began after it, and what was under way. Whatever the planner believes to
 // find, it must not read a whole table several times a second, so it gets no
 // choice: an order to keep, and an aggregate for each session.
 const newlyRevokedQuery = stateOfDatabase + `UNION ALL
-SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL FROM (
+SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL, NULL FROM (
   (SELECT "id", "revokedAt" FROM "sessionStore"
    WHERE "revokedXid" >= pg_snapshot_xmax($3::text::pg_snapshot) AND "revokedXid" < pg_snapshot_xmax(pg_current_snapshot())
    ORDER BY "revokedXid" LIMIT $4)
@@ -101,7 +115,17 @@ SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL FROM (
 ) s LEFT JOIN LATERAL (
   SELECT max("accessExpiresAt") AS "accessExpiresAt"
   FROM "sessionStoreToken" WHERE "session" = s."id"
-) t ON true`
+) t ON true
+UNION ALL
+SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL FROM (
+  (SELECT "id", "accessExpiresAt", "supersededAt", "supersededBelow" FROM "sessionStoreToken"
+   WHERE "supersededXid" >= pg_snapshot_xmax($3::text::pg_snapshot) AND "supersededXid" < pg_snapshot_xmax(pg_current_snapshot())
+   ORDER BY "supersededXid" LIMIT $4)
+  UNION ALL
+  (SELECT "id", "accessExpiresAt", "supersededAt", "supersededBelow" FROM "sessionStoreToken"
+   WHERE "supersededXid" = ANY (ARRAY(SELECT pg_snapshot_xip($3::text::pg_snapshot)))
+   ORDER BY "supersededXid" LIMIT $4)
+) t`
 
 // Since implements [verifier.Catcher].
 func (r *Source) Since(ctx context.Context, cursor string) ([]verifier.Revocation, bool, error) {
@@ -133,12 +157,16 @@ func (r *Source) newlyRevoked(since state) []any {
 // readRevocations hands on the rows of the statements above.
 func readRevocations(rows pgx.Rows, found func(verifier.Revocation)) (state, error) {
 	var id pgtype.UUID
-	var until pgtype.Int8
+	var until, below pgtype.Int8
 	var now pgtype.Timestamptz
 	var snapshot, epoch pgtype.Text
 	var at state
-	_, err := pgx.ForEachRow(rows, []any{&id, &until, &snapshot, &epoch, &now}, func() error {
-		if id.Valid {
+	_, err := pgx.ForEachRow(rows, []any{&id, &until, &below, &snapshot, &epoch, &now}, func() error {
+		switch {
+		case below.Valid:
+			found(verifier.Revocation{TokenID: id.Bytes, Below: below.Int64, Until: until.Int64})
+			return nil
+		case id.Valid:
 			found(verifier.Revocation{SessionID: id.Bytes, Until: until.Int64})
 			return nil
 		}

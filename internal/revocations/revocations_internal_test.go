@@ -75,6 +75,9 @@ func TestNewRevocationsAreFoundByIndex(t *testing.T) {
 	if !strings.Contains(plan.String(), "sessionStoreTokenSessionIdx") {
 		t.Errorf("tokens are not found by their session:\n%s", plan.String())
 	}
+	if !strings.Contains(plan.String(), "sessionStoreTokenSupersededXidIdx") {
+		t.Errorf("superseded tokens are not found by their index:\n%s", plan.String())
+	}
 }
 
 type revocationKit struct {
@@ -161,6 +164,58 @@ func TestRevocationUntil(t *testing.T) {
 	check("all", found)
 }
 
+// Superseded access tokens are remembered until the last is over that can have been
+// issued before, and told to who comes later too; those of long ago are forgotten.
+func TestSupersededUntil(t *testing.T) {
+	t.Parallel()
+	k := setupRevocations(t)
+	k.session(t, `"accessExpiresAt"`, time.Now().Add(time.Minute))
+	before, now := k.now(t), time.Now()
+	var pair uuid.UUID
+	if err := k.pool.QueryRow(t.Context(), `UPDATE "sessionStoreToken" SET "supersededBelow" = 7, "supersededAt" = now(), "supersededXid" = pg_current_xact_id()
+		RETURNING "id"`).Scan((*[16]byte)(&pair)); err != nil {
+		t.Fatal(err)
+	}
+	check := func(what string, found []verifier.Revocation, want ...verifier.Revocation) {
+		t.Helper()
+		var got []verifier.Revocation
+		for _, r := range found {
+			if r.Below != 0 {
+				r.Until = int64((time.Unix(r.Until, 0).Sub(now).Round(10*time.Second) - verifier.Slack).Hours())
+				got = append(got, r)
+			}
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: %s", what, diff)
+		}
+	}
+	all := func() (found []verifier.Revocation) {
+		rows, err := k.pool.Query(t.Context(), revokedQuery, k.revoked()...)
+		if err == nil {
+			_, err = readRevocations(rows, func(r verifier.Revocation) { found = append(found, r) })
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	want := verifier.Revocation{TokenID: pair, Below: 7, Until: 24}
+	found, known, err := k.Since(t.Context(), before.String())
+	if err != nil || !known {
+		t.Fatalf("%v, %v", known, err)
+	}
+	check("new ones", found, want)
+	check("all", all(), want)
+	if found, _, err = k.Since(t.Context(), k.now(t).String()); err != nil {
+		t.Fatal(err)
+	}
+	check("since then", found)
+	if _, err := k.pool.Exec(t.Context(), `UPDATE "sessionStoreToken" SET "supersededAt" = now() - interval '25 h'`); err != nil {
+		t.Fatal(err)
+	}
+	check("a day later", all())
+}
+
 // Only the state of this very database can be continued, and only from where it
 // can be done exactly.
 func TestRevocationsSince(t *testing.T) {
@@ -176,10 +231,11 @@ func TestRevocationsSince(t *testing.T) {
 		"nonsense":              {"x", false},
 		"nothing":               {"", false},
 		"another epoch":         {strings.Replace(at.String(), at.epoch[len(at.epoch)-12:], "000000000000", 1), false},
-		"the future":            {at.epoch + ":1:99999999999999:", false},
-		"not quite a snapshot":  {at.epoch + ":1:2", false},
-		"something for the SQL": {at.epoch + ":1:2:'", false},
-		"before everything":     {at.epoch + ":3:3:", true},
+		"the future":            {version + at.epoch + ":1:99999999999999:", false},
+		"not quite a snapshot":  {version + at.epoch + ":1:2", false},
+		"something for the SQL": {version + at.epoch + ":1:2:'", false},
+		"before everything":     {version + at.epoch + ":3:3:", true},
+		"of an earlier release": {at.epoch + ":3:3:", false},
 	} {
 		if _, known, err := k.Since(t.Context(), c.cursor); known != c.known || err != nil {
 			t.Errorf("%s: %v, %v", name, known, err)
@@ -206,7 +262,7 @@ func TestRevocationsSince(t *testing.T) {
 }
 
 func FuzzParseState(f *testing.F) {
-	f.Add("7329014355519823312-01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91:742:745:743,744")
+	f.Add("2:7329014355519823312-01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91:742:745:743,744")
 	f.Fuzz(func(t *testing.T, text string) {
 		if s, ok := parseState(text); ok && (s.String() != text || strings.ContainsAny(text, "' \n")) {
 			t.Errorf("%q became %q", text, s.String())

@@ -18,14 +18,19 @@ type state struct {
 	now time.Time
 }
 
+// version begins what names a state. Who continues one has been told all before it that
+// this version tells: revocations, and superseded access tokens. An earlier release told
+// the former alone, and takes a name with a version for none of its own.
+const version = "2:"
+
 // states are what [state.String] gives.
-var states = regexp.MustCompile(`^[0-9]{1,20}-[0-9a-f-]{36}:[0-9]{1,20}:[0-9]{1,20}:[0-9,]*$`)
+var states = regexp.MustCompile(`^` + version + `[0-9]{1,20}-[0-9a-f-]{36}:[0-9]{1,20}:[0-9]{1,20}:[0-9,]*$`)
 
 func parseState(text string) (state, bool) {
 	if !states.MatchString(text) {
 		return state{}, false
 	}
-	epoch, snapshot, _ := strings.Cut(text, ":")
+	epoch, snapshot, _ := strings.Cut(strings.TrimPrefix(text, version), ":")
 	return state{epoch: epoch, snapshot: snapshot}, isSnapshot(snapshot)
 }
 
@@ -52,7 +57,7 @@ func isSnapshot(text string) bool {
 	return true
 }
 
-func (s state) String() string { return s.epoch + ":" + s.snapshot }
+func (s state) String() string { return version + s.epoch + ":" + s.snapshot }
 
 // follows tells whether a state came after another one, so that what is new in
 // it can be told by their snapshots.

@@ -108,7 +108,7 @@ func (c *Clock) environment() []string {
 
 // removeTraces removes what libfaketime leaves in memory of a process that was killed.
 func removeTraces() {
-	files, _ := filepath.Glob(filepath.Join(sharedMemory, "*faketime_s*_*")) // the pattern is a good one
+	files, _ := filepath.Glob("/dev/shm/*faketime_s*_*") // the pattern is a good one
 	for _, file := range files {
 		pid := file[strings.LastIndexByte(file, '_')+1:]
 		if _, err := os.Stat(filepath.Join("/proc", pid)); errors.Is(err, fs.ErrNotExist) {

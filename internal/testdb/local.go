@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
+	"github.com/latchkey-sessions/latchkey/internal/testdir"
 )
 
 // local is a server from the machine's own programs.
@@ -74,7 +75,7 @@ func filesDir(ctx context.Context) (string, error) {
 	if files.dir != "" {
 		return files.dir, nil
 	}
-	dir, err := os.MkdirTemp(tempDir(), "latchkey-test-")
+	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-test-")
 	if err != nil {
 		return "", err
 	}

@@ -114,8 +114,20 @@ func (s *Server) do(what string, action func(context.Context) error) {
 	}
 }
 
-// newServer starts a server from the machine's own programs, with more variables, or else in a container.
 func newServer(ctx context.Context, settings map[string]string, environment []string) (server, error) {
+	srv, err := startServer(ctx, settings, environment)
+	if err != nil {
+		return nil, err
+	}
+	if err := speedUp(ctx, srv); err != nil {
+		return nil, errors.Join(err, srv.Remove(ctx))
+	}
+
+	return srv, nil
+}
+
+// startServer starts a server from the machine's own programs, with more variables, or else in a container.
+func startServer(ctx context.Context, settings map[string]string, environment []string) (server, error) {
 	all := baseSettings()
 	maps.Copy(all, settings)
 

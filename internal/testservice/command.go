@@ -5,10 +5,11 @@ import (
 	"maps"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdir"
 )
 
 // Patience covers a first start, with a database to be made, on a slow and busy machine.
@@ -59,11 +60,17 @@ func Run(t *testing.T, dir string, settings Env, args ...string) string {
 // Place returns a folder that other users, such as PostgreSQL's, can reach too where tests are run by root.
 func Place(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	for _, d := range []string{filepath.Dir(dir), dir} {
-		if err := os.Chmod(d, 0o755); err != nil {
-			t.Fatal(err)
+	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-place-") //nolint:usetesting // that is its own user's alone
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
 		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }

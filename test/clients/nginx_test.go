@@ -1,69 +1,34 @@
 package clients_test
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
-	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// nginx protects a page by the configuration in docs/gateways.md.
+// nginx protects an app by the configuration in docs/gateways.md.
 func TestNginx(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil)
+	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	app := newApp(t)
 	gate := startNginx(t, s, app, nil)
-
-	ada := s.signInPair("ada")
-	wantPage(t, gate, ada.AccessToken, http.StatusOK)
-	if got := app.authorization.Load(); got != "Bearer "+ada.AccessToken {
-		t.Errorf("the app was sent Authorization %q, want the client's", got)
-	}
-	for what, token := range map[string]string{"no token": "", "a refresh token": ada.RefreshToken, "nonsense": "nonsense"} {
-		status, header := getPage(t, gate, token)
-		challenge := header.Get("WWW-Authenticate")
-		if status != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Bearer") {
-			t.Errorf("%s: %d, WWW-Authenticate %q", what, status, challenge)
-		}
-	}
-
-	grace := s.signInPair("grace")
-	wantPage(t, gate, grace.AccessToken, http.StatusOK)
-	s.revoke(grace.AccessToken)
-	wantPage(t, gate, grace.AccessToken, http.StatusUnauthorized)
-	wantPage(t, gate, ada.AccessToken, http.StatusOK)
-
-	// What the app itself answers is not touched.
-	app.status.Store(http.StatusInternalServerError)
-	wantPage(t, gate, ada.AccessToken, http.StatusInternalServerError)
-	app.status.Store(http.StatusOK)
-
-	asked := app.requests.Load()
-	s.Stop()
-	status, header := getPage(t, gate, ada.AccessToken)
-	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || header.Get("WWW-Authenticate") != "" {
-		t.Errorf("without the service: %d with %v, want 503 with Retry-After", status, header)
-	}
-	if app.requests.Load() != asked {
-		t.Error("the app was asked without the service")
+	holdGateway(t, s, app, gate, gatewayTraits{outage: http.StatusServiceUnavailable})
+	// By now the service is away.
+	if got := ask(t, gate, http.MethodGet, "/page", "x", nil); got.Header.Get("Retry-After") == "" {
+		t.Errorf("%d with %v", got.StatusCode, got.Header)
 	}
 }
 
 // With a cache, a revocation counts once what is kept has expired; nobody gets another one's answer.
 func TestNginxCache(t *testing.T) {
 	t.Parallel()
-	s := start(t, nil)
+	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	blocks := documentBlocks(t, "gateways.md", "nginx")
 	zone, lines := blocks[1], blocks[2]
 	gate := startNginx(t, s, newApp(t), func(dir, server string) string {
@@ -77,46 +42,32 @@ func TestNginxCache(t *testing.T) {
 	wantPage(t, gate, "nonsense", http.StatusUnauthorized)
 	wantPage(t, gate, grace.AccessToken, http.StatusOK)
 
+	// A preflight is let through; that lets nobody else in.
+	preflight := map[string]string{"Origin": pageOrigin, "Access-Control-Request-Method": "GET"}
+	if got := ask(t, gate, http.MethodOptions, "/page", "", preflight); got.StatusCode != http.StatusNoContent {
+		t.Errorf("a preflight is answered with %d", got.StatusCode)
+	}
+	if got := ask(t, gate, http.MethodGet, "/page", "", preflight); got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("a request without a token is answered with %d after a preflight", got.StatusCode)
+	}
+
 	const requests = 50
 	for range requests {
 		wantPage(t, gate, ada.AccessToken, http.StatusOK)
 	}
-	if asked := strings.Count(s.Stderr.String(), `"route":"/v1/me/sessions/current","status":200`); asked > requests/2 {
+	if asked := strings.Count(s.Stderr.String(), `"route":"/v1/check","status":200`); asked > requests/2 {
 		t.Errorf("the service was asked %d times: nothing was kept", asked)
 	}
 
 	s.revoke(grace.AccessToken)
 	revoked := time.Now()
 	testservice.Await(t, "the end of what is kept", func() bool {
-		status, _ := getPage(t, gate, grace.AccessToken)
-		return status == http.StatusUnauthorized
+		return ask(t, gate, http.MethodGet, "/page", grace.AccessToken, nil).StatusCode == http.StatusUnauthorized
 	})
 	if took := time.Since(revoked); took > 5*time.Second {
 		t.Errorf("a revoked session went on for %v", took)
 	}
 	wantPage(t, gate, ada.AccessToken, http.StatusOK)
-}
-
-// application is what is protected.
-type application struct {
-	url           string
-	status        atomic.Int32 // what it answers
-	requests      atomic.Int32 // how many it got
-	authorization atomic.Value // of the last one
-}
-
-func newApp(t *testing.T) *application {
-	t.Helper()
-	app := &application{}
-	app.status.Store(http.StatusOK)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		app.requests.Add(1)
-		app.authorization.Store(r.Header.Get("Authorization"))
-		w.WriteHeader(int(app.status.Load()))
-	}))
-	t.Cleanup(server.Close)
-	app.url = server.URL
-	return app
 }
 
 // startNginx starts nginx with the document's configuration, changed as the caller says, and returns its base URL.
@@ -146,69 +97,6 @@ func startNginx(t *testing.T, s *service, app *application, change func(dir, ser
 	if err := os.WriteFile(file, []byte(config+server+"}\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), nginx(t), "-p", dir, "-e", "stderr", "-c", file)
-	var out testservice.Output
-	cmd.Stderr = &out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	go func() {
-		_ = cmd.Wait() // its output says more
-		close(ended)
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-		<-ended
-		if t.Failed() {
-			t.Logf("nginx printed:\n%s", &out)
-		}
-	})
-	testservice.Await(t, "nginx", func() bool {
-		select {
-		case <-ended:
-			t.Fatalf("nginx ended:\n%s", &out)
-		default:
-		}
-		var dialer net.Dialer
-		conn, err := dialer.DialContext(t.Context(), "tcp", address)
-		return err == nil && conn.Close() == nil
-	})
+	startGateway(t, address, programOfRoot(t, "nginx"), "-p", dir, "-e", "stderr", "-c", file)
 	return "http://" + address
-}
-
-// nginx finds the program also where only root's PATH leads.
-func nginx(t *testing.T) string {
-	t.Helper()
-	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Fatal("nginx is not installed")
-	return ""
-}
-
-func getPage(t *testing.T, gate, token string) (status int, header http.Header) {
-	t.Helper()
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, gate+"/page", http.NoBody)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if token != "" {
-		r.Header.Set("Authorization", "Bearer "+token)
-	}
-	response, err := http.DefaultClient.Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = response.Body.Close() // only the head matters
-	return response.StatusCode, response.Header
-}
-
-func wantPage(t *testing.T, gate, token string, want int) {
-	t.Helper()
-	if got, _ := getPage(t, gate, token); got != want {
-		t.Errorf("the page is answered with %d, want %d", got, want)
-	}
 }

@@ -425,6 +425,47 @@ func TestAlertsAreExplained(t *testing.T) {
 	}
 }
 
+// Each alert links to a section of the manual that there is.
+func TestAlertsLinkToTheirSection(t *testing.T) {
+	t.Parallel()
+	const published = "https://github.com/latchkey-sessions/latchkey/blob/main/"
+	for _, rule := range alerts(t) {
+		document, anchor, _ := strings.Cut(strings.TrimPrefix(rule.Annotations["runbook_url"], published), "#")
+		if !strings.HasPrefix(rule.Annotations["runbook_url"], published+"docs/") || anchor == "" {
+			t.Errorf("%s has no runbook_url below %sdocs: %q", rule.Alert, published, rule.Annotations["runbook_url"])
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(document)))
+		if err != nil {
+			t.Errorf("%s: %v", rule.Alert, err)
+		}
+		if !slices.Contains(sections(string(text)), anchor) {
+			t.Errorf("%s links to %s, which has no section %s", rule.Alert, document, anchor)
+		}
+	}
+}
+
+// sections are the headings of a document as GitHub names them.
+func sections(text string) []string {
+	var names []string
+	for line := range strings.Lines(text) {
+		heading, ok := strings.CutPrefix(strings.TrimSpace(line), "## ")
+		if !ok {
+			continue
+		}
+		names = append(names, strings.Map(func(r rune) rune {
+			switch {
+			case r == ' ':
+				return '-'
+			case 'a' <= r && r <= 'z', '0' <= r && r <= '9', r == '-', r == '_':
+				return r
+			}
+			return -1
+		}, strings.ToLower(heading)))
+	}
+	return names
+}
+
 // The manual has each metric of ours, and no other.
 func TestMetricsAreExplained(t *testing.T) {
 	t.Parallel()

@@ -10,15 +10,22 @@ interface Part {
   reset?: true;
   more?: true;
   sessions: { id: string; until: number }[];
+  superseded?: { pair: string; below: number; until: number }[];
   complete_ms?: number;
   from: number;
   now?: number;
 }
 
-/** Which sessions were revoked, and until when that is proven to be all of them. */
+/** What was told: until when each revoked session is remembered, and below which generation a pair's access tokens were superseded. */
+class Told {
+  revoked = new Map<string, number>();
+  superseded = new Map<string, { below: number; until: number }>();
+}
+
+/** Which sessions were revoked and access tokens superseded, and until when that is proven to be all of them. */
 export class Revocations {
-  #until = new Map<string, number>();
-  #loading: Map<string, number> | null = null;
+  #told = new Told();
+  #loading: Told | null = null;
   #cursor = "";
   #from = 0;
   #parts = 0;
@@ -36,9 +43,11 @@ export class Revocations {
     return Math.max(performance.now() - this.#proof.mono, Date.now() - this.#proof.wall);
   }
 
-  /** What is known of a session; exp is its token's, bound in milliseconds. */
-  state(session: string, exp: number, bound: number): "live" | "revoked" | "unknown" {
-    if (this.#until.has(session)) return "revoked";
+  /** What is known of a token, by its claims; bound is in milliseconds. */
+  state({ sid, jti, exp }: { sid: string; jti: string; exp: number }, bound: number): "live" | "revoked" | "unknown" {
+    if (this.#told.revoked.has(sid)) return "revoked";
+    const [pair = "", generation] = jti.split(".a");
+    if (Number(generation) < (this.#told.superseded.get(pair)?.below ?? 0)) return "revoked";
     return exp + 60 < this.#from || this.age() > bound ? "unknown" : "live";
   }
 
@@ -76,11 +85,16 @@ export class Revocations {
   }
 
   #take(part: Part, sent: { mono: number; wall: number }): void {
-    if (part.reset) this.#loading = new Map();
-    for (const { id, until } of part.sessions) (this.#loading ?? this.#until).set(id, until);
+    if (part.reset) this.#loading = new Told();
+    const { revoked, superseded } = this.#loading ?? this.#told;
+    for (const { id, until } of part.sessions) revoked.set(id, until);
+    for (const { pair, below, until } of part.superseded ?? []) {
+      const known = superseded.get(pair);
+      superseded.set(pair, { below: Math.max(below, known?.below ?? 0), until: Math.max(until, known?.until ?? 0) });
+    }
     this.#cursor = part.cursor;
     if (part.complete_ms === undefined) return; // more follows
-    if (this.#loading) [this.#until, this.#loading, this.#from] = [this.#loading, null, 0];
+    if (this.#loading) [this.#told, this.#loading, this.#from] = [this.#loading, null, 0];
     this.#from = Math.max(this.#from, part.from);
     this.#proof = { mono: sent.mono + part.complete_ms, wall: sent.wall + part.complete_ms };
     if (part.now !== undefined) {
@@ -89,6 +103,7 @@ export class Revocations {
       this.#clock = { now: part.now, mono: (Math.min(this.#proof.mono, read) + read) / 2 };
     }
     if (++this.#parts % 256) return;
-    for (const [id, until] of this.#until) if (until < this.#from) this.#until.delete(id);
+    for (const [id, until] of this.#told.revoked) if (until < this.#from) this.#told.revoked.delete(id);
+    for (const [pair, { until }] of this.#told.superseded) if (until < this.#from) this.#told.superseded.delete(pair);
   }
 }

@@ -29,7 +29,14 @@ async function call(method: string, path: string, body?: unknown): Promise<any> 
 
 async function session() {
   const { access_token: token, session } = await call("POST", "/v1/sessions", { subject: "ann", data: {} });
-  return { token: token as string, revoke: () => call("DELETE", `/v1/sessions/${session.id}`), id: session.id as string };
+  const supersede = async () => {
+    const url = `${internal}/v1/sessions/${session.id}/claims`;
+    const headers = { Authorization: `Bearer ${options.serviceKey}`, "Content-Type": "application/json" };
+    const etag = (await fetch(url, { headers })).headers.get("etag")!;
+    const answer = await fetch(`${url}?supersede=true`, { method: "PUT", headers: { ...headers, "If-Match": etag }, body: "{}" });
+    assert.equal(answer.status, 200);
+  };
+  return { token: token as string, supersede, revoke: () => call("DELETE", `/v1/sessions/${session.id}`), id: session.id as string };
 }
 
 /** A backend behind the middleware. */
@@ -104,11 +111,27 @@ test("tokens are accepted, and refused soon after the revocation", { timeout: 30
   assert.equal((await get(live.token)).status, 200);
 });
 
+test("superseded tokens are refused soon, also by who comes later", { timeout: 30_000 }, async () => {
+  const { verifier, until } = await backend();
+  const [live, gone] = [await session(), await session()];
+  await verifierIsFresh(verifier);
+  await until(200, gone.token);
+  await gone.supersede();
+  const superseded = Date.now();
+  await until(401, gone.token);
+  assert.ok(Date.now() - superseded < bound, `it took ${Date.now() - superseded} ms`);
+  await until(200, live.token);
+  const later = await backend();
+  await verifierIsFresh(later.verifier);
+  await later.until(401, gone.token);
+  await later.until(200, live.token);
+});
+
 test("the whole set comes in parts", { timeout: 30_000 }, async () => {
   const { verifier, get } = await backend();
   const old = env("REVOKED").split(" ");
   await verifierIsFresh(verifier);
-  for (const id of old) assert.equal(verifier.revocations.state(id, Infinity, bound), "revoked");
+  for (const id of old) assert.equal(verifier.revocations.state({ sid: id, jti: "", exp: Infinity }, bound), "revoked");
   assert.equal((await get((await session()).token)).status, 200);
 });
 

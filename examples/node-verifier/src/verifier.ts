@@ -55,7 +55,7 @@ export class Verifier {
       if (invalid.some((type) => error instanceof type)) throw new InvalidToken("not valid", { cause: error });
       throw new Unavailable("no keys", { cause: error });
     }
-    let state = this.revocations.state(String(claims["sid"]), claims.exp!, bound);
+    let state = this.revocations.state({ sid: String(claims["sid"]), jti: claims.jti!, exp: claims.exp! }, bound);
     if (state === "unknown") state = await this.#ask(token);
     if (state === "revoked") throw new InvalidToken("revoked");
     return claims;

@@ -14,7 +14,7 @@ type cli struct {
 	Cleanup  cleanupCmd  `cmd:"" help:"Remove ended sessions now."`
 	Keys     keysCmd     `cmd:"" help:"Make, list and replace signing keys."`
 	Data     dataCmd     `cmd:"" help:"Keys that seal session data, and sealing it anew."`
-	Sessions sessionsCmd `cmd:"" help:"List and end sessions."`
+	Sessions sessionsCmd `cmd:"" help:"List, show and end sessions."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }
 
@@ -30,6 +30,7 @@ type keysCmd struct {
 	Init     keysInitCmd     `cmd:"" help:"Make a signing key and a service key, unless they are there."`
 	Generate keysGenerateCmd `cmd:"" help:"Make a signing key."`
 	List     keysListCmd     `cmd:"" help:"List the signing keys, without their secrets."`
+	Export   keysExportCmd   `cmd:"" help:"Print the public keys, also as PEM."`
 	Rotate   keysRotateCmd   `cmd:"" help:"Replace the signing key in PostgreSQL; nobody is logged out."`
 	Revoke   keysRevokeCmd   `cmd:"" help:"Remove a signing key that has leaked from PostgreSQL, now."`
 }
@@ -51,7 +52,8 @@ type dataKeysCmd struct {
 
 // sessionsCmd holds an operator's commands about sessions.
 type sessionsCmd struct {
-	List   sessionsListCmd   `cmd:"" help:"List a subject's live sessions, the newest first."`
+	List   sessionsListCmd   `cmd:"" help:"List sessions that are live, or have ended, the newest first."`
+	Show   sessionsShowCmd   `cmd:"" help:"Show the life of a session, and why it ended."`
 	Revoke sessionsRevokeCmd `cmd:"" help:"End sessions now."`
 }
 

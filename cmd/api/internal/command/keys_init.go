@@ -16,9 +16,22 @@ type keysInitCmd struct {
 	Show bool `help:"Print the service key, and nothing else, on standard output."`
 }
 
+// sayOtherAlgorithm tells of a key that was kept, and is of another algorithm than the one that was asked for.
+func (c *keysInitCmd) sayOtherAlgorithm(a *app) error {
+	file := filepath.Join(string(c.VarDir), keyfiles.SigningKeys)
+	_, ring, err := settings.ReadSigningKeys(file)
+	if err != nil {
+		return err
+	}
+	if hint := settings.OtherAlgorithm(ring, string(c.KeyAlgorithm), file); hint != "" {
+		_, err = fmt.Fprintln(a.stderr, hint)
+	}
+	return err
+}
+
 // Run makes the keys and says on standard error which were there.
 func (c *keysInitCmd) Run(a *app) error {
-	files, err := keyfiles.Init(string(c.VarDir))
+	files, err := keyfiles.Init(string(c.VarDir), string(c.KeyAlgorithm))
 	if err != nil {
 		return err
 	}
@@ -30,6 +43,9 @@ func (c *keysInitCmd) Run(a *app) error {
 		if _, err := fmt.Fprintln(a.stderr, did, file.Path); err != nil {
 			return err
 		}
+	}
+	if err := c.sayOtherAlgorithm(a); err != nil {
+		return err
 	}
 	if !c.Show {
 		return nil

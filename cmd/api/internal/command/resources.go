@@ -27,7 +27,7 @@ func withStore(ctx context.Context, s settings.Database, log *slog.Logger, use f
 
 // withStoreOf is withStore for a configuration, but for what it says of tokens.
 func withStoreOf(ctx context.Context, s settings.Database, log *slog.Logger, cfg sessionstore.Config, use func(*sessionstore.Store) error) error {
-	set, err := keyfiles.NewSigningKeys()
+	set, err := keyfiles.NewSigningKeys(keystore.DefaultAlgorithm)
 	if err != nil {
 		return err
 	}

@@ -63,22 +63,22 @@ func Run(version string, args, environ []string, stdout, stderr io.Writer) int {
 	}
 }
 
-// untilSignal returns a context that the first signal ends. Before it does, signals act at once again, so that whoever
+// untilSignal returns a context that the first signal ends, which is its cause. Before it does, signals act at once again, so that whoever
 // sees it end can force the process to.
 func untilSignal() (_ context.Context, stop func()) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
 		select {
-		case <-signals:
+		case got := <-signals:
 			signal.Stop(signals)
-			cancel()
+			cancel(fmt.Errorf("signal: %v", got))
 		case <-ctx.Done():
 			signal.Stop(signals)
 		}
 	}()
-	return ctx, cancel
+	return ctx, func() { cancel(nil) }
 }
 
 // warnOfOldNames logs as the command does, if it logs.

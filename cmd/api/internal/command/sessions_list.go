@@ -2,8 +2,12 @@ package command
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
@@ -14,66 +18,110 @@ type sessionsListCmd struct {
 	settings.Database
 	settings.Log
 
-	Subject string `required:"" placeholder:"ID" help:"Whose sessions."`
+	Subject string `placeholder:"ID" help:"Whose sessions. By default everybody's."`
+	Ended   bool   `help:"List sessions that have ended, instead of live ones."`
+	Since   since  `placeholder:"TIME" help:"Only those that ended since then: a duration that has passed, such as 24h, or a time, such as 2026-06-20T09:00:00Z. It goes with --ended."`
+	Address string `placeholder:"IP" help:"Only those that were created, or last refreshed, from this address or network, such as 203.0.113.0/24."`
+	Label   string `placeholder:"TEXT" help:"Only those whose client has this label."`
+	Limit   int    `placeholder:"N" default:"1000" help:"List so many at the most."`
 	JSON    bool   `name:"json" help:"Print JSON."`
 }
 
-// Run prints a line for each live session, without its data.
+// listPage is how many sessions a request to the database is for.
+const listPage = 200
+
+// Help says what is in the lists.
+func (*sessionsListCmd) Help() string {
+	return "Lists live sessions, the newest first, or with --ended those that have ended and that clean-up has not removed, with when, why and by whom. " +
+		"Of everybody these come as they were ended, the last first, without those that have expired; a subject's have these too."
+}
+
+// Validate checks what belongs together.
+func (c *sessionsListCmd) Validate() error {
+	switch {
+	case !c.Since.IsZero() && !c.Ended:
+		return errors.New("--since goes with --ended")
+	case c.Limit < 1:
+		return errors.New("--limit must be 1 or more")
+	}
+	return nil
+}
+
+// Run prints a line for each session, without its data.
 func (c *sessionsListCmd) Run(a *app) error {
+	params := sessionstore.FindParams{Subject: c.Subject, Ended: c.Ended, Since: c.Since.Time, Label: c.Label}
+	if c.Address != "" {
+		var err error
+		if params.Network, err = sessionstore.ParseNetwork(c.Address); err != nil {
+			return err
+		}
+	}
 	return withStore(a.ctx, c.Database, c.NewLogger(a.stderr), func(store *sessionstore.Store) error {
-		var sessions []sessionstore.Session
-		for cursor, more := "", true; more; more = cursor != "" {
-			page, err := store.List(a.ctx, c.Subject, sessionstore.ListParams{Cursor: cursor})
+		sessions := []sessionstore.Session{}
+		for more := true; more; more = params.Cursor != "" && len(sessions) < c.Limit {
+			params.Limit = min(listPage, c.Limit-len(sessions))
+			page, err := store.Find(a.ctx, params)
 			if err != nil {
 				return err
 			}
-			sessions, cursor = append(sessions, page.Sessions...), page.NextCursor
+			sessions, params.Cursor = append(sessions, page.Sessions...), page.NextCursor
 		}
-		if c.JSON {
-			return a.printJSON(sessionsJSON(sessions))
+		if err := c.print(a, sessions); err != nil || params.Cursor == "" {
+			return err
 		}
-		return a.printSessions(sessions)
+		_, err := fmt.Fprintf(a.stderr, "there may be more than these %d: --limit lists more\n", len(sessions))
+		return err
 	})
 }
 
-func (a *app) printSessions(sessions []sessionstore.Session) error {
+func (c *sessionsListCmd) print(a *app, sessions []sessionstore.Session) error {
+	if c.JSON {
+		documents := make([]sessionJSON, len(sessions))
+		for i, s := range sessions {
+			documents[i] = sessionJSONOf(s)
+		}
+		return a.printJSON(map[string]any{"sessions": documents})
+	}
 	if len(sessions) == 0 {
-		_, err := fmt.Fprintln(a.stderr, "no live sessions")
+		_, err := fmt.Fprintf(a.stderr, "no %s sessions\n", map[bool]string{false: "live", true: "ended"}[c.Ended])
 		return err
 	}
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "SESSION\tCREATED\tREFRESHED\tEXPIRES\tCLIENT")
+	c.printRow(table, "SESSION", "SUBJECT", "CREATED", "REFRESHED", "EXPIRES", "ENDED", "REASON", "BY", "CLIENT")
 	for _, s := range sessions {
-		client := cmp.Or(s.Client.Label, s.Client.UserAgent, s.Client.IP, "-")
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", s.ID, formatTime(s.CreatedAt),
-			cmp.Or(formatTime(s.RefreshedAt), "never"), formatTime(s.ExpiresAt), terminal.Harmless(client))
+		c.printRow(table, s.ID.String(), terminal.Harmless(cmp.Or(s.Subject, "-")), formatTime(s.CreatedAt), cmp.Or(formatTime(s.RefreshedAt), "never"), formatTime(s.ExpiresAt),
+			formatTime(s.Ended.At), string(s.Ended.Reason), terminal.Harmless(cmp.Or(s.Ended.By, "-")),
+			terminal.Harmless(cmp.Or(s.Client.Label, s.Client.UserAgent, s.Client.IP, "-")))
 	}
 	return table.Flush()
 }
 
-// sessionsJSON has the members that the HTTP API gives a listed session.
-func sessionsJSON(sessions []sessionstore.Session) any {
-	type client struct {
-		Label     string `json:"label,omitempty"`
-		UserAgent string `json:"user_agent,omitempty"`
-		IP        string `json:"ip,omitempty"`
+// printRow leaves out what the list as a whole says.
+func (c *sessionsListCmd) printRow(table io.Writer, id, subject, created, refreshed, expires, ended, reason, by, client string) {
+	cells := []string{id}
+	if c.Subject == "" {
+		cells = append(cells, subject)
 	}
-	type session struct {
-		ID          string `json:"id"`
-		Subject     string `json:"subject"`
-		Client      client `json:"client"`
-		CreatedAt   string `json:"created_at"`
-		UpdatedAt   string `json:"updated_at"`
-		RefreshedAt string `json:"refreshed_at,omitempty"`
-		ExpiresAt   string `json:"expires_at"`
+	cells = append(cells, created, refreshed)
+	if c.Ended {
+		cells = append(cells, ended, reason, by)
+	} else {
+		cells = append(cells, expires)
 	}
-	out := make([]session, len(sessions))
-	for i, s := range sessions {
-		out[i] = session{
-			ID: s.ID.String(), Subject: s.Subject, Client: client(s.Client),
-			CreatedAt: formatTime(s.CreatedAt), UpdatedAt: formatTime(s.UpdatedAt),
-			RefreshedAt: formatTime(s.RefreshedAt), ExpiresAt: formatTime(s.ExpiresAt),
-		}
+	_, _ = fmt.Fprintln(table, strings.Join(append(cells, client), "\t")) // Flush has its error
+}
+
+// since is a time that may be given by how long ago it was.
+type since struct{ time.Time }
+
+// UnmarshalText reads a duration or a time.
+func (s *since) UnmarshalText(text []byte) (err error) {
+	if ago, err := time.ParseDuration(string(text)); err == nil {
+		s.Time = time.Now().Add(-ago)
+		return nil
 	}
-	return map[string]any{"sessions": out}
+	if s.Time, err = time.Parse(time.RFC3339, string(text)); err != nil {
+		return errors.New("it may be a duration, such as 24h, or a time, such as 2026-06-20T09:00:00Z")
+	}
+	return nil
 }

@@ -58,7 +58,7 @@ func (c *sessionsRevokeCmd) Run(a *app) error {
 			case c.All:
 				return a.revokeAll(ctx, log, store)
 			case c.Subject != "":
-				n, err := store.InvalidateSubject(ctx, c.Subject, uuid.Nil)
+				n, err := store.InvalidateSubject(ctx, c.Subject, uuid.Nil, endedBy(sessionstore.ReasonOperator))
 				if err != nil {
 					return err
 				}
@@ -70,11 +70,16 @@ func (c *sessionsRevokeCmd) Run(a *app) error {
 	})
 }
 
+// endedBy is the cause of what an operator ends.
+func endedBy(reason sessionstore.Reason) sessionstore.Cause {
+	return sessionstore.Cause{Reason: reason, By: operatorName()}
+}
+
 // revoke goes on after a session that does not exist, and fails in the end.
 func (a *app) revoke(ctx context.Context, store *sessionstore.Store, ids []uuid.UUID) error {
 	var failures []error
 	for _, id := range ids {
-		if err := store.Invalidate(ctx, id); err != nil {
+		if err := store.Invalidate(ctx, id, endedBy(sessionstore.ReasonOperator)); err != nil {
 			failures = append(failures, fmt.Errorf("session %s: %w", id, err))
 			continue
 		}
@@ -92,7 +97,7 @@ func (a *app) revokeAll(ctx context.Context, log *slog.Logger, store *sessionsto
 	if err != nil {
 		return err
 	}
-	n, err := store.InvalidateAll(ctx, at)
+	n, err := store.InvalidateAll(ctx, at, endedBy(sessionstore.ReasonAllSignedOut))
 	end()
 	_, printed := fmt.Fprintf(a.stdout, "revoked %d %s in %v\n", n, plural(n, "session"), time.Since(began).Round(time.Millisecond))
 	return errors.Join(err, printed)

@@ -80,8 +80,8 @@ type File struct {
 	Made bool
 }
 
-// Init makes a signing key and a service key in dir, unless they are there.
-func Init(dir string) ([]File, error) {
+// Init makes a signing key of the algorithm and a service key in dir, unless they are there.
+func Init(dir, algorithm string) ([]File, error) {
 	if err := MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make a folder for keys: %w", err)
 	}
@@ -90,7 +90,7 @@ func Init(dir string) ([]File, error) {
 		name string
 		make func() (string, error)
 	}{
-		{SigningKeys, NewSigningKeys},
+		{SigningKeys, func() (string, error) { return NewSigningKeys(algorithm) }},
 		{ServiceKey, newServiceKey},
 	} {
 		path := filepath.Join(dir, file.name)
@@ -119,9 +119,9 @@ func createOnce(path string, content func() (string, error)) (made bool, err err
 	return err == nil, err
 }
 
-// NewSigningKeys makes a JWK set with one key.
-func NewSigningKeys() (string, error) {
-	key, _, err := tokens.GenerateKey("EdDSA")
+// NewSigningKeys makes a JWK set with one key of the algorithm.
+func NewSigningKeys(algorithm string) (string, error) {
+	key, _, err := tokens.GenerateKey(algorithm)
 	if err != nil {
 		return "", err
 	}

@@ -48,6 +48,10 @@ func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Settings.Meant(); err != nil {
 		return err
 	}
+	clients, err := cfg.Settings.Clients()
+	if err != nil {
+		return err
+	}
 	log := cfg.Settings.NewLogger(cfg.Stderr)
 	traces, err := startTraces(ctx, cfg, log)
 	if err != nil {
@@ -63,7 +67,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	defer func() { _, _ = public.Close(), internal.Close() }() // where they did not come into use
 
-	s := &service{Serve: cfg.Settings, version: cfg.Version, log: log, traces: traces, public: public, internal: internal}
+	s := &service{Serve: cfg.Settings, version: cfg.Version, log: log, traces: traces, clients: clients, public: public, internal: internal}
 	greetAt := cfg.Stdout
 	if s.AuditLog == settings.AuditStdout {
 		greetAt = cfg.Stderr // a stream of events has nothing else in it
@@ -88,6 +92,7 @@ type service struct {
 	log              *slog.Logger
 	traces           traces
 	trail            trail.Trail
+	clients          settings.Clients
 	public, internal net.Listener
 }
 
@@ -118,6 +123,11 @@ func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, er
 	if err == nil {
 		id.sealer, err = s.Sealer()
 	}
+	if id.ring != nil {
+		if hint := settings.OtherAlgorithm(id.ring, string(s.KeyAlgorithm), signingFile); hint != "" {
+			s.log.Warn(hint)
+		}
+	}
 	secretfile.WarnOfReadable(s.log, signingFile, serviceFile, string(s.DataEncryptionKeysetFile))
 	return id, err
 }
@@ -132,6 +142,7 @@ func (s *service) publicURL() string {
 func (s *service) serve(ctx context.Context, db database.Pools, id identity, ready func() error) error {
 	measured := metrics.New(s.version, s.log)
 	cfg := s.Store(s.publicURL())
+	cfg.Clients = s.clients.Store()
 	cfg.Direct, cfg.Sealer, cfg.SealedOnly = db.Direct, id.sealer, s.DataSealedOnly == "true"
 	keys, err := s.openKeys(ctx, db, &id, &cfg)
 	if err != nil {
@@ -161,9 +172,10 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		return err
 	}
 	server, err := httpapi.New(store, id.ring, httpapi.Config{
-		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.CORSOrigins,
+		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.clients.CORSOrigins(s.CORSOrigins),
 		DPoPNonce: s.DPoPNonce == "true", DPoPWindow: time.Duration(s.DPoPWindow), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
-		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
+		HideActedSessions: s.HideActedSessions == "true",
+		Metrics:           measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {
 		return err

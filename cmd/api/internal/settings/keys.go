@@ -11,6 +11,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/secretfile"
+	"github.com/latchkey-sessions/latchkey/keystore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -112,6 +113,18 @@ func ReadSigningKeys(file string) (tokens.Secret, *tokens.KeyRing, error) {
 		return "", nil, fmt.Errorf("signing keys in %s: %w", file, err)
 	}
 	return tokens.Secret(content), ring, nil
+}
+
+// OtherAlgorithm says that the keys in a file sign with another algorithm than the wanted one, which then has no
+// effect. It is empty where they do not, and where what is wanted is the default: nobody asked for that.
+func OtherAlgorithm(ring *tokens.KeyRing, wanted, file string) string {
+	for _, key := range ring.Keys() {
+		if key.Signs && key.Algorithm != wanted && wanted != keystore.DefaultAlgorithm {
+			return fmt.Sprintf("LATCHKEY_KEY_ALGORITHM=%s has no effect: the signing key in %s is for %s; `api keys generate --help` says how it is replaced",
+				wanted, file, key.Algorithm)
+		}
+	}
+	return ""
 }
 
 // Required wants the keys to be in PostgreSQL.

@@ -32,7 +32,7 @@ type Retention struct {
 // StoredKeys say how signing keys in PostgreSQL are kept, if they are there.
 type StoredKeys struct {
 	KeyEncryptionKey sealingKeys  `name:"key-encryption-key" group:"tokens" deployment:"" placeholder:"BASE64,..." help:"Keeps the signing keys in PostgreSQL, sealed with this: 32 random bytes in base64. Several may be given: the first seals, all open."`
-	KeyAlgorithm     keyAlgorithm `name:"key-algorithm" group:"tokens" placeholder:"ALG" default:"EdDSA" help:"Of new signing keys in PostgreSQL: EdDSA, ES256, RS256, PS256 or HS256."`
+	KeyAlgorithm     keyAlgorithm `name:"key-algorithm" group:"tokens" placeholder:"ALG" default:"EdDSA" help:"Of new signing keys, in PostgreSQL or in LATCHKEY_VAR_DIR: EdDSA, ES256, RS256, PS256 or HS256."`
 }
 
 // Data say what session data is sealed with, if it is.
@@ -43,7 +43,8 @@ type Data struct {
 
 // NewKeys say where `api keys init` makes keys.
 type NewKeys struct {
-	VarDir text `name:"var-dir" aliases:"dir" group:"database" placeholder:"DIR" default:"./var" help:"Where to make them: signing-keys.json and service-key (--dir is the same)."`
+	VarDir       text         `name:"var-dir" aliases:"dir" group:"database" placeholder:"DIR" default:"./var" help:"Where to make them: signing-keys.json and service-key (--dir is the same)."`
+	KeyAlgorithm keyAlgorithm `name:"key-algorithm" aliases:"algorithm" group:"tokens" placeholder:"ALG" default:"EdDSA" help:"Of the signing key: EdDSA, ES256, RS256, PS256 or HS256 (--algorithm is the same)."`
 }
 
 // ListedKeys say which file `api keys list` reads.
@@ -68,6 +69,7 @@ type Serve struct {
 	Audience          text   `name:"audience" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' aud."`
 	AudiencesAccepted names  `name:"audiences-accepted" group:"tokens" placeholder:"NAME,..." help:"Further auds that are accepted while LATCHKEY_AUDIENCE is changed replica by replica. By default none."`
 	ClientID          text   `name:"client-id" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' client_id."`
+	ClientsFile       text   `name:"clients-file" group:"tokens" placeholder:"FILE" help:"Further clients, a JSON array: their ids, audiences, origins and lifetimes. By default none but LATCHKEY_CLIENT_ID."`
 	SigningKeysFile   text   `name:"signing-keys-file" group:"tokens" deployment:"" placeholder:"FILE" help:"Private JWK set: its first key signs, all verify. Made in LATCHKEY_VAR_DIR for the private PostgreSQL, else required without LATCHKEY_KEY_ENCRYPTION_KEY."`
 	StoredKeys
 	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until api keys rotate."`
@@ -97,6 +99,7 @@ type Serve struct {
 
 	SessionsPerSubject       count       `name:"sessions-per-subject" group:"sessions" placeholder:"N" default:"0" help:"Live sessions that a subject may have; 0: any number."`
 	SessionsPerSubjectAction limitAction `name:"sessions-per-subject-action" group:"sessions" placeholder:"ACTION" default:"end_oldest" help:"What a sign-in does at that limit: end_oldest ends the subject's oldest sessions, refuse creates none."`
+	HideActedSessions        toggle      `name:"hide-acted-sessions" group:"sessions" placeholder:"BOOL" default:"false" help:"Whether sessions in which somebody acts for the subject are left out of the subject's own list: =true or =false."`
 
 	RevocationBound duration `name:"revocation-bound" group:"sessions" placeholder:"DURATION" default:"1s" help:"How long a revoked session's access token may still be accepted without a database read, at worst. Normally milliseconds."`
 

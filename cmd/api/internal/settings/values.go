@@ -63,7 +63,7 @@ type text string
 // Decode reads printable text.
 func (t *text) Decode(ctx *kong.DecodeContext) error {
 	return decode(ctx, func(value string) string {
-		if value == "" || value != strings.TrimSpace(value) || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		if !isText(value) {
 			return "text without control characters and without space around it"
 		}
 		*t = text(value)
@@ -139,9 +139,7 @@ func (o *origins) Decode(ctx *kong.DecodeContext) error {
 		var list origins
 		for origin := range strings.SplitSeq(text, ",") {
 			origin = strings.TrimSpace(origin)
-			u, err := url.Parse(origin)
-			if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, "* ") || origin != strings.ToLower(u.Scheme+"://"+u.Host) ||
-				u.Scheme == "https" && u.Port() == "443" || u.Scheme == "http" && u.Port() == "80" {
+			if !isOrigin(origin) {
 				return "exact origins as browsers send them, separated by commas, such as https://app.example.com,http://localhost:5173 (no *, no path, lower case, no default port)"
 			}
 			list = append(list, origin)
@@ -149,6 +147,14 @@ func (o *origins) Decode(ctx *kong.DecodeContext) error {
 		*o = list
 		return ""
 	})
+}
+
+const originForm = "an exact origin as browsers send it, such as https://app.example.com (no *, no path, lower case, no default port)"
+
+func isOrigin(origin string) bool {
+	u, err := url.Parse(origin)
+	return err == nil && u.Hostname() != "" && !strings.ContainsAny(u.Host, "* ") && origin == strings.ToLower(u.Scheme+"://"+u.Host) &&
+		(u.Scheme != "https" || u.Port() != "443") && (u.Scheme != "http" || u.Port() != "80")
 }
 
 // prefixes are networks.

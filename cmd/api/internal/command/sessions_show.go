@@ -1,0 +1,90 @@
+package command
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+type sessionsShowCmd struct {
+	settings.Database
+	settings.Log
+
+	ID   uuid.UUID `arg:"" name:"id" help:"The session."`
+	JSON bool      `name:"json" help:"Print JSON."`
+}
+
+// Help says for how long it is known.
+func (*sessionsShowCmd) Help() string {
+	return "Shows the life of a session, without its data: where it was created, how often and from where it was last refreshed, and when it ended, why and by whom. " +
+		"It is known until clean-up removes the session, LATCHKEY_CLEANUP_RETENTION after its end."
+}
+
+// Run prints what is known.
+func (c *sessionsShowCmd) Run(a *app) error {
+	return withStore(a.ctx, c.Database, c.NewLogger(a.stderr), func(store *sessionstore.Store) error {
+		h, err := store.History(a.ctx, c.ID)
+		if err != nil {
+			return fmt.Errorf("session %s: %w", c.ID, err)
+		}
+		if c.JSON {
+			return a.printJSON(struct {
+				sessionJSON
+
+				Refreshes int64 `json:"refreshes"`
+			}{sessionJSONOf(h.Session), h.Refreshes})
+		}
+		return a.printHistory(h)
+	})
+}
+
+// event is a line of a history.
+type event struct {
+	at   time.Time
+	what string
+}
+
+func (a *app) printHistory(h sessionstore.History) error {
+	s := h.Session
+	events := []event{{s.CreatedAt, "created" + from(s.Client)}}
+	if s.UpdatedAt.After(s.CreatedAt) {
+		events = append(events, event{s.UpdatedAt, "data last changed"})
+	}
+	if !s.RefreshedAt.IsZero() {
+		events = append(events, event{s.RefreshedAt, fmt.Sprintf("last refreshed%s (%d %s in all)", from(s.LastClient), h.Refreshes, plural(h.Refreshes, "time"))})
+	}
+	if s.Ended.At.IsZero() {
+		events = append(events, event{s.ExpiresAt, "expires, unless it is refreshed"})
+	} else {
+		ended := "ended: " + string(s.Ended.Reason)
+		if s.Ended.By != "" {
+			ended += " (" + terminal.Harmless(s.Ended.By) + ")"
+		}
+		events = append(events, event{s.Ended.At, ended})
+	}
+	slices.SortStableFunc(events, func(x, y event) int { return x.at.Compare(y.at) })
+	_, _ = fmt.Fprintf(a.stdout, "session %s of %s\n", s.ID, terminal.Harmless(cmp.Or(s.Subject, "nobody")))
+	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	for _, e := range events {
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", formatTime(e.at), e.what) // Flush has its error
+	}
+	return table.Flush()
+}
+
+// from is what is known of a client.
+func from(c sessionstore.Client) string {
+	known := slices.DeleteFunc([]string{c.IP, c.Label, c.UserAgent}, func(s string) bool { return s == "" })
+	if len(known) == 0 {
+		return ""
+	}
+	return " from " + terminal.Harmless(strings.Join(known, ", "))
+}

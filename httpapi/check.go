@@ -1,0 +1,187 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-chi/chi/v5"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	// checkPath is where gateways ask about a request's access token. What is below it
+	// may be the path that their own client asked for.
+	checkPath = "/v1/check"
+	// requirePath comes before what a gateway requires of the token. It is in the path
+	// because the gateway writes its beginning: query and headers may be its client's.
+	requirePath = checkPath + "/require"
+)
+
+// The headers that tell a gateway, and what stands behind it, whose request it is.
+const (
+	subjectHeader = "Latchkey-Subject"
+	sessionHeader = "Latchkey-Session"
+	clientHeader  = "Latchkey-Client"
+	scopeHeader   = "Latchkey-Scope"
+)
+
+// asCheck has one route answer every request at [checkPath] and below it, whatever its
+// method: gateways hand on what their clients sent. A method that we have no name for
+// counts as GET.
+func asCheck(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isCheck(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		route := chi.RouteContext(r.Context())
+		route.RoutePath, route.RouteMethod = checkPath, http.MethodGet
+		if !slices.Contains(methods, r.Method) {
+			r = r.WithContext(r.Context())
+			r.Method = http.MethodGet
+		}
+		if r.Method == http.MethodOptions {
+			setIdentity(w.Header(), identity{}) // in case it is a preflight, which is answered without a token
+		}
+		if r.ContentLength != 0 {
+			// Some gateways announce their client's body and do not send it: nobody must wait for it.
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isCheck(r *http.Request) bool {
+	path := chi.RouteContext(r.Context()).RoutePath
+	if path == "" {
+		path = r.URL.EscapedPath()
+	}
+	return path == checkPath || strings.HasPrefix(path, checkPath+"/")
+}
+
+// check answers a gateway that asks whether a request may pass. It is strict, and has
+// no effect but that of any use of a token: a gateway asks because a client uses it.
+func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
+	wanted, err := parseRequirements(r.URL.EscapedPath())
+	if err != nil {
+		return err
+	}
+	session, claims, err := s.strict(w, r, wanted.check)
+	if err != nil {
+		return err
+	}
+	setIdentity(w.Header(), identity{subject: claims.Subject, session: session.ID.String(), client: claims.ClientID, scope: claims.Scope()})
+	w.Header().Set("Cache-Control", noStore)
+	w.WriteHeader(http.StatusOK)
+	return nil
+}
+
+// strict returns the session of the request's access token. check, if set, is asked
+// before the use of the token is recorded.
+func (s *Server) strict(w http.ResponseWriter, r *http.Request, check func(tokens.Claims) error) (sessionstore.Session, tokens.Claims, error) {
+	scheme, token, err := accessToken(r)
+	if err != nil {
+		return sessionstore.Session{}, tokens.Claims{}, err
+	}
+	confirmed, err := s.countBearer(w, r, scheme, token)
+	if err != nil {
+		return sessionstore.Session{}, tokens.Claims{}, err
+	}
+	session, claims, err := s.store.GetWith(r.Context(), token, sessionstore.GetOptions{Check: func(claims tokens.Claims) error {
+		if !confirmed {
+			if err := s.confirm(w, r, scheme, token, claims); err != nil {
+				return err
+			}
+		}
+		if check != nil {
+			return check(claims)
+		}
+		return nil
+	}})
+	return session, claims, refusedToken(err)
+}
+
+// requirements are what a gateway wants of a token besides that it is good.
+type requirements struct{ scopes, audiences []string }
+
+// parseRequirements reads the one part of the path behind [requirePath]. A name that is
+// misspelt must not let everybody through.
+func parseRequirements(path string) (requirements, error) {
+	_, rest, _ := strings.Cut(path, checkPath)
+	rest, given := strings.CutPrefix(rest, strings.TrimPrefix(requirePath, checkPath))
+	if !given || rest != "" && rest[0] != '/' {
+		return requirements{}, nil
+	}
+	text, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+	values, err := url.ParseQuery(text)
+	if err != nil || len(values) == 0 {
+		return requirements{}, invalidParameter("require", "It must be such as scope=orders:read&audience=orders, with percent-encoded values.")
+	}
+	var wanted requirements
+	for name, all := range values {
+		for _, value := range all {
+			words := strings.Fields(value)
+			switch {
+			case name != "scope" && name != "audience":
+				return requirements{}, &problem{code: codeUnknownParameter, parameter: cut(strings.ToValidUTF8(name, "�"))}
+			case len(words) == 0:
+				return requirements{}, invalidParameter(name, "It is empty.")
+			case name == "scope":
+				wanted.scopes = append(wanted.scopes, words...)
+			default:
+				wanted.audiences = append(wanted.audiences, value)
+			}
+		}
+	}
+	return wanted, nil
+}
+
+func (q requirements) check(claims tokens.Claims) error {
+	granted := strings.Fields(claims.Scope())
+	for _, scope := range q.scopes {
+		if !slices.Contains(granted, scope) {
+			return &problem{code: codeInsufficientScope}
+		}
+	}
+	for _, audience := range q.audiences {
+		if claims.Audience != audience {
+			return &problem{code: codeWrongAudience}
+		}
+	}
+	return nil
+}
+
+// identity is what a check tells of the request's token.
+type identity struct{ subject, session, client, scope string }
+
+// setIdentity sets all headers, also those that are empty: a gateway that copies them
+// then overwrites what its client may have made up.
+func setIdentity(h http.Header, of identity) {
+	h.Set(subjectHeader, headerText(of.subject))
+	h.Set(sessionHeader, of.session)
+	h.Set(clientHeader, headerText(of.client))
+	h.Set(scopeHeader, of.scope) // RFC 6749 §3.3 leaves nothing to encode
+}
+
+// headerText percent-encodes what is not visible ASCII, the percent sign itself, the
+// comma, at which lists are split, and the plus sign, which decoders of forms take for
+// a space.
+func headerText(s string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c <= ' ', c > '~', c == '%', c == ',', c == '+':
+			b.WriteByte('%')
+			b.WriteByte(hex[c>>4])
+			b.WriteByte(hex[c&15])
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

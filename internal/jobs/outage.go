@@ -1,0 +1,88 @@
+package jobs
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+const (
+	// reachTimeout is for one attempt to reach the database.
+	reachTimeout = 5 * time.Second
+	// reachPause is between two attempts.
+	reachPause = time.Second
+	// settleTime is for how long after an outage the queue may still find out about it.
+	settleTime = 10 * time.Second
+)
+
+// outage says once that the database is away, and once that it is back. Each part of the queue would say it for itself,
+// again and again.
+type outage struct {
+	log  *slog.Logger
+	pool *pgxpool.Pool
+
+	mu    sync.Mutex
+	since time.Time // zero while the database is there
+	until time.Time // when it was last away
+	// began wakes run. It has room for the one outage that may be going on.
+	began chan error
+}
+
+func newOutage(log *slog.Logger, pool *pgxpool.Pool) *outage {
+	return &outage{log: log, pool: pool, began: make(chan error, 1)}
+}
+
+// explains tells whether what went wrong just now did because the database is away, for which it asks it.
+func (o *outage) explains(ctx context.Context) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.since.IsZero() || time.Since(o.until) < settleTime {
+		return true
+	}
+	err := o.reach(context.WithoutCancel(ctx))
+	if err == nil {
+		return false
+	}
+	o.since = time.Now()
+	o.began <- err
+	return true
+}
+
+// reach makes a connection of its own: that none of the pool's is free is no outage.
+func (o *outage) reach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
+	defer cancel()
+	conn, err := pgx.ConnectConfig(ctx, o.pool.Config().ConnConfig)
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
+
+// run says when the database goes and when it is back, until ctx ends.
+func (o *outage) run(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case err := <-o.began:
+			o.log.ErrorContext(ctx, "the database is away", "error", err)
+		}
+		for o.reach(ctx) != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(reachPause):
+			}
+		}
+		o.mu.Lock()
+		away := time.Since(o.since)
+		o.since, o.until = time.Time{}, time.Now()
+		o.mu.Unlock()
+		o.log.InfoContext(ctx, "the database is back", "away_seconds", away.Round(time.Millisecond).Seconds())
+	}
+}

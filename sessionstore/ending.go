@@ -1,0 +1,125 @@
+package sessionstore
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+)
+
+// maxEndedByBytes is room for a subject, a session's id, a key's name or user@host.
+const maxEndedByBytes = 255
+
+// Reason says why a session ended.
+type Reason string
+
+// Why sessions end. The comments say what [Cause].By is beside each.
+const (
+	// ReasonSignedOut: by a token of its own. By is the session's id.
+	ReasonSignedOut Reason = "signed_out"
+	// ReasonSignedOutElsewhere: by its user, from another session, whose id By is.
+	ReasonSignedOutElsewhere Reason = "signed_out_elsewhere"
+	// ReasonSignedOutEverywhere: by its user, with their other sessions. By is the id of
+	// the session that asked.
+	ReasonSignedOutEverywhere Reason = "signed_out_everywhere"
+	// ReasonBackend: by the application. By is the name of its service key.
+	ReasonBackend Reason = "backend"
+	// ReasonOperator: at a command line. By is user@host.
+	ReasonOperator Reason = "operator"
+	// ReasonAllSignedOut: with everybody's sessions. By is user@host.
+	ReasonAllSignedOut Reason = "all_signed_out"
+	// ReasonLimit: its subject had more sessions than it may. By is the id of the session
+	// that was created.
+	ReasonLimit Reason = "limit"
+	// ReasonReplaced: another session took its place, whose id By is.
+	ReasonReplaced Reason = "replaced"
+	// ReasonTheft: a refresh token came back that was in two hands. By is the [Theft].
+	ReasonTheft Reason = "theft"
+	// ReasonMaxAge: clean-up ended it for its age. By is empty.
+	ReasonMaxAge Reason = "max_age"
+	// ReasonIdle: it was not refreshed in time. Nobody ended it, and By is empty.
+	ReasonIdle Reason = "idle"
+	// ReasonExpired: its absolute end came. By is empty.
+	ReasonExpired Reason = "expired"
+	// ReasonNotRecorded: it was ended by a program that does not say why, or by hand.
+	ReasonNotRecorded Reason = "not_recorded"
+)
+
+// Cause is why a session ends, and who or what ends it.
+type Cause struct {
+	// Reason is one of those that callers may give: any but [ReasonIdle], [ReasonExpired]
+	// and [ReasonNotRecorded]. Empty means [ReasonBackend].
+	Reason Reason
+	// By is who or what, cut off at 255 bytes; empty where that is not known. See the reasons.
+	By string
+}
+
+// SignedOut is the cause of a session that ends by a token of its own.
+func SignedOut(id uuid.UUID) Cause { return Cause{ReasonSignedOut, id.String()} }
+
+// Ending is how a session ended.
+type Ending struct {
+	Cause
+
+	// At is when. It is zero while the session lives.
+	At time.Time
+}
+
+// givenReasons are those that are stored because a caller gave them.
+var givenReasons = []Reason{
+	ReasonSignedOut, ReasonSignedOutElsewhere, ReasonSignedOutEverywhere, ReasonBackend, ReasonOperator,
+	ReasonAllSignedOut, ReasonLimit, ReasonReplaced, ReasonTheft, ReasonMaxAge,
+}
+
+// causeOf is the one cause that a caller gave, or byDefault.
+func causeOf(given []Cause, byDefault Reason) (Cause, error) {
+	var c Cause
+	switch len(given) {
+	case 0:
+	case 1:
+		c = given[0]
+	default:
+		return c, argumentError("cause", "more than one")
+	}
+	if c.Reason == "" {
+		c.Reason = byDefault
+	}
+	if !slices.Contains(givenReasons, c.Reason) {
+		return c, argumentError("reason", "%q is none that a caller may give", c.Reason)
+	}
+	c.By = cutText(c.By, maxEndedByBytes) // nobody stays signed in for a long name
+	return c, nil
+}
+
+// expiry is the reason of a session that was ended by nobody, of its token row r: the
+// pair never lives longer than the session.
+const expiry = `CASE WHEN r."sessionExpiresAt" <= r."expiresAt" THEN '` + string(ReasonExpired) + `' ELSE '` + string(ReasonIdle) + `' END`
+
+// endingColumns are what scanEnding reads, of "sessionStore" as s and of its token row
+// as r. Whoever ends a session that has expired does not end it: it has ended before.
+// Only of a theft its pair can be newer than its row, as after a restore.
+const endingColumns = `CASE WHEN ` + wasEnded + ` THEN ` + wasEndedAt + ` WHEN r."expiresAt" <= now() THEN r."expiresAt" END,
+  CASE WHEN ` + wasEnded + ` THEN COALESCE(s."endReason", '` + string(ReasonNotRecorded) + `') WHEN r."expiresAt" <= now() THEN ` + expiry + ` END,
+  CASE WHEN ` + wasEnded + ` THEN s."endedBy" END`
+
+const (
+	wasEndedAt = `COALESCE(s."revokedAt", r."revokedAt")`
+	wasEnded   = `(` + wasEndedAt + ` <= r."expiresAt" OR ` + wasEndedAt + ` IS NOT NULL AND s."endReason" = '` + string(ReasonTheft) + `')`
+)
+
+// endingRow is where endingColumns are read to.
+type endingRow struct {
+	at         *time.Time
+	reason, by *string
+}
+
+func (e *endingRow) dest() []any { return []any{&e.at, &e.reason, &e.by} }
+
+func (e *endingRow) ending() Ending {
+	return Ending{At: pgvalue.OrZero(e.at), Cause: Cause{Reason(pgvalue.OrZero(e.reason)), pgvalue.OrZero(e.by)}}
+}
+
+// by is the column's value.
+func (c Cause) by() *string { return pgvalue.OrNull(c.By) }

@@ -1,0 +1,131 @@
+package sessionstore
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+)
+
+// FindParams selects a page of sessions by what is known of them. Members that are zero
+// select nothing.
+type FindParams struct {
+	ListParams
+
+	// Subject is whose sessions; empty for everybody's.
+	Subject string
+	// Ended selects sessions that have ended and are still kept, instead of live ones.
+	// Those of everybody come in the order in which they were ended, the last first, without those
+	// that have expired: a subject's own list has these too.
+	Ended bool
+	// Since selects sessions that ended then or later. It goes with Ended.
+	Since time.Time
+	// Network has the address from which the session was created, or last refreshed.
+	Network netip.Prefix
+	// Label is the client's, in full.
+	Label string
+}
+
+// ParseNetwork returns the network that a CIDR prefix names, or that of one address.
+func ParseNetwork(text string) (netip.Prefix, error) {
+	if network, err := netip.ParsePrefix(text); err == nil {
+		return network.Masked(), nil
+	}
+	address, err := netip.ParseAddr(text)
+	if err != nil || address.Zone() != "" {
+		return netip.Prefix{}, argumentError("address", "neither an IP address nor a network in CIDR notation")
+	}
+	return netip.PrefixFrom(address.Unmap(), address.Unmap().BitLen()), nil
+}
+
+var (
+	findLiveQuery = pageQuery(`SELECT `+pageColumns+`
+    FROM "sessionStore" WHERE "id" < $6`, newestFirst, live)
+
+	// Two indexes have a subject's sessions: see the migrations.
+	findEndedOfSubjectQuery = pageQuery(`SELECT * FROM (
+      (SELECT `+pageColumns+` FROM "sessionStore" WHERE "subject" = $7 AND "revokedAt" IS NULL AND "id" < $6 ORDER BY "id" DESC LIMIT $1)
+      UNION ALL
+      (SELECT `+pageColumns+` FROM "sessionStore" WHERE "subject" = $7 AND "revokedAt" IS NOT NULL AND "id" < $6 ORDER BY "id" DESC LIMIT $1)
+    ) u`, newestFirst, `NOT `+live)
+
+	findEndedQuery = pageQuery(`SELECT `+pageColumns+`
+    FROM "sessionStore" WHERE "revokedAt" IS NOT NULL AND ("revokedAt", "id") < ($7::timestamptz, $6) AND "revokedAt" >= COALESCE($3::timestamptz, '-infinity')`, lastEndedFirst, `true`)
+)
+
+// Find returns sessions of one subject or of everybody, the newest first. It is for
+// backends and operators: users have [Store.List]. However many sessions there are, and however few of
+// them are wanted, a page costs no more than reading 500. An argument that is no good is an
+// [ArgumentError].
+func (s *Store) Find(ctx context.Context, params FindParams) (_ Page, err error) {
+	ctx = s.begin(ctx, OperationList)
+	defer func() { s.end(ctx, Result{Operation: OperationList, Err: err}) }()
+
+	if err := params.check(); err != nil {
+		return Page{}, err
+	}
+	if params.Ended && params.Subject == "" {
+		before, id, err := parseTimeCursor(params.Cursor)
+		if err != nil {
+			return Page{}, err
+		}
+		return s.page(ctx, params, findEndedQuery, timeCursor, pgvalue.UUID(id), before)
+	}
+	before, err := parseCursor(params.Cursor)
+	switch {
+	case err != nil:
+		return Page{}, err
+	case params.Ended:
+		return s.page(ctx, params, findEndedOfSubjectQuery, idCursor, pgvalue.UUID(before), params.Subject)
+	case params.Subject != "":
+		return s.page(ctx, params, listQuery, idCursor, pgvalue.UUID(before), params.Subject)
+	default:
+		return s.page(ctx, params, findLiveQuery, idCursor, pgvalue.UUID(before))
+	}
+}
+
+func (p FindParams) check() error {
+	if !p.Ended && !p.Since.IsZero() {
+		return argumentError("since", "is for sessions that have ended")
+	}
+	if year := p.Since.UTC().Year(); !p.Since.IsZero() && (year < 1970 || year > 9999) {
+		return argumentError("since", "not between the years 1970 and 9999")
+	}
+	if err := checkText("subject", p.Subject, maxSubjectBytes); err != nil {
+		return err
+	}
+	return checkText("label", p.Label, maxLabelBytes)
+}
+
+// A cursor of those that ended is the time and the id.
+const timeCursorBytes = 8 + len(uuid.UUID{})
+
+func formatTimeCursor(at time.Time, id uuid.UUID) string {
+	raw := binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())) //nolint:gosec // G115: it comes back the same way
+	return base64.RawURLEncoding.EncodeToString(append(raw, id[:]...))
+}
+
+// parseTimeCursor returns what a page begins after: a time that is not to come for the
+// first page.
+func parseTimeCursor(cursor string) (time.Time, uuid.UUID, error) {
+	if cursor == "" {
+		return endOfTime, uuid.Max, nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(raw) != timeCursorBytes {
+		return time.Time{}, uuid.Nil, errCursor
+	}
+	at, id := time.UnixMicro(int64(binary.BigEndian.Uint64(raw))), uuid.UUID(raw[8:]) //nolint:gosec // G115: as above
+	if formatTimeCursor(at, id) != cursor || at.Year() < 1970 || at.After(endOfTime) {
+		return time.Time{}, uuid.Nil, errCursor
+	}
+	return at, id, nil
+}
+
+// endOfTime is later than any session ends.
+var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)

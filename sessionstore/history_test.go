@@ -1,0 +1,53 @@
+package sessionstore_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	phone := sessionstore.Client{Label: "phone", UserAgent: "app/1", IP: "192.0.2.7"}
+	session, pair := k.create(t, sessionstore.CreateParams{Client: phone})
+	want := sessionstore.History{Session: sessionstore.Session{
+		ID: session.ID, Subject: session.Subject, ClientID: session.ClientID, Client: phone, CreatedAt: session.CreatedAt, UpdatedAt: session.UpdatedAt, ExpiresAt: session.ExpiresAt,
+	}}
+	got, err := k.History(t.Context(), session.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("a new session: %s", diff)
+	}
+
+	pair = k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+	k.age(t, session.ID, time.Hour)
+	moved := sessionstore.Client{UserAgent: "app/2", IP: "198.51.100.9"}
+	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), moved); err != nil {
+		t.Fatal(err)
+	}
+	k.exec(t, `UPDATE "sessionStore" SET "data" = '"unreadable"'`)
+	if err := k.Invalidate(t.Context(), session.ID, sessionstore.Cause{Reason: sessionstore.ReasonOperator, By: "eve@desk"}); err != nil {
+		t.Fatal(err)
+	}
+	got, err = k.History(t.Context(), session.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Refreshes != 2 || got.Session.LastClient != moved || got.Session.Client != phone || got.Session.RefreshedAt.IsZero() {
+		t.Errorf("%+v", got)
+	}
+	if ended := got.Session.Ended; ended.Reason != sessionstore.ReasonOperator || ended.By != "eve@desk" || !ended.At.Equal(got.Session.RevokedAt) {
+		t.Errorf("%+v", ended)
+	}
+	if _, err := k.History(t.Context(), uuid.New()); !errors.Is(err, sessionstore.ErrNotFound) {
+		t.Errorf("an unknown session: %v", err)
+	}
+}

@@ -1,0 +1,105 @@
+package sessionstore
+
+import (
+	"context"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+)
+
+// pageColumns are those of "sessionStore" that a page reads.
+const pageColumns = `"id", "subject", "checksum", "clientLabel", "clientUserAgent", "clientIp", "createdAt", "updatedAt", "revokedAt", "endReason", "endedBy"`
+
+// pageQuery makes a page of those sessions of a source, which an index has in the given
+// order, for which the condition holds. They are read one by one until the page is
+// full, or $1 have been read. The last one within reach comes also if the condition does
+// not hold: it is where the next page begins.
+func pageQuery(source, order, condition string) string {
+	return `
+SELECT ` + sessionColumns + `, COALESCE(r."claims", ''), e."endedAt", e."reason", e."by", f."isWanted", s."n" = $1
+FROM (
+  SELECT s.*, row_number() OVER (` + order + `) AS "n"
+  FROM (
+    ` + source + ` ` + order + ` LIMIT $1
+  ) s
+) s
+LEFT JOIN LATERAL (
+  SELECT r.* FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL
+  ` + best + `
+) p ON true
+CROSS JOIN LATERAL (
+  SELECT p."issuedAt", COALESCE(p."expiresAt", s."revokedAt", 'epoch') AS "expiresAt", p."sessionExpiresAt", p."revokedAt", p."clientUserAgent", p."clientIp", p."claims", p."client"
+) r
+CROSS JOIN LATERAL (
+  SELECT ` + endingColumns + `
+) e("endedAt", "reason", "by")
+CROSS JOIN LATERAL (
+  SELECT ` + condition + ` AND ($3::timestamptz IS NULL OR e."endedAt" >= $3)
+    AND ($4::inet IS NULL OR COALESCE(s."clientIp" <<= $4, false) OR COALESCE(r."clientIp" <<= $4, false))
+    AND ($5::text IS NULL OR COALESCE(s."clientLabel" = $5, false)) AS "isWanted"
+) f
+WHERE (f."isWanted" OR s."n" = $1) AND ` + primary.Only + `
+` + order + `
+LIMIT $2`
+}
+
+const (
+	newestFirst    = `ORDER BY "id" DESC`
+	lastEndedFirst = `ORDER BY "revokedAt" DESC, "id" DESC`
+)
+
+// page sends a query of [pageQuery], whose $6 and what follows are args.
+func (s *Store) page(ctx context.Context, params FindParams, query string, cursorOf func(Session) string, args ...any) (page Page, err error) {
+	limit := params.Limit
+	if limit == 0 {
+		limit = defaultListLimit
+	}
+	if limit < 1 || limit > maxListLimit {
+		return Page{}, argumentError("limit", "not between 1 and %d", maxListLimit)
+	}
+	var network *string
+	if params.Network.IsValid() {
+		network = new(params.Network.String())
+	}
+	read := func(rows pgx.Rows) error {
+		page = Page{}
+		for rows.Next() {
+			var end endingRow
+			var claims string
+			var isWanted, isLast bool
+			session, err := scanSession(s.cfg.Tokens.ClientID, rows, slices.Concat([]any{&claims}, end.dest(), []any{&isWanted, &isLast})...)
+			if err != nil {
+				return err
+			}
+			if len(page.Sessions) == limit {
+				page.NextCursor = cursorOf(page.Sessions[limit-1])
+				continue
+			}
+			if isWanted {
+				if err := session.readClaims(claims); err != nil {
+					return err
+				}
+				session.Checksum, session.Claims, session.Ended = "", nil, end.ending()
+				page.Sessions = append(page.Sessions, session)
+			}
+			if isLast {
+				page.NextCursor = cursorOf(session)
+			}
+		}
+		return rows.Err()
+	}
+	// One more than wanted tells whether there is a next page.
+	args = append([]any{listReach, limit + 1, pgvalue.OrNull(params.Since), network, pgvalue.OrNull(params.Label)}, args...)
+	if err := s.pool.Read(ctx, read, query, args...); err != nil {
+		return Page{}, sessionerr.Unavailable("list sessions", err)
+	}
+	return page, nil
+}
+
+func idCursor(s Session) string { return formatCursor(s.ID) }
+
+func timeCursor(s Session) string { return formatTimeCursor(s.RevokedAt, s.ID) }

@@ -1,0 +1,182 @@
+package sessionstore
+
+import (
+	"cmp"
+	"context"
+	"errors"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Replaced is the session that a new one takes the place of: see [Store.Replace].
+type Replaced struct {
+	// SessionID names it, or Token does.
+	SessionID uuid.UUID
+	// Token is an access or a refresh token of the session that has not expired. It
+	// names the session and proves nothing: it may have been exchanged since, and one
+	// that is bound to a key needs no proof. Whoever calls has checked who asks.
+	Token string
+	// Checksum, if set, is that of the session's data as it was read. Where the data
+	// is another one since, nothing changes, and the error is a [ConflictError].
+	Checksum string
+}
+
+// Replace makes a session in the place of another, which ends: one transaction and one
+// round trip, so that there is never a moment with both or with none. It is for a
+// change of privilege, such as a guest who signs in: whoever knows tokens from
+// before has nothing of the session after.
+//
+// The new session has the other one's subject, label and data where params have none.
+// (Data {} is data.) It has nothing else of it: claims and lifetimes are those of params,
+// since what a user was allowed before, and for how long, is what changes; so is the key
+// that the tokens are bound to, which the caller of this request has proven to have.
+//
+// The tokens of the session that was replaced are those of any ended session: [ErrEnded],
+// and never a theft. Of several replacements of one session one succeeds. The same call
+// again, whose answer may have been lost, gives the same session and its present pair:
+// with an idempotency key as for [Store.Create], without one for three times
+// [Config].Grace. That takes the same params, so the session's id alone, or an earlier
+// token of it, leads nobody to the new one.
+//
+// A session of Compas is replaced as well. Where [Config].SessionsPerSubject bounds a subject's
+// sessions, the two count as one.
+//
+// Errors are those of [Store.Create]; [ErrNotReplaceable] where the session has ended or
+// is not known; a [ConflictError]; an [ArgumentError] of the member "replaces" for a
+// token that does not verify or has expired; and a [SealedError] if the data is to be
+// kept and cannot be opened.
+func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreateParams) (_ Session, _ TokenPair, err error) {
+	result := Result{Operation: OperationCreate, Subject: params.Subject}
+	ctx = s.begin(ctx, OperationCreate)
+	defer func() {
+		result.Err = err
+		s.end(ctx, result)
+	}()
+	fail := func(err error) (Session, TokenPair, error) { return Session{}, TokenPair{}, err }
+
+	was, err := s.named(ctx, replaced)
+	if err != nil {
+		return fail(err)
+	}
+	asked, err := s.checkParams(params)
+	if err != nil {
+		return fail(err)
+	}
+	was.keepsData = len(params.Data) == 0
+	asked.once = newOnce(asked, was)
+	// The limit is the subject's, lifetimes may depend on everything, and sealed data
+	// is sealed for one session.
+	reads := was.keepsData && s.data.Sealer != nil || params.Subject == "" && s.limit.most > 0 || s.cfg.LifetimesFor != nil || s.cfg.ClaimsFor != nil
+	for {
+		wanted, replaces, why := asked, was, error(nil)
+		if reads {
+			wanted, replaces, why = s.inherit(ctx, asked, was)
+		}
+		if why == nil {
+			made, err := s.prepare(ctx, wanted)
+			if err != nil {
+				return fail(err)
+			}
+			made.replaced = replaces
+			ended, err := s.make(ctx, &made)
+			result.Revoked += ended
+			if err == nil {
+				result.Changed, result.Subject, result.Replaced = made.session.ID, made.session.Subject, was.id
+				pair, err := s.tokens.sign(made.pair, made.pair.CreatedAt)
+				if err != nil {
+					return fail(err)
+				}
+				return made.session, pair, nil
+			}
+			if !errors.Is(err, errCreatedBefore) {
+				return fail(err)
+			}
+		}
+		session, pair, err := s.createdBefore(ctx, asked.once)
+		if !errors.Is(err, errNotBefore) {
+			return session, pair, err
+		}
+		if why != nil {
+			return fail(why)
+		}
+		reads = true // to find out why, which may be that its data was written meanwhile
+	}
+}
+
+// named finds out which session is meant.
+func (s *Store) named(ctx context.Context, r Replaced) (replaced, error) {
+	if r.Token == "" {
+		if r.SessionID == uuid.Nil {
+			return replaced{}, argumentError("replaces", "names no session")
+		}
+		return replaced{id: r.SessionID, checksum: r.Checksum}, nil
+	}
+	claims, err := s.tokens.verifyAny(r.Token)
+	if s.TakesFromCompas(r.Token) {
+		if claims, err = s.compas.VerifyIssued(r.Token); err == nil {
+			claims, _, err = s.compas.Find(ctx, claims)
+		}
+	}
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return replaced{}, ErrNotReplaceable
+	case errors.Is(err, tokens.ErrInvalid):
+		return replaced{}, argumentError("replaces", "neither the id of a session nor a token that was issued here")
+	case err != nil:
+		return replaced{}, err
+	case r.SessionID != uuid.Nil && r.SessionID != claims.SessionID:
+		return replaced{}, argumentError("replaces", "names two sessions")
+	}
+	return replaced{id: claims.SessionID, tokenExpiresAt: claims.ExpiresAt, checksum: r.Checksum}, nil
+}
+
+const readReplacedQuery = `
+SELECT s."subject", s."clientLabel", s."checksum", s."data", ` + live + `, COALESCE(now() >= $2::timestamptz, false)
+FROM "sessionStore" s
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
+WHERE s."id" = $1 AND ` + primary.Only + `
+` + best
+
+// inherit fills in what the new session gets of the one that it replaces, whose data must
+// then still be the same. The error says why it cannot be replaced.
+func (s *Store) inherit(ctx context.Context, asked checkedParams, was replaced) (checkedParams, replaced, error) {
+	fail := func(err error) (checkedParams, replaced, error) { return checkedParams{}, replaced{}, err }
+	var subject, label *string
+	var checksum string
+	var data []byte
+	var isLive, hasExpired bool
+	err := s.pool.QueryRow(ctx, readReplacedQuery, pgvalue.UUID(was.id), pgvalue.OrNull(was.tokenExpiresAt)).
+		Scan(&subject, &label, &checksum, &data, &isLive, &hasExpired)
+	switch {
+	case pgvalue.IsNoRows(err), err == nil && !isLive:
+		return fail(ErrNotReplaceable)
+	case err != nil:
+		return fail(sessionerr.Unavailable("read a session that is to be replaced", err))
+	case hasExpired:
+		return fail(errReplacesExpired)
+	}
+	if was.checksum != "" && was.checksum != checksum {
+		if same, err := s.data.wasRead(was.id, was.checksum, data); err != nil || !same {
+			return fail(cmp.Or(err, error(&ConflictError{Checksum: checksum})))
+		}
+	}
+	if was.keepsData {
+		if asked.params.Data, err = s.data.open(was.id, data); err != nil {
+			return fail(err)
+		}
+		if asked.content, err = canonicalForm(asked.params.Data); err != nil {
+			return fail(err)
+		}
+	}
+	asked.params.Subject = cmp.Or(asked.params.Subject, pgvalue.OrZero(subject))
+	asked.params.Client.Label = cmp.Or(asked.params.Client.Label, pgvalue.OrZero(label))
+	was.checksum, was.keepsData = checksum, false
+	return asked, was, nil
+}
+
+var errReplacesExpired = argumentError("replaces", "a token that has expired; the session's id, or its newest refresh token, may still name it")

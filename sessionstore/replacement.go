@@ -1,0 +1,114 @@
+package sessionstore
+
+import (
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+)
+
+// replaced is a session whose place another takes. The zero value is none.
+type replaced struct {
+	id             uuid.UUID
+	tokenExpiresAt time.Time // that of the token that names it; zero for none
+	checksum       string    // what its data must have; empty for any
+	keepsData      bool      // the new session gets its data as it is stored
+}
+
+// args are the arguments $19 to $22 of mayReplace.
+func (r replaced) args() []any {
+	return []any{r.idOrNull(), pgvalue.OrNull(r.tokenExpiresAt), pgvalue.OrNull(r.checksum), r.keepsData}
+}
+
+func (r replaced) idOrNull() pgtype.UUID { return pgtype.UUID{Bytes: r.id, Valid: r.id != uuid.Nil} }
+
+// A replacement is one transaction. Its statements lock the session that ends, which
+// then stays as it is, make the new one if that can be replaced, and end the other
+// where the new one was made.
+
+// lockReplacedSubjectQuery keeps a sign-out of all of a subject's sessions out. It would
+// find that the session has ended, and could not see the one in its place, which was
+// made after its snapshot. It comes before all locks of rows: see lockSubjectQuery.
+const lockReplacedSubjectQuery = `
+SELECT pg_advisory_xact_lock_shared(hashtextextended("subject", ` + subjectLocks + `))
+FROM "sessionStore" WHERE "id" = $1 AND "subject" = COALESCE($2::text, "subject")`
+
+// lockReplacedQuery is a statement of its own: whoever has waited for the locks
+// decides by what is there then.
+const lockReplacedQuery = `
+SELECT 1 FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
+WHERE s."id" = $1
+FOR NO KEY UPDATE OF s, r`
+
+// mayReplace continues a statement that makes a session: it may take the place of that
+// which it names, if it names one.
+const mayReplace = `($19::uuid IS NULL OR EXISTS (
+    SELECT FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
+    WHERE s."id" = $19 AND ` + live + ` AND ($20::timestamptz IS NULL OR now() < $20) AND ($21::text IS NULL OR s."checksum" = $21)
+      AND NOT ($22::boolean AND ` + isSealedData + `)))`
+
+const inheritQuery = `
+UPDATE "sessionStore" n SET "subject" = COALESCE(n."subject", o."subject"), "clientLabel" = COALESCE(n."clientLabel", o."clientLabel"),
+  "data" = CASE WHEN $3::boolean THEN o."data" ELSE n."data" END, "checksum" = CASE WHEN $3 THEN o."checksum" ELSE n."checksum" END
+FROM "sessionStore" o
+WHERE n."id" = $1 AND o."id" = $2
+RETURNING n."subject", n."clientLabel", n."checksum", CASE WHEN $3 THEN n."data" END`
+
+const endReplacedQuery = `
+WITH "session" AS (
+  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id(),
+    "endReason" = '` + string(ReasonReplaced) + `', "endedBy" = $2::uuid::text
+  WHERE "id" = $1 AND "revokedAt" IS NULL AND EXISTS (SELECT FROM "sessionStore" WHERE "id" = $2)
+  RETURNING "id"
+), ` + tellVerifiers + `
+SELECT count(*) FROM "told"`
+
+// lockReplaced begins a batch that makes a session without a limit.
+func (c *creation) lockReplaced(batch *pgx.Batch) {
+	if c.replaced.id == uuid.Nil {
+		return
+	}
+	id := pgvalue.UUID(c.replaced.id)
+	batch.Queue(lockReplacedSubjectQuery, id, pgvalue.OrNull(c.session.Subject))
+	batch.Queue(lockReplacedQuery, id)
+}
+
+// inherited is what the database has given a session that takes another's place.
+type inherited struct {
+	subject, label *string
+	checksum       string // empty where the session was not made
+	data           []byte // nil where it was given
+}
+
+// endReplaced continues a batch that makes a session. The result is for [creation.got].
+func (c *creation) endReplaced(batch *pgx.Batch) *inherited {
+	if c.replaced.id == uuid.Nil {
+		return nil
+	}
+	id, old := pgvalue.UUID(c.session.ID), pgvalue.UUID(c.replaced.id)
+	from := &inherited{}
+	batch.Queue(inheritQuery, id, old, c.replaced.keepsData).QueryRow(func(row pgx.Row) error {
+		if err := row.Scan(&from.subject, &from.label, &from.checksum, &from.data); !pgvalue.IsNoRows(err) {
+			return err
+		}
+		return nil
+	})
+	batch.Queue(endReplacedQuery, old, id)
+	batch.Queue(revokeTokensQuery)
+	return from
+}
+
+// got notes what the session was given, if it has taken another's place.
+func (c *creation) got(from *inherited) {
+	if from == nil {
+		return
+	}
+	c.session.Subject, c.session.Client.Label, c.session.Checksum = pgvalue.OrZero(from.subject), pgvalue.OrZero(from.label), from.checksum
+	c.pair.Subject = c.session.Subject
+	if from.data != nil {
+		c.session.Data = from.data
+	}
+}

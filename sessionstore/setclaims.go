@@ -1,0 +1,156 @@
+package sessionstore
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/latchkey-sessions/latchkey/internal/canonical"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/internal/revocations"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// SetClaimsOptions say how claims take effect.
+type SetClaimsOptions struct {
+	// Supersede has strict checks refuse the session's access tokens that were issued
+	// before, from the answer on, and verifiers within their bound. Clients refresh, as
+	// they do when an access token has expired: refresh tokens stay good.
+	Supersede bool
+}
+
+// As a revocation this is two statements of one transaction and one round trip. The
+// first locks the session. What the second sees is then all that has become of the
+// session: a pair that was made meanwhile, for a token of Compas, too.
+const (
+	lockSessionQuery = `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`
+
+	// A line break parts the context from the session's own claims, where there is one: see
+	// [tokens.JoinClaims]. Where setClaimsQuery supersedes, "supersededAt" is not before an access token was
+	// issued, also if the clock was ahead then: see revocationTime.
+	setClaimsQuery = `
+WITH "current" AS MATERIALIZED (
+  SELECT s."id", s."subject", sha256(convert_to(p."own", 'UTF8')) AS "sum", ` + live + ` AS "live", p."form", octet_length(p."form") <= $6 AS "fits"
+  FROM "sessionStore" s
+  JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
+  CROSS JOIN LATERAL (
+    SELECT COALESCE(r."claims", '{}') AS "own", $3::text AS "form" WHERE r."claims" IS NULL OR strpos(r."claims", E'\n') = 0
+    UNION ALL
+    SELECT '{' || ltrim(split_part(r."claims", E'\n', 2), ','), split_part(r."claims", E'\n', 1) || E'\n' || COALESCE(',' || substr($3, 2), '}')
+    WHERE strpos(r."claims", E'\n') > 0
+  ) p
+  WHERE s."id" = $1
+  ` + best + `
+), "changed" AS (
+  UPDATE "sessionStoreToken" r SET "claims" = c."form",
+    "accessGeneration" = CASE WHEN $4::boolean THEN r."accessGeneration" + $5::bigint ELSE r."accessGeneration" END,
+    "supersededBelow" = CASE WHEN $4 THEN r."accessGeneration" + $5 ELSE r."supersededBelow" END,
+    "supersededAt" = CASE WHEN $4 THEN GREATEST(now(), r."createdAt", r."issuedAt") ELSE r."supersededAt" END,
+    "supersededXid" = CASE WHEN $4 THEN pg_current_xact_id() ELSE r."supersededXid" END
+  FROM "current" c
+  WHERE c."live" AND c."sum" = $2::bytea AND c."fits" IS NOT FALSE AND r."session" = c."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL AND r."revokedAt" IS NULL
+    AND ($4 OR r."claims" IS DISTINCT FROM c."form")
+  RETURNING r."id"
+), "compas" AS (
+  UPDATE "sessionStoreToken" a SET "revokedAt" = now()
+  FROM "current" c
+  WHERE $4 AND c."live" AND c."sum" = $2 AND c."fits" IS NOT FALSE AND a."session" = c."id" AND a."refreshToken" IS NOT NULL AND a."revokedAt" IS NULL
+), "told" AS MATERIALIZED (
+  SELECT pg_notify('` + revocations.Channel + `', '') FROM "changed" WHERE $4 LIMIT 1
+)
+SELECT "subject", "sum", "live", "fits" IS NOT FALSE, (SELECT count(*) FROM "changed"), (SELECT count(*) FROM "told")
+FROM "current"`
+)
+
+// SetClaims replaces the session's own claims as a whole, but not how its user authenticated nor who acts for them, and returns their checksum:
+// empty claims, or {}, are none. It takes effect with the next access token, which every
+// refresh gives, unless the options say that it is to be noticed sooner.
+//
+// The checksum is that of [Store.LoadClaims]: if the stored claims are no longer those,
+// the error is a [ConflictError], and nothing is written. The data and its checksum have
+// no part in it. Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded]. A
+// session of Compas is not found until it has been refreshed.
+func (s *Store) SetClaims(ctx context.Context, id uuid.UUID, checksum string, claims []byte, options SetClaimsOptions) (_ string, err error) {
+	result := Result{Operation: OperationSetClaims}
+	ctx = s.begin(ctx, OperationSetClaims)
+	defer func() {
+		result.Err = err
+		s.end(ctx, result)
+	}()
+
+	form, err := ownClaims(claims)
+	if err != nil {
+		return "", err
+	}
+	read, err := canonical.SumEncoding.Strict().DecodeString(checksum)
+	if err != nil {
+		read = []byte{} // no checksum of ours, and so that of no claims
+	}
+	var subject pgtype.Text
+	var current []byte
+	var isLive, fits bool
+	var changed, told int64
+	batch := &pgx.Batch{}
+	batch.Queue(lockSessionQuery, pgvalue.UUID(id))
+	batch.Queue(setClaimsQuery, pgvalue.UUID(id), read, pgvalue.OrNull(form), options.Supersede, refresh.SupersededBy, tokens.MaxCustomBytes).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&subject, &current, &isLive, &fits, &changed, &told)
+	})
+	switch err := s.pool.SendBatch(ctx, batch).Close(); {
+	case pgvalue.IsNoRows(err):
+		return "", ErrNotFound
+	case err != nil:
+		return "", sessionerr.Unavailable("set a session's claims", err)
+	case !isLive:
+		return "", ErrEnded
+	case string(current) != string(read):
+		return "", &ConflictError{Checksum: canonical.SumEncoding.EncodeToString(current)}
+	}
+	if !fits {
+		return "", argumentError("claims", "longer than %d bytes together with acr, act, amr and auth_time", tokens.MaxCustomBytes)
+	}
+	if changed > 0 {
+		result.Changed, result.Subject = id, subject.String
+	}
+	return claimsSum(form), nil
+}
+
+const loadClaimsQuery = `
+SELECT COALESCE(r."claims", '')
+FROM "sessionStore" s
+JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
+WHERE s."id" = $1 AND ` + primary.Only + `
+` + best
+
+// LoadClaims returns the session's own claims, nil for none, and their checksum, which
+// [Store.SetClaims] wants. Those of an ended session are there until it is cleaned up.
+// It fails with [ErrNotFound].
+func (s *Store) LoadClaims(ctx context.Context, id uuid.UUID) (claims []byte, checksum string, err error) {
+	ctx = s.begin(ctx, OperationLoad)
+	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
+
+	var form string
+	switch err := s.pool.QueryRow(ctx, loadClaimsQuery, pgvalue.UUID(id)).Scan(&form); {
+	case pgvalue.IsNoRows(err):
+		return nil, "", ErrNotFound
+	case err != nil:
+		return nil, "", sessionerr.Unavailable("load a session's claims", err)
+	}
+	if _, form, err = tokens.SplitClaims(form); err != nil {
+		return nil, "", sessionerr.Unavailable("load a session's claims", err)
+	}
+	if form != "" {
+		claims = []byte(form)
+	}
+	return claims, claimsSum(form), nil
+}
+
+// claimsSum is the checksum of claims in their one form.
+func claimsSum(form string) string {
+	return canonical.Sum([]byte(cmp.Or(form, "{}")))
+}

@@ -1,0 +1,56 @@
+package clients_test
+
+import (
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
+)
+
+// Apache, with mod_auth_openidc, protects an app by the configuration in docs/gateways.md.
+func TestApache(t *testing.T) {
+	t.Parallel()
+	s := start(t, testservice.Env{"LATCHKEY_SERVICE_KEYS": "clients:" + testservice.Key + ",apache:" + apacheKey})
+	app := newApp(t)
+	dir, address := testservice.Place(t), testservice.FreeAddress(t)
+	site := fill(t, documentBlocks(t, "gateways.md", "apache")[0], map[string]string{
+		"*:80": address, "https://latchkey.internal": overTLS(t, s.Internal),
+		"OIDCOAuthClientID": "OIDCOAuthSSLValidateServer Off\nOIDCOAuthClientID", "the-service-key": apacheKey, "127.0.0.1:3000": host(app.url),
+	})
+	var server strings.Builder
+	fmt.Fprintf(&server, "ServerRoot %[1]s\nServerName localhost\nDefaultRuntimeDir %[1]s\nPidFile %[1]s/pid\nErrorLog /dev/stderr\nListen %[2]s\n", dir, address)
+	for _, module := range []string{"mpm_event", "authn_core", "authz_core", "authz_user", "auth_openidc", "env", "headers", "proxy", "proxy_http", "proxy_wstunnel"} {
+		fmt.Fprintf(&server, "LoadModule %s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", module)
+	}
+	file := filepath.Join(dir, "apache2.conf")
+	if err := os.WriteFile(file, []byte(server.String()+site), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	startGateway(t, address, programOfRoot(t, "apache2"), "-X", "-f", file)
+	holdGateway(t, s, app, "http://"+address, gatewayTraits{passesOptions: true, outage: http.StatusUnauthorized})
+}
+
+// overTLS puts a proxy with TLS before a listener, and returns its base URL.
+func overTLS(t *testing.T, listener string) string {
+	t.Helper()
+	target, err := url.Parse(listener)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }, ErrorLog: log.New(io.Discard, "", 0)}
+	server := httptest.NewTLSServer(proxy)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// apacheKey is Apache's own service key.
+const apacheKey = "a-service-key-that-only-apache-has-0001"

@@ -1,0 +1,254 @@
+package clients_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
+)
+
+// pageOrigin is that of a page which is not served by the gateway.
+const pageOrigin = "https://app.example.com"
+
+// gatewayTraits are in what gateways differ, as docs/gateways.md configures them.
+type gatewayTraits struct {
+	passesOptions bool // also where it is no preflight
+	outage        int  // the status without the service
+}
+
+// application is what is protected.
+type application struct {
+	url      string
+	status   atomic.Int32 // what it answers
+	requests atomic.Int32 // how many it got
+	last     atomic.Pointer[http.Request]
+}
+
+func newApp(t *testing.T) *application {
+	t.Helper()
+	app := &application{}
+	app.status.Store(http.StatusOK)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		app.requests.Add(1)
+		app.last.Store(r)
+		switch {
+		case r.Method == http.MethodOptions:
+			w.Header().Set("Access-Control-Allow-Origin", pageOrigin)
+			w.WriteHeader(http.StatusNoContent)
+		case r.Header.Get("Upgrade") != "":
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "websocket")
+			w.Header().Set("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") // RFC 6455 §1.3, to its key
+			w.WriteHeader(http.StatusSwitchingProtocols)
+		default:
+			w.WriteHeader(int(app.status.Load()))
+		}
+	}))
+	t.Cleanup(server.Close)
+	app.url = server.URL
+	return app
+}
+
+// host is an address as configurations have it.
+func host(url string) string { return strings.TrimPrefix(url, "http://") }
+
+// holdGateway tries what docs/gateways.md promises of each gateway.
+func holdGateway(t *testing.T, s *service, app *application, gate string, traits gatewayTraits) {
+	t.Helper()
+	ada := s.signInPair("ada")
+	forged := map[string]string{"Latchkey-Subject": "root", "Latchkey-Scope": "admin", "Latchkey-Session": "x", "Latchkey-Client": "x"}
+	for _, method := range []string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"} {
+		got := ask(t, gate, method, "/v1/me/sessions/current?utm_source=x&token=y", ada.AccessToken, forged)
+		if got.StatusCode != http.StatusOK {
+			t.Fatalf("%s with a good token: %d %v", method, got.StatusCode, got.Header)
+		}
+		asked := app.last.Load()
+		if asked.Method != method || asked.URL.RequestURI() != "/v1/me/sessions/current?utm_source=x&token=y" || asked.Header.Get("Authorization") != "Bearer "+ada.AccessToken {
+			t.Errorf("the app was asked %s %s with %v", asked.Method, asked.URL, asked.Header)
+		}
+		if subject, scope := asked.Header.Get("Latchkey-Subject"), asked.Header.Get("Latchkey-Scope"); subject != "ada" || scope != "" || asked.Header.Get("Latchkey-Session") == "x" {
+			t.Errorf("%s: the app was told that it is %q with scope %q", method, subject, scope)
+		}
+		for what, token := range map[string]string{"no token": "", "a refresh token": ada.RefreshToken, "nonsense": "nonsense"} {
+			got := ask(t, gate, method, "/page", token, map[string]string{"Origin": pageOrigin})
+			challenge := got.Header.Get("WWW-Authenticate")
+			if got.StatusCode != http.StatusUnauthorized || !strings.HasPrefix(challenge, "Bearer") {
+				t.Errorf("%s with %s: %d, WWW-Authenticate %q", method, what, got.StatusCode, challenge)
+			}
+			if allowed := got.Header.Values("Access-Control-Allow-Origin"); len(allowed) != 1 || allowed[0] != pageOrigin {
+				t.Errorf("%s with %s: %v lets a page read why", method, what, allowed)
+			}
+		}
+	}
+	if !s.active(ada.AccessToken) {
+		t.Error("a DELETE through the gateway has ended the session")
+	}
+	holdPreflights(t, app, gate, traits)
+	holdWebSockets(t, gate, ada.AccessToken)
+
+	grace := s.signInPair("grace")
+	wantPage(t, gate, grace.AccessToken, http.StatusOK)
+	s.revoke(grace.AccessToken)
+	wantPage(t, gate, grace.AccessToken, http.StatusUnauthorized)
+	wantPage(t, gate, ada.AccessToken, http.StatusOK)
+
+	// What the app itself answers is not touched.
+	app.status.Store(http.StatusInternalServerError)
+	wantPage(t, gate, ada.AccessToken, http.StatusInternalServerError)
+	app.status.Store(http.StatusOK)
+
+	before := app.requests.Load()
+	s.Stop()
+	got := ask(t, gate, http.MethodGet, "/page", ada.AccessToken, nil)
+	if got.StatusCode != traits.outage {
+		t.Errorf("without the service: %d with %v", got.StatusCode, got.Header)
+	}
+	if app.requests.Load() != before {
+		t.Error("the app was asked without the service")
+	}
+}
+
+// A preflight passes, with nobody's name; what only looks like one does not.
+func holdPreflights(t *testing.T, app *application, gate string, traits gatewayTraits) {
+	t.Helper()
+	preflight := map[string]string{
+		"Origin": pageOrigin, "Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "authorization, traceparent", "Latchkey-Subject": "root",
+	}
+	got := ask(t, gate, http.MethodOptions, "/page", "", preflight)
+	if got.StatusCode != http.StatusNoContent || got.Header.Get("Access-Control-Allow-Origin") != pageOrigin {
+		t.Errorf("a preflight: %d %v", got.StatusCode, got.Header)
+	}
+	if subject := app.last.Load().Header.Get("Latchkey-Subject"); subject != "" {
+		t.Errorf("a preflight reaches the app as %q", subject)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodDelete} {
+		if got := ask(t, gate, method, "/page", "", preflight); got.StatusCode != http.StatusUnauthorized {
+			t.Errorf("%s with the headers of a preflight: %d", method, got.StatusCode)
+		}
+	}
+	if got := ask(t, gate, http.MethodOptions, "/page", "", map[string]string{"X-Forwarded-Method": "GET"}); !traits.passesOptions && got.StatusCode != http.StatusUnauthorized {
+		t.Errorf("OPTIONS that is no preflight: %d", got.StatusCode)
+	}
+}
+
+func holdWebSockets(t *testing.T, gate, token string) {
+	t.Helper()
+	for credential, want := range map[string]int{"Authorization: Bearer " + token: http.StatusSwitchingProtocols, "X-Nothing: x": http.StatusUnauthorized} {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(t.Context(), "tcp", host(gate))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = fmt.Fprintf(conn, "GET /socket?x=y HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n%s\r\n\r\n", host(gate), credential)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer.StatusCode != want {
+			t.Errorf("a WebSocket: %d %v, want %d", answer.StatusCode, answer.Header, want)
+		}
+		_ = answer.Body.Close() // as the connection, which is of no use any more
+		_ = conn.Close()
+	}
+}
+
+// fill puts what a test has into a configuration of the document.
+func fill(t *testing.T, configuration string, values map[string]string) string {
+	t.Helper()
+	for from, to := range values {
+		if !strings.Contains(configuration, from) {
+			t.Fatalf("the document's configuration has no %q", from)
+		}
+		configuration = strings.ReplaceAll(configuration, from, to)
+	}
+	return configuration
+}
+
+// startGateway starts a program, which ends with the test, and waits until it answers at the address.
+func startGateway(t *testing.T, address, program string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
+	var out testservice.Output
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = cmd.Wait() // its output says more
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+		<-ended
+		if t.Failed() {
+			t.Logf("%s printed:\n%s", program, &out)
+		}
+	})
+	testservice.Await(t, program, func() bool {
+		select {
+		case <-ended:
+			t.Fatalf("%s ended:\n%s", program, &out)
+		default:
+		}
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(t.Context(), "tcp", address)
+		return err == nil && conn.Close() == nil
+	})
+}
+
+// programOfRoot finds a program also where only root's PATH leads.
+func programOfRoot(t *testing.T, name string) string {
+	t.Helper()
+	for _, candidate := range []string{name, "/usr/sbin/" + name} {
+		if path, err := exec.LookPath(candidate); err == nil {
+			return path
+		}
+	}
+	t.Fatalf("%s is not installed", name)
+	return ""
+}
+
+// ask sends a request through a gateway. Only the head of the answer matters.
+func ask(t *testing.T, gate, method, target, token string, headers map[string]string) *http.Response {
+	t.Helper()
+	body := ""
+	if method == http.MethodPost || method == http.MethodPut {
+		body = "some body"
+	}
+	r, err := http.NewRequestWithContext(t.Context(), method, gate+target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range headers {
+		r.Header.Set(name, value)
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	return response
+}
+
+func wantPage(t *testing.T, gate, token string, want int) {
+	t.Helper()
+	if got := ask(t, gate, http.MethodGet, "/page", token, nil); got.StatusCode != want {
+		t.Errorf("the page is answered with %d, want %d", got.StatusCode, want)
+	}
+}

@@ -1,0 +1,80 @@
+package tokens_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// RFC 7519 §4.1.3: an aud that is a list. Whoever accepts one of its names takes the token.
+func TestSeveralAudiences(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	c := claims(tokens.AccessToken)
+	c.Audience, c.ClientID = tokens.Audience("https://mcp.example.com", "reports"), "agent"
+	token := k.sign(t, c)
+	body := part(t, token, 1)
+	if diff := cmp.Diff([]any{[]any{"https://mcp.example.com", "reports"}, "agent"}, []any{body["aud"], body["client_id"]}); diff != "" {
+		t.Error(diff)
+	}
+	if got, err := k.verifier.Verify(token, tokens.AccessToken); !errors.Is(err, tokens.ErrWrongAudience) || got != (tokens.Claims{}) {
+		t.Errorf("for somebody else: %+v, %v", got, err)
+	}
+	for _, accepted := range []string{"https://mcp.example.com", "reports", c.Audience, tokens.Audience("billing", "reports")} {
+		cfg := config()
+		cfg.Audience = accepted
+		verifier, err := tokens.NewVerifier(k.ring, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second is remembered
+			got, err := verifier.Verify(token, tokens.AccessToken)
+			if err != nil || got.Audience != c.Audience || got.ClientID != c.ClientID {
+				t.Errorf("for %s: %+v, %v", accepted, got, err)
+			}
+		}
+	}
+	if diff := cmp.Diff([]string{"https://mcp.example.com", "reports"}, tokens.Audiences(c.Audience)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Lists that our key signed and that we never wrote.
+func TestHostileAudiences(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "HS256")
+	for _, typ := range []tokens.Type{tokens.AccessToken, tokens.RefreshToken} {
+		good := k.sign(t, claims(typ))
+		wanted := part(t, good, 1)["aud"]
+		for name, aud := range map[string]any{
+			"of one": []any{wanted}, "twice the same": []any{wanted, wanted}, "with nothing": []any{wanted, ""}, "with null": []any{wanted, nil},
+			"with a number": []any{wanted, 1}, "with a list": []any{wanted, []any{wanted}}, "with the token endpoint": []any{"https://api.example.com", "https://id.example.com/oauth2/token"},
+			"in a string": `["` + wanted.(string) + `","x"]`,
+		} {
+			body := part(t, good, 1)
+			body["aud"] = aud
+			wantInvalid(t, k, string(typ)+": "+name, k.resign(t, part(t, good, 0), body))
+		}
+	}
+	body := part(t, k.sign(t, claims(tokens.RefreshToken)), 1)
+	body["aud"] = []any{body["aud"], "https://api.example.com"}
+	wantInvalid(t, k, "a list in a refresh token", k.resign(t, part(t, k.sign(t, claims(tokens.RefreshToken)), 0), body))
+}
+
+func TestAudiencesThatCannotBe(t *testing.T) {
+	t.Parallel()
+	for _, audience := range []string{
+		`["a"]`, `["a","a"]`, `["a","b",""]`, `["a", "b"]`, `["a","https://id.example.com/oauth2/token"]`, `["a","b`, `["a",1,"b"]`,
+		tokens.Audience("a", strings.Repeat("b", 512)),
+	} {
+		cfg := config()
+		cfg.Audience = audience
+		if err := cfg.Check(); (err == nil) != (audience == `["a","b`) {
+			t.Errorf("%s: %v", audience, err)
+		}
+	}
+}

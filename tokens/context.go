@@ -1,0 +1,119 @@
+package tokens
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Context is what a session's access tokens say of the circumstances: how its user
+// authenticated, and who acts for them.
+type Context struct {
+	// Authentication is nil where nothing is known of it.
+	Authentication *Authentication
+	// Actor is nil where the subject acts for themselves.
+	Actor *Actor
+}
+
+// wireContext is the JSON form of a [Context].
+type wireContext struct {
+	ACR      string   `json:"acr,omitzero"`
+	Actor    *Actor   `json:"act,omitzero"`
+	AMR      []string `json:"amr,omitempty"`
+	AuthTime *int64   `json:"auth_time,omitzero"`
+}
+
+// contextStarts are what begins claims that have a context, and no others: the names
+// are reserved.
+var contextStarts = [...]string{`{"acr":`, `{"act":`, `{"amr":`, `{"auth_time":`}
+
+func hasContext(form string) bool {
+	for _, start := range contextStarts {
+		if strings.HasPrefix(form, start) {
+			return true
+		}
+	}
+	return false
+}
+
+// JoinClaims puts a context before claims of a session's own, which are as [CustomClaims]
+// returns them, with a line break between: JSON has none within a string, so there is no
+// other one. The result is signed as [Claims].Custom, and parted by [SplitClaims].
+// Together they may take [MaxCustomBytes]. Every error is a [CustomError], whose Pointer
+// is empty where the session's own claims are too long.
+func JoinClaims(c Context, custom string) (string, error) {
+	if err := c.Authentication.check(); err != nil {
+		return "", err
+	}
+	if err := c.Actor.check(); err != nil {
+		return "", err
+	}
+	if c.Authentication.isZero() && c.Actor == nil {
+		return custom, nil
+	}
+	wire := c.wire()
+	form, err := json.Marshal(wire)
+	if err != nil {
+		return "", fmt.Errorf("tokens: encode a context: %w", err)
+	}
+	if wire.Actor != nil {
+		actor, err := json.Marshal(wire.Actor)
+		if err != nil {
+			return "", fmt.Errorf("tokens: encode an actor: %w", err)
+		}
+		if len(actor) > maxActorBytes {
+			return "", customError("/act", "longer than %d bytes", maxActorBytes)
+		}
+	}
+	joined := string(form[:len(form)-1]) + "\n"
+	if custom == "" {
+		return joined + "}", nil
+	}
+	joined += "," + custom[1:]
+	if len(joined) > MaxCustomBytes {
+		return "", customError("", "longer than %d bytes together with acr, act, amr and auth_time", MaxCustomBytes)
+	}
+	return joined, nil
+}
+
+func (c Context) wire() wireContext {
+	w := wireContext{Actor: c.Actor}
+	if a := c.Authentication; !a.isZero() {
+		w.ACR, w.AMR = a.ACR, a.AMR
+		if !a.AuthTime.IsZero() {
+			w.AuthTime = new(a.AuthTime.Unix())
+		}
+	}
+	return w
+}
+
+func (w wireContext) context() Context {
+	c := Context{Actor: w.Actor}
+	if w.ACR != "" || len(w.AMR) > 0 || w.AuthTime != nil {
+		c.Authentication = &Authentication{ACR: w.ACR, AMR: w.AMR}
+		if w.AuthTime != nil {
+			c.Authentication.AuthTime = time.Unix(*w.AuthTime, 0).UTC()
+		}
+	}
+	return c
+}
+
+// SplitClaims parts what [JoinClaims] has joined. It costs nothing where there is no
+// context.
+func SplitClaims(form string) (Context, string, error) {
+	if !hasContext(form) {
+		return Context{}, form, nil
+	}
+	var parts struct {
+		wireContext
+
+		Custom jsontext.Value `json:",embed"`
+	}
+	if err := json.Unmarshal([]byte(form), &parts); err != nil {
+		return Context{}, "", fmt.Errorf("tokens: decode a session's claims: %w", err)
+	}
+	return parts.context(), string(parts.Custom), nil
+}

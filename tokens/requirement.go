@@ -1,0 +1,66 @@
+package tokens
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// Requirement is what the authentication of a token's user must be like for a request
+// (RFC 9470). The zero Requirement is met by every token.
+type Requirement struct {
+	// MaxAge is how long ago the user may have authenticated, in whole seconds. Zero
+	// means any time.
+	MaxAge time.Duration
+	// ACRValues are the authentication context classes of which one must have been met,
+	// the preferred one first. None means any.
+	ACRValues []string
+}
+
+// Validate returns an error for a requirement that no challenge can state.
+func (r Requirement) Validate() error {
+	if r.MaxAge < 0 || r.MaxAge%time.Second != 0 {
+		return fmt.Errorf("tokens: MaxAge is %v, it must be a number of whole seconds that is not negative", r.MaxAge)
+	}
+	for _, value := range r.ACRValues {
+		if len(value) > maxACRBytes || !isWord(value) {
+			return fmt.Errorf("tokens: %q of ACRValues is not "+wantedWord, value, maxACRBytes)
+		}
+	}
+	return nil
+}
+
+// ErrAuthentication says that a token is good, but that its user has to authenticate in
+// another way, or anew: insufficient_user_authentication of RFC 9470. See
+// [AuthenticationError].
+var ErrAuthentication = errors.New("the user has to authenticate anew")
+
+// AuthenticationError is the [ErrAuthentication] that tells what is required.
+type AuthenticationError struct {
+	Requirement
+
+	// Bound says that the token is bound to a key of its client.
+	Bound bool
+}
+
+func (e *AuthenticationError) Error() string { return ErrAuthentication.Error() }
+
+// Is makes an AuthenticationError an [ErrAuthentication].
+func (e *AuthenticationError) Is(target error) bool { return target == ErrAuthentication }
+
+// Check returns an [AuthenticationError] for a token that does not meet the requirement.
+// What the token does not say is not met. The time should be that of the database's
+// clock.
+func (r Requirement) Check(c Claims, now time.Time) error {
+	var known Authentication
+	if c.Authentication != nil {
+		known = *c.Authentication
+	}
+	isRecent := r.MaxAge == 0 || !known.AuthTime.IsZero() && now.Sub(known.AuthTime) <= r.MaxAge
+	isOfClass := len(r.ACRValues) == 0 || slices.Contains(r.ACRValues, known.ACR)
+	if isRecent && isOfClass {
+		return nil
+	}
+	return &AuthenticationError{Requirement: r, Bound: c.KeyThumbprint != ""}
+}
