@@ -39,8 +39,11 @@ func Example() {
 	sessions := sessionhttp.New[visitor](store, sessionhttp.Config{})
 	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		session := sessions.From(r.Context())
-		session.Data.Visits++
-		_, _ = fmt.Fprintf(w, "hello %s, visit %d", session.Info.Subject, session.Data.Visits)
+		if err := session.Update(r.Context(), func(v *visitor) error { v.Visits++; return nil }); err != nil {
+			sessionhttp.Error(w, r, err)
+			return
+		}
+		_, _ = fmt.Fprintf(w, "hello %s, visit %d", session.Info.Subject, session.Read().Visits)
 	}))
 
 	_, pair, err := store.Create(ctx, sessionstore.CreateParams{Subject: "ann"})

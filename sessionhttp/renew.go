@@ -1,51 +1,69 @@
 package sessionhttp
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
 // Renew puts a new session in the place of this one, which ends: call it when a user
-// signs in, or gets more rights in another way, before the response begins. The handler hands the pair
-// to the client as it does at a sign-in without a session before it; the tokens that the
-// request came with are refused from now on, also in requests that are under way.
+// signs in, or gets more rights in another way, before the response begins. The response hands
+// the pair to the client where the manager's transport does that, also if it is an error; else
+// the handler does, as at a sign-in without a session before it. The tokens that the request
+// came with are refused from now on, also in requests that are under way.
 //
-// From then on this is the new session, and [Session.Info] with it. It keeps Data, with
-// the handler's changes, instead of which params cannot give others; and
+// From then on this is the new session, and [Session.Info] with it. It keeps the data, with
+// all changes, instead of which params cannot give others; and
 // its subject and label where params have none. It is bound to the key that the request has proven
 // to have, if to any, unless params name another. For the rest see [sessionstore.Store.Replace]. Claims
 // stay those of the access token that the request came with.
 //
-// The error is [sessionstore.ErrConflict] where the handler has changed Data, and another
-// request has too, and [sessionstore.ErrEnded] where the session has ended; nothing has
-// changed then.
+// Conflicts with other requests are resolved as [Session.Update] says, and the end of ctx stops
+// nothing. The error is [sessionstore.ErrConflict] where that fails, [sessionstore.ErrEnded]
+// where the session has ended, and [ErrBegun] where the response has begun. With an error nothing
+// has changed, and changes go on waiting for the response.
 func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams) (sessionstore.TokenPair, error) {
-	if s.ended {
-		return sessionstore.TokenPair{}, sessionstore.ErrEnded
+	ctx, cancel := s.manager.saving(ctx)
+	defer cancel()
+	if err := s.take(ctx); err != nil {
+		return sessionstore.TokenPair{}, err
 	}
-	data, err := json.Marshal(s.Data)
-	if err != nil {
-		return sessionstore.TokenPair{}, fmt.Errorf("encode the session data: %w", err)
+	defer s.release()
+	if err := s.refusal(); err != nil {
+		return sessionstore.TokenPair{}, err
 	}
-	replaced := sessionstore.Replaced{SessionID: s.Info.ID}
-	params.Data = nil
-	if !bytes.Equal(data, s.baseline) {
-		params.Data, replaced.Checksum = data, s.checksum
+	if s.phase.Load() == direct {
+		return sessionstore.TokenPair{}, ErrBegun
 	}
 	params.KeyThumbprint = cmp.Or(params.KeyThumbprint, s.Claims.KeyThumbprint)
-	info, pair, err := s.store.Replace(ctx, replaced, params)
+	var info sessionstore.Session
+	var pair sessionstore.TokenPair
+	before := s.stored
+	err := s.settle(ctx, func(next *version[T]) error {
+		params.Data = nil // what is stored goes along as it is, with members that T does not have
+		if len(s.changes) > 0 {
+			params.Data = next.data
+		}
+		var err error
+		info, pair, err = s.manager.store.Replace(ctx, sessionstore.Replaced{SessionID: s.Info.ID, Checksum: s.stored.checksum}, params)
+		return err
+	})
 	if errors.Is(err, sessionstore.ErrNotReplaceable) {
 		err = fmt.Errorf("%w: %w", sessionstore.ErrEnded, err)
 	}
 	if err != nil {
+		s.stored = before // which the changes were made of
 		return sessionstore.TokenPair{}, err
 	}
+	s.stored = &version[T]{data: info.Data, checksum: info.Checksum}
+	s.giveUp() // they are stored
+	info.Data, info.Checksum = nil, ""
 	s.Info = info
-	return pair, s.read(info)
+	s.id.Store(&info.ID)
+	s.answer = func(header http.Header) { s.manager.cfg.Transport.Write(header, pair) }
+	return pair, nil
 }

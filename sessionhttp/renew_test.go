@@ -3,8 +3,10 @@ package sessionhttp_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
@@ -34,7 +36,7 @@ func TestGuestSignsIn(t *testing.T) {
 	guest := k.session.ID
 	signIn := func(w http.ResponseWriter, r *http.Request) {
 		session := k.manager.From(r.Context())
-		session.Data.Items = append(session.Data.Items, "milk")
+		update(r.Context(), t, session, func(c *cart) { c.Items = append(c.Items, "milk") })
 		pair, err := session.Renew(r.Context(), sessionstore.CreateParams{Subject: "bob"})
 		if err != nil {
 			t.Error(err)
@@ -43,7 +45,7 @@ func TestGuestSignsIn(t *testing.T) {
 		if session.Info.Subject != "bob" || session.Info.ID == guest {
 			t.Errorf("session %+v", session.Info)
 		}
-		session.Data.Items = append(session.Data.Items, "jam") // of the new session
+		update(r.Context(), t, session, func(c *cart) { c.Items = append(c.Items, "jam") }) // of the new session
 		http.SetCookie(w, &http.Cookie{Name: "access", Value: string(pair.AccessToken), HttpOnly: true, Secure: true, SameSite: http.SameSiteLaxMode})
 		w.WriteHeader(http.StatusNoContent)
 	}
@@ -60,7 +62,7 @@ func TestGuestSignsIn(t *testing.T) {
 	k.access = answer.Result().Cookies()[0].Value
 	w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
 		session := k.manager.From(r.Context())
-		if items := session.Data.Items; len(items) != 3 || items[2] != "jam" || session.Claims.Subject != "bob" {
+		if items := session.Read().Items; len(items) != 3 || items[2] != "jam" || session.Claims.Subject != "bob" {
 			t.Errorf("%v of %s", items, session.Claims.Subject)
 		}
 		w.WriteHeader(http.StatusNoContent)
@@ -70,35 +72,101 @@ func TestGuestSignsIn(t *testing.T) {
 	}
 }
 
-// Data that the handler has not changed goes along as it is stored, with what others
-// have written meanwhile.
+// Data that the handler has not changed goes along as it is stored, and the handler's changes go
+// on top of what others have written meanwhile.
 func TestRenewKeepsWrites(t *testing.T) {
 	t.Parallel()
-	k := setup(t, sessionhttp.Config{}).asGuest(t)
-	for changed, want := range map[bool]error{false: nil, true: sessionstore.ErrConflict} {
+	k := setup(t, sessionhttp.Config{})
+	for change, want := range map[string]string{
+		"":     `{"items": ["ink"], "unknown": 2}`,
+		"milk": `{"items": ["ink", "milk"]}`,
+	} {
 		k := k.asGuest(t)
+		var renewed uuid.UUID
 		k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
 			session := k.manager.From(r.Context())
+			if change != "" {
+				update(r.Context(), t, session, func(c *cart) { c.Items = append(c.Items, change) })
+			}
 			if _, err := k.store.Update(r.Context(), k.session.ID, k.session.Checksum, []byte(`{"items":["ink"],"unknown":2}`)); err != nil {
 				t.Error(err)
 			}
-			if changed {
-				session.Data.Items = nil
+			if _, err := session.Renew(r.Context(), sessionstore.CreateParams{Data: []byte(`{"items":["not used"]}`)}); err != nil {
+				t.Errorf("changed by %q: %v", change, err)
 			}
-			if _, err := session.Renew(r.Context(), sessionstore.CreateParams{Data: []byte(`{"items":["not used"]}`)}); !errors.Is(err, want) {
-				t.Errorf("changed %v: %v", changed, err)
-			}
-			if want != nil {
-				if session.Info.ID != k.session.ID {
-					t.Error("it is another session")
-				}
-				session.Data.Items = []string{"tea"} // as it was
-				return
-			}
-			if session.Data.Items[0] != "ink" || string(session.Info.Data) != `{"items": ["ink"], "unknown": 2}` {
-				t.Errorf("data %s", session.Info.Data)
+			renewed = session.Info.ID
+			if items := session.Read().Items; items[0] != "ink" {
+				t.Errorf("items %v", items)
 			}
 		})
+		if k.session.ID = renewed; k.stored(t) != want {
+			t.Errorf("stored %s, want %s", k.stored(t), want)
+		}
+	}
+}
+
+// Where a change does not go with what others have written, nothing has changed, and the change
+// is still not stored in place of theirs.
+func TestRenewConflict(t *testing.T) {
+	t.Parallel()
+	k := setup(t, sessionhttp.Config{}).asGuest(t)
+	w := k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		session := k.manager.From(r.Context())
+		err := session.Update(r.Context(), func(c *cart) error {
+			if c.Items[0] != "tea" {
+				return errors.New("no tea")
+			}
+			c.Items[0] = "coffee"
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		k.behindItsBack(r.Context(), t, `["ink"]`)
+		if _, err := session.Renew(r.Context(), sessionstore.CreateParams{}); !errors.Is(err, sessionstore.ErrConflict) || session.Info.ID != k.session.ID {
+			t.Errorf("%v, %+v", err, session.Info)
+		}
+	})
+	if w.Code != http.StatusConflict || k.stored(t) != `{"items": ["ink"]}` {
+		t.Errorf("%d, stored %s", w.Code, k.stored(t))
+	}
+}
+
+// Cookies: the answer has the new pair, also if it is an error, and never that of the refresh on
+// the way.
+func TestRenewInCookies(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sessionhttp.Config{}, unchangedConfig)
+	for _, status := range []int{http.StatusOK, http.StatusInternalServerError} {
+		_, guest, err := s.store.Create(t.Context(), sessionstore.CreateParams{Data: []byte(`{"items":["tea"]}`)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ann := browser{refreshCookie: string(guest.RefreshToken)} // so that it is refreshed in the same request
+		before := maps.Clone(ann)
+		var pair sessionstore.TokenPair
+		w := ann.send(t, s.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			session := s.From(r.Context())
+			update(r.Context(), t, session, func(c *cart) { c.Items = append(c.Items, "milk") })
+			var err error
+			if pair, err = session.Renew(r.Context(), sessionstore.CreateParams{Subject: "bob"}); err != nil {
+				t.Error(err)
+			}
+			w.WriteHeader(status)
+			if _, err := session.Renew(r.Context(), sessionstore.CreateParams{}); status == http.StatusOK && !errors.Is(err, sessionhttp.ErrBegun) {
+				t.Errorf("after the response has begun: %v", err)
+			}
+		})), http.MethodPost)
+		ann.keep(w)
+		if len(w.Header()["Set-Cookie"]) != 2 || ann[accessCookie] != string(pair.AccessToken) || ann[refreshCookie] != string(pair.RefreshToken) {
+			t.Errorf("%d: %d cookies, not those of the new pair", status, len(w.Header()["Set-Cookie"]))
+		}
+		if got := ann.open(t, s, http.MethodGet); got != "200 tea,milk" {
+			t.Errorf("the new session: %s", got)
+		}
+		if w := before.send(t, s, http.MethodGet); w.Code != http.StatusUnauthorized || w.Header()["Set-Cookie"] != nil {
+			t.Errorf("the old one: %d, %v", w.Code, w.Header())
+		}
 	}
 }
 
@@ -131,24 +199,37 @@ func TestRenewEnded(t *testing.T) {
 	}
 }
 
-// A handler that answers with an error has not lost the session.
+// failing is a store whose first replacement meets an outage.
+type failing struct {
+	*sessionstore.Store
+	failed atomic.Bool
+}
+
+func (f *failing) Replace(ctx context.Context, replaced sessionstore.Replaced, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
+	if f.failed.CompareAndSwap(false, true) {
+		return sessionstore.Session{}, sessionstore.TokenPair{}, sessionstore.ErrUnavailable
+	}
+	return f.Store.Replace(ctx, replaced, params)
+}
+
+// After an outage the handler still has the session and its changes.
 func TestRenewUnavailable(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{}).asGuest(t)
-	w := httptest.NewRecorder()
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/login", http.NoBody)
-	r.Header.Set("Authorization", "Bearer "+k.access)
-	k.manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		gone, cancel := context.WithCancel(r.Context())
-		cancel()
+	k.manager = sessionhttp.New[cart](&failing{Store: k.store}, sessionhttp.Config{})
+	k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		session := k.manager.From(r.Context())
-		if _, err := session.Renew(gone, sessionstore.CreateParams{Subject: "bob"}); !errors.Is(err, sessionstore.ErrUnavailable) || session.Info.Subject != "" {
+		update(r.Context(), t, session, func(c *cart) { c.Items = append(c.Items, "milk") })
+		if _, err := session.Renew(r.Context(), sessionstore.CreateParams{Subject: "bob"}); !errors.Is(err, sessionstore.ErrUnavailable) || session.Info.Subject != "" {
 			t.Errorf("%v, %+v", err, session.Info)
 		}
 		if _, err := session.Renew(r.Context(), sessionstore.CreateParams{Subject: "bob"}); err != nil || session.Info.Subject != "bob" {
 			t.Errorf("again: %v, %+v", err, session.Info)
 		}
-	})).ServeHTTP(w, r)
+		if items := session.Read().Items; len(items) != 2 {
+			t.Errorf("items %v", items)
+		}
+	})
 }
 
 // A client that has proven to have its key stays bound to it.

@@ -1,9 +1,13 @@
 package sessionhttp
 
 import (
-	"context"
+	"bufio"
 	"errors"
+	"io"
+	"maps"
+	"net"
 	"net/http"
+	"sync"
 )
 
 // errNotStored is what a handler gets that goes on writing a response which
@@ -13,52 +17,71 @@ var errNotStored = errors.New("the session data could not be stored: the respons
 // responseWriter stores the session's data before the response begins.
 type responseWriter struct {
 	http.ResponseWriter
-	request *http.Request
-	save    func(context.Context) error
-	fail    func(error)
-	begun   bool
-	failed  bool
+	// begin stores the data. What it returns, unless it is nil, adds to the header what the client
+	// gets whatever becomes of the handler's response.
+	begin  func(status int) (answer func(http.Header), err error)
+	fail   func(error)
+	before http.Header // what was set when the handler was called
+
+	mu     sync.Mutex
+	begun  bool
+	failed bool
 }
 
-// begin stores the data once; if that fails, the error is the response.
-func (w *responseWriter) begin() {
+// start stores the data once; if that fails, the error is the response. It tells
+// whether the handler's response may go on.
+func (w *responseWriter) start(status int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.begun {
-		return
+		return !w.failed
 	}
 	w.begun = true
-	if err := w.save(w.request.Context()); err != nil {
+	answer, err := w.begin(status)
+	header := w.Header()
+	if err != nil {
+		clear(header) // it was about the response that is dropped
+		maps.Copy(header, w.before)
+	}
+	if answer != nil {
+		answer(header)
+	}
+	if err != nil {
 		w.failed = true
-		for _, about := range []string{"Content-Length", "Content-Encoding", "Etag", "Last-Modified", "Location"} {
-			w.Header().Del(about) // it was about the response that is dropped
-		}
 		w.fail(err)
 	}
+	return !w.failed
 }
 
-// WriteHeader stores the data first. Informational responses (1xx) pass.
+// WriteHeader stores the data first. Informational responses (1xx) pass, but for 101, which
+// is the last one.
 func (w *responseWriter) WriteHeader(status int) {
-	if status >= http.StatusOK {
-		w.begin()
-	}
-	if !w.failed {
+	informational := status < http.StatusOK && status != http.StatusSwitchingProtocols
+	if informational || w.start(status) {
 		w.ResponseWriter.WriteHeader(status)
 	}
 }
 
 // Write stores the data first.
 func (w *responseWriter) Write(p []byte) (int, error) {
-	w.begin()
-	if w.failed {
+	if !w.start(http.StatusOK) {
 		return 0, errNotStored
 	}
 	return w.ResponseWriter.Write(p)
 }
 
+// ReadFrom stores the data first. A file is sent as fast as without the middleware.
+func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
+	if !w.start(http.StatusOK) {
+		return 0, errNotStored
+	}
+	return io.Copy(w.ResponseWriter, r)
+}
+
 // FlushError stores the data first: flushing begins the response.
 // [http.ResponseController] looks for this method.
 func (w *responseWriter) FlushError() error {
-	w.begin()
-	if w.failed {
+	if !w.start(http.StatusOK) {
 		return errNotStored
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
@@ -66,6 +89,14 @@ func (w *responseWriter) FlushError() error {
 
 // Flush is FlushError for handlers that ask for an [http.Flusher].
 func (w *responseWriter) Flush() { _ = w.FlushError() }
+
+// Hijack stores the data first: what is said on the connection is the response.
+func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	if !w.start(http.StatusSwitchingProtocols) {
+		return nil, nil, errNotStored
+	}
+	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
 
 // Unwrap lets [http.ResponseController] reach what is not wrapped here.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

@@ -1,9 +1,14 @@
 package sessionhttp_test
 
 import (
+	"context"
+	"encoding/json"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -92,3 +97,70 @@ func (k kit) stored(t *testing.T) string {
 	}
 	return string(session.Data)
 }
+
+// update changes the session's data; the change itself cannot fail.
+func update(ctx context.Context, t *testing.T, s *sessionhttp.Session[cart], change func(*cart)) {
+	t.Helper()
+	if err := s.Update(ctx, func(c *cart) error { change(c); return nil }); err != nil {
+		t.Errorf("update: %v", err)
+	}
+}
+
+// put is a change: one more item.
+func put(item string) func(*cart) error {
+	return func(c *cart) error { c.Items = append(c.Items, item); return nil }
+}
+
+// request brings the session's access token.
+func (k kit) request(t *testing.T) *http.Request {
+	t.Helper()
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
+	r.Header.Set("Authorization", "Bearer "+k.access)
+	return r
+}
+
+// behindItsBack stores items as another request would.
+func (k kit) behindItsBack(ctx context.Context, t *testing.T, items string) {
+	t.Helper()
+	session, err := k.store.Load(ctx, k.session.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.store.Update(ctx, k.session.ID, session.Checksum, []byte(`{"items":`+items+`}`)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// items are those that are stored.
+func (k kit) items(ctx context.Context, t *testing.T) []string {
+	t.Helper()
+	session, err := k.store.Load(ctx, k.session.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c cart
+	if err := json.Unmarshal(session.Data, &c); err != nil {
+		t.Fatal(err)
+	}
+	return c.Items
+}
+
+// logs is a logger and what it was told.
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *logs) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logs) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

@@ -139,14 +139,22 @@ func (s *shop) refresh(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, s.sessions.From(r.Context()).Data)
+	writeJSON(w, s.sessions.From(r.Context()).Read())
 }
 
-// addToCart only changes the data: the middleware stores it.
+// addToCart stores the change before it reads, so that the answer counts what other requests
+// have put into the cart meanwhile.
 func (s *shop) addToCart(w http.ResponseWriter, r *http.Request) {
-	session := s.sessions.From(r.Context())
-	session.Data.Items[chi.URLParam(r, "item")]++
-	writeJSON(w, session.Data)
+	session, item := s.sessions.From(r.Context()), chi.URLParam(r, "item")
+	err := session.Update(r.Context(), func(b *basket) error { b.Items[item]++; return nil })
+	if err == nil {
+		err = session.Save(r.Context())
+	}
+	if err != nil {
+		sessionhttp.Error(w, r, err)
+		return
+	}
+	writeJSON(w, session.Read())
 }
 
 func (s *shop) logout(w http.ResponseWriter, r *http.Request) {

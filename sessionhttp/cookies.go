@@ -1,0 +1,96 @@
+package sessionhttp
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/latchkey-sessions/latchkey/internal/authorization"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// ErrCrossSite says that a page of another site sent a request that is not safe (RFC 9110
+// §9.2.1), and so its browser's cookies count for nothing.
+var ErrCrossSite = errors.New("a request from another site")
+
+// Cookies is the transport of browsers that hold nothing but cookies, which no script can read:
+// the pair is in two of them, and the middleware refreshes by itself.
+//
+// They have the prefix __Host-, so that no other host of the domain can set them (RFC 6265bis
+// §4.1.3.2), and are Secure, HttpOnly and SameSite=Lax. A browser keeps up to 4 KiB in one:
+// a session's own claims should be short.
+type Cookies struct {
+	// Name is the cookies' name after the prefix. Managers in one program whose sessions are
+	// apart need a name each. Empty means "session".
+	Name string
+	// Protection decides which requests come from another site, and refuses them, whether they
+	// have cookies or not. Nil means [http.NewCrossOriginProtection], which trusts
+	// no other origin.
+	Protection *http.CrossOriginProtection
+}
+
+// sameOrigin trusts no other origin. It is never changed.
+var sameOrigin = http.NewCrossOriginProtection()
+
+// Read returns the tokens of the cookies. A cookie that is there twice is none of ours.
+func (c Cookies) Read(r *http.Request) (Presented, error) {
+	protection := c.Protection
+	if protection == nil {
+		protection = sameOrigin
+	}
+	if protection.Check(r) != nil {
+		return Presented{}, ErrCrossSite
+	}
+	presented := Presented{Scheme: authorization.Bearer}
+	for name, value := range map[string]*tokens.Secret{c.access(): &presented.Access, c.refresh(): &presented.Refresh} {
+		cookies := r.CookiesNamed(name)
+		if len(cookies) > 1 {
+			return Presented{}, ErrMalformed
+		}
+		if len(cookies) == 1 {
+			*value = tokens.Secret(cookies[0].Value)
+		}
+	}
+	if presented.Access == "" && presented.Refresh == "" {
+		return Presented{}, ErrNoToken
+	}
+	return presented, nil
+}
+
+// Write sets both cookies, for as long as the refresh token lasts, and forbids caches to keep the
+// answer.
+func (c Cookies) Write(header http.Header, pair sessionstore.TokenPair) {
+	age := max(1, int(pair.RefreshExpiresIn().Seconds()))
+	c.set(header, c.access(), string(pair.AccessToken), age)
+	c.set(header, c.refresh(), string(pair.RefreshToken), age)
+}
+
+// Clear removes both cookies.
+func (c Cookies) Clear(header http.Header) {
+	c.set(header, c.access(), "", -1)
+	c.set(header, c.refresh(), "", -1)
+}
+
+// Ambient tells that browsers send cookies with every request.
+func (Cookies) Ambient() bool { return true }
+
+func (c Cookies) set(header http.Header, name, value string, age int) {
+	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(other string) bool {
+		return strings.HasPrefix(other, name+"=")
+	})
+	header.Add("Set-Cookie", (&http.Cookie{
+		Name: name, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	}).String())
+	header.Set("Cache-Control", "no-store")
+}
+
+func (c Cookies) access() string {
+	if c.Name == "" {
+		return "__Host-session"
+	}
+	return "__Host-" + c.Name
+}
+
+func (c Cookies) refresh() string { return c.access() + "-refresh" }

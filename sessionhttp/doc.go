@@ -1,0 +1,37 @@
+// Package sessionhttp is net/http middleware for Go programs that keep their
+// sessions with package sessionstore on their own database pool.
+//
+// For each request it loads the session of the access token and puts it into the
+// context. Handlers read its typed data with [Session.Read] and change it with
+// [Session.Update], from as many goroutines as they like. It promises that a
+// handler's success reaches the client only if its changes were stored.
+//
+// # When changes are stored
+//
+// Changes that are made before the response begins are stored together, right
+// before its first byte. A conflict with another request is resolved: the data is read
+// again and the changes are applied to it again. If they cannot be stored, an error is
+// the response, without any header of the handler's.
+//
+// From then on each change is stored at once, and Update returns what came of it: in
+// a stream of events, on a connection that was hijacked, in a goroutine that outlives
+// its handler. [Session.Save] stores earlier.
+//
+// Nothing is stored with a response that says that the server failed (5xx), after a
+// panic, wherever it is recovered, or once the time of the request was over before its
+// response began. What was stored before stays. Everything else is
+// stored: with a redirect, with a 4xx (failed attempts can be counted), and for a client
+// that has left.
+//
+// What is stored is always what a whole number of Updates made of the data. A change that
+// could not be stored is logged, and told to whoever can still be told.
+//
+// # Where the tokens are
+//
+// [Bearer] reads the access token from the Authorization header; the client refreshes. With
+// [Cookies] a browser holds nothing but cookies that no script can read, and the
+// middleware refreshes by itself, in any number of parallel requests and replicas: the store's
+// grace makes that safe, and cookies that are lost with their answer log nobody out.
+// [Manager.Begin] logs in, [Manager.End] logs out, and [Session.Renew] gives a session new
+// tokens and a new id when its user gets more rights.
+package sessionhttp

@@ -1,0 +1,83 @@
+package sessionhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/internal/authorization"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// statusClientClosedRequest is nginx's, for logs and metrics: a client that hung up
+// says nothing of the service.
+const statusClientClosedRequest = 499
+
+// Error is the default answer to an error of the middleware: 401 with the
+// challenge of RFC 6750 §3 for a token that is missing or no good, 403 for a request
+// that comes from another site, 409 for changes that do
+// not go with what other requests changed meanwhile, 503 for a database that does not
+// answer, which says nothing about the token, and for a request that was over before its
+// changes were stored, 499 if the client hung up before the database answered,
+// and 500 for the rest. Where the user has to authenticate anew it is 401 with the
+// challenge of RFC 9470 §3.
+//
+// Where a token is bound to a key, or should be, the challenge is that of RFC
+// 9449 §7.1.
+func Error(w http.ResponseWriter, r *http.Request, err error) {
+	status := http.StatusInternalServerError
+	insufficient, isInsufficient := errors.AsType[*tokens.AuthenticationError](err)
+	switch code := dpop.ErrorCode(err); {
+	case isInsufficient:
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", authorization.Challenge(insufficient))
+	case code != "":
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", dpop.Challenge("", code))
+	case errors.Is(err, ErrNoToken):
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Add("WWW-Authenticate", dpop.Challenge("", "")) // RFC 9449 §7.2
+	case errors.Is(err, ErrMalformed), IsInvalidToken(err):
+		status = http.StatusUnauthorized
+		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	case errors.Is(err, ErrCrossSite):
+		status = http.StatusForbidden
+	case errors.Is(err, sessionstore.ErrConflict):
+		status = http.StatusConflict
+	case errors.Is(err, sessionstore.ErrUnavailable), errors.Is(err, dpop.ErrUnavailable),
+		errors.Is(err, ErrDiscarded), errors.Is(err, ErrBusy):
+		status = http.StatusServiceUnavailable
+		w.Header().Set("Retry-After", "1")
+	}
+	if status == http.StatusServiceUnavailable && errors.Is(r.Context().Err(), context.Canceled) {
+		status = statusClientClosedRequest
+		w.Header().Del("Retry-After")
+	}
+	http.Error(w, http.StatusText(status), status)
+}
+
+// notProven makes an error of package dpop one that says of the token that it is
+// no good here, as handlers of errors know it.
+func notProven(err error) error {
+	if dpop.ErrorCode(err) != "" {
+		return fmt.Errorf("%w: %w", tokens.ErrInvalid, err)
+	}
+	return err
+}
+
+// IsInvalidToken tells whether an error of [sessionstore.Store.Get] says that
+// the access token is no good, as invalid_token of RFC 6750 §3.1 means it.
+func IsInvalidToken(err error) bool {
+	for _, target := range []error{
+		tokens.ErrInvalid, sessionstore.ErrEnded, sessionstore.ErrSuperseded, sessionstore.ErrNotFound,
+	} {
+		if errors.Is(err, target) {
+			return true
+		}
+	}
+	return false
+}

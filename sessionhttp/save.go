@@ -1,0 +1,135 @@
+package sessionhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// patience bounds how long a change rests that met another one. On average
+// it is a few of the database's answers long, so that of many one gets through.
+const patience = 20 * time.Millisecond
+
+// begin decides what becomes of the changes, now that a response begins with the given
+// status. Whatever the error, answer hands new tokens over, if there are some.
+func (s *Session[T]) begin(ctx context.Context, status int) (answer func(http.Header), err error) {
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
+	ctx, cancel := s.manager.saving(ctx)
+	defer cancel()
+	if err := s.take(ctx); err != nil {
+		s.discard()
+		// Whoever has the turn may renew the session: its tokens now may be no good soon.
+		return nil, s.logged(ctx, err)
+	}
+	defer s.release()
+	if s.phase.Load() != ended {
+		answer = s.answer
+	}
+	if !late && status < http.StatusInternalServerError {
+		err := s.save(ctx)
+		if err != nil {
+			s.discard()
+		}
+		s.phase.CompareAndSwap(waiting, direct)
+		return answer, err
+	}
+	lost := len(s.changes) > 0
+	s.giveUp()
+	s.discard()
+	if late && lost {
+		return answer, s.logged(ctx, fmt.Errorf("%w: %w", ErrDiscarded, context.DeadlineExceeded))
+	}
+	return answer, nil
+}
+
+// discard refuses further changes, and what is not stored will not be.
+func (s *Session[T]) discard() {
+	if s.phase.Load() != ended {
+		s.phase.Store(discarded)
+	}
+}
+
+// save stores the changes, or gives them up. It needs the turn.
+func (s *Session[T]) save(ctx context.Context) error {
+	if len(s.changes) == 0 {
+		return nil
+	}
+	err := s.settle(ctx, func(next *version[T]) error {
+		checksum, err := s.manager.store.Update(ctx, s.Info.ID, s.stored.checksum, next.data)
+		if err == nil {
+			s.stored = &version[T]{data: next.data, checksum: checksum}
+		}
+		return err
+	})
+	if err != nil {
+		s.giveUp()
+		return s.logged(ctx, err)
+	}
+	s.changes = nil
+	s.current.Store(s.stored)
+	return nil
+}
+
+// settle has the changes stored, on top of what others have changed: by store, which gets the data
+// with the changes, and is called again after each conflict.
+func (s *Session[T]) settle(ctx context.Context, store func(next *version[T]) error) error {
+	next := s.current.Load()
+	var conflict error
+	// A conflict that took all the time is no outage.
+	reason := func(err error) error {
+		if conflict != nil && ctx.Err() != nil {
+			return conflict
+		}
+		return err
+	}
+	for {
+		err := store(next)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, sessionstore.ErrConflict) {
+			return reason(err)
+		}
+		conflict = err
+		select {
+		case <-time.After(rand.N(patience)): //nolint:gosec // not a secret
+		case <-ctx.Done():
+			return conflict
+		}
+		info, err := s.manager.store.Load(ctx, s.Info.ID)
+		if err != nil {
+			return reason(err)
+		}
+		if s.stored, err = s.manager.open(ctx, info); err != nil {
+			return err
+		}
+		if next, err = s.again(); err != nil {
+			return err
+		}
+	}
+}
+
+// again applies the changes to what is stored now.
+func (s *Session[T]) again() (*version[T], error) {
+	next := s.stored
+	for _, f := range s.changes {
+		var err error
+		if next, err = next.change(f); err != nil {
+			return nil, fmt.Errorf("%w, and the change does not apply to it: %w", sessionstore.ErrConflict, err)
+		}
+	}
+	return next, nil
+}
+
+// logged tells the log of changes that are lost: whether anybody else is told depends on who
+// still listens.
+func (s *Session[T]) logged(ctx context.Context, err error) error {
+	s.manager.cfg.Logger.ErrorContext(ctx, "session data was not stored",
+		"session_id", s.id.Load().String(), "error", err.Error())
+	return err
+}

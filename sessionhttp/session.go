@@ -1,0 +1,199 @@
+package sessionhttp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync/atomic"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+var (
+	// ErrDiscarded says that a change came too late: the request has failed, and nothing of it
+	// is stored.
+	ErrDiscarded = errors.New("the request has failed: its changes are not stored")
+	// ErrBusy says that another change of the session's takes too long. A function that
+	// is given to Update and calls Update or Save itself gets it.
+	ErrBusy = errors.New("another change of the session has not ended")
+	// ErrBegun says that the response has begun: it can hand no tokens to the client any more.
+	ErrBegun = errors.New("the response has begun: a session is renewed before that")
+)
+
+// Session is the session of a request. Its methods may be called by several
+// goroutines, also after the handler has returned.
+type Session[T any] struct {
+	// Info is the session as it was loaded, without its data. Renew changes it: nobody may read
+	// it meanwhile.
+	Info sessionstore.Session
+	// Claims are those of the access token.
+	Claims tokens.Claims
+
+	manager *Manager[T]
+	id      atomic.Pointer[uuid.UUID] // of Info, for the log, which waits for no turn
+	// current is what Read returns: what is stored, and the changes that are not yet.
+	current atomic.Pointer[version[T]]
+
+	turn    chan struct{} // has room for whoever may use what is below
+	stored  *version[T]
+	changes []func(*T) error // made of stored what current is
+
+	answer func(http.Header) // hands over the tokens of a refresh, or of Renew; nil without one
+
+	phase atomic.Int32
+}
+
+// What becomes of a change is the session's phase.
+const (
+	waiting   int32 = iota // it waits for the response to begin
+	direct                 // it is stored at once
+	discarded              // it is refused: the request has failed
+	ended                  // it is refused: the session has ended
+)
+
+func (m *Manager[T]) session(ctx context.Context, info sessionstore.Session, claims tokens.Claims) (*Session[T], error) {
+	stored, err := m.open(ctx, info)
+	if err != nil {
+		return nil, err
+	}
+	info.Data, info.Checksum = nil, ""
+	s := &Session[T]{Info: info, Claims: claims, manager: m, stored: stored, turn: make(chan struct{}, 1)}
+	s.id.Store(&info.ID)
+	s.current.Store(stored)
+	return s, nil
+}
+
+// Read returns a copy of the data, with all changes. It is the caller's own.
+func (s *Session[T]) Read() T {
+	value, err := s.current.Load().read()
+	if err != nil {
+		panic(err) // it has been decoded before
+	}
+	return value
+}
+
+// Update changes the data. Before the response begins, it returns at once, and the
+// changes are stored right before the first byte; after that, it returns when they are
+// stored. If f fails or panics, nothing has changed, and the error is f's.
+//
+// Should another request have changed the data meanwhile, f is called again, with what is
+// stored: several times if need be, and by whichever goroutine begins the response. So f
+// should depend on the data it is given and on values that stay as they are, and it must
+// not call Update or Save. A handler whose answer tells what is stored calls
+// [Session.Save] before it calls [Session.Read].
+//
+// Errors when something is stored are those of [sessionstore.Store.Update], which leave the
+// session as it is stored; [ErrConflict] only if all that was tried within
+// [Config].SaveTimeout met others' changes. That time is the only limit: the end of ctx, which
+// may be the request's, stops nothing.
+//
+// [ErrConflict]: sessionstore.ErrConflict
+func (s *Session[T]) Update(ctx context.Context, f func(*T) error) error {
+	ctx, cancel := s.manager.saving(ctx)
+	defer cancel()
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	now := s.current.Load()
+	next, err := now.change(f)
+	if err != nil || next == now {
+		return err
+	}
+	if err := s.refusal(); err != nil { // f may have taken its time
+		return err
+	}
+	s.current.Store(next)
+	s.changes = append(s.changes, f)
+	if s.phase.Load() == waiting {
+		return nil
+	}
+	return s.save(ctx)
+}
+
+// Save stores the changes that wait for the response to begin. If it fails, they are given up,
+// and the session is as it was stored. The end of ctx does not stop it.
+func (s *Session[T]) Save(ctx context.Context) error {
+	ctx, cancel := s.manager.saving(ctx)
+	defer cancel()
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	if len(s.changes) == 0 {
+		return nil
+	}
+	if err := s.refusal(); err != nil {
+		return err
+	}
+	return s.save(ctx)
+}
+
+// refusal is the error of a change that nothing can come of.
+func (s *Session[T]) refusal() error {
+	switch s.phase.Load() {
+	case discarded:
+		return ErrDiscarded
+	case ended:
+		return sessionstore.ErrEnded
+	}
+	return nil
+}
+
+// End revokes the session. Changes that are not stored yet are given up. The end of ctx does
+// not stop it: a client that leaves is signed out.
+func (s *Session[T]) End(ctx context.Context) error {
+	return s.end(ctx, func() sessionstore.Cause { return sessionstore.SignedOut(s.Info.ID) })
+}
+
+// end revokes the session; its cause may depend on which one it is by then.
+func (s *Session[T]) end(ctx context.Context, cause func() sessionstore.Cause) error {
+	ctx, cancel := s.manager.saving(ctx)
+	defer cancel()
+	if err := s.take(ctx); err != nil {
+		return err
+	}
+	defer s.release()
+	if err := s.manager.end(ctx, s.Info.ID, cause()); err != nil {
+		return err
+	}
+	s.giveUp()
+	s.phase.Store(ended)
+	return nil
+}
+
+func (m *Manager[T]) end(ctx context.Context, id uuid.UUID, cause sessionstore.Cause) error {
+	if err := m.store.Invalidate(ctx, id, cause); !errors.Is(err, sessionstore.ErrNotFound) {
+		return err
+	}
+	return nil
+}
+
+// saving is the context for what must not hang on the request's end.
+func (m *Manager[T]) saving(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), m.cfg.SaveTimeout)
+}
+
+// take waits for its turn to change the session.
+func (s *Session[T]) take(ctx context.Context) error {
+	select {
+	case s.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ErrBusy
+	}
+}
+
+func (s *Session[T]) release() { <-s.turn }
+
+// giveUp forgets the changes that are not stored. It needs the turn.
+func (s *Session[T]) giveUp() {
+	s.changes = nil
+	s.current.Store(s.stored)
+}
