@@ -34,7 +34,7 @@ func TestStepUp(t *testing.T) {
 	})))
 	server := httptest.NewServer(k.manager.Handler(mux))
 	t.Cleanup(server.Close)
-	send := func(method, path, access string) (*http.Response, string) {
+	send := func(method, path, access string) (status int, challenge, body string) {
 		r, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, http.NoBody)
 		if err != nil {
 			t.Fatal(err)
@@ -45,20 +45,20 @@ func TestStepUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = answer.Body.Close() }()
-		body, err := io.ReadAll(answer.Body)
+		content, err := io.ReadAll(answer.Body)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return answer, string(body)
+		return answer.StatusCode, answer.Header.Get("WWW-Authenticate"), string(content)
 	}
 
-	if answer, _ := send(http.MethodGet, "/cart", k.access); answer.StatusCode != http.StatusOK {
-		t.Errorf("where nothing is required: %d", answer.StatusCode)
+	if status, _, _ := send(http.MethodGet, "/cart", k.access); status != http.StatusOK {
+		t.Errorf("where nothing is required: %d", status)
 	}
-	answer, _ := send(http.MethodPost, "/pay", k.access)
-	asked := challenged.FindStringSubmatch(answer.Header.Get("WWW-Authenticate"))
-	if answer.StatusCode != http.StatusUnauthorized || asked == nil || asked[2] != "300" {
-		t.Fatalf("%d, %q", answer.StatusCode, answer.Header.Get("WWW-Authenticate"))
+	status, challenge, _ := send(http.MethodPost, "/pay", k.access)
+	asked := challenged.FindStringSubmatch(challenge)
+	if status != http.StatusUnauthorized || asked == nil || asked[2] != "300" {
+		t.Fatalf("%d, %q", status, challenge)
 	}
 
 	// The backend has the user authenticate, and makes a session that says it.
@@ -68,8 +68,8 @@ func TestStepUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer, body := send(http.MethodPost, "/pay", string(pair.AccessToken)); answer.StatusCode != http.StatusOK || body != "gold" {
-		t.Errorf("after the step-up: %d, %q", answer.StatusCode, body)
+	if status, _, body := send(http.MethodPost, "/pay", string(pair.AccessToken)); status != http.StatusOK || body != "gold" {
+		t.Errorf("after the step-up: %d, %q", status, body)
 	}
 
 	// A refresh is not an authentication.
@@ -82,8 +82,8 @@ func TestStepUp(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if answer, _ := send(http.MethodPost, "/pay", string(refreshed.Pair.AccessToken)); answer.StatusCode != http.StatusUnauthorized {
-		t.Errorf("an hour after the authentication: %d", answer.StatusCode)
+	if status, _, _ := send(http.MethodPost, "/pay", string(refreshed.Pair.AccessToken)); status != http.StatusUnauthorized {
+		t.Errorf("an hour after the authentication: %d", status)
 	}
 }
 
