@@ -21,6 +21,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/internal/authorization"
+	"github.com/latchkey-sessions/latchkey/protectedresource"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -41,6 +42,9 @@ type Config struct {
 	// Proofs checks the proofs of access tokens that are bound to a key (RFC 9449).
 	// Nil means that bound tokens are refused: they must not pass for bearer tokens.
 	Proofs *dpop.Checker
+	// Metadata, if set, is in the challenges of [Error] (RFC 9728 §5.1). Serve it at its
+	// Path.
+	Metadata *protectedresource.Metadata
 	// OnError answers a request that cannot be served. Nil means [Error].
 	OnError func(http.ResponseWriter, *http.Request, error)
 	// Logger is told of changes that were made after the response had begun
@@ -61,6 +65,7 @@ func New[T any](store Store, cfg Config) *Manager[T] {
 	if cfg.OnError == nil {
 		cfg.OnError = Error
 	}
+	cfg.OnError = authorization.WithMetadata(cfg.OnError, cfg.Metadata)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
@@ -235,6 +240,7 @@ func Error(w http.ResponseWriter, r *http.Request, err error) {
 		status = statusClientClosedRequest
 		w.Header().Del("Retry-After")
 	}
+	authorization.AddMetadata(w.Header(), r)
 	http.Error(w, http.StatusText(status), status)
 }
 
