@@ -57,6 +57,7 @@ func Error(w http.ResponseWriter, r *http.Request, err error) {
 		status = statusClientClosedRequest
 		w.Header().Del("Retry-After")
 	}
+	authorization.AddMetadata(w.Header(), r)
 	http.Error(w, http.StatusText(status), status)
 }
 

@@ -9,6 +9,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/internal/authorization"
+	"github.com/latchkey-sessions/latchkey/protectedresource"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -52,6 +54,9 @@ type Config struct {
 	// several times about the same data. Nil means that such a session fails
 	// with a [DataError].
 	Repair func(context.Context, sessionstore.Session, error) ([]byte, error)
+	// Metadata, if set, is in the challenges of [Error] (RFC 9728 §5.1). Serve it at its
+	// Path.
+	Metadata *protectedresource.Metadata
 	// OnError answers a request that cannot be served. Nil means [Error].
 	OnError func(http.ResponseWriter, *http.Request, error)
 	// Logger is told of changes that could not be stored and of stored data that does
@@ -75,6 +80,7 @@ func New[T any](store Store, cfg Config) *Manager[T] {
 	if cfg.OnError == nil {
 		cfg.OnError = Error
 	}
+	cfg.OnError = authorization.WithMetadata(cfg.OnError, cfg.Metadata)
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}

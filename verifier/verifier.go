@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/internal/authorization"
+	"github.com/latchkey-sessions/latchkey/protectedresource"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -41,6 +43,9 @@ type Config struct {
 	// 9449) for [Verifier.Handler]. Nil means that it refuses bound tokens: they must
 	// not pass for bearer tokens.
 	Proofs *dpop.Checker
+	// Metadata, if set, is in the challenges of [Error] (RFC 9728 §5.1). Serve it at its
+	// Path.
+	Metadata *protectedresource.Metadata
 	// OnError answers a request of [Verifier.Handler] that is refused. Nil means
 	// [Error].
 	OnError func(http.ResponseWriter, *http.Request, error)
@@ -68,6 +73,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.OnError == nil {
 		c.OnError = Error
 	}
+	c.OnError = authorization.WithMetadata(c.OnError, c.Metadata)
 	if c.Logger == nil {
 		c.Logger = slog.Default()
 	}

@@ -1,0 +1,78 @@
+package protectedresource_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/protectedresource"
+)
+
+const issuer = "https://login.example.com"
+
+func TestDocument(t *testing.T) {
+	t.Parallel()
+	m, err := protectedresource.New(protectedresource.Config{Resource: "https://mcp.example.com/tools", Issuer: issuer, Scopes: []string{"read"}, Proofs: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile("testdata/metadata.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	m.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, m.Path(), http.NoBody))
+	if diff := cmp.Diff(string(want), w.Body.String()); diff != "" || w.Code != 200 || w.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("%d, %v: %s", w.Code, w.Header(), diff)
+	}
+	w = httptest.NewRecorder()
+	m.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, m.Path(), http.NoBody))
+	if w.Code != 405 || w.Header().Get("Allow") != "GET, HEAD" {
+		t.Errorf("POST: %d, %v", w.Code, w.Header())
+	}
+}
+
+func TestPlace(t *testing.T) {
+	t.Parallel()
+	for resource, want := range map[string]string{
+		"https://mcp.example.com":       "https://mcp.example.com/.well-known/oauth-protected-resource",
+		"https://mcp.example.com/":      "https://mcp.example.com/.well-known/oauth-protected-resource",
+		"https://mcp.example.com/a/b":   "https://mcp.example.com/.well-known/oauth-protected-resource/a/b",
+		"http://127.0.0.1:8080/a":       "http://127.0.0.1:8080/.well-known/oauth-protected-resource/a",
+		"http://localhost:8080":         "http://localhost:8080/.well-known/oauth-protected-resource",
+		"https://mcp.example.com/a%20b": "https://mcp.example.com/.well-known/oauth-protected-resource/a%20b",
+	} {
+		m, err := protectedresource.New(protectedresource.Config{Resource: resource, Issuer: issuer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.URL() != want {
+			t.Errorf("%s: %s", resource, m.URL())
+		}
+	}
+}
+
+func TestBadConfig(t *testing.T) {
+	t.Parallel()
+	const good = "https://mcp.example.com"
+	for name, cfg := range map[string]protectedresource.Config{
+		"nothing":        {},
+		"no issuer":      {Resource: good},
+		"plain http":     {Resource: "http://mcp.example.com", Issuer: issuer},
+		"fragment":       {Resource: good + "#a", Issuer: issuer},
+		"query":          {Resource: good + "?a", Issuer: issuer},
+		"user":           {Resource: "https://ada@mcp.example.com", Issuer: issuer},
+		"quote":          {Resource: `https://mcp"example.com`, Issuer: issuer},
+		"not absolute":   {Resource: "/tools", Issuer: issuer},
+		"issuer of http": {Resource: good, Issuer: "http://login.example.com"},
+		"two scopes":     {Resource: good, Issuer: issuer, Scopes: []string{"a b"}},
+		"empty scope":    {Resource: good, Issuer: issuer, Scopes: []string{""}},
+	} {
+		if m, err := protectedresource.New(cfg); err == nil || m != nil {
+			t.Errorf("%s is taken", name)
+		}
+	}
+}
