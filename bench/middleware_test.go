@@ -73,7 +73,7 @@ func theirs(tb testing.TB) func() {
 }
 
 // A session that is read and not changed allocates less than with scs.
-func TestMiddlewareAllocations(t *testing.T) {
+func TestMiddlewareAllocations(t *testing.T) { //nolint:paralleltest // others would allocate meanwhile
 	if own, rival := testing.AllocsPerRun(100, ours(t)), testing.AllocsPerRun(100, theirs(t)); own > rival {
 		t.Errorf("%v allocations, where scs has %v", own, rival)
 	}

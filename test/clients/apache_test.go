@@ -22,7 +22,7 @@ func TestApache(t *testing.T) {
 	s := start(t, testservice.Env{"LATCHKEY_SERVICE_KEYS": "clients:" + testservice.Key + ",apache:" + apacheKey})
 	app := newApp(t)
 	dir, address := testservice.Place(t), testservice.FreeAddress(t)
-	site := fill(t, documentBlocks(t, "gateways.md", "apache")[0], map[string]string{
+	site := fill(t, gatewayBlocks(t, "apache")[0], map[string]string{
 		"*:80": address, "https://latchkey.internal": overTLS(t, s.Internal),
 		"OIDCOAuthClientID": "OIDCOAuthSSLValidateServer Off\nOIDCOAuthClientID", "the-service-key": apacheKey, "127.0.0.1:3000": host(app.url),
 	})

@@ -15,7 +15,7 @@ func TestCaddy(t *testing.T) {
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	app := newApp(t)
 	dir, address := testservice.Place(t), testservice.FreeAddress(t)
-	site := fill(t, documentBlocks(t, "gateways.md", "caddyfile")[0], map[string]string{
+	site := fill(t, gatewayBlocks(t, "caddyfile")[0], map[string]string{
 		":80 {": "http://" + address + " {", "127.0.0.1:8080": host(s.Public), "127.0.0.1:3000": host(app.url),
 	})
 	file := filepath.Join(dir, "Caddyfile")

@@ -35,10 +35,10 @@ func unindent(text string) string {
 	return regexp.MustCompile(`(?m)^[ \t]+`).ReplaceAllString(text, "")
 }
 
-// documentBlocks returns a document's code blocks in a language.
-func documentBlocks(t *testing.T, name, language string) (blocks []string) {
+// gatewayBlocks returns the code blocks of docs/gateways.md in a language.
+func gatewayBlocks(t *testing.T, language string) (blocks []string) {
 	t.Helper()
-	for _, match := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readDocument(t, name), -1) {
+	for _, match := range regexp.MustCompile("(?ms)^```"+language+"\n(.*?)^```$").FindAllStringSubmatch(readDocument(t, "gateways.md"), -1) {
 		blocks = append(blocks, match[1])
 	}
 	return blocks

@@ -221,8 +221,14 @@ func programOfRoot(t *testing.T, name string) string {
 	return ""
 }
 
+// head is that of an answer.
+type head struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // ask sends a request through a gateway. Only the head of the answer matters.
-func ask(t *testing.T, gate, method, target, token string, headers map[string]string) *http.Response {
+func ask(t *testing.T, gate, method, target, token string, headers map[string]string) head {
 	t.Helper()
 	body := ""
 	if method == http.MethodPost || method == http.MethodPut {
@@ -243,7 +249,7 @@ func ask(t *testing.T, gate, method, target, token string, headers map[string]st
 		t.Fatal(err)
 	}
 	_ = response.Body.Close()
-	return response
+	return head{response.StatusCode, response.Header}
 }
 
 func wantPage(t *testing.T, gate, token string, want int) {

@@ -29,7 +29,7 @@ func TestNginx(t *testing.T) {
 func TestNginxCache(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
-	blocks := documentBlocks(t, "gateways.md", "nginx")
+	blocks := gatewayBlocks(t, "nginx")
 	zone, lines := blocks[1], blocks[2]
 	gate := startNginx(t, s, newApp(t), func(dir, server string) string {
 		zone = strings.Replace(zone, "/run/nginx-sessions", filepath.Join(dir, "sessions"), 1)
@@ -74,7 +74,7 @@ func TestNginxCache(t *testing.T) {
 func startNginx(t *testing.T, s *service, app *application, change func(dir, server string) string) string {
 	t.Helper()
 	dir, address := testservice.Place(t), testservice.FreeAddress(t)
-	server := documentBlocks(t, "gateways.md", "nginx")[0]
+	server := gatewayBlocks(t, "nginx")[0]
 	for from, to := range map[string]string{
 		"server 127.0.0.1:8080;": "server " + strings.TrimPrefix(s.Public, "http://") + ";",
 		"server 127.0.0.1:3000;": "server " + strings.TrimPrefix(app.url, "http://") + ";",
