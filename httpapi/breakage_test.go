@@ -251,7 +251,7 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 		}
 		list = append(list,
 			breakage{at + " is null", property.Nullable, set(nil)},
-			breakage{at + " is a list", false, set([]string{"x"})},
+			breakage{at + " is a list", property.Type.Is("array"), set([]string{"x"})},
 			breakage{at + " twice", false, func(c *call) {
 				within(c, func(o object) object {
 					return append(remove(o, name), member{name, rawText("{}")}, member{name, rawText("{}")})
@@ -279,6 +279,7 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 			for _, text := range []string{"0", "-1", "1.5", "1e400", "99999999999999999999", "9223372036854775807", "01", `"60"`} {
 				list = append(list, breakage{at + " is " + text, text == "0" && *property.Min == 0, set(rawText(text))})
 			}
+		case property == schema: // an object in one of its kind: that one is broken already
 		case len(property.Properties) > 0:
 			list = append(list, brokenMembers(property, at, func(c *call, change func(object) object) {
 				within(c, func(o object) object {
