@@ -71,8 +71,8 @@ func TestClients(t *testing.T) {
 	pairs := make([]sessionstore.TokenPair, 8)
 	ids := []string{"app", "agent"}
 	together(len(pairs), func(i int) {
-		_, pairs[i], err = k.Create(t.Context(), sessionstore.CreateParams{ClientID: ids[i%2]})
-		if err != nil {
+		var err error
+		if _, pairs[i], err = k.Create(t.Context(), sessionstore.CreateParams{ClientID: ids[i%2]}); err != nil {
 			t.Error(err)
 			return
 		}
