@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
@@ -111,14 +112,14 @@ const (
 
 // endingRow is where endingColumns are read to.
 type endingRow struct {
-	at         *time.Time
-	reason, by *string
+	at         pgtype.Timestamptz
+	reason, by pgtype.Text
 }
 
 func (e *endingRow) dest() []any { return []any{&e.at, &e.reason, &e.by} }
 
 func (e *endingRow) ending() Ending {
-	return Ending{At: pgvalue.OrZero(e.at), Cause: Cause{Reason(pgvalue.OrZero(e.reason)), pgvalue.OrZero(e.by)}}
+	return Ending{At: e.at.Time, Cause: Cause{Reason(e.reason.String), e.by.String}}
 }
 
 // by is the column's value.

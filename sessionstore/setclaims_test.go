@@ -1,6 +1,7 @@
 package sessionstore_test
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -8,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -365,5 +367,57 @@ func TestSetClaimsBesideSealedData(t *testing.T) {
 	other.setClaims(t, session.ID, `{"n":1}`, supersede)
 	if after := sealed(); after != before {
 		t.Errorf("it was %s and is %s", before, after)
+	}
+}
+
+// How the user authenticated, and who acts for them, is none of the session's own claims:
+// to read and to replace those leaves it alone.
+func TestSetClaimsBesideAContext(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	for name, params := range map[string]sessionstore.CreateParams{
+		"alone":       {},
+		"with claims": {Claims: []byte(`{"role":"a\nb, \"c\"}"}`)},
+	} {
+		params.Authentication = &tokens.Authentication{ACR: "gold", AMR: []string{"pwd", "otp"}, AuthTime: time.Unix(1700000000, 0).UTC()}
+		params.Actor = &tokens.Actor{Subject: "support-7"}
+		session, pair := k.create(t, params)
+		context := session.Context
+
+		own, checksum, err := k.LoadClaims(t.Context(), session.ID)
+		if err != nil || string(own) != string(session.Claims) {
+			t.Fatalf("%s: %s, %v", name, own, err)
+		}
+		for _, claims := range []string{`{"n":[1,{"acr":"x"}],"role":"editor"}`, `{}`, `{"role":"viewer"}`} {
+			if checksum, err = k.SetClaims(t.Context(), session.ID, checksum, []byte(claims), sessionstore.SetClaimsOptions{Supersede: true}); err != nil {
+				t.Fatalf("%s, %s: %v", name, claims, err)
+			}
+			read, sum, err := k.LoadClaims(t.Context(), session.ID)
+			if err != nil || sum != checksum || cmp.Or(string(read), "{}") != claims {
+				t.Errorf("%s, %s: read %s, %v", name, claims, read, err)
+			}
+			refreshed, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			pair = refreshed.Pair
+			got, token, err := k.Get(t.Context(), string(pair.AccessToken))
+			if err != nil || cmp.Or(string(got.Claims), "{}") != claims {
+				t.Fatalf("%s, %s: the session has %s, %v", name, claims, got.Claims, err)
+			}
+			if diff := gocmp.Diff([]tokens.Context{context, context}, []tokens.Context{got.Context, token.Context}); diff != "" {
+				t.Errorf("%s, %s: %s", name, claims, diff)
+			}
+		}
+
+		// The two share their room.
+		long := []byte(`{"x":"` + strings.Repeat("y", tokens.MaxCustomBytes-20) + `"}`)
+		_, err = k.SetClaims(t.Context(), session.ID, checksum, long, sessionstore.SetClaimsOptions{})
+		if e, ok := errors.AsType[*sessionstore.ArgumentError](err); !ok || e.Field != "claims" {
+			t.Errorf("%s: longer than both may be: %v", name, err)
+		}
+		if _, sum, err := k.LoadClaims(t.Context(), session.ID); err != nil || sum != checksum {
+			t.Errorf("%s: they were written: %v", name, err)
+		}
 	}
 }
