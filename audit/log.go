@@ -38,7 +38,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// Log is an audit trail. Make it with [New]; it may be used by many goroutines.
+// Log is an audit trail. Make it with [New]; it must be used by many goroutines.
 type Log struct {
 	cfg   Config
 	queue chan Event

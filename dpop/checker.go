@@ -60,9 +60,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	switch {
 	case c.Window < 0 || c.Window > maxWindow:
-		return c, fmt.Errorf("dpop: Window is %v, it may be up to %v", c.Window, maxWindow)
+		return c, fmt.Errorf("dpop: Window is %v, it must be up to %v", c.Window, maxWindow)
 	case c.Leeway < 0 || c.Leeway > time.Minute:
-		return c, fmt.Errorf("dpop: Leeway is %v, it may be up to %v", c.Leeway, time.Minute)
+		return c, fmt.Errorf("dpop: Leeway is %v, it must be up to %v", c.Leeway, time.Minute)
 	case c.Remember < 0:
 		return c, fmt.Errorf("dpop: Remember is %d, it may not be negative", c.Remember)
 	}

@@ -65,7 +65,7 @@ func TestTwoClients(t *testing.T) {
 		}
 	}
 	for _, test := range []struct{ body, pointer, detail string }{
-		{`{"client_id":"stranger"}`, "/client_id", "Not known: it may be one of latchkey, agent, wallet."},
+		{`{"client_id":"stranger"}`, "/client_id", "Not known: it must be one of latchkey, agent, wallet."},
 		{`{"client_id":""}`, "/client_id", "It is empty. Leave it out for the first client."},
 		{`{"client_id":"wallet"}`, "/dpop_jkt", `Missing: the client "wallet" needs one.`},
 	} {

@@ -64,7 +64,7 @@ func resources(form url.Values) []string {
 	return slices.DeleteFunc(form["resource"], func(resource string) bool { return resource == "" })
 }
 
-// revokeToken is RFC 7009. Whoever has a session's token may end it, whatever client he says he is. A token that is no good anyway is a success (§2.2).
+// revokeToken is RFC 7009. Anyone who holds a token of a session may end it, whatever client_id they send. A token that is not valid is answered with success (§2.2).
 // Both kinds of token are revoked, and a token says itself what it is: so
 // unsupported_token_type is never due, and a hint, even of a kind that there is
 // not, changes nothing (§2.1, §2.2).

@@ -53,7 +53,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Algorithm = DefaultAlgorithm
 	}
 	if !slices.Contains(tokens.AlgorithmNames(), c.Algorithm) {
-		return c, fmt.Errorf("keystore: Algorithm is %q, it may be one of %v", c.Algorithm, tokens.AlgorithmNames())
+		return c, fmt.Errorf("keystore: Algorithm is %q, it must be one of %v", c.Algorithm, tokens.AlgorithmNames())
 	}
 	if c.PublishAhead == 0 {
 		c.PublishAhead = DefaultPublishAhead

@@ -83,7 +83,7 @@ func (c Config) client(id string) (OAuthClient, error) {
 	}
 	i := slices.IndexFunc(c.Clients, func(client OAuthClient) bool { return client.ID == id })
 	if i < 0 {
-		return OAuthClient{}, argumentError("client_id", "not known: it may be one of %s", strings.Join(c.clientIDs(), ", "))
+		return OAuthClient{}, argumentError("client_id", "not known: it must be one of %s", strings.Join(c.clientIDs(), ", "))
 	}
 	return c.Clients[i], nil
 }

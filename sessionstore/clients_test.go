@@ -166,7 +166,7 @@ func TestClientsThatCannotBe(t *testing.T) {
 	for _, cfg := range []sessionstore.Config{config(), withAgent()} {
 		store := newStore(t, k.pool, k.ring, cfg)
 		_, _, err := store.Create(t.Context(), sessionstore.CreateParams{ClientID: "App"})
-		if want := "client_id: not known: it may be one of " + strings.Join(store.ClientIDs(), ", "); err == nil || err.Error() != want {
+		if want := "client_id: not known: it must be one of " + strings.Join(store.ClientIDs(), ", "); err == nil || err.Error() != want {
 			t.Errorf("%v", err)
 		}
 	}

@@ -16,10 +16,10 @@ import (
 type presented struct {
 	claims tokens.Claims
 	client Client
-	proven string   // the thumbprint of the key that he has proven to have; empty for none
-	scope  []string // what he asks for that only the row can tell he has
-	// resources are what he wants to use the access token for, clientID is who he says he
-	// is: both are compared with the row as well.
+	proven string   // the thumbprint of the key that the client has proven to hold; empty for none
+	scope  []string // what the client asks for; only the row tells whether it has that
+	// resources are what the access token is wanted for, and clientID is the client that the
+	// request names: both are compared with the row as well.
 	resources []string
 	clientID  string
 	compas    uuid.UUID // Compas' row, if that issued it; the claims are then as if it were ours

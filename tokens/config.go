@@ -85,7 +85,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.Leeway = defaultLeeway
 	}
 	if c.Leeway < 0 || c.Leeway > maxLeeway {
-		return c, fmt.Errorf("tokens: Leeway is %v, it may be up to %v", c.Leeway, maxLeeway)
+		return c, fmt.Errorf("tokens: Leeway is %v, it must be up to %v", c.Leeway, maxLeeway)
 	}
 	if c.Remember == 0 {
 		c.Remember = defaultRemember

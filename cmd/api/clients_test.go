@@ -101,19 +101,19 @@ func TestClientsFileThatIsWrong(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, "postgres://127.0.0.1:1/none")
 	for content, want := range map[string]string{
-		`{}`:                                        `at the whole text, which is of another type; it may be a JSON array`,
-		`[`:                                         `where it is not JSON; it may be a JSON array`,
-		`[{}]`:                                      `at /0/client_id, which is missing; it may be a name`,
-		`[{"client_id":" x"}]`:                      `at /0/client_id, which is " x"; it may be text`,
-		`[{"client_id":"latchkey"}]`:                `at /0/client_id, which is "latchkey" again; it may be an id`,
+		`{}`:                                        `at the whole text, which is of another type; it must be a JSON array`,
+		`[`:                                         `where it is not JSON; it must be a JSON array`,
+		`[{}]`:                                      `at /0/client_id, which is missing; it must be a name`,
+		`[{"client_id":" x"}]`:                      `at /0/client_id, which is " x"; it must be text`,
+		`[{"client_id":"latchkey"}]`:                `at /0/client_id, which is "latchkey" again; it must be an id`,
 		`[{"client_id":"a"},{"client_id":"a"}]`:     `at /1/client_id, which is "a" again`,
 		`[{"client_id":"a","client_id":"b"}]`:       `at /0/client_id, which is there twice`,
 		`[{"client_id":"a","audience":"x"}]`:        `at /0/audience, which no client has`,
 		`[{"client_id":"a","audiences":null}]`:      `at /0/audiences, which is null`,
 		`[{"client_id":"a","audiences":[]}]`:        `at /0/audiences, which is empty`,
 		`[{"client_id":"a","audiences":["x","x"]}]`: `at /0/audiences/1, which is "x"`,
-		`[{"client_id":"a","origins":["https://a.example/"]}]`: `at /0/origins/0, which is "https://a.example/"; it may be an exact origin`,
-		`[{"client_id":"a","access_token_ttl":"0"}]`:           `at /0/access_token_ttl, which is "0"; it may be a duration`,
+		`[{"client_id":"a","origins":["https://a.example/"]}]`: `at /0/origins/0, which is "https://a.example/"; it must be an exact origin`,
+		`[{"client_id":"a","access_token_ttl":"0"}]`:           `at /0/access_token_ttl, which is "0"; it must be a duration`,
 		`[{"client_id":"a","access_token_ttl":300}]`:           `at /0/access_token_ttl, which is of another type`,
 		`[{"client_id":"a","dpop_required":"yes"}]`:            `at /0/dpop_required, which is of another type`,
 	} {

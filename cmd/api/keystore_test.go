@@ -221,7 +221,7 @@ func TestKeysInDatabaseFailures(t *testing.T) {
 		}
 	}
 	unset := settings.With(env{"LATCHKEY_KEY_ENCRYPTION_KEY": ""})
-	if r := line(unset, "keys", "rotate"); r.code != 2 || !strings.HasPrefix(r.stderr, "api: LATCHKEY_KEY_ENCRYPTION_KEY is not set; it may be 32 random bytes in base64") {
+	if r := line(unset, "keys", "rotate"); r.code != 2 || !strings.HasPrefix(r.stderr, "api: LATCHKEY_KEY_ENCRYPTION_KEY is not set; it must be 32 random bytes in base64") {
 		t.Errorf("without LATCHKEY_KEY_ENCRYPTION_KEY: %v", r)
 	}
 }

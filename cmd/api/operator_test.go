@@ -240,7 +240,7 @@ func TestEndedSessions(t *testing.T) {
 	}
 	for what, r := range map[string]result{
 		"--since=1h":            {2, "", "api: sessions list: --since goes with --ended (api --help tells more)\n"},
-		"--ended --since=today": {2, "", "api: --since: it may be a duration, such as 24h, or a time, such as 2026-06-20T09:00:00Z (api --help tells more)\n"},
+		"--ended --since=today": {2, "", "api: --since: it must be a duration, such as 24h, or a time, such as 2026-06-20T09:00:00Z (api --help tells more)\n"},
 		"--limit=0":             {2, "", "api: sessions list: --limit must be 1 or more (api --help tells more)\n"},
 		"--address=home":        {1, "", "api: address: neither an IP address nor a network in CIDR notation\n"},
 		"--label=none":          {0, "", "no live sessions\n"},

@@ -17,7 +17,7 @@ func TestServeOnThePrimaryOnly(t *testing.T) {
 	servers := testdb.NewReplicated(t)
 
 	settings := configure(t, servers.Standby.URL()).With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"})
-	const refusal = "api: the database of LATCHKEY_DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it may be a primary\n"
+	const refusal = "api: the database of LATCHKEY_DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it must be a primary\n"
 	if r := api(t, settings); r.code != 1 || r.stderr != refusal {
 		t.Errorf("on a standby: %d %s", r.code, r.stderr)
 	}

@@ -30,7 +30,7 @@ func TestForgottenDatabase(t *testing.T) {
 		{env{"LATCHKEY_SIGNING_KEYS_FILE": "keys/signing-keys.json"}, "migrate status", 2, set("LATCHKEY_SIGNING_KEYS_FILE")},
 		{env{"LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey("a")}, "keys rotate", 2, set("LATCHKEY_KEY_ENCRYPTION_KEY")},
 		{env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t)}, "data reencrypt", 2, set("LATCHKEY_DATA_ENCRYPTION_KEYSET")},
-		{env{"LATCHKEY_REFRESH_GRACE": "0s", "LATCHKEY_ISSUER": "https://login.example.com"}, "serve", 2, "LATCHKEY_REFRESH_GRACE is 0s; it may be a duration above 0, such as 15s"},
+		{env{"LATCHKEY_REFRESH_GRACE": "0s", "LATCHKEY_ISSUER": "https://login.example.com"}, "serve", 2, "LATCHKEY_REFRESH_GRACE is 0s; it must be a duration above 0, such as 15s"},
 
 		// Nothing says that a database was forgotten, and there is none.
 		{nil, "migrate", 1, "there is no database: LATCHKEY_DATABASE_URL is not set, and ./var holds none; with LATCHKEY_DATABASE_URL=private, api migrate makes one there"},

@@ -104,8 +104,8 @@ func TestTracesThatNobodyTakes(t *testing.T) {
 func TestTracesThatCannotBe(t *testing.T) {
 	t.Parallel()
 	for variable, want := range map[string]string{
-		"OTEL_TRACES_EXPORTER=zipkin":           `api: OTEL_TRACES_EXPORTER is "zipkin"; it may be otlp or none`,
-		"OTEL_EXPORTER_OTLP_PROTOCOL=http/json": `api: OTEL_EXPORTER_OTLP_PROTOCOL is "http/json"; it may be http/protobuf or grpc`,
+		"OTEL_TRACES_EXPORTER=zipkin":           `api: OTEL_TRACES_EXPORTER is "zipkin"; it must be otlp or none`,
+		"OTEL_EXPORTER_OTLP_PROTOCOL=http/json": `api: OTEL_EXPORTER_OTLP_PROTOCOL is "http/json"; it must be http/protobuf or grpc`,
 	} {
 		name, value, _ := strings.Cut(variable, "=")
 		settings := env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", name: value}

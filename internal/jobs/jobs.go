@@ -101,7 +101,7 @@ func New(cfg Config) (*Runner, error) {
 		return nil, errors.New("jobs: Pool, Logger and Sessions are required")
 	}
 	if cfg.CleanupInterval != 0 && cfg.CleanupInterval < time.Second {
-		return nil, fmt.Errorf("jobs: CleanupInterval is %v, it may be 0 or from 1s on", cfg.CleanupInterval)
+		return nil, fmt.Errorf("jobs: CleanupInterval is %v, it must be 0 or from 1s on", cfg.CleanupInterval)
 	}
 	if cfg.Observer == nil {
 		cfg.Observer = nobody{}

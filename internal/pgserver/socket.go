@@ -126,7 +126,7 @@ func (d socketDir) check() error {
 		return err
 	}
 	if info.Mode() != fs.ModeDir|socketMode || ownerOf(info) != d.owner {
-		return fmt.Errorf("%w: %s has mode %v and belongs to uid %d; it may be a folder with mode %v of uid %d",
+		return fmt.Errorf("%w: %s has mode %v and belongs to uid %d; it must be a folder with mode %v of uid %d",
 			errNotPrivate, d.path, info.Mode(), ownerOf(info), fs.ModeDir|socketMode, d.owner)
 	}
 

@@ -29,7 +29,7 @@ import (
 //   - The database may fall back once to an older committed state, and its
 //     clock may be set once, forward or back; the session may be revoked, and
 //     its access tokens superseded; a thief may copy the store and then do
-//     as he likes.
+//     anything with the copy.
 //
 // The invariants:
 //

@@ -70,7 +70,7 @@ func checkFile(path string, info fs.FileInfo) error {
 	}
 	status, ok := info.Sys().(*syscall.Stat_t)
 	if us := os.Geteuid(); ok && status.Uid != 0 && int(status.Uid) != us {
-		return fmt.Errorf("%s has mode %04o and belongs to uid %d: %w; it may belong to root or to uid %d, which this runs as (chown %d %s)",
+		return fmt.Errorf("%s has mode %04o and belongs to uid %d: %w; it must belong to root or to uid %d, which this runs as (chown %d %s)",
 			path, info.Mode().Perm(), status.Uid, ErrWritable, us, us, path)
 	}
 

@@ -136,7 +136,7 @@ func startServer(ctx context.Context, settings map[string]string, environment []
 		return startContainer(ctx, all)
 	case "":
 	default:
-		return nil, fmt.Errorf("TEST_POSTGRES is %q: it may be container, or unset", want)
+		return nil, fmt.Errorf("TEST_POSTGRES is %q: it must be container, or unset", want)
 	}
 
 	programs, err := pgserver.Find(ctx)

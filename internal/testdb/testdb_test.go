@@ -158,7 +158,7 @@ func TestNoDatabaseFails(t *testing.T) {
 	if err == nil {
 		t.Errorf("the child passed: %s", output)
 	}
-	const want = `no database for tests: TEST_POSTGRES is "elsewhere": it may be container, or unset`
+	const want = `no database for tests: TEST_POSTGRES is "elsewhere": it must be container, or unset`
 	if !strings.Contains(string(output), want) {
 		t.Errorf("got %s, want %s", output, want)
 	}

@@ -50,7 +50,7 @@ func Wanted(lookup func(string) (string, bool)) (bool, error) {
 			return false, nil
 		}
 	default:
-		return false, fmt.Errorf("OTEL_TRACES_EXPORTER is %q; it may be otlp or none", exporter)
+		return false, fmt.Errorf("OTEL_TRACES_EXPORTER is %q; it must be otlp or none", exporter)
 	}
 	_, err := protocol(lookup)
 	return true, err
@@ -69,7 +69,7 @@ func protocol(lookup func(string) (string, bool)) (string, error) {
 		case overHTTP, overGRPC:
 			return value, nil
 		default:
-			return "", fmt.Errorf("%s is %q; it may be http/protobuf or grpc", name, value)
+			return "", fmt.Errorf("%s is %q; it must be http/protobuf or grpc", name, value)
 		}
 	}
 	return overHTTP, nil

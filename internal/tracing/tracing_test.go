@@ -353,12 +353,12 @@ func TestWanted(t *testing.T) {
 		},
 		{
 			env: map[string]string{"OTEL_TRACES_EXPORTER": "zipkin"},
-			err: `OTEL_TRACES_EXPORTER is "zipkin"; it may be otlp or none`,
+			err: `OTEL_TRACES_EXPORTER is "zipkin"; it must be otlp or none`,
 		},
 		{
 			env:  map[string]string{"OTEL_TRACES_EXPORTER": "otlp", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/json"},
 			want: true,
-			err:  `OTEL_EXPORTER_OTLP_PROTOCOL is "http/json"; it may be http/protobuf or grpc`,
+			err:  `OTEL_EXPORTER_OTLP_PROTOCOL is "http/json"; it must be http/protobuf or grpc`,
 		},
 	} {
 		got, err := tracing.Wanted(func(name string) (string, bool) {

@@ -121,7 +121,7 @@ func (s *since) UnmarshalText(text []byte) (err error) {
 		return nil
 	}
 	if s.Time, err = time.Parse(time.RFC3339, string(text)); err != nil {
-		return errors.New("it may be a duration, such as 24h, or a time, such as 2026-06-20T09:00:00Z")
+		return errors.New("it must be a duration, such as 24h, or a time, such as 2026-06-20T09:00:00Z")
 	}
 	return nil
 }

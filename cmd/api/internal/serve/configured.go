@@ -51,7 +51,7 @@ func (s *service) onConfigured(ctx context.Context) error {
 // unusable says which setting leads to a database that cannot be used, and which one may be missing.
 func unusable(err error) error {
 	if errors.Is(err, primary.ErrReadOnly) {
-		return errors.New("the database of LATCHKEY_DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it may be a primary")
+		return errors.New("the database of LATCHKEY_DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it must be a primary")
 	}
 	err = fmt.Errorf("the database of LATCHKEY_DATABASE_URL cannot be used: %w", err)
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(answer.Message, "unsupported startup parameter") {

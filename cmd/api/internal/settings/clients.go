@@ -136,8 +136,8 @@ func (c Clients) CORSOrigins(first []string) []string {
 	return all
 }
 
-func wrongClients(is, may string) error {
-	return &Error{fmt.Sprintf("LATCHKEY_CLIENTS_FILE has a mistake at %s; it may be %s", is, may)}
+func wrongClients(is, must string) error {
+	return &Error{fmt.Sprintf("LATCHKEY_CLIENTS_FILE has a mistake at %s; it must be %s", is, must)}
 }
 
 // jsonProblem says where a JSON text is wrong, and not what it says there.

@@ -10,9 +10,9 @@ type Error struct{ line string }
 
 func (e *Error) Error() string { return e.line }
 
-// Wrong names a setting, says what it is, and what it may be.
-func Wrong(name, is, may string) error {
-	return &Error{fmt.Sprintf("%s is %s; it may be %s", name, is, may)}
+// Wrong names a setting, says what it is, and what it must be.
+func Wrong(name, is, must string) error {
+	return &Error{fmt.Sprintf("%s is %s; it must be %s", name, is, must)}
 }
 
 // WrongTogether is a setting, or two, that are wrong in a way that has no single value to show.
