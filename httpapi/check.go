@@ -148,7 +148,7 @@ func (q requirements) check(claims tokens.Claims) error {
 		}
 	}
 	for _, audience := range q.audiences {
-		if claims.Audience != audience {
+		if !slices.Contains(tokens.Audiences(claims.Audience), audience) {
 			return &problem{code: codeWrongAudience}
 		}
 	}

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"net/url"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -59,6 +60,11 @@ func TestTwoClients(t *testing.T) {
 		if diff := cmp.Diff([]any{test.id, test.audience, test.id}, got); diff != "" {
 			t.Error(diff)
 		}
+		checked := s.public(t, "GET", "/v1/check/require/audience="+url.QueryEscape(test.resource)+"/orders", bearer(at[string](t, pair.json(t), "access_token"))).want(t, 200)
+		if client := checked.Header.Get("Latchkey-Client"); client != test.id {
+			t.Errorf("a gateway is told that it is %q", client)
+		}
+		s.public(t, "GET", "/v1/check/require/audience=orders", bearer(at[string](t, pair.json(t), "access_token"))).wantProblem(t, 403, "wrong_audience")
 		own := s.public(t, "GET", "/v1/me/sessions/current", bearer(at[string](t, pair.json(t), "access_token"))).want(t, 200)
 		if at[string](t, own.json(t), "client_id") != test.id {
 			t.Errorf("own: %s", at[string](t, own.json(t), "client_id"))
