@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/authorization"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -60,12 +61,20 @@ func (c Cookies) Read(r *http.Request) (Presented, error) {
 }
 
 // Write sets both cookies, for as long as the refresh token lasts, and forbids caches to keep the
-// answer.
+// answer. Where there is no refresh token, the other cookie lasts as long as the access token.
 func (c Cookies) Write(header http.Header, pair sessionstore.TokenPair) {
-	age := max(1, int(pair.RefreshExpiresIn().Seconds()))
+	if pair.RefreshToken == "" {
+		c.Clear(header) // of a session before this one
+		c.set(header, c.access(), string(pair.AccessToken), seconds(pair.ExpiresIn()))
+		return
+	}
+	age := seconds(pair.RefreshExpiresIn())
 	c.set(header, c.access(), string(pair.AccessToken), age)
 	c.set(header, c.refresh(), string(pair.RefreshToken), age)
 }
+
+// seconds is a Max-Age that does not remove the cookie.
+func seconds(d time.Duration) int { return max(1, int(d.Seconds())) }
 
 // Clear removes both cookies.
 func (c Cookies) Clear(header http.Header) {

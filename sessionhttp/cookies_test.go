@@ -138,6 +138,28 @@ func TestCookies(t *testing.T) {
 	}
 }
 
+// A session without a refresh token is in one cookie, which lasts as long as it does.
+func TestCookiesWithoutARefreshToken(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)
+	ann := browser{}
+	ann.open(t, s, http.MethodPost)
+	w := httptest.NewRecorder()
+	_, _, err := s.Begin(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody), cart{Items: []string{"milk"}}, sessionstore.CreateParams{
+		NoRefresh: true, Lifetimes: sessionstore.Lifetimes{AccessToken: 10 * time.Minute},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ann.keep(w)
+	if len(ann) != 1 || !strings.Contains(strings.Join(w.Header()["Set-Cookie"], "\n"), "; Max-Age=600; ") {
+		t.Errorf("%v", w.Header()["Set-Cookie"])
+	}
+	if got := ann.open(t, s, http.MethodGet); got != "200 milk" {
+		t.Error(got)
+	}
+}
+
 // Who logs in leaves the session that they came with.
 func TestLogInEndsTheSessionBefore(t *testing.T) {
 	t.Parallel()
