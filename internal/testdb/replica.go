@@ -57,19 +57,24 @@ func NewReplicatedBy(tb testing.TB, clock *Clock) *Replicated {
 		tb.Fatalf("testdb: start the primary again: %v", err)
 	}
 
-	primary, err := r.Primary.server.PeerURL(ctx)
-	if err != nil {
-		tb.Fatalf("testdb: the primary's address: %v", err)
-	}
-	r.follow(primary)
+	// Without a slot, a primary that was killed may have removed what the standby has not received when it is back.
+	r.exec(r.Primary, `SELECT pg_create_physical_replication_slot('`+standbySlot+`', true)`)
 	r.CatchUp()
 
 	return r
 }
 
-// CatchUp waits until the standby has everything that was committed on the primary.
+// CatchUp waits until the standby has everything that was committed on the primary, wherever that has moved.
 func (r *Replicated) CatchUp() {
 	r.tb.Helper()
+
+	ctx, cancel := context.WithTimeout(r.tb.Context(), endPatience)
+	defer cancel()
+	primary, err := r.Primary.server.PeerURL(ctx)
+	if err != nil {
+		r.tb.Fatalf("testdb: the primary's address: %v", err)
+	}
+	r.follow(primary) // nothing happens where it does already
 
 	var committed string
 	r.query(r.Primary, &committed, `SELECT pg_current_wal_lsn()::text`)

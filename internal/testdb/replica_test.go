@@ -47,3 +47,20 @@ func TestFailover(t *testing.T) {
 		t.Errorf("the new primary takes no writes: %v", err)
 	}
 }
+
+// A container gets another address when others were started while it was down. The standby finds its primary there.
+func TestStandbyFollowsAPrimaryThatMoved(t *testing.T) {
+	t.Parallel()
+
+	pair := testdb.NewReplicated(t)
+	pair.Primary.Kill()
+	testdb.NewServer(t)
+	pair.Primary.Start()
+	if _, err := pair.Primary.Pool().Exec(t.Context(), `CREATE TABLE later ()`); err != nil {
+		t.Fatal(err)
+	}
+	pair.CatchUp()
+	if got := queryInt(t, pair.Standby.Pool(), `SELECT count(*) FROM later`); got != 0 {
+		t.Errorf("the standby has %d rows of 0", got)
+	}
+}
