@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -22,8 +23,9 @@ func (s *Server) bearer(next func(http.ResponseWriter, *http.Request, sessionsto
 	}
 }
 
-// keyed answers for whoever has a service key.
-func (s *Server) keyed(next handler) handler {
+// keyed answers for a service key that has the right.
+func (s *Server) keyed(right Right, next handler) handler {
+	next = permitted(right, next)
 	return func(w http.ResponseWriter, r *http.Request) error {
 		secret, err := sessionhttp.BearerToken(r)
 		switch {
@@ -32,13 +34,13 @@ func (s *Server) keyed(next handler) handler {
 		case isRepeated(r.Header, "Authorization"):
 			return &problem{code: codeDuplicateParameter, parameter: "Authorization"} // RFC 6750 §3.1
 		}
-		name, known := s.serviceKeyName(secret)
+		key, known := s.serviceKey(secret)
 		if err != nil || !known {
 			s.logger.LogAttrs(r.Context(), slog.LevelWarn, "service key refused",
 				slog.String("route", routeOf(r)), slog.String("client", clientAddr(r.Context())), slog.String("request_id", infoOf(r).id))
 			return &problem{code: codeInvalidServiceKey}
 		}
-		infoOf(r).serviceKey = name
+		key.note(r)
 		return next(w, r)
 	}
 }
@@ -50,16 +52,31 @@ func isRepeated(h http.Header, name string) bool { return len(h.Values(name)) > 
 type serviceKey struct {
 	name   string
 	digest [sha256.Size]byte
+	rights []Right
 }
 
-// serviceKeyName takes the same time for every wrong secret: it compares
-// digests, which have one length, with all keys.
-func (s *Server) serviceKeyName(secret string) (name string, known bool) {
+func newServiceKey(k ServiceKey) serviceKey {
+	rights := slices.Clone(k.Rights)
+	if k.Rights == nil {
+		rights = Rights()
+	}
+	return serviceKey{k.Name, sha256.Sum256([]byte(k.Secret)), rights}
+}
+
+// note says whose request it is.
+func (k serviceKey) note(r *http.Request) {
+	info := infoOf(r)
+	info.serviceKey, info.rights = k.name, k.rights
+}
+
+// serviceKey takes the same time for every wrong secret: it compares digests, which
+// have one length, with all keys.
+func (s *Server) serviceKey(secret string) (key serviceKey, known bool) {
 	digest := sha256.Sum256([]byte(secret))
 	for _, k := range s.serviceKeys {
 		if subtle.ConstantTimeCompare(digest[:], k.digest[:]) == 1 {
-			name, known = k.name, true
+			key, known = k, true
 		}
 	}
-	return name, known
+	return key, known
 }

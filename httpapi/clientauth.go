@@ -72,7 +72,8 @@ func (s *Server) clientOf(name credential) (id string, known bool) {
 // and password of HTTP Basic, or as client_id and client_secret in the form (RFC 7662
 // §2.1, RFC 6749 §2.3.1).
 func (s *Server) introspecting(next handler) handler {
-	keyed := s.keyed(next)
+	keyed := s.keyed(RightIntrospect, next)
+	next = permitted(RightIntrospect, next)
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, secret, err := basicCredentials(r)
 		if errors.Is(err, errNotBasic) && len(r.Header.Values("Authorization")) == 0 {
@@ -81,16 +82,16 @@ func (s *Server) introspecting(next handler) handler {
 		if errors.Is(err, errNotBasic) || errors.Is(err, errManyBasic) {
 			return keyed(w, r)
 		}
-		name, known := s.serviceKeyName(secret.decoded)
+		key, known := s.serviceKey(secret.decoded)
 		if !known {
-			name, known = s.serviceKeyName(secret.raw)
+			key, known = s.serviceKey(secret.raw)
 		}
-		if err != nil || !known || !id.is(name) {
+		if err != nil || !known || !id.is(key.name) {
 			s.logger.LogAttrs(r.Context(), slog.LevelWarn, "service key refused",
 				slog.String("route", routeOf(r)), slog.String("client", clientAddr(r.Context())), slog.String("request_id", infoOf(r).id))
 			return &problem{code: codeInvalidClient}
 		}
-		infoOf(r).serviceKey = name
+		key.note(r)
 		return next(w, r)
 	}
 }

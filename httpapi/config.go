@@ -94,6 +94,8 @@ type ServiceKey struct {
 	Name string
 	// Secret is what is presented: 32 visible ASCII characters or more, no comma.
 	Secret tokens.Secret
+	// Rights are what it is for: see [Rights]. Nil means everything.
+	Rights []Right
 }
 
 func (c Config) withDefaults() (Config, error) {
@@ -171,6 +173,13 @@ func checkServiceKeys(keys []ServiceKey) error {
 			return fmt.Errorf("httpapi: two service keys are named %q", k.Name)
 		case secrets[digest]:
 			return fmt.Errorf("httpapi: the service key %q has the secret of another one", k.Name)
+		case k.Rights != nil && len(k.Rights) == 0:
+			return fmt.Errorf("httpapi: the service key %q has no right", k.Name)
+		}
+		for _, right := range k.Rights {
+			if !slices.Contains(Rights(), right) {
+				return fmt.Errorf("httpapi: the service key %q has the right %q, which does not exist", k.Name, right)
+			}
 		}
 		names[k.Name], secrets[digest] = true, true
 	}

@@ -53,15 +53,20 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if params.IdempotencyKey, err = idempotencyKey(r); err != nil {
 		return err
 	}
+	if wanted.Replaces != nil {
+		if err := need(r, RightEnd); err != nil {
+			return err
+		}
+	}
 	session, pair, err := s.create(r.Context(), wanted, params)
 	if err != nil {
 		return err
 	}
-	document, tokens := documentOf(session), tokenDocumentOf(pair)
+	document, tokens := shownTo(r, session), tokenDocumentOf(pair)
 	tokens.Session = &document
 	h := w.Header()
 	h.Set("Location", "/v1/sessions/"+session.ID.String())
-	h.Set("ETag", etagOf(session.Checksum))
+	setETag(h, document.Checksum)
 	h.Set("Pragma", "no-cache") // RFC 6749 §5.1
 	return writeJSON(w, http.StatusCreated, tokens)
 }

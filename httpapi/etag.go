@@ -7,6 +7,13 @@ import (
 
 func etagOf(checksum string) string { return `"` + checksum + `"` }
 
+// setETag leaves the header out where there is no version to be shown.
+func setETag(h http.Header, checksum string) {
+	if checksum != "" {
+		h.Set("ETag", etagOf(checksum))
+	}
+}
+
 // ifMatch returns the checksum that the request's If-Match names: one strong
 // ETag. A list or * would write over data that the caller has not read, and a
 // weak ETag never matches (RFC 9110 §13.1.1).

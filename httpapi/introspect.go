@@ -82,7 +82,7 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 	if subject == "" {
 		subject = session.ID.String() // as the token itself has it (RFC 9068 §2.2)
 	}
-	document := documentOf(session)
+	document := shownTo(r, session)
 	var own jsontext.Value
 	if claims.Custom != "" {
 		own = jsontext.Value(claims.Custom)

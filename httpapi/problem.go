@@ -55,6 +55,7 @@ const (
 	codeInvalidToken         code = "invalid_token"
 	codeMalformedBody        code = "malformed_body"
 	codeMethodNotAllowed     code = "method_not_allowed"
+	codeMissingRight         code = "missing_right"
 	codeMissingServiceKey    code = "missing_service_key"
 	codeMissingToken         code = "missing_token"
 	codeNotReplaceable       code = "not_replaceable"
@@ -102,6 +103,7 @@ var kinds = map[code]struct {
 	codeInvalidToken:         {http.StatusUnauthorized, "invalid_token", "The access token is not accepted."},
 	codeMalformedBody:        {http.StatusBadRequest, "invalid_request", "The body cannot be read."},
 	codeMethodNotAllowed:     {http.StatusMethodNotAllowed, "invalid_request", "This route does not have this method."},
+	codeMissingRight:         {http.StatusForbidden, "unauthorized_client", "The service key is not for this."},
 	codeMissingServiceKey:    {http.StatusUnauthorized, "invalid_client", "A service key is required."},
 	codeMissingToken:         {http.StatusUnauthorized, "invalid_request", "An access token is required."},
 	codeNotReplaceable:       {http.StatusConflict, "invalid_request", "The session that is to be replaced has ended, or there is none."},
@@ -132,6 +134,7 @@ type problem struct {
 	pointer   string // JSON pointer to a member of the body
 	parameter string // name of a query parameter or header
 	etag      string // the header, where the present version helps
+	right     Right  // that the service key lacks
 	// wantsProof tells of a token that it should be presented with a proof.
 	wantsProof bool
 	// reason and cause are for the log. reason is one of our own words.
@@ -316,6 +319,8 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 		}
 	case p.code == codeInsufficientScope:
 		h.Set("WWW-Authenticate", `Bearer realm="`+realm+`", error="insufficient_scope"`) // RFC 6750 §3.1
+	case p.code == codeMissingRight:
+		h.Set("WWW-Authenticate", `Bearer realm="`+realm+`", error="insufficient_scope", scope="`+string(p.right)+`"`)
 	case kind.status == http.StatusServiceUnavailable:
 		h.Set("Retry-After", strconv.Itoa(retryAfter))
 	}

@@ -23,6 +23,7 @@ type requestInfoKey struct{}
 type requestInfo struct {
 	id         string
 	serviceKey string        // name of the key that was accepted
+	rights     []Right       // of that key
 	session    uuid.UUID     // of the access token that was accepted, where it may change something
 	actor      *tokens.Actor // who acts by that token for its subject; nil for nobody
 	outcome    string        // of a refresh

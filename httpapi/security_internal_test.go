@@ -36,7 +36,7 @@ func TestServiceKeysAreComparedInConstantTime(t *testing.T) {
 	loops, compared := 0, 0
 	ast.Inspect(file, func(n ast.Node) bool {
 		function, ok := n.(*ast.FuncDecl)
-		if !ok || function.Name.Name != "serviceKeyName" {
+		if !ok || function.Name.Name != "serviceKey" {
 			return true
 		}
 		ast.Inspect(function, func(n ast.Node) bool {
@@ -64,6 +64,6 @@ func TestServiceKeysAreComparedInConstantTime(t *testing.T) {
 		return false
 	})
 	if loops != 1 || compared != 1 {
-		t.Errorf("%d loops and %d comparisons in constant time in serviceKeyName", loops, compared)
+		t.Errorf("%d loops and %d comparisons in constant time in serviceKey", loops, compared)
 	}
 }

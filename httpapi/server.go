@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -70,7 +69,7 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 		return nil, err
 	}
 	for _, k := range cfg.ServiceKeys {
-		s.serviceKeys = append(s.serviceKeys, serviceKey{k.Name, sha256.Sum256([]byte(k.Secret))})
+		s.serviceKeys = append(s.serviceKeys, newServiceKey(k))
 	}
 	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
 		return nil, err
@@ -128,16 +127,16 @@ func (s *Server) internalRoutes() *chi.Mux {
 	r := s.router("internal")
 	r.Group(func(r chi.Router) {
 		r.Use(limitTime(s.cfg.RequestTimeout))
-		r.Post("/v1/sessions", handle(s.keyed(s.createSession)))
-		r.Get("/v1/sessions", handle(s.keyed(s.listSessions), "subject", "ended", "since", "address", "label", "cursor", "limit"))
-		r.Delete("/v1/sessions", handle(s.keyed(s.endSessions), "subject"))
-		r.Get("/v1/sessions/{id}", handle(s.keyed(s.getSession)))
-		r.Get("/v1/sessions/{id}/history", handle(s.keyed(s.getHistory)))
-		r.Patch("/v1/sessions/{id}", handle(s.keyed(s.patchSession)))
-		r.Put("/v1/sessions/{id}/data", handle(s.keyed(s.putSessionData)))
-		r.Get("/v1/sessions/{id}/claims", handle(s.keyed(s.getSessionClaims)))
-		r.Put("/v1/sessions/{id}/claims", handle(s.keyed(s.putSessionClaims), "supersede"))
-		r.Delete("/v1/sessions/{id}", handle(s.keyed(s.endSession)))
+		r.Post("/v1/sessions", handle(s.keyed(RightCreate, s.createSession)))
+		r.Get("/v1/sessions", handle(s.keyed(RightRead, s.listSessions), "subject", "ended", "since", "address", "label", "cursor", "limit"))
+		r.Delete("/v1/sessions", handle(s.keyed(RightEnd, s.endSessions), "subject"))
+		r.Get("/v1/sessions/{id}", handle(s.keyed(RightRead, s.getSession)))
+		r.Get("/v1/sessions/{id}/history", handle(s.keyed(RightRead, s.getHistory)))
+		r.Patch("/v1/sessions/{id}", handle(s.keyed(RightCreate, s.patchSession)))
+		r.Put("/v1/sessions/{id}/data", handle(s.keyed(RightWriteData, s.putSessionData)))
+		r.Get("/v1/sessions/{id}/claims", handle(s.keyed(RightRead, s.getSessionClaims)))
+		r.Put("/v1/sessions/{id}/claims", handle(s.keyed(RightCreate, s.putSessionClaims), "supersede"))
+		r.Delete("/v1/sessions/{id}", handle(s.keyed(RightEnd, s.endSession)))
 		r.Post("/oauth2/introspect", lenient(s.introspecting(s.introspectToken)))
 		r.Get(livenessPath, lenient(s.livez))
 		r.Get("/readyz", lenient(s.readyz))
@@ -146,7 +145,7 @@ func (s *Server) internalRoutes() *chi.Mux {
 		r.Get("/", lenient(s.internalIndex.serve))
 	})
 	// It waits, and bounds its own time.
-	r.Get("/v1/revocations", handle(s.keyed(s.getRevocations), "since", "wait"))
+	r.Get("/v1/revocations", handle(s.keyed(RightRevocations, s.getRevocations), "since", "wait"))
 	return r
 }
 

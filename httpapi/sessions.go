@@ -19,8 +19,9 @@ func (s *Server) getSession(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	// No 304 here: the ETag is that of the data, and the rest changes without it.
-	w.Header().Set("ETag", etagOf(session.Checksum))
-	return writeJSON(w, http.StatusOK, documentOf(session))
+	document := shownTo(r, session)
+	setETag(w.Header(), document.Checksum)
+	return writeJSON(w, http.StatusOK, document)
 }
 
 func (s *Server) listSessions(w http.ResponseWriter, r *http.Request) error {

@@ -63,11 +63,14 @@ func password(t *testing.T, database string) string {
 func TestServiceKeysFile(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t))
-	file := writeFile(t, "one:"+testKey+"\n\n  two:x"+testKey+", "+testKey+"bare\r\n", t.TempDir(), "keys")
+	file := writeFile(t, "one:"+testKey+"\n\n  two:x"+testKey+":create+end, three:y"+testKey+":introspect "+testKey+"bare\r\n", t.TempDir(), "keys")
 
 	s := start(t, t.TempDir(), settings.With(env{"LATCHKEY_SERVICE_KEYS": "", "LATCHKEY_SERVICE_KEYS_FILE": file}))
 	for _, key := range []string{testKey, "x" + testKey, testKey + "bare"} {
 		s.CreateSession(key, `{"data":{}}`)
+	}
+	if code, answer := s.Send(http.MethodPost, s.Internal+"/v1/sessions", "y"+testKey, `{"data":{}}`); code != http.StatusForbidden {
+		t.Errorf("with a key for introspection: %d %s", code, answer)
 	}
 }
 

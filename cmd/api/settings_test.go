@@ -16,8 +16,9 @@ func TestWrongSettings(t *testing.T) {
 		origin   = "; it must be exact origins as browsers send them, separated by commas, such as https://app.example.com,http://localhost:5173 (no *, no path, lower case, no default port)"
 		network  = "; it must be networks or addresses, separated by commas, such as 10.0.0.0/8,192.0.2.7"
 		text     = "; it must be text without control characters and without space around it"
-		keys     = "; it must be name:secret,name:secret with names of their own and secrets of 32 characters or more"
+		keys     = "; it must be name:secret,name:secret:right+right with names of their own and secrets of 32 characters or more"
 		database = "; it must be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full, or private for a database below LATCHKEY_VAR_DIR"
+		rights   = "create, read, read-data, write-data, introspect, end, revocations"
 		secret   = "hunter2-hunter2-hunter2-hunter2-hunter2"
 		keyset   = "; it must be a keyset as `api data keys generate` makes one: Tink's JSON, not encrypted, with keys for XAES-256-GCM or AES-256-GCM"
 		sealing  = "; it must be 32 random bytes in base64, such as `openssl rand -base64 32` prints, or several of these, separated by commas: the first seals, all open"
@@ -63,6 +64,9 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret + ",b:" + secret}, `LATCHKEY_SERVICE_KEYS is not usable (the secret of "b" is another key's too)` + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": "a b:" + secret}, "LATCHKEY_SERVICE_KEYS is not usable (key 1 has no name)" + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret + "!"}, `LATCHKEY_SERVICE_KEYS is not usable (the secret of "a" has characters other than letters, digits and ._~+/-)` + keys},
+		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret + ":read+wright"}, `LATCHKEY_SERVICE_KEYS is not usable (the rights of "a": "wright" is none of ` + rights + keys},
+		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret + ":"}, `LATCHKEY_SERVICE_KEYS is not usable (the rights of "a": "" is none of ` + rights + keys},
+		{env{"LATCHKEY_SERVICE_KEYS": secret + ":create+read+read-data+write-data"}, "LATCHKEY_SERVICE_KEYS is not usable (key 1 has rights where its secret should be)" + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": ","}, "LATCHKEY_SERVICE_KEYS is not usable (there is none)" + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret, "LATCHKEY_SERVICE_KEYS_FILE": "f"}, "LATCHKEY_SERVICE_KEYS and LATCHKEY_SERVICE_KEYS_FILE are both set; one of them may be"},
 		{env{"LATCHKEY_COMPAS_SIGNING_KEY": "hunter2hunter2hunter"[:19]}, "LATCHKEY_COMPAS_SIGNING_KEY is not usable; it must be the signingKey that your Compas application used, of 20 characters or more"},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -16,7 +17,7 @@ import (
 )
 
 const (
-	serviceKeysForm = "name:secret,name:secret with names of their own and secrets of 32 characters or more"
+	serviceKeysForm = "name:secret,name:secret:right+right with names of their own and secrets of 32 characters or more"
 	// MinServiceSecret is how long a backend's secret is at least.
 	MinServiceSecret = 32
 
@@ -74,7 +75,9 @@ func parseServiceKeys(text string) (ServiceKeys, error) {
 	var keys ServiceKeys
 	names, secrets := map[string]bool{}, map[string]bool{}
 	for i, entry := range splitKeys(text) {
-		name, secret, found := strings.Cut(entry, ":")
+		name, rest, found := strings.Cut(entry, ":")
+		secret, words, restricted := strings.Cut(rest, ":")
+		rights, wrong := parseRights(words)
 		switch {
 		case !found:
 			return nil, fmt.Errorf("key %d has no name", i+1)
@@ -82,20 +85,50 @@ func parseServiceKeys(text string) (ServiceKeys, error) {
 			return nil, fmt.Errorf("the name of key %d is not made of 1 to 64 letters, digits, dots, hyphens and underscores", i+1)
 		case names[name]:
 			return nil, fmt.Errorf("the name %q comes twice", name)
+		case areRights(secret): // what stands for the name may be the secret: it is not shown
+			return nil, fmt.Errorf("key %d has rights where its secret should be", i+1)
 		case len(secret) < MinServiceSecret:
 			return nil, fmt.Errorf("the secret of %q has %d characters", name, len(secret))
 		case !serviceKeySecret.MatchString(secret):
 			return nil, fmt.Errorf("the secret of %q has characters other than letters, digits and ._~+/-", name)
 		case secrets[secret]:
 			return nil, fmt.Errorf("the secret of %q is another key's too", name)
+		case restricted && wrong != nil:
+			return nil, fmt.Errorf("the rights of %q: %w", name, wrong)
 		}
 		names[name], secrets[secret] = true, true
-		keys = append(keys, httpapi.ServiceKey{Name: name, Secret: tokens.Secret(secret)})
+		keys = append(keys, httpapi.ServiceKey{Name: name, Secret: tokens.Secret(secret), Rights: rights})
 	}
 	if len(keys) == 0 {
 		return nil, errors.New("there is none")
 	}
 	return keys, nil
+}
+
+// parseRights reads what follows a secret. Where nothing follows it, the rights are nil, which are all.
+func parseRights(text string) ([]httpapi.Right, error) {
+	var rights []httpapi.Right
+	for word := range strings.SplitSeq(text, "+") {
+		right := httpapi.Right(word)
+		if !slices.Contains(httpapi.Rights(), right) {
+			return nil, fmt.Errorf("%q is none of %s", word, rightNames())
+		}
+		rights = append(rights, right)
+	}
+	return rights, nil
+}
+
+func areRights(text string) bool {
+	_, err := parseRights(text)
+	return err == nil
+}
+
+func rightNames() string {
+	var names []string
+	for _, right := range httpapi.Rights() {
+		names = append(names, string(right))
+	}
+	return strings.Join(names, ", ")
 }
 
 func splitKeys(text string) []string {
