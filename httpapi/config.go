@@ -22,6 +22,7 @@ const (
 	defaultDPoPWindow     = time.Minute
 	defaultRequestTimeout = 10 * time.Second
 	defaultReadTimeout    = 15 * time.Second
+	defaultIdleTimeout    = 2 * time.Minute
 	defaultDrainTimeout   = 15 * time.Second
 )
 
@@ -76,8 +77,14 @@ type Config struct {
 	// ReadTimeout is how long a client may take to send a request. Zero means
 	// 15 s.
 	ReadTimeout time.Duration
-	// DrainTimeout is how long requests may go on once [Server.Run] is told to
-	// stop. Zero means 15 s.
+	// IdleTimeout is how long a connection is kept open for another request. It must be
+	// longer than that of the load balancer in front. Zero means 2 min.
+	IdleTimeout time.Duration
+	// ShutdownDelay is how long [Server.Run] takes requests as before once it is told to
+	// stop, while /readyz says 503: load balancers need a moment to notice. Zero means
+	// not at all.
+	ShutdownDelay time.Duration
+	// DrainTimeout is how long requests may go on after that. Zero means 15 s.
 	DrainTimeout time.Duration
 	// Logger gets one line for each request. Nil means [slog.Default].
 	Logger *slog.Logger
@@ -129,6 +136,8 @@ func (c Config) withDefaults() (Config, error) {
 		{"DPoPWindow", &c.DPoPWindow, defaultDPoPWindow},
 		{"RequestTimeout", &c.RequestTimeout, defaultRequestTimeout},
 		{"ReadTimeout", &c.ReadTimeout, defaultReadTimeout},
+		{"IdleTimeout", &c.IdleTimeout, defaultIdleTimeout},
+		{"ShutdownDelay", &c.ShutdownDelay, 0},
 		{"DrainTimeout", &c.DrainTimeout, defaultDrainTimeout},
 	} {
 		if *t.value == 0 {

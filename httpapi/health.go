@@ -15,8 +15,11 @@ func (s *Server) livez(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // readyz is ready where the database answers, and what is told without asking it is
-// told by its clock.
+// told by its clock, until the service is told to stop.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
+	if s.stopping.Load() {
+		return &problem{code: codeUnavailable, reason: "stopping", detail: "It is about to stop."}
+	}
 	if err := s.store.Ping(r.Context()); err != nil {
 		return err
 	}

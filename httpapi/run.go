@@ -13,16 +13,16 @@ import (
 
 const (
 	readHeaderTimeout = 5 * time.Second
-	idleTimeout       = 2 * time.Minute
 	maxHeaderBytes    = 32 << 10
 	// writeMargin is what is left for sending an answer to a slow client after
 	// the request was read and worked on.
 	writeMargin = 10 * time.Second
 )
 
-// Run serves both listeners and closes them. When ctx ends it logs the cause, takes no more
-// requests, lets the running ones end, and returns nil, or an error if some did
-// not end in time. It returns earlier, with the error, if a listener fails.
+// Run serves both listeners and closes them. When ctx ends it logs the cause, is no longer
+// ready, takes no more requests once the configured delay is over, lets the running ones
+// end, and returns nil, or an error if some did not end in time. It returns earlier, with
+// the error, if a listener fails.
 func (s *Server) Run(ctx context.Context, public, internal net.Listener) error {
 	servers := []*http.Server{s.httpServer(ctx, s.public), s.httpServer(ctx, s.internal)}
 	failed := make(chan error, len(servers))
@@ -33,7 +33,14 @@ func (s *Server) Run(ctx context.Context, public, internal net.Listener) error {
 	var why error
 	select {
 	case <-ctx.Done():
-		s.logger.InfoContext(ctx, "the service stops", "why", context.Cause(ctx))
+		s.stopping.Store(true)
+		s.logger.InfoContext(ctx, "the service stops", "why", context.Cause(ctx), "delay", s.cfg.ShutdownDelay.String())
+		select {
+		case <-time.After(s.cfg.ShutdownDelay):
+		case err := <-failed:
+			why = fmt.Errorf("httpapi: serve: %w", err)
+		}
+		s.logger.InfoContext(ctx, "no more requests are taken", "drain_timeout", s.cfg.DrainTimeout.String())
 	case err := <-failed:
 		why = fmt.Errorf("httpapi: serve: %w", err)
 	}
@@ -69,7 +76,7 @@ func (s *Server) httpServer(ctx context.Context, handler http.Handler) *http.Ser
 		ReadHeaderTimeout: min(readHeaderTimeout, s.cfg.ReadTimeout),
 		ReadTimeout:       s.cfg.ReadTimeout,
 		WriteTimeout:      s.cfg.ReadTimeout + s.cfg.RequestTimeout + writeMargin,
-		IdleTimeout:       idleTimeout,
+		IdleTimeout:       s.cfg.IdleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 		// Requests outlive ctx: they are drained.

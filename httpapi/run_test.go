@@ -248,3 +248,38 @@ func TestSlowClients(t *testing.T) {
 		}
 	})
 }
+
+// Load balancers go on sending until they have noticed that the service is not ready any more.
+func TestRunGoesOnForAWhile(t *testing.T) {
+	t.Parallel()
+	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.ShutdownDelay = time.Hour })
+	public, internal := listen(t), listen(t)
+	ctx, stop := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- s.server.Run(ctx, public, internal) }()
+	readiness := "http://" + internal.Addr().String() + "/readyz"
+	if status, err := get(t, readiness); status != 200 || err != nil {
+		t.Fatalf("ready: %d, %v", status, err)
+	}
+	stop()
+	for deadline := time.Now().Add(patience); ; {
+		status, err := get(t, readiness)
+		if status == 503 {
+			break
+		}
+		if status != 200 || err != nil || time.Now().After(deadline) {
+			t.Fatalf("told to stop, it is ready: %d, %v", status, err)
+		}
+	}
+	for _, path := range []string{"/livez", "/.well-known/jwks.json"} {
+		if status, err := get(t, "http://"+public.Addr().String()+path); status != 200 || err != nil {
+			t.Errorf("told to stop, %s: %d, %v", path, status, err)
+		}
+	}
+	if err := public.Close(); err != nil { // what fails meanwhile ends the wait
+		t.Fatal(err)
+	}
+	if err := <-stopped; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Run returned %v", err)
+	}
+}

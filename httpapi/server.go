@@ -41,6 +41,9 @@ type Server struct {
 	streams                        streams
 	streamLifetime, streamPatience time.Duration
 
+	// stopping is set once the service was told to stop.
+	stopping atomic.Bool
+
 	public, internal http.Handler
 }
 

@@ -70,6 +70,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATCHKEY_SERVICE_KEYS": ","}, "LATCHKEY_SERVICE_KEYS is not usable (there is none)" + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret, "LATCHKEY_SERVICE_KEYS_FILE": "f"}, "LATCHKEY_SERVICE_KEYS and LATCHKEY_SERVICE_KEYS_FILE are both set; one of them may be"},
 		{env{"LATCHKEY_COMPAS_SIGNING_KEY": "hunter2hunter2hunter"[:19]}, "LATCHKEY_COMPAS_SIGNING_KEY is not usable; it must be the signingKey that your Compas application used, of 20 characters or more"},
+		{env{"LATCHKEY_KEEP_ALIVE_TIMEOUT": "0s"}, "LATCHKEY_KEEP_ALIVE_TIMEOUT is 0s; it must be a duration above 0, such as 2m"},
 		{env{"LATCHKEY_ACCESS_TOKEN_TTL": "5 minutes"}, `LATCHKEY_ACCESS_TOKEN_TTL is "5 minutes"` + duration},
 		{env{"LATCHKEY_ACCESS_TOKEN_TTL": "1500ms"}, `LATCHKEY_ACCESS_TOKEN_TTL is "1500ms"` + duration},
 		{env{"LATCHKEY_ACCESS_TOKEN_TTL": "-5m"}, `LATCHKEY_ACCESS_TOKEN_TTL is "-5m"` + duration},

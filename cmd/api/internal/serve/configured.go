@@ -25,8 +25,9 @@ func (s *service) onConfigured(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	// A database that is not there, or not migrated, is found before anything is served.
-	if err := migrations.Check(ctx, db.Requests); errors.Is(err, migrations.ErrBehind) {
+	// A database that cannot be used, or is not migrated, is found before anything is served.
+	err = s.awaitDatabase(ctx, func() error { return migrations.Check(ctx, db.Requests) })
+	if errors.Is(err, migrations.ErrBehind) {
 		return err
 	} else if err != nil {
 		return unusable(err)

@@ -175,7 +175,8 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.clients.CORSOrigins(s.CORSOrigins),
 		DPoPNonce: s.DPoPNonce == "true", DPoPWindow: time.Duration(s.DPoPWindow), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
 		HideActedSessions: s.HideActedSessions == "true",
-		Metrics:           measured.Handler(), Observers: s.traces.requests(measured.Requests()),
+		IdleTimeout:       time.Duration(s.KeepAliveTimeout), ShutdownDelay: time.Duration(s.ShutdownDelay),
+		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {
 		return err

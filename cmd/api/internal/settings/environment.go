@@ -124,13 +124,14 @@ func decode(ctx *kong.DecodeContext, set func(text string) (may string)) error {
 	return decodeSecret(ctx, func(text string) (is, may string) { return Quote(text), set(text) })
 }
 
-// oneOf is decode for a setting that is one of a few words.
+// oneOf is decode for a setting that is one of a few words, in capitals or not.
 func oneOf[T ~string](ctx *kong.DecodeContext, setting *T, words ...string) error {
 	return decode(ctx, func(text string) string {
-		if !slices.Contains(words, text) {
+		i := slices.IndexFunc(words, func(word string) bool { return strings.EqualFold(word, text) })
+		if i < 0 {
 			return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
 		}
-		*setting = T(text)
+		*setting = T(words[i])
 		return ""
 	})
 }

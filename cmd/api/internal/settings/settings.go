@@ -63,6 +63,8 @@ type Serve struct {
 	RateLimitSession count    `name:"rate-limit-session" group:"http" placeholder:"N" default:"0" help:"Requests a minute with tokens of one session on the public listener, from any address; 0: no limit."`
 	DPoPNonce        toggle   `name:"dpop-nonce" group:"http" placeholder:"BOOL" default:"false" help:"Whether proofs of possession (DPoP) need a nonce of the service: =true or =false."`
 	DPoPWindow       duration `name:"dpop-window" group:"http" placeholder:"DURATION" default:"1m" help:"How far the time of a proof of possession without a nonce may be off. Beyond it, a client is asked for a nonce."`
+	KeepAliveTimeout duration `name:"keep-alive-timeout" group:"http" placeholder:"DURATION" default:"2m" help:"How long a connection is kept open for another request. Set it above that of the load balancer in front."`
+	ShutdownDelay    duration `name:"shutdown-delay" group:"http" placeholder:"DURATION" default:"0s" help:"How long requests are taken after SIGTERM, while /readyz says 503: as long as load balancers take to notice."`
 	TrustedProxies   prefixes `name:"trusted-proxies" group:"http" deployment:"" placeholder:"NETWORK,..." help:"Proxies whose X-Forwarded-For is believed. By default none."`
 
 	Issuer            issuer `name:"issuer" group:"tokens" deployment:"" placeholder:"URL" help:"The tokens' iss, and the address of the public listener for its clients. By default made from LATCHKEY_PUBLIC_ADDR."`

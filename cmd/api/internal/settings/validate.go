@@ -27,6 +27,8 @@ func (s *Serve) Validate() error {
 		return WrongTogether("LATCHKEY_DIRECT_DATABASE_URL is set and LATCHKEY_DATABASE_URL is not: it must be set beside a LATCHKEY_DATABASE_URL that leads to a PgBouncer")
 	case s.PublicAddr == s.InternalAddr && !strings.HasSuffix(string(s.PublicAddr), ":0"):
 		return Wrong("LATCHKEY_INTERNAL_ADDR", Quote(string(s.InternalAddr)), "any address but LATCHKEY_PUBLIC_ADDR's")
+	case s.KeepAliveTimeout == 0:
+		return Wrong("LATCHKEY_KEEP_ALIVE_TIMEOUT", s.KeepAliveTimeout.String(), "a duration above 0, such as 2m")
 	case s.RefreshGrace == 0:
 		return Wrong("LATCHKEY_REFRESH_GRACE", s.RefreshGrace.String(), "a duration above 0, such as 15s")
 	case s.RateLimitSession != 0 && time.Minute/time.Duration(s.RateLimitSession) >= time.Duration(s.RefreshGrace):

@@ -1,0 +1,98 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+)
+
+const (
+	// awaitPause lies between two looks for a database that is not there yet, and awaitReminder between two lines about it.
+	awaitPause, awaitReminder = time.Second, time.Minute
+
+	standInTimeout = 5 * time.Second
+)
+
+// awaitDatabase calls check until the database answers it. What waiting cannot cure, such as a wrong password, is returned
+// at once. A service that exited instead would be restarted for as long as the database is down, later and later each
+// time, and would not be there when it is back.
+func (s *service) awaitDatabase(ctx context.Context, check func() error) error {
+	err := check()
+	if err == nil || !mayCome(err) {
+		return err
+	}
+	defer s.standIn()()
+	began, next := time.Now(), time.Now()
+	for ; err != nil && mayCome(err); err = check() {
+		if now := time.Now(); !now.Before(next) {
+			s.log.WarnContext(ctx, "the database is not there yet: waiting for it", "error", err)
+			next = now.Add(awaitReminder)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(awaitPause):
+		}
+	}
+	if err == nil {
+		s.log.InfoContext(ctx, "the database is there", "waited", time.Since(began).Round(time.Millisecond).String())
+	}
+	return err
+}
+
+// mayCome tells whether an error is that of a database which may be there soon: it is starting, or nobody answers at its
+// address.
+func mayCome(err error) bool {
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
+		switch said.Code {
+		case "57P03", "57P01", "57P02", "53300": // cannot_connect_now, admin_shutdown, crash_shutdown, too_many_connections
+			return true
+		}
+		return false
+	}
+	if _, ok := errors.AsType[net.Error](err); ok { // name resolution, dialing, time-outs
+		return true
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
+}
+
+// standIn answers on both listeners that the service is alive and not ready, until it is stopped.
+func (s *service) standIn() (stop func()) {
+	server := &http.Server{Handler: httpapi.Unavailable(s.log), ReadHeaderTimeout: standInTimeout}
+	var serving sync.WaitGroup
+	for _, listener := range []net.Listener{s.public, s.internal} {
+		serving.Go(func() { _ = server.Serve(lent{listener}) }) // it ends when it is told to
+	}
+	return func() {
+		ctx, cancel := context.WithTimeout(context.Background(), standInTimeout)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil {
+			_ = server.Close() // who sends so slowly is not waited for
+		}
+		serving.Wait()
+		for _, listener := range []net.Listener{s.public, s.internal} {
+			_ = lent{listener}.until(time.Time{})
+		}
+	}
+}
+
+// lent is a listener that goes on listening when its server closes it: clients that connect then are the next one's.
+type lent struct{ net.Listener }
+
+// Close ends the wait for a client.
+func (l lent) Close() error { return l.until(time.Now()) }
+
+func (l lent) until(deadline time.Time) error {
+	if tcp, ok := l.Listener.(*net.TCPListener); ok {
+		return tcp.SetDeadline(deadline)
+	}
+	return l.Listener.Close()
+}

@@ -1,0 +1,22 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/go-chi/chi/v5"
+)
+
+// Unavailable answers in the place of a [Server] for as long as there is none, since its
+// database is not there yet: it is alive, and everything else is 503 with Retry-After.
+func Unavailable(logger *slog.Logger) http.Handler {
+	r := chi.NewMux()
+	r.Use(resolveClient(nil), identify, accessLog(logger), recoverPanics, secure)
+	var none *Server
+	r.Get(livenessPath, lenient(none.livez))
+	unavailable := respond(func(http.ResponseWriter, *http.Request) error { return &problem{code: codeUnavailable, reason: "starting"} })
+	r.HandleFunc("/oauth2/*", unavailable) // in a form of their own
+	r.NotFound(unavailable)
+	r.MethodNotAllowed(unavailable)
+	return r
+}
