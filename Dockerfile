@@ -9,12 +9,13 @@ ARG VERSION=dev
 RUN CGO_ENABLED=0 GOCACHE=/tmp/cache go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/root/api ./cmd/api \
   && rm -rf /tmp/cache \
   && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /out/root/etc/ssl/certs/ca-certificates.crt \
-  && install -d -m 0700 /out/latchkey/var
+  && install -d -m 0770 /out/latchkey /out/latchkey/var
 
 FROM scratch
 COPY --from=build /out/root /
-# A new named volume that is mounted on /latchkey/var takes over its owner and mode.
-COPY --from=build --chown=65532:65532 /out/latchkey /latchkey
+# A new named volume that is mounted on /latchkey/var takes over its owner and mode. The group is root's, and may write:
+# OpenShift runs images as a user of its own choice in that group.
+COPY --from=build --chown=65532:0 /out/latchkey /latchkey
 WORKDIR /latchkey
 # A number, so that Kubernetes' runAsNonRoot can tell that it is not root.
 USER 65532:65532

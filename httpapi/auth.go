@@ -69,11 +69,25 @@ func (k serviceKey) note(r *http.Request) {
 	info.serviceKey, info.rights = k.name, k.rights
 }
 
+// SetServiceKeys has requests accepted with these keys from now on, and with no others.
+// What is wrong with them is as for [Config.ServiceKeys]; those before stay then.
+func (s *Server) SetServiceKeys(keys []ServiceKey) error {
+	if err := checkServiceKeys(keys); err != nil {
+		return err
+	}
+	next := make([]serviceKey, len(keys))
+	for i, k := range keys {
+		next[i] = newServiceKey(k)
+	}
+	s.serviceKeys.Store(&next)
+	return nil
+}
+
 // serviceKey takes the same time for every wrong secret: it compares digests, which
 // have one length, with all keys.
 func (s *Server) serviceKey(secret string) (key serviceKey, known bool) {
 	digest := sha256.Sum256([]byte(secret))
-	for _, k := range s.serviceKeys {
+	for _, k := range *s.serviceKeys.Load() {
 		if subtle.ConstantTimeCompare(digest[:], k.digest[:]) == 1 {
 			key, known = k, true
 		}

@@ -109,9 +109,6 @@ func (c Config) withDefaults() (Config, error) {
 	if err := checkIssuer(c.Issuer); err != nil {
 		return c, err
 	}
-	if err := checkServiceKeys(c.ServiceKeys); err != nil {
-		return c, err
-	}
 	c.CORSOrigins = slices.Clone(c.CORSOrigins)
 	for i, origin := range c.CORSOrigins {
 		sent, err := browserOrigin(origin)

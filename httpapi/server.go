@@ -22,7 +22,7 @@ type Server struct {
 	store       *sessionstore.Store
 	cfg         Config
 	logger      *slog.Logger
-	serviceKeys []serviceKey
+	serviceKeys atomic.Pointer[[]serviceKey]
 	clientIDs   []string // the store's, the first one first
 
 	jwks                       atomic.Pointer[cacheable]
@@ -71,8 +71,8 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	if s.sessionRate, err = newRateLimit[uuid.UUID]("session", cfg.SessionRateLimit, rateMemory); err != nil {
 		return nil, err
 	}
-	for _, k := range cfg.ServiceKeys {
-		s.serviceKeys = append(s.serviceKeys, newServiceKey(k))
+	if err := s.SetServiceKeys(cfg.ServiceKeys); err != nil {
+		return nil, err
 	}
 	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
 		return nil, err

@@ -14,7 +14,9 @@ func Unavailable(logger *slog.Logger) http.Handler {
 	r.Use(resolveClient(nil), identify, accessLog(logger), recoverPanics, secure)
 	var none *Server
 	r.Get(livenessPath, lenient(none.livez))
-	unavailable := respond(func(http.ResponseWriter, *http.Request) error { return &problem{code: codeUnavailable, reason: "starting"} })
+	unavailable := respond(func(http.ResponseWriter, *http.Request) error {
+		return &problem{code: codeUnavailable, reason: "starting"}
+	})
 	r.HandleFunc("/oauth2/*", unavailable) // in a form of their own
 	r.NotFound(unavailable)
 	r.MethodNotAllowed(unavailable)

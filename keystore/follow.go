@@ -5,7 +5,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 // channel is notified of each change.
@@ -76,7 +76,7 @@ func (s *Store) listen(ctx context.Context, wake chan<- struct{}) {
 func (s *Store) listenOnce(ctx context.Context, wake chan<- struct{}) error {
 	starting, cancel := context.WithTimeout(ctx, listenTimeout)
 	defer cancel()
-	conn, err := s.connect(starting)
+	conn, err := primary.Beside(starting, cmp.Or(s.cfg.Direct, s.pool), listenTimeout)
 	if err != nil {
 		return err
 	}
@@ -97,22 +97,4 @@ func (s *Store) listenOnce(ctx context.Context, wake chan<- struct{}) error {
 			return err
 		}
 	}
-}
-
-// connect opens a connection beside the pool, which requests may have used up,
-// as the pool does it.
-func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
-	pool := cmp.Or(s.cfg.Direct, s.pool).Config()
-	if pool.BeforeConnect != nil {
-		if err := pool.BeforeConnect(ctx, pool.ConnConfig); err != nil {
-			return nil, err
-		}
-	}
-	conn, err := pgx.ConnectConfig(ctx, pool.ConnConfig)
-	if err == nil && pool.AfterConnect != nil {
-		if err = pool.AfterConnect(ctx, conn); err != nil {
-			_ = conn.Close(ctx)
-		}
-	}
-	return conn, err
 }

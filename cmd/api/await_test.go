@@ -30,11 +30,21 @@ func TestServeAwaitsItsDatabase(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", url, code, answer, want)
 		}
 	}
+	health := func(address string) result { return line(env{"LATCHKEY_INTERNAL_ADDR": address}, "health") }
+	if r := health(internal); r.code != 1 || r.stderr != "api: the service is not ready: The service is unavailable at the moment.\n" {
+		t.Errorf("health: exit code %d: %s", r.code, r.stderr)
+	}
 	server.Start()
 	s.Await("readiness", func() bool {
 		code, _ := s.Send(http.MethodGet, "http://"+internal+"/readyz", "", nil)
 		return code == http.StatusOK
 	})
+	if r := health(strings.Replace(internal, "127.0.0.1", "", 1)); r.code != 0 || r.stdout != "ready\n" {
+		t.Errorf("health: exit code %d: %s", r.code, r.stderr)
+	}
+	if r := health(testservice.FreeAddress(t)); r.code != 1 || !strings.HasPrefix(r.stderr, "api: the service does not answer: ") {
+		t.Errorf("health of nothing: exit code %d: %s", r.code, r.stderr)
+	}
 	if code, answer := s.Send(http.MethodPost, "http://"+internal+"/v1/sessions", testKey, `{"data":{}}`); code != http.StatusCreated {
 		t.Errorf("a session: %d %s", code, answer)
 	}

@@ -1,11 +1,17 @@
 package main_test
 
 import (
+	"errors"
 	"net/http"
+	neturl "net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // Every file with a secret is refused where others may write it, and reported where others may read it.
@@ -40,11 +46,130 @@ func TestFilesWithSecrets(t *testing.T) {
 		}
 	}
 
-	r := api(t, configured, "serve")
-	for file := range commands {
-		if want := `"msg":"every user of this machine may read a secret","file":"` + file + `","mode":"0644"`; !strings.Contains(r.stderr, want) {
-			t.Errorf("no word of %s: %s", file, r.stderr)
+	url := writeFile(t, configured["LATCHKEY_DATABASE_URL"]+"\n", dir, "database-url")
+	if err := os.Chmod(url, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	s := launch(t, t.TempDir(), configured.With(env{
+		"LATCHKEY_DATABASE_URL": "", "LATCHKEY_DATABASE_URL_FILE": url, "LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0",
+	}))
+	s.Await("database", func() bool { return strings.Contains(s.Stderr.String(), "the database is not there yet") })
+	for _, file := range []string{signing, service, keyset, url} {
+		if want := `"msg":"every user of this machine may read a secret","file":"` + file + `","mode":"0644"`; !strings.Contains(s.Stderr.String(), want) {
+			t.Errorf("no word of %s: %s", file, s.Stderr)
 		}
+	}
+}
+
+// A secret in a file is one without the line break at its end, and what is wrong with it is told of the variable that
+// names the file.
+func TestSecretsInFiles(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
+	dir, database := t.TempDir(), testdb.URL(t)
+	good, bad, empty := writeFile(t, database+"\n", dir, "url"), writeFile(t, secret, dir, "bad"), writeFile(t, "\n", dir, "empty")
+	if out := mustLine(t, env{"LATCHKEY_DATABASE_URL_FILE": good}, "sessions", "list", "--subject=ada"); strings.Contains(out, secret) {
+		t.Error(out)
+	}
+	for _, c := range []struct {
+		settings env
+		want     string
+	}{
+		{env{"LATCHKEY_DATABASE_URL_FILE": filepath.Join(dir, "none")}, "LATCHKEY_DATABASE_URL_FILE: open " + filepath.Join(dir, "none") + ": no such file or directory"},
+		{env{"LATCHKEY_DATABASE_URL_FILE": bad}, "LATCHKEY_DATABASE_URL_FILE is not an address of a PostgreSQL database"},
+		{env{"LATCHKEY_DATABASE_URL_FILE": empty}, "LATCHKEY_DATABASE_URL_FILE is a file without content; it must be one that holds what LATCHKEY_DATABASE_URL would"},
+		{env{"LATCHKEY_DATABASE_URL_FILE": good, "LATCHKEY_DATABASE_URL": database}, "LATCHKEY_DATABASE_URL and LATCHKEY_DATABASE_URL_FILE are both set; one of them may be"},
+		{env{"LATCHKEY_DATABASE_URL": database, "LATCHKEY_KEY_ENCRYPTION_KEY_FILE": bad}, "LATCHKEY_KEY_ENCRYPTION_KEY_FILE is not usable"},
+		{env{"LATCHKEY_DATABASE_URL": database, "LATCHKEY_COMPAS_SIGNING_KEY_FILE": empty}, "LATCHKEY_COMPAS_SIGNING_KEY_FILE is a file without content"},
+		{env{"LATCHKEY_DATABASE_URL": database, "LATCHKEY_LEAK_WEBHOOK_SECRET_FILE": bad}, "LATCHKEY_LEAK_WEBHOOK_SECRET_FILE is not usable"},
+		{env{"LATCHKEY_ISSUER_FILE": good}, "LATCHKEY_ISSUER_FILE is not a setting"},
+	} {
+		r := api(t, c.settings, "serve")
+		if r.code == 0 || !strings.HasPrefix(r.stderr, "api: "+c.want) || strings.Contains(r.stderr, secret) {
+			t.Errorf("%v: exit code %d: %s", c.settings, r.code, r.stderr)
+		}
+	}
+}
+
+// Passwords and keys are replaced while the service runs.
+func TestSecretsThatChange(t *testing.T) {
+	t.Parallel()
+	server := testdb.NewServer(t)
+	dir := t.TempDir()
+	url, keys := writeFile(t, server.URL(), dir, "url"), writeFile(t, "one:1"+testKey+",two:2"+testKey, dir, "keys")
+	settings := configure(t, server.URL()).With(env{
+		"LATCHKEY_DATABASE_URL": "", "LATCHKEY_DATABASE_URL_FILE": url, "LATCHKEY_SERVICE_KEYS": "", "LATCHKEY_SERVICE_KEYS_FILE": keys,
+	})
+	s := start(t, dir, settings)
+	create := func(key string) int {
+		code, _ := s.Send(http.MethodPost, s.Internal+"/v1/sessions", key+testKey, `{"data":{}}`)
+		return code
+	}
+
+	operator, err := server.Pool().Acquire(t.Context()) // one that is there stays good
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer operator.Release()
+	for _, statement := range []string{
+		`DO $$ BEGIN EXECUTE format('ALTER ROLE %I PASSWORD %L', current_user, 'another-password'); END $$`,
+		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'latchkey%'`,
+	} {
+		if _, err := operator.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Await("end of the old password", func() bool { return create("1") == http.StatusServiceUnavailable })
+	writeFile(t, changeURL(t, server.URL(), func(u *neturl.URL) { u.User = neturl.UserPassword(u.User.Username(), "another-password") })+"\n", url)
+	s.Await("new password", func() bool { return create("1") == http.StatusCreated })
+
+	writeFile(t, "two:2"+testKey+":introspect,three:3"+testKey, keys)
+	s.Signal(syscall.SIGHUP)
+	s.Await("new key", func() bool { return create("3") == http.StatusCreated })
+	if one, two := create("1"), create("2"); one != http.StatusUnauthorized || two != http.StatusForbidden {
+		t.Errorf("the key that was taken out is answered %d, the one that has lost a right %d", one, two)
+	}
+	writeFile(t, "nonsense", keys)
+	s.Signal(syscall.SIGHUP)
+	s.Await("line about it", func() bool { return strings.Contains(s.Stderr.String(), "the service keys cannot be read again") })
+	if code := create("3"); code != http.StatusCreated {
+		t.Errorf("after a file without keys: %d", code)
+	}
+	if said := s.Stderr.String(); !strings.Contains(said, `"the service keys were read again","names":["two","three"]`) || strings.Contains(said, testKey) {
+		t.Errorf("said:\n%s", said)
+	}
+}
+
+// What reads the log may go: that ends no service, and none of its answers.
+func TestLogWithoutAReader(t *testing.T) {
+	t.Parallel()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	internal := testservice.FreeAddress(t)
+	settings := configure(t, testdb.URL(t)).With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": internal})
+	cmd := testservice.Command(t.Context(), t.TempDir(), settings, "serve")
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(reader.Close(), writer.Close()); err != nil {
+		t.Fatal(err)
+	}
+	testservice.Await(t, "an answer", func() bool {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+internal+"/readyz", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.DefaultClient.Do(request)
+		return err == nil && answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
+	})
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ended with %v", err)
 	}
 }
 

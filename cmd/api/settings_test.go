@@ -18,7 +18,7 @@ func TestWrongSettings(t *testing.T) {
 		text     = "; it must be text without control characters and without space around it"
 		keys     = "; it must be name:secret,name:secret:right+right with names of their own and secrets of 32 characters or more"
 		database = "; it must be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full, or private for a database below LATCHKEY_VAR_DIR"
-		rights   = "create, read, read-data, write-data, introspect, end, revocations"
+		rights   = "create, read, read-data, write-data, introspect, end, revocations)"
 		secret   = "hunter2-hunter2-hunter2-hunter2-hunter2"
 		keyset   = "; it must be a keyset as `api data keys generate` makes one: Tink's JSON, not encrypted, with keys for XAES-256-GCM or AES-256-GCM"
 		sealing  = "; it must be 32 random bytes in base64, such as `openssl rand -base64 32` prints, or several of these, separated by commas: the first seals, all open"
@@ -29,7 +29,10 @@ func TestWrongSettings(t *testing.T) {
 		settings env
 		want     string
 	}{
-		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host:port/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database" + database},
+		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host:port/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (invalid port)" + database},
+		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host/db?sslmode=verify-full&sslrootcert=/none"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (failed to configure TLS (unable to read CA file: open /none: no such file or directory))" + database},
+		{env{"LATCHKEY_DATABASE_URL": "postgres://u:%zz" + secret + "@host/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (failed to parse as URL (invalid percent-encoded token in password))" + database},
+		{env{"LATCHKEY_DATABASE_URL": "mysql://u:" + secret + "@host/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (failed to parse as keyword/value (invalid keyword/value))" + database},
 		{env{"LATCHKEY_VAR_DIR": " var"}, `LATCHKEY_VAR_DIR is " var"` + text},
 		{env{"LATCHKEY_PUBLIC_ADDR": "8080"}, `LATCHKEY_PUBLIC_ADDR is "8080"` + address},
 		{env{"LATCHKEY_PUBLIC_ADDR": ":http"}, `LATCHKEY_PUBLIC_ADDR is ":http"` + address},

@@ -45,6 +45,8 @@ type Webhook struct {
 	URL string
 	// Secret is what deliveries are signed with: "whsec_" and 24 to 64 bytes in base64.
 	Secret tokens.Secret
+	// Again, if set, reads the secret for each delivery: it may have been replaced.
+	Again func() (tokens.Secret, error)
 }
 
 // Enqueue puts a report into the queue, in the caller's transaction. The report is then logged, and delivered to the
@@ -125,7 +127,7 @@ func (leakWebhookArgs) InsertOpts() river.InsertOpts {
 type leakWebhookWorker struct {
 	river.WorkerDefaults[leakWebhookArgs]
 	url    string
-	signer *webhooks.Webhook // nil: there is no webhook
+	signer func() (*webhooks.Webhook, error) // nil: there is no webhook
 	client *http.Client
 }
 
@@ -138,11 +140,29 @@ func newLeakWebhookWorker(cfg Webhook) (*leakWebhookWorker, error) {
 	if cfg.URL == "" {
 		return w, nil
 	}
-	var err error
-	if w.signer, err = webhooks.NewWebhook(string(cfg.Secret)); err != nil {
-		return nil, errors.New("jobs: the webhook's secret is not base64") // the cause shows a part of it
+	signer, err := newSigner(cfg.Secret)
+	if err != nil {
+		return nil, err
+	}
+	w.signer = func() (*webhooks.Webhook, error) { return signer, nil }
+	if cfg.Again != nil {
+		w.signer = func() (*webhooks.Webhook, error) {
+			secret, err := cfg.Again()
+			if err != nil {
+				return nil, fmt.Errorf("read the webhook's secret again: %w", err)
+			}
+			return newSigner(secret)
+		}
 	}
 	return w, nil
+}
+
+func newSigner(secret tokens.Secret) (*webhooks.Webhook, error) {
+	signer, err := webhooks.NewWebhook(string(secret))
+	if err != nil {
+		return nil, errors.New("jobs: the webhook's secret is not base64") // the cause shows a part of it
+	}
+	return signer, nil
 }
 
 // NextRetry is the backoff.
@@ -176,7 +196,11 @@ func (w *leakWebhookWorker) Work(ctx context.Context, job *river.Job[leakWebhook
 		return fmt.Errorf("encode the report: %w", err)
 	}
 	now := time.Now()
-	signature, err := w.signer.Sign(report.ID.String(), now, body)
+	signer, err := w.signer()
+	if err != nil {
+		return err
+	}
+	signature, err := signer.Sign(report.ID.String(), now, body)
 	if err != nil {
 		return fmt.Errorf("sign the report: %w", err)
 	}

@@ -6,8 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 const (
@@ -56,7 +57,7 @@ func (o *outage) explains(ctx context.Context) bool {
 func (o *outage) reach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, o.pool.Config().ConnConfig)
+	conn, err := primary.Beside(ctx, o.pool, reachTimeout)
 	if err != nil {
 		return err
 	}

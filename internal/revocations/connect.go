@@ -6,7 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 const (
@@ -19,27 +20,6 @@ const (
 	listenCheck   = 15 * time.Second
 	listenTimeout = 5 * time.Second
 )
-
-// connect opens a connection beside a pool, as the pool does it.
-func connect(ctx context.Context, beside *pgxpool.Pool) (*pgx.Conn, error) {
-	pool := beside.Config()
-	cfg := pool.ConnConfig
-	if cfg.ConnectTimeout == 0 || cfg.ConnectTimeout > followConnectTimeout {
-		cfg.ConnectTimeout = followConnectTimeout
-	}
-	if pool.BeforeConnect != nil {
-		if err := pool.BeforeConnect(ctx, cfg); err != nil {
-			return nil, err
-		}
-	}
-	conn, err := pgx.ConnectConfig(ctx, cfg)
-	if err == nil && pool.AfterConnect != nil {
-		if err = pool.AfterConnect(ctx, conn); err != nil {
-			disconnect(ctx, conn)
-		}
-	}
-	return conn, err
-}
 
 func disconnect(ctx context.Context, conn *pgx.Conn) {
 	if conn == nil {
@@ -62,7 +42,7 @@ func (r *Source) listen(ctx context.Context, wake chan<- struct{}) {
 }
 
 func (r *Source) listenOnce(ctx context.Context, wake chan<- struct{}) error {
-	conn, err := connect(ctx, r.Direct)
+	conn, err := primary.Beside(ctx, r.Direct, followConnectTimeout)
 	if err != nil {
 		return err
 	}

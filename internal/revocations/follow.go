@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
@@ -84,7 +85,7 @@ var (
 func (f *follower) ask(ctx context.Context) error {
 	if f.conn == nil || f.conn.IsClosed() {
 		var err error
-		if f.conn, err = connect(ctx, f.Pool); err != nil {
+		if f.conn, err = primary.Beside(ctx, f.Pool, followConnectTimeout); err != nil {
 			return err
 		}
 	}

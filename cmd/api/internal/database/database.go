@@ -38,7 +38,7 @@ func With(ctx context.Context, s settings.Database, log *slog.Logger, use func(*
 		}
 	}
 	return withURL(ctx, s, log, func(url string) error {
-		pool, err := newTaskPool(ctx, Source{url, s.Pooled()})
+		pool, err := newTaskPool(ctx, Source{URL: url, Pooled: s.Pooled()})
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -32,6 +33,23 @@ type Source struct {
 	URL string
 	// Pooled says that it is a PgBouncer in transaction mode.
 	Pooled bool
+	// Again, where it is set, reads the URL once more before each connection: its user and password may have been
+	// replaced.
+	Again func() (string, error)
+}
+
+// credentials has each connection made with the user and the password that are right now.
+func (s Source) credentials(_ context.Context, cfg *pgx.ConnConfig) error {
+	url, err := s.Again()
+	if err != nil {
+		return err
+	}
+	current, err := pgx.ParseConfig(url)
+	if err != nil {
+		return errors.New("the address of the database is not one any more") // the cause may show a part of it
+	}
+	cfg.User, cfg.Password = current.User, current.Password
+	return nil
 }
 
 // behindPooler has no statement prepared by name: the next transaction is on another connection of PostgreSQL's, which
@@ -82,6 +100,9 @@ func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer,
 		behindPooler(cfg.ConnConfig)
 	}
 	primary.Require(cfg.ConnConfig)
+	if s.Again != nil {
+		cfg.BeforeConnect = s.credentials
+	}
 	cfg.ConnConfig.Tracer = tracer
 	for name, value := range parameters {
 		if own, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
@@ -101,12 +122,12 @@ type Pools struct {
 }
 
 // Open connects to nothing yet. The tracer, if there is one, is told of requests' statements.
-func Open(ctx context.Context, s Source, direct string, tracer pgx.QueryTracer) (p Pools, err error) {
+func Open(ctx context.Context, s, direct Source, tracer pgx.QueryTracer) (p Pools, err error) {
 	if p.Requests, err = newRequestPool(ctx, s, tracer); err != nil {
 		return p, err
 	}
-	if p.Tasks, err = newJobPool(ctx, s); err == nil && direct != "" {
-		p.Direct, err = newTaskPool(ctx, Source{URL: direct})
+	if p.Tasks, err = newJobPool(ctx, s); err == nil && direct.URL != "" {
+		p.Direct, err = newTaskPool(ctx, direct)
 	}
 	if err != nil {
 		p.Close()

@@ -20,7 +20,10 @@ func (s *service) onConfigured(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	db, err := database.Open(ctx, database.Source{URL: string(s.DatabaseURL), Pooled: s.Pooled()}, string(s.DirectDatabaseURL), s.traces.database())
+	db, err := database.Open(ctx,
+		database.Source{URL: string(s.DatabaseURL), Pooled: s.Pooled(), Again: s.environment.Again("LATCHKEY_DATABASE_URL")},
+		database.Source{URL: string(s.DirectDatabaseURL), Again: s.environment.Again("LATCHKEY_DIRECT_DATABASE_URL")},
+		s.traces.database())
 	if err != nil {
 		return err
 	}

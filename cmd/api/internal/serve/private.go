@@ -32,7 +32,7 @@ func (s *service) onPrivate(ctx context.Context, stdout io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	db, err := database.Open(ctx, database.Source{URL: server.URL(database.Embedded)}, "", s.traces.database())
+	db, err := database.Open(ctx, database.Source{URL: server.URL(database.Embedded)}, database.Source{}, s.traces.database())
 	if err != nil {
 		return err
 	}

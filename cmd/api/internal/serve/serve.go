@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -30,8 +31,10 @@ import (
 type Config struct {
 	Settings *settings.Serve
 	Version  string
-	// Lookup finds a variable of the environment, for those of OpenTelemetry.
-	Lookup         func(string) (string, bool)
+	// Environment has the variables of OpenTelemetry, and the files that secrets came from.
+	Environment *settings.Environment
+	// ReadAgain says when to read secrets again that are in files; they are looked at now and then in any case.
+	ReadAgain      <-chan os.Signal
 	Stdout, Stderr io.Writer
 }
 
@@ -67,7 +70,10 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	defer func() { _, _ = public.Close(), internal.Close() }() // where they did not come into use
 
-	s := &service{Serve: cfg.Settings, version: cfg.Version, log: log, traces: traces, clients: clients, public: public, internal: internal}
+	s := &service{
+		Serve: cfg.Settings, version: cfg.Version, environment: cfg.Environment, readAgain: cfg.ReadAgain, log: log, traces: traces, clients: clients,
+		public: public, internal: internal,
+	}
 	greetAt := cfg.Stdout
 	if s.AuditLog == settings.AuditStdout {
 		greetAt = cfg.Stderr // a stream of events has nothing else in it
@@ -89,6 +95,8 @@ func Run(ctx context.Context, cfg Config) error {
 type service struct {
 	*settings.Serve
 	version          string
+	environment      *settings.Environment
+	readAgain        <-chan os.Signal
 	log              *slog.Logger
 	traces           traces
 	trail            trail.Trail
@@ -102,6 +110,8 @@ type identity struct {
 	// jwks are the keys that PostgreSQL takes over, if it has none.
 	jwks        tokens.Secret
 	serviceKeys settings.ServiceKeys
+	// serviceKeysFile is where they are, if they are in a file.
+	serviceKeysFile string
 	// sealer seals session data; nil for none.
 	sealer sessionstore.Sealer
 }
@@ -110,15 +120,15 @@ type identity struct {
 func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, error) {
 	id := identity{serviceKeys: s.ServiceKeys}
 	var err error
-	signingFile, serviceFile := cmp.Or(string(s.SigningKeysFile), madeSigningKeys), ""
+	signingFile := cmp.Or(string(s.SigningKeysFile), madeSigningKeys)
 	if len(s.KeyEncryptionKey) == 0 {
 		_, id.ring, err = settings.ReadSigningKeys(signingFile)
 	} else if signingFile != "" {
 		id.jwks, _, err = settings.ReadSigningKeys(signingFile)
 	}
 	if err == nil && len(id.serviceKeys) == 0 {
-		serviceFile = cmp.Or(string(s.ServiceKeysFile), madeServiceKey)
-		id.serviceKeys, err = settings.ReadServiceKeys(serviceFile)
+		id.serviceKeysFile = cmp.Or(string(s.ServiceKeysFile), madeServiceKey)
+		id.serviceKeys, err = settings.ReadServiceKeys(id.serviceKeysFile)
 	}
 	if err == nil {
 		id.sealer, err = s.Sealer()
@@ -128,7 +138,7 @@ func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, er
 			s.log.Warn("a setting has no effect", "reason", hint)
 		}
 	}
-	secretfile.WarnOfReadable(s.log, signingFile, serviceFile, string(s.DataEncryptionKeysetFile))
+	secretfile.WarnOfReadable(s.log, append(s.environment.SecretFiles(), signingFile, id.serviceKeysFile, string(s.DataEncryptionKeysetFile))...)
 	return id, err
 }
 
@@ -156,7 +166,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		Pool: db.Tasks, Logger: s.log, Sessions: removable,
 		Cleanup: s.Cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), Keys: keys.maintained(),
 		PollOnly: db.Direct != nil, KeptLeaks: removable,
-		LeakWebhook: jobs.Webhook{URL: string(s.LeakWebhookURL), Secret: tokens.Secret(s.LeakWebhookSecret)},
+		LeakWebhook: s.leakWebhook(),
 		Observer:    s.trail.Jobs(measured),
 	})
 	if err != nil {
@@ -205,7 +215,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
 	}
 	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
-	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, accept.Run, keys.run, measure, s.traces.run, marks}, func() error {
+	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, accept.Run, keys.run, measure, s.traces.run, marks, s.followServiceKeys(id, server)}, func() error {
 		return server.Run(ctx, s.public, s.internal)
 	})
 }

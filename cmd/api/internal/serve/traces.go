@@ -17,14 +17,14 @@ import (
 type traces struct{ *tracing.Tracing }
 
 func startTraces(ctx context.Context, cfg Config, log *slog.Logger) (traces, error) {
-	wanted, err := tracing.Wanted(cfg.Lookup)
+	wanted, err := tracing.Wanted(cfg.Environment.Lookup)
 	if err != nil {
 		return traces{}, settings.WrongTogether(err.Error())
 	}
 	if !wanted {
 		return traces{}, nil
 	}
-	t, err := tracing.Start(ctx, cfg.Lookup, cfg.Version, log)
+	t, err := tracing.Start(ctx, cfg.Environment.Lookup, cfg.Version, log)
 	return traces{t}, err
 }
 

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 )
 
 // prefix begins each variable, so that one which is misspelt can be told from another program's.
@@ -27,6 +29,7 @@ type fromEnvironment struct{ variable, value string }
 type Environment struct {
 	variables map[string]string
 	renamed   []string
+	files     []string
 }
 
 // NewEnvironment takes variables as [os.Environ] returns them.
@@ -61,6 +64,9 @@ func (e *Environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 		return nil, err
 	}
 	found, err := e.find(flag)
+	if err == nil && flag.Tag.Has("secret") {
+		found, err = e.orFile(flag, found)
+	}
 	if err != nil || found.value == "" {
 		return nil, err
 	}
@@ -84,11 +90,55 @@ func (e *Environment) find(flag *kong.Flag) (fromEnvironment, error) {
 	return fromEnvironment{name, value}, nil
 }
 
+// orFile is a secret that is in the file which its variable with _FILE names, if there is one.
+func (e *Environment) orFile(flag *kong.Flag, found fromEnvironment) (fromEnvironment, error) {
+	name := fileVariable(flag)
+	switch {
+	case e.variables[name] == "":
+		return found, nil
+	case found.value != "":
+		return found, WrongTogether(found.variable + " and " + name + " are both set; one of them may be")
+	}
+	e.files = append(e.files, e.variables[name])
+	value, err := e.readFile(name)
+	switch {
+	case err != nil:
+		return found, WrongTogether(err.Error())
+	case value == "":
+		return found, Wrong(name, "a file without content", "one that holds what "+variable(flag.Name)+" would")
+	}
+	return fromEnvironment{name, value}, nil
+}
+
+func (e *Environment) readFile(variable string) (string, error) {
+	content, err := secretfile.Read(e.variables[variable])
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", variable, err)
+	}
+	return strings.TrimSpace(string(content)), nil
+}
+
+// Again returns a function that reads a secret from its file once more, or nil where it did not come from a file. The
+// variable is that of the secret itself.
+func (e *Environment) Again(variable string) func() (string, error) {
+	file := variable + fileSuffix
+	if e.variables[file] == "" {
+		return nil
+	}
+	return func() (string, error) { return e.readFile(file) }
+}
+
+// SecretFiles are the files that secrets were read from.
+func (e *Environment) SecretFiles() []string { return e.files }
+
 // checkNames refuses a variable with the prefix that is no setting of any command.
 func (e *Environment) checkNames(app *kong.Application) error {
 	var known []string
 	for flag := range flags(app.Node) {
 		known = append(known, variable(flag.Name))
+		if flag.Tag.Has("secret") {
+			known = append(known, fileVariable(flag))
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.variables)) {
 		if strings.HasPrefix(name, prefix) && !slices.Contains(known, name) && !clusterVariable.MatchString(name) {
@@ -115,6 +165,11 @@ func flags(node *kong.Node) iter.Seq[*kong.Flag] {
 func variable(flag string) string {
 	return prefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 }
+
+// fileSuffix makes the variable that names a file of the one that holds a secret.
+const fileSuffix = "_FILE"
+
+func fileVariable(flag *kong.Flag) string { return variable(flag.Name) + fileSuffix }
 
 // isSetting tells settings from the flags that only mean something on a command line, such as --json.
 func isSetting(flag *kong.Flag) bool { return flag.Group != nil }

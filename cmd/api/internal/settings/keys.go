@@ -35,6 +35,20 @@ var (
 // ServiceKeys are the keys of the backends that may use the internal listener.
 type ServiceKeys []httpapi.ServiceKey
 
+// Names are whose they are.
+func (k ServiceKeys) Names() []string {
+	names := make([]string, len(k))
+	for i, key := range k {
+		names[i] = key.Name
+	}
+	return names
+}
+
+// SameKey tells whether two keys are one, with the same rights.
+func SameKey(a, b httpapi.ServiceKey) bool {
+	return a.Name == b.Name && a.Secret == b.Secret && slices.Equal(a.Rights, b.Rights)
+}
+
 // Decode reads the keys. It never shows one.
 func (k *ServiceKeys) Decode(ctx *kong.DecodeContext) error {
 	return decodeSecret(ctx, func(text string) (is, may string) {

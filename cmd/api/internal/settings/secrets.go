@@ -2,10 +2,12 @@ package settings
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/url"
 	"strings"
 
 	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -30,12 +32,26 @@ func (d *databaseURL) Decode(ctx *kong.DecodeContext) error {
 		if mayBePrivate {
 			may += ", or private for a database below LATCHKEY_VAR_DIR"
 		}
+		text = strings.TrimSpace(text) // the line break at a file's end, as $(cat …) in YAML keeps it
 		if _, err := pgxpool.ParseConfig(text); err != nil && (text != private || !mayBePrivate) {
-			return "not an address of a PostgreSQL database", may
+			return "not an address of a PostgreSQL database" + inAddress(err), may
 		}
 		*d = databaseURL(text)
 		return "", ""
 	})
+}
+
+// inAddress says what is wrong with an address, without the address: pgx hides a password only where it finds one.
+func inAddress(err error) string {
+	wrong, ok := errors.AsType[*pgconn.ParseConfigError](err)
+	if !ok {
+		return ""
+	}
+	_, reason, found := strings.Cut(wrong.Error(), "`: ")
+	if !found {
+		return ""
+	}
+	return " (" + reason + ")"
 }
 
 func (d databaseURL) String() string { return "[redacted]" }

@@ -5,8 +5,8 @@ package settings
 // Database say where the sessions are. Every command that asks the database has them. The tag deployment marks settings that
 // only a service with a database of its own has: beside one of them [Database.Meant] takes no private one for granted.
 type Database struct {
-	DatabaseURL       databaseURL `name:"database-url" group:"database" placeholder:"URL" help:"PostgreSQL to use, as any libpq URL. Without it, or with private, a private one runs below LATCHKEY_VAR_DIR."`
-	DirectDatabaseURL databaseURL `name:"direct-database-url" group:"database" deployment:"" placeholder:"URL" help:"The same database without the pooler, where LATCHKEY_DATABASE_URL is a PgBouncer in transaction mode. By default there is none."`
+	DatabaseURL       databaseURL `name:"database-url" secret:"" group:"database" placeholder:"URL" help:"PostgreSQL to use, as any libpq URL. Without it, or with private, a private one runs below LATCHKEY_VAR_DIR."`
+	DirectDatabaseURL databaseURL `name:"direct-database-url" secret:"" group:"database" deployment:"" placeholder:"URL" help:"The same database without the pooler, where LATCHKEY_DATABASE_URL is a PgBouncer in transaction mode. By default there is none."`
 	VarDir            text        `name:"var-dir" group:"database" placeholder:"DIR" default:"./var" help:"Where the private PostgreSQL and the keys made for it live."`
 
 	deployment string // the name of a setting that only a deployment has, if there is one
@@ -31,7 +31,7 @@ type Retention struct {
 
 // StoredKeys say how signing keys in PostgreSQL are kept, if they are there.
 type StoredKeys struct {
-	KeyEncryptionKey sealingKeys  `name:"key-encryption-key" group:"tokens" deployment:"" placeholder:"BASE64,..." help:"Keeps the signing keys in PostgreSQL, sealed with this: 32 random bytes in base64. Several may be given: the first seals, all open."`
+	KeyEncryptionKey sealingKeys  `name:"key-encryption-key" secret:"" group:"tokens" deployment:"" placeholder:"BASE64,..." help:"Keeps the signing keys in PostgreSQL, sealed with this: 32 random bytes in base64. Several may be given: the first seals, all open."`
 	KeyAlgorithm     keyAlgorithm `name:"key-algorithm" group:"tokens" placeholder:"ALG" default:"EdDSA" help:"Of new signing keys, in PostgreSQL or in LATCHKEY_VAR_DIR: EdDSA, ES256, RS256, PS256 or HS256."`
 }
 
@@ -50,6 +50,11 @@ type NewKeys struct {
 // ListedKeys say which file `api keys list` reads.
 type ListedKeys struct {
 	SigningKeysFile text `name:"signing-keys-file" aliases:"file" group:"tokens" placeholder:"FILE" help:"Private JWK set to list (--file is the same). By default the one in LATCHKEY_VAR_DIR."`
+}
+
+// Listener says where a service on this machine answers.
+type Listener struct {
+	InternalAddr address `name:"internal-addr" group:"http" placeholder:"HOST:PORT" default:"127.0.0.1:8081" help:"Its listener for your own backends and operators."`
 }
 
 // Serve are all settings of the service: flags, environment variables of the same name, and their help.
@@ -84,7 +89,7 @@ type Serve struct {
 
 	AcceptSignOut toggle `name:"accept-sign-out" group:"tokens" placeholder:"BOOL" default:"false" help:"Whether to start although live sessions cannot be recognised with these keys, LATCHKEY_ISSUER and LATCHKEY_AUDIENCE, which signs their users out: =true or =false."`
 
-	CompasSigningKey compasKey `name:"compas-signing-key" group:"tokens" deployment:"" placeholder:"SECRET" help:"The signingKey of the Compas application whose tables LATCHKEY_DATABASE_URL has: its tokens go on working. By default none do."`
+	CompasSigningKey compasKey `name:"compas-signing-key" secret:"" group:"tokens" deployment:"" placeholder:"SECRET" help:"The signingKey of the Compas application whose tables LATCHKEY_DATABASE_URL has: its tokens go on working. By default none do."`
 
 	AccessTokenTTL     duration `name:"access-token-ttl" group:"sessions" placeholder:"DURATION" default:"5m" help:"How long an access token is valid."`
 	RefreshTokenTTL    duration `name:"refresh-token-ttl" group:"sessions" placeholder:"DURATION" default:"720h" help:"How long a session lives without a refresh; 0: until its end, which it then must have."`
@@ -105,8 +110,8 @@ type Serve struct {
 
 	RevocationBound duration `name:"revocation-bound" group:"sessions" placeholder:"DURATION" default:"1s" help:"How long a revoked session's access token may still be accepted without a database read, at worst. Normally milliseconds."`
 
-	LeakWebhookURL    webhookURL    `name:"leak-webhook-url" group:"leaks" placeholder:"URL" help:"Where a report is sent when a refresh token was stolen. By default it is only logged."`
-	LeakWebhookSecret webhookSecret `name:"leak-webhook-secret" group:"leaks" placeholder:"SECRET" help:"What the reports are signed with (Standard Webhooks)."`
+	LeakWebhookURL    webhookURL    `name:"leak-webhook-url" secret:"" group:"leaks" placeholder:"URL" help:"Where a report is sent when a refresh token was stolen. By default it is only logged."`
+	LeakWebhookSecret webhookSecret `name:"leak-webhook-secret" secret:"" group:"leaks" placeholder:"SECRET" help:"What the reports are signed with (Standard Webhooks)."`
 
 	CleanupInterval duration `name:"cleanup-interval" group:"cleanup" placeholder:"DURATION" default:"24h" help:"How often expired sessions are removed; 0: never."`
 	Retention
