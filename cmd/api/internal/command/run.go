@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
 )
@@ -58,7 +59,7 @@ func Run(version string, args, environ []string, stdout, stderr io.Writer) int {
 		_, _ = fmt.Fprintln(stderr, "api: interrupted")
 		return exitFailure
 	default:
-		_, _ = fmt.Fprintf(stderr, "api: %s\n", oneLine(err.Error()))
+		_, _ = fmt.Fprintf(stderr, "api: %s%s\n", oneLine(err.Error()), hint(err))
 		return exitFailure
 	}
 }
@@ -101,6 +102,17 @@ func usage(err error) string {
 	}
 	if parsing, ok := errors.AsType[*kong.ParseError](err); ok {
 		return parsing.Error() + " (api --help tells more)"
+	}
+	return ""
+}
+
+// insufficientPrivilege is PostgreSQL's code for a right that a role lacks.
+const insufficientPrivilege = "42501"
+
+// hint says more than an error does, where more can be said.
+func hint(err error) string {
+	if said, ok := errors.AsType[*pgconn.PgError](err); ok && said.Code == insufficientPrivilege {
+		return "; docs/operations.md has the GRANTs that each command needs, under Roles in PostgreSQL"
 	}
 	return ""
 }
