@@ -96,9 +96,12 @@ func Down(ctx context.Context, pool *pgxpool.Pool) (Applied, error) {
 	return applied, nil
 }
 
-// Check returns [ErrBehind] if migrations are pending. A schema that is newer
-// than this program is fine, see [Newer].
+// Check returns [ErrBehind] if migrations are pending, and [ErrShared] if the database is
+// another installation's. A schema that is newer than this program is fine, see [Newer].
 func Check(ctx context.Context, pool *pgxpool.Pool) error {
+	if err := checkInstallation(ctx, pool); err != nil {
+		return err
+	}
 	now, err := read(ctx, pool)
 	if err != nil {
 		return err

@@ -59,6 +59,12 @@ func riverUp(ctx context.Context, pool *pgxpool.Pool) (applied []Applied, err er
 	if _, err := pool.Exec(ctx, createRiverSchema); err != nil {
 		return nil, fmt.Errorf("migrate the job queue: %w", err)
 	}
+	if err := checkInstallation(ctx, pool); err != nil {
+		return nil, err
+	}
+	if _, err := pool.Exec(ctx, claimQuery); err != nil {
+		return nil, fmt.Errorf("migrate the job queue: %w", err)
+	}
 	result, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
 	if err != nil {
 		return nil, fmt.Errorf("migrate the job queue: %w", err)
