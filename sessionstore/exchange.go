@@ -47,10 +47,7 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 		case err != nil:
 			return refresh.Decision{}, now, sessionerr.Unavailable("refresh", err)
 		default:
-			if d.Outcome == Refused && !d.Unproven && !t.claims.ExpiresAt.IsZero() && !now.Before(t.claims.ExpiresAt) {
-				return d, now, errExpired
-			}
-			return d, now, refusal(d, t.claims, delayed)
+			return d, now, refusal(d, t.claims, now, delayed)
 		}
 	}
 }
@@ -74,6 +71,9 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			})
 			p = d.Next // it is written already
 		}
+		if err == nil {
+			err = s.lacks(d, t)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -83,12 +83,6 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			}
 			delayed, err = reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)
 			return err
-		case d.Outcome != Refused && !hasScope(d.Next.Claims, t.scope):
-			return ErrScope
-		case d.Outcome != Refused && !hasResources(cmp.Or(d.Next.Audience, s.cfg.Tokens.Audience), t.resources):
-			return ErrResource
-		case d.Outcome != Refused && t.proven == "" && slices.Contains(s.provers, cmp.Or(d.Next.Client, s.rules.FirstClient)):
-			return ErrProofRequired
 		case d.Next == p:
 			return nil
 		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo && d.Next.AccessGeneration == p.AccessGeneration:
@@ -100,12 +94,30 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 	return d, now, delayed, err
 }
 
+// lacks is the error of a refresh that would get a pair, were it not for what comes with it.
+func (s *core) lacks(d refresh.Decision, t presented) error {
+	switch {
+	case d.Outcome == Refused, d.Outcome == Stolen:
+		return nil
+	case !hasScope(d.Next.Claims, t.scope):
+		return ErrScope
+	case !hasResources(cmp.Or(d.Next.Audience, s.cfg.Tokens.Audience), t.resources):
+		return ErrResource
+	case t.proven == "" && slices.Contains(s.provers, cmp.Or(d.Next.Client, s.rules.FirstClient)):
+		return ErrProofRequired
+	}
+	return nil
+}
+
 // refusal is the error for an outcome that gives no pair, nil for any other.
-func refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
+func refusal(d refresh.Decision, presented tokens.Claims, now time.Time, delayed error) error {
 	switch d.Outcome {
 	case Refused:
 		if d.Unproven {
 			return ErrNotProven
+		}
+		if !presented.ExpiresAt.IsZero() && !now.Before(presented.ExpiresAt) {
+			return errExpired
 		}
 		return ErrEnded
 	case Stolen:
