@@ -34,8 +34,9 @@ type row struct {
 }
 
 // New returns an empty store. It fails where [sessionstore.New] does, and for what cfg has for
-// PostgreSQL alone.
+// PostgreSQL alone. No verified tokens are remembered, whatever cfg says.
 func New(keys *tokens.KeyRing, cfg sessionstore.Config) (*Store, error) {
+	cfg.Tokens.Remember = -1 // what remembers has goroutines, which a bubble would wait for
 	core, err := sessionstore.NewCore(keys, cfg)
 	if err != nil {
 		return nil, err
