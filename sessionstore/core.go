@@ -118,7 +118,7 @@ func isLive(p Pair, now time.Time) bool { return !p.Revoked && now.Before(p.Expi
 func (c *Core) Exchange(p Pair, claims tokens.Claims, options RefreshOptions, now time.Time) (Decision, error) {
 	t := presented{claims: claims, proven: options.KeyThumbprint, scope: askedScope(options.Scope), resources: options.Resources}
 	if options.KeyThumbprint != "" && !tokens.IsThumbprint(options.KeyThumbprint) {
-		return Decision{}, errThumbprint
+		return Decision{}, argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url")
 	}
 	if c.core.isOthers(p, options.ClientID) {
 		return Decision{}, ErrOtherClient
@@ -127,7 +127,10 @@ func (c *Core) Exchange(p Pair, claims tokens.Claims, options RefreshOptions, no
 	if err := c.core.lacks(d, t); err != nil {
 		return Decision{}, err
 	}
-	return d, refusal(d, claims, now, nil)
+	if d.Outcome == Refused && !d.Unproven && !claims.ExpiresAt.IsZero() && !now.Before(claims.ExpiresAt) {
+		return d, errExpired
+	}
+	return d, refusal(d, claims, nil)
 }
 
 // Cause is the one cause that a caller has given to [Store.Invalidate], or [ReasonBackend].

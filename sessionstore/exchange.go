@@ -47,7 +47,10 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 		case err != nil:
 			return refresh.Decision{}, now, sessionerr.Unavailable("refresh", err)
 		default:
-			return d, now, refusal(d, t.claims, now, delayed)
+			if d.Outcome == Refused && !d.Unproven && !t.claims.ExpiresAt.IsZero() && !now.Before(t.claims.ExpiresAt) {
+				return d, now, errExpired
+			}
+			return d, now, refusal(d, t.claims, delayed)
 		}
 	}
 }
@@ -94,6 +97,21 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 	return d, now, delayed, err
 }
 
+// refusal is the error for an outcome that gives no pair, nil for any other.
+func refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
+	switch d.Outcome {
+	case Refused:
+		if d.Unproven {
+			return ErrNotProven
+		}
+		return ErrEnded
+	case Stolen:
+		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, Theft: d.Theft, Behind: d.Next.Generation - presented.Generation, ReportDelayed: delayed}
+	case Rotated, StillFresh, Raced, RetriedLate, Healed:
+	}
+	return nil
+}
+
 // lacks is the error of a refresh that would get a pair, were it not for what comes with it.
 func (s *core) lacks(d refresh.Decision, t presented) error {
 	switch {
@@ -105,24 +123,6 @@ func (s *core) lacks(d refresh.Decision, t presented) error {
 		return ErrResource
 	case t.proven == "" && slices.Contains(s.provers, cmp.Or(d.Next.Client, s.rules.FirstClient)):
 		return ErrProofRequired
-	}
-	return nil
-}
-
-// refusal is the error for an outcome that gives no pair, nil for any other.
-func refusal(d refresh.Decision, presented tokens.Claims, now time.Time, delayed error) error {
-	switch d.Outcome {
-	case Refused:
-		if d.Unproven {
-			return ErrNotProven
-		}
-		if !presented.ExpiresAt.IsZero() && !now.Before(presented.ExpiresAt) {
-			return errExpired
-		}
-		return ErrEnded
-	case Stolen:
-		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, Theft: d.Theft, Behind: d.Next.Generation - presented.Generation, ReportDelayed: delayed}
-	case Rotated, StillFresh, Raced, RetriedLate, Healed:
 	}
 	return nil
 }

@@ -65,14 +65,12 @@ type RefreshOptions struct {
 // RefreshTokensWith is [Store.RefreshTokens] with options.
 func (s *Store) RefreshTokensWith(ctx context.Context, refreshToken string, options RefreshOptions) (refreshed Refreshed, err error) {
 	if thumbprint := options.KeyThumbprint; thumbprint != "" && !tokens.IsThumbprint(thumbprint) {
-		return Refreshed{}, errThumbprint
+		return Refreshed{}, argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url")
 	}
 	ctx = s.begin(ctx, OperationRefresh)
 	defer func() { s.end(ctx, Result{Operation: OperationRefresh, Err: err, Outcome: refreshed.Outcome}) }()
 	return s.refresh(ctx, refreshToken, options)
 }
-
-var errThumbprint = argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url")
 
 func (s *Store) refresh(ctx context.Context, refreshToken string, options RefreshOptions) (Refreshed, error) {
 	t, err := s.present(ctx, refreshToken, options.KeyThumbprint, options.Client)
