@@ -18,7 +18,8 @@ import (
 // DefaultSaveTimeout is how long storing a change may take.
 const DefaultSaveTimeout = 5 * time.Second
 
-// Store is what the middleware needs of a [sessionstore.Store].
+// Store is what the middleware needs of a store of sessions: a [sessionstore.Store] is one, and
+// for tests that of package memstore. Package sessiontest has the suite for another.
 type Store interface {
 	GetWith(ctx context.Context, accessToken string, options sessionstore.GetOptions) (sessionstore.Session, tokens.Claims, error)
 	Create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error)

@@ -44,7 +44,7 @@ func ownClaims(claims []byte) (string, error) {
 
 // claimsFor asks the program for the claims of a session, and returns what the pair's row
 // has of them and of the context.
-func (s *Store) claimsFor(ctx context.Context, params CreateParams) (string, error) {
+func (s *core) claimsFor(ctx context.Context, params CreateParams) (string, error) {
 	given, err := s.cfg.ClaimsFor(ctx, params)
 	if err != nil {
 		return "", err

@@ -110,7 +110,7 @@ func (c Config) provers() []string {
 
 // isOthers tells whether a pair is of another client than the one that calls itself so.
 // One that is not configured here may have been renamed: no name is wrong for its pairs.
-func (s *Store) isOthers(p refresh.Pair, name string) bool {
+func (s *core) isOthers(p refresh.Pair, name string) bool {
 	of := cmp.Or(p.Client, s.rules.FirstClient)
 	return name != "" && name != of && slices.Contains(s.cfg.clientIDs(), of)
 }

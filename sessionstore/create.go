@@ -75,7 +75,7 @@ func (s *Store) createShared(ctx context.Context, c *creation) error {
 }
 
 // prepare fills in what the database does not decide.
-func (s *Store) prepare(ctx context.Context, checked checkedParams) (creation, error) {
+func (s *core) prepare(ctx context.Context, checked checkedParams) (creation, error) {
 	params, claims := checked.params, checked.claims
 	if len(params.Claims) == 0 && s.cfg.ClaimsFor != nil {
 		var err error

@@ -55,7 +55,7 @@ type checkedParams struct {
 	once    once
 }
 
-func (s *Store) checkParams(params CreateParams) (checkedParams, error) {
+func (s *core) checkParams(params CreateParams) (checkedParams, error) {
 	fail := func(err error) (checkedParams, error) { return checkedParams{}, err }
 	if err := checkText("subject", params.Subject, maxSubjectBytes); err != nil {
 		return fail(err)

@@ -74,6 +74,9 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			})
 			p = d.Next // it is written already
 		}
+		if err == nil {
+			err = s.lacks(d, t)
+		}
 		switch {
 		case err != nil:
 			return err
@@ -83,12 +86,6 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			}
 			delayed, err = reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)
 			return err
-		case d.Outcome != Refused && !hasScope(d.Next.Claims, t.scope):
-			return ErrScope
-		case d.Outcome != Refused && !hasResources(cmp.Or(d.Next.Audience, s.cfg.Tokens.Audience), t.resources):
-			return ErrResource
-		case d.Outcome != Refused && t.proven == "" && slices.Contains(s.provers, cmp.Or(d.Next.Client, s.rules.FirstClient)):
-			return ErrProofRequired
 		case d.Next == p:
 			return nil
 		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo && d.Next.AccessGeneration == p.AccessGeneration:
@@ -111,6 +108,21 @@ func refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
 	case Stolen:
 		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, Theft: d.Theft, Behind: d.Next.Generation - presented.Generation, ReportDelayed: delayed}
 	case Rotated, StillFresh, Raced, RetriedLate, Healed:
+	}
+	return nil
+}
+
+// lacks is the error of a refresh that would get a pair, were it not for what comes with it.
+func (s *core) lacks(d refresh.Decision, t presented) error {
+	switch {
+	case d.Outcome == Refused, d.Outcome == Stolen:
+		return nil
+	case !hasScope(d.Next.Claims, t.scope):
+		return ErrScope
+	case !hasResources(cmp.Or(d.Next.Audience, s.cfg.Tokens.Audience), t.resources):
+		return ErrResource
+	case t.proven == "" && slices.Contains(s.provers, cmp.Or(d.Next.Client, s.rules.FirstClient)):
+		return ErrProofRequired
 	}
 	return nil
 }

@@ -55,21 +55,9 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 		return Session{}, tokens.Claims{}, sessionerr.Unavailable("get a session", err)
 	case !r.found:
 		return Session{}, tokens.Claims{}, ErrNotFound
-	case r.hasEnded, !r.isLive && claims.Generation <= r.current.generation:
-		return Session{}, tokens.Claims{}, ErrEnded
-	case !s.rules.AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
-		// Of a generation above the row's, what the row says of the idle time is of a
-		// token before.
-		return Session{}, tokens.Claims{}, ErrSuperseded
-	case claims.Audience != r.audience && !s.tokens.accepts(claims.Audience):
-		return Session{}, tokens.Claims{}, tokens.ErrWrongAudience
-	case !r.now.Before(claims.ExpiresAt), claims.Generation == r.current.generation && !r.now.Before(r.current.expiresAt):
-		return Session{}, tokens.Claims{}, tokens.ErrExpired
 	}
-	if options.Check != nil {
-		if err := options.Check(claims); err != nil {
-			return Session{}, tokens.Claims{}, err
-		}
+	if err := s.checkAccess(claims, r, options); err != nil {
+		return Session{}, tokens.Claims{}, err
 	}
 	if r.session.Data, err = s.data.open(r.session.ID, r.data); err != nil {
 		return Session{}, tokens.Claims{}, err
@@ -77,11 +65,36 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 	if err := r.session.readClaims(r.claims); err != nil {
 		return Session{}, tokens.Claims{}, err
 	}
-	isClients := !options.Unconfirmed && (options.Check != nil || claims.KeyThumbprint == "")
-	if isClients && r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second)) {
+	if r.isFirstUse(claims, options) {
 		s.seen.note(ctx, claims.TokenID, r.current)
 	}
 	return r.session, claims, nil
+}
+
+// checkAccess is the verdict of a strict check about an access token that has verified.
+func (s *core) checkAccess(claims tokens.Claims, r *reading, options GetOptions) error {
+	switch {
+	case r.hasEnded, !r.isLive && claims.Generation <= r.current.generation:
+		return ErrEnded
+	case !s.rules.AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
+		// Of a generation above the row's, what the row says of the idle time is of a
+		// token before.
+		return ErrSuperseded
+	case claims.Audience != r.audience && !s.tokens.accepts(claims.Audience):
+		return tokens.ErrWrongAudience
+	case !r.now.Before(claims.ExpiresAt), claims.Generation == r.current.generation && !r.now.Before(r.current.expiresAt):
+		return tokens.ErrExpired
+	case options.Check != nil:
+		return options.Check(claims)
+	}
+	return nil
+}
+
+// isFirstUse tells whether a token that was accepted shows that its client holds the pair,
+// which is not known yet.
+func (r *reading) isFirstUse(claims tokens.Claims, options GetOptions) bool {
+	isClients := !options.Unconfirmed && (options.Check != nil || claims.KeyThumbprint == "")
+	return isClients && r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second))
 }
 
 const loadQuery = `

@@ -110,18 +110,29 @@ func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreatePar
 
 // named finds out which session is meant.
 func (s *Store) named(ctx context.Context, r Replaced) (replaced, error) {
-	if r.Token == "" {
-		if r.SessionID == uuid.Nil {
-			return replaced{}, argumentError("replaces", "names no session")
-		}
-		return replaced{id: r.SessionID, checksum: r.Checksum}, nil
+	if !s.TakesFromCompas(r.Token) {
+		return s.core.named(r)
 	}
-	claims, err := s.tokens.verifyAny(r.Token)
-	if s.TakesFromCompas(r.Token) {
-		if claims, err = s.compas.VerifyIssued(r.Token); err == nil {
-			claims, _, err = s.compas.Find(ctx, claims)
-		}
+	claims, err := s.compas.VerifyIssued(r.Token)
+	if err == nil {
+		claims, _, err = s.compas.Find(ctx, claims)
 	}
+	return r.by(claims, err)
+}
+
+// named is [Store.named] but for the tokens of Compas.
+func (s *core) named(r Replaced) (replaced, error) {
+	if r.Token != "" {
+		return r.by(s.tokens.verifyAny(r.Token))
+	}
+	if r.SessionID == uuid.Nil {
+		return replaced{}, argumentError("replaces", "names no session")
+	}
+	return replaced{id: r.SessionID, checksum: r.Checksum}, nil
+}
+
+// by is what the claims of the token name, or what their error says of it.
+func (r Replaced) by(claims tokens.Claims, err error) (replaced, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return replaced{}, ErrNotReplaceable

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -13,7 +12,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
-	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -21,19 +19,14 @@ import (
 // Store creates, reads, changes, refreshes and ends sessions. It may be used
 // by many goroutines.
 type Store struct {
+	core
+
 	pool   isolation.Pool
-	tokens *signing
-	clock  *clock
 	compas *compas.Adapter // nil where no session of Compas was taken over
-	cfg    Config
-	rules  refresh.Rules
-	// provers are the clients that have to prove that they have a key.
-	provers []string
-	data    sealing
-	seen    confirmations
-	limit   limit
-	turns   *turns // of subjects
-	pace    *pace
+	seen   confirmations
+	limit  limit
+	turns  *turns // of subjects
+	pace   *pace
 	// primary gives up connections to a server that is no longer the primary.
 	primary primary.Watch
 
@@ -48,24 +41,17 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	if db == nil || keys == nil {
 		return nil, errors.New("sessionstore: a pool and a key ring are required")
 	}
-	cfg, err := cfg.withDefaults()
+	core, err := newCore(keys, cfg)
 	if err != nil {
 		return nil, err
 	}
+	cfg = core.cfg
 	pool := isolation.Pool{Pool: db}
-	if cfg.Tokens.Now == nil {
-		cfg.Tokens.Now = time.Now
-	}
-	database := &clock{own: cfg.Tokens.Now}
-	cfg.Tokens.Now = database.now
 	on, inTurn, pace := newStatements(pool, cfg), new(turns), newPace()
 	store := &Store{
-		pool: pool, cfg: cfg, rules: on.rules, provers: cfg.provers(), clock: database, data: sealing{cfg.Sealer, cfg.SealedOnly, new(atomic.Int64)}, seen: confirmations{pool: pool},
+		core: core, pool: pool, seen: confirmations{pool: pool},
 		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn, pace: pace}, turns: inTurn, pace: pace,
 		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
-	}
-	if store.tokens, err = newSigning(keys, cfg.Tokens); err != nil {
-		return nil, err
 	}
 	if cfg.CompasSigningKey != "" {
 		if store.compas, err = compas.New(pool, cfg.CompasSigningKey, cfg.Tokens, on.rules); err != nil {

@@ -1,0 +1,62 @@
+package memstore
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// RefreshTokens exchanges a refresh token: see [sessionstore.Store.RefreshTokens].
+func (s *Store) RefreshTokens(ctx context.Context, refreshToken string, client sessionstore.Client) (sessionstore.Refreshed, error) {
+	return s.RefreshTokensWith(ctx, refreshToken, sessionstore.RefreshOptions{Client: client})
+}
+
+// RefreshTokensWithProof is [Store.RefreshTokens] for a client that has proven to have a key:
+// see [sessionstore.Store.RefreshTokensWithProof].
+func (s *Store) RefreshTokensWithProof(ctx context.Context, refreshToken, thumbprint string, client sessionstore.Client) (sessionstore.Refreshed, error) {
+	return s.RefreshTokensWith(ctx, refreshToken, sessionstore.RefreshOptions{KeyThumbprint: thumbprint, Client: client})
+}
+
+// RefreshTokensWith is [Store.RefreshTokens] with options.
+func (s *Store) RefreshTokensWith(_ context.Context, refreshToken string, options sessionstore.RefreshOptions) (sessionstore.Refreshed, error) {
+	claims, err := s.core.VerifyType(refreshToken, tokens.RefreshToken)
+	if err != nil {
+		return sessionstore.Refreshed{}, err
+	}
+	options.Client = s.core.Client(options.Client)
+	d, now, err := s.exchange(claims, options)
+	if err != nil {
+		return sessionstore.Refreshed{}, err
+	}
+	pair, err := s.core.Sign(d.Next, now)
+	if err != nil {
+		return sessionstore.Refreshed{}, err
+	}
+	return sessionstore.Refreshed{SessionID: claims.SessionID, Outcome: d.Outcome, Pair: pair}, nil
+}
+
+// exchange decides, and keeps what was decided.
+func (s *Store) exchange(claims tokens.Claims, options sessionstore.RefreshOptions) (sessionstore.Decision, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.Now()
+	r := s.rows[claims.SessionID]
+	if r == nil || r.pair.ID != claims.TokenID {
+		return sessionstore.Decision{}, now, sessionstore.ErrNotFound
+	}
+	d, err := s.core.Exchange(r.pair, claims, options, now)
+	if theft, ok := errors.AsType[*sessionstore.ReuseError](err); ok {
+		r.end(sessionstore.Cause{Reason: sessionstore.ReasonTheft, By: string(theft.Theft)}, now)
+	}
+	if err != nil {
+		return d, now, err
+	}
+	if d.Next.MintedAt() != r.pair.MintedAt() || d.Next.BoundTo != r.pair.BoundTo || d.Next.AccessGeneration != r.pair.AccessGeneration {
+		r.session.LastClient = options.Client
+	}
+	r.pair = d.Next
+	return d, now, nil
+}

@@ -1,0 +1,116 @@
+package memstore
+
+import (
+	"bytes"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Store keeps sessions in memory. It may be used by many goroutines. Its methods do what
+// those of [sessionstore.Store] do, and fail with the same errors, of which
+// [sessionstore.ErrUnavailable] is none.
+type Store struct {
+	core *sessionstore.Core
+	now  func() time.Time
+	most int // live sessions of a subject; zero for any number
+
+	mu       sync.Mutex
+	rows     map[uuid.UUID]*row
+	keys     map[string]*row   // by what their creations are known by
+	subjects map[string][]*row // those that were made first come first
+	sweepAt  int               // so many sessions
+}
+
+// row is a session and its pair. It is only used under the store's lock.
+type row struct {
+	session     sessionstore.Session // without what the pair has
+	pair        sessionstore.Pair
+	key, digest string
+}
+
+// New returns an empty store. It fails where [sessionstore.New] does, and for what cfg has for
+// PostgreSQL alone. No verified tokens are remembered, whatever cfg says.
+func New(keys *tokens.KeyRing, cfg sessionstore.Config) (*Store, error) {
+	cfg.Tokens.Remember = -1 // what remembers has goroutines, which a bubble would wait for
+	core, err := sessionstore.NewCore(keys, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{core: core, now: core.Config().Tokens.Now, most: cfg.SessionsPerSubject}
+	s.keep(nil)
+	return s, nil
+}
+
+// Defaults of [MustNew].
+const (
+	DefaultIssuer   = "https://id.example.com"
+	DefaultAudience = "https://api.example.com"
+)
+
+// MustNew is [New] for tests: with a key of its own, and with [DefaultIssuer] and
+// [DefaultAudience] where cfg has none. It panics where New fails.
+func MustNew(cfg sessionstore.Config) *Store {
+	if cfg.Tokens.Issuer == "" {
+		cfg.Tokens.Issuer = DefaultIssuer
+	}
+	if cfg.Tokens.Audience == "" {
+		cfg.Tokens.Audience = DefaultAudience
+	}
+	jwk, _, err := tokens.GenerateKey("EdDSA")
+	if err != nil {
+		panic(err)
+	}
+	keys, err := tokens.ParseKeyRing([]byte(`{"keys":[` + string(jwk) + `]}`))
+	if err != nil {
+		panic(err)
+	}
+	s, err := New(keys, cfg)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+// Now is the store's time, as precise as PostgreSQL's.
+func (s *Store) Now() time.Time { return s.now().Truncate(time.Microsecond) }
+
+// view is the session as callers get it: nothing of it is shared.
+func (s *Store) view(r *row, now time.Time) sessionstore.Session {
+	session, p := r.session, r.pair
+	session.Data, session.Claims = bytes.Clone(session.Data), bytes.Clone(session.Claims)
+	if session.Context != (tokens.Context{}) {
+		session.Context, _, _ = tokens.SplitClaims(p.Claims) // which has been split before
+	}
+	session.RefreshedAt, session.ExpiresAt = p.IssuedAt, p.ExpiresAt
+	session.Ended = r.ending(now)
+	return session
+}
+
+// ending is how the session ended. Whoever ends one that has expired does not end it: it has
+// ended before.
+func (r *row) ending(now time.Time) sessionstore.Ending {
+	p, ended := r.pair, r.session.Ended
+	switch {
+	case p.Revoked && (!ended.At.After(p.ExpiresAt) || ended.Reason == sessionstore.ReasonTheft):
+		return ended
+	case now.Before(p.ExpiresAt):
+		return sessionstore.Ending{}
+	case p.ExpiresAt.Equal(p.End):
+		return sessionstore.Ending{At: p.ExpiresAt, Cause: sessionstore.Cause{Reason: sessionstore.ReasonExpired}}
+	}
+	return sessionstore.Ending{At: p.ExpiresAt, Cause: sessionstore.Cause{Reason: sessionstore.ReasonIdle}}
+}
+
+// end revokes the session, unless that was done before.
+func (r *row) end(cause sessionstore.Cause, now time.Time) {
+	if r.pair.Revoked {
+		return
+	}
+	r.pair.Revoked, r.session.RevokedAt = true, now
+	r.session.Ended = sessionstore.Ending{At: now, Cause: cause}
+}

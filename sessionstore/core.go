@@ -1,0 +1,143 @@
+package sessionstore
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// core is what a store does without asking where the sessions are kept: it checks what it
+// is given, makes tokens, and verifies them.
+type core struct {
+	tokens *signing
+	clock  *clock
+	cfg    Config
+	rules  refresh.Rules
+	// provers are the clients that have to prove that they have a key.
+	provers []string
+	data    sealing
+}
+
+func newCore(keys *tokens.KeyRing, cfg Config) (core, error) {
+	if keys == nil {
+		return core{}, errors.New("sessionstore: a key ring is required")
+	}
+	cfg, err := cfg.withDefaults()
+	if err != nil {
+		return core{}, err
+	}
+	if cfg.Tokens.Now == nil {
+		cfg.Tokens.Now = time.Now
+	}
+	told := &clock{own: cfg.Tokens.Now}
+	cfg.Tokens.Now = told.now
+	signing, err := newSigning(keys, cfg.Tokens)
+	if err != nil {
+		return core{}, err
+	}
+	return core{
+		tokens: signing, clock: told, cfg: cfg, rules: cfg.rules(), provers: cfg.provers(),
+		data: sealing{cfg.Sealer, cfg.SealedOnly, new(atomic.Int64)},
+	}, nil
+}
+
+// Pair is the state of a session's token pair: what a store keeps beside the [Session].
+// Nothing but a Core changes it.
+type Pair = refresh.Pair
+
+// Decision is what a refresh token does: its Outcome, and in Next the pair as it is to be
+// kept and answered.
+type Decision = refresh.Decision
+
+// Core is what every store of sessions does alike, wherever it keeps them: it checks what it
+// is given, makes tokens and verifies them, and decides what they are good for. It keeps
+// nothing and locks nothing. [Store] is built on one, for PostgreSQL; package memstore is
+// another store. Package sessiontest tells whether a store holds what is expected of it.
+//
+// The time that its methods are given is that of the store, and the same for everybody who
+// uses the store.
+type Core struct{ core core }
+
+// NewCore fails where [New] does, and for what Config has for PostgreSQL alone.
+func NewCore(keys *tokens.KeyRing, cfg Config) (*Core, error) {
+	switch {
+	case cfg.Sealer != nil, cfg.SealedOnly, cfg.CompasSigningKey != "", cfg.Direct != nil, cfg.Leaks != nil, len(cfg.Observers) > 0:
+		return nil, errors.New("sessionstore: Sealer, SealedOnly, CompasSigningKey, Direct, Leaks and Observers are for sessions in PostgreSQL: leave them out")
+	}
+	core, err := newCore(keys, cfg)
+	if err != nil {
+		return nil, err
+	}
+	return &Core{core}, nil
+}
+
+// Config is the configuration, with defaults.
+func (c *Core) Config() Config { return c.core.cfg }
+
+// Sign makes the pair's tokens. The same pair gives the same tokens.
+func (c *Core) Sign(p Pair, now time.Time) (TokenPair, error) { return c.core.tokens.sign(p, now) }
+
+// Verify returns the claims of a token that was issued here, of either type, and does not
+// compare its times: the pair decides.
+func (c *Core) Verify(token string) (tokens.Claims, error) { return c.core.tokens.verifyAny(token) }
+
+// VerifyType is [Core.Verify] for a token of one type.
+func (c *Core) VerifyType(token string, want tokens.Type) (tokens.Claims, error) {
+	return c.core.tokens.verify(token, want)
+}
+
+// CheckAccess is the verdict about an access token whose claims have been verified: see
+// [Store.GetWith]. isFirstUse tells that the pair's ConfirmedAt is to be set, unless the pair
+// is another one by then.
+func (c *Core) CheckAccess(claims tokens.Claims, p Pair, now time.Time, options GetOptions) (isFirstUse bool, err error) {
+	r := reading{
+		current:          accessVersion{p.AccessGeneration, p.MintedAt(), p.AccessExpiresAt},
+		countsAsFirstUse: p.ConfirmedAt.IsZero() && !now.Before(p.SettledAt),
+		isLive:           isLive(p, now),
+		hasEnded:         p.Revoked || !p.End.IsZero() && !now.Before(p.End),
+		now:              now, audience: p.Audience,
+	}
+	if err := c.core.checkAccess(claims, &r, options); err != nil {
+		return false, err
+	}
+	return r.isFirstUse(claims, options), nil
+}
+
+// IsLive tells whether the pair's session has not ended.
+func (c *Core) IsLive(p Pair, now time.Time) bool { return isLive(p, now) }
+
+func isLive(p Pair, now time.Time) bool { return !p.Revoked && now.Before(p.ExpiresAt) }
+
+// Exchange decides about a refresh token whose claims have been verified: see
+// [Store.RefreshTokensWith]. Of the decision Next is to be kept, before the tokens are given
+// to anybody; where the error is a [ReuseError], the session is to be revoked. With any
+// other error nothing is to be changed.
+func (c *Core) Exchange(p Pair, claims tokens.Claims, options RefreshOptions, now time.Time) (Decision, error) {
+	t := presented{claims: claims, proven: options.KeyThumbprint, scope: askedScope(options.Scope), resources: options.Resources}
+	if options.KeyThumbprint != "" && !tokens.IsThumbprint(options.KeyThumbprint) {
+		return Decision{}, argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url")
+	}
+	if c.core.isOthers(p, options.ClientID) {
+		return Decision{}, ErrOtherClient
+	}
+	d := refresh.Decide(p, t.keys(), refresh.Presented{Generation: claims.Generation, ExpiresAt: claims.ExpiresAt}, now, c.core.rules)
+	if err := c.core.lacks(d, t); err != nil {
+		return Decision{}, err
+	}
+	if d.Outcome == Refused && !d.Unproven && !claims.ExpiresAt.IsZero() && !now.Before(claims.ExpiresAt) {
+		return d, errExpired
+	}
+	return d, refusal(d, claims, nil)
+}
+
+// Cause is the one cause that a caller has given to [Store.Invalidate], or [ReasonBackend].
+func (c *Core) Cause(given []Cause) (Cause, error) { return causeOf(given, ReasonBackend) }
+
+// Client is what is kept of the client that refreshes: see the comments of the members.
+func (c *Core) Client(given Client) Client {
+	given.Label = ""
+	return given.clean()
+}
