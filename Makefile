@@ -38,9 +38,10 @@ build: ## Build bin/api
 
 .PHONY: test
 test: ## Run all tests, on a real PostgreSQL, with the race detector
-	go test -race -p $(PACKAGES) ./...
+	@# make lint has vet, which go test would run in each package again.
+	go test -race -vet=off -p $(PACKAGES) ./...
 	@# It takes eight times as long with the race detector, which has nothing to find in it: each search is one goroutine's own.
-	go test -run '^TestModelCheck' ./internal/refresh
+	go test -vet=off -run '^TestModelCheck' ./internal/refresh
 
 .PHONY: race
 race: ## Run all tests COUNT times over, on one core and on several, to catch what one run misses

@@ -38,7 +38,7 @@ func TestRefreshesAreHeapOnly(t *testing.T) {
 		workers = 2
 		// So many that a page has some rest, though far less than in any real
 		// table: there a row is rotated every three graces at most.
-		sessions  = 2000
+		sessions  = 1000
 		rotations = 3    // of each session: in each page some 200 updates, for which there is room for 18
 		mostGrown = 1.05 // in the last round, which alone would double the table
 	)

@@ -73,7 +73,7 @@ func TestPlansWithoutStatistics(t *testing.T) {
 // of them are wanted.
 func TestListReadsItsPage(t *testing.T) {
 	t.Parallel()
-	const most = 25_000 // of each of four kinds
+	const most = 10_000 // of each of four kinds: twenty times what a list may read
 	conn, err := testdb.Pool(t).Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)

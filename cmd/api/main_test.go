@@ -9,5 +9,5 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	os.Exit(testservice.Main(func() int { return testdb.Main(m) }, "-ldflags", "-X main.version="+builtVersion))
+	os.Exit(testservice.Main(func() int { return testdb.Main(m) }, "-X main.version="+builtVersion))
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -19,9 +20,9 @@ const (
 	unfinished   = "unfinished-"
 )
 
-// initCluster makes home/data. It is there whole or not at all: what is unfinished is in a folder of another name. That
-// name is a new one each time, as an initdb may still be at work whose starter was killed.
-func initCluster(ctx context.Context, a account, programs Programs, home string, noSync bool) (err error) {
+// makeCluster makes home/data, which fill fills. It is there whole or not at all: what is unfinished is in a folder of
+// another name. That name is a new one each time, as an initdb may still be at work whose starter was killed.
+func makeCluster(ctx context.Context, home string, fill func(ctx context.Context, data string) error) (err error) {
 	workshop, err := os.MkdirTemp(home, unfinished)
 	if err != nil {
 		return fmt.Errorf("pgserver: %w", err)
@@ -30,43 +31,65 @@ func initCluster(ctx context.Context, a account, programs Programs, home string,
 	if err := os.Chmod(workshop, 0o711); err != nil { //nolint:gosec // the server's user passes through it
 		return fmt.Errorf("pgserver: %w", err)
 	}
-
-	// The account may write nothing in there: initdb gets an empty folder of its own.
-	data, password := filepath.Join(workshop, dataName), filepath.Join(workshop, passwordName)
+	data := filepath.Join(workshop, dataName)
 	if err := os.Mkdir(data, 0o700); err != nil {
 		return fmt.Errorf("pgserver: %w", err)
 	}
-	if err := os.WriteFile(password, []byte(rand.Text()+"\n"), 0o600); err != nil {
-		return fmt.Errorf("pgserver: %w", err)
-	}
-	if err := errors.Join(a.own(data), a.own(password)); err != nil {
+	if err := fill(ctx, data); err != nil {
 		return err
-	}
-
-	args := []string{
-		"--pgdata", data, "--username", superuser, "--pwfile", password, "--auth", "scram-sha-256",
-		"--encoding", "UTF8", "--locale", "C", "--data-checksums", "--no-instructions",
-	}
-	if noSync {
-		args = append(args, "--no-sync")
-	}
-	cmd := a.command(ctx, programs.path("initdb"), args...)
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with the servers that it starts
-	if output, err := cmd.CombinedOutput(); err != nil {
-		if ctx.Err() != nil {
-			err = ctx.Err()
-		}
-		return fmt.Errorf("pgserver: initdb: %w%s", err, lastLines(string(output)))
-	}
-
-	if err := os.Rename(password, filepath.Join(data, passwordName)); err != nil {
-		return fmt.Errorf("pgserver: %w", err)
 	}
 	if err := os.Rename(data, filepath.Join(home, dataName)); err != nil {
 		return fmt.Errorf("pgserver: %w", err)
 	}
 
 	return nil
+}
+
+// initCluster fills an empty folder with a new database, and its password. The account may write nothing around it.
+func initCluster(a account, programs Programs, noSync bool) func(context.Context, string) error {
+	return func(ctx context.Context, data string) error {
+		password := filepath.Join(filepath.Dir(data), passwordName)
+		if err := os.WriteFile(password, []byte(rand.Text()+"\n"), 0o600); err != nil {
+			return fmt.Errorf("pgserver: %w", err)
+		}
+		if err := errors.Join(a.own(data), a.own(password)); err != nil {
+			return err
+		}
+
+		args := []string{
+			"--pgdata", data, "--username", superuser, "--pwfile", password, "--auth", "scram-sha-256",
+			"--encoding", "UTF8", "--locale", "C", "--data-checksums", "--no-instructions",
+		}
+		if noSync {
+			args = append(args, "--no-sync")
+		}
+		cmd := a.command(ctx, programs.path("initdb"), args...)
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) } // with the servers that it starts
+		if output, err := cmd.CombinedOutput(); err != nil {
+			if ctx.Err() != nil {
+				err = ctx.Err()
+			}
+			return fmt.Errorf("pgserver: initdb: %w%s", err, lastLines(string(output)))
+		}
+
+		if err := os.Rename(password, filepath.Join(data, passwordName)); err != nil {
+			return fmt.Errorf("pgserver: %w", err)
+		}
+
+		return nil
+	}
+}
+
+// copyOf fills an empty folder with a copy of another. Unlike [os.CopyFS] it keeps owners and modes, which PostgreSQL
+// looks at.
+func copyOf(from string) func(context.Context, string) error {
+	return func(ctx context.Context, data string) error {
+		if output, err := exec.CommandContext(ctx, "cp", "-Rp", from+"/.", data).CombinedOutput(); err != nil { //nolint:gosec // the caller's own folder
+			return fmt.Errorf("pgserver: copy %s: %w%s", from, err, lastLines(string(output)))
+		}
+
+		return nil
+	}
 }
 
 // removeUnfinished removes what interrupted first starts have left. Whether it succeeds matters to nobody but the disk.

@@ -135,7 +135,10 @@ func made(t *testing.T) string {
 
 // config is for tests: the machine may not crash, the server may.
 func config(dir string) pgserver.Config {
-	return pgserver.Config{Dir: dir, Settings: map[string]string{"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB"}}
+	return pgserver.Config{Dir: dir, Settings: map[string]string{
+		"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB",
+		"dynamic_shared_memory_type": "mmap", // beside the data: what a killed server leaves elsewhere nobody removes
+	}}
 }
 
 func start(t *testing.T, dir string) *pgserver.Server {

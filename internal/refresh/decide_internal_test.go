@@ -101,6 +101,7 @@ func TestDecideNext(t *testing.T) {
 	t.Parallel()
 	now := start.Add(time.Hour)
 	confirmed := func(p *Pair) { p.ConfirmedAt = start }
+	expiring := func(p *Pair) { p.AccessExpiresAt = start.Add(20 * time.Second) }
 	rotated := func(p *Pair) {
 		p.Generation, p.CreatedAt, p.IssuedAt, p.SettledAt, p.ExpiresAt = 6, now, now, now, now.Add(720*time.Hour)
 		p.AccessGeneration, p.AccessExpiresAt = 10, now.Add(5*time.Minute)
@@ -133,6 +134,10 @@ func TestDecideNext(t *testing.T) {
 		{
 			"still fresh: presenting it confirms it", at(nil), 5, start.Add(time.Second),
 			at(func(p *Pair) { p.ConfirmedAt = start.Add(time.Second) }),
+		},
+		{
+			"still fresh, but not its access token: it gets another, and no more time", at(both(confirmed, expiring)), 5, start.Add(time.Second),
+			at(both(confirmed, func(p *Pair) { p.AccessGeneration, p.AccessExpiresAt = 10, start.Add(time.Second+5*time.Minute) })),
 		},
 		{
 			"still fresh and not settled: it does not count yet", at(settled), 5, start.Add(time.Second),

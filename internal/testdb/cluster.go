@@ -31,6 +31,7 @@ type cluster struct {
 	admin    *pgxpool.Pool
 	base     string // URL of any of its databases
 	template string // "": not there yet
+	prefix   string // of the databases' names
 	strategy string
 	count    atomic.Int64
 }
@@ -77,16 +78,19 @@ func newCluster(ctx context.Context) (*cluster, error) {
 		return nil, err
 	}
 	// Several test binaries may use one server at once.
-	c := &cluster{server: srv, base: base}
-	if err := c.prepare(ctx, "latchkey_test_"+strings.ToLower(rand.Text()[:10])); err != nil {
+	c := &cluster{server: srv, base: base, prefix: "latchkey_test_" + strings.ToLower(rand.Text()[:10])}
+	if srv != nil {
+		c.template = "postgres" // [newServer] has put the schema there
+	}
+	if err := c.prepare(ctx); err != nil {
 		return nil, errors.Join(err, c.end(ctx))
 	}
 
 	return c, nil
 }
 
-// prepare makes the template.
-func (c *cluster) prepare(ctx context.Context, template string) error {
+// prepare makes the template where there is none, and connects to what copies it.
+func (c *cluster) prepare(ctx context.Context) error {
 	config, err := pgxpool.ParseConfig(c.base)
 	if err != nil {
 		return err
@@ -102,12 +106,14 @@ func (c *cluster) prepare(ctx context.Context, template string) error {
 		c.strategy = " STRATEGY wal_log"
 	}
 
-	if _, err := c.admin.Exec(ctx, `CREATE DATABASE `+quote(template)); err != nil {
-		return err
-	}
-	c.template = template
-	if err := migrate(ctx, c.url(c.template)); err != nil {
-		return err
+	if c.server == nil {
+		if _, err := c.admin.Exec(ctx, `CREATE DATABASE `+quote(c.prefix)); err != nil {
+			return err
+		}
+		c.template = c.prefix
+		if err := migrate(ctx, c.url(c.template)); err != nil {
+			return err
+		}
 	}
 	// A template that is in use cannot be copied.
 	_, err = c.admin.Exec(ctx, `ALTER DATABASE `+quote(c.template)+` ALLOW_CONNECTIONS false`)
@@ -117,7 +123,7 @@ func (c *cluster) prepare(ctx context.Context, template string) error {
 
 // create makes a copy of the template and returns its name.
 func (c *cluster) create(ctx context.Context) (string, error) {
-	name := fmt.Sprintf("%s_%d", c.template, c.count.Add(1))
+	name := fmt.Sprintf("%s_%d", c.prefix, c.count.Add(1))
 	_, err := c.admin.Exec(ctx, `CREATE DATABASE `+quote(name)+` TEMPLATE `+quote(c.template)+c.strategy)
 
 	return name, err
@@ -186,5 +192,6 @@ func source(ctx context.Context) (base string, srv server, err error) {
 		return "", nil, err
 	}
 
-	return srv.URL("postgres"), srv, nil
+	// Nobody may have a connection to the database that is copied.
+	return srv.URL("template1"), srv, nil
 }

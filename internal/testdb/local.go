@@ -1,8 +1,10 @@
 package testdb
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,19 +22,21 @@ type local struct {
 	environment []string // the server's, and its standby's
 }
 
+// startLocal starts a server with the schema in its database postgres.
 func startLocal(ctx context.Context, programs pgserver.Programs, settings map[string]string, environment []string) (server, error) {
+	from, err := madeData(ctx, programs)
+	if err != nil {
+		return nil, err
+	}
 	root, err := filesDir(ctx)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := os.MkdirTemp(root, "server-")
+	dir, err := newFolder(root, "server-")
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { // as root, another user runs the server
-		return nil, err
-	}
-	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: settings, Environment: environment})
+	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: settings, Environment: environment, From: from})
 	if err != nil {
 		return nil, errors.Join(err, removeServer(dir))
 	}
@@ -61,12 +65,15 @@ var files struct {
 	mu      sync.Mutex
 	dir     string
 	janitor *exec.Cmd
+	work    io.Closer // closed, it has the janitor begin
 }
 
 // janitorScript removes the files when the test binary has ended: read returns when the binary's end of the pipe is
 // closed. A panic in a test, or go test's own timeout, leaves no other chance. The servers end at the same moment, so
-// they may still write while the files are being removed.
-const janitorScript = `read -r _; for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && break; sleep 0.5; done`
+// they may still write while the files are being removed. A link to them goes first: see copyMade.
+const janitorScript = `read -r _
+for link in "$2"*; do case $(readlink "$link") in "$1"/*) rm -f "$link";; esac; done
+for i in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$1" && exit; sleep 0.5; done; exit 1`
 
 func filesDir(ctx context.Context) (string, error) {
 	files.mu.Lock()
@@ -75,24 +82,33 @@ func filesDir(ctx context.Context) (string, error) {
 	if files.dir != "" {
 		return files.dir, nil
 	}
-	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-test-")
+	root := cmp.Or(testdir.Fast(), os.TempDir())
+	dir, err := newFolder(root, "latchkey-test-")
 	if err != nil {
 		return "", err
 	}
-	if err := os.Chmod(dir, 0o711); err != nil { // as root, another user runs the servers
-		return "", err
-	}
-	janitor := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", janitorScript, "sh", dir)
+	janitor := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", janitorScript, "sh", dir, filepath.Join(root, madePrefix))
 	janitor.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not meant for it
-	if _, err := janitor.StdinPipe(); err != nil {
+	work, err := janitor.StdinPipe()
+	if err != nil {
 		return "", err
 	}
 	if err := janitor.Start(); err != nil {
 		return "", err
 	}
-	files.dir, files.janitor = dir, janitor
+	files.dir, files.janitor, files.work = dir, janitor, work
 
 	return dir, nil
+}
+
+// newFolder makes a folder that any user may pass through: as root, another user runs the servers.
+func newFolder(parent, prefix string) (string, error) {
+	dir, err := os.MkdirTemp(parent, prefix)
+	if err != nil {
+		return "", err
+	}
+
+	return dir, os.Chmod(dir, 0o711)
 }
 
 func removeFiles() error {
@@ -102,8 +118,7 @@ func removeFiles() error {
 	if files.dir == "" {
 		return nil
 	}
-	err := errors.Join(os.RemoveAll(files.dir), files.janitor.Process.Kill())
-	_ = files.janitor.Wait() // it was killed, and says so
+	err := errors.Join(files.work.Close(), files.janitor.Wait())
 	files.dir = ""
 
 	return err

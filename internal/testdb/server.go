@@ -54,9 +54,6 @@ func NewServerBy(tb testing.TB, clock *Clock) *Server {
 		tb.Fatalf("no database for tests: %v", err)
 	}
 	removeAfter(tb, srv)
-	if err := migrate(ctx, srv.URL("postgres")); err != nil {
-		tb.Fatalf("testdb: %v", err)
-	}
 
 	return &Server{tb: tb, server: srv}
 }
@@ -114,26 +111,15 @@ func (s *Server) do(what string, action func(context.Context) error) {
 	}
 }
 
+// newServer starts a server with the schema in its database postgres: from the machine's own programs, with more
+// variables, or else in a container.
 func newServer(ctx context.Context, settings map[string]string, environment []string) (server, error) {
-	srv, err := startServer(ctx, settings, environment)
-	if err != nil {
-		return nil, err
-	}
-	if err := speedUp(ctx, srv); err != nil {
-		return nil, errors.Join(err, srv.Remove(ctx))
-	}
-
-	return srv, nil
-}
-
-// startServer starts a server from the machine's own programs, with more variables, or else in a container.
-func startServer(ctx context.Context, settings map[string]string, environment []string) (server, error) {
 	all := baseSettings()
 	maps.Copy(all, settings)
 
 	switch want := os.Getenv("TEST_POSTGRES"); want {
 	case "container":
-		return startContainer(ctx, all)
+		return startEquipped(ctx, all)
 	case "":
 	default:
 		return nil, fmt.Errorf("TEST_POSTGRES is %q: it must be container, or unset", want)
@@ -141,7 +127,7 @@ func startServer(ctx context.Context, settings map[string]string, environment []
 
 	programs, err := pgserver.Find(ctx)
 	if errors.Is(err, pgserver.ErrNoPrograms) {
-		srv, err := startContainer(ctx, all)
+		srv, err := startEquipped(ctx, all)
 		if err != nil {
 			return nil, fmt.Errorf("%w, and no container either: %w\n"+
 				"Install PostgreSQL (apt install postgresql, brew install postgresql), or start Docker, or set TEST_DATABASE_URL", pgserver.ErrNoPrograms, err)
@@ -153,6 +139,28 @@ func startServer(ctx context.Context, settings map[string]string, environment []
 	}
 
 	return startLocal(ctx, programs, all, environment)
+}
+
+// startEquipped starts a container that has what the servers of the machine's own programs begin with.
+func startEquipped(ctx context.Context, settings map[string]string) (server, error) {
+	srv, err := startContainer(ctx, settings)
+	if err != nil {
+		return nil, err
+	}
+	if err := equip(ctx, srv.URL("postgres")); err != nil {
+		return nil, errors.Join(err, srv.Remove(ctx))
+	}
+
+	return srv, nil
+}
+
+// equip gives a new server what tests need.
+func equip(ctx context.Context, url string) error {
+	if err := speedUp(ctx, url); err != nil {
+		return err
+	}
+
+	return migrate(ctx, url)
 }
 
 func baseSettings() map[string]string {

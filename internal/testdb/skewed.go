@@ -28,9 +28,6 @@ func NewSkewed(tb testing.TB) *Skewed {
 		tb.Fatalf("no database with a clock of its own: %v", err)
 	}
 	removeAfter(tb, srv)
-	if err := migrate(ctx, srv.URL("postgres")); err != nil {
-		tb.Fatalf("testdb: %v", err)
-	}
 
 	return &Skewed{&Server{tb: tb, server: srv}, clock}
 }

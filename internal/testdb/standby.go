@@ -4,11 +4,9 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/url"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -47,9 +45,8 @@ func (l *local) Standby(ctx context.Context) (server, error) {
 			return nil, err
 		}
 	}
-	// Unlike Go's own, this copy keeps owners and modes, which PostgreSQL looks at.
-	if output, err := exec.CommandContext(ctx, "cp", "-Rp", filepath.Join(home, "data"), data).CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("copy the data: %w: %s", err, output)
+	if err := copyFolder(ctx, filepath.Join(home, "data"), data); err != nil {
+		return nil, err
 	}
 	if err := os.WriteFile(filepath.Join(data, standbySignal), nil, 0o644); err != nil {
 		return nil, err

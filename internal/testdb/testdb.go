@@ -4,8 +4,9 @@
 // order: the server of TEST_DATABASE_URL (whose user may create databases); the machine's own PostgreSQL programs; a
 // container. TEST_POSTGRES=container insists on the container, and TEST_POSTGRES_IMAGE names its image.
 //
-// A test binary has one server, started when a test first asks for it. The schema is made once, in a template that each
-// test's database is copied from. [Main] ends the server; nothing stays behind, even where a test panics.
+// A test binary has one server, started when a test first asks for it, and each test's database is copied from one that
+// has the schema. To make that takes longer than most tests, so test binaries that run at the same time begin with a copy
+// of what one of them made. [Main] ends the server; nothing stays behind, even where a test panics.
 package testdb
 
 import (

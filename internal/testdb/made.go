@@ -1,0 +1,105 @@
+package testdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"syscall"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgserver"
+	"github.com/latchkey-sessions/latchkey/migrations"
+)
+
+// madePrefix begins the name of the link to the data that a test binary made, beside the folder that it is in.
+const madePrefix = "latchkey-made-"
+
+// made is the data of a server that was stopped, with the schema in it. All servers of the test binary begin with a copy,
+// because to make one takes ten times as long.
+var made struct {
+	mu   sync.Mutex
+	data string
+}
+
+// madeData returns the data to copy: another test binary's, if one that runs has it, or else its own.
+func madeData(ctx context.Context, programs pgserver.Programs) (string, error) {
+	made.mu.Lock()
+	defer made.mu.Unlock()
+
+	if made.data != "" {
+		return made.data, nil
+	}
+	dir, err := filesDir(ctx)
+	if err != nil {
+		return "", err
+	}
+	link := filepath.Join(filepath.Dir(dir), fmt.Sprintf("%s%d-%s-%s", madePrefix, os.Geteuid(), programs.Version(), migrations.Digest()))
+	data := filepath.Join(dir, "made")
+	if !copyMade(ctx, link, data) {
+		if err := makeData(ctx, programs, dir, data); err != nil {
+			return "", err
+		}
+		_ = os.Symlink(data, link) // an error means that others have a link there
+	}
+	made.data = data
+
+	return data, nil
+}
+
+// copyMade copies what the link names, and tells whether all of it was there. Whoever removes it removes the link first.
+func copyMade(ctx context.Context, link, data string) bool {
+	info, err := os.Lstat(link)
+	if err != nil {
+		return false
+	}
+	// Anybody may make a link in a folder for temporary files.
+	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Geteuid() {
+		return false
+	}
+	target, err := os.Readlink(link)
+	if err != nil {
+		return false
+	}
+	if _, err := os.Stat(target); errors.Is(err, fs.ErrNotExist) {
+		_ = os.Remove(link) // the machine stopped before its janitor came
+		return false
+	}
+	err = copyFolder(ctx, target, data)
+	if still, linkErr := os.Readlink(link); err == nil && linkErr == nil && still == target {
+		return true
+	}
+	_ = os.RemoveAll(data) // nobody looks at it
+
+	return false
+}
+
+// makeData makes a server's data with the schema.
+func makeData(ctx context.Context, programs pgserver.Programs, dir, data string) (err error) {
+	if dir, err = newFolder(dir, "maker-"); err != nil {
+		return err
+	}
+	srv, err := pgserver.Start(ctx, pgserver.Config{Dir: dir, Loopback: true, Programs: programs, Settings: baseSettings()})
+	if err != nil {
+		return errors.Join(err, removeServer(dir))
+	}
+	err = errors.Join(equip(ctx, srv.URL("postgres")), srv.Stop(ctx))
+	from := filepath.Join(dir, "postgres", "data")
+	if err == nil && os.Rename(from, data) != nil { // as root, it may be on another disk
+		err = copyFolder(ctx, from, data)
+	}
+
+	return errors.Join(err, removeServer(dir))
+}
+
+// copyFolder keeps owners and modes, unlike [os.CopyFS]: PostgreSQL looks at them.
+func copyFolder(ctx context.Context, from, to string) error {
+	if output, err := exec.CommandContext(ctx, "cp", "-Rp", from, to).CombinedOutput(); err != nil { //nolint:gosec // both are our own
+		return fmt.Errorf("copy %s: %w: %s", from, err, output)
+	}
+
+	return nil
+}

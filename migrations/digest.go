@@ -1,0 +1,24 @@
+package migrations
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io/fs"
+)
+
+// Digest tells sets of migrations apart: programs with the same digest and the
+// same version of River make the same schema.
+func Digest() string {
+	digest := sha256.New()
+	// An embedded file can be read, and a digest takes every write.
+	_ = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := files.ReadFile(name)
+		fmt.Fprintf(digest, "%s %d\n%s", name, len(content), content)
+		return err
+	})
+	return hex.EncodeToString(digest.Sum(nil)[:16])
+}
