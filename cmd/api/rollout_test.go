@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -55,20 +56,23 @@ func TestSettingsInARollout(t *testing.T) {
 		pair := made.CreateSession(testKey, c.body)
 		r := rollout{t, pool, name, c.says, read(t, pair.AccessToken).IssuedAt, [2]*service{older, newer}}
 		for n := range 5 {
-			answers := r.replicas[n%2]
+			answers, grace := r.replicas[n%2], []time.Duration{15 * time.Second, 5 * time.Second}[n%2]
 			r.check(pair, made)
-			r.age(pair)
 			before := pair
 			pair = r.exchange(answers, pair)
 			made = answers
 			for _, replica := range r.replicas {
-				for what, token := range map[string]testservice.Pair{"the newest": pair, "the one before": before} {
-					token.Session = pair.Session
-					if again := r.exchange(replica, token); again != pair {
-						t.Errorf("%s: another replica gives other tokens for %s", name, what)
-					}
-				}
+				r.checkSame(replica, pair, pair)
+				r.checkSame(replica, before, pair)
 			}
+			// The windows are those of the replica that has issued the pair.
+			r.age(pair, 3*grace-2*time.Second)
+			aged := r.exchange(r.replicas[0], pair)
+			if aged.RefreshToken != pair.RefreshToken {
+				t.Errorf("%s: a pair that is fresh was replaced", name)
+			}
+			r.checkSame(r.replicas[1], pair, aged)
+			r.age(pair, 4*time.Second)
 		}
 		r.check(pair, made)
 	}
@@ -96,12 +100,20 @@ func (r rollout) exchange(at *service, pair testservice.Pair) testservice.Pair {
 	return next
 }
 
-// age has the pair issued longer ago than any fresh period. Nothing that a token says changes.
-func (r rollout) age(pair testservice.Pair) {
+// checkSame wants a replica to answer a token with a pair that is there already.
+func (r rollout) checkSame(at *service, presented, want testservice.Pair) {
 	r.t.Helper()
-	const query = `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 minute', "settledAt" = "settledAt" - interval '1 minute',
-		"confirmedAt" = "confirmedAt" - interval '1 minute' WHERE "session" = $1`
-	if _, err := r.pool.Exec(r.t.Context(), query, pair.Session.ID); err != nil {
+	if got := r.exchange(at, presented); got != want {
+		r.t.Errorf("%s: a replica gives other tokens than another one", r.name)
+	}
+}
+
+// age has the pair issued longer ago. Of what a token says, an access token's iat changes.
+func (r rollout) age(pair testservice.Pair, by time.Duration) {
+	r.t.Helper()
+	const query = `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - $2::interval, "settledAt" = "settledAt" - $2::interval,
+		"confirmedAt" = "confirmedAt" - $2::interval WHERE "session" = $1`
+	if _, err := r.pool.Exec(r.t.Context(), query, pair.Session.ID, by); err != nil {
 		r.t.Fatal(err)
 	}
 }
