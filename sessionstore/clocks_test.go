@@ -162,7 +162,14 @@ func TestGraceInARollout(t *testing.T) {
 		pair := issuer.refresh(t, first.RefreshToken, sessionstore.Rotated)
 		k.age(t, session.ID, grace-time.Second)
 		other.refresh(t, first.RefreshToken, sessionstore.Raced)
-		k.age(t, session.ID, 2*grace-time.Second)
+		if _, _, err := other.Get(t.Context(), string(first.AccessToken)); err != nil {
+			t.Errorf("a replaced access token: %v", err)
+		}
+		k.age(t, session.ID, time.Second)
+		if _, _, err := other.Get(t.Context(), string(first.AccessToken)); !errors.Is(err, sessionstore.ErrSuperseded) {
+			t.Errorf("a replaced access token, after its grace: %v", err)
+		}
+		k.age(t, session.ID, 2*grace-2*time.Second)
 		for _, replica := range []kit{k, shorter} {
 			replica.refresh(t, pair.RefreshToken, sessionstore.StillFresh)
 		}

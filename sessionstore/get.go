@@ -57,7 +57,7 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 		return Session{}, tokens.Claims{}, ErrNotFound
 	case r.hasEnded, !r.isLive && claims.Generation <= r.current.generation:
 		return Session{}, tokens.Claims{}, ErrEnded
-	case !s.rules.AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
+	case !s.rules.Of(r.grace()).AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
 		// Of a generation above the row's, what the row says of the idle time is of a
 		// token before.
 		return Session{}, tokens.Claims{}, ErrSuperseded

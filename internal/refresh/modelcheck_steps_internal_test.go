@@ -252,8 +252,9 @@ func (s scenario) turn(w *world, holder *token, answered, recorded bool) effect 
 func (s scenario) getAccepts(w world, t token) bool {
 	// A generation above the row's was lost in a failover: such a token may be good for long.
 	// How long the one before the row's is good is not modelled: any time.
+	p := w.db.pair(s.settings)
 	return !w.db.revoked && w.down == 0 && (t.access != w.db.access || w.db.minted < s.accessToken) &&
-		s.accepts(s.rules(), int64(t.access), int64(w.db.access), w.db.pair(s.settings).MintedAt(), s.now())
+		s.accepts(s.rules().Of(p.Grace), int64(t.access), int64(w.db.access), p.MintedAt(), s.now())
 }
 
 // accepted is an accepted access token's effect.

@@ -52,6 +52,12 @@ type Rules struct {
 	Audiences map[string]string
 }
 
+// Of returns the rules for a pair that was issued with a grace; zero means their own.
+func (r Rules) Of(grace time.Duration) Rules {
+	r.Grace = cmp.Or(grace, r.Grace)
+	return r
+}
+
 // Lifetimes are how long a session and its tokens last, in whole seconds.
 type Lifetimes struct {
 	AccessToken  time.Duration // up to [MaxAccessTokenTTL]
