@@ -12,14 +12,15 @@ import (
 const overdueInterval = 5 * time.Second
 
 // The queue writes by one replica's clock from when on a job is to be tried again, and finds out by another one's what is
-// due, or was interrupted. This goes by the database's clock alone, which noted when each attempt began. An attempt that
-// began so long ago has ended, whether or not its replica lives.
+// due, or was interrupted. This goes by the database's clock alone, which noted when each attempt began: the next one is
+// overdue after the longest that one takes and the pause. One that still runs after rescueAfter has ended, whether or not
+// its replica lives.
 const overdueQuery = `
 UPDATE ` + migrations.RiverSchema + `.river_job SET "state" = 'available', "scheduled_at" = now()
-WHERE "queue" = ANY($1) AND "attempt" < "max_attempts" AND (
+WHERE "state" IN ('available', 'retryable', 'running') AND "queue" = ANY($1) AND "attempt" < "max_attempts" AND (
   ("state" = 'retryable' OR "state" = 'available' AND "scheduled_at" > now())
-    AND "attempted_at" + CASE "queue" WHEN $2 THEN LEAST($3, $4 * 2 ^ LEAST("attempt" - 1, 10)) ELSE $5 END * interval '1 second' < now()
-  OR "state" = 'running' AND "attempted_at" < now() - $6 * interval '1 second')`
+    AND "attempted_at" + ($2 + CASE "queue" WHEN $3 THEN LEAST($4, $5 * 2 ^ LEAST("attempt" - 1, 10)) ELSE $6 END) * interval '1 second' < now()
+  OR "state" = 'running' AND "attempted_at" < now() - $7 * interval '1 second')`
 
 // followOverdue has reports worked off in time whatever the replicas' clocks show, until ctx ends.
 func (r *Runner) followOverdue(ctx context.Context) {
@@ -33,7 +34,7 @@ func (r *Runner) followOverdue(ctx context.Context) {
 		}
 		limited, cancel := context.WithTimeout(ctx, jobTimeout)
 		_, err := r.pool.Exec(limited, overdueQuery, []string{leakLogQueue, leakWebhookQueue},
-			leakWebhookQueue, webhookLastPause.Seconds(), webhookFirstPause.Seconds(), leakLogPause.Seconds(), rescueAfter.Seconds())
+			webhookTimeout.Seconds(), leakWebhookQueue, webhookLastPause.Seconds(), webhookFirstPause.Seconds(), leakLogPause.Seconds(), rescueAfter.Seconds())
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			r.quiet.WarnContext(ctx, "reports of stolen refresh tokens that are overdue cannot be looked for", "error", err)
