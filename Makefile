@@ -11,7 +11,7 @@ COUNT    ?= 5
 PACKAGES ?= 4
 FUZZTIME ?= 10s
 SOAKFOR  ?= 10m
-# How far the database's clock is ahead of the services'. In make test it is behind.
+# How far the database's clock is ahead of the machine's. In make test it is behind.
 SOAKCLOCK ?= 90s
 
 # What is mutated, and by which tests that is to be noticed: PACKAGE=TESTS. They are those that need no database. What they do not reach stays as it is.

@@ -99,6 +99,7 @@ func TestGraceRaisedAboveAnAccessTokensLife(t *testing.T) {
 			t.Error("the same row gives other tokens")
 		}
 	}
+	raised.age(t, session.ID, 3*cfg.Grace)
 	k.refresh(t, newest.RefreshToken, sessionstore.Rotated)
 }
 
@@ -140,5 +141,43 @@ func TestAudienceInARollout(t *testing.T) {
 	cfg.Tokens.AcceptedAudiences = []string{config().Tokens.Audience}
 	if _, _, err := newStore(t, k.pool, k.ring, cfg).Get(t.Context(), string(pair.AccessToken)); err != nil {
 		t.Error(err)
+	}
+}
+
+// LATCHKEY_REFRESH_GRACE is changed on one replica after the other. What one of them hands
+// out as fresh the other one does not replace, and a pair's uses count when its issuer
+// says, whoever answers.
+func TestGraceInARollout(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	cfg := config()
+	cfg.Grace = grace / 3
+	shorter := kit{Store: newStore(t, k.pool, k.ring, cfg), pool: k.pool}
+	for _, test := range []struct {
+		issuer, other kit
+		grace, others time.Duration
+	}{{k, shorter, grace, cfg.Grace}, {shorter, k, cfg.Grace, grace}} {
+		issuer, other, grace := test.issuer, test.other, test.grace
+		session, first := issuer.create(t, sessionstore.CreateParams{})
+		pair := issuer.refresh(t, first.RefreshToken, sessionstore.Rotated)
+		k.age(t, session.ID, grace-time.Second)
+		other.refresh(t, first.RefreshToken, sessionstore.Raced)
+		if _, _, err := other.Get(t.Context(), string(first.AccessToken)); err != nil {
+			t.Errorf("a replaced access token: %v", err)
+		}
+		k.age(t, session.ID, time.Second)
+		if _, _, err := other.Get(t.Context(), string(first.AccessToken)); !errors.Is(err, sessionstore.ErrSuperseded) {
+			t.Errorf("a replaced access token, after its grace: %v", err)
+		}
+		k.age(t, session.ID, 2*grace-2*time.Second)
+		for _, replica := range []kit{k, shorter} {
+			replica.refresh(t, pair.RefreshToken, sessionstore.StillFresh)
+		}
+		k.age(t, session.ID, 3*time.Second)
+		next := other.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+		k.age(t, session.ID, time.Second)
+		issuer.refresh(t, next.RefreshToken, sessionstore.StillFresh)
+		k.age(t, session.ID, test.others)
+		issuer.refresh(t, pair.RefreshToken, sessionstore.RetriedLate) // nobody's use has counted yet
 	}
 }

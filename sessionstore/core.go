@@ -98,6 +98,7 @@ func (c *Core) CheckAccess(claims tokens.Claims, p Pair, now time.Time, options 
 		countsAsFirstUse: p.ConfirmedAt.IsZero() && !now.Before(p.SettledAt),
 		isLive:           isLive(p, now),
 		hasEnded:         p.Revoked || !p.End.IsZero() && !now.Before(p.End),
+		graceMicros:      p.Grace.Microseconds(),
 		now:              now, audience: p.Audience,
 	}
 	if err := c.core.checkAccess(claims, &r, options); err != nil {

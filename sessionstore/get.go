@@ -76,7 +76,7 @@ func (s *core) checkAccess(claims tokens.Claims, r *reading, options GetOptions)
 	switch {
 	case r.hasEnded, !r.isLive && claims.Generation <= r.current.generation:
 		return ErrEnded
-	case !s.rules.AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
+	case !s.rules.Of(r.grace()).AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
 		// Of a generation above the row's, what the row says of the idle time is of a
 		// token before.
 		return ErrSuperseded

@@ -40,7 +40,7 @@ const readPairQuery = `
 SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL, r."sessionExpiresAt",
   r."accessTokenTtl", r."refreshTokenTtl",
   r."generation", r."createdAt", r."issuedAt", r."settledAt", r."expiresAt", r."lateRetryGeneration", r."lateRetries",
-  r."accessGeneration", r."accessExpiresAt", r."confirmedAt", r."dpopJkt", r."audience", COALESCE(r."claims", ''), COALESCE(r."client", '')
+  r."accessGeneration", r."accessExpiresAt", r."confirmedAt", r."dpopJkt", r."audience", COALESCE(r."claims", ''), COALESCE(r."client", ''), r."grace"
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
@@ -50,6 +50,7 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p refresh.P
 	var subject, boundTo, audience *string
 	var end, issuedAt, settledAt, accessExpiresAt, confirmedAt *time.Time
 	var accessTTL, refreshTTL *int
+	var grace *time.Duration
 	var lateRetryGeneration *int64
 
 	batch := &pgx.Batch{} // one round trip for both
@@ -57,7 +58,7 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p refresh.P
 	batch.Queue(readPairQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(p.ID)).QueryRow(func(row pgx.Row) error {
 		return row.Scan(&now, &subject, &p.Revoked, &end, &accessTTL, &refreshTTL,
 			&p.Generation, &p.CreatedAt, &issuedAt, &settledAt, &p.ExpiresAt, &lateRetryGeneration, &p.LateRetries,
-			&p.AccessGeneration, &accessExpiresAt, &confirmedAt, &boundTo, &audience, &p.Claims, &p.Client)
+			&p.AccessGeneration, &accessExpiresAt, &confirmedAt, &boundTo, &audience, &p.Claims, &p.Client, &grace)
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return refresh.Pair{}, now, err
@@ -67,6 +68,7 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p refresh.P
 	p.SettledAt, p.LateRetryGeneration, p.AccessExpiresAt = pgvalue.OrZero(settledAt), pgvalue.OrZero(lateRetryGeneration), pgvalue.OrZero(accessExpiresAt)
 	p.Lifetimes.AccessToken = time.Duration(pgvalue.OrZero(accessTTL)) * time.Second
 	p.Lifetimes.RefreshToken = time.Duration(pgvalue.OrZero(refreshTTL)) * time.Second
+	p.Grace = pgvalue.OrZero(grace)
 	return p, now, nil
 }
 
@@ -75,7 +77,7 @@ UPDATE "sessionStoreToken" SET "generation" = $2, "createdAt" = $3, "issuedAt" =
   "expiresAt" = $6::timestamptz, "expiresOn" = ($6::timestamptz AT TIME ZONE 'UTC')::date,
   "lateRetryGeneration" = $7, "lateRetries" = $8,
   "accessGeneration" = $9, "accessExpiresAt" = $10, "confirmedAt" = $11,
-  "clientUserAgent" = $12, "clientIp" = $13::text::inet, "dpopJkt" = $14, "audience" = $15, "client" = $16
+  "clientUserAgent" = $12, "clientIp" = $13::text::inet, "dpopJkt" = $14, "audience" = $15, "client" = $16, "grace" = $17
 WHERE "id" = $1`
 
 func writePair(ctx context.Context, tx pgx.Tx, p refresh.Pair, client Client) error {
@@ -83,6 +85,6 @@ func writePair(ctx context.Context, tx pgx.Tx, p refresh.Pair, client Client) er
 		p.Generation, p.CreatedAt, pgvalue.OrNull(p.IssuedAt), pgvalue.OrNull(p.SettledAt), p.ExpiresAt,
 		pgvalue.OrNull(p.LateRetryGeneration), p.LateRetries,
 		p.AccessGeneration, p.AccessExpiresAt, pgvalue.OrNull(p.ConfirmedAt),
-		pgvalue.OrNull(client.UserAgent), pgvalue.OrNull(client.IP), pgvalue.OrNull(p.BoundTo), pgvalue.OrNull(p.Audience), pgvalue.OrNull(p.Client))
+		pgvalue.OrNull(client.UserAgent), pgvalue.OrNull(client.IP), pgvalue.OrNull(p.BoundTo), pgvalue.OrNull(p.Audience), pgvalue.OrNull(p.Client), pgvalue.OrNull(p.Grace))
 	return err
 }

@@ -67,7 +67,7 @@ func newStatements(pool isolation.Pool, cfg Config) statements {
 	return statements{pool: pool, rules: cfg.rules(), firstClient: cfg.Tokens.ClientID, clients: cfg.lookup()}
 }
 
-const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(r."audience", ''), COALESCE(r."claims", ''),
+const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(date_part('epoch', r."grace") * 1e6, 0)::bigint, COALESCE(r."audience", ''), COALESCE(r."claims", ''),
   r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + `,
   s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL OR COALESCE(r."sessionExpiresAt" <= now(), false)`
 
@@ -97,9 +97,13 @@ type reading struct {
 	countsAsFirstUse bool
 	isLive, hasEnded bool // neither where only the idle time is over
 	now              time.Time
+	graceMicros      int64  // the row's; zero where an earlier release wrote it
 	audience         string // the row's; empty where an earlier release wrote it
 	claims           string // the row's: they are read once the calls are apart
 }
+
+// grace is that of the pair. It is read as a number, which allocates nothing.
+func (r *reading) grace() time.Duration { return time.Duration(r.graceMicros) * time.Microsecond }
 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
 	read := func(rows pgx.Rows) error { return s.scanReadings(rows, all) }
@@ -124,7 +128,7 @@ func (s statements) scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]
 	}
 	for rows.Next() {
 		var err error
-		if r.session, err = scanSession(s.rules.FirstClient, rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
+		if r.session, err = scanSession(s.rules.FirstClient, rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.graceMicros, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
 			return err
 		}
 		r.found = true

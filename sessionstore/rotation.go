@@ -17,7 +17,8 @@ import (
 // the pair that was asked for by a.
 const rotated = `
   "generation" = t."generation" + 1, "createdAt" = now(), "issuedAt" = now(),
-  "settledAt" = GREATEST(now(), t."issuedAt" + $5::interval),
+  "grace" = $14,
+  "settledAt" = GREATEST(now(), t."issuedAt" + $5::integer * COALESCE(t."grace", $14)),
   "expiresAt" = LEAST(now() + COALESCE(t."refreshTokenTtl", $7) * interval '1 s', t."sessionExpiresAt"),
   "expiresOn" = (LEAST(now() + COALESCE(t."refreshTokenTtl", $7) * interval '1 s', t."sessionExpiresAt") AT TIME ZONE 'UTC')::date,
   "accessGeneration" = t."accessGeneration" + 1, "confirmedAt" = NULL,
@@ -29,7 +30,7 @@ const rotated = `
 // rotatable is whether it is case Rotated. It need not look at the session's row,
 // because Invalidate changes this one too.
 const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshToken" IS NULL AND t."generation" = a."generation"
-  AND (t."issuedAt" IS NULL OR t."issuedAt" <= now() - $4::interval)
+  AND (t."issuedAt" IS NULL OR t."issuedAt" <= now() - $4::integer * COALESCE(t."grace", $14))
   AND t."revokedAt" IS NULL AND t."expiresAt" > now()
   AND (t."dpopJkt" IS NULL OR t."dpopJkt" = a."jkt")
   AND (a."client" IS NULL OR a."client" = COALESCE(t."client", $12))
@@ -95,8 +96,9 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 // array.
 func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven, clients any) []any {
 	return []any{
-		sessions, ids, generations, refresh.FreshGraces * s.rules.Grace, refresh.SettleGraces * s.rules.Grace,
+		sessions, ids, generations, refresh.FreshGraces, refresh.SettleGraces,
 		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven, s.clients, s.firstClient, clients,
+		s.rules.Grace,
 	}
 }
 

@@ -68,8 +68,8 @@ WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
 const insertPairQuery = `
 INSERT INTO "sessionStoreToken" ("id", "session", "generation", "createdAt", "issuedAt", "settledAt",
   "expiresAt", "expiresOn", "accessGeneration", "accessExpiresAt", "accessTokenTtl", "refreshTokenTtl",
-  "clientUserAgent", "clientIp", "dpopJkt", "audience", "claims", "client")
-VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE 'UTC')::date, $8, $9, $10, $11, $12, $13::text::inet, $14, $15, $16, $17)`
+  "clientUserAgent", "clientIp", "dpopJkt", "audience", "claims", "client", "grace")
+VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE 'UTC')::date, $8, $9, $10, $11, $12, $13::text::inet, $14, $15, $16, $17, $18)`
 
 // Only one row is changed, so that no lock is waited for while another is held
 // that a refresh by Compas may want.
@@ -127,7 +127,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	n := d.Next
 	if _, err := tx.Exec(ctx, insertPairQuery, pgvalue.UUID(n.ID), pgvalue.UUID(n.SessionID), n.Generation, n.CreatedAt, n.IssuedAt, n.SettledAt,
 		n.ExpiresAt, n.AccessGeneration, n.AccessExpiresAt, pgvalue.Seconds(n.Lifetimes.AccessToken), pgvalue.Seconds(n.Lifetimes.RefreshToken),
-		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience, claims, n.Client); err != nil {
+		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience, claims, n.Client, n.Grace); err != nil {
 		return d, now, err
 	}
 	_, err = tx.Exec(ctx, retireQuery, pgvalue.UUID(t.Row))

@@ -88,7 +88,9 @@ func (nobody) JobFailed(string, bool)         {}
 // Runner works jobs off. Make it with [New].
 type Runner struct {
 	client   *river.Client[pgx.Tx]
+	pool     *pgxpool.Pool
 	log      *slog.Logger
+	quiet    *slog.Logger // for what may fail because the database is away
 	stopping *atomic.Bool
 	outage   *outage
 	webhook  bool
@@ -125,12 +127,13 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.PollOnly {
 		poll = pollOnlyInterval
 	}
+	log := slog.New(quiet{cfg.Logger.Handler(), stopping, away})
 	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
 		Schema:       migrations.RiverSchema,
 		Queues:       queues,
 		Workers:      workers,
 		PeriodicJobs: periodic,
-		Logger:       slog.New(quiet{cfg.Logger.Handler(), stopping, away}),
+		Logger:       log,
 		ErrorHandler: failures{cfg.Logger, cfg.Observer},
 
 		FetchPollInterval:    poll,
@@ -147,7 +150,7 @@ func New(cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Runner{client: client, log: cfg.Logger, stopping: stopping, outage: away, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
+	return &Runner{client: client, pool: cfg.Pool, log: cfg.Logger, quiet: log, stopping: stopping, outage: away, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
 }
 
 // Run works jobs off until ctx ends. Then it interrupts those that run, which makes them available to the other
@@ -159,6 +162,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	var following sync.WaitGroup
 	defer following.Wait()
 	following.Go(func() { r.outage.run(ctx) })
+	following.Go(func() { r.followOverdue(ctx) })
 	if r.kept != nil {
 		following.Go(func() { r.followKeptLeaks(ctx) })
 	}

@@ -195,7 +195,9 @@ func (w *leakWebhookWorker) Work(ctx context.Context, job *river.Job[leakWebhook
 	if err != nil {
 		return fmt.Errorf("encode the report: %w", err)
 	}
-	now := time.Now()
+	// Receivers refuse a delivery whose time is wrong, and a replica's clock may be: the database has noted when the attempt
+	// began.
+	now := *job.AttemptedAt
 	signer, err := w.signer()
 	if err != nil {
 		return err

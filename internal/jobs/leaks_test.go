@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +27,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-const webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+const (
+	webhookSecret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	// maxAge is what receivers allow a delivery by the specification.
+	maxAge = 5 * time.Minute
+)
 
 // receiver is an operator's webhook: it checks signatures as the specification says.
 type receiver struct {
@@ -40,6 +45,12 @@ type receiver struct {
 
 func newReceiver(t *testing.T, fail int) *receiver {
 	t.Helper()
+	return newReceiverBy(t, 0, fail)
+}
+
+// newReceiverBy returns one that goes by a clock which is so far ahead of the test's.
+func newReceiverBy(t *testing.T, ahead time.Duration, fail int) *receiver {
+	t.Helper()
 	checker, err := webhooks.NewWebhook(webhookSecret)
 	if err != nil {
 		t.Fatal(err)
@@ -50,8 +61,12 @@ func newReceiver(t *testing.T, fail int) *receiver {
 		if err != nil {
 			t.Error(err)
 		}
-		if err := checker.Verify(body, q.Header); err != nil {
+		if err := checker.VerifyIgnoringTimestamp(body, q.Header); err != nil {
 			t.Errorf("the signature: %v", err)
+		}
+		sent, err := strconv.ParseInt(q.Header.Get("webhook-timestamp"), 10, 64)
+		if off := time.Since(time.Unix(sent, 0)) + ahead; err != nil || off.Abs() > maxAge {
+			t.Errorf("a delivery is %v old by the database's clock: %v", off, err)
 		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -216,17 +231,31 @@ func TestDeliveryIsTriedAgain(t *testing.T) {
 	}
 }
 
-// The clock of the database, which is asked what is due, may be behind this process's.
+// The clock of the database may differ from this process's, which says from when on a report is due, and whose replica was
+// killed. Neither the first delivery waits for as long, nor the second one, nor what was interrupted.
 func TestReportDoesNotWaitForAClock(t *testing.T) {
 	t.Parallel()
-	k := leakKit{t, testdb.NewServerBy(t, testdb.NewClock(t, -time.Hour)).Pool(), &syncBuffer{}}
-	hook := newReceiver(t, 0)
-	runner := k.runner(hook.URL)
-	defer k.run(runner)()
-	stolen := report()
-	k.enqueue(runner, stolen)
-	k.await("the log", func() bool { return k.logged(stolen.ID) == 1 })
-	k.await("the delivery", func() bool { events, _ := hook.received(); return len(events) == 1 })
+	for _, ahead := range []time.Duration{-time.Hour, time.Hour} {
+		t.Run(ahead.String(), func(t *testing.T) {
+			t.Parallel()
+			clock := testdb.NewClock(t, ahead)
+			if clock == nil { // it is the machine's
+				ahead = 0
+			}
+			k := leakKit{t, testdb.NewServerBy(t, clock).Pool(), &syncBuffer{}}
+			hook := newReceiverBy(t, ahead, 1)
+			runner := k.runner(hook.URL)
+			interrupted, stolen := report(), report()
+			k.enqueue(runner, interrupted)
+			if _, err := k.pool.Exec(t.Context(), interruptQuery, interrupted.ID.String(), time.Minute); err != nil {
+				t.Fatal(err)
+			}
+			k.enqueue(runner, stolen)
+			defer k.run(runner)()
+			k.await("the log", func() bool { return k.logged(interrupted.ID) == 1 && k.logged(stolen.ID) == 1 })
+			k.await("the deliveries", func() bool { events, _ := hook.received(); return len(events) == 2 })
+		})
+	}
 }
 
 // The report is in the queue if, and only if, the transaction commits; any
@@ -254,6 +283,10 @@ func TestReportSharesTheTransaction(t *testing.T) {
 	}
 }
 
+// interruptQuery makes of a report what a replica leaves that was killed, or that is at it.
+const interruptQuery = `UPDATE ` + migrations.RiverSchema + `.river_job
+SET state = 'running', attempt = 1, attempted_at = now() - $2::interval WHERE args->'report'->>'id' = $1`
+
 // What a replica was working on when it was killed is taken over soon; what a living one works on is not.
 func TestInterruptedReportIsTakenOver(t *testing.T) {
 	t.Parallel()
@@ -263,10 +296,8 @@ func TestInterruptedReportIsTakenOver(t *testing.T) {
 	interrupted, running := report(), report()
 	k.enqueue(runner, interrupted)
 	k.enqueue(runner, running)
-	const begin = `UPDATE ` + migrations.RiverSchema + `.river_job
-SET state = 'running', attempt = 1, attempted_at = now() - $2::interval WHERE args->'report'->>'id' = $1`
 	for id, since := range map[uuid.UUID]time.Duration{interrupted.ID: time.Minute, running.ID: 0} {
-		if _, err := k.pool.Exec(t.Context(), begin, id.String(), since); err != nil {
+		if _, err := k.pool.Exec(t.Context(), interruptQuery, id.String(), since); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -84,7 +84,7 @@ func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 		return Decision{Outcome: Healed, Next: p.Rotate(t.Generation+1, now, r)}
 
 	case behind == 0:
-		if !p.IssuedAt.IsZero() && now.Before(p.IssuedAt.Add(FreshGraces*r.Grace)) {
+		if !p.IssuedAt.IsZero() && now.Before(p.IssuedAt.Add(FreshGraces*p.grace(r))) {
 			d := Decision{Outcome: StillFresh, Next: p.usable(now, r)}
 			if p.ConfirmedAt.IsZero() && p.usesCount(now) {
 				d.Next.ConfirmedAt = now // whoever presents it, has it
@@ -103,7 +103,7 @@ func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 	if p.ConfirmedAt.After(since) {
 		since = p.ConfirmedAt
 	}
-	if now.Before(since.Add(r.Grace)) {
+	if now.Before(since.Add(p.grace(r))) {
 		return Decision{Outcome: Raced, Next: p.usable(now, r)}
 	}
 	if !p.ConfirmedAt.IsZero() {

@@ -26,6 +26,9 @@ func at(change func(*Pair)) Pair {
 	return p
 }
 
+// issuedWith is that it was issued with another grace.
+func issuedWith(grace time.Duration) func(*Pair) { return func(p *Pair) { p.Grace = grace } }
+
 // The table reads like the protocol's: a token of generation t is presented to
 // a pair of generation 5, so much time after the pair was issued.
 func TestDecide(t *testing.T) {
@@ -63,6 +66,7 @@ func TestDecide(t *testing.T) {
 		// 3: still fresh
 		{"the newest, at once", at(nil), 5, 0, StillFresh, ""},
 		{"the newest, just too early", at(nil), 5, 3*grace - 1, StillFresh, ""},
+		{"the newest, issued with a longer grace, just too early", at(issuedWith(time.Hour)), 5, 3*time.Hour - 1, StillFresh, ""},
 		{"the newest, too early, in use", at(confirmed(time.Second)), 5, grace, StillFresh, ""},
 
 		// 4: race
@@ -74,6 +78,7 @@ func TestDecide(t *testing.T) {
 		// 5: late retry
 		{"the predecessor, never seen in use", at(nil), 4, grace, RetriedLate, ""},
 		{"the predecessor, never seen in use, weeks later", at(nil), 4, 700 * time.Hour, RetriedLate, ""},
+		{"the predecessor of one that was issued with a shorter grace, after that", at(issuedWith(time.Second)), 4, time.Second, RetriedLate, ""},
 		{"a late retry again in the same generation", at(retried(5, 8)), 4, grace, RetriedLate, ""},
 		{"the eighth generation in a row", at(retried(4, 7)), 4, grace, RetriedLate, ""},
 		{"after a generation without one", at(retried(3, 8)), 4, grace, RetriedLate, ""},
@@ -104,7 +109,7 @@ func TestDecideNext(t *testing.T) {
 	expiring := func(p *Pair) { p.AccessExpiresAt = start.Add(20 * time.Second) }
 	rotated := func(p *Pair) {
 		p.Generation, p.CreatedAt, p.IssuedAt, p.SettledAt, p.ExpiresAt = 6, now, now, now, now.Add(720*time.Hour)
-		p.AccessGeneration, p.AccessExpiresAt = 10, now.Add(5*time.Minute)
+		p.AccessGeneration, p.AccessExpiresAt, p.Grace = 10, now.Add(5*time.Minute), grace
 	}
 	both := func(changes ...func(*Pair)) func(*Pair) {
 		return func(p *Pair) {
@@ -146,10 +151,17 @@ func TestDecideNext(t *testing.T) {
 		{
 			"a rotation that comes early: uses count once no answer of the pair before can be under way", at(nil), 5, start.Add(3 * grace),
 			Pair{
-				Generation: 6, CreatedAt: start.Add(3 * grace), IssuedAt: start.Add(3 * grace), SettledAt: start.Add(5 * grace),
+				Generation: 6, CreatedAt: start.Add(3 * grace), IssuedAt: start.Add(3 * grace), SettledAt: start.Add(5 * grace), Grace: grace,
 				ExpiresAt: start.Add(3*grace + 720*time.Hour), AccessGeneration: 10,
 				AccessExpiresAt: start.Add(3*grace + 5*time.Minute),
 			},
+		},
+		{
+			"a pair that was issued with another grace: its uses count by that, the next one's windows do not", at(issuedWith(time.Hour)), 5, start.Add(4 * time.Hour),
+			at(both(rotated, func(p *Pair) {
+				p.CreatedAt, p.IssuedAt, p.SettledAt = start.Add(4*time.Hour), start.Add(4*time.Hour), start.Add(5*time.Hour)
+				p.ExpiresAt, p.AccessExpiresAt = start.Add(724*time.Hour), start.Add(4*time.Hour+5*time.Minute)
+			})),
 		},
 		{"the first rotation: uses count at once", at(first), 0, now, at(both(rotated, func(p *Pair) { p.Generation = 1 }))},
 		{"still fresh and confirmed: nothing is written", at(confirmed), 5, start.Add(time.Second), at(confirmed)},
@@ -158,7 +170,7 @@ func TestDecideNext(t *testing.T) {
 			"late retry: the same refresh token, a new access token, issued now", at(nil), 4, now,
 			at(func(p *Pair) {
 				p.IssuedAt, p.LateRetryGeneration, p.LateRetries = now, 5, 1
-				p.AccessGeneration, p.AccessExpiresAt = 10, now.Add(5*time.Minute)
+				p.AccessGeneration, p.AccessExpiresAt, p.Grace = 10, now.Add(5*time.Minute), grace
 			}),
 		},
 		{

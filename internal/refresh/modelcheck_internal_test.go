@@ -23,13 +23,15 @@ import (
 //   - An honest client keeps its tokens in one store, which its tabs share.
 //     At any moment it sends the store's refresh token or uses the access
 //     token. The last answer that arrives is what the store holds.
+//   - The client is answered by either of two replicas, which may differ in
+//     their settings.
 //   - The network delays and loses requests, answers, and uses; they overtake
 //     each other. A server that refreshes for the client is part of it, as
 //     long as its own checks of the new access token confirm nothing.
 //   - The database may fall back once to an older committed state, and its
-//     clock may be set once, forward or back; the session may be revoked, and
-//     its access tokens superseded; a thief may copy the store and then do
-//     anything with the copy.
+//     clock may be set again and again, forward and back; the session may be
+//     revoked, and its access tokens superseded; a thief may copy the store and
+//     then do anything with the copy.
 //
 // The invariants:
 //
@@ -38,8 +40,9 @@ import (
 //   - I2: a thief and his victim who both go on are told apart within the
 //     generations that the scenario states.
 //   - I3: no token of a revoked session is accepted.
-//   - I4: presentations of one token within the grace of its rotation give one new pair,
-//     but for an access token that is superseded meanwhile.
+//   - I4: presentations of one token within the grace of its rotation, the shorter one of
+//     replicas that differ, give one new pair, but for an access token that is superseded
+//     meanwhile.
 //   - I5: a replaced token is accepted as a race for less than a grace after
 //     its successor was issued or first seen in a use that counts, however
 //     often it comes.
@@ -52,8 +55,10 @@ import (
 //   - All of a client's requests share one store.
 //   - Only the client's own use of a pair confirms it, not that of a server
 //     that has refreshed for it.
-//   - A request and its answer, or a use and its record, together take less than a grace
-//     by the database's clock, also if that is set meanwhile.
+//   - A request and its answer, or a use and its record, together take less than a grace,
+//     the shorter one of replicas that differ, by the database's clock, also if that is
+//     set meanwhile.
+//   - No replica goes by a clock of its own.
 //   - A failover takes longer than two of them, and loses no revocation.
 //   - Answers get lost in at most lateRetryLimit generations in a row.
 //   - For I2, that the two keep the distance that their scenario says.
@@ -91,7 +96,9 @@ var (
 	clocks = scenarioOf("an honest client and a clock that is set", 3, func(s *scenario) { s.patience, s.skew = 1, 1 })
 	// The server that takes over has a clock of its own.
 	takeover = clocks.named("as another server takes over", func(s *scenario) { s.failover, s.outage, s.inFlight = true, 2*s.patience+1, 1 })
-	hostile  = scenarioOf("a thief and a revocation", 2, func(s *scenario) { s.thief, s.revocation = true, true })
+	// While replicas are replaced one by one, two of them differ in their grace.
+	rollout = honest.named("replicas with two graces", func(s *scenario) { s.other.shorter, s.patience = 1, 1 })
+	hostile = scenarioOf("a thief and a revocation", 2, func(s *scenario) { s.thief, s.revocation = true, true })
 	// Somebody supersedes the access tokens again and again.
 	replaced = scenarioOf("an honest client whose access tokens are superseded", 2, supersedes)
 	// A use of a superseded token is none. So each time it may take the two a generation
@@ -140,7 +147,7 @@ func TestModelCheck(t *testing.T) {
 		return s.named(fmt.Sprintf("%d messages", inFlight), func(s *scenario) { s.inFlight = inFlight })
 	}
 	scenarios := []scenario{
-		shorter(honest, 4), honest.named("replaced access tokens are refused", refuseReplaced), crowded(shorter(honest, 2), 3), failures, outlived, clocks, takeover, hostile, lasting, visible, busy, unseen, unseen.limited(3),
+		shorter(honest, 4), honest.named("replaced access tokens are refused", refuseReplaced), crowded(shorter(honest, 2), 3), failures, outlived, clocks, takeover, rollout, hostile, lasting, visible, busy, unseen, unseen.limited(3),
 		replaced, replaced.named("replaced access tokens are refused", refuseReplaced), failures.named("access tokens are superseded", supersedes),
 		hostile.named("access tokens are superseded", supersedes), visible.named("access tokens are superseded", supersedes), delayed, unseen.named("access tokens are superseded", supersedes),
 	}
@@ -181,6 +188,9 @@ func TestModelCheckAssumptions(t *testing.T) {
 		{"one store", hostile, func(s *scenario) { s.twoStores = true }, falseLogout},
 		{"less than a grace for a request and its answer", honest, func(s *scenario) { s.patience = s.grace }, falseLogout},
 		{"a grace for what the clock is set by too", clocks, func(s *scenario) { s.skew = s.grace - s.patience }, falseLogout},
+		{"less than the shorter grace for a request and its answer", rollout, func(s *scenario) { s.patience = s.grace - s.other.shorter }, falseLogout},
+		{"one clock for all replicas, of which none is ahead", honest, func(s *scenario) { s.other.ahead = 1 }, manyPairs},
+		{"one clock for all replicas, of which none is behind", honest, func(s *scenario) { s.other.ahead = -1 }, manyPairs},
 		{"more than two requests' time for a failover", failures, func(s *scenario) { s.outage = 2 * s.patience }, falseLogout},
 		{"failovers that lose no revocation", lasting, func(s *scenario) { s.revocationLost = true }, revived},
 		{"uses that are the client's own", honest, func(s *scenario) { s.serverConfirms = true }, falseLogout},

@@ -17,7 +17,7 @@ const (
 // present presents a refresh token. The pair is nil if it is refused.
 func (s scenario) present(w *world, generation int8) (*token, effect) {
 	before, honest := w.db, !w.robbed || s.twoStores
-	d := s.decide(before.pair(s.settings), Presented{Generation: generationZero + int64(generation)}, modelNow, s.rules())
+	d := s.decide(before.pair(s.settings), Presented{Generation: generationZero + int64(generation)}, s.now(), s.rules())
 	e := effect{presented: true, outcome: d.Outcome}
 	switch {
 	case w.ended && d.Outcome != Refused:
@@ -46,7 +46,7 @@ func (s scenario) present(w *world, generation int8) (*token, effect) {
 // answered notes that the row's pair was the answer to a token, and returns the invariant that this breaks.
 func (r *row) answered(generation int8, outcome Outcome, s settings) (violation string) {
 	switch {
-	case generation == r.seen.replaced && r.seen.rotated < s.grace && r.token != r.seen.by:
+	case generation == r.seen.replaced && r.seen.rotated < s.grace-s.other.shorter && r.token != r.seen.by:
 		violation = manyPairs
 	case outcome == Raced && r.seen.issued >= s.grace && (r.seen.used == never || r.seen.used >= s.grace):
 		violation = slidWindow

@@ -55,6 +55,7 @@ type accepter func(r Rules, generation, newest int64, mintedAt, now time.Time) b
 type action struct {
 	kind actionKind
 	slot int8 // of the message; for actSetClock by how many ticks
+	at   replica
 	effect
 	moved token // how far the row's generations went
 }
@@ -88,13 +89,21 @@ type effect struct {
 	violation string  // the invariant that it broke, if any
 }
 
-// steps calls emit with every step that is possible in w and the world after it.
+// steps calls emit with every step that is possible in w and the world after it, whichever replica answers.
 func (s scenario) steps(w world, emit func(action, world)) {
+	s.stepsAt(w, emit)
+	if s.other != s.at {
+		s.at = s.other
+		s.stepsAt(w, emit)
+	}
+}
+
+func (s scenario) stepsAt(w world, emit func(action, world)) {
 	step := func(kind actionKind, slot int, do func(w *world) effect) {
 		next := w
 		e := do(&next)
 		moved := token{refresh: next.db.refresh - w.db.refresh, access: next.db.access - w.db.access}
-		emit(action{kind, int8(slot), e, moved}, next.canonical(s.settings))
+		emit(action{kind, int8(slot), s.at, e, moved}, next.canonical(s.settings))
 	}
 	step(actTick, 0, func(w *world) effect { w.tick(s); return s.useOnTick(w) })
 	if s.thief && !w.robbed {
@@ -143,15 +152,12 @@ func (s scenario) steps(w world, emit func(action, world)) {
 			return effect{}
 		})
 	}
-	if !w.clockSet {
-		for by := -s.skew; by <= s.skew; by++ {
-			if by == 0 {
-				continue
-			}
+	for to := range s.skew + 1 {
+		if by := to - w.clock; by != 0 {
 			step(actSetClock, int(by), func(w *world) effect {
 				w.db.pass(by, s.settings)
 				w.standby.pass(by, s.settings)
-				w.clockSet = true
+				w.clock = to
 				return effect{}
 			})
 		}
@@ -246,8 +252,9 @@ func (s scenario) turn(w *world, holder *token, answered, recorded bool) effect 
 func (s scenario) getAccepts(w world, t token) bool {
 	// A generation above the row's was lost in a failover: such a token may be good for long.
 	// How long the one before the row's is good is not modelled: any time.
+	p := w.db.pair(s.settings)
 	return !w.db.revoked && w.down == 0 && (t.access != w.db.access || w.db.minted < s.accessToken) &&
-		s.accepts(s.rules(), int64(t.access), int64(w.db.access), w.db.pair(s.settings).MintedAt(), modelNow)
+		s.accepts(s.rules().Of(p.Grace), int64(t.access), int64(w.db.access), p.MintedAt(), s.now())
 }
 
 // accepted is an accepted access token's effect.

@@ -19,11 +19,19 @@ type settings struct {
 	outage int8
 	// lost is the most generations that a failover loses.
 	lost int8
-	// skew is by how much the database's clock may be set once, either way: by hand, or
-	// because another server takes over.
+	// skew is by how much the database's clock may be set, either way and again and again:
+	// by hand, or because another server takes over.
 	skew int8
+	// other is a second replica, which any request may get to, and at the one that answers.
+	other, at replica
 	// inFlight is the most messages that are on their way at once.
 	inFlight int
+}
+
+// replica is how one that is asked differs from the others. The zero replica does not.
+type replica struct {
+	shorter int8 // its grace is
+	ahead   int8 // its clock is, and it goes by that: an assumption that is dropped
 }
 
 const (
@@ -36,7 +44,7 @@ const (
 
 func (s settings) rules() Rules {
 	return Rules{
-		Grace: time.Duration(s.grace) * tick, LateRetryLimit: int(s.lateRetryLimit),
+		Grace: time.Duration(s.grace-s.at.shorter) * tick, LateRetryLimit: int(s.lateRetryLimit),
 		Defaults: Lifetimes{AccessToken: time.Duration(s.accessToken) * tick, RefreshToken: month},
 	}
 }
@@ -61,6 +69,7 @@ func (t *token) raise(oldest token) {
 type row struct {
 	token
 	created, issued, minted, confirmed int8 // ages; minted is the access token's
+	shorter                            int8 // the grace with which it was issued
 	unsettled                          int8 // in how many ticks uses will count; below zero for how long they do
 	lateGeneration, lateRetries        int8
 	revoked                            bool
@@ -139,6 +148,9 @@ func (r *row) shift(by token) {
 // modelNow is the present whenever decide is called.
 var modelNow = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
+// now is what the replica that answers takes for the present.
+func (s settings) now() time.Time { return modelNow.Add(time.Duration(s.at.ahead) * tick) }
+
 // pair is the row as decide reads it.
 func (r *row) pair(s settings) Pair {
 	ago := func(age int8) time.Time {
@@ -149,7 +161,7 @@ func (r *row) pair(s settings) Pair {
 	}
 	return Pair{
 		Revoked: r.revoked, ExpiresAt: modelNow.Add(month),
-		Generation: generationZero + int64(r.refresh), CreatedAt: ago(r.created), IssuedAt: ago(r.issued),
+		Generation: generationZero + int64(r.refresh), CreatedAt: ago(r.created), IssuedAt: ago(r.issued), Grace: time.Duration(s.grace-r.shorter) * tick,
 		SettledAt:           modelNow.Add(time.Duration(r.unsettled) * tick),
 		LateRetryGeneration: generationZero + int64(r.lateGeneration), LateRetries: int(r.lateRetries),
 		AccessGeneration: generationZero + int64(r.access), AccessExpiresAt: ago(r.minted).Add(time.Duration(s.accessToken) * tick),
@@ -167,6 +179,7 @@ func (r *row) write(p Pair, s settings) {
 	}
 	r.refresh, r.access = int8(p.Generation-generationZero), int8(p.AccessGeneration-generationZero)
 	r.created, r.issued, r.confirmed = age(p.CreatedAt), age(p.IssuedAt), age(p.ConfirmedAt)
+	r.shorter = s.grace - int8(p.Grace/tick)
 	r.unsettled = max(-age(p.SettledAt), -s.skew)
 	r.minted = s.accessToken - int8(p.AccessExpiresAt.Sub(modelNow)/tick)
 	r.lateGeneration, r.lateRetries = int8(p.LateRetryGeneration-generationZero), int8(p.LateRetries)
@@ -201,7 +214,7 @@ type world struct {
 	ended    bool // the session was revoked, whatever the database has made of that
 	standby  row  // what a failover falls back to
 	failover failover
-	clockSet bool
+	clock    int8 // how far the database's is ahead, of up to skew
 	down     int8 // for how many ticks the database answers nothing
 	inFlight [maxInFlight]message
 

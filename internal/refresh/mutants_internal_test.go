@@ -209,6 +209,14 @@ var mutants = []struct {
 		honest, manyPairs,
 	},
 	{
+		"the grace of the replica that answers",
+		func(p Pair, t Presented, now time.Time, r Rules) Decision {
+			p.Grace = 0
+			return decide(p, t, now, r)
+		},
+		rollout, falseLogout,
+	},
+	{
 		"a time in the future is taken for a fault of the token",
 		func(p Pair, t Presented, now time.Time, r Rules) Decision {
 			if p.IssuedAt.After(now) {

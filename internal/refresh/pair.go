@@ -52,6 +52,12 @@ type Rules struct {
 	Audiences map[string]string
 }
 
+// Of returns the rules for a pair that was issued with a grace; zero means their own.
+func (r Rules) Of(grace time.Duration) Rules {
+	r.Grace = cmp.Or(grace, r.Grace)
+	return r
+}
+
 // Lifetimes are how long a session and its tokens last, in whole seconds.
 type Lifetimes struct {
 	AccessToken  time.Duration // up to [MaxAccessTokenTTL]
@@ -78,9 +84,10 @@ type Pair struct {
 
 	ID                  uuid.UUID // the row's
 	Generation          int64
-	CreatedAt           time.Time // when this generation was made
-	IssuedAt            time.Time // when it was last handed out by a rotation or a late retry; zero until the first
-	SettledAt           time.Time // from when on its use counts; zero for at once
+	CreatedAt           time.Time     // when this generation was made
+	IssuedAt            time.Time     // when it was last handed out by a rotation or a late retry; zero until the first
+	SettledAt           time.Time     // from when on its use counts; zero for at once
+	Grace               time.Duration // with which it was issued then; zero for that of the rules
 	ExpiresAt           time.Time
 	LateRetryGeneration int64 // in which a late retry was last served
 	LateRetries         int   // generations in a row that had one, up to that
@@ -112,6 +119,11 @@ func (p Pair) HasRefreshToken() bool {
 	return p.Lifetimes.RefreshToken == 0 || p.Lifetimes.RefreshToken != p.Lifetimes.AccessToken
 }
 
+// grace is that of the pair's windows. It is not that of whoever answers: while the
+// setting is changed, replicas with either answer, and one must not rotate what the
+// other still hands out.
+func (p Pair) grace(r Rules) time.Duration { return cmp.Or(p.Grace, r.Grace) }
+
 // usesCount tells whether the pair's use proves that its client holds it, and
 // that no answer under way will replace it by the pair before.
 func (p Pair) usesCount(now time.Time) bool { return !now.Before(p.SettledAt) }
@@ -119,13 +131,13 @@ func (p Pair) usesCount(now time.Time) bool { return !now.Before(p.SettledAt) }
 // Rotate gives the pair its next generation.
 func (p Pair) Rotate(generation int64, now time.Time, r Rules) Pair {
 	p.SettledAt = now
-	if settled := p.IssuedAt.Add(SettleGraces * r.Grace); !p.IssuedAt.IsZero() && settled.After(now) {
+	if settled := p.IssuedAt.Add(SettleGraces * p.grace(r)); !p.IssuedAt.IsZero() && settled.After(now) {
 		p.SettledAt = settled
 	}
 	// A healed pair skips as many access tokens as it skips refresh tokens.
 	p.AccessGeneration += generation - p.Generation - 1
 	p.Generation = generation
-	p.CreatedAt, p.IssuedAt = now, now
+	p.CreatedAt, p.IssuedAt, p.Grace = now, now, r.Grace
 	p.ExpiresAt = p.capped(now.Add(p.Lifetimes.Or(r.Defaults).RefreshToken))
 	return p.mintAccess(now, r)
 }
@@ -145,7 +157,7 @@ func (p Pair) retryLate(now time.Time, r Rules) (Pair, bool) {
 		return p, false
 	}
 	p.LateRetryGeneration = p.Generation
-	p.IssuedAt = now
+	p.IssuedAt, p.Grace = now, r.Grace
 	return p.mintAccess(now, r), true
 }
 

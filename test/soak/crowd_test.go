@@ -158,8 +158,14 @@ func (m *member) check(use func(context.Context, pair) verdict) {
 	m.old = m.old || v == refused && m.crowd.ended.Load() == nil
 }
 
+// checkAtEdge asks a verifier, or a route of the service that decides as they do.
 func (m *member) checkAtEdge() {
-	began, v := m.ask(func(ctx context.Context) verdict { return m.crowd.soak.edge.verify(ctx, m.pair) })
+	began, v := m.ask(func(ctx context.Context) verdict {
+		if m.dice.IntN(2) == 0 {
+			return m.client.list(ctx, m.pair)
+		}
+		return m.crowd.soak.anyEdge(m.dice).verify(ctx, m.pair)
+	})
 	m.judge(began, v, verifier.DefaultBound)
 	if v == refused {
 		m.crowd.soak.tally.add("edge: refused in time")

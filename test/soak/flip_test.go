@@ -46,7 +46,7 @@ func (s *soak) replayIsPaused() (yes bool) {
 }
 
 func (s *soak) onStandby(statement string) {
-	ctx, cancel := context.WithTimeout(s.t.Context(), endPatience())
+	ctx, cancel := context.WithTimeout(s.t.Context(), endPatience)
 	defer cancel()
 	if _, err := s.standby.Exec(ctx, statement); err != nil {
 		s.t.Errorf("the standby: %v", err)

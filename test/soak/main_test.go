@@ -12,7 +12,9 @@ import (
 
 const command = "github.com/latchkey-sessions/latchkey/cmd/api"
 
-func TestMain(m *testing.M) { os.Exit(testservice.Main(func() int { return testdb.Main(m) })) }
+func TestMain(m *testing.M) {
+	os.Exit(testservice.MainWithClocks(func() int { return testdb.Main(m) }))
+}
 
 // watchSources looks at the command's sources. go test takes the result of an earlier run for this one's unless
 // something changed that a test looked at, and this test imports nothing of what it tests.

@@ -47,6 +47,7 @@ type service struct {
 	soak     *soak
 	name     string
 	settings testservice.Env
+	clock    *testservice.Clock
 	dice     *rand.Rand
 	ended    chan struct{}
 
@@ -55,12 +56,14 @@ type service struct {
 	public, internal string // empty while it is not ready
 	sent             syscall.Signal
 	leaving          bool // there will be no other process
+	off              time.Duration
 }
 
-// startService starts the first process, which need not be ready when it returns.
-func startService(s *soak, name string, settings testservice.Env) *service {
+// startService starts the first process, which need not be ready when it returns. Its clock is so far ahead of the test's.
+func startService(s *soak, name string, settings testservice.Env, ahead time.Duration) *service {
 	s.t.Helper()
-	v := &service{soak: s, name: name, settings: settings, dice: s.dice("service " + name), ended: make(chan struct{})}
+	clock := testservice.NewClock(s.t, ahead)
+	v := &service{soak: s, name: name, settings: settings.With(clock.Env()), clock: clock, off: ahead, dice: s.dice("service " + name), ended: make(chan struct{})}
 	ctx := context.WithoutCancel(s.t.Context())
 	go func() {
 		defer close(v.ended)
@@ -140,6 +143,20 @@ func (v *service) addresses() (public, internal string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.public, v.internal
+}
+
+// setClock sets the clock, of the process that runs and of those that follow.
+func (v *service) setClock(ahead time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.clock.Set(ahead)
+	v.off = ahead
+}
+
+func (v *service) ahead() time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.off
 }
 
 // signal ends the process, if it is ready. Nobody is sent to its address any more: the port may soon be somebody else's.

@@ -48,16 +48,17 @@ func (t *tally) String() string {
 var wanted = map[string]int{
 	"refresh: rotated": 1, "refresh: still_fresh": 1, "refresh: raced": 1, "refresh: 400 reuse": 1, "refresh: 400 ended": 1,
 	"thefts: old": 1, "thefts: stale": 1, "logouts": 1, "broken: service": 1, "network: answer lost": 1,
-	"broken: database killed": 1, "broken: database leads to a standby": 1, "broken: clock": 1,
+	"broken: database killed": 1, "broken: database leads to a standby": 1, clockJumped + "database's": 1,
+	clockJumped + "service's": 1, clockJumped + "verifier's": 1,
 	"standby: ": 1, "compas: taken over": 3,
 	"pages: rendered": 10, "pages: given up": 1,
-	"crowds: signed out": 1, "crowds: refused": 5, "edge: accepted": 5, "edge: refused in time": 1,
+	"crowds: signed out": 1, "crowds: refused": 5, "edge: accepted by a verifier": 5, "edge: accepted by a service": 5, "edge: refused in time": 1,
 }
 
 // missing is what has not happened often enough yet.
 func (s *soak) missing() (all []string) {
 	for what, least := range wanted {
-		if what == "broken: clock" && s.clock == nil {
+		if what == clockJumped+"database's" && s.clock == nil {
 			continue // there is none that could jump
 		}
 		if n := s.tally.of(what); n < least {

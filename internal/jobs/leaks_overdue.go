@@ -1,0 +1,43 @@
+package jobs
+
+import (
+	"context"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/migrations"
+)
+
+// overdueInterval is how often reports are looked for that the queue lets wait for too long. Where there are none, that
+// costs a look at an index.
+const overdueInterval = 5 * time.Second
+
+// The queue writes by one replica's clock from when on a job is to be tried again, and finds out by another one's what is
+// due, or was interrupted. This goes by the database's clock alone, which noted when each attempt began: the next one is
+// overdue after the longest that one takes and the pause. One that still runs after rescueAfter has ended, whether or not
+// its replica lives.
+const overdueQuery = `
+UPDATE ` + migrations.RiverSchema + `.river_job SET "state" = 'available', "scheduled_at" = now()
+WHERE "state" IN ('available', 'retryable', 'running') AND "queue" = ANY($1) AND "attempt" < "max_attempts" AND (
+  ("state" = 'retryable' OR "state" = 'available' AND "scheduled_at" > now())
+    AND "attempted_at" + ($2 + CASE "queue" WHEN $3 THEN LEAST($4, $5 * 2 ^ LEAST("attempt" - 1, 10)) ELSE $6 END) * interval '1 second' < now()
+  OR "state" = 'running' AND "attempted_at" < now() - $7 * interval '1 second')`
+
+// followOverdue has reports worked off in time whatever the replicas' clocks show, until ctx ends.
+func (r *Runner) followOverdue(ctx context.Context) {
+	ticker := time.NewTicker(overdueInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return
+		}
+		limited, cancel := context.WithTimeout(ctx, jobTimeout)
+		_, err := r.pool.Exec(limited, overdueQuery, []string{leakLogQueue, leakWebhookQueue},
+			webhookTimeout.Seconds(), leakWebhookQueue, webhookLastPause.Seconds(), webhookFirstPause.Seconds(), leakLogPause.Seconds(), rescueAfter.Seconds())
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			r.quiet.WarnContext(ctx, "reports of stolen refresh tokens that are overdue cannot be looked for", "error", err)
+		}
+	}
+}
