@@ -28,7 +28,7 @@ WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt"
   SELECT ` + sessionColumns + `, ` + live + `, COALESCE($3::integer, r."accessTokenTtl", $7::integer), COALESCE($4::integer, r."refreshTokenTtl", $8::integer),
     COALESCE(now() + $5::integer * interval '1 s', r."sessionExpiresAt"), r."accessExpiresAt", COALESCE(r."accessTokenTtl" = r."refreshTokenTtl", false), COALESCE(r."claims", '')
   FROM "sessionStore" s
-  JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."expiresOn" IS NOT NULL
+  JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
   WHERE s."id" = $1 AND ($2::text IS NULL OR s."subject" = $2)
   ` + best + `
   FOR NO KEY UPDATE OF s, r
@@ -41,7 +41,7 @@ WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt"
     "expiresAt" = CASE WHEN COALESCE($4, $5) IS NULL THEN r."expiresAt" ELSE n."next" END,
     "expiresOn" = CASE WHEN COALESCE($4, $5) IS NULL THEN r."expiresOn" ELSE (n."next" AT TIME ZONE 'UTC')::date END
   FROM "new" n
-  WHERE n."fits" AND COALESCE($3, $4, $5) IS NOT NULL AND r."session" = n."id" AND r."refreshToken" IS NULL AND r."expiresOn" IS NOT NULL AND r."revokedAt" IS NULL
+  WHERE n."fits" AND COALESCE($3, $4, $5) IS NOT NULL AND r."session" = n."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL AND r."revokedAt" IS NULL
 ), "renamed" AS (
   UPDATE "sessionStore" s SET "clientLabel" = NULLIF($6::text, '')
   FROM "new" n
