@@ -561,3 +561,20 @@ func TestCompasPatch(t *testing.T) {
 		t.Error("a pair of Compas was changed")
 	}
 }
+
+// Each pair's newest access token counts for how soon a session may end.
+func TestCompasPatchOfSeveralPairs(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	first := c.signIn(t, `{}`)
+	second := c.issue(t, first.session)
+	pair := c.refresh(t, first.refresh, sessionstore.Rotated)
+	c.refresh(t, second.refresh, sessionstore.Rotated)
+	c.patch(t, first.session, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Minute}})
+	c.age(t, first.session, aWhile)
+	c.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+	_, err := c.Patch(t.Context(), first.session, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: 2 * time.Minute}})
+	if !errors.Is(err, sessionstore.ErrInvalidArgument) {
+		t.Errorf("%v, although an access token lives for ten minutes", err)
+	}
+}
