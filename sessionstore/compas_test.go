@@ -539,3 +539,42 @@ func TestCompasClaimsRaceATakeover(t *testing.T) {
 		}
 	}
 }
+
+// What Compas left is not patched: its first refresh makes a pair with lifetimes of its own,
+// and what an access row of Compas lives for is not known here.
+func TestCompasPatch(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	first := c.signIn(t, `{}`)
+	second := c.issue(t, first.session)
+	label := "kiosk"
+	patch := sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Minute, Session: time.Hour}, Label: &label}
+	if _, err := c.Patch(t.Context(), first.session, patch); !isError(err, sessionstore.ErrNotFound) {
+		t.Errorf("before a refresh: %v", err)
+	}
+	c.refresh(t, first.refresh, sessionstore.Rotated)
+	if session := c.patch(t, first.session, patch); session.Client.Label != label {
+		t.Errorf("%+v", session)
+	}
+	if n := c.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "id" = $1 AND "accessTokenTtl" IS NULL AND "sessionExpiresAt" IS NULL
+		AND "expiresAt" > now() + interval '47 hours' AND "expiresOn" = ("expiresAt" AT TIME ZONE 'UTC')::date`, second.refreshRow); n != 1 {
+		t.Error("a pair of Compas was changed")
+	}
+}
+
+// Each pair's newest access token counts for how soon a session may end.
+func TestCompasPatchOfSeveralPairs(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	first := c.signIn(t, `{}`)
+	second := c.issue(t, first.session)
+	pair := c.refresh(t, first.refresh, sessionstore.Rotated)
+	c.refresh(t, second.refresh, sessionstore.Rotated)
+	c.patch(t, first.session, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Minute}})
+	c.age(t, first.session, aWhile)
+	c.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+	_, err := c.Patch(t.Context(), first.session, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: 2 * time.Minute}})
+	if !errors.Is(err, sessionstore.ErrInvalidArgument) {
+		t.Errorf("%v, although an access token lives for ten minutes", err)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/revocations"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
@@ -21,14 +22,16 @@ type Patch struct {
 }
 
 // patchQuery locks the session, then its pair, as everybody does, and decides by what
-// it finds then. Nothing that a refresh reads is left to another statement.
+// it finds then. Nothing that a refresh reads is left to another statement. What reads
+// "told" is always true.
 const patchQuery = `
 WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "expiresAt", "revokedAt", "lastUserAgent", "lastIp", "client",
   "live", "access", "refresh", "end", "accessExpiresAt", "fixed", "claims") AS MATERIALIZED (
   SELECT ` + sessionColumns + `, ` + live + `, COALESCE($3::integer, r."accessTokenTtl", $7::integer), COALESCE($4::integer, r."refreshTokenTtl", $8::integer),
-    COALESCE(now() + $5::integer * interval '1 s', r."sessionExpiresAt"), r."accessExpiresAt", COALESCE(r."accessTokenTtl" = r."refreshTokenTtl", false), COALESCE(r."claims", '')
+    COALESCE(now() + $5::integer * interval '1 s', r."sessionExpiresAt"),
+    GREATEST(r."accessExpiresAt", (SELECT max(o."accessExpiresAt") FROM "sessionStoreToken" o WHERE o."session" = s."id")), COALESCE(r."accessTokenTtl" = r."refreshTokenTtl", false), COALESCE(r."claims", '')
   FROM "sessionStore" s
-  JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."expiresOn" IS NOT NULL
+  JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
   WHERE s."id" = $1 AND ($2::text IS NULL OR s."subject" = $2)
   ` + best + `
   FOR NO KEY UPDATE OF s, r
@@ -37,19 +40,28 @@ WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt"
     AND (COALESCE($4, $5) IS NULL OR "next" >= "accessExpiresAt")) AS "fits"
   FROM (SELECT *, CASE WHEN COALESCE($4, $5) IS NULL THEN "expiresAt" ELSE LEAST(now() + "refresh" * interval '1 s', "end") END AS "next" FROM "old") o
 ), "changed" AS (
-  UPDATE "sessionStoreToken" r SET "accessTokenTtl" = COALESCE($3, r."accessTokenTtl"), "refreshTokenTtl" = COALESCE($4, r."refreshTokenTtl"), "sessionExpiresAt" = n."end",
-    "expiresAt" = CASE WHEN COALESCE($4, $5) IS NULL THEN r."expiresAt" ELSE n."next" END,
-    "expiresOn" = CASE WHEN COALESCE($4, $5) IS NULL THEN r."expiresOn" ELSE (n."next" AT TIME ZONE 'UTC')::date END
-  FROM "new" n
-  WHERE n."fits" AND COALESCE($3, $4, $5) IS NOT NULL AND r."session" = n."id" AND r."refreshToken" IS NULL AND r."expiresOn" IS NOT NULL AND r."revokedAt" IS NULL
+  UPDATE "sessionStoreToken" t SET "accessTokenTtl" = COALESCE($3, t."accessTokenTtl"), "refreshTokenTtl" = COALESCE($4, t."refreshTokenTtl"), "sessionExpiresAt" = n."end",
+    "expiresAt" = COALESCE(n."ends", t."expiresAt"), "expiresOn" = COALESCE((n."ends" AT TIME ZONE 'UTC')::date, t."expiresOn"),
+    "supersededBelow" = CASE WHEN ` + patchSupersedes + ` THEN t."accessGeneration" ELSE t."supersededBelow" END,
+    "supersededAt" = CASE WHEN ` + patchSupersedes + ` THEN GREATEST(now(), t."createdAt", t."issuedAt") ELSE t."supersededAt" END,
+    "supersededXid" = CASE WHEN ` + patchSupersedes + ` THEN pg_current_xact_id() ELSE t."supersededXid" END
+  FROM (SELECT *, CASE WHEN COALESCE($4, $5) IS NOT NULL THEN "next" END AS "ends" FROM "new") n
+  WHERE n."fits" AND COALESCE($3, $4, $5) IS NOT NULL AND t."session" = n."id" AND t."refreshToken" IS NULL AND t."accessExpiresAt" IS NOT NULL AND t."revokedAt" IS NULL
+  RETURNING t."supersededXid" = pg_current_xact_id() AS "supersedes"
+), "told" AS MATERIALIZED (
+  SELECT pg_notify('` + revocations.Channel + `', '') FROM "changed" WHERE "supersedes" LIMIT 1
 ), "renamed" AS (
   UPDATE "sessionStore" s SET "clientLabel" = NULLIF($6::text, '')
   FROM "new" n
   WHERE n."fits" AND $6::text IS NOT NULL AND s."id" = n."id"
 )
 SELECT "id", "subject", "checksum", CASE WHEN $6::text IS NULL THEN "label" ELSE NULLIF($6::text, '') END, "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "next", "revokedAt", "lastUserAgent", "lastIp", "client",
-  "live", "fits", "access", "refresh", "end" IS NOT NULL, "accessExpiresAt", "fixed", "claims"
+  "live" AND (SELECT count(*) FROM "told") >= 0, "fits", "access", "refresh", "end" IS NOT NULL, "accessExpiresAt", "fixed", "claims"
 FROM "new"`
+
+// patchSupersedes tells whether access tokens of pair t that were replaced might outlive
+// the session.
+const patchSupersedes = `n."ends" < ` + replacedUntil + ` AND t."accessGeneration" > COALESCE(t."supersededBelow", 0)`
 
 // Patch changes a live session's lifetimes and label, and returns the session without
 // its data. It has no precondition: what it sets does not depend on what was read, and
@@ -57,7 +69,9 @@ FROM "new"`
 // from then.
 //
 // A session cannot be made to end before its newest access token does: verifiers that
-// ask no database would accept the token for longer. [Store.Invalidate] ends it.
+// ask no database would accept the token for longer. [Store.Invalidate] ends it. Earlier
+// access tokens, which a refresh has replaced and which may have been made to live for
+// longer, are superseded if the session might end before them, as by [Store.SetClaims].
 //
 // The lifetimes of a session without a refresh token stay as they are.
 //

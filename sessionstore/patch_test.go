@@ -71,6 +71,35 @@ func TestPatchExtendsTheNewestToken(t *testing.T) {
 	k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
 }
 
+// A session that was refreshed may have had access tokens that live for longer than the
+// newest one. They are superseded where it could end before them, and left alone otherwise.
+func TestPatchSupersedesWhatWouldOutliveTheSession(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	shortened := sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: time.Hour}}
+	superseded := func(id uuid.UUID) int {
+		return k.count(t, `SELECT COALESCE(max("supersededBelow"), 0) FROM "sessionStoreToken" WHERE "session" = $1`, id)
+	}
+	session, pair := k.create(t, sessionstore.CreateParams{})
+	k.patch(t, session.ID, shortened)
+	if n := superseded(session.ID); n != 0 {
+		t.Errorf("nothing was replaced, but tokens below %d are superseded", n)
+	}
+	session, pair = k.create(t, sessionstore.CreateParams{})
+	next := k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+	for _, own := range []sessionstore.Lifetimes{{AccessToken: time.Minute}, {Session: 48 * time.Hour}, {RefreshToken: 47 * time.Hour}} {
+		k.patch(t, session.ID, sessionstore.Patch{Lifetimes: own})
+		if n := superseded(session.ID); n != 0 {
+			t.Errorf("the session goes on for days, but after %+v tokens below %d are superseded", own, n)
+		}
+	}
+	k.patch(t, session.ID, shortened)
+	if n := superseded(session.ID); n != 1 {
+		t.Errorf("tokens below %d are superseded, want 1", n)
+	}
+	k.get(t, next)
+}
+
 func TestPatchLabel(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

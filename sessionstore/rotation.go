@@ -13,16 +13,22 @@ import (
 // Most refreshes are rotations of a pair's newest token. They are one conditional
 // statement, and where many come at once they share it.
 
+// replacedUntil is that of [refresh.Pair], of a row t: a day is [MaxAccessTokenTTL].
+const replacedUntil = `LEAST(t."expiresAt", GREATEST(t."accessExpiresAt", COALESCE(t."issuedAt", t."createdAt") + interval '24 h'))`
+
+// rotatedUntil is for how long a pair is good that is rotated.
+const rotatedUntil = `LEAST(GREATEST(now() + COALESCE(t."refreshTokenTtl", $7) * interval '1 s', ` + replacedUntil + `), t."sessionExpiresAt")`
+
 // rotated is case Rotated of decide, and pair.rotate: what becomes of the row t of
 // the pair that was asked for by a.
 const rotated = `
   "generation" = t."generation" + 1, "createdAt" = now(), "issuedAt" = now(),
   "grace" = $14,
   "settledAt" = GREATEST(now(), t."issuedAt" + $5::integer * COALESCE(t."grace", $14)),
-  "expiresAt" = LEAST(now() + COALESCE(t."refreshTokenTtl", $7) * interval '1 s', t."sessionExpiresAt"),
-  "expiresOn" = (LEAST(now() + COALESCE(t."refreshTokenTtl", $7) * interval '1 s', t."sessionExpiresAt") AT TIME ZONE 'UTC')::date,
+  "expiresAt" = ` + rotatedUntil + `,
+  "expiresOn" = (` + rotatedUntil + ` AT TIME ZONE 'UTC')::date,
   "accessGeneration" = t."accessGeneration" + 1, "confirmedAt" = NULL,
-  "accessExpiresAt" = LEAST(now() + COALESCE(t."accessTokenTtl", $6) * interval '1 s', t."sessionExpiresAt"),
+  "accessExpiresAt" = LEAST(now() + COALESCE(t."accessTokenTtl", $6) * interval '1 s', ` + rotatedUntil + `),
   "clientUserAgent" = a."userAgent", "clientIp" = a."ip"::inet,
   "dpopJkt" = COALESCE(t."dpopJkt", a."jkt"), "client" = COALESCE(t."client", $12),
   "audience" = COALESCE($11::jsonb -> 'audiences' ->> COALESCE(t."client", $12::text), t."audience")`

@@ -4,6 +4,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/verifier"
@@ -74,4 +76,48 @@ func TestEndByReplacement(t *testing.T) {
 	await(t, "a session that was replaced", v, token, verifier.ErrRevoked)
 	await(t, "the one in its place", v, string(pair.AccessToken), nil)
 	w.wantWithin(t, map[string]time.Time{token: ended})
+}
+
+// Whatever an access token's lifetime is lowered to, and however the session then ends, the
+// first token of the session is refused after that, also by a verifier that starts later.
+func TestLoweredLifetimeThenEnd(t *testing.T) {
+	t.Parallel()
+	lowered := sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{AccessToken: 46 * time.Second}}
+	for name, end := range map[string]func(*testing.T, *service, uuid.UUID){
+		"revoked": func(t *testing.T, s *service, session uuid.UUID) { t.Helper(); s.revoke(t, session) },
+		"at an end that it is given": func(t *testing.T, s *service, session uuid.UUID) {
+			t.Helper()
+			s.patch(t, session, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: 2 * time.Minute}})
+		},
+		"for want of a refresh": func(t *testing.T, s *service, session uuid.UUID) {
+			t.Helper()
+			s.patch(t, session, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{RefreshToken: 2 * time.Minute}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t)
+			v := replicaOf(t, s, s.url)
+			session, pair, err := s.Create(t.Context(), sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Hour}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			first := string(pair.AccessToken)
+			await(t, "a new session", v, first, nil)
+			s.patch(t, session.ID, lowered)
+			if _, err := s.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); err != nil {
+				t.Fatal(err)
+			}
+			end(t, s, session.ID)
+			await(t, name, v, first, verifier.ErrRevoked)
+			await(t, name+", to a verifier that starts later", replicaOf(t, s, s.url), first, verifier.ErrRevoked)
+		})
+	}
+}
+
+func (s *service) patch(t *testing.T, session uuid.UUID, patch sessionstore.Patch) {
+	t.Helper()
+	if _, err := s.Patch(t.Context(), session, patch); err != nil {
+		t.Fatal(err)
+	}
 }

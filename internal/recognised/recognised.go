@@ -3,12 +3,16 @@
 package recognised
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -19,6 +23,9 @@ const Every = 15 * time.Minute
 // MostCounted is where the count of sessions ends.
 const MostCounted = 1000
 
+// defaultPatience is enough for a count that finds little in tens of millions of sessions.
+const defaultPatience = time.Minute
+
 // Kind is what a [Mark] is.
 type Kind string
 
@@ -28,6 +35,10 @@ const (
 	Issuer     Kind = "issuer"
 	Audience   Kind = "audience"
 	CompasKey  Kind = "compas key"
+	DataKey    Kind = "data key"
+	// Client is the id of a client. Sessions of one that is not configured are recognised
+	// as long as their audience is.
+	Client Kind = "client"
 	// The keys that somebody decided to do without.
 	DroppedKey     Kind = "dropped signing key"
 	DroppedDataKey Kind = "dropped data key"
@@ -46,6 +57,8 @@ type Missing struct {
 	Since time.Time
 	// Sessions is how many live sessions it may have marked, up to [MostCounted].
 	Sessions int
+	// Uncounted tells that PostgreSQL gave up counting them: there may be any number.
+	Uncounted bool
 	// Stored tells that it is a key whose row is in PostgreSQL.
 	Stored bool
 }
@@ -56,14 +69,27 @@ type Config struct {
 	Used []Mark
 	// Known are further marks that it accepts.
 	Known []Mark
+	// AcceptsAudience tells whether it accepts tokens for further audiences, which may be
+	// several, in the form of the rows. Nil for no.
+	AcceptsAudience func(form string) bool
+	// Clients are the ids of its clients: no refresh changes for whom the tokens of others
+	// are.
+	Clients []string
 	// KeyIDs are the ids of all its signing keys.
 	KeyIDs []string
 	// StoredKeys tells that they are those in PostgreSQL, whose table says what is used.
 	StoredKeys bool
+	// Patience is how long a count may take. Zero means a minute.
+	Patience time.Duration
+}
+
+// recognises tells whether tokens with the mark are recognised.
+func (cfg Config) recognises(m Mark) bool {
+	return slices.Contains(cfg.Used, m) || slices.Contains(cfg.Known, m) || m.Kind == Audience && cfg.AcceptsAudience != nil && cfg.AcceptsAudience(m.Value)
 }
 
 const notedQuery = `SELECT "kind", "value", "firstUsed" FROM "sessionStoreRecognised"
-WHERE "kind" IN ('signing key', 'issuer', 'audience', 'compas key') ORDER BY "firstUsed", "kind", "value"`
+WHERE "kind" IN ('signing key', 'issuer', 'audience', 'compas key', 'data key', 'client') ORDER BY "firstUsed", "kind", "value"`
 
 // The keys of replicas that have them in PostgreSQL: those that sign or did, until their
 // last token has expired. A key that was removed there was meant to be.
@@ -76,14 +102,17 @@ ORDER BY "signsFrom", "id"`
 const live = `"revokedAt" IS NULL AND "expiresAt" > now()`
 
 // A pair is marked when it is made. An access token says which audience it is for, and a
-// refresh makes it another one. Whoever has a refresh row is an access row of Compas.
+// refresh makes it another one, unless its client is not configured. A row of Compas has no
+// access token's expiry, and a refresh row of it waits for its refresh.
 const countQuery = `
 SELECT count(*) FROM (
   SELECT FROM "sessionStoreToken" t, (SELECT "lastUsed" + $3::interval AS "until" FROM "sessionStoreRecognised" WHERE "kind" = $1 AND "value" = $2) n
-  WHERE ` + live + ` AND CASE $1
-    WHEN 'compas key' THEN t."refreshToken" IS NOT NULL
-    WHEN 'audience' THEN t."accessExpiresAt" > now() AND COALESCE(t."audience" = $2, t."createdAt" <= n."until")
-    ELSE t."refreshToken" IS NULL AND t."createdAt" <= n."until" END
+  WHERE ` + live + ` AND t."refreshToken" IS NULL AND CASE $1
+    WHEN 'compas key' THEN t."accessExpiresAt" IS NULL
+    WHEN 'audience' THEN (t."accessExpiresAt" > now() OR t."client" <> ALL ($5::text[])) AND COALESCE(t."audience" = $2, t."createdAt" <= n."until")
+    WHEN 'client' THEN t."client" = $2
+    WHEN 'data key' THEN EXISTS (SELECT FROM "sessionStore" s WHERE s."id" = t."session" AND s."data" #>> '{}' LIKE 'latchkey-sealed:' || $2 || ':%')
+    ELSE t."accessExpiresAt" IS NOT NULL AND t."createdAt" <= n."until" END
   LIMIT $4) s`
 
 const countAllQuery = `
@@ -98,11 +127,11 @@ func Lacks(ctx context.Context, pool *pgxpool.Pool, cfg Config) ([]Missing, erro
 	}
 	var lacks []Missing
 	for _, m := range noted {
-		if slices.Contains(cfg.Used, m.Mark) || slices.Contains(cfg.Known, m.Mark) {
+		if cfg.recognises(m.Mark) {
 			continue
 		}
-		if err := pool.QueryRow(ctx, countQuery, string(m.Kind), m.Value, Every, MostCounted).Scan(&m.Sessions); err != nil {
-			return nil, fmt.Errorf("count the sessions of a %s: %w", m.Kind, err)
+		if err := cfg.count(ctx, pool, &m, countQuery, string(m.Kind), m.Value, Every, MostCounted, cfg.Clients); err != nil {
+			return nil, err
 		}
 		lacks = append(lacks, m)
 	}
@@ -112,8 +141,8 @@ func Lacks(ctx context.Context, pool *pgxpool.Pool, cfg Config) ([]Missing, erro
 			return nil, err
 		}
 		for _, m := range stored {
-			if err := pool.QueryRow(ctx, countAllQuery, m.Since, MostCounted).Scan(&m.Sessions); err != nil {
-				return nil, fmt.Errorf("count the sessions of a %s: %w", m.Kind, err)
+			if err := cfg.count(ctx, pool, &m, countAllQuery, m.Since, MostCounted); err != nil {
+				return nil, err
 			}
 			m.Stored = true
 			lacks = append(lacks, m)
@@ -121,6 +150,27 @@ func Lacks(ctx context.Context, pool *pgxpool.Pool, cfg Config) ([]Missing, erro
 	}
 	return lacks, nil
 }
+
+// count counts the live sessions of what is missing, unless that takes too long.
+func (cfg Config) count(ctx context.Context, pool *pgxpool.Pool, m *Missing, query string, args ...any) error {
+	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+		patience := strconv.FormatInt(cmp.Or(cfg.Patience, defaultPatience).Milliseconds(), 10)
+		if _, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true)`, patience); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, query, args...).Scan(&m.Sessions)
+	})
+	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && answer.Code == queryCanceled {
+		m.Uncounted = true
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("count the sessions of a %s: %w", m.Kind, err)
+	}
+	return nil
+}
+
+const queryCanceled = "57014"
 
 func missing(ctx context.Context, pool *pgxpool.Pool, query string, args ...any) ([]Missing, error) {
 	rows, _ := pool.Query(ctx, query, args...) // rows have its error
@@ -182,7 +232,7 @@ func Drop(ctx context.Context, pool *pgxpool.Pool, lacks []Missing) error {
 	for _, m := range lacks {
 		if !m.Stored {
 			forgotten = append(forgotten, m.Mark)
-		} else if m.Sessions > 0 {
+		} else if m.Sessions > 0 || m.Uncounted {
 			dropped = append(dropped, Mark{DroppedKey, m.Value})
 		}
 	}

@@ -1,8 +1,10 @@
 package recognised_test
 
 import (
+	"context"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -66,4 +68,26 @@ func TestLacks(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("it was chosen to do without", after)
+}
+
+// Sessions that cannot be counted in time may be there: that is told, and it is no error.
+func TestUncounted(t *testing.T) {
+	t.Parallel()
+	pool := testdb.Pool(t)
+	mark := recognised.Mark{Kind: recognised.Issuer, Value: "https://login.example.com"}
+	if err := recognised.Note(t.Context(), pool, recognised.Config{Used: []recognised.Mark{mark}}); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), `LOCK TABLE "sessionStoreToken"`); err != nil {
+		t.Fatal(err)
+	}
+	got, err := recognised.Lacks(t.Context(), pool, recognised.Config{Patience: 50 * time.Millisecond})
+	if err != nil || len(got) != 1 || got[0].Mark != mark || !got[0].Uncounted {
+		t.Errorf("%+v, %v", got, err)
+	}
 }

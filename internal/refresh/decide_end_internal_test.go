@@ -3,6 +3,8 @@ package refresh
 import (
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 )
 
 // A session's absolute end cuts its tokens' lifetimes short, and never makes them
@@ -45,4 +47,38 @@ func TestAbsoluteEndOnlyShortens(t *testing.T) {
 			}
 		}
 	}
+}
+
+// However lifetimes are changed between refreshes, a session lives for as long as each of
+// the access tokens that it has had, or until its absolute end, which they keep to as well.
+func TestSessionOutlivesItsAccessTokens(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p, now := at(nil), start
+		if rapid.Bool().Draw(t, "has an end") {
+			p.End = start.Add(rapid.SampledFrom([]time.Duration{time.Hour, 10 * time.Hour, 100 * time.Hour}).Draw(t, "end"))
+		}
+		p.ExpiresAt, p.AccessExpiresAt = p.capped(p.ExpiresAt), p.capped(p.AccessExpiresAt)
+		last := p.AccessExpiresAt
+		for range 20 {
+			r := testRules
+			r.Defaults.AccessToken = rapid.SampledFrom([]time.Duration{time.Minute, time.Hour, MaxAccessTokenTTL}).Draw(t, "access token's")
+			r.Defaults.RefreshToken = r.Defaults.AccessToken * time.Duration(rapid.SampledFrom([]int{2, 10, 1000}).Draw(t, "refresh token's"))
+			if rapid.Bool().Draw(t, "lowered beneath a lifetime of its own") {
+				p.Lifetimes.AccessToken = MaxAccessTokenTTL
+			}
+			now = now.Add(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, 50 * time.Minute, 5 * time.Hour}).Draw(t, "pause"))
+			presented := Presented{Generation: p.Generation - int64(rapid.IntRange(0, 1).Draw(t, "behind"))}
+			d := decide(p, presented, now, r)
+			if d.Outcome == Refused || d.Outcome == Stolen {
+				return
+			}
+			if p = d.Next; p.AccessExpiresAt.After(last) {
+				last = p.AccessExpiresAt
+			}
+			if last.After(p.ExpiresAt) {
+				t.Fatalf("after %v the session ends at %v, and an access token at %v", d.Outcome, p.ExpiresAt, last)
+			}
+		}
+	})
 }

@@ -130,6 +130,10 @@ func (p Pair) usesCount(now time.Time) bool { return !now.Before(p.SettledAt) }
 
 // Rotate gives the pair its next generation.
 func (p Pair) Rotate(generation int64, now time.Time, r Rules) Pair {
+	expiresAt := now.Add(p.Lifetimes.Or(r.Defaults).RefreshToken)
+	if until := p.replacedUntil(); until.After(expiresAt) {
+		expiresAt = until
+	}
 	p.SettledAt = now
 	if settled := p.IssuedAt.Add(SettleGraces * p.grace(r)); !p.IssuedAt.IsZero() && settled.After(now) {
 		p.SettledAt = settled
@@ -138,7 +142,7 @@ func (p Pair) Rotate(generation int64, now time.Time, r Rules) Pair {
 	p.AccessGeneration += generation - p.Generation - 1
 	p.Generation = generation
 	p.CreatedAt, p.IssuedAt, p.Grace = now, now, r.Grace
-	p.ExpiresAt = p.capped(now.Add(p.Lifetimes.Or(r.Defaults).RefreshToken))
+	p.ExpiresAt = p.capped(expiresAt)
 	return p.mintAccess(now, r)
 }
 
@@ -164,7 +168,7 @@ func (p Pair) retryLate(now time.Time, r Rules) (Pair, bool) {
 // mintAccess gives the pair a new access token, which nobody has used yet.
 func (p Pair) mintAccess(now time.Time, r Rules) Pair {
 	p.AccessGeneration++
-	p.AccessExpiresAt = p.capped(now.Add(p.Lifetimes.Or(r.Defaults).AccessToken))
+	p.AccessExpiresAt = p.accessUntil(now.Add(p.Lifetimes.Or(r.Defaults).AccessToken))
 	p.ConfirmedAt, p.Client = time.Time{}, cmp.Or(p.Client, r.FirstClient)
 	if audience, isKnown := r.Audiences[p.Client]; isKnown {
 		p.Audience = audience
@@ -182,11 +186,34 @@ func (p Pair) usable(now time.Time, r Rules) Pair {
 	if signed.After(now.Add(ttl / 10)) {
 		return p
 	}
-	if next := p.capped(now.Add(ttl)); next.After(p.AccessExpiresAt) {
+	if next := p.accessUntil(now.Add(ttl)); next.After(p.AccessExpiresAt) {
 		p.AccessGeneration++
 		p.AccessExpiresAt = next
 	}
 	return p
+}
+
+// replacedUntil is when no access token is left of those that the pair has had so far,
+// however long tokens lived when they were made. A session does not idle out before:
+// verifiers that ask no database would accept them for longer.
+func (p Pair) replacedUntil() time.Time {
+	until := p.MintedAt().Add(MaxAccessTokenTTL)
+	if p.AccessExpiresAt.After(until) {
+		until = p.AccessExpiresAt
+	}
+	if p.ExpiresAt.Before(until) {
+		return p.ExpiresAt // which is after each of them
+	}
+	return until
+}
+
+// accessUntil keeps an access token within its session, which may idle out before: at a
+// late retry, or where the lifetimes are others than when the pair was made.
+func (p Pair) accessUntil(t time.Time) time.Time {
+	if p.ExpiresAt.Before(t) {
+		t = p.ExpiresAt
+	}
+	return p.capped(t)
 }
 
 // capped keeps a token within its session's absolute end.

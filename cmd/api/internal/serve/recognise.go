@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -64,11 +65,20 @@ func (s *service) recognise(ctx context.Context, db database.Pools, id identity,
 
 // marks are what this replica's tokens are recognised by.
 func (s *service) marks(ring *tokens.KeyRing, keys storedKeys) (recognised.Config, error) {
-	cfg := recognised.Config{StoredKeys: keys.Store != nil, Used: []recognised.Mark{
-		{Kind: recognised.Issuer, Value: s.publicURL()}, {Kind: recognised.Audience, Value: string(s.Audience)},
+	accepted := append([]string{string(s.Audience)}, s.AudiencesAccepted...)
+	cfg := recognised.Config{StoredKeys: keys.Store != nil, Clients: []string{string(s.ClientID)}, Used: []recognised.Mark{
+		{Kind: recognised.Issuer, Value: s.publicURL()}, {Kind: recognised.Audience, Value: string(s.Audience)}, {Kind: recognised.Client, Value: string(s.ClientID)},
 	}}
-	for _, audience := range s.AudiencesAccepted {
-		cfg.Known = append(cfg.Known, recognised.Mark{Kind: recognised.Audience, Value: audience})
+	for _, client := range s.clients.Store() {
+		cfg.Clients = append(cfg.Clients, client.ID)
+		cfg.Used = append(cfg.Used, recognised.Mark{Kind: recognised.Client, Value: client.ID})
+		if len(client.Audiences) > 0 {
+			cfg.Used = append(cfg.Used, recognised.Mark{Kind: recognised.Audience, Value: tokens.Audience(client.Audiences...)})
+		}
+		accepted = append(accepted, client.Audiences...)
+	}
+	cfg.AcceptsAudience = func(form string) bool {
+		return slices.ContainsFunc(tokens.Audiences(form), func(name string) bool { return slices.Contains(accepted, name) })
 	}
 	fingerprints, err := ring.Fingerprints()
 	if err != nil {
@@ -81,6 +91,20 @@ func (s *service) marks(ring *tokens.KeyRing, keys storedKeys) (recognised.Confi
 			cfg.Used = append(cfg.Used, mark)
 		} else {
 			cfg.Known = append(cfg.Known, mark)
+		}
+	}
+	keyset, err := s.Keyset()
+	if err != nil {
+		return cfg, err
+	}
+	if keyset != nil {
+		for _, key := range keyset.Keys() {
+			mark := recognised.Mark{Kind: recognised.DataKey, Value: key.ID}
+			if key.Primary {
+				cfg.Used = append(cfg.Used, mark)
+			} else {
+				cfg.Known = append(cfg.Known, mark)
+			}
 		}
 	}
 	if s.CompasSigningKey != "" {
@@ -111,11 +135,13 @@ func stored(cfg recognised.Config) []recognised.Mark {
 func (s *service) refuseUnrecognised(ctx context.Context, lacks []recognised.Missing) error {
 	var refused []string
 	for _, m := range lacks {
-		if m.Sessions == 0 {
+		if m.Sessions == 0 && !m.Uncounted {
 			continue
 		}
 		text := describe(m)
 		switch {
+		case m.Kind == recognised.Client:
+			s.log.WarnContext(ctx, "live sessions are of a client that is not configured: they go on with what their rows say", "lacks", text)
 		case m.Kind == recognised.Issuer && s.Issuer == "" && s.Private(): // it follows the port
 			s.log.WarnContext(ctx, "the issuer is another one than that of live sessions, whose users sign in again: set LATCHKEY_ISSUER to keep it", "was", m.Value, "is", s.publicURL())
 		case s.AcceptSignOut == "true":
@@ -135,7 +161,8 @@ func describe(m recognised.Missing) string {
 	name := m.Value
 	setting := map[recognised.Kind]string{
 		recognised.SigningKey: "LATCHKEY_SIGNING_KEYS_FILE", recognised.Issuer: "LATCHKEY_ISSUER",
-		recognised.Audience: "LATCHKEY_AUDIENCE or LATCHKEY_AUDIENCES_ACCEPTED", recognised.CompasKey: "LATCHKEY_COMPAS_SIGNING_KEY",
+		recognised.Audience: "LATCHKEY_AUDIENCE, LATCHKEY_AUDIENCES_ACCEPTED or LATCHKEY_CLIENTS_FILE", recognised.CompasKey: "LATCHKEY_COMPAS_SIGNING_KEY",
+		recognised.Client: "LATCHKEY_CLIENT_ID or LATCHKEY_CLIENTS_FILE", recognised.DataKey: "LATCHKEY_DATA_ENCRYPTION_KEYSET: their data cannot be opened",
 	}[m.Kind]
 	switch {
 	case m.Stored:
@@ -144,7 +171,10 @@ func describe(m recognised.Missing) string {
 		name = name[:strings.LastIndexByte(name, '.')]
 	}
 	sessions := strconv.Itoa(m.Sessions)
-	if m.Sessions >= recognised.MostCounted {
+	switch {
+	case m.Uncounted:
+		sessions = "an unknown number of"
+	case m.Sessions >= recognised.MostCounted:
 		sessions = "at least " + sessions
 	}
 	return fmt.Sprintf("the %s %q (%s), in use since %s, of %s live session(s)", m.Kind, name, setting, m.Since.UTC().Format(time.RFC3339), sessions)
