@@ -61,10 +61,11 @@ type statements struct {
 	rules refresh.Rules
 	// What is to be known of clients, as arguments: see [Config.lookup].
 	firstClient, clients any
+	forPair              bool // [Config].PairFor is set
 }
 
 func newStatements(pool isolation.Pool, cfg Config) statements {
-	return statements{pool: pool, rules: cfg.rules(), firstClient: cfg.Tokens.ClientID, clients: cfg.lookup()}
+	return statements{pool: pool, rules: cfg.rules(), firstClient: cfg.Tokens.ClientID, clients: cfg.lookup(), forPair: cfg.PairFor != nil}
 }
 
 const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(r."audience", ''), COALESCE(r."claims", ''),

@@ -78,6 +78,9 @@ func (s *Store) refresh(ctx context.Context, refreshToken string, options Refres
 		return Refreshed{}, err
 	}
 	t.scope, t.clientID, t.resources = askedScope(options.Scope), options.ClientID, options.Resources
+	if t.wanted, err = s.wantedOf(ctx, t); err != nil {
+		return Refreshed{}, err
+	}
 	d, now, err := s.exchange(ctx, t)
 	if err != nil {
 		return Refreshed{}, err
