@@ -50,7 +50,7 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 			if d.Outcome == Refused && !d.Unproven && !t.claims.ExpiresAt.IsZero() && !now.Before(t.claims.ExpiresAt) {
 				return d, now, errExpired
 			}
-			return d, now, refusal(d, t.claims, delayed)
+			return d, now, s.refusal(d, t.claims, delayed)
 		}
 	}
 }
@@ -78,7 +78,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		case err != nil:
 			return err
 		case d.Outcome == Stolen:
-			if _, _, err := revoke(ctx, tx, d.Next.SessionID, "", Cause{Reason: ReasonTheft, By: string(d.Theft)}); err != nil {
+			if _, _, err := revoke(ctx, tx, d.Next.SessionID, "", s.rules.FirstClient, Cause{Reason: ReasonTheft, By: string(d.Theft)}); err != nil {
 				return err
 			}
 			delayed, err = reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)
@@ -118,7 +118,7 @@ func (s *Store) decide(p refresh.Pair, t presented, now time.Time) (refresh.Deci
 }
 
 // refusal is the error for an outcome that gives no pair, nil for any other.
-func refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
+func (s *Store) refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
 	switch d.Outcome {
 	case Refused:
 		if d.Unproven {
@@ -126,7 +126,7 @@ func refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
 		}
 		return ErrEnded
 	case Stolen:
-		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, Theft: d.Theft, Behind: d.Next.Generation - presented.Generation, ReportDelayed: delayed}
+		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, ClientID: cmp.Or(d.Next.Client, s.rules.FirstClient), Theft: d.Theft, Behind: d.Next.Generation - presented.Generation, ReportDelayed: delayed}
 	case Rotated, StillFresh, Raced, RetriedLate, Healed:
 	}
 	return nil
