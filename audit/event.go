@@ -68,6 +68,8 @@ type Event struct {
 	SessionID uuid.UUID
 	// Subject is that session's, or whose sessions they are; empty for none.
 	Subject string
+	// ClientID is that session's client; empty where it is not known, and for several.
+	ClientID string
 	// Act is who acts for the subject in a session that was created; nil for nobody but
 	// them.
 	Act *tokens.Actor
@@ -96,6 +98,7 @@ type line struct {
 	Actor     Actor         `json:"actor"`
 	SessionID uuid.UUID     `json:"session_id,omitzero"`
 	Subject   string        `json:"subject,omitempty"`
+	ClientID  string        `json:"client_id,omitempty"`
 	Act       *tokens.Actor `json:"act,omitempty"`
 	All       bool          `json:"all,omitempty"`
 	Kept      uuid.UUID     `json:"kept_session_id,omitzero"`
@@ -115,7 +118,7 @@ func (e Event) encode() ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(line{
 		Time: e.Time.UTC().Format(timeFormat), ID: e.ID, Event: e.Name, Actor: e.Actor,
-		SessionID: e.SessionID, Subject: e.Subject, Act: e.Act, All: e.All, Kept: e.Kept, Count: e.Count,
+		SessionID: e.SessionID, Subject: e.Subject, ClientID: e.ClientID, Act: e.Act, All: e.All, Kept: e.Kept, Count: e.Count,
 		Reason: e.Reason, Theft: e.Theft, KeyID: e.KeyID,
 		ClientIP: e.ClientIP, RequestID: e.RequestID, TraceID: e.TraceID,
 	})

@@ -29,9 +29,9 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 
 	switch r.Operation {
 	case sessionstore.OperationCreate:
-		s.log.record(ctx, Event{Name: SessionCreated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, Act: r.Actor})
+		s.log.record(ctx, Event{Name: SessionCreated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, ClientID: r.ClientID, Act: r.Actor})
 		if r.Replaced != uuid.Nil {
-			s.log.record(ctx, Event{Name: SessionRevoked, Origin: origin, SessionID: r.Replaced, Reason: Replaced})
+			s.log.record(ctx, Event{Name: SessionRevoked, Origin: origin, SessionID: r.Replaced, Subject: r.ReplacedSubject, ClientID: r.ReplacedClientID, Reason: Replaced})
 		}
 		if r.Revoked > 0 {
 			s.log.record(ctx, Event{Name: SessionsRevoked, Origin: itself, Subject: r.Subject, Count: r.Revoked, Reason: Limit})
@@ -39,18 +39,18 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 	case sessionstore.OperationUpdate:
 		s.log.record(ctx, Event{Name: SessionUpdated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
 	case sessionstore.OperationPatch:
-		s.log.record(ctx, Event{Name: SessionPatched, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
+		s.log.record(ctx, Event{Name: SessionPatched, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, ClientID: r.ClientID})
 	case sessionstore.OperationSetClaims:
-		s.log.record(ctx, Event{Name: SessionClaimsSet, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
+		s.log.record(ctx, Event{Name: SessionClaimsSet, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, ClientID: r.ClientID})
 	case sessionstore.OperationRefresh:
 		if stolen {
 			s.log.record(ctx, Event{
-				Name: SessionRevoked, Origin: itself, SessionID: theft.SessionID, Subject: theft.Subject,
+				Name: SessionRevoked, Origin: itself, SessionID: theft.SessionID, Subject: theft.Subject, ClientID: theft.ClientID,
 				Reason: TokenReuse, Theft: string(theft.Theft),
 			})
 		}
 	case sessionstore.OperationRevoke:
-		e := Event{Name: SessionRevoked, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, Reason: Requested}
+		e := Event{Name: SessionRevoked, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, ClientID: r.ClientID, Reason: Requested}
 		if r.Changed == uuid.Nil {
 			e.Name, e.Count, e.Kept, e.All = SessionsRevoked, r.Revoked, r.Kept, r.Subject == ""
 		}

@@ -62,7 +62,7 @@ var acts = map[string]*act{
 	"POST /v1/sessions": {func(t *testing.T, s *service, _ session) response {
 		t.Helper()
 		return s.internal(t, "POST", "/v1/sessions", jsonBody(`{"subject":"ada","data":{"note":"`+secretData+`"}}`)).want(t, 201)
-	}, map[string]any{"event": "session.created", "actor": byBackend, "subject": "ada", "session_id": "new"}},
+	}, map[string]any{"event": "session.created", "actor": byBackend, "subject": "ada", "client_id": "latchkey", "session_id": "new"}},
 	"PUT /v1/sessions/{id}/data": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.internal(t, "PUT", "/v1/sessions/"+ada.id+"/data", jsonBody(`{"other":"`+secretData+`"}`), header("If-Match", `"`+ada.checksum+`"`)).want(t, 200)
@@ -70,19 +70,19 @@ var acts = map[string]*act{
 	"PUT /v1/sessions/{id}/claims": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.putClaims(t, ada.id, "", s.internal(t, "GET", "/v1/sessions/"+ada.id+"/claims").Header.Get("ETag"), `{"role":"`+secretData+`"}`).want(t, 200)
-	}, map[string]any{"event": "session.claims_set", "actor": byBackend, "session_id": "ada", "subject": "ada"}},
+	}, map[string]any{"event": "session.claims_set", "actor": byBackend, "client_id": "latchkey", "session_id": "ada", "subject": "ada"}},
 	"PATCH /v1/sessions/{id}": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.internal(t, "PATCH", "/v1/sessions/"+ada.id, jsonBody(`{"session_ttl":7200}`)).want(t, 200)
-	}, map[string]any{"event": "session.patched", "actor": byBackend, "session_id": "ada", "subject": "ada"}},
+	}, map[string]any{"event": "session.patched", "actor": byBackend, "client_id": "latchkey", "session_id": "ada", "subject": "ada"}},
 	"PATCH /v1/me/sessions/{id}": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.public(t, "PATCH", "/v1/me/sessions/"+ada.id, jsonBody(`{"client":{"label":"laptop"}}`), bearer(ada.access)).want(t, 200)
-	}, map[string]any{"event": "session.patched", "actor": byAda, "session_id": "ada", "subject": "ada"}},
+	}, map[string]any{"event": "session.patched", "actor": byAda, "client_id": "latchkey", "session_id": "ada", "subject": "ada"}},
 	"DELETE /v1/sessions/{id}": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.internal(t, "DELETE", "/v1/sessions/"+ada.id).want(t, 204)
-	}, map[string]any{"event": "session.revoked", "actor": byBackend, "session_id": "ada", "subject": "ada", "reason": "requested"}},
+	}, map[string]any{"event": "session.revoked", "actor": byBackend, "client_id": "latchkey", "session_id": "ada", "subject": "ada", "reason": "requested"}},
 	"DELETE /v1/sessions": {func(t *testing.T, s *service, _ session) response {
 		t.Helper()
 		return s.internal(t, "DELETE", "/v1/sessions?subject=ada").want(t, 200)
@@ -90,15 +90,15 @@ var acts = map[string]*act{
 	"POST /oauth2/revoke": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.public(t, "POST", "/oauth2/revoke", form("token", ada.refresh)).want(t, 200)
-	}, map[string]any{"event": "session.revoked", "actor": map[string]any{"type": "subject", "id": "ada"}, "session_id": "ada", "subject": "ada", "reason": "requested"}},
+	}, map[string]any{"event": "session.revoked", "actor": map[string]any{"type": "subject", "id": "ada"}, "client_id": "latchkey", "session_id": "ada", "subject": "ada", "reason": "requested"}},
 	"DELETE /v1/me/sessions/current": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.public(t, "DELETE", "/v1/me/sessions/current", bearer(ada.access)).want(t, 204)
-	}, map[string]any{"event": "session.revoked", "actor": byAda, "session_id": "ada", "subject": "ada", "reason": "requested"}},
+	}, map[string]any{"event": "session.revoked", "actor": byAda, "client_id": "latchkey", "session_id": "ada", "subject": "ada", "reason": "requested"}},
 	"DELETE /v1/me/sessions/{id}": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.public(t, "DELETE", "/v1/me/sessions/"+ada.id, bearer(ada.access)).want(t, 204)
-	}, map[string]any{"event": "session.revoked", "actor": byAda, "session_id": "ada", "subject": "ada", "reason": "requested"}},
+	}, map[string]any{"event": "session.revoked", "actor": byAda, "client_id": "latchkey", "session_id": "ada", "subject": "ada", "reason": "requested"}},
 	"DELETE /v1/me/sessions": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.public(t, "DELETE", "/v1/me/sessions?keep=current", bearer(ada.access)).want(t, 200)

@@ -66,7 +66,7 @@ type secondsLeft int64
 const never secondsLeft = -1
 
 // IsZero tells the encoder what to leave out.
-func (s secondsLeft) IsZero() bool { return s == never }
+func (s *secondsLeft) IsZero() bool { return *s == never }
 
 // documentOf is the session as the internal routes show it.
 func documentOf(s sessionstore.Session) sessionDocument {

@@ -56,24 +56,28 @@ func TestReplace(t *testing.T) {
 func TestReplacementIsAudited(t *testing.T) {
 	t.Parallel()
 	s, events := audited(t)
-	guest := s.create(t, "")
-	body := jsonBody(`{"replaces":"` + guest.refresh + `","subject":"ada"}`)
+	guest := s.create(t, "visitor")
+	body := jsonBody(`{"replaces":"` + guest.refresh + `","subject":"ada","act":{"sub":"support-7"}}`)
 	answer := s.internal(t, "POST", "/v1/sessions", body).want(t, 201)
 	s.internal(t, "POST", "/v1/sessions", body).want(t, 201) // again, which changes nothing
-	type brief struct{ Event, Request, Session, Subject, Reason any }
+	type brief struct{ Event, Request, Session, Subject, Client, Reason any }
 	var got []brief
-	for _, e := range events() {
+	list := events()
+	for _, e := range list {
 		if actor, _ := e["actor"].(map[string]any); actor["type"] != "service_key" {
 			t.Errorf("actor %v", actor)
 		}
-		got = append(got, brief{e["event"], e["request_id"], e["session_id"], e["subject"], e["reason"]})
+		got = append(got, brief{e["event"], e["request_id"], e["session_id"], e["subject"], e["client_id"], e["reason"]})
 	}
 	request := answer.Header.Get("X-Request-Id")
 	if diff := cmp.Diff([]brief{
-		{"session.created", got[0].Request, guest.id, nil, nil},
-		{"session.created", request, sessionOf(answer.json(t)).id, "ada", nil},
-		{"session.revoked", request, guest.id, nil, "replaced"},
+		{"session.created", got[0].Request, guest.id, "visitor", "latchkey", nil},
+		{"session.created", request, sessionOf(answer.json(t)).id, "ada", "latchkey", nil},
+		{"session.revoked", request, guest.id, "visitor", "latchkey", "replaced"},
 	}, got); diff != "" {
+		t.Fatal(diff)
+	}
+	if diff := cmp.Diff(map[string]any{"sub": "support-7"}, list[1]["act"]); diff != "" {
 		t.Error(diff)
 	}
 }

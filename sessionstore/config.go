@@ -50,6 +50,15 @@ type Config struct {
 	// [tokens.CustomClaims] refuses are an error of the program, and not an [ArgumentError].
 	// Sessions of Compas that are taken over have none until they are set.
 	ClaimsFor func(context.Context, CreateParams) ([]byte, error)
+	// PairFor, if set, is asked at each refresh what the next pair is to have: the claims and
+	// lifetimes as they are now. They are kept with the pair, so that a refresh that is sent
+	// again gets the same tokens; the first pair has those of [CreateParams], LifetimesFor and
+	// ClaimsFor. It costs each refresh the time that it takes, also one that gives the same
+	// pair again, for which the answer is of no use; the statement stays one, and shared. It
+	// may be called by many goroutines, and by whoever has a token of the session, an old or
+	// a stolen one too. Where it fails, or what it returns cannot be used, the refresh is
+	// [ErrUnavailable]: nothing has changed, and the token is as good as before.
+	PairFor func(context.Context, PairRequest) (PairParams, error)
 	// Bounds are what the lifetimes of each session must keep to, the defaults too.
 	Bounds Bounds
 	// Grace is how long a replaced refresh token still yields its successor

@@ -64,8 +64,8 @@ type Core struct{ core core }
 // NewCore fails where [New] does, and for what Config has for PostgreSQL alone.
 func NewCore(keys *tokens.KeyRing, cfg Config) (*Core, error) {
 	switch {
-	case cfg.Sealer != nil, cfg.SealedOnly, cfg.CompasSigningKey != "", cfg.Direct != nil, cfg.Leaks != nil, len(cfg.Observers) > 0:
-		return nil, errors.New("sessionstore: Sealer, SealedOnly, CompasSigningKey, Direct, Leaks and Observers are for sessions in PostgreSQL: leave them out")
+	case cfg.Sealer != nil, cfg.SealedOnly, cfg.CompasSigningKey != "", cfg.Direct != nil, cfg.Leaks != nil, cfg.PairFor != nil, len(cfg.Observers) > 0:
+		return nil, errors.New("sessionstore: Sealer, SealedOnly, CompasSigningKey, Direct, Leaks, PairFor and Observers are for sessions in PostgreSQL: leave them out")
 	}
 	core, err := newCore(keys, cfg)
 	if err != nil {
@@ -131,7 +131,7 @@ func (c *Core) Exchange(p Pair, claims tokens.Claims, options RefreshOptions, no
 	if d.Outcome == Refused && !d.Unproven && !claims.ExpiresAt.IsZero() && !now.Before(claims.ExpiresAt) {
 		return d, errExpired
 	}
-	return d, refusal(d, claims, nil)
+	return d, c.core.refusal(d, claims, nil)
 }
 
 // Cause is the one cause that a caller has given to [Store.Invalidate], or [ReasonBackend].

@@ -44,7 +44,7 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 	if err != nil {
 		return Session{}, TokenPair{}, err
 	}
-	result.Changed = made.session.ID
+	result.Changed, result.ClientID = made.session.ID, made.session.ClientID
 	tokens, err := s.tokens.sign(made.pair, made.pair.CreatedAt)
 	if err != nil {
 		return Session{}, TokenPair{}, err

@@ -90,7 +90,9 @@ type ReuseError struct {
 	SessionID uuid.UUID
 	// Subject is the user; empty for a session without one.
 	Subject string
-	Theft   Theft
+	// ClientID is the session's client.
+	ClientID string
+	Theft    Theft
 	// Behind is how many generations the presented token is behind the newest.
 	Behind int64
 	// ReportDelayed is why the report could not be enqueued, and comes later: see

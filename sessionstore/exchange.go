@@ -50,7 +50,7 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 			if d.Outcome == Refused && !d.Unproven && !t.claims.ExpiresAt.IsZero() && !now.Before(t.claims.ExpiresAt) {
 				return d, now, errExpired
 			}
-			return d, now, refusal(d, t.claims, delayed)
+			return d, now, s.refusal(d, t.claims, delayed)
 		}
 	}
 }
@@ -67,10 +67,10 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		case (err == nil || pgvalue.IsNoRows(err) && s.compas != nil) && isOthers:
 			return ErrOtherClient // whoever else has it: no session ends for a wrong name
 		case err == nil:
-			d = refresh.Decide(p, t.keys(), refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}, now, s.rules)
+			d, err = s.decide(p, t, now)
 		case pgvalue.IsNoRows(err) && s.compas != nil:
 			d, now, err = s.compas.TakeOver(ctx, tx, compas.Presented{
-				Claims: t.claims, Row: t.compas, Proven: t.proven, UserAgent: t.client.UserAgent, IP: t.client.IP,
+				Claims: t.claims, Row: t.compas, Proven: t.proven, UserAgent: t.client.UserAgent, IP: t.client.IP, Wanted: t.wanted.of,
 			})
 			p = d.Next // it is written already
 		}
@@ -81,7 +81,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		case err != nil:
 			return err
 		case d.Outcome == Stolen:
-			if _, _, err := revoke(ctx, tx, d.Next.SessionID, "", Cause{Reason: ReasonTheft, By: string(d.Theft)}); err != nil {
+			if _, _, err := revoke(ctx, tx, d.Next.SessionID, "", s.rules.FirstClient, Cause{Reason: ReasonTheft, By: string(d.Theft)}); err != nil {
 				return err
 			}
 			delayed, err = reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)
@@ -90,6 +90,11 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			return nil
 		case d.Outcome == StillFresh && d.Next.BoundTo == p.BoundTo && d.Next.AccessGeneration == p.AccessGeneration:
 			return recordConfirmations(ctx, tx, map[uuid.UUID]accessVersion{p.ID: {p.AccessGeneration, p.MintedAt(), p.AccessExpiresAt}})
+		case d.Next.Claims != p.Claims || d.Next.Lifetimes != p.Lifetimes:
+			if err := writeWanted(ctx, tx, d.Next); err != nil {
+				return err
+			}
+			return writePair(ctx, tx, d.Next, t.client)
 		default:
 			return writePair(ctx, tx, d.Next, t.client)
 		}
@@ -97,8 +102,20 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 	return d, now, delayed, err
 }
 
+// decide decides, and then gives a new pair what the program wants of it: the decision
+// does not depend on that.
+func (s *Store) decide(p refresh.Pair, t presented, now time.Time) (refresh.Decision, error) {
+	token := refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}
+	d := refresh.Decide(p, t.keys(), token, now, s.rules)
+	if t.wanted == (wanted{}) || d.Outcome != Rotated && d.Outcome != Healed {
+		return d, nil
+	}
+	p, err := t.wanted.of(p)
+	return refresh.Decide(p, t.keys(), token, now, s.rules), err
+}
+
 // refusal is the error for an outcome that gives no pair, nil for any other.
-func refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
+func (s *core) refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
 	switch d.Outcome {
 	case Refused:
 		if d.Unproven {
@@ -106,7 +123,7 @@ func refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
 		}
 		return ErrEnded
 	case Stolen:
-		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, Theft: d.Theft, Behind: d.Next.Generation - presented.Generation, ReportDelayed: delayed}
+		return &ReuseError{SessionID: presented.SessionID, Subject: d.Next.Subject, ClientID: cmp.Or(d.Next.Client, s.rules.FirstClient), Theft: d.Theft, Behind: d.Next.Generation - presented.Generation, ReportDelayed: delayed}
 	case Rotated, StillFresh, Raced, RetriedLate, Healed:
 	}
 	return nil

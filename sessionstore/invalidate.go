@@ -43,8 +43,9 @@ func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string, gi
 	if err != nil {
 		return err
 	}
-	if result.Revoked, result.Subject, err = revoke(ctx, s.pool, id, subject, cause); result.Revoked > 0 {
-		result.Changed = id
+	revoked, of, err := revoke(ctx, s.pool, id, subject, s.rules.FirstClient, cause)
+	if result.Revoked, result.Subject = revoked, of.subject.String; revoked > 0 {
+		result.Changed, result.ClientID = id, of.client.id
 	}
 	return err
 }

@@ -62,9 +62,15 @@ type Result struct {
 	// where Revoked has several for everybody's, and after an update, which does
 	// not ask whose it is.
 	Subject string
+	// ClientID is the client of Changed, or of the session that was refreshed; empty where
+	// the operation did not find out: after a refusal and an update, and where several
+	// sessions were ended.
+	ClientID string
 	// Replaced is the session that ended because Changed took its place, which Revoked
 	// does not count; zero for none.
 	Replaced uuid.UUID
+	// ReplacedSubject and ReplacedClientID are the user and the client of Replaced.
+	ReplacedSubject, ReplacedClientID string
 	// Actor is who acts for the subject in the session that was created; nil for nobody.
 	Actor *tokens.Actor
 	// Kept is the one session of the subject that was not to be ended.

@@ -118,3 +118,49 @@ func TestObserversAreTold(t *testing.T) {
 	}
 	want("revoke", "revoke")
 }
+
+// Observers are told whose client a session is, by each operation on one session that finds
+// it out.
+func TestObserversAreToldTheClient(t *testing.T) {
+	t.Parallel()
+	results := make(chan sessionstore.Result, 8)
+	cfg := config()
+	cfg.Observers = []sessionstore.Observer{resultsTo{results}}
+	cfg.Clients = []sessionstore.OAuthClient{{ID: "agent"}}
+	k := setupWith(t, cfg)
+	for given, want := range map[string]string{"": "app", "agent": "agent"} {
+		told := func(operation string) {
+			t.Helper()
+			if r := <-results; r.ClientID != want {
+				t.Errorf("%s of a session of %s: %q was told", operation, want, r.ClientID)
+			}
+		}
+		session, pair := k.create(t, sessionstore.CreateParams{ClientID: given})
+		told("create")
+		k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+		told("refresh")
+		k.refresh(t, pair.RefreshToken, sessionstore.Raced)
+		told("refresh again")
+		k.patch(t, session.ID, sessionstore.Patch{Label: new("desk")})
+		told("patch")
+		_, checksum, err := k.LoadClaims(t.Context(), session.ID)
+		if <-results; err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.SetClaims(t.Context(), session.ID, checksum, []byte(`{"role":"editor"}`), sessionstore.SetClaimsOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		told("set claims")
+		if err := k.Invalidate(t.Context(), session.ID); err != nil {
+			t.Fatal(err)
+		}
+		told("revoke")
+	}
+	session, pair := k.create(t, sessionstore.CreateParams{ClientID: "agent"})
+	k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
+	k.exec(t, `UPDATE "sessionStoreToken" SET "generation" = 5 WHERE "session" = $1`, session.ID)
+	_, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
+	if reuse, ok := errors.AsType[*sessionstore.ReuseError](err); !ok || reuse.ClientID != "agent" {
+		t.Errorf("%+v", err)
+	}
+}

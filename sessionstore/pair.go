@@ -22,6 +22,7 @@ type presented struct {
 	// request names: both are compared with the row as well.
 	resources []string
 	clientID  string
+	wanted    wanted    // by the program, if it comes to a new pair
 	compas    uuid.UUID // Compas' row, if that issued it; the claims are then as if it were ours
 }
 
@@ -70,6 +71,15 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p refresh.P
 	p.Lifetimes.RefreshToken = time.Duration(pgvalue.OrZero(refreshTTL)) * time.Second
 	p.Grace = pgvalue.OrZero(grace)
 	return p, now, nil
+}
+
+// writeWantedQuery is writePairQuery for what only a program can change at a refresh.
+const writeWantedQuery = `UPDATE "sessionStoreToken" SET "claims" = $2, "accessTokenTtl" = $3, "refreshTokenTtl" = $4 WHERE "id" = $1`
+
+func writeWanted(ctx context.Context, tx pgx.Tx, p refresh.Pair) error {
+	_, err := tx.Exec(ctx, writeWantedQuery, pgvalue.UUID(p.ID), pgvalue.OrNull(p.Claims),
+		pgvalue.OrNull(pgvalue.Seconds(p.Lifetimes.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(p.Lifetimes.RefreshToken)))
+	return err
 }
 
 const writePairQuery = `

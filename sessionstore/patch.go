@@ -123,7 +123,7 @@ func (s *Store) patch(ctx context.Context, id uuid.UUID, subject string, patch P
 	case !is.fits:
 		return Session{}, is.refusal(own)
 	}
-	result.Changed, result.Subject = id, session.Subject
+	result.Changed, result.Subject, result.ClientID = id, session.Subject, session.ClientID
 	if err := session.readClaims(is.claims); err != nil {
 		return Session{}, err
 	}

@@ -1,6 +1,7 @@
 package sessionstore
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/google/uuid"
@@ -67,26 +68,34 @@ func (s *Store) RefreshTokensWith(ctx context.Context, refreshToken string, opti
 	if thumbprint := options.KeyThumbprint; thumbprint != "" && !tokens.IsThumbprint(thumbprint) {
 		return Refreshed{}, argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url")
 	}
+	result := Result{Operation: OperationRefresh}
 	ctx = s.begin(ctx, OperationRefresh)
-	defer func() { s.end(ctx, Result{Operation: OperationRefresh, Err: err, Outcome: refreshed.Outcome}) }()
-	return s.refresh(ctx, refreshToken, options)
+	defer func() {
+		result.Err, result.Outcome = err, refreshed.Outcome
+		s.end(ctx, result)
+	}()
+	refreshed, result.ClientID, err = s.refresh(ctx, refreshToken, options)
+	return refreshed, err
 }
 
-func (s *Store) refresh(ctx context.Context, refreshToken string, options RefreshOptions) (Refreshed, error) {
+func (s *Store) refresh(ctx context.Context, refreshToken string, options RefreshOptions) (_ Refreshed, clientID string, _ error) {
 	t, err := s.present(ctx, refreshToken, options.KeyThumbprint, options.Client)
 	if err != nil {
-		return Refreshed{}, err
+		return Refreshed{}, "", err
 	}
 	t.scope, t.clientID, t.resources = askedScope(options.Scope), options.ClientID, options.Resources
+	if t.wanted, err = s.wantedOf(ctx, t); err != nil {
+		return Refreshed{}, "", err
+	}
 	d, now, err := s.exchange(ctx, t)
 	if err != nil {
-		return Refreshed{}, err
+		return Refreshed{}, "", err
 	}
 	pair, err := s.tokens.sign(d.Next, now)
 	if err != nil {
-		return Refreshed{}, err
+		return Refreshed{}, "", err
 	}
-	return Refreshed{SessionID: t.claims.SessionID, Outcome: d.Outcome, Pair: pair}, nil
+	return Refreshed{SessionID: t.claims.SessionID, Outcome: d.Outcome, Pair: pair}, cmp.Or(d.Next.Client, s.rules.FirstClient), nil
 }
 
 // present verifies a refresh token, and what comes with it.

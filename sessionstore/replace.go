@@ -51,7 +51,7 @@ type Replaced struct {
 // token that does not verify or has expired; and a [SealedError] if the data is to be
 // kept and cannot be opened.
 func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreateParams) (_ Session, _ TokenPair, err error) {
-	result := Result{Operation: OperationCreate, Subject: params.Subject}
+	result := Result{Operation: OperationCreate, Subject: params.Subject, Actor: params.Actor}
 	ctx = s.begin(ctx, OperationCreate)
 	defer func() {
 		result.Err = err
@@ -86,7 +86,8 @@ func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreatePar
 			ended, err := s.make(ctx, &made)
 			result.Revoked += ended
 			if err == nil {
-				result.Changed, result.Subject, result.Replaced = made.session.ID, made.session.Subject, was.id
+				result.Changed, result.Subject, result.ClientID = made.session.ID, made.session.Subject, made.session.ClientID
+				result.Replaced, result.ReplacedSubject, result.ReplacedClientID = was.id, made.replaced.subject, cmp.Or(made.replaced.clientID, s.rules.FirstClient)
 				pair, err := s.tokens.sign(made.pair, made.pair.CreatedAt)
 				if err != nil {
 					return fail(err)

@@ -393,16 +393,22 @@ func TestReplaceObserved(t *testing.T) {
 	cfg := config()
 	results := make(chan sessionstore.Result, 8)
 	cfg.Observers = []sessionstore.Observer{resultsTo{results}}
+	cfg.Clients = []sessionstore.OAuthClient{{ID: "agent"}}
 	k := setupWith(t, cfg)
 	old, _ := k.create(t, sessionstore.CreateParams{Subject: "ann"})
 	<-results
-	session, _ := k.replace(t, sessionstore.Replaced{SessionID: old.ID}, sessionstore.CreateParams{})
-	want := sessionstore.Result{Operation: sessionstore.OperationCreate, Changed: session.ID, Replaced: old.ID, Subject: "ann"}
+	actor := &tokens.Actor{Subject: "support-7"}
+	params := sessionstore.CreateParams{Subject: "ben", ClientID: "agent", Actor: actor}
+	session, _ := k.replace(t, sessionstore.Replaced{SessionID: old.ID}, params)
+	want := sessionstore.Result{
+		Operation: sessionstore.OperationCreate, Changed: session.ID, Subject: "ben", ClientID: "agent", Actor: actor,
+		Replaced: old.ID, ReplacedSubject: "ann", ReplacedClientID: "app",
+	}
 	if diff := cmp.Diff(want, <-results); diff != "" {
 		t.Error(diff)
 	}
-	k.replace(t, sessionstore.Replaced{SessionID: old.ID}, sessionstore.CreateParams{}) // again
-	if diff := cmp.Diff(sessionstore.Result{Operation: sessionstore.OperationCreate}, <-results); diff != "" {
+	k.replace(t, sessionstore.Replaced{SessionID: old.ID}, params) // again
+	if diff := cmp.Diff(sessionstore.Result{Operation: sessionstore.OperationCreate, Subject: "ben", Actor: actor}, <-results); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -16,6 +16,8 @@ type replaced struct {
 	tokenExpiresAt time.Time // that of the token that names it; zero for none
 	checksum       string    // what its data must have; empty for any
 	keepsData      bool      // the new session gets its data as it is stored
+
+	subject, clientID string // what is read of it in the end
 }
 
 // args are the arguments $19 to $22 of mayReplace.
@@ -55,7 +57,8 @@ UPDATE "sessionStore" n SET "subject" = COALESCE(n."subject", o."subject"), "cli
   "data" = CASE WHEN $3::boolean THEN o."data" ELSE n."data" END, "checksum" = CASE WHEN $3 THEN o."checksum" ELSE n."checksum" END
 FROM "sessionStore" o
 WHERE n."id" = $1 AND o."id" = $2
-RETURNING n."subject", n."clientLabel", n."checksum", CASE WHEN $3 THEN n."data" END`
+RETURNING n."subject", n."clientLabel", n."checksum", CASE WHEN $3 THEN n."data" END, o."subject",
+  (SELECT r."client" FROM "sessionStoreToken" r WHERE r."session" = o."id" AND r."refreshToken" IS NULL LIMIT 1)`
 
 const endReplacedQuery = `
 WITH "session" AS (
@@ -81,6 +84,8 @@ type inherited struct {
 	subject, label *string
 	checksum       string // empty where the session was not made
 	data           []byte // nil where it was given
+
+	oldSubject, oldClient *string
 }
 
 // endReplaced continues a batch that makes a session. The result is for [creation.got].
@@ -91,7 +96,7 @@ func (c *creation) endReplaced(batch *pgx.Batch) *inherited {
 	id, old := pgvalue.UUID(c.session.ID), pgvalue.UUID(c.replaced.id)
 	from := &inherited{}
 	batch.Queue(inheritQuery, id, old, c.replaced.keepsData).QueryRow(func(row pgx.Row) error {
-		if err := row.Scan(&from.subject, &from.label, &from.checksum, &from.data); !pgvalue.IsNoRows(err) {
+		if err := row.Scan(&from.subject, &from.label, &from.checksum, &from.data, &from.oldSubject, &from.oldClient); !pgvalue.IsNoRows(err) {
 			return err
 		}
 		return nil
@@ -108,6 +113,7 @@ func (c *creation) got(from *inherited) {
 	}
 	c.session.Subject, c.session.Client.Label, c.session.Checksum = pgvalue.OrZero(from.subject), pgvalue.OrZero(from.label), from.checksum
 	c.pair.Subject = c.session.Subject
+	c.replaced.subject, c.replaced.clientID = pgvalue.OrZero(from.oldSubject), pgvalue.OrZero(from.oldClient)
 	if from.data != nil {
 		c.session.Data = from.data
 	}

@@ -46,7 +46,7 @@ WITH "session" AS (
   RETURNING "id", "subject"
 ), ` + tellVerifiers + `
 SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL OR "subject" = $2)), (SELECT count(*) FROM "told"),
-  (SELECT "subject" FROM "session")`
+  (SELECT "subject" FROM "session"), (SELECT "client" FROM "sessionStoreToken" WHERE "session" = $1 AND "refreshToken" IS NULL LIMIT 1)`
 
 // revokeTokensQuery revokes the tokens of the sessions that its transaction has
 // revoked, and counts those of them that were live.
@@ -63,24 +63,30 @@ type sender interface {
 	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
+// owner is whose a session was.
+type owner struct {
+	subject pgtype.Text
+	client  clientScanner
+}
+
 // revoke returns how many sessions it ended, which is none if that has been
 // revoked, and whose it was.
-func revoke(ctx context.Context, db sender, id uuid.UUID, subject string, cause Cause) (revoked int64, of string, err error) {
+func revoke(ctx context.Context, db sender, id uuid.UUID, subject, firstClient string, cause Cause) (revoked int64, of owner, err error) {
+	of.client.first = firstClient
 	var exists bool
-	var owner pgtype.Text
 	batch := &pgx.Batch{}
 	// A CTE that is not read is not run. There is one notification if there was a session to end.
 	batch.Queue(invalidateQuery, pgvalue.UUID(id), pgvalue.OrNull(subject), cause.Reason, cause.by()).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&exists, &revoked, &owner)
+		return row.Scan(&exists, &revoked, &of.subject, &of.client)
 	})
 	batch.Queue(revokeTokensQuery)
 	if err := db.SendBatch(ctx, batch).Close(); err != nil {
-		return 0, "", sessionerr.Unavailable("revoke a session", err)
+		return 0, owner{}, sessionerr.Unavailable("revoke a session", err)
 	}
 	if !exists {
-		return 0, "", ErrNotFound
+		return 0, owner{}, ErrNotFound
 	}
-	return revoked, owner.String, nil
+	return revoked, of, nil
 }
 
 // revokeBatch is how many sessions are revoked in one transaction: few enough that

@@ -17,10 +17,11 @@ import (
 const replacedUntil = `LEAST(t."expiresAt", GREATEST(t."accessExpiresAt", COALESCE(t."issuedAt", t."createdAt") + interval '24 h'))`
 
 // rotatedUntil is for how long a pair is good that is rotated.
-const rotatedUntil = `LEAST(GREATEST(now() + COALESCE(t."refreshTokenTtl", $7) * interval '1 s', ` + replacedUntil + `), t."sessionExpiresAt")`
+const rotatedUntil = `LEAST(GREATEST(now() + COALESCE(a."refreshTtl", t."refreshTokenTtl", $7) * interval '1 s', ` + replacedUntil + `), t."sessionExpiresAt")`
 
 // rotated is case Rotated of decide, and pair.rotate: what becomes of the row t of
-// the pair that was asked for by a.
+// the pair that was asked for by a. What [Config].PairFor has said is there where
+// forPair is, and not where asEver is: then the planner leaves it out.
 const rotated = `
   "generation" = t."generation" + 1, "createdAt" = now(), "issuedAt" = now(),
   "grace" = $14,
@@ -28,10 +29,22 @@ const rotated = `
   "expiresAt" = ` + rotatedUntil + `,
   "expiresOn" = (` + rotatedUntil + ` AT TIME ZONE 'UTC')::date,
   "accessGeneration" = t."accessGeneration" + 1, "confirmedAt" = NULL,
-  "accessExpiresAt" = LEAST(now() + COALESCE(t."accessTokenTtl", $6) * interval '1 s', ` + rotatedUntil + `),
+  "accessExpiresAt" = LEAST(now() + COALESCE(a."accessTtl", t."accessTokenTtl", $6) * interval '1 s', ` + rotatedUntil + `),
   "clientUserAgent" = a."userAgent", "clientIp" = a."ip"::inet,
   "dpopJkt" = COALESCE(t."dpopJkt", a."jkt"), "client" = COALESCE(t."client", $12),
-  "audience" = COALESCE($11::jsonb -> 'audiences' ->> COALESCE(t."client", $12::text), t."audience")`
+  "audience" = COALESCE($11::jsonb -> 'audiences' ->> COALESCE(t."client", $12::text), t."audience"),
+  "accessTokenTtl" = COALESCE(a."accessTtl", t."accessTokenTtl"), "refreshTokenTtl" = COALESCE(a."refreshTtl", t."refreshTokenTtl"),
+  "claims" = CASE WHEN a."claims" IS NULL THEN t."claims"
+    WHEN ` + hasContext + ` THEN split_part(t."claims", E'\n', 1) || E'\n' || CASE a."claims" WHEN '{}' THEN '}' ELSE ',' || substr(a."claims", 2) END
+    ELSE NULLIF(a."claims", '{}') END`
+
+// A line break parts the context from the session's own claims: see [tokens.JoinClaims].
+const hasContext = `strpos(t."claims", E'\n') > 0`
+
+const (
+	asEver  = `NULL::text AS "claims", NULL::integer AS "room", NULL::integer AS "accessTtl", NULL::integer AS "refreshTtl"`
+	forPair = `$15::text AS "claims", $16::integer AS "room", $17::integer AS "accessTtl", $18::integer AS "refreshTtl"`
+)
 
 // rotatable is whether it is case Rotated. It need not look at the session's row,
 // because Invalidate changes this one too.
@@ -40,6 +53,7 @@ const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshT
   AND t."revokedAt" IS NULL AND t."expiresAt" > now()
   AND (t."dpopJkt" IS NULL OR t."dpopJkt" = a."jkt")
   AND (a."client" IS NULL OR a."client" = COALESCE(t."client", $12))
+  AND (a."claims" IS NULL OR (` + hasContext + `) IS NOT TRUE OR octet_length(split_part(t."claims", E'\n', 1)) <= a."room")
   AND (a."jkt" IS NOT NULL OR NOT $11::jsonb -> 'provers' ? COALESCE(t."client", $12))`
 
 // rotatedColumns have nothing where it is the first client's: that is known.
@@ -48,11 +62,17 @@ const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration"
 
 // rotateQuery changes one row, which it finds by its primary key, and no index but
 // that of expiresOn, once a day.
-const rotateQuery = `
+const (
+	rotateQuery        = rotateStart + asEver + rotateEnd
+	rotateForPairQuery = rotateStart + forPair + rotateEnd
+
+	rotateStart = `
 UPDATE "sessionStoreToken" t SET` + rotated + `
-FROM (SELECT $1::uuid AS "session", $2::uuid AS "id", $3::bigint AS "generation", $8::text AS "userAgent", $9::text AS "ip", $10::text AS "jkt", $13::text AS "client", 1::bigint AS "n") a
+FROM (SELECT $1::uuid AS "session", $2::uuid AS "id", $3::bigint AS "generation", $8::text AS "userAgent", $9::text AS "ip", $10::text AS "jkt", $13::text AS "client", 1::bigint AS "n", `
+	rotateEnd = `) a
 WHERE ` + rotatable + `
 RETURNING ` + rotatedColumns
+)
 
 // rotateTogetherQuery is the same for several pairs. A row that somebody else has
 // locked is left out, as if it were not rotatable: nobody waits for another's
@@ -60,10 +80,22 @@ RETURNING ` + rotatedColumns
 // n tells which one is answered; the other finds it rotated. Each array is a
 // subquery's, so that the planner takes every number of them for the same and need
 // not plan anew.
-const rotateTogetherQuery = `
+const (
+	rotateTogetherQuery = `
 WITH "free" AS (
-  SELECT a.* FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bigint[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]), (SELECT $13::text[]))
-    WITH ORDINALITY AS a("session", "id", "generation", "userAgent", "ip", "jkt", "client", "n")
+  SELECT a.* FROM (
+    SELECT u.*, ` + asEver + `
+    FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bigint[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]), (SELECT $13::text[]))
+      WITH ORDINALITY AS u("session", "id", "generation", "userAgent", "ip", "jkt", "client", "n")
+  ) a` + rotateFree
+
+	rotateTogetherForPairQuery = `
+WITH "free" AS (
+  SELECT a.* FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bigint[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]), (SELECT $13::text[]),
+    (SELECT $15::text[]), (SELECT $16::integer[]), (SELECT $17::integer[]), (SELECT $18::integer[]))
+    WITH ORDINALITY AS a("session", "id", "generation", "userAgent", "ip", "jkt", "client", "claims", "room", "accessTtl", "refreshTtl", "n")` + rotateFree
+
+	rotateFree = `
   JOIN "sessionStoreToken" t ON ` + rotatable + `
   FOR NO KEY UPDATE OF t SKIP LOCKED
 )
@@ -71,6 +103,7 @@ UPDATE "sessionStoreToken" t SET` + rotated + `
 FROM "free" a
 WHERE t."id" = a."id"
 RETURNING ` + rotatedColumns
+)
 
 // rotation is a refresh token that was presented, and the pair that it gets if it
 // is case Rotated.
@@ -85,21 +118,34 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 	read := func(rows pgx.Rows) error { return s.readRotated(rows, all) }
 	if len(all) == 1 {
 		r := &all[0].Of
-		return s.pool.Read(ctx, read, rotateQuery, s.rotationArgs(pgvalue.UUID(r.claims.SessionID), pgvalue.UUID(r.claims.TokenID), r.claims.Generation,
-			pgvalue.OrNull(r.client.UserAgent), pgvalue.OrNull(r.client.IP), pgvalue.OrNull(r.proven), pgvalue.OrNull(r.clientID))...)
+		args := s.rotationArgs(pgvalue.UUID(r.claims.SessionID), pgvalue.UUID(r.claims.TokenID), r.claims.Generation,
+			pgvalue.OrNull(r.client.UserAgent), pgvalue.OrNull(r.client.IP), pgvalue.OrNull(r.proven), pgvalue.OrNull(r.clientID))
+		if !s.forPair {
+			return s.pool.Read(ctx, read, rotateQuery, args...)
+		}
+		return s.pool.Read(ctx, read, rotateForPairQuery, append(args, pgvalue.OrNull(r.wanted.claims), r.wanted.room(),
+			pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken)))...)
 	}
-	return s.pool.Read(ctx, read, rotateTogetherQuery, s.rotationArgs(
+	args := s.rotationArgs(
 		groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.SessionID }),
 		groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.TokenID }),
 		groupcommit.Column(all, func(r *rotation) int64 { return r.claims.Generation }),
 		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.UserAgent) }),
 		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.IP) }),
 		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.proven) }),
-		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.clientID) }))...)
+		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.clientID) }))
+	if !s.forPair {
+		return s.pool.Read(ctx, read, rotateTogetherQuery, args...)
+	}
+	return s.pool.Read(ctx, read, rotateTogetherForPairQuery, append(args,
+		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.wanted.claims) }),
+		groupcommit.Column(all, func(r *rotation) int { return r.wanted.room() }),
+		groupcommit.Column(all, func(r *rotation) *int { return pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken)) }),
+		groupcommit.Column(all, func(r *rotation) *int { return pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken)) }))...)
 }
 
-// rotationArgs are the arguments of both statements: one value of each kind, or an
-// array.
+// rotationArgs are the arguments that every such statement has: one value of each kind, or
+// an array.
 func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven, clients any) []any {
 	return []any{
 		sessions, ids, generations, refresh.FreshGraces, refresh.SettleGraces,

@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/canonical"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
@@ -36,7 +35,7 @@ const (
 	// issued, also if the clock was ahead then: see revocationTime.
 	setClaimsQuery = `
 WITH "current" AS MATERIALIZED (
-  SELECT s."id", s."subject", sha256(convert_to(p."own", 'UTF8')) AS "sum", ` + live + ` AS "live", p."form", octet_length(p."form") <= $6 AS "fits"
+  SELECT s."id", s."subject", r."client", sha256(convert_to(p."own", 'UTF8')) AS "sum", ` + live + ` AS "live", p."form", octet_length(p."form") <= $6 AS "fits"
   FROM "sessionStore" s
   JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
   CROSS JOIN LATERAL (
@@ -64,7 +63,7 @@ WITH "current" AS MATERIALIZED (
 ), "told" AS MATERIALIZED (
   SELECT pg_notify('` + revocations.Channel + `', '') FROM "changed" WHERE $4 LIMIT 1
 )
-SELECT "subject", "sum", "live", "fits" IS NOT FALSE, (SELECT count(*) FROM "changed"), (SELECT count(*) FROM "told")
+SELECT "subject", "client", "sum", "live", "fits" IS NOT FALSE, (SELECT count(*) FROM "changed"), (SELECT count(*) FROM "told")
 FROM "current"`
 )
 
@@ -92,14 +91,14 @@ func (s *Store) SetClaims(ctx context.Context, id uuid.UUID, checksum string, cl
 	if err != nil {
 		read = []byte{} // no checksum of ours, and so that of no claims
 	}
-	var subject pgtype.Text
+	of := owner{client: clientScanner{first: s.rules.FirstClient}}
 	var current []byte
 	var isLive, fits bool
 	var changed, told int64
 	batch := &pgx.Batch{}
 	batch.Queue(lockSessionQuery, pgvalue.UUID(id))
 	batch.Queue(setClaimsQuery, pgvalue.UUID(id), read, pgvalue.OrNull(form), options.Supersede, refresh.SupersededBy, tokens.MaxCustomBytes).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&subject, &current, &isLive, &fits, &changed, &told)
+		return row.Scan(&of.subject, &of.client, &current, &isLive, &fits, &changed, &told)
 	})
 	switch err := s.pool.SendBatch(ctx, batch).Close(); {
 	case pgvalue.IsNoRows(err):
@@ -115,7 +114,7 @@ func (s *Store) SetClaims(ctx context.Context, id uuid.UUID, checksum string, cl
 		return "", argumentError("claims", "longer than %d bytes together with acr, act, amr and auth_time", tokens.MaxCustomBytes)
 	}
 	if changed > 0 {
-		result.Changed, result.Subject = id, subject.String
+		result.Changed, result.Subject, result.ClientID = id, of.subject.String, of.client.id
 	}
 	return claimsSum(form), nil
 }

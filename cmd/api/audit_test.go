@@ -71,7 +71,7 @@ func TestOperatorsAreAudited(t *testing.T) {
 		args []string
 		want map[string]any
 	}{
-		{[]string{"sessions", "revoke", ada}, map[string]any{"event": "session.revoked", "session_id": ada, "subject": "ada", "reason": "requested"}},
+		{[]string{"sessions", "revoke", ada}, map[string]any{"event": "session.revoked", "session_id": ada, "subject": "ada", "client_id": "test", "reason": "requested"}},
 		{[]string{"sessions", "revoke", ada}, nil}, // once more
 		{[]string{"sessions", "revoke", "--subject=bob"}, map[string]any{"event": "sessions.revoked", "subject": "bob", "count": 2., "reason": "requested"}},
 		{[]string{"sessions", "revoke", "--all", "--yes"}, map[string]any{"event": "sessions.revoked", "all": true, "count": 1., "reason": "requested"}},

@@ -23,7 +23,7 @@ func TestMetrics(t *testing.T) {
 	var text string
 	want := []string{
 		`latchkey_build_info{go_version="go1.`, `version="` + builtVersion + `"} 1`,
-		"latchkey_sessions_created_total 1\n",
+		"latchkey_sessions_created_total{client=\"latchkey\"} 1\n",
 		`latchkey_http_requests_total{listener="internal",method="POST",route="/v1/sessions",status="201"} 1`,
 		`latchkey_pool_connections_max{pool="requests"} `,
 		"latchkey_revocations_bound_seconds 1\n",

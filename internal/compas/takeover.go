@@ -40,6 +40,8 @@ type Presented struct {
 	Proven string    // the thumbprint of its bearer's key; empty for none
 	// UserAgent and IP are what is known of the bearer.
 	UserAgent, IP string
+	// Wanted gives a pair that is to be made what the program wants of it.
+	Wanted func(refresh.Pair) (refresh.Pair, error)
 }
 
 const lockQuery = `
@@ -119,6 +121,9 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 		return d, now, nil
 	}
 	p.BoundTo, p.Lifetimes = t.Proven, lifetimes(idle, accessTTL, a.rules)
+	if p, err = t.Wanted(p); err != nil {
+		return d, now, err
+	}
 	// A generation above 0 says that the pair was made once already.
 	d = refresh.Decision{Outcome: refresh.Rotated, Next: p.Rotate(t.Claims.Generation+1, now, a.rules)}
 	if t.Claims.Generation > 0 {
@@ -127,7 +132,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	n := d.Next
 	if _, err := tx.Exec(ctx, insertPairQuery, pgvalue.UUID(n.ID), pgvalue.UUID(n.SessionID), n.Generation, n.CreatedAt, n.IssuedAt, n.SettledAt,
 		n.ExpiresAt, n.AccessGeneration, n.AccessExpiresAt, pgvalue.Seconds(n.Lifetimes.AccessToken), pgvalue.Seconds(n.Lifetimes.RefreshToken),
-		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience, claims, n.Client, n.Grace); err != nil {
+		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience, pgvalue.OrNull(n.Claims), n.Client, n.Grace); err != nil {
 		return d, now, err
 	}
 	_, err = tx.Exec(ctx, retireQuery, pgvalue.UUID(t.Row))

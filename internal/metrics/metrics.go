@@ -30,9 +30,9 @@ type Metrics struct {
 	log      *slog.Logger
 }
 
-// New returns metrics of a program with the given version. The logger, which is
-// required, is told what is wrong with a scrape.
-func New(version string, log *slog.Logger) *Metrics {
+// New returns metrics of a program with the given version, which tell the sessions of the
+// given clients apart. The logger, which is required, is told what is wrong with a scrape.
+func New(version string, log *slog.Logger, clients ...string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), log: log}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
 		Namespace: namespace, Name: "build_info",
@@ -43,7 +43,7 @@ func New(version string, log *slog.Logger) *Metrics {
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), build,
 	)
 	m.requests = newRequests(m.registry)
-	m.sessions = newSessions(m.registry)
+	m.sessions = newSessions(m.registry, clients)
 	m.cleanup = newCleanups(m.registry)
 	m.jobs = newJobs(m.registry)
 	m.facts = newFacts(m.registry)

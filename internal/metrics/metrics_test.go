@@ -102,6 +102,18 @@ func TestSessionsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 
+	// Clients are told apart, of which those that are not known are one.
+	for _, id := range []string{"agent", "not configured any more"} {
+		session, pair, err := m.store.Create(ctx, sessionstore.CreateParams{ClientID: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		refresh(ctx, t, m.store, pair.RefreshToken, sessionstore.Rotated)
+		if err := m.store.Invalidate(ctx, session.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+
 	late, cancel := context.WithTimeout(ctx, 0)
 	defer cancel()
 	verify(t, present(m.store, late, pair.RefreshToken), sessionstore.ErrUnavailable)
@@ -112,36 +124,56 @@ func TestSessionsAreCounted(t *testing.T) {
 	m.compare(t, `
 		# HELP latchkey_sessions_created_total Sessions that were created.
 		# TYPE latchkey_sessions_created_total counter
-		latchkey_sessions_created_total 11
+		latchkey_sessions_created_total{client=""} 1
+		latchkey_sessions_created_total{client="agent"} 1
+		latchkey_sessions_created_total{client="latchkey"} 11
 		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, because their subject had too many, or because another session took their place.
 		# TYPE latchkey_sessions_revoked_total counter
-		latchkey_sessions_revoked_total{cause="asked"} 3
-		latchkey_sessions_revoked_total{cause="limit"} 1
-		latchkey_sessions_revoked_total{cause="replaced"} 1
-		latchkey_sessions_revoked_total{cause="stolen"} 1
+		latchkey_sessions_revoked_total{cause="asked",client=""} 3
+		latchkey_sessions_revoked_total{cause="asked",client="agent"} 1
+		latchkey_sessions_revoked_total{cause="asked",client="latchkey"} 1
+		latchkey_sessions_revoked_total{cause="limit",client=""} 1
+		latchkey_sessions_revoked_total{cause="limit",client="agent"} 0
+		latchkey_sessions_revoked_total{cause="limit",client="latchkey"} 0
+		latchkey_sessions_revoked_total{cause="replaced",client=""} 0
+		latchkey_sessions_revoked_total{cause="replaced",client="agent"} 0
+		latchkey_sessions_revoked_total{cause="replaced",client="latchkey"} 1
+		latchkey_sessions_revoked_total{cause="stolen",client=""} 0
+		latchkey_sessions_revoked_total{cause="stolen",client="agent"} 0
+		latchkey_sessions_revoked_total{cause="stolen",client="latchkey"} 1
 		# HELP latchkey_refreshes_total Refresh tokens that were presented, by what came of them.
 		# TYPE latchkey_refreshes_total counter
-		latchkey_refreshes_total{outcome="abandoned"} 1
-		latchkey_refreshes_total{outcome="expired"} 1
-		latchkey_refreshes_total{outcome="failed"} 0
-		latchkey_refreshes_total{outcome="healed"} 1
-		latchkey_refreshes_total{outcome="invalid"} 1
-		latchkey_refreshes_total{outcome="no_proof"} 0
-		latchkey_refreshes_total{outcome="not_proven"} 1
-		latchkey_refreshes_total{outcome="other_client"} 1
-		latchkey_refreshes_total{outcome="raced"} 1
-		latchkey_refreshes_total{outcome="refused"} 1
-		latchkey_refreshes_total{outcome="resource"} 1
-		latchkey_refreshes_total{outcome="retried_late"} 1
-		latchkey_refreshes_total{outcome="rotated"} 3
-		latchkey_refreshes_total{outcome="scope"} 1
-		latchkey_refreshes_total{outcome="still_fresh"} 1
-		latchkey_refreshes_total{outcome="stolen"} 1
-		latchkey_refreshes_total{outcome="unavailable"} 1
-		latchkey_refreshes_total{outcome="unknown"} 1
-		latchkey_refreshes_total{outcome="unknown_key"} 1
-		latchkey_refreshes_total{outcome="wrong_audience"} 1
-		latchkey_refreshes_total{outcome="wrong_issuer"} 1
+		latchkey_refreshes_total{client="",outcome="abandoned"} 1
+		latchkey_refreshes_total{client="",outcome="expired"} 1
+		latchkey_refreshes_total{client="",outcome="failed"} 0
+		latchkey_refreshes_total{client="",outcome="healed"} 0
+		latchkey_refreshes_total{client="agent",outcome="healed"} 0
+		latchkey_refreshes_total{client="latchkey",outcome="healed"} 1
+		latchkey_refreshes_total{client="",outcome="invalid"} 1
+		latchkey_refreshes_total{client="",outcome="no_proof"} 0
+		latchkey_refreshes_total{client="",outcome="not_proven"} 1
+		latchkey_refreshes_total{client="",outcome="other_client"} 1
+		latchkey_refreshes_total{client="",outcome="raced"} 0
+		latchkey_refreshes_total{client="agent",outcome="raced"} 0
+		latchkey_refreshes_total{client="latchkey",outcome="raced"} 1
+		latchkey_refreshes_total{client="",outcome="refused"} 1
+		latchkey_refreshes_total{client="",outcome="resource"} 1
+		latchkey_refreshes_total{client="",outcome="retried_late"} 0
+		latchkey_refreshes_total{client="agent",outcome="retried_late"} 0
+		latchkey_refreshes_total{client="latchkey",outcome="retried_late"} 1
+		latchkey_refreshes_total{client="",outcome="rotated"} 1
+		latchkey_refreshes_total{client="agent",outcome="rotated"} 1
+		latchkey_refreshes_total{client="latchkey",outcome="rotated"} 3
+		latchkey_refreshes_total{client="",outcome="scope"} 1
+		latchkey_refreshes_total{client="",outcome="still_fresh"} 0
+		latchkey_refreshes_total{client="agent",outcome="still_fresh"} 0
+		latchkey_refreshes_total{client="latchkey",outcome="still_fresh"} 1
+		latchkey_refreshes_total{client="",outcome="stolen"} 1
+		latchkey_refreshes_total{client="",outcome="unavailable"} 1
+		latchkey_refreshes_total{client="",outcome="unknown"} 1
+		latchkey_refreshes_total{client="",outcome="unknown_key"} 1
+		latchkey_refreshes_total{client="",outcome="wrong_audience"} 1
+		latchkey_refreshes_total{client="",outcome="wrong_issuer"} 1
 		# HELP latchkey_refresh_tokens_stolen_total Refresh tokens that came back when only a thief or his victim could have sent them, by kind.
 		# TYPE latchkey_refresh_tokens_stolen_total counter
 		latchkey_refresh_tokens_stolen_total{kind="lockstep"} 0

@@ -42,51 +42,59 @@ const (
 // sessions counts what became of sessions. It is a [sessionstore.Observer].
 // Every series is there from the start, so that its first event is an increase.
 type sessions struct {
-	created     prometheus.Counter
-	revoked     map[string]prometheus.Counter // by cause
-	given       map[sessionstore.Outcome]prometheus.Counter
+	clients     map[string]*ofClient // by id; those of no client that is known have an empty one
 	refused     map[string]prometheus.Counter
 	thefts      map[sessionstore.Theft]prometheus.Counter
 	delayed     prometheus.Counter // reports of thefts
 	unavailable map[sessionstore.Operation]prometheus.Counter
 }
 
-func newSessions(registry prometheus.Registerer) *sessions {
+// ofClient counts what became of a client's sessions.
+type ofClient struct {
+	created prometheus.Counter
+	revoked map[string]prometheus.Counter // by cause
+	given   map[sessionstore.Outcome]prometheus.Counter
+}
+
+func newSessions(registry prometheus.Registerer, clients []string) *sessions {
 	s := &sessions{
-		created: prometheus.NewCounter(prometheus.CounterOpts{
-			Namespace: namespace, Name: "sessions_created_total",
-			Help: "Sessions that were created.",
-		}),
 		delayed: prometheus.NewCounter(prometheus.CounterOpts{
 			Namespace: namespace, Name: "leak_reports_delayed_total",
 			Help: "Reports of stolen refresh tokens that could not be enqueued at once. They are kept with their sessions, and enqueued later.",
 		}),
-		revoked:     map[string]prometheus.Counter{},
-		given:       map[sessionstore.Outcome]prometheus.Counter{},
+		clients:     map[string]*ofClient{},
 		refused:     map[string]prometheus.Counter{},
 		thefts:      map[sessionstore.Theft]prometheus.Counter{},
 		unavailable: map[sessionstore.Operation]prometheus.Counter{},
 	}
+	created := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: namespace, Name: "sessions_created_total",
+		Help: "Sessions that were created.",
+	}, []string{"client"})
 	revoked := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "sessions_revoked_total",
 		Help: "Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, because their subject had too many, or because another session took their place.",
-	}, []string{"cause"})
-	for _, cause := range []string{causeAsked, causeStolen, causeLimit, causeReplaced} {
-		s.revoked[cause] = revoked.WithLabelValues(cause)
-	}
+	}, []string{"cause", "client"})
 	refreshes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "refreshes_total",
 		Help: "Refresh tokens that were presented, by what came of them.",
-	}, []string{"outcome"})
-	for _, outcome := range []sessionstore.Outcome{
-		sessionstore.Rotated, sessionstore.StillFresh, sessionstore.Raced, sessionstore.RetriedLate, sessionstore.Healed,
-	} {
-		s.given[outcome] = refreshes.WithLabelValues(outcome.String())
+	}, []string{"outcome", "client"})
+	for _, id := range append([]string{""}, clients...) {
+		of := &ofClient{created: created.WithLabelValues(id), revoked: map[string]prometheus.Counter{}, given: map[sessionstore.Outcome]prometheus.Counter{}}
+		for _, cause := range []string{causeAsked, causeStolen, causeLimit, causeReplaced} {
+			of.revoked[cause] = revoked.WithLabelValues(cause, id)
+		}
+		for _, outcome := range []sessionstore.Outcome{
+			sessionstore.Rotated, sessionstore.StillFresh, sessionstore.Raced, sessionstore.RetriedLate, sessionstore.Healed,
+		} {
+			of.given[outcome] = refreshes.WithLabelValues(outcome.String(), id)
+		}
+		s.clients[id] = of
 	}
 	for _, outcome := range []string{
 		refreshRefused, refreshUnknown, refreshExpired, refreshInvalid, refreshUnknownKey, refreshWrongIssuer, refreshWrongAudience, refreshNotProven, refreshScope, refreshResource, refreshOtherClient, refreshNoProof, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
 	} {
-		s.refused[outcome] = refreshes.WithLabelValues(outcome)
+		s.refused[outcome] = refreshes.WithLabelValues(outcome, "")
 	}
 	thefts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "refresh_tokens_stolen_total",
@@ -102,7 +110,7 @@ func newSessions(registry prometheus.Registerer) *sessions {
 	for _, operation := range sessionstore.Operations() {
 		s.unavailable[operation] = unavailable.WithLabelValues(string(operation))
 	}
-	registry.MustRegister(s.created, revoked, refreshes, thefts, s.delayed, unavailable)
+	registry.MustRegister(created, revoked, refreshes, thefts, s.delayed, unavailable)
 	return s
 }
 
@@ -119,31 +127,39 @@ func (s *sessions) End(_ context.Context, r sessionstore.Result) {
 			c.Inc()
 		}
 	}
-	cause := causeAsked
 	if r.Operation == sessionstore.OperationCreate {
-		cause = causeLimit
+		s.of("").revoked[causeLimit].Add(float64(r.Revoked)) // of whichever clients
+	} else {
+		s.of(r.ClientID).revoked[causeAsked].Add(float64(r.Revoked))
 	}
-	s.revoked[cause].Add(float64(r.Revoked))
 	if r.Replaced != uuid.Nil {
-		s.revoked[causeReplaced].Inc()
+		s.of(r.ReplacedClientID).revoked[causeReplaced].Inc()
 	}
 	switch {
 	case r.Operation == sessionstore.OperationRefresh:
 		s.refreshed(r)
 	case r.Operation == sessionstore.OperationCreate && r.Err == nil && r.Changed != uuid.Nil: // not one that was made before
-		s.created.Inc()
+		s.of(r.ClientID).created.Inc()
 	}
+}
+
+// of counts for a client; one that is not configured any more is none.
+func (s *sessions) of(client string) *ofClient {
+	if of := s.clients[client]; of != nil {
+		return of
+	}
+	return s.clients[""]
 }
 
 func (s *sessions) refreshed(r sessionstore.Result) {
 	if r.Err == nil {
-		if c := s.given[r.Outcome]; c != nil {
+		if c := s.of(r.ClientID).given[r.Outcome]; c != nil {
 			c.Inc()
 		}
 		return
 	}
 	if theft, ok := errors.AsType[*sessionstore.ReuseError](r.Err); ok {
-		s.revoked[causeStolen].Inc()
+		s.of(theft.ClientID).revoked[causeStolen].Inc()
 		if c := s.thefts[theft.Theft]; c != nil {
 			c.Inc()
 		}

@@ -46,10 +46,11 @@ type measured struct {
 func setup(t *testing.T) *measured {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	m := &measured{Metrics: metrics.New("v1.2.3", log), pool: testdb.Pool(t), keys: testkeys.Ring(t)}
+	m := &measured{Metrics: metrics.New("v1.2.3", log, "latchkey", "agent"), pool: testdb.Pool(t), keys: testkeys.Ring(t)}
 	newStore := func(grace time.Duration, limit int) *sessionstore.Store {
 		store, err := sessionstore.New(m.pool, m.keys, sessionstore.Config{
 			Tokens: tokens.Config{Issuer: issuer, Audience: "latchkey"}, Grace: grace, SessionsPerSubject: limit,
+			Clients:   []sessionstore.OAuthClient{{ID: "agent"}, {ID: "not configured any more"}},
 			Observers: []sessionstore.Observer{m.Sessions()},
 		})
 		if err != nil {

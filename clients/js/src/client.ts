@@ -1,6 +1,6 @@
 import { LatchkeyError } from "./errors.js";
-import { classify } from "./exchange.js";
-import { authorizedFetch, type Credentials, type Fetch, type Prover, type Source } from "./fetch.js";
+import { classify, classifyCheck, type Outcome } from "./exchange.js";
+import { authorize, authorizedFetch, type Credentials, type Fetch, type Prover, type Source } from "./fetch.js";
 import { platformLock, type Lock } from "./lock.js";
 import { remaining, toSession, type Session, type TokenResponse } from "./session.js";
 import { databaseStore, type Store } from "./store.js";
@@ -116,7 +116,7 @@ export class Client implements Source {
   async signOut(): Promise<void> {
     const session = await this.#forget(() => true, "signed-out");
     if (!session) return;
-    const form = new URLSearchParams({ token: session.refreshToken });
+    const form = new URLSearchParams({ token: session.refreshToken ?? session.accessToken });
     const answer = await this.#patiently(() =>
       this.#send(`${this.#issuer}/oauth2/revoke`, { method: "POST", body: form, keepalive: true, signal: AbortSignal.timeout(this.#timeout) }));
     if (!answer.ok) throw new LatchkeyError("refused", `the sign-out was refused: ${answer.status}`);
@@ -168,7 +168,8 @@ export class Client implements Source {
 
   /**
    * credentials returns the access token, refreshed if it has expired, or null if nobody is signed in. `refused` is one that was
-   * answered with 401. Throws `unavailable` if a refresh is needed and the service cannot be reached.
+   * answered with 401. Throws `unavailable` if a refresh is needed and the service cannot be reached. Of a session without a refresh
+   * token the service is asked whether it has ended.
    */
   async credentials(refused?: string): Promise<Credentials | null> {
     const session = await this.#store.read();
@@ -195,6 +196,8 @@ export class Client implements Source {
         case "pair":
           this.#notBefore = Date.now() + outcome.after;
           return this.#commit(sent, toSession(outcome.tokens, sent.id));
+        case "good":
+          return this.#settle(sent);
         case "ended":
           return this.#commit(sent, null);
         case "refused":
@@ -215,21 +218,35 @@ export class Client implements Source {
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(wait, 60 * second)));
   }
 
-  async #ask(session: Session): ReturnType<typeof classify> {
-    const url = `${this.#issuer}/oauth2/token`;
-    const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token: session.refreshToken });
-    const post = async () => {
-      const headers = this.#prover ? { DPoP: await this.#prover.proof("POST", url) } : {};
-      const answer = await this.#send(url, { method: "POST", body, headers, signal: AbortSignal.timeout(this.#timeout) });
+  async #ask(session: Session): Promise<Outcome> {
+    const { refreshToken } = session;
+    const request = () => (refreshToken === undefined ? this.#check(session) : this.#grant(refreshToken));
+    const send = async () => {
+      const answer = await this.#send(await request());
       this.#prover?.note(answer);
       return answer;
     };
     try {
-      const answer = await post();
-      return await classify((await this.#prover?.wants(answer)) ? await post() : answer);
+      const first = await send();
+      const answer = (await this.#prover?.wants(first)) ? await send() : first;
+      return await (refreshToken === undefined ? classifyCheck(answer) : classify(answer));
     } catch {
       return { kind: "retry", after: undefined }; // no answer, or half of one
     }
+  }
+
+  async #grant(refreshToken: string): Promise<Request> {
+    const url = `${this.#issuer}/oauth2/token`;
+    const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token: refreshToken });
+    const headers = this.#prover ? { DPoP: await this.#prover.proof("POST", url) } : {};
+    return new Request(url, { method: "POST", body, headers, signal: AbortSignal.timeout(this.#timeout) });
+  }
+
+  /** #check asks whether a session goes on that cannot be refreshed: neither this device's clock nor an API's 401 ends it. */
+  async #check(session: Session): Promise<Request> {
+    const request = new Request(`${this.#issuer}/v1/me/sessions/current`, { signal: AbortSignal.timeout(this.#timeout) });
+    await authorize(request, session, this.#prover);
+    return request;
   }
 
   /**
@@ -239,7 +256,7 @@ export class Client implements Source {
   async #commit(sent: Session, next: Session | null): Promise<Session | null> {
     const stored = await this.#exclusively(async () => {
       const kept = await this.#store.read();
-      if (kept?.refreshToken !== sent.refreshToken) return kept;
+      if (kept?.accessToken !== sent.accessToken) return kept;
       await this.#store.write(next);
       return next;
     });
@@ -305,10 +322,10 @@ export class Client implements Source {
     return session;
   }
 
-  /** #plan refreshes ahead of expiry, while somebody looks at the page. */
+  /** #plan refreshes what can be refreshed ahead of expiry, while somebody looks at the page. */
   #plan(session: Session | null, soonest = second): void {
     clearTimeout(this.#timer);
-    if (!this.#ahead || !session || this.#closed.signal.aborted || document.visibilityState !== "visible") return;
+    if (!this.#ahead || session?.refreshToken === undefined || this.#closed.signal.aborted || document.visibilityState !== "visible") return;
     const early = Math.min(30 * second, session.expiresIn * 200);
     const wait = Math.max(remaining(session) - early, this.#notBefore - Date.now(), soonest);
     this.#timer = setTimeout(async () => {

@@ -1,11 +1,13 @@
 import type { TokenResponse } from "./session.js";
 
 /**
- * What the answer to a refresh means for the tokens: a new pair; the end of the session, which is final; the same request once
- * more, no sooner than after `after` milliseconds where the service said so; or a refusal that says nothing about the session.
+ * What an answer means for the tokens: a new pair; that the token is good after all; the end of the session, which is final; the
+ * same request once more, no sooner than after `after` milliseconds where the service said so; or a refusal that says nothing about
+ * the session.
  */
 export type Outcome =
   | { kind: "pair"; tokens: TokenResponse; after: number }
+  | { kind: "good" }
   | { kind: "ended" }
   | { kind: "retry"; after: number | undefined }
   | { kind: "refused"; message: string };
@@ -19,8 +21,20 @@ export async function classify(answer: Response): Promise<Outcome> {
   }
   const error = (body as { error?: unknown } | null)?.error;
   if (answer.status === 400 && error === "invalid_grant") return { kind: "ended" };
-  if (answer.status >= 500 || answer.status === 408 || answer.status === 425 || answer.status === 429) return { kind: "retry", after };
-  return { kind: "refused", message: `the refresh was refused: ${answer.status} ${String(error ?? "")}`.trim() };
+  return failed(answer, after, `the refresh was refused: ${answer.status} ${String(error ?? "")}`);
+}
+
+/** classifyCheck reads what the service says of a session by its access token alone. Only `invalid_token` ends it. */
+export async function classifyCheck(answer: Response): Promise<Outcome> {
+  const body = (await answer.json().catch(() => null)) as { code?: unknown } | null;
+  if (answer.ok) return { kind: "good" };
+  if (answer.status === 401 && body?.code === "invalid_token") return { kind: "ended" };
+  return failed(answer, retryAfter(answer.headers), `the access token was refused: ${answer.status} ${String(body?.code ?? "")}`);
+}
+
+function failed({ status }: Response, after: number | undefined, message: string): Outcome {
+  if (status >= 500 || status === 408 || status === 425 || status === 429) return { kind: "retry", after };
+  return { kind: "refused", message: message.trim() };
 }
 
 function isPair(body: unknown): body is TokenResponse {

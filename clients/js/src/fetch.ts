@@ -69,7 +69,8 @@ export function authorizedFetch(source: Source, origins: ReadonlySet<string>, se
   };
 }
 
-async function authorize(request: Request, { tokenType, accessToken }: Credentials, prover?: Prover): Promise<void> {
+/** authorize adds an access token to a request. */
+export async function authorize(request: Request, { tokenType, accessToken }: Credentials, prover?: Prover): Promise<void> {
   request.headers.set("Authorization", `${tokenType} ${accessToken}`);
   if (prover) request.headers.set("DPoP", await prover.proof(request.method, request.url, accessToken));
 }

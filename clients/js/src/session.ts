@@ -1,7 +1,8 @@
 /** What a backend hands to its client after a login, and what a refresh is answered with (RFC 6749 §5.1). Times are in seconds. */
 export interface TokenResponse {
   access_token: string;
-  refresh_token: string;
+  /** Missing from a session that was made without one: it ends with its access token. */
+  refresh_token?: string;
   expires_in: number;
   token_type?: string;
 }
@@ -11,7 +12,8 @@ export interface Session {
   /** Tells one login from the next one. It stays the same across refreshes. */
   readonly id: string;
   readonly accessToken: string;
-  readonly refreshToken: string;
+  /** Undefined for a session that cannot be refreshed. */
+  readonly refreshToken: string | undefined;
   /** `Bearer`, or `DPoP` for a token that is bound to a key (RFC 9449). */
   readonly tokenType: string;
   /** When it was received by this device's clock, in milliseconds, and for how many seconds the access token is good from then on. */
@@ -25,8 +27,8 @@ export interface Session {
  */
 export function toSession(answer: TokenResponse, id: string): Session {
   const { access_token: accessToken, refresh_token: refreshToken, expires_in: expiresIn, token_type: tokenType = "Bearer" } = answer;
-  if (typeof accessToken !== "string" || typeof refreshToken !== "string" || !(Number(expiresIn) >= 0)) {
-    throw new TypeError("a token response has access_token, refresh_token and expires_in");
+  if (typeof accessToken !== "string" || !["string", "undefined"].includes(typeof refreshToken) || !(Number(expiresIn) >= 0)) {
+    throw new TypeError("a token response has access_token, expires_in and, unless the session is made without one, refresh_token");
   }
   return { id, accessToken, refreshToken, tokenType, receivedAt: Date.now(), expiresIn: Number(expiresIn) };
 }

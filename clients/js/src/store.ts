@@ -98,7 +98,7 @@ function stored(storage: () => Storage, name: string): SyncStore {
     read() {
       try {
         const kept = JSON.parse(storage().getItem(name) ?? "null") as Session | null;
-        return typeof kept?.refreshToken === "string" ? kept : null;
+        return typeof kept?.accessToken === "string" ? kept : null;
       } catch {
         return null; // somebody else's value
       }

@@ -222,6 +222,44 @@ test("what is no token response is noticed at the login", async (t) => {
   const { client } = await setup(t);
   await assert.rejects(client.signIn({ error: "no" }), TypeError);
   await assert.rejects(client.signIn({ access_token: "a", refresh_token: "b" }), TypeError);
+  await assert.rejects(client.signIn({ access_token: "a", refresh_token: null, expires_in: 1 }), TypeError);
+});
+
+test("a session without a refresh token is used until the service says that it has ended", async (t) => {
+  const { net, backend, store, client } = await setup(t, { retries: 0 });
+  const asked = [];
+  net.next = ({ method, url }) => void asked.push(`${method} ${url}`);
+  const subject = `user-${crypto.randomUUID()}`;
+  const tokens = await signIn(subject, { refresh_token: false });
+  assert.equal(tokens.refresh_token, undefined);
+  await client.signIn(tokens);
+  assert.equal((await (await client.fetch(backend.url)).json()).subject, subject);
+  assert.deepEqual(asked, []);
+
+  // Neither a clock that was set nor an API's refusal ends it, nor a service that cannot answer.
+  expire(store);
+  assert.equal((await client.credentials()).accessToken, tokens.access_token);
+  assert.equal((await client.credentials(tokens.access_token)).accessToken, tokens.access_token);
+  for (const [fate, code] of [[{ status: 503, headers: {}, body: "" }, "unavailable"], [{ status: 401, headers: {}, body: "gateway" }, "refused"]]) {
+    net.next = () => fate;
+    await assert.rejects(client.credentials(), { code });
+    assert.equal(client.state().status, "signed-in");
+  }
+
+  net.next = ({ method, url }) => void asked.push(`${method} ${url}`);
+  await endAll(subject);
+  assert.equal(await client.credentials(), null);
+  assert.deepEqual([store.read(), client.state()], [null, { status: "signed-out", reason: "ended" }]);
+  assert.deepEqual(asked, Array(3).fill("GET /v1/me/sessions/current"));
+});
+
+test("a session without a refresh token is signed out, too", async (t) => {
+  const { client } = await setup(t);
+  const tokens = await signIn(undefined, { refresh_token: false });
+  await client.signIn(tokens);
+  await client.signOut();
+  const answer = await fetch(`${issuer}/v1/me/sessions/current`, { headers: { Authorization: `Bearer ${tokens.access_token}` } });
+  assert.equal(answer.status, 401);
 });
 
 test("the issuer's own answers are classified", async (t) => {

@@ -53,6 +53,15 @@ test("a nonce that is asked for is sent", async (t) => {
   assert.equal((await bound.credentials()).accessToken, "new");
   await bound.credentials("new");
   assert.deepEqual(nonces, [undefined, "n-1", "n-2"]);
+  // So is one for a session without a refresh token.
+  net.next = ({ headers }) => {
+    nonces.push(claims(headers.dpop).nonce);
+    if (nonces.length === 4) return { status: 401, headers: { ...json, "DPoP-Nonce": "n-3", "WWW-Authenticate": 'DPoP error="use_dpop_nonce"' }, body: "{}" };
+    return { status: 200, headers: json, body: "{}" };
+  };
+  await bound.signIn({ access_token: "only", token_type: "DPoP", expires_in: 0 });
+  assert.equal((await bound.credentials()).accessToken, "only");
+  assert.deepEqual(nonces.slice(3), ["n-2", "n-3"]);
 });
 
 test("axios sends the token, and a refused request again", async (t) => {

@@ -150,7 +150,6 @@ func (s *service) publicURL() string {
 // serve answers requests and runs jobs until ctx ends. It calls ready when everything is set up; requests that came
 // before that are answered then.
 func (s *service) serve(ctx context.Context, db database.Pools, id identity, ready func() error) error {
-	measured := metrics.New(s.version, s.log)
 	cfg := s.Store(s.publicURL())
 	cfg.Clients = s.clients.Store()
 	cfg.Direct, cfg.Sealer, cfg.SealedOnly = db.Direct, id.sealer, s.DataSealedOnly == "true"
@@ -162,6 +161,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
+	measured := metrics.New(s.version, s.log, removable.ClientIDs()...)
 	runner, err := jobs.New(jobs.Config{
 		Pool: db.Tasks, Logger: s.log, Sessions: removable,
 		Cleanup: s.Cleanup(), CleanupInterval: time.Duration(s.CleanupInterval), Keys: keys.maintained(),
