@@ -29,7 +29,9 @@ type PairParams struct {
 	// for them stay.
 	Claims []byte
 	// AccessTokenTTL and RefreshTokenTTL are the session's from now on. Both are given, or
-	// neither, and they keep to [Config].Bounds. There must be an idle timeout.
+	// neither, and they keep to [Config].Bounds. There must be an idle timeout. A shorter
+	// one counts from the next refresh on, but no session idles out within a day of an
+	// access token that was issued before, which may have been made to live for so long.
 	AccessTokenTTL, RefreshTokenTTL time.Duration
 }
 

@@ -37,7 +37,7 @@ func roleOf(role string) []byte { return []byte(`{"role":"` + role + `"}`) }
 func TestPairFor(t *testing.T) {
 	t.Parallel()
 	var asked []sessionstore.PairRequest
-	answer := sessionstore.PairParams{Claims: roleOf("editor"), AccessTokenTTL: 10 * time.Minute, RefreshTokenTTL: time.Hour}
+	answer := sessionstore.PairParams{Claims: roleOf("editor"), AccessTokenTTL: 10 * time.Minute, RefreshTokenTTL: 48 * time.Hour}
 	k, _ := setupPairFor(t, func(cfg *sessionstore.Config) {
 		cfg.PairFor = func(_ context.Context, r sessionstore.PairRequest) (sessionstore.PairParams, error) {
 			asked = append(asked, r)
@@ -59,11 +59,11 @@ func TestPairFor(t *testing.T) {
 	if diff := cmp.Diff([]sessionstore.PairRequest{{SessionID: session.ID, Subject: "ann", Client: client}}, asked); diff != "" {
 		t.Errorf("asked (-want +got):\n%s", diff)
 	}
-	if claims := k.claimsOf(t, second); claims != `{"role":"editor"}` || second.ExpiresIn() != 10*time.Minute || second.RefreshExpiresIn() != time.Hour {
+	if claims := k.claimsOf(t, second); claims != `{"role":"editor"}` || second.ExpiresIn() != 10*time.Minute || second.RefreshExpiresIn() != 48*time.Hour {
 		t.Errorf("%s, good for %v and %v", claims, second.ExpiresIn(), second.RefreshExpiresIn())
 	}
 
-	answer = sessionstore.PairParams{Claims: roleOf("viewer"), AccessTokenTTL: 20 * time.Minute, RefreshTokenTTL: 2 * time.Hour}
+	answer = sessionstore.PairParams{Claims: roleOf("viewer"), AccessTokenTTL: 20 * time.Minute, RefreshTokenTTL: 72 * time.Hour}
 	for want, token := range map[sessionstore.Outcome]tokens.Secret{sessionstore.Raced: first.RefreshToken, sessionstore.StillFresh: second.RefreshToken} {
 		if again := k.refresh(t, token, want); again.AccessToken != second.AccessToken || again.RefreshToken != second.RefreshToken {
 			t.Errorf("%v: another pair", want)
@@ -76,9 +76,9 @@ func TestPairFor(t *testing.T) {
 		claims          string
 		access, refresh time.Duration
 	}{
-		{answer, `{"role":"viewer"}`, 20 * time.Minute, 2 * time.Hour},
-		{sessionstore.PairParams{}, `{"role":"viewer"}`, 20 * time.Minute, 2 * time.Hour},
-		{sessionstore.PairParams{Claims: []byte(`{}`)}, "", 20 * time.Minute, 2 * time.Hour},
+		{answer, `{"role":"viewer"}`, 20 * time.Minute, 72 * time.Hour},
+		{sessionstore.PairParams{}, `{"role":"viewer"}`, 20 * time.Minute, 72 * time.Hour},
+		{sessionstore.PairParams{Claims: []byte(`{}`)}, "", 20 * time.Minute, 72 * time.Hour},
 	} {
 		answer = step.answer
 		k.age(t, session.ID, 10*time.Minute)
@@ -141,9 +141,9 @@ func TestPairForUnderLocks(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The scope is that of the pair that is made.
-	answer.Store(&sessionstore.PairParams{Claims: []byte(`{"scope":"orders:read"}`), AccessTokenTTL: 10 * time.Minute, RefreshTokenTTL: time.Hour})
+	answer.Store(&sessionstore.PairParams{Claims: []byte(`{"scope":"orders:read"}`), AccessTokenTTL: 10 * time.Minute, RefreshTokenTTL: 48 * time.Hour})
 	got, err := k.RefreshTokensWith(t.Context(), string(pair.RefreshToken), options)
-	if err != nil || got.Outcome != sessionstore.Rotated || got.Pair.ExpiresIn() != 10*time.Minute || got.Pair.RefreshExpiresIn() != time.Hour {
+	if err != nil || got.Outcome != sessionstore.Rotated || got.Pair.ExpiresIn() != 10*time.Minute || got.Pair.RefreshExpiresIn() != 48*time.Hour {
 		t.Fatalf("%+v, %v", got, err)
 	}
 
