@@ -29,7 +29,7 @@ const hasLivePair = `EXISTS (
     SELECT FROM "sessionStoreToken" r WHERE r."session" = p."id" AND r."refreshToken" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now())`
 
 // makeRoomQuery looks at a page of the subject's sessions, those first that were made
-// first. Where $3 is not null, it ends the oldest live ones but so many. Of a page that is
+// first; they are found by a range, as by [ofSubject]. Where $3 is not null, it ends the oldest live ones but so many. Of a page that is
 // full it retires those that have expired, so that they are not looked at again: they are
 // revoked as of the time at which they expired, which nobody is told. What has ended names
 // the new session, $5, or how it expired. It waits for the locks of the
