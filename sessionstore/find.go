@@ -49,10 +49,10 @@ var (
 
 	// Two indexes have a subject's sessions: see the migrations.
 	findEndedOfSubjectQuery = pageQuery(`SELECT * FROM (
-      (SELECT `+pageColumns+` FROM "sessionStore" WHERE "subject" = $7 AND "revokedAt" IS NULL AND "id" < $6 ORDER BY "id" DESC LIMIT $1)
+      (SELECT `+pageColumns+` FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NULL `+subjectsNewestFirst+` LIMIT $1)
       UNION ALL
-      (SELECT `+pageColumns+` FROM "sessionStore" WHERE "subject" = $7 AND "revokedAt" IS NOT NULL AND "id" < $6 ORDER BY "id" DESC LIMIT $1)
-    ) u`, newestFirst, `NOT `+live)
+      (SELECT `+pageColumns+` FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NOT NULL `+subjectsNewestFirst+` LIMIT $1)
+    ) u`, subjectsNewestFirst, `NOT `+live)
 
 	findEndedQuery = pageQuery(`SELECT `+pageColumns+`
     FROM "sessionStore" WHERE "revokedAt" IS NOT NULL AND ("revokedAt", "id") < ($7::timestamptz, $6) AND "revokedAt" >= COALESCE($3::timestamptz, '-infinity')`, lastEndedFirst, `true`)

@@ -51,12 +51,12 @@ func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string, gi
 }
 
 // The rows are locked in the order of their ids first, or two sign-outs of one
-// subject could wait for each other.
+// subject could wait for each other. They are found by a range, as by [ofSubject].
 const invalidateSubjectQuery = `
 WITH "target" AS MATERIALIZED (
   SELECT "id", $5::text AS "reason", $6::text AS "by" FROM "sessionStore"
-  WHERE "subject" = $1 AND "revokedAt" IS NULL AND "id" > $2 AND "id" <> $3
-  ORDER BY "id" LIMIT $4 FOR NO KEY UPDATE
+  WHERE ("subject", "id") > ($1, $2) AND "subject" <= $1 AND "revokedAt" IS NULL AND "id" <> $3
+  ORDER BY "subject", "id" LIMIT $4 FOR NO KEY UPDATE
 ), ` + revokeTargets + `
 SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
 

@@ -29,7 +29,7 @@ const hasLivePair = `EXISTS (
     SELECT FROM "sessionStoreToken" r WHERE r."session" = p."id" AND r."refreshToken" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now())`
 
 // makeRoomQuery looks at a page of the subject's sessions, those first that were made
-// first. Where $3 is not null, it ends the oldest live ones but so many. Of a page that is
+// first; they are found by a range, as by [ofSubject]. Where $3 is not null, it ends the oldest live ones but so many. Of a page that is
 // full it retires those that have expired, so that they are not looked at again: they are
 // revoked as of the time at which they expired, which nobody is told. What has ended names
 // the new session, $5, or how it expired. It waits for the locks of the
@@ -43,7 +43,7 @@ WITH "before" AS MATERIALIZED (
   SELECT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $4::bytea) AS "isThere",
     $6::uuid IS NULL OR EXISTS (SELECT FROM "sessionStore" p WHERE p."id" = $6 AND p."revokedAt" IS NULL AND ` + hasLivePair + `) AS "mayReplace"
 ), "page" AS MATERIALIZED (
-  SELECT "id", "createdAt" FROM "sessionStore" WHERE "subject" = $1 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $2
+  SELECT "id", "createdAt" FROM "sessionStore" WHERE "subject" BETWEEN $1 AND $1 AND "revokedAt" IS NULL ORDER BY "subject", "id" LIMIT $2
 ), "live" AS MATERIALIZED (
   SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $6
 ), "locked" AS MATERIALIZED (
@@ -75,7 +75,7 @@ WITH "new" AS (
   WHERE (
     SELECT count(*) < $24 AND count(*) FILTER (WHERE p."isLive") < $23 FROM (
       SELECT ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $19 AS "isLive" FROM (
-        SELECT "id" FROM "sessionStore" WHERE "subject" = $4 AND "revokedAt" IS NULL ORDER BY "id" LIMIT $24
+        SELECT "id" FROM "sessionStore" WHERE "subject" BETWEEN $4 AND $4 AND "revokedAt" IS NULL ORDER BY "subject", "id" LIMIT $24
       ) p
     ) p
   ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $18::bytea) AND ` + mayReplace + `

@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -40,6 +41,9 @@ const (
 	loads       operation = "load"
 	updates     operation = "update"
 	invalidates operation = "invalidate"
+	replaces    operation = "replace"
+	supersedes  operation = "supersede"
+	patches     operation = "patch"
 )
 
 // call is the input of an operation.
@@ -100,7 +104,18 @@ func (w windows) step(s serial, in call, out answer) []serial {
 		want.checksum, want.revoked = s.checksum, s.ended
 	case invalidates:
 		next.ended = true
+	case replaces:
+		if next.ended = true; s.ended {
+			want.state = "not replaceable"
+		}
+	case supersedes: // nobody has the access token that is the newest then
+		next.pair.accessGeneration += refresh.SupersededBy
+		next.pair.access = ""
+	case patches: // what is told by later tokens alone
 	case refreshes:
+		if s.pair.access == "" {
+			s.pair.access = out.pair.access
+		}
 		want, next = w.refresh(s, in.generation, out.pair)
 	case gets:
 		want.checksum = s.checksum
@@ -114,7 +129,7 @@ func (w windows) step(s serial, in call, out answer) []serial {
 			want, next = answer{state: "conflict", checksum: s.checksum}, s
 		}
 	}
-	if s.ended && in.operation != loads && in.operation != invalidates {
+	if s.ended && in.operation != loads && in.operation != invalidates && in.operation != replaces {
 		want, next = answer{state: "ended"}, s
 	}
 	if out != want {
@@ -210,6 +225,10 @@ type operations interface {
 	Load(ctx context.Context, id uuid.UUID) (sessionstore.Session, error)
 	Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error)
 	Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error
+	Replace(ctx context.Context, replaced sessionstore.Replaced, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error)
+	LoadClaims(ctx context.Context, id uuid.UUID) (claims []byte, checksum string, err error)
+	SetClaims(ctx context.Context, id uuid.UUID, checksum string, claims []byte, options sessionstore.SetClaimsOptions) (string, error)
+	Patch(ctx context.Context, id uuid.UUID, patch sessionstore.Patch) (sessionstore.Session, error)
 }
 
 const (
@@ -302,18 +321,24 @@ func (r *recorder) draw() call {
 		return generations[max(0, len(generations)-1-behind)]
 	}
 	switch n := rand.IntN(100); {
-	case n < 30:
+	case n < 24:
 		in.operation, in.generation = refreshes, newest(s.refresh, 0)
-	case n < 48:
+	case n < 42:
 		in.operation, in.generation = refreshes, newest(s.refresh, 1)
-	case n < 49:
+	case n < 43:
 		in.operation, in.generation = refreshes, newest(s.refresh, 2)
-	case n < 66:
+	case n < 60:
 		in.operation, in.generation = gets, newest(s.access, 0)
-	case n < 70:
+	case n < 64:
 		in.operation, in.generation = gets, newest(s.access, 1)
-	case n < 78:
+	case n < 69:
 		in.operation = loads
+	case n < 72:
+		in.operation = supersedes
+	case n < 75:
+		in.operation = patches
+	case n < 77:
+		in.operation = replaces
 	case n < 99:
 		in.operation, in.from = updates, s.checksum
 		for in.to = in.from; in.to == in.from; { // the same data would need no call
@@ -363,6 +388,13 @@ func (r *recorder) do(t *testing.T, in call) {
 		out.checksum, err = r.Update(t.Context(), s.id, in.from, []byte(historyData[i]))
 	case invalidates:
 		err = r.Invalidate(t.Context(), s.id)
+	case replaces:
+		// Others of the same session differ, or they would be this one sent again.
+		_, _, err = r.Replace(t.Context(), sessionstore.Replaced{SessionID: s.id}, sessionstore.CreateParams{Subject: uuid.NewString()})
+	case supersedes:
+		err = r.supersede(t.Context(), s.id)
+	case patches:
+		_, err = r.Patch(t.Context(), s.id, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{AccessToken: 2 * time.Hour}})
 	case begins, confirms:
 	}
 	to := r.now()
@@ -373,6 +405,8 @@ func (r *recorder) do(t *testing.T, in call) {
 	case err == nil:
 	case errors.Is(err, sessionstore.ErrEnded):
 		out.state = "ended"
+	case errors.Is(err, sessionstore.ErrNotReplaceable):
+		out.state = "not replaceable"
 	case errors.Is(err, sessionstore.ErrSuperseded):
 		out.state = "superseded"
 	case errors.As(err, &conflict):
@@ -390,6 +424,19 @@ func (r *recorder) do(t *testing.T, in call) {
 		r.mu.Lock()
 		s.checksum = out.checksum
 		r.mu.Unlock()
+	}
+}
+
+// supersede tries until nobody else has set claims between its two calls.
+func (r *recorder) supersede(ctx context.Context, id uuid.UUID) error {
+	for {
+		_, checksum, err := r.LoadClaims(ctx, id)
+		if err == nil {
+			_, err = r.SetClaims(ctx, id, checksum, fmt.Appendf(nil, `{"n":%d}`, rand.Int()), supersede)
+		}
+		if !errors.Is(err, sessionstore.ErrConflict) {
+			return err
+		}
 	}
 }
 
@@ -432,7 +479,7 @@ func (c call) String() string {
 		text += fmt.Sprintf(" with %d", c.generation)
 	case updates:
 		text += fmt.Sprintf(" %.4s to %.4s", c.from, c.to)
-	case loads, invalidates:
+	case loads, invalidates, replaces, supersedes, patches:
 	}
 	return text
 }
@@ -470,8 +517,8 @@ func TestLinearizable(t *testing.T) {
 		windows
 		meets []string // or the histories would prove nothing
 	}{
-		"within all windows": {true, []string{"rotated", "still_fresh", "raced", "refresh: old", "get: superseded", "update: conflict", "update: ended"}},
-		"after all windows":  {false, []string{"rotated", "retried_late", "refresh: old", "refresh: stale", "get: superseded", "update: conflict", "update: ended"}},
+		"within all windows": {true, []string{"rotated", "still_fresh", "raced", "refresh: old", "get: superseded", "supersede: ok", "patch: ok", "replace: ok", "update: conflict", "update: ended"}},
+		"after all windows":  {false, []string{"rotated", "retried_late", "refresh: old", "refresh: stale", "get: superseded", "supersede: ok", "patch: ok", "replace: ok", "update: conflict", "update: ended"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -552,6 +599,18 @@ func (m readsOldCopies) Get(ctx context.Context, token string) (sessionstore.Ses
 	return session, claims, err
 }
 
+type keepsReplaced struct{ kit }
+
+func (m keepsReplaced) Replace(ctx context.Context, _ sessionstore.Replaced, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
+	return m.Create(ctx, params)
+}
+
+type supersedesNothing struct{ kit }
+
+func (m supersedesNothing) SetClaims(ctx context.Context, id uuid.UUID, checksum string, claims []byte, _ sessionstore.SetClaimsOptions) (string, error) {
+	return m.Store.SetClaims(ctx, id, checksum, claims, sessionstore.SetClaimsOptions{})
+}
+
 type forgivesThieves struct{ kit }
 
 func (m forgivesThieves) RefreshTokens(ctx context.Context, token string, client sessionstore.Client) (sessionstore.Refreshed, error) {
@@ -578,11 +637,13 @@ func TestNotLinearizable(t *testing.T) {
 	var later sync.WaitGroup
 	defer later.Wait()
 	for name, misbehaving := range map[string]operations{
-		"a new pair for each race":             pairForEachRace{k},
-		"the last write wins":                  lastWriteWins{k},
-		"Invalidate returns before it is done": invalidatesLater{k, &later},
-		"Get reads an old copy":                readsOldCopies{k, &sync.Map{}},
-		"a theft is reported and forgiven":     forgivesThieves{k},
+		"a new pair for each race":                 pairForEachRace{k},
+		"the last write wins":                      lastWriteWins{k},
+		"Invalidate returns before it is done":     invalidatesLater{k, &later},
+		"Get reads an old copy":                    readsOldCopies{k, &sync.Map{}},
+		"a theft is reported and forgiven":         forgivesThieves{k},
+		"a session is kept beside its replacement": keepsReplaced{k},
+		"nothing is superseded":                    supersedesNothing{k},
 	} {
 		found := false
 		for tries := 0; !found && tries < 200; tries++ {

@@ -39,7 +39,7 @@ const listReach = 500
 
 // Ids are made in the order of time, so they are both the order and the cursor.
 var listQuery = pageQuery(`SELECT `+pageColumns+`
-    FROM "sessionStore" WHERE "subject" = $7 AND "revokedAt" IS NULL AND "id" < $6`, newestFirst, live)
+    FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NULL`, subjectsNewestFirst, live)
 
 // List returns a subject's live sessions, newest first. A cursor or a limit
 // that is no good is an [ArgumentError].

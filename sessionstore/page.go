@@ -50,6 +50,13 @@ LIMIT $2`
 const (
 	newestFirst    = `ORDER BY "id" DESC`
 	lastEndedFirst = `ORDER BY "revokedAt" DESC, "id" DESC`
+
+	// A subject's sessions are found by an index that begins with the subject. A range and
+	// an order by it leave PostgreSQL no choice. With an equality it may read everybody's in
+	// the order of their ids instead: where it believes that any subject has a great share
+	// of all sessions, as is true of one, it expects to come across a few very soon.
+	ofSubject           = `("subject", "id") < ($7, $6) AND "subject" >= $7`
+	subjectsNewestFirst = `ORDER BY "subject" DESC, "id" DESC`
 )
 
 // page sends a query of [pageQuery], whose $6 and what follows are args.

@@ -208,6 +208,15 @@ var moves = []move{
 		return s.claims(ctx, sessionstore.SetClaimsOptions{})
 	}},
 	{name: "claims that supersede", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.claims(ctx, supersede) }},
+	{name: "patch", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		label := fmt.Sprint("kiosk ", rand.Int())
+		_, err := s.Patch(ctx, s.id, sessionstore.Patch{Label: &label, Lifetimes: sessionstore.Lifetimes{AccessToken: 7 * time.Minute}})
+		return err
+	}},
+	{name: "patch that supersedes", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, err := s.Patch(ctx, s.id, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: time.Hour}})
+		return err
+	}},
 	{name: "reseal", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, err := s.Reseal(ctx, sessionstore.Reseal{Unseal: rand.IntN(2) == 0})
 		return err

@@ -30,11 +30,12 @@ const revocationTime = `GREATEST(now(), s."createdAt",
     (SELECT max(COALESCE(t."issuedAt", t."createdAt")) FROM "sessionStoreToken" t WHERE t."session" = s."id"))`
 
 // revokeTargets continues the CTE "target", which has locked sessions in the order
-// of their ids, and says why they end.
+// of their ids, and says why they end. They are found by their ids: how many there may be
+// depends on a limit that PostgreSQL does not know, and for many it would read the table.
 const revokeTargets = `"session" AS (
   UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id(),
     "endReason" = "target"."reason", "endedBy" = "target"."by" FROM "target"
-  WHERE s."id" = "target"."id"
+  WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "target")) AND s."id" = "target"."id"
   RETURNING s."id"
 ), ` + tellVerifiers
 

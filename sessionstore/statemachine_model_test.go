@@ -73,6 +73,14 @@ func (m *modelSession) capped(t time.Time) time.Time {
 	return t
 }
 
+// accessUntil is for how long an access token lives that is made now: no longer than its session.
+func (m *modelSession) accessUntil(now time.Time) time.Time {
+	if until := m.capped(now.Add(m.lifetimes.AccessToken)); until.Before(m.expires) {
+		return until
+	}
+	return m.expires
+}
+
 func (m *modelSession) confirm(now time.Time) {
 	if m.confirmed.IsZero() && !now.Before(m.settled) {
 		m.confirmed = now
@@ -81,7 +89,7 @@ func (m *modelSession) confirm(now time.Time) {
 
 func (m *modelSession) mint(now time.Time) {
 	m.accessGeneration++
-	m.accessExpires = m.capped(now.Add(m.lifetimes.AccessToken))
+	m.accessExpires = m.accessUntil(now)
 	m.issued, m.confirmed = now, time.Time{}
 }
 
@@ -93,7 +101,7 @@ func (m *modelSession) acceptsBefore(generation int64, now time.Time) bool {
 
 // keepUsable gives the pair another access token in the last tenth of its life.
 func (m *modelSession) keepUsable(now time.Time) {
-	next := m.capped(now.Add(m.lifetimes.AccessToken))
+	next := m.accessUntil(now)
 	if m.accessExpires.Truncate(time.Second).Sub(now) <= m.lifetimes.AccessToken/10 && next.After(m.accessExpires) {
 		m.accessGeneration++
 		m.accessExpires = next
