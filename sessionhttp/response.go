@@ -17,9 +17,10 @@ var errNotStored = errors.New("the session data could not be stored: the respons
 // responseWriter stores the session's data before the response begins.
 type responseWriter struct {
 	http.ResponseWriter
-	// begin stores the data. What it returns, unless it is nil, adds to the header what the client
-	// gets whatever becomes of the handler's response.
-	begin  func(status int) (answer func(http.Header), err error)
+	// begin stores the data.
+	begin func(status int) error
+	// hand adds to the header what the client gets whatever becomes of the handler's response.
+	hand   func(http.Header)
 	fail   func(error)
 	before http.Header // what was set when the handler was called
 
@@ -37,20 +38,30 @@ func (w *responseWriter) start(status int) bool {
 		return !w.failed
 	}
 	w.begun = true
-	answer, err := w.begin(status)
-	header := w.Header()
+	err := w.begin(status)
 	if err != nil {
-		clear(header) // it was about the response that is dropped
-		maps.Copy(header, w.before)
+		clear(w.Header()) // it was about the response that is dropped
+		maps.Copy(w.Header(), w.before)
 	}
-	if answer != nil {
-		answer(header)
-	}
+	w.hand(w.Header())
 	if err != nil {
 		w.failed = true
 		w.fail(err)
 	}
 	return !w.failed
+}
+
+// abandon leaves the response to whoever recovers the handler's panic. Their answer hands over
+// what the handler's would have.
+func (w *responseWriter) abandon() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.begun {
+		return
+	}
+	w.begun, w.failed = true, true
+	_ = w.begin(http.StatusInternalServerError) // it stores nothing
+	w.hand(w.Header())
 }
 
 // WriteHeader stores the data first. Informational responses (1xx) pass, but for 101, which
