@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Without the middleware: log in, change, renew, log out; each has its cookies at once.
@@ -304,6 +306,13 @@ func TestAnonymous(t *testing.T) {
 	}
 	if got := (browser{}).open(t, s, http.MethodDelete); got != "200 " {
 		t.Errorf("a visitor's end: %s", got)
+	}
+	required, err := s.RequireAuthentication(tokens.Requirement{MaxAge: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w := (browser{}).send(t, s.Handler(required(s)), http.MethodGet); w.Code != http.StatusUnauthorized || strings.Contains(w.Header().Get("WWW-Authenticate"), "error") {
+		t.Errorf("a visitor who has to authenticate: %d %v", w.Code, w.Header())
 	}
 	// Outside the middleware too, and not for clients whose tokens no answer hands over.
 	bob := browser{}

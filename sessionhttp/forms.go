@@ -42,7 +42,8 @@ func NewForms[T any](manager *Manager[T], secret func(*T) *[]byte) *Forms[T] {
 
 // Token is for the forms of a page. It is the value of a hidden field named [FormField], or what a
 // script sends as [FormHeader]; with htmx it is in an hx-headers of the body. Without a session
-// it is empty. The first one of a session is stored at once.
+// it is empty. The first one of a session is stored at once, and so begins the session of a
+// visitor: see [Config].Anonymous.
 func (f *Forms[T]) Token(ctx context.Context) (string, error) {
 	s := f.manager.From(ctx)
 	if s == nil {

@@ -64,8 +64,8 @@ type Config struct {
 	Logger *slog.Logger
 	// Anonymous, if set, gives visitors without a session one, in requests that Optional lets
 	// pass: [Manager.From] returns an empty one, and the first change that is stored makes it,
-	// with these parameters but for Data, before the response begins. A visitor who changes nothing
-	// costs nothing. Nil means that a visitor has no session before [Manager.Begin].
+	// with these parameters but for Data, before the response begins; after that the change is
+	// refused with [ErrBegun]. A visitor who changes nothing costs nothing. Nil means that a visitor has no session before [Manager.Begin].
 	// It is for transports that hand tokens to clients by themselves: [Cookies].
 	Anonymous func(*http.Request) sessionstore.CreateParams
 }
