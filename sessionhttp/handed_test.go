@@ -57,6 +57,29 @@ func TestTokensSurviveTheResponse(t *testing.T) {
 				panic("no answer")
 			})))
 		},
+		"a change panics when it is made again": func(then http.HandlerFunc) http.Handler {
+			return recovering(s.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				then(w, r)
+				session, again := s.From(r.Context()), false
+				err := session.Update(r.Context(), func(c *cart) error {
+					if again {
+						panic("no answer")
+					}
+					again = true
+					return put("milk")(c)
+				})
+				if err != nil {
+					panic("it has ended")
+				}
+				stored, err := s.store.Load(r.Context(), session.Info.ID)
+				if err != nil {
+					t.Error(err)
+				}
+				if _, err := s.store.Update(r.Context(), stored.ID, stored.Checksum, []byte(`{"items":["tea"],"more":{"by":"another"}}`)); err != nil {
+					t.Error(err)
+				}
+			})))
+		},
 		"another's change fails": func(then http.HandlerFunc) http.Handler {
 			return outer.Handler(s.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				then(w, r)

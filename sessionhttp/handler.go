@@ -56,6 +56,6 @@ func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, session *Sess
 		}
 	}()
 	next.ServeHTTP(out, r)
-	served = true
 	out.start(http.StatusOK)
+	served = true
 }

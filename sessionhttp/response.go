@@ -26,6 +26,7 @@ type responseWriter struct {
 
 	mu     sync.Mutex
 	begun  bool
+	handed bool // hand was called
 	failed bool
 }
 
@@ -44,6 +45,7 @@ func (w *responseWriter) start(status int) bool {
 		maps.Copy(w.Header(), w.before)
 	}
 	w.hand(w.Header())
+	w.handed = true
 	if err != nil {
 		w.failed = true
 		w.fail(err)
@@ -51,12 +53,12 @@ func (w *responseWriter) start(status int) bool {
 	return !w.failed
 }
 
-// abandon leaves the response to whoever recovers the handler's panic. Their answer hands over
-// what the handler's would have.
+// abandon leaves the response to whoever recovers the handler's panic, or that of a change that was
+// made again. Their answer hands over what the handler's would have.
 func (w *responseWriter) abandon() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.begun {
+	if w.handed {
 		return
 	}
 	w.begun, w.failed = true, true
