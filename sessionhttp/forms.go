@@ -14,13 +14,13 @@ import (
 // ErrFormToken says that a request that is not safe has no token of its session's forms.
 var ErrFormToken = errors.New("a request without the form's token")
 
+// FormField is the form field, and FormHeader the header, that has a form's token.
 const (
-	// FormField is the form field, and FormHeader the header, that has a form's token.
 	FormField  = "csrf_token"
 	FormHeader = "X-CSRF-Token"
-
-	formSecretBytes = 32
 )
+
+const formSecretBytes = 32
 
 // Forms puts a token into forms that only pages of the session have. It is a second wall: from
 // where a request comes, [Cookies].Protection checks before, and for browsers of today that is

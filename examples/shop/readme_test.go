@@ -46,7 +46,7 @@ func TestREADME(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	command := exec.CommandContext(ctx, "sh", "-eu", "-c", strings.ReplaceAll(script.String(), "http://127.0.0.1:8090", server.URL)) //nolint:gosec // our README
+	command := exec.CommandContext(ctx, "sh", "-eu", "-c", strings.ReplaceAll(script.String(), "http://127.0.0.1:8090", server.URL))
 	command.WaitDelay = time.Second
 	got, err := command.Output()
 	if diff := cmp.Diff(want.String(), string(got)); err != nil || diff != "" || want.Len() == 0 {
