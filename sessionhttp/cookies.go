@@ -1,6 +1,7 @@
 package sessionhttp
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -21,7 +22,7 @@ var ErrCrossSite = errors.New("a request from another site")
 //
 // They have the prefix __Host-, so that no other host of the domain can set them (RFC 6265bis
 // §4.1.3.2), and are Secure, HttpOnly and SameSite=Lax. A browser keeps up to 4 KiB in one:
-// a session's own claims should be short.
+// the access token of a session with many claims of its own is in several.
 type Cookies struct {
 	// Name is the cookies' name after the prefix. Managers in one program whose sessions are
 	// apart need a name each. Empty means "session".
@@ -41,23 +42,30 @@ func (c Cookies) Read(r *http.Request) (Presented, error) {
 	if protection == nil {
 		protection = sameOrigin
 	}
-	if protection.Check(r) != nil {
+	if protection.Check(unsafely(r)) != nil {
 		return Presented{}, ErrCrossSite
 	}
-	presented := Presented{Scheme: authorization.Bearer}
-	for name, value := range map[string]*tokens.Secret{c.access(): &presented.Access, c.refresh(): &presented.Refresh} {
-		cookies := r.CookiesNamed(name)
-		if len(cookies) > 1 {
-			return Presented{}, ErrMalformed
-		}
-		if len(cookies) == 1 {
-			*value = tokens.Secret(cookies[0].Value)
-		}
+	access, errAccess := joined(r, c.access())
+	refresh, errRefresh := one(r, c.refresh())
+	if err := cmp.Or(errAccess, errRefresh); err != nil {
+		return Presented{}, err
 	}
+	presented := Presented{Scheme: authorization.Bearer, Access: tokens.Secret(access), Refresh: tokens.Secret(refresh)}
 	if presented.Access == "" && presented.Refresh == "" {
 		return Presented{}, ErrNoToken
 	}
 	return presented, nil
+}
+
+// unsafely is the request as the protection is to see it. A WebSocket begins with a GET, and changes
+// what it likes: a page of another host of the same site could open one with the cookies.
+func unsafely(r *http.Request) *http.Request {
+	if r.Header.Get("Upgrade") == "" {
+		return r
+	}
+	r = r.WithContext(r.Context())
+	r.Method = http.MethodPost
+	return r
 }
 
 // Write sets both cookies, for as long as the refresh token lasts, and forbids caches to keep the
@@ -65,21 +73,24 @@ func (c Cookies) Read(r *http.Request) (Presented, error) {
 func (c Cookies) Write(header http.Header, pair sessionstore.TokenPair) {
 	if pair.RefreshToken == "" {
 		c.Clear(header) // of a session before this one
-		c.set(header, c.access(), string(pair.AccessToken), seconds(pair.ExpiresIn()))
+		c.split(header, string(pair.AccessToken), seconds(pair.ExpiresIn()))
 		return
 	}
 	age := seconds(pair.RefreshExpiresIn())
-	c.set(header, c.access(), string(pair.AccessToken), age)
+	c.split(header, string(pair.AccessToken), age)
 	c.set(header, c.refresh(), string(pair.RefreshToken), age)
 }
 
 // seconds is a Max-Age that does not remove the cookie.
 func seconds(d time.Duration) int { return max(1, int(d.Seconds())) }
 
-// Clear removes both cookies.
+// Clear removes all cookies.
 func (c Cookies) Clear(header http.Header) {
 	c.set(header, c.access(), "", -1)
 	c.set(header, c.refresh(), "", -1)
+	for i := 1; i < maxParts; i++ {
+		c.set(header, part(c.access(), i), "", -1)
+	}
 }
 
 // Ambient tells that browsers send cookies with every request.

@@ -305,7 +305,17 @@ func TestBadCookies(t *testing.T) {
 		"another's":       accessCookie + "=" + theirs[accessCookie] + "; " + refreshCookie + "=" + theirs[refreshCookie],
 		"quoted":          accessCookie + `="` + access + `x"`,
 		"no prefix":       "session=" + access,
+		"parts":           accessCookie + "=3." + access + "; " + accessCookie + ".2=" + access + "; " + accessCookie + ".3=x",
+		"doubled parts":   accessCookie + "=2." + access + "; " + accessCookie + ".2=x; " + accessCookie + ".2=y",
 	} {
+		for _, method := range []string{http.MethodPost, http.MethodDelete} { // they log in and out all the same
+			r := httptest.NewRequestWithContext(t.Context(), method, "/", http.NoBody)
+			r.Header.Set("Cookie", header)
+			w := httptest.NewRecorder()
+			if optional.ServeHTTP(w, r); w.Code != http.StatusOK || w.Header()["Set-Cookie"] == nil {
+				t.Errorf("%s: %s is %d", name, method, w.Code)
+			}
+		}
 		for handler, want := range map[http.Handler]string{optional: "200 a visitor", strict: "401 Unauthorized\n"} {
 			r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 			r.Header.Set("Cookie", header)

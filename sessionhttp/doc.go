@@ -34,4 +34,21 @@
 // grace makes that safe, and cookies that are lost with their answer log nobody out.
 // [Manager.Begin] logs in, [Manager.End] logs out, and [Session.Renew] gives a session new
 // tokens and a new id when its user gets more rights.
+//
+// New tokens are in whatever answers the request in the end: the handler's response, the error that
+// takes its place, or what a recoverer or a time-out says, if it writes to the middleware's
+// [http.ResponseWriter]. Where a login or a renewal and its whole answer are lost, the user logs in again: the
+// session before has ended, and nothing leads from it to the new one. An answer to a session that
+// a login in another tab has ended meanwhile sets no cookies. If the two answers cross on their way, the
+// last one counts, and at worst the user logs in once more.
+//
+// A library for WebSockets that writes its own answer, such as gorilla's, is given the header of
+// the middleware's ResponseWriter as the header of the answer: Upgrade(w, r, w.Header()).
+//
+// # Beside the middleware
+//
+// [Manager.Open] is the session of a request that does not come through the middleware,
+// [Manager.Load] that of an id, [Manager.All] are all, and [Manager.Create] makes one. What is stored
+// is then stored at once. With [Config].Anonymous a visitor has a session from their first
+// change on.
 package sessionhttp

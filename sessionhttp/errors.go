@@ -18,7 +18,7 @@ const statusClientClosedRequest = 499
 
 // Error is the default answer to an error of the middleware: 401 with the
 // challenge of RFC 6750 §3 for a token that is missing or no good, 403 for a request
-// that comes from another site, 409 for changes that do
+// that comes from another site or has not its form's token, 409 for changes that do
 // not go with what other requests changed meanwhile, 503 for a database that does not
 // answer, which says nothing about the token, and for a request that was over before its
 // changes were stored, 499 if the client hung up before the database answered,
@@ -44,7 +44,7 @@ func Error(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, ErrMalformed), IsInvalidToken(err):
 		status = http.StatusUnauthorized
 		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-	case errors.Is(err, ErrCrossSite):
+	case errors.Is(err, ErrCrossSite), errors.Is(err, ErrFormToken):
 		status = http.StatusForbidden
 	case errors.Is(err, sessionstore.ErrConflict):
 		status = http.StatusConflict

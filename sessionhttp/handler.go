@@ -9,30 +9,53 @@ import (
 // browser's cookies: to remove them with an answer that is late would remove newer ones.
 func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		session, err := m.load(w, r)
-		if err != nil && m.strangers(err) {
+		if m.From(r.Context()) != nil { // it is in the chain twice
 			next.ServeHTTP(w, r)
 			return
 		}
-		if err != nil {
+		session, err := m.load(w, r)
+		if err != nil && m.strangers(err) {
+			session, err = m.visitor(r)
+		}
+		switch {
+		case err != nil:
 			m.cfg.OnError(w, r, err)
-			return
+		case session == nil:
+			next.ServeHTTP(w, r)
+		default:
+			m.serve(w, r, session, next)
 		}
-		r = r.WithContext(context.WithValue(r.Context(), contextKey{m}, session))
-		out := &responseWriter{
-			ResponseWriter: w,
-			begin:          func(status int) (func(http.Header), error) { return session.begin(r.Context(), status) }, //nolint:contextcheck // it is the request's
-			fail:           func(err error) { m.cfg.OnError(w, r, err) },
-			before:         w.Header().Clone(),
-		}
-		served := false
-		defer func() {
-			if !served { // a panic is on its way
-				session.discard()
-			}
-		}()
-		next.ServeHTTP(out, r)
-		served = true
-		out.start(http.StatusOK)
 	})
+}
+
+func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, session *Session[T], next http.Handler) {
+	ctx := r.Context()
+	tokens := handedOf(ctx)
+	if tokens == nil {
+		tokens = new(handed)
+		ctx = context.WithValue(ctx, handedKey{}, tokens)
+	}
+	ctx = context.WithValue(ctx, contextKey{m}, session)
+	r = r.WithContext(ctx)
+	out := &responseWriter{
+		ResponseWriter: w,
+		begin: func(status int) error {
+			answer, err := session.begin(ctx, status)
+			tokens.put(m, answer)
+			return err
+		},
+		hand:   tokens.write,
+		fail:   func(err error) { m.cfg.OnError(w, r, err) },
+		before: w.Header().Clone(),
+	}
+	served := false
+	defer func() {
+		if !served { // a panic is on its way
+			session.discard()
+			out.abandon()
+		}
+	}()
+	next.ServeHTTP(out, r)
+	out.start(http.StatusOK)
+	served = true
 }

@@ -18,31 +18,33 @@ func (m *Manager[T]) load(w http.ResponseWriter, r *http.Request) (*Session[T], 
 	if err != nil {
 		return nil, err
 	}
+	var expiring *Session[T]
 	if presented.Access != "" {
 		s, err := m.get(w, r, presented, isRefreshed(r, string(presented.Access)))
-		if presented.Refresh == "" || !replaceable(err) {
+		if presented.Refresh == "" || !replaceable(err) && (err != nil || !m.expires(s.Claims)) {
 			return s, err
 		}
+		expiring = s
 	}
 	refreshed, err := m.store.RefreshTokens(r.Context(), string(presented.Refresh), m.cfg.Client(r))
-	if err != nil {
-		return nil, final(err)
+	if err = final(err); err != nil && expiring != nil && !IsInvalidToken(err) {
+		return expiring, nil // the next request tries again
 	}
-	began := time.Now()
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
 	presented.Access = refreshed.Pair.AccessToken
 	// Whether the cookies arrive is open: if they do not, the browser comes with the old ones, and
 	// that must not look like a theft.
 	s, err := m.get(w, r, presented, true)
 	if err != nil {
+		if !IsInvalidToken(err) { // an outage, or data that does not decode: the pair is as good as ever
+			m.hand(r.Context(), w.Header(), m.handOver(refreshed.Pair))
+		}
 		return nil, err
 	}
-	s.answer = func(header http.Header) {
-		// Where the answer took its time, the browser may have a newer pair, which this one would
-		// take from it. If it has not, it comes with the old one.
-		if time.Since(began) < refreshed.Pair.ExpiresIn()/2 {
-			m.cfg.Transport.Write(header, refreshed.Pair)
-		}
-	}
+	s.pair, s.refreshed = &refreshed.Pair, now
 	return s, nil
 }
 
@@ -61,7 +63,28 @@ func (m *Manager[T]) get(w http.ResponseWriter, r *http.Request, presented Prese
 	if err != nil {
 		return nil, err
 	}
-	return m.session(r.Context(), info, claims)
+	s, err := m.session(r.Context(), info, claims)
+	if err != nil {
+		return nil, err
+	}
+	s.access.Store(&presented.Access)
+	return s, nil
+}
+
+// early is how long before its end an access token is replaced: an API that gets it from this
+// request must have the time to use it. Of tokens that last less than five minutes it is a tenth.
+const early = 30 * time.Second
+
+func (m *Manager[T]) expires(claims tokens.Claims) bool {
+	return claims.ExpiresAt.Sub(m.now()) < min(early, claims.ExpiresAt.Sub(claims.IssuedAt)/10)
+}
+
+// now is the time of the store's clock, if it has one, or else this machine's.
+func (m *Manager[T]) now() time.Time {
+	if clock, has := m.store.(interface{ Now() time.Time }); has {
+		return clock.Now()
+	}
+	return time.Now()
 }
 
 // replaceable tells whether a refresh may help: not if the session has ended.
@@ -90,43 +113,4 @@ func (m *Manager[T]) strangers(err error) bool {
 // describe is the default of [Config.Client].
 func describe(r *http.Request) sessionstore.Client {
 	return sessionstore.Client{UserAgent: r.UserAgent()}
-}
-
-// Begin makes a session with the given data and hands its tokens to the client, in the header
-// of the answer where the transport does that; else the caller sends them. A session that the
-// request has already ends: who logs in must not go on with tokens that somebody else may have
-// planted. An empty Client in params is what [Config].Client says.
-func (m *Manager[T]) Begin(w http.ResponseWriter, r *http.Request, data T, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
-	var err error
-	if params.Data, err = encode(data); err != nil {
-		return sessionstore.Session{}, sessionstore.TokenPair{}, err
-	}
-	if params.Client == (sessionstore.Client{}) {
-		params.Client = m.cfg.Client(r)
-	}
-	session, pair, err := m.store.Create(r.Context(), params)
-	if err != nil {
-		return sessionstore.Session{}, sessionstore.TokenPair{}, err
-	}
-	replaced := sessionstore.Cause{Reason: sessionstore.ReasonReplaced, By: session.ID.String()}
-	if s := m.From(r.Context()); s != nil {
-		err = s.end(r.Context(), func() sessionstore.Cause { return replaced })
-	}
-	if err != nil {
-		return sessionstore.Session{}, sessionstore.TokenPair{}, err
-	}
-	m.cfg.Transport.Write(w.Header(), pair)
-	return session, pair, nil
-}
-
-// End revokes the request's session, if it has one, and takes the tokens from the client where
-// the transport can. It must be called before the response begins.
-func (m *Manager[T]) End(w http.ResponseWriter, r *http.Request) error {
-	if s := m.From(r.Context()); s != nil {
-		if err := s.End(r.Context()); err != nil {
-			return err
-		}
-	}
-	m.cfg.Transport.Clear(w.Header())
-	return nil
 }

@@ -5,12 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
+
+	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Renew puts a new session in the place of this one, which ends: call it when a user
+// Renew puts a new session in the place of this one, which ends, or begins a visitor's: call it when a user
 // signs in, or gets more rights in another way, before the response begins. The response hands
 // the pair to the client where the manager's transport does that, also if it is an error; else
 // the handler does, as at a sign-in without a session before it. The tokens that the request
@@ -22,11 +23,15 @@ import (
 // to have, if to any, unless params name another. For the rest see [sessionstore.Store.Replace]. Claims
 // stay those of the access token that the request came with.
 //
-// Conflicts with other requests are resolved as [Session.Update] says, and the end of ctx stops
-// nothing. The error is [sessionstore.ErrConflict] where that fails, [sessionstore.ErrEnded]
+// Where ctx has ended, nobody waits for the pair, and nothing is done: the error is [ErrDiscarded].
+// After that its end stops nothing. Conflicts with other requests are resolved as [Session.Update]
+// says. The error is [sessionstore.ErrConflict] where that fails, [sessionstore.ErrEnded]
 // where the session has ended, and [ErrBegun] where the response has begun. With an error nothing
 // has changed, and changes go on waiting for the response.
 func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams) (sessionstore.TokenPair, error) {
+	if err := context.Cause(ctx); err != nil {
+		return sessionstore.TokenPair{}, fmt.Errorf("%w: %w", ErrDiscarded, err)
+	}
 	ctx, cancel := s.manager.saving(ctx)
 	defer cancel()
 	if err := s.take(ctx); err != nil {
@@ -36,8 +41,11 @@ func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams
 	if err := s.refusal(); err != nil {
 		return sessionstore.TokenPair{}, err
 	}
-	if s.phase.Load() == direct {
+	if s.phase.Load() == direct && !s.alone {
 		return sessionstore.TokenPair{}, ErrBegun
+	}
+	if s.Info.ID == uuid.Nil {
+		return s.create(ctx, params)
 	}
 	params.KeyThumbprint = cmp.Or(params.KeyThumbprint, s.Claims.KeyThumbprint)
 	var info sessionstore.Session
@@ -59,11 +67,6 @@ func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams
 		s.stored = before // which the changes were made of
 		return sessionstore.TokenPair{}, err
 	}
-	s.stored = &version[T]{data: info.Data, checksum: info.Checksum}
-	s.giveUp() // they are stored
-	info.Data, info.Checksum = nil, ""
-	s.Info = info
-	s.id.Store(&info.ID)
-	s.answer = func(header http.Header) { s.manager.cfg.Transport.Write(header, pair) }
+	s.becomes(info, pair)
 	return pair, nil
 }

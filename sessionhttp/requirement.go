@@ -2,7 +2,6 @@ package sessionhttp
 
 import (
 	"net/http"
-	"time"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -17,15 +16,11 @@ func (m *Manager[T]) RequireAuthentication(required tokens.Requirement) (func(ht
 	if err := required.Validate(); err != nil {
 		return nil, err
 	}
-	now := time.Now
-	if clock, has := m.store.(interface{ Now() time.Time }); has {
-		now = clock.Now
-	}
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			err := ErrNoToken
-			if session := m.From(r.Context()); session != nil {
-				err = required.Check(session.Claims, now())
+			if session := m.From(r.Context()); session != nil && !session.Visiting() {
+				err = required.Check(session.Claims, m.now())
 			}
 			if err != nil {
 				m.cfg.OnError(w, r, err)

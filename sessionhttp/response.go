@@ -17,14 +17,16 @@ var errNotStored = errors.New("the session data could not be stored: the respons
 // responseWriter stores the session's data before the response begins.
 type responseWriter struct {
 	http.ResponseWriter
-	// begin stores the data. What it returns, unless it is nil, adds to the header what the client
-	// gets whatever becomes of the handler's response.
-	begin  func(status int) (answer func(http.Header), err error)
+	// begin stores the data.
+	begin func(status int) error
+	// hand adds to the header what the client gets whatever becomes of the handler's response.
+	hand   func(http.Header)
 	fail   func(error)
 	before http.Header // what was set when the handler was called
 
 	mu     sync.Mutex
 	begun  bool
+	handed bool // hand was called
 	failed bool
 }
 
@@ -37,20 +39,31 @@ func (w *responseWriter) start(status int) bool {
 		return !w.failed
 	}
 	w.begun = true
-	answer, err := w.begin(status)
-	header := w.Header()
+	err := w.begin(status)
 	if err != nil {
-		clear(header) // it was about the response that is dropped
-		maps.Copy(header, w.before)
+		clear(w.Header()) // it was about the response that is dropped
+		maps.Copy(w.Header(), w.before)
 	}
-	if answer != nil {
-		answer(header)
-	}
+	w.hand(w.Header())
+	w.handed = true
 	if err != nil {
 		w.failed = true
 		w.fail(err)
 	}
 	return !w.failed
+}
+
+// abandon leaves the response to whoever recovers the handler's panic, or that of a change that was
+// made again. Their answer hands over what the handler's would have.
+func (w *responseWriter) abandon() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.handed {
+		return
+	}
+	w.begun, w.failed = true, true
+	_ = w.begin(http.StatusInternalServerError) // it stores nothing
+	w.hand(w.Header())
 }
 
 // WriteHeader stores the data first. Informational responses (1xx) pass, but for 101, which

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -27,24 +29,20 @@ func (s *Session[T]) begin(ctx context.Context, status int) (answer func(http.He
 		return nil, s.logged(ctx, err)
 	}
 	defer s.release()
-	if s.phase.Load() != ended {
-		answer = s.answer
-	}
-	if !late && status < http.StatusInternalServerError {
-		err := s.save(ctx)
-		if err != nil {
+	switch lost := len(s.changes) > 0; {
+	case !late && status < http.StatusInternalServerError:
+		if err = s.save(ctx); err != nil {
 			s.discard()
 		}
 		s.phase.CompareAndSwap(waiting, direct)
-		return answer, err
+	default:
+		s.giveUp()
+		s.discard()
+		if late && lost {
+			err = s.logged(ctx, fmt.Errorf("%w: %w", ErrDiscarded, context.DeadlineExceeded))
+		}
 	}
-	lost := len(s.changes) > 0
-	s.giveUp()
-	s.discard()
-	if late && lost {
-		return answer, s.logged(ctx, fmt.Errorf("%w: %w", ErrDiscarded, context.DeadlineExceeded))
-	}
-	return answer, nil
+	return s.answer(ctx), err
 }
 
 // discard refuses further changes, and what is not stored will not be.
@@ -58,6 +56,14 @@ func (s *Session[T]) discard() {
 func (s *Session[T]) save(ctx context.Context) error {
 	if len(s.changes) == 0 {
 		return nil
+	}
+	if s.Info.ID == uuid.Nil {
+		_, err := s.create(ctx, s.guest)
+		if err != nil {
+			s.giveUp()
+			err = s.logged(ctx, err)
+		}
+		return err
 	}
 	err := s.settle(ctx, func(next *version[T]) error {
 		checksum, err := s.manager.store.Update(ctx, s.Info.ID, s.stored.checksum, next.data)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"sync/atomic"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -20,20 +21,22 @@ var (
 	// is given to Update and calls Update or Save itself gets it.
 	ErrBusy = errors.New("another change of the session has not ended")
 	// ErrBegun says that the response has begun: it can hand no tokens to the client any more.
-	ErrBegun = errors.New("the response has begun: a session is renewed before that")
+	ErrBegun = errors.New("the response has begun: a session begins, or is renewed, before that")
 )
 
 // Session is the session of a request. Its methods may be called by several
 // goroutines, also after the handler has returned.
 type Session[T any] struct {
-	// Info is the session as it was loaded, without its data. Renew changes it: nobody may read
-	// it meanwhile.
+	// Info is the session as it was loaded, without its data. Renew and Extend change it, and so
+	// does what stores the first change of a visitor, who has none before: nobody may
+	// read it meanwhile.
 	Info sessionstore.Session
-	// Claims are those of the access token.
+	// Claims are those of the access token that the request came with, or got on its way.
 	Claims tokens.Claims
 
 	manager *Manager[T]
-	id      atomic.Pointer[uuid.UUID] // of Info, for the log, which waits for no turn
+	id      atomic.Pointer[uuid.UUID]     // of Info, for the log, which waits for no turn
+	access  atomic.Pointer[tokens.Secret] // the present access token, where it is known
 	// current is what Read returns: what is stored, and the changes that are not yet.
 	current atomic.Pointer[version[T]]
 
@@ -41,7 +44,12 @@ type Session[T any] struct {
 	stored  *version[T]
 	changes []func(*T) error // made of stored what current is
 
-	answer func(http.Header) // hands over the tokens of a refresh, or of Renew; nil without one
+	pair      *sessionstore.TokenPair // of a refresh on the way, or of Renew; nil without one
+	refreshed time.Time               // when that refresh was; zero for Renew
+
+	alone  bool                      // no response waits for changes or tokens: see Open and Load
+	header http.Header               // which gets tokens at once; nil where the response does, or nobody
+	guest  sessionstore.CreateParams // of the session that a visitor's first change makes
 
 	phase atomic.Int32
 }
@@ -64,6 +72,21 @@ func (m *Manager[T]) session(ctx context.Context, info sessionstore.Session, cla
 	s.id.Store(&info.ID)
 	s.current.Store(stored)
 	return s, nil
+}
+
+// becomes makes s the session that was made for it: a visitor's first, or one in its place. The response
+// hands the pair to the client. It needs the turn.
+func (s *Session[T]) becomes(info sessionstore.Session, pair sessionstore.TokenPair) {
+	s.stored = &version[T]{data: info.Data, checksum: info.Checksum}
+	s.giveUp() // the changes are stored
+	info.Data, info.Checksum = nil, ""
+	s.Info = info
+	s.id.Store(&info.ID)
+	s.access.Store(&pair.AccessToken)
+	s.pair, s.refreshed = &pair, time.Time{}
+	if s.header != nil {
+		s.manager.cfg.Transport.Write(s.header, pair)
+	}
 }
 
 // Read returns a copy of the data, with all changes. It is the caller's own.
@@ -142,37 +165,25 @@ func (s *Session[T]) refusal() error {
 		return ErrDiscarded
 	case ended:
 		return sessionstore.ErrEnded
+	case direct:
+		if s.Info.ID == uuid.Nil && !s.alone {
+			return ErrBegun
+		}
 	}
 	return nil
 }
 
-// End revokes the session. Changes that are not stored yet are given up. The end of ctx does
-// not stop it: a client that leaves is signed out.
-func (s *Session[T]) End(ctx context.Context) error {
-	return s.end(ctx, func() sessionstore.Cause { return sessionstore.SignedOut(s.Info.ID) })
-}
+// Modified tells whether there are changes that are not stored yet.
+func (s *Session[T]) Modified() bool { return s.current.Load().checksum == "" }
 
-// end revokes the session; its cause may depend on which one it is by then.
-func (s *Session[T]) end(ctx context.Context, cause func() sessionstore.Cause) error {
-	ctx, cancel := s.manager.saving(ctx)
-	defer cancel()
-	if err := s.take(ctx); err != nil {
-		return err
+// AccessToken is the session's access token, for a call to an API on its user's behalf. It is
+// empty where the program has none: of a session that was loaded by its id, and of a
+// visitor.
+func (s *Session[T]) AccessToken() tokens.Secret {
+	if access := s.access.Load(); access != nil {
+		return *access
 	}
-	defer s.release()
-	if err := s.manager.end(ctx, s.Info.ID, cause()); err != nil {
-		return err
-	}
-	s.giveUp()
-	s.phase.Store(ended)
-	return nil
-}
-
-func (m *Manager[T]) end(ctx context.Context, id uuid.UUID, cause sessionstore.Cause) error {
-	if err := m.store.Invalidate(ctx, id, cause); !errors.Is(err, sessionstore.ErrNotFound) {
-		return err
-	}
-	return nil
+	return ""
 }
 
 // saving is the context for what must not hang on the request's end.

@@ -63,6 +63,12 @@ type Config struct {
 	// Logger is told of changes that could not be stored and of stored data that does
 	// not decode. Nil means [slog.Default].
 	Logger *slog.Logger
+	// Anonymous, if set, gives visitors without a session one, in requests that Optional lets
+	// pass: [Manager.From] returns an empty one, and the first change that is stored makes it,
+	// with these parameters but for Data, before the response begins; after that the change is
+	// refused with [ErrBegun]. A visitor who changes nothing costs nothing. Nil means that a visitor has no session before [Manager.Begin].
+	// It is for transports that hand tokens to clients by themselves: [Cookies].
+	Anonymous func(*http.Request) sessionstore.CreateParams
 }
 
 // Manager is the middleware for sessions whose data is a T, which

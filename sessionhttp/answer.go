@@ -1,0 +1,35 @@
+package sessionhttp
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// answer hands over the session's new tokens, or is nil without any. It needs the turn.
+func (s *Session[T]) answer(ctx context.Context) func(http.Header) {
+	if s.pair == nil || s.phase.Load() == ended || s.late(ctx) {
+		return nil
+	}
+	return s.manager.handOver(*s.pair)
+}
+
+// late tells whether the pair of a refresh may take newer tokens from the browser, which it got
+// while this answer took its time: of the same session, or of another that a login made in its place.
+// Without the pair the browser comes with what it has: the old one is good for a refresh.
+func (s *Session[T]) late(ctx context.Context) bool {
+	if s.refreshed.IsZero() {
+		return false // only this answer has them
+	}
+	if time.Since(s.refreshed) > s.pair.ExpiresIn()/2 {
+		return true
+	}
+	_, _, err := s.manager.store.GetWith(ctx, string(s.pair.AccessToken), sessionstore.GetOptions{Unconfirmed: true})
+	return err != nil
+}
+
+func (m *Manager[T]) handOver(pair sessionstore.TokenPair) func(http.Header) {
+	return func(header http.Header) { m.cfg.Transport.Write(header, pair) }
+}

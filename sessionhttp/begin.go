@@ -1,0 +1,87 @@
+package sessionhttp
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// Begin makes a session with the given data and hands its tokens to the client, in the header
+// of the answer where the transport does that; else the caller sends them. A session that the
+// request has already ends: who logs in must not go on with tokens that somebody else may have
+// planted. An empty Client in params is what [Config].Client says. The request need not
+// come through [Manager.Handler]; if it does, Begin is called before the response begins,
+// or the error is [ErrBegun].
+func (m *Manager[T]) Begin(w http.ResponseWriter, r *http.Request, data T, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
+	fail := func(err error) (sessionstore.Session, sessionstore.TokenPair, error) {
+		return sessionstore.Session{}, sessionstore.TokenPair{}, err
+	}
+	before, err := m.present(w, r)
+	if err != nil {
+		return fail(err)
+	}
+	ending, cancel := m.saving(r.Context())
+	defer cancel()
+	if before != nil {
+		if err := before.take(ending); err != nil {
+			return fail(err)
+		}
+		defer before.release() // a response that begins meanwhile waits for the tokens
+		if err := before.unanswered(); err != nil {
+			return fail(err)
+		}
+	}
+	if params.Client == (sessionstore.Client{}) {
+		params.Client = m.cfg.Client(r)
+	}
+	session, pair, err := m.Create(r.Context(), data, params)
+	if err != nil {
+		return fail(err)
+	}
+	if before != nil {
+		if err := before.end(ending, sessionstore.Cause{Reason: sessionstore.ReasonReplaced, By: session.ID.String()}); err != nil {
+			return fail(err)
+		}
+	}
+	m.hand(r.Context(), w.Header(), m.handOver(pair))
+	return session, pair, nil
+}
+
+// Create makes a session with the given data, without a request: see
+// [sessionstore.Store.Create].
+func (m *Manager[T]) Create(ctx context.Context, data T, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
+	var err error
+	if params.Data, err = encode(data); err != nil {
+		return sessionstore.Session{}, sessionstore.TokenPair{}, err
+	}
+	return m.store.Create(ctx, params)
+}
+
+// present returns the session that the request has, whether it comes through the
+// middleware or not, or nil.
+func (m *Manager[T]) present(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
+	if s := m.From(r.Context()); s != nil {
+		return s, nil
+	}
+	s, err := m.load(w, r)
+	_, undecodable := errors.AsType[*DataError](err)
+	if undecodable || errors.Is(err, ErrNoToken) || errors.Is(err, ErrMalformed) || IsInvalidToken(err) {
+		return nil, nil
+	}
+	return s, err
+}
+
+// unanswered is nil while the response can still hand over tokens.
+func (s *Session[T]) unanswered() error {
+	switch s.phase.Load() {
+	case direct:
+		if !s.alone {
+			return ErrBegun
+		}
+	case discarded:
+		return ErrDiscarded
+	}
+	return nil
+}

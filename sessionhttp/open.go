@@ -1,0 +1,63 @@
+package sessionhttp
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Open returns the session of a request that does not come through [Manager.Handler], with the
+// errors that Handler gives to [Config].OnError. Each change is stored at once, as are those of
+// [Manager.Load], and new tokens are in w's header at once: the caller changes and renews
+// the session before the response begins.
+//
+// Where [Config].Optional lets a request without a session pass, the session is nil,
+// or that of [Config].Anonymous. Of a request that does come through Handler it is that
+// of [Manager.From].
+func (m *Manager[T]) Open(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
+	if s := m.From(r.Context()); s != nil {
+		return s, nil
+	}
+	s, err := m.load(w, r)
+	if err != nil && m.strangers(err) {
+		s, err = m.visitor(r)
+	}
+	if err != nil || s == nil {
+		return nil, err
+	}
+	if s.pair != nil {
+		m.hand(r.Context(), w.Header(), m.handOver(*s.pair))
+	}
+	s.header = w.Header()
+	s.standAlone()
+	return s, nil
+}
+
+// Load returns the session with the given id, for work without a request. Each change is stored
+// at once, after conflicts too, and Update returns what came of it; [Session.Renew] returns
+// the pair for whoever is to have it. The session has no claims of an access token. Errors are those of
+// [sessionstore.Store.Load], and [sessionstore.ErrEnded] for a session that has ended.
+func (m *Manager[T]) Load(ctx context.Context, id uuid.UUID) (*Session[T], error) {
+	info, err := m.store.Load(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Ended.At.IsZero() {
+		return nil, sessionstore.ErrEnded
+	}
+	s, err := m.session(ctx, info, tokens.Claims{})
+	if err != nil {
+		return nil, err
+	}
+	s.standAlone()
+	return s, nil
+}
+
+func (s *Session[T]) standAlone() {
+	s.alone = true
+	s.phase.Store(direct)
+}
