@@ -22,6 +22,6 @@
 //
 // # Sources
 //
-// sessionstore.Revocations reads the database, for programs that have it anyway.
+// That of sessionstore.Store.Verifier reads the database, for programs that have it anyway.
 // [NewRemote] follows the feed of the service over HTTP, for everybody else.
 package verifier
