@@ -23,7 +23,10 @@
 //		must(migrations.Up(ctx, pool))
 //		keys := must(tokens.ParseKeyRing(must(os.ReadFile("var/signing-keys.json")))) // made by: api keys init
 //		trail := must(audit.New(audit.Config{Output: os.Stdout, Origin: httpapi.Origin}))
-//		go func() { log.Print(trail.Run(ctx)) }()
+//		running, end := context.WithCancel(ctx)
+//		ended := make(chan error)
+//		go func() { ended <- trail.Run(running) }()
+//
 //		store := must(sessionstore.New(pool, keys, sessionstore.Config{
 //			Tokens:    tokens.Config{Issuer: "https://id.example.com", Audience: "https://api.example.com"},
 //			Observers: []sessionstore.Observer{trail.Sessions()},
@@ -31,7 +34,8 @@
 //		if _, _, err := store.Create(ctx, sessionstore.CreateParams{Subject: "ann"}); err != nil {
 //			log.Fatal(err)
 //		}
-//		must(os.Stdin.Read(make([]byte, 1))) // the event is on its way: press Enter to end
+//		end()
+//		must(0, <-ended) // what was left is written
 //	}
 //
 //	func must[T any](value T, err error) T {
@@ -45,13 +49,6 @@
 // commit; that no token, key or session data is in one; and that no request waits
 // for the stream to be written. What could not be written is counted, and said in
 // the log. docs/audit.md describes the events, docs/audit.schema.json defines them.
-//
-// A program that embeds the packages makes a [Log], runs it, and has the store
-// tell it what it does:
-//
-//	trail, err := audit.New(audit.Config{Output: file, Origin: httpapi.Origin})
-//	go trail.Run(ctx)
-//	cfg.Observers = append(cfg.Observers, trail.Sessions()) // cfg is a sessionstore.Config
 //
 // Who acts is what [WithOrigin] put into the context, or, with httpapi.Origin,
 // who sent the request.
