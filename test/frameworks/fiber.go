@@ -50,7 +50,7 @@ type ownAnswer struct {
 	body   []byte
 }
 
-func (a *ownAnswer) Header() http.Header   { return a.header }
+func (a *ownAnswer) Header() http.Header    { return a.header }
 func (a *ownAnswer) WriteHeader(status int) { a.status = status }
 func (a *ownAnswer) Write(p []byte) (int, error) {
 	a.body = append(a.body, p...)

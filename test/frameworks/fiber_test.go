@@ -55,7 +55,9 @@ func withFiber(a *app, inside bool) *fiber.App {
 	return f
 }
 
-func serveFiber(a *app, inside bool) (url string, stop func()) { return listen(a.t, withFiber(a, inside)) }
+func serveFiber(a *app, inside bool) (url string, stop func()) {
+	return listen(a.t, withFiber(a, inside))
+}
 
 // listen starts a program with fiber, which is no handler of net/http's.
 func listen(t *testing.T, f *fiber.App) (url string, stop func()) {
