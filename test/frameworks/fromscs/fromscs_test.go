@@ -25,6 +25,11 @@ func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
 func after(t *testing.T) http.Handler {
 	t.Helper()
+	return fromscs.After(newStore(t))
+}
+
+func newStore(t *testing.T) *sessionstore.Store {
+	t.Helper()
 	jwk, _, err := tokens.GenerateKey("EdDSA")
 	if err != nil {
 		t.Fatal(err)
@@ -39,7 +44,7 @@ func after(t *testing.T) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fromscs.After(store)
+	return store
 }
 
 // browser is one with cookies of its own.
@@ -146,14 +151,51 @@ func TestNoChangeIsLost(t *testing.T) {
 	}
 }
 
+// Who is logged in when the program is replaced stays so, with what is in the session.
+func TestTakeOver(t *testing.T) {
+	t.Parallel()
+	old, store := scs.New(), newStore(t)
+	old.Cookie.Secure = true
+	after := fromscs.TakeOver(old, store, fromscs.After(store))
+	before := old.LoadAndSave(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		old.Put(r.Context(), "user", "ann")
+		old.Put(r.Context(), "items", 7)
+	}))
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/before" {
+			before.ServeHTTP(w, r)
+			return
+		}
+		after.ServeHTTP(w, r)
+	}))
+	defer s.Close()
+	ann, bob := open(t, s), open(t, s)
+	ann.visit("GET", "/before", nil)
+	for _, want := range []string{`"ann" has 7.`, `"ann" has 7.`} {
+		if got := ann.visit("GET", "/", nil); got != want {
+			t.Errorf("%q", got)
+		}
+	}
+	if got := ann.visit("POST", "/items", nil); got != `"ann" has 8. Added.` {
+		t.Errorf("%q", got)
+	}
+	if got := bob.visit("GET", "/", nil); got != `"" has 0.` {
+		t.Errorf("%q", got)
+	}
+	// The session of scs has ended: who has logged out is not taken over once more.
+	if got := ann.visit("POST", "/logout", nil); got != `"" has 0.` {
+		t.Errorf("%q", got)
+	}
+}
+
 // What docs/from-scs.md shows is what the tests run.
-func TestDocsShowBothPrograms(t *testing.T) {
+func TestDocsShowThePrograms(t *testing.T) {
 	t.Parallel()
 	docs, err := os.ReadFile("../../../docs/from-scs.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"scs.go", "latchkey.go"} {
+	for _, name := range []string{"scs.go", "latchkey.go", "takeover.go"} {
 		source, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
