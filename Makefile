@@ -71,6 +71,10 @@ compas: ## Take over a database that the real @compas/store fills (needs node an
 sockets: ## Hold the Go middleware against the libraries for WebSockets
 	cd test/websockets && go test -count=1 ./...
 
+.PHONY: frameworks
+frameworks: ## Hold the Go middleware against web frameworks
+	cd test/frameworks && go test -count=1 ./...
+
 .PHONY: soak
 soak: ## Run lossy clients, thieves and crashing services for SOAKFOR
 	go test -race -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR) -soak.clock=$(SOAKCLOCK)
@@ -109,6 +113,7 @@ lint: ## Run the linters, and check that go.mod is tidy
 	cd test/observability && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/compas && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/websockets && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
+	cd test/frameworks && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the service uses (asks vuln.go.dev)

@@ -1,5 +1,44 @@
 // Package cleanup removes sessions that have ended, in small batches.
 //
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//		"log"
+//		"os"
+//		"time"
+//
+//		"github.com/jackc/pgx/v5/pgxpool"
+//
+//		"github.com/latchkey-sessions/latchkey/cleanup"
+//		"github.com/latchkey-sessions/latchkey/migrations"
+//		"github.com/latchkey-sessions/latchkey/sessionstore"
+//		"github.com/latchkey-sessions/latchkey/tokens"
+//	)
+//
+//	func main() {
+//		ctx := context.Background()
+//		pool := must(pgxpool.New(ctx, os.Getenv("LATCHKEY_DATABASE_URL")))
+//		must(migrations.Up(ctx, pool))
+//		keys := must(tokens.ParseKeyRing(must(os.ReadFile("var/signing-keys.json")))) // made by: api keys init
+//		store := must(sessionstore.New(pool, keys, sessionstore.Config{
+//			Tokens: tokens.Config{Issuer: "https://id.example.com", Audience: "https://api.example.com"},
+//		}))
+//		for {
+//			summary := must(cleanup.Run(ctx, store, cleanup.Config{Retention: 30 * 24 * time.Hour}))
+//			fmt.Println("removed:", summary.Sessions)
+//			time.Sleep(time.Hour)
+//		}
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
+//
 // It promises that its cost follows what it removes, not the size of the
 // tables; that each batch is a short transaction of its own, so that being
 // interrupted loses nothing; that it takes as much as the database has to give,

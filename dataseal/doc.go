@@ -1,6 +1,32 @@
 // Package dataseal seals session data, so that who reads the database, a dump or
 // a backup of it, sees none.
 //
+//	package main
+//
+//	import (
+//		"fmt"
+//		"log"
+//
+//		"github.com/google/uuid"
+//
+//		"github.com/latchkey-sessions/latchkey/dataseal"
+//	)
+//
+//	func main() {
+//		keyset := must(dataseal.NewKeyset()) // keep what Marshal returns; ParseKeyset reads it
+//		sealer := must(dataseal.NewSealer(keyset))
+//		session := uuid.New()
+//		sealed := must(sealer.Seal(session, []byte(`{"theme":"dark"}`)))
+//		fmt.Println(string(must(sealer.Open(session, sealed)))) // a store seals with sessionstore.Config.Sealer
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
+//
 // It promises that data opens only with a key of the keyset that sealed it, and
 // only for the session that it was sealed for: what is moved to another row, or
 // changed by a bit, does not open. The keys are a keyset of Google Tink

@@ -2,6 +2,40 @@
 // each request with a key of its own, and a token that is bound to that key is
 // of no use to anybody else.
 //
+//	package main
+//
+//	import (
+//		"fmt"
+//		"log"
+//		"net/http"
+//
+//		"github.com/latchkey-sessions/latchkey/dpop"
+//	)
+//
+//	func main() {
+//		checker := must(dpop.New(dpop.Config{BaseURL: "https://api.example.com"}))
+//		http.HandleFunc("POST /login", func(w http.ResponseWriter, r *http.Request) {
+//			proof, err := checker.CheckRequest(r)
+//			if err == nil && proof != nil {
+//				err = checker.Spend(*proof)
+//			}
+//			if err != nil || proof == nil {
+//				w.Header().Set("WWW-Authenticate", dpop.Challenge("", dpop.CodeInvalidProof))
+//				http.Error(w, "a proof is wanted", http.StatusUnauthorized)
+//				return
+//			}
+//			fmt.Fprintln(w, "the key is", proof.Thumbprint) // a session is bound to it by CreateParams.KeyThumbprint
+//		})
+//		log.Fatal(http.ListenAndServe("localhost:8090", nil))
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
+//
 // A [Checker] promises, of a proof that it accepts, all of RFC 9449 §4.3: it is
 // one JWS of type dpop+jwt, signed with an asymmetric algorithm by the public key
 // that it carries; it is for this method, this URL and this access token; it was

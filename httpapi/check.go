@@ -56,10 +56,7 @@ func asCheck(next http.Handler) http.Handler {
 }
 
 func isCheck(r *http.Request) bool {
-	path := chi.RouteContext(r.Context()).RoutePath
-	if path == "" {
-		path = r.URL.EscapedPath()
-	}
+	path := r.URL.EscapedPath()
 	return path == checkPath || strings.HasPrefix(path, checkPath+"/")
 }
 

@@ -1,6 +1,48 @@
 // Package httpapi serves the HTTP contract on two listeners: a public one for
 // browsers and apps, and an internal one for the caller's own backends, which
-// needs a service key. What the package promises:
+// needs a service key.
+//
+//	package main
+//
+//	import (
+//		"context"
+//		"log"
+//		"net/http"
+//		"os"
+//
+//		"github.com/jackc/pgx/v5/pgxpool"
+//
+//		"github.com/latchkey-sessions/latchkey/httpapi"
+//		"github.com/latchkey-sessions/latchkey/migrations"
+//		"github.com/latchkey-sessions/latchkey/sessionstore"
+//		"github.com/latchkey-sessions/latchkey/tokens"
+//	)
+//
+//	func main() {
+//		ctx := context.Background()
+//		pool := must(pgxpool.New(ctx, os.Getenv("LATCHKEY_DATABASE_URL")))
+//		must(migrations.Up(ctx, pool))
+//		keys := must(tokens.ParseKeyRing(must(os.ReadFile("var/signing-keys.json")))) // made by: api keys init
+//		const issuer = "http://localhost:8090/auth"
+//		store := must(sessionstore.New(pool, keys, sessionstore.Config{Tokens: tokens.Config{Issuer: issuer, Audience: "shop"}}))
+//		go func() { log.Fatal(store.Run(ctx)) }() // records which tokens are in use, so that a stolen one is noticed
+//
+//		server := must(httpapi.New(store, keys, httpapi.Config{
+//			Issuer:      issuer,
+//			ServiceKeys: []httpapi.ServiceKey{{Name: "gateway", Secret: tokens.Secret(os.Getenv("GATEWAY_KEY"))}}, // of 32 characters or more
+//		}))
+//		http.Handle("/auth/", http.StripPrefix("/auth", server.Public())) // server.Internal() goes where only backends come
+//		log.Fatal(http.ListenAndServe("localhost:8090", nil))
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
+//
+// What the package promises:
 //
 //   - Neither listener serves a route of the other, but for what tells of no
 //     session: openapi.yaml describes both, and each serves its own half of it.

@@ -344,7 +344,8 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	writeBody(w, kind.status, mediaType, body)
 }
 
-// isOAuth tells whether the errors of a route have the form of RFC 6749.
+// isOAuth tells whether the errors of a route have the form of RFC 6749. Behind [anywhere] the path is
+// the route's, whatever the handler is mounted at.
 func isOAuth(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/oauth2/") }
 
 // isBearerRequest tells whether a request is at fault in how it presents its

@@ -83,14 +83,18 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	if s.internalIndex, err = newIndex("internal"); err != nil {
 		return nil, err
 	}
-	s.public, s.internal = s.publicRoutes(), s.internalRoutes()
+	s.public, s.internal = anywhere(s.publicRoutes()), anywhere(s.internalRoutes())
 	return s, nil
 }
 
-// Public returns the handler of the public listener.
+// Public returns the handler of the public listener. It may be mounted below a prefix, with
+// http.StripPrefix or chi's Mount, which is then the path of [Config].Issuer. Clients of RFC 8414 look
+// for the metadata at /.well-known/oauth-authorization-server followed by the prefix: hand that path
+// to this handler as it is. A router of chi's hands on the methods that it knows, which a gateway's
+// check may need more of.
 func (s *Server) Public() http.Handler { return s.public }
 
-// Internal returns the handler of the internal listener.
+// Internal returns the handler of the internal listener, which may be mounted likewise.
 func (s *Server) Internal() http.Handler { return s.internal }
 
 // publicRoutes is all that browsers and apps can reach.

@@ -1,6 +1,41 @@
 // Package keystore keeps the keys that tokens are signed with in PostgreSQL, so
 // that all replicas have the same ones, and replaces them while they run.
 //
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//		"log"
+//		"os"
+//
+//		"github.com/jackc/pgx/v5/pgxpool"
+//
+//		"github.com/latchkey-sessions/latchkey/keystore"
+//		"github.com/latchkey-sessions/latchkey/migrations"
+//		"github.com/latchkey-sessions/latchkey/tokens"
+//	)
+//
+//	func main() {
+//		ctx := context.Background()
+//		pool := must(pgxpool.New(ctx, os.Getenv("LATCHKEY_DATABASE_URL")))
+//		must(migrations.Up(ctx, pool))
+//		secret := must(os.ReadFile("key-encryption-key")) // made by: head -c 32 /dev/urandom
+//		keys := must(keystore.New(pool, keystore.Config{Sealer: must(tokens.NewSealer(secret))}))
+//		ring := must(keys.Begin(ctx, "")) // the first replica makes a key
+//		for _, key := range must(keys.List(ctx)) {
+//			fmt.Println(key.ID, key.State)
+//		}
+//		fmt.Println(string(ring.PublicJWKS())) // hand ring to sessionstore.New, and its SetKeys to keys.OnChange
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
+//
 // A key is in one of three states, by the database's clock: published, signing,
 // or verifying only. What the package promises:
 //

@@ -1,5 +1,33 @@
 // Package migrations creates and changes the database schema.
 //
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//		"log"
+//		"os"
+//
+//		"github.com/jackc/pgx/v5/pgxpool"
+//
+//		"github.com/latchkey-sessions/latchkey/migrations"
+//	)
+//
+//	func main() {
+//		ctx := context.Background()
+//		pool := must(pgxpool.New(ctx, os.Getenv("LATCHKEY_DATABASE_URL")))
+//		for _, migration := range must(migrations.Up(ctx, pool)) {
+//			fmt.Println("migrated:", migration)
+//		}
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
+//
 // It promises that several replicas may migrate at once (one does, the others
 // wait), that requests go on meanwhile (see [Up]), that a migration which was
 // interrupted goes on when it is run again, and that the tables of the previous

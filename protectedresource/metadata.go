@@ -1,5 +1,29 @@
 // Package protectedresource tells OAuth clients whose tokens a resource server takes
 // (RFC 9728).
+//
+//	package main
+//
+//	import (
+//		"log"
+//		"net/http"
+//
+//		"github.com/latchkey-sessions/latchkey/protectedresource"
+//	)
+//
+//	func main() {
+//		metadata := must(protectedresource.New(protectedresource.Config{
+//			Resource: "https://mcp.example.com/mcp", Issuer: "https://id.example.com",
+//		}))
+//		http.Handle(metadata.Path(), metadata) // and hand metadata to verifier.Config or sessionhttp.Config
+//		log.Fatal(http.ListenAndServe("localhost:8090", nil))
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
 package protectedresource
 
 import (

@@ -1,6 +1,61 @@
 // Package sessionhttp is net/http middleware for Go programs that keep their
 // sessions with package sessionstore on their own database pool.
 //
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//		"log"
+//		"net/http"
+//		"os"
+//
+//		"github.com/jackc/pgx/v5/pgxpool"
+//
+//		"github.com/latchkey-sessions/latchkey/migrations"
+//		"github.com/latchkey-sessions/latchkey/sessionhttp"
+//		"github.com/latchkey-sessions/latchkey/sessionstore"
+//		"github.com/latchkey-sessions/latchkey/tokens"
+//	)
+//
+//	type visitor struct {
+//		Visits int `json:"visits"`
+//	}
+//
+//	func main() {
+//		ctx := context.Background()
+//		pool := must(pgxpool.New(ctx, os.Getenv("LATCHKEY_DATABASE_URL")))
+//		must(migrations.Up(ctx, pool))
+//		keys := must(tokens.ParseKeyRing(must(os.ReadFile("var/signing-keys.json")))) // made by: api keys init
+//		store := must(sessionstore.New(pool, keys, sessionstore.Config{
+//			Tokens: tokens.Config{Issuer: "https://shop.example.com", Audience: "shop"},
+//		}))
+//		go func() { log.Fatal(store.Run(ctx)) }() // records which tokens are in use, so that a stolen one is noticed
+//
+//		sessions := sessionhttp.New[visitor](store, sessionhttp.Config{})
+//		http.Handle("/", sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//			session := sessions.From(r.Context())
+//			if err := session.Update(r.Context(), func(v *visitor) error { v.Visits++; return nil }); err != nil {
+//				sessionhttp.Error(w, r, err)
+//				return
+//			}
+//			fmt.Fprintf(w, "hello %s, visit %d\n", session.Info.Subject, session.Read().Visits)
+//		})))
+//		_, pair, err := store.Create(ctx, sessionstore.CreateParams{Subject: "ann"}) // at the login
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		log.Printf(`try: curl -H "Authorization: Bearer %s" localhost:8090`, string(pair.AccessToken))
+//		log.Fatal(http.ListenAndServe("localhost:8090", nil))
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
+//
 // For each request it loads the session of the access token and puts it into the
 // context. Handlers read its typed data with [Session.Read] and change it with
 // [Session.Update], from as many goroutines as they like. It promises that a

@@ -1,5 +1,52 @@
 // Package sessionstore keeps sessions and their token pairs in PostgreSQL.
 //
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//		"log"
+//		"os"
+//
+//		"github.com/jackc/pgx/v5/pgxpool"
+//
+//		"github.com/latchkey-sessions/latchkey/migrations"
+//		"github.com/latchkey-sessions/latchkey/sessionstore"
+//		"github.com/latchkey-sessions/latchkey/tokens"
+//	)
+//
+//	func main() {
+//		ctx := context.Background()
+//		pool := must(pgxpool.New(ctx, os.Getenv("LATCHKEY_DATABASE_URL")))
+//		must(migrations.Up(ctx, pool))
+//		keys := must(tokens.ParseKeyRing(must(os.ReadFile("var/signing-keys.json")))) // made by: api keys init
+//		store := must(sessionstore.New(pool, keys, sessionstore.Config{
+//			Tokens: tokens.Config{Issuer: "https://id.example.com", Audience: "https://api.example.com"},
+//		}))
+//		go func() { log.Fatal(store.Run(ctx)) }() // records which tokens are in use, so that a stolen one is noticed
+//
+//		_, pair, err := store.Create(ctx, sessionstore.CreateParams{Subject: "ann", Data: []byte(`{"theme":"dark"}`)})
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		refreshed := must(store.RefreshTokens(ctx, string(pair.RefreshToken), sessionstore.Client{}))
+//		session, _, err := store.Get(ctx, string(refreshed.Pair.AccessToken))
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		fmt.Printf("%s has %s\n", session.Subject, session.Data)
+//		if err := store.Invalidate(ctx, session.ID); err != nil {
+//			log.Fatal(err)
+//		}
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
+//
 // # States
 //
 // A session is live from [Store.Create] until it ends: it is revoked, its

@@ -1,6 +1,41 @@
 // Package tokens issues and verifies the two kinds of JWT that a session is
 // used through: short-lived access tokens (RFC 9068) and refresh tokens.
 //
+//	package main
+//
+//	import (
+//		"fmt"
+//		"log"
+//		"time"
+//
+//		"github.com/google/uuid"
+//
+//		"github.com/latchkey-sessions/latchkey/tokens"
+//	)
+//
+//	func main() {
+//		jwk, _, err := tokens.GenerateKey("EdDSA")
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		ring := must(tokens.ParseKeyRing([]byte(must(tokens.AppendKey("", jwk)))))
+//		cfg := tokens.Config{Issuer: "https://id.example.com", Audience: "https://api.example.com"}
+//		now := time.Now()
+//		token := must(must(tokens.NewSigner(ring, cfg)).Sign(tokens.Claims{
+//			Type: tokens.AccessToken, Subject: "ann", TokenID: uuid.New(), SessionID: uuid.New(),
+//			IssuedAt: now, ExpiresAt: now.Add(5 * time.Minute),
+//		}))
+//		claims := must(must(tokens.NewVerifier(ring, cfg)).Verify(string(token), tokens.AccessToken))
+//		fmt.Println(claims.Subject, string(ring.PublicJWKS()))
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
+//
 // A token names a row, its generation and its session; it carries no session
 // data. What the package promises:
 //

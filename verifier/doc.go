@@ -1,6 +1,41 @@
 // Package verifier accepts access tokens without asking a database, and stops
 // accepting those of a revoked session within a bound, by default one second.
 //
+//	package main
+//
+//	import (
+//		"context"
+//		"fmt"
+//		"log"
+//		"net/http"
+//		"os"
+//
+//		"github.com/latchkey-sessions/latchkey/tokens"
+//		"github.com/latchkey-sessions/latchkey/verifier"
+//	)
+//
+//	func main() {
+//		v := must(verifier.NewRemote(verifier.RemoteConfig{
+//			Tokens:     tokens.Config{Issuer: "https://id.example.com", Audience: "https://api.example.com"},
+//			Internal:   "http://latchkey.internal:8081",
+//			ServiceKey: tokens.Secret(os.Getenv("LATCHKEY_SERVICE_KEY")),
+//		}, verifier.Config{}))
+//		go func() { log.Fatal(v.Run(context.Background())) }() // follows the revocations
+//
+//		http.Handle("/orders", v.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+//			claims, _ := verifier.FromContext(r.Context())
+//			fmt.Fprintln(w, "the orders of", claims.Subject)
+//		})))
+//		log.Fatal(http.ListenAndServe("localhost:8090", nil))
+//	}
+//
+//	func must[T any](value T, err error) T {
+//		if err != nil {
+//			log.Fatal(err)
+//		}
+//		return value
+//	}
+//
 // It checks a token's signature and claims (package tokens), and then looks its
 // session up in a small set of revoked sessions that it keeps in memory. What
 // it promises:
@@ -22,6 +57,6 @@
 //
 // # Sources
 //
-// sessionstore.Revocations reads the database, for programs that have it anyway.
+// That of sessionstore.Store.Verifier reads the database, for programs that have it anyway.
 // [NewRemote] follows the feed of the service over HTTP, for everybody else.
 package verifier

@@ -1,0 +1,58 @@
+package frameworks
+
+import (
+	"net/http"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/adaptor"
+)
+
+// ForFiber makes one of fiber's of net/http's middleware. Handlers find what it put into the
+// context in c.Context(). adaptor.HTTPMiddleware would call them when the middleware is done.
+func ForFiber(middleware func(http.Handler) http.Handler) fiber.Handler {
+	return func(c fiber.Ctx) error {
+		r, err := adaptor.ConvertRequest(c, true)
+		if err != nil {
+			return fiber.ErrBadRequest
+		}
+		passed, own := false, &ownAnswer{header: http.Header{}, status: http.StatusOK}
+		middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			c.SetContext(r.Context())
+			if err := c.Next(); err != nil {
+				_ = c.App().ErrorHandler(c, err)
+			}
+			status := c.Response().StatusCode()
+			if status == fiber.StatusRequestTimeout { // fiber's answer to what takes too long here
+				status = fiber.StatusServiceUnavailable
+			}
+			w.WriteHeader(status) // fiber sends its response later, with what the middleware adds
+			_, err := w.Write(nil)
+			passed = err == nil // else there is an answer of the middleware's own
+		})).ServeHTTP(own, r.WithContext(c.Context()))
+		if !passed {
+			c.Response().Reset()
+			c.Status(own.status).Response().SetBody(own.body)
+		}
+		for name, values := range own.header {
+			c.Response().Header.Set(name, values[0])
+			for _, value := range values[1:] {
+				c.Response().Header.Add(name, value)
+			}
+		}
+		return nil
+	}
+}
+
+// ownAnswer is what the middleware itself answers, or adds to fiber's response.
+type ownAnswer struct {
+	header http.Header
+	status int
+	body   []byte
+}
+
+func (a *ownAnswer) Header() http.Header    { return a.header }
+func (a *ownAnswer) WriteHeader(status int) { a.status = status }
+func (a *ownAnswer) Write(p []byte) (int, error) {
+	a.body = append(a.body, p...)
+	return len(p), nil
+}
