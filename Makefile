@@ -59,7 +59,7 @@ bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=
 	cd bench && go run . $(if $(QUICK),-quick -out ../bin/performance.md,-out ../docs/performance.md)
 
 .PHONY: clients
-clients: ## Run our client, other people's, and gateways against the service (needs node, npm, nginx, caddy, haproxy, apache2 and chromium)
+clients: ## Run our client, other people's, and gateways against the service (needs node, npm, python3, ruby, nginx, caddy, haproxy, apache2 and chromium)
 	cd test/clients && go test -count=1 ./...
 
 .PHONY: compas
