@@ -68,15 +68,15 @@ func TestKeySets(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	before := s.signInPair("ada")
-	verifyKeyfunc, err := withKeyfunc(t.Context(), s.Public, oidc.EdDSA)
+	verifyKeyfunc, err := withKeyfunc(t.Context(), s.Public, oidc.ES256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifyDiscovered, err := withDiscovery(t.Context(), s.Public, oidc.EdDSA)
+	verifyDiscovered, err := withDiscovery(t.Context(), s.Public, oidc.ES256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifiers := map[string]verify{"go-oidc": withGoOIDC(t.Context(), s.Public, oidc.EdDSA), "go-oidc by discovery": verifyDiscovered, "keyfunc": verifyKeyfunc}
+	verifiers := map[string]verify{"go-oidc": withGoOIDC(t.Context(), s.Public, oidc.ES256), "go-oidc by discovery": verifyDiscovered, "keyfunc": verifyKeyfunc}
 	check := func(when, token string) {
 		t.Helper()
 		for name, verify := range verifiers {
