@@ -32,6 +32,11 @@ help: ## List the targets
 run: build ## Build and run the service with a private PostgreSQL under ./var, until Ctrl-C
 	@bin/api serve
 
+.PHONY: demo
+demo: build ## Show a page with sessions in it, until Ctrl-C (needs node and npm)
+	@cd clients/js && npm ci --silent --no-audit --no-fund && npm run --silent build
+	@node examples/demo/server.mjs
+
 .PHONY: build
 build: ## Build bin/api
 	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/api ./cmd/api
