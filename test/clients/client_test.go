@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-var faults = flag.Duration("faults", 10*time.Second, "for how long our client is on a bad network")
+var faults = flag.Duration("faults", 10*time.Second, "for how long our client is on a bad network, in Node and then in a browser")
 
 // Our own client for browsers and apps: its tests are in clients/js, and run by Node's own test runner, in Node and in Chromium.
 func TestOwnClient(t *testing.T) {
