@@ -32,6 +32,11 @@ help: ## List the targets
 run: build ## Build and run the service with a private PostgreSQL under ./var, until Ctrl-C
 	@bin/api serve
 
+.PHONY: demo
+demo: build ## Show a page with sessions in it, until Ctrl-C (needs node and npm)
+	@cd clients/js && npm ci --silent --no-audit --no-fund && npm run --silent build
+	@node examples/demo/server.mjs
+
 .PHONY: build
 build: ## Build bin/api
 	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/api ./cmd/api
@@ -60,7 +65,7 @@ bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=
 	cd bench && go run . $(if $(QUICK),-quick -out ../bin/performance.md,-out ../docs/performance.md)
 
 .PHONY: clients
-clients: ## Run our client, other people's, and gateways against the service (needs node, npm, nginx, caddy, haproxy, apache2 and chromium)
+clients: ## Run our client, other people's, and gateways against the service (needs node, npm, python3, ruby, nginx, caddy, haproxy, apache2 and chromium)
 	cd test/clients && go test -count=1 ./...
 
 .PHONY: compas

@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -48,16 +49,29 @@ func (s *Store) insert(ctx context.Context, tx pgx.Tx, id, algorithm string, jwk
 	return err
 }
 
-// make adds a new key. It is one that all can open who can open the others.
+const latestAlgorithmQuery = `SELECT "algorithm" FROM "sessionStoreSigningKey" ORDER BY "signsFrom" DESC, "id" DESC LIMIT 1`
+
+// make adds a new key after those that there are.
 func (s *Store) make(ctx context.Context, tx pgx.Tx, signsIn time.Duration) (id string, err error) {
-	if _, err := s.unsealed(ctx, tx); err != nil {
-		return "", err
-	}
-	jwk, id, err := tokens.GenerateKey(s.cfg.Algorithm)
+	latest, err := orNone(tx.QueryRow(ctx, latestAlgorithmQuery))
 	if err != nil {
 		return "", err
 	}
-	return id, s.insert(ctx, tx, id, s.cfg.Algorithm, jwk, signsIn)
+	return s.makeAfter(ctx, tx, latest, signsIn)
+}
+
+// makeAfter adds a new key after one of an algorithm, or the first where that is
+// empty. It is one that all can open who can open the others.
+func (s *Store) makeAfter(ctx context.Context, tx pgx.Tx, algorithm string, signsIn time.Duration) (id string, err error) {
+	if _, err := s.unsealed(ctx, tx); err != nil {
+		return "", err
+	}
+	algorithm = cmp.Or(s.cfg.Algorithm, algorithm, DefaultAlgorithm)
+	jwk, id, err := tokens.GenerateKey(algorithm)
+	if err != nil {
+		return "", err
+	}
+	return id, s.insert(ctx, tx, id, algorithm, jwk, signsIn)
 }
 
 const getQuery = `SELECT ` + keyColumns + ` FROM "sessionStoreSigningKey" WHERE "id" = $1`

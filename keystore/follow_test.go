@@ -108,11 +108,11 @@ func TestPollWithoutNotifications(t *testing.T) {
 	await(t, "the published key", func() bool {
 		stopListening(t, pool)
 		ring := rings.Load()
-		return ring != nil && slices.Contains(ring.Keys(), tokens.KeyInfo{ID: key.ID, Algorithm: "EdDSA"})
+		return ring != nil && slices.Contains(ring.Keys(), tokens.KeyInfo{ID: key.ID, Algorithm: keystore.DefaultAlgorithm})
 	})
 	pass(t, pool, 2*time.Hour)
 	await(t, "its signing", func() bool {
-		return slices.Contains(rings.Load().Keys(), tokens.KeyInfo{ID: key.ID, Algorithm: "EdDSA", Signs: true})
+		return slices.Contains(rings.Load().Keys(), tokens.KeyInfo{ID: key.ID, Algorithm: keystore.DefaultAlgorithm, Signs: true})
 	})
 	if keystore.DefaultPoll*10 > keystore.DefaultPublishAhead {
 		t.Error("a key is not published for many polls before it signs")

@@ -75,7 +75,7 @@ func (s *Store) Revoke(ctx context.Context, id string) (signs Key, err error) {
 			return false, err
 		}
 		if leaked.State == Signing {
-			if err := s.replaceNow(ctx, tx); err != nil {
+			if err := s.replaceNow(ctx, tx, leaked.Algorithm); err != nil {
 				return false, err
 			}
 		}
@@ -92,7 +92,7 @@ func (s *Store) Revoke(ctx context.Context, id string) (signs Key, err error) {
 	return signs, nil
 }
 
-func (s *Store) replaceNow(ctx context.Context, tx pgx.Tx) error {
+func (s *Store) replaceNow(ctx context.Context, tx pgx.Tx, algorithm string) error {
 	next, err := published(ctx, tx)
 	if err != nil {
 		return err
@@ -100,7 +100,7 @@ func (s *Store) replaceNow(ctx context.Context, tx pgx.Tx) error {
 	if next != "" {
 		return signNow(ctx, tx, next)
 	}
-	_, err = s.make(ctx, tx, 0)
+	_, err = s.makeAfter(ctx, tx, algorithm, 0)
 	return err
 }
 

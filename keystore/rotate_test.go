@@ -38,7 +38,7 @@ func TestStatesOfAKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []tokens.KeyInfo{{ID: first.ID, Algorithm: "EdDSA", Signs: true}, {ID: second.ID, Algorithm: "EdDSA"}}
+	want := []tokens.KeyInfo{{ID: first.ID, Algorithm: keystore.DefaultAlgorithm, Signs: true}, {ID: second.ID, Algorithm: keystore.DefaultAlgorithm}}
 	if diff := cmp.Diff(want, ring.Keys()); diff != "" {
 		t.Error(diff)
 	}
@@ -47,7 +47,7 @@ func TestStatesOfAKey(t *testing.T) {
 	if ring, err = r.keys.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	want = []tokens.KeyInfo{{ID: second.ID, Algorithm: "EdDSA", Signs: true}, {ID: first.ID, Algorithm: "EdDSA"}}
+	want = []tokens.KeyInfo{{ID: second.ID, Algorithm: keystore.DefaultAlgorithm, Signs: true}, {ID: first.ID, Algorithm: keystore.DefaultAlgorithm}}
 	if diff := cmp.Diff(want, ring.Keys()); diff != "" {
 		t.Error(diff)
 	}
@@ -430,4 +430,37 @@ func awaitBlocked(t *testing.T, pool *pgxpool.Pool, n int) {
 		}
 		return blocked >= n
 	})
+}
+
+// Where no algorithm is named, keys stay of the kind that verifiers know, also when the only one has leaked.
+func TestAlgorithmStays(t *testing.T) {
+	t.Parallel()
+	pool := testdb.Pool(t)
+	eddsa := config(t)
+	eddsa.Algorithm = "EdDSA"
+	begun(t, pool, eddsa)
+
+	s, _ := begun(t, pool, config(t))
+	second := rotate(t, s, true)
+	for _, key := range list(t, s) {
+		if key.ID == second.ID {
+			continue
+		}
+		if _, err := s.Revoke(t.Context(), key.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	third, err := s.Revoke(t.Context(), second.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if second.Algorithm != "EdDSA" || third.Algorithm != "EdDSA" {
+		t.Errorf("the second key is for %s, the third for %s", second.Algorithm, third.Algorithm)
+	}
+
+	es256 := config(t)
+	es256.Algorithm = "ES256"
+	if fourth := rotate(t, newStore(t, pool, es256), true); fourth.Algorithm != "ES256" {
+		t.Errorf("a key for ES256 is for %s", fourth.Algorithm)
+	}
 }

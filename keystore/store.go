@@ -17,7 +17,7 @@ import (
 
 // Defaults of [Config].
 const (
-	DefaultAlgorithm    = "EdDSA"
+	DefaultAlgorithm    = "ES256"
 	DefaultPublishAhead = 15 * time.Minute
 	DefaultPoll         = 10 * time.Second
 )
@@ -27,7 +27,8 @@ type Config struct {
 	// Sealer seals the private keys. Required.
 	Sealer *tokens.Sealer
 	// Algorithm is that of new keys, one of [tokens.AlgorithmNames]. Zero means
-	// EdDSA.
+	// that of the key before, which is what the tokens' verifiers expect, and
+	// [DefaultAlgorithm] for the first.
 	Algorithm string
 	// RotateEvery is for how long a key signs until [Store.Maintain] replaces it.
 	// Zero means that it does not.
@@ -49,10 +50,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Sealer == nil {
 		return c, errors.New("keystore: a Sealer is required")
 	}
-	if c.Algorithm == "" {
-		c.Algorithm = DefaultAlgorithm
-	}
-	if !slices.Contains(tokens.AlgorithmNames(), c.Algorithm) {
+	if c.Algorithm != "" && !slices.Contains(tokens.AlgorithmNames(), c.Algorithm) {
 		return c, fmt.Errorf("keystore: Algorithm is %q, it must be one of %v", c.Algorithm, tokens.AlgorithmNames())
 	}
 	if c.PublishAhead == 0 {

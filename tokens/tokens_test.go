@@ -85,7 +85,7 @@ func TestNoSubject(t *testing.T) {
 
 func TestSameClaimsSameToken(t *testing.T) {
 	t.Parallel()
-	for _, algorithm := range []string{"EdDSA", "HS256", "RS256"} {
+	for _, algorithm := range []string{"EdDSA", "ES256", "HS256", "RS256"} {
 		k := setup(t, algorithm)
 		first, second := k.sign(t, claims(tokens.AccessToken)), k.sign(t, claims(tokens.AccessToken))
 		if first != second {

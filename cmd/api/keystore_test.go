@@ -96,7 +96,7 @@ func TestRotationReachesRunningServices(t *testing.T) {
 
 	printed := mustLine(t, settings, "keys", "rotate")
 	second := keyIn(t, printed)
-	m := regexp.MustCompile(`^made key \S+ \(EdDSA\): it signs from (\S+)\n$`).FindStringSubmatch(printed)
+	m := regexp.MustCompile(`^made key \S+ \(ES256\): it signs from (\S+)\n$`).FindStringSubmatch(printed)
 	if m == nil {
 		t.Fatalf("rotate printed %q", printed)
 	}
@@ -116,7 +116,7 @@ func TestRotationReachesRunningServices(t *testing.T) {
 		t.Errorf("signed by %s before its time", kid)
 	}
 
-	if got := mustLine(t, settings, "keys", "rotate", "--now"); got != "there already is key "+second+" (EdDSA): it signs now\n" {
+	if got := mustLine(t, settings, "keys", "rotate", "--now"); got != "there already is key "+second+" (ES256): it signs now\n" {
 		t.Errorf("rotate --now printed %q", got)
 	}
 	var after testservice.Pair
@@ -135,14 +135,14 @@ func TestRotationReachesRunningServices(t *testing.T) {
 	}
 
 	listed := mustLine(t, settings, "keys", "list")
-	if !regexp.MustCompile(`(?m)^`+second+` +EdDSA +signs `).MatchString(listed) || !regexp.MustCompile(`(?m)^`+first+` +EdDSA +verifies `).MatchString(listed) {
+	if !regexp.MustCompile(`(?m)^`+second+` +ES256 +signs `).MatchString(listed) || !regexp.MustCompile(`(?m)^`+first+` +ES256 +verifies `).MatchString(listed) {
 		t.Errorf("listed:\n%s", listed)
 	}
 	if got := mustLine(t, settings, "keys", "list", "--json"); !strings.Contains(got, `"state": "signs"`) || strings.Contains(got, "sealed") {
 		t.Errorf("listed: %s", got)
 	}
 
-	if got, want := mustLine(t, settings, "keys", "revoke", first), "revoked key "+first+"; key "+second+" (EdDSA) signs now\n"; got != want {
+	if got, want := mustLine(t, settings, "keys", "revoke", first), "revoked key "+first+"; key "+second+" (ES256) signs now\n"; got != want {
 		t.Errorf("revoke printed %q, want %q", got, want)
 	}
 	for _, s := range []*service{one, other} {
@@ -188,14 +188,21 @@ func TestKeysMoveFromFile(t *testing.T) {
 func TestKeyAlgorithm(t *testing.T) {
 	t.Parallel()
 	settings := keysInDatabase(t)
-	settings["LATCHKEY_KEY_ALGORITHM"] = "ES256"
+	settings["LATCHKEY_KEY_ALGORITHM"] = "EdDSA"
 	s := start(t, t.TempDir(), settings)
 	pair := s.CreateSession(testKey, `{"data":{}}`)
 	if code := s.Current(pair.AccessToken); code != http.StatusOK {
 		t.Errorf("a session answers %d", code)
 	}
-	if listed := mustLine(t, settings, "keys", "list"); !strings.Contains(listed, signer(t, pair.AccessToken)+"  ES256      signs") {
+	if listed := mustLine(t, settings, "keys", "list"); !strings.Contains(listed, signer(t, pair.AccessToken)+"  EdDSA      signs") {
 		t.Errorf("listed:\n%s", listed)
+	}
+	// Where no algorithm is named, the next key is like the last, also where that has leaked.
+	settings["LATCHKEY_KEY_ALGORITHM"] = ""
+	for _, args := range [][]string{{"rotate", "--now"}, {"revoke", signer(t, pair.AccessToken)}} {
+		if printed := mustLine(t, settings, append([]string{"keys"}, args...)...); !strings.Contains(printed, "(EdDSA)") {
+			t.Errorf("%v: %s", args, printed)
+		}
 	}
 }
 

@@ -204,7 +204,7 @@ func checkCommandsBeside(t *testing.T, dir string, s *service, pair testservice.
 	if out := mustAPI(t, dir, nil, "cleanup", "--dry-run"); !strings.HasPrefix(out, "would remove 0 sessions (0 expired, 0 revoked) and 0 token pairs in ") {
 		t.Errorf("cleanup: %s", out)
 	}
-	if out := mustAPI(t, dir, nil, "keys", "list"); !strings.Contains(out, "EdDSA      signs") {
+	if out := mustAPI(t, dir, nil, "keys", "list"); !strings.Contains(out, "ES256      signs") {
 		t.Errorf("keys list: %s", out)
 	}
 	if out := mustAPI(t, dir, nil, "sessions", "revoke", pair.Session.ID); out != "revoked "+pair.Session.ID+"\n" {

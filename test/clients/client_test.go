@@ -1,24 +1,26 @@
 package clients_test
 
 import (
+	"flag"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
+
+var faults = flag.Duration("faults", 10*time.Second, "for how long our client is on a bad network, in Node and then in a browser")
 
 // Our own client for browsers and apps: its tests are in clients/js, and run by Node's own test runner, in Node and in Chromium.
 func TestOwnClient(t *testing.T) {
 	t.Parallel()
 	need(t, "node", "npm", "chromium")
-	_, port, err := net.SplitHostPort(testservice.FreeAddress(t)) // it has to be named before it is there
-	if err != nil {
-		t.Fatal(err)
-	}
+	port := freePort(t) // it has to be named before it is there
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": "http://127.0.0.1:" + port})
 	dir := t.TempDir()
 	copyTracked(t, "../../clients/js", dir)
@@ -28,9 +30,20 @@ func TestOwnClient(t *testing.T) {
 	}
 	out := run(t, dir, testservice.Env{
 		"PATH": os.Getenv("PATH"), "HOME": dir, "PAGE_PORT": port,
-		"ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key,
+		"ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key, "FAULTS_FOR": strconv.Itoa(int(faults.Seconds())),
 	}.List(), "npm", "test", "--silent")
 	t.Logf("%s", out)
+	holdDemo(t, dir)
+}
+
+// freePort returns a port that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	_, port, err := net.SplitHostPort(testservice.FreeAddress(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
 }
 
 // copyTracked copies a folder without what was built or installed in it.

@@ -11,21 +11,23 @@ import (
 // snippet is a code block of a document below the name of the file that it is taken from.
 var snippet = regexp.MustCompile("(?ms)^<!-- from test/clients/(\\S+) -->\n```\\w+\n(.*?)^```$")
 
-// What docs/clients.md shows of each library is what was tried here.
+// What the documents show of each library is what was tried here.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
-	found := snippet.FindAllStringSubmatch(readDocument(t, "clients.md"), -1)
-	if len(found) == 0 {
-		t.Fatal("docs/clients.md shows nothing that is tried here")
-	}
-	for _, match := range found {
-		source, err := os.ReadFile(match[1])
-		if err != nil {
-			t.Error(err)
-			continue
+	for _, document := range []string{"clients.md", "native-apps.md"} {
+		found := snippet.FindAllStringSubmatch(readDocument(t, document), -1)
+		if len(found) == 0 {
+			t.Errorf("docs/%s shows nothing that is tried here", document)
 		}
-		if !strings.Contains(unindent(string(source)), unindent(match[2])) {
-			t.Errorf("docs/clients.md shows what is not in %s:\n%s", match[1], match[2])
+		for _, match := range found {
+			source, err := os.ReadFile(match[1])
+			if err != nil {
+				t.Error(err)
+				continue
+			}
+			if !strings.Contains(unindent(string(source)), unindent(match[2])) {
+				t.Errorf("docs/%s shows what is not in %s:\n%s", document, match[1], match[2])
+			}
 		}
 	}
 }

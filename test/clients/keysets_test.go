@@ -16,9 +16,9 @@ import (
 // verify returns the subject of a good access token.
 type verify func(ctx context.Context, accessToken string) (subject string, err error)
 
-func withGoOIDC(ctx context.Context, issuer string) verify {
+func withGoOIDC(ctx context.Context, issuer, algorithm string) verify {
 	keys := oidc.NewRemoteKeySet(ctx, issuer+"/.well-known/jwks.json")
-	verifier := oidc.NewVerifier(issuer, keys, &oidc.Config{ClientID: audience, SupportedSigningAlgs: []string{oidc.EdDSA}})
+	verifier := oidc.NewVerifier(issuer, keys, &oidc.Config{ClientID: audience, SupportedSigningAlgs: []string{algorithm}})
 	return func(ctx context.Context, accessToken string) (string, error) {
 		token, err := verifier.Verify(ctx, accessToken)
 		if err != nil {
@@ -29,12 +29,12 @@ func withGoOIDC(ctx context.Context, issuer string) verify {
 }
 
 // withDiscovery is go-oidc where it is given the issuer alone.
-func withDiscovery(ctx context.Context, issuer string) (verify, error) {
+func withDiscovery(ctx context.Context, issuer, algorithm string) (verify, error) {
 	provider, err := oidc.NewProvider(ctx, issuer)
 	if err != nil {
 		return nil, err
 	}
-	verifier := provider.Verifier(&oidc.Config{ClientID: audience, SupportedSigningAlgs: []string{oidc.EdDSA}})
+	verifier := provider.Verifier(&oidc.Config{ClientID: audience, SupportedSigningAlgs: []string{algorithm}})
 	return func(ctx context.Context, accessToken string) (string, error) {
 		token, err := verifier.Verify(ctx, accessToken)
 		if err != nil {
@@ -44,12 +44,12 @@ func withDiscovery(ctx context.Context, issuer string) (verify, error) {
 	}, nil
 }
 
-func withKeyfunc(ctx context.Context, issuer string) (verify, error) {
+func withKeyfunc(ctx context.Context, issuer, algorithm string) (verify, error) {
 	keys, err := keyfunc.NewDefaultCtx(ctx, []string{issuer + "/.well-known/jwks.json"})
 	if err != nil {
 		return nil, err
 	}
-	parser := jwt.NewParser(jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithValidMethods([]string{"EdDSA"}), jwt.WithExpirationRequired())
+	parser := jwt.NewParser(jwt.WithIssuer(issuer), jwt.WithAudience(audience), jwt.WithValidMethods([]string{algorithm}), jwt.WithExpirationRequired())
 	return func(ctx context.Context, accessToken string) (string, error) {
 		var claims jwt.RegisteredClaims
 		token, err := parser.ParseWithClaims(accessToken, &claims, keys.KeyfuncCtx(ctx))
@@ -68,15 +68,15 @@ func TestKeySets(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)
 	before := s.signInPair("ada")
-	verifyKeyfunc, err := withKeyfunc(t.Context(), s.Public)
+	verifyKeyfunc, err := withKeyfunc(t.Context(), s.Public, oidc.ES256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifyDiscovered, err := withDiscovery(t.Context(), s.Public)
+	verifyDiscovered, err := withDiscovery(t.Context(), s.Public, oidc.ES256)
 	if err != nil {
 		t.Fatal(err)
 	}
-	verifiers := map[string]verify{"go-oidc": withGoOIDC(t.Context(), s.Public), "go-oidc by discovery": verifyDiscovered, "keyfunc": verifyKeyfunc}
+	verifiers := map[string]verify{"go-oidc": withGoOIDC(t.Context(), s.Public, oidc.ES256), "go-oidc by discovery": verifyDiscovered, "keyfunc": verifyKeyfunc}
 	check := func(when, token string) {
 		t.Helper()
 		for name, verify := range verifiers {

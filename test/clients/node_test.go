@@ -2,7 +2,6 @@ package clients_test
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -33,21 +32,7 @@ func installNode(t *testing.T) (dir string) {
 	t.Helper()
 	need(t, "node", "npm")
 	dir = t.TempDir()
-	for _, pattern := range []string{"npm/package*.json", "npm/*.mjs"} {
-		names, err := filepath.Glob(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, name := range names {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(dir, filepath.Base(name)), text, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	copyTracked(t, "npm", dir)
 	run(t, dir, os.Environ(), "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
 	return dir
 }

@@ -103,7 +103,7 @@ const patience = 5 * time.Minute
 // run runs a program to its end. It must end well.
 func run(t *testing.T, dir string, environment []string, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), patience+2**faults)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir, cmd.Env, cmd.WaitDelay = dir, environment, time.Second

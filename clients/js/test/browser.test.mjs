@@ -24,9 +24,12 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
       response.writeHead(200, { "Content-Type": "text/html" }).end(`<!doctype html><title>page</title><script type="module">
         import * as latchkey from "/dist/index.js";
         import { dpop } from "/dist/dpop.js";
+        import { authorizedXHR } from "/dist/xhr.js";
         const { Client, databaseStore, localStore, memoryStore, tabStore } = latchkey;
         window.store = ${store};
         window.client = new Client({ issuer: "${net.url}", origins: ["${backend.url}"], store, ${options} });
+        window.XHR = authorizedXHR(client, ["${backend.url}"]);
+        window.backend = "${backend.url}";
         window.call = (path = "/") => client.fetch("${backend.url}" + path).then((a) => a.json()).then((a) => a.subject);
       </script>`);
     }
@@ -124,6 +127,43 @@ test("another user signs in while a tab waits: nobody gets the other's token", a
   assert.equal(await late, "session_changed");
   assert.equal(await call(one, "/bob"), "bob");
   assert.ok(backend.seen.every((call) => call.subject === null || `/${call.subject}` === call.path));
+});
+
+/** viaXHR sends a request and returns what its listeners were told. */
+const viaXHR = (tab, path, { headers = {}, body } = {}) => tab.evaluate(([path, headers, body]) => new Promise((resolve) => {
+  const request = new XHR();
+  const told = [];
+  request.onreadystatechange = () => told.push(request.readyState);
+  for (const type of ["load", "error"]) request.addEventListener(type, () => told.push(type));
+  request.onloadend = () => resolve({ status: request.status, told, answer: request.response });
+  request.open(body ? "POST" : "GET", path.startsWith("/") ? backend + path : path);
+  request.responseType = "json";
+  for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+  request.send(body);
+}), [path, headers, body]);
+
+test("XMLHttpRequest sends the token, and a refused request again", async (t) => {
+  const { net, backend, open } = await setup(t);
+  const tab = await open();
+  const plain = await viaXHR(tab, "/nobody");
+  assert.equal(plain.status, 401);
+  await login(tab, await signIn("ada"));
+  const wearOut = () => tab.evaluate(async () => store.write({ ...(await store.read()), accessToken: "worn.out.token" }));
+  await wearOut();
+  const sent = await viaXHR(tab, "/cart?x=y", { headers: { "X-Kept": "yes" }, body: "an apple" });
+  assert.deepEqual([sent.status, sent.answer.subject, sent.answer.body, sent.answer.path, sent.answer.headers["x-kept"]], [200, "ada", "an apple", "/cart?x=y", "yes"]);
+  assert.deepEqual(sent.told.filter((what) => what === "load" || what === 4), [4, "load"]);
+  assert.equal(net.count, 1);
+  const own = await viaXHR(tab, "/own", { headers: { Authorization: "Basic eDp5" } });
+  assert.deepEqual([own.status, own.answer.headers.authorization], [401, "Basic eDp5"]);
+
+  // The session is over: the refusal arrives after all.
+  await wearOut();
+  net.next = ({ method }) => (method === "POST" ? { status: 400, headers: { "Access-Control-Allow-Origin": "*", "Content-Type": "application/json" }, body: `{"error":"invalid_grant"}` } : undefined);
+  const over = await viaXHR(tab, "/over");
+  assert.deepEqual([over.status, over.told.at(-1)], [401, "load"]);
+  assert.equal(await status(tab), "signed-out");
+  assert.ok(backend.seen.every(({ path, subject }) => subject === null || path === "/cart?x=y"));
 });
 
 test("a duplicated tab stays one client with its original", async (t) => {

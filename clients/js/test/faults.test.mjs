@@ -1,11 +1,13 @@
 // Tabs behind a network that loses, delays and refuses, for FAULTS_FOR seconds: nobody is signed out by mistake, and nobody gets
 // somebody else's token.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { chromium } from "playwright-core";
 import { Client, LatchkeyError } from "../dist/index.js";
 import { api, network, signIn } from "./service.mjs";
 
-const seconds = Number(process.env.FAULTS_FOR ?? 15);
+const seconds = Number(process.env.FAULTS_FOR ?? 10);
 const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const chance = (p) => Math.random() < p;
 
@@ -15,20 +17,25 @@ function slowStore() {
   return { read: async () => (await pause(2), kept), write: async (session) => void (kept = session) };
 }
 
+/** spoil has a network lose, refuse and delay: each once, and then by chance. */
+function spoil(net, count) {
+  const first = ["lost", "503", "late", "502"];
+  return () => {
+    const fault = first.shift() ?? ["lost", "lost", "503", "503", "late", "late", "502"][Math.floor(Math.random() * 20)];
+    if (fault) count(fault);
+    if (fault === "lost") return "lost";
+    if (fault === "503") return { status: 503, headers: { "Retry-After": "0" }, body: "" };
+    if (fault === "502") return { status: 502, headers: {}, body: "<html>" };
+    if (fault === "late") net.held = pause(500);
+    return undefined;
+  };
+}
+
 test(`a bad network for ${seconds} s`, { timeout: (seconds + 60) * 1000 }, async (t) => {
   const [net, backend] = [await network(t), await api(t)];
   const counts = {};
   const count = (what) => (counts[what] = (counts[what] ?? 0) + 1);
-  net.next = () => {
-    if (chance(0.1)) return count("lost"), "lost";
-    if (chance(0.1)) return count("503"), { status: 503, headers: { "Retry-After": "0" }, body: "" };
-    if (chance(0.05)) return count("502"), { status: 502, headers: {}, body: "<html>" };
-    if (chance(0.1)) {
-      net.held = pause(500);
-      count("late");
-    }
-    return undefined;
-  };
+  net.next = spoil(net, count);
   const store = slowStore();
   const lock = inOrder(); // the store's compare-and-set is one step on every platform
   const tabs = Array.from({ length: 3 }, () =>
@@ -75,6 +82,96 @@ test(`a bad network for ${seconds} s`, { timeout: (seconds + 60) * 1000 }, async
   assert.equal(tabs[0].state().status, "signed-in");
   for (const fault of ["lost", "503", "late", "answered"]) assert.ok(counts[fault] > 0, `no ${fault}`);
 });
+
+test(`three tabs of a browser on a bad network for ${seconds} s`, { timeout: (seconds + 120) * 1000 }, async (t) => {
+  const [net, backend] = [await network(t), await api(t)];
+  const counts = {};
+  const count = (what) => (counts[what] = (counts[what] ?? 0) + 1);
+  const fault = spoil(net, count);
+  const modules = Object.fromEntries(await Promise.all(
+    ["client", "database", "dpop", "errors", "exchange", "fetch", "index", "lock", "session", "store", "xhr"].map(async (name) =>
+      [`/dist/${name}.js`, await readFile(new URL(`../dist/${name}.js`, import.meta.url), "utf8")])));
+  // The page comes from where its refreshes go, and arrives.
+  net.next = ({ url }) => {
+    if (modules[url]) return { status: 200, headers: { "Content-Type": "text/javascript" }, body: modules[url] };
+    if (url === "/") return { status: 200, headers: { "Content-Type": "text/html" }, body: `<!doctype html><script type="module">(${inPage})("${backend.url}")</script>` };
+    return fault();
+  };
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  t.after(() => browser.close());
+  const context = await browser.newContext();
+  const tabs = [];
+  for (let i = 0; i < 3; i++) {
+    const tab = await context.newPage();
+    await tab.goto(net.url);
+    await tab.waitForFunction(() => globalThis.client && client.state().status !== "loading");
+    tabs.push(tab);
+  }
+  const subjects = {}; // by login
+  const login = async (tab) => {
+    const subject = `user-${crypto.randomUUID()}`;
+    subjects[await tab.evaluate((tokens) => signIn(tokens), await signIn(subject))] = subject;
+    count("signed in");
+  };
+  await login(tabs[0]);
+  const end = Date.now() + seconds * 1000;
+  const users = async () => {
+    while (Date.now() < end) {
+      await pause(2000);
+      if (chance(0.5)) await login(tabs[Math.floor(Math.random() * tabs.length)]);
+    }
+  };
+  const [, ...told] = await Promise.all([users(), ...tabs.map((tab) => tab.evaluate((end) => work(end), end))]);
+  t.diagnostic(JSON.stringify({ ...counts, tabs: told }));
+  assert.deepEqual(told.map(({ signedOut }) => signedOut), [0, 0, 0]);
+  assert.ok(told.every(({ fetched, xhr }) => fetched > 0 && xhr > 0));
+  // Each request names the login that it was made for; the token is of the same one, or the request had none.
+  const wrong = backend.seen.filter(({ path, subject }) => subject !== null && subject !== subjects[path.slice(1)]);
+  assert.deepEqual(wrong, []);
+  for (const fault of ["lost", "503", "late"]) assert.ok(counts[fault] > 0, `no ${fault}`);
+});
+
+/** inPage is the page's script. */
+async function inPage(backend) {
+  const { Client, databaseStore } = await import("/dist/index.js");
+  const { authorizedXHR } = await import("/dist/xhr.js");
+  const store = databaseStore();
+  const client = (globalThis.client = new Client({ issuer: location.origin, origins: [backend], store, timeout: 900 }));
+  const XHR = authorizedXHR(client, [backend]);
+  const told = { fetched: 0, xhr: 0, failed: 0, signedOut: 0 };
+  globalThis.signIn = async (tokens) => {
+    await client.signIn(tokens);
+    return (await store.read()).id;
+  };
+  let been = false;
+  client.subscribe(({ status }) => (status === "signed-in" ? (been = true) : been && told.signedOut++));
+  const viaXHR = (url) => new Promise((resolve, reject) => {
+    const request = new XHR();
+    request.open("GET", url);
+    request.onload = () => resolve(request.status);
+    request.onerror = () => reject(new Error("failed"));
+    request.send();
+  });
+  globalThis.work = async (end) => {
+    while (Date.now() < end) {
+      if (Math.random() < 0.3) {
+        await navigator.locks.request("latchkey.store", async () => {
+          const session = await store.read();
+          if (session) await store.write({ ...session, receivedAt: 0 });
+        });
+      }
+      const login = client.current();
+      try {
+        if (login && Math.random() < 0.5) told.fetched += (await client.fetch(`${backend}/${login}`)).ok ? 1 : 0;
+        else if (login) told.xhr += (await viaXHR(`${backend}/${login}`)) === 200 ? 1 : 0;
+      } catch {
+        told.failed++;
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20 * Math.random()));
+    }
+    return told;
+  };
+}
 
 function inOrder() {
   let last = Promise.resolve();

@@ -1,17 +1,19 @@
 package command
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/keyfiles"
 	"github.com/latchkey-sessions/latchkey/internal/secretfile"
+	"github.com/latchkey-sessions/latchkey/keystore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 type keysGenerateCmd struct {
-	Algorithm string `enum:"EdDSA,ES256,RS256,PS256,HS256" default:"EdDSA" placeholder:"ALG" help:"EdDSA, ES256, RS256, PS256 or HS256."`
+	Algorithm string `enum:"EdDSA,ES256,RS256,PS256,HS256," default:"" placeholder:"ALG" help:"EdDSA, ES256, RS256, PS256 or HS256. By default that of the key that signs in FILE, and ES256 for a new set."`
 	File      string `placeholder:"FILE" help:"JWK set to add the key to; made where there is none. Without it a new set is printed."`
 	First     bool   `help:"Put the key before the others: it signs. Otherwise it comes last and only verifies, until all replicas know it."`
 }
@@ -24,10 +26,6 @@ func (*keysGenerateCmd) Help() string {
 
 // Run makes a key. With --file nothing secret is printed.
 func (c *keysGenerateCmd) Run(a *app) error {
-	key, id, err := tokens.GenerateKey(c.Algorithm)
-	if err != nil {
-		return err
-	}
 	var set tokens.Secret
 	write := keyfiles.Replace
 	if c.File != "" {
@@ -38,6 +36,14 @@ func (c *keysGenerateCmd) Run(a *app) error {
 			return fmt.Errorf("read the keys: %w", err)
 		}
 		set = tokens.Secret(content)
+	}
+	algorithm, err := c.algorithmFor(set)
+	if err != nil {
+		return err
+	}
+	key, id, err := tokens.GenerateKey(algorithm)
+	if err != nil {
+		return err
 	}
 	add := tokens.AppendKey
 	if c.First {
@@ -53,6 +59,23 @@ func (c *keysGenerateCmd) Run(a *app) error {
 	if err := write(c.File, []byte(set)); err != nil {
 		return fmt.Errorf("write the key: %w", err)
 	}
-	_, err = fmt.Fprintf(a.stdout, "made key %s (%s) in %s\n", id, c.Algorithm, c.File)
+	_, err = fmt.Fprintf(a.stdout, "made key %s (%s) in %s\n", id, algorithm, c.File)
 	return err
+}
+
+// algorithmFor returns that of a new key beside those of the set.
+func (c *keysGenerateCmd) algorithmFor(set tokens.Secret) (string, error) {
+	if c.Algorithm != "" || set == "" {
+		return cmp.Or(c.Algorithm, keystore.DefaultAlgorithm), nil
+	}
+	ring, err := tokens.ParseKeyRing([]byte(set))
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", c.File, err)
+	}
+	for _, key := range ring.Keys() {
+		if key.Signs {
+			return key.Algorithm, nil
+		}
+	}
+	return keystore.DefaultAlgorithm, nil
 }

@@ -31,7 +31,7 @@ func (c *keysInitCmd) sayOtherAlgorithm(a *app) error {
 
 // Run makes the keys and says on standard error which were there.
 func (c *keysInitCmd) Run(a *app) error {
-	files, err := keyfiles.Init(string(c.VarDir), string(c.KeyAlgorithm))
+	files, err := keyfiles.Init(string(c.VarDir), c.KeyAlgorithm.OfFirst())
 	if err != nil {
 		return err
 	}

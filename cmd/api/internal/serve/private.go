@@ -25,7 +25,7 @@ func (s *service) onPrivate(ctx context.Context, stdout io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, database.StopServer(ctx, server)) }()
-	if _, err := keyfiles.Init(dir, string(s.KeyAlgorithm)); err != nil {
+	if _, err := keyfiles.Init(dir, s.KeyAlgorithm.OfFirst()); err != nil {
 		return err
 	}
 	id, err := s.identify(filepath.Join(dir, keyfiles.SigningKeys), filepath.Join(dir, keyfiles.ServiceKey))

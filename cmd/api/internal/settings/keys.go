@@ -12,7 +12,6 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/secretfile"
-	"github.com/latchkey-sessions/latchkey/keystore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -163,10 +162,10 @@ func ReadSigningKeys(file string) (tokens.Secret, *tokens.KeyRing, error) {
 }
 
 // OtherAlgorithm says that the keys in a file sign with another algorithm than the wanted one, which then has no
-// effect. It is empty where they do not, and where what is wanted is the default: nobody asked for that.
+// effect. It is empty where they do not, and where none is wanted.
 func OtherAlgorithm(ring *tokens.KeyRing, wanted, file string) string {
 	for _, key := range ring.Keys() {
-		if key.Signs && key.Algorithm != wanted && wanted != keystore.DefaultAlgorithm {
+		if key.Signs && key.Algorithm != wanted && wanted != "" {
 			return fmt.Sprintf("LATCHKEY_KEY_ALGORITHM=%s has no effect: the signing key in %s is for %s; `api keys generate --help` says how it is replaced",
 				wanted, file, key.Algorithm)
 		}

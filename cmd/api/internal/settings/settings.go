@@ -32,7 +32,7 @@ type Retention struct {
 // StoredKeys say how signing keys in PostgreSQL are kept, if they are there.
 type StoredKeys struct {
 	KeyEncryptionKey sealingKeys  `name:"key-encryption-key" secret:"" group:"tokens" deployment:"" placeholder:"BASE64,..." help:"Keeps the signing keys in PostgreSQL, sealed with this: 32 random bytes in base64. Several may be given: the first seals, all open."`
-	KeyAlgorithm     keyAlgorithm `name:"key-algorithm" group:"tokens" placeholder:"ALG" default:"EdDSA" help:"Of new signing keys, in PostgreSQL or in LATCHKEY_VAR_DIR: EdDSA, ES256, RS256, PS256 or HS256."`
+	KeyAlgorithm     keyAlgorithm `name:"key-algorithm" group:"tokens" placeholder:"ALG" help:"Of new signing keys, in PostgreSQL or in LATCHKEY_VAR_DIR: EdDSA, ES256, RS256, PS256 or HS256. By default that of the key before, and ES256 for the first."`
 }
 
 // Data say what session data is sealed with, if it is.
@@ -44,7 +44,7 @@ type Data struct {
 // NewKeys say where `api keys init` makes keys.
 type NewKeys struct {
 	VarDir       text         `name:"var-dir" aliases:"dir" group:"database" placeholder:"DIR" default:"./var" help:"Where to make them: signing-keys.json and service-key (--dir is the same)."`
-	KeyAlgorithm keyAlgorithm `name:"key-algorithm" aliases:"algorithm" group:"tokens" placeholder:"ALG" default:"EdDSA" help:"Of the signing key: EdDSA, ES256, RS256, PS256 or HS256 (--algorithm is the same)."`
+	KeyAlgorithm keyAlgorithm `name:"key-algorithm" aliases:"algorithm" group:"tokens" placeholder:"ALG" help:"Of a new signing key: EdDSA, ES256, RS256, PS256 or HS256 (--algorithm is the same). By default ES256."`
 }
 
 // ListedKeys say which file `api keys list` reads.

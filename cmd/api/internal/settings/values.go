@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"net"
 	"net/netip"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/latchkey-sessions/latchkey/keystore"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -195,6 +197,9 @@ type keyAlgorithm string
 func (a *keyAlgorithm) Decode(ctx *kong.DecodeContext) error {
 	return oneOf(ctx, a, tokens.AlgorithmNames()...)
 }
+
+// OfFirst returns the algorithm of a key that no other comes before.
+func (a keyAlgorithm) OfFirst() string { return cmp.Or(string(a), keystore.DefaultAlgorithm) }
 
 // logLevel is the lowest level that is logged.
 type logLevel string
