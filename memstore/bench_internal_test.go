@@ -88,7 +88,7 @@ func BenchmarkExchange(b *testing.B) {
 		later()
 		for i := range presented {
 			var err error
-			id := ids[rand.N(len(ids))] //nolint:gosec // not a secret
+			id := ids[rand.N(len(ids))]
 			if presented[i], err = s.core.Present(s.token(b, id), sessionstore.RefreshOptions{}); err != nil {
 				b.Fatal(err)
 			}
