@@ -19,7 +19,7 @@ func (s *Store) GetWith(_ context.Context, accessToken string, options sessionst
 	fail := func(err error) (sessionstore.Session, tokens.Claims, error) {
 		return sessionstore.Session{}, tokens.Claims{}, err
 	}
-	claims, err := s.core.VerifyType(accessToken, tokens.AccessToken)
+	claims, err := s.core.VerifyAccess(accessToken)
 	if err != nil {
 		return fail(err)
 	}

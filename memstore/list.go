@@ -49,9 +49,7 @@ func (s *Store) List(_ context.Context, subject string, params sessionstore.List
 			page.NextCursor = page.Sessions[limit-1].ID.String()
 			break
 		}
-		session := s.view(r, now)
-		session.Data, session.Claims, session.Checksum = nil, nil, ""
-		page.Sessions = append(page.Sessions, session)
+		page.Sessions = append(page.Sessions, s.summary(r, now))
 	}
 	return page, nil
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
-	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // RefreshTokens exchanges a refresh token: see [sessionstore.Store.RefreshTokens].
@@ -22,12 +21,11 @@ func (s *Store) RefreshTokensWithProof(ctx context.Context, refreshToken, thumbp
 
 // RefreshTokensWith is [Store.RefreshTokens] with options.
 func (s *Store) RefreshTokensWith(_ context.Context, refreshToken string, options sessionstore.RefreshOptions) (sessionstore.Refreshed, error) {
-	claims, err := s.core.VerifyType(refreshToken, tokens.RefreshToken)
+	presented, err := s.core.Present(refreshToken, options)
 	if err != nil {
 		return sessionstore.Refreshed{}, err
 	}
-	options.Client = s.core.Client(options.Client)
-	d, now, err := s.exchange(claims, options)
+	d, now, err := s.exchange(presented)
 	if err != nil {
 		return sessionstore.Refreshed{}, err
 	}
@@ -35,11 +33,12 @@ func (s *Store) RefreshTokensWith(_ context.Context, refreshToken string, option
 	if err != nil {
 		return sessionstore.Refreshed{}, err
 	}
-	return sessionstore.Refreshed{SessionID: claims.SessionID, Outcome: d.Outcome, Pair: pair}, nil
+	return sessionstore.Refreshed{SessionID: d.Next.SessionID, Outcome: d.Outcome, Pair: pair}, nil
 }
 
 // exchange decides, and keeps what was decided.
-func (s *Store) exchange(claims tokens.Claims, options sessionstore.RefreshOptions) (sessionstore.Decision, time.Time, error) {
+func (s *Store) exchange(presented sessionstore.Presented) (sessionstore.Decision, time.Time, error) {
+	claims := presented.Claims()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.Now()
@@ -47,7 +46,7 @@ func (s *Store) exchange(claims tokens.Claims, options sessionstore.RefreshOptio
 	if r == nil || r.pair.ID != claims.TokenID {
 		return sessionstore.Decision{}, now, sessionstore.ErrNotFound
 	}
-	d, err := s.core.Exchange(r.pair, claims, options, now)
+	d, err := s.core.Exchange(r.pair, presented, now)
 	if theft, ok := errors.AsType[*sessionstore.ReuseError](err); ok {
 		r.end(sessionstore.Cause{Reason: sessionstore.ReasonTheft, By: string(theft.Theft)}, now)
 	}
@@ -55,7 +54,7 @@ func (s *Store) exchange(claims tokens.Claims, options sessionstore.RefreshOptio
 		return d, now, err
 	}
 	if d.Next.MintedAt() != r.pair.MintedAt() || d.Next.BoundTo != r.pair.BoundTo || d.Next.AccessGeneration != r.pair.AccessGeneration {
-		r.session.LastClient = options.Client
+		r.session.LastClient = presented.Client()
 	}
 	r.pair = d.Next
 	return d, now, nil

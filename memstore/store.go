@@ -91,6 +91,13 @@ func (s *Store) view(r *row, now time.Time) sessionstore.Session {
 	return session
 }
 
+// summary is the session as lists have it.
+func (s *Store) summary(r *row, now time.Time) sessionstore.Session {
+	session := s.view(r, now)
+	session.Data, session.Claims, session.Checksum = nil, nil, ""
+	return session
+}
+
 // ending is how the session ended. Whoever ends one that has expired does not end it: it has
 // ended before.
 func (r *row) ending(now time.Time) sessionstore.Ending {

@@ -84,9 +84,9 @@ func (c *Core) Sign(p Pair, now time.Time) (TokenPair, error) { return c.core.to
 // compare its times: the pair decides.
 func (c *Core) Verify(token string) (tokens.Claims, error) { return c.core.tokens.verifyAny(token) }
 
-// VerifyType is [Core.Verify] for a token of one type.
-func (c *Core) VerifyType(token string, want tokens.Type) (tokens.Claims, error) {
-	return c.core.tokens.verify(token, want)
+// VerifyAccess is [Core.Verify] for an access token.
+func (c *Core) VerifyAccess(token string) (tokens.Claims, error) {
+	return c.core.tokens.verify(token, tokens.AccessToken)
 }
 
 // CheckAccess is the verdict about an access token whose claims have been verified: see
@@ -112,33 +112,48 @@ func (c *Core) IsLive(p Pair, now time.Time) bool { return isLive(p, now) }
 
 func isLive(p Pair, now time.Time) bool { return !p.Revoked && now.Before(p.ExpiresAt) }
 
-// Exchange decides about a refresh token whose claims have been verified: see
-// [Store.RefreshTokensWith]. Of the decision Next is to be kept, before the tokens are given
-// to anybody; where the error is a [ReuseError], the session is to be revoked. With any
-// other error nothing is to be changed.
-func (c *Core) Exchange(p Pair, claims tokens.Claims, options RefreshOptions, now time.Time) (Decision, error) {
-	t := presented{claims: claims, proven: options.KeyThumbprint, scope: askedScope(options.Scope), resources: options.Resources}
+// Presented is a refresh token that has verified, and what comes with it: see [Core.Present].
+type Presented struct{ t presented }
+
+// Claims are the token's.
+func (p Presented) Claims() tokens.Claims { return p.t.claims }
+
+// Client is what is kept of the client that refreshes, in [Session].LastClient.
+func (p Presented) Client() Client { return p.t.client }
+
+// Present verifies a refresh token, and what comes with it: see [Store.RefreshTokensWith].
+func (c *Core) Present(refreshToken string, options RefreshOptions) (Presented, error) {
 	if options.KeyThumbprint != "" && !tokens.IsThumbprint(options.KeyThumbprint) {
-		return Decision{}, argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url")
+		return Presented{}, argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url")
 	}
-	if c.core.isOthers(p, options.ClientID) {
+	claims, err := c.core.tokens.verify(refreshToken, tokens.RefreshToken)
+	if err != nil {
+		return Presented{}, err
+	}
+	client := options.Client.clean()
+	return Presented{presented{
+		claims: claims, client: Client{UserAgent: client.UserAgent, IP: client.IP}, proven: options.KeyThumbprint,
+		scope: askedScope(options.Scope), clientID: options.ClientID, resources: options.Resources,
+	}}, nil
+}
+
+// Exchange decides about a refresh token. Of the decision Next is to be kept, before the tokens
+// are given to anybody; where the error is a [ReuseError], the session is to be revoked. With
+// any other error nothing is to be changed.
+func (c *Core) Exchange(p Pair, presented Presented, now time.Time) (Decision, error) {
+	t := presented.t
+	if c.core.isOthers(p, t.clientID) {
 		return Decision{}, ErrOtherClient
 	}
-	d := refresh.Decide(p, t.keys(), refresh.Presented{Generation: claims.Generation, ExpiresAt: claims.ExpiresAt}, now, c.core.rules)
+	d := refresh.Decide(p, t.keys(), refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}, now, c.core.rules)
 	if err := c.core.lacks(d, t); err != nil {
 		return Decision{}, err
 	}
-	if d.Outcome == Refused && !d.Unproven && !claims.ExpiresAt.IsZero() && !now.Before(claims.ExpiresAt) {
+	if d.Outcome == Refused && !d.Unproven && !t.claims.ExpiresAt.IsZero() && !now.Before(t.claims.ExpiresAt) {
 		return d, errExpired
 	}
-	return d, c.core.refusal(d, claims, nil)
+	return d, c.core.refusal(d, t.claims, nil)
 }
 
 // Cause is the one cause that a caller has given to [Store.Invalidate], or [ReasonBackend].
 func (c *Core) Cause(given []Cause) (Cause, error) { return causeOf(given, ReasonBackend) }
-
-// Client is what is kept of the client that refreshes: see the comments of the members.
-func (c *Core) Client(given Client) Client {
-	given.Label = ""
-	return given.clean()
-}

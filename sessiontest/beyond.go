@@ -2,6 +2,7 @@ package sessiontest
 
 import (
 	"context"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,6 +15,8 @@ var beyond = []check{
 	{"List/a subject's live sessions", listsLive},
 	{"InvalidateSubject/everywhere", invalidatesEverywhere},
 	{"RevokeToken/either token", revokesTokens},
+	{"Patch/lifetimes and label", patches},
+	{"Patch/what cannot be", patchRefuses},
 }
 
 type lister interface {
@@ -101,4 +104,65 @@ func revokesTokens(k kit) {
 		k.ok("RevokeToken", store.RevokeToken(k.Context(), string(of(pair))))
 		k.ended(session.ID, pair, sessionstore.SignedOut(session.ID))
 	}
+}
+
+type patcher interface {
+	Patch(ctx context.Context, id uuid.UUID, patch sessionstore.Patch) (sessionstore.Session, error)
+}
+
+func patches(k kit) {
+	store, can := k.store.(patcher)
+	if !can {
+		return
+	}
+	own := k.short()
+	session, pair := k.create(sessionstore.CreateParams{Lifetimes: own, Client: sessionstore.Client{Label: "phone"}})
+	k.advance(k.grace)
+	longer := sessionstore.Lifetimes{RefreshToken: own.RefreshToken + time.Minute}
+	got, err := store.Patch(k.Context(), session.ID, sessionstore.Patch{Lifetimes: longer})
+	k.ok("Patch", err)
+	if got.Data != nil || got.Checksum != "" {
+		k.Fatalf("Patch: the session has its data")
+	}
+	same(k, "the label, which was not given", got.Client.Label, "phone")
+	same(k, "by how much the session lasts longer", got.ExpiresAt.Sub(session.ExpiresAt).Truncate(time.Second), (k.grace + time.Minute).Truncate(time.Second))
+	k.sameTime("Load, after Patch: ExpiresAt", k.load(session.ID).ExpiresAt, got.ExpiresAt)
+	label := ""
+	got, err = store.Patch(k.Context(), session.ID, sessionstore.Patch{Label: &label})
+	k.ok("Patch", err)
+	same(k, "the label that was taken away", got.Client.Label, "")
+
+	pair = k.refresh(pair.RefreshToken, sessionstore.Rotated)
+	same(k, "how long the next refresh token lasts", pair.RefreshExpiresIn(), longer.RefreshToken)
+	same(k, "how long the next access token lasts", pair.ExpiresIn(), own.AccessToken)
+	_, err = store.Patch(k.Context(), session.ID, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: own.RefreshToken}})
+	k.ok("Patch", err)
+	k.advance(own.RefreshToken + time.Second)
+	k.ended(session.ID, pair, sessionstore.Cause{Reason: sessionstore.ReasonExpired})
+}
+
+func patchRefuses(k kit) {
+	store, can := k.store.(patcher)
+	if !can {
+		return
+	}
+	session, pair := k.ann()
+	for field, lifetimes := range map[string]sessionstore.Lifetimes{
+		"access_token_ttl":  {AccessToken: time.Second},
+		"refresh_token_ttl": {RefreshToken: time.Second},
+		"session_ttl":       {Session: time.Second}, // verifiers would accept its access token for longer
+	} {
+		_, err := store.Patch(k.Context(), session.ID, sessionstore.Patch{Lifetimes: lifetimes})
+		k.wantArgument("Patch", err, field)
+	}
+	k.sameTime("ExpiresAt, after Patches that were refused", k.load(session.ID).ExpiresAt, session.ExpiresAt)
+	k.lives(session.ID, pair)
+	fixed, _ := k.create(sessionstore.CreateParams{NoRefresh: true})
+	_, err := store.Patch(k.Context(), fixed.ID, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: time.Hour}})
+	k.wantArgument("Patch of a session without a refresh token", err, "session_ttl")
+	_, err = store.Patch(k.Context(), uuid.Must(uuid.NewV7()), sessionstore.Patch{})
+	k.want("Patch of a session that never was", err, sessionstore.ErrNotFound)
+	k.ok("Invalidate", k.store.Invalidate(k.Context(), session.ID))
+	_, err = store.Patch(k.Context(), session.ID, sessionstore.Patch{})
+	k.want("Patch of a session that has ended", err, sessionstore.ErrEnded)
 }

@@ -102,6 +102,8 @@ var mutants = []struct {
 	{"replaces once and knows nothing of it", func(m mem) sessionhttp.Store { return &replacesOnce{mem: m} }, "Replace/again"},
 	{"lists what has ended", func(m mem) sessionhttp.Store { return listsAll{m} }, "List/a subject's live sessions"},
 	{"ends everything everywhere", func(m mem) sessionhttp.Store { return keepsNone{m} }, "InvalidateSubject/everywhere"},
+	{"patches for once", func(m mem) sessionhttp.Store { return patchesNothing{m} }, "Patch/lifetimes and label"},
+	{"patches what has ended", func(m mem) sessionhttp.Store { return patchesNothing{m} }, "Patch/what cannot be"},
 	{"revokes by access tokens only", func(m mem) sessionhttp.Store { return revokesAccess{m} }, "RevokeToken/either token"},
 }
 

@@ -249,8 +249,9 @@ type remembersAccess struct {
 
 func (s *remembersAccess) GetWith(ctx context.Context, token string, options sessionstore.GetOptions) (session, tokens.Claims, error) {
 	found, claims, err := s.mem.GetWith(ctx, token, options)
-	if before, isThere := s.known.Load(token); isThere && errors.Is(err, sessionstore.ErrSuperseded) {
-		return before.(session), claims, nil
+	before, _ := s.known.Load(token)
+	if before, isThere := before.(session); isThere && errors.Is(err, sessionstore.ErrSuperseded) {
+		return before, claims, nil
 	}
 	s.known.Store(token, found)
 	return found, claims, err
@@ -318,7 +319,7 @@ func (s *graceAfterEnd) RefreshTokens(ctx context.Context, token string, client 
 	if err == nil {
 		s.note(token, got)
 	}
-	if before, isThere := s.before(token); isThere && err != nil {
+	if before, isThere := s.before(token); isThere {
 		return before, nil
 	}
 	return got, err
@@ -351,8 +352,9 @@ type keyIsAll struct {
 }
 
 func (s *keyIsAll) Create(ctx context.Context, p params) (session, pair, error) {
-	if first, isThere := s.byKey.Load(p.IdempotencyKey); isThere {
-		p = first.(params)
+	first, _ := s.byKey.Load(p.IdempotencyKey)
+	if first, isThere := first.(params); isThere {
+		p = first
 	} else if p.IdempotencyKey != "" {
 		s.byKey.Store(p.IdempotencyKey, p)
 	}
@@ -442,7 +444,7 @@ func (s *sharesMemory) Load(ctx context.Context, id uuid.UUID) (session, error) 
 	found, err := s.mem.Load(ctx, id)
 	if err == nil {
 		data, _ := s.data.LoadOrStore(found.Checksum, bytes.Clone(found.Data))
-		found.Data = data.([]byte)
+		found.Data, _ = data.([]byte)
 	}
 	return found, err
 }
@@ -527,4 +529,13 @@ func (s revokesAccess) RevokeToken(ctx context.Context, token string) error {
 		return nil //nolint:nilerr // no access token
 	}
 	return s.mem.RevokeToken(ctx, token)
+}
+
+// patchesNothing says what was wanted, and keeps what was there.
+type patchesNothing struct{ mem }
+
+func (s patchesNothing) Patch(ctx context.Context, id uuid.UUID, patch sessionstore.Patch) (session, error) {
+	found, err := s.Load(ctx, id)
+	found.Data, found.Checksum, found.ExpiresAt = nil, "", s.Now().Add(patch.Lifetimes.RefreshToken)
+	return found, err
 }

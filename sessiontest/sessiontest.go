@@ -11,17 +11,18 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Harness is a store that is to be tested, with what the suite has to know of it. Its
-// sessions may have any lifetimes that the rules of package sessionstore allow, and a subject any number of them.
+// Harness is a store that is to be tested, with what the suite has to know of it. The store
+// takes any lifetimes that package sessionstore does without bounds, and any number of sessions
+// of a subject.
 type Harness struct {
 	Store sessionhttp.Store
 	// Grace is for how long a replaced token is good. Zero means [sessionstore.DefaultGrace].
 	Grace time.Duration
 	// LateRetryLimit is that of [sessionstore.Config]. Zero means 8.
 	LateRetryLimit int
-	// Advance lets time pass for the store. Nil means that the suite waits: it then takes
-	// about forty times the Grace, which should be short, and still longer than the calls that the suite
-	// makes one after the other.
+	// Advance lets time pass for the store. Nil means that the suite waits: with 8 late retries
+	// for some thirty-five times the Grace, if its parts may all run at once (go test -parallel). The
+	// Grace should be short then, and still longer than several calls of the store take.
 	Advance func(time.Duration)
 }
 
