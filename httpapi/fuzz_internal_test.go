@@ -44,6 +44,9 @@ func FuzzNewSession(f *testing.F) {
 		`{"data":{"a":"\ud800"}}`, "{\"data\":\"\xff\"}", `{"session_ttl":9223372036854775807,"data":{}}`, `[`, ``, `{"subject":null,"data":{}}`,
 		`{"replaces":"0190a5a0-0000-7000-8000-000000000000","subject":"ann"}`, `{"replaces":""}`, `{"replaces":null}`, `{"replaces":["a"]}`,
 		`{}`, `{"claims":{"role":"editor","scope":"a b"}}`, `{"claims":null}`, `{"claims":{"a":1,"a":2}}`,
+		`{"auth_time":1767225600,"acr":"gold","amr":["pwd","otp"],"act":{"sub":"support-7","iss":"https://a.example","act":{"sub":"b"}},"refresh_token":false,"client_id":"app"}`,
+		`{"auth_time":-1}`, `{"auth_time":1e99}`, `{"acr":""}`, `{"amr":[]}`, `{"amr":[null]}`, `{"amr":"pwd"}`, `{"act":{}}`, `{"act":null}`, `{"act":{"sub":"a","sub":"b"}}`, `{"act":{"sub":"a","role":"b"}}`,
+		`{"refresh_token":null}`, `{"refresh_token":"false"}`, `{"client_id":""}`, `{"client_id":null}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -67,8 +70,11 @@ func FuzzNewSession(f *testing.F) {
 		if l := params.Lifetimes; l.AccessToken < 0 || l.RefreshToken < 0 || l.Session < 0 {
 			t.Errorf("lifetimes became %v", l)
 		}
+		if a := params.Authentication; a != nil && (a.AuthTime.Before(time.Unix(0, 0)) && !a.AuthTime.IsZero() || a.AuthTime.IsZero() && a.ACR == "" && len(a.AMR) == 0) {
+			t.Errorf("how the user authenticated became %+v", a)
+		}
 		for name := range stdMembers(t, body) {
-			if !strings.Contains(" subject data claims access_token_ttl refresh_token_ttl session_ttl client dpop_jkt replaces ", " "+name+" ") {
+			if !strings.Contains(" subject data claims access_token_ttl refresh_token_ttl session_ttl client dpop_jkt replaces client_id refresh_token auth_time acr amr act ", " "+name+" ") {
 				t.Errorf("accepted the member %q", name)
 			}
 		}

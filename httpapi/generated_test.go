@@ -79,6 +79,7 @@ type attack struct {
 	gen     generator
 	current session // what the next request is about
 	page    string  // a cursor of its subject's sessions
+	alone   bool    // whether the next creation is of an access token alone
 }
 
 func (a *attack) run(t *testing.T) {
@@ -112,6 +113,7 @@ func (a *attack) run(t *testing.T) {
 }
 
 func (a *attack) valid() call {
+	a.alone = a.gen.rand.IntN(2) == 0
 	c := a.gen.call(a.method, a.template, a.operation)
 	if security := a.operation.Security; security != nil && len(*security) > 0 {
 		c.credential = "Bearer " + serviceKey
@@ -143,7 +145,7 @@ func (a *attack) known(name string) any {
 	switch name {
 	case "refresh_token":
 		if a.template == "/v1/sessions" {
-			return true // the next requests need one
+			return !a.alone
 		}
 		return a.current.refresh
 	case "token":
@@ -191,7 +193,12 @@ func (a *attack) known(name string) any {
 		return "openid offline_access" // what any session may be asked for
 	case "access_token_ttl":
 		return 60 + a.gen.rand.Int64N(600)
+	case "resource":
+		return "latchkey"
 	case "refresh_token_ttl":
+		if a.alone && a.template == "/v1/sessions" {
+			return absent{}
+		}
 		return 1000 + a.gen.rand.Int64N(100_000)
 	case "session_ttl":
 		return 200_000 + a.gen.rand.Int64N(100_000)

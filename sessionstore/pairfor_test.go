@@ -30,6 +30,11 @@ func setupPairFor(t *testing.T, change ...func(*sessionstore.Config)) (kit, *ato
 	return setupWith(t, cfg), answer
 }
 
+// pairForEditors says that everybody is one.
+func pairForEditors(context.Context, sessionstore.PairRequest) (sessionstore.PairParams, error) {
+	return sessionstore.PairParams{Claims: roleOf("editor")}, nil
+}
+
 func roleOf(role string) []byte { return []byte(`{"role":"` + role + `"}`) }
 
 // Each new pair has what the program says at that moment, by one statement. A refresh that is

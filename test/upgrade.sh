@@ -44,14 +44,25 @@ smoke() { "$1/test/smoke.sh" "$public" "$internal" || { tail -n 20 "$scratch/log
 refresh() {
   local last=$token
   sleep 4
-  token=$(curl -fsS -d grant_type=refresh_token --data-urlencode "refresh_token=$token" "$public/oauth2/token" | jq -er .refresh_token) || fail "$1"
+  made=$(curl -fsS -d grant_type=refresh_token --data-urlencode "refresh_token=$token" "$public/oauth2/token") || fail "$1"
+  token=$(jq -er .refresh_token <<<"$made") access=$(jq -er .access_token <<<"$made")
   [ "$token" != "$last" ] || fail "$1: it is the same token"
 }
 
+# create BODY: makes a session, whose answer is in $made.
+create() {
+  made=$(curl -fsS -H "Authorization: Bearer $SERVICE_KEY" -H 'Content-Type: application/json' -d "$1" "$internal/v1/sessions") || fail "a session cannot be created: $1"
+}
+
+# says FILTER MESSAGE: the newest access token says what the filter wants.
+says() { jq -Rre 'split(".")[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d | fromjson | '"$1" <<<"$access" >/dev/null || fail "$2"; }
+
 serve earlier
 smoke "$scratch/old" 'the earlier program, on its own schema'
-token=$(curl -fsS -H "Authorization: Bearer $SERVICE_KEY" -H 'Content-Type: application/json' -d '{"subject":"ada","data":{"kept":true}}' \
-  "$internal/v1/sessions" | jq -er .refresh_token)
+create '{"subject":"ada","data":{"kept":true}}'
+token=$(jq -er .refresh_token <<<"$made") id=$(jq -er .session.id <<<"$made")
+create '{"data":{"cart":[1]}}'
+guest=$(jq -er .refresh_token <<<"$made")
 
 if [ "$(cd "$scratch/old" && echo migrations/*.sql)" != "$(echo migrations/*.sql)" ]; then
   if said=$("$scratch/present" cleanup 2>&1); then fail 'the present program works on a schema that is behind'; fi
@@ -68,10 +79,35 @@ stop
 serve present
 smoke . 'the present program'
 refresh 'the present program does not refresh what the earlier one issued'
+
+# A session that the earlier program made learns to say what that knows nothing of.
+etag=$(curl -fsSI -H "Authorization: Bearer $SERVICE_KEY" "$internal/v1/sessions/$id/claims" | tr -d '\r' | sed -n 's/^[Ee][Tt][Aa][Gg]: //p')
+curl -fsS -o "$scratch/claims" -X PUT -H "Authorization: Bearer $SERVICE_KEY" -H 'Content-Type: application/json' -H "If-Match: $etag" \
+  -d '{"role":"editor"}' "$internal/v1/sessions/$id/claims" || fail 'a session of the earlier program gets no claims'
+refresh 'a session of the earlier program does not refresh once it has claims'
+says '.role == "editor"' 'a session of the earlier program does not tell its claims'
+create '{"subject":"bob","replaces":"'"$guest"'","claims":{"role":"viewer"},"auth_time":1767225600,"acr":"gold","amr":["pwd"],"act":{"sub":"support-7"}}'
+jq -e '.session.data == {cart: [1]}' <<<"$made" >/dev/null || fail 'a session that replaces one of the earlier program has not its data'
+acted=$(jq -er .refresh_token <<<"$made")
 stop
 
 serve earlier
 smoke "$scratch/old" 'the earlier program, once more'
 refresh 'the earlier program does not refresh what the present one issued'
+if curl -fsS -o "$scratch/guest" -d grant_type=refresh_token --data-urlencode "refresh_token=$guest" "$public/oauth2/token" 2>/dev/null; then
+  fail 'the earlier program refreshes a session that was replaced'
+fi
+ada=$token token=$acted
+refresh 'the earlier program does not refresh a session that says more than it knows'
+acted=$token
+stop
+
+# What it did not know it has kept.
+serve present
+refresh 'the present program does not refresh what the earlier one has refreshed'
+says '.role == "viewer" and .acr == "gold" and .amr == ["pwd"] and .auth_time == 1767225600 and .act.sub == "support-7"' 'the earlier program has lost how a user authenticated'
+token=$ada
+refresh 'the present program does not refresh what the earlier one has refreshed'
+says '.role == "editor"' 'the earlier program has lost claims'
 stop
 echo 'upgraded, and back'

@@ -157,11 +157,8 @@ func TestContextRefusals(t *testing.T) {
 	}
 }
 
-// The longest context fits by itself, and together with claims it takes no more room
-// than claims alone: an earlier release signs the row as well.
-func TestLongestContext(t *testing.T) {
-	t.Parallel()
-	k := setup(t, "EdDSA")
+// longestContext has every member as long as it may be.
+func longestContext() tokens.Context {
 	every := tokens.Context{
 		Authentication: &tokens.Authentication{AuthTime: time.Unix(253_402_300_799, 0), ACR: strings.Repeat("x", 255)},
 		Actor:          &tokens.Actor{Subject: strings.Repeat("s", 255), Issuer: strings.Repeat("i", 255), Actor: &tokens.Actor{Subject: strings.Repeat("s", 255), Issuer: strings.Repeat("i", 163)}},
@@ -169,6 +166,15 @@ func TestLongestContext(t *testing.T) {
 	for range 16 {
 		every.Authentication.AMR = append(every.Authentication.AMR, strings.Repeat("m", 64))
 	}
+	return every
+}
+
+// The longest context fits by itself, and together with claims it takes no more room
+// than claims alone: an earlier release signs the row as well.
+func TestLongestContext(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	every := longestContext()
 	alone, err := tokens.JoinClaims(every, "")
 	if err != nil {
 		t.Fatal(err)

@@ -131,14 +131,25 @@ func TestLongestToken(t *testing.T) {
 	k := kitFor(t, cfg, string(jwk))
 	c := claims(tokens.AccessToken)
 	c.Subject, c.KeyThumbprint, c.Generation = strings.Repeat("\x01", 255), strings.Repeat("A", 43), 1<<62
-	c.Custom = custom(t, `{"a":"`+strings.Repeat("x", tokens.MaxCustomBytes-len(`{"a":""}`))+`"}`)
-	token := k.sign(t, c)
-	if _, err := k.verifier.Verify(token, tokens.AccessToken); err != nil {
-		t.Errorf("a token of %d bytes: %v", len(token), err)
+	alone := custom(t, `{"a":"`+strings.Repeat("x", tokens.MaxCustomBytes-len(`{"a":""}`))+`"}`)
+	context, err := tokens.JoinClaims(longestContext(), "")
+	if err != nil {
+		t.Fatal(err)
 	}
-	// RSA signatures of 4096 bits are longer by 256 bytes.
-	if room := tokens.MaxTokenBytes - len(token); room < 342 {
-		t.Errorf("%d bytes are left", room)
+	beside, err := tokens.JoinClaims(longestContext(), custom(t, `{"a":"`+strings.Repeat("x", tokens.MaxCustomBytes-len(context)-len(`,"a":""`))+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// All that may be in one, in each of the ways in which a row has it.
+	for _, c.Custom = range []string{alone, beside} {
+		token := k.sign(t, c)
+		if _, err := k.verifier.Verify(token, tokens.AccessToken); err != nil || len(c.Custom) != tokens.MaxCustomBytes {
+			t.Errorf("a token of %d bytes, with %d of claims: %v", len(token), len(c.Custom), err)
+		}
+		// RSA signatures of 4096 bits are longer by 256 bytes.
+		if room := tokens.MaxTokenBytes - len(token); room < 342 {
+			t.Errorf("%d bytes are left", room)
+		}
 	}
 	cfg.Audience = strings.Repeat("\x01", 100)
 	if _, err := tokens.NewSigner(k.ring, cfg); err == nil {

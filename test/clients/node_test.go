@@ -25,6 +25,13 @@ func TestNode(t *testing.T) {
 			t.Error("no nonce was asked for")
 		}
 	})
+	// A service of its own: others have a key sign that was made just now, which a verifier does not know at once.
+	t.Run("resource server", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, nil)
+		s.settings["RESOURCE"] = startResource(t, s)
+		runNode(t, dir, s, "resource.mjs")
+	})
 }
 
 // installNode copies the tests, so that nothing is installed into the checkout, and installs what they need.

@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { createServer, request } from "node:http";
 import { promisify } from "node:util";
 
-export const { ISSUER: issuer, INTERNAL: internal, SERVICE_KEY: serviceKey, AUDIENCE: audience } = process.env;
+export const { ISSUER: issuer, INTERNAL: internal, SERVICE_KEY: serviceKey, AUDIENCE: audience, RESOURCE: resource } = process.env;
 
 /** signIn makes a session, as a backend does after a login, and returns what it hands to its client. */
 export async function signIn(subject, headers = {}) {

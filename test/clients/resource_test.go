@@ -1,0 +1,49 @@
+package clients_test
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
+	"github.com/latchkey-sessions/latchkey/protectedresource"
+	"github.com/latchkey-sessions/latchkey/tokens"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+// startResource serves /tools and /tools/ to holders of the service's access tokens, as resource servers that describe
+// themselves (RFC 9728). It returns its URL.
+func startResource(t *testing.T, s *service) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 2)
+	for _, path := range []string{"/tools", "/tools/"} {
+		metadata, err := protectedresource.New(protectedresource.Config{Resource: server.URL + path, Issuer: s.Public})
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := verifier.NewRemote(verifier.RemoteConfig{
+			Tokens:   tokens.Config{Issuer: s.Public, Audience: audience},
+			Internal: s.Internal, ServiceKey: testservice.Key,
+		}, verifier.Config{Metadata: metadata})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() { ended <- v.Run(ctx) }()
+		mux.Handle(metadata.Path(), metadata)
+		mux.Handle(path, v.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
+	}
+	t.Cleanup(func() {
+		stop()
+		for range 2 {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return server.URL
+}
