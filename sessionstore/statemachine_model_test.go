@@ -24,6 +24,7 @@ const (
 // modelSession is what the protocol says is kept of a session.
 type modelSession struct {
 	subject, data    string
+	claims           string // its own
 	created, updated time.Time
 	revoked          time.Time
 	cause            sessionstore.Cause // of its revocation
@@ -170,7 +171,18 @@ type heldToken struct {
 	session    uuid.UUID
 	generation int64
 	jwt        tokens.Secret
+	issued     time.Time // in seconds
 	expires    time.Time
+}
+
+// isNewest tells whether an access token is the pair's newest. The time tells apart what a
+// database that lost commits has numbered twice, to the second: claims and expiry may differ.
+func (m *modelSession) isNewest(h heldToken) bool {
+	minted := m.issued
+	if minted.IsZero() {
+		minted = m.created
+	}
+	return h.generation == m.accessGeneration && h.issued.Equal(minted.Truncate(time.Second))
 }
 
 // expired tells whether the token's time is over: its times are in seconds.
