@@ -1,6 +1,7 @@
 package clients_test
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +18,7 @@ func holdDemo(t *testing.T, client string) {
 	place := filepath.Join(client, "demo")
 	copyTracked(t, "../../examples/demo", place)
 	port := freePort(t)
-	demo := exec.Command("node", filepath.Join(place, "server.mjs")) //nolint:noctx // it is told to end, and does so in order
+	demo := exec.CommandContext(context.WithoutCancel(t.Context()), "node", filepath.Join(place, "server.mjs"))
 	demo.Env = testservice.Env{
 		"PATH": os.Getenv("PATH"), "API": testservice.Program(), "CLIENT": filepath.Join(client, "dist"), "PLACE": filepath.Join(testservice.Place(t), "demo"),
 		"PORT": port, "PUBLIC": testservice.FreeAddress(t), "INTERNAL": testservice.FreeAddress(t),
