@@ -1,6 +1,9 @@
 package verifier
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // maxHistory is how many revocations are kept to be handed on. Whoever lags
 // further behind has to ask the source.
@@ -51,15 +54,7 @@ func (h *history) forget(version uint64) {
 
 // since returns what was revoked after a version that is not forgotten.
 func (h *history) since(version uint64) []Revocation {
-	i, _ := slices.BinarySearchFunc(h.batches, version+1, func(b versioned, v uint64) int {
-		switch {
-		case b.version < v:
-			return -1
-		case b.version > v:
-			return 1
-		}
-		return 0
-	})
+	i, _ := slices.BinarySearchFunc(h.batches, version+1, func(b versioned, v uint64) int { return cmp.Compare(b.version, v) })
 	var sessions []Revocation
 	for _, b := range h.batches[i:] {
 		sessions = append(sessions, b.sessions...)

@@ -87,6 +87,12 @@ func TestMoreThanIsKept(t *testing.T) {
 			f.prove(many(0, most/2))
 			f.prove(many(most/2, most/2+1))
 		}, 0},
+		"more than is kept, again and again": {func(f *follower) {
+			f.prove(many(0, most/2+1))
+			f.next()
+			f.prove(many(most, most/2+1))
+			f.prove(many(2*most, most/2+1))
+		}, 0},
 		"as much as is kept, before one proof": {func(f *follower) {
 			f.apply(Batch{Sessions: many(0, most-1)})
 			f.prove(many(most-1, 1))
@@ -104,6 +110,7 @@ func TestMoreThanIsKept(t *testing.T) {
 			f.prove(many(0, most+1))
 			f.next()
 			f.source.asked = 0
+			f.prove(nil)
 			f.prove(many(most+1, 3))
 		}, 3},
 		"too much of a set that is then replaced": {func(f *follower) {
@@ -137,6 +144,11 @@ func TestMoreThanIsKept(t *testing.T) {
 			}
 			if len(seen) != len(e.Sessions) {
 				t.Errorf("%d of %d sessions are told twice", len(e.Sessions)-len(seen), len(e.Sessions))
+			}
+			for _, b := range f.set.history.batches {
+				if len(b.sessions) == 0 {
+					t.Error("a proof without sessions is kept")
+				}
 			}
 			if n := f.set.history.size; n > most {
 				t.Errorf("%d are kept", n)
