@@ -89,7 +89,7 @@ func BenchmarkExchange(b *testing.B) {
 		for i := range presented {
 			var err error
 			id := ids[rand.N(len(ids))]
-			if presented[i], err = s.core.Present(s.token(b, id), sessionstore.RefreshOptions{}); err != nil {
+			if presented[i], err = s.core.Present(b.Context(), s.token(b, id), sessionstore.RefreshOptions{}); err != nil {
 				b.Fatal(err)
 			}
 		}

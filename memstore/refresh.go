@@ -20,8 +20,8 @@ func (s *Store) RefreshTokensWithProof(ctx context.Context, refreshToken, thumbp
 }
 
 // RefreshTokensWith is [Store.RefreshTokens] with options.
-func (s *Store) RefreshTokensWith(_ context.Context, refreshToken string, options sessionstore.RefreshOptions) (sessionstore.Refreshed, error) {
-	presented, err := s.core.Present(refreshToken, options)
+func (s *Store) RefreshTokensWith(ctx context.Context, refreshToken string, options sessionstore.RefreshOptions) (sessionstore.Refreshed, error) {
+	presented, err := s.core.Present(ctx, refreshToken, options)
 	if err != nil {
 		return sessionstore.Refreshed{}, err
 	}

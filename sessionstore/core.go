@@ -1,6 +1,7 @@
 package sessionstore
 
 import (
+	"context"
 	"errors"
 	"sync/atomic"
 	"time"
@@ -64,8 +65,8 @@ type Core struct{ core core }
 // NewCore fails where [New] does, and for what Config has for PostgreSQL alone.
 func NewCore(keys *tokens.KeyRing, cfg Config) (*Core, error) {
 	switch {
-	case cfg.Sealer != nil, cfg.SealedOnly, cfg.CompasSigningKey != "", cfg.Direct != nil, cfg.Leaks != nil, cfg.PairFor != nil, len(cfg.Observers) > 0:
-		return nil, errors.New("sessionstore: Sealer, SealedOnly, CompasSigningKey, Direct, Leaks, PairFor and Observers are for sessions in PostgreSQL: leave them out")
+	case cfg.Sealer != nil, cfg.SealedOnly, cfg.CompasSigningKey != "", cfg.Direct != nil, cfg.Leaks != nil, len(cfg.Observers) > 0:
+		return nil, errors.New("sessionstore: Sealer, SealedOnly, CompasSigningKey, Direct, Leaks and Observers are for sessions in PostgreSQL: leave them out")
 	}
 	core, err := newCore(keys, cfg)
 	if err != nil {
@@ -122,7 +123,7 @@ func (p Presented) Claims() tokens.Claims { return p.t.claims }
 func (p Presented) Client() Client { return p.t.client }
 
 // Present verifies a refresh token, and what comes with it: see [Store.RefreshTokensWith].
-func (c *Core) Present(refreshToken string, options RefreshOptions) (Presented, error) {
+func (c *Core) Present(ctx context.Context, refreshToken string, options RefreshOptions) (Presented, error) {
 	if options.KeyThumbprint != "" && !tokens.IsThumbprint(options.KeyThumbprint) {
 		return Presented{}, argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url")
 	}
@@ -131,10 +132,12 @@ func (c *Core) Present(refreshToken string, options RefreshOptions) (Presented, 
 		return Presented{}, err
 	}
 	client := options.Client.clean()
-	return Presented{presented{
+	t := presented{
 		claims: claims, client: Client{UserAgent: client.UserAgent, IP: client.IP}, proven: options.KeyThumbprint,
 		scope: askedScope(options.Scope), clientID: options.ClientID, resources: options.Resources,
-	}}, nil
+	}
+	t.wanted, err = c.core.wantedOf(ctx, t)
+	return Presented{t}, err
 }
 
 // Exchange decides about a refresh token. Of the decision Next is to be kept, before the tokens
@@ -145,7 +148,10 @@ func (c *Core) Exchange(p Pair, presented Presented, now time.Time) (Decision, e
 	if c.core.isOthers(p, t.clientID) {
 		return Decision{}, ErrOtherClient
 	}
-	d := refresh.Decide(p, t.keys(), refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}, now, c.core.rules)
+	d, err := c.core.decide(p, t, now)
+	if err != nil {
+		return Decision{}, err
+	}
 	if err := c.core.lacks(d, t); err != nil {
 		return Decision{}, err
 	}

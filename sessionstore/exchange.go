@@ -104,7 +104,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 
 // decide decides, and then gives a new pair what the program wants of it: the decision
 // does not depend on that.
-func (s *Store) decide(p refresh.Pair, t presented, now time.Time) (refresh.Decision, error) {
+func (s *core) decide(p refresh.Pair, t presented, now time.Time) (refresh.Decision, error) {
 	token := refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}
 	d := refresh.Decide(p, t.keys(), token, now, s.rules)
 	if t.wanted == (wanted{}) || d.Outcome != Rotated && d.Outcome != Healed {

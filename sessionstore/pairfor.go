@@ -43,7 +43,7 @@ type wanted struct {
 
 // wantedOf asks the program. Whatever it answers is no word about the token: the error is
 // always [ErrUnavailable], and has no other in its chain.
-func (s *Store) wantedOf(ctx context.Context, t presented) (wanted, error) {
+func (s *core) wantedOf(ctx context.Context, t presented) (wanted, error) {
 	if s.cfg.PairFor == nil {
 		return wanted{}, nil
 	}
