@@ -58,7 +58,9 @@ func TestProgramsOfPackageCommentsCompile(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The programs are laid over the module, in folders that it does not have.
-	overlay := struct{ Replace map[string]string }{map[string]string{}}
+	overlay := struct {
+		Replace map[string]string `json:"Replace"`
+	}{map[string]string{}}
 	folder, args := t.TempDir(), []string{"list", "-export", "-overlay", ""}
 	for name, program := range found {
 		file := filepath.Join(folder, strings.ReplaceAll(name, "/", "_")+".go")

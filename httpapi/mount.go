@@ -8,18 +8,18 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// anywhere has a router answer alike wherever it is mounted. http.StripPrefix takes the
+// anywhere is a router that answers alike wherever it is mounted. http.StripPrefix takes the
 // prefix off the URL, chi's Mount only notes in its routing context what is left; and a
 // router of chi's shares the context of the one around it, whose routes are others.
-// Behind this the router has a context of its own, and the URL's path is that of openapi.yaml.
-func anywhere(router *chi.Mux) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if outer := chi.RouteContext(r.Context()); outer != nil {
-			r = r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, (*chi.Context)(nil)))
-			r.URL = below(r.URL, outer.RoutePath)
-		}
-		router.ServeHTTP(w, r)
-	})
+// Here the router has a context of its own, and the URL's path is that of openapi.yaml.
+type anywhere struct{ *chi.Mux }
+
+func (a anywhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if outer := chi.RouteContext(r.Context()); outer != nil {
+		r = r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, (*chi.Context)(nil)))
+		r.URL = below(r.URL, outer.RoutePath)
+	}
+	a.Mux.ServeHTTP(w, r)
 }
 
 // below is the URL with the path that a router of chi's has left to route. An empty one is

@@ -83,7 +83,7 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	if s.internalIndex, err = newIndex("internal"); err != nil {
 		return nil, err
 	}
-	s.public, s.internal = anywhere(s.publicRoutes()), anywhere(s.internalRoutes())
+	s.public, s.internal = anywhere{s.publicRoutes()}, anywhere{s.internalRoutes()}
 	return s, nil
 }
 

@@ -110,11 +110,11 @@ func TestFiberStream(t *testing.T) {
 			return err
 		}
 		return c.SendStreamWriter(func(w *bufio.Writer) {
-			a.want(`{"count": 1}`)
+			a.want(`{"count": 1}`) //nolint:contextcheck // the test's, not the request's
 			if err := a.add(ctx, 1); err != nil {
 				t.Error(err)
 			}
-			a.want(`{"count": 2}`)
+			a.want(`{"count": 2}`) //nolint:contextcheck // the test's, not the request's
 			_, _ = w.WriteString("done")
 		})
 	})

@@ -46,8 +46,10 @@ func TestStreams(t *testing.T) {
 					if err := a.add(r.Context(), 1); err != nil {
 						t.Error(err)
 					}
-					w.(http.Flusher).Flush()
-					a.want(stored)
+					if err := http.NewResponseController(w).Flush(); err != nil {
+						t.Error(err)
+					}
+					a.want(stored) //nolint:contextcheck // the test's, not the request's
 					_, _ = io.WriteString(w, "x")
 				}
 			}))
@@ -79,12 +81,12 @@ func TestTakenOver(t *testing.T) {
 					if err := test.change(r.Context()); err != nil {
 						t.Error(err)
 					}
-					connection, _, err := w.(http.Hijacker).Hijack()
+					connection, _, err := http.NewResponseController(w).Hijack()
 					if err != nil {
 						return
 					}
 					defer func() { _ = connection.Close() }()
-					a.want(`{"count": 1}`)
+					a.want(`{"count": 1}`) //nolint:contextcheck // the test's, not the request's
 					_, _ = io.WriteString(connection, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
 				}))
 				if got := ask(t, a, s.URL, "GET", "/socket", ""); got.status != test.status || got.body != test.body {

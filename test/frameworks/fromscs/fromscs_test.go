@@ -244,12 +244,12 @@ func TestTablesAreComplete(t *testing.T) {
 // names are the exported methods and fields of a type.
 func names(of reflect.Type) []string {
 	var names []string
-	for i := range of.NumMethod() {
-		names = append(names, of.Method(i).Name)
+	for method := range of.Methods() {
+		names = append(names, method.Name)
 	}
 	if of.Kind() == reflect.Struct {
-		for i := range of.NumField() {
-			if field := of.Field(i); field.IsExported() && field.Type != reflect.TypeFor[scs.SessionCookie]() && field.Type != reflect.TypeFor[*sessions.Options]() {
+		for field := range of.Fields() {
+			if field.IsExported() && field.Type != reflect.TypeFor[scs.SessionCookie]() && field.Type != reflect.TypeFor[*sessions.Options]() {
 				names = append(names, field.Name)
 			}
 		}
