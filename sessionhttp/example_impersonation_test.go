@@ -79,7 +79,7 @@ func Example_impersonation() {
 		panic(err)
 	}
 	for _, session := range page.Sessions {
-		fmt.Println("in the list:", session.Context.Actor.Subject, session.ID == acted.ID)
+		fmt.Println("in the list:", session.Actor.Subject, session.ID == acted.ID)
 	}
 	// Output:
 	// for 15m0s, refresh token: false

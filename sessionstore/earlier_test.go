@@ -58,7 +58,7 @@ func TestRowsOfAnEarlierRelease(t *testing.T) {
 			params, want := acted()
 			params.Subject = ""
 			session, next := k.replace(t, sessionstore.Replaced{Token: string(pair.RefreshToken)}, params)
-			if session.Subject != "ann" || string(session.Data) != `{"cart": [1]}` || session.Context.Actor.Subject != want.Actor.Subject {
+			if session.Subject != "ann" || string(session.Data) != `{"cart": [1]}` || session.Actor.Subject != want.Actor.Subject {
 				t.Errorf("%+v", session)
 			}
 			if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {

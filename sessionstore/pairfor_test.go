@@ -241,7 +241,7 @@ func TestPairForCompas(t *testing.T) {
 			return sessionstore.PairParams{Claims: roleOf("editor"), AccessTokenTTL: 20 * time.Minute, RefreshTokenTTL: 3 * time.Hour}, nil
 		}
 	})
-	pair := c.kit.refresh(t, c.signIn(t, `{}`).refresh, sessionstore.Rotated)
+	pair := c.refresh(t, c.signIn(t, `{}`).refresh, sessionstore.Rotated)
 	if claims := c.claimsOf(t, pair); claims != `{"role":"editor"}` || pair.ExpiresIn() != 20*time.Minute || pair.RefreshExpiresIn() != 3*time.Hour {
 		t.Errorf("%s, good for %v and %v", claims, pair.ExpiresIn(), pair.RefreshExpiresIn())
 	}

@@ -425,7 +425,7 @@ func (s *walk) present(t *rapid.T, held heldToken) {
 		s.want(t, "refresh: ended", err, sessionstore.ErrEnded)
 	case sessionstore.Stolen:
 		s.want(t, string(theft), err, sessionstore.ErrReuse)
-		want := sessionstore.ReuseError{SessionID: held.session, Subject: m.subject, Theft: theft, Behind: behind}
+		want := sessionstore.ReuseError{SessionID: held.session, Subject: m.subject, ClientID: config().Tokens.ClientID, Theft: theft, Behind: behind}
 		if reuse, ok := errors.AsType[*sessionstore.ReuseError](err); !ok || *reuse != want {
 			t.Fatalf("theft %+v, want %+v", reuse, want)
 		}
