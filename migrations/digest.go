@@ -17,7 +17,10 @@ func Digest() string {
 			return err
 		}
 		content, err := files.ReadFile(name)
-		fmt.Fprintf(digest, "%s %d\n%s", name, len(content), content)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(digest, "%s %d\n%s", name, len(content), content)
 		return err
 	})
 	return hex.EncodeToString(digest.Sum(nil)[:16])

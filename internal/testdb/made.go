@@ -97,7 +97,7 @@ func makeData(ctx context.Context, programs pgserver.Programs, dir, data string)
 
 // copyFolder keeps owners and modes, unlike [os.CopyFS]: PostgreSQL looks at them.
 func copyFolder(ctx context.Context, from, to string) error {
-	if output, err := exec.CommandContext(ctx, "cp", "-Rp", from, to).CombinedOutput(); err != nil { //nolint:gosec // both are our own
+	if output, err := exec.CommandContext(ctx, "cp", "-Rp", from, to).CombinedOutput(); err != nil {
 		return fmt.Errorf("copy %s: %w: %s", from, err, output)
 	}
 
