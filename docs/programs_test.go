@@ -58,9 +58,7 @@ func TestProgramsOfPackageCommentsCompile(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The programs are laid over the module, in folders that it does not have.
-	overlay := struct {
-		Replace map[string]string `json:"Replace"`
-	}{map[string]string{}}
+	replace := map[string]string{}
 	folder, args := t.TempDir(), []string{"list", "-export", "-overlay", ""}
 	for name, program := range found {
 		file := filepath.Join(folder, strings.ReplaceAll(name, "/", "_")+".go")
@@ -68,10 +66,10 @@ func TestProgramsOfPackageCommentsCompile(t *testing.T) {
 			t.Fatal(err)
 		}
 		pasted := "pasted/" + name
-		overlay.Replace[filepath.Join(root, pasted, "main.go")] = file
+		replace[filepath.Join(root, pasted, "main.go")] = file
 		args = append(args, "./"+pasted)
 	}
-	text, err := json.Marshal(overlay)
+	text, err := json.Marshal(map[string]map[string]string{"Replace": replace})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 	"github.com/riverqueue/river/rivermigrate"
-
-	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 // RiverSchema is the PostgreSQL schema that the job queue's tables live in. It
@@ -22,9 +19,6 @@ const RiverSchema = "latchkey_river"
 
 // riverLock is any number that nothing else in the database locks.
 const riverLock = 7_205_759_403_792_794
-
-// lockConnectTimeout is for the connection that holds it.
-const lockConnectTimeout = 10 * time.Second
 
 const createRiverSchema = `CREATE SCHEMA IF NOT EXISTS ` + RiverSchema
 
@@ -47,7 +41,7 @@ func riverUp(ctx context.Context, pool *pgxpool.Pool) (applied []Applied, err er
 	if err != nil {
 		return nil, err
 	}
-	lock, err := primary.Beside(ctx, pool, lockConnectTimeout)
+	lock, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("migrate the job queue: %w", err)
 	}

@@ -35,7 +35,10 @@ func (c *healthCmd) Run(a *app) error {
 		_, err := fmt.Fprintln(a.stdout, "ready")
 		return err
 	}
-	var said struct{ Title, Detail string }
+	var said struct {
+		Title  string `json:"title"`
+		Detail string `json:"detail"`
+	}
 	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil {
 		return fmt.Errorf("the service is not ready: it answered %d", answer.StatusCode)
 	}

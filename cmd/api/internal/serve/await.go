@@ -29,7 +29,7 @@ func (s *service) awaitDatabase(ctx context.Context, check func() error) error {
 	if err == nil || !mayCome(err) {
 		return err
 	}
-	defer s.standIn()()
+	defer s.standIn(ctx)()
 	began, next := time.Now(), time.Now()
 	for ; err != nil && mayCome(err); err = check() {
 		if now := time.Now(); !now.Before(next) {
@@ -65,14 +65,14 @@ func mayCome(err error) bool {
 }
 
 // standIn answers on both listeners that the service is alive and not ready, until it is stopped.
-func (s *service) standIn() (stop func()) {
+func (s *service) standIn(ctx context.Context) (stop func()) {
 	server := &http.Server{Handler: httpapi.Unavailable(s.log), ReadHeaderTimeout: standInTimeout}
 	var serving sync.WaitGroup
 	for _, listener := range []net.Listener{s.public, s.internal} {
 		serving.Go(func() { _ = server.Serve(lent{listener}) }) // it ends when it is told to
 	}
 	return func() {
-		ctx, cancel := context.WithTimeout(context.Background(), standInTimeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), standInTimeout)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
 			_ = server.Close() // who sends so slowly is not waited for
