@@ -38,19 +38,19 @@ func TestSettingsInARollout(t *testing.T) {
 	newer := start(t, t.TempDir(), settings.With(env{
 		"LATCHKEY_AUDIENCE": "shop", "LATCHKEY_AUDIENCES_ACCEPTED": "latchkey", "LATCHKEY_CLIENT_ID": "renamed",
 		"LATCHKEY_CLIENTS_FILE":     writeFile(t, `[{"client_id":"agent","audiences":["https://mcp.example.com"],"access_token_ttl":"3m"}]`, t.TempDir(), "clients.json"),
-		"LATCHKEY_ACCESS_TOKEN_TTL": "2m", "LATCHKEY_REFRESH_TOKEN_TTL": "1h", "LATCHKEY_SESSION_TTL": "12h", "LATCHKEY_REFRESH_GRACE": "5s",
+		"LATCHKEY_ACCESS_TOKEN_TTL": "2m", "LATCHKEY_REFRESH_TOKEN_TTL": "48h", "LATCHKEY_SESSION_TTL": "480h", "LATCHKEY_REFRESH_GRACE": "5s",
 	}))
-	const own = `"access_token_ttl":240,"refresh_token_ttl":7200,"session_ttl":36000`
+	const own = `"access_token_ttl":240,"refresh_token_ttl":172800,"session_ttl":360000`
 	for name, c := range map[string]struct {
 		creates *service
 		body    string
 		says    said
 	}{
 		"made by the older":                        {older, `{}`, said{"latchkey", "latchkey", 0, 0, 0}},
-		"made by the newer":                        {newer, `{}`, said{"shop", "renamed", 0, 0, 12 * 3600}},
-		"with its own lifetimes, by the older":     {older, `{` + own + `}`, said{"latchkey", "latchkey", 240, 7200, 10 * 3600}},
-		"with its own lifetimes, by the newer":     {newer, `{` + own + `}`, said{"shop", "renamed", 240, 7200, 10 * 3600}},
-		"of a client that the newer alone has got": {newer, `{"client_id":"agent"}`, said{"https://mcp.example.com", "agent", 180, 0, 12 * 3600}},
+		"made by the newer":                        {newer, `{}`, said{"shop", "renamed", 0, 0, 480 * 3600}},
+		"with its own lifetimes, by the older":     {older, `{` + own + `}`, said{"latchkey", "latchkey", 240, 172800, 360000}},
+		"with its own lifetimes, by the newer":     {newer, `{` + own + `}`, said{"shop", "renamed", 240, 172800, 360000}},
+		"of a client that the newer alone has got": {newer, `{"client_id":"agent"}`, said{"https://mcp.example.com", "agent", 180, 0, 480 * 3600}},
 	} {
 		made := c.creates
 		pair := made.CreateSession(testKey, c.body)
@@ -123,7 +123,7 @@ func (r rollout) check(pair testservice.Pair, made *service) {
 	r.t.Helper()
 	want, defaults := r.says, said{access: 300, refresh: 30 * 24 * 3600}
 	if made == r.replicas[1] {
-		defaults = said{access: 120, refresh: 3600}
+		defaults = said{access: 120, refresh: 48 * 3600}
 	}
 	access, refresh := read(r.t, pair.AccessToken), read(r.t, pair.RefreshToken)
 	if access.Audience != want.audience || access.ClientID != want.clientID || access.ExpiresAt != access.IssuedAt+cmp.Or(want.access, defaults.access) {

@@ -19,12 +19,14 @@ var program string
 // Main builds the command for TestMain, with the race detector where the tests have it: what that finds ends the process
 // with a status that no test expects. linkFlags are more flags for the linker. It returns the exit code of run, which runs
 // the tests.
-func Main(run func() int, linkFlags ...string) int {
+func Main(run func() int, linkFlags ...string) int { return mainWith(run, nil, linkFlags) }
+
+func mainWith(run func() int, buildFlags, linkFlags []string) int {
 	dir, err := os.MkdirTemp("", "latchkey-api-")
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()
 		program = filepath.Join(dir, "api")
-		err = build(linkFlags)
+		err = build(buildFlags, linkFlags)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -36,14 +38,14 @@ func Main(run func() int, linkFlags ...string) int {
 // Program returns the path of the built command.
 func Program() string { return program }
 
-func build(flags []string) error {
+func build(buildFlags, linkFlags []string) error {
 	// Another module knows less of what the command needs.
 	root, err := goTool("", "list", "-m", "-f", "{{.Dir}}", module)
 	if err != nil {
 		return err
 	}
 	// Nobody debugs it, and to link it without symbols takes two thirds of the time.
-	args := []string{"build", "-o", program, "-ldflags", strings.Join(append(flags, "-s", "-w"), " ")}
+	args := append([]string{"build", "-o", program, "-ldflags", strings.Join(append(linkFlags, "-s", "-w"), " ")}, buildFlags...)
 	if raceEnabled {
 		args = append(args, "-race")
 	}

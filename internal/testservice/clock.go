@@ -67,7 +67,7 @@ func MainWithClocks(run func() int) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	return Main(run, "-overlay", overlay)
+	return mainWith(run, []string{"-overlay", overlay}, nil)
 }
 
 // writeOverlay writes what go build is to take for files of package time, and returns the list of them.
