@@ -52,28 +52,22 @@ func golden(t *testing.T, name, got string) {
 }
 
 var (
-	helpFlags    = regexp.MustCompile(`(?m)^ +--([a-z-]+)[= ]`)
-	readmeTable  = regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| ")
-	readmeHeader = "\n## Settings\n"
+	helpFlags   = regexp.MustCompile(`(?m)^ +--([a-z-]+)[= ]`)
+	settingRows = regexp.MustCompile("(?m)^\\| `([A-Z_]+)` \\| ")
 )
 
-// The README lists the settings that there are, and no others.
-func TestREADMEListsTheSettings(t *testing.T) {
+// The documents list the settings that there are, and no others.
+func TestDocumentsListTheSettings(t *testing.T) {
 	t.Parallel()
 
 	var want, got []string
 	for _, match := range helpFlags.FindAllStringSubmatch(line(nil, "serve", "--help").stdout, -1) {
 		want = append(want, "LATCHKEY_"+strings.ToUpper(strings.ReplaceAll(match[1], "-", "_")))
 	}
-	_, section, found := strings.Cut(readFile(t, filepath.Join("..", "..", "README.md")), readmeHeader)
-	if !found {
-		t.Fatalf("the README has no section %q", readmeHeader)
-	}
-	section, _, _ = strings.Cut(section, "\n## ")
-	for _, match := range readmeTable.FindAllStringSubmatch(section, -1) {
+	for _, match := range settingRows.FindAllStringSubmatch(readFile(t, filepath.Join("..", "..", "docs", "settings.md")), -1) {
 		got = append(got, match[1])
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(got) == 0 {
-		t.Errorf("the README's settings (-help +README):\n%s", diff)
+		t.Errorf("docs/settings.md (-help +document):\n%s", diff)
 	}
 }
