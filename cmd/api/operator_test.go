@@ -419,7 +419,7 @@ func TestCleanupIsInterrupted(t *testing.T) {
 
 	defer lockSessions(t, database)()
 	s := launch(t, t.TempDir(), env{"LATCHKEY_DATABASE_URL": database}, "cleanup")
-	awaitBlocked(t, database, "latchkey-tasks")
+	awaitBlocked(t, database, "latchkey-tasks", "")
 	if code := s.End(syscall.SIGINT); code != 1 {
 		t.Errorf("exit code %d", code)
 	}

@@ -158,7 +158,7 @@ func TestSignalDrainsRequests(t *testing.T) {
 
 	unlock := lockSessions(t, database)
 	answers := s.SendBeside(http.MethodPost, s.Internal+"/v1/sessions", testKey, `{"data":{}}`)
-	awaitBlocked(t, database, "latchkey")
+	awaitBlocked(t, database, "latchkey", `AS "length"`) // the creation
 	s.Signal(syscall.SIGTERM)
 	s.awaitDraining()
 	select {
@@ -188,7 +188,7 @@ func TestSecondSignalForces(t *testing.T) {
 
 	defer lockSessions(t, database)()
 	s.SendBeside(http.MethodPost, s.Internal+"/v1/sessions", testKey, `{"data":{}}`)
-	awaitBlocked(t, database, "latchkey")
+	awaitBlocked(t, database, "latchkey", `AS "length"`) // the creation
 	s.Signal(syscall.SIGINT)
 	s.awaitDraining()
 	if code := s.End(syscall.SIGINT); code != -1 {
@@ -221,16 +221,17 @@ func lockSessions(t *testing.T, database string) (unlock func()) {
 	}
 }
 
-func awaitBlocked(t *testing.T, database, application string) {
+// awaitBlocked waits until a statement that has the text somewhere waits for a lock: what runs beside requests may, too.
+func awaitBlocked(t *testing.T, database, application, text string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), database)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close(t.Context()) }()
-	const query = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND wait_event_type = 'Lock')`
+	const query = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 AND wait_event_type = 'Lock' AND strpos(query, $2) > 0)`
 	for blocked := false; !blocked; time.Sleep(10 * time.Millisecond) {
-		if err := conn.QueryRow(t.Context(), query, application).Scan(&blocked); err != nil {
+		if err := conn.QueryRow(t.Context(), query, application, text).Scan(&blocked); err != nil {
 			t.Fatal(err)
 		}
 	}
