@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"errors"
 	"net/http"
 	neturl "net/url"
 	"os"
@@ -11,7 +10,6 @@ import (
 	"testing"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
-	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // Every file with a secret is refused where others may write it, and reported where others may read it.
@@ -137,39 +135,6 @@ func TestSecretsThatChange(t *testing.T) {
 	}
 	if said := s.Stderr.String(); !strings.Contains(said, `"the service keys were read again","names":["two","three"]`) || strings.Contains(said, testKey) {
 		t.Errorf("said:\n%s", said)
-	}
-}
-
-// What reads the log may go: that ends no service, and none of its answers.
-func TestLogWithoutAReader(t *testing.T) {
-	t.Parallel()
-	reader, writer, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	internal := testservice.FreeAddress(t)
-	settings := configure(t, testdb.URL(t)).With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": internal})
-	cmd := testservice.Command(t.Context(), t.TempDir(), settings, "serve")
-	cmd.Stdout, cmd.Stderr = writer, writer
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(reader.Close(), writer.Close()); err != nil {
-		t.Fatal(err)
-	}
-	testservice.Await(t, "an answer", func() bool {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+internal+"/readyz", http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		answer, err := http.DefaultClient.Do(request)
-		return err == nil && answer.Body.Close() == nil && answer.StatusCode == http.StatusOK
-	})
-	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Wait(); err != nil {
-		t.Errorf("it ended with %v", err)
 	}
 }
 

@@ -16,7 +16,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/logpipe"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
@@ -55,7 +57,8 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	log := cfg.Settings.NewLogger(cfg.Stderr)
+	log, closeLog := newLogger(cfg)
+	defer closeLog()
 	traces, err := startTraces(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -89,6 +92,22 @@ func Run(ctx context.Context, cfg Config) error {
 		return nil // the signal came before it was ready
 	}
 	return err
+}
+
+// logTimeout is for what is left of the log at the end.
+const logTimeout = time.Second
+
+// newLogger returns a logger that no request waits for, whoever reads the log. Somebody at a terminal sees each line at
+// once, in its order beside what is printed.
+func newLogger(cfg Config) (log *slog.Logger, closeLog func()) {
+	if terminal.Is(cfg.Stderr) {
+		return cfg.Settings.NewLogger(cfg.Stderr), func() {}
+	}
+	pipe := logpipe.New(cfg.Stderr, func(lines int) {
+		log.Warn("lines of the log were lost: nobody read it", "lines", lines)
+	})
+	log = cfg.Settings.NewLogger(pipe)
+	return log, func() { pipe.Close(logTimeout) }
 }
 
 // service is what runs: two listeners on one database.
