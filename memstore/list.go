@@ -3,6 +3,11 @@ package memstore
 import (
 	"bytes"
 	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"net/netip"
 	"slices"
 
 	"github.com/google/uuid"
@@ -20,6 +25,37 @@ func (s *Store) List(_ context.Context, subject string, params sessionstore.List
 	if err := checkSubject(subject); err != nil {
 		return sessionstore.Page{}, err
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.page(slices.Values(s.subjects[subject]), params, func(*row) bool { return true })
+}
+
+// Find returns live sessions, of a subject or of everybody, newest first: see
+// [sessionstore.Store.Find]. Those that have ended are not kept: asking for them is
+// [errors.ErrUnsupported].
+func (s *Store) Find(_ context.Context, params sessionstore.FindParams) (sessionstore.Page, error) {
+	if params.Ended || !params.Since.IsZero() {
+		return sessionstore.Page{}, fmt.Errorf("memstore: find sessions that have ended: %w", errors.ErrUnsupported)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rows := maps.Values(s.rows)
+	if params.Subject != "" {
+		rows = slices.Values(s.subjects[params.Subject])
+	}
+	return s.page(rows, params.ListParams, func(r *row) bool {
+		return (params.Label == "" || params.Label == r.session.Client.Label) &&
+			(!params.Network.IsValid() || contains(params.Network, r.session.Client.IP) || contains(params.Network, r.session.LastClient.IP))
+	})
+}
+
+func contains(network netip.Prefix, ip string) bool {
+	address, err := netip.ParseAddr(ip)
+	return err == nil && network.Contains(address)
+}
+
+// page returns those of the rows that are live and match. The lock is held.
+func (s *Store) page(rows iter.Seq[*row], params sessionstore.ListParams, matches func(*row) bool) (sessionstore.Page, error) {
 	limit := params.Limit
 	if limit == 0 {
 		limit = defaultListLimit
@@ -34,15 +70,13 @@ func (s *Store) List(_ context.Context, subject string, params sessionstore.List
 			return sessionstore.Page{}, &sessionstore.ArgumentError{Field: "cursor", Problem: "not a cursor that this list gave"}
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	newestFirst := slices.SortedFunc(slices.Values(s.subjects[subject]), func(a, b *row) int {
+	newestFirst := slices.SortedFunc(rows, func(a, b *row) int {
 		return bytes.Compare(b.session.ID[:], a.session.ID[:])
 	})
 	var page sessionstore.Page
 	now := s.Now()
 	for _, r := range newestFirst {
-		if !s.core.IsLive(r.pair, now) || bytes.Compare(r.session.ID[:], before[:]) >= 0 {
+		if !s.core.IsLive(r.pair, now) || bytes.Compare(r.session.ID[:], before[:]) >= 0 || !matches(r) {
 			continue
 		}
 		if len(page.Sessions) == limit {
