@@ -26,8 +26,13 @@ var update = flag.Bool("update", false, "write the table of docs/clients.md anew
 
 // library is what one of them said of a good access token and of one with another signature.
 type library struct {
-	Version string
-	Answers []struct{ Subject, Error string }
+	Version string   `json:"version"`
+	Answers []answer `json:"answers"`
+}
+
+type answer struct {
+	Subject string `json:"subject"`
+	Error   string `json:"error"`
 }
 
 // supports reports whether it accepts the good one, and it alone.
@@ -124,11 +129,11 @@ func inProcess(t *testing.T, issuer, algorithm string, tokens []string) map[stri
 		one := library{Version: versionOf(t, "github.com/"+module)}
 		for _, token := range tokens {
 			subject, err := verify(t.Context(), token)
-			answer := struct{ Subject, Error string }{Subject: subject}
+			said := answer{Subject: subject}
 			if err != nil {
-				answer.Error = err.Error()
+				said.Error = err.Error()
 			}
-			one.Answers = append(one.Answers, answer)
+			one.Answers = append(one.Answers, said)
 		}
 		all[module] = one
 	}

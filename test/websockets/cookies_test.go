@@ -89,8 +89,9 @@ func TestProxy(t *testing.T) {
 			store, _, _ := setup(t)
 			api := sessionhttp.New[log](store, sessionhttp.Config{})
 			behind := httptest.NewServer(api.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				subject := api.From(r.Context()).Info.Subject
 				_ = serve(w, r, func(_ context.Context, message string) (string, error) { // it ends when the client leaves
-					return message + " from " + api.From(r.Context()).Info.Subject, nil
+					return message + " from " + subject, nil
 				})
 			})))
 			defer behind.Close()
