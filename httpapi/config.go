@@ -61,8 +61,8 @@ type Config struct {
 	// the public listener: as many at once, and then evenly. Zero means any number.
 	RateLimit int
 	// SessionRateLimit is how many requests a minute the public listener takes with
-	// tokens of one session, from whatever addresses. Who is refused waits for a
-	// minute divided by it: that should be well below the store's grace. Zero means
+	// tokens of one session, from whatever addresses. A refused client waits for a
+	// minute divided by it, which should be well below the store's grace. Zero means
 	// any number.
 	SessionRateLimit int
 	// HideActedSessions leaves sessions in which somebody acts for the subject out of

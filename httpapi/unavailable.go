@@ -5,13 +5,14 @@ import (
 	"net/http"
 
 	"github.com/go-chi/chi/v5"
+	"github.com/go-chi/chi/v5/middleware"
 )
 
 // Unavailable answers in the place of a [Server] for as long as there is none, since its
 // database is not there yet: it is alive, and everything else is 503 with Retry-After.
 func Unavailable(logger *slog.Logger) http.Handler {
 	r := chi.NewMux()
-	r.Use(resolveClient(nil), identify, accessLog(logger), recoverPanics, secure)
+	r.Use(resolveClient(nil), identify, accessLog(logger), recoverPanics, secure, middleware.GetHead)
 	var none *Server
 	r.Get(livenessPath, lenient(none.livez))
 	unavailable := respond(func(http.ResponseWriter, *http.Request) error {

@@ -30,6 +30,9 @@ func TestServeAwaitsItsDatabase(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", url, code, answer, want)
 		}
 	}
+	if code, _ := s.Send(http.MethodHead, "http://"+public+"/livez", "", nil); code != http.StatusOK {
+		t.Errorf("HEAD /livez: %d", code)
+	}
 	health := func(address string) result { return line(env{"LATCHKEY_INTERNAL_ADDR": address}, "health") }
 	if r := health(internal); r.code != 1 || r.stderr != "api: the service is not ready: The service is unavailable at the moment.\n" {
 		t.Errorf("health: exit code %d: %s", r.code, r.stderr)

@@ -49,7 +49,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATCHKEY_RATE_LIMIT": "-1"}, `LATCHKEY_RATE_LIMIT is "-1"` + number},
 		{env{"LATCHKEY_RATE_LIMIT": "ten"}, `LATCHKEY_RATE_LIMIT is "ten"` + number},
 		{env{"LATCHKEY_RATE_LIMIT_SESSION": "1.5"}, `LATCHKEY_RATE_LIMIT_SESSION is "1.5"` + number},
-		{env{"LATCHKEY_RATE_LIMIT_SESSION": "4"}, "LATCHKEY_RATE_LIMIT_SESSION is 4; it must be 0 or a number above 4: who is refused waits for a minute divided by it, which must be less than LATCHKEY_REFRESH_GRACE, 15s"},
+		{env{"LATCHKEY_RATE_LIMIT_SESSION": "4"}, "LATCHKEY_RATE_LIMIT_SESSION is 4; it must be 0 or a number above 4: a refused client waits for a minute divided by it, which must be less than LATCHKEY_REFRESH_GRACE, 15s"},
 		{env{"LATCHKEY_DPOP_NONCE": "on"}, `LATCHKEY_DPOP_NONCE is "on"; it must be true or false`},
 		{env{"LATCHKEY_TRUSTED_PROXIES": "10.0.0.0/33"}, `LATCHKEY_TRUSTED_PROXIES is "10.0.0.0/33"` + network},
 		{env{"LATCHKEY_TRUSTED_PROXIES": "proxy.local"}, `LATCHKEY_TRUSTED_PROXIES is "proxy.local"` + network},

@@ -151,7 +151,7 @@ func TestNoChangeIsLost(t *testing.T) {
 	}
 }
 
-// Who is logged in when the program is replaced stays so, with what is in the session.
+// Users who are logged in when the program is replaced stay logged in, with their data.
 func TestTakeOver(t *testing.T) {
 	t.Parallel()
 	old, store := scs.New(), newStore(t)
@@ -182,7 +182,7 @@ func TestTakeOver(t *testing.T) {
 	if got := bob.visit("GET", "/", nil); got != `"" has 0.` {
 		t.Errorf("%q", got)
 	}
-	// The session of scs has ended: who has logged out is not taken over once more.
+	// The scs session has ended: a user who has logged out is not taken over again.
 	if got := ann.visit("POST", "/logout", nil); got != `"" has 0.` {
 		t.Errorf("%q", got)
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// TakeOver goes around the new program for as long as there are sessions of scs: who comes with one
-// of those alone gets one of ours, with its data.
+// TakeOver wraps the new program for as long as there are scs sessions: a visitor who has only one
+// of those gets one of ours, with its data.
 func TakeOver(old *scs.SessionManager, store *sessionstore.Store, program http.Handler) http.Handler {
 	sessions := sessionhttp.New[visit](store, sessionhttp.Config{Transport: sessionhttp.Cookies{}, Optional: true})
 	return old.LoadAndSave(sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

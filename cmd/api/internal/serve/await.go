@@ -75,7 +75,7 @@ func (s *service) standIn(ctx context.Context) (stop func()) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), standInTimeout)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
-			_ = server.Close() // who sends so slowly is not waited for
+			_ = server.Close() // a client that sends so slowly is not waited for
 		}
 		serving.Wait()
 		for _, listener := range []net.Listener{s.public, s.internal} {

@@ -32,7 +32,7 @@ func (s *Serve) Validate() error {
 	case s.RefreshGrace == 0:
 		return Wrong("LATCHKEY_REFRESH_GRACE", s.RefreshGrace.String(), "a duration above 0, such as 15s")
 	case s.RateLimitSession != 0 && time.Minute/time.Duration(s.RateLimitSession) >= time.Duration(s.RefreshGrace):
-		return Wrong("LATCHKEY_RATE_LIMIT_SESSION", strconv.Itoa(int(s.RateLimitSession)), "0 or a number above "+strconv.Itoa(int(time.Minute/time.Duration(s.RefreshGrace)))+": who is refused waits for a minute divided by it, which must be less than LATCHKEY_REFRESH_GRACE, "+s.RefreshGrace.String())
+		return Wrong("LATCHKEY_RATE_LIMIT_SESSION", strconv.Itoa(int(s.RateLimitSession)), "0 or a number above "+strconv.Itoa(int(time.Minute/time.Duration(s.RefreshGrace)))+": a refused client waits for a minute divided by it, which must be less than LATCHKEY_REFRESH_GRACE, "+s.RefreshGrace.String())
 	case s.RevocationBound == 0:
 		return Wrong("LATCHKEY_REVOCATION_BOUND", s.RevocationBound.String(), "a duration of 1s or more")
 	case s.LateRetryLimit == 0:
