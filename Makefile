@@ -9,6 +9,8 @@ TOOL := go tool -modfile=tools/go.mod
 COUNT    ?= 5
 # Tested at once: most of them wait for something, so more than there are cores.
 PACKAGES ?= 4
+# What is tested. What takes longest begins first: it mostly waits, and the others fill the time.
+TESTED   ?= ./test/soak ./cmd/api ./internal/jobs ./sessionstore ./...
 FUZZTIME ?= 10s
 SOAKFOR  ?= 10m
 # How far the database's clock is ahead of the machine's. In make test it is behind.
@@ -26,7 +28,7 @@ MUTANTS ?= './dpop=.' './tokens=.' \
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: build ## Build and run the service with a private PostgreSQL under ./var, until Ctrl-C
@@ -42,9 +44,9 @@ build: ## Build bin/api
 	@go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/api ./cmd/api
 
 .PHONY: test
-test: ## Run all tests, on a real PostgreSQL, with the race detector
-	@# make lint has vet, which go test would run in each package again.
-	go test -race -vet=off -p $(PACKAGES) ./...
+test: ## Run the tests, on a real PostgreSQL, with the race detector
+	@# make lint has vet, which go test would run in each package again. What needs npm or a browser is not short: see make clients.
+	go test -race -vet=off -short -p $(PACKAGES) $(TESTED)
 	@# It takes eight times as long with the race detector, which has nothing to find in it: each search is one goroutine's own.
 	go test -vet=off -run '^TestModelCheck' ./internal/refresh
 
@@ -66,6 +68,7 @@ bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=
 
 .PHONY: clients
 clients: ## Run our client, other people's, and gateways against the service (needs node, npm, python3, ruby, nginx, caddy, haproxy, apache2 and chromium)
+	go test -count=1 ./examples/node-verifier ./examples/webshop
 	cd test/clients && go test -count=1 ./...
 
 .PHONY: compas

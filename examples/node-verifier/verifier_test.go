@@ -32,6 +32,9 @@ func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 // The example does what it promises, against the service itself.
 func TestNodeVerifier(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("make clients runs it")
+	}
 	for _, program := range []string{"node", "npm"} {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("the example needs %s, which is not installed", program)

@@ -131,6 +131,9 @@ func (p *place) control(w http.ResponseWriter, r *http.Request) {
 // navigations that are given up and answers that are lost, another site's form.
 func TestInChromium(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("make clients runs it")
+	}
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
 		t.Skip("the test needs chromium, which is not installed")
