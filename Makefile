@@ -68,7 +68,7 @@ bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=
 
 .PHONY: clients
 clients: ## Run our client, other people's, and gateways against the service (needs node, npm, python3, ruby, nginx, caddy, haproxy, apache2 and chromium)
-	go test -count=1 ./examples/node-verifier ./examples/webshop
+	go test -count=1 ./examples/node-verifier ./examples/refresh-protocol ./examples/webshop
 	cd test/clients && go test -count=1 ./...
 
 .PHONY: compas

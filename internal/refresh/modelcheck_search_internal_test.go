@@ -17,6 +17,7 @@ type findings struct {
 	depth     int  // the most steps to any of them
 	complete  bool // no step leads to a state that was not visited
 	violation string
+	path      []visit // to the violation, from the start on
 	trace     []string
 	// For scenario.turns: the most that it took to tell victim and thief apart.
 	turns, generations int8
@@ -60,31 +61,35 @@ func (s scenario) search() findings {
 	}
 	f.states, f.complete = len(visits), at == len(visits)
 	if f.violation != "" {
-		f.trace = s.trace(visits)
+		f.path = pathTo(visits)
+		f.trace = s.trace(f.path)
 	} else if f.complete {
 		f.depth-- // the last steps led nowhere new
 	}
 	return f
 }
 
-// trace tells how the last of the visits came to be.
-func (s scenario) trace(visits []visit) []string {
-	var path []visit
-	for i := int32(len(visits) - 1); i > 0; i = visits[i].from {
+// pathTo is how the last of the visits came to be, from the start on.
+func pathTo(visits []visit) (path []visit) {
+	for i := int32(len(visits) - 1); i >= 0; i = visits[i].from {
 		path = append(path, visits[i])
 	}
 	slices.Reverse(path)
+	return path
+}
 
+// trace tells it in words.
+func (s scenario) trace(path []visit) []string {
 	var lines []string
 	var row token // counted from the start
 	ticks := 0
-	for _, v := range path {
+	for n, v := range path[1:] {
 		row.shift(v.action.moved)
 		if v.action.kind == actTick {
 			ticks++
 			continue
 		}
-		before := visits[v.from].world
+		before := path[n].world
 		zero := token{refresh: row.refresh - v.action.moved.refresh, access: row.access - v.action.moved.access}
 		line := fmt.Sprintf("%3d  %s", ticks, describe(before, v.action, zero))
 		if v.action.presented {
