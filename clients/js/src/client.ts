@@ -1,5 +1,5 @@
 import { LatchkeyError } from "./errors.js";
-import { classify, classifyCheck, type Outcome } from "./exchange.js";
+import { classify, classifyCheck, retryAfter, type Outcome } from "./exchange.js";
 import { authorize, authorizedFetch, type Credentials, type Fetch, type Prover, type Source } from "./fetch.js";
 import { platformLock, type Lock } from "./lock.js";
 import { remaining, toSession, type Session, type TokenResponse } from "./session.js";
@@ -118,7 +118,7 @@ export class Client implements Source {
     if (!session) return;
     const form = new URLSearchParams({ token: session.refreshToken ?? session.accessToken });
     const answer = await this.#patiently(() =>
-      this.#send(`${this.#issuer}/oauth2/revoke`, { method: "POST", body: form, keepalive: true, signal: AbortSignal.timeout(this.#timeout) }));
+      this.#send(`${this.#issuer}/oauth2/revoke`, { method: "POST", body: form, keepalive: true, signal: AbortSignal.timeout(this.#timeout) }), true);
     if (!answer.ok) throw new LatchkeyError("refused", `the sign-out was refused: ${answer.status}`);
   }
 
@@ -194,7 +194,7 @@ export class Client implements Source {
       const outcome = await this.#ask(sent);
       switch (outcome.kind) {
         case "pair":
-          this.#notBefore = Date.now() + outcome.after;
+          this.#wait(outcome.after);
           return this.#commit(sent, toSession(outcome.tokens, sent.id));
         case "good":
           return this.#settle(sent);
@@ -203,19 +203,27 @@ export class Client implements Source {
         case "refused":
           throw new LatchkeyError("refused", outcome.message);
         case "retry":
-          this.#notBefore = Date.now() + (outcome.after ?? 0);
-          if (attempt === this.#retries || (outcome.after ?? 0) > this.#timeout) {
-            throw new LatchkeyError("unavailable", "the session service is unavailable", outcome.after);
-          }
+          this.#wait(outcome.after);
+          if (attempt === this.#retries) throw unavailable(outcome.after);
       }
     }
   }
 
-  /** #turn waits until the next attempt may be made: as the service said, and longer each time, at random. */
+  /** #wait takes note for how many milliseconds the service wants nothing to be sent. */
+  #wait(after = 0): void {
+    this.#notBefore = Math.max(this.#notBefore, performance.now() + after); // by a clock that nobody can set
+  }
+
+  /**
+   * #turn waits until the next attempt may be made: as the service said, and longer each time, at random. It throws `unavailable`
+   * at once if the service wants a longer pause than a refresh may take.
+   */
   async #turn(attempt: number): Promise<void> {
+    const told = this.#notBefore - performance.now();
+    if (told > this.#timeout) throw unavailable(Math.ceil(told));
     const backoff = attempt && second * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
-    const wait = Math.max(backoff, this.#notBefore - Date.now());
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(wait, 60 * second)));
+    const wait = Math.max(backoff, told);
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
   }
 
   async #ask(session: Session): Promise<Outcome> {
@@ -291,16 +299,18 @@ export class Client implements Source {
     throw new LatchkeyError("refused", `the session service answered ${answer.status}`);
   }
 
-  /** #patiently sends what may be sent again, until it is answered. */
-  async #patiently(send: () => Promise<Response>): Promise<Response> {
+  /** #patiently sends what may be sent again, until it is answered. What is urgent is sent once whatever the service has said before. */
+  async #patiently(send: () => Promise<Response>, urgent = false): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
-      await this.#turn(attempt);
+      if (attempt || !urgent) await this.#turn(attempt);
       const answer = await send().catch((error: unknown) => {
         if (error instanceof LatchkeyError) throw error;
         return null;
       });
       if (answer && answer.status < 500 && answer.status !== 429) return answer;
-      if (attempt === this.#retries) throw new LatchkeyError("unavailable", "the session service is unavailable");
+      const after = answer ? retryAfter(answer.headers) : undefined;
+      this.#wait(after);
+      if (attempt === this.#retries) throw unavailable(after);
     }
   }
 
@@ -327,7 +337,7 @@ export class Client implements Source {
     clearTimeout(this.#timer);
     if (!this.#ahead || session?.refreshToken === undefined || this.#closed.signal.aborted || document.visibilityState !== "visible") return;
     const early = Math.min(30 * second, session.expiresIn * 200);
-    const wait = Math.max(remaining(session) - early, this.#notBefore - Date.now(), soonest);
+    const wait = Math.max(remaining(session) - early, this.#notBefore - performance.now(), soonest);
     this.#timer = setTimeout(async () => {
       // What fails here is tried again when it is needed, or after a while.
       await this.#refresh(session).catch(() => this.#plan(session, 30 * second));
@@ -370,4 +380,8 @@ export class Client implements Source {
       if (event.persisted) open(), back();
     }, { signal });
   }
+}
+
+function unavailable(after: number | undefined): LatchkeyError {
+  return new LatchkeyError("unavailable", "the session service is unavailable", after);
 }
