@@ -372,7 +372,11 @@ export class Client implements Source {
     if (typeof document !== "object") return;
     const { signal } = this.#closed;
     // After hours in the background, or in the back-forward cache, the store may have anything.
-    const back = () => void this.#observe();
+    const back = () => {
+      // A page that leaves with a transaction under way is thrown out of the back-forward cache when another tab writes.
+      if (document.visibilityState === "hidden") clearTimeout(this.#timer);
+      else void this.#observe();
+    };
     addEventListener("online", back, { signal });
     document.addEventListener("visibilitychange", back, { signal });
     addEventListener("pagehide", () => this.#silence(), { signal });
