@@ -235,6 +235,45 @@ for (const [what, days] of [["ahead", 3], ["behind", -3]]) {
   });
 }
 
+test("without a page, a token is refreshed ahead of expiry if that is wanted", async (t) => {
+  const { net, client } = await setup(t, { ahead: true });
+  await client.signIn({ ...(await signIn()), expires_in: 2 });
+  await until(() => net.count === 1);
+});
+
+test("a listener that throws keeps nobody else from being told", async (t) => {
+  const { client } = await setup(t);
+  const caught = [];
+  process.setUncaughtExceptionCaptureCallback((error) => caught.push(error.message));
+  t.after(() => process.setUncaughtExceptionCaptureCallback(null));
+  const states = [];
+  client.subscribe(() => {
+    throw new Error("the page's mistake");
+  });
+  client.subscribe(({ status }) => states.push(status));
+  await client.signIn(await signIn());
+  await until(() => caught.length === 1);
+  assert.deepEqual([caught, states], [["the page's mistake"], ["signed-in"]]);
+});
+
+test("a store that cannot be read yet is read again by the next call", async (t) => {
+  const kept = memoryStore();
+  let locked = true;
+  const store = {
+    read() {
+      if (locked) throw new Error("the device is locked");
+      return kept.read();
+    },
+    write: kept.write,
+  };
+  const { client } = await setup(t, { store });
+  await assert.rejects(client.credentials(), /locked/);
+  assert.equal(client.state().status, "loading");
+  locked = false;
+  assert.equal(await client.credentials(), null);
+  assert.equal(client.state().status, "signed-out");
+});
+
 test("devices: list, rename and end one, sign out elsewhere and everywhere", async (t) => {
   const { client, store } = await setup(t);
   const subject = `user-${crypto.randomUUID()}`;
