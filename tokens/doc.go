@@ -14,7 +14,7 @@
 //	)
 //
 //	func main() {
-//		jwk, _, err := tokens.GenerateKey("EdDSA")
+//		jwk, _, err := tokens.GenerateKey("ES256")
 //		if err != nil {
 //			log.Fatal(err)
 //		}

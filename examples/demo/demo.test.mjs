@@ -12,6 +12,7 @@ test("the demo", { timeout: 180_000 }, async (t) => {
   const page = await context.newPage();
   const errors = [];
   page.on("pageerror", (error) => errors.push(error));
+  page.on("console", (message) => message.type() === "error" && message.text().includes("404") && errors.push(message.text()));
   const picture = (name) => SCREENSHOTS && page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
   const press = (name) => page.getByRole("button", { name, exact: true }).click();
   const sees = (text) => page.getByText(text).first().waitFor();
@@ -27,6 +28,9 @@ test("the demo", { timeout: 180_000 }, async (t) => {
   await page.locator("#devices tr").nth(1).waitFor();
   await sees("the tokens were replaced");
   await picture("demo");
+  await page.setViewportSize({ width: 320, height: 640 }); // a small phone
+  assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 320);
+  await page.setViewportSize({ width: 1100, height: 720 });
 
   await press("is down");
   await sees("the network is down");

@@ -60,6 +60,7 @@ const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 /** route answers a request, or returns nothing where the network loses the answer. */
 async function route(request, path, body) {
   if (path === "/network") return (network = body || network), { status: 200, headers: json, body: JSON.stringify(network) };
+  if (path === "/favicon.ico") return { status: 204, headers: {}, body: "" }; // browsers ask for it unasked
   const overNetwork = path.startsWith("/api/") || path.startsWith("/sessions/");
   if (!overNetwork) return file(path);
   if (network === "is down") return undefined;

@@ -107,7 +107,7 @@ func serve(t *testing.T, sessions int) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	jwk, _, err := tokens.GenerateKey("EdDSA")
+	jwk, _, err := tokens.GenerateKey("ES256")
 	if err != nil {
 		t.Fatal(err)
 	}

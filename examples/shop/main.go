@@ -70,7 +70,7 @@ func newShop(ctx context.Context, pool *pgxpool.Pool) (*shop, error) {
 	}
 	// A key of its own for each run, so every restart signs everybody out. Keep
 	// it in a file instead: tokens.GenerateKey, or `api keys generate`.
-	jwk, _, err := tokens.GenerateKey("EdDSA")
+	jwk, _, err := tokens.GenerateKey("ES256")
 	if err != nil {
 		return nil, err
 	}

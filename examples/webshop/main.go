@@ -85,7 +85,7 @@ func run(ctx context.Context, keyFile string) error {
 func readKeys(file string) (*tokens.KeyRing, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		jwk, _, err := tokens.GenerateKey("EdDSA")
+		jwk, _, err := tokens.GenerateKey("ES256")
 		if err != nil {
 			return nil, err
 		}

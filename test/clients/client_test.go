@@ -28,9 +28,14 @@ func TestOwnClient(t *testing.T) {
 	for _, script := range []string{"build", "package"} {
 		t.Logf("%s", run(t, dir, os.Environ(), "npm", "run", "--silent", script))
 	}
+	answers, err := filepath.Abs("../../httpapi/testdata")
+	if err != nil {
+		t.Fatal(err)
+	}
 	out := run(t, dir, testservice.Env{
 		"PATH": os.Getenv("PATH"), "HOME": dir, "PAGE_PORT": port,
 		"ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key, "FAULTS_FOR": strconv.Itoa(int(faults.Seconds())),
+		"ANSWERS": answers,
 	}.List(), "npm", "test", "--silent")
 	t.Logf("%s", out)
 	holdDemo(t, dir)

@@ -92,6 +92,7 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 	if !s.active(ada.AccessToken) {
 		t.Error("a DELETE through the gateway has ended the session")
 	}
+	holdTargets(t, app, gate, ada.AccessToken)
 	holdPreflights(t, app, gate, traits)
 	holdWebSockets(t, gate, ada.AccessToken)
 
@@ -114,6 +115,27 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 	}
 	if app.requests.Load() != before {
 		t.Error("the app was asked without the service")
+	}
+}
+
+// Whatever a path and a query look like, they reach the app as they were sent, and only with a good token.
+func holdTargets(t *testing.T, app *application, gate, token string) {
+	t.Helper()
+	encoded := "/caf%C3%A9%20noir/a;b=c,d@e+f~?next=https%3A%2F%2Fapp.example.com%2F%3Fx%3D1&long=" + strings.Repeat("%26x", 1000)
+	if got := ask(t, gate, http.MethodGet, encoded, token, nil); got.StatusCode != http.StatusOK {
+		t.Errorf("an encoded path with a long query: %d %v", got.StatusCode, got.Header)
+	}
+	if asked := app.last.Load().URL.RequestURI(); asked != encoded {
+		t.Errorf("the app was asked for %.200s instead of %.200s", asked, encoded)
+	}
+	for _, target := range []string{"//page", "/a/../page", "/%2e%2e/page", "/..%2fpage", "/page%00", "/page%0d%0aX:y", "/v1/check/%2e%2e", "/;/..;/page", "/page?%00"} {
+		before := app.requests.Load()
+		if got := ask(t, gate, http.MethodGet, target, "", nil); got.StatusCode < 400 || got.StatusCode > 499 || app.requests.Load() != before {
+			t.Errorf("%s without a token: %d, and the app got %d requests", target, got.StatusCode, app.requests.Load()-before)
+		}
+		if got := ask(t, gate, http.MethodGet, target, token, nil); got.StatusCode >= 500 {
+			t.Errorf("%s with a good token: %d", target, got.StatusCode)
+		}
 	}
 }
 

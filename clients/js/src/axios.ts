@@ -1,20 +1,26 @@
+import { LatchkeyError } from "./errors.js";
 import type { Credentials, Source } from "./fetch.js";
 
 interface Config {
-  url?: string | undefined;
-  baseURL?: string | undefined;
   headers: { set(name: string, value: string): unknown; has(name: string): boolean };
   [ours]?: Credentials;
+}
+
+interface Answer {
+  status: number;
+  config: Config;
 }
 
 interface Axios {
   interceptors: {
     request: { use(before: (config: any) => Promise<any>): unknown };
-    response: { use(after: undefined, failed: (error: any) => Promise<any>): unknown };
+    response: { use(after: (answer: any) => Promise<any>, failed: (error: any) => Promise<any>): unknown };
   };
   request(config: any): Promise<any>;
+  getUri(config: any): string;
 }
 
+/** Marks what was sent with our credentials. axios copies no symbols, so a request that is sent again has no mark. */
 const ours = Symbol("latchkey");
 
 /**
@@ -29,24 +35,33 @@ export function authorizeAxios(axios: Axios, source: Source, origins: Iterable<s
     return config;
   };
   axios.interceptors.request.use(async (config: Config) => {
-    if (config[ours] || config.headers.has("Authorization") || !allowed.has(originOf(config))) return config;
+    const owner = source.current();
+    if (config.headers.has("Authorization") || !allowed.has(originOf(axios.getUri(config)))) return config;
     const credentials = await source.credentials();
-    return credentials ? authorize(config, credentials) : config;
+    if (!credentials) return config;
+    if (owner !== null && credentials.id !== owner) {
+      throw new LatchkeyError("session_changed", "another user has signed in since the request was made");
+    }
+    return authorize(config, credentials);
   });
-  axios.interceptors.response.use(undefined, async (error: { config?: Config & { [again]?: true }; response?: { status: number } }) => {
-    const { config, response } = error;
-    const used = config?.[ours];
-    if (!config || !used || config[again] || response?.status !== 401) throw error;
+  /** sendAgain returns the second answer, or undefined where the first one stands. */
+  const sendAgain = async ({ status, config }: Answer): Promise<unknown> => {
+    const used = config[ours];
+    if (status !== 401 || !used) return undefined;
     const next = await source.credentials(used.accessToken);
-    if (next?.id !== used.id) throw error;
-    config[again] = true;
-    return axios.request(authorize(config, next));
-  });
+    return next?.id === used.id ? axios.request(authorize(config, next)) : undefined;
+  };
+  axios.interceptors.response.use(
+    async (answer: Answer) => (await sendAgain(answer)) ?? answer,
+    async (error: { response?: Answer }) => {
+      const second = error.response && (await sendAgain(error.response));
+      if (second) return second;
+      throw error;
+    },
+  );
 }
 
-const again = Symbol("again");
-
-function originOf({ url = "", baseURL }: Config): string {
+function originOf(url: string): string {
   const here = typeof location === "object" ? location.href : undefined;
-  return URL.canParse(url, baseURL ?? here) ? new URL(url, baseURL ?? here).origin : "";
+  return URL.canParse(url, here) ? new URL(url, here).origin : "";
 }

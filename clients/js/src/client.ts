@@ -1,9 +1,11 @@
 import { LatchkeyError } from "./errors.js";
-import { classify, classifyCheck, type Outcome } from "./exchange.js";
+import { classify, classifyCheck, retryAfter, type Outcome } from "./exchange.js";
 import { authorize, authorizedFetch, type Credentials, type Fetch, type Prover, type Source } from "./fetch.js";
 import { platformLock, type Lock } from "./lock.js";
+import { Observed, type State } from "./observed.js";
 import { remaining, toSession, type Session, type TokenResponse } from "./session.js";
 import { databaseStore, type Store } from "./store.js";
+import { Tabs } from "./tabs.js";
 
 export interface Options {
   /** The session service's public address, such as `https://sessions.example.com`. */
@@ -26,15 +28,6 @@ export interface Options {
   fetch?: Fetch;
   lock?: Lock;
 }
-
-/** What is known about the user. It is replaced as a whole, so two that are equal (`===`) say the same. */
-export type State =
-  /** The store was not read yet. */
-  | { readonly status: "loading" }
-  /** `session` changes when another user signs in, and at no refresh. */
-  | { readonly status: "signed-in"; readonly session: string }
-  /** `reason` is `ended` where the service has said that the session is over, from wherever that was done. */
-  | { readonly status: "signed-out"; readonly reason?: "signed-out" | "ended" };
 
 /** One of the user's sessions, as a list of devices shows it. */
 export interface Device {
@@ -63,17 +56,15 @@ export class Client implements Source {
   readonly #timeout: number;
   readonly #retries: number;
   readonly #ahead: boolean;
-  readonly #listeners = new Set<(state: State) => void>();
-  #state: State = { status: "loading" };
-  /** Whether the login was gone before it was heard why. */
-  #unexplained = false;
+  readonly #observed = new Observed();
+  readonly #tabs: Tabs<Reason>;
   /** What another tab has said last. */
   #heard: "signed-out" | "ended" | undefined;
-  #channel: BroadcastChannel | undefined;
   #refreshing: Promise<Session | null> | undefined;
   #notBefore = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  readonly #closed = new AbortController();
+  readonly #unwatch: (() => void) | undefined;
+  #closed = false;
 
   constructor(options: Options) {
     const { issuer, origins = [], name = "latchkey", timeout = 10 * second, retries = 4 } = options;
@@ -88,24 +79,29 @@ export class Client implements Source {
     this.#ahead = options.ahead ?? typeof document === "object";
     const allowed = new Set([this.#issuer, ...origins].map((origin) => new URL(origin).origin));
     this.fetch = authorizedFetch(this, allowed, this.#send, this.#prover);
-    this.#listen();
-    void this.#observe();
+    this.#tabs = new Tabs<Reason>(
+      name,
+      (reason) => {
+        this.#heard = reason === "ended" || reason === "signed-out" ? reason : undefined;
+        this.#look(this.#heard);
+      },
+      () => this.#look(),
+    );
+    this.#unwatch = this.#store.watch?.(() => this.#look(this.#heard));
+    this.#look();
   }
 
   /** state is what is known now. The function is bound, as `useSyncExternalStore` wants it. */
-  readonly state = (): State => this.#state;
+  readonly state = (): State => this.#observed.state();
 
   /** subscribe calls the listener at each change of the state, in whichever tab it was made, and returns how to stop that. */
-  readonly subscribe = (listener: (state: State) => void): (() => void) => {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  };
+  readonly subscribe = (listener: (state: State) => void): (() => void) => this.#observed.subscribe(listener);
 
   /** signIn keeps what your backend sent after the login. An earlier login is forgotten, not ended. */
   async signIn(tokens: TokenResponse): Promise<void> {
     const session = toSession(tokens, crypto.randomUUID());
     await this.#exclusively(() => this.#store.write(session));
-    this.#tell("signed-in");
+    this.#tabs.tell("signed-in");
     await this.#observe();
   }
 
@@ -118,7 +114,7 @@ export class Client implements Source {
     if (!session) return;
     const form = new URLSearchParams({ token: session.refreshToken ?? session.accessToken });
     const answer = await this.#patiently(() =>
-      this.#send(`${this.#issuer}/oauth2/revoke`, { method: "POST", body: form, keepalive: true, signal: AbortSignal.timeout(this.#timeout) }));
+      this.#send(`${this.#issuer}/oauth2/revoke`, { method: "POST", body: form, keepalive: true, signal: AbortSignal.timeout(this.#timeout) }), true);
     if (!answer.ok) throw new LatchkeyError("refused", `the sign-out was refused: ${answer.status}`);
   }
 
@@ -157,13 +153,14 @@ export class Client implements Source {
 
   /** close stops timers and listeners. The login stays in the store. */
   close(): void {
-    this.#closed.abort();
+    this.#closed = true;
     clearTimeout(this.#timer);
-    this.#silence();
+    this.#unwatch?.();
+    this.#tabs.close();
   }
 
   current(): string | null {
-    return this.#state.status === "signed-in" ? this.#state.session : null;
+    return this.#observed.current();
   }
 
   /**
@@ -194,7 +191,7 @@ export class Client implements Source {
       const outcome = await this.#ask(sent);
       switch (outcome.kind) {
         case "pair":
-          this.#notBefore = Date.now() + outcome.after;
+          this.#wait(outcome.after);
           return this.#commit(sent, toSession(outcome.tokens, sent.id));
         case "good":
           return this.#settle(sent);
@@ -203,19 +200,27 @@ export class Client implements Source {
         case "refused":
           throw new LatchkeyError("refused", outcome.message);
         case "retry":
-          this.#notBefore = Date.now() + (outcome.after ?? 0);
-          if (attempt === this.#retries || (outcome.after ?? 0) > this.#timeout) {
-            throw new LatchkeyError("unavailable", "the session service is unavailable", outcome.after);
-          }
+          this.#wait(outcome.after);
+          if (attempt === this.#retries) throw unavailable(outcome.after);
       }
     }
   }
 
-  /** #turn waits until the next attempt may be made: as the service said, and longer each time, at random. */
+  /** #wait takes note for how many milliseconds the service wants nothing to be sent. */
+  #wait(after = 0): void {
+    this.#notBefore = Math.max(this.#notBefore, performance.now() + after); // by a clock that nobody can set
+  }
+
+  /**
+   * #turn waits until the next attempt may be made: as the service said, and longer each time, at random. It throws `unavailable`
+   * at once if the service wants a longer pause than a refresh may take.
+   */
   async #turn(attempt: number): Promise<void> {
+    const told = this.#notBefore - performance.now();
+    if (told > this.#timeout) throw unavailable(Math.ceil(told));
     const backoff = attempt && second * 2 ** (attempt - 1) * (0.5 + Math.random() / 2);
-    const wait = Math.max(backoff, this.#notBefore - Date.now());
-    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, Math.min(wait, 60 * second)));
+    const wait = Math.max(backoff, told);
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
   }
 
   async #ask(session: Session): Promise<Outcome> {
@@ -260,7 +265,7 @@ export class Client implements Source {
       await this.#store.write(next);
       return next;
     });
-    if (stored === next) this.#tell(next ? "refreshed" : "ended");
+    if (stored === next) this.#tabs.tell(next ? "refreshed" : "ended");
     return this.#settle(stored, "ended");
   }
 
@@ -272,7 +277,7 @@ export class Client implements Source {
       return kept;
     });
     if (session) {
-      this.#tell(reason);
+      this.#tabs.tell(reason);
       this.#settle(null, "signed-out");
     }
     return session;
@@ -291,16 +296,18 @@ export class Client implements Source {
     throw new LatchkeyError("refused", `the session service answered ${answer.status}`);
   }
 
-  /** #patiently sends what may be sent again, until it is answered. */
-  async #patiently(send: () => Promise<Response>): Promise<Response> {
+  /** #patiently sends what may be sent again, until it is answered. What is urgent is sent once whatever the service has said before. */
+  async #patiently(send: () => Promise<Response>, urgent = false): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
-      await this.#turn(attempt);
+      if (attempt || !urgent) await this.#turn(attempt);
       const answer = await send().catch((error: unknown) => {
         if (error instanceof LatchkeyError) throw error;
         return null;
       });
       if (answer && answer.status < 500 && answer.status !== 429) return answer;
-      if (attempt === this.#retries) throw new LatchkeyError("unavailable", "the session service is unavailable");
+      const after = answer ? retryAfter(answer.headers) : undefined;
+      this.#wait(after);
+      if (attempt === this.#retries) throw unavailable(after);
     }
   }
 
@@ -308,16 +315,14 @@ export class Client implements Source {
     this.#settle(await this.#store.read(), reason);
   }
 
+  /** #look observes what nobody waits for: a store that cannot be read now is read again at the next call. */
+  #look(reason?: "signed-out" | "ended"): void {
+    void this.#observe(reason).catch(() => undefined);
+  }
+
   /** #settle takes note of what the store has, and plans the next refresh. */
   #settle(session: Session | null, reason?: "signed-out" | "ended"): Session | null {
-    const before = this.#state;
-    if (session && !(before.status === "signed-in" && before.session === session.id)) {
-      this.#state = { status: "signed-in", session: session.id };
-    } else if (!session && (before.status !== "signed-out" || (this.#unexplained && reason))) {
-      this.#unexplained = before.status === "signed-in" && !reason;
-      this.#state = reason ? { status: "signed-out", reason } : { status: "signed-out" };
-    }
-    if (this.#state !== before) for (const listener of [...this.#listeners]) listener(this.#state);
+    this.#observed.settle(session?.id ?? null, reason);
     this.#plan(session);
     return session;
   }
@@ -325,49 +330,17 @@ export class Client implements Source {
   /** #plan refreshes what can be refreshed ahead of expiry, while somebody looks at the page. */
   #plan(session: Session | null, soonest = second): void {
     clearTimeout(this.#timer);
-    if (!this.#ahead || session?.refreshToken === undefined || this.#closed.signal.aborted || document.visibilityState !== "visible") return;
+    if (!this.#ahead || session?.refreshToken === undefined || this.#closed) return;
     const early = Math.min(30 * second, session.expiresIn * 200);
-    const wait = Math.max(remaining(session) - early, this.#notBefore - Date.now(), soonest);
+    const wait = Math.max(remaining(session) - early, this.#notBefore - performance.now(), soonest);
     this.#timer = setTimeout(async () => {
+      if (typeof document === "object" && document.visibilityState === "hidden") return; // planned anew when the page is seen again
       // What fails here is tried again when it is needed, or after a while.
       await this.#refresh(session).catch(() => this.#plan(session, 30 * second));
     }, Math.min(wait, 2 ** 31 - 1));
   }
+}
 
-  /** #tell lets the other tabs read the store again. */
-  #tell(reason: Reason): void {
-    this.#channel?.postMessage(reason);
-  }
-
-  /** #silence closes the channel, which would keep a page out of the back-forward cache. */
-  #silence(): void {
-    this.#channel?.close();
-    this.#channel = undefined;
-  }
-
-  #listen(): void {
-    if (typeof BroadcastChannel === "undefined") return;
-    const open = () => {
-      this.#channel = new BroadcastChannel(this.#name);
-      // Node would not end while a channel is open.
-      (this.#channel as { unref?: () => void }).unref?.();
-      this.#channel.onmessage = ({ data }: MessageEvent<Reason>) => {
-        this.#heard = data === "ended" || data === "signed-out" ? data : undefined;
-        void this.#observe(this.#heard);
-      };
-    };
-    open();
-    const stop = this.#store.watch?.(() => void this.#observe(this.#heard));
-    this.#closed.signal.addEventListener("abort", () => stop?.());
-    if (typeof document !== "object") return;
-    const { signal } = this.#closed;
-    // After hours in the background, or in the back-forward cache, the store may have anything.
-    const back = () => void this.#observe();
-    addEventListener("online", back, { signal });
-    document.addEventListener("visibilitychange", back, { signal });
-    addEventListener("pagehide", () => this.#silence(), { signal });
-    addEventListener("pageshow", (event) => {
-      if (event.persisted) open(), back();
-    }, { signal });
-  }
+function unavailable(after: number | undefined): LatchkeyError {
+  return new LatchkeyError("unavailable", "the session service is unavailable", after);
 }

@@ -10,9 +10,10 @@
  *
  * @module
  */
-export { Client, type Device, type Options, type State } from "./client.js";
+export { Client, type Device, type Options } from "./client.js";
 export { LatchkeyError, type ErrorCode } from "./errors.js";
 export type { Credentials, Fetch, Prover, Source } from "./fetch.js";
 export type { Lock } from "./lock.js";
+export type { State } from "./observed.js";
 export type { Session, TokenResponse } from "./session.js";
 export { databaseStore, localStore, memoryStore, tabStore, type Store } from "./store.js";

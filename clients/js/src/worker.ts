@@ -1,6 +1,7 @@
-import type { Client, State } from "./client.js";
+import type { Client } from "./client.js";
 import { LatchkeyError, type ErrorCode } from "./errors.js";
 import { authorizedFetch, type Credentials, type Fetch, type Source } from "./fetch.js";
+import type { State } from "./observed.js";
 import type { TokenResponse } from "./session.js";
 
 type Call = "credentials" | "signIn" | "signOut" | "signOutEverywhere" | "signOutElsewhere" | "devices" | "renameDevice" | "endDevice";

@@ -9,7 +9,8 @@ const dist = new URL("../dist/", import.meta.url);
 let browser;
 
 before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
+  const ignoreDefaultArgs = ["--disable-back-forward-cache"];
+  browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"], ignoreDefaultArgs });
 });
 after(() => browser?.close());
 
@@ -20,6 +21,12 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
     const { pathname } = new URL(request.url, "http://page");
     if (pathname.startsWith("/dist/")) {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(await readFile(new URL(pathname.slice(6), dist)));
+    } else if (pathname === "/worker.js") {
+      response.writeHead(200, { "Content-Type": "text/javascript" }).end(`
+        import { Client } from "/dist/index.js";
+        import { serveClient } from "/dist/worker.js";
+        serveClient(new Client({ issuer: "${net.url}" }), self);
+      `);
     } else {
       response.writeHead(200, { "Content-Type": "text/html" }).end(`<!doctype html><title>page</title><script type="module">
         import * as latchkey from "/dist/index.js";
@@ -222,6 +229,59 @@ test("a tab that was frozen for hours reads the store before it sends", async (t
   await devtools.send("Page.setWebLifecycleState", { state: "active" });
   await two.clock.install({ time: Date.now() + 6 * 3_600_000 });
   assert.equal(await call(two), "ada");
+});
+
+test("a hidden tab refreshes nothing until somebody looks at it", async (t) => {
+  const { net, open } = await setup(t, { prepare: () => Object.defineProperty(document, "visibilityState", { get: () => globalThis.visibility ?? "hidden" }) });
+  const tab = await open();
+  await tab.clock.install();
+  await login(tab, await signIn("ada"));
+  await tab.clock.runFor(20_000); // longer than the token lives
+  assert.equal(net.count, 0);
+  await tab.evaluate(() => {
+    globalThis.visibility = "visible";
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  await until(async () => (await tab.clock.runFor(500), net.count === 1));
+});
+
+test("a page that comes back from the back-forward cache reads the store", async (t) => {
+  const { page, open } = await setup(t);
+  const [one, two] = [await open(), await open()];
+  await login(one, await signIn("ada"));
+  await becomes(two, "signed-in");
+  await one.evaluate(() => (globalThis.mark = "the same page"));
+  await one.goto(`${page.url.replace("127.0.0.1", "localhost")}/elsewhere`);
+  await two.evaluate(() => client.signOut());
+  await login(two, await signIn("bob"));
+  await two.evaluate(() => client.signOut());
+  await one.goBack({ waitUntil: "commit" }); // no "load": it is the page as it was
+  assert.equal(await one.evaluate(() => globalThis.mark), "the same page"); // else it was loaded anew
+  await becomes(one, "signed-out");
+  // It hears of what happens from now on, too.
+  await login(two, await signIn("eve"));
+  await becomes(one, "signed-in");
+  assert.equal(await call(one), "eve");
+});
+
+test("a worker that alone holds the refresh token", async (t) => {
+  const { net, open } = await setup(t);
+  const tab = await open();
+  const tokens = await signIn("ada");
+  const told = await tab.evaluate(async (tokens) => {
+    const { WorkerClient } = await import("/dist/worker.js");
+    const worker = new Worker("/worker.js", { type: "module" });
+    const messages = [];
+    worker.addEventListener("message", ({ data }) => messages.push(data));
+    const session = new WorkerClient(worker, [backend]);
+    await session.signIn(tokens);
+    const { accessToken } = await session.credentials();
+    const next = await session.credentials(accessToken); // as after a 401
+    const { subject } = await session.fetch(backend).then((answer) => answer.json());
+    return { messages: JSON.stringify(messages), changed: next.accessToken !== accessToken, subject, refreshToken: (await store.read()).refreshToken };
+  }, tokens);
+  assert.deepEqual([told.subject, told.changed, net.count], ["ada", true, 1]);
+  assert.ok(!told.messages.includes(told.refreshToken));
 });
 
 test("a visible tab refreshes ahead of expiry", async (t) => {

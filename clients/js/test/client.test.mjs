@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { readFile, readdir } from "node:fs/promises";
 import { test } from "node:test";
 import { Client, LatchkeyError, memoryStore } from "../dist/index.js";
 import { api, endAll, gate, issuer, network, signIn, until } from "./service.mjs";
@@ -192,6 +193,87 @@ test("Retry-After is waited for", async (t) => {
   assert.equal(net.count, 2);
 });
 
+test("a pause longer than a refresh may take: nothing is sent, except for a sign-out", async (t) => {
+  const { net, store, client } = await setup(t);
+  await client.signIn(await signIn());
+  expire(store);
+  let sent = 0;
+  net.next = () => (sent++, { status: 503, headers: { "Retry-After": "3600" }, body: "" });
+  for (const call of [() => client.credentials(), () => client.credentials(), () => client.devices()]) {
+    await assert.rejects(call(), ({ code, retryAfter }) => code === "unavailable" && retryAfter > 3_500_000 && retryAfter <= 3_600_000);
+  }
+  assert.equal(sent, 1);
+  net.next = undefined;
+  await client.signOut();
+  assert.equal(store.read(), null);
+});
+
+test("a limit that is used up is no reason to ask", async (t) => {
+  const { net, store, client } = await setup(t);
+  await client.signIn(await signIn());
+  expire(store);
+  const pair = { access_token: "new", refresh_token: "newer", token_type: "Bearer", expires_in: 300 };
+  net.next = () => ({ status: 200, headers: { "Content-Type": "application/json", RateLimit: `"address";r=0;t=2` }, body: JSON.stringify(pair) });
+  assert.equal((await client.credentials()).accessToken, "new");
+  const since = performance.now();
+  await client.credentials("new");
+  assert.ok(performance.now() - since > 1900);
+  assert.equal(net.count, 2);
+});
+
+for (const [what, days] of [["ahead", 3], ["behind", -3]]) {
+  test(`a clock that jumps three days ${what} signs nobody out`, async (t) => {
+    const { net, backend, store, client } = await setup(t);
+    await client.signIn(await signIn("ada"));
+    const now = Date.now;
+    t.mock.method(Date, "now", () => now() + days * 86_400_000);
+    assert.equal((await (await client.fetch(backend.url)).json()).subject, "ada");
+    assert.equal(net.count, days > 0 ? 1 : 0);
+    store.write({ ...store.read(), accessToken: "worn.out.token" });
+    assert.equal((await (await client.fetch(backend.url)).json()).subject, "ada");
+    await client.signOut();
+  });
+}
+
+test("without a page, a token is refreshed ahead of expiry if that is wanted", async (t) => {
+  const { net, client } = await setup(t, { ahead: true });
+  await client.signIn({ ...(await signIn()), expires_in: 2 });
+  await until(() => net.count === 1);
+});
+
+test("a listener that throws keeps nobody else from being told", async (t) => {
+  const { client } = await setup(t);
+  const caught = [];
+  process.setUncaughtExceptionCaptureCallback((error) => caught.push(error.message));
+  t.after(() => process.setUncaughtExceptionCaptureCallback(null));
+  const states = [];
+  client.subscribe(() => {
+    throw new Error("the page's mistake");
+  });
+  client.subscribe(({ status }) => states.push(status));
+  await client.signIn(await signIn());
+  await until(() => caught.length === 1);
+  assert.deepEqual([caught, states], [["the page's mistake"], ["signed-in"]]);
+});
+
+test("a store that cannot be read yet is read again by the next call", async (t) => {
+  const kept = memoryStore();
+  let locked = true;
+  const store = {
+    read() {
+      if (locked) throw new Error("the device is locked");
+      return kept.read();
+    },
+    write: kept.write,
+  };
+  const { client } = await setup(t, { store });
+  await assert.rejects(client.credentials(), /locked/);
+  assert.equal(client.state().status, "loading");
+  locked = false;
+  assert.equal(await client.credentials(), null);
+  assert.equal(client.state().status, "signed-out");
+});
+
 test("devices: list, rename and end one, sign out elsewhere and everywhere", async (t) => {
   const { client, store } = await setup(t);
   const subject = `user-${crypto.randomUUID()}`;
@@ -260,6 +342,26 @@ test("a session without a refresh token is signed out, too", async (t) => {
   await client.signOut();
   const answer = await fetch(`${issuer}/v1/me/sessions/current`, { headers: { Authorization: `Bearer ${tokens.access_token}` } });
   assert.equal(answer.status, 401);
+});
+
+test("of all the refusals that the service knows one ends a session", async (t) => {
+  const folder = process.env.ANSWERS; // the service's own tests hold what it sends against these files
+  const names = (await readdir(folder)).filter((name) => name.startsWith("problem_"));
+  assert.ok(names.length > 40);
+  const ended = await Promise.all(names.map(async (name) => {
+    const [head, body] = (await readFile(`${folder}/${name}`, "utf8")).split("\n\n");
+    const [first, ...lines] = head.split("\n");
+    const status = Number(first.split(" ")[0]);
+    const headers = Object.fromEntries(lines.map((line) => line.split(": ")).filter(([header]) => !header.startsWith("Content-Length")));
+    const { net, store, client } = await setup(t, { retries: 0 });
+    await client.signIn(await signIn());
+    expire(store);
+    net.next = () => ({ status, headers, body });
+    const kept = await client.credentials().then(() => "", (error) => error.code);
+    if (kept) assert.equal(kept, status >= 500 || status === 408 || status === 429 ? "unavailable" : "refused", name);
+    return store.read() ? "" : name;
+  }));
+  assert.deepEqual(ended.filter(Boolean), ["problem_oauth_invalid_grant.golden"]);
 });
 
 test("the issuer's own answers are classified", async (t) => {

@@ -1,7 +1,7 @@
 // Tabs behind a network that loses, delays and refuses, for FAULTS_FOR seconds: nobody is signed out by mistake, and nobody gets
 // somebody else's token.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, readdir } from "node:fs/promises";
 import { test } from "node:test";
 import { chromium } from "playwright-core";
 import { Client, LatchkeyError } from "../dist/index.js";
@@ -88,9 +88,9 @@ test(`three tabs of a browser on a bad network for ${seconds} s`, { timeout: (se
   const counts = {};
   const count = (what) => (counts[what] = (counts[what] ?? 0) + 1);
   const fault = spoil(net, count);
-  const modules = Object.fromEntries(await Promise.all(
-    ["client", "database", "dpop", "errors", "exchange", "fetch", "index", "lock", "session", "store", "xhr"].map(async (name) =>
-      [`/dist/${name}.js`, await readFile(new URL(`../dist/${name}.js`, import.meta.url), "utf8")])));
+  const dist = new URL("../dist/", import.meta.url);
+  const names = (await readdir(dist)).filter((name) => name.endsWith(".js"));
+  const modules = Object.fromEntries(await Promise.all(names.map(async (name) => [`/dist/${name}`, await readFile(new URL(name, dist), "utf8")])));
   // The page comes from where its refreshes go, and arrives.
   net.next = ({ url }) => {
     if (modules[url]) return { status: 200, headers: { "Content-Type": "text/javascript" }, body: modules[url] };

@@ -74,7 +74,7 @@ func printCommands(w io.Writer, model *kong.Application) error {
 
 // describe is a flag's or argument's help with its default.
 func describe(value *kong.Value) string {
-	if !value.HasDefault {
+	if value.Default == "" {
 		return value.Help
 	}
 	return strings.TrimSuffix(value.Help, ".") + " (default " + value.Default + ")."

@@ -1,0 +1,97 @@
+import { LatchkeyError } from "./errors.js";
+import type { Fetch } from "./fetch.js";
+import { Observed } from "./observed.js";
+import { Tabs } from "./tabs.js";
+
+export interface CookieOptions {
+  /**
+   * An address of your backend that answers GET with 200 and a text that tells one login from another, such as the session's id,
+   * and with 401 where nobody is signed in.
+   */
+  session: string | URL;
+  /** An address of your backend that ends the session when it is sent a POST. */
+  signOut: string | URL;
+  /** Tells several clients of one origin apart. Default: `latchkey`. */
+  name?: string;
+  /** Default: the platform's. */
+  fetch?: Fetch;
+}
+
+/**
+ * CookieClient is for a page whose backend holds the tokens: the page has a cookie that it cannot read. The client knows in every tab
+ * whether somebody is signed in, and has nothing to refresh.
+ */
+export class CookieClient {
+  readonly #options: CookieOptions;
+  readonly #send: Fetch;
+  readonly #observed = new Observed();
+  readonly #tabs: Tabs<"signed-in" | "signed-out" | "ended">;
+  /** Tells an answer that is out of date. */
+  #turn = 0;
+
+  constructor(options: CookieOptions) {
+    this.#options = options;
+    this.#send = options.fetch ?? ((input, init) => fetch(input, init));
+    const look = (reason?: "signed-out" | "ended") => void this.#look(reason).catch(() => undefined); // it is asked again when the page is seen again
+    this.#tabs = new Tabs(`${options.name ?? "latchkey"}.cookies`, (told) => look(told === "signed-in" ? undefined : told), look);
+    look();
+  }
+
+  /** state is what is known now. */
+  get state() {
+    return this.#observed.state;
+  }
+
+  /** subscribe calls the listener at each change of the state, in whichever tab it was made, and returns how to stop that. */
+  get subscribe() {
+    return this.#observed.subscribe;
+  }
+
+  /** fetch is the platform's, and notices the session's end: at a 401 the backend is asked who is signed in. */
+  readonly fetch: Fetch = async (input, init) => {
+    const answer = await this.#send(input, init);
+    if (answer.status === 401) await this.#look().catch(() => undefined);
+    return answer;
+  };
+
+  /** signIn is to be called when your backend has set the cookie of a login. Throws `unavailable` where it cannot be asked whose. */
+  async signIn(): Promise<void> {
+    this.#tabs.tell("signed-in");
+    await this.#look();
+  }
+
+  /** signOut ends the session, and is known in every tab. If it throws, nothing has changed: try again. */
+  async signOut(): Promise<void> {
+    const answer = await this.#ask(this.#options.signOut, { method: "POST" });
+    if (!answer.ok && answer.status !== 401) throw new LatchkeyError("refused", `the sign-out was refused: ${answer.status}`);
+    this.#turn++;
+    this.#observed.settle(null, "signed-out");
+    this.#tabs.tell("signed-out");
+  }
+
+  /** close stops listening. */
+  close(): void {
+    this.#tabs.close();
+  }
+
+  /**
+   * #look asks the backend who is signed in. An answer that comes after a newer question, or a sign-out, changes nothing. `told` is
+   * why the login is over, if another tab has said it.
+   */
+  async #look(told?: "signed-out" | "ended"): Promise<void> {
+    const turn = ++this.#turn;
+    const answer = await this.#ask(this.#options.session, { cache: "no-store" });
+    if (!answer.ok && answer.status !== 401) throw new LatchkeyError("refused", `the backend answered ${answer.status}`);
+    const session = answer.ok ? await answer.text() : null;
+    if (turn !== this.#turn) return;
+    const ended = session === null && this.#observed.current() !== null && !told;
+    this.#observed.settle(session, ended ? "ended" : told);
+    if (ended) this.#tabs.tell("ended");
+  }
+
+  async #ask(url: string | URL, init: RequestInit): Promise<Response> {
+    const answer = await this.#send(url, init).catch(() => undefined);
+    if (!answer || answer.status >= 500 || answer.status === 429) throw new LatchkeyError("unavailable", "the backend is unavailable");
+    return answer;
+  }
+}

@@ -1,0 +1,44 @@
+/** What is known about the user. It is replaced as a whole, so two that are equal (`===`) say the same. */
+export type State =
+  /** It is not known yet. */
+  | { readonly status: "loading" }
+  /** `session` changes when another user signs in, and at no refresh. */
+  | { readonly status: "signed-in"; readonly session: string }
+  /** `reason` is `ended` where the service has said that the session is over, from wherever that was done. */
+  | { readonly status: "signed-out"; readonly reason?: "signed-out" | "ended" };
+
+/** Observed keeps a state, and tells listeners when it changes. */
+export class Observed {
+  #state: State = { status: "loading" };
+  /** Whether the login was gone before it was heard why. */
+  #unexplained = false;
+  readonly #listeners = new Set<(state: State) => void>();
+
+  readonly state = (): State => this.#state;
+
+  readonly subscribe = (listener: (state: State) => void): (() => void) => {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  };
+
+  current(): string | null {
+    return this.#state.status === "signed-in" ? this.#state.session : null;
+  }
+
+  /** settle takes note of which login there is. */
+  settle(session: string | null, reason?: "signed-out" | "ended"): void {
+    const before = this.#state;
+    if (session !== null && session !== this.current()) {
+      this.#change({ status: "signed-in", session });
+    } else if (session === null && (before.status !== "signed-out" || (this.#unexplained && reason))) {
+      this.#unexplained = before.status === "signed-in" && !reason;
+      this.#change(reason ? { status: "signed-out", reason } : { status: "signed-out" });
+    }
+  }
+
+  #change(state: State): void {
+    this.#state = state;
+    // One by one: a listener that throws is the page's mistake, and keeps nobody else from being told.
+    for (const listener of this.#listeners) queueMicrotask(() => this.#listeners.has(listener) && listener(state));
+  }
+}

@@ -1,0 +1,50 @@
+/** Tabs tells the other tabs of an origin what has happened in this one, and when this one should look again. */
+export class Tabs<Message> {
+  readonly #name: string;
+  readonly #heard: (message: Message) => void;
+  readonly #closed = new AbortController();
+  #channel: BroadcastChannel | undefined;
+
+  /**
+   * `heard` is called with what another tab has said, and `back` when the page is seen again or the device is online again: after
+   * hours in the background, or in the back-forward cache, everything may have changed.
+   */
+  constructor(name: string, heard: (message: Message) => void, back: () => void) {
+    this.#name = name;
+    this.#heard = heard;
+    this.#open();
+    if (typeof document !== "object") return;
+    const { signal } = this.#closed;
+    // Not while the page is being left: one with a transaction under way is thrown out of the back-forward cache when another tab writes.
+    const seen = () => document.visibilityState === "hidden" || back();
+    addEventListener("online", seen, { signal });
+    document.addEventListener("visibilitychange", seen, { signal });
+    // An open channel would keep the page out of that cache.
+    addEventListener("pagehide", () => this.#silence(), { signal });
+    addEventListener("pageshow", ({ persisted }) => {
+      if (persisted) this.#open(), back();
+    }, { signal });
+  }
+
+  tell(message: Message): void {
+    this.#channel?.postMessage(message);
+  }
+
+  close(): void {
+    this.#closed.abort();
+    this.#silence();
+  }
+
+  #open(): void {
+    if (typeof BroadcastChannel === "undefined") return;
+    this.#channel = new BroadcastChannel(this.#name);
+    // Node would not end while a channel is open.
+    (this.#channel as { unref?: () => void }).unref?.();
+    this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#heard(data);
+  }
+
+  #silence(): void {
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
+}
