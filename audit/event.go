@@ -68,7 +68,8 @@ type Event struct {
 	SessionID uuid.UUID
 	// Subject is that session's, or whose sessions they are; empty for none.
 	Subject string
-	// ClientID is that session's client; empty where it is not known, and for several.
+	// ClientID is that session's client; empty where it is not known, and for several: see
+	// Clients.
 	ClientID string
 	// Act is who acts for the subject in a session that was created; nil for nobody but
 	// them.
@@ -79,6 +80,8 @@ type Event struct {
 	Kept uuid.UUID
 	// Count is how many sessions, where they may be several.
 	Count int64
+	// Clients are as many of them as each client had, by its id.
+	Clients map[string]int64
 	// Reason says why they were ended.
 	Reason Reason
 	// Theft is the kind of a token's reuse, such as stale.
@@ -92,23 +95,24 @@ const timeFormat = "2006-01-02T15:04:05.000000Z"
 
 // line is an event as it is written: the order of its members is a reader's.
 type line struct {
-	Time      string        `json:"time"`
-	ID        uuid.UUID     `json:"id"`
-	Event     Name          `json:"event"`
-	Actor     Actor         `json:"actor"`
-	SessionID uuid.UUID     `json:"session_id,omitzero"`
-	Subject   string        `json:"subject,omitempty"`
-	ClientID  string        `json:"client_id,omitempty"`
-	Act       *tokens.Actor `json:"act,omitempty"`
-	All       bool          `json:"all,omitempty"`
-	Kept      uuid.UUID     `json:"kept_session_id,omitzero"`
-	Count     int64         `json:"count,omitempty"`
-	Reason    Reason        `json:"reason,omitempty"`
-	Theft     string        `json:"theft,omitempty"`
-	KeyID     string        `json:"key_id,omitempty"`
-	ClientIP  string        `json:"client_ip,omitempty"`
-	RequestID string        `json:"request_id,omitempty"`
-	TraceID   string        `json:"trace_id,omitempty"`
+	Time      string           `json:"time"`
+	ID        uuid.UUID        `json:"id"`
+	Event     Name             `json:"event"`
+	Actor     Actor            `json:"actor"`
+	SessionID uuid.UUID        `json:"session_id,omitzero"`
+	Subject   string           `json:"subject,omitempty"`
+	ClientID  string           `json:"client_id,omitempty"`
+	Act       *tokens.Actor    `json:"act,omitempty"`
+	All       bool             `json:"all,omitempty"`
+	Kept      uuid.UUID        `json:"kept_session_id,omitzero"`
+	Count     int64            `json:"count,omitempty"`
+	Clients   map[string]int64 `json:"clients,omitempty"`
+	Reason    Reason           `json:"reason,omitempty"`
+	Theft     string           `json:"theft,omitempty"`
+	KeyID     string           `json:"key_id,omitempty"`
+	ClientIP  string           `json:"client_ip,omitempty"`
+	RequestID string           `json:"request_id,omitempty"`
+	TraceID   string           `json:"trace_id,omitempty"`
 }
 
 // encode returns the event's line.
@@ -118,7 +122,7 @@ func (e Event) encode() ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	err := encoder.Encode(line{
 		Time: e.Time.UTC().Format(timeFormat), ID: e.ID, Event: e.Name, Actor: e.Actor,
-		SessionID: e.SessionID, Subject: e.Subject, ClientID: e.ClientID, Act: e.Act, All: e.All, Kept: e.Kept, Count: e.Count,
+		SessionID: e.SessionID, Subject: e.Subject, ClientID: e.ClientID, Act: e.Act, All: e.All, Kept: e.Kept, Count: e.Count, Clients: e.Clients,
 		Reason: e.Reason, Theft: e.Theft, KeyID: e.KeyID,
 		ClientIP: e.ClientIP, RequestID: e.RequestID, TraceID: e.TraceID,
 	})

@@ -34,7 +34,7 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 			s.log.record(ctx, Event{Name: SessionRevoked, Origin: origin, SessionID: r.Replaced, Subject: r.ReplacedSubject, ClientID: r.ReplacedClientID, Reason: Replaced})
 		}
 		if r.Revoked > 0 {
-			s.log.record(ctx, Event{Name: SessionsRevoked, Origin: itself, Subject: r.Subject, Count: r.Revoked, Reason: Limit})
+			s.log.record(ctx, Event{Name: SessionsRevoked, Origin: itself, Subject: r.Subject, Count: r.Revoked, Clients: r.RevokedByClient, Reason: Limit})
 		}
 	case sessionstore.OperationUpdate:
 		s.log.record(ctx, Event{Name: SessionUpdated, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject})
@@ -52,7 +52,7 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 	case sessionstore.OperationRevoke:
 		e := Event{Name: SessionRevoked, Origin: origin.of(r), SessionID: r.Changed, Subject: r.Subject, ClientID: r.ClientID, Reason: Requested}
 		if r.Changed == uuid.Nil {
-			e.Name, e.Count, e.Kept, e.All = SessionsRevoked, r.Revoked, r.Kept, r.Subject == ""
+			e.Name, e.Count, e.Clients, e.Kept, e.All = SessionsRevoked, r.Revoked, r.RevokedByClient, r.Kept, r.Subject == ""
 		}
 		s.log.record(ctx, e)
 	case sessionstore.OperationGet, sessionstore.OperationLoad, sessionstore.OperationList:

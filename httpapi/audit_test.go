@@ -86,7 +86,7 @@ var acts = map[string]*act{
 	"DELETE /v1/sessions": {func(t *testing.T, s *service, _ session) response {
 		t.Helper()
 		return s.internal(t, "DELETE", "/v1/sessions?subject=ada").want(t, 200)
-	}, map[string]any{"event": "sessions.revoked", "actor": byBackend, "subject": "ada", "count": 2., "reason": "requested"}},
+	}, map[string]any{"event": "sessions.revoked", "actor": byBackend, "subject": "ada", "count": 2., "clients": map[string]any{"latchkey": 2.}, "reason": "requested"}},
 	"POST /oauth2/revoke": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.public(t, "POST", "/oauth2/revoke", form("token", ada.refresh)).want(t, 200)
@@ -102,7 +102,7 @@ var acts = map[string]*act{
 	"DELETE /v1/me/sessions": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.public(t, "DELETE", "/v1/me/sessions?keep=current", bearer(ada.access)).want(t, 200)
-	}, map[string]any{"event": "sessions.revoked", "actor": byAda, "kept_session_id": "ada", "subject": "ada", "count": 1., "reason": "requested"}},
+	}, map[string]any{"event": "sessions.revoked", "actor": byAda, "kept_session_id": "ada", "subject": "ada", "count": 1., "clients": map[string]any{"latchkey": 1.}, "reason": "requested"}},
 
 	"POST /oauth2/token":      nil, // refreshes are counted, see the metrics; a theft has a test of its own
 	"POST /oauth2/introspect": nil, // it reads
@@ -252,6 +252,9 @@ func TestServiceIsAnActor(t *testing.T) {
 		{"session.revoked", "session", without.id, nil, "requested", nil},
 	}, got); diff != "" {
 		t.Fatalf("(-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(any(map[string]any{"latchkey": 1.}), list[4]["clients"]); diff != "" {
+		t.Errorf("whose session the limit ended (-want +got):\n%s", diff)
 	}
 	if list[1]["request_id"] != theft.Header.Get("X-Request-Id") || list[3]["request_id"] != list[4]["request_id"] {
 		t.Error("the request that was the cause is not named")

@@ -37,7 +37,8 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 	if err != nil {
 		return Session{}, TokenPair{}, err
 	}
-	result.Revoked, err = s.make(ctx, &made)
+	ended, err := s.make(ctx, &made)
+	result.Revoked, result.RevokedByClient = ended.total(), ended.named(s.rules.FirstClient)
 	if errors.Is(err, errCreatedBefore) {
 		return s.createdBefore(ctx, asked.once)
 	}
@@ -54,14 +55,14 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 
 // make makes a session in the way that it wants, and tells how many others of its
 // subject ended for it.
-func (s *Store) make(ctx context.Context, c *creation) (ended int64, err error) {
+func (s *Store) make(ctx context.Context, c *creation) (ended perClient, err error) {
 	switch {
 	case s.limit.counts(c.session.Subject):
 		return s.limit.create(ctx, c, s.data)
 	case c.once.key != nil:
-		return 0, s.createOnce(ctx, c)
+		return nil, s.createOnce(ctx, c)
 	default:
-		return 0, s.createShared(ctx, c)
+		return nil, s.createShared(ctx, c)
 	}
 }
 

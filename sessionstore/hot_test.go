@@ -1,6 +1,7 @@
 package sessionstore_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -30,10 +31,24 @@ func setupFast(t *testing.T, cfg sessionstore.Config) kit {
 // A refresh is one heap-only update and its confirmation another: they write no
 // index, and what they leave behind in a page the next ones clear away. So the
 // table and its indexes stay as large as they are, however often sessions are
-// refreshed, and without waiting for VACUUM.
+// refreshed, and without waiting for VACUUM. So it is where a program says of each pair
+// what it is to have.
 //
 //nolint:paralleltest // a statement that waits for a busy processor keeps old row versions alive
 func TestRefreshesAreHeapOnly(t *testing.T) {
+	// The claims differ from pair to pair, and are as long as those of the creation.
+	each := func(_ context.Context, r sessionstore.PairRequest) (sessionstore.PairParams, error) {
+		var n int
+		_, err := fmt.Sscanf(r.Subject, "user-%d", &n)
+		return sessionstore.PairParams{Claims: roleOf(strings.Repeat(string(rune('a'+rand.IntN(26))), 200*(n%2)))}, err
+	}
+	for name, pairFor := range map[string]func(context.Context, sessionstore.PairRequest) (sessionstore.PairParams, error){"as they are": nil, "PairFor": each} {
+		t.Run(name, func(t *testing.T) { refreshesAreHeapOnly(t, pairFor) }) //nolint:paralleltest // see above
+	}
+}
+
+func refreshesAreHeapOnly(t *testing.T, pairFor func(context.Context, sessionstore.PairRequest) (sessionstore.PairParams, error)) {
+	t.Helper()
 	const (
 		workers = 2
 		// So many that a page has some rest, though far less than in any real
@@ -43,6 +58,7 @@ func TestRefreshesAreHeapOnly(t *testing.T) {
 		mostGrown = 1.05 // in the last round, which alone would double the table
 	)
 	cfg := config()
+	cfg.PairFor = pairFor
 	cfg.Grace = time.Microsecond // every pair is old enough to be rotated
 	// All expire around noon: the day of the expiry is indexed, and is not to change.
 	now := time.Now().UTC()
@@ -58,7 +74,7 @@ func TestRefreshesAreHeapOnly(t *testing.T) {
 		for i := worker; i < sessions; i += workers {
 			var err error
 			if _, newest[i], err = k.Create(t.Context(), sessionstore.CreateParams{
-				Subject: fmt.Sprint("user-", i), ClientID: []string{"app", "agent"}[i%2], Claims: []byte(`{"role":"` + strings.Repeat("x", 200*(i%2)) + `"}`),
+				Subject: fmt.Sprint("user-", i), ClientID: []string{"app", "agent"}[i%2], Claims: roleOf(strings.Repeat("x", 200*(i%2))),
 			}); err != nil {
 				t.Error(err)
 			}

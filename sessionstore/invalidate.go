@@ -67,8 +67,9 @@ SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER
 // live, also with an error: those stay revoked, and to call it again is to go on.
 func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...Cause) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
+	var ended perClient
 	defer func() {
-		s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n, Subject: subject, Kept: keep})
+		s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n, RevokedByClient: ended.named(s.rules.FirstClient), Subject: subject, Kept: keep})
 	}()
 
 	if subject == "" {
@@ -90,7 +91,8 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 	last := pgtype.UUID{Bytes: uuid.Nil, Valid: true}
 	some := func(most int64) (err error) {
 		if batch, err = revokeSome(ctx, s.pool, subject, invalidateSubjectQuery, subject, last, pgvalue.UUID(keep), most, why.Reason, why.by()); err == nil {
-			n, last = n+batch.live, batch.last
+			ended.addAll(batch.live)
+			n, last = ended.total(), batch.last
 		}
 		return err
 	}

@@ -30,7 +30,10 @@ SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER
 // told that number after each batch. Without a cause it is [ReasonAllSignedOut].
 func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64), cause ...Cause) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
-	defer func() { s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n}) }()
+	var ended perClient
+	defer func() {
+		s.end(ctx, Result{Operation: OperationRevoke, Err: err, Revoked: n, RevokedByClient: ended.named(s.rules.FirstClient)})
+	}()
 
 	why, err := causeOf(cause, ReasonAllSignedOut)
 	if err != nil {
@@ -48,6 +51,7 @@ func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64),
 		if !batch.last.Valid {
 			return n, nil
 		}
+		ended.addAll(batch.all)
 		n, last = n+batch.sessions, batch.last
 		if progress != nil {
 			progress(n)

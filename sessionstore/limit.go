@@ -96,10 +96,10 @@ func (l *limit) counts(subject string) bool { return l.most > 0 && subject != ""
 // create makes a session, for which it ends others, unless it is refused. Where the
 // subject has more sessions than a page has, some end, or are retired, in transactions
 // of their own first: those have ended also if there is an error.
-func (l *limit) create(ctx context.Context, c *creation, data sealing) (ended int64, err error) {
+func (l *limit) create(ctx context.Context, c *creation, data sealing) (ended perClient, err error) {
 	release, err := l.turns.take(ctx, c.session.Subject)
 	if err != nil {
-		return 0, sessionerr.Unavailable("create a session", err)
+		return nil, sessionerr.Unavailable("create a session", err)
 	}
 	defer release()
 	step, err := l.try(ctx, c, data)
@@ -110,7 +110,7 @@ func (l *limit) create(ctx context.Context, c *creation, data sealing) (ended in
 		if err != nil {
 			return ended, sessionerr.Unavailable("create a session", err)
 		}
-		ended += step.ended
+		ended.addAll(step.byClient)
 		if inVain++; step.ended+step.retired > 0 {
 			inVain = 0
 		}
@@ -141,6 +141,7 @@ var errInUse = errors.New("too many of the subject's sessions are in use at once
 type step struct {
 	isFull               bool // there may be more sessions than it looked at
 	live, ended, retired int64
+	byClient             perClient // those that ended
 	made, before         bool
 	mayReplace           bool // true where nothing is replaced
 }
@@ -160,7 +161,8 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 		var told int64
 		return row.Scan(&done.isFull, &done.live, &done.ended, &done.retired, &told, &done.before, &done.mayReplace)
 	})
-	batch.Queue(revokeTokensQuery)
+	var all perClient // with those that were retired
+	batch.Queue(revokeTokensQuery).Query(readRevoked(&done.byClient, &all))
 	if c.replaced.id != uuid.Nil {
 		batch.Queue(lockReplacedQuery, pgvalue.UUID(c.replaced.id))
 	}

@@ -55,6 +55,10 @@ type Result struct {
 	// revoked before. A creation ends some where its subject has too many. A refresh
 	// that ends its session has a [ReuseError] instead.
 	Revoked int64
+	// RevokedByClient are the same by the id of their client, where several may have ended
+	// at once; nil where none did. Ids may be those of clients that are not configured any
+	// more.
+	RevokedByClient map[string]int64
 	// Changed is the session that was created, written or ended, and Err does not
 	// take that back: it is committed. Zero where none was, or several were.
 	Changed uuid.UUID
@@ -64,7 +68,7 @@ type Result struct {
 	Subject string
 	// ClientID is the client of Changed, or of the session that was refreshed; empty where
 	// the operation did not find out: after a refusal and an update, and where several
-	// sessions were ended.
+	// sessions were ended, of which RevokedByClient tells.
 	ClientID string
 	// Replaced is the session that ended because Changed took its place, which Revoked
 	// does not count; zero for none.

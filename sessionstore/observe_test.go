@@ -164,3 +164,46 @@ func TestObserversAreToldTheClient(t *testing.T) {
 		t.Errorf("%+v", err)
 	}
 }
+
+// Where several sessions end at once, observers are told how many each client had.
+func TestObserversAreToldTheClientsOfSeveral(t *testing.T) {
+	t.Parallel()
+	results := make(chan sessionstore.Result, 1)
+	cfg := config()
+	cfg.SessionsPerSubject = 3
+	cfg.Observers = []sessionstore.Observer{resultsTo{results}}
+	cfg.Clients = []sessionstore.OAuthClient{{ID: "agent"}}
+	k := setupWith(t, cfg)
+	create := func(subject string, clientIDs ...string) (told map[string]int64) {
+		t.Helper()
+		for _, id := range clientIDs {
+			k.create(t, sessionstore.CreateParams{Subject: subject, ClientID: id})
+			told = (<-results).RevokedByClient
+		}
+		return told
+	}
+	want := func(what string, want, got map[string]int64) {
+		t.Helper()
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+
+	want("creations within the limit", nil, create("ada", "agent", "app", "app"))
+	want("a creation at the limit", map[string]int64{"agent": 1}, create("ada", "app"))
+	// A row without a client is of a time when there was but one.
+	k.exec(t, `UPDATE "sessionStoreToken" SET "client" = NULL WHERE "id" = (SELECT min("id"::text)::uuid FROM "sessionStoreToken" WHERE "revokedAt" IS NULL)`)
+	for _, expected := range []map[string]int64{{"app": 3}, nil} {
+		if _, err := k.InvalidateSubject(t.Context(), "ada", uuid.Nil); err != nil {
+			t.Fatal(err)
+		}
+		want("sign-out everywhere", expected, (<-results).RevokedByClient)
+	}
+
+	create("ada", "agent", "app")
+	create("bob", "agent", "agent")
+	if _, err := k.InvalidateAll(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	want("sign-out of everybody", map[string]int64{"app": 1, "agent": 3}, (<-results).RevokedByClient)
+}

@@ -53,8 +53,9 @@ type Replaced struct {
 func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreateParams) (_ Session, _ TokenPair, err error) {
 	result := Result{Operation: OperationCreate, Subject: params.Subject, Actor: params.Actor}
 	ctx = s.begin(ctx, OperationCreate)
+	var ended perClient
 	defer func() {
-		result.Err = err
+		result.Err, result.Revoked, result.RevokedByClient = err, ended.total(), ended.named(s.rules.FirstClient)
 		s.end(ctx, result)
 	}()
 	fail := func(err error) (Session, TokenPair, error) { return Session{}, TokenPair{}, err }
@@ -83,8 +84,8 @@ func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreatePar
 				return fail(err)
 			}
 			made.replaced = replaces
-			ended, err := s.make(ctx, &made)
-			result.Revoked += ended
+			more, err := s.make(ctx, &made)
+			ended.addAll(more)
 			if err == nil {
 				result.Changed, result.Subject, result.ClientID = made.session.ID, made.session.Subject, made.session.ClientID
 				result.Replaced, result.ReplacedSubject, result.ReplacedClientID = was.id, made.replaced.subject, cmp.Or(made.replaced.clientID, s.rules.FirstClient)

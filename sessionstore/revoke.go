@@ -50,14 +50,16 @@ SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL 
   (SELECT "subject" FROM "session"), (SELECT "client" FROM "sessionStoreToken" WHERE "session" = $1 AND "refreshToken" IS NULL LIMIT 1)`
 
 // revokeTokensQuery revokes the tokens of the sessions that its transaction has
-// revoked, and counts those of them that were live.
+// revoked, and counts the sessions by client: those that were live, and all.
 const revokeTokensQuery = `
 WITH "token" AS (
   UPDATE "sessionStoreToken" SET "revokedAt" = now()
   WHERE "session" = ANY (ARRAY(SELECT "id" FROM "sessionStore" WHERE "revokedXid" = pg_current_xact_id_if_assigned())) AND "revokedAt" IS NULL
-  RETURNING "session", "refreshToken" IS NULL AND "expiresAt" > now() AS "live"
+  RETURNING "session", "client", "refreshToken" IS NULL AND "expiresAt" > now() AS "live"
 )
-SELECT count(DISTINCT "session") FROM "token" WHERE "live"`
+SELECT COALESCE("client", ''), count(*) FILTER (WHERE "live"), count(*)
+FROM (SELECT max("client") AS "client", bool_or("live") AS "live" FROM "token" GROUP BY "session") s
+GROUP BY 1`
 
 // sender is the pool or a transaction on it.
 type sender interface {
@@ -104,8 +106,9 @@ const revokeFirst = 100
 
 // revoked is what a batch has revoked.
 type revoked struct {
-	sessions, live int64
-	last           pgtype.UUID // of the ids
+	sessions  int64
+	live, all perClient   // all but those whose tokens were revoked before
+	last      pgtype.UUID // of the ids
 }
 
 // revokeSome sends a query that revokes some sessions, and tells how many, whether
@@ -120,7 +123,7 @@ func revokeSome(ctx context.Context, db sender, subject, query string, args ...a
 		var told int64
 		return row.Scan(&r.sessions, &told, &r.last)
 	})
-	batch.Queue(revokeTokensQuery).QueryRow(func(row pgx.Row) error { return row.Scan(&r.live) })
+	batch.Queue(revokeTokensQuery).Query(readRevoked(&r.live, &r.all))
 	if err := db.SendBatch(ctx, batch).Close(); err != nil {
 		return revoked{}, err
 	}

@@ -53,8 +53,10 @@ func customError(pointer jsontext.Pointer, format string, args ...any) error {
 // [CustomError].
 //
 // A claim cannot pass for one of ours, with any parser: a name is refused that is one
-// of [ReservedClaims] in other letters, or but for hyphens and underscores, and so is a
-// member that is there twice.
+// of [ReservedClaims] in other letters, or but for hyphens and underscores, and so are
+// __proto__, whose members a script that copies claims may take for claims, and a member
+// that is there twice. A number must be within the range of 64 bits of floating point:
+// many parsers refuse a whole token for one that is not.
 func CustomClaims(text []byte) (string, error) {
 	// Spaces and escapes do not count, but nobody has the rest of a body read for them.
 	if len(text) > 16*MaxCustomBytes {
@@ -90,6 +92,12 @@ func checkCustom(form jsontext.Value) error {
 		if d.StackDepth() > maxCustomDepth {
 			return customError("", "nested deeper than %d levels", maxCustomDepth)
 		}
+		if token.Kind() == '0' {
+			if _, err := strconv.ParseFloat(token.String(), 64); err != nil {
+				return customError(d.StackPointer(), "a number beyond what 64 bits of floating point hold, which is up to 1.7e308")
+			}
+			continue
+		}
 		if token.Kind() != '"' {
 			continue
 		}
@@ -103,6 +111,8 @@ func checkCustom(form jsontext.Value) error {
 		switch {
 		case isReserved(text):
 			return customError(d.StackPointer(), "reserved, in whatever spelling, as are %s", strings.Join(reservedClaims, ", "))
+		case text == "__proto__":
+			return customError(d.StackPointer(), "reserved: scripts may take its members for claims")
 		case text == "scope":
 			value, err := d.ReadToken()
 			if err != nil {

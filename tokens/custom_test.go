@@ -14,12 +14,14 @@ import (
 func TestCustomClaims(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`{}`:                             ``,
-		` { } `:                          ``,
-		`{"b":1.50,"a":[1e3,null]}`:      `{"a":[1e3,null],"b":1.50}`,
-		`{"id":12345678901234567890123}`: `{"id":12345678901234567890123}`,
-		`{"\u0072ole":"\u00e9"}`:         `{"role":"é"}`,
-		`{"scope":"openid orders:read"}`: `{"scope":"openid orders:read"}`,
+		`{}`:                              ``,
+		` { } `:                           ``,
+		`{"b":1.50,"a":[1e3,null]}`:       `{"a":[1e3,null],"b":1.50}`,
+		`{"id":12345678901234567890123}`:  `{"id":12345678901234567890123}`,
+		`{"\u0072ole":"\u00e9"}`:          `{"role":"é"}`,
+		`{"a":[-0,1e308,1e-999]}`:         `{"a":[-0,1e308,1e-999]}`,
+		`{"proto":1,"a":{"__proto__":2}}`: `{"a":{"__proto__":2},"proto":1}`,
+		`{"scope":"openid orders:read"}`:  `{"scope":"openid orders:read"}`,
 		`{"https://example.com/sub":1,"roles":{"sub":2}}`: `{"https://example.com/sub":1,"roles":{"sub":2}}`,
 	} {
 		if got, err := tokens.CustomClaims([]byte(text)); err != nil || got != want {
@@ -45,6 +47,11 @@ func TestCustomClaimsRefusals(t *testing.T) {
 		`{"ſub":"root"}`:                 {Pointer: "/ſub", Problem: "reserved"},
 		`{"clientId":"x"}`:               {Pointer: "/clientId", Problem: "reserved"},
 		`{"Auth-Time":1}`:                {Pointer: "/Auth-Time", Problem: "acr, act, amr, aud, auth_time, client_id, cnf, exp, iat, iss, jti, nbf, sid, sub, typ"},
+		`{"__proto__":{"act":{}}}`:       {Pointer: "/__proto__", Problem: "reserved"},
+		`{"a":1e309}`:                    {Pointer: "/a", Problem: "64 bits"},
+		`{"a":{"b":[0,-1e999]}}`:         {Pointer: "/a/b/1", Problem: "64 bits"},
+		`{"a":"\ud800"}`:                 {Problem: "not valid JSON"},
+		`{"a":NaN}`:                      {Problem: "not valid JSON"},
 		`{"scope":["a"]}`:                {Pointer: "/scope", Problem: "not a scope"},
 		`{"scope":""}`:                   {Pointer: "/scope", Problem: "not a scope"},
 		`{"scope":"a  b"}`:               {Pointer: "/scope", Problem: "not a scope"},
@@ -170,7 +177,7 @@ func custom(t *testing.T, text string) string {
 // none is ours.
 func FuzzCustomClaims(f *testing.F) {
 	for _, seed := range []string{
-		`{"role":"a","scope":"b c"}`, `{"sub":1}`, `{"S\u0055B":1}`, `{"a":1,"a":2}`, `{"client-id":{}}`, `{"a":1.50e3}`, `{"a":"\ud800"}`, ` {} `, `[{}]`, `{"a":{"exp":[]}}`,
+		`{"role":"a","scope":"b c"}`, `{"sub":1}`, `{"S\u0055B":1}`, `{"a":1,"a":2}`, `{"client-id":{}}`, `{"a":1.50e3}`, `{"a":"\ud800"}`, `{"a":1e999}`, `{"__proto__":{"sub":1}}`, ` {} `, `[{}]`, `{"a":{"exp":[]}}`,
 	} {
 		f.Add(seed)
 	}

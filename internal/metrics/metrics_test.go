@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
@@ -94,10 +95,20 @@ func TestSessionsAreCounted(t *testing.T) {
 	_, err = m.store.RefreshTokensWith(ctx, string(bound.RefreshToken), sessionstore.RefreshOptions{KeyThumbprint: thumbprint, ClientID: "other"})
 	verify(t, err, sessionstore.ErrOtherClient)
 
-	for range 2 {
-		if _, _, err := m.hasty.Create(ctx, sessionstore.CreateParams{Subject: "one-session-only"}); err != nil {
+	for _, id := range []string{"agent", "latchkey", "not configured any more", ""} { // each ends the one before it
+		if _, _, err := m.hasty.Create(ctx, sessionstore.CreateParams{Subject: "one-session-only", ClientID: id}); err != nil {
 			t.Fatal(err)
 		}
+	}
+
+	// Several that end at once are each their client's.
+	for _, id := range []string{"agent", "agent", "latchkey", "not configured any more"} {
+		if _, _, err := m.store.Create(ctx, sessionstore.CreateParams{Subject: "many-clients", ClientID: id}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := m.store.InvalidateSubject(ctx, "many-clients", uuid.Nil); err != nil || n != 4 {
+		t.Fatalf("revoked %d: %v", n, err)
 	}
 
 	guest, _ := m.create(t)
@@ -127,17 +138,17 @@ func TestSessionsAreCounted(t *testing.T) {
 	m.compare(t, `
 		# HELP latchkey_sessions_created_total Sessions that were created.
 		# TYPE latchkey_sessions_created_total counter
-		latchkey_sessions_created_total{client=""} 1
-		latchkey_sessions_created_total{client="agent"} 1
-		latchkey_sessions_created_total{client="latchkey"} 11
+		latchkey_sessions_created_total{client=""} 3
+		latchkey_sessions_created_total{client="agent"} 4
+		latchkey_sessions_created_total{client="latchkey"} 12
 		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, because their subject had too many, or because another session took their place.
 		# TYPE latchkey_sessions_revoked_total counter
-		latchkey_sessions_revoked_total{cause="asked",client=""} 3
-		latchkey_sessions_revoked_total{cause="asked",client="agent"} 1
-		latchkey_sessions_revoked_total{cause="asked",client="latchkey"} 1
+		latchkey_sessions_revoked_total{cause="asked",client=""} 2
+		latchkey_sessions_revoked_total{cause="asked",client="agent"} 3
+		latchkey_sessions_revoked_total{cause="asked",client="latchkey"} 4
 		latchkey_sessions_revoked_total{cause="limit",client=""} 1
-		latchkey_sessions_revoked_total{cause="limit",client="agent"} 0
-		latchkey_sessions_revoked_total{cause="limit",client="latchkey"} 0
+		latchkey_sessions_revoked_total{cause="limit",client="agent"} 1
+		latchkey_sessions_revoked_total{cause="limit",client="latchkey"} 1
 		latchkey_sessions_revoked_total{cause="replaced",client=""} 0
 		latchkey_sessions_revoked_total{cause="replaced",client="agent"} 0
 		latchkey_sessions_revoked_total{cause="replaced",client="latchkey"} 1

@@ -127,11 +127,7 @@ func (s *sessions) End(_ context.Context, r sessionstore.Result) {
 			c.Inc()
 		}
 	}
-	if r.Operation == sessionstore.OperationCreate {
-		s.of("").revoked[causeLimit].Add(float64(r.Revoked)) // of whichever clients
-	} else {
-		s.of(r.ClientID).revoked[causeAsked].Add(float64(r.Revoked))
-	}
+	s.revoked(r)
 	if r.Replaced != uuid.Nil {
 		s.of(r.ReplacedClientID).revoked[causeReplaced].Inc()
 	}
@@ -141,6 +137,20 @@ func (s *sessions) End(_ context.Context, r sessionstore.Result) {
 	case r.Operation == sessionstore.OperationCreate && r.Err == nil && r.Changed != uuid.Nil: // not one that was made before
 		s.of(r.ClientID).created.Inc()
 	}
+}
+
+// revoked counts the sessions that somebody ended, or the limit.
+func (s *sessions) revoked(r sessionstore.Result) {
+	cause, of := causeAsked, r.ClientID
+	if r.Operation == sessionstore.OperationCreate {
+		cause, of = causeLimit, ""
+	}
+	one := r.Revoked
+	for client, n := range r.RevokedByClient {
+		s.of(client).revoked[cause].Add(float64(n))
+		one -= n
+	}
+	s.of(of).revoked[cause].Add(float64(one))
 }
 
 // of counts for a client; one that is not configured any more is none.
