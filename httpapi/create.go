@@ -94,15 +94,15 @@ func parseNewSession(body []byte) (newSession, error) {
 	if err == nil {
 		return parsed, nil
 	}
-	if readable, changed := withReadableClient(body); changed {
+	if readable, found := withReadableClient(body); found {
 		return parseJSON[newSession](readable)
 	}
 	return parsed, err
 }
 
 // withReadableClient puts the replacement character for what is no character in the
-// member "client", and changes nothing else.
-func withReadableClient(body []byte) (readable []byte, changed bool) {
+// member "client", where there is one, and changes no other.
+func withReadableClient(body []byte) (readable []byte, found bool) {
 	lenient := jsontext.AllowInvalidUTF8(true)
 	decoder := jsontext.NewDecoder(bytes.NewReader(body), lenient)
 	if token, err := decoder.ReadToken(); err != nil || token.Kind() != '{' {
@@ -123,7 +123,7 @@ func withReadableClient(body []byte) (readable []byte, changed bool) {
 		}
 		client, err := jsontext.AppendFormat(nil, value, lenient)
 		end := decoder.InputOffset()
-		return slices.Concat(body[:end-int64(len(value))], client, body[end:]), err == nil && !bytes.Equal(client, value)
+		return slices.Concat(body[:end-int64(len(value))], client, body[end:]), err == nil
 	}
 	return nil, false
 }

@@ -83,9 +83,6 @@ func jsonProblem(err error) error {
 
 // wanted names what the document says a member is.
 func wanted(t reflect.Type) string {
-	for t != nil && t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
 	switch {
 	case t == nil:
 		return "of another type"

@@ -133,6 +133,23 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
+// The first client has a name of its own beside its id; a service that names none takes
+// any.
+func TestClientsByName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"latchkey": "first", "first": "first", "second": "second", "third": "", "": ""} {
+		s := &Server{cfg: Config{ClientID: "latchkey"}, clientIDs: []string{"first", "second"}}
+		id, known := s.clientOf(newName(name))
+		if id != want || known != (want != "" || name == "") {
+			t.Errorf("%q is %q, %v", name, id, known)
+		}
+		s.cfg.ClientID = ""
+		if id, known := s.clientOf(newName(name)); id != "" || !known {
+			t.Errorf("%q is %q, %v where there are no names", name, id, known)
+		}
+	}
+}
+
 // Tokens of Compas do not name their session: each is counted for itself.
 func TestEachTokenOfCompasHasItsOwnRequests(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/latchkey-sessions/latchkey/dpop"
 )
 
 // codes of problem documents; the others exist below /oauth2/ only.
@@ -133,8 +136,82 @@ func TestPanicAfterTheAnswerBegan(t *testing.T) {
 // RFC 6749 §5.2 allows error_description few characters.
 func TestErrorDescriptionsAreSafe(t *testing.T) {
 	t.Parallel()
-	got := describe("Title.", &problem{parameter: "a\"b", detail: "c\\d\ne–f"})
-	if want := "Title: a'b. c'd'e'f"; got != want {
+	got := describe("Title.", &problem{parameter: "a\"b", detail: "c\\d\ne–f~"})
+	if want := "Title: a'b. c'd'e'f~"; got != want {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// What an answer's status and headers say beside its body.
+func TestProblemsByRoute(t *testing.T) {
+	t.Parallel()
+	type answer struct {
+		status int
+		header http.Header
+	}
+	bearer := func(more string) string { return `Bearer realm="latchkey"` + more }
+	challenge := func(values ...string) http.Header { return http.Header{"Www-Authenticate": values} }
+	none := http.Header{}
+	for _, test := range []struct {
+		path string
+		problem
+		want answer
+	}{
+		{"/v1/x", problem{code: codeInvalidProof}, answer{401, challenge(dpop.Challenge("latchkey", "invalid_dpop_proof"))}},
+		{"/oauth2/x", problem{code: codeInvalidProof}, answer{400, none}},
+		{"/v1/x", problem{code: codeUseNonce}, answer{401, challenge(dpop.Challenge("latchkey", "use_dpop_nonce"))}},
+		{"/oauth2/x", problem{code: codeUseNonce}, answer{400, none}},
+		{"/v1/x", problem{code: codeInvalidToken, wantsProof: true}, answer{401, challenge(dpop.Challenge("latchkey", "invalid_token"))}},
+		{"/v1/x", problem{code: codeInvalidToken}, answer{401, challenge(bearer(`, error="invalid_token"`))}},
+		{"/v1/x", problem{code: codeInvalidServiceKey}, answer{401, challenge(bearer(`, error="invalid_token"`))}},
+		{"/v1/x", problem{code: codeMissingToken}, answer{401, challenge(bearer(""), dpop.Challenge("latchkey", ""))}},
+		{"/v1/x", problem{code: codeMissingServiceKey}, answer{401, challenge(bearer(""))}},
+		{"/oauth2/x", problem{code: codeMissingServiceKey}, answer{401, challenge(bearer(""), `Basic realm="latchkey"`)}},
+		{"/oauth2/x", problem{code: codeInvalidClient}, answer{401, challenge(`Basic realm="latchkey"`)}},
+		{"/oauth2/x", problem{code: codeUnknownClient}, answer{400, none}},
+		{"/v1/x", problem{code: codeTokenInQuery}, answer{400, challenge(bearer(`, error="invalid_request"`))}},
+		{"/oauth2/x", problem{code: codeTokenInQuery}, answer{400, none}},
+		{"/v1/x", problem{code: codeUnknownParameter}, answer{400, none}},
+		{"/v1/x", problem{code: codeDuplicateParameter, parameter: "limit"}, answer{400, none}},
+		{"/v1/x", problem{code: codeInvalidParameter, parameter: "Authorization"}, answer{400, none}},
+		{"/oauth2/x", problem{code: codeDuplicateParameter, parameter: "Authorization"}, answer{400, challenge(bearer(`, error="invalid_request"`))}},
+		{"/v1/x", problem{code: codeInsufficientScope}, answer{403, challenge(bearer(`, error="insufficient_scope"`))}},
+		{"/v1/x", problem{code: codeMissingRight, right: RightEnd}, answer{403, challenge(bearer(`, error="insufficient_scope", scope="` + string(RightEnd) + `"`))}},
+		{"/v1/x", problem{code: codeUnavailable}, answer{503, http.Header{"Retry-After": {"2"}}}},
+		{"/v1/x", problem{code: codeChecksumMismatch, etag: `"a"`}, answer{412, http.Header{"Etag": {`"a"`}}}},
+	} {
+		w := httptest.NewRecorder()
+		fail(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, test.path, http.NoBody), &test.problem)
+		h := w.Header()
+		for name := range h {
+			if !slices.Contains([]string{"Www-Authenticate", "Retry-After", "Etag"}, name) {
+				h.Del(name)
+			}
+		}
+		if diff := cmp.Diff(test.want.header, h); diff != "" || w.Code != test.want.status {
+			t.Errorf("%s at %s: %d, want %d (-want +got):\n%s", test.code, test.path, w.Code, test.want.status, diff)
+		}
+	}
+}
+
+// A client that hung up is none of the service's outages, and the other way round.
+func TestWhoHungUp(t *testing.T) {
+	t.Parallel()
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, test := range []struct {
+		ctx  context.Context
+		code code
+		want int
+	}{
+		{gone, codeUnavailable, statusClientClosedRequest},
+		{gone, codeInvalidMember, 400},
+		{t.Context(), codeUnavailable, 503},
+	} {
+		w := httptest.NewRecorder()
+		fail(w, httptest.NewRequestWithContext(test.ctx, http.MethodGet, "/v1/x", http.NoBody), &problem{code: test.code})
+		if w.Code != test.want {
+			t.Errorf("%s became %d, want %d", test.code, w.Code, test.want)
+		}
 	}
 }

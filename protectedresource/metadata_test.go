@@ -45,7 +45,7 @@ func TestPlace(t *testing.T) {
 		"http://localhost:8080":         "http://localhost:8080/.well-known/oauth-protected-resource",
 		"https://mcp.example.com/a%20b": "https://mcp.example.com/.well-known/oauth-protected-resource/a%20b",
 	} {
-		m, err := protectedresource.New(protectedresource.Config{Resource: resource, Issuer: issuer})
+		m, err := protectedresource.New(protectedresource.Config{Resource: resource, Issuer: issuer, Scopes: []string{"!~"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,17 +59,20 @@ func TestBadConfig(t *testing.T) {
 	t.Parallel()
 	const good = "https://mcp.example.com"
 	for name, cfg := range map[string]protectedresource.Config{
-		"nothing":        {},
-		"no issuer":      {Resource: good},
-		"plain http":     {Resource: "http://mcp.example.com", Issuer: issuer},
-		"fragment":       {Resource: good + "#a", Issuer: issuer},
-		"query":          {Resource: good + "?a", Issuer: issuer},
-		"user":           {Resource: "https://ada@mcp.example.com", Issuer: issuer},
-		"quote":          {Resource: `https://mcp"example.com`, Issuer: issuer},
-		"not absolute":   {Resource: "/tools", Issuer: issuer},
-		"issuer of http": {Resource: good, Issuer: "http://login.example.com"},
-		"two scopes":     {Resource: good, Issuer: issuer, Scopes: []string{"a b"}},
-		"empty scope":    {Resource: good, Issuer: issuer, Scopes: []string{""}},
+		"nothing":         {},
+		"no issuer":       {Resource: good},
+		"plain http":      {Resource: "http://mcp.example.com", Issuer: issuer},
+		"fragment":        {Resource: good + "#a", Issuer: issuer},
+		"query":           {Resource: good + "?a", Issuer: issuer},
+		"user":            {Resource: "https://ada@mcp.example.com", Issuer: issuer},
+		"quote":           {Resource: `https://mcp"example.com`, Issuer: issuer},
+		"not absolute":    {Resource: "/tools", Issuer: issuer},
+		"issuer of http":  {Resource: good, Issuer: "http://login.example.com"},
+		"two scopes":      {Resource: good, Issuer: issuer, Scopes: []string{"a b"}},
+		"empty scope":     {Resource: good, Issuer: issuer, Scopes: []string{""}},
+		"not a URL":       {Resource: "https://mcp.example.com/%zz", Issuer: issuer},
+		"not a loopback":  {Resource: "http://127.0.0.1.example.com", Issuer: issuer},
+		"another address": {Resource: "http://192.0.2.1", Issuer: issuer},
 	} {
 		if m, err := protectedresource.New(cfg); err == nil || m != nil {
 			t.Errorf("%s is taken", name)

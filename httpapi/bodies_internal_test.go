@@ -1,0 +1,260 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// asProblem is the problem that an error is; the zero one for no error.
+func asProblem(t *testing.T, err error) problem {
+	t.Helper()
+	var p *problem
+	if err == nil {
+		return problem{}
+	}
+	if !errors.As(err, &p) {
+		t.Fatalf("%v is no problem", err)
+	}
+	return *p
+}
+
+// A body is read as what its headers say it is, if that is what the route takes.
+func TestBody(t *testing.T) {
+	t.Parallel()
+	const media, encoding = "Content-Type", "Content-Encoding"
+	for name, test := range map[string]struct {
+		header http.Header
+		want   code
+	}{
+		"JSON":                     {http.Header{media: {"application/json"}}, ""},
+		"JSON in UTF-8":            {http.Header{media: {"application/JSON; charset=UTF-8"}}, ""},
+		"JSON of a version":        {http.Header{media: {"application/json; version=1"}}, ""},
+		"JSON in another charset":  {http.Header{media: {"application/json; charset=latin1"}}, codeUnsupportedMediaType},
+		"JSON twice":               {http.Header{media: {"application/json", "application/json"}}, codeUnsupportedMediaType},
+		"something else":           {http.Header{media: {"text/plain"}}, codeUnsupportedMediaType},
+		"no media type":            {http.Header{media: {"application/json; ="}}, codeUnsupportedMediaType},
+		"nothing":                  {http.Header{}, codeUnsupportedMediaType},
+		"not encoded":              {http.Header{media: {"application/json"}, encoding: {"Identity"}}, ""},
+		"encoded":                  {http.Header{media: {"application/json"}, encoding: {"gzip"}}, codeUnsupportedMediaType},
+		"encoded, said to be none": {http.Header{media: {"application/json"}, encoding: {""}}, ""},
+	} {
+		w, r := post(t, "", []byte(`{}`))
+		r.Header = test.header
+		body, err := readBody(w, r, jsonType, 2)
+		if got := codeOf(t, err); got != test.want || (string(body) == `{}`) != (test.want == "") {
+			t.Errorf("%s: %q, %v", name, body, err)
+		}
+	}
+
+	w, r := post(t, jsonType, []byte(`{} `))
+	if _, err := readBody(w, r, jsonType, 2); asTooLarge(err) == nil {
+		t.Errorf("a byte more than the limit: %v", err)
+	}
+	r = httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", iotest.ErrReader(errors.New("hung up")))
+	r.Header.Set("Content-Type", jsonType)
+	if _, err := readBody(w, r, jsonType, 2); codeOf(t, err) != codeMalformedBody {
+		t.Errorf("it ended early: %v", err)
+	}
+}
+
+func asTooLarge(err error) *http.MaxBytesError {
+	e, _ := errors.AsType[*http.MaxBytesError](err)
+	return e
+}
+
+func TestFormFields(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]struct {
+		fields map[string]string
+		problem
+	}{
+		"a=1&b=2&c=3&c=4": {fields: map[string]string{"a": "1", "b": "2"}},
+		"a=1":             {fields: map[string]string{"a": "1", "b": ""}},
+		"b=1&b=":          {problem: problem{code: codeDuplicateParameter, parameter: "b"}},
+		"a=%zz":           {problem: problem{code: codeMalformedBody, detail: "It is not a well-formed form."}},
+	} {
+		w, r := post(t, formType, []byte(body))
+		fields, err := decodeForm(w, r, "a", "b")
+		if diff := cmp.Diff(want.fields, fields); diff != "" || asProblem(t, err) != want.problem {
+			t.Errorf("%s: %v %s", body, err, diff)
+		}
+	}
+	w, r := post(t, jsonType, []byte("a=1"))
+	if _, err := decodeForm(w, r, "a"); codeOf(t, err) != codeUnsupportedMediaType {
+		t.Errorf("what is no form: %v", err)
+	}
+}
+
+// What a body asks for is what the store is asked for.
+func TestNewSession(t *testing.T) {
+	t.Parallel()
+	for body, want := range map[string]sessionstore.CreateParams{
+		`{}`: {},
+		`{"subject":"ann","client_id":"app","data":{"n":1.50},"claims":{"role":"editor"},"dpop_jkt":"x"}`: {
+			Subject: "ann", ClientID: "app", Data: []byte(`{"n":1.50}`), Claims: []byte(`{"role":"editor"}`), KeyThumbprint: "x",
+		},
+		`{"client":{"label":"a","user_agent":"b","ip":null}}`:    {Client: sessionstore.Client{Label: "a", UserAgent: "b"}},
+		"{\"subject\":\"ann\",\"client\":{\"label\":\"a\xff\"}}": {Subject: "ann", Client: sessionstore.Client{Label: "a\ufffd"}},
+		`{"client":{"label":"\ud83d"},"subject":"ann"}`:          {Subject: "ann", Client: sessionstore.Client{Label: "\ufffd"}},
+		`{"refresh_token":false}`:                                {NoRefresh: true},
+		`{"refresh_token":true}`:                                 {},
+		`{"auth_time":0}`:                                        {Authentication: &tokens.Authentication{AuthTime: time.Unix(0, 0)}},
+		`{"acr":"gold"}`:                                         {Authentication: &tokens.Authentication{ACR: "gold"}},
+		`{"amr":["pwd","otp"]}`:                                  {Authentication: &tokens.Authentication{AMR: []string{"pwd", "otp"}}},
+		`{"act":{"sub":"support-7"}}`:                            {Actor: &tokens.Actor{Subject: "support-7"}},
+		`{"access_token_ttl":1,"session_ttl":1}`:                 {Lifetimes: sessionstore.Lifetimes{AccessToken: time.Second, Session: time.Second}},
+		`{"session_ttl":2147483647}`:                             {Lifetimes: sessionstore.Lifetimes{Session: sessionstore.MaxLifetime}},
+		`{"refresh_token_ttl":0}`:                                {Lifetimes: sessionstore.Lifetimes{RefreshToken: sessionstore.NoIdleTimeout}},
+		`{"refresh_token_ttl":600}`:                              {Lifetimes: sessionstore.Lifetimes{RefreshToken: 10 * time.Minute}},
+	} {
+		parsed, err := parseNewSession([]byte(body))
+		if err != nil {
+			t.Errorf("%s: %v", body, err)
+			continue
+		}
+		got, err := parsed.params()
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", body, err, diff)
+		}
+	}
+
+	const seconds, null, empty = "seconds.", "It is null.", "It is empty."
+	for body, want := range map[string]problem{ // the detail as it begins or ends
+		"{\"subject\":\"\xff\"}":               {code: codeMalformedBody, detail: "UTF-8."},
+		"{\"subject\":\"\xff\",\"client\":{}}": {code: codeMalformedBody, detail: "UTF-8."},
+		"[\"client\",\"\xff\"]":                {code: codeMalformedBody, detail: "UTF-8."},
+		`{"subject":"ann"} x`:                  {code: codeMalformedBody, detail: "see byte 18."},
+		`{"data":{"a":1,"a":2}}`:               {code: codeDuplicateMember, pointer: "/data/a"},
+		`{"sub":"ann"}`:                        {code: codeUnknownMember, pointer: "/sub"},
+		`{"subject":null}`:                     {code: codeInvalidMember, pointer: "/subject", detail: null},
+		`{"subject":1}`:                        {code: codeInvalidMember, pointer: "/subject", detail: "It must be a string."},
+		`{"session_ttl":"1"}`:                  {code: codeInvalidMember, pointer: "/session_ttl", detail: "It must be a whole number."},
+		`{"refresh_token":1}`:                  {code: codeInvalidMember, pointer: "/refresh_token", detail: "It must be true or false."},
+		`{"amr":"pwd"}`:                        {code: codeInvalidMember, pointer: "/amr", detail: "It must be an array of strings."},
+		`{"act":"ann"}`:                        {code: codeInvalidMember, pointer: "/act", detail: "It must be an object."},
+		`{"subject":""}`:                       {code: codeInvalidMember, pointer: "/subject", detail: empty},
+		`{"client_id":""}`:                     {code: codeInvalidMember, pointer: "/client_id", detail: empty},
+		`{"dpop_jkt":""}`:                      {code: codeInvalidMember, pointer: "/dpop_jkt", detail: empty},
+		`{"acr":""}`:                           {code: codeInvalidMember, pointer: "/acr", detail: empty},
+		`{"amr":[]}`:                           {code: codeInvalidMember, pointer: "/amr", detail: empty},
+		`{"auth_time":-1}`:                     {code: codeInvalidMember, pointer: "/auth_time", detail: "It must not be negative"},
+		`{"access_token_ttl":0}`:               {code: codeInvalidMember, pointer: "/access_token_ttl", detail: seconds},
+		`{"refresh_token_ttl":-1}`:             {code: codeInvalidMember, pointer: "/refresh_token_ttl", detail: seconds},
+		`{"session_ttl":2147483648}`:           {code: codeInvalidMember, pointer: "/session_ttl", detail: seconds},
+		`{"client":{"label":["a"]}}`:           {code: codeInvalidMember, pointer: "/client/label", detail: "It must be a string."},
+	} {
+		parsed, err := parseNewSession([]byte(body))
+		if err == nil {
+			_, err = parsed.params()
+		}
+		got := asProblem(t, err)
+		if !strings.Contains(got.detail, want.detail) || got.code != want.code || got.pointer != want.pointer {
+			t.Errorf("%s: %+v", body, got)
+		}
+	}
+}
+
+func TestParameters(t *testing.T) {
+	t.Parallel()
+	type result struct {
+		sessionstore.ListParams
+		wait time.Duration
+		problem
+	}
+	invalid := func(name, detail string) result { return result{problem: *invalidParameter(name, detail)} }
+	const (
+		noLimit = "It must be a whole number above 0."
+		noWait  = "It must be a number of seconds up to 30."
+	)
+	for query, want := range map[string]result{
+		"":                       {},
+		"limit=1&cursor=x":       {ListParams: sessionstore.ListParams{Limit: 1, Cursor: "x"}},
+		"limit=0":                invalid("limit", noLimit),
+		"limit=x":                invalid("limit", noLimit),
+		"wait=30":                {wait: 30 * time.Second},
+		"wait=31":                invalid("wait", noWait),
+		"wait=256":               invalid("wait", noWait),
+		"wait=":                  invalid("wait", "It is empty."),
+		"cursor=%ff":             invalid("cursor", "It is not valid UTF-8."),
+		"cursor=x&cursor=x":      {problem: problem{code: codeDuplicateParameter, parameter: "cursor"}},
+		"Limit=1":                {problem: problem{code: codeUnknownParameter, parameter: "Limit"}},
+		"access_token=x":         {problem: problem{code: codeTokenInQuery, parameter: "access_token", detail: "Send it in the Authorization header or in the body."}},
+		"limit=%zz":              {problem: problem{code: codeInvalidParameter, detail: "The query string is not well-formed."}},
+		strings.Repeat("x", 200): {problem: problem{code: codeUnknownParameter, parameter: strings.Repeat("x", 200)}},
+		strings.Repeat("x", 201): {problem: problem{code: codeUnknownParameter, parameter: strings.Repeat("x", 200) + "…"}},
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/?"+query, http.NoBody)
+		var got result
+		err := checkQuery(r, []string{"limit", "cursor", "wait"})
+		if err == nil {
+			got.ListParams, err = listParams(r)
+		}
+		if err == nil {
+			got.wait, err = revocationWait(r)
+		}
+		if got.problem = asProblem(t, err); got != want && (want.problem == problem{} || got.problem != want.problem) {
+			t.Errorf("%s: %+v, want %+v", query, got, want)
+		}
+	}
+}
+
+// The key is a string of RFC 8941, or the same without its quotes.
+func TestIdempotencyKeyHeader(t *testing.T) {
+	t.Parallel()
+	longest := strings.Repeat("~", maxIdempotencyKey)
+	for name, test := range map[string]struct {
+		values []string
+		want   string // empty for refused
+	}{
+		"in quotes":           {[]string{`"abc"`}, "abc"},
+		"without":             {[]string{`abc`}, "abc"},
+		"the first character": {[]string{`!`}, "!"},
+		"the longest":         {[]string{longest}, longest},
+		"one more":            {[]string{longest + "~"}, ""},
+		"two headers":         {[]string{`a`, `a`}, ""},
+		"two keys":            {[]string{`a,b`}, ""},
+		"empty":               {[]string{`""`}, ""},
+		"not closed":          {[]string{`"a`}, ""},
+		"a space":             {[]string{`a b`}, ""},
+		"a delete character":  {[]string{"a\x7f"}, ""},
+	} {
+		got, err := idempotencyKey(withHeader(t, "Idempotency-Key", test.values...))
+		if key := strings.TrimPrefix(got, "\x00"); key != test.want || (err == nil) != (test.want != "") {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+	if got, err := idempotencyKey(withHeader(t, "Idempotency-Key")); got != "" || err != nil {
+		t.Errorf("none: %q, %v", got, err)
+	}
+}
+
+func TestAccepts(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		values []string
+		want   bool
+	}{
+		"nothing":         {nil, false},
+		"it":              {[]string{"application/jwt"}, true},
+		"among others":    {[]string{"text/html;q=0.9, application/JWT;q=0.1"}, true},
+		"in another line": {[]string{"text/html", "application/jwt"}, true},
+		"not it":          {[]string{"application/jwt;q=0"}, false},
+		"something else":  {[]string{"application/json"}, false},
+		"anything":        {[]string{"*/*"}, false},
+		"malformed":       {[]string{"application/jwt;q"}, false},
+	} {
+		if got := accepts(withHeader(t, "Accept", test.values...), "application/jwt"); got != test.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
