@@ -49,9 +49,9 @@ var (
 
 	// Two indexes have a subject's sessions: see the migrations.
 	findEndedOfSubjectQuery = pageQuery(`SELECT * FROM (
-      (SELECT `+pageColumns+` FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NULL `+subjectsNewestFirst+` LIMIT $1)
+      (SELECT `+pageColumns+` FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NULL `+subjectsNewestFirst+` LIMIT (SELECT $1::bigint))
       UNION ALL
-      (SELECT `+pageColumns+` FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NOT NULL `+subjectsNewestFirst+` LIMIT $1)
+      (SELECT `+pageColumns+` FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NOT NULL `+subjectsNewestFirst+` LIMIT (SELECT $1::bigint))
     ) u`, subjectsNewestFirst, `NOT `+live)
 
 	findEndedQuery = pageQuery(`SELECT `+pageColumns+`

@@ -55,8 +55,8 @@ func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string, gi
 const invalidateSubjectQuery = `
 WITH "target" AS MATERIALIZED (
   SELECT "id", $5::text AS "reason", $6::text AS "by" FROM "sessionStore"
-  WHERE ("subject", "id") > ($1, $2) AND "subject" <= $1 AND "revokedAt" IS NULL AND "id" <> $3
-  ORDER BY "subject", "id" LIMIT $4 FOR NO KEY UPDATE
+  WHERE ("subject", "id") > ((SELECT $1::text), (SELECT $2::uuid)) AND "subject" <= (SELECT $1::text) AND "revokedAt" IS NULL AND "id" <> $3
+  ORDER BY "subject", "id" LIMIT (SELECT $4::bigint) FOR NO KEY UPDATE
 ), ` + revokeTargets + `
 SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
 

@@ -24,9 +24,10 @@ const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + 
 // subjectLocks keeps the locks of subjects apart from others.
 const subjectLocks = `4913067152811520273`
 
-// hasLivePair continues a query of sessions p.
-const hasLivePair = `EXISTS (
-    SELECT FROM "sessionStoreToken" r WHERE r."session" = p."id" AND r."refreshToken" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now())`
+// hasLivePair continues a query of sessions p. Each session's pair is looked up by its
+// index: of an EXISTS PostgreSQL makes a join, for which it may read the table.
+const hasLivePair = `COALESCE((
+    SELECT true FROM "sessionStoreToken" r WHERE r."session" = p."id" AND r."refreshToken" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now() LIMIT 1), false)`
 
 // makeRoomQuery looks at a page of the subject's sessions, those first that were made
 // first; they are found by a range, as by [ofSubject]. Where $3 is not null, it ends the oldest live ones but so many. Of a page that is
@@ -38,31 +39,32 @@ const hasLivePair = `EXISTS (
 // has expired; where Compas left several, clean-up deals with them. Where the session
 // was created before, with the key $4, none ends for it. The session $6 does not count:
 // the new one takes its place, if it is live. It is locked with those that end, in one order.
+// Rows of the page are looked up by their ids alone: the CASEs keep PostgreSQL from reading
+// all of an index that has only sessions that are not revoked.
 const makeRoomQuery = `
 WITH "before" AS MATERIALIZED (
   SELECT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $4::bytea) AS "isThere",
     $6::uuid IS NULL OR EXISTS (SELECT FROM "sessionStore" p WHERE p."id" = $6 AND p."revokedAt" IS NULL AND ` + hasLivePair + `) AS "mayReplace"
 ), "page" AS MATERIALIZED (
-  SELECT "id", "createdAt" FROM "sessionStore" WHERE "subject" BETWEEN $1 AND $1 AND "revokedAt" IS NULL ORDER BY "subject", "id" LIMIT $2
+  SELECT "id", "createdAt" FROM "sessionStore" WHERE "subject" BETWEEN (SELECT $1::text) AND (SELECT $1::text) AND "revokedAt" IS NULL ORDER BY "subject", "id" LIMIT (SELECT $2::bigint)
 ), "live" AS MATERIALIZED (
   SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $6
 ), "locked" AS MATERIALIZED (
   SELECT "id" FROM "sessionStore"
-  WHERE "id" IN (
-    (SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET CASE WHEN (SELECT "isThere" OR NOT "mayReplace" FROM "before") THEN $2 ELSE COALESCE($3::bigint, $2) END)
-    UNION ALL SELECT $6
-  ) AND ("revokedAt" IS NULL OR "id" = $6)
+  WHERE "id" = ANY (ARRAY(
+    SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET CASE WHEN (SELECT "isThere" OR NOT "mayReplace" FROM "before") THEN $2 ELSE COALESCE($3::bigint, $2) END
+  ) || $6::uuid) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE "id" = $6 END
   ORDER BY "id" FOR NO KEY UPDATE
 ), "target" AS MATERIALIZED (
   SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by" FROM "locked" WHERE "id" IS DISTINCT FROM $6
 ), "expired" AS MATERIALIZED (
-  SELECT s."id", r."expiresAt", ` + expiry + ` AS "reason" FROM "page" p JOIN "sessionStore" s ON s."id" = p."id" JOIN "sessionStoreToken" r ON r."session" = s."id"
-  WHERE s."revokedAt" IS NULL AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND ` + isExpired + `
+  SELECT s."id", r."expiresAt", ` + expiry + ` AS "reason" FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
+  WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "page")) AND CASE WHEN s."revokedAt" IS NULL THEN true ELSE false END AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND ` + isExpired + `
     AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
   FOR NO KEY UPDATE OF s, r SKIP LOCKED
 ), "retired" AS (
   UPDATE "sessionStore" s SET "revokedAt" = e."expiresAt", "revokedXid" = pg_current_xact_id(), "endReason" = e."reason" FROM "expired" e
-  WHERE s."id" = e."id"
+  WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "expired")) AND s."id" = e."id"
   RETURNING s."id"
 ), ` + revokeTargets + `
 SELECT (SELECT count(*) FROM "page") = $2, (SELECT count(*) FROM "live"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "retired"), (SELECT count(*) FROM "told"), (SELECT "isThere" FROM "before"), (SELECT "mayReplace" FROM "before")`
@@ -75,7 +77,7 @@ WITH "new" AS (
   WHERE (
     SELECT count(*) < $24 AND count(*) FILTER (WHERE p."isLive") < $23 FROM (
       SELECT ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $19 AS "isLive" FROM (
-        SELECT "id" FROM "sessionStore" WHERE "subject" BETWEEN $4 AND $4 AND "revokedAt" IS NULL ORDER BY "subject", "id" LIMIT $24
+        SELECT "id" FROM "sessionStore" WHERE "subject" BETWEEN (SELECT $4::text) AND (SELECT $4::text) AND "revokedAt" IS NULL ORDER BY "subject", "id" LIMIT (SELECT $24::bigint)
       ) p
     ) p
   ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $18::bytea) AND ` + mayReplace + `

@@ -24,7 +24,7 @@ SELECT ` + sessionColumns + `, COALESCE(r."claims", ''), e."endedAt", e."reason"
 FROM (
   SELECT s.*, row_number() OVER (` + order + `) AS "n"
   FROM (
-    ` + source + ` ` + order + ` LIMIT $1
+    ` + source + ` ` + order + ` LIMIT (SELECT $1::bigint)
   ) s
 ) s
 LEFT JOIN LATERAL (
@@ -44,7 +44,7 @@ CROSS JOIN LATERAL (
 ) f
 WHERE (f."isWanted" OR s."n" = $1) AND ` + primary.Only + `
 ` + order + `
-LIMIT $2`
+LIMIT (SELECT $2::bigint)`
 }
 
 const (
@@ -55,7 +55,9 @@ const (
 	// an order by it leave PostgreSQL no choice. With an equality it may read everybody's in
 	// the order of their ids instead: where it believes that any subject has a great share
 	// of all sessions, as is true of one, it expects to come across a few very soon.
-	ofSubject           = `("subject", "id") < ($7, $6) AND "subject" >= $7`
+	// Subselects keep the values and the limit from it: in a plan for one subject it takes
+	// the range for nearly empty, and would read all of it, sort it, and then cut it off.
+	ofSubject           = `("subject", "id") < ((SELECT $7::text), (SELECT $6::uuid)) AND "subject" >= (SELECT $7::text)`
 	subjectsNewestFirst = `ORDER BY "subject" DESC, "id" DESC`
 )
 
