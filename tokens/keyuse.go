@@ -9,10 +9,11 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// Room for most claims, as JSON or in base64, and for a signature with Ed25519 or
+// Room for most claims, as JSON and in base64, and for a signature with Ed25519 or
 // P-256 and the two dots. What is longer grows its slice.
 const (
-	claimsRoom    = 512
+	claimsRoom    = 1 << 10
+	base64Room    = (claimsRoom*8 + 5) / 6
 	signatureRoom = 86 + 2
 )
 
@@ -40,7 +41,7 @@ func (u *keyUse) sign(claims []byte) (string, error) {
 	jws.Grow(len(u.header) + base64.RawURLEncoding.EncodedLen(len(claims)) + signatureRoom)
 	jws.WriteString(u.header)
 	jws.WriteByte('.')
-	jws.Write(base64.RawURLEncoding.AppendEncode(make([]byte, 0, claimsRoom), claims))
+	jws.Write(base64.RawURLEncoding.AppendEncode(make([]byte, 0, base64Room), claims))
 	signature, err := u.method.Sign(jws.String(), u.signWith)
 	if err != nil {
 		return "", err
