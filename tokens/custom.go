@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -83,7 +84,8 @@ func CustomClaims(text []byte) (string, error) {
 
 // checkCustom looks at the names, at the depth, and at what no column holds.
 func checkCustom(form jsontext.Value) error {
-	d := jsontext.NewDecoder(strings.NewReader(string(form)))
+	// It is read where it is, and Format has refused members that are there twice.
+	d := jsontext.NewDecoder(bytes.NewBuffer(form), jsontext.AllowDuplicateNames(true))
 	for d.StackDepth() > 0 || d.InputOffset() == 0 {
 		token, err := d.ReadToken()
 		if err != nil {
@@ -129,12 +131,14 @@ func checkCustom(form jsontext.Value) error {
 // isReserved compares as the laxest parser of JSON does.
 func isReserved(name string) bool {
 	name = withoutSeparators.Replace(name)
-	return slices.ContainsFunc(reservedClaims, func(reserved string) bool {
-		return strings.EqualFold(name, withoutSeparators.Replace(reserved))
-	})
+	return slices.ContainsFunc(reservedLetters, func(reserved string) bool { return strings.EqualFold(name, reserved) })
 }
 
-var withoutSeparators = strings.NewReplacer("_", "", "-", "")
+var (
+	withoutSeparators = strings.NewReplacer("_", "", "-", "")
+	// reservedLetters are reservedClaims without separators.
+	reservedLetters = strings.Fields(withoutSeparators.Replace(strings.Join(reservedClaims, " ")))
+)
 
 // isScope is RFC 6749 §3.3.
 func isScope(s string) bool {
@@ -163,7 +167,8 @@ func (c Claims) Scope() string {
 	var own struct {
 		Scope string `json:"scope"`
 	}
-	if c.Custom == "" || c.Decode(&own) != nil {
+	// Most have none, and then nothing is decoded: the form has one spelling of a name.
+	if !strings.Contains(c.Custom, `"scope":`) || c.Decode(&own) != nil {
 		return ""
 	}
 	return own.Scope

@@ -51,7 +51,7 @@ func Form(data []byte) ([]byte, error) {
 	if len(data) > MaxBytes {
 		return nil, refuse("longer than %d bytes", MaxBytes)
 	}
-	c := canonicalizer{dec: jsontext.NewDecoder(bytes.NewReader(data)), left: MaxBytes}
+	c := canonicalizer{dec: jsontext.NewDecoder(bytes.NewBuffer(data)), left: MaxBytes}
 	if c.dec.PeekKind() != '{' {
 		if _, err := c.dec.ReadToken(); err != nil {
 			return nil, syntaxError(err)
