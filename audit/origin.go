@@ -20,7 +20,8 @@ const (
 	Subject ActorType = "subject"
 	// Session is the holder of a token of a session without a subject.
 	Session ActorType = "session"
-	// Operator is somebody at a command line; ID is user@host.
+	// Operator is somebody at a command line or on the operators' page; ID is user@host, or
+	// the name of the key that they signed in with.
 	Operator ActorType = "operator"
 	// System is the program itself.
 	System ActorType = "system"

@@ -58,7 +58,7 @@ type serviceKey struct {
 func newServiceKey(k ServiceKey) serviceKey {
 	rights := slices.Clone(k.Rights)
 	if k.Rights == nil {
-		rights = Rights()
+		rights = unnamedRights()
 	}
 	return serviceKey{k.Name, sha256.Sum256([]byte(k.Secret)), rights}
 }

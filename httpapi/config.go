@@ -91,6 +91,10 @@ type Config struct {
 	// Metrics answers GET /metrics on the internal listener, which asks for no
 	// key. Nil means that there is no such route.
 	Metrics http.Handler
+	// Console returns what answers below /console on the internal listener: the operators'
+	// page, which sees to its own signing in with the server's keys. Nil means that there is
+	// none.
+	Console func(*Server) http.Handler
 	// Observers are told of each request. None by default.
 	Observers []Observer
 }
@@ -101,7 +105,7 @@ type ServiceKey struct {
 	Name string
 	// Secret is what is presented: 32 visible ASCII characters or more, no comma.
 	Secret tokens.Secret
-	// Rights are what it is for: see [Rights]. Nil means everything.
+	// Rights are what it is for: see [Rights]. Nil means everything but [RightOperator].
 	Rights []Right
 }
 

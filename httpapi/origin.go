@@ -9,7 +9,8 @@ import (
 // Origin says who sent the request that is being answered, for an audit trail:
 // see [audit.Config].Origin. Behind the internal listener it is a service key. On
 // the public one it is the user whose session is changed: nobody else's can be.
-// In another context it is [audit.OriginOf].
+// On the operators' page it is who was named with [audit.WithOrigin]. In another context it is
+// [audit.OriginOf].
 func Origin(ctx context.Context) audit.Origin {
 	info, ok := ctx.Value(requestInfoKey{}).(*requestInfo)
 	if !ok {
@@ -18,6 +19,9 @@ func Origin(ctx context.Context) audit.Origin {
 	o := audit.Origin{
 		Actor:    audit.Actor{Type: audit.Subject, SessionID: info.session, Act: info.actor},
 		ClientIP: clientAddr(ctx), RequestID: info.id,
+	}
+	if named := audit.OriginOf(ctx).Actor; named.Type != audit.System {
+		o.Actor = named
 	}
 	if info.serviceKey != "" {
 		o.Actor = audit.Actor{Type: audit.ServiceKey, ID: info.serviceKey}

@@ -27,13 +27,21 @@ const (
 	RightEnd Right = "end"
 	// RightRevocations is for following which sessions end.
 	RightRevocations Right = "revocations"
+	// RightOperator is for the operators' page: to see everybody's sessions there, without
+	// their data, and to end them. It is the one that a key has only if it is named.
+	RightOperator Right = "operator"
 )
 
 // Rights returns all that there are.
 func Rights() []Right {
 	return []Right{
-		RightCreate, RightRead, RightReadData, RightWriteData, RightIntrospect, RightEnd, RightRevocations,
+		RightCreate, RightRead, RightReadData, RightWriteData, RightIntrospect, RightEnd, RightRevocations, RightOperator,
 	}
+}
+
+// unnamedRights are those of a key that names none.
+func unnamedRights() []Right {
+	return slices.DeleteFunc(Rights(), func(right Right) bool { return right == RightOperator })
 }
 
 // permitted answers for a key that has the right.

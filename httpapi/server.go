@@ -150,6 +150,11 @@ func (s *Server) internalRoutes() *chi.Mux {
 		r.Get("/metrics", handle(s.getMetrics))
 		r.Get(descriptionPath, lenient(serveDescription(internalDescription)))
 		r.Get("/", lenient(s.internalIndex.serve))
+		if s.cfg.Console != nil {
+			console := s.cfg.Console(s)
+			r.Handle("/console", console)
+			r.Handle("/console/*", console)
+		}
 	})
 	// It waits, and bounds its own time.
 	r.Get("/v1/revocations", handle(s.keyed(RightRevocations, s.getRevocations), "since", "wait"))

@@ -27,7 +27,8 @@ const (
 	ReasonSignedOutEverywhere Reason = "signed_out_everywhere"
 	// ReasonBackend: by the application. By is the name of its service key.
 	ReasonBackend Reason = "backend"
-	// ReasonOperator: at a command line. By is user@host.
+	// ReasonOperator: at a command line or on the operators' page. By is user@host, or the
+	// name of the operator's key.
 	ReasonOperator Reason = "operator"
 	// ReasonAllSignedOut: with everybody's sessions. By is user@host.
 	ReasonAllSignedOut Reason = "all_signed_out"

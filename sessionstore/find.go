@@ -23,6 +23,8 @@ type FindParams struct {
 	// Those of everybody come in the order in which they were ended, the last first, without those
 	// that have expired: a subject's own list has these too.
 	Ended bool
+	// Any selects live ones and ended ones, the newest first. It does not go with Ended.
+	Any bool
 	// Since selects sessions that ended then or later. It goes with Ended.
 	Since time.Time
 	// Network has the address from which the session was created, or last refreshed.
@@ -47,16 +49,23 @@ var (
 	findLiveQuery = pageQuery(`SELECT `+pageColumns+`
     FROM "sessionStore" WHERE "id" < $6`, newestFirst, live)
 
-	// Two indexes have a subject's sessions: see the migrations.
-	findEndedOfSubjectQuery = pageQuery(`SELECT * FROM (
-      (SELECT `+pageColumns+` FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NULL `+subjectsNewestFirst+` LIMIT (SELECT $1::bigint))
-      UNION ALL
-      (SELECT `+pageColumns+` FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NOT NULL `+subjectsNewestFirst+` LIMIT (SELECT $1::bigint))
-    ) u`, subjectsNewestFirst, `NOT `+live)
+	findAnyQuery = pageQuery(`SELECT `+pageColumns+`
+    FROM "sessionStore" WHERE "id" < $6`, newestFirst, `true`)
+
+	findEndedOfSubjectQuery = pageQuery(anyOfSubject, subjectsNewestFirst, `NOT `+live)
+
+	findAnyOfSubjectQuery = pageQuery(anyOfSubject, subjectsNewestFirst, `true`)
 
 	findEndedQuery = pageQuery(`SELECT `+pageColumns+`
     FROM "sessionStore" WHERE "revokedAt" IS NOT NULL AND ("revokedAt", "id") < ($7::timestamptz, $6) AND "revokedAt" >= COALESCE($3::timestamptz, '-infinity')`, lastEndedFirst, `true`)
 )
+
+// anyOfSubject has a subject's sessions, which two indexes have: see the migrations.
+const anyOfSubject = `SELECT * FROM (
+      (SELECT ` + pageColumns + ` FROM "sessionStore" WHERE ` + ofSubject + ` AND "revokedAt" IS NULL ` + subjectsNewestFirst + ` LIMIT (SELECT $1::bigint))
+      UNION ALL
+      (SELECT ` + pageColumns + ` FROM "sessionStore" WHERE ` + ofSubject + ` AND "revokedAt" IS NOT NULL ` + subjectsNewestFirst + ` LIMIT (SELECT $1::bigint))
+    ) u`
 
 // Find returns sessions of one subject or of everybody, the newest first. It is for
 // backends and operators: users have [Store.List]. However many sessions there are, and however few of
@@ -80,6 +89,10 @@ func (s *Store) Find(ctx context.Context, params FindParams) (_ Page, err error)
 	switch {
 	case err != nil:
 		return Page{}, err
+	case params.Any && params.Subject != "":
+		return s.page(ctx, params, findAnyOfSubjectQuery, idCursor, pgvalue.UUID(before), params.Subject)
+	case params.Any:
+		return s.page(ctx, params, findAnyQuery, idCursor, pgvalue.UUID(before))
 	case params.Ended:
 		return s.page(ctx, params, findEndedOfSubjectQuery, idCursor, pgvalue.UUID(before), params.Subject)
 	case params.Subject != "":
@@ -90,6 +103,9 @@ func (s *Store) Find(ctx context.Context, params FindParams) (_ Page, err error)
 }
 
 func (p FindParams) check() error {
+	if p.Any && p.Ended {
+		return argumentError("any", "does not go with ended")
+	}
 	if !p.Ended && !p.Since.IsZero() {
 		return argumentError("since", "is for sessions that have ended")
 	}

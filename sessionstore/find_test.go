@@ -23,7 +23,7 @@ func (k kit) found(t *testing.T, params sessionstore.FindParams) []uuid.UUID {
 		}
 		for _, session := range page.Sessions {
 			ids = append(ids, session.ID)
-			if ended := !session.Ended.At.IsZero(); ended != params.Ended || ended != (session.Ended.Reason != "") {
+			if ended := !session.Ended.At.IsZero(); ended != params.Ended && !params.Any || ended != (session.Ended.Reason != "") {
 				t.Errorf("among those that ended (%v): %+v", params.Ended, session.Ended)
 			}
 		}
@@ -65,6 +65,8 @@ func TestFind(t *testing.T) {
 		"hers since yesterday": {sessionstore.FindParams{Ended: true, Subject: "ada", Since: yesterday}, []string{"ada ended", "ada expired"}},
 		"ended, by address":    {sessionstore.FindParams{Ended: true, Network: network}, []string{"bob ended"}},
 		"ended, by the label":  {sessionstore.FindParams{Ended: true, Subject: "ada", Label: "ada expired"}, []string{"ada expired"}},
+		"a subject's, both":    {sessionstore.FindParams{Any: true, Subject: "ada"}, []string{"ada ended long ago", "ada ended", "ada expired", "ada live"}},
+		"both, by address":     {sessionstore.FindParams{Any: true, Network: network}, []string{"bob ended", "ada live"}},
 		"nobody's":             {sessionstore.FindParams{Subject: "eve"}, nil},
 	} {
 		var want []uuid.UUID
@@ -114,6 +116,7 @@ func TestFindRefuses(t *testing.T) {
 	long := fmt.Sprintf("%0256d", 0)
 	for want, params := range map[string]sessionstore.FindParams{
 		`since: is for sessions that have ended`:     {Since: time.Now()},
+		`any: does not go with ended`:                {Any: true, Ended: true},
 		`since: not between the years 1970 and 9999`: {Since: time.Unix(-1, 0), Ended: true},
 		`subject: longer than 255 bytes`:             {Subject: long},
 		`label: longer than 200 bytes`:               {Label: long},

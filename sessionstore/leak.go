@@ -82,15 +82,17 @@ const keepLeakQuery = `UPDATE "sessionStore" SET "leakReport" = $2 WHERE "id" = 
 // let the request run out of time, and with it the revocation.
 const enqueueTimeoutQuery = `SET LOCAL statement_timeout = '2s'`
 
-// reportLeak enqueues the report of a theft, if anybody wants it. Where that fails, the
-// report is kept with the session, which is locked and revoked, and delayed is why.
+// reportLeak keeps the report of a theft with its session, which is locked and revoked, and
+// enqueues it, if anybody wants it. Where that fails, it is kept to be enqueued later, and
+// delayed is why.
 func reportLeak(ctx context.Context, tx pgx.Tx, leaks LeakQueue, d refresh.Decision, p presented, now time.Time) (delayed, err error) {
-	if leaks == nil {
-		return nil, nil
-	}
 	report, err := newLeakReport(ctx, tx, d, p, now)
 	if err != nil {
 		return nil, err
+	}
+	lost := keepReport(ctx, tx, keepTheftQuery, report)
+	if leaks == nil {
+		return lost, nil
 	}
 	delayed = pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
 		if _, err := savepoint.Exec(ctx, enqueueTimeoutQuery); err != nil {
@@ -98,16 +100,21 @@ func reportLeak(ctx context.Context, tx pgx.Tx, leaks LeakQueue, d refresh.Decis
 		}
 		return leaks.Enqueue(ctx, savepoint, report)
 	})
-	if delayed == nil {
-		return nil, nil
+	if delayed != nil {
+		if err := keepReport(ctx, tx, keepLeakQuery, report); err != nil {
+			delayed = errors.Join(delayed, fmt.Errorf("the report is lost: %w", err))
+		}
 	}
-	if err := pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
-		_, err := savepoint.Exec(ctx, keepLeakQuery, pgvalue.UUID(report.SessionID), report)
+	return errors.Join(delayed, lost), nil
+}
+
+// keepReport writes a report into the session's row. Where it cannot, the session ends all
+// the same.
+func keepReport(ctx context.Context, tx pgx.Tx, query string, report LeakReport) error {
+	return pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
+		_, err := savepoint.Exec(ctx, query, pgvalue.UUID(report.SessionID), report)
 		return err
-	}); err != nil {
-		delayed = errors.Join(delayed, fmt.Errorf("the report is lost: %w", err))
-	}
-	return delayed, nil
+	})
 }
 
 func newLeakReport(ctx context.Context, tx pgx.Tx, d refresh.Decision, p presented, now time.Time) (LeakReport, error) {

@@ -22,6 +22,16 @@ type ListParams struct {
 	Limit int
 }
 
+func (p ListParams) limit() (int, error) {
+	switch {
+	case p.Limit == 0:
+		return defaultListLimit, nil
+	case p.Limit < 1 || p.Limit > maxListLimit:
+		return 0, argumentError("limit", "not between 1 and %d", maxListLimit)
+	}
+	return p.Limit, nil
+}
+
 // Page is a part of a list.
 type Page struct {
 	// Sessions come newest first, without their data. There may be fewer than the limit,

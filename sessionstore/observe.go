@@ -26,8 +26,8 @@ type Operation string
 const (
 	OperationCreate    Operation = "create"     // Create, Replace
 	OperationGet       Operation = "get"        // Get
-	OperationLoad      Operation = "load"       // Load, LoadClaims, History
-	OperationList      Operation = "list"       // List, Find
+	OperationLoad      Operation = "load"       // Load, LoadClaims, History, Theft
+	OperationList      Operation = "list"       // List, Find, Subjects, Thefts
 	OperationRefresh   Operation = "refresh"    // RefreshTokens
 	OperationUpdate    Operation = "update"     // Update
 	OperationPatch     Operation = "patch"      // Patch, PatchOwn

@@ -63,12 +63,9 @@ const (
 
 // page sends a query of [pageQuery], whose $6 and what follows are args.
 func (s *Store) page(ctx context.Context, params FindParams, query string, cursorOf func(Session) string, args ...any) (page Page, err error) {
-	limit := params.Limit
-	if limit == 0 {
-		limit = defaultListLimit
-	}
-	if limit < 1 || limit > maxListLimit {
-		return Page{}, argumentError("limit", "not between 1 and %d", maxListLimit)
+	limit, err := params.limit()
+	if err != nil {
+		return Page{}, err
 	}
 	var network *string
 	if params.Network.IsValid() {

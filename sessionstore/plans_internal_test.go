@@ -95,7 +95,7 @@ func TestListReadsItsPage(t *testing.T) {
 	if err := conn.QueryRow(t.Context(), `SELECT "id" FROM "sessionStore" ORDER BY "id" OFFSET $1 LIMIT 1`, 2*most).Scan((*[16]byte)(&middle)); err != nil {
 		t.Fatal(err)
 	}
-	for name, query := range map[string]string{"live": listQuery, "everybody's": findLiveQuery, "ended": findEndedOfSubjectQuery, "everybody's ended": findEndedQuery} {
+	for name, query := range map[string]string{"live": listQuery, "everybody's": findLiveQuery, "ended": findEndedOfSubjectQuery, "everybody's ended": findEndedQuery, "both": findAnyOfSubjectQuery, "everybody's both": findAnyQuery} {
 		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
 			t.Fatal(err)
 		}
@@ -119,6 +119,9 @@ func TestListReadsItsPage(t *testing.T) {
 		{"ended", middle, `, 'ended at once'`, `'nobody''s'`, listReach},
 		{"ended", middle, `, 'expired'`, `NULL`, page},
 		{"ended", uuid.Max, `, 'live'`, `NULL`, listReach},
+		{"both", uuid.Max, `, 'ended'`, `NULL`, page},
+		{"both", middle, `, 'live'`, `'nobody''s'`, listReach},
+		{"everybody's both", middle, ``, `'nobody''s'`, listReach},
 		{"everybody's ended", uuid.Max, `, 'infinity'`, `NULL`, page},
 		{"everybody's ended", middle, `, '2026-01-01Z'`, `'nobody''s'`, listReach},
 		{"everybody's ended", uuid.Max, `, '2025-12-31 20:00Z'`, `NULL`, page},

@@ -18,7 +18,7 @@ func TestQueriesPrepare(t *testing.T) {
 		"ping": pingQuery, "create": createQuery, "createTogether": createTogetherQuery,
 		"makeRoom": makeRoomQuery, "createLimited": createLimitedQuery, "lockSubject": lockSubjectQuery,
 		"readReplaced": readReplacedQuery, "lockReplacedSubject": lockReplacedSubjectQuery, "lockReplaced": lockReplacedQuery, "inherit": inheritQuery, "endReplaced": endReplacedQuery,
-		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "list": listQuery, "history": historyQuery, "findLive": findLiveQuery, "findEndedOfSubject": findEndedOfSubjectQuery, "findEnded": findEndedQuery,
+		"get": getQuery, "getTogether": getTogetherQuery, "load": loadQuery, "list": listQuery, "history": historyQuery, "findLive": findLiveQuery, "findEndedOfSubject": findEndedOfSubjectQuery, "findEnded": findEndedQuery, "findAny": findAnyQuery, "findAnyOfSubject": findAnyOfSubjectQuery, "subjects": subjectsQuery, "thefts": theftsQuery, "theft": theftQuery, "keepTheft": keepTheftQuery,
 		"newestSealed": newestSealedQuery, "readSealed": readSealedQuery, "reseal": resealQuery, "countSealed": countSealedQuery,
 		"update": updateQuery, "updateState": versionQuery, "patch": patchQuery, "lockSession": lockSessionQuery, "setClaims": setClaimsQuery, "loadClaims": loadClaimsQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery, "revokeTokens": revokeTokensQuery,

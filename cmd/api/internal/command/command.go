@@ -15,6 +15,7 @@ type cli struct {
 	Keys     keysCmd     `cmd:"" help:"Make, list and replace signing keys."`
 	Data     dataCmd     `cmd:"" help:"Keys that seal session data, and sealing it anew."`
 	Sessions sessionsCmd `cmd:"" help:"List, show and end sessions."`
+	Console  consoleCmd  `cmd:"" help:"Print a link that signs you in to the operators' page."`
 	Health   healthCmd   `cmd:"" help:"Ask the service on this machine whether it is ready."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
 }

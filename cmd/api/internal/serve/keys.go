@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -40,13 +41,17 @@ func (s *service) openKeys(ctx context.Context, db database.Pools, id *identity,
 }
 
 // follow has what signs, verifies and publishes change over with the keys.
-func (k storedKeys) follow(store *sessionstore.Store, server *httpapi.Server) {
+func (k storedKeys) follow(server *httpapi.Server, stores ...*sessionstore.Store) {
 	if k.Store == nil {
 		return
 	}
 	k.OnChange(func(ring *tokens.KeyRing) error {
 		server.SetKeys(ring)
-		return store.SetKeys(ring)
+		var errs []error
+		for _, store := range stores {
+			errs = append(errs, store.SetKeys(ring))
+		}
+		return errors.Join(errs...)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"runtime/debug"
 	"time"
@@ -196,6 +197,10 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
+	page, operators, err := s.console(db, id, store, cfg)
+	if err != nil {
+		return err
+	}
 	accept, err := store.Verifier(verifier.Config{Bound: time.Duration(s.RevocationBound), Logger: s.log})
 	if err != nil {
 		return err
@@ -205,6 +210,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		DPoPNonce: s.DPoPNonce == "true", DPoPWindow: time.Duration(s.DPoPWindow), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
 		HideActedSessions: s.HideActedSessions == "true",
 		IdleTimeout:       time.Duration(s.KeepAliveTimeout), ShutdownDelay: time.Duration(s.ShutdownDelay),
+		Console: func(s *httpapi.Server) http.Handler { return page.Handler(s) },
 		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {
@@ -217,7 +223,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err := ready(); err != nil {
 		return err
 	}
-	keys.follow(store, server)
+	keys.follow(server, store, operators)
 	measured.Jobs(jobs.Kinds())
 	measured.Pools(map[string]*pgxpool.Pool{"requests": db.Requests, "tasks": db.Tasks})
 	if s.trail.Log != nil {
@@ -234,7 +240,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
 	}
 	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
-	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, accept.Run, keys.run, measure, s.traces.run, marks, s.followServiceKeys(id, server)}, func() error {
+	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, operators.Run, accept.Run, keys.run, measure, s.traces.run, marks, s.followServiceKeys(id, server)}, func() error {
 		return server.Run(ctx, s.public, s.internal)
 	})
 }

@@ -1,0 +1,56 @@
+package main_test
+
+import (
+	"net/http"
+	"os/user"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
+)
+
+// A link that the command prints signs its user in to the page of the service that runs.
+func TestConsole(t *testing.T) {
+	t.Parallel()
+	settings := configure(t, testdb.URL(t))
+	s := start(t, t.TempDir(), settings)
+	if status, page := s.Send(http.MethodGet, s.Internal+"/console/", "", nil); status != http.StatusOK || !strings.Contains(page, "api console") {
+		t.Fatalf("a stranger sees %d %s", status, page)
+	}
+	link := strings.TrimSpace(mustLine(t, settings.With(testservice.Env{"LATCHKEY_INTERNAL_ADDR": strings.TrimPrefix(s.Internal, "http://")}), "console"))
+	if !strings.HasPrefix(link, "http://localhost:") {
+		t.Errorf("the link is %s", link)
+	}
+	_, path, _ := strings.Cut(link, "/console/")
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.Internal+"/console/"+path, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	if answer.StatusCode != http.StatusSeeOther || len(answer.Cookies()) != 2 {
+		t.Fatalf("%d %v", answer.StatusCode, answer.Header)
+	}
+	cookies := make([]string, 0, 2)
+	for _, c := range answer.Cookies() {
+		cookies = append(cookies, c.Name+"="+c.Value)
+	}
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, page := s.Send(http.MethodGet, s.Internal+"/console/", "", nil, "Cookie", strings.Join(cookies, "; ")); status != http.StatusOK || !strings.Contains(page, me.Username+"@") {
+		t.Errorf("signed in: %d %s", status, page)
+	}
+	elsewhere := mustLine(t, settings, "console", "--url", "https://sessions.example.com/")
+	if !strings.HasPrefix(elsewhere, "https://sessions.example.com/console/link/") {
+		t.Errorf("with --url: %s", elsewhere)
+	}
+	if log := s.Stderr.String(); strings.Contains(log, path) || strings.Contains(log, answer.Cookies()[0].Value) {
+		t.Errorf("the log has a secret: %s", log)
+	}
+}

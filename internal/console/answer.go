@@ -1,0 +1,122 @@
+package console
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/latchkey-sessions/latchkey/sessionhttp"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+//go:embed static
+var staticFiles embed.FS
+
+var pages = parsePages("sign-in", "search", "subject", "session", "thefts", "theft", "problem")
+
+func parsePages(names ...string) map[string]*template.Template {
+	parsed := make(map[string]*template.Template, len(names))
+	for _, name := range names {
+		parsed[name] = template.Must(template.New("layout.html").Funcs(words).ParseFS(pageFiles, "pages/layout.html", "pages/parts.html", "pages/"+name+".html"))
+	}
+	return parsed
+}
+
+// layout is what each page has.
+type layout struct {
+	Title     string
+	Operator  string // empty before the sign-in
+	Path      string
+	FormToken string
+	FormField string
+	Page      any
+}
+
+// handler answers a request, or returns the error that [Console.fail] answers with. It returns an
+// error only before it has written anything.
+type handler func(http.ResponseWriter, *http.Request) error
+
+func (c *Console) answer(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			c.fail(w, r, err)
+		}
+	})
+}
+
+func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, name, title string, page any) error {
+	l := layout{Title: title, Path: r.URL.Path, FormField: sessionhttp.FormField, Page: page}
+	if o, ok := c.operatorOf(r); ok {
+		var err error
+		l.Operator = o.Name
+		if l.FormToken, err = c.forms.Token(r.Context()); err != nil {
+			return err
+		}
+	}
+	var body bytes.Buffer
+	if err := pages[name].Execute(&body, l); err != nil {
+		return fmt.Errorf("console: the page %s: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = body.WriteTo(w) // whoever has left has left
+	return nil
+}
+
+type problemPage struct{ What, Then string }
+
+func (c *Console) notFound(http.ResponseWriter, *http.Request) error { return sessionstore.ErrNotFound }
+
+// fail shows an error in words of ours. What is the operator's is no line in the log.
+func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
+	status, title, page := http.StatusInternalServerError, "Something went wrong", problemPage{What: "The service has logged what it was."}
+	argument, isArgument := errors.AsType[*sessionstore.ArgumentError](err)
+	tooLarge, isTooLarge := errors.AsType[*http.MaxBytesError](err)
+	switch {
+	case errors.Is(err, sessionstore.ErrNotFound):
+		status, title = http.StatusNotFound, "Not found"
+		page.What = "There is no such page, or no session with that id. A session that has ended is removed after a while."
+	case isArgument:
+		status, title, page.What = http.StatusBadRequest, "That cannot be looked for", argument.Error()
+	case isTooLarge:
+		status, title, page.What = http.StatusRequestEntityTooLarge, "Too much", fmt.Sprintf("A form may have %d bytes.", tooLarge.Limit)
+	case errors.Is(err, sessionhttp.ErrFormToken), errors.Is(err, sessionhttp.ErrCrossSite):
+		status, title = http.StatusForbidden, "Nothing was done"
+		page.What, page.Then = "The form did not come from a page of this session: you may have signed in again in another tab.", "Load the page again."
+	case errors.Is(err, sessionstore.ErrUnavailable):
+		status, title = http.StatusServiceUnavailable, "The database does not answer"
+		page.What, page.Then = "Nothing is known about sessions until it does.", "Try again in a moment."
+		w.Header().Set("Retry-After", "1")
+	}
+	if status >= http.StatusInternalServerError && !errors.Is(r.Context().Err(), context.Canceled) {
+		c.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "the operators' page failed", slog.Any("error", err))
+	}
+	if err := c.render(w, r, status, "problem", title, page); err != nil {
+		http.Error(w, title, status)
+	}
+}
+
+// serveStatic serves what is named with its version, and so never changes.
+func serveStatic(w http.ResponseWriter, r *http.Request) {
+	file := r.PathValue("file")
+	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	http.ServeFileFS(w, r, staticFiles, "static/"+file)
+}
+
+// below puts a pattern below the page's root.
+func below(pattern string) string {
+	method, path, found := strings.Cut(pattern, " ")
+	if !found {
+		return root + pattern
+	}
+	return method + " " + root + path
+}

@@ -1,0 +1,38 @@
+package console
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/maypok86/otter/v2"
+	"golang.org/x/time/rate"
+)
+
+const (
+	attemptsAtOnce     = 10
+	attemptsPause      = 6 * time.Second
+	attemptsRetryAfter = "6"
+	// attemptsMemory is how many addresses are remembered.
+	attemptsMemory = 4096
+)
+
+// attempts lets each address try to sign in ten times a minute.
+type attempts struct {
+	of *otter.Cache[netip.Prefix, *rate.Limiter]
+}
+
+func newAttempts() *attempts {
+	return &attempts{otter.Must(&otter.Options[netip.Prefix, *rate.Limiter]{MaximumSize: attemptsMemory})}
+}
+
+// allows counts an attempt. Those whose address is not known share one.
+func (a *attempts) allows(address string) bool {
+	var network netip.Prefix
+	if ip, err := netip.ParseAddr(address); err == nil {
+		network, _ = ip.Unmap().Prefix(min(ip.Unmap().BitLen(), 64))
+	}
+	limiter, _ := a.of.ComputeIfAbsent(network, func() (*rate.Limiter, bool) {
+		return rate.NewLimiter(rate.Every(attemptsPause), attemptsAtOnce), false
+	})
+	return limiter.Allow()
+}

@@ -1,0 +1,147 @@
+// Package console is the operators' page: who is signed in, who was, and why not any
+// more. It is HTML that works without scripts, asks for nothing from elsewhere, and shows no
+// token. Whoever has a service key with the right [httpapi.RightOperator], or a link from
+// `api console`, signs in to a session of its own kind, and the audit trail has each
+// action with their name.
+package console
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/sessionhttp"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// ClientID is the client of operators' sessions, whom lists tell from users by it.
+const ClientID = "latchkey-console"
+
+const (
+	idleTimeout     = 30 * time.Minute
+	absoluteTimeout = 12 * time.Hour
+
+	maxFormBytes = 16 << 10
+)
+
+// Keys are the service keys that are accepted now: a [httpapi.Server] has them.
+type Keys interface {
+	Key(secret string) (httpapi.KeyInfo, bool)
+	KeyNamed(name string) (httpapi.KeyInfo, bool)
+}
+
+// Config is what [New] needs.
+type Config struct {
+	// Sessions are those that are shown.
+	Sessions *sessionstore.Store
+	// Own is a store of operators' sessions, with the configuration that [StoreConfig] returns.
+	Own *sessionstore.Store
+	// Pool is for links: see [MakeLink].
+	Pool *pgxpool.Pool
+	// Logger is told of refused sign-ins and of what fails. Nil means [slog.Default].
+	Logger *slog.Logger
+}
+
+// StoreConfig is the configuration of the store of operators' sessions beside that of the
+// service. Their tokens have an issuer of their own, so that neither passes for the
+// other.
+func StoreConfig(service sessionstore.Config) sessionstore.Config {
+	return sessionstore.Config{
+		Tokens: tokens.Config{
+			Issuer: service.Tokens.Issuer + root, Audience: ClientID, ClientID: ClientID, MissingKey: service.Tokens.MissingKey,
+		},
+		Lifetimes: sessionstore.Lifetimes{RefreshToken: idleTimeout, Session: absoluteTimeout},
+		Direct:    service.Direct, Sealer: service.Sealer, SealedOnly: service.SealedOnly,
+		Leaks: service.Leaks, Observers: service.Observers,
+	}
+}
+
+// Console is the operators' page.
+type Console struct {
+	cfg      Config
+	keys     Keys
+	manager  *sessionhttp.Manager[signedIn]
+	forms    *sessionhttp.Forms[signedIn]
+	attempts *attempts
+	now      func() time.Time
+}
+
+// New returns the page.
+func New(cfg Config) (*Console, error) {
+	if cfg.Sessions == nil || cfg.Own == nil || cfg.Pool == nil {
+		return nil, errors.New("console: both stores and a pool are required")
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	return &Console{cfg: cfg, attempts: newAttempts(), now: time.Now}, nil
+}
+
+// root is where the page is.
+const root = "/console"
+
+// Handler returns the page for operators who have one of the keys.
+func (c *Console) Handler(keys Keys) http.Handler {
+	with := *c
+	with.keys = keys
+	with.manager = sessionhttp.New[signedIn](c.cfg.Own, sessionhttp.Config{
+		Transport: sessionhttp.Cookies{Name: ClientID}, Optional: true, Client: clientOf, OnError: with.fail, Logger: c.cfg.Logger,
+	})
+	with.forms = sessionhttp.NewForms(with.manager, func(s *signedIn) *[]byte { return &s.FormSecret })
+	return with.routes()
+}
+
+func (c *Console) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+root, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, root+"/", http.StatusMovedPermanently)
+	})
+	mux.Handle("GET "+root+"/static/{file}", http.HandlerFunc(serveStatic))
+	for pattern, h := range map[string]handler{
+		"GET /sign-in":      c.showSignIn,
+		"POST /sign-in":     c.signIn,
+		"GET /signed-in":    c.signedIn,
+		"GET /link/{code}":  c.showLink,
+		"POST /link/{code}": c.useLink,
+		"POST /sign-out":    c.signOut,
+		"/":                 c.notFound,
+	} {
+		mux.Handle(below(pattern), c.answer(h))
+	}
+	for pattern, h := range map[string]operatorHandler{
+		"GET /{$}":                c.search,
+		"GET /subject":            c.subject,
+		"POST /subject/end":       c.endSubject,
+		"GET /sessions/{id}":      c.session,
+		"POST /sessions/{id}/end": c.endSession,
+		"GET /thefts":             c.thefts,
+		"GET /thefts/{id}":        c.theft,
+	} {
+		mux.Handle(below(pattern), c.answer(c.signedInOnly(h)))
+	}
+	return secure(limitForms(c.manager.Handler(c.forms.Handler(mux))))
+}
+
+// policy allows what the page is made of, all of which comes from the service.
+const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", policy)
+		w.Header().Set("Referrer-Policy", "same-origin") // without any, browsers send forms from nowhere
+		w.Header().Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func limitForms(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,87 @@
+package console
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/latchkey-sessions/latchkey/audit"
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// An operator's name is in the subject of their session, which no backend can change: with
+// the right key it could write the session's data.
+const (
+	byKey  = "operator:"
+	byLink = "operator-link:"
+)
+
+// signedIn is the data of an operator's session.
+type signedIn struct {
+	// Key is the fingerprint of the service key.
+	Key        string `json:"key,omitempty"`
+	FormSecret []byte `json:"form_secret,omitempty"`
+}
+
+// operator is who asks.
+type operator struct {
+	Name string
+	// ReadsData tells whether they may see session data.
+	ReadsData bool
+}
+
+// cause is why sessions end that the operator ends.
+func (o operator) cause() sessionstore.Cause {
+	return sessionstore.Cause{Reason: sessionstore.ReasonOperator, By: o.Name}
+}
+
+// acting has the operator named in the audit trail.
+func (o operator) acting(r *http.Request) *http.Request {
+	return r.WithContext(audit.WithOrigin(r.Context(), audit.Origin{Actor: audit.Actor{Type: audit.Operator, ID: o.Name}}))
+}
+
+// operatorOf returns who has signed in. A key that was taken away, or has another secret by
+// now, signs its operators out.
+func (c *Console) operatorOf(r *http.Request) (operator, bool) {
+	s := c.manager.From(r.Context())
+	if s == nil {
+		return operator{}, false
+	}
+	if name, ok := strings.CutPrefix(s.Info.Subject, byLink); ok {
+		return operator{Name: name}, true
+	}
+	name, ok := strings.CutPrefix(s.Info.Subject, byKey)
+	key, known := c.keys.KeyNamed(name)
+	if !ok || !known || !key.Has(httpapi.RightOperator) || key.Fingerprint != s.Read().Key {
+		return operator{}, false
+	}
+	return operatorWith(key), true
+}
+
+func operatorWith(key httpapi.KeyInfo) operator {
+	return operator{Name: key.Name, ReadsData: key.Has(httpapi.RightReadData)}
+}
+
+// operatorHandler answers an operator.
+type operatorHandler func(http.ResponseWriter, *http.Request, operator) error
+
+// signedInOnly sends everybody else to sign in, and then to where they wanted to go.
+func (c *Console) signedInOnly(next operatorHandler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		o, ok := c.operatorOf(r)
+		if ok {
+			return next(w, o.acting(r), o)
+		}
+		to := root + "/sign-in"
+		if r.Method == http.MethodGet {
+			to += "?" + url.Values{"next": {r.URL.RequestURI()}}.Encode()
+		}
+		http.Redirect(w, r, to, http.StatusSeeOther)
+		return nil
+	}
+}
+
+func clientOf(r *http.Request) sessionstore.Client {
+	return sessionstore.Client{Label: "console", UserAgent: r.UserAgent(), IP: httpapi.Origin(r.Context()).ClientIP}
+}

@@ -1,0 +1,74 @@
+package console
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+type sessionPage struct {
+	sessionstore.History
+
+	Claims string
+	// Data is empty where it is not shown, and DataNote is why.
+	Data, DataNote string
+	IsTheft        bool
+	Flash          flash
+	Next           string
+}
+
+func (c *Console) session(w http.ResponseWriter, r *http.Request, o operator) error {
+	id, err := idOf(r)
+	if err != nil {
+		return err
+	}
+	page := sessionPage{Flash: flashOf(r.URL.Query()), Next: sessionPath(id)}
+	if page.History, err = c.cfg.Sessions.History(r.Context(), id); err != nil {
+		return err
+	}
+	claims, _, err := c.cfg.Sessions.LoadClaims(r.Context(), id)
+	if err != nil && !errors.Is(err, sessionstore.ErrNotFound) { // one of Compas has none yet
+		return err
+	}
+	page.Claims, page.IsTheft = indented(claims), page.Session.Ended.Reason == sessionstore.ReasonTheft
+	if page.Data, page.DataNote, err = c.dataOf(r, o, id); err != nil {
+		return err
+	}
+	return c.render(w, r, http.StatusOK, "session", "Session "+id.String(), page)
+}
+
+// dataOf returns the data for whoever may see it.
+func (c *Console) dataOf(r *http.Request, o operator, id uuid.UUID) (data, note string, err error) {
+	if !o.ReadsData {
+		return "", "It is for operators who signed in with a key that has the right “read-data” too.", nil
+	}
+	session, err := c.cfg.Sessions.Load(r.Context(), id)
+	if _, isSealed := errors.AsType[*sessionstore.SealedError](err); isSealed {
+		return "", "It is sealed with a key that this replica does not have.", nil
+	}
+	return indented(session.Data), "", err
+}
+
+func idOf(r *http.Request) (uuid.UUID, error) {
+	id, err := uuid.Parse(r.PathValue("id"))
+	if err != nil {
+		return uuid.Nil, sessionstore.ErrNotFound
+	}
+	return id, nil
+}
+
+func sessionPath(id uuid.UUID) string { return root + "/sessions/" + id.String() }
+
+// indented is JSON for people, with its numbers as they were written.
+func indented(text []byte) string {
+	var out bytes.Buffer
+	if len(text) == 0 || json.Indent(&out, text, "", "  ") != nil {
+		return string(text)
+	}
+	return out.String()
+}

@@ -1,0 +1,14 @@
+// Finds while one types. Everything works without it.
+const form = document.querySelector("form.search"), found = document.getElementById("found");
+let timer;
+form?.addEventListener("input", () => {
+  clearTimeout(timer);
+  timer = setTimeout(async () => {
+    const url = "/console/?" + new URLSearchParams(new FormData(form));
+    const asked = form.q.value, answer = await fetch(url);
+    if (!answer.ok || asked !== form.q.value) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("found");
+    if (page) found.replaceChildren(...page.childNodes);
+    history.replaceState(null, "", url);
+  }, 200);
+});

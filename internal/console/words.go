@@ -1,0 +1,187 @@
+package console
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"html/template"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// words are what pages say things in.
+var words = template.FuncMap{
+	"ago": ago, "clock": clock, "stamp": stamp, "device": deviceOf, "program": programOf,
+	"reason": reasonOf, "theftKind": theftKind, "isOperator": isOperator,
+	"subjectPath": subjectPath, "sessionPath": sessionPath, "theftPath": func(id uuid.UUID) string { return root + "/thefts/" + id.String() },
+	"static": static, "entry": func(l layout, s sessionstore.Session, a axis, next string) entry { return entry{l, s, a, next} },
+	"noAxis": func() axis { return axis{} },
+	"form":   func(l layout, action, next string) form { return form{l.FormField, l.FormToken, action, next} },
+}
+
+// entry is a session in a list, on the list's time line if it has one.
+type entry struct {
+	Layout  layout
+	Session sessionstore.Session
+	Axis    axis
+	Next    string
+}
+
+// form is what each form has.
+type form struct{ Field, Token, Action, Next string }
+
+// static is the path of a file, with its version.
+func static(file string) (string, error) {
+	content, err := staticFiles.ReadFile("static/" + file)
+	sum := sha256.Sum256(content)
+	return root + "/static/" + file + "?v=" + hex.EncodeToString(sum[:6]), err
+}
+
+func clock(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") }
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// ago is how long ago something was, or in how long it will be, in the one unit that matters.
+func ago(t time.Time) string {
+	d := time.Since(t)
+	if d < 0 {
+		return "in " + inWords(-d)
+	}
+	if d < time.Second {
+		return "just now"
+	}
+	return inWords(d) + " ago"
+}
+
+func inWords(d time.Duration) string {
+	for _, unit := range []struct {
+		name string
+		is   time.Duration
+	}{{"day", 24 * time.Hour}, {"hour", time.Hour}, {"minute", time.Minute}, {"second", time.Second}} {
+		switch n := int(d / unit.is); {
+		case n == 1:
+			return "1 " + unit.name
+		case n > 1:
+			return fmt.Sprintf("%d %ss", n, unit.name)
+		}
+	}
+	return "less than a second"
+}
+
+// ending says how a session ended. Session is the one that had to do with it.
+type ending struct {
+	Text    string
+	Session string
+	// Kind is a class of the style sheet.
+	Kind string
+}
+
+func reasonOf(e sessionstore.Ending) ending {
+	other := ""
+	if id, err := uuid.Parse(e.By); err == nil {
+		other = id.String()
+	}
+	by := func(who string) string {
+		if e.By == "" {
+			return who
+		}
+		return who + " “" + e.By + "”"
+	}
+	switch e.Reason {
+	case "":
+		return ending{Text: "It is live", Kind: "live"}
+	case sessionstore.ReasonSignedOut:
+		return ending{Text: "Signed out"}
+	case sessionstore.ReasonSignedOutElsewhere:
+		return ending{Text: "Signed out by its user, from another session", Session: other}
+	case sessionstore.ReasonSignedOutEverywhere:
+		return ending{Text: "Signed out everywhere by its user", Session: other}
+	case sessionstore.ReasonBackend:
+		return ending{Text: "Ended by " + by("the backend")}
+	case sessionstore.ReasonOperator:
+		return ending{Text: "Ended by " + by("the operator"), Kind: "acted"}
+	case sessionstore.ReasonAllSignedOut:
+		return ending{Text: "Everybody was signed out, by " + by("the operator"), Kind: "acted"}
+	case sessionstore.ReasonLimit:
+		return ending{Text: "Made room for a newer session: the user had as many as they may", Session: other}
+	case sessionstore.ReasonReplaced:
+		return ending{Text: "Renewed: another session took its place", Session: other}
+	case sessionstore.ReasonTheft:
+		return ending{Text: "A stolen refresh token: " + theftKind(sessionstore.Theft(e.By)), Kind: "theft"}
+	case sessionstore.ReasonMaxAge:
+		return ending{Text: "Older than any session may be"}
+	case sessionstore.ReasonIdle:
+		return ending{Text: "Expired: it was not used for too long", Kind: "expired"}
+	case sessionstore.ReasonExpired:
+		return ending{Text: "Expired: its time was over", Kind: "expired"}
+	case sessionstore.ReasonNotRecorded:
+		return ending{Text: "Ended; why was not recorded"}
+	default: // of a newer release
+		return ending{Text: "Ended: " + by(string(e.Reason))}
+	}
+}
+
+func theftKind(t sessionstore.Theft) string {
+	switch t {
+	case sessionstore.Stale:
+		return "one came back after its successor was in use"
+	case sessionstore.Lockstep:
+		return "the one before the newest came back again and again"
+	case sessionstore.Old:
+		return "one came back that had been replaced more than once"
+	case sessionstore.Unproven:
+		return "one came without the key that its session is bound to"
+	default:
+		return string(t)
+	}
+}
+
+func isOperator(subject string) bool {
+	return strings.HasPrefix(subject, byKey) || strings.HasPrefix(subject, byLink)
+}
+
+// deviceOf is what a session is on, for people.
+func deviceOf(s sessionstore.Session) string {
+	agent := s.LastClient.UserAgent
+	if agent == "" {
+		agent = s.Client.UserAgent
+	}
+	return programOf(agent)
+}
+
+// programOf makes a few words of a user agent: what browsers send is long, and mostly history.
+func programOf(agent string) string {
+	if agent == "" {
+		return "unknown device"
+	}
+	system := firstIn(agent, [][2]string{
+		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"CrOS", "ChromeOS"}, {"Mac OS X", "macOS"}, {"Linux", "Linux"},
+	})
+	browser := firstIn(agent, [][2]string{
+		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Firefox/", "Firefox"}, {"FxiOS", "Firefox"}, {"CriOS", "Chrome"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"},
+	})
+	switch {
+	case browser != "" && system != "":
+		return browser + " on " + system
+	case browser != "":
+		return browser
+	}
+	const longest = 60
+	if runes := []rune(agent); len(runes) > longest {
+		return string(runes[:longest]) + "…"
+	}
+	return agent
+}
+
+func firstIn(text string, names [][2]string) string {
+	for _, name := range names {
+		if strings.Contains(text, name[0]) {
+			return name[1]
+		}
+	}
+	return ""
+}
