@@ -15,7 +15,7 @@ type ActorType string
 const (
 	// ServiceKey is a backend; ID is its key's name.
 	ServiceKey ActorType = "service_key"
-	// Subject is a user, by a token of a session of his own; ID is the subject. It is
+	// Subject is a user, by a token of a session of their own; ID is the subject. It is
 	// empty in an [Origin] that does not know it: then the session's is taken.
 	Subject ActorType = "subject"
 	// Session is the holder of a token of a session without a subject.

@@ -59,7 +59,7 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 	}
 }
 
-// of fills in whose token it was that a user came with: he can only reach what is his.
+// of fills in whose token it was that a user came with: a user can only reach their own.
 func (o Origin) of(r sessionstore.Result) Origin {
 	switch {
 	case o.Actor.Type != Subject || o.Actor.ID != "":

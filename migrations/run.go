@@ -28,7 +28,7 @@ const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 3 * time.Second
 
-	// Who migrates at the same time is waited for, looking once a second.
+	// Another migration at the same time is waited for, looking once a second.
 	peerPeriod, peerTries = 1, 3600
 )
 

@@ -24,7 +24,7 @@ WITH "target" AS MATERIALIZED (
 SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
 
 // InvalidateAll is [Store.Invalidate] for everybody's sessions that were there when
-// it began, in batches, each a short transaction of its own. Who signs in
+// it began, in batches, each a short transaction of its own. A user who signs in
 // meanwhile, also by [Store.Replace], stays signed in. It returns how many it revoked, also with an error:
 // those stay revoked, and to call it again is to go on. progress, if not nil, is
 // told that number after each batch. Without a cause it is [ReasonAllSignedOut].

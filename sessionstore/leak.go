@@ -35,7 +35,7 @@ type LeakReport struct {
 	ConfirmedAt time.Time `json:"confirmed_at,omitzero"`
 	// SessionCreatedAt is when the user signed in.
 	SessionCreatedAt time.Time `json:"session_created_at"`
-	// PresentedBy is who presented the token: the thief, or his victim.
+	// PresentedBy is who presented the token: the thief, or the victim.
 	PresentedBy Client `json:"presented_by"`
 	// CreatedBy is who the session was created for, RefreshedBy who refreshed it last.
 	CreatedBy   Client `json:"created_by"`

@@ -33,7 +33,7 @@ type Claims struct {
 	ExpiresAt, IssuedAt time.Time
 	// KeyThumbprint is the cnf.jkt of a token that is bound to a key of its client
 	// (RFC 9449 §6.1): whoever accepts the token must want a proof of that key, or
-	// it is a bearer token to him. It is empty for a token that is not bound.
+	// it is a bearer token to them. It is empty for a token that is not bound.
 	KeyThumbprint string
 
 	Issuer string

@@ -188,7 +188,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_refreshes_total{client="",outcome="unknown_key"} 1
 		latchkey_refreshes_total{client="",outcome="wrong_audience"} 1
 		latchkey_refreshes_total{client="",outcome="wrong_issuer"} 1
-		# HELP latchkey_refresh_tokens_stolen_total Refresh tokens that came back when only a thief or his victim could have sent them, by kind.
+		# HELP latchkey_refresh_tokens_stolen_total Refresh tokens that came back when only a thief or the victim could have sent them, by kind.
 		# TYPE latchkey_refresh_tokens_stolen_total counter
 		latchkey_refresh_tokens_stolen_total{kind="lockstep"} 0
 		latchkey_refresh_tokens_stolen_total{kind="old"} 1

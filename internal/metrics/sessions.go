@@ -98,7 +98,7 @@ func newSessions(registry prometheus.Registerer, clients []string) *sessions {
 	}
 	thefts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "refresh_tokens_stolen_total",
-		Help: "Refresh tokens that came back when only a thief or his victim could have sent them, by kind.",
+		Help: "Refresh tokens that came back when only a thief or the victim could have sent them, by kind.",
 	}, []string{"kind"})
 	for _, kind := range []sessionstore.Theft{sessionstore.Stale, sessionstore.Lockstep, sessionstore.Old, sessionstore.Unproven} {
 		s.thefts[kind] = thefts.WithLabelValues(string(kind))

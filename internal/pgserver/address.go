@@ -36,7 +36,7 @@ type Address struct {
 }
 
 // URL returns the libpq URL of the named database, password included: it is a secret. The database "postgres" is
-// always there. Who connects with it proves to know the password, and wants the same proof of the server, by SCRAM:
+// always there. A client that connects with it proves to know the password, and wants the same proof of the server, by SCRAM:
 // whoever else answers there is sent nothing that is of use, and is not believed.
 func (a Address) URL(database string) string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, a.password), Path: "/" + database}

@@ -40,7 +40,7 @@ type Presented struct {
 //
 // A token that is not bound, of a session that is now, is another thing. Its
 // client had no key when it got it, so a thief may have been the one who bound
-// the session, and the presenter his victim. Were he merely turned away, the thief
+// the session, and the presenter the victim. If the victim were merely turned away, the thief
 // would keep the session unnoticed.
 func Decide(p Pair, k Keys, t Presented, now time.Time, r Rules) Decision {
 	boundTo := p.BoundTo

@@ -18,7 +18,7 @@ type state struct {
 	now time.Time
 }
 
-// version begins what names a state. Who continues one has been told all before it that
+// version begins what names a state. A follower that continues one has been told all before it that
 // this version tells: revocations, and superseded access tokens. An earlier release told
 // the former alone, and takes a name with a version for none of its own.
 const version = "2:"

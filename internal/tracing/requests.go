@@ -21,7 +21,7 @@ type requests struct{ tracer trace.Tracer }
 //
 // A traceparent (W3C Trace Context) is taken over on the internal listener, where
 // the callers are backends of one's own. On the public one it is not: a stranger
-// would decide what is sampled, and put his spans into other people's traces.
+// would decide what is sampled, and put spans into other people's traces.
 func (t *Tracing) Requests() httpapi.Observer { return requests{t.tracer} }
 
 // Begin starts the span. What machines ask all the time has none.
