@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,7 +24,7 @@ type memory struct {
 }
 
 func (memory) GetWith(context.Context, string, sessionstore.GetOptions) (sessionstore.Session, tokens.Claims, error) {
-	return sessionstore.Session{Data: []byte(`{"user":"ada","visits":7}`)}, tokens.Claims{}, nil
+	return sessionstore.Session{Data: []byte(`{"user":"ada","visits":7}`)}, tokens.Claims{ExpiresAt: time.Now().Add(time.Hour)}, nil
 }
 
 type visitor struct {
@@ -36,17 +39,27 @@ func (d discard) Header() http.Header       { return d.header }
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 func (discard) WriteHeader(int)             {}
 
-// ours reads a session with the middleware.
-func ours(tb testing.TB) func() {
+// bearer and cookies read a session with the middleware.
+func bearer(tb testing.TB) func() {
 	tb.Helper()
-	sessions := sessionhttp.New[visitor](memory{}, sessionhttp.Config{})
+	return ours(tb, sessionhttp.Bearer{}, "Authorization", "Bearer a.b.c")
+}
+
+func cookies(tb testing.TB) func() {
+	tb.Helper()
+	return ours(tb, sessionhttp.Cookies{}, "Cookie", "__Host-session=a.b.c; __Host-session-refresh=d.e.f")
+}
+
+func ours(tb testing.TB, transport sessionhttp.Transport, name, value string) func() {
+	tb.Helper()
+	sessions := sessionhttp.New[visitor](memory{}, sessionhttp.Config{Transport: transport})
 	handler := sessions.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if got := sessions.From(r.Context()).Read(); got.User != "ada" || got.Visits != 7 {
 			tb.Errorf("read %+v", got)
 		}
 	}))
 	r := httptest.NewRequestWithContext(tb.Context(), http.MethodGet, "/", http.NoBody)
-	r.Header.Set("Authorization", "Bearer a.b.c")
+	r.Header.Set(name, value)
 	return func() { handler.ServeHTTP(discard{http.Header{}}, r) }
 }
 
@@ -74,19 +87,36 @@ func theirs(tb testing.TB) func() {
 
 // A session that is read and not changed allocates less than with scs.
 func TestMiddlewareAllocations(t *testing.T) { //nolint:paralleltest // others would allocate meanwhile
-	if own, rival := testing.AllocsPerRun(100, ours(t)), testing.AllocsPerRun(100, theirs(t)); own > rival {
-		t.Errorf("%v allocations, where scs has %v", own, rival)
+	rival := testing.AllocsPerRun(100, theirs(t))
+	for name, serve := range map[string]func(testing.TB) func(){"bearer": bearer, "cookies": cookies} {
+		if own := testing.AllocsPerRun(100, serve(t)); own > rival {
+			t.Errorf("%s: %v allocations, where scs has %v", name, own, rival)
+		}
 	}
 }
 
+// BenchmarkMiddleware serves requests, some of them at once. Its figures are compared within one run.
 func BenchmarkMiddleware(b *testing.B) {
-	for name, serve := range map[string]func(testing.TB) func(){"sessionhttp": ours, "scs": theirs} {
-		b.Run(name, func(b *testing.B) {
-			request := serve(b)
-			b.ReportAllocs()
-			for b.Loop() {
-				request()
-			}
-		})
+	for _, atOnce := range []int{1, 8, 32} {
+		for _, of := range []struct {
+			name  string
+			serve func(testing.TB) func()
+		}{{"bearer", bearer}, {"cookies", cookies}, {"scs", theirs}} {
+			b.Run(fmt.Sprintf("%d/%s", atOnce, of.name), func(b *testing.B) {
+				request := of.serve(b)
+				b.ReportAllocs()
+				var served atomic.Int64
+				var all sync.WaitGroup
+				b.ResetTimer()
+				for range atOnce {
+					all.Go(func() {
+						for served.Add(1) <= int64(b.N) {
+							request()
+						}
+					})
+				}
+				all.Wait()
+			})
+		}
 	}
 }

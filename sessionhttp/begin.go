@@ -1,6 +1,7 @@
 package sessionhttp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -56,7 +57,18 @@ func (m *Manager[T]) Create(ctx context.Context, data T, params sessionstore.Cre
 	if params.Data, err = encode(data); err != nil {
 		return sessionstore.Session{}, sessionstore.TokenPair{}, err
 	}
+	return m.create(ctx, params)
+}
+
+// create makes a session of the manager's client.
+func (m *Manager[T]) create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
+	params.ClientID = cmp.Or(params.ClientID, m.cfg.ClientID)
 	return m.store.Create(ctx, params)
+}
+
+// isOthers tells a session of another manager's client.
+func (m *Manager[T]) isOthers(clientID string) bool {
+	return m.cfg.ClientID != "" && clientID != m.cfg.ClientID
 }
 
 // present returns the session that the request has, whether it comes through the

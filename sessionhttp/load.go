@@ -53,6 +53,9 @@ func (m *Manager[T]) get(w http.ResponseWriter, r *http.Request, presented Prese
 	scheme, token := presented.Scheme, string(presented.Access)
 	info, claims, err := m.store.GetWith(r.Context(), token, sessionstore.GetOptions{
 		Check: func(claims tokens.Claims) error {
+			if m.isOthers(claims.ClientID) {
+				return fmt.Errorf("%w: it is of another client", tokens.ErrInvalid)
+			}
 			if scheme == dpop.Scheme {
 				m.cfg.Proofs.SetNonce(w.Header())
 			}

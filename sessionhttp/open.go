@@ -46,6 +46,9 @@ func (m *Manager[T]) Load(ctx context.Context, id uuid.UUID) (*Session[T], error
 	if err != nil {
 		return nil, err
 	}
+	if m.isOthers(info.ClientID) {
+		return nil, sessionstore.ErrNotFound
+	}
 	if !info.Ended.At.IsZero() {
 		return nil, sessionstore.ErrEnded
 	}

@@ -38,6 +38,11 @@ type Config struct {
 	// refused all the same, but for cookies, which a browser sends by itself: with those, the
 	// request is that of a visitor without a session.
 	Optional bool
+	// ClientID is the client of the store's ([sessionstore.Config].Clients) whose sessions these are:
+	// new ones are that client's, and another client's tokens are no good here. Managers on
+	// one store whose sessions are apart need a client each, or a user of the one could
+	// copy tokens into the cookie of the other. Empty means that sessions of every client are taken.
+	ClientID string
 	// Client describes a request's client, for lists of devices. Nil means its user agent: whether
 	// its address is a proxy's, the middleware cannot know.
 	Client func(*http.Request) sessionstore.Client
@@ -76,7 +81,8 @@ type Config struct {
 // that T does not have are lost when a handler changes something.
 //
 // The sessions of two managers are apart, also if both have the same T: each finds its own
-// in a request's context.
+// in a request's context. Tokens of the one are no good for the other where each has a
+// store or a [Config].ClientID of its own.
 type Manager[T any] struct {
 	store Store
 	cfg   Config

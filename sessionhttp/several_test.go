@@ -2,6 +2,7 @@ package sessionhttp_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -11,6 +12,83 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
+
+// Who copies tokens from one manager's cookies into those of another is a stranger there, also
+// where both have one store.
+func TestCookiesMovedToAnotherManager(t *testing.T) {
+	t.Parallel()
+	store := setup(t, sessionhttp.Config{}).with(t, func(cfg *sessionstore.Config) {
+		cfg.Tokens.ClientID, cfg.Clients = "shop", []sessionstore.OAuthClient{{ID: "staff"}}
+	})
+	managed := func(name string, optional bool) site {
+		return site{store, sessionhttp.New[cart](store, sessionhttp.Config{
+			ClientID: name, Transport: sessionhttp.Cookies{Name: name}, Optional: optional,
+			Anonymous: func(*http.Request) sessionstore.CreateParams { return sessionstore.CreateParams{} },
+		})}
+	}
+	shop, staff, strict := managed("shop", true), managed("staff", true), managed("staff", false)
+	ann, eve := browser{}, browser{}
+	ann.open(t, shop, http.MethodPost)
+	eve.open(t, staff, http.MethodPut) // a visitor's first change
+	for _, renew := range []bool{false, true} {
+		moved := []browser{
+			{"__Host-staff": ann["__Host-shop"]},
+			{"__Host-staff-refresh": ann["__Host-shop-refresh"]},
+			{"__Host-staff": ann["__Host-shop"], "__Host-staff-refresh": ann["__Host-shop-refresh"]},
+			{"__Host-staff": "a.b.c", "__Host-staff-refresh": ann["__Host-shop-refresh"]},
+		}
+		for i, cookies := range moved {
+			if got := cookies.open(t, staff, http.MethodGet); got != "200 " { // a visitor's empty cart
+				t.Errorf("%d: %s", i, got)
+			}
+			if got := cookies.open(t, strict, http.MethodGet); got != "401 Unauthorized\n" {
+				t.Errorf("%d, where a session is required: %s", i, got)
+			}
+			cookies.open(t, staff, http.MethodDelete) // it ends nobody's
+			if got := ann.open(t, shop, http.MethodGet); got != "200 tea" {
+				t.Errorf("%d: the owner gets %s", i, got)
+			}
+		}
+		if !renew {
+			renewed := shop.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				if _, err := shop.From(r.Context()).Renew(r.Context(), sessionstore.CreateParams{}); err != nil {
+					t.Error(err)
+				}
+			}))
+			ann.open(t, renewed, http.MethodPost)
+		}
+	}
+	if got := eve.open(t, staff, http.MethodGet); got != "200 milk" {
+		t.Errorf("the staff's own: %s", got)
+	}
+	if got := len(eve); got != 2 {
+		t.Errorf("%d cookies", got)
+	}
+
+	listed := func(m *sessionhttp.Manager[cart]) string {
+		var items []string
+		for s, err := range m.All(t.Context(), "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+			items = append(items, s.Read().Items...)
+			if _, err := otherOf(m, shop, staff).Load(t.Context(), s.Info.ID); !errors.Is(err, sessionstore.ErrNotFound) {
+				t.Errorf("the other loads it: %v", err)
+			}
+		}
+		return fmt.Sprint(items)
+	}
+	if got := listed(shop.Manager) + listed(staff.Manager); got != "[tea][milk]" {
+		t.Errorf("All lists %s", got)
+	}
+}
+
+func otherOf(m *sessionhttp.Manager[cart], a, b site) *sessionhttp.Manager[cart] {
+	if m == a.Manager {
+		return b.Manager
+	}
+	return a.Manager
+}
 
 // Several managers in one chain have a session each, of the same type or not.
 func TestSeveralManagers(t *testing.T) {

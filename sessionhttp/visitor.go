@@ -33,7 +33,7 @@ func (s *Session[T]) create(ctx context.Context, params sessionstore.CreateParam
 	if params.Client == (sessionstore.Client{}) {
 		params.Client = s.guest.Client
 	}
-	info, pair, err := s.manager.store.Create(ctx, params)
+	info, pair, err := s.manager.create(ctx, params)
 	if err != nil {
 		return sessionstore.TokenPair{}, err
 	}
