@@ -9,7 +9,7 @@ import (
 )
 
 // snippet is a code block of a document below the name of the file that it is taken from.
-var snippet = regexp.MustCompile("(?ms)^<!-- from test/clients/(\\S+) -->\n```\\w+\n(.*?)^```$")
+var snippet = regexp.MustCompile("(?ms)^<!-- from ((?:test/clients|clients/js)/\\S+) -->\n```\\w+\n(.*?)^```$")
 
 // What the documents show of each library is what was tried here.
 func TestDocuments(t *testing.T) {
@@ -20,7 +20,7 @@ func TestDocuments(t *testing.T) {
 			t.Errorf("docs/%s shows nothing that is tried here", document)
 		}
 		for _, match := range found {
-			source, err := os.ReadFile(match[1])
+			source, err := os.ReadFile(filepath.Join("..", "..", match[1]))
 			if err != nil {
 				t.Error(err)
 				continue

@@ -42,12 +42,16 @@ function isPair(body: unknown): body is TokenResponse {
   return typeof pair?.access_token === "string" && typeof pair.refresh_token === "string";
 }
 
-/** retryAfter reads both forms of the header (RFC 9110 §10.2.3), as milliseconds. */
+/**
+ * retryAfter reads both forms of the header (RFC 9110 §10.2.3), as milliseconds. A date is believed for a minute at most: by a device
+ * whose clock is days behind it would be days away.
+ */
 export function retryAfter(headers: Headers): number | undefined {
   const value = headers.get("Retry-After");
   if (value === null) return undefined;
-  const seconds = /^\d+$/.test(value) ? Number(value) : (Date.parse(value) - Date.now()) / 1000;
-  return Number.isNaN(seconds) ? undefined : Math.max(0, seconds * 1000);
+  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  const wait = Date.parse(value) - Date.now();
+  return Number.isNaN(wait) ? undefined : Math.min(Math.max(0, wait), 60_000);
 }
 
 /** rateLimited returns for how many milliseconds nothing is left of a limit, as the `RateLimit` header says: 0 if something is. */

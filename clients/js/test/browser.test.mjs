@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { build } from "esbuild";
 import { chromium } from "playwright-core";
 import { api, endAll, gate, issuer, listen, network, signIn, until } from "./service.mjs";
 
@@ -21,6 +22,8 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
     const { pathname } = new URL(request.url, "http://page");
     if (pathname.startsWith("/dist/")) {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(await readFile(new URL(pathname.slice(6), dist)));
+    } else if (pathname === "/react.js") {
+      response.writeHead(200, { "Content-Type": "text/javascript" }).end(await bundleReact());
     } else if (pathname === "/worker.js") {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(`
         import { Client } from "/dist/index.js";
@@ -46,6 +49,26 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
   if (prepare) await context.addInitScript(prepare);
   const open = async () => ready(await context.newPage(), page.url);
   return { net, backend, page, context, open };
+}
+
+/** bundleReact returns a module that shows the status in an element. */
+async function bundleReact() {
+  const contents = `
+    import { createElement } from "react";
+    import { createRoot } from "react-dom/client";
+    import { useSession } from "./dist/react.js";
+    export function mount(client) {
+      const rendered = [];
+      const Status = () => {
+        const { status } = useSession(client);
+        rendered.push(status);
+        return createElement("output", null, status);
+      };
+      createRoot(document.body).render(createElement(Status));
+      return rendered;
+    }`;
+  const { outputFiles } = await build({ stdin: { contents, resolveDir: "." }, bundle: true, format: "esm", write: false, define: { "process.env.NODE_ENV": '"production"' } });
+  return outputFiles[0].contents;
 }
 
 async function ready(tab, url) {
@@ -262,6 +285,24 @@ test("a page that comes back from the back-forward cache reads the store", async
   await login(two, await signIn("eve"));
   await becomes(one, "signed-in");
   assert.equal(await call(one), "eve");
+});
+
+test("React renders what is known, whichever tab it is from, and not at a refresh", async (t) => {
+  const { open } = await setup(t);
+  const [one, two] = [await open(), await open()];
+  await one.evaluate(async () => {
+    const { mount } = await import("/react.js");
+    globalThis.rendered = mount(client);
+  });
+  const shown = (status) => one.locator("output", { hasText: new RegExp(`^${status}$`) }).waitFor();
+  await shown("signed-out");
+  await login(two, await signIn("ada"));
+  await shown("signed-in");
+  await expire(one);
+  assert.equal(await call(one), "ada");
+  await two.evaluate(() => client.signOut());
+  await shown("signed-out");
+  assert.deepEqual(await one.evaluate(() => rendered), ["signed-out", "signed-in", "signed-out"]);
 });
 
 test("a worker that alone holds the refresh token", async (t) => {

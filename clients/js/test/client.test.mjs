@@ -208,6 +208,14 @@ test("a pause longer than a refresh may take: nothing is sent, except for a sign
   assert.equal(store.read(), null);
 });
 
+test("a date that is days away, by this clock, is a minute", async (t) => {
+  const { net, store, client } = await setup(t);
+  await client.signIn(await signIn());
+  expire(store);
+  net.next = () => ({ status: 503, headers: { "Retry-After": new Date(Date.now() + 3 * 86_400_000).toUTCString() }, body: "" });
+  await assert.rejects(client.credentials(), ({ code, retryAfter }) => code === "unavailable" && retryAfter > 50_000 && retryAfter <= 60_000);
+});
+
 test("a limit that is used up is no reason to ask", async (t) => {
   const { net, store, client } = await setup(t);
   await client.signIn(await signIn());
