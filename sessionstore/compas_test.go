@@ -540,15 +540,15 @@ func TestCompasClaimsRaceATakeover(t *testing.T) {
 	}
 }
 
-// What Compas left is not patched: its first refresh makes a pair with lifetimes of its own,
-// and what an access row of Compas lives for is not known here.
+// A pair that Compas issued keeps its times for Compas, and gets the session's when it is
+// taken over.
 func TestCompasPatch(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
 	first := c.signIn(t, `{}`)
-	second := c.issue(t, first.session)
+	second, third := c.issue(t, first.session), c.issue(t, first.session)
 	label := "kiosk"
-	patch := sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Minute, Session: time.Hour}, Label: &label}
+	patch := sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{AccessToken: 3 * time.Minute, Session: time.Hour}, Label: &label}
 	if _, err := c.Patch(t.Context(), first.session, patch); !isError(err, sessionstore.ErrNotFound) {
 		t.Errorf("before a refresh: %v", err)
 	}
@@ -556,9 +556,61 @@ func TestCompasPatch(t *testing.T) {
 	if session := c.patch(t, first.session, patch); session.Client.Label != label {
 		t.Errorf("%+v", session)
 	}
-	if n := c.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "id" = $1 AND "accessTokenTtl" IS NULL AND "sessionExpiresAt" IS NULL
+	if n := c.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "id" = $1
 		AND "expiresAt" > now() + interval '47 hours' AND "expiresOn" = ("expiresAt" AT TIME ZONE 'UTC')::date`, second.refreshRow); n != 1 {
-		t.Error("a pair of Compas was changed")
+		t.Error("a pair of Compas expires at another time")
+	}
+	got := c.refresh(t, second.refresh, sessionstore.Rotated)
+	if got.ExpiresIn() != 3*time.Minute {
+		t.Errorf("an access token for %v", got.ExpiresIn())
+	}
+	c.wantEnd(t, got, time.Hour)
+	c.wantEnd(t, c.refresh(t, c.rotate(t, third).refresh, sessionstore.Rotated), time.Hour) // Compas knows no end
+
+	c.patch(t, first.session, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{RefreshToken: 2 * time.Hour, Session: 3 * time.Hour}})
+	got = c.refresh(t, c.issue(t, first.session).refresh, sessionstore.Rotated)
+	c.wantEnd(t, got, 3*time.Hour)
+	fourth := c.issue(t, first.session)
+	c.patch(t, first.session, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{RefreshToken: time.Hour}})
+	if got = c.refresh(t, fourth.refresh, sessionstore.Rotated); got.RefreshExpiresIn() != time.Hour {
+		t.Errorf("a refresh token for %v", got.RefreshExpiresIn())
+	}
+	late := c.issue(t, first.session)
+	c.exec(t, `UPDATE "sessionStoreToken" SET "sessionExpiresAt" = now() WHERE "session" = $1 AND "accessExpiresAt" IS NOT NULL`, first.session)
+	c.refused(t, late.refresh, sessionstore.ErrEnded)
+}
+
+// wantEnd wants a pair's session to end so long from now, whatever its idle time.
+func (c compas) wantEnd(t *testing.T, pair sessionstore.TokenPair, in time.Duration) {
+	t.Helper()
+	claims, err := c.VerifyToken(string(pair.RefreshToken))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := c.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "id" = $1 AND abs(extract(epoch FROM "sessionExpiresAt" - now()) - $2::int) < 60
+		AND "expiresAt" <= "sessionExpiresAt"`, claims.TokenID, int(in.Seconds())); n != 1 {
+		t.Errorf("the session does not end in %v", in)
+	}
+}
+
+// A pair that is made while its session is patched has what was patched, whoever comes first.
+func TestCompasPatchRacesATakeover(t *testing.T) {
+	t.Parallel()
+	c := setupCompas(t)
+	for range 20 {
+		first := c.signIn(t, `{}`)
+		second := c.issue(t, first.session)
+		c.refresh(t, first.refresh, sessionstore.Rotated)
+		together(2, func(who int) {
+			if who == 0 {
+				c.patch(t, first.session, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: time.Hour}})
+			} else {
+				c.refresh(t, second.refresh, sessionstore.Rotated)
+			}
+		})
+		if n := c.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "session" = $1 AND "accessExpiresAt" IS NOT NULL AND "expiresAt" <= now() + interval '1 hour'`, first.session); n != 2 {
+			t.Errorf("%d of 2 pairs end with the session", n)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/revocations"
@@ -21,9 +22,11 @@ type Patch struct {
 	Label *string
 }
 
-// patchQuery locks the session, then its pair, as everybody does, and decides by what
-// it finds then. Nothing that a refresh reads is left to another statement. What reads
-// "told" is always true.
+// patchQuery follows lockSessionQuery, as setClaimsQuery does: it sees a pair that was made
+// meanwhile for a token of Compas. It locks the session's pair, and decides by what it finds
+// then. Nothing that a refresh reads is left to another statement. Where a pair is still one
+// of Compas, its row keeps what was patched until it is taken over. What reads "told" is
+// always true.
 const patchQuery = `
 WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "expiresAt", "revokedAt", "lastUserAgent", "lastIp", "client",
   "live", "access", "refresh", "end", "accessExpiresAt", "fixed", "claims") AS MATERIALIZED (
@@ -48,6 +51,10 @@ WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt"
   FROM (SELECT *, CASE WHEN COALESCE($4, $5) IS NOT NULL THEN "next" END AS "ends" FROM "new") n
   WHERE n."fits" AND COALESCE($3, $4, $5) IS NOT NULL AND t."session" = n."id" AND t."refreshToken" IS NULL AND t."accessExpiresAt" IS NOT NULL AND t."revokedAt" IS NULL
   RETURNING t."supersededXid" = pg_current_xact_id() AS "supersedes"
+), "compas" AS (
+  UPDATE "sessionStoreToken" t SET "accessTokenTtl" = COALESCE($3, t."accessTokenTtl"), "refreshTokenTtl" = COALESCE($4, t."refreshTokenTtl"), "sessionExpiresAt" = n."end"
+  FROM "new" n
+  WHERE n."fits" AND COALESCE($3, $4, $5) IS NOT NULL AND t."session" = n."id" AND t."refreshToken" IS NULL AND t."accessExpiresAt" IS NULL AND t."revokedAt" IS NULL
 ), "told" AS MATERIALIZED (
   SELECT pg_notify('` + revocations.Channel + `', '') FROM "changed" WHERE "supersedes" LIMIT 1
 ), "renamed" AS (
@@ -76,7 +83,8 @@ const patchSupersedes = `n."ends" < ` + replacedUntil + ` AND t."accessGeneratio
 // The lifetimes of a session without a refresh token stay as they are.
 //
 // Errors: [ArgumentError], [ErrNotFound], [ErrEnded]. A session of Compas is not found
-// until it has been refreshed.
+// until it has been refreshed. What other pairs of it Compas issued follow the patch when
+// they are taken over.
 func (s *Store) Patch(ctx context.Context, id uuid.UUID, patch Patch) (Session, error) {
 	return s.patch(ctx, id, "", patch)
 }
@@ -109,11 +117,16 @@ func (s *Store) patch(ctx context.Context, id uuid.UUID, subject string, patch P
 		patch.Label = &label
 	}
 	var is patched
-	session, err = scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, patchQuery, pgvalue.UUID(id), pgvalue.OrNull(subject),
+	batch := &pgx.Batch{}
+	batch.Queue(lockSessionQuery, pgvalue.UUID(id))
+	batch.Queue(patchQuery, pgvalue.UUID(id), pgvalue.OrNull(subject),
 		pgvalue.OrNull(pgvalue.Seconds(own.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(own.RefreshToken)), pgvalue.OrNull(pgvalue.Seconds(own.Session)), patch.Label,
 		pgvalue.Seconds(s.cfg.Lifetimes.AccessToken), pgvalue.Seconds(s.cfg.Lifetimes.RefreshToken), pgvalue.Seconds(NoIdleTimeout),
-	), &is.live, &is.fits, &is.access, &is.refresh, &is.bounded, &is.accessExpiresAt, &is.fixed, &is.claims)
-	switch {
+	).QueryRow(func(row pgx.Row) (err error) {
+		session, err = scanSession(s.cfg.Tokens.ClientID, row, &is.live, &is.fits, &is.access, &is.refresh, &is.bounded, &is.accessExpiresAt, &is.fixed, &is.claims)
+		return err
+	})
+	switch err = s.pool.SendBatch(ctx, batch).Close(); {
 	case pgvalue.IsNoRows(err):
 		return Session{}, ErrNotFound
 	case err != nil:

@@ -1,6 +1,7 @@
 package compas
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -50,28 +51,32 @@ WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL
 FOR NO KEY UPDATE OF s, r`
 
 // The lifetimes are those that the application gave to Compas, and the tokens
-// that it made since tell what became of one that was rotated. The claims are those
-// that the session's other pairs were given since they were taken over.
+// that it made since tell what became of one that was rotated. Claims, and an end, are those
+// that the session's other pairs were given since they were taken over; lifetimes that
+// the session was given are in the row.
 const readQuery = `
 SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL, r."createdAt", r."revokedAt",
   round(extract(epoch FROM r."expiresAt" - r."createdAt"))::bigint,
   (SELECT round(extract(epoch FROM a."expiresAt" - a."createdAt"))::bigint FROM "sessionStoreToken" a WHERE a."refreshToken" = r."id" LIMIT 1),
   EXISTS (SELECT FROM "sessionStoreToken" p WHERE p."id" = $3), "newer"."count", "newer"."last",
-  (SELECT p."claims" FROM "sessionStoreToken" p
-   WHERE p."session" = s."id" AND p."refreshToken" IS NULL AND p."accessExpiresAt" IS NOT NULL AND p."revokedAt" IS NULL LIMIT 1)
+  "ours"."claims", COALESCE(r."sessionExpiresAt", "ours"."sessionExpiresAt"), r."accessTokenTtl", r."refreshTokenTtl"
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
 CROSS JOIN LATERAL (
   SELECT count(*), max(n."createdAt") AS "last" FROM "sessionStoreToken" n
   WHERE n."session" = s."id" AND n."refreshToken" IS NULL AND n."createdAt" > r."createdAt"
 ) AS "newer"
+LEFT JOIN LATERAL (
+  SELECT p."claims", p."sessionExpiresAt" FROM "sessionStoreToken" p
+  WHERE p."session" = s."id" AND p."refreshToken" IS NULL AND p."accessExpiresAt" IS NOT NULL AND p."revokedAt" IS NULL LIMIT 1
+) AS "ours" ON true
 WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
 
 const insertPairQuery = `
 INSERT INTO "sessionStoreToken" ("id", "session", "generation", "createdAt", "issuedAt", "settledAt",
   "expiresAt", "expiresOn", "accessGeneration", "accessExpiresAt", "accessTokenTtl", "refreshTokenTtl",
-  "clientUserAgent", "clientIp", "dpopJkt", "audience", "claims", "client", "grace")
-VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE 'UTC')::date, $8, $9, $10, $11, $12, $13::text::inet, $14, $15, $16, $17, $18)`
+  "clientUserAgent", "clientIp", "dpopJkt", "audience", "claims", "client", "grace", "sessionExpiresAt")
+VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE 'UTC')::date, $8, $9, $10, $11, $12, $13::text::inet, $14, $15, $16, $17, $18, $19)`
 
 // Only one row is changed, so that no lock is waited for while another is held
 // that a refresh by Compas may want.
@@ -89,15 +94,15 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 		}
 	}
 	var subject, claims *string
-	var rotatedAt, last *time.Time
-	var idle, newer int64
-	var accessTTL *int64
+	var rotatedAt, last, end *time.Time
+	var newer int64
+	var lived lived
 	var exists bool
 
 	batch := &pgx.Batch{}
 	batch.Queue(lockQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(t.Row))
 	batch.Queue(readQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(t.Row), pgvalue.UUID(p.ID)).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&now, &subject, &p.Revoked, &p.CreatedAt, &rotatedAt, &idle, &accessTTL, &exists, &newer, &last, &claims)
+		return row.Scan(&now, &subject, &p.Revoked, &p.CreatedAt, &rotatedAt, &lived.idle, &lived.access, &exists, &newer, &last, &claims, &end, &lived.ownAccess, &lived.ownIdle)
 	})
 	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
 		return d, now, err
@@ -105,9 +110,9 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	if exists {
 		return d, now, ErrTakenOver
 	}
-	p.Subject, p.Claims = pgvalue.OrZero(subject), pgvalue.OrZero(claims)
+	p.Subject, p.Claims, p.End = pgvalue.OrZero(subject), pgvalue.OrZero(claims), pgvalue.OrZero(end)
 	switch {
-	case p.Revoked, hasExpired(t.Claims, now):
+	case p.Revoked, hasExpired(t.Claims, now), end != nil && !now.Before(*end):
 		return refresh.Decision{Outcome: refresh.Refused, Next: p}, now, nil
 	case t.Claims.Generation == 0 && newer > 0 && rotatedAt != nil && !now.Before(rotatedAt.Add(max(grace, a.rules.Grace))):
 		// Compas keeps no count: what was made since stands for the generations.
@@ -120,7 +125,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 		}
 		return d, now, nil
 	}
-	p.BoundTo, p.Lifetimes = t.Proven, lifetimes(idle, accessTTL, a.rules)
+	p.BoundTo, p.Lifetimes = t.Proven, lived.lifetimes(a.rules)
 	if p, err = t.Wanted(p); err != nil {
 		return d, now, err
 	}
@@ -132,26 +137,35 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	n := d.Next
 	if _, err := tx.Exec(ctx, insertPairQuery, pgvalue.UUID(n.ID), pgvalue.UUID(n.SessionID), n.Generation, n.CreatedAt, n.IssuedAt, n.SettledAt,
 		n.ExpiresAt, n.AccessGeneration, n.AccessExpiresAt, pgvalue.Seconds(n.Lifetimes.AccessToken), pgvalue.Seconds(n.Lifetimes.RefreshToken),
-		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience, pgvalue.OrNull(n.Claims), n.Client, n.Grace); err != nil {
+		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience, pgvalue.OrNull(n.Claims), n.Client, n.Grace, end); err != nil {
 		return d, now, err
 	}
 	_, err = tx.Exec(ctx, retireQuery, pgvalue.UUID(t.Row))
 	return d, now, err
 }
 
+// lived is for how many seconds tokens lived before, and what of it the session was given
+// since.
+type lived struct {
+	idle               int64
+	access             *int64
+	ownIdle, ownAccess *int64
+}
+
 // lifetimes are those of a session's tokens before, so that no client has
-// to come earlier than it is used to, within what a pair of ours may have.
-func lifetimes(idle int64, access *int64, r refresh.Rules) refresh.Lifetimes {
+// to come earlier than it is used to, within what a pair of ours may have. What the
+// session was given since has been checked.
+func (l lived) lifetimes(r refresh.Rules) refresh.Lifetimes {
 	bounded := func(seconds int64, least, most time.Duration) time.Duration {
 		// First as numbers of seconds: a Duration holds less than a timestamp.
 		return max(least, time.Duration(min(seconds, int64(most/time.Second)))*time.Second)
 	}
 	own := refresh.Lifetimes{AccessToken: r.Defaults.AccessToken}
-	if access != nil {
+	if access := cmp.Or(l.ownAccess, l.access); access != nil {
 		least := (refresh.FreshGraces * r.Grace).Truncate(time.Second) + time.Second
 		own.AccessToken = bounded(*access, least, refresh.MaxAccessTokenTTL)
 	}
-	own.RefreshToken = bounded(idle, own.AccessToken+time.Second, refresh.MaxLifetime)
+	own.RefreshToken = bounded(*cmp.Or(l.ownIdle, &l.idle), own.AccessToken+time.Second, refresh.MaxLifetime)
 	return own
 }
 

@@ -20,6 +20,9 @@ import (
 // used for that much longer.
 const Every = 15 * time.Minute
 
+// soon is when it is noted again if that failed.
+const soon = time.Second
+
 // MostCounted is where the count of sessions ends.
 const MostCounted = 1000
 
@@ -194,6 +197,30 @@ func Note(ctx context.Context, pool *pgxpool.Pool, cfg Config) error {
 		return fmt.Errorf("note what sessions are recognised by: %w", err)
 	}
 	return nil
+}
+
+// Keep notes it again, now and then, until ctx ends. The first time is soon where isNoted is
+// false: what was in use for less than [Every] is to be missed, too. The first of several
+// failures is told.
+func Keep(ctx context.Context, pool *pgxpool.Pool, cfg Config, isNoted bool, failed func(error)) {
+	for {
+		wait := Every
+		if !isNoted {
+			wait = soon
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		err := Note(ctx, pool, cfg)
+		if err != nil && isNoted && ctx.Err() == nil {
+			failed(err)
+		}
+		isNoted = err == nil
+	}
 }
 
 const forgetQuery = `

@@ -91,3 +91,37 @@ func TestUncounted(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// A replica that cannot note at first what it uses does so soon: it may not live until the
+// next time.
+func TestNotedSoon(t *testing.T) {
+	t.Parallel()
+	pool := testdb.Pool(t)
+	exec := func(query string) {
+		t.Helper()
+		if _, err := pool.Exec(t.Context(), query); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cfg := recognised.Config{Used: []recognised.Mark{{Kind: recognised.Issuer, Value: "https://login.example.com"}}}
+	exec(`ALTER TABLE "sessionStoreRecognised" RENAME TO "away"`)
+	if err := recognised.Note(t.Context(), pool, cfg); err == nil {
+		t.Fatal("noted in a table that is away")
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		recognised.Keep(ctx, pool, cfg, false, func(err error) { t.Errorf("after it was noted: %v", err) })
+	}()
+	exec(`ALTER TABLE "away" RENAME TO "sessionStoreRecognised"`)
+	for isNoted := false; !isNoted; {
+		if err := pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM "sessionStoreRecognised")`).Scan(&isNoted); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	stop()
+	<-done
+}

@@ -38,28 +38,21 @@ func (s *service) recognise(ctx context.Context, db database.Pools, id identity,
 	if err := recognised.Drop(ctx, db.Tasks, lacks); err != nil {
 		s.log.WarnContext(ctx, "that live sessions are not recognised cannot be noted", "error", err)
 	}
-	note := func(ctx context.Context) {
-		if err := recognised.Note(ctx, db.Tasks, cfg); err != nil && ctx.Err() == nil {
-			s.log.WarnContext(ctx, "what sessions are recognised by cannot be noted", "error", err)
-		}
+	notNoted := func(err error) {
+		s.log.WarnContext(ctx, "what sessions are recognised by cannot be noted", "error", err)
 	}
 	if cfg.StoredKeys { // their own table says what they are used for
 		if err := recognised.Forget(ctx, db.Tasks, stored(cfg)); err != nil {
-			s.log.WarnContext(ctx, "what sessions are recognised by cannot be noted", "error", err)
+			notNoted(err)
 		}
 	}
-	note(ctx)
+	err = recognised.Note(ctx, db.Tasks, cfg) // before the first session is made under it
+	if err != nil {
+		notNoted(err)
+	}
 	return func(ctx context.Context) error {
-		ticker := time.NewTicker(recognised.Every)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return nil
-			case <-ticker.C:
-				note(ctx)
-			}
-		}
+		recognised.Keep(ctx, db.Tasks, cfg, err == nil, notNoted)
+		return nil
 	}, nil
 }
 
