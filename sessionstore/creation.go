@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
@@ -109,23 +110,23 @@ func (s statements) create(ctx context.Context, all []*groupcommit.Call[creation
 		return s.pool.Read(ctx, read, createQuery, all[0].Of.args()...)
 	}
 	return s.pool.Read(ctx, read, createTogetherQuery,
-		groupcommit.Column(all, func(c *creation) [16]byte { return c.session.ID }),
-		groupcommit.Column(all, func(c *creation) string { return c.session.Checksum }),
+		column(all, func(c *creation) pgtype.UUID { return pgvalue.UUID(c.session.ID) }),
+		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Checksum) }),
 		groupcommit.Column(all, func(c *creation) []byte { return c.stored }),
-		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Subject) }),
-		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.Label) }),
-		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.UserAgent) }),
-		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.session.Client.IP) }),
-		groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.lifetimes.Session)) }),
-		groupcommit.Column(all, func(c *creation) [16]byte { return c.pair.ID }),
-		groupcommit.Column(all, func(c *creation) int { return pgvalue.Seconds(c.lifetimes.AccessToken) }),
-		groupcommit.Column(all, func(c *creation) int { return pgvalue.Seconds(c.lifetimes.RefreshToken) }),
-		groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.own.AccessToken)) }),
-		groupcommit.Column(all, func(c *creation) *int { return pgvalue.OrNull(pgvalue.Seconds(c.own.RefreshToken)) }),
-		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.pair.BoundTo) }),
-		groupcommit.Column(all, func(c *creation) string { return c.pair.Audience }),
-		groupcommit.Column(all, func(c *creation) *string { return pgvalue.OrNull(c.pair.Claims) }),
-		groupcommit.Column(all, func(c *creation) string { return c.pair.Client }))
+		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Subject) }),
+		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.Label) }),
+		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.UserAgent) }),
+		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.IP) }),
+		column(all, func(c *creation) pgtype.Int8 { return pgvalue.IntegerOrNull(pgvalue.Seconds(c.lifetimes.Session)) }),
+		column(all, func(c *creation) pgtype.UUID { return pgvalue.UUID(c.pair.ID) }),
+		column(all, func(c *creation) pgtype.Int8 { return pgvalue.Integer(pgvalue.Seconds(c.lifetimes.AccessToken)) }),
+		column(all, func(c *creation) pgtype.Int8 { return pgvalue.Integer(pgvalue.Seconds(c.lifetimes.RefreshToken)) }),
+		column(all, func(c *creation) pgtype.Int8 { return pgvalue.IntegerOrNull(pgvalue.Seconds(c.own.AccessToken)) }),
+		column(all, func(c *creation) pgtype.Int8 { return pgvalue.IntegerOrNull(pgvalue.Seconds(c.own.RefreshToken)) }),
+		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.BoundTo) }),
+		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.Audience) }),
+		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.Claims) }),
+		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.Client) }))
 }
 
 // at notes the times that the database gave the session and its pair.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
@@ -69,6 +70,11 @@ func newStatements(pool isolation.Pool, cfg Config) statements {
 	return statements{pool: pool, rules: cfg.rules(), firstClient: cfg.Tokens.ClientID, clients: cfg.lookup(), forPair: cfg.PairFor != nil}
 }
 
+// column gathers one argument of each call, for a statement of several.
+func column[T, V any](all []*groupcommit.Call[T], value func(*T) V) pgvalue.Array[V] {
+	return groupcommit.Column(all, value)
+}
+
 const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(date_part('epoch', r."grace") * 1e6, 0)::bigint, COALESCE(r."audience", ''), COALESCE(r."claims", ''),
   r."confirmedAt" IS NULL AND (r."settledAt" IS NULL OR r."settledAt" <= now()), ` + live + `,
   s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL OR COALESCE(r."sessionExpiresAt" <= now(), false)`
@@ -113,8 +119,8 @@ func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) 
 		return s.pool.Read(ctx, read, getQuery, pgvalue.UUID(all[0].Of.sessionID), pgvalue.UUID(all[0].Of.tokenID))
 	}
 	return s.pool.Read(ctx, read, getTogetherQuery,
-		groupcommit.Column(all, func(r *reading) [16]byte { return r.sessionID }),
-		groupcommit.Column(all, func(r *reading) [16]byte { return r.tokenID }))
+		column(all, func(r *reading) pgtype.UUID { return pgvalue.UUID(r.sessionID) }),
+		column(all, func(r *reading) pgtype.UUID { return pgvalue.UUID(r.tokenID) }))
 }
 
 // scanReadings notes what was found.

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
@@ -127,21 +128,25 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 			pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken)))...)
 	}
 	args := s.rotationArgs(
-		groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.SessionID }),
-		groupcommit.Column(all, func(r *rotation) [16]byte { return r.claims.TokenID }),
-		groupcommit.Column(all, func(r *rotation) int64 { return r.claims.Generation }),
-		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.UserAgent) }),
-		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.client.IP) }),
-		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.proven) }),
-		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.clientID) }))
+		column(all, func(r *rotation) pgtype.UUID { return pgvalue.UUID(r.claims.SessionID) }),
+		column(all, func(r *rotation) pgtype.UUID { return pgvalue.UUID(r.claims.TokenID) }),
+		column(all, func(r *rotation) pgtype.Int8 { return pgvalue.Integer(r.claims.Generation) }),
+		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.client.UserAgent) }),
+		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.client.IP) }),
+		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.proven) }),
+		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.clientID) }))
 	if !s.forPair {
 		return s.pool.Read(ctx, read, rotateTogetherQuery, args...)
 	}
 	return s.pool.Read(ctx, read, rotateTogetherForPairQuery, append(args,
-		groupcommit.Column(all, func(r *rotation) *string { return pgvalue.OrNull(r.wanted.claims) }),
-		groupcommit.Column(all, func(r *rotation) int { return r.wanted.room() }),
-		groupcommit.Column(all, func(r *rotation) *int { return pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken)) }),
-		groupcommit.Column(all, func(r *rotation) *int { return pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken)) }))...)
+		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.wanted.claims) }),
+		column(all, func(r *rotation) pgtype.Int8 { return pgvalue.Integer(r.wanted.room()) }),
+		column(all, func(r *rotation) pgtype.Int8 {
+			return pgvalue.IntegerOrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken))
+		}),
+		column(all, func(r *rotation) pgtype.Int8 {
+			return pgvalue.IntegerOrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken))
+		}))...)
 }
 
 // rotationArgs are the arguments that every such statement has: one value of each kind, or

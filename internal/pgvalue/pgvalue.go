@@ -14,6 +14,18 @@ import (
 // through driver.Valuer and its text, which costs more than all other arguments.
 func UUID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
 
+// Text is for an [Array] of texts that are null where they are empty.
+func Text(s string) pgtype.Text { return pgtype.Text{String: s, Valid: s != ""} }
+
+// Integer is for an [Array] of numbers, whichever type the column has: what is too large
+// for it is an error.
+func Integer[N int | int64](n N) pgtype.Int8 { return pgtype.Int8{Int64: int64(n), Valid: true} }
+
+// IntegerOrNull is for an [Array] of numbers that are null where they are zero.
+func IntegerOrNull[N int | int64](n N) pgtype.Int8 {
+	return pgtype.Int8{Int64: int64(n), Valid: n != 0}
+}
+
 // Seconds are a duration's whole seconds.
 func Seconds(d time.Duration) int { return int(d / time.Second) }
 
