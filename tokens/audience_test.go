@@ -44,6 +44,25 @@ func TestSeveralAudiences(t *testing.T) {
 	}
 }
 
+// A token of another client has the usual audience. A refresh token is for the token
+// endpoint, whatever the claims say.
+func TestAnotherClient(t *testing.T) {
+	t.Parallel()
+	k := setup(t, "EdDSA")
+	c := claims(tokens.AccessToken)
+	c.ClientID = "agent"
+	body := part(t, k.sign(t, c), 1)
+	if diff := cmp.Diff([]any{"https://api.example.com", "agent"}, []any{body["aud"], body["client_id"]}); diff != "" {
+		t.Error(diff)
+	}
+	refresh := claims(tokens.RefreshToken)
+	usual := k.sign(t, refresh)
+	refresh.Audience, refresh.ClientID = "reports", "agent"
+	if token := k.sign(t, refresh); token != usual {
+		t.Errorf("%v, want %v", part(t, token, 1), part(t, usual, 1))
+	}
+}
+
 // Lists that our key signed and that we never wrote.
 func TestHostileAudiences(t *testing.T) {
 	t.Parallel()

@@ -85,8 +85,8 @@ func appendUUID(b []byte, id uuid.UUID) []byte {
 
 // parseID is the inverse of [Claims.ID].
 func parseID(jti string, typ Type) (uuid.UUID, int64, error) {
-	id, generation, found := strings.Cut(jti, ".")
-	if !found || generation == "" || generation[0] != generationPrefix[typ] {
+	id, generation, _ := strings.Cut(jti, ".")
+	if generation == "" || generation[0] != generationPrefix[typ] {
 		return uuid.Nil, 0, errors.New("jti")
 	}
 	row, err := uuid.Parse(id)

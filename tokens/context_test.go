@@ -72,7 +72,7 @@ func TestJoinAndSplit(t *testing.T) {
 		{Actor: every.Actor},
 		{Authentication: every.Authentication},
 		{Authentication: &tokens.Authentication{AuthTime: time.Unix(0, 0).UTC()}},
-		{Authentication: &tokens.Authentication{ACR: "0"}},
+		{Authentication: &tokens.Authentication{ACR: "!~"}},
 		{Authentication: &tokens.Authentication{AMR: []string{"pwd"}}},
 		{Actor: &tokens.Actor{Subject: "\"é\x01"}},
 	} {
@@ -161,7 +161,7 @@ func TestContextRefusals(t *testing.T) {
 func longestContext() tokens.Context {
 	every := tokens.Context{
 		Authentication: &tokens.Authentication{AuthTime: time.Unix(253_402_300_799, 0), ACR: strings.Repeat("x", 255)},
-		Actor:          &tokens.Actor{Subject: strings.Repeat("s", 255), Issuer: strings.Repeat("i", 255), Actor: &tokens.Actor{Subject: strings.Repeat("s", 255), Issuer: strings.Repeat("i", 163)}},
+		Actor:          &tokens.Actor{Subject: strings.Repeat("s", 255), Issuer: strings.Repeat("i", 255), Actor: &tokens.Actor{Subject: strings.Repeat("s", 255), Issuer: strings.Repeat("i", 214)}},
 	}
 	for range 16 {
 		every.Authentication.AMR = append(every.Authentication.AMR, strings.Repeat("m", 64))

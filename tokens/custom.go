@@ -107,7 +107,7 @@ func checkCustom(form jsontext.Value) error {
 		if strings.ContainsRune(text, 0) {
 			return customError("", `a string contains \u0000, which PostgreSQL cannot store`)
 		}
-		if kind, n := d.StackIndex(1); d.StackDepth() != 1 || kind != '{' || n%2 == 0 {
+		if _, n := d.StackIndex(1); n%2 == 0 { // a member's value, or within one
 			continue
 		}
 		switch {

@@ -13,15 +13,19 @@ import (
 
 func TestCustomClaims(t *testing.T) {
 	t.Parallel()
+	deepest := strings.Repeat(`{"a":`, 32) + "1" + strings.Repeat("}", 32)
 	for text, want := range map[string]string{
-		`{}`:                              ``,
-		` { } `:                           ``,
-		`{"b":1.50,"a":[1e3,null]}`:       `{"a":[1e3,null],"b":1.50}`,
-		`{"id":12345678901234567890123}`:  `{"id":12345678901234567890123}`,
-		`{"\u0072ole":"\u00e9"}`:          `{"role":"é"}`,
-		`{"a":[-0,1e308,1e-999]}`:         `{"a":[-0,1e308,1e-999]}`,
-		`{"proto":1,"a":{"__proto__":2}}`: `{"a":{"__proto__":2},"proto":1}`,
-		`{"scope":"openid orders:read"}`:  `{"scope":"openid orders:read"}`,
+		`{}`:             ``,
+		` { } `:          ``,
+		`{"role":"sub"}`: `{"role":"sub"}`,
+		`{}` + strings.Repeat(" ", 16*tokens.MaxCustomBytes-len(`{}`)): ``,
+		deepest:                                           deepest,
+		`{"b":1.50,"a":[1e3,null]}`:                       `{"a":[1e3,null],"b":1.50}`,
+		`{"id":12345678901234567890123}`:                  `{"id":12345678901234567890123}`,
+		`{"\u0072ole":"\u00e9"}`:                          `{"role":"é"}`,
+		`{"scope":"openid orders:read"}`:                  `{"scope":"openid orders:read"}`,
+		`{"a":[-0,1e308,1e-999]}`:                         `{"a":[-0,1e308,1e-999]}`,
+		`{"proto":1,"a":{"__proto__":2}}`:                 `{"a":{"__proto__":2},"proto":1}`,
 		`{"https://example.com/sub":1,"roles":{"sub":2}}`: `{"https://example.com/sub":1,"roles":{"sub":2}}`,
 	} {
 		if got, err := tokens.CustomClaims([]byte(text)); err != nil || got != want {
@@ -64,7 +68,7 @@ func TestCustomClaimsRefusals(t *testing.T) {
 	} {
 		_, err := tokens.CustomClaims([]byte(text))
 		got, ok := errors.AsType[*tokens.CustomError](err)
-		if !ok || got.Pointer != want.Pointer || !strings.Contains(got.Problem, want.Problem) {
+		if !ok || got.Pointer != want.Pointer || !strings.Contains(got.Problem, want.Problem) || !strings.HasPrefix(err.Error(), want.Pointer) {
 			t.Errorf("%.60s: %v, want %v", text, err, want)
 		}
 	}

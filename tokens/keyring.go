@@ -58,7 +58,7 @@ func ParseKeyRing(jwks []byte) (*KeyRing, error) {
 	if len(set.Keys) == 0 {
 		return nil, errors.New("the JWK set has no keys")
 	}
-	ring := &KeyRing{uses: make(map[string]*keyUse, 2*len(set.Keys))}
+	ring := &KeyRing{uses: map[string]*keyUse{}}
 	taken := make(map[string]bool, len(set.Keys))
 	public := jose.JSONWebKeySet{Keys: []jose.JSONWebKey{}}
 	for i, raw := range set.Keys {

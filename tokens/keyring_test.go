@@ -1,6 +1,7 @@
 package tokens_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
@@ -87,6 +88,7 @@ func TestWeakAndMalformedKeysAreRefused(t *testing.T) {
 	for name, test := range map[string]struct{ key, says string }{
 		"weak RSA":             {jwk(weakRSA, "RS256"), "1024 bits, it must have 2048"},
 		"weak RSA public":      {jwk(&weakRSA.PublicKey, "PS256"), "1024 bits, it must have 2048"},
+		"RSA exponent of zero": {`{"kty":"RSA","kid":"k","alg":"RS256","n":"` + base64.RawURLEncoding.EncodeToString(bytes.Repeat([]byte{0xff}, 256)) + `","e":"AA"}`, "not a valid JWK"},
 		"short HMAC":           {jwk(make([]byte, 31), "HS256"), "31 bytes, it must have 32"},
 		"wrong curve":          {jwk(p384, "ES256"), "on the curve P-256 is wanted"},
 		"wrong curve, public":  {jwk(&p384.PublicKey, "ES256"), "on the curve P-256 is wanted"},

@@ -29,6 +29,20 @@ func TestLimitsAreExact(t *testing.T) {
 		}
 	}
 
+	hmac := setup(t, "HS256")
+	long, signed := claims(tokens.AccessToken), 0
+	for n := tokens.MaxTokenBytes / 2; ; n++ {
+		long.Subject = strings.Repeat("x", n)
+		token, err := hmac.signer.Sign(long)
+		if err != nil {
+			break
+		}
+		signed = len(token)
+	}
+	if signed != tokens.MaxTokenBytes {
+		t.Errorf("signed up to %d bytes", signed)
+	}
+
 	for leeway, fine := range map[time.Duration]bool{time.Minute: true, time.Minute + 1: false, 1: true, -1: false} {
 		cfg := config()
 		cfg.Leeway = leeway
@@ -122,8 +136,13 @@ func TestFingerprints(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := of(string(ring.PublicJWKS())); len(got) != 0 {
+	public := string(ring.PublicJWKS())
+	if got := of(public); len(got) != 0 {
 		t.Errorf("keys that cannot sign: %v", got)
+	}
+	_, key, _ := strings.Cut(strings.Replace(made[1], `"same"`, `"other"`, 1), "[")
+	if got := of(strings.TrimSuffix(public, "]}") + "," + key); len(got) != 1 || got["other"] != second {
+		t.Errorf("a key that can sign, after one that cannot: %v", got)
 	}
 	one, err := tokens.Secret("a secret of some length").Fingerprint()
 	if err != nil {

@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,26 +33,31 @@ func TestRequirement(t *testing.T) {
 		"the class, but too long ago": {tokens.Requirement{MaxAge: time.Minute, ACRValues: []string{"gold"}}, at(time.Hour, "gold"), false},
 		"both":                        {tokens.Requirement{MaxAge: time.Minute, ACRValues: []string{"gold"}}, at(0, "gold"), true},
 	} {
-		token := claims(tokens.AccessToken)
-		token.Authentication = c.known
-		err := c.required.Check(token, now)
-		if c.met != (err == nil) {
-			t.Errorf("%s: %v", name, err)
-		}
-		if e, ok := errors.AsType[*tokens.AuthenticationError](err); !c.met && (!ok || !errors.Is(err, tokens.ErrAuthentication) || errors.Is(err, tokens.ErrInvalid) || !cmp.Equal(e.Requirement, c.required)) {
-			t.Errorf("%s: %v", name, err)
+		for _, thumbprint := range []string{"", "x"} {
+			token := claims(tokens.AccessToken)
+			token.Authentication, token.KeyThumbprint = c.known, thumbprint
+			err := c.required.Check(token, now)
+			if c.met != (err == nil) {
+				t.Errorf("%s: %v", name, err)
+			}
+			want := &tokens.AuthenticationError{Requirement: c.required, Bound: thumbprint != ""}
+			if e, ok := errors.AsType[*tokens.AuthenticationError](err); !c.met && (!ok || !errors.Is(err, tokens.ErrAuthentication) || errors.Is(err, tokens.ErrInvalid) || !cmp.Equal(e, want)) {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	}
 }
 
 func TestRequirementsThatNoChallengeStates(t *testing.T) {
 	t.Parallel()
-	for _, bad := range []tokens.Requirement{{MaxAge: -time.Second}, {MaxAge: time.Millisecond}, {ACRValues: []string{""}}, {ACRValues: []string{"a b"}}, {ACRValues: []string{`a"`}}} {
+	for _, bad := range []tokens.Requirement{{MaxAge: -time.Second}, {MaxAge: time.Millisecond}, {ACRValues: []string{""}}, {ACRValues: []string{"a b"}}, {ACRValues: []string{`a"`}}, {ACRValues: []string{strings.Repeat("x", 256)}}} {
 		if bad.Validate() == nil {
 			t.Errorf("%+v is taken", bad)
 		}
 	}
-	if err := (tokens.Requirement{MaxAge: time.Second, ACRValues: []string{"a", "urn:b"}}).Validate(); err != nil {
-		t.Error(err)
+	for _, good := range []tokens.Requirement{{}, {MaxAge: time.Second, ACRValues: []string{"a", "urn:b"}}, {ACRValues: []string{strings.Repeat("x", 255)}}} {
+		if err := good.Validate(); err != nil {
+			t.Error(err)
+		}
 	}
 }
