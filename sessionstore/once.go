@@ -177,12 +177,7 @@ func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, 
 	if session.Data, err = s.data.open(session.ID, data); err != nil {
 		return fail(err)
 	}
-	var p refresh.Pair
-	var now time.Time
-	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		p, now, err = lockPair(ctx, tx, tokens.Claims{SessionID: session.ID, TokenID: row})
-		return err
-	})
+	p, now, err := lockPair(ctx, s.pool, tokens.Claims{SessionID: session.ID, TokenID: row})
 	switch {
 	case err != nil:
 		return fail(sessionerr.Unavailable("read a session that was created before", err))

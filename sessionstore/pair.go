@@ -46,7 +46,8 @@ FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
 
-func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p refresh.Pair, now time.Time, err error) {
+// lockPair reads a pair in a transaction, or in one of its own.
+func lockPair(ctx context.Context, db sender, claims tokens.Claims) (p refresh.Pair, now time.Time, err error) {
 	p.SessionID, p.ID = claims.SessionID, claims.TokenID
 	var subject, boundTo, audience *string
 	var end, issuedAt, settledAt, accessExpiresAt, confirmedAt *time.Time
@@ -61,7 +62,7 @@ func lockPair(ctx context.Context, tx pgx.Tx, claims tokens.Claims) (p refresh.P
 			&p.Generation, &p.CreatedAt, &issuedAt, &settledAt, &p.ExpiresAt, &lateRetryGeneration, &p.LateRetries,
 			&p.AccessGeneration, &accessExpiresAt, &confirmedAt, &boundTo, &audience, &p.Claims, &p.Client, &grace)
 	})
-	if err := tx.SendBatch(ctx, batch).Close(); err != nil {
+	if err := db.SendBatch(ctx, batch).Close(); err != nil {
 		return refresh.Pair{}, now, err
 	}
 	p.BoundTo, p.Audience = pgvalue.OrZero(boundTo), pgvalue.OrZero(audience)

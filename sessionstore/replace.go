@@ -43,6 +43,10 @@ type Replaced struct {
 // [Config].Grace. That takes the same params, so the session's id alone, or an earlier
 // token of it, leads nobody to the new one.
 //
+// A second round trip, to read the old session first, is needed where its data goes along
+// and is sealed; where [Config].SessionsPerSubject is set and params have no subject; and
+// for [Config].LifetimesFor and [Config].ClaimsFor.
+//
 // A session of Compas is replaced as well. Where [Config].SessionsPerSubject bounds a subject's
 // sessions, the two count as one.
 //

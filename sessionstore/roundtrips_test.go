@@ -2,6 +2,8 @@ package sessionstore_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"sync/atomic"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // tripCounter counts how often a connection waits for an answer after it has
@@ -180,25 +183,111 @@ func checkRoundTrips(t *testing.T, cfg sessionstore.Config) {
 	t.Helper()
 	store, trips := one(t, cfg)
 	for _, op := range everyOperation(t, store) {
-		name, do := op.name, op.do
-		for range 2 { // the first time it is prepared, and the pair's first use recorded
-			if err := do(); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-		}
-		const times = 10
-		before := trips.Load()
-		for range times {
-			if err := do(); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-		}
-		want := int64(times)
-		if name == "Update, unchanged" {
+		want := int64(1)
+		if op.name == "Update, unchanged" {
 			want = 0
 		}
-		if got := trips.Load() - before; got != want {
-			t.Errorf("%s: %d calls made %d round trips, want %d", name, times, got, want)
+		op.makesTrips(t, trips, want)
+	}
+}
+
+// makesTrips wants so many round trips of each call.
+func (op operationOnSession) makesTrips(t *testing.T, trips *atomic.Int64, want int64) {
+	t.Helper()
+	for range 2 { // the first time it is prepared, and the pair's first use recorded
+		if err := op.do(); err != nil {
+			t.Fatalf("%s: %v", op.name, err)
 		}
+	}
+	const times = 10
+	before := trips.Load()
+	for range times {
+		if err := op.do(); err != nil {
+			t.Fatalf("%s: %v", op.name, err)
+		}
+	}
+	if got := trips.Load() - before; got != times*want {
+		t.Errorf("%s: %d calls made %d round trips, want %d", op.name, times, got, times*want)
+	}
+}
+
+// A change of privilege, a creation that may be sent again, and what users do with their
+// own sessions are one round trip each. Only what depends on a session that is there takes
+// more: to find it, and to read its pair.
+func TestRoundTripsOfMore(t *testing.T) {
+	t.Parallel()
+	sealed := sealing(t, newKeyset(t))
+	limited, lifetimesFor := config(), config()
+	limited.SessionsPerSubject = 1
+	lifetimesFor.LifetimesFor = func(sessionstore.CreateParams) sessionstore.Lifetimes { return sessionstore.Lifetimes{} }
+	for name, test := range map[string]struct {
+		cfg       sessionstore.Config
+		replacing int64 // with the data that is there
+	}{
+		"plain":                                {config(), 1},
+		"limited":                              {limited, 1},
+		"sealed data":                          {sealed, 2}, // which is sealed for one session
+		"lifetimes that depend on the session": {lifetimesFor, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg := test.cfg
+			cfg.Grace = rotating().Grace
+			cfg.PairFor = pairForEditors
+			store, trips := one(t, cfg)
+			ctx, n := t.Context(), 0
+			create := func(params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair) {
+				t.Helper()
+				session, pair, err := store.Create(ctx, params)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return session, pair
+			}
+			guest, _ := create(sessionstore.CreateParams{Data: []byte(`{"cart":[1]}`)})
+			user, newest := create(sessionstore.CreateParams{Subject: "ann"})
+			again := sessionstore.CreateParams{Subject: "carl", IdempotencyKey: "again"}
+			kept, other := create(again)
+			authentication := &tokens.Authentication{AuthTime: time.Now(), ACR: "gold"}
+			for _, op := range []struct {
+				trips int64
+				operationOnSession
+			}{
+				{1, operationOnSession{"RefreshTokens, with PairFor", func() error {
+					got, err := store.RefreshTokens(ctx, string(newest.RefreshToken), sessionstore.Client{})
+					newest = got.Pair
+					return err
+				}}},
+				{1, operationOnSession{"PatchOwn", func() error {
+					n++
+					_, err := store.PatchOwn(ctx, "carl", kept.ID, sessionstore.Patch{Label: new(fmt.Sprint("phone ", n))})
+					return err
+				}}},
+				{1, operationOnSession{"InvalidateOwn", func() error { return store.InvalidateOwn(ctx, "ann", user.ID) }}},
+				{1, operationOnSession{"RevokeToken", func() error { return store.RevokeToken(ctx, string(newest.AccessToken)) }}},
+				{1, operationOnSession{"Create, with a key", func() error {
+					n++
+					_, _, err := store.Create(ctx, sessionstore.CreateParams{Subject: "bob", IdempotencyKey: fmt.Sprint("create ", n)})
+					return err
+				}}},
+				{3, operationOnSession{"Create, sent again", func() error {
+					_, pair, err := store.Create(ctx, again)
+					if err == nil && pair.RefreshToken != other.RefreshToken {
+						err = errors.New("another pair")
+					}
+					return err
+				}}},
+				{test.replacing, operationOnSession{"Replace, for a step-up", func() error {
+					n++
+					next, _, err := store.Replace(ctx, sessionstore.Replaced{SessionID: guest.ID}, sessionstore.CreateParams{
+						Subject: "dan", Authentication: authentication, Claims: roleOf("editor"), IdempotencyKey: fmt.Sprint("replace ", n),
+					})
+					guest = next
+					return err
+				}}},
+			} {
+				op.makesTrips(t, trips, op.trips)
+			}
+		})
 	}
 }
