@@ -5,64 +5,85 @@ import (
 	"go/doc/comment"
 	"go/parser"
 	"go/token"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
 
-// programs returns the programs in the package comments, each with its package's folder.
-func programs(t *testing.T) map[string]string {
+// module is what the import paths of our packages begin with.
+const module = "github.com/latchkey-sessions/latchkey/"
+
+// public returns the packages that other programs import, by their folders.
+func public(t *testing.T) []string {
 	t.Helper()
-	found := map[string]string{}
-	if err := filepath.WalkDir("..", func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case entry.IsDir() && (entry.Name() == "node_modules" || entry.Name() == "var" || strings.HasPrefix(entry.Name(), ".") && len(entry.Name()) > 2):
-			return fs.SkipDir
-		case !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go"):
-			return nil
+	list := exec.CommandContext(t.Context(), "go", "list", "-f", `{{if and .GoFiles (ne .Name "main")}}{{.ImportPath}}{{end}}`, "./...")
+	list.Dir = ".."
+	out, err := list.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for path := range strings.FieldsSeq(string(out)) {
+		if !strings.Contains(path+"/", "/internal/") {
+			names = append(names, strings.TrimPrefix(path, module))
+		}
+	}
+	return names
+}
+
+// program returns what the package's comment begins with after its first paragraphs: a program,
+// or a test; empty if that is something else.
+func program(t *testing.T, name string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", name, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range files {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
 		}
 		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.PackageClauseOnly|parser.ParseComments)
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		for _, block := range new(comment.Parser).Parse(file.Doc.Text()).Content {
-			if code, ok := block.(*comment.Code); ok && strings.HasPrefix(code.Text, "package main\n") {
-				found[strings.TrimPrefix(filepath.ToSlash(filepath.Dir(path)), "../")] = code.Text
+			if code, ok := block.(*comment.Code); ok {
+				if isMain, isTest := strings.HasPrefix(code.Text, "package main\n"), strings.Contains(code.Text, "\nfunc Test"); !isMain && !isTest {
+					return ""
+				}
+				return code.Text
 			}
 		}
-		return nil
-	}); err != nil {
-		t.Fatal(err)
 	}
-	return found
+	return ""
 }
 
 // What go doc says of a package begins with a program, which compiles when it is pasted.
 func TestProgramsOfPackageCommentsCompile(t *testing.T) {
 	t.Parallel()
-	found := programs(t)
-	for _, name := range []string{
-		"audit", "cleanup", "dataseal", "dpop", "httpapi", "keystore", "migrations", "protectedresource", "sessionhttp", "sessionstore", "tokens", "verifier",
-	} {
-		if found[name] == "" {
-			t.Errorf("the comment of package %s has no program", name)
-		}
-	}
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
+	names := public(t)
+	if !slices.Contains(names, "sessionstore") || !slices.Contains(names, "sessiontest") {
+		t.Fatalf("go list finds %q", names)
+	}
 	// The programs are laid over the module, in folders that it does not have.
 	replace := map[string]string{}
 	folder, args := t.TempDir(), []string{"list", "-export", "-overlay", ""}
-	for name, program := range found {
+	for _, name := range names {
+		text := program(t, name)
+		if text == "" {
+			t.Errorf("the comment of package %s does not begin with a program", name)
+			continue
+		}
 		file := filepath.Join(folder, strings.ReplaceAll(name, "/", "_")+".go")
-		if err := os.WriteFile(file, []byte(program), 0o600); err != nil {
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		pasted := "pasted/" + name

@@ -85,7 +85,7 @@ func (s *Store) put(request sessionstore.Request, draft sessionstore.Draft, old 
 	now := s.Now()
 	if before, isThere := s.keys[request.Key()]; isThere && s.isKnown(before, request, now) {
 		switch {
-		case before.digest != request.Digest():
+		case before.creation.digest != request.Digest():
 			return row{}, now, sessionstore.ErrIdempotencyKeyReused
 		case !s.core.IsLive(before.pair, now):
 			return row{}, now, sessionstore.ErrEnded
@@ -106,7 +106,10 @@ func (s *Store) put(request sessionstore.Request, draft sessionstore.Draft, old 
 	if replaced != nil {
 		replaced.end(sessionstore.Cause{Reason: sessionstore.ReasonReplaced, By: draft.Session.ID.String()}, now)
 	}
-	made := &row{session: draft.Session, pair: draft.Pair, key: request.Key(), digest: request.Digest()}
+	made := &row{session: draft.Session, pair: draft.Pair}
+	if request.Key() != "" {
+		made.creation = &creation{request.Key(), request.Digest()}
+	}
 	kept := s.view(made, now) // what the caller gave is the caller's
 	made.session.Data, made.session.Claims = kept.Data, kept.Claims
 	s.add(made, now)
@@ -120,7 +123,7 @@ func (s *Store) isKnown(before *row, request sessionstore.Request, now time.Time
 	if within == 0 {
 		return request.Key() != ""
 	}
-	return now.Before(before.session.CreatedAt.Add(within)) && before.digest == request.Digest() && s.core.IsLive(before.pair, now)
+	return now.Before(before.session.CreatedAt.Add(within)) && before.creation.digest == request.Digest() && s.core.IsLive(before.pair, now)
 }
 
 // makeRoom ends the oldest of a subject's sessions for a new one, or refuses that. The one

@@ -15,8 +15,8 @@ func (s *Store) add(r *row, now time.Time) {
 		s.sweep(now)
 	}
 	s.rows[r.session.ID] = r
-	if r.key != "" {
-		s.keys[r.key] = r
+	if r.creation != nil {
+		s.keys[r.creation.key] = r
 	}
 	if subject := r.session.Subject; subject != "" {
 		s.subjects[subject] = append(s.subjects[subject], r)
@@ -43,8 +43,8 @@ func (s *Store) keep(live []*row) {
 	s.subjects = map[string][]*row{}
 	for _, r := range live {
 		s.rows[r.session.ID] = r
-		if r.key != "" {
-			s.keys[r.key] = r
+		if r.creation != nil {
+			s.keys[r.creation.key] = r
 		}
 	}
 	for subject, rows := range before { // in their order

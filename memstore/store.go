@@ -28,10 +28,13 @@ type Store struct {
 
 // row is a session and its pair. It is only used under the store's lock.
 type row struct {
-	session     sessionstore.Session // without what the pair has
-	pair        sessionstore.Pair
-	key, digest string
+	pair     sessionstore.Pair
+	session  sessionstore.Session // without what the pair has
+	creation *creation            // what it is known by; nil for nothing
 }
+
+// creation is a request with a key.
+type creation struct{ key, digest string }
 
 // New returns an empty store. It fails where [sessionstore.New] does, and for what cfg has for
 // PostgreSQL alone. No verified tokens are remembered, whatever cfg says.

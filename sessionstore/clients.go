@@ -117,6 +117,9 @@ func (s *core) isOthers(p refresh.Pair, name string) bool {
 
 // hasResources tells whether a token for the audience may be used for all of them.
 func hasResources(audience string, asked []string) bool {
+	if len(asked) == 0 {
+		return true
+	}
 	has := tokens.Audiences(audience)
 	return !slices.ContainsFunc(asked, func(resource string) bool { return !slices.Contains(has, resource) })
 }

@@ -152,13 +152,13 @@ func (c *Core) Exchange(p Pair, presented Presented, now time.Time) (Decision, e
 	if err != nil {
 		return Decision{}, err
 	}
-	if err := c.core.lacks(d, t); err != nil {
+	if err := c.core.lacks(&d, &t); err != nil {
 		return Decision{}, err
 	}
 	if d.Outcome == Refused && !d.Unproven && !t.claims.ExpiresAt.IsZero() && !now.Before(t.claims.ExpiresAt) {
 		return d, errExpired
 	}
-	return d, c.core.refusal(d, t.claims, nil)
+	return d, c.core.refusal(&d, t.claims, nil)
 }
 
 // Cause is the one cause that a caller has given to [Store.Invalidate], or [ReasonBackend].

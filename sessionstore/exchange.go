@@ -50,7 +50,7 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 			if d.Outcome == Refused && !d.Unproven && !t.claims.ExpiresAt.IsZero() && !now.Before(t.claims.ExpiresAt) {
 				return d, now, errExpired
 			}
-			return d, now, s.refusal(d, t.claims, delayed)
+			return d, now, s.refusal(&d, t.claims, delayed)
 		}
 	}
 }
@@ -75,7 +75,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 			p = d.Next // it is written already
 		}
 		if err == nil {
-			err = s.lacks(d, t)
+			err = s.lacks(&d, &t)
 		}
 		switch {
 		case err != nil:
@@ -115,7 +115,7 @@ func (s *core) decide(p refresh.Pair, t presented, now time.Time) (refresh.Decis
 }
 
 // refusal is the error for an outcome that gives no pair, nil for any other.
-func (s *core) refusal(d refresh.Decision, presented tokens.Claims, delayed error) error {
+func (s *core) refusal(d *refresh.Decision, presented tokens.Claims, delayed error) error {
 	switch d.Outcome {
 	case Refused:
 		if d.Unproven {
@@ -130,7 +130,7 @@ func (s *core) refusal(d refresh.Decision, presented tokens.Claims, delayed erro
 }
 
 // lacks is the error of a refresh that would get a pair, were it not for what comes with it.
-func (s *core) lacks(d refresh.Decision, t presented) error {
+func (s *core) lacks(d *refresh.Decision, t *presented) error {
 	switch {
 	case d.Outcome == Refused, d.Outcome == Stolen:
 		return nil

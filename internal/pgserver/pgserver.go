@@ -1,3 +1,5 @@
+//go:build unix
+
 // Package pgserver runs a private PostgreSQL server below a folder of the caller's: for a service that was given no
 // database, and for tests.
 //

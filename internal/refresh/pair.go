@@ -143,7 +143,8 @@ func (p Pair) Rotate(generation int64, now time.Time, r Rules) Pair {
 	p.Generation = generation
 	p.CreatedAt, p.IssuedAt, p.Grace = now, now, r.Grace
 	p.ExpiresAt = p.capped(expiresAt)
-	return p.mintAccess(now, r)
+	p.mintAccess(now, r)
+	return p
 }
 
 // retryLate hands out the pair's refresh token once more, with a new access
@@ -162,18 +163,18 @@ func (p Pair) retryLate(now time.Time, r Rules) (Pair, bool) {
 	}
 	p.LateRetryGeneration = p.Generation
 	p.IssuedAt, p.Grace = now, r.Grace
-	return p.mintAccess(now, r), true
+	p.mintAccess(now, r)
+	return p, true
 }
 
 // mintAccess gives the pair a new access token, which nobody has used yet.
-func (p Pair) mintAccess(now time.Time, r Rules) Pair {
+func (p *Pair) mintAccess(now time.Time, r Rules) {
 	p.AccessGeneration++
 	p.AccessExpiresAt = p.accessUntil(now.Add(p.Lifetimes.Or(r.Defaults).AccessToken))
 	p.ConfirmedAt, p.Client = time.Time{}, cmp.Or(p.Client, r.FirstClient)
 	if audience, isKnown := r.Audiences[p.Client]; isKnown {
 		p.Audience = audience
 	}
-	return p
 }
 
 // usable is the pair as it may be handed out again. Where its access token has come
@@ -196,7 +197,7 @@ func (p Pair) usable(now time.Time, r Rules) Pair {
 // replacedUntil is when no access token is left of those that the pair has had so far,
 // however long tokens lived when they were made. A session does not idle out before:
 // verifiers that ask no database would accept them for longer.
-func (p Pair) replacedUntil() time.Time {
+func (p *Pair) replacedUntil() time.Time {
 	until := p.MintedAt().Add(MaxAccessTokenTTL)
 	if p.AccessExpiresAt.After(until) {
 		until = p.AccessExpiresAt
@@ -209,7 +210,7 @@ func (p Pair) replacedUntil() time.Time {
 
 // accessUntil keeps an access token within its session, which may idle out before: at a
 // late retry, or where the lifetimes are others than when the pair was made.
-func (p Pair) accessUntil(t time.Time) time.Time {
+func (p *Pair) accessUntil(t time.Time) time.Time {
 	if p.ExpiresAt.Before(t) {
 		t = p.ExpiresAt
 	}
@@ -217,7 +218,7 @@ func (p Pair) accessUntil(t time.Time) time.Time {
 }
 
 // capped keeps a token within its session's absolute end.
-func (p Pair) capped(t time.Time) time.Time {
+func (p *Pair) capped(t time.Time) time.Time {
 	if !p.End.IsZero() && p.End.Before(t) {
 		return p.End
 	}

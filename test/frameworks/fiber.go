@@ -9,6 +9,7 @@ import (
 
 // ForFiber makes one of fiber's of net/http's middleware. Handlers find what it put into the
 // context in c.Context(). adaptor.HTTPMiddleware would call them when the middleware is done.
+// No handler is told that its client has left: fasthttp does not notice. timeout.New bounds its time.
 func ForFiber(middleware func(http.Handler) http.Handler) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		r, err := adaptor.ConvertRequest(c, true)

@@ -3,6 +3,7 @@ package settings
 import (
 	"fmt"
 	"net/url"
+	"runtime"
 
 	"github.com/alecthomas/kong"
 )
@@ -14,9 +15,14 @@ const private = "private"
 func (s Database) Private() bool { return s.DatabaseURL == "" || s.DatabaseURL == private }
 
 // Meant refuses the private database where it looks as if LATCHKEY_DATABASE_URL was forgotten: it would be another one than
-// that of the sessions. It stands apart from what kong calls, as some commands have no need of the database.
-func (s Database) Meant() error {
-	if s.DatabaseURL != "" || s.deployment == "" {
+// that of the sessions, and where there can be none. It stands apart from what kong calls, as some commands have no need of the database.
+func (s Database) Meant() error { return s.meantOn(runtime.GOOS) }
+
+func (s Database) meantOn(system string) error {
+	switch {
+	case s.Private() && system == "windows":
+		return WrongTogether("the private PostgreSQL needs Linux or macOS: set LATCHKEY_DATABASE_URL to a PostgreSQL that has or will have the sessions")
+	case s.DatabaseURL != "" || s.deployment == "":
 		return nil
 	}
 	return WrongTogether(s.deployment + " is set and LATCHKEY_DATABASE_URL is not: set it to the PostgreSQL that has the sessions, or to private for a database below LATCHKEY_VAR_DIR")

@@ -1,0 +1,15 @@
+//go:build !unix
+
+package secretfile
+
+import (
+	"io/fs"
+	"log/slog"
+)
+
+// WarnOfReadable logs nothing: modes do not tell who may read.
+func WarnOfReadable(*slog.Logger, ...string) {}
+
+func checkFile(string, fs.FileInfo) error { return nil }
+
+func checkFolder(string) error { return nil }
