@@ -85,11 +85,12 @@ func (c *confirmations) setRunning(running bool) {
 }
 
 // confirmQuery waits for nobody: a row that is locked is being refreshed,
-// revoked or confirmed, and all of these make this needless.
+// revoked or confirmed, and all of these make this needless. Arrays are subqueries', as in
+// getTogetherQuery.
 const confirmQuery = `
 UPDATE "sessionStoreToken" SET "confirmedAt" = now()
 WHERE "id" IN (
-  SELECT r."id" FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS seen("id", "generation", "mintedAt")
+  SELECT r."id" FROM unnest((SELECT $1::uuid[]), (SELECT $2::bigint[]), (SELECT $3::timestamptz[])) AS seen("id", "generation", "mintedAt")
   JOIN "sessionStoreToken" r
     ON r."id" = seen."id" AND r."accessGeneration" = seen."generation" AND COALESCE(r."issuedAt", r."createdAt") = seen."mintedAt"
   WHERE r."confirmedAt" IS NULL

@@ -68,6 +68,44 @@ func TestPlansWithoutStatistics(t *testing.T) {
 	}
 }
 
+// Many confirmations at once are looked up one by one, with statistics and a plan for just
+// these too: PostgreSQL would read the table for them.
+func TestConfirmationsAreFoundByTheirKeys(t *testing.T) {
+	t.Parallel()
+	conn, err := testdb.Pool(t).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	for _, sql := range []string{
+		`INSERT INTO "sessionStore" ("checksum", "data") SELECT '', '{}' FROM generate_series(1, 20000)`,
+		`INSERT INTO "sessionStoreToken" ("session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt") SELECT "id", now(), now(), current_date, now() FROM "sessionStore"`,
+		`ANALYZE "sessionStoreToken"`,
+		`SET plan_cache_mode = force_custom_plan`,
+	} {
+		if _, err := conn.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := conn.Conn().Prepare(t.Context(), "confirm", confirmQuery); err != nil {
+		t.Fatal(err)
+	}
+	many := func(text string) string {
+		return "'{" + strings.Repeat(text+",", confirmBatch-1) + text + "}'"
+	}
+	rows, err := conn.Query(t.Context(), fmt.Sprintf(`EXPLAIN EXECUTE confirm(%s, %s, %s)`, many(uuid.NewString()), many("1"), many("2026-01-01Z")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan := strings.Join(lines, "\n"); strings.Contains(plan, `Seq Scan on "sessionStoreToken"`) {
+		t.Errorf("it reads the table:\n%s", plan)
+	}
+}
+
 // A page of a list costs the same with very many sessions, live ones or such as have
 // ended or merely expired, at the beginning of the list and in its depths, and however few
 // of them are wanted.
