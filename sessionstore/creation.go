@@ -38,13 +38,13 @@ WITH "new" AS (
   ` + newSession + `
 ), ` + createRows
 
-	// createTogetherQuery is the same for several sessions.
+	// createTogetherQuery is the same for several sessions. Its arrays are read as those of
+	// rotateTogetherQuery.
 	createTogetherQuery = `
 WITH "new" AS (
-  SELECT a.* FROM unnest(
-    (SELECT $1::uuid[]), (SELECT $2::text[]), (SELECT $3::jsonb[]), (SELECT $4::text[]), (SELECT $5::text[]), (SELECT $6::text[]), (SELECT $7::text[]),
-    (SELECT $8::integer[]), (SELECT $9::uuid[]), (SELECT $10::integer[]), (SELECT $11::integer[]), (SELECT $12::integer[]), (SELECT $13::integer[]), (SELECT $14::text[]), (SELECT $15::text[]), (SELECT $16::text[]), (SELECT $17::text[])
-  ) AS a("id", "checksum", "data", "subject", "label", "userAgent", "ip", "length", "pair", "access", "refresh", "accessTtl", "refreshTtl", "jkt", "audience", "claims", "client")
+  SELECT "id", ($2::text[])["n"] AS "checksum", ($3::jsonb[])["n"] AS "data", ($4::text[])["n"] AS "subject", ($5::text[])["n"] AS "label", ($6::text[])["n"] AS "userAgent", ($7::text[])["n"] AS "ip",
+    ($8::integer[])["n"] AS "length", ($9::uuid[])["n"] AS "pair", ($10::integer[])["n"] AS "access", ($11::integer[])["n"] AS "refresh", ($12::integer[])["n"] AS "accessTtl", ($13::integer[])["n"] AS "refreshTtl", ($14::text[])["n"] AS "jkt", ($15::text[])["n"] AS "audience", ($16::text[])["n"] AS "claims", ($17::text[])["n"] AS "client"
+  FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS u("id", "n")
 ), ` + createRows
 )
 

@@ -78,30 +78,31 @@ RETURNING ` + rotatedColumns
 // rotateTogetherQuery is the same for several pairs. A row that somebody else has
 // locked is left out, as if it were not rotatable: nobody waits for another's
 // session, and no order of locks has to be kept. Of two who present the same token,
-// n tells which one is answered; the other finds it rotated. Each array is a
+// n tells which one is answered; the other finds it rotated. The array of ids is a
 // subquery's, so that the planner takes every number of them for the same and need
-// not plan anew.
+// not plan anew; the others are read by its numbers, which costs less than to unnest
+// each.
 const (
-	rotateTogetherQuery = `
+	rotateTogetherQuery = rotateTogetherStart + asEver + rotateFree +
+		`(SELECT f."n", f."id", f."userAgent", f."ip", f."jkt", ` + asEver + ` FROM "free" f)` + rotateTogetherEnd
+	rotateTogetherForPairQuery = rotateTogetherStart + forPairs + rotateFree + `"free"` + rotateTogetherEnd
+
+	forPairs = `($15::text[])["n"] AS "claims", ($16::integer[])["n"] AS "room", ($17::integer[])["n"] AS "accessTtl", ($18::integer[])["n"] AS "refreshTtl"`
+
+	rotateTogetherStart = `
 WITH "free" AS (
   SELECT a.* FROM (
-    SELECT u.*, ` + asEver + `
-    FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bigint[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]), (SELECT $13::text[]))
-      WITH ORDINALITY AS u("session", "id", "generation", "userAgent", "ip", "jkt", "client", "n")
-  ) a` + rotateFree
-
-	rotateTogetherForPairQuery = `
-WITH "free" AS (
-  SELECT a.* FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[]), (SELECT $3::bigint[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]), (SELECT $13::text[]),
-    (SELECT $15::text[]), (SELECT $16::integer[]), (SELECT $17::integer[]), (SELECT $18::integer[]))
-    WITH ORDINALITY AS a("session", "id", "generation", "userAgent", "ip", "jkt", "client", "claims", "room", "accessTtl", "refreshTtl", "n")` + rotateFree
-
+    SELECT "n", "id", ($1::uuid[])["n"] AS "session", ($3::bigint[])["n"] AS "generation",
+      ($8::text[])["n"] AS "userAgent", ($9::text[])["n"] AS "ip", ($10::text[])["n"] AS "jkt", ($13::text[])["n"] AS "client", `
 	rotateFree = `
+    FROM unnest((SELECT $2::uuid[])) WITH ORDINALITY AS u("id", "n")
+  ) a
   JOIN "sessionStoreToken" t ON ` + rotatable + `
   FOR NO KEY UPDATE OF t SKIP LOCKED
 )
 UPDATE "sessionStoreToken" t SET` + rotated + `
-FROM "free" a
+FROM `
+	rotateTogetherEnd = ` a
 WHERE t."id" = a."id"
 RETURNING ` + rotatedColumns
 )

@@ -84,6 +84,7 @@ func CustomClaims(text []byte) (string, error) {
 
 // checkCustom looks at the names, at the depth, and at what no column holds.
 func checkCustom(form jsontext.Value) error {
+	mayHaveNUL := bytes.Contains(form, []byte(`\u0000`)) // which has no shorter spelling
 	// It is read where it is, and Format has refused members that are there twice.
 	d := jsontext.NewDecoder(bytes.NewBuffer(form), jsontext.AllowDuplicateNames(true))
 	for d.StackDepth() > 0 || d.InputOffset() == 0 {
@@ -103,11 +104,16 @@ func checkCustom(form jsontext.Value) error {
 		if token.Kind() != '"' {
 			continue
 		}
+		kind, n := d.StackIndex(1)
+		isName := d.StackDepth() == 1 && kind == '{' && n%2 == 1
+		if !isName && !mayHaveNUL {
+			continue
+		}
 		text := token.String()
 		if strings.ContainsRune(text, 0) {
 			return customError("", `a string contains \u0000, which PostgreSQL cannot store`)
 		}
-		if _, n := d.StackIndex(1); n%2 == 0 { // a member's value, or within one
+		if !isName {
 			continue
 		}
 		switch {
