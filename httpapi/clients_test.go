@@ -47,7 +47,7 @@ func TestTwoClients(t *testing.T) {
 		}
 		for name, more := range map[string][]string{
 			"unknown client": {"client_id", "stranger"}, "unknown resource": {"resource", "https://other.example.com"},
-			"one too many": {"resource", test.resource, "resource", "https://other.example.com"},
+			"one too many":  {"resource", test.resource, "resource", "https://other.example.com"},
 			"one of a path": {"resource", test.resource + "/"}, "one with a fragment": {"resource", test.resource + "#a"},
 			"one with a query": {"resource", test.resource + "?a"}, "a relative one": {"resource", "/mcp"}, "a space": {"resource", " "},
 			"two in one": {"resource", test.resource + " " + test.resource},
