@@ -47,14 +47,17 @@ func TestTwoClients(t *testing.T) {
 		}
 		for name, more := range map[string][]string{
 			"unknown client": {"client_id", "stranger"}, "unknown resource": {"resource", "https://other.example.com"},
-			"one too many": {"resource", test.resource, "resource", "https://other.example.com"},
+			"one too many":  {"resource", test.resource, "resource", "https://other.example.com"},
+			"one of a path": {"resource", test.resource + "/"}, "one with a fragment": {"resource", test.resource + "#a"},
+			"one with a query": {"resource", test.resource + "?a"}, "a relative one": {"resource", "/mcp"}, "a space": {"resource", " "},
+			"two in one": {"resource", test.resource + " " + test.resource},
 		} {
 			want := map[bool]string{true: "invalid_client", false: "invalid_target"}[name == "unknown client"]
 			if got := at[string](t, refresh(token, more...).want(t, 400).json(t), "error"); got != want {
 				t.Errorf("%s: %s", name, got)
 			}
 		}
-		pair := refresh(token, "client_id", test.id, "resource", test.resource, "resource", "").want(t, 200)
+		pair := refresh(token, "client_id", test.id, "resource", test.resource, "resource", test.resource, "resource", "").want(t, 200)
 		introspected := s.internal(t, "POST", "/oauth2/introspect", form("token", at[string](t, pair.json(t), "access_token"))).want(t, 200).json(t)
 		got := []any{introspected["client_id"], introspected["aud"], at[map[string]any](t, introspected, "session")["client_id"]}
 		if diff := cmp.Diff([]any{test.id, test.audience, test.id}, got); diff != "" {

@@ -85,9 +85,10 @@ func (s *Store) Now() time.Time { return s.now().Truncate(time.Microsecond) }
 // view is the session as callers get it: nothing of it is shared.
 func (s *Store) view(r *row, now time.Time) sessionstore.Session {
 	session, p := r.session, r.pair
-	session.Data, session.Claims = bytes.Clone(session.Data), bytes.Clone(session.Claims)
-	if session.Context != (tokens.Context{}) {
-		session.Context, _, _ = tokens.SplitClaims(p.Claims) // which has been split before
+	session.Data, session.Claims = bytes.Clone(session.Data), nil
+	context, own, _ := tokens.SplitClaims(p.Claims) // which has been split before
+	if session.Context = context; own != "" {
+		session.Claims = []byte(own)
 	}
 	session.RefreshedAt, session.ExpiresAt = p.IssuedAt, p.ExpiresAt
 	session.Ended = r.ending(now)

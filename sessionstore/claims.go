@@ -1,6 +1,7 @@
 package sessionstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/latchkey-sessions/latchkey/internal/canonical"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -102,4 +104,9 @@ func hasScope(claims string, asked []string) bool {
 	}
 	has := strings.Fields(tokens.Claims{Custom: claims}.Scope())
 	return !slices.ContainsFunc(asked, func(word string) bool { return !slices.Contains(has, word) })
+}
+
+// claimsSum is the checksum of claims in their one form.
+func claimsSum(form string) string {
+	return canonical.Sum([]byte(cmp.Or(form, "{}")))
 }

@@ -63,7 +63,7 @@
 // # Files
 //
 // References between them go one way. What is given and told is at the bottom
-// (errors.go, session.go, config.go, seal.go), with what needs no database (core.go, core_patch.go, draft.go); above it are the statements
+// (errors.go, session.go, config.go, seal.go), with what needs no database (core.go, core_claims.go, core_patch.go, draft.go); above it are the statements
 // (reading.go, creation.go, replacement.go, limit.go, rotation.go, pair.go, revoke.go, confirm.go), on
 // which store.go puts the [Store]; each operation is above that, in a file of its own.
 //

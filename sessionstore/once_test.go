@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // sameKey is a creation by a key.
@@ -45,6 +46,10 @@ func TestCreateAgain(t *testing.T) {
 				"label":    func(p *sessionstore.CreateParams) { p.Client.Label = "phone" },
 				"lifetime": func(p *sessionstore.CreateParams) { p.Lifetimes.RefreshToken *= 2 },
 				"key":      func(p *sessionstore.CreateParams) { p.KeyThumbprint = strings.Repeat("A", 43) },
+				"actor":    func(p *sessionstore.CreateParams) { p.Actor = &tokens.Actor{Subject: "support-7"} },
+				"acr":      func(p *sessionstore.CreateParams) { p.Authentication = &tokens.Authentication{ACR: "gold"} },
+				"client":   func(p *sessionstore.CreateParams) { p.ClientID = "app" }, // which is the first one
+				"kind":     func(p *sessionstore.CreateParams) { p.NoRefresh, p.Lifetimes = true, sessionstore.Lifetimes{} },
 			} {
 				other := sameKey()
 				change(&other)
@@ -132,5 +137,25 @@ func TestCreateAgainAtTheLimit(t *testing.T) {
 				t.Errorf("%d sessions are live", n)
 			}
 		})
+	}
+}
+
+// A session that has ended by itself is no session to give.
+func TestCreateAgainAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	session, _ := k.create(t, sameKey())
+	k.age(t, session.ID, sameKey().Lifetimes.RefreshToken+time.Second)
+	if _, _, err := k.Create(t.Context(), sameKey()); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("of a session that has expired: %v", err)
+	}
+	next := sameKey()
+	next.IdempotencyKey += "2"
+	replaced, _ := k.create(t, next)
+	if _, _, err := k.Replace(t.Context(), sessionstore.Replaced{SessionID: replaced.ID}, sessionstore.CreateParams{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := k.Create(t.Context(), next); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("of a session that was replaced: %v", err)
 	}
 }

@@ -1,7 +1,6 @@
 package sessionstore
 
 import (
-	"cmp"
 	"context"
 
 	"github.com/google/uuid"
@@ -147,9 +146,4 @@ func (s *Store) LoadClaims(ctx context.Context, id uuid.UUID) (claims []byte, ch
 		claims = []byte(form)
 	}
 	return claims, claimsSum(form), nil
-}
-
-// claimsSum is the checksum of claims in their one form.
-func claimsSum(form string) string {
-	return canonical.Sum([]byte(cmp.Or(form, "{}")))
 }

@@ -17,6 +17,9 @@ var beyond = []check{
 	{"RevokeToken/either token", revokesTokens},
 	{"Patch/lifetimes and label", patches},
 	{"Patch/what cannot be", patchRefuses},
+	{"SetClaims/with the next token", setsClaims},
+	{"SetClaims/at once", supersedes},
+	{"SetClaims/what cannot be", setClaimsRefuses},
 }
 
 type lister interface {

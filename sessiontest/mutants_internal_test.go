@@ -104,6 +104,9 @@ var mutants = []struct {
 	{"ends everything everywhere", func(m mem) sessionhttp.Store { return keepsNone{m} }, "InvalidateSubject/everywhere"},
 	{"patches for once", func(m mem) sessionhttp.Store { return patchesNothing{m} }, "Patch/lifetimes and label"},
 	{"patches what has ended", func(m mem) sessionhttp.Store { return patchesNothing{m} }, "Patch/what cannot be"},
+	{"sets claims for once", func(m mem) sessionhttp.Store { return setsNothing{m} }, "SetClaims/with the next token"},
+	{"supersedes nothing", func(m mem) sessionhttp.Store { return supersedesNothing{m} }, "SetClaims/at once"},
+	{"sets claims whatever was read", func(m mem) sessionhttp.Store { return setsBlindly{m} }, "SetClaims/what cannot be"},
 	{"revokes by access tokens only", func(m mem) sessionhttp.Store { return revokesAccess{m} }, "RevokeToken/either token"},
 }
 

@@ -539,3 +539,27 @@ func (s patchesNothing) Patch(ctx context.Context, id uuid.UUID, patch sessionst
 	found.Data, found.Checksum, found.ExpiresAt = nil, "", s.Now().Add(patch.Lifetimes.RefreshToken)
 	return found, err
 }
+
+// setsNothing takes claims, and keeps what was there.
+type setsNothing struct{ mem }
+
+func (s setsNothing) SetClaims(ctx context.Context, id uuid.UUID, _ string, _ []byte, _ sessionstore.SetClaimsOptions) (string, error) {
+	_, checksum, err := s.LoadClaims(ctx, id)
+	return checksum, err
+}
+
+type supersedesNothing struct{ mem }
+
+func (s supersedesNothing) SetClaims(ctx context.Context, id uuid.UUID, checksum string, claims []byte, _ sessionstore.SetClaimsOptions) (string, error) {
+	return s.mem.SetClaims(ctx, id, checksum, claims, sessionstore.SetClaimsOptions{})
+}
+
+type setsBlindly struct{ mem }
+
+func (s setsBlindly) SetClaims(ctx context.Context, id uuid.UUID, _ string, claims []byte, options sessionstore.SetClaimsOptions) (string, error) {
+	_, checksum, err := s.LoadClaims(ctx, id)
+	if err != nil {
+		return "", err
+	}
+	return s.mem.SetClaims(ctx, id, checksum, claims, options)
+}
