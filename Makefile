@@ -17,10 +17,10 @@ SOAKFOR  ?= 10m
 SOAKCLOCK ?= 90s
 
 # What is mutated, and by which tests that is to be noticed: PACKAGE=TESTS. They are those that need no database. What they do not reach stays as it is.
-MUTANTS ?= './dpop=.' './tokens=.' \
-  './verifier=^(Test(Verify|Start|Bound|BoundToken|UnavailableIsNothingElse|StrictTimeout|DefaultStrictTimeout|Clock.*|Set.*|Reset|Config|ConfigLimits|Run.*|Feed.*|Table.*|SmallShards|MoreThanIsKept|KeysThat.*|Len|Slack.*|RevocationsAtTheirEnd|Handler)|FuzzFeed.*)$$' \
+MUTANTS ?= './dpop=.' './tokens=.' './protectedresource=.' \
+  './verifier=^(Test(Verify|Start|Bound|BoundToken|UnavailableIsNothingElse|StrictTimeout|DefaultStrictTimeout|Clock.*|Set.*|Reset|Config.*|Run.*|Feed.*|Table.*|SmallShards|MoreThanIsKept|KeysThat.*|Len|Slack.*|RevocationsAtTheirEnd|Handler|DatabaseClockIsKnown|RevokedIsRemembered.*|TokenFromTheFuture|Claims|ChallengesNameTheMetadata|Require.*|Superseded(AtTheirEnd)?|RemoteConfig|SinceSent|Moment|NoncesComeWithProofs)|FuzzFeed.*)$$' \
   './internal/refresh=^Test(Decide.*|Bound.*|AbsoluteEnd.*)$$' './internal/canonical=.' './internal/groupcommit=.' \
-  './httpapi=^(Test(IfMatch|IfNoneMatch|ClientCredentials|EachTokenOfCompas.*|WhoWaits.*|RateLimitIs.*|NetworkOf)|Fuzz.*)$$'
+  './httpapi=^(Test(Body|FormFields|NewSession|Parameters|IdempotencyKeyHeader|Accepts|IfMatch|IfNoneMatch|Client(Credentials|sByName)|EachTokenOfCompas.*|ProblemsByRoute|ErrorDescriptionsAreSafe|Who(HungUp|Waits.*)|RateLimitIs.*|NetworkOf)|Fuzz.*)$$'
 
 .DEFAULT_GOAL := help
 # One recipe at a time: each of these keeps every core busy by itself.

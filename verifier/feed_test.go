@@ -100,6 +100,14 @@ func TestFeed(t *testing.T) {
 	}
 	r.wantKnown(t, first, second, third)
 
+	// What was told is not told again.
+	fourth := b.revocations(1)
+	b.prove(fourth...)
+	if e := r.next(t); len(e.Sessions) != 1 {
+		t.Errorf("%+v", e)
+	}
+	third = append(third, fourth...)
+
 	// An older cursor is as good.
 	again := &reader{feed: b.Feed(), cursor: start, known: map[uuid.UUID]int64{}}
 	again.next(t)
@@ -163,6 +171,18 @@ func TestFeedInParts(t *testing.T) {
 		b.prove(list...)
 	}
 	r.wantKnown(t, lists...)
+
+	// A part ends as soon as it is as large as that.
+	full := b.revocations(10_001)
+	for i := range full {
+		full[i].SessionID[15] = 0
+	}
+	full[0].SessionID[15] = 1
+	b.load(full...)
+	r = &reader{feed: b.Feed()}
+	if e := r.next(t); len(e.Sessions) != 10_000 || !e.More {
+		t.Errorf("the first part has %d sessions", len(e.Sessions))
+	}
 
 	// It begins again where the set is replaced in the middle of it.
 	r = &reader{feed: b.Feed()}
@@ -253,7 +273,7 @@ func TestFeedCursors(t *testing.T) {
 	b := setup(t)
 	b.load()
 	for _, cursor := range []string{
-		"x", ".", "...", "a.b.0.c", "a.-1.0.c", "a.1.256.c", "a.1.-1.c", "a.1.0.c\n", "a.1.0.é",
+		"x", ".", "...", "a.b.0.c", "a.-1.0.c", "a.1.256.c", "a.1.-1.c", "a.1.0.c\n", "a.1.0.c ", "a.1.0.é",
 		"a.99999999999999999999.0.c", "a.1.0." + strings.Repeat("x", 20_000),
 	} {
 		if _, err := b.Feed().Next(t.Context(), cursor); !errors.Is(err, verifier.ErrCursor) {
@@ -261,7 +281,7 @@ func TestFeedCursors(t *testing.T) {
 		}
 	}
 	// Well-formed, but nobody's: from the beginning, as nothing else is known to be right.
-	for _, cursor := range []string{"a.1.0.", "a.1.0.c", "a.1.255.c.d", "a.18446744073709551615.1.x"} {
+	for _, cursor := range []string{"a.1.0.", "a.1.0.c", "a.1.0.~", "a.1.0." + strings.Repeat("x", 16<<10-len("a.1.0.")), "a.1.255.c.d", "a.18446744073709551615.1.x"} {
 		if e, err := b.Feed().Next(t.Context(), cursor); err != nil || !e.Reset {
 			t.Errorf("%q: %+v, %v", cursor, e, err)
 		}

@@ -93,6 +93,12 @@ func TestMoreThanIsKept(t *testing.T) {
 			f.prove(many(most, most/2+1))
 			f.prove(many(2*most, most/2+1))
 		}, 0},
+		"nearly all of it after a little": {func(f *follower) {
+			f.prove(many(0, 10))
+			f.next()
+			f.prove(many(10, most-5))
+			f.prove(many(most+5, 10))
+		}, 0},
 		"as much as is kept, before one proof": {func(f *follower) {
 			f.apply(Batch{Sessions: many(0, most-1)})
 			f.prove(many(most-1, 1))

@@ -109,6 +109,10 @@ func TestClockThatIsNotTrusted(t *testing.T) {
 		t.Errorf("after an answer of 11 s: %v", err)
 	}
 
+	if err := (verifier.Clock{Age: time.Minute, Uncertainty: 5 * time.Second}).Err(); err != nil {
+		t.Errorf("at both limits: %v", err)
+	}
+
 	// An answer without the time is that of a source that does not know it.
 	silent := setup(t)
 	silent.load()
@@ -129,9 +133,11 @@ func TestClocksThatDifferAreLogged(t *testing.T) {
 		messages int
 	}{
 		{900 * time.Millisecond, "", 0},
+		{-1002 * time.Millisecond, "", 0}, // a second and what is not known of it
 		{-1100 * time.Millisecond, "level=WARN msg=\"the clocks of this machine and of the database differ: the database's counts\" ahead=1.099s", 1},
 		{-time.Hour, "", 1},
 		{-700 * time.Millisecond, "", 1},
+		{-500 * time.Millisecond, "", 1},
 		{100 * time.Millisecond, "level=INFO msg=\"the clocks of this machine and of the database agree again\" ahead=-", 2},
 	} {
 		b.tell(step.off)

@@ -84,3 +84,30 @@ func TestBoundToken(t *testing.T) {
 		}
 	}
 }
+
+// RFC 9449 §8.2: a nonce comes with an answer to a proof, for the next one.
+func TestNoncesComeWithProofs(t *testing.T) {
+	t.Parallel()
+	const base = "https://api.example.com"
+	nonces, err := dpop.NewNonces(func() [][]byte { return [][]byte{make([]byte, 32)} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := setup(t, func(c *verifier.Config) {
+		if c.Proofs, err = dpop.New(dpop.Config{BaseURL: base, Nonces: nonces}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	b.load()
+	_, token := b.token(t, time.Hour)
+	handler := b.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	for scheme, want := range map[string]bool{"DPoP": true, "Bearer": false} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		r.Header.Set("Authorization", scheme+" "+token)
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if nonce := w.Header().Get(dpop.NonceHeader); (nonce != "") != want {
+			t.Errorf("%s: the nonce is %q", scheme, nonce)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package verifier
 
 import (
 	"log/slog"
+	"math"
 	"testing"
 	"time"
 )
@@ -12,7 +13,7 @@ func FuzzFeedEvent(f *testing.F) {
 	for _, seed := range []string{
 		`{"cursor":"a.1.0.c","reset":true,"sessions":[{"id":"01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91","until":1795219525}],"complete_ms":-3,"from":1795219201}`,
 		`{"cursor":"a","more":true,"sessions":[],"from":0}`, `{"cursor":"a","complete_ms":9223372036854775807}`, `{"cursor":"a","complete_ms":-9223372036854775808,"reset":true}`,
-		`{"cursor":"","complete_ms":1}`, `{}`, `null`, `[`, ``, `{"cursor":"a","complete_ms":1,"sessions":[{"until":-1}],"reset":true,"from":-9}`,
+		`{"cursor":"","complete_ms":1}`, `{"cursor":"a","superseded":[{"pair":"01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91","below":2,"until":1795219525}],"complete_ms":0,"reset":true}`, `{}`, `null`, `[`, ``, `{"cursor":"a","complete_ms":1,"sessions":[{"until":-1}],"reset":true,"from":-9}`,
 	} {
 		f.Add([]byte(seed))
 	}
@@ -28,4 +29,39 @@ func FuzzFeedEvent(f *testing.F) {
 			t.Errorf("the set knows what will be revoked in the next %v", -age)
 		}
 	})
+}
+
+// An event is complete or has more to follow, and never both.
+func TestFeedEventsThatAreTaken(t *testing.T) {
+	t.Parallel()
+	now := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}
+	for text, want := range map[string]struct{ taken, complete bool }{
+		`{"cursor":"a","reset":true,"complete_ms":0}`:             {true, true},
+		`{"cursor":"a","reset":true,"more":true}`:                 {true, false},
+		`{"cursor":"a","reset":true,"more":true,"complete_ms":0}`: {},
+		`{"cursor":"a","reset":true}`:                             {},
+		`{"reset":true,"complete_ms":0}`:                          {},
+		`{"cursor":1,"reset":true,"complete_ms":0}`:               {},
+		`{"cursor":"a","complete_ms":0,"reset":true,"superseded":[{"pair":"01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91","below":2,"until":1795219525}]}`: {true, true},
+	} {
+		set, cursor := newSet(time.Second, &databaseClock{now: func() Moment { return now }, logger: slog.New(slog.DiscardHandler)}), "before"
+		complete, err := take([]byte(text), set, now, &cursor)
+		if (err == nil) != want.taken || complete != want.complete || (cursor == "a") != want.taken || (set.Age() == 0) != want.complete {
+			t.Errorf("%s: %v, %v, at %q, %v old", text, complete, err, cursor, set.Age())
+		}
+	}
+}
+
+// A proof counts from when the service says, within what can be.
+func TestSinceSent(t *testing.T) {
+	t.Parallel()
+	const elapsed = 7 * time.Millisecond
+	for millis, want := range map[int64]time.Duration{
+		-3: -3 * time.Millisecond, 0: 0, 7: elapsed, 8: elapsed, math.MaxInt64: elapsed,
+		-86_400_000: -24 * time.Hour, -86_400_001: -24 * time.Hour, math.MinInt64: -24 * time.Hour,
+	} {
+		if got := sinceSent(millis, elapsed); got != want {
+			t.Errorf("%d ms: %v, want %v", millis, got, want)
+		}
+	}
 }

@@ -376,7 +376,25 @@ func TestRemoteConfig(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
+
+	asked := ""
+	good.Transport = transport(func(r *http.Request) (*http.Response, error) {
+		asked = r.URL.String()
+		return nil, errors.New("no network")
+	})
+	v, err := verifier.NewRemote(good, verifier.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, token := setup(t).token(t, time.Hour)
+	if _, err := v.Verify(t.Context(), token); !errors.Is(err, verifier.ErrUnavailable) || asked != good.Tokens.Issuer+"/.well-known/jwks.json" {
+		t.Errorf("%v, after a question to %q", err, asked)
+	}
 }
+
+type transport func(*http.Request) (*http.Response, error)
+
+func (t transport) RoundTrip(r *http.Request) (*http.Response, error) { return t(r) }
 
 // The service key goes to the service alone, whatever it answers.
 func TestRemoteFollowsNoRedirect(t *testing.T) {

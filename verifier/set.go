@@ -138,7 +138,7 @@ func (s *Set) Apply(b Batch) {
 	}
 	for _, r := range b.Sessions {
 		switch {
-		case r.Until <= 0 || r.Until < from:
+		case r.Until < max(1, from): // over, or no time at all: a slot is free while it has none
 		case r.Below != 0:
 			into.superseded.add(r.TokenID, r.Below, toSeconds(r.Until))
 		default:

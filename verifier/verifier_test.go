@@ -249,8 +249,11 @@ func TestConfig(t *testing.T) {
 			t.Errorf("%v, want %q", err, want)
 		}
 	}
-	if _, err := verifier.New(nil, nil, verifier.Config{Strict: strict}); err == nil {
-		t.Error("no verifier, no source, no error")
+	if _, err := verifier.New(nil, byHand{}, verifier.Config{Strict: strict}); err == nil {
+		t.Error("no verifier, no error")
+	}
+	if _, err := verifier.New(checker, nil, verifier.Config{Strict: strict}); err == nil {
+		t.Error("no source, no error")
 	}
 }
 
