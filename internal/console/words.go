@@ -111,7 +111,7 @@ func reasonOf(e sessionstore.Ending) ending {
 	case sessionstore.ReasonReplaced:
 		return ending{Text: "Renewed: another session took its place", Session: other}
 	case sessionstore.ReasonTheft:
-		return ending{Text: "A stolen refresh token: " + theftKind(sessionstore.Theft(e.By)), Kind: "theft"}
+		return ending{Text: "Theft: " + theftKind(sessionstore.Theft(e.By)), Kind: "theft"}
 	case sessionstore.ReasonMaxAge:
 		return ending{Text: "Older than any session may be"}
 	case sessionstore.ReasonIdle:
@@ -128,13 +128,13 @@ func reasonOf(e sessionstore.Ending) ending {
 func theftKind(t sessionstore.Theft) string {
 	switch t {
 	case sessionstore.Stale:
-		return "one came back after its successor was in use"
+		return "a refresh token came back after its successor was in use"
 	case sessionstore.Lockstep:
-		return "the one before the newest came back again and again"
+		return "the refresh token before the newest came back again and again"
 	case sessionstore.Old:
-		return "one came back that had been replaced more than once"
+		return "a refresh token came back that had been replaced more than once"
 	case sessionstore.Unproven:
-		return "one came without the key that its session is bound to"
+		return "a refresh token came without the key that its session is bound to"
 	default:
 		return string(t)
 	}
