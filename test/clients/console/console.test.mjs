@@ -106,12 +106,12 @@ async function sound(page, picture) {
 }
 
 const pages = [
-  ["search", "/console/?q=ada"], ["subject", "/console/subject?id=ada"], ["session", null], ["thefts", "/console/thefts"], ["theft", "theft"],
+  ["search", "/console/?q=ada"], ["subject", "/console/subject?id=ada"], ["session", null], ["thefts", "/console/thefts"], ["theft", "theft"], ["now", "/console/now"],
   ["by-address", "/console/?q=203.0.113.0%2F24"], ["nothing", "/console/?q=nobody"], ["missing", "/console/nowhere"],
 ];
 
 for (const [look, options, pictures] of [
-  ["light", { colorScheme: "light" }, { subject: "subject", session: "session", theft: "theft" }],
+  ["light", { colorScheme: "light" }, { subject: "subject", session: "session", theft: "theft", now: "now" }],
   ["dark", { colorScheme: "dark" }, { subject: "subject-dark" }],
   ["on a phone", { viewport: { width: 375, height: 720 }, isMobile: true, hasTouch: true }, { subject: "subject-phone" }],
   ["without scripts", { scripts: false }, {}],
