@@ -16,6 +16,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
+// shownTo is how exactly clocks are shown.
+const shownTo = 100 * time.Microsecond
+
 type nowPage struct {
 	Live    int64
 	IsExact bool
@@ -61,11 +64,13 @@ func (c *Console) showNow(w http.ResponseWriter, r *http.Request, _ operator) er
 	}
 	if s := page.Service; s.Clock != nil {
 		page.Offset, page.Uncertainty, page.ClockKnown = s.Clock()
+		page.Offset, page.Uncertainty = page.Offset.Round(shownTo), page.Uncertainty.Round(shownTo)
 	}
 	if s := page.Service; s.RevocationsAge != nil {
 		if page.Revocations = s.RevocationsAge(); page.Revocations == math.MaxInt64 {
-			page.Revocations = -1
+			page.Revocations = -time.Second
 		}
+		page.Revocations = page.Revocations.Round(time.Millisecond)
 	}
 	return c.render(w, r, http.StatusOK, "now", "Now", page)
 }
