@@ -15,7 +15,7 @@ import (
 const CountedLive = 1_000_000
 
 // countTimeout bounds what counting costs the database.
-const countTimeout = "SET LOCAL statement_timeout = '500ms'"
+const countTimeout = "SET LOCAL statement_timeout = '2s'"
 
 // A session's pair is revoked with it: the other table need not be read.
 const countLiveQuery = `
@@ -45,7 +45,7 @@ type Activity struct {
 }
 
 // CountLive counts the live sessions where there are no more than about [CountedLive] of them, and where that
-// takes the database no longer than half a second. Otherwise it estimates, as [Store.EstimateLive] does, and
+// takes the database no longer than two seconds. Otherwise it estimates, as [Store.EstimateLive] does, and
 // isExact is false.
 func (s *Store) CountLive(ctx context.Context) (n int64, isExact bool, err error) {
 	if n, err = s.EstimateLive(ctx); err != nil || n > CountedLive {
@@ -63,7 +63,7 @@ func (s *Store) CountLive(ctx context.Context) (n int64, isExact bool, err error
 }
 
 // Activity returns what became of sessions in the day until now. known is false where there were so many that to
-// count them would take the database longer than half a second.
+// count them would take the database longer than two seconds.
 func (s *Store) Activity(ctx context.Context, now time.Time) (a Activity, known bool, err error) {
 	a = Activity{From: now.Add(-Hours * time.Hour), Ended: map[Reason]*[Hours]int64{}}
 	from, to := make([]string, Hours), make([]string, Hours)

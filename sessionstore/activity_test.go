@@ -51,9 +51,9 @@ func TestCountingIsBounded(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	k.create(t, sessionstore.CreateParams{Subject: "ada"})
-	for _, table := range []string{"sessionStore", "sessionStoreToken"} { // to read a row of them takes a second
+	for _, table := range []string{"sessionStore", "sessionStoreToken"} { // to read a row of them takes a minute
 		k.exec(t, `ALTER TABLE "`+table+`" RENAME TO "slow`+table+`"`)
-		k.exec(t, `CREATE VIEW "`+table+`" AS SELECT * FROM "slow`+table+`" WHERE pg_sleep(1) IS NOT NULL`)
+		k.exec(t, `CREATE VIEW "`+table+`" AS SELECT * FROM "slow`+table+`" WHERE pg_sleep(60) IS NOT NULL`)
 	}
 	if _, isExact, err := k.CountLive(t.Context()); isExact || err != nil {
 		t.Errorf("%v, %v", isExact, err)
