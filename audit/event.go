@@ -35,6 +35,8 @@ const (
 	SigningKeyRotated Name = "signing_key.rotated"
 	// SigningKeyRevoked says that a signing key was removed, and its tokens with it.
 	SigningKeyRevoked Name = "signing_key.revoked"
+	// JobSentAgain says that a job is tried again that had been given up.
+	JobSentAgain Name = "job.sent_again"
 )
 
 // Reason says why sessions were ended.
@@ -88,6 +90,8 @@ type Event struct {
 	Theft string
 	// KeyID is the signing key.
 	KeyID string
+	// JobID is the job.
+	JobID int64
 }
 
 // timeFormat is RFC 3339 in UTC, with a width of its own so that text sorts as time does.
@@ -110,6 +114,7 @@ type line struct {
 	Reason    Reason           `json:"reason,omitempty"`
 	Theft     string           `json:"theft,omitempty"`
 	KeyID     string           `json:"key_id,omitempty"`
+	JobID     int64            `json:"job_id,omitempty"`
 	ClientIP  string           `json:"client_ip,omitempty"`
 	RequestID string           `json:"request_id,omitempty"`
 	TraceID   string           `json:"trace_id,omitempty"`
@@ -123,7 +128,7 @@ func (e Event) encode() ([]byte, error) {
 	err := encoder.Encode(line{
 		Time: e.Time.UTC().Format(timeFormat), ID: e.ID, Event: e.Name, Actor: e.Actor,
 		SessionID: e.SessionID, Subject: e.Subject, ClientID: e.ClientID, Act: e.Act, All: e.All, Kept: e.Kept, Count: e.Count, Clients: e.Clients,
-		Reason: e.Reason, Theft: e.Theft, KeyID: e.KeyID,
+		Reason: e.Reason, Theft: e.Theft, KeyID: e.KeyID, JobID: e.JobID,
 		ClientIP: e.ClientIP, RequestID: e.RequestID, TraceID: e.TraceID,
 	})
 	return b.Bytes(), err

@@ -23,7 +23,7 @@ func TestQueriesPrepare(t *testing.T) {
 		"update": updateQuery, "updateState": versionQuery, "patch": patchQuery, "lockSession": lockSessionQuery, "setClaims": setClaimsQuery, "loadClaims": loadClaimsQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
 		"invalidate": invalidateQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery, "revokeTokens": revokeTokensQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "rotateForPair": rotateForPairQuery, "rotateTogetherForPair": rotateTogetherForPairQuery, "writeWanted": writeWantedQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
-		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery,
+		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery, "countLive": countLiveQuery, "createdByHour": createdByHourQuery, "endedByHour": endedByHourQuery,
 		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
 	}
 	for kind, q := range cleanupQueries {

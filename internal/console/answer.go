@@ -21,7 +21,7 @@ var pageFiles embed.FS
 //go:embed static
 var staticFiles embed.FS
 
-var pages = parsePages("sign-in", "search", "subject", "session", "thefts", "theft", "problem")
+var pages = parsePages("sign-in", "search", "subject", "session", "thefts", "theft", "now", "problem")
 
 func parsePages(names ...string) map[string]*template.Template {
 	parsed := make(map[string]*template.Template, len(names))

@@ -6,6 +6,7 @@
 package console
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/audit"
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -43,6 +45,10 @@ type Config struct {
 	Own *sessionstore.Store
 	// Pool is for links: see [MakeLink].
 	Pool *pgxpool.Pool
+	// Service is what the page "now" tells of the service.
+	Service Service
+	// Audit, if set, records what is not told by the stores' observers.
+	Audit func(context.Context, audit.Event)
 	// Logger is told of refused sign-ins and of what fails. Nil means [slog.Default].
 	Logger *slog.Logger
 }
@@ -68,6 +74,7 @@ type Console struct {
 	manager  *sessionhttp.Manager[signedIn]
 	forms    *sessionhttp.Forms[signedIn]
 	attempts *attempts
+	recent   *recent
 	now      func() time.Time
 }
 
@@ -79,7 +86,7 @@ func New(cfg Config) (*Console, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Console{cfg: cfg, attempts: newAttempts(), now: time.Now}, nil
+	return &Console{cfg: cfg, attempts: newAttempts(), recent: new(recent), now: time.Now}, nil
 }
 
 // root is where the page is.
@@ -119,6 +126,8 @@ func (c *Console) routes() http.Handler {
 		"POST /subject/end":       c.endSubject,
 		"GET /sessions/{id}":      c.session,
 		"POST /sessions/{id}/end": c.endSession,
+		"GET /now":                c.showNow,
+		"POST /jobs/{id}/again":   c.sendAgain,
 		"GET /thefts":             c.thefts,
 		"GET /thefts/{id}":        c.theft,
 	} {

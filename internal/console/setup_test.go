@@ -50,10 +50,23 @@ type kit struct {
 	*sessionstore.Store
 
 	server *httpapi.Server
+	page   *console.Console
 	pool   *pgxpool.Pool
 	site   *httptest.Server
 	log    *buffer
 	trail  *buffer
+}
+
+// follow runs what counts, and ends it once it has.
+func (k *kit) follow(t *testing.T) {
+	t.Helper()
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- k.page.Run(ctx) }()
+	stop() // it counts once in any case
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
 }
 
 type buffer struct {
@@ -73,7 +86,9 @@ func (b *buffer) String() string {
 	return b.text.String()
 }
 
-func setup(t *testing.T) *kit {
+func setup(t *testing.T) *kit { t.Helper(); return setupWith(t, console.Service{}) }
+
+func setupWith(t *testing.T, service console.Service) *kit {
 	t.Helper()
 	k := &kit{pool: testdb.Pool(t), log: &buffer{}, trail: &buffer{}}
 	log := slog.New(slog.NewJSONHandler(k.log, nil))
@@ -101,10 +116,11 @@ func setup(t *testing.T) *kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page, err := console.New(console.Config{Sessions: k.Store, Own: own, Pool: k.pool, Logger: log})
+	page, err := console.New(console.Config{Sessions: k.Store, Own: own, Pool: k.pool, Service: service, Audit: trail.Record, Logger: log})
 	if err != nil {
 		t.Fatal(err)
 	}
+	k.page = page
 	k.server, err = httpapi.New(k.Store, ring, httpapi.Config{
 		Issuer: "https://auth.example.com", ServiceKeys: serviceKeys(), Logger: log,
 		Console: func(s *httpapi.Server) http.Handler { return page.Handler(s) },

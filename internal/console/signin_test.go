@@ -97,6 +97,13 @@ func TestLink(t *testing.T) {
 	b.post(path, nil)
 	b.want(200, "ada@ops-1", "Sign out")
 
+	b.get(path) // who is signed in already may use another one
+	b.submit(path, nil)
+	b.want(403, "used before, or is too old")
+	b.get(fresh())
+	b.submit(b.path, nil)
+	b.want(200, "ada@ops-1", "Sign out")
+
 	again := k.browser(t)
 	again.post(path, nil)
 	again.want(403, "used before, or is too old")

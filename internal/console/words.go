@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"strconv"
 	"strings"
 	"time"
 
@@ -19,6 +20,8 @@ var words = template.FuncMap{
 	"reason": reasonOf, "theftKind": theftKind, "isOperator": isOperator,
 	"subjectPath": subjectPath, "sessionPath": sessionPath, "theftPath": func(id uuid.UUID) string { return root + "/thefts/" + id.String() },
 	"static": static, "entry": func(l layout, s sessionstore.Session, a axis, next string) entry { return entry{l, s, a, next} },
+	"number": number,
+	"ended":  func(c chart) chart { c.Name = "Ended: " + c.Name; return c }, "refused": func(c chart) chart { c.Name = "Refused: " + c.Name; return c },
 	"noAxis": func() axis { return axis{} },
 	"form":   func(l layout, action, next string) form { return form{l.FormField, l.FormToken, action, next} },
 }
@@ -44,6 +47,15 @@ func static(file string) (string, error) {
 func clock(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC") }
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+// number has a comma for each thousand.
+func number(n int64) string {
+	text := strconv.FormatInt(n, 10)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
 
 // ago is how long ago something was, or in how long it will be, in the one unit that matters.
 func ago(t time.Time) string {
@@ -111,7 +123,7 @@ func reasonOf(e sessionstore.Ending) ending {
 	case sessionstore.ReasonReplaced:
 		return ending{Text: "Renewed: another session took its place", Session: other}
 	case sessionstore.ReasonTheft:
-		return ending{Text: "A stolen refresh token: " + theftKind(sessionstore.Theft(e.By)), Kind: "theft"}
+		return ending{Text: "Theft: " + theftKind(sessionstore.Theft(e.By)), Kind: "theft"}
 	case sessionstore.ReasonMaxAge:
 		return ending{Text: "Older than any session may be"}
 	case sessionstore.ReasonIdle:
@@ -128,13 +140,13 @@ func reasonOf(e sessionstore.Ending) ending {
 func theftKind(t sessionstore.Theft) string {
 	switch t {
 	case sessionstore.Stale:
-		return "one came back after its successor was in use"
+		return "a refresh token came back after its successor was in use"
 	case sessionstore.Lockstep:
-		return "the one before the newest came back again and again"
+		return "the refresh token before the newest came back again and again"
 	case sessionstore.Old:
-		return "one came back that had been replaced more than once"
+		return "a refresh token came back that had been replaced more than once"
 	case sessionstore.Unproven:
-		return "one came without the key that its session is bound to"
+		return "a refresh token came without the key that its session is bound to"
 	default:
 		return string(t)
 	}

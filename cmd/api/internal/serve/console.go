@@ -1,19 +1,52 @@
 package serve
 
 import (
+	"context"
+	"time"
+
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/internal/console"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // console returns the operators' page, and the store of their sessions beside that of the service. Metrics are of users'
 // sessions alone.
-func (s *service) console(db database.Pools, id identity, sessions *sessionstore.Store, cfg sessionstore.Config) (*console.Console, *sessionstore.Store, error) {
+func (s *service) console(db database.Pools, id identity, sessions *sessionstore.Store, cfg sessionstore.Config, told console.Service) (*console.Console, *sessionstore.Store, error) {
 	cfg.Observers = s.trail.Sessions()
 	operators, err := sessionstore.New(db.Requests, id.ring, console.StoreConfig(cfg))
 	if err != nil {
 		return nil, nil, err
 	}
-	page, err := console.New(console.Config{Sessions: sessions, Own: operators, Pool: db.Requests, Logger: s.log})
+	page, err := console.New(console.Config{Sessions: sessions, Own: operators, Pool: db.Requests, Service: told, Audit: s.trail.Record, Logger: s.log})
 	return page, operators, err
+}
+
+// shown tells the page what the signing keys are used for. The ring is that of keys in a file.
+func (k storedKeys) shown(ring *tokens.KeyRing) func(context.Context) ([]console.Key, error) {
+	return func(ctx context.Context) ([]console.Key, error) {
+		var shown []console.Key
+		if k.Store == nil {
+			for i, key := range keysOfFile(ring) {
+				of := ring.Keys()[i]
+				shown = append(shown, console.Key{ID: of.ID, Algorithm: of.Algorithm, State: string(key.State), SignsFrom: key.SignsFrom})
+			}
+			return shown, nil
+		}
+		keys, err := k.List(ctx)
+		for _, key := range keys {
+			shown = append(shown, console.Key{
+				ID: key.ID, Algorithm: key.Algorithm, State: string(keyStates[key.State]), SignsFrom: key.SignsFrom, VerifiesUntil: key.VerifiesUntil,
+			})
+		}
+		return shown, err
+	}
+}
+
+// rotation is how often keys are replaced: those in a file never are.
+func (k storedKeys) rotation(interval time.Duration) time.Duration {
+	if k.Store == nil {
+		return 0
+	}
+	return interval
 }

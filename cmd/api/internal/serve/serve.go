@@ -22,6 +22,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
 	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/console"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
 	"github.com/latchkey-sessions/latchkey/internal/secretfile"
@@ -197,11 +198,15 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
-	page, operators, err := s.console(db, id, store, cfg)
+	accept, err := store.Verifier(verifier.Config{Bound: time.Duration(s.RevocationBound), Logger: s.log})
 	if err != nil {
 		return err
 	}
-	accept, err := store.Verifier(verifier.Config{Bound: time.Duration(s.RevocationBound), Logger: s.log})
+	page, operators, err := s.console(db, id, store, cfg, console.Service{
+		Version: s.version, Refreshes: measured.Refreshes, Clock: clockOf(accept), RevocationsAge: accept.Age, RevocationBound: time.Duration(s.RevocationBound),
+		Keys: keys.shown(id.ring), KeyRotation: keys.rotation(time.Duration(s.KeyRotationInterval)),
+		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: runner,
+	})
 	if err != nil {
 		return err
 	}
@@ -230,19 +235,24 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		measured.Audit(s.trail.Counts)
 	}
 	measured.Revocations(accept, time.Duration(s.RevocationBound))
-	measured.Clock(func() (offset, uncertainty time.Duration, known bool) {
-		clock, known := accept.Clock()
-		return clock.Offset, clock.Uncertainty, known
-	})
+	measured.Clock(clockOf(accept))
 	measured.UnsealedReads(store.UnsealedReads)
 	facts := metrics.Source{
 		LiveSessions: removable.EstimateLive, SigningKeys: keys.described(id.ring),
 		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
 	}
 	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
-	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, operators.Run, accept.Run, keys.run, measure, s.traces.run, marks, s.followServiceKeys(id, server)}, func() error {
+	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, measure, s.traces.run, marks, s.followServiceKeys(id, server)}, func() error {
 		return server.Run(ctx, s.public, s.internal)
 	})
+}
+
+// clockOf is how far the clock of this machine is ahead of the database's.
+func clockOf(accept *verifier.Verifier) func() (offset, uncertainty time.Duration, known bool) {
+	return func() (offset, uncertainty time.Duration, known bool) {
+		clock, known := accept.Clock()
+		return clock.Offset, clock.Uncertainty, known
+	}
 }
 
 // runBeside stops what runs beside the requests after them: one that is being answered may still enqueue a job, or

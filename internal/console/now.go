@@ -1,0 +1,188 @@
+package console
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/audit"
+	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// shownTo is how exactly clocks are shown.
+const shownTo = 100 * time.Microsecond
+
+type nowPage struct {
+	Live    int64
+	IsExact bool
+	// IsCounted tells whether Created and Ended are known.
+	IsCounted bool
+	Created   chart
+	Ended     []chart
+	// Refreshed and Refused are this replica's, since Since.
+	Refreshed chart
+	Refused   []chart
+	Since     time.Time
+
+	Service     Service
+	Keys        []nowKey
+	LastCleanup time.Time
+	Dead        []jobs.Dead
+	SentAgain   bool
+
+	ClockKnown          bool
+	Offset, Uncertainty time.Duration
+	// Revocations is how old what is known of them is; negative before anything is.
+	Revocations time.Duration
+}
+
+// givePairs are the outcomes of refreshes that are no refusals.
+var givePairs = []string{
+	sessionstore.Rotated.String(), sessionstore.StillFresh.String(), sessionstore.Raced.String(), sessionstore.RetriedLate.String(), sessionstore.Healed.String(),
+}
+
+type nowKey struct {
+	Key
+
+	Replaced time.Time
+}
+
+func (c *Console) showNow(w http.ResponseWriter, r *http.Request, _ operator) error {
+	page := nowPage{Service: c.cfg.Service, SentAgain: r.URL.Query().Has("sent")}
+	if err := c.count(r.Context(), &page); err != nil {
+		return err
+	}
+	if err := c.ask(r.Context(), &page); err != nil {
+		return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
+	}
+	if s := page.Service; s.Clock != nil {
+		page.Offset, page.Uncertainty, page.ClockKnown = s.Clock()
+		page.Offset, page.Uncertainty = page.Offset.Round(shownTo), page.Uncertainty.Round(shownTo)
+	}
+	if s := page.Service; s.RevocationsAge != nil {
+		if page.Revocations = s.RevocationsAge(); page.Revocations == math.MaxInt64 {
+			page.Revocations = -time.Second
+		}
+		page.Revocations = page.Revocations.Round(time.Millisecond)
+	}
+	return c.render(w, r, http.StatusOK, "now", "Now", page)
+}
+
+// count fills in what became of sessions.
+func (c *Console) count(ctx context.Context, page *nowPage) (err error) {
+	if page.Live, page.IsExact, err = c.cfg.Sessions.CountLive(ctx); err != nil {
+		return err
+	}
+	activity, known, err := c.cfg.Sessions.Activity(ctx, c.now())
+	if err != nil {
+		return err
+	}
+	page.IsCounted, page.Created = known, newChart("Created", activity.Created)
+	for reason, n := range activity.Ended {
+		page.Ended = append(page.Ended, newChart(strings.ReplaceAll(string(reason), "_", " "), *n))
+	}
+	var given hours
+	var by map[string]hours
+	by, page.Since = c.recent.read()
+	for outcome, n := range by {
+		if slices.Contains(givePairs, outcome) {
+			for i := range n {
+				given[i] += n[i]
+			}
+		} else if chart := newChart(strings.ReplaceAll(outcome, "_", " "), n); chart.Sum > 0 {
+			page.Refused = append(page.Refused, chart)
+		}
+	}
+	page.Refreshed = newChart("Refreshed", given)
+	for _, charts := range [][]chart{page.Ended, page.Refused} {
+		slices.SortFunc(charts, func(a, b chart) int { return int(b.Sum - a.Sum) })
+	}
+	return nil
+}
+
+// ask fills in what the rest of the service knows.
+func (c *Console) ask(ctx context.Context, page *nowPage) error {
+	s := page.Service
+	if s.Keys != nil {
+		keys, err := s.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		for _, key := range keys {
+			shown := nowKey{Key: key}
+			if key.State == "signs" && s.KeyRotation > 0 && !key.SignsFrom.IsZero() {
+				shown.Replaced = key.SignsFrom.Add(s.KeyRotation)
+			}
+			page.Keys = append(page.Keys, shown)
+		}
+	}
+	var err error
+	if s.LastCleanup != nil {
+		if page.LastCleanup, err = s.LastCleanup(ctx); err != nil {
+			return err
+		}
+	}
+	if s.Jobs != nil {
+		if page.Dead, err = s.Jobs.Dead(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendAgain has a job tried again that was given up.
+func (c *Console) sendAgain(w http.ResponseWriter, r *http.Request, o operator) error {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil || c.cfg.Service.Jobs == nil {
+		return sessionstore.ErrNotFound
+	}
+	switch err := c.cfg.Service.Jobs.SendAgain(r.Context(), id); {
+	case errors.Is(err, jobs.ErrNotDead):
+		return sessionstore.ErrNotFound
+	case err != nil:
+		return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
+	}
+	if c.cfg.Audit != nil {
+		c.cfg.Audit(r.Context(), audit.Event{Name: audit.JobSentAgain, JobID: id})
+	}
+	http.Redirect(w, r, root+"/now?sent", http.StatusSeeOther)
+	return nil
+}
+
+// chart has a bar for each hour of the day that has passed.
+type chart struct {
+	Name string
+	Sum  int64
+	Bars []chartBar
+	// Words are the numbers, for whoever does not see the bars.
+	Words string
+}
+
+type chartBar struct{ X, Y, Width, Height int }
+
+const (
+	chartHeight = 40
+	barWidth    = 10
+)
+
+func newChart(name string, n hours) chart {
+	c := chart{Name: name}
+	most, words := slices.Max(n[:]), make([]string, len(n))
+	for i, x := range n {
+		c.Sum += x
+		words[i] = strconv.FormatInt(x, 10)
+		if x > 0 {
+			height := max(int(float64(x)/float64(most)*chartHeight), 1)
+			c.Bars = append(c.Bars, chartBar{i * barWidth, chartHeight - height, barWidth - 2, height})
+		}
+	}
+	c.Words = strings.Join(words, ", ")
+	return c
+}

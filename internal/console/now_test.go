@@ -1,0 +1,84 @@
+package console_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/internal/console"
+	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// The page has what became of sessions, and what the service tells of itself.
+func TestNow(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	k := setupWith(t, console.Service{
+		Version: "1.2.3", Refreshes: func() map[string]int64 {
+			return map[string]int64{"rotated": 1200, "raced": 34, "unknown_key": 7, "expired": 0}
+		},
+		Clock: func() (offset, uncertainty time.Duration, known bool) {
+			return 3 * time.Millisecond, time.Millisecond, true
+		},
+		RevocationsAge: func() time.Duration { return 250 * time.Millisecond }, RevocationBound: time.Second,
+		Keys: func(context.Context) ([]console.Key, error) {
+			return []console.Key{{ID: "key-1", Algorithm: "ES256", State: "signs", SignsFrom: began}, {ID: "key-0", Algorithm: "EdDSA", State: "verifies"}}, nil
+		},
+		KeyRotation: 49 * time.Hour, LastCleanup: func(context.Context) (time.Time, error) { return began, nil }, CleanupInterval: 24 * time.Hour,
+		Jobs: &given{},
+	})
+	for i := range 3 {
+		session, _ := k.create(t, sessionstore.CreateParams{Subject: "ada"})
+		if i == 0 {
+			if err := k.Invalidate(t.Context(), session.ID, sessionstore.Cause{Reason: sessionstore.ReasonMaxAge}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	k.follow(t)
+	b := k.signedIn(t, graceKey)
+	b.get("/console/now")
+	b.want(200, "<b>3</b> sessions are live", "Created <b>4</b>", "Ended: max age <b>1</b>", "Refreshed <b>1,234</b>", "Refused: unknown key <b>7</b>",
+		"1.2.3", "3ms ahead of the database’s, ± 1ms", "as of 250ms ago, of 1s", "key-1", "replaced", "in 2 days", "only verifies", "24h0m0s", "leak_webhook")
+	b.wantNot("Refused: expired", "about")
+
+	b.submit("/console/jobs/7/again", nil)
+	b.want(200, "The job is tried again")
+	event := k.recorded(t, func(e map[string]any) bool { return e["event"] == "job.sent_again" })
+	if diff := cmp.Diff(map[string]any{"type": "operator", "id": "grace"}, event["actor"]); diff != "" || event["job_id"] != 7.0 {
+		t.Errorf("%v", event)
+	}
+	b.get("/console/now")
+	b.submit("/console/jobs/7/again", nil) // it is none any more
+	b.want(404)
+	b.post("/console/jobs/7/again", nil)
+	b.want(403)
+}
+
+// given is a job that was given up, until it is sent again.
+type given struct{ again bool }
+
+func (*given) Dead(context.Context) ([]jobs.Dead, error) {
+	return []jobs.Dead{{ID: 7, Kind: "leak_webhook", At: time.Now(), Attempts: 34}}, nil
+}
+
+func (g *given) SendAgain(_ context.Context, id int64) error {
+	if g.again || id != 7 {
+		return jobs.ErrNotDead
+	}
+	g.again = true
+	return nil
+}
+
+// Without anything to tell, the page says what the database knows.
+func TestNowAlone(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	b := k.signedIn(t, graceKey)
+	b.get("/console/now")
+	b.want(200, "sessions are live")
+	b.wantNot("Refreshes, by the hour", "Jobs that were given up")
+}

@@ -1,0 +1,47 @@
+package console
+
+import (
+	"context"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/internal/jobs"
+)
+
+// Service is what the page tells of the service that it is part of. Members that are nil or zero are
+// left out.
+type Service struct {
+	// Version is that of this replica.
+	Version string
+	// Refreshes are the refresh tokens that were presented to this replica since it began, by
+	// what came of them.
+	Refreshes func() map[string]int64
+	// Clock is how far this replica's clock is ahead of the database's.
+	Clock func() (offset, uncertainty time.Duration, known bool)
+	// RevocationsAge is how old this replica's knowledge of revocations is, and RevocationBound how
+	// old it may become.
+	RevocationsAge  func() time.Duration
+	RevocationBound time.Duration
+	// Keys lists the signing keys, and KeyRotation is how often they are replaced; zero for never.
+	Keys        func(context.Context) ([]Key, error)
+	KeyRotation time.Duration
+	// LastCleanup is when clean-up last came to its end, and CleanupInterval how often it runs.
+	LastCleanup     func(context.Context) (time.Time, error)
+	CleanupInterval time.Duration
+	// Jobs are those of all replicas.
+	Jobs Jobs
+}
+
+// Jobs are the jobs that were given up.
+type Jobs interface {
+	Dead(context.Context) ([]jobs.Dead, error)
+	SendAgain(ctx context.Context, id int64) error
+}
+
+// Key is a signing key, without anything of it.
+type Key struct {
+	ID, Algorithm string
+	// State says what it is for: "signs", "published" before it signs, "verifies" after.
+	State string
+	// SignsFrom and VerifiesUntil are zero where nobody knows.
+	SignsFrom, VerifiesUntil time.Time
+}

@@ -1,0 +1,65 @@
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/rivertype"
+)
+
+// ErrNotDead says that there is no job with the id that was given up.
+var ErrNotDead = errors.New("no job that was given up")
+
+// deadLimit is how many [Runner.Dead] returns.
+const deadLimit = 100
+
+// Dead is a job that was given up: its last attempt has failed.
+type Dead struct {
+	ID       int64
+	Kind     string
+	At       time.Time
+	Attempts int
+}
+
+// Dead returns the jobs that were given up, the last first, a hundred at the most.
+func (r *Runner) Dead(ctx context.Context) ([]Dead, error) {
+	list, err := r.client.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateDiscarded).
+		OrderBy(river.JobListOrderByFinalizedAt, river.SortOrderDesc).First(deadLimit))
+	if err != nil {
+		return nil, fmt.Errorf("jobs: list those that were given up: %w", err)
+	}
+	dead := make([]Dead, len(list.Jobs))
+	for i, job := range list.Jobs {
+		dead[i] = Dead{ID: job.ID, Kind: job.Kind, Attempts: job.Attempt}
+		if job.FinalizedAt != nil {
+			dead[i].At = *job.FinalizedAt
+		}
+	}
+	return dead, nil
+}
+
+// SendAgain has a job tried once more that was given up, at once. Another one is [ErrNotDead].
+func (r *Runner) SendAgain(ctx context.Context, id int64) error {
+	tx, err := r.pool.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("jobs: send again: %w", err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // after the commit there is nothing to take back
+	job, err := r.client.JobGetTx(ctx, tx, id)
+	if errors.Is(err, rivertype.ErrNotFound) || err == nil && job.State != rivertype.JobStateDiscarded {
+		return ErrNotDead
+	}
+	if err == nil {
+		_, err = r.client.JobRetryTx(ctx, tx, id)
+	}
+	if err == nil {
+		err = tx.Commit(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("jobs: send again: %w", err)
+	}
+	return nil
+}
