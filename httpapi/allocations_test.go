@@ -9,7 +9,7 @@ import "testing"
 // lowers it. On a machine that is very busy what runs in the background adds one or
 // two, for which there is room.
 var mostAllocations = map[string]float64{
-	"RefreshTokens": 138,
+	"RefreshTokens": 164, // 29 are of golang-jwt's parser, which checks the presented token
 	"Get":           136,
 	"Create":        157,
 }

@@ -59,8 +59,8 @@
 //   - A token that was verified is remembered, and refused at the same instant
 //     as if it were not: when it expires, or when its key leaves the ring.
 //
-// Signatures are made and checked by golang-jwt, and its validator compares issuer,
-// audience and times. No header is read: it is compared with those that the keys write.
+// Signatures are made and checked by golang-jwt. Its parser reads a token only after
+// its length, its form and its header have been looked at.
 //
 // The package is pure: no database, no HTTP.
 package tokens

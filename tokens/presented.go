@@ -10,7 +10,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// presentedClaims are a token's claims on their way through golang-jwt's validator,
+// presentedClaims are a token's claims on their way through golang-jwt's parser,
 // which compares issuer, audience and times with what is expected. The rest is
 // checked by Validate.
 type presentedClaims struct {
@@ -31,14 +31,9 @@ type verifiedClaims struct {
 	Claims
 }
 
-// decode reads a token's second part. It refuses what the library's parser would take: a
-// member that is there twice, a name in other letters, invalid UTF-8, an aud that is not
-// one of ours.
-func (c *presentedClaims) decode(payload string) error {
-	text, err := decodeSegment(payload)
-	if err != nil {
-		return err
-	}
+// UnmarshalJSON refuses what the library's decoder would take: a member that is
+// there twice, a name in other letters, invalid UTF-8, an aud that is not one of ours.
+func (c *presentedClaims) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &c.wireClaims); err != nil {
 		return err
 	}
@@ -86,8 +81,8 @@ func orNil(date *jwt.NumericDate, seconds int64) *jwt.NumericDate {
 	return date
 }
 
-// Validate checks what golang-jwt does not know. The validator calls it after its
-// own checks, and joins what both have found.
+// Validate checks what golang-jwt does not know. The parser calls it after its own
+// checks, and joins what both have found.
 func (c *presentedClaims) Validate() error {
 	clientID := c.ClientID
 	if c.use.typ == AccessToken && (c.Subject == "" || clientID == "") {

@@ -21,23 +21,27 @@ func isCompact(token string) bool {
 	return strings.Count(token, ".") == 2 && !strings.ContainsAny(token, "\r\n")
 }
 
-// refusal makes an error of golang-jwt's validator one of this package.
+// refusal makes an error of golang-jwt's parser one of this package.
 func refusal(err error) error {
 	switch {
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
+		return ErrUnknownKey
 	case isExpiredAlone(err):
 		return ErrExpired
-	case isNothingBut(err, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired):
+	case isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired):
 		return ErrNotValidYet
-	case isNothingBut(err, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired, jwt.ErrTokenInvalidAudience):
+	case isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired, jwt.ErrTokenInvalidAudience):
 		return ErrWrongAudience
-	case isNothingBut(err, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired, jwt.ErrTokenInvalidAudience, jwt.ErrTokenInvalidIssuer):
+	case isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenNotValidYet, jwt.ErrTokenExpired, jwt.ErrTokenInvalidAudience, jwt.ErrTokenInvalidIssuer):
 		return ErrWrongIssuer
+	case errors.Is(err, jwt.ErrTokenInvalidClaims):
+		return fmt.Errorf("%w: %s", ErrInvalid, err.Error())
 	}
-	return fmt.Errorf("%w: token has invalid claims: %s", ErrInvalid, err.Error())
+	return errUnreadable // what the error says is not passed on: it may quote the token
 }
 
 // isExpiredAlone tells whether the time is all that is wrong with a token. The
-// library joins whatever it finds wrong with the claims, so an error may say that a
+// parser joins whatever it finds wrong with the claims, so an error may say that a
 // token has expired and worse at once (CVE-2024-51744).
 func isExpiredAlone(err error) bool {
 	return errors.Is(err, jwt.ErrTokenExpired) && isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenExpired)
