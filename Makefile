@@ -45,8 +45,8 @@ build: ## Build bin/api
 
 .PHONY: test
 test: ## Run the tests, on a real PostgreSQL, with the race detector
-	@# make lint has vet, which go test would run in each package again. What needs npm or a browser is not short: see make clients.
-	go test -race -vet=off -short -p $(PACKAGES) $(TESTED)
+	@# make lint has vet, which go test would run in each package again. What needs npm is left to make clients.
+	TEST_WITHOUT_NPM=1 go test -race -vet=off -p $(PACKAGES) $(TESTED)
 	@# It takes eight times as long with the race detector, which has nothing to find in it: each search is one goroutine's own.
 	go test -vet=off -run '^TestModelCheck' ./internal/refresh
 

@@ -57,14 +57,17 @@ WITH "before" AS MATERIALIZED (
   ORDER BY "id" FOR NO KEY UPDATE
 ), "target" AS MATERIALIZED (
   SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by" FROM "locked" WHERE "id" IS DISTINCT FROM $6
-), "expired" AS MATERIALIZED (
-  SELECT s."id", r."expiresAt", ` + expiry + ` AS "reason" FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
-  WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "page")) AND CASE WHEN s."revokedAt" IS NULL THEN true ELSE false END AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND ` + isExpired + `
+), "pair" AS MATERIALIZED (
+  SELECT r."session", r."expiresAt", ` + expiry + ` AS "reason" FROM "sessionStoreToken" r
+  WHERE r."session" = ANY (ARRAY(SELECT "id" FROM "page")) AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND ` + isExpired + `
     AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
-  FOR NO KEY UPDATE OF s, r SKIP LOCKED
+  FOR NO KEY UPDATE OF r SKIP LOCKED
+), "expired" AS MATERIALIZED (
+  SELECT "id" FROM "sessionStore" WHERE "id" = ANY (ARRAY(SELECT "session" FROM "pair")) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE false END
+  FOR NO KEY UPDATE SKIP LOCKED
 ), "retired" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = e."expiresAt", "revokedXid" = pg_current_xact_id(), "endReason" = e."reason" FROM "expired" e
-  WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "expired")) AND s."id" = e."id"
+  UPDATE "sessionStore" s SET ("revokedAt", "endReason") = (SELECT e."expiresAt", e."reason" FROM "pair" e WHERE e."session" = s."id" LIMIT 1), "revokedXid" = pg_current_xact_id()
+  WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "expired"))
   RETURNING s."id"
 ), ` + revokeTargets + `
 SELECT (SELECT count(*) FROM "page") = $2, (SELECT count(*) FROM "live"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "retired"), (SELECT count(*) FROM "told"), (SELECT "isThere" FROM "before"), (SELECT "mayReplace" FROM "before")`
