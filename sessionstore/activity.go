@@ -121,7 +121,7 @@ func firstID(t time.Time) uuid.UUID {
 	var id uuid.UUID
 	ms := t.UnixMilli()
 	for i := range 6 {
-		id[i] = byte(ms >> (40 - 8*i))
+		id[i] = byte(ms >> (40 - 8*i)) //nolint:gosec // the lowest eight bits are meant
 	}
 	return id
 }

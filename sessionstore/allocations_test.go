@@ -15,7 +15,7 @@ var mostAllocations = map[string]float64{
 	"Update":                 23,
 	"Update, unchanged":      19,
 	"Patch":                  105, // it is a batch, as SetClaims is, and locks the session first
-	"SetClaims":              84, // 22 are of the transaction, as of Invalidate
+	"SetClaims":              84,  // 22 are of the transaction, as of Invalidate
 	"SetClaims, superseding": 84,
 	"LoadClaims":             16,
 	"Invalidate":             66, // 22 are of the transaction, which says its isolation level

@@ -66,5 +66,5 @@ func ended(w http.ResponseWriter, r *http.Request, n int64, more bool) {
 	if strings.Contains(next, "?") {
 		mark = "&"
 	}
-	http.Redirect(w, r, next+mark+values.Encode(), http.StatusSeeOther)
+	http.Redirect(w, r, next+mark+values.Encode(), http.StatusSeeOther) //nolint:gosec // ownPath
 }

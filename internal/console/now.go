@@ -138,7 +138,7 @@ func (c *Console) ask(ctx context.Context, page *nowPage) error {
 }
 
 // sendAgain has a job tried again that was given up.
-func (c *Console) sendAgain(w http.ResponseWriter, r *http.Request, o operator) error {
+func (c *Console) sendAgain(w http.ResponseWriter, r *http.Request, _ operator) error {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil || c.cfg.Service.Jobs == nil {
 		return sessionstore.ErrNotFound

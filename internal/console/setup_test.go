@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -165,14 +166,14 @@ func (k *kit) signedIn(t *testing.T, key string) *browser {
 	return b
 }
 
-func (b *browser) get(path string) string { b.t.Helper(); return b.send(http.MethodGet, path, nil) }
+func (b *browser) get(path string) { b.t.Helper(); b.send(http.MethodGet, path, nil) }
 
-func (b *browser) post(path string, form url.Values) string {
+func (b *browser) post(path string, form url.Values) {
 	b.t.Helper()
-	return b.send(http.MethodPost, path, form)
+	b.send(http.MethodPost, path, form)
 }
 
-func (b *browser) send(method, path string, form url.Values, headers ...string) string {
+func (b *browser) send(method, path string, form url.Values, headers ...string) {
 	b.t.Helper()
 	r, err := http.NewRequestWithContext(b.t.Context(), method, b.site+path, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -194,7 +195,6 @@ func (b *browser) send(method, path string, form url.Values, headers ...string) 
 		b.t.Fatal(err)
 	}
 	b.page, b.path, b.status, b.header = string(content), answer.Request.URL.RequestURI(), answer.StatusCode, answer.Header
-	return b.page
 }
 
 // want fails the test unless the last page has the status and the texts.
@@ -232,9 +232,7 @@ func (b *browser) submit(action string, fields url.Values) {
 		b.t.Fatalf("%s has no form's token", b.path)
 	}
 	form := url.Values{"csrf_token": {m[1]}, "next": {b.path}}
-	for name, values := range fields {
-		form[name] = values
-	}
+	maps.Copy(form, fields)
 	b.post(action, form)
 }
 

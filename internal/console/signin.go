@@ -18,7 +18,7 @@ type signInPage struct {
 
 func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := c.operatorOf(r); ok {
-		http.Redirect(w, r, ownPath(r.URL.Query().Get("next")), http.StatusSeeOther)
+		http.Redirect(w, r, ownPath(r.URL.Query().Get("next")), http.StatusSeeOther) //nolint:gosec // ownPath
 		return nil
 	}
 	return c.render(w, r, http.StatusOK, "sign-in", "Sign in", signInPage{Next: ownPath(r.URL.Query().Get("next"))})
@@ -80,7 +80,7 @@ func (c *Console) begin(w http.ResponseWriter, r *http.Request, o operator, pref
 func (c *Console) signedIn(w http.ResponseWriter, r *http.Request) error {
 	next := ownPath(r.URL.Query().Get("next"))
 	if _, ok := c.operatorOf(r); ok {
-		http.Redirect(w, r, next, http.StatusSeeOther)
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // ownPath
 		return nil
 	}
 	return c.render(w, r, http.StatusForbidden, "sign-in", "Sign in", signInPage{

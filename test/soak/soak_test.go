@@ -221,7 +221,9 @@ func (s *soak) left() time.Duration {
 func (s *soak) breathe() {
 	const share = 4
 	over := time.Since(s.began) - *soakFor
-	for end := time.Now().Add(over / share); s.left() > 0 && time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+	end := time.Now().Add(over / share)
+	for s.left() > 0 && time.Now().Before(end) {
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 
