@@ -20,11 +20,15 @@ const (
 	newSession = `SELECT $1::uuid AS "id", $2::text AS "checksum", $3::jsonb AS "data", $4::text AS "subject", $5::text AS "label", $6::text AS "userAgent", $7::text AS "ip",
     $8::integer AS "length", $9::uuid AS "pair", $10::integer AS "access", $11::integer AS "refresh", $12::integer AS "accessTtl", $13::integer AS "refreshTtl", $14::text AS "jkt", $15::text AS "audience", $16::text AS "claims", $17::text AS "client"`
 
+	// toldBy is the transaction that creates a session, by which events find it: see
+	// internal/events. Where none are told, nothing is noted, and no index written.
+	toldBy = `CASE WHEN EXISTS (SELECT FROM "sessionStoreEventsBegan") THEN pg_current_xact_id() END`
+
 	// createRows continues the CTE "new", and makes nothing if that is empty.
 	createRows = `"made" AS (
   INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject",
-    "clientLabel", "clientUserAgent", "clientIp")
-  SELECT "id", "checksum", "data", now(), now(), "subject", "label", "userAgent", "ip"::inet FROM "new"
+    "clientLabel", "clientUserAgent", "clientIp", "createdXid")
+  SELECT "id", "checksum", "data", now(), now(), "subject", "label", "userAgent", "ip"::inet, ` + toldBy + ` FROM "new"
 )
 INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
   "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt", "audience", "claims", "client")

@@ -60,7 +60,7 @@ func TestPlansWithoutStatistics(t *testing.T) {
 					t.Fatal(err)
 				}
 				plan := strings.Join(lines, "\n")
-				if strings.Contains(plan, `Seq Scan on "sessionStore`) || strings.Contains(plan, `"refreshToken" IS NULL)`) && strings.Contains(plan, "BitmapAnd") {
+				if strings.Contains(butOneRow(plan), `Seq Scan on "sessionStore`) || strings.Contains(plan, `"refreshToken" IS NULL)`) && strings.Contains(plan, "BitmapAnd") {
 					t.Errorf("%s reads more than its rows:\n%s", name, plan)
 				}
 			}
@@ -183,4 +183,9 @@ func TestListReadsItsPage(t *testing.T) {
 			t.Errorf("a page of the list %+v reads %d blocks:\n%s", test, got, raw)
 		}
 	}
+}
+
+// butOneRow leaves out of a plan that it reads a table which has one row at the most.
+func butOneRow(plan string) string {
+	return strings.ReplaceAll(plan, `Seq Scan on "sessionStoreEventsBegan"`, "")
 }

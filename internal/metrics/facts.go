@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/latchkey-sessions/latchkey/internal/events"
 )
 
 const (
@@ -27,6 +29,9 @@ type Source struct {
 	CleanupInterval time.Duration
 	// SigningKeys lists the keys that tokens are signed and verified with.
 	SigningKeys func(context.Context) ([]SigningKey, error)
+	// Events is how far their deliveries are, Endpoints where they go to.
+	Events    func(context.Context) (events.Status, error)
+	Endpoints []string
 }
 
 // SigningKey is a key, without anything of it.
@@ -73,6 +78,8 @@ type knownFacts struct {
 	interval    time.Duration
 	keys        []SigningKey
 	hasKeys     bool
+	events      *events.Status
+	endpoints   []string
 }
 
 func newFacts(registry prometheus.Registerer) *facts {
@@ -137,12 +144,19 @@ func (f *facts) learn(ctx context.Context, source Source, log *slog.Logger) {
 			note("signing keys", err)
 		}
 	}
+	if source.Events != nil {
+		if status, err := source.Events(ctx); err == nil {
+			next.events, next.endpoints = &status, source.Endpoints
+		} else {
+			note("events", err)
+		}
+	}
 	f.known.Store(&next)
 }
 
 // Describe names what Collect gives.
 func (f *facts) Describe(to chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{liveDesc, lastCleanupDesc, oldestEndedDesc, cleanupIntervalDesc, keysDesc, keySinceDesc} {
+	for _, d := range []*prometheus.Desc{liveDesc, lastCleanupDesc, oldestEndedDesc, cleanupIntervalDesc, keysDesc, keySinceDesc, eventsBehindDesc, eventsWaitingDesc, eventsOldestDesc, eventsDeadDesc} {
 		to <- d
 	}
 }
@@ -162,6 +176,15 @@ func (f *facts) Collect(to chan<- prometheus.Metric) {
 	}
 	if known.oldestEnded != nil {
 		gauge(oldestEndedDesc, timestamp(*known.oldestEnded))
+	}
+	if known.events != nil {
+		gauge(eventsBehindDesc, known.events.Behind.Seconds())
+		for _, name := range known.endpoints { // no others: rows may name any
+			e := known.events.Of(name)
+			gauge(eventsWaitingDesc, float64(e.Waiting), name)
+			gauge(eventsOldestDesc, e.Oldest.Seconds(), name)
+			gauge(eventsDeadDesc, float64(e.Dead), name)
+		}
 	}
 	if !known.hasKeys {
 		return

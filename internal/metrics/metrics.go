@@ -26,6 +26,7 @@ type Metrics struct {
 	sessions *sessions
 	cleanup  *cleanups
 	jobs     *prometheus.CounterVec
+	events   *prometheus.CounterVec
 	facts    *facts
 	log      *slog.Logger
 }
@@ -46,6 +47,7 @@ func New(version string, log *slog.Logger, clients ...string) *Metrics {
 	m.sessions = newSessions(m.registry, clients)
 	m.cleanup = newCleanups(m.registry)
 	m.jobs = newJobs(m.registry)
+	m.events = newEvents(m.registry)
 	m.facts = newFacts(m.registry)
 	return m
 }

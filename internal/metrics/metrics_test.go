@@ -16,6 +16,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
 	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
 	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -268,6 +269,7 @@ func TestMetricsAreWellNamed(t *testing.T) {
 	m.Revocations(follower{age: time.Second, remembered: 3}, time.Second)
 	m.Learn(t.Context(), everything(m))
 	m.JobFailed("leak_webhook", true)
+	m.Attempted("crm", nil, false)
 	m.create(t)
 	send(t, m.server.Internal(), "GET", "/livez", "", "")
 	problems, err := testutil.GatherAndLint(m.Gatherer())
@@ -302,6 +304,10 @@ func everything(m *measured) metrics.Source {
 				{State: metrics.KeyVerifies},
 			}, nil
 		},
+		Endpoints: []string{"crm", "idle"},
+		Events: func(context.Context) (events.Status, error) {
+			return events.Status{Behind: time.Second, Endpoints: []events.EndpointStatus{{Name: "crm", Waiting: 3, Oldest: time.Minute, Dead: 1}, {Name: "gone", Dead: 7}}}, nil
+		},
 	}
 }
 
@@ -312,6 +318,7 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 		"latchkey_sessions_live_estimate", "latchkey_cleanup_last_end_timestamp_seconds", "latchkey_cleanup_interval_seconds",
 		"latchkey_cleanup_oldest_left_timestamp_seconds",
 		"latchkey_signing_keys", "latchkey_signing_key_since_timestamp_seconds",
+		"latchkey_events_behind_seconds", "latchkey_events_waiting", "latchkey_events_oldest_seconds", "latchkey_events_dead",
 	}
 	m.compare(t, "", names...) // what is not known is not made up
 	for range 40 {
@@ -345,6 +352,21 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 		# HELP latchkey_signing_key_since_timestamp_seconds From when on the key signs that signs now.
 		# TYPE latchkey_signing_key_since_timestamp_seconds gauge
 		latchkey_signing_key_since_timestamp_seconds 1.6e+09
+		# HELP latchkey_events_behind_seconds How long ago events were last read from the sessions, by any replica.
+		# TYPE latchkey_events_behind_seconds gauge
+		latchkey_events_behind_seconds 1
+		# HELP latchkey_events_waiting Events that are to be delivered.
+		# TYPE latchkey_events_waiting gauge
+		latchkey_events_waiting{endpoint="crm"} 3
+		latchkey_events_waiting{endpoint="idle"} 0
+		# HELP latchkey_events_oldest_seconds How long the first of them has waited; 0 for none.
+		# TYPE latchkey_events_oldest_seconds gauge
+		latchkey_events_oldest_seconds{endpoint="crm"} 60
+		latchkey_events_oldest_seconds{endpoint="idle"} 0
+		# HELP latchkey_events_dead Events that could not be delivered and are not tried again by themselves.
+		# TYPE latchkey_events_dead gauge
+		latchkey_events_dead{endpoint="crm"} 1
+		latchkey_events_dead{endpoint="idle"} 0
 	`
 	m.compare(t, want, names...)
 
@@ -437,6 +459,23 @@ func TestJobsAreCounted(t *testing.T) {
 		latchkey_job_failures_total{kind="leak_webhook",last="true"} 1
 	`, "latchkey_cleanup_removed_total", "latchkey_cleanup_batches_total", "latchkey_cleanup_seconds_total",
 		"latchkey_cleanup_failures_total", "latchkey_job_failures_total")
+}
+
+func TestDeliveriesAreCounted(t *testing.T) {
+	t.Parallel()
+	m := setup(t)
+	m.Endpoints([]string{"crm"})
+	m.Attempted("crm", nil, false)
+	m.Attempted("crm", errors.New("500"), false)
+	m.Attempted("crm", errors.New("500"), false)
+	m.Attempted("crm", errors.New("500"), true)
+	m.compare(t, `
+		# HELP latchkey_event_deliveries_total Attempts to deliver an event. One that failed is tried again, one that is dead is not.
+		# TYPE latchkey_event_deliveries_total counter
+		latchkey_event_deliveries_total{endpoint="crm",outcome="dead"} 1
+		latchkey_event_deliveries_total{endpoint="crm",outcome="delivered"} 1
+		latchkey_event_deliveries_total{endpoint="crm",outcome="failed"} 2
+	`, "latchkey_event_deliveries_total")
 }
 
 func TestFollowEndsWithItsContext(t *testing.T) {

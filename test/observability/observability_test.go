@@ -361,6 +361,16 @@ var trouble = map[string]struct{ raised, quiet string }{
 		raised: `  latchkey_job_failures_total{kind="leak_webhook",last="true"} 0x25 1x5`,
 		quiet:  `  latchkey_job_failures_total{kind="leak_webhook",last="false"} 0+1x30`,
 	},
+	"LatchkeyEventsDead": {
+		raised: `  latchkey_event_deliveries_total{endpoint="crm",outcome="dead"} 0x25 1x5`,
+		quiet:  `  latchkey_event_deliveries_total{endpoint="crm",outcome="failed"} 0+1x30`,
+	},
+	"LatchkeyEventsLate": {
+		raised: `  latchkey_events_oldest_seconds{endpoint="crm"} 900x30
+  latchkey_events_behind_seconds 1x30`,
+		quiet: `  latchkey_events_oldest_seconds{endpoint="crm"} 60x30
+  latchkey_events_behind_seconds 1x30`,
+	},
 	"LatchkeyLeakReportsDelayed": {
 		raised: `  latchkey_leak_reports_delayed_total 0x25 1x5`,
 		quiet:  `  latchkey_leak_reports_delayed_total 3x30`,

@@ -22,7 +22,12 @@ type service struct{ *testservice.Service }
 // start runs the service on a database of its own until the test ends.
 func start(t *testing.T) service {
 	t.Helper()
-	settings := testservice.OnDatabase(t, testdb.URL(t)).With(testservice.Env{"LATCHKEY_AUDIT_LOG": filepath.Join(t.TempDir(), "audit.log")})
+	dir := t.TempDir()
+	endpoints := filepath.Join(dir, "events.json")
+	if err := os.WriteFile(endpoints, []byte(`[{"name":"crm","url":"http://localhost:1","secret":"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw","types":["session.claims_changed"]}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings := testservice.OnDatabase(t, testdb.URL(t)).With(testservice.Env{"LATCHKEY_AUDIT_LOG": filepath.Join(dir, "audit.log"), "LATCHKEY_EVENTS_FILE": endpoints})
 	s := service{testservice.Start(t, t.TempDir(), settings)}
 	t.Cleanup(s.Stop)
 	return s

@@ -72,6 +72,7 @@ func parse(args []string, a *app) (*kong.Context, error) {
 			{Key: "tokens", Title: "Tokens and keys:"},
 			{Key: "sessions", Title: "Sessions:"},
 			{Key: "leaks", Title: "Leak reports:"},
+			{Key: "events", Title: "Events:"},
 			{Key: "cleanup", Title: "Cleanup:"},
 			{Key: "log", Title: "Logging:"},
 		}),

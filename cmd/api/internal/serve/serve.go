@@ -23,6 +23,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
 	"github.com/latchkey-sessions/latchkey/httpapi"
 	"github.com/latchkey-sessions/latchkey/internal/console"
+	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
 	"github.com/latchkey-sessions/latchkey/internal/secretfile"
@@ -59,6 +60,10 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	endpoints, err := cfg.Settings.Events(clients)
+	if err != nil {
+		return err
+	}
 	log, closeLog := newLogger(cfg)
 	defer closeLog()
 	traces, err := startTraces(ctx, cfg, log)
@@ -76,7 +81,7 @@ func Run(ctx context.Context, cfg Config) error {
 	defer func() { _, _ = public.Close(), internal.Close() }() // where they did not come into use
 
 	s := &service{
-		Serve: cfg.Settings, version: cfg.Version, environment: cfg.Environment, readAgain: cfg.ReadAgain, log: log, traces: traces, clients: clients,
+		Serve: cfg.Settings, version: cfg.Version, environment: cfg.Environment, readAgain: cfg.ReadAgain, log: log, traces: traces, clients: clients, endpoints: endpoints,
 		public: public, internal: internal,
 	}
 	greetAt := cfg.Stdout
@@ -122,6 +127,7 @@ type service struct {
 	traces           traces
 	trail            trail.Trail
 	clients          settings.Clients
+	endpoints        []events.Endpoint
 	public, internal net.Listener
 }
 
@@ -193,6 +199,10 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
+	told, err := events.New(events.Config{Pool: db.Tasks, Endpoints: s.endpoints, FirstClient: string(s.ClientID), Logger: s.log, Observer: measured})
+	if err != nil {
+		return err
+	}
 	cfg.Leaks, cfg.Observers = runner, s.trail.Sessions(s.traces.sessions(measured.Sessions())...)
 	store, err := sessionstore.New(db.Requests, id.ring, cfg)
 	if err != nil {
@@ -241,8 +251,12 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		LiveSessions: removable.EstimateLive, SigningKeys: keys.described(id.ring),
 		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
 	}
+	if len(s.endpoints) > 0 {
+		facts.Events, facts.Endpoints = events.NewQueue(db.Tasks).Status, told.Names()
+		measured.Endpoints(told.Names())
+	}
 	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
-	return runBeside(ctx, []func(context.Context) error{runner.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, measure, s.traces.run, marks, s.followServiceKeys(id, server)}, func() error {
+	return runBeside(ctx, []func(context.Context) error{runner.Run, told.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, measure, s.traces.run, marks, s.followServiceKeys(id, server)}, func() error {
 		return server.Run(ctx, s.public, s.internal)
 	})
 }

@@ -44,7 +44,7 @@ func (s *Serve) Clients() (Clients, error) {
 	}
 	var clients Clients
 	if err := json.Unmarshal(content, &clients, json.RejectUnknownMembers(true), json.WithUnmarshalers(json.UnmarshalFromFunc(refuseNull))); err != nil {
-		return nil, wrongClients(jsonProblem(err), clientsForm)
+		return nil, wrongClients(jsonProblem(err, "client"), clientsForm)
 	}
 	ids := []string{string(s.ClientID)}
 	for i := range clients {
@@ -136,12 +136,16 @@ func (c Clients) CORSOrigins(first []string) []string {
 	return all
 }
 
-func wrongClients(is, must string) error {
-	return &Error{fmt.Sprintf("LATCHKEY_CLIENTS_FILE has a mistake at %s; it must be %s", is, must)}
+func wrongClients(is, must string) error { return wrongFile("LATCHKEY_CLIENTS_FILE", is, must) }
+
+// wrongFile says where the file of a setting is wrong.
+func wrongFile(variable, is, must string) error {
+	return &Error{fmt.Sprintf("%s has a mistake at %s; it must be %s", variable, is, must)}
 }
 
-// jsonProblem says where a JSON text is wrong, and not what it says there.
-func jsonProblem(err error) string {
+// jsonProblem says where a JSON text is wrong, and not what it says there. It is a list of
+// what is named.
+func jsonProblem(err error, of string) string {
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(e, jsontext.ErrDuplicateName) {
 			return string(e.JSONPointer) + ", which is there twice"
@@ -151,7 +155,7 @@ func jsonProblem(err error) string {
 	if e, ok := errors.AsType[*json.SemanticError](err); ok {
 		at := cmp.Or(string(e.JSONPointer), "the whole text")
 		if errors.Is(e, json.ErrUnknownName) {
-			return at + ", which no client has"
+			return at + ", which no " + of + " has"
 		}
 		if errors.Is(e, errNull) {
 			return at + ", which is null"

@@ -3,7 +3,6 @@ package settings
 import (
 	"encoding/base64"
 	"errors"
-	"net/url"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -62,9 +61,8 @@ type webhookURL string
 // Decode reads an https URL. Plain http is taken for this machine only: a report names a user.
 func (w *webhookURL) Decode(ctx *kong.DecodeContext) error {
 	return decodeSecret(ctx, func(text string) (is, may string) {
-		u, err := url.Parse(text)
-		if err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-			return "not an address that reports can be sent to", "an https URL such as https://alerts.example.com/latchkey (or http://localhost:9000 for this machine only)"
+		if !isWebhookURL(text) {
+			return "not an address that reports can be sent to", webhookURLForm
 		}
 		*w = webhookURL(text)
 		return "", ""
@@ -79,9 +77,7 @@ type webhookSecret tokens.Secret
 // Decode reads a secret of the Standard Webhooks kind.
 func (w *webhookSecret) Decode(ctx *kong.DecodeContext) error {
 	return decodeSecret(ctx, func(text string) (is, may string) {
-		encoded, found := strings.CutPrefix(text, "whsec_")
-		secret, err := base64.StdEncoding.DecodeString(encoded)
-		if !found || err != nil || len(secret) < minWebhookSecret || len(secret) > maxWebhookSecret {
+		if !isWebhookSecret(text) {
 			return "not usable", webhookSecretForm
 		}
 		*w = webhookSecret(text)

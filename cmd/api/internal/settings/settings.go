@@ -113,6 +113,8 @@ type Serve struct {
 	LeakWebhookURL    webhookURL    `name:"leak-webhook-url" secret:"" group:"leaks" placeholder:"URL" help:"Where a report is sent when a refresh token was stolen. By default it is only logged."`
 	LeakWebhookSecret webhookSecret `name:"leak-webhook-secret" secret:"" group:"leaks" placeholder:"SECRET" help:"What the reports are signed with (Standard Webhooks)."`
 
+	EventsFile text `name:"events-file" group:"events" placeholder:"FILE" help:"Where events are sent when sessions are created and ended, a JSON array of endpoints. By default nowhere."`
+
 	CleanupInterval duration `name:"cleanup-interval" group:"cleanup" placeholder:"DURATION" default:"24h" help:"How often expired sessions are removed; 0: never."`
 	Retention
 

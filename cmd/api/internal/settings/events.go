@@ -1,0 +1,129 @@
+package settings
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/latchkey-sessions/latchkey/internal/events"
+	"github.com/latchkey-sessions/latchkey/internal/secretfile"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	eventsFile = "LATCHKEY_EVENTS_FILE"
+	eventsForm = `a JSON array of endpoints such as [{"name": "crm", "url": "https://crm.example.com/latchkey", "secret_file": "/run/secrets/crm", "types": ["session.ended"], "clients": ["agent"]}], of which each has a name, a url, a secret or a secret_file, and what it needs of the rest`
+)
+
+// endpoint is one of those that events are sent to, as the file has it.
+type endpoint struct {
+	Name       *string        `json:"name"`
+	URL        *string        `json:"url"`
+	Secret     *tokens.Secret `json:"secret"`
+	SecretFile *string        `json:"secret_file"`
+	Types      []events.Type  `json:"types"`
+	Clients    []string       `json:"clients"`
+}
+
+// Events reads LATCHKEY_EVENTS_FILE. There are no endpoints where it is not set. The clients
+// are those beside the one of LATCHKEY_CLIENT_ID.
+func (s *Serve) Events(clients Clients) ([]events.Endpoint, error) {
+	if s.EventsFile == "" {
+		return nil, nil
+	}
+	content, err := secretfile.Read(string(s.EventsFile))
+	if err != nil {
+		return nil, fmt.Errorf("%s cannot be read: %w", eventsFile, err)
+	}
+	var list []endpoint
+	if err := json.Unmarshal(content, &list, json.RejectUnknownMembers(true), json.WithUnmarshalers(json.UnmarshalFromFunc(refuseNull))); err != nil {
+		return nil, wrongFile(eventsFile, jsonProblem(err, "endpoint"), eventsForm)
+	}
+	ids := []string{string(s.ClientID)}
+	for _, c := range clients {
+		ids = append(ids, *c.ID)
+	}
+	var names []string
+	endpoints := make([]events.Endpoint, len(list))
+	for i, e := range list {
+		if err := e.check(fmt.Sprintf("/%d", i), names, ids); err != nil {
+			return nil, err
+		}
+		names = append(names, *e.Name)
+		endpoints[i] = events.Endpoint{Name: *e.Name, URL: tokens.Secret(*e.URL), Secret: e.secret, Types: e.Types, Clients: e.Clients}
+		if _, err := e.secret(); err != nil {
+			return nil, wrongFile(eventsFile, fmt.Sprintf("/%d/secret_file: %v", i, err), "a file that holds "+webhookSecretForm)
+		}
+	}
+	return endpoints, nil
+}
+
+// check says what is wrong by a JSON pointer, and shows no secret.
+func (e *endpoint) check(at string, names, ids []string) error {
+	switch {
+	case e.Name == nil:
+		return wrongFile(eventsFile, at+"/name, which is missing", "a name, which deliveries and metrics have")
+	case !isText(*e.Name) || len(*e.Name) > maxEndpointName:
+		return wrongFile(eventsFile, at+"/name, which is "+Quote(*e.Name), fmt.Sprintf("text of up to %d bytes without control characters and without space around it", maxEndpointName))
+	case slices.Contains(names, *e.Name):
+		return wrongFile(eventsFile, at+"/name, which is "+Quote(*e.Name)+" again", "a name that no other endpoint has")
+	case e.URL == nil || !isWebhookURL(*e.URL):
+		return wrongFile(eventsFile, at+"/url, which is missing or not an address that events can be sent to", webhookURLForm)
+	case (e.Secret == nil) == (e.SecretFile == nil):
+		return wrongFile(eventsFile, at+", which has no secret, or a secret and a secret_file", "an endpoint with one of them")
+	case e.Secret != nil && !isWebhookSecret(string(*e.Secret)):
+		return wrongFile(eventsFile, at+"/secret, which is not usable", webhookSecretForm)
+	case e.Types != nil && len(e.Types) == 0, e.Clients != nil && len(e.Clients) == 0:
+		return wrongFile(eventsFile, at+", which has an empty list", "left out for all types, or all clients")
+	}
+	for i, kind := range e.Types {
+		if !slices.Contains(events.Types(), kind) {
+			return wrongFile(eventsFile, fmt.Sprintf("%s/types/%d, which is %s", at, i, Quote(string(kind))), fmt.Sprintf("one of %v", events.Types()))
+		}
+	}
+	for i, id := range e.Clients {
+		if !slices.Contains(ids, id) {
+			return wrongFile(eventsFile, fmt.Sprintf("%s/clients/%d, which is %s", at, i, Quote(id)), "LATCHKEY_CLIENT_ID or a client_id of LATCHKEY_CLIENTS_FILE")
+		}
+	}
+	return nil
+}
+
+// maxEndpointName keeps labels of metrics short.
+const maxEndpointName = 64
+
+// secret reads the secret, from its file each time: it may have been replaced.
+func (e *endpoint) secret() (tokens.Secret, error) {
+	if e.Secret != nil {
+		return *e.Secret, nil
+	}
+	content, err := secretfile.Read(*e.SecretFile)
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(string(content))
+	if !isWebhookSecret(text) {
+		return "", errors.New("it is not usable")
+	}
+	return tokens.Secret(text), nil
+}
+
+const webhookURLForm = "an https URL such as https://alerts.example.com/latchkey (or http://localhost:9000 for this machine only)"
+
+// isWebhookURL takes plain http for this machine only: what is sent names a user.
+func isWebhookURL(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()))
+}
+
+// isWebhookSecret takes a secret of the Standard Webhooks kind.
+func isWebhookSecret(text string) bool {
+	encoded, found := strings.CutPrefix(text, "whsec_")
+	secret, err := base64.StdEncoding.DecodeString(encoded)
+	return found && err == nil && len(secret) >= minWebhookSecret && len(secret) <= maxWebhookSecret
+}

@@ -1,0 +1,176 @@
+// Package events tells other systems what becomes of sessions: that one was created, that
+// its claims changed, that it ended and why.
+//
+// It promises that requests pay nothing for it, that each event is delivered at least once
+// to each endpoint that wants it, whatever becomes of the process, and that those of one
+// session come in their order. No endpoint waits for another one.
+//
+// Events are derived: one replica at a time reads what has changed since a stored position,
+// and writes a row for each delivery in the transaction that moves the position. Any replica
+// delivers what is due.
+package events
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Type is a kind of event.
+type Type string
+
+// What is told.
+const (
+	// TypeCreated: a session was created. Its member replaces says in whose place.
+	TypeCreated Type = "session.created"
+	// TypeClaimsChanged: the claims of a session changed, and its earlier access tokens
+	// are refused.
+	TypeClaimsChanged Type = "session.claims_changed"
+	// TypeEnded: a session was ended. Its members reason and by say why.
+	TypeEnded Type = "session.ended"
+)
+
+// Types returns all that there are.
+func Types() []Type { return []Type{TypeCreated, TypeClaimsChanged, TypeEnded} }
+
+// Endpoint is where events are sent to.
+type Endpoint struct {
+	// Name tells it from others in deliveries, metrics and the log. Required.
+	Name string
+	// URL takes a POST. Required. It may hold a password.
+	URL tokens.Secret
+	// Secret returns what deliveries are signed with (https://www.standardwebhooks.com):
+	// "whsec_" and 24 to 64 bytes in base64. It is called for each, for it may have been
+	// replaced. Required.
+	Secret func() (tokens.Secret, error)
+	// Types are those that it wants. Nil means all.
+	Types []Type
+	// Clients are the ids of the OAuth clients whose sessions it wants to know of. Nil
+	// means all.
+	Clients []string
+}
+
+// Observer counts deliveries, on this replica.
+type Observer interface {
+	// Attempted is called after an attempt to deliver. Where it failed, err says why, and
+	// dead that there will be no other.
+	Attempted(endpoint string, err error, dead bool)
+}
+
+// nobody observes.
+type nobody struct{}
+
+func (nobody) Attempted(string, error, bool) {}
+
+// Config says what to tell whom.
+type Config struct {
+	// Pool leads to the sessions. Required.
+	Pool *pgxpool.Pool
+	// Endpoints may be none: then nothing is told, and [Runner.Run] does nothing.
+	Endpoints []Endpoint
+	// FirstClient is the OAuth client of sessions that say none.
+	FirstClient string
+	// Logger is told what cannot be done. Required.
+	Logger *slog.Logger
+	// Observer, if set, is told of each attempt.
+	Observer Observer
+}
+
+// Runner derives and delivers events. Make it with [New].
+type Runner struct {
+	db          isolation.Pool
+	endpoints   []*endpoint
+	wanted      []byte
+	firstClient string
+	log         *slog.Logger
+	observer    Observer
+	// most is how many events of a kind are derived in one transaction.
+	most int
+}
+
+// New returns a runner. It asks the database nothing and starts no goroutine.
+func New(cfg Config) (*Runner, error) {
+	if cfg.Pool == nil || cfg.Logger == nil {
+		return nil, errors.New("events: Pool and Logger are required")
+	}
+	if cfg.Observer == nil {
+		cfg.Observer = nobody{}
+	}
+	r := &Runner{db: isolation.Pool{Pool: cfg.Pool}, firstClient: cfg.FirstClient, log: cfg.Logger, observer: cfg.Observer, most: derivedTogether}
+	var names []string
+	for _, e := range cfg.Endpoints {
+		if e.Name == "" || e.URL == "" || e.Secret == nil {
+			return nil, errors.New("events: an endpoint needs a Name, a URL and a Secret")
+		}
+		if slices.Contains(names, e.Name) {
+			return nil, fmt.Errorf("events: two endpoints are named %q", e.Name)
+		}
+		names = append(names, e.Name)
+		r.endpoints = append(r.endpoints, newEndpoint(e))
+	}
+	var err error
+	if r.wanted, err = wantedBy(cfg.Endpoints); err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	return r, nil
+}
+
+// Names returns those of the endpoints.
+func (r *Runner) Names() []string {
+	names := make([]string, len(r.endpoints))
+	for i, e := range r.endpoints {
+		names[i] = e.Name
+	}
+	return names
+}
+
+// Run derives and delivers until ctx ends. What is being delivered then is given back, so
+// that another replica, or the next start, delivers it at once.
+func (r *Runner) Run(ctx context.Context) error {
+	if len(r.endpoints) == 0 {
+		return nil
+	}
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { r.repeat(ctx, deriveInterval, nil, "deriving", r.deriveAll) })
+	all.Go(func() { r.repeat(ctx, forgetInterval, nil, "removing old deliveries", r.forget) })
+	for _, e := range r.endpoints {
+		all.Go(func() { r.deliver(ctx, e) })
+	}
+	return nil
+}
+
+// repeat does it now and then, and when it is woken. It says once that it cannot be done,
+// and once that it can again.
+func (r *Runner) repeat(ctx context.Context, every time.Duration, woken <-chan struct{}, what string, do func(context.Context) error) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	fails := false
+	for {
+		err := do(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !fails:
+			r.log.WarnContext(ctx, "events wait", "what", what, "error", err)
+		case err == nil && fails:
+			r.log.InfoContext(ctx, "events go on", "what", what)
+		}
+		fails = err != nil
+		select {
+		case <-ticker.C:
+		case <-woken:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

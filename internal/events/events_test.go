@@ -1,0 +1,197 @@
+package events_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/events"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// What becomes of a session is told in its order, with what there is to say of it.
+func TestEvents(t *testing.T) {
+	t.Parallel()
+	k, r := setup(t), newReceiver(t)
+	k.run(t, endpointOf("receiver", r.URL))
+
+	guest := k.create(t, sessionstore.CreateParams{ClientID: "agent", Client: sessionstore.Client{Label: "phone", UserAgent: "UA", IP: "192.0.2.1"}})
+	ada, _, err := k.Replace(t.Context(), sessionstore.Replaced{SessionID: guest}, sessionstore.CreateParams{Subject: "ada", Data: []byte(`{}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sum, err := k.LoadClaims(t.Context(), ada.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.SetClaims(t.Context(), ada.ID, sum, []byte(`{"role":"admin"}`), sessionstore.SetClaimsOptions{Supersede: true}); err != nil {
+		t.Fatal(err)
+	}
+	k.end(t, ada.ID)
+
+	of := map[string][]told{}
+	for _, e := range r.await(5) {
+		if e.Timestamp.IsZero() || uuid.Validate(e.id) != nil {
+			t.Errorf("%+v", e)
+		}
+		of[e.session()] = append(of[e.session()], told{Type: e.Type, Data: e.Data})
+	}
+	want := map[string][]told{
+		guest.String(): {
+			{Type: events.TypeCreated, Data: map[string]any{"session_id": guest.String(), "client_id": "agent", "client": map[string]any{"label": "phone", "user_agent": "UA", "ip": "192.0.2.1"}}},
+			{Type: events.TypeEnded, Data: map[string]any{"session_id": guest.String(), "client_id": "agent", "reason": "replaced", "by": ada.ID.String()}},
+		},
+		ada.ID.String(): {
+			{Type: events.TypeCreated, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app", "client": map[string]any{"label": "phone"}, "replaces": guest.String()}},
+			{Type: events.TypeClaimsChanged, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app"}},
+			{Type: events.TypeEnded, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app", "reason": "backend", "by": "web"}},
+		},
+	}
+	if diff := cmp.Diff(want, of, cmp.AllowUnexported(told{})); diff != "" {
+		t.Error(diff)
+	}
+	k.await(t, `SELECT count(*) = 0 FROM "sessionStoreDelivery"`)
+}
+
+// A session that expired has ended then, whoever ends it later.
+func TestEndOfExpiredSession(t *testing.T) {
+	t.Parallel()
+	k, r := setup(t), newReceiver(t)
+	k.run(t, endpointOf("receiver", r.URL))
+	id := k.create(t, sessionstore.CreateParams{})
+	k.exec(t, `UPDATE "sessionStoreToken" SET "expiresAt" = now() - interval '1 h' WHERE "session" = $1`, id)
+	k.end(t, id)
+	if ended := r.await(2)[1]; ended.Data["reason"] != "idle" || ended.Data["by"] != nil {
+		t.Errorf("%+v", ended)
+	}
+}
+
+// Where there is no endpoint, sessions note nothing.
+func TestNothingIsNotedWithoutEndpoints(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	runner, err := events.New(config(k.pool))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runner.Run(t.Context()); err != nil {
+		t.Error(err)
+	}
+	k.create(t, sessionstore.CreateParams{})
+	k.await(t, `SELECT count(*) = 1 AND count("createdXid") = 0 FROM "sessionStore"`)
+}
+
+// An endpoint gets what it wants.
+func TestFilters(t *testing.T) {
+	t.Parallel()
+	k, ends, agents := setup(t), newReceiver(t), newReceiver(t)
+	wantsEnds, wantsAgents := endpointOf("ends", ends.URL), endpointOf("agents", agents.URL)
+	wantsEnds.Types, wantsAgents.Clients = []events.Type{events.TypeEnded}, []string{"agent"}
+	k.run(t, wantsEnds, wantsAgents)
+	app, agent := k.create(t, sessionstore.CreateParams{}), k.create(t, sessionstore.CreateParams{ClientID: "agent"})
+	k.end(t, app)
+	k.end(t, agent)
+
+	ends.await(2)
+	agents.await(2)
+	k.await(t, `SELECT count(*) = 0 FROM "sessionStoreDelivery"`)
+	for _, e := range ends.all() {
+		if e.Type != events.TypeEnded {
+			t.Errorf("not wanted: %+v", e)
+		}
+	}
+	for _, e := range agents.all() {
+		if e.session() != agent.String() {
+			t.Errorf("not wanted: %+v", e)
+		}
+	}
+}
+
+// Transactions commit in any order. None is missed, and none is told twice.
+func TestLateCommit(t *testing.T) {
+	t.Parallel()
+	k, r := setup(t), newReceiver(t)
+	k.run(t, endpointOf("receiver", r.URL))
+	late, soon := k.create(t, sessionstore.CreateParams{}), k.create(t, sessionstore.CreateParams{})
+	r.await(2)
+
+	tx, err := k.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(t.Context()) }()
+	if _, err := tx.Exec(t.Context(), `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, late); err != nil {
+		t.Fatal(err)
+	}
+	k.end(t, soon)
+	r.await(3)
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.await(4); got[2].session() != soon.String() || got[3].session() != late.String() {
+		t.Errorf("%+v", got)
+	}
+	k.end(t, k.create(t, sessionstore.CreateParams{}))
+	if got := r.await(6); len(got) != 6 {
+		t.Errorf("%+v", got)
+	}
+}
+
+// The later events of a session wait for one that cannot be delivered, and others do not.
+func TestOrderOfFailures(t *testing.T) {
+	t.Parallel()
+	k, r := setup(t), newReceiver(t)
+	var failures int
+	stuck := k.create(t, sessionstore.CreateParams{}) // before anybody wants to know
+	r.answer = func(e told) int {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if e.Type == events.TypeClaimsChanged && failures < 1 {
+			failures++
+			return http.StatusInternalServerError
+		}
+		return http.StatusOK
+	}
+	k.run(t, endpointOf("receiver", r.URL))
+	_, sum, err := k.LoadClaims(t.Context(), stuck)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.SetClaims(t.Context(), stuck, sum, []byte(`{"a":1}`), sessionstore.SetClaimsOptions{Supersede: true}); err != nil {
+		t.Fatal(err)
+	}
+	k.await(t, `SELECT count(*) = 1 FROM "sessionStoreDelivery" WHERE "lastError" = 'the endpoint answered 500'`)
+	k.end(t, stuck)
+	k.create(t, sessionstore.CreateParams{})
+	got := r.await(3)
+	if got[0].Type != events.TypeCreated || got[1].Type != events.TypeClaimsChanged || got[2].Type != events.TypeEnded {
+		t.Errorf("%+v", got)
+	}
+}
+
+// An endpoint that hangs delays nobody else's events.
+func TestHangingEndpoint(t *testing.T) {
+	t.Parallel()
+	k, r, hangs := setup(t), newReceiver(t), newReceiver(t)
+	hung := make(chan struct{})
+	defer close(hung)
+	hangs.answer = func(told) int {
+		<-hung
+		return http.StatusServiceUnavailable
+	}
+	k.run(t, endpointOf("hangs", hangs.URL), endpointOf("receiver", r.URL))
+	for range 20 {
+		k.end(t, k.create(t, sessionstore.CreateParams{}))
+	}
+	r.await(40)
+	k.await(t, `SELECT count(*) = 40 AND bool_and("endpoint" = 'hangs') FROM "sessionStoreDelivery"`)
+}
+
+func (k kit) exec(t *testing.T, sql string, args ...any) {
+	t.Helper()
+	if _, err := k.pool.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+}

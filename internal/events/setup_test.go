@@ -1,0 +1,223 @@
+package events_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/latchkey-sessions/latchkey/internal/events"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	secret   = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+	patience = 60 * time.Second
+)
+
+func TestMain(m *testing.M) {
+	if url := os.Getenv("EVENTS_DATABASE"); url != "" {
+		replica(url, os.Getenv("EVENTS_ENDPOINT"))
+	}
+	os.Exit(testdb.Main(m))
+}
+
+// replica delivers events until it is killed.
+func replica(database, endpoint string) {
+	pool, err := pgxpool.New(context.Background(), database)
+	if err == nil {
+		var runner *events.Runner
+		if runner, err = events.New(config(pool, endpointOf("receiver", endpoint))); err == nil {
+			err = runner.Run(context.Background())
+		}
+	}
+	panic(err)
+}
+
+func endpointOf(name, url string) events.Endpoint {
+	return events.Endpoint{Name: name, URL: tokens.Secret(url), Secret: func() (tokens.Secret, error) { return secret, nil }}
+}
+
+func config(pool *pgxpool.Pool, endpoints ...events.Endpoint) events.Config {
+	return events.Config{Pool: pool, Endpoints: endpoints, FirstClient: "app", Logger: slog.New(slog.DiscardHandler)}
+}
+
+// kit is a store of sessions, and what tells of them.
+type kit struct {
+	*sessionstore.Store
+	pool *pgxpool.Pool
+	url  string
+}
+
+func setup(t *testing.T) kit {
+	t.Helper()
+	url := testdb.URL(t)
+	pool, err := pgxpool.New(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	store, err := sessionstore.New(pool, testkeys.Ring(t), sessionstore.Config{
+		Tokens:    tokens.Config{Issuer: "https://login.example.com", Audience: "api", ClientID: "app"},
+		Lifetimes: sessionstore.Lifetimes{AccessToken: 5 * time.Minute, RefreshToken: time.Hour},
+		Clients:   []sessionstore.OAuthClient{{ID: "agent"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return kit{store, pool, url}
+}
+
+// run runs a replica until the test ends, or stop is called. It returns once events are
+// noted.
+func (k kit) run(t *testing.T, endpoints ...events.Endpoint) (stop func()) {
+	t.Helper()
+	runner, err := events.New(config(k.pool, endpoints...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k.start(t, runner)
+}
+
+func (k kit) start(t *testing.T, runner *events.Runner) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := runner.Run(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	stop = func() { cancel(); running.Wait() }
+	t.Cleanup(stop)
+	k.await(t, `SELECT count(*) = 1 FROM "sessionStoreEvents"`)
+	return stop
+}
+
+// await waits until the answer is true.
+func (k kit) await(t *testing.T, question string) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		var answer bool
+		if err := k.pool.QueryRow(t.Context(), question).Scan(&answer); err != nil {
+			t.Fatal(err)
+		}
+		if answer {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("in vain: %s", question)
+		}
+	}
+}
+
+func (k kit) create(t *testing.T, params sessionstore.CreateParams) uuid.UUID {
+	t.Helper()
+	session, _, err := k.Create(t.Context(), params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session.ID
+}
+
+func (k kit) end(t *testing.T, id uuid.UUID) {
+	t.Helper()
+	if err := k.Invalidate(t.Context(), id, sessionstore.Cause{Reason: sessionstore.ReasonBackend, By: "web"}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// told is an event as a receiver gets it.
+type told struct {
+	Type      events.Type    `json:"type"`
+	Timestamp time.Time      `json:"timestamp"`
+	Data      map[string]any `json:"data"`
+
+	id string
+}
+
+func (e told) session() string { return fmt.Sprint(e.Data["session_id"]) }
+
+// receiver takes events, and refuses those that are not signed.
+type receiver struct {
+	*httptest.Server
+	t *testing.T
+	// answer, if set, says what an event is answered.
+	answer func(told) int
+
+	mu   sync.Mutex
+	seen map[string]bool
+	got  []told
+}
+
+func newReceiver(t *testing.T) *receiver {
+	t.Helper()
+	r := &receiver{t: t, seen: map[string]bool{}}
+	r.Server = httptest.NewServer(http.HandlerFunc(r.take))
+	t.Cleanup(r.Close)
+	return r
+}
+
+func (r *receiver) take(w http.ResponseWriter, request *http.Request) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return // its sender was killed
+	}
+	verifier, err := webhooks.NewWebhook(secret)
+	if err == nil {
+		err = verifier.Verify(body, request.Header)
+	}
+	event := told{id: request.Header.Get(webhooks.HeaderWebhookID)}
+	if err == nil {
+		err = json.Unmarshal(body, &event)
+	}
+	if err != nil || request.Header.Get("Content-Type") != "application/json" {
+		r.t.Errorf("%s: %v", body, err)
+	}
+	if r.answer != nil {
+		if status := r.answer(event); status != http.StatusOK {
+			w.WriteHeader(status)
+			return
+		}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.seen[event.id] {
+		r.seen[event.id] = true
+		r.got = append(r.got, event)
+	}
+}
+
+// all returns what was told, each event once.
+func (r *receiver) all() []told {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]told(nil), r.got...)
+}
+
+// await waits until so many different events were told.
+func (r *receiver) await(n int) []told {
+	r.t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+		if got := r.all(); len(got) >= n {
+			return got
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%d of %d events were told", len(r.all()), n)
+		}
+	}
+}

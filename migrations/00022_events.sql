@@ -1,0 +1,67 @@
+-- Events for other systems: what of them is told already, and what is to be delivered.
+--
+-- Nothing is written for an event when it happens. What has changed is read from the
+-- sessions' own rows, by the transactions that changed them, as by "revokedXid".
+-- "createdXid" is null where no events are told, and such rows are not in the index.
+
+-- +goose NO TRANSACTION
+-- +goose Up
+ALTER TABLE "sessionStore" ADD COLUMN IF NOT EXISTS "createdXid" xid8 NULL;
+
+-- As in 00001.
+-- +goose StatementBegin
+DO $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_index WHERE "indexrelid" = to_regclass('"sessionStoreCreatedXidIdx"') AND NOT "indisvalid") THEN
+    DROP INDEX "sessionStoreCreatedXidIdx";
+  END IF;
+END $$;
+-- +goose StatementEnd
+SET lock_timeout = 0;
+CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreCreatedXidIdx" ON "sessionStore" ("createdXid")
+  WHERE "createdXid" IS NOT NULL;
+RESET lock_timeout;
+
+-- One row once a service had an endpoint, and none before: sessions note who created them
+-- from then on. It is apart from the position, whose row has many versions while somebody
+-- has an old snapshot: each creation reads this one, which never changes.
+CREATE TABLE IF NOT EXISTS "sessionStoreEventsBegan" (
+  "one"      boolean     PRIMARY KEY DEFAULT true CHECK ("one"),
+  "at"       timestamptz NOT NULL DEFAULT now()
+);
+
+-- Up to where events are told: what is visible in the snapshot is. It has one row, too.
+CREATE TABLE IF NOT EXISTS "sessionStoreEvents" (
+  "one"      boolean     PRIMARY KEY DEFAULT true CHECK ("one"),
+  "snapshot" text        NOT NULL,
+  -- The cluster that its transactions are of: a dump has none of them.
+  "system"   text        NOT NULL,
+  "at"       timestamptz NOT NULL
+);
+
+-- One row for each event and endpoint, until it is delivered.
+CREATE TABLE IF NOT EXISTS "sessionStoreDelivery" (
+  "id"        bigint      PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+  "endpoint"  text        NOT NULL,
+  "session"   uuid        NOT NULL,
+  -- The event's name, the same for each endpoint and at each attempt.
+  "event"     uuid        NOT NULL,
+  "type"      text        NOT NULL,
+  "at"        timestamptz NOT NULL,
+  "facts"     jsonb       NOT NULL,
+  "madeAt"    timestamptz NOT NULL,
+  "dueAt"     timestamptz NOT NULL,
+  "attempts"  integer     NOT NULL DEFAULT 0,
+  "deadAt"    timestamptz NULL,
+  "lastError" text        NULL
+) WITH (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000);
+CREATE INDEX IF NOT EXISTS "sessionStoreDeliveryDueIdx" ON "sessionStoreDelivery" ("endpoint", "dueAt", "id") WHERE "deadAt" IS NULL;
+CREATE INDEX IF NOT EXISTS "sessionStoreDeliveryOrderIdx" ON "sessionStoreDelivery" ("endpoint", "session", "id") WHERE "deadAt" IS NULL;
+CREATE INDEX IF NOT EXISTS "sessionStoreDeliveryDeadIdx" ON "sessionStoreDelivery" ("id") WHERE "deadAt" IS NOT NULL;
+
+-- +goose Down
+DROP TABLE IF EXISTS "sessionStoreDelivery", "sessionStoreEvents", "sessionStoreEventsBegan";
+SET lock_timeout = 0;
+DROP INDEX CONCURRENTLY IF EXISTS "sessionStoreCreatedXidIdx";
+RESET lock_timeout;
+ALTER TABLE "sessionStore" DROP COLUMN IF EXISTS "createdXid";
