@@ -9,8 +9,9 @@ TOOL := go tool -modfile=tools/go.mod
 COUNT    ?= 5
 # Tested at once: most of them wait for something, so more than there are cores.
 PACKAGES ?= 4
-# What is tested. What takes longest begins first: it mostly waits, and the others fill the time.
-TESTED   ?= ./test/soak ./cmd/api ./internal/jobs ./sessionstore ./...
+# What is tested, and how.
+TESTED   ?= ./...
+RACE     ?= -race
 FUZZTIME ?= 10s
 SOAKFOR  ?= 10m
 # How far the database's clock is ahead of the machine's. In make test it is behind.
@@ -46,7 +47,7 @@ build: ## Build bin/api
 .PHONY: test
 test: ## Run the tests, on a real PostgreSQL, with the race detector
 	@# make lint has vet, which go test would run in each package again. What needs npm is left to make clients.
-	TEST_WITHOUT_NPM=1 go test -race -vet=off -p $(PACKAGES) $(TESTED)
+	TEST_WITHOUT_NPM=1 go test $(RACE) -vet=off -p $(PACKAGES) $(TESTED)
 	@# It takes eight times as long with the race detector, which has nothing to find in it: each search is one goroutine's own.
 	go test -vet=off -run '^TestModelCheck' ./internal/refresh
 
