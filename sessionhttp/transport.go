@@ -59,7 +59,11 @@ type Header string
 
 // Read returns the token of the header.
 func (h Header) Read(r *http.Request) (Presented, error) {
-	values := r.Header.Values(string(h))
+	return bearerOf(r.Header.Values(string(h)))
+}
+
+// bearerOf takes what stands where a request has its token, once if at all.
+func bearerOf(values []string) (Presented, error) {
 	switch {
 	case len(values) == 0:
 		return Presented{}, ErrNoToken

@@ -1,5 +1,5 @@
-// Package console is the operators' page: who is signed in, who was, and why not any
-// more. It is HTML that works without scripts, asks for nothing from elsewhere, and shows no
+// Package console is the operators' page. It shows which sessions are live, which have
+// ended, why, and who ended them. It is HTML that works without scripts, asks for nothing from elsewhere, and shows no
 // token. Whoever has a service key with the right [httpapi.RightOperator], or a link from
 // `api console`, signs in to a session of its own kind, and the audit trail has each
 // action with their name.
