@@ -1,20 +1,17 @@
 package jobs
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
-	"net/url"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
-	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/latchkey-sessions/latchkey/internal/webhook"
 	"github.com/latchkey-sessions/latchkey/migrations"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -127,42 +124,23 @@ func (leakWebhookArgs) InsertOpts() river.InsertOpts {
 type leakWebhookWorker struct {
 	river.WorkerDefaults[leakWebhookArgs]
 	url    string
-	signer func() (*webhooks.Webhook, error) // nil: there is no webhook
-	client *http.Client
+	secret func() (tokens.Secret, error) // nil: there is no webhook
+	client *webhook.Client
 }
 
 func newLeakWebhookWorker(cfg Webhook) (*leakWebhookWorker, error) {
-	w := &leakWebhookWorker{url: cfg.URL, client: &http.Client{
-		Timeout: webhookTimeout,
-		// A report goes where the operator said, and nowhere else.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	w := &leakWebhookWorker{url: cfg.URL, client: webhook.New(webhookTimeout, leakWebhookWorkers)}
 	if cfg.URL == "" {
 		return w, nil
 	}
-	signer, err := newSigner(cfg.Secret)
-	if err != nil {
-		return nil, err
+	if webhook.CheckSecret(cfg.Secret) != nil {
+		return nil, errors.New("jobs: the webhook's secret is not base64")
 	}
-	w.signer = func() (*webhooks.Webhook, error) { return signer, nil }
+	w.secret = func() (tokens.Secret, error) { return cfg.Secret, nil }
 	if cfg.Again != nil {
-		w.signer = func() (*webhooks.Webhook, error) {
-			secret, err := cfg.Again()
-			if err != nil {
-				return nil, fmt.Errorf("read the webhook's secret again: %w", err)
-			}
-			return newSigner(secret)
-		}
+		w.secret = cfg.Again
 	}
 	return w, nil
-}
-
-func newSigner(secret tokens.Secret) (*webhooks.Webhook, error) {
-	signer, err := webhooks.NewWebhook(string(secret))
-	if err != nil {
-		return nil, errors.New("jobs: the webhook's secret is not base64") // the cause shows a part of it
-	}
-	return signer, nil
 }
 
 // NextRetry is the backoff.
@@ -187,7 +165,7 @@ type leakEvent struct {
 
 // Work delivers the report once. The webhook-id is the report's, the same at each attempt.
 func (w *leakWebhookWorker) Work(ctx context.Context, job *river.Job[leakWebhookArgs]) error {
-	if w.signer == nil {
+	if w.secret == nil {
 		return errors.New("there is no webhook to deliver to: LATCHKEY_LEAK_WEBHOOK_URL is not set any more")
 	}
 	report := job.Args.Report
@@ -195,41 +173,13 @@ func (w *leakWebhookWorker) Work(ctx context.Context, job *river.Job[leakWebhook
 	if err != nil {
 		return fmt.Errorf("encode the report: %w", err)
 	}
-	// Receivers refuse a delivery whose time is wrong, and a replica's clock may be: the database has noted when the attempt
-	// began.
-	now := *job.AttemptedAt
-	signer, err := w.signer()
+	secret, err := w.secret()
 	if err != nil {
-		return err
+		return fmt.Errorf("read the webhook's secret again: %w", err)
 	}
-	signature, err := signer.Sign(report.ID.String(), now, body)
-	if err != nil {
-		return fmt.Errorf("sign the report: %w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, w.url, bytes.NewReader(body))
-	if err != nil {
-		return withoutURL(err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", "latchkey")
-	request.Header.Set(webhooks.HeaderWebhookID, report.ID.String())
-	request.Header.Set(webhooks.HeaderWebhookTimestamp, fmt.Sprint(now.Unix()))
-	request.Header.Set(webhooks.HeaderWebhookSignature, signature)
-	response, err := w.client.Do(request)
-	if err != nil {
-		return withoutURL(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return fmt.Errorf("the webhook answered %d", response.StatusCode)
+	// The database has noted when the attempt began.
+	if err := w.client.Send(ctx, w.url, secret, webhook.Message{ID: report.ID, At: *job.AttemptedAt, Body: body}); err != nil {
+		return fmt.Errorf("the webhook %w", err)
 	}
 	return nil
-}
-
-// withoutURL takes the URL out of an error: it may hold a password, and the error goes into the job's row and the log.
-func withoutURL(err error) error {
-	if withURL, ok := errors.AsType[*url.Error](err); ok {
-		err = withURL.Err
-	}
-	return fmt.Errorf("the webhook cannot be reached: %w", err)
 }

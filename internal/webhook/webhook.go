@@ -1,0 +1,110 @@
+// Package webhook sends signed messages to where an operator wants them
+// (https://www.standardwebhooks.com). Its errors go into rows and logs: none has a URL or a
+// secret, and each goes on after the name of whoever was to take the message, as in "the
+// endpoint answered 500".
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	// idleTimeout is for how long a connection is kept for another message.
+	idleTimeout = 90 * time.Second
+	// mostAnswered is how much of an answer is read, so that its connection can be used again.
+	mostAnswered = 16 << 10
+)
+
+// ErrSecret is that of a secret which is not whsec_ and base64. It shows nothing of it.
+var ErrSecret = errors.New("has a secret that is not base64")
+
+// Message is what is sent. Its ID and Body are the same at each attempt. Receivers refuse a
+// message whose time is wrong, and a replica's clock may be: At is the present by the
+// database's.
+type Message struct {
+	ID   uuid.UUID
+	At   time.Time
+	Body []byte // JSON
+}
+
+// Client sends messages. It may be used by several goroutines.
+type Client struct{ http *http.Client }
+
+// New returns a client that gives an attempt so long, and keeps so many connections to a host.
+func New(timeout time.Duration, connections int) *Client {
+	return &Client{&http.Client{
+		Transport: &http.Transport{
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: connections, IdleConnTimeout: idleTimeout,
+		},
+		Timeout: timeout,
+		// A message goes where the operator said, and nowhere else.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+}
+
+// CheckSecret returns [ErrSecret], or nil for one that can sign.
+func CheckSecret(secret tokens.Secret) error {
+	_, err := signer(secret)
+	return err
+}
+
+func signer(secret tokens.Secret) (*webhooks.Webhook, error) {
+	s, err := webhooks.NewWebhook(string(secret))
+	if err != nil {
+		return nil, ErrSecret // the cause shows a part of it
+	}
+	return s, nil
+}
+
+// Send sends a message once, and wants an answer that takes it: a status of 2xx.
+func (c *Client) Send(ctx context.Context, to string, secret tokens.Secret, m Message) error {
+	s, err := signer(secret)
+	if err != nil {
+		return err
+	}
+	signature, err := s.Sign(m.ID.String(), m.At, m.Body)
+	if err != nil {
+		return fmt.Errorf("is sent nothing that cannot be signed: %w", err)
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(m.Body))
+	if err != nil {
+		return withoutURL(err)
+	}
+	for name, value := range map[string]string{
+		"Content-Type": "application/json", "User-Agent": "latchkey",
+		webhooks.HeaderWebhookID: m.ID.String(), webhooks.HeaderWebhookTimestamp: strconv.FormatInt(m.At.Unix(), 10), webhooks.HeaderWebhookSignature: signature,
+	} {
+		request.Header.Set(name, value)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return withoutURL(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	_, _ = io.CopyN(io.Discard, response.Body, mostAnswered)
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		return fmt.Errorf("answered %d", response.StatusCode)
+	}
+	return nil
+}
+
+// withoutURL takes the URL out of an error: it may hold a password.
+func withoutURL(err error) error {
+	if withURL, ok := errors.AsType[*url.Error](err); ok {
+		err = withURL.Err
+	}
+	return fmt.Errorf("cannot be reached: %w", err)
+}
