@@ -14,6 +14,9 @@ const ConfirmQuery = confirmQuery
 // LockSubjectQuery lets black-box tests hold up the creations of a subject.
 const LockSubjectQuery = lockSubjectQuery
 
+// RevokeAnew lets black-box tests revoke as a verifier's source does.
+var RevokeAnew = revokeAnew
+
 // MaxTogether is how many calls a shared statement has at the most.
 const MaxTogether = groupcommit.MaxCalls
 

@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"cmp"
+	"log/slog"
 
 	"github.com/latchkey-sessions/latchkey/internal/revocations"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -50,12 +51,17 @@ func (s *Store) SignIntrospection(caller string, answer []byte) ([]byte, error) 
 // Where cfg has no Strict, the verifier asks the database whether a token's session
 // was revoked, and nothing else, so that its answers do not depend on who gives them.
 //
+// Where a failover or a restore has lost that sessions were revoked which the verifier
+// knew of, it revokes them anew.
+//
 // It learns the database's time besides: see [Store.Now]. Of several verifiers the
 // last one counts.
 func (s *Store) Verifier(cfg verifier.Config) (*verifier.Verifier, error) {
 	source := &revocations.Source{
 		Pool: s.pool.Pool, Direct: cmp.Or(s.cfg.Direct, s.pool.Pool),
 		MaxAccessTokenTTL: MaxAccessTokenTTL,
+		RevokeAnew:        revokeAnew,
+		Logger:            cmp.Or(cfg.Logger, slog.Default()),
 	}
 	if cfg.Strict == nil {
 		cfg.Strict = source.Strict

@@ -26,8 +26,10 @@ const tellVerifiers = `"told" AS MATERIALIZED (
 // revocationTime is when a session s is revoked: now. Where the database's clock was
 // ahead when it made tokens of the session, it is when it made the last of them, since
 // a revocation is remembered for as long as any token may live that was made before it.
-const revocationTime = `GREATEST(now(), s."createdAt",
-    (SELECT max(COALESCE(t."issuedAt", t."createdAt")) FROM "sessionStoreToken" t WHERE t."session" = s."id"))`
+const revocationTime = `GREATEST(now(), ` + tokensMade + `)`
+
+// tokensMade are the times after which no token of a session s was made.
+const tokensMade = `s."createdAt", (SELECT max(COALESCE(t."issuedAt", t."createdAt")) FROM "sessionStoreToken" t WHERE t."session" = s."id")`
 
 // revokeTargets continues the CTE "target", which has locked sessions in the order
 // of their ids, and says why they end. They are found by their ids: how many there may be

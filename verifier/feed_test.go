@@ -113,13 +113,13 @@ func TestFeed(t *testing.T) {
 	again.next(t)
 	again.wantKnown(t, second, third)
 
-	// Another set replaces all.
+	// Another set takes the place of this one, and has its sessions too.
 	b.load(second...)
 	for _, reader := range []*reader{r, again} {
 		if e := reader.next(t); !e.Reset {
 			t.Errorf("%+v", e)
 		}
-		reader.wantKnown(t, second)
+		reader.wantKnown(t, first, second, third)
 	}
 }
 
@@ -173,6 +173,7 @@ func TestFeedInParts(t *testing.T) {
 	r.wantKnown(t, lists...)
 
 	// A part ends as soon as it is as large as that.
+	b = setup(t)
 	full := b.revocations(10_001)
 	for i := range full {
 		full[i].SessionID[15] = 0
@@ -195,7 +196,7 @@ func TestFeedInParts(t *testing.T) {
 	if r.resets != 2 {
 		t.Errorf("%d resets", r.resets)
 	}
-	r.wantKnown(t, other)
+	r.wantKnown(t, full, other)
 }
 
 // Cursors of another process, or from long ago, are caught up with by the source.

@@ -2,7 +2,6 @@ package verifier_test
 
 import (
 	"fmt"
-	"net/url"
 	"testing"
 	"time"
 
@@ -90,51 +89,6 @@ func TestCrashThatForgetsTransactions(t *testing.T) {
 	p.setDown(false)
 	await(t, "revoked", v, token, verifier.ErrRevoked)
 	w.wantWithin(t, map[string]time.Time{token: revoked})
-}
-
-// The primary dies, and a standby that lags takes over: revocations that it has
-// not got are undone for all, and the ids of their transactions are given out
-// again. A standby is not asked: it may lag.
-func TestFailover(t *testing.T) {
-	t.Parallel()
-	servers := testdb.NewReplicated(t)
-	p, through := newDatabaseProxy(t, servers.Primary.URL())
-	s := serviceOn(t, servers.Primary.URL(), newRing(t))
-	v := replicaOf(t, s, through)
-	before, beforeToken := s.session(t)
-	lost, lostToken := s.session(t)
-	after, afterToken := s.session(t)
-	_, live := s.session(t)
-	revoked := map[string]time.Time{beforeToken: s.revoke(t, before)}
-	servers.CatchUp()
-	servers.Freeze()
-	s.revoke(t, lost)
-	s.forgettable(t, 100)
-	known := s.nextXid(t)
-	await(t, "revoked before", v, beforeToken, verifier.ErrRevoked)
-	await(t, "revoked in the lag", v, lostToken, verifier.ErrRevoked)
-	awaitProof(t, v)
-
-	w := watchTokens(t, v, beforeToken, afterToken, live)
-	u, err := url.Parse(servers.Standby.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	servers.Primary.Kill()
-	p.point(u.Host)
-	await(t, "only a standby is there", v, live, verifier.ErrUnavailable)
-	await(t, "only a standby is there, and it is revoked", v, beforeToken, verifier.ErrRevoked)
-	p.setDown(true)
-	p.cut()
-	servers.Promote()
-	s = serviceOn(t, servers.Standby.URL(), s.ring)
-	revoked[afterToken] = s.revoke(t, after)
-	s.catchUp(t, known)
-	p.setDown(false)
-	await(t, "revoked after", v, afterToken, verifier.ErrRevoked)
-	await(t, "live", v, live, nil)
-	await(t, "its revocation was lost", v, lostToken, nil)
-	w.wantWithin(t, revoked)
 }
 
 // Many sessions end at once: so many that it takes 25 statements.

@@ -162,8 +162,14 @@ func (s *Set) prove(before *knowledge, b Batch, sessions *table) {
 	if before != nil {
 		k.version = before.version + 1
 	}
-	if s.loading == nil {
+	switch {
+	case s.loading == nil:
 		k.from, k.swept = max(before.from, b.From, now), max(before.swept, now)
+	case before != nil:
+		// A revocation is final, also where the source has lost it. That tokens were
+		// superseded is not: what superseded them is lost as well, and their generations
+		// are given out again.
+		sessions.keep(before.sessions, toSeconds(max(1, b.From)))
 	}
 	s.known.Store(k)
 	s.history.add(k.version, s.fresh, s.loading != nil)

@@ -48,7 +48,8 @@ const Slack = time.Minute
 // last of them has a Proof.
 type Batch struct {
 	// Reset begins the set anew: what the batches up to the next Proof do not
-	// have is not in it. Until then the set stays as it is.
+	// have is not in it, but for revoked sessions whose time is not over. Until then
+	// the set stays as it is.
 	Reset bool
 	// Sessions were revoked, or their access tokens superseded. To name one twice is
 	// harmless.

@@ -96,6 +96,17 @@ func (t *table) add(id uuid.UUID, until uint32) {
 	s.used++
 }
 
+// keep adds the sessions of an earlier table whose time was not over at a given one.
+func (t *table) keep(earlier *table, over uint32) {
+	for i := range earlier.shards {
+		earlier.shards[i].each(func(id uuid.UUID, until uint32) {
+			if until >= over {
+				t.add(id, until)
+			}
+		})
+	}
+}
+
 // rebuild replaces the slots by new ones without the sessions whose time was over at a
 // given one, and with room for some more.
 func (s *shard) rebuild(over uint32, more int) *[]slot {

@@ -216,20 +216,29 @@ func TestClockThatIsBehind(t *testing.T) {
 	b.want(t, "expired where it was loaded", token, verifier.ErrUnavailable)
 }
 
-// A set that is loaded anew does not keep what is no longer revoked, and stays as
-// it was until it is complete.
+// A set that is loaded anew keeps the sessions that were revoked, whatever the source knows
+// of them, until their time is over. It stays as it was until it is complete.
 func TestReset(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
 	session, token := b.token(t, time.Hour)
 	other, otherToken := b.token(t, time.Hour)
-	b.load(b.revocation(session, time.Hour))
+	b.load(b.revocation(session, time.Hour), b.revocation(uuid.New(), time.Minute))
 	b.set.Apply(verifier.Batch{Reset: true, Sessions: []verifier.Revocation{b.revocation(other, time.Hour)}})
-	b.want(t, "still revoked", token, verifier.ErrRevoked)
+	b.want(t, "revoked before", token, verifier.ErrRevoked)
 	b.want(t, "not yet revoked", otherToken, nil)
 	b.prove()
-	b.want(t, "a failover undid it", token, nil)
+	b.want(t, "a failover has lost it", token, verifier.ErrRevoked)
 	b.want(t, "revoked", otherToken, verifier.ErrRevoked)
+	if n := b.Len(); n != 3 {
+		t.Errorf("%d sessions are known, want 3", n)
+	}
+	b.clocks.pass(3 * time.Minute)
+	b.load()
+	b.want(t, "loaded again", token, verifier.ErrRevoked)
+	if n := b.Len(); n != 2 {
+		t.Errorf("%d sessions are known when the tokens of one have expired, want 2", n)
+	}
 }
 
 func TestConfig(t *testing.T) {

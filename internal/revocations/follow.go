@@ -33,13 +33,16 @@ const makeEpochQuery = `INSERT INTO "sessionStoreEpoch" ("id") VALUES (gen_rando
 // no burst of requests can keep the pool's from it: one to ask four times within
 // the bound, and one to be notified on, which only has it ask earlier. Where that
 // one is broken, nobody loses more than some milliseconds.
+//
+// Where the database may have forgotten transactions, a third one revokes sessions anew.
 func (r *Source) Follow(ctx context.Context, set *verifier.Set) error {
-	wake := make(chan struct{}, 1)
-	var listening sync.WaitGroup
-	listening.Go(func() { r.listen(ctx, wake) })
-	defer listening.Wait()
+	wake, doubted := make(chan struct{}, 1), make(chan struct{}, 1)
+	var beside sync.WaitGroup
+	beside.Go(func() { r.listen(ctx, wake) })
+	beside.Go(func() { r.revokeAnew(ctx, doubted) })
+	defer beside.Wait()
 
-	f := follower{Source: r, set: set, factor: 1}
+	f := follower{Source: r, set: set, doubted: doubted, factor: 1}
 	defer func() { disconnect(ctx, f.conn) }()
 	every := set.Bound() / 4
 	timer := time.NewTimer(every)
@@ -72,6 +75,8 @@ type follower struct {
 	set  *verifier.Set
 	conn *pgx.Conn // nil before the first
 	at   state     // the set's, without an epoch before everything was read
+	// doubted is told when the database may have forgotten what ended.
+	doubted chan<- struct{}
 	// factor is by how much the patience is prolonged.
 	factor time.Duration
 }
@@ -120,8 +125,11 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 
 	began := f.set.Now()
 	b, n := verifier.Batch{Reset: everything}, 0
-	now, err := f.query(ctx, query, args, func(r verifier.Revocation) {
+	now, err := f.query(ctx, query, args, func(r verifier.Revocation, e Ended) {
 		b.Sessions = append(b.Sessions, r)
+		if !e.At.IsZero() {
+			f.memory.add(e)
+		}
 		if n++; n%revocationBatch == 0 {
 			watch.Reset(patience)
 			f.set.Apply(b)
@@ -134,6 +142,14 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 		return context.Cause(ctx)
 	case err != nil:
 		return err
+	}
+	if f.memory.see(now) {
+		select {
+		case f.doubted <- struct{}{}:
+		default: // it is told already
+		}
+	}
+	switch {
 	case now.epoch == "", !everything && (!now.follows(f.at) || n >= maxNewRevocations):
 		return errForgetful
 	case everything:
@@ -149,7 +165,7 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 // if it expects much, takes much longer than to run it; and the pool's time limit
 // is for requests. A transaction sets both, as behind a pooler the next one may be
 // on another server connection.
-func (f *follower) query(ctx context.Context, query string, args []any, found func(verifier.Revocation)) (now state, err error) {
+func (f *follower) query(ctx context.Context, query string, args []any, found func(verifier.Revocation, Ended)) (now state, err error) {
 	var batch pgx.Batch
 	batch.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY`)
 	batch.Queue(`SET LOCAL jit = off`)

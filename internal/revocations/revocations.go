@@ -4,6 +4,7 @@ package revocations
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -33,8 +34,14 @@ type Source struct {
 	Direct *pgxpool.Pool // past a pooler
 	// MaxAccessTokenTTL is the longest lifetime that an access token may have.
 	MaxAccessTokenTTL time.Duration
+	// RevokeAnew revokes those of the sessions that are live, as they ended before, and
+	// tells how many these were.
+	RevokeAnew func(ctx context.Context, conn *pgx.Conn, sessions []Ended) (int64, error)
+	// Logger is told of sessions that are revoked anew.
+	Logger *slog.Logger
 
 	primary primary.Watch
+	memory  memory
 }
 
 const strictQuery = `
@@ -69,7 +76,8 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 // epoch too.
 const stateOfDatabase = `
 SELECT NULL::uuid, NULL::bigint, NULL::bigint, pg_current_snapshot()::text,
-  (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), now()
+  (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), now(),
+  NULL::timestamptz, NULL::text, NULL::text
 WHERE ` + primary.Only + `
 `
 
@@ -86,16 +94,17 @@ const supersededUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
   t."supersededAt" + make_interval(secs => $1))))::bigint + $2`
 
 // revokedQuery finds all. The order has the planner take the index, which has nothing but
-// superseded tokens.
+// superseded tokens. How sessions ended is told of those that a standby may lack.
 const revokedQuery = stateOfDatabase + `UNION ALL
-SELECT "id", "until", NULL, NULL, NULL, NULL FROM (
-  SELECT s."id", ` + sessionUntil + ` AS "until"
+SELECT "id", "until", NULL, NULL, NULL, NULL,
+  CASE WHEN "late" THEN "revokedAt" END, CASE WHEN "late" THEN "endReason" END, CASE WHEN "late" THEN "endedBy" END FROM (
+  SELECT s."id", ` + sessionUntil + ` AS "until", s."revokedAt" > now() - interval '1 hour' AS "late", s."revokedAt", s."endReason", s."endedBy"
   FROM "sessionStore" s
   LEFT JOIN "sessionStoreToken" t ON t."session" = s."id"
   WHERE s."revokedAt" > now() - make_interval(secs => $3)
 ) r WHERE "until" >= floor(extract(epoch FROM now()))
 UNION ALL
-SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL FROM (
+SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL, NULL, NULL, NULL FROM (
   SELECT "id", "accessExpiresAt", "supersededAt", "supersededBelow" FROM "sessionStoreToken" WHERE "supersededXid" >= '0'::xid8 ORDER BY "supersededXid"
 ) t WHERE t."supersededAt" > now() - make_interval(secs => $3)`
 
@@ -104,12 +113,12 @@ SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL FR
 // find, it must not read a whole table several times a second, so it gets no
 // choice: an order to keep, and an aggregate for each session.
 const newlyRevokedQuery = stateOfDatabase + `UNION ALL
-SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL, NULL FROM (
-  (SELECT "id", "revokedAt" FROM "sessionStore"
+SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL, NULL, s."revokedAt", s."endReason", s."endedBy" FROM (
+  (SELECT "id", "revokedAt", "endReason", "endedBy" FROM "sessionStore"
    WHERE "revokedXid" >= pg_snapshot_xmax($3::text::pg_snapshot) AND "revokedXid" < pg_snapshot_xmax(pg_current_snapshot())
    ORDER BY "revokedXid" LIMIT $4)
   UNION ALL
-  (SELECT "id", "revokedAt" FROM "sessionStore"
+  (SELECT "id", "revokedAt", "endReason", "endedBy" FROM "sessionStore"
    WHERE "revokedXid" = ANY (ARRAY(SELECT pg_snapshot_xip($3::text::pg_snapshot)))
    ORDER BY "revokedXid" LIMIT $4)
 ) s LEFT JOIN LATERAL (
@@ -117,7 +126,7 @@ SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL, NULL FROM (
   FROM "sessionStoreToken" WHERE "session" = s."id"
 ) t ON true
 UNION ALL
-SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL FROM (
+SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL, NULL, NULL, NULL FROM (
   (SELECT "id", "accessExpiresAt", "supersededAt", "supersededBelow" FROM "sessionStoreToken"
    WHERE "supersededXid" >= pg_snapshot_xmax($3::text::pg_snapshot) AND "supersededXid" < pg_snapshot_xmax(pg_current_snapshot())
    ORDER BY "supersededXid" LIMIT $4)
@@ -138,7 +147,7 @@ func (r *Source) Since(ctx context.Context, cursor string) ([]verifier.Revocatio
 		return nil, false, sessionerr.Unavailable("read revocations", err)
 	}
 	var found []verifier.Revocation
-	now, err := readRevocations(rows, func(v verifier.Revocation) { found = append(found, v) })
+	now, err := readRevocations(rows, func(v verifier.Revocation, _ Ended) { found = append(found, v) })
 	if err != nil {
 		r.primary.See(ctx, r.Pool, err)
 		return nil, false, sessionerr.Unavailable("read revocations", err)
@@ -154,20 +163,22 @@ func (r *Source) newlyRevoked(since state) []any {
 	return []any{pgvalue.Seconds(r.MaxAccessTokenTTL), pgvalue.Seconds(verifier.Slack), since.snapshot, maxNewRevocations}
 }
 
-// readRevocations hands on the rows of the statements above.
-func readRevocations(rows pgx.Rows, found func(verifier.Revocation)) (state, error) {
+// readRevocations hands on the rows of the statements above. What they do not tell of how
+// a session ended is zero.
+func readRevocations(rows pgx.Rows, found func(verifier.Revocation, Ended)) (state, error) {
 	var id pgtype.UUID
 	var until, below pgtype.Int8
 	var now pgtype.Timestamptz
-	var snapshot, epoch pgtype.Text
+	var ended pgtype.Timestamptz
+	var snapshot, epoch, reason, by pgtype.Text
 	var at state
-	_, err := pgx.ForEachRow(rows, []any{&id, &until, &below, &snapshot, &epoch, &now}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&id, &until, &below, &snapshot, &epoch, &now, &ended, &reason, &by}, func() error {
 		switch {
 		case below.Valid:
-			found(verifier.Revocation{TokenID: id.Bytes, Below: below.Int64, Until: until.Int64})
+			found(verifier.Revocation{TokenID: id.Bytes, Below: below.Int64, Until: until.Int64}, Ended{})
 			return nil
 		case id.Valid:
-			found(verifier.Revocation{SessionID: id.Bytes, Until: until.Int64})
+			found(verifier.Revocation{SessionID: id.Bytes, Until: until.Int64}, Ended{ID: id.Bytes, At: ended.Time, Reason: reason.String, By: by.String})
 			return nil
 		}
 		at = state{epoch: epoch.String, snapshot: snapshot.String, now: now.Time}

@@ -158,7 +158,7 @@ func TestRevocationUntil(t *testing.T) {
 		t.Fatal(err)
 	}
 	found = nil
-	if _, err := readRevocations(rows, func(r verifier.Revocation) { found = append(found, r) }); err != nil {
+	if _, err := readRevocations(rows, func(r verifier.Revocation, _ Ended) { found = append(found, r) }); err != nil {
 		t.Fatal(err)
 	}
 	check("all", found)
@@ -192,7 +192,7 @@ func TestSupersededUntil(t *testing.T) {
 	all := func() (found []verifier.Revocation) {
 		rows, err := k.pool.Query(t.Context(), revokedQuery, k.revoked()...)
 		if err == nil {
-			_, err = readRevocations(rows, func(r verifier.Revocation) { found = append(found, r) })
+			_, err = readRevocations(rows, func(r verifier.Revocation, _ Ended) { found = append(found, r) })
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -94,7 +94,11 @@ export class Revocations {
     }
     this.#cursor = part.cursor;
     if (part.complete_ms === undefined) return; // more follows
-    if (this.#loading) [this.#told, this.#loading, this.#from] = [this.#loading, null, 0];
+    if (this.#loading) {
+      // A revocation is final, also where the database has lost it.
+      for (const [id, until] of this.#told.revoked) if (until >= part.from) this.#loading.revoked.set(id, Math.max(until, this.#loading.revoked.get(id) ?? 0));
+      [this.#told, this.#loading, this.#from] = [this.#loading, null, 0];
+    }
     this.#from = Math.max(this.#from, part.from);
     this.#proof = { mono: sent.mono + part.complete_ms, wall: sent.wall + part.complete_ms };
     if (part.now !== undefined) {

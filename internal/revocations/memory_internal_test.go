@@ -1,0 +1,71 @@
+package revocations
+
+import (
+	"testing"
+
+	"github.com/google/uuid"
+)
+
+// A database is doubted where it may have forgotten what was seen of it, until the
+// consequences are drawn; and not where it is seen for the first time, or goes on.
+func TestMemoryDoubts(t *testing.T) {
+	t.Parallel()
+	var m memory
+	m.add(Ended{ID: uuid.New()})
+	for i, c := range []struct {
+		epoch, snapshot string
+		want            bool
+	}{
+		{"", "10:10:", false}, // a new one
+		{"a", "10:10:", false},
+		{"a", "10:12:", false},
+		{"b", "20:20:", true}, // another one took over
+		{"b", "20:21:", false},
+		{"b", "15:15:", true}, // a copy of it, of some time ago
+		{"", "16:16:", true},  // it has crashed
+		{"c", "16:16:", false},
+	} {
+		if got := m.see(state{epoch: c.epoch, snapshot: c.snapshot}); got != c.want {
+			t.Errorf("state %d is doubted: %v", i, got)
+		}
+		if sessions, doubt := m.doubted(); len(sessions) > 0 != c.want {
+			t.Errorf("state %d: %d sessions are doubted", i, len(sessions))
+		} else {
+			m.settle(doubt)
+		}
+	}
+}
+
+// What comes while a doubt is settled is a doubt of its own.
+func TestMemoryDoubtsAgain(t *testing.T) {
+	t.Parallel()
+	var m memory
+	m.add(Ended{ID: uuid.New()})
+	m.see(state{epoch: "a", snapshot: "1:1:"})
+	m.see(state{epoch: "b", snapshot: "1:1:"})
+	_, doubt := m.doubted()
+	m.see(state{epoch: "c", snapshot: "1:1:"})
+	m.settle(doubt)
+	if sessions, _ := m.doubted(); len(sessions) != 1 {
+		t.Errorf("%d sessions are doubted", len(sessions))
+	}
+}
+
+// However many sessions end, so many of the last are remembered.
+func TestMemoryIsBounded(t *testing.T) {
+	t.Parallel()
+	var m memory
+	for range 3 {
+		for range maxYoung {
+			m.add(Ended{ID: uuid.New()})
+		}
+	}
+	last := Ended{ID: uuid.New(), By: "ann"}
+	m.add(last)
+	if n := len(m.young) + len(m.old); n < maxYoung || n > 2*maxYoung {
+		t.Errorf("%d sessions are remembered", n)
+	}
+	if m.young[last.ID] != last {
+		t.Error("the last one is not")
+	}
+}

@@ -1,0 +1,51 @@
+package sessionstore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/revocations"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+)
+
+// anewTime is when a session s is revoked that "lost" tells of: when it was, unless tokens
+// were made of it since.
+const anewTime = `GREATEST("lost"."at", ` + tokensMade + `)`
+
+// Those of the sessions are revoked that the database has, and has as live: it may be
+// somebody else who has revoked the others anew.
+const revokeAnewQuery = `
+WITH "lost" ("id", "at", "reason", "by") AS MATERIALIZED (
+  SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[])
+), "target" AS MATERIALIZED (
+  SELECT "id" FROM "sessionStore" WHERE "id" = ANY ($1) AND "revokedAt" IS NULL ORDER BY "id" FOR NO KEY UPDATE
+), "session" AS (
+  UPDATE "sessionStore" s SET "revokedAt" = ` + anewTime + `, "revokedXid" = pg_current_xact_id(),
+    "endReason" = "lost"."reason", "endedBy" = "lost"."by" FROM "lost"
+  WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "target")) AND s."id" = "lost"."id"
+  RETURNING s."id"
+), ` + tellVerifiers + `
+SELECT count(*), (SELECT count(*) FROM "told"), NULL::uuid FROM "session"`
+
+// revokeAnew revokes sessions whose revocation a failover or a restore has lost, with the
+// time and cause that they had. Observers are not told: it is no new end of a session.
+func revokeAnew(ctx context.Context, conn *pgx.Conn, sessions []revocations.Ended) (n int64, err error) {
+	ids, at := make([]pgtype.UUID, len(sessions)), make([]pgtype.Timestamptz, len(sessions))
+	reasons, by := make([]*string, len(sessions)), make([]*string, len(sessions))
+	for i, s := range sessions {
+		ids[i], at[i] = pgvalue.UUID(s.ID), pgtype.Timestamptz{Time: s.At, Valid: true}
+		reasons[i], by[i] = pgvalue.OrNull(s.Reason), pgvalue.OrNull(s.By)
+	}
+	err = pgx.BeginTxFunc(ctx, conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
+		batch, err := revokeSome(ctx, tx, "", revokeAnewQuery, ids, at, reasons, by)
+		n = batch.sessions
+		return err
+	})
+	if err != nil {
+		return 0, sessionerr.Unavailable("revoke sessions anew", err)
+	}
+	return n, nil
+}
