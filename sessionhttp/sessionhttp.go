@@ -90,6 +90,9 @@ type Manager[T any] struct {
 
 // New returns a manager.
 func New[T any](store Store, cfg Config) *Manager[T] {
+	if cookies, are := cfg.Transport.(Cookies); are {
+		cookies.check()
+	}
 	if cfg.OnError == nil {
 		cfg.OnError = Error
 	}
