@@ -84,7 +84,8 @@
 //
 // # Where the tokens are
 //
-// [Bearer] reads the access token from the Authorization header; the client refreshes. With
+// [Bearer] reads the access token from the Authorization header, [Header] from another one, and [Body]
+// from a form; the client refreshes. With
 // [Cookies] a browser holds nothing but cookies that no script can read, and the
 // middleware refreshes by itself, in any number of parallel requests and replicas: the store's
 // grace makes that safe, and cookies that are lost with their answer log nobody out.
