@@ -18,6 +18,7 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 			session, err = m.visitor(r)
 		}
 		if err != nil {
+			m.logFault(r.Context(), err)
 			m.cfg.OnError(w, r, err)
 			return
 		}

@@ -99,7 +99,7 @@ func TestRepair(t *testing.T) {
 			if _, _, err := k.store.Get(t.Context(), k.access); errors.Is(err, sessionstore.ErrEnded) != errors.Is(test.err, sessionstore.ErrEnded) {
 				t.Errorf("the session: %v", err)
 			}
-			if !strings.Contains(log.String(), "does not decode") {
+			if got := log.String(); !strings.Contains(got, "does not decode") || strings.Contains(got, "broken") != errors.Is(test.err, broken) {
 				t.Errorf("the log is %q", log.String())
 			}
 		})
