@@ -14,7 +14,7 @@ import (
 // request has already ends: who logs in must not go on with tokens that somebody else may have
 // planted. An empty Client in params is what [Config].Client says. The request need not
 // come through [Manager.Handler]; if it does, Begin is called before the response begins,
-// or the error is [ErrBegun].
+// or the error is [ErrBegun]. Data that does not decode into T again is a [DataError].
 func (m *Manager[T]) Begin(w http.ResponseWriter, r *http.Request, data T, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
 	fail := func(err error) (sessionstore.Session, sessionstore.TokenPair, error) {
 		return sessionstore.Session{}, sessionstore.TokenPair{}, err
@@ -33,6 +33,8 @@ func (m *Manager[T]) Begin(w http.ResponseWriter, r *http.Request, data T, param
 		if err := before.unanswered(); err != nil {
 			return fail(err)
 		}
+	} else if handedOf(r.Context()).isTooLate() {
+		return fail(ErrBegun)
 	}
 	if params.Client == (sessionstore.Client{}) {
 		params.Client = m.cfg.Client(r)
@@ -46,17 +48,24 @@ func (m *Manager[T]) Begin(w http.ResponseWriter, r *http.Request, data T, param
 			return fail(err)
 		}
 	}
-	m.hand(r.Context(), w.Header(), m.handOver(pair))
+	if !m.hand(r.Context(), w.Header(), m.handOver(pair)) {
+		_ = m.end(ending, session.ID, sessionstore.Cause{}) // nobody has its tokens
+		return fail(ErrBegun)
+	}
 	return session, pair, nil
 }
 
 // Create makes a session with the given data, without a request: see
 // [sessionstore.Store.Create].
 func (m *Manager[T]) Create(ctx context.Context, data T, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
-	var err error
-	if params.Data, err = encode(data); err != nil {
+	encoded, err := encode(data)
+	if err == nil {
+		_, err = written[T](encoded)
+	}
+	if err != nil {
 		return sessionstore.Session{}, sessionstore.TokenPair{}, err
 	}
+	params.Data = encoded
 	return m.create(ctx, params)
 }
 
@@ -72,17 +81,17 @@ func (m *Manager[T]) isOthers(clientID string) bool {
 }
 
 // present returns the session that the request has, whether it comes through the
-// middleware or not, or nil.
+// middleware or not, or nil. Of one whose data does not decode only the id is of use: it can
+// be ended.
 func (m *Manager[T]) present(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
 	if s := m.From(r.Context()); s != nil {
 		return s, nil
 	}
 	s, err := m.load(w, r)
-	_, undecodable := errors.AsType[*DataError](err)
-	if undecodable || errors.Is(err, ErrNoToken) || errors.Is(err, ErrMalformed) || IsInvalidToken(err) {
-		return nil, nil
+	if s != nil || errors.Is(err, ErrNoToken) || errors.Is(err, ErrMalformed) || IsInvalidToken(err) {
+		return s, nil
 	}
-	return s, err
+	return nil, err
 }
 
 // unanswered is nil while the response can still hand over tokens.

@@ -3,6 +3,7 @@ package sessionhttp
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -25,11 +26,13 @@ var ErrCrossSite = errors.New("a request from another site")
 // the access token of a session with many claims of its own is in several.
 type Cookies struct {
 	// Name is the cookies' name after the prefix. Managers in one program whose sessions are
-	// apart need a name each. Empty means "session".
+	// apart need a name each. Empty means "session". With a name that cookies cannot have, [New]
+	// panics.
 	Name string
 	// Protection decides which requests come from another site, and refuses them, whether they
 	// have cookies or not. Nil means [http.NewCrossOriginProtection], which trusts
-	// no other origin.
+	// no other origin. It takes a request to upgrade, as WebSockets begin with, for a POST: a
+	// pattern that exempts them names no other method.
 	Protection *http.CrossOriginProtection
 }
 
@@ -100,10 +103,19 @@ func (c Cookies) set(header http.Header, name, value string, age int) {
 	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(other string) bool {
 		return strings.HasPrefix(other, name+"=")
 	})
-	header.Add("Set-Cookie", (&http.Cookie{
-		Name: name, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	}).String())
+	header.Add("Set-Cookie", cookie(name, value, age).String())
 	header.Set("Cache-Control", "no-store")
+}
+
+func cookie(name, value string, age int) *http.Cookie {
+	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
+}
+
+// check panics if net/http would leave the cookies out of every answer.
+func (c Cookies) check() {
+	if err := cookie(c.access(), "", 0).Valid(); err != nil {
+		panic(fmt.Sprintf("sessionhttp: the name %q: %v", c.Name, err))
+	}
 }
 
 func (c Cookies) access() string {

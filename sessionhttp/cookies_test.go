@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/latchkey-sessions/latchkey/memstore"
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -283,6 +284,67 @@ func TestCookiesOfAReplacedResponse(t *testing.T) {
 	}
 	if got := ann.open(t, s, http.MethodGet); got != "200 tea" {
 		t.Error(got)
+	}
+}
+
+// A session takes its cookies with it, ended by whichever method. Those of a login after that stay.
+func TestCookiesEndWithTheSession(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)
+	outer := site{s.store, sessionhttp.New[cart](s.store, sessionhttp.Config{Transport: sessionhttp.Cookies{Name: "outer"}, Optional: true})}
+	for name, end := range map[string]struct {
+		handler http.Handler
+		want    string
+	}{
+		"behind the middleware": {outer.Handler(s.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			if err := s.From(r.Context()).End(r.Context()); err != nil {
+				t.Error(err)
+			}
+		}))), "200 a visitor"},
+		"beside it": {http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			session, err := s.Open(w, r)
+			if err == nil {
+				err = session.End(r.Context())
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		}), "200 a visitor"},
+		"login after it": {s.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			err := s.From(r.Context()).End(r.Context())
+			if err == nil {
+				_, _, err = s.Begin(w, r, cart{Items: []string{"milk"}}, sessionstore.CreateParams{})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})), "200 milk"},
+	} {
+		ann := browser{}
+		ann.open(t, s, http.MethodPost)
+		ann.open(t, outer, http.MethodPost)
+		ann.open(t, end.handler, http.MethodPost)
+		if got, hasCookie := ann.open(t, s, http.MethodGet), ann[refreshCookie] != ""; got != end.want || hasCookie != (end.want == "200 milk") {
+			t.Errorf("%s: %s, cookies %v", name, got, ann)
+		}
+		if got := ann.open(t, outer, http.MethodGet); got != "200 tea" {
+			t.Errorf("%s: the other manager's session: %s", name, got)
+		}
+	}
+}
+
+// A name that no cookie can have is noticed at once, not when nobody can log in.
+func TestCookieNames(t *testing.T) {
+	t.Parallel()
+	for name, good := range map[string]bool{"": true, "shop": true, "a.b_c-d": true, "my shop": false, "a;b": false, "a=b": false, "käse": false} {
+		func() {
+			defer func() {
+				if panics := recover() != nil; panics == good {
+					t.Errorf("%q: panics: %v", name, panics)
+				}
+			}()
+			sessionhttp.New[cart](memstore.MustNew(sessionstore.Config{}), sessionhttp.Config{Transport: sessionhttp.Cookies{Name: name}})
+		}()
 	}
 }
 

@@ -22,6 +22,9 @@ type DataError struct {
 
 // Error leaves out the reason, which may quote the data.
 func (e *DataError) Error() string {
+	if errors.Is(e.Reason, errNoObject) {
+		return e.doing + " the session data failed: it is not a JSON object"
+	}
 	if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](e.Reason); ok {
 		return fmt.Sprintf("%s the session data failed: the member %q does not fit a %s", e.doing, mismatch.Field, mismatch.Type)
 	}
@@ -67,8 +70,26 @@ func (v *version[T]) change(f func(*T) error) (*version[T], error) {
 	if bytes.Equal(before, after) {
 		return v, nil
 	}
-	return &version[T]{data: after}, nil
+	return written[T](after)
 }
+
+// written is the version that has the encoded data, once that proves to be an object that decodes: a
+// session with other data could not be used any more.
+func written[T any](data []byte) (*version[T], error) {
+	if data[0] != '{' {
+		return nil, &DataError{errNoObject, "encoding"}
+	}
+	value, err := decode[T](data)
+	if err != nil {
+		return nil, err
+	}
+	v := &version[T]{data: data}
+	v.decoded.Store(&value)
+	return v, nil
+}
+
+// errNoObject is the reason of a DataError.
+var errNoObject = errors.New("not a JSON object")
 
 func encode[T any](value T) ([]byte, error) {
 	data, err := json.Marshal(value)

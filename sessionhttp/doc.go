@@ -78,16 +78,18 @@
 // stored: with a redirect, with a 4xx (failed attempts can be counted), and for a client
 // that has left.
 //
-// What is stored is always what a whole number of Updates made of the data. A change that
+// What is stored is always what a whole number of Updates made of the data, and decodes: Update
+// refuses at once what does not encode to an object, or could not be read again. A change that
 // could not be stored is logged, and told to whoever can still be told.
 //
 // # Where the tokens are
 //
-// [Bearer] reads the access token from the Authorization header; the client refreshes. With
+// [Bearer] reads the access token from the Authorization header, [Header] from another one, and [Body]
+// from a form; the client refreshes. With
 // [Cookies] a browser holds nothing but cookies that no script can read, and the
 // middleware refreshes by itself, in any number of parallel requests and replicas: the store's
 // grace makes that safe, and cookies that are lost with their answer log nobody out.
-// [Manager.Begin] logs in, [Manager.End] logs out, and [Session.Renew] gives a session new
+// [Manager.Begin] logs in, [Manager.End] logs out, also where the session's data does not decode, and [Session.Renew] gives a session new
 // tokens and a new id when its user gets more rights.
 //
 // New tokens are in whatever answers the request in the end: the handler's response, the error that

@@ -27,7 +27,8 @@ func (m *Manager[T]) End(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// End revokes the session. Changes that are not stored yet are given up. The end of ctx does
+// End revokes the session, and takes the tokens from the client where the transport and the
+// response still can. Changes that are not stored yet are given up. The end of ctx does
 // not stop it: a client that leaves is signed out.
 func (s *Session[T]) End(ctx context.Context) error {
 	ctx, cancel := s.manager.saving(ctx)
@@ -36,7 +37,14 @@ func (s *Session[T]) End(ctx context.Context) error {
 		return err
 	}
 	defer s.release()
-	return s.end(ctx, sessionstore.SignedOut(s.Info.ID))
+	if err := s.end(ctx, sessionstore.SignedOut(s.Info.ID)); err != nil {
+		return err
+	}
+	s.handed.put(s.manager, s.manager.cfg.Transport.Clear)
+	if s.header != nil {
+		s.manager.cfg.Transport.Clear(s.header)
+	}
+	return nil
 }
 
 // end revokes the session. It needs the turn.

@@ -61,6 +61,18 @@ func Error(w http.ResponseWriter, r *http.Request, err error) {
 	http.Error(w, http.StatusText(status), status)
 }
 
+// logFault tells the log of a request that could not be served for no fault of its client's, unless
+// that has left.
+func (m *Manager[T]) logFault(ctx context.Context, err error) {
+	_, isLogged := errors.AsType[*DataError](err)
+	isClients := dpop.ErrorCode(err) != "" || IsInvalidToken(err) ||
+		errors.Is(err, ErrNoToken) || errors.Is(err, ErrMalformed) || errors.Is(err, ErrCrossSite)
+	if isClients || isLogged || errors.Is(ctx.Err(), context.Canceled) {
+		return
+	}
+	m.cfg.Logger.ErrorContext(ctx, "a session could not be loaded", "error", err.Error())
+}
+
 // notProven makes an error of package dpop one that says of the token that it is
 // no good here, as handlers of errors know it.
 func notProven(err error) error {

@@ -10,8 +10,9 @@ import (
 // handler's response: new tokens, or none any more. An answer that takes the place of the
 // handler's has them too, or the client would be left with those of a session that has ended.
 type handed struct {
-	mu sync.Mutex
-	of map[any]func(http.Header)
+	mu   sync.Mutex
+	of   map[any]func(http.Header)
+	late bool // an answer has begun
 }
 
 type handedKey struct{}
@@ -22,10 +23,11 @@ func handedOf(ctx context.Context) *handed {
 	return h
 }
 
-// put takes the place of what the manager handed over before.
-func (h *handed) put(manager any, answer func(http.Header)) {
+// put takes the place of what the manager handed over before. It tells whether the answer can
+// have it.
+func (h *handed) put(manager any, answer func(http.Header)) bool {
 	if h == nil || answer == nil {
-		return
+		return true
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -33,18 +35,34 @@ func (h *handed) put(manager any, answer func(http.Header)) {
 		h.of = map[any]func(http.Header){}
 	}
 	h.of[manager] = answer
+	return !h.late
+}
+
+// isTooLate tells whether an answer has begun.
+func (h *handed) isTooLate() bool {
+	if h == nil {
+		return false
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.late
 }
 
 func (h *handed) write(header http.Header) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.late = true
 	for _, answer := range h.of {
 		answer(header)
 	}
 }
 
-// hand puts tokens into the header of an answer, or takes them from the client.
-func (m *Manager[T]) hand(ctx context.Context, header http.Header, answer func(http.Header)) {
-	handedOf(ctx).put(m, answer)
-	answer(header)
+// hand puts tokens into the header of an answer, or takes them from the client. It tells whether
+// the answer can have them.
+func (m *Manager[T]) hand(ctx context.Context, header http.Header, answer func(http.Header)) bool {
+	inTime := handedOf(ctx).put(m, answer)
+	if inTime {
+		answer(header)
+	}
+	return inTime
 }

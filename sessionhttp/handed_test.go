@@ -1,6 +1,7 @@
 package sessionhttp_test
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/http/httptest"
@@ -28,6 +29,29 @@ func recovering(next http.Handler) http.Handler {
 func fails(t *testing.T, s *sessionhttp.Session[cart], r *http.Request) {
 	t.Helper()
 	if err := s.Update(r.Context(), put(strings.Repeat("x", sessionstore.MaxDataBytes))); err != nil {
+		t.Error(err)
+	}
+}
+
+// panicsAgain makes a change that panics when it has to be made again, as it must.
+func panicsAgain(t *testing.T, s site, r *http.Request) {
+	t.Helper()
+	session, again := s.From(r.Context()), false
+	err := session.Update(r.Context(), func(c *cart) error {
+		if again {
+			panic("no answer")
+		}
+		again = true
+		return put("milk")(c)
+	})
+	if err != nil {
+		panic("it has ended")
+	}
+	stored, err := s.store.Load(r.Context(), session.Info.ID)
+	if err != nil {
+		t.Error(err)
+	}
+	if _, err := s.store.Update(r.Context(), stored.ID, stored.Checksum, []byte(`{"items":["tea"],"more":{"by":"another"}}`)); err != nil {
 		t.Error(err)
 	}
 }
@@ -60,24 +84,14 @@ func TestTokensSurviveTheResponse(t *testing.T) {
 		"a change panics when it is made again": func(then http.HandlerFunc) http.Handler {
 			return recovering(s.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				then(w, r)
-				session, again := s.From(r.Context()), false
-				err := session.Update(r.Context(), func(c *cart) error {
-					if again {
-						panic("no answer")
-					}
-					again = true
-					return put("milk")(c)
-				})
-				if err != nil {
-					panic("it has ended")
-				}
-				stored, err := s.store.Load(r.Context(), session.Info.ID)
-				if err != nil {
-					t.Error(err)
-				}
-				if _, err := s.store.Update(r.Context(), stored.ID, stored.Checksum, []byte(`{"items":["tea"],"more":{"by":"another"}}`)); err != nil {
-					t.Error(err)
-				}
+				panicsAgain(t, s, r)
+			})))
+		},
+		"a change panics, which is recovered inside": func(then http.HandlerFunc) http.Handler {
+			return s.Handler(recovering(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				then(w, r)
+				panicsAgain(t, s, r)
+				w.WriteHeader(http.StatusOK)
 			})))
 		},
 		"another's change fails": func(then http.HandlerFunc) http.Handler {
@@ -138,6 +152,76 @@ func TestBeginTooLate(t *testing.T) {
 		if got := ann.open(t, s, http.MethodGet); got != "200 tea" {
 			t.Errorf("after that: %s", got)
 		}
+	}
+}
+
+// Nor does it for a visitor without a session before: nobody would have its tokens.
+func TestFirstLoginTooLate(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)
+	w := browser{}.send(t, s.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		if _, _, err := s.Begin(w, r, cart{}, sessionstore.CreateParams{Subject: "late"}); !errors.Is(err, sessionhttp.ErrBegun) {
+			t.Errorf("%v", err)
+		}
+	})), http.MethodGet)
+	page, err := s.store.List(t.Context(), "late", sessionstore.ListParams{})
+	if err != nil || len(page.Sessions) != 0 || w.Header()["Set-Cookie"] != nil {
+		t.Errorf("%v, %v, %v", page, err, w.Header())
+	}
+}
+
+// slowStore makes sessions when it is told to.
+type slowStore struct {
+	sessionhttp.Store
+
+	asked, goOn chan struct{}
+}
+
+func (s slowStore) Create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
+	close(s.asked)
+	<-s.goOn
+	return s.Store.Create(ctx, params)
+}
+
+// The session of a first login whose response begins meanwhile has ended.
+func TestResponseBeginsBesideTheFirstLogin(t *testing.T) {
+	t.Parallel()
+	store := setup(t, sessionhttp.Config{}).store
+	slow := slowStore{store, make(chan struct{}), make(chan struct{})}
+	sessions := sessionhttp.New[cart](slow, sessionhttp.Config{Transport: sessionhttp.Cookies{}, Optional: true})
+	failed := make(chan error, 1)
+	browser{}.send(t, sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		go func() {
+			_, _, err := sessions.Begin(w, r, cart{}, sessionstore.CreateParams{Subject: "late"})
+			failed <- err
+		}()
+		<-slow.asked
+		w.WriteHeader(http.StatusOK)
+		close(slow.goOn)
+	})), http.MethodGet)
+	if err := <-failed; !errors.Is(err, sessionhttp.ErrBegun) {
+		t.Errorf("%v", err)
+	}
+	if page, err := store.List(t.Context(), "late", sessionstore.ListParams{}); err != nil || len(page.Sessions) != 0 {
+		t.Errorf("%v, %v", page, err)
+	}
+}
+
+// The cookies of a first login are in whatever answers the request, as those of later ones are.
+func TestFirstLoginInATimeout(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)
+	ann := browser{}
+	w := ann.send(t, s.Handler(http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, _, err := s.Begin(w, r, cart{Items: []string{"tea"}}, sessionstore.CreateParams{}); err != nil {
+			t.Error(err)
+		}
+		<-r.Context().Done()
+	}), time.Second/4, "")), http.MethodGet)
+	ann.keep(w)
+	if got := ann.open(t, s, http.MethodGet); w.Code != http.StatusServiceUnavailable || got != "200 tea" {
+		t.Errorf("%d, and then %s", w.Code, got)
 	}
 }
 
@@ -204,6 +288,21 @@ func TestCrossSiteWebSocket(t *testing.T) {
 		w := httptest.NewRecorder()
 		if s.ServeHTTP(w, r); w.Code != want {
 			t.Errorf("from %s: %d", origin, w.Code)
+		}
+	}
+}
+
+// A pattern exempts WebSockets if it names no method, or that which they count as.
+func TestExemptedWebSocket(t *testing.T) {
+	t.Parallel()
+	for pattern, want := range map[string]error{"/ws": sessionhttp.ErrNoToken, "POST /ws": sessionhttp.ErrNoToken, "GET /ws": sessionhttp.ErrCrossSite, "/other": sessionhttp.ErrCrossSite} {
+		protection := http.NewCrossOriginProtection()
+		protection.AddInsecureBypassPattern(pattern)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "https://shop.example.com/ws", http.NoBody)
+		r.Header.Set("Upgrade", "websocket")
+		r.Header.Set("Origin", "https://partner.example.com")
+		if _, err := (sessionhttp.Cookies{Protection: protection}).Read(r); !errors.Is(err, want) {
+			t.Errorf("%s: %v", pattern, err)
 		}
 	}
 }

@@ -17,17 +17,16 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 		if err != nil && m.strangers(err) {
 			session, err = m.visitor(r)
 		}
-		switch {
-		case err != nil:
+		if err != nil {
+			m.logFault(r.Context(), err)
 			m.cfg.OnError(w, r, err)
-		case session == nil:
-			next.ServeHTTP(w, r)
-		default:
-			m.serve(w, r, session, next)
+			return
 		}
+		m.serve(w, r, session, next)
 	})
 }
 
+// serve calls the handler, without a session where that is nil: one may begin.
 func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, session *Session[T], next http.Handler) {
 	ctx := r.Context()
 	tokens := handedOf(ctx)
@@ -35,23 +34,29 @@ func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, session *Sess
 		tokens = new(handed)
 		ctx = context.WithValue(ctx, handedKey{}, tokens)
 	}
-	ctx = context.WithValue(ctx, contextKey{m}, session)
-	r = r.WithContext(ctx)
 	out := &responseWriter{
 		ResponseWriter: w,
-		begin: func(status int) error {
+		begin:          func(int) error { return nil },
+		hand:           tokens.write,
+		fail:           func(err error) { m.cfg.OnError(w, r, err) },
+	}
+	if session != nil {
+		session.handed = tokens
+		ctx = context.WithValue(ctx, contextKey{m}, session)
+		out.before = w.Header().Clone()
+		out.begin = func(status int) error {
 			answer, err := session.begin(ctx, status)
 			tokens.put(m, answer)
 			return err
-		},
-		hand:   tokens.write,
-		fail:   func(err error) { m.cfg.OnError(w, r, err) },
-		before: w.Header().Clone(),
+		}
 	}
+	r = r.WithContext(ctx)
 	served := false
 	defer func() {
 		if !served { // a panic is on its way
-			session.discard()
+			if session != nil {
+				session.discard()
+			}
 			out.abandon()
 		}
 	}()

@@ -12,7 +12,8 @@ import (
 )
 
 // load returns the session of the request's tokens, after a refresh if that is what they need
-// and the transport has the refresh token.
+// and the transport has the refresh token. Beside an error there may be a session too, of which
+// only the data is missing.
 func (m *Manager[T]) load(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
 	presented, err := m.cfg.Transport.Read(r)
 	if err != nil {
@@ -24,7 +25,9 @@ func (m *Manager[T]) load(w http.ResponseWriter, r *http.Request) (*Session[T], 
 		if presented.Refresh == "" || !replaceable(err) && (err != nil || !m.expires(s.Claims)) {
 			return s, err
 		}
-		expiring = s
+		if err == nil {
+			expiring = s
+		}
 	}
 	refreshed, err := m.store.RefreshTokens(r.Context(), string(presented.Refresh), m.cfg.Client(r))
 	if err = final(err); err != nil && expiring != nil && !IsInvalidToken(err) {
@@ -42,7 +45,7 @@ func (m *Manager[T]) load(w http.ResponseWriter, r *http.Request) (*Session[T], 
 		if !IsInvalidToken(err) { // an outage, or data that does not decode: the pair is as good as ever
 			m.hand(r.Context(), w.Header(), m.handOver(refreshed.Pair))
 		}
-		return nil, err
+		return s, err
 	}
 	s.pair, s.refreshed = &refreshed.Pair, now
 	return s, nil
@@ -67,11 +70,8 @@ func (m *Manager[T]) get(w http.ResponseWriter, r *http.Request, presented Prese
 		return nil, err
 	}
 	s, err := m.session(r.Context(), info, claims)
-	if err != nil {
-		return nil, err
-	}
 	s.access.Store(&presented.Access)
-	return s, nil
+	return s, err
 }
 
 // early is how long before its end an access token is replaced: an API that gets it from this

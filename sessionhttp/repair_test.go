@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -24,6 +25,37 @@ func TestDataOfAnotherShape(t *testing.T) {
 	}
 	if got := log.String(); !strings.Contains(got, k.session.ID.String()) || !strings.Contains(got, `\"items\"`) || strings.Contains(got, "no list") {
 		t.Errorf("the log is %q", got)
+	}
+}
+
+// Such a session ends with a log-out, and with another login, whatever the hook says of it.
+func TestEndOfDataThatDoesNotDecode(t *testing.T) {
+	t.Parallel()
+	var log logs
+	for name, repair := range map[string]func(context.Context, sessionstore.Session, error) ([]byte, error){
+		"no hook":       nil,
+		"hook gives up": func(context.Context, sessionstore.Session, error) ([]byte, error) { return nil, errors.New("broken") },
+	} {
+		k := setup(t, sessionhttp.Config{Logger: log.logger(), Repair: repair})
+		for how, end := range map[string]func(http.ResponseWriter, *http.Request) error{
+			"log-out": k.manager.End,
+			"login": func(w http.ResponseWriter, r *http.Request) error {
+				_, _, err := k.manager.Begin(w, r, cart{}, sessionstore.CreateParams{})
+				return err
+			},
+		} {
+			_, pair, err := k.store.Create(t.Context(), sessionstore.CreateParams{Data: []byte(`{"items":7}`)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.access = string(pair.AccessToken)
+			if err := end(httptest.NewRecorder(), k.request(t)); err != nil {
+				t.Errorf("%s, %s: %v", name, how, err)
+			}
+			if _, _, err := k.store.Get(t.Context(), k.access); !errors.Is(err, sessionstore.ErrEnded) {
+				t.Errorf("%s, %s: the session: %v", name, how, err)
+			}
+		}
 	}
 }
 
@@ -67,7 +99,7 @@ func TestRepair(t *testing.T) {
 			if _, _, err := k.store.Get(t.Context(), k.access); errors.Is(err, sessionstore.ErrEnded) != errors.Is(test.err, sessionstore.ErrEnded) {
 				t.Errorf("the session: %v", err)
 			}
-			if !strings.Contains(log.String(), "does not decode") {
+			if got := log.String(); !strings.Contains(got, "does not decode") || strings.Contains(got, "broken") != errors.Is(test.err, broken) {
 				t.Errorf("the log is %q", log.String())
 			}
 		})

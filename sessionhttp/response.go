@@ -2,6 +2,7 @@ package sessionhttp
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"io"
 	"maps"
@@ -38,8 +39,8 @@ func (w *responseWriter) start(status int) bool {
 	if w.begun {
 		return !w.failed
 	}
+	err := w.begin(status) // if it panics, the response has not begun: a recoverer may answer
 	w.begun = true
-	err := w.begin(status)
 	if err != nil {
 		clear(w.Header()) // it was about the response that is dropped
 		maps.Copy(w.Header(), w.before)
@@ -83,18 +84,55 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// ReadFrom stores the data first. A file is sent as fast as without the middleware.
+// ReadFrom stores the data before the first byte, and not at all if there is none: a handler
+// whose source fails at once can still say so. A file is sent as fast as without the middleware.
 func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
-	if !w.start(http.StatusOK) {
-		return 0, errNotStored
+	var first int64
+	if !w.hasBegun() {
+		var err error
+		if first, err = w.readFirst(r); first == 0 || err != nil {
+			return first, err
+		}
 	}
-	return io.Copy(w.ResponseWriter, r)
+	if !w.start(http.StatusOK) {
+		return first, errNotStored
+	}
+	rest, err := io.Copy(w.ResponseWriter, r)
+	return first + rest, err
 }
 
-// FlushError stores the data first: flushing begins the response.
+func (w *responseWriter) hasBegun() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.begun
+}
+
+// readFirst passes on what the first read yields.
+func (w *responseWriter) readFirst(r io.Reader) (int64, error) {
+	buffer := make([]byte, 512) // as much as net/http looks at for the type
+	for {
+		n, err := r.Read(buffer)
+		if n > 0 {
+			n, errWrite := w.Write(buffer[:n])
+			return int64(n), cmp.Or(errWrite, ignoreEOF(err))
+		}
+		if err != nil {
+			return 0, ignoreEOF(err)
+		}
+	}
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+// FlushError stores the data first: flushing begins the response, where it can be flushed.
 // [http.ResponseController] looks for this method.
 func (w *responseWriter) FlushError() error {
-	if !w.start(http.StatusOK) {
+	if w.reaches(canFlush) && !w.start(http.StatusOK) {
 		return errNotStored
 	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
@@ -103,12 +141,42 @@ func (w *responseWriter) FlushError() error {
 // Flush is FlushError for handlers that ask for an [http.Flusher].
 func (w *responseWriter) Flush() { _ = w.FlushError() }
 
-// Hijack stores the data first: what is said on the connection is the response.
+// Hijack stores the data first: what is said on the connection is the response. Over HTTP/2,
+// where there is nothing to hijack, the handler has still to answer.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if !w.start(http.StatusSwitchingProtocols) {
+	if w.reaches(canHijack) && !w.start(http.StatusSwitchingProtocols) {
 		return nil, nil, errNotStored
 	}
 	return http.NewResponseController(w.ResponseWriter).Hijack()
+}
+
+// reaches tells whether what is wrapped here can do something, other managers' wrappers left out:
+// they have every method.
+func (w *responseWriter) reaches(can func(http.ResponseWriter) bool) bool {
+	inner := w.ResponseWriter
+	for {
+		if _, ours := inner.(*responseWriter); !ours && can(inner) {
+			return true
+		}
+		wrapper, is := inner.(interface{ Unwrap() http.ResponseWriter })
+		if !is {
+			return false
+		}
+		inner = wrapper.Unwrap()
+	}
+}
+
+func canHijack(w http.ResponseWriter) bool {
+	_, can := w.(http.Hijacker)
+	return can
+}
+
+func canFlush(w http.ResponseWriter) bool {
+	switch w.(type) {
+	case http.Flusher, interface{ FlushError() error }:
+		return true
+	}
+	return false
 }
 
 // Unwrap lets [http.ResponseController] reach what is not wrapped here.

@@ -49,6 +49,7 @@ type Session[T any] struct {
 
 	alone  bool                      // no response waits for changes or tokens: see Open and Load
 	header http.Header               // which gets tokens at once; nil where the response does, or nobody
+	handed *handed                   // what the response hands over; nil without one
 	guest  sessionstore.CreateParams // of the session that a visitor's first change makes
 
 	phase atomic.Int32
@@ -62,16 +63,14 @@ const (
 	ended                  // it is refused: the session has ended
 )
 
+// session returns the session of what is stored. With an error it has no data.
 func (m *Manager[T]) session(ctx context.Context, info sessionstore.Session, claims tokens.Claims) (*Session[T], error) {
 	stored, err := m.open(ctx, info)
-	if err != nil {
-		return nil, err
-	}
 	info.Data, info.Checksum = nil, ""
 	s := &Session[T]{Info: info, Claims: claims, manager: m, stored: stored, turn: make(chan struct{}, 1)}
 	s.id.Store(&info.ID)
 	s.current.Store(stored)
-	return s, nil
+	return s, err
 }
 
 // becomes makes s the session that was made for it: a visitor's first, or one in its place. The response

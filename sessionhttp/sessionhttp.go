@@ -65,8 +65,8 @@ type Config struct {
 	Metadata *protectedresource.Metadata
 	// OnError answers a request that cannot be served. Nil means [Error].
 	OnError func(http.ResponseWriter, *http.Request, error)
-	// Logger is told of changes that could not be stored and of stored data that does
-	// not decode. Nil means [slog.Default].
+	// Logger is told of changes that could not be stored, of stored data that does
+	// not decode, and of sessions that could not be loaded. Nil means [slog.Default].
 	Logger *slog.Logger
 	// Anonymous, if set, gives visitors without a session one, in requests that Optional lets
 	// pass: [Manager.From] returns an empty one, and the first change that is stored makes it,
@@ -90,6 +90,9 @@ type Manager[T any] struct {
 
 // New returns a manager.
 func New[T any](store Store, cfg Config) *Manager[T] {
+	if cookies, are := cfg.Transport.(Cookies); are {
+		cookies.check()
+	}
 	if cfg.OnError == nil {
 		cfg.OnError = Error
 	}

@@ -65,7 +65,8 @@ func TestHandlerThatWritesNothing(t *testing.T) {
 // RFC 6750 §3: what is answered to a request that brings no good token.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
-	k := setup(t, sessionhttp.Config{})
+	var log logs
+	k := setup(t, sessionhttp.Config{Logger: log.logger()})
 	for name, test := range map[string]struct {
 		headers   []string
 		challenge string
@@ -89,6 +90,9 @@ func TestRefusals(t *testing.T) {
 		if w.Code != http.StatusUnauthorized || w.Header().Get("WWW-Authenticate") != test.challenge {
 			t.Errorf("%s: %d %v", name, w.Code, w.Header())
 		}
+	}
+	if log.String() != "" {
+		t.Errorf("what is the clients' affair is in the log: %q", log.String())
 	}
 }
 
@@ -130,12 +134,16 @@ func TestOptional(t *testing.T) {
 	}
 }
 
-// A database that is down is 503, never 401.
+// A database that is down is 503, never 401, and in the log.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
-	k := setup(t, sessionhttp.Config{})
+	var log logs
+	k := setup(t, sessionhttp.Config{Logger: log.logger()})
 	k.pool.Close()
 	w := k.serve(t, nil)
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "could not be loaded") || strings.Contains(got, k.access) {
+		t.Errorf("the log is %q", got)
+	}
 	if w.Code != http.StatusServiceUnavailable || w.Header().Get("Retry-After") == "" || w.Header().Get("WWW-Authenticate") != "" {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
@@ -144,7 +152,8 @@ func TestUnavailable(t *testing.T) {
 // A client that hangs up is no outage; a time limit of ours is.
 func TestClientHangsUp(t *testing.T) {
 	t.Parallel()
-	k := setup(t, sessionhttp.Config{})
+	var log logs
+	k := setup(t, sessionhttp.Config{Logger: log.logger()})
 	handler := k.manager.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was served") }))
 	gone, hangUp := context.WithCancel(t.Context())
 	hangUp()
@@ -158,5 +167,8 @@ func TestClientHangsUp(t *testing.T) {
 		if w.Code != want || (w.Header().Get("Retry-After") != "") != (want == 503) {
 			t.Errorf("%d, %v; want %d", w.Code, w.Header(), want)
 		}
+	}
+	if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "could not be loaded") {
+		t.Errorf("the log is %q", got) // of the one that was late
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -168,7 +169,7 @@ func TestInChromium(t *testing.T) {
 		defer cancel()
 		command := exec.CommandContext(ctx, name, args...)
 		command.Dir, command.WaitDelay = dir, time.Second
-		command.Env = append(os.Environ(), "CHROMIUM="+chromium, "SHOP=http://localhost:"+port, "CONTROL="+control.URL)
+		command.Env = append(os.Environ(), "CHROMIUM="+chromium, "SHOP=http://localhost:"+port, "CONTROL="+control.URL, "PARENT="+strconv.Itoa(os.Getpid()))
 		if output, err := command.CombinedOutput(); err != nil {
 			t.Fatalf("%s %v: %v\n%s", name, args, err, output)
 		}

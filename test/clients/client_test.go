@@ -35,7 +35,7 @@ func TestOwnClient(t *testing.T) {
 	out := run(t, dir, testservice.Env{
 		"PATH": os.Getenv("PATH"), "HOME": dir, "PAGE_PORT": port,
 		"ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key, "FAULTS_FOR": strconv.Itoa(int(faults.Seconds())),
-		"ANSWERS": answers,
+		"ANSWERS": answers, "PARENT": strconv.Itoa(os.Getpid()),
 	}.List(), "npm", "test", "--silent")
 	t.Logf("%s", out)
 	holdDemo(t, dir)

@@ -6,7 +6,7 @@ import type { TokenResponse } from "./session.js";
 
 type Call = "credentials" | "signIn" | "signOut" | "signOutEverywhere" | "signOutElsewhere" | "devices" | "renameDevice" | "endDevice";
 
-type Question = { id: number; call: Call; args: unknown[] };
+type Question = { id: number; call: Call; args: unknown[] } | "state";
 type Answer =
   | { state: State }
   | { id: number; value: unknown }
@@ -15,7 +15,16 @@ type Answer =
 interface Port {
   postMessage(message: unknown): void;
   onmessage: ((event: MessageEvent) => void) | null;
+  addEventListener?(type: "error", listener: () => void): void;
 }
+
+interface Waiting {
+  resolve: (value: any) => void;
+  reject: (reason: Error) => void;
+}
+
+/** How long a call waits for the worker to start, in milliseconds. */
+const startTimeout = 30_000;
 
 /**
  * serveClient lets a page use a client that lives in a worker, which alone holds the refresh token. The page gets access tokens,
@@ -23,7 +32,9 @@ interface Port {
  */
 export function serveClient(client: Client, port: Port): void {
   client.subscribe((state) => port.postMessage({ state } satisfies Answer));
-  port.onmessage = async ({ data: { id, call, args } }: MessageEvent<Question>) => {
+  port.onmessage = async ({ data }: MessageEvent<Question>) => {
+    if (data === "state") return port.postMessage({ state: client.state() } satisfies Answer);
+    const { id, call, args } = data;
     try {
       const value = await (client[call] as (...args: unknown[]) => Promise<unknown>)(...args);
       port.postMessage({ id, value: call === "credentials" ? withoutRefreshToken(value as Credentials | null) : value } satisfies Answer);
@@ -39,20 +50,34 @@ function withoutRefreshToken(credentials: Credentials | null): Credentials | nul
   return credentials && { id: credentials.id, accessToken: credentials.accessToken, tokenType: credentials.tokenType };
 }
 
-/** WorkerClient is the page's side: what `Client` does, except for proofs of possession. */
+/**
+ * WorkerClient is the page's side: what `Client` does, except for proofs of possession. Calls wait until the worker has started. Where
+ * it fails to, or takes too long, they are rejected with the code `unavailable`, and have no effect later.
+ */
 export class WorkerClient implements Source {
   readonly fetch: Fetch;
   readonly #port: Port;
-  readonly #waiting = new Map<number, { resolve: (value: any) => void; reject: (reason: Error) => void }>();
+  readonly #waiting = new Map<number, Waiting>();
+  /** What starts the calls that wait for the worker, and what gives them up. Undefined once it has started. */
+  #early: Map<() => void, () => void> | undefined = new Map();
+  #failed = false;
   readonly #listeners = new Set<(state: State) => void>();
   #state: State = { status: "loading" };
   #last = 0;
 
-  /** `origins` are those that get the access token; add the issuer's if the page calls it itself. */
-  constructor(port: Port, origins: Iterable<string>) {
+  readonly #startTimeout: number;
+
+  /**
+   * `origins` are those that get the access token; add the issuer's if the page calls it itself. `startTimeout` is how long a call
+   * waits for the worker to start, in milliseconds: 30,000 if it is not given.
+   */
+  constructor(port: Port, origins: Iterable<string>, options: { startTimeout?: number } = {}) {
     this.#port = port;
+    this.#startTimeout = options.startTimeout ?? startTimeout;
     this.fetch = authorizedFetch(this, new Set([...origins].map((origin) => new URL(origin).origin)), (input, init) => fetch(input, init));
+    port.addEventListener?.("error", () => this.#fail());
     port.onmessage = ({ data }: MessageEvent<Answer>) => {
+      this.#start();
       if ("state" in data) {
         this.#state = data.state;
         for (const listener of [...this.#listeners]) listener(data.state);
@@ -63,6 +88,7 @@ export class WorkerClient implements Source {
       if ("value" in data) call?.resolve(data.value);
       else call?.reject(data.code ? new LatchkeyError(data.code, data.message, data.retryAfter) : new Error(data.message));
     };
+    port.postMessage("state" satisfies Question); // it may have been told before anybody listened
   }
 
   readonly state = (): State => this.#state;
@@ -111,8 +137,36 @@ export class WorkerClient implements Source {
   #call<T>(call: Call, ...args: unknown[]): Promise<T> {
     return new Promise((resolve, reject) => {
       const id = ++this.#last;
-      this.#waiting.set(id, { resolve, reject });
-      this.#port.postMessage({ id, call, args } satisfies Question);
+      const send = () => {
+        this.#waiting.set(id, { resolve, reject });
+        this.#port.postMessage({ id, call, args } satisfies Question);
+      };
+      if (!this.#early) return send();
+      const giveUp = () => {
+        clearTimeout(timer);
+        this.#early?.delete(start);
+        reject(new LatchkeyError("unavailable", "the worker has not started"));
+      };
+      const start = () => {
+        clearTimeout(timer);
+        send();
+      };
+      const timer = setTimeout(giveUp, this.#startTimeout);
+      this.#early.set(start, giveUp);
+      if (this.#failed) giveUp();
     });
+  }
+
+  /** start sends what waited for the worker. */
+  #start(): void {
+    const early = this.#early;
+    this.#early = undefined;
+    early?.forEach((_, start) => start());
+  }
+
+  /** fail takes note of a script that could not be loaded, or ended with an error before it served anybody. */
+  #fail(): void {
+    this.#failed = true;
+    this.#early?.forEach((giveUp) => giveUp());
   }
 }

@@ -325,6 +325,18 @@ test("a worker that alone holds the refresh token", async (t) => {
   assert.ok(!told.messages.includes(told.refreshToken));
 });
 
+test("a worker whose script is missing, or throws, refuses calls", async (t) => {
+  const { open } = await setup(t);
+  const tab = await open();
+  const codes = await tab.evaluate(async () => {
+    const { WorkerClient } = await import("/dist/worker.js");
+    const broken = ["/dist/missing.js", URL.createObjectURL(new Blob(["throw new Error('broken')"], { type: "text/javascript" }))];
+    const calls = broken.map((script) => new WorkerClient(new Worker(script, { type: "module" }), []).credentials());
+    return (await Promise.allSettled(calls)).map(({ reason }) => reason?.code);
+  });
+  assert.deepEqual(codes, ["unavailable", "unavailable"]);
+});
+
 test("a visible tab refreshes ahead of expiry", async (t) => {
   const { net, open } = await setup(t);
   const tab = await open();

@@ -161,3 +161,49 @@ test("errors of a worker keep their code", async (t) => {
   net.next = () => ({ status: 503, headers: { "Retry-After": "3600" }, body: "" });
   await assert.rejects(page.credentials(), (error) => error instanceof LatchkeyError && error.code === "unavailable" && error.retryAfter > 3_500_000);
 });
+
+test("a worker that does not start refuses calls, which have no effect later", async (t) => {
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  const page = new WorkerClient(port2, ["https://shop.example.com"], { startTimeout: 50 });
+  await assert.rejects(page.signIn(await signIn("ada")), { code: "unavailable" });
+  await assert.rejects(page.fetch("https://shop.example.com"), { code: "unavailable" });
+  const store = memoryStore();
+  serveClient(client(t, { store }), port1);
+  await until(() => page.state().status === "signed-out");
+  assert.equal(await page.credentials(), null);
+  assert.equal(store.read(), null);
+});
+
+test("calls wait for a worker that is slow to start", async (t) => {
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  const page = new WorkerClient(port2, []);
+  const signedIn = page.signIn(await signIn("ada"));
+  serveClient(client(t), port1);
+  await signedIn;
+  assert.ok((await page.credentials()).accessToken);
+});
+
+test("a worker that fails is told from one that is slow", async (t) => {
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  const page = new WorkerClient(port2, []);
+  const waits = page.credentials();
+  port2.dispatchEvent(new Event("error"));
+  for (const call of [waits, page.credentials()]) await assert.rejects(call, { code: "unavailable" });
+  serveClient(client(t), port1); // an error of something else in the script
+  await until(() => page.state().status === "signed-out");
+  assert.equal(await page.credentials(), null);
+});
+
+test("a page that comes to a worker later learns its state", async (t) => {
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  const holder = client(t);
+  await holder.signIn(await signIn("ada"));
+  serveClient(holder, port1);
+  await new Promise((resolve) => port2.once("message", resolve)); // nobody took note of it
+  const page = new WorkerClient(port2, []);
+  await until(() => page.state().status === "signed-in");
+});

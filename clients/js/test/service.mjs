@@ -3,6 +3,16 @@ import { createServer, request as forward } from "node:http";
 
 export const { ISSUER: issuer, INTERNAL: internal, SERVICE_KEY: serviceKey } = process.env;
 
+// Whoever started the tests may have been killed: then nobody waits for their outcome.
+const runner = process.ppid;
+setInterval(() => {
+  try {
+    if (process.env.PARENT) process.kill(Number(process.env.PARENT), 0);
+    if (process.ppid === runner) return;
+  } catch {}
+  process.exit(1);
+}, 500).unref();
+
 const authorization = { Authorization: `Bearer ${serviceKey}` };
 
 /** signIn makes a session, as a backend does after a login, and returns what it hands to its client. */
