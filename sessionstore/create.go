@@ -37,7 +37,7 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 	if err != nil {
 		return Session{}, TokenPair{}, err
 	}
-	ended, err := s.make(ctx, &made)
+	ended, err := s.make(ctx, made)
 	result.Revoked, result.RevokedByClient = ended.total(), ended.named(s.rules.FirstClient)
 	if errors.Is(err, errCreatedBefore) {
 		return s.createdBefore(ctx, asked.once)
@@ -67,51 +67,49 @@ func (s *Store) make(ctx context.Context, c *creation) (ended perClient, err err
 }
 
 func (s *Store) createShared(ctx context.Context, c *creation) error {
-	made, err := s.creations.Do(ctx, *c)
-	if err != nil {
+	if _, err := s.creations.Do(ctx, c); err != nil {
 		return sessionerr.Unavailable("create a session", err)
 	}
-	*c = made.Of
 	return nil
 }
 
 // prepare fills in what the database does not decide.
-func (s *core) prepare(ctx context.Context, checked checkedParams) (creation, error) {
+func (s *core) prepare(ctx context.Context, checked checkedParams) (*creation, error) {
 	params, claims := checked.params, checked.claims
 	if len(params.Claims) == 0 && s.cfg.ClaimsFor != nil {
 		var err error
 		if claims, err = s.claimsFor(ctx, params); err != nil {
-			return creation{}, err
+			return nil, err
 		}
 	}
 	client, err := s.cfg.client(params.ClientID)
 	if err != nil {
-		return creation{}, err
+		return nil, err
 	}
 	if client.RequireProof && params.KeyThumbprint == "" {
-		return creation{}, argumentError("dpop_jkt", "missing: the client %q needs one", client.ID)
+		return nil, argumentError("dpop_jkt", "missing: the client %q needs one", client.ID)
 	}
 	own, err := s.cfg.lifetimesOf(params, client.Lifetimes)
 	if err != nil {
-		return creation{}, err
+		return nil, err
 	}
 	// Version 7 ids start with the time, so inserts land on the right edge of
 	// each index. They need not be secret: tokens are signed.
 	var ids [2]uuid.UUID
 	for i := range ids {
 		if ids[i], err = uuid.NewV7(); err != nil {
-			return creation{}, fmt.Errorf("create a session: %w", err)
+			return nil, fmt.Errorf("create a session: %w", err)
 		}
 	}
 	session := Session{ID: ids[0], Subject: params.Subject, ClientID: client.ID, Data: params.Data, Checksum: s.data.sum(ids[0], checked.content), Client: params.Client.clean()}
 	if err := session.readClaims(claims); err != nil {
-		return creation{}, err
+		return nil, err
 	}
 	stored, err := s.data.stored(session.ID, session.Data)
 	if err != nil {
-		return creation{}, err
+		return nil, err
 	}
-	return creation{
+	return &creation{
 		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Client: client.ID, Audience: tokens.Audience(client.Audiences...), Claims: claims, Lifetimes: own},
 		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: checked.once, clientID: client.argument,
 	}, nil

@@ -97,40 +97,46 @@ type creation struct {
 	clientID  any // the pair's, as an argument
 }
 
-// args are the arguments of a statement that makes one session.
+// args are the arguments of a statement that makes one session. Texts stay where they are.
 func (c *creation) args() []any {
 	return []any{
-		pgvalue.UUID(c.session.ID), c.session.Checksum, c.stored, pgvalue.OrNull(c.session.Subject),
-		pgvalue.OrNull(c.session.Client.Label), pgvalue.OrNull(c.session.Client.UserAgent), pgvalue.OrNull(c.session.Client.IP),
+		pgvalue.UUID(c.session.ID), &c.session.Checksum, c.stored, pgvalue.ThereOrNull(&c.session.Subject),
+		pgvalue.ThereOrNull(&c.session.Client.Label), pgvalue.ThereOrNull(&c.session.Client.UserAgent), pgvalue.ThereOrNull(&c.session.Client.IP),
 		pgvalue.OrNull(pgvalue.Seconds(c.lifetimes.Session)), pgvalue.UUID(c.pair.ID), pgvalue.Seconds(c.lifetimes.AccessToken), pgvalue.Seconds(c.lifetimes.RefreshToken),
-		pgvalue.OrNull(pgvalue.Seconds(c.own.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(c.own.RefreshToken)), pgvalue.OrNull(c.pair.BoundTo),
-		c.pair.Audience, pgvalue.OrNull(c.pair.Claims), c.clientID,
+		pgvalue.OrNull(pgvalue.Seconds(c.own.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(c.own.RefreshToken)), pgvalue.ThereOrNull(&c.pair.BoundTo),
+		&c.pair.Audience, pgvalue.ThereOrNull(&c.pair.Claims), c.clientID,
 	}
 }
 
-func (s statements) create(ctx context.Context, all []*groupcommit.Call[creation]) error {
+func (s statements) create(ctx context.Context, all []*groupcommit.Call[*creation]) error {
 	read := func(rows pgx.Rows) error { return readCreated(rows, all) }
 	if len(all) == 1 {
 		return s.pool.Read(ctx, read, createQuery, all[0].Of.args()...)
 	}
 	return s.pool.Read(ctx, read, createTogetherQuery,
-		column(all, func(c *creation) pgtype.UUID { return pgvalue.UUID(c.session.ID) }),
-		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Checksum) }),
-		groupcommit.Column(all, func(c *creation) []byte { return c.stored }),
-		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Subject) }),
-		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.Label) }),
-		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.UserAgent) }),
-		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.IP) }),
-		column(all, func(c *creation) pgtype.Int8 { return pgvalue.IntegerOrNull(pgvalue.Seconds(c.lifetimes.Session)) }),
-		column(all, func(c *creation) pgtype.UUID { return pgvalue.UUID(c.pair.ID) }),
-		column(all, func(c *creation) pgtype.Int8 { return pgvalue.Integer(pgvalue.Seconds(c.lifetimes.AccessToken)) }),
-		column(all, func(c *creation) pgtype.Int8 { return pgvalue.Integer(pgvalue.Seconds(c.lifetimes.RefreshToken)) }),
-		column(all, func(c *creation) pgtype.Int8 { return pgvalue.IntegerOrNull(pgvalue.Seconds(c.own.AccessToken)) }),
-		column(all, func(c *creation) pgtype.Int8 { return pgvalue.IntegerOrNull(pgvalue.Seconds(c.own.RefreshToken)) }),
-		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.BoundTo) }),
-		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.Audience) }),
-		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.Claims) }),
-		column(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.Client) }))
+		ofEach(all, func(c *creation) pgtype.UUID { return pgvalue.UUID(c.session.ID) }),
+		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Checksum) }),
+		groupcommit.Column(all, func(c **creation) []byte { return (*c).stored }),
+		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Subject) }),
+		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.Label) }),
+		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.UserAgent) }),
+		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.IP) }),
+		ofEach(all, func(c *creation) pgtype.Int8 { return pgvalue.IntegerOrNull(pgvalue.Seconds(c.lifetimes.Session)) }),
+		ofEach(all, func(c *creation) pgtype.UUID { return pgvalue.UUID(c.pair.ID) }),
+		ofEach(all, func(c *creation) pgtype.Int8 { return pgvalue.Integer(pgvalue.Seconds(c.lifetimes.AccessToken)) }),
+		ofEach(all, func(c *creation) pgtype.Int8 { return pgvalue.Integer(pgvalue.Seconds(c.lifetimes.RefreshToken)) }),
+		ofEach(all, func(c *creation) pgtype.Int8 { return pgvalue.IntegerOrNull(pgvalue.Seconds(c.own.AccessToken)) }),
+		ofEach(all, func(c *creation) pgtype.Int8 { return pgvalue.IntegerOrNull(pgvalue.Seconds(c.own.RefreshToken)) }),
+		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.BoundTo) }),
+		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.Audience) }),
+		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.Claims) }),
+		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.Client) }))
+}
+
+// ofEach is column for creations, which are large: statements have pointers to them. What
+// one that failed noted in them is written again by the next.
+func ofEach[V any](all []*groupcommit.Call[*creation], value func(*creation) V) pgvalue.Array[V] {
+	return column(all, func(c **creation) V { return value(*c) })
 }
 
 // at notes the times that the database gave the session and its pair.
@@ -140,12 +146,19 @@ func (c *creation) at(now, expiresAt, accessExpiresAt time.Time) {
 }
 
 // readCreated notes the times of the sessions that were made.
-func readCreated(rows pgx.Rows, all []*groupcommit.Call[creation]) error {
-	var p refresh.Pair
-	_, err := pgx.ForEachRow(rows, []any{(*[16]byte)(&p.ID), &p.CreatedAt, &p.ExpiresAt, &p.AccessExpiresAt}, func() error {
-		made := slices.IndexFunc(all, func(c *groupcommit.Call[creation]) bool { return c.Of.pair.ID == p.ID })
-		all[made].Of.at(p.CreatedAt, p.ExpiresAt, p.AccessExpiresAt)
-		return nil
-	})
-	return err
+func readCreated(rows pgx.Rows, all []*groupcommit.Call[*creation]) error {
+	defer rows.Close()
+	var row struct {
+		pair                            [16]byte
+		now, expiresAt, accessExpiresAt time.Time
+	}
+	for rows.Next() {
+		if err := rows.Scan(&row.pair, &row.now, &row.expiresAt, &row.accessExpiresAt); err != nil {
+			return err
+		}
+		made := slices.IndexFunc(all, func(c *groupcommit.Call[*creation]) bool { return c.Of.pair.ID == row.pair })
+		all[made].Of.at(row.now, row.expiresAt, row.accessExpiresAt)
+	}
+	rows.Close()
+	return rows.Err()
 }

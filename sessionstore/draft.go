@@ -89,7 +89,10 @@ func (c *Core) Draft(ctx context.Context, r Request, old Session) (Draft, error)
 		}
 	}
 	made, err := c.core.prepare(ctx, asked)
-	return Draft{made.session, made.pair, made.lifetimes}, err
+	if err != nil {
+		return Draft{}, err
+	}
+	return Draft{made.session, made.pair, made.lifetimes}, nil
 }
 
 // Begin has the session begin now.

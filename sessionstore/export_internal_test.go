@@ -59,5 +59,5 @@ func (s *Store) CreateUnencodable(ctx context.Context) error {
 		return err
 	}
 	c.lifetimes.RefreshToken = MaxLifetime + time.Second
-	return s.createShared(ctx, &c)
+	return s.createShared(ctx, c)
 }

@@ -88,7 +88,7 @@ func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreatePar
 				return fail(err)
 			}
 			made.replaced = replaces
-			more, err := s.make(ctx, &made)
+			more, err := s.make(ctx, made)
 			ended.addAll(more)
 			if err == nil {
 				result.Changed, result.Subject, result.ClientID = made.session.ID, made.session.Subject, made.session.ClientID

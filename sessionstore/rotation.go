@@ -121,11 +121,11 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 	if len(all) == 1 {
 		r := &all[0].Of
 		args := s.rotationArgs(pgvalue.UUID(r.claims.SessionID), pgvalue.UUID(r.claims.TokenID), r.claims.Generation,
-			pgvalue.OrNull(r.client.UserAgent), pgvalue.OrNull(r.client.IP), pgvalue.OrNull(r.proven), pgvalue.OrNull(r.clientID))
+			pgvalue.ThereOrNull(&r.client.UserAgent), pgvalue.ThereOrNull(&r.client.IP), pgvalue.ThereOrNull(&r.proven), pgvalue.ThereOrNull(&r.clientID))
 		if !s.forPair {
 			return s.pool.Read(ctx, read, rotateQuery, args...)
 		}
-		return s.pool.Read(ctx, read, rotateForPairQuery, append(args, pgvalue.OrNull(r.wanted.claims), r.wanted.room(),
+		return s.pool.Read(ctx, read, rotateForPairQuery, append(args, pgvalue.ThereOrNull(&r.wanted.claims), r.wanted.room(),
 			pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken)))...)
 	}
 	args := s.rotationArgs(

@@ -30,7 +30,7 @@ type Store struct {
 	// primary gives up connections to a server that is no longer the primary.
 	primary primary.Watch
 
-	creations *groupcommit.Queue[creation]
+	creations *groupcommit.Queue[*creation]
 	readings  *groupcommit.Queue[reading]
 	rotations *groupcommit.Queue[rotation]
 }

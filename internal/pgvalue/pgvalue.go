@@ -39,6 +39,15 @@ func OrNull[T comparable](v T) *T {
 	return &there
 }
 
+// ThereOrNull is OrNull of what stays where it is: nothing is allocated for it.
+func ThereOrNull[T comparable](v *T) *T {
+	var zero T
+	if *v == zero {
+		return nil
+	}
+	return v
+}
+
 // OrZero is the reverse of OrNull.
 func OrZero[T any](p *T) T {
 	if p == nil {
