@@ -18,7 +18,7 @@ var mostAllocations = map[string]float64{
 	"SetClaims":              84,  // 22 are of the transaction, as of Invalidate
 	"SetClaims, superseding": 84,
 	"LoadClaims":             16,
-	"Invalidate":             66, // 22 are of the transaction, which says its isolation level
+	"Invalidate":             70, // 22 are of the transaction, which says its isolation level
 	"InvalidateSubject":      90, // of three statements, the first for the lock of the subject
 	"FindDue":                64, // 20 are of the transaction's begin and end, as of RemoveDue
 	"RemoveDue":              76,
