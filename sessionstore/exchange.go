@@ -81,7 +81,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		case err != nil:
 			return err
 		case d.Outcome == Stolen:
-			if _, _, err := revoke(ctx, tx, d.Next.SessionID, "", s.rules.FirstClient, Cause{Reason: ReasonTheft, By: string(d.Theft)}); err != nil {
+			if err := revoke(ctx, tx, &revocation{id: d.Next.SessionID, cause: Cause{Reason: ReasonTheft, By: string(d.Theft)}}); err != nil {
 				return err
 			}
 			delayed, err = reportLeak(ctx, tx, s.cfg.Leaks, d, t, now)

@@ -27,14 +27,26 @@ func (s *Store) Gathers() bool {
 	return s.seen.running
 }
 
-// Hold keeps creations, reads and refreshes from being sent until n of them wait:
-// how many statements they then share is a matter of arithmetic, not of the machine.
+// Hold keeps what shares statements from being sent until n calls wait: how many
+// statements they then share is a matter of arithmetic, not of the machine.
 func (s *Store) Hold(t *testing.T, n int) (release func()) {
 	t.Helper()
-	releases := []func(){s.creations.Hold(), s.readings.Hold(), s.rotations.Hold()}
+	queues := []interface {
+		Hold() (release func())
+		Waiting() int
+	}{s.creations, s.readings, s.loadings, s.rotations, s.revocations}
+	var releases []func()
+	for _, q := range queues {
+		releases = append(releases, q.Hold())
+	}
 	return func() {
 		t.Helper()
-		waiting := func() int { return s.creations.Waiting() + s.readings.Waiting() + s.rotations.Waiting() }
+		waiting := func() (n int) {
+			for _, q := range queues {
+				n += q.Waiting()
+			}
+			return n
+		}
 		for began := time.Now(); waiting() < n; time.Sleep(time.Millisecond) {
 			if time.Since(began) > time.Minute {
 				t.Errorf("%d calls wait, not %d", waiting(), n)

@@ -6,8 +6,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
-	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -97,37 +95,26 @@ func (r *reading) isFirstUse(claims tokens.Claims, options GetOptions) bool {
 	return isClients && r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second))
 }
 
-const loadQuery = `
-SELECT ` + sessionColumns + `, s."data", COALESCE(r."claims", ''), ` + endingColumns + `
-FROM "sessionStore" s
-JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-WHERE s."id" = $1 AND ` + primary.Only + `
-` + best
-
 // Load returns a session by its id, an ended one too until it is cleaned up.
 // It fails with [ErrNotFound], or a [SealedError] if the data cannot be opened.
 func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
 
-	var stored struct {
-		data   []byte
-		claims string
-	}
-	var end endingRow
-	session, err := scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, loadQuery, pgvalue.UUID(id)), append([]any{&stored.data, &stored.claims}, end.dest()...)...)
+	answered, err := s.loadings.Do(ctx, loading{id: id})
+	l := &answered.Of
 	switch {
-	case pgvalue.IsNoRows(err):
-		return Session{}, ErrNotFound
 	case err != nil:
 		return Session{}, sessionerr.Unavailable("load a session", err)
+	case !l.found:
+		return Session{}, ErrNotFound
 	}
-	session.Ended = end.ending()
-	if err := session.readClaims(stored.claims); err != nil {
+	l.session.Ended = l.end.ending()
+	if err := l.session.readClaims(l.claims); err != nil {
 		return Session{}, err
 	}
-	if session.Data, err = s.data.open(session.ID, stored.data); err != nil {
+	if l.session.Data, err = s.data.open(id, l.data); err != nil {
 		return Session{}, err
 	}
-	return session, nil
+	return l.session, nil
 }

@@ -43,11 +43,26 @@ func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string, gi
 	if err != nil {
 		return err
 	}
-	revoked, of, err := revoke(ctx, s.pool, id, subject, s.rules.FirstClient, cause)
-	if result.Revoked, result.Subject = revoked, of.subject.String; revoked > 0 {
-		result.Changed, result.ClientID = id, of.client.id
+	r, err := s.revoke(ctx, revocation{id: id, subject: subject, cause: cause})
+	if r.revoked {
+		result.Revoked, result.Changed, result.Subject, result.ClientID = 1, id, r.of.subject.String, r.of.client.id
 	}
 	return err
+}
+
+// revoke ends one session, with others where many are to end at once.
+func (s *Store) revoke(ctx context.Context, r revocation) (revocation, error) {
+	asked, err := s.revocations.Do(ctx, r)
+	if r = asked.Of; err == nil && !r.isDone {
+		err = revoke(ctx, s.pool, &r)
+	}
+	switch {
+	case err != nil:
+		return revocation{}, sessionerr.Unavailable("revoke a session", err)
+	case !r.exists:
+		return revocation{}, ErrNotFound
+	}
+	return r, nil
 }
 
 // The rows are locked in the order of their ids first, or two sign-outs of one

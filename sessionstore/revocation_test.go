@@ -1,6 +1,7 @@
 package sessionstore_test
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -100,6 +101,22 @@ func (s *contested) replace(ctx context.Context, store *sessionstore.Store, para
 	return err
 }
 
+// shared calls do twice, in one statement, and returns the first error.
+func (s *contested) shared(t *testing.T, do func(store *sessionstore.Store, i int) error) error {
+	t.Helper()
+	const n = 2
+	store := newStore(t, s.pool, s.ring, s.cfg)
+	release := store.Hold(t, n)
+	var errs [n]error
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() { errs[i] = do(store, i) })
+	}
+	release()
+	all.Wait()
+	return cmp.Or(errs[:]...)
+}
+
 func (s *contested) remove(ctx context.Context, kind cleanup.Kind, id uuid.UUID) error {
 	const future = -10_000 * time.Hour
 	_, err := s.RemoveDue(ctx, cleanup.Rule{Kind: kind, After: future}, []uuid.UUID{id}, time.Minute)
@@ -130,6 +147,13 @@ var moves = []move{
 	{name: "Invalidate", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.Invalidate(ctx, s.id) }},
 	{name: "InvalidateOwn", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.InvalidateOwn(ctx, s.subject, s.id)
+	}},
+	{name: "Invalidate in a shared statement", ends: true, do: func(ctx context.Context, t *testing.T, s *contested) error {
+		t.Helper()
+		fellow, _ := s.create(t, sessionstore.CreateParams{Subject: s.subject})
+		return s.shared(t, func(store *sessionstore.Store, i int) error {
+			return store.Invalidate(ctx, []uuid.UUID{s.id, fellow.ID}[i])
+		})
 	}},
 	{name: everySession, ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, err := s.InvalidateSubject(ctx, s.subject, uuid.Nil)
@@ -179,14 +203,7 @@ var moves = []move{
 	{name: "refresh", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.newer) }},
 	{name: "refresh in a shared statement", do: func(ctx context.Context, t *testing.T, s *contested) error {
 		t.Helper()
-		store := newStore(t, s.pool, s.ring, s.cfg)
-		release := store.Hold(t, 2)
-		var all sync.WaitGroup
-		all.Go(func() { _ = s.present(ctx, store, s.newer) })
-		all.Go(release)
-		err := s.present(ctx, store, s.newer)
-		all.Wait()
-		return err
+		return s.shared(t, func(store *sessionstore.Store, _ int) error { return s.present(ctx, store, s.newer) })
 	}},
 	{name: "late retry", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.former) }},
 	{name: "confirmation", do: func(ctx context.Context, _ *testing.T, s *contested) error {

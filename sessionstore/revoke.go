@@ -3,13 +3,11 @@ package sessionstore
 import (
 	"context"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/revocations"
-	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
 // A revocation is two statements of one transaction and one round trip. The first
@@ -68,30 +66,18 @@ type sender interface {
 	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
-// owner is whose a session was.
-type owner struct {
-	subject pgtype.Text
-	client  clientScanner
-}
-
-// revoke returns how many sessions it ended, which is none if that has been
-// revoked, and whose it was.
-func revoke(ctx context.Context, db sender, id uuid.UUID, subject, firstClient string, cause Cause) (revoked int64, of owner, err error) {
-	of.client.first = firstClient
-	var exists bool
+// revoke ends one session, and waits for whoever has locked it.
+func revoke(ctx context.Context, db sender, r *revocation) error {
+	var told int64
 	batch := &pgx.Batch{}
 	// A CTE that is not read is not run. There is one notification if there was a session to end.
-	batch.Queue(invalidateQuery, pgvalue.UUID(id), pgvalue.OrNull(subject), cause.Reason, cause.by()).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&exists, &revoked, &of.subject, &of.client)
+	batch.Queue(invalidateQuery, pgvalue.UUID(r.id), pgvalue.OrNull(r.subject), r.cause.Reason, r.cause.by()).QueryRow(func(row pgx.Row) error {
+		return row.Scan(&r.exists, &told, &r.of.subject, &r.of.client)
 	})
 	batch.Queue(revokeTokensQuery)
-	if err := db.SendBatch(ctx, batch).Close(); err != nil {
-		return 0, owner{}, sessionerr.Unavailable("revoke a session", err)
-	}
-	if !exists {
-		return 0, owner{}, ErrNotFound
-	}
-	return revoked, of, nil
+	err := db.SendBatch(ctx, batch).Close()
+	r.isDone, r.revoked = err == nil, told > 0
+	return err
 }
 
 // revokeBatch is how many sessions are revoked in one transaction: few enough that

@@ -30,9 +30,11 @@ type Store struct {
 	// primary gives up connections to a server that is no longer the primary.
 	primary primary.Watch
 
-	creations *groupcommit.Queue[*creation]
-	readings  *groupcommit.Queue[reading]
-	rotations *groupcommit.Queue[rotation]
+	creations   *groupcommit.Queue[*creation]
+	readings    *groupcommit.Queue[reading]
+	loadings    *groupcommit.Queue[loading]
+	rotations   *groupcommit.Queue[rotation]
+	revocations *groupcommit.Queue[revocation]
 }
 
 // New returns a store on the caller's pool, whose schema must have been
@@ -52,6 +54,7 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 		core: core, pool: pool, seen: confirmations{pool: pool},
 		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn, pace: pace}, turns: inTurn, pace: pace,
 		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
+		loadings: groupcommit.New(on.load, isOutage), revocations: groupcommit.New(on.revoke, isOutage),
 	}
 	if cfg.CompasSigningKey != "" {
 		if store.compas, err = compas.New(pool, cfg.CompasSigningKey, cfg.Tokens, on.rules); err != nil {

@@ -51,7 +51,7 @@ func (k kit) together(t *testing.T, list []tokens.Secret) []given {
 }
 
 // atOnce calls do n times at once, with the numbers up to n. Each call is one
-// creation, read or refresh, and none is sent before all wait.
+// operation that shares statements, and none is sent before all wait.
 func (k kit) atOnce(t *testing.T, n int, do func(int) error) {
 	t.Helper()
 	var all sync.WaitGroup
