@@ -2,15 +2,22 @@ package main_test
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	webhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/latchkey-sessions/latchkey/internal/auditschema"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
@@ -70,6 +77,103 @@ func TestEventsAreSent(t *testing.T) {
 	}
 	if _, metrics := s.Send(http.MethodGet, s.Internal+"/metrics", "", nil); !strings.Contains(metrics, `latchkey_event_deliveries_total{endpoint="crm",outcome="dead"} 0`) {
 		t.Error("deliveries are not counted")
+	}
+	if code, answer := s.Send(http.MethodGet, s.Internal+"/v1/events/dead", testKey, nil); code != http.StatusOK || answer != `{"deliveries":[]}` {
+		t.Errorf("dead deliveries: %d %s", code, answer)
+	}
+}
+
+// Deliveries that were given up are listed and sent again, and the trail has by whom.
+func TestDeadEventsAtTheCommandLine(t *testing.T) {
+	t.Parallel()
+	settings, dir := configure(t, testdb.URL(t)), t.TempDir()
+	execute(t, settings["LATCHKEY_DATABASE_URL"], `
+INSERT INTO "sessionStoreDelivery" ("endpoint", "session", "event", "type", "at", "facts", "madeAt", "dueAt", "attempts", "deadAt", "lastError")
+SELECT CASE WHEN n < 3 THEN 'crm' ELSE 'chat' END, '01930000-0000-7000-8000-000000000000', gen_random_uuid(), 'session.ended',
+  '2026-06-20T09:00:00Z', '{}', now(), now(), 34, '2026-06-21T09:00:00Z', 'the endpoint answered 500' FROM generate_series(1, 4) n`)
+	const row = "  session.ended  01930000-0000-7000-8000-000000000000  2026-06-20T09:00:00Z  2026-06-21T09:00:00Z  the endpoint answered 500\n"
+	want := "ID  ENDPOINT  TYPE           SESSION                               AT                    DEAD                  ERROR\n" +
+		"4   chat    " + row + "3   chat    " + row + "2   crm     " + row
+	if r := api(t, settings, "events", "dead", "--limit=3"); r.stdout != want || r.stderr != "there are more than these 3: --limit lists more\n" || r.code != 0 {
+		t.Errorf("%+v", r)
+	}
+	var listed struct {
+		Deliveries []map[string]any `json:"deliveries"`
+	}
+	if err := json.Unmarshal([]byte(mustLine(t, settings, "events", "dead", "--endpoint=crm", "--json")), &listed); err != nil {
+		t.Fatal(err)
+	}
+	if len(listed.Deliveries) != 2 || listed.Deliveries[0]["id"] != 2. || listed.Deliveries[0]["session_id"] != "01930000-0000-7000-8000-000000000000" {
+		t.Errorf("%v", listed)
+	}
+
+	settings["LATCHKEY_AUDIT_LOG"] = filepath.Join(dir, "audit.log")
+	for _, c := range []struct {
+		args           []string
+		stdout, stderr string
+		code           int
+		audited        map[string]any
+	}{
+		{[]string{"1", "9"}, "sent 1 delivery again\n", "1 of 2 are no dead deliveries", 1, map[string]any{"count": 1., "delivery_ids": []any{1., 9.}}},
+		{[]string{"--all", "--endpoint=chat"}, "sent 2 deliveries again\n", "", 0, map[string]any{"count": 2., "endpoint": "chat"}},
+		{[]string{"--all"}, "sent 1 delivery again\n", "", 0, map[string]any{"count": 1., "all": true}},
+		{[]string{"--all"}, "sent 0 deliveries again\n", "", 0, nil},
+		{nil, "", "either ids, which api events dead lists, or --all", 1, nil},
+		{[]string{"1", "--endpoint=crm"}, "", "--endpoint goes with --all", 1, nil},
+	} {
+		_ = os.Remove(settings["LATCHKEY_AUDIT_LOG"])
+		r := api(t, settings, append([]string{"events", "resend"}, c.args...)...)
+		if r.stdout != c.stdout || !strings.Contains(r.stderr, c.stderr) || (r.code == 0) != (c.code == 0) {
+			t.Errorf("%v: %+v", c.args, r)
+		}
+		trail, err := os.ReadFile(settings["LATCHKEY_AUDIT_LOG"])
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			t.Fatal(err)
+		}
+		var got map[string]any
+		for _, event := range auditschema.Events(t, string(trail)) {
+			if actor, _ := event["actor"].(map[string]any); event["event"] != "events.sent_again" || actor["type"] != "operator" {
+				t.Errorf("%v: %v", c.args, event)
+			}
+			for _, other := range []string{"time", "id", "event", "actor"} {
+				delete(event, other)
+			}
+			got = event
+		}
+		if diff := cmp.Diff(c.audited, got); diff != "" {
+			t.Errorf("%v: %s", c.args, diff)
+		}
+	}
+	if r := api(t, settings, "events", "dead"); r.stdout != "" || r.stderr != "no dead deliveries\n" || r.code != 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Over HTTP they are, too, and the trail has whose key it was.
+func TestDeadEventsOverHTTP(t *testing.T) {
+	t.Parallel()
+	settings, dir := configure(t, testdb.URL(t)), t.TempDir()
+	trail := filepath.Join(dir, "audit.log")
+	s := start(t, dir, settings.With(env{"LATCHKEY_AUDIT_LOG": trail}))
+	execute(t, settings["LATCHKEY_DATABASE_URL"], `
+INSERT INTO "sessionStoreDelivery" ("endpoint", "session", "event", "type", "at", "facts", "madeAt", "dueAt", "attempts", "deadAt", "lastError")
+SELECT 'crm', gen_random_uuid(), gen_random_uuid(), 'session.ended', now(), '{}', now(), now(), 34, now(), 'the endpoint answered 500' FROM generate_series(1, 2)`)
+	if code, answer := s.Send(http.MethodGet, s.Internal+"/v1/events/dead?limit=1", testKey, nil); code != http.StatusOK || !strings.Contains(answer, `"id":2,"endpoint":"crm"`) || !strings.Contains(answer, `"next_cursor":"2"`) {
+		t.Errorf("%d %s", code, answer)
+	}
+	for _, body := range []string{`{"ids":[1]}`, `{}`} {
+		if code, answer := s.Send(http.MethodPost, s.Internal+"/v1/events/dead/resend", testKey, body); code != http.StatusOK || answer != `{"resent":1}` {
+			t.Errorf("%s: %d %s", body, code, answer)
+		}
+	}
+	s.End(syscall.SIGINT)
+	var got []any
+	for _, event := range auditschema.Events(t, readFile(t, trail)) {
+		actor, _ := event["actor"].(map[string]any)
+		got = append(got, event["event"], actor["type"], event["count"], event["delivery_ids"], event["all"])
+	}
+	if diff := cmp.Diff([]any{"events.sent_again", "service_key", 1., []any{1.}, nil, "events.sent_again", "service_key", 1., nil, true}, got); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -212,10 +212,11 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
+	queue := events.NewQueue(db.Tasks)
 	page, operators, err := s.console(db, id, store, cfg, console.Service{
 		Version: s.version, Refreshes: measured.Refreshes, Clock: clockOf(accept), RevocationsAge: accept.Age, RevocationBound: time.Duration(s.RevocationBound),
 		Keys: keys.shown(id.ring), KeyRotation: keys.rotation(time.Duration(s.KeyRotationInterval)),
-		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: runner,
+		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: runner, Events: queue,
 	})
 	if err != nil {
 		return err
@@ -225,8 +226,9 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		DPoPNonce: s.DPoPNonce == "true", DPoPWindow: time.Duration(s.DPoPWindow), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
 		HideActedSessions: s.HideActedSessions == "true",
 		IdleTimeout:       time.Duration(s.KeepAliveTimeout), ShutdownDelay: time.Duration(s.ShutdownDelay),
-		Console: func(s *httpapi.Server) http.Handler { return page.Handler(s) },
-		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
+		DeadEvents: deadEvents{queue, s.trail},
+		Console:    func(s *httpapi.Server) http.Handler { return page.Handler(s) },
+		Metrics:    measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {
 		return err
@@ -252,7 +254,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
 	}
 	if len(s.endpoints) > 0 {
-		facts.Events, facts.Endpoints = events.NewQueue(db.Tasks).Status, told.Names()
+		facts.Events, facts.Endpoints = queue.Status, told.Names()
 		measured.Endpoints(told.Names())
 	}
 	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
