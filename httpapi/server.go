@@ -26,7 +26,7 @@ type Server struct {
 	clientIDs   []string // the store's, the first one first
 
 	jwks                       atomic.Pointer[cacheable]
-	metadata                   cacheable
+	metadata, ssf              cacheable
 	publicIndex, internalIndex cacheable
 
 	// proofs are those of requests to this server, foreignProofs of requests to
@@ -77,6 +77,9 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
 		return nil, err
 	}
+	if s.ssf, err = newSSFMetadata(cfg.Issuer); err != nil {
+		return nil, err
+	}
 	if s.publicIndex, err = newIndex("public"); err != nil {
 		return nil, err
 	}
@@ -121,6 +124,9 @@ func (s *Server) publicRoutes() *chi.Mux {
 		r.Get("/.well-known/jwks.json", lenient(s.getKeys))
 		for _, path := range metadataPaths(s.cfg.Issuer) {
 			r.Get(path, lenient(s.metadata.serve))
+		}
+		for _, path := range ssfPaths(s.cfg.Issuer) {
+			r.Get(path, lenient(s.getSSFMetadata))
 		}
 		r.Get(livenessPath, lenient(s.livez))
 		r.Get(descriptionPath, lenient(serveDescription(publicDescription)))

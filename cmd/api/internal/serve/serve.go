@@ -199,12 +199,17 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
-	told, err := events.New(events.Config{Pool: db.Tasks, Endpoints: s.endpoints, FirstClient: string(s.ClientID), Logger: s.log, Observer: measured})
+	cfg.Leaks, cfg.Observers = runner, s.trail.Sessions(s.traces.sessions(measured.Sessions())...)
+	store, err := sessionstore.New(db.Requests, id.ring, cfg)
 	if err != nil {
 		return err
 	}
-	cfg.Leaks, cfg.Observers = runner, s.trail.Sessions(s.traces.sessions(measured.Sessions())...)
-	store, err := sessionstore.New(db.Requests, id.ring, cfg)
+	if err := signsEvents(store, s.endpoints); err != nil {
+		return err
+	}
+	told, err := events.New(events.Config{
+		Pool: db.Tasks, Endpoints: s.endpoints, FirstClient: string(s.ClientID), Issuer: s.publicURL(), Sign: store.SignSecurityEvent, Logger: s.log, Observer: measured,
+	})
 	if err != nil {
 		return err
 	}
@@ -226,9 +231,9 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		DPoPNonce: s.DPoPNonce == "true", DPoPWindow: time.Duration(s.DPoPWindow), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
 		HideActedSessions: s.HideActedSessions == "true",
 		IdleTimeout:       time.Duration(s.KeepAliveTimeout), ShutdownDelay: time.Duration(s.ShutdownDelay),
-		DeadEvents: deadEvents{queue, s.trail},
-		Console:    func(s *httpapi.Server) http.Handler { return page.Handler(s) },
-		Metrics:    measured.Handler(), Observers: s.traces.requests(measured.Requests()),
+		DeadEvents: deadEvents{queue, s.trail}, SharedSignals: takesSETs(s.endpoints),
+		Console: func(s *httpapi.Server) http.Handler { return page.Handler(s) },
+		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {
 		return err
