@@ -37,6 +37,9 @@ const (
 	SigningKeyRevoked Name = "signing_key.revoked"
 	// JobSentAgain says that a job is tried again that had been given up.
 	JobSentAgain Name = "job.sent_again"
+	// EventsSentAgain says that Count deliveries of events are tried again that had been given
+	// up: DeliveryIDs, or those to an Endpoint, or All.
+	EventsSentAgain Name = "events.sent_again"
 )
 
 // Reason says why sessions were ended.
@@ -76,11 +79,11 @@ type Event struct {
 	// Act is who acts for the subject in a session that was created; nil for nobody but
 	// them.
 	Act *tokens.Actor
-	// All says that they are everybody's.
+	// All says that they are everybody's, or all that there are.
 	All bool
 	// Kept is the one session of the subject that was left alone.
 	Kept uuid.UUID
-	// Count is how many sessions, where they may be several.
+	// Count is how many sessions or deliveries, where they may be several.
 	Count int64
 	// Clients are as many of them as each client had, by its id.
 	Clients map[string]int64
@@ -92,6 +95,10 @@ type Event struct {
 	KeyID string
 	// JobID is the job.
 	JobID int64
+	// DeliveryIDs are the deliveries, where they were named.
+	DeliveryIDs []int64
+	// Endpoint is where deliveries go, where all to one are meant.
+	Endpoint string
 }
 
 // timeFormat is RFC 3339 in UTC, with a width of its own so that text sorts as time does.
@@ -115,6 +122,8 @@ type line struct {
 	Theft     string           `json:"theft,omitempty"`
 	KeyID     string           `json:"key_id,omitempty"`
 	JobID     int64            `json:"job_id,omitempty"`
+	Delivered []int64          `json:"delivery_ids,omitempty"`
+	Endpoint  string           `json:"endpoint,omitempty"`
 	ClientIP  string           `json:"client_ip,omitempty"`
 	RequestID string           `json:"request_id,omitempty"`
 	TraceID   string           `json:"trace_id,omitempty"`
@@ -128,7 +137,7 @@ func (e Event) encode() ([]byte, error) {
 	err := encoder.Encode(line{
 		Time: e.Time.UTC().Format(timeFormat), ID: e.ID, Event: e.Name, Actor: e.Actor,
 		SessionID: e.SessionID, Subject: e.Subject, ClientID: e.ClientID, Act: e.Act, All: e.All, Kept: e.Kept, Count: e.Count, Clients: e.Clients,
-		Reason: e.Reason, Theft: e.Theft, KeyID: e.KeyID, JobID: e.JobID,
+		Reason: e.Reason, Theft: e.Theft, KeyID: e.KeyID, JobID: e.JobID, Delivered: e.DeliveryIDs, Endpoint: e.Endpoint,
 		ClientIP: e.ClientIP, RequestID: e.RequestID, TraceID: e.TraceID,
 	})
 	return b.Bytes(), err

@@ -91,6 +91,12 @@ type Config struct {
 	// Metrics answers GET /metrics on the internal listener, which asks for no
 	// key. Nil means that there is no such route.
 	Metrics http.Handler
+	// SharedSignals has the public listener tell receivers of Security Event Tokens what they
+	// need: the metadata of the Shared Signals Framework. Set it where somebody is sent such.
+	SharedSignals bool
+	// DeadEvents, if set, are listed and sent again at /v1/events/dead of the internal listener.
+	// Nil means that there are no such routes.
+	DeadEvents DeadEvents
 	// Console returns what answers below /console on the internal listener: the operators'
 	// page, which sees to its own signing in with the server's keys. Nil means that there is
 	// none.

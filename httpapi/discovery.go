@@ -68,15 +68,32 @@ const (
 // Behind a proxy that takes the path away, the name alone is what arrives.
 func metadataPaths(issuer string) []string {
 	paths := []string{metadataPath, openIDPath}
-	u, err := url.Parse(issuer)
-	if err != nil || u.Path == "" {
+	path := issuerPath(issuer)
+	if path == "" {
 		return paths
 	}
-	path := u.Path
-	if u.RawPath != "" {
-		path = u.RawPath // what chi looks at
-	}
 	return append(paths, metadataPath+path, openIDPath+path, path+openIDPath)
+}
+
+// ssfPaths are where receivers look for that of the Shared Signals Framework, likewise.
+func ssfPaths(issuer string) []string {
+	path := issuerPath(issuer)
+	if path == "" {
+		return []string{ssfPath}
+	}
+	return []string{ssfPath, ssfPath + path}
+}
+
+// issuerPath is the issuer's path as chi looks at it.
+func issuerPath(issuer string) string {
+	u, err := url.Parse(issuer)
+	switch {
+	case err != nil:
+		return ""
+	case u.RawPath != "":
+		return u.RawPath
+	}
+	return u.Path
 }
 
 func newMetadata(issuer string) (cacheable, error) {

@@ -165,6 +165,9 @@ func (a *attack) known(name string) any {
 	case "Idempotency-Key":
 		return `"` + uuid.NewString() + `"`
 	case "cursor":
+		if a.operation.OperationID == "listDeadEvents" {
+			return "1000"
+		}
 		return a.page
 	case "ended":
 		return "false" // lists of what has ended have other cursors
@@ -179,6 +182,10 @@ func (a *attack) known(name string) any {
 		return base64.RawURLEncoding.EncodeToString(sha256.New().Sum(nil))
 	case "wait":
 		return int64(0)
+	case "endpoint":
+		return "crm"
+	case "ids":
+		return []int64{1, 1000}
 	case "ip", "address":
 		return netip.AddrFrom4([4]byte{192, 0, 2, byte(a.gen.rand.IntN(256))}).String()
 	case "auth_time":

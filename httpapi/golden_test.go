@@ -225,4 +225,5 @@ func TestGoldenDiscovery(t *testing.T) {
 	id := header("X-Request-Id", "golden")
 	golden(t, "jwks", s.public(t, "GET", "/.well-known/jwks.json", id))
 	golden(t, "metadata", s.public(t, "GET", "/.well-known/oauth-authorization-server", id))
+	golden(t, "metadata_ssf", s.public(t, "GET", "/.well-known/ssf-configuration", id))
 }

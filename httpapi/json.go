@@ -92,6 +92,8 @@ func wanted(t reflect.Type) string {
 		return "a whole number"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
+	case t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Int64:
+		return "an array of whole numbers"
 	case t.Kind() == reflect.Slice:
 		return "an array of strings"
 	default:

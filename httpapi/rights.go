@@ -27,6 +27,8 @@ const (
 	RightEnd Right = "end"
 	// RightRevocations is for following which sessions end.
 	RightRevocations Right = "revocations"
+	// RightEvents is for events that could not be delivered: to list them, and to send them again.
+	RightEvents Right = "events"
 	// RightOperator is for the operators' page: to see everybody's sessions there, without
 	// their data, and to end them. It is the one that a key has only if it is named.
 	RightOperator Right = "operator"
@@ -35,7 +37,7 @@ const (
 // Rights returns all that there are.
 func Rights() []Right {
 	return []Right{
-		RightCreate, RightRead, RightReadData, RightWriteData, RightIntrospect, RightEnd, RightRevocations, RightOperator,
+		RightCreate, RightRead, RightReadData, RightWriteData, RightIntrospect, RightEnd, RightRevocations, RightEvents, RightOperator,
 	}
 }
 

@@ -26,6 +26,8 @@ var neededRight = map[string]httpapi.Right{
 	"PUT /v1/sessions/{id}/claims":  httpapi.RightCreate,
 	"POST /oauth2/introspect":       httpapi.RightIntrospect,
 	"GET /v1/revocations":           httpapi.RightRevocations,
+	"GET /v1/events/dead":           httpapi.RightEvents,
+	"POST /v1/events/dead/resend":   httpapi.RightEvents,
 }
 
 // keyFor is the secret of the key that has one right alone.

@@ -26,7 +26,7 @@ type Server struct {
 	clientIDs   []string // the store's, the first one first
 
 	jwks                       atomic.Pointer[cacheable]
-	metadata                   cacheable
+	metadata, ssf              cacheable
 	publicIndex, internalIndex cacheable
 
 	// proofs are those of requests to this server, foreignProofs of requests to
@@ -77,6 +77,9 @@ func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, 
 	if s.metadata, err = newMetadata(cfg.Issuer); err != nil {
 		return nil, err
 	}
+	if s.ssf, err = newSSFMetadata(cfg.Issuer); err != nil {
+		return nil, err
+	}
 	if s.publicIndex, err = newIndex("public"); err != nil {
 		return nil, err
 	}
@@ -122,6 +125,9 @@ func (s *Server) publicRoutes() *chi.Mux {
 		for _, path := range metadataPaths(s.cfg.Issuer) {
 			r.Get(path, lenient(s.metadata.serve))
 		}
+		for _, path := range ssfPaths(s.cfg.Issuer) {
+			r.Get(path, lenient(s.getSSFMetadata))
+		}
 		r.Get(livenessPath, lenient(s.livez))
 		r.Get(descriptionPath, lenient(serveDescription(publicDescription)))
 		r.Get("/", lenient(s.publicIndex.serve))
@@ -145,6 +151,8 @@ func (s *Server) internalRoutes() *chi.Mux {
 		r.Put("/v1/sessions/{id}/claims", handle(s.keyed(RightCreate, s.putSessionClaims), "supersede"))
 		r.Delete("/v1/sessions/{id}", handle(s.keyed(RightEnd, s.endSession)))
 		r.Post("/oauth2/introspect", lenient(s.introspecting(s.introspectToken)))
+		r.Get("/v1/events/dead", handle(s.keyed(RightEvents, s.listDeadEvents), "endpoint", "cursor", "limit"))
+		r.Post("/v1/events/dead/resend", handle(s.keyed(RightEvents, s.resendDeadEvents)))
 		r.Get(livenessPath, lenient(s.livez))
 		r.Get("/readyz", lenient(s.readyz))
 		r.Get("/metrics", handle(s.getMetrics))

@@ -68,6 +68,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool, change ...func(*httpapi.Config, *
 			w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 			_, _ = io.WriteString(w, "up 1\n")
 		}),
+		DeadEvents: &deadEvents{}, SharedSignals: true,
 		Logger: slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	storeCfg := sessionstore.Config{Tokens: tokens.Config{Issuer: testIssuer, Audience: "latchkey"}}

@@ -43,6 +43,13 @@ func (s *Store) SignIntrospection(caller string, answer []byte) ([]byte, error) 
 	return s.tokens.signer.Load().SignIntrospection(caller, answer)
 }
 
+// SignSecurityEvent returns the Security Event Token (RFC 8417): see
+// [tokens.Signer.SignSecurityEvent]. It asks no database. The error is
+// [tokens.ErrNotPublic] where the signing key is an HMAC key.
+func (s *Store) SignSecurityEvent(e tokens.SecurityEvent) ([]byte, error) {
+	return s.tokens.signer.Load().SignSecurityEvent(e)
+}
+
 // Verifier returns a verifier that accepts the store's access tokens without
 // asking the database about each, and follows its revocations: see package
 // verifier. Its Run must run. The verifier and the store remember verified tokens

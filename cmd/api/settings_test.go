@@ -18,7 +18,7 @@ func TestWrongSettings(t *testing.T) {
 		text     = "; it must be text without control characters and without space around it"
 		keys     = "; it must be name:secret,name:secret:right+right with names of their own and secrets of 32 characters or more"
 		database = "; it must be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full, or private for a database below LATCHKEY_VAR_DIR"
-		rights   = "create, read, read-data, write-data, introspect, end, revocations, operator)"
+		rights   = "create, read, read-data, write-data, introspect, end, revocations, events, operator)"
 		secret   = "hunter2-hunter2-hunter2-hunter2-hunter2"
 		keyset   = "; it must be a keyset as `api data keys generate` makes one: Tink's JSON, not encrypted, with keys for XAES-256-GCM or AES-256-GCM"
 		sealing  = "; it must be 32 random bytes in base64, such as `openssl rand -base64 32` prints, or several of these, separated by commas: the first seals, all open"

@@ -128,6 +128,8 @@ func (c *Console) routes() http.Handler {
 		"POST /sessions/{id}/end": c.endSession,
 		"GET /now":                c.showNow,
 		"POST /jobs/{id}/again":   c.sendAgain,
+		"POST /events/{id}/again": c.resendEvent,
+		"POST /events/again":      c.resendEvents,
 		"GET /thefts":             c.thefts,
 		"GET /thefts/{id}":        c.theft,
 	} {

@@ -2,7 +2,6 @@ package console
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"net/http"
@@ -11,13 +10,17 @@ import (
 	"strings"
 	"time"
 
-	"github.com/latchkey-sessions/latchkey/audit"
+	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// shownTo is how exactly clocks are shown.
-const shownTo = 100 * time.Microsecond
+const (
+	// shownTo is how exactly clocks are shown.
+	shownTo = 100 * time.Microsecond
+	// shownDead is how many dead deliveries of events are shown.
+	shownDead = 100
+)
 
 type nowPage struct {
 	Live    int64
@@ -35,7 +38,9 @@ type nowPage struct {
 	Keys        []nowKey
 	LastCleanup time.Time
 	Dead        []jobs.Dead
-	SentAgain   bool
+	DeadEvents  []events.Dead
+	MoreDead    bool
+	Sent        sent
 
 	ClockKnown          bool
 	Offset, Uncertainty time.Duration
@@ -55,7 +60,7 @@ type nowKey struct {
 }
 
 func (c *Console) showNow(w http.ResponseWriter, r *http.Request, _ operator) error {
-	page := nowPage{Service: c.cfg.Service, SentAgain: r.URL.Query().Has("sent")}
+	page := nowPage{Service: c.cfg.Service, Sent: sentOf(r.URL.Query())}
 	if err := c.count(r.Context(), &page); err != nil {
 		return err
 	}
@@ -134,25 +139,14 @@ func (c *Console) ask(ctx context.Context, page *nowPage) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// sendAgain has a job tried again that was given up.
-func (c *Console) sendAgain(w http.ResponseWriter, r *http.Request, _ operator) error {
-	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
-	if err != nil || c.cfg.Service.Jobs == nil {
-		return sessionstore.ErrNotFound
+	if s.Events != nil {
+		if page.DeadEvents, err = s.Events.Dead(ctx, events.DeadParams{}, shownDead+1); err != nil {
+			return err
+		}
+		if page.MoreDead = len(page.DeadEvents) > shownDead; page.MoreDead {
+			page.DeadEvents = page.DeadEvents[:shownDead]
+		}
 	}
-	switch err := c.cfg.Service.Jobs.SendAgain(r.Context(), id); {
-	case errors.Is(err, jobs.ErrNotDead):
-		return sessionstore.ErrNotFound
-	case err != nil:
-		return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
-	}
-	if c.cfg.Audit != nil {
-		c.cfg.Audit(r.Context(), audit.Event{Name: audit.JobSentAgain, JobID: id})
-	}
-	http.Redirect(w, r, root+"/now?sent", http.StatusSeeOther)
 	return nil
 }
 

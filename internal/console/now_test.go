@@ -2,12 +2,15 @@ package console_test
 
 import (
 	"context"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/internal/console"
+	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
@@ -28,7 +31,7 @@ func TestNow(t *testing.T) {
 			return []console.Key{{ID: "key-1", Algorithm: "ES256", State: "signs", SignsFrom: began}, {ID: "key-0", Algorithm: "EdDSA", State: "verifies"}}, nil
 		},
 		KeyRotation: 49 * time.Hour, LastCleanup: func(context.Context) (time.Time, error) { return began, nil }, CleanupInterval: 24 * time.Hour,
-		Jobs: &given{},
+		Jobs: &given{}, Events: &undelivered{dead: []int64{9, 8, 5}},
 	})
 	for i := range 3 {
 		session, _ := k.create(t, sessionstore.CreateParams{Subject: "ada"})
@@ -52,6 +55,22 @@ func TestNow(t *testing.T) {
 		t.Errorf("%v", event)
 	}
 	b.get("/console/now")
+	b.want(200, "session.ended</b> to crm", "the endpoint answered 500")
+	b.submit("/console/events/8/again", nil)
+	b.want(200, "1 delivery is tried again")
+	sent := func(e map[string]any) bool { return e["event"] == "events.sent_again" }
+	event = k.recorded(t, sent)
+	if diff := cmp.Diff(map[string]any{"type": "operator", "id": "grace"}, event["actor"]); diff != "" || event["count"] != 1.0 || !cmp.Equal(event["delivery_ids"], []any{8.0}) {
+		t.Errorf("%v", event)
+	}
+	b.submit("/console/events/again", nil)
+	b.want(200, "2 deliveries are tried again")
+	event = k.recorded(t, func(e map[string]any) bool { return sent(e) && e["all"] == true })
+	if event["count"] != 2.0 {
+		t.Errorf("%v", event)
+	}
+	b.get("/console/now")
+	b.wantNot("Send all again")
 	b.submit("/console/jobs/7/again", nil) // it is none any more
 	b.want(404)
 	b.post("/console/jobs/7/again", nil)
@@ -73,6 +92,23 @@ func (g *given) SendAgain(_ context.Context, id int64) error {
 	return nil
 }
 
+// undelivered are the ids of deliveries that were given up.
+type undelivered struct{ dead []int64 }
+
+func (u *undelivered) Dead(context.Context, events.DeadParams, int) ([]events.Dead, error) {
+	var dead []events.Dead
+	for _, id := range u.dead {
+		dead = append(dead, events.Dead{ID: id, Endpoint: "crm", Type: events.TypeEnded, Session: uuid.New(), At: time.Now(), DeadAt: time.Now(), Attempts: 34, Error: "the endpoint answered 500"})
+	}
+	return dead, nil
+}
+
+func (u *undelivered) Resend(_ context.Context, ids []int64, _ string) (int64, error) {
+	n := len(u.dead)
+	u.dead = slices.DeleteFunc(u.dead, func(id int64) bool { return ids == nil || slices.Contains(ids, id) })
+	return int64(n - len(u.dead)), nil
+}
+
 // Without anything to tell, the page says what the database knows.
 func TestNowAlone(t *testing.T) {
 	t.Parallel()
@@ -80,5 +116,5 @@ func TestNowAlone(t *testing.T) {
 	b := k.signedIn(t, graceKey)
 	b.get("/console/now")
 	b.want(200, "sessions are live")
-	b.wantNot("Refreshes, by the hour", "Jobs that were given up")
+	b.wantNot("Refreshes, by the hour", "Jobs that were given up", "Events that could not be delivered")
 }

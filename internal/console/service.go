@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 )
 
@@ -29,12 +30,20 @@ type Service struct {
 	CleanupInterval time.Duration
 	// Jobs are those of all replicas.
 	Jobs Jobs
+	// Events are the deliveries of events.
+	Events Events
 }
 
 // Jobs are the jobs that were given up.
 type Jobs interface {
 	Dead(context.Context) ([]jobs.Dead, error)
 	SendAgain(ctx context.Context, id int64) error
+}
+
+// Events are the deliveries that were given up: an [events.Queue] has them.
+type Events interface {
+	Dead(ctx context.Context, params events.DeadParams, most int) ([]events.Dead, error)
+	Resend(ctx context.Context, ids []int64, endpoint string) (int64, error)
 }
 
 // Key is a signing key, without anything of it.

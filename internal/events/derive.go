@@ -115,6 +115,9 @@ func wantedBy(endpoints []Endpoint) ([]byte, error) {
 	all := make([]wanted, len(endpoints))
 	for i, e := range endpoints {
 		all[i] = wanted{e.Name, e.Types, e.Clients}
+		if e.Types == nil {
+			all[i].Types = e.Format.Types()
+		}
 	}
 	return json.Marshal(all)
 }

@@ -39,8 +39,28 @@ const (
 	TypeEnded Type = "session.ended"
 )
 
-// Types returns all that there are.
-func Types() []Type { return []Type{TypeCreated, TypeClaimsChanged, TypeEnded} }
+// Format is what is sent to an endpoint.
+type Format string
+
+// What is sent.
+const (
+	// FormatWebhook is JSON, signed as Standard Webhooks are (https://www.standardwebhooks.com).
+	FormatWebhook Format = "webhook"
+	// FormatSET is a Security Event Token (RFC 8417) with an event of CAEP, pushed as RFC 8935
+	// says. There are such for some types alone: see [Format.Types].
+	FormatSET Format = "set"
+)
+
+// Formats returns all that there are.
+func Formats() []Format { return []Format{FormatWebhook, FormatSET} }
+
+// Types returns all that can be told in a format.
+func (f Format) Types() []Type {
+	if f == FormatSET {
+		return []Type{TypeCreated, TypeEnded}
+	}
+	return []Type{TypeCreated, TypeClaimsChanged, TypeEnded}
+}
 
 // Endpoint is where events are sent to.
 type Endpoint struct {
@@ -48,11 +68,15 @@ type Endpoint struct {
 	Name string
 	// URL takes a POST. Required. It may hold a password.
 	URL tokens.Secret
-	// Secret returns what deliveries are signed with (https://www.standardwebhooks.com):
-	// "whsec_" and 24 to 64 bytes in base64. It is called for each, for it may have been
-	// replaced. Required.
+	// Format is what is sent. Empty means [FormatWebhook].
+	Format Format
+	// Audience is whom Security Event Tokens are for. Required for [FormatSET].
+	Audience string
+	// Secret returns what webhooks are signed with: "whsec_" and 24 to 64 bytes in base64. For
+	// Security Event Tokens it is the Authorization header's value, and nil means that there is
+	// none. It is called for each delivery, for it may have been replaced.
 	Secret func() (tokens.Secret, error)
-	// Types are those that it wants. Nil means all.
+	// Types are those that it wants, of those that its format has. Nil means all of these.
 	Types []Type
 	// Clients are the ids of the OAuth clients whose sessions it wants to know of. Nil
 	// means all.
@@ -79,6 +103,10 @@ type Config struct {
 	Endpoints []Endpoint
 	// FirstClient is the OAuth client of sessions that say none.
 	FirstClient string
+	// Issuer is whose subjects they are, and Sign signs for it. Both are required where an
+	// endpoint takes Security Event Tokens.
+	Issuer string
+	Sign   func(tokens.SecurityEvent) ([]byte, error)
 	// Logger is told what cannot be done. Required.
 	Logger *slog.Logger
 	// Observer, if set, is told of each attempt.
@@ -108,20 +136,32 @@ func New(cfg Config) (*Runner, error) {
 	r := &Runner{db: isolation.Pool{Pool: cfg.Pool}, firstClient: cfg.FirstClient, log: cfg.Logger, observer: cfg.Observer, most: derivedTogether}
 	var names []string
 	for _, e := range cfg.Endpoints {
-		if e.Name == "" || e.URL == "" || e.Secret == nil {
-			return nil, errors.New("events: an endpoint needs a Name, a URL and a Secret")
+		if err := cfg.check(e); err != nil {
+			return nil, err
 		}
 		if slices.Contains(names, e.Name) {
 			return nil, fmt.Errorf("events: two endpoints are named %q", e.Name)
 		}
 		names = append(names, e.Name)
-		r.endpoints = append(r.endpoints, newEndpoint(e))
+		r.endpoints = append(r.endpoints, newEndpoint(e, cfg))
 	}
 	var err error
 	if r.wanted, err = wantedBy(cfg.Endpoints); err != nil {
 		return nil, fmt.Errorf("events: %w", err)
 	}
 	return r, nil
+}
+
+func (c Config) check(e Endpoint) error {
+	switch {
+	case e.Name == "" || e.URL == "":
+		return errors.New("events: an endpoint needs a Name and a URL")
+	case e.Format == FormatSET && (e.Audience == "" || c.Issuer == "" || c.Sign == nil):
+		return errors.New("events: Security Event Tokens need the endpoint's Audience, an Issuer and Sign")
+	case e.Format != FormatSET && e.Secret == nil:
+		return errors.New("events: an endpoint for webhooks needs a Secret")
+	}
+	return nil
 }
 
 // Names returns those of the endpoints.

@@ -10,5 +10,5 @@ var DeriveOnce = (*Runner).derive
 var Queries = map[string]string{
 	"begin": beginQuery, "position": positionQuery, "movePosition": movePositionQuery, "restart": restartQuery, "derive": deriveQuery,
 	"claim": claimQuery, "delivered": deliveredQuery, "failed": failedQuery, "release": releaseQuery, "forget": forgetQuery,
-	"status": statusQuery,
+	"status": statusQuery, "dead": deadQuery, "resend": resendQuery,
 }

@@ -2,6 +2,7 @@ package events_test
 
 import (
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -41,13 +42,57 @@ func TestDeadDeliveries(t *testing.T) {
 	if err != nil || status.Of("receiver").Dead != 1 || status.Of("receiver").Waiting != 0 || status.Of("another").Dead != 0 {
 		t.Errorf("%+v, %v", status, err)
 	}
+	dead, err := queue.Dead(t.Context(), events.DeadParams{Endpoint: "receiver"}, 10)
+	if err != nil || len(dead) != 1 {
+		t.Fatalf("%+v, %v", dead, err)
+	}
+	if d := dead[0]; d.Type != events.TypeCreated || d.Session != id || d.Attempts != 34 || d.Error != "the endpoint answered 400" || d.DeadAt.Before(d.At) {
+		t.Errorf("%+v", d)
+	}
 	healthy.Store(true)
-	// As docs/events.md has it.
-	k.exec(t, `UPDATE "sessionStoreDelivery" SET "deadAt" = NULL, "attempts" = 0, "dueAt" = now(), "madeAt" = now() WHERE "deadAt" IS NOT NULL AND "endpoint" = 'receiver'`)
+	if n, err := queue.Resend(t.Context(), []int64{dead[0].ID}, "another"); n != 0 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	if n, err := queue.Resend(t.Context(), []int64{dead[0].ID, dead[0].ID + 1000}, ""); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
 	if got := r.await(2); got[1].Type != events.TypeCreated {
 		t.Errorf("%+v", got)
 	}
 	k.await(t, `SELECT count(*) = 0 FROM "sessionStoreDelivery"`)
+}
+
+// Dead deliveries are listed in pages, and sent again endpoint by endpoint.
+func TestResendAll(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	queue := events.NewQueue(k.pool)
+	k.exec(t, `INSERT INTO "sessionStoreDelivery" ("endpoint", "session", "event", "type", "at", "facts", "madeAt", "dueAt", "attempts", "deadAt")
+		SELECT CASE WHEN n % 2 = 0 THEN 'even' ELSE 'odd' END, gen_random_uuid(), gen_random_uuid(), 'session.ended', now(), '{}', now() - interval '13 days', now(), 34, now()
+		FROM generate_series(1, 2500) n`)
+	var ids []int64
+	for params := (events.DeadParams{Endpoint: "even"}); ; params.Before = ids[len(ids)-1] {
+		page, err := queue.Dead(t.Context(), params, 500)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, d := range page {
+			ids = append(ids, d.ID)
+		}
+	}
+	if len(ids) != 1250 || !slices.IsSortedFunc(ids, func(a, b int64) int { return int(b - a) }) {
+		t.Errorf("%d deliveries, of 1250 in their order", len(ids))
+	}
+	if n, err := queue.Resend(t.Context(), nil, "even"); n != 1250 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	k.await(t, `SELECT bool_and(("deadAt" IS NULL) = ("endpoint" = 'even') AND ("attempts" = 0) = ("endpoint" = 'even') AND ("madeAt" > now() - interval '1 day') = ("endpoint" = 'even')) FROM "sessionStoreDelivery"`)
+	if n, err := queue.Resend(t.Context(), nil, ""); n != 1250 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
 }
 
 // Deliveries that nobody takes are not kept for ever.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/webhook"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // sendTimeout is one attempt's.
@@ -18,10 +19,12 @@ type endpoint struct {
 
 	client *webhook.Client
 	woken  chan struct{}
+	issuer string
+	sign   func(tokens.SecurityEvent) ([]byte, error)
 }
 
-func newEndpoint(e Endpoint) *endpoint {
-	return &endpoint{Endpoint: e, woken: make(chan struct{}, 1), client: webhook.New(sendTimeout, atOnce)}
+func newEndpoint(e Endpoint, cfg Config) *endpoint {
+	return &endpoint{Endpoint: e, woken: make(chan struct{}, 1), client: webhook.New(sendTimeout, atOnce), issuer: cfg.Issuer, sign: cfg.Sign}
 }
 
 // wake has the worker look for deliveries at once.
@@ -40,12 +43,24 @@ type message struct {
 	Data      json.RawMessage `json:"data"`
 }
 
-// send delivers once. The message's id is the event's.
+// send delivers once.
 func (e *endpoint) send(ctx context.Context, d delivery) error {
-	secret, err := e.Secret()
-	if err != nil {
-		return fmt.Errorf("read the endpoint's secret: %w", err)
+	var secret tokens.Secret
+	if e.Secret != nil {
+		var err error
+		if secret, err = e.Secret(); err != nil {
+			return fmt.Errorf("read the endpoint's secret: %w", err)
+		}
 	}
+	deliver := e.sendWebhook
+	if e.Format == FormatSET {
+		deliver = e.pushSET
+	}
+	return deliver(ctx, d, secret)
+}
+
+// sendWebhook sends a message whose id is the event's.
+func (e *endpoint) sendWebhook(ctx context.Context, d delivery, secret tokens.Secret) error {
 	body, err := json.Marshal(message{Type: d.kind, Timestamp: d.at.UTC(), Data: d.facts})
 	if err != nil {
 		return fmt.Errorf("encode the event: %w", err)

@@ -61,6 +61,7 @@ type kit struct {
 	*sessionstore.Store
 	pool *pgxpool.Pool
 	url  string
+	keys *tokens.KeyRing
 }
 
 func setup(t *testing.T) kit {
@@ -71,7 +72,8 @@ func setup(t *testing.T) kit {
 		t.Fatal(err)
 	}
 	t.Cleanup(pool.Close)
-	store, err := sessionstore.New(pool, testkeys.Ring(t), sessionstore.Config{
+	keys := testkeys.Ring(t)
+	store, err := sessionstore.New(pool, keys, sessionstore.Config{
 		Tokens:    tokens.Config{Issuer: "https://login.example.com", Audience: "api", ClientID: "app"},
 		Lifetimes: sessionstore.Lifetimes{AccessToken: 5 * time.Minute, RefreshToken: time.Hour},
 		Clients:   []sessionstore.OAuthClient{{ID: "agent"}},
@@ -79,7 +81,7 @@ func setup(t *testing.T) kit {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return kit{store, pool, url}
+	return kit{store, pool, url, keys}
 }
 
 // run runs a replica until the test ends, or stop is called. It returns once events are

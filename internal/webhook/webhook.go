@@ -84,21 +84,28 @@ func (c *Client) Send(ctx context.Context, to string, secret tokens.Secret, m Me
 		return withoutURL(err)
 	}
 	for name, value := range map[string]string{
-		"Content-Type": "application/json", "User-Agent": "latchkey",
+		"Content-Type":           "application/json",
 		webhooks.HeaderWebhookID: m.ID.String(), webhooks.HeaderWebhookTimestamp: strconv.FormatInt(m.At.Unix(), 10), webhooks.HeaderWebhookSignature: signature,
 	} {
 		request.Header.Set(name, value)
 	}
+	status, _, err := c.do(request)
+	if err == nil && (status < 200 || status > 299) {
+		err = fmt.Errorf("answered %d", status)
+	}
+	return err
+}
+
+// do returns the status of the answer, and the beginning of its body.
+func (c *Client) do(request *http.Request) (status int, body []byte, err error) {
+	request.Header.Set("User-Agent", "latchkey")
 	response, err := c.http.Do(request)
 	if err != nil {
-		return withoutURL(err)
+		return 0, nil, withoutURL(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	_, _ = io.CopyN(io.Discard, response.Body, mostAnswered)
-	if response.StatusCode < 200 || response.StatusCode > 299 {
-		return fmt.Errorf("answered %d", response.StatusCode)
-	}
-	return nil
+	body, _ = io.ReadAll(io.LimitReader(response.Body, mostAnswered)) // the status counts
+	return response.StatusCode, body, nil
 }
 
 // withoutURL takes the URL out of an error: it may hold a password.

@@ -15,6 +15,7 @@ type cli struct {
 	Keys     keysCmd     `cmd:"" help:"Make, list and replace signing keys."`
 	Data     dataCmd     `cmd:"" help:"Keys that seal session data, and sealing it anew."`
 	Sessions sessionsCmd `cmd:"" help:"List, show and end sessions."`
+	Events   eventsCmd   `cmd:"" help:"List events that could not be delivered, and send them again."`
 	Console  consoleCmd  `cmd:"" help:"Print a link that signs you in to the operators' page."`
 	Health   healthCmd   `cmd:"" help:"Ask the service on this machine whether it is ready."`
 	Version  versionCmd  `cmd:"" help:"Print the version."`
@@ -57,6 +58,12 @@ type sessionsCmd struct {
 	List   sessionsListCmd   `cmd:"" help:"List sessions that are live, or have ended, the newest first."`
 	Show   sessionsShowCmd   `cmd:"" help:"Show the life of a session, and why it ended."`
 	Revoke sessionsRevokeCmd `cmd:"" help:"End sessions now."`
+}
+
+// eventsCmd holds an operator's commands about events for other systems.
+type eventsCmd struct {
+	Dead   eventsDeadCmd   `cmd:"" help:"List deliveries that failed for a day and are not tried again."`
+	Resend eventsResendCmd `cmd:"" help:"Have dead deliveries tried again."`
 }
 
 // parse reads the command line and, for settings that it does not have, the environment.

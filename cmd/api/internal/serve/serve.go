@@ -199,12 +199,17 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
-	told, err := events.New(events.Config{Pool: db.Tasks, Endpoints: s.endpoints, FirstClient: string(s.ClientID), Logger: s.log, Observer: measured})
+	cfg.Leaks, cfg.Observers = runner, s.trail.Sessions(s.traces.sessions(measured.Sessions())...)
+	store, err := sessionstore.New(db.Requests, id.ring, cfg)
 	if err != nil {
 		return err
 	}
-	cfg.Leaks, cfg.Observers = runner, s.trail.Sessions(s.traces.sessions(measured.Sessions())...)
-	store, err := sessionstore.New(db.Requests, id.ring, cfg)
+	if err := signsEvents(store, s.endpoints); err != nil {
+		return err
+	}
+	told, err := events.New(events.Config{
+		Pool: db.Tasks, Endpoints: s.endpoints, FirstClient: string(s.ClientID), Issuer: s.publicURL(), Sign: store.SignSecurityEvent, Logger: s.log, Observer: measured,
+	})
 	if err != nil {
 		return err
 	}
@@ -212,10 +217,11 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
+	queue := events.NewQueue(db.Tasks)
 	page, operators, err := s.console(db, id, store, cfg, console.Service{
 		Version: s.version, Refreshes: measured.Refreshes, Clock: clockOf(accept), RevocationsAge: accept.Age, RevocationBound: time.Duration(s.RevocationBound),
 		Keys: keys.shown(id.ring), KeyRotation: keys.rotation(time.Duration(s.KeyRotationInterval)),
-		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: runner,
+		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: runner, Events: queue,
 	})
 	if err != nil {
 		return err
@@ -225,6 +231,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		DPoPNonce: s.DPoPNonce == "true", DPoPWindow: time.Duration(s.DPoPWindow), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
 		HideActedSessions: s.HideActedSessions == "true",
 		IdleTimeout:       time.Duration(s.KeepAliveTimeout), ShutdownDelay: time.Duration(s.ShutdownDelay),
+		DeadEvents: deadEvents{queue, s.trail}, SharedSignals: takesSETs(s.endpoints),
 		Console: func(s *httpapi.Server) http.Handler { return page.Handler(s) },
 		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
@@ -252,7 +259,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
 	}
 	if len(s.endpoints) > 0 {
-		facts.Events, facts.Endpoints = events.NewQueue(db.Tasks).Status, told.Names()
+		facts.Events, facts.Endpoints = queue.Status, told.Names()
 		measured.Endpoints(told.Names())
 	}
 	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }

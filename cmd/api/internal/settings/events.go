@@ -17,13 +17,15 @@ import (
 
 const (
 	eventsFile = "LATCHKEY_EVENTS_FILE"
-	eventsForm = `a JSON array of endpoints such as [{"name": "crm", "url": "https://crm.example.com/latchkey", "secret_file": "/run/secrets/crm", "types": ["session.ended"], "clients": ["agent"]}], of which each has a name, a url, a secret or a secret_file, and what it needs of the rest`
+	eventsForm = `a JSON array of endpoints such as [{"name": "crm", "url": "https://crm.example.com/latchkey", "secret_file": "/run/secrets/crm", "types": ["session.ended"], "clients": ["agent"]}], of which each has a name, a url, a secret or a secret_file, and what it needs of the rest; or with "format": "set" and an audience`
 )
 
 // endpoint is one of those that events are sent to, as the file has it.
 type endpoint struct {
 	Name       *string        `json:"name"`
 	URL        *string        `json:"url"`
+	Format     *events.Format `json:"format"`
+	Audience   *string        `json:"audience"`
 	Secret     *tokens.Secret `json:"secret"`
 	SecretFile *string        `json:"secret_file"`
 	Types      []events.Type  `json:"types"`
@@ -55,9 +57,16 @@ func (s *Serve) Events(clients Clients) ([]events.Endpoint, error) {
 			return nil, err
 		}
 		names = append(names, *e.Name)
-		endpoints[i] = events.Endpoint{Name: *e.Name, URL: tokens.Secret(*e.URL), Secret: e.secret, Types: e.Types, Clients: e.Clients}
+		endpoints[i] = events.Endpoint{Name: *e.Name, URL: tokens.Secret(*e.URL), Format: e.format(), Types: e.Types, Clients: e.Clients}
+		if e.Audience != nil {
+			endpoints[i].Audience = *e.Audience
+		}
+		if e.Secret == nil && e.SecretFile == nil {
+			continue
+		}
+		endpoints[i].Secret = e.secret
 		if _, err := e.secret(); err != nil {
-			return nil, wrongFile(eventsFile, fmt.Sprintf("/%d/secret_file: %v", i, err), "a file that holds "+webhookSecretForm)
+			return nil, wrongFile(eventsFile, fmt.Sprintf("/%d/secret_file: %v", i, err), "a file that holds "+e.secretForm())
 		}
 	}
 	return endpoints, nil
@@ -74,16 +83,20 @@ func (e *endpoint) check(at string, names, ids []string) error {
 		return wrongFile(eventsFile, at+"/name, which is "+Quote(*e.Name)+" again", "a name that no other endpoint has")
 	case e.URL == nil || !isWebhookURL(*e.URL):
 		return wrongFile(eventsFile, at+"/url, which is missing or not an address that events can be sent to", webhookURLForm)
-	case (e.Secret == nil) == (e.SecretFile == nil):
+	case e.Format != nil && !slices.Contains(events.Formats(), *e.Format):
+		return wrongFile(eventsFile, at+"/format, which is "+Quote(string(*e.Format)), fmt.Sprintf("one of %v", events.Formats()))
+	case e.Secret != nil && e.SecretFile != nil, e.Secret == nil && e.SecretFile == nil && e.format() == events.FormatWebhook:
 		return wrongFile(eventsFile, at+", which has no secret, or a secret and a secret_file", "an endpoint with one of them")
-	case e.Secret != nil && !isWebhookSecret(string(*e.Secret)):
-		return wrongFile(eventsFile, at+"/secret, which is not usable", webhookSecretForm)
+	case e.Secret != nil && !e.isSecret(string(*e.Secret)):
+		return wrongFile(eventsFile, at+"/secret, which is not usable", e.secretForm())
+	case (e.Audience != nil) != (e.format() == events.FormatSET), e.Audience != nil && !isText(*e.Audience):
+		return wrongFile(eventsFile, at+"/audience, which is missing, not usable or for another format", `whom Security Event Tokens are for, such as https://app.example.com, with "format": "set" alone`)
 	case e.Types != nil && len(e.Types) == 0, e.Clients != nil && len(e.Clients) == 0:
 		return wrongFile(eventsFile, at+", which has an empty list", "left out for all types, or all clients")
 	}
 	for i, kind := range e.Types {
-		if !slices.Contains(events.Types(), kind) {
-			return wrongFile(eventsFile, fmt.Sprintf("%s/types/%d, which is %s", at, i, Quote(string(kind))), fmt.Sprintf("one of %v", events.Types()))
+		if types := e.format().Types(); !slices.Contains(types, kind) {
+			return wrongFile(eventsFile, fmt.Sprintf("%s/types/%d, which is %s", at, i, Quote(string(kind))), fmt.Sprintf("one of %v", types))
 		}
 	}
 	for i, id := range e.Clients {
@@ -97,6 +110,27 @@ func (e *endpoint) check(at string, names, ids []string) error {
 // maxEndpointName keeps labels of metrics short.
 const maxEndpointName = 64
 
+func (e *endpoint) format() events.Format {
+	if e.Format == nil {
+		return events.FormatWebhook
+	}
+	return *e.Format
+}
+
+func (e *endpoint) secretForm() string {
+	if e.format() == events.FormatSET {
+		return `a value for the Authorization header, such as "Bearer" and a token`
+	}
+	return webhookSecretForm
+}
+
+func (e *endpoint) isSecret(text string) bool {
+	if e.format() == events.FormatSET {
+		return isText(text) && text != ""
+	}
+	return isWebhookSecret(text)
+}
+
 // secret reads the secret, from its file each time: it may have been replaced.
 func (e *endpoint) secret() (tokens.Secret, error) {
 	if e.Secret != nil {
@@ -107,7 +141,7 @@ func (e *endpoint) secret() (tokens.Secret, error) {
 		return "", err
 	}
 	text := strings.TrimSpace(string(content))
-	if !isWebhookSecret(text) {
+	if !e.isSecret(text) {
 		return "", errors.New("it is not usable")
 	}
 	return tokens.Secret(text), nil

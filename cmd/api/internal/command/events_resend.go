@@ -1,0 +1,69 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/audit"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
+	"github.com/latchkey-sessions/latchkey/internal/events"
+)
+
+type eventsResendCmd struct {
+	settings.Database
+	settings.Log
+	settings.Audit
+
+	IDs      []int64 `arg:"" optional:"" name:"id" help:"Dead deliveries to send again."`
+	All      bool    `help:"Send all dead deliveries again instead."`
+	Endpoint string  `placeholder:"NAME" help:"With --all: only those to this endpoint."`
+}
+
+// Help says what follows.
+func (*eventsResendCmd) Help() string {
+	return "Has dead deliveries of events tried again, as if they had just been made: at once, and for about a day. The running service sends them. " +
+		"What was told of the same session meanwhile has come before them then."
+}
+
+// Validate wants one of the ways to say which deliveries.
+func (c *eventsResendCmd) Validate() error {
+	switch {
+	case (len(c.IDs) > 0) == c.All:
+		return errors.New("either ids, which api events dead lists, or --all must say which deliveries to send again")
+	case c.Endpoint != "" && !c.All:
+		return errors.New("--endpoint goes with --all")
+	}
+	return nil
+}
+
+// Run has them sent again, and fails in the end where one that was named is not dead.
+func (c *eventsResendCmd) Run(a *app) error {
+	log := c.NewLogger(a.stderr)
+	return byOperator(a, c.Audit, log, func(ctx context.Context, t trail.Trail) error {
+		return database.WithSchema(ctx, c.Database, log, func(pool *pgxpool.Pool) error {
+			n, err := events.NewQueue(pool).Resend(ctx, c.IDs, c.Endpoint)
+			if n > 0 {
+				t.Record(ctx, audit.Event{Name: audit.EventsSentAgain, Count: n, DeliveryIDs: c.IDs, Endpoint: c.Endpoint, All: c.All && c.Endpoint == ""})
+			}
+			if err != nil {
+				return err
+			}
+			deliveries := "deliveries"
+			if n == 1 {
+				deliveries = "delivery"
+			}
+			if _, err := fmt.Fprintf(a.stdout, "sent %d %s again\n", n, deliveries); err != nil {
+				return err
+			}
+			if missing := int64(len(c.IDs)) - n; missing > 0 {
+				return fmt.Errorf("%d of %d are no dead deliveries", missing, len(c.IDs))
+			}
+			return nil
+		})
+	})
+}

@@ -1,0 +1,76 @@
+package console
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/latchkey-sessions/latchkey/audit"
+	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// sent is what was sent again, as the page after it says.
+type sent struct {
+	Job    bool
+	Events int64
+}
+
+func sentOf(query url.Values) sent {
+	n, _ := strconv.ParseInt(query.Get("events"), 10, 64) // zero is none
+	return sent{query.Has("sent"), n}
+}
+
+// sendAgain has a job tried again that was given up.
+func (c *Console) sendAgain(w http.ResponseWriter, r *http.Request, _ operator) error {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil || c.cfg.Service.Jobs == nil {
+		return sessionstore.ErrNotFound
+	}
+	switch err := c.cfg.Service.Jobs.SendAgain(r.Context(), id); {
+	case errors.Is(err, jobs.ErrNotDead):
+		return sessionstore.ErrNotFound
+	case err != nil:
+		return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
+	}
+	if c.cfg.Audit != nil {
+		c.cfg.Audit(r.Context(), audit.Event{Name: audit.JobSentAgain, JobID: id})
+	}
+	http.Redirect(w, r, root+"/now?sent", http.StatusSeeOther)
+	return nil
+}
+
+// resendEvent has one delivery of an event tried again that was given up.
+func (c *Console) resendEvent(w http.ResponseWriter, r *http.Request, _ operator) error {
+	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
+	if err != nil {
+		return sessionstore.ErrNotFound
+	}
+	return c.resend(w, r, []int64{id})
+}
+
+// resendEvents has all of them tried again.
+func (c *Console) resendEvents(w http.ResponseWriter, r *http.Request, _ operator) error {
+	return c.resend(w, r, nil)
+}
+
+// resend finds nothing where somebody else was first.
+func (c *Console) resend(w http.ResponseWriter, r *http.Request, ids []int64) error {
+	if c.cfg.Service.Events == nil {
+		return sessionstore.ErrNotFound
+	}
+	n, err := c.cfg.Service.Events.Resend(r.Context(), ids, "")
+	if n > 0 && c.cfg.Audit != nil {
+		c.cfg.Audit(r.Context(), audit.Event{Name: audit.EventsSentAgain, Count: n, DeliveryIDs: ids, All: ids == nil})
+	}
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
+	case n == 0:
+		return sessionstore.ErrNotFound
+	}
+	http.Redirect(w, r, root+"/now?events="+strconv.FormatInt(n, 10), http.StatusSeeOther)
+	return nil
+}

@@ -1,0 +1,88 @@
+package events
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/primary"
+)
+
+// Dead is a delivery that is not tried again by itself.
+type Dead struct {
+	ID       int64
+	Endpoint string
+	// Event is its id, as receivers know it.
+	Event   uuid.UUID
+	Type    Type
+	Session uuid.UUID
+	// At is when it happened, DeadAt when it was given up.
+	At, DeadAt time.Time
+	Attempts   int
+	// Error is that of the last attempt.
+	Error string
+}
+
+// DeadParams say which dead deliveries are wanted. Zero means all.
+type DeadParams struct {
+	// Endpoint is where they were to go.
+	Endpoint string
+	// Before is the id that theirs are below: the last one of the page before.
+	Before int64
+}
+
+const (
+	deadQuery = `
+SELECT "id", "endpoint", "event", "type", "session", "at", "deadAt", "attempts", COALESCE("lastError", '')
+FROM "sessionStoreDelivery"
+WHERE "deadAt" IS NOT NULL AND ($1 = '' OR "endpoint" = $1) AND ($2 = 0 OR "id" < $2::bigint) AND ` + primary.Only + `
+ORDER BY "id" DESC LIMIT $3`
+
+	// resendQuery does a part, so that no transaction is long: each goes on below the last
+	// one's lowest id. A delivery is kept for as long as if it had just been made.
+	resendQuery = `
+UPDATE "sessionStoreDelivery" SET "deadAt" = NULL, "attempts" = 0, "dueAt" = now(), "madeAt" = now()
+WHERE "deadAt" IS NOT NULL AND "id" = ANY (ARRAY(
+  SELECT "id" FROM "sessionStoreDelivery"
+  WHERE "deadAt" IS NOT NULL AND ($1::bigint[] IS NULL OR "id" = ANY ($1)) AND ($2 = '' OR "endpoint" = $2) AND ($3 = 0 OR "id" < $3::bigint)
+  ORDER BY "id" DESC LIMIT $4))
+RETURNING "id"`
+)
+
+// resentTogether bounds a transaction.
+const resentTogether = 1000
+
+// Dead returns dead deliveries, the last made first, so many at the most.
+func (q Queue) Dead(ctx context.Context, params DeadParams, most int) ([]Dead, error) {
+	rows, _ := q.db.Query(ctx, deadQuery, params.Endpoint, params.Before, most) // rows have its error
+	dead, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Dead, err error) {
+		err = row.Scan(&d.ID, &d.Endpoint, (*[16]byte)(&d.Event), &d.Type, (*[16]byte)(&d.Session), &d.At, &d.DeadAt, &d.Attempts, &d.Error)
+		return d, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list the dead deliveries: %w", err)
+	}
+	return dead, nil
+}
+
+// Resend has dead deliveries tried again from now on, as if they had just been made, and returns
+// how many: those with the ids, or all where these are nil, of an endpoint, or of all where it
+// is empty. Others than dead ones are left alone.
+func (q Queue) Resend(ctx context.Context, ids []int64, endpoint string) (n int64, err error) {
+	for before := int64(0); ; {
+		rows, _ := q.db.Query(ctx, resendQuery, ids, endpoint, before, resentTogether) // rows have its error
+		again, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		if err != nil {
+			return n, fmt.Errorf("send dead deliveries again: %w", err)
+		}
+		n += int64(len(again))
+		if len(again) < resentTogether {
+			return n, nil
+		}
+		before = slices.Min(again)
+	}
+}

@@ -1,0 +1,102 @@
+package events
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// What CAEP 1.0 calls the events (§3.1, §3.6).
+const (
+	caepRevoked     = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
+	caepEstablished = "https://schemas.openid.net/secevent/caep/event-type/session-established"
+)
+
+// facts are those of deriveQuery that a Security Event Token has.
+type facts struct {
+	Session string `json:"session_id"`
+	Subject string `json:"subject"`
+	Reason  string `json:"reason"`
+	Client  struct {
+		UserAgent string `json:"user_agent"`
+	} `json:"client"`
+}
+
+// complexSubject is a session and, where it has one, its user (Shared Signals Framework 1.0
+// §3.3; the formats are RFC 9493's).
+type complexSubject struct {
+	Format  string        `json:"format"`
+	Session opaqueSubject `json:"session"`
+	User    *issSub       `json:"user,omitempty"`
+}
+
+type opaqueSubject struct {
+	Format string `json:"format"`
+	ID     string `json:"id"`
+}
+
+type issSub struct {
+	Format  string `json:"format"`
+	Issuer  string `json:"iss"`
+	Subject string `json:"sub"`
+}
+
+// caepDetails are what CAEP has of an event (§2, §3.6.1).
+type caepDetails struct {
+	At                   int64             `json:"event_timestamp"`
+	Initiator            string            `json:"initiating_entity,omitempty"`
+	ReasonAdmin          map[string]string `json:"reason_admin,omitempty"`
+	UserAgentFingerprint string            `json:"fp_ua,omitempty"`
+}
+
+// initiators are whom CAEP sees behind our reasons; none where that is not known.
+var initiators = map[string]string{
+	"signed_out": "user", "signed_out_elsewhere": "user", "signed_out_everywhere": "user",
+	"operator": "admin", "all_signed_out": "admin",
+	"limit": "policy", "replaced": "policy", "theft": "policy", "max_age": "policy",
+	"backend": "system", "idle": "system", "expired": "system",
+}
+
+// pushSET pushes the event as a Security Event Token. Each endpoint's has an id of its own,
+// the same at each attempt.
+func (e *endpoint) pushSET(ctx context.Context, d delivery, authorization tokens.Secret) error {
+	var f facts
+	if err := json.Unmarshal(d.facts, &f); err != nil {
+		return fmt.Errorf("decode the event: %w", err)
+	}
+	subject := complexSubject{Format: "complex", Session: opaqueSubject{"opaque", f.Session}}
+	if f.Subject != "" {
+		subject.User = &issSub{"iss_sub", e.issuer, f.Subject}
+	}
+	kind, details := caepEstablished, caepDetails{At: d.at.Unix(), UserAgentFingerprint: fingerprint(f.Client.UserAgent)}
+	if d.kind == TypeEnded {
+		kind = caepRevoked
+		details.Initiator, details.ReasonAdmin = initiators[f.Reason], map[string]string{"en": f.Reason}
+	}
+	set, err := e.sign(tokens.SecurityEvent{
+		ID: uuid.NewSHA1(d.event, []byte(e.Name)).String(), IssuedAt: d.now, Audience: e.Audience, Transaction: d.event.String(),
+		SubjectID: subject, Type: kind, Details: details,
+	})
+	if err != nil {
+		return fmt.Errorf("sign the event: %w", err)
+	}
+	if err := e.client.Push(ctx, string(e.URL), authorization, set); err != nil {
+		return fmt.Errorf("the endpoint %w", err)
+	}
+	return nil
+}
+
+// fingerprint tells user agents apart, and is empty for none.
+func fingerprint(userAgent string) string {
+	if userAgent == "" {
+		return ""
+	}
+	digest := sha256.Sum256([]byte(userAgent))
+	return hex.EncodeToString(digest[:20])
+}

@@ -1,0 +1,47 @@
+package webhook
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"regexp"
+
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Push sends a Security Event Token once (RFC 8935), with a value for the Authorization header
+// unless that is empty. Only 202 takes it (§2.2). Where the answer says what is wrong with the
+// token (§2.3), the error has its code.
+func (c *Client) Push(ctx context.Context, to string, authorization tokens.Secret, set []byte) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(set))
+	if err != nil {
+		return withoutURL(err)
+	}
+	request.Header.Set("Content-Type", "application/secevent+jwt")
+	request.Header.Set("Accept", "application/json")
+	if authorization != "" {
+		request.Header.Set("Authorization", string(authorization))
+	}
+	status, body, err := c.do(request)
+	switch {
+	case err != nil:
+		return err
+	case status == http.StatusAccepted:
+		return nil
+	case status < 400:
+		return fmt.Errorf("answered %d, which is not 202", status)
+	}
+	var refusal struct {
+		Code string `json:"err"`
+	}
+	if status == http.StatusBadRequest && json.Unmarshal(body, &refusal) == nil && errorCode.MatchString(refusal.Code) {
+		return fmt.Errorf("answered %d: %s", status, refusal.Code)
+	}
+	return fmt.Errorf("answered %d", status)
+}
+
+// errorCode is the form of those that are registered (RFC 8935 §7.1). Text beside it, which may
+// repeat anything, is left out.
+var errorCode = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
