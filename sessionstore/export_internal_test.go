@@ -34,7 +34,7 @@ func (s *Store) Hold(t *testing.T, n int) (release func()) {
 	queues := []interface {
 		Hold() (release func())
 		Waiting() int
-	}{s.creations, s.readings, s.loadings, s.rotations, s.revocations}
+	}{s.creations, s.readings, s.loadings, s.rotations, s.writings, s.revocations}
 	var releases []func()
 	for _, q := range queues {
 		releases = append(releases, q.Hold())

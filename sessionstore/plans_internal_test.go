@@ -37,7 +37,7 @@ func TestPlansWithoutStatistics(t *testing.T) {
 				}
 			}
 			for name, query := range map[string]string{
-				"get": getQuery, "load": loadQuery, "loadTogether": loadTogetherQuery, "history": historyQuery, "list": listQuery, "update": updateQuery, "version": versionQuery, "patch": patchQuery, "lockSession": lockSessionQuery, "setClaims": setClaimsQuery, "loadClaims": loadClaimsQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
+				"get": getQuery, "load": loadQuery, "loadTogether": loadTogetherQuery, "history": historyQuery, "list": listQuery, "update": updateQuery, "updateTogether": updateTogetherQuery, "version": versionQuery, "patch": patchQuery, "lockSession": lockSessionQuery, "setClaims": setClaimsQuery, "loadClaims": loadClaimsQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
 				"invalidate": invalidateQuery, "revokeTogether": revokeTogetherQuery, "revokeTokens": revokeTokensQuery,
 				"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "rotateForPair": rotateForPairQuery, "rotateTogetherForPair": rotateTogetherForPairQuery, "writeWanted": writeWantedQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 				"confirm":      confirmQuery,

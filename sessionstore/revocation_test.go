@@ -221,6 +221,22 @@ var moves = []move{
 		_, err = s.Update(ctx, s.id, session.Checksum, []byte(`{"n":`+fmt.Sprint(rand.Int())+`}`))
 		return err
 	}},
+	{name: "update of data in a shared statement", do: func(ctx context.Context, t *testing.T, s *contested) error {
+		t.Helper()
+		session, err := s.Load(ctx, s.id)
+		if err != nil {
+			return err
+		}
+		fellow, _ := s.create(t, sessionstore.CreateParams{Subject: s.subject})
+		return s.shared(t, func(store *sessionstore.Store, i int) error {
+			of := []sessionstore.Session{session, fellow}[i]
+			_, err := store.Update(ctx, of.ID, of.Checksum, []byte(`{"n":`+fmt.Sprint(rand.Int())+`}`))
+			if i == 1 {
+				return nil // it may have ended with the others of its subject
+			}
+			return err
+		})
+	}},
 	{name: "claims", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.claims(ctx, sessionstore.SetClaimsOptions{})
 	}},

@@ -34,6 +34,7 @@ type Store struct {
 	readings    *groupcommit.Queue[reading]
 	loadings    *groupcommit.Queue[loading]
 	rotations   *groupcommit.Queue[rotation]
+	writings    *groupcommit.Queue[writing]
 	revocations *groupcommit.Queue[revocation]
 }
 
@@ -54,7 +55,7 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 		core: core, pool: pool, seen: confirmations{pool: pool},
 		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn, pace: pace}, turns: inTurn, pace: pace,
 		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
-		loadings: groupcommit.New(on.load, isOutage), revocations: groupcommit.New(on.revoke, isOutage),
+		loadings: groupcommit.New(on.load, isOutage), writings: groupcommit.New(on.write, isOutage), revocations: groupcommit.New(on.revoke, isOutage),
 	}
 	if cfg.CompasSigningKey != "" {
 		if store.compas, err = compas.New(pool, cfg.CompasSigningKey, cfg.Tokens, on.rules); err != nil {

@@ -3,7 +3,6 @@ package sessionstore_test
 import (
 	"errors"
 	"fmt"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,48 +115,6 @@ func (k kit) listen(t *testing.T) (heard func() int) {
 			}
 			n++
 		}
-	}
-}
-
-// A session that somebody has locked keeps waiting who wants to end it, and nobody else.
-func TestALockedSessionDelaysNoOtherRevocation(t *testing.T) {
-	t.Parallel()
-	k := setup(t)
-	const n = 20
-	var ids []uuid.UUID
-	for range n {
-		session, _ := k.create(t, sessionstore.CreateParams{})
-		ids = append(ids, session.ID)
-	}
-	holder, err := k.pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := holder.Exec(t.Context(), `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`, ids[0]); err != nil {
-		t.Fatal(err)
-	}
-	var others sync.WaitGroup
-	others.Add(n - 1)
-	var all sync.WaitGroup
-	all.Go(func() {
-		k.atOnce(t, n, func(i int) error {
-			if i > 0 {
-				defer others.Done()
-			}
-			return k.Invalidate(t.Context(), ids[i])
-		})
-	})
-	others.Wait()
-	k.awaitWaiting(t, 1)
-	if n := k.count(t, `SELECT count(*) FROM "sessionStore" WHERE "revokedAt" IS NULL`); n != 1 {
-		t.Errorf("%d sessions live, not the one that is locked", n)
-	}
-	if err := holder.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	all.Wait()
-	if n := k.count(t, `SELECT count(*) FROM "sessionStore" WHERE "revokedAt" IS NULL`); n != 0 {
-		t.Errorf("%d sessions live", n)
 	}
 }
 

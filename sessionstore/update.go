@@ -9,11 +9,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-const updateQuery = `
-UPDATE "sessionStore" s SET "data" = $3, "checksum" = $4, "updatedAt" = now()
-FROM "sessionStoreToken" r
-WHERE s."id" = $1 AND s."checksum" = $2 AND r."session" = s."id" AND r."refreshToken" IS NULL AND ` + live
-
 const versionQuery = `
 SELECT s."checksum", CASE WHEN $2 THEN s."data" END, ` + live + `
 FROM "sessionStore" s
@@ -49,21 +44,21 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 	if err != nil {
 		return "", err
 	}
-	for {
-		tag, err := s.pool.Exec(ctx, updateQuery, pgvalue.UUID(id), checksum, stored, next)
-		if err != nil {
-			return "", sessionerr.Unavailable("update a session", err)
-		}
-		if tag.RowsAffected() == 1 {
-			changed = id
-			return next, nil
-		}
-		// Between the two statements somebody wrote the data that the caller
-		// had read, or it was sealed anew since: neither is a conflict.
-		if checksum, err = s.version(ctx, id, checksum); err != nil {
+	answered, err := s.writings.Do(ctx, writing{id: id, checksum: checksum, next: next, stored: stored})
+	w := &answered.Of
+	for err == nil && !w.written {
+		// Somebody has the session locked, or has since written the data that the caller
+		// had read, or it was sealed anew: none of these is a conflict.
+		if w.checksum, err = s.version(ctx, id, w.checksum); err != nil {
 			return "", err
 		}
+		err = write(ctx, s.pool, w)
 	}
+	if err != nil {
+		return "", sessionerr.Unavailable("update a session", err)
+	}
+	changed = id
+	return next, nil
 }
 
 // CheckVersion tells whether a live session's data is still what was read with the

@@ -1,0 +1,76 @@
+package sessionstore
+
+import (
+	"context"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+)
+
+const updateQuery = `
+UPDATE "sessionStore" s SET "data" = $3, "checksum" = $4, "updatedAt" = now()
+FROM "sessionStoreToken" r
+WHERE s."id" = $1 AND s."checksum" = $2 AND r."session" = s."id" AND r."refreshToken" IS NULL AND ` + live
+
+// updateTogetherQuery is the same for several sessions. One that somebody else has locked is
+// left out, as if it were not as it was read: nobody waits for another's session, and no
+// order of locks has to be kept. Of those who write to the same session, the first one does.
+// Arrays are read as those of rotateTogetherQuery.
+const updateTogetherQuery = `
+WITH "free" AS MATERIALIZED (
+  SELECT s."id", a."n"
+  FROM (SELECT "n", "id", ($2::text[])["n"] AS "checksum" FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS u("id", "n")) a
+  JOIN "sessionStore" s ON s."id" = a."id" AND s."checksum" = a."checksum"
+  JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND ` + live + `
+  FOR NO KEY UPDATE OF s SKIP LOCKED
+)
+UPDATE "sessionStore" s SET "data" = ($3::jsonb[])["n"], "checksum" = ($4::text[])["n"], "updatedAt" = now()
+FROM (SELECT DISTINCT ON ("id") "id", "n" FROM "free" ORDER BY "id", "n") f
+WHERE s."id" = f."id"
+RETURNING f."n"`
+
+// writing is data that is to replace a session's, if that is still what was read with the
+// checksum.
+type writing struct {
+	id             uuid.UUID
+	checksum, next string
+	stored         []byte // the data as the database gets it
+
+	written bool
+}
+
+func (s statements) write(ctx context.Context, all []*groupcommit.Call[writing]) error {
+	if len(all) == 1 {
+		return write(ctx, s.pool, &all[0].Of)
+	}
+	read := func(rows pgx.Rows) error { return readWritten(rows, all) }
+	return s.pool.Read(ctx, read, updateTogetherQuery,
+		column(all, func(w *writing) pgtype.UUID { return pgvalue.UUID(w.id) }),
+		column(all, func(w *writing) pgtype.Text { return pgvalue.Text(w.checksum) }),
+		groupcommit.Column(all, func(w *writing) []byte { return w.stored }),
+		column(all, func(w *writing) pgtype.Text { return pgvalue.Text(w.next) }))
+}
+
+// write writes one session's data, and waits for whoever has locked it.
+func write(ctx context.Context, db executor, w *writing) error {
+	tag, err := db.Exec(ctx, updateQuery, pgvalue.UUID(w.id), w.checksum, w.stored, w.next)
+	w.written = err == nil && tag.RowsAffected() == 1
+	return err
+}
+
+// readWritten notes whose data was written.
+func readWritten(rows pgx.Rows, all []*groupcommit.Call[writing]) error {
+	for _, c := range all {
+		c.Of.written = false
+	}
+	var n int
+	_, err := pgx.ForEachRow(rows, []any{&n}, func() error {
+		all[n-1].Of.written = true
+		return nil
+	})
+	return err
+}
