@@ -47,11 +47,11 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	}
 	cfg = core.cfg
 	pool := isolation.Pool{Pool: db}
-	on, inTurn, pace := newStatements(pool, cfg), new(turns), newPace()
+	on, inTurn, pace, conns := newStatements(pool, cfg), new(turns), newPace(), int(db.Config().MaxConns)
 	store := &Store{
 		core: core, pool: pool, seen: confirmations{pool: pool},
 		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn, pace: pace}, turns: inTurn, pace: pace,
-		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
+		creations: groupcommit.New(on.create, isOutage).Within(conns), readings: groupcommit.New(on.read, isOutage).Within(conns), rotations: groupcommit.New(on.rotate, isOutage).Within(conns),
 	}
 	if cfg.CompasSigningKey != "" {
 		if store.compas, err = compas.New(pool, cfg.CompasSigningKey, cfg.Tokens, on.rules); err != nil {
