@@ -40,7 +40,7 @@ RETURNING "id", "createdAt", "expiresAt", "accessExpiresAt"`
 	createQuery = `
 WITH "new" AS (
   ` + newSession + `
-), ` + createRows
+), ` + createRows + `, ` + worked
 
 	// createTogetherQuery is the same for several sessions. Its arrays are read as those of
 	// rotateTogetherQuery.
@@ -49,7 +49,7 @@ WITH "new" AS (
   SELECT "id", ($2::text[])["n"] AS "checksum", ($3::jsonb[])["n"] AS "data", ($4::text[])["n"] AS "subject", ($5::text[])["n"] AS "label", ($6::text[])["n"] AS "userAgent", ($7::text[])["n"] AS "ip",
     ($8::integer[])["n"] AS "length", ($9::uuid[])["n"] AS "pair", ($10::integer[])["n"] AS "access", ($11::integer[])["n"] AS "refresh", ($12::integer[])["n"] AS "accessTtl", ($13::integer[])["n"] AS "refreshTtl", ($14::text[])["n"] AS "jkt", ($15::text[])["n"] AS "audience", ($16::text[])["n"] AS "claims", ($17::text[])["n"] AS "client"
   FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS u("id", "n")
-), ` + createRows
+), ` + createRows + `, ` + worked
 )
 
 // checkedParams are parameters that can be stored.
@@ -151,13 +151,15 @@ func readCreated(rows pgx.Rows, all []*groupcommit.Call[*creation]) error {
 	var row struct {
 		pair                            [16]byte
 		now, expiresAt, accessExpiresAt time.Time
+		worked                          int64
 	}
 	for rows.Next() {
-		if err := rows.Scan(&row.pair, &row.now, &row.expiresAt, &row.accessExpiresAt); err != nil {
+		if err := rows.Scan(&row.pair, &row.now, &row.expiresAt, &row.accessExpiresAt, &row.worked); err != nil {
 			return err
 		}
 		made := slices.IndexFunc(all, func(c *groupcommit.Call[*creation]) bool { return c.Of.pair.ID == row.pair })
 		all[made].Of.at(row.now, row.expiresAt, row.accessExpiresAt)
+		noteWorked(all[made], row.worked)
 	}
 	rows.Close()
 	return rows.Err()

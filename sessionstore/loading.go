@@ -15,7 +15,7 @@ import (
 const loadColumns = sessionColumns + `, s."data", COALESCE(r."claims", ''), ` + endingColumns
 
 const loadQuery = `
-SELECT ` + loadColumns + `, 1::bigint
+SELECT ` + loadColumns + `, 1::bigint, ` + worked + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND ` + primary.Only + `
@@ -23,7 +23,7 @@ WHERE s."id" = $1 AND ` + primary.Only + `
 
 // loadTogetherQuery is the same for several. The array is a subquery's: see getTogetherQuery.
 const loadTogetherQuery = `
-SELECT ` + loadColumns + `, a."n"
+SELECT ` + loadColumns + `, a."n", ` + worked + `
 FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS a("id", "n")
 JOIN "sessionStore" s ON s."id" = a."id"
 CROSS JOIN LATERAL (
@@ -60,15 +60,17 @@ func (s statements) scanLoadings(rows pgx.Rows, all []*groupcommit.Call[loading]
 	var l struct {
 		loading
 
-		n int
+		n      int
+		worked int64
 	}
 	for rows.Next() {
 		var err error
-		if l.session, err = scanSession(s.rules.FirstClient, rows, &l.data, &l.claims, &l.end.at, &l.end.reason, &l.end.by, &l.n); err != nil {
+		if l.session, err = scanSession(s.rules.FirstClient, rows, &l.data, &l.claims, &l.end.at, &l.end.reason, &l.end.by, &l.n, &l.worked); err != nil {
 			return err
 		}
 		l.found = true
 		all[l.n-1].Of = l.loading
+		noteWorked(all[l.n-1], l.worked)
 	}
 	rows.Close()
 	return rows.Err()

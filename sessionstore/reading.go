@@ -70,6 +70,15 @@ func newStatements(pool isolation.Pool, cfg Config) statements {
 	return statements{pool: pool, rules: cfg.rules(), firstClient: cfg.Tokens.ClientID, clients: cfg.lookup(), forPair: cfg.PairFor != nil}
 }
 
+// worked is for how many microseconds the server has worked for a statement, which tells
+// its queue when to send the next.
+const worked = `(date_part('epoch', clock_timestamp() - now()) * 1e6)::bigint`
+
+// noteWorked is for the call that got a row with worked.
+func noteWorked[T any](c *groupcommit.Call[T], micros int64) {
+	c.Worked(time.Duration(micros) * time.Microsecond)
+}
+
 // column gathers one argument of each call, for a statement of several.
 func column[T, V any](all []*groupcommit.Call[T], value func(*T) V) pgvalue.Array[V] {
 	return groupcommit.Column(all, value)
@@ -80,7 +89,7 @@ const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", CO
   s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL OR COALESCE(r."sessionExpiresAt" <= now(), false)`
 
 const getQuery = `
-SELECT ` + getColumns + `, 1::bigint
+SELECT ` + getColumns + `, 1::bigint, ` + worked + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND r."id" = $2 AND ` + primary.Only
@@ -88,7 +97,7 @@ WHERE s."id" = $1 AND r."id" = $2 AND ` + primary.Only
 // getTogetherQuery is the same for several. Each array is a subquery's, so that the
 // planner takes every number of them for the same and need not plan anew.
 const getTogetherQuery = `
-SELECT ` + getColumns + `, a."n"
+SELECT ` + getColumns + `, a."n", ` + worked + `
 FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) WITH ORDINALITY AS a("session", "id", "n")
 JOIN "sessionStore" s ON s."id" = a."session"
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."id" = a."id" AND r."refreshToken" IS NULL
@@ -132,15 +141,17 @@ func (s statements) scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]
 	var r struct {
 		reading
 
-		n int
+		n      int
+		worked int64
 	}
 	for rows.Next() {
 		var err error
-		if r.session, err = scanSession(s.rules.FirstClient, rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.graceMicros, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n); err != nil {
+		if r.session, err = scanSession(s.rules.FirstClient, rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.graceMicros, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked); err != nil {
 			return err
 		}
 		r.found = true
 		all[r.n-1].Of = r.reading
+		noteWorked(all[r.n-1], r.worked)
 	}
 	rows.Close()
 	return rows.Err()

@@ -30,7 +30,7 @@ WITH "asked" AS MATERIALIZED (
 SELECT a."n", s."id" IS NOT NULL, s."revokedAt" IS NOT NULL OR e."id" IS NOT NULL, t."n" IS NOT NULL,
   CASE WHEN t."n" IS NOT NULL THEN s."subject" END,
   CASE WHEN t."n" IS NOT NULL THEN (SELECT r."client" FROM "sessionStoreToken" r WHERE r."session" = t."id" AND r."refreshToken" IS NULL LIMIT 1) END,
-  (SELECT count(*) FROM "told")
+  (SELECT count(*) FROM "told"), ` + worked + `
 FROM "asked" a
 LEFT JOIN "sessionStore" s ON s."id" = a."id" AND (a."subject" IS NULL OR s."subject" = a."subject")
 LEFT JOIN "session" e ON e."id" = s."id"
@@ -74,9 +74,10 @@ func (s statements) revoke(ctx context.Context, all []*groupcommit.Call[revocati
 
 // readRevocations notes what became of each.
 func readRevocations(rows pgx.Rows, all []*groupcommit.Call[revocation]) error {
-	var n, told int64
+	var n, told, worked int64
 	r := revocation{of: owner{client: all[0].Of.of.client}}
-	_, err := pgx.ForEachRow(rows, []any{&n, &r.exists, &r.isDone, &r.revoked, &r.of.subject, &r.of.client, &told}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&n, &r.exists, &r.isDone, &r.revoked, &r.of.subject, &r.of.client, &told, &worked}, func() error {
+		noteWorked(all[n-1], worked)
 		c := &all[n-1].Of
 		c.exists, c.isDone, c.revoked, c.of = r.exists, r.isDone, r.revoked, r.of
 		return nil

@@ -59,7 +59,7 @@ const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshT
 
 // rotatedColumns have nothing where it is the first client's: that is known.
 const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt", COALESCE(t."claims", ''),
-  CASE WHEN t."client" = $12 THEN '' ELSE t."client" END, CASE WHEN t."client" = $12 THEN '' ELSE COALESCE(t."audience", '') END`
+  CASE WHEN t."client" = $12 THEN '' ELSE t."client" END, CASE WHEN t."client" = $12 THEN '' ELSE COALESCE(t."audience", '') END, ` + worked
 
 // rotateQuery changes one row, which it finds by its primary key, and no index but
 // that of expiresOn, once a day.
@@ -166,17 +166,23 @@ func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]
 	for _, c := range all {
 		c.Of.rotated = false
 	}
-	var n int
-	var p refresh.Pair
-	_, err := pgx.ForEachRow(rows, []any{&n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt, &p.Claims, &p.Client, &p.Audience}, func() error {
-		r := &all[n-1].Of
+	var row struct {
+		n      int
+		pair   refresh.Pair
+		worked int64
+	}
+	p := &row.pair
+	_, err := pgx.ForEachRow(rows, []any{&row.n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt, &p.Claims, &p.Client, &p.Audience, &row.worked}, func() error {
+		c := all[row.n-1]
+		r := &c.Of
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
 		p.ID, p.Generation, p.CreatedAt = r.claims.TokenID, r.claims.Generation+1, p.IssuedAt
 		p.BoundTo = r.proven
-		if r.next = p; p.Client == "" {
+		if r.next = *p; p.Client == "" {
 			r.next.Client, r.next.Audience = s.rules.FirstClient, s.rules.Audiences[s.rules.FirstClient]
 		}
 		r.rotated = true
+		noteWorked(c, row.worked)
 		return nil
 	})
 	return err

@@ -50,12 +50,12 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	}
 	cfg = core.cfg
 	pool := isolation.Pool{Pool: db}
-	on, inTurn, pace := newStatements(pool, cfg), new(turns), newPace()
+	on, inTurn, pace, conns := newStatements(pool, cfg), new(turns), newPace(), int(db.Config().MaxConns)
 	store := &Store{
 		core: core, pool: pool, seen: confirmations{pool: pool},
 		limit: limit{pool: pool, most: cfg.SessionsPerSubject, action: cfg.SessionsPerSubjectAction, turns: inTurn, pace: pace}, turns: inTurn, pace: pace,
-		creations: groupcommit.New(on.create, isOutage), readings: groupcommit.New(on.read, isOutage), rotations: groupcommit.New(on.rotate, isOutage),
-		loadings: groupcommit.New(on.load, isOutage), writings: groupcommit.New(on.write, isOutage), revocations: groupcommit.New(on.revoke, isOutage),
+		creations: queue(conns, on.create), readings: queue(conns, on.read), rotations: queue(conns, on.rotate),
+		loadings: queue(conns, on.load), writings: queue(conns, on.write), revocations: queue(conns, on.revoke),
 	}
 	if cfg.CompasSigningKey != "" {
 		if store.compas, err = compas.New(pool, cfg.CompasSigningKey, cfg.Tokens, on.rules); err != nil {
@@ -63,6 +63,11 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 		}
 	}
 	return store, nil
+}
+
+// queue has calls share a statement, of which no more are under way than there are connections.
+func queue[T any](conns int, statement func(context.Context, []*groupcommit.Call[T]) error) *groupcommit.Queue[T] {
+	return groupcommit.New(statement, isOutage).Within(conns)
 }
 
 const pingQuery = `

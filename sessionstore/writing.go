@@ -31,7 +31,7 @@ WITH "free" AS MATERIALIZED (
 UPDATE "sessionStore" s SET "data" = ($3::jsonb[])["n"], "checksum" = ($4::text[])["n"], "updatedAt" = now()
 FROM (SELECT DISTINCT ON ("id") "id", "n" FROM "free" ORDER BY "id", "n") f
 WHERE s."id" = f."id"
-RETURNING f."n"`
+RETURNING f."n", ` + worked
 
 // writing is data that is to replace a session's, if that is still what was read with the
 // checksum.
@@ -68,8 +68,10 @@ func readWritten(rows pgx.Rows, all []*groupcommit.Call[writing]) error {
 		c.Of.written = false
 	}
 	var n int
-	_, err := pgx.ForEachRow(rows, []any{&n}, func() error {
+	var worked int64
+	_, err := pgx.ForEachRow(rows, []any{&n, &worked}, func() error {
 		all[n-1].Of.written = true
+		noteWorked(all[n-1], worked)
 		return nil
 	})
 	return err

@@ -13,24 +13,22 @@ import (
 // MaxCalls is how many calls a statement has at the most.
 const MaxCalls = 128
 
-const (
-	// maxStatements is how many of a queue's statements may be under
-	// way. A call that finds fewer is sent at once, alone. The others wait for the
-	// next of them to end, and share one: more statements would wait for the same
-	// processor or disk.
-	maxStatements = 2
-	// statementPatience is how long a statement may keep others from being sent: it
-	// may wait for a row that somebody has locked.
-	statementPatience = 20 * time.Millisecond
-)
+// defaultStatements are as many as a service has connections, unless it is told otherwise.
+const defaultStatements = 16
 
-// Queue is the calls of one kind that are under way, and those that wait.
+// Queue is the calls of one kind that are under way, and those that wait. A call that comes
+// while no statement keeps others back is sent at once, alone. Those that come meanwhile
+// wait until it ends, or for as long as [pace] says, and share the next.
 type Queue[T any] struct {
 	statement func(context.Context, []*Call[T]) error
 	everybody func(error) bool
 
 	mu         sync.Mutex
-	statements int
+	pace       pace
+	most       int  // statements
+	statements int  // under way
+	isKept     bool // one of them keeps others back
+	held       int  // by tests
 	waiting    []*Call[T]
 }
 
@@ -39,7 +37,14 @@ type Queue[T any] struct {
 // and each is made again by itself; unless everybody says that the error would be
 // the same for each, as that of a database that is away is.
 func New[T any](statement func(context.Context, []*Call[T]) error, everybody func(error) bool) *Queue[T] {
-	return &Queue[T]{statement: statement, everybody: everybody}
+	return &Queue[T]{statement: statement, everybody: everybody, pace: pace{each: firstEach}, most: defaultStatements}
+}
+
+// Within bounds the statements that are under way at once, to no more than there are
+// connections: whoever waited for one of those could not share a statement any more.
+func (q *Queue[T]) Within(connections int) *Queue[T] {
+	q.most = connections
+	return q
 }
 
 // Call is one that may have to wait for a statement. Of has what it asks for, and
@@ -54,9 +59,15 @@ type Call[T any] struct {
 	self [1]*Call[T] // the call alone, without an allocation
 
 	// alone says that the call was not answered, and has to be made by itself.
-	alone bool
-	err   error
+	alone  bool
+	err    error
+	worked time.Duration
 }
+
+// Worked notes for how long the server worked for the call's statement, without the way
+// there and back and without the commit: one of its calls is enough. Where no statement
+// tells that, all of the time until the answer counts as work.
+func (c *Call[T]) Worked(d time.Duration) { c.worked = d }
 
 // Do makes one call. Its error, if there is one, is not another call's: if a statement
 // of several calls fails, each of them gets one of its own.
@@ -98,8 +109,8 @@ func (q *Queue[T]) enter(c *Call[T]) ([]*Call[T], error) {
 func (q *Queue[T]) begin(c *Call[T]) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.statements < maxStatements {
-		q.statements++
+	if q.isFree() {
+		q.take()
 		return true
 	}
 	c.turn = make(chan []*Call[T], 1)
@@ -119,30 +130,69 @@ func (q *Queue[T]) leave(c *Call[T]) bool {
 	return true
 }
 
-// handOver gives a statement's place to those who wait, one of whom runs it for
+// isFree tells whether a statement may be sent.
+func (q *Queue[T]) isFree() bool { return !q.isKept && q.held == 0 && q.statements < q.most }
+
+func (q *Queue[T]) take() {
+	q.isKept = true
+	q.statements++
+}
+
+// next has those who wait share a statement, if one may be sent. One of them runs it for
 // all: no goroutine is kept for that.
-func (q *Queue[T]) handOver() {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
-		q.statements--
+func (q *Queue[T]) next() {
+	if len(q.waiting) == 0 || !q.isFree() {
 		return
 	}
+	q.take()
 	n := min(len(q.waiting), MaxCalls)
 	all := slices.Clone(q.waiting[:n])
 	q.waiting = slices.Delete(q.waiting, 0, n)
 	all[0].turn <- all
 }
 
+// passOn is for a statement that keeps others back no longer.
+func (q *Queue[T]) passOn() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.isKept = false
+	q.next()
+}
+
+// end is for a statement that has ended, and perhaps still kept others back.
+func (q *Queue[T]) end(keeps bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.statements--
+	if keeps {
+		q.isKept = false
+	}
+	q.next()
+}
+
+func (q *Queue[T]) patience() time.Duration {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.pace.patience()
+}
+
+func (q *Queue[T]) learn(all []*Call[T], took time.Duration) {
+	var worked time.Duration
+	for _, c := range all {
+		worked = max(worked, c.worked)
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.pace.learn(len(all), worked, took)
+}
+
 // run runs the calls' statement, and tells their callers, but for the first, who has
-// called it. It keeps its place until it has ended, or for as long as others are to
-// wait for it. Whatever happens, a panic too, nobody is left waiting.
+// called it. Whatever happens, a panic too, nobody is left waiting.
 func (q *Queue[T]) run(all []*Call[T]) {
-	place := time.AfterFunc(statementPatience, q.handOver)
+	began := time.Now()
+	place := time.AfterFunc(q.patience(), q.passOn)
 	defer func() {
-		if place.Stop() {
-			q.handOver()
-		}
+		q.end(place.Stop())
 		for _, c := range all[1:] {
 			close(c.turn)
 		}
@@ -150,6 +200,9 @@ func (q *Queue[T]) run(all []*Call[T]) {
 	ctx, cancel := lastOf(all)
 	defer cancel()
 	err := q.statement(ctx, all)
+	if err == nil {
+		q.learn(all, time.Since(began))
+	}
 	alone := len(all) > 1 && err != nil && !q.everybody(err)
 	for _, c := range all {
 		c.alone, c.err = alone, err
@@ -177,18 +230,18 @@ func lastOf[T any](all []*Call[T]) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, last)
 }
 
-// Hold takes all places until release, and Waiting tells how many calls wait
-// meanwhile: for tests, in which it is then a matter of arithmetic, and not of the
+// Hold keeps statements from being sent until release, and Waiting tells how many calls
+// wait meanwhile: for tests, in which it is then a matter of arithmetic, and not of the
 // machine, how many statements the calls share.
 func (q *Queue[T]) Hold() (release func()) {
-	for range maxStatements {
-		q.begin(&Call[T]{})
+	hold := func(n int) {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.held += n
+		q.next()
 	}
-	return func() {
-		for range maxStatements {
-			q.handOver()
-		}
-	}
+	hold(1)
+	return func() { hold(-1) }
 }
 
 // Waiting is how many calls wait for a statement.

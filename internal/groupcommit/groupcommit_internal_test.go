@@ -199,7 +199,7 @@ func TestNobodyWaitsForAPanic(t *testing.T) {
 func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 	t.Parallel()
 	q := newNumbers()
-	q.statements = maxStatements
+	q.isKept = true
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := q.Do(ctx, 1); !errors.Is(err, context.Canceled) {

@@ -1,0 +1,130 @@
+package groupcommit
+
+import (
+	"context"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// times are what a statement takes beside work: the way there and back, and its commit.
+type times struct{ way, delay, flush time.Duration }
+
+// server is a model of PostgreSQL and of the way there. Its two processors take turns in
+// slices of time, and its callers work on them too. A commit takes those along whose rows
+// are written by the time that it asks the disk; the others wait for the next.
+type server struct {
+	times
+	tells bool
+
+	processors, log chan struct{}
+	written, safe   atomic.Int64
+}
+
+// What work costs, about as on the machine of docs/performance.md.
+const (
+	ofStatement = 100 * time.Microsecond
+	ofRow       = 35 * time.Microsecond
+	ofCaller    = 70 * time.Microsecond
+	slice       = 50 * time.Microsecond
+)
+
+func (s *server) work(d time.Duration) {
+	for d = time.Duration(float64(d) * (0.8 + 0.4*rand.Float64())); d > 0; d -= slice {
+		s.processors <- struct{}{}
+		time.Sleep(min(d, slice))
+		<-s.processors
+	}
+}
+
+func (s *server) commit() {
+	mine := s.written.Add(1)
+	s.log <- struct{}{}
+	defer func() { <-s.log }()
+	if s.safe.Load() >= mine {
+		return
+	}
+	time.Sleep(s.delay)
+	written := s.written.Load()
+	time.Sleep(s.flush)
+	s.safe.Store(written)
+}
+
+func (s *server) statement(_ context.Context, all []*Call[int]) error {
+	time.Sleep(s.way / 2)
+	began := time.Now()
+	s.work(ofStatement + time.Duration(len(all))*ofRow)
+	if s.tells {
+		all[0].Worked(time.Since(began))
+	}
+	s.commit()
+	time.Sleep(s.way / 2)
+	return nil
+}
+
+// rate is how many calls a second a server answers, of so many callers at each replica.
+func rate(t *testing.T, s *server, replicas, callers int, p pace) (perSecond float64) {
+	t.Helper()
+	const settling, measured = time.Second, time.Second / 2
+	synctest.Test(t, func(t *testing.T) {
+		s.processors, s.log = make(chan struct{}, 2), make(chan struct{}, 1)
+		var answered atomic.Int64
+		var isOver atomic.Bool
+		var all sync.WaitGroup
+		for range replicas {
+			q := New(s.statement, func(error) bool { return true }).Within(max(defaultStatements, callers))
+			q.pace = p
+			for range callers {
+				all.Go(func() {
+					for !isOver.Load() {
+						s.work(ofCaller)
+						if _, err := q.Do(t.Context(), 0); err != nil {
+							t.Error(err)
+						}
+						answered.Add(1)
+					}
+				})
+			}
+		}
+		time.Sleep(settling)
+		before := answered.Load()
+		time.Sleep(measured)
+		perSecond = float64(answered.Load()-before) / measured.Seconds()
+		isOver.Store(true)
+		all.Wait()
+	})
+	return perSecond
+}
+
+// Whatever a commit and the way take, however many call at once, and from however many
+// replicas: nobody who knew all that, and chose the patience for it, would be answered much
+// more often.
+func TestPaceFollowsTheServer(t *testing.T) {
+	t.Parallel()
+	fixed := []time.Duration{50 * time.Microsecond, 100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond, time.Millisecond, mostPatience}
+	for name, s := range map[string]times{
+		"a fast disk":                   {way: 60 * time.Microsecond, flush: 100 * time.Microsecond},
+		"commits of 2 ms":               {way: 60 * time.Microsecond, delay: 2 * time.Millisecond, flush: 100 * time.Microsecond},
+		"1 ms away":                     {way: time.Millisecond, flush: 100 * time.Microsecond},
+		"commits of 2 ms and 1 ms away": {way: time.Millisecond, delay: 2 * time.Millisecond, flush: 100 * time.Microsecond},
+	} {
+		for _, load := range []struct{ replicas, callers int }{{1, 1}, {1, 4}, {1, 8}, {1, 32}, {1, 128}, {60, 4}} {
+			var best float64
+			var by time.Duration
+			for _, patience := range fixed {
+				// One who is told nothing keeps to it.
+				if r := rate(t, &server{times: s}, load.replicas, load.callers, pace{each: patience / ownCalls, isTold: true}); r > best {
+					best, by = r, patience
+				}
+			}
+			got := rate(t, &server{times: s, tells: true}, load.replicas, load.callers, pace{each: firstEach})
+			t.Logf("%s, %d × %d: %.0f a second, %.0f %% of the best, that of %v", name, load.replicas, load.callers, got, 100*got/best, by)
+			if got < 0.9*best {
+				t.Errorf("%s, %d × %d: %.0f a second, and with a patience of %v %.0f", name, load.replicas, load.callers, got, by, best)
+			}
+		}
+	}
+}
