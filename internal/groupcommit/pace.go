@@ -22,7 +22,7 @@ type pace struct {
 const (
 	// ownCalls is how many calls cost the server as much as a statement does by itself:
 	// the message, the snapshot, the start and the end of the plan and of a transaction.
-	// Half or twice as many make no difference that could be measured.
+	// With fewer an overloaded server gets too many statements, in the test's model.
 	ownCalls = 5
 	// firstEach is an estimate before anything is known.
 	firstEach = 50 * time.Microsecond
