@@ -33,6 +33,7 @@ func TestFailover(t *testing.T) {
 			continue
 		}
 		t.Run(run.address, func(t *testing.T) {
+			c.t = t
 			s := &stage{t: t, cluster: c, address: run.address, wrote: wrote}
 			s.start(settings.With(run.before(t, s)))
 			faults := run.short

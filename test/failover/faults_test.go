@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
@@ -46,7 +48,7 @@ var (
 		frozen.signal(syscall.SIGCONT)
 	}}
 	terminate = fault{name: "connections are ended one by one, for 5 s", inflict: func(s *stage) {
-		conn, err := connect(s.t.Context(), s.cluster.url(s.cluster.primary()))
+		conn, err := pgx.Connect(s.t.Context(), s.cluster.url(s.cluster.primary()))
 		if err != nil {
 			s.t.Fatal(err)
 		}

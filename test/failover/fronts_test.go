@@ -32,7 +32,7 @@ listen postgres
 // startHAProxy puts a balancer before the nodes that asks the Patroni of each, and returns its address.
 func startHAProxy(t *testing.T, c *cluster) string {
 	t.Helper()
-	address := testservice.FreeAddress(t)
+	address := freeAddress(t)
 	settings := fmt.Sprintf(haproxySettings, address)
 	for _, n := range c.nodes {
 		_, port, _ := strings.Cut(n.rest, ":")
@@ -62,13 +62,14 @@ auth_file = users.txt
 pool_mode = transaction
 default_pool_size = 20
 server_login_retry = 1
+server_connect_timeout = 2
 max_client_conn = 200
 `
 
 // startPgBouncer puts a pooler in transaction mode before an address, and returns its own.
 func startPgBouncer(t *testing.T, before string) string {
 	t.Helper()
-	address := testservice.FreeAddress(t)
+	address := freeAddress(t)
 	_, port, _ := strings.Cut(address, ":")
 	_, to, _ := strings.Cut(before, ":")
 	dir := place(t, map[string]string{

@@ -40,7 +40,7 @@ type replica struct {
 
 func startReplica(t *testing.T, settings testservice.Env) *replica {
 	t.Helper()
-	r := &replica{public: testservice.FreeAddress(t), internal: testservice.FreeAddress(t)}
+	r := &replica{public: freeAddress(t), internal: freeAddress(t)}
 	cmd := testservice.Command(context.WithoutCancel(t.Context()), t.TempDir(), settings.With(testservice.Env{
 		"LATCHKEY_PUBLIC_ADDR": r.public, "LATCHKEY_INTERNAL_ADDR": r.internal,
 	}))

@@ -13,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 const restTimeout = time.Second
@@ -61,7 +59,7 @@ watchdog: {mode: "off"}
 
 func newNode(t *testing.T, name, etcd, programs string) *node {
 	t.Helper()
-	n := &node{t: t, name: name, rest: testservice.FreeAddress(t), listen: testservice.FreeAddress(t)}
+	n := &node{t: t, name: name, rest: freeAddress(t), listen: freeAddress(t)}
 	n.dir = place(t, nil)
 	settings := fmt.Sprintf(patroniSettings, name, n.rest, n.listen, etcd, programs, password, filepath.Join(n.dir, "data"))
 	if err := os.WriteFile(filepath.Join(n.dir, "patroni.yml"), []byte(settings), 0o644); err != nil {

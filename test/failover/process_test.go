@@ -3,6 +3,9 @@
 package failover_test
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -108,6 +111,22 @@ func ordinary(t *testing.T) *syscall.Credential {
 		t.Fatal(err)
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+}
+
+// freeAddress returns an address that was free just now. The system gives its port to no connection, as it does with those
+// from 32768 on: a node that is down for a while finds its own free when it is back.
+func freeAddress(t *testing.T) (address string) {
+	t.Helper()
+	testservice.Await(t, "a free port", func() bool {
+		address = fmt.Sprint("127.0.0.1:", 10_000+rand.N(20_000))
+		listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			return false
+		}
+		_ = listener.Close() // nothing was written
+		return true
+	})
+	return address
 }
 
 // place makes a folder that is the programs' user's, and their files' that are given.

@@ -74,7 +74,7 @@ func (m *moments) count(since time.Time) (n int) {
 // PostgreSQL take writes.
 func startWriters(t *testing.T, c *cluster) *moments {
 	t.Helper()
-	conn, err := connect(t.Context(), c.url(c.primary()))
+	conn, err := pgx.Connect(t.Context(), c.url(c.primary()))
 	if err != nil {
 		t.Fatal(err)
 	}
