@@ -11,7 +11,7 @@ import (
 const (
 	// countedAtOnce is up to about how many live sessions a page counts itself: more take
 	// longer than somebody should wait, and than a page should cost.
-	countedAtOnce = 100_000
+	countedAtOnce = 50_000
 	// countedAgain is for how long a count is good, and countedFor for how long it is better than
 	// an estimate.
 	countedAgain = time.Minute

@@ -64,7 +64,7 @@ type kit struct {
 	keys *tokens.KeyRing
 }
 
-func setup(t *testing.T) kit {
+func setup(t testing.TB) kit {
 	t.Helper()
 	url := testdb.URL(t)
 	pool, err := pgxpool.New(t.Context(), url)
@@ -86,7 +86,7 @@ func setup(t *testing.T) kit {
 
 // run runs a replica until the test ends, or stop is called. It returns once events are
 // noted.
-func (k kit) run(t *testing.T, endpoints ...events.Endpoint) (stop func()) {
+func (k kit) run(t testing.TB, endpoints ...events.Endpoint) (stop func()) {
 	t.Helper()
 	runner, err := events.New(config(k.pool, endpoints...))
 	if err != nil {
@@ -95,7 +95,7 @@ func (k kit) run(t *testing.T, endpoints ...events.Endpoint) (stop func()) {
 	return k.start(t, runner)
 }
 
-func (k kit) start(t *testing.T, runner *events.Runner) (stop func()) {
+func (k kit) start(t testing.TB, runner *events.Runner) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	var running sync.WaitGroup
@@ -111,7 +111,7 @@ func (k kit) start(t *testing.T, runner *events.Runner) (stop func()) {
 }
 
 // await waits until the answer is true.
-func (k kit) await(t *testing.T, question string) {
+func (k kit) await(t testing.TB, question string) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		var answer bool
@@ -157,7 +157,7 @@ func (e told) session() string { return fmt.Sprint(e.Data["session_id"]) }
 // receiver takes events, and refuses those that are not signed.
 type receiver struct {
 	*httptest.Server
-	t *testing.T
+	t testing.TB
 	// answer, if set, says what an event is answered.
 	answer func(told) int
 
@@ -166,7 +166,7 @@ type receiver struct {
 	got  []told
 }
 
-func newReceiver(t *testing.T) *receiver {
+func newReceiver(t testing.TB) *receiver {
 	t.Helper()
 	r := &receiver{t: t, seen: map[string]bool{}}
 	r.Server = httptest.NewServer(http.HandlerFunc(r.take))
