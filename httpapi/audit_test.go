@@ -87,6 +87,10 @@ var acts = map[string]*act{
 		t.Helper()
 		return s.internal(t, "DELETE", "/v1/sessions?subject=ada").want(t, 200)
 	}, map[string]any{"event": "sessions.revoked", "actor": byBackend, "subject": "ada", "count": 2., "clients": map[string]any{"latchkey": 2.}, "reason": "requested"}},
+	"POST /v1/global-token-revocation": {func(t *testing.T, s *service, _ session) response {
+		t.Helper()
+		return s.internal(t, "POST", "/v1/global-token-revocation", jsonBody(`{"sub_id":{"format":"opaque","id":"ada"}}`)).want(t, 204)
+	}, map[string]any{"event": "sessions.revoked", "actor": byBackend, "subject": "ada", "count": 2., "clients": map[string]any{"latchkey": 2.}, "reason": "requested"}},
 	"POST /oauth2/revoke": {func(t *testing.T, s *service, ada session) response {
 		t.Helper()
 		return s.public(t, "POST", "/oauth2/revoke", form("token", ada.refresh)).want(t, 200)

@@ -33,6 +33,9 @@ func TestEndings(t *testing.T) {
 			s.public(t, "DELETE", "/v1/me/sessions?keep=current", bearer(other.access)).want(t, 200)
 		}, "signed_out_everywhere", "other"},
 		"by a backend": {func(own, _ session) { s.internal(t, "DELETE", "/v1/sessions/"+own.id).want(t, 204) }, "backend", "backend"},
+		"by an identity provider": {func(session, session) {
+			s.internal(t, "POST", "/v1/global-token-revocation", jsonBody(`{"sub_id":{"format":"opaque","id":"xxxxxxxxx"}}`)).want(t, 204)
+		}, "global_revocation", "backend"},
 		"by a backend, all others": {func(session, session) {
 			s.internal(t, "DELETE", "/v1/sessions?subject="+strings.Repeat("x", 9)).want(t, 200)
 		}, "backend", "backend"},

@@ -136,6 +136,9 @@ func (a *attack) renew(t *testing.T) {
 		if name == "subject" && a.operation.RequestBody == nil {
 			return subject
 		}
+		if name == "sub_id" {
+			return object{{"format", "opaque"}, {"id", subject}}
+		}
 		return a.known(name)
 	}
 }

@@ -65,6 +65,7 @@ const (
 	codeRouteNotFound        code = "route_not_found"
 	codeSessionEnded         code = "session_ended"
 	codeSessionNotFound      code = "session_not_found"
+	codeSubjectNotFound      code = "subject_not_found"
 	codeTokenInQuery         code = "token_in_query"
 	codeTooManySessions      code = "too_many_sessions"
 	codeUnavailable          code = "unavailable"
@@ -113,6 +114,7 @@ var kinds = map[code]struct {
 	codeRouteNotFound:        {http.StatusNotFound, "invalid_request", "There is no such route."},
 	codeSessionEnded:         {http.StatusConflict, "invalid_request", "The session has ended."},
 	codeSessionNotFound:      {http.StatusNotFound, "invalid_request", "There is no such session."},
+	codeSubjectNotFound:      {http.StatusNotFound, "invalid_request", "No session of such a subject is known."},
 	codeTokenInQuery:         {http.StatusBadRequest, "invalid_request", "A token does not belong in a URL."},
 	codeTooManySessions:      {http.StatusConflict, "invalid_request", "The subject has as many sessions as it may."},
 	codeUnavailable:          {http.StatusServiceUnavailable, "temporarily_unavailable", "The service is unavailable at the moment."},

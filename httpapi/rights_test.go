@@ -28,6 +28,8 @@ var neededRight = map[string]httpapi.Right{
 	"GET /v1/revocations":           httpapi.RightRevocations,
 	"GET /v1/events/dead":           httpapi.RightEvents,
 	"POST /v1/events/dead/resend":   httpapi.RightEvents,
+
+	"POST /v1/global-token-revocation": httpapi.RightEnd,
 }
 
 // keyFor is the secret of the key that has one right alone.

@@ -151,6 +151,7 @@ func (s *Server) internalRoutes() *chi.Mux {
 		r.Put("/v1/sessions/{id}/claims", handle(s.keyed(RightCreate, s.putSessionClaims), "supersede"))
 		r.Delete("/v1/sessions/{id}", handle(s.keyed(RightEnd, s.endSession)))
 		r.Post("/oauth2/introspect", lenient(s.introspecting(s.introspectToken)))
+		r.Post("/v1/global-token-revocation", handle(s.keyed(RightEnd, s.revokeGlobally)))
 		r.Get("/v1/events/dead", handle(s.keyed(RightEvents, s.listDeadEvents), "endpoint", "cursor", "limit"))
 		r.Post("/v1/events/dead/resend", handle(s.keyed(RightEvents, s.resendDeadEvents)))
 		r.Get(livenessPath, lenient(s.livez))

@@ -27,6 +27,9 @@ const (
 	ReasonSignedOutEverywhere Reason = "signed_out_everywhere"
 	// ReasonBackend: by the application. By is the name of its service key.
 	ReasonBackend Reason = "backend"
+	// ReasonGlobalRevocation: with all sessions of its subject, by somebody outside such as an
+	// identity provider. By is the name of its service key.
+	ReasonGlobalRevocation Reason = "global_revocation"
 	// ReasonOperator: at a command line or on the operators' page. By is user@host, or the
 	// name of the operator's key.
 	ReasonOperator Reason = "operator"
@@ -71,7 +74,7 @@ type Ending struct {
 
 // givenReasons are those that are stored because a caller gave them.
 var givenReasons = []Reason{
-	ReasonSignedOut, ReasonSignedOutElsewhere, ReasonSignedOutEverywhere, ReasonBackend, ReasonOperator,
+	ReasonSignedOut, ReasonSignedOutElsewhere, ReasonSignedOutEverywhere, ReasonBackend, ReasonGlobalRevocation, ReasonOperator,
 	ReasonAllSignedOut, ReasonLimit, ReasonReplaced, ReasonTheft, ReasonMaxAge,
 }
 

@@ -75,6 +75,7 @@ type Console struct {
 	forms    *sessionhttp.Forms[signedIn]
 	attempts *attempts
 	recent   *recent
+	counter  *counter
 	now      func() time.Time
 }
 
@@ -86,7 +87,7 @@ func New(cfg Config) (*Console, error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.Default()
 	}
-	return &Console{cfg: cfg, attempts: newAttempts(), recent: new(recent), now: time.Now}, nil
+	return &Console{cfg: cfg, attempts: newAttempts(), recent: new(recent), counter: newCounter(), now: time.Now}, nil
 }
 
 // root is where the page is.

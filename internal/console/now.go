@@ -23,8 +23,7 @@ const (
 )
 
 type nowPage struct {
-	Live    int64
-	IsExact bool
+	Live live
 	// IsCounted tells whether Created and Ended are known.
 	IsCounted bool
 	Created   chart
@@ -82,7 +81,7 @@ func (c *Console) showNow(w http.ResponseWriter, r *http.Request, _ operator) er
 
 // count fills in what became of sessions.
 func (c *Console) count(ctx context.Context, page *nowPage) (err error) {
-	if page.Live, page.IsExact, err = c.cfg.Sessions.CountLive(ctx); err != nil {
+	if page.Live, err = c.countLive(ctx); err != nil {
 		return err
 	}
 	activity, known, err := c.cfg.Sessions.Activity(ctx, c.now())

@@ -3,6 +3,7 @@ package console_test
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -107,6 +108,38 @@ func (u *undelivered) Resend(_ context.Context, ids []int64, _ string) (int64, e
 	n := len(u.dead)
 	u.dead = slices.DeleteFunc(u.dead, func(id int64) bool { return ids == nil || slices.Contains(ids, id) })
 	return int64(n - len(u.dead)), nil
+}
+
+// Many sessions are counted beside the page, which says how it knows.
+func TestManyAreCountedBesideThePage(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	k.page.SetCountedAtOnce(0)
+	k.create(t, sessionstore.CreateParams{Subject: "ada"})
+	k.exec(t, `ANALYZE "sessionStoreToken"`)
+	b := k.signedIn(t, graceKey)
+	b.get("/console/now")
+	b.want(200, "<b>about ", "They are being counted")
+
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- k.page.Run(ctx) }()
+	defer func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		b.get("/console/now")
+		if strings.Contains(b.page, "as counted at") {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("they were not counted: %s", b.page)
+		}
+	}
+	b.want(200, "<b>2</b> sessions are live, as counted at") // the operator's own is one
 }
 
 // Without anything to tell, the page says what the database knows.

@@ -100,6 +100,7 @@ func TestReasons(t *testing.T) {
 		sessionstore.ReasonSignedOutElsewhere:  {other, "/console/sessions/" + other},
 		sessionstore.ReasonSignedOutEverywhere: {other, "Signed out everywhere"},
 		sessionstore.ReasonBackend:             {"shop", "the backend “shop”"},
+		sessionstore.ReasonGlobalRevocation:    {"idp", "the identity provider “idp”"},
 		sessionstore.ReasonOperator:            {"eve@desk", "the operator “eve@desk”"},
 		sessionstore.ReasonAllSignedOut:        {"eve@desk", "Everybody was signed out"},
 		sessionstore.ReasonLimit:               {"not an id", "Made room"},

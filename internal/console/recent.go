@@ -58,8 +58,11 @@ func (r *recent) read() (map[string]hours, time.Time) {
 	return all, r.began
 }
 
-// Run counts refreshes by the hour until ctx ends.
+// Run counts refreshes by the hour, and live sessions where that takes long, until ctx ends.
 func (c *Console) Run(ctx context.Context) error {
+	var counting sync.WaitGroup
+	defer counting.Wait()
+	counting.Go(func() { c.runCounter(ctx) })
 	if c.cfg.Service.Refreshes == nil {
 		<-ctx.Done()
 		return nil

@@ -114,6 +114,8 @@ func reasonOf(e sessionstore.Ending) ending {
 		return ending{Text: "Signed out everywhere by its user", Session: other}
 	case sessionstore.ReasonBackend:
 		return ending{Text: "Ended by " + by("the backend")}
+	case sessionstore.ReasonGlobalRevocation:
+		return ending{Text: "Signed out everywhere by " + by("the identity provider")}
 	case sessionstore.ReasonOperator:
 		return ending{Text: "Ended by " + by("the operator"), Kind: "acted"}
 	case sessionstore.ReasonAllSignedOut:

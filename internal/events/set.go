@@ -60,7 +60,7 @@ var initiators = map[string]string{
 	"signed_out": "user", "signed_out_elsewhere": "user", "signed_out_everywhere": "user",
 	"operator": "admin", "all_signed_out": "admin",
 	"limit": "policy", "replaced": "policy", "theft": "policy", "max_age": "policy",
-	"backend": "system", "idle": "system", "expired": "system",
+	"backend": "system", "global_revocation": "system", "idle": "system", "expired": "system",
 }
 
 // pushSET pushes the event as a Security Event Token. Each endpoint's has an id of its own,

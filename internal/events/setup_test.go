@@ -64,65 +64,65 @@ type kit struct {
 	keys *tokens.KeyRing
 }
 
-func setup(t *testing.T) kit {
-	t.Helper()
-	url := testdb.URL(t)
-	pool, err := pgxpool.New(t.Context(), url)
+func setup(tb testing.TB) kit {
+	tb.Helper()
+	url := testdb.URL(tb)
+	pool, err := pgxpool.New(tb.Context(), url)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(pool.Close)
-	keys := testkeys.Ring(t)
+	tb.Cleanup(pool.Close)
+	keys := testkeys.Ring(tb)
 	store, err := sessionstore.New(pool, keys, sessionstore.Config{
 		Tokens:    tokens.Config{Issuer: "https://login.example.com", Audience: "api", ClientID: "app"},
 		Lifetimes: sessionstore.Lifetimes{AccessToken: 5 * time.Minute, RefreshToken: time.Hour},
 		Clients:   []sessionstore.OAuthClient{{ID: "agent"}},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return kit{store, pool, url, keys}
 }
 
 // run runs a replica until the test ends, or stop is called. It returns once events are
 // noted.
-func (k kit) run(t *testing.T, endpoints ...events.Endpoint) (stop func()) {
-	t.Helper()
+func (k kit) run(tb testing.TB, endpoints ...events.Endpoint) (stop func()) {
+	tb.Helper()
 	runner, err := events.New(config(k.pool, endpoints...))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	return k.start(t, runner)
+	return k.start(tb, runner)
 }
 
-func (k kit) start(t *testing.T, runner *events.Runner) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
+func (k kit) start(tb testing.TB, runner *events.Runner) (stop func()) {
+	tb.Helper()
+	ctx, cancel := context.WithCancel(tb.Context())
 	var running sync.WaitGroup
 	running.Go(func() {
 		if err := runner.Run(ctx); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 	stop = func() { cancel(); running.Wait() }
-	t.Cleanup(stop)
-	k.await(t, `SELECT count(*) = 1 FROM "sessionStoreEvents"`)
+	tb.Cleanup(stop)
+	k.await(tb, `SELECT count(*) = 1 FROM "sessionStoreEvents"`)
 	return stop
 }
 
 // await waits until the answer is true.
-func (k kit) await(t *testing.T, question string) {
-	t.Helper()
+func (k kit) await(tb testing.TB, question string) {
+	tb.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
 		var answer bool
-		if err := k.pool.QueryRow(t.Context(), question).Scan(&answer); err != nil {
-			t.Fatal(err)
+		if err := k.pool.QueryRow(tb.Context(), question).Scan(&answer); err != nil {
+			tb.Fatal(err)
 		}
 		if answer {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("in vain: %s", question)
+			tb.Fatalf("in vain: %s", question)
 		}
 	}
 }
@@ -157,7 +157,7 @@ func (e told) session() string { return fmt.Sprint(e.Data["session_id"]) }
 // receiver takes events, and refuses those that are not signed.
 type receiver struct {
 	*httptest.Server
-	t *testing.T
+	t testing.TB
 	// answer, if set, says what an event is answered.
 	answer func(told) int
 
@@ -166,11 +166,11 @@ type receiver struct {
 	got  []told
 }
 
-func newReceiver(t *testing.T) *receiver {
-	t.Helper()
-	r := &receiver{t: t, seen: map[string]bool{}}
+func newReceiver(tb testing.TB) *receiver {
+	tb.Helper()
+	r := &receiver{t: tb, seen: map[string]bool{}}
 	r.Server = httptest.NewServer(http.HandlerFunc(r.take))
-	t.Cleanup(r.Close)
+	tb.Cleanup(r.Close)
 	return r
 }
 

@@ -1,0 +1,99 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// globalRevocation is the request of draft-parecki-oauth-global-token-revocation.
+type globalRevocation struct {
+	SubjectID *subjectID `json:"sub_id"`
+}
+
+// subjectID is a subject identifier (RFC 9493) in one of the formats that can name a subject
+// of ours.
+type subjectID struct {
+	Format  string  `json:"format"`
+	ID      *string `json:"id"`
+	Email   *string `json:"email"`
+	Issuer  *string `json:"iss"`
+	Subject *string `json:"sub"`
+}
+
+// The formats of identifiers.
+const (
+	formatOpaque = "opaque"
+	formatEmail  = "email"
+	formatIssSub = "iss_sub"
+)
+
+// maxSubjectIDBytes is for the whole request.
+const maxSubjectIDBytes = 16 << 10
+
+// revokeGlobally ends all sessions of a subject whom somebody else names, such as an identity
+// provider.
+func (s *Server) revokeGlobally(w http.ResponseWriter, r *http.Request) error {
+	request, err := decodeJSON[globalRevocation](w, r, maxSubjectIDBytes)
+	switch {
+	case err != nil:
+		return err
+	case request.SubjectID == nil:
+		return invalidMember("/sub_id", "It is missing.")
+	}
+	subject, err := s.subjectOf(*request.SubjectID)
+	if err != nil {
+		return err
+	}
+	cause := sessionstore.Cause{Reason: sessionstore.ReasonGlobalRevocation, By: infoOf(r).serviceKey}
+	n, err := s.store.InvalidateSubject(r.Context(), subject, uuid.Nil, cause)
+	if e, ok := errors.AsType[*sessionstore.ArgumentError](err); ok {
+		return invalidMember("/sub_id", sentence(e.Problem))
+	} else if err != nil {
+		return err
+	}
+	if n == 0 { // nobody is left to be signed out, or nobody is known by that name
+		ended, err := s.store.Find(r.Context(), sessionstore.FindParams{Subject: subject, Ended: true, ListParams: sessionstore.ListParams{Limit: 1}})
+		if err != nil {
+			return err
+		}
+		if len(ended.Sessions) == 0 {
+			return &problem{code: codeSubjectNotFound}
+		}
+	}
+	return writeNoContent(w)
+}
+
+// subjectOf reads an identifier, which has the members of its format and no others.
+func (s *Server) subjectOf(id subjectID) (subject string, err error) {
+	switch id.Format {
+	case formatOpaque, formatEmail, formatIssSub:
+	default:
+		return "", invalidMember("/sub_id/format", "It must be opaque, email or iss_sub.")
+	}
+	for _, member := range []struct {
+		name, format string
+		value        *string
+	}{
+		{"id", formatOpaque, id.ID},
+		{"email", formatEmail, id.Email},
+		{"iss", formatIssSub, id.Issuer},
+		{"sub", formatIssSub, id.Subject},
+	} {
+		switch {
+		case member.format != id.Format && member.value != nil:
+			return "", invalidMember("/sub_id/"+member.name, "It does not go with this format.")
+		case member.format == id.Format && (member.value == nil || *member.value == ""):
+			return "", invalidMember("/sub_id/"+member.name, "It is missing.")
+		case member.format == id.Format:
+			subject = *member.value // the last one of its format
+		}
+	}
+	if id.Issuer != nil && *id.Issuer != s.cfg.Issuer {
+		return "", &problem{code: codeSubjectNotFound, pointer: "/sub_id/iss", detail: "It is not this service's issuer."}
+	}
+	return subject, nil
+}
