@@ -60,10 +60,10 @@ func TestBody(t *testing.T) {
 	if _, err := readBody(w, r, jsonType, 2); asTooLarge(err) == nil {
 		t.Errorf("a byte more than the limit: %v", err)
 	}
-	r = httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", iotest.ErrReader(errors.New("hung up")))
+	r = httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", iotest.ErrReader(errors.New("malformed chunked encoding")))
 	r.Header.Set("Content-Type", jsonType)
 	if _, err := readBody(w, r, jsonType, 2); codeOf(t, err) != codeMalformedBody {
-		t.Errorf("it ended early: %v", err)
+		t.Errorf("it cannot be read: %v", err)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestNewSession(t *testing.T) {
 		`{"refresh_token_ttl":0}`:                                {Lifetimes: sessionstore.Lifetimes{RefreshToken: sessionstore.NoIdleTimeout}},
 		`{"refresh_token_ttl":600}`:                              {Lifetimes: sessionstore.Lifetimes{RefreshToken: 10 * time.Minute}},
 	} {
-		parsed, err := parseNewSession([]byte(body))
+		parsed, err := parseDescribed[newSession]([]byte(body))
 		if err != nil {
 			t.Errorf("%s: %v", body, err)
 			continue
@@ -153,7 +153,7 @@ func TestNewSession(t *testing.T) {
 		`{"session_ttl":2147483648}`:           {code: codeInvalidMember, pointer: "/session_ttl", detail: seconds},
 		`{"client":{"label":["a"]}}`:           {code: codeInvalidMember, pointer: "/client/label", detail: "It must be a string."},
 	} {
-		parsed, err := parseNewSession([]byte(body))
+		parsed, err := parseDescribed[newSession]([]byte(body))
 		if err == nil {
 			_, err = parsed.params()
 		}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"mime"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -23,9 +24,19 @@ func readBody(w http.ResponseWriter, r *http.Request, mediaType string, limit in
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
 		}
-		return nil, &problem{code: codeMalformedBody, detail: "It ended early."}
+		if hungUp(err) {
+			return nil, &problem{code: codeClientClosedRequest}
+		}
+		return nil, &problem{code: codeMalformedBody, detail: "It cannot be read to its end."}
 	}
 	return body, nil
+}
+
+// hungUp tells a connection that ended within the body from a body in a form that is not HTTP's.
+// The request's context does not tell: net/http looks after the connection once the body was read.
+func hungUp(err error) bool {
+	_, broken := errors.AsType[net.Error](err)
+	return broken || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
 // hasMediaType wants exactly one Content-Type, in UTF-8 if it names a charset.

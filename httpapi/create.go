@@ -1,10 +1,8 @@
 package httpapi
 
 import (
-	"bytes"
 	"context"
 	"net/http"
-	"slices"
 
 	"github.com/go-json-experiment/json/jsontext"
 
@@ -26,23 +24,8 @@ type newSession struct {
 	newLifetimes
 }
 
-// newClient is what a creation says of the client.
-type newClient struct {
-	Label     described `json:"label"`
-	UserAgent described `json:"user_agent"`
-	IP        described `json:"ip"`
-}
-
-// described is a word about a client. It decides nothing, so nothing is refused for
-// it: null is as good as none, which frameworks write where they know nothing.
-type described string
-
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r, jsonType, sessionstore.MaxDataBytes+maxEnvelopeBytes)
-	if err != nil {
-		return err
-	}
-	wanted, err := parseNewSession(body)
+	wanted, err := decodeDescribed[newSession](w, r, sessionstore.MaxDataBytes+maxEnvelopeBytes)
 	if err != nil {
 		return err
 	}
@@ -84,48 +67,6 @@ func (s *Server) create(ctx context.Context, wanted newSession, params sessionst
 		replaced = sessionstore.Replaced{SessionID: id}
 	}
 	return s.store.Replace(ctx, replaced, params)
-}
-
-// parseNewSession reads a body, also one in which what describes the client is no text:
-// backends hand on what clients send, which may be bytes of any kind, and of a label that
-// was cut half a character may be left.
-func parseNewSession(body []byte) (newSession, error) {
-	parsed, err := parseJSON[newSession](body)
-	if err == nil {
-		return parsed, nil
-	}
-	if readable, found := withReadableClient(body); found {
-		return parseJSON[newSession](readable)
-	}
-	return parsed, err
-}
-
-// withReadableClient puts the replacement character for what is no character in the
-// member "client", where there is one, and changes no other.
-func withReadableClient(body []byte) (readable []byte, found bool) {
-	lenient := jsontext.AllowInvalidUTF8(true)
-	decoder := jsontext.NewDecoder(bytes.NewReader(body), lenient)
-	if token, err := decoder.ReadToken(); err != nil || token.Kind() != '{' {
-		return nil, false
-	}
-	for decoder.PeekKind() == '"' {
-		name, err := decoder.ReadToken()
-		if err != nil {
-			return nil, false
-		}
-		isClient := name.String() == "client"
-		value, err := decoder.ReadValue()
-		if err != nil {
-			return nil, false
-		}
-		if !isClient {
-			continue
-		}
-		client, err := jsontext.AppendFormat(nil, value, lenient)
-		end := decoder.InputOffset()
-		return slices.Concat(body[:end-int64(len(value))], client, body[end:]), err == nil
-	}
-	return nil, false
 }
 
 func (n newSession) params() (sessionstore.CreateParams, error) {

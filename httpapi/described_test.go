@@ -3,6 +3,8 @@ package httpapi_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -161,6 +163,28 @@ func TestDescribedClients(t *testing.T) {
 	}
 }
 
+// A device is renamed to what can be read of its new name, and nothing else of a change is refused for it.
+func TestDescribedByAPatch(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	session := s.create(t, "ann")
+	for client, want := range map[string]string{
+		`{"label":"a\ud83d"}`:                          "a\ufffd", // cut through a character
+		"{\"label\":\"a\xffb\"}":                       "a\ufffdb",
+		`{"label":"a\u0000b"}`:                         "ab",
+		`{"label":"` + strings.Repeat("é", 101) + `"}`: strings.Repeat("é", 100),
+	} {
+		for whose, answer := range map[string]response{
+			"a backend's": s.internal(t, "PATCH", "/v1/sessions/"+session.id, jsonBody(`{"session_ttl":7200,"client":`+client+`}`)),
+			"one's own":   s.public(t, "PATCH", "/v1/me/sessions/"+session.id, jsonBody(`{"client":`+client+`}`), bearer(session.access)),
+		} {
+			if got := at[map[string]any](t, answer.want(t, 200).json(t), "client")["label"]; got != want {
+				t.Errorf("%s: %.40q became %q, want %q", whose, client, got, want)
+			}
+		}
+	}
+}
+
 // Only the client is described leniently: anything else that is no text is refused, and so
 // are a word that has the wrong type and an unknown one, which are mistakes of the caller's program.
 func TestWhatDescribesNobody(t *testing.T) {
@@ -230,6 +254,51 @@ func TestClientHangsUp(t *testing.T) {
 		}
 		if line := s.log.last(t); line["level"] != "INFO" || line["status"] != 499.0 || line["code"] != "client_closed_request" || line["error"] != nil {
 			t.Errorf("%s: %v", route, line)
+		}
+	}
+}
+
+// A client that hangs up while it sends its body does not send a bad one.
+func TestClientHangsUpInItsBody(t *testing.T) {
+	t.Parallel()
+	answers := make(statuses, 1)
+	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.Observers = append(cfg.Observers, answers) })
+	public := httptest.NewServer(s.server.Public())
+	t.Cleanup(public.Close)
+	internal := httptest.NewServer(s.server.Internal())
+	t.Cleanup(internal.Close)
+	const refresh = "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+	const create = "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + serviceKey + "\r\nContent-Type: application/json\r\n"
+	for _, test := range []struct {
+		server  *httptest.Server
+		request string
+		reset   bool
+		want    int
+	}{
+		{public, refresh + "Content-Length: 50\r\n\r\ngrant_type=", false, 499},
+		{public, refresh + "Content-Length: 50\r\n\r\ngrant_type=", true, 499},
+		{public, refresh + "Transfer-Encoding: chunked\r\n\r\n20\r\ngrant_type=", false, 499},
+		{internal, create + "Content-Length: 50\r\n\r\n{", false, 499},
+		{public, refresh + "Transfer-Encoding: chunked\r\n\r\nno length\r\n", false, 400},
+	} {
+		address := test.server.Listener.Addr()
+		conn, err := (&net.Dialer{}).DialContext(t.Context(), address.Network(), address.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, test.request); err != nil {
+			t.Fatal(err)
+		}
+		if tcp, ok := conn.(*net.TCPConn); ok && test.reset {
+			if err := tcp.SetLinger(0); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-answers; got != test.want {
+			t.Errorf("%q is counted as %d, want %d", test.request, got, test.want)
 		}
 	}
 }

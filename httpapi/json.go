@@ -26,7 +26,7 @@ var strict = json.JoinOptions(
 	json.RejectUnknownMembers(true),
 	json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, to any) error {
 		switch to.(type) {
-		case *newClient, *described, **described:
+		case *newClient, *clientPatch, *described, **described:
 		default:
 			if d.PeekKind() == 'n' {
 				return errNull

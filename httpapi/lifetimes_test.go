@@ -42,7 +42,9 @@ func TestPatchSession(t *testing.T) {
 	if left := time.Until(end); err != nil || left > 2*time.Hour || left < 2*time.Hour-5*time.Minute {
 		t.Errorf("it ends in %v (%v)", left, err)
 	}
-	s.internal(t, "PATCH", path, jsonBody(`{"client":{"label":null}}`)).want(t, 200)
+	for _, nothing := range []string{`{"client":{"label":null}}`, `{"client":null}`, `{"client":{}}`} {
+		s.internal(t, "PATCH", path, jsonBody(nothing)).want(t, 200)
+	}
 	if again := s.internal(t, "PATCH", path, jsonBody(`{}`)).want(t, 200).json(t); !cmp.Equal(again, answer) {
 		t.Errorf("nothing to change: %s", cmp.Diff(answer, again))
 	}

@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// clientPatch is what may be changed of what is known of a client.
+// clientPatch is what may be changed of what is known of a client. null changes nothing.
 type clientPatch struct {
 	Label *described `json:"label"` // null leaves it as it is
 }
@@ -35,7 +35,7 @@ func (s *Server) patchSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := decodeJSON[sessionPatch](w, r, maxEnvelopeBytes)
+	body, err := decodeDescribed[sessionPatch](w, r, maxEnvelopeBytes)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (s *Server) patchOwnSession(w http.ResponseWriter, r *http.Request, current
 	if err != nil {
 		return err
 	}
-	body, err := decodeJSON[ownPatch](w, r, maxEnvelopeBytes)
+	body, err := decodeDescribed[ownPatch](w, r, maxEnvelopeBytes)
 	if err != nil {
 		return err
 	}

@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Who copies tokens from one manager's cookies into those of another is a stranger there, also
@@ -141,5 +144,70 @@ func TestSeveralManagers(t *testing.T) {
 	}
 	if visit, err := outer.store.Load(t.Context(), third.ID); err != nil || string(visit.Data) != `{"items": ["visit"]}` {
 		t.Errorf("the third stored %s, %v", visit.Data, err)
+	}
+}
+
+// Managers of one request are apart whatever their transports are, and whichever is the outer one: also where both
+// refresh on the way, only what was ended has ended, and only its cookies are taken away.
+func TestSeveralTransports(t *testing.T) {
+	t.Parallel()
+	type visitor struct {
+		Items []string `json:"items"`
+	}
+	k := setup(t, sessionhttp.Config{})
+	cookies := func(name string) sessionhttp.Config {
+		return sessionhttp.Config{Transport: sessionhttp.Cookies{Name: name}}
+	}
+	shop, desk := sessionhttp.New[cart](k.store, cookies("shop")), sessionhttp.New[cart](k.store, cookies("desk"))
+	visit, api := sessionhttp.New[visitor](k.store, cookies("visit")), k.manager
+	wrap := map[string]func(http.Handler) http.Handler{"shop": shop.Handler, "desk": desk.Handler, "visit": visit.Handler, "api": api.Handler}
+	ids := func(r *http.Request) map[string]uuid.UUID {
+		return map[string]uuid.UUID{
+			"shop": shop.From(r.Context()).Info.ID, "desk": desk.From(r.Context()).Info.ID,
+			"visit": visit.From(r.Context()).Info.ID, "api": api.From(r.Context()).Info.ID,
+		}
+	}
+	for _, order := range [][]string{
+		{"shop", "desk", "visit", "api"}, {"api", "visit", "desk", "shop"}, {"desk", "api", "shop", "visit"},
+	} {
+		ann, want := browser{}, map[string]uuid.UUID{}
+		var access tokens.Secret
+		for _, name := range order {
+			session, pair, err := k.store.Create(t.Context(), sessionstore.CreateParams{Subject: name})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want[name] = session.ID; name == "api" {
+				access = pair.AccessToken
+			} else {
+				ann["__Host-"+name+"-refresh"] = string(pair.RefreshToken) // its access token is gone
+			}
+		}
+		var handler http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if diff := cmp.Diff(want, ids(r)); diff != "" {
+				t.Errorf("%v: %s", order, diff)
+			}
+			update(r.Context(), t, shop.From(r.Context()), func(c *cart) { c.Items = []string{"tea"} })
+			if err := desk.End(w, r); err != nil {
+				t.Error(err)
+			}
+		})
+		for _, name := range slices.Backward(order) {
+			handler = wrap[name](handler)
+		}
+		w := ann.send(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Header.Set("Authorization", "Bearer "+string(access))
+			handler.ServeHTTP(w, r)
+		}), http.MethodGet)
+		ann.keep(w)
+		if w.Code != http.StatusOK || ann["__Host-shop"] == "" || ann["__Host-visit"] == "" || ann["__Host-desk"] != "" || ann["__Host-desk-refresh"] != "" {
+			t.Errorf("%v: %d, %v", order, w.Code, ann)
+		}
+		for name, id := range want {
+			session, err := k.store.Load(t.Context(), id)
+			if err != nil || session.RevokedAt.IsZero() == (name == "desk") || (string(session.Data) == `{"items": ["tea"]}`) != (name == "shop") {
+				t.Errorf("%v: the session of %s: %s, %v, %v", order, name, session.Data, session.RevokedAt, err)
+			}
+		}
 	}
 }

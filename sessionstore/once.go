@@ -167,7 +167,9 @@ func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, 
 	switch {
 	case o.replaces && pgvalue.IsNoRows(err), o.isImplicit() && err == nil && (!isSame || !isLive):
 		return fail(errNotBefore)
-	case err != nil: // also where it has been removed meanwhile: the next call makes another
+	case pgvalue.IsNoRows(err): // clean-up was faster
+		return fail(ErrEnded)
+	case err != nil:
 		return fail(sessionerr.Unavailable("find a session that was created before", err))
 	case !isSame:
 		return fail(ErrIdempotencyKeyReused)
@@ -179,10 +181,10 @@ func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, 
 	}
 	p, now, err := lockPair(ctx, s.pool, tokens.Claims{SessionID: session.ID, TokenID: row})
 	switch {
+	case pgvalue.IsNoRows(err), err == nil && p.Revoked:
+		return fail(ErrEnded)
 	case err != nil:
 		return fail(sessionerr.Unavailable("read a session that was created before", err))
-	case p.Revoked:
-		return fail(ErrEnded)
 	}
 	if err := session.readClaims(p.Claims); err != nil {
 		return fail(err)

@@ -32,6 +32,12 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 	k := kit{Store: newStore(t, pool, ring, config()), pool: pool, ring: ring}
 
 	revoked, pair := k.create(t, sessionstore.CreateParams{Subject: "ann"})
+	_, claims, err := k.LoadClaims(t.Context(), revoked.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	label := "till 4"
+	patch := sessionstore.Patch{Label: &label}
 	servers.CatchUp()
 	servers.Freeze()
 	_, missed := k.create(t, sessionstore.CreateParams{Subject: "ann"})
@@ -60,6 +66,56 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 		"a revocation":          func() error { return k.Invalidate(t.Context(), revoked.ID) },
 		"a sign-out everywhere": func() error { _, err := k.InvalidateSubject(t.Context(), "ann", uuid.Nil); return err },
 		"a ping":                func() error { return k.Ping(t.Context()) },
+
+		"a session of somebody who asks": func() error { return k.InvalidateOwn(t.Context(), "ann", revoked.ID) },
+		"a revocation by a token":        func() error { return k.RevokeToken(t.Context(), string(missed.RefreshToken)) },
+		"everybody's sign-out":           func() error { _, err := k.InvalidateAll(t.Context(), nil); return err },
+		"a version":                      func() error { return k.CheckVersion(t.Context(), revoked.ID, revoked.Checksum) },
+		"claims":                         func() error { _, _, err := k.LoadClaims(t.Context(), revoked.ID); return err },
+		"nobody's claims":                func() error { _, _, err := k.LoadClaims(t.Context(), uuid.New()); return err },
+		"other claims": func() error {
+			_, err := k.SetClaims(t.Context(), revoked.ID, claims, []byte(`{"a":1}`), sessionstore.SetClaimsOptions{})
+			return err
+		},
+		"the same claims": func() error {
+			_, err := k.SetClaims(t.Context(), revoked.ID, claims, []byte(`{}`), sessionstore.SetClaimsOptions{})
+			return err
+		},
+		"a patch": func() error { _, err := k.Patch(t.Context(), revoked.ID, patch); return err },
+		"a patch without a change": func() error {
+			_, err := k.Patch(t.Context(), revoked.ID, sessionstore.Patch{})
+			return err
+		},
+		"one's own patch": func() error { _, err := k.PatchOwn(t.Context(), "ann", revoked.ID, patch); return err },
+		"a replacement": func() error {
+			_, _, err := k.Replace(t.Context(), sessionstore.Replaced{SessionID: revoked.ID}, sessionstore.CreateParams{})
+			return err
+		},
+		"a replacement by a token": func() error {
+			_, _, err := k.Replace(t.Context(), sessionstore.Replaced{Token: string(pair.AccessToken)}, sessionstore.CreateParams{})
+			return err
+		},
+		"a creation with a key": func() error {
+			_, _, err := k.Create(t.Context(), sessionstore.CreateParams{Subject: "ann", IdempotencyKey: "key"})
+			return err
+		},
+		"a history":     func() error { _, err := k.History(t.Context(), revoked.ID); return err },
+		"no history":    func() error { _, err := k.History(t.Context(), uuid.New()); return err },
+		"thefts":        func() error { _, err := k.Thefts(t.Context(), sessionstore.ListParams{}); return err },
+		"a theft":       func() error { _, err := k.Theft(t.Context(), revoked.ID); return err },
+		"subjects":      func() error { _, err := k.Subjects(t.Context(), "a"); return err },
+		"no subjects":   func() error { _, err := k.Subjects(t.Context(), "zz"); return err },
+		"who is live":   func() error { _, err := k.Find(t.Context(), sessionstore.FindParams{}); return err },
+		"whoever was":   func() error { _, err := k.Find(t.Context(), sessionstore.FindParams{Any: true}); return err },
+		"who has ended": func() error { _, err := k.Find(t.Context(), sessionstore.FindParams{Ended: true}); return err },
+		"one's ended": func() error {
+			_, err := k.Find(t.Context(), sessionstore.FindParams{Ended: true, Subject: "bob"})
+			return err
+		},
+		"all of one's": func() error {
+			_, err := k.Find(t.Context(), sessionstore.FindParams{Any: true, Subject: "bob"})
+			return err
+		},
 	}
 	for what, ask := range asks {
 		for range 3 { // also on the connections that come after those that were given up

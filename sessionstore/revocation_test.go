@@ -28,6 +28,7 @@ type arena struct {
 	compas
 	cfg              sessionstore.Config
 	ending, refusing *sessionstore.Store // have room for one session of a subject
+	editing          *sessionstore.Store // asks the program what a new pair is to have
 }
 
 func setupArena(t *testing.T) *arena {
@@ -40,6 +41,11 @@ func setupArena(t *testing.T) *arena {
 	a.ending = newStore(t, a.pool, a.ring, cfg)
 	cfg.SessionsPerSubjectAction = sessionstore.RefuseNew
 	a.refusing = newStore(t, a.pool, a.ring, cfg)
+	cfg = a.cfg
+	cfg.PairFor = func(context.Context, sessionstore.PairRequest) (sessionstore.PairParams, error) {
+		return sessionstore.PairParams{Claims: []byte(`{"n":` + fmt.Sprint(rand.Int()) + `}`), AccessTokenTTL: 7 * time.Minute, RefreshTokenTTL: 36 * time.Hour}, nil
+	}
+	a.editing = newStore(t, a.pool, a.ring, cfg)
 	return a
 }
 
@@ -67,7 +73,7 @@ func (a *arena) contest(t *testing.T, ofCompas bool) *contested {
 		a.exec(t, `UPDATE "sessionStore" SET "subject" = $2 WHERE "id" = $1`, first.session, s.subject)
 		s.id, s.old = first.session, a.refresh(t, first.refresh, sessionstore.Rotated).RefreshToken
 	} else {
-		session, pair := a.create(t, sessionstore.CreateParams{Subject: s.subject})
+		session, pair := a.create(t, sessionstore.CreateParams{Subject: s.subject, IdempotencyKey: s.subject})
 		s.id, s.old = session.ID, pair.RefreshToken
 	}
 	s.former = a.refresh(t, s.old, sessionstore.Rotated).RefreshToken
@@ -86,6 +92,17 @@ func (s *contested) present(ctx context.Context, store *sessionstore.Store, toke
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.gotten = append(s.gotten, got.Pair)
+	}
+	return err
+}
+
+// createAgain sends its creation again, which is another's where there was none with that key.
+func (s *contested) createAgain(ctx context.Context) error {
+	session, pair, err := s.Create(ctx, sessionstore.CreateParams{Subject: s.subject, IdempotencyKey: s.subject})
+	if err == nil && session.ID == s.id {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.gotten = append(s.gotten, pair)
 	}
 	return err
 }
@@ -166,6 +183,13 @@ var moves = []move{
 	{name: "RevokeToken", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.RevokeToken(ctx, string(s.newer))
 	}},
+	{name: "RevokeToken of Compas", ends: true, ofCompas: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.RevokeToken(ctx, string([]tokens.Secret{s.waiting.refresh, s.waiting.access}[rand.IntN(2)]))
+	}},
+	{name: "InvalidateSubject but for one", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, err := s.InvalidateSubject(ctx, s.subject, uuid.New())
+		return err
+	}},
 	{name: "creation that ends the oldest", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, _, err := s.ending.Create(ctx, sessionstore.CreateParams{Subject: s.subject})
 		return err
@@ -200,15 +224,22 @@ var moves = []move{
 		_, _, err := s.refusing.Create(ctx, sessionstore.CreateParams{Subject: s.subject})
 		return err
 	}},
+	{name: "creation that is sent again", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.createAgain(ctx) }},
 	{name: "refresh", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.newer) }},
 	{name: "refresh in a shared statement", do: func(ctx context.Context, t *testing.T, s *contested) error {
 		t.Helper()
 		return s.shared(t, func(store *sessionstore.Store, _ int) error { return s.present(ctx, store, s.newer) })
 	}},
+	{name: "refresh with other claims and lifetimes", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.present(ctx, s.editing, s.newer)
+	}},
 	{name: "late retry", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.former) }},
 	{name: "confirmation", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, _, err := s.Get(ctx, string(s.access))
 		return err
+	}},
+	{name: "take-over from Compas with other claims and lifetimes", ofCompas: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.present(ctx, s.editing, s.waiting.refresh)
 	}},
 	{name: "take-over from Compas", ofCompas: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.present(ctx, s.Store, s.waiting.refresh)

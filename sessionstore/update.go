@@ -6,6 +6,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
@@ -13,7 +14,7 @@ const versionQuery = `
 SELECT s."checksum", CASE WHEN $2 THEN s."data" END, ` + live + `
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-WHERE s."id" = $1
+WHERE s."id" = $1 AND ` + primary.Only + `
 ` + best
 
 // Update replaces a session's data and returns the new checksum. checksum is

@@ -48,11 +48,18 @@ func TestFilesWithSecrets(t *testing.T) {
 	if err := os.Chmod(url, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	secret := writeFile(t, "whsec_"+strings.Repeat("A", 44), dir, "crm-secret")
+	endpoints := writeFile(t, `[{"name":"crm","url":"http://localhost:9/x","secret_file":"`+secret+`"}]`, dir, "events.json")
+	for _, file := range []string{secret, endpoints} {
+		if err := os.Chmod(file, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	s := launch(t, t.TempDir(), configured.With(env{
-		"LATCHKEY_DATABASE_URL": "", "LATCHKEY_DATABASE_URL_FILE": url, "LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0",
+		"LATCHKEY_EVENTS_FILE": endpoints, "LATCHKEY_DATABASE_URL": "", "LATCHKEY_DATABASE_URL_FILE": url, "LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0",
 	}))
 	s.Await("database", func() bool { return strings.Contains(s.Stderr.String(), "the database is not there yet") })
-	for _, file := range []string{signing, service, keyset, url} {
+	for _, file := range []string{signing, service, keyset, url, secret, endpoints} {
 		if want := `"msg":"every user of this machine may read a secret","file":"` + file + `","mode":"0644"`; !strings.Contains(s.Stderr.String(), want) {
 			t.Errorf("no word of %s: %s", file, s.Stderr)
 		}

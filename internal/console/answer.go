@@ -31,6 +31,10 @@ func parsePages(names ...string) map[string]*template.Template {
 	return parsed
 }
 
+// statusClientClosedRequest is nginx's, for the log and for metrics: a browser that was closed
+// is no failure of the service.
+const statusClientClosedRequest = 499
+
 // layout is what each page has.
 type layout struct {
 	Title     string
@@ -92,12 +96,14 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, sessionhttp.ErrFormToken), errors.Is(err, sessionhttp.ErrCrossSite):
 		status, title = http.StatusForbidden, "Nothing was done"
 		page.What, page.Then = "The form did not come from a page of this session: you may have signed in again in another tab.", "Load the page again."
+	case errors.Is(r.Context().Err(), context.Canceled): // the time limit is another error
+		status, title = statusClientClosedRequest, "Nobody is left to be told"
 	case errors.Is(err, sessionstore.ErrUnavailable):
 		status, title = http.StatusServiceUnavailable, "The database does not answer"
 		page.What, page.Then = "Nothing is known about sessions until it does.", "Try again in a moment."
 		w.Header().Set("Retry-After", "1")
 	}
-	if status >= http.StatusInternalServerError && !errors.Is(r.Context().Err(), context.Canceled) {
+	if status >= http.StatusInternalServerError {
 		c.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "the operators' page failed", slog.Any("error", err))
 	}
 	if err := c.render(w, r, status, "problem", title, page); err != nil {

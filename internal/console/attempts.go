@@ -25,12 +25,14 @@ func newAttempts() *attempts {
 	return &attempts{otter.Must(&otter.Options[netip.Prefix, *rate.Limiter]{MaximumSize: attemptsMemory})}
 }
 
-// allows counts an attempt. Those whose address is not known share one.
+// allows counts an attempt. Those whose address is not known are not one address, or anybody
+// could keep the operators out: they are not counted, as no secret is short enough to be guessed.
 func (a *attempts) allows(address string) bool {
-	var network netip.Prefix
-	if ip, err := netip.ParseAddr(address); err == nil {
-		network, _ = ip.Unmap().Prefix(min(ip.Unmap().BitLen(), 64))
+	ip, err := netip.ParseAddr(address)
+	if err != nil {
+		return true
 	}
+	network, _ := ip.Unmap().Prefix(min(ip.Unmap().BitLen(), 64))
 	limiter, _ := a.of.ComputeIfAbsent(network, func() (*rate.Limiter, bool) {
 		return rate.NewLimiter(rate.Every(attemptsPause), attemptsAtOnce), false
 	})

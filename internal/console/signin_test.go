@@ -1,7 +1,9 @@
 package console_test
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -140,6 +142,47 @@ func TestAttempts(t *testing.T) {
 	}
 	if b.status == 429 && b.header.Get("Retry-After") == "" {
 		t.Error("without Retry-After")
+	}
+}
+
+// Those whose address is not known are not one address: none can keep the operators out.
+func TestAttemptsFromNowhere(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	for range 30 {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/console/sign-in", strings.NewReader("key=wrong"))
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.RemoteAddr = "@" // as of a Unix socket
+		w := httptest.NewRecorder()
+		if k.server.Internal().ServeHTTP(w, r); w.Code != http.StatusForbidden {
+			t.Fatal(w.Code)
+		}
+	}
+}
+
+// A browser that is closed before the answer is no failure of the service.
+func TestBrowserIsClosed(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	b := k.signedIn(t, graceKey)
+	site, err := url.Parse(k.site.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed, closeIt := context.WithCancel(t.Context())
+	closeIt()
+	for path, method := range map[string]string{"/console/": http.MethodGet, "/console/thefts": http.MethodGet, "/console/link/x": http.MethodPost} {
+		r := httptest.NewRequestWithContext(closed, method, path, http.NoBody)
+		for _, cookie := range b.client.Jar.Cookies(site) {
+			r.AddCookie(cookie)
+		}
+		w := httptest.NewRecorder()
+		if k.server.Internal().ServeHTTP(w, r); w.Code != 499 || w.Header().Get("Retry-After") != "" {
+			t.Errorf("%s: %d", path, w.Code)
+		}
+	}
+	if log := k.log.String(); strings.Contains(log, `"level":"ERROR"`) {
+		t.Error(log)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -60,7 +61,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	endpoints, err := cfg.Settings.Events(clients)
+	endpoints, eventsFiles, err := cfg.Settings.Events(clients)
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,7 @@ func Run(ctx context.Context, cfg Config) error {
 	defer func() { _, _ = public.Close(), internal.Close() }() // where they did not come into use
 
 	s := &service{
-		Serve: cfg.Settings, version: cfg.Version, environment: cfg.Environment, readAgain: cfg.ReadAgain, log: log, traces: traces, clients: clients, endpoints: endpoints,
+		Serve: cfg.Settings, version: cfg.Version, environment: cfg.Environment, readAgain: cfg.ReadAgain, log: log, traces: traces, clients: clients, endpoints: endpoints, eventsFiles: eventsFiles,
 		public: public, internal: internal,
 	}
 	greetAt := cfg.Stdout
@@ -128,6 +129,7 @@ type service struct {
 	trail            trail.Trail
 	clients          settings.Clients
 	endpoints        []events.Endpoint
+	eventsFiles      []string // with the endpoints' secrets
 	public, internal net.Listener
 }
 
@@ -165,7 +167,8 @@ func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, er
 			s.log.Warn("a setting has no effect", "reason", hint)
 		}
 	}
-	secretfile.WarnOfReadable(s.log, append(s.environment.SecretFiles(), signingFile, id.serviceKeysFile, string(s.DataEncryptionKeysetFile))...)
+	files := slices.Concat(s.environment.SecretFiles(), s.eventsFiles, []string{signingFile, id.serviceKeysFile, string(s.DataEncryptionKeysetFile)})
+	secretfile.WarnOfReadable(s.log, files...)
 	return id, err
 }
 

@@ -33,28 +33,29 @@ type endpoint struct {
 }
 
 // Events reads LATCHKEY_EVENTS_FILE. There are no endpoints where it is not set. The clients
-// are those beside the one of LATCHKEY_CLIENT_ID.
-func (s *Serve) Events(clients Clients) ([]events.Endpoint, error) {
+// are those beside the one of LATCHKEY_CLIENT_ID. The files are those that secrets were read from.
+func (s *Serve) Events(clients Clients) (endpoints []events.Endpoint, files []string, err error) {
 	if s.EventsFile == "" {
-		return nil, nil
+		return nil, nil, nil
 	}
-	content, err := secretfile.Read(string(s.EventsFile))
+	files = []string{string(s.EventsFile)} // also where its secrets are in files of theirs: addresses are secrets, too
+	content, err := secretfile.Read(files[0])
 	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read: %w", eventsFile, err)
+		return nil, nil, fmt.Errorf("%s cannot be read: %w", eventsFile, err)
 	}
 	var list []endpoint
 	if err := json.Unmarshal(content, &list, json.RejectUnknownMembers(true), json.WithUnmarshalers(json.UnmarshalFromFunc(refuseNull))); err != nil {
-		return nil, wrongFile(eventsFile, jsonProblem(err, "endpoint"), eventsForm)
+		return nil, nil, wrongFile(eventsFile, jsonProblem(err, "endpoint"), eventsForm)
 	}
 	ids := []string{string(s.ClientID)}
 	for _, c := range clients {
 		ids = append(ids, *c.ID)
 	}
 	var names []string
-	endpoints := make([]events.Endpoint, len(list))
+	endpoints = make([]events.Endpoint, len(list))
 	for i, e := range list {
 		if err := e.check(fmt.Sprintf("/%d", i), names, ids); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		names = append(names, *e.Name)
 		endpoints[i] = events.Endpoint{Name: *e.Name, URL: tokens.Secret(*e.URL), Format: e.format(), Types: e.Types, Clients: e.Clients}
@@ -66,10 +67,13 @@ func (s *Serve) Events(clients Clients) ([]events.Endpoint, error) {
 		}
 		endpoints[i].Secret = e.secret
 		if _, err := e.secret(); err != nil {
-			return nil, wrongFile(eventsFile, fmt.Sprintf("/%d/secret_file: %v", i, err), "a file that holds "+e.secretForm())
+			return nil, nil, wrongFile(eventsFile, fmt.Sprintf("/%d/secret_file: %v", i, err), "a file that holds "+e.secretForm())
+		}
+		if e.SecretFile != nil {
+			files = append(files, *e.SecretFile)
 		}
 	}
-	return endpoints, nil
+	return endpoints, files, nil
 }
 
 // check says what is wrong by a JSON pointer, and shows no secret.

@@ -1,0 +1,72 @@
+package httpapi
+
+import (
+	"bytes"
+	"net/http"
+	"slices"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// newClient is what a creation says of the client.
+type newClient struct {
+	Label     described `json:"label"`
+	UserAgent described `json:"user_agent"`
+	IP        described `json:"ip"`
+}
+
+// described is a word about a client. It decides nothing, so nothing is refused for
+// it: null is as good as none, which frameworks write where they know nothing.
+type described string
+
+// decodeDescribed is [decodeJSON] for a body with a member "client".
+func decodeDescribed[T any](w http.ResponseWriter, r *http.Request, limit int64) (T, error) {
+	body, err := readBody(w, r, jsonType, limit)
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return parseDescribed[T](body)
+}
+
+// parseDescribed reads a body, also one in which what describes the client is no text:
+// backends hand on what clients send, which may be bytes of any kind, and of a label that
+// was cut half a character may be left.
+func parseDescribed[T any](body []byte) (T, error) {
+	parsed, err := parseJSON[T](body)
+	if err == nil {
+		return parsed, nil
+	}
+	if readable, found := withReadableClient(body); found {
+		return parseJSON[T](readable)
+	}
+	return parsed, err
+}
+
+// withReadableClient puts the replacement character for what is no character in the
+// member "client", where there is one, and changes no other.
+func withReadableClient(body []byte) (readable []byte, found bool) {
+	lenient := jsontext.AllowInvalidUTF8(true)
+	decoder := jsontext.NewDecoder(bytes.NewReader(body), lenient)
+	if token, err := decoder.ReadToken(); err != nil || token.Kind() != '{' {
+		return nil, false
+	}
+	for decoder.PeekKind() == '"' {
+		name, err := decoder.ReadToken()
+		if err != nil {
+			return nil, false
+		}
+		isClient := name.String() == "client"
+		value, err := decoder.ReadValue()
+		if err != nil {
+			return nil, false
+		}
+		if !isClient {
+			continue
+		}
+		client, err := jsontext.AppendFormat(nil, value, lenient)
+		end := decoder.InputOffset()
+		return slices.Concat(body[:end-int64(len(value))], client, body[end:]), err == nil
+	}
+	return nil, false
+}
