@@ -99,6 +99,9 @@ func (c Cookies) Clear(header http.Header) {
 // Ambient tells that browsers send cookies with every request.
 func (Cookies) Ambient() bool { return true }
 
+// Vary has caches keep what one browser gets from others (RFC 9110 §12.5.5).
+func (Cookies) Vary() string { return "Cookie" }
+
 func (c Cookies) set(header http.Header, name, value string, age int) {
 	header["Set-Cookie"] = slices.DeleteFunc(header["Set-Cookie"], func(other string) bool {
 		return strings.HasPrefix(other, name+"=")

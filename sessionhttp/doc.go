@@ -99,6 +99,8 @@
 // a login in another tab has ended meanwhile sets no cookies. If the two answers cross on their way, the
 // last one counts, and at worst the user logs in once more.
 //
+// Answers tell caches by Vary that they depend on the cookies, or on the header of [Header].
+//
 // A library for WebSockets that writes its own answer, such as gorilla's, is given the header of
 // the middleware's ResponseWriter as the header of the answer: Upgrade(w, r, w.Header()).
 //

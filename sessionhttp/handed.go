@@ -58,11 +58,12 @@ func (h *handed) write(header http.Header) {
 }
 
 // hand puts tokens into the header of an answer, or takes them from the client. It tells whether
-// the answer can have them.
+// the answer can have them. Behind a manager the header gets them when the answer begins: until then
+// the handler may be busy with it, in another goroutine.
 func (m *Manager[T]) hand(ctx context.Context, header http.Header, answer func(http.Header)) bool {
-	inTime := handedOf(ctx).put(m, answer)
-	if inTime {
-		answer(header)
+	if tokens := handedOf(ctx); tokens != nil {
+		return tokens.put(m, answer)
 	}
-	return inTime
+	answer(header)
+	return true
 }

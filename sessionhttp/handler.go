@@ -19,6 +19,7 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 		}
 		if err != nil {
 			m.logFault(r.Context(), err)
+			m.vary(w.Header())
 			m.cfg.OnError(w, r, err)
 			return
 		}
@@ -37,8 +38,11 @@ func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, session *Sess
 	out := &responseWriter{
 		ResponseWriter: w,
 		begin:          func(int) error { return nil },
-		hand:           tokens.write,
-		fail:           func(err error) { m.cfg.OnError(w, r, err) },
+		hand: func(header http.Header) {
+			tokens.write(header)
+			m.vary(header)
+		},
+		fail: func(err error) { m.cfg.OnError(w, r, err) },
 	}
 	if session != nil {
 		session.handed = tokens

@@ -22,6 +22,7 @@ func (m *Manager[T]) Open(w http.ResponseWriter, r *http.Request) (*Session[T], 
 	if s := m.From(r.Context()); s != nil {
 		return s, nil
 	}
+	m.vary(w.Header())
 	s, err := m.load(w, r)
 	if err != nil && m.strangers(err) {
 		s, err = m.visitor(r)

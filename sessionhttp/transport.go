@@ -8,7 +8,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Transport says where a request has its session's tokens, and how a client gets them.
+// Transport says where a request has its session's tokens, and how a client gets them. One that reads
+// a header other than Authorization has a method Vary() string besides, which names it, as [Cookies] has:
+// answers say so to caches.
 type Transport interface {
 	// Read returns the tokens of a request. Its errors are [ErrNoToken], [ErrMalformed] and
 	// [ErrCrossSite].
@@ -81,3 +83,6 @@ func (Header) Clear(http.Header) {}
 
 // Ambient tells that clients decide when to send their token.
 func (Header) Ambient() bool { return false }
+
+// Vary has caches keep what one client gets from others (RFC 9110 §12.5.5).
+func (h Header) Vary() string { return string(h) }

@@ -164,7 +164,7 @@ func (s *Server) prepare(ctx context.Context) error {
 		if err := makeCluster(ctx, s.home, s.initialise()); err != nil {
 			return err
 		}
-		s.cfg.Logger.InfoContext(ctx, "made a PostgreSQL database", "dir", s.home, "version", s.programs.Version(), "took", time.Since(began))
+		s.cfg.Logger.InfoContext(ctx, "made a PostgreSQL database", "dir", s.home, "version", s.programs.Version(), "took_seconds", time.Since(began).Round(time.Millisecond).Seconds())
 	}
 	if s.password, err = readPassword(data); err != nil {
 		return err

@@ -1,0 +1,20 @@
+package cleanup_test
+
+import (
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+)
+
+// In a JSON log too, whoever reads how long it took knows in which unit.
+func TestDurationInTheLog(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	slog.New(slog.NewJSONHandler(&text, nil)).InfoContext(t.Context(), "clean-up", "summary", cleanup.Summary{Duration: 1500 * time.Millisecond})
+	if !strings.Contains(text.String(), `"took_seconds":1.5`) {
+		t.Error(text.String())
+	}
+}
