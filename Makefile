@@ -84,6 +84,10 @@ sockets: ## Hold the Go middleware against the libraries for WebSockets
 frameworks: ## Hold the Go middleware against web frameworks
 	cd test/frameworks && go test -count=1 ./...
 
+.PHONY: release
+release: ## Install and import the newest commit as others do a release
+	cd test/release && go test -count=1 ./...
+
 .PHONY: soak
 soak: ## Run lossy clients, thieves and crashing services for SOAKFOR
 	go test -race -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR) -soak.clock=$(SOAKCLOCK)
@@ -124,6 +128,7 @@ lint: ## Run the linters, compile for Windows, and check that go.mod is tidy
 	cd test/compas && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/websockets && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/frameworks && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
+	cd test/release && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the service uses (asks vuln.go.dev)
