@@ -12,6 +12,11 @@ package=$(readlink -f "$1"/latchkey_*_linux_"$(dpkg --print-architecture)".deb) 
 
 # In a network and among processes of its own: it is in nobody's way, and whatever it started ends with it.
 if [ -z "${PACKAGES_ROOT:-}" ]; then
+  for folder in "$1" "$2"; do
+    (cd "$folder" && sha256sum --check --quiet checksums.txt) || fail "the checksums in $folder are wrong"
+    jq -e '[.components[].name] | index("github.com/jackc/pgx/v5")' "$folder"/latchkey_*.cdx.json >/dev/null || fail "the SBOM in $folder does not name pgx"
+    tar -tf "$folder"/latchkey_*.tar.gz latchkey >/dev/null || fail "the archive in $folder has no program"
+  done
   PACKAGES_ROOT=$(mktemp -d)
   trap 'rm -rf --one-file-system "$PACKAGES_ROOT"' EXIT
   export PACKAGES_ROOT
