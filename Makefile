@@ -28,7 +28,7 @@ MUTANTS ?= './dpop=.' './tokens=.' './protectedresource=.' \
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: build ## Build and run the service with a private PostgreSQL under ./var, until Ctrl-C
@@ -89,6 +89,25 @@ frameworks: ## Hold the Go middleware against web frameworks
 failover: ## Take the primary away from the service (LONG=1: in every way, with the figures into docs/failover.md; needs patroni, etcd, haproxy and pgbouncer)
 	cd test/failover && go test -count=1 -v -timeout=40m ./... $(if $(LONG),-args -long -update)
 
+.PHONY: release
+release: ## Install and import the newest commit as others do a release
+	cd test/release && go test -count=1 ./...
+
+# Of a snapshot; a release takes its tag. Without PLATFORMS all of them are built.
+SNAPSHOT  ?= 0.1.0-next
+PLATFORMS ?=
+RELEASED  ?= bin/release
+
+.PHONY: release-snapshot
+release-snapshot: ## Build what a release consists of (programs, packages, SBOMs, checksums) into bin/release, or for some PLATFORMS=linux/amd64,...
+	go -C tools/release run . -root ../.. -version $(SNAPSHOT) -out ../../$(RELEASED) -only '$(PLATFORMS)'
+
+.PHONY: packages
+packages: ## Install, run, upgrade and remove the .deb in a clean Debian (as root; needs debootstrap, iproute2, curl and jq)
+	@$(MAKE) --no-print-directory release-snapshot PLATFORMS=linux/$$(go env GOHOSTARCH) RELEASED=bin/packages
+	@$(MAKE) --no-print-directory release-snapshot PLATFORMS=linux/$$(go env GOHOSTARCH) RELEASED=bin/packages-next SNAPSHOT=0.2.0-next
+	test/packages.sh bin/packages bin/packages-next
+
 .PHONY: soak
 soak: ## Run lossy clients, thieves and crashing services for SOAKFOR
 	go test -race -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR) -soak.clock=$(SOAKCLOCK)
@@ -130,6 +149,8 @@ lint: ## Run the linters, compile for Windows, and check that go.mod is tidy
 	cd test/websockets && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/frameworks && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/failover && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
+	cd test/release && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
+	cd tools/release && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 
 .PHONY: vuln
 vuln: ## Look for known vulnerabilities in what the service uses (asks vuln.go.dev)

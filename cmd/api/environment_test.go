@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,6 +16,10 @@ func TestOldNames(t *testing.T) {
 	t.Parallel()
 	database, dir := testdb.URL(t), t.TempDir()
 	mustLine(t, nil, "keys", "init", "--dir", dir)
+	inFile := filepath.Join(dir, "database-url")
+	if err := os.WriteFile(inFile, []byte(database), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		settings env
 		args     string
@@ -23,6 +28,7 @@ func TestOldNames(t *testing.T) {
 		{env{"DATABASE_URL": database, "LOG_LEVEL": "warn", "ISSUER": "not read here"}, "migrate status", "DATABASE_URL to LATCHKEY_DATABASE_URL, LOG_LEVEL to LATCHKEY_LOG_LEVEL"},
 		{env{"DATABASE_URL": database, "LATCHKEY_LOG_LEVEL": "warn"}, "migrate status", "DATABASE_URL to LATCHKEY_DATABASE_URL"},
 		{env{"DATABASE_URL": database, "LATCHKEY_DATABASE_URL": database}, "migrate status", ""},
+		{env{"LATCHKEY_DATABASE_URL_FILE": inFile}, "migrate status", ""},
 		{env{"DATABASE_URL": "another program's", "LATCHKEY_DATABASE_URL": ""}, "migrate status --database-url=" + database, ""},
 		{env{"DATABASE_URL": database, "ISSUER": "https://login.example.com"}, "version", ""},
 		{env{"SIGNING_KEYS_FILE": filepath.Join(dir, "signing-keys.json")}, "keys list", "SIGNING_KEYS_FILE to LATCHKEY_SIGNING_KEYS_FILE"},

@@ -70,7 +70,7 @@ func (e *Environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	if err != nil || found.value == "" {
 		return nil, err
 	}
-	if name := variable(flag.Name); found.variable != name {
+	if name := variable(flag.Name); found.variable == strings.TrimPrefix(name, prefix) {
 		e.renamed = append(e.renamed, found.variable+" to "+name)
 	}
 	return found, nil

@@ -1,0 +1,104 @@
+#!/usr/bin/env bash
+# Installs the .deb in a clean Debian beside Debian's PostgreSQL, runs the service as its unit does, upgrades it to the next version and goes back.
+# Usage: test/packages.sh FOLDER NEXT_FOLDER, as root: what `make release-snapshot` built, twice. Needs debootstrap, iproute2, curl and jq.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { echo "packages: $*" >&2; exit 1; }
+
+[ $# = 2 ] || fail 'name two folders with packages'
+[ "$(id -u)" = 0 ] || fail 'only root can install packages'
+package=$(readlink -f "$1"/latchkey_*_linux_"$(dpkg --print-architecture)".deb) next=$(readlink -f "$2"/latchkey_*_linux_"$(dpkg --print-architecture)".deb)
+
+# In a network and among processes of its own: it is in nobody's way, and whatever it started ends with it.
+if [ -z "${PACKAGES_ROOT:-}" ]; then
+  for folder in "$1" "$2"; do
+    (cd "$folder" && sha256sum --check --quiet checksums.txt) || fail "the checksums in $folder are wrong"
+    jq -e '[.components[].name] | index("github.com/jackc/pgx/v5")' "$folder"/latchkey_*.cdx.json >/dev/null || fail "the SBOM in $folder does not name pgx"
+    tar -tf "$folder"/latchkey_*.tar.gz latchkey >/dev/null || fail "the archive in $folder has no program"
+  done
+  PACKAGES_ROOT=$(mktemp -d)
+  trap 'rm -rf --one-file-system "$PACKAGES_ROOT"' EXIT
+  export PACKAGES_ROOT
+  mkdir "$PACKAGES_ROOT/debian" "$PACKAGES_ROOT/read-only"
+  debootstrap --variant=minbase --include=postgresql "${DEBIAN_SUITE:-bookworm}" "$PACKAGES_ROOT/debian" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
+    >"$PACKAGES_ROOT/log" 2>&1 || { tail "$PACKAGES_ROOT/log" >&2; fail 'debootstrap failed'; }
+  unshare --mount --net --pid --fork --kill-child --mount-proc "$0" "$@"
+  exit
+fi
+ip link set lo up
+debian=$PACKAGES_ROOT/debian
+mount -t proc proc "$debian/proc"
+mount --rbind /dev "$debian/dev"
+in_debian() { chroot "$debian" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8 "$@"; }
+
+install_package() {
+  cp "$1" "$debian/tmp/latchkey.deb"
+  in_debian dpkg --install /tmp/latchkey.deb >"$PACKAGES_ROOT/log" 2>&1 || { cat "$PACKAGES_ROOT/log" >&2; fail "$(basename "$1") cannot be installed"; }
+}
+
+# unit KEY: what the installed unit says.
+unit() { sed -n "s/^$1=//p" "$debian/usr/lib/systemd/system/latchkey.service"; }
+
+# as_service COMMAND...: becomes the command, with the user, rights, settings and files of the unit. Only systemd could do all that it says.
+as_service() {
+  local settings
+  mapfile -t settings < <(grep -v '^#' "$debian$(unit EnvironmentFile)" | grep .)
+  exec chroot "$PACKAGES_ROOT/read-only" setpriv --reuid="$(unit User)" --regid="$(unit Group)" --clear-groups --no-new-privs --bounding-set=-all \
+    env -i PATH=/usr/bin:/bin "${settings[@]}" bash -c 'umask "$0"; exec "$@"' "$(unit UMask)" "$@"
+}
+
+# smoke VERSION: the service starts, is that version, takes a session through its life, and ends when it is told to.
+smoke() {
+  local pid
+  [ "$(in_debian latchkey version)" = "v$1" ] || fail "latchkey version is not v$1"
+  # shellcheck disable=SC2046 # they are several words
+  as_service $(unit ExecStart) >"$PACKAGES_ROOT/log" 2>&1 &
+  pid=$!
+  for _ in $(seq 600); do
+    curl -fs -o /dev/null http://localhost:8081/readyz && break
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  SERVICE_KEY=$(cat "$debian/etc/latchkey/service-key") test/smoke.sh || { cat "$PACKAGES_ROOT/log" >&2; fail "v$1 did not pass"; }
+  kill "$pid"
+  wait "$pid" || { cat "$PACKAGES_ROOT/log" >&2; fail "v$1 ended badly"; }
+}
+
+version_of() { local name; name=$(basename "$1"); name=${name#latchkey_}; echo "${name%_linux_*}"; }
+
+install_package "$package"
+[ "$(in_debian stat -c '%a %U %G' /etc/latchkey)" = '750 root latchkey' ] || fail '/etc/latchkey is open to others'
+[ "$(in_debian stat -c '%a %U %G' /etc/latchkey/latchkey.env)" = '640 root latchkey' ] || fail 'the settings are open to others'
+cmp "$debian/usr/lib/systemd/system/latchkey.service" deploy/systemd/latchkey.service || fail 'the unit is another one'
+
+# As docs/operations.md says.
+in_debian pg_ctlcluster "$(ls "$debian/etc/postgresql")" main start
+in_debian setpriv --reuid=postgres --regid=postgres --init-groups psql -q \
+  -c 'CREATE ROLE latchkey LOGIN' -c 'CREATE DATABASE latchkey OWNER latchkey'
+in_debian bash -c 'umask 077; cd /etc/latchkey
+  echo "postgres:///latchkey?host=/run/postgresql" >database-url
+  latchkey keys generate >signing-keys.json
+  head -c 32 /dev/urandom | base64 >service-key
+  chgrp latchkey database-url signing-keys.json service-key; chmod 640 database-url signing-keys.json service-key'
+echo LATCHKEY_ISSUER=http://localhost:8080 >>"$debian/etc/latchkey/latchkey.env"
+settings=$(cat "$debian/etc/latchkey/latchkey.env")
+
+# The service finds a file system that it cannot write to.
+mount --rbind "$debian" "$PACKAGES_ROOT/read-only"
+mount -o remount,bind,ro "$PACKAGES_ROOT/read-only"
+
+(as_service latchkey migrate)
+smoke "$(version_of "$package")"
+install_package "$next"
+smoke "$(version_of "$next")"
+install_package "$package"
+smoke "$(version_of "$package")"
+[ "$(cat "$debian/etc/latchkey/latchkey.env")" = "$settings" ] || fail 'the settings were lost on the way'
+
+in_debian dpkg --remove latchkey >"$PACKAGES_ROOT/log" 2>&1 || { cat "$PACKAGES_ROOT/log" >&2; fail 'it cannot be removed'; }
+[ -e "$debian/etc/latchkey/signing-keys.json" ] || fail 'removing it took the keys away'
+[ ! -e "$debian/usr/bin/latchkey" ] || fail 'removing it left the program'
+in_debian dpkg --purge latchkey >"$PACKAGES_ROOT/log" 2>&1 || { cat "$PACKAGES_ROOT/log" >&2; fail 'it cannot be purged'; }
+[ ! -e "$debian/etc/latchkey" ] || fail 'purging it left settings or keys'
+echo 'packages: installed, upgraded, taken back, removed'

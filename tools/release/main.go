@@ -1,0 +1,88 @@
+// Command release builds what a release consists of, as .goreleaser.yaml has it, and publishes nothing: programs, archives, packages,
+// lists of what is in the programs (SBOM), and checksums. It needs no network and none of the hundreds of modules that GoReleaser consists of.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintln(os.Stderr, "release:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	root := flag.String("root", ".", "the repository")
+	version := flag.String("version", "", "the version, without v")
+	out := flag.String("out", "", "the folder for what is built, which is emptied first")
+	only := flag.String("only", "", "build for these platforms only, such as linux/amd64,linux/arm64")
+	flag.Parse()
+	if *version == "" || *out == "" {
+		return fmt.Errorf("-version and -out are missing")
+	}
+	folder, err := filepath.Abs(*out)
+	if err != nil {
+		return err
+	}
+	if err := os.Chdir(*root); err != nil { // the paths in .goreleaser.yaml start there
+		return err
+	}
+	p, err := readProject(".goreleaser.yaml")
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(folder); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // what is built is for everybody
+		return err
+	}
+	targets, err := p.targets(*only)
+	if err != nil {
+		return err
+	}
+	for _, t := range targets {
+		name := filepath.Join(folder, strings.Join([]string{p.Name, *version, t.os, t.arch}, "_"))
+		fmt.Println(name)
+		if err := p.makeAll(ctx, t, *version, name); err != nil {
+			return fmt.Errorf("%s/%s: %w", t.os, t.arch, err)
+		}
+	}
+	return writeChecksums(folder, p.Checksum.Name)
+}
+
+// makeAll makes what there is for one platform. The name is that of the files, without what they end with.
+func (p *project) makeAll(ctx context.Context, t target, version, name string) error {
+	scratch, err := os.MkdirTemp("", "release")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(scratch) }()
+	program := filepath.Join(scratch, p.build().Binary)
+	if t.os == "windows" {
+		program += ".exe"
+	}
+	if err := p.compile(ctx, t, version, program); err != nil {
+		return err
+	}
+	if err := command(ctx, nil, "go", "tool", "-modfile=tools/release/go.mod", "cyclonedx-gomod", "bin", "-version", "v"+version, "-json", "-output", name+".cdx.json", program); err != nil {
+		return err
+	}
+	if err := writeArchive(name+".tar.gz", append([]string{program}, p.Archives[0].Files...)); err != nil {
+		return err
+	}
+	if t.os != "linux" {
+		return nil
+	}
+	return p.writePackages(t, version, program, name)
+}

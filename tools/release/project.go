@@ -1,0 +1,94 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/goreleaser/nfpm/v2"
+	"go.yaml.in/yaml/v3"
+)
+
+// project is what is used of .goreleaser.yaml.
+type project struct {
+	Name     string  `yaml:"project_name"`
+	Builds   []build `yaml:"builds"`
+	Archives []struct {
+		Files []string `yaml:"files"`
+	} `yaml:"archives"`
+	Packages []packages `yaml:"nfpms"`
+	Checksum struct {
+		Name string `yaml:"name_template"`
+	} `yaml:"checksum"`
+}
+
+type build struct {
+	Main    string   `yaml:"main"`
+	Binary  string   `yaml:"binary"`
+	Env     []string `yaml:"env"`
+	Flags   []string `yaml:"flags"`
+	Ldflags []string `yaml:"ldflags"`
+	OS      []string `yaml:"goos"`
+	Arch    []string `yaml:"goarch"`
+	Ignore  []struct {
+		OS   string `yaml:"goos"`
+		Arch string `yaml:"goarch"`
+	} `yaml:"ignore"`
+}
+
+// packages is what GoReleaser hands to nfpm, whose names for it are the same but for these.
+type packages struct {
+	nfpm.Info `yaml:",inline"`
+	Package   string   `yaml:"package_name"`
+	Formats   []string `yaml:"formats"`
+	Bindir    string   `yaml:"bindir"`
+}
+
+// target is a platform.
+type target struct{ os, arch string }
+
+func readProject(path string) (*project, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // it is the repository's own
+	if err != nil {
+		return nil, err
+	}
+	var p project
+	if err := yaml.Unmarshal(text, &p); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(p.Builds) != 1 || len(p.Archives) != 1 || len(p.Packages) != 1 {
+		return nil, fmt.Errorf("%s: want one element each in builds, archives and nfpms", path)
+	}
+	return &p, nil
+}
+
+func (p *project) build() *build { return &p.Builds[0] }
+
+// targets lists the platforms, or those of them that only names.
+func (p *project) targets(only string) ([]target, error) {
+	var all []target
+	for _, system := range p.build().OS {
+		for _, arch := range p.build().Arch {
+			ignored := false
+			for _, i := range p.build().Ignore {
+				ignored = ignored || i.OS == system && i.Arch == arch
+			}
+			if !ignored {
+				all = append(all, target{system, arch})
+			}
+		}
+	}
+	if only == "" {
+		return all, nil
+	}
+	var some []target
+	for name := range strings.SplitSeq(only, ",") {
+		i := slices.IndexFunc(all, func(t target) bool { return t.os+"/"+t.arch == name })
+		if i < 0 {
+			return nil, fmt.Errorf("-only: %s is no platform of .goreleaser.yaml", name)
+		}
+		some = append(some, all[i])
+	}
+	return some, nil
+}
