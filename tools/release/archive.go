@@ -10,7 +10,7 @@ import (
 
 // writeArchive packs files, without the folders that they are in.
 func writeArchive(name string, paths []string) error {
-	file, err := os.Create(name) //nolint:gosec // where the user wants it
+	file, err := os.Create(name)
 	if err != nil {
 		return err
 	}
@@ -32,7 +32,7 @@ func writeArchive(name string, paths []string) error {
 }
 
 func addFile(archive *tar.Writer, path string) error {
-	file, err := os.Open(path) //nolint:gosec // .goreleaser.yaml names it
+	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}

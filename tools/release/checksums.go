@@ -16,7 +16,7 @@ func writeChecksums(folder, name string) error {
 	}
 	var lines strings.Builder
 	for _, entry := range entries {
-		content, err := os.ReadFile(filepath.Join(folder, entry.Name())) //nolint:gosec // it was just built
+		content, err := os.ReadFile(filepath.Join(folder, entry.Name()))
 		if err != nil {
 			return err
 		}

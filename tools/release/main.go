@@ -22,11 +22,14 @@ func main() {
 }
 
 func run(ctx context.Context) error {
-	root := flag.String("root", ".", "the repository")
-	version := flag.String("version", "", "the version, without v")
-	out := flag.String("out", "", "the folder for what is built, which is emptied first")
-	only := flag.String("only", "", "build for these platforms only, such as linux/amd64,linux/arm64")
-	flag.Parse()
+	flags := flag.NewFlagSet("release", flag.ContinueOnError)
+	root := flags.String("root", ".", "the repository")
+	version := flags.String("version", "", "the version, without v")
+	out := flags.String("out", "", "the folder for what is built, which is emptied first")
+	only := flags.String("only", "", "build for these platforms only, such as linux/amd64,linux/arm64")
+	if err := flags.Parse(os.Args[1:]); err != nil {
+		return err
+	}
 	if *version == "" || *out == "" {
 		return fmt.Errorf("-version and -out are missing")
 	}
@@ -53,7 +56,7 @@ func run(ctx context.Context) error {
 	}
 	for _, t := range targets {
 		name := filepath.Join(folder, strings.Join([]string{p.Name, *version, t.os, t.arch}, "_"))
-		fmt.Println(name)
+		_, _ = fmt.Fprintln(os.Stdout, name)
 		if err := p.makeAll(ctx, t, *version, name); err != nil {
 			return fmt.Errorf("%s/%s: %w", t.os, t.arch, err)
 		}

@@ -41,7 +41,7 @@ func (p *project) writePackage(format string, t target, version, program, name s
 	if err := nfpm.PrepareForPackager(nfpm.WithDefaults(&info), format); err != nil {
 		return err
 	}
-	file, err := os.Create(name) //nolint:gosec // where the user wants it
+	file, err := os.Create(name)
 	if err != nil {
 		return err
 	}
