@@ -10,7 +10,7 @@ COUNT    ?= 5
 # Tested at once: most of them wait for something, so more than there are cores.
 PACKAGES ?= 4
 # What make test is about. The soak is left to make soak: it wants the machine for itself.
-TESTED   ?= $(shell go list ./... | grep -v /test/soak)
+TESTED   ?= $$(go list ./... | grep -v /test/soak)
 FUZZTIME ?= 10s
 SOAKFOR  ?= 10m
 # How far the database's clock is ahead of the machine's.

@@ -66,7 +66,8 @@ func TestDeadEventsAreListed(t *testing.T) {
 		for cursor := ""; ; {
 			page := s.internal(t, "GET", "/v1/events/dead"+query+cursor, bearer(serviceKey)).want(t, 200).json(t)
 			for _, d := range at[[]any](t, page, "deliveries") {
-				ids = append(ids, int64(at[float64](t, d.(map[string]any), "id")))
+				delivery, _ := d.(map[string]any)
+				ids = append(ids, int64(at[float64](t, delivery, "id")))
 			}
 			if page["next_cursor"] == nil {
 				break

@@ -61,7 +61,7 @@ func TestSecurityEventTokensAreSent(t *testing.T) {
 			}
 		}
 	}
-	signed, err := jose.ParseSigned(set, []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256})
+	signed, err := jose.ParseSignedCompact(set, []jose.SignatureAlgorithm{jose.EdDSA, jose.ES256})
 	if err != nil {
 		t.Fatal(err)
 	}

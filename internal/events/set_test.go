@@ -103,21 +103,23 @@ func TestSecurityEventTokens(t *testing.T) {
 		if set.Header["typ"] != "secevent+jwt" {
 			t.Errorf("header %v", set.Header)
 		}
-		claims := set.Claims.(jwt.MapClaims)
-		ids[claims["jti"].(string)] = true
-		if uuid.Validate(claims["jti"].(string)) != nil || uuid.Validate(claims["txn"].(string)) != nil || claims["txn"] == claims["jti"] {
-			t.Errorf("jti %v, txn %v", claims["jti"], claims["txn"])
+		claims := is[jwt.MapClaims](t, set.Claims)
+		jti, txn := is[string](t, claims["jti"]), is[string](t, claims["txn"])
+		ids[jti] = true
+		if uuid.Validate(jti) != nil || uuid.Validate(txn) != nil || txn == jti {
+			t.Errorf("jti %v, txn %v", jti, txn)
 		}
-		event := told{claims["sub_id"].(map[string]any), claims["events"].(map[string]any)}
-		for _, details := range event.events {
+		event := told{is[map[string]any](t, claims["sub_id"]), is[map[string]any](t, claims["events"])}
+		for _, v := range event.events {
+			details := is[map[string]any](t, v)
 			// The database's clock is this machine's.
-			at := details.(map[string]any)["event_timestamp"].(float64)
-			if iat := claims["iat"].(float64); at < float64(began.Unix()-1) || iat < at || iat > float64(time.Now().Unix()+1) {
+			at := is[float64](t, details["event_timestamp"])
+			if iat := is[float64](t, claims["iat"]); at < float64(began.Unix()-1) || iat < at || iat > float64(time.Now().Unix()+1) {
 				t.Errorf("event_timestamp %v, iat %v", at, iat)
 			}
-			delete(details.(map[string]any), "event_timestamp")
+			delete(details, "event_timestamp")
 		}
-		about := event.subject["session"].(map[string]any)["id"].(string)
+		about := is[string](t, is[map[string]any](t, event.subject["session"])["id"])
 		got[about] = append(got[about], event)
 		for _, used := range []string{"iss", "aud", "iat", "jti", "txn", "sub_id", "events"} {
 			delete(claims, used)
@@ -133,6 +135,16 @@ func TestSecurityEventTokens(t *testing.T) {
 		t.Errorf("%d different ids of 3 tokens", len(ids))
 	}
 	k.await(t, `SELECT count(*) = 0 FROM "sessionStoreDelivery"`)
+}
+
+// is returns what is expected to be a T.
+func is[T any](t *testing.T, v any) T {
+	t.Helper()
+	is, ok := v.(T)
+	if !ok {
+		t.Fatalf("%v is %T", v, v)
+	}
+	return is
 }
 
 // Only 202 takes a token: another answer may be anybody's.
@@ -165,7 +177,10 @@ func (k kit) runSETs(t *testing.T, url string) (stop func()) {
 func (k kit) publicKeys(t *testing.T) map[string]any {
 	t.Helper()
 	var set struct {
-		Keys []struct{ KID, X string }
+		Keys []struct {
+			KID string `json:"kid"`
+			X   string `json:"x"`
+		} `json:"keys"`
 	}
 	if err := json.Unmarshal(k.keys.PublicJWKS(), &set); err != nil {
 		t.Fatal(err)

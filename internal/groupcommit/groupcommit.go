@@ -189,7 +189,7 @@ func (q *Queue[T]) learn(all []*Call[T], took time.Duration) {
 // run runs the calls' statement, and tells their callers, but for the first, who has
 // called it. Whatever happens, a panic too, nobody is left waiting.
 func (q *Queue[T]) run(all []*Call[T]) {
-	began := time.Now()
+	began := time.Now() //nolint:forbidigo // when to send a statement decides nothing
 	place := time.AfterFunc(q.patience(), q.passOn)
 	defer func() {
 		q.end(place.Stop())
@@ -201,7 +201,7 @@ func (q *Queue[T]) run(all []*Call[T]) {
 	defer cancel()
 	err := q.statement(ctx, all)
 	if err == nil {
-		q.learn(all, time.Since(began))
+		q.learn(all, time.Since(began)) //nolint:forbidigo // as above
 	}
 	alone := len(all) > 1 && err != nil && !q.everybody(err)
 	for _, c := range all {
