@@ -37,6 +37,7 @@ func TestDeadDeliveries(t *testing.T) {
 	if got := r.await(1); got[0].Type != events.TypeEnded {
 		t.Errorf("%+v", got)
 	}
+	k.await(t, `SELECT count(*) = 1 FROM "sessionStoreDelivery"`) // what was taken is forgotten a moment after its answer
 
 	status, err = queue.Status(t.Context())
 	if err != nil || status.Of("receiver").Dead != 1 || status.Of("receiver").Waiting != 0 || status.Of("another").Dead != 0 {

@@ -46,6 +46,18 @@ func (s *Server) Stop(ctx context.Context) error {
 	return fmt.Errorf("pgserver: the server was not shut down in order: %w", late)
 }
 
+// Quit ends the server without writing anything, for data that is not needed any more. Unlike [Server.Kill] it leaves no
+// shared memory behind, of which a machine has some thousand pieces.
+func (s *Server) Quit() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	if s.process != nil && !s.process.signal(immediateShutdown) {
+		return errors.New("pgserver: the server did not end")
+	}
+	return nil
+}
+
 // Kill ends the server without any warning, all of its processes at once, as `kill -9` does: for tests of what a
 // crash does. The folder stays owned; [Server.Start] starts the server again.
 func (s *Server) Kill(ctx context.Context) error {

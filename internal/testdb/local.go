@@ -46,7 +46,7 @@ func startLocal(ctx context.Context, programs pgserver.Programs, settings map[st
 
 // Remove ends the server the quick way: the data is not needed any more.
 func (l *local) Remove(ctx context.Context) error {
-	return errors.Join(l.Kill(ctx), l.Stop(ctx), removeServer(l.dir))
+	return errors.Join(l.Quit(), l.Stop(ctx), removeServer(l.dir))
 }
 
 func removeServer(dir string) error {
