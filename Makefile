@@ -13,6 +13,7 @@ PACKAGES ?= 4
 TESTED   ?= $$(go list ./... | grep -v /test/soak)
 FUZZTIME ?= 10s
 SOAKFOR  ?= 10m
+RACE     ?= -race
 # How far the database's clock is ahead of the machine's.
 SOAKCLOCK ?= 90s
 
@@ -110,7 +111,7 @@ packages: ## Install, run, upgrade and remove the .deb in a clean Debian (as roo
 
 .PHONY: soak
 soak: ## Run lossy clients, thieves and crashing services for SOAKFOR
-	go test -race -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR) -soak.clock=$(SOAKCLOCK)
+	go test $(RACE) -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR) -soak.clock=$(SOAKCLOCK)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz test for FUZZTIME

@@ -12,3 +12,5 @@ form?.addEventListener("input", () => {
     history.replaceState(null, "", url);
   }, 200);
 });
+// What was typed before this came has been told nobody.
+if (form && form.q.value !== form.q.defaultValue) form.dispatchEvent(new Event("input"));

@@ -87,8 +87,9 @@ async function visit(t, options = {}) {
   return page;
 }
 
-async function signedIn(t, options) {
+async function signedIn(t, options, prepare = () => {}) {
   const page = await visit(t, options);
+  await prepare(page);
   await page.goto(`${site}/console/`);
   await page.fill("#key", OPERATOR_KEY);
   await page.click("main button");
@@ -158,6 +159,18 @@ test("what one types is found while one types", async (t) => {
   assert.match(page.url(), /q=ada\.l$/);
   await Promise.all([page.waitForNavigation(), page.keyboard.press("Enter")]);
   assert.deepEqual(await page.locator(".hits a").allTextContents(), ["ada.lovelace"]);
+});
+
+test("what was typed before the script came is found as well", async (t) => {
+  let typed;
+  const wait = new Promise((resolve) => { typed = resolve; });
+  const page = await signedIn(t, {}, (page) => page.route("**/search.js", async (route) => {
+    await wait;
+    await route.continue();
+  }));
+  await page.locator("#q").pressSequentially("ada.l");
+  typed();
+  await page.waitForSelector('.hits a[href="/console/subject?id=ada.lovelace"]');
 });
 
 test("by keyboard alone", async (t) => {
