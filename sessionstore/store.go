@@ -67,7 +67,7 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 
 // queue has calls share a statement, of which no more are under way than there are connections.
 func queue[T any](conns int, statement func(context.Context, []*groupcommit.Call[T]) error) *groupcommit.Queue[T] {
-	return groupcommit.New(statement, isOutage).Within(conns)
+	return groupcommit.New(conns, statement, isOutage)
 }
 
 const pingQuery = `

@@ -12,19 +12,20 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
-// Dead is a delivery that is not tried again by itself.
+// Dead is a delivery that is not tried again by itself. Its JSON is that of the HTTP API.
 type Dead struct {
-	ID       int64
-	Endpoint string
+	ID       int64  `json:"id"`
+	Endpoint string `json:"endpoint"`
 	// Event is its id, as receivers know it.
-	Event   uuid.UUID
-	Type    Type
-	Session uuid.UUID
+	Event   uuid.UUID `json:"event_id"`
+	Type    Type      `json:"type"`
+	Session uuid.UUID `json:"session_id"`
 	// At is when it happened, DeadAt when it was given up.
-	At, DeadAt time.Time
-	Attempts   int
+	At       time.Time `json:"at"`
+	DeadAt   time.Time `json:"dead_at"`
+	Attempts int       `json:"attempts"`
 	// Error is that of the last attempt.
-	Error string
+	Error string `json:"error"`
 }
 
 // DeadParams say which dead deliveries are wanted. Zero means all.

@@ -13,9 +13,6 @@ import (
 // MaxCalls is how many calls a statement has at the most.
 const MaxCalls = 128
 
-// defaultStatements are as many as a service has connections, unless it is told otherwise.
-const defaultStatements = 16
-
 // Queue is the calls of one kind that are under way, and those that wait. A call that comes
 // while no statement keeps others back is sent at once, alone. Those that come meanwhile
 // wait until it ends, or for as long as [pace] says, and share the next.
@@ -36,15 +33,11 @@ type Queue[T any] struct {
 // notes the answers in them. If it fails, one of several calls may have caused that,
 // and each is made again by itself; unless everybody says that the error would be
 // the same for each, as that of a database that is away is.
-func New[T any](statement func(context.Context, []*Call[T]) error, everybody func(error) bool) *Queue[T] {
-	return &Queue[T]{statement: statement, everybody: everybody, pace: pace{each: firstEach}, most: defaultStatements}
-}
-
-// Within bounds the statements that are under way at once, to no more than there are
-// connections: whoever waited for one of those could not share a statement any more.
-func (q *Queue[T]) Within(connections int) *Queue[T] {
-	q.most = connections
-	return q
+//
+// Statements is how many are under way at once at most: as many as there are connections,
+// since a statement that waits for one can take no more calls along.
+func New[T any](statements int, statement func(context.Context, []*Call[T]) error, everybody func(error) bool) *Queue[T] {
+	return &Queue[T]{statement: statement, everybody: everybody, pace: pace{each: firstEach}, most: statements}
 }
 
 // Call is one that may have to wait for a statement. Of has what it asks for, and

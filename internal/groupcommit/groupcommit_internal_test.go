@@ -18,7 +18,7 @@ var (
 )
 
 func newNumbers() *numbers {
-	return New(double, func(err error) bool { return errors.Is(err, errDown) })
+	return New(16, double, func(err error) bool { return errors.Is(err, errDown) })
 }
 
 func double(_ context.Context, all []*Call[int]) error {

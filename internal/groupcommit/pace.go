@@ -3,11 +3,10 @@ package groupcommit
 import "time"
 
 // pace is when the next statement may be sent, while another is under way: once the
-// server has had the time that one costs it beside its calls. Whoever waits for longer
-// loses more than it saves the server; who is sent sooner costs the others more than it
-// gains. That is the rule of acknowledgements that are put off (Dooly, Goldman and Scott,
-// "TCP dynamic acknowledgment delay", 1998): none that does not know who comes next is
-// much better.
+// server has had the time that one costs it beside its calls. A call that waits longer
+// loses more than the server saves; one that is sent sooner costs the other calls more than
+// it gains. That is the rule for delaying acknowledgements (Dooly, Goldman and Scott, "TCP
+// dynamic acknowledgment delay", 1998): no rule that cannot see the future does much better.
 //
 // Only work counts. While a statement is on its way, or its commit waits for the disk, the
 // server can work for another, and will commit both at once. Where it is overloaded, be it

@@ -79,7 +79,7 @@ func rate(t *testing.T, s *server, replicas, callers int, p pace) (perSecond flo
 		var isOver atomic.Bool
 		var all sync.WaitGroup
 		for range replicas {
-			q := New(s.statement, func(error) bool { return true }).Within(max(defaultStatements, callers))
+			q := New(max(16, callers), s.statement, func(error) bool { return true })
 			q.pace = p
 			for range callers {
 				all.Go(func() {

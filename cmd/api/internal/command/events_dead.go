@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"text/tabwriter"
-	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
@@ -58,26 +56,12 @@ func (c *eventsDeadCmd) Run(a *app) error {
 	})
 }
 
-// deadJSON has the members that the HTTP API gives a dead delivery.
-type deadJSON struct {
-	ID        int64       `json:"id"`
-	Endpoint  string      `json:"endpoint"`
-	EventID   uuid.UUID   `json:"event_id"`
-	Type      events.Type `json:"type"`
-	SessionID uuid.UUID   `json:"session_id"`
-	At        time.Time   `json:"at"`
-	DeadAt    time.Time   `json:"dead_at"`
-	Attempts  int         `json:"attempts"`
-	Error     string      `json:"error"`
-}
-
 func (c *eventsDeadCmd) print(a *app, dead []events.Dead) error {
 	if c.JSON {
-		documents := make([]deadJSON, len(dead))
-		for i, d := range dead {
-			documents[i] = deadJSON{d.ID, d.Endpoint, d.Event, d.Type, d.Session, seconds(d.At), seconds(d.DeadAt), d.Attempts, d.Error}
+		for i := range dead {
+			dead[i].At, dead[i].DeadAt = seconds(dead[i].At), seconds(dead[i].DeadAt)
 		}
-		return a.printJSON(map[string]any{"deliveries": documents})
+		return a.printJSON(map[string]any{"deliveries": dead})
 	}
 	if len(dead) == 0 {
 		_, err := fmt.Fprintln(a.stderr, "no dead deliveries")
