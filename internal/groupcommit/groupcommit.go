@@ -37,7 +37,7 @@ type Queue[T any] struct {
 // Statements is how many are under way at once at most: as many as there are connections,
 // since a statement that waits for one can take no more calls along.
 func New[T any](statements int, statement func(context.Context, []*Call[T]) error, everybody func(error) bool) *Queue[T] {
-	return &Queue[T]{statement: statement, everybody: everybody, pace: pace{each: firstEach}, most: statements}
+	return &Queue[T]{statement: statement, everybody: everybody, most: statements}
 }
 
 // Call is one that may have to wait for a statement. Of has what it asks for, and
@@ -59,7 +59,7 @@ type Call[T any] struct {
 
 // Worked notes for how long the server worked for the call's statement, without the way
 // there and back and without the commit: one of its calls is enough. Where no statement
-// tells that, all of the time until the answer counts as work.
+// tells that, they follow one another.
 func (c *Call[T]) Worked(d time.Duration) { c.worked = d }
 
 // Do makes one call. Its error, if there is one, is not another call's: if a statement
@@ -163,27 +163,26 @@ func (q *Queue[T]) end(keeps bool) {
 	q.next()
 }
 
-func (q *Queue[T]) patience() time.Duration {
+func (q *Queue[T]) patience(calls int) time.Duration {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.pace.patience()
+	return q.pace.patience(calls)
 }
 
-func (q *Queue[T]) learn(all []*Call[T], took time.Duration) {
+func (q *Queue[T]) learn(all []*Call[T]) {
 	var worked time.Duration
 	for _, c := range all {
 		worked = max(worked, c.worked)
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.pace.learn(len(all), worked, took)
+	q.pace.learn(len(all), worked)
 }
 
 // run runs the calls' statement, and tells their callers, but for the first, who has
 // called it. Whatever happens, a panic too, nobody is left waiting.
 func (q *Queue[T]) run(all []*Call[T]) {
-	began := time.Now() //nolint:forbidigo // when to send a statement decides nothing
-	place := time.AfterFunc(q.patience(), q.passOn)
+	place := time.AfterFunc(q.patience(len(all)), q.passOn)
 	defer func() {
 		q.end(place.Stop())
 		for _, c := range all[1:] {
@@ -194,7 +193,7 @@ func (q *Queue[T]) run(all []*Call[T]) {
 	defer cancel()
 	err := q.statement(ctx, all)
 	if err == nil {
-		q.learn(all, time.Since(began)) //nolint:forbidigo // as above
+		q.learn(all)
 	}
 	alone := len(all) > 1 && err != nil && !q.everybody(err)
 	for _, c := range all {

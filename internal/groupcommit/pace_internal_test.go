@@ -18,7 +18,7 @@ type times struct{ way, delay, flush time.Duration }
 // are written by the time that it asks the disk; the others wait for the next.
 type server struct {
 	times
-	tells bool
+	fixed time.Duration // the patience of all queues; theirs if zero
 
 	processors, log chan struct{}
 	written, safe   atomic.Int64
@@ -26,9 +26,10 @@ type server struct {
 
 // What work costs, about as on the machine of docs/performance.md.
 const (
-	ofStatement = 100 * time.Microsecond
-	ofRow       = 35 * time.Microsecond
-	ofCaller    = 70 * time.Microsecond
+	ofStatement = 300 * time.Microsecond
+	ofRow       = 25 * time.Microsecond
+	ofSending   = 150 * time.Microsecond
+	ofCaller    = 50 * time.Microsecond
 	slice       = 50 * time.Microsecond
 )
 
@@ -54,19 +55,18 @@ func (s *server) commit() {
 }
 
 func (s *server) statement(_ context.Context, all []*Call[int]) error {
+	s.work(ofSending)
 	time.Sleep(s.way / 2)
 	began := time.Now()
 	s.work(ofStatement + time.Duration(len(all))*ofRow)
-	if s.tells {
-		all[0].Worked(time.Since(began))
-	}
+	all[0].Worked(time.Since(began) * 2 / 5) // it does not know of the rest
 	s.commit()
 	time.Sleep(s.way / 2)
 	return nil
 }
 
 // rate is how many calls a second a server answers, of so many callers at each replica.
-func rate(t *testing.T, s *server, replicas, callers int, p pace) (perSecond float64) {
+func rate(t *testing.T, s *server, replicas, callers int) (perSecond float64) {
 	t.Helper()
 	const measured = time.Second / 4
 	settling := time.Second / 4
@@ -80,7 +80,7 @@ func rate(t *testing.T, s *server, replicas, callers int, p pace) (perSecond flo
 		var all sync.WaitGroup
 		for range replicas {
 			q := New(max(16, callers), s.statement, func(error) bool { return true })
-			q.pace = p
+			q.pace.fixed = s.fixed
 			for range callers {
 				all.Go(func() {
 					for !isOver.Load() {
@@ -119,12 +119,11 @@ func TestPaceFollowsTheServer(t *testing.T) {
 			var best float64
 			var by time.Duration
 			for _, patience := range fixed {
-				// One who is told nothing keeps to it.
-				if r := rate(t, &server{times: s}, load.replicas, load.callers, pace{each: patience / ownCalls, isTold: true}); r > best {
+				if r := rate(t, &server{times: s, fixed: patience}, load.replicas, load.callers); r > best {
 					best, by = r, patience
 				}
 			}
-			got := rate(t, &server{times: s, tells: true}, load.replicas, load.callers, pace{each: firstEach})
+			got := rate(t, &server{times: s}, load.replicas, load.callers)
 			t.Logf("%s, %d × %d: %.0f a second, %.0f %% of the best, that of %v", name, load.replicas, load.callers, got, 100*got/best, by)
 			if got < 0.9*best {
 				t.Errorf("%s, %d × %d: %.0f a second, and with a patience of %v %.0f", name, load.replicas, load.callers, got, by, best)
