@@ -82,6 +82,7 @@ func TestNamesOfVariables(t *testing.T) {
 		{env{"LATCHKEY_DATABSE_URL": secret}, "migrate", "LATCHKEY_DATABSE_URL is not a setting: did you mean LATCHKEY_DATABASE_URL?"},
 		{env{"LATCHKEY_SERVICE_KEY": secret}, "migrate status", "LATCHKEY_SERVICE_KEY is not a setting: did you mean LATCHKEY_SERVICE_KEYS?"},
 		{env{"LATCHKEY_ISUER": secret}, "keys init", "LATCHKEY_ISUER is not a setting: did you mean LATCHKEY_ISSUER?"},
+		{env{"LATCHKEY_GRACE": secret}, "keys init", "LATCHKEY_GRACE is not a setting: did you mean LATCHKEY_REFRESH_GRACE?"},
 		{env{"LATCHKEY_TRUSTED_PROXYS": secret}, "sessions list --subject=ada", "LATCHKEY_TRUSTED_PROXYS is not a setting: did you mean LATCHKEY_TRUSTED_PROXIES?"},
 		{env{"SERVICE_KEYS": "a:" + secret, "LATCHKEY_SERVICE_KEYS": "b:" + secret}, "serve", "SERVICE_KEYS and LATCHKEY_SERVICE_KEYS are both set, and differ: SERVICE_KEYS is the old name of LATCHKEY_SERVICE_KEYS, and only one of them may be set"},
 		{env{"PUBLIC_ADDR": "8080"}, "serve", `PUBLIC_ADDR is "8080"; it must be host:port or :port, such as 127.0.0.1:8081 or :8080`},
