@@ -69,15 +69,22 @@ func (m *Manager[T]) Create(ctx context.Context, data T, params sessionstore.Cre
 	return m.create(ctx, params)
 }
 
-// create makes a session of the manager's client.
+// create makes a session of the manager's client, for its cookies.
 func (m *Manager[T]) create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
-	params.ClientID = cmp.Or(params.ClientID, m.cfg.ClientID)
-	return m.store.Create(ctx, params)
+	return m.store.Create(ctx, m.own(params))
 }
 
-// isOthers tells a session of another manager's client.
-func (m *Manager[T]) isOthers(clientID string) bool {
-	return m.cfg.ClientID != "" && clientID != m.cfg.ClientID
+// own has the session be this manager's, where the caller says nothing else.
+func (m *Manager[T]) own(params sessionstore.CreateParams) sessionstore.CreateParams {
+	params.ClientID = cmp.Or(params.ClientID, m.cfg.ClientID)
+	params.Cookie = cmp.Or(params.Cookie, m.cookie)
+	return params
+}
+
+// isOthers tells a session of another manager, by its client or its cookie.
+func (m *Manager[T]) isOthers(clientID, cookie string) bool {
+	return m.cfg.ClientID != "" && clientID != m.cfg.ClientID ||
+		m.cookie != "" && cookie != "" && cookie != m.cookie
 }
 
 // present returns the session that the request has, whether it comes through the

@@ -25,9 +25,11 @@ var ErrCrossSite = errors.New("a request from another site")
 // §4.1.3.2), and are Secure, HttpOnly and SameSite=Lax. A browser keeps up to 4 KiB in one:
 // the access token of a session with many claims of its own is in several.
 type Cookies struct {
-	// Name is the cookies' name after the prefix. Managers in one program whose sessions are
-	// apart need a name each. Empty means "session". With a name that cookies cannot have, [New]
-	// panics.
+	// Name is the cookies' name after the prefix, up to 121 characters. Managers whose sessions are
+	// apart need a name each: access tokens of the sessions that a manager begins have it, and a manager
+	// with another name refuses them. Sessions that nobody's cookies are named for are good
+	// in any: those that [sessionstore.Store.Create] made without a Cookie.
+	// Empty means "session". With a name that cookies cannot have, [New] panics.
 	Name string
 	// Protection decides which requests come from another site, and refuses them, whether they
 	// have cookies or not. Nil means [http.NewCrossOriginProtection], which trusts
@@ -114,10 +116,14 @@ func cookie(name, value string, age int) *http.Cookie {
 	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
-// check panics if net/http would leave the cookies out of every answer.
-func (c Cookies) check() {
-	if err := cookie(c.access(), "", 0).Valid(); err != nil {
-		panic(fmt.Sprintf("sessionhttp: the name %q: %v", c.Name, err))
+// check panics if net/http would leave the cookies out of every answer, or no token could name them.
+func check(name string) {
+	err := cookie(name, "", 0).Valid()
+	if err == nil {
+		_, err = tokens.JoinClaims(tokens.Context{Cookie: name}, "")
+	}
+	if err != nil {
+		panic(fmt.Sprintf("sessionhttp: the name %q: %v", name, err))
 	}
 }
 

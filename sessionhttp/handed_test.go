@@ -236,7 +236,7 @@ func TestTokensOfDataThatDoesNotDecode(t *testing.T) {
 	}
 	ann := browser{refreshCookie: string(pair.RefreshToken)}
 	w := ann.send(t, s, http.MethodGet)
-	if w.Code != http.StatusInternalServerError || len(w.Header()["Set-Cookie"]) != 2 {
+	if w.Code != http.StatusUnauthorized || len(w.Header()["Set-Cookie"]) != 2 {
 		t.Errorf("%d %v", w.Code, w.Header())
 	}
 }

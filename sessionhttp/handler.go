@@ -13,10 +13,7 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		session, err := m.load(w, r)
-		if err != nil && m.strangers(err) {
-			session, err = m.visitor(r)
-		}
+		session, err := m.find(w, r)
 		if err != nil {
 			m.logFault(r.Context(), err)
 			m.vary(w.Header())

@@ -11,6 +11,23 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
+// find returns the session that a request is served with, which is nil where it needs none.
+func (m *Manager[T]) find(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
+	s, err := m.load(w, r)
+	if err == nil {
+		return s, nil
+	}
+	if _, undecodable := errors.AsType[*DataError](err); undecodable && m.cfg.Repair == nil && m.cfg.Transport.Ambient() {
+		// Perhaps it is another manager's, which began it before cookies were named in tokens, or
+		// of another release of the program. It is in the log, and stays as it is.
+		err = fmt.Errorf("%w: %w", tokens.ErrInvalid, err)
+	}
+	if m.strangers(err) {
+		return m.visitor(r)
+	}
+	return nil, err
+}
+
 // load returns the session of the request's tokens, after a refresh if that is what they need
 // and the transport has the refresh token. Beside an error there may be a session too, of which
 // only the data is missing.
@@ -56,8 +73,8 @@ func (m *Manager[T]) get(w http.ResponseWriter, r *http.Request, presented Prese
 	scheme, token := presented.Scheme, string(presented.Access)
 	info, claims, err := m.store.GetWith(r.Context(), token, sessionstore.GetOptions{
 		Check: func(claims tokens.Claims) error {
-			if m.isOthers(claims.ClientID) {
-				return fmt.Errorf("%w: it is of another client", tokens.ErrInvalid)
+			if m.isOthers(claims.ClientID, claims.Cookie) {
+				return fmt.Errorf("%w: it is another manager's", tokens.ErrInvalid)
 			}
 			if scheme == dpop.Scheme {
 				m.cfg.Proofs.SetNonce(w.Header())

@@ -23,10 +23,7 @@ func (m *Manager[T]) Open(w http.ResponseWriter, r *http.Request) (*Session[T], 
 		return s, nil
 	}
 	m.vary(w.Header())
-	s, err := m.load(w, r)
-	if err != nil && m.strangers(err) {
-		s, err = m.visitor(r)
-	}
+	s, err := m.find(w, r)
 	if err != nil || s == nil {
 		return nil, err
 	}
@@ -47,7 +44,7 @@ func (m *Manager[T]) Load(ctx context.Context, id uuid.UUID) (*Session[T], error
 	if err != nil {
 		return nil, err
 	}
-	if m.isOthers(info.ClientID) {
+	if m.isOthers(info.ClientID, info.Cookie) {
 		return nil, sessionstore.ErrNotFound
 	}
 	if !info.Ended.At.IsZero() {

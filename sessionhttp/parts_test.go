@@ -15,7 +15,7 @@ import (
 func TestLargeTokens(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)
-	large := sessionstore.CreateParams{Subject: "ann", Claims: []byte(`{"groups":"` + strings.Repeat("x", tokens.MaxCustomBytes-20) + `"}`)}
+	large := sessionstore.CreateParams{Subject: "ann", Claims: []byte(`{"groups":"` + strings.Repeat("x", tokens.MaxCustomBytes-60) + `"}`)}
 	login := s.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, _, err := s.Begin(w, r, cart{Items: []string{"tea"}}, large); err != nil {
 			t.Error(err)

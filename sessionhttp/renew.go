@@ -47,7 +47,7 @@ func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams
 	if s.Info.ID == uuid.Nil {
 		return s.create(ctx, params)
 	}
-	params.ClientID = cmp.Or(params.ClientID, s.manager.cfg.ClientID)
+	params = s.manager.own(params)
 	params.KeyThumbprint = cmp.Or(params.KeyThumbprint, s.Claims.KeyThumbprint)
 	var info sessionstore.Session
 	var pair sessionstore.TokenPair

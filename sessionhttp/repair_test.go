@@ -135,7 +135,7 @@ func TestShapeChangesMeanwhile(t *testing.T) {
 		}
 		k.behindItsBack(r.Context(), t, `"no list"`)
 	})
-	if w.Code != http.StatusInternalServerError || !strings.Contains(log.String(), "was not stored") || k.stored(t) != `{"items": "no list"}` {
+	if w.Code != http.StatusConflict || !strings.Contains(log.String(), "was not stored") || k.stored(t) != `{"items": "no list"}` {
 		t.Errorf("%d, %s, %q", w.Code, k.stored(t), log.String())
 	}
 }

@@ -111,7 +111,11 @@ func (s *Session[T]) settle(ctx context.Context, store func(next *version[T]) er
 		if err != nil {
 			return reason(err)
 		}
-		if s.stored, err = s.manager.open(ctx, info); err != nil {
+		s.stored, err = s.manager.open(ctx, info)
+		if _, undecodable := errors.AsType[*DataError](err); undecodable {
+			return fmt.Errorf("%w, and its data is of another shape: %w", conflict, err)
+		}
+		if err != nil {
 			return err
 		}
 		if next, err = s.again(); err != nil {

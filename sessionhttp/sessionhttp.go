@@ -39,9 +39,9 @@ type Config struct {
 	// request is that of a visitor without a session.
 	Optional bool
 	// ClientID is the client of the store's ([sessionstore.Config].Clients) whose sessions these are:
-	// new ones are that client's, and another client's tokens are no good here. Managers on
-	// one store whose sessions are apart need a client each, or a user of the one could
-	// copy tokens into the cookie of the other. Empty means that sessions of every client are taken.
+	// new ones are that client's, and another client's tokens are no good here. Managers whose
+	// sessions are apart need a client each where they have one database and keys in common, and neither
+	// the names of their [Cookies] tell them apart. Empty means that sessions of every client are taken.
 	ClientID string
 	// Client describes a request's client, for lists of devices. Nil means its user agent: whether
 	// its address is a proxy's, the middleware cannot know.
@@ -58,7 +58,9 @@ type Config struct {
 	// migrated, or {} to start anew. Its error is the answer to the request; if that is
 	// [sessionstore.ErrEnded], the session is revoked. It may be asked
 	// several times about the same data. Nil means that such a session fails
-	// with a [DataError].
+	// with a [DataError]; in cookies its request is that of a visitor without a session, as with
+	// any cookies that are no good. Either way the session stays as it is: the release of the
+	// program that its data is of still has it.
 	Repair func(context.Context, sessionstore.Session, error) ([]byte, error)
 	// Metadata, if set, is in the challenges of [Error] (RFC 9728 §5.1). Serve it at its
 	// Path.
@@ -81,17 +83,20 @@ type Config struct {
 // that T does not have are lost when a handler changes something.
 //
 // The sessions of two managers are apart, also if both have the same T: each finds its own
-// in a request's context. Tokens of the one are no good for the other where each has a
-// store or a [Config].ClientID of its own.
+// in a request's context. Tokens of the one are no good for the other where each has
+// keys, a [Config].ClientID or a [Cookies].Name of its own.
 type Manager[T any] struct {
-	store Store
-	cfg   Config
+	store  Store
+	cfg    Config
+	cookie string // the name of the transport's cookie, if it has one
 }
 
 // New returns a manager.
 func New[T any](store Store, cfg Config) *Manager[T] {
-	if cookies, are := cfg.Transport.(Cookies); are {
-		cookies.check()
+	var cookie string
+	if transport, has := cfg.Transport.(interface{ access() string }); has { // Cookies, or what embeds them
+		cookie = transport.access()
+		check(cookie)
 	}
 	if cfg.OnError == nil {
 		cfg.OnError = Error
@@ -109,7 +114,7 @@ func New[T any](store Store, cfg Config) *Manager[T] {
 	if cfg.SaveTimeout == 0 {
 		cfg.SaveTimeout = DefaultSaveTimeout
 	}
-	return &Manager[T]{store: store, cfg: cfg}
+	return &Manager[T]{store: store, cfg: cfg, cookie: cookie}
 }
 
 // contextKey is a manager's own: two of one type have two sessions in one request.

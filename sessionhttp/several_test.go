@@ -16,16 +16,16 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Who copies tokens from one manager's cookies into those of another is a stranger there, also
-// where both have one store.
-func TestCookiesMovedToAnotherManager(t *testing.T) {
+// Who copies tokens from one manager's cookies into those of another client's is a stranger there, also
+// where both have one store, and one name on two hosts.
+func TestCookiesMovedToAnotherClient(t *testing.T) {
 	t.Parallel()
 	store := setup(t, sessionhttp.Config{}).with(t, func(cfg *sessionstore.Config) {
 		cfg.Tokens.ClientID, cfg.Clients = "shop", []sessionstore.OAuthClient{{ID: "staff"}}
 	})
 	managed := func(name string, optional bool) site {
 		return site{store, sessionhttp.New[cart](store, sessionhttp.Config{
-			ClientID: name, Transport: sessionhttp.Cookies{Name: name}, Optional: optional,
+			ClientID: name, Transport: sessionhttp.Cookies{}, Optional: optional,
 			Anonymous: func(*http.Request) sessionstore.CreateParams { return sessionstore.CreateParams{} },
 		})}
 	}
@@ -35,10 +35,10 @@ func TestCookiesMovedToAnotherManager(t *testing.T) {
 	eve.open(t, staff, http.MethodPut) // a visitor's first change
 	for _, renew := range []bool{false, true} {
 		moved := []browser{
-			{"__Host-staff": ann["__Host-shop"]},
-			{"__Host-staff-refresh": ann["__Host-shop-refresh"]},
-			{"__Host-staff": ann["__Host-shop"], "__Host-staff-refresh": ann["__Host-shop-refresh"]},
-			{"__Host-staff": "a.b.c", "__Host-staff-refresh": ann["__Host-shop-refresh"]},
+			{accessCookie: ann[accessCookie]},
+			{refreshCookie: ann[refreshCookie]},
+			{accessCookie: ann[accessCookie], refreshCookie: ann[refreshCookie]},
+			{accessCookie: "a.b.c", refreshCookie: ann[refreshCookie]},
 		}
 		for i, cookies := range moved {
 			if got := cookies.open(t, staff, http.MethodGet); got != "200 " { // a visitor's empty cart

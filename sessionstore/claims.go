@@ -18,7 +18,7 @@ import (
 const maxAuthTimeAhead = time.Minute
 
 // claimsOf checks what a session's access tokens are to say besides what we do: its own
-// claims, and how its user authenticated and who acts for them. It returns the one form
+// claims, how its user authenticated, who acts for them, and its cookie. It returns the one form
 // that they have in the pair's row.
 func claimsOf(params CreateParams, now time.Time) (string, error) {
 	own, err := ownClaims(params.Claims)
@@ -28,7 +28,7 @@ func claimsOf(params CreateParams, now time.Time) (string, error) {
 	if a := params.Authentication; a != nil && a.AuthTime.After(now.Add(maxAuthTimeAhead)) {
 		return "", argumentError("auth_time", "in the future: it may be up to %v ahead of the database's clock, which shows %s", maxAuthTimeAhead, now.UTC().Format(time.RFC3339))
 	}
-	form, err := tokens.JoinClaims(tokens.Context{Authentication: params.Authentication, Actor: params.Actor}, own)
+	form, err := tokens.JoinClaims(tokens.Context{Authentication: params.Authentication, Actor: params.Actor, Cookie: params.Cookie}, own)
 	return form, claimsError(err)
 }
 

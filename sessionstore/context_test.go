@@ -17,11 +17,12 @@ func acted() (sessionstore.CreateParams, tokens.Context) {
 	want := tokens.Context{
 		Authentication: &tokens.Authentication{AuthTime: time.Now().Add(-time.Minute).Truncate(time.Second).UTC(), ACR: "gold", AMR: []string{"pwd", "otp"}},
 		Actor:          &tokens.Actor{Subject: "support-7", Issuer: "https://staff.example.com"},
+		Cookie:         "__Host-shop",
 	}
-	return sessionstore.CreateParams{Subject: "ann", Claims: []byte(`{"role":"editor"}`), Authentication: want.Authentication, Actor: want.Actor}, want
+	return sessionstore.CreateParams{Subject: "ann", Claims: []byte(`{"role":"editor"}`), Authentication: want.Authentication, Actor: want.Actor, Cookie: want.Cookie}, want
 }
 
-// Whatever shows a session says how its user authenticated and who acts for them, and each
+// Whatever shows a session says how its user authenticated, who acts for them and what its cookie is, and each
 // pair's access token too, however the pair came to be.
 func TestContext(t *testing.T) {
 	t.Parallel()
@@ -85,6 +86,7 @@ func TestContextIsPartOfTheCreation(t *testing.T) {
 		"acr":     func(p *sessionstore.CreateParams) { p.Authentication = &tokens.Authentication{ACR: "silver"} },
 		"nothing": func(p *sessionstore.CreateParams) { p.Authentication = nil },
 		"act":     func(p *sessionstore.CreateParams) { p.Actor = &tokens.Actor{Subject: "support-8"} },
+		"cookie":  func(p *sessionstore.CreateParams) { p.Cookie = "__Host-staff" },
 		"refresh": func(p *sessionstore.CreateParams) { p.NoRefresh = true },
 	} {
 		other := params
@@ -99,19 +101,20 @@ func TestContextRefused(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
 	for want, params := range map[string]sessionstore.CreateParams{
-		"auth_time: in the future: it may be up to 1m0s ahead of the database's clock":  {Authentication: &tokens.Authentication{AuthTime: time.Now().Add(5 * time.Minute)}},
-		"auth_time: not between 0 and 253402300799":                                     {Authentication: &tokens.Authentication{AuthTime: time.Unix(-1, 0)}},
-		"acr: not a string of 1 to 255 printable ASCII characters":                      {Authentication: &tokens.Authentication{ACR: "a b"}},
-		"amr/1: not a string of 1 to 64 printable ASCII characters":                     {Authentication: &tokens.Authentication{AMR: []string{"pwd", ""}}},
-		"amr: more than 16 methods":                                                     {Authentication: &tokens.Authentication{AMR: make([]string, 17)}},
-		"act/sub: missing":                                                              {Actor: &tokens.Actor{}},
-		"act/act/iss: not a string of up to 255 bytes":                                  {Actor: &tokens.Actor{Subject: "a", Actor: &tokens.Actor{Subject: "b", Issuer: strings.Repeat("x", 256)}}},
-		"act: longer than 1024 bytes":                                                   {Actor: &tokens.Actor{Subject: strings.Repeat("\x01", 255)}},
-		"claims: longer than 4096 bytes together with acr, act, amr and auth_time":      {Actor: &tokens.Actor{Subject: "a"}, Claims: []byte(`{"a":"` + strings.Repeat("x", tokens.MaxCustomBytes-8) + `"}`)},
-		"claims/act: reserved":                                                          {Claims: []byte(`{"act":{"sub":"a"}}`)},
-		"claims/AuthTime: reserved":                                                     {Claims: []byte(`{"AuthTime":1}`)},
-		"refresh_token_ttl: not allowed: a session without a refresh token ends with":   {NoRefresh: true, Lifetimes: sessionstore.Lifetimes{RefreshToken: time.Hour}},
-		"access_token_ttl: 24h0m1s is too long: an access token lives for 24h0m0s at m": {NoRefresh: true, Lifetimes: sessionstore.Lifetimes{AccessToken: 24*time.Hour + time.Second}},
+		"auth_time: in the future: it may be up to 1m0s ahead of the database's clock":              {Authentication: &tokens.Authentication{AuthTime: time.Now().Add(5 * time.Minute)}},
+		"auth_time: not between 0 and 253402300799":                                                 {Authentication: &tokens.Authentication{AuthTime: time.Unix(-1, 0)}},
+		"acr: not a string of 1 to 255 printable ASCII characters":                                  {Authentication: &tokens.Authentication{ACR: "a b"}},
+		"amr/1: not a string of 1 to 64 printable ASCII characters":                                 {Authentication: &tokens.Authentication{AMR: []string{"pwd", ""}}},
+		"amr: more than 16 methods":                                                                 {Authentication: &tokens.Authentication{AMR: make([]string, 17)}},
+		"act/sub: missing":                                                                          {Actor: &tokens.Actor{}},
+		"act/act/iss: not a string of up to 255 bytes":                                              {Actor: &tokens.Actor{Subject: "a", Actor: &tokens.Actor{Subject: "b", Issuer: strings.Repeat("x", 256)}}},
+		"act: longer than 1024 bytes":                                                               {Actor: &tokens.Actor{Subject: strings.Repeat("\x01", 255)}},
+		"cookie: not a string of 1 to 128 printable ASCII characters":                               {Cookie: "a b"},
+		"claims: longer than 4096 bytes together with acr, act, amr, auth_time and latchkey_cookie": {Actor: &tokens.Actor{Subject: "a"}, Claims: []byte(`{"a":"` + strings.Repeat("x", tokens.MaxCustomBytes-8) + `"}`)},
+		"claims/act: reserved":                                                                      {Claims: []byte(`{"act":{"sub":"a"}}`)},
+		"claims/AuthTime: reserved":                                                                 {Claims: []byte(`{"AuthTime":1}`)},
+		"refresh_token_ttl: not allowed: a session without a refresh token ends with":               {NoRefresh: true, Lifetimes: sessionstore.Lifetimes{RefreshToken: time.Hour}},
+		"access_token_ttl: 24h0m1s is too long: an access token lives for 24h0m0s at m":             {NoRefresh: true, Lifetimes: sessionstore.Lifetimes{AccessToken: 24*time.Hour + time.Second}},
 	} {
 		_, _, err := k.Create(t.Context(), params)
 		if e, ok := errors.AsType[*sessionstore.ArgumentError](err); !ok || !strings.HasPrefix(e.Error(), want) {

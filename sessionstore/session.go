@@ -34,7 +34,8 @@ type Session struct {
 	// Claims are the session's own claims, a JSON object in the form of
 	// [tokens.CustomClaims]. It is nil for none, and in lists.
 	Claims []byte
-	// Context is how the user authenticated, and who acts for them.
+	// Context is how the user authenticated, who acts for them, and which cookie the tokens
+	// may come in.
 	tokens.Context
 	// Client is what was known of the client when the session was created,
 	// LastClient what is known of the one that got the present pair by a refresh.
@@ -86,6 +87,10 @@ type CreateParams struct {
 	// Actor is who acts for the subject, as access tokens, sessions and the audit trail
 	// say. Nil means nobody but them.
 	Actor *tokens.Actor
+	// Cookie is the name of the one cookie that the tokens may come in: see
+	// [tokens.Context]. It is for programs that keep tokens in cookies, such as package
+	// sessionhttp's; empty means that the tokens may come from anywhere.
+	Cookie string
 	// NoRefresh makes a session without a refresh token: it ends with its one access
 	// token, and Lifetimes has no RefreshToken.
 	NoRefresh bool

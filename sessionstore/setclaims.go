@@ -110,7 +110,7 @@ func (s *Store) SetClaims(ctx context.Context, id uuid.UUID, checksum string, cl
 		return "", &ConflictError{Checksum: canonical.SumEncoding.EncodeToString(current)}
 	}
 	if !fits {
-		return "", argumentError("claims", "longer than %d bytes together with acr, act, amr and auth_time", tokens.MaxCustomBytes)
+		return "", argumentError("claims", "longer than %d bytes together with acr, act, amr, auth_time and latchkey_cookie", tokens.MaxCustomBytes)
 	}
 	if changed > 0 {
 		result.Changed, result.Subject, result.ClientID = id, of.subject.String, of.client.id

@@ -28,7 +28,7 @@ func createKeeps(k kit) {
 	authentication := &tokens.Authentication{AuthTime: time.Unix(1_700_000_000, 0), ACR: "phr", AMR: []string{"hwk"}}
 	made, pair := k.create(sessionstore.CreateParams{
 		Subject: "ann", Data: []byte(`{"n": 12345678901234567890, "a": ["ü"]}`), Claims: []byte(`{"role":"editor"}`),
-		Authentication: authentication, Actor: &tokens.Actor{Subject: "support"},
+		Authentication: authentication, Actor: &tokens.Actor{Subject: "support"}, Cookie: "__Host-shop",
 		Client: sessionstore.Client{Label: "phone", UserAgent: "suite/1", IP: "[2001:db8::1]:443"},
 	})
 	used, claims, err := k.get(pair.AccessToken, sessionstore.GetOptions{})
@@ -46,6 +46,7 @@ func createKeeps(k kit) {
 		if got.Actor == nil || got.Actor.Subject != "support" {
 			k.Fatalf("%s: Actor: %+v", how, got.Actor)
 		}
+		same(k, how+": Cookie", got.Cookie, "__Host-shop")
 		k.sameTime(how+": UpdatedAt", got.UpdatedAt, got.CreatedAt)
 		k.sameTime(how+": ExpiresAt", got.ExpiresAt, pair.RefreshTokenExpiresAt)
 		k.sameTime(how+": RefreshedAt", got.RefreshedAt, time.Time{})
@@ -57,6 +58,7 @@ func createKeeps(k kit) {
 	same(k, "the claims' session", claims.SessionID, made.ID)
 	same(k, "the claims' subject", claims.Subject, "ann")
 	same(k, "the claims' client", claims.ClientID, made.ClientID)
+	same(k, "the claims' cookie", claims.Cookie, "__Host-shop")
 	same(k, "the claims' type", claims.Type, tokens.AccessToken)
 	var own struct {
 		Role string `json:"role"`

@@ -88,6 +88,7 @@ var mutants = []struct {
 	{"gives everybody a refresh token", func(m mem) sessionhttp.Store { return alwaysRefresh{m} }, "Create/without a refresh token"},
 	{"forgets claims", func(m mem) sessionhttp.Store { return forgetsClaims{m} }, "Create/what it is given"},
 	{"forgets who acts", func(m mem) sessionhttp.Store { return forgetsActor{m} }, "Create/what it is given"},
+	{"forgets the cookie", func(m mem) sessionhttp.Store { return forgetsCookie{m} }, "Create/what it is given"},
 	{"forgets the client", func(m mem) sessionhttp.Store { return forgetsClient{m} }, "Create/what it is given"},
 	{"forgets the client that refreshes", func(m mem) sessionhttp.Store { return forgetsRefresher{m} }, "RefreshTokens/a new pair"},
 	{"forgets keys of clients", func(m mem) sessionhttp.Store { return forgetsBinding{m} }, "binding/without a proof"},

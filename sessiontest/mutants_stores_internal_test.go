@@ -407,6 +407,12 @@ func (s forgetsActor) Create(ctx context.Context, p params) (session, pair, erro
 	return changed(ctx, s.mem, p, func(p *params) { p.Actor = nil })
 }
 
+type forgetsCookie struct{ mem }
+
+func (s forgetsCookie) Create(ctx context.Context, p params) (session, pair, error) {
+	return changed(ctx, s.mem, p, func(p *params) { p.Cookie = "" })
+}
+
 type forgetsClient struct{ mem }
 
 func (s forgetsClient) Create(ctx context.Context, p params) (session, pair, error) {

@@ -54,8 +54,8 @@ type Claims struct {
 	// beside ours: a JSON object as [CustomClaims] returns it, and as nothing else may
 	// make it but [JoinClaims], for Sign alone. It is empty for none.
 	Custom string
-	// Context is how the user authenticated and who acts for them, where an access token
-	// says it.
+	// Context is how the user authenticated, who acts for them and where a browser keeps the
+	// tokens, where an access token says it.
 	Context
 }
 

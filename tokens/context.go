@@ -10,13 +10,21 @@ import (
 )
 
 // Context is what a session's access tokens say of the circumstances: how its user
-// authenticated, and who acts for them.
+// authenticated, who acts for them, and where a browser keeps them.
 type Context struct {
 	// Authentication is nil where nothing is known of it.
 	Authentication *Authentication
 	// Actor is nil where the subject acts for themselves.
 	Actor *Actor
+	// Cookie is the name of the one cookie that the tokens may come in, if a browser
+	// keeps them in cookies: what is found in another one was moved there. It is up to
+	// 128 printable ASCII characters, without quotation marks and backslashes, and empty where
+	// nobody has named one.
+	Cookie string
 }
+
+// maxCookieBytes is far more than the names of cookies have.
+const maxCookieBytes = 128
 
 // wireContext is the JSON form of a [Context].
 type wireContext struct {
@@ -24,11 +32,15 @@ type wireContext struct {
 	Actor    *Actor   `json:"act,omitzero"`
 	AMR      []string `json:"amr,omitempty"`
 	AuthTime *int64   `json:"auth_time,omitzero"`
+	Cookie   string   `json:"latchkey_cookie,omitzero"`
 }
 
 // contextStarts are what begins claims that have a context, and no others: the names
 // are reserved.
-var contextStarts = [...]string{`{"acr":`, `{"act":`, `{"amr":`, `{"auth_time":`}
+var contextStarts = [...]string{`{"acr":`, `{"act":`, `{"amr":`, `{"auth_time":`, cookieStart}
+
+// cookieStart begins a context that has a cookie, and nothing else.
+const cookieStart = `{"latchkey_cookie":`
 
 func hasContext(form string) bool {
 	for _, start := range contextStarts {
@@ -51,7 +63,10 @@ func JoinClaims(c Context, custom string) (string, error) {
 	if err := c.Actor.check(); err != nil {
 		return "", err
 	}
-	if c.Authentication.isZero() && c.Actor == nil {
+	if c.Cookie != "" && (len(c.Cookie) > maxCookieBytes || !isWord(c.Cookie)) {
+		return "", customError("/cookie", "not "+wantedWord, maxCookieBytes)
+	}
+	if c.Authentication.isZero() && c.Actor == nil && c.Cookie == "" {
 		return custom, nil
 	}
 	wire := c.wire()
@@ -74,13 +89,13 @@ func JoinClaims(c Context, custom string) (string, error) {
 	}
 	joined += "," + custom[1:]
 	if len(joined) > MaxCustomBytes {
-		return "", customError("", "longer than %d bytes together with acr, act, amr and auth_time", MaxCustomBytes)
+		return "", customError("", "longer than %d bytes together with acr, act, amr, auth_time and latchkey_cookie", MaxCustomBytes)
 	}
 	return joined, nil
 }
 
 func (c Context) wire() wireContext {
-	w := wireContext{Actor: c.Actor}
+	w := wireContext{Actor: c.Actor, Cookie: c.Cookie}
 	if a := c.Authentication; !a.isZero() {
 		w.ACR, w.AMR = a.ACR, a.AMR
 		if !a.AuthTime.IsZero() {
@@ -91,7 +106,7 @@ func (c Context) wire() wireContext {
 }
 
 func (w wireContext) context() Context {
-	c := Context{Actor: w.Actor}
+	c := Context{Actor: w.Actor, Cookie: w.Cookie}
 	if w.ACR != "" || len(w.AMR) > 0 || w.AuthTime != nil {
 		c.Authentication = &Authentication{ACR: w.ACR, AMR: w.AMR}
 		if w.AuthTime != nil {
@@ -107,6 +122,9 @@ func SplitClaims(form string) (Context, string, error) {
 	if !hasContext(form) {
 		return Context{}, form, nil
 	}
+	if cookie, own, only := splitCookie(form); only {
+		return Context{Cookie: cookie}, own, nil
+	}
 	var parts struct {
 		wireContext
 
@@ -116,4 +134,23 @@ func SplitClaims(form string) (Context, string, error) {
 		return Context{}, "", fmt.Errorf("tokens: decode a session's claims: %w", err)
 	}
 	return parts.context(), string(parts.Custom), nil
+}
+
+// splitCookie is [SplitClaims] for a context that has only a cookie, which is that of
+// nearly every session in cookies: its name needs no decoding.
+func splitCookie(form string) (cookie, own string, only bool) {
+	rest, only := strings.CutPrefix(form, cookieStart+`"`)
+	if !only {
+		return "", "", false
+	}
+	cookie, own, only = strings.Cut(rest, "\"\n")
+	switch {
+	case !only || !isWord(cookie):
+		return "", "", false
+	case own == "}":
+		return cookie, "", true
+	case strings.HasPrefix(own, ","):
+		return cookie, "{" + own[1:], true
+	}
+	return "", "", false
 }

@@ -16,6 +16,7 @@ func everyContext() tokens.Context {
 	return tokens.Context{
 		Authentication: &tokens.Authentication{AuthTime: time.Unix(1_772_366_000, 0).UTC(), ACR: "urn:example:gold", AMR: []string{"pwd", "otp"}},
 		Actor:          &tokens.Actor{Subject: "support-7", Issuer: "https://staff.example.com", Actor: &tokens.Actor{Subject: "bot"}},
+		Cookie:         "__Host-shop",
 	}
 }
 
@@ -30,6 +31,7 @@ func TestContextInTokens(t *testing.T) {
 	want := part(t, k.sign(t, claims(tokens.AccessToken)), 1)
 	want["abc"], want["role"] = 1.0, "editor"
 	want["auth_time"], want["acr"], want["amr"] = 1_772_366_000.0, "urn:example:gold", []any{"pwd", "otp"}
+	want["latchkey_cookie"] = "__Host-shop"
 	want["act"] = map[string]any{"sub": "support-7", "iss": "https://staff.example.com", "act": map[string]any{"sub": "bot"}}
 	if diff := cmp.Diff(want, part(t, token, 1)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -75,6 +77,8 @@ func TestJoinAndSplit(t *testing.T) {
 		{Authentication: &tokens.Authentication{ACR: "!~"}},
 		{Authentication: &tokens.Authentication{AMR: []string{"pwd"}}},
 		{Actor: &tokens.Actor{Subject: "\"é\x01"}},
+		{Cookie: "__Host-shop"},
+		{Cookie: "a&<'", Actor: every.Actor},
 	} {
 		for _, own := range []string{"", `{"acc":1}`, `{"a":{"act":{"sub":"x"}},"id":12345678901234567890123}`} {
 			form, err := tokens.JoinClaims(context, own)
@@ -141,6 +145,7 @@ func TestContextRefusals(t *testing.T) {
 		"/act/iss":             {{Actor: &tokens.Actor{Subject: "a", Issuer: word(256)}}},
 		"/act/act/sub":         {{Actor: &tokens.Actor{Subject: "a", Actor: &tokens.Actor{Issuer: "b"}}}},
 		"/act/act/act/act/act": {{Actor: actors(5, tokens.Actor{Subject: "a"})}},
+		"/cookie":              {{Cookie: word(129)}, {Cookie: "a b"}, {Cookie: `a"`}, {Cookie: "é"}},
 		"/act":                 {{Actor: actors(4, tokens.Actor{Subject: word(255), Issuer: word(255)})}},
 	} {
 		for _, context := range refused {
@@ -162,6 +167,7 @@ func longestContext() tokens.Context {
 	every := tokens.Context{
 		Authentication: &tokens.Authentication{AuthTime: time.Unix(253_402_300_799, 0), ACR: strings.Repeat("x", 255)},
 		Actor:          &tokens.Actor{Subject: strings.Repeat("s", 255), Issuer: strings.Repeat("i", 255), Actor: &tokens.Actor{Subject: strings.Repeat("s", 255), Issuer: strings.Repeat("i", 214)}},
+		Cookie:         strings.Repeat("c", 128),
 	}
 	for range 16 {
 		every.Authentication.AMR = append(every.Authentication.AMR, strings.Repeat("m", 64))
@@ -195,7 +201,7 @@ func TestLongestContext(t *testing.T) {
 // Whatever a row has, it is parted without an error only if it joins to the same again.
 func FuzzSplitClaims(f *testing.F) {
 	for _, seed := range []string{
-		`{"acr":"a","act":{"sub":"b"},"amr":["c"],"auth_time":1,"role":"d"}`, `{"act":{"sub":"b","act":{"sub":"c","iss":"d"}}}`, `{"auth_time":-1}`, `{"acr":"a","acr":"b"}`, `{"acr":null}`, `{"amr":[1]}`, `{"role":"x"}`, ``,
+		`{"acr":"a","act":{"sub":"b"},"amr":["c"],"auth_time":1,"role":"d"}`, `{"act":{"sub":"b","act":{"sub":"c","iss":"d"}}}`, `{"auth_time":-1}`, `{"acr":"a","acr":"b"}`, `{"acr":null}`, `{"amr":[1]}`, "{\"latchkey_cookie\":\"a\"\n}", "{\"latchkey_cookie\":\"a\"\n,\"b\":1}", `{"latchkey_cookie":"a"}`, `{"latchkey_cookie":"\u0061"}`, `{"role":"x"}`, ``,
 	} {
 		f.Add(seed)
 	}

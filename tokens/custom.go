@@ -22,7 +22,7 @@ const maxCustomDepth = 32
 // reservedClaims are the names that no claim of a session's own may have: those that
 // say what a token is, whose, for whom and until when.
 var reservedClaims = []string{
-	"acr", "act", "amr", "aud", "auth_time", "client_id", "cnf", "exp", "iat", "iss", "jti", "nbf", "sid", "sub", "typ",
+	"acr", "act", "amr", "aud", "auth_time", "client_id", "cnf", "exp", "iat", "iss", "jti", "latchkey_cookie", "nbf", "sid", "sub", "typ",
 }
 
 // ReservedClaims are the names that a session's own claims may not have, however they

@@ -50,7 +50,7 @@ func TestCustomClaimsRefusals(t *testing.T) {
 		`{"SUB":"root"}`:                 {Pointer: "/SUB", Problem: "reserved"},
 		`{"ſub":"root"}`:                 {Pointer: "/ſub", Problem: "reserved"},
 		`{"clientId":"x"}`:               {Pointer: "/clientId", Problem: "reserved"},
-		`{"Auth-Time":1}`:                {Pointer: "/Auth-Time", Problem: "acr, act, amr, aud, auth_time, client_id, cnf, exp, iat, iss, jti, nbf, sid, sub, typ"},
+		`{"Auth-Time":1}`:                {Pointer: "/Auth-Time", Problem: "acr, act, amr, aud, auth_time, client_id, cnf, exp, iat, iss, jti, latchkey_cookie, nbf, sid, sub, typ"},
 		`{"__proto__":{"act":{}}}`:       {Pointer: "/__proto__", Problem: "reserved"},
 		`{"a":1e309}`:                    {Pointer: "/a", Problem: "64 bits"},
 		`{"a":{"b":[0,-1e999]}}`:         {Pointer: "/a/b/1", Problem: "64 bits"},

@@ -30,7 +30,8 @@ func TestWrongSettings(t *testing.T) {
 		want     string
 	}{
 		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host:port/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (invalid port)" + database},
-		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host/db?sslmode=verify-full&sslrootcert=/none"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (failed to configure TLS (unable to read CA file: open /none: no such file or directory))" + database},
+		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host/db?sslmode=verify-full&sslrootcert=/none"}, "LATCHKEY_DATABASE_URL is an address that names what cannot be read (failed to configure TLS (unable to read CA file: open /none: no such file or directory))" + database},
+		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host/db?servicefile=/none&service=x"}, "LATCHKEY_DATABASE_URL is an address that names what cannot be read (failed to read service (failed to read service file: /none))" + database},
 		{env{"LATCHKEY_DATABASE_URL": "postgres://u:%zz" + secret + "@host/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (failed to parse as URL (invalid percent-encoded token in password))" + database},
 		{env{"LATCHKEY_DATABASE_URL": "mysql://u:" + secret + "@host/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (failed to parse as keyword/value (invalid keyword/value))" + database},
 		{env{"LATCHKEY_VAR_DIR": " var"}, `LATCHKEY_VAR_DIR is " var"` + text},

@@ -1,6 +1,7 @@
 package frameworks
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/gofiber/fiber/v3"
@@ -17,8 +18,9 @@ func ForFiber(middleware func(http.Handler) http.Handler) fiber.Handler {
 			return fiber.ErrBadRequest
 		}
 		passed, own := false, &ownAnswer{header: http.Header{}, status: http.StatusOK}
+		defer own.addTo(c) // new tokens, also to what recover, outside, answers
 		middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			c.SetContext(r.Context())
+			c.SetContext(context.WithValue(r.Context(), exchangeKey{}, exchange{w, r}))
 			if err := c.Next(); err != nil {
 				_ = c.App().ErrorHandler(c, err)
 			}
@@ -34,14 +36,23 @@ func ForFiber(middleware func(http.Handler) http.Handler) fiber.Handler {
 			c.Response().Reset()
 			c.Status(own.status).Response().SetBody(own.body)
 		}
-		for name, values := range own.header {
-			c.Response().Header.Set(name, values[0])
-			for _, value := range values[1:] {
-				c.Response().Header.Add(name, value)
-			}
-		}
 		return nil
 	}
+}
+
+// exchange is how net/http sees the request of a handler below the middleware.
+type exchange struct {
+	w http.ResponseWriter
+	r *http.Request
+}
+
+type exchangeKey struct{}
+
+// NetHTTP is for what takes a request and its response, such as a log-in with Manager.Begin or a log-out with
+// Manager.End, in a handler below ForFiber. What a handler writes it writes to c.
+func NetHTTP(c fiber.Ctx) (http.ResponseWriter, *http.Request) {
+	x, _ := c.Context().Value(exchangeKey{}).(exchange)
+	return x.w, x.r.WithContext(c.Context())
 }
 
 // ownAnswer is what the middleware itself answers, or adds to fiber's response.
@@ -49,6 +60,19 @@ type ownAnswer struct {
 	header http.Header
 	status int
 	body   []byte
+}
+
+func (a *ownAnswer) addTo(c fiber.Ctx) {
+	for name, values := range a.header {
+		if name == fiber.HeaderVary { // the handler's own stay
+			c.Vary(values...)
+			continue
+		}
+		c.Response().Header.Set(name, values[0])
+		for _, value := range values[1:] {
+			c.Response().Header.Add(name, value)
+		}
+	}
 }
 
 func (a *ownAnswer) Header() http.Header    { return a.header }

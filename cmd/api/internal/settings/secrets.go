@@ -3,6 +3,7 @@ package settings
 import (
 	"encoding/base64"
 	"errors"
+	"io/fs"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -33,24 +34,28 @@ func (d *databaseURL) Decode(ctx *kong.DecodeContext) error {
 		}
 		text = strings.TrimSpace(text) // the line break at a file's end, as $(cat …) in YAML keeps it
 		if _, err := pgxpool.ParseConfig(text); err != nil && (text != private || !mayBePrivate) {
-			return "not an address of a PostgreSQL database" + inAddress(err), may
+			return unusable(err), may
 		}
 		*d = databaseURL(text)
 		return "", ""
 	})
 }
 
-// inAddress says what is wrong with an address, without the address: pgx hides a password only where it finds one.
-func inAddress(err error) string {
+// unusable says what is wrong with an address, without the address: pgx hides a password only where it finds one.
+func unusable(err error) string {
+	const is = "not an address of a PostgreSQL database"
 	wrong, ok := errors.AsType[*pgconn.ParseConfigError](err)
 	if !ok {
-		return ""
+		return is
 	}
 	_, reason, found := strings.Cut(wrong.Error(), "`: ")
 	if !found {
-		return ""
+		return is
 	}
-	return " (" + reason + ")"
+	if _, isFile := errors.AsType[*fs.PathError](err); isFile || strings.HasPrefix(reason, "failed to read service") {
+		return "an address that names what cannot be read (" + reason + ")"
+	}
+	return is + " (" + reason + ")"
 }
 
 func (d databaseURL) String() string { return "[redacted]" }
