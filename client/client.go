@@ -15,7 +15,8 @@ const (
 	defaultAttempts = 4
 	// idleConns to one service: a request that finds none has to make a connection.
 	idleConns = 128
-	idleTime  = 90 * time.Second
+	// idleTime is shorter than the service keeps a connection, which else might be closed on a request.
+	idleTime = 90 * time.Second
 	// connectTime leaves an attempt time for others.
 	connectTime = 5 * time.Second
 	// maxHeaderBytes is far more than the service sends.

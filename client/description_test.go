@@ -70,7 +70,7 @@ var (
 				Subject: "ada", Data: client.Data(`{"cart":[1]}`), Claims: client.Claims(`{"role":"editor"}`), AuthTime: 1781946764,
 				ACR: "urn:example:gold", AMR: client.AMR{"pwd"}, Act: &client.Actor{Sub: "support-7", Act: &client.Actor{Sub: "bot"}},
 				AccessTokenTTL: 60, RefreshTokenTTL: new(int64(0)), SessionTTL: 3600, RefreshToken: new(true), ClientID: "latchkey",
-				Client:        client.NewClient{Label: "Firefox", UserAgent: "Firefox/1", IP: "203.0.113.7"},
+				Client:        client.NewDevice{Label: "Firefox", UserAgent: "Firefox/1", IP: "203.0.113.7"},
 				KeyThumbprint: strings.Repeat("A", 43), Replaces: id.String(),
 			})
 			return err
@@ -91,7 +91,7 @@ var (
 		},
 		"patchSession": func(ctx context.Context, c *client.Client) error {
 			_, err := c.PatchSession(ctx, id, client.SessionPatch{
-				AccessTokenTTL: 60, RefreshTokenTTL: new(int64(0)), SessionTTL: 60, Client: client.ClientPatch{Label: new("")},
+				AccessTokenTTL: 60, RefreshTokenTTL: new(int64(0)), SessionTTL: 60, Client: client.DevicePatch{Label: new("")},
 			})
 			return err
 		},

@@ -75,26 +75,47 @@ var (
 		400: {"invalid_request"}, 401: {"invalid_client", "invalid_token"}, 403: {"unauthorized_client"}, 408: {"invalid_request"},
 		413: {"invalid_request"}, 415: {"invalid_request"}, 500: {"server_error"}, 503: {"temporarily_unavailable"},
 	}
+	publicOAuthNames = []string{
+		"invalid_dpop_proof", "invalid_grant", "invalid_scope", "invalid_target", "unsupported_grant_type", "use_dpop_nonce",
+	}
 )
 
 // Every code of the description is known here.
 func TestCodes(t *testing.T) {
 	t.Parallel()
-	var described []string
-	for _, name := range describe(t).Components.Schemas["Problem"].Value.Properties["code"].Value.Enum {
-		described = append(described, fmt.Sprint(name))
-	}
-	slices.Sort(described)
 	known := slices.Sorted(slices.Values(slices.AppendSeq(slices.Clone(publicCodes), maps.Keys(codes))))
-	if diff := cmp.Diff(described, known); diff != "" {
+	if diff := cmp.Diff(enum(t, "Problem", "code"), known); diff != "" {
 		t.Error(diff)
 	}
+	known = slices.Clone(publicOAuthNames)
+	for _, names := range oauthNames {
+		known = append(known, names...)
+	}
+	slices.Sort(known)
+	if diff := cmp.Diff(enum(t, "OAuthError", "error"), slices.Compact(known)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// enum returns what a member of a schema may be.
+func enum(t *testing.T, schema, member string) []string {
+	t.Helper()
+	var names []string
+	for _, name := range describe(t).Components.Schemas[schema].Value.Properties[member].Value.Enum {
+		names = append(names, fmt.Sprint(name))
+	}
+	slices.Sort(names)
+	return names
 }
 
 // Each answer of each operation that says no is an Error with what the answer says.
 func TestErrors(t *testing.T) {
 	t.Parallel()
 	for name, operation := range operations(t) {
+		if calls[name] == nil {
+			t.Errorf("no case covers %s", name)
+			continue
+		}
 		for text, response := range operation.Responses.Map() {
 			status, err := strconv.Atoi(text)
 			if err != nil {

@@ -49,7 +49,7 @@ func (s *shop) login(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	created, err := s.sessions.CreateSession(r.Context(), client.NewSession{
-		Subject: user, Data: client.Data(`{"items":[]}`), Client: client.NewClient{UserAgent: r.UserAgent()},
+		Subject: user, Data: client.Data(`{"items":[]}`), Client: client.NewDevice{UserAgent: r.UserAgent()},
 	})
 	if err != nil {
 		s.fail(w, err)

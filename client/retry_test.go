@@ -77,6 +77,21 @@ func TestRetries(t *testing.T) {
 	}
 }
 
+// An introspection without a proof of possession asks, and changes nothing.
+func TestRetryOfIntrospection(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		c := with(t, func(r *http.Request) (*http.Response, error) {
+			sent++
+			return answer(r, 503, "application/json", `{"error":"temporarily_unavailable"}`), nil
+		})
+		if err := introspect(t, c, "a"); !errors.Is(err, client.ErrUnavailable) || sent != 4 {
+			t.Errorf("sent %d times: %v", sent, err)
+		}
+	})
+}
+
 // What succeeds the second time has succeeded.
 func TestRetrySucceeds(t *testing.T) {
 	t.Parallel()

@@ -120,7 +120,7 @@ func testSession(t *testing.T, s *service, c *client.Client) {
 	created := create(t, c, client.NewSession{
 		Subject: "ada", Data: client.Data(`{"items":["tea"],"total":1.10}`), Claims: client.Claims(`{"role":"editor","scope":"read"}`),
 		ACR: "urn:example:gold", AMR: client.AMR{"pwd", "otp"}, Act: &client.Actor{Sub: "support-7"},
-		SessionTTL: 3600, RefreshTokenTTL: new(int64(0)), Client: client.NewClient{Label: "Firefox", IP: "203.0.113.7"},
+		SessionTTL: 3600, RefreshTokenTTL: new(int64(0)), Client: client.NewDevice{Label: "Firefox", IP: "203.0.113.7"},
 	})
 	if created.AccessToken == "" || created.RefreshToken == "" || created.TokenType != "Bearer" || created.ExpiresIn == 0 || created.Scope != "read" {
 		t.Errorf("created: %+v", created)
@@ -146,7 +146,7 @@ func testSession(t *testing.T, s *service, c *client.Client) {
 	if none, err := c.IntrospectToken(ctx, client.IntrospectionRequest{Token: created.RefreshToken}); err != nil || none.Active {
 		t.Errorf("%+v, %v", none, err)
 	}
-	patched, err := c.PatchSession(ctx, session.ID, client.SessionPatch{SessionTTL: 7200, Client: client.ClientPatch{Label: new("")}})
+	patched, err := c.PatchSession(ctx, session.ID, client.SessionPatch{SessionTTL: 7200, Client: client.DevicePatch{Label: new("")}})
 	if err != nil || patched.Client.Label != "" || !patched.ExpiresAt.After(session.ExpiresAt) {
 		t.Errorf("%+v, %v", patched, err)
 	}
@@ -251,7 +251,7 @@ func testLists(t *testing.T, _ *service, c *client.Client) {
 	t.Helper()
 	var want []uuid.UUID
 	for range perSubject {
-		want = append(want, create(t, c, client.NewSession{Subject: "lists", Client: client.NewClient{Label: "Till", IP: "198.51.100.4"}}).Session.ID)
+		want = append(want, create(t, c, client.NewSession{Subject: "lists", Client: client.NewDevice{Label: "Till", IP: "198.51.100.4"}}).Session.ID)
 	}
 	slices.Reverse(want)
 	for _, filter := range []client.SessionFilter{

@@ -73,8 +73,8 @@ type Device struct {
 	UserAgent string `json:"user_agent,omitempty,omitzero"`
 }
 
-// ClientPatch What is changed of what the user is shown about the device.
-type ClientPatch struct {
+// DevicePatch What is changed of what the user is shown about the device.
+type DevicePatch struct {
 	// Label Cut to 200 bytes, and not refused for bytes that are no UTF-8. Empty for none; null leaves it as it is.
 	Label *string `json:"label,omitempty"`
 }
@@ -187,12 +187,8 @@ type EndedReason string
 
 // History The life of a session.
 type History struct {
-	Created struct {
-		At time.Time `json:"at"`
-
-		// Client What is known about the device; a member that is not known is absent.
-		Client Device `json:"client,omitempty,omitzero"`
-	} `json:"created"`
+	// Created Where and when a session was created.
+	Created Creation `json:"created"`
 
 	// Ended How the session ended. Absent for a live one.
 	Ended *Ended `json:"ended,omitempty"`
@@ -200,25 +196,41 @@ type History struct {
 	// ExpiresAt When it ends, or would have ended, if it is not refreshed again.
 	ExpiresAt time.Time `json:"expires_at"`
 	ID        uuid.UUID `json:"id"`
-	Refreshed struct {
-		// At The last time. Absent before the first.
-		At time.Time `json:"at,omitempty,omitzero"`
 
-		// Client What is known about the client that got the present tokens by a refresh. Absent before the first time.
-		Client LastClient `json:"client,omitempty,omitzero"`
-
-		// Times How often its tokens were refreshed.
-		Times int `json:"times"`
-	} `json:"refreshed"`
+	// Refreshed How often and where its tokens were refreshed.
+	Refreshed Refreshes `json:"refreshed"`
 
 	// Subject The user. Absent for an anonymous session.
 	Subject string `json:"subject,omitempty,omitzero"`
 
-	// Updated Absent where `data` was never changed.
-	Updated *struct {
-		// At When `data` was last written.
-		At time.Time `json:"at"`
-	} `json:"updated,omitempty"`
+	// Updated The last change of the data. There is none where it was never changed.
+	Updated *Change `json:"updated,omitempty"`
+}
+
+// Creation Where and when a session was created.
+type Creation struct {
+	At time.Time `json:"at"`
+
+	// Client What is known about the device; a member that is not known is absent.
+	Client Device `json:"client,omitempty,omitzero"`
+}
+
+// Refreshes How often and where its tokens were refreshed.
+type Refreshes struct {
+	// At The last time. Absent before the first.
+	At time.Time `json:"at,omitempty,omitzero"`
+
+	// Client What is known about the client that got the present tokens by a refresh. Absent before the first time.
+	Client LastDevice `json:"client,omitempty,omitzero"`
+
+	// Times How often its tokens were refreshed.
+	Times int `json:"times"`
+}
+
+// Change The last change of the data. There is none where it was never changed.
+type Change struct {
+	// At When `data` was last written.
+	At time.Time `json:"at"`
 }
 
 // Index What this is, and where it is described.
@@ -299,8 +311,8 @@ type IntrospectionRequest struct {
 	Token    string `json:"token"`
 }
 
-// LastClient What is known about the client that got the present tokens by a refresh. Absent before the first time.
-type LastClient struct {
+// LastDevice What is known about the client that got the present tokens by a refresh. Absent before the first time.
+type LastDevice struct {
 	IP        string `json:"ip,omitempty,omitzero"`
 	UserAgent string `json:"user_agent,omitempty,omitzero"`
 }
@@ -333,15 +345,15 @@ type ListedSession struct {
 	ID        uuid.UUID `json:"id"`
 
 	// LastClient What is known about the client that got the present tokens by a refresh. Absent before the first time.
-	LastClient  LastClient `json:"last_client,omitempty,omitzero"`
+	LastClient  LastDevice `json:"last_client,omitempty,omitzero"`
 	RefreshedAt time.Time  `json:"refreshed_at,omitempty,omitzero"`
 	RevokedAt   time.Time  `json:"revoked_at,omitempty,omitzero"`
 	Subject     string     `json:"subject,omitempty,omitzero"`
 	UpdatedAt   time.Time  `json:"updated_at"`
 }
 
-// NewClient What the session's user may be shown about the device. Nothing is refused for it, bytes that are no UTF-8 included.
-type NewClient struct {
+// NewDevice What the session's user may be shown about the device. Nothing is refused for it, bytes that are no UTF-8 included.
+type NewDevice struct {
 	// IP An IPv4 or IPv6 address. A port, brackets and a zone are left out, and what is no address is not kept.
 	IP string `json:"ip,omitempty,omitzero"`
 
@@ -377,7 +389,7 @@ type NewSession struct {
 	Claims Claims `json:"claims,omitempty,omitzero"`
 
 	// Client What the session's user may be shown about the device. Nothing is refused for it, bytes that are no UTF-8 included.
-	Client NewClient `json:"client,omitempty,omitzero"`
+	Client NewDevice `json:"client,omitempty,omitzero"`
 
 	// ClientID The client that the session is for, one of the configured ones. Absent for the first, that of LATCHKEY_CLIENT_ID.
 	ClientID string `json:"client_id,omitempty,omitzero"`
@@ -494,7 +506,7 @@ type Session struct {
 	ID        uuid.UUID `json:"id"`
 
 	// LastClient What is known about the client that got the present tokens by a refresh. Absent before the first time.
-	LastClient LastClient `json:"last_client,omitempty,omitzero"`
+	LastClient LastDevice `json:"last_client,omitempty,omitzero"`
 
 	// RefreshedAt When the tokens were last refreshed. Absent before the first time.
 	RefreshedAt time.Time `json:"refreshed_at,omitempty,omitzero"`
@@ -522,7 +534,7 @@ type SessionPatch struct {
 	AccessTokenTTL int64 `json:"access_token_ttl,omitempty,omitzero"`
 
 	// Client What is changed of what the user is shown about the device.
-	Client ClientPatch `json:"client,omitempty,omitzero"`
+	Client DevicePatch `json:"client,omitempty,omitzero"`
 
 	// RefreshTokenTTL Seconds without a refresh after which the session ends, from now on. 0: it ends at its end alone, which it then must have.
 	RefreshTokenTTL *int64 `json:"refresh_token_ttl,omitempty"`
