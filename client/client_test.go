@@ -189,3 +189,26 @@ func TestNobodyListens(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Tokens are not printed: neither those of an answer nor that of a question.
+func TestTokensAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	c := with(t, func(r *http.Request) (*http.Response, error) {
+		return answer(r, 201, "application/json", `{"access_token":"sesame","refresh_token":"sesame"}`), nil
+	})
+	created, err := c.CreateSession(t.Context(), client.NewSession{})
+	if err != nil || string(created.AccessToken) != "sesame" || string(created.RefreshToken) != "sesame" {
+		t.Fatal(err)
+	}
+	request := client.IntrospectionRequest{Token: "sesame", Proof: "sesame"}
+	var log strings.Builder
+	slog.New(slog.NewTextHandler(&log, nil)).Info("text", "created", created, "request", request, "token", created.AccessToken)
+	slog.New(slog.NewJSONHandler(&log, nil)).Info("JSON", "created", created, "request", request, "token", created.AccessToken)
+	for _, text := range []string{
+		log.String(), created.AccessToken.String(), fmt.Sprintf("%v %+v %#v %v %+v %#v %q", created, created, created, request, request, request, created.AccessToken),
+	} {
+		if strings.Contains(text, "sesame") || !strings.Contains(text, "[redacted]") {
+			t.Errorf("printed: %s", text)
+		}
+	}
+}

@@ -57,7 +57,8 @@
 //	case errors.Is(err, client.ErrUnavailable): // nothing is known: answer with 503
 //	}
 //
-// No error has the service key in it, nor a token.
+// No error has the service key in it, nor a token. A [Secret] is not printed, so that what has
+// tokens may be logged.
 //
 // # Retries
 //
@@ -65,10 +66,11 @@
 // harm: all that read or end something, changes of lifetimes, and creations, each of which is
 // known by an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header). A pause follows each
 // attempt, at random, twice as long each time, and not shorter than the answer's Retry-After.
-// Nothing is sent once the context has ended, or to pause for longer than it has left. To
-// replace data or claims is tried again only if there was no connection: after a lost answer
-// their version would not be the one that the caller has read. So is an introspection with a
-// proof of possession, which is good for once.
+// Nothing is sent once the context has ended, and no pause begins that would outlast it.
+//
+// A replacement of data or claims is tried again only if there was no connection: after a lost
+// answer, their version might no longer be the one that the caller has read. The same goes for an
+// introspection with a proof of possession, which is accepted once.
 package client
 
 //go:generate go tool -modfile=../tools/go.mod oapi-codegen -config oapi-codegen.yaml -o types.gen.go ../httpapi/openapi.yaml

@@ -57,7 +57,7 @@ func (s *shop) login(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Cache-Control", "no-store")
 	s.answer(w, map[string]any{
-		"access_token": created.AccessToken, "token_type": created.TokenType, "expires_in": created.ExpiresIn, "refresh_token": created.RefreshToken,
+		"access_token": string(created.AccessToken), "token_type": created.TokenType, "expires_in": created.ExpiresIn, "refresh_token": string(created.RefreshToken),
 	})
 }
 
@@ -69,7 +69,7 @@ func (s *shop) withSession(next func(http.ResponseWriter, *http.Request, *client
 			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
-		introspection, err := s.sessions.IntrospectToken(r.Context(), client.IntrospectionRequest{Token: token})
+		introspection, err := s.sessions.IntrospectToken(r.Context(), client.IntrospectionRequest{Token: client.Secret(token)})
 		switch {
 		case err != nil:
 			s.fail(w, err)

@@ -18,9 +18,9 @@ import (
 // Errors are [ErrInvalidArgument], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable]: answer
 // with 503 then, never with 401.
 func (c *Client) IntrospectToken(ctx context.Context, request IntrospectionRequest) (Introspection, error) {
-	form := url.Values{"token": {request.Token}}
+	form := url.Values{"token": {string(request.Token)}}
 	setText(form, "confirm", request.Confirm)
-	setText(form, "dpop", request.Proof)
+	setText(form, "dpop", string(request.Proof))
 	setText(form, "dpop_htm", request.ProofMethod)
 	setText(form, "dpop_htu", request.ProofURL)
 	introspection, _, err := ask[Introspection](ctx, c, call{

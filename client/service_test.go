@@ -172,7 +172,7 @@ func testSession(t *testing.T, s *service, c *client.Client) {
 func testReplace(t *testing.T, _ *service, c *client.Client) {
 	t.Helper()
 	guest := create(t, c, client.NewSession{Data: client.Data(`{"items":["tea"]}`)})
-	user := create(t, c, client.NewSession{Subject: "grace", Replaces: guest.AccessToken})
+	user := create(t, c, client.NewSession{Subject: "grace", Replaces: string(guest.AccessToken)})
 	if data, err := client.Decode[cart](user.Session.Data); err != nil || len(data.Items) != 1 {
 		t.Errorf("%v, %v", data, err)
 	}
@@ -527,7 +527,7 @@ func checkIntrospection(t *testing.T, s *service) {
 
 func introspect(t *testing.T, c *client.Client, token string) error {
 	t.Helper()
-	_, err := c.IntrospectToken(t.Context(), client.IntrospectionRequest{Token: token})
+	_, err := c.IntrospectToken(t.Context(), client.IntrospectionRequest{Token: client.Secret(token)})
 	return err
 }
 

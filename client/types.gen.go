@@ -87,7 +87,7 @@ type Confirmation struct {
 
 // CreatedSession A new session with its first pair of tokens.
 type CreatedSession struct {
-	AccessToken string `json:"access_token"`
+	AccessToken Secret `json:"access_token"`
 
 	// ExpiresIn Seconds until the access token expires.
 	ExpiresIn int `json:"expires_in"`
@@ -96,7 +96,7 @@ type CreatedSession struct {
 	RefreshExpiresIn int `json:"refresh_expires_in,omitempty,omitzero"`
 
 	// RefreshToken Absent where the session was to have none, as is the next member.
-	RefreshToken string `json:"refresh_token,omitempty,omitzero"`
+	RefreshToken Secret `json:"refresh_token,omitempty,omitzero"`
 
 	// Scope The scope that the session was given among its claims. Absent where it was given none.
 	Scope string `json:"scope,omitempty,omitzero"`
@@ -301,14 +301,14 @@ type IntrospectionRequest struct {
 	// Proof The proof that came with the token (RFC 9449), to have it checked and used up: the token is active only
 	// if it is bound to the proof's key, and the proof is for this token, `dpop_htm` and `dpop_htu`, was made
 	// in the last minute and was not seen here before. Its nonce is not looked at. All three fields, or none.
-	Proof string `json:"dpop,omitempty,omitzero"`
+	Proof Secret `json:"dpop,omitempty,omitzero"`
 
 	// ProofMethod The method of the request that the proof came with.
 	ProofMethod string `json:"dpop_htm,omitempty,omitzero"`
 
 	// ProofURL The URL of that request as its client sees it. Its query does not count.
 	ProofURL string `json:"dpop_htu,omitempty,omitzero"`
-	Token    string `json:"token"`
+	Token    Secret `json:"token"`
 }
 
 // LastDevice What is known about the client that got the present tokens by a refresh. Absent before the first time.
