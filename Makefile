@@ -134,6 +134,10 @@ mutants: ## Break the pure packages in one place at a time, and list what no tes
 micro: ## Measure the hot functions, with their allocations
 	go test -run '^$$' -bench . ./tokens ./sessionstore ./internal/refresh ./internal/canonical ./dataseal ./httpapi ./verifier ./audit
 
+.PHONY: generate
+generate: ## Make the types of package client anew from httpapi/openapi.yaml
+	go generate ./client
+
 .PHONY: fmt
 fmt: ## Format the code
 	@$(TOOL) golangci-lint fmt

@@ -20,14 +20,14 @@ var (
 
 	// ErrTooManySessions says that a subject has as many live sessions as it may:
 	// see [RefuseNew].
-	ErrTooManySessions = errors.New("the subject has as many sessions as it may")
+	ErrTooManySessions = sessionerr.ErrTooManySessions
 
 	// ErrIdempotencyKeyReused says that another session was created with the key.
-	ErrIdempotencyKeyReused = errors.New("the idempotency key is that of another creation")
+	ErrIdempotencyKeyReused = sessionerr.ErrIdempotencyKeyReused
 
 	// ErrNotReplaceable says that the session that another was to take the place of has
 	// ended, was replaced, or is not known: see [Store.Replace].
-	ErrNotReplaceable = errors.New("the session that is to be replaced has ended or is not known")
+	ErrNotReplaceable = sessionerr.ErrNotReplaceable
 
 	// ErrSuperseded says that an access token was replaced by a newer one.
 	ErrSuperseded = sessionerr.ErrSuperseded
@@ -59,11 +59,11 @@ var (
 
 	// ErrConflict says that the data was changed since it was read. See
 	// [ConflictError].
-	ErrConflict = errors.New("the session data was changed meanwhile")
+	ErrConflict = sessionerr.ErrConflict
 
 	// ErrInvalidArgument says that the caller's input is not acceptable. See
 	// [ArgumentError].
-	ErrInvalidArgument = errors.New("invalid argument")
+	ErrInvalidArgument = sessionerr.ErrInvalidArgument
 
 	// ErrUnavailable says that the database could not be asked, or did not
 	// answer in time, or that data cannot be opened: see [SealedError]. It never

@@ -1,4 +1,5 @@
-// Package sessionerr has the errors that a store and what it is built from share.
+// Package sessionerr has the errors that a store shares with what it is built from, and with the
+// client of the service that runs it.
 package sessionerr
 
 import (
@@ -8,10 +9,15 @@ import (
 
 // States of a session or a token: see package sessionstore, which exports them.
 var (
-	ErrNotFound    = errors.New("no such session")
-	ErrEnded       = errors.New("the session has ended")
-	ErrSuperseded  = errors.New("a newer access token was issued")
-	ErrUnavailable = errors.New("the session database is unavailable")
+	ErrNotFound             = errors.New("no such session")
+	ErrEnded                = errors.New("the session has ended")
+	ErrTooManySessions      = errors.New("the subject has as many sessions as it may")
+	ErrIdempotencyKeyReused = errors.New("the idempotency key is that of another creation")
+	ErrNotReplaceable       = errors.New("the session that is to be replaced has ended or is not known")
+	ErrSuperseded           = errors.New("a newer access token was issued")
+	ErrConflict             = errors.New("the session data was changed meanwhile")
+	ErrInvalidArgument      = errors.New("invalid argument")
+	ErrUnavailable          = errors.New("the session database is unavailable")
 )
 
 // Unavailable wraps an error of the database.

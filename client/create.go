@@ -1,0 +1,36 @@
+package client
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/google/uuid"
+)
+
+// CreateSession creates a session and its tokens (createSession), for instance after a login.
+// It needs the right create, and for Replaces also end.
+//
+// It has an Idempotency-Key of its own
+// (draft-ietf-httpapi-idempotency-key-header), so that it is tried again and makes one session
+// all the same. To try again after a restart, see [Client.CreateSessionOnce].
+//
+// With Replaces the new session takes the place of another one, which ends at that moment: for
+// a guest who signs in, and with each step to more rights.
+//
+// Errors are [ErrInvalidArgument], [ErrTooManySessions], [ErrNotReplaceable], [ErrServiceKey],
+// [ErrMissingRight] and [ErrUnavailable].
+func (c *Client) CreateSession(ctx context.Context, session NewSession) (CreatedSession, error) {
+	return c.CreateSessionOnce(ctx, uuid.NewString(), session)
+}
+
+// CreateSessionOnce is [Client.CreateSession] with a key of the caller's own, of up to 255
+// visible ASCII characters: the same creation with the same key gives the same session, with
+// its present tokens, for as long as the session is kept. Another creation is
+// [ErrIdempotencyKeyReused]. If the session has ended meanwhile, it is [ErrEnded].
+func (c *Client) CreateSessionOnce(ctx context.Context, idempotencyKey string, session NewSession) (CreatedSession, error) {
+	created, _, err := ask[CreatedSession](ctx, c, call{
+		operation: "createSession", method: http.MethodPost, path: "/v1/sessions", body: session, again: true,
+		header: http.Header{"Idempotency-Key": {`"` + idempotencyKey + `"`}},
+	})
+	return created, err
+}

@@ -1,0 +1,46 @@
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+)
+
+// IntrospectToken asks whether an access token is active (introspectToken, RFC 7662), and for its
+// session. A token that is not, whatever the reason, is no error: Active is false. The tokens of a
+// session that has ended are inactive at once. It needs the right introspect, and for Session's
+// Data and Checksum read-data.
+//
+// A token that is bound to a key (Cnf) must come with a proof of it (RFC 9449 §7): hand it on in the
+// request, or check it yourself.
+//
+// Errors are [ErrInvalidArgument], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable]: answer
+// with 503 then, never with 401.
+func (c *Client) IntrospectToken(ctx context.Context, request IntrospectionRequest) (Introspection, error) {
+	form := url.Values{"token": {string(request.Token)}}
+	setText(form, "confirm", request.Confirm)
+	setText(form, "dpop", string(request.Proof))
+	setText(form, "dpop_htm", request.ProofMethod)
+	setText(form, "dpop_htu", request.ProofURL)
+	introspection, _, err := ask[Introspection](ctx, c, call{
+		operation: "introspectToken", method: http.MethodPost, path: "/oauth2/introspect", form: form, again: request.Proof == "",
+	})
+	return introspection, err
+}
+
+// Audience is whom a token is for: a string or a list (RFC 7519 §4.1.3).
+type Audience []string
+
+// UnmarshalJSON reads either form.
+func (a *Audience) UnmarshalJSON(text []byte) error {
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		*a = Audience{one}
+		return nil
+	}
+	var several []string
+	err := json.Unmarshal(text, &several)
+	*a = several
+	return err
+}

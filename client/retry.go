@@ -1,0 +1,68 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"time"
+)
+
+const (
+	// firstPause is the longest after the first attempt. Each further one may be twice as long.
+	firstPause = 100 * time.Millisecond
+	maxPause   = 2 * time.Second
+	// maxRetryAfter is how long a Retry-After may be that is waited for.
+	maxRetryAfter = 30 * time.Second
+)
+
+// send makes the call, and again as often as it may.
+func (c *Client) send(ctx context.Context, call call) (answer, error) {
+	body, err := call.encoded()
+	if err != nil {
+		return answer{}, err
+	}
+	longest := firstPause
+	for attempt := 1; ; attempt++ {
+		if ctx.Err() != nil {
+			return answer{}, fmt.Errorf("%s: %w", call.operation, ctx.Err())
+		}
+		a, err := c.once(ctx, call, body)
+		if err == nil || attempt >= c.attempts || !isRetriable(call, err) {
+			return a, err
+		}
+		if !rest(ctx, longest, err) {
+			return answer{}, err
+		}
+		longest = min(2*longest, maxPause)
+	}
+}
+
+// isRetriable reports whether a call that failed may be made again.
+func isRetriable(call call, err error) bool {
+	if refused, ok := errors.AsType[*Error](err); ok {
+		return call.again && refused.Status == http.StatusServiceUnavailable && refused.RetryAfter <= maxRetryAfter
+	}
+	_, ok := errors.AsType[*unanswered](err)
+	return ok && (call.again || isUnsent(err))
+}
+
+// rest pauses after a failure, and reports whether there is time for another attempt.
+func rest(ctx context.Context, longest time.Duration, failure error) bool {
+	pause := rand.N(longest) //nolint:gosec // not a secret
+	if refused, ok := errors.AsType[*Error](failure); ok {
+		pause += refused.RetryAfter
+	}
+	if end, ok := ctx.Deadline(); ok && time.Until(end) <= pause {
+		return false
+	}
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
