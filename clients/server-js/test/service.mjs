@@ -16,6 +16,8 @@ setInterval(() => {
 
 export const sessions = (more = {}) => new Sessions({ internal, public: issuer, serviceKey, ...more });
 
+export const verifierOptions = { issuer, audience: process.env.AUDIENCE, internal, serviceKey };
+
 /** subject is somebody new. */
 export const subject = () => `user-${crypto.randomUUID()}`;
 
