@@ -15,6 +15,8 @@ export interface VerifierOptions {
   keys?: string;
   /** For how many milliseconds a revoked session's token may still be accepted, at worst. Default: 1000. */
   bound?: number;
+  /** For how many milliseconds to wait for an answer about one token. Default: 1000. */
+  timeout?: number;
 }
 
 export interface VerifyOptions {
@@ -48,10 +50,10 @@ export class Verifier {
   readonly #end = new AbortController();
 
   constructor(options: VerifierOptions) {
-    this.#options = { keys: `${options.issuer}/.well-known/jwks.json`, bound: 1000, ...options };
-    const { internal, serviceKey, keys, bound } = this.#options;
+    this.#options = { keys: `${options.issuer}/.well-known/jwks.json`, bound: 1000, timeout: 1000, ...options };
+    const { internal, serviceKey, keys, bound, timeout } = this.#options;
     this.#keys = createRemoteJWKSet(new URL(keys));
-    this.#sessions = new Sessions({ internal, serviceKey, timeout: 1000, retries: 0 });
+    this.#sessions = new Sessions({ internal, serviceKey, timeout, retries: 0 });
     void this.revocations.follow(`${internal}/v1/revocations`, serviceKey, bound, this.#end.signal);
   }
 

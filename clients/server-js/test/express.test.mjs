@@ -29,8 +29,8 @@ async function verifier(t, more = {}) {
   return verifier;
 }
 
-async function signedIn(url, more = {}) {
-  const created = await sessions().create({ subject: subject(), data: { n: 1 }, ...more });
+async function signedIn(url) {
+  const created = await sessions().create({ subject: subject(), data: { n: 1 }, access_token_ttl: 600 });
   const browser = new Browser(url);
   browser.take(cookies.write(created));
   return { browser, created };
@@ -128,7 +128,7 @@ test("requests in parallel refresh once", async (t) => {
     if (arrived.push(1) === 10) setImmediate(all);
     return cookies.read(header);
   } };
-  const { browser } = await signedIn(await site(t, { sessions: sessions({ public: between.url }), cookies: watched }));
+  const { browser } = await signedIn(await site(t, { sessions: sessions({ public: between.url, timeout: 60_000 }), cookies: watched }));
   browser.expire();
   const pages = await Promise.all(Array.from({ length: 10 }, () => browser.get()));
   assert.deepEqual(pages.map((page) => [page.status, page.body.refreshed]), Array(10).fill([200, true]));

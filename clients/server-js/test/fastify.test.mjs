@@ -23,7 +23,7 @@ async function site(t, options, more = () => undefined) {
 
 test("bearer tokens and cookies in Fastify", async (t) => {
   const url = await site(t, { sessions: sessions(), cookies });
-  const created = await sessions().create({ subject: subject() });
+  const created = await sessions().create({ subject: subject(), access_token_ttl: 600 });
   const get = async (headers) => {
     const answer = await fetch(url, { headers });
     return [answer.status, answer.headers.get("WWW-Authenticate"), await answer.text()];

@@ -8,8 +8,8 @@ import { issuer, listen, network, sessions, subject } from "./service.mjs";
 const cookies = new SessionCookies();
 const page = (header = {}, init = {}) => new Request("https://app.example/", { ...init, headers: header });
 
-async function signedIn(more = {}) {
-  const created = await sessions().create({ subject: subject(), ...more });
+async function signedIn() {
+  const created = await sessions().create({ subject: subject(), access_token_ttl: 600 });
   const browser = new Browser("");
   browser.take(cookies.write(created));
   return { browser, created, sub: created.session.subject };

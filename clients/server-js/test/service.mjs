@@ -16,7 +16,7 @@ setInterval(() => {
 
 export const sessions = (more = {}) => new Sessions({ internal, public: issuer, serviceKey, ...more });
 
-export const verifierOptions = { issuer, audience: process.env.AUDIENCE, internal, serviceKey };
+export const verifierOptions = { issuer, audience: process.env.AUDIENCE, internal, serviceKey, timeout: 30_000 };
 
 /** subject is somebody new. */
 export const subject = () => `user-${crypto.randomUUID()}`;
