@@ -76,6 +76,10 @@ class Sessions:
     def end_all(self, subject):
         return self._call("DELETE", "/v1/sessions", params={"subject": subject}).json()["revoked"]
 
+    def revocations(self, since=None):
+        """Read one document of the feed, which latchkey_verifier follows."""
+        return self._call("GET", "/v1/revocations", params={"since": since} if since else None).json()
+
     def _call(self, method, path, *, base=None, headers=None, **body):
         resent = False
         headers = {**self._key, **(headers or {})} if base is None else headers

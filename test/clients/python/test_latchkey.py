@@ -3,6 +3,7 @@ import os
 import re
 import sys
 import threading
+import time
 import traceback
 import unittest
 import uuid
@@ -10,8 +11,13 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric import ec
+
 sys.path.insert(0, os.environ["EXAMPLE"])
 from latchkey import LatchkeyError, Sessions  # noqa: E402
+from latchkey_verifier import InvalidToken, Verifier  # noqa: E402
 
 INTERNAL, ISSUER, KEY = os.environ["INTERNAL"], os.environ["ISSUER"], os.environ["SERVICE_KEY"]
 OTHER_KEY = os.environ["OTHER_KEY"]  # may introspect only
@@ -173,6 +179,136 @@ class TestSessions(unittest.TestCase):
             self.assertEqual((network.count, error.unavailable), (count, True))
         network.next = lambda method: "lost"
         self.assertTrue(self.refused("no_answer", 0, lambda: sessions(network.url, retries=0).get(session)).unavailable)
+
+
+class TestVerifier(unittest.TestCase):
+    def verifier(self, internal=INTERNAL, **more):
+        options = {"issuer": ISSUER, "audience": os.environ["AUDIENCE"], "timeout": 30, **more}
+        verifier = Verifier(internal, KEY, **options)
+        self.addCleanup(verifier.close)
+        return verifier
+
+    def until(self, what):
+        for _ in range(3000):
+            if what():
+                return
+            time.sleep(0.01)
+        self.fail("waited in vain")
+
+    def refuses(self, verifier, token):
+        try:
+            verifier.verify(token)
+        except InvalidToken:
+            return True
+        return False
+
+    def test_tokens(self):
+        client, verifier = sessions(), self.verifier()
+        live, bound = client.create(data={}), client.create(dpop_jkt="BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc")
+        token = live["access_token"]
+        self.assertEqual(verifier.verify(token)["sid"], live["session"]["id"])
+        header, claims, _ = token.split(".")
+        kid = jwt.get_unverified_header(token)["kid"]
+        said = jwt.decode(token, options={"verify_signature": False})
+        forged = jwt.encode(said, "x" * 32, "HS256", {"kid": kid, "typ": "at+jwt"})
+        unsigned = jwt.encode(said, None, "none", {"kid": kid, "typ": "at+jwt"})
+        for wrong in ("", "x", token[:-8] + "AAAAAAAA", f"{header}.{claims}.", forged, unsigned, live["refresh_token"], bound["access_token"], f"{token},{token}"):
+            self.assertTrue(self.refuses(verifier, wrong), wrong)
+        for options in ({"issuer": "https://other.example", "keys": ISSUER + "/.well-known/jwks.json"}, {"audience": "other"}):
+            self.assertTrue(self.refuses(self.verifier(**options), token), options)
+
+    def test_expired(self):
+        verifier = self.verifier(bound=3600)
+        self.until(lambda: verifier.age() < 3600)
+        token = sessions().create()["access_token"]
+        verifier.verify(token)
+        now, ahead = verifier._now, 0
+        verifier._now = lambda: now() + ahead
+        ahead = 10
+        verifier.verify(token)
+        ahead = 21  # the token lives for 15 seconds, and its leeway is 5
+        self.assertTrue(self.refuses(verifier, token))
+
+    def test_claims(self):
+        verifier, key = self.verifier(bound=3600), ec.generate_private_key(ec.SECP256R1())
+        self.until(lambda: verifier.age() < 3600)
+        verifier._keys = {"own": (key.public_key(), "ES256")}
+        now = int(verifier._now())
+        good = {"iss": ISSUER, "aud": ["x", os.environ["AUDIENCE"]], "exp": now + 60, "iat": now + 30, "jti": "x.a0", "sid": "x"}
+
+        def refused(typ="at+jwt", algorithm="ES256", **changed):
+            claims = {name: value for name, value in {**good, **changed}.items() if value is not None}
+            return self.refuses(verifier, jwt.encode(claims, key, algorithm, {"kid": "own", "typ": typ}))
+
+        self.assertFalse(refused(), "a token from the future was signed, too")
+        for wrong in ({"typ": "JWT"}, {"typ": "rt+jwt"}, {"algorithm": "ES512"}, {"cnf": {"jkt": "x"}}, {"jti": 7}, {"exp": "soon"}, {"iss": "x"}, {"aud": "x"}):
+            self.assertTrue(refused(**wrong), wrong)
+        for missing in good:
+            self.assertTrue(refused(**{missing: None}), missing)
+
+    def test_revocations(self):
+        client, verifier = sessions(), self.verifier(bound=3600)  # so that it does not ask once it knows
+        ended, changed, live = (client.create(access_token_ttl=600) for _ in range(3))
+        self.until(lambda: verifier.age() < 3600)
+        for created in (ended, changed, live):
+            verifier.verify(created["access_token"])
+        client.end(ended["session"]["id"])
+        supersede(changed["session"]["id"])
+        self.until(lambda: self.refuses(verifier, ended["access_token"]))
+        self.until(lambda: self.refuses(verifier, changed["access_token"]))
+        verifier.verify(client.refresh(changed["refresh_token"])["access_token"])
+        verifier.verify(live["access_token"])
+        later = self.verifier(bound=3600)
+        self.until(lambda: later.age() < 3600)
+        self.assertTrue(self.refuses(later, ended["access_token"]))
+        self.assertTrue(self.refuses(later, changed["access_token"]))
+        later.verify(live["access_token"])
+
+    def test_sets(self):
+        verifier = self.verifier("http://127.0.0.1:1")
+        verifier.close()
+
+        def take(**part):
+            verifier._take({"cursor": "c", "sessions": [], "from": 0, **part}, (time.monotonic(), time.time()))
+            return [set(told) for told in verifier._told]
+
+        def revoked(session, until):
+            return [{"id": session, "until": until}]
+
+        def superseded(pair, below):
+            return [{"pair": pair, "below": below, "until": 300}]
+
+        self.assertEqual(take(reset=True, more=True, sessions=revoked("a", 100)), [set(), set()])
+        self.assertEqual(verifier.age(), float("inf"), "a part proves nothing")
+        self.assertEqual(take(complete_ms=-1000, sessions=revoked("b", 300), superseded=superseded("p", 3)), [{"a", "b"}, {"p"}])
+        self.assertGreaterEqual(verifier.age(), 1)
+        take(complete_ms=0, superseded=superseded("p", 2))
+        self.assertEqual(verifier._told[1]["p"][0], 3)
+        self.assertEqual(take(reset=True, more=True, sessions=revoked("c", 300)), [{"a", "b"}, {"p"}])
+        self.assertEqual(take(complete_ms=0, **{"from": 200}), [{"b", "c"}, set()], "a revocation is final, but for what has expired")
+
+    def test_asks(self):
+        network = Network(self)
+        client, verifier = sessions(), self.verifier(network.url, bound=0)
+        live, ended = client.create(access_token_ttl=600), client.create(access_token_ttl=600)
+        verifier.verify(live["access_token"])
+        network.next = lambda method: 503 if method == "GET" else None  # the feed, not the question
+        self.until(lambda: verifier.age() > 0.5)
+        client.end(ended["session"]["id"])
+        self.assertTrue(self.refuses(verifier, ended["access_token"]))
+        verifier.verify(live["access_token"])
+        network.next = lambda method: 503
+        for unsure in (verifier, self.verifier(keys="http://127.0.0.1:1/")):
+            with self.assertRaises(LatchkeyError) as caught:
+                unsure.verify(live["access_token"])
+            self.assertTrue(caught.exception.unavailable)
+
+
+def supersede(session):
+    """Have the session's access tokens refused while it goes on."""
+    url, key = f"{INTERNAL}/v1/sessions/{session}/claims", {"Authorization": "Bearer " + KEY}
+    version = httpx.get(url, headers=key).headers["ETag"]
+    httpx.put(url, params={"supersede": "true"}, json={}, headers={**key, "If-Match": version}).raise_for_status()
 
 
 class TestFastAPI(unittest.TestCase):
