@@ -42,12 +42,11 @@ func TestNodeVerifier(t *testing.T) {
 	}
 	dir := install(t)
 	service := serve(t, inParts)
-	run(t, dir, nil, "node", "node_modules/typescript/bin/tsc")
-	run(t, dir, service, "node", "dist/verifier.test.js")
+	run(t, dir, service, "node", "--test", "verifier.test.mjs")
 	if runtime.GOOS == "linux" {
 		// On a machine whose clock is wrong too.
 		for _, ahead := range []time.Duration{time.Hour, -24 * time.Hour} {
-			run(t, dir, append(serve(t, 1000), testdb.FakeClock(t, ahead)...), "node", "dist/verifier.test.js")
+			run(t, dir, append(serve(t, 1000), testdb.FakeClock(t, ahead)...), "node", "--test", "verifier.test.mjs")
 		}
 	}
 }
@@ -63,17 +62,26 @@ func run(t *testing.T, dir string, environment []string, name string, args ...st
 	}
 }
 
-// install copies the example and installs what it needs.
+// install copies the example and the package that it uses, and installs what they need. It returns where the example is.
 func install(t *testing.T) string {
 	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "src"} {
-		if err := copyTree(name, filepath.Join(dir, name)); err != nil {
+	root := t.TempDir()
+	example, client := filepath.Join(root, "examples", "node-verifier"), filepath.Join(root, "clients", "server-js")
+	for _, name := range []string{"package.json", "package-lock.json", "server.mjs", "verifier.test.mjs"} {
+		if err := copyTree(name, filepath.Join(example, name)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	run(t, dir, nil, "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
-	return dir
+	for _, name := range []string{"package.json", "package-lock.json", "tsconfig.json", "src"} {
+		if err := copyTree(filepath.Join("..", "..", "clients", "server-js", name), filepath.Join(client, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{client, example} {
+		run(t, dir, nil, "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
+	}
+	run(t, client, nil, "npm", "run", "--silent", "build")
+	return example
 }
 
 func copyTree(from, to string) error {
@@ -86,6 +94,9 @@ func copyTree(from, to string) error {
 	}
 	text, err := os.ReadFile(from)
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
 		return err
 	}
 	return os.WriteFile(to, text, 0o600)

@@ -1,23 +1,23 @@
 // Run by verifier_test.go, against the service whose addresses are in the environment.
 import assert from "node:assert/strict";
-import { createServer as createHttpServer, type IncomingMessage, type Server } from "node:http";
-import { connect, createServer, type AddressInfo, type Socket } from "node:net";
+import { once } from "node:events";
+import { connect, createServer } from "node:net";
 import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Verifier, type Options } from "./verifier.js";
+import { backend as start } from "./server.mjs";
 
-const env = (name: string) => process.env[name] ?? assert.fail(`${name} is not set`);
+const env = (name) => process.env[name] ?? assert.fail(`${name} is not set`);
 const internal = env("INTERNAL");
 const serviceKey = env("SERVICE_KEY");
-const options: Options = { issuer: env("ISSUER"), audience: env("AUDIENCE"), keys: env("KEYS"), internal, serviceKey };
+const options = { issuer: env("ISSUER"), audience: env("AUDIENCE"), keys: env("KEYS"), internal, serviceKey };
 const bound = 1000;
 
-const listen = async (server: { listen(port: number, host: string, done: () => void): unknown; address(): unknown }) => {
-  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
-  return (server.address() as AddressInfo).port;
+const listen = async (server) => {
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  return server.address().port;
 };
 
-async function call(method: string, path: string, body?: unknown): Promise<any> {
+async function call(method, path, body) {
   const answer = await fetch(internal + path, {
     method,
     headers: { Authorization: `Bearer ${serviceKey}`, "Content-Type": "application/json" },
@@ -32,29 +32,24 @@ async function session() {
   const supersede = async () => {
     const url = `${internal}/v1/sessions/${session.id}/claims`;
     const headers = { Authorization: `Bearer ${options.serviceKey}`, "Content-Type": "application/json" };
-    const etag = (await fetch(url, { headers })).headers.get("etag")!;
+    const etag = (await fetch(url, { headers })).headers.get("etag");
     const answer = await fetch(`${url}?supersede=true`, { method: "PUT", headers: { ...headers, "If-Match": etag }, body: "{}" });
     assert.equal(answer.status, 200);
   };
-  return { token: token as string, supersede, revoke: () => call("DELETE", `/v1/sessions/${session.id}`), id: session.id as string };
+  return { token, supersede, revoke: () => call("DELETE", `/v1/sessions/${session.id}`), id: session.id };
 }
 
 /** A backend behind the middleware. */
-async function backend(changed: Partial<Options> = {}) {
-  const verifier = new Verifier({ ...options, ...changed });
-  const middleware = verifier.middleware();
-  const server = createHttpServer((request, response) => {
-    void middleware(request, response, () => {
-      response.end((request as IncomingMessage & { claims?: { sid?: unknown } }).claims?.sid);
-    });
-  });
-  const url = `http://127.0.0.1:${await listen(server)}/`;
-  after(() => (verifier.close(), close(server)));
-  const get = async (token?: string) => {
+async function backend(changed = {}) {
+  const { verifier, server } = start({ ...options, ...changed });
+  await once(server, "listening");
+  const url = `http://127.0.0.1:${server.address().port}/`;
+  after(() => close(server));
+  const get = async (token) => {
     const answer = await fetch(url, token === undefined ? {} : { headers: { Authorization: `Bearer ${token}` } });
     return { status: answer.status, challenge: answer.headers.get("www-authenticate"), retry: answer.headers.get("retry-after"), body: await answer.text() };
   };
-  const until = async (status: number, token: string) => {
+  const until = async (status, token) => {
     for (const deadline = Date.now() + 20_000; ; await sleep(1)) {
       const answer = await get(token);
       if (answer.status === status) return;
@@ -64,7 +59,7 @@ async function backend(changed: Partial<Options> = {}) {
   return { verifier, get, until };
 }
 
-function close(server: Server) {
+function close(server) {
   server.close();
   server.closeAllConnections();
 }
@@ -72,11 +67,11 @@ function close(server: Server) {
 /** A network between us and the service, which can be frozen or cut. */
 async function proxy() {
   const { hostname, port } = new URL(internal);
-  const sockets = new Set<Socket>();
+  const sockets = new Set();
   let down = false;
   const server = createServer((client) => {
     const service = connect(Number(port), hostname);
-    for (const [from, to] of [[client, service], [service, client]] as const) {
+    for (const [from, to] of [[client, service], [service, client]]) {
       sockets.add(from);
       from.on("error", () => {}).on("close", () => (sockets.delete(from), to.destroy())).pipe(to);
     }
@@ -86,11 +81,11 @@ async function proxy() {
   return {
     internal: `http://127.0.0.1:${await listen(server)}`,
     freeze: () => sockets.forEach((s) => (s.unpipe(), s.pause())),
-    setDown: (is: boolean) => ((down = is), is && sockets.forEach((s) => s.destroy())),
+    setDown: (is) => ((down = is), is && sockets.forEach((s) => s.destroy())),
   };
 }
 
-const verifierIsFresh = async (verifier: Verifier) => {
+const verifierIsFresh = async (verifier) => {
   while (verifier.revocations.age() > bound) await sleep(5);
 };
 

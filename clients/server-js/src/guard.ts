@@ -1,0 +1,129 @@
+import type { SessionCookies, Header } from "./cookies.js";
+import { LatchkeyError } from "./errors.js";
+import type { Sessions } from "./sessions.js";
+import type { Session, TokenResponse } from "./types.js";
+import { InvalidToken, Unavailable, type Verifier } from "./verifier.js";
+
+export interface GuardOptions {
+  /** Checks tokens strictly, unless there is a verifier, and refreshes for browsers with cookies. */
+  sessions?: Sessions;
+  /** Checks tokens without asking anybody. */
+  verifier?: Verifier;
+  /** Takes tokens from cookies, too, and refreshes them. It needs `sessions`, with the address of the public listener. */
+  cookies?: SessionCookies;
+  /** Lets requests without a session pass. Default: they are refused with 401. */
+  optional?: boolean;
+}
+
+/** Who sends a request. */
+export interface Identity {
+  /** What the access token says. Without a subject of its own, a session's `sub` is its id. */
+  claims: Record<string, unknown> & { sub: string; sid: string };
+  /** The access token, for calls on the user's behalf. */
+  token: string;
+  /** The session with its data, where the token was checked strictly. */
+  session?: Session;
+  /** Whether it was refreshed for this very request, so that its browser may never get it: whoever checks it must not confirm it. */
+  refreshed: boolean;
+}
+
+/** What becomes of a request: it passes, for somebody or for nobody, or is refused. */
+export type Outcome =
+  | { kind: "pass"; identity: Identity | null; fresh?: Fresh }
+  | { kind: "refuse"; status: 401 | 403 | 503; headers: Record<string, string> };
+
+/** Cookies that are to go with the answer, if it comes soon. */
+export class Fresh {
+  readonly #cookies: string[];
+  readonly #until: number;
+
+  constructor(cookies: string[], { expires_in }: TokenResponse) {
+    this.#cookies = cookies;
+    this.#until = performance.now() + Math.min(10_000, expires_in * 500);
+  }
+
+  /**
+   * cookies is empty for an answer that took so long that the browser may have newer ones. Without them it comes with those that it has,
+   * and the service gives it the same pair again, since nobody has confirmed it.
+   */
+  get cookies(): string[] {
+    return performance.now() < this.#until ? this.#cookies : [];
+  }
+}
+
+/** Guard decides about requests, whatever the framework. */
+export class Guard {
+  readonly #options: GuardOptions;
+  /** Refreshes that are under way, by the token. */
+  readonly #refreshing = new Map<string, Promise<TokenResponse>>();
+
+  constructor(options: GuardOptions) {
+    if (!options.sessions && !options.verifier) throw new TypeError("either `sessions` or `verifier` is needed");
+    if (options.cookies && !options.sessions) throw new TypeError("`cookies` need `sessions`, to refresh");
+    this.#options = options;
+  }
+
+  /** check looks at a request. It throws what is the backend's own fault, such as a service key without the right. */
+  async check(method: string, header: Header): Promise<Outcome> {
+    const authorization = header("authorization");
+    try {
+      const token = /^Bearer +([^\s,]+)$/i.exec(authorization ?? "")?.[1];
+      if (token !== undefined) return { kind: "pass", identity: await this.identify(token) };
+      if (this.#options.cookies?.isCrossSite(method, header)) return { kind: "refuse", status: 403, headers: {} };
+      const found = await this.#fromCookies(header("cookie"));
+      if (found) return { kind: "pass", ...found };
+    } catch (error) {
+      if (error instanceof Unavailable) return { kind: "refuse", status: 503, headers: { "Retry-After": "1" } };
+      if (!(error instanceof InvalidToken)) throw error;
+    }
+    if (this.#options.optional && authorization === undefined) return { kind: "pass", identity: null };
+    return { kind: "refuse", status: 401, headers: { "WWW-Authenticate": authorization ? 'Bearer error="invalid_token"' : "Bearer" } };
+  }
+
+  /** identify checks an access token, and throws InvalidToken or Unavailable. A refreshed one is left unconfirmed. */
+  async identify(token: string, refreshed = false): Promise<Identity> {
+    const { verifier, sessions } = this.#options;
+    if (verifier) return { claims: (await verifier.verify(token, { confirm: !refreshed })) as Identity["claims"], token, refreshed };
+    const { active, claims, session, ...own } = await sessions!.introspect(token, { confirm: !refreshed }).catch(rethrow);
+    // A token that is bound to a key is worth nothing without a proof of it (RFC 9449 §7.1).
+    if (!active || !session || own.cnf) throw new InvalidToken("not active");
+    return { claims: { ...claims, ...own } as Identity["claims"], token, session, refreshed };
+  }
+
+  async #fromCookies(header: string | undefined): Promise<{ identity: Identity; fresh?: Fresh } | undefined> {
+    const { cookies } = this.#options;
+    if (!cookies) return undefined;
+    const { access, refresh } = cookies.read(header);
+    if (access !== "") {
+      try {
+        return { identity: await this.identify(access) };
+      } catch (error) {
+        if (!(error instanceof InvalidToken) || refresh === "") throw error;
+      }
+    }
+    if (refresh === "") return undefined;
+    const pair = await this.#refresh(refresh);
+    return { identity: await this.identify(pair.access_token, true), fresh: new Fresh(cookies.write(pair), pair) };
+  }
+
+  /** #refresh refreshes once for all requests that come with the same token meanwhile. */
+  #refresh(token: string): Promise<TokenResponse> {
+    const known = this.#refreshing.get(token);
+    if (known) return known;
+    const refresh = this.#options.sessions!.refresh(token).catch((error: unknown) => {
+      if (error instanceof LatchkeyError && error.code === "invalid_grant") throw new InvalidToken("the session is over", { cause: error });
+      return rethrow(error);
+    }).finally(() => this.#refreshing.delete(token));
+    this.#refreshing.set(token, refresh);
+    return refresh;
+  }
+}
+
+/**
+ * rethrow has nobody take the service's refusal of this backend for one of its user: frameworks make an error's `status` their answer's.
+ */
+function rethrow(error: unknown): never {
+  if (!(error instanceof LatchkeyError)) throw error;
+  if (error.unavailable) throw new Unavailable("nobody knows", { cause: error });
+  throw new Error(`the session service refused this backend: ${error.message}`, { cause: error });
+}

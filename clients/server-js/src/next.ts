@@ -1,0 +1,83 @@
+import type { Header } from "./cookies.js";
+import { Guard, type Fresh, type GuardOptions, type Identity } from "./guard.js";
+import { InvalidToken, Unavailable } from "./verifier.js";
+
+export { SessionCookies, type CookiesOptions } from "./cookies.js";
+export { Unavailable } from "./verifier.js";
+export type { GuardOptions, Identity } from "./guard.js";
+
+/** How a token that was refreshed on the way gets to the components of the same request. */
+const refreshedHeader = "latchkey-refreshed";
+
+/**
+ * NextSessions is for Next.js, and whatever else has the platform's Request and Response. It runs in Node, not at the edge.
+ *
+ * Only what can set cookies refreshes: `proxy`, or `route` where there is no proxy. A component only reads.
+ */
+export class NextSessions {
+  readonly #options: GuardOptions;
+  readonly #guard: Guard;
+
+  constructor(options: GuardOptions) {
+    this.#options = options;
+    this.#guard = new Guard(options);
+  }
+
+  /**
+   * proxy is for proxy.ts, or middleware.ts before Next.js 16: it refreshes where that is needed, and sets the cookies. `pass` goes on
+   * with the headers that it is given, which tell components of a token that was refreshed.
+   */
+  async proxy<R extends Response>(request: Request, pass: (headers: Headers) => R | Promise<R>): Promise<R | Response> {
+    return this.#handle(request, (identity) => {
+      const headers = new Headers(request.headers);
+      headers.delete(refreshedHeader); // a client's own
+      if (identity?.refreshed) headers.set(refreshedHeader, identity.token);
+      return pass(headers);
+    });
+  }
+
+  /** route is for route handlers that no proxy is in front of: `handle` is called with the request's identity, or null for nobody. */
+  async route(request: Request, handle: (identity: Identity | null) => Response | Promise<Response>): Promise<Response> {
+    return this.#handle(request, handle);
+  }
+
+  /**
+   * component returns who sends a request, by its headers, or null. It is for server components, and for route handlers behind the
+   * proxy. It never refreshes: a component cannot set cookies. It throws Unavailable where nobody can tell.
+   */
+  async component(headers: Headers): Promise<Identity | null> {
+    const get = headerOf(headers);
+    const refreshed = get(refreshedHeader); // where a client has sent it, its own token is left unconfirmed, and nothing else
+    const bearer = /^Bearer +([^\s,]+)$/i.exec(get("authorization") ?? "")?.[1];
+    const token = refreshed ?? bearer ?? this.#options.cookies?.read(get("cookie")).access ?? "";
+    if (token === "") return null;
+    try {
+      return await this.#guard.identify(token, refreshed !== undefined);
+    } catch (error) {
+      if (error instanceof InvalidToken) return null;
+      throw error;
+    }
+  }
+
+  async #handle<R extends Response>(request: Request, next: (identity: Identity | null) => R | Promise<R>): Promise<R | Response> {
+    const outcome = await this.#guard.check(request.method, headerOf(request.headers));
+    if (outcome.kind === "refuse") return new Response(null, outcome);
+    const answer = await next(outcome.identity);
+    return outcome.fresh ? hand(answer, outcome.fresh) : answer;
+  }
+}
+
+function headerOf(headers: Headers): Header {
+  return (name) => headers.get(name) ?? undefined;
+}
+
+/** hand puts fresh cookies into an answer, before its own, which count more. No cache may keep them. */
+function hand<R extends Response>(answer: R, fresh: Fresh): R | Response {
+  const { cookies } = fresh;
+  if (cookies.length === 0) return answer;
+  const headers = new Headers(answer.headers);
+  headers.delete("Set-Cookie");
+  for (const cookie of [...cookies, ...answer.headers.getSetCookie()]) headers.append("Set-Cookie", cookie);
+  headers.set("Cache-Control", "no-store");
+  return new Response(answer.body, { status: answer.status, statusText: answer.statusText, headers });
+}

@@ -1,0 +1,120 @@
+"""Checks Latchkey's access tokens without asking anybody. Copy this file beside latchkey.py; it needs PyJWT with cryptography."""
+import threading
+import time
+
+import httpx
+import jwt
+
+from latchkey import LatchkeyError, Sessions
+
+LEEWAY = 5  # seconds
+KEYS_PAUSE = 10  # seconds between two looks for a key that is not known: anybody can make a token with one
+
+
+class InvalidToken(Exception):
+    """The token is no good: 401."""
+
+
+class Verifier:
+    """Follows what was revoked, in a thread of its own, and asks about a token where it knows less than bound seconds ago.
+
+    Make one in each process, after it has forked. docs/edge.md says why each step is as it is.
+    """
+
+    def __init__(self, internal, service_key, issuer, audience, *, keys=None, bound=1.0, timeout=1.0):
+        self._issuer, self._audience, self._bound = issuer, audience, bound
+        self._asked = Sessions(internal, service_key, timeout=timeout, retries=0)
+        self._feed = Sessions(internal, service_key, timeout=max(2 * bound, 2), retries=0)
+        self._url, self._keys, self._looked, self._lock = keys or issuer + "/.well-known/jwks.json", {}, None, threading.Lock()
+        self._told, self._loading, self._from, self._cursor = ({}, {}), None, 0, None
+        self._proof, self._clock = None, None
+        self._closed = threading.Event()
+        threading.Thread(target=self._follow, daemon=True).start()
+
+    def close(self):
+        self._closed.set()
+
+    def age(self):
+        """How many seconds ago all that was revoked was known: on that clock on which it is more."""
+        proof = self._proof
+        return max(time.monotonic() - proof[0], time.time() - proof[1]) if proof else float("inf")
+
+    def verify(self, token):
+        """Return the claims. Raises InvalidToken (401), or LatchkeyError (503) where nobody can tell."""
+        options = {"require": ["exp", "iat", "jti", "sid", "iss", "aud"], "verify_exp": False, "verify_iat": False, "verify_nbf": False}
+        try:
+            header = jwt.get_unverified_header(token)
+        except jwt.InvalidTokenError as cause:
+            raise InvalidToken("not valid") from cause
+        key, algorithm = self._key(header.get("kid"))
+        try:
+            claims = jwt.decode(token, key, [algorithm], options, audience=self._audience, issuer=self._issuer)
+            exp, (pair, _, generation) = int(claims["exp"]), claims["jti"].partition(".a")
+        except (jwt.InvalidTokenError, ValueError, TypeError, AttributeError) as cause:
+            raise InvalidToken("not valid") from cause
+        # By the service's clock. A token with cnf is bound to a key, and worth nothing without a proof of it.
+        if header.get("typ") != "at+jwt" or exp + LEEWAY <= self._now() or "cnf" in claims:
+            raise InvalidToken("not valid")
+        revoked, superseded = self._told
+        if claims["sid"] in revoked or (generation.isdecimal() and int(generation) < superseded.get(pair, (0, 0))[0]):
+            raise InvalidToken("revoked")
+        if (exp + 60 < self._from or self.age() > self._bound) and not self._asked.introspect(token)["active"]:
+            raise InvalidToken("revoked")
+        return claims
+
+    def _key(self, kid):
+        with self._lock:
+            if kid not in self._keys and (self._looked is None or time.monotonic() - self._looked > KEYS_PAUSE):
+                try:
+                    answer = httpx.get(self._url, timeout=5)
+                    answer.raise_for_status()
+                    found = answer.json()["keys"]
+                except (httpx.HTTPError, ValueError, KeyError) as cause:
+                    raise LatchkeyError(0, "no_answer", "the keys cannot be fetched") from cause
+                self._keys, self._looked = {key["kid"]: (jwt.PyJWK(key).key, key["alg"]) for key in found}, time.monotonic()
+            if kid not in self._keys:
+                raise InvalidToken("an unknown key")
+            return self._keys[kid]
+
+    def _now(self):
+        clock = self._clock
+        return clock[0] + time.monotonic() - clock[1] if clock else time.time()
+
+    def _follow(self):
+        pause = 0.05
+        while not self._closed.is_set():
+            sent = time.monotonic(), time.time()  # what the proofs count from
+            try:
+                self._take(self._feed.revocations(self._cursor), sent)
+                pause = 0.05
+            except Exception:  # whatever it is: what is known gets older, and tokens are asked about
+                self._closed.wait(pause)
+                pause = min(2 * pause, 2)
+
+    def _take(self, part, sent):
+        if part.get("reset"):
+            self._loading = ({}, {})
+        revoked, superseded = self._loading or self._told
+        for one in part["sessions"]:
+            revoked[one["id"]] = one["until"]
+        for one in part.get("superseded", ()):
+            below, until = superseded.get(one["pair"], (0, 0))
+            superseded[one["pair"]] = max(below, one["below"]), max(until, one["until"])
+        self._cursor = part["cursor"]
+        if "complete_ms" not in part:
+            return  # more follows
+        if self._loading:  # a revocation is final, also where the database has lost it
+            for session, until in self._told[0].items():
+                if until >= part["from"]:
+                    revoked[session] = max(until, revoked.get(session, 0))
+            self._told, self._loading, self._from = self._loading, None, 0
+        self._from = max(self._from, part["from"])
+        complete = part["complete_ms"] / 1000
+        self._proof = sent[0] + complete, sent[1] + complete
+        if "now" in part:  # it was told after the proof and before it was read here: take the middle
+            read = time.monotonic()
+            self._clock = part["now"] / 1000, (min(self._proof[0], read) + read) / 2
+        for session in [session for session, until in list(revoked.items()) if until < self._from]:
+            del revoked[session]
+        for pair in [pair for pair, (_, until) in list(superseded.items()) if until < self._from]:
+            del superseded[pair]

@@ -1,0 +1,41 @@
+package clients_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
+)
+
+// otherKey is of a backend that may introspect, and with -reads after it of one that may read; neither may do anything else.
+const otherKey = "a-service-key-that-may-introspect-only-0001"
+
+// severalKeys is a service with keys that lack rights, and a limit that is soon reached.
+var severalKeys = testservice.Env{
+	"LATCHKEY_SERVICE_KEYS":         "clients:" + testservice.Key + ",other:" + otherKey + ":introspect,reads:" + otherKey + "-reads:read",
+	"LATCHKEY_SESSIONS_PER_SUBJECT": "5", "LATCHKEY_SESSIONS_PER_SUBJECT_ACTION": "refuse",
+}
+
+// Our package for Node backends: its tests are in clients/server-js, and run by Node's own test runner.
+func TestServerClient(t *testing.T) {
+	t.Parallel()
+	need(t, "node", "npm")
+	dir := t.TempDir()
+	copyTracked(t, "../../clients/server-js", dir)
+	run(t, dir, os.Environ(), "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
+	for _, script := range []string{"build", "package"} {
+		t.Logf("%s", run(t, dir, os.Environ(), "npm", "run", "--silent", script))
+	}
+	httpapi, err := filepath.Abs("../../httpapi")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, severalKeys)
+	out := run(t, dir, testservice.Env{
+		"PATH": os.Getenv("PATH"), "HOME": dir, "ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key, "OTHER_KEY": otherKey,
+		"AUDIENCE": audience, "HTTPAPI": httpapi, "PARENT": strconv.Itoa(os.Getpid()),
+	}.List(), "npm", "test", "--silent")
+	t.Logf("%s", out)
+}
