@@ -41,6 +41,19 @@ func TestServices(t *testing.T) {
 	}
 }
 
+// The budget counts the pods that serve, and not the Job's.
+func TestPodDisruptionBudget(t *testing.T) {
+	t.Parallel()
+	all := objects(t, mustRender(t, required))
+	selector, _ := find(t, all, "PodDisruptionBudget", "").Spec.Selector.(map[string]any)
+	if !selects(selector["matchLabels"], find(t, all, "Deployment", "").Spec.Template.Metadata.Labels) {
+		t.Error("the budget does not count the pods that serve")
+	}
+	if selects(selector["matchLabels"], find(t, all, "Job", "-migrate").Spec.Template.Metadata.Labels) {
+		t.Error("the budget counts the Job's pod")
+	}
+}
+
 // From outside only the public listener can be reached, under the issuer's name.
 func TestIngress(t *testing.T) {
 	t.Parallel()

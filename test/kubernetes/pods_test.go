@@ -132,24 +132,6 @@ func TestSettingsAreKnown(t *testing.T) {
 	})
 }
 
-// The migration's pod has the database's address, by that of the role that may migrate, and no key.
-func TestMigrationHasNoKeys(t *testing.T) {
-	t.Parallel()
-	all := objects(t, mustRender(t, read(t, "deploy/helm/examples/managed-postgresql.yaml")))
-	var keys []string
-	for _, item := range find(t, all, "Job", "-migrate").Spec.Template.Spec.Volumes[0].Secret.Items {
-		keys = append(keys, item.Key)
-	}
-	if diff := cmp.Diff([]string{"ca.crt", "migrate-database-url"}, keys); diff != "" {
-		t.Errorf("the Job (-want +got):\n%s", diff)
-	}
-	for _, item := range find(t, all, "Deployment", "").Spec.Template.Spec.Volumes[0].Secret.Items {
-		if item.Key == "migrate-database-url" {
-			t.Error("the service could change tables")
-		}
-	}
-}
-
 // Whatever the delay, there is time for it, for requests and for jobs before the pod is killed.
 func TestGracePeriod(t *testing.T) {
 	t.Parallel()
