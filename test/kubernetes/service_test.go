@@ -21,7 +21,7 @@ func inCluster(one container, dir string) testservice.Env {
 }
 
 // The service takes what the chart gives it, and answers the probes where they ask: while the database is away it is not
-// ready, and alive.
+// ready, and alive. It writes no file.
 func TestServiceRunsAsRendered(t *testing.T) {
 	t.Parallel()
 	server := testdb.NewServer(t)
@@ -43,8 +43,9 @@ func TestServiceRunsAsRendered(t *testing.T) {
 	if len(serve.Args) != 1 || serve.Args[0] != "serve" {
 		t.Fatalf("the container's arguments are %q", serve.Args)
 	}
+	place := t.TempDir()
 	// It is to end at once, at the end of the test.
-	service := testservice.Start(t, t.TempDir(), inCluster(serve, dir).With(testservice.Env{"LATCHKEY_SHUTDOWN_DELAY": ""}))
+	service := testservice.Start(t, place, inCluster(serve, dir).With(testservice.Env{"LATCHKEY_SHUTDOWN_DELAY": "", "TMPDIR": place}))
 	t.Cleanup(service.Stop)
 	asks := func(p probe) int {
 		listener := map[string]string{"public": service.Public, "internal": service.Internal}[p.HTTPGet.Port]
@@ -62,5 +63,9 @@ func TestServiceRunsAsRendered(t *testing.T) {
 		if status := asks(p); status != http.StatusOK {
 			t.Errorf("without the database the %s probe is answered with %d", name, status)
 		}
+	}
+	// The root file system is read-only.
+	if written, err := os.ReadDir(place); err != nil || len(written) > 0 {
+		t.Errorf("the service has written %v, %v", written, err)
 	}
 }
