@@ -90,6 +90,14 @@ frameworks: ## Hold the Go middleware against web frameworks
 failover: ## Take the primary away from the service (LONG=1: in every way, with the figures into docs/failover.md; needs patroni, etcd, haproxy and pgbouncer)
 	cd test/failover && go test -count=1 -v -timeout=40m ./... $(if $(LONG),-args -long -update)
 
+.PHONY: kubernetes
+kubernetes: ## Render the Helm chart in every way, and run the service as it says
+	cd test/kubernetes && go test -count=1 ./...
+
+.PHONY: manifests
+manifests: ## Make deploy/kubernetes, and the chart's copy of the alerts, anew
+	cd test/kubernetes && go test -count=1 -run '^TestManifests$$' . -update
+
 .PHONY: release
 release: ## Install and import the newest commit as others do a release
 	cd test/release && go test -count=1 ./...
@@ -154,6 +162,7 @@ lint: ## Run the linters, compile for Windows, and check that go.mod is tidy
 	cd test/websockets && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/frameworks && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/failover && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
+	cd test/kubernetes && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/release && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd tools/release && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 

@@ -1,0 +1,2 @@
+// Package homedir is named by tests of Helm that nobody runs here.
+package homedir
