@@ -143,8 +143,9 @@ micro: ## Measure the hot functions, with their allocations
 	go test -run '^$$' -bench . ./tokens ./sessionstore ./internal/refresh ./internal/canonical ./dataseal ./httpapi ./verifier ./audit
 
 .PHONY: generate
-generate: ## Make the types of package client anew from httpapi/openapi.yaml
+generate: ## Make the types of package client and of @latchkey/server anew from httpapi/openapi.yaml
 	go generate ./client
+	cd clients/server-js && npm ci --silent && npm run --silent generate
 
 .PHONY: fmt
 fmt: ## Format the code

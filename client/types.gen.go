@@ -62,8 +62,8 @@ type Checksum = string
 
 // Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 // spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-// `jti`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within the range of 64 bits
-// of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
+// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within
+// the range of 64 bits of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
 type Claims = json.RawMessage
 
 // Device What is known about the device; a member that is not known is absent.
@@ -265,8 +265,8 @@ type Introspection struct {
 
 	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within the range of 64 bits
-	// of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
+	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within
+	// the range of 64 bits of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
 	Claims   Claims `json:"claims,omitempty,omitzero"`
 	ClientID string `json:"client_id,omitempty,omitzero"`
 
@@ -384,8 +384,8 @@ type NewSession struct {
 
 	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within the range of 64 bits
-	// of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
+	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within
+	// the range of 64 bits of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
 	Claims Claims `json:"claims,omitempty,omitzero"`
 
 	// Client What the session's user may be shown about the device. Nothing is refused for it, bytes that are no UTF-8 included.
@@ -484,8 +484,8 @@ type Session struct {
 
 	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within the range of 64 bits
-	// of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
+	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within
+	// the range of 64 bits of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
 	Claims Claims `json:"claims,omitempty,omitzero"`
 
 	// Client What is known about the device; a member that is not known is absent.

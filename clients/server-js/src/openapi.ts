@@ -840,8 +840,8 @@ export interface components {
         /**
          * @description Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
          *     spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-         *     `jti`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within the range of 64 bits
-         *     of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
+         *     `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within
+         *     the range of 64 bits of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
          * @example {
          *       "role": "editor",
          *       "scope": "orders:read orders:write"
