@@ -180,7 +180,10 @@ func TestAllOfSeveralManagers(t *testing.T) {
 		}
 	}
 	n := 0
-	for range api.All(t.Context(), "ann") {
+	for _, err := range api.All(t.Context(), "ann") {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if n++; n == 2 {
 			break
 		}
