@@ -93,7 +93,17 @@ test("every answer that the service's own tests have, and every code", async (t)
     assert.ok(error.message.startsWith(`getSession: ${error.status} ${error.code}: `), error.message);
     codes.add(error.code);
   }
-  assert.ok(codes.size > 25, `only ${codes.size} codes`);
+  const description = await readFile(`${HTTPAPI}/openapi.yaml`, "utf8");
+  const [, list] = /The last part of `type`, to switch on\.\n +enum:\n((?: +- \w+\n)+)/.exec(description);
+  const [, oauth] = /error:\n +type: string\n +enum: \[([^\]]+)\]/.exec(description);
+  const described = [...list.matchAll(/- (\w+)/g), ...oauth.matchAll(/(\w+)/g)].map(([, code]) => code);
+  assert.ok(described.length > 40, `only ${described.length} codes were found`);
+  for (const code of described.filter((code) => !codes.has(code) && code !== "invalid_token")) {
+    const json = described.indexOf(code) < list.split("\n").length - 1 ? { code, request_id: "golden" } : { error: code };
+    const { url } = await fake(t, () => ({ status: 400, json }));
+    const error = await failure(sessions({ internal: url, retries: 0 }).get(crypto.randomUUID()));
+    assert.deepEqual([error.code, error.status, error.requestId], [code, 400, json.request_id]);
+  }
 });
 
 test("a request is sent again only where that is safe, and may help", async (t) => {
