@@ -14,9 +14,14 @@ test("the types are those of the service's description", (t) => {
   const [program, , ...options] = scripts.generate.split(" ");
   options[options.length - 1] = join(folder, "openapi.ts");
   execFileSync(join("node_modules", ".bin", program), [description, ...options], { stdio: "pipe" });
-  const current = readFileSync(join(folder, "openapi.ts"), "utf8") === readFileSync("src/openapi.ts", "utf8");
+  const current = types(join(folder, "openapi.ts")) === types("src/openapi.ts");
   assert.ok(current, "src/openapi.ts is stale: npm run generate");
 });
+
+/** types is a file without its comments: another wording in the description changes no type. */
+function types(name) {
+  return readFileSync(name, "utf8").replace(/\s*\/\*\*[\s\S]*?\*\//g, "");
+}
 
 // An operation that is new in the description is offered, or stands here.
 const elsewhere = [
