@@ -45,7 +45,7 @@ var logins = map[string]start{
 		r := chi.NewRouter()
 		r.Use(middleware.Recoverer, a.sessions.Handler)
 		r.HandleFunc("/*", func(w http.ResponseWriter, r *http.Request) {
-			http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"}) //nolint:gosec // nobody's secret
+			http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
 			w.Header().Add("Vary", "Accept-Language")
 			who, err := a.act(w, r)
 			if err != nil {
@@ -59,7 +59,7 @@ var logins = map[string]start{
 		e := echo.New()
 		e.Use(echomiddleware.Recover(), frameworks.ForEcho(a.sessions.Handler))
 		e.Any("/*", func(c *echo.Context) error {
-			c.SetCookie(&http.Cookie{Name: "theme", Value: "dark"}) //nolint:gosec // nobody's secret
+			c.SetCookie(&http.Cookie{Name: "theme", Value: "dark"})
 			c.Response().Header().Add("Vary", "Accept-Language")
 			who, err := a.act(c.Response(), c.Request())
 			if err != nil {
