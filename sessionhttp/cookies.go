@@ -28,7 +28,10 @@ type Cookies struct {
 	// Name is the cookies' name after the prefix, up to 121 characters. Managers whose sessions are
 	// apart need a name each: access tokens of the sessions that a manager begins have it, and a manager
 	// with another name refuses them. Sessions that nobody's cookies are named for are good
-	// in any: those that [sessionstore.Store.Create] made without a Cookie.
+	// in any: those that [sessionstore.Store.Create] made without a Cookie. A refresh token
+	// has no name: another manager rotates it before it refuses the pair, of which its owner hears
+	// nothing, and one that was used before is reported as stolen, as it is anywhere. A transport that calls
+	// Cookies without embedding it has no name either: its managers need a [Config].ClientID each.
 	// Empty means "session". With a name that cookies cannot have, [New] panics.
 	Name string
 	// Protection decides which requests come from another site, and refuses them, whether they
