@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"mime"
 	"net"
 	"net/http"
@@ -89,7 +88,12 @@ func (c *Client) request(ctx context.Context, call call, body []byte) (*http.Req
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(r.Header, call.header)
+	for name, values := range call.header {
+		if !isVisible(values[0]) {
+			return nil, fmt.Errorf("%w: the value for %s must be of visible ASCII characters", ErrInvalidArgument, name)
+		}
+		r.Header[name] = values
+	}
 	switch {
 	case call.form != nil:
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

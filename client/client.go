@@ -48,7 +48,7 @@ func New(address, key string, options ...Option) (*Client, error) {
 		base.User != nil || base.RawQuery != "" || base.Fragment != "" {
 		return nil, errors.New("client: the address must be http:// or https:// with a host, and have neither user nor query")
 	}
-	if key == "" || strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) {
+	if key == "" || !isVisible(key) {
 		return nil, errors.New("client: the service key must be of visible ASCII characters")
 	}
 	authorization := "Bearer " + key
@@ -65,6 +65,11 @@ func New(address, key string, options ...Option) (*Client, error) {
 		}
 	}
 	return c, nil
+}
+
+// isVisible tells whether a text may stand in a header, and is of visible ASCII characters alone.
+func isVisible(text string) bool {
+	return !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' })
 }
 
 func newTransport() *http.Transport {

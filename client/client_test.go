@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/latchkey-sessions/latchkey/client"
 )
 
@@ -45,6 +47,26 @@ func TestNew(t *testing.T) {
 		if _, err := client.New(c.address, c.key, options...); err == nil || err.Error() != c.want {
 			t.Errorf("%q: %v, not %q", c.address, err, c.want)
 		}
+	}
+}
+
+// What no header can have is the caller's mistake: nothing is sent, and nothing tried again.
+func TestWrongHeaders(t *testing.T) {
+	t.Parallel()
+	c, err := client.New("https://gateway.example", key, client.WithTransport(transport(func(*http.Request) (*http.Response, error) {
+		t.Error("something was sent")
+		return nil, errors.New("no")
+	})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.CreateSessionOnce(t.Context(), "a\nb", client.NewSession{Subject: "ada"})
+	want := "createSession: invalid argument: the value for Idempotency-Key must be of visible ASCII characters"
+	if !errors.Is(err, client.ErrInvalidArgument) || err.Error() != want {
+		t.Errorf("%v, not %q", err, want)
+	}
+	if _, err = c.PutSessionData(t.Context(), uuid.New(), "é", client.Data("{}")); !errors.Is(err, client.ErrInvalidArgument) {
+		t.Errorf("a checksum: %v", err)
 	}
 }
 

@@ -8,7 +8,8 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a token or a proof. Printing it with any verb, logging it and encoding it as JSON
+// Secret is a token or a proof, as package tokens has one, which would bring a JWT library
+// along. Printing it with any verb, logging it and encoding it as JSON
 // or text all give "[redacted]". Convert it to a string where it has to be handed out.
 type Secret string
 

@@ -74,10 +74,11 @@ export class Transport {
   }
 
   async #attempt<T>(call: Call, resent: boolean): Promise<Answer<T>> {
+    const init = this.#init(call); // a TypeError for what cannot be sent, which is nobody's outage
     const sent = performance.now();
     let answer: Response, text: string;
     try {
-      answer = await this.#options.fetch(this.#address(call), this.#init(call));
+      answer = await this.#options.fetch(this.#address(call), init);
       text = await answer.text();
     } catch (cause) {
       call.signal?.throwIfAborted();
@@ -101,7 +102,7 @@ export class Transport {
     const timeout = AbortSignal.timeout(this.#options.timeout + longer);
     const init: RequestInit = {
       method,
-      headers: { ...this.#authorization, ...(json === undefined ? {} : { "Content-Type": "application/json" }), ...headers },
+      headers: new Headers({ ...this.#authorization, ...(json === undefined ? {} : { "Content-Type": "application/json" }), ...headers }),
       redirect: "error", // the key is for this address
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     };

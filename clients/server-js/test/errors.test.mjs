@@ -132,6 +132,15 @@ test("a request is sent again only where that is safe, and may help", async (t) 
   assert.deepEqual([(await failure(sessions({ internal: proxy.url }).get(crypto.randomUUID()))).code], ["unexpected_answer"]);
 });
 
+test("what cannot be sent is the caller's mistake, not an outage", async (t) => {
+  const service = await fake(t, () => ({}));
+  const client = sessions({ internal: service.url });
+  const id = crypto.randomUUID();
+  await assert.rejects(client.create({}, { idempotencyKey: "a\nb" }), TypeError);
+  await assert.rejects(client.putData(id, "x", { n: 1n }), TypeError);
+  assert.equal(service.seen.length, 0);
+});
+
 test("an end is put to a call", async (t) => {
   const silent = await listen(t, () => {});
   const error = await failure(sessions({ internal: silent.url, timeout: 20, retries: 1 }).list());
