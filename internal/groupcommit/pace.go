@@ -30,6 +30,8 @@ const (
 	// and after its last row, the commit, and waking the callers. Both numbers are from
 	// PostgreSQL's and the callers' processor time for statements of 2 to 64 calls.
 	ownCalls = 45
+	// leastEach keeps the estimate from where it could not grow again.
+	leastEach = 100 * time.Nanosecond
 	// mostPatience bounds what a server that is overloaded makes others wait for.
 	mostPatience = 20 * time.Millisecond
 	// memory is how many statements the estimate goes by.
@@ -50,11 +52,13 @@ func (p *pace) patience(calls int) time.Duration {
 // learn takes a statement into account: how many calls it had, and for how long the server
 // says that it worked for it, zero if it does not say.
 func (p *pace) learn(calls int, worked time.Duration) {
-	each := worked / time.Duration(toldCalls+calls)
-	if p.each == 0 {
-		p.each = each
-	} else if each > 0 {
-		// A statement that waited for a row that somebody had locked counts as twice as slow.
-		p.each += (min(each, 2*p.each) - p.each) / memory
+	if worked == 0 {
+		return
 	}
+	each := worked / time.Duration(toldCalls+calls)
+	if p.each > 0 {
+		// One that waited for a row that somebody had locked counts as twice as slow.
+		each = p.each + (min(each, 2*p.each)-p.each)/memory
+	}
+	p.each = max(each, leastEach)
 }

@@ -131,3 +131,16 @@ func TestPaceFollowsTheServer(t *testing.T) {
 		}
 	}
 }
+
+// However little the first statements say, the estimate finds to what later ones say.
+func TestPaceGrowsAgain(t *testing.T) {
+	t.Parallel()
+	var p pace
+	p.learn(MaxCalls, time.Microsecond)
+	for range 200 {
+		p.learn(1, time.Millisecond)
+	}
+	if got, want := p.patience(1), time.Millisecond; got < want {
+		t.Errorf("after statements of a millisecond the patience is %v", got)
+	}
+}
