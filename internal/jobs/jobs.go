@@ -196,7 +196,7 @@ func (r *Runner) start(ctx, life context.Context, end func()) bool {
 		if ctx.Err() != nil {
 			return false
 		}
-		r.log.WarnContext(ctx, "the job queue cannot start yet", "error", err)
+		r.quiet.WarnContext(ctx, "the job queue cannot start yet", "error", err)
 		select {
 		case <-ctx.Done():
 			return false

@@ -176,7 +176,7 @@ func TestStartWithoutDatabase(t *testing.T) {
 	server.Stop()
 	s := setupOn(t, server.Pool())
 
-	const said = "the job queue cannot start yet"
+	const said = "the database is away"
 	r := s.run(longPeriod)
 	s.await("word of it", func() bool { return strings.Contains(s.log.String(), said) })
 	r.stop() // ends although there never was a database

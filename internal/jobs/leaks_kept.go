@@ -30,7 +30,7 @@ func (r *Runner) followKeptLeaks(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			r.log.WarnContext(ctx, "the reports of stolen refresh tokens that wait with their sessions cannot be enqueued yet", "error", err)
+			r.quiet.WarnContext(ctx, "the reports of stolen refresh tokens that wait with their sessions cannot be enqueued yet", "error", err)
 		case n > 0:
 			r.log.InfoContext(ctx, "reports of stolen refresh tokens that waited with their sessions are enqueued", "reports", n)
 		}
