@@ -128,7 +128,7 @@ func (s *Set) view(at cursor) view {
 }
 
 func (v view) event(sessions []Revocation) Event {
-	return Event{Cursor: v.here.String(), Sessions: sessions, Proof: v.known.proof, From: v.known.from}
+	return Event{Cursor: v.here.String(), Sessions: sessions, Proof: v.known.proof, From: v.known.sessions.from.Load()}
 }
 
 // whole returns the next part of the full set, which began at a version of it.
@@ -147,7 +147,7 @@ func (v view) whole(at cursor, later []Revocation) Event {
 	}
 	e := v.event(append(sessions, later...))
 	if shard < shardCount {
-		e = Event{Cursor: at.in(shard).String(), Sessions: sessions, More: true, From: v.known.from}
+		e.Cursor, e.Sessions, e.Proof, e.More = at.in(shard).String(), sessions, Moment{}, true
 	}
 	e.Reset = at.shard == 0
 	return e

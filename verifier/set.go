@@ -48,9 +48,8 @@ type knowledge struct {
 	// version counts the proofs.
 	version uint64
 	cursor  string
-	// from is the earliest Until that is sure to be in the table; swept is the
-	// part of it that the clock is to blame for.
-	from, swept int64
+	// swept is the part of the table's from that the clock is to blame for.
+	swept int64
 }
 
 func newSet(bound time.Duration, clock *databaseClock) *Set {
@@ -97,16 +96,20 @@ const (
 // verdict tells whether an access token's session was revoked, or the token superseded.
 //
 // The order matters. The proof is read before the table, so the table has at
-// least what the proof says; and the clock is read last, so that the time in
-// which the process was stopped in between counts.
+// least what the proof says; how far the table goes back is read after it, as it may
+// be swept meanwhile; and the clock is read last, so that the time in which the process
+// was stopped in between counts.
 func (s *Set) verdict(token *tokens.Claims) verdict {
-	k := s.known.Load()
+	return s.verdictBy(s.known.Load(), token)
+}
+
+func (s *Set) verdictBy(k *knowledge, token *tokens.Claims) verdict {
 	switch {
 	case k == nil:
 		return unknown
 	case k.sessions.has(token.SessionID), k.sessions.superseded.has(token.TokenID, token.Generation):
 		return revoked
-	case token.ExpiresAt.Unix()+int64(Slack/time.Second) < k.from:
+	case token.ExpiresAt.Unix()+int64(Slack/time.Second) < k.sessions.from.Load():
 		// The table does not go back so far. To the clock this token has expired long
 		// ago, so the clock was set back since.
 		return unknown
@@ -129,7 +132,7 @@ func (s *Set) Apply(b Batch) {
 		if k == nil {
 			return // there is nothing yet that this could belong to
 		}
-		into, from = k.sessions, max(k.from, b.From)
+		into, from = k.sessions, max(k.sessions.from.Load(), b.From)
 		if s.fresh = append(s.fresh, b.Sessions...); len(s.fresh) > s.history.most {
 			// It is in the table all the same. A source that fails again and again
 			// before its last batch must not fill the memory.
@@ -158,28 +161,29 @@ func (s *Set) Apply(b Batch) {
 // prove publishes the state that the batches up to this one make.
 func (s *Set) prove(before *knowledge, b Batch, sessions *table) {
 	now := s.clock.time().Unix()
-	k := &knowledge{sessions: sessions, proof: b.Proof, cursor: b.Cursor, version: 1, from: b.From, swept: now}
+	k := &knowledge{sessions: sessions, proof: b.Proof, cursor: b.Cursor, version: 1, swept: now}
+	from := b.From
 	if before != nil {
 		k.version = before.version + 1
 	}
 	switch {
 	case s.loading == nil:
-		k.from, k.swept = max(before.from, b.From, now), max(before.swept, now)
+		from, k.swept = max(sessions.from.Load(), b.From, now), max(before.swept, now)
 	case before != nil:
 		// A revocation is final, also where the source has lost it. That tokens were
 		// superseded is not: what superseded them is lost as well, and their generations
 		// are given out again.
 		sessions.keep(before.sessions, toSeconds(max(1, b.From)))
 	}
+	sessions.from.Store(from)
 	s.known.Store(k)
 	s.history.add(k.version, s.fresh, s.loading != nil)
 	if s.unkept {
 		s.history.forget(k.version)
 	}
 	if s.loading == nil {
-		// What nobody has counted on since the last proof.
 		for i := range sweepShards {
-			sessions.sweep((int(k.version%shardCount)*sweepShards+i)%shardCount, toSeconds(before.from))
+			sessions.sweep((int(k.version%shardCount)*sweepShards+i)%shardCount, toSeconds(from))
 		}
 		if now < k.swept-int64(clockTolerance/time.Second) {
 			s.restart() // the clock was set back: some were dropped too early

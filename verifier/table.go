@@ -29,6 +29,10 @@ const (
 type table struct {
 	shards     [shardCount]shard
 	superseded superseded
+	// from is the earliest Until, in seconds since 1970, that is sure to be in the table.
+	// It is moved before what lies before it is dropped, so one who looks for a session
+	// reads it afterwards.
+	from atomic.Int64
 }
 
 type shard struct {
