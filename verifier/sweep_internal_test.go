@@ -40,9 +40,11 @@ func (j *jumping) jump(by time.Duration) {
 func TestVerdictWhileTheTableIsSwept(t *testing.T) {
 	t.Parallel()
 	for name, back := range map[string]func(*jumping){
-		"no":          func(*jumping) {},
-		"back":        func(j *jumping) { j.jump(-24 * time.Hour) },
-		"loaded anew": func(j *jumping) { j.set.Apply(Batch{Reset: true, Proof: Now(), Now: j.now.Add(-24 * time.Hour), Cursor: "y"}) },
+		"no":   func(*jumping) {},
+		"back": func(j *jumping) { j.jump(-24 * time.Hour) },
+		"loaded anew": func(j *jumping) {
+			j.set.Apply(Batch{Reset: true, Proof: Now(), Now: j.now.Add(-24 * time.Hour), Cursor: "y"})
+		},
 	} {
 		j := newJumping()
 		seen := j.set.known.Load()
