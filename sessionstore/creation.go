@@ -24,17 +24,20 @@ const (
 	// internal/events. Where none are told, nothing is noted, and no index written.
 	toldBy = `CASE WHEN EXISTS (SELECT FROM "sessionStoreEventsBegan") THEN pg_current_xact_id() END`
 
-	// createRows continues the CTE "new", and makes nothing if that is empty.
+	// createRows continues the CTE "new", and makes nothing if that is empty. It counts
+	// what it has made first: a statement's other changes come after its last row unless
+	// they are read, and what it tells of its work would leave them out.
 	createRows = `"made" AS (
   INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject",
     "clientLabel", "clientUserAgent", "clientIp", "createdXid")
   SELECT "id", "checksum", "data", now(), now(), "subject", "label", "userAgent", "ip"::inet, ` + toldBy + ` FROM "new"
+  RETURNING 1
 )
 INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
   "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt", "audience", "claims", "client")
 SELECT "pair", "id", now(), LEAST(now() + "refresh" * interval '1 s', "end"), (LEAST(now() + "refresh" * interval '1 s', "end") AT TIME ZONE 'UTC')::date,
   LEAST(now() + "access" * interval '1 s', "end"), "end", "accessTtl", "refreshTtl", "jkt", "audience", "claims", "client"
-FROM (SELECT *, now() + "length" * interval '1 s' AS "end" FROM "new") n
+FROM (SELECT *, now() + "length" * interval '1 s' AS "end" FROM "new" WHERE (SELECT count(*) FROM "made") >= 0) n
 RETURNING "id", "createdAt", "expiresAt", "accessExpiresAt"`
 
 	createQuery = `
