@@ -33,19 +33,20 @@ type gathered struct {
 	used  usage
 }
 
-// usage is what operations have cost: processor time of three processes, and bytes of WAL.
+// usage is what operations have cost: processor time of three processes, bytes of WAL,
+// and transaction ids.
 type usage struct {
 	client, server, database time.Duration
-	wal                      int64
+	wal, ids                 int64
 }
 
 func (u usage) minus(v usage) usage {
-	return usage{u.client - v.client, u.server - v.server, u.database - v.database, u.wal - v.wal}
+	return usage{u.client - v.client, u.server - v.server, u.database - v.database, u.wal - v.wal, u.ids - v.ids}
 }
 
 // usage reads all counters, of a server as well if there is one.
 func (b *bench) usage(ctx context.Context, server int) usage {
-	u := usage{client: machine.Own(), database: machine.CPU(b.cluster.Postmaster), wal: b.cluster.WAL(ctx)}
+	u := usage{client: machine.Own(), database: machine.CPU(b.cluster.Postmaster), wal: b.cluster.WAL(ctx), ids: b.cluster.TransactionIDs(ctx)}
 	if server != 0 {
 		u.server = machine.CPU(server)
 	}
@@ -75,6 +76,7 @@ func (g *gathered) row() report.Row {
 	row.ClientCPU, row.ServerCPU = microseconds(g.used.client)/calls, microseconds(g.used.server)/calls
 	if g.Layer != report.Limit || g.Sessions > 0 { // the HTTP limits have no database
 		row.DatabaseCPU, row.WAL = microseconds(g.used.database)/calls, float64(g.used.wal)/calls
+		row.TransactionIDs = float64(g.used.ids) / calls
 	}
 	return row
 }

@@ -127,3 +127,9 @@ func (c *Cluster) WAL(ctx context.Context) (n int64) {
 	must.Do(c.admin.QueryRow(ctx, `SELECT (pg_current_wal_insert_lsn() - '0/0')::bigint`).Scan(&n))
 	return n
 }
+
+// TransactionIDs returns how many transactions ever got an id: those that changed something.
+func (c *Cluster) TransactionIDs(ctx context.Context) (n int64) {
+	must.Do(c.admin.QueryRow(ctx, `SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint`).Scan(&n))
+	return n
+}

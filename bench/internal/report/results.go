@@ -108,6 +108,8 @@ type Row struct {
 	DatabaseCPU float64 `json:"database_cpu_us,omitempty"`
 	// WAL is how many bytes were written to it for each operation.
 	WAL float64 `json:"wal_bytes,omitempty"`
+	// TransactionIDs is how many each operation took: less than one where operations share a statement.
+	TransactionIDs float64 `json:"transaction_ids,omitempty"`
 	// Note is of a rival: its versions, and the processor time of its own process.
 	Note string `json:"note,omitempty"`
 }
