@@ -1,14 +1,18 @@
 package main_test
 
 import (
+	"errors"
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -35,6 +39,31 @@ func TestHelp(t *testing.T) {
 	}
 	if short, long := line(nil, "-h"), line(nil, "--help"); short != long {
 		t.Errorf("-h is not --help: %v", short)
+	}
+}
+
+// Packages install the command under another name, which its texts have.
+func TestNameThatItIsCalledBy(t *testing.T) {
+	t.Parallel()
+	program := filepath.Join(t.TempDir(), "latchkey")
+	if err := os.Symlink(testservice.Program(), program); err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{
+		"--help":          "Usage: latchkey [<command>] [flags]\n",
+		"sessions --help": "Usage: latchkey sessions <command> [flags]\n",
+		"start":           "latchkey: unexpected argument start (latchkey --help tells more)\n",
+		"data keys list":  "it must be a keyset as `latchkey data keys generate` makes one",
+	} {
+		cmd := exec.CommandContext(t.Context(), program, strings.Fields(args)...)
+		cmd.Env = env{}.List()
+		out, err := cmd.CombinedOutput()
+		if exit := new(exec.ExitError); err != nil && !errors.As(err, &exit) {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(out), want) || strings.Contains(string(out), "api ") {
+			t.Errorf("%s: %s", args, out)
+		}
 	}
 }
 

@@ -4,7 +4,9 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/command"
 )
@@ -15,8 +17,11 @@ const unstamped = "dev"
 var version = unstamped
 
 func main() {
-	os.Exit(command.Run(currentVersion(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
+	os.Exit(command.Run(name(), currentVersion(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
+
+// name is what the program is called by: packages install it as latchkey.
+func name() string { return strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") }
 
 // currentVersion is the stamped version, or what `go install module@version` recorded.
 func currentVersion() string {

@@ -31,7 +31,7 @@ const builtVersion = "v1.2.3"
 // race detector longer than most command lines. What depends on the folder, or serves, is for [api].
 func line(settings env, args ...string) result {
 	var stdout, stderr bytes.Buffer
-	code := command.Run(builtVersion, args, settings.List(), &stdout, &stderr)
+	code := command.Run("api", builtVersion, args, settings.List(), &stdout, &stderr)
 	return result{code, stdout.String(), stderr.String()}
 }
 

@@ -69,7 +69,7 @@ type eventsCmd struct {
 // parse reads the command line and, for settings that it does not have, the environment.
 func parse(args []string, a *app) (*kong.Context, error) {
 	parser, err := kong.New(&cli{},
-		kong.Name("api"),
+		kong.Name(a.name),
 		kong.NoDefaultHelp(),
 		kong.Writers(a.stdout, a.stderr),
 		kong.Resolvers(a.environment),
@@ -83,6 +83,7 @@ func parse(args []string, a *app) (*kong.Context, error) {
 			{Key: "cleanup", Title: "Cleanup:"},
 			{Key: "log", Title: "Logging:"},
 		}),
+		kong.Vars{"program": a.name},
 		kong.Bind(a, a.environment),
 	)
 	if err != nil {

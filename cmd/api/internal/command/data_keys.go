@@ -58,7 +58,7 @@ func (c *dataKeysGenerateCmd) Run(a *app) error {
 
 // dataKeyChange is a change of one key in a file.
 type dataKeyChange struct {
-	Key  string `arg:"" name:"key" help:"Key, as api data keys list names it."`
+	Key  string `arg:"" name:"key" help:"Key, as ${program} data keys list names it."`
 	File string `required:"" placeholder:"FILE" help:"Keyset to change."`
 }
 

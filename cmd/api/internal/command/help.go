@@ -13,21 +13,21 @@ import (
 // errHelped says that help was asked for and printed.
 var errHelped = errors.New("help was printed")
 
-const helpIntro = `Usage: api [<command>] [flags]
+const helpIntro = `Usage: %[1]s [<command>] [flags]
 
 Latchkey keeps login sessions in PostgreSQL, hands out short-lived access tokens
-and rotating refresh tokens for them, and notices a stolen one. Alone, api is
-api serve. Without LATCHKEY_DATABASE_URL it brings its own database: to try it,
+and rotating refresh tokens for them, and notices a stolen one. Alone, %[1]s is
+%[1]s serve. Without LATCHKEY_DATABASE_URL it brings its own database: to try it,
 run it and paste what it prints.
 
 Commands:
 `
 
 const helpSettings = `
-"api <command> --help" tells more. The exit code is 0 when done, 1 after a
+"%[1]s <command> --help" tells more. The exit code is 0 when done, 1 after a
 failure, 2 for a wrong command line or setting.
 
-These are the settings of api serve. Each is a flag and an environment variable:
+These are the settings of %[1]s serve. Each is a flag and an environment variable:
 --public-addr is LATCHKEY_PUBLIC_ADDR. The flag wins, and an empty variable
 counts as not set. Durations are written as in Go: 15s, 5m, 720h.
 `
@@ -64,11 +64,11 @@ func printHelp(ctx *kong.Context) error {
 
 func printCommands(w io.Writer, model *kong.Application) error {
 	table := tabwriter.NewWriter(w, 0, 0, 4, ' ', 0)
-	_, _ = io.WriteString(table, helpIntro)
+	_, _ = fmt.Fprintf(table, helpIntro, model.Name)
 	for _, leaf := range model.Leaves(true) {
 		_, _ = fmt.Fprintf(table, "  %s\t%s\n", leaf.Path(), leaf.Help)
 	}
-	_, _ = io.WriteString(table, helpSettings)
+	_, _ = fmt.Fprintf(table, helpSettings, model.Name)
 	return table.Flush()
 }
 

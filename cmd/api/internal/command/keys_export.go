@@ -20,7 +20,7 @@ type keysExportCmd struct {
 	keysTask
 	settings.ListedKeys
 
-	ID  string `arg:"" optional:"" name:"key" help:"The key, as api keys list shows it. By default all."`
+	ID  string `arg:"" optional:"" name:"key" help:"The key, as ${program} keys list shows it. By default all."`
 	PEM bool   `name:"pem" help:"Print PEM, for programs that read no JWK set, such as HAProxy."`
 }
 

@@ -12,7 +12,7 @@ import (
 type keysRevokeCmd struct {
 	keysChange
 
-	ID string `arg:"" name:"key" help:"The key, as api keys list shows it."`
+	ID string `arg:"" name:"key" help:"The key, as ${program} keys list shows it."`
 }
 
 // Help says whom it logs out.

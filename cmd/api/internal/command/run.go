@@ -29,7 +29,7 @@ type app struct {
 	ctx            context.Context
 	stdout, stderr io.Writer
 	environment    *settings.Environment
-	version        string
+	name, version  string
 }
 
 // logs is a command with [settings.Log].
@@ -37,13 +37,14 @@ type logs interface {
 	NewLogger(w io.Writer) *slog.Logger
 }
 
-// Run does what the command line says and returns the exit code. A failure is one line on standard error. The version is
-// the program's; environ is the environment as [os.Environ] returns it.
-func Run(version string, args, environ []string, stdout, stderr io.Writer) int {
+// Run does what the command line says and returns the exit code. A failure is one line on standard error. The command is
+// called by a name, which packages choose; the version is the program's; environ is the environment as [os.Environ]
+// returns it.
+func Run(name, version string, args, environ []string, stdout, stderr io.Writer) int {
 	ctx, stop := untilSignal()
 	defer stop()
 
-	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, environment: settings.NewEnvironment(environ), version: version}
+	a := &app{ctx: ctx, stdout: stdout, stderr: stderr, environment: settings.NewEnvironment(environ), name: name, version: version}
 	command, err := parse(args, a)
 	if err == nil {
 		a.warnOfOldNames(command)
@@ -52,16 +53,22 @@ func Run(version string, args, environ []string, stdout, stderr io.Writer) int {
 	switch {
 	case err == nil, errors.Is(err, errHelped):
 		return exitDone
-	case usage(err) != "":
-		_, _ = fmt.Fprintf(stderr, "api: %s\n", oneLine(usage(err)))
+	case a.usage(err) != "":
+		a.say(oneLine(a.usage(err)))
 		return exitUsage
 	case ctx.Err() != nil && errors.Is(err, context.Canceled):
-		_, _ = fmt.Fprintln(stderr, "api: interrupted")
+		a.say("interrupted")
 		return exitFailure
 	default:
-		_, _ = fmt.Fprintf(stderr, "api: %s%s\n", oneLine(err.Error()), hint(err))
+		a.say(oneLine(err.Error()) + hint(err))
 		return exitFailure
 	}
+}
+
+// say prints why a command failed. Errors call the program by its folder's name: here it
+// gets the one that it was called by.
+func (a *app) say(text string) {
+	_, _ = fmt.Fprintf(a.stderr, "%s: %s\n", a.name, strings.ReplaceAll(text, "`api ", "`"+a.name+" "))
 }
 
 // untilSignal returns a context that the first signal ends, which is its cause. Before it does, signals act at once again, so that whoever
@@ -96,12 +103,12 @@ func (a *app) warnOfOldNames(command *kong.Context) {
 }
 
 // usage is what to say of a wrong command line or setting, or nothing if err is something else.
-func usage(err error) string {
+func (a *app) usage(err error) string {
 	if setting, ok := errors.AsType[*settings.Error](err); ok {
 		return setting.Error() // without what kong put before it
 	}
 	if parsing, ok := errors.AsType[*kong.ParseError](err); ok {
-		return parsing.Error() + " (api --help tells more)"
+		return parsing.Error() + " (" + a.name + " --help tells more)"
 	}
 	return ""
 }

@@ -3,6 +3,7 @@ package serve
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -35,7 +36,7 @@ Log out, which answers 204:
 
     curl -s -o /dev/null -w '%%{http_code}\n' -X DELETE %[2]s/v1/me/sessions/current -H "Authorization: Bearer $(token access_token)"
 
-All settings: api --help
+All settings: %[6]s --help
 `
 
 // greet prints where the service is, and commands to try it with. The service key is not in them, only its file.
@@ -49,7 +50,7 @@ func (s *service) greet(w io.Writer) error {
 	if len(s.ServiceKeys) > 0 || s.ServiceKeysFile != "" {
 		where, key = "a key of yours: put its secret in $SERVICE_KEY", "$SERVICE_KEY"
 	}
-	_, err = fmt.Fprintf(w, greeting, dir, baseURL(s.public, string(s.PublicAddr)), baseURL(s.internal, string(s.InternalAddr)), where, key)
+	_, err = fmt.Fprintf(w, greeting, dir, baseURL(s.public, string(s.PublicAddr)), baseURL(s.internal, string(s.InternalAddr)), where, key, os.Args[0])
 	return err
 }
 

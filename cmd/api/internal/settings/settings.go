@@ -37,7 +37,7 @@ type StoredKeys struct {
 
 // Data say what session data is sealed with, if it is.
 type Data struct {
-	DataEncryptionKeyset     dataKeyset `name:"data-encryption-keyset" group:"tokens" deployment:"" placeholder:"JSON" help:"Seals session data in PostgreSQL with these keys (api data keys generate): the primary one seals, all open. By default data is not sealed."`
+	DataEncryptionKeyset     dataKeyset `name:"data-encryption-keyset" group:"tokens" deployment:"" placeholder:"JSON" help:"Seals session data in PostgreSQL with these keys (${program} data keys generate): the primary one seals, all open. By default data is not sealed."`
 	DataEncryptionKeysetFile text       `name:"data-encryption-keyset-file" group:"tokens" deployment:"" placeholder:"FILE" help:"File that holds them, instead of LATCHKEY_DATA_ENCRYPTION_KEYSET."`
 }
 
@@ -79,10 +79,10 @@ type Serve struct {
 	ClientsFile       text   `name:"clients-file" group:"tokens" placeholder:"FILE" help:"Further clients, a JSON array: their ids, audiences, origins and lifetimes. By default none but LATCHKEY_CLIENT_ID."`
 	SigningKeysFile   text   `name:"signing-keys-file" group:"tokens" deployment:"" placeholder:"FILE" help:"Private JWK set: its first key signs, all verify. Made in LATCHKEY_VAR_DIR for the private PostgreSQL, else required without LATCHKEY_KEY_ENCRYPTION_KEY."`
 	StoredKeys
-	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until api keys rotate."`
+	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until ${program} keys rotate."`
 
 	Data
-	DataSealedOnly toggle `name:"data-sealed-only" group:"tokens" placeholder:"BOOL" default:"false" help:"Whether session data that is not sealed is refused: =true or =false. Needs a keyset, and api data reencrypt before."`
+	DataSealedOnly toggle `name:"data-sealed-only" group:"tokens" placeholder:"BOOL" default:"false" help:"Whether session data that is not sealed is refused: =true or =false. Needs a keyset, and ${program} data reencrypt before."`
 
 	ServiceKeys     ServiceKeys `name:"service-keys" group:"tokens" deployment:"" placeholder:"NAME:SECRET,..." help:"Keys of your backends for the internal listener. Made in LATCHKEY_VAR_DIR for the private PostgreSQL, else required."`
 	ServiceKeysFile text        `name:"service-keys-file" group:"tokens" deployment:"" placeholder:"FILE" help:"File that holds them, instead of LATCHKEY_SERVICE_KEYS."`
