@@ -106,14 +106,47 @@ test("three tabs with a thousand calls at expiry: one refresh", async (t) => {
   assert.equal(net.count, 1);
 });
 
-test("without the Web Locks API the tabs still have one pair", async (t) => {
-  const { open } = await setup(t, { prepare: () => Object.defineProperty(navigator, "locks", { value: undefined }) });
+// A page that comes by plain HTTP, as in a local network, has neither.
+test("without the Web Locks API and randomUUID the tabs still have one pair", async (t) => {
+  const { open } = await setup(t, { prepare: () => {
+    Object.defineProperty(navigator, "locks", { value: undefined });
+    Object.defineProperty(crypto, "randomUUID", { value: undefined });
+  } });
   const tabs = [await open(), await open(), await open()];
   await login(tabs[0], await signIn("ada"));
   for (let round = 0; round < 3; round++) {
     await expire(tabs[0]);
     assert.deepEqual(await Promise.all(tabs.map((tab) => call(tab))), ["ada", "ada", "ada"]);
   }
+});
+
+test("a connection to the database that the browser has closed is opened again", async (t) => {
+  const { open } = await setup(t, { prepare: () => {
+    globalThis.connections = [];
+    const connect = IDBFactory.prototype.open;
+    IDBFactory.prototype.open = function (...args) {
+      const request = connect.apply(this, args);
+      request.addEventListener("success", () => connections.push(request.result));
+      return request;
+    };
+  } });
+  const tab = await open();
+  await login(tab, await signIn("ada"));
+  const close = () => tab.evaluate(() => connections.map((connection) => connection.close()).length);
+  for (let opened = 1; opened < 4; opened++) {
+    assert.equal(await close(), opened); // of which the page is told nothing
+    assert.deepEqual(await tab.evaluate(() => Promise.all([call(), call()])), ["ada", "ada"]);
+  }
+});
+
+test("without BroadcastChannel a sign-out in one tab is one in all at the next call", async (t) => {
+  const { open } = await setup(t, { prepare: () => Object.defineProperty(globalThis, "BroadcastChannel", { value: undefined }) });
+  const [one, two] = [await open(), await open()];
+  await login(one, await signIn("ada"));
+  assert.equal(await call(two), "ada");
+  await one.evaluate(() => client.signOut());
+  assert.equal(await call(two), null);
+  assert.equal(await status(two), "signed-out");
 });
 
 test("localStorage can be the store, too", async (t) => {
