@@ -22,8 +22,8 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
     const { pathname } = new URL(request.url, "http://page");
     if (pathname.startsWith("/dist/")) {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(await readFile(new URL(pathname.slice(6), dist)));
-    } else if (pathname === "/react.js") {
-      response.writeHead(200, { "Content-Type": "text/javascript" }).end(await bundleReact());
+    } else if (/^\/react\.\w+\.js$/.test(pathname)) {
+      response.writeHead(200, { "Content-Type": "text/javascript" }).end(await bundleReact(pathname.split(".")[1]));
     } else if (pathname === "/worker.js") {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(`
         import { Client } from "/dist/index.js";
@@ -51,10 +51,10 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
   return { net, backend, page, context, open };
 }
 
-/** bundleReact returns a module that shows the status in an element. */
-async function bundleReact() {
+/** bundleReact returns a module that shows the status in an element: in StrictMode, which does everything twice in development. */
+async function bundleReact(mode) {
   const contents = `
-    import { createElement } from "react";
+    import { createElement, StrictMode } from "react";
     import { createRoot } from "react-dom/client";
     import { useSession } from "./dist/react.js";
     export function mount(client) {
@@ -64,10 +64,10 @@ async function bundleReact() {
         rendered.push(status);
         return createElement("output", null, status);
       };
-      createRoot(document.body).render(createElement(Status));
+      createRoot(document.body).render(createElement(StrictMode, null, createElement(Status)));
       return rendered;
     }`;
-  const { outputFiles } = await build({ stdin: { contents, resolveDir: "." }, bundle: true, format: "esm", write: false, define: { "process.env.NODE_ENV": '"production"' } });
+  const { outputFiles } = await build({ stdin: { contents, resolveDir: "." }, bundle: true, format: "esm", write: false, define: { "process.env.NODE_ENV": JSON.stringify(mode) } });
   return outputFiles[0].contents;
 }
 
@@ -320,13 +320,13 @@ test("a page that comes back from the back-forward cache reads the store", async
   assert.equal(await call(one), "eve");
 });
 
-test("React renders what is known, whichever tab it is from, and not at a refresh", async (t) => {
+for (const [mode, times] of [["production", 1], ["development", 2]]) test(`React in ${mode} renders what is known, whichever tab it is from, and not at a refresh`, async (t) => {
   const { open } = await setup(t);
   const [one, two] = [await open(), await open()];
-  await one.evaluate(async () => {
-    const { mount } = await import("/react.js");
+  await one.evaluate(async (mode) => {
+    const { mount } = await import(`/react.${mode}.js`);
     globalThis.rendered = mount(client);
-  });
+  }, mode);
   const shown = (status) => one.locator("output", { hasText: new RegExp(`^${status}$`) }).waitFor();
   await shown("signed-out");
   await login(two, await signIn("ada"));
@@ -335,7 +335,8 @@ test("React renders what is known, whichever tab it is from, and not at a refres
   assert.equal(await call(one), "ada");
   await two.evaluate(() => client.signOut());
   await shown("signed-out");
-  assert.deepEqual(await one.evaluate(() => rendered), ["signed-out", "signed-in", "signed-out"]);
+  const once = ["signed-out", "signed-in", "signed-out"];
+  assert.deepEqual(await one.evaluate(() => rendered), once.flatMap((status) => Array(times).fill(status)));
 });
 
 test("a worker that alone holds the refresh token", async (t) => {
