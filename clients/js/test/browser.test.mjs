@@ -24,6 +24,12 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(await readFile(new URL(pathname.slice(6), dist)));
     } else if (/^\/react\.\w+\.js$/.test(pathname)) {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(await bundleReact(pathname.split(".")[1]));
+    } else if (pathname === "/service-worker.js") {
+      response.writeHead(200, { "Content-Type": "text/javascript" }).end(`
+        addEventListener("install", () => skipWaiting());
+        addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+        addEventListener("fetch", (event) => event.respondWith(fetch(event.request)));
+      `);
     } else if (pathname === "/worker.js") {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(`
         import { Client } from "/dist/index.js";
@@ -227,6 +233,45 @@ test("XMLHttpRequest sends the token, and a refused request again", async (t) =>
   assert.deepEqual([over.status, over.told.at(-1)], [401, "load"]);
   assert.equal(await status(tab), "signed-out");
   assert.ok(backend.seen.every(({ path, subject }) => subject === null || path === "/cart?x=y"));
+});
+
+test("no token follows a redirect to another origin", async (t) => {
+  const { net, backend, open } = await setup(t);
+  const [gateway, stranger] = [await network(t, backend.url), await api(t)];
+  gateway.next = ({ method }) => (method === "OPTIONS" ? undefined : { status: 307, headers: { "Access-Control-Allow-Origin": "*", Location: `${stranger.url}/x` }, body: "" });
+  const tab = await open();
+  await login(tab, await signIn("ada"));
+  const statuses = await tab.evaluate(async ({ issuer, gateway }) => {
+    const { Client } = await import("/dist/index.js");
+    const { authorizedXHR } = await import("/dist/xhr.js");
+    const other = new Client({ issuer, origins: [gateway], store });
+    const fetched = await other.fetch(gateway, { method: "PUT", body: "fetch" });
+    const XHR = authorizedXHR(other, [gateway]);
+    return [fetched.status, await new Promise((resolve) => {
+      const request = new XHR();
+      request.onloadend = () => resolve(request.status);
+      request.open("PUT", gateway);
+      request.send("xhr");
+    })];
+  }, { issuer: net.url, gateway: gateway.url });
+  assert.deepEqual(statuses, [401, 401]);
+  const told = stranger.seen.map(({ body, headers }) => [body, headers.authorization]);
+  assert.ok(told.some(([body]) => body === "fetch") && told.some(([body]) => body === "xhr"));
+  assert.deepEqual(told.filter(([, authorization]) => authorization), []);
+});
+
+test("a service worker that passes requests on changes nothing", async (t) => {
+  const { net, open } = await setup(t);
+  const tab = await open();
+  await tab.evaluate(async () => {
+    const taken = new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve));
+    await navigator.serviceWorker.register("/service-worker.js");
+    await taken;
+  });
+  await login(tab, await signIn("ada"));
+  await tab.evaluate(async () => store.write({ ...(await store.read()), accessToken: "worn.out.token" }));
+  const sent = await tab.evaluate(() => client.fetch(backend, { method: "PUT", body: new Blob(["text"]) }).then((answer) => answer.json()));
+  assert.deepEqual([sent.subject, sent.body, net.count], ["ada", "text", 1]);
 });
 
 test("a duplicated tab stays one client with its original", async (t) => {
