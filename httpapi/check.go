@@ -111,6 +111,9 @@ func parseRequirements(path string) (requirements, error) {
 	_, rest, _ := strings.Cut(path, checkPath)
 	rest, given := strings.CutPrefix(rest, strings.TrimPrefix(requirePath, checkPath))
 	if !given || rest != "" && rest[0] != '/' {
+		if isMisspelt(path) {
+			return requirements{}, invalidParameter("require", "What is required begins with "+requirePath+"/, in just this spelling.")
+		}
 		return requirements{}, nil
 	}
 	text, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
@@ -135,6 +138,18 @@ func parseRequirements(path string) (requirements, error) {
 		}
 	}
 	return wanted, nil
+}
+
+// isMisspelt tells a path below [checkPath] that is meant to require something, and is not spelt
+// as [requirePath]: with one slash more, an encoded one, or in other letters.
+func isMisspelt(path string) bool {
+	_, rest, _ := strings.Cut(path, checkPath)
+	plain, err := url.PathUnescape(rest)
+	if err != nil {
+		return false
+	}
+	first, _, _ := strings.Cut(strings.TrimLeft(plain, "/"), "/")
+	return strings.EqualFold(first, strings.TrimPrefix(requirePath, checkPath+"/"))
 }
 
 func (q requirements) check(claims tokens.Claims) error {

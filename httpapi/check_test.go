@@ -139,6 +139,12 @@ func TestCheckRequires(t *testing.T) {
 		}
 	}
 	s.public(t, "GET", "/v1/check/require", bearer(session.access)).wantProblem(t, 400, "invalid_parameter")
+	for _, misspelt := range []string{"//require/scope=x", "///require/scope=x", "/Require/scope=x", "/REQUIRE", "/require%2Fscope=x", "/%72equire/scope=x", "/%2Frequire%2fscope=x"} {
+		s.public(t, "GET", "/v1/check"+misspelt, bearer(session.access)).wantProblem(t, 400, "invalid_parameter")
+	}
+	for _, client := range []string{"/path//require/scope=x", "/path/Require", "/required", "/requirements/require"} {
+		s.public(t, "GET", "/v1/check"+client, bearer(session.access)).want(t, 200)
+	}
 	s.public(t, "GET", "/v1/check/require/scope=orders:write").wantProblem(t, 401, "missing_token")
 }
 

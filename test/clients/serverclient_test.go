@@ -28,14 +28,48 @@ func TestServerClient(t *testing.T) {
 	for _, script := range []string{"build", "package"} {
 		t.Logf("%s", run(t, dir, os.Environ(), "npm", "run", "--silent", script))
 	}
-	httpapi, err := filepath.Abs("../../httpapi")
-	if err != nil {
+	t.Run("own tests", func(t *testing.T) {
+		t.Parallel()
+		httpapi, err := filepath.Abs("../../httpapi")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := start(t, severalKeys)
+		out := run(t, dir, testservice.Env{
+			"PATH": os.Getenv("PATH"), "HOME": dir, "ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key, "OTHER_KEY": otherKey,
+			"AUDIENCE": audience, "HTTPAPI": httpapi, "PARENT": strconv.Itoa(os.Getpid()),
+		}.List(), "npm", "test", "--silent")
+		t.Logf("%s", out)
+	})
+	t.Run("Next.js", func(t *testing.T) {
+		t.Parallel()
+		testNext(t, dir)
+	})
+}
+
+// testNext builds and runs an application as the package's README has it.
+func testNext(t *testing.T, built string) {
+	t.Helper()
+	dir := t.TempDir()
+	copyTracked(t, "next", dir)
+	run(t, dir, os.Environ(), "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
+	own := filepath.Join(dir, "node_modules", "@latchkey", "server")
+	if err := os.CopyFS(filepath.Join(own, "dist"), os.DirFS(filepath.Join(built, "dist"))); err != nil {
 		t.Fatal(err)
 	}
-	s := start(t, severalKeys)
-	out := run(t, dir, testservice.Env{
-		"PATH": os.Getenv("PATH"), "HOME": dir, "ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key, "OTHER_KEY": otherKey,
-		"AUDIENCE": audience, "HTTPAPI": httpapi, "PARENT": strconv.Itoa(os.Getpid()),
-	}.List(), "npm", "test", "--silent")
-	t.Logf("%s", out)
+	for from, to := range map[string]string{"package.json": own, "test/browser.mjs": dir} {
+		text, err := os.ReadFile(filepath.Join(built, from))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(to, filepath.Base(from)), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := start(t, nil)
+	env := testservice.Env{
+		"PATH": os.Getenv("PATH"), "HOME": dir, "NEXT_TELEMETRY_DISABLED": "1", "ISSUER": s.Public, "SESSIONS_URL": s.Internal, "SERVICE_KEY": testservice.Key,
+	}
+	run(t, dir, env.List(), "npm", "run", "--silent", "build")
+	t.Logf("%s", run(t, dir, env.List(), "node", "--test", "next.test.mjs"))
 }

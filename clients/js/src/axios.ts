@@ -1,8 +1,9 @@
 import { LatchkeyError } from "./errors.js";
-import type { Credentials, Source } from "./fetch.js";
+import { originsOf, type Credentials, type Source } from "./fetch.js";
 
 interface Config {
   headers: { set(name: string, value: string): unknown; has(name: string): boolean };
+  data?: { pipe?: unknown; getReader?: unknown } | null;
   [ours]?: Credentials;
 }
 
@@ -25,10 +26,10 @@ const ours = Symbol("latchkey");
 
 /**
  * authorizeAxios has an axios instance send the access token to the named origins, and send a request again, once, that was answered
- * with 401. A client with `dpop` needs `Client.fetch`: pass it to axios as `env.fetch` with `adapter: "fetch"`.
+ * with 401, unless its body is a stream, which can be read once: its caller gets the 401, and the next request a new token. A client with `dpop` needs `Client.fetch`: pass it to axios as `env.fetch` with `adapter: "fetch"`.
  */
 export function authorizeAxios(axios: Axios, source: Source, origins: Iterable<string>): void {
-  const allowed = new Set([...origins].map((origin) => new URL(origin).origin));
+  const allowed = originsOf(origins);
   const authorize = (config: Config, credentials: Credentials): Config => {
     config.headers.set("Authorization", `${credentials.tokenType} ${credentials.accessToken}`);
     config[ours] = credentials;
@@ -49,7 +50,8 @@ export function authorizeAxios(axios: Axios, source: Source, origins: Iterable<s
     const used = config[ours];
     if (status !== 401 || !used) return undefined;
     const next = await source.credentials(used.accessToken);
-    return next?.id === used.id ? axios.request(authorize(config, next)) : undefined;
+    const spent = config.data?.pipe ?? config.data?.getReader;
+    return next?.id === used.id && !spent ? axios.request(authorize(config, next)) : undefined;
   };
   axios.interceptors.response.use(
     async (answer: Answer) => (await sendAgain(answer)) ?? answer,

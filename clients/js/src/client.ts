@@ -1,9 +1,9 @@
 import { LatchkeyError } from "./errors.js";
-import { classify, classifyCheck, retryAfter, type Outcome } from "./exchange.js";
-import { authorize, authorizedFetch, type Credentials, type Fetch, type Prover, type Source } from "./fetch.js";
+import { classify, classifyCheck, isPage, retryAfter, type Outcome } from "./exchange.js";
+import { authorize, authorizedFetch, originsOf, type Credentials, type Fetch, type Prover, type Source } from "./fetch.js";
 import { platformLock, type Lock } from "./lock.js";
 import { Observed, type State } from "./observed.js";
-import { remaining, toSession, type Session, type TokenResponse } from "./session.js";
+import { random, remaining, toSession, type Session, type TokenResponse } from "./session.js";
 import { databaseStore, type Store } from "./store.js";
 import { Tabs } from "./tabs.js";
 
@@ -60,7 +60,7 @@ export class Client implements Source {
   readonly #tabs: Tabs<Reason>;
   /** What another tab has said last. */
   #heard: "signed-out" | "ended" | undefined;
-  #refreshing: Promise<Session | null> | undefined;
+  #refreshing: { of: string; session: Promise<Session | null> } | undefined;
   #notBefore = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #unwatch: (() => void) | undefined;
@@ -77,8 +77,7 @@ export class Client implements Source {
     this.#timeout = timeout;
     this.#retries = retries;
     this.#ahead = options.ahead ?? typeof document === "object";
-    const allowed = new Set([this.#issuer, ...origins].map((origin) => new URL(origin).origin));
-    this.fetch = authorizedFetch(this, allowed, this.#send, this.#prover);
+    this.fetch = authorizedFetch(this, originsOf([this.#issuer, ...origins]), this.#send, this.#prover);
     this.#tabs = new Tabs<Reason>(
       name,
       (reason) => {
@@ -99,7 +98,7 @@ export class Client implements Source {
 
   /** signIn keeps what your backend sent after the login. An earlier login is forgotten, not ended. */
   async signIn(tokens: TokenResponse): Promise<void> {
-    const session = toSession(tokens, crypto.randomUUID());
+    const session = toSession(tokens, random());
     await this.#exclusively(() => this.#store.write(session));
     this.#tabs.tell("signed-in");
     await this.#observe();
@@ -114,7 +113,7 @@ export class Client implements Source {
     if (!session) return;
     const form = new URLSearchParams({ token: session.refreshToken ?? session.accessToken });
     const answer = await this.#patiently(() =>
-      this.#send(`${this.#issuer}/oauth2/revoke`, { method: "POST", body: form, keepalive: true, signal: AbortSignal.timeout(this.#timeout) }), true);
+      this.#send(`${this.#issuer}/oauth2/revoke`, { method: "POST", body: form, keepalive: true, redirect: "error", signal: AbortSignal.timeout(this.#timeout) }), true);
     if (!answer.ok) throw new LatchkeyError("refused", `the sign-out was refused: ${answer.status}`);
   }
 
@@ -177,9 +176,13 @@ export class Client implements Source {
 
   /** #refresh replaces a session's tokens, once for all who ask at the same time. */
   #refresh(old: Session): Promise<Session | null> {
-    return (this.#refreshing ??= this.#lock(`${this.#name}.refresh`, () => this.#exchange(old)).finally(() => {
-      this.#refreshing = undefined;
-    }));
+    // Another user may have signed in while the one before is still refreshed for.
+    if (this.#refreshing?.of === old.accessToken) return this.#refreshing.session;
+    const session = this.#lock(`${this.#name}.refresh`, () => this.#exchange(old)).finally(() => {
+      if (this.#refreshing?.session === session) this.#refreshing = undefined;
+    });
+    this.#refreshing = { of: old.accessToken, session };
+    return session;
   }
 
   async #exchange(old: Session): Promise<Session | null> {
@@ -244,12 +247,12 @@ export class Client implements Source {
     const url = `${this.#issuer}/oauth2/token`;
     const body = new URLSearchParams({ grant_type: "refresh_token", refresh_token: refreshToken });
     const headers = this.#prover ? { DPoP: await this.#prover.proof("POST", url) } : {};
-    return new Request(url, { method: "POST", body, headers, signal: AbortSignal.timeout(this.#timeout) });
+    return new Request(url, { method: "POST", body, headers, redirect: "error", signal: AbortSignal.timeout(this.#timeout) });
   }
 
   /** #check asks whether a session goes on that cannot be refreshed: neither this device's clock nor an API's 401 ends it. */
   async #check(session: Session): Promise<Request> {
-    const request = new Request(`${this.#issuer}/v1/me/sessions/current`, { signal: AbortSignal.timeout(this.#timeout) });
+    const request = new Request(`${this.#issuer}/v1/me/sessions/current`, { redirect: "error", signal: AbortSignal.timeout(this.#timeout) });
     await authorize(request, session, this.#prover);
     return request;
   }
@@ -304,7 +307,7 @@ export class Client implements Source {
         if (error instanceof LatchkeyError) throw error;
         return null;
       });
-      if (answer && answer.status < 500 && answer.status !== 429) return answer;
+      if (answer && answer.status < 500 && answer.status !== 429 && !isPage(answer)) return answer;
       const after = answer ? retryAfter(answer.headers) : undefined;
       this.#wait(after);
       if (attempt === this.#retries) throw unavailable(after);

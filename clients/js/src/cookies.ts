@@ -6,7 +6,7 @@ import { Tabs } from "./tabs.js";
 export interface CookieOptions {
   /**
    * An address of your backend that answers GET with 200 and a text that tells one login from another, such as the session's id,
-   * and with 401 where nobody is signed in.
+   * and with 401 where nobody is signed in. A page of HTML is no answer.
    */
   session: string | URL;
   /** An address of your backend that ends the session when it is sent a POST. */
@@ -83,6 +83,8 @@ export class CookieClient {
     const answer = await this.#ask(this.#options.session, { cache: "no-store" });
     if (!answer.ok && answer.status !== 401) throw new LatchkeyError("refused", `the backend answered ${answer.status}`);
     const session = answer.ok ? await answer.text() : null;
+    // Such as the page for the login that the backend redirects to, which tells no login from another.
+    if (session?.trimStart().startsWith("<")) throw new LatchkeyError("unavailable", "the backend answered with a page");
     if (turn !== this.#turn) return;
     const ended = session === null && this.#observed.current() !== null && !told;
     this.#observed.settle(session, ended ? "ended" : told);

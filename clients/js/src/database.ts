@@ -3,22 +3,31 @@ const open = new Map<string, Promise<IDBDatabase>>();
 
 /** transact uses one value of a database of ours in one transaction. What it has written is seen by every tab once it resolves. */
 export async function transact<T>(name: string, mode: IDBTransactionMode, use: (values: IDBObjectStore) => { result: T }): Promise<T> {
-  let connection = open.get(name);
-  if (!connection) open.set(name, (connection = connect(name)));
-  const database = await connection;
+  // A browser may have closed the connection of a page in the background without telling it.
+  const transaction = await begin(name, mode).catch(() => begin(name, mode));
   return new Promise((resolve, reject) => {
-    const transaction = database.transaction(table, mode);
     const used = use(transaction.objectStore(table));
     transaction.oncomplete = () => resolve(used.result);
     transaction.onabort = () => reject(transaction.error);
   });
 }
 
+async function begin(name: string, mode: IDBTransactionMode): Promise<IDBTransaction> {
+  let connection = open.get(name);
+  if (!connection) open.set(name, (connection = connect(name)));
+  try {
+    return (await connection).transaction(table, mode);
+  } catch (error) {
+    if (open.get(name) === connection) open.delete(name);
+    throw error;
+  }
+}
+
 function connect(name: string): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const request = indexedDB.open(name, 1);
     request.onupgradeneeded = () => void request.result.createObjectStore(table);
-    request.onerror = () => (open.delete(name), reject(request.error));
+    request.onerror = () => reject(request.error);
     request.onsuccess = () => {
       // Somebody clears the site's data, or the browser closes it: the next use opens it again.
       request.result.onversionchange = () => (open.delete(name), request.result.close());

@@ -26,10 +26,11 @@ export async function classify(answer: Response): Promise<Outcome> {
 
 /** classifyCheck reads what the service says of a session by its access token alone. Only `invalid_token` ends it. */
 export async function classifyCheck(answer: Response): Promise<Outcome> {
+  const after = retryAfter(answer.headers);
   const body = (await answer.json().catch(() => null)) as { code?: unknown } | null;
-  if (answer.ok) return { kind: "good" };
+  if (answer.ok && body) return { kind: "good" };
   if (answer.status === 401 && body?.code === "invalid_token") return { kind: "ended" };
-  return failed(answer, retryAfter(answer.headers), `the access token was refused: ${answer.status} ${String(body?.code ?? "")}`);
+  return answer.ok ? { kind: "retry", after } : failed(answer, after, `the access token was refused: ${answer.status} ${String(body?.code ?? "")}`);
 }
 
 function failed({ status }: Response, after: number | undefined, message: string): Outcome {
@@ -39,7 +40,7 @@ function failed({ status }: Response, after: number | undefined, message: string
 
 function isPair(body: unknown): body is TokenResponse {
   const pair = body as Partial<TokenResponse> | null;
-  return typeof pair?.access_token === "string" && typeof pair.refresh_token === "string";
+  return typeof pair?.access_token === "string" && typeof pair.refresh_token === "string" && Number(pair.expires_in) >= 0;
 }
 
 /**
@@ -52,6 +53,11 @@ export function retryAfter(headers: Headers): number | undefined {
   if (/^\d+$/.test(value)) return Number(value) * 1000;
   const wait = Date.parse(value) - Date.now();
   return Number.isNaN(wait) ? undefined : Math.min(Math.max(0, wait), 60_000);
+}
+
+/** isPage tells a page that something on the way, such as a captive portal, has put in the place of an answer. */
+export function isPage(answer: Response): boolean {
+  return answer.ok && /^text\/html/i.test(answer.headers.get("Content-Type") ?? "");
 }
 
 /** rateLimited returns for how many milliseconds nothing is left of a limit, as the `RateLimit` header says: 0 if something is. */

@@ -49,15 +49,16 @@ export function authorizedFetch(source: Source, origins: ReadonlySet<string>, se
     const request = new Request(input, init);
     if (!origins.has(new URL(request.url).origin) || request.headers.has("Authorization")) return send(request);
     const owner = source.current();
-    const first = await source.credentials();
+    const first = await unlessAborted(request, source.credentials());
     if (!first) return send(request);
     if (owner !== null && first.id !== owner) {
       throw new LatchkeyError("session_changed", "another user has signed in since the request was made");
     }
     const again = request.clone();
     const answer = await attempt(request, first);
-    if (answer.status === 401) {
-      const next = await source.credentials(first.accessToken);
+    // One of another origin, which the request was redirected to, says nothing about a token that it never got.
+    if (answer.status === 401 && !(answer.redirected && !origins.has(new URL(answer.url).origin))) {
+      const next = await unlessAborted(request, source.credentials(first.accessToken));
       // Somebody else's token does not go with a request of this user's.
       if (next?.id === first.id) {
         void answer.body?.cancel();
@@ -67,6 +68,28 @@ export function authorizedFetch(source: Source, origins: ReadonlySet<string>, se
     void again.body?.cancel();
     return answer;
   };
+}
+
+/** unlessAborted stops waiting when a request is given up. What is waited for goes on: others may wait for it, too. */
+function unlessAborted<T>({ signal }: Request, waited: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop);
+    waited.then(resolve, reject);
+  });
+}
+
+/**
+ * originsOf returns the origins of addresses. It throws for one that has none of its own, such as `capacitor://localhost`: the same
+ * would be said of every other one.
+ */
+export function originsOf(addresses: Iterable<string>): Set<string> {
+  return new Set(Array.from(addresses, (address) => {
+    const { origin } = new URL(address);
+    if (origin === "null") throw new TypeError(`${address} has no origin`);
+    return origin;
+  }));
 }
 
 /** authorize adds an access token to a request. */

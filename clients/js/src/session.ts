@@ -33,6 +33,11 @@ export function toSession(answer: TokenResponse, id: string): Session {
   return { id, accessToken, refreshToken, tokenType, receivedAt: Date.now(), expiresIn: Number(expiresIn) };
 }
 
+/** random returns what tells one login, or tab, from all others. `crypto.randomUUID` is missing from pages that come by plain HTTP. */
+export function random(): string {
+  return crypto.getRandomValues(new Uint32Array(4)).join("-");
+}
+
 /** remaining returns for how many milliseconds the access token is still good, as far as this device's clock can tell. */
 export function remaining(session: Session): number {
   const age = Date.now() - session.receivedAt;

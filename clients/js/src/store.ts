@@ -1,5 +1,5 @@
 import { transact } from "./database.js";
-import type { Session } from "./session.js";
+import { random, type Session } from "./session.js";
 
 /**
  * Where a login is kept. All tabs and processes that use one login have to use one store: two copies that are refreshed apart look
@@ -54,7 +54,7 @@ export function localStore(name = "latchkey"): Store {
  */
 export function tabStore(name = "latchkey"): Store {
   const own = stored(() => sessionStorage, name);
-  const tab: string = (sessionStorage[`${name}.tab`] ??= crypto.randomUUID());
+  const tab: string = (sessionStorage[`${name}.tab`] ??= random());
   const twins = new BroadcastChannel(`${name}.tab.${tab}`);
   let answered = () => {};
   twins.onmessage = ({ data }: MessageEvent<Message>) => {

@@ -1,6 +1,6 @@
 import type { Client } from "./client.js";
 import { LatchkeyError, type ErrorCode } from "./errors.js";
-import { authorizedFetch, type Credentials, type Fetch, type Source } from "./fetch.js";
+import { authorizedFetch, originsOf, type Credentials, type Fetch, type Source } from "./fetch.js";
 import type { State } from "./observed.js";
 import type { TokenResponse } from "./session.js";
 
@@ -74,7 +74,7 @@ export class WorkerClient implements Source {
   constructor(port: Port, origins: Iterable<string>, options: { startTimeout?: number } = {}) {
     this.#port = port;
     this.#startTimeout = options.startTimeout ?? startTimeout;
-    this.fetch = authorizedFetch(this, new Set([...origins].map((origin) => new URL(origin).origin)), (input, init) => fetch(input, init));
+    this.fetch = authorizedFetch(this, originsOf(origins), (input, init) => fetch(input, init));
     port.addEventListener?.("error", () => this.#fail());
     port.onmessage = ({ data }: MessageEvent<Answer>) => {
       this.#start();

@@ -1,4 +1,4 @@
-import type { Credentials, Source } from "./fetch.js";
+import { originsOf, type Credentials, type Source } from "./fetch.js";
 
 /**
  * authorizedXHR returns a class to use in place of `XMLHttpRequest`, for libraries and code that need it (progress of uploads). It
@@ -7,7 +7,7 @@ import type { Credentials, Source } from "./fetch.js";
  * `dpop` needs `Client.fetch`.
  */
 export function authorizedXHR(source: Source, origins: Iterable<string>, XHR: typeof XMLHttpRequest = XMLHttpRequest): typeof XMLHttpRequest {
-  const allowed = new Set([...origins].map((origin) => new URL(origin).origin));
+  const allowed = originsOf(origins);
   return class extends XHR {
     #opened: [string, string | URL] | undefined;
     #headers: [string, string][] = [];

@@ -22,8 +22,14 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
     const { pathname } = new URL(request.url, "http://page");
     if (pathname.startsWith("/dist/")) {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(await readFile(new URL(pathname.slice(6), dist)));
-    } else if (pathname === "/react.js") {
-      response.writeHead(200, { "Content-Type": "text/javascript" }).end(await bundleReact());
+    } else if (/^\/react\.\w+\.js$/.test(pathname)) {
+      response.writeHead(200, { "Content-Type": "text/javascript" }).end(await bundleReact(pathname.split(".")[1]));
+    } else if (pathname === "/service-worker.js") {
+      response.writeHead(200, { "Content-Type": "text/javascript" }).end(`
+        addEventListener("install", () => skipWaiting());
+        addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+        addEventListener("fetch", (event) => event.respondWith(fetch(event.request)));
+      `);
     } else if (pathname === "/worker.js") {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(`
         import { Client } from "/dist/index.js";
@@ -51,10 +57,10 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
   return { net, backend, page, context, open };
 }
 
-/** bundleReact returns a module that shows the status in an element. */
-async function bundleReact() {
+/** bundleReact returns a module that shows the status in an element: in StrictMode, which does everything twice in development. */
+async function bundleReact(mode) {
   const contents = `
-    import { createElement } from "react";
+    import { createElement, StrictMode } from "react";
     import { createRoot } from "react-dom/client";
     import { useSession } from "./dist/react.js";
     export function mount(client) {
@@ -64,10 +70,10 @@ async function bundleReact() {
         rendered.push(status);
         return createElement("output", null, status);
       };
-      createRoot(document.body).render(createElement(Status));
+      createRoot(document.body).render(createElement(StrictMode, null, createElement(Status)));
       return rendered;
     }`;
-  const { outputFiles } = await build({ stdin: { contents, resolveDir: "." }, bundle: true, format: "esm", write: false, define: { "process.env.NODE_ENV": '"production"' } });
+  const { outputFiles } = await build({ stdin: { contents, resolveDir: "." }, bundle: true, format: "esm", write: false, define: { "process.env.NODE_ENV": JSON.stringify(mode) } });
   return outputFiles[0].contents;
 }
 
@@ -106,14 +112,47 @@ test("three tabs with a thousand calls at expiry: one refresh", async (t) => {
   assert.equal(net.count, 1);
 });
 
-test("without the Web Locks API the tabs still have one pair", async (t) => {
-  const { open } = await setup(t, { prepare: () => Object.defineProperty(navigator, "locks", { value: undefined }) });
+// A page that comes by plain HTTP, as in a local network, has neither.
+test("without the Web Locks API and randomUUID the tabs still have one pair", async (t) => {
+  const { open } = await setup(t, { prepare: () => {
+    Object.defineProperty(navigator, "locks", { value: undefined });
+    Object.defineProperty(crypto, "randomUUID", { value: undefined });
+  } });
   const tabs = [await open(), await open(), await open()];
   await login(tabs[0], await signIn("ada"));
   for (let round = 0; round < 3; round++) {
     await expire(tabs[0]);
     assert.deepEqual(await Promise.all(tabs.map((tab) => call(tab))), ["ada", "ada", "ada"]);
   }
+});
+
+test("a connection to the database that the browser has closed is opened again", async (t) => {
+  const { open } = await setup(t, { prepare: () => {
+    globalThis.connections = [];
+    const connect = IDBFactory.prototype.open;
+    IDBFactory.prototype.open = function (...args) {
+      const request = connect.apply(this, args);
+      request.addEventListener("success", () => connections.push(request.result));
+      return request;
+    };
+  } });
+  const tab = await open();
+  await login(tab, await signIn("ada"));
+  const close = () => tab.evaluate(() => connections.map((connection) => connection.close()).length);
+  for (let opened = 1; opened < 4; opened++) {
+    assert.equal(await close(), opened); // of which the page is told nothing
+    assert.deepEqual(await tab.evaluate(() => Promise.all([call(), call()])), ["ada", "ada"]);
+  }
+});
+
+test("without BroadcastChannel a sign-out in one tab is one in all at the next call", async (t) => {
+  const { open } = await setup(t, { prepare: () => Object.defineProperty(globalThis, "BroadcastChannel", { value: undefined }) });
+  const [one, two] = [await open(), await open()];
+  await login(one, await signIn("ada"));
+  assert.equal(await call(two), "ada");
+  await one.evaluate(() => client.signOut());
+  assert.equal(await call(two), null);
+  assert.equal(await status(two), "signed-out");
 });
 
 test("localStorage can be the store, too", async (t) => {
@@ -194,6 +233,45 @@ test("XMLHttpRequest sends the token, and a refused request again", async (t) =>
   assert.deepEqual([over.status, over.told.at(-1)], [401, "load"]);
   assert.equal(await status(tab), "signed-out");
   assert.ok(backend.seen.every(({ path, subject }) => subject === null || path === "/cart?x=y"));
+});
+
+test("no token follows a redirect to another origin", async (t) => {
+  const { net, backend, open } = await setup(t);
+  const [gateway, stranger] = [await network(t, backend.url), await api(t)];
+  gateway.next = ({ method }) => (method === "OPTIONS" ? undefined : { status: 307, headers: { "Access-Control-Allow-Origin": "*", Location: `${stranger.url}/x` }, body: "" });
+  const tab = await open();
+  await login(tab, await signIn("ada"));
+  const statuses = await tab.evaluate(async ({ issuer, gateway }) => {
+    const { Client } = await import("/dist/index.js");
+    const { authorizedXHR } = await import("/dist/xhr.js");
+    const other = new Client({ issuer, origins: [gateway], store });
+    const fetched = await other.fetch(gateway, { method: "PUT", body: "fetch" });
+    const XHR = authorizedXHR(other, [gateway]);
+    return [fetched.status, await new Promise((resolve) => {
+      const request = new XHR();
+      request.onloadend = () => resolve(request.status);
+      request.open("PUT", gateway);
+      request.send("xhr");
+    })];
+  }, { issuer: net.url, gateway: gateway.url });
+  assert.deepEqual(statuses, [401, 401]);
+  const told = stranger.seen.map(({ body, headers }) => [body, headers.authorization]);
+  assert.ok(told.some(([body]) => body === "fetch") && told.some(([body]) => body === "xhr"));
+  assert.deepEqual(told.filter(([, authorization]) => authorization), []);
+});
+
+test("a service worker that passes requests on changes nothing", async (t) => {
+  const { net, open } = await setup(t);
+  const tab = await open();
+  await tab.evaluate(async () => {
+    const taken = new Promise((resolve) => navigator.serviceWorker.addEventListener("controllerchange", resolve));
+    await navigator.serviceWorker.register("/service-worker.js");
+    await taken;
+  });
+  await login(tab, await signIn("ada"));
+  await tab.evaluate(async () => store.write({ ...(await store.read()), accessToken: "worn.out.token" }));
+  const sent = await tab.evaluate(() => client.fetch(backend, { method: "PUT", body: new Blob(["text"]) }).then((answer) => answer.json()));
+  assert.deepEqual([sent.subject, sent.body, net.count], ["ada", "text", 1]);
 });
 
 test("a duplicated tab stays one client with its original", async (t) => {
@@ -287,13 +365,13 @@ test("a page that comes back from the back-forward cache reads the store", async
   assert.equal(await call(one), "eve");
 });
 
-test("React renders what is known, whichever tab it is from, and not at a refresh", async (t) => {
+for (const [mode, times] of [["production", 1], ["development", 2]]) test(`React in ${mode} renders what is known, whichever tab it is from, and not at a refresh`, async (t) => {
   const { open } = await setup(t);
   const [one, two] = [await open(), await open()];
-  await one.evaluate(async () => {
-    const { mount } = await import("/react.js");
+  await one.evaluate(async (mode) => {
+    const { mount } = await import(`/react.${mode}.js`);
     globalThis.rendered = mount(client);
-  });
+  }, mode);
   const shown = (status) => one.locator("output", { hasText: new RegExp(`^${status}$`) }).waitFor();
   await shown("signed-out");
   await login(two, await signIn("ada"));
@@ -302,7 +380,8 @@ test("React renders what is known, whichever tab it is from, and not at a refres
   assert.equal(await call(one), "ada");
   await two.evaluate(() => client.signOut());
   await shown("signed-out");
-  assert.deepEqual(await one.evaluate(() => rendered), ["signed-out", "signed-in", "signed-out"]);
+  const once = ["signed-out", "signed-in", "signed-out"];
+  assert.deepEqual(await one.evaluate(() => rendered), once.flatMap((status) => Array(times).fill(status)));
 });
 
 test("a worker that alone holds the refresh token", async (t) => {

@@ -85,6 +85,91 @@ test("the token goes to the named origins alone", async (t) => {
   assert.equal(backend.seen[0].headers.authorization, "Basic own");
 });
 
+test("no token follows a redirect to another origin", async (t) => {
+  const { net, client, backend, store } = await setup(t, { retries: 1 });
+  const stranger = await api(t);
+  await client.signIn(await signIn("ada"));
+  const gateway = await network(t, backend.url);
+  gateway.next = () => ({ status: 307, headers: { Location: `${stranger.url}/x` }, body: "" });
+  const other = new Client({ issuer: net.url, origins: [gateway.url], store, ahead: false, name: crypto.randomUUID() });
+  t.after(() => other.close());
+  await other.fetch(gateway.url, { method: "POST", body: "text" });
+  assert.deepEqual(stranger.seen.map(({ body, headers }) => [body, headers.authorization]), [["text", undefined]]);
+
+  net.next = gateway.next;
+  expire(store);
+  await assert.rejects(client.credentials(), { code: "unavailable" });
+  await other.signIn({ access_token: "only", expires_in: 0 });
+  await assert.rejects(client.credentials(), { code: "unavailable" });
+  await assert.rejects(client.signOut(), { code: "unavailable" });
+  assert.equal(stranger.seen.length, 1, "neither a refresh, nor a check, nor a sign-out follows it");
+});
+
+test("what has no origin of its own cannot be named", () => {
+  for (const address of ["capacitor://localhost", "file:///index.html", "data:text/plain,x"]) {
+    assert.throws(() => new Client({ issuer, origins: [address], store: memoryStore() }), TypeError, address);
+  }
+});
+
+test("a request that is given up waits for no refresh", async (t) => {
+  const { net, store, client, backend } = await setup(t);
+  await client.signIn(await signIn());
+  net.held = gate();
+  for (const worn of [{ receivedAt: 0 }, { accessToken: "worn.out.token" }]) {
+    store.write({ ...store.read(), ...worn });
+    const [given, before] = [new AbortController(), net.count];
+    const call = client.fetch(`${backend.url}/x`, { signal: given.signal });
+    await until(() => net.count > before);
+    given.abort(new Error("given up"));
+    await assert.rejects(call, /given up/);
+    const kept = client.fetch(`${backend.url}/y`);
+    net.held.open();
+    assert.equal((await kept).status, 200, "the refresh goes on for others");
+    net.held = gate();
+  }
+  assert.deepEqual(backend.seen.filter(({ path, subject }) => path === "/x" && subject), []);
+});
+
+test("who signs in during a refresh for somebody else is refreshed for, too", async (t) => {
+  const { net, store, client, backend } = await setup(t);
+  await client.signIn(await signIn("ada"));
+  expire(store);
+  net.held = gate();
+  const first = client.credentials();
+  await until(() => net.count === 1);
+  await client.signIn(await signIn("bob"));
+  store.write({ ...store.read(), accessToken: "worn.out.token" });
+  const call = client.fetch(backend.url);
+  await until(() => backend.seen.length === 1);
+  net.held.open();
+  assert.equal((await (await call).json()).subject, "bob");
+  await first;
+});
+
+test("a store that is full for a while signs nobody out", async (t) => {
+  const kept = memoryStore();
+  let full = false;
+  const store = {
+    read: kept.read,
+    write(session) {
+      if (full && session) throw new DOMException("no room", "QuotaExceededError");
+      return kept.write(session);
+    },
+  };
+  const { client, backend } = await setup(t, { store });
+  await client.signIn(await signIn("ada"));
+  expire(kept);
+  full = true;
+  for (let i = 0; i < 2; i++) {
+    await assert.rejects(client.fetch(backend.url), { name: "QuotaExceededError" });
+    await new Promise((resolve) => setTimeout(resolve, 3000)); // more than the service's grace
+  }
+  assert.deepEqual(backend.seen, [], "a token that nobody keeps is not used");
+  full = false;
+  assert.equal((await (await client.fetch(backend.url)).json()).subject, "ada");
+  assert.equal(client.state().status, "signed-in");
+});
+
 test("who is not signed in calls without a token", async (t) => {
   const { client, backend } = await setup(t);
   assert.equal((await client.fetch(backend.url)).status, 401);
@@ -160,7 +245,12 @@ test("only invalid_grant ends a session", async (t) => {
     [json(503, { error: "temporarily_unavailable" }, { "Retry-After": "3600" }), "unavailable"],
     [{ status: 502, headers: {}, body: "<html>" }, "unavailable"],
     [{ status: 200, headers: {}, body: "<html>a captive portal</html>" }, "unavailable"],
+    [{ status: 200, headers: { "Content-Type": "application/json" }, body: '{"access_token":"a","refresh_' }, "unavailable"],
+    [{ status: 502, headers: { "Content-Type": "application/json" }, body: '"invalid_grant"' }, "unavailable"],
+    [{ status: 400, headers: { "Content-Type": "application/json" }, body: "null" }, "refused"],
+    [{ status: 511, headers: {}, body: "<html>a captive portal</html>" }, "unavailable"],
     [json(200, {}), "unavailable"],
+    [json(200, { access_token: "a", refresh_token: "b" }), "unavailable"],
   ];
   const results = await Promise.all(cases.map(async ([answer, code]) => {
     const { net, store, client } = await setup(t, { retries: 1 });
@@ -306,6 +396,22 @@ test("a sign-out that does not reach the service says so, and has signed out her
   net.next = () => ({ status: 503, headers: {}, body: "" });
   await assert.rejects(client.signOut(), { code: "unavailable" });
   assert.equal(store.read(), null);
+});
+
+test("a page in the place of an answer is none", async (t) => {
+  const { net, store, client } = await setup(t, { retries: 1 });
+  const tokens = await signIn("ada");
+  await client.signIn(tokens);
+  const [{ id }] = await client.devices();
+  net.next = () => ({ status: 200, headers: { "Content-Type": "text/html; charset=utf-8" }, body: "<!doctype html>" });
+  for (const call of ["devices", "signOutElsewhere", "signOutEverywhere"]) await assert.rejects(client[call](), { code: "unavailable" }, call);
+  await assert.rejects(client.endDevice(id), { code: "unavailable" });
+  assert.equal(client.state().status, "signed-in");
+  await assert.rejects(client.signOut(), { code: "unavailable" }, "the session goes on at the service");
+  store.write(null);
+  await client.signIn({ access_token: tokens.access_token, expires_in: 0 });
+  await assert.rejects(client.credentials(), { code: "unavailable" }, "a session without a refresh token");
+  assert.notEqual(store.read(), null);
 });
 
 test("what is no token response is noticed at the login", async (t) => {

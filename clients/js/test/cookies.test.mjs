@@ -7,9 +7,9 @@ import { endAll, gate, internal, issuer, listen, serviceKey, signIn, until } fro
 
 const dist = new URL("../dist/", import.meta.url);
 
-/** backend keeps a pair for each cookie, and serves the page. `down` has it answer 503, `held` holds what it says of a session. */
+/** backend keeps a pair for each cookie, and serves the page. `down` has it answer 503, `page` has it answer with the page of the login, `held` holds what it says of a session. */
 async function backend(t) {
-  const self = { down: false, held: undefined };
+  const self = { down: false, page: false, held: undefined };
   const logins = new Map();
   const alive = async (token) => {
     const headers = { Authorization: `Bearer ${serviceKey}` };
@@ -30,6 +30,7 @@ async function backend(t) {
       return void response.writeHead(200, { "Content-Type": "text/javascript" }).end(await readFile(new URL(pathname.slice(6), dist)));
     }
     if (self.down) return void response.writeHead(503).end();
+    if (self.page && pathname === "/session") return void response.writeHead(303, { Location: "/" }).end();
     if (pathname === "/login") {
       const name = crypto.randomUUID();
       logins.set(name, await signIn(searchParams.get("user")));
@@ -86,6 +87,12 @@ test("a page with a cookie", async (t) => {
   assert.equal(await call(one), "");
   assert.equal((await state(one)).status, "signed-in");
   site.down = false;
+
+  // A redirect to the page of the login is nobody's session.
+  site.page = true;
+  await assert.rejects(one.evaluate(() => client.signIn()), /unavailable|answered with a page/);
+  assert.equal((await state(one)).session, (await state(two)).session);
+  site.page = false;
 
   // A session that somebody else ends is over in every tab, once a call has shown it.
   await endAll(users[1]);

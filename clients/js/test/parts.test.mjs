@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Readable } from "node:stream";
 import { test } from "node:test";
 import { MessageChannel } from "node:worker_threads";
 import axios from "axios";
@@ -78,6 +79,24 @@ test("axios sends the token, and a refused request again", async (t) => {
   await assert.rejects(http.get(stranger.url), (error) => error.response.status === 401);
   assert.equal(stranger.seen[0].headers.authorization, undefined);
   assert.equal(stranger.seen.length, 1);
+});
+
+test("axios: a stream is not sent again", async (t) => {
+  const [backend, net] = [await api(t), await network(t)];
+  const store = memoryStore();
+  const source = client(t, { issuer: net.url, store });
+  await source.signIn(await signIn("ada"));
+  const web = () => new ReadableStream({ start: (c) => (c.enqueue(new TextEncoder().encode("text")), c.close()) });
+  for (const [adapter, stream] of [["http", () => Readable.from(["text"])], ["fetch", web]]) {
+    const http = axios.create({ baseURL: backend.url, adapter });
+    authorizeAxios(http, source, [backend.url]);
+    store.write({ ...store.read(), accessToken: "worn.out.token" });
+    const [seen, refreshed] = [backend.seen.length, net.count];
+    await assert.rejects(http.post("/cart", stream()), (error) => error.response.status === 401, adapter);
+    assert.deepEqual([backend.seen.length, net.count], [seen + 1, refreshed + 1]);
+    const { data } = await http.post("/cart", stream());
+    assert.deepEqual([data.subject, data.body], ["ada", "text"], adapter);
+  }
 });
 
 test("axios: no request of one user goes out with the token of another", async (t) => {

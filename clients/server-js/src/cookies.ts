@@ -30,6 +30,15 @@ export class SessionCookies {
     this.#origins = new Set(origins);
   }
 
+  /**
+   * isOthers tells by its claims whether an access token belongs in a cookie of another name. Go programs that keep sessions in cookies
+   * have their tokens name the cookie; those of other sessions name none, and are good in any.
+   */
+  isOthers(claims: Record<string, unknown>): boolean {
+    const { latchkey_cookie: cookie } = claims;
+    return cookie !== undefined && cookie !== this.#access;
+  }
+
   /** read returns what a Cookie header has. A cookie that is there twice is none of ours. */
   read(header: string | undefined): { access: string; refresh: string } {
     const values = new Map<string, string>();

@@ -1,3 +1,4 @@
+import { decodeJwt } from "jose";
 import type { SessionCookies, Header } from "./cookies.js";
 import { LatchkeyError } from "./errors.js";
 import type { Sessions } from "./sessions.js";
@@ -90,20 +91,27 @@ export class Guard {
     return { claims: { ...claims, ...own } as Identity["claims"], token, session, refreshed };
   }
 
+  /** identifyCookie is identify for a token that came in a cookie, which must be the one that the token names, if it names any. */
+  async identifyCookie(token: string, refreshed = false): Promise<Identity> {
+    // Before anybody is asked: to ask would confirm a token that is refused. That the claims are true is found out afterwards.
+    if (this.#options.cookies?.isOthers(claimsOf(token))) throw new InvalidToken("of another cookie");
+    return this.identify(token, refreshed);
+  }
+
   async #fromCookies(header: string | undefined): Promise<{ identity: Identity; fresh?: Fresh } | undefined> {
     const { cookies } = this.#options;
     if (!cookies) return undefined;
     const { access, refresh } = cookies.read(header);
     if (access !== "") {
       try {
-        return { identity: await this.identify(access) };
+        return { identity: await this.identifyCookie(access) };
       } catch (error) {
         if (!(error instanceof InvalidToken) || refresh === "") throw error;
       }
     }
     if (refresh === "") return undefined;
     const pair = await this.#refresh(refresh);
-    return { identity: await this.identify(pair.access_token, true), fresh: new Fresh(cookies.write(pair), pair) };
+    return { identity: await this.identifyCookie(pair.access_token, true), fresh: new Fresh(cookies.write(pair), pair) };
   }
 
   /** #refresh refreshes once for all requests that come with the same token meanwhile. */
@@ -116,6 +124,14 @@ export class Guard {
     }).finally(() => this.#refreshing.delete(token));
     this.#refreshing.set(token, refresh);
     return refresh;
+  }
+}
+
+function claimsOf(token: string): Record<string, unknown> {
+  try {
+    return decodeJwt(token);
+  } catch {
+    return {}; // whoever checks it refuses it
   }
 }
 

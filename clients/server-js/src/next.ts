@@ -49,10 +49,11 @@ export class NextSessions {
     const get = headerOf(headers);
     const refreshed = get(refreshedHeader); // where a client has sent it, its own token is left unconfirmed, and nothing else
     const bearer = /^Bearer +([^\s,]+)$/i.exec(get("authorization") ?? "")?.[1];
-    const token = refreshed ?? bearer ?? this.#options.cookies?.read(get("cookie")).access ?? "";
+    const given = refreshed ?? bearer;
+    const token = given ?? this.#options.cookies?.read(get("cookie")).access ?? "";
     if (token === "") return null;
     try {
-      return await this.#guard.identify(token, refreshed !== undefined);
+      return await (given === undefined ? this.#guard.identifyCookie(token) : this.#guard.identify(token, refreshed !== undefined));
     } catch (error) {
       if (error instanceof InvalidToken) return null;
       throw error;

@@ -2,8 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import express from "express";
+import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import { SessionCookies } from "@latchkey/server";
 import { answerErrors, guard } from "@latchkey/server/express";
+import { NextSessions } from "@latchkey/server/next";
 import { Verifier } from "@latchkey/server/verifier";
 import { Browser } from "./browser.mjs";
 import { fake, issuer, listen, network, otherKey, serviceKey, sessions, subject, verifierOptions } from "./service.mjs";
@@ -188,6 +190,45 @@ test("an answer's cookies", async (t) => {
   const pairs = await load("/pairs");
   assert.deepEqual([pairs.headers.get("Cache-Control"), pairs.headers.getSetCookie()], ["no-store", [...own, "c=1"]]);
   assert.deepEqual((await load("/piped")).headers.getSetCookie(), own);
+});
+
+test("a token that names its cookie is refused in another", async (t) => {
+  const { publicKey, privateKey } = await generateKeyPair("ES256");
+  const key = { ...(await exportJWK(publicKey)), kid: "1", alg: "ES256" };
+  // Only Go programs have their tokens name a cookie, so the service is one that takes every token for active.
+  const service = await fake(t, (n, { url }) => {
+    if (url === "/.well-known/jwks.json") return { json: { keys: [key] } };
+    if (url.startsWith("/oauth2/introspect")) return { json: { active: true, sub: "ada", sid: "s", session: { id: "s" } } };
+    if (url === "/oauth2/token") return { json: fresh };
+    return { status: 503 };
+  });
+  const sign = (claims) => new SignJWT({ sid: "s", ...claims }).setProtectedHeader({ alg: "ES256", kid: "1", typ: "at+jwt" })
+    .setIssuer(service.url).setAudience("a").setSubject("ada").setJti(crypto.randomUUID()).setIssuedAt().setExpirationTime("5m").sign(privateKey);
+  const named = await sign({ latchkey_cookie: "__Host-shop" });
+  const fresh = { access_token: named, token_type: "Bearer", expires_in: 300, refresh_token: "r", refresh_expires_in: 600 };
+  const edge = new Verifier({ issuer: service.url, audience: "a", internal: service.url, serviceKey, bound: 0, timeout: 30_000 });
+  t.after(() => edge.close());
+  const client = sessions({ internal: service.url, public: service.url });
+  const asked = () => service.seen.filter(({ path }) => path === "/oauth2/introspect").length;
+  for (const more of [{}, { verifier: edge }]) {
+    const load = async (name, cookie) => {
+      const options = { sessions: client, cookies: new SessionCookies({ name }), ...more };
+      const page = await fetch(await site(t, options), { headers: { Cookie: cookie } });
+      const component = await new NextSessions(options).component(new Headers({ Cookie: cookie }));
+      return [page.status, component?.claims.sub ?? null, page.headers.getSetCookie().length];
+    };
+    assert.deepEqual(await load("shop", `__Host-shop=${named}`), [200, "ada", 0]);
+    const before = asked();
+    for (const name of ["session", "Shop", "shop-refresh"]) {
+      assert.deepEqual(await load(name, `__Host-${name}=${named}`), [401, null, 0], name);
+      assert.deepEqual(await load(name, `__Host-${name}=${named}; __Host-${name}-refresh=r`), [401, null, 0], `${name}, refreshed`);
+    }
+    assert.deepEqual(await load("session", `__Host-session=${await sign({ latchkey_cookie: ["__Host-session"] })}`), [401, null, 0]);
+    assert.equal(asked(), before, "to ask would confirm it");
+    for (const name of ["session", "shop"]) assert.deepEqual(await load(name, `__Host-${name}=${await sign({})}`), [200, "ada", 0], "it names none");
+    const bearer = await fetch(await site(t, { sessions: client, cookies, ...more }), { headers: { Authorization: `Bearer ${named}` } });
+    assert.equal(bearer.status, 200, "it came in no cookie");
+  }
 });
 
 test("tokens of every size fit into cookies", () => {
