@@ -3,6 +3,7 @@ package sessionstore
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
@@ -28,6 +29,11 @@ var eachLifetime = [...]lifetime{
 	{"access_token_ttl", func(l Lifetimes) time.Duration { return l.AccessToken }},
 	{"refresh_token_ttl", func(l Lifetimes) time.Duration { return l.RefreshToken }},
 	{"session_ttl", func(l Lifetimes) time.Duration { return l.Session }},
+}
+
+// lacksLifetime tells whether one of the three is left to others.
+func lacksLifetime(l Lifetimes) bool {
+	return slices.ContainsFunc(eachLifetime[:], func(each lifetime) bool { return each.of(l) == 0 })
 }
 
 // check checks the bounds themselves.
