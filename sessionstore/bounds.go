@@ -83,13 +83,25 @@ func (c Config) checkLifetimes(l Lifetimes) error {
 	return nil
 }
 
-// lifetimesOf returns a new session's own lifetimes, or an [ArgumentError].
+// lifetimesOf returns a new session's own lifetimes, or an [ArgumentError]. Where params alone
+// would do, it is LifetimesFor that is wrong, and no argument.
 func (c Config) lifetimesOf(params CreateParams, clients Lifetimes) (Lifetimes, error) {
-	own := params.Lifetimes
-	if c.LifetimesFor != nil {
-		own = own.Or(c.LifetimesFor(params))
+	given := params.Lifetimes.Or(clients)
+	if c.LifetimesFor == nil {
+		return c.ownLifetimes(params, given)
 	}
-	own = own.Or(clients)
+	own, err := c.ownLifetimes(params, params.Lifetimes.Or(c.LifetimesFor(params)).Or(clients))
+	if err == nil {
+		return own, nil
+	}
+	if _, without := c.ownLifetimes(params, given); without != nil {
+		return own, without
+	}
+	return own, fmt.Errorf("sessionstore: what LifetimesFor returned cannot be used: %v", err) //nolint:errorlint // it is no caller's argument
+}
+
+// ownLifetimes checks what a session is to have instead of the defaults.
+func (c Config) ownLifetimes(params CreateParams, own Lifetimes) (Lifetimes, error) {
 	if !params.NoRefresh {
 		return own, c.checkLifetimes(own.Or(c.Lifetimes))
 	}

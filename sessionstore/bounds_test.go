@@ -2,6 +2,7 @@ package sessionstore_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +51,38 @@ func TestBounds(t *testing.T) {
 			t.Errorf("%v: %v, want %s", test.own, err, test.want)
 		}
 	}
+}
+
+// What the program computes is bounded as well. It is nothing that a caller can mend, unless
+// the caller's own lifetimes are out of bounds in any case.
+func TestBoundsOfComputedLifetimes(t *testing.T) {
+	t.Parallel()
+	var computed sessionstore.Lifetimes
+	cfg := boundedConfig()
+	cfg.LifetimesFor = func(sessionstore.CreateParams) sessionstore.Lifetimes { return computed }
+	k := setupWith(t, cfg)
+	for _, computed = range []sessionstore.Lifetimes{
+		{AccessToken: time.Minute}, {RefreshToken: time.Hour}, {RefreshToken: sessionstore.NoIdleTimeout}, {Session: 25 * time.Hour}, {AccessToken: -time.Second}, {Session: 90*time.Minute + time.Millisecond},
+	} {
+		for _, params := range []sessionstore.CreateParams{{}, {NoRefresh: true}} {
+			_, _, err := k.Create(t.Context(), params)
+			if params.NoRefresh && computed.RefreshToken != 0 {
+				if err != nil { // it has none
+					t.Errorf("%v, without a refresh token: %v", computed, err)
+				}
+				continue
+			}
+			if err == nil || errors.Is(err, sessionstore.ErrInvalidArgument) || !strings.Contains(err.Error(), "LifetimesFor") {
+				t.Errorf("%v: %v", computed, err)
+			}
+		}
+		_, _, err := k.Create(t.Context(), sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Second}})
+		if e, ok := errors.AsType[*sessionstore.ArgumentError](err); !ok || e.Field != "access_token_ttl" {
+			t.Errorf("%v, beside a caller's: %v", computed, err)
+		}
+	}
+	computed = sessionstore.Lifetimes{Session: 2 * time.Hour}
+	k.create(t, sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{RefreshToken: 30 * time.Minute}})
 }
 
 // Lower bounds alone leave open whether a session ends.
