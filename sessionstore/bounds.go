@@ -132,7 +132,9 @@ func (c Config) checkLifetime(each lifetime, ttl time.Duration) error {
 	if ttl == 0 {
 		return nil
 	}
+	lo, hi := each.of(c.Bounds.Min), each.of(c.Bounds.Max)
 	if each.field == "access_token_ttl" {
+		hi = cmp.Or(hi, MaxAccessTokenTTL)
 		if ttl <= refresh.FreshGraces*c.Grace {
 			// A pair is handed out again for as long as it is fresh: its access
 			// token must still be good then.
@@ -142,7 +144,7 @@ func (c Config) checkLifetime(each lifetime, ttl time.Duration) error {
 			return argumentError(each.field, "%v is too long: an access token lives for %v at most", ttl, MaxAccessTokenTTL)
 		}
 	}
-	switch lo, hi := each.of(c.Bounds.Min), each.of(c.Bounds.Max); {
+	switch {
 	case ttl >= lo && (hi == 0 || ttl <= hi):
 		return nil
 	case ttl == NoIdleTimeout && each.field == "refresh_token_ttl":

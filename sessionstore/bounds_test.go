@@ -89,12 +89,18 @@ func TestBoundsOfComputedLifetimes(t *testing.T) {
 func TestLowerBounds(t *testing.T) {
 	t.Parallel()
 	cfg := config()
-	cfg.Bounds.Min = sessionstore.Lifetimes{RefreshToken: time.Hour, Session: 24 * time.Hour}
+	cfg.Bounds.Min = sessionstore.Lifetimes{AccessToken: 2 * time.Minute, RefreshToken: time.Hour, Session: 24 * time.Hour}
 	k := setupWith(t, cfg)
 	k.create(t, sessionstore.CreateParams{})
-	_, _, err := k.Create(t.Context(), sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{Session: time.Hour}})
-	if want := "session_ttl: 1h0m0s is out of bounds: it must be 24h0m0s or more"; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
+	for want, own := range map[string]sessionstore.Lifetimes{
+		"session_ttl: 1h0m0s is out of bounds: it must be 24h0m0s or more":                 {Session: time.Hour},
+		"access_token_ttl: 1m0s is out of bounds: it must be between 2m0s and 24h0m0s":     {AccessToken: time.Minute},
+		"access_token_ttl: 25h0m0s is too long: an access token lives for 24h0m0s at most": {AccessToken: 25 * time.Hour},
+		"refresh_token_ttl: 59m59s is out of bounds: it must be 1h0m0s or more":            {RefreshToken: time.Hour - time.Second},
+	} {
+		if _, _, err := k.Create(t.Context(), sessionstore.CreateParams{Lifetimes: own}); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 
