@@ -49,11 +49,14 @@ func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams
 	}
 	params = s.manager.own(params)
 	params.KeyThumbprint = cmp.Or(params.KeyThumbprint, s.Claims.KeyThumbprint)
+	params.Subject = cmp.Or(params.Subject, s.Info.Subject) // which stays: the store need not read it
 	var info sessionstore.Session
 	var pair sessionstore.TokenPair
 	before := s.stored
 	err := s.settle(ctx, func(next *version[T]) error {
-		params.Data = nil // what is stored goes along as it is, with members that T does not have
+		// What is stored goes along as it is, with members that T does not have. It is given,
+		// for a store that seals it, and has to be the same still.
+		params.Data = s.stored.data
 		if len(s.changes) > 0 {
 			params.Data = next.data
 		}

@@ -6,11 +6,15 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync/atomic"
 	"testing"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/latchkey-sessions/latchkey/dataseal"
 	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
@@ -258,4 +262,103 @@ func TestRenewBound(t *testing.T) {
 	if pair.KeyThumbprint != device.Thumbprint(t) {
 		t.Errorf("bound to %q", pair.KeyThumbprint)
 	}
+}
+
+// sent counts what is sent to the database: statements, and batches of them.
+type sent struct{ trips atomic.Int64 }
+
+func (s *sent) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQueryStartData) context.Context {
+	s.trips.Add(1)
+	return ctx
+}
+
+func (*sent) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
+
+func (s *sent) TraceBatchStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceBatchStartData) context.Context {
+	s.trips.Add(1)
+	return ctx
+}
+
+func (*sent) TraceBatchQuery(context.Context, *pgx.Conn, pgx.TraceBatchQueryData) {}
+
+func (*sent) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
+
+// The request has read the session, so nothing is read again: not sealed data, and not the
+// subject whose sessions are limited. Only a function of the program's that computes lifetimes
+// or claims is told the label as it is by then.
+func TestRenewRoundTrips(t *testing.T) {
+	t.Parallel()
+	sealer := newSealer(t)
+	for name, test := range map[string]struct {
+		configure func(*sessionstore.Config)
+		want      int64
+	}{
+		"sealed data":      {func(c *sessionstore.Config) { c.Sealer = sealer }, 1},
+		"limited sessions": {func(c *sessionstore.Config) { c.SessionsPerSubject = 2 }, 1},
+		"computed lifetimes": {func(c *sessionstore.Config) {
+			c.LifetimesFor = func(sessionstore.CreateParams) (l sessionstore.Lifetimes) { return l }
+		}, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := setup(t, sessionhttp.Config{})
+			cfg, database := config(), k.pool.Config()
+			test.configure(&cfg)
+			var counted sent
+			database.ConnConfig.Tracer = &counted
+			pool, err := pgxpool.NewWithConfig(t.Context(), database)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(pool.Close)
+			if k.store, err = sessionstore.New(pool, k.ring, cfg); err != nil {
+				t.Fatal(err)
+			}
+			k.manager = sessionhttp.New[cart](k.store, sessionhttp.Config{})
+			_, pair, err := k.store.Create(t.Context(), sessionstore.CreateParams{Subject: "ann", Data: []byte(`{"items":["tea"],"unknown":1}`)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.access = string(pair.AccessToken)
+			for _, change := range []bool{false, true} {
+				w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
+					session := k.manager.From(r.Context())
+					if change {
+						update(r.Context(), t, session, func(c *cart) { c.Items = append(c.Items, "milk") })
+					}
+					before := counted.trips.Load()
+					pair, err := session.Renew(r.Context(), sessionstore.CreateParams{})
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					if got := counted.trips.Load() - before; got != test.want {
+						t.Errorf("changed %v: it took %d round trips, want %d", change, got, test.want)
+					}
+					k.session, k.access = session.Info, string(pair.AccessToken)
+				})
+				want := `{"items":["tea"],"unknown":1}`
+				if change {
+					want = `{"items":["tea","milk"]}` // of what the type has no place for, a change keeps nothing
+				}
+				stored := strings.ReplaceAll(k.stored(t), " ", "")
+				if w.Code != http.StatusOK || stored != want || k.session.Subject != "ann" {
+					t.Errorf("changed %v: %d, %s is stored, of %q", change, w.Code, stored, k.session.Subject)
+				}
+			}
+		})
+	}
+}
+
+func newSealer(t *testing.T) *dataseal.Sealer {
+	t.Helper()
+	keys, err := dataseal.NewKeyset()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealer, err := dataseal.NewSealer(keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sealer
 }

@@ -1,6 +1,7 @@
 package sessionhttp_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -28,10 +29,22 @@ func TestStepUp(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /cart", func(http.ResponseWriter, *http.Request) {})
 	mux.Handle("POST /pay", required(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := io.WriteString(w, k.manager.From(r.Context()).Claims.Authentication.ACR); err != nil {
+		claims := k.manager.From(r.Context()).Claims
+		if _, err := fmt.Fprint(w, claims.Authentication.ACR, " ", claims.Subject, " ", claims.Authentication.AMR); err != nil {
 			t.Error(err)
 		}
 	})))
+	mux.HandleFunc("POST /step-up", func(w http.ResponseWriter, r *http.Request) {
+		pair, err := k.manager.From(r.Context()).Renew(r.Context(), sessionstore.CreateParams{
+			Authentication: &tokens.Authentication{AuthTime: time.Now(), ACR: r.FormValue("acr"), AMR: []string{"hwk"}},
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		if _, err := io.WriteString(w, string(pair.AccessToken)); err != nil {
+			t.Error(err)
+		}
+	})
 	server := httptest.NewServer(k.manager.Handler(mux))
 	t.Cleanup(server.Close)
 	send := func(method, path, access string) (status int, challenge, body string) {
@@ -61,20 +74,32 @@ func TestStepUp(t *testing.T) {
 		t.Fatalf("%d, %q", status, challenge)
 	}
 
-	// The backend has the user authenticate, and makes a session that says it.
+	// The client has the backend ask the user for what the challenge wants: a session that
+	// says it takes the place of the one before, with new tokens.
 	acr, _, _ := strings.Cut(asked[1], " ")
-	authentication := &tokens.Authentication{AuthTime: time.Now(), ACR: acr, AMR: []string{"hwk"}}
-	_, pair, err := k.store.Create(t.Context(), sessionstore.CreateParams{Subject: "ann", Authentication: authentication})
-	if err != nil {
-		t.Fatal(err)
+	status, _, access := send(http.MethodPost, "/step-up?acr="+acr, k.access)
+	if status != http.StatusOK || access == k.access {
+		t.Fatalf("the step-up: %d, %q", status, access)
 	}
-	if status, _, body := send(http.MethodPost, "/pay", string(pair.AccessToken)); status != http.StatusOK || body != "gold" {
+	if status, _, body := send(http.MethodPost, "/pay", access); status != http.StatusOK || body != "gold ann [hwk]" {
 		t.Errorf("after the step-up: %d, %q", status, body)
+	}
+	if status, challenge, _ := send(http.MethodGet, "/cart", k.access); status != http.StatusUnauthorized || !strings.Contains(challenge, "invalid_token") {
+		t.Errorf("with the token from before: %d, %q", status, challenge)
+	}
+
+	// A second step-up says it anew: nothing of the one before is left.
+	status, _, access = send(http.MethodPost, "/step-up?acr=silver", access)
+	if status != http.StatusOK {
+		t.Fatalf("the second step-up: %d", status)
+	}
+	if status, challenge, _ := send(http.MethodPost, "/pay", access); status != http.StatusUnauthorized || !challenged.MatchString(challenge) {
+		t.Errorf("in another class: %d, %q", status, challenge)
 	}
 
 	// A refresh is not an authentication.
-	authentication.AuthTime = time.Now().Add(-time.Hour)
-	_, pair, err = k.store.Create(t.Context(), sessionstore.CreateParams{Subject: "ann", Authentication: authentication})
+	authentication := &tokens.Authentication{AuthTime: time.Now().Add(-time.Hour), ACR: "gold"}
+	_, pair, err := k.store.Create(t.Context(), sessionstore.CreateParams{Subject: "ann", Authentication: authentication})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package sessionstore
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
@@ -28,6 +29,11 @@ var eachLifetime = [...]lifetime{
 	{"access_token_ttl", func(l Lifetimes) time.Duration { return l.AccessToken }},
 	{"refresh_token_ttl", func(l Lifetimes) time.Duration { return l.RefreshToken }},
 	{"session_ttl", func(l Lifetimes) time.Duration { return l.Session }},
+}
+
+// lacksLifetime tells whether one of the three is left to others.
+func lacksLifetime(l Lifetimes) bool {
+	return slices.ContainsFunc(eachLifetime[:], func(each lifetime) bool { return each.of(l) == 0 })
 }
 
 // check checks the bounds themselves.
@@ -77,13 +83,25 @@ func (c Config) checkLifetimes(l Lifetimes) error {
 	return nil
 }
 
-// lifetimesOf returns a new session's own lifetimes, or an [ArgumentError].
+// lifetimesOf returns a new session's own lifetimes, or an [ArgumentError]. Where params alone
+// would do, it is LifetimesFor that is wrong, and no argument.
 func (c Config) lifetimesOf(params CreateParams, clients Lifetimes) (Lifetimes, error) {
-	own := params.Lifetimes
-	if c.LifetimesFor != nil {
-		own = own.Or(c.LifetimesFor(params))
+	given := params.Lifetimes.Or(clients)
+	if c.LifetimesFor == nil {
+		return c.ownLifetimes(params, given)
 	}
-	own = own.Or(clients)
+	own, err := c.ownLifetimes(params, params.Lifetimes.Or(c.LifetimesFor(params)).Or(clients))
+	if err == nil {
+		return own, nil
+	}
+	if _, without := c.ownLifetimes(params, given); without != nil {
+		return own, without
+	}
+	return own, fmt.Errorf("sessionstore: what LifetimesFor returned cannot be used: %v", err) //nolint:errorlint // it is no caller's argument
+}
+
+// ownLifetimes checks what a session is to have instead of the defaults.
+func (c Config) ownLifetimes(params CreateParams, own Lifetimes) (Lifetimes, error) {
 	if !params.NoRefresh {
 		return own, c.checkLifetimes(own.Or(c.Lifetimes))
 	}
@@ -114,7 +132,9 @@ func (c Config) checkLifetime(each lifetime, ttl time.Duration) error {
 	if ttl == 0 {
 		return nil
 	}
+	lo, hi := each.of(c.Bounds.Min), each.of(c.Bounds.Max)
 	if each.field == "access_token_ttl" {
+		hi = cmp.Or(hi, MaxAccessTokenTTL)
 		if ttl <= refresh.FreshGraces*c.Grace {
 			// A pair is handed out again for as long as it is fresh: its access
 			// token must still be good then.
@@ -124,7 +144,7 @@ func (c Config) checkLifetime(each lifetime, ttl time.Duration) error {
 			return argumentError(each.field, "%v is too long: an access token lives for %v at most", ttl, MaxAccessTokenTTL)
 		}
 	}
-	switch lo, hi := each.of(c.Bounds.Min), each.of(c.Bounds.Max); {
+	switch {
 	case ttl >= lo && (hi == 0 || ttl <= hi):
 		return nil
 	case ttl == NoIdleTimeout && each.field == "refresh_token_ttl":

@@ -2,6 +2,7 @@ package sessionstore_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,16 +53,54 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// What the program computes is bounded as well. It is nothing that a caller can mend, unless
+// the caller's own lifetimes are out of bounds in any case.
+func TestBoundsOfComputedLifetimes(t *testing.T) {
+	t.Parallel()
+	var computed sessionstore.Lifetimes
+	cfg := boundedConfig()
+	cfg.LifetimesFor = func(sessionstore.CreateParams) sessionstore.Lifetimes { return computed }
+	k := setupWith(t, cfg)
+	for _, computed = range []sessionstore.Lifetimes{
+		{AccessToken: time.Minute}, {RefreshToken: time.Hour}, {RefreshToken: sessionstore.NoIdleTimeout}, {Session: 25 * time.Hour}, {AccessToken: -time.Second}, {Session: 90*time.Minute + time.Millisecond},
+	} {
+		for _, params := range []sessionstore.CreateParams{{}, {NoRefresh: true}} {
+			_, _, err := k.Create(t.Context(), params)
+			if params.NoRefresh && computed.RefreshToken != 0 {
+				if err != nil { // it has none
+					t.Errorf("%v, without a refresh token: %v", computed, err)
+				}
+				continue
+			}
+			if err == nil || errors.Is(err, sessionstore.ErrInvalidArgument) || !strings.Contains(err.Error(), "LifetimesFor") {
+				t.Errorf("%v: %v", computed, err)
+			}
+		}
+		_, _, err := k.Create(t.Context(), sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Second}})
+		if e, ok := errors.AsType[*sessionstore.ArgumentError](err); !ok || e.Field != "access_token_ttl" {
+			t.Errorf("%v, beside a caller's: %v", computed, err)
+		}
+	}
+	computed = sessionstore.Lifetimes{Session: 2 * time.Hour}
+	k.create(t, sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{RefreshToken: 30 * time.Minute}})
+}
+
 // Lower bounds alone leave open whether a session ends.
 func TestLowerBounds(t *testing.T) {
 	t.Parallel()
 	cfg := config()
-	cfg.Bounds.Min = sessionstore.Lifetimes{RefreshToken: time.Hour, Session: 24 * time.Hour}
+	cfg.Bounds.Min = sessionstore.Lifetimes{AccessToken: 2 * time.Minute, RefreshToken: time.Hour, Session: 24 * time.Hour}
 	k := setupWith(t, cfg)
 	k.create(t, sessionstore.CreateParams{})
-	_, _, err := k.Create(t.Context(), sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{Session: time.Hour}})
-	if want := "session_ttl: 1h0m0s is out of bounds: it must be 24h0m0s or more"; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
+	for want, own := range map[string]sessionstore.Lifetimes{
+		"session_ttl: 1h0m0s is out of bounds: it must be 24h0m0s or more":                 {Session: time.Hour},
+		"access_token_ttl: 1m0s is out of bounds: it must be between 2m0s and 24h0m0s":     {AccessToken: time.Minute},
+		"access_token_ttl: 25h0m0s is too long: an access token lives for 24h0m0s at most": {AccessToken: 25 * time.Hour},
+		"refresh_token_ttl: 59m59s is out of bounds: it must be 1h0m0s or more":            {RefreshToken: time.Hour - time.Second},
+	} {
+		if _, _, err := k.Create(t.Context(), sessionstore.CreateParams{Lifetimes: own}); err == nil || err.Error() != want {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }
 

@@ -40,7 +40,9 @@ type Config struct {
 	Lifetimes Lifetimes
 	// LifetimesFor, if set, computes the lifetimes of a session when it is
 	// created; zero members mean the default. Lifetimes that [CreateParams]
-	// gives come first. They are kept with the session: no refresh calls this.
+	// gives come first. They are kept with the session: no refresh calls this. Lifetimes that
+	// are out of bounds are an error of the program, and not an [ArgumentError]. What it costs
+	// a replacement: see [Store.Replace].
 	LifetimesFor func(CreateParams) Lifetimes
 	// ClaimsFor, if set, returns the claims of a session that is created without any: with
 	// {} it is to have none, and this is not called. They are kept with the session: no

@@ -2,6 +2,8 @@ package sessionstore_test
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -114,6 +116,49 @@ func TestCreateAgainAtOnce(t *testing.T) {
 			live := k.count(t, `SELECT count(*) FROM "sessionStore" WHERE "revokedAt" IS NULL`)
 			if want := map[string]int{"any number": 11, "a limit": 3}[name]; live != want {
 				t.Errorf("%d sessions of %s are live, not %d", live, before.Subject, want)
+			}
+		})
+	}
+}
+
+// Of different requests with one key that come at once, to two replicas, one is made. Whoever
+// has sent that one gets its session, and everybody else is told that the key has a use.
+func TestOtherCreationsAtOnce(t *testing.T) {
+	t.Parallel()
+	limited := config()
+	limited.SessionsPerSubject = 3
+	for name, cfg := range map[string]sessionstore.Config{"any number": config(), "a limit": limited, "sealed data": sealing(t, newKeyset(t))} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := setupWith(t, cfg)
+			stores := []*sessionstore.Store{k.Store, newStore(t, k.pool, k.ring, cfg)}
+			for round := range 10 {
+				const calls, bodies = 9, 3
+				var got [calls]sessionstore.Session
+				var pairs [calls]sessionstore.TokenPair
+				var errs [calls]error
+				together(calls, func(i int) {
+					params := sameKey()
+					params.IdempotencyKey = fmt.Sprint("round ", round)
+					params.Subject = fmt.Sprint("user ", i%bodies)
+					got[i], pairs[i], errs[i] = stores[i%2].Create(t.Context(), params)
+				})
+				winner := slices.Index(errs[:], nil)
+				if winner < 0 {
+					t.Fatalf("nobody has a session: %v", errs)
+				}
+				for i := range calls {
+					isSame := i%bodies == winner%bodies
+					switch {
+					case isSame && (errs[i] != nil || got[i].ID != got[winner].ID || got[i].Subject != fmt.Sprint("user ", i%bodies) || pairs[i].RefreshToken != pairs[winner].RefreshToken):
+						t.Errorf("call %d, sent again: %+v, %v", i, got[i], errs[i])
+					case !isSame && !errors.Is(errs[i], sessionstore.ErrIdempotencyKeyReused):
+						t.Errorf("call %d, another one: %v", i, errs[i])
+					}
+				}
+				if n := k.count(t, `SELECT count(*) FROM "sessionStore"`); n != round+1 {
+					t.Fatalf("there are %d sessions, not %d", n, round+1)
+				}
 			}
 		})
 	}

@@ -43,9 +43,19 @@ type Replaced struct {
 // [Config].Grace. That takes the same params, so the session's id alone, or an earlier
 // token of it, leads nobody to the new one.
 //
-// A second round trip, to read the old session first, is needed where its data goes along
-// and is sealed; where [Config].SessionsPerSubject is set and params have no subject; and
-// for [Config].LifetimesFor and [Config].ClaimsFor.
+// A second round trip before it, which reads the old session by its key, is needed in three
+// cases, since what is read has to pass through this program. A caller who has read the
+// session can spare it, with Checksum and what params then need:
+//
+//   - The data goes along and is sealed: it is sealed anew, for the new session. With Data it
+//     is one round trip.
+//   - [Config].LifetimesFor, or [Config].ClaimsFor for params without Claims, has to be asked
+//     about what the new session gets of the old one. With Subject, Data and Client.Label
+//     there is nothing to read, nor where params have all three lifetimes, and Claims: then
+//     no answer has a use.
+//   - [Config].SessionsPerSubject is set, and only the row knows the subject. Replacements of
+//     one subject take turns on each replica, or they would wait for each other with a
+//     connection each. A Token tells the subject; so does Subject.
 //
 // A session of Compas is replaced as well. Where [Config].SessionsPerSubject bounds a subject's
 // sessions, the two count as one.
@@ -74,9 +84,8 @@ func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreatePar
 	}
 	was.keepsData = len(params.Data) == 0
 	asked.once = newOnce(asked, was)
-	// The limit is the subject's, lifetimes may depend on everything, and sealed data
-	// is sealed for one session.
-	reads := was.keepsData && s.data.Sealer != nil || params.Subject == "" && s.limit.most > 0 || s.cfg.LifetimesFor != nil || s.cfg.ClaimsFor != nil
+	asked.params.Subject = cmp.Or(params.Subject, pgvalue.OrZero(was.told))
+	reads := s.readsReplaced(asked.params, was)
 	for {
 		wanted, replaces, why := asked, was, error(nil)
 		if reads {
@@ -114,6 +123,20 @@ func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreatePar
 	}
 }
 
+// readsReplaced tells whether the session that ends has to be read before it is replaced:
+// see [Store.Replace].
+func (s *Store) readsReplaced(params CreateParams, was replaced) bool {
+	if was.keepsData && s.data.Sealer != nil {
+		return true
+	}
+	getsSubject := params.Subject == "" && was.told == nil
+	if getsSubject && s.limit.most > 0 {
+		return true
+	}
+	asks := s.cfg.ClaimsFor != nil && len(params.Claims) == 0 || s.cfg.LifetimesFor != nil && lacksLifetime(params.Lifetimes)
+	return asks && (getsSubject || was.keepsData || params.Client.Label == "")
+}
+
 // named finds out which session is meant.
 func (s *Store) named(ctx context.Context, r Replaced) (replaced, error) {
 	if !s.TakesFromCompas(r.Token) {
@@ -129,7 +152,10 @@ func (s *Store) named(ctx context.Context, r Replaced) (replaced, error) {
 // named is [Store.named] but for the tokens of Compas.
 func (s *core) named(r Replaced) (replaced, error) {
 	if r.Token != "" {
-		return r.by(s.tokens.verifyAny(r.Token))
+		claims, err := s.tokens.verifyAny(r.Token)
+		was, err := r.by(claims, err)
+		was.told = &claims.Subject
+		return was, err
 	}
 	if r.SessionID == uuid.Nil {
 		return replaced{}, argumentError("replaces", "names no session")

@@ -3,6 +3,7 @@ package sessionstore_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -413,39 +414,112 @@ func TestReplaceObserved(t *testing.T) {
 	}
 }
 
-// A replacement is one round trip where the data need not be sealed anew.
+// A replacement is one round trip where nothing of the session before has to pass through
+// the program, and two where that has to be read first.
 func TestReplaceRoundTrips(t *testing.T) {
 	t.Parallel()
-	limited, sealed := config(), sealing(t, newKeyset(t))
+	type params = sessionstore.CreateParams
+	limited, sealed, lifetimesFor, claimsFor := config(), sealing(t, newKeyset(t)), config(), config()
 	limited.SessionsPerSubject = 10
+	lifetimesFor.LifetimesFor = func(params) sessionstore.Lifetimes { return sessionstore.Lifetimes{Session: 90 * time.Hour} }
+	claimsFor.ClaimsFor = func(_ context.Context, p params) ([]byte, error) {
+		return fmt.Appendf(nil, `{"of":%q}`, p.Subject), nil
+	}
+	everything := limited
+	everything.Sealer, everything.LifetimesFor, everything.ClaimsFor = sealed.Sealer, lifetimesFor.LifetimesFor, claimsFor.ClaimsFor
+	data, label := []byte(`{"n":1}`), sessionstore.Client{Label: "phone"}
+	all := sessionstore.Lifetimes{AccessToken: 10 * time.Minute, RefreshToken: time.Hour, Session: 2 * time.Hour}
 	for name, test := range map[string]struct {
-		cfg    sessionstore.Config
-		params sessionstore.CreateParams
-		want   int64
+		cfg     sessionstore.Config
+		params  params
+		byToken bool
+		want    int64
 	}{
-		"plain":                      {config(), sessionstore.CreateParams{}, 1},
-		"sign-in":                    {config(), sessionstore.CreateParams{Subject: "ann"}, 1},
-		"limited sign-in":            {limited, sessionstore.CreateParams{Subject: "ann"}, 1},
-		"limited, subject to read":   {limited, sessionstore.CreateParams{}, 2},
-		"sealed, with data":          {sealed, sessionstore.CreateParams{Subject: "ann", Data: []byte(`{"n":1}`)}, 1},
-		"sealed, with the data read": {sealed, sessionstore.CreateParams{Subject: "ann"}, 2},
+		"plain":                                  {config(), params{}, false, 1},
+		"sign-in":                                {config(), params{Subject: "ann"}, false, 1},
+		"limited sign-in":                        {limited, params{Subject: "ann"}, false, 1},
+		"limited, subject to read":               {limited, params{}, false, 2},
+		"limited, subject told by a token":       {limited, params{}, true, 1},
+		"sealed, with data":                      {sealed, params{Subject: "ann", Data: data}, false, 1},
+		"sealed, with the data read":             {sealed, params{Subject: "ann"}, true, 2},
+		"lifetimes asked for":                    {lifetimesFor, params{Subject: "ann"}, true, 2},
+		"lifetimes asked for, label to read":     {lifetimesFor, params{Subject: "ann", Data: data}, false, 2},
+		"lifetimes asked for, subject to read":   {lifetimesFor, params{Data: data, Client: label}, false, 2},
+		"lifetimes asked for, nothing to read":   {lifetimesFor, params{Data: data, Client: label}, true, 1},
+		"one lifetime asked for":                 {lifetimesFor, params{Lifetimes: sessionstore.Lifetimes{AccessToken: all.AccessToken, RefreshToken: all.RefreshToken}}, false, 2},
+		"lifetimes given":                        {lifetimesFor, params{Lifetimes: all}, false, 1},
+		"claims asked for":                       {claimsFor, params{Subject: "ann"}, false, 2},
+		"claims asked for, nothing to read":      {claimsFor, params{Subject: "ann", Data: data, Client: label}, false, 1},
+		"claims given":                           {claimsFor, params{Claims: roleOf("editor")}, false, 1},
+		"none given, which is an answer, too":    {claimsFor, params{Claims: []byte(`{}`)}, false, 1},
+		"everything at once":                     {everything, params{}, false, 2},
+		"everything at once, nothing to read":    {everything, params{Data: data, Client: label}, true, 1},
+		"everything at once, by id, all is told": {everything, params{Subject: "ann", Data: data, Client: label}, false, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store, trips := one(t, test.cfg)
-			session, _, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: "ann"})
+			session, pair, err := store.Create(t.Context(), params{Subject: "ann", Data: []byte(`{"n": 0}`), Client: label})
 			if err != nil {
 				t.Fatal(err)
 			}
 			for i := range 5 {
+				replaced := sessionstore.Replaced{SessionID: session.ID}
+				if test.byToken {
+					replaced = sessionstore.Replaced{Token: string([]tokens.Secret{pair.AccessToken, pair.RefreshToken}[i%2])}
+				}
 				before := trips.Load()
-				if session, _, err = store.Replace(t.Context(), sessionstore.Replaced{SessionID: session.ID}, test.params); err != nil {
+				if session, pair, err = store.Replace(t.Context(), replaced, test.params); err != nil {
 					t.Fatal(err)
 				}
 				if got := trips.Load() - before; i > 0 && got != test.want { // first, it is prepared
 					t.Errorf("%d round trips, want %d", got, test.want)
 				}
+				if session.Subject != "ann" || session.Client.Label != "phone" {
+					t.Errorf("it is of %q, with the label %q", session.Subject, session.Client.Label)
+				}
+				if test.cfg.ClaimsFor != nil && len(test.params.Claims) == 0 && string(session.Claims) != `{"of":"ann"}` {
+					t.Errorf("claims %s", session.Claims)
+				}
 			}
+		})
+	}
+}
+
+// The limit counts a session whose subject only its token has told, and not a guest's.
+func TestReplaceByTokenWithinLimit(t *testing.T) {
+	t.Parallel()
+	for _, action := range []sessionstore.LimitAction{sessionstore.EndOldest, sessionstore.RefuseNew} {
+		t.Run(string(action), func(t *testing.T) {
+			t.Parallel()
+			k := setupWith(t, config()) // without a limit, which comes later
+			var ids []uuid.UUID
+			var newest sessionstore.TokenPair
+			for range 3 {
+				session, pair := k.create(t, sessionstore.CreateParams{Subject: "ann"})
+				ids, newest = append(ids, session.ID), pair
+			}
+			_, guests := k.guest(t)
+			cfg := config()
+			cfg.SessionsPerSubject, cfg.SessionsPerSubjectAction = 1, action
+			limited := newStore(t, k.pool, k.ring, cfg)
+			renewed, _, err := limited.Replace(t.Context(), sessionstore.Replaced{Token: string(newest.AccessToken)}, sessionstore.CreateParams{})
+			if action == sessionstore.EndOldest {
+				if err != nil {
+					t.Fatal(err)
+				}
+				k.wantLive(t, "ann", renewed.ID)
+			} else {
+				if !errors.Is(err, sessionstore.ErrTooManySessions) {
+					t.Errorf("a second session beside two others: %v", err)
+				}
+				k.wantLive(t, "ann", ids...)
+			}
+			again, _, err := limited.Replace(t.Context(), sessionstore.Replaced{Token: string(guests.RefreshToken)}, sessionstore.CreateParams{})
+			if err != nil || again.Subject != "" {
+				t.Errorf("a guest is renewed: %+v, %v", again, err)
+			}
+			k.wantOver(t, guests)
 		})
 	}
 }

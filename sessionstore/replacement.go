@@ -16,6 +16,7 @@ type replaced struct {
 	tokenExpiresAt time.Time // that of the token that names it; zero for none
 	checksum       string    // what its data must have; empty for any
 	keepsData      bool      // the new session gets its data as it is stored
+	told           *string   // the subject, where a token of ours has told it; empty for none
 
 	subject, clientID string // what is read of it in the end
 }

@@ -141,7 +141,9 @@ func isReserved(name string) bool {
 }
 
 var (
-	withoutSeparators = strings.NewReplacer("_", "", "-", "")
+	// withoutSeparators also has one letter for the two whose other case is an i in Java,
+	// whatever the locale, though not in Unicode's folding.
+	withoutSeparators = strings.NewReplacer("_", "", "-", "", "\u0131", "i", "\u0130", "i")
 	// reservedLetters are reservedClaims without separators.
 	reservedLetters = strings.Fields(withoutSeparators.Replace(strings.Join(reservedClaims, " ")))
 )

@@ -50,6 +50,8 @@ func TestCustomClaimsRefusals(t *testing.T) {
 		`{"SUB":"root"}`:                 {Pointer: "/SUB", Problem: "reserved"},
 		`{"ſub":"root"}`:                 {Pointer: "/ſub", Problem: "reserved"},
 		`{"clientId":"x"}`:               {Pointer: "/clientId", Problem: "reserved"},
+		`{"\u0131ss":"x"}`:               {Pointer: "/\u0131ss", Problem: "reserved"}, // Java's equalsIgnoreCase
+		`{"\u0130at":1}`:                 {Pointer: "/\u0130at", Problem: "reserved"},
 		`{"Auth-Time":1}`:                {Pointer: "/Auth-Time", Problem: "acr, act, amr, aud, auth_time, client_id, cnf, exp, iat, iss, jti, latchkey_cookie, nbf, sid, sub, typ"},
 		`{"__proto__":{"act":{}}}`:       {Pointer: "/__proto__", Problem: "reserved"},
 		`{"a":1e309}`:                    {Pointer: "/a", Problem: "64 bits"},

@@ -3,6 +3,7 @@ package main_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -104,6 +105,52 @@ func TestSettingsReachTheService(t *testing.T) {
 	}
 	if !strings.Contains(s.Stderr.String(), "msg=ready") {
 		t.Errorf("the log is not text: %s", s.Stderr)
+	}
+}
+
+// What may be said of sessions, and what is shown of them, is as the settings have it.
+func TestSessionSettingsReachTheService(t *testing.T) {
+	t.Parallel()
+	s := launchReady(t, configure(t, testdb.URL(t)).With(env{
+		"LATCHKEY_ACCESS_TOKEN_TTL_MIN": "1m", "LATCHKEY_ACCESS_TOKEN_TTL_MAX": "10m", "LATCHKEY_REFRESH_TOKEN_TTL": "20m",
+		"LATCHKEY_REFRESH_TOKEN_TTL_MIN": "15m", "LATCHKEY_REFRESH_TOKEN_TTL_MAX": "30m", "LATCHKEY_SESSION_TTL": "8h",
+		"LATCHKEY_SESSION_TTL_MIN": "1h", "LATCHKEY_SESSION_TTL_MAX": "24h", "LATCHKEY_ACCESS_TOKEN_GRACE": "false",
+		"LATCHKEY_HIDE_ACTED_SESSIONS": "true", "LATCHKEY_LOG_FORMAT": "text",
+	}))
+	create := func(body string) (int, string) {
+		return s.Send(http.MethodPost, s.Internal+"/v1/sessions", testKey, body)
+	}
+	for member, bounds := range map[string]struct {
+		least, most int
+		says        string
+	}{
+		"access_token_ttl":  {60, 600, "between 1m0s and 10m0s"},
+		"refresh_token_ttl": {900, 1800, "between 15m0s and 30m0s"},
+		"session_ttl":       {3600, 86400, "between 1h0m0s and 24h0m0s"},
+	} {
+		for _, ttl := range []int{bounds.least, bounds.most} {
+			if code, answer := create(fmt.Sprintf(`{%q:%d}`, member, ttl)); code != http.StatusCreated {
+				t.Errorf("%s of %d s: %d %s", member, ttl, code, answer)
+			}
+		}
+		for _, ttl := range []int{bounds.least - 1, bounds.most + 1} {
+			if code, answer := create(fmt.Sprintf(`{%q:%d}`, member, ttl)); code != http.StatusBadRequest || !strings.Contains(answer, bounds.says) || !strings.Contains(answer, "/"+member) {
+				t.Errorf("%s of %d s: %d %s", member, ttl, code, answer)
+			}
+		}
+	}
+
+	pair := s.CreateSession(testKey, `{"subject":"ada"}`)
+	s.CreateSession(testKey, `{"subject":"ada","act":{"sub":"support-7"}}`)
+	code, answer := s.Send(http.MethodGet, s.Public+"/v1/me/sessions", pair.AccessToken, "")
+	if code != http.StatusOK || strings.Contains(answer, "support-7") || strings.Count(answer, `"id"`) != 1 {
+		t.Errorf("the subject's own list: %d %s", code, answer)
+	}
+	if code, _ := s.Refresh(pair.RefreshToken); code != http.StatusOK {
+		t.Fatalf("a refresh: %d", code)
+	}
+	if code := s.Current(pair.AccessToken); code != http.StatusUnauthorized {
+		t.Errorf("a replaced access token, without a grace: %d", code)
 	}
 }
 
