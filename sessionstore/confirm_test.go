@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // run runs the store's background work; the function it returns ends it.
@@ -202,5 +203,24 @@ func TestShutdownDuringAFlush(t *testing.T) {
 	}
 	if !k.confirmed(t) {
 		t.Error("the confirmation was lost")
+	}
+}
+
+// A bound access token may be a copy: without a check of its proof it is accepted, but says nothing of its client.
+func TestUnprovenUseDoesNotConfirm(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	_, pair := k.create(t, sessionstore.CreateParams{KeyThumbprint: ownKey})
+	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); err != nil || k.confirmed(t) {
+		t.Errorf("without a check: %v, confirmed: %v", err, k.confirmed(t))
+	}
+	refused := errors.New("no proof")
+	_, _, err := k.GetWith(t.Context(), string(pair.AccessToken), sessionstore.GetOptions{Check: func(tokens.Claims) error { return refused }})
+	if !errors.Is(err, refused) || k.confirmed(t) {
+		t.Errorf("with a check that fails: %v, confirmed: %v", err, k.confirmed(t))
+	}
+	_, _, err = k.GetWith(t.Context(), string(pair.AccessToken), sessionstore.GetOptions{Check: func(tokens.Claims) error { return nil }})
+	if err != nil || !k.confirmed(t) {
+		t.Errorf("with a check that passes: %v, confirmed: %v", err, k.confirmed(t))
 	}
 }

@@ -1,15 +1,18 @@
 package main_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
 // The database has another isolation level as its default, which the service cannot
@@ -18,14 +21,7 @@ import (
 func TestServeAtAnyIsolationLevel(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
-	conn, err := pgx.Connect(t.Context(), database)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.WithoutCancel(t.Context())) }()
-	if _, err := conn.Exec(t.Context(), `ALTER DATABASE "`+conn.Config().Database+`" SET default_transaction_isolation = 'serializable'`); err != nil {
-		t.Fatal(err)
-	}
+	defaultIsolation(t, database, "serializable")
 	settings := configure(t, database).With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0", "LATCHKEY_SESSIONS_PER_SUBJECT": "2"})
 	for name, s := range map[string]*service{
 		"directly":          start(t, t.TempDir(), settings),
@@ -67,4 +63,69 @@ func meet(t *testing.T, s *service, subject string) {
 	if code, answer := s.Refresh(pair.RefreshToken); code != http.StatusBadRequest {
 		t.Errorf("%s: after a sign-out: %d %s", subject, code, answer)
 	}
+}
+
+// The job queue's statements, which it writes itself, and those that note and follow things beside requests run at the
+// level that they are written for: nothing of it fails, and no report waits for another attempt.
+func TestReportsAtAnyIsolationLevel(t *testing.T) {
+	t.Parallel()
+	const replicas, thefts = 3, 24
+	database := testdb.URL(t)
+	defaultIsolation(t, database, "serializable")
+	hook, reports := newHook(t)
+	settings := configure(t, database).With(env{
+		"LATCHKEY_DATABASE_URL": pgBouncer(t, database), "LATCHKEY_DIRECT_DATABASE_URL": database,
+		"LATCHKEY_LEAK_WEBHOOK_URL": hook, "LATCHKEY_LEAK_WEBHOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+	})
+	var services [replicas]*service
+	var all sync.WaitGroup
+	for i := range services {
+		services[i] = start(t, t.TempDir(), settings)
+	}
+	var stolen []string
+	for range thefts {
+		pair := services[0].CreateSession(testKey, `{"data":{}}`)
+		stolen = append(stolen, pair.RefreshToken)
+		for range 2 {
+			_, answer := services[0].Refresh(pair.RefreshToken)
+			pair = testservice.ParsePair(t, answer)
+			execute(t, database, `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 h', "settledAt" = "settledAt" - interval '1 h'`)
+		}
+	}
+	for i, token := range stolen {
+		all.Go(func() {
+			if code, answer := services[i%replicas].Refresh(token); code != http.StatusBadRequest {
+				t.Errorf("a stolen token: %d %s", code, answer)
+			}
+		})
+	}
+	all.Wait()
+	late := time.After(testservice.Patience)
+	for came := range thefts {
+		select {
+		case <-reports:
+			continue
+		case <-late:
+			t.Errorf("%d reports of %d came", came, thefts)
+		}
+		break
+	}
+	for _, s := range services {
+		s.End(syscall.SIGTERM)
+		for line := range strings.Lines(s.Stderr.String()) {
+			if (strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`)) && !strings.Contains(line, "a refresh token was stolen") {
+				t.Errorf("logged: %s", line)
+			}
+		}
+	}
+}
+
+// defaultIsolation gives the database another default.
+func defaultIsolation(t *testing.T, database, level string) {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(database)
+	if err != nil {
+		t.Fatal(err)
+	}
+	execute(t, database, `ALTER DATABASE "`+cfg.Database+`" SET default_transaction_isolation = '`+level+`'`)
 }

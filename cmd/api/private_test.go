@@ -70,3 +70,26 @@ func TestPrivateDatabaseIsMeant(t *testing.T) {
 	}
 	start(t, dir, meant).Stop()
 }
+
+// Without LATCHKEY_ISSUER the issuer of a private database follows the port. One that was chosen does not: its setting was
+// lost.
+func TestPrivateDatabaseWantsItsIssuer(t *testing.T) {
+	t.Parallel()
+	dir := place(t)
+	private := env{"LATCHKEY_DATABASE_URL": "private"}
+	life := func(settings env) (said string) {
+		s := start(t, dir, private.With(settings))
+		s.CreateSession(serviceKey(t, dir), `{"data":{}}`)
+		s.Stop()
+		return s.Stderr.String()
+	}
+	life(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0"})
+	if said := life(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0"}); !strings.Contains(said, "the issuer is another one than that of live sessions") {
+		t.Errorf("on another port it says: %s", said)
+	}
+	life(env{"LATCHKEY_ISSUER": "https://login.example.com", "LATCHKEY_ACCEPT_SIGN_OUT": "true"})
+	addresses := env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"}
+	if r := apiIn(t, dir, private.With(addresses), "serve"); r.code != 1 || !strings.Contains(r.stderr, `this configuration lacks the issuer "https://login.example.com" (LATCHKEY_ISSUER)`) {
+		t.Errorf("without the issuer: %v", r)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -31,7 +32,7 @@ RETURNING "operator", "expiresAt" > now()`
 // database can make one; the database has its digest alone.
 func MakeLink(ctx context.Context, pool *pgxpool.Pool, operator string) (path string, err error) {
 	code := rand.Text()
-	if _, err := pool.Exec(ctx, makeLinkQuery, digest(code), operator, LinkLifetime); err != nil {
+	if _, err := (isolation.Pool{Pool: pool}).Exec(ctx, makeLinkQuery, digest(code), operator, LinkLifetime); err != nil {
 		return "", fmt.Errorf("console: make a link: %w", err)
 	}
 	return root + "/link/" + code, nil
@@ -54,7 +55,7 @@ func (c *Console) useLink(w http.ResponseWriter, r *http.Request) error {
 	}
 	var name string
 	var good bool
-	err := c.cfg.Pool.QueryRow(r.Context(), useLinkQuery, digest(r.PathValue("code"))).Scan(&name, &good)
+	err := (isolation.Pool{Pool: c.cfg.Pool}).QueryRow(r.Context(), useLinkQuery, digest(r.PathValue("code"))).Scan(&name, &good)
 	switch {
 	case err != nil && !errors.Is(err, pgx.ErrNoRows):
 		return fmt.Errorf("%w: use a link: %w", sessionstore.ErrUnavailable, err)

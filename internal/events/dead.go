@@ -59,11 +59,14 @@ const resentTogether = 1000
 
 // Dead returns dead deliveries, the last made first, so many at the most.
 func (q Queue) Dead(ctx context.Context, params DeadParams, most int) ([]Dead, error) {
-	rows, _ := q.db.Query(ctx, deadQuery, params.Endpoint, params.Before, most) // rows have its error
-	dead, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Dead, err error) {
-		err = row.Scan(&d.ID, &d.Endpoint, (*[16]byte)(&d.Event), &d.Type, (*[16]byte)(&d.Session), &d.At, &d.DeadAt, &d.Attempts, &d.Error)
-		return d, err
-	})
+	var dead []Dead
+	err := q.db.Read(ctx, func(rows pgx.Rows) (err error) {
+		dead, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Dead, err error) {
+			err = row.Scan(&d.ID, &d.Endpoint, (*[16]byte)(&d.Event), &d.Type, (*[16]byte)(&d.Session), &d.At, &d.DeadAt, &d.Attempts, &d.Error)
+			return d, err
+		})
+		return err
+	}, deadQuery, params.Endpoint, params.Before, most)
 	if err != nil {
 		return nil, fmt.Errorf("list the dead deliveries: %w", err)
 	}
@@ -75,8 +78,11 @@ func (q Queue) Dead(ctx context.Context, params DeadParams, most int) ([]Dead, e
 // is empty. Others than dead ones are left alone.
 func (q Queue) Resend(ctx context.Context, ids []int64, endpoint string) (n int64, err error) {
 	for before := int64(0); ; {
-		rows, _ := q.db.Query(ctx, resendQuery, ids, endpoint, before, resentTogether) // rows have its error
-		again, err := pgx.CollectRows(rows, pgx.RowTo[int64])
+		var again []int64
+		err := q.db.Read(ctx, func(rows pgx.Rows) (err error) {
+			again, err = pgx.CollectRows(rows, pgx.RowTo[int64])
+			return err
+		}, resendQuery, ids, endpoint, before, resentTogether)
 		if err != nil {
 			return n, fmt.Errorf("send dead deliveries again: %w", err)
 		}

@@ -127,13 +127,16 @@ func (r *Runner) take(ctx context.Context, e *endpoint, free chan struct{}) ([]d
 func (r *Runner) claim(ctx context.Context, endpoint string, most int) (taken []delivery, err error) {
 	ctx, cancel := context.WithTimeout(ctx, finishTimeout)
 	defer cancel()
-	rows, _ := r.db.Query(ctx, claimQuery, endpoint, most, lease.Seconds()) // rows have its error
-	var d delivery
-	_, err = pgx.ForEachRow(rows, []any{&d.id, (*[16]byte)(&d.event), &d.kind, &d.at, &d.facts, &d.attempts, &d.now}, func() error {
-		taken = append(taken, d)
-		d.facts = nil
-		return nil
-	})
+	err = r.db.Read(ctx, func(rows pgx.Rows) error {
+		var d delivery
+		taken = nil
+		_, err := pgx.ForEachRow(rows, []any{&d.id, (*[16]byte)(&d.event), &d.kind, &d.at, &d.facts, &d.attempts, &d.now}, func() error {
+			taken = append(taken, d)
+			d.facts = nil
+			return nil
+		})
+		return err
+	}, claimQuery, endpoint, most, lease.Seconds())
 	if err != nil {
 		return nil, err // those that were taken are taken over
 	}

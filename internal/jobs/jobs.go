@@ -17,9 +17,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/riverqueue/river"
+	"github.com/riverqueue/river/riverdriver"
 	"github.com/riverqueue/river/riverdriver/riverpgxv5"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
@@ -88,7 +90,7 @@ func (nobody) JobFailed(string, bool)         {}
 // Runner works jobs off. Make it with [New].
 type Runner struct {
 	client   *river.Client[pgx.Tx]
-	pool     *pgxpool.Pool
+	pool     isolation.Pool
 	log      *slog.Logger
 	quiet    *slog.Logger // for what may fail because the database is away
 	stopping *atomic.Bool
@@ -128,7 +130,13 @@ func New(cfg Config) (*Runner, error) {
 		poll = pollOnlyInterval
 	}
 	log := slog.New(quiet{cfg.Logger.Handler(), stopping, away})
-	client, err := river.NewClient(riverpgxv5.New(cfg.Pool), &river.Config{
+	driver := riverpgxv5.New(cfg.Pool)
+	db := isolation.Pool{Pool: cfg.Pool}
+	var queue riverdriver.Driver[pgx.Tx] = driver
+	if cfg.PollOnly {
+		queue = pooledDriver{driver, db}
+	}
+	client, err := river.NewClient(queue, &river.Config{
 		Schema:       migrations.RiverSchema,
 		Queues:       queues,
 		Workers:      workers,
@@ -150,7 +158,7 @@ func New(cfg Config) (*Runner, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jobs: %w", err)
 	}
-	return &Runner{client: client, pool: cfg.Pool, log: cfg.Logger, quiet: log, stopping: stopping, outage: away, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
+	return &Runner{client: client, pool: db, log: cfg.Logger, quiet: log, stopping: stopping, outage: away, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
 }
 
 // Run works jobs off until ctx ends. Then it interrupts those that run, which makes them available to the other

@@ -14,6 +14,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 )
 
 // Every is how often what is in use is noted again. What was noted last may have been
@@ -156,7 +158,7 @@ func Lacks(ctx context.Context, pool *pgxpool.Pool, cfg Config) ([]Missing, erro
 
 // count counts the live sessions of what is missing, unless that takes too long.
 func (cfg Config) count(ctx context.Context, pool *pgxpool.Pool, m *Missing, query string, args ...any) error {
-	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, isolation.Pool{Pool: pool}, func(tx pgx.Tx) error {
 		patience := strconv.FormatInt(cmp.Or(cfg.Patience, defaultPatience).Milliseconds(), 10)
 		if _, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true)`, patience); err != nil {
 			return err
@@ -176,10 +178,13 @@ func (cfg Config) count(ctx context.Context, pool *pgxpool.Pool, m *Missing, que
 const queryCanceled = "57014"
 
 func missing(ctx context.Context, pool *pgxpool.Pool, query string, args ...any) ([]Missing, error) {
-	rows, _ := pool.Query(ctx, query, args...) // rows have its error
-	all, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Missing, err error) {
-		return m, row.Scan(&m.Kind, &m.Value, &m.Since)
-	})
+	var all []Missing
+	err := (isolation.Pool{Pool: pool}).Read(ctx, func(rows pgx.Rows) (err error) {
+		all, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (m Missing, err error) {
+			return m, row.Scan(&m.Kind, &m.Value, &m.Since)
+		})
+		return err
+	}, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read what sessions are recognised by: %w", err)
 	}
@@ -193,7 +198,7 @@ ON CONFLICT ("kind", "value") DO UPDATE SET "lastUsed" = now()`
 // Note notes what the replica's tokens are recognised by from now on.
 func Note(ctx context.Context, pool *pgxpool.Pool, cfg Config) error {
 	kinds, values := columns(cfg.Used)
-	if _, err := pool.Exec(ctx, noteQuery, kinds, values); err != nil {
+	if _, err := (isolation.Pool{Pool: pool}).Exec(ctx, noteQuery, kinds, values); err != nil {
 		return fmt.Errorf("note what sessions are recognised by: %w", err)
 	}
 	return nil
@@ -230,7 +235,7 @@ WHERE n."kind" = f."kind" AND n."value" = f."value"`
 // Forget forgets marks.
 func Forget(ctx context.Context, pool *pgxpool.Pool, marks []Mark) error {
 	kinds, values := columns(marks)
-	if _, err := pool.Exec(ctx, forgetQuery, kinds, values); err != nil {
+	if _, err := (isolation.Pool{Pool: pool}).Exec(ctx, forgetQuery, kinds, values); err != nil {
 		return fmt.Errorf("forget what sessions were recognised by: %w", err)
 	}
 	return nil
@@ -248,7 +253,7 @@ SELECT EXISTS (SELECT FROM "sessionStoreRecognised" WHERE "kind" = 'dropped data
 
 // IsDropped tells whether somebody decided to do without a key of session data.
 func IsDropped(ctx context.Context, pool *pgxpool.Pool, dataKey string) (dropped bool, err error) {
-	err = pool.QueryRow(ctx, isDroppedQuery, dataKey).Scan(&dropped)
+	err = (isolation.Pool{Pool: pool}).QueryRow(ctx, isDroppedQuery, dataKey).Scan(&dropped)
 	return dropped, err
 }
 

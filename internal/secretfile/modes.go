@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 )
 
@@ -40,18 +41,48 @@ func checkFile(path string, info fs.FileInfo) error {
 	return nil
 }
 
-// checkFolder refuses a folder in which everybody may put another file in the place of this one. In a sticky one, such
-// as /tmp, only its owner may.
-func checkFolder(path string) error {
-	folder := filepath.Dir(path)
-	info, err := os.Stat(folder)
-	if err != nil {
-		return err
-	}
-	if mode := info.Mode(); mode.Perm()&allWrite != 0 && mode&fs.ModeSticky == 0 {
-		return fmt.Errorf("%s is in a folder with mode %04o: %w, by replacing it; the folder may not be one that everybody may write (chmod o-w %s)",
-			path, mode.Perm(), ErrWritable, folder)
-	}
+// mostLinks is how many links a path may lead through, as on Linux.
+const mostLinks = 40
 
-	return nil
+// checkFolders refuses a path that everybody may lead to another file: by replacing the file, a folder above it, or a link
+// on the way. What is in a folder that everybody may write can be replaced, but in a sticky one, such as /tmp, only by its
+// owner. As OpenSSH's StrictModes does, it looks at all folders up to the root; unlike that it takes folders that a group
+// may write, or that belong to others: the file in its place would be theirs, which checkFile refuses.
+func checkFolders(path string) error {
+	at, rest := "/", strings.Split(path, "/")
+	if !filepath.IsAbs(path) {
+		working, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		rest = append(strings.Split(working, "/"), rest...)
+	}
+	for links := 0; ; {
+		info, err := os.Lstat(at)
+		if err != nil {
+			return nil //nolint:nilerr // a pipe, as of a shell's <(…), has no path; the file is open
+		}
+		switch mode := info.Mode(); {
+		case mode&fs.ModeSymlink != 0:
+			target, err := os.Readlink(at)
+			if err != nil {
+				return err
+			}
+			if links++; links > mostLinks {
+				return fmt.Errorf("%s: %w", path, syscall.ELOOP)
+			}
+			if at = filepath.Dir(at); filepath.IsAbs(target) {
+				at = "/"
+			}
+			rest = append(strings.Split(target, "/"), rest...)
+			continue
+		case mode.IsDir() && mode.Perm()&allWrite != 0 && mode&fs.ModeSticky == 0:
+			return fmt.Errorf("%s is in a folder with mode %04o: %w, by replacing it; the folder may not be one that everybody may write (chmod o-w %s)",
+				path, mode.Perm(), ErrWritable, at)
+		}
+		if len(rest) == 0 {
+			return nil
+		}
+		at, rest = filepath.Join(at, rest[0]), rest[1:]
+	}
 }

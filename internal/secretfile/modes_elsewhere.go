@@ -12,4 +12,4 @@ func WarnOfReadable(*slog.Logger, ...string) {}
 
 func checkFile(string, fs.FileInfo) error { return nil }
 
-func checkFolder(string) error { return nil }
+func checkFolders(string) error { return nil }

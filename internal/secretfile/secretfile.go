@@ -10,7 +10,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 )
 
 // ErrWritable says that somebody else may write the file.
@@ -33,13 +32,8 @@ func Read(path string) ([]byte, error) {
 	if err := checkFile(path, info); err != nil {
 		return nil, err
 	}
-	if err := checkFolder(path); err != nil {
+	if err := checkFolders(path); err != nil {
 		return nil, err
-	}
-	if target, err := filepath.EvalSymlinks(path); err == nil && target != path { // a pipe, as of a shell's <(…), has no path
-		if err := checkFolder(target); err != nil {
-			return nil, err
-		}
 	}
 
 	return io.ReadAll(file)

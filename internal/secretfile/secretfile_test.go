@@ -103,6 +103,63 @@ func TestLinks(t *testing.T) {
 	}
 }
 
+// Whoever may rename a folder on the way, or a link, decides what the path leads to.
+func TestEveryFolderOnTheWay(t *testing.T) {
+	t.Parallel()
+	path := secret(t, 0o600, 0o700)
+	loose := filepath.Join(t.TempDir(), "loose")
+	deep := filepath.Join(loose, "a", "b")
+	below := filepath.Join(deep, "key")
+	first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(loose, "second")
+	folder, back := filepath.Join(t.TempDir(), "folder"), filepath.Join(t.TempDir(), "back")
+	loop := filepath.Join(t.TempDir(), "loop")
+	if err := errors.Join(os.MkdirAll(deep, 0o700), os.WriteFile(below, []byte("secret"), 0o600),
+		os.Symlink(second, first), os.Symlink(path, second), // a link that leads to one in a loose folder
+		os.Symlink(deep, folder), os.Symlink("../../"+filepath.Base(filepath.Dir(filepath.Dir(folder)))+"/"+filepath.Base(filepath.Dir(folder))+"/folder/key", back),
+		os.Symlink(loop, loop)); err != nil {
+		t.Fatal(err)
+	}
+	paths := []string{below, first, filepath.Join(folder, "key"), back}
+	for _, mode := range []fs.FileMode{0o777, 0o703, 0o775, fs.ModeSticky | 0o777} {
+		if err := os.Chmod(loose, mode); err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			content, err := secretfile.Read(path)
+			if mode&0o002 == 0 || mode&fs.ModeSticky != 0 {
+				if err != nil || string(content) != "secret" {
+					t.Errorf("%v: %s: %q, %v", mode, path, content, err)
+				}
+			} else if !errors.Is(err, secretfile.ErrWritable) || !strings.HasSuffix(err.Error(), "(chmod o-w "+loose+")") || content != nil {
+				t.Errorf("%v: %s: %q, %v", mode, path, content, err)
+			}
+		}
+	}
+	if _, err := secretfile.Read(loop); err == nil {
+		t.Error("a link to itself is read")
+	}
+}
+
+// A shell's <(…) has no folder.
+func TestPipe(t *testing.T) {
+	t.Parallel()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = r.Close() }()
+	if _, err := w.WriteString("secret"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	content, err := secretfile.Read(fmt.Sprintf("/dev/fd/%d", r.Fd()))
+	if err != nil || string(content) != "secret" {
+		t.Errorf("%q, %v", content, err)
+	}
+}
+
 // Only root can make another user's file.
 func TestFileOfAnotherUserIsRefused(t *testing.T) {
 	t.Parallel()

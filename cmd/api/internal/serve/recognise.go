@@ -135,7 +135,7 @@ func (s *service) refuseUnrecognised(ctx context.Context, lacks []recognised.Mis
 		switch {
 		case m.Kind == recognised.Client:
 			s.log.WarnContext(ctx, "live sessions are of a client that is not configured: they go on with what their rows say", "lacks", text)
-		case m.Kind == recognised.Issuer && s.Issuer == "" && s.Private(): // it follows the port
+		case m.Kind == recognised.Issuer && s.Issuer == "" && s.Private() && strings.HasPrefix(m.Value, "http:"): // it follows the port, and no setting was lost
 			s.log.WarnContext(ctx, "the issuer is another one than that of live sessions, whose users sign in again: set LATCHKEY_ISSUER to keep it", "was", m.Value, "is", s.publicURL())
 		case s.AcceptSignOut == "true":
 			s.log.WarnContext(ctx, "LATCHKEY_ACCEPT_SIGN_OUT is set: live sessions are not recognised, and their users sign in again", "lacks", text)
