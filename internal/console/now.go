@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/internal/replicas"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -36,6 +37,8 @@ type nowPage struct {
 	Service     Service
 	Keys        []nowKey
 	LastCleanup time.Time
+	Replicas    []replicas.Replica
+	Running     []jobs.Running
 	Dead        []jobs.Dead
 	DeadEvents  []events.Dead
 	MoreDead    bool
@@ -133,7 +136,22 @@ func (c *Console) ask(ctx context.Context, page *nowPage) error {
 			return err
 		}
 	}
+	if s.Replicas != nil {
+		if page.Replicas, err = s.Replicas(ctx); err != nil {
+			return err
+		}
+		for i := range page.Replicas {
+			r := &page.Replicas[i]
+			r.Offset, r.Uncertainty = r.Offset.Round(shownTo), r.Uncertainty.Round(shownTo)
+			if r.RevocationsAge >= 0 { // it is known
+				r.RevocationsAge = r.RevocationsAge.Round(time.Millisecond)
+			}
+		}
+	}
 	if s.Jobs != nil {
+		if page.Running, err = s.Jobs.Running(ctx); err != nil {
+			return err
+		}
 		if page.Dead, err = s.Jobs.Dead(ctx); err != nil {
 			return err
 		}

@@ -62,10 +62,11 @@ func newSince(kind, table, xid, session string) string {
 const comparedWith = 25
 
 // earlierOfSubject are the last sessions of a subject before one, by one of the two indexes of
-// subjects.
+// subjects: a range leaves PostgreSQL no choice, while with an equality it may read everybody's in
+// the order of their ids.
 func earlierOfSubject(condition string) string {
 	return `(SELECT "id", "clientLabel", "clientUserAgent", "clientIp" FROM "sessionStore"
-    WHERE "subject" = s."subject" AND "id" < s."id" AND ` + condition + ` ORDER BY "subject" DESC, "id" DESC LIMIT ` + strconv.Itoa(comparedWith) + `)`
+    WHERE ("subject", "id") < (s."subject", s."id") AND "subject" >= s."subject" AND ` + condition + ` ORDER BY "subject" DESC, "id" DESC LIMIT ` + strconv.Itoa(comparedWith) + `)`
 }
 
 // firstSeen lists what of a new session's client none of its subject's sessions before had,
