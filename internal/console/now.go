@@ -25,10 +25,10 @@ const (
 
 type nowPage struct {
 	Live live
-	// IsCounted tells whether Created and Ended are known.
-	IsCounted bool
-	Created   chart
-	Ended     []chart
+	// Activity is what Created and Ended are from.
+	Activity activity
+	Created  chart
+	Ended    []chart
 	// Refreshed and Refused are this replica's, since Since.
 	Refreshed chart
 	Refused   []chart
@@ -87,12 +87,11 @@ func (c *Console) count(ctx context.Context, page *nowPage) (err error) {
 	if page.Live, err = c.countLive(ctx); err != nil {
 		return err
 	}
-	activity, known, err := c.cfg.Sessions.Activity(ctx, c.now())
-	if err != nil {
+	if page.Activity, err = c.countActivity(ctx); err != nil {
 		return err
 	}
-	page.IsCounted, page.Created = known, newChart("Created", activity.Created)
-	for reason, n := range activity.Ended {
+	page.Created = newChart("Created", page.Activity.Created)
+	for reason, n := range page.Activity.Ended {
 		page.Ended = append(page.Ended, newChart(strings.ReplaceAll(string(reason), "_", " "), *n))
 	}
 	var given hours

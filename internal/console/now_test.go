@@ -133,7 +133,8 @@ func TestManyAreCountedBesideThePage(t *testing.T) {
 	k.exec(t, `ANALYZE "sessionStoreToken"`)
 	b := k.signedIn(t, graceKey)
 	b.get("/console/now")
-	b.want(200, "<b>about ", "They are being counted")
+	b.want(200, "<b>about ", "They are being counted", "They are being counted: look again in a moment.</p>")
+	b.wantNot("Created <b>")
 
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -153,7 +154,7 @@ func TestManyAreCountedBesideThePage(t *testing.T) {
 			t.Fatalf("they were not counted: %s", b.page)
 		}
 	}
-	b.want(200, "<b>2</b> sessions are live, as counted at") // the operator's own is one
+	b.want(200, "<b>2</b> sessions are live, as counted at", "From the database, as counted at", "Created <b>2</b>") // the operator's own is one
 }
 
 // Without anything to tell, the page says what the database knows.
