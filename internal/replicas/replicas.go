@@ -17,6 +17,8 @@ import (
 const (
 	// Every is how often a replica is noted.
 	Every = 10 * time.Second
+	// soon is when it is noted again before it knows the database's clock.
+	soon = time.Second
 	// noteTimeout is for one time.
 	noteTimeout = 5 * time.Second
 	// silentAfter is when a replica that was not noted again does not run, or has lost the database.
@@ -81,28 +83,31 @@ FROM "sessionStoreReplica" ORDER BY "name", "startedAt" LIMIT $2`
 // Run notes the replica until ctx ends, and then that it does not run any more. That it cannot be
 // noted is told once, and is no reason to stop.
 func (r *Runner) Run(ctx context.Context) error {
-	ticker := time.NewTicker(Every)
-	defer ticker.Stop()
 	fails := false
 	for {
-		err := r.note(ctx)
+		facts, wait := r.cfg.Facts(), Every
+		if !facts.IsClockKnown {
+			wait = soon
+		}
+		err := r.note(ctx, facts)
 		if err != nil && !fails && ctx.Err() == nil {
 			r.cfg.Logger.WarnContext(ctx, "which replicas run cannot be noted", "error", err)
 		}
 		fails = err != nil
+		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			r.forget(context.WithoutCancel(ctx))
 			return nil
-		case <-ticker.C:
+		case <-timer.C:
 		}
 	}
 }
 
-func (r *Runner) note(ctx context.Context) error {
+func (r *Runner) note(ctx context.Context, facts Facts) error {
 	ctx, cancel := context.WithTimeout(ctx, noteTimeout)
 	defer cancel()
-	facts := r.cfg.Facts()
 	_, err := r.cfg.Pool.Exec(ctx, noteQuery, pgtype.UUID{Bytes: r.id, Valid: true}, r.cfg.Name, r.cfg.Version,
 		interval(facts.Offset, facts.IsClockKnown), interval(facts.Uncertainty, facts.IsClockKnown), interval(facts.RevocationsAge, facts.RevocationsAge >= 0))
 	return err
