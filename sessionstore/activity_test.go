@@ -40,6 +40,10 @@ func TestActivity(t *testing.T) {
 	if got, _, err := k.Activity(t.Context(), now.Add(48*time.Hour)); err != nil || got.Created != [sessionstore.Hours]int64{} || len(got.Ended) != 0 {
 		t.Errorf("two days later: %+v, %v", got, err)
 	}
+	k.exec(t, `ANALYZE "sessionStore"`)
+	if n, err := k.EstimateKept(t.Context()); n != 6 || err != nil { // live and ended ones
+		t.Errorf("%d, %v kept", n, err)
+	}
 	if n, isExact, err := k.CountLive(t.Context()); n != 2 || !isExact || err != nil {
 		t.Errorf("%d, %v, %v live", n, isExact, err)
 	}

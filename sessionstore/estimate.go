@@ -14,13 +14,25 @@ const estimateQuery = `
 EXPLAIN (FORMAT JSON) SELECT 1 FROM "sessionStoreToken"
 WHERE "refreshToken" IS NULL AND "revokedAt" IS NULL AND "expiresAt" > now()`
 
+const estimateKeptQuery = `EXPLAIN (FORMAT JSON) SELECT 1 FROM "sessionStore"`
+
 // EstimateLive guesses how many sessions are live, at the cost of planning one
 // query, however many there are. It is as good as PostgreSQL's statistics, which
 // autovacuum renews when about a tenth of the table has changed; of a table that
 // was never analyzed it knows nothing.
 func (s *Store) EstimateLive(ctx context.Context) (int64, error) {
+	return s.estimate(ctx, estimateQuery)
+}
+
+// EstimateKept guesses how many sessions are kept, live ones and those that have ended, as
+// [Store.EstimateLive] does.
+func (s *Store) EstimateKept(ctx context.Context) (int64, error) {
+	return s.estimate(ctx, estimateKeptQuery)
+}
+
+func (s *Store) estimate(ctx context.Context, query string) (int64, error) {
 	var text []byte
-	if err := s.pool.QueryRow(ctx, estimateQuery).Scan(&text); err != nil {
+	if err := s.pool.QueryRow(ctx, query).Scan(&text); err != nil {
 		return 0, sessionerr.Unavailable("estimate the number of sessions", err)
 	}
 	var plans []struct {

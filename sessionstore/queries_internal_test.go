@@ -23,7 +23,7 @@ func TestQueriesPrepare(t *testing.T) {
 		"update": updateQuery, "updateTogether": updateTogetherQuery, "updateState": versionQuery, "patch": patchQuery, "lockSession": lockSessionQuery, "setClaims": setClaimsQuery, "loadClaims": loadClaimsQuery, "createOnce": createOnceQuery, "nameCreation": nameCreationQuery, "createdBefore": createdBeforeQuery,
 		"invalidate": invalidateQuery, "revokeTogether": revokeTogetherQuery, "invalidateSubject": invalidateSubjectQuery, "invalidateBatch": invalidateBatchQuery, "revokeTokens": revokeTokensQuery, "revokeAnew": revokeAnewQuery,
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "rotateForPair": rotateForPairQuery, "rotateTogetherForPair": rotateTogetherForPairQuery, "writeWanted": writeWantedQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
-		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery, "countLive": countLiveQuery, "createdByHour": createdByHourQuery, "endedByHour": endedByHourQuery,
+		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery, "estimateKept": estimateKeptQuery, "countLive": countLiveQuery, "createdByHour": createdByHourQuery, "endedByHour": endedByHourQuery,
 		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
 	}
 	for kind, q := range cleanupQueries {

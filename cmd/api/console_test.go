@@ -46,6 +46,19 @@ func TestConsole(t *testing.T) {
 	if status, page := s.Send(http.MethodGet, s.Internal+"/console/", "", nil, "Cookie", strings.Join(cookies, "; ")); status != http.StatusOK || !strings.Contains(page, me.Username+"@") {
 		t.Errorf("signed in: %d %s", status, page)
 	}
+	// The page of any replica lists all of them, until one stops.
+	other := start(t, t.TempDir(), settings)
+	replicas := func(want int) func() bool {
+		return func() bool {
+			status, page := s.Send(http.MethodGet, s.Internal+"/console/now", "", nil, "Cookie", strings.Join(cookies, "; "))
+			_, list, _ := strings.Cut(page, "<h2 id=\"replicas\">")
+			list, _, _ = strings.Cut(list, "</section>")
+			return status == http.StatusOK && strings.Count(list, "ahead of the database’s") == want && !strings.Contains(list, "lost the database")
+		}
+	}
+	s.Await("both replicas are listed with their clocks", replicas(2))
+	other.Stop()
+	s.Await("the one that stopped is not listed", replicas(1))
 	elsewhere := mustLine(t, settings, "console", "--url", "https://sessions.example.com/")
 	if !strings.HasPrefix(elsewhere, "https://sessions.example.com/console/link/") {
 		t.Errorf("with --url: %s", elsewhere)

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// countedAtOnce is up to about how many live sessions a page counts itself: more take
+	// countedAtOnce is up to about how many sessions a page counts itself: more take
 	// longer than somebody should wait, and than a page should cost.
 	countedAtOnce = 50_000
 	// countedAgain is for how long a count is good, and countedFor for how long it is better than
@@ -28,11 +28,24 @@ type live struct {
 	IsCounting bool
 }
 
+// activity is what became of sessions.
+type activity struct {
+	sessionstore.Activity
+
+	// IsKnown is false where there is no count.
+	IsKnown bool
+	// At and IsCounting are those of [live].
+	At         time.Time
+	IsCounting bool
+}
+
 // counter counts beside the pages where there are many sessions, and only while somebody looks.
 type counter struct {
-	mu     sync.Mutex
-	last   live
-	wanted chan struct{}
+	mu   sync.Mutex
+	last live
+	// lastActivity was counted with it.
+	lastActivity activity
+	wanted       chan struct{}
 	// most is countedAtOnce.
 	most int64
 }
@@ -52,24 +65,48 @@ func (c *Console) countLive(ctx context.Context) (live, error) {
 	case estimate > sessionstore.CountedLive:
 		return live{N: estimate}, nil
 	}
-	last := c.counter.lastCount()
-	age := c.now().Sub(last.At)
+	last, _ := c.counter.lastCount()
+	if c.want(last.At) {
+		last = live{N: estimate, IsCounting: true}
+	}
+	return last, nil
+}
+
+// countActivity counts what became of sessions in the day that has passed where few are kept.
+// Of many it returns the last count, if there is one.
+func (c *Console) countActivity(ctx context.Context) (a activity, err error) {
+	kept, err := c.cfg.Sessions.EstimateKept(ctx)
+	if err != nil {
+		return activity{}, err
+	}
+	if kept <= c.counter.most {
+		a.Activity, a.IsKnown, err = c.cfg.Sessions.Activity(ctx, c.now())
+		return a, err
+	}
+	_, last := c.counter.lastCount()
+	if c.want(last.At) {
+		last = activity{IsCounting: true}
+	}
+	return last, nil
+}
+
+// want has it counted again where the last count is no longer good, and tells whether it is too
+// old to be shown.
+func (c *Console) want(last time.Time) (isTooOld bool) {
+	age := c.now().Sub(last)
 	if age > countedAgain {
 		select {
 		case c.counter.wanted <- struct{}{}:
 		default: // it is wanted already
 		}
 	}
-	if age > countedFor {
-		last = live{N: estimate, IsCounting: true}
-	}
-	return last, nil
+	return age > countedFor
 }
 
-func (c *counter) lastCount() live {
+func (c *counter) lastCount() (live, activity) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.last
+	return c.last, c.lastActivity
 }
 
 // runCounter counts when a page wants it, until ctx ends.
@@ -80,18 +117,26 @@ func (c *Console) runCounter(ctx context.Context) {
 			return
 		case <-c.counter.wanted:
 		}
-		if c.now().Sub(c.counter.lastCount().At) <= countedAgain {
+		if last, _ := c.counter.lastCount(); c.now().Sub(last.At) <= countedAgain {
 			continue // another page wanted it, too
 		}
-		n, isExact, err := c.cfg.Sessions.CountLive(ctx)
-		if err != nil {
-			if ctx.Err() == nil {
-				c.cfg.Logger.WarnContext(ctx, "live sessions cannot be counted", "error", err)
-			}
-			continue
+		if err := c.countBeside(ctx); err != nil && ctx.Err() == nil {
+			c.cfg.Logger.WarnContext(ctx, "sessions cannot be counted", "error", err)
 		}
-		c.counter.mu.Lock()
-		c.counter.last = live{N: n, IsExact: isExact, At: c.now()}
-		c.counter.mu.Unlock()
 	}
+}
+
+func (c *Console) countBeside(ctx context.Context) (err error) {
+	at := c.now()
+	counted, became := live{At: at}, activity{At: at}
+	if counted.N, counted.IsExact, err = c.cfg.Sessions.CountLive(ctx); err != nil {
+		return err
+	}
+	if became.Activity, became.IsKnown, err = c.cfg.Sessions.Activity(ctx, at); err != nil {
+		return err
+	}
+	c.counter.mu.Lock()
+	defer c.counter.mu.Unlock()
+	c.counter.last, c.counter.lastActivity = counted, became
+	return nil
 }

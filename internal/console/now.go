@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/internal/replicas"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -24,10 +25,10 @@ const (
 
 type nowPage struct {
 	Live live
-	// IsCounted tells whether Created and Ended are known.
-	IsCounted bool
-	Created   chart
-	Ended     []chart
+	// Activity is what Created and Ended are from.
+	Activity activity
+	Created  chart
+	Ended    []chart
 	// Refreshed and Refused are this replica's, since Since.
 	Refreshed chart
 	Refused   []chart
@@ -36,6 +37,8 @@ type nowPage struct {
 	Service     Service
 	Keys        []nowKey
 	LastCleanup time.Time
+	Replicas    []replicas.Replica
+	Running     []jobs.Running
 	Dead        []jobs.Dead
 	DeadEvents  []events.Dead
 	MoreDead    bool
@@ -84,12 +87,11 @@ func (c *Console) count(ctx context.Context, page *nowPage) (err error) {
 	if page.Live, err = c.countLive(ctx); err != nil {
 		return err
 	}
-	activity, known, err := c.cfg.Sessions.Activity(ctx, c.now())
-	if err != nil {
+	if page.Activity, err = c.countActivity(ctx); err != nil {
 		return err
 	}
-	page.IsCounted, page.Created = known, newChart("Created", activity.Created)
-	for reason, n := range activity.Ended {
+	page.Created = newChart("Created", page.Activity.Created)
+	for reason, n := range page.Activity.Ended {
 		page.Ended = append(page.Ended, newChart(strings.ReplaceAll(string(reason), "_", " "), *n))
 	}
 	var given hours
@@ -133,7 +135,22 @@ func (c *Console) ask(ctx context.Context, page *nowPage) error {
 			return err
 		}
 	}
+	if s.Replicas != nil {
+		if page.Replicas, err = s.Replicas(ctx); err != nil {
+			return err
+		}
+		for i := range page.Replicas {
+			r := &page.Replicas[i]
+			r.Offset, r.Uncertainty = r.Offset.Round(shownTo), r.Uncertainty.Round(shownTo)
+			if r.RevocationsAge >= 0 { // it is known
+				r.RevocationsAge = r.RevocationsAge.Round(time.Millisecond)
+			}
+		}
+	}
 	if s.Jobs != nil {
+		if page.Running, err = s.Jobs.Running(ctx); err != nil {
+			return err
+		}
 		if page.Dead, err = s.Jobs.Dead(ctx); err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/console"
 	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/internal/replicas"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -32,6 +33,13 @@ func TestNow(t *testing.T) {
 			return []console.Key{{ID: "key-1", Algorithm: "ES256", State: "signs", SignsFrom: began}, {ID: "key-0", Algorithm: "EdDSA", State: "verifies"}}, nil
 		},
 		KeyRotation: 49 * time.Hour, LastCleanup: func(context.Context) (time.Time, error) { return began, nil }, CleanupInterval: 24 * time.Hour,
+		Replicas: func(context.Context) ([]replicas.Replica, error) {
+			return []replicas.Replica{
+				{Name: "api-0", Version: "1.2.3", StartedAt: began, SeenAt: began, Facts: replicas.Facts{Offset: -2 * time.Millisecond, Uncertainty: 1234567, IsClockKnown: true, RevocationsAge: 321 * time.Millisecond}},
+				{Name: "api-1", Version: "1.2.2", StartedAt: began, SeenAt: began, Facts: replicas.Facts{RevocationsAge: -1}},
+				{Name: "api-2", Version: "1.2.2", StartedAt: began, SeenAt: began, IsSilent: true},
+			}, nil
+		},
 		Jobs: &given{}, Events: &undelivered{dead: []int64{9, 8, 5}},
 	})
 	for i := range 3 {
@@ -46,7 +54,9 @@ func TestNow(t *testing.T) {
 	b := k.signedIn(t, graceKey)
 	b.get("/console/now")
 	b.want(200, "<b>3</b> sessions are live", "Created <b>4</b>", "Ended: max age <b>1</b>", "Refreshed <b>1,234</b>", "Refused: unknown key <b>7</b>",
-		"1.2.3", "3ms ahead of the database’s, ± 1ms", "as of 250ms ago, of 1s", "key-1", "replaced", "in 2 days", "only verifies", "24h0m0s", "leak_webhook")
+		"1.2.3", "3ms ahead of the database’s, ± 1ms", "as of 250ms ago, of 1s", "key-1", "replaced", "in 2 days", "only verifies", "24h0m0s", "leak_webhook",
+		"<b>api-0</b> 1.2.3", "-2ms ahead of the database’s, ± 1.2ms", "known as of 321ms before", "<b>api-1</b> 1.2.2", "Clock: not known yet. Revocations: not known yet", "<b>api-2</b>", "it was killed, or has lost the database",
+		"<b>session_cleanup</b> 4", "attempt 2, on api-1")
 	b.wantNot("Refused: expired", "about")
 
 	b.submit("/console/jobs/7/again", nil)
@@ -85,6 +95,10 @@ func (*given) Dead(context.Context) ([]jobs.Dead, error) {
 	return []jobs.Dead{{ID: 7, Kind: "leak_webhook", At: time.Now(), Attempts: 34}}, nil
 }
 
+func (*given) Running(context.Context) ([]jobs.Running, error) {
+	return []jobs.Running{{ID: 4, Kind: "session_cleanup", Since: time.Now(), Attempt: 2, By: "api-1"}}, nil
+}
+
 func (g *given) SendAgain(_ context.Context, id int64) error {
 	if g.again || id != 7 {
 		return jobs.ErrNotDead
@@ -119,7 +133,8 @@ func TestManyAreCountedBesideThePage(t *testing.T) {
 	k.exec(t, `ANALYZE "sessionStoreToken"`)
 	b := k.signedIn(t, graceKey)
 	b.get("/console/now")
-	b.want(200, "<b>about ", "They are being counted")
+	b.want(200, "<b>about ", "They are being counted", "They are being counted: look again in a moment.</p>")
+	b.wantNot("Created <b>")
 
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -139,7 +154,7 @@ func TestManyAreCountedBesideThePage(t *testing.T) {
 			t.Fatalf("they were not counted: %s", b.page)
 		}
 	}
-	b.want(200, "<b>2</b> sessions are live, as counted at") // the operator's own is one
+	b.want(200, "<b>2</b> sessions are live, as counted at", "From the database, as counted at", "Created <b>2</b>") // the operator's own is one
 }
 
 // Without anything to tell, the page says what the database knows.
@@ -149,5 +164,5 @@ func TestNowAlone(t *testing.T) {
 	b := k.signedIn(t, graceKey)
 	b.get("/console/now")
 	b.want(200, "sessions are live")
-	b.wantNot("Refreshes, by the hour", "Jobs that were given up", "Events that could not be delivered")
+	b.wantNot("Refreshes, by the hour", "Jobs that were given up", "Events that could not be delivered", "Replicas", "Jobs that run")
 }

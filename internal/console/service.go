@@ -6,6 +6,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
+	"github.com/latchkey-sessions/latchkey/internal/replicas"
 )
 
 // Service is what the page tells of the service that it is part of. Members that are nil or zero are
@@ -28,14 +29,17 @@ type Service struct {
 	// LastCleanup is when clean-up last came to its end, and CleanupInterval how often it runs.
 	LastCleanup     func(context.Context) (time.Time, error)
 	CleanupInterval time.Duration
+	// Replicas lists those that run, this one too.
+	Replicas func(context.Context) ([]replicas.Replica, error)
 	// Jobs are those of all replicas.
 	Jobs Jobs
 	// Events are the deliveries of events.
 	Events Events
 }
 
-// Jobs are the jobs that were given up.
+// Jobs are the jobs that run, and those that were given up.
 type Jobs interface {
+	Running(context.Context) ([]jobs.Running, error)
 	Dead(context.Context) ([]jobs.Dead, error)
 	SendAgain(ctx context.Context, id int64) error
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -56,6 +57,29 @@ func newSince(kind, table, xid, session string) string {
    WHERE "` + xid + `" = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot))) ORDER BY "` + xid + `"` + most
 }
 
+// comparedWith is how many of a subject's live sessions, and how many of those that have
+// ended, a session that was created is compared with.
+const comparedWith = 25
+
+// earlierOfSubject are the last sessions of a subject before one, by one of the two indexes of
+// subjects: a range leaves PostgreSQL no choice, while with an equality it may read everybody's in
+// the order of their ids.
+func earlierOfSubject(condition string) string {
+	return `(SELECT "id", "clientLabel", "clientUserAgent", "clientIp" FROM "sessionStore"
+    WHERE ("subject", "id") < (s."subject", s."id") AND "subject" >= s."subject" AND ` + condition + ` ORDER BY "subject" DESC, "id" DESC LIMIT ` + strconv.Itoa(comparedWith) + `)`
+}
+
+// firstSeen lists what of a new session's client none of its subject's sessions before had,
+// neither when it was created nor at its last refresh.
+var firstSeen = `(SELECT NULLIF(array_remove(ARRAY[
+    CASE WHEN s."clientLabel" <> '' AND NOT COALESCE(bool_or(o."clientLabel" = s."clientLabel"), false) THEN 'label' END,
+    CASE WHEN s."clientUserAgent" <> '' AND NOT COALESCE(bool_or(s."clientUserAgent" IN (o."clientUserAgent", t."clientUserAgent")), false) THEN 'user_agent' END,
+    CASE WHEN s."clientIp" IS NOT NULL AND NOT COALESCE(bool_or(s."clientIp" IN (o."clientIp", t."clientIp")), false) THEN 'ip' END
+  ], NULL), '{}')
+  FROM (` + earlierOfSubject(`"revokedAt" IS NULL`) + ` UNION ALL ` + earlierOfSubject(`"revokedAt" IS NOT NULL`) + `) o
+  LEFT JOIN "sessionStoreToken" t ON t."session" = o."id" AND t."refreshToken" IS NULL
+  WHERE s."subject" IS NOT NULL HAVING s."subject" IS NOT NULL)`
+
 // deriveQuery writes the deliveries of what is new. Where there is more than can be read at
 // once, it leaves out what comes after the last transaction that all halves have read.
 //
@@ -78,6 +102,7 @@ WITH "found" AS MATERIALIZED (
     jsonb_strip_nulls(jsonb_build_object('session_id', s."id", 'subject', s."subject", 'client_id', r."clientId") || CASE f."kind"
       WHEN 1 THEN jsonb_build_object(
         'client', NULLIF(jsonb_strip_nulls(jsonb_build_object('label', s."clientLabel", 'user_agent', s."clientUserAgent", 'ip', host(s."clientIp"))), '{}'),
+        'first_seen', ` + firstSeen + `,
         'replaces', (SELECT o."id" FROM "sessionStore" o WHERE o."revokedXid" = s."createdXid" AND o."endReason" = 'replaced' AND o."endedBy" = s."id"::text LIMIT 1))
       WHEN 2 THEN '{}'
       WHEN 3 THEN CASE WHEN e."expired" THEN jsonb_build_object('reason', CASE WHEN r."sessionExpiresAt" <= r."expiresAt" THEN 'expired' ELSE 'idle' END)

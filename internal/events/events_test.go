@@ -44,7 +44,7 @@ func TestEvents(t *testing.T) {
 			{Type: events.TypeEnded, Data: map[string]any{"session_id": guest.String(), "client_id": "agent", "reason": "replaced", "by": ada.ID.String()}},
 		},
 		ada.ID.String(): {
-			{Type: events.TypeCreated, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app", "client": map[string]any{"label": "phone"}, "replaces": guest.String()}},
+			{Type: events.TypeCreated, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app", "client": map[string]any{"label": "phone"}, "first_seen": []any{"label"}, "replaces": guest.String()}},
 			{Type: events.TypeClaimsChanged, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app"}},
 			{Type: events.TypeEnded, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app", "reason": "backend", "by": "web"}},
 		},
@@ -53,6 +53,52 @@ func TestEvents(t *testing.T) {
 		t.Error(diff)
 	}
 	k.await(t, `SELECT count(*) = 0 FROM "sessionStoreDelivery"`)
+}
+
+// A session is told with what of its client is new to its subject: what neither a live session
+// nor an ended one had when it was created or refreshed. Somebody else's do not count.
+func TestFirstSeen(t *testing.T) {
+	t.Parallel()
+	k, r := setup(t), newReceiver(t)
+	k.run(t, endpointOf("receiver", r.URL))
+	phone := sessionstore.Client{Label: "phone", UserAgent: "app/1", IP: "192.0.2.1"}
+	var ids []uuid.UUID
+	want := map[string]any{}
+	signIn := func(subject string, client sessionstore.Client, firstSeen ...any) {
+		id := k.create(t, sessionstore.CreateParams{Subject: subject, Client: client})
+		ids = append(ids, id)
+		want[id.String()] = nil
+		if firstSeen != nil {
+			want[id.String()] = firstSeen
+		}
+	}
+	signIn("eve", phone, "label", "user_agent", "ip")
+	signIn("ada", phone, "label", "user_agent", "ip")
+	signIn("ada", phone)
+	for _, id := range ids[1:] { // ended ones tell as well
+		k.end(t, id)
+	}
+	signIn("ada", sessionstore.Client{Label: "phone", UserAgent: "app/1", IP: "192.0.2.9"}, "ip")
+	k.exec(t, `UPDATE "sessionStoreToken" SET "clientUserAgent" = 'app/2', "clientIp" = '2001:db8::1' WHERE "session" = $1`, ids[len(ids)-1])
+	signIn("ada", sessionstore.Client{Label: "phone", UserAgent: "app/2", IP: "2001:db8::1"})
+	signIn("ada", sessionstore.Client{Label: "laptop", UserAgent: "app/2"}, "label")
+	signIn("ada", sessionstore.Client{})
+	signIn("", phone)
+	signIn("", phone)
+	for range 60 { // only the last sessions are compared with
+		signIn("ada", sessionstore.Client{})
+	}
+	signIn("ada", sessionstore.Client{Label: "laptop"}, "label")
+
+	got := map[string]any{}
+	for _, e := range r.await(len(ids) + 2) {
+		if e.Type == events.TypeCreated {
+			got[e.session()] = e.Data["first_seen"]
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
 }
 
 // A session that expired has ended then, whoever ends it later.

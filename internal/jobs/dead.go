@@ -13,7 +13,7 @@ import (
 // ErrNotDead says that there is no job with the id that was given up.
 var ErrNotDead = errors.New("no job that was given up")
 
-// deadLimit is how many [Runner.Dead] returns.
+// deadLimit is how many [Runner.Dead] and [Runner.Running] return.
 const deadLimit = 100
 
 // Dead is a job that was given up: its last attempt has failed.
@@ -22,6 +22,38 @@ type Dead struct {
 	Kind     string
 	At       time.Time
 	Attempts int
+}
+
+// Running is a job that a replica works on.
+type Running struct {
+	ID   int64
+	Kind string
+	// Since is when this attempt began, and Attempt which one it is.
+	Since   time.Time
+	Attempt int
+	// By is the replica's name in the queue: its machine's and when it started.
+	By string
+}
+
+// Running returns the jobs that run on any replica, the last begun first, a hundred at the most.
+// One whose replica was killed is among them until another one takes it over.
+func (r *Runner) Running(ctx context.Context) ([]Running, error) {
+	list, err := r.client.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateRunning).
+		OrderBy(river.JobListOrderByTime, river.SortOrderDesc).First(deadLimit))
+	if err != nil {
+		return nil, fmt.Errorf("jobs: list those that run: %w", err)
+	}
+	running := make([]Running, len(list.Jobs))
+	for i, job := range list.Jobs {
+		running[i] = Running{ID: job.ID, Kind: job.Kind, Attempt: job.Attempt}
+		if job.AttemptedAt != nil {
+			running[i].Since = *job.AttemptedAt
+		}
+		if n := len(job.AttemptedBy); n > 0 {
+			running[i].By = job.AttemptedBy[n-1]
+		}
+	}
+	return running, nil
 }
 
 // Dead returns the jobs that were given up, the last first, a hundred at the most.

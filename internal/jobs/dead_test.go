@@ -48,3 +48,35 @@ func TestDead(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
+
+// A job that runs is listed with when it began and where, by any replica; it is not once it has ended.
+func TestRunning(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	observer, err := jobs.New(jobs.Config{Pool: s.pool, Logger: slog.New(slog.DiscardHandler), Sessions: newSessions()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	running := func() []jobs.Running {
+		list, err := observer.Running(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	if list := running(); len(list) != 0 {
+		t.Errorf("%+v", list)
+	}
+	s.sessions.block()
+	replica := s.run(longPeriod)
+	defer replica.stop()
+	s.awaitRuns(1)
+	if list := running(); len(list) != 1 || list[0].Kind != "session_cleanup" || list[0].Since.IsZero() || list[0].Attempt != 1 || list[0].By == "" || list[0].ID == 0 {
+		t.Errorf("%+v", list)
+	}
+	s.sessions.unblock()
+	s.awaitState("completed")
+	if list := running(); len(list) != 0 {
+		t.Errorf("%+v", list)
+	}
+}

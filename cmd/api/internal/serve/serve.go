@@ -27,6 +27,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
+	"github.com/latchkey-sessions/latchkey/internal/replicas"
 	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -221,10 +222,12 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		return err
 	}
 	queue := events.NewQueue(db.Tasks)
+	noted := s.replica(db, accept)
 	page, operators, err := s.console(db, id, store, cfg, console.Service{
 		Version: s.version, Refreshes: measured.Refreshes, Clock: clockOf(accept), RevocationsAge: accept.Age, RevocationBound: time.Duration(s.RevocationBound),
 		Keys: keys.shown(id.ring), KeyRotation: keys.rotation(time.Duration(s.KeyRotationInterval)),
 		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: runner, Events: queue,
+		Replicas: func(ctx context.Context) ([]replicas.Replica, error) { return replicas.List(ctx, db.Requests) },
 	})
 	if err != nil {
 		return err
@@ -266,7 +269,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		measured.Endpoints(told.Names())
 	}
 	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
-	return runBeside(ctx, []func(context.Context) error{runner.Run, told.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, measure, s.traces.run, marks, s.followServiceKeys(id, server)}, func() error {
+	return runBeside(ctx, []func(context.Context) error{runner.Run, told.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, measure, s.traces.run, marks, noted.Run, s.followServiceKeys(id, server)}, func() error {
 		return server.Run(ctx, s.public, s.internal)
 	})
 }
