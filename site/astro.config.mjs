@@ -2,7 +2,7 @@ import starlight from "@astrojs/starlight";
 import { defineConfig } from "astro/config";
 import diagrams from "./plugins/diagrams.mjs";
 import links from "./plugins/links.mjs";
-import { base, out, repository, sidebar } from "./site.mjs";
+import { base, cache, out, repository, sidebar } from "./site.mjs";
 
 const draw = {
   name: "diagrams",
@@ -12,6 +12,7 @@ const draw = {
 export default defineConfig({
   base,
   outDir: out,
+  cacheDir: cache,
   trailingSlash: "always",
   markdown: { remarkPlugins: [links, diagrams], smartypants: false },
   integrations: [

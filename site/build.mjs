@@ -11,9 +11,9 @@ const tags = process.argv.slice(2);
 const out = path.resolve("../bin/site");
 const own = { ...process.env, ASTRO_TELEMETRY_DISABLED: "1", SITE_VERSIONS: ["main", ...tags].join(" ") };
 
-/** Builds one version. What is remembered of rendered pages has the addresses of another one. */
+/** Builds one version, from nothing: pages that are remembered may be those of other settings. */
 function build(settings) {
-  rmSync("node_modules/.astro/data-store.json", { force: true });
+  rmSync(`node_modules/.astro-${settings.SITE_VERSION}`, { recursive: true, force: true });
   execFileSync("node_modules/.bin/astro", ["build", "--silent"], { stdio: "inherit", env: { ...own, ...settings } });
 }
 

@@ -13,6 +13,8 @@ const prefix = process.env.SITE_PREFIX || "/";
 export const start = (name) => (name === "main" ? prefix : `${prefix}${name}/`);
 export const base = start(version);
 export const out = path.resolve(process.env.SITE_OUT || "../bin/site");
+/** What is kept between builds. Pages of another version have other addresses. */
+export const cache = path.resolve("node_modules", `.astro-${version}`);
 export const repository = "https://github.com/latchkey-sessions/latchkey";
 
 /** The pages of a folder below root, in the order of their names. */
