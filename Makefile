@@ -147,12 +147,9 @@ generate: ## Make the types of package client and of @latchkey/server anew from 
 	go generate ./client
 	cd clients/server-js && npm ci --silent && npm run --silent generate
 
-# Released versions to have beside the working tree's, each under its own address: make docs VERSIONS="v0.1.0 v0.2.0"
-VERSIONS ?=
-
 .PHONY: docs
 docs: ## Build the documentation as a site into bin/site, and check its links (needs node and npm)
-	@cd site && npm ci --silent --no-audit --no-fund && node build.mjs $(VERSIONS)
+	@cd site && npm ci --silent --no-audit --no-fund && node build.mjs
 
 .PHONY: docs-check
 docs-check: docs ## Visit every page of the site: pictures, diagrams, search, light and dark, a phone (needs chromium)
