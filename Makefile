@@ -70,8 +70,8 @@ bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=
 	cd bench && go run . $(if $(QUICK),-quick -out ../bin/performance.md,-out ../docs/performance.md)
 
 .PHONY: clients
-clients: ## Run our client, other people's, and gateways against the service (needs node, npm, python3, ruby, nginx, caddy, haproxy, apache2 and chromium)
-	go test -count=1 ./examples/node-verifier ./examples/refresh-protocol ./examples/webshop
+clients: ## Run our client, other people's, gateways and the tutorials against the service (needs node, npm, python3, ruby, nginx, caddy, haproxy, apache2 and chromium)
+	go test -count=1 ./examples/node-verifier ./examples/refresh-protocol ./examples/webshop ./test/tutorials
 	cd test/clients && go test -count=1 ./...
 
 .PHONY: compas
@@ -146,6 +146,14 @@ micro: ## Measure the hot functions, with their allocations
 generate: ## Make the types of package client and of @latchkey/server anew from httpapi/openapi.yaml
 	go generate ./client
 	cd clients/server-js && npm ci --silent && npm run --silent generate
+
+.PHONY: docs
+docs: ## Build the documentation as a site into bin/site, and check its links (needs node and npm)
+	@cd site && npm ci --silent --no-audit --no-fund && node build.mjs
+
+.PHONY: docs-check
+docs-check: docs ## Visit every page of the site: pictures, diagrams, search, light and dark, a phone (needs chromium)
+	@cd site && node --test
 
 .PHONY: fmt
 fmt: ## Format the code

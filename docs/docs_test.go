@@ -68,15 +68,22 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
+// glob returns the files of a pattern, which there are.
+func glob(t *testing.T, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) < 5 {
+		t.Fatalf("%s: %d files, %v", pattern, len(files), err)
+	}
+	return files
+}
+
 // An auditor follows the names: each test that a document names exists, each
 // file does, and each line of security.md has both.
 func TestNamedTestsExist(t *testing.T) {
 	t.Parallel()
 	tests, fuzzTests := packageTests(t)
-	documents, err := filepath.Glob("*.md")
-	if err != nil || len(documents) < 5 {
-		t.Fatalf("%d documents, %v", len(documents), err)
-	}
+	documents := glob(t, "*.md")
 	for _, document := range documents {
 		for _, name := range testNames.FindAllStringSubmatch(read(t, document), -1) {
 			if !tests[name[1]] && !fuzzTests[name[1]] {
@@ -166,10 +173,7 @@ func anchors(text string) map[string]bool {
 // On a bad day nobody should look for the page that a link meant.
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
-	documents, err := filepath.Glob("*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	documents := slices.Concat(glob(t, "*.md"), glob(t, "tutorials/*.md"))
 	followed, known := 0, map[string]map[string]bool{}
 	for _, document := range append(documents, "../README.md") {
 		for _, link := range links.FindAllStringSubmatch(blocks.ReplaceAllString(read(t, document), ""), -1) {
@@ -199,5 +203,19 @@ func TestLinksLeadSomewhere(t *testing.T) {
 	}
 	if followed < 50 {
 		t.Errorf("%d links were followed: are there so few?", followed)
+	}
+}
+
+// Each page has a place on the site, so that its reader finds the next one.
+func TestSiteHasEachPage(t *testing.T) {
+	t.Parallel()
+	pages := read(t, "../site/pages.mjs")
+	for _, document := range glob(t, "*.md") {
+		if !strings.Contains(pages, `"docs/`+document+`"`) {
+			t.Errorf("site/pages.mjs has no place for docs/%s", document)
+		}
+	}
+	if !strings.Contains(pages, `folder: "docs/tutorials"`) {
+		t.Error("site/pages.mjs has no place for the tutorials")
 	}
 }
