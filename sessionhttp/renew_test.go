@@ -321,7 +321,7 @@ func TestRenewRoundTrips(t *testing.T) {
 			}
 			k.access = string(pair.AccessToken)
 			for _, change := range []bool{false, true} {
-				w := k.serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w := k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
 					session := k.manager.From(r.Context())
 					if change {
 						update(r.Context(), t, session, func(c *cart) { c.Items = append(c.Items, "milk") })

@@ -392,7 +392,7 @@ func (a *arena) race(t *testing.T, one, other move) {
 		errs[1] = other.do(t.Context(), t, s)
 	})
 	// A move that ends the session has not, where the other had removed or ended it.
-	hasEnded := func(m move, err error) bool { return m.ends && err == nil && !(m.byWaiting && s.isUnknown(t)) }
+	hasEnded := func(m move, err error) bool { return m.ends && err == nil && (!m.byWaiting || !s.isUnknown(t)) }
 	ended := hasEnded(one, errs[0]) || hasEnded(other, errs[1])
 	if one.mayEnd || other.mayEnd {
 		ended = ended || s.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1 AND "revokedAt" IS NOT NULL`, s.id) == 1

@@ -54,6 +54,7 @@ export const parts = [
       "docs/architecture.md",
       "docs/security.md",
       "docs/performance.md",
+      "docs/scale.md",
       "docs/failover.md",
       "docs/mutants.md",
       "docs/dependencies.md",

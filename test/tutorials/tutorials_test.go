@@ -250,8 +250,7 @@ func TestTutorials(t *testing.T) {
 	run(t, reader, "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
 	clone := filepath.Join(testservice.Place(t), "latchkey")
 	copyTree(t, "../..", clone)
-	for _, document := range documents {
-		// One after the other: they share the clone, as one reader's do.
+	for _, document := range documents { //nolint:paralleltest // they share the clone, as one reader's do
 		t.Run(strings.TrimSuffix(filepath.Base(document), ".md"), func(t *testing.T) { follow(t, document, clone, reader) })
 	}
 }
