@@ -126,7 +126,7 @@ test("requests in parallel refresh once", async (t) => {
   let all;
   const everybody = new Promise((resolve) => (all = resolve));
   between.next = () => () => everybody;
-  const watched = { isCrossSite: () => false, write: (pair) => cookies.write(pair), read: (header) => {
+  const watched = { isCrossSite: () => false, isOthers: (claims) => cookies.isOthers(claims), write: (pair) => cookies.write(pair), read: (header) => {
     if (arrived.push(1) === 10) setImmediate(all);
     return cookies.read(header);
   } };
