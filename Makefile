@@ -160,8 +160,9 @@ fmt: ## Format the code
 	@$(TOOL) golangci-lint fmt
 
 .PHONY: lint
-lint: ## Run the linters, compile for Windows, and check that go.mod is tidy
+lint: ## Run the linters, of the English too, compile for Windows, and check that go.mod is tidy
 	$(TOOL) golangci-lint run
+	go test -count=1 -run '^TestEnglish$$' ./docs
 	GOOS=windows go build -o /dev/null $$(go list -f '{{if .GoFiles}}{{.ImportPath}}{{end}}' ./... | grep -v '/internal/test\|/test/')
 	go mod tidy -diff
 	cd bench && go tool -modfile=../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff

@@ -1,5 +1,5 @@
-// Package dataseal seals session data, so that who reads the database, a dump or
-// a backup of it, sees none.
+// Package dataseal seals session data, so that anyone who reads the database, a
+// dump or a backup of it sees none.
 //
 //	package main
 //

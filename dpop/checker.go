@@ -191,8 +191,8 @@ func (c *Checker) checkClock(claims claims, at time.Time) error {
 }
 
 // Spend uses a proof up. It should come once the request's token is known to be
-// good and to be bound to the proof's key, so that only who has a token can fill
-// the memory; and before the request has an effect. The error is [ErrReplayed]
+// good and to be bound to the proof's key, so that only those who have a token can
+// fill the memory; and before the request has an effect. The error is [ErrReplayed]
 // or [ErrUnavailable].
 func (c *Checker) Spend(p Proof) error { return c.seen.add(p.id, c.cfg.Now()) }
 

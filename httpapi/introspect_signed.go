@@ -40,7 +40,7 @@ func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, docu
 }
 
 // accepts tells whether a request names the media type among those it accepts.
-// No wildcard means it: who wants it has to know of it.
+// No wildcard means it: a client that wants it has to name it.
 func accepts(r *http.Request, want string) bool {
 	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		if mediaType, parameters, err := mime.ParseMediaType(accepted); err == nil && mediaType == want && parameters["q"] != "0" {

@@ -65,7 +65,7 @@ func (s *Server) confirm(w http.ResponseWriter, r *http.Request, scheme, token s
 
 // provenKey returns the thumbprint of the key that a token request proves to
 // have, or an empty string if it has no proof. The proof is used up if it could
-// be of use for the token, which is why only who has one fills the memory.
+// be of use for the token, which is why only those who have one fill the memory.
 func (s *Server) provenKey(w http.ResponseWriter, r *http.Request, refreshToken string) (string, error) {
 	proof, err := s.proofs.CheckRequest(r)
 	s.offerNonce(w, r, err)

@@ -128,10 +128,10 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 
 // RevokeToken ends the session of an access or a refresh token (RFC 7009
 // §2.1). A token that is unknown or not ours is no error (§2.2). One that has expired
-// ends its session all the same: who had it wants to be signed out, and of all clocks
+// ends its session all the same: its owner wants to be signed out, and of all clocks
 // only the database's could tell. One that is bound to a key needs no proof of it: a
-// client that has lost its key must still be able to sign its user out, and a thief
-// who signs the victim out gains nothing.
+// client that has lost its key must still be able to sign its user out, and a thief that
+// signs the victim out gains nothing.
 func (s *Store) RevokeToken(ctx context.Context, token string) error {
 	claims, err := s.tokens.verifyAny(token)
 	if s.TakesFromCompas(token) {

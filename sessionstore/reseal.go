@@ -43,7 +43,7 @@ type Resealed struct {
 	// Written is how many were sealed anew, or unsealed.
 	Written int64
 	// Changed is how many somebody else wrote meanwhile, or removed. They were left
-	// as they are: who writes data seals it himself.
+	// as they are: whatever writes data seals it.
 	Changed int64
 	// Unreadable is how many cannot be opened. They were left as they are, too.
 	Unreadable int64

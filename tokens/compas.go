@@ -94,7 +94,7 @@ func (v *CompasVerifier) VerifyAny(token string) (CompasClaims, error) {
 	return c, nil
 }
 
-// VerifyIssued is [CompasVerifier.VerifyAny] for who has the database's clock, which
+// VerifyIssued is [CompasVerifier.VerifyAny] for a caller with the database's clock, which
 // decides whether a token has expired: it does not look at the time. Whoever calls it
 // must, or accepts tokens that have expired.
 func (v *CompasVerifier) VerifyIssued(token string) (CompasClaims, error) {

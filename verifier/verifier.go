@@ -163,8 +163,8 @@ func (v *Verifier) follow(ctx context.Context) error {
 // A token that was replaced by a refresh stays good until it expires; only if
 // the service has to be asked it may already be refused.
 //
-// Of a token that is bound to a key the claims have the KeyThumbprint: whoever
-// calls this by himself has to want a proof of it. [Verifier.Handler] does.
+// Of a token that is bound to a key the claims have the KeyThumbprint: a
+// program that calls this has to want a proof of it. [Verifier.Handler] does.
 func (v *Verifier) Verify(ctx context.Context, token string) (tokens.Claims, error) {
 	claims, err := v.verify(ctx, token)
 	if err != nil {

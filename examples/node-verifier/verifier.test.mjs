@@ -106,7 +106,7 @@ test("tokens are accepted, and refused soon after the revocation", { timeout: 30
   assert.equal((await get(live.token)).status, 200);
 });
 
-test("superseded tokens are refused soon, also by who comes later", { timeout: 30_000 }, async () => {
+test("superseded tokens are refused soon, also by verifiers that start later", { timeout: 30_000 }, async () => {
   const { verifier, until } = await backend();
   const [live, gone] = [await session(), await session()];
   await verifierIsFresh(verifier);

@@ -4,7 +4,7 @@
 // Compas inserts a refresh row and an access row, which points at it, at each
 // refresh, and revokes the two before them. A session may have several live
 // refresh rows: whoever presents one within its grace once more gets a pair of
-// his own. Its rows have no "accessExpiresAt"; ours always do.
+// their own. Its rows have no "accessExpiresAt"; ours always do.
 package compas
 
 import (

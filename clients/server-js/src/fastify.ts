@@ -8,7 +8,7 @@ export type { GuardOptions, Identity } from "./guard.js";
 
 declare module "fastify" {
   interface FastifyRequest {
-    /** Who sends the request, or null for nobody. */
+    /** The session that the request comes from, or null for none. */
     latchkey: Identity | null;
   }
 }

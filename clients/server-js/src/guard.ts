@@ -16,7 +16,7 @@ export interface GuardOptions {
   optional?: boolean;
 }
 
-/** Who sends a request. */
+/** The session that a request comes from. */
 export interface Identity {
   /** What the access token says. Without a subject of its own, a session's `sub` is its id. */
   claims: Record<string, unknown> & { sub: string; sid: string };
