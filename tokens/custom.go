@@ -137,13 +137,19 @@ func checkCustom(form jsontext.Value) error {
 // isReserved compares as the laxest parser of JSON does.
 func isReserved(name string) bool {
 	name = withoutSeparators.Replace(name)
+	if strings.ContainsAny(name, otherIs) {
+		name = withoutOtherIs.Replace(name)
+	}
 	return slices.ContainsFunc(reservedLetters, func(reserved string) bool { return strings.EqualFold(name, reserved) })
 }
 
+// otherIs are the letters whose other case is an i in Java, whatever the locale, though not
+// in Unicode's folding.
+const otherIs = "\u0131\u0130"
+
 var (
-	// withoutSeparators also has one letter for the two whose other case is an i in Java,
-	// whatever the locale, though not in Unicode's folding.
-	withoutSeparators = strings.NewReplacer("_", "", "-", "", "\u0131", "i", "\u0130", "i")
+	withoutSeparators = strings.NewReplacer("_", "", "-", "")
+	withoutOtherIs    = strings.NewReplacer("\u0131", "i", "\u0130", "i")
 	// reservedLetters are reservedClaims without separators.
 	reservedLetters = strings.Fields(withoutSeparators.Replace(strings.Join(reservedClaims, " ")))
 )
