@@ -142,7 +142,7 @@ guest=$(jq -er .refresh_token <<<"$made")
 if [ "$(cd "$scratch/old" && echo migrations/*.sql)" != "$(echo migrations/*.sql)" ]; then
   if said=$("$scratch/present" cleanup 2>&1); then fail 'the present program works on a schema that is behind'; fi
   # shellcheck disable=SC2016 # the backticks are its own
-  [[ $said =~ ^api:\ [^$'\n']*'run `api migrate`'$ ]] || fail "on a schema that is behind it said: $said"
+  [[ $said =~ ^present:\ [^$'\n']*'run `present migrate`'$ ]] || fail "on a schema that is behind it said: $said"
 fi
 
 # The earlier program goes on while its schema is migrated, and after that.
