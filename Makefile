@@ -148,8 +148,8 @@ generate: ## Make the types of package client and of @latchkey/server anew from 
 	cd clients/server-js && npm ci --silent && npm run --silent generate
 
 .PHONY: docs
-docs: ## Build the documentation as a site into bin/site, and check its links (needs node and npm)
-	@cd site && npm ci --silent --no-audit --no-fund && node build.mjs
+docs: ## Build the documentation as a site into bin/site, and check its links (VERSIONS=v0.1.0: of these tags too; needs node and npm)
+	@cd site && npm ci --silent --no-audit --no-fund && node build.mjs $(VERSIONS)
 
 .PHONY: docs-check
 docs-check: docs ## Visit every page of the site: pictures, diagrams, search, light and dark, a phone (needs chromium)
