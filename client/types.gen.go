@@ -523,7 +523,7 @@ type Session struct {
 
 // SessionPage Some of the sessions.
 type SessionPage struct {
-	// NextCursor Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: it is chosen from 500.
+	// NextCursor Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: a list passes over 50 at most that have expired and are still to be cleaned up, and a search reads 500.
 	NextCursor string          `json:"next_cursor,omitempty,omitzero"`
 	Sessions   []ListedSession `json:"sessions"`
 }

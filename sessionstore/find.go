@@ -69,7 +69,7 @@ const anyOfSubject = `SELECT * FROM (
 
 // Find returns sessions of one subject or of everybody, the newest first. It is for
 // backends and operators: users have [Store.List]. However many sessions there are, and however few of
-// them are wanted, a page costs no more than reading 500. An argument that is no good is an
+// them are wanted, a page costs no more than reading 500, and no more than 50 beside the page where nothing is searched for. An argument that is no good is an
 // [ArgumentError].
 func (s *Store) Find(ctx context.Context, params FindParams) (_ Page, err error) {
 	ctx = s.begin(ctx, OperationList)

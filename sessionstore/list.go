@@ -35,17 +35,21 @@ func (p ListParams) limit() (int, error) {
 // Page is a part of a list.
 type Page struct {
 	// Sessions come newest first, without their data. There may be fewer than the limit,
-	// or none, although more follow: of a subject with very many sessions that have expired
-	// and are still to be cleaned up, a page is chosen from 500.
+	// or none, although more follow: a page passes over 50 sessions at most that have
+	// expired and are still to be cleaned up, and a search reads 500.
 	Sessions []Session
 	// NextCursor leads to the next page; it is empty after the last.
 	NextCursor string
 }
 
-// listReach is how many sessions a page is chosen from. Those that have expired and are
-// still to be cleaned up may be any number, and a page that passes over them all could
-// cost as much as the table.
-const listReach = 500
+const (
+	// passedOver is how many sessions that have expired a page passes over. There may be any
+	// number that are still to be cleaned up, and a page costs others no more than a few
+	// sessions do.
+	passedOver = 50
+	// searchReach is how many sessions a page is chosen from where something is searched for.
+	searchReach = 500
+)
 
 // Ids are made in the order of time, so they are both the order and the cursor.
 var listQuery = pageQuery(`SELECT `+pageColumns+`

@@ -98,8 +98,12 @@ func (s *Store) page(ctx context.Context, params FindParams, query string, curso
 		}
 		return rows.Err()
 	}
+	reach := limit + passedOver
+	if network != nil || params.Label != "" || !params.Since.IsZero() {
+		reach = searchReach
+	}
 	// One more than wanted tells whether there is a next page.
-	args = append([]any{listReach, limit + 1, pgvalue.OrNull(params.Since), network, pgvalue.OrNull(params.Label)}, args...)
+	args = append([]any{reach, limit + 1, pgvalue.OrNull(params.Since), network, pgvalue.OrNull(params.Label)}, args...)
 	if err := s.pool.Read(ctx, read, query, args...); err != nil {
 		return Page{}, sessionerr.Unavailable("list sessions", err)
 	}

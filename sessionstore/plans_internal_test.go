@@ -148,25 +148,25 @@ func TestListReadsItsPage(t *testing.T) {
 	}{
 		{"live", uuid.Max, `, 'live'`, `NULL`, page},
 		{"live", middle, `, 'live'`, `NULL`, page},
-		{"live", uuid.Max, `, 'live'`, `'nobody''s'`, listReach},
-		{"live", uuid.Max, `, 'expired'`, `NULL`, listReach},
-		{"live", middle, `, 'expired'`, `NULL`, listReach},
-		{"everybody's", uuid.Max, ``, `'nobody''s'`, listReach},
-		{"everybody's", middle, ``, `'nobody''s'`, listReach},
+		{"live", uuid.Max, `, 'live'`, `'nobody''s'`, searchReach},
+		{"live", uuid.Max, `, 'expired'`, `NULL`, searchReach},
+		{"live", middle, `, 'expired'`, `NULL`, searchReach},
+		{"everybody's", uuid.Max, ``, `'nobody''s'`, searchReach},
+		{"everybody's", middle, ``, `'nobody''s'`, searchReach},
 		{"ended", uuid.Max, `, 'ended'`, `NULL`, page},
-		{"ended", middle, `, 'ended at once'`, `'nobody''s'`, listReach},
+		{"ended", middle, `, 'ended at once'`, `'nobody''s'`, searchReach},
 		{"ended", middle, `, 'expired'`, `NULL`, page},
-		{"ended", uuid.Max, `, 'live'`, `NULL`, listReach},
+		{"ended", uuid.Max, `, 'live'`, `NULL`, searchReach},
 		{"both", uuid.Max, `, 'ended'`, `NULL`, page},
-		{"both", middle, `, 'live'`, `'nobody''s'`, listReach},
-		{"everybody's both", middle, ``, `'nobody''s'`, listReach},
+		{"both", middle, `, 'live'`, `'nobody''s'`, searchReach},
+		{"everybody's both", middle, ``, `'nobody''s'`, searchReach},
 		{"everybody's ended", uuid.Max, `, 'infinity'`, `NULL`, page},
-		{"everybody's ended", middle, `, '2026-01-01Z'`, `'nobody''s'`, listReach},
+		{"everybody's ended", middle, `, '2026-01-01Z'`, `'nobody''s'`, searchReach},
 		{"everybody's ended", uuid.Max, `, '2025-12-31 20:00Z'`, `NULL`, page},
 	} {
 		var raw []byte
 		if err := conn.QueryRow(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "%s"(%d, %d, NULL, NULL, %s, '%s'%s)`,
-			test.list, listReach, page, test.label, test.before, test.more)).Scan(&raw); err != nil {
+			test.list, searchReach, page, test.label, test.before, test.more)).Scan(&raw); err != nil {
 			t.Fatal(err)
 		}
 		var explained []struct {

@@ -31,7 +31,7 @@ func TestSubjectsAreFoundByTheirIndex(t *testing.T) {
 
 func readsItsSubject(t *testing.T, analyze string) {
 	t.Helper()
-	const most = listReach // rows; the tables have many more
+	const most = searchReach // rows; the tables have many more
 	conn, err := testdb.Pool(t).Acquire(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -61,8 +61,8 @@ func readsItsSubject(t *testing.T, analyze string) {
 		"making": {createLimitedQuery, fmt.Sprintf(`'%s', '', '{}', '%%s', NULL, NULL, NULL, NULL, '%s', 300, 3600, NULL, NULL, NULL, 'api', NULL, 'app', NULL, NULL, NULL, NULL, false, 10, 210`,
 			uuid.NewString(), uuid.NewString())},
 		"signing out": {invalidateSubjectQuery, fmt.Sprintf(`'%%s', '%s', '%[1]s', 200, 'backend', NULL`, uuid.Nil)},
-		"list":        {listQuery, fmt.Sprintf(`%d, 51, NULL, NULL, NULL, '%s', '%%s'`, listReach, uuid.Max)},
-		"ended":       {findEndedOfSubjectQuery, fmt.Sprintf(`%d, 51, NULL, NULL, NULL, '%s', '%%s'`, listReach, uuid.Max)},
+		"list":        {listQuery, fmt.Sprintf(`%d, 51, NULL, NULL, NULL, '%s', '%%s'`, searchReach, uuid.Max)},
+		"ended":       {findEndedOfSubjectQuery, fmt.Sprintf(`%d, 51, NULL, NULL, NULL, '%s', '%%s'`, searchReach, uuid.Max)},
 	} {
 		for _, mode := range []string{"force_generic_plan", "force_custom_plan"} {
 			for _, subject := range []string{"user-1", "spender"} {

@@ -1155,12 +1155,12 @@ export interface components {
         };
         SessionPage: {
             sessions: components["schemas"]["ListedSession"][];
-            /** @description Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: it is chosen from 500. */
+            /** @description Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: a list passes over 50 at most that have expired and are still to be cleaned up, and a search reads 500. */
             next_cursor?: string;
         };
         OwnSessionPage: {
             sessions: components["schemas"]["OwnSession"][];
-            /** @description Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: it is chosen from 500 that may have expired. */
+            /** @description Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: it passes over 50 at most that have expired and are still to be cleaned up. */
             next_cursor?: string;
         };
         /**
