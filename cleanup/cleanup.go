@@ -42,8 +42,8 @@
 // It promises that its cost follows what it removes, not the size of the
 // tables; that each batch is a short transaction of its own, so that being
 // interrupted loses nothing; that it takes as much as the database has to give,
-// and of one connection's time a fifth at the most; and that of all its runners
-// one works at a time.
+// and of one connection's time a fifth at most, or four fifths once a run has lasted
+// six hours, so that it keeps up; and that of all its runners one works at a time.
 package cleanup
 
 import (
@@ -129,6 +129,9 @@ type Config struct {
 	// DryRun counts what would be removed and removes nothing. A session that
 	// falls under several rules is counted under each.
 	DryRun bool
+	// Began is when the first of several runs began that go on with each other's work:
+	// six hours after it they rest less. Zero means now.
+	Began time.Time
 	// Progress, if set, is called after each batch with the sums so far.
 	Progress func(Summary)
 }
@@ -197,6 +200,9 @@ func (s *Summary) add(kind Kind, removed Removed) {
 func (c Config) withDefaults() (Config, error) {
 	if c.Retention == 0 {
 		c.Retention = DefaultRetention
+	}
+	if c.Began.IsZero() {
+		c.Began = time.Now()
 	}
 	switch {
 	case c.Retention < minRetention:

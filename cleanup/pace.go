@@ -10,8 +10,10 @@ const (
 	// they do without, beside those of 5 ms under 0.9 to 1.8 times, beside these
 	// under 1.0 and 1.5 times. They remove as many in a minute.
 	target = 3 * time.Millisecond
-	// restShare is how many times as long as it lasted it rests.
-	restShare = 4
+	// restShare is how many times as long as it lasted it rests. After catchUpAfter it is
+	// the other way round: where so much ends, a run would not be over when the next is due.
+	restShare    = 4
+	catchUpAfter = 6 * time.Hour
 	// batchTimeout is when PostgreSQL gives a batch up.
 	batchTimeout = 5 * time.Second
 
@@ -37,4 +39,10 @@ func (p pace) after(tried int, work time.Duration, gaveUp bool) pace {
 	return min(max(next, minBatch), maxBatch)
 }
 
-func restAfter(took time.Duration) time.Duration { return restShare * took }
+// restAfter returns for how long a run that began so long ago rests after what took so long.
+func restAfter(took, running time.Duration) time.Duration {
+	if running > catchUpAfter {
+		return took / restShare
+	}
+	return restShare * took
+}

@@ -60,7 +60,7 @@ func (r *run) remove(ctx context.Context, rule Rule) error {
 			return err
 		}
 		if len(ids) > 0 {
-			if err := wait(ctx, restAfter(time.Since(began))); err != nil {
+			if err := r.rest(ctx, time.Since(began)); err != nil {
 				return err
 			}
 		}
@@ -91,7 +91,7 @@ func (r *run) batches(ctx context.Context, rule Rule, ids []uuid.UUID) error {
 			ids = ids[len(batch):]
 			r.done(rule, removed)
 		}
-		if err := wait(ctx, restAfter(took)); err != nil {
+		if err := r.rest(ctx, took); err != nil {
 			return err
 		}
 	}
@@ -107,11 +107,11 @@ func (r *run) done(rule Rule, removed Removed) {
 	}
 }
 
-func wait(ctx context.Context, d time.Duration) error {
+func (r *run) rest(ctx context.Context, took time.Duration) error {
 	select {
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(d):
+	case <-time.After(restAfter(took, time.Since(r.cfg.Began))):
 		return nil
 	}
 }

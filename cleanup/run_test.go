@@ -85,6 +85,37 @@ func TestBatchesFollowTheDatabase(t *testing.T) {
 	}
 }
 
+// A run that has so much to do that it lasts for hours rests less, so that what ends faster than it is removed at
+// leisure is removed all the same.
+func TestLongRunsCatchUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const each, hours = time.Second / 2, 20
+		d := &database{due: int(hours * time.Hour / each / 2), each: each}
+		busyAt := map[time.Duration]time.Duration{} // by the hour
+		cfg := cleanup.Config{Progress: func(s cleanup.Summary) { busyAt[s.Duration.Truncate(time.Hour)] = d.busy }}
+		if _, err := cleanup.Run(t.Context(), d, cfg); err != nil || d.due != 0 {
+			t.Errorf("%d are left, %v", d.due, err)
+		}
+		within := func(from, to time.Duration) float64 { return float64(busyAt[to]-busyAt[from]) / float64(to-from) }
+		if at := within(time.Hour, 5*time.Hour); at < 0.19 || at > 0.21 {
+			t.Errorf("it kept a connection busy for %.2f of the first hours", at)
+		}
+		if at := within(7*time.Hour, 11*time.Hour); at < 0.79 || at > 0.81 {
+			t.Errorf("it kept a connection busy for %.2f of the time after six hours", at)
+		}
+
+		d = &database{due: 1000, each: each}
+		began := time.Now()
+		if _, err := cleanup.Run(t.Context(), d, cleanup.Config{Began: began.Add(-7 * time.Hour)}); err != nil {
+			t.Error(err)
+		}
+		if share := float64(d.busy) / float64(time.Since(began)); share < 0.79 || share > 0.81 {
+			t.Errorf("a later part of a long run kept a connection busy for %.2f of the time", share)
+		}
+	})
+}
+
 // A batch that the database gives up on is tried again, smaller.
 func TestDatabaseGivesUp(t *testing.T) {
 	t.Parallel()

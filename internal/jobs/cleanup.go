@@ -59,9 +59,10 @@ type cleanupWorker struct {
 // Timeout is one leg's.
 func (*cleanupWorker) Timeout(*river.Job[cleanupArgs]) time.Duration { return cleanupTimeout }
 
-// Work runs cleanup once.
-func (w *cleanupWorker) Work(ctx context.Context, _ *river.Job[cleanupArgs]) error {
+// Work runs one leg of cleanup.
+func (w *cleanupWorker) Work(ctx context.Context, job *river.Job[cleanupArgs]) error {
 	cfg := w.cfg.Cleanup
+	cfg.Began = job.CreatedAt // of all legs; where it waited for the database, there is more to do as well
 	cfg.Progress = cleanup.Minutely(func(s cleanup.Summary) { w.cfg.Logger.InfoContext(ctx, "cleaning up", slog.Any("", s)) })
 	summary, err := cleanup.Run(ctx, w.cfg.Sessions, cfg)
 	if errors.Is(err, sessionstore.ErrCleanupRunning) {
