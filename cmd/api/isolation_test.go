@@ -112,12 +112,22 @@ func TestReportsAtAnyIsolationLevel(t *testing.T) {
 	}
 	for _, s := range services {
 		s.End(syscall.SIGTERM)
-		for line := range strings.Lines(s.Stderr.String()) {
-			if (strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`)) && !strings.Contains(line, "a refresh token was stolen") {
-				t.Errorf("logged: %s", line)
-			}
+		for _, line := range complaints(s) {
+			t.Errorf("logged: %s", line)
 		}
 	}
+}
+
+// complaints are the warnings and errors that the service has logged, but for those that tests like these bring about: that
+// a token was stolen, and that a busy machine kept the database's answer back.
+func complaints(s *service) (lines []string) {
+	for line := range strings.Lines(s.Stderr.String()) {
+		isExpected := strings.Contains(line, "stolen") || strings.Contains(line, "silent for too long")
+		if !isExpected && (strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`)) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 // defaultIsolation gives the database another default.

@@ -214,10 +214,8 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	if code := s.End(syscall.SIGTERM); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
-	for line := range strings.Lines(s.Stderr.String()) {
-		if (strings.Contains(line, `"level":"ERROR"`) || strings.Contains(line, `"level":"WARN"`)) && !strings.Contains(line, "stolen") {
-			t.Errorf("logged: %s", line)
-		}
+	for _, line := range complaints(s) {
+		t.Errorf("logged: %s", line)
 	}
 }
 

@@ -147,7 +147,7 @@ func TestManyAreCountedBesideThePage(t *testing.T) {
 	}()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		b.get("/console/now")
-		if strings.Contains(b.page, "as counted at") {
+		if strings.Contains(b.page, "sessions are live, as counted at") {
 			break
 		}
 		if time.Now().After(deadline) {
