@@ -5,10 +5,9 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=dev
-# What goes into the image: the program, and its folder for keys. The compiler's cache would be of no use to a later build.
+# What goes into the image: the program, which has root certificates in it, and its folder for keys. The compiler's cache would be of no use to a later build.
 RUN CGO_ENABLED=0 GOCACHE=/tmp/cache go build -trimpath -ldflags "-s -w -X main.version=$VERSION" -o /out/root/api ./cmd/api \
   && rm -rf /tmp/cache \
-  && install -D -m 0644 /etc/ssl/certs/ca-certificates.crt /out/root/etc/ssl/certs/ca-certificates.crt \
   && install -d -m 0770 /out/latchkey /out/latchkey/var
 
 FROM scratch

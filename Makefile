@@ -99,8 +99,9 @@ manifests: ## Make deploy/kubernetes, and the chart's copy of the alerts, anew
 	cd test/kubernetes && go test -count=1 -run '^TestManifests$$' . -update
 
 .PHONY: release
-release: ## Install and import the newest commit as others do a release
+release: ## Install and import the newest commit as others do a release, and test what makes one
 	cd test/release && go test -count=1 ./...
+	cd tools/release && go test -count=1 ./...
 
 # Of a snapshot; a release takes its tag. Without PLATFORMS all of them are built.
 SNAPSHOT  ?= 0.1.0-next
@@ -108,7 +109,7 @@ PLATFORMS ?=
 RELEASED  ?= bin/release
 
 .PHONY: release-snapshot
-release-snapshot: ## Build what a release consists of (programs, packages, SBOMs, checksums) into bin/release, or for some PLATFORMS=linux/amd64,...
+release-snapshot: ## Build what a release consists of (programs, packages, SBOMs, images, checksums) into bin/release, or for some PLATFORMS=linux/amd64,...
 	go -C tools/release run . -root ../.. -version $(SNAPSHOT) -out ../../$(RELEASED) -only '$(PLATFORMS)'
 
 .PHONY: packages

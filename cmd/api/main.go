@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 	"strings"
 
+	_ "golang.org/x/crypto/x509roots/fallback" // root certificates where the machine has none, as in an image
+
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/command"
 )
 

@@ -50,6 +50,14 @@ func TestSignaturesAreALibrarys(t *testing.T) {
 	}
 }
 
+// An image that has nothing but the program can check the certificates of webhooks, collectors and PostgreSQL.
+func TestRootCertificatesAreLinked(t *testing.T) {
+	t.Parallel()
+	if !linkedPackages(t)["golang.org/x/crypto/x509roots/fallback"] {
+		t.Error("no root certificates are linked into the command")
+	}
+}
+
 func TestNoTestLibraryIsLinked(t *testing.T) {
 	t.Parallel()
 	for name := range linkedPackages(t) { // testing itself comes with the library that fetches PostgreSQL

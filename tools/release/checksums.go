@@ -16,6 +16,9 @@ func writeChecksums(folder, name string) error {
 	}
 	var lines strings.Builder
 	for _, entry := range entries {
+		if entry.IsDir() {
+			continue
+		}
 		content, err := os.ReadFile(filepath.Join(folder, entry.Name()))
 		if err != nil {
 			return err

@@ -1,5 +1,6 @@
 // Command release builds what a release consists of, as .goreleaser.yaml has it, and publishes nothing: programs, archives, packages,
-// lists of what is in the programs (SBOM), and checksums. It needs no network and none of the hundreds of modules that GoReleaser consists of.
+// lists of what is in the programs (SBOM), images, and checksums. It needs no network and none of the hundreds of modules that GoReleaser consists
+// of. With -images it makes the images alone, of archives that GoReleaser has built.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -25,8 +27,9 @@ func run(ctx context.Context) error {
 	flags := flag.NewFlagSet("release", flag.ContinueOnError)
 	root := flags.String("root", ".", "the repository")
 	version := flags.String("version", "", "the version, without v")
-	out := flags.String("out", "", "the folder for what is built, which is emptied first")
+	out := flags.String("out", "", "the folder for what is built, which is emptied first but for -images")
 	only := flags.String("only", "", "build for these platforms only, such as linux/amd64,linux/arm64")
+	images := flags.Bool("images", false, "make only images, of the archives in the folder")
 	if err := flags.Parse(os.Args[1:]); err != nil {
 		return err
 	}
@@ -44,6 +47,9 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if *images {
+		return p.writeImages(folder, *version)
+	}
 	if err := os.RemoveAll(folder); err != nil {
 		return err
 	}
@@ -59,6 +65,11 @@ func run(ctx context.Context) error {
 		_, _ = fmt.Fprintln(os.Stdout, name)
 		if err := p.makeAll(ctx, t, *version, name); err != nil {
 			return fmt.Errorf("%s/%s: %w", t.os, t.arch, err)
+		}
+	}
+	if slices.ContainsFunc(targets, func(t target) bool { return t.os == "linux" }) {
+		if err := p.writeImages(folder, *version); err != nil {
+			return err
 		}
 	}
 	return writeChecksums(folder, p.Checksum.Name)
