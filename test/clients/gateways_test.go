@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -19,10 +20,14 @@ import (
 // pageOrigin is that of a page which is not served by the gateway.
 const pageOrigin = "https://app.example.com"
 
+// requirement is a check that no session of these tests passes.
+const requirement = "/v1/check/require/scope=orders:read"
+
 // gatewayTraits are in what gateways differ, as docs/gateways.md configures them.
 type gatewayTraits struct {
 	passesOptions bool // also where it is no preflight
 	outage        int  // the status without the service
+	aliases       bool // passes on what only a server reads as our headers that makes an underscore of any sign
 }
 
 // application is what is protected.
@@ -92,6 +97,7 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 	if !s.active(ada.AccessToken) {
 		t.Error("a DELETE through the gateway has ended the session")
 	}
+	holdNames(t, app, gate, ada.AccessToken, traits)
 	holdTargets(t, app, gate, ada.AccessToken)
 	holdPreflights(t, app, gate, traits)
 	holdWebSockets(t, gate, ada.AccessToken)
@@ -115,6 +121,51 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 	}
 	if app.requests.Load() != before {
 		t.Error("the app was asked without the service")
+	}
+}
+
+// What a client sends under a name that the app may read as one of ours does not reach it: servers for CGI, WSGI and PHP take
+// all signs in a header's name for an underscore.
+func holdNames(t *testing.T, app *application, gate, token string, traits gatewayTraits) {
+	t.Helper()
+	signs := "_.!#$%&'*+^`|~"
+	if traits.aliases {
+		signs = "_."
+	}
+	forged := map[string]string{"latchkey-subject": "root", "LATCHKEY-SCOPE": "admin"}
+	for _, sign := range signs {
+		for _, name := range []string{"Subject", "Session", "Client", "Scope"} {
+			forged["Latchkey"+string(sign)+name] = "forged"
+		}
+	}
+	if got := ask(t, gate, http.MethodGet, "/page", token, forged); got.StatusCode != http.StatusOK {
+		t.Errorf("with forged headers: %d", got.StatusCode)
+	}
+	for name, values := range app.last.Load().Header {
+		if strings.HasPrefix(strings.ToLower(name), "latchkey") && slices.ContainsFunc(values, func(value string) bool { return slices.Contains([]string{"forged", "root", "admin"}, value) }) {
+			t.Errorf("the app was told %s: %q", name, values)
+		}
+	}
+	// Some gateways take away what is named here. The app is then told of nobody, and of nobody else.
+	ask(t, gate, http.MethodGet, "/page", token, map[string]string{"Connection": "close, Latchkey-Subject, Latchkey_Subject", "Latchkey-Subject": "root"})
+	if subject := app.last.Load().Header.Values("Latchkey-Subject"); !slices.Equal(subject, []string{"ada"}) && len(subject) != 0 {
+		t.Errorf("the app was told that it is %q", subject)
+	}
+}
+
+// A token that lacks what the gateway requires is refused with 403, and a page on another origin can read why.
+func holdRequirement(t *testing.T, s *service, app *application, gate string) {
+	t.Helper()
+	before := app.requests.Load()
+	got := ask(t, gate, http.MethodGet, "/page", s.signInPair("ada").AccessToken, map[string]string{"Origin": pageOrigin})
+	if challenge := got.Header.Get("WWW-Authenticate"); got.StatusCode != http.StatusForbidden || !strings.Contains(challenge, "insufficient_scope") {
+		t.Errorf("without the scope: %d, WWW-Authenticate %q", got.StatusCode, challenge)
+	}
+	if allowed := got.Header.Values("Access-Control-Allow-Origin"); len(allowed) != 1 || allowed[0] != pageOrigin {
+		t.Errorf("without the scope: %v lets a page read why", allowed)
+	}
+	if app.requests.Load() != before {
+		t.Error("the app was asked without the scope")
 	}
 }
 

@@ -119,9 +119,9 @@ export class Client implements Source {
 
   /** signOutEverywhere ends all of the user's sessions, this one too. If it fails, nothing has changed here: try again. */
   async signOutEverywhere(): Promise<void> {
-    const id = this.current();
+    const mine = await this.#store.read();
     await this.#own("DELETE", "");
-    await this.#forget((session) => session.id === id, "signed-out");
+    await this.#forget(({ id }) => id === mine?.id, "signed-out");
   }
 
   /** signOutElsewhere ends all of the user's other sessions. */
@@ -170,6 +170,7 @@ export class Client implements Source {
   async credentials(refused?: string): Promise<Credentials | null> {
     const session = await this.#store.read();
     if (!session) return this.#settle(null);
+    if (session.id !== this.current()) this.#settle(session); // another tab has signed in, and was not heard
     const usable = session.accessToken !== refused && remaining(session) > 0;
     return usable ? session : this.#refresh(session);
   }
@@ -195,7 +196,7 @@ export class Client implements Source {
       switch (outcome.kind) {
         case "pair":
           this.#wait(outcome.after);
-          return this.#commit(sent, toSession(outcome.tokens, sent.id));
+          return this.#commit(sent, toSession(outcome.tokens, sent.id, (sent.turn ?? 0) + 1));
         case "good":
           return this.#settle(sent);
         case "ended":

@@ -17,7 +17,9 @@ export function dpop({ name = "latchkey" }: DPoPOptions = {}): Prover {
   let key: Promise<Key> | undefined;
   return {
     async proof(method, url, accessToken) {
-      const { privateKey, jwk } = await (key ??= load(name));
+      key ??= load(name);
+      key.catch(() => (key = undefined)); // what failed is tried again with the next proof
+      const { privateKey, jwk } = await key;
       const { origin, pathname } = new URL(url);
       const nonce = nonces.get(origin);
       const claims = {

@@ -56,8 +56,8 @@ export function authorizedFetch(source: Source, origins: ReadonlySet<string>, se
     }
     const again = request.clone();
     const answer = await attempt(request, first);
-    // One of another origin, which the request was redirected to, says nothing about a token that it never got.
-    if (answer.status === 401 && !(answer.redirected && !origins.has(new URL(answer.url).origin))) {
+    // One of another origin, which the request was redirected to, says nothing about a token that it never got (Fetch, HTTP-redirect fetch).
+    if (answer.status === 401 && !(answer.redirected && new URL(answer.url).origin !== new URL(request.url).origin)) {
       const next = await unlessAborted(request, source.credentials(first.accessToken));
       // Somebody else's token does not go with a request of this user's.
       if (next?.id === first.id) {
