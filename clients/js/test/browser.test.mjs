@@ -305,24 +305,6 @@ test("a duplicated tab stays one client with its original", async (t) => {
   assert.equal(await status(other), "signed-out");
 });
 
-test("a duplicate that was frozen follows its original before it sends", async (t) => {
-  const { net, context, page, open } = await setup(t, { store: "tabStore()" });
-  const one = await open();
-  await login(one, await signIn("ada"));
-  const [two] = await Promise.all([context.waitForEvent("page"), one.evaluate((url) => void window.open(url), page.url)]);
-  await ready(two);
-  const devtools = await context.newCDPSession(two);
-  await devtools.send("Page.setWebLifecycleState", { state: "frozen" });
-  for (let round = 0; round < 2; round++) {
-    await expire(one);
-    assert.equal(await call(one), "ada");
-    await new Promise((resolve) => setTimeout(resolve, 2500)); // longer than the service's grace
-  }
-  await devtools.send("Page.setWebLifecycleState", { state: "active" });
-  assert.equal(await call(two), "ada");
-  assert.deepEqual([net.count, await status(one)], [2, "signed-in"]);
-});
-
 test("a frame in which storage is forbidden keeps a login in memory", async (t) => {
   const { net, page, open } = await setup(t);
   const tab = await open();

@@ -433,6 +433,36 @@ test("a copied tab takes its original's tokens though the clock was set back", a
   await until(async () => (await one.read()).accessToken === next.accessToken);
 });
 
+test("a copied tab that was frozen hears what it has missed before it uses its tokens", async (t) => {
+  const later = setTimeout;
+  t.mock.method(globalThis, "setTimeout", (run, after, ...args) => later(run, after === 100 ? 5000 : after, ...args)); // however busy the machine is
+  const { open, duplicate } = tabs(t);
+  const one = open("one");
+  const { client } = await setup(t, { store: one });
+  await client.signIn(await signIn("ada"));
+  duplicate("one", "two");
+  // A frozen page hears nothing: what it is told is kept for it, until it is told that it goes on.
+  const Channel = BroadcastChannel;
+  const missed = [];
+  let frozen = false;
+  globalThis.BroadcastChannel = class extends Channel {
+    set onmessage(heard) {
+      super.onmessage = (message) => (frozen ? missed.push(() => heard(message)) : heard(message));
+    }
+  };
+  globalThis.document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
+  t.after(() => (globalThis.BroadcastChannel = Channel, delete globalThis.document));
+  const two = open("two");
+  await two.read();
+  frozen = true;
+  const { accessToken } = await client.credentials((await one.read()).accessToken);
+  await until(() => missed.length > 0);
+  frozen = false;
+  document.dispatchEvent(new Event("resume"));
+  setTimeout(() => missed.forEach((tell) => tell()), 20);
+  assert.equal((await two.read()).accessToken, accessToken);
+});
+
 for (const [what, days] of [["ahead", 3], ["behind", -3]]) {
   test(`a clock that jumps three days ${what} signs nobody out`, async (t) => {
     const { net, backend, store, client } = await setup(t);
