@@ -98,6 +98,7 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 		t.Error("a DELETE through the gateway has ended the session")
 	}
 	holdNames(t, app, gate, ada.AccessToken, traits)
+	holdOdd(t, app, gate, ada.AccessToken)
 	holdTargets(t, app, gate, ada.AccessToken)
 	holdPreflights(t, app, gate, traits)
 	holdWebSockets(t, gate, ada.AccessToken)
@@ -151,6 +152,62 @@ func holdNames(t *testing.T, app *application, gate, token string, traits gatewa
 	if subject := app.last.Load().Header.Values("Latchkey-Subject"); !slices.Equal(subject, []string{"ada"}) && len(subject) != 0 {
 		t.Errorf("the app was told that it is %q", subject)
 	}
+}
+
+// Requests that few send: methods without a meaning of their own here, a DELETE with a body, large headers, two tokens.
+func holdOdd(t *testing.T, app *application, gate, token string) {
+	t.Helper()
+	for _, method := range []string{"PROPFIND", "PURGE", "BREW"} {
+		before := app.requests.Load()
+		if got := ask(t, gate, method, "/page", "", nil); got.StatusCode < 400 || got.StatusCode > 499 || app.requests.Load() != before {
+			t.Errorf("%s without a token: %d", method, got.StatusCode)
+		}
+		if got := ask(t, gate, method, "/page", token, nil); got.StatusCode != http.StatusOK || app.last.Load().Method != method {
+			t.Errorf("%s with a good token: %d, and the app was asked %s", method, got.StatusCode, app.last.Load().Method)
+		}
+	}
+	head := "DELETE /page HTTP/1.1\r\nHost: " + host(gate) + "\r\nConnection: close\r\nAuthorization: Bearer "
+	body := strings.Repeat("x", 100_000)
+	if got := dial(t, gate, head+token+fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n%s", len(body), body)); got.StatusCode != http.StatusOK {
+		t.Errorf("a DELETE with a body: %d", got.StatusCode)
+	}
+	if n := app.last.Load().ContentLength; n != int64(len(body)) {
+		t.Errorf("the app got a DELETE with %d bytes", n)
+	}
+	if got := dial(t, gate, head+token+"\r\nX-Large: "+strings.Repeat("x", 7000)+"\r\n\r\n"); got.StatusCode != http.StatusOK {
+		t.Errorf("a large header: %d", got.StatusCode)
+	}
+	// Whichever of two tokens the app believes, it is the one that was checked.
+	for _, second := range []string{"Bearer nonsense", "Basic cm9vdDo="} {
+		before := app.requests.Load()
+		got := dial(t, gate, head+token+"\r\nAuthorization: "+second+"\r\n\r\n")
+		if app.requests.Load() == before {
+			continue
+		}
+		if told := app.last.Load().Header.Values("Authorization"); !slices.Equal(told, []string{"Bearer " + token}) {
+			t.Errorf("with %s as well: %d, and the app got %d tokens", second, got.StatusCode, len(told))
+		}
+	}
+}
+
+// dial sends a request as it stands.
+func dial(t *testing.T, gate, request string) head {
+	t.Helper()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(t.Context(), "tcp", host(gate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte(request)); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close() // as the connection, which is of no use any more
+	return head{answer.StatusCode, answer.Header}
 }
 
 // A token that lacks what the gateway requires is refused with 403, and a page on another origin can read why.
