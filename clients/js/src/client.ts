@@ -62,6 +62,7 @@ export class Client implements Source {
   #heard: "signed-out" | "ended" | undefined;
   #refreshing: { of: string; session: Promise<Session | null> } | undefined;
   #notBefore = 0;
+  #known: Session | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #unwatch: (() => void) | undefined;
   #closed = false;
@@ -162,6 +163,10 @@ export class Client implements Source {
     return this.#observed.current();
   }
 
+  known(): Credentials | null {
+    return this.#known && remaining(this.#known) > 0 ? this.#known : null;
+  }
+
   /**
    * credentials returns the access token, refreshed if it has expired, or null if nobody is signed in. `refused` is one that was
    * answered with 401. Throws `unavailable` if a refresh is needed and the service cannot be reached. Of a session without a refresh
@@ -171,6 +176,7 @@ export class Client implements Source {
     const session = await this.#store.read();
     if (!session) return this.#settle(null);
     if (session.id !== this.current()) this.#settle(session); // another tab has signed in, and was not heard
+    this.#known = session;
     const usable = session.accessToken !== refused && remaining(session) > 0;
     return usable ? session : this.#refresh(session);
   }
@@ -326,6 +332,7 @@ export class Client implements Source {
 
   /** #settle takes note of what the store has, and plans the next refresh. */
   #settle(session: Session | null, reason?: "signed-out" | "ended"): Session | null {
+    this.#known = session;
     this.#observed.settle(session?.id ?? null, reason);
     this.#plan(session);
     return session;

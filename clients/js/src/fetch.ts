@@ -14,6 +14,8 @@ export interface Source {
   current(): string | null;
   /** Returns what to send now, or null if nobody is signed in. With a token that was refused, it returns another one, or null. */
   credentials(refused?: string): Promise<Credentials | null>;
+  /** Optional: returns what was read last and is still good, without waiting, for a page that is being left. */
+  known?(): Credentials | null;
 }
 
 /** Proofs of possession for requests (RFC 9449). */
@@ -49,7 +51,8 @@ export function authorizedFetch(source: Source, origins: ReadonlySet<string>, se
     const request = new Request(input, init);
     if (!origins.has(new URL(request.url).origin) || request.headers.has("Authorization")) return send(request);
     const owner = source.current();
-    const first = await unlessAborted(request, source.credentials());
+    // A page that is being left waits for no store: what is kept alive goes at once, and again after a 401 if there is time.
+    const first = (request.keepalive && source.known?.()) || (await unlessAborted(request, source.credentials()));
     if (!first) return send(request);
     if (owner !== null && first.id !== owner) {
       throw new LatchkeyError("session_changed", "another user has signed in since the request was made");

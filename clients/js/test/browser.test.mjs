@@ -430,6 +430,18 @@ test("a page that comes back from the back-forward cache reads the store", async
   assert.equal(await call(one), "eve");
 });
 
+test("what is kept alive is sent by a page that is being left", async (t) => {
+  const { backend, page, open } = await setup(t);
+  const tab = await open();
+  await login(tab, await signIn("ada"));
+  await tab.evaluate(() => {
+    addEventListener("pagehide", () => void client.fetch(`${backend}/draft`, { method: "POST", body: "a draft", keepalive: true }).catch(() => undefined));
+  });
+  await tab.goto(`${page.url.replace("127.0.0.1", "localhost")}/elsewhere`);
+  await until(() => backend.seen.length > 0);
+  assert.deepEqual(backend.seen.map(({ path, subject, body }) => [path, subject, body]), [["/draft", "ada", "a draft"]]);
+});
+
 for (const [mode, times] of [["production", 1], ["development", 2]]) test(`React in ${mode} renders what is known, whichever tab it is from, and not at a refresh`, async (t) => {
   const { open } = await setup(t);
   const [one, two] = [await open(), await open()];
