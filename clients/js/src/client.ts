@@ -237,8 +237,9 @@ export class Client implements Source {
     const { refreshToken } = session;
     const request = () => (refreshToken === undefined ? this.#check(session) : this.#grant(refreshToken));
     const send = async () => {
-      const answer = await this.#send(await request());
-      this.#prover?.note(answer);
+      const sent = await request();
+      const answer = await this.#send(sent);
+      this.#prover?.note(answer, sent.url);
       return answer;
     };
     try {

@@ -33,9 +33,9 @@ export function dpop({ name = "latchkey" }: DPoPOptions = {}): Prover {
       const signed = `${json({ typ: "dpop+jwt", alg: "ES256", jwk })}.${json(claims)}`;
       return `${signed}.${encode(await crypto.subtle.sign({ ...algorithm, hash: "SHA-256" }, privateKey, bytes(signed)))}`;
     },
-    note(answer) {
+    note(answer, url) {
       const nonce = answer.headers.get("DPoP-Nonce");
-      if (nonce !== null) nonces.set(new URL(answer.url).origin, nonce);
+      if (nonce !== null) nonces.set(new URL(answer.url || url).origin, nonce);
     },
     async wants(answer) {
       if (answer.status === 401) return (answer.headers.get("WWW-Authenticate") ?? "").includes("use_dpop_nonce");

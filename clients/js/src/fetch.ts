@@ -21,8 +21,8 @@ export interface Source {
 /** Proofs of possession for requests (RFC 9449). */
 export interface Prover {
   proof(method: string, url: string, accessToken?: string): Promise<string>;
-  /** Takes the nonce that an answer gives, for the next proof. */
-  note(answer: Response): void;
+  /** Takes the nonce that an answer gives, for the next proof. `url` is where the request went, which an answer need not say. */
+  note(answer: Response, url: string): void;
   /** Reports whether a request was refused for want of a nonce, so that it is to be sent again. */
   wants(answer: Response): Promise<boolean>;
 }
@@ -39,12 +39,12 @@ export function authorizedFetch(source: Source, origins: ReadonlySet<string>, se
     const spare = prover && request.clone();
     await authorize(request, with_, prover);
     const answer = await send(request);
-    prover?.note(answer);
+    prover?.note(answer, request.url);
     if (!spare || !(await prover.wants(answer))) return answer;
     void answer.body?.cancel();
     await authorize(spare, with_, prover);
     const second = await send(spare);
-    prover.note(second);
+    prover.note(second, spare.url);
     return second;
   };
   return async (input, init) => {

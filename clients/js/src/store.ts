@@ -60,8 +60,8 @@ export function localStore(name = "latchkey"): Store {
     ...stored(storage, name),
     watch(changed) {
       const listen = ({ key }: StorageEvent) => (key === name || key === null) && changed();
-      addEventListener("storage", listen);
-      return () => removeEventListener("storage", listen);
+      globalThis.addEventListener?.("storage", listen); // which a shell with a localStorage of its own may not have
+      return () => globalThis.removeEventListener?.("storage", listen);
     },
   };
 }

@@ -66,6 +66,7 @@ export class WorkerClient implements Source {
   #silent = 0;
   #pulse: ReturnType<typeof setInterval> | undefined;
   readonly #observed = new Observed();
+  #known: Credentials | null = null;
   #last = 0;
 
   readonly #startTimeout: number;
@@ -105,8 +106,12 @@ export class WorkerClient implements Source {
     return this.#observed.current();
   }
 
-  credentials(refused?: string): Promise<Credentials | null> {
-    return this.#call("credentials", refused);
+  async credentials(refused?: string): Promise<Credentials | null> {
+    return (this.#known = await this.#call<Credentials | null>("credentials", refused));
+  }
+
+  known(): Credentials | null {
+    return this.#known?.id === this.current() ? this.#known : null;
   }
 
   signIn(tokens: TokenResponse): Promise<void> {

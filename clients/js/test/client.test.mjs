@@ -397,6 +397,14 @@ test("a platform without sessionStorage and localStorage has their stores in mem
   }
 });
 
+test("a server that renders a page knows no login", async (t) => {
+  const client = new Client({ issuer });
+  t.after(() => client.close());
+  await assert.rejects(client.signIn(await signIn()), ReferenceError);
+  await assert.rejects(client.credentials(), ReferenceError);
+  assert.deepEqual(client.state(), { status: "loading" });
+});
+
 /** A sessionStorage for each of several tabs: `duplicate` copies one, `open` runs a script in one. */
 function tabs(t) {
   const before = Object.getOwnPropertyDescriptor(globalThis, "sessionStorage");

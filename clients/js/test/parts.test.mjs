@@ -47,6 +47,20 @@ test("a key that could not be read is read again for the next proof", async (t) 
   assert.ok(await prover.proof("GET", issuer));
 });
 
+test("a nonce is taken from an answer that does not say where it is from", async (t) => {
+  const nonces = [];
+  const json = { "Content-Type": "application/json" };
+  const pair = { access_token: "new", refresh_token: "newer", token_type: "DPoP", expires_in: 300 };
+  const bound = client(t, { dpop: dpop(), async fetch(request) { // as the shells of native apps have it
+    nonces.push(claims(request.headers.get("DPoP")).nonce);
+    if (nonces.length === 1) return new Response('{"error":"use_dpop_nonce"}', { status: 400, headers: { ...json, "DPoP-Nonce": "n-1" } });
+    return new Response(JSON.stringify(pair), { headers: json });
+  } });
+  await bound.signIn({ access_token: "old", refresh_token: "older", expires_in: 0 });
+  assert.equal((await bound.credentials()).accessToken, "new");
+  assert.deepEqual(nonces, [undefined, "n-1"]);
+});
+
 test("a nonce that is asked for is sent", async (t) => {
   const nonces = [];
   const net = await network(t);
@@ -171,9 +185,14 @@ test("a worker holds the refresh token, the page gets access tokens", async (t) 
   assert.equal((await page.devices()).some((device) => device.current), true);
   const { refreshToken } = store.read();
   assert.ok(!JSON.stringify(messages).includes(refreshToken));
+  // A page that is being left has no time for the worker.
+  const asked = messages.length;
+  const { subject } = await (await page.fetch(backend.url, { method: "POST", keepalive: true })).json();
+  assert.deepEqual([subject, messages.length], ["ada", asked]);
   await page.signOut();
   assert.equal(store.read(), null);
   await until(() => page.state().status === "signed-out");
+  assert.equal(page.known(), null);
   await assert.rejects(page.signIn({}), /access_token/);
 });
 
