@@ -19,7 +19,8 @@ test("the demo", { timeout: 180_000 }, async (t) => {
 
   await page.goto(DEMO);
   await sees("Nobody is signed in.");
-  await press("Sign in");
+  await page.keyboard.press("Tab"); // to the name, without a mouse
+  await page.keyboard.press("Enter");
   await sees("ada is signed in");
   await press("An apple");
   await press("A kettle");
@@ -31,6 +32,12 @@ test("the demo", { timeout: 180_000 }, async (t) => {
   await page.setViewportSize({ width: 320, height: 640 }); // a small phone
   assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 320);
   await page.setViewportSize({ width: 1100, height: 720 });
+  const colours = () => page.evaluate(() => ["body", "section", "button"].map((part) => getComputedStyle(document.querySelector(part)).backgroundColor));
+  const light = await colours();
+  await page.emulateMedia({ colorScheme: "dark" });
+  const dark = await colours();
+  assert.ok(light.every((colour, i) => colour !== dark[i]), `${light} and ${dark}`);
+  await page.emulateMedia({ colorScheme: "light" });
 
   await press("is down");
   await sees("the network is down");

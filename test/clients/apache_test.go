@@ -22,7 +22,7 @@ func TestApache(t *testing.T) {
 	t.Parallel()
 	t.Run("mod_auth_openidc", func(t *testing.T) {
 		t.Parallel()
-		holdApache(t, "auth_openidc", gatewayTraits{passesOptions: true, outage: http.StatusUnauthorized}, func(s *service, site string) string {
+		holdApache(t, "auth_openidc", gatewayTraits{passesOptions: true, aliases: true, outage: http.StatusUnauthorized}, func(s *service, site string) string {
 			return fill(t, site, map[string]string{
 				"https://latchkey.internal": overTLS(t, s.Internal), "OIDCOAuthClientID": "OIDCOAuthSSLValidateServer Off\nOIDCOAuthClientID",
 			})
@@ -30,7 +30,7 @@ func TestApache(t *testing.T) {
 	})
 	t.Run("mod_oauth2", func(t *testing.T) {
 		t.Parallel()
-		holdApache(t, "oauth2", gatewayTraits{outage: http.StatusUnauthorized}, func(s *service, site string) string {
+		holdApache(t, "oauth2", gatewayTraits{aliases: true, outage: http.StatusUnauthorized}, func(s *service, site string) string {
 			return fill(t, site, map[string]string{"http://127.0.0.1:8081": s.Internal})
 		})
 	})

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -19,10 +20,14 @@ import (
 // pageOrigin is that of a page which is not served by the gateway.
 const pageOrigin = "https://app.example.com"
 
+// requirement is a check that no session of these tests passes.
+const requirement = "/v1/check/require/scope=orders:read"
+
 // gatewayTraits are in what gateways differ, as docs/gateways.md configures them.
 type gatewayTraits struct {
 	passesOptions bool // also where it is no preflight
 	outage        int  // the status without the service
+	aliases       bool // passes on what only a server reads as our headers that makes an underscore of any sign
 }
 
 // application is what is protected.
@@ -92,6 +97,8 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 	if !s.active(ada.AccessToken) {
 		t.Error("a DELETE through the gateway has ended the session")
 	}
+	holdNames(t, app, gate, ada.AccessToken, traits)
+	holdOdd(t, app, gate, ada.AccessToken)
 	holdTargets(t, app, gate, ada.AccessToken)
 	holdPreflights(t, app, gate, traits)
 	holdWebSockets(t, gate, ada.AccessToken)
@@ -115,6 +122,107 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 	}
 	if app.requests.Load() != before {
 		t.Error("the app was asked without the service")
+	}
+}
+
+// What a client sends under a name that the app may read as one of ours does not reach it: servers for CGI, WSGI and PHP take
+// all signs in a header's name for an underscore.
+func holdNames(t *testing.T, app *application, gate, token string, traits gatewayTraits) {
+	t.Helper()
+	signs := "_.!#$%&'*+^`|~"
+	if traits.aliases {
+		signs = "_."
+	}
+	forged := map[string]string{"latchkey-subject": "root", "LATCHKEY-SCOPE": "admin"}
+	for _, sign := range signs {
+		for _, name := range []string{"Subject", "Session", "Client", "Scope"} {
+			forged["Latchkey"+string(sign)+name] = "forged"
+		}
+	}
+	if got := ask(t, gate, http.MethodGet, "/page", token, forged); got.StatusCode != http.StatusOK {
+		t.Errorf("with forged headers: %d", got.StatusCode)
+	}
+	for name, values := range app.last.Load().Header {
+		if strings.HasPrefix(strings.ToLower(name), "latchkey") && slices.ContainsFunc(values, func(value string) bool { return slices.Contains([]string{"forged", "root", "admin"}, value) }) {
+			t.Errorf("the app was told %s: %q", name, values)
+		}
+	}
+	// Some gateways take away what is named here. The app is then told of nobody, and of nobody else.
+	ask(t, gate, http.MethodGet, "/page", token, map[string]string{"Connection": "close, Latchkey-Subject, Latchkey_Subject", "Latchkey-Subject": "root"})
+	if subject := app.last.Load().Header.Values("Latchkey-Subject"); !slices.Equal(subject, []string{"ada"}) && len(subject) != 0 {
+		t.Errorf("the app was told that it is %q", subject)
+	}
+}
+
+// Requests that few send: methods without a meaning of their own here, a DELETE with a body, large headers, two tokens.
+func holdOdd(t *testing.T, app *application, gate, token string) {
+	t.Helper()
+	for _, method := range []string{"PROPFIND", "PURGE", "BREW"} {
+		before := app.requests.Load()
+		if got := ask(t, gate, method, "/page", "", nil); got.StatusCode < 400 || got.StatusCode > 499 || app.requests.Load() != before {
+			t.Errorf("%s without a token: %d", method, got.StatusCode)
+		}
+		if got := ask(t, gate, method, "/page", token, nil); got.StatusCode != http.StatusOK || app.last.Load().Method != method {
+			t.Errorf("%s with a good token: %d, and the app was asked %s", method, got.StatusCode, app.last.Load().Method)
+		}
+	}
+	head := "DELETE /page HTTP/1.1\r\nHost: " + host(gate) + "\r\nConnection: close\r\nAuthorization: Bearer "
+	body := strings.Repeat("x", 100_000)
+	if got := dial(t, gate, head+token+fmt.Sprintf("\r\nContent-Length: %d\r\n\r\n%s", len(body), body)); got.StatusCode != http.StatusOK {
+		t.Errorf("a DELETE with a body: %d", got.StatusCode)
+	}
+	if n := app.last.Load().ContentLength; n != int64(len(body)) {
+		t.Errorf("the app got a DELETE with %d bytes", n)
+	}
+	if got := dial(t, gate, head+token+"\r\nX-Large: "+strings.Repeat("x", 7000)+"\r\n\r\n"); got.StatusCode != http.StatusOK {
+		t.Errorf("a large header: %d", got.StatusCode)
+	}
+	// Whichever of two tokens the app believes, it is the one that was checked.
+	for _, second := range []string{"Bearer nonsense", "Basic cm9vdDo="} {
+		before := app.requests.Load()
+		got := dial(t, gate, head+token+"\r\nAuthorization: "+second+"\r\n\r\n")
+		if app.requests.Load() == before {
+			continue
+		}
+		if told := app.last.Load().Header.Values("Authorization"); !slices.Equal(told, []string{"Bearer " + token}) {
+			t.Errorf("with %s as well: %d, and the app got %d tokens", second, got.StatusCode, len(told))
+		}
+	}
+}
+
+// dial sends a request as it stands.
+func dial(t *testing.T, gate, request string) head {
+	t.Helper()
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(t.Context(), "tcp", host(gate))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := conn.Write([]byte(request)); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close() // as the connection, which is of no use any more
+	return head{answer.StatusCode, answer.Header}
+}
+
+// A token that lacks what the gateway requires is refused with 403, and a page on another origin can read why.
+func holdRequirement(t *testing.T, s *service, app *application, gate string) {
+	t.Helper()
+	before := app.requests.Load()
+	got := ask(t, gate, http.MethodGet, "/page", s.signInPair("ada").AccessToken, map[string]string{"Origin": pageOrigin})
+	if challenge := got.Header.Get("WWW-Authenticate"); got.StatusCode != http.StatusForbidden || !strings.Contains(challenge, "insufficient_scope") {
+		t.Errorf("without the scope: %d, WWW-Authenticate %q", got.StatusCode, challenge)
+	}
+	if allowed := got.Header.Values("Access-Control-Allow-Origin"); len(allowed) != 1 || allowed[0] != pageOrigin {
+		t.Errorf("without the scope: %v lets a page read why", allowed)
+	}
+	if app.requests.Load() != before {
+		t.Error("the app was asked without the scope")
 	}
 }
 

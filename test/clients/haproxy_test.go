@@ -14,11 +14,26 @@ func TestHAProxy(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	app := newApp(t)
+	holdGateway(t, s, app, startHAProxy(t, s, app, nil), gatewayTraits{outage: http.StatusServiceUnavailable})
+}
+
+// What the check requires is told in its path.
+func TestHAProxyRequires(t *testing.T) {
+	t.Parallel()
+	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
+	app := newApp(t)
+	holdRequirement(t, s, app, startHAProxy(t, s, app, map[string]string{"/v1/check": requirement}))
+}
+
+// startHAProxy starts HAProxy with the document's configuration and script, the latter changed as the caller says, and returns
+// its base URL.
+func startHAProxy(t *testing.T, s *service, app *application, change map[string]string) string {
+	t.Helper()
 	dir, address := testservice.Place(t), testservice.FreeAddress(t)
 	script := filepath.Join(dir, "latchkey.lua")
-	if err := os.WriteFile(script, []byte(fill(t, gatewayBlocks(t, "lua")[0], map[string]string{
+	if err := os.WriteFile(script, []byte(fill(t, fill(t, gatewayBlocks(t, "lua")[0], map[string]string{
 		"127.0.0.1:8080": host(s.Public),
-	})), 0o600); err != nil {
+	}), change)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(dir, "haproxy.cfg")
@@ -28,5 +43,5 @@ func TestHAProxy(t *testing.T) {
 		t.Fatal(err)
 	}
 	startGateway(t, address, programOfRoot(t, "haproxy"), "-db", "-f", file)
-	holdGateway(t, s, app, "http://"+address, gatewayTraits{outage: http.StatusServiceUnavailable})
+	return "http://" + address
 }

@@ -25,6 +25,16 @@ func TestNginx(t *testing.T) {
 	}
 }
 
+// What the check requires is told in its path.
+func TestNginxRequires(t *testing.T) {
+	t.Parallel()
+	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
+	app := newApp(t)
+	holdRequirement(t, s, app, startNginx(t, s, app, func(_, server string) string {
+		return fill(t, server, map[string]string{"/v1/check;": requirement + ";"})
+	}))
+}
+
 // With a cache, a revocation counts once what is kept has expired; nobody gets another one's answer.
 func TestNginxCache(t *testing.T) {
 	t.Parallel()

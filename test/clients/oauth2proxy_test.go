@@ -3,6 +3,7 @@ package clients_test
 import (
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -36,6 +37,19 @@ func holdOAuth2Proxy(t *testing.T, program, algorithm string, args []string) {
 	wantPage(t, "http://"+address, ada.AccessToken, http.StatusOK)
 	if user := app.last.Load().Header.Get("X-Forwarded-User"); user != "ada" {
 		t.Errorf("the app was told that it is %q", user)
+	}
+	// What it says of somebody is not its client's, by any name that a server for WSGI or Rack reads so.
+	forged := map[string]string{}
+	for _, what := range []string{"User", "Email", "Groups", "Preferred-Username"} {
+		for _, name := range []string{"X-Forwarded-" + what, "X_Forwarded_" + what, "X_Forwarded-" + what} {
+			forged[name] = "root"
+		}
+	}
+	ask(t, "http://"+address, http.MethodGet, "/page", ada.AccessToken, forged)
+	for name, values := range app.last.Load().Header {
+		if slices.Contains(values, "root") {
+			t.Errorf("the app was told %s: %q", name, values)
+		}
 	}
 	requests := app.requests.Load()
 	for what, token := range map[string]string{

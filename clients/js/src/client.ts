@@ -62,6 +62,7 @@ export class Client implements Source {
   #heard: "signed-out" | "ended" | undefined;
   #refreshing: { of: string; session: Promise<Session | null> } | undefined;
   #notBefore = 0;
+  #known: Session | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
   readonly #unwatch: (() => void) | undefined;
   #closed = false;
@@ -119,9 +120,9 @@ export class Client implements Source {
 
   /** signOutEverywhere ends all of the user's sessions, this one too. If it fails, nothing has changed here: try again. */
   async signOutEverywhere(): Promise<void> {
-    const id = this.current();
+    const mine = await this.#store.read();
     await this.#own("DELETE", "");
-    await this.#forget((session) => session.id === id, "signed-out");
+    await this.#forget(({ id }) => id === mine?.id, "signed-out");
   }
 
   /** signOutElsewhere ends all of the user's other sessions. */
@@ -162,6 +163,10 @@ export class Client implements Source {
     return this.#observed.current();
   }
 
+  known(): Credentials | null {
+    return this.#known && remaining(this.#known) > 0 ? this.#known : null;
+  }
+
   /**
    * credentials returns the access token, refreshed if it has expired, or null if nobody is signed in. `refused` is one that was
    * answered with 401. Throws `unavailable` if a refresh is needed and the service cannot be reached. Of a session without a refresh
@@ -170,6 +175,8 @@ export class Client implements Source {
   async credentials(refused?: string): Promise<Credentials | null> {
     const session = await this.#store.read();
     if (!session) return this.#settle(null);
+    if (session.id !== this.current()) this.#settle(session); // another tab has signed in, and was not heard
+    this.#known = session;
     const usable = session.accessToken !== refused && remaining(session) > 0;
     return usable ? session : this.#refresh(session);
   }
@@ -195,7 +202,7 @@ export class Client implements Source {
       switch (outcome.kind) {
         case "pair":
           this.#wait(outcome.after);
-          return this.#commit(sent, toSession(outcome.tokens, sent.id));
+          return this.#commit(sent, toSession(outcome.tokens, sent.id, (sent.turn ?? 0) + 1));
         case "good":
           return this.#settle(sent);
         case "ended":
@@ -230,8 +237,9 @@ export class Client implements Source {
     const { refreshToken } = session;
     const request = () => (refreshToken === undefined ? this.#check(session) : this.#grant(refreshToken));
     const send = async () => {
-      const answer = await this.#send(await request());
-      this.#prover?.note(answer);
+      const sent = await request();
+      const answer = await this.#send(sent);
+      this.#prover?.note(answer, sent.url);
       return answer;
     };
     try {
@@ -325,6 +333,7 @@ export class Client implements Source {
 
   /** #settle takes note of what the store has, and plans the next refresh. */
   #settle(session: Session | null, reason?: "signed-out" | "ended"): Session | null {
+    this.#known = session;
     this.#observed.settle(session?.id ?? null, reason);
     this.#plan(session);
     return session;

@@ -17,7 +17,9 @@ export function dpop({ name = "latchkey" }: DPoPOptions = {}): Prover {
   let key: Promise<Key> | undefined;
   return {
     async proof(method, url, accessToken) {
-      const { privateKey, jwk } = await (key ??= load(name));
+      key ??= load(name);
+      key.catch(() => (key = undefined)); // what failed is tried again with the next proof
+      const { privateKey, jwk } = await key;
       const { origin, pathname } = new URL(url);
       const nonce = nonces.get(origin);
       const claims = {
@@ -31,9 +33,9 @@ export function dpop({ name = "latchkey" }: DPoPOptions = {}): Prover {
       const signed = `${json({ typ: "dpop+jwt", alg: "ES256", jwk })}.${json(claims)}`;
       return `${signed}.${encode(await crypto.subtle.sign({ ...algorithm, hash: "SHA-256" }, privateKey, bytes(signed)))}`;
     },
-    note(answer) {
+    note(answer, url) {
       const nonce = answer.headers.get("DPoP-Nonce");
-      if (nonce !== null) nonces.set(new URL(answer.url).origin, nonce);
+      if (nonce !== null) nonces.set(new URL(answer.url || url).origin, nonce);
     },
     async wants(answer) {
       if (answer.status === 401) return (answer.headers.get("WWW-Authenticate") ?? "").includes("use_dpop_nonce");

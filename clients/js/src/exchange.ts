@@ -43,16 +43,21 @@ function isPair(body: unknown): body is TokenResponse {
   return typeof pair?.access_token === "string" && typeof pair.refresh_token === "string" && Number(pair.expires_in) >= 0;
 }
 
+const minute = 60_000;
+
+/** The longest pause that an answer can ask for: proxies answer, too, and some name a time in days or in milliseconds. */
+const longest = 5 * minute;
+
 /**
- * retryAfter reads both forms of the header (RFC 9110 §10.2.3), as milliseconds. A date is believed for a minute at most: by a device
- * whose clock is days behind it would be days away.
+ * retryAfter reads both forms of the header (RFC 9110 §10.2.3), as milliseconds, and bounds them. A date is believed for a minute at
+ * most: by a device whose clock is days behind it would be days away.
  */
 export function retryAfter(headers: Headers): number | undefined {
   const value = headers.get("Retry-After");
   if (value === null) return undefined;
-  if (/^\d+$/.test(value)) return Number(value) * 1000;
+  if (/^\d+$/.test(value)) return Math.min(Number(value) * 1000, longest);
   const wait = Date.parse(value) - Date.now();
-  return Number.isNaN(wait) ? undefined : Math.min(Math.max(0, wait), 60_000);
+  return Number.isNaN(wait) ? undefined : Math.min(Math.max(0, wait), minute);
 }
 
 /** isPage tells a page that something on the way, such as a captive portal, has put in the place of an answer. */
@@ -60,7 +65,7 @@ export function isPage(answer: Response): boolean {
   return answer.ok && /^text\/html/i.test(answer.headers.get("Content-Type") ?? "");
 }
 
-/** rateLimited returns for how many milliseconds nothing is left of a limit, as the `RateLimit` header says: 0 if something is. */
+/** rateLimited returns for how many milliseconds nothing is left of a limit, as the `RateLimit` header says, bounded: 0 if something is. */
 export function rateLimited(headers: Headers): number {
   let wait = 0;
   for (const limit of (headers.get("RateLimit") ?? "").split(",")) {
@@ -68,5 +73,5 @@ export function rateLimited(headers: Headers): number {
     const seconds = /;\s*t=(\d+)/.exec(limit)?.[1];
     if (left === "0" && seconds !== undefined) wait = Math.max(wait, Number(seconds) * 1000);
   }
-  return wait;
+  return Math.min(wait, longest);
 }

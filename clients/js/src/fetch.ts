@@ -14,13 +14,15 @@ export interface Source {
   current(): string | null;
   /** Returns what to send now, or null if nobody is signed in. With a token that was refused, it returns another one, or null. */
   credentials(refused?: string): Promise<Credentials | null>;
+  /** Optional: returns what was read last and is still good, without waiting, for a page that is being left. */
+  known?(): Credentials | null;
 }
 
 /** Proofs of possession for requests (RFC 9449). */
 export interface Prover {
   proof(method: string, url: string, accessToken?: string): Promise<string>;
-  /** Takes the nonce that an answer gives, for the next proof. */
-  note(answer: Response): void;
+  /** Takes the nonce that an answer gives, for the next proof. `url` is where the request went, which an answer need not say. */
+  note(answer: Response, url: string): void;
   /** Reports whether a request was refused for want of a nonce, so that it is to be sent again. */
   wants(answer: Response): Promise<boolean>;
 }
@@ -37,27 +39,28 @@ export function authorizedFetch(source: Source, origins: ReadonlySet<string>, se
     const spare = prover && request.clone();
     await authorize(request, with_, prover);
     const answer = await send(request);
-    prover?.note(answer);
+    prover?.note(answer, request.url);
     if (!spare || !(await prover.wants(answer))) return answer;
     void answer.body?.cancel();
     await authorize(spare, with_, prover);
     const second = await send(spare);
-    prover.note(second);
+    prover.note(second, spare.url);
     return second;
   };
   return async (input, init) => {
     const request = new Request(input, init);
     if (!origins.has(new URL(request.url).origin) || request.headers.has("Authorization")) return send(request);
     const owner = source.current();
-    const first = await unlessAborted(request, source.credentials());
+    // A page that is being left waits for no store: what is kept alive goes at once, and again after a 401 if there is time.
+    const first = (request.keepalive && source.known?.()) || (await unlessAborted(request, source.credentials()));
     if (!first) return send(request);
     if (owner !== null && first.id !== owner) {
       throw new LatchkeyError("session_changed", "another user has signed in since the request was made");
     }
     const again = request.clone();
     const answer = await attempt(request, first);
-    // One of another origin, which the request was redirected to, says nothing about a token that it never got.
-    if (answer.status === 401 && !(answer.redirected && !origins.has(new URL(answer.url).origin))) {
+    // One of another origin, which the request was redirected to, says nothing about a token that it never got (Fetch, HTTP-redirect fetch).
+    if (answer.status === 401 && !(answer.redirected && new URL(answer.url).origin !== new URL(request.url).origin)) {
       const next = await unlessAborted(request, source.credentials(first.accessToken));
       // Somebody else's token does not go with a request of this user's.
       if (next?.id === first.id) {

@@ -7,18 +7,21 @@ export type Lock = <T>(name: string, task: () => Promise<T>) => Promise<T>;
  */
 const patience = 15_000;
 
-/** platformLock uses the Web Locks API, and an order within this tab where that is missing (an insecure context, a native shell). */
+/**
+ * platformLock uses the Web Locks API, and an order within this tab where that is missing (an insecure context, a native shell) or
+ * forbidden (a sandboxed frame).
+ */
 export function platformLock(): Lock {
   const locks = (globalThis.navigator as Navigator | undefined)?.locks as LockManager | undefined;
-  if (!locks) return inPage();
+  const ordered = inPage();
+  if (!locks) return ordered;
   return async <T>(name: string, task: () => Promise<T>): Promise<T> => {
-    let started = false;
-    const run = () => ((started = true), task());
+    let running: Promise<T> | undefined;
     try {
-      return (await locks.request(name, { signal: AbortSignal.timeout(patience) }, run)) as T;
-    } catch (error) {
-      if (started) throw error;
-      return run();
+      return await locks.request(name, { signal: AbortSignal.timeout(patience) }, () => (running = task()));
+    } catch {
+      // Somebody may have stolen the lock, which ends no task.
+      return running ?? ordered(name, task);
     }
   };
 }

@@ -19,18 +19,20 @@ export interface Session {
   /** When it was received by this device's clock, in milliseconds, and for how many seconds the access token is good from then on. */
   readonly receivedAt: number;
   readonly expiresIn: number;
+  /** How often the tokens were replaced since the login. */
+  readonly turn?: number;
 }
 
 /**
  * toSession reads a token response. It throws a TypeError for anything else, so that a mistake in the backend is noticed at the
  * login and not at the first refresh.
  */
-export function toSession(answer: TokenResponse, id: string): Session {
+export function toSession(answer: TokenResponse, id: string, turn = 0): Session {
   const { access_token: accessToken, refresh_token: refreshToken, expires_in: expiresIn, token_type: tokenType = "Bearer" } = answer;
   if (typeof accessToken !== "string" || !["string", "undefined"].includes(typeof refreshToken) || !(Number(expiresIn) >= 0)) {
     throw new TypeError("a token response has access_token, expires_in and, unless the session is made without one, refresh_token");
   }
-  return { id, accessToken, refreshToken, tokenType, receivedAt: Date.now(), expiresIn: Number(expiresIn) };
+  return { id, accessToken, refreshToken, tokenType, receivedAt: Date.now(), expiresIn: Number(expiresIn), turn };
 }
 
 /** random returns what tells one login, or tab, from all others. `crypto.randomUUID` is missing from pages that come by plain HTTP. */

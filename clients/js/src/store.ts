@@ -1,5 +1,6 @@
 import { transact } from "./database.js";
 import { random, type Session } from "./session.js";
+import { openChannel } from "./tabs.js";
 
 /**
  * Where a login is kept. All tabs and processes that use one login have to use one store: two copies that are refreshed apart look
@@ -16,64 +17,96 @@ export interface Store {
 
 /** memoryStore keeps the login for as long as the page lives. A tab that is duplicated starts without one. */
 export function memoryStore(): Store {
-  let kept: Session | null = null;
-  return { read: () => kept, write: (session) => void (kept = session) };
+  return inMemory();
 }
 
 /**
  * databaseStore keeps the login in IndexedDB: all tabs share it, a write is seen by every tab at once, and it outlives the browser.
- * A script that is injected into the page can read it.
+ * A script that is injected into the page can read it. Where the browser forbids it, as in a sandboxed frame, it is a `memoryStore`.
  */
 export function databaseStore(name = "latchkey"): Store {
+  let forbidden: SyncStore | undefined;
+  let opened = false;
+  const use = async <T>(mode: IDBTransactionMode, step: (values: IDBObjectStore) => { result: T }, instead: (memory: SyncStore) => T): Promise<T> => {
+    if (forbidden) return instead(forbidden);
+    try {
+      const result = await transact(name, mode, step);
+      opened = true;
+      return result;
+    } catch (error) {
+      // Later on it says nothing of what is kept there.
+      if (opened || (error as Error | null)?.name !== "SecurityError") throw error;
+      return instead((forbidden ??= inMemory()));
+    }
+  };
   return {
-    read: async () => (await transact<Session | undefined>(name, "readonly", (values) => values.get("session"))) ?? null,
-    write: async (session) => {
-      await transact<unknown>(name, "readwrite", (values) => (session ? values.put(session, "session") : values.delete("session")));
-    },
+    read: async () => (await use<Session | null | undefined>("readonly", (values) => values.get("session"), (memory) => memory.read())) ?? null,
+    write: (session) => use<unknown>("readwrite", (values) => (session ? values.put(session, "session") : values.delete("session")), (memory) => memory.write(session)) as Promise<void>,
   };
 }
 
 /**
  * localStore keeps the login in `localStorage`, which is like `databaseStore`, but lets another tab see a write a moment later:
- * two tabs may refresh at the same time, which gives both the same pair.
+ * two tabs may refresh at the same time, which gives both the same pair. Where there is none, it is a `memoryStore`.
  */
 export function localStore(name = "latchkey"): Store {
+  let storage: Storage;
+  try {
+    storage = usable(localStorage);
+  } catch {
+    return inMemory();
+  }
   return {
-    ...stored(() => localStorage, name),
+    ...stored(storage, name),
     watch(changed) {
       const listen = ({ key }: StorageEvent) => (key === name || key === null) && changed();
-      addEventListener("storage", listen);
-      return () => removeEventListener("storage", listen);
+      globalThis.addEventListener?.("storage", listen); // which a shell with a localStorage of its own may not have
+      return () => globalThis.removeEventListener?.("storage", listen);
     },
   };
 }
 
 /**
  * tabStore keeps the login in `sessionStorage`: it outlives a reload, and other tabs have their own. A browser copies
- * `sessionStorage` when a tab is duplicated; the copies then follow each other, so that they stay one client of one session.
+ * `sessionStorage` when a tab is duplicated; the copies then follow each other, so that they stay one client of one session. Where
+ * there is none, it is a `memoryStore`; where there is no BroadcastChannel, copies cannot follow each other.
  */
 export function tabStore(name = "latchkey"): Store {
-  const own = stored(() => sessionStorage, name);
-  const tab: string = (sessionStorage[`${name}.tab`] ??= random());
-  const twins = new BroadcastChannel(`${name}.tab.${tab}`);
+  let storage: Storage;
+  let tab: string;
+  try {
+    storage = usable(sessionStorage);
+    tab = storage[`${name}.tab`] ??= random();
+  } catch {
+    return inMemory();
+  }
+  const own = stored(storage, name);
+  const watching = new Set<() => void>();
   let answered = () => {};
-  twins.onmessage = ({ data }: MessageEvent<Message>) => {
+  const twins = openChannel<Message>(`${name}.tab.${tab}`, (message) => {
     const mine = own.read();
-    if (data === "ask") {
-      if (mine) twins.postMessage({ answer: mine } satisfies Message);
-    } else if ("written" in data) {
-      own.write(data.written);
-    } else {
-      if (data.answer.id === mine?.id && data.answer.receivedAt > mine.receivedAt) own.write(data.answer);
-      answered();
+    if (message === "ask") {
+      if (mine) twins?.postMessage({ answer: mine } satisfies Message);
+      return;
     }
-  };
-  // A copy may have been made, or restored, a while ago: it asks before its first use.
-  const asking = own.read() && new Promise<void>((resolve) => {
+    const { written, answer } = message as { written?: Session | null; answer?: Session };
+    if (written !== undefined) own.write(written);
+    else if (answer?.id === mine?.id && turnOf(answer) > turnOf(mine)) own.write(answer!);
+    answered();
+    for (const changed of watching) changed();
+  });
+  const ask = () => own.read() && new Promise<void>((resolve) => {
     answered = resolve;
     setTimeout(resolve, 100);
-    twins.postMessage("ask" satisfies Message);
+    twins?.postMessage("ask" satisfies Message);
   });
+  // A copy may have been made, restored, or frozen a while ago: it asks before its first use.
+  let asking = twins && ask();
+  if (twins && typeof document === "object") {
+    const back = () => (asking = ask());
+    document.addEventListener("resume", back);
+    document.addEventListener("visibilitychange", () => document.visibilityState === "hidden" || back());
+  }
   return {
     async read() {
       await asking;
@@ -81,31 +114,50 @@ export function tabStore(name = "latchkey"): Store {
     },
     write(session) {
       own.write(session);
-      twins.postMessage({ written: session } satisfies Message);
+      twins?.postMessage({ written: session } satisfies Message);
+    },
+    watch(changed) {
+      watching.add(changed);
+      return () => void watching.delete(changed);
     },
   };
 }
 
 type Message = "ask" | { answer: Session } | { written: Session | null };
 
+/** turnOf tells which of two copies of a login is newer, whatever clocks say. */
+const turnOf = (session?: Session | null): number => session?.turn ?? 0;
+
 interface SyncStore extends Store {
   read(): Session | null;
   write(session: Session | null): void;
 }
 
-function stored(storage: () => Storage, name: string): SyncStore {
+function inMemory(): SyncStore {
+  let kept: Session | null = null;
+  return { read: () => kept, write: (session) => void (kept = session) };
+}
+
+/** usable throws for the null that some shells have in the place of a storage. */
+function usable(storage: Storage): Storage {
+  storage.getItem("");
+  return storage;
+}
+
+function stored(storage: Storage, name: string): SyncStore {
   return {
     read() {
+      const text = storage.getItem(name);
       try {
-        const kept = JSON.parse(storage().getItem(name) ?? "null") as Session | null;
+        const kept = JSON.parse(text ?? "null") as Session | null;
         return typeof kept?.accessToken === "string" ? kept : null;
       } catch {
         return null; // somebody else's value
       }
     },
     write(session) {
-      if (session) storage().setItem(name, JSON.stringify(session));
-      else storage().removeItem(name);
+      if (session) storage.setItem(name, JSON.stringify(session));
+      else storage.removeItem(name);
     },
   };
 }

@@ -1,3 +1,17 @@
+/** openChannel returns undefined where the platform has no BroadcastChannel, or the browser forbids storage and it with that. */
+export function openChannel<Message>(name: string, heard: (message: Message) => void): BroadcastChannel | undefined {
+  let channel: BroadcastChannel;
+  try {
+    channel = new BroadcastChannel(name);
+  } catch {
+    return undefined;
+  }
+  // Node would not end while a channel is open.
+  (channel as { unref?: () => void }).unref?.();
+  channel.onmessage = ({ data }: MessageEvent<Message>) => heard(data);
+  return channel;
+}
+
 /** Tabs tells the other tabs of an origin what has happened in this one, and when this one should look again. */
 export class Tabs<Message> {
   readonly #name: string;
@@ -36,11 +50,7 @@ export class Tabs<Message> {
   }
 
   #open(): void {
-    if (typeof BroadcastChannel === "undefined") return;
-    this.#channel = new BroadcastChannel(this.#name);
-    // Node would not end while a channel is open.
-    (this.#channel as { unref?: () => void }).unref?.();
-    this.#channel.onmessage = ({ data }: MessageEvent<Message>) => this.#heard(data);
+    this.#channel = openChannel(this.#name, this.#heard);
   }
 
   #silence(): void {

@@ -1,7 +1,7 @@
 import type { Client } from "./client.js";
 import { LatchkeyError, type ErrorCode } from "./errors.js";
 import { authorizedFetch, originsOf, type Credentials, type Fetch, type Source } from "./fetch.js";
-import type { State } from "./observed.js";
+import { Observed, type State } from "./observed.js";
 import type { TokenResponse } from "./session.js";
 
 type Call = "credentials" | "signIn" | "signOut" | "signOutEverywhere" | "signOutElsewhere" | "devices" | "renameDevice" | "endDevice";
@@ -23,7 +23,7 @@ interface Waiting {
   reject: (reason: Error) => void;
 }
 
-/** How long a call waits for the worker to start, in milliseconds. */
+/** How long a call waits for the worker to start, and for a sign of life of one that has started, in milliseconds. */
 const startTimeout = 30_000;
 
 /**
@@ -52,7 +52,8 @@ function withoutRefreshToken(credentials: Credentials | null): Credentials | nul
 
 /**
  * WorkerClient is the page's side: what `Client` does, except for proofs of possession. Calls wait until the worker has started. Where
- * it fails to, or takes too long, they are rejected with the code `unavailable`, and have no effect later.
+ * it fails to, or takes too long, they are rejected with the code `unavailable`, and have no effect later. They are rejected with the
+ * same code where the worker was ended, which nothing tells the page: it is asked now and then while calls wait.
  */
 export class WorkerClient implements Source {
   readonly fetch: Fetch;
@@ -61,15 +62,18 @@ export class WorkerClient implements Source {
   /** What starts the calls that wait for the worker, and what gives them up. Undefined once it has started. */
   #early: Map<() => void, () => void> | undefined = new Map();
   #failed = false;
-  readonly #listeners = new Set<(state: State) => void>();
-  #state: State = { status: "loading" };
+  /** How often in a row the worker did not say that it runs, and when it is asked next. */
+  #silent = 0;
+  #pulse: ReturnType<typeof setInterval> | undefined;
+  readonly #observed = new Observed();
+  #known: Credentials | null = null;
   #last = 0;
 
   readonly #startTimeout: number;
 
   /**
    * `origins` are those that get the access token; add the issuer's if the page calls it itself. `startTimeout` is how long a call
-   * waits for the worker to start, in milliseconds: 30,000 if it is not given.
+   * waits for the worker to start, or for a sign of life, in milliseconds: 30,000 if it is not given.
    */
   constructor(port: Port, origins: Iterable<string>, options: { startTimeout?: number } = {}) {
     this.#port = port;
@@ -77,33 +81,37 @@ export class WorkerClient implements Source {
     this.fetch = authorizedFetch(this, originsOf(origins), (input, init) => fetch(input, init));
     port.addEventListener?.("error", () => this.#fail());
     port.onmessage = ({ data }: MessageEvent<Answer>) => {
+      this.#silent = 0;
       this.#start();
       if ("state" in data) {
-        this.#state = data.state;
-        for (const listener of [...this.#listeners]) listener(data.state);
+        const { state } = data;
+        if (state.status === "signed-in") this.#observed.settle(state.session);
+        else if (state.status === "signed-out") this.#observed.settle(null, state.reason);
         return;
       }
       const call = this.#waiting.get(data.id);
       this.#waiting.delete(data.id);
+      if (this.#waiting.size === 0) this.#rest();
       if ("value" in data) call?.resolve(data.value);
       else call?.reject(data.code ? new LatchkeyError(data.code, data.message, data.retryAfter) : new Error(data.message));
     };
     port.postMessage("state" satisfies Question); // it may have been told before anybody listened
   }
 
-  readonly state = (): State => this.#state;
+  readonly state = (): State => this.#observed.state();
 
-  readonly subscribe = (listener: (state: State) => void): (() => void) => {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  };
+  readonly subscribe = (listener: (state: State) => void): (() => void) => this.#observed.subscribe(listener);
 
   current(): string | null {
-    return this.#state.status === "signed-in" ? this.#state.session : null;
+    return this.#observed.current();
   }
 
-  credentials(refused?: string): Promise<Credentials | null> {
-    return this.#call("credentials", refused);
+  async credentials(refused?: string): Promise<Credentials | null> {
+    return (this.#known = await this.#call<Credentials | null>("credentials", refused));
+  }
+
+  known(): Credentials | null {
+    return this.#known?.id === this.current() ? this.#known : null;
   }
 
   signIn(tokens: TokenResponse): Promise<void> {
@@ -140,6 +148,7 @@ export class WorkerClient implements Source {
       const send = () => {
         this.#waiting.set(id, { resolve, reject });
         this.#port.postMessage({ id, call, args } satisfies Question);
+        this.#listen();
       };
       if (!this.#early) return send();
       const giveUp = () => {
@@ -155,6 +164,25 @@ export class WorkerClient implements Source {
       this.#early.set(start, giveUp);
       if (this.#failed) giveUp();
     });
+  }
+
+  /**
+   * listen asks the worker that calls wait for whether it runs, and gives them up where it says nothing. One silence tells nothing: in
+   * a page that was frozen the time is over before it can hear anything.
+   */
+  #listen(): void {
+    this.#pulse ??= setInterval(() => {
+      if (++this.#silent < 3) return this.#port.postMessage("state" satisfies Question);
+      this.#waiting.forEach(({ reject }) => reject(new LatchkeyError("unavailable", "the worker has ended")));
+      this.#waiting.clear();
+      this.#rest();
+    }, this.#startTimeout / 3);
+  }
+
+  #rest(): void {
+    clearInterval(this.#pulse);
+    this.#pulse = undefined;
+    this.#silent = 0;
   }
 
   /** start sends what waited for the worker. */

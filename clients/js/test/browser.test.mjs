@@ -21,7 +21,7 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
   const page = await listen(t, async (request, response) => {
     const { pathname } = new URL(request.url, "http://page");
     if (pathname.startsWith("/dist/")) {
-      response.writeHead(200, { "Content-Type": "text/javascript" }).end(await readFile(new URL(pathname.slice(6), dist)));
+      response.writeHead(200, { "Content-Type": "text/javascript", "Access-Control-Allow-Origin": "*" }).end(await readFile(new URL(pathname.slice(6), dist)));
     } else if (/^\/react\.\w+\.js$/.test(pathname)) {
       response.writeHead(200, { "Content-Type": "text/javascript" }).end(await bundleReact(pathname.split(".")[1]));
     } else if (pathname === "/service-worker.js") {
@@ -61,7 +61,8 @@ async function setup(t, { store = "databaseStore()", options = "", prepare } = {
 async function bundleReact(mode) {
   const contents = `
     import { createElement, StrictMode } from "react";
-    import { createRoot } from "react-dom/client";
+    import { createRoot, hydrateRoot } from "react-dom/client";
+    import { renderToString } from "react-dom/server";
     import { useSession } from "./dist/react.js";
     export function mount(client) {
       const rendered = [];
@@ -72,6 +73,15 @@ async function bundleReact(mode) {
       };
       createRoot(document.body).render(createElement(StrictMode, null, createElement(Status)));
       return rendered;
+    }
+    export async function hydrate(client) {
+      const Status = ({ of }) => createElement("output", null, useSession(of).status);
+      const nobody = { state: () => ({ status: "loading" }), subscribe: () => () => {} }; // all that a server knows
+      document.body.innerHTML = renderToString(createElement(Status, { of: nobody }));
+      const errors = [];
+      hydrateRoot(document.body, createElement(Status, { of: client }), { onRecoverableError: (error) => errors.push(String(error)) });
+      while (document.body.textContent !== "signed-in") await new Promise(requestAnimationFrame);
+      return errors;
     }`;
   const { outputFiles } = await build({ stdin: { contents, resolveDir: "." }, bundle: true, format: "esm", write: false, define: { "process.env.NODE_ENV": JSON.stringify(mode) } });
   return outputFiles[0].contents;
@@ -295,6 +305,61 @@ test("a duplicated tab stays one client with its original", async (t) => {
   assert.equal(await status(other), "signed-out");
 });
 
+test("a frame in which storage is forbidden keeps a login in memory", async (t) => {
+  const { net, page, open } = await setup(t);
+  const tab = await open();
+  const tokens = await signIn("ada");
+  const told = await tab.evaluate(({ dist, issuer, tokens }) => new Promise((resolve) => {
+    addEventListener("message", ({ data }) => resolve(data));
+    const frame = document.createElement("iframe");
+    frame.sandbox = "allow-scripts";
+    frame.srcdoc = `<script type="module">
+      import * as latchkey from "${dist}/index.js";
+      const told = {};
+      for (const name of ["databaseStore", "localStore", "tabStore"]) {
+        try {
+          const client = new latchkey.Client({ issuer: "${issuer}", store: latchkey[name](), name });
+          await client.signIn(${JSON.stringify(tokens)});
+          told[name] = [client.state().status, (await client.credentials()).accessToken === "${tokens.access_token}"];
+        } catch (error) {
+          told[name] = String(error);
+        }
+      }
+      parent.postMessage(told, "*");
+    </script>`;
+    document.body.append(frame);
+  }), { dist: `${page.url}/dist`, issuer: net.url, tokens });
+  const fine = ["signed-in", true];
+  assert.deepEqual(told, { databaseStore: fine, localStore: fine, tabStore: fine });
+});
+
+test("a lock that is stolen in the middle of a refresh costs nothing", async (t) => {
+  const { net, open } = await setup(t);
+  const tab = await open();
+  await login(tab, await signIn("ada"));
+  await expire(tab);
+  net.held = gate();
+  const late = call(tab);
+  await until(() => net.count === 1);
+  await tab.evaluate(() => navigator.locks.request("latchkey.refresh", { steal: true }, () => undefined));
+  net.held.open();
+  assert.equal(await late, "ada");
+  assert.equal(net.count, 1);
+});
+
+test("where the browser forbids BroadcastChannel the client works, and other tabs learn of a sign-out at the next call", async (t) => {
+  const { open } = await setup(t, { prepare: () => {
+    globalThis.BroadcastChannel = function () {
+      throw new DOMException("The operation is insecure.", "SecurityError"); // Firefox, without cookies
+    };
+  } });
+  const [one, two] = [await open(), await open()];
+  await login(one, await signIn("ada"));
+  assert.equal(await call(two), "ada");
+  await one.evaluate(() => client.signOut());
+  assert.equal(await call(two), null);
+});
+
 test("offline, a killed service and a slow answer sign nobody out", async (t) => {
   const { net, context, open } = await setup(t, { options: "timeout: 1000, retries: 1" });
   const tab = await open();
@@ -365,6 +430,18 @@ test("a page that comes back from the back-forward cache reads the store", async
   assert.equal(await call(one), "eve");
 });
 
+test("what is kept alive is sent by a page that is being left", async (t) => {
+  const { backend, page, open } = await setup(t);
+  const tab = await open();
+  await login(tab, await signIn("ada"));
+  await tab.evaluate(() => {
+    addEventListener("pagehide", () => void client.fetch(`${backend}/draft`, { method: "POST", body: "a draft", keepalive: true }).catch(() => undefined));
+  });
+  await tab.goto(`${page.url.replace("127.0.0.1", "localhost")}/elsewhere`);
+  await until(() => backend.seen.length > 0);
+  assert.deepEqual(backend.seen.map(({ path, subject, body }) => [path, subject, body]), [["/draft", "ada", "a draft"]]);
+});
+
 for (const [mode, times] of [["production", 1], ["development", 2]]) test(`React in ${mode} renders what is known, whichever tab it is from, and not at a refresh`, async (t) => {
   const { open } = await setup(t);
   const [one, two] = [await open(), await open()];
@@ -382,6 +459,31 @@ for (const [mode, times] of [["production", 1], ["development", 2]]) test(`React
   await shown("signed-out");
   const once = ["signed-out", "signed-in", "signed-out"];
   assert.deepEqual(await one.evaluate(() => rendered), once.flatMap((status) => Array(times).fill(status)));
+});
+
+test("React takes over what a server has rendered, whoever is signed in by then", async (t) => {
+  const { open } = await setup(t);
+  const tab = await open();
+  await login(tab, await signIn("ada"));
+  const errors = await tab.evaluate(async () => {
+    const { hydrate } = await import("/react.development.js");
+    return hydrate(client);
+  });
+  assert.deepEqual(errors, []);
+});
+
+test("a worker that was ended refuses calls", async (t) => {
+  const { open } = await setup(t);
+  const tab = await open();
+  const code = await tab.evaluate(async () => {
+    const { WorkerClient } = await import("/dist/worker.js");
+    const worker = new Worker("/worker.js", { type: "module" });
+    const session = new WorkerClient(worker, [backend], { startTimeout: 3000 });
+    await session.credentials();
+    worker.terminate();
+    return session.credentials().then(() => "", (error) => error.code);
+  });
+  assert.equal(code, "unavailable");
 });
 
 test("a worker that alone holds the refresh token", async (t) => {

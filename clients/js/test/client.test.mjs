@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { test } from "node:test";
-import { Client, LatchkeyError, memoryStore } from "../dist/index.js";
+import { Client, LatchkeyError, localStore, memoryStore, tabStore } from "../dist/index.js";
 import { api, endAll, gate, issuer, network, signIn, until } from "./service.mjs";
 
 /** setup returns a client in front of a network, and the API that it calls. */
@@ -290,12 +290,36 @@ test("a pause longer than a refresh may take: nothing is sent, except for a sign
   let sent = 0;
   net.next = () => (sent++, { status: 503, headers: { "Retry-After": "3600" }, body: "" });
   for (const call of [() => client.credentials(), () => client.credentials(), () => client.devices()]) {
-    await assert.rejects(call(), ({ code, retryAfter }) => code === "unavailable" && retryAfter > 3_500_000 && retryAfter <= 3_600_000);
+    await assert.rejects(call(), ({ code, retryAfter }) => code === "unavailable" && retryAfter > 200_000 && retryAfter <= 300_000);
   }
   assert.equal(sent, 1);
   net.next = undefined;
   await client.signOut();
   assert.equal(store.read(), null);
+});
+
+for (const value of ["86400000", "9".repeat(400), new Date(Date.now() + 40 * 86_400_000).toUTCString()]) {
+  test(`Retry-After: ${value.slice(0, 30)} keeps nobody waiting for longer than five minutes`, async (t) => {
+    const { net, store, client } = await setup(t, { ahead: true });
+    await client.signIn(await signIn());
+    expire(store);
+    net.next = () => ({ status: 503, headers: { "Retry-After": value }, body: "" });
+    await assert.rejects(client.credentials(), ({ code, retryAfter }) => code === "unavailable" && retryAfter > 0 && retryAfter <= 300_000);
+    net.next = undefined;
+    await assert.rejects(client.credentials(), { code: "unavailable" }, "the pause has only begun");
+    const now = performance.now;
+    t.mock.method(performance, "now", () => now.call(performance) + 300_000);
+    assert.ok(await client.credentials());
+  });
+}
+
+test("a limit that is said to be used up for years keeps nobody waiting for longer than five minutes", async (t) => {
+  const { net, client } = await setup(t);
+  await client.signIn({ ...(await signIn()), expires_in: 0 });
+  const pair = { access_token: "new", refresh_token: "newer", token_type: "Bearer", expires_in: 300 };
+  net.next = () => ({ status: 200, headers: { "Content-Type": "application/json", RateLimit: `"address";r=0;t=86400000` }, body: JSON.stringify(pair) });
+  assert.equal((await client.credentials()).accessToken, "new");
+  await assert.rejects(client.credentials("new"), ({ retryAfter }) => retryAfter > 0 && retryAfter <= 300_000);
 });
 
 test("a date that is days away, by this clock, is a minute", async (t) => {
@@ -317,6 +341,134 @@ test("a limit that is used up is no reason to ask", async (t) => {
   await client.credentials("new");
   assert.ok(performance.now() - since > 1900);
   assert.equal(net.count, 2);
+});
+
+test("another tab's login is noticed where tabs cannot hear each other", async (t) => {
+  const { store, client, backend } = await setup(t);
+  await client.signIn(await signIn("ada"));
+  const other = new Client({ issuer, store, ahead: false, name: crypto.randomUUID() });
+  t.after(() => other.close());
+  await other.signIn(await signIn("bob"));
+  await assert.rejects(client.fetch(backend.url), { code: "session_changed" });
+  assert.equal(client.current(), store.read().id);
+  assert.equal((await (await client.fetch(backend.url)).json()).subject, "bob");
+});
+
+test("a sign-out everywhere right at the start is one here, too", async (t) => {
+  const { client, store } = await setup(t);
+  await client.signIn(await signIn());
+  const later = { read: async () => store.read(), write: (session) => store.write(session) };
+  const next = new Client({ issuer, store: later, ahead: false, name: crypto.randomUUID() });
+  t.after(() => next.close());
+  await next.signOutEverywhere();
+  assert.equal(store.read(), null);
+});
+
+test("a request that was redirected between named origins is refreshed for at neither", async (t) => {
+  const { net, client, backend, store } = await setup(t);
+  const gateway = await network(t, backend.url);
+  gateway.next = () => ({ status: 307, headers: { Location: `${backend.url}/x` }, body: "" });
+  const other = new Client({ issuer: net.url, origins: [gateway.url, backend.url], store, ahead: false, name: crypto.randomUUID() });
+  t.after(() => other.close());
+  await client.signIn(await signIn("ada"));
+  assert.equal((await other.fetch(gateway.url)).status, 401); // fetch takes the token away on the way
+  assert.deepEqual([net.count, backend.seen.length], [0, 1]);
+});
+
+test("a platform without sessionStorage and localStorage has their stores in memory", async (t) => {
+  for (const [name, make] of Object.entries({ sessionStorage: tabStore, localStorage: localStore })) {
+    for (const get of [undefined, () => null, () => { throw new DOMException("denied", "SecurityError"); }]) {
+      const before = Object.getOwnPropertyDescriptor(globalThis, name);
+      if (get) Object.defineProperty(globalThis, name, { get, configurable: true });
+      else delete globalThis[name];
+      try {
+        const store = make(crypto.randomUUID());
+        const client = new Client({ issuer, store, ahead: false, name: crypto.randomUUID() });
+        t.after(() => client.close());
+        await client.signIn(await signIn());
+        assert.equal(client.state().status, "signed-in");
+        await client.signOut();
+        assert.equal(await store.read(), null);
+      } finally {
+        delete globalThis[name];
+        if (before) Object.defineProperty(globalThis, name, before);
+      }
+    }
+  }
+});
+
+test("a server that renders a page knows no login", async (t) => {
+  const client = new Client({ issuer });
+  t.after(() => client.close());
+  await assert.rejects(client.signIn(await signIn()), ReferenceError);
+  await assert.rejects(client.credentials(), ReferenceError);
+  assert.deepEqual(client.state(), { status: "loading" });
+});
+
+/** A sessionStorage for each of several tabs: `duplicate` copies one, `open` runs a script in one. */
+function tabs(t) {
+  const before = Object.getOwnPropertyDescriptor(globalThis, "sessionStorage");
+  t.after(() => (delete globalThis.sessionStorage, before && Object.defineProperty(globalThis, "sessionStorage", before)));
+  const kept = new Map();
+  const open = (name) => {
+    const values = kept.get(name) ?? kept.set(name, {}).get(name);
+    const methods = { getItem: (key) => values[key] ?? null, setItem: (key, value) => (values[key] = value), removeItem: (key) => delete values[key] };
+    const value = new Proxy(values, { get: (_, key) => methods[key] ?? values[key] });
+    Object.defineProperty(globalThis, "sessionStorage", { value, configurable: true });
+    return tabStore("tabs");
+  };
+  return { open, duplicate: (from, to) => kept.set(to, { ...kept.get(from) }) };
+}
+
+test("a copied tab takes its original's tokens though the clock was set back", async (t) => {
+  const later = setTimeout;
+  t.mock.method(globalThis, "setTimeout", (run, after, ...args) => later(run, after === 100 ? 5000 : after, ...args)); // however busy the machine is
+  const { open, duplicate } = tabs(t);
+  const one = open("one");
+  const { net, backend, client } = await setup(t, { store: one });
+  await client.signIn(await signIn("ada"));
+  duplicate("one", "two");
+  const now = Date.now;
+  t.mock.method(Date, "now", () => now() - 3 * 86_400_000);
+  const { accessToken } = await client.credentials((await one.read()).accessToken);
+  const two = open("two");
+  assert.equal((await two.read()).accessToken, accessToken);
+  const twin = new Client({ issuer: net.url, origins: [backend.url], store: two, ahead: false, name: crypto.randomUUID() });
+  t.after(() => twin.close());
+  assert.equal((await (await twin.fetch(backend.url)).json()).subject, "ada");
+  // From now on both follow each other, whatever else they hear.
+  const next = await twin.credentials(accessToken);
+  await until(async () => (await one.read()).accessToken === next.accessToken);
+});
+
+test("a copied tab that was frozen hears what it has missed before it uses its tokens", async (t) => {
+  const later = setTimeout;
+  t.mock.method(globalThis, "setTimeout", (run, after, ...args) => later(run, after === 100 ? 5000 : after, ...args)); // however busy the machine is
+  const { open, duplicate } = tabs(t);
+  const one = open("one");
+  const { client } = await setup(t, { store: one });
+  await client.signIn(await signIn("ada"));
+  duplicate("one", "two");
+  // A frozen page hears nothing: what it is told is kept for it, until it is told that it goes on.
+  const Channel = BroadcastChannel;
+  const missed = [];
+  let frozen = false;
+  globalThis.BroadcastChannel = class extends Channel {
+    set onmessage(heard) {
+      super.onmessage = (message) => (frozen ? missed.push(() => heard(message)) : heard(message));
+    }
+  };
+  globalThis.document = Object.assign(new EventTarget(), { visibilityState: "hidden" });
+  t.after(() => (globalThis.BroadcastChannel = Channel, delete globalThis.document));
+  const two = open("two");
+  await two.read();
+  frozen = true;
+  const { accessToken } = await client.credentials((await one.read()).accessToken);
+  await until(() => missed.length > 0);
+  frozen = false;
+  document.dispatchEvent(new Event("resume"));
+  setTimeout(() => missed.forEach((tell) => tell()), 20);
+  assert.equal((await two.read()).accessToken, accessToken);
 });
 
 for (const [what, days] of [["ahead", 3], ["behind", -3]]) {

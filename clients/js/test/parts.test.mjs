@@ -38,6 +38,29 @@ test("dpop binds the session to a key", async (t) => {
   assert.equal(await thief.credentials(), null);
 });
 
+test("a key that could not be read is read again for the next proof", async (t) => {
+  const prover = dpop();
+  globalThis.indexedDB = { open() { throw new DOMException("no room", "UnknownError"); } };
+  t.after(() => delete globalThis.indexedDB);
+  await assert.rejects(prover.proof("GET", issuer), { name: "UnknownError" });
+  delete globalThis.indexedDB;
+  assert.ok(await prover.proof("GET", issuer));
+});
+
+test("a nonce is taken from an answer that does not say where it is from", async (t) => {
+  const nonces = [];
+  const json = { "Content-Type": "application/json" };
+  const pair = { access_token: "new", refresh_token: "newer", token_type: "DPoP", expires_in: 300 };
+  const bound = client(t, { dpop: dpop(), async fetch(request) { // as the shells of native apps have it
+    nonces.push(claims(request.headers.get("DPoP")).nonce);
+    if (nonces.length === 1) return new Response('{"error":"use_dpop_nonce"}', { status: 400, headers: { ...json, "DPoP-Nonce": "n-1" } });
+    return new Response(JSON.stringify(pair), { headers: json });
+  } });
+  await bound.signIn({ access_token: "old", refresh_token: "older", expires_in: 0 });
+  assert.equal((await bound.credentials()).accessToken, "new");
+  assert.deepEqual(nonces, [undefined, "n-1"]);
+});
+
 test("a nonce that is asked for is sent", async (t) => {
   const nonces = [];
   const net = await network(t);
@@ -162,9 +185,14 @@ test("a worker holds the refresh token, the page gets access tokens", async (t) 
   assert.equal((await page.devices()).some((device) => device.current), true);
   const { refreshToken } = store.read();
   assert.ok(!JSON.stringify(messages).includes(refreshToken));
+  // A page that is being left has no time for the worker.
+  const asked = messages.length;
+  const { subject } = await (await page.fetch(backend.url, { method: "POST", keepalive: true })).json();
+  assert.deepEqual([subject, messages.length], ["ada", asked]);
   await page.signOut();
   assert.equal(store.read(), null);
   await until(() => page.state().status === "signed-out");
+  assert.equal(page.known(), null);
   await assert.rejects(page.signIn({}), /access_token/);
 });
 
@@ -178,7 +206,7 @@ test("errors of a worker keep their code", async (t) => {
   await page.signIn(await signIn());
   store.write({ ...store.read(), receivedAt: 0 });
   net.next = () => ({ status: 503, headers: { "Retry-After": "3600" }, body: "" });
-  await assert.rejects(page.credentials(), (error) => error instanceof LatchkeyError && error.code === "unavailable" && error.retryAfter > 3_500_000);
+  await assert.rejects(page.credentials(), (error) => error instanceof LatchkeyError && error.code === "unavailable" && error.retryAfter > 200_000);
 });
 
 test("a worker that does not start refuses calls, which have no effect later", async (t) => {
@@ -225,4 +253,32 @@ test("a page that comes to a worker later learns its state", async (t) => {
   await new Promise((resolve) => port2.once("message", resolve)); // nobody took note of it
   const page = new WorkerClient(port2, []);
   await until(() => page.state().status === "signed-in");
+});
+
+test("calls of a worker that was ended are refused, those of one that takes its time are not", async (t) => {
+  const net = await network(t);
+  const { port1, port2 } = new MessageChannel();
+  t.after(() => port1.close());
+  const holder = client(t, { issuer: net.url });
+  serveClient(holder, port1);
+  const page = new WorkerClient(port2, [], { startTimeout: 300 });
+  const states = [];
+  page.subscribe(() => { throw new Error("the page's mistake"); });
+  page.subscribe(({ status }) => states.push(status));
+  const caught = [];
+  process.setUncaughtExceptionCaptureCallback((error) => caught.push(error.message));
+  t.after(() => process.setUncaughtExceptionCaptureCallback(null));
+  await page.signIn(await signIn("ada"));
+  const { accessToken } = await page.credentials();
+  net.held = gate();
+  let done = false;
+  const slow = page.credentials(accessToken).finally(() => (done = true));
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  assert.equal(done, false);
+  net.held.open();
+  assert.ok(await slow);
+  assert.deepEqual(states, ["signed-out", "signed-in"], "what is said again is no change");
+  assert.ok(caught.length > 0 && caught.every((message) => message === "the page's mistake"));
+  port1.onmessage = null; // as after its end
+  await assert.rejects(page.credentials(), { code: "unavailable" });
 });
