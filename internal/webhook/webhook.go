@@ -89,23 +89,23 @@ func (c *Client) Send(ctx context.Context, to string, secret tokens.Secret, m Me
 	} {
 		request.Header.Set(name, value)
 	}
-	status, _, err := c.do(request)
-	if err == nil && (status < 200 || status > 299) {
-		err = fmt.Errorf("answered %d", status)
+	answered, err := c.do(request)
+	if err == nil && (answered.status < 200 || answered.status > 299) {
+		err = answered.refusal(fmt.Sprintf("answered %d", answered.status))
 	}
 	return err
 }
 
-// do returns the status of the answer, and the beginning of its body.
-func (c *Client) do(request *http.Request) (status int, body []byte, err error) {
+// do returns the answer.
+func (c *Client) do(request *http.Request) (answer, error) {
 	request.Header.Set("User-Agent", "latchkey")
 	response, err := c.http.Do(request)
 	if err != nil {
-		return 0, nil, withoutURL(err)
+		return answer{}, withoutURL(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, _ = io.ReadAll(io.LimitReader(response.Body, mostAnswered)) // the status counts
-	return response.StatusCode, body, nil
+	body, _ := io.ReadAll(io.LimitReader(response.Body, mostAnswered)) // the status counts
+	return answer{response.StatusCode, response.Header, body}, nil
 }
 
 // withoutURL takes the URL out of an error: it may hold a password.
