@@ -38,7 +38,7 @@ func (c *Console) sendAgain(w http.ResponseWriter, r *http.Request, _ operator) 
 	if c.cfg.Audit != nil {
 		c.cfg.Audit(r.Context(), audit.Event{Name: audit.JobSentAgain, JobID: id})
 	}
-	http.Redirect(w, r, root+"/now?sent", http.StatusSeeOther)
+	redirect(w, r, root+"/now?sent")
 	return nil
 }
 
@@ -71,6 +71,6 @@ func (c *Console) resend(w http.ResponseWriter, r *http.Request, ids []int64) er
 	case n == 0:
 		return sessionstore.ErrNotFound
 	}
-	http.Redirect(w, r, root+"/now?events="+strconv.FormatInt(n, 10), http.StatusSeeOther)
+	redirect(w, r, root+"/now?events="+strconv.FormatInt(n, 10))
 	return nil
 }
