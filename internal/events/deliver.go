@@ -197,13 +197,15 @@ func jitter(d time.Duration) time.Duration {
 }
 
 const (
-	forgetInterval = 10 * time.Minute
-	forgetBatch    = 10_000
+	tidyInterval = 10 * time.Minute
+	tidyBatch    = 10_000
 	// keepDead is for how long a delivery is kept that nobody takes.
 	keepDead = 14 * 24 * time.Hour
 	// abandonAfter is for how long a delivery may be due to an endpoint that is not
 	// there: while replicas are replaced by others with another file it may be.
 	abandonAfter = time.Hour
+	// farOff is further off than any delivery is put.
+	farOff = 2 * lastPause
 )
 
 // abandonQuery gives up what is for an endpoint that is no longer there: the dead deliveries
@@ -212,18 +214,27 @@ const abandonQuery = `
 UPDATE "sessionStoreDelivery" SET "deadAt" = now(), "lastError" = 'there is no endpoint with this name any more'
 WHERE "deadAt" IS NULL AND "id" = ANY (ARRAY(
   SELECT "id" FROM "sessionStoreDelivery"
-  WHERE "deadAt" IS NULL AND "endpoint" <> ALL ($1::text[]) AND "dueAt" < now() - $2 * interval '1 s' ORDER BY "id" LIMIT $3))`
+  WHERE "deadAt" IS NULL AND "endpoint" <> ALL ($1::text[]) AND "dueAt" < now() - $2 * interval '1 s' ORDER BY "id" LIMIT $3 FOR UPDATE SKIP LOCKED))`
+
+// nearerQuery is for when the database's clock was ahead, and was put right: what was due then is
+// due now, and not only when that time comes.
+const nearerQuery = `
+UPDATE "sessionStoreDelivery" SET "dueAt" = now()
+WHERE "deadAt" IS NULL AND "id" = ANY (ARRAY(
+  SELECT "id" FROM "sessionStoreDelivery"
+  WHERE "endpoint" = ANY ($1::text[]) AND "deadAt" IS NULL AND "dueAt" > now() + $2 * interval '1 s' LIMIT $3 FOR UPDATE SKIP LOCKED))`
 
 // forgetQuery is in the order in which they were made.
 const forgetQuery = `
 DELETE FROM "sessionStoreDelivery" WHERE "madeAt" < now() - $1 * interval '1 s'
   AND "id" = ANY (ARRAY(SELECT "id" FROM "sessionStoreDelivery" ORDER BY "id" LIMIT $2))`
 
-// forget removes what is kept no longer, after it has given up what nobody will take.
-func (r *Runner) forget(ctx context.Context) error {
-	if _, err := r.db.Exec(ctx, abandonQuery, r.Names(), pgvalue.Seconds(abandonAfter), forgetBatch); err != nil {
-		return err
-	}
-	_, err := r.db.Exec(ctx, forgetQuery, pgvalue.Seconds(keepDead), forgetBatch)
-	return err
+// tidy gives up what nobody will take, has what a wrong clock put off delivered, and removes what
+// is kept no longer.
+func (r *Runner) tidy(ctx context.Context) error {
+	batch := &pgx.Batch{}
+	batch.Queue(abandonQuery, r.Names(), pgvalue.Seconds(abandonAfter), tidyBatch)
+	batch.Queue(nearerQuery, r.Names(), pgvalue.Seconds(farOff), tidyBatch)
+	batch.Queue(forgetQuery, pgvalue.Seconds(keepDead), tidyBatch)
+	return r.db.SendBatch(ctx, batch).Close()
 }

@@ -185,7 +185,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { r.repeat(ctx, deriveInterval, nil, "deriving", r.deriveAll) })
-	all.Go(func() { r.repeat(ctx, forgetInterval, nil, "removing old deliveries", r.forget) })
+	all.Go(func() { r.repeat(ctx, tidyInterval, nil, "removing old deliveries", r.tidy) })
 	for _, e := range r.endpoints {
 		all.Go(func() { r.deliver(ctx, e) })
 	}

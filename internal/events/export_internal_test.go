@@ -12,6 +12,6 @@ var DeriveOnce = (*Runner).derive
 // Queries are the package's statements.
 var Queries = map[string]string{
 	"begin": beginQuery, "position": positionQuery, "movePosition": movePositionQuery, "restart": restartQuery, "derive": deriveQuery,
-	"claim": claimQuery, "delivered": deliveredQuery, "failed": failedQuery, "release": releaseQuery, "forget": forgetQuery, "abandon": abandonQuery,
+	"claim": claimQuery, "delivered": deliveredQuery, "failed": failedQuery, "release": releaseQuery, "forget": forgetQuery, "abandon": abandonQuery, "nearer": nearerQuery,
 	"status": statusQuery, "dead": deadQuery, "resend": resendQuery,
 }

@@ -129,3 +129,15 @@ func TestEndpointThatIsGone(t *testing.T) {
 	}
 	r.await(2)
 }
+
+// What was put off by a clock of the database that was a day ahead is delivered once that is right,
+// and what waits for its next attempt goes on waiting.
+func TestClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	k, r := setup(t), newReceiver(t)
+	k.exec(t, `INSERT INTO "sessionStoreDelivery" ("endpoint", "session", "event", "type", "at", "facts", "madeAt", "dueAt")
+		SELECT 'receiver', gen_random_uuid(), gen_random_uuid(), 'session.ended', now(), '{}', now(), now() + after::interval FROM unnest(ARRAY['1 day', '70 minutes']) after`)
+	k.run(t, endpointOf("receiver", r.URL))
+	r.await(1)
+	k.await(t, `SELECT count(*) = 1 AND bool_and("dueAt" > now() + interval '1 hour') FROM "sessionStoreDelivery"`)
+}
