@@ -1,5 +1,10 @@
 package events
 
+import (
+	"maps"
+	"slices"
+)
+
 // SetMost sets how many events of a kind are derived in one transaction.
 func (r *Runner) SetMost(n int) { r.most = n }
 
@@ -15,3 +20,6 @@ var Queries = map[string]string{
 	"claim": claimQuery, "delivered": deliveredQuery, "failed": failedQuery, "release": releaseQuery, "forget": forgetQuery, "abandon": abandonQuery, "nearer": nearerQuery,
 	"status": statusQuery, "dead": deadQuery, "resend": resendQuery,
 }
+
+// CAEPCauses are the reasons that CAEP's events have words for.
+func CAEPCauses() (reasons []string) { return slices.Collect(maps.Keys(causes)) }
