@@ -237,6 +237,7 @@ func TestHangingEndpoint(t *testing.T) {
 	}
 	r.await(40)
 	k.await(t, `SELECT count(*) = 40 AND bool_and("endpoint" = 'hangs') FROM "sessionStoreDelivery"`)
+	k.await(t, `SELECT count(*) > 0 FROM "sessionStoreDelivery" WHERE "lastError" = 'the endpoint did not answer in time'`)
 }
 
 // Whatever fails when the database cannot be used: that events wait is said once, and once that

@@ -31,6 +31,9 @@ const (
 // ErrSecret is that of a secret which is not whsec_ and base64. It shows nothing of it.
 var ErrSecret = errors.New("has a secret that is not base64")
 
+// errTimeout says in words what net/http says in those of its code.
+var errTimeout = errors.New("did not answer in time")
+
 // Message is what is sent. Its ID and Body are the same at each attempt. Receivers refuse a
 // message whose time is wrong, and a replica's clock may be: At is the present by the
 // database's.
@@ -111,6 +114,9 @@ func (c *Client) do(request *http.Request) (answer, error) {
 // withoutURL takes the URL out of an error: it may hold a password.
 func withoutURL(err error) error {
 	if withURL, ok := errors.AsType[*url.Error](err); ok {
+		if withURL.Timeout() {
+			return errTimeout // in whichever part of it
+		}
 		err = withURL.Err
 	}
 	return fmt.Errorf("cannot be reached: %w", err)
