@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
@@ -51,6 +52,8 @@ type layout struct {
 	Path      string
 	FormToken string
 	FormField string
+	// KeysSince is when the oldest of today's signing keys was made, on pages with sessions.
+	KeysSince time.Time
 	Page      any
 }
 
@@ -79,6 +82,10 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, nam
 		if l.FormToken, err = c.forms.Token(r.Context()); err != nil {
 			return err
 		}
+	}
+	switch name {
+	case "search", "subject", "session":
+		l.KeysSince = c.keysSince(r.Context())
 	}
 	var body strings.Builder
 	if err := pages[level][name].Execute(&body, l); err != nil {

@@ -20,7 +20,7 @@ func words(up string) template.FuncMap {
 	to := func(path string) string { return relative(up, path) }
 	return template.FuncMap{
 		"ago": ago, "clock": clock, "stamp": stamp, "device": deviceOf, "program": programOf, "isKnown": func(c sessionstore.Client) bool { return c != sessionstore.Client{} },
-		"reason": reasonOf, "theftKind": theftKind, "isOperator": isOperator, "number": number, "span": span, "apart": apart,
+		"reason": reasonOf, "theftKind": theftKind, "lacksKey": layout.lacksKey, "isOperator": isOperator, "number": number, "span": span, "apart": apart,
 		"to": to, "subjectPath": func(subject string) string { return to(subjectPath(subject)) }, "sessionPath": func(id uuid.UUID) string { return to(sessionPath(id)) },
 		"otherPath": func(id string) string { return to(root + "/sessions/" + id) }, "theftPath": func(id uuid.UUID) string { return to(root + "/thefts/" + id.String()) },
 		"static":  func(file string) (string, error) { path, err := static(file); return to(path), err },
