@@ -34,13 +34,13 @@ func (s *Server) Run(ctx context.Context, public, internal net.Listener) error {
 	select {
 	case <-ctx.Done():
 		s.stopping.Store(true)
-		s.logger.InfoContext(ctx, "the service stops", "why", context.Cause(ctx), "delay", s.cfg.ShutdownDelay.String())
+		s.logger.InfoContext(ctx, "the service stops", "why", context.Cause(ctx), "delay_seconds", s.cfg.ShutdownDelay.Seconds())
 		select {
 		case <-time.After(s.cfg.ShutdownDelay):
 		case err := <-failed:
 			why = fmt.Errorf("httpapi: serve: %w", err)
 		}
-		s.logger.InfoContext(ctx, "no more requests are taken", "drain_timeout", s.cfg.DrainTimeout.String())
+		s.logger.InfoContext(ctx, "no more requests are taken", "drain_timeout_seconds", s.cfg.DrainTimeout.Seconds())
 	case err := <-failed:
 		why = fmt.Errorf("httpapi: serve: %w", err)
 	}

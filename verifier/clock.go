@@ -103,16 +103,16 @@ func (c *databaseClock) watch() {
 	if !known {
 		return
 	}
-	ahead, uncertainty := clock.Offset.Round(time.Millisecond).String(), clock.Uncertainty.Round(time.Millisecond).String()
+	ahead, uncertainty := clock.Offset.Round(time.Millisecond).Seconds(), clock.Uncertainty.Round(time.Millisecond).Seconds()
 	switch off := clock.Offset.Abs(); {
 	case !c.warned && off-clock.Uncertainty > warnedOffset:
 		c.warned = true
 		c.logger.Warn("the clocks of this machine and of the database differ: the database's counts",
-			slog.String("ahead", ahead), slog.String("uncertainty", uncertainty))
+			slog.Float64("ahead_seconds", ahead), slog.Float64("uncertainty_seconds", uncertainty))
 	case c.warned && off+clock.Uncertainty < rightOffset:
 		c.warned = false
 		c.logger.Info("the clocks of this machine and of the database agree again",
-			slog.String("ahead", ahead), slog.String("uncertainty", uncertainty))
+			slog.Float64("ahead_seconds", ahead), slog.Float64("uncertainty_seconds", uncertainty))
 	}
 }
 

@@ -252,8 +252,20 @@ func TestEndedSessions(t *testing.T) {
 	}
 
 	shown := mustAPI(t, dir, settings, "sessions", "show", created["bob"].ID.String())
-	if !regexp.MustCompile(`^session ` + created["bob"].ID.String() + ` of bob\n\S+Z  created from 192\.0\.2\.7, phone\n\S+Z  ended: operator \(\S+@\S+\)\n$`).MatchString(shown) {
+	if !regexp.MustCompile(`^session ` + created["bob"].ID.String() + ` of bob\n\S+Z  created from 192\.0\.2\.7, phone\n\S+Z  ended by the operator “\S+@\S+” \[operator\]\n$`).MatchString(shown) {
 		t.Errorf("show:\n%s", shown)
+	}
+	// Of a theft it says where the token came from.
+	execute(t, database, `UPDATE "sessionStore" SET "endReason" = 'theft', "endedBy" = 'old', "theft" = '{"presented_by":{"ip":"198.51.100.23","user_agent":"curl/8.5\u001b[1A"}}' WHERE "subject" = 'eve'`)
+	if shown := mustAPI(t, dir, settings, "sessions", "show", created["eve"].ID.String()); !strings.HasSuffix(shown, "Z  theft: a refresh token came back that had been replaced more than once, from 198.51.100.23, curl/8.5\ufffd[1A [theft]\n") {
+		t.Errorf("show:\n%s", shown)
+	}
+	// One long subject makes no table too wide.
+	if _, _, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: strings.Repeat("ü", 100)}); err != nil {
+		t.Fatal(err)
+	}
+	if table := mustAPI(t, dir, settings, "sessions", "list"); !strings.Contains(table, "  "+strings.Repeat("ü", 63)+"…  ") {
+		t.Errorf("list:\n%s", table)
 	}
 	execute(t, database, `UPDATE "sessionStoreToken" SET "generation" = 2, "issuedAt" = now() + interval '1 hour', "clientIp" = '192.0.2.8' WHERE "session" = '`+created["ada"].ID.String()+`'`)
 	if shown := mustAPI(t, dir, settings, "sessions", "show", created["ada"].ID.String()); !strings.HasSuffix(shown, "Z  last refreshed from 192.0.2.8 (2 times in all)\n") {

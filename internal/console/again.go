@@ -16,11 +16,13 @@ import (
 type sent struct {
 	Job    bool
 	Events int64
+	// Nothing was left to be sent: another operator was faster.
+	Nothing bool
 }
 
 func sentOf(query url.Values) sent {
 	n, _ := strconv.ParseInt(query.Get("events"), 10, 64) // zero is none
-	return sent{query.Has("sent"), n}
+	return sent{query.Has("sent"), n, query.Has("nothing")}
 }
 
 // sendAgain has a job tried again that was given up.
@@ -31,14 +33,15 @@ func (c *Console) sendAgain(w http.ResponseWriter, r *http.Request, _ operator) 
 	}
 	switch err := c.cfg.Service.Jobs.SendAgain(r.Context(), id); {
 	case errors.Is(err, jobs.ErrNotDead):
-		return sessionstore.ErrNotFound
+		redirect(w, r, root+"/now?nothing")
+		return nil
 	case err != nil:
 		return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 	}
 	if c.cfg.Audit != nil {
 		c.cfg.Audit(r.Context(), audit.Event{Name: audit.JobSentAgain, JobID: id})
 	}
-	http.Redirect(w, r, root+"/now?sent", http.StatusSeeOther)
+	redirect(w, r, root+"/now?sent")
 	return nil
 }
 
@@ -56,7 +59,6 @@ func (c *Console) resendEvents(w http.ResponseWriter, r *http.Request, _ operato
 	return c.resend(w, r, nil)
 }
 
-// resend finds nothing where somebody else was first.
 func (c *Console) resend(w http.ResponseWriter, r *http.Request, ids []int64) error {
 	if c.cfg.Service.Events == nil {
 		return sessionstore.ErrNotFound
@@ -69,8 +71,9 @@ func (c *Console) resend(w http.ResponseWriter, r *http.Request, ids []int64) er
 	case err != nil:
 		return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err)
 	case n == 0:
-		return sessionstore.ErrNotFound
+		redirect(w, r, root+"/now?nothing")
+		return nil
 	}
-	http.Redirect(w, r, root+"/now?events="+strconv.FormatInt(n, 10), http.StatusSeeOther)
+	redirect(w, r, root+"/now?events="+strconv.FormatInt(n, 10))
 	return nil
 }

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"context"
 	"embed"
 	"errors"
@@ -10,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
+	"unicode"
 
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -21,9 +22,18 @@ var pageFiles embed.FS
 //go:embed static
 var staticFiles embed.FS
 
-var pages = parsePages("sign-in", "search", "subject", "session", "thefts", "theft", "now", "problem")
+// deepest is how many levels below the first page the others are.
+const deepest = 2
 
-func parsePages(names ...string) map[string]*template.Template {
+// pages are those of each level.
+var pages = func() (levels [deepest + 1]map[string]*template.Template) {
+	for level := range levels {
+		levels[level] = parsePages(words(upFrom(level)), "sign-in", "search", "subject", "session", "thefts", "theft", "now", "problem")
+	}
+	return levels
+}()
+
+func parsePages(words template.FuncMap, names ...string) map[string]*template.Template {
 	parsed := make(map[string]*template.Template, len(names))
 	for _, name := range names {
 		parsed[name] = template.Must(template.New("layout.html").Funcs(words).ParseFS(pageFiles, "pages/layout.html", "pages/parts.html", "pages/"+name+".html"))
@@ -42,6 +52,8 @@ type layout struct {
 	Path      string
 	FormToken string
 	FormField string
+	// KeysSince is when the oldest of today's signing keys was made, on pages with sessions.
+	KeysSince time.Time
 	Page      any
 }
 
@@ -58,6 +70,11 @@ func (c *Console) answer(h handler) http.Handler {
 }
 
 func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, name, title string, page any) error {
+	level := levelOf(r)
+	if level > deepest { // there is no such page
+		http.Error(w, title, status)
+		return nil
+	}
 	l := layout{Title: title, Path: r.URL.Path, FormField: sessionhttp.FormField, Page: page}
 	if o, ok := c.operatorOf(r); ok {
 		var err error
@@ -66,15 +83,32 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, nam
 			return err
 		}
 	}
-	var body bytes.Buffer
-	if err := pages[name].Execute(&body, l); err != nil {
+	switch name {
+	case "search", "subject", "session":
+		l.KeysSince = c.keysSince(r.Context())
+	}
+	var body strings.Builder
+	if err := pages[level][name].Execute(&body, l); err != nil {
 		return fmt.Errorf("console: the page %s: %w", name, err)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = body.WriteTo(w) // whoever has left has left
+	_, _ = unmixed.WriteString(w, body.String()) // whoever has left has left
 	return nil
 }
+
+// unmixed shows the characters that turn the direction of text around, and those that are
+// not to be seen: with one in a label, its client could have an operator read another address
+// than there is.
+var unmixed = func() *strings.Replacer {
+	var pairs []string
+	for _, hidden := range []struct{ first, last rune }{{0, '\t' - 1}, {'\n' + 1, ' ' - 1}, {0x7f, 0x9f}, {'\u202a', '\u202e'}, {'\u2066', '\u2069'}} {
+		for r := hidden.first; r <= hidden.last; r++ {
+			pairs = append(pairs, string(r), string(unicode.ReplacementChar))
+		}
+	}
+	return strings.NewReplacer(pairs...)
+}()
 
 type problemPage struct{ What, Then string }
 

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -106,8 +107,9 @@ func (c *Console) Handler(keys Keys) http.Handler {
 
 func (c *Console) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+root, func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, root+"/", http.StatusMovedPermanently)
+	mux.HandleFunc("GET "+root, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", strings.TrimPrefix(root, "/")+"/") // relatively, as all others
+		w.WriteHeader(http.StatusMovedPermanently)
 	})
 	mux.Handle("GET "+root+"/static/{file}", http.HandlerFunc(serveStatic))
 	for pattern, h := range map[string]handler{

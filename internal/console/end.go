@@ -47,7 +47,7 @@ func (c *Console) endSubject(w http.ResponseWriter, r *http.Request, o operator)
 			return sessionstore.ErrNotFound
 		}
 	}
-	n, err := c.cfg.Sessions.InvalidateSubject(r.Context(), r.PostFormValue("id"), keep, o.cause())
+	n, err := c.cfg.Sessions.InvalidateSubject(r.Context(), r.URL.Query().Get("id"), keep, o.cause())
 	isPart := n > 0 && errors.Is(err, sessionstore.ErrUnavailable)
 	if err != nil && !isPart {
 		return err
@@ -66,5 +66,5 @@ func ended(w http.ResponseWriter, r *http.Request, n int64, more bool) {
 	if strings.Contains(next, "?") {
 		mark = "&"
 	}
-	http.Redirect(w, r, next+mark+values.Encode(), http.StatusSeeOther) //nolint:gosec // ownPath
+	redirect(w, r, next+mark+values.Encode())
 }

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -71,13 +72,11 @@ func (c *Console) showNow(w http.ResponseWriter, r *http.Request, _ operator) er
 	}
 	if s := page.Service; s.Clock != nil {
 		page.Offset, page.Uncertainty, page.ClockKnown = s.Clock()
-		page.Offset, page.Uncertainty = page.Offset.Round(shownTo), page.Uncertainty.Round(shownTo)
 	}
 	if s := page.Service; s.RevocationsAge != nil {
 		if page.Revocations = s.RevocationsAge(); page.Revocations == math.MaxInt64 {
 			page.Revocations = -time.Second
 		}
-		page.Revocations = page.Revocations.Round(time.Millisecond)
 	}
 	return c.render(w, r, http.StatusOK, "now", "Now", page)
 }
@@ -92,7 +91,7 @@ func (c *Console) count(ctx context.Context, page *nowPage) (err error) {
 	}
 	page.Created = newChart("Created", page.Activity.Created)
 	for reason, n := range page.Activity.Ended {
-		page.Ended = append(page.Ended, newChart(strings.ReplaceAll(string(reason), "_", " "), *n))
+		page.Ended = append(page.Ended, newChart("Ended: "+cmp.Or(endedBy[reason], "for another reason"), *n).of(string(reason)))
 	}
 	var given hours
 	var by map[string]hours
@@ -102,7 +101,7 @@ func (c *Console) count(ctx context.Context, page *nowPage) (err error) {
 			for i := range n {
 				given[i] += n[i]
 			}
-		} else if chart := newChart(strings.ReplaceAll(outcome, "_", " "), n); chart.Sum > 0 {
+		} else if chart := newChart("Refused: "+cmp.Or(refusedAs[outcome], "for another reason"), n).of(outcome); chart.Sum > 0 {
 			page.Refused = append(page.Refused, chart)
 		}
 	}
@@ -139,13 +138,6 @@ func (c *Console) ask(ctx context.Context, page *nowPage) error {
 		if page.Replicas, err = s.Replicas(ctx); err != nil {
 			return err
 		}
-		for i := range page.Replicas {
-			r := &page.Replicas[i]
-			r.Offset, r.Uncertainty = r.Offset.Round(shownTo), r.Uncertainty.Round(shownTo)
-			if r.RevocationsAge >= 0 { // it is known
-				r.RevocationsAge = r.RevocationsAge.Round(time.Millisecond)
-			}
-		}
 	}
 	if s.Jobs != nil {
 		if page.Running, err = s.Jobs.Running(ctx); err != nil {
@@ -169,6 +161,8 @@ func (c *Console) ask(ctx context.Context, page *nowPage) error {
 // chart has a bar for each hour of the day that has passed.
 type chart struct {
 	Name string
+	// Code is what metrics, the log and documents call it, if they do.
+	Code string
 	Sum  int64
 	Bars []chartBar
 	// Words are the numbers, for whoever does not see the bars.
@@ -181,6 +175,11 @@ const (
 	chartHeight = 40
 	barWidth    = 10
 )
+
+func (c chart) of(code string) chart {
+	c.Code = code
+	return c
+}
 
 func newChart(name string, n hours) chart {
 	c := chart{Name: name}

@@ -77,7 +77,7 @@ func (c *Console) signedInOnly(next operatorHandler) handler {
 		if r.Method == http.MethodGet {
 			to += "?" + url.Values{"next": {r.URL.RequestURI()}}.Encode()
 		}
-		http.Redirect(w, r, to, http.StatusSeeOther)
+		redirect(w, r, to)
 		return nil
 	}
 }

@@ -26,6 +26,8 @@ type Service struct {
 	// Keys lists the signing keys, and KeyRotation is how often they are replaced; zero for never.
 	Keys        func(context.Context) ([]Key, error)
 	KeyRotation time.Duration
+	// OtherKeys says that tokens of other keys are accepted, too, such as those of Compas.
+	OtherKeys bool
 	// LastCleanup is when clean-up last came to its end, and CleanupInterval how often it runs.
 	LastCleanup     func(context.Context) (time.Time, error)
 	CleanupInterval time.Duration

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"html"
 	"io"
 	"log/slog"
 	"maps"
@@ -13,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -219,12 +221,29 @@ func (b *browser) wantNot(texts ...string) {
 	}
 }
 
+// leads are where an attribute of the last page's elements leads to.
+func (b *browser) leads(attribute string) (to []string) {
+	b.t.Helper()
+	at, err := url.Parse(b.path)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(" "+attribute+`="([^"]*)"`).FindAllStringSubmatch(b.page, -1) {
+		target, err := at.Parse(html.UnescapeString(m[1]))
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		to = append(to, target.RequestURI())
+	}
+	return to
+}
+
 var formToken = regexp.MustCompile(`name="csrf_token" value="([^"]+)"`)
 
 // submit sends a form of the last page, with more fields.
 func (b *browser) submit(action string, fields url.Values) {
 	b.t.Helper()
-	if !strings.Contains(b.page, `action="`+action+`"`) {
+	if !slices.Contains(b.leads("action"), action) {
 		b.t.Fatalf("%s has no form for %s:\n%s", b.path, action, b.page)
 	}
 	m := formToken.FindStringSubmatch(b.page)

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/latchkey-sessions/latchkey/httpapi"
@@ -18,7 +19,7 @@ type signInPage struct {
 
 func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := c.operatorOf(r); ok {
-		http.Redirect(w, r, ownPath(r.URL.Query().Get("next")), http.StatusSeeOther) //nolint:gosec // ownPath
+		redirect(w, r, ownPath(r.URL.Query().Get("next")))
 		return nil
 	}
 	return c.render(w, r, http.StatusOK, "sign-in", "Sign in", signInPage{Next: ownPath(r.URL.Query().Get("next"))})
@@ -72,7 +73,7 @@ func (c *Console) begin(w http.ResponseWriter, r *http.Request, o operator, pref
 	if _, _, err := c.manager.Begin(w, o.acting(r), data, sessionstore.CreateParams{Subject: prefix + o.Name}); err != nil {
 		return err
 	}
-	http.Redirect(w, r, root+"/signed-in?"+url.Values{"next": {next}}.Encode(), http.StatusSeeOther)
+	redirect(w, r, root+"/signed-in?"+url.Values{"next": {next}}.Encode())
 	return nil
 }
 
@@ -80,7 +81,7 @@ func (c *Console) begin(w http.ResponseWriter, r *http.Request, o operator, pref
 func (c *Console) signedIn(w http.ResponseWriter, r *http.Request) error {
 	next := ownPath(r.URL.Query().Get("next"))
 	if _, ok := c.operatorOf(r); ok {
-		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // ownPath
+		redirect(w, r, next)
 		return nil
 	}
 	return c.render(w, r, http.StatusForbidden, "sign-in", "Sign in", signInPage{
@@ -95,15 +96,15 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
 	if err := c.manager.End(w, r); err != nil {
 		return err
 	}
-	http.Redirect(w, r, root+"/sign-in", http.StatusSeeOther)
+	redirect(w, r, root+"/sign-in")
 	return nil
 }
 
 // ownPath returns a path of the page, whatever somebody else made up: the first page in place of
 // all others.
-func ownPath(path string) string {
-	u, err := url.Parse(path)
-	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(path, root+"/") {
+func ownPath(text string) string {
+	u, err := url.Parse(text)
+	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(text, root+"/") || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") {
 		return root + "/"
 	}
 	return u.RequestURI()

@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -124,6 +126,36 @@ func TestLink(t *testing.T) {
 	var left int
 	if err := k.pool.QueryRow(t.Context(), `SELECT count(*) FROM "sessionStoreConsoleLink"`).Scan(&left); err != nil || left != 1 {
 		t.Errorf("%d links are left, %v", left, err)
+	}
+}
+
+// Of many who use one link at the same time one is signed in.
+func TestLinkUsedAtOnce(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	path, err := console.MakeLink(t.Context(), k.pool, "ada@ops-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	var signedIn, refused atomic.Int32
+	for range 8 { // as many as an address may try at once
+		b := k.browser(t)
+		all.Go(func() {
+			b.post(path, nil)
+			switch b.status {
+			case http.StatusOK:
+				signedIn.Add(1)
+			case http.StatusForbidden:
+				refused.Add(1)
+			default:
+				t.Errorf("%d: %s", b.status, b.page)
+			}
+		})
+	}
+	all.Wait()
+	if signedIn.Load() != 1 || refused.Load() != 7 {
+		t.Errorf("%d are signed in, %d refused", signedIn.Load(), refused.Load())
 	}
 }
 

@@ -61,6 +61,10 @@ func subjectPath(subject string) string {
 	return root + "/subject?" + url.Values{"id": {subject}}.Encode()
 }
 
+func endSubjectPath(subject string) string {
+	return root + "/subject/end?" + url.Values{"id": {subject}}.Encode()
+}
+
 // axis is the time line of a page: from when its first session began until now.
 type axis struct{ From, To time.Time }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"html/template"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -14,16 +15,21 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// words are what pages say things in.
-var words = template.FuncMap{
-	"ago": ago, "clock": clock, "stamp": stamp, "device": deviceOf, "program": programOf,
-	"reason": reasonOf, "theftKind": theftKind, "isOperator": isOperator,
-	"subjectPath": subjectPath, "sessionPath": sessionPath, "theftPath": func(id uuid.UUID) string { return root + "/thefts/" + id.String() },
-	"static": static, "entry": func(l layout, s sessionstore.Session, a axis, next string) entry { return entry{l, s, a, next} },
-	"number": number,
-	"ended":  func(c chart) chart { c.Name = "Ended: " + c.Name; return c }, "refused": func(c chart) chart { c.Name = "Refused: " + c.Name; return c },
-	"noAxis": func() axis { return axis{} },
-	"form":   func(l layout, action, next string) form { return form{l.FormField, l.FormToken, action, next} },
+// words are what pages say things in, where up leads to the first page.
+func words(up string) template.FuncMap {
+	to := func(path string) string { return relative(up, path) }
+	return template.FuncMap{
+		"ago": ago, "clock": clock, "stamp": stamp, "device": deviceOf, "program": programOf, "isKnown": func(c sessionstore.Client) bool { return c != sessionstore.Client{} },
+		"reason": reasonOf, "theftKind": theftKind, "lacksKey": layout.lacksKey, "isOperator": isOperator, "number": number, "span": span, "apart": apart,
+		"to": to, "subjectPath": func(subject string) string { return to(subjectPath(subject)) }, "sessionPath": func(id uuid.UUID) string { return to(sessionPath(id)) },
+		"otherPath": func(id string) string { return to(root + "/sessions/" + id) }, "theftPath": func(id uuid.UUID) string { return to(root + "/thefts/" + id.String()) },
+		"static":  func(file string) (string, error) { path, err := static(file); return to(path), err },
+		"entry":   func(l layout, s sessionstore.Session, a axis, next string) entry { return entry{l, s, a, next} },
+		"noAxis":  func() axis { return axis{} },
+		"form":    func(l layout, action, next string) form { return form{l.FormField, l.FormToken, to(action), next} },
+		"endPath": func(id uuid.UUID) string { return sessionPath(id) + "/end" }, "endSubjectPath": endSubjectPath,
+		"linkPath": func(code string) string { return to(root + "/link/" + url.PathEscape(code)) },
+	}
 }
 
 // entry is a session in a list, on the list's time line if it has one.
@@ -84,6 +90,42 @@ func inWords(d time.Duration) string {
 	return "less than a second"
 }
 
+// span is a duration as it is measured or set.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return strconv.FormatFloat(float64(d.Round(shownTo))/float64(time.Millisecond), 'f', -1, 64) + " ms"
+	case d < time.Minute:
+		return strconv.FormatFloat(d.Round(time.Millisecond).Seconds(), 'f', -1, 64) + " s"
+	case d%time.Minute != 0:
+		return d.Round(time.Second).String()
+	case d%time.Hour != 0:
+		return fmt.Sprintf("%d min", d/time.Minute)
+	}
+	return fmt.Sprintf("%d h", d/time.Hour)
+}
+
+// apart is how far a clock is from the database's.
+func apart(offset time.Duration) string {
+	switch offset = offset.Round(shownTo); {
+	case offset < 0:
+		return span(-offset) + " behind the database’s"
+	case offset > 0:
+		return span(offset) + " ahead of the database’s"
+	}
+	return "the database’s"
+}
+
+// InWords says how a session ended, to people. What had to do with it, such as another session,
+// is named where it is known.
+func InWords(e sessionstore.Ending) string {
+	why := reasonOf(e)
+	if why.Session != "" {
+		return why.Text + ": " + why.Session
+	}
+	return why.Text
+}
+
 // ending says how a session ended. Session is the one that had to do with it.
 type ending struct {
 	Text    string
@@ -107,7 +149,7 @@ func reasonOf(e sessionstore.Ending) ending {
 	case "":
 		return ending{Text: "It is live", Kind: "live"}
 	case sessionstore.ReasonSignedOut:
-		return ending{Text: "Signed out"}
+		return ending{Text: "Signed out by its user, on this device"}
 	case sessionstore.ReasonSignedOutElsewhere:
 		return ending{Text: "Signed out by its user, from another session", Session: other}
 	case sessionstore.ReasonSignedOutEverywhere:
@@ -121,7 +163,7 @@ func reasonOf(e sessionstore.Ending) ending {
 	case sessionstore.ReasonAllSignedOut:
 		return ending{Text: "Everybody was signed out, by " + by("the operator"), Kind: "acted"}
 	case sessionstore.ReasonLimit:
-		return ending{Text: "Made room for a newer session: the user had as many as they may", Session: other}
+		return ending{Text: "Made room for a newer session, as its user had as many as they may", Session: other}
 	case sessionstore.ReasonReplaced:
 		return ending{Text: "Renewed: another session took its place", Session: other}
 	case sessionstore.ReasonTheft:
@@ -137,6 +179,24 @@ func reasonOf(e sessionstore.Ending) ending {
 	default: // of a newer release
 		return ending{Text: "Ended: " + by(string(e.Reason))}
 	}
+}
+
+// endedBy are the charts' names for why sessions ended.
+var endedBy = map[sessionstore.Reason]string{
+	sessionstore.ReasonSignedOut: "signed out on the device", sessionstore.ReasonSignedOutElsewhere: "signed out from another session",
+	sessionstore.ReasonSignedOutEverywhere: "signed out everywhere", sessionstore.ReasonBackend: "by a backend",
+	sessionstore.ReasonGlobalRevocation: "by an identity provider", sessionstore.ReasonOperator: "by an operator",
+	sessionstore.ReasonAllSignedOut: "everybody was signed out", sessionstore.ReasonLimit: "made room for a newer one",
+	sessionstore.ReasonReplaced: "renewed", sessionstore.ReasonTheft: "theft", sessionstore.ReasonMaxAge: "too old",
+	sessionstore.ReasonIdle: "not used for too long", sessionstore.ReasonExpired: "its time was over", sessionstore.ReasonNotRecorded: "nobody said why",
+}
+
+// refusedAs are the charts' names for why refresh tokens were refused.
+var refusedAs = map[string]string{
+	"stolen": "a stolen token", "refused": "its session had ended", "expired": "too old", "unknown": "no such session",
+	"unknown_key": "made with a key that is not known", "wrong_issuer": "another issuer’s", "wrong_audience": "for another audience", "invalid": "no token of ours",
+	"not_proven": "without a proof of its key", "no_proof": "its client needs a proof of a key", "scope": "asked for more scope", "resource": "asked for another resource",
+	"other_client": "another client’s", "unavailable": "the database did not answer", "abandoned": "the client hung up", "failed": "the service failed",
 }
 
 func theftKind(t sessionstore.Theft) string {

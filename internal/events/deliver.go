@@ -3,6 +3,7 @@ package events
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/webhook"
 )
 
 const (
@@ -85,7 +87,7 @@ func (r *Runner) deliver(ctx context.Context, e *endpoint) {
 		free <- struct{}{}
 	}
 	r.repeat(ctx, lookInterval, e.woken, "looking for deliveries", func(ctx context.Context) error {
-		for {
+		for !e.isResting() {
 			taken, err := r.take(ctx, e, free)
 			for _, d := range taken {
 				sending.Go(func() {
@@ -97,6 +99,7 @@ func (r *Runner) deliver(ctx context.Context, e *endpoint) {
 				return err
 			}
 		}
+		return nil
 	})
 }
 
@@ -152,7 +155,7 @@ func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 	case err != nil && ctx.Err() != nil:
 		query = releaseQuery
 	case err != nil:
-		query, args = failedQuery, append(args, err.Error(), jitter(pause(d.attempts)).Seconds(), last)
+		query, args = failedQuery, append(args, err.Error(), max(jitter(pause(d.attempts)), e.pauseFor(err)).Seconds(), last)
 		fallthrough
 	default:
 		r.observer.Attempted(e.Name, err, err != nil && last)
@@ -166,6 +169,17 @@ func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 		r.log.WarnContext(ctx, "what became of a delivery cannot be noted: it is repeated", "endpoint", e.Name, "event", d.event, "error", err)
 	}
 	e.wake() // the session's next one may be due
+}
+
+// pauseFor is for how long the endpoint's answer asks to be sent nothing, which it then is.
+func (e *endpoint) pauseFor(err error) time.Duration {
+	refused, ok := errors.AsType[*webhook.RefusedError](err)
+	if !ok || refused.RetryAfter == 0 {
+		return 0
+	}
+	wanted := min(refused.RetryAfter, lastPause)
+	e.rest(wanted)
+	return wanted
 }
 
 // pause is the pause after a failed attempt.
@@ -183,20 +197,44 @@ func jitter(d time.Duration) time.Duration {
 }
 
 const (
-	forgetInterval = 10 * time.Minute
-	forgetBatch    = 10_000
-	// keepDead is for how long a delivery is kept that nobody takes: a dead one, and one to
-	// an endpoint that is no longer there.
+	tidyInterval = 10 * time.Minute
+	tidyBatch    = 10_000
+	// keepDead is for how long a delivery is kept that nobody takes.
 	keepDead = 14 * 24 * time.Hour
+	// abandonAfter is for how long a delivery may be due to an endpoint that is not
+	// there: while replicas are replaced by others with another file it may be.
+	abandonAfter = time.Hour
+	// farOff is further off than any delivery is put.
+	farOff = 2 * lastPause
 )
+
+// abandonQuery gives up what is for an endpoint that is no longer there: the dead deliveries
+// show it, and one that is there again later is not sent what is long past.
+const abandonQuery = `
+UPDATE "sessionStoreDelivery" SET "deadAt" = now(), "lastError" = 'there is no endpoint with this name any more'
+WHERE "deadAt" IS NULL AND "id" = ANY (ARRAY(
+  SELECT "id" FROM "sessionStoreDelivery"
+  WHERE "deadAt" IS NULL AND "endpoint" <> ALL ($1::text[]) AND "dueAt" < now() - $2 * interval '1 s' ORDER BY "id" LIMIT $3 FOR UPDATE SKIP LOCKED))`
+
+// nearerQuery is for when the database's clock was ahead, and was put right: what was due then is
+// due now, and not only when that time comes.
+const nearerQuery = `
+UPDATE "sessionStoreDelivery" SET "dueAt" = now()
+WHERE "deadAt" IS NULL AND "id" = ANY (ARRAY(
+  SELECT "id" FROM "sessionStoreDelivery"
+  WHERE "endpoint" = ANY ($1::text[]) AND "deadAt" IS NULL AND "dueAt" > now() + $2 * interval '1 s' LIMIT $3 FOR UPDATE SKIP LOCKED))`
 
 // forgetQuery is in the order in which they were made.
 const forgetQuery = `
 DELETE FROM "sessionStoreDelivery" WHERE "madeAt" < now() - $1 * interval '1 s'
   AND "id" = ANY (ARRAY(SELECT "id" FROM "sessionStoreDelivery" ORDER BY "id" LIMIT $2))`
 
-// forget removes what is kept no longer.
-func (r *Runner) forget(ctx context.Context) error {
-	_, err := r.db.Exec(ctx, forgetQuery, pgvalue.Seconds(keepDead), forgetBatch)
-	return err
+// tidy gives up what nobody will take, has what a wrong clock put off delivered, and removes what
+// is kept no longer.
+func (r *Runner) tidy(ctx context.Context) error {
+	batch := &pgx.Batch{}
+	batch.Queue(abandonQuery, r.Names(), pgvalue.Seconds(abandonAfter), tidyBatch)
+	batch.Queue(nearerQuery, r.Names(), pgvalue.Seconds(farOff), tidyBatch)
+	batch.Queue(forgetQuery, pgvalue.Seconds(keepDead), tidyBatch)
+	return r.db.SendBatch(ctx, batch).Close()
 }

@@ -17,6 +17,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -123,6 +124,8 @@ type Runner struct {
 	observer    Observer
 	// most is how many events of a kind are derived in one transaction.
 	most int
+	// failing is how much of what repeats cannot be done.
+	failing atomic.Int32
 }
 
 // New returns a runner. It asks the database nothing and starts no goroutine.
@@ -182,15 +185,15 @@ func (r *Runner) Run(ctx context.Context) error {
 	var all sync.WaitGroup
 	defer all.Wait()
 	all.Go(func() { r.repeat(ctx, deriveInterval, nil, "deriving", r.deriveAll) })
-	all.Go(func() { r.repeat(ctx, forgetInterval, nil, "removing old deliveries", r.forget) })
+	all.Go(func() { r.repeat(ctx, tidyInterval, nil, "removing old deliveries", r.tidy) })
 	for _, e := range r.endpoints {
 		all.Go(func() { r.deliver(ctx, e) })
 	}
 	return nil
 }
 
-// repeat does it now and then, and when it is woken. It says once that it cannot be done,
-// and once that it can again.
+// repeat does it now and then, and when it is woken. That it cannot be done is said once, and
+// once that it can again, however much fails at the same time: mostly that is the database.
 func (r *Runner) repeat(ctx context.Context, every time.Duration, woken <-chan struct{}, what string, do func(context.Context) error) {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -200,10 +203,10 @@ func (r *Runner) repeat(ctx context.Context, every time.Duration, woken <-chan s
 		switch {
 		case ctx.Err() != nil:
 			return
-		case err != nil && !fails:
+		case err != nil && !fails && r.failing.Add(1) == 1:
 			r.log.WarnContext(ctx, "events wait", "what", what, "error", err)
-		case err == nil && fails:
-			r.log.InfoContext(ctx, "events go on", "what", what)
+		case err == nil && fails && r.failing.Add(-1) == 0:
+			r.log.InfoContext(ctx, "events go on")
 		}
 		fails = err != nil
 		select {

@@ -1,8 +1,12 @@
 package events_test
 
 import (
+	"log/slog"
 	"net/http"
+	"strings"
+	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
@@ -233,6 +237,57 @@ func TestHangingEndpoint(t *testing.T) {
 	}
 	r.await(40)
 	k.await(t, `SELECT count(*) = 40 AND bool_and("endpoint" = 'hangs') FROM "sessionStoreDelivery"`)
+	k.await(t, `SELECT count(*) > 0 FROM "sessionStoreDelivery" WHERE "lastError" = 'the endpoint did not answer in time'`)
+}
+
+// Whatever fails when the database cannot be used: that events wait is said once, and once that
+// they go on.
+func TestFailuresAreSaidOnce(t *testing.T) {
+	t.Parallel()
+	k, log := setup(t), &said{}
+	cfg := config(k.pool, endpointOf("one", "http://localhost:1"), endpointOf("two", "http://localhost:1"), endpointOf("three", "http://localhost:1"))
+	cfg.Logger = slog.New(slog.NewTextHandler(log, nil))
+	runner, err := events.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stop := k.start(t, runner)
+	failing := func(n int) {
+		t.Helper()
+		for deadline := time.Now().Add(patience); runner.Failing() != n; time.Sleep(20 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d fail, not %d:\n%s", runner.Failing(), n, log)
+			}
+		}
+	}
+	for range 2 {
+		k.exec(t, `ALTER TABLE "sessionStoreDelivery" RENAME TO "away"`)
+		failing(4) // what derives, and each endpoint's deliveries
+		k.exec(t, `ALTER TABLE "away" RENAME TO "sessionStoreDelivery"`)
+		failing(0)
+	}
+	stop()
+	if text := log.String(); strings.Count(text, "\n") != 4 || strings.Count(text, `level=WARN msg="events wait"`) != 2 || strings.Count(text, `level=INFO msg="events go on"`) != 2 {
+		t.Errorf("said:\n%s", text)
+	}
+}
+
+// said is a log that is read while it is written.
+type said struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(p)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 func (k kit) exec(t *testing.T, sql string, args ...any) {

@@ -105,3 +105,39 @@ func TestOldDeliveriesAreForgotten(t *testing.T) {
 	k.run(t, endpointOf("receiver", "http://localhost:1"))
 	k.await(t, `SELECT count(*) = 1 AND count("deadAt") = 0 FROM "sessionStoreDelivery"`)
 }
+
+// What is for an endpoint that is no longer there is given up, where it can be seen: one of the
+// same name that comes later is not sent what is long past, unless somebody wants it to be.
+func TestEndpointThatIsGone(t *testing.T) {
+	t.Parallel()
+	k, r := setup(t), newReceiver(t)
+	k.exec(t, `INSERT INTO "sessionStoreDelivery" ("endpoint", "session", "event", "type", "at", "facts", "madeAt", "dueAt")
+		SELECT 'gone', gen_random_uuid(), gen_random_uuid(), 'session.ended', now(), '{}', now() - n * interval '40 minutes', now() - n * interval '40 minutes' FROM generate_series(1, 2) n`)
+	stop := k.run(t, endpointOf("receiver", "http://localhost:1"))
+	k.await(t, `SELECT count(*) = 2 AND count("deadAt") = 1 FROM "sessionStoreDelivery"`) // the other may be for a replica that is about to come
+	stop()
+	queue := events.NewQueue(k.pool)
+	dead, err := queue.Dead(t.Context(), events.DeadParams{}, 10)
+	if err != nil || len(dead) != 1 || dead[0].Error != "there is no endpoint with this name any more" {
+		t.Fatalf("%+v, %v", dead, err)
+	}
+	k.run(t, endpointOf("gone", r.URL))
+	r.await(1)
+	k.await(t, `SELECT count(*) = 1 AND count("deadAt") = 1 FROM "sessionStoreDelivery"`)
+	if n, err := queue.Resend(t.Context(), []int64{dead[0].ID}, ""); n != 1 || err != nil {
+		t.Errorf("%d, %v", n, err)
+	}
+	r.await(2)
+}
+
+// What was put off by a clock of the database that was a day ahead is delivered once that is right,
+// and what waits for its next attempt goes on waiting.
+func TestClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	k, r := setup(t), newReceiver(t)
+	k.exec(t, `INSERT INTO "sessionStoreDelivery" ("endpoint", "session", "event", "type", "at", "facts", "madeAt", "dueAt")
+		SELECT 'receiver', gen_random_uuid(), gen_random_uuid(), 'session.ended', now(), '{}', now(), now() + after::interval FROM unnest(ARRAY['1 day', '70 minutes']) after`)
+	k.run(t, endpointOf("receiver", r.URL))
+	r.await(1)
+	k.await(t, `SELECT count(*) = 1 AND bool_and("dueAt" > now() + interval '1 hour') FROM "sessionStoreDelivery"`)
+}

@@ -55,12 +55,31 @@ type caepDetails struct {
 	UserAgentFingerprint string            `json:"fp_ua,omitempty"`
 }
 
-// initiators are whom CAEP sees behind our reasons; none where that is not known.
-var initiators = map[string]string{
-	"signed_out": "user", "signed_out_elsewhere": "user", "signed_out_everywhere": "user",
-	"operator": "admin", "all_signed_out": "admin",
-	"limit": "policy", "replaced": "policy", "theft": "policy", "max_age": "policy",
-	"backend": "system", "global_revocation": "system", "idle": "system", "expired": "system",
+// causes are our reasons as CAEP has them: the entity behind each, and a message for
+// administrators.
+var causes = map[string]struct{ initiator, message string }{
+	"signed_out":            {"user", "Signed out by the user, on this device"},
+	"signed_out_elsewhere":  {"user", "Signed out by the user, from another session"},
+	"signed_out_everywhere": {"user", "Signed out everywhere by the user"},
+	"operator":              {"admin", "Ended by an operator"},
+	"all_signed_out":        {"admin", "Everybody was signed out by an operator"},
+	"limit":                 {"policy", "The user had more sessions than a user may have"},
+	"replaced":              {"policy", "Another session took its place"},
+	"theft":                 {"policy", "A stolen refresh token was presented"},
+	"max_age":               {"policy", "Older than any session may be"},
+	"backend":               {"system", "Ended by the application"},
+	"global_revocation":     {"system", "Signed out everywhere by the identity provider"},
+	"idle":                  {"system", "Not used for too long"},
+	"expired":               {"system", "Its time was over"},
+}
+
+// reasonAdmin says why a session ended, with our name for it (CAEP 1.0 §2).
+func reasonAdmin(reason string) map[string]string {
+	message := causes[reason].message
+	if message == "" {
+		message = "Ended"
+	}
+	return map[string]string{"en": message + " (" + reason + ")"}
 }
 
 // pushSET pushes the event as a Security Event Token. Each endpoint's has an id of its own,
@@ -77,7 +96,7 @@ func (e *endpoint) pushSET(ctx context.Context, d delivery, authorization tokens
 	kind, details := caepEstablished, caepDetails{At: d.at.Unix(), UserAgentFingerprint: fingerprint(f.Client.UserAgent)}
 	if d.kind == TypeEnded {
 		kind = caepRevoked
-		details.Initiator, details.ReasonAdmin = initiators[f.Reason], map[string]string{"en": f.Reason}
+		details.Initiator, details.ReasonAdmin = causes[f.Reason].initiator, reasonAdmin(f.Reason)
 	}
 	set, err := e.sign(tokens.SecurityEvent{
 		ID: uuid.NewSHA1(d.event, []byte(e.Name)).String(), IssuedAt: d.now, Audience: e.Audience, Transaction: d.event.String(),

@@ -7,6 +7,10 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -91,7 +95,7 @@ func TestSecurityEventTokens(t *testing.T) {
 	want := map[string][]told{
 		id.String(): {
 			{adas, map[string]any{caep + "session-established": map[string]any{"fp_ua": "1cf587e0bafeb6195595fcbdce170411d52ea40d"}}},
-			{adas, map[string]any{caep + "session-revoked": map[string]any{"initiating_entity": "admin", "reason_admin": map[string]any{"en": "operator"}}}},
+			{adas, map[string]any{caep + "session-revoked": map[string]any{"initiating_entity": "admin", "reason_admin": map[string]any{"en": "Ended by an operator (operator)"}}}},
 		},
 		anonymous.String(): {
 			{map[string]any{"format": "complex", "session": session(anonymous)}, map[string]any{caep + "session-established": map[string]any{}}},
@@ -204,5 +208,24 @@ func (r *setReceiver) await(t *testing.T) *jwt.Token {
 	case <-time.After(patience):
 		t.Fatal("no token came")
 		return nil
+	}
+}
+
+// Each reason of the contract has an entity behind it and words, but for the one that nobody knows.
+func TestReasonsHaveWords(t *testing.T) {
+	t.Parallel()
+	contract, err := os.ReadFile("../../httpapi/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`enum: \[(signed_out, [^\]]*)\]`).FindSubmatch(contract)
+	if m == nil {
+		t.Fatal("the contract lists no reasons")
+	}
+	got := events.CAEPCauses()
+	slices.Sort(got)
+	want := slices.DeleteFunc(slices.Sorted(strings.SplitSeq(string(m[1]), ", ")), func(reason string) bool { return reason == string(sessionstore.ReasonNotRecorded) })
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

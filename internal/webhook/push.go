@@ -24,22 +24,23 @@ func (c *Client) Push(ctx context.Context, to string, authorization tokens.Secre
 	if authorization != "" {
 		request.Header.Set("Authorization", string(authorization))
 	}
-	status, body, err := c.do(request)
+	answered, err := c.do(request)
+	status := answered.status
 	switch {
 	case err != nil:
 		return err
 	case status == http.StatusAccepted:
 		return nil
 	case status < 400:
-		return fmt.Errorf("answered %d, which is not 202", status)
+		return answered.refusal(fmt.Sprintf("answered %d, which is not 202", status))
 	}
-	var refusal struct {
+	var refused struct {
 		Code string `json:"err"`
 	}
-	if status == http.StatusBadRequest && json.Unmarshal(body, &refusal) == nil && errorCode.MatchString(refusal.Code) {
-		return fmt.Errorf("answered %d: %s", status, refusal.Code)
+	if status == http.StatusBadRequest && json.Unmarshal(answered.body, &refused) == nil && errorCode.MatchString(refused.Code) {
+		return answered.refusal(fmt.Sprintf("answered %d: %s", status, refused.Code))
 	}
-	return fmt.Errorf("answered %d", status)
+	return answered.refusal(fmt.Sprintf("answered %d", status))
 }
 
 // errorCode is the form of those that are registered (RFC 8935 §7.1). Text beside it, which may

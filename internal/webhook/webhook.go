@@ -31,6 +31,9 @@ const (
 // ErrSecret is that of a secret which is not whsec_ and base64. It shows nothing of it.
 var ErrSecret = errors.New("has a secret that is not base64")
 
+// errTimeout says in words what net/http says in those of its code.
+var errTimeout = errors.New("did not answer in time")
+
 // Message is what is sent. Its ID and Body are the same at each attempt. Receivers refuse a
 // message whose time is wrong, and a replica's clock may be: At is the present by the
 // database's.
@@ -89,28 +92,31 @@ func (c *Client) Send(ctx context.Context, to string, secret tokens.Secret, m Me
 	} {
 		request.Header.Set(name, value)
 	}
-	status, _, err := c.do(request)
-	if err == nil && (status < 200 || status > 299) {
-		err = fmt.Errorf("answered %d", status)
+	answered, err := c.do(request)
+	if err == nil && (answered.status < 200 || answered.status > 299) {
+		err = answered.refusal(fmt.Sprintf("answered %d", answered.status))
 	}
 	return err
 }
 
-// do returns the status of the answer, and the beginning of its body.
-func (c *Client) do(request *http.Request) (status int, body []byte, err error) {
+// do returns the answer.
+func (c *Client) do(request *http.Request) (answer, error) {
 	request.Header.Set("User-Agent", "latchkey")
 	response, err := c.http.Do(request)
 	if err != nil {
-		return 0, nil, withoutURL(err)
+		return answer{}, withoutURL(err)
 	}
 	defer func() { _ = response.Body.Close() }()
-	body, _ = io.ReadAll(io.LimitReader(response.Body, mostAnswered)) // the status counts
-	return response.StatusCode, body, nil
+	body, _ := io.ReadAll(io.LimitReader(response.Body, mostAnswered)) // the status counts
+	return answer{response.StatusCode, response.Header, body}, nil
 }
 
 // withoutURL takes the URL out of an error: it may hold a password.
 func withoutURL(err error) error {
 	if withURL, ok := errors.AsType[*url.Error](err); ok {
+		if withURL.Timeout() {
+			return errTimeout // in whichever part of it
+		}
 		err = withURL.Err
 	}
 	return fmt.Errorf("cannot be reached: %w", err)

@@ -4,7 +4,7 @@ let timer;
 form?.addEventListener("input", () => {
   clearTimeout(timer);
   timer = setTimeout(async () => {
-    const url = "/console/?" + new URLSearchParams(new FormData(form));
+    const url = "?" + new URLSearchParams(new FormData(form));
     const asked = form.q.value, answer = await fetch(url);
     if (!answer.ok || asked !== form.q.value) return;
     const page = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("found");

@@ -17,6 +17,9 @@ const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefo
 const iphone = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1";
 const chrome = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
+// long is as long as a subject may be, and has no place to break a line.
+const long = "x".repeat(255);
+
 let browser, theft;
 
 async function create(subject, agent, ip, more = {}) {
@@ -71,6 +74,7 @@ before(async () => {
   await create("ada", iphone, "198.51.100.4", { client: { label: "Ada's phone" } });
   await create("ada.lovelace", chrome, "2001:db8::17");
   await create("adam", chrome, "203.0.113.80");
+  await create(long, chrome, "203.0.113.81", { client: { label: "x".repeat(60) } });
 });
 after(() => browser?.close());
 
@@ -109,6 +113,7 @@ async function sound(page, picture) {
 const pages = [
   ["search", "/console/?q=ada"], ["subject", "/console/subject?id=ada"], ["session", null], ["thefts", "/console/thefts"], ["theft", "theft"], ["now", "/console/now"],
   ["by-address", "/console/?q=203.0.113.0%2F24"], ["nothing", "/console/?q=nobody"], ["missing", "/console/nowhere"],
+  ["long", `/console/subject?id=${long}`],
 ];
 
 for (const [look, options, pictures] of [
@@ -122,10 +127,10 @@ for (const [look, options, pictures] of [
       const page = await signedIn(t, { javaScriptEnabled: false });
       await page.fill("#q", "ada");
       await page.click(".search button");
-      await page.click('.hits a[href="/console/subject?id=ada"]');
+      await page.click('.hits a[href="./subject?id=ada"]');
       await page.click(".entry.live .what a");
       assert.match(await page.textContent("main"), /Its life/);
-      await page.click('nav a[href="/console/thefts"]');
+      await page.click('nav a[href$="/thefts"]');
       await page.click(".entry.theft .what a");
       assert.match(await page.textContent("main"), /Two different clients/);
       await page.click(".who button");
@@ -140,7 +145,7 @@ for (const [look, options, pictures] of [
       if (path === null) await page.locator(".entry.live", { hasText: "Ada's laptop" }).first().locator(".what a").click();
       else await page.goto(site + (path === "theft" ? `/console/thefts/${theft}` : path));
       await sound(page, pictures[name]);
-      if (name === "subject") {
+      if (name === "subject" || name === "long") {
         await page.locator("summary").first().click();
         await sound(page);
         await page.locator("summary").first().click();
@@ -153,7 +158,7 @@ for (const [look, options, pictures] of [
 test("what one types is found while one types", async (t) => {
   const page = await signedIn(t);
   await page.locator("#q").pressSequentially("ada.l");
-  await page.waitForSelector('.hits a[href="/console/subject?id=ada.lovelace"]');
+  await page.waitForSelector('.hits a[href="./subject?id=ada.lovelace"]');
   await page.waitForFunction(() => document.querySelectorAll(".hits li").length === 1);
   assert.equal(await page.inputValue("#q"), "ada.l");
   assert.match(page.url(), /q=ada\.l$/);
@@ -170,7 +175,7 @@ test("what was typed before the script came is found as well", async (t) => {
   }));
   await page.locator("#q").pressSequentially("ada.l");
   typed();
-  await page.waitForSelector('.hits a[href="/console/subject?id=ada.lovelace"]');
+  await page.waitForSelector('.hits a[href="./subject?id=ada.lovelace"]');
 });
 
 test("by keyboard alone", async (t) => {
@@ -213,7 +218,7 @@ describe("each action", () => {
       assert.deepEqual(await live(), [false, true, true, true]);
 
       await page.goto(`${site}/console/subject?id=${subject}`);
-      const kept = page.locator(".entry", { has: page.locator(`a[href="/console/sessions/${sessions[2].session.id}"]`) });
+      const kept = page.locator(".entry", { has: page.locator(`a[href="./sessions/${sessions[2].session.id}"]`) });
       await kept.locator("summary").click();
       await kept.locator("details button").click();
       await page.waitForSelector(".flash");

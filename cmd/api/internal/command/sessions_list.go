@@ -89,11 +89,21 @@ func (c *sessionsListCmd) print(a *app, sessions []sessionstore.Session) error {
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	c.printRow(table, "SESSION", "SUBJECT", "CREATED", "REFRESHED", "EXPIRES", "ENDED", "REASON", "BY", "CLIENT")
 	for _, s := range sessions {
-		c.printRow(table, s.ID.String(), terminal.Harmless(cmp.Or(s.Subject, "-")), formatTime(s.CreatedAt), cmp.Or(formatTime(s.RefreshedAt), "never"), formatTime(s.ExpiresAt),
-			formatTime(s.Ended.At), string(s.Ended.Reason), terminal.Harmless(cmp.Or(s.Ended.By, "-")),
+		c.printRow(table, s.ID.String(), short(cmp.Or(s.Subject, "-")), formatTime(s.CreatedAt), cmp.Or(formatTime(s.RefreshedAt), "never"), formatTime(s.ExpiresAt),
+			formatTime(s.Ended.At), string(s.Ended.Reason), short(cmp.Or(s.Ended.By, "-")),
 			terminal.Harmless(cmp.Or(s.Client.Label, s.Client.UserAgent, s.Client.IP, "-")))
 	}
 	return table.Flush()
+}
+
+// short is text for a column that is not the last one: one long subject makes no table too wide for all others. JSON
+// has it whole.
+func short(text string) string {
+	const longest = 64
+	if runes := []rune(text); len(runes) > longest {
+		text = string(runes[:longest-1]) + "…"
+	}
+	return terminal.Harmless(text)
 }
 
 // printRow leaves out what the list as a whole says.

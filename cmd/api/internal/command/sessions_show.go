@@ -2,6 +2,7 @@ package command
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
+	"github.com/latchkey-sessions/latchkey/internal/console"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -43,7 +45,17 @@ func (c *sessionsShowCmd) Run(a *app) error {
 				Refreshes int64 `json:"refreshes"`
 			}{sessionJSONOf(h.Session), h.Refreshes})
 		}
-		return a.printHistory(h)
+		var thief string
+		if h.Session.Ended.Reason == sessionstore.ReasonTheft {
+			report, err := store.Theft(a.ctx, c.ID)
+			if err != nil && !errors.Is(err, sessionstore.ErrNotFound) { // then it was cleaned up just now
+				return fmt.Errorf("session %s: %w", c.ID, err)
+			}
+			if thief = from(report.PresentedBy); thief != "" {
+				thief = "," + thief
+			}
+		}
+		return a.printHistory(h, thief)
 	})
 }
 
@@ -53,7 +65,8 @@ type event struct {
 	what string
 }
 
-func (a *app) printHistory(h sessionstore.History) error {
+// printHistory prints it. The thief is where a stolen token came from, if one did and that is known.
+func (a *app) printHistory(h sessionstore.History, thief string) error {
 	s := h.Session
 	events := []event{{s.CreatedAt, "created" + from(s.Client)}}
 	if s.UpdatedAt.After(s.CreatedAt) {
@@ -63,13 +76,11 @@ func (a *app) printHistory(h sessionstore.History) error {
 		events = append(events, event{s.RefreshedAt, fmt.Sprintf("last refreshed%s (%d %s in all)", from(s.LastClient), h.Refreshes, plural(h.Refreshes, "time"))})
 	}
 	if s.Ended.At.IsZero() {
-		events = append(events, event{s.ExpiresAt, "expires, unless it is refreshed"})
+		events = append(events, event{s.ExpiresAt, "expires, unless a refresh extends it"})
 	} else {
-		ended := "ended: " + string(s.Ended.Reason)
-		if s.Ended.By != "" {
-			ended += " (" + terminal.Harmless(s.Ended.By) + ")"
-		}
-		events = append(events, event{s.Ended.At, ended})
+		why := console.InWords(s.Ended)
+		why = strings.ToLower(why[:1]) + why[1:] // it begins with a word of ours
+		events = append(events, event{s.Ended.At, terminal.Harmless(why) + thief + " [" + string(s.Ended.Reason) + "]"})
 	}
 	slices.SortStableFunc(events, func(x, y event) int { return x.at.Compare(y.at) })
 	_, _ = fmt.Fprintf(a.stdout, "session %s of %s\n", s.ID, terminal.Harmless(cmp.Or(s.Subject, "nobody")))

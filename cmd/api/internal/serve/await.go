@@ -43,7 +43,7 @@ func (s *service) awaitDatabase(ctx context.Context, check func() error) error {
 		}
 	}
 	if err == nil {
-		s.log.InfoContext(ctx, "the database is there", "waited", time.Since(began).Round(time.Millisecond).String())
+		s.log.InfoContext(ctx, "the database is there", "waited_seconds", time.Since(began).Round(time.Millisecond).Seconds())
 	}
 	return err
 }

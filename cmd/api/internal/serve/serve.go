@@ -225,7 +225,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	noted := s.replica(db, accept)
 	page, operators, err := s.console(db, id, store, cfg, console.Service{
 		Version: s.version, Refreshes: measured.Refreshes, Clock: clockOf(accept), RevocationsAge: accept.Age, RevocationBound: time.Duration(s.RevocationBound),
-		Keys: keys.shown(id.ring), KeyRotation: keys.rotation(time.Duration(s.KeyRotationInterval)),
+		Keys: keys.shown(id.ring), OtherKeys: len(s.CompasSigningKey) > 0, KeyRotation: keys.rotation(time.Duration(s.KeyRotationInterval)),
 		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: runner, Events: queue,
 		Replicas: func(ctx context.Context) ([]replicas.Replica, error) { return replicas.List(ctx, db.Requests) },
 	})

@@ -1,0 +1,44 @@
+package console
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// A session that nobody has ended is live, also where no key is left that its tokens verify with:
+// whoever asks why its user was signed out has to see that.
+
+// keysSince is when the oldest of today's signing keys was made; zero where nobody knows.
+func (c *Console) keysSince(ctx context.Context) (oldest time.Time) {
+	if c.cfg.Service.Keys == nil || c.cfg.Service.OtherKeys {
+		return time.Time{}
+	}
+	keys, err := c.cfg.Service.Keys(ctx)
+	if err != nil {
+		return time.Time{} // without it, the page is as good as it was
+	}
+	for _, key := range keys {
+		id, err := uuid.Parse(key.ID)
+		if err != nil || id.Version() != 7 { // somebody else made it
+			return time.Time{}
+		}
+		made := time.Unix(id.Time().UnixTime())
+		if oldest.IsZero() || made.Before(oldest) {
+			oldest = made
+		}
+	}
+	return oldest
+}
+
+// lacksKey tells whether the session's tokens are older than all of today's keys.
+func (l layout) lacksKey(s sessionstore.Session) bool {
+	last := s.CreatedAt
+	if s.RefreshedAt.After(last) {
+		last = s.RefreshedAt
+	}
+	return s.Ended.At.IsZero() && last.Before(l.KeysSince)
+}

@@ -1,0 +1,44 @@
+package console
+
+import (
+	"log/slog"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/metrics"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// The charts have a name for each reason of the contract, and each outcome of the metrics that
+// is a refusal.
+func TestChartsHaveNames(t *testing.T) {
+	t.Parallel()
+	contract, err := os.ReadFile("../../httpapi/openapi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`enum: \[(signed_out, [^\]]*)\]`).FindSubmatch(contract)
+	if m == nil {
+		t.Fatal("the contract lists no reasons")
+	}
+	for reason := range strings.SplitSeq(string(m[1]), ", ") {
+		if endedBy[sessionstore.Reason(reason)] == "" {
+			t.Errorf("the reason %s has no name", reason)
+		}
+		if text := reasonOf(sessionstore.Ending{Cause: sessionstore.Cause{Reason: sessionstore.Reason(reason)}}).Text; strings.Contains(text, "_") || strings.Contains(text, ": "+reason) {
+			t.Errorf("%s is told as %q", reason, text)
+		}
+	}
+	outcomes := metrics.New("1.2.3", slog.New(slog.DiscardHandler), "shop").Refreshes()
+	if len(outcomes) < 10 {
+		t.Fatalf("%v", outcomes)
+	}
+	for outcome := range outcomes {
+		if refusedAs[outcome] == "" && !slices.Contains(givePairs, outcome) {
+			t.Errorf("the outcome %s has no name", outcome)
+		}
+	}
+}
