@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -136,6 +137,30 @@ func TestServeLeavesAReadOnlyServer(t *testing.T) {
 			}
 			return false
 		})
+	}
+}
+
+// A primary on which nothing can be written, for the database or for the role alone, is none:
+// the service and every command say so, and do nothing.
+func TestDatabaseThatTakesNoWrites(t *testing.T) {
+	t.Parallel()
+	for _, whose := range []string{`DATABASE "%s"`, `ROLE CURRENT_USER IN DATABASE "%s"`} {
+		database := testdb.URL(t)
+		settings := configure(t, database).With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"})
+		u, err := url.Parse(database)
+		if err != nil {
+			t.Fatal(err)
+		}
+		execute(t, database, `ALTER `+fmt.Sprintf(whose, strings.TrimPrefix(u.Path, "/"))+` SET default_transaction_read_only = on`)
+		if r := api(t, settings, "serve"); r.code != 1 || r.stderr != "api: the database of LATCHKEY_DATABASE_URL takes no writes: it is a standby, or default_transaction_read_only is on; it must be a primary\n" {
+			t.Errorf("%s: serve: %v", whose, r)
+		}
+		for _, args := range []string{"migrate", "migrate status", "migrate down --yes", "cleanup", "sessions list --subject=ada", "sessions revoke --subject=ada"} {
+			const hint = "; the database takes no writes: it is a standby, or default_transaction_read_only is on, for the server, the database or the role\n"
+			if r := api(t, settings, strings.Fields(args)...); r.code != 1 || r.stdout != "" || !strings.HasSuffix(r.stderr, hint) {
+				t.Errorf("%s: %s: %v", whose, args, r)
+			}
+		}
 	}
 }
 
