@@ -79,8 +79,11 @@ func (s *Server) introspecting(next handler) handler {
 		if errors.Is(err, errNotBasic) && len(r.Header.Values("Authorization")) == 0 {
 			id, secret, err = credentialsInForm(w, r)
 		}
-		if errors.Is(err, errNotBasic) || errors.Is(err, errManyBasic) {
+		switch {
+		case errors.Is(err, errNotBasic), errors.Is(err, errManyBasic):
 			return keyed(w, r)
+		case err != nil && !errors.Is(err, errBadBasic):
+			return err // the form did not arrive: nothing is wrong with what it may have held
 		}
 		key, known := s.serviceKey(secret.decoded)
 		if !known {
@@ -97,15 +100,19 @@ func (s *Server) introspecting(next handler) handler {
 }
 
 // credentialsInForm reads client_secret_post, and leaves the body to be read again. It
-// returns errNotBasic for what is no form with a secret: that is the next one's to judge.
+// returns errNotBasic for what is no form with a secret: that is the next one's to judge. A
+// form that cannot be read is an error of [readBody].
 func credentialsInForm(w http.ResponseWriter, r *http.Request) (id, secret credential, err error) {
 	if !hasMediaType(r.Header, formType) {
 		return id, secret, errNotBasic
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxFormBytes))
+	body, err := readBody(w, r, formType, maxFormBytes)
+	if err != nil {
+		return id, secret, err
+	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
-	values, invalid := url.ParseQuery(string(body))
-	if err != nil || invalid != nil || values.Get("client_secret") == "" {
+	values, err := url.ParseQuery(string(body))
+	if err != nil || values.Get("client_secret") == "" {
 		return id, secret, errNotBasic
 	}
 	if len(values["client_id"]) > 1 || len(values["client_secret"]) > 1 {

@@ -268,6 +268,7 @@ func TestClientHangsUpInItsBody(t *testing.T) {
 	internal := httptest.NewServer(s.server.Internal())
 	t.Cleanup(internal.Close)
 	const refresh = "POST /oauth2/token HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+	const introspect = "POST /oauth2/introspect HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 	const create = "POST /v1/sessions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer " + serviceKey + "\r\nContent-Type: application/json\r\n"
 	for _, test := range []struct {
 		server  *httptest.Server
@@ -279,6 +280,7 @@ func TestClientHangsUpInItsBody(t *testing.T) {
 		{public, refresh + "Content-Length: 50\r\n\r\ngrant_type=", true, 499},
 		{public, refresh + "Transfer-Encoding: chunked\r\n\r\n20\r\ngrant_type=", false, 499},
 		{internal, create + "Content-Length: 50\r\n\r\n{", false, 499},
+		{internal, introspect + "Content-Length: 50\r\n\r\nclient_secret=", false, 499},
 		{public, refresh + "Transfer-Encoding: chunked\r\n\r\nno length\r\n", false, 400},
 	} {
 		address := test.server.Listener.Addr()

@@ -82,10 +82,11 @@ func TestIntrospectWithAForm(t *testing.T) {
 	for _, o := range []option{
 		form("token", token), form("client_id", "backend", "token", token), form("client_id", "backend", "client_secret", "", "token", token),
 		jsonBody(`{"client_id":"backend","client_secret":"` + serviceKey + `","token":"` + token + `"}`),
-		form("client_id", "backend", "client_secret", serviceKey, "token", strings.Repeat("x", 17<<10)),
 	} {
 		introspect(o).wantProblem(t, 401, "invalid_client")
 	}
+	// A form that is too long says nothing of its secret.
+	introspect(form("client_id", "backend", "client_secret", serviceKey, "token", strings.Repeat("x", 17<<10))).wantProblem(t, 413, "invalid_request")
 	// What is in the header counts.
 	introspect(bearer("wrong"), form("client_id", "backend", "client_secret", serviceKey, "token", token)).wantProblem(t, 401, "invalid_token")
 	introspect(bearer(serviceKey), form("client_id", "backend", "client_secret", "wrong", "token", token)).want(t, 200)

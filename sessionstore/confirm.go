@@ -11,6 +11,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 const (
@@ -28,6 +29,8 @@ const (
 // such. A pair is recorded once a generation, off the answer's path.
 type confirmations struct {
 	pool isolation.Pool
+	// primary is the store's: where only reads come, this is the first write.
+	primary *primary.Watch
 
 	mu      sync.Mutex
 	pending map[uuid.UUID]accessVersion // by the pair's row
@@ -121,10 +124,16 @@ func (c *confirmations) run(ctx context.Context) {
 func (c *confirmations) flush(ctx context.Context) {
 	for {
 		batch := c.take()
-		if len(batch) == 0 || recordConfirmations(ctx, c.pool, batch) != nil {
+		if len(batch) == 0 || c.record(ctx, batch) != nil {
 			return
 		}
 	}
+}
+
+func (c *confirmations) record(ctx context.Context, batch map[uuid.UUID]accessVersion) error {
+	err := recordConfirmations(ctx, c.pool, batch)
+	c.primary.See(ctx, c.pool.Pool, err)
+	return err
 }
 
 // executor is the pool or a transaction on it.
@@ -149,5 +158,5 @@ func (c *confirmations) note(ctx context.Context, pair uuid.UUID, version access
 		return
 	}
 	// A failure is no reason to refuse a token that is good.
-	_ = recordConfirmations(ctx, c.pool, map[uuid.UUID]accessVersion{pair: version})
+	_ = c.record(ctx, map[uuid.UUID]accessVersion{pair: version})
 }

@@ -13,12 +13,13 @@ import (
 const beginningQuery = `SELECT now()`
 
 // The rows are locked in the order of their ids, as everywhere, and found by the
-// primary key: what was revoked before costs one look. Sessions of the future,
-// for which people signed in meanwhile, are left alone.
+// primary key: what was revoked before costs one look. Sessions for which people signed
+// in meanwhile are left alone. One that lies in the future, by the clock of this moment, is
+// none of them: the clock was ahead when it was made.
 const invalidateBatchQuery = `
 WITH "target" AS MATERIALIZED (
   SELECT "id", $4::text AS "reason", $5::text AS "by" FROM "sessionStore"
-  WHERE "id" > $1 AND "revokedAt" IS NULL AND "createdAt" <= $2
+  WHERE "id" > $1 AND "revokedAt" IS NULL AND ("createdAt" <= $2 OR "createdAt" > clock_timestamp())
   ORDER BY "id" LIMIT $3 FOR NO KEY UPDATE
 ), ` + revokeTargets + `
 SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`

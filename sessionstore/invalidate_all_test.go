@@ -26,6 +26,29 @@ SELECT gen_random_uuid(), "id", now(), now() + interval '1 day', (now() + interv
 const liveQuery = `SELECT count(*) FROM "sessionStore" s JOIN "sessionStoreToken" t ON t."session" = s."id"
   WHERE s."revokedAt" IS NULL OR t."revokedAt" IS NULL`
 
+// Sessions that were made while the database's clock was ahead are everybody's, too.
+func TestInvalidateAllAfterAClockWasAhead(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	early, pair := k.create(t, sessionstore.CreateParams{})
+	k.exec(t, `UPDATE "sessionStore" SET "createdAt" = now() + interval '1 day' WHERE "id" = $1`, early.ID)
+	k.exec(t, `UPDATE "sessionStoreToken" SET "createdAt" = now() + interval '1 day' WHERE "session" = $1`, early.ID)
+	k.create(t, sessionstore.CreateParams{})
+	var late sessionstore.TokenPair
+	n, err := k.InvalidateAll(t.Context(), func(int64) {
+		if late.RefreshToken == "" {
+			_, late = k.create(t, sessionstore.CreateParams{})
+		}
+	})
+	if err != nil || n != 2 {
+		t.Errorf("%d sessions were revoked, want 2: %v", n, err)
+	}
+	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("a refresh of a session that was made while the clock was ahead: %v", err)
+	}
+	k.refresh(t, late.RefreshToken, sessionstore.Rotated)
+}
+
 // Everybody is signed out, by two operators at once, and those who follow
 // revocations know within the bound. Who signs in meanwhile stays signed in.
 func TestInvalidateAll(t *testing.T) {
@@ -60,14 +83,17 @@ func TestInvalidateAll(t *testing.T) {
 		if batches, last = batches+1, n; batches > 1 {
 			return
 		}
-		_, late = s.create(t, sessionstore.CreateParams{Subject: "late"})
-		s.exec(t, `UPDATE "sessionStore" SET "createdAt" = now() + interval '1 min' WHERE "subject" = 'late'`) // for the second operator
+		began := make(chan struct{})
+		has := sync.OnceFunc(func() { close(began) })
 		other.Go(func() {
+			defer has()
 			var err error
-			if second, err = s.InvalidateAll(t.Context(), nil); err != nil {
+			if second, err = s.InvalidateAll(t.Context(), func(int64) { has() }); err != nil {
 				t.Error(err)
 			}
 		})
+		<-began
+		_, late = s.create(t, sessionstore.CreateParams{Subject: "late"})
 	})
 	other.Wait()
 	allEnded := time.Now()
@@ -93,8 +119,8 @@ func TestInvalidateAll(t *testing.T) {
 	if _, err := edge.Verify(ctx, string(late.AccessToken)); err != nil {
 		t.Errorf("who signed in meanwhile: %v", err)
 	}
-	if n, err := s.InvalidateAll(t.Context(), nil); n != 0 || err != nil {
-		t.Errorf("again: %d, %v", n, err)
+	if n, err := s.InvalidateAll(t.Context(), nil); n != 1 || err != nil {
+		t.Errorf("again: %d, %v; want the one that came late", n, err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
@@ -141,6 +142,76 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 		t.Errorf("on the primary, a revoked session: %v", err)
 	}
 	k.get(t, missed)
+}
+
+// A program is moved to another server, which takes over while the one before, which was
+// told to take no writes, goes on: no connection has ended. Nobody stays with that one: not
+// those who follow revocations, nor a pool that is a program's own and only read.
+func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
+	t.Parallel()
+	servers := testdb.NewReplicated(t)
+	address := testdb.NewAddress(t, servers.Primary)
+	connect := func() *pgxpool.Pool {
+		pool, err := pgxpool.New(t.Context(), address.URL(servers.Primary))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(pool.Close)
+		return pool
+	}
+	k := kit{pool: connect(), ring: newRing(t)}
+	k.Store = newStore(t, k.pool, k.ring, config())
+	const bound = time.Second
+	edge, err := k.Verifier(verifier.Config{Bound: bound, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var following sync.WaitGroup
+	following.Go(func() { _ = edge.Run(ctx) }) // it ends with the test
+	defer following.Wait()
+	defer stop()
+	reader := newStore(t, connect(), k.ring, config()) // beside no verifier
+
+	session, pair := k.create(t, sessionstore.CreateParams{})
+	_, other := k.create(t, sessionstore.CreateParams{})
+	verify := func() error { _, err := edge.Verify(t.Context(), string(pair.AccessToken)); return err }
+	k.await(t, "the first revocations", func() bool { return edge.Age() < bound && verify() == nil })
+	read := func(token tokens.Secret) error { _, _, err := reader.Get(t.Context(), string(token)); return err }
+	if err := read(pair.AccessToken); err != nil {
+		t.Fatal(err)
+	}
+	for _, statement := range []string{`ALTER SYSTEM SET default_transaction_read_only = on`, `SELECT pg_reload_conf()`} {
+		if _, err := servers.Primary.Pool().Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	servers.CatchUp()
+	servers.Promote()
+	address.Lead(servers.Standby)
+
+	if err := newStore(t, servers.Standby.Pool(), k.ring, config()).Invalidate(t.Context(), session.ID); err != nil {
+		t.Fatal(err)
+	}
+	past := time.Now().Add(bound)
+	k.await(t, "the revocation", func() bool {
+		began := time.Now()
+		err := verify()
+		if err == nil && began.After(past) {
+			t.Fatalf("a revoked token is accepted %v past the bound", began.Sub(past))
+		}
+		return errors.Is(err, verifier.ErrRevoked)
+	})
+	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("a strict check beside a verifier: %v", err)
+	}
+	// What only reads finds out by the first use of a pair, which it has to note.
+	if err := read(other.AccessToken); err != nil {
+		t.Errorf("the first use of a pair: %v", err)
+	}
+	if err := read(pair.AccessToken); !errors.Is(err, sessionstore.ErrEnded) {
+		t.Errorf("a strict check after that: %v", err)
+	}
 }
 
 // Who follows revocations follows no standby: past the bound it knows of nothing more,

@@ -15,8 +15,11 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/internal/revocations"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -29,14 +32,17 @@ type arena struct {
 	cfg              sessionstore.Config
 	ending, refusing *sessionstore.Store // have room for one session of a subject
 	editing          *sessionstore.Store // asks the program what a new pair is to have
+	thumbprint       string              // of a client's key
 }
 
 func setupArena(t *testing.T) *arena {
 	t.Helper()
 	cfg := sealing(t, newKeyset(t))
 	cfg.CompasSigningKey = compasKey
-	cfg.Grace = 1 // ns: every refresh with the newest token rotates it, and every predecessor is late
-	a := &arena{compas: compas{kit: setupFast(t, cfg), accessTTL: 10 * time.Minute, refreshTTL: 48 * time.Hour}, cfg: cfg}
+	cfg.Grace = 1                                                 // ns: every refresh with the newest token rotates it, and every predecessor is late
+	cfg.Leaks = &leakTable{fail: errors.New("the queue is full")} // reports are kept
+	a := &arena{compas: compas{kit: setupFast(t, cfg), accessTTL: 10 * time.Minute, refreshTTL: 48 * time.Hour}, cfg: cfg, thumbprint: testkeys.NewDevice(t).Thumbprint(t)}
+	a.exec(t, `CREATE TABLE "leaks" ("report" jsonb)`)
 	cfg.SessionsPerSubject = 1
 	a.ending = newStore(t, a.pool, a.ring, cfg)
 	cfg.SessionsPerSubjectAction = sessionstore.RefuseNew
@@ -87,12 +93,28 @@ func (a *arena) contest(t *testing.T, ofCompas bool) *contested {
 
 // present refreshes, and keeps what it gets.
 func (s *contested) present(ctx context.Context, store *sessionstore.Store, token tokens.Secret) error {
-	got, err := store.RefreshTokens(ctx, string(token), sessionstore.Client{})
+	return s.presentWith(ctx, store, token, "")
+}
+
+// presentWith is present with a proof of the key with that thumbprint, if it is not empty.
+func (s *contested) presentWith(ctx context.Context, store *sessionstore.Store, token tokens.Secret, thumbprint string) error {
+	got, err := store.RefreshTokensWithProof(ctx, string(token), thumbprint, sessionstore.Client{})
 	if err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.gotten = append(s.gotten, got.Pair)
 	}
+	return err
+}
+
+// revokeAnew revokes as a replica does that knows of an end which the database has lost.
+func (s *contested) revokeAnew(ctx context.Context) error {
+	conn, err := s.pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	_, err = sessionstore.RevokeAnew(ctx, conn.Conn(), []revocations.Ended{{ID: s.id, At: time.Now(), Reason: string(sessionstore.ReasonOperator)}})
 	return err
 }
 
@@ -210,6 +232,7 @@ var moves = []move{
 	{name: "replacement within a limit", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.replace(ctx, s.ending, sessionstore.CreateParams{})
 	}},
+	{name: "revocation that was lost", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.revokeAnew(ctx) }},
 	{name: "operator's UPDATE", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		// More than once, in transactions of their own.
 		for range 2 {
@@ -236,6 +259,9 @@ var moves = []move{
 	}},
 	{name: "refresh with other claims and lifetimes", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.present(ctx, s.editing, s.newer)
+	}},
+	{name: "refresh that binds to a key", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		return s.presentWith(ctx, s.Store, s.newer, s.thumbprint)
 	}},
 	{name: "late retry", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.former) }},
 	{name: "confirmation", do: func(ctx context.Context, _ *testing.T, s *contested) error {
@@ -283,6 +309,15 @@ var moves = []move{
 	}},
 	{name: "patch that supersedes", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, err := s.Patch(ctx, s.id, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: time.Hour}})
+		return err
+	}},
+	{name: "own patch", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		label := fmt.Sprint("phone ", rand.Int())
+		_, err := s.PatchOwn(ctx, s.subject, s.id, sessionstore.Patch{Label: &label})
+		return err
+	}},
+	{name: "reports that were kept", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+		_, err := s.EnqueueKeptLeaks(ctx, &leakTable{})
 		return err
 	}},
 	{name: "reseal", do: func(ctx context.Context, _ *testing.T, s *contested) error {
@@ -358,8 +393,14 @@ func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
 		refresh, access = append(refresh, pair.RefreshToken), append(access, pair.AccessToken)
 	}
 	for _, token := range refresh {
-		if got, err := s.RefreshTokens(t.Context(), string(token), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) && !errors.Is(err, sessionstore.ErrNotFound) {
-			t.Errorf("a refresh after the end: %v, %v", got.Outcome, err)
+		for _, thumbprint := range []string{"", s.thumbprint} {
+			got, err := s.RefreshTokensWithProof(t.Context(), string(token), thumbprint, sessionstore.Client{})
+			if thumbprint == "" && errors.Is(err, sessionstore.ErrNotProven) {
+				continue // it is bound
+			}
+			if !errors.Is(err, sessionstore.ErrEnded) && !errors.Is(err, sessionstore.ErrNotFound) {
+				t.Errorf("a refresh after the end: %v, %v", got.Outcome, err)
+			}
 		}
 	}
 	for _, token := range access {
@@ -498,6 +539,50 @@ func TestRevocationSeesWhatItWaitedFor(t *testing.T) {
 			}
 			s.check(t, true, errs)
 		})
+	}
+}
+
+// An operator's session may have another isolation level, which shows it nothing that was
+// made while its statement waited: it must then be told that it has revoked nothing.
+func TestRevocationByHandAtAnyLevel(t *testing.T) {
+	t.Parallel()
+	a := setupArena(t)
+	for _, level := range []pgx.TxIsoLevel{pgx.ReadCommitted, pgx.RepeatableRead, pgx.Serializable} {
+		s := a.contest(t, true)
+		// Compas was stopped while it rotated the token: nothing of the row is changed any more.
+		a.exec(t, `UPDATE "sessionStoreToken" SET "revokedAt" = now() WHERE "id" = $1`, s.waiting.refreshRow)
+		holder, err := a.pool.Begin(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
+		if _, err := holder.Exec(t.Context(), `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`, s.id); err != nil {
+			t.Fatal(err)
+		}
+		var both sync.WaitGroup
+		var takeOver, byHand error
+		both.Go(func() { takeOver = s.present(t.Context(), s.Store, s.waiting.refresh) })
+		a.awaitWaiting(t, 1)
+		both.Go(func() {
+			byHand = pgx.BeginTxFunc(t.Context(), a.pool, pgx.TxOptions{IsoLevel: level}, func(tx pgx.Tx) error {
+				_, err := tx.Exec(t.Context(), `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, s.id)
+				return err
+			})
+		})
+		a.awaitWaiting(t, 2)
+		if err := holder.Commit(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		both.Wait()
+		if takeOver != nil {
+			t.Fatalf("%s: %v", level, takeOver)
+		}
+		if answer, ok := errors.AsType[*pgconn.PgError](byHand); ok && answer.Code == "40001" && level != pgx.ReadCommitted {
+			a.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, s.id) // again, as the error asks for
+		} else if byHand != nil {
+			t.Fatalf("%s: %v", level, byHand)
+		}
+		s.check(t, true, [2]error{})
 	}
 }
 

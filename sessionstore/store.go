@@ -57,6 +57,7 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 		creations: queue(conns, on.create), readings: queue(conns, on.read), rotations: queue(conns, on.rotate),
 		loadings: queue(conns, on.load), writings: queue(conns, on.write), revocations: queue(conns, on.revoke),
 	}
+	store.seen.primary = &store.primary
 	if cfg.CompasSigningKey != "" {
 		if store.compas, err = compas.New(pool, cfg.CompasSigningKey, cfg.Tokens, on.rules); err != nil {
 			return nil, err

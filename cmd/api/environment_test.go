@@ -69,7 +69,10 @@ func TestServeUnderOldNames(t *testing.T) {
 // What cannot be meant stops the start before anything is done. What belongs to somebody else does not.
 func TestNamesOfVariables(t *testing.T) {
 	t.Parallel()
-	const secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
+	const (
+		secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
+		quoted = " is in quotation marks, which are a part of its value here: leave them out (docker run --env-file and kubectl --from-env-file keep them)"
+	)
 	dir := t.TempDir()
 	list := "keys list --file=" + filepath.Join(dir, "signing-keys.json")
 	mustLine(t, nil, "keys", "init", "--dir", dir)
@@ -85,6 +88,12 @@ func TestNamesOfVariables(t *testing.T) {
 		{env{"LATCHKEY_GRACE": secret}, "keys init", "LATCHKEY_GRACE is not a setting: did you mean LATCHKEY_REFRESH_GRACE?"},
 		{env{"LATCHKEY_TRUSTED_PROXYS": secret}, "sessions list --subject=ada", "LATCHKEY_TRUSTED_PROXYS is not a setting: did you mean LATCHKEY_TRUSTED_PROXIES?"},
 		{env{"SERVICE_KEYS": "a:" + secret, "LATCHKEY_SERVICE_KEYS": "b:" + secret}, "serve", "SERVICE_KEYS and LATCHKEY_SERVICE_KEYS are both set, and differ: SERVICE_KEYS is the old name of LATCHKEY_SERVICE_KEYS, and only one of them may be set"},
+		{env{"LATCHKEY_PUBLIC_PORT": "8080"}, "serve", "LATCHKEY_PUBLIC_PORT is not a setting: did you mean LATCHKEY_PUBLIC_ADDR?"},
+		{env{"LATCHKEY_AUDIENCE": `"latchkey"`}, "serve", "LATCHKEY_AUDIENCE" + quoted},
+		{env{"AUDIENCE": `'latchkey'`}, "serve", "AUDIENCE" + quoted},
+		{env{"LATCHKEY_COMPAS_SIGNING_KEY": `"` + secret + `"`}, "serve", "LATCHKEY_COMPAS_SIGNING_KEY" + quoted},
+		{env{"LATCHKEY_DATABASE_URL": `"private"`}, "migrate", "LATCHKEY_DATABASE_URL" + quoted},
+		{env{"LATCHKEY_CLIENT_ID": `"`}, list, ""},
 		{env{"PUBLIC_ADDR": "8080"}, "serve", `PUBLIC_ADDR is "8080"; it must be host:port or :port, such as 127.0.0.1:8081 or :8080`},
 
 		{env{"LATCHKEY_DATABSE_URL": ""}, list, ""},

@@ -12,7 +12,10 @@ import (
 // A forgotten address of the database does not become another, empty database.
 func TestForgottenDatabase(t *testing.T) {
 	t.Parallel()
-	const secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
+	const (
+		secret = "hunter2-hunter2-hunter2-hunter2-hunter2"
+		empty  = " is empty; it must be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full, or private for a database below LATCHKEY_VAR_DIR"
+	)
 	set := func(name string) string {
 		return name + " is set and LATCHKEY_DATABASE_URL is not: set it to the PostgreSQL that has the sessions, or to private for a database below LATCHKEY_VAR_DIR"
 	}
@@ -31,6 +34,12 @@ func TestForgottenDatabase(t *testing.T) {
 		{env{"LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey("a")}, "keys rotate", 2, set("LATCHKEY_KEY_ENCRYPTION_KEY")},
 		{env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t)}, "data reencrypt", 2, set("LATCHKEY_DATA_ENCRYPTION_KEYSET")},
 		{env{"LATCHKEY_REFRESH_GRACE": "0s", "LATCHKEY_ISSUER": "https://login.example.com"}, "serve", 2, "LATCHKEY_REFRESH_GRACE is 0s; it must be a duration above 0, such as 15s"},
+
+		// The variable is there, and what was to be in it is not.
+		{env{"LATCHKEY_DATABASE_URL": " "}, "serve", 2, "LATCHKEY_DATABASE_URL" + empty},
+		{env{"LATCHKEY_DATABASE_URL": "\n"}, "migrate", 2, "LATCHKEY_DATABASE_URL" + empty},
+		{nil, "migrate --database-url=", 2, "--database-url" + empty},
+		{nil, "serve --database-url=", 2, "--database-url" + empty},
 
 		// Nothing says that a database was forgotten, and there is none.
 		{nil, "migrate", 1, "there is no database: LATCHKEY_DATABASE_URL is not set, and ./var holds none; with LATCHKEY_DATABASE_URL=private, api migrate makes one there"},

@@ -34,6 +34,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host/db?servicefile=/none&service=x"}, "LATCHKEY_DATABASE_URL is an address that names what cannot be read (failed to read service (failed to read service file: /none))" + database},
 		{env{"LATCHKEY_DATABASE_URL": "postgres://u:%zz" + secret + "@host/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (failed to parse as URL (invalid percent-encoded token in password))" + database},
 		{env{"LATCHKEY_DATABASE_URL": "mysql://u:" + secret + "@host/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (failed to parse as keyword/value (invalid keyword/value))" + database},
+		{configured.With(env{"LATCHKEY_DIRECT_DATABASE_URL": "\r\n"}), "LATCHKEY_DIRECT_DATABASE_URL is empty; it must be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full"},
 		{env{"LATCHKEY_VAR_DIR": " var"}, `LATCHKEY_VAR_DIR is " var"` + text},
 		{env{"LATCHKEY_PUBLIC_ADDR": "8080"}, `LATCHKEY_PUBLIC_ADDR is "8080"` + address},
 		{env{"LATCHKEY_PUBLIC_ADDR": ":http"}, `LATCHKEY_PUBLIC_ADDR is ":http"` + address},

@@ -19,7 +19,7 @@ func TestQueriesPrepare(t *testing.T) {
 	defer conn.Release()
 	for name, query := range map[string]string{
 		"get": `SELECT s."id"` + getColumns, "find": findQuery, "lock": lockQuery, "read": readQuery,
-		"insertPair": insertPairQuery, "retire": retireQuery, "rows": rowsQuery,
+		"insertPair": insertPairQuery, "retire": retireQuery, "touch": touchQuery, "rows": rowsQuery,
 	} {
 		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
 			t.Errorf("%s: %v", name, err)

@@ -82,6 +82,11 @@ VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE '
 // that a refresh by Compas may want.
 const retireQuery = `UPDATE "sessionStoreToken" SET "revokedAt" = now() WHERE "id" = $1 AND "revokedAt" IS NULL`
 
+// touchQuery changes nothing of the session, whose lock the transaction has, but its
+// version. Whoever revokes it by hand at a level that shows nothing of the new pair, and
+// waits meanwhile, gets an error instead of a revocation that leaves the pair live.
+const touchQuery = `UPDATE "sessionStore" SET "updatedAt" = "updatedAt" WHERE "id" = $1`
+
 // TakeOver makes the pair that follows a refresh row of Compas, in a transaction that
 // locks the session and the row. The error is pgx.ErrNoRows if there is no such row.
 // Nothing is made if the session has ended, or the token has expired; or if the row was rotated too long ago,
@@ -140,8 +145,10 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 		pgvalue.OrNull(t.UserAgent), pgvalue.OrNull(t.IP), pgvalue.OrNull(n.BoundTo), n.Audience, pgvalue.OrNull(n.Claims), n.Client, n.Grace, end); err != nil {
 		return d, now, err
 	}
-	_, err = tx.Exec(ctx, retireQuery, pgvalue.UUID(t.Row))
-	return d, now, err
+	batch = &pgx.Batch{}
+	batch.Queue(retireQuery, pgvalue.UUID(t.Row))
+	batch.Queue(touchQuery, pgvalue.UUID(n.SessionID))
+	return d, now, tx.SendBatch(ctx, batch).Close()
 }
 
 // lived is for how many seconds tokens lived before, and what of it the session was given

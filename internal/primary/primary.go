@@ -25,8 +25,12 @@ var ErrReadOnly = pgconn.ErrReadOnlyConnection
 
 // Require makes connections with these settings lead to a server that takes writes: a
 // standby is refused as soon as it is connected to, and of several addresses that of
-// the primary is found.
+// the primary is found. A connection ends when its server refuses a write.
 func Require(cfg *pgx.ConnConfig) {
+	stays := cfg.OnPgError
+	cfg.OnPgError = func(conn *pgconn.PgConn, answer *pgconn.PgError) bool {
+		return answer.Code != readOnlyTransaction && (stays == nil || stays(conn, answer))
+	}
 	cfg.ValidateConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 		err := pgconn.ValidateConnectTargetSessionAttrsReadWrite(ctx, conn)
 		if errors.Is(err, ErrReadOnly) {
@@ -36,9 +40,29 @@ func Require(cfg *pgx.ConnConfig) {
 	}
 }
 
-// leaveQuery ends a connection that a pooler keeps to a standby, so that the pooler
-// makes a new one. It only ends its own.
-const leaveQuery = `SELECT pg_terminate_backend(pg_backend_pid()) WHERE pg_is_in_recovery()`
+// isReadOnly tells a server that was told to take no writes, as one from which a program
+// is moved to another.
+const isReadOnly = `current_setting('default_transaction_read_only')::boolean`
+
+// leaveQuery ends a connection that a pooler keeps to a server that takes no writes, so
+// that the pooler makes a new one. It only ends its own.
+const leaveQuery = `SELECT pg_terminate_backend(pg_backend_pid()) WHERE pg_is_in_recovery() OR ` + isReadOnly
+
+// ReadOnlyQuery asks whether a server takes no writes. A connection that never writes has to:
+// nothing else tells it that another server has taken over, where the one before goes on.
+const ReadOnlyQuery = `SELECT pg_is_in_recovery() OR ` + isReadOnly
+
+// CheckWrites reads the answer to [ReadOnlyQuery]: it is [ErrReadOnly], or nil.
+func CheckWrites(row pgx.Row) error {
+	var readOnly bool
+	if err := row.Scan(&readOnly); err != nil {
+		return err
+	}
+	if readOnly {
+		return ErrReadOnly
+	}
+	return nil
+}
 
 // readOnlyTransaction is the SQLSTATE with which a standby refuses what only the
 // primary may do, and a primary a write where default_transaction_read_only is on.

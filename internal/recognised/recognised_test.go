@@ -56,7 +56,15 @@ func TestLacks(t *testing.T) {
 
 	exec(`UPDATE "sessionStoreRecognised" SET "lastUsed" = now() - interval '1 hour' WHERE "kind" = 'signing key'`)
 	want("they were made after its last use", after, recognised.Missing{Mark: key("a.1")})
-	exec(`UPDATE "sessionStoreRecognised" SET "lastUsed" = now() WHERE "kind" = 'signing key'`)
+	// A clock that was ahead, until when pairs were made, was put right.
+	exec(`UPDATE "sessionStoreRecognised" SET "lastUsed" = now() + interval '1 day'`)
+	exec(`UPDATE "sessionStoreToken" SET "createdAt" = now() + interval '12 hours'`)
+	if err := recognised.Note(t.Context(), pool, before); err != nil {
+		t.Fatal(err)
+	}
+	want("they were made by a clock that was ahead", after, recognised.Missing{Mark: key("a.1"), Sessions: 3})
+	exec(`UPDATE "sessionStoreToken" SET "createdAt" = now()`)
+	exec(`UPDATE "sessionStoreRecognised" SET "lastUsed" = now()`)
 	exec(`UPDATE "sessionStoreToken" SET "revokedAt" = now() WHERE "session" = (SELECT min("id"::text)::uuid FROM "sessionStore")`)
 	want("one has ended", after, recognised.Missing{Mark: key("a.1"), Sessions: 2})
 

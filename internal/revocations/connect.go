@@ -80,5 +80,5 @@ func waitForNotification(ctx context.Context, conn *pgx.Conn) error {
 func check(ctx context.Context, conn *pgx.Conn) error {
 	ctx, cancel := context.WithTimeout(ctx, listenTimeout)
 	defer cancel()
-	return conn.Ping(ctx)
+	return primary.CheckWrites(conn.QueryRow(ctx, primary.ReadOnlyQuery))
 }

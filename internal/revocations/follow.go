@@ -52,6 +52,7 @@ func (r *Source) Follow(ctx context.Context, set *verifier.Set) error {
 		asked := set.Now()
 		if err := f.ask(ctx); err != nil && ctx.Err() == nil {
 			set.Failed(sessionerr.Unavailable("follow revocations", err))
+			r.primary.See(ctx, r.Pool, err)
 		}
 		select {
 		case <-timer.C:
@@ -170,6 +171,7 @@ func (f *follower) query(ctx context.Context, query string, args []any, found fu
 	batch.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY`)
 	batch.Queue(`SET LOCAL jit = off`)
 	batch.Queue(`SET LOCAL statement_timeout = '5min'`)
+	batch.Queue(primary.ReadOnlyQuery).QueryRow(primary.CheckWrites)
 	batch.Queue(query, args...).Query(func(rows pgx.Rows) error {
 		now, err = readRevocations(rows, found)
 		return err

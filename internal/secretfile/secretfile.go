@@ -7,15 +7,27 @@
 package secretfile
 
 import (
+	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
+	"unicode/utf8"
 )
 
-// ErrWritable says that somebody else may write the file.
-var ErrWritable = errors.New("somebody else may write it")
+var (
+	// ErrWritable says that somebody else may write the file.
+	ErrWritable = errors.New("somebody else may write it")
+	// ErrNotText says that the file is not text in UTF-8, as of an editor or a shell that writes UTF-16: a secret would be
+	// another one.
+	ErrNotText = errors.New("not text in UTF-8")
+)
 
-// Read returns what is in the file. A file that is not there is an error that is fs.ErrNotExist.
+// byteOrderMark is what some programs begin text in UTF-8 with. It is no part of the text.
+var byteOrderMark = []byte("\ufeff")
+
+// Read returns the text in the file, without a byte order mark. A file that is not there is an error that is
+// fs.ErrNotExist.
 func Read(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
@@ -36,5 +48,13 @@ func Read(path string) ([]byte, error) {
 		return nil, err
 	}
 
-	return io.ReadAll(file)
+	content, err := io.ReadAll(file)
+	switch {
+	case err != nil:
+		return nil, err
+	case !utf8.Valid(content) || bytes.IndexByte(content, 0) >= 0:
+		return nil, fmt.Errorf("%s: %w", path, ErrNotText)
+	}
+
+	return bytes.TrimPrefix(content, byteOrderMark), nil
 }

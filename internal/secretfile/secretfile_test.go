@@ -54,6 +54,31 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// A file is read as what its writer meant, or not at all.
+func TestOnlyText(t *testing.T) {
+	t.Parallel()
+	for content, want := range map[string]string{
+		"\ufeffsecret\r\n":                       "secret\r\n",
+		"s\u00e9cret":                            "s\u00e9cret",
+		"":                                       "",
+		"\xff\xfes\x00e\x00c\x00r\x00e\x00t\x00": "", // UTF-16 with a byte order mark
+		"s\x00e\x00c\x00r\x00e\x00t\x00":         "", // and without
+		"s\xe9cret":                              "", // ISO 8859-1
+	} {
+		path := secret(t, 0o600, 0o700)
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got, err := secretfile.Read(path)
+		if string(got) != want || (err != nil) != (want == "" && content != "") {
+			t.Errorf("%q: %q, %v", content, got, err)
+		}
+		if err != nil && (!errors.Is(err, secretfile.ErrNotText) || err.Error() != path+": not text in UTF-8") {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
+}
+
 func TestWhatOthersMayWriteIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

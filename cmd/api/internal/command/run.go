@@ -16,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
 const (
@@ -118,6 +119,9 @@ const insufficientPrivilege = "42501"
 
 // hint says more than an error does, where more can be said.
 func hint(err error) string {
+	if primary.Refused(err) {
+		return "; the database takes no writes: it is a standby, or default_transaction_read_only is on, for the server, the database or the role"
+	}
 	if said, ok := errors.AsType[*pgconn.PgError](err); ok && said.Code == insufficientPrivilege {
 		return "; docs/operations.md has the GRANTs that each command needs, under Roles in PostgreSQL"
 	}

@@ -1,9 +1,14 @@
 package database
 
 import (
+	"fmt"
 	"os"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
@@ -21,5 +26,51 @@ func TestRequestsAreNotCompiled(t *testing.T) {
 	var jit string
 	if err := pool.QueryRow(t.Context(), "SHOW jit").Scan(&jit); err != nil || jit != "off" {
 		t.Errorf("%q, %v", jit, err)
+	}
+}
+
+// Each pool leaves a server that was told to take no writes and goes on, for the one to which
+// the address leads.
+func TestPoolsLeaveAReadOnlyServer(t *testing.T) {
+	t.Parallel()
+	before, after := testdb.NewServer(t), testdb.NewServer(t)
+	address := testdb.NewAddress(t, before)
+	source := Source{URL: address.URL(before)}
+	pools, err := Open(t.Context(), source, source, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pools.Close()
+	const write = `CREATE TABLE "%s" ()`
+	all := map[string]*pgxpool.Pool{"requests": pools.Requests, "tasks": pools.Tasks, "direct": pools.Direct}
+	for name, pool := range all {
+		if _, err := pool.Exec(t.Context(), fmt.Sprintf(write, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, statement := range []string{`ALTER SYSTEM SET default_transaction_read_only = on`, `SELECT pg_reload_conf()`} {
+		if _, err := before.Pool().Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, pool := range all { // a server takes a moment to tell its connections
+		for began, takesWrites := time.Now(), true; takesWrites; time.Sleep(time.Millisecond) {
+			if err := pool.QueryRow(t.Context(), `SELECT NOT current_setting('default_transaction_read_only')::boolean`).Scan(&takesWrites); err != nil || time.Since(began) > time.Minute {
+				t.Fatal(name, err)
+			}
+		}
+	}
+	for name, pool := range all {
+		for range 2 { // the second is refused as soon as it is made
+			if _, err := pool.Exec(t.Context(), fmt.Sprintf(write, name+" again")); !primary.Refused(err) {
+				t.Errorf("%s, on a server that takes no writes: %v", name, err)
+			}
+		}
+	}
+	address.Lead(after)
+	for name, pool := range all {
+		if _, err := pool.Exec(t.Context(), fmt.Sprintf(write, name)); err != nil {
+			t.Errorf("%s, with the address of another server: %v", name, err)
+		}
 	}
 }

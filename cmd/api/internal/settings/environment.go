@@ -16,9 +16,16 @@ import (
 // prefix begins each variable, so that one which is misspelt can be told from another program's.
 const prefix = "LATCHKEY_"
 
-// clusterVariable is what Kubernetes gives a container for each service of its namespace, here for one that is called
-// latchkey or latchkey-something.
-var clusterVariable = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
+// Kubernetes gives a container variables for each service of its namespace, here for one that is called latchkey or
+// latchkey-something. Some of their names could be meant for a setting, such as LATCHKEY_PUBLIC_PORT: their values tell.
+var (
+	clusterVariable = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))$`)
+	clusterPort     = regexp.MustCompile(`_PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://`)
+)
+
+func isOfCluster(name, value string) bool {
+	return clusterVariable.MatchString(name) || clusterPort.MatchString(name+"="+value)
+}
 
 // fromEnvironment is the value of a setting that came from an environment variable.
 type fromEnvironment struct{ variable, value string }
@@ -64,6 +71,9 @@ func (e *Environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 		return nil, err
 	}
 	found, err := e.find(flag)
+	if err == nil && isQuoted(found.value) {
+		err = WrongTogether(found.variable + " is in quotation marks, which are a part of its value here: leave them out (docker run --env-file and kubectl --from-env-file keep them)")
+	}
 	if err == nil && flag.Tag.Has("secret") {
 		found, err = e.orFile(flag, found)
 	}
@@ -74,6 +84,12 @@ func (e *Environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 		e.renamed = append(e.renamed, found.variable+" to "+name)
 	}
 	return found, nil
+}
+
+// isQuoted tells a value in quotation marks as a shell wants them. No setting is meant to have them: a name would be
+// another one, and a secret none that anybody else knows.
+func isQuoted(value string) bool {
+	return len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[0] == value[len(value)-1]
 }
 
 // find returns a variable with its value, or no value.
@@ -141,7 +157,7 @@ func (e *Environment) checkNames(app *kong.Application) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.variables)) {
-		if strings.HasPrefix(name, prefix) && !slices.Contains(known, name) && !clusterVariable.MatchString(name) {
+		if strings.HasPrefix(name, prefix) && !slices.Contains(known, name) && !isOfCluster(name, e.variables[name]) {
 			return WrongTogether(name + " is not a setting: did you mean " + nearest(name, known) + "?")
 		}
 	}

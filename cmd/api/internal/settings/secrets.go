@@ -33,6 +33,9 @@ func (d *databaseURL) Decode(ctx *kong.DecodeContext) error {
 			may += ", or private for a database below LATCHKEY_VAR_DIR"
 		}
 		text = strings.TrimSpace(text) // the line break at a file's end, as $(cat …) in YAML keeps it
+		if text == "" {                // pgx would take it for some server of this machine, and we for the private database
+			return "empty", may
+		}
 		if _, err := pgxpool.ParseConfig(text); err != nil && (text != private || !mayBePrivate) {
 			return unusable(err), may
 		}
