@@ -69,11 +69,14 @@ func CustomClaims(text []byte) (string, error) {
 // Scope is the scope that a session was given among its own claims (RFC 6749 §3.3);
 // empty for none.
 func (c Claims) Scope() string {
+	// Most have none, and then nothing is decoded: the form has one spelling of a name.
+	if !strings.Contains(c.Custom, `"scope":`) {
+		return ""
+	}
 	var own struct {
 		Scope string `json:"scope"`
 	}
-	// Most have none, and then nothing is decoded: the form has one spelling of a name.
-	if !strings.Contains(c.Custom, `"scope":`) || c.Decode(&own) != nil {
+	if c.Decode(&own) != nil {
 		return ""
 	}
 	return own.Scope
