@@ -105,7 +105,10 @@ func TestActorOfARevocation(t *testing.T) {
 	for _, together := range []bool{false, true} {
 		want := map[uuid.UUID]*tokens.Actor{}
 		for _, params := range []sessionstore.CreateParams{
-			{}, {Claims: []byte(`{"role":"editor"}`)}, {Cookie: "session"}, {Actor: actor},
+			{},
+			{Claims: []byte(`{"role":"editor"}`)},
+			{Cookie: "session"},
+			{Actor: actor},
 			{Actor: actor, Authentication: &tokens.Authentication{ACR: "gold"}, Cookie: "session", Claims: []byte(`{"note":"a\nb"}`)},
 		} {
 			session, _ := k.create(t, params)

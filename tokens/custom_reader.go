@@ -284,7 +284,7 @@ func small(c rune) byte {
 	case 'A' <= c && c <= 'Z':
 		return byte(c - 'A' + 'a')
 	case c < utf8.RuneSelf:
-		return byte(c)
+		return byte(c) //nolint:gosec // G115: it is below 0x80
 	case c == '\u0131', c == '\u0130':
 		return 'i'
 	}
