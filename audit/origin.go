@@ -16,7 +16,8 @@ const (
 	// ServiceKey is a backend; ID is its key's name.
 	ServiceKey ActorType = "service_key"
 	// Subject is a user, by a token of a session of their own; ID is the subject. It is
-	// empty in an [Origin] that does not know it: then the session's is taken.
+	// empty in an [Origin] that does not know it: then the session's is taken, and of a
+	// session that is ended, if the origin names none, who acts in it.
 	Subject ActorType = "subject"
 	// Session is the holder of a token of a session without a subject.
 	Session ActorType = "session"

@@ -61,8 +61,13 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 
 // of fills in whose token it was that a user came with: a user can only reach their own.
 func (o Origin) of(r sessionstore.Result) Origin {
+	if o.Actor.Type != Subject || o.Actor.ID != "" {
+		return o
+	}
+	if o.Actor.SessionID == uuid.Nil && r.Operation == sessionstore.OperationRevoke {
+		o.Actor.Act = r.Actor // the token is one of the session that it has ended
+	}
 	switch {
-	case o.Actor.Type != Subject || o.Actor.ID != "":
 	case r.Subject != "":
 		o.Actor.ID = r.Subject
 	default:

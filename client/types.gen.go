@@ -62,8 +62,9 @@ type Checksum = string
 
 // Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 // spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within
-// the range of 64 bits of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
+// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
+// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
+// §3.3. Absent where there are none.
 type Claims = json.RawMessage
 
 // Device What is known about the device; a member that is not known is absent.
@@ -187,6 +188,19 @@ type EndedReason string
 
 // History The life of a session.
 type History struct {
+	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent where it is not known.
+	ACR ACR `json:"acr,omitempty,omitzero"`
+
+	// Act Who acts for the session's subject (RFC 8693 §4.1). `act` in it is who acted before and handed on. There may be
+	// four in all, in up to 1024 bytes. Absent where nobody does.
+	Act *Actor `json:"act,omitempty"`
+
+	// AMR The methods of the authentication (RFC 8176). Absent where none is known.
+	AMR AMR `json:"amr,omitempty,omitzero"`
+
+	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent where it is not known; it is never filled in.
+	AuthTime AuthTime `json:"auth_time,omitempty,omitzero"`
+
 	// Created Where and when a session was created.
 	Created Creation `json:"created"`
 
@@ -265,8 +279,9 @@ type Introspection struct {
 
 	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within
-	// the range of 64 bits of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
+	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
+	// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
+	// §3.3. Absent where there are none.
 	Claims   Claims `json:"claims,omitempty,omitzero"`
 	ClientID string `json:"client_id,omitempty,omitzero"`
 
@@ -384,8 +399,9 @@ type NewSession struct {
 
 	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within
-	// the range of 64 bits of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
+	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
+	// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
+	// §3.3. Absent where there are none.
 	Claims Claims `json:"claims,omitempty,omitzero"`
 
 	// Client What the session's user may be shown about the device. Nothing is refused for it, bytes that are no UTF-8 included.
@@ -484,8 +500,9 @@ type Session struct {
 
 	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
 	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within
-	// the range of 64 bits of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
+	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
+	// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
+	// §3.3. Absent where there are none.
 	Claims Claims `json:"claims,omitempty,omitzero"`
 
 	// Client What is known about the device; a member that is not known is absent.

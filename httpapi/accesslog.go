@@ -31,28 +31,39 @@ func accessLog(logger *slog.Logger) func(http.Handler) http.Handler {
 			defer func() {
 				info := infoOf(r)
 				info.status = ww.Status()
-				level, attrs := describeProblem(info)
-				if route := routeOf(r); level == slog.LevelInfo && slices.Contains(probes, route) {
+				route, level := routeOf(r), levelOf(info)
+				if level == slog.LevelInfo && slices.Contains(probes, route) {
 					level = slog.LevelDebug
 				}
-				logger.LogAttrs(ctx, level, "request", append([]slog.Attr{
+				logger.LogAttrs(ctx, level, "request", describeProblem(append(make([]slog.Attr, 0, mostAttrs),
 					slog.String("method", methodOf(r)),
-					slog.String("route", routeOf(r)),
+					slog.String("route", route),
 					slog.Int("status", ww.Status()),
 					slog.Int("bytes", ww.BytesWritten()),
 					slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1e3),
-					slog.String("client", clientAddr(ctx)),
-				}, attrs...)...)
+					slog.String("client", info.client),
+				), info)...)
 			}()
 			next.ServeHTTP(ww, r)
 		})
 	}
 }
 
-// describeProblem returns what was noted on the way. A problem has a cause
-// only where the fault is ours: the database's error or the code's, no input.
-func describeProblem(info *requestInfo) (slog.Level, []slog.Attr) {
-	level, attrs := slog.LevelInfo, []slog.Attr{slog.String("request_id", info.id)}
+// mostAttrs is how many a line has at most.
+const mostAttrs = 12
+
+// levelOf is that of a line. A problem has a cause only where the fault is ours: the
+// database's error or the code's, no input.
+func levelOf(info *requestInfo) slog.Level {
+	if info.problem != nil && info.problem.cause != nil {
+		return slog.LevelError
+	}
+	return slog.LevelInfo
+}
+
+// describeProblem appends what was noted on the way.
+func describeProblem(attrs []slog.Attr, info *requestInfo) []slog.Attr {
+	attrs = append(attrs, slog.String("request_id", info.id))
 	if info.serviceKey != "" {
 		attrs = append(attrs, slog.String("service_key", info.serviceKey))
 	}
@@ -63,17 +74,16 @@ func describeProblem(info *requestInfo) (slog.Level, []slog.Attr) {
 		attrs = append(attrs, slog.String("reason", info.refusal))
 	}
 	if info.problem == nil {
-		return level, attrs
+		return attrs
 	}
 	attrs = append(attrs, slog.String("code", string(info.problem.code)))
 	if info.problem.reason != "" {
 		attrs = append(attrs, slog.String("reason", info.problem.reason))
 	}
 	if info.problem.cause != nil {
-		level = slog.LevelError
 		attrs = append(attrs, slog.Any("error", info.problem.cause))
 	}
-	return level, attrs
+	return attrs
 }
 
 func methodOf(r *http.Request) string {

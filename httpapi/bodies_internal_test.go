@@ -75,18 +75,19 @@ func asTooLarge(err error) *http.MaxBytesError {
 func TestFormFields(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]struct {
-		fields map[string]string
+		a, b string
 		problem
 	}{
-		"a=1&b=2&c=3&c=4": {fields: map[string]string{"a": "1", "b": "2"}},
-		"a=1":             {fields: map[string]string{"a": "1", "b": ""}},
+		"a=1&b=2&c=3&c=4": {a: "1", b: "2"},
+		"a=1":             {a: "1"},
+		"a=&b=2":          {b: "2"},
 		"b=1&b=":          {problem: problem{code: codeDuplicateParameter, parameter: "b"}},
 		"a=%zz":           {problem: problem{code: codeMalformedBody, detail: "It is not a well-formed form."}},
 	} {
 		w, r := post(t, formType, []byte(body))
 		fields, err := decodeForm(w, r, "a", "b")
-		if diff := cmp.Diff(want.fields, fields); diff != "" || asProblem(t, err) != want.problem {
-			t.Errorf("%s: %v %s", body, err, diff)
+		if fields.get("a") != want.a || fields.get("b") != want.b || asProblem(t, err) != want.problem {
+			t.Errorf("%s: %v %v", body, err, fields)
 		}
 	}
 	w, r := post(t, jsonType, []byte("a=1"))

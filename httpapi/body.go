@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -19,7 +20,7 @@ func readBody(w http.ResponseWriter, r *http.Request, mediaType string, limit in
 	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
 		return nil, &problem{code: codeUnsupportedMediaType, detail: "The body may not have a Content-Encoding."}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
 	if err != nil {
 		if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, err
@@ -32,6 +33,17 @@ func readBody(w http.ResponseWriter, r *http.Request, mediaType string, limit in
 	return body, nil
 }
 
+// usualBodyBytes is up to which length a body has room from the start. Who announces more has to
+// send it first.
+const usualBodyBytes = 4 << 10
+
+// readAll is [io.ReadAll] for a body that is as long as is announced, or not.
+func readAll(r io.Reader, announced int64) ([]byte, error) {
+	body := bytes.NewBuffer(make([]byte, 0, min(max(announced, 0), usualBodyBytes)+bytes.MinRead))
+	_, err := body.ReadFrom(r)
+	return body.Bytes(), err
+}
+
 // hungUp tells a connection that ended within the body from a body in a form that is not HTTP's.
 // The request's context does not tell: net/http looks after the connection once the body was read.
 func hungUp(err error) bool {
@@ -42,8 +54,8 @@ func hungUp(err error) bool {
 // hasMediaType wants exactly one Content-Type, in UTF-8 if it names a charset.
 func hasMediaType(h http.Header, want string) bool {
 	values := h.Values("Content-Type")
-	if len(values) != 1 {
-		return false
+	if len(values) != 1 || values[0] == want {
+		return len(values) == 1
 	}
 	got, parameters, err := mime.ParseMediaType(values[0])
 	if err != nil || got != want {

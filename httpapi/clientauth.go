@@ -30,10 +30,10 @@ var (
 //
 // An Authorization header of another scheme is not client authentication and is
 // ignored: apps add their bearer token to each request they send.
-func (s *Server) checkClient(r *http.Request, fields map[string]string) (string, error) {
+func (s *Server) checkClient(r *http.Request, fields formFields) (string, error) {
 	id, secret, err := basicCredentials(r)
 	basic := !errors.Is(err, errNotBasic)
-	named := newName(fields["client_id"])
+	named := newName(fields.get("client_id"))
 	if basic {
 		named = id
 	}
@@ -43,9 +43,9 @@ func (s *Server) checkClient(r *http.Request, fields map[string]string) (string,
 		return "", invalidParameter("Authorization", "It is there more than once.")
 	case basic && (err != nil || secret.raw != "" || !known):
 		return "", &problem{code: codeInvalidClient, reason: "unknown_client"} // 401: RFC 6749 §5.2
-	case basic && fields["client_id"] != "" && !id.is(fields["client_id"]):
+	case basic && fields.get("client_id") != "" && !id.is(fields.get("client_id")):
 		return "", invalidParameter("client_id", "The Authorization header names another client.")
-	case fields["client_secret"] != "" || fields["client_assertion"] != "" || fields["client_assertion_type"] != "":
+	case fields.get("client_secret") != "" || fields.get("client_assertion") != "" || fields.get("client_assertion_type") != "":
 		return "", &problem{code: codeUnknownClient, detail: "It has no secret and signs no assertions.", reason: "client_secret"}
 	case !known:
 		return "", &problem{code: codeUnknownClient, reason: "unknown_client"}
@@ -91,7 +91,7 @@ func (s *Server) introspecting(next handler) handler {
 		}
 		if err != nil || !known || !id.is(key.name) {
 			s.logger.LogAttrs(r.Context(), slog.LevelWarn, "service key refused",
-				slog.String("route", routeOf(r)), slog.String("client", clientAddr(r.Context())), slog.String("request_id", infoOf(r).id))
+				slog.String("route", routeOf(r)), slog.String("client", infoOf(r).client), slog.String("request_id", infoOf(r).id))
 			return &problem{code: codeInvalidClient}
 		}
 		key.note(r)

@@ -147,21 +147,61 @@ func TestNoRefreshToken(t *testing.T) {
 	}
 }
 
-// The trail says who acts: of a session that is created, and of what is done by its token.
+// The trail says who acts: of a session that is created, and of what is done by its tokens. So does its history, once it has ended.
 func TestAuditOfWhoActs(t *testing.T) {
 	t.Parallel()
-	s, events := audited(t)
-	m := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"subject":"ann","act":{"sub":"support-7","iss":"https://staff.example.com"}}`)).want(t, 201).json(t)
-	s.public(t, "DELETE", "/v1/me/sessions/current", bearer(sessionOf(m).access)).want(t, 204)
 	support := map[string]any{"sub": "support-7", "iss": "https://staff.example.com"}
-	all := events()
-	if len(all) != 2 {
-		t.Fatalf("%v", all)
-	}
-	if diff := cmp.Diff(any(support), all[0]["act"]); diff != "" {
-		t.Errorf("created (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff(any(map[string]any{"type": "subject", "id": "ann", "session_id": sessionOf(m).id, "act": support}), all[1]["actor"]); diff != "" {
-		t.Errorf("ended (-want +got):\n%s", diff)
+	for name, test := range map[string]struct {
+		end       func(*service, session)
+		sessionID bool // the trail names the session whose token it was
+	}{
+		"its own route": {func(s *service, own session) {
+			s.public(t, "DELETE", "/v1/me/sessions/current", bearer(own.access)).want(t, 204)
+		}, true},
+		"by its id": {func(s *service, own session) {
+			s.public(t, "DELETE", "/v1/me/sessions/"+own.id, bearer(own.access)).want(t, 204)
+		}, true},
+		"everywhere": {func(s *service, own session) {
+			s.public(t, "DELETE", "/v1/me/sessions", bearer(own.access)).want(t, 200)
+		}, true},
+		"an access token": {func(s *service, own session) {
+			s.public(t, "POST", "/oauth2/revoke", form("token", own.access)).want(t, 200)
+		}, false},
+		"a refresh token": {func(s *service, own session) {
+			s.public(t, "POST", "/oauth2/revoke", form("token", own.refresh)).want(t, 200)
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, events := audited(t)
+			own := sessionOf(s.internal(t, "POST", "/v1/sessions", jsonBody(`{"subject":"ann","claims":{"role":"editor"},"acr":"gold","act":{"sub":"support-7","iss":"https://staff.example.com"}}`)).want(t, 201).json(t))
+			test.end(s, own)
+			want := map[string]any{"type": "subject", "id": "ann", "act": support}
+			if test.sessionID {
+				want["session_id"] = own.id
+			}
+			var created, ended any
+			for _, e := range events() {
+				if e["subject"] != "ann" {
+					if actor, _ := e["actor"].(map[string]any); actor["act"] != nil || e["act"] != nil {
+						t.Errorf("nobody acts for ben: %v", e)
+					}
+				} else if e["event"] == "session.created" {
+					created = e["act"]
+				} else {
+					ended = e["actor"]
+				}
+			}
+			if diff := cmp.Diff(any(support), created); diff != "" {
+				t.Errorf("created (-want +got):\n%s", diff)
+			}
+			if diff := cmp.Diff(any(want), ended); diff != "" {
+				t.Errorf("ended (-want +got):\n%s", diff)
+			}
+			history := s.internal(t, "GET", "/v1/sessions/"+own.id+"/history").want(t, 200).json(t)
+			if diff := cmp.Diff(any(support), history["act"]); diff != "" || history["acr"] != "gold" || history["claims"] != nil {
+				t.Errorf("%v", history)
+			}
+		})
 	}
 }

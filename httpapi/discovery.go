@@ -29,14 +29,15 @@ func newCacheable(mediaType string, body []byte) cacheable {
 }
 
 func (c cacheable) serve(w http.ResponseWriter, r *http.Request) error {
+	const cacheControl = "public, max-age=" + cacheSeconds
 	h := w.Header()
-	h.Set("Cache-Control", "public, max-age="+cacheSeconds)
+	h.Set("Cache-Control", cacheControl)
 	h.Set("ETag", c.etag)
 	if ifNoneMatch(r, c.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil
 	}
-	writeBody(w, http.StatusOK, c.mediaType, c.body)
+	writeBody(w, http.StatusOK, c.mediaType, cacheControl, c.body)
 	return nil
 }
 

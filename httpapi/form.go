@@ -10,10 +10,10 @@ const (
 	maxFormBytes = 16 << 10
 )
 
-// decodeForm returns the named fields of a form. Others are ignored, even if
+// decodeForm returns the fields of a form, of which some are named. Others are ignored, even if
 // they are repeated (RFC 6749 §3.2: unrecognized parameters are); a named one
 // that is there twice is refused. An empty field counts as absent.
-func decodeForm(w http.ResponseWriter, r *http.Request, names ...string) (map[string]string, error) {
+func decodeForm(w http.ResponseWriter, r *http.Request, names ...string) (formFields, error) {
 	values, err := readForm(w, r)
 	if err != nil {
 		return nil, err
@@ -33,22 +33,26 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return values, nil
 }
 
-// fieldsOf are the named fields, of which each may be there once.
-func fieldsOf(values url.Values, names ...string) (map[string]string, error) {
-	fields := make(map[string]string, len(names))
+// formFields are those of a form, of which each that is known is there once at most.
+type formFields url.Values
+
+func (f formFields) get(name string) string { return url.Values(f).Get(name) }
+
+// fieldsOf are the fields of a form, of which the named ones may be there once.
+func fieldsOf(values url.Values, names ...string) (formFields, error) {
 	for _, name := range names {
 		if len(values[name]) > 1 {
 			return nil, &problem{code: codeDuplicateParameter, parameter: name}
 		}
-		fields[name] = values.Get(name)
 	}
-	return fields, nil
+	return formFields(values), nil
 }
 
 // requiredField says of a field that is empty that it is missing.
-func requiredField(fields map[string]string, name string) (string, error) {
-	if fields[name] == "" {
+func requiredField(fields formFields, name string) (string, error) {
+	value := fields.get(name)
+	if value == "" {
 		return "", invalidParameter(name, "It is missing.")
 	}
-	return fields[name], nil
+	return value, nil
 }

@@ -157,7 +157,7 @@ func FuzzForm(f *testing.F) {
 			return
 		}
 		values, err := url.ParseQuery(string(body))
-		if err != nil || len(values["refresh_token"]) != 1 || values.Get("refresh_token") != fields["refresh_token"] || len(values["grant_type"]) > 1 {
+		if err != nil || len(values["refresh_token"]) != 1 || values.Get("refresh_token") != fields.get("refresh_token") || len(values["grant_type"]) > 1 {
 			t.Errorf("%q became %q", body, fields)
 		}
 	})

@@ -8,8 +8,9 @@ import (
 )
 
 type historyDocument struct {
-	ID        uuid.UUID         `json:"id"`
-	Subject   string            `json:"subject,omitzero"`
+	ID      uuid.UUID `json:"id"`
+	Subject string    `json:"subject,omitzero"`
+	contextDocument
 	Created   happenedDocument  `json:"created"`
 	Updated   happenedDocument  `json:"updated,omitzero"`
 	Refreshed refreshedDocument `json:"refreshed"`
@@ -40,7 +41,7 @@ func (s *Server) getHistory(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	document := historyDocument{
-		ID: h.Session.ID, Subject: h.Session.Subject,
+		ID: h.Session.ID, Subject: h.Session.Subject, contextDocument: contextDocumentOf(h.Session.Context),
 		Created:   happenedDocument{At: h.Session.CreatedAt.UTC(), Client: clientDocumentOf(h.Session.Client)},
 		Refreshed: refreshedDocument{Times: h.Refreshes, At: utc(h.Session.RefreshedAt), Client: clientDocumentOf(h.Session.LastClient)},
 		ExpiresAt: h.Session.ExpiresAt.UTC(),

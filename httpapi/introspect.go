@@ -42,27 +42,30 @@ type introspectionOfSeveral struct {
 	Audience []string `json:"aud"`
 }
 
+// introspectFields are the form fields that an introspection knows.
+var introspectFields = append([]string{"token", "token_type_hint", "confirm", "client_id", "client_secret"}, proofFields...)
+
 // introspectToken tells of an active access token everything, of any other
 // token nothing (RFC 7662 §2.2), so that nobody learns from it why one is not
 // active. A refresh token is never active here: a resource server that asks
 // must not take one for an access token.
 func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
-	fields, err := decodeForm(w, r, append([]string{"token", "token_type_hint", "confirm", "client_id", "client_secret"}, proofFields...)...)
+	fields, err := decodeForm(w, r, introspectFields...)
 	if err != nil {
 		return err
 	}
 	if err := checkProofFields(fields); err != nil {
 		return err
 	}
-	if confirm := fields["confirm"]; confirm != "" && confirm != "true" && confirm != "false" {
+	if confirm := fields.get("confirm"); confirm != "" && confirm != "true" && confirm != "false" {
 		return invalidParameter("confirm", "It must be true or false.")
 	}
 	token, err := requiredField(fields, "token")
 	if err != nil {
 		return err
 	}
-	options := sessionstore.GetOptions{Unconfirmed: fields["confirm"] == "false"}
-	if fields["dpop"] != "" {
+	options := sessionstore.GetOptions{Unconfirmed: fields.get("confirm") == "false"}
+	if fields.get("dpop") != "" {
 		options.Check = func(claims tokens.Claims) error {
 			if proven, err := s.isProven(r, fields, token, claims); err != nil || !proven {
 				return cmp.Or(err, sessionstore.ErrNotProven)

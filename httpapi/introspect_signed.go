@@ -34,8 +34,7 @@ func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, docu
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", noStore)
-	writeBody(w, http.StatusOK, signedType, jwt)
+	writeBody(w, http.StatusOK, signedType, noStore, jwt)
 	return nil
 }
 

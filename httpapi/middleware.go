@@ -56,7 +56,10 @@ func respond(h handler) http.HandlerFunc {
 // it breaks the connection, so that the rest is not taken for the whole.
 func recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		ww, isWrapped := w.(middleware.WrapResponseWriter)
+		if !isWrapped {
+			ww = middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+		}
 		defer func() {
 			switch v := recover(); {
 			case v == nil:
@@ -86,10 +89,10 @@ func panicError(v any) error {
 // secure sets the headers that every answer has.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-		h.Set("Referrer-Policy", "no-referrer")
+		setHeaders(w.Header(),
+			field{"X-Content-Type-Options", "nosniff"},
+			field{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
+			field{"Referrer-Policy", "no-referrer"})
 		next.ServeHTTP(w, r)
 	})
 }
@@ -106,15 +109,12 @@ func limitTime(timeout time.Duration) func(http.Handler) http.Handler {
 	}
 }
 
-// resolveClient finds out who [clientAddr] is. X-Forwarded-For counts only as
-// far as trusted proxies wrote it.
+// resolveClient finds out who [proxiedAddr] is. X-Forwarded-For counts only as far as trusted
+// proxies wrote it.
 //
 // Some of them write more than an address into it, of which chi makes no address:
 // see [clientaddr.Parse].
 func resolveClient(trusted []netip.Prefix) func(http.Handler) http.Handler {
-	if len(trusted) == 0 {
-		return middleware.ClientIPFromRemoteAddr
-	}
 	prefixes := make([]string, len(trusted))
 	for i, p := range trusted {
 		prefixes[i] = p.String()
@@ -131,6 +131,17 @@ func resolveClient(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	}
 }
 
+// proxiedAddr is the client's address behind [resolveClient].
+func proxiedAddr(r *http.Request) netip.Addr {
+	return middleware.GetClientIPAddr(r.Context()).WithZone("")
+}
+
+// remoteAddr is the client's address where no proxy stands before the service.
+func remoteAddr(r *http.Request) netip.Addr {
+	ip, _ := clientaddr.Parse(r.RemoteAddr)
+	return ip
+}
+
 // plainAddresses leaves of each entry the address, and of one that has none what it is.
 func plainAddresses(line string) string {
 	entries := strings.Split(line, ",")
@@ -140,20 +151,6 @@ func plainAddresses(line string) string {
 		}
 	}
 	return strings.Join(entries, ",")
-}
-
-// clientIP is the client's address, without port and zone. It is not valid where a
-// trusted proxy did not give a readable one.
-func clientIP(ctx context.Context) netip.Addr {
-	return middleware.GetClientIPAddr(ctx).WithZone("")
-}
-
-// clientAddr is [clientIP] in words, empty where it is not valid.
-func clientAddr(ctx context.Context) string {
-	if ip := clientIP(ctx); ip.IsValid() {
-		return ip.String()
-	}
-	return ""
 }
 
 // allowOrigins lets the scripts of these origins in. There are no cookies, so

@@ -47,8 +47,8 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	refreshed, err := s.store.RefreshTokensWith(r.Context(), token, sessionstore.RefreshOptions{
-		KeyThumbprint: thumbprint, Scope: fields["scope"], ClientID: clientID, Resources: resources(form),
-		Client: sessionstore.Client{UserAgent: r.UserAgent(), IP: clientAddr(r.Context())},
+		KeyThumbprint: thumbprint, Scope: fields.get("scope"), ClientID: clientID, Resources: resources(form),
+		Client: sessionstore.Client{UserAgent: r.UserAgent(), IP: infoOf(r).client},
 	})
 	if err != nil {
 		return refusedGrant(err)

@@ -18,7 +18,7 @@ func Origin(ctx context.Context) audit.Origin {
 	}
 	o := audit.Origin{
 		Actor:    audit.Actor{Type: audit.Subject, SessionID: info.session, Act: info.actor},
-		ClientIP: clientAddr(ctx), RequestID: info.id,
+		ClientIP: info.client, RequestID: info.id,
 	}
 	if named := audit.OriginOf(ctx).Actor; named.Type != audit.System {
 		o.Actor = named

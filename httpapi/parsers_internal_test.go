@@ -102,27 +102,27 @@ func TestClientCredentials(t *testing.T) {
 	basic := func(text string) string { return "Basic " + base64.StdEncoding.EncodeToString([]byte(text)) }
 	for name, test := range map[string]struct {
 		authorization []string
-		fields        map[string]string
+		fields        formFields
 		want          code
 	}{
 		"nothing":                        {nil, nil, ""},
-		"its id":                         {nil, map[string]string{"client_id": "latchkey"}, ""},
-		"empty fields":                   {nil, map[string]string{"client_id": "", "client_secret": "", "client_assertion": "", "client_assertion_type": ""}, ""},
-		"another id":                     {nil, map[string]string{"client_id": "spa"}, codeUnknownClient},
-		"a secret":                       {nil, map[string]string{"client_secret": "x"}, codeUnknownClient},
-		"an assertion":                   {nil, map[string]string{"client_assertion": "x"}, codeUnknownClient},
-		"the type of one":                {nil, map[string]string{"client_assertion_type": "x"}, codeUnknownClient},
+		"its id":                         {nil, formFields{"client_id": {"latchkey"}}, ""},
+		"empty fields":                   {nil, formFields{"client_id": {""}, "client_secret": {""}, "client_assertion": {""}, "client_assertion_type": {""}}, ""},
+		"another id":                     {nil, formFields{"client_id": {"spa"}}, codeUnknownClient},
+		"a secret":                       {nil, formFields{"client_secret": {"x"}}, codeUnknownClient},
+		"an assertion":                   {nil, formFields{"client_assertion": {"x"}}, codeUnknownClient},
+		"the type of one":                {nil, formFields{"client_assertion_type": {"x"}}, codeUnknownClient},
 		"Basic, its id":                  {[]string{basic("latchkey:")}, nil, ""},
-		"Basic, its id in both":          {[]string{basic("latchkey:")}, map[string]string{"client_id": "latchkey"}, ""},
-		"Basic, encoded and in both":     {[]string{basic("%6Catchkey:")}, map[string]string{"client_id": "latchkey"}, ""},
+		"Basic, its id in both":          {[]string{basic("latchkey:")}, formFields{"client_id": {"latchkey"}}, ""},
+		"Basic, encoded and in both":     {[]string{basic("%6Catchkey:")}, formFields{"client_id": {"latchkey"}}, ""},
 		"Basic, another id":              {[]string{basic("spa:")}, nil, codeInvalidClient},
 		"Basic, a password":              {[]string{basic("latchkey:x")}, nil, codeInvalidClient},
 		"Basic, malformed":               {[]string{"Basic %"}, nil, codeInvalidClient},
 		"Basic, no colon":                {[]string{basic("latchkey")}, nil, codeInvalidClient},
 		"Basic, no user":                 {[]string{basic(":")}, nil, codeInvalidClient},
 		"Basic, not UTF-8":               {[]string{basic("\xff:")}, nil, codeInvalidClient},
-		"Basic, and another in the form": {[]string{basic("latchkey:")}, map[string]string{"client_id": "spa"}, codeInvalidParameter},
-		"Basic, and a secret":            {[]string{basic("latchkey:")}, map[string]string{"client_secret": "x"}, codeUnknownClient},
+		"Basic, and another in the form": {[]string{basic("latchkey:")}, formFields{"client_id": {"spa"}}, codeInvalidParameter},
+		"Basic, and a secret":            {[]string{basic("latchkey:")}, formFields{"client_secret": {"x"}}, codeUnknownClient},
 		"two headers":                    {[]string{basic("latchkey:"), basic("latchkey:")}, nil, codeInvalidParameter},
 		"another scheme":                 {[]string{"Bearer x"}, nil, ""},
 	} {

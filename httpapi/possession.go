@@ -143,9 +143,9 @@ var proofFields = []string{"dpop", "dpop_htm", "dpop_htu"}
 
 // isProven tells whether the proof that came with a token at a resource server
 // is good for it. Without one it is for the resource server to check.
-func (s *Server) isProven(r *http.Request, fields map[string]string, token string, claims tokens.Claims) (bool, error) {
-	proof, err := s.foreignProofs.Check(fields["dpop"], dpop.Request{
-		Method: fields["dpop_htm"], URL: fields["dpop_htu"], AccessToken: token,
+func (s *Server) isProven(r *http.Request, fields formFields, token string, claims tokens.Claims) (bool, error) {
+	proof, err := s.foreignProofs.Check(fields.get("dpop"), dpop.Request{
+		Method: fields.get("dpop_htm"), URL: fields.get("dpop_htu"), AccessToken: token,
 	})
 	if err == nil && claims.KeyThumbprint != proof.Thumbprint {
 		err = dpop.ErrNotBound // as no bearer token is (RFC 9449 §7.1)
@@ -161,9 +161,9 @@ func (s *Server) isProven(r *http.Request, fields map[string]string, token strin
 }
 
 // checkProofFields wants all of them or none.
-func checkProofFields(fields map[string]string) error {
+func checkProofFields(fields formFields) error {
 	for _, name := range proofFields {
-		if (fields[name] == "") != (fields["dpop"] == "") {
+		if (fields.get(name) == "") != (fields.get("dpop") == "") {
 			return invalidParameter(name, "dpop, dpop_htm and dpop_htu belong together.")
 		}
 	}

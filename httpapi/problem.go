@@ -212,6 +212,9 @@ func refusedGrant(err error) error {
 // refusal says in a word for the log why a token is not accepted. It is empty
 // if the error is about something else than the token.
 func refusal(err error) string {
+	if err == nil {
+		return ""
+	}
 	for _, state := range []struct {
 		err    error
 		reason string
@@ -342,8 +345,7 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	if err != nil {
 		panic(err) // strings and numbers, made valid on the way in
 	}
-	h.Set("Cache-Control", noStore)
-	writeBody(w, kind.status, mediaType, body)
+	writeBody(w, kind.status, mediaType, noStore, body)
 }
 
 // isOAuth tells whether the errors of a route have the form of RFC 6749. Behind [anywhere] the path is

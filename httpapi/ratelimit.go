@@ -87,7 +87,7 @@ func limitAddresses(limit *rateLimit[netip.Prefix]) func(http.Handler) http.Hand
 		return respond(func(w http.ResponseWriter, r *http.Request) error {
 			// Those whose address is not known are not one client: they are not counted. Nor is a
 			// load balancer that asks whether the process lives.
-			if ip := clientIP(r.Context()); ip.IsValid() && r.URL.Path != livenessPath {
+			if ip := infoOf(r).address; ip.IsValid() && r.URL.Path != livenessPath {
 				if err := limit.take(w.Header(), networkOf(ip)); err != nil {
 					return err
 				}

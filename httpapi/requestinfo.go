@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"net/http"
+	"net/netip"
 	"regexp"
 
 	"github.com/google/uuid"
@@ -22,6 +23,8 @@ type requestInfoKey struct{}
 // requestInfo is what is noted about a request on its way, for the log and for observers.
 type requestInfo struct {
 	id         string
+	address    netip.Addr    // the client's, without port and zone; not valid where a trusted proxy gave no readable one
+	client     string        // the same in words, empty where it is not valid
 	serviceKey string        // name of the key that was accepted
 	rights     []Right       // of that key
 	session    uuid.UUID     // of the access token that was accepted, where it may change something
@@ -32,22 +35,28 @@ type requestInfo struct {
 	status     int // of the answer; 0 until there is one
 }
 
-// identify gives each request an id: the caller's if it is a decent one.
-func identify(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		info := &requestInfo{id: r.Header.Get(requestIDHeader)}
-		if !requestIDs.MatchString(info.id) {
-			info.id = newRequestID()
-		}
-		w.Header().Set(requestIDHeader, info.id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestInfoKey{}, info)))
-	})
+// identify gives each request an id, the caller's if it is a decent one, and the address of
+// its client.
+func identify(address func(*http.Request) netip.Addr) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			info := &requestInfo{id: r.Header.Get(requestIDHeader), address: address(r)}
+			if info.address.IsValid() {
+				info.client = info.address.String()
+			}
+			if !requestIDs.MatchString(info.id) {
+				info.id = newRequestID()
+			}
+			w.Header().Set(requestIDHeader, info.id)
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestInfoKey{}, info)))
+		})
+	}
 }
 
 func newRequestID() string {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
-	return hex.EncodeToString(id[:])
+	return string(hex.AppendEncode(make([]byte, 0, 2*len(id)), id[:]))
 }
 
 // infoOf returns the request's notes. Outside of [identify] they go nowhere.

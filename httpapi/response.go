@@ -5,28 +5,43 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const noStore = "no-store"
 
+// ours has the encoder not look for members that are there twice: neither our documents have
+// them, nor what was stored, which was looked at.
+var ours = jsontext.AllowDuplicateNames(true)
+
 // writeJSON answers with a JSON document that nothing may keep (RFC 6749 §5.1,
 // and sessions are nobody's business but the caller's).
 func writeJSON(w http.ResponseWriter, status int, document any) error {
-	body, err := json.Marshal(document)
+	body, err := json.Marshal(document, ours)
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Cache-Control", noStore)
-	writeBody(w, status, "application/json", body)
+	writeBody(w, status, jsonType, noStore, body)
 	return nil
 }
 
-func writeBody(w http.ResponseWriter, status int, mediaType string, body []byte) {
-	w.Header().Set("Content-Type", mediaType)
-	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+func writeBody(w http.ResponseWriter, status int, mediaType, cacheControl string, body []byte) {
+	setHeaders(w.Header(), field{"Content-Type", mediaType}, field{"Cache-Control", cacheControl}, field{"Content-Length", strconv.Itoa(len(body))})
 	w.WriteHeader(status)
 	// A client that went away before its answer is not a failure of ours.
 	_, _ = w.Write(body) //nolint:gosec // G705: no answer is HTML, and browsers are told not to sniff
+}
+
+// field is a header, its name in its canonical form (see [http.CanonicalHeaderKey]).
+type field struct{ name, value string }
+
+// setHeaders is [http.Header.Set] for several, with one allocation for all of them.
+func setHeaders(h http.Header, fields ...field) {
+	values := make([]string, len(fields))
+	for i, f := range fields {
+		values[i] = f.value
+		h[f.name] = values[i : i+1 : i+1]
+	}
 }
 
 func writeNoContent(w http.ResponseWriter) error {

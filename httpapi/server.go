@@ -173,7 +173,11 @@ func (s *Server) internalRoutes() *chi.Mux {
 // router returns a router with what both listeners have in common.
 func (s *Server) router(listener string) *chi.Mux {
 	r := chi.NewMux()
-	r.Use(resolveClient(s.cfg.TrustedProxies), identify)
+	if len(s.cfg.TrustedProxies) > 0 {
+		r.Use(resolveClient(s.cfg.TrustedProxies), identify(proxiedAddr))
+	} else {
+		r.Use(identify(remoteAddr))
+	}
 	if len(s.cfg.Observers) > 0 {
 		r.Use(observe(listener, s.cfg.Observers))
 	}

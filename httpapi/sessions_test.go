@@ -151,7 +151,7 @@ func TestCreateSessionRefusals(t *testing.T) {
 		"a list for scope":      {`{"claims":{"scope":["` + value + `"]}}`, "invalid_member", "/claims/scope"},
 		"large claims":          {`{"claims":{"a":"` + strings.Repeat("x", 4096) + `"}}`, "invalid_member", "/claims"},
 		"deep claims":           {`{"claims":` + deep + `}`, "invalid_member", "/claims"},
-		"NUL in claims":         {`{"claims":{"a":"\u0000"}}`, "invalid_member", "/claims"},
+		"NUL in claims":         {`{"claims":{"a":"\u0000"}}`, "invalid_member", "/claims/a"},
 		"a number for subject":  {`{"data":{},"subject":17}`, "invalid_member", "/subject"},
 		"null for subject":      {`{"data":{},"subject":null}`, "invalid_member", "/subject"},
 		"empty subject":         {`{"data":{},"subject":""}`, "invalid_member", "/subject"},

@@ -12,7 +12,7 @@ import (
 // database is not there yet: it is alive, and everything else is 503 with Retry-After.
 func Unavailable(logger *slog.Logger) http.Handler {
 	r := chi.NewMux()
-	r.Use(resolveClient(nil), identify, accessLog(logger), recoverPanics, secure, middleware.GetHead)
+	r.Use(identify(remoteAddr), accessLog(logger), recoverPanics, secure, middleware.GetHead)
 	var none *Server
 	r.Get(livenessPath, lenient(none.livez))
 	unavailable := respond(func(http.ResponseWriter, *http.Request) error {

@@ -157,7 +157,7 @@ func readCreated(rows pgx.Rows, all []*groupcommit.Call[*creation]) error {
 		worked                          int64
 	}
 	for rows.Next() {
-		if err := rows.Scan(&row.pair, &row.now, &row.expiresAt, &row.accessExpiresAt, &row.worked); err != nil {
+		if err := rows.Scan(&row.pair, pgvalue.TimeTo(&row.now), pgvalue.TimeTo(&row.expiresAt), pgvalue.TimeTo(&row.accessExpiresAt), &row.worked); err != nil {
 			return err
 		}
 		made := slices.IndexFunc(all, func(c *groupcommit.Call[*creation]) bool { return c.Of.pair.ID == row.pair })

@@ -28,7 +28,7 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 	// A token of Compas is never a pair's newest. What is asked for is compared with
 	// the row before anything is changed, and so under the locks.
 	if t.compas == uuid.Nil && len(t.scope) == 0 && len(t.resources) == 0 {
-		r, err := s.rotations.Do(ctx, rotation{presented: t})
+		r, err := s.rotations.Do(ctx, newRotation(t))
 		if err != nil {
 			return refresh.Decision{}, time.Time{}, sessionerr.Unavailable("refresh", err)
 		}

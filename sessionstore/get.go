@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -46,7 +47,7 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 		}
 		return Session{}, tokens.Claims{}, err
 	}
-	answered, err := s.readings.Do(ctx, reading{sessionID: claims.SessionID, tokenID: claims.TokenID})
+	answered, err := s.readings.Do(ctx, reading{sessionID: pgvalue.UUID(claims.SessionID), tokenID: pgvalue.UUID(claims.TokenID)})
 	r := &answered.Of
 	switch {
 	case err != nil:
@@ -101,7 +102,7 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
 
-	answered, err := s.loadings.Do(ctx, loading{id: id})
+	answered, err := s.loadings.Do(ctx, loading{id: pgvalue.UUID(id)})
 	l := &answered.Of
 	switch {
 	case err != nil:

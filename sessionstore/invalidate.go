@@ -45,7 +45,7 @@ func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string, gi
 	}
 	r, err := s.revoke(ctx, revocation{id: id, subject: subject, cause: cause})
 	if r.revoked {
-		result.Revoked, result.Changed, result.Subject, result.ClientID = 1, id, r.of.subject.String, r.of.client.id
+		result.Revoked, result.Changed, result.Subject, result.ClientID, result.Actor = 1, id, r.of.subject.String, r.of.client.id, r.of.actor()
 	}
 	return err
 }

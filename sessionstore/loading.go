@@ -3,12 +3,10 @@ package sessionstore
 import (
 	"context"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
-	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
@@ -34,7 +32,7 @@ WHERE ` + primary.Only
 
 // loading is a session that is asked for by its id, and what is stored of it.
 type loading struct {
-	id uuid.UUID
+	id pgtype.UUID
 
 	found   bool
 	session Session
@@ -46,9 +44,9 @@ type loading struct {
 func (s statements) load(ctx context.Context, all []*groupcommit.Call[loading]) error {
 	read := func(rows pgx.Rows) error { return s.scanLoadings(rows, all) }
 	if len(all) == 1 {
-		return s.pool.Read(ctx, read, loadQuery, pgvalue.UUID(all[0].Of.id))
+		return s.pool.Read(ctx, read, loadQuery, &all[0].Of.id)
 	}
-	return s.pool.Read(ctx, read, loadTogetherQuery, column(all, func(l *loading) pgtype.UUID { return pgvalue.UUID(l.id) }))
+	return s.pool.Read(ctx, read, loadTogetherQuery, column(all, func(l *loading) pgtype.UUID { return l.id }))
 }
 
 // scanLoadings notes what was found.

@@ -75,7 +75,8 @@ type Result struct {
 	Replaced uuid.UUID
 	// ReplacedSubject and ReplacedClientID are the user and the client of Replaced.
 	ReplacedSubject, ReplacedClientID string
-	// Actor is who acts for the subject in the session that was created; nil for nobody.
+	// Actor is who acts for the subject in the session that was created, or ended alone; nil
+	// for nobody.
 	Actor *tokens.Actor
 	// Kept is the one session of the subject that was not to be ended.
 	Kept uuid.UUID

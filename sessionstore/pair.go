@@ -49,8 +49,6 @@ WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
 // lockPair reads a pair in a transaction, or in one of its own.
 func lockPair(ctx context.Context, db sender, claims tokens.Claims) (p refresh.Pair, now time.Time, err error) {
 	p.SessionID, p.ID = claims.SessionID, claims.TokenID
-	var subject, boundTo, audience *string
-	var end, issuedAt, settledAt, accessExpiresAt, confirmedAt *time.Time
 	var accessTTL, refreshTTL *int
 	var grace *time.Duration
 	var lateRetryGeneration *int64
@@ -58,16 +56,14 @@ func lockPair(ctx context.Context, db sender, claims tokens.Claims) (p refresh.P
 	batch := &pgx.Batch{} // one round trip for both
 	batch.Queue(lockPairQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(p.ID))
 	batch.Queue(readPairQuery, pgvalue.UUID(p.SessionID), pgvalue.UUID(p.ID)).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&now, &subject, &p.Revoked, &end, &accessTTL, &refreshTTL,
-			&p.Generation, &p.CreatedAt, &issuedAt, &settledAt, &p.ExpiresAt, &lateRetryGeneration, &p.LateRetries,
-			&p.AccessGeneration, &accessExpiresAt, &confirmedAt, &boundTo, &audience, &p.Claims, &p.Client, &grace)
+		return row.Scan(pgvalue.TimeTo(&now), pgvalue.TextTo(&p.Subject), &p.Revoked, pgvalue.TimeTo(&p.End), &accessTTL, &refreshTTL,
+			&p.Generation, pgvalue.TimeTo(&p.CreatedAt), pgvalue.TimeTo(&p.IssuedAt), pgvalue.TimeTo(&p.SettledAt), pgvalue.TimeTo(&p.ExpiresAt), &lateRetryGeneration, &p.LateRetries,
+			&p.AccessGeneration, pgvalue.TimeTo(&p.AccessExpiresAt), pgvalue.TimeTo(&p.ConfirmedAt), pgvalue.TextTo(&p.BoundTo), pgvalue.TextTo(&p.Audience), &p.Claims, &p.Client, &grace)
 	})
 	if err := db.SendBatch(ctx, batch).Close(); err != nil {
 		return refresh.Pair{}, now, err
 	}
-	p.BoundTo, p.Audience = pgvalue.OrZero(boundTo), pgvalue.OrZero(audience)
-	p.Subject, p.End, p.IssuedAt, p.ConfirmedAt = pgvalue.OrZero(subject), pgvalue.OrZero(end), pgvalue.OrZero(issuedAt), pgvalue.OrZero(confirmedAt)
-	p.SettledAt, p.LateRetryGeneration, p.AccessExpiresAt = pgvalue.OrZero(settledAt), pgvalue.OrZero(lateRetryGeneration), pgvalue.OrZero(accessExpiresAt)
+	p.LateRetryGeneration = pgvalue.OrZero(lateRetryGeneration)
 	p.Lifetimes.AccessToken = time.Duration(pgvalue.OrZero(accessTTL)) * time.Second
 	p.Lifetimes.RefreshToken = time.Duration(pgvalue.OrZero(refreshTTL)) * time.Second
 	p.Grace = pgvalue.OrZero(grace)

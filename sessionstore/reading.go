@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -29,27 +28,23 @@ type scanner interface{ Scan(dest ...any) error }
 // scanSession reads sessionColumns and what follows them. A session that names no client
 // is of the first.
 func scanSession(firstClient string, row scanner, more ...any) (Session, error) {
-	var read struct {
+	var read struct { // here it is one allocation
 		Session
 
 		client clientScanner
-		// Here they are one allocation.
-		subject, label, userAgent, ip, lastUserAgent, lastIP *string
-		refreshedAt, revokedAt                               *time.Time
+		dest   [32]any
 	}
 	read.client.first = firstClient
 	s := &read.Session
-	dest := append([]any{
-		(*[16]byte)(&s.ID), &read.subject, &s.Checksum, &read.label, &read.userAgent, &read.ip,
-		&s.CreatedAt, &s.UpdatedAt, &read.refreshedAt, &s.ExpiresAt, &read.revokedAt, &read.lastUserAgent, &read.lastIP, &read.client,
-	}, more...)
+	dest := append(append(read.dest[:0],
+		(*[16]byte)(&s.ID), pgvalue.TextTo(&s.Subject), &s.Checksum, pgvalue.TextTo(&s.Client.Label), pgvalue.TextTo(&s.Client.UserAgent), pgvalue.TextTo(&s.Client.IP),
+		pgvalue.TimeTo(&s.CreatedAt), pgvalue.TimeTo(&s.UpdatedAt), pgvalue.TimeTo(&s.RefreshedAt), pgvalue.TimeTo(&s.ExpiresAt), pgvalue.TimeTo(&s.RevokedAt),
+		pgvalue.TextTo(&s.LastClient.UserAgent), pgvalue.TextTo(&s.LastClient.IP), &read.client,
+	), more...)
 	if err := row.Scan(dest...); err != nil {
 		return Session{}, err
 	}
-	s.Subject, s.ClientID = pgvalue.OrZero(read.subject), read.client.id
-	s.Client = Client{Label: pgvalue.OrZero(read.label), UserAgent: pgvalue.OrZero(read.userAgent), IP: pgvalue.OrZero(read.ip)}
-	s.LastClient = Client{UserAgent: pgvalue.OrZero(read.lastUserAgent), IP: pgvalue.OrZero(read.lastIP)}
-	s.RefreshedAt, s.RevokedAt = pgvalue.OrZero(read.refreshedAt), pgvalue.OrZero(read.revokedAt)
+	s.ClientID = read.client.id
 	return *s, nil
 }
 
@@ -63,11 +58,17 @@ type statements struct {
 	rules refresh.Rules
 	// What is to be known of clients, as arguments: see [Config.lookup].
 	firstClient, clients any
-	forPair              bool // [Config].PairFor is set
+	// And of the rules.
+	accessTTL, refreshTTL, grace any
+	forPair                      bool // [Config].PairFor is set
 }
 
 func newStatements(pool isolation.Pool, cfg Config) statements {
-	return statements{pool: pool, rules: cfg.rules(), firstClient: cfg.Tokens.ClientID, clients: cfg.lookup(), forPair: cfg.PairFor != nil}
+	rules := cfg.rules()
+	return statements{
+		pool: pool, rules: rules, firstClient: cfg.Tokens.ClientID, clients: cfg.lookup(), forPair: cfg.PairFor != nil,
+		accessTTL: pgvalue.Integer(pgvalue.Seconds(rules.Defaults.AccessToken)), refreshTTL: pgvalue.Integer(pgvalue.Seconds(rules.Defaults.RefreshToken)), grace: rules.Grace,
+	}
 }
 
 // worked is for how many microseconds the server has worked for a statement, which tells
@@ -105,7 +106,7 @@ WHERE ` + primary.Only
 
 // reading is an access token that was presented, and what is stored of its session.
 type reading struct {
-	sessionID, tokenID uuid.UUID
+	sessionID, tokenID pgtype.UUID
 
 	found            bool
 	session          Session
@@ -125,11 +126,11 @@ func (r *reading) grace() time.Duration { return time.Duration(r.graceMicros) * 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
 	read := func(rows pgx.Rows) error { return s.scanReadings(rows, all) }
 	if len(all) == 1 {
-		return s.pool.Read(ctx, read, getQuery, pgvalue.UUID(all[0].Of.sessionID), pgvalue.UUID(all[0].Of.tokenID))
+		return s.pool.Read(ctx, read, getQuery, &all[0].Of.sessionID, &all[0].Of.tokenID)
 	}
 	return s.pool.Read(ctx, read, getTogetherQuery,
-		column(all, func(r *reading) pgtype.UUID { return pgvalue.UUID(r.sessionID) }),
-		column(all, func(r *reading) pgtype.UUID { return pgvalue.UUID(r.tokenID) }))
+		column(all, func(r *reading) pgtype.UUID { return r.sessionID }),
+		column(all, func(r *reading) pgtype.UUID { return r.tokenID }))
 }
 
 // scanReadings notes what was found.
@@ -146,7 +147,7 @@ func (s statements) scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]
 	}
 	for rows.Next() {
 		var err error
-		if r.session, err = scanSession(s.rules.FirstClient, rows, &r.data, &r.now, &r.current.generation, &r.current.mintedAt, &r.current.expiresAt, &r.graceMicros, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked); err != nil {
+		if r.session, err = scanSession(s.rules.FirstClient, rows, &r.data, pgvalue.TimeTo(&r.now), &r.current.generation, pgvalue.TimeTo(&r.current.mintedAt), pgvalue.TimeTo(&r.current.expiresAt), &r.graceMicros, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked); err != nil {
 			return err
 		}
 		r.found = true

@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // revokeTogetherQuery is invalidateQuery for several sessions, of which verifiers are told
@@ -30,6 +31,7 @@ WITH "asked" AS MATERIALIZED (
 SELECT a."n", s."id" IS NOT NULL, s."revokedAt" IS NOT NULL OR e."id" IS NOT NULL, t."n" IS NOT NULL,
   CASE WHEN t."n" IS NOT NULL THEN s."subject" END,
   CASE WHEN t."n" IS NOT NULL THEN (SELECT r."client" FROM "sessionStoreToken" r WHERE r."session" = t."id" AND r."refreshToken" IS NULL LIMIT 1) END,
+  CASE WHEN t."n" IS NOT NULL THEN (SELECT ` + contextAlone + ` FROM "sessionStoreToken" r WHERE r."session" = t."id" AND r."refreshToken" IS NULL LIMIT 1) END,
   (SELECT count(*) FROM "told"), ` + worked + `
 FROM "asked" a
 LEFT JOIN "sessionStore" s ON s."id" = a."id" AND (a."subject" IS NULL OR s."subject" = a."subject")
@@ -48,10 +50,20 @@ type revocation struct {
 	of     owner // where it was revoked
 }
 
-// owner is whose a session was.
+// owner is whose a session was, and the context of its tokens.
 type owner struct {
 	subject pgtype.Text
 	client  clientScanner
+	context pgtype.Text
+}
+
+// actor is who acted for the subject.
+func (o owner) actor() *tokens.Actor {
+	context, _, err := tokens.SplitClaims(o.context.String)
+	if err != nil {
+		return nil // the session has ended all the same
+	}
+	return context.Actor
 }
 
 func (s statements) revoke(ctx context.Context, all []*groupcommit.Call[revocation]) error {
@@ -76,7 +88,7 @@ func (s statements) revoke(ctx context.Context, all []*groupcommit.Call[revocati
 func readRevocations(rows pgx.Rows, all []*groupcommit.Call[revocation]) error {
 	var n, told, worked int64
 	r := revocation{of: owner{client: all[0].Of.of.client}}
-	_, err := pgx.ForEachRow(rows, []any{&n, &r.exists, &r.isDone, &r.revoked, &r.of.subject, &r.of.client, &told, &worked}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&n, &r.exists, &r.isDone, &r.revoked, &r.of.subject, &r.of.client, &r.of.context, &told, &worked}, func() error {
 		noteWorked(all[n-1], worked)
 		c := &all[n-1].Of
 		c.exists, c.isDone, c.revoked, c.of = r.exists, r.isDone, r.revoked, r.of

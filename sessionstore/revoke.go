@@ -47,7 +47,8 @@ WITH "session" AS (
   RETURNING "id", "subject"
 ), ` + tellVerifiers + `
 SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL OR "subject" = $2)), (SELECT count(*) FROM "told"),
-  (SELECT "subject" FROM "session"), (SELECT "client" FROM "sessionStoreToken" WHERE "session" = $1 AND "refreshToken" IS NULL LIMIT 1)`
+  (SELECT "subject" FROM "session"), (SELECT "client" FROM "sessionStoreToken" WHERE "session" = $1 AND "refreshToken" IS NULL LIMIT 1),
+  (SELECT ` + contextAlone + ` FROM "sessionStoreToken" r WHERE "session" = $1 AND "refreshToken" IS NULL LIMIT 1)`
 
 // revokeTokensQuery revokes the tokens of the sessions that its transaction has
 // revoked, and counts the sessions by client: those that were live, and all.
@@ -72,7 +73,7 @@ func revoke(ctx context.Context, db sender, r *revocation) error {
 	batch := &pgx.Batch{}
 	// A CTE that is not read is not run. There is one notification if there was a session to end.
 	batch.Queue(invalidateQuery, pgvalue.UUID(r.id), pgvalue.OrNull(r.subject), r.cause.Reason, r.cause.by()).QueryRow(func(row pgx.Row) error {
-		return row.Scan(&r.exists, &told, &r.of.subject, &r.of.client)
+		return row.Scan(&r.exists, &told, &r.of.subject, &r.of.client, &r.of.context)
 	})
 	batch.Queue(revokeTokensQuery)
 	err := db.SendBatch(ctx, batch).Close()

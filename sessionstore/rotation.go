@@ -42,6 +42,9 @@ const rotated = `
 // A line break parts the context from the session's own claims: see [tokens.JoinClaims].
 const hasContext = `strpos(t."claims", E'\n') > 0`
 
+// contextAlone is the context of a row r, without its session's own claims; null for none.
+const contextAlone = `CASE WHEN strpos(r."claims", E'\n') > 0 THEN split_part(r."claims", E'\n', 1) || '}' END`
+
 const (
 	asEver  = `NULL::text AS "claims", NULL::integer AS "room", NULL::integer AS "accessTtl", NULL::integer AS "refreshTtl"`
 	forPair = `$15::text AS "claims", $16::integer AS "room", $17::integer AS "accessTtl", $18::integer AS "refreshTtl"`
@@ -111,16 +114,23 @@ RETURNING ` + rotatedColumns
 // is case Rotated.
 type rotation struct {
 	presented
+	// What the claims say of the row, as arguments.
+	session, id pgtype.UUID
+	generation  pgtype.Int8
 
 	rotated bool
 	next    refresh.Pair
+}
+
+func newRotation(t presented) rotation {
+	return rotation{presented: t, session: pgvalue.UUID(t.claims.SessionID), id: pgvalue.UUID(t.claims.TokenID), generation: pgvalue.Integer(t.claims.Generation)}
 }
 
 func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation]) error {
 	read := func(rows pgx.Rows) error { return s.readRotated(rows, all) }
 	if len(all) == 1 {
 		r := &all[0].Of
-		args := s.rotationArgs(pgvalue.UUID(r.claims.SessionID), pgvalue.UUID(r.claims.TokenID), r.claims.Generation,
+		args := s.rotationArgs(&r.session, &r.id, &r.generation,
 			pgvalue.ThereOrNull(&r.client.UserAgent), pgvalue.ThereOrNull(&r.client.IP), pgvalue.ThereOrNull(&r.proven), pgvalue.ThereOrNull(&r.clientID))
 		if !s.forPair {
 			return s.pool.Read(ctx, read, rotateQuery, args...)
@@ -129,9 +139,9 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 			pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken)))...)
 	}
 	args := s.rotationArgs(
-		column(all, func(r *rotation) pgtype.UUID { return pgvalue.UUID(r.claims.SessionID) }),
-		column(all, func(r *rotation) pgtype.UUID { return pgvalue.UUID(r.claims.TokenID) }),
-		column(all, func(r *rotation) pgtype.Int8 { return pgvalue.Integer(r.claims.Generation) }),
+		column(all, func(r *rotation) pgtype.UUID { return r.session }),
+		column(all, func(r *rotation) pgtype.UUID { return r.id }),
+		column(all, func(r *rotation) pgtype.Int8 { return r.generation }),
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.client.UserAgent) }),
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.client.IP) }),
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.proven) }),
@@ -155,8 +165,8 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven, clients any) []any {
 	return []any{
 		sessions, ids, generations, refresh.FreshGraces, refresh.SettleGraces,
-		pgvalue.Seconds(s.rules.Defaults.AccessToken), pgvalue.Seconds(s.rules.Defaults.RefreshToken), agents, ips, proven, s.clients, s.firstClient, clients,
-		s.rules.Grace,
+		s.accessTTL, s.refreshTTL, agents, ips, proven, s.clients, s.firstClient, clients,
+		s.grace,
 	}
 }
 
@@ -172,7 +182,7 @@ func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]
 		worked int64
 	}
 	p := &row.pair
-	_, err := pgx.ForEachRow(rows, []any{&row.n, &p.IssuedAt, &p.ExpiresAt, &p.AccessGeneration, &p.AccessExpiresAt, &p.Claims, &p.Client, &p.Audience, &row.worked}, func() error {
+	_, err := pgx.ForEachRow(rows, []any{&row.n, pgvalue.TimeTo(&p.IssuedAt), pgvalue.TimeTo(&p.ExpiresAt), &p.AccessGeneration, pgvalue.TimeTo(&p.AccessExpiresAt), &p.Claims, &p.Client, &p.Audience, &row.worked}, func() error {
 		c := all[row.n-1]
 		r := &c.Of
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject

@@ -3,12 +3,15 @@ package sessionstore_test
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // causeOfCall is the cause that the call with a number gives.
@@ -86,6 +89,54 @@ func TestRevokingTogether(t *testing.T) {
 		_, err = k.RefreshTokens(t.Context(), string(pairs[i].RefreshToken), sessionstore.Client{})
 		if hasEnded := want != (sessionstore.Cause{}); hasEnded != errors.Is(err, sessionstore.ErrEnded) || !hasEnded && err != nil {
 			t.Errorf("%d: a refresh: %v", i, err)
+		}
+	}
+}
+
+// Observers are told who acted in a session that is ended, alone or with others, also where
+// its claims are of more than who acts.
+func TestActorOfARevocation(t *testing.T) {
+	t.Parallel()
+	cfg := config()
+	results := make(chan sessionstore.Result, 16)
+	cfg.Observers = []sessionstore.Observer{resultsTo{results}}
+	k := setupWith(t, cfg)
+	actor := &tokens.Actor{Subject: "support-7", Actor: &tokens.Actor{Subject: "bot", Issuer: "https://staff.example.com"}}
+	for _, together := range []bool{false, true} {
+		want := map[uuid.UUID]*tokens.Actor{}
+		for _, params := range []sessionstore.CreateParams{
+			{},
+			{Claims: []byte(`{"role":"editor"}`)},
+			{Cookie: "session"},
+			{Actor: actor},
+			{Actor: actor, Authentication: &tokens.Authentication{ACR: "gold"}, Cookie: "session", Claims: []byte(`{"note":"a\nb"}`)},
+		} {
+			session, _ := k.create(t, params)
+			<-results
+			want[session.ID] = params.Actor
+		}
+		ids := slices.Collect(maps.Keys(want))
+		end := func(i int) error { return k.Invalidate(t.Context(), ids[i]) }
+		if together {
+			k.atOnce(t, len(ids), end)
+		} else {
+			for i := range ids {
+				if err := end(i); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for range ids {
+			r := <-results
+			if diff := cmp.Diff(want[r.Changed], r.Actor); diff != "" || r.Operation != sessionstore.OperationRevoke {
+				t.Errorf("together %v, %s (-want +got):\n%s", together, r.Operation, diff)
+			}
+		}
+		if err := k.Invalidate(t.Context(), ids[0]); err != nil { // again: nothing has ended
+			t.Fatal(err)
+		}
+		if r := <-results; r.Actor != nil {
+			t.Errorf("%+v", r)
 		}
 	}
 }

@@ -73,10 +73,11 @@ func (a *wireAudience) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 		if err != nil {
 			return err
 		}
-		if token.Kind() != '"' || isAudienceList(token.String()) {
+		name := token.String()
+		if token.Kind() != '"' || isAudienceList(name) {
 			return errAudience
 		}
-		*a = wireAudience(token.String())
+		*a = wireAudience(name)
 		return nil
 	}
 	var names []any

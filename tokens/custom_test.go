@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -19,14 +20,18 @@ func TestCustomClaims(t *testing.T) {
 		` { } `:          ``,
 		`{"role":"sub"}`: `{"role":"sub"}`,
 		`{}` + strings.Repeat(" ", 16*tokens.MaxCustomBytes-len(`{}`)): ``,
-		deepest:                                           deepest,
-		`{"b":1.50,"a":[1e3,null]}`:                       `{"a":[1e3,null],"b":1.50}`,
-		`{"id":12345678901234567890123}`:                  `{"id":12345678901234567890123}`,
-		`{"\u0072ole":"\u00e9"}`:                          `{"role":"é"}`,
-		`{"scope":"openid orders:read"}`:                  `{"scope":"openid orders:read"}`,
-		`{"a":[-0,1e308,1e-999]}`:                         `{"a":[-0,1e308,1e-999]}`,
-		`{"proto":1,"a":{"__proto__":2}}`:                 `{"a":{"__proto__":2},"proto":1}`,
-		`{"https://example.com/sub":1,"roles":{"sub":2}}`: `{"https://example.com/sub":1,"roles":{"sub":2}}`,
+		deepest:                                                        deepest,
+		`{"b":1.50,"a":[1e3,null]}`:                                    `{"a":[1e3,null],"b":1.50}`,
+		`{"id":12345678901234567890123}`:                               `{"id":12345678901234567890123}`,
+		`{"\u0072ole":"\u00e9"}`:                                       `{"role":"é"}`,
+		`{"scope":"openid orders:read"}`:                               `{"scope":"openid orders:read"}`,
+		`{"a":[-0,1e308,1e-999]}`:                                      `{"a":[-0,1e308,1e-999]}`,
+		`{"b":{"d":1,"c":2},"a":[{"f":{},"e":[]}]}`:                    `{"a":[{"e":[],"f":{}}],"b":{"c":2,"d":1}}`,
+		`{"a!":1,"a":2,"":3}`:                                          `{"":3,"a":2,"a!":1}`,
+		`{"\uff5e":1,"\ud83d\ude00":2,"\"":3,"\t":4,"[":5}`:            `{"\t":4,"\"":3,"[":5,"` + "\U0001F600" + `":2,"` + "\uff5e" + `":1}`, // by UTF-16
+		`{"role":1,"Role":2,"ROLE":{"Scope":"x"},"scopes":1,"cope":2}`: `{"ROLE":{"Scope":"x"},"Role":2,"cope":2,"role":1,"scopes":1}`,        // RFC 7519 §4: names are compared to the letter
+		`{"proto":1,"a":{"__proto__":2}}`:                              `{"a":{"__proto__":2},"proto":1}`,
+		`{"https://example.com/sub":1,"roles":{"sub":2}}`:              `{"https://example.com/sub":1,"roles":{"sub":2}}`,
 	} {
 		if got, err := tokens.CustomClaims([]byte(text)); err != nil || got != want {
 			t.Errorf("%s became %q, %v; want %q", text, got, err, want)
@@ -38,13 +43,22 @@ func TestCustomClaims(t *testing.T) {
 func TestCustomClaimsRefusals(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]tokens.CustomError{
-		``:                               {Problem: "not valid JSON"},
-		`[]`:                             {Problem: "not a JSON object"},
-		`{"a":1} {}`:                     {Problem: "not valid JSON"},
-		`{"a":"` + "\xff" + `"}`:         {Problem: "not valid JSON"},
-		`{"a":"\u0000"}`:                 {Problem: "PostgreSQL"},
-		`{"a":1,"\u0061":2}`:             {Pointer: "/a", Problem: "given twice"},
-		`{"a":{"b":1,"b":2}}`:            {Pointer: "/a/b", Problem: "given twice"},
+		``:                                   {Problem: "not valid JSON"},
+		`[]`:                                 {Problem: "not a JSON object"},
+		`{"a":1} {}`:                         {Problem: "not valid JSON"},
+		`{"a":"` + "\xff" + `"}`:             {Problem: "not valid JSON"},
+		`{"a":["\u0000"]}`:                   {Pointer: "/a/0", Problem: "PostgreSQL"},
+		`{"a\u0000":1}`:                      {Pointer: "/a\x00", Problem: "PostgreSQL"},
+		`{"a":1,"\u0061":2}`:                 {Pointer: "/a", Problem: "given twice"},
+		`{"a":{"b":1,"b":2}}`:                {Pointer: "/a/b", Problem: "given twice"},
+		`{"c":[{"b/":1,"a":2,"\u0062/":2}]}`: {Pointer: "/c/0/b~1", Problem: "given twice"},
+		`{"a":[],"b":{"c":1},"a":0}`:         {Pointer: "/a", Problem: "given twice"},
+		`{"a":1`:                             {Problem: "not valid JSON"},
+		`{"a":1,}`:                           {Problem: "not valid JSON"},
+		`{"a":[1}`:                           {Problem: "not valid JSON"},
+		`{1:1}`:                              {Problem: "not valid JSON"},
+		`null`:                               {Problem: "not a JSON object"},
+		`{"a":[` + strings.Repeat("[],", tokens.MaxCustomBytes/3) + `[]]}`: {Problem: "longer than 4096 bytes"},
 		`{"sub":"root"}`:                 {Pointer: "/sub", Problem: "reserved"},
 		`{"role":"a","s\u0075b":"root"}`: {Pointer: "/sub", Problem: "reserved"},
 		`{"SUB":"root"}`:                 {Pointer: "/SUB", Problem: "reserved"},
@@ -53,6 +67,10 @@ func TestCustomClaimsRefusals(t *testing.T) {
 		`{"\u0131ss":"x"}`:               {Pointer: "/\u0131ss", Problem: "reserved"}, // Java's equalsIgnoreCase
 		`{"\u0130at":1}`:                 {Pointer: "/\u0130at", Problem: "reserved"},
 		`{"Auth-Time":1}`:                {Pointer: "/Auth-Time", Problem: "acr, act, amr, aud, auth_time, client_id, cnf, exp, iat, iss, jti, latchkey_cookie, nbf, sid, sub, typ"},
+		`{"s-u_b":1}`:                    {Pointer: "/s-u_b", Problem: "reserved"},
+		`{"\u017fcope":"a"}`:             {Pointer: "/\u017fcope", Problem: "spelled so"},
+		`{"scope":"a","Scope":"b"}`:      {Pointer: "/Scope", Problem: "spelled so"},
+		`{"s_cope":"a"}`:                 {Pointer: "/s_cope", Problem: "spelled so"},
 		`{"__proto__":{"act":{}}}`:       {Pointer: "/__proto__", Problem: "reserved"},
 		`{"a":1e309}`:                    {Pointer: "/a", Problem: "64 bits"},
 		`{"a":{"b":[0,-1e999]}}`:         {Pointer: "/a/b/1", Problem: "64 bits"},
@@ -184,6 +202,7 @@ func custom(t *testing.T, text string) string {
 func FuzzCustomClaims(f *testing.F) {
 	for _, seed := range []string{
 		`{"role":"a","scope":"b c"}`, `{"sub":1}`, `{"S\u0055B":1}`, `{"a":1,"a":2}`, `{"client-id":{}}`, `{"a":1.50e3}`, `{"a":"\ud800"}`, `{"a":1e999}`, `{"__proto__":{"sub":1}}`, ` {} `, `[{}]`, `{"a":{"exp":[]}}`,
+		`{"scope":"a","Scope":"b"}`, `{"b":1,"a":{"d":[],"c":{}}}`, `{"\uff5e":1,"\ud83d\ude00":2,"\"":3}`, `{"b":1,"a":2,"b":3}`,
 	} {
 		f.Add(seed)
 	}
@@ -203,9 +222,13 @@ func FuzzCustomClaims(f *testing.F) {
 		Acr      any `json:"acr"`
 		Amr      any `json:"amr"`
 		Act      any `json:"act"`
+		Scope    any `json:"scope"`
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		form, err := tokens.CustomClaims([]byte(text))
+		if again, other := tokens.CustomClaims([]byte(text)); again != form || (err == nil) != (other == nil) {
+			t.Errorf("%q, then %q", form, again) // nothing is left over from the text before
+		}
 		if err != nil {
 			if _, ok := errors.AsType[*tokens.CustomError](err); !ok || form != "" {
 				t.Errorf("%q, %v", form, err)
@@ -219,8 +242,19 @@ func FuzzCustomClaims(f *testing.F) {
 		if json.Unmarshal([]byte(text), &sent) != nil || json.Unmarshal([]byte(form), &kept) != nil || !cmp.Equal(sent, kept) {
 			t.Errorf("%q became %q", text, form)
 		}
+		// The form is that of RFC 8785, but for numbers.
+		want := jsontext.Value(text)
+		if err := want.Format(jsontext.ReorderRawObjects(true)); err != nil || string(want) != form {
+			t.Errorf("%q became %q, want %q (%v)", text, form, want, err)
+		}
 		var ours lax
-		if err := json.Unmarshal([]byte(form), &ours); err != nil || ours != (lax{}) {
+		if err := json.Unmarshal([]byte(form), &ours); err != nil {
+			t.Errorf("%q: %v", form, err)
+		}
+		if ours.Scope != kept["scope"] {
+			t.Errorf("%q has another scope: %v", form, ours.Scope)
+		}
+		if ours.Scope = nil; ours != (lax{}) {
 			t.Errorf("%q has a claim of ours: %v, %v", form, ours, err)
 		}
 		again, err := tokens.CustomClaims([]byte(form))

@@ -122,7 +122,8 @@ func parseKey(raw json.RawMessage) (*key, error) {
 		if err != nil {
 			return nil, err
 		}
-		k.refresh = newKeyUse(k.id, RefreshToken, refreshMethod, secret, secret)
+		prepared := prepareSecret(secret)
+		k.refresh = newKeyUse(k.id, RefreshToken, refreshMethod, prepared, prepared)
 	}
 	return k, nil
 }

@@ -281,6 +281,21 @@ func TestEndedSessions(t *testing.T) {
 		document.Ended.Reason != "operator" || !strings.Contains(document.Ended.By, "@") {
 		t.Errorf("%+v, %v", document, err)
 	}
+	acted, _, err := store.Create(t.Context(), sessionstore.CreateParams{
+		Subject: "ada", Actor: &tokens.Actor{Subject: "support-7"}, Authentication: &tokens.Authentication{AuthTime: time.Unix(1_767_225_600, 0), ACR: "gold", AMR: []string{"pwd"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if shown := mustAPI(t, dir, settings, "sessions", "show", acted.ID.String()); !strings.Contains(shown, "Z  created; support-7 acts for the subject\n") {
+		t.Errorf("show:\n%s", shown)
+	}
+	shown = mustAPI(t, dir, settings, "sessions", "show", "--json", acted.ID.String())
+	for _, member := range []string{`"client_id": "test"`, `"auth_time": 1767225600`, `"acr": "gold"`, `"amr": [`, `"sub": "support-7"`} {
+		if !strings.Contains(shown, member) {
+			t.Errorf("%s is missing:\n%s", member, shown)
+		}
+	}
 	if r := apiIn(t, dir, settings, "sessions", "show", uuid.Nil.String()); r.code != 1 || r.stderr != "api: session "+uuid.Nil.String()+": no such session\n" {
 		t.Errorf("%v", r)
 	}

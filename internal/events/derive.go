@@ -99,7 +99,7 @@ WITH "found" AS MATERIALIZED (
   SELECT f."kind", f."n", f."session", gen_random_uuid() AS "event", r."clientId",
     CASE f."kind" WHEN 1 THEN '` + string(TypeCreated) + `' WHEN 2 THEN '` + string(TypeClaimsChanged) + `' ELSE '` + string(TypeEnded) + `' END AS "type",
     COALESCE(CASE f."kind" WHEN 1 THEN s."createdAt" WHEN 2 THEN r."supersededAt" ELSE CASE WHEN e."expired" THEN r."expiresAt" ELSE s."revokedAt" END END, now()) AS "at",
-    jsonb_strip_nulls(jsonb_build_object('session_id', s."id", 'subject', s."subject", 'client_id', r."clientId") || CASE f."kind"
+    jsonb_strip_nulls(jsonb_build_object('session_id', s."id", 'subject', s."subject", 'client_id', r."clientId", 'act', r."act") || CASE f."kind"
       WHEN 1 THEN jsonb_build_object(
         'client', NULLIF(jsonb_strip_nulls(jsonb_build_object('label', s."clientLabel", 'user_agent', s."clientUserAgent", 'ip', host(s."clientIp"))), '{}'),
         'first_seen', ` + firstSeen + `,
@@ -111,7 +111,8 @@ WITH "found" AS MATERIALIZED (
   FROM "found" f CROSS JOIN "cut" c
   JOIN "sessionStore" s ON s."id" = f."session"
   LEFT JOIN LATERAL (
-    SELECT COALESCE(t."client", $3::text) AS "clientId", t."expiresAt", t."sessionExpiresAt", t."supersededAt"
+    SELECT COALESCE(t."client", $3::text) AS "clientId", t."expiresAt", t."sessionExpiresAt", t."supersededAt",
+      CASE WHEN strpos(t."claims", E'\n') > 0 THEN (split_part(t."claims", E'\n', 1) || '}')::jsonb -> 'act' END AS "act" -- see tokens.JoinClaims
     FROM "sessionStoreToken" t WHERE t."session" = s."id" AND t."refreshToken" IS NULL
     ORDER BY t."expiresAt" DESC LIMIT 1
   ) r ON true

@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // What becomes of a session is told in its order, with what there is to say of it.
@@ -22,10 +23,13 @@ func TestEvents(t *testing.T) {
 	k.run(t, endpointOf("receiver", r.URL))
 
 	guest := k.create(t, sessionstore.CreateParams{ClientID: "agent", Client: sessionstore.Client{Label: "phone", UserAgent: "UA", IP: "192.0.2.1"}})
-	ada, _, err := k.Replace(t.Context(), sessionstore.Replaced{SessionID: guest}, sessionstore.CreateParams{Subject: "ada", Data: []byte(`{}`)})
+	ada, _, err := k.Replace(t.Context(), sessionstore.Replaced{SessionID: guest}, sessionstore.CreateParams{
+		Subject: "ada", Data: []byte(`{}`), Claims: []byte(`{"role":"editor"}`), Actor: &tokens.Actor{Subject: "support-7", Actor: &tokens.Actor{Subject: "bot", Issuer: "https://staff.example.com"}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	act := map[string]any{"sub": "support-7", "act": map[string]any{"sub": "bot", "iss": "https://staff.example.com"}}
 	_, sum, err := k.LoadClaims(t.Context(), ada.ID)
 	if err != nil {
 		t.Fatal(err)
@@ -48,9 +52,9 @@ func TestEvents(t *testing.T) {
 			{Type: events.TypeEnded, Data: map[string]any{"session_id": guest.String(), "client_id": "agent", "reason": "replaced", "by": ada.ID.String()}},
 		},
 		ada.ID.String(): {
-			{Type: events.TypeCreated, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app", "client": map[string]any{"label": "phone"}, "first_seen": []any{"label"}, "replaces": guest.String()}},
-			{Type: events.TypeClaimsChanged, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app"}},
-			{Type: events.TypeEnded, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app", "reason": "backend", "by": "web"}},
+			{Type: events.TypeCreated, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app", "act": act, "client": map[string]any{"label": "phone"}, "first_seen": []any{"label"}, "replaces": guest.String()}},
+			{Type: events.TypeClaimsChanged, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app", "act": act}},
+			{Type: events.TypeEnded, Data: map[string]any{"session_id": ada.ID.String(), "subject": "ada", "client_id": "app", "act": act, "reason": "backend", "by": "web"}},
 		},
 	}
 	if diff := cmp.Diff(want, of, cmp.AllowUnexported(told{})); diff != "" {

@@ -19,6 +19,7 @@ const MaxCalls = 128
 type Queue[T any] struct {
 	statement func(context.Context, []*Call[T]) error
 	everybody func(error) bool
+	passesOn  func() // passOn, as an allocation of its own
 
 	mu         sync.Mutex
 	pace       pace
@@ -37,7 +38,9 @@ type Queue[T any] struct {
 // Statements is how many are under way at once at most: as many as there are connections,
 // since a statement that waits for one can take no more calls along.
 func New[T any](statements int, statement func(context.Context, []*Call[T]) error, everybody func(error) bool) *Queue[T] {
-	return &Queue[T]{statement: statement, everybody: everybody, most: statements}
+	q := &Queue[T]{statement: statement, everybody: everybody, most: statements}
+	q.passesOn = q.passOn
+	return q
 }
 
 // Call is one that may have to wait for a statement. Of has what it asks for, and
@@ -182,7 +185,7 @@ func (q *Queue[T]) learn(all []*Call[T]) {
 // run runs the calls' statement, and tells their callers, but for the first, who has
 // called it. Whatever happens, a panic too, nobody is left waiting.
 func (q *Queue[T]) run(all []*Call[T]) {
-	place := time.AfterFunc(q.patience(len(all)), q.passOn)
+	place := time.AfterFunc(q.patience(len(all)), q.passesOn)
 	defer func() {
 		q.end(place.Stop())
 		for _, c := range all[1:] {
@@ -204,7 +207,6 @@ func (q *Queue[T]) run(all []*Call[T]) {
 // lastOf returns the context of the only caller, or one for several, of whom each
 // may go: it ends when the last of their deadlines has passed.
 func lastOf[T any](all []*Call[T]) (context.Context, context.CancelFunc) {
-	nothing := func() {}
 	if len(all) == 1 {
 		return all[0].ctx, nothing
 	}
@@ -221,6 +223,9 @@ func lastOf[T any](all []*Call[T]) (context.Context, context.CancelFunc) {
 	}
 	return context.WithDeadline(ctx, last)
 }
+
+// nothing is to be cancelled.
+func nothing() {}
 
 // Hold keeps statements from being sent until release, and Waiting tells how many calls
 // wait meanwhile: for tests, in which it is then a matter of arithmetic, and not of the

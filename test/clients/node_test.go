@@ -2,6 +2,7 @@ package clients_test
 
 import (
 	"os"
+	"os/exec"
 	"strings"
 	"testing"
 
@@ -32,6 +33,23 @@ func TestNode(t *testing.T) {
 		s.settings["RESOURCE"] = startResource(t, s)
 		runNode(t, dir, s, "resource.mjs")
 	})
+	// A tab goes on with the access token that another tab's refresh has replaced. Where that is switched off some of its
+	// calls fail, so the test sees such a failure.
+	for name, accepted := range map[string]string{"a second tab": "true", "a second tab without the grace": "false"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			chromium, err := exec.LookPath("chromium")
+			if err != nil {
+				t.Fatal(err)
+			}
+			port := freePort(t) // it has to be named before it is there
+			s := start(t, testservice.Env{
+				"LATCHKEY_ACCESS_TOKEN_TTL": "10s", "LATCHKEY_ACCESS_TOKEN_GRACE": accepted, "LATCHKEY_CORS_ORIGINS": "http://127.0.0.1:" + port,
+			})
+			s.settings = s.settings.With(testservice.Env{"PAGE_PORT": port, "ACCEPTED": accepted, "CHROMIUM": chromium})
+			runNode(t, dir, s, "tabs.mjs")
+		})
+	}
 }
 
 // installNode copies the tests, so that nothing is installed into the checkout, and installs what they need.

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 	"github.com/latchkey-sessions/latchkey/protectedresource"
@@ -13,7 +14,7 @@ import (
 )
 
 // startResource serves /tools and /tools/ to holders of the service's access tokens, as resource servers that describe
-// themselves (RFC 9728). It returns its URL.
+// themselves (RFC 9728), and /pay to those who have authenticated lately (RFC 9470). It returns its URL.
 func startResource(t *testing.T, s *service) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -35,6 +36,13 @@ func startResource(t *testing.T, s *service) string {
 		}
 		go func() { ended <- v.Run(ctx) }()
 		mux.Handle(metadata.Path(), metadata)
+		if path == "/tools" {
+			stepUp, err := v.RequireAuthentication(tokens.Requirement{MaxAge: 5 * time.Minute, ACRValues: []string{"urn:example:gold", "urn:example:platinum"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			mux.Handle("POST /pay", v.Handler(stepUp(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) }))))
+		}
 		mux.Handle(path, v.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })))
 	}
 	t.Cleanup(func() {

@@ -840,8 +840,9 @@ export interface components {
         /**
          * @description Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
          *     spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-         *     `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`. Numbers are within
-         *     the range of 64 bits of floating point. `scope` is a scope as in RFC 6749 §3.3. Absent where there are none.
+         *     `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
+         *     spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
+         *     §3.3. Absent where there are none.
          * @example {
          *       "role": "editor",
          *       "scope": "orders:read orders:write"
@@ -1083,6 +1084,10 @@ export interface components {
             id: string;
             /** @description The user. Absent for an anonymous session. */
             subject?: string;
+            auth_time?: components["schemas"]["AuthTime"];
+            acr?: components["schemas"]["ACR"];
+            amr?: components["schemas"]["AMR"];
+            act?: components["schemas"]["Actor"];
             created: {
                 /** Format: date-time */
                 at: string;

@@ -3,6 +3,7 @@ import { test } from "node:test";
 import * as oauth from "oauth4webapi";
 import { issuer, resource, signIn } from "./service.mjs";
 
+const now = () => Math.floor(Date.now() / 1000);
 const options = { [oauth.allowInsecureRequests]: true }; // the tests' service has no TLS
 
 // RFC 9728: from a challenge to the metadata, from there to the service, and back with its token.
@@ -24,3 +25,31 @@ for (const path of ["/tools", "/tools/"]) {
     assert.equal((await use(pair.access_token)).status, 204);
   });
 }
+
+// RFC 9470: a payment wants an authentication of the last five minutes in the class gold. The client has its backend ask the
+// user for what the challenge says, and goes on with the session that takes the place of the one before.
+test("a client follows the challenge for a step-up", async () => {
+  const pay = (token) => oauth.protectedResourceRequest(token, "POST", new URL("/pay", resource), new Headers(), null, options);
+  const challengeOf = (token) => pay(token).then(assert.fail, (error) => error.cause[0]);
+  const isChallenged = async (token) => {
+    const { scheme, parameters } = await challengeOf(token);
+    assert.equal(scheme, "bearer");
+    assert.equal(parameters.error, "insufficient_user_authentication");
+    return parameters;
+  };
+
+  const before = await signIn("ada");
+  const asked = await isChallenged(before.access_token);
+  assert.deepEqual([asked.acr_values, asked.max_age], ["urn:example:gold urn:example:platinum", "300"]);
+
+  const [acr] = asked.acr_values.split(" ");
+  const after = await signIn("ada", {}, { replaces: before.access_token, auth_time: now(), acr, amr: ["hwk"] });
+  assert.equal((await pay(after.access_token)).status, 204);
+  while ((await challengeOf(before.access_token)).parameters.error !== "invalid_token") { // within the bound
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+
+  await isChallenged((await signIn("ada", {}, { auth_time: now() - Number(asked.max_age) - 1, acr })).access_token);
+  await isChallenged((await signIn("ada", {}, { auth_time: now(), acr: "urn:example:silver" })).access_token);
+  await isChallenged((await signIn("ada", {}, { acr })).access_token);
+});

@@ -6,11 +6,11 @@ import { promisify } from "node:util";
 export const { ISSUER: issuer, INTERNAL: internal, SERVICE_KEY: serviceKey, AUDIENCE: audience, RESOURCE: resource } = process.env;
 
 /** signIn makes a session, as a backend does after a login, and returns what it hands to its client. */
-export async function signIn(subject, headers = {}) {
+export async function signIn(subject, headers = {}, more = {}) {
   const answer = await fetch(`${internal}/v1/sessions`, {
     method: "POST",
     headers: { Authorization: `Bearer ${serviceKey}`, "Content-Type": "application/json", ...headers },
-    body: JSON.stringify({ subject, data: {} }),
+    body: JSON.stringify({ subject, data: {}, ...more }),
   });
   if (answer.status !== 201) throw new Error(`sign in: ${answer.status} ${await answer.text()}`);
   const { session, ...tokens } = await answer.json();

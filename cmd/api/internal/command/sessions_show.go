@@ -69,6 +69,9 @@ type event struct {
 func (a *app) printHistory(h sessionstore.History, thief string) error {
 	s := h.Session
 	events := []event{{s.CreatedAt, "created" + from(s.Client)}}
+	if s.Actor != nil {
+		events[0].what += "; " + terminal.Harmless(s.Actor.Subject) + " acts for the subject"
+	}
 	if s.UpdatedAt.After(s.CreatedAt) {
 		events = append(events, event{s.UpdatedAt, "data last changed"})
 	}

@@ -147,7 +147,7 @@ func (e *Environment) Again(variable string) func() (string, error) {
 // SecretFiles are the files that secrets were read from.
 func (e *Environment) SecretFiles() []string { return e.files }
 
-// checkNames refuses a variable with the prefix that is no setting of any command.
+// checkNames refuses a variable that is meant for a setting, and is not one of any command.
 func (e *Environment) checkNames(app *kong.Application) error {
 	var known []string
 	for flag := range flags(app.Node) {
@@ -157,11 +157,22 @@ func (e *Environment) checkNames(app *kong.Application) error {
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.variables)) {
-		if strings.HasPrefix(name, prefix) && !slices.Contains(known, name) && !isOfCluster(name, e.variables[name]) {
-			return WrongTogether(name + " is not a setting: did you mean " + nearest(name, known) + "?")
+		if isMeant(name, known) && !slices.Contains(known, name) && !isOfCluster(name, e.variables[name]) {
+			return WrongTogether(name + " is not a setting: did you mean " + nearest(strings.ToUpper(name), known) + "?")
 		}
 	}
 	return nil
+}
+
+// isMeant tells whether a variable is meant for this program: it begins as its variables do, in whatever letters, or it
+// is one but for a few letters of the prefix, such as LATCHKY_ISSUER. A variable without the prefix may be another
+// program's.
+func isMeant(name string, known []string) bool {
+	name = strings.ToUpper(name)
+	return strings.HasPrefix(name, prefix) || slices.ContainsFunc(known, func(setting string) bool {
+		begins, is := strings.CutSuffix(name, strings.TrimPrefix(setting, prefix))
+		return is && distance(begins, prefix) <= misspelt
+	})
 }
 
 // flags are the settings of a command and of those below it. One that several commands have comes several times.

@@ -11,6 +11,10 @@ func nearest(name string, known []string) string {
 // 1: a part of a name is more often left out than a letter is wrong.
 const wrong = 2
 
+// misspelt is up to what distance a prefix is taken for a misspelt one: two letters that
+// changed places count 3.
+const misspelt = 3
+
 // distance is what it takes to get from one name to another, letter by letter
 // (Levenshtein's distance, weighted).
 func distance(a, b string) int {

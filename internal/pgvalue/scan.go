@@ -1,0 +1,34 @@
+package pgvalue
+
+import (
+	"errors"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgtype"
+)
+
+// TextTo reads a column of text to where it belongs, null as empty. pgx makes a pointer for
+// each null and each value otherwise.
+func TextTo(s *string) pgtype.TextScanner { return (*text)(s) }
+
+// TimeTo reads a column of times to where it belongs, null as the zero time.
+func TimeTo(t *time.Time) pgtype.TimestamptzScanner { return (*instant)(t) }
+
+type text string
+
+// ScanText implements [pgtype.TextScanner].
+func (s *text) ScanText(v pgtype.Text) error {
+	*s = text(v.String)
+	return nil
+}
+
+type instant time.Time
+
+// ScanTimestamptz implements [pgtype.TimestamptzScanner].
+func (t *instant) ScanTimestamptz(v pgtype.Timestamptz) error {
+	if v.InfinityModifier != pgtype.Finite {
+		return errors.New("a time that is infinite")
+	}
+	*t = instant(v.Time)
+	return nil
+}
