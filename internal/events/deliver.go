@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
+	"github.com/latchkey-sessions/latchkey/internal/webhook"
 )
 
 const (
@@ -22,12 +23,6 @@ const (
 	finishTimeout = 5 * time.Second
 	// lease is after how long a delivery is taken over whose replica was killed.
 	lease = sendTimeout + 2*finishTimeout
-
-	// Deliveries are tried after 5 s, 10 s, 20 s and so on, from an hour's pause on every
-	// hour, for about a day. Each pause is up to a fifth longer or shorter.
-	firstPause   = 5 * time.Second
-	lastPause    = time.Hour
-	mostAttempts = 34
 )
 
 const (
@@ -146,13 +141,13 @@ func (r *Runner) claim(ctx context.Context, endpoint string, most int) (taken []
 // attempt delivers once, and notes what became of it also where ctx has ended meanwhile.
 func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 	err := e.send(ctx, d)
-	last := d.attempts >= mostAttempts
+	last := d.attempts >= webhook.MostAttempts
 	query, args := deliveredQuery, []any{d.id, d.attempts}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		query = releaseQuery
 	case err != nil:
-		query, args = failedQuery, append(args, err.Error(), jitter(pause(d.attempts)).Seconds(), last)
+		query, args = failedQuery, append(args, err.Error(), jitter(webhook.Pause(d.attempts)).Seconds(), last)
 		fallthrough
 	default:
 		r.observer.Attempted(e.Name, err, err != nil && last)
@@ -166,14 +161,6 @@ func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 		r.log.WarnContext(ctx, "what became of a delivery cannot be noted: it is repeated", "endpoint", e.Name, "event", d.event, "error", err)
 	}
 	e.wake() // the session's next one may be due
-}
-
-// pause is the pause after a failed attempt.
-func pause(attempt int) time.Duration {
-	if doublings := attempt - 1; doublings < 10 { // the tenth is over an hour
-		return min(lastPause, firstPause<<doublings)
-	}
-	return lastPause
 }
 
 // jitter makes a pause up to a fifth longer or shorter: what failed together is not tried
