@@ -47,6 +47,7 @@
 package cleanup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -195,9 +196,7 @@ func (s *Summary) add(kind Kind, removed Removed) {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Retention == 0 {
-		c.Retention = DefaultRetention
-	}
+	c.Retention = cmp.Or(c.Retention, DefaultRetention)
 	switch {
 	case c.Retention < minRetention:
 		return c, fmt.Errorf("cleanup: the retention is %v, it must be %v or more", c.Retention, minRetention)
