@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,15 +57,11 @@ func New(cfg Config) (*Log, error) {
 	if cfg.Buffer < 0 {
 		return nil, fmt.Errorf("audit: Buffer is %d, it may not be negative", cfg.Buffer)
 	}
-	if cfg.Buffer == 0 {
-		cfg.Buffer = defaultBuffer
-	}
+	cfg.Buffer = cmp.Or(cfg.Buffer, defaultBuffer)
 	if cfg.Origin == nil {
 		cfg.Origin = OriginOf
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	return &Log{cfg: cfg, queue: make(chan Event, cfg.Buffer)}, nil
 }
 

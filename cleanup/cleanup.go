@@ -47,6 +47,7 @@
 package cleanup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -198,9 +199,7 @@ func (s *Summary) add(kind Kind, removed Removed) {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Retention == 0 {
-		c.Retention = DefaultRetention
-	}
+	c.Retention = cmp.Or(c.Retention, DefaultRetention)
 	if c.Began.IsZero() {
 		c.Began = time.Now()
 	}

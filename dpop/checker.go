@@ -1,6 +1,7 @@
 package dpop
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
@@ -46,15 +47,9 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Window == 0 {
-		c.Window = defaultWindow
-	}
-	if c.Leeway == 0 {
-		c.Leeway = defaultLeeway
-	}
-	if c.Remember == 0 {
-		c.Remember = defaultRemember
-	}
+	c.Window = cmp.Or(c.Window, defaultWindow)
+	c.Leeway = cmp.Or(c.Leeway, defaultLeeway)
+	c.Remember = cmp.Or(c.Remember, defaultRemember)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -1,6 +1,7 @@
 package dpop
 
 import (
+	"cmp"
 	"errors"
 	"net/netip"
 	"net/url"
@@ -39,10 +40,7 @@ func normalize(raw string) (string, error) {
 		host += ":" + port
 	}
 	// Dots may be written as %2E: decoding comes first.
-	path := removeDotSegments(normalizeEscapes(u.EscapedPath()))
-	if path == "" {
-		path = "/"
-	}
+	path := cmp.Or(removeDotSegments(normalizeEscapes(u.EscapedPath())), "/")
 	return scheme + "://" + host + path, nil
 }
 

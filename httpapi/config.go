@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -147,16 +148,12 @@ func (c Config) withDefaults() (Config, error) {
 		{"ShutdownDelay", &c.ShutdownDelay, 0},
 		{"DrainTimeout", &c.DrainTimeout, defaultDrainTimeout},
 	} {
-		if *t.value == 0 {
-			*t.value = t.defaultValue
-		}
+		*t.value = cmp.Or(*t.value, t.defaultValue)
 		if *t.value < 0 {
 			return c, fmt.Errorf("httpapi: %s is %v, it may not be negative", t.name, *t.value)
 		}
 	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c, nil
 }
 

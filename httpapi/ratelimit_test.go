@@ -127,6 +127,15 @@ func TestOnlyItsTokensCountForASession(t *testing.T) {
 		wantRates(t, `"session";q=4;w=60`, `"session";r=2;t=15`) // superseded, and proven
 }
 
+// A refresh token that is not bound counts also with a proof, which binds its session: any proof is good for that, and
+// none may spare a request.
+func TestProofSparesNoRequest(t *testing.T) {
+	t.Parallel()
+	s := setup(t, withSessionLimit(4))
+	session := s.create(t, "ann")
+	s.refreshWith(t, session.refresh, newDevice(t).atTokenEndpoint(t)).want(t, 200).wantRates(t, `"session";q=4;w=60`, `"session";r=3;t=15`)
+}
+
 // forge changes a token's signature.
 func forge(token string) string {
 	last := "A"

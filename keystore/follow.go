@@ -3,6 +3,7 @@ package keystore
 import (
 	"cmp"
 	"context"
+	"sync"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/primary"
@@ -11,12 +12,7 @@ import (
 // channel is notified of each change.
 const channel = "latchkey_signing_keys"
 
-const (
-	pollTimeout   = 5 * time.Second
-	listenPause   = time.Second
-	listenTimeout = 5 * time.Second
-	closeTimeout  = 100 * time.Millisecond
-)
+const pollTimeout = 5 * time.Second
 
 // Run follows the keys until ctx ends; then it returns nil. It reads them when
 // another replica says that they have changed, and every [Config].Poll, since
@@ -24,12 +20,9 @@ const (
 // comes to sign without one.
 func (s *Store) Run(ctx context.Context) error {
 	wake := make(chan struct{}, 1)
-	listening := make(chan struct{})
-	go func() {
-		defer close(listening)
-		s.listen(ctx, wake)
-	}()
-	defer func() { <-listening }()
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	listening.Go(func() { primary.Listen(ctx, cmp.Or(s.cfg.Direct, s.pool), channel, wake) })
 
 	ticker := time.NewTicker(s.cfg.Poll)
 	defer ticker.Stop()
@@ -59,42 +52,4 @@ func (s *Store) poll(ctx context.Context) error {
 	defer cancel()
 	_, err := s.Load(ctx)
 	return err
-}
-
-// listen wakes at each notification, and whenever one may have been missed. Its
-// failures are nobody's concern: there is the poll.
-func (s *Store) listen(ctx context.Context, wake chan<- struct{}) {
-	for ctx.Err() == nil {
-		_ = s.listenOnce(ctx, wake)
-		select {
-		case <-time.After(listenPause):
-		case <-ctx.Done():
-		}
-	}
-}
-
-func (s *Store) listenOnce(ctx context.Context, wake chan<- struct{}) error {
-	starting, cancel := context.WithTimeout(ctx, listenTimeout)
-	defer cancel()
-	conn, err := primary.Beside(starting, cmp.Or(s.cfg.Direct, s.pool), listenTimeout)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		_ = conn.Close(ctx) // it is of no more use, whatever it says
-	}()
-	if _, err := conn.Exec(starting, `LISTEN `+channel); err != nil {
-		return err
-	}
-	for {
-		select {
-		case wake <- struct{}{}:
-		default: // it will be read anyway
-		}
-		if _, err := conn.WaitForNotification(ctx); err != nil {
-			return err
-		}
-	}
 }

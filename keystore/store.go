@@ -1,6 +1,7 @@
 package keystore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -53,21 +54,15 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Algorithm != "" && !slices.Contains(tokens.AlgorithmNames(), c.Algorithm) {
 		return c, fmt.Errorf("keystore: Algorithm is %q, it must be one of %v", c.Algorithm, tokens.AlgorithmNames())
 	}
-	if c.PublishAhead == 0 {
-		c.PublishAhead = DefaultPublishAhead
-	}
-	if c.Poll == 0 {
-		c.Poll = DefaultPoll
-	}
+	c.PublishAhead = cmp.Or(c.PublishAhead, DefaultPublishAhead)
+	c.Poll = cmp.Or(c.Poll, DefaultPoll)
 	if c.RotateEvery < 0 || c.PublishAhead < 0 || c.Poll < 0 {
 		return c, errors.New("keystore: RotateEvery, PublishAhead and Poll may not be negative")
 	}
 	if c.RotateEvery != 0 && c.RotateEvery <= c.PublishAhead {
 		return c, fmt.Errorf("keystore: RotateEvery is %v, it must be longer than PublishAhead, which is %v", c.RotateEvery, c.PublishAhead)
 	}
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	return c, nil
 }
 

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -56,10 +57,7 @@ func contains(network netip.Prefix, ip string) bool {
 
 // page returns those of the rows that are live and match. The lock is held.
 func (s *Store) page(rows iter.Seq[*row], params sessionstore.ListParams, matches func(*row) bool) (sessionstore.Page, error) {
-	limit := params.Limit
-	if limit == 0 {
-		limit = defaultListLimit
-	}
+	limit := cmp.Or(params.Limit, defaultListLimit)
 	if limit < 1 || limit > maxListLimit {
 		return sessionstore.Page{}, &sessionstore.ArgumentError{Field: "limit", Problem: "not between 1 and 200"}
 	}

@@ -2,6 +2,7 @@ package memstore
 
 import (
 	"bytes"
+	"cmp"
 	"sync"
 	"time"
 
@@ -58,12 +59,8 @@ const (
 // MustNew is [New] for tests: with a key of its own, and with [DefaultIssuer] and
 // [DefaultAudience] where cfg has none. It panics where New fails.
 func MustNew(cfg sessionstore.Config) *Store {
-	if cfg.Tokens.Issuer == "" {
-		cfg.Tokens.Issuer = DefaultIssuer
-	}
-	if cfg.Tokens.Audience == "" {
-		cfg.Tokens.Audience = DefaultAudience
-	}
+	cfg.Tokens.Issuer = cmp.Or(cfg.Tokens.Issuer, DefaultIssuer)
+	cfg.Tokens.Audience = cmp.Or(cfg.Tokens.Audience, DefaultAudience)
 	jwk, _, err := tokens.GenerateKey("EdDSA")
 	if err != nil {
 		panic(err)

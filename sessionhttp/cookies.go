@@ -46,10 +46,7 @@ var sameOrigin = http.NewCrossOriginProtection()
 
 // Read returns the tokens of the cookies. A cookie that is there twice is none of ours.
 func (c Cookies) Read(r *http.Request) (Presented, error) {
-	protection := c.Protection
-	if protection == nil {
-		protection = sameOrigin
-	}
+	protection := cmp.Or(c.Protection, sameOrigin)
 	if protection.Check(unsafely(r)) != nil {
 		return Presented{}, ErrCrossSite
 	}

@@ -12,10 +12,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// statusClientClosedRequest is nginx's, for logs and metrics: a client that hung up
-// says nothing of the service.
-const statusClientClosedRequest = 499
-
 // Error is the default answer to an error of the middleware: 401 with the
 // challenge of RFC 6750 §3 for a token that is missing or no good, 403 for a request
 // that comes from another site or has not its form's token, 409 for changes that do
@@ -29,21 +25,7 @@ const statusClientClosedRequest = 499
 // 9449 §7.1.
 func Error(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusInternalServerError
-	insufficient, isInsufficient := errors.AsType[*tokens.AuthenticationError](err)
-	switch code := dpop.ErrorCode(err); {
-	case isInsufficient:
-		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", authorization.Challenge(insufficient))
-	case code != "":
-		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", dpop.Challenge("", code))
-	case errors.Is(err, ErrNoToken):
-		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		w.Header().Add("WWW-Authenticate", dpop.Challenge("", "")) // RFC 9449 §7.2
-	case errors.Is(err, ErrMalformed), IsInvalidToken(err):
-		status = http.StatusUnauthorized
-		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
+	switch {
 	case errors.Is(err, ErrCrossSite), errors.Is(err, ErrFormToken):
 		status = http.StatusForbidden
 	case errors.Is(err, sessionstore.ErrConflict):
@@ -51,14 +33,8 @@ func Error(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, sessionstore.ErrUnavailable), errors.Is(err, dpop.ErrUnavailable),
 		errors.Is(err, ErrDiscarded), errors.Is(err, ErrBusy):
 		status = http.StatusServiceUnavailable
-		w.Header().Set("Retry-After", "1")
 	}
-	if status == http.StatusServiceUnavailable && errors.Is(r.Context().Err(), context.Canceled) {
-		status = statusClientClosedRequest
-		w.Header().Del("Retry-After")
-	}
-	authorization.AddMetadata(w.Header(), r)
-	http.Error(w, http.StatusText(status), status)
+	authorization.Refuse(w, r, err, IsInvalidToken(err), status)
 }
 
 // logFault tells the log of a request that could not be served for no fault of its client's, unless

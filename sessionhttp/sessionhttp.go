@@ -1,6 +1,7 @@
 package sessionhttp
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -102,18 +103,12 @@ func New[T any](store Store, cfg Config) *Manager[T] {
 		cfg.OnError = Error
 	}
 	cfg.OnError = authorization.WithMetadata(cfg.OnError, cfg.Metadata)
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
-	if cfg.Transport == nil {
-		cfg.Transport = Bearer{}
-	}
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
+	cfg.Transport = cmp.Or[Transport](cfg.Transport, Bearer{})
 	if cfg.Client == nil {
 		cfg.Client = describe
 	}
-	if cfg.SaveTimeout == 0 {
-		cfg.SaveTimeout = DefaultSaveTimeout
-	}
+	cfg.SaveTimeout = cmp.Or(cfg.SaveTimeout, DefaultSaveTimeout)
 	return &Manager[T]{store: store, cfg: cfg, cookie: cookie}
 }
 

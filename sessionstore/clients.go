@@ -33,9 +33,7 @@ type OAuthClient struct {
 // withClients puts the first client, which Tokens describes, before the others, and
 // checks them all.
 func (c Config) withClients() (Config, error) {
-	if c.Tokens.ClientID == "" {
-		c.Tokens.ClientID = c.Tokens.Audience
-	}
+	c.Tokens.ClientID = cmp.Or(c.Tokens.ClientID, c.Tokens.Audience)
 	first := OAuthClient{ID: c.Tokens.ClientID, Audiences: tokens.Audiences(c.Tokens.Audience)}
 	c.Clients = append([]OAuthClient{first}, c.Clients...)
 	c.Tokens.AcceptedAudiences = slices.Clone(c.Tokens.AcceptedAudiences)

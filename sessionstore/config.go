@@ -103,12 +103,8 @@ type Config struct {
 
 func (c Config) withDefaults() (Config, error) {
 	c.Lifetimes = c.Lifetimes.Or(Lifetimes{AccessToken: DefaultAccessTokenTTL, RefreshToken: DefaultRefreshTokenTTL})
-	if c.Grace == 0 {
-		c.Grace = DefaultGrace
-	}
-	if c.LateRetryLimit == 0 {
-		c.LateRetryLimit = DefaultLateRetryLimit
-	}
+	c.Grace = cmp.Or(c.Grace, DefaultGrace)
+	c.LateRetryLimit = cmp.Or(c.LateRetryLimit, DefaultLateRetryLimit)
 	if c.Grace < 0 || c.LateRetryLimit < 0 {
 		return c, fmt.Errorf("sessionstore: Grace (%v) and LateRetryLimit (%d) must not be negative", c.Grace, c.LateRetryLimit)
 	}

@@ -1,6 +1,7 @@
 package sessionstore
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -88,9 +89,7 @@ func causeOf(given []Cause, byDefault Reason) (Cause, error) {
 	default:
 		return c, argumentError("cause", "more than one")
 	}
-	if c.Reason == "" {
-		c.Reason = byDefault
-	}
+	c.Reason = cmp.Or(c.Reason, byDefault)
 	if !slices.Contains(givenReasons, c.Reason) {
 		return c, argumentError("reason", "%q is none that a caller may give", c.Reason)
 	}

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -65,12 +66,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Issuer == "" || c.Audience == "" {
 		return c, errors.New("tokens: Issuer and Audience are required")
 	}
-	if c.ClientID == "" {
-		c.ClientID = c.Audience
-	}
-	if c.TokenEndpoint == "" {
-		c.TokenEndpoint = c.Issuer + "/oauth2/token"
-	}
+	c.ClientID = cmp.Or(c.ClientID, c.Audience)
+	c.TokenEndpoint = cmp.Or(c.TokenEndpoint, c.Issuer+"/oauth2/token")
 	for _, s := range append([]string{c.Issuer, c.Audience, c.ClientID, c.TokenEndpoint}, c.AcceptedAudiences...) {
 		if len(appendString(nil, s)) > maxClaimBytes+len(`""`) {
 			return c, fmt.Errorf("tokens: Issuer, Audience, ClientID, TokenEndpoint and AcceptedAudiences may have %d bytes each, as JSON writes them", maxClaimBytes)
@@ -81,15 +78,11 @@ func (c Config) withDefaults() (Config, error) {
 			return c, err
 		}
 	}
-	if c.Leeway == 0 {
-		c.Leeway = defaultLeeway
-	}
+	c.Leeway = cmp.Or(c.Leeway, defaultLeeway)
 	if c.Leeway < 0 || c.Leeway > maxLeeway {
 		return c, fmt.Errorf("tokens: Leeway is %v, it must be up to %v", c.Leeway, maxLeeway)
 	}
-	if c.Remember == 0 {
-		c.Remember = defaultRemember
-	}
+	c.Remember = cmp.Or(c.Remember, defaultRemember)
 	if c.Now == nil {
 		c.Now = time.Now
 	}

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -85,10 +86,7 @@ func (c Claims) Scope() string {
 // Decode puts the session's own claims into v, a pointer, by its fields' json tags. A
 // name must be spelled as the member is. What v has no place for is left out.
 func (c Claims) Decode(v any) error {
-	text := c.Custom
-	if text == "" {
-		text = "{}"
-	}
+	text := cmp.Or(c.Custom, "{}")
 	if err := json.Unmarshal([]byte(text), v); err != nil {
 		return fmt.Errorf("tokens: decode the session's own claims: %w", err)
 	}

@@ -83,36 +83,12 @@ func notProven(err error) error {
 	return unavailable(err)
 }
 
-// statusClientClosedRequest is nginx's, for logs and metrics: a client that hung up
-// says nothing of the service.
-const statusClientClosedRequest = 499
-
 // Error is the default answer to a request that is refused: 401 with the
 // challenge of RFC 6750 §3 for a token that is missing or no good, or of RFC 9470 §3
 // where its user has to authenticate anew, and 503 where
 // that cannot be told, or 499 if the client has hung up meanwhile. No answer says more
 // about a token than that.
 func Error(w http.ResponseWriter, r *http.Request, err error) {
-	status := http.StatusUnauthorized
-	insufficient, isInsufficient := errors.AsType[*tokens.AuthenticationError](err)
-	switch code := dpop.ErrorCode(err); {
-	case isInsufficient:
-		w.Header().Set("WWW-Authenticate", authorization.Challenge(insufficient))
-	case code != "":
-		w.Header().Set("WWW-Authenticate", dpop.Challenge("", code)) // RFC 9449 §7.1
-	case errors.Is(err, authorization.ErrNoToken):
-		w.Header().Set("WWW-Authenticate", "Bearer")
-		w.Header().Add("WWW-Authenticate", dpop.Challenge("", "")) // RFC 9449 §7.2
-	case errors.Is(err, tokens.ErrInvalid), errors.Is(err, ErrRevoked), errors.Is(err, authorization.ErrMalformed):
-		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-	default:
-		status = http.StatusServiceUnavailable
-		w.Header().Set("Retry-After", "1")
-	}
-	if status == http.StatusServiceUnavailable && errors.Is(r.Context().Err(), context.Canceled) {
-		status = statusClientClosedRequest
-		w.Header().Del("Retry-After")
-	}
-	authorization.AddMetadata(w.Header(), r)
-	http.Error(w, http.StatusText(status), status)
+	isInvalid := errors.Is(err, tokens.ErrInvalid) || errors.Is(err, ErrRevoked)
+	authorization.Refuse(w, r, err, isInvalid, http.StatusServiceUnavailable)
 }

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,9 +47,7 @@ func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 	if where.ServiceKey == "" {
 		return nil, errors.New("verifier: a ServiceKey is required")
 	}
-	if where.Keys == "" {
-		where.Keys = where.Tokens.Issuer + "/.well-known/jwks.json"
-	}
+	where.Keys = cmp.Or(where.Keys, where.Tokens.Issuer+"/.well-known/jwks.json")
 	for _, address := range []string{where.Internal, where.Keys} {
 		if u, err := url.Parse(address); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return nil, fmt.Errorf("verifier: %q is not the URL of a service", address)

@@ -1,6 +1,7 @@
 package verifier
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,12 +58,8 @@ type Config struct {
 }
 
 func (c Config) withDefaults() (Config, error) {
-	if c.Bound == 0 {
-		c.Bound = DefaultBound
-	}
-	if c.StrictTimeout == 0 {
-		c.StrictTimeout = defaultStrictTimeout
-	}
+	c.Bound = cmp.Or(c.Bound, DefaultBound)
+	c.StrictTimeout = cmp.Or(c.StrictTimeout, defaultStrictTimeout)
 	if c.Bound < minBound || c.StrictTimeout < 0 {
 		return c, fmt.Errorf("verifier: Bound is %v and StrictTimeout %v; Bound must be %v or more, and neither may be negative",
 			c.Bound, c.StrictTimeout, minBound)
@@ -74,9 +71,7 @@ func (c Config) withDefaults() (Config, error) {
 		c.OnError = Error
 	}
 	c.OnError = authorization.WithMetadata(c.OnError, c.Metadata)
-	if c.Logger == nil {
-		c.Logger = slog.Default()
-	}
+	c.Logger = cmp.Or(c.Logger, slog.Default())
 	if c.Now == nil {
 		c.Now = Now
 	}

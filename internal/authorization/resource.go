@@ -21,8 +21,8 @@ func WithMetadata(onError func(http.ResponseWriter, *http.Request, error), m *pr
 	}
 }
 
-// AddMetadata adds the request's metadata to the challenges of the answer (RFC 9728 §5.1).
-func AddMetadata(h http.Header, r *http.Request) {
+// addMetadata adds the request's metadata to the challenges of the answer (RFC 9728 §5.1).
+func addMetadata(h http.Header, r *http.Request) {
 	m, ok := r.Context().Value(metadataKey{}).(*protectedresource.Metadata)
 	if !ok {
 		return

@@ -6,6 +6,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -85,9 +86,7 @@ func New(cfg Config) (*Console, error) {
 	if cfg.Sessions == nil || cfg.Own == nil || cfg.Pool == nil {
 		return nil, errors.New("console: both stores and a pool are required")
 	}
-	if cfg.Logger == nil {
-		cfg.Logger = slog.Default()
-	}
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	return &Console{cfg: cfg, attempts: newAttempts(), recent: new(recent), counter: newCounter(), now: time.Now}, nil
 }
 
@@ -111,7 +110,7 @@ func (c *Console) routes() http.Handler {
 		w.Header().Set("Location", strings.TrimPrefix(root, "/")+"/") // relatively, as all others
 		w.WriteHeader(http.StatusMovedPermanently)
 	})
-	mux.Handle("GET "+root+"/static/{file}", http.HandlerFunc(serveStatic))
+	mux.HandleFunc("GET "+root+"/static/{file}", serveStatic)
 	for pattern, h := range map[string]handler{
 		"GET /sign-in":      c.showSignIn,
 		"POST /sign-in":     c.signIn,
@@ -138,7 +137,7 @@ func (c *Console) routes() http.Handler {
 	} {
 		mux.Handle(below(pattern), c.answer(c.signedInOnly(h)))
 	}
-	return secure(limitForms(c.manager.Handler(c.forms.Handler(mux))))
+	return secure(http.MaxBytesHandler(c.manager.Handler(c.forms.Handler(mux)), maxFormBytes))
 }
 
 // policy allows what the page is made of, all of which comes from the service.
@@ -149,13 +148,6 @@ func secure(next http.Handler) http.Handler {
 		w.Header().Set("Content-Security-Policy", policy)
 		w.Header().Set("Referrer-Policy", "same-origin") // without any, browsers send forms from nowhere
 		w.Header().Set("Cache-Control", "no-store")
-		next.ServeHTTP(w, r)
-	})
-}
-
-func limitForms(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 		next.ServeHTTP(w, r)
 	})
 }

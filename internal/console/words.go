@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -220,10 +221,7 @@ func isOperator(subject string) bool {
 
 // deviceOf is what a session is on, for people.
 func deviceOf(s sessionstore.Session) string {
-	agent := s.LastClient.UserAgent
-	if agent == "" {
-		agent = s.Client.UserAgent
-	}
+	agent := cmp.Or(s.LastClient.UserAgent, s.Client.UserAgent)
 	return programOf(agent)
 }
 

@@ -24,12 +24,6 @@ const (
 	finishTimeout = 5 * time.Second
 	// lease is after how long a delivery is taken over whose replica was killed.
 	lease = sendTimeout + 2*finishTimeout
-
-	// Deliveries are tried after 5 s, 10 s, 20 s and so on, from an hour's pause on every
-	// hour, for about a day. Each pause is up to a fifth longer or shorter.
-	firstPause   = 5 * time.Second
-	lastPause    = time.Hour
-	mostAttempts = 34
 )
 
 const (
@@ -149,13 +143,13 @@ func (r *Runner) claim(ctx context.Context, endpoint string, most int) (taken []
 // attempt delivers once, and notes what became of it also where ctx has ended meanwhile.
 func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 	err := e.send(ctx, d)
-	last := d.attempts >= mostAttempts
+	last := d.attempts >= webhook.MostAttempts
 	query, args := deliveredQuery, []any{d.id, d.attempts}
 	switch {
 	case err != nil && ctx.Err() != nil:
 		query = releaseQuery
 	case err != nil:
-		query, args = failedQuery, append(args, err.Error(), max(jitter(pause(d.attempts)), e.pauseFor(err)).Seconds(), last)
+		query, args = failedQuery, append(args, err.Error(), max(jitter(webhook.Pause(d.attempts)), e.pauseFor(err)).Seconds(), last)
 		fallthrough
 	default:
 		r.observer.Attempted(e.Name, err, err != nil && last)
@@ -177,17 +171,9 @@ func (e *endpoint) pauseFor(err error) time.Duration {
 	if !ok || refused.RetryAfter == 0 {
 		return 0
 	}
-	wanted := min(refused.RetryAfter, lastPause)
+	wanted := min(refused.RetryAfter, webhook.LastPause)
 	e.rest(wanted)
 	return wanted
-}
-
-// pause is the pause after a failed attempt.
-func pause(attempt int) time.Duration {
-	if doublings := attempt - 1; doublings < 10 { // the tenth is over an hour
-		return min(lastPause, firstPause<<doublings)
-	}
-	return lastPause
 }
 
 // jitter makes a pause up to a fifth longer or shorter: what failed together is not tried
@@ -205,7 +191,7 @@ const (
 	// there: while replicas are replaced by others with another file it may be.
 	abandonAfter = time.Hour
 	// farOff is further off than any delivery is put.
-	farOff = 2 * lastPause
+	farOff = 2 * webhook.LastPause
 )
 
 // abandonQuery gives up what is for an endpoint that is no longer there: the dead deliveries

@@ -11,6 +11,7 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -133,9 +134,7 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.Pool == nil || cfg.Logger == nil {
 		return nil, errors.New("events: Pool and Logger are required")
 	}
-	if cfg.Observer == nil {
-		cfg.Observer = nobody{}
-	}
+	cfg.Observer = cmp.Or[Observer](cfg.Observer, nobody{})
 	r := &Runner{db: isolation.Pool{Pool: cfg.Pool}, firstClient: cfg.FirstClient, log: cfg.Logger, observer: cfg.Observer, most: derivedTogether}
 	var names []string
 	for _, e := range cfg.Endpoints {

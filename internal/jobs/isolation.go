@@ -51,8 +51,7 @@ func (s statements) Query(ctx context.Context, sql string, args ...any) (pgx.Row
 
 // QueryRow implements [pgx.Tx].
 func (s statements) QueryRow(ctx context.Context, sql string, args ...any) pgx.Row {
-	rows, err := s.Query(ctx, sql, args...)
-	return statementRow{rows, err}
+	return statementRow{s, ctx, sql, args}
 }
 
 // SendBatch implements [pgx.Tx]. The queue sends none.
@@ -118,27 +117,15 @@ func (r *statementRows) Err() error {
 	return r.err
 }
 
-// statementRow is the first of a statement's rows.
+// statementRow is the first of a statement's rows. It sends the statement when it is scanned.
 type statementRow struct {
-	rows pgx.Rows
-	err  error
+	statements
+	ctx  context.Context //nolint:containedctx // it is scanned at once
+	sql  string
+	args []any
 }
 
 // Scan implements [pgx.Row].
 func (r statementRow) Scan(dest ...any) error {
-	if r.err != nil {
-		return r.err
-	}
-	defer r.rows.Close()
-	if !r.rows.Next() {
-		if err := r.rows.Err(); err != nil {
-			return err
-		}
-		return pgx.ErrNoRows
-	}
-	if err := r.rows.Scan(dest...); err != nil {
-		return err
-	}
-	r.rows.Close()
-	return r.rows.Err()
+	return pgx.BeginFunc(r.ctx, r.Pool, func(tx pgx.Tx) error { return tx.QueryRow(r.ctx, r.sql, r.args...).Scan(dest...) })
 }

@@ -6,6 +6,7 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -107,9 +108,7 @@ func New(cfg Config) (*Runner, error) {
 	if cfg.CleanupInterval != 0 && cfg.CleanupInterval < time.Second {
 		return nil, fmt.Errorf("jobs: CleanupInterval is %v, it must be 0 or from 1s on", cfg.CleanupInterval)
 	}
-	if cfg.Observer == nil {
-		cfg.Observer = nobody{}
-	}
+	cfg.Observer = cmp.Or[Observer](cfg.Observer, nobody{})
 	webhook, err := newLeakWebhookWorker(cfg.LeakWebhook)
 	if err != nil {
 		return nil, err

@@ -30,10 +30,6 @@ const (
 	leakLogPause = time.Second
 
 	webhookTimeout = 10 * time.Second // below jobTimeout
-	// Deliveries are tried after 5 s, 10 s, 20 s and so on, from an hour's pause on every hour, for about a day.
-	webhookFirstPause = 5 * time.Second
-	webhookLastPause  = time.Hour
-	webhookAttempts   = 34
 )
 
 // Webhook is where leak reports are sent to, besides the log (https://www.standardwebhooks.com).
@@ -118,7 +114,7 @@ func (leakWebhookArgs) Kind() string { return "leak_webhook" }
 
 // InsertOpts says how the job is queued.
 func (leakWebhookArgs) InsertOpts() river.InsertOpts {
-	return river.InsertOpts{Queue: leakWebhookQueue, MaxAttempts: webhookAttempts}
+	return river.InsertOpts{Queue: leakWebhookQueue, MaxAttempts: webhook.MostAttempts}
 }
 
 type leakWebhookWorker struct {
@@ -145,15 +141,7 @@ func newLeakWebhookWorker(cfg Webhook) (*leakWebhookWorker, error) {
 
 // NextRetry is the backoff.
 func (*leakWebhookWorker) NextRetry(job *river.Job[leakWebhookArgs]) time.Time {
-	return time.Now().Add(webhookPause(job.Attempt))
-}
-
-// webhookPause is the pause after a failed attempt.
-func webhookPause(attempt int) time.Duration {
-	if doublings := attempt - 1; doublings < 10 { // the tenth is over an hour
-		return min(webhookLastPause, webhookFirstPause<<doublings)
-	}
-	return webhookLastPause
+	return time.Now().Add(webhook.Pause(job.Attempt))
 }
 
 // leakEvent is the body of a delivery, in the shape that the Standard Webhooks specification recommends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/latchkey-sessions/latchkey/internal/webhook"
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
@@ -34,7 +35,7 @@ func (r *Runner) followOverdue(ctx context.Context) {
 		}
 		limited, cancel := context.WithTimeout(ctx, jobTimeout)
 		_, err := r.pool.Exec(limited, overdueQuery, []string{leakLogQueue, leakWebhookQueue},
-			webhookTimeout.Seconds(), leakWebhookQueue, webhookLastPause.Seconds(), webhookFirstPause.Seconds(), leakLogPause.Seconds(), rescueAfter.Seconds())
+			webhookTimeout.Seconds(), leakWebhookQueue, webhook.LastPause.Seconds(), webhook.FirstPause.Seconds(), leakLogPause.Seconds(), rescueAfter.Seconds())
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			r.quiet.WarnContext(ctx, "reports of stolen refresh tokens that are overdue cannot be looked for", "error", err)

@@ -22,6 +22,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/webhook"
 	"github.com/latchkey-sessions/latchkey/migrations"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -333,8 +334,8 @@ func TestAttemptsLastADay(t *testing.T) {
 	t.Parallel()
 	var total time.Duration
 	last := time.Duration(0)
-	for attempt := 1; attempt < jobs.WebhookAttempts; attempt++ {
-		pause := jobs.WebhookPause(attempt)
+	for attempt := 1; attempt < webhook.MostAttempts; attempt++ {
+		pause := webhook.Pause(attempt)
 		if pause < last || pause > time.Hour {
 			t.Errorf("the pause after attempt %d is %v, after %v", attempt, pause, last)
 		}

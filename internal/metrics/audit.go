@@ -16,8 +16,6 @@ func (m *Metrics) Audit(counts func() audit.Counts) {
 		counter("audit_events_total", "Audit events that were written.", func(c audit.Counts) uint64 { return c.Written }),
 		counter("audit_lost_total", "Audit events that were lost, as too many waited to be written.", func(c audit.Counts) uint64 { return c.Lost }),
 		counter("audit_write_failures_total", "Attempts to write an audit event that failed. They are tried again once a second.", func(c audit.Counts) uint64 { return c.Failures }),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: namespace, Name: "audit_waiting", Help: "Audit events that wait to be written.",
-		}, func() float64 { return float64(counts().Waiting) }),
+		gauge("audit_waiting", "Audit events that wait to be written.", func() float64 { return float64(counts().Waiting) }),
 	)
 }

@@ -3,16 +3,11 @@ package metrics
 import (
 	"math"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Clock watches how far this machine's clock is ahead of the database's, and how far
 // that may be wrong. The function returns false as long as it is not known.
 func (m *Metrics) Clock(read func() (offset, uncertainty time.Duration, known bool)) {
-	gauge := func(name, help string, value func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, value)
-	}
 	m.registry.MustRegister(
 		gauge("clock_offset_seconds", "How far this machine's clock is ahead of the database's; negative where it is behind, 0 before it is known.", func() float64 {
 			offset, _, _ := read()

@@ -76,8 +76,7 @@ type knownFacts struct {
 	lastCleanup *time.Time
 	oldestEnded *time.Time
 	interval    time.Duration
-	keys        []SigningKey
-	hasKeys     bool
+	keys        *[]SigningKey
 	events      *events.Status
 	endpoints   []string
 }
@@ -112,46 +111,29 @@ func (f *facts) learn(ctx context.Context, source Source, log *slog.Logger) {
 	defer cancel()
 	next := *f.known.Load()
 	next.interval = source.CleanupInterval
-	note := func(what string, err error) {
+	if source.Events != nil {
+		next.endpoints = source.Endpoints
+	}
+	renew(ctx, log, "live sessions", source.LiveSessions, &next.live)
+	renew(ctx, log, "last clean-up", source.LastCleanup, &next.lastCleanup)
+	renew(ctx, log, "oldest ended session", source.OldestEnded, &next.oldestEnded)
+	renew(ctx, log, "signing keys", source.SigningKeys, &next.keys)
+	renew(ctx, log, "events", source.Events, &next.events)
+	f.known.Store(&next)
+}
+
+// renew asks once, where there is something to be asked.
+func renew[T any](ctx context.Context, log *slog.Logger, what string, ask func(context.Context) (T, error), known **T) {
+	if ask == nil {
+		return
+	}
+	answer, err := ask(ctx)
+	if err != nil {
 		// Requests tell of an outage louder than this.
 		log.DebugContext(ctx, "a metric was not renewed", "metric", what, "error", err)
+		return
 	}
-	if source.LiveSessions != nil {
-		if n, err := source.LiveSessions(ctx); err == nil {
-			next.live = &n
-		} else {
-			note("live sessions", err)
-		}
-	}
-	if source.LastCleanup != nil {
-		if t, err := source.LastCleanup(ctx); err == nil {
-			next.lastCleanup = &t
-		} else {
-			note("last clean-up", err)
-		}
-	}
-	if source.OldestEnded != nil {
-		if t, err := source.OldestEnded(ctx); err == nil {
-			next.oldestEnded = &t
-		} else {
-			note("oldest ended session", err)
-		}
-	}
-	if source.SigningKeys != nil {
-		if keys, err := source.SigningKeys(ctx); err == nil {
-			next.keys, next.hasKeys = keys, true
-		} else {
-			note("signing keys", err)
-		}
-	}
-	if source.Events != nil {
-		if status, err := source.Events(ctx); err == nil {
-			next.events, next.endpoints = &status, source.Endpoints
-		} else {
-			note("events", err)
-		}
-	}
-	f.known.Store(&next)
+	*known = &answer
 }
 
 // Describe names what Collect gives.
@@ -186,11 +168,11 @@ func (f *facts) Collect(to chan<- prometheus.Metric) {
 			gauge(eventsDeadDesc, float64(e.Dead), name)
 		}
 	}
-	if !known.hasKeys {
+	if known.keys == nil {
 		return
 	}
 	count, since := map[KeyState]int{}, time.Time{}
-	for _, key := range known.keys {
+	for _, key := range *known.keys {
 		count[key.State]++
 		if key.State == KeySigns {
 			since = key.SignsFrom

@@ -52,6 +52,11 @@ func New(version string, log *slog.Logger, clients ...string) *Metrics {
 	return m
 }
 
+// gauge is a metric that is read when it is asked for.
+func gauge(name, help string, value func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, value)
+}
+
 // Handler answers a scrape with all metrics.
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{

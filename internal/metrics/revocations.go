@@ -3,8 +3,6 @@ package metrics
 import (
 	"math"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // Revocations is what follows the sessions that are revoked: a verifier.
@@ -18,9 +16,6 @@ type Revocations interface {
 // Revocations watches how well revocations are followed, and beside that the
 // bound which is promised.
 func (m *Metrics) Revocations(r Revocations, bound time.Duration) {
-	gauge := func(name, help string, value func() float64) prometheus.Collector {
-		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, value)
-	}
 	m.registry.MustRegister(
 		gauge("revocations_age_seconds", "How old the knowledge of revoked sessions is; +Inf before there is any.", func() float64 {
 			if age := r.Age(); age < math.MaxInt64 {

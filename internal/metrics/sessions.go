@@ -11,25 +11,30 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// What came of a refresh that gave no pair, beside the store's own outcomes.
-const (
-	refreshRefused       = "refused"        // the session has ended
-	refreshUnknown       = "unknown"        // there is no such session
-	refreshExpired       = "expired"        // the token's time has passed
-	refreshInvalid       = "invalid"        // the token does not verify, for none of the reasons below
-	refreshUnknownKey    = "unknown_key"    // no key of ours has signed the token
-	refreshWrongIssuer   = "wrong_issuer"   // the token names another issuer
-	refreshWrongAudience = "wrong_audience" // the token is for another token endpoint
-	refreshScope         = "scope"          // it asks for more than the session's scope
-	refreshResource      = "resource"       // it asks for a resource that the session is not for
-	refreshOtherClient   = "other_client"   // the token was issued to another client
-	refreshNoProof       = "no_proof"       // its client needs a proof
-	refreshNotProven     = "not_proven"     // the token is bound to another key than its sender's
-	refreshStolen        = "stolen"         // it came back, and its session was revoked
-	refreshUnavailable   = "unavailable"    // the database did not answer
-	refreshAbandoned     = "abandoned"      // the client went away
-	refreshFailed        = "failed"         // anything else
-)
+// refusals say in a word why a refresh gave no pair, beside the store's own outcomes. The first that fits counts.
+var refusals = []struct {
+	err     error
+	outcome string
+}{
+	{context.Canceled, "abandoned"},               // the client went away
+	{sessionstore.ErrUnavailable, "unavailable"},  // the database did not answer: an outage is never about the token
+	{sessionstore.ErrReuse, "stolen"},             // it came back, and its session was revoked
+	{tokens.ErrExpired, "expired"},                // the token's time has passed; its session may have ended as well
+	{sessionstore.ErrEnded, "refused"},            // the session has ended
+	{sessionstore.ErrNotFound, "unknown"},         // there is no such session
+	{sessionstore.ErrNotProven, "not_proven"},     // the token is bound to another key than its sender's
+	{sessionstore.ErrScope, "scope"},              // it asks for more than the session's scope
+	{sessionstore.ErrResource, "resource"},        // it asks for a resource that the session is not for
+	{sessionstore.ErrOtherClient, "other_client"}, // the token was issued to another client
+	{sessionstore.ErrProofRequired, "no_proof"},   // its client needs a proof
+	{tokens.ErrUnknownKey, "unknown_key"},         // no key of ours has signed the token
+	{tokens.ErrWrongIssuer, "wrong_issuer"},       // the token names another issuer
+	{tokens.ErrWrongAudience, "wrong_audience"},   // the token is for another token endpoint
+	{tokens.ErrInvalid, "invalid"},                // the token does not verify, for none of the reasons above
+}
+
+// refreshFailed is anything else.
+const refreshFailed = "failed"
 
 // Why a session was revoked.
 const (
@@ -91,11 +96,11 @@ func newSessions(registry prometheus.Registerer, clients []string) *sessions {
 		}
 		s.clients[id] = of
 	}
-	for _, outcome := range []string{
-		refreshRefused, refreshUnknown, refreshExpired, refreshInvalid, refreshUnknownKey, refreshWrongIssuer, refreshWrongAudience, refreshNotProven, refreshScope, refreshResource, refreshOtherClient, refreshNoProof, refreshStolen, refreshUnavailable, refreshAbandoned, refreshFailed,
-	} {
-		s.refused[outcome] = refreshes.WithLabelValues(outcome, "")
+	s.refused[refreshFailed] = refreshes.WithLabelValues(refreshFailed, "")
+	for _, r := range refusals {
+		s.refused[r.outcome] = refreshes.WithLabelValues(r.outcome, "")
 	}
+
 	thefts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "refresh_tokens_stolen_total",
 		Help: "Refresh tokens that came back when only a thief or the victim could have sent them, by kind.",
@@ -180,39 +185,11 @@ func (s *sessions) refreshed(r sessionstore.Result) {
 	s.refused[refusal(r.Err)].Inc()
 }
 
-// refusal says in a word why a refresh gave no pair.
 func refusal(err error) string {
-	switch {
-	case errors.Is(err, context.Canceled):
-		return refreshAbandoned
-	case errors.Is(err, sessionstore.ErrUnavailable): // an outage is never about the token
-		return refreshUnavailable
-	case errors.Is(err, sessionstore.ErrReuse):
-		return refreshStolen
-	case errors.Is(err, tokens.ErrExpired): // its session may have ended as well
-		return refreshExpired
-	case errors.Is(err, sessionstore.ErrEnded):
-		return refreshRefused
-	case errors.Is(err, sessionstore.ErrNotFound):
-		return refreshUnknown
-	case errors.Is(err, sessionstore.ErrNotProven):
-		return refreshNotProven
-	case errors.Is(err, sessionstore.ErrScope):
-		return refreshScope
-	case errors.Is(err, sessionstore.ErrResource):
-		return refreshResource
-	case errors.Is(err, sessionstore.ErrOtherClient):
-		return refreshOtherClient
-	case errors.Is(err, sessionstore.ErrProofRequired):
-		return refreshNoProof
-	case errors.Is(err, tokens.ErrUnknownKey):
-		return refreshUnknownKey
-	case errors.Is(err, tokens.ErrWrongIssuer):
-		return refreshWrongIssuer
-	case errors.Is(err, tokens.ErrWrongAudience):
-		return refreshWrongAudience
-	case errors.Is(err, tokens.ErrInvalid):
-		return refreshInvalid
+	for _, r := range refusals {
+		if errors.Is(err, r.err) {
+			return r.outcome
+		}
 	}
 	return refreshFailed
 }

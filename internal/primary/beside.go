@@ -26,13 +26,21 @@ func Beside(ctx context.Context, pool *pgxpool.Pool, timeout time.Duration) (*pg
 		return conn, err
 	}
 	if err := cfg.AfterConnect(ctx, conn); err != nil {
-		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
-		defer cancel()
-		_ = conn.Close(closing) // it is of no more use, whatever it says
+		Disconnect(ctx, conn)
 		return nil, err
 	}
 	return conn, nil
 }
 
-// closeTimeout bounds the good-bye to a server that may hang.
-const closeTimeout = 100 * time.Millisecond
+// disconnectTimeout bounds the good-bye to a server that may hang.
+const disconnectTimeout = 100 * time.Millisecond
+
+// Disconnect closes a connection that is of no more use, whatever it says. Nil is none.
+func Disconnect(ctx context.Context, conn *pgx.Conn) {
+	if conn == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), disconnectTimeout)
+	defer cancel()
+	_ = conn.Close(ctx) // see above
+}

@@ -7,7 +7,10 @@
 // network, thief, failover and clock can do.
 package refresh
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Decision is an outcome and the pair as it is to be stored and answered.
 type Decision struct {
@@ -43,10 +46,7 @@ type Presented struct {
 // the session, and the presenter the victim. If the victim were merely turned away, the thief
 // would keep the session unnoticed.
 func Decide(p Pair, k Keys, t Presented, now time.Time, r Rules) Decision {
-	boundTo := p.BoundTo
-	if boundTo == "" {
-		boundTo = k.Token // the database has lost the commit that bound it
-	}
+	boundTo := cmp.Or(p.BoundTo, k.Token) // or the database has lost the commit that bound it
 	if boundTo != "" && boundTo != k.Proven {
 		ended := decide(p, t, now, r).Outcome == Refused
 		if ended || k.Token != "" {

@@ -54,7 +54,7 @@ func (r *Source) revokeAll(ctx context.Context, sessions []Ended) error {
 	if err != nil {
 		return err
 	}
-	defer disconnect(ctx, conn)
+	defer primary.Disconnect(ctx, conn)
 	var revoked int64
 	defer func() {
 		if revoked > 0 {

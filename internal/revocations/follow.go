@@ -14,6 +14,8 @@ import (
 )
 
 const (
+	followConnectTimeout = 2 * time.Second
+
 	// wakeGap is how soon after the last time a notification has the database asked
 	// again: revocations that come together are read together, and however many
 	// there are, a replica asks a hundred times a second at the most.
@@ -38,12 +40,12 @@ const makeEpochQuery = `INSERT INTO "sessionStoreEpoch" ("id") VALUES (gen_rando
 func (r *Source) Follow(ctx context.Context, set *verifier.Set) error {
 	wake, doubted := make(chan struct{}, 1), make(chan struct{}, 1)
 	var beside sync.WaitGroup
-	beside.Go(func() { r.listen(ctx, wake) })
+	beside.Go(func() { primary.Listen(ctx, r.Direct, Channel, wake) })
 	beside.Go(func() { r.revokeAnew(ctx, doubted) })
 	defer beside.Wait()
 
 	f := follower{Source: r, set: set, doubted: doubted, factor: 1}
-	defer func() { disconnect(ctx, f.conn) }()
+	defer func() { primary.Disconnect(ctx, f.conn) }()
 	every := set.Bound() / 4
 	timer := time.NewTimer(every)
 	defer timer.Stop()
@@ -178,7 +180,7 @@ func (f *follower) query(ctx context.Context, query string, args []any, found fu
 	})
 	batch.Queue(`COMMIT`)
 	if err := f.conn.SendBatch(ctx, &batch).Close(); err != nil {
-		disconnect(ctx, f.conn) // in whatever state it is
+		primary.Disconnect(ctx, f.conn) // in whatever state it is
 		return state{}, err
 	}
 	return now, nil

@@ -21,6 +21,14 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
+// A message that is not taken is sent again after 5 s, 10 s, 20 s and so on, from an hour's pause on every hour, for
+// about a day.
+const (
+	FirstPause   = 5 * time.Second
+	LastPause    = time.Hour
+	MostAttempts = 34
+)
+
 const (
 	// idleTimeout is for how long a connection is kept for another message.
 	idleTimeout = 90 * time.Second
@@ -56,6 +64,14 @@ func New(timeout time.Duration, connections int) *Client {
 		// A message goes where the operator said, and nowhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// Pause is the pause after a failed attempt; the first one is 1.
+func Pause(attempt int) time.Duration {
+	if doublings := attempt - 1; doublings < 10 { // the tenth is over an hour
+		return min(LastPause, FirstPause<<doublings)
+	}
+	return LastPause
 }
 
 // CheckSecret returns [ErrSecret], or nil for one that can sign.

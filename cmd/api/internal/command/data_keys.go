@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"text/tabwriter"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/keyfiles"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
@@ -132,12 +131,9 @@ func (c *dataKeysListCmd) Run(a *app) error {
 	if c.JSON {
 		return a.printJSON(map[string]any{"keys": keys.Keys()})
 	}
-	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "KEY\tALGORITHM\tUSE")
-	for _, key := range keys.Keys() {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", key.ID, key.Algorithm, useOf(key))
-	}
-	return table.Flush()
+	return printTable(a.stdout, []string{"KEY", "ALGORITHM", "USE"}, keys.Keys(), func(key dataseal.Key) []string {
+		return []string{key.ID, key.Algorithm, useOf(key)}
+	})
 }
 
 func useOf(key dataseal.Key) string {

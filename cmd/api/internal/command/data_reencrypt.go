@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strconv"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
@@ -159,12 +159,9 @@ func (r *reencryption) print(done sessionstore.Resealed, counts map[string]int64
 	if counts == nil {
 		return nil
 	}
-	table := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "KEY\tROWS\tUSE")
-	for _, row := range rows {
-		_, _ = fmt.Fprintf(table, "%s\t%d\t%s\n", cmp.Or(terminal.Harmless(row.Key), "-"), row.Rows, row.Use)
-	}
-	return table.Flush()
+	return printTable(r.stdout, []string{"KEY", "ROWS", "USE"}, rows, func(row dataRows) []string {
+		return []string{cmp.Or(terminal.Harmless(row.Key), "-"), strconv.FormatInt(row.Rows, 10), row.Use}
+	})
 }
 
 // rows lists the keys of the keyset, and whatever else rows are sealed with, or not.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"text/tabwriter"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -67,11 +66,9 @@ func (c *eventsDeadCmd) print(a *app, dead []events.Dead) error {
 		_, err := fmt.Fprintln(a.stderr, "no dead deliveries")
 		return err
 	}
-	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "ID\tENDPOINT\tTYPE\tSESSION\tAT\tDEAD\tERROR") // Flush has its error
-	for _, d := range dead {
-		_, _ = fmt.Fprintln(table, strconv.FormatInt(d.ID, 10)+"\t"+terminal.Harmless(d.Endpoint)+"\t"+string(d.Type)+"\t"+d.Session.String()+"\t"+
-			formatTime(d.At)+"\t"+formatTime(d.DeadAt)+"\t"+terminal.Harmless(d.Error))
-	}
-	return table.Flush()
+	return printTable(a.stdout, []string{"ID", "ENDPOINT", "TYPE", "SESSION", "AT", "DEAD", "ERROR"}, dead, func(d events.Dead) []string {
+		return []string{
+			strconv.FormatInt(d.ID, 10), terminal.Harmless(d.Endpoint), string(d.Type), d.Session.String(), formatTime(d.At), formatTime(d.DeadAt), terminal.Harmless(d.Error),
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,10 +43,7 @@ func (c *healthCmd) Run(a *app) error {
 	if err := json.NewDecoder(answer.Body).Decode(&said); err != nil {
 		return fmt.Errorf("the service is not ready: it answered %d", answer.StatusCode)
 	}
-	if said.Detail == "" {
-		said.Detail = said.Title
-	}
-	return errors.New("the service is not ready: " + said.Detail)
+	return errors.New("the service is not ready: " + cmp.Or(said.Detail, said.Title))
 }
 
 // reachable is where a listener on any address can be reached from here.

@@ -2,9 +2,7 @@ package command
 
 import (
 	"cmp"
-	"fmt"
 	"path/filepath"
-	"text/tabwriter"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/keyfiles"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
@@ -41,16 +39,13 @@ func (c *keysListCmd) Run(a *app) error {
 			Keys []tokens.KeyInfo `json:"keys"`
 		}{ring.Keys()})
 	}
-	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "KEY\tALGORITHM\tUSE")
-	for _, key := range ring.Keys() {
+	return printTable(a.stdout, []string{"KEY", "ALGORITHM", "USE"}, ring.Keys(), func(key tokens.KeyInfo) []string {
 		use := keystore.Verifying
 		if key.Signs {
 			use = keystore.Signing
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", key.ID, key.Algorithm, use)
-	}
-	return table.Flush()
+		return []string{key.ID, key.Algorithm, string(use)}
+	})
 }
 
 // listStored lists the keys in PostgreSQL.
@@ -62,12 +57,9 @@ func (c *keysListCmd) listStored(a *app, keys *keystore.Store) error {
 	if c.JSON {
 		return a.printJSON(map[string]any{"keys": storedKeysJSON(list)})
 	}
-	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "KEY\tALGORITHM\tUSE\tSIGNS FROM\tVERIFIES UNTIL")
-	for _, key := range list {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", key.ID, key.Algorithm, key.State, formatTime(key.SignsFrom), cmp.Or(formatTime(key.VerifiesUntil), "-"))
-	}
-	return table.Flush()
+	return printTable(a.stdout, []string{"KEY", "ALGORITHM", "USE", "SIGNS FROM", "VERIFIES UNTIL"}, list, func(key keystore.Key) []string {
+		return []string{key.ID, key.Algorithm, string(key.State), formatTime(key.SignsFrom), cmp.Or(formatTime(key.VerifiesUntil), "-")}
+	})
 }
 
 func storedKeysJSON(list []keystore.Key) any {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"text/tabwriter"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -83,12 +82,9 @@ func (c *migrateStatusCmd) Run(a *app) error {
 		if c.JSON {
 			return a.printJSON(migrationsJSON(list))
 		}
-		table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-		_, _ = fmt.Fprintln(table, "MIGRATION\tAPPLIED")
-		for _, m := range list {
-			_, _ = fmt.Fprintf(table, "%s\t%s\n", m.Name, cmp.Or(formatTime(m.AppliedAt), "pending"))
-		}
-		return table.Flush()
+		return printTable(a.stdout, []string{"MIGRATION", "APPLIED"}, list, func(m migrations.Status) []string {
+			return []string{m.Name, cmp.Or(formatTime(m.AppliedAt), "pending")}
+		})
 	})
 }
 

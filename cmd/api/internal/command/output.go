@@ -2,6 +2,10 @@ package command
 
 import (
 	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
@@ -13,6 +17,18 @@ func (a *app) printJSON(v any) error {
 	encoder.SetIndent("", "  ")
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(v)
+}
+
+// printTable prints a row of cells for each of the list, below the names of the columns, if they have names.
+func printTable[T any](w io.Writer, names []string, list []T, cells func(T) []string) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	if names != nil {
+		_, _ = fmt.Fprintln(table, strings.Join(names, "\t")) // Flush has its error
+	}
+	for _, row := range list {
+		_, _ = fmt.Fprintln(table, strings.Join(cells(row), "\t"))
+	}
+	return table.Flush()
 }
 
 // formatTime returns "" for no time.

@@ -4,9 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
-	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
@@ -86,14 +83,11 @@ func (c *sessionsListCmd) print(a *app, sessions []sessionstore.Session) error {
 		_, err := fmt.Fprintf(a.stderr, "no %s sessions\n", map[bool]string{false: "live", true: "ended"}[c.Ended])
 		return err
 	}
-	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	c.printRow(table, "SESSION", "SUBJECT", "CREATED", "REFRESHED", "EXPIRES", "ENDED", "REASON", "BY", "CLIENT")
-	for _, s := range sessions {
-		c.printRow(table, s.ID.String(), short(cmp.Or(s.Subject, "-")), formatTime(s.CreatedAt), cmp.Or(formatTime(s.RefreshedAt), "never"), formatTime(s.ExpiresAt),
+	return printTable(a.stdout, c.cells("SESSION", "SUBJECT", "CREATED", "REFRESHED", "EXPIRES", "ENDED", "REASON", "BY", "CLIENT"), sessions, func(s sessionstore.Session) []string {
+		return c.cells(s.ID.String(), short(cmp.Or(s.Subject, "-")), formatTime(s.CreatedAt), cmp.Or(formatTime(s.RefreshedAt), "never"), formatTime(s.ExpiresAt),
 			formatTime(s.Ended.At), string(s.Ended.Reason), short(cmp.Or(s.Ended.By, "-")),
 			terminal.Harmless(cmp.Or(s.Client.Label, s.Client.UserAgent, s.Client.IP, "-")))
-	}
-	return table.Flush()
+	})
 }
 
 // short is text for a column that is not the last one: one long subject makes no table too wide for all others. JSON
@@ -106,8 +100,8 @@ func short(text string) string {
 	return terminal.Harmless(text)
 }
 
-// printRow leaves out what the list as a whole says.
-func (c *sessionsListCmd) printRow(table io.Writer, id, subject, created, refreshed, expires, ended, reason, by, client string) {
+// cells leaves out what the list as a whole says.
+func (c *sessionsListCmd) cells(id, subject, created, refreshed, expires, ended, reason, by, client string) []string {
 	cells := []string{id}
 	if c.Subject == "" {
 		cells = append(cells, subject)
@@ -118,7 +112,7 @@ func (c *sessionsListCmd) printRow(table io.Writer, id, subject, created, refres
 	} else {
 		cells = append(cells, expires)
 	}
-	_, _ = fmt.Fprintln(table, strings.Join(append(cells, client), "\t")) // Flush has its error
+	return append(cells, client)
 }
 
 // since is a time that may be given by how long ago it was.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"text/tabwriter"
 	"time"
 
 	"github.com/google/uuid"
@@ -87,11 +86,7 @@ func (a *app) printHistory(h sessionstore.History, thief string) error {
 	}
 	slices.SortStableFunc(events, func(x, y event) int { return x.at.Compare(y.at) })
 	_, _ = fmt.Fprintf(a.stdout, "session %s of %s\n", s.ID, terminal.Harmless(cmp.Or(s.Subject, "nobody")))
-	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	for _, e := range events {
-		_, _ = fmt.Fprintf(table, "%s\t%s\n", formatTime(e.at), e.what) // Flush has its error
-	}
-	return table.Flush()
+	return printTable(a.stdout, nil, events, func(e event) []string { return []string{formatTime(e.at), e.what} })
 }
 
 // from is what is known of a client.

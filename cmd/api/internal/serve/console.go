@@ -25,19 +25,10 @@ func (s *service) console(db database.Pools, id identity, sessions *sessionstore
 // shown tells the page what the signing keys are used for. The ring is that of keys in a file.
 func (k storedKeys) shown(ring *tokens.KeyRing) func(context.Context) ([]console.Key, error) {
 	return func(ctx context.Context) ([]console.Key, error) {
-		var shown []console.Key
-		if k.Store == nil {
-			for i, key := range keysOfFile(ring) {
-				of := ring.Keys()[i]
-				shown = append(shown, console.Key{ID: of.ID, Algorithm: of.Algorithm, State: string(key.State), SignsFrom: key.SignsFrom})
-			}
-			return shown, nil
-		}
-		keys, err := k.List(ctx)
-		for _, key := range keys {
-			shown = append(shown, console.Key{
-				ID: key.ID, Algorithm: key.Algorithm, State: string(keyStates[key.State]), SignsFrom: key.SignsFrom, VerifiesUntil: key.VerifiesUntil,
-			})
+		keys, err := k.all(ctx, ring)
+		shown := make([]console.Key, len(keys))
+		for i, key := range keys {
+			shown[i] = console.Key{ID: key.ID, Algorithm: key.Algorithm, State: string(key.State), SignsFrom: key.SignsFrom, VerifiesUntil: key.VerifiesUntil}
 		}
 		return shown, err
 	}

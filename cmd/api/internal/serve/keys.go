@@ -72,42 +72,34 @@ func (k storedKeys) run(ctx context.Context) error {
 
 // described tells metrics what the signing keys are used for, and since when. The ring is that of keys in a file.
 func (k storedKeys) described(ring *tokens.KeyRing) func(context.Context) ([]metrics.SigningKey, error) {
-	if k.Store == nil {
-		return func(context.Context) ([]metrics.SigningKey, error) { return keysOfFile(ring), nil }
-	}
 	return func(ctx context.Context) ([]metrics.SigningKey, error) {
-		list, err := k.List(ctx)
-		if err != nil {
-			return nil, err
+		keys, err := k.all(ctx, ring)
+		described := make([]metrics.SigningKey, len(keys))
+		for i, key := range keys {
+			described[i] = metrics.SigningKey{State: metrics.KeyState(key.State), SignsFrom: key.SignsFrom}
 		}
-		keys := make([]metrics.SigningKey, len(list))
-		for i, key := range list {
-			keys[i] = metrics.SigningKey{State: keyStates[key.State], SignsFrom: key.SignsFrom}
-		}
-		return keys, nil
+		return described, err
 	}
 }
 
-var keyStates = map[keystore.State]metrics.KeyState{
-	keystore.Published: metrics.KeyPublished,
-	keystore.Signing:   metrics.KeySigns,
-	keystore.Verifying: metrics.KeyVerifies,
-}
-
-// keysOfFile knows of a key when it was made, if we made it: its id has the time.
-func keysOfFile(ring *tokens.KeyRing) []metrics.SigningKey {
+// all are the keys in PostgreSQL, or else those of the file's ring. Of these it is known when one was made, if we made
+// it: its id has the time.
+func (k storedKeys) all(ctx context.Context, ring *tokens.KeyRing) ([]keystore.Key, error) {
+	if k.Store != nil {
+		return k.List(ctx)
+	}
 	list := ring.Keys()
-	keys := make([]metrics.SigningKey, len(list))
+	keys := make([]keystore.Key, len(list))
 	for i, key := range list {
-		keys[i].State = metrics.KeyVerifies
+		keys[i] = keystore.Key{ID: key.ID, Algorithm: key.Algorithm, State: keystore.Verifying}
 		if !key.Signs {
 			continue
 		}
-		keys[i].State = metrics.KeySigns
+		keys[i].State = keystore.Signing
 		if id, err := uuid.Parse(key.ID); err == nil && id.Version() == 7 {
 			seconds, nanoseconds := id.Time().UnixTime()
 			keys[i].SignsFrom = time.Unix(seconds, nanoseconds)
 		}
 	}
-	return keys
+	return keys, nil
 }

@@ -218,6 +218,33 @@ func oneOf[T ~string](ctx *kong.DecodeContext, setting *T, words ...string) erro
 	})
 }
 
+// decodeList is decode for a setting that is a list between commas, of which parse takes each part.
+func decodeList[T any, L ~[]T](ctx *kong.DecodeContext, setting *L, may string, parse func(part string) (T, bool)) error {
+	return decode(ctx, func(text string) string {
+		var list L
+		for part := range strings.SplitSeq(text, ",") {
+			value, ok := parse(strings.TrimSpace(part))
+			if !ok {
+				return may
+			}
+			list = append(list, value)
+		}
+		*setting = list
+		return ""
+	})
+}
+
+// decodeUsable is decodeSecret for text that is good or not.
+func decodeUsable[T ~string](ctx *kong.DecodeContext, setting *T, isUsable func(string) bool, is, may string) error {
+	return decodeSecret(ctx, func(text string) (string, string) {
+		if !isUsable(text) {
+			return is, may
+		}
+		*setting = T(text)
+		return "", ""
+	})
+}
+
 // decodeSecret is decode for a setting whose value must not be shown: set says what it is, too.
 func decodeSecret(ctx *kong.DecodeContext, set func(text string) (is, may string)) error {
 	token, err := ctx.Scan.PopValue(ctx.Value.Name)

@@ -68,13 +68,7 @@ type webhookURL string
 
 // Decode reads an https URL. Plain http is taken for this machine only: a report names a user.
 func (w *webhookURL) Decode(ctx *kong.DecodeContext) error {
-	return decodeSecret(ctx, func(text string) (is, may string) {
-		if !isWebhookURL(text) {
-			return "not an address that reports can be sent to", webhookURLForm
-		}
-		*w = webhookURL(text)
-		return "", ""
-	})
+	return decodeUsable(ctx, w, isWebhookURL, "not an address that reports can be sent to", webhookURLForm)
 }
 
 func (w webhookURL) String() string { return "[redacted]" }
@@ -84,13 +78,7 @@ type webhookSecret tokens.Secret
 
 // Decode reads a secret of the Standard Webhooks kind.
 func (w *webhookSecret) Decode(ctx *kong.DecodeContext) error {
-	return decodeSecret(ctx, func(text string) (is, may string) {
-		if !isWebhookSecret(text) {
-			return "not usable", webhookSecretForm
-		}
-		*w = webhookSecret(text)
-		return "", ""
-	})
+	return decodeUsable(ctx, w, isWebhookSecret, "not usable", webhookSecretForm)
 }
 
 func (w webhookSecret) String() string { return tokens.Secret(w).String() }
@@ -126,13 +114,8 @@ type compasKey tokens.Secret
 
 // Decode reads any text that Compas would take.
 func (k *compasKey) Decode(ctx *kong.DecodeContext) error {
-	return decodeSecret(ctx, func(text string) (is, may string) {
-		if tokens.CheckCompasKey(tokens.Secret(text)) != nil {
-			return "not usable", "the signingKey that your Compas application used, of 20 characters or more"
-		}
-		*k = compasKey(text)
-		return "", ""
-	})
+	isUsable := func(text string) bool { return tokens.CheckCompasKey(tokens.Secret(text)) == nil }
+	return decodeUsable(ctx, k, isUsable, "not usable", "the signingKey that your Compas application used, of 20 characters or more")
 }
 
 func (k compasKey) String() string { return tokens.Secret(k).String() }

@@ -78,18 +78,7 @@ type names []string
 
 // Decode reads names between commas.
 func (n *names) Decode(ctx *kong.DecodeContext) error {
-	return decode(ctx, func(text string) string {
-		var list names
-		for name := range strings.SplitSeq(text, ",") {
-			name = strings.TrimSpace(name)
-			if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-				return "names without control characters, separated by commas"
-			}
-			list = append(list, name)
-		}
-		*n = list
-		return ""
-	})
+	return decodeList(ctx, n, "names without control characters, separated by commas", func(name string) (string, bool) { return name, isText(name) })
 }
 
 // address is where a listener listens.
@@ -137,18 +126,8 @@ type origins []string
 
 // Decode reads origins just as browsers send them (RFC 6454 §6.2): anything else would never match.
 func (o *origins) Decode(ctx *kong.DecodeContext) error {
-	return decode(ctx, func(text string) string {
-		var list origins
-		for origin := range strings.SplitSeq(text, ",") {
-			origin = strings.TrimSpace(origin)
-			if !isOrigin(origin) {
-				return "exact origins as browsers send them, separated by commas, such as https://app.example.com,http://localhost:5173 (no *, no path, lower case, no default port)"
-			}
-			list = append(list, origin)
-		}
-		*o = list
-		return ""
-	})
+	const may = "exact origins as browsers send them, separated by commas, such as https://app.example.com,http://localhost:5173 (no *, no path, lower case, no default port)"
+	return decodeList(ctx, o, may, func(origin string) (string, bool) { return origin, isOrigin(origin) })
 }
 
 const originForm = "an exact origin as browsers send it, such as https://app.example.com (no *, no path, lower case, no default port)"
@@ -164,21 +143,12 @@ type prefixes []netip.Prefix
 
 // Decode reads networks and single addresses.
 func (p *prefixes) Decode(ctx *kong.DecodeContext) error {
-	return decode(ctx, func(text string) string {
-		var list prefixes
-		for part := range strings.SplitSeq(text, ",") {
-			part = strings.TrimSpace(part)
-			prefix, err := netip.ParsePrefix(part)
-			if ip, ipErr := netip.ParseAddr(part); ipErr == nil && ip.Zone() == "" {
-				prefix, err = netip.PrefixFrom(ip, ip.BitLen()), nil
-			}
-			if err != nil {
-				return "networks or addresses, separated by commas, such as 10.0.0.0/8,192.0.2.7"
-			}
-			list = append(list, prefix.Masked())
+	return decodeList(ctx, p, "networks or addresses, separated by commas, such as 10.0.0.0/8,192.0.2.7", func(part string) (netip.Prefix, bool) {
+		prefix, err := netip.ParsePrefix(part)
+		if ip, ipErr := netip.ParseAddr(part); ipErr == nil && ip.Zone() == "" {
+			prefix, err = netip.PrefixFrom(ip, ip.BitLen()), nil
 		}
-		*p = list
-		return ""
+		return prefix.Masked(), err == nil
 	})
 }
 

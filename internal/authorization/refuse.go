@@ -1,0 +1,42 @@
+package authorization
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/latchkey-sessions/latchkey/dpop"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// statusClientClosedRequest is nginx's, for logs and metrics: a client that hung up
+// says nothing of the service.
+const statusClientClosedRequest = 499
+
+// Refuse answers a request that is not served because of an error. Where that is about
+// the request's token it is 401, with the challenge of RFC 6750 §3, or of RFC 9470 §3
+// where the user has to authenticate anew; isInvalid says that it is one by which the
+// token is no good. Any other error is answered with the given status, of which 503
+// becomes 499 where the client has hung up.
+func Refuse(w http.ResponseWriter, r *http.Request, err error, isInvalid bool, status int) {
+	h := w.Header()
+	challenge := func(challenges ...string) { status, h["Www-Authenticate"] = http.StatusUnauthorized, challenges }
+	insufficient, isInsufficient := errors.AsType[*tokens.AuthenticationError](err)
+	switch code := dpop.ErrorCode(err); {
+	case isInsufficient:
+		challenge(Challenge(insufficient))
+	case code != "":
+		challenge(dpop.Challenge("", code)) // RFC 9449 §7.1
+	case errors.Is(err, ErrNoToken):
+		challenge(Bearer, dpop.Challenge("", "")) // RFC 9449 §7.2
+	case isInvalid, errors.Is(err, ErrMalformed):
+		challenge(Bearer + ` error="invalid_token"`)
+	case status != http.StatusServiceUnavailable:
+	case errors.Is(r.Context().Err(), context.Canceled):
+		status = statusClientClosedRequest
+	default:
+		h.Set("Retry-After", "1")
+	}
+	addMetadata(h, r)
+	http.Error(w, http.StatusText(status), status)
+}
