@@ -46,11 +46,12 @@ class SessionStore(SessionBase):
         changed = {name: value for name, value in data.items() if name not in self._stored or self._stored[name] != value}
         removed = self._stored.keys() - data.keys()
         try:  # what other requests have stored meanwhile stays, but for the members that this one has changed
-            self._stored = sessions.update(self._id, lambda now: {**{name: now[name] for name in now if name not in removed}, **changed})
+            stored = sessions.update(self._id, lambda now: {**{name: now[name] for name in now if name not in removed}, **changed})
         except LatchkeyError as error:
             if error.code in ("session_ended", "session_not_found"):
                 raise UpdateError from error
             raise
+        self._stored = copy.deepcopy(stored)
 
     def create(self):
         self._forget()

@@ -1,5 +1,6 @@
 """The session engine of examples/python in Django, against the built service, whose addresses are in the environment."""
 import base64
+import datetime
 import json
 import os
 import sys
@@ -135,6 +136,8 @@ class TestEngine(unittest.TestCase):
         self.assertEqual(get(client, "/see/honey").json()["seen"], ["tea", "honey"])
         (session,) = self.live()
         self.assertEqual(sessions.get(session["id"])["data"]["seen"], ["tea", "honey"])
+        ends, began = (datetime.datetime.fromisoformat(session[name].replace("Z", "+00:00")) for name in ("expires_at", "created_at"))
+        self.assertEqual((ends - began).total_seconds(), settings.SESSION_COOKIE_AGE)
         cookie = client.cookies[COOKIE]
         self.assertTrue(cookie["secure"] and cookie["httponly"] and cookie["max-age"] == settings.SESSION_COOKIE_AGE, cookie)
         before = key(client)
@@ -148,11 +151,17 @@ class TestEngine(unittest.TestCase):
         client = self.sign_in()
         get(client, "/see/tea")
         expire(client)
-        spent = key(client)
+        spent, confirmed = key(client), []
+        introspect = sessions.introspect
+        sessions.introspect = lambda token, confirm=True: (confirmed.append(token) if confirm and token else None, introspect(token, confirm=confirm))[1]
+        self.addCleanup(sessions.__dict__.pop, "introspect", None)
         for _ in range(3):  # each answer but the last is lost
             client.cookies[COOKIE] = spent
             self.assertEqual(get(client).json()["user"], self.user.username)
             self.assertNotEqual(key(client), spent)
+        self.assertEqual(confirmed, [], "the browser has brought no token yet")
+        get(client)
+        self.assertEqual(confirmed, [key(client).partition("~")[0]])
         for _ in range(2):
             self.assertEqual(get(client, "/see/more").json()["user"], self.user.username)
             expire(client)
@@ -182,6 +191,13 @@ class TestEngine(unittest.TestCase):
         one.save()
         data = latchkey_django.SessionStore(key(client)).load()
         self.assertEqual([data.get(name) for name in ("a", "b", "gone")], [3, [2], None])
+
+    def test_several_saves(self):
+        store = latchkey_django.SessionStore()
+        for n in range(3):
+            store.setdefault("seen", []).append(n)
+            store.save()
+        self.assertEqual(latchkey_django.SessionStore(store.session_key).load(), {"seen": [0, 1, 2]})
 
     def test_ended_elsewhere(self):
         client = self.sign_in()
@@ -214,13 +230,19 @@ class TestEngine(unittest.TestCase):
         for where in ("/", "/see/tea"):
             answer = get(client, where)
             self.assertEqual((answer.status_code, answer["Retry-After"], key(client)), (503, "1", before))
+        latchkey_django.sessions = Sessions(**{**ADDRESSES, "public": "http://127.0.0.1:1"}, retries=0)
+        self.assertEqual(get(client).status_code, 200)
+        expire(client)
+        spent = key(client)
+        self.assertEqual((get(client).status_code, key(client)), (503, spent))
+        client.cookies[COOKIE] = before
         latchkey_django.sessions = Sessions(**{**ADDRESSES, "service_key": "another-key-that-nobody-has-given-out"})
         self.assertEqual((get(client).status_code, key(client)), (500, before))
         latchkey_django.sessions = sessions
         self.assertEqual(get(client).json()["user"], self.user.username)
 
     def test_tokens_of_others(self):
-        bound = sessions.create(dpop_jkt="BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc")
+        bound = sessions.create(data={"a": 1}, dpop_jkt="BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc")
         claims = base64.urlsafe_b64encode(json.dumps({"latchkey_cookie": "__Host-shop"}).encode()).rstrip(b"=").decode()
         for wrong in ("", "x", "x~", "x.y.z~a.b.c", f"{bound['access_token']}~", f"x.{claims}.z~"):
             self.assertEqual(latchkey_django.SessionStore(wrong).load(), {}, wrong)
