@@ -79,7 +79,7 @@ bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=
 
 .PHONY: clients
 clients: ## Run our client, other people's, gateways and the tutorials against the service (needs node, npm, python3, ruby, nginx, caddy, haproxy, apache2 and chromium)
-	go test -count=1 ./examples/node-verifier ./examples/refresh-protocol ./examples/webshop ./test/tutorials
+	go test -count=1 -timeout=30m ./examples/node-verifier ./examples/refresh-protocol ./examples/webshop ./test/tutorials
 	cd test/clients && go test -count=1 ./...
 
 .PHONY: compas

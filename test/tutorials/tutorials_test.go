@@ -27,7 +27,7 @@ var update = flag.Bool("update", false, "take the tutorials' pictures anew")
 
 const (
 	// patience is for commands that install or build, on a machine that has other things to do.
-	patience = 100 * time.Second
+	patience = 5 * time.Minute
 	python   = "/usr/bin/python3" // whose packages are Debian's
 )
 
