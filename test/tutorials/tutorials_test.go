@@ -395,6 +395,10 @@ func TestTutorialsAreReadToTheLetter(t *testing.T) {
 			t.Errorf("%q has %v", text, parts)
 		}
 	}
+	parts, err := parseTutorial("```py title=\"a/b.py (at the end)\"\nx = 1\n```\n\n![What it looks like](a.png)\n")
+	if want := []tutorialPart{{additionKind, "a/b.py", "x = 1\n"}, {pictureKind, "a.png", ""}}; err != nil || !slices.Equal(parts, want) {
+		t.Errorf("%v, %v", parts, err)
+	}
 	if commands, err := parseCommands("hello\n$ ls\n"); err == nil {
 		t.Errorf("%v", commands)
 	}
