@@ -36,9 +36,17 @@ run: build ## Build and run the service with a private PostgreSQL under ./var, u
 	@bin/api serve
 
 .PHONY: demo
-demo: build ## Show a page with sessions in it, until Ctrl-C (needs node and npm)
-	@cd clients/js && npm ci --silent --no-audit --no-fund && npm run --silent build
+demo: build clients/js/dist/index.js ## Show a page with sessions in it, until Ctrl-C (needs node and npm)
 	@node examples/demo/server.mjs
+
+.PHONY: npm
+npm: clients/js/dist/index.js clients/server-js/dist/index.js ## Build the packages for browsers and for Node, where they have changed (needs node and npm)
+
+package = clients/$(1)/dist/index.js: clients/$(1)/package.json clients/$(1)/package-lock.json $$(wildcard clients/$(1)/src/*)
+$(eval $(call package,js))
+$(eval $(call package,server-js))
+clients/%/dist/index.js:
+	@cd clients/$* && npm ci --silent --no-audit --no-fund && npm run --silent build && touch dist/index.js
 
 .PHONY: build
 build: ## Build bin/api
@@ -72,7 +80,7 @@ bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=
 
 .PHONY: clients
 clients: ## Run our client, other people's, gateways and the tutorials against the service (needs node, npm, python3, ruby, nginx, caddy, haproxy, apache2 and chromium)
-	go test -count=1 ./examples/node-verifier ./examples/refresh-protocol ./examples/webshop ./test/tutorials
+	go test -count=1 -timeout=30m ./examples/node-verifier ./examples/refresh-protocol ./examples/webshop ./test/tutorials
 	cd test/clients && go test -count=1 ./...
 
 .PHONY: compas

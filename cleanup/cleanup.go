@@ -163,7 +163,7 @@ func (s Summary) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.Int64("sessions", s.Sessions), slog.Int64("pairs", s.Pairs),
 		slog.Int64("expired", s.Expired), slog.Int64("revoked", s.Revoked), slog.Int64("aged", s.Aged), slog.Int64("superfluous", s.Superfluous),
-		slog.Int("batches", s.Batches), slog.Float64("took_seconds", s.Duration.Round(time.Millisecond).Seconds()),
+		slog.Int("batches", s.Batches), slog.Float64("took_seconds", float64(s.Duration.Milliseconds())/1000),
 	}
 	if !s.OldestLeft.IsZero() {
 		attrs = append(attrs, slog.Time("oldest_left", s.OldestLeft))

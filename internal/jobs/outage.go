@@ -84,6 +84,6 @@ func (o *outage) run(ctx context.Context) {
 		away := time.Since(o.since)
 		o.since, o.until = time.Time{}, time.Now()
 		o.mu.Unlock()
-		o.log.InfoContext(ctx, "the database is back", "away_seconds", away.Round(time.Millisecond).Seconds())
+		o.log.InfoContext(ctx, "the database is back", "away_seconds", float64(away.Milliseconds())/1000)
 	}
 }

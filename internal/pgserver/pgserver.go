@@ -163,7 +163,7 @@ func (s *Server) prepare(ctx context.Context) error {
 		if err := makeCluster(ctx, s.home, s.initialise()); err != nil {
 			return err
 		}
-		s.cfg.Logger.InfoContext(ctx, "made a PostgreSQL database", "dir", s.home, "version", s.programs.Version(), "took_seconds", time.Since(began).Round(time.Millisecond).Seconds())
+		s.cfg.Logger.InfoContext(ctx, "made a PostgreSQL database", "dir", s.home, "version", s.programs.Version(), "took_seconds", float64(time.Since(began).Milliseconds())/1000)
 	}
 	if s.password, err = readPassword(data); err != nil {
 		return err

@@ -4,6 +4,7 @@ package tutorials_test
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -22,9 +23,11 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
+var update = flag.Bool("update", false, "take the tutorials' pictures anew")
+
 const (
 	// patience is for commands that install or build, on a machine that has other things to do.
-	patience = 100 * time.Second
+	patience = 5 * time.Minute
 	python   = "/usr/bin/python3" // whose packages are Debian's
 )
 
@@ -71,20 +74,24 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// tutorialPart is a file, a block of commands, or a step in the browser, as a tutorial has it.
+// tutorialPart is a file, what is added to one, a block of commands, a step in the browser, or a picture of what it shows
+// by then, as a tutorial has it.
 type tutorialPart struct {
 	kind, name, text string
 }
 
 const (
 	fileKind     = "file"
+	additionKind = "addition"
 	commandsKind = "commands"
 	browserKind  = "browser"
+	pictureKind  = "picture"
 )
 
 var (
 	fence = regexp.MustCompile("^```(\\w+)(?: title=\"([^\"]+)\")?$")
 	step  = regexp.MustCompile(`^\d+\. (.+)$`)
+	image = regexp.MustCompile(`^!\[.+\]\((.+)\)$`)
 )
 
 // parseTutorial returns all that a tutorial asks its reader to do. Every block of code is one of them.
@@ -93,6 +100,10 @@ func parseTutorial(text string) (parts []tutorialPart, err error) {
 	for i := 0; i < len(lines); i++ {
 		if found := step.FindStringSubmatch(lines[i]); found != nil {
 			parts = append(parts, tutorialPart{kind: browserKind, text: found[1]})
+			continue
+		}
+		if found := image.FindStringSubmatch(lines[i]); found != nil {
+			parts = append(parts, tutorialPart{kind: pictureKind, name: found[1]})
 			continue
 		}
 		if !strings.HasPrefix(lines[i], "```") {
@@ -106,6 +117,8 @@ func parseTutorial(text string) (parts []tutorialPart, err error) {
 		part := tutorialPart{kind: fileKind, name: found[2], text: strings.Join(lines[i+1:i+1+end], "\n") + "\n"}
 		if found[1] == "console" {
 			part.kind = commandsKind
+		} else if name, is := strings.CutSuffix(part.name, " (at the end)"); is {
+			part.kind, part.name = additionKind, name
 		}
 		parts = append(parts, part)
 		i += end + 1
@@ -242,9 +255,10 @@ func TestTutorials(t *testing.T) {
 		}
 	}
 	documents, err := filepath.Glob("../../docs/tutorials/*.md")
-	if err != nil || len(documents) < 5 {
+	if err != nil || len(documents) < 8 {
 		t.Fatalf("%d tutorials, %v", len(documents), err)
 	}
+	documents = append(documents, "../../docs/from-express-session.md", "../../docs/from-refresh-table.md")
 	reader := t.TempDir()
 	copyTree(t, "reader", reader)
 	run(t, reader, "npm", "ci", "--no-audit", "--no-fund", "--prefer-offline")
@@ -285,8 +299,10 @@ func follow(t *testing.T, document, clone, reader string) {
 		"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:" + public, "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:" + internal, "LATCHKEY_ISSUER": "http://localhost:" + public,
 		"CHROMIUM": chromium,
 	}
-	if strings.Contains(string(text), "`DATABASE_URL`") { // the service takes it as well
-		environment["DATABASE_URL"] = testdb.URL(t)
+	for _, name := range []string{"DATABASE_URL", "OLD_DATABASE_URL"} { // the service takes the first one as well
+		if strings.Contains(string(text), "`"+name+"`") {
+			environment[name] = testdb.URL(t)
+		}
 	}
 	for _, name := range []string{"GOFLAGS", "GOPROXY", "GOSUMDB", "GONOSUMDB", "GOMODCACHE", "GOCACHE", "GOTOOLCHAIN"} {
 		environment[name] = run(t, ".", "go", "env", name)
@@ -306,10 +322,32 @@ func follow(t *testing.T, document, clone, reader string) {
 	for _, part := range parts {
 		part.text = here(part.text)
 		switch part.kind {
-		case fileKind:
+		case fileKind, additionKind:
 			where, _ := shell.run("pwd")
-			if err := os.WriteFile(filepath.Join(strings.TrimSpace(where), part.name), []byte(part.text), 0o600); err != nil {
+			place := filepath.Join(strings.TrimSpace(where), part.name)
+			if part.kind == additionKind {
+				before, err := os.ReadFile(place)
+				if err != nil {
+					t.Fatal(err)
+				}
+				part.text = string(before) + part.text
+			}
+			if err := os.WriteFile(place, []byte(part.text), 0o600); err != nil {
 				t.Fatal(err)
+			}
+		case pictureKind:
+			picture, err := filepath.Abs(filepath.Join(filepath.Dir(document), part.name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(picture); err != nil && !*update {
+				t.Error(err)
+			}
+			if *update {
+				browser.say("Picture " + picture)
+				if answer := browser.next(picture); answer != "done" {
+					t.Fatal(answer)
+				}
 			}
 		case commandsKind:
 			commands, err := parseCommands(part.text)
@@ -317,7 +355,9 @@ func follow(t *testing.T, document, clone, reader string) {
 				t.Fatal(err)
 			}
 			for _, command := range commands {
+				began := time.Now()
 				output, status := shell.run(command.typed)
+				t.Logf("%6.1f s %s", time.Since(began).Seconds(), command.typed)
 				if status != "0" {
 					t.Fatalf("%s: status %s\n%s\n%s", command.typed, status, output, shell.logs())
 				}
@@ -354,6 +394,10 @@ func TestTutorialsAreReadToTheLetter(t *testing.T) {
 		if parts, err := parseTutorial(text); err == nil {
 			t.Errorf("%q has %v", text, parts)
 		}
+	}
+	parts, err := parseTutorial("```py title=\"a/b.py (at the end)\"\nx = 1\n```\n\n![What it looks like](a.png)\n")
+	if want := []tutorialPart{{additionKind, "a/b.py", "x = 1\n"}, {pictureKind, "a.png", ""}}; err != nil || !slices.Equal(parts, want) {
+		t.Errorf("%v, %v", parts, err)
 	}
 	if commands, err := parseCommands("hello\n$ ls\n"); err == nil {
 		t.Errorf("%v", commands)

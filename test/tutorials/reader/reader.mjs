@@ -7,12 +7,23 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, ar
 const page = await browser.newPage();
 page.setDefaultTimeout(60_000);
 
+// A reader's device asks for a finger, a face or a PIN. This one is always content.
+const device = await page.context().newCDPSession(page);
+await device.send("WebAuthn.enable");
+await device.send("WebAuthn.addVirtualAuthenticator", {
+  options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true },
+});
+
 const steps = [
   [/^Open <(\S+)>$/, (url) => page.goto(url)],
   [/^Type `([^`]+)` into \*\*([^*]+)\*\*$/, (text, field) =>
     page.getByLabel(field, { exact: true }).or(page.getByPlaceholder(field, { exact: true })).fill(text)],
   [/^Press \*\*([^*]+)\*\*$/, (button) => page.getByRole("button", { name: button, exact: true }).click()],
   [/^The page says `([^`]+)`$/, (text) => page.getByText(text, { exact: true }).first().waitFor()],
+  [/^Picture (.+)$/, async (path) => {
+    await page.setViewportSize({ width: 640, height: 160 });
+    await page.screenshot({ path });
+  }],
 ];
 
 async function take(words) {

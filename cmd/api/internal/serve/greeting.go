@@ -25,7 +25,7 @@ To try it, paste the indented lines into another shell. Create a session, as you
 
 Use its access token, as your app does:
 
-    curl -s %[2]s/v1/me/sessions/current -H "Authorization: Bearer $(token access_token)"
+    curl -s -w '\n' %[2]s/v1/me/sessions/current -H "Authorization: Bearer $(token access_token)"
 
 Exchange the refresh token for a new pair:
 
