@@ -147,6 +147,10 @@ generate: ## Make the types of package client and of @latchkey/server anew from 
 	go generate ./client
 	cd clients/server-js && npm ci --silent && npm run --silent generate
 
+.PHONY: settings
+settings: ## Make the settings in docs/settings.md and the help in cmd/api/testdata anew from the code
+	go test -count=1 -run '^(TestSettingsReference|TestHelp)$$' ./cmd/api -update
+
 .PHONY: docs
 docs: ## Build the documentation as a site into bin/site, and check its links (VERSIONS=v0.1.0: of these tags too; needs node and npm)
 	@cd site && npm ci --silent --no-audit --no-fund && node build.mjs $(VERSIONS)

@@ -107,7 +107,7 @@ func (c *databaseClock) watch() {
 	switch off := clock.Offset.Abs(); {
 	case !c.warned && off-clock.Uncertainty > warnedOffset:
 		c.warned = true
-		c.logger.Warn("the clocks of this machine and of the database differ: the database's counts",
+		c.logger.Warn("the clocks of this machine and of the database differ: the database's decides",
 			slog.String("ahead", ahead), slog.String("uncertainty", uncertainty))
 	case c.warned && off+clock.Uncertainty < rightOffset:
 		c.warned = false

@@ -214,6 +214,6 @@ func (s *Set) Failed(err error) {
 	defer s.mu.Unlock()
 	if !s.failing && s.Age() > s.bound {
 		s.failing = true
-		s.logger.Warn("revocations cannot be followed: each token is asked about", slog.Any("error", err))
+		s.logger.Warn("revocations cannot be followed: each token is checked with the service", slog.Any("error", err))
 	}
 }

@@ -203,7 +203,7 @@ func (r *Runner) repeat(ctx context.Context, every time.Duration, woken <-chan s
 		case err != nil && !fails:
 			r.log.WarnContext(ctx, "events wait", "what", what, "error", err)
 		case err == nil && fails:
-			r.log.InfoContext(ctx, "events go on", "what", what)
+			r.log.InfoContext(ctx, "events continue", "what", what)
 		}
 		fails = err != nil
 		select {

@@ -46,7 +46,7 @@ func (s Source) credentials(_ context.Context, cfg *pgx.ConnConfig) error {
 	}
 	current, err := pgx.ParseConfig(url)
 	if err != nil {
-		return errors.New("the address of the database is not one any more") // the cause may show a part of it
+		return errors.New("the address of the database is no longer valid") // the cause may show a part of it
 	}
 	cfg.User, cfg.Password = current.User, current.Password
 	return nil
