@@ -39,11 +39,11 @@
 //		return value
 //	}
 //
-// It promises that its cost follows what it removes, not the size of the
-// tables; that each batch is a short transaction of its own, so that being
-// interrupted loses nothing; that it takes as much as the database has to give,
-// and of one connection's time a fifth at the most; and that of all its runners
-// one works at a time.
+// It promises that its cost depends on what it removes, not on the size of the
+// tables; that each batch is a separate short transaction, so that an
+// interruption loses nothing; that it adapts to the database's capacity,
+// and uses at most a fifth of one connection's time; and that of all its runners
+// only one works at a time.
 package cleanup
 
 import (
