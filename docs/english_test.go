@@ -29,6 +29,14 @@ var rules = []struct {
 		"an understatement hides the point: say what happens",
 	},
 	{
+		regexp.MustCompile(`(?i)\b(?:requests|refreshes|sign-ins|operations|checks|rows|bytes|events|commits|statements) an? (?:second|minute|hour|day|request|core)\b`),
+		"per is the word for rates",
+	},
+	{
+		regexp.MustCompile(`(?i)\bfor ever\b`),
+		"forever",
+	},
+	{
 		regexp.MustCompile(`^#+ (?:What|Who|Whose|Why|How|Where|Which|When) [^?]*$`),
 		"a heading is a noun phrase, a task or a question, not a clause",
 	},

@@ -32,7 +32,7 @@ const (
 // to whom it could be sent. A client that hangs up says nothing of the service.
 const statusClientClosedRequest = 499
 
-// code identifies a kind of problem for ever: clients switch on it.
+// code identifies a kind of problem forever: clients switch on it.
 type code string
 
 const (

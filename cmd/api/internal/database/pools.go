@@ -136,7 +136,7 @@ func Open(ctx context.Context, s, direct Source, tracer pgx.QueryTracer) (p Pool
 	return p, err
 }
 
-// Close waits for connections that are in use, but not for ever: what uses them may hang with the database.
+// Close waits for connections that are in use, but not forever: what uses them may hang with the database.
 func (p Pools) Close() {
 	closed := make(chan struct{})
 	go func() {
