@@ -215,8 +215,8 @@ func (c Config) rules() []Rule {
 	return append(rules, Rule{Superfluous, c.Retention})
 }
 
-// Run removes what there is to remove, and returns what it did, also with an
-// error: what was removed before stays removed, and the next run goes on.
+// Run removes everything that is due, and returns what it did, even with an
+// error: what was removed stays removed, and the next run continues.
 func Run(ctx context.Context, store Store, cfg Config) (Summary, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {
