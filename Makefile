@@ -122,7 +122,7 @@ release-snapshot: ## Build what a release consists of (programs, packages, SBOMs
 	go -C tools/release run . -root ../.. -version $(SNAPSHOT) -out ../../$(RELEASED) -only '$(PLATFORMS)'
 
 .PHONY: packages
-packages: ## Install, run, upgrade and remove the .deb in a clean Debian (as root; needs debootstrap, iproute2, curl and jq)
+packages: ## Install, run, upgrade and remove the .deb and the .rpm in a clean Debian (as root; needs debootstrap, rpm, iproute2, curl and jq)
 	@$(MAKE) --no-print-directory release-snapshot PLATFORMS=linux/$$(go env GOHOSTARCH) RELEASED=bin/packages
 	@$(MAKE) --no-print-directory release-snapshot PLATFORMS=linux/$$(go env GOHOSTARCH) RELEASED=bin/packages-next SNAPSHOT=0.2.0-next
 	test/packages.sh bin/packages bin/packages-next
@@ -156,6 +156,10 @@ micro: ## Measure the hot functions, with their allocations
 generate: ## Make the types of package client and of @latchkey/server anew from httpapi/openapi.yaml
 	go generate ./client
 	cd clients/server-js && npm ci --silent && npm run --silent generate
+
+.PHONY: settings
+settings: ## Make the settings in docs/settings.md and the help in cmd/api/testdata anew from the code
+	go test -count=1 -run '^(TestSettingsReference|TestHelp)$$' ./cmd/api -update
 
 .PHONY: docs
 docs: ## Build the documentation as a site into bin/site, and check its links (VERSIONS=v0.1.0: of these tags too; needs node and npm)

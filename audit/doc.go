@@ -1,5 +1,5 @@
-// Package audit writes down who created, updated and ended which session: one
-// JSON object a line, apart from the log of requests.
+// Package audit records who created, updated and ended which session: one
+// JSON object per line, apart from the log of requests.
 //
 //	package main
 //
@@ -45,11 +45,11 @@
 //		return value
 //	}
 //
-// It promises that an event tells of something that has happened, after its
-// commit; that no token, key or session data is in one; and that no request waits
-// for the stream to be written. What could not be written is counted, and said in
-// the log. docs/audit.md describes the events, docs/audit.schema.json defines them.
+// It promises that an event reports something that has happened, after its
+// commit; that no event contains a token, key or session data; and that no request waits
+// for the stream to be written. Events that could not be written are counted and
+// logged. docs/audit.md describes the events, docs/audit.schema.json defines them.
 //
-// Who acts is what [WithOrigin] put into the context, or, with httpapi.Origin,
-// who sent the request.
+// The actor is what [WithOrigin] put into the context or, with httpapi.Origin,
+// the sender of the request.
 package audit

@@ -113,7 +113,7 @@ func (l *Log) lose(ctx context.Context, n int) {
 	now := time.Now().UnixNano()
 	last := l.complained.Load()
 	if (last == 0 || now-last >= int64(complainEvery)) && l.complained.CompareAndSwap(last, now) {
-		l.cfg.Logger.ErrorContext(ctx, "audit events were lost: they cannot be written as fast as they come", "lost", lost)
+		l.cfg.Logger.ErrorContext(ctx, "audit events were lost: they cannot be written as fast as they arrive", "lost", lost)
 	}
 }
 
@@ -186,7 +186,7 @@ func (l *Log) write(giveUp context.Context, e Event) {
 		}
 		if now.Sub(complained) >= complainEvery {
 			complained = now
-			l.cfg.Logger.ErrorContext(giveUp, "audit events cannot be written, and wait", "error", err, "waiting", len(l.queue)+1)
+			l.cfg.Logger.ErrorContext(giveUp, "audit events cannot be written, and are kept for now", "error", err, "waiting", len(l.queue)+1)
 		}
 		select {
 		case <-time.After(retryPause):

@@ -143,7 +143,7 @@ func TestFullDisk(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 		for what, times := range map[string]int{
-			"audit events cannot be written, and wait": 1, "no space left on device": 1, "audit events were lost": 1, "audit events are written again": 1,
+			"audit events cannot be written, and are kept for now": 1, "no space left on device": 1, "audit events were lost": 1, "audit events are written again": 1,
 		} {
 			if got := strings.Count(log.String(), what); got != times {
 				t.Errorf("the log says %q %d times, want %d:\n%s", what, got, times, log)

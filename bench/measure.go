@@ -19,7 +19,7 @@ const (
 	warmupShare = 8
 	// serviceWarmup is for how long a service is kept busy at least before it is measured.
 	serviceWarmup = 300 * time.Millisecond
-	// firstGuess is how many operations a second are prepared for as long as nothing is known of an operation.
+	// firstGuess is how many operations per second are prepared for as long as nothing is known of an operation.
 	firstGuess = 15_000
 	// margin is how many more than last time are prepared for.
 	margin = 1.5

@@ -39,11 +39,11 @@
 //		return value
 //	}
 //
-// It promises that its cost follows what it removes, not the size of the
-// tables; that each batch is a short transaction of its own, so that being
-// interrupted loses nothing; that it takes as much as the database has to give,
-// and of one connection's time a fifth at most, or four fifths once a run has lasted
-// six hours, so that it keeps up; and that of all its runners one works at a time.
+// It promises that its cost depends on what it removes, not on the size of the
+// tables; that each batch is a separate short transaction, so that an
+// interruption loses nothing; that it adapts to the database's capacity, and uses
+// at most a fifth of one connection's time, or four fifths once a run has lasted six
+// hours, so that it keeps up; and that of all its runners only one works at a time.
 package cleanup
 
 import (
@@ -220,8 +220,8 @@ func (c Config) rules() []Rule {
 	return append(rules, Rule{Superfluous, c.Retention})
 }
 
-// Run removes what there is to remove, and returns what it did, also with an
-// error: what was removed before stays removed, and the next run goes on.
+// Run removes everything that is due, and returns what it did, even with an
+// error: what was removed stays removed, and the next run continues.
 func Run(ctx context.Context, store Store, cfg Config) (Summary, error) {
 	cfg, err := cfg.withDefaults()
 	if err != nil {

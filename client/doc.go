@@ -42,14 +42,14 @@
 //		return value
 //	}
 //
-// [Client] has a method for each operation of the listener. What they take and return is made
-// from httpapi/openapi.yaml, so that it is what the service speaks. Session data and claims are
-// JSON of the caller's own: [Get], [Decode], [Update] and [UpdateClaims] have them as a type.
+// [Client] has a method for each operation of the listener. Their parameters and results are generated
+// from httpapi/openapi.yaml, so that they match the service. Session data and claims are
+// the caller's own JSON: [Get], [Decode], [Update] and [UpdateClaims] decode them into a type.
 //
 // # Errors
 //
-// What the service refuses is an [*Error], with the status, the code of httpapi/problems.md and
-// the id of the request. What it says of a session is tested for with [errors.Is]:
+// A refusal of the service is an [*Error], with the status, the code of httpapi/problems.md and
+// the id of the request. Test for the states of a session with [errors.Is]:
 //
 //	session, err := sessions.Session(ctx, id)
 //	switch {
@@ -57,20 +57,20 @@
 //	case errors.Is(err, client.ErrUnavailable): // nothing is known: answer with 503
 //	}
 //
-// No error has the service key in it, nor a token. A [Secret] is not printed, so that what has
-// tokens may be logged.
+// No error contains the service key or a token. A [Secret] is not printed, so that values with
+// tokens can be logged.
 //
 // # Retries
 //
-// A call that failed with 503, or was not answered, is made again by itself where that does no
-// harm: all that read or end something, changes of lifetimes, and creations, each of which is
-// known by an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header). A pause follows each
-// attempt, at random, twice as long each time, and not shorter than the answer's Retry-After.
+// A call that failed with 503, or got no response, is repeated automatically if that is
+// safe: calls that read or end something, changes of lifetimes, and creations, each of which
+// has an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header). A random pause follows each
+// attempt, twice as long each time, and not shorter than the response's Retry-After.
 // Nothing is sent once the context has ended, and no pause begins that would outlast it.
 //
-// A replacement of data or claims is tried again only if there was no connection: after a lost
-// answer, their version might no longer be the one that the caller has read. The same goes for an
-// introspection with a proof of possession, which is accepted once.
+// A replacement of data or claims is repeated only if there was no connection: after a lost
+// response, the stored version might no longer be the one that the caller has read. The same applies to an
+// introspection with a proof of possession, which is accepted only once.
 package client
 
 //go:generate go tool -modfile=../tools/go.mod oapi-codegen -config oapi-codegen.yaml -o types.gen.go ../httpapi/openapi.yaml

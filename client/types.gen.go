@@ -102,7 +102,7 @@ type CreatedSession struct {
 	// Scope The scope that the session was given among its claims. Absent where it was given none.
 	Scope string `json:"scope,omitempty,omitzero"`
 
-	// Session On the internal listener, `data` and `checksum` are there for a service key with the right `read-data`.
+	// Session On the internal listener, `data` and `checksum` are present for a service key with the right `read-data`.
 	Session Session `json:"session"`
 
 	// TokenType DPoP for a token that is bound to a key (RFC 9449 §5).
@@ -140,7 +140,7 @@ type DeadEvent struct {
 type DeadEventsPage struct {
 	Deliveries []DeadEvent `json:"deliveries"`
 
-	// NextCursor Where the next page goes on. Absent on the last one.
+	// NextCursor The cursor of the next page. Absent on the last page.
 	NextCursor string `json:"next_cursor,omitempty,omitzero"`
 }
 
@@ -234,7 +234,7 @@ type Refreshes struct {
 	// At The last time. Absent before the first.
 	At time.Time `json:"at,omitempty,omitzero"`
 
-	// Client What is known about the client that got the present tokens by a refresh. Absent before the first time.
+	// Client What is known about the client that got the current tokens by a refresh. Absent before the first refresh.
 	Client LastDevice `json:"client,omitempty,omitzero"`
 
 	// Times How often its tokens were refreshed.
@@ -295,7 +295,7 @@ type Introspection struct {
 	// Scope The session's scope, if it was given one.
 	Scope string `json:"scope,omitempty,omitzero"`
 
-	// Session On the internal listener, `data` and `checksum` are there for a service key with the right `read-data`.
+	// Session On the internal listener, `data` and `checksum` are present for a service key with the right `read-data`.
 	Session *Session `json:"session,omitempty"`
 
 	// SID The session's id.
@@ -326,7 +326,7 @@ type IntrospectionRequest struct {
 	Token    Secret `json:"token"`
 }
 
-// LastDevice What is known about the client that got the present tokens by a refresh. Absent before the first time.
+// LastDevice What is known about the client that got the current tokens by a refresh. Absent before the first refresh.
 type LastDevice struct {
 	IP        string `json:"ip,omitempty,omitzero"`
 	UserAgent string `json:"user_agent,omitempty,omitzero"`
@@ -359,7 +359,7 @@ type ListedSession struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	ID        uuid.UUID `json:"id"`
 
-	// LastClient What is known about the client that got the present tokens by a refresh. Absent before the first time.
+	// LastClient What is known about the client that got the current tokens by a refresh. Absent before the first refresh.
 	LastClient  LastDevice `json:"last_client,omitempty,omitzero"`
 	RefreshedAt time.Time  `json:"refreshed_at,omitempty,omitzero"`
 	RevokedAt   time.Time  `json:"revoked_at,omitempty,omitzero"`
@@ -433,12 +433,12 @@ type NewSession struct {
 	Subject string `json:"subject,omitempty,omitzero"`
 }
 
-// Resend Which deliveries. Without a member they are all dead ones.
+// Resend The deliveries to send again. Without a member, all dead ones.
 type Resend struct {
 	// Endpoint Only those to the endpoint of this name.
 	Endpoint string `json:"endpoint,omitempty,omitzero"`
 
-	// IDs Only these.
+	// IDs Only deliveries with these ids.
 	IDs []int64 `json:"ids,omitzero"`
 }
 
@@ -463,7 +463,7 @@ type Revocations struct {
 	// From The earliest `until` (seconds since 1970) that is sure to be in the set.
 	From int64 `json:"from"`
 
-	// More The whole set does not end here. Go on at once.
+	// More The whole set does not end here. Continue at once.
 	More bool `json:"more,omitempty,omitzero"`
 
 	// Now The database's time when this was told, in milliseconds since 1970. Tokens expire by it; your own clock may
@@ -480,7 +480,7 @@ type Revocations struct {
 	Superseded []Supersession `json:"superseded,omitempty,omitzero"`
 }
 
-// Session On the internal listener, `data` and `checksum` are there for a service key with the right `read-data`.
+// Session On the internal listener, `data` and `checksum` are present for a service key with the right `read-data`.
 type Session struct {
 	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent where it is not known.
 	ACR ACR `json:"acr,omitempty,omitzero"`
@@ -522,7 +522,7 @@ type Session struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	ID        uuid.UUID `json:"id"`
 
-	// LastClient What is known about the client that got the present tokens by a refresh. Absent before the first time.
+	// LastClient What is known about the client that got the current tokens by a refresh. Absent before the first refresh.
 	LastClient LastDevice `json:"last_client,omitempty,omitzero"`
 
 	// RefreshedAt When the tokens were last refreshed. Absent before the first time.

@@ -1,5 +1,5 @@
-// Package dataseal seals session data, so that anyone who reads the database, a
-// dump or a backup of it sees none.
+// Package dataseal seals session data, so that nobody can read it in the
+// database, a dump or a backup.
 //
 //	package main
 //
@@ -28,16 +28,16 @@
 //	}
 //
 // It promises that data opens only with a key of the keyset that sealed it, and
-// only for the session that it was sealed for: what is moved to another row, or
+// only for the session that it was sealed for: data that was moved to another row, or
 // changed by a bit, does not open. The keys are a keyset of Google Tink
 // (https://developers.google.com/tink/design/keysets): its primary key seals, all
-// of its enabled keys open. A keyset is in the clear, and to be kept as a password.
+// of its enabled keys open. A keyset is not encrypted: protect it like a password.
 //
-// Keys that are made here are for XAES-256-GCM (https://c2sp.org/XAES-256-GCM),
-// which is AES-256-GCM under a key of its own for each message: with random nonces
+// This package makes keys for XAES-256-GCM (https://c2sp.org/XAES-256-GCM),
+// which is AES-256-GCM with a separate key for each message: with random nonces
 // a key of plain AES-GCM may seal 2³² messages (NIST SP 800-38D §8.3), which a busy
 // service writes within weeks, and nobody counts them. Keys for AES-256-GCM, such
-// as Tink's own tools make, are taken too.
+// as Tink's own tools make, are accepted too.
 //
-// How long the data is can be seen: it is not padded.
+// The length of the data is visible: it is not padded.
 package dataseal

@@ -86,7 +86,7 @@ func New(cfg Config) (*Checker, error) {
 	return &Checker{cfg: cfg, seen: newSeen(keep, cfg.Remember)}, nil
 }
 
-// Request is what a proof has to be for.
+// Request is the request that a proof must be for.
 type Request struct {
 	// Method is the request's method, URL its whole public address. Query and
 	// fragment do not count.

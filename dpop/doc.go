@@ -1,6 +1,6 @@
 // Package dpop checks proofs of possession (RFC 9449, "DPoP"): a client signs
-// each request with a key of its own, and a token that is bound to that key is
-// of no use to anybody else.
+// each request with its own key, and a token that is bound to that key is
+// useless to anybody else.
 //
 //	package main
 //
@@ -36,19 +36,19 @@
 //		return value
 //	}
 //
-// A [Checker] promises, of a proof that it accepts, all of RFC 9449 §4.3: it is
+// A proof that a [Checker] accepts meets all of RFC 9449 §4.3: it is
 // one JWS of type dpop+jwt, signed with an asymmetric algorithm by the public key
 // that it carries; it is for this method, this URL and this access token; it was
-// made just now; it has a nonce of this service, where one is asked for; and it
+// made just now; it has a nonce of this service, if one is required; and it
 // was not seen here before.
 //
-// What it does not promise: the memory of proofs that were seen is each
-// process's own. Where several replicas share one address, a proof that somebody
-// has overheard can be sent once more to each of the others while it is fresh.
-// It is good for the one request that it was made for, with the one token whose
+// One thing is not promised: each process remembers only the proofs that it has
+// seen. If several replicas share one address, a proof that somebody
+// has intercepted can be sent once to each of the others while it is fresh.
+// It is valid only for the request that it was made for, with the token whose
 // hash it has. Nonces shorten that time, and refuse proofs that were made in
-// advance; they do not end it.
+// advance; they do not eliminate it.
 //
-// The package knows no database and starts nothing. Of net/http it uses the
+// The package uses no database and starts no goroutine. From net/http it uses only the
 // types of requests and headers.
 package dpop

@@ -42,10 +42,10 @@ func (c *Checker) CheckRequest(r *http.Request) (*Proof, error) {
 	return &proof, nil
 }
 
-// Confirm decides about an access token that is good, by how it was presented:
-// scheme is that of the Authorization header, thumbprint the token's cnf.jkt or
-// empty. A token that is not bound is a bearer token; one that is bound needs the
-// scheme [Scheme] and a proof, which it uses up (RFC 9449 §7.1, §7.2).
+// Confirm decides about a valid access token, by how it was presented: scheme is
+// that of the Authorization header, thumbprint the token's cnf.jkt or empty. A
+// token that is not bound is a bearer token; one that is bound needs the scheme
+// [Scheme] and a proof, which it uses up (RFC 9449 §7.1, §7.2).
 //
 // Errors are [ErrNotBound], [ErrInvalid] and [ErrUnavailable]. The nil Checker
 // takes bearer tokens only.

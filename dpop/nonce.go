@@ -18,7 +18,7 @@ const nonceLife = 3 * nonceSlot
 
 // Nonces make the nonces of RFC 9449 §8 and know them again: each is a MAC of
 // the present minute, so replicas with the same secret need not talk about them.
-// A nonce is good for one to two minutes.
+// A nonce is valid for one to two minutes.
 type Nonces struct {
 	secrets func() [][]byte
 }

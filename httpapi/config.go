@@ -58,10 +58,10 @@ type Config struct {
 	// is asked for a nonce, which stands for the time. Zero means a minute; 10 minutes
 	// are the most.
 	DPoPWindow time.Duration
-	// RateLimit is how many requests a minute one client address may send to
+	// RateLimit is how many requests per minute one client address may send to
 	// the public listener: as many at once, and then evenly. Zero means any number.
 	RateLimit int
-	// SessionRateLimit is how many requests a minute the public listener takes with
+	// SessionRateLimit is how many requests per minute the public listener takes with
 	// tokens of one session, from whatever addresses. A refused client waits for a
 	// minute divided by it, which should be well below the store's grace. Zero means
 	// any number.

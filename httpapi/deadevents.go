@@ -27,7 +27,7 @@ const (
 	noEndpointName  = "It must be a name of 1 to 64 bytes without control characters. Leave it out for all."
 )
 
-// DeadEvent is a delivery of an event that is not tried again by itself.
+// DeadEvent is a delivery of an event that is not tried again automatically.
 type DeadEvent struct {
 	ID        int64     `json:"id"`
 	Endpoint  string    `json:"endpoint"`

@@ -32,7 +32,7 @@ const (
 // to whom it could be sent. A client that hangs up says nothing of the service.
 const statusClientClosedRequest = 499
 
-// code identifies a kind of problem for ever: clients switch on it.
+// code identifies a kind of problem forever: clients switch on it.
 type code string
 
 const (
@@ -86,37 +86,37 @@ var kinds = map[code]struct {
 	title  string
 }{
 	codeBodyTooLarge:         {http.StatusRequestEntityTooLarge, "invalid_request", "The body is larger than this route takes."},
-	codeChecksumMismatch:     {http.StatusPreconditionFailed, "invalid_request", "It was changed since it was read."},
+	codeChecksumMismatch:     {http.StatusPreconditionFailed, "invalid_request", "It has changed since it was read."},
 	codeClientClosedRequest:  {statusClientClosedRequest, "invalid_request", "The client closed the connection before the answer."},
 	codeDuplicateMember:      {http.StatusBadRequest, "invalid_request", "The body has a member twice."},
-	codeDuplicateParameter:   {http.StatusBadRequest, "invalid_request", "A parameter is there more than once."},
-	codeIdempotencyKeyReused: {http.StatusUnprocessableEntity, "invalid_request", "The Idempotency-Key is that of another request."},
+	codeDuplicateParameter:   {http.StatusBadRequest, "invalid_request", "A parameter occurs more than once."},
+	codeIdempotencyKeyReused: {http.StatusUnprocessableEntity, "invalid_request", "The Idempotency-Key belongs to another request."},
 	codeInsufficientScope:    {http.StatusForbidden, "invalid_scope", "The access token does not have the scope that is required."},
-	codeInternal:             {http.StatusInternalServerError, "server_error", "The service made a mistake."},
+	codeInternal:             {http.StatusInternalServerError, "server_error", "The service has an internal error."},
 	codeInvalidClient:        {http.StatusUnauthorized, "invalid_client", "The client authentication is not accepted."},
 	codeInvalidGrant:         {http.StatusBadRequest, "invalid_grant", "The refresh token is not accepted."},
 	codeInvalidProof:         {http.StatusUnauthorized, dpop.CodeInvalidProof, "The DPoP proof is not accepted."},
 	codeInvalidMember:        {http.StatusBadRequest, "invalid_request", "A member of the body is not acceptable."},
 	codeInvalidParameter:     {http.StatusBadRequest, "invalid_request", "A parameter is not acceptable."},
-	codeInvalidScope:         {http.StatusBadRequest, "invalid_scope", "It is more than the session was given. Ask for that, for less, or for none."},
+	codeInvalidScope:         {http.StatusBadRequest, "invalid_scope", "It exceeds the scope of the session. Ask for that, for less, or for none."},
 	codeInvalidServiceKey:    {http.StatusUnauthorized, "invalid_token", "The service key is not accepted."},
 	codeInvalidTarget:        {http.StatusBadRequest, "invalid_target", "The session is not for this resource. Ask for those of its audiences, or for none."},
 	codeInvalidToken:         {http.StatusUnauthorized, "invalid_token", "The access token is not accepted."},
 	codeMalformedBody:        {http.StatusBadRequest, "invalid_request", "The body cannot be read."},
 	codeMethodNotAllowed:     {http.StatusMethodNotAllowed, "invalid_request", "This route does not have this method."},
-	codeMissingRight:         {http.StatusForbidden, "unauthorized_client", "The service key is not for this."},
+	codeMissingRight:         {http.StatusForbidden, "unauthorized_client", "The service key lacks a right."},
 	codeMissingServiceKey:    {http.StatusUnauthorized, "invalid_client", "A service key is required."},
 	codeMissingToken:         {http.StatusUnauthorized, "invalid_request", "An access token is required."},
-	codeNotReplaceable:       {http.StatusConflict, "invalid_request", "The session that is to be replaced has ended, or there is none."},
+	codeNotReplaceable:       {http.StatusConflict, "invalid_request", "The session to be replaced has ended or does not exist."},
 	codePreconditionRequired: {http.StatusPreconditionRequired, "invalid_request", "If-Match is required."},
 	codeRateLimited:          {http.StatusTooManyRequests, "temporarily_unavailable", "There were too many requests."},
 	codeRequestTimeout:       {http.StatusRequestTimeout, "invalid_request", "The request did not arrive in time."},
 	codeRouteNotFound:        {http.StatusNotFound, "invalid_request", "There is no such route."},
 	codeSessionEnded:         {http.StatusConflict, "invalid_request", "The session has ended."},
 	codeSessionNotFound:      {http.StatusNotFound, "invalid_request", "There is no such session."},
-	codeSubjectNotFound:      {http.StatusNotFound, "invalid_request", "No session of such a subject is known."},
+	codeSubjectNotFound:      {http.StatusNotFound, "invalid_request", "No session of this subject is known."},
 	codeTokenInQuery:         {http.StatusBadRequest, "invalid_request", "A token does not belong in a URL."},
-	codeTooManySessions:      {http.StatusConflict, "invalid_request", "The subject has as many sessions as it may."},
+	codeTooManySessions:      {http.StatusConflict, "invalid_request", "The subject has reached its limit of sessions."},
 	codeUnavailable:          {http.StatusServiceUnavailable, "temporarily_unavailable", "The service is unavailable at the moment."},
 	codeUnknownClient:        {http.StatusBadRequest, "invalid_client", "The client is not known."},
 	codeUnknownMember:        {http.StatusBadRequest, "invalid_request", "The body has a member that this route does not know."},
@@ -160,7 +160,7 @@ func problemOf(err error) *problem {
 		return &problem{code: codeChecksumMismatch, etag: etagOf(e.Checksum)}
 	}
 	if e, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return &problem{code: codeBodyTooLarge, detail: "It may have " + strconv.FormatInt(e.Limit, 10) + " bytes."}
+		return &problem{code: codeBodyTooLarge, detail: "The limit is " + strconv.FormatInt(e.Limit, 10) + " bytes."}
 	}
 	if errors.Is(err, sessionstore.ErrScope) {
 		return &problem{code: codeInvalidScope} // RFC 6749 §6: no more than was granted

@@ -96,8 +96,8 @@ func TestUnexpectedErrorsAreBare500s(t *testing.T) {
 	t.Parallel()
 	const (
 		secret   = "the-secret-thing"
-		document = `{"type":"` + problemTypes + `internal_error","title":"The service made a mistake.","status":500,"code":"internal_error","request_id":"golden"}`
-		oauth    = `{"error":"server_error","error_description":"The service made a mistake."}`
+		document = `{"type":"` + problemTypes + `internal_error","title":"The service has an internal error.","status":500,"code":"internal_error","request_id":"golden"}`
+		oauth    = `{"error":"server_error","error_description":"The service has an internal error."}`
 	)
 	var nothing *http.Request
 	for name, h := range map[string]handler{

@@ -31,9 +31,9 @@ const (
 	rateHeader       = "RateLimit"
 )
 
-// rateLimit lets each client have so many requests a minute: as many at once, and
-// then one whenever its share of the minute has passed. So who is refused need wait
-// for that share only, and a refresh comes through while its token is still good.
+// rateLimit lets each client have so many requests per minute: as many at once, and
+// then one whenever its share of the minute has passed. So a refused client has to wait
+// only for that share, and a refresh gets through while its token is still valid.
 type rateLimit[K comparable] struct {
 	name      string // of the policy
 	perMinute int

@@ -40,7 +40,7 @@ func (s *Server) Run(ctx context.Context, public, internal net.Listener) error {
 		case err := <-failed:
 			why = fmt.Errorf("httpapi: serve: %w", err)
 		}
-		s.logger.InfoContext(ctx, "no more requests are taken", "drain_timeout_seconds", s.cfg.DrainTimeout.Seconds())
+		s.logger.InfoContext(ctx, "no more requests are accepted", "drain_timeout_seconds", s.cfg.DrainTimeout.Seconds())
 	case err := <-failed:
 		why = fmt.Errorf("httpapi: serve: %w", err)
 	}

@@ -17,9 +17,9 @@ const countQuery = `SELECT count(*) FROM "sessionStoreSigningKey"`
 // Begin returns the ring. Where there is no key that signs it makes the first
 // one, which signs at once; replicas that begin at the same moment make one.
 //
-// Where there are no keys at all, those of the given JWK set are taken over,
-// unless it is empty: the first one that can goes on signing, the others go on
-// verifying, and tokens that they have signed stay good.
+// If there are no keys at all, it takes over those of the given JWK set,
+// unless it is empty: the first one that can continues to sign, the others
+// continue to verify, and tokens that they have signed stay valid.
 func (s *Store) Begin(ctx context.Context, jwks tokens.Secret) (*tokens.KeyRing, error) {
 	ring, err := s.Load(ctx)
 	if !errors.Is(err, ErrNoKeys) {

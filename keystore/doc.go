@@ -1,5 +1,5 @@
-// Package keystore keeps the keys that tokens are signed with in PostgreSQL, so
-// that all replicas have the same ones, and replaces them while they run.
+// Package keystore keeps the signing keys of tokens in PostgreSQL, so
+// that all replicas share them, and replaces them while the replicas run.
 //
 //	package main
 //
@@ -39,18 +39,18 @@
 // A key is in one of three states, by the database's clock: published, signing,
 // or verifying only. What the package promises:
 //
-//   - A key is published before it signs, for long enough that whoever verifies
-//     with the published keys has fetched it. A replica that meets a token of a key
-//     that it does not know looks for the key before it refuses the token.
+//   - A key is published before it signs, for long enough that every verifier that
+//     uses the published keys has fetched it. A replica that meets a token signed by an unknown
+//     key looks for the key before it refuses the token.
 //
-//   - A key that was replaced verifies until the last token that it signed has
+//   - A replaced key verifies until the last token that it signed has
 //     expired, whatever lifetimes sessions have. A rotation logs nobody out.
 //
-//   - Replicas that make a key at the same moment make one.
+//   - Replicas that make a key at the same moment make only one.
 //
-//   - Private keys are sealed (see [tokens.Sealer]): whoever reads the database, or
+//   - Private keys are sealed (see [tokens.Sealer]): anyone who reads the database, or
 //     a backup of it, cannot sign. No log or error shows one.
 //
-//   - A database that is away changes no key. What cannot be told then is an
-//     outage, and never a token that is not valid.
+//   - A database outage changes no key. If a token cannot be checked meanwhile, that is
+//     reported as an outage, never as an invalid token.
 package keystore

@@ -12,8 +12,8 @@ import (
 const youngestQuery = `SELECT "id" FROM "sessionStoreSigningKey" ORDER BY "createdAt" DESC, "id" DESC LIMIT 1`
 
 // Rotate publishes a new key, which signs after [Config].PublishAhead, or, with
-// now, at once: then whoever verifies with a copy of the published keys may not
-// know it yet. It returns the new key, and true.
+// now, at once: then a verifier with a copy of the published keys may not know
+// it yet. It returns the new key, and true.
 //
 // Where a key is published already that does not sign yet, or another rotation
 // makes one meanwhile, that key is returned, and false. With now, it too signs at

@@ -1,7 +1,7 @@
 // Package memstore keeps sessions in memory, for tests and examples: handlers that use package
-// sessionhttp run on it without PostgreSQL. It decides as package sessionstore does, by the same
-// code: what a refresh token does, what a creation may ask for, what tokens say. Package
-// sessiontest holds both to the same suite.
+// sessionhttp run on it without PostgreSQL. It uses the same code as package sessionstore to decide
+// what a refresh token does, what a creation may ask for, and what tokens contain. Package
+// sessiontest runs the same suite against both.
 //
 //	package main
 //
@@ -43,13 +43,13 @@
 //
 // # Time
 //
-// The store's clock is the Now of [tokens.Config]: a test lets sessions expire by setting it on.
-// In a bubble of testing/synctest time.Now will do. The store starts no goroutine.
+// The store's clock is the Now of [tokens.Config]: a test moves it forward to make sessions expire.
+// In a bubble of testing/synctest, time.Now works. The store starts no goroutine.
 //
 // # Limits
 //
-// Sessions are gone when the process ends, and no other process sees them. What has ended is
-// dropped when there are twice as many sessions as lived when that was last done. With a million
-// of them a refresh takes 1.6 µs of a processor, apart from verifying one JWT and signing two
+// Sessions are gone when the process ends, and no other process sees them. Ended sessions are
+// dropped when there are twice as many sessions as were live at the last time. With a million
+// sessions a refresh takes 1.6 µs of a processor, apart from verifying one JWT and signing two
 // (BenchmarkExchange).
 package memstore

@@ -29,9 +29,9 @@
 //	}
 //
 // It promises that several replicas may migrate at once (one does, the others
-// wait), that requests go on meanwhile (see [Up]), that a migration which was
-// interrupted goes on when it is run again, and that the tables of the previous
-// release keep working while replicas are replaced one by one.
+// wait), that requests continue meanwhile (see [Up]), that an interrupted
+// migration continues when it is run again, and that the previous
+// release keeps working while replicas are replaced one by one.
 package migrations
 
 import (

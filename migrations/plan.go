@@ -52,7 +52,7 @@ func PlanUp(ctx context.Context, pool *pgxpool.Pool) ([]Step, error) {
 	return steps, nil
 }
 
-// PlanDown returns what [Down] would take back, called until no migration after
+// PlanDown returns what [Down] would undo, called until no migration after
 // the given version is left, and changes nothing.
 func PlanDown(ctx context.Context, pool *pgxpool.Pool, to int64) ([]Step, error) {
 	now, err := read(ctx, pool)

@@ -11,10 +11,10 @@ import (
 
 // Begin makes a session with the given data and hands its tokens to the client, in the header
 // of the answer where the transport does that; else the caller sends them. A session that the
-// request has already ends: who logs in must not go on with tokens that somebody else may have
-// planted. An empty Client in params is what [Config].Client says. The request need not
-// come through [Manager.Handler]; if it does, Begin is called before the response begins,
-// or the error is [ErrBegun]. Data that does not decode into T again is a [DataError].
+// request already has ends: a user who logs in must not continue with tokens that somebody
+// else may have planted. An empty Client in params is what [Config].Client says. The request
+// need not come through [Manager.Handler]; if it does, Begin is called before the response
+// begins, or the error is [ErrBegun]. Data that does not decode into T again is a [DataError].
 func (m *Manager[T]) Begin(w http.ResponseWriter, r *http.Request, data T, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
 	fail := func(err error) (sessionstore.Session, sessionstore.TokenPair, error) {
 		return sessionstore.Session{}, sessionstore.TokenPair{}, err

@@ -58,56 +58,56 @@
 //
 // For each request it loads the session of the access token and puts it into the
 // context. Handlers read its typed data with [Session.Read] and change it with
-// [Session.Update], from as many goroutines as they like. It promises that a
+// [Session.Update], from any number of goroutines. The middleware promises that a
 // handler's success reaches the client only if its changes were stored.
 //
 // # When changes are stored
 //
-// Changes that are made before the response begins are stored together, right
+// Changes made before the response begins are stored together, right
 // before its first byte. A conflict with another request is resolved: the data is read
-// again and the changes are applied to it again. If they cannot be stored, an error is
-// the response, without any header of the handler's.
+// again and the changes are applied to it again. If they cannot be stored, the response
+// is an error, without any of the handler's headers.
 //
-// From then on each change is stored at once, and Update returns what came of it: in
-// a stream of events, on a connection that was hijacked, in a goroutine that outlives
+// From then on each change is stored at once, and Update returns the outcome: in
+// a stream of events, on a hijacked connection, in a goroutine that outlives
 // its handler. [Session.Save] stores earlier.
 //
-// Nothing is stored with a response that says that the server failed (5xx), after a
-// panic, wherever it is recovered, or once the time of the request was over before its
+// Nothing is stored with a response that reports a failure of the server (5xx), after a
+// panic, wherever it is recovered, or if the request timed out before its
 // response began. What was stored before stays. Everything else is
 // stored: with a redirect, with a 4xx (failed attempts can be counted), and for a client
 // that has left.
 //
-// What is stored is always what a whole number of Updates made of the data, and decodes: Update
-// refuses at once what does not encode to an object, or could not be read again. A change that
-// could not be stored is logged, and told to whoever can still be told.
+// The stored data is always the result of a whole number of Updates, and can be decoded: Update
+// at once refuses data that does not encode to an object, or could not be read again. A change that
+// could not be stored is logged, and reported to every caller that is still waiting.
 //
 // # Where the tokens are
 //
 // [Bearer] reads the access token from the Authorization header, [Header] from another one, and [Body]
 // from a form; the client refreshes. With
-// [Cookies] a browser holds nothing but cookies that no script can read, and the
-// middleware refreshes by itself, in any number of parallel requests and replicas: the store's
-// grace makes that safe, and cookies that are lost with their answer log nobody out.
-// [Manager.Begin] logs in, [Manager.End] logs out, also where the session's data does not decode, and [Session.Renew] gives a session new
+// [Cookies] a browser holds only cookies that no script can read, and the
+// middleware itself refreshes, in any number of parallel requests and replicas: the store's
+// grace makes that safe, and cookies that are lost with their response log nobody out.
+// [Manager.Begin] logs in, [Manager.End] logs out, even if the session's data does not decode, and [Session.Renew] gives a session new
 // tokens and a new id when its user gets more rights.
 //
-// New tokens are in whatever answers the request in the end: the handler's response, the error that
-// takes its place, or what a recoverer or a time-out says, if it writes to the middleware's
-// [http.ResponseWriter]. Where a login or a renewal and its whole answer are lost, the user logs in again: the
-// session before has ended, and nothing leads from it to the new one. An answer to a session that
-// a login in another tab has ended meanwhile sets no cookies. If the two answers cross on their way, the
+// New tokens are in whichever response the request gets in the end: the handler's, the error that
+// replaces it, or that of a recoverer or a time-out, if it writes to the middleware's
+// [http.ResponseWriter]. If the response to a login or a renewal is lost, the user has to log in again: the
+// previous session has ended, and nothing leads from it to the new one. If a login in another tab
+// has ended the session meanwhile, the response sets no cookies. If the two responses cross, the
 // last one counts, and at worst the user logs in once more.
 //
-// Answers tell caches by Vary that they depend on the cookies, or on the header of [Header].
+// Responses tell caches with Vary that they depend on the cookies, or on the header of [Header].
 //
-// A library for WebSockets that writes its own answer, such as gorilla's, is given the header of
-// the middleware's ResponseWriter as the header of the answer: Upgrade(w, r, w.Header()).
+// A WebSocket library that writes its own response, such as gorilla's, needs the header of
+// the middleware's ResponseWriter as the response's header: Upgrade(w, r, w.Header()).
 //
 // # Beside the middleware
 //
-// [Manager.Open] is the session of a request that does not come through the middleware,
-// [Manager.Load] that of an id, [Manager.All] are all, and [Manager.Create] makes one. What is stored
-// is then stored at once. With [Config].Anonymous a visitor has a session from their first
+// [Manager.Open] opens the session of a request that does not pass through the middleware,
+// [Manager.Load] loads a session by id, [Manager.All] iterates over all of them, and [Manager.Create] creates one. Changes
+// are then stored at once. With [Config].Anonymous a visitor has a session from their first
 // change on.
 package sessionhttp

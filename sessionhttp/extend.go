@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Extend gives the session lifetimes of its own, counted from now, longer or shorter: see
+// Extend gives the session its own lifetimes, counted from now, longer or shorter: see
 // [sessionstore.Store.Patch], whose errors it has. What is zero stays as it is. Cookies last as long
 // from the next refresh on. The session of a visitor who has changed nothing is still to be made, and so
 // [sessionstore.ErrNotFound]. The store must have a method Patch as that is, or the error is

@@ -35,9 +35,9 @@ func (m *Manager[T]) Open(w http.ResponseWriter, r *http.Request) (*Session[T], 
 	return s, nil
 }
 
-// Load returns the session with the given id, for work without a request. Each change is stored
-// at once, after conflicts too, and Update returns what came of it; [Session.Renew] returns
-// the pair for whoever is to have it. The session has no claims of an access token. Errors are those of
+// Load returns the session with the given id, for work without a request. Each change is stored at
+// once, after conflicts too, and Update returns what came of it; [Session.Renew] returns the pair for
+// the client that should have it. The session has no claims of an access token. Errors are those of
 // [sessionstore.Store.Load], and [sessionstore.ErrEnded] for a session that has ended.
 func (m *Manager[T]) Load(ctx context.Context, id uuid.UUID) (*Session[T], error) {
 	info, err := m.store.Load(ctx, id)

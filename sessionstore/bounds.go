@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
-// NoIdleTimeout is the refresh token's lifetime of a session that ends at its absolute
-// end alone, which it must have. Its ExpiresAt is that end.
+// NoIdleTimeout is the refresh token's lifetime of a session that ends only at its
+// absolute end, which it must have. Its ExpiresAt is that end.
 const NoIdleTimeout = MaxLifetime
 
 // Bounds are the least and the most that lifetimes may be. Zero members mean none but

@@ -35,7 +35,7 @@ func (c *clock) asking() (learn func(time.Time)) {
 	return func(told time.Time) { v.Learn(told, asked) }
 }
 
-// Now is the database's time where the store has a [Store.Verifier] that runs: it is
-// counted on from what the database tells the verifier, and costs no question. Else it
-// is the time of this process's clock. Proofs of possession should be checked by it.
+// Now is the database's time if the store has a running [Store.Verifier]: it counts on
+// from the time that the verifier last received, and costs no query. Otherwise it is
+// the time of this process's clock. Check proofs of possession with it.
 func (s *Store) Now() time.Time { return s.clock.now() }

@@ -25,7 +25,7 @@ const (
 // verifier must remember that its session was revoked.
 const MaxAccessTokenTTL = refresh.MaxAccessTokenTTL
 
-// MaxLifetime bounds every lifetime: the columns hold no more.
+// MaxLifetime bounds every lifetime: the columns cannot hold more.
 const MaxLifetime = refresh.MaxLifetime
 
 // Config says how sessions live.

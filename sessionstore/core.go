@@ -53,10 +53,10 @@ type Pair = refresh.Pair
 // kept and answered.
 type Decision = refresh.Decision
 
-// Core is what every store of sessions does alike, wherever it keeps them: it checks what it
-// is given, makes tokens and verifies them, and decides what they are good for. It keeps
-// nothing and locks nothing. [Store] is built on one, for PostgreSQL; package memstore is
-// another store. Package sessiontest tells whether a store holds what is expected of it.
+// Core is the part that all stores of sessions share, wherever they keep them: it checks
+// parameters, makes and verifies tokens, and decides what they allow. It stores nothing and
+// locks nothing. [Store] is built on one, for PostgreSQL; package memstore is another store.
+// Package sessiontest tells whether a store holds what is expected of it.
 //
 // The time that its methods are given is that of the store, and the same for everybody who
 // uses the store.

@@ -12,11 +12,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Create makes a session and its token pair. Without an idempotency key it is the one
-// operation that must not be sent again after [ErrUnavailable] without a second thought:
-// if the answer was lost, there are then two sessions. With one, the same call gives the
-// same session and its present pair, also from two replicas at once; another call with
-// that key is [ErrIdempotencyKeyReused], and one whose session has ended is [ErrEnded].
+// Create makes a session and its token pair. Without an idempotency key it is the only
+// operation that must not simply be repeated after [ErrUnavailable]: if the response was
+// lost, there are then two sessions. With a key, the same call gives the same session
+// and its current pair, even from two replicas at once; another call with that key is
+// [ErrIdempotencyKeyReused], and one whose session has ended is [ErrEnded].
 //
 // Where [Config].SessionsPerSubject bounds a subject's sessions, its oldest ones
 // may end for the new one, or the error is [ErrTooManySessions].

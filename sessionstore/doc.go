@@ -56,40 +56,40 @@
 // Its token pair lives in one row that is updated in place. One generation of
 // the row counts the refresh tokens that were issued, another the access tokens;
 // a JWT names row and generation. So the tables do not grow with refreshes, and
-// how old a presented token is, is arithmetic.
-// What a presented refresh token does is decided by one pure function: see
+// the age of a presented token is a subtraction.
+// One pure function decides what happens to a presented refresh token: see
 // docs/refresh.md.
 //
 // # Files
 //
-// References between them go one way. What is given and told is at the bottom
-// (errors.go, session.go, config.go, seal.go), with what needs no database (core.go, core_claims.go, core_patch.go, draft.go); above it are the statements
+// References between them go one way. Parameters and results are at the bottom
+// (errors.go, session.go, config.go, seal.go), with the code that needs no database (core.go, core_claims.go, core_patch.go, draft.go); above them are the statements
 // (reading.go, creation.go, replacement.go, limit.go, rotation.go, pair.go, revoke.go, confirm.go), on
-// which store.go puts the [Store]; each operation is above that, in a file of its own.
+// which store.go builds the [Store]; each operation is above that, in its own file.
 //
 // # Locks
 //
 // Everything that locks several rows locks the session row, then its pair's,
-// and several sessions in the order of their ids. Where a subject's sessions are
-// limited, a creation locks the subject (an advisory lock) before all that, and so does a
+// and several sessions in the order of their ids. If a subject's sessions are
+// limited, a creation first locks the subject (an advisory lock), and so does a
 // sign-out everywhere; replacements share that lock. The refresh statement of the
 // normal case takes no lock on the session row: it meets [Store.Invalidate] on
-// the pair's row, which both change. Where several refreshes share a statement it
-// leaves out rows that are locked, and so never waits for one while it holds another.
+// the pair's row, which both change. If several refreshes share a statement, it
+// skips locked rows, and so never waits for one while it holds another.
 //
 // # Guarantees
 //
 //   - After Invalidate has returned, no refresh and no Get of the session succeeds.
 //   - A subject never has more live sessions than Config.SessionsPerSubject, if
-//     that is set for all who create sessions.
-//   - Of several calls of Replace for one session one succeeds. After it has returned,
+//     that is set in every program that creates sessions.
+//   - Of several calls of Replace for one session, one succeeds. After it has returned,
 //     none of that session's tokens is accepted.
 //   - Update never loses a concurrent change: it compares the checksum that was read.
 //   - Each operation is one statement, or one transaction, and one round trip in the normal case.
-//   - With a [Sealer], no session data is in the database in the clear.
-//   - Times that decide anything are the database's.
+//   - With a [Sealer], the database holds no session data in the clear.
+//   - All decisions use the database's time.
 //   - A failed database is [ErrUnavailable], never an invalid token. Every
-//     operation but Create may simply be sent again.
+//     operation but Create may simply be repeated.
 //
 // The statements rely on PostgreSQL's default isolation level, READ COMMITTED.
 package sessionstore

@@ -43,7 +43,7 @@ func (r Request) Key() string { return string(r.asked.once.key) }
 func (r Request) Digest() string { return canonical.Sum(r.asked.once.request) }
 
 // KnownFor is for how long after its creation a session counts as one that has the key;
-// zero for ever.
+// zero forever.
 func (c *Core) KnownFor(r Request) time.Duration {
 	if r.asked.once.isImplicit() {
 		return refresh.FreshGraces * c.core.rules.Grace

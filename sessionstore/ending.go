@@ -53,7 +53,7 @@ const (
 	ReasonNotRecorded Reason = "not_recorded"
 )
 
-// Cause is why a session ends, and who or what ends it.
+// Cause says why a session ends, and who or what ends it.
 type Cause struct {
 	// Reason is one of those that callers may give: any but [ReasonIdle], [ReasonExpired]
 	// and [ReasonNotRecorded]. Empty means [ReasonBackend].

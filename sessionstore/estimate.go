@@ -16,16 +16,16 @@ WHERE "refreshToken" IS NULL AND "revokedAt" IS NULL AND "expiresAt" > now()`
 
 const estimateKeptQuery = `EXPLAIN (FORMAT JSON) SELECT 1 FROM "sessionStore"`
 
-// EstimateLive guesses how many sessions are live, at the cost of planning one
-// query, however many there are. It is as good as PostgreSQL's statistics, which
-// autovacuum renews when about a tenth of the table has changed; of a table that
-// was never analyzed it knows nothing.
+// EstimateLive estimates how many sessions are live, at the cost of planning one
+// query, however many there are. It is as accurate as PostgreSQL's statistics,
+// which autovacuum updates when about a tenth of the table has changed; for a
+// table that was never analyzed it has no estimate.
 func (s *Store) EstimateLive(ctx context.Context) (int64, error) {
 	return s.estimate(ctx, estimateQuery)
 }
 
-// EstimateKept guesses how many sessions are kept, live ones and those that have ended, as
-// [Store.EstimateLive] does.
+// EstimateKept estimates how many sessions are stored, live ones and those that have
+// ended, as [Store.EstimateLive] does.
 func (s *Store) EstimateKept(ctx context.Context) (int64, error) {
 	return s.estimate(ctx, estimateKeptQuery)
 }

@@ -67,10 +67,10 @@ const anyOfSubject = `SELECT * FROM (
       (SELECT ` + pageColumns + ` FROM "sessionStore" WHERE ` + ofSubject + ` AND "revokedAt" IS NOT NULL ` + subjectsNewestFirst + ` LIMIT (SELECT $1::bigint))
     ) u`
 
-// Find returns sessions of one subject or of everybody, the newest first. It is for
-// backends and operators: users have [Store.List]. However many sessions there are, and however few of
-// them are wanted, a page costs no more than reading 500, and no more than 50 beside the page where nothing is searched for. An argument that is no good is an
-// [ArgumentError].
+// Find returns sessions of one subject or of everybody, the newest first. It is for backends and
+// operators; users have [Store.List]. However many sessions there are, and however few of them match,
+// a page of a search costs no more than reading 500, and any other no more than reading 50 that are not
+// in it. An invalid argument is an [ArgumentError].
 func (s *Store) Find(ctx context.Context, params FindParams) (_ Page, err error) {
 	ctx = s.begin(ctx, OperationList)
 	defer func() { s.end(ctx, Result{Operation: OperationList, Err: err}) }()

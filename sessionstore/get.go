@@ -24,8 +24,8 @@ type GetOptions struct {
 	Unconfirmed bool
 }
 
-// Get is [Store.GetWith] without options. Of a token that is bound to a key it records
-// no use, since nobody has proven to have the key.
+// Get is [Store.GetWith] without options. For a token that is bound to a key it
+// records no use, since the key was not proven.
 func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Claims, error) {
 	return s.GetWith(ctx, accessToken, GetOptions{})
 }
@@ -96,8 +96,9 @@ func (r *reading) isFirstUse(claims tokens.Claims, options GetOptions) bool {
 	return isClients && r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second))
 }
 
-// Load returns a session by its id, an ended one too until it is cleaned up.
-// It fails with [ErrNotFound], or a [SealedError] if the data cannot be opened.
+// Load returns a session by its id, including an ended one until it is cleaned
+// up. It fails with [ErrNotFound], or a [SealedError] if the data cannot be
+// opened.
 func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()

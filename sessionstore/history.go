@@ -25,8 +25,8 @@ JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND ` + primary.Only + `
 ` + best
 
-// History returns the life of a session, of an ended one too until it is cleaned up, and
-// also where its data cannot be opened. An unknown id is [ErrNotFound].
+// History returns the life of a session, including an ended one until it is cleaned up,
+// even if its data cannot be opened. An unknown id is [ErrNotFound].
 func (s *Store) History(ctx context.Context, id uuid.UUID) (h History, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()

@@ -16,8 +16,8 @@ import (
 // refresh, Get or Update of the session succeeds. Repeating it is no error; an
 // unknown id is [ErrNotFound].
 //
-// The one cause, which may be left out, is stored with it: see [Cause]. A session that
-// has ended keeps what it ended for.
+// The single cause, which may be left out, is stored with it: see [Cause]. A session
+// that has already ended keeps its cause.
 func (s *Store) Invalidate(ctx context.Context, id uuid.UUID, cause ...Cause) error {
 	return s.invalidate(ctx, id, "", cause)
 }
@@ -76,10 +76,10 @@ WITH "target" AS MATERIALIZED (
 SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
 
 // InvalidateSubject is [Store.Invalidate] for all sessions of a subject but keep,
-// which may be zero to keep none. It goes in batches, each a short transaction of its
-// own, and one call at a time for a subject. From the second batch on it rests between
-// them, so that others hardly notice. It returns how many it revoked that were
-// live, also with an error: those stay revoked, and to call it again is to go on.
+// which may be zero to keep none. It works in batches, each a separate short
+// transaction, and one call at a time per subject. From the second batch on it rests
+// between them, so that others hardly notice. It returns how many live sessions it
+// revoked, even with an error: those stay revoked, and calling it again continues.
 func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...Cause) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
 	var ended perClient
@@ -126,12 +126,12 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 	return n, nil
 }
 
-// RevokeToken ends the session of an access or a refresh token (RFC 7009
-// §2.1). A token that is unknown or not ours is no error (§2.2). One that has expired
-// ends its session all the same: its owner wants to be signed out, and of all clocks
-// only the database's could tell. One that is bound to a key needs no proof of it: a
-// client that has lost its key must still be able to sign its user out, and a thief that
-// signs the victim out gains nothing.
+// RevokeToken ends the session of an access or a refresh token (RFC 7009 §2.1). An
+// unknown or foreign token is not an error (§2.2). An expired token ends its session all
+// the same: its owner wants to be signed out, and only the database's clock could tell
+// that it has expired. One that is bound to a key needs no proof of it: a client that
+// has lost its key must still be able to sign its user out, and a thief that signs the
+// victim out gains nothing.
 func (s *Store) RevokeToken(ctx context.Context, token string) error {
 	claims, err := s.tokens.verifyAny(token)
 	if s.TakesFromCompas(token) {

@@ -24,11 +24,10 @@ WITH "target" AS MATERIALIZED (
 ), ` + revokeTargets + `
 SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
 
-// InvalidateAll is [Store.Invalidate] for everybody's sessions that were there when
-// it began, in batches, each a short transaction of its own. A user who signs in
-// meanwhile, also by [Store.Replace], stays signed in. It returns how many it revoked, also with an error:
-// those stay revoked, and to call it again is to go on. progress, if not nil, is
-// told that number after each batch. Without a cause it is [ReasonAllSignedOut].
+// InvalidateAll is [Store.Invalidate] for all sessions that existed when it began, in batches, each a
+// separate short transaction. A user who signs in meanwhile, also by [Store.Replace], stays signed in. It
+// returns how many it revoked, even with an error: those stay revoked, and calling it again continues.
+// progress, if not nil, is told that number after each batch. Without a cause it is [ReasonAllSignedOut].
 func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64), cause ...Cause) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
 	var ended perClient

@@ -65,8 +65,9 @@ func (r LeakReport) LogValue() slog.Value {
 
 // LeakQueue takes reports. Enqueue is called in the transaction that revokes the
 // session, or in one that takes a kept report from it: either both happen or none. It
-// must not wait for a delivery. Where it fails, what it did is undone and the session
-// is revoked all the same: the report is kept with it, for [Store.EnqueueKeptLeaks].
+// must not wait for a delivery. If it fails, what it did is undone and the session is
+// revoked all the same: the report is stored with the session, for
+// [Store.EnqueueKeptLeaks].
 type LeakQueue interface {
 	Enqueue(ctx context.Context, tx pgx.Tx, report LeakReport) error
 }

@@ -55,8 +55,8 @@ const (
 var listQuery = pageQuery(`SELECT `+pageColumns+`
     FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NULL`, subjectsNewestFirst, live)
 
-// List returns a subject's live sessions, newest first. A cursor or a limit
-// that is no good is an [ArgumentError].
+// List returns a subject's live sessions, newest first. An invalid cursor or
+// limit is an [ArgumentError].
 func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ Page, err error) {
 	ctx = s.begin(ctx, OperationList)
 	defer func() { s.end(ctx, Result{Operation: OperationList, Err: err}) }()

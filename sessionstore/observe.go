@@ -9,8 +9,8 @@ import (
 )
 
 // Observer is told what a store does, for metrics and traces: see
-// [Config].Observers. It is called on the way of each operation, by many
-// goroutines, and so must not wait.
+// [Config].Observers. It is called during each operation, concurrently, and
+// so must not block.
 type Observer interface {
 	// Begin is called when an operation begins, and returns the context in which it
 	// goes on: the given one, or one that was made from it.

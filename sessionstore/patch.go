@@ -71,9 +71,9 @@ FROM "new"`
 const patchSupersedes = `n."ends" < ` + replacedUntil + ` AND t."accessGeneration" > COALESCE(t."supersededBelow", 0)`
 
 // Patch changes a live session's lifetimes and label, and returns the session without
-// its data. It has no precondition: what it sets does not depend on what was read, and
-// what it does not name is left alone. It is safe to send again; lifetimes then count
-// from then.
+// its data. It has no precondition: the values set do not depend on what was read, and
+// members that are not named stay as they are. It is safe to repeat; lifetimes then
+// count from the repetition.
 //
 // A session cannot be made to end before its newest access token does: verifiers that
 // ask no database would accept the token for longer. [Store.Invalidate] ends it. Earlier
@@ -83,8 +83,8 @@ const patchSupersedes = `n."ends" < ` + replacedUntil + ` AND t."accessGeneratio
 // The lifetimes of a session without a refresh token stay as they are.
 //
 // Errors: [ArgumentError], [ErrNotFound], [ErrEnded]. A session of Compas is not found
-// until it has been refreshed. What other pairs of it Compas issued follow the patch when
-// they are taken over.
+// until it has been refreshed. Other pairs that Compas issued for it follow the patch
+// when they are taken over.
 func (s *Store) Patch(ctx context.Context, id uuid.UUID, patch Patch) (Session, error) {
 	return s.patch(ctx, id, "", patch)
 }

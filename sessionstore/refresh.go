@@ -18,15 +18,15 @@ type Refreshed struct {
 	Pair    TokenPair
 }
 
-// RefreshTokens exchanges a refresh token for its session's present pair. In
+// RefreshTokens exchanges a refresh token for its session's current pair. In
 // the normal case that is a new pair; a token that is presented again in time
-// gets the same pair again. A request whose answer was lost, for whatever
-// reason, may be sent again. What is known of the client is kept with the
+// gets the same pair again. If a response was lost, for whatever reason, the
+// request may be repeated. What is known about the client is stored with the
 // session; it decides nothing.
 //
-// Errors: [ErrNotFound] and [ErrEnded] for a session that is no more,
+// Errors: [ErrNotFound] and [ErrEnded] for a session that no longer exists,
 // [ErrReuse] for a token that was stolen, [tokens.ErrInvalid] for one that does
-// not verify. A client that gets one of these must have its user sign in anew.
+// not verify. A client that gets one of these must have its user sign in again.
 // [ErrUnavailable] says nothing about the token. A token that is bound to a key
 // is [ErrNotProven] here: see [Store.RefreshTokensWithProof].
 func (s *Store) RefreshTokens(ctx context.Context, refreshToken string, client Client) (Refreshed, error) {
@@ -36,9 +36,9 @@ func (s *Store) RefreshTokens(ctx context.Context, refreshToken string, client C
 // RefreshTokensWithProof is [Store.RefreshTokens] for a client that has proven
 // to have the key with the given thumbprint (RFC 7638, in base64url), which the
 // caller has checked: package dpop does. Every pair that it gets is bound to the
-// key, and so is the session from then on: without a proof of that same key no
-// refresh token of it is good for anything, in any case of the protocol, and the
-// error is [ErrNotProven]. An empty thumbprint stands for no proof.
+// key, and so is the session from then on: without a proof of that key, none of
+// its refresh tokens is accepted, in any case of the protocol, and the error is
+// [ErrNotProven]. An empty thumbprint means no proof.
 func (s *Store) RefreshTokensWithProof(ctx context.Context, refreshToken, thumbprint string, client Client) (Refreshed, error) {
 	return s.RefreshTokensWith(ctx, refreshToken, RefreshOptions{KeyThumbprint: thumbprint, Client: client})
 }

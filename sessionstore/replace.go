@@ -26,10 +26,10 @@ type Replaced struct {
 	Checksum string
 }
 
-// Replace makes a session in the place of another, which ends: one transaction and one
-// round trip, so that there is never a moment with both or with none. It is for a
-// change of privilege, such as a guest who signs in: whoever knows tokens from
-// before has nothing of the session after.
+// Replace makes a session in the place of another, which ends, in one transaction and
+// one round trip, so that there is never a moment with both or with none. It is for a
+// change of privilege, such as a guest who signs in: tokens from before give no access
+// to the session after.
 //
 // The new session has the other one's subject, label and data where params have none.
 // (Data {} is data.) It has nothing else of it: claims and lifetimes are those of params,

@@ -76,11 +76,11 @@ UPDATE "sessionStore" s SET "checksum" = n."checksum", "data" = n."data"
 FROM "target" t JOIN "new" n ON n."id" = t."id"
 WHERE s."id" = t."id"`
 
-// Reseal walks all sessions, also those that have ended, and seals what is not
-// sealed with the key that seals now: unsealed data, and what an earlier key
+// Reseal walks through all sessions, including ended ones, and seals everything
+// that the current key has not sealed: unsealed data, and data that an earlier key
 // sealed. It works in batches, beside requests, whose changes it never overwrites,
-// and rests after each for as long as it took. Stopped, it has lost nothing: the
-// next run passes over what is done.
+// and rests after each for as long as it took. Stopping it loses nothing: the next
+// run skips what is done.
 //
 // The data stays the same, and so does "updatedAt". Its checksum changes, but
 // [Store.Update] still takes the one that was read before.

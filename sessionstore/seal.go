@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// Sealer keeps session data from whoever reads the database: package dataseal has
-// one. It may be called by many goroutines. None of its errors may tell anything
+// Sealer hides session data from readers of the database: package dataseal has
+// one. It must be safe for concurrent use. Its errors must not reveal anything
 // about data or keys.
 type Sealer interface {
 	// Key names the key that seals: a few letters and digits, which are stored

@@ -66,13 +66,13 @@ SELECT "subject", "client", "sum", "live", "fits" IS NOT FALSE, (SELECT count(*)
 FROM "current"`
 )
 
-// SetClaims replaces the session's own claims as a whole, but not how its user authenticated nor who acts for them, and returns their checksum:
-// empty claims, or {}, are none. It takes effect with the next access token, which every
-// refresh gives, unless the options say that it is to be noticed sooner.
+// SetClaims replaces all of the session's own claims, but not how its user authenticated or who acts for them, and returns their checksum:
+// empty claims, or {}, mean none. It takes effect with the next access token, which every refresh gives, unless the options ask for an earlier
+// effect.
 //
 // The checksum is that of [Store.LoadClaims]: if the stored claims are no longer those,
-// the error is a [ConflictError], and nothing is written. The data and its checksum have
-// no part in it. Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded]. A
+// the error is a [ConflictError], and nothing is written. The data and its checksum are
+// not affected. Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded]. A
 // session of Compas is not found until it has been refreshed.
 func (s *Store) SetClaims(ctx context.Context, id uuid.UUID, checksum string, claims []byte, options SetClaimsOptions) (_ string, err error) {
 	result := Result{Operation: OperationSetClaims}
@@ -126,8 +126,8 @@ WHERE s."id" = $1 AND ` + primary.Only + `
 ` + best
 
 // LoadClaims returns the session's own claims, nil for none, and their checksum, which
-// [Store.SetClaims] wants. Those of an ended session are there until it is cleaned up.
-// It fails with [ErrNotFound].
+// [Store.SetClaims] needs. Those of an ended session are available until it is cleaned
+// up. It fails with [ErrNotFound].
 func (s *Store) LoadClaims(ctx context.Context, id uuid.UUID) (claims []byte, checksum string, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()

@@ -16,8 +16,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Store creates, reads, changes, refreshes and ends sessions. It may be used
-// by many goroutines.
+// Store creates, reads, changes, refreshes and ends sessions. It is safe for
+// concurrent use.
 type Store struct {
 	core
 
@@ -39,7 +39,7 @@ type Store struct {
 }
 
 // New returns a store on the caller's pool, whose schema must have been
-// migrated. It asks the database nothing and starts no goroutine.
+// migrated. It does not query the database and starts no goroutine.
 func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	if db == nil || keys == nil {
 		return nil, errors.New("sessionstore: a pool and a key ring are required")
@@ -95,12 +95,12 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Run records which token pairs were seen in use, in batches, until ctx ends;
-// then it writes what is left and returns nil. It should run for as long as
-// the store is used. Where it does not, Get itself records a pair's first use,
-// which costs that call a second round trip.
+// then it writes the rest and returns nil. Run it for as long as the store is
+// used. If it does not run, Get itself records a pair's first use, which costs
+// that call a second round trip.
 //
-// What is lost in a crash, or while the database is away, makes a theft look
-// like a lost response for one generation longer, and never the reverse.
+// If records are lost in a crash, or while the database is down, a theft
+// looks like a lost response for one generation longer, never the reverse.
 func (s *Store) Run(ctx context.Context) error {
 	s.seen.run(ctx)
 	return nil

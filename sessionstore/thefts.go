@@ -38,8 +38,8 @@ WHERE "id" = $1 AND "endReason" = '` + string(ReasonTheft) + `' AND "revokedAt" 
 // keepTheftQuery keeps a report for [Store.Thefts].
 const keepTheftQuery = `UPDATE "sessionStore" SET "theft" = $2 WHERE "id" = $1`
 
-// Thefts returns the thefts that ended sessions, the last first. A cursor or a limit that is no
-// good is an [ArgumentError].
+// Thefts returns the thefts that ended sessions, the last first. An invalid cursor or limit is
+// an [ArgumentError].
 func (s *Store) Thefts(ctx context.Context, params ListParams) (page TheftPage, err error) {
 	ctx = s.begin(ctx, OperationList)
 	defer func() { s.end(ctx, Result{Operation: OperationList, Err: err}) }()

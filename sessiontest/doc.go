@@ -1,5 +1,5 @@
-// Package sessiontest holds stores of sessions to what package sessionhttp, and whoever uses
-// it, relies on. Whoever writes a [sessionhttp.Store], or wraps one, runs it in a test:
+// Package sessiontest checks that a store of sessions behaves as package sessionhttp and its
+// users expect. If you write a [sessionhttp.Store], or wrap one, run it in a test:
 //
 //	package mystore_test
 //
@@ -24,6 +24,6 @@
 //		})
 //	}
 //
-// [sessionstore.Store] and memstore's Store pass it. What they offer beside the interface,
-// such as lists of a user's sessions, is tested where a store has it.
+// [sessionstore.Store] and memstore's Store pass it. Methods beyond the interface,
+// such as lists of a user's sessions, are tested if a store has them.
 package sessiontest

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs the .deb in a clean Debian beside Debian's PostgreSQL, runs the service as its unit does, upgrades it to the next version and goes back.
-# Usage: test/packages.sh FOLDER NEXT_FOLDER, as root: what `make release-snapshot` built, twice. Needs debootstrap, iproute2, curl and jq.
+# Then the same with the .rpm, by rpm's own means but in the same Debian: no distribution that uses .rpm, no dnf and no SELinux takes part.
+# Usage: test/packages.sh FOLDER NEXT_FOLDER, as root: what `make release-snapshot` built, twice. Needs debootstrap, rpm, iproute2, curl and jq.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -9,6 +10,7 @@ fail() { echo "packages: $*" >&2; exit 1; }
 [ $# = 2 ] || fail 'name two folders with packages'
 [ "$(id -u)" = 0 ] || fail 'only root can install packages'
 package=$(readlink -f "$1"/latchkey_*_linux_"$(dpkg --print-architecture)".deb) next=$(readlink -f "$2"/latchkey_*_linux_"$(dpkg --print-architecture)".deb)
+rpm_package=${package%.deb}.rpm rpm_next=${next%.deb}.rpm
 
 # In a network and among processes of its own: it is in nobody's way, and whatever it started ends with it.
 if [ -z "${PACKAGES_ROOT:-}" ]; then
@@ -35,6 +37,24 @@ in_debian() { chroot "$debian" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_
 install_package() {
   cp "$1" "$debian/tmp/latchkey.deb"
   in_debian dpkg --install /tmp/latchkey.deb >"$PACKAGES_ROOT/log" 2>&1 || { cat "$PACKAGES_ROOT/log" >&2; fail "$(basename "$1") cannot be installed"; }
+}
+
+# install_rpm FILE FLAG...: as `rpm --install` or `rpm --upgrade` would. Debian's database of packages cannot fulfil what the package requires.
+install_rpm() {
+  local file=$1
+  shift
+  run_rpm "$@" "$file" || fail "$(basename "$file") cannot be installed"
+}
+run_rpm() {
+  rpm --root "$debian" --dbpath /var/lib/rpm --force-debian --nodeps "$@" >"$PACKAGES_ROOT/log" 2>&1 || { cat "$PACKAGES_ROOT/log" >&2; return 1; }
+}
+
+# systemctl_said COMMANDS: what the packages' scripts told systemd since the last time, which a program in its place writes down.
+systemctl_said() {
+  local said
+  said=$(sort -u "$debian/systemctl.log" 2>/dev/null || true)
+  [ "$said" = "$(printf '%s\n' "$@" | sort -u)" ] || fail "the scripts told systemctl: ${said:-nothing}; they should have told it: $*"
+  rm -f "$debian/systemctl.log"
 }
 
 # unit KEY: what the installed unit says.
@@ -67,10 +87,23 @@ smoke() {
 
 version_of() { local name; name=$(basename "$1"); name=${name#latchkey_}; echo "${name%_linux_*}"; }
 
+# check_files: what both packages install.
+check_files() {
+  [ "$(in_debian stat -c '%a %U %G' /etc/latchkey)" = '750 root latchkey' ] || fail '/etc/latchkey is open to others'
+  [ "$(in_debian stat -c '%a %U %G' /etc/latchkey/latchkey.env)" = '640 root latchkey' ] || fail 'the settings are open to others'
+  [ "$(in_debian stat -c '%a %U %G' /usr/bin/latchkey)" = '755 root root' ] || fail 'the program is not 755'
+  [ "$(in_debian getent passwd latchkey | cut -d: -f6,7)" = /nonexistent:/usr/sbin/nologin ] || fail 'the user can log in'
+  cmp "$debian/usr/lib/systemd/system/latchkey.service" deploy/systemd/latchkey.service || fail 'the unit is another one'
+}
+
+# systemd does not run here; the scripts believe that it does.
+mkdir -p "$debian/run/systemd/system"
+printf '#!/bin/sh\necho "$*" >>/systemctl.log\n' >"$debian/usr/bin/systemctl"
+chmod 755 "$debian/usr/bin/systemctl"
+
 install_package "$package"
-[ "$(in_debian stat -c '%a %U %G' /etc/latchkey)" = '750 root latchkey' ] || fail '/etc/latchkey is open to others'
-[ "$(in_debian stat -c '%a %U %G' /etc/latchkey/latchkey.env)" = '640 root latchkey' ] || fail 'the settings are open to others'
-cmp "$debian/usr/lib/systemd/system/latchkey.service" deploy/systemd/latchkey.service || fail 'the unit is another one'
+systemctl_said daemon-reload
+check_files
 
 # As docs/operations.md says.
 in_debian pg_ctlcluster "$(ls "$debian/etc/postgresql")" main start
@@ -94,11 +127,42 @@ install_package "$next"
 smoke "$(version_of "$next")"
 install_package "$package"
 smoke "$(version_of "$package")"
+systemctl_said daemon-reload
 [ "$(cat "$debian/etc/latchkey/latchkey.env")" = "$settings" ] || fail 'the settings were lost on the way'
 
 in_debian dpkg --remove latchkey >"$PACKAGES_ROOT/log" 2>&1 || { cat "$PACKAGES_ROOT/log" >&2; fail 'it cannot be removed'; }
 [ -e "$debian/etc/latchkey/signing-keys.json" ] || fail 'removing it took the keys away'
 [ ! -e "$debian/usr/bin/latchkey" ] || fail 'removing it left the program'
+systemctl_said 'disable --now latchkey.service' daemon-reload
+cp -a "$debian/etc/latchkey" "$PACKAGES_ROOT/settings"
 in_debian dpkg --purge latchkey >"$PACKAGES_ROOT/log" 2>&1 || { cat "$PACKAGES_ROOT/log" >&2; fail 'it cannot be purged'; }
 [ ! -e "$debian/etc/latchkey" ] || fail 'purging it left settings or keys'
-echo 'packages: installed, upgraded, taken back, removed'
+
+# The .rpm makes its own user.
+in_debian userdel latchkey
+rm -f "$debian/systemctl.log"
+for program in $(rpm --query --package --requires "$rpm_package" | grep ^/); do
+  [ -x "$debian$program" ] || fail "the .rpm requires $program, which is not there"
+done
+install_rpm "$rpm_package" --install
+systemctl_said daemon-reload
+check_files
+cmp "$debian/etc/latchkey/latchkey.env" deploy/packages/latchkey.env || fail 'the .rpm brings other settings'
+for file in database-url signing-keys.json service-key latchkey.env; do
+  cp "$PACKAGES_ROOT/settings/$file" "$debian/etc/latchkey/$file"
+  in_debian chgrp latchkey "/etc/latchkey/$file"
+  in_debian chmod 640 "/etc/latchkey/$file"
+done
+smoke "$(version_of "$package")"
+install_rpm "$rpm_next" --upgrade
+smoke "$(version_of "$next")"
+install_rpm "$rpm_package" --upgrade --oldpackage
+smoke "$(version_of "$package")"
+systemctl_said daemon-reload
+[ "$(cat "$debian/etc/latchkey/latchkey.env")" = "$settings" ] || fail 'the settings were lost on the way'
+run_rpm --erase latchkey || fail 'the .rpm cannot be removed'
+systemctl_said 'disable --now latchkey.service' daemon-reload
+[ ! -e "$debian/usr/bin/latchkey" ] || fail 'removing the .rpm left the program'
+[ -e "$debian/etc/latchkey/signing-keys.json" ] || fail 'removing the .rpm took the keys away'
+[ "$(cat "$debian/etc/latchkey/latchkey.env.rpmsave")" = "$settings" ] || fail 'removing the .rpm took the settings away'
+echo 'packages: both installed, upgraded, taken back, removed'

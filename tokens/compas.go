@@ -34,8 +34,8 @@ type CompasClaims struct {
 	ExpiresAt time.Time
 }
 
-// CompasVerifier checks tokens that Compas issued, so that they go on working
-// where its sessions were taken over. It may be used by many goroutines.
+// CompasVerifier checks tokens that Compas issued, so that they keep working
+// after its sessions were taken over. It may be used by many goroutines.
 type CompasVerifier struct {
 	key    []byte
 	parser *jwt.Parser
@@ -95,8 +95,8 @@ func (v *CompasVerifier) VerifyAny(token string) (CompasClaims, error) {
 }
 
 // VerifyIssued is [CompasVerifier.VerifyAny] for a caller with the database's clock, which
-// decides whether a token has expired: it does not look at the time. Whoever calls it
-// must, or accepts tokens that have expired.
+// decides whether a token has expired: it does not look at the time. Callers must, or they
+// accept expired tokens.
 func (v *CompasVerifier) VerifyIssued(token string) (CompasClaims, error) {
 	c, err := v.verify(token)
 	if err != nil && !errors.Is(err, ErrExpired) {

@@ -17,9 +17,9 @@ func IsThumbprint(s string) bool {
 	return err == nil && len(s) == thumbprintChars
 }
 
-// DerivedSecrets returns a secret of 32 bytes for each key with a private part,
-// that of the signing key first: it is the first that has one (RFC 5869). Whoever has the same keys gets the
-// same secrets; they tell nothing of the keys, or of a secret with another purpose.
+// DerivedSecrets returns a secret of 32 bytes for each key with a private part, that of the signing key
+// first: it is the first that has one (RFC 5869). The same keys give the same secrets; they reveal nothing
+// about the keys, or about a secret with another purpose.
 func (r *KeyRing) DerivedSecrets(purpose string) ([][]byte, error) {
 	var secrets [][]byte
 	for _, k := range r.keys {

@@ -31,8 +31,8 @@ func (r Requirement) Validate() error {
 	return nil
 }
 
-// ErrAuthentication says that a token is good, but that its user has to authenticate in
-// another way, or anew: insufficient_user_authentication of RFC 9470. See
+// ErrAuthentication says that a token is valid, but that its user has to authenticate
+// in another way, or again: insufficient_user_authentication of RFC 9470. See
 // [AuthenticationError].
 var ErrAuthentication = errors.New("the user has to authenticate anew")
 

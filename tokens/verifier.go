@@ -120,8 +120,8 @@ func (v *Verifier) VerifyAny(token string) (Claims, error) {
 
 // VerifyIssued is [Verifier.VerifyAny] for the issuer of the tokens, whose database
 // has the clock that made them and knows whom they are for: it compares neither the
-// times nor the audience of an access token. Whoever calls it must, or accepts tokens
-// that have expired.
+// times nor the audience of an access token. Callers must, or they accept expired
+// tokens.
 func (v *Verifier) VerifyIssued(token string) (Claims, error) {
 	c, err := v.verify(token)
 	isIssued := err == nil || isOfTime(err) || errors.Is(err, ErrWrongAudience) && c.Type == AccessToken

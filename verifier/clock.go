@@ -22,8 +22,8 @@ const (
 )
 
 // Clock is what is known of the clock of the database, which made the tokens and by
-// which they expire. It goes on with the monotonic clock: what sets the wall clock of
-// this machine does not change it.
+// which they expire. It continues with the monotonic clock, so setting the wall clock
+// of this machine does not change it.
 type Clock struct {
 	// Now is the database's time.
 	Now time.Time
@@ -36,7 +36,7 @@ type Clock struct {
 	Age time.Duration
 }
 
-// Err says why the clock is not to be trusted, and is nil where it is.
+// Err says why the clock cannot be trusted, and is nil if it can.
 func (c Clock) Err() error {
 	switch {
 	case c.Age > maxClockSilence:
@@ -107,7 +107,7 @@ func (c *databaseClock) watch() {
 	switch off := clock.Offset.Abs(); {
 	case !c.warned && off-clock.Uncertainty > warnedOffset:
 		c.warned = true
-		c.logger.Warn("the clocks of this machine and of the database differ: the database's counts",
+		c.logger.Warn("the clocks of this machine and of the database differ: the database's decides",
 			slog.Float64("ahead_seconds", ahead), slog.Float64("uncertainty_seconds", uncertainty))
 	case c.warned && off+clock.Uncertainty < rightOffset:
 		c.warned = false
@@ -130,8 +130,8 @@ func (v *Verifier) Moment() Moment { return v.set.now() }
 
 // ClockErr says why the database's time is not known well enough. It is nil where it
 // is, and where nobody tells it: [Verifier.Run] does not run, or the source does not
-// know. Tokens are accepted and refused all the same; but one may be taken for expired
-// that is not.
+// know. Tokens are still accepted and refused; but a valid one may be taken for
+// expired.
 func (v *Verifier) ClockErr() error {
 	clock, known := v.Clock()
 	switch {

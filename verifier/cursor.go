@@ -10,7 +10,7 @@ import (
 // transactions are under way.
 const maxCursorBytes = 16 << 10
 
-// ErrCursor says that a cursor is none that a [Feed] has given.
+// ErrCursor says that a cursor was not issued by a [Feed].
 var ErrCursor = errors.New("not a cursor of a feed of revocations")
 
 // cursor is a place in a feed. The zero one is before everything.

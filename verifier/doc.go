@@ -36,27 +36,26 @@
 //		return value
 //	}
 //
-// It checks a token's signature and claims (package tokens), and then looks its
-// session up in a small set of revoked sessions that it keeps in memory. What
-// it promises:
+// It checks a token's signature and claims (package tokens), and then looks up its
+// session in a small set of revoked sessions that it keeps in memory. It
+// promises:
 //
 //   - A token whose session was revoked longer ago than [Config].Bound is not
 //     accepted, whatever broke meanwhile: the feed, the network, the database,
 //     this process (stopped and continued), its clock.
-//   - Not to know is never an answer. Where the set cannot be proven to be
-//     complete, the service is asked about the one token; where that fails too,
-//     the error is [ErrUnavailable], and not one that says something about the
-//     token.
+//   - It never guesses. If the set cannot be proven to be complete, the service
+//     is asked about the token; if that fails too, the error is
+//     [ErrUnavailable], which says nothing about the token.
 //   - Nothing is accepted from the set before it was loaded once.
 //
 // # Proof of freshness
 //
-// A [Source] asks for revocations again and again. What it learns from a question
-// that was asked at time t makes the set complete up to t: that is the proof, and
-// its age is what counts. It is read on two clocks, see [Moment].
+// A [Source] keeps asking for revocations. The response to a request made at
+// time t makes the set complete up to t: that is the proof, and
+// its age is what counts. The age is read on two clocks, see [Moment].
 //
 // # Sources
 //
-// That of sessionstore.Store.Verifier reads the database, for programs that have it anyway.
-// [NewRemote] follows the feed of the service over HTTP, for everybody else.
+// The source of sessionstore.Store.Verifier reads the database, for programs that use it anyway.
+// [NewRemote] follows the service's feed over HTTP, for all other programs.
 package verifier

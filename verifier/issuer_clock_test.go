@@ -134,7 +134,7 @@ func TestClocksThatDifferAreLogged(t *testing.T) {
 	}{
 		{900 * time.Millisecond, "", 0},
 		{-1002 * time.Millisecond, "", 0}, // a second and what is not known of it
-		{-1100 * time.Millisecond, "level=WARN msg=\"the clocks of this machine and of the database differ: the database's counts\" ahead_seconds=1.099", 1},
+		{-1100 * time.Millisecond, "level=WARN msg=\"the clocks of this machine and of the database differ: the database's decides\" ahead_seconds=1.099", 1},
 		{-time.Hour, "", 1},
 		{-700 * time.Millisecond, "", 1},
 		{-500 * time.Millisecond, "", 1},

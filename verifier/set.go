@@ -207,13 +207,13 @@ func (s *Set) restartBy(restart func()) {
 	s.restart = restart
 }
 
-// Failed is told why a source could not ask or got no answer. It is logged once
-// the last proof is too old.
+// Failed is called with the reason why a source could not ask or got no
+// response. It is logged once the last proof is too old.
 func (s *Set) Failed(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.failing && s.Age() > s.bound {
 		s.failing = true
-		s.logger.Warn("revocations cannot be followed: each token is asked about", slog.Any("error", err))
+		s.logger.Warn("revocations cannot be followed: each token is checked with the service", slog.Any("error", err))
 	}
 }

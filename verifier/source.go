@@ -25,8 +25,8 @@ type Catcher interface {
 	Since(ctx context.Context, cursor string) ([]Revocation, bool, error)
 }
 
-// Revocation is a session that was revoked, or else access tokens that were superseded
-// while their session goes on.
+// Revocation is a session that was revoked, or access tokens that were superseded
+// while their session continues.
 type Revocation struct {
 	// SessionID is the session; zero where Below is not.
 	SessionID uuid.UUID

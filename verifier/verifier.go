@@ -151,12 +151,12 @@ func (v *Verifier) follow(ctx context.Context) error {
 	return fmt.Errorf("verifier: %w", err)
 }
 
-// Verify returns the claims of an access token that is good. Its errors are
+// Verify returns the claims of a valid access token. Its errors are
 // [tokens.ErrInvalid] and those below it, [ErrRevoked], and [ErrUnavailable],
 // which says nothing about the token. In normal operation it asks nobody.
 //
-// A token that was replaced by a refresh stays good until it expires; only if
-// the service has to be asked it may already be refused.
+// A token that was replaced by a refresh stays valid until it expires; only
+// if the service has to be asked may it be refused earlier.
 //
 // Of a token that is bound to a key the claims have the KeyThumbprint: a
 // program that calls this has to want a proof of it. [Verifier.Handler] does.

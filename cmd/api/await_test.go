@@ -17,7 +17,7 @@ func TestServeAwaitsItsDatabase(t *testing.T) {
 	server.Stop()
 	public, internal := testservice.FreeAddress(t), testservice.FreeAddress(t)
 	s := launch(t, t.TempDir(), configure(t, server.URL()).With(env{"LATCHKEY_PUBLIC_ADDR": public, "LATCHKEY_INTERNAL_ADDR": internal}))
-	s.Await("a line about it", func() bool { return strings.Contains(s.Stderr.String(), "the database is not there yet") })
+	s.Await("a line about it", func() bool { return strings.Contains(s.Stderr.String(), "the database is not available yet") })
 	for url, want := range map[string]int{
 		"http://" + public + "/livez":         http.StatusOK,
 		"http://" + internal + "/livez":       http.StatusOK,
@@ -51,7 +51,7 @@ func TestServeAwaitsItsDatabase(t *testing.T) {
 	if code, answer := s.Send(http.MethodPost, "http://"+internal+"/v1/sessions", testKey, `{"data":{}}`); code != http.StatusCreated {
 		t.Errorf("a session: %d %s", code, answer)
 	}
-	if said := s.Stderr.String(); strings.Count(said, "the database is not there yet") > 5 || !strings.Contains(said, `"the database is there"`) {
+	if said := s.Stderr.String(); strings.Count(said, "the database is not available yet") > 5 || !strings.Contains(said, `"the database is available"`) {
 		t.Errorf("said:\n%s", said)
 	}
 }

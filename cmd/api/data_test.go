@@ -42,7 +42,7 @@ func generateDataKey(t *testing.T, file, does string) string {
 	return m[1]
 }
 
-const opensOnly = "it opens, and does not seal until it is promoted, when every replica has it"
+const opensOnly = "it opens, but does not seal until you promote it, once every replica has it"
 
 func TestDataKeys(t *testing.T) {
 	t.Parallel()
@@ -93,7 +93,7 @@ func TestDataKeys(t *testing.T) {
 		{"list", "--data-encryption-keyset-file", notOne},
 	} {
 		r := line(nil, append([]string{"data", "keys"}, args...)...)
-		if r.code != 1 || !strings.HasPrefix(r.stderr, "api: "+notOne+" holds no usable keyset; it may hold a keyset as `api data keys generate` makes one") || strings.Contains(r.stderr, secret[10:40]) {
+		if r.code != 1 || !strings.HasPrefix(r.stderr, "api: "+notOne+" holds no usable keyset; it must hold a keyset as `api data keys generate` makes one") || strings.Contains(r.stderr, secret[10:40]) {
 			t.Errorf("%v: %v", args, r)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
-const renamed = "settings have new names, and the old ones will not be read for ever"
+const renamed = "settings have new names, and the old ones will not be read forever"
 
 // A variable without the prefix is still read, and one line lists those that were.
 func TestOldNames(t *testing.T) {

@@ -114,12 +114,12 @@ SELECT CASE WHEN n < 3 THEN 'crm' ELSE 'chat' END, '01930000-0000-7000-8000-0000
 		code           int
 		audited        map[string]any
 	}{
-		{[]string{"1", "9"}, "sent 1 delivery again\n", "1 of 2 are no dead deliveries", 1, map[string]any{"count": 1., "delivery_ids": []any{1., 9.}}},
+		{[]string{"1", "9"}, "sent 1 delivery again\n", "1 of 2 are not dead deliveries", 1, map[string]any{"count": 1., "delivery_ids": []any{1., 9.}}},
 		{[]string{"--all", "--endpoint=chat"}, "sent 2 deliveries again\n", "", 0, map[string]any{"count": 2., "endpoint": "chat"}},
 		{[]string{"--all"}, "sent 1 delivery again\n", "", 0, map[string]any{"count": 1., "all": true}},
 		{[]string{"--all"}, "sent 0 deliveries again\n", "", 0, nil},
-		{nil, "", "either ids, which api events dead lists, or --all", 1, nil},
-		{[]string{"1", "--endpoint=crm"}, "", "--endpoint goes with --all", 1, nil},
+		{nil, "", "by the ids that api events dead lists, or with --all", 1, nil},
+		{[]string{"1", "--endpoint=crm"}, "", "--endpoint requires --all", 1, nil},
 	} {
 		_ = os.Remove(settings["LATCHKEY_AUDIT_LOG"])
 		r := api(t, settings, append([]string{"events", "resend"}, c.args...)...)

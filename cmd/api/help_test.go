@@ -52,7 +52,7 @@ func TestNameThatItIsCalledBy(t *testing.T) {
 	for args, want := range map[string]string{
 		"--help":          "Usage: latchkey [<command>] [flags]\n",
 		"sessions --help": "Usage: latchkey sessions <command> [flags]\n",
-		"start":           "latchkey: unexpected argument start (latchkey --help tells more)\n",
+		"start":           "latchkey: unexpected argument start (see latchkey --help)\n",
 		"data keys list":  "it must be a keyset as `latchkey data keys generate` makes one",
 	} {
 		cmd := exec.CommandContext(t.Context(), program, strings.Fields(args)...)

@@ -74,7 +74,7 @@ func TestMigrate(t *testing.T) {
 	if plan := mustLine(t, settings, "migrate", "--dry-run"); plan != "would run nothing\n" {
 		t.Errorf("migrate --dry-run at the end:\n%s", plan)
 	}
-	if plan := mustLine(t, settings, "migrate", "down", "--dry-run", "--to=3"); !strings.Contains(plan, "-- would take back 00004_revocation_epoch.sql\n\nDROP TRIGGER") ||
+	if plan := mustLine(t, settings, "migrate", "down", "--dry-run", "--to=3"); !strings.Contains(plan, "-- would undo 00004_revocation_epoch.sql\n\nDROP TRIGGER") ||
 		strings.Contains(plan, "00003_") {
 		t.Errorf("down --dry-run:\n%s", plan)
 	}
@@ -82,10 +82,10 @@ func TestMigrate(t *testing.T) {
 		t.Fatalf("%d tables were %d before a look", after, before)
 	}
 	down := mustLine(t, settings, "migrate", "down", "--yes")
-	if !regexp.MustCompile(`^took back 000\d\d_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
+	if !regexp.MustCompile(`^undid 000\d\d_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
 		t.Errorf("down: %q", down)
 	}
-	if down := mustLine(t, settings, "migrate", "down", "--to=3", "--yes"); !regexp.MustCompile(`^(took back .*\n)*took back 00004_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
+	if down := mustLine(t, settings, "migrate", "down", "--to=3", "--yes"); !regexp.MustCompile(`^(undid .*\n)*undid 00004_\S+ in [0-9.]+m?s\n$`).MatchString(down) {
 		t.Errorf("down --to: %q", down)
 	}
 	if r := line(settings, "cleanup"); r.code != 1 || !strings.Contains(r.stderr, "run `api migrate`") {
@@ -239,9 +239,9 @@ func TestEndedSessions(t *testing.T) {
 		t.Errorf("list --limit: %v", r)
 	}
 	for what, r := range map[string]result{
-		"--since=1h":            {2, "", "api: sessions list: --since goes with --ended (api --help tells more)\n"},
-		"--ended --since=today": {2, "", "api: --since: it must be a duration, such as 24h, or a time, such as 2026-06-20T09:00:00Z (api --help tells more)\n"},
-		"--limit=0":             {2, "", "api: sessions list: --limit must be 1 or more (api --help tells more)\n"},
+		"--since=1h":            {2, "", "api: sessions list: --since requires --ended (see api --help)\n"},
+		"--ended --since=today": {2, "", "api: --since: it must be a duration, such as 24h, or a time, such as 2026-06-20T09:00:00Z (see api --help)\n"},
+		"--limit=0":             {2, "", "api: sessions list: --limit must be 1 or more (see api --help)\n"},
 		"--address=home":        {1, "", "api: address: neither an IP address nor a network in CIDR notation\n"},
 		"--label=none":          {0, "", "no live sessions\n"},
 		"--ended --label=none":  {0, "", "no ended sessions\n"},

@@ -93,7 +93,7 @@ func TestPrivateDatabaseWantsItsIssuer(t *testing.T) {
 		return s.Stderr.String()
 	}
 	life(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0"})
-	if said := life(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0"}); !strings.Contains(said, "the issuer is another one than that of live sessions") {
+	if said := life(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0"}); !strings.Contains(said, "the issuer differs from that of live sessions") {
 		t.Errorf("on another port it says: %s", said)
 	}
 	life(env{"LATCHKEY_ISSUER": "https://login.example.com", "LATCHKEY_ACCEPT_SIGN_OUT": "true"})

@@ -44,7 +44,7 @@ func checkRefusesToSignOut(t *testing.T, changed env, want string) {
 	t.Helper()
 	addresses := env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"}
 	r := api(t, changed.With(addresses), "serve")
-	line := regexp.MustCompile(`(?m)^api: live sessions would not be recognised: this configuration lacks ` + want + `; give it back, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start all the same, which signs those users out\n\z`)
+	line := regexp.MustCompile(`(?m)^api: live sessions would not be recognised: this configuration lacks ` + want + `; restore it, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start anyway, which signs those users out\n\z`)
 	if r.code != 1 || !line.MatchString(r.stderr) {
 		t.Fatalf("exit code %d: %s", r.code, r.stderr)
 	}

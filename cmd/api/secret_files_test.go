@@ -58,9 +58,9 @@ func TestFilesWithSecrets(t *testing.T) {
 	s := launch(t, t.TempDir(), configured.With(env{
 		"LATCHKEY_EVENTS_FILE": endpoints, "LATCHKEY_DATABASE_URL": "", "LATCHKEY_DATABASE_URL_FILE": url, "LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0",
 	}))
-	s.Await("database", func() bool { return strings.Contains(s.Stderr.String(), "the database is not there yet") })
+	s.Await("database", func() bool { return strings.Contains(s.Stderr.String(), "the database is not available yet") })
 	for _, file := range []string{signing, service, keyset, url, secret, endpoints} {
-		if want := `"msg":"every user of this machine may read a secret","file":"` + file + `","mode":"0644"`; !strings.Contains(s.Stderr.String(), want) {
+		if want := `"msg":"every user of this machine can read a secret","file":"` + file + `","mode":"0644"`; !strings.Contains(s.Stderr.String(), want) {
 			t.Errorf("no word of %s: %s", file, s.Stderr)
 		}
 	}
@@ -83,7 +83,7 @@ func TestSecretsInFiles(t *testing.T) {
 		{env{"LATCHKEY_DATABASE_URL_FILE": filepath.Join(dir, "none")}, "LATCHKEY_DATABASE_URL_FILE: open " + filepath.Join(dir, "none") + ": no such file or directory"},
 		{env{"LATCHKEY_DATABASE_URL_FILE": bad}, "LATCHKEY_DATABASE_URL_FILE is not an address of a PostgreSQL database"},
 		{env{"LATCHKEY_DATABASE_URL_FILE": empty}, "LATCHKEY_DATABASE_URL_FILE is a file without content; it must be one that holds what LATCHKEY_DATABASE_URL would"},
-		{env{"LATCHKEY_DATABASE_URL_FILE": good, "LATCHKEY_DATABASE_URL": database}, "LATCHKEY_DATABASE_URL and LATCHKEY_DATABASE_URL_FILE are both set; one of them may be"},
+		{env{"LATCHKEY_DATABASE_URL_FILE": good, "LATCHKEY_DATABASE_URL": database}, "LATCHKEY_DATABASE_URL and LATCHKEY_DATABASE_URL_FILE are both set; only one of them may be"},
 		{env{"LATCHKEY_DATABASE_URL": database, "LATCHKEY_KEY_ENCRYPTION_KEY_FILE": bad}, "LATCHKEY_KEY_ENCRYPTION_KEY_FILE is not usable"},
 		{env{"LATCHKEY_DATABASE_URL": database, "LATCHKEY_COMPAS_SIGNING_KEY_FILE": empty}, "LATCHKEY_COMPAS_SIGNING_KEY_FILE is a file without content"},
 		{env{"LATCHKEY_DATABASE_URL": database, "LATCHKEY_LEAK_WEBHOOK_SECRET_FILE": bad}, "LATCHKEY_LEAK_WEBHOOK_SECRET_FILE is not usable"},

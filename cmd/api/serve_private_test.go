@@ -72,7 +72,7 @@ func TestTryItOut(t *testing.T) {
 	if code := s.Wait(); code != 1 {
 		t.Errorf("exit code %d after PostgreSQL's end", code)
 	}
-	if want := "api: the private PostgreSQL ended by itself: see postgres/postgres.log in LATCHKEY_VAR_DIR, and start again\n"; !strings.HasSuffix(s.Stderr.String(), want) {
+	if want := "api: the private PostgreSQL exited unexpectedly: see postgres/postgres.log in LATCHKEY_VAR_DIR, and start again\n"; !strings.HasSuffix(s.Stderr.String(), want) {
 		t.Errorf("no word of PostgreSQL's end: %s", s.Stderr)
 	}
 

@@ -12,7 +12,7 @@ func TestWrongSettings(t *testing.T) {
 		duration = "; it must be a duration in whole seconds, such as 15s, 5m or 720h, up to 876000h"
 		number   = "; it must be a whole number from 0 to 1000000000"
 		address  = "; it must be host:port or :port, such as 127.0.0.1:8081 or :8080"
-		url      = "; it must be an https URL without query, fragment and final slash, such as https://login.example.com (or http://localhost:8080 for this machine only)"
+		url      = "; it must be an https URL without query, fragment and trailing slash, such as https://login.example.com (or http://localhost:8080 for this machine only)"
 		origin   = "; it must be exact origins as browsers send them, separated by commas, such as https://app.example.com,http://localhost:5173 (no *, no path, lower case, no default port)"
 		network  = "; it must be networks or addresses, separated by commas, such as 10.0.0.0/8,192.0.2.7"
 		text     = "; it must be text without control characters and without space around it"
@@ -30,8 +30,8 @@ func TestWrongSettings(t *testing.T) {
 		want     string
 	}{
 		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host:port/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (invalid port)" + database},
-		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host/db?sslmode=verify-full&sslrootcert=/none"}, "LATCHKEY_DATABASE_URL is an address that names what cannot be read (failed to configure TLS (unable to read CA file: open /none: no such file or directory))" + database},
-		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host/db?servicefile=/none&service=x"}, "LATCHKEY_DATABASE_URL is an address that names what cannot be read (failed to read service (failed to read service file: /none))" + database},
+		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host/db?sslmode=verify-full&sslrootcert=/none"}, "LATCHKEY_DATABASE_URL is an address that names an unreadable file (failed to configure TLS (unable to read CA file: open /none: no such file or directory))" + database},
+		{env{"LATCHKEY_DATABASE_URL": "postgres://u:" + secret + "@host/db?servicefile=/none&service=x"}, "LATCHKEY_DATABASE_URL is an address that names an unreadable file (failed to read service (failed to read service file: /none))" + database},
 		{env{"LATCHKEY_DATABASE_URL": "postgres://u:%zz" + secret + "@host/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (failed to parse as URL (invalid percent-encoded token in password))" + database},
 		{env{"LATCHKEY_DATABASE_URL": "mysql://u:" + secret + "@host/db"}, "LATCHKEY_DATABASE_URL is not an address of a PostgreSQL database (failed to parse as keyword/value (invalid keyword/value))" + database},
 		{configured.With(env{"LATCHKEY_DIRECT_DATABASE_URL": "\r\n"}), "LATCHKEY_DIRECT_DATABASE_URL is empty; it must be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full"},
@@ -73,7 +73,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret + ":"}, `LATCHKEY_SERVICE_KEYS is not usable (the rights of "a": "" is none of ` + rights + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": secret + ":create+read+read-data+write-data"}, "LATCHKEY_SERVICE_KEYS is not usable (key 1 has rights where its secret should be)" + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": ","}, "LATCHKEY_SERVICE_KEYS is not usable (there is none)" + keys},
-		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret, "LATCHKEY_SERVICE_KEYS_FILE": "f"}, "LATCHKEY_SERVICE_KEYS and LATCHKEY_SERVICE_KEYS_FILE are both set; one of them may be"},
+		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret, "LATCHKEY_SERVICE_KEYS_FILE": "f"}, "LATCHKEY_SERVICE_KEYS and LATCHKEY_SERVICE_KEYS_FILE are both set; only one of them may be"},
 		{env{"LATCHKEY_COMPAS_SIGNING_KEY": "hunter2hunter2hunter"[:19]}, "LATCHKEY_COMPAS_SIGNING_KEY is not usable; it must be the signingKey that your Compas application used, of 20 characters or more"},
 		{env{"LATCHKEY_KEEP_ALIVE_TIMEOUT": "0s"}, "LATCHKEY_KEEP_ALIVE_TIMEOUT is 0s; it must be a duration above 0, such as 2m"},
 		{env{"LATCHKEY_ACCESS_TOKEN_TTL": "5 minutes"}, `LATCHKEY_ACCESS_TOKEN_TTL is "5 minutes"` + duration},
@@ -86,7 +86,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATCHKEY_REFRESH_TOKEN_TTL": "600000h"}, "LATCHKEY_REFRESH_TOKEN_TTL is 600000h0m0s; it must be a duration up to 596523h14m7s"},
 		{env{"LATCHKEY_SESSION_TTL": "600000h"}, "LATCHKEY_SESSION_TTL is 600000h0m0s; it must be a duration up to 596523h14m7s"},
 		{env{"LATCHKEY_REFRESH_TOKEN_TTL": "5m"}, "LATCHKEY_REFRESH_TOKEN_TTL is 5m0s; it must be a duration above LATCHKEY_ACCESS_TOKEN_TTL, which is 5m0s"},
-		{env{"LATCHKEY_REFRESH_TOKEN_TTL": "0"}, "LATCHKEY_REFRESH_TOKEN_TTL is 0s; it must be 0, for no idle timeout, where LATCHKEY_SESSION_TTL is set; else a duration above LATCHKEY_ACCESS_TOKEN_TTL"},
+		{env{"LATCHKEY_REFRESH_TOKEN_TTL": "0"}, "LATCHKEY_REFRESH_TOKEN_TTL is 0s; it must be 0, for no idle timeout, if LATCHKEY_SESSION_TTL is set; otherwise a duration above LATCHKEY_ACCESS_TOKEN_TTL"},
 		{env{"LATCHKEY_REFRESH_TOKEN_TTL": "0", "LATCHKEY_SESSION_TTL": "24h", "LATCHKEY_REFRESH_TOKEN_TTL_MAX": "1h"}, "LATCHKEY_REFRESH_TOKEN_TTL is 0s; it must be a duration up to LATCHKEY_REFRESH_TOKEN_TTL_MAX, which is 1h0m0s"},
 		{env{"LATCHKEY_ACCESS_TOKEN_TTL_MAX": "25h"}, "LATCHKEY_ACCESS_TOKEN_TTL_MAX is 25h0m0s; it must be a duration up to 24h"},
 		{env{"LATCHKEY_ACCESS_TOKEN_TTL_MIN": "6m"}, "LATCHKEY_ACCESS_TOKEN_TTL is 5m0s; it must be a duration from LATCHKEY_ACCESS_TOKEN_TTL_MIN on, which is 6m0s"},
@@ -99,13 +99,13 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATCHKEY_REFRESH_GRACE": "fast"}, `LATCHKEY_REFRESH_GRACE is "fast"` + duration},
 		{env{"LATCHKEY_REFRESH_GRACE": "0"}, "LATCHKEY_REFRESH_GRACE is 0s; it must be a duration above 0, such as 15s"},
 		{env{"LATCHKEY_LATE_RETRY_LIMIT": "8.5"}, `LATCHKEY_LATE_RETRY_LIMIT is "8.5"` + number},
-		{env{"LATCHKEY_LATE_RETRY_LIMIT": "0"}, "LATCHKEY_LATE_RETRY_LIMIT is 0; it must be a number from 1 on"},
+		{env{"LATCHKEY_LATE_RETRY_LIMIT": "0"}, "LATCHKEY_LATE_RETRY_LIMIT is 0; it must be a number of 1 or more"},
 		{env{"LATCHKEY_SESSIONS_PER_SUBJECT": "none"}, `LATCHKEY_SESSIONS_PER_SUBJECT is "none"` + number},
 		{env{"LATCHKEY_SESSIONS_PER_SUBJECT_ACTION": "end_newest"}, `LATCHKEY_SESSIONS_PER_SUBJECT_ACTION is "end_newest"; it must be end_oldest or refuse`},
 		{env{"LATCHKEY_LEAK_WEBHOOK_URL": "http://hunter2@alerts.example.com"}, "LATCHKEY_LEAK_WEBHOOK_URL is not an address that reports can be sent to; it must be an https URL such as https://alerts.example.com/latchkey (or http://localhost:9000 for this machine only)"},
 		{env{"LATCHKEY_LEAK_WEBHOOK_SECRET": "whsec_hunter2"}, "LATCHKEY_LEAK_WEBHOOK_SECRET is not usable; it must be whsec_ followed by 24 to 64 random bytes in base64, as `echo whsec_$(openssl rand -base64 32)` makes it"},
 		{env{"LATCHKEY_DIRECT_DATABASE_URL": "postgres://u:hunter2@db.example.com/x"}, "LATCHKEY_DIRECT_DATABASE_URL is set and LATCHKEY_DATABASE_URL is not: it must be set beside a LATCHKEY_DATABASE_URL that leads to a PgBouncer"},
-		{env{"LATCHKEY_LEAK_WEBHOOK_URL": "https://hunter2@alerts.example.com"}, "LATCHKEY_LEAK_WEBHOOK_URL and LATCHKEY_LEAK_WEBHOOK_SECRET: only one of them is set; both may be, or none"},
+		{env{"LATCHKEY_LEAK_WEBHOOK_URL": "https://hunter2@alerts.example.com"}, "LATCHKEY_LEAK_WEBHOOK_URL and LATCHKEY_LEAK_WEBHOOK_SECRET: only one of them is set; set both or neither"},
 		{env{"LATCHKEY_CLEANUP_INTERVAL": "daily"}, `LATCHKEY_CLEANUP_INTERVAL is "daily"` + duration},
 		{env{"LATCHKEY_CLEANUP_RETENTION": "14d"}, `LATCHKEY_CLEANUP_RETENTION is "14d"` + duration},
 		{env{"LATCHKEY_CLEANUP_RETENTION": "0"}, "LATCHKEY_CLEANUP_RETENTION is 0s; it must be a duration of 25h or more"},
@@ -114,14 +114,14 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATCHKEY_KEY_ENCRYPTION_KEY": secret}, "LATCHKEY_KEY_ENCRYPTION_KEY is not usable" + sealing},
 		{env{"LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey("a") + "," + secret}, "LATCHKEY_KEY_ENCRYPTION_KEY is not usable" + sealing},
 		{env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": `{"primaryKeyId":1,"key":[{"keyData":{"value":"` + secret + `"}}]}`}, "LATCHKEY_DATA_ENCRYPTION_KEYSET is not usable" + keyset},
-		{env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t), "LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE": "f"}, "LATCHKEY_DATA_ENCRYPTION_KEYSET and LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE are both set; one of them may be"},
+		{env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t), "LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE": "f"}, "LATCHKEY_DATA_ENCRYPTION_KEYSET and LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE are both set; only one of them may be"},
 		{env{"LATCHKEY_KEY_ALGORITHM": "none"}, `LATCHKEY_KEY_ALGORITHM is "none"; it must be EdDSA, ES256, RS256, PS256 or HS256`},
 		{env{"LATCHKEY_KEY_ROTATION_INTERVAL": "59m"}, "LATCHKEY_KEY_ROTATION_INTERVAL is 59m0s; it must be a duration of 1h or more, or 0 for none"},
 		{env{"LATCHKEY_LOG_LEVEL": "loud"}, `LATCHKEY_LOG_LEVEL is "loud"; it must be debug, info, warn or error`},
 		{env{"LATCHKEY_AUDIT_LOG": "off"}, `LATCHKEY_AUDIT_LOG is "off"; it must be none, stdout, or the path of a file, such as /var/log/latchkey/audit.log`},
 		{env{"LATCHKEY_LOG_FORMAT": "xml"}, `LATCHKEY_LOG_FORMAT is "xml"; it must be text or json`},
-		{configured.With(env{"LATCHKEY_SIGNING_KEYS_FILE": ""}), "LATCHKEY_SIGNING_KEYS_FILE is not set; it must be a file that `api keys init` or `api keys generate` made, or nothing where LATCHKEY_KEY_ENCRYPTION_KEY is set; LATCHKEY_DATABASE_URL is set, so none is made by itself"},
-		{configured.With(env{"LATCHKEY_SERVICE_KEYS": ""}), "LATCHKEY_SERVICE_KEYS is not set" + keys + "; LATCHKEY_DATABASE_URL is set, so none is made by itself"},
+		{configured.With(env{"LATCHKEY_SIGNING_KEYS_FILE": ""}), "LATCHKEY_SIGNING_KEYS_FILE is not set; it must be a file that `api keys init` or `api keys generate` made, or nothing if LATCHKEY_KEY_ENCRYPTION_KEY is set; LATCHKEY_DATABASE_URL is set, so none is made automatically"},
+		{configured.With(env{"LATCHKEY_SERVICE_KEYS": ""}), "LATCHKEY_SERVICE_KEYS is not set" + keys + "; LATCHKEY_DATABASE_URL is set, so none is made automatically"},
 		{env{"LATCHKEY_LOG_LEVEL": strings.Repeat("x", 100)}, `LATCHKEY_LOG_LEVEL is "` + strings.Repeat("x", 80) + `…"; it must be debug, info, warn or error`},
 	} {
 		r := line(c.settings)

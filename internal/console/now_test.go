@@ -168,5 +168,5 @@ func TestNowAlone(t *testing.T) {
 	b := k.signedIn(t, graceKey)
 	b.get("/console/now")
 	b.want(200, "sessions are live")
-	b.wantNot("Refreshes, by the hour", "Jobs that were given up", "Events that could not be delivered", "Replicas", "Jobs that run")
+	b.wantNot("Refreshes, by the hour", "Jobs given up", "Events that could not be delivered", "Replicas", "Running jobs")
 }

@@ -37,9 +37,9 @@ func TestSearch(t *testing.T) {
 		"2001:db8::/32":                        {`href="./subject?id=adam"`},
 		"Ada's laptop":                         {session, "with this label"},
 		"0197c1a2-0000-7000-8000-000000000001": {"./subject?id=0197c1a2", byID.Subject},
-		"eve":                                  {"Nothing is known of <b>eve</b>"},
-		"<script>alert(1)</script>":            {"Nothing is known of <b>&lt;script&gt;"},
-		strings.Repeat("x", 255):               {"Nothing is known of"},
+		"eve":                                  {"Nothing was found for <b>eve</b>"},
+		"<script>alert(1)</script>":            {"Nothing was found for <b>&lt;script&gt;"},
+		strings.Repeat("x", 255):               {"Nothing was found for"},
 		"":                                     {"Who is signed in"},
 	} {
 		b.get("/console/?" + url.Values{"q": {query}}.Encode())
@@ -227,7 +227,7 @@ func TestThefts(t *testing.T) {
 	k := setup(t)
 	b := k.signedIn(t, graceKey)
 	b.get("/console/thefts")
-	b.want(200, "None was noticed")
+	b.want(200, "No theft was noticed")
 	for i, subject := range []string{"ada", "bob"} {
 		session, first := k.create(t, sessionstore.CreateParams{Subject: subject, Client: sessionstore.Client{UserAgent: firefox, IP: "203.0.113.7"}})
 		k.exec(t, `UPDATE "sessionStoreToken" SET "createdAt" = "createdAt" - interval '1 hour', "settledAt" = now() - interval '1 hour' WHERE "session" = $1`, session.ID)
@@ -251,7 +251,7 @@ func TestThefts(t *testing.T) {
 			}
 		}
 		b.get(path)
-		b.want(200, subject, "came back after its successor was in use", map[int]string{0: "Two different clients", 1: "An earlier release noticed it"}[i])
+		b.want(200, subject, "came back after its successor was in use", map[int]string{0: "Two different clients", 1: "An earlier release noticed this theft"}[i])
 		if i == 0 {
 			b.want(200, "curl/8.5", "198.51.100.23", "Firefox on Linux", "203.0.113.7", "The old token came back")
 		}

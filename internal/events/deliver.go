@@ -160,7 +160,7 @@ func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	if _, err := r.db.Exec(finish, query, args...); err != nil {
-		r.log.WarnContext(ctx, "what became of a delivery cannot be noted: it is repeated", "endpoint", e.Name, "event", d.event, "error", err)
+		r.log.WarnContext(ctx, "cannot record the outcome of a delivery: it is repeated", "endpoint", e.Name, "event", d.event, "error", err)
 	}
 	e.wake() // the session's next one may be due
 }

@@ -198,7 +198,7 @@ func (r *Runner) derive(ctx context.Context, since time.Duration) (made int64, m
 		case err != nil || !position.Valid:
 			return err
 		case !here:
-			r.log.WarnContext(ctx, "the database was restored from a dump: events are told from now on")
+			r.log.WarnContext(ctx, "the database was restored from a dump: events are reported from now on")
 			_, err := tx.Exec(ctx, restartQuery)
 			return err
 		}

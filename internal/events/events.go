@@ -205,7 +205,7 @@ func (r *Runner) repeat(ctx context.Context, every time.Duration, woken <-chan s
 		case err != nil && !fails && r.failing.Add(1) == 1:
 			r.log.WarnContext(ctx, "events wait", "what", what, "error", err)
 		case err == nil && fails && r.failing.Add(-1) == 0:
-			r.log.InfoContext(ctx, "events go on")
+			r.log.InfoContext(ctx, "events continue")
 		}
 		fails = err != nil
 		select {

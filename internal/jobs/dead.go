@@ -79,7 +79,7 @@ func (r *Runner) SendAgain(ctx context.Context, id int64) error {
 	if err != nil {
 		return fmt.Errorf("jobs: send again: %w", err)
 	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // after the commit there is nothing to take back
+	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // after the commit there is nothing to undo
 	job, err := r.client.JobGetTx(ctx, tx, id)
 	if errors.Is(err, rivertype.ErrNotFound) || err == nil && job.State != rivertype.JobStateDiscarded {
 		return ErrNotDead

@@ -151,7 +151,7 @@ func New(cfg Config) (*Runner, error) {
 		CompletedJobRetentionPeriod: max(keepFinished, 2*cfg.CleanupInterval),
 		// A report that could not be delivered is kept until an operator has seen it.
 		DiscardedJobRetentionPeriod: -1,
-		// A few rows a day leave indexes nothing to be rebuilt for.
+		// A few rows per day leave indexes nothing to be rebuilt for.
 		ReindexerSchedule: river.NeverSchedule(),
 	})
 	if err != nil {

@@ -30,9 +30,9 @@ func (r *Runner) followKeptLeaks(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			r.quiet.WarnContext(ctx, "the reports of stolen refresh tokens that wait with their sessions cannot be enqueued yet", "error", err)
+			r.quiet.WarnContext(ctx, "cannot enqueue the reports of stolen refresh tokens that wait in their sessions' rows yet", "error", err)
 		case n > 0:
-			r.log.InfoContext(ctx, "reports of stolen refresh tokens that waited with their sessions are enqueued", "reports", n)
+			r.log.InfoContext(ctx, "reports of stolen refresh tokens that waited in their sessions' rows are enqueued", "reports", n)
 		}
 		select {
 		case <-ticker.C:

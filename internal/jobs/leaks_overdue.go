@@ -38,7 +38,7 @@ func (r *Runner) followOverdue(ctx context.Context) {
 			webhookTimeout.Seconds(), leakWebhookQueue, webhook.LastPause.Seconds(), webhook.FirstPause.Seconds(), leakLogPause.Seconds(), rescueAfter.Seconds())
 		cancel()
 		if err != nil && ctx.Err() == nil {
-			r.quiet.WarnContext(ctx, "reports of stolen refresh tokens that are overdue cannot be looked for", "error", err)
+			r.quiet.WarnContext(ctx, "cannot look for overdue reports of stolen refresh tokens", "error", err)
 		}
 	}
 }

@@ -241,6 +241,6 @@ func (s *Server) release() {
 		s.lock = nil
 	}
 	if err := s.socket.remove(); err != nil {
-		s.cfg.Logger.Warn("the folder of the server's socket is left", "error", err)
+		s.cfg.Logger.Warn("the folder of the server's socket is left behind", "error", err)
 	}
 }

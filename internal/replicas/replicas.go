@@ -93,7 +93,7 @@ func (r *Runner) Run(ctx context.Context) error {
 		}
 		err := r.note(ctx, facts)
 		if err != nil && !fails && ctx.Err() == nil {
-			r.cfg.Logger.WarnContext(ctx, "which replicas run cannot be noted", "error", err)
+			r.cfg.Logger.WarnContext(ctx, "cannot record which replicas run", "error", err)
 		}
 		fails = err != nil
 		timer := time.NewTimer(wait)
@@ -120,7 +120,7 @@ func (r *Runner) forget(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	if _, err := (isolation.Pool{Pool: r.cfg.Pool}).Exec(ctx, forgetQuery, pgtype.UUID{Bytes: r.id, Valid: true}); err != nil {
-		r.cfg.Logger.DebugContext(ctx, "that this replica stops cannot be noted", "error", err)
+		r.cfg.Logger.DebugContext(ctx, "cannot record that this replica stops", "error", err)
 	}
 }
 

@@ -107,7 +107,7 @@ func TestReplicaThatCannotBeNoted(t *testing.T) {
 	stop := run(t, pool, "a", replicas.Facts{}, slog.New(signal{slog.NewTextHandler(&log, nil), told}))
 	<-told
 	stop()
-	if n := strings.Count(log.String(), "which replicas run cannot be noted"); n != 1 {
+	if n := strings.Count(log.String(), "cannot record which replicas run"); n != 1 {
 		t.Errorf("said %d times: %s", n, log.String())
 	}
 	if _, err := replicas.List(t.Context(), pool); err == nil {

@@ -31,7 +31,7 @@ func (r *Source) revokeAnew(ctx context.Context, doubted <-chan struct{}) {
 			failing = false
 		case ctx.Err() == nil && !failing:
 			failing = true
-			r.Logger.WarnContext(ctx, "sessions whose end the database may have forgotten cannot be revoked anew: it is tried again", slog.Any("error", err))
+			r.Logger.WarnContext(ctx, "cannot revoke again sessions whose end the database may have forgotten: trying again", slog.Any("error", err))
 			fallthrough
 		default:
 			again = time.After(anewPause)

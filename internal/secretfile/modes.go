@@ -23,7 +23,7 @@ func WarnOfReadable(log *slog.Logger, paths ...string) {
 	for _, path := range paths {
 		info, err := os.Stat(path)
 		if err == nil && info.Mode().Perm()&allRead != 0 {
-			log.Warn("every user of this machine may read a secret", "file", path, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
+			log.Warn("every user of this machine can read a secret", "file", path, "mode", fmt.Sprintf("%04o", info.Mode().Perm()))
 		}
 	}
 }

@@ -47,7 +47,7 @@ func TestRead(t *testing.T) {
 		}
 		var log strings.Builder
 		secretfile.WarnOfReadable(slog.New(slog.NewTextHandler(&log, nil)), "", path)
-		want := fmt.Sprintf(`level=WARN msg="every user of this machine may read a secret" file=%s mode=%04o`, path, test.mode)
+		want := fmt.Sprintf(`level=WARN msg="every user of this machine can read a secret" file=%s mode=%04o`, path, test.mode)
 		if warned := strings.Contains(log.String(), want); warned != test.exposed || !test.exposed && log.Len() > 0 {
 			t.Errorf("%s: logged %q", test.what, log.String())
 		}

@@ -112,7 +112,7 @@ func copyAsStandby(ctx context.Context, from, data, to string) (err error) {
 		writer.CloseWithError(addStandbySignal(tar.NewWriter(writer), tar.NewReader(source.Content), path.Base(data)))
 	}()
 	_, err = docker.CopyToContainer(ctx, to, client.CopyToContainerOptions{DestinationPath: "/", Content: reader, CopyUIDGID: true})
-	_ = reader.Close() // or the writer would wait for ever after an error
+	_ = reader.Close() // or the writer would wait forever after an error
 
 	return err
 }

@@ -29,6 +29,9 @@ func (p *project) writePackage(format string, t target, version, program, name s
 	}
 	info := p.Packages[0].Info
 	info.Name, info.Arch, info.Platform, info.Version = p.Packages[0].Package, t.arch, t.os, version
+	if override, found := p.Packages[0].Overrides[format]; found {
+		info.Depends, info.Recommends = override.Dependencies, override.Recommends
+	}
 	// Packaging changes the list, and what it points to.
 	info.Contents = nil
 	for _, content := range append(slices.Clone(p.Packages[0].Contents), &files.Content{

@@ -43,6 +43,10 @@ type packages struct {
 	Package   string   `yaml:"package_name"`
 	Formats   []string `yaml:"formats"`
 	Bindir    string   `yaml:"bindir"`
+	Overrides map[string]struct {
+		Dependencies []string `yaml:"dependencies"`
+		Recommends   []string `yaml:"recommends"`
+	} `yaml:"overrides"`
 }
 
 // target is a platform.

@@ -134,7 +134,7 @@ func (r Row) GeneratorCPU() float64 {
 // AllCPU is that of everything that takes part.
 func (r Row) AllCPU() float64 { return r.DatabaseCPU + r.ClientCPU + r.ServerCPU }
 
-// Allows is how many operations a second so many cores could do.
+// Allows is how many operations per second so many cores could do.
 func (r Row) Allows(cores int) float64 { return float64(cores) * 1e6 / r.AllCPU() }
 
 // Count is what does not depend on the machine: of one operation of the packages.

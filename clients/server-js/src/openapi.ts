@@ -50,8 +50,8 @@ export interface paths {
         /**
          * End the session of a token (RFC 7009)
          * @description Takes an access token or a refresh token and ends its session, both tokens included. No proof of
-         *     possession is needed, also where they are bound to a key: a client that has lost it can still sign out. A token that is
-         *     unknown, invalid or expired is answered with 200 as well (RFC 7009 §2.2). A client names itself as for a
+         *     possession is needed, even if they are bound to a key: a client that has lost it can still sign out. A token that is
+         *     unknown, invalid or expired gets 200 as well (RFC 7009 §2.2). A client names itself as for a
          *     refresh, or not at all.
          */
         post: operations["revokeToken"];
@@ -121,8 +121,8 @@ export interface paths {
         post?: never;
         /**
          * Sign out everywhere
-         * @description A session without a subject ends itself alone. After a 503 some sessions may have ended already, and stay so:
-         *     send the request again, and it goes on.
+         * @description A session without a subject ends only itself. After a 503 some sessions may have ended already, and stay ended:
+         *     send the request again to continue.
          */
         delete: operations["endOwnSessions"];
         options?: never;
@@ -146,7 +146,7 @@ export interface paths {
         head?: never;
         /**
          * Rename one of the subject's own devices
-         * @description Nothing else of a session is its user's to change. Also the current session, with or without a subject.
+         * @description The user can change nothing else of a session. This includes the current session, with or without a subject.
          */
         patch: operations["renameOwnSession"];
         trace?: never;
@@ -160,7 +160,7 @@ export interface paths {
         };
         /**
          * The public keys that tokens verify with (RFC 7517)
-         * @description Empty where only HMAC keys are configured, which have no public part.
+         * @description Empty if only HMAC keys are configured, which have no public part.
          */
         get: operations["getKeys"];
         put?: never;
@@ -180,7 +180,7 @@ export interface paths {
         };
         /**
          * What this authorization server can do (RFC 8414)
-         * @description Where the issuer has a path, this is also at the address with that path after it (RFC 8414 §3.1).
+         * @description If the issuer has a path, this is also at the address with that path after it (RFC 8414 §3.1).
          */
         get: operations["getMetadata"];
         put?: never;
@@ -286,10 +286,10 @@ export interface paths {
         /**
          * Create a session and its tokens
          * @description Where `LATCHKEY_SESSIONS_PER_SUBJECT` bounds a subject's live sessions, its oldest ones end for the new one, as if they were
-         *     deleted, or the answer is 409. The answer does not tell which ones ended: list the subject's sessions.
+         *     deleted, or the response is 409. The response does not say which ones ended: list the subject's sessions.
          *
-         *     With an `Idempotency-Key` the request may be sent again when its answer was lost: it gives the same session, with
-         *     its present tokens, and no other one. The key is known for as long as the session is kept.
+         *     With an `Idempotency-Key` the request may be sent again when its response was lost: it returns the same session, with
+         *     its current tokens, and creates no other one. The key is known for as long as the session is kept.
          *
          *     With `replaces` the new session takes the place of another one, which ends at that very moment: for a guest who signs in, and
          *     whenever a user gets more rights than before. A token from before is worthless after it. The new
@@ -304,8 +304,8 @@ export interface paths {
         post: operations["createSession"];
         /**
          * End all of a subject's sessions
-         * @description In batches. After a 503 some may have ended already, and stay so: send the request again, and it
-         *     goes on. `revoked` counts those that were live.
+         * @description In batches. After a 503 some may have ended already, and stay ended: send the request again to
+         *     continue. `revoked` counts those that were live.
          */
         delete: operations["endSessions"];
         options?: never;
@@ -336,9 +336,9 @@ export interface paths {
         head?: never;
         /**
          * Change a live session's lifetimes and label
-         * @description What is not named stays as it is. `refresh_token_ttl` and `session_ttl` are both counted from now where either
-         *     is given; `access_token_ttl` begins with the next access token. An end cannot be taken away, nor set before the
-         *     present access token expires: to end the session, delete it. Access tokens that a refresh has replaced are
+         * @description Members that are left out stay as they are. `refresh_token_ttl` and `session_ttl` are both counted from now if either
+         *     is given; `access_token_ttl` begins with the next access token. An end cannot be removed, nor set before the
+         *     current access token expires: to end the session, delete it. Access tokens that a refresh has replaced are
          *     superseded if the session might end before them.
          *
          *     There is no If-Match. The ETag is that of `data`, and what is set does not depend on what was read. Sending the
@@ -500,7 +500,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Deliveries of events that are not tried again by themselves, the last made first
+         * Deliveries of events that are not tried again automatically, newest first
          * @description They are kept for 14 days.
          */
         get: operations["listDeadEvents"];
@@ -522,7 +522,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Have dead deliveries tried again, as if they had just been made
+         * Send dead deliveries again, as if they were new
          * @description What was told of the same session meanwhile has come before them then. After a 503 some may be tried again already: send the
          *     request again, and it goes on.
          */
@@ -815,7 +815,7 @@ export interface components {
             ip?: string;
         };
         /**
-         * @description What is known about the client that got the present tokens by a refresh. Absent before the first time.
+         * @description What is known about the client that got the current tokens by a refresh. Absent before the first refresh.
          * @example {
          *       "user_agent": "App/4.2",
          *       "ip": "203.0.113.9"
@@ -918,7 +918,7 @@ export interface components {
             session: components["schemas"]["Session"];
         };
         /**
-         * @description On the internal listener, `data` and `checksum` are there for a service key with the right `read-data`.
+         * @description On the internal listener, `data` and `checksum` are present for a service key with the right `read-data`.
          * @example {
          *       "id": "01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91",
          *       "subject": "user-42",
@@ -1236,7 +1236,7 @@ export interface components {
         };
         DeadEventsPage: {
             deliveries: components["schemas"]["DeadEvent"][];
-            /** @description Where the next page goes on. Absent on the last one. */
+            /** @description The cursor of the next page. Absent on the last page. */
             next_cursor?: string;
         };
         DeadEvent: {
@@ -1273,9 +1273,9 @@ export interface components {
              */
             error: string;
         };
-        /** @description Which deliveries. Without a member they are all dead ones. */
+        /** @description The deliveries to send again. Without a member, all dead ones. */
         Resend: {
-            /** @description Only these. */
+            /** @description Only deliveries with these ids. */
             ids?: number[];
             /**
              * @description Only those to the endpoint of this name.
@@ -1315,7 +1315,7 @@ export interface components {
              */
             reset?: true;
             /**
-             * @description The whole set does not end here. Go on at once.
+             * @description The whole set does not end here. Continue at once.
              * @enum {boolean}
              */
             more?: true;
@@ -1599,7 +1599,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The service key is not for this; `detail` names the right that it lacks. (`missing_right`) */
+        /** @description The service key lacks the right that `detail` names. (`missing_right`) */
         MissingRight: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1663,7 +1663,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A fault of the service. (`internal_error`) */
+        /** @description A fault in the service. (`internal_error`) */
         Internal: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1673,7 +1673,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The service cannot tell at the moment. Nothing is known about the token. (`unavailable`) */
+        /** @description The service cannot decide at the moment. Nothing is known about the token. (`unavailable`) */
         Unavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1753,7 +1753,7 @@ export interface components {
                 "application/json": components["schemas"]["OAuthError"];
             };
         };
-        /** @description A fault of the service. */
+        /** @description A fault in the service. */
         OAuthInternal: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1763,7 +1763,7 @@ export interface components {
                 "application/json": components["schemas"]["OAuthError"];
             };
         };
-        /** @description The service cannot tell at the moment. Nothing is known about the token; keep it and try again. */
+        /** @description The service cannot decide at the moment. Nothing is known about the token; keep it and try again. */
         OAuthUnavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1797,7 +1797,7 @@ export interface components {
     headers: {
         /** @description The request's id, which the service's log has too. A caller's own X-Request-Id is kept if it has 1 to 64 characters of `A-Z a-z 0-9 . _ -`. */
         RequestId: string;
-        /** @description Nothing may keep a copy (RFC 6749 §5.1). */
+        /** @description The response must not be stored (RFC 6749 §5.1). */
         NoStore: "no-store";
         /** @description The same for HTTP/1.0 caches (RFC 6749 §5.1). */
         NoCache: "no-cache";
@@ -1805,7 +1805,7 @@ export interface components {
         Cacheable: string;
         /** @description A strong ETag. */
         ETag: string;
-        /** @description As ETag. It is there for a service key with the right `read-data`. */
+        /** @description As ETag. It is present for a service key with the right `read-data`. */
         DataETag: string;
         /** @description Seconds to wait. */
         RetryAfter: number;
@@ -1846,7 +1846,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The new pair, or once more the last one where the request is a race or a retry. */
+            /** @description The new pair, or the last one again if the request is a race or a retry. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1881,7 +1881,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The token is of no use from now on. The answer is an empty object, for clients that parse one. */
+            /** @description The token is no longer valid. The response is an empty object, for clients that parse one. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -1911,7 +1911,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description It may. The answer has no body. A header without a value is there, and empty. */
+            /** @description It may. The response has no body. A header without a value is present, and empty. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2071,7 +2071,7 @@ export interface operations {
             204: components["responses"]["Ended"];
             400: components["responses"]["BadRequest"];
             401: components["responses"]["InvalidToken"];
-            /** @description The subject has no such session. Another subject's session is answered in the same way. */
+            /** @description The subject has no such session. The response for another subject's session is the same. */
             404: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2118,7 +2118,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["InvalidToken"];
-            /** @description The subject has no such session. Another subject's session is answered in the same way. */
+            /** @description The subject has no such session. The response for another subject's session is the same. */
             404: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2319,7 +2319,7 @@ export interface operations {
                 /** @description Whether to list sessions that have ended instead of live ones. */
                 ended?: boolean;
                 /**
-                 * @description Only sessions that ended at this time or later. It goes with `ended=true`.
+                 * @description Only sessions that ended at this time or later. It requires `ended=true`.
                  * @example 2026-06-20T09:00:00Z
                  */
                 since?: string;
@@ -2367,8 +2367,8 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description What this request is known by, a new UUID for instance (draft-ietf-httpapi-idempotency-key-header). Each
-                 *     service key has keys of its own. With another body it is 422.
+                 * @description Identifies this request, for instance a new UUID (draft-ietf-httpapi-idempotency-key-header). Each
+                 *     service key has its own keys. With another body the response is 422.
                  * @example "8e03978e-40d5-43e8-bc93-6894a57f9324"
                  */
                 "Idempotency-Key"?: string;
@@ -2402,7 +2402,7 @@ export interface operations {
             403: components["responses"]["MissingRight"];
             408: components["responses"]["RequestTimeout"];
             /**
-             * @description The subject has as many live sessions as it may, and none is to end for a new one (`too_many_sessions`). Or
+             * @description The subject has reached its limit of live sessions, and none may end for a new one (`too_many_sessions`). Or
              *     the session that was created with the `Idempotency-Key` has ended (`session_ended`). Or the session that
              *     `replaces` names has ended, was replaced by another request, or is not known (`not_replaceable`): nothing has changed, and
              *     the user may be given a session that replaces none.
@@ -2651,7 +2651,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The data was changed by somebody else. The ETag is that of the present data. (`checksum_mismatch`) */
+            /** @description The data was changed by somebody else. The ETag is that of the current data. (`checksum_mismatch`) */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2768,7 +2768,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The claims were changed by somebody else. The ETag is that of the present ones. (`checksum_mismatch`) */
+            /** @description The claims were changed by somebody else. The ETag is that of the current ones. (`checksum_mismatch`) */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2931,7 +2931,7 @@ export interface operations {
         parameters: {
             query?: {
                 /**
-                 * @description Only those to the endpoint of this name.
+                 * @description Only deliveries to the endpoint with this name.
                  * @example crm
                  */
                 endpoint?: string;
@@ -2977,7 +2977,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description How many are tried again. Deliveries that are not dead are left alone. */
+            /** @description How many are sent again. Deliveries that are not dead are left alone. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];

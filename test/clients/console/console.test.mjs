@@ -129,7 +129,7 @@ for (const [look, options, pictures] of [
       await page.click(".search button");
       await page.click('.hits a[href="./subject?id=ada"]');
       await page.click(".entry.live .what a");
-      assert.match(await page.textContent("main"), /Its life/);
+      assert.match(await page.textContent("main"), /History/);
       await page.click('nav a[href$="/thefts"]');
       await page.click(".entry.theft .what a");
       assert.match(await page.textContent("main"), /Two different clients/);

@@ -3,6 +3,8 @@ package command
 
 import (
 	"github.com/alecthomas/kong"
+
+	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
 )
 
 // cli is the command line: one field a command.
@@ -13,7 +15,7 @@ type cli struct {
 	Migrate  migrateCmd  `cmd:"" help:"Create or change the database schema."`
 	Cleanup  cleanupCmd  `cmd:"" help:"Remove ended sessions now."`
 	Keys     keysCmd     `cmd:"" help:"Make, list and replace signing keys."`
-	Data     dataCmd     `cmd:"" help:"Keys that seal session data, and sealing it anew."`
+	Data     dataCmd     `cmd:"" help:"Manage the keys that seal session data, and seal it again."`
 	Sessions sessionsCmd `cmd:"" help:"List, show and end sessions."`
 	Events   eventsCmd   `cmd:"" help:"List events that could not be delivered, and send them again."`
 	Console  consoleCmd  `cmd:"" help:"Print a link that signs you in to the operators' page."`
@@ -23,39 +25,39 @@ type cli struct {
 
 // migrateCmd holds the commands about the schema.
 type migrateCmd struct {
-	Up     migrateUpCmd     `cmd:"" default:"withargs" help:"Run the migrations that are pending."`
+	Up     migrateUpCmd     `cmd:"" default:"withargs" help:"Run the pending migrations."`
 	Status migrateStatusCmd `cmd:"" help:"List the migrations and when each was run."`
-	Down   migrateDownCmd   `cmd:"" help:"Take back the newest migration, with the data that it holds."`
+	Down   migrateDownCmd   `cmd:"" help:"Undo the newest migration, and delete the data that it holds."`
 }
 
 // keysCmd holds the commands about keys.
 type keysCmd struct {
-	Init     keysInitCmd     `cmd:"" help:"Make a signing key and a service key, unless they are there."`
+	Init     keysInitCmd     `cmd:"" help:"Make a signing key and a service key, unless they exist."`
 	Generate keysGenerateCmd `cmd:"" help:"Make a signing key."`
 	List     keysListCmd     `cmd:"" help:"List the signing keys, without their secrets."`
 	Export   keysExportCmd   `cmd:"" help:"Print the public keys, also as PEM."`
 	Rotate   keysRotateCmd   `cmd:"" help:"Replace the signing key in PostgreSQL; nobody is logged out."`
-	Revoke   keysRevokeCmd   `cmd:"" help:"Remove a signing key that has leaked from PostgreSQL, now."`
+	Revoke   keysRevokeCmd   `cmd:"" help:"Remove a leaked signing key from PostgreSQL, now."`
 }
 
 // dataCmd holds the commands about session data that is sealed.
 type dataCmd struct {
 	Keys      dataKeysCmd      `cmd:"" help:"Make, list and replace the keys that seal session data."`
-	Reencrypt dataReencryptCmd `cmd:"" help:"Seal the session data that is there with the key that seals now."`
+	Reencrypt dataReencryptCmd `cmd:"" help:"Seal all session data with the current key."`
 }
 
 // dataKeysCmd holds the commands about a keyset. Each reads a file and writes it anew: what is running goes on with
 // the keyset that it has.
 type dataKeysCmd struct {
-	Generate dataKeysGenerateCmd `cmd:"" help:"Make a key that seals session data, or one that is to replace it."`
-	Promote  dataKeysPromoteCmd  `cmd:"" help:"Make a key of the keyset the one that seals."`
-	Remove   dataKeysRemoveCmd   `cmd:"" help:"Take a key out of the keyset: what it sealed is lost."`
+	Generate dataKeysGenerateCmd `cmd:"" help:"Make a key that seals session data, or its successor."`
+	Promote  dataKeysPromoteCmd  `cmd:"" help:"Seal with another key of the keyset."`
+	Remove   dataKeysRemoveCmd   `cmd:"" help:"Remove a key from the keyset: data that it sealed is lost."`
 	List     dataKeysListCmd     `cmd:"" help:"List the keys of the keyset, without their secrets."`
 }
 
 // sessionsCmd holds an operator's commands about sessions.
 type sessionsCmd struct {
-	List   sessionsListCmd   `cmd:"" help:"List sessions that are live, or have ended, the newest first."`
+	List   sessionsListCmd   `cmd:"" help:"List live or ended sessions, the newest first."`
 	Show   sessionsShowCmd   `cmd:"" help:"Show the life of a session, and why it ended."`
 	Revoke sessionsRevokeCmd `cmd:"" help:"End sessions now."`
 }
@@ -63,7 +65,7 @@ type sessionsCmd struct {
 // eventsCmd holds an operator's commands about events for other systems.
 type eventsCmd struct {
 	Dead   eventsDeadCmd   `cmd:"" help:"List deliveries that failed for a day and are not tried again."`
-	Resend eventsResendCmd `cmd:"" help:"Have dead deliveries tried again."`
+	Resend eventsResendCmd `cmd:"" help:"Send dead deliveries again."`
 }
 
 // parse reads the command line and, for settings that it does not have, the environment.
@@ -73,16 +75,7 @@ func parse(args []string, a *app) (*kong.Context, error) {
 		kong.NoDefaultHelp(),
 		kong.Writers(a.stdout, a.stderr),
 		kong.Resolvers(a.environment),
-		kong.ExplicitGroups([]kong.Group{
-			{Key: "database", Title: "Database:"},
-			{Key: "http", Title: "Listeners:"},
-			{Key: "tokens", Title: "Tokens and keys:"},
-			{Key: "sessions", Title: "Sessions:"},
-			{Key: "leaks", Title: "Leak reports:"},
-			{Key: "events", Title: "Events:"},
-			{Key: "cleanup", Title: "Cleanup:"},
-			{Key: "log", Title: "Logging:"},
-		}),
+		kong.ExplicitGroups(settings.Groups),
 		kong.Vars{"program": a.name},
 		kong.Bind(a, a.environment),
 	)

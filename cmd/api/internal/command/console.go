@@ -23,8 +23,8 @@ type consoleCmd struct {
 
 // Help says what the link is good for.
 func (*consoleCmd) Help() string {
-	return "Prints a link that signs you in to the operators' page, once and within two minutes, as user@host. " +
-		"The page shows sessions without their data, and ends them; each action is in the audit trail."
+	return "Prints a link that signs you in to the operators' page as user@host, once and within two minutes. " +
+		"The page shows sessions without their data and can end them; the audit trail records each action."
 }
 
 // Run prints the link.

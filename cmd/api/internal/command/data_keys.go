@@ -11,13 +11,13 @@ import (
 )
 
 type dataKeysGenerateCmd struct {
-	File string `placeholder:"FILE" help:"Keyset to add the key to; made where there is none. Without it a new keyset is printed."`
+	File string `placeholder:"FILE" help:"Keyset to add the key to, made if it does not exist. Without this flag a new keyset is printed."`
 }
 
 // Help explains how keys are replaced.
 func (*dataKeysGenerateCmd) Help() string {
-	return "To replace a key: add the new one, restart every replica, let it seal (api data keys promote), restart them again, " +
-		"and seal all data anew (api data reencrypt). Then the old one may go (api data keys remove)."
+	return "To replace a key: add the new one, restart every replica, promote the key (api data keys promote), restart them again, " +
+		"and seal all data again (api data reencrypt). Then remove the old key (api data keys remove)."
 }
 
 // Run makes a key. With --file nothing secret is printed.
@@ -27,7 +27,7 @@ func (c *dataKeysGenerateCmd) Run(a *app) error {
 	if c.File != "" {
 		keys, err = settings.ReadDataKeyset(c.File)
 	}
-	id, does, write := "", "opens, and does not seal until it is promoted, when every replica has it", keyfiles.Replace
+	id, does, write := "", "opens, but does not seal until you promote it, once every replica has it", keyfiles.Replace
 	switch {
 	case err == nil:
 		keys, id, err = keys.Add()
@@ -57,7 +57,7 @@ func (c *dataKeysGenerateCmd) Run(a *app) error {
 
 // dataKeyChange is a change of one key in a file.
 type dataKeyChange struct {
-	Key  string `arg:"" name:"key" help:"Key, as ${program} data keys list names it."`
+	Key  string `arg:"" name:"key" help:"The key, as ${program} data keys list shows it."`
 	File string `required:"" placeholder:"FILE" help:"Keyset to change."`
 }
 
@@ -84,7 +84,7 @@ type dataKeysPromoteCmd struct{ dataKeyChange }
 
 // Help says when it is time.
 func (*dataKeysPromoteCmd) Help() string {
-	return "Every replica must have been restarted with the key before: one that does not know it cannot open what others seal with it."
+	return "Restart every replica with the key first: a replica that does not know it cannot open what others seal with it."
 }
 
 // Run makes the key the primary one.
@@ -100,8 +100,8 @@ type dataKeysRemoveCmd struct{ dataKeyChange }
 
 // Help says what is lost.
 func (*dataKeysRemoveCmd) Help() string {
-	return "Session data that the key sealed opens no more: api data reencrypt --dry-run tells whether there is any. " +
-		"Backups of the database from before need the key for as long as you keep them."
+	return "Session data that the key sealed can no longer be opened: api data reencrypt --dry-run shows whether there is any. " +
+		"Earlier backups of the database need the key for as long as you keep them."
 }
 
 // Run takes the key out.

@@ -28,9 +28,9 @@ type dataReencryptCmd struct {
 
 // Help says what the command does to a service that runs.
 func (*dataReencryptCmd) Help() string {
-	return "Seals all session data with the key that seals now: what is not sealed, and what another key of the keyset sealed. " +
-		"The service goes on meanwhile, and none of its changes is overwritten. Interrupted, it loses nothing: the next run passes over what is done. " +
-		"The exit code is 1 if rows are left, because somebody wrote with another key meanwhile, or a key is missing."
+	return "Seals all session data with the current key: data that is not sealed, and data that another key of the keyset sealed. " +
+		"The service keeps running, and none of its changes is overwritten. An interruption loses nothing: the next run skips what is done. " +
+		"The exit code is 1 if rows are left because a replica wrote with another key meanwhile, or because a key is missing."
 }
 
 // Validate wants a keyset.

@@ -17,15 +17,15 @@ type eventsDeadCmd struct {
 	settings.Database
 	settings.Log
 
-	Endpoint string `placeholder:"NAME" help:"Only those to this endpoint."`
-	Limit    int    `placeholder:"N" default:"1000" help:"List so many at the most."`
+	Endpoint string `placeholder:"NAME" help:"Only deliveries to this endpoint."`
+	Limit    int    `placeholder:"N" default:"1000" help:"List at most this many."`
 	JSON     bool   `name:"json" help:"Print JSON."`
 }
 
 // Help says what is in the list.
 func (*eventsDeadCmd) Help() string {
-	return "Lists the deliveries of events that failed for about a day and are not tried again, the last made first, with what became of the last attempt. " +
-		"They are kept for 14 days. api events resend has them tried again."
+	return "Lists the deliveries of events that failed for about a day and are not tried again, the newest first, each with the outcome of its last attempt. " +
+		"They are kept for 14 days. api events resend sends them again."
 }
 
 // Validate wants to list something.

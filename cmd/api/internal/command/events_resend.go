@@ -21,22 +21,22 @@ type eventsResendCmd struct {
 
 	IDs      []int64 `arg:"" optional:"" name:"id" help:"Dead deliveries to send again."`
 	All      bool    `help:"Send all dead deliveries again instead."`
-	Endpoint string  `placeholder:"NAME" help:"With --all: only those to this endpoint."`
+	Endpoint string  `placeholder:"NAME" help:"With --all: only deliveries to this endpoint."`
 }
 
 // Help says what follows.
 func (*eventsResendCmd) Help() string {
-	return "Has dead deliveries of events tried again, as if they had just been made: at once, and for about a day. The running service sends them. " +
-		"What was told of the same session meanwhile has come before them then."
+	return "Sends dead deliveries of events again, as if they were new: at once, and for about a day. The running service sends them. " +
+		"Later events of the same session may have arrived before them."
 }
 
 // Validate wants one of the ways to say which deliveries.
 func (c *eventsResendCmd) Validate() error {
 	switch {
 	case (len(c.IDs) > 0) == c.All:
-		return errors.New("either ids, which api events dead lists, or --all must say which deliveries to send again")
+		return errors.New("name the deliveries to send again by the ids that api events dead lists, or with --all")
 	case c.Endpoint != "" && !c.All:
-		return errors.New("--endpoint goes with --all")
+		return errors.New("--endpoint requires --all")
 	}
 	return nil
 }
@@ -61,7 +61,7 @@ func (c *eventsResendCmd) Run(a *app) error {
 				return err
 			}
 			if missing := int64(len(c.IDs)) - n; missing > 0 {
-				return fmt.Errorf("%d of %d are no dead deliveries", missing, len(c.IDs))
+				return fmt.Errorf("%d of %d are not dead deliveries", missing, len(c.IDs))
 			}
 			return nil
 		})

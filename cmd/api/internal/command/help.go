@@ -16,16 +16,16 @@ var errHelped = errors.New("help was printed")
 const helpIntro = `Usage: %[1]s [<command>] [flags]
 
 Latchkey keeps login sessions in PostgreSQL, hands out short-lived access tokens
-and rotating refresh tokens for them, and notices a stolen one. Alone, %[1]s is
-%[1]s serve. Without LATCHKEY_DATABASE_URL it brings its own database: to try it,
-run it and paste what it prints.
+and rotating refresh tokens for them, and notices a stolen one. Without a
+command, %[1]s is %[1]s serve. Without LATCHKEY_DATABASE_URL it runs its own
+database: to try it, run it and paste what it prints.
 
 Commands:
 `
 
 const helpSettings = `
-"%[1]s <command> --help" tells more. The exit code is 0 when done, 1 after a
-failure, 2 for a wrong command line or setting.
+"%[1]s <command> --help" shows more. The exit code is 0 on success, 1 on failure,
+and 2 for a wrong command line or setting.
 
 These are the settings of %[1]s serve. Each is a flag and an environment variable:
 --public-addr is LATCHKEY_PUBLIC_ADDR. The flag wins, and an empty variable
@@ -72,10 +72,14 @@ func printCommands(w io.Writer, model *kong.Application) error {
 	return table.Flush()
 }
 
-// describe is a flag's or argument's help with its default.
+// describe is a flag's or argument's help with what applies without it.
 func describe(value *kong.Value) string {
-	if value.Default == "" {
-		return value.Help
+	help, unset := strings.TrimSuffix(value.Help, "."), value.Tag.Get("unset")
+	switch {
+	case value.Default != "":
+		return help + " (default " + value.Default + ")."
+	case unset != "":
+		return help + " (by default " + unset + ")."
 	}
-	return strings.TrimSuffix(value.Help, ".") + " (default " + value.Default + ")."
+	return value.Help
 }

@@ -20,14 +20,14 @@ type keysExportCmd struct {
 	keysTask
 	settings.ListedKeys
 
-	ID  string `arg:"" optional:"" name:"key" help:"The key, as ${program} keys list shows it. By default all."`
-	PEM bool   `name:"pem" help:"Print PEM, for programs that read no JWK set, such as HAProxy."`
+	ID  string `arg:"" optional:"" name:"key" help:"The key, as ${program} keys list shows it. By default all keys."`
+	PEM bool   `name:"pem" help:"Print PEM, for programs that cannot read a JWK set, such as HAProxy."`
 }
 
 // Help says which keys are exported, and what they are good for.
 func (*keysExportCmd) Help() string {
-	return "Prints the public keys, with which others verify access tokens: of the keys in PostgreSQL where LATCHKEY_KEY_ENCRYPTION_KEY is set, else of those " +
-		"of the file. HS256 keys have no public part. A program that keeps a copy has to get another one before a new key signs."
+	return "Prints the public keys that verify access tokens: from PostgreSQL if LATCHKEY_KEY_ENCRYPTION_KEY is set, otherwise " +
+		"from the file. HS256 keys have no public part. A program that keeps a copy must get a new copy before a new key signs."
 }
 
 // Validate takes either place of the keys.

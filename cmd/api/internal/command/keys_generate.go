@@ -13,15 +13,15 @@ import (
 )
 
 type keysGenerateCmd struct {
-	Algorithm string `enum:"EdDSA,ES256,RS256,PS256,HS256," default:"" placeholder:"ALG" help:"EdDSA, ES256, RS256, PS256 or HS256. By default that of the key that signs in FILE, and ES256 for a new set."`
-	File      string `placeholder:"FILE" help:"JWK set to add the key to; made where there is none. Without it a new set is printed."`
-	First     bool   `help:"Put the key before the others: it signs. Otherwise it comes last and only verifies, until all replicas know it."`
+	Algorithm string `enum:"EdDSA,ES256,RS256,PS256,HS256," default:"" placeholder:"ALG" help:"EdDSA, ES256, RS256, PS256 or HS256. By default the algorithm of the current signing key in FILE, and ES256 for a new set."`
+	File      string `placeholder:"FILE" help:"JWK set to add the key to, made if it does not exist. Without this flag a new set is printed."`
+	First     bool   `help:"Put the key first, so that it signs. Otherwise it is last and only verifies, until all replicas know it."`
 }
 
 // Help explains how keys are replaced.
 func (*keysGenerateCmd) Help() string {
-	return "To replace a key without logging anybody out: add the new one, restart every replica, move it to the front of the file, " +
-		"restart them again, and take the old one out once LATCHKEY_REFRESH_TOKEN_TTL has passed."
+	return "To replace a key without logging anybody out: add the new key, restart every replica, move the key to the front of the file, " +
+		"restart them again, and remove the old key once LATCHKEY_REFRESH_TOKEN_TTL has passed."
 }
 
 // Run makes a key. With --file nothing secret is printed.

@@ -13,7 +13,7 @@ import (
 type keysInitCmd struct {
 	settings.NewKeys
 
-	Show bool `help:"Print the service key, and nothing else, on standard output."`
+	Show bool `help:"Print only the service key on standard output."`
 }
 
 // sayOtherAlgorithm tells of a key that was kept, and is of another algorithm than the one that was asked for.

@@ -19,7 +19,7 @@ type keysListCmd struct {
 
 // Help says which keys are listed.
 func (*keysListCmd) Help() string {
-	return "Lists the keys in PostgreSQL where LATCHKEY_KEY_ENCRYPTION_KEY is set, else those of the file."
+	return "Lists the keys in PostgreSQL if LATCHKEY_KEY_ENCRYPTION_KEY is set, otherwise those in the file."
 }
 
 // Validate takes either place of the keys.

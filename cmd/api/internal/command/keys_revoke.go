@@ -17,8 +17,8 @@ type keysRevokeCmd struct {
 
 // Help says whom it logs out.
 func (*keysRevokeCmd) Help() string {
-	return "Removes a key that has leaked. Running services refuse its tokens within a second, and users who hold no others sign in again. " +
-		"If it is the one that signs, the published one takes over at once, or a new one. To replace a key without logging anybody out: api keys rotate."
+	return "Removes a leaked key. Running services refuse its tokens within a second, and users with no other tokens have to sign in again. " +
+		"If it is the current signing key, the published key takes over at once, or a new one. To replace a key without logging anybody out, use api keys rotate."
 }
 
 // Run removes the key.

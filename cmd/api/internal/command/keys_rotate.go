@@ -13,14 +13,14 @@ import (
 type keysRotateCmd struct {
 	keysChange
 
-	Now bool `help:"Sign with the new key at once. Services that verify with a copy of the public keys may not know it for some minutes."`
+	Now bool `help:"Sign with the new key at once. Services that verify with a copy of the public keys may not know it for a few minutes."`
 }
 
 // Help says what happens to whom.
 func (*keysRotateCmd) Help() string {
-	return "Publishes a new key, which takes over after 15 minutes, by when all that verify have fetched it. " +
-		"The one before goes on verifying until the last token that it signed has expired: nobody is logged out. " +
-		"The service does it by itself every LATCHKEY_KEY_ROTATION_INTERVAL."
+	return "Publishes a new key, which takes over after 15 minutes, when all verifiers have fetched it. " +
+		"The previous key verifies until the last token that it signed has expired: nobody is logged out. " +
+		"The service rotates automatically every LATCHKEY_KEY_ROTATION_INTERVAL."
 }
 
 // Run makes a key, unless there is one that does not sign yet.

@@ -18,13 +18,13 @@ type migrateUpCmd struct {
 	settings.Database
 	settings.Log
 
-	DryRun bool `help:"Print what would be run, and change nothing."`
+	DryRun bool `help:"Print what would run, and change nothing."`
 }
 
 // Help says what the command does to a service that runs.
 func (*migrateUpCmd) Help() string {
-	return "The service goes on meanwhile: no step waits for a lock for longer than a moment, and it is tried again for ten minutes. " +
-		"Interrupted, it goes on where it was when it is run again. It needs a connection to PostgreSQL itself, not to PgBouncer."
+	return "The service keeps running: no step waits for a lock longer than a moment, and each is tried again for ten minutes. " +
+		"After an interruption, run it again to continue. It needs a connection to PostgreSQL itself, not to PgBouncer."
 }
 
 // Run prints a line for each migration that it ran.
@@ -107,9 +107,9 @@ type migrateDownCmd struct {
 	settings.Database
 	settings.Log
 
-	To     *int64 `name:"to" placeholder:"VERSION" help:"Take back all that are newer than this one, such as 4. By default the newest alone."`
-	DryRun bool   `help:"Print what would be run, and change nothing."`
-	Yes    bool   `name:"yes" help:"Confirm that the data which the migrations hold is deleted."`
+	To     *int64 `name:"to" placeholder:"VERSION" help:"Undo all migrations newer than this one, such as 4. By default only the newest."`
+	DryRun bool   `help:"Print what would run, and change nothing."`
+	Yes    bool   `name:"yes" help:"Confirm that the data held by the migrations is deleted."`
 }
 
 // Validate asks for the confirmation.
@@ -132,9 +132,9 @@ func (c *migrateDownCmd) Run(a *app) error {
 		}
 		switch {
 		case c.DryRun:
-			return printSteps(a, "would take back", steps)
+			return printSteps(a, "would undo", steps)
 		case len(steps) == 0:
-			_, err = fmt.Fprintln(a.stdout, "there is nothing to take back")
+			_, err = fmt.Fprintln(a.stdout, "there is nothing to undo")
 			return err
 		}
 		for range steps {
@@ -142,7 +142,7 @@ func (c *migrateDownCmd) Run(a *app) error {
 			if err != nil {
 				return err
 			}
-			_, _ = fmt.Fprintf(a.stdout, "took back %s in %v\n", m.Name, m.Duration.Round(time.Millisecond))
+			_, _ = fmt.Fprintf(a.stdout, "undid %s in %v\n", m.Name, m.Duration.Round(time.Millisecond))
 		}
 		return nil
 	})

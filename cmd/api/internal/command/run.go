@@ -100,7 +100,7 @@ func (a *app) warnOfOldNames(command *kong.Context) {
 	if !ok {
 		c = settings.Log{}
 	}
-	c.NewLogger(a.stderr).WarnContext(a.ctx, "settings have new names, and the old ones will not be read for ever", "rename", strings.Join(renamed, ", "))
+	c.NewLogger(a.stderr).WarnContext(a.ctx, "settings have new names, and the old ones will not be read forever", "rename", strings.Join(renamed, ", "))
 }
 
 // usage is what to say of a wrong command line or setting, or nothing if err is something else.
@@ -109,7 +109,7 @@ func (a *app) usage(err error) string {
 		return setting.Error() // without what kong put before it
 	}
 	if parsing, ok := errors.AsType[*kong.ParseError](err); ok {
-		return parsing.Error() + " (" + a.name + " --help tells more)"
+		return parsing.Error() + " (see " + a.name + " --help)"
 	}
 	return ""
 }

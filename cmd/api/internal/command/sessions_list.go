@@ -15,12 +15,12 @@ type sessionsListCmd struct {
 	settings.Database
 	settings.Log
 
-	Subject string `placeholder:"ID" help:"Whose sessions. By default everybody's."`
+	Subject string `placeholder:"ID" help:"User whose sessions are listed. By default everybody's."`
 	Ended   bool   `help:"List sessions that have ended, instead of live ones."`
-	Since   since  `placeholder:"TIME" help:"Only those that ended since then: a duration that has passed, such as 24h, or a time, such as 2026-06-20T09:00:00Z. It goes with --ended."`
-	Address string `placeholder:"IP" help:"Only those that were created, or last refreshed, from this address or network, such as 203.0.113.0/24."`
-	Label   string `placeholder:"TEXT" help:"Only those whose client has this label."`
-	Limit   int    `placeholder:"N" default:"1000" help:"List so many at the most."`
+	Since   since  `placeholder:"TIME" help:"Only sessions that ended since then: a duration ago, such as 24h, or a time, such as 2026-06-20T09:00:00Z. Requires --ended."`
+	Address string `placeholder:"IP" help:"Only sessions that were created or last refreshed from this address or network, such as 203.0.113.0/24."`
+	Label   string `placeholder:"TEXT" help:"Only sessions whose client has this label."`
+	Limit   int    `placeholder:"N" default:"1000" help:"List at most this many."`
 	JSON    bool   `name:"json" help:"Print JSON."`
 }
 
@@ -29,15 +29,15 @@ const listPage = 200
 
 // Help says what is in the lists.
 func (*sessionsListCmd) Help() string {
-	return "Lists live sessions, the newest first, or with --ended those that have ended and that clean-up has not removed, with when, why and by whom. " +
-		"Of everybody these come as they were ended, the last first, without those that have expired; a subject's have these too."
+	return "Lists live sessions, the newest first, or with --ended the ended sessions that clean-up has not removed, with when, why and by whom they were ended. " +
+		"Without --subject, ended sessions are listed in the order in which they were ended, the last first, without those that expired; with it, expired ones are included."
 }
 
 // Validate checks what belongs together.
 func (c *sessionsListCmd) Validate() error {
 	switch {
 	case !c.Since.IsZero() && !c.Ended:
-		return errors.New("--since goes with --ended")
+		return errors.New("--since requires --ended")
 	case c.Limit < 1:
 		return errors.New("--limit must be 1 or more")
 	}

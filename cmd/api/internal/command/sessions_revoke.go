@@ -22,14 +22,14 @@ type sessionsRevokeCmd struct {
 	IDs     []uuid.UUID `arg:"" optional:"" name:"id" help:"Sessions to end."`
 	Subject string      `placeholder:"ID" help:"End all sessions of this subject instead."`
 	All     bool        `help:"End everybody's sessions instead; needs --yes."`
-	Yes     bool        `help:"Do end everybody's sessions."`
+	Yes     bool        `help:"Confirm that everybody's sessions end."`
 }
 
 // Help says what follows.
 func (*sessionsRevokeCmd) Help() string {
 	return "Ends sessions at once: no refresh succeeds from then on, and within LATCHKEY_REVOCATION_BOUND no access token is accepted. " +
-		"Their users sign in again. --all ends the sessions that there are when it begins, a thousand at a time beside the running service; " +
-		"interrupted, it goes on when it is run again."
+		"Their users have to sign in again. --all ends the sessions that exist when it begins, a thousand at a time beside the running service; " +
+		"after an interruption, run it again to continue."
 }
 
 // Validate wants one of the ways to say which sessions.
@@ -42,9 +42,9 @@ func (c *sessionsRevokeCmd) Validate() error {
 	}
 	switch {
 	case ways != 1:
-		return errors.New("either session ids or --subject or --all must say which sessions to end")
+		return errors.New("name the sessions to end by their ids, --subject or --all")
 	case c.All && !c.Yes:
-		return errors.New("--all signs everybody out; --yes says that this is meant")
+		return errors.New("--all signs everybody out; confirm with --yes")
 	}
 	return nil
 }

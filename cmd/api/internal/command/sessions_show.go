@@ -26,8 +26,8 @@ type sessionsShowCmd struct {
 
 // Help says for how long it is known.
 func (*sessionsShowCmd) Help() string {
-	return "Shows the life of a session, without its data: where it was created, how often and from where it was last refreshed, and when it ended, why and by whom. " +
-		"It is known until clean-up removes the session, LATCHKEY_CLEANUP_RETENTION after its end."
+	return "Shows the life of a session, without its data: where it was created, how often it was refreshed and from where last, and when, why and by whom it was ended. " +
+		"This is available until clean-up removes the session, LATCHKEY_CLEANUP_RETENTION after its end."
 }
 
 // Run prints what is known.

@@ -46,7 +46,7 @@ func (s Source) credentials(_ context.Context, cfg *pgx.ConnConfig) error {
 	}
 	current, err := pgx.ParseConfig(url)
 	if err != nil {
-		return errors.New("the address of the database is not one any more") // the cause may show a part of it
+		return errors.New("the address of the database is no longer valid") // the cause may show a part of it
 	}
 	cfg.User, cfg.Password = current.User, current.Password
 	return nil
@@ -136,7 +136,7 @@ func Open(ctx context.Context, s, direct Source, tracer pgx.QueryTracer) (p Pool
 	return p, err
 }
 
-// Close waits for connections that are in use, but not for ever: what uses them may hang with the database.
+// Close waits for connections that are in use, but not forever: what uses them may hang with the database.
 func (p Pools) Close() {
 	closed := make(chan struct{})
 	go func() {

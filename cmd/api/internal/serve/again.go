@@ -33,7 +33,7 @@ func (s *service) followServiceKeys(id identity, server *httpapi.Server) func(co
 			}
 			switch {
 			case err != nil && (told || err.Error() != failure):
-				s.log.ErrorContext(ctx, "the service keys cannot be read again: those before go on", "error", err)
+				s.log.ErrorContext(ctx, "the service keys cannot be read again: the previous ones stay in use", "error", err)
 				failure = err.Error()
 			case err == nil && (told || !slices.EqualFunc(keys, next, settings.SameKey)):
 				s.log.InfoContext(ctx, "the service keys were read again", "names", next.Names())
@@ -53,7 +53,7 @@ func (s *service) readNothing(ctx context.Context) error {
 			return nil
 		}
 		if told {
-			s.log.InfoContext(ctx, "there are no service keys to be read again: LATCHKEY_SERVICE_KEYS_FILE is not set")
+			s.log.InfoContext(ctx, "there are no service keys to read again: LATCHKEY_SERVICE_KEYS_FILE is not set")
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (s *service) awaitDatabase(ctx context.Context, check func() error) error {
 	began, next := time.Now(), time.Now()
 	for ; err != nil && mayCome(err); err = check() {
 		if now := time.Now(); !now.Before(next) {
-			s.log.WarnContext(ctx, "the database is not there yet: waiting for it", "error", err)
+			s.log.WarnContext(ctx, "the database is not available yet: waiting for it", "error", err)
 			next = now.Add(awaitReminder)
 		}
 		select {
@@ -43,7 +43,7 @@ func (s *service) awaitDatabase(ctx context.Context, check func() error) error {
 		}
 	}
 	if err == nil {
-		s.log.InfoContext(ctx, "the database is there", "waited_seconds", time.Since(began).Round(time.Millisecond).Seconds())
+		s.log.InfoContext(ctx, "the database is available", "waited_seconds", time.Since(began).Round(time.Millisecond).Seconds())
 	}
 	return err
 }

@@ -15,7 +15,7 @@ import (
 
 // errServerEnded does not start the private PostgreSQL again: something is wrong that a person or a supervisor should
 // see, and the service's next start recovers the database.
-var errServerEnded = errors.New("the private PostgreSQL ended by itself: see postgres/postgres.log in LATCHKEY_VAR_DIR, and start again")
+var errServerEnded = errors.New("the private PostgreSQL exited unexpectedly: see postgres/postgres.log in LATCHKEY_VAR_DIR, and start again")
 
 // onPrivate serves on a PostgreSQL of its own, which it starts, migrates and stops.
 func (s *service) onPrivate(ctx context.Context, stdout io.Writer) (err error) {

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-const signsOut = "give it back, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start all the same, which signs those users out"
+const signsOut = "restore it, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start anyway, which signs those users out"
 
 // recognise refuses a configuration that would sign users out without a word. What it returns notes, now and then, what
 // this replica's tokens are recognised by. It needs the database less than requests do: where it is not answered, the
@@ -30,16 +30,16 @@ func (s *service) recognise(ctx context.Context, db database.Pools, id identity,
 	}
 	lacks, err := recognised.Lacks(ctx, db.Tasks, cfg)
 	if err != nil {
-		s.log.WarnContext(ctx, "whether live sessions are recognised cannot be told", "error", err)
+		s.log.WarnContext(ctx, "cannot tell whether live sessions are recognised", "error", err)
 	}
 	if err := s.refuseUnrecognised(ctx, lacks); err != nil {
 		return nil, err
 	}
 	if err := recognised.Drop(ctx, db.Tasks, lacks); err != nil {
-		s.log.WarnContext(ctx, "that live sessions are not recognised cannot be noted", "error", err)
+		s.log.WarnContext(ctx, "cannot record that live sessions are not recognised", "error", err)
 	}
 	notNoted := func(err error) {
-		s.log.WarnContext(ctx, "what sessions are recognised by cannot be noted", "error", err)
+		s.log.WarnContext(ctx, "cannot record what sessions are recognised by", "error", err)
 	}
 	if cfg.StoredKeys { // their own table says what they are used for
 		if err := recognised.Forget(ctx, db.Tasks, stored(cfg)); err != nil {
@@ -134,11 +134,11 @@ func (s *service) refuseUnrecognised(ctx context.Context, lacks []recognised.Mis
 		text := describe(m)
 		switch {
 		case m.Kind == recognised.Client:
-			s.log.WarnContext(ctx, "live sessions are of a client that is not configured: they go on with what their rows say", "lacks", text)
+			s.log.WarnContext(ctx, "live sessions belong to a client that is not configured: they keep what their rows say", "lacks", text)
 		case m.Kind == recognised.Issuer && s.Issuer == "" && s.Private() && strings.HasPrefix(m.Value, "http:"): // it follows the port, and no setting was lost
-			s.log.WarnContext(ctx, "the issuer is another one than that of live sessions, whose users sign in again: set LATCHKEY_ISSUER to keep it", "was", m.Value, "is", s.publicURL())
+			s.log.WarnContext(ctx, "the issuer differs from that of live sessions, so their users must sign in again: set LATCHKEY_ISSUER to keep it", "was", m.Value, "is", s.publicURL())
 		case s.AcceptSignOut == "true":
-			s.log.WarnContext(ctx, "LATCHKEY_ACCEPT_SIGN_OUT is set: live sessions are not recognised, and their users sign in again", "lacks", text)
+			s.log.WarnContext(ctx, "LATCHKEY_ACCEPT_SIGN_OUT is set: live sessions are not recognised, and their users must sign in again", "lacks", text)
 		default:
 			refused = append(refused, text)
 		}
@@ -184,7 +184,7 @@ func (s *service) checkSealer(ctx context.Context, db database.Pools, store *ses
 	}
 	dropped, err := recognised.IsDropped(ctx, db.Tasks, unopened.Key)
 	if err != nil || !dropped && s.AcceptSignOut != "true" {
-		return fmt.Errorf("live sessions could not be served: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key (%w); give it back, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start all the same: requests for such sessions are answered with 503", unopened)
+		return fmt.Errorf("live sessions could not be served: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key (%w); restore it, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start anyway: requests for such sessions are answered with 503", unopened)
 	}
 	s.log.ErrorContext(ctx, "sealed session data cannot be opened: LATCHKEY_DATA_ENCRYPTION_KEYSET lacks a key, and requests for such sessions are answered with 503", "error", unopened)
 	if dropped {
@@ -192,7 +192,7 @@ func (s *service) checkSealer(ctx context.Context, db database.Pools, store *ses
 	}
 	mark := recognised.Mark{Kind: recognised.DroppedDataKey, Value: unopened.Key}
 	if err := recognised.Note(ctx, db.Tasks, recognised.Config{Used: []recognised.Mark{mark}}); err != nil {
-		s.log.WarnContext(ctx, "that sealed data cannot be opened cannot be noted", "error", err)
+		s.log.WarnContext(ctx, "cannot record that sealed data cannot be opened", "error", err)
 	}
 	return nil
 }

@@ -113,7 +113,7 @@ func newLogger(cfg Config) (log *slog.Logger, closeLog func()) {
 		return cfg.Settings.NewLogger(cfg.Stderr), func() {}
 	}
 	pipe := logpipe.New(cfg.Stderr, func(lines int) {
-		log.Warn("lines of the log were lost: nobody read it", "lines", lines)
+		log.Warn("log lines were lost: nobody read the log", "lines", lines)
 	})
 	log = cfg.Settings.NewLogger(pipe)
 	return log, func() { pipe.Close(logTimeout) }

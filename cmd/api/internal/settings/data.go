@@ -31,7 +31,7 @@ func (k *dataKeyset) Decode(ctx *kong.DecodeContext) error {
 // Check checks that there is one of them at most.
 func (d Data) Check() error {
 	if d.DataEncryptionKeyset.Keyset != nil && d.DataEncryptionKeysetFile != "" {
-		return WrongTogether("LATCHKEY_DATA_ENCRYPTION_KEYSET and LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE are both set; one of them may be")
+		return WrongTogether("LATCHKEY_DATA_ENCRYPTION_KEYSET and LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE are both set; only one of them may be")
 	}
 	return nil
 }
@@ -69,7 +69,7 @@ func ReadDataKeyset(file string) (*dataseal.Keyset, error) {
 	}
 	keys, err := dataseal.ParseKeyset(content)
 	if errors.Is(err, dataseal.ErrKeyset) {
-		return nil, fmt.Errorf("%s holds no usable keyset; it may hold %s", file, dataKeysetForm)
+		return nil, fmt.Errorf("%s holds no usable keyset; it must hold %s", file, dataKeysetForm)
 	}
 	return keys, err
 }

@@ -113,7 +113,7 @@ func (e *Environment) orFile(flag *kong.Flag, found fromEnvironment) (fromEnviro
 	case e.variables[name] == "":
 		return found, nil
 	case found.value != "":
-		return found, WrongTogether(found.variable + " and " + name + " are both set; one of them may be")
+		return found, WrongTogether(found.variable + " and " + name + " are both set; only one of them may be")
 	}
 	e.files = append(e.files, e.variables[name])
 	value, err := e.readFile(name)

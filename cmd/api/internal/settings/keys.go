@@ -68,7 +68,7 @@ func ReadServiceKeys(file string) (ServiceKeys, error) {
 	}
 	keys, err := parseServiceKeys(namedKeys(string(content)))
 	if err != nil {
-		return nil, fmt.Errorf("%s holds no usable service keys (%w); it may hold %s", file, err, serviceKeysForm)
+		return nil, fmt.Errorf("%s holds no usable service keys (%w); it must hold %s", file, err, serviceKeysForm)
 	}
 	return keys, nil
 }
@@ -166,7 +166,7 @@ func ReadSigningKeys(file string) (tokens.Secret, *tokens.KeyRing, error) {
 func OtherAlgorithm(ring *tokens.KeyRing, wanted, file string) string {
 	for _, key := range ring.Keys() {
 		if key.Signs && key.Algorithm != wanted && wanted != "" {
-			return fmt.Sprintf("LATCHKEY_KEY_ALGORITHM=%s has no effect: the signing key in %s is for %s; `api keys generate --help` says how it is replaced",
+			return fmt.Sprintf("LATCHKEY_KEY_ALGORITHM=%s has no effect: the signing key in %s is for %s; `api keys generate --help` explains how to replace it",
 				wanted, file, key.Algorithm)
 		}
 	}
@@ -176,7 +176,7 @@ func OtherAlgorithm(ring *tokens.KeyRing, wanted, file string) string {
 // Required wants the keys to be in PostgreSQL.
 func (s StoredKeys) Required() error {
 	if len(s.KeyEncryptionKey) == 0 {
-		return Wrong("LATCHKEY_KEY_ENCRYPTION_KEY", "not set", sealingKeysForm+"; keys in a file are replaced as `api keys generate --help` says")
+		return Wrong("LATCHKEY_KEY_ENCRYPTION_KEY", "not set", sealingKeysForm+"; `api keys generate --help` explains how to replace keys in a file")
 	}
 	return nil
 }

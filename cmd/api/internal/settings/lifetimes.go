@@ -37,7 +37,7 @@ func (s *Serve) checkLifetimes() error {
 	case s.AccessTokenTTLMax > duration(sessionstore.MaxAccessTokenTTL):
 		return Wrong("LATCHKEY_ACCESS_TOKEN_TTL_MAX", s.AccessTokenTTLMax.String(), "a duration up to 24h")
 	case s.RefreshTokenTTL == 0 && s.SessionTTL == 0:
-		return Wrong("LATCHKEY_REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "0, for no idle timeout, where LATCHKEY_SESSION_TTL is set; else a duration above LATCHKEY_ACCESS_TOKEN_TTL")
+		return Wrong("LATCHKEY_REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "0, for no idle timeout, if LATCHKEY_SESSION_TTL is set; otherwise a duration above LATCHKEY_ACCESS_TOKEN_TTL")
 	case s.RefreshTokenTTL != 0 && s.RefreshTokenTTL <= s.AccessTokenTTL:
 		return Wrong("LATCHKEY_REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above LATCHKEY_ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
 	}

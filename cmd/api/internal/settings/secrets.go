@@ -56,7 +56,7 @@ func unusable(err error) string {
 		return is
 	}
 	if _, isFile := errors.AsType[*fs.PathError](err); isFile || strings.HasPrefix(reason, "failed to read service") {
-		return "an address that names what cannot be read (" + reason + ")"
+		return "an address that names an unreadable file (" + reason + ")"
 	}
 	return is + " (" + reason + ")"
 }

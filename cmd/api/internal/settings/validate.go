@@ -36,17 +36,17 @@ func (s *Serve) Validate() error {
 	case s.RevocationBound == 0:
 		return Wrong("LATCHKEY_REVOCATION_BOUND", s.RevocationBound.String(), "a duration of 1s or more")
 	case s.LateRetryLimit == 0:
-		return Wrong("LATCHKEY_LATE_RETRY_LIMIT", "0", "a number from 1 on")
+		return Wrong("LATCHKEY_LATE_RETRY_LIMIT", "0", "a number of 1 or more")
 	case (s.LeakWebhookURL == "") != (s.LeakWebhookSecret == ""):
-		return WrongTogether("LATCHKEY_LEAK_WEBHOOK_URL and LATCHKEY_LEAK_WEBHOOK_SECRET: only one of them is set; both may be, or none")
+		return WrongTogether("LATCHKEY_LEAK_WEBHOOK_URL and LATCHKEY_LEAK_WEBHOOK_SECRET: only one of them is set; set both or neither")
 	case len(s.ServiceKeys) > 0 && s.ServiceKeysFile != "":
-		return WrongTogether("LATCHKEY_SERVICE_KEYS and LATCHKEY_SERVICE_KEYS_FILE are both set; one of them may be")
+		return WrongTogether("LATCHKEY_SERVICE_KEYS and LATCHKEY_SERVICE_KEYS_FILE are both set; only one of them may be")
 	case s.KeyRotationInterval != 0 && s.KeyRotationInterval < minKeyRotation:
 		return Wrong("LATCHKEY_KEY_ROTATION_INTERVAL", s.KeyRotationInterval.String(), "a duration of 1h or more, or 0 for none")
 	case !embedded && s.SigningKeysFile == "" && len(s.KeyEncryptionKey) == 0:
-		return Wrong("LATCHKEY_SIGNING_KEYS_FILE", "not set", "a file that `api keys init` or `api keys generate` made, or nothing where LATCHKEY_KEY_ENCRYPTION_KEY is set; LATCHKEY_DATABASE_URL is set, so none is made by itself")
+		return Wrong("LATCHKEY_SIGNING_KEYS_FILE", "not set", "a file that `api keys init` or `api keys generate` made, or nothing if LATCHKEY_KEY_ENCRYPTION_KEY is set; LATCHKEY_DATABASE_URL is set, so none is made automatically")
 	case !embedded && len(s.ServiceKeys) == 0 && s.ServiceKeysFile == "":
-		return Wrong("LATCHKEY_SERVICE_KEYS", "not set", serviceKeysForm+"; LATCHKEY_DATABASE_URL is set, so none is made by itself")
+		return Wrong("LATCHKEY_SERVICE_KEYS", "not set", serviceKeysForm+"; LATCHKEY_DATABASE_URL is set, so none is made automatically")
 	}
 	if err := s.checkLifetimes(); err != nil {
 		return err

@@ -109,7 +109,7 @@ func (i *issuer) Decode(ctx *kong.DecodeContext) error {
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" || u.Opaque != "" || u.User != nil || strings.ContainsAny(text, "?# ") ||
 			strings.HasSuffix(text, "/") || u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
-			return "an https URL without query, fragment and final slash, such as https://login.example.com (or http://localhost:8080 for this machine only)"
+			return "an https URL without query, fragment and trailing slash, such as https://login.example.com (or http://localhost:8080 for this machine only)"
 		}
 		*i = issuer(text)
 		return ""
