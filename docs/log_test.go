@@ -7,7 +7,7 @@ import (
 )
 
 var (
-	inSeconds    = regexp.MustCompile(`"([a-z_]+)", [^"]*\.Seconds\(\)`)
+	inSeconds    = regexp.MustCompile(`"([a-z_]+)", [^"]*(?:\.Seconds\(\)|\.Milliseconds\(\)\)/1000)`)
 	durationText = regexp.MustCompile(`slog\.Duration\(|(?:Timeout|Delay|Interval|Pause|Offset|Uncertainty|Age|Since\([^)]*\)|Round\([^)]*\))\.String\(\)`)
 )
 

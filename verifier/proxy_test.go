@@ -127,7 +127,7 @@ func (p *proxy) pump(l *link, from, to net.Conn, up bool) {
 		n, err := from.Read(buffer)
 		p.mu.Lock()
 		pace, lag := p.pace, p.lag
-		l.listens = l.listens || up && bytes.Contains(buffer[:n], []byte("LISTEN latchkey_revoked"))
+		l.listens = l.listens || up && bytes.Contains(buffer[:n], []byte(`LISTEN "latchkey_revoked"`))
 		p.mu.Unlock()
 		if up {
 			pace, lag = 0, 0

@@ -39,7 +39,7 @@ func TestBelowAnotherPath(t *testing.T) {
 		t.Fatalf("the form is sent to %q", actions)
 	}
 	b.post(below+"/console/sign-in", url.Values{"key": {graceKey}, "next": {"/console/now"}})
-	b.want(200, "Sign out", "Jobs that were given up")
+	b.want(200, "Sign out", "Jobs given up")
 
 	toSee, seen := []string{below + "/console/", below + "/console/?q=203.0.113.7", below + "/console/sessions/" + session.ID.String(), below + "/console/nothing", below + "/console/no/thing"}, map[string]bool{}
 	for len(toSee) > 0 {
