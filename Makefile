@@ -21,7 +21,7 @@ SOAKCLOCK ?= 90s
 MUTANTS ?= './dpop=.' './tokens=.' './protectedresource=.' \
   './verifier=^(Test(Verify|Start|Bound|BoundToken|UnavailableIsNothingElse|StrictTimeout|DefaultStrictTimeout|Clock.*|Set.*|Reset|Config.*|Run.*|Feed.*|Table.*|SmallShards|MoreThanIsKept|KeysThat.*|Len|Slack.*|RevocationsAtTheirEnd|Handler|DatabaseClockIsKnown|RevokedIsRemembered.*|TokenFromTheFuture|Claims|ChallengesNameTheMetadata|Require.*|Superseded(AtTheirEnd)?|RemoteConfig|SinceSent|Moment|NoncesComeWithProofs)|FuzzFeed.*)$$' \
   './internal/refresh=^Test(Decide.*|Bound.*|AbsoluteEnd.*)$$' './internal/canonical=.' './internal/groupcommit=.' \
-  './httpapi=^(Test(Body|FormFields|NewSession|Parameters|IdempotencyKeyHeader|Accepts|IfMatch|IfNoneMatch|Client(Credentials|sByName)|EachTokenOfCompas.*|ProblemsByRoute|ErrorDescriptionsAreSafe|Who(HungUp|Waits.*)|RateLimitIs.*|NetworkOf)|Fuzz.*)$$'
+  './httpapi=^(Test(Body|FormFields|NewSession|Parameters|IdempotencyKeyHeader|Accepts|IfMatch|IfNoneMatch|Client(Credentials|sByName)|BasicNamesAreText|EachTokenOfCompas.*|ProblemsByRoute|ErrorDescriptionsAreSafe|Who(HungUp|Waits.*)|RateLimitIs.*|NetworkOf)|Fuzz.*)$$'
 
 .DEFAULT_GOAL := help
 # One recipe at a time: each of these keeps every core busy by itself.

@@ -133,6 +133,17 @@ func TestClientCredentials(t *testing.T) {
 	}
 }
 
+// Where any name is taken, it still has to be one.
+func TestBasicNamesAreText(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]code{"anything:": "", "\xff:": codeInvalidClient} {
+		r := withHeader(t, "Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(text)))
+		if _, err := new(Server).checkClient(r, nil); codeOf(t, err) != want {
+			t.Errorf("%q: %v, want %q", text, err, want)
+		}
+	}
+}
+
 // The first client has a name of its own beside its id; a service that names none takes
 // any.
 func TestClientsByName(t *testing.T) {
