@@ -271,7 +271,7 @@ func TestFailuresAreSaidOnce(t *testing.T) {
 		failing(0)
 	}
 	stop()
-	if text := log.String(); strings.Count(text, "\n") != 4 || strings.Count(text, `level=WARN msg="events wait"`) != 2 || strings.Count(text, `level=INFO msg="events go on"`) != 2 {
+	if text := log.String(); strings.Count(text, "\n") != 4 || strings.Count(text, `level=WARN msg="events wait"`) != 2 || strings.Count(text, `level=INFO msg="events continue"`) != 2 {
 		t.Errorf("said:\n%s", text)
 	}
 }
