@@ -55,7 +55,7 @@ build: ## Build bin/api
 .PHONY: test
 test: ## Run the tests, on a real PostgreSQL
 	@# make lint has vet, which go test would run in each package again. What needs npm is left to make clients.
-	@# Memory is collected less often, of what tests leave as of the linker's: a tenth of the processor time of either.
+	@# Tests leave much memory that need not be collected before they end.
 	TEST_WITHOUT_NPM=1 GOGC=$${GOGC:-400} go test -vet=off -p $(PACKAGES) $(TESTED)
 
 .PHONY: race

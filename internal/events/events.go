@@ -191,11 +191,10 @@ func (r *Runner) Run(ctx context.Context) error {
 	return nil
 }
 
-// repeat does it now and then, and when it is woken. That it cannot be done is said once, and
-// once that it can again, however much fails at the same time: mostly that is the database.
+// repeat does it now and then, and when it is woken; what failed is tried again soon. That it cannot be
+// done is said once, and once that it can again, however much fails at the same time: mostly that is the
+// database.
 func (r *Runner) repeat(ctx context.Context, every time.Duration, woken <-chan struct{}, what string, do func(context.Context) error) {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
 	fails := false
 	for {
 		err := do(ctx)
@@ -207,9 +206,12 @@ func (r *Runner) repeat(ctx context.Context, every time.Duration, woken <-chan s
 		case err == nil && fails && r.failing.Add(-1) == 0:
 			r.log.InfoContext(ctx, "events continue")
 		}
-		fails = err != nil
+		pause := every
+		if fails = err != nil; fails {
+			pause = min(every, lookInterval)
+		}
 		select {
-		case <-ticker.C:
+		case <-time.After(pause):
 		case <-woken:
 		case <-ctx.Done():
 			return
