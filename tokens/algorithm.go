@@ -30,7 +30,7 @@ type algorithm struct {
 
 // algorithms, in the order in which messages name them.
 var algorithms = []algorithm{
-	{plainEd25519{jwt.SigningMethodEdDSA}, splitEd25519, generateEd25519},
+	{jwt.SigningMethodEdDSA, splitEd25519, generateEd25519},
 	{deterministicES256{jwt.SigningMethodES256}, splitP256, generateP256},
 	{jwt.SigningMethodRS256, splitRSA, generateRSA},
 	{strictPS256, splitRSA, generateRSA},

@@ -3,7 +3,6 @@ package tokens
 import (
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"encoding/asn1"
 	"math/big"
 
@@ -36,17 +35,4 @@ func (m deterministicES256) Sign(signingString string, key any) ([]byte, error) 
 	signature.R.FillBytes(joined[:m.KeySize])
 	signature.S.FillBytes(joined[m.KeySize:])
 	return joined, nil
-}
-
-// plainEd25519 signs with the key that it is given. The library's own asks it for its public
-// key at each signature, in case it is another kind of signer.
-type plainEd25519 struct{ *jwt.SigningMethodEd25519 }
-
-// Sign implements [jwt.SigningMethod].
-func (plainEd25519) Sign(signingString string, key any) ([]byte, error) {
-	private, ok := key.(ed25519.PrivateKey)
-	if !ok {
-		return nil, jwt.ErrInvalidKeyType
-	}
-	return ed25519.Sign(private, []byte(signingString)), nil
 }

@@ -122,8 +122,7 @@ func parseKey(raw json.RawMessage) (*key, error) {
 		if err != nil {
 			return nil, err
 		}
-		prepared := prepareSecret(secret)
-		k.refresh = newKeyUse(k.id, RefreshToken, refreshMethod, prepared, prepared)
+		k.refresh = newKeyUse(k.id, RefreshToken, refreshMethod, secret, secret)
 	}
 	return k, nil
 }
