@@ -177,7 +177,7 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	if n := queryInt(t, direct, `SELECT count(*) FROM "sessionStore" WHERE "subject" = 'one' AND "revokedAt" IS NULL`); n != manyClients {
 		t.Errorf("a user has %d sessions, %d may be", n, manyClients)
 	}
-	revokePastPgBouncer(t, s, direct, func() { mustLine(t, settings, "sessions", "revoke", "--subject", "ada") })
+	revokePastPgBouncer(t, s, func() { mustLine(t, settings, "sessions", "revoke", "--subject", "ada") })
 
 	mustLine(t, settings, "keys", "rotate")
 
@@ -233,7 +233,7 @@ func migratePastPgBouncer(t *testing.T, dir string, settings env) {
 }
 
 // revokePastPgBouncer wants a revocation to be noticed sooner than it is asked for.
-func revokePastPgBouncer(t *testing.T, s *service, direct string, revoke func()) {
+func revokePastPgBouncer(t *testing.T, s *service, revoke func()) {
 	t.Helper()
 	pair := s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
 	// This one asks no database whether the token's session lives.
