@@ -183,7 +183,10 @@ type move struct {
 	// Once clean-up has removed its row, nobody knows such a token: that is no error, and
 	// ends nothing (RFC 7009 §2.2).
 	byWaiting bool
-	do        func(ctx context.Context, t *testing.T, s *contested) error
+	// binds says that it binds the session to a key, bare that it presents a token without a proof. A bare token
+	// after the session was bound is a theft, so the two are no race of which all outcomes are good.
+	binds, bare bool
+	do          func(ctx context.Context, t *testing.T, s *contested) error
 }
 
 var moves = []move{
@@ -252,18 +255,18 @@ var moves = []move{
 		return err
 	}},
 	{name: "creation that is sent again", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.createAgain(ctx) }},
-	{name: "refresh", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.newer) }},
-	{name: "refresh in a shared statement", do: func(ctx context.Context, t *testing.T, s *contested) error {
+	{name: "refresh", bare: true, do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.newer) }},
+	{name: "refresh in a shared statement", bare: true, do: func(ctx context.Context, t *testing.T, s *contested) error {
 		t.Helper()
 		return s.shared(t, func(store *sessionstore.Store, _ int) error { return s.present(ctx, store, s.newer) })
 	}},
-	{name: "refresh with other claims and lifetimes", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+	{name: "refresh with other claims and lifetimes", bare: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.present(ctx, s.editing, s.newer)
 	}},
-	{name: "refresh that binds to a key", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+	{name: "refresh that binds to a key", binds: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.presentWith(ctx, s.Store, s.newer, s.thumbprint)
 	}},
-	{name: "late retry", do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.former) }},
+	{name: "late retry", bare: true, do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.present(ctx, s.Store, s.former) }},
 	{name: "confirmation", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, _, err := s.Get(ctx, string(s.access))
 		return err
@@ -466,6 +469,9 @@ func TestRevocationBesideEverything(t *testing.T) {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
 			for _, other := range moves[i:] {
+				if one.binds && other.bare || one.bare && other.binds {
+					continue
+				}
 				a := bystanders
 				if one.name == everybody || other.name == everybody {
 					a = setupArena(t) // where nobody is spared
@@ -486,7 +492,7 @@ func TestRevocationBesideEverything(t *testing.T) {
 		if err := spared.present(context.WithoutCancel(t.Context()), spared.Store, spared.newer); err != nil {
 			t.Errorf("a session of somebody else: %v", err)
 		}
-		t.Logf("%d races of %d pairs of operations", races.Load(), len(moves)*(len(moves)+1)/2)
+		t.Logf("%d races of up to %d pairs of operations", races.Load(), len(moves)*(len(moves)+1)/2)
 	})
 }
 
