@@ -9,8 +9,8 @@ import (
 )
 
 // How often each request allocates, the store and the driver included; what the test
-// itself allocates is not counted. Who needs more has a reason, and changes the number; who
-// needs fewer lowers it. On a machine that is very busy what runs in the background adds
+// itself allocates is not counted. A change that needs more says why, and raises the number;
+// one that needs fewer lowers it. On a machine that is very busy what runs in the background adds
 // one or two, for which there is room.
 var mostAllocations = map[string]float64{
 	"RefreshTokens": 101, // 38 are of golang-jwt's check of the presented token, 13 of its signing of two

@@ -5,8 +5,8 @@ package sessionstore_test
 import "testing"
 
 // How often each operation allocates, the driver included. It does not depend
-// on the machine. Who needs more has a reason, and changes the number; who
-// needs fewer lowers it.
+// on the machine. A change that needs more says why, and raises the number;
+// one that needs fewer lowers it.
 var mostAllocations = map[string]float64{
 	"Create":                 62,
 	"Get":                    27,

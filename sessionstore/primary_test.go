@@ -162,15 +162,7 @@ func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	k := kit{pool: connect(), ring: newRing(t)}
 	k.Store = newStore(t, k.pool, k.ring, config())
 	const bound = time.Second
-	edge, err := k.Verifier(verifier.Config{Bound: bound, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	var following sync.WaitGroup
-	following.Go(func() { _ = edge.Run(ctx) }) // it ends with the test
-	defer following.Wait()
-	defer stop()
+	edge := k.follow(t, bound)
 	reader := newStore(t, connect(), k.ring, config()) // beside no verifier
 
 	session, pair := k.create(t, sessionstore.CreateParams{})
@@ -214,7 +206,24 @@ func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	}
 }
 
-// Who follows revocations follows no standby: past the bound it knows of nothing more,
+// follow returns a verifier that follows the store's revocations until the test ends.
+func (k kit) follow(t *testing.T, bound time.Duration) *verifier.Verifier {
+	t.Helper()
+	edge, err := k.Verifier(verifier.Config{Bound: bound, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var following sync.WaitGroup
+	following.Go(func() { _ = edge.Run(ctx) })
+	t.Cleanup(func() {
+		stop()
+		following.Wait()
+	})
+	return edge
+}
+
+// A follower of revocations follows no standby: past the bound it knows of nothing more,
 // and says so.
 func TestNoStandbyIsFollowed(t *testing.T) {
 	t.Parallel()
@@ -227,15 +236,7 @@ func TestNoStandbyIsFollowed(t *testing.T) {
 	t.Cleanup(pool.Close)
 	k := kit{pool: pool, ring: newRing(t)}
 	k.Store = newStore(t, pool, k.ring, config())
-	edge, err := k.Verifier(verifier.Config{Bound: time.Second, Logger: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	var following sync.WaitGroup
-	following.Go(func() { _ = edge.Run(ctx) }) // it ends with the test
-	defer following.Wait()
-	defer stop()
+	edge := k.follow(t, time.Second)
 
 	session, pair := k.create(t, sessionstore.CreateParams{})
 	verify := func() error { _, err := edge.Verify(t.Context(), string(pair.AccessToken)); return err }

@@ -522,14 +522,7 @@ func TestRevocationSeesWhatItWaitedFor(t *testing.T) {
 			t.Parallel()
 			a := setupArena(t)
 			s := a.contest(t, true)
-			holder, err := a.pool.Begin(t.Context())
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
-			if _, err := holder.Exec(t.Context(), `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`, s.id); err != nil {
-				t.Fatal(err)
-			}
+			holder := a.hold(t, s.id)
 			var both sync.WaitGroup
 			var errs [2]error
 			both.Go(func() { errs[0] = s.present(t.Context(), s.Store, s.waiting.refresh) })
@@ -548,6 +541,20 @@ func TestRevocationSeesWhatItWaitedFor(t *testing.T) {
 	}
 }
 
+// hold locks a session until the transaction, or the test, ends.
+func (a *arena) hold(t *testing.T, session uuid.UUID) pgx.Tx {
+	t.Helper()
+	holder, err := a.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) })
+	if _, err := holder.Exec(t.Context(), `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`, session); err != nil {
+		t.Fatal(err)
+	}
+	return holder
+}
+
 // An operator's session may have another isolation level, which shows it nothing that was
 // made while its statement waited: it must then be told that it has revoked nothing.
 func TestRevocationByHandAtAnyLevel(t *testing.T) {
@@ -557,14 +564,7 @@ func TestRevocationByHandAtAnyLevel(t *testing.T) {
 		s := a.contest(t, true)
 		// Compas was stopped while it rotated the token: nothing of the row is changed any more.
 		a.exec(t, `UPDATE "sessionStoreToken" SET "revokedAt" = now() WHERE "id" = $1`, s.waiting.refreshRow)
-		holder, err := a.pool.Begin(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = holder.Rollback(context.WithoutCancel(t.Context())) }()
-		if _, err := holder.Exec(t.Context(), `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`, s.id); err != nil {
-			t.Fatal(err)
-		}
+		holder := a.hold(t, s.id)
 		var both sync.WaitGroup
 		var takeOver, byHand error
 		both.Go(func() { takeOver = s.present(t.Context(), s.Store, s.waiting.refresh) })
