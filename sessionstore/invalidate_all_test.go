@@ -62,16 +62,8 @@ func TestInvalidateAll(t *testing.T) {
 	}
 	_, held := s.create(t, sessionstore.CreateParams{})
 	held = s.refresh(t, held.RefreshToken, sessionstore.Rotated)
-	edge, err := s.Verifier(verifier.Config{Bound: edgeBound})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { _ = edge.Run(ctx) })
-	defer running.Wait()
-	defer stop()
-	if _, err := edge.Verify(ctx, string(held.AccessToken)); err != nil {
+	edge := s.follow(t, edgeBound)
+	if _, err := edge.Verify(t.Context(), string(held.AccessToken)); err != nil {
 		t.Fatal(err)
 	}
 
@@ -110,13 +102,13 @@ func TestInvalidateAll(t *testing.T) {
 	}
 	s.await(t, "the edge to know", func() bool {
 		began := time.Now()
-		_, err := edge.Verify(ctx, string(held.AccessToken))
+		_, err := edge.Verify(t.Context(), string(held.AccessToken))
 		if err == nil && began.Sub(allEnded) > edgeBound {
 			t.Errorf("the edge accepts %v later", began.Sub(allEnded))
 		}
 		return errors.Is(err, verifier.ErrRevoked)
 	})
-	if _, err := edge.Verify(ctx, string(late.AccessToken)); err != nil {
+	if _, err := edge.Verify(t.Context(), string(late.AccessToken)); err != nil {
 		t.Errorf("who signed in meanwhile: %v", err)
 	}
 	if n, err := s.InvalidateAll(t.Context(), nil); n != 1 || err != nil {
