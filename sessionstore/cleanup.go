@@ -29,17 +29,18 @@ const (
 
 // A session that Compas began may have several rows without a refresh token to
 // point at. It ends with the last of them.
+// The others are looked up by an index, as in [hasLivePair].
 const (
-	isOneOfMany = `EXISTS (
-    SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" <> r."id" AND o."refreshToken" IS NULL)`
+	isOneOfMany = `COALESCE((
+    SELECT true FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" <> r."id" AND o."refreshToken" IS NULL LIMIT 1), false)`
 
-	// isFirst takes each session once.
-	isFirst = `NOT EXISTS (
-    SELECT FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" < r."id" AND o."refreshToken" IS NULL)`
+	// isFirst takes each session once. IS TRUE keeps PostgreSQL from looking up all smaller ids.
+	isFirst = `NOT COALESCE((
+    SELECT true FROM "sessionStoreToken" o WHERE o."session" = r."session" AND (o."id" < r."id") IS TRUE AND o."refreshToken" IS NULL LIMIT 1), false)`
 
 	isExpired     = `r."accessExpiresAt" IS NOT NULL AND NOT ` + isOneOfMany
 	isSuperfluous = `r."refreshToken" IS NULL AND (r."accessExpiresAt" IS NULL OR ` + isOneOfMany + `)`
-	hasPair       = `EXISTS (SELECT FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL)`
+	hasPair       = `COALESCE((SELECT true FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL LIMIT 1), false)`
 )
 
 // Each kind of what is to be removed has a query for which an index gives the
@@ -60,7 +61,7 @@ const (
 const (
 	stillExpired     = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isExpired
 	stillRevoked     = `s."revokedAt" + interval '0' < ` + before + ` AND ` + isFirst
-	stillAged        = `s."createdAt" + interval '0' < ` + before + ` AND s."revokedAt" IS NULL`
+	stillAged        = `s."createdAt" + interval '0' < ` + before + ` AND CASE WHEN s."revokedAt" IS NULL THEN true ELSE false END`
 	stillSuperfluous = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isSuperfluous
 )
 

@@ -19,7 +19,7 @@ const beginningQuery = `SELECT now()`
 const invalidateBatchQuery = `
 WITH "target" AS MATERIALIZED (
   SELECT "id", $4::text AS "reason", $5::text AS "by" FROM "sessionStore"
-  WHERE "id" > $1 AND "revokedAt" IS NULL AND ("createdAt" <= $2 OR "createdAt" > clock_timestamp())
+  WHERE "id" > $1 AND CASE WHEN "revokedAt" IS NULL THEN "createdAt" <= $2 OR "createdAt" > clock_timestamp() ELSE false END
   ORDER BY "id" LIMIT $3 FOR NO KEY UPDATE
 ), ` + revokeTargets + `
 SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`

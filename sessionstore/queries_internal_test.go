@@ -14,6 +14,15 @@ func TestQueriesPrepare(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Release()
+	for name, query := range everyStatement() {
+		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// everyStatement has what a store sends, by name.
+func everyStatement() map[string]string {
 	queries := map[string]string{
 		"ping": pingQuery, "create": createQuery, "createTogether": createTogetherQuery,
 		"makeRoom": makeRoomQuery, "createLimited": createLimitedQuery, "lockSubject": lockSubjectQuery,
@@ -31,9 +40,5 @@ func TestQueriesPrepare(t *testing.T) {
 			queries[does+" "+string(kind)] = query
 		}
 	}
-	for name, query := range queries {
-		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
+	return queries
 }

@@ -29,6 +29,8 @@ type SetClaimsOptions struct {
 const (
 	lockSessionQuery = `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`
 
+	// The CASE keeps PostgreSQL from reading all of an index that has only Compas' access tokens.
+	//
 	// A line break parts the context from the session's own claims, where there is one: see
 	// [tokens.JoinClaims]. Where setClaimsQuery supersedes, "supersededAt" is not before an access token was
 	// issued, also if the clock was ahead then: see revocationTime.
@@ -58,7 +60,7 @@ WITH "current" AS MATERIALIZED (
 ), "compas" AS (
   UPDATE "sessionStoreToken" a SET "revokedAt" = now()
   FROM "current" c
-  WHERE $4 AND c."live" AND c."sum" = $2 AND c."fits" IS NOT FALSE AND a."session" = c."id" AND a."refreshToken" IS NOT NULL AND a."revokedAt" IS NULL
+  WHERE $4 AND c."live" AND c."sum" = $2 AND c."fits" IS NOT FALSE AND a."session" = c."id" AND CASE WHEN a."refreshToken" IS NOT NULL THEN a."revokedAt" IS NULL END
 ), "told" AS MATERIALIZED (
   SELECT pg_notify('` + revocations.Channel + `', '') FROM "changed" WHERE $4 LIMIT 1
 )

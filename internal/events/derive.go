@@ -70,14 +70,15 @@ func earlierOfSubject(condition string) string {
 }
 
 // firstSeen lists what of a new session's client none of its subject's sessions before had,
-// neither when it was created nor at its last refresh.
+// neither when it was created nor at its last refresh. OFFSET 0 keeps PostgreSQL from joining
+// the tables, for which it may read all of one.
 var firstSeen = `(SELECT NULLIF(array_remove(ARRAY[
     CASE WHEN s."clientLabel" <> '' AND NOT COALESCE(bool_or(o."clientLabel" = s."clientLabel"), false) THEN 'label' END,
     CASE WHEN s."clientUserAgent" <> '' AND NOT COALESCE(bool_or(s."clientUserAgent" IN (o."clientUserAgent", t."clientUserAgent")), false) THEN 'user_agent' END,
     CASE WHEN s."clientIp" IS NOT NULL AND NOT COALESCE(bool_or(s."clientIp" IN (o."clientIp", t."clientIp")), false) THEN 'ip' END
   ], NULL), '{}')
   FROM (` + earlierOfSubject(`"revokedAt" IS NULL`) + ` UNION ALL ` + earlierOfSubject(`"revokedAt" IS NOT NULL`) + `) o
-  LEFT JOIN "sessionStoreToken" t ON t."session" = o."id" AND t."refreshToken" IS NULL
+  LEFT JOIN LATERAL (SELECT "clientUserAgent", "clientIp" FROM "sessionStoreToken" WHERE "session" = o."id" AND "refreshToken" IS NULL OFFSET 0) t ON true
   WHERE s."subject" IS NOT NULL HAVING s."subject" IS NOT NULL)`
 
 // deriveQuery writes the deliveries of what is new. Where there is more than can be read at

@@ -93,14 +93,19 @@ const sessionUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
 const supersededUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
   t."supersededAt" + make_interval(secs => $1))))::bigint + $2`
 
+// withLastExpiry continues sessions s. An aggregate for each is looked up by an index: for a
+// join, PostgreSQL may read the table.
+const withLastExpiry = `LEFT JOIN LATERAL (
+  SELECT max("accessExpiresAt") AS "accessExpiresAt" FROM "sessionStoreToken" WHERE "session" = s."id"
+) t ON true`
+
 // revokedQuery finds all. The order has the planner take the index, which has nothing but
 // superseded tokens. How sessions ended is told of those that a standby may lack.
 const revokedQuery = stateOfDatabase + `UNION ALL
 SELECT "id", "until", NULL, NULL, NULL, NULL,
   CASE WHEN "late" THEN "revokedAt" END, CASE WHEN "late" THEN "endReason" END, CASE WHEN "late" THEN "endedBy" END FROM (
   SELECT s."id", ` + sessionUntil + ` AS "until", s."revokedAt" > now() - interval '1 hour' AS "late", s."revokedAt", s."endReason", s."endedBy"
-  FROM "sessionStore" s
-  LEFT JOIN "sessionStoreToken" t ON t."session" = s."id"
+  FROM "sessionStore" s ` + withLastExpiry + `
   WHERE s."revokedAt" > now() - make_interval(secs => $3)
 ) r WHERE "until" >= floor(extract(epoch FROM now()))
 UNION ALL
@@ -111,7 +116,7 @@ SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL, N
 // newlyRevokedQuery finds by the index what was not visible in the snapshot $3:
 // what began after it, and what was under way. Whatever the planner believes to
 // find, it must not read a whole table several times a second, so it gets no
-// choice: an order to keep, and an aggregate for each session.
+// choice: an order to keep, and [withLastExpiry].
 const newlyRevokedQuery = stateOfDatabase + `UNION ALL
 SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL, NULL, s."revokedAt", s."endReason", s."endedBy" FROM (
   (SELECT "id", "revokedAt", "endReason", "endedBy" FROM "sessionStore"
@@ -121,10 +126,7 @@ SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL, NULL, s."revokedAt", s."e
   (SELECT "id", "revokedAt", "endReason", "endedBy" FROM "sessionStore"
    WHERE "revokedXid" = ANY (ARRAY(SELECT pg_snapshot_xip($3::text::pg_snapshot)))
    ORDER BY "revokedXid" LIMIT $4)
-) s LEFT JOIN LATERAL (
-  SELECT max("accessExpiresAt") AS "accessExpiresAt"
-  FROM "sessionStoreToken" WHERE "session" = s."id"
-) t ON true
+) s ` + withLastExpiry + `
 UNION ALL
 SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL, NULL, NULL, NULL FROM (
   (SELECT "id", "accessExpiresAt", "supersededAt", "supersededBelow" FROM "sessionStoreToken"
