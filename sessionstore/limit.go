@@ -59,7 +59,9 @@ WITH "before" AS MATERIALIZED (
   SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by" FROM "locked" WHERE "id" IS DISTINCT FROM $6
 ), "pair" AS MATERIALIZED (
   SELECT r."session", r."expiresAt", ` + expiry + ` AS "reason" FROM "sessionStoreToken" r
-  WHERE r."session" = ANY (ARRAY(SELECT "id" FROM "page")) AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND ` + isExpired + `
+  WHERE r."session" = ANY (ARRAY(
+    SELECT "session" FROM "sessionStoreToken" WHERE "session" = ANY (ARRAY(SELECT "id" FROM "page")) AND "refreshToken" IS NULL GROUP BY "session" HAVING count(*) = 1
+  )) AND r."expiresAt" <= now() AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
     AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
   FOR NO KEY UPDATE OF r SKIP LOCKED
 ), "expired" AS MATERIALIZED (

@@ -9,5 +9,5 @@ import (
 // What has ended is found by its index, without statistics too.
 func TestPlansWithoutStatistics(t *testing.T) {
 	t.Parallel()
-	testdb.Plans(t, "10:20:", map[string]string{"strict": strictQuery, "revoked": revokedQuery, "newly revoked": newlyRevokedQuery})
+	testdb.Plans(t, "10:20:", map[string]string{"strict": strictQuery, "revoked": revokedQuery, "newly revoked": newlyRevokedQuery}, "revoked", "newly") // the follower sets it
 }

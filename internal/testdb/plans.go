@@ -2,6 +2,9 @@ package testdb
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,8 +16,10 @@ import (
 // Plans fails the test unless each statement finds the rows of sessions by key, by session or
 // by subject, also in tables that were never analyzed, and in those of which PostgreSQL has
 // statistics from when they were nearly empty. Pages that are a tenth full make it plan for ten
-// times as many rows. Arguments are samples of their type; for those that are text, it is the text.
-func Plans(t *testing.T, text string, queries map[string]string) {
+// times as many rows. Nor must it expect so much work of one that it compiles it, which takes
+// far longer than running it, unless its name begins with one of the prefixes: those are sent
+// with jit off. Arguments are samples of their type; for those that are text, it is the text.
+func Plans(t *testing.T, text string, queries map[string]string, compiled ...string) {
 	t.Helper()
 	for name, first := range map[string]string{"never analyzed": `SELECT`, "analyzed when empty": `ANALYZE "sessionStore", "sessionStoreToken"`} {
 		t.Run(name, func(t *testing.T) {
@@ -43,10 +48,28 @@ func Plans(t *testing.T, text string, queries map[string]string) {
 					if strings.Contains(plan, `Seq Scan on "sessionStore" `) || strings.Contains(plan, `Seq Scan on "sessionStoreToken" `) || strings.Contains(plan, "BitmapAnd") {
 						t.Errorf("%s, %s: reads more than its rows:\n%s", name, mode, plan)
 					}
+					if cost := costOf(t, plan); cost > jitAboveCost && !slices.ContainsFunc(compiled, func(prefix string) bool { return strings.HasPrefix(name, prefix) }) {
+						t.Errorf("%s, %s: costs %v, and is compiled:\n%s", name, mode, cost, plan)
+					}
 				}
 			}
 		})
 	}
+}
+
+// jitAboveCost is PostgreSQL's default.
+const jitAboveCost = 100_000
+
+// costOf is how much work PostgreSQL expects of a plan; zero if it is of a command without one.
+func costOf(t *testing.T, plan string) (cost float64) {
+	t.Helper()
+	if found := regexp.MustCompile(`^.*\(cost=[0-9.]+\.\.([0-9.]+)`).FindStringSubmatch(plan); found != nil {
+		var err error
+		if cost, err = strconv.ParseFloat(found[1], 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cost
 }
 
 // planOf tells how PostgreSQL would run a statement, with arguments of its types.

@@ -65,7 +65,7 @@ func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgx
 	parameters := map[string]string{"application_name": "latchkey"}
 	if !s.Pooled {
 		parameters[isolationLevel] = readCommitted
-		parameters["jit"] = "off" // to compile a list's statement takes ten times as long as to run it
+		parameters["jit"] = "off" // compiling a statement takes far longer than running it
 		parameters["statement_timeout"], parameters["idle_in_transaction_session_timeout"] = statementTimeout, statementTimeout
 	}
 	return newPool(ctx, s, requestConns, tracer, parameters)
@@ -76,7 +76,7 @@ func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgx
 func newJobPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
 	parameters := map[string]string{"application_name": "latchkey-tasks"}
 	if !s.Pooled {
-		parameters[isolationLevel] = readCommitted
+		parameters[isolationLevel], parameters["jit"] = readCommitted, "off"
 	}
 	return newPool(ctx, s, taskConns, nil, parameters)
 }
