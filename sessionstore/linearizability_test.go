@@ -506,7 +506,8 @@ func historyConfig(w windows) sessionstore.Config {
 	cfg.Grace = time.Minute
 	cfg.Lifetimes.AccessToken = time.Hour
 	if !w {
-		cfg.Grace = time.Microsecond
+		// Of a transaction that began before another one issued the successor, no time has passed since.
+		cfg.Grace, cfg.RefuseReplaced = time.Microsecond, true
 	}
 	return cfg
 }
