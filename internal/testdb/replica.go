@@ -22,6 +22,9 @@ type Replicated struct {
 	tb testing.TB
 }
 
+// pollPause is how long await waits between two questions.
+const pollPause = 20 * time.Millisecond
+
 // letStandbyIn completes the access rules of PostgreSQL's image, which admit no replication from another address. The
 // programs that a server runs begin in its data folder.
 const letStandbyIn = `COPY (SELECT 'host replication all all scram-sha-256') TO PROGRAM 'cat >> pg_hba.conf'`
