@@ -103,7 +103,7 @@ func TestNotReadyWithoutTheDatabasesTime(t *testing.T) {
 	v.Learn(time.Now(), asked)
 	ready("")
 	later.Store(int64(2 * time.Minute))
-	ready("The database has not told its time for 2m")
+	ready("The database has not reported its time for 2m")
 	v.Learn(time.Now(), v.Moment())
 	ready("")
 	asked = v.Moment()

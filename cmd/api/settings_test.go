@@ -65,7 +65,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATCHKEY_CLIENT_ID": " "}, `LATCHKEY_CLIENT_ID is " "` + text},
 		{env{"LATCHKEY_SERVICE_KEYS": secret}, "LATCHKEY_SERVICE_KEYS is not usable (key 1 has no name)" + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": "a:short"}, `LATCHKEY_SERVICE_KEYS is not usable (the secret of "a" has 5 characters)` + keys},
-		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret + ",a:x" + secret}, `LATCHKEY_SERVICE_KEYS is not usable (the name "a" comes twice)` + keys},
+		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret + ",a:x" + secret}, `LATCHKEY_SERVICE_KEYS is not usable (the name "a" occurs twice)` + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret + ",b:" + secret}, `LATCHKEY_SERVICE_KEYS is not usable (the secret of "b" is another key's too)` + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": "a b:" + secret}, "LATCHKEY_SERVICE_KEYS is not usable (key 1 has no name)" + keys},
 		{env{"LATCHKEY_SERVICE_KEYS": "a:" + secret + "!"}, `LATCHKEY_SERVICE_KEYS is not usable (the secret of "a" has characters other than letters, digits and ._~+/-)` + keys},

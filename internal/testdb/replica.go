@@ -100,7 +100,7 @@ func (r *Replicated) Promote() {
 	r.await("the promotion", `SELECT NOT pg_is_in_recovery()`)
 }
 
-// follow tells the standby whom to repeat; "" is nobody.
+// follow sets the server that the standby replicates; "" is none.
 func (r *Replicated) follow(primary string) {
 	r.tb.Helper()
 
@@ -119,7 +119,7 @@ func (r *Replicated) await(what, question string, args ...any) {
 			return
 		}
 		if time.Now().After(deadline) {
-			r.tb.Fatalf("testdb: waited in vain for %s", what)
+			r.tb.Fatalf("testdb: timed out waiting for %s", what)
 		}
 	}
 }
