@@ -109,5 +109,5 @@ func TestNotReadyWithoutTheDatabasesTime(t *testing.T) {
 	asked = v.Moment()
 	later.Store(int64(2*time.Minute + 20*time.Second))
 	v.Learn(time.Now().Add(48*time.Hour), asked) // it was set, and answered late
-	ready("The database's time is known to within 10")
+	ready("The database's time is known only to within 10")
 }
