@@ -1,4 +1,7 @@
-FROM golang:1.26-bookworm AS build
+# The releases' images are not built with this file: they hold the programs of the archives, and have no base image.
+# To pin the compiler's image: docker build --build-arg GO_IMAGE=golang:1.26-bookworm@sha256:...
+ARG GO_IMAGE=golang:1.26-bookworm
+FROM $GO_IMAGE AS build
 WORKDIR /src
 # A layer of its own: modules are fetched again only when they change.
 COPY go.mod go.sum ./

@@ -75,7 +75,7 @@ alerts: ## Hold the dashboard and the alert rules against a service that runs
 	cd test/observability && go test -count=1 ./...
 
 .PHONY: bench
-bench: ## Measure everything beside its limits, into docs/performance.md (QUICK=1: under two minutes, into bin)
+bench: ## Measure everything and compare it with its limits, into docs/performance.md (QUICK=1: under two minutes, into bin)
 	cd bench && go run . $(if $(QUICK),-quick -out ../bin/performance.md,-out ../docs/performance.md)
 
 .PHONY: clients
@@ -104,7 +104,7 @@ kubernetes: ## Render the Helm chart in every way, and run the service as it say
 	cd test/kubernetes && go test -count=1 ./...
 
 .PHONY: manifests
-manifests: ## Make deploy/kubernetes, and the chart's copy of the alerts, anew
+manifests: ## Regenerate deploy/kubernetes and the chart's copy of the alerts
 	cd test/kubernetes && go test -count=1 -run '^TestManifests$$' . -update
 
 .PHONY: release
@@ -153,12 +153,12 @@ micro: ## Measure the hot functions, with their allocations
 	go test -run '^$$' -bench . ./tokens ./sessionstore ./internal/refresh ./internal/canonical ./dataseal ./httpapi ./verifier ./audit
 
 .PHONY: generate
-generate: ## Make the types of package client and of @latchkey/server anew from httpapi/openapi.yaml
+generate: ## Regenerate the types of package client and of @latchkey/server from httpapi/openapi.yaml
 	go generate ./client
 	cd clients/server-js && npm ci --silent && npm run --silent generate
 
 .PHONY: settings
-settings: ## Make the settings in docs/settings.md and the help in cmd/api/testdata anew from the code
+settings: ## Regenerate the settings in docs/settings.md and the help in cmd/api/testdata from the code
 	go test -count=1 -run '^(TestSettingsReference|TestHelp)$$' ./cmd/api -update
 
 .PHONY: docs
@@ -181,6 +181,7 @@ lint: ## Run the linters, of the English too, compile for Windows, and check tha
 	go mod tidy -diff
 	cd bench && go tool -modfile=../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/clients && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
+	cd test/containers && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/observability && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/compas && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff
 	cd test/websockets && go tool -modfile=../../tools/go.mod golangci-lint run --disable depguard && go mod tidy -diff

@@ -103,7 +103,7 @@ func (b *bench) run(ctx context.Context) report.Results {
 
 // say tells somebody who waits what is going on.
 func (b *bench) say(format string, args ...any) {
-	_, _ = fmt.Fprintf(b.out, format+"\n", args...) // nobody can be told that nobody can be told
+	_, _ = fmt.Fprintf(b.out, format+"\n", args...) // an error cannot be reported either
 }
 
 func (b *bench) cleanUp(ctx context.Context) {

@@ -50,7 +50,7 @@ func parseFlags(arguments []string, usage io.Writer) (config, error) {
 	flags.DurationVar(&c.duration, "duration", 0, "how long a round of an operation is measured (default 2.5s)")
 	flags.IntVar(&c.rounds, "rounds", 0, "rounds at 32 workers and of the sizes (default 3)")
 	flags.StringVar(&c.out, "out", "../docs/performance.md", "where the report goes; pictures and results go into the folder of the same name beside it")
-	flags.StringVar(&c.dir, "dir", "/var/tmp", "`folder` below which the database is made, on the disk that is to be measured")
+	flags.StringVar(&c.dir, "dir", "/var/tmp", "`folder` below which the database is made, on the disk to measure")
 	flags.BoolVar(&c.hugePages, "huge-pages", false, "have PostgreSQL use huge pages, as its manual advises: sysctl vm.nr_hugepages has to reserve enough before")
 	if err := flags.Parse(arguments); err != nil {
 		return c, err

@@ -106,7 +106,7 @@ func (b *bench) closed(ctx context.Context, o operation, key report.Key, duratio
 	if o.layer == report.HTTP { // a service that was just started has no connections to the database yet
 		window.Warmup = max(window.Warmup, serviceWarmup)
 	}
-	if key.State == report.AfterCheckpoint { // what is to be measured is over soon
+	if key.State == report.AfterCheckpoint { // the measurement must end soon
 		window.Warmup = 0
 	}
 	g := b.gather(key)

@@ -102,7 +102,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 
 	r.Add(ctx, expired, population.Expired)
 	// What has just been added is written to the disk before, not beside one of the two. Sessions that have expired lie on
-	// pages that nobody has changed for long: clean-up is the first to do so after a checkpoint.
+	// pages that were not changed for a long time: clean-up is the first to do so after a checkpoint.
 	b.cluster.RecycleWAL(ctx, either(b.cfg, 96, 8)) // more than both take together
 	r.Touch(ctx)
 

@@ -19,7 +19,7 @@ const (
 	settled = 3*service.Grace + 200*time.Millisecond
 	// smallTable is up to how many sessions all of them may be changed between two measurements.
 	smallTable = 100_000
-	// newTokenRounds is how many tokens of one session are made at once at the most.
+	// newTokenRounds is the largest number of tokens that are made of one session at once.
 	newTokenRounds = 100
 )
 

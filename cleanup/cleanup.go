@@ -100,7 +100,7 @@ type Removed struct {
 
 // ErrSlow says that the database gave up on a batch, which took too long or was
 // in somebody's way. Nothing of the batch was removed.
-var ErrSlow = errors.New("the database gave up on a batch of clean-up")
+var ErrSlow = errors.New("the database cancelled a batch of clean-up")
 
 // Store is what cleanup works on.
 type Store interface {
@@ -113,7 +113,7 @@ type Store interface {
 	// none that somebody has locked. If that takes longer than the timeout, it is
 	// [ErrSlow]. That another runner is at work is an error.
 	RemoveDue(ctx context.Context, rule Rule, ids []uuid.UUID, timeout time.Duration) (Removed, error)
-	// OldestEnded tells when of all sessions that are there the first one ended;
+	// OldestEnded tells when the first of the stored sessions ended;
 	// zero if none has.
 	OldestEnded(ctx context.Context) (time.Time, error)
 }

@@ -50,7 +50,7 @@ func ask[T any](ctx context.Context, c *Client, call call) (T, http.Header, erro
 	}
 	if err := json.Unmarshal(a.body, &document); err != nil {
 		// What encoding/json says may quote the answer, and with it a token.
-		return *new(T), nil, fmt.Errorf("%s: the answer is not that of this operation", call.operation)
+		return *new(T), nil, fmt.Errorf("%s: the response is not one of this operation", call.operation)
 	}
 	return document, a.header, nil
 }
@@ -90,7 +90,7 @@ func (c *Client) request(ctx context.Context, call call, body []byte) (*http.Req
 	}
 	for name, values := range call.header {
 		if !isVisible(values[0]) {
-			return nil, fmt.Errorf("%w: the value for %s must be of visible ASCII characters", ErrInvalidArgument, name)
+			return nil, fmt.Errorf("%w: the value for %s must consist of visible ASCII characters", ErrInvalidArgument, name)
 		}
 		r.Header[name] = values
 	}
@@ -149,7 +149,7 @@ func refusal(call call, response *http.Response, content []byte) *Error {
 		RequestID: response.Header.Get("X-Request-Id"), RetryAfter: retryAfter(response.Header),
 		Checksum: checksumOf(response.Header),
 	}
-	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")) // another one is none of ours
+	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")) // any other is not ours
 	switch mediaType {
 	case "application/problem+json":
 		var problem struct {

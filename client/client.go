@@ -49,7 +49,7 @@ func New(address, key string, options ...Option) (*Client, error) {
 		return nil, errors.New("client: the address must be http:// or https:// with a host, and have neither user nor query")
 	}
 	if key == "" || !isVisible(key) {
-		return nil, errors.New("client: the service key must be of visible ASCII characters")
+		return nil, errors.New("client: the service key must consist of visible ASCII characters")
 	}
 	authorization := "Bearer " + key
 	c := &Client{

@@ -34,8 +34,8 @@ func TestNew(t *testing.T) {
 		{"http://" + key + "@127.0.0.1", key, nil, address},
 		{"http://127.0.0.1?key=" + key, key, nil, address},
 		{"http://127.0.0.1/%zz" + key, key, nil, address},
-		{"http://127.0.0.1", "", nil, "client: the service key must be of visible ASCII characters"},
-		{"http://127.0.0.1", key + "\n", nil, "client: the service key must be of visible ASCII characters"},
+		{"http://127.0.0.1", "", nil, "client: the service key must consist of visible ASCII characters"},
+		{"http://127.0.0.1", key + "\n", nil, "client: the service key must consist of visible ASCII characters"},
 		{"http://127.0.0.1", key, client.WithTimeout(0), "client: the timeout must be more than 0"},
 		{"http://127.0.0.1", key, client.WithAttempts(0), "client: there must be 1 attempt or more"},
 		{"http://127.0.0.1", key, client.WithTransport(nil), "client: the transport must not be nil"},
@@ -61,7 +61,7 @@ func TestWrongHeaders(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.CreateSessionOnce(t.Context(), "a\nb", client.NewSession{Subject: "ada"})
-	want := "createSession: invalid argument: the value for Idempotency-Key must be of visible ASCII characters"
+	want := "createSession: invalid argument: the value for Idempotency-Key must consist of visible ASCII characters"
 	if !errors.Is(err, client.ErrInvalidArgument) || err.Error() != want {
 		t.Errorf("%v, not %q", err, want)
 	}

@@ -9,7 +9,7 @@ import (
 )
 
 // Revocations returns what is new in the set of revoked sessions and superseded access tokens
-// (getRevocations), for verifiers that ask nobody about a token. since is the Cursor of the answer
+// (getRevocations), for verifiers that check tokens locally. since is the Cursor of the answer
 // before; empty for the whole set. wait, in whole seconds up to 30, is how long to wait for a
 // revocation. It needs the right revocations.
 //

@@ -1,4 +1,4 @@
-// Package dataseal seals session data, so that nobody can read it in the
+// Package dataseal seals session data, so that it cannot be read in the
 // database, a dump or a backup.
 //
 //	package main

@@ -30,7 +30,7 @@ var (
 	ErrNoKey = errors.New("the keyset has no such key")
 
 	// ErrPrimary says that the key which seals cannot be removed.
-	ErrPrimary = errors.New("the key seals: another one has to be made the primary key first")
+	ErrPrimary = errors.New("the key seals data: make another one the primary key first")
 )
 
 // Keyset is the keys that seal and open session data. Printing it shows none.

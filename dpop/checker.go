@@ -148,7 +148,7 @@ func (c *Checker) checkClaims(claims claims, want Request) error {
 	return c.checkTimes(claims)
 }
 
-// checkTimes wants a proof that was made just now: by its nonce, which we have made
+// checkTimes requires a proof that was made just now: by its nonce, which we have made
 // ourselves, or else by its maker's clock.
 func (c *Checker) checkTimes(claims claims) error {
 	now := c.cfg.Now()

@@ -19,11 +19,11 @@ var (
 
 	// ErrClock is the [ErrInvalid] of a proof whose times are not ours: it is too old,
 	// or its maker's clock is wrong. What the error says has the time here.
-	ErrClock = fmt.Errorf("%w: its time is not ours", ErrInvalid)
+	ErrClock = fmt.Errorf("%w: its time differs from ours", ErrInvalid)
 
 	// ErrUseNonce is the [ErrInvalid] of a proof that is good but for its nonce,
 	// which has to be one of [Checker.SetNonce] (RFC 9449 §8).
-	ErrUseNonce = fmt.Errorf("%w: it needs a nonce of ours", ErrInvalid)
+	ErrUseNonce = fmt.Errorf("%w: it needs one of our nonces", ErrInvalid)
 
 	// ErrNotBound says that an access token is bound to a key that the request
 	// does not prove to have, or that a proof came with a token that is bound to

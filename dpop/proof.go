@@ -81,7 +81,7 @@ func parse(proof string) (parsedProof, error) {
 	if !isGood {
 		return fail("signature")
 	}
-	// This decoder refuses members that are there twice, and invalid UTF-8.
+	// This decoder refuses duplicate members, and invalid UTF-8.
 	var c claims
 	if json.Unmarshal(payload, &c) != nil {
 		return fail("claims")

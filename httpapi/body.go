@@ -51,7 +51,7 @@ func hungUp(err error) bool {
 	return broken || errors.Is(err, io.ErrUnexpectedEOF)
 }
 
-// hasMediaType wants exactly one Content-Type, in UTF-8 if it names a charset.
+// hasMediaType requires exactly one Content-Type, in UTF-8 if it names a charset.
 func hasMediaType(h http.Header, want string) bool {
 	values := h.Values("Content-Type")
 	if len(values) != 1 || values[0] == want {

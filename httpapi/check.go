@@ -48,7 +48,7 @@ func asCheck(next http.Handler) http.Handler {
 			setIdentity(w.Header(), identity{}) // in case it is a preflight, which is answered without a token
 		}
 		if r.ContentLength != 0 {
-			// Some gateways announce their client's body and do not send it: nobody must wait for it.
+			// Some gateways announce their client's body and do not send it: do not wait for it.
 			w.Header().Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
@@ -102,7 +102,7 @@ func (s *Server) strict(w http.ResponseWriter, r *http.Request, check func(token
 	return session, claims, refusedToken(err)
 }
 
-// requirements are what a gateway wants of a token besides that it is good.
+// requirements are what a gateway requires of a token besides its validity.
 type requirements struct{ scopes, audiences []string }
 
 // parseRequirements reads the one part of the path behind [requirePath]. A name that is

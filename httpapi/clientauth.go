@@ -123,7 +123,7 @@ func credentialsInForm(w http.ResponseWriter, r *http.Request) (id, secret crede
 }
 
 // credential is one half of HTTP Basic: as it stands there, and decoded as a
-// form field. RFC 6749 §2.3.1 wants the latter, and half of all clients do not
+// form field. RFC 6749 §2.3.1 requires the latter, and half of all clients do not
 // know.
 type credential struct{ raw, decoded string }
 

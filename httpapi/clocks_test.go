@@ -103,11 +103,11 @@ func TestNotReadyWithoutTheDatabasesTime(t *testing.T) {
 	v.Learn(time.Now(), asked)
 	ready("")
 	later.Store(int64(2 * time.Minute))
-	ready("The database has not told its time for 2m")
+	ready("The database has not reported its time for 2m")
 	v.Learn(time.Now(), v.Moment())
 	ready("")
 	asked = v.Moment()
 	later.Store(int64(2*time.Minute + 20*time.Second))
 	v.Learn(time.Now().Add(48*time.Hour), asked) // it was set, and answered late
-	ready("The database's time is known to within 10")
+	ready("The database's time is known only to within 10")
 }

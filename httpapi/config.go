@@ -157,7 +157,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// checkIssuer wants what RFC 8414 §2 wants, but lets http pass for local use. Its
+// checkIssuer requires what RFC 8414 §2 requires, but lets http pass for local use. Its
 // path becomes a route, which is where *, { and } would mean something.
 func checkIssuer(issuer string) error {
 	u, err := url.Parse(issuer)

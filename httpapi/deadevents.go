@@ -44,7 +44,7 @@ type DeadEvent struct {
 // outages.
 type DeadEvents interface {
 	// Dead returns those to an endpoint, or to all where it is empty, with ids below before
-	// unless that is zero: the last made first, so many at the most.
+	// unless that is zero: newest first, at most as many as asked for.
 	Dead(ctx context.Context, endpoint string, before int64, most int) ([]DeadEvent, error)
 	// Resend has those tried again that have one of the ids, or all where these are nil, of the
 	// endpoint, or of all where it is empty. It returns how many.
@@ -92,7 +92,7 @@ func (s *Server) listDeadEvents(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, page)
 }
 
-// resend says which dead deliveries are to be tried again. Each member that is not there leaves
+// resend says which dead deliveries to retry. Each member that is not there leaves
 // all.
 type resend struct {
 	IDs      []int64 `json:"ids"`

@@ -12,7 +12,7 @@ const (
 
 // decodeForm returns the fields of a form, of which some are named. Others are ignored, even if
 // they are repeated (RFC 6749 §3.2: unrecognized parameters are); a named one
-// that is there twice is refused. An empty field counts as absent.
+// that is repeated is refused. An empty field counts as absent.
 func decodeForm(w http.ResponseWriter, r *http.Request, names ...string) (formFields, error) {
 	values, err := readForm(w, r)
 	if err != nil {

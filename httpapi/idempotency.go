@@ -10,7 +10,7 @@ const maxIdempotencyKey = 255
 
 // idempotencyKey returns what the request is known by (draft-ietf-httpapi-idempotency-key-header-07
 // §2.1), empty for nothing. It is the caller's own: two backends may have the same. The
-// draft wants a string of RFC 8941, in double quotes; without them it is taken too, as
+// draft requires a string of RFC 8941, in double quotes; without them it is taken too, as
 // most clients send it.
 func idempotencyKey(r *http.Request) (string, error) {
 	values := r.Header.Values("Idempotency-Key")

@@ -46,7 +46,7 @@ type introspectionOfSeveral struct {
 var introspectFields = append([]string{"token", "token_type_hint", "confirm", "client_id", "client_secret"}, proofFields...)
 
 // introspectToken tells of an active access token everything, of any other
-// token nothing (RFC 7662 §2.2), so that nobody learns from it why one is not
+// token nothing (RFC 7662 §2.2), so that a caller does not learn from it why one is not
 // active. A refresh token is never active here: a resource server that asks
 // must not take one for an access token.
 func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {

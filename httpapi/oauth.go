@@ -58,7 +58,7 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, tokenDocumentOf(refreshed.Pair))
 }
 
-// resources are what the access token is to be used for (RFC 8707 §2.2), of which there
+// resources are what the access token will be used for (RFC 8707 §2.2), of which there
 // may be several. An empty one counts as absent, like any field.
 func resources(form url.Values) []string {
 	return slices.DeleteFunc(form["resource"], func(resource string) bool { return resource == "" })
@@ -86,5 +86,5 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	if err := s.store.RevokeToken(r.Context(), token); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, struct{}{}) // no RFC wants a body, but there are clients that parse one
+	return writeJSON(w, http.StatusOK, struct{}{}) // no RFC requires a body, but there are clients that parse one
 }

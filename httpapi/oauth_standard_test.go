@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// basic sends user and password as they are; RFC 6749 §2.3.1 wants them encoded.
+// basic sends user and password as they are; RFC 6749 §2.3.1 requires them encoded.
 func basic(user, password string) option {
 	return header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
 }
@@ -275,7 +275,7 @@ func (s *service) fetch(t *testing.T, path string) response {
 }
 
 // RFC 9111 §4.3, RFC 9110 §13.1.2 and §15.4.5: the keys and the metadata may be
-// kept for a while, and are asked for anew by their ETag.
+// kept for a while, and are revalidated by their ETag.
 func TestKeysAreCacheable(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -28,7 +28,7 @@ func (p sessionPatch) params() (sessionstore.Patch, error) {
 	return sessionstore.Patch{Lifetimes: lifetimes, Label: (*string)(p.Client.Label)}, err
 }
 
-// patchSession wants no If-Match: the ETag is that of the data, and what is set does
+// patchSession requires no If-Match: the ETag is that of the data, and what is set does
 // not depend on what was read.
 func (s *Server) patchSession(w http.ResponseWriter, r *http.Request) error {
 	id, err := sessionID(r)

@@ -56,7 +56,7 @@ func (s *Server) offerNonce(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// confirm wants the proof of a bound access token, and none of a bearer token.
+// confirm requires the proof of a bound access token, and none of a bearer token.
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request, scheme, token string, claims tokens.Claims) error {
 	err := s.proofs.Confirm(r, scheme, token, claims.KeyThumbprint)
 	s.offerNonce(w, r, err)
@@ -160,7 +160,7 @@ func (s *Server) isProven(r *http.Request, fields formFields, token string, clai
 	return err == nil, refusedProof(err)
 }
 
-// checkProofFields wants all of them or none.
+// checkProofFields requires all of them or none.
 func checkProofFields(fields formFields) error {
 	for _, name := range proofFields {
 		if (fields.get(name) == "") != (fields.get("dpop") == "") {

@@ -322,7 +322,7 @@ func TestProofsOfWrongClocks(t *testing.T) {
 		answer := s.refreshWith(t, session.refresh, proof(""))
 		if off.Abs() > time.Minute {
 			text := at[string](t, answer.wantProblem(t, 400, "use_dpop_nonce"), "error_description")
-			if !strings.Contains(text, "its time is not ours") || !strings.Contains(text, "; it is "+strconv.Itoa(time.Now().UTC().Year())) || s.log.last(t)["reason"] != "clock" {
+			if !strings.Contains(text, "its time differs from ours") || !strings.Contains(text, "; it is "+strconv.Itoa(time.Now().UTC().Year())) || s.log.last(t)["reason"] != "clock" {
 				t.Errorf("%v off: it does not say that it is the clock: %q", off, text)
 			}
 			answer = s.refreshWith(t, session.refresh, proof(answer.Header.Get("DPoP-Nonce")))

@@ -24,7 +24,7 @@ const (
 	rateWindow = time.Minute
 
 	// rateMemory is how many clients a limit remembers: some 30 MB. Where there are
-	// more, those that come least often start anew.
+	// more, those that come least often start over.
 	rateMemory = 1 << 17
 
 	ratePolicyHeader = "RateLimit-Policy"
@@ -43,7 +43,7 @@ type rateLimit[K comparable] struct {
 	buckets *otter.Cache[K, *rate.Limiter]
 }
 
-// newRateLimit returns nil where there is to be no limit.
+// newRateLimit returns nil for no limit.
 func newRateLimit[K comparable](name string, perMinute, memory int) (*rateLimit[K], error) {
 	if perMinute == 0 {
 		return nil, nil

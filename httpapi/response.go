@@ -10,7 +10,7 @@ import (
 
 const noStore = "no-store"
 
-// ours has the encoder not look for members that are there twice: neither our documents have
+// ours keeps the encoder from looking for duplicate members: neither our documents have
 // them, nor what was stored, which was looked at.
 var ours = jsontext.AllowDuplicateNames(true)
 

@@ -23,9 +23,9 @@ func (s *Store) Replace(ctx context.Context, replaced sessionstore.Replaced, par
 	return s.create(ctx, params, replaced)
 }
 
-// errChanged says that the session that is to be replaced was changed while the new one was
+// errChanged says that the session to replace was changed while the new one was
 // being made of it.
-var errChanged = errors.New("the session was changed meanwhile")
+var errChanged = errors.New("the session has changed in the meantime")
 
 func (s *Store) create(ctx context.Context, params sessionstore.CreateParams, replaced sessionstore.Replaced) (sessionstore.Session, sessionstore.TokenPair, error) {
 	fail := func(err error) (sessionstore.Session, sessionstore.TokenPair, error) {
@@ -59,7 +59,7 @@ func (s *Store) create(ctx context.Context, params sessionstore.CreateParams, re
 	}
 }
 
-// replaceable returns the session that is to be replaced, or why it cannot be.
+// replaceable returns the session to replace, or why it cannot be.
 func (s *Store) replaceable(request sessionstore.Request) (sessionstore.Session, error) {
 	if request.Replaces() == uuid.Nil {
 		return sessionstore.Session{}, nil
@@ -117,7 +117,7 @@ func (s *Store) put(request sessionstore.Request, draft sessionstore.Draft, old 
 }
 
 // isKnown tells whether a session counts as made by the request's key. A replacement is known
-// by the session that it replaced for a while only, and then nobody is told anything of it.
+// by the session that it replaced only for a while, and then nobody is told anything of it.
 func (s *Store) isKnown(before *row, request sessionstore.Request, now time.Time) bool {
 	within := s.core.KnownFor(request)
 	if within == 0 {

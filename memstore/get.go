@@ -49,7 +49,7 @@ func (s *Store) find(claims tokens.Claims) (sessionstore.Pair, sessionstore.Sess
 	return r.pair, s.view(r, s.Now()), nil
 }
 
-// confirm notes that a pair was seen in use, unless it is another one by now.
+// confirm notes that a pair was seen in use, unless another has replaced it.
 func (s *Store) confirm(seen sessionstore.Pair) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -65,7 +65,7 @@ func (s *Store) page(rows iter.Seq[*row], params sessionstore.ListParams, matche
 	if params.Cursor != "" {
 		var err error
 		if before, err = uuid.Parse(params.Cursor); err != nil {
-			return sessionstore.Page{}, &sessionstore.ArgumentError{Field: "cursor", Problem: "not a cursor that this list gave"}
+			return sessionstore.Page{}, &sessionstore.ArgumentError{Field: "cursor", Problem: "not a cursor from this list"}
 		}
 	}
 	newestFirst := slices.SortedFunc(rows, func(a, b *row) int {

@@ -59,7 +59,7 @@ var (
 	// connections: they need one of their own, for a lock and for settings.
 	ErrPooler = errors.New("migrations need a connection to PostgreSQL itself, not to a pooler such as PgBouncer")
 	// ErrNewer says that the newest migration in the database is not known here.
-	ErrNewer = errors.New("the database schema was made by a newer program: take it back with that one")
+	ErrNewer = errors.New("the database schema was made by a newer program: use that program to downgrade it")
 )
 
 //go:embed *.sql

@@ -29,7 +29,7 @@ ORDER BY c."relname" LIMIT 1`
 func CheckRights(ctx context.Context, pool *pgxpool.Pool) error {
 	var missing *string
 	if err := pool.QueryRow(ctx, `SELECT (`+missingRightQuery+`)`, RiverSchema).Scan(&missing); err != nil {
-		return fmt.Errorf("look at the rights on the job queue: %w", err)
+		return fmt.Errorf("read the rights on the job queue: %w", err)
 	}
 	if missing != nil {
 		return fmt.Errorf("%w: %s", ErrNoRight, *missing)

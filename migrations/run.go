@@ -47,7 +47,7 @@ func patiently(ctx context.Context, pool *pgxpool.Pool, step func(*pgxpool.Pool)
 		}
 		// What a try got done in between, such as rows that were changed, does not count.
 		if waited += timeout + pause; waited > lockPatience {
-			return fmt.Errorf("a lock was not to be had for %v; pg_stat_activity shows who has a transaction open for long: %w", lockPatience, err)
+			return fmt.Errorf("a lock was not available for %v; pg_stat_activity shows long open transactions: %w", lockPatience, err)
 		}
 		select {
 		case <-time.After(pause):

@@ -53,7 +53,7 @@ func read(ctx context.Context, pool *pgxpool.Pool) (state, error) {
 	}
 	var hasOurs, hasRivers bool
 	if err := pool.QueryRow(ctx, exist, versionTable, riverTable).Scan(&hasOurs, &hasRivers); err != nil {
-		return state{}, fmt.Errorf("look at the schema: %w", err)
+		return state{}, fmt.Errorf("read the state of the schema: %w", err)
 	}
 	if hasOurs {
 		s.ours, err = readVersions(ctx, pool, ours)
@@ -67,7 +67,7 @@ func read(ctx context.Context, pool *pgxpool.Pool) (state, error) {
 func readVersions(ctx context.Context, pool *pgxpool.Pool, query string) (map[int64]time.Time, error) {
 	rows, err := pool.Query(ctx, query)
 	if err != nil {
-		return nil, fmt.Errorf("look at the schema: %w", err)
+		return nil, fmt.Errorf("read the state of the schema: %w", err)
 	}
 	versions := map[int64]time.Time{}
 	var version int64
@@ -76,7 +76,7 @@ func readVersions(ctx context.Context, pool *pgxpool.Pool, query string) (map[in
 		versions[version] = at
 		return nil
 	}); err != nil {
-		return nil, fmt.Errorf("look at the schema: %w", err)
+		return nil, fmt.Errorf("read the state of the schema: %w", err)
 	}
 	return versions, nil
 }

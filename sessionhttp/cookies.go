@@ -44,7 +44,7 @@ type Cookies struct {
 // sameOrigin trusts no other origin. It is never changed.
 var sameOrigin = http.NewCrossOriginProtection()
 
-// Read returns the tokens of the cookies. A cookie that is there twice is none of ours.
+// Read returns the tokens of the cookies. A duplicate cookie is not ours.
 func (c Cookies) Read(r *http.Request) (Presented, error) {
 	protection := cmp.Or(c.Protection, sameOrigin)
 	if protection.Check(unsafely(r)) != nil {

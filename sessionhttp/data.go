@@ -109,7 +109,7 @@ func decode[T any](data []byte) (T, error) {
 	return value, nil
 }
 
-// open decodes what was loaded, after a repair if need be.
+// open decodes what was loaded, repaired if necessary.
 func (m *Manager[T]) open(ctx context.Context, info sessionstore.Session) (*version[T], error) {
 	value, err := decode[T](info.Data)
 	if err == nil {

@@ -14,11 +14,11 @@ import (
 
 // Error is the default answer to an error of the middleware: 401 with the
 // challenge of RFC 6750 §3 for a token that is missing or no good, 403 for a request
-// that comes from another site or has not its form's token, 409 for changes that do
+// that comes from another site or lacks its form's token, 409 for changes that do
 // not go with what other requests changed meanwhile, 503 for a database that does not
 // answer, which says nothing about the token, and for a request that was over before its
 // changes were stored, 499 if the client hung up before the database answered,
-// and 500 for the rest. Where the user has to authenticate anew it is 401 with the
+// and 500 for the rest. Where the user must authenticate again it is 401 with the
 // challenge of RFC 9470 §3.
 //
 // Where a token is bound to a key, or should be, the challenge is that of RFC

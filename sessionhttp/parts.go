@@ -47,7 +47,7 @@ func joined(r *http.Request, name string) (string, error) {
 	return token.String(), nil
 }
 
-// one is the cookie's value, or empty without one. A cookie that is there twice is none of ours.
+// one is the cookie's value, or empty without one. A duplicate cookie is not ours.
 func one(r *http.Request, name string) (string, error) {
 	cookies := r.CookiesNamed(name)
 	switch len(cookies) {

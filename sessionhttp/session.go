@@ -102,7 +102,7 @@ func (s *Session[T]) Read() T {
 // stored. If f fails or panics, nothing has changed, and the error is f's.
 //
 // Should another request have changed the data meanwhile, f is called again, with what is
-// stored: several times if need be, and by whichever goroutine begins the response. So f
+// stored: several times if necessary, and by whichever goroutine begins the response. So f
 // should depend on the data it is given and on values that stay as they are, and it must
 // not call Update or Save. A handler whose answer tells what is stored calls
 // [Session.Save] before it calls [Session.Read].

@@ -56,7 +56,7 @@ type Config struct {
 	SaveTimeout time.Duration
 	// Repair, if set, is asked for the data of a session whose stored data does not
 	// decode into the manager's type: it returns the JSON object that is stored instead,
-	// migrated, or {} to start anew. Its error is the answer to the request; if that is
+	// migrated, or {} to start over. Its error is the answer to the request; if that is
 	// [sessionstore.ErrEnded], the session is revoked. It may be asked
 	// several times about the same data. Nil means that such a session fails
 	// with a [DataError]; in cookies its request is that of a visitor without a session, as with

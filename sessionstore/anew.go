@@ -16,7 +16,7 @@ import (
 const anewTime = `GREATEST("lost"."at", ` + tokensMade + `)`
 
 // Those of the sessions are revoked that the database has, and has as live: it may be
-// somebody else who has revoked the others anew.
+// somebody else who has revoked the others again.
 const revokeAnewQuery = `
 WITH "lost" ("id", "at", "reason", "by") AS MATERIALIZED (
   SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[])
@@ -45,7 +45,7 @@ func revokeAnew(ctx context.Context, conn *pgx.Conn, sessions []revocations.Ende
 		return err
 	})
 	if err != nil {
-		return 0, sessionerr.Unavailable("revoke sessions anew", err)
+		return 0, sessionerr.Unavailable("revoke sessions again", err)
 	}
 	return n, nil
 }

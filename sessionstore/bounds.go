@@ -45,7 +45,7 @@ func (b Bounds) check() error {
 		}
 	}
 	if b.Max.AccessToken > MaxAccessTokenTTL {
-		return fmt.Errorf("sessionstore: the most for access_token_ttl, %v, must be %v or less", b.Max.AccessToken, MaxAccessTokenTTL)
+		return fmt.Errorf("sessionstore: the maximum of access_token_ttl, %v, must be %v or less", b.Max.AccessToken, MaxAccessTokenTTL)
 	}
 	return nil
 }

@@ -49,7 +49,7 @@ func newCore(keys *tokens.KeyRing, cfg Config) (core, error) {
 // Nothing but a Core changes it.
 type Pair = refresh.Pair
 
-// Decision is what a refresh token does: its Outcome, and in Next the pair as it is to be
+// Decision is what a refresh token does: its Outcome, and in Next the pair that must be
 // kept and answered.
 type Decision = refresh.Decision
 
@@ -91,7 +91,7 @@ func (c *Core) VerifyAccess(token string) (tokens.Claims, error) {
 }
 
 // CheckAccess is the verdict about an access token whose claims have been verified: see
-// [Store.GetWith]. isFirstUse tells that the pair's ConfirmedAt is to be set, unless the pair
+// [Store.GetWith]. isFirstUse tells that the pair's ConfirmedAt must be set, unless the pair
 // is another one by then.
 func (c *Core) CheckAccess(claims tokens.Claims, p Pair, now time.Time, options GetOptions) (isFirstUse bool, err error) {
 	r := reading{
@@ -140,9 +140,9 @@ func (c *Core) Present(ctx context.Context, refreshToken string, options Refresh
 	return Presented{t}, err
 }
 
-// Exchange decides about a refresh token. Of the decision Next is to be kept, before the tokens
-// are given to anybody; where the error is a [ReuseError], the session is to be revoked. With
-// any other error nothing is to be changed.
+// Exchange decides about a refresh token. The decision's Next must be stored, before the tokens
+// are given to anybody; where the error is a [ReuseError], the session must be revoked. With
+// any other error nothing may be changed.
 func (c *Core) Exchange(p Pair, presented Presented, now time.Time) (Decision, error) {
 	t := presented.t
 	if c.core.isOthers(p, t.clientID) {

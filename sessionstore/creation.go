@@ -88,7 +88,7 @@ func (s *core) checkParams(params CreateParams) (checkedParams, error) {
 	return checkedParams{params: params, content: content, claims: claims}, nil
 }
 
-// creation is a session that is to be made, and the times that the database gave it.
+// creation is a session to create, and the times that the database gave it.
 type creation struct {
 	session   Session
 	stored    []byte // the session's data as the database gets it

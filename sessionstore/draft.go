@@ -64,7 +64,7 @@ func (r Request) CheckReplaced(old Session, p Pair, now time.Time) error {
 	return nil
 }
 
-// Draft is a session that is to be kept, with its pair.
+// Draft is a session to store, with its pair.
 type Draft struct {
 	Session Session
 	Pair    Pair

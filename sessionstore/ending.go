@@ -91,7 +91,7 @@ func causeOf(given []Cause, byDefault Reason) (Cause, error) {
 	}
 	c.Reason = cmp.Or(c.Reason, byDefault)
 	if !slices.Contains(givenReasons, c.Reason) {
-		return c, argumentError("reason", "%q is none that a caller may give", c.Reason)
+		return c, argumentError("reason", "%q is not one that a caller may give", c.Reason)
 	}
 	c.By = cutText(c.By, maxEndedByBytes) // nobody stays signed in for a long name
 	return c, nil

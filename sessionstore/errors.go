@@ -39,11 +39,11 @@ var (
 
 	// ErrScope says that a refresh asks for more than the session's scope. Nothing has
 	// changed.
-	ErrScope = errors.New("the scope is more than the session has")
+	ErrScope = errors.New("the scope exceeds the session's")
 
-	// ErrResource says that a refresh asks for a resource that is none of the session's
+	// ErrResource says that a refresh asks for a resource that is not one of the session's
 	// audiences. Nothing has changed.
-	ErrResource = errors.New("the resource is none of the session's audiences")
+	ErrResource = errors.New("the resource is not one of the session's audiences")
 
 	// ErrOtherClient says that a refresh token was issued to another client than the one
 	// that presents it (RFC 6749 §5.2). Nothing has changed.

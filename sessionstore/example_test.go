@@ -60,7 +60,7 @@ func Example() {
 	fmt.Println("ended:", errors.Is(err, sessionstore.ErrEnded))
 	// Output:
 	// ann has {"theme": "dark"}
-	// a second writer: the session data was changed meanwhile
+	// a second writer: the session data has changed in the meantime
 	// refresh: rotated
 	// ended: true
 }

@@ -104,10 +104,10 @@ func (s *Store) Find(ctx context.Context, params FindParams) (_ Page, err error)
 
 func (p FindParams) check() error {
 	if p.Any && p.Ended {
-		return argumentError("any", "does not go with ended")
+		return argumentError("any", "cannot be combined with ended")
 	}
 	if !p.Ended && !p.Since.IsZero() {
-		return argumentError("since", "is for sessions that have ended")
+		return argumentError("since", "is only for ended sessions")
 	}
 	if year := p.Since.UTC().Year(); !p.Since.IsZero() && (year < 1970 || year > 9999) {
 		return argumentError("since", "not between the years 1970 and 9999")

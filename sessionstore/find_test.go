@@ -115,13 +115,13 @@ func TestFindRefuses(t *testing.T) {
 	}
 	long := fmt.Sprintf("%0256d", 0)
 	for want, params := range map[string]sessionstore.FindParams{
-		`since: is for sessions that have ended`:     {Since: time.Now()},
-		`any: does not go with ended`:                {Any: true, Ended: true},
+		`since: is only for ended sessions`:          {Since: time.Now()},
+		`any: cannot be combined with ended`:         {Any: true, Ended: true},
 		`since: not between the years 1970 and 9999`: {Since: time.Unix(-1, 0), Ended: true},
 		`subject: longer than 255 bytes`:             {Subject: long},
 		`label: longer than 200 bytes`:               {Label: long},
 		`limit: not between 1 and 200`:               {ListParams: sessionstore.ListParams{Limit: 201}},
-		`cursor: not a cursor that this list gave`:   {ListParams: sessionstore.ListParams{Cursor: "x"}},
+		`cursor: not a cursor from this list`:        {ListParams: sessionstore.ListParams{Cursor: "x"}},
 	} {
 		if _, err := k.Find(t.Context(), params); err == nil || err.Error() != want {
 			t.Errorf("%+v: %v, not %s", params, err, want)

@@ -59,7 +59,7 @@ func (s *Store) SignSecurityEvent(e tokens.SecurityEvent) ([]byte, error) {
 // was revoked, and nothing else, so that its answers do not depend on who gives them.
 //
 // Where a failover or a restore has lost that sessions were revoked which the verifier
-// knew of, it revokes them anew.
+// knew of, it revokes them again.
 //
 // It learns the database's time besides: see [Store.Now]. Of several verifiers the
 // last one counts.

@@ -74,7 +74,7 @@ func (s *Store) List(ctx context.Context, subject string, params ListParams) (_ 
 	return s.page(ctx, FindParams{ListParams: params}, listQuery, idCursor, pgvalue.UUID(before), subject)
 }
 
-var errCursor = argumentError("cursor", "not a cursor that this list gave")
+var errCursor = argumentError("cursor", "not a cursor from this list")
 
 func formatCursor(id uuid.UUID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 

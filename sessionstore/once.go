@@ -150,7 +150,7 @@ WHERE s."creationKey" = $1 AND ($2::interval IS NULL OR s."createdAt" > now() - 
 
 // createdBefore returns the session that has the creation's key, with its present
 // pair. That is the first one unless somebody has refreshed it, and so has had an answer.
-// A replacement is known by the session that it replaces for a while only, and of no
+// A replacement is known by the session that it replaces only for a while, and of no
 // other request is there anything to tell.
 func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, error) {
 	fail := func(err error) (Session, TokenPair, error) { return Session{}, TokenPair{}, err }

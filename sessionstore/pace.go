@@ -9,8 +9,8 @@ import (
 // work: it leaves nine tenths of the time to everybody else.
 const restsFor = 9
 
-// pace lets a store do one large piece of work at a time, for whomever, and rest after
-// it. What hardly anybody has so much of goes through it: each user's first batch does not.
+// pace lets a store do one large piece of work at a time, whoever asked for it, and rest after
+// it. Only unusually large requests go through it: each user's first batch does not.
 type pace struct {
 	busy  chan struct{} // has room for the one that works
 	ready time.Time     // when the rest after the last one is over

@@ -93,7 +93,7 @@ func (c Config) checkPairLifetimes(l Lifetimes) error {
 // room is how long a context may be beside the claims: see [tokens.JoinClaims].
 func (w wanted) room() int { return tokens.MaxCustomBytes - len("\n") - len(w.claims) }
 
-// of gives the pair what is wanted.
+// of gives the pair the wanted properties.
 func (w wanted) of(p refresh.Pair) (refresh.Pair, error) {
 	p.Lifetimes = w.lifetimes.Or(p.Lifetimes)
 	if w.claims == "" {

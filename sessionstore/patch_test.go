@@ -35,7 +35,7 @@ func TestPatchLifetimes(t *testing.T) {
 	session, first := k.create(t, sessionstore.CreateParams{})
 	k.age(t, session.ID, time.Minute)
 
-	// The end counts from now, and the idle timeout begins anew.
+	// The end counts from now, and the idle timeout starts over.
 	got := k.patch(t, session.ID, sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{Session: 2 * time.Hour}})
 	nearly(t, "the end", got.ExpiresAt, 2*time.Hour)
 	second := k.refresh(t, first.RefreshToken, sessionstore.Rotated)

@@ -56,7 +56,7 @@ const best = `ORDER BY r."revokedAt" IS NOT NULL, r."expiresAt" DESC LIMIT 1`
 type statements struct {
 	pool  isolation.Pool
 	rules refresh.Rules
-	// What is to be known of clients, as arguments: see [Config.lookup].
+	// What to read of clients, as arguments: see [Config.lookup].
 	firstClient, clients any
 	// And of the rules.
 	accessTTL, refreshTTL, grace any
@@ -96,7 +96,7 @@ JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND r."id" = $2 AND ` + primary.Only
 
 // getTogetherQuery is the same for several. Each array is a subquery's, so that the
-// planner takes every number of them for the same and need not plan anew.
+// planner takes every number of them for the same and need not plan again.
 const getTogetherQuery = `
 SELECT ` + getColumns + `, a."n", ` + worked + `
 FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) WITH ORDINALITY AS a("session", "id", "n")

@@ -47,7 +47,7 @@ type Replaced struct {
 // cases, since what is read has to pass through this program. A caller who has read the
 // session can spare it, with Checksum and what params then need:
 //
-//   - The data goes along and is sealed: it is sealed anew, for the new session. With Data it
+//   - The data goes along and is sealed: it is resealed, for the new session. With Data it
 //     is one round trip.
 //   - [Config].LifetimesFor, or [Config].ClaimsFor for params without Claims, has to be asked
 //     about what the new session gets of the old one. With Subject, Data and Client.Label
@@ -199,7 +199,7 @@ func (s *Store) inherit(ctx context.Context, asked checkedParams, was replaced) 
 	case pgvalue.IsNoRows(err), err == nil && !isLive:
 		return fail(ErrNotReplaceable)
 	case err != nil:
-		return fail(sessionerr.Unavailable("read a session that is to be replaced", err))
+		return fail(sessionerr.Unavailable("read the session to replace", err))
 	case hasExpired:
 		return fail(errReplacesExpired)
 	}

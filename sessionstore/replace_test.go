@@ -362,7 +362,7 @@ func TestReplaceSealed(t *testing.T) {
 	}
 }
 
-// Data is compared with what was read, also where it was sealed anew since.
+// Data is compared with what was read, also where it was resealed since.
 func TestReplaceVersion(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)

@@ -28,7 +28,7 @@ const (
 	resealTimeout = `SET LOCAL statement_timeout = '30s'`
 )
 
-// Reseal says how session data that is stored is sealed anew.
+// Reseal says how session data that is stored is resealed.
 type Reseal struct {
 	// Unseal takes seals away instead, with the keys of the store's Sealer.
 	Unseal bool
@@ -40,7 +40,7 @@ type Reseal struct {
 type Resealed struct {
 	// Rows is how many were looked at.
 	Rows int64
-	// Written is how many were sealed anew, or unsealed.
+	// Written is how many were resealed, or unsealed.
 	Written int64
 	// Changed is how many somebody else wrote meanwhile, or removed. They were left
 	// as they are: whatever writes data seals it.
@@ -54,7 +54,7 @@ type Resealed struct {
 const isSealedData = `(jsonb_typeof("data") = 'string' AND starts_with("data" #>> '{}', '` + sealedPrefix + `'))`
 
 // Data that is as it should be stays where it is. $3 is what sealed data begins
-// with, or empty where it is to be unsealed.
+// with, or empty to unseal it.
 const readSealedQuery = `
 SELECT "id", "checksum", CASE
   WHEN jsonb_typeof("data") <> 'string' AND $3::text = '' THEN NULL
@@ -118,7 +118,7 @@ func (s *Store) Reseal(ctx context.Context, params Reseal) (Resealed, error) {
 	}
 }
 
-// sealedRow is a session's data as it is stored, and as it is to be.
+// sealedRow is a session's data as it is stored, and as it will be.
 type sealedRow struct {
 	id       uuid.UUID
 	was      string // the checksum
@@ -134,14 +134,14 @@ func (s *Store) readSealed(ctx context.Context, after uuid.UUID, unseal bool) ([
 	}
 	rows, err := s.pool.Query(ctx, readSealedQuery, pgvalue.UUID(after), resealBatch, prefix)
 	if err != nil {
-		return nil, sessionerr.Unavailable("seal data anew", err)
+		return nil, sessionerr.Unavailable("reseal data", err)
 	}
 	batch, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (r sealedRow, err error) {
 		err = row.Scan((*[16]byte)(&r.id), &r.was, &r.stored)
 		return r, err
 	})
 	if err != nil {
-		return nil, sessionerr.Unavailable("seal data anew", err)
+		return nil, sessionerr.Unavailable("reseal data", err)
 	}
 	return batch, nil
 }
@@ -178,14 +178,14 @@ func (s *Store) resealRows(ctx context.Context, batch []sealedRow, unseal bool, 
 		return nil
 	})
 	if err := s.pool.SendBatch(ctx, statements).Close(); err != nil {
-		return false, sessionerr.Unavailable("seal data anew", err)
+		return false, sessionerr.Unavailable("reseal data", err)
 	}
 	done.Written += written
 	done.Changed += int64(len(ids)) - written
 	return true, nil
 }
 
-// resealed fills in what a row is to be. The error is a [SealedError] if its data
+// resealed fills in the row's new values. The error is a [SealedError] if its data
 // cannot be opened.
 func (s *Store) resealed(r *sealedRow, unseal bool) error {
 	data, err := s.data.open(r.id, r.stored)

@@ -632,7 +632,7 @@ func TestRevocationByHand(t *testing.T) {
 		t.Errorf("refresh: %v", err)
 	}
 
-	// A revocation that an earlier schema let somebody take back is noted anew.
+	// A revocation that an earlier schema let somebody take back is noted again.
 	if err := pgx.BeginFunc(t.Context(), k.pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), `SET LOCAL session_replication_role = replica`)
 		if err == nil {

@@ -83,7 +83,7 @@ RETURNING ` + rotatedColumns
 // session, and no order of locks has to be kept. Of two who present the same token,
 // n tells which one is answered; the other finds it rotated. The array of ids is a
 // subquery's, so that the planner takes every number of them for the same and need
-// not plan anew; the others are read by its numbers, which costs less than to unnest
+// not plan again; the others are read by its numbers, which costs less than to unnest
 // each.
 const (
 	rotateTogetherQuery = rotateTogetherStart + asEver + rotateFree +

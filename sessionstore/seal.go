@@ -58,7 +58,7 @@ func (e *SealedError) Unwrap() error { return e.Reason }
 
 var (
 	errNoSealer  = errors.New("no key to open session data is configured")
-	errNotSealed = errors.New("it is not in the form that sealed data has")
+	errNotSealed = errors.New("it does not have the form of sealed data")
 	errPlain     = errors.New("it is not sealed, and only sealed data is accepted")
 )
 
@@ -120,7 +120,7 @@ func canonicalForm(data []byte) ([]byte, error) {
 type sealing struct {
 	Sealer
 	only bool // data that is not sealed is refused
-	// plain counts the data that was read although it is not sealed; nil: nobody asks.
+	// plain counts the data that was read although it is not sealed; nil: not counted.
 	plain *atomic.Int64
 }
 
@@ -190,7 +190,7 @@ func (s sealing) open(session uuid.UUID, stored []byte) ([]byte, error) {
 
 // wasRead tells whether stored data is what the caller has read, though it has
 // another checksum now: the same content has one under each key, and another one
-// where it is not sealed. So sealing data anew is a conflict for nobody. The error
+// where it is not sealed. So resealing data is a conflict for nobody. The error
 // is a [SealedError]: then nobody can tell.
 func (s sealing) wasRead(session uuid.UUID, checksum string, stored []byte) (bool, error) {
 	if s.Sealer == nil {

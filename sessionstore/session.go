@@ -28,7 +28,7 @@ type Session struct {
 	// Data is the session's JSON object, with the numbers as they were
 	// written. It is nil in lists.
 	Data []byte
-	// Checksum identifies the data's content: [Store.Update] wants it. It is
+	// Checksum identifies the data's content: [Store.Update] requires it. It is
 	// empty in lists.
 	Checksum string
 	// Claims are the session's own claims, a JSON object in the form of

@@ -49,7 +49,7 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 	w := &answered.Of
 	for err == nil && !w.written {
 		// Somebody has the session locked, or has since written the data that the caller
-		// had read, or it was sealed anew: none of these is a conflict.
+		// had read, or it was resealed: none of these is a conflict.
 		if w.checksum, err = s.version(ctx, id, w.checksum); err != nil {
 			return "", err
 		}
@@ -74,7 +74,7 @@ func (s *Store) CheckVersion(ctx context.Context, id uuid.UUID, checksum string)
 }
 
 // version returns the checksum that the data has now, which was read with another one
-// if it was sealed anew since.
+// if it was resealed since.
 func (s *Store) version(ctx context.Context, id uuid.UUID, checksum string) (current string, err error) {
 	var data []byte
 	var isLive bool

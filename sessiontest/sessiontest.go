@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Harness is a store that is to be tested, with what the suite has to know of it. The store
+// Harness is the store under test, with what the suite must know about it. The store
 // takes any lifetimes that package sessionstore does without bounds, and any number of sessions
 // of a subject.
 type Harness struct {

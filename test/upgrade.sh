@@ -202,7 +202,7 @@ change "/v1/sessions/$id/claims" '{"role":"editor"}'
 refresh 'a session of the earlier program does not refresh once it has claims'
 says '.role == "editor"' 'a session of the earlier program does not tell its claims'
 create '{"subject":"bob","replaces":"'"$guest"'","claims":{"role":"viewer"},"auth_time":1767225600,"acr":"gold","amr":["pwd"],"act":{"sub":"support-7"}}'
-jq -e '.session.data == {cart: [1]}' <<<"$made" >/dev/null || fail 'a session that replaces one of the earlier program has not its data'
+jq -e '.session.data == {cart: [1]}' <<<"$made" >/dev/null || fail 'a session that replaces one of the earlier program lacks its data'
 acted=$(jq -er .refresh_token <<<"$made")
 stop
 

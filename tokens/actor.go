@@ -20,7 +20,7 @@ type Actor struct {
 	Subject string `json:"sub"`
 	// Issuer is who knows that subject, up to 255 bytes; empty for the tokens' own issuer.
 	Issuer string `json:"iss,omitzero"`
-	// Actor is who acted before, and handed on. No decision about access is to be made
+	// Actor is who acted before, and handed on. No decision about access may be made
 	// by it. There may be 4 actors in all, which take up to 1024 bytes as JSON.
 	Actor *Actor `json:"act,omitzero"`
 }

@@ -37,7 +37,7 @@ var algorithms = []algorithm{
 	{jwt.SigningMethodHS256, splitHMAC, generateHMAC},
 }
 
-// strictPS256 takes no salt but the one that RFC 7518 §3.5 wants, which is as long
+// strictPS256 takes no salt but the one that RFC 7518 §3.5 requires, which is as long
 // as the hash. The library's own PS256 signs with it, and verifies with any.
 var strictPS256 = &jwt.SigningMethodRSAPSS{
 	SigningMethodRSA: jwt.SigningMethodPS256.SigningMethodRSA,

@@ -140,7 +140,7 @@ type presentedCompas struct {
 	claims CompasClaims
 }
 
-// UnmarshalJSON refuses a member that is there twice. Others than ours are
+// UnmarshalJSON refuses a duplicate member. Members other than ours are
 // ignored, as Compas does.
 func (p *presentedCompas) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &p.wire); err != nil {

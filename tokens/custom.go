@@ -53,8 +53,8 @@ func customError(pointer jsontext.Pointer, format string, args ...any) error {
 // A claim cannot pass for one of ours, with any parser: a name is refused that is one
 // of [ReservedClaims] in other letters, or but for hyphens and underscores. So is one that
 // passes for scope, which says more than the token's answer and a refresh know of, and so are
-// __proto__, whose members a script that copies claims may take for claims, and a member
-// that is there twice. Any other names that differ in their letters are those of different
+// __proto__, whose members a script that copies claims may take for claims, and a
+// duplicate member. Any other names that differ in their letters are those of different
 // claims (RFC 7519 §4). A number must be within the range of 64 bits of floating point: many
 // parsers refuse a whole token for one that is not.
 func CustomClaims(text []byte) (string, error) {

@@ -30,7 +30,7 @@ var (
 
 	// ErrWrongType says that a token of ours was used in the other one's
 	// place: a refresh token as an access token, or the reverse.
-	ErrWrongType = fmt.Errorf("%w: another type of token is wanted here", ErrInvalid)
+	ErrWrongType = fmt.Errorf("%w: the wrong type of token", ErrInvalid)
 
 	// ErrTooLarge says that a token was refused unread for its length.
 	ErrTooLarge = fmt.Errorf("%w: longer than %d bytes", ErrInvalid, MaxTokenBytes)

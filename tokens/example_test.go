@@ -47,6 +47,6 @@ func Example() {
 	fmt.Println(token)
 	// Output:
 	// ann <nil>
-	// token is not valid: another type of token is wanted here
+	// token is not valid: the wrong type of token
 	// [redacted]
 }

@@ -16,7 +16,7 @@ var ErrNotPublic = errors.New("the signing key has no public part")
 
 // SignIntrospection returns the signed answer to an introspection (RFC 9701 §5):
 // a JWT for the caller who asked, which has the answer's JSON as its claim
-// token_introspection. It says who signed it and when; as the RFC wants, it has
+// token_introspection. It says who signed it and when; as the RFC requires, it has
 // neither sub nor exp of its own, so that it is not taken for a token. It returns
 // [ErrNotPublic] where the signing key is an HMAC key.
 func (s *Signer) SignIntrospection(caller string, answer []byte) ([]byte, error) {

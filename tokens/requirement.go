@@ -34,7 +34,7 @@ func (r Requirement) Validate() error {
 // ErrAuthentication says that a token is valid, but that its user has to authenticate
 // in another way, or again: insufficient_user_authentication of RFC 9470. See
 // [AuthenticationError].
-var ErrAuthentication = errors.New("the user has to authenticate anew")
+var ErrAuthentication = errors.New("the user must authenticate again")
 
 // AuthenticationError is the [ErrAuthentication] that tells what is required.
 type AuthenticationError struct {

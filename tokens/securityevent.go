@@ -29,7 +29,7 @@ type SecurityEvent struct {
 	Details any
 }
 
-// wireSecurityEvent has neither sub nor exp, as the Shared Signals Framework wants, so that
+// wireSecurityEvent has neither sub nor exp, as the Shared Signals Framework requires, so that
 // the token is not taken for another one.
 type wireSecurityEvent struct {
 	Issuer      string         `json:"iss"`

@@ -27,7 +27,7 @@ func NewSigner(ring *KeyRing, cfg Config) (*Signer, error) {
 		return nil, err
 	}
 	if ring.signing == nil {
-		return nil, errors.New("tokens: no key of the ring has a private part to sign with")
+		return nil, errors.New("tokens: no key of the ring has a private part for signing")
 	}
 	return &Signer{cfg: cfg, kind: map[Type]signedKind{
 		AccessToken:  {ring.signing.access, commonClaims(cfg.Issuer, cfg.Audience, cfg.ClientID)},

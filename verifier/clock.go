@@ -40,14 +40,14 @@ type Clock struct {
 func (c Clock) Err() error {
 	switch {
 	case c.Age > maxClockSilence:
-		return fmt.Errorf("the database has not told its time for %v: up to %v would do", c.Age.Round(time.Second), maxClockSilence)
+		return fmt.Errorf("the database has not reported its time for %v; the limit is %v", c.Age.Round(time.Second), maxClockSilence)
 	case c.Uncertainty > maxClockUncertainty:
-		return fmt.Errorf("the database's time is known to within %v only: up to %v would do", c.Uncertainty.Round(time.Millisecond), maxClockUncertainty)
+		return fmt.Errorf("the database's time is known only to within %v; the limit is %v", c.Uncertainty.Round(time.Millisecond), maxClockUncertainty)
 	}
 	return nil
 }
 
-var errNoClock = errors.New("the database has not told its time yet")
+var errNoClock = errors.New("the database has not reported its time yet")
 
 // databaseClock is the database's clock, as far as a set or somebody else has been
 // told its time.

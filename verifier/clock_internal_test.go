@@ -23,7 +23,7 @@ func TestClockUntilItIsTold(t *testing.T) {
 }
 
 // A clock that is corrected costs nothing; one that is set back further has the set
-// loaded anew.
+// loaded again.
 func TestClockThatIsSetBack(t *testing.T) {
 	t.Parallel()
 	start := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}

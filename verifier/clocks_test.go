@@ -47,7 +47,7 @@ func TestClocksThatJumpAtRandom(t *testing.T) {
 				}
 			}
 			select {
-			case b.set = <-b.source.sets: // it was told to begin anew
+			case b.set = <-b.source.sets: // it was told to start over
 				asked = nil
 				b.load(b.known(now, revokedAt, revocation)...)
 			default:

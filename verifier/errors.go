@@ -11,5 +11,5 @@ var (
 
 	// ErrUnavailable says that it cannot be told whether the token is good. It
 	// says nothing about the token: answer 503, not 401.
-	ErrUnavailable = errors.New("whether the session was revoked cannot be told at the moment")
+	ErrUnavailable = errors.New("it is not known at the moment whether the session was revoked")
 )

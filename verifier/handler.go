@@ -85,7 +85,7 @@ func notProven(err error) error {
 
 // Error is the default answer to a request that is refused: 401 with the
 // challenge of RFC 6750 §3 for a token that is missing or no good, or of RFC 9470 §3
-// where its user has to authenticate anew, and 503 where
+// where its user has to authenticate again, and 503 where
 // that cannot be told, or 499 if the client has hung up meanwhile. No answer says more
 // about a token than that.
 func Error(w http.ResponseWriter, r *http.Request, err error) {

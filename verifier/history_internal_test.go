@@ -142,7 +142,7 @@ func TestMoreThanIsKept(t *testing.T) {
 				t.Errorf("%d sessions, want %d; the source was asked %d times", len(e.Sessions), test.told, f.source.asked)
 			}
 			if e.Reset {
-				t.Error("the reader had to begin anew")
+				t.Error("the reader had to start over")
 			}
 			seen := map[uuid.UUID]bool{}
 			for _, r := range e.Sessions {

@@ -91,7 +91,7 @@ func TestClockThatIsNotTrusted(t *testing.T) {
 		t.Error(err)
 	}
 	b.clocks.pass(2 * time.Second)
-	if err := b.ClockErr(); err == nil || !strings.Contains(err.Error(), "has not told its time for 1m1s") {
+	if err := b.ClockErr(); err == nil || !strings.Contains(err.Error(), "has not reported its time for 1m1s") {
 		t.Errorf("after a minute of silence: %v", err)
 	}
 	asked := b.Moment()

@@ -12,7 +12,7 @@ import (
 )
 
 // A database whose clock jumps by up to a day either way, at any time; revocations, proofs,
-// and the set that is loaded anew when it wants to: no token of a session that was revoked
+// and the set that is loaded again when it wants to: no token of a session that was revoked
 // before the last proof is taken for live as long as it has not expired to the verifier.
 func TestJumpsForgetNothing(t *testing.T) {
 	t.Parallel()

@@ -21,7 +21,7 @@ type RemoteConfig struct {
 	// Internal is the base URL of the service's internal listener, such as
 	// http://latchkey.internal:8081. Required.
 	Internal string
-	// ServiceKey is what the internal listener wants to see. Required.
+	// ServiceKey is the key for the internal listener. Required.
 	ServiceKey tokens.Secret
 	// Keys is the URL of the service's public keys. Zero means the issuer
 	// followed by /.well-known/jwks.json.

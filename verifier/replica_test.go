@@ -142,7 +142,7 @@ func TestReplicaThatIsPaused(t *testing.T) {
 							return report
 						}
 					case <-deadline:
-						t.Fatalf("waited in vain: %s", what)
+						t.Fatalf("waited timed out: %s", what)
 					}
 				}
 			}

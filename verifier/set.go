@@ -38,7 +38,7 @@ type Set struct {
 	unkept  bool
 	history history
 	failing bool
-	restart func() // has the source begin anew
+	restart func() // has the source start over
 }
 
 // knowledge is one state of the set. The table is added to while it is current.
@@ -200,7 +200,7 @@ func toSeconds(t int64) uint32 {
 	return uint32(max(0, min(t, math.MaxUint32)))
 }
 
-// restartBy sets how the source is made to begin anew.
+// restartBy sets how the source is made to start over.
 func (s *Set) restartBy(restart func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,7 +21,7 @@ type Source interface {
 type Catcher interface {
 	// Since returns the sessions that were revoked after the cursor. It returns
 	// false if the cursor's state is no more, or too long ago: the reader has to
-	// begin anew.
+	// start over.
 	Since(ctx context.Context, cursor string) ([]Revocation, bool, error)
 }
 
@@ -47,7 +47,7 @@ const Slack = time.Minute
 // Batch is what a source has found out. Several batches may make one whole: the
 // last of them has a Proof.
 type Batch struct {
-	// Reset begins the set anew: what the batches up to the next Proof do not
+	// Reset starts the set over: what the batches up to the next Proof do not
 	// have is not in it, but for revoked sessions whose time is not over. Until then
 	// the set stays as it is.
 	Reset bool

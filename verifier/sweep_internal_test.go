@@ -42,7 +42,7 @@ func TestVerdictWhileTheTableIsSwept(t *testing.T) {
 	for name, back := range map[string]func(*jumping){
 		"no":   func(*jumping) {},
 		"back": func(j *jumping) { j.jump(-24 * time.Hour) },
-		"loaded anew": func(j *jumping) {
+		"loaded again": func(j *jumping) {
 			j.set.Apply(Batch{Reset: true, Proof: Now(), Now: j.now.Add(-24 * time.Hour), Cursor: "y"})
 		},
 	} {

@@ -136,7 +136,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 	return nil
 }
 
-// follow follows the source until ctx ends, or the set has to be loaded anew.
+// follow follows the source until ctx ends, or the set has to be loaded again.
 func (v *Verifier) follow(ctx context.Context) error {
 	again, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -146,7 +146,7 @@ func (v *Verifier) follow(ctx context.Context) error {
 		return nil // whatever the source said when it was told to stop
 	}
 	if err == nil {
-		err = errors.New("the source gave up")
+		err = errors.New("the source has stopped")
 	}
 	return fmt.Errorf("verifier: %w", err)
 }

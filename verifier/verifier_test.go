@@ -173,7 +173,7 @@ func TestClockThatJumps(t *testing.T) {
 }
 
 // A wall clock that was ahead has made the set forget sessions too early. What it
-// has forgotten is not taken for live, and the set is loaded anew.
+// has forgotten is not taken for live, and the set is loaded again.
 func TestSetAfterAClockThatWasAhead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -199,10 +199,10 @@ func TestSetAfterAClockThatWasAhead(t *testing.T) {
 	select {
 	case b.set = <-b.source.sets:
 	case <-time.After(patience):
-		t.Fatal("the source was not told to begin anew")
+		t.Fatal("the source was not told to start over")
 	}
 	b.load(revocation)
-	b.want(t, "loaded anew", token, verifier.ErrRevoked)
+	b.want(t, "loaded again", token, verifier.ErrRevoked)
 }
 
 // The source's clock and this one need not agree for the set to be right: what
@@ -216,7 +216,7 @@ func TestClockThatIsBehind(t *testing.T) {
 	b.want(t, "expired where it was loaded", token, verifier.ErrUnavailable)
 }
 
-// A set that is loaded anew keeps the sessions that were revoked, whatever the source knows
+// A set that is loaded again keeps the sessions that were revoked, whatever the source knows
 // of them, until their time is over. It stays as it was until it is complete.
 func TestReset(t *testing.T) {
 	t.Parallel()

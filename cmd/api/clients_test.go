@@ -107,7 +107,7 @@ func TestClientsFileThatIsWrong(t *testing.T) {
 		`[{"client_id":" x"}]`:                      `at /0/client_id, which is " x"; it must be text`,
 		`[{"client_id":"latchkey"}]`:                `at /0/client_id, which is "latchkey" again; it must be an id`,
 		`[{"client_id":"a"},{"client_id":"a"}]`:     `at /1/client_id, which is "a" again`,
-		`[{"client_id":"a","client_id":"b"}]`:       `at /0/client_id, which is there twice`,
+		`[{"client_id":"a","client_id":"b"}]`:       `at /0/client_id, which is a duplicate`,
 		`[{"client_id":"a","audience":"x"}]`:        `at /0/audience, which no client has`,
 		`[{"client_id":"a","audiences":null}]`:      `at /0/audiences, which is null`,
 		`[{"client_id":"a","audiences":[]}]`:        `at /0/audiences, which is empty`,

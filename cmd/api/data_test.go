@@ -61,7 +61,7 @@ func TestDataKeys(t *testing.T) {
 		}
 	}
 	list(old + " XAES-256-GCM seals " + added + " XAES-256-GCM opens")
-	if r := line(nil, "data", "keys", "remove", old, "--file", file); r.code != 1 || !strings.HasSuffix(r.stderr, "the key seals: another one has to be made the primary key first\n") {
+	if r := line(nil, "data", "keys", "remove", old, "--file", file); r.code != 1 || !strings.HasSuffix(r.stderr, "the key seals data: make another one the primary key first\n") {
 		t.Errorf("removing the key that seals: %v", r)
 	}
 	mustLine(t, nil, "data", "keys", "promote", added, "--file", file)
@@ -135,11 +135,11 @@ func TestSealedData(t *testing.T) {
 	if !strings.Contains(rowsOf(t, database), note) {
 		t.Error("a dry run changed something")
 	}
-	reencrypt("sealed 1 row anew with key " + first + " KEY ROWS USE " + first + " 2 seals" + all)
+	reencrypt("resealed 1 row with key " + first + " KEY ROWS USE " + first + " 2 seals" + all)
 
 	second := generateDataKey(t, file, opensOnly)
 	mustLine(t, nil, "data", "keys", "promote", second, "--file", file)
-	reencrypt("sealed 2 rows anew with key " + second + " KEY ROWS USE " + second + " 2 seals " + first + " 0 opens" + all)
+	reencrypt("resealed 2 rows with key " + second + " KEY ROWS USE " + second + " 2 seals " + first + " 0 opens" + all)
 	if code, answer := s.session(kept); code != http.StatusServiceUnavailable {
 		t.Errorf("a replica that was not told of the new key answers %d: %s", code, answer)
 	}

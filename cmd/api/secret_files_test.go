@@ -32,7 +32,7 @@ func TestFilesWithSecrets(t *testing.T) {
 		if err := os.Chmod(file, 0o620); err != nil {
 			t.Fatal(err)
 		}
-		want := file + " has mode 0620: somebody else may write it; its owner alone may (chmod 600 " + file + ")\n"
+		want := file + " has mode 0620: other users may write it; only its owner may (chmod 600 " + file + ")\n"
 		for _, args := range commands {
 			r := api(t, configured, args...)
 			if r.code != 1 || r.stdout != "" || !strings.HasSuffix(r.stderr, want) {

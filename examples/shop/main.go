@@ -175,5 +175,5 @@ func writeTokens(w http.ResponseWriter, pair sessionstore.TokenPair) {
 
 func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client is gone: there is nobody to tell
+	_ = json.NewEncoder(w).Encode(v) // the client is gone: no error can be sent
 }

@@ -50,7 +50,7 @@ type shop struct {
 }
 
 func main() {
-	keyFile := flag.String("keys", "webshop-keys.json", "the file with the signing key, which is made if need be")
+	keyFile := flag.String("keys", "webshop-keys.json", "the file with the signing key, which is created if it does not exist")
 	flag.Parse()
 	if err := run(context.Background(), *keyFile); err != nil {
 		log.Fatal(err)

@@ -30,18 +30,18 @@ import (
 const grace = 15 * time.Second
 
 // ErrTakenOver says that somebody else has just made the pair.
-var ErrTakenOver = errors.New("the token of Compas has been exchanged")
+var ErrTakenOver = errors.New("the Compas token has been exchanged")
 
 // Presented is a refresh token whose pair is not there: one of Compas, or one of
 // ours for which the database has lost the pair together with the commit in which
 // it took the session over.
 type Presented struct {
 	Claims tokens.Claims
-	Row    uuid.UUID // of Compas; zero if the token is ours, and the row is to be found
+	Row    uuid.UUID // of Compas; zero if the token is ours, and the row must be found
 	Proven string    // the thumbprint of its bearer's key; empty for none
 	// UserAgent and IP are what is known of the bearer.
 	UserAgent, IP string
-	// Wanted gives a pair that is to be made what the program wants of it.
+	// Wanted sets what the program wants of a new pair.
 	Wanted func(refresh.Pair) (refresh.Pair, error)
 }
 

@@ -114,7 +114,7 @@ type problemPage struct{ What, Then string }
 
 func (c *Console) notFound(http.ResponseWriter, *http.Request) error { return sessionstore.ErrNotFound }
 
-// fail shows an error in words of ours. What is the operator's is no line in the log.
+// fail shows an error in our own words. An operator's mistake is not logged.
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	status, title, page := http.StatusInternalServerError, "Something went wrong", problemPage{What: "The service has logged what it was."}
 	argument, isArgument := errors.AsType[*sessionstore.ArgumentError](err)
@@ -131,7 +131,7 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 		status, title = http.StatusForbidden, "Nothing was done"
 		page.What, page.Then = "The form did not come from a page of this session: you may have signed in again in another tab.", "Load the page again."
 	case errors.Is(r.Context().Err(), context.Canceled): // the time limit is another error
-		status, title = statusClientClosedRequest, "Nobody is left to be told"
+		status, title = statusClientClosedRequest, "The client has disconnected"
 	case errors.Is(err, sessionstore.ErrUnavailable):
 		status, title = http.StatusServiceUnavailable, "The database does not answer"
 		page.What, page.Then = "Nothing is known about sessions until it does.", "Try again in a moment."

@@ -49,7 +49,7 @@ type Config struct {
 	Pool *pgxpool.Pool
 	// Service is what the page "now" tells of the service.
 	Service Service
-	// Audit, if set, records what is not told by the stores' observers.
+	// Audit, if set, records what the stores' observers do not.
 	Audit func(context.Context, audit.Event)
 	// Logger is told of refused sign-ins and of what fails. Nil means [slog.Default].
 	Logger *slog.Logger

@@ -37,7 +37,7 @@ func (c *Console) endSession(w http.ResponseWriter, r *http.Request, o operator)
 	return nil
 }
 
-// endSubject ends the sessions of a subject, but for one that is to be kept. With hundreds of thousands
+// endSubject ends the sessions of a subject, except one to keep. With hundreds of thousands
 // that takes longer than a request may: those that have ended have, and another one goes on.
 func (c *Console) endSubject(w http.ResponseWriter, r *http.Request, o operator) error {
 	keep := uuid.Nil

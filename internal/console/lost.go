@@ -12,7 +12,7 @@ import (
 // A session that nobody has ended is live, also where no key is left that its tokens verify with:
 // whoever asks why its user was signed out has to see that.
 
-// keysSince is when the oldest of today's signing keys was made; zero where nobody knows.
+// keysSince is when the oldest of today's signing keys was made; zero if unknown.
 func (c *Console) keysSince(ctx context.Context) (oldest time.Time) {
 	if c.cfg.Service.Keys == nil || c.cfg.Service.OtherKeys {
 		return time.Time{}

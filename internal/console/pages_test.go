@@ -117,7 +117,7 @@ func TestReasons(t *testing.T) {
 		b.want(200, c.want)
 		b.wantNot("End this session")
 	}
-	for column, want := range map[string]string{`"expiresAt" = now()`: "not used for too long", `"expiresAt" = now(), "sessionExpiresAt" = now()`: "its time was over"} {
+	for column, want := range map[string]string{`"expiresAt" = now()`: "not used for too long", `"expiresAt" = now(), "sessionExpiresAt" = now()`: "it reached its end"} {
 		session, _ := k.create(t, sessionstore.CreateParams{Subject: "bob"})
 		k.exec(t, `UPDATE "sessionStoreToken" SET `+column+` WHERE "session" = $1`, session.ID)
 		b.get("/console/sessions/" + session.ID.String())

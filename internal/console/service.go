@@ -57,6 +57,6 @@ type Key struct {
 	ID, Algorithm string
 	// State says what it is for: "signs", "published" before it signs, "verifies" after.
 	State string
-	// SignsFrom and VerifiesUntil are zero where nobody knows.
+	// SignsFrom and VerifiesUntil are zero if unknown.
 	SignsFrom, VerifiesUntil time.Time
 }

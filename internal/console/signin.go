@@ -13,7 +13,7 @@ import (
 
 type signInPage struct {
 	Next, Problem string
-	// Link is the code of a link that is to be used; empty for a form for keys.
+	// Link is the code of a link to use; empty for a form for keys.
 	Link string
 }
 

@@ -92,7 +92,7 @@ func sameNetwork(a, b string) bool {
 	return err == nil && network.Contains(second)
 }
 
-// moment is something that happened, in words for whoever has not read the protocol.
+// moment is something that happened, in words for readers who do not know the protocol.
 type moment struct {
 	At     time.Time
 	Text   string

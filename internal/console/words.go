@@ -174,7 +174,7 @@ func reasonOf(e sessionstore.Ending) ending {
 	case sessionstore.ReasonIdle:
 		return ending{Text: "Expired: it was not used for too long", Kind: "expired"}
 	case sessionstore.ReasonExpired:
-		return ending{Text: "Expired: its time was over", Kind: "expired"}
+		return ending{Text: "Expired: it reached its end", Kind: "expired"}
 	case sessionstore.ReasonNotRecorded:
 		return ending{Text: "Ended; why was not recorded"}
 	default: // of a newer release
@@ -189,7 +189,7 @@ var endedBy = map[sessionstore.Reason]string{
 	sessionstore.ReasonGlobalRevocation: "by an identity provider", sessionstore.ReasonOperator: "by an operator",
 	sessionstore.ReasonAllSignedOut: "everybody was signed out", sessionstore.ReasonLimit: "made room for a newer one",
 	sessionstore.ReasonReplaced: "renewed", sessionstore.ReasonTheft: "theft", sessionstore.ReasonMaxAge: "too old",
-	sessionstore.ReasonIdle: "not used for too long", sessionstore.ReasonExpired: "its time was over", sessionstore.ReasonNotRecorded: "nobody said why",
+	sessionstore.ReasonIdle: "not used for too long", sessionstore.ReasonExpired: "it reached its end", sessionstore.ReasonNotRecorded: "no reason was given",
 }
 
 // refusedAs are the charts' names for why refresh tokens were refused.

@@ -57,7 +57,7 @@ RETURNING "id"`
 // resentTogether bounds a transaction.
 const resentTogether = 1000
 
-// Dead returns dead deliveries, the last made first, so many at the most.
+// Dead returns dead deliveries, newest first, at most as many as asked for.
 func (q Queue) Dead(ctx context.Context, params DeadParams, most int) ([]Dead, error) {
 	var dead []Dead
 	err := q.db.Read(ctx, func(rows pgx.Rows) (err error) {

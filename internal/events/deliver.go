@@ -155,12 +155,12 @@ func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 		r.observer.Attempted(e.Name, err, err != nil && last)
 	}
 	if err != nil && last {
-		r.log.ErrorContext(ctx, "an event could not be delivered for a day: it is kept with the dead ones", "endpoint", e.Name, "event", d.event, "type", d.kind, "error", err)
+		r.log.ErrorContext(ctx, "an event could not be delivered for a day: it is kept as a dead delivery", "endpoint", e.Name, "event", d.event, "type", d.kind, "error", err)
 	}
 	finish, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishTimeout)
 	defer cancel()
 	if _, err := r.db.Exec(finish, query, args...); err != nil {
-		r.log.WarnContext(ctx, "cannot record the outcome of a delivery: it is repeated", "endpoint", e.Name, "event", d.event, "error", err)
+		r.log.WarnContext(ctx, "the outcome of a delivery cannot be recorded: the delivery is repeated", "endpoint", e.Name, "event", d.event, "error", err)
 	}
 	e.wake() // the session's next one may be due
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
-// Queue is what is to be delivered, to look at.
+// Queue describes the pending deliveries.
 type Queue struct{ db isolation.Pool }
 
 // NewQueue returns the queue in the database that the pool leads to.
@@ -28,7 +28,7 @@ type Status struct {
 // EndpointStatus is how far those to one endpoint are.
 type EndpointStatus struct {
 	Name string
-	// Waiting is how many are to be delivered, Oldest how long the first of them has waited.
+	// Waiting is how many are pending, Oldest how long the first of them has waited.
 	Waiting int64
 	Oldest  time.Duration
 	// Dead is how many are not tried again.
@@ -67,7 +67,7 @@ func (q Queue) Status(ctx context.Context) (Status, error) {
 		return nil
 	})
 	if err != nil {
-		return Status{}, fmt.Errorf("look at the deliveries of events: %w", err)
+		return Status{}, fmt.Errorf("read the deliveries of events: %w", err)
 	}
 	return status, nil
 }

@@ -122,7 +122,7 @@ func (k kit) await(tb testing.TB, question string) {
 			return
 		}
 		if time.Now().After(deadline) {
-			tb.Fatalf("in vain: %s", question)
+			tb.Fatalf("timed out: %s", question)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// MaxCalls is how many calls a statement has at the most.
+// MaxCalls is the largest number of calls in a statement.
 const MaxCalls = 128
 
 // Queue is the calls of one kind that are under way, and those that wait. A call that comes
@@ -97,7 +97,7 @@ func (q *Queue[T]) enter(c *Call[T]) ([]*Call[T], error) {
 		if q.leave(c) {
 			return nil, c.ctx.Err()
 		}
-		return <-c.turn, nil // it has been taken along: this is a matter of one statement
+		return <-c.turn, nil // another call's statement includes it: the answer is at most one statement away
 	}
 }
 
@@ -224,7 +224,7 @@ func lastOf[T any](all []*Call[T]) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, last)
 }
 
-// nothing is to be cancelled.
+// nothing can be cancelled.
 func nothing() {}
 
 // Hold keeps statements from being sent until release, and Waiting tells how many calls

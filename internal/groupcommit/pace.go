@@ -11,7 +11,7 @@ import "time"
 //
 // Only work counts. While a statement is on its way, or its commit waits for the disk, the
 // server can work for another, and will commit both at once. Where a commit is quick, a
-// statement has mostly ended by then. Where the server is overloaded, be it by others, each
+// statement has mostly ended by then. Where the server is overloaded, even by others, each
 // statement takes it longer, so fewer are sent, of more calls.
 type pace struct {
 	// each is how long the server says that it works for one call: a running estimate,

@@ -20,7 +20,7 @@ type Pool struct{ *pgxpool.Pool }
 
 var readCommitted = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
 
-// Begin implements what [pgx.BeginFunc] wants.
+// Begin implements what [pgx.BeginFunc] requires.
 func (p Pool) Begin(ctx context.Context) (pgx.Tx, error) { return p.BeginTx(ctx, readCommitted) }
 
 // SendBatch is [pgxpool.Pool.SendBatch] for a batch that is one transaction. An error

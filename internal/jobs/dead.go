@@ -11,7 +11,7 @@ import (
 )
 
 // ErrNotDead says that there is no job with the id that was given up.
-var ErrNotDead = errors.New("no job that was given up")
+var ErrNotDead = errors.New("no such dead job")
 
 // deadLimit is how many [Runner.Dead] and [Runner.Running] return.
 const deadLimit = 100
@@ -35,13 +35,13 @@ type Running struct {
 	By string
 }
 
-// Running returns the jobs that run on any replica, the last begun first, a hundred at the most.
+// Running returns the jobs that run on any replica, newest first, at most a hundred.
 // One whose replica was killed is among them until another one takes it over.
 func (r *Runner) Running(ctx context.Context) ([]Running, error) {
 	list, err := r.client.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateRunning).
 		OrderBy(river.JobListOrderByTime, river.SortOrderDesc).First(deadLimit))
 	if err != nil {
-		return nil, fmt.Errorf("jobs: list those that run: %w", err)
+		return nil, fmt.Errorf("jobs: list running jobs: %w", err)
 	}
 	running := make([]Running, len(list.Jobs))
 	for i, job := range list.Jobs {
@@ -56,12 +56,12 @@ func (r *Runner) Running(ctx context.Context) ([]Running, error) {
 	return running, nil
 }
 
-// Dead returns the jobs that were given up, the last first, a hundred at the most.
+// Dead returns the jobs that were given up, newest first, at most a hundred.
 func (r *Runner) Dead(ctx context.Context) ([]Dead, error) {
 	list, err := r.client.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateDiscarded).
 		OrderBy(river.JobListOrderByFinalizedAt, river.SortOrderDesc).First(deadLimit))
 	if err != nil {
-		return nil, fmt.Errorf("jobs: list those that were given up: %w", err)
+		return nil, fmt.Errorf("jobs: list dead jobs: %w", err)
 	}
 	dead := make([]Dead, len(list.Jobs))
 	for i, job := range list.Jobs {

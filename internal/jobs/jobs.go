@@ -106,7 +106,7 @@ func New(cfg Config) (*Runner, error) {
 		return nil, errors.New("jobs: Pool, Logger and Sessions are required")
 	}
 	if cfg.CleanupInterval != 0 && cfg.CleanupInterval < time.Second {
-		return nil, fmt.Errorf("jobs: CleanupInterval is %v, it must be 0 or from 1s on", cfg.CleanupInterval)
+		return nil, fmt.Errorf("jobs: CleanupInterval is %v, it must be 0, or 1s or more", cfg.CleanupInterval)
 	}
 	cfg.Observer = cmp.Or[Observer](cfg.Observer, nobody{})
 	webhook, err := newLeakWebhookWorker(cfg.LeakWebhook)

@@ -154,7 +154,7 @@ type leakEvent struct {
 // Work delivers the report once. The webhook-id is the report's, the same at each attempt.
 func (w *leakWebhookWorker) Work(ctx context.Context, job *river.Job[leakWebhookArgs]) error {
 	if w.secret == nil {
-		return errors.New("there is no webhook to deliver to: LATCHKEY_LEAK_WEBHOOK_URL is not set any more")
+		return errors.New("there is no webhook to deliver to: LATCHKEY_LEAK_WEBHOOK_URL is no longer set")
 	}
 	report := job.Args.Report
 	body, err := json.Marshal(leakEvent{Type: "session.leaked", Timestamp: report.DetectedAt, Data: report})

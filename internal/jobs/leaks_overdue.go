@@ -12,7 +12,7 @@ import (
 // costs a look at an index.
 const overdueInterval = 5 * time.Second
 
-// The queue writes by one replica's clock from when on a job is to be tried again, and finds out by another one's what is
+// The queue writes by one replica's clock when to retry a job, and finds out by another one's what is
 // due, or was interrupted. This goes by the database's clock alone, which noted when each attempt began: the next one is
 // overdue after the longest that one takes and the pause. One that still runs after rescueAfter has ended, whether or not
 // its replica lives.

@@ -147,7 +147,7 @@ func (k leakKit) await(what string, done func() bool) {
 	k.t.Helper()
 	for start := time.Now(); !done(); time.Sleep(20 * time.Millisecond) {
 		if time.Since(start) > patience {
-			k.t.Fatalf("waited in vain for %s; the log is\n%s", what, k.log)
+			k.t.Fatalf("timed out waiting for %s; the log is\n%s", what, k.log)
 		}
 	}
 }

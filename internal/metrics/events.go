@@ -46,7 +46,7 @@ var (
 	eventsBehindDesc = prometheus.NewDesc(namespace+"_events_behind_seconds",
 		"How long ago events were last read from the sessions, by any replica.", nil, nil)
 	eventsWaitingDesc = prometheus.NewDesc(namespace+"_events_waiting",
-		"Events that are to be delivered.", []string{"endpoint"}, nil)
+		"Events waiting for delivery.", []string{"endpoint"}, nil)
 	eventsOldestDesc = prometheus.NewDesc(namespace+"_events_oldest_seconds",
 		"How long the first of them has waited; 0 for none.", []string{"endpoint"}, nil)
 	eventsDeadDesc = prometheus.NewDesc(namespace+"_events_dead",

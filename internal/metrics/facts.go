@@ -23,7 +23,7 @@ type Source struct {
 	LiveSessions func(context.Context) (int64, error)
 	// LastCleanup is when clean-up last came to its end, on any replica; zero for never.
 	LastCleanup func(context.Context) (time.Time, error)
-	// OldestEnded is when, of all ended sessions that are there, the first one ended; zero for none.
+	// OldestEnded is when the first of the stored sessions ended; zero for none.
 	OldestEnded func(context.Context) (time.Time, error)
 	// CleanupInterval is how often it runs; zero for never.
 	CleanupInterval time.Duration
@@ -37,7 +37,7 @@ type Source struct {
 // SigningKey is a key, without anything of it.
 type SigningKey struct {
 	State KeyState
-	// SignsFrom is when it began to sign, or will; zero where nobody knows.
+	// SignsFrom is when it began to sign, or will; zero if unknown.
 	SignsFrom time.Time
 }
 
@@ -130,7 +130,7 @@ func renew[T any](ctx context.Context, log *slog.Logger, what string, ask func(c
 	answer, err := ask(ctx)
 	if err != nil {
 		// Requests tell of an outage louder than this.
-		log.DebugContext(ctx, "a metric was not renewed", "metric", what, "error", err)
+		log.DebugContext(ctx, "a metric could not be updated", "metric", what, "error", err)
 		return
 	}
 	*known = &answer

@@ -355,7 +355,7 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 		# HELP latchkey_events_behind_seconds How long ago events were last read from the sessions, by any replica.
 		# TYPE latchkey_events_behind_seconds gauge
 		latchkey_events_behind_seconds 1
-		# HELP latchkey_events_waiting Events that are to be delivered.
+		# HELP latchkey_events_waiting Events waiting for delivery.
 		# TYPE latchkey_events_waiting gauge
 		latchkey_events_waiting{endpoint="crm"} 3
 		latchkey_events_waiting{endpoint="idle"} 0

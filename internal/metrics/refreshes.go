@@ -3,7 +3,7 @@ package metrics
 // Refreshes returns how many refresh tokens were presented to this process, by what came of them.
 func (m *Metrics) Refreshes() map[string]int64 {
 	totals := map[string]int64{}
-	families, _ := m.registry.Gather() // a metric that is wrong is none of these
+	families, _ := m.registry.Gather() // a faulty metric is not among them
 	for _, family := range families {
 		if family.GetName() != namespace+"_refreshes_total" {
 			continue

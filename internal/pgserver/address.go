@@ -38,7 +38,7 @@ type Address struct {
 }
 
 // URL returns the libpq URL of the named database, password included: it is a secret. The database "postgres" is
-// always there. A client that connects with it proves to know the password, and wants the same proof of the server, by SCRAM:
+// always there. A client that connects with it proves to know the password, and requires the same proof from the server, by SCRAM:
 // whoever else answers there is sent nothing that is of use, and is not believed.
 func (a Address) URL(database string) string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, a.password), Path: "/" + database}
@@ -137,7 +137,7 @@ func findAddress(dir string) (Address, error) {
 	}
 	if pm.socketDir == "" {
 		if !pm.ready {
-			return Address{}, errors.New("there is no socket yet")
+			return Address{}, errors.New("the socket does not exist yet")
 		}
 		return Address{port: pm.port, loopback: true, password: password}, nil // it holds the port, and proves who it is
 	}

@@ -31,7 +31,7 @@ func openHome(ctx context.Context, dir string, a account) (string, error) {
 
 	home, err := filepath.EvalSymlinks(link)
 	if errors.Is(err, fs.ErrNotExist) {
-		// Beginning anew here would hide that a database is gone.
+		// Starting over here would hide that a database is gone.
 		return "", fmt.Errorf("pgserver: %s is a link to a folder that is gone: remove the link to begin with an empty database", link)
 	}
 	if err != nil {

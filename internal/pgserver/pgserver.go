@@ -58,7 +58,7 @@ type Config struct {
 	// data; where there are none, downloaded ones.
 	Programs Programs
 
-	// Logger is told of what takes long or goes wrong. Nil: nobody is. PostgreSQL's own log is Dir/postgres/postgres.log.
+	// Logger logs what takes long or goes wrong. Nil disables it. PostgreSQL's own log is Dir/postgres/postgres.log.
 	Logger *slog.Logger
 }
 

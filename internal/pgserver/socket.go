@@ -96,7 +96,7 @@ func (d socketDir) renewHome() error {
 	} else if errors.Is(err, fs.ErrExist) {
 		var info fs.FileInfo
 		if info, err = os.Lstat(d.home); err == nil && (!info.IsDir() || ownerOf(info) != os.Geteuid()) {
-			err = fmt.Errorf("%w: %s is somebody else's", errNotPrivate, d.home)
+			err = fmt.Errorf("%w: %s belongs to another user", errNotPrivate, d.home)
 		}
 	}
 	if err != nil {
@@ -110,7 +110,7 @@ func (d socketDir) renewHome() error {
 // them. A comma ends a name for PostgreSQL and for pgx.
 func (d socketDir) allowsSocket(ctx context.Context) error {
 	if strings.ContainsAny(d.path, ",\"\n") {
-		return fmt.Errorf("%s: there is a comma, a quotation mark or a line's end in it", d.path)
+		return fmt.Errorf("%s: it contains a comma, a quotation mark or a line break", d.path)
 	}
 	var listen net.ListenConfig
 	socket, err := listen.Listen(ctx, "unix", filepath.Join(d.path, ".s.PGSQL.65535"))

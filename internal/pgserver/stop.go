@@ -43,7 +43,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	p.signal(immediateShutdown)
 	p.signal(syscall.SIGKILL)
 
-	return fmt.Errorf("pgserver: the server was not shut down in order: %w", late)
+	return fmt.Errorf("pgserver: the server was not shut down cleanly: %w", late)
 }
 
 // Quit ends the server without writing anything, for data that is not needed any more. Unlike [Server.Kill] it leaves no

@@ -27,7 +27,7 @@ type instant time.Time
 // ScanTimestamptz implements [pgtype.TimestamptzScanner].
 func (t *instant) ScanTimestamptz(v pgtype.Timestamptz) error {
 	if v.InfinityModifier != pgtype.Finite {
-		return errors.New("a time that is infinite")
+		return errors.New("an infinite time")
 	}
 	*t = instant(v.Time)
 	return nil

@@ -20,7 +20,7 @@ const (
 
 // Listen wakes whenever the channel is notified, and whenever a notification may have been
 // missed, until ctx ends. It has a connection of its own, made as those of the pool are.
-// Its failures are nobody's concern: what is woken must look by itself now and then, since
+// Its failures do not matter: what is woken must look by itself now and then, since
 // nothing promises that a notification arrives.
 func Listen(ctx context.Context, pool *pgxpool.Pool, channel string, wake chan<- struct{}) {
 	for ctx.Err() == nil {

@@ -206,7 +206,7 @@ func Note(ctx context.Context, pool *pgxpool.Pool, cfg Config) error {
 }
 
 // Keep notes it again, now and then, until ctx ends. The first time is soon where isNoted is
-// false: what was in use for less than [Every] is to be missed, too. The first of several
+// false: what was in use for less than [Every] must be missed, too. The first of several
 // failures is told.
 func Keep(ctx context.Context, pool *pgxpool.Pool, cfg Config, isNoted bool, failed func(error)) {
 	for {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Decision is an outcome and the pair as it is to be stored and answered.
+// Decision is an outcome and the pair to store and return.
 type Decision struct {
 	Outcome Outcome
 	Theft   Theft // only where Outcome is Stolen

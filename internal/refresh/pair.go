@@ -104,7 +104,7 @@ type Pair struct {
 }
 
 // MintedAt is when the present access token was made: one is made whenever the
-// pair is handed out anew.
+// pair is issued again.
 func (p Pair) MintedAt() time.Time {
 	if p.IssuedAt.IsZero() {
 		return p.CreatedAt

@@ -124,7 +124,7 @@ func (r *Runner) forget(ctx context.Context) {
 	}
 }
 
-// List returns the replicas that run or ran in the last hour, a hundred at the most. Those that
+// List returns the replicas that run or ran in the last hour, at most a hundred. Those that
 // stopped as they should are not among them.
 func List(ctx context.Context, pool *pgxpool.Pool) ([]Replica, error) {
 	var found []Replica

@@ -30,7 +30,7 @@ func WarnOfReadable(log *slog.Logger, paths ...string) {
 
 func checkFile(path string, info fs.FileInfo) error {
 	if mode := info.Mode().Perm(); mode&othersWrite != 0 {
-		return fmt.Errorf("%s has mode %04o: %w; its owner alone may (chmod 600 %s)", path, mode, ErrWritable, path)
+		return fmt.Errorf("%s has mode %04o: %w; only its owner may (chmod 600 %s)", path, mode, ErrWritable, path)
 	}
 	status, ok := info.Sys().(*syscall.Stat_t)
 	if us := os.Geteuid(); ok && status.Uid != 0 && int(status.Uid) != us {
@@ -77,7 +77,7 @@ func checkFolders(path string) error {
 			rest = append(strings.Split(target, "/"), rest...)
 			continue
 		case mode.IsDir() && mode.Perm()&allWrite != 0 && mode&fs.ModeSticky == 0:
-			return fmt.Errorf("%s is in a folder with mode %04o: %w, by replacing it; the folder may not be one that everybody may write (chmod o-w %s)",
+			return fmt.Errorf("%s is in a folder with mode %04o: %w, by replacing it; the folder must not be writable by everybody (chmod o-w %s)",
 				path, mode.Perm(), ErrWritable, at)
 		}
 		if len(rest) == 0 {

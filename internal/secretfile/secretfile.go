@@ -17,7 +17,7 @@ import (
 
 var (
 	// ErrWritable says that somebody else may write the file.
-	ErrWritable = errors.New("somebody else may write it")
+	ErrWritable = errors.New("other users may write it")
 	// ErrNotText says that the file is not text in UTF-8, as of an editor or a shell that writes UTF-16: a secret would be
 	// another one.
 	ErrNotText = errors.New("not text in UTF-8")
@@ -35,7 +35,7 @@ func Read(path string) ([]byte, error) {
 	}
 	defer func() { _ = file.Close() }() // it was only read
 
-	// The file that is open is looked at, and not the name, behind which there may be another one by now. What a link
+	// The file that is open is looked at, and not the name, which may lead to another file by now. What a link
 	// leads to is the file: Kubernetes mounts links.
 	info, err := file.Stat()
 	if err != nil {

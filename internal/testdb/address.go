@@ -51,7 +51,7 @@ func (a *Address) URL(of *Server) string {
 	return u.String()
 }
 
-// Lead makes new connections lead to a server. Those that are there stay.
+// Lead makes new connections lead to a server. Existing ones stay.
 func (a *Address) Lead(to *Server) {
 	host := a.parse(to).Host
 	a.mu.Lock()

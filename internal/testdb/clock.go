@@ -68,7 +68,7 @@ func newClock(ctx context.Context, tb testing.TB) *Clock {
 	return c
 }
 
-// Set has the clock jump: from now on it is so far ahead of the machine's, or behind it where that is negative. It may be
+// Set makes the clock jump: it is then ahead of the machine's by the given time, or behind it if that is negative. It may be
 // called from any goroutine of the test.
 func (c *Clock) Set(ahead time.Duration) {
 	c.tb.Helper()

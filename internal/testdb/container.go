@@ -1,154 +1,155 @@
 package testdb
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"math/rand/v2"
-	"net/netip"
 	"os"
-	"slices"
-	"strconv"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
+	"syscall"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/api/types/network"
-	"github.com/moby/moby/client"
-	"github.com/testcontainers/testcontainers-go"
-	tclog "github.com/testcontainers/testcontainers-go/log"
-	"github.com/testcontainers/testcontainers-go/modules/postgres"
+	"github.com/latchkey-sessions/latchkey/internal/testdb/containers"
 )
 
-const (
-	defaultImage = "postgres:18-alpine"
-	// containerPassword is one that tests can look for in logs.
-	containerPassword = "the-password-of-a-test-database"
-
-	portTries = 5
-	pollPause = 20 * time.Millisecond
-)
-
-// boxed is a server in a container.
+// boxed is a server in a container, which a program of its own runs: see package containers.
 type boxed struct {
-	container *postgres.PostgresContainer
-	base      string
+	program *exec.Cmd
+	ended   chan struct{} // closed when the program has ended
+
+	mu      sync.Mutex // one order at a time
+	orders  io.WriteCloser
+	answers *json.Decoder
+	id, url string
 }
 
-func startContainer(ctx context.Context, settings map[string]string, more ...testcontainers.ContainerCustomizer) (server, error) {
-	image := cmp.Or(os.Getenv("TEST_POSTGRES_IMAGE"), defaultImage)
-	for try := 1; ; try++ {
-		b, err := runContainer(ctx, image, settings, more)
-		if err == nil {
-			return b, nil
-		}
-		taken := strings.Contains(err.Error(), "port is already allocated") || strings.Contains(err.Error(), "address already in use")
-		if !taken || try == portTries {
-			return nil, fmt.Errorf("container %s: %w", image, err)
-		}
-	}
-}
-
-func runContainer(ctx context.Context, image string, settings map[string]string, more []testcontainers.ContainerCustomizer) (*boxed, error) {
-	var args []string
-	for _, name := range slices.Sorted(maps.Keys(settings)) {
-		args = append(args, "-c", name+"="+settings[name])
-	}
-	// Docker chooses another port at each start, where it may choose. Below the ports that systems hand out to
-	// connections, one that is free stays free while the server is stopped.
-	port := strconv.Itoa(20000 + rand.IntN(12000))
-
-	c, err := postgres.Run(ctx, image, append([]testcontainers.ContainerCustomizer{
-		postgres.BasicWaitStrategies(),
-		postgres.WithPassword(containerPassword),
-		testcontainers.WithCmdArgs(args...),
-		testcontainers.WithConfigModifier(func(config *container.Config) {
-			config.StopSignal = "SIGINT" // as the official image has it: do not wait for clients to go
-		}),
-		testcontainers.WithHostConfigModifier(func(config *container.HostConfig) {
-			config.PortBindings = network.PortMap{
-				network.MustParsePort("5432/tcp"): {{HostIP: netip.IPv4Unspecified(), HostPort: port}},
-			}
-		}),
-		testcontainers.WithLogger(tclog.NewNoopLogger()),
-	}, more...)...)
-	b := &boxed{container: c}
-	if err == nil {
-		b.base, err = c.ConnectionString(ctx, "sslmode=disable")
-	}
-	if err == nil {
-		err = b.awaitReady(ctx)
-	}
+// startContainer starts a server in a container; a primary's id makes it a standby with a copy of that server's data.
+func startContainer(ctx context.Context, settings map[string]string, primary string) (*boxed, error) {
+	b, err := runContainers(ctx)
 	if err != nil {
-		return nil, errors.Join(err, testcontainers.TerminateContainer(c))
+		return nil, fmt.Errorf("the program that runs containers: %w", err)
 	}
+	answer, err := b.do(ctx, containers.Order{Do: containers.Start, Settings: settings, Primary: primary})
+	if err != nil {
+		return nil, errors.Join(err, b.Remove(ctx))
+	}
+	b.id, b.url = answer.ID, answer.URL
 
 	return b, nil
 }
 
+// runContainers starts the program, which go run builds when it is first needed.
+func runContainers(ctx context.Context) (*boxed, error) {
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/latchkey-sessions/latchkey")
+	list.Stderr = os.Stderr
+	root, err := list.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	program := exec.CommandContext(context.WithoutCancel(ctx), "go", "run", ".")
+	program.Dir = filepath.Join(strings.TrimSpace(string(root)), "test", "containers")
+	program.Stderr = os.Stderr
+	program.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // Ctrl-C is not meant for it: its input ends
+	orders, err := program.StdinPipe()
+	if err != nil {
+		return nil, err
+	}
+	answers, writer := io.Pipe() // unlike StdoutPipe, it may still be read while Wait runs
+	program.Stdout = writer
+	if err := program.Start(); err != nil {
+		return nil, err
+	}
+	b := &boxed{program: program, ended: make(chan struct{}), orders: orders, answers: json.NewDecoder(answers)}
+	go func() {
+		defer close(b.ended)
+		err := program.Wait()
+		if err == nil {
+			err = io.EOF
+		}
+		writer.CloseWithError(fmt.Errorf("it ended: %w", err))
+	}()
+
+	return b, nil
+}
+
+// do has the program carry out an order. If it is not done when the context ends, the program is killed.
+func (b *boxed) do(ctx context.Context, order containers.Order) (containers.Answer, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+
+	order.Patience = startPatience
+	if deadline, ok := ctx.Deadline(); ok {
+		order.Patience = time.Until(deadline)
+	}
+	defer context.AfterFunc(ctx, b.kill)()
+	var answer containers.Answer
+	if err := json.NewEncoder(b.orders).Encode(order); err != nil {
+		return containers.Answer{}, fmt.Errorf("container: %s: %w", order.Do, err)
+	}
+	if err := b.answers.Decode(&answer); err != nil {
+		return containers.Answer{}, fmt.Errorf("container: %s: %w", order.Do, err)
+	}
+	if answer.Error != "" {
+		return containers.Answer{}, errors.New(answer.Error)
+	}
+
+	return answer, nil
+}
+
+// kill ends the program with go run, which started it.
+func (b *boxed) kill() {
+	_ = syscall.Kill(-b.program.Process.Pid, syscall.SIGKILL) // it may have ended
+}
+
 func (b *boxed) URL(database string) string {
-	return withDatabase(b.base, database)
+	return withDatabase(b.url, database)
 }
 
 func (b *boxed) Start(ctx context.Context) error {
-	if err := b.container.Start(ctx); err != nil {
-		return err
-	}
-
-	return b.awaitReady(ctx)
+	_, err := b.do(ctx, containers.Order{Do: containers.Start})
+	return err
 }
 
 func (b *boxed) Stop(ctx context.Context) error {
-	return b.container.Stop(ctx, nil)
+	_, err := b.do(ctx, containers.Order{Do: containers.Stop})
+	return err
 }
 
 func (b *boxed) Kill(ctx context.Context) error {
-	docker, err := testcontainers.NewDockerClientWithOpts(ctx)
-	if err != nil {
-		return err
-	}
-	_, err = docker.ContainerKill(ctx, b.container.GetContainerID(), client.ContainerKillOptions{Signal: "KILL"})
-
-	return errors.Join(err, docker.Close())
+	_, err := b.do(ctx, containers.Order{Do: containers.Kill})
+	return err
 }
 
+// Standby copies the data from one container into another.
+func (b *boxed) Standby(ctx context.Context) (server, error) {
+	standby, err := startContainer(ctx, standbySettings(), b.id)
+	if err != nil {
+		return nil, err
+	}
+
+	return standby, nil
+}
+
+// PeerURL names the address within Docker's network: whether a container reaches the ports of its host is up to
+// firewalls, and to where the test itself runs. The address may be another one after each start.
+func (b *boxed) PeerURL(ctx context.Context) (string, error) {
+	answer, err := b.do(ctx, containers.Order{Do: containers.Peer})
+	return answer.URL, err
+}
+
+// Remove ends the program's input, whereupon it removes the container.
 func (b *boxed) Remove(ctx context.Context) error {
-	return b.container.Terminate(ctx, testcontainers.StopTimeout(0))
-}
-
-// awaitReady connects until the server answers. What it logged says nothing after the first start, and the port is
-// open before that.
-func (b *boxed) awaitReady(ctx context.Context) error {
-	for {
-		conn, err := pgx.Connect(ctx, b.base)
-		if err == nil {
-			return conn.Close(ctx)
-		}
-		if !b.container.IsRunning() {
-			return fmt.Errorf("the server ended: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(err, b.logs(ctx))
-		case <-time.After(pollPause):
-		}
+	defer context.AfterFunc(ctx, b.kill)()
+	err := b.orders.Close()
+	<-b.ended
+	if state := b.program.ProcessState; !state.Success() {
+		return errors.Join(err, fmt.Errorf("remove a container: %v", state))
 	}
-}
 
-// logs returns what the container said, as an error.
-func (b *boxed) logs(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
-	defer cancel()
-	reader, err := b.container.Logs(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = reader.Close() }() // it was only read
-	text, err := io.ReadAll(reader)
-
-	return errors.Join(err, errors.New(string(text)))
+	return err
 }

@@ -22,6 +22,9 @@ type Replicated struct {
 	tb testing.TB
 }
 
+// pollPause is how long await waits between two questions.
+const pollPause = 20 * time.Millisecond
+
 // letStandbyIn completes the access rules of PostgreSQL's image, which admit no replication from another address. The
 // programs that a server runs begin in its data folder.
 const letStandbyIn = `COPY (SELECT 'host replication all all scram-sha-256') TO PROGRAM 'cat >> pg_hba.conf'`
@@ -97,7 +100,7 @@ func (r *Replicated) Promote() {
 	r.await("the promotion", `SELECT NOT pg_is_in_recovery()`)
 }
 
-// follow tells the standby whom to repeat; "" is nobody.
+// follow sets the server that the standby replicates; "" is none.
 func (r *Replicated) follow(primary string) {
 	r.tb.Helper()
 
@@ -116,7 +119,7 @@ func (r *Replicated) await(what, question string, args ...any) {
 			return
 		}
 		if time.Now().After(deadline) {
-			r.tb.Fatalf("testdb: waited in vain for %s", what)
+			r.tb.Fatalf("testdb: timed out waiting for %s", what)
 		}
 	}
 }

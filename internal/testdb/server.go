@@ -143,7 +143,7 @@ func newServer(ctx context.Context, settings map[string]string, environment []st
 
 // startEquipped starts a container that has what the servers of the machine's own programs begin with.
 func startEquipped(ctx context.Context, settings map[string]string) (server, error) {
-	srv, err := startContainer(ctx, settings)
+	srv, err := startContainer(ctx, settings, "")
 	if err != nil {
 		return nil, err
 	}

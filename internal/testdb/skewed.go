@@ -41,15 +41,15 @@ func startByClock(ctx context.Context, clock *Clock) (server, error) {
 	return startLocal(ctx, programs, baseSettings(), clock.environment())
 }
 
-// SetClock sets the server's clock, for all its connections at once: so far ahead of the machine's, or behind it where
-// that is negative.
+// SetClock sets the server's clock, for all its connections at once, ahead of the machine's by the given time, or behind
+// it if that is negative.
 func (s *Skewed) SetClock(ahead time.Duration) {
 	s.tb.Helper()
 	s.clock.Set(ahead)
 }
 
-// FakeClock returns the environment in which a program that uses the C library sees another time than the machine's: so
-// far ahead, or behind where that is negative.
+// FakeClock returns the environment in which a program that uses the C library sees a time ahead of the machine's, or
+// behind it if that is negative.
 func FakeClock(tb testing.TB, ahead time.Duration) []string {
 	tb.Helper()
 

@@ -1,19 +1,10 @@
 package testdb
 
 import (
-	"archive/tar"
 	"context"
 	"errors"
-	"io"
-	"net/url"
 	"os"
-	"path"
 	"path/filepath"
-	"strings"
-
-	"github.com/moby/moby/client"
-	"github.com/testcontainers/testcontainers-go"
-	"github.com/testcontainers/testcontainers-go/wait"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
@@ -62,97 +53,4 @@ func (l *local) Standby(ctx context.Context) (server, error) {
 // PeerURL returns what everybody on the machine uses.
 func (l *local) PeerURL(context.Context) (string, error) {
 	return l.URL("postgres"), nil
-}
-
-// Standby copies the data from one container into another, which then starts as the image always does. Docker itself
-// copies: not every image has a cp, or its data in a volume.
-func (b *boxed) Standby(ctx context.Context) (server, error) {
-	primary, err := b.container.Inspect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var data string
-	for _, variable := range primary.Config.Env {
-		if value, found := strings.CutPrefix(variable, "PGDATA="); found {
-			data = value
-		}
-	}
-	if data == "" {
-		return nil, errors.New("the image does not say where its data is: it has no PGDATA")
-	}
-	copyData := func(ctx context.Context, standby testcontainers.Container) error {
-		return copyAsStandby(ctx, b.container.GetContainerID(), data, standby.GetContainerID())
-	}
-
-	return startContainer(ctx, standbySettings(),
-		testcontainers.WithEnv(map[string]string{"PGDATA": "/" + path.Base(data)}),
-		testcontainers.WithAdditionalLifecycleHooks(testcontainers.ContainerLifecycleHooks{
-			PostCreates: []testcontainers.ContainerHook{copyData},
-		}),
-		// It says it is ready in other words than a primary, and once.
-		testcontainers.WithWaitStrategy(wait.ForListeningPort("5432/tcp")),
-	)
-}
-
-// copyAsStandby copies the data folder into the root of another container, and makes a standby of it.
-func copyAsStandby(ctx context.Context, from, data, to string) (err error) {
-	docker, err := testcontainers.NewDockerClientWithOpts(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, docker.Close()) }()
-	source, err := docker.CopyFromContainer(ctx, from, client.CopyFromContainerOptions{SourcePath: data})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = source.Content.Close() }() // it was only read
-
-	reader, writer := io.Pipe()
-	go func() {
-		writer.CloseWithError(addStandbySignal(tar.NewWriter(writer), tar.NewReader(source.Content), path.Base(data)))
-	}()
-	_, err = docker.CopyToContainer(ctx, to, client.CopyToContainerOptions{DestinationPath: "/", Content: reader, CopyUIDGID: true})
-	_ = reader.Close() // or the writer would wait forever after an error
-
-	return err
-}
-
-// addStandbySignal passes an archive of the data folder on, with the file that makes it a standby's.
-func addStandbySignal(to *tar.Writer, from *tar.Reader, folder string) error {
-	for {
-		header, err := from.Next()
-		if errors.Is(err, io.EOF) {
-			return to.Close()
-		}
-		if err != nil {
-			return err
-		}
-		if err := to.WriteHeader(header); err != nil {
-			return err
-		}
-		if _, err := io.Copy(to, from); err != nil {
-			return err
-		}
-		if strings.TrimSuffix(header.Name, "/") != folder {
-			continue
-		}
-		signal := &tar.Header{Name: path.Join(folder, standbySignal), Mode: 0o600, Uid: header.Uid, Gid: header.Gid}
-		if err := to.WriteHeader(signal); err != nil {
-			return err
-		}
-	}
-}
-
-// PeerURL names the address within Docker's network: whether a container reaches the ports of its host is up to
-// firewalls, and to where the test itself runs. The address may be another one after each start.
-func (b *boxed) PeerURL(ctx context.Context) (string, error) {
-	u, err := url.Parse(b.base)
-	if err != nil {
-		return "", err
-	}
-	if u.Host, err = b.container.ContainerIP(ctx); err != nil {
-		return "", err
-	}
-
-	return u.String(), nil
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
@@ -18,6 +19,9 @@ import (
 
 // role makes the test binary run as a child of one of its own tests, which that test looks at from outside.
 const role = "TESTDB_TEST_ROLE"
+
+// serverIs introduces the URL of the child's database in what it prints.
+const serverIs = "the server: "
 
 func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
@@ -116,7 +120,7 @@ func TestServerComesBackWithItsData(t *testing.T) {
 // A test that panics ends its binary at once: neither cleanups nor Main come to run.
 func TestPanicLeavesNothingBehind(t *testing.T) {
 	if os.Getenv(role) == "panic" {
-		testdb.Pool(t)
+		fmt.Println(serverIs + testdb.URL(t))
 		panic("as a broken test does")
 	}
 	t.Parallel()
@@ -126,22 +130,35 @@ func TestPanicLeavesNothingBehind(t *testing.T) {
 		t.Fatal(err)
 	}
 	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPanicLeavesNothingBehind$")
-	child.Env = append(os.Environ(), role+"=panic", "TMPDIR="+temp, "TEST_POSTGRES=", "TEST_DATABASE_URL=")
+	child.Env = append(os.Environ(), role+"=panic", "TMPDIR="+temp, "TEST_DATABASE_URL=")
 	output, err := child.CombinedOutput()
 	if err == nil || !strings.Contains(string(output), "as a broken test does") {
 		t.Fatalf("the child did not panic as it should (%v): %s", err, output)
 	}
 
+	_, url, _ := strings.Cut(string(output), serverIs)
+	url, _, _ = strings.Cut(url, "\n")
+	if _, err := pgx.ParseConfig(url); err != nil || url == "" {
+		t.Fatalf("the child names no server (%v): %s", err, output)
+	}
+
 	var left []os.DirEntry
+	answers := true
 	for began := time.Now(); time.Since(began) < time.Minute; time.Sleep(20 * time.Millisecond) {
 		if left, err = os.ReadDir(temp); err != nil {
 			t.Fatal(err)
 		}
-		if len(left) == 0 {
+		conn, err := pgx.Connect(t.Context(), url)
+		if answers = err == nil; answers {
+			if err := conn.Close(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(left) == 0 && !answers {
 			return
 		}
 	}
-	t.Errorf("left behind: %v", left)
+	t.Errorf("left behind: %v; its server still answers: %t", left, answers)
 }
 
 // What cannot be had fails a test; it neither skips nor passes.

@@ -29,7 +29,7 @@ type Clock struct {
 	file *os.File
 }
 
-// NewClock returns a clock that is so far ahead of the machine's, or behind it where that is negative.
+// NewClock returns a clock that is ahead of the machine's by the given time, or behind it if that is negative.
 func NewClock(t *testing.T, ahead time.Duration) *Clock {
 	t.Helper()
 	file, err := os.Create(filepath.Join(t.TempDir(), "clock"))
@@ -54,7 +54,7 @@ func (c *Clock) Set(ahead time.Duration) {
 func (c *Clock) Env() Env { return Env{"WALL_CLOCK": c.file.Name()} }
 
 // MainWithClocks is [Main] for a command whose processes may be given a [Clock] each. A Go program asks the kernel for the
-// time, and no library between them can answer, so its [time.Now] is built anew, for libraries too. All that depends on
+// time, and no library between them can answer, so its [time.Now] is rebuilt, for libraries too. All that depends on
 // it is compiled again for that, once for each cache.
 func MainWithClocks(run func() int) int {
 	dir, err := os.MkdirTemp("", "latchkey-clock-")

@@ -35,7 +35,7 @@ func (e Env) List() []string {
 	return list
 }
 
-// Command returns the built command, which is to be run in the folder dir.
+// Command returns the built command, to run in the folder dir.
 func Command(ctx context.Context, dir string, settings Env, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir, cmd.Env = dir, settings.List()

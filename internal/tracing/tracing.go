@@ -82,7 +82,7 @@ type Tracing struct {
 }
 
 // Start begins to trace as the environment says: where to send spans, how many
-// of them, as whose. A collector that is not there keeps nobody waiting. Call it
+// of them, as whose. A collector that is not there blocks nothing. Call it
 // only if traces are [Wanted]. The logger is told of what goes wrong.
 func Start(ctx context.Context, lookup func(string) (string, bool), version string, log *slog.Logger) (*Tracing, error) {
 	how, err := protocol(lookup)

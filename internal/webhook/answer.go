@@ -27,7 +27,7 @@ type answer struct {
 // refusal is the answer as an error.
 func (a answer) refusal(text string) error { return &RefusedError{a.retryAfter(), text} }
 
-// retryAfter reads the header. A date counts from that of the answer, since no clock here need be
+// retryAfter reads the header. A date counts from that of the answer, since no clock here has to be
 // right.
 func (a answer) retryAfter() time.Duration {
 	text := a.header.Get("Retry-After")

@@ -39,7 +39,7 @@ const (
 // ErrSecret is that of a secret which is not whsec_ and base64. It shows nothing of it.
 var ErrSecret = errors.New("has a secret that is not base64")
 
-// errTimeout says in words what net/http says in those of its code.
+// errTimeout replaces net/http's message, which speaks of its code.
 var errTimeout = errors.New("did not answer in time")
 
 // Message is what is sent. Its ID and Body are the same at each attempt. Receivers refuse a
@@ -88,7 +88,7 @@ func signer(secret tokens.Secret) (*webhooks.Webhook, error) {
 	return s, nil
 }
 
-// Send sends a message once, and wants an answer that takes it: a status of 2xx.
+// Send sends a message once, and requires a response that accepts it: a status of 2xx.
 func (c *Client) Send(ctx context.Context, to string, secret tokens.Secret, m Message) error {
 	s, err := signer(secret)
 	if err != nil {
@@ -96,7 +96,7 @@ func (c *Client) Send(ctx context.Context, to string, secret tokens.Secret, m Me
 	}
 	signature, err := s.Sign(m.ID.String(), m.At, m.Body)
 	if err != nil {
-		return fmt.Errorf("is sent nothing that cannot be signed: %w", err)
+		return fmt.Errorf("gets no delivery that cannot be signed: %w", err)
 	}
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(m.Body))
 	if err != nil {

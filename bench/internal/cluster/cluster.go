@@ -67,7 +67,7 @@ func Start(ctx context.Context, dir string, hugePages bool) *Cluster {
 	return c
 }
 
-// Measure has the server be as it is to be measured: durable, with all that was written before on the disk.
+// Measure prepares the server for a measurement: durable, with everything written so far on the disk.
 func (c *Cluster) Measure(ctx context.Context) {
 	for _, sql := range []string{`ALTER SYSTEM RESET ALL`, `SELECT pg_reload_conf()`, `CHECKPOINT`} {
 		c.Exec(ctx, sql)

@@ -33,7 +33,7 @@ type Client struct {
 func NewClient(address string) *Client {
 	return &Client{address, &fasthttp.HostClient{
 		Addr: address, Name: UserAgent, ReadTimeout: answerPatience, WriteTimeout: answerPatience,
-		// A request that fails is to be known.
+		// A failed request must be noticed.
 		MaxIdemponentCallAttempts: 1, RetryIfErr: func(*fasthttp.Request, int, error) (bool, bool) { return false, false },
 	}}
 }

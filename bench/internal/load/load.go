@@ -71,7 +71,7 @@ func (t *Times) Milliseconds(percentile float64) float64 {
 	return float64(t.ValueAtPercentile(percentile)) / float64(time.Millisecond)
 }
 
-// Closed runs work on all workers, each beginning anew as soon as it is done.
+// Closed runs work on all workers, each starting over as soon as it is done.
 func Closed(ctx context.Context, window Window, work Work) (Measured, error) {
 	return window.run(ctx, work, func(context.Context) (time.Time, time.Duration) { return time.Now(), 0 })
 }

@@ -59,7 +59,7 @@ func NewIdentity() Identity {
 }
 
 // readingShare is how much of the sample is read and has its data changed. The rest is refreshed: sessions that were
-// just refreshed are recorded as in use when they are read next, which is not what is to be measured there.
+// just refreshed are recorded as in use when they are read next, which is not what is measured there.
 const readingShare = 0.3
 
 // Population is a database full of sessions, with a sample of them that stands for all.
@@ -115,7 +115,7 @@ func (p *Population) choose(ctx context.Context, n int) {
 	const chosen = `SELECT bench_session(i), bench_pair(i), 'user-' || i / 2
 		FROM unnest($1::bigint[]) WITH ORDINALITY AS sample(i, place) ORDER BY place`
 
-	random := rand.New(rand.NewPCG(uint64(p.Size), uint64(n))) //nolint:gosec // it is to be the same each time
+	random := rand.New(rand.NewPCG(uint64(p.Size), uint64(n))) //nolint:gosec // it must be the same each time
 	numbers := make([]int, n)
 	for i := range numbers {
 		from, to := i*p.Size/n, (i+1)*p.Size/n

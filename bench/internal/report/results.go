@@ -131,7 +131,7 @@ func (r Row) GeneratorCPU() float64 {
 	return r.ClientCPU
 }
 
-// AllCPU is that of everything that takes part.
+// AllCPU is the processor time of all participants.
 func (r Row) AllCPU() float64 { return r.DatabaseCPU + r.ClientCPU + r.ServerCPU }
 
 // Allows is how many operations per second so many cores could do.

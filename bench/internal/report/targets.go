@@ -2,7 +2,7 @@ package report
 
 import "slices"
 
-// Target is something that is to be reached, and what was measured of it.
+// Target is a figure that must be reached, and what was measured.
 type Target struct {
 	What, Wanted string
 	// Measured is empty for what was not measured in this run.

@@ -27,8 +27,8 @@ const (
 	HS256 = "/hs256"
 )
 
-// Limits are the smallest handlers that could answer a refresh: what they cost is what HTTP and a signature check cost
-// at the least, whoever does them.
+// Limits are the smallest handlers that could answer a refresh: their cost is the minimum for HTTP and a signature check,
+// in any implementation.
 type Limits struct {
 	// Answer is what is answered each time.
 	Answer string

@@ -91,7 +91,7 @@ export class Client implements Source {
     this.#look();
   }
 
-  /** state is what is known now. The function is bound, as `useSyncExternalStore` wants it. */
+  /** state is what is known now. The function is bound, as `useSyncExternalStore` requires. */
   readonly state = (): State => this.#observed.state();
 
   /** subscribe calls the listener at each change of the state, in whichever tab it was made, and returns how to stop that. */
@@ -346,7 +346,7 @@ export class Client implements Source {
     const early = Math.min(30 * second, session.expiresIn * 200);
     const wait = Math.max(remaining(session) - early, this.#notBefore - performance.now(), soonest);
     this.#timer = setTimeout(async () => {
-      if (typeof document === "object" && document.visibilityState === "hidden") return; // planned anew when the page is seen again
+      if (typeof document === "object" && document.visibilityState === "hidden") return; // planned again when the page is seen again
       // What fails here is tried again when it is needed, or after a while.
       await this.#refresh(session).catch(() => this.#plan(session, 30 * second));
     }, Math.min(wait, 2 ** 31 - 1));

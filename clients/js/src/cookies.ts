@@ -54,7 +54,7 @@ export class CookieClient {
     return answer;
   };
 
-  /** signIn is to be called when your backend has set the cookie of a login. Throws `unavailable` where it cannot be asked whose. */
+  /** Call signIn when your backend has set the cookie of a login. Throws `unavailable` if the backend cannot be asked whose it is. */
   async signIn(): Promise<void> {
     this.#tabs.tell("signed-in");
     await this.#look();

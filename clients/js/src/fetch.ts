@@ -23,7 +23,7 @@ export interface Prover {
   proof(method: string, url: string, accessToken?: string): Promise<string>;
   /** Takes the nonce that an answer gives, for the next proof. `url` is where the request went, which an answer need not say. */
   note(answer: Response, url: string): void;
-  /** Reports whether a request was refused for want of a nonce, so that it is to be sent again. */
+  /** Reports whether a request was refused for want of a nonce, so that it must be sent again. */
   wants(answer: Response): Promise<boolean>;
 }
 

@@ -5,7 +5,7 @@ import type { State } from "./observed.js";
 const loading: State = { status: "loading" };
 const atFirst = () => loading;
 
-/** useSession returns what is known about the user, and renders anew when that changes, in whichever tab. */
+/** useSession returns what is known about the user, and renders again when that changes, in whichever tab. */
 export function useSession(client: { state: () => State; subscribe: (changed: () => void) => () => void }): State {
   return useSyncExternalStore(client.subscribe, client.state, atFirst);
 }

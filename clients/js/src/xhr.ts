@@ -14,7 +14,7 @@ export function authorizedXHR(source: Source, origins: Iterable<string>, XHR: ty
     #body: Document | XMLHttpRequestBodyInit | null | undefined;
     /** What the request was sent with, as long as it may be sent again. */
     #used: Credentials | undefined;
-    /** Changes when the request is given up or opened anew, so that what is under way for it ends. */
+    /** Changes when the request is given up or reopened, so that what is under way for it ends. */
     #turn = 0;
 
     constructor() {

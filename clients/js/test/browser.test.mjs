@@ -422,7 +422,7 @@ test("a page that comes back from the back-forward cache reads the store", async
   await login(two, await signIn("bob"));
   await two.evaluate(() => client.signOut());
   await one.goBack({ waitUntil: "commit" }); // no "load": it is the page as it was
-  assert.equal(await one.evaluate(() => globalThis.mark), "the same page"); // else it was loaded anew
+  assert.equal(await one.evaluate(() => globalThis.mark), "the same page"); // else it was loaded again
   await becomes(one, "signed-out");
   // It hears of what happens from now on, too.
   await login(two, await signIn("eve"));

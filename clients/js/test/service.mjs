@@ -111,5 +111,5 @@ export async function until(what, patience = 10_000) {
     if (await what()) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  throw new Error(`waited in vain for: ${what}`);
+  throw new Error(`timed out waiting for: ${what}`);
 }

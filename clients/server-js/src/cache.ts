@@ -32,13 +32,13 @@ export class Cache {
     return entry && entry.until > performance.now() ? (JSON.parse(entry.text) as Introspection) : undefined;
   }
 
-  /** mark is to be taken before a token is asked about, and goes with the answer. */
+  /** Take mark before asking about a token; it belongs to the answer. */
   mark(): number {
     return this.#forgotten;
   }
 
   /**
-   * put remembers an answer to a question that was sent at that time: never beyond the token's end, which is told by the clock of the
+   * put remembers an answer to a question that was sent at that time: never beyond the token's end, by the clock of the
    * service, nor if a session was changed meanwhile.
    */
   put(token: string, answer: Introspection, sent: number, date: string | null, mark: number): void {

@@ -39,7 +39,7 @@ export class SessionCookies {
     return cookie !== undefined && cookie !== this.#access;
   }
 
-  /** read returns what a Cookie header has. A cookie that is there twice is none of ours. */
+  /** read returns what a Cookie header has. A duplicate cookie is not ours. */
   read(header: string | undefined): { access: string; refresh: string } {
     const values = new Map<string, string>();
     for (const pair of (header ?? "").split(";")) {

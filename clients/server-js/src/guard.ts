@@ -140,6 +140,6 @@ function claimsOf(token: string): Record<string, unknown> {
  */
 function rethrow(error: unknown): never {
   if (!(error instanceof LatchkeyError)) throw error;
-  if (error.unavailable) throw new Unavailable("nobody knows", { cause: error });
+  if (error.unavailable) throw new Unavailable("the service is unavailable", { cause: error });
   throw new Error(`the session service refused this backend: ${error.message}`, { cause: error });
 }

@@ -454,7 +454,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Which sessions were revoked, and which access tokens superseded: for verifiers that ask nobody about a token
+         * Which sessions were revoked, and which access tokens superseded: for verifiers that check tokens locally
          * @description The set of revoked sessions whose access tokens have not expired and of access tokens that were superseded, and
          *     what is added to it. With `Accept: text/event-stream` it is a stream of server-sent events; the data of each
          *     is a `Revocations` document on one line, its id the document's `cursor`. Otherwise it is one such document, as
@@ -1942,7 +1942,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             401: components["responses"]["InvalidToken"];
-            /** @description The token is good, but has not all that the gateway requires. (`insufficient_scope`, `wrong_audience`) */
+            /** @description The token is valid but lacks something that the gateway requires. (`insufficient_scope`, `wrong_audience`) */
             403: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];

@@ -85,7 +85,7 @@ export class Verifier {
     try {
       return (await this.#sessions.introspect(token, { confirm })).active ? "live" : "revoked";
     } catch (cause) {
-      if (cause instanceof LatchkeyError) throw new Unavailable("nobody knows", { cause });
+      if (cause instanceof LatchkeyError) throw new Unavailable("the service is unavailable", { cause });
       throw cause;
     }
   }

@@ -26,7 +26,7 @@ for (const path of ["/tools", "/tools/"]) {
   });
 }
 
-// RFC 9470: a payment wants an authentication of the last five minutes in the class gold. The client has its backend ask the
+// RFC 9470: a payment requires an authentication of the last five minutes in the class gold. The client has its backend ask the
 // user for what the challenge says, and goes on with the session that takes the place of the one before.
 test("a client follows the challenge for a step-up", async () => {
   const pay = (token) => oauth.protectedResourceRequest(token, "POST", new URL("/pay", resource), new Headers(), null, options);

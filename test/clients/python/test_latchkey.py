@@ -193,7 +193,7 @@ class TestVerifier(unittest.TestCase):
             if what():
                 return
             time.sleep(0.01)
-        self.fail("waited in vain")
+        self.fail("timed out waiting")
 
     def refuses(self, verifier, token):
         try:

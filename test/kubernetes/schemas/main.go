@@ -1,6 +1,6 @@
 // The command schemas writes the JSON schemas that the tests hold manifests against into this folder: those of the kinds
 // that the chart has, without descriptions, and so strict that they refuse members that they do not know. README.md says
-// where they come from, and how they are written anew.
+// where they come from, and how to regenerate them.
 package main
 
 import (

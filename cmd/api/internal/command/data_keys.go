@@ -119,7 +119,7 @@ type dataKeysListCmd struct {
 	JSON bool `name:"json" help:"Print JSON."`
 }
 
-// Validate wants a keyset.
+// Validate requires a keyset.
 func (c *dataKeysListCmd) Validate() error { return c.Required() }
 
 // Run lists the keys. No secret is printed.

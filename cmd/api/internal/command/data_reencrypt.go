@@ -33,7 +33,7 @@ func (*dataReencryptCmd) Help() string {
 		"The exit code is 1 if rows are left because a replica wrote with another key meanwhile, or because a key is missing."
 }
 
-// Validate wants a keyset.
+// Validate requires a keyset.
 func (c *dataReencryptCmd) Validate() error { return c.Required() }
 
 // Run seals or unseals the data, shows progress, and prints what is left.
@@ -91,7 +91,7 @@ func (r *reencryption) run() error {
 func (r *reencryption) reseal(counts map[string]int64) (sessionstore.Resealed, error) {
 	var last sessionstore.Resealed
 	at, end, err := r.progress("rows looked at", func() (int64, error) { return total(counts), nil }, func(rows int64) {
-		r.log.InfoContext(r.ctx, "sealing data anew", "rows", rows, "of", total(counts), "written", last.Written)
+		r.log.InfoContext(r.ctx, "resealing data", "rows", rows, "of", total(counts), "written", last.Written)
 	})
 	if err != nil {
 		return last, err
@@ -112,7 +112,7 @@ func (r *reencryption) left(done sessionstore.Resealed, counts map[string]int64)
 	text := fmt.Sprintf("%d %s left", left, plural(left, "row")+map[bool]string{true: " is", false: " are"}[left == 1])
 	sealed, unreadable := errors.AsType[*sessionstore.SealedError](done.Reason)
 	if !unreadable {
-		return fmt.Errorf("%s: the service wrote with another key meanwhile; run this again when every replica has this keyset", text)
+		return fmt.Errorf("%s: the service has written with another key in the meantime; run this command again when every replica has this keyset", text)
 	}
 	return fmt.Errorf("%s, of which %d cannot be opened, such as that of session %s: %w", text, done.Unreadable, sealed.SessionID, sealed)
 }
@@ -148,7 +148,7 @@ func (r *reencryption) print(done sessionstore.Resealed, counts map[string]int64
 		}{r.DryRun, done.Written, done.Changed, done.Unreadable, time.Since(r.start).Seconds(), rows})
 	}
 	if !r.DryRun {
-		did := "sealed %d %s anew with key " + r.wanted
+		did := "resealed %d %s with key " + r.wanted
 		if r.Unseal {
 			did = "unsealed %d %s"
 		}

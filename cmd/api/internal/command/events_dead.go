@@ -28,7 +28,7 @@ func (*eventsDeadCmd) Help() string {
 		"They are kept for 14 days. api events resend sends them again."
 }
 
-// Validate wants to list something.
+// Validate requires a positive limit.
 func (c *eventsDeadCmd) Validate() error {
 	if c.Limit < 1 {
 		return errors.New("--limit must be 1 or more")

@@ -30,7 +30,7 @@ func (*eventsResendCmd) Help() string {
 		"Later events of the same session may have arrived before them."
 }
 
-// Validate wants one of the ways to say which deliveries.
+// Validate requires one of the ways to say which deliveries.
 func (c *eventsResendCmd) Validate() error {
 	switch {
 	case (len(c.IDs) > 0) == c.All:

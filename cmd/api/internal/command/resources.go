@@ -73,7 +73,7 @@ type keysTask struct {
 	settings.Log
 }
 
-// Validate wants the keys to be in PostgreSQL.
+// Validate requires the keys to be in PostgreSQL.
 func (k *keysTask) Validate() error { return k.Required() }
 
 func (k *keysTask) withKeys(ctx context.Context, log *slog.Logger, use func(*keystore.Store) error) error {

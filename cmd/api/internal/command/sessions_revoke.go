@@ -32,7 +32,7 @@ func (*sessionsRevokeCmd) Help() string {
 		"after an interruption, run it again to continue."
 }
 
-// Validate wants one of the ways to say which sessions.
+// Validate requires one of the ways to say which sessions.
 func (c *sessionsRevokeCmd) Validate() error {
 	ways := 0
 	for _, way := range []bool{len(c.IDs) > 0, c.Subject != "", c.All} {

@@ -47,7 +47,7 @@ func Create(path string, content []byte) error {
 	return writeBeside(path, content, secretMode, os.Link)
 }
 
-// Replace writes a file anew. Its mode stays: it may be what lets the service read it.
+// Replace rewrites a file. Its mode stays: it may be what lets the service read it.
 func Replace(path string, content []byte) error {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -80,7 +80,7 @@ type File struct {
 	Made bool
 }
 
-// Init makes a signing key of the algorithm and a service key in dir, unless they are there.
+// Init makes a signing key of the algorithm and a service key in dir, unless they exist.
 func Init(dir, algorithm string) ([]File, error) {
 	if err := MakeDir(dir); err != nil {
 		return nil, fmt.Errorf("make a folder for keys: %w", err)

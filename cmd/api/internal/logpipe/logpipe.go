@@ -10,7 +10,7 @@ import (
 // room is how much of the log waits for its reader, in bytes: some thousands of lines.
 const room = 1 << 20
 
-// Writer hands what is written to it on, in the order in which it came, and makes nobody wait for that. What finds no
+// Writer hands what is written to it on, in the order in which it came, and never blocks. What finds no
 // room is lost, and counted.
 type Writer struct {
 	to io.Writer
@@ -33,7 +33,7 @@ func New(to io.Writer, lost func(lines int)) *Writer {
 	return w
 }
 
-// Write takes a line of the log. It never fails: nobody could be told.
+// Write takes a line of the log. It never fails, because no error could be reported.
 func (w *Writer) Write(line []byte) (int, error) {
 	w.mu.Lock()
 	if len(w.waiting)+len(line) > room || w.closed {

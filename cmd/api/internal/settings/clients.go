@@ -148,7 +148,7 @@ func wrongFile(variable, is, must string) error {
 func jsonProblem(err error, of string) string {
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(e, jsontext.ErrDuplicateName) {
-			return string(e.JSONPointer) + ", which is there twice"
+			return string(e.JSONPointer) + ", which is a duplicate"
 		}
 		return fmt.Sprintf("byte %d, where it is not JSON", e.ByteOffset)
 	}

@@ -86,7 +86,7 @@ func (e *Environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	return found, nil
 }
 
-// isQuoted tells a value in quotation marks as a shell wants them. No setting is meant to have them: a name would be
+// isQuoted tells a value in quotation marks as in a shell. No setting is meant to have them: a name would be
 // another one, and a secret none that anybody else knows.
 func isQuoted(value string) bool {
 	return len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[0] == value[len(value)-1]

@@ -97,7 +97,7 @@ func parseServiceKeys(text string) (ServiceKeys, error) {
 		case !serviceKeyName.MatchString(name):
 			return nil, fmt.Errorf("the name of key %d is not made of 1 to 64 letters, digits, dots, hyphens and underscores", i+1)
 		case names[name]:
-			return nil, fmt.Errorf("the name %q comes twice", name)
+			return nil, fmt.Errorf("the name %q occurs twice", name)
 		case areRights(secret): // what stands for the name may be the secret: it is not shown
 			return nil, fmt.Errorf("key %d has rights where its secret should be", i+1)
 		case len(secret) < MinServiceSecret:
@@ -124,7 +124,7 @@ func parseRights(text string) ([]httpapi.Right, error) {
 	for word := range strings.SplitSeq(text, "+") {
 		right := httpapi.Right(word)
 		if !slices.Contains(httpapi.Rights(), right) {
-			return nil, fmt.Errorf("%q is none of %s", word, rightNames())
+			return nil, fmt.Errorf("%q is not one of %s", word, rightNames())
 		}
 		rights = append(rights, right)
 	}
@@ -173,7 +173,7 @@ func OtherAlgorithm(ring *tokens.KeyRing, wanted, file string) string {
 	return ""
 }
 
-// Required wants the keys to be in PostgreSQL.
+// Required requires the keys to be in PostgreSQL.
 func (s StoredKeys) Required() error {
 	if len(s.KeyEncryptionKey) == 0 {
 		return Wrong("LATCHKEY_KEY_ENCRYPTION_KEY", "not set", sealingKeysForm+"; `api keys generate --help` explains how to replace keys in a file")

@@ -99,7 +99,7 @@ type Serve struct {
 	KeyRotationInterval duration `name:"key-rotation-interval" group:"tokens" placeholder:"DURATION" default:"720h" help:"How long a key in PostgreSQL signs until it is replaced; 0: until ${program} keys rotate."`
 
 	Data
-	DataSealedOnly toggle `name:"data-sealed-only" group:"tokens" placeholder:"BOOL" default:"false" help:"Whether to refuse session data that is not sealed, so that nobody can put it there without a key: =true or =false. It needs a keyset, and all data sealed by ${program} data reencrypt."`
+	DataSealedOnly toggle `name:"data-sealed-only" group:"tokens" placeholder:"BOOL" default:"false" help:"Whether to refuse session data that is not sealed, so that it cannot be written without a key: =true or =false. It needs a keyset, and all data sealed by ${program} data reencrypt."`
 
 	ServiceKeys     ServiceKeys `name:"service-keys" group:"tokens" deployment:"" placeholder:"NAME:SECRET,..." unset:"made in LATCHKEY_VAR_DIR for the private PostgreSQL, otherwise required" help:"Keys of your backends for the internal listener: name:secret or name:secret:right+right, separated by commas, each secret with 32 characters or more." docs:"[Rights](operations.md#rights)"`
 	ServiceKeysFile text        `name:"service-keys-file" group:"tokens" deployment:"" placeholder:"FILE" unset:"none" help:"File with these keys, instead of LATCHKEY_SERVICE_KEYS."`

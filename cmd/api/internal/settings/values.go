@@ -102,7 +102,7 @@ func (a *address) Decode(ctx *kong.DecodeContext) error {
 // issuer is the tokens' issuer and the public listener's base URL.
 type issuer string
 
-// Decode reads an issuer as RFC 8414 §2 wants it: an https URL without query and fragment. Plain http is
+// Decode reads an issuer as RFC 8414 §2 requires it: an https URL without query and fragment. Plain http is
 // taken for this machine only.
 func (i *issuer) Decode(ctx *kong.DecodeContext) error {
 	return decode(ctx, func(text string) string {
@@ -194,7 +194,7 @@ const (
 	AuditStdout auditTarget = "stdout"
 )
 
-// Decode wants a path to look like one: "off" is not a file.
+// Decode requires a path to look like one: "off" is not a file.
 func (t *auditTarget) Decode(ctx *kong.DecodeContext) error {
 	return decode(ctx, func(value string) string {
 		to := auditTarget(value)

@@ -33,7 +33,7 @@ type Bar struct{ *progressbar.ProgressBar }
 
 // NewBar shows how much of the total of something is done.
 func NewBar(terminal io.Writer, total int64, what string) Bar {
-	return Bar{progressbar.NewOptions64(max(total, 1), // none would be a total that nobody knows
+	return Bar{progressbar.NewOptions64(max(total, 1), // 0 would mean an unknown total
 		progressbar.OptionSetWriter(terminal),
 		progressbar.OptionSetDescription(what),
 		progressbar.OptionSetWidth(30),

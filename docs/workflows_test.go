@@ -1,0 +1,54 @@
+package docs_test
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// unchecked are the targets of the Makefile that check nothing, and those that others include.
+var unchecked = []string{
+	"help", "run", "demo", "npm", "build", "fmt", "clean", "settings", "manifests", "generate", // they make something
+	"docs",                      // make docs-check builds them
+	"verify",                    // its parts are run
+	"repeat",                    // make race, over and over
+	"count",                     // make test has it
+	"bench", "micro", "mutants", // hours, on a machine that does nothing else
+}
+
+// What the Makefile can check, a workflow does.
+func TestWorkflowsRunEveryCheck(t *testing.T) {
+	t.Parallel()
+	makefile, err := os.ReadFile("../Makefile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	workflow, err := os.ReadFile("../.github/workflows/ci.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ran := map[string]bool{}
+	for _, found := range regexp.MustCompile(`run: (?:sudo env "PATH=\$PATH" )?make ([a-z-]+)`).FindAllStringSubmatch(string(workflow), -1) {
+		ran[found[1]] = true
+	}
+	targets := regexp.MustCompile(`(?m)^([a-z-]+):.*## `).FindAllStringSubmatch(string(makefile), -1)
+	if len(targets) < 30 {
+		t.Fatalf("only %d targets were found", len(targets))
+	}
+	for _, target := range targets {
+		name := target[1]
+		switch {
+		case slices.Contains(unchecked, name) && ran[name]:
+			t.Errorf("make %s is run: take it out of the list", name)
+		case !slices.Contains(unchecked, name) && !ran[name]:
+			t.Errorf("no workflow runs make %s", name)
+		}
+	}
+	for _, script := range []string{"test/upgrade.sh", "test/smoke.sh", "cd bench && go test"} {
+		if !strings.Contains(string(workflow), script) {
+			t.Errorf("no workflow runs %s", script)
+		}
+	}
+}
