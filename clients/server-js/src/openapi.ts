@@ -1226,6 +1226,7 @@ export interface components {
             revoked: number;
         };
         /**
+         * @description `sub_id`, or `subject`: its name before version -03 of the draft, which some identity providers send.
          * @example {
          *       "sub_id": {
          *         "format": "opaque",
@@ -1234,7 +1235,8 @@ export interface components {
          *     }
          */
         GlobalRevocation: {
-            sub_id: components["schemas"]["SubjectIdentifier"];
+            sub_id?: components["schemas"]["SubjectIdentifier"];
+            subject?: components["schemas"]["SubjectIdentifier"];
         };
         /**
          * @description A subject identifier (RFC 9493): `opaque` with `id` alone, `email` with `email` alone, or `iss_sub` with `sub` and
