@@ -12,7 +12,7 @@ import (
 // globalRevocation is the request of draft-parecki-oauth-global-token-revocation.
 type globalRevocation struct {
 	SubjectID *subjectID `json:"sub_id"`
-	// Subject is the member's name before the draft's version -03, which identity providers send.
+	// Subject is the member's name before the draft's version -03, which Okta and Auth0 document.
 	Subject *subjectID `json:"subject"`
 }
 

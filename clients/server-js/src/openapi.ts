@@ -1226,7 +1226,7 @@ export interface components {
             revoked: number;
         };
         /**
-         * @description `sub_id`, or `subject`: its name before version -03 of the draft, which some identity providers send.
+         * @description `sub_id`, or `subject`: its name before version -03 of the draft, which some identity providers document.
          * @example {
          *       "sub_id": {
          *         "format": "opaque",
