@@ -214,8 +214,22 @@ type History struct {
 	// Refreshed How often and where its tokens were refreshed.
 	Refreshed Refreshes `json:"refreshed"`
 
+	// Replaces The session whose place it took, as at a step-up or when a guest signed in. Absent for none, and once cleanup has removed that session.
+	Replaces struct {
+		ID uuid.UUID `json:"id"`
+
+		// Subject Its user. Absent for an anonymous session.
+		Subject string `json:"subject,omitempty,omitzero"`
+	} `json:"replaces,omitempty,omitzero"`
+
 	// Subject The user. Absent for an anonymous session.
 	Subject string `json:"subject,omitempty,omitzero"`
+
+	// Superseded Absent where access tokens were never superseded. Claims that take effect with the next refresh leave no time.
+	Superseded struct {
+		// At When its access tokens were last superseded: its claims were replaced with `supersede`, or its lifetimes were shortened.
+		At time.Time `json:"at"`
+	} `json:"superseded,omitempty,omitzero"`
 
 	// Updated The last change of the data. There is none where it was never changed.
 	Updated *Change `json:"updated,omitempty"`

@@ -66,7 +66,15 @@ func newServiceKey(k ServiceKey) serviceKey {
 // note says whose request it is.
 func (k serviceKey) note(r *http.Request) {
 	info := infoOf(r)
-	info.serviceKey, info.rights = k.name, k.rights
+	info.serviceKey, info.rights, info.keyDigest = k.name, k.rights, k.digest
+}
+
+// stillMay tells whether the request's service key is still there, with the right.
+func (s *Server) stillMay(r *http.Request, right Right) bool {
+	info := infoOf(r)
+	return slices.ContainsFunc(*s.serviceKeys.Load(), func(k serviceKey) bool {
+		return k.name == info.serviceKey && k.digest == info.keyDigest && slices.Contains(k.rights, right)
+	})
 }
 
 // SetServiceKeys has requests accepted with these keys from now on, and with no others.

@@ -10,14 +10,40 @@ import (
 // newContext is what a creation says of how the user authenticated, and of who acts
 // for them.
 type newContext struct {
-	AuthTime *int64        `json:"auth_time"`
-	ACR      *string       `json:"acr"`
-	AMR      *[]string     `json:"amr"`
-	Actor    *tokens.Actor `json:"act"`
+	AuthTime *int64    `json:"auth_time"`
+	ACR      *string   `json:"acr"`
+	AMR      *[]string `json:"amr"`
+	Actor    *newActor `json:"act"`
+}
+
+// newActor is a [tokens.Actor] that tells an empty issuer from none.
+type newActor struct {
+	Subject string    `json:"sub"`
+	Issuer  *string   `json:"iss"`
+	Actor   *newActor `json:"act"`
+}
+
+func (n *newActor) actor(pointer string) (*tokens.Actor, error) {
+	if n == nil {
+		return nil, nil
+	}
+	actor := &tokens.Actor{Subject: n.Subject}
+	if n.Issuer != nil {
+		if *n.Issuer == "" {
+			return nil, invalidMember(pointer+"/iss", "It is empty. Leave it out if it is this service.")
+		}
+		actor.Issuer = *n.Issuer
+	}
+	var err error
+	actor.Actor, err = n.Actor.actor(pointer + "/act")
+	return actor, err
 }
 
 func (n newContext) addTo(params *sessionstore.CreateParams) error {
-	params.Actor = n.Actor
+	var err error
+	if params.Actor, err = n.Actor.actor("/act"); err != nil {
+		return err
+	}
 	if n.AuthTime == nil && n.ACR == nil && n.AMR == nil {
 		return nil
 	}

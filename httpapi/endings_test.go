@@ -153,3 +153,37 @@ func TestHistory(t *testing.T) {
 		t.Errorf("updated: %s", diff)
 	}
 }
+
+// Of a step-up, a guest who signs in, and claims that take effect at once, it has the last of each.
+func TestHistoryOfPrivileges(t *testing.T) {
+	t.Parallel()
+	s := setup(t)
+	history := func(id string) map[string]any {
+		t.Helper()
+		return s.internal(t, "GET", "/v1/sessions/"+id+"/history").want(t, 200).json(t)
+	}
+	create := func(body string) string {
+		t.Helper()
+		return sessionOf(s.internal(t, "POST", "/v1/sessions", jsonBody(body)).want(t, 201).json(t)).id
+	}
+	guest := create(`{}`)
+	user := create(`{"subject":"ann","replaces":"` + guest + `"}`)
+	raised := create(`{"replaces":"` + user + `","auth_time":1767225890,"acr":"urn:example:gold","amr":["otp"]}`)
+	if diff := cmp.Diff(any(map[string]any{"id": guest}), history(user)["replaces"]); diff != "" {
+		t.Errorf("a guest who signed in: %s", diff)
+	}
+	got := history(raised)
+	for member, want := range map[string]any{
+		"replaces":  map[string]any{"id": user, "subject": "ann"},
+		"auth_time": 1767225890.0, "acr": "urn:example:gold", "amr": []any{"otp"}, "superseded": nil,
+	} {
+		if diff := cmp.Diff(want, got[member]); diff != "" {
+			t.Errorf("a step-up, %s: %s", member, diff)
+		}
+	}
+	read := s.internal(t, "GET", "/v1/sessions/"+raised+"/claims").want(t, 200)
+	s.putClaims(t, raised, "?supersede=true", read.Header.Get("ETag"), `{"role":"reader"}`).want(t, 200)
+	if got, _ := history(raised)["superseded"].(map[string]any); got["at"] == nil {
+		t.Errorf("claims that take effect at once: %v", got)
+	}
+}

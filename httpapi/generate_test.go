@@ -155,6 +155,10 @@ func (g generator) object(schema *openapi3.Schema) object {
 	if len(schema.Properties) == 0 {
 		return g.anything(0)
 	}
+	if schema.MaxProps != nil && *schema.MaxProps == 1 { // one of several
+		name := sortedKeys(schema.Properties)[g.rand.IntN(len(schema.Properties))]
+		return object{{name, g.value(name, schema.Properties[name].Value)}}
+	}
 	o := object{}
 	for _, name := range sortedKeys(schema.Properties) {
 		if _, out := g.known(name).(absent); !out && (required(schema, name) || g.rand.IntN(2) == 0) {

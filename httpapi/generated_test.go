@@ -136,7 +136,7 @@ func (a *attack) renew(t *testing.T) {
 		if name == "subject" && a.operation.RequestBody == nil {
 			return subject
 		}
-		if name == "sub_id" {
+		if name == "sub_id" || name == "subject" && a.operation.OperationID == "revokeGlobally" {
 			return object{{"format", "opaque"}, {"id", subject}}
 		}
 		return a.known(name)

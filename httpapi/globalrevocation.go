@@ -12,6 +12,21 @@ import (
 // globalRevocation is the request of draft-parecki-oauth-global-token-revocation.
 type globalRevocation struct {
 	SubjectID *subjectID `json:"sub_id"`
+	// Subject is the member's name before the draft's version -03, which Okta and Auth0 document.
+	Subject *subjectID `json:"subject"`
+}
+
+// named returns the identifier and where it is in the request.
+func (g globalRevocation) named() (*subjectID, string, error) {
+	switch {
+	case g.SubjectID != nil && g.Subject != nil:
+		return nil, "", invalidMember("/subject", "It is the earlier name of sub_id: send one of the two.")
+	case g.Subject != nil:
+		return g.Subject, "/subject", nil
+	case g.SubjectID != nil:
+		return g.SubjectID, "/sub_id", nil
+	}
+	return nil, "", invalidMember("/sub_id", "It is missing.")
 }
 
 // subjectID is a subject identifier (RFC 9493) in one of the formats that can name a subject
@@ -38,20 +53,21 @@ const maxSubjectIDBytes = 16 << 10
 // provider.
 func (s *Server) revokeGlobally(w http.ResponseWriter, r *http.Request) error {
 	request, err := decodeJSON[globalRevocation](w, r, maxSubjectIDBytes)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case request.SubjectID == nil:
-		return invalidMember("/sub_id", "It is missing.")
 	}
-	subject, err := s.subjectOf(*request.SubjectID)
+	named, pointer, err := request.named()
+	if err != nil {
+		return err
+	}
+	subject, err := s.subjectOf(*named, pointer)
 	if err != nil {
 		return err
 	}
 	cause := sessionstore.Cause{Reason: sessionstore.ReasonGlobalRevocation, By: infoOf(r).serviceKey}
 	n, err := s.store.InvalidateSubject(r.Context(), subject, uuid.Nil, cause)
 	if e, ok := errors.AsType[*sessionstore.ArgumentError](err); ok {
-		return invalidMember("/sub_id", sentence(e.Problem))
+		return invalidMember(pointer, sentence(e.Problem))
 	} else if err != nil {
 		return err
 	}
@@ -67,12 +83,12 @@ func (s *Server) revokeGlobally(w http.ResponseWriter, r *http.Request) error {
 	return writeNoContent(w)
 }
 
-// subjectOf reads an identifier, which has the members of its format and no others.
-func (s *Server) subjectOf(id subjectID) (subject string, err error) {
+// subjectOf reads an identifier, which has the members of its format and no others (RFC 9493 §3).
+func (s *Server) subjectOf(id subjectID, pointer string) (subject string, err error) {
 	switch id.Format {
 	case formatOpaque, formatEmail, formatIssSub:
 	default:
-		return "", invalidMember("/sub_id/format", "It must be opaque, email or iss_sub.")
+		return "", invalidMember(pointer+"/format", "It must be opaque, email or iss_sub.")
 	}
 	for _, member := range []struct {
 		name, format string
@@ -85,15 +101,15 @@ func (s *Server) subjectOf(id subjectID) (subject string, err error) {
 	} {
 		switch {
 		case member.format != id.Format && member.value != nil:
-			return "", invalidMember("/sub_id/"+member.name, "It does not go with this format.")
+			return "", invalidMember(pointer+"/"+member.name, "It does not go with this format.")
 		case member.format == id.Format && (member.value == nil || *member.value == ""):
-			return "", invalidMember("/sub_id/"+member.name, "It is missing.")
+			return "", invalidMember(pointer+"/"+member.name, "It is missing.")
 		case member.format == id.Format:
 			subject = *member.value // the last one of its format
 		}
 	}
 	if id.Issuer != nil && *id.Issuer != s.cfg.Issuer {
-		return "", &problem{code: codeSubjectNotFound, pointer: "/sub_id/iss", detail: "It is not this service's issuer."}
+		return "", &problem{code: codeSubjectNotFound, pointer: pointer + "/iss", detail: "It is not this service's issuer."}
 	}
 	return subject, nil
 }

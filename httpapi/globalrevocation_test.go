@@ -11,6 +11,8 @@ func TestGlobalRevocation(t *testing.T) {
 		`{"sub_id":{"format":"opaque","id":"ada@example.com"}}`,
 		`{"sub_id":{"format":"email","email":"ada@example.com"}}`,
 		`{"sub_id":{"format":"iss_sub","iss":"` + testIssuer + `","sub":"ada@example.com"}}`,
+		`{"subject":{"format":"email","email":"ada@example.com"}}`, // before -03, and as Okta documents it
+		`{"subject":{"format":"iss_sub","iss":"` + testIssuer + `","sub":"ada@example.com"}}`,
 	} {
 		one, two := s.create(t, "ada@example.com"), s.create(t, "ada@example.com")
 		for range 2 { // once more, when there is none left
@@ -35,16 +37,19 @@ func TestGlobalRevocationOfNobody(t *testing.T) {
 		status int
 		code   string
 	}{
-		`{"sub_id":{"format":"opaque","id":"eve"}}`:                                   {404, "subject_not_found"},
-		`{"sub_id":{"format":"iss_sub","iss":"https://idp.example.com","sub":"ada"}}`: {404, "subject_not_found"},
-		`{"sub_id":{"format":"uri","uri":"ada"}}`:                                     {400, "unknown_member"},
-		`{"sub_id":{"format":"account","id":"ada"}}`:                                  {400, "invalid_member"},
-		`{"sub_id":{"format":"email","id":"ada"}}`:                                    {400, "invalid_member"},
-		`{"sub_id":{"format":"opaque","id":""}}`:                                      {400, "invalid_member"},
-		`{"sub_id":{"format":"opaque","id":"a\u0000"}}`:                               {400, "invalid_member"},
-		`{"sub_id":{"format":"opaque","id":"ada","sub":"eve"}}`:                       {400, "invalid_member"},
-		`{"sub_id":{"id":"ada"}}`:                                                     {400, "invalid_member"},
-		`{}`:                                                                          {400, "invalid_member"},
+		`{"sub_id":{"format":"opaque","id":"eve"}}`:                                          {404, "subject_not_found"},
+		`{"sub_id":{"format":"iss_sub","iss":"https://idp.example.com","sub":"ada"}}`:        {404, "subject_not_found"},
+		`{"sub_id":{"format":"uri","uri":"ada"}}`:                                            {400, "unknown_member"},
+		`{"sub_id":{"format":"account","id":"ada"}}`:                                         {400, "invalid_member"},
+		`{"sub_id":{"format":"email","id":"ada"}}`:                                           {400, "invalid_member"},
+		`{"sub_id":{"format":"opaque","id":""}}`:                                             {400, "invalid_member"},
+		`{"sub_id":{"format":"opaque","id":"a\u0000"}}`:                                      {400, "invalid_member"},
+		`{"sub_id":{"format":"opaque","id":"ada","sub":"eve"}}`:                              {400, "invalid_member"},
+		`{"sub_id":{"id":"ada"}}`:                                                            {400, "invalid_member"},
+		`{"sub_id":{"format":"opaque","id":"ada"},"subject":{"format":"opaque","id":"ada"}}`: {400, "invalid_member"},
+		`{"subject":{"format":"opaque","id":""}}`:                                            {400, "invalid_member"},
+		`{"subject":"ada"}`:                                                                  {400, "invalid_member"},
+		`{}`:                                                                                 {400, "invalid_member"},
 	} {
 		s.internal(t, "POST", "/v1/global-token-revocation", jsonBody(body)).wantProblem(t, want.status, want.code)
 	}

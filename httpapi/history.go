@@ -11,11 +11,19 @@ type historyDocument struct {
 	ID      uuid.UUID `json:"id"`
 	Subject string    `json:"subject,omitzero"`
 	contextDocument
-	Created   happenedDocument  `json:"created"`
-	Updated   happenedDocument  `json:"updated,omitzero"`
-	Refreshed refreshedDocument `json:"refreshed"`
-	ExpiresAt time.Time         `json:"expires_at"`
-	Ended     endedDocument     `json:"ended,omitzero"`
+	Created    happenedDocument     `json:"created"`
+	Replaces   *predecessorDocument `json:"replaces,omitempty"`
+	Updated    happenedDocument     `json:"updated,omitzero"`
+	Superseded happenedDocument     `json:"superseded,omitzero"`
+	Refreshed  refreshedDocument    `json:"refreshed"`
+	ExpiresAt  time.Time            `json:"expires_at"`
+	Ended      endedDocument        `json:"ended,omitzero"`
+}
+
+// predecessorDocument is the session whose place it took.
+type predecessorDocument struct {
+	ID      uuid.UUID `json:"id"`
+	Subject string    `json:"subject,omitzero"`
 }
 
 // happenedDocument is when something happened, and what was known of the client.
@@ -42,10 +50,12 @@ func (s *Server) getHistory(w http.ResponseWriter, r *http.Request) error {
 	}
 	document := historyDocument{
 		ID: h.Session.ID, Subject: h.Session.Subject, contextDocument: contextDocumentOf(h.Session.Context),
-		Created:   happenedDocument{At: h.Session.CreatedAt.UTC(), Client: clientDocumentOf(h.Session.Client)},
-		Refreshed: refreshedDocument{Times: h.Refreshes, At: utc(h.Session.RefreshedAt), Client: clientDocumentOf(h.Session.LastClient)},
-		ExpiresAt: h.Session.ExpiresAt.UTC(),
-		Ended:     endedDocumentOf(h.Session.Ended),
+		Created:    happenedDocument{At: h.Session.CreatedAt.UTC(), Client: clientDocumentOf(h.Session.Client)},
+		Replaces:   (*predecessorDocument)(h.Replaces),
+		Superseded: happenedDocument{At: utc(h.SupersededAt)},
+		Refreshed:  refreshedDocument{Times: h.Refreshes, At: utc(h.Session.RefreshedAt), Client: clientDocumentOf(h.Session.LastClient)},
+		ExpiresAt:  h.Session.ExpiresAt.UTC(),
+		Ended:      endedDocumentOf(h.Session.Ended),
 	}
 	if h.Session.UpdatedAt.After(h.Session.CreatedAt) {
 		document.Updated.At = h.Session.UpdatedAt.UTC()

@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
 	"net/netip"
@@ -23,10 +24,11 @@ type requestInfoKey struct{}
 // requestInfo is what is noted about a request on its way, for the log and for observers.
 type requestInfo struct {
 	id         string
-	address    netip.Addr    // the client's, without port and zone; not valid where a trusted proxy gave no readable one
-	client     string        // the same in words, empty where it is not valid
-	serviceKey string        // name of the key that was accepted
-	rights     []Right       // of that key
+	address    netip.Addr // the client's, without port and zone; not valid where a trusted proxy gave no readable one
+	client     string     // the same in words, empty where it is not valid
+	serviceKey string     // name of the key that was accepted
+	rights     []Right    // of that key
+	keyDigest  [sha256.Size]byte
 	session    uuid.UUID     // of the access token that was accepted, where it may change something
 	actor      *tokens.Actor // who acts by that token for its subject; nil for nobody
 	outcome    string        // of a refresh

@@ -22,8 +22,8 @@ const (
 )
 
 // streamRevocations sends the feed as server-sent events, until its time is over,
-// the caller goes away or is too slow, or the server shuts down. Whoever wants
-// more asks again, with the last event's id.
+// the caller goes away, is too slow or loses its key, or the server shuts down.
+// Whoever wants more asks again, with the last event's id.
 func (s *Server) streamRevocations(w http.ResponseWriter, r *http.Request, feed *verifier.Feed, arrived verifier.Moment, since string) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.streamLifetime)
 	defer cancel()
@@ -42,6 +42,9 @@ func (s *Server) streamRevocations(w http.ResponseWriter, r *http.Request, feed 
 		return nil
 	}
 	for control := http.NewResponseController(w); err == nil; event, err = nextRevocations(ctx, feed, event.Cursor) {
+		if !s.stillMay(r, RightRevocations) {
+			break // events come also when there is nothing to tell
+		}
 		if err := s.sendEvent(w, control, s.revocationsDocumentOf(event, arrived)); err != nil {
 			break // the caller is gone, or too slow
 		}

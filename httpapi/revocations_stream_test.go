@@ -223,3 +223,39 @@ func TestRevocationStreamHead(t *testing.T) {
 		t.Errorf("%v %q", answer.Header, answer.body)
 	}
 }
+
+// It ends with the service key that opened it: removed, with another secret, or without the
+// right. A key beside it changes nothing.
+func TestRevocationStreamEndsWithItsKey(t *testing.T) {
+	t.Parallel()
+	const other = "another-key-of-another-backend-00001"
+	for name, key := range map[string]httpapi.ServiceKey{
+		"removed":           {Name: "other", Secret: other},
+		"replaced":          {Name: "backend", Secret: other},
+		"without the right": {Name: "backend", Secret: serviceKey, Rights: []httpapi.Right{httpapi.RightIntrospect}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := runFeed(t)
+			set := func(keys ...httpapi.ServiceKey) {
+				if err := r.server.SetServiceKeys(keys); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s := openStream(t, r.internalURL)
+			set(httpapi.ServiceKey{Name: "backend", Secret: serviceKey}, httpapi.ServiceKey{Name: "other", Secret: other})
+			for range 3 {
+				if s.next(t) == nil {
+					t.Fatal("it ended for another key")
+				}
+			}
+			set(key)
+			for event := s.next(t); event != nil; {
+				event = s.next(t)
+			}
+			if took := time.Since(s.sent); took > time.Minute {
+				t.Errorf("it ended after %v", took)
+			}
+		})
+	}
+}

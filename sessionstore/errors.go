@@ -18,8 +18,8 @@ var (
 	// past its absolute end.
 	ErrEnded = sessionerr.ErrEnded
 
-	// ErrTooManySessions says that a subject has as many live sessions as it may:
-	// see [RefuseNew].
+	// ErrTooManySessions says that a subject already has [Config].SessionsPerSubject live
+	// sessions: see [RefuseNew].
 	ErrTooManySessions = sessionerr.ErrTooManySessions
 
 	// ErrIdempotencyKeyReused says that another session was created with the key.

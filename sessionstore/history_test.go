@@ -51,3 +51,52 @@ func TestHistory(t *testing.T) {
 		t.Errorf("an unknown session: %v", err)
 	}
 }
+
+// What a session was allowed to do changes: with claims that supersede its access tokens, and
+// where another takes its place.
+func TestHistoryOfPrivileges(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	guest, _, err := k.Create(t.Context(), sessionstore.CreateParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bystander, _ := k.create(t, sessionstore.CreateParams{Subject: "eve"})
+	session, _ := k.replace(t, sessionstore.Replaced{SessionID: guest.ID}, sessionstore.CreateParams{Subject: "ann"})
+	raised, _ := k.replace(t, sessionstore.Replaced{SessionID: session.ID}, sessionstore.CreateParams{IdempotencyKey: "raised"})
+	history := func(id uuid.UUID) sessionstore.History {
+		t.Helper()
+		h, err := k.History(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h
+	}
+	for id, want := range map[uuid.UUID]*sessionstore.Predecessor{
+		guest.ID: nil, bystander.ID: nil, session.ID: {ID: guest.ID}, raised.ID: {ID: session.ID, Subject: "ann"},
+	} {
+		got := history(id)
+		if diff := cmp.Diff(want, got.Replaces); diff != "" || !got.SupersededAt.IsZero() {
+			t.Errorf("superseded at %v: %s", got.SupersededAt, diff)
+		}
+	}
+
+	setClaims := func(claims string, options sessionstore.SetClaimsOptions) {
+		t.Helper()
+		_, checksum, err := k.LoadClaims(t.Context(), raised.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := k.SetClaims(t.Context(), raised.ID, checksum, []byte(claims), options); err != nil {
+			t.Fatal(err)
+		}
+	}
+	setClaims(`{"role":"editor"}`, sessionstore.SetClaimsOptions{})
+	if got := history(raised.ID).SupersededAt; !got.IsZero() {
+		t.Errorf("claims that wait for a refresh superseded at %v", got)
+	}
+	setClaims(`{"role":"reader"}`, sessionstore.SetClaimsOptions{Supersede: true})
+	if got := history(raised.ID).SupersededAt; got.Before(raised.CreatedAt) || got.IsZero() {
+		t.Errorf("superseded at %v", got)
+	}
+}

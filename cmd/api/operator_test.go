@@ -287,11 +287,35 @@ func TestEndedSessions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if shown := mustAPI(t, dir, settings, "sessions", "show", acted.ID.String()); !strings.Contains(shown, "Z  created; support-7 acts for the subject\n") {
+	if shown := mustAPI(t, dir, settings, "sessions", "show", acted.ID.String()); !strings.Contains(shown, "Z  created; authenticated 2026-01-01T00:00:00Z by pwd at level gold; support-7 acts for the subject\n") {
 		t.Errorf("show:\n%s", shown)
 	}
 	shown = mustAPI(t, dir, settings, "sessions", "show", "--json", acted.ID.String())
 	for _, member := range []string{`"client_id": "test"`, `"auth_time": 1767225600`, `"acr": "gold"`, `"amr": [`, `"sub": "support-7"`} {
+		if !strings.Contains(shown, member) {
+			t.Errorf("%s is missing:\n%s", member, shown)
+		}
+	}
+	guest, _, err := store.Create(t.Context(), sessionstore.CreateParams{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	raised, _, err := store.Replace(t.Context(), sessionstore.Replaced{SessionID: guest.ID}, sessionstore.CreateParams{Subject: "kim", Claims: []byte(`{"role":"editor"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, checksum, err := store.LoadClaims(t.Context(), raised.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := store.SetClaims(t.Context(), raised.ID, checksum, nil, sessionstore.SetClaimsOptions{Supersede: true}); err != nil {
+		t.Fatal(err)
+	}
+	if shown := mustAPI(t, dir, settings, "sessions", "show", raised.ID.String()); !regexp.MustCompile(`^session \S+ of kim\n\S+Z  created; in place of session ` + guest.ID.String() + ` of nobody\n\S+Z  claims last replaced, or lifetimes shortened, with immediate effect\n\S+Z  expires`).MatchString(shown) {
+		t.Errorf("show:\n%s", shown)
+	}
+	shown = mustAPI(t, dir, settings, "sessions", "show", "--json", raised.ID.String())
+	for _, member := range []string{`"superseded_at": "`, `"replaces": {`, guest.ID.String()} {
 		if !strings.Contains(shown, member) {
 			t.Errorf("%s is missing:\n%s", member, shown)
 		}

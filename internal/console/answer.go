@@ -114,8 +114,15 @@ type problemPage struct{ What, Then string }
 
 func (c *Console) notFound(http.ResponseWriter, *http.Request) error { return sessionstore.ErrNotFound }
 
-// fail shows an error in our own words. An operator's mistake is not logged.
+// fail shows an error, and logs it unless it is an operator's mistake.
 func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
+	if status := c.show(w, r, err); status >= http.StatusInternalServerError {
+		c.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "the operators' page failed", slog.Any("error", err))
+	}
+}
+
+// show shows an error in words of ours, and returns the status.
+func (c *Console) show(w http.ResponseWriter, r *http.Request, err error) int {
 	status, title, page := http.StatusInternalServerError, "Something went wrong", problemPage{What: "The service has logged what it was."}
 	argument, isArgument := errors.AsType[*sessionstore.ArgumentError](err)
 	tooLarge, isTooLarge := errors.AsType[*http.MaxBytesError](err)
@@ -137,12 +144,10 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 		page.What, page.Then = "Nothing is known about sessions until it does.", "Try again in a moment."
 		w.Header().Set("Retry-After", "1")
 	}
-	if status >= http.StatusInternalServerError {
-		c.cfg.Logger.LogAttrs(r.Context(), slog.LevelError, "the operators' page failed", slog.Any("error", err))
-	}
 	if err := c.render(w, r, status, "problem", title, page); err != nil {
 		http.Error(w, title, status)
 	}
+	return status
 }
 
 // serveStatic serves what is named with its version, and so never changes.

@@ -97,8 +97,9 @@ const root = "/console"
 func (c *Console) Handler(keys Keys) http.Handler {
 	with := *c
 	with.keys = keys
+	shown := func(w http.ResponseWriter, r *http.Request, err error) { with.show(w, r, err) } // the manager has logged it
 	with.manager = sessionhttp.New[signedIn](c.cfg.Own, sessionhttp.Config{
-		Transport: sessionhttp.Cookies{Name: ClientID}, Optional: true, Client: clientOf, OnError: with.fail, Logger: c.cfg.Logger,
+		Transport: sessionhttp.Cookies{Name: ClientID}, Optional: true, Client: clientOf, OnError: shown, Logger: c.cfg.Logger,
 	})
 	with.forms = sessionhttp.NewForms(with.manager, func(s *signedIn) *[]byte { return &s.FormSecret })
 	return with.routes()

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 const firefox = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -145,6 +146,46 @@ func TestSessionPage(t *testing.T) {
 		b.get("/console/sessions/" + wrong)
 		b.want(404, "no session with that id")
 	}
+}
+
+// Changes come in the order in which they happened, with the session in whose place this one is.
+func TestSessionChanges(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	guest, _ := k.create(t, sessionstore.CreateParams{})
+	session, _, err := k.Replace(t.Context(), sessionstore.Replaced{SessionID: guest.ID}, sessionstore.CreateParams{
+		Subject: "ada", Authentication: &tokens.Authentication{ACR: "urn:example:gold"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := k.signedIn(t, graceKey)
+	path := "/console/sessions/" + session.ID.String()
+	for _, order := range [][]string{
+		{"Last refreshed, 3 times", "Its data was last changed", "Its claims were last replaced"}, {"Its claims were last replaced", "Last refreshed, 3 times", "Its data was last changed"},
+	} {
+		for i, change := range order {
+			column := map[string]string{"Its data was last changed": `"updatedAt"`, "Its claims were last replaced": `"supersededAt"`, "Last refreshed, 3 times": `"issuedAt"`}[change]
+			table, key := "sessionStoreToken", "session"
+			if column == `"updatedAt"` {
+				table, key = "sessionStore", "id"
+			}
+			k.exec(t, `UPDATE "`+table+`" SET `+column+` = now() + $2 * interval '1 s' WHERE "`+key+`" = $1`, session.ID, i+1)
+		}
+		k.exec(t, `UPDATE "sessionStoreToken" SET "generation" = 3 WHERE "session" = $1`, session.ID)
+		b.get(path)
+		b.want(200, "in place of <a class=\"id\" href=\"../sessions/"+guest.ID.String(), "which had no subject", "at level urn:example:gold")
+		at := -1
+		for _, change := range order {
+			next := strings.Index(b.page, change)
+			if next <= at {
+				t.Errorf("%q is not in its place of %q", change, order)
+			}
+			at = next
+		}
+	}
+	b.get("/console/sessions/" + guest.ID.String())
+	b.want(200, "another session took its place", "../sessions/"+session.ID.String())
 }
 
 // Operators end one session, all of a subject, and all but one; the trail and the session say who.

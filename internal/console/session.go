@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,12 +16,35 @@ import (
 type sessionPage struct {
 	sessionstore.History
 
-	Claims string
+	// Changes are what happened between its creation and its end.
+	Changes []change
+	Claims  string
 	// Data is empty where it is not shown, and DataNote is why.
 	Data, DataNote string
 	IsTheft        bool
 	Flash          flash
 	Next           string
+}
+
+// change is something that happened to a session, of which the last time is known.
+type change struct {
+	What string
+	At   time.Time
+}
+
+// The kinds of changes, as the page calls them.
+const (
+	changeData       = "data"
+	changeSuperseded = "superseded"
+	changeRefreshed  = "refreshed"
+)
+
+// changesOf are in the order in which they happened.
+func changesOf(h sessionstore.History) []change {
+	changes := []change{{changeData, h.Session.UpdatedAt}, {changeSuperseded, h.SupersededAt}, {changeRefreshed, h.Session.RefreshedAt}}
+	changes = slices.DeleteFunc(changes, func(c change) bool { return !c.At.After(h.Session.CreatedAt) })
+	slices.SortStableFunc(changes, func(x, y change) int { return x.At.Compare(y.At) })
+	return changes
 }
 
 func (c *Console) session(w http.ResponseWriter, r *http.Request, o operator) error {
@@ -35,6 +60,7 @@ func (c *Console) session(w http.ResponseWriter, r *http.Request, o operator) er
 	if err != nil && !errors.Is(err, sessionstore.ErrNotFound) { // one of Compas has none yet
 		return err
 	}
+	page.Changes = changesOf(page.History)
 	page.Claims, page.IsTheft = indented(claims), page.Session.Ended.Reason == sessionstore.ReasonTheft
 	if page.Data, page.DataNote, err = c.dataOf(r, o, id); err != nil {
 		return err

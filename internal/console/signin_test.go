@@ -284,3 +284,18 @@ func TestHeaders(t *testing.T) {
 	b.get("/console/static/style.css")
 	b.want(200, "color-scheme")
 }
+
+// An outage is one line in the log for each request, also where it is the operator's own session
+// that cannot be loaded.
+func TestOutageIsOneLine(t *testing.T) {
+	t.Parallel()
+	k := setup(t)
+	b := k.signedIn(t, graceKey)
+	before := k.log.String()
+	k.pool.Close()
+	b.get("/console/")
+	b.want(503, "The database does not answer")
+	if logged := strings.TrimPrefix(k.log.String(), before); strings.Count(logged, `"level":"ERROR"`) != 1 {
+		t.Errorf("logged:\n%s", logged)
+	}
+}

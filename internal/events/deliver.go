@@ -3,7 +3,6 @@ package events
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -81,7 +80,7 @@ func (r *Runner) deliver(ctx context.Context, e *endpoint) {
 		free <- struct{}{}
 	}
 	r.repeat(ctx, lookInterval, e.woken, "looking for deliveries", func(ctx context.Context) error {
-		for !e.isResting() {
+		for e.client.Rests() == 0 {
 			taken, err := r.take(ctx, e, free)
 			for _, d := range taken {
 				sending.Go(func() {
@@ -149,7 +148,7 @@ func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 	case err != nil && ctx.Err() != nil:
 		query = releaseQuery
 	case err != nil:
-		query, args = failedQuery, append(args, err.Error(), max(jitter(webhook.Pause(d.attempts)), e.pauseFor(err)).Seconds(), last)
+		query, args = failedQuery, append(args, err.Error(), max(jitter(webhook.Pause(d.attempts)), webhook.RetryAfter(err)).Seconds(), last)
 		fallthrough
 	default:
 		r.observer.Attempted(e.Name, err, err != nil && last)
@@ -163,17 +162,6 @@ func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 		r.log.WarnContext(ctx, "the outcome of a delivery cannot be recorded: the delivery is repeated", "endpoint", e.Name, "event", d.event, "error", err)
 	}
 	e.wake() // the session's next one may be due
-}
-
-// pauseFor is for how long the endpoint's answer asks to be sent nothing, which it then is.
-func (e *endpoint) pauseFor(err error) time.Duration {
-	refused, ok := errors.AsType[*webhook.RefusedError](err)
-	if !ok || refused.RetryAfter == 0 {
-		return 0
-	}
-	wanted := min(refused.RetryAfter, webhook.LastPause)
-	e.rest(wanted)
-	return wanted
 }
 
 // jitter makes a pause up to a fifth longer or shorter: what failed together is not tried

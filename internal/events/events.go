@@ -34,8 +34,8 @@ type Type string
 const (
 	// TypeCreated: a session was created. Its member replaces says in whose place.
 	TypeCreated Type = "session.created"
-	// TypeClaimsChanged: the claims of a session changed, and its earlier access tokens
-	// are refused.
+	// TypeClaimsChanged: the access tokens of a session were superseded, because its claims
+	// were replaced or its lifetimes shortened.
 	TypeClaimsChanged Type = "session.claims_changed"
 	// TypeEnded: a session was ended. Its members reason and by say why.
 	TypeEnded Type = "session.ended"

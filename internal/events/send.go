@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/webhook"
@@ -20,8 +19,6 @@ type endpoint struct {
 
 	client *webhook.Client
 	woken  chan struct{}
-	// rests is until when nothing is sent, since the endpoint asked for a pause.
-	rests  atomic.Pointer[time.Time]
 	issuer string
 	sign   func(tokens.SecurityEvent) ([]byte, error)
 }
@@ -36,22 +33,6 @@ func (e *endpoint) wake() {
 	case e.woken <- struct{}{}:
 	default: // it is woken already
 	}
-}
-
-// rest has nothing sent for so long.
-func (e *endpoint) rest(d time.Duration) {
-	until := time.Now().Add(d)
-	for {
-		last := e.rests.Load()
-		if last != nil && last.After(until) || e.rests.CompareAndSwap(last, &until) {
-			return
-		}
-	}
-}
-
-func (e *endpoint) isResting() bool {
-	until := e.rests.Load()
-	return until != nil && time.Now().Before(*until)
 }
 
 // message is the body of a delivery, in the shape that the Standard Webhooks specification

@@ -139,9 +139,14 @@ func newLeakWebhookWorker(cfg Webhook) (*leakWebhookWorker, error) {
 	return w, nil
 }
 
-// NextRetry is the backoff.
-func (*leakWebhookWorker) NextRetry(job *river.Job[leakWebhookArgs]) time.Time {
-	return time.Now().Add(webhook.Pause(job.Attempt))
+// NextRetry is the backoff, or as long as the webhook asks for.
+func (w *leakWebhookWorker) NextRetry(job *river.Job[leakWebhookArgs]) time.Time {
+	return time.Now().Add(max(webhook.Pause(job.Attempt), w.client.Rests()))
+}
+
+// leakRefusal is the output of an attempt that failed, for [overdueQuery].
+type leakRefusal struct {
+	RetryAfterSeconds float64 `json:"retry_after_seconds"`
 }
 
 // leakEvent is the body of a delivery, in the shape that the Standard Webhooks specification recommends.
@@ -156,6 +161,9 @@ func (w *leakWebhookWorker) Work(ctx context.Context, job *river.Job[leakWebhook
 	if w.secret == nil {
 		return errors.New("there is no webhook to deliver to: LATCHKEY_LEAK_WEBHOOK_URL is no longer set")
 	}
+	if left := w.client.Rests(); left > 0 {
+		return river.JobSnooze(left) // which is no attempt
+	}
 	report := job.Args.Report
 	body, err := json.Marshal(leakEvent{Type: "session.leaked", Timestamp: report.DetectedAt, Data: report})
 	if err != nil {
@@ -167,6 +175,7 @@ func (w *leakWebhookWorker) Work(ctx context.Context, job *river.Job[leakWebhook
 	}
 	// The database has noted when the attempt began.
 	if err := w.client.Send(ctx, w.url, secret, webhook.Message{ID: report.ID, At: *job.AttemptedAt, Body: body}); err != nil {
+		_ = river.RecordOutput(ctx, leakRefusal{webhook.RetryAfter(err).Seconds()}) // it fails outside of workers only
 		return fmt.Errorf("the webhook %w", err)
 	}
 	return nil

@@ -14,13 +14,15 @@ const overdueInterval = 5 * time.Second
 
 // The queue writes by one replica's clock when to retry a job, and finds out by another one's what is
 // due, or was interrupted. This goes by the database's clock alone, which noted when each attempt began: the next one is
-// overdue after the longest that one takes and the pause. One that still runs after rescueAfter has ended, whether or not
+// overdue after the longest that one takes and the pause, or what the webhook asked for. What was put off because of an
+// earlier such wish is overdue after the longest one. A job that still runs after rescueAfter has ended, whether or not
 // its replica lives.
 const overdueQuery = `
 UPDATE ` + migrations.RiverSchema + `.river_job SET "state" = 'available', "scheduled_at" = now()
-WHERE "state" IN ('available', 'retryable', 'running') AND "queue" = ANY($1) AND "attempt" < "max_attempts" AND (
+WHERE "state" IN ('available', 'retryable', 'scheduled', 'running') AND "queue" = ANY($1) AND "attempt" < "max_attempts" AND (
   ("state" = 'retryable' OR "state" = 'available' AND "scheduled_at" > now())
-    AND "attempted_at" + ($2 + CASE "queue" WHEN $3 THEN LEAST($4, $5 * 2 ^ LEAST("attempt" - 1, 10)) ELSE $6 END) * interval '1 second' < now()
+    AND "attempted_at" + ($2 + CASE "queue" WHEN $3 THEN GREATEST(LEAST($4, $5 * 2 ^ LEAST("attempt" - 1, 10)), ("metadata"->'output'->>'retry_after_seconds')::float) ELSE $6 END) * interval '1 second' < now()
+  OR "state" = 'scheduled' AND "attempted_at" < now() - ($2 + $4) * interval '1 second'
   OR "state" = 'running' AND "attempted_at" < now() - $7 * interval '1 second')`
 
 // followOverdue has reports worked off in time whatever the replicas' clocks show, until ctx ends.

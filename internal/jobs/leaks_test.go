@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -229,6 +230,51 @@ func TestDeliveryIsTriedAgain(t *testing.T) {
 	}
 	if !strings.Contains(k.log.String(), "the webhook answered 502") {
 		t.Errorf("the failure is not in the log:\n%s", k.log)
+	}
+}
+
+// A webhook that asks for a pause is sent nothing meanwhile, neither what it refused nor another report, by no replica. The
+// pause is not taken for a wrong clock's, and a wrong clock's is found beside it.
+func TestWebhookAsksForAPause(t *testing.T) {
+	t.Parallel()
+	k := setupLeaks(t)
+	var asked atomic.Int32
+	busy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.Header().Set("Retry-After", "1800")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	defer busy.Close()
+	runner := k.runner(busy.URL)
+	defer k.run(runner)()
+	is := func(r sessionstore.LeakReport, condition string) func() bool {
+		return func() bool {
+			var n int
+			if err := k.pool.QueryRow(t.Context(), `SELECT count(*) FROM `+migrations.RiverSchema+`.river_job
+				WHERE "kind" = 'leak_webhook' AND "args"->'report'->>'id' = $1 AND `+condition, r.ID.String()).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n == 1
+		}
+	}
+	change := func(r sessionstore.LeakReport, to string) {
+		if _, err := k.pool.Exec(t.Context(), `UPDATE `+migrations.RiverSchema+`.river_job SET `+to+` WHERE "kind" = 'leak_webhook' AND "args"->'report'->>'id' = $1`, r.ID.String()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const isRefused = `"state" = 'retryable' AND "attempt" = 1 AND "scheduled_at" BETWEEN now() + interval '28 minutes' AND now() + interval '31 minutes'`
+	refused, putOff := report(), report()
+	k.enqueue(runner, refused)
+	k.await("the refusal", is(refused, isRefused))
+	k.enqueue(runner, putOff)
+	const isPutOff = `"state" = 'scheduled' AND "attempt" = 0 AND "scheduled_at" BETWEEN now() + interval '20 minutes' AND now() + interval '31 minutes'`
+	k.await("the other report to wait", is(putOff, isPutOff))
+
+	change(refused, `"attempted_at" = now() - interval '20 minutes'`)
+	change(putOff, `"attempted_at" = now() - interval '2 hours', "scheduled_at" = now() + interval '1 day'`) // by a clock a day ahead
+	k.await("what waits for a wrong clock to be looked at again", is(putOff, isPutOff+` AND "metadata"->>'snoozes' = '2'`))
+	if n := asked.Load(); n != 1 || !is(refused, isRefused)() {
+		t.Errorf("it was asked %d times", n)
 	}
 }
 

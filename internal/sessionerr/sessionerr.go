@@ -11,7 +11,7 @@ import (
 var (
 	ErrNotFound             = errors.New("no such session")
 	ErrEnded                = errors.New("the session has ended")
-	ErrTooManySessions      = errors.New("the subject has as many sessions as it may")
+	ErrTooManySessions      = errors.New("the subject already has the largest number of live sessions that is allowed")
 	ErrIdempotencyKeyReused = errors.New("the idempotency key belongs to another creation")
 	ErrNotReplaceable       = errors.New("the session to replace has ended or is unknown")
 	ErrSuperseded           = errors.New("a newer access token was issued")

@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"time"
@@ -8,10 +9,19 @@ import (
 
 // RefusedError says that a receiver answered, and did not take the message.
 type RefusedError struct {
-	// RetryAfter is for how long the receiver wants to be sent nothing (RFC 9110 §10.2.3); zero
-	// where it does not say so.
-	RetryAfter time.Duration
+	// retryAfter is for how long the receiver wants to be sent nothing (RFC 9110 §10.2.3), up to
+	// LastPause; zero where it does not say so.
+	retryAfter time.Duration
 	text       string
+}
+
+// RetryAfter is for how long the receiver whose answer an error is wants to be sent nothing, up to
+// [LastPause]; zero where it does not say so.
+func RetryAfter(err error) time.Duration {
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
+		return refused.retryAfter
+	}
+	return 0
 }
 
 // Error goes on after the name of whoever was to take the message.
@@ -24,8 +34,14 @@ type answer struct {
 	body   []byte
 }
 
-// refusal is the answer as an error.
-func (a answer) refusal(text string) error { return &RefusedError{a.retryAfter(), text} }
+// refusal is an answer as an error. The receiver rests for as long as it asks to.
+func (c *Client) refusal(a answer, text string) error {
+	refused := &RefusedError{min(a.retryAfter(), LastPause), text}
+	if refused.retryAfter > 0 {
+		c.rest(refused.retryAfter)
+	}
+	return refused
+}
 
 // retryAfter reads the header. A date counts from that of the answer, since no clock here has to be
 // right.

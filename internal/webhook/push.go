@@ -32,15 +32,15 @@ func (c *Client) Push(ctx context.Context, to string, authorization tokens.Secre
 	case status == http.StatusAccepted:
 		return nil
 	case status < 400:
-		return answered.refusal(fmt.Sprintf("answered %d, which is not 202", status))
+		return c.refusal(answered, fmt.Sprintf("answered %d, which is not 202", status))
 	}
 	var refused struct {
 		Code string `json:"err"`
 	}
 	if status == http.StatusBadRequest && json.Unmarshal(answered.body, &refused) == nil && errorCode.MatchString(refused.Code) {
-		return answered.refusal(fmt.Sprintf("answered %d: %s", status, refused.Code))
+		return c.refusal(answered, fmt.Sprintf("answered %d: %s", status, refused.Code))
 	}
-	return answered.refusal(fmt.Sprintf("answered %d", status))
+	return c.refusal(answered, fmt.Sprintf("answered %d", status))
 }
 
 // errorCode is the form of those that are registered (RFC 8935 §7.1). Text beside it, which may

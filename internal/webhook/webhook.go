@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -51,12 +52,16 @@ type Message struct {
 	Body []byte // JSON
 }
 
-// Client sends messages. It may be used by several goroutines.
-type Client struct{ http *http.Client }
+// Client sends messages to one receiver. It may be used by several goroutines.
+type Client struct {
+	http *http.Client
+	// rests is until when the receiver wants to be sent nothing.
+	rests atomic.Pointer[time.Time]
+}
 
 // New returns a client that gives an attempt so long, and keeps so many connections to a host.
 func New(timeout time.Duration, connections int) *Client {
-	return &Client{&http.Client{
+	return &Client{http: &http.Client{
 		Transport: &http.Transport{
 			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxIdleConnsPerHost: connections, IdleConnTimeout: idleTimeout,
 		},
@@ -64,6 +69,26 @@ func New(timeout time.Duration, connections int) *Client {
 		// A message goes where the operator said, and nowhere else.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// Rests is for how long the receiver still wants to be sent nothing, by its answers so far. [Client.Send] and [Client.Push]
+// send all the same: the caller waits.
+func (c *Client) Rests() time.Duration {
+	until := c.rests.Load()
+	if until == nil {
+		return 0
+	}
+	return max(0, time.Until(*until))
+}
+
+func (c *Client) rest(d time.Duration) {
+	until := time.Now().Add(d)
+	for {
+		last := c.rests.Load()
+		if last != nil && last.After(until) || c.rests.CompareAndSwap(last, &until) {
+			return
+		}
+	}
 }
 
 // Pause is the pause after a failed attempt; the first one is 1.
@@ -110,7 +135,7 @@ func (c *Client) Send(ctx context.Context, to string, secret tokens.Secret, m Me
 	}
 	answered, err := c.do(request)
 	if err == nil && (answered.status < 200 || answered.status > 299) {
-		err = answered.refusal(fmt.Sprintf("answered %d", answered.status))
+		err = c.refusal(answered, fmt.Sprintf("answered %d", answered.status))
 	}
 	return err
 }

@@ -356,8 +356,9 @@ export interface paths {
         };
         /**
          * The life of a session
-         * @description Where it was created, how often and where it was last refreshed, and who ended it and why. It is there until
-         *     cleanup removes the session, `LATCHKEY_CLEANUP_RETENTION` after its end.
+         * @description Where it was created, how its user authenticated, which session's place it took, when its access tokens were last
+         *     superseded, how often and where it was last refreshed, and who ended it and why. It is there until cleanup removes
+         *     the session, `LATCHKEY_CLEANUP_RETENTION` after its end.
          */
         get: operations["getSessionHistory"];
         put?: never;
@@ -1057,12 +1058,21 @@ export interface components {
          * @example {
          *       "id": "01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91",
          *       "subject": "user-42",
+         *       "auth_time": 1781946760,
+         *       "acr": "urn:example:gold",
          *       "created": {
          *         "at": "2026-06-20T09:12:44.123456Z",
          *         "client": {
          *           "label": "Firefox on Linux",
          *           "ip": "203.0.113.7"
          *         }
+         *       },
+         *       "replaces": {
+         *         "id": "01978f2a-91c4-7d3e-8f00-2f6f1d7f9c55",
+         *         "subject": "user-42"
+         *       },
+         *       "superseded": {
+         *         "at": "2026-06-20T15:30:02.004711Z"
          *       },
          *       "refreshed": {
          *         "times": 12,
@@ -1093,11 +1103,26 @@ export interface components {
                 at: string;
                 client?: components["schemas"]["Client"];
             };
+            /** @description The session whose place it took, as at a step-up or when a guest signed in. Absent for none, and once cleanup has removed that session. */
+            replaces?: {
+                /** Format: uuid */
+                id: string;
+                /** @description Its user. Absent for an anonymous session. */
+                subject?: string;
+            };
             /** @description Absent where `data` was never changed. */
             updated?: {
                 /**
                  * Format: date-time
                  * @description When `data` was last written.
+                 */
+                at: string;
+            };
+            /** @description Absent where access tokens were never superseded. Claims that take effect with the next refresh leave no time. */
+            superseded?: {
+                /**
+                 * Format: date-time
+                 * @description When its access tokens were last superseded: its claims were replaced with `supersede`, or its lifetimes were shortened.
                  */
                 at: string;
             };
@@ -1201,6 +1226,7 @@ export interface components {
             revoked: number;
         };
         /**
+         * @description `sub_id`, or `subject`: its name before version -03 of the draft, which some identity providers document.
          * @example {
          *       "sub_id": {
          *         "format": "opaque",
@@ -1209,7 +1235,8 @@ export interface components {
          *     }
          */
         GlobalRevocation: {
-            sub_id: components["schemas"]["SubjectIdentifier"];
+            sub_id?: components["schemas"]["SubjectIdentifier"];
+            subject?: components["schemas"]["SubjectIdentifier"];
         };
         /**
          * @description A subject identifier (RFC 9493): `opaque` with `id` alone, `email` with `email` alone, or `iss_sub` with `sub` and

@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
 	"github.com/latchkey-sessions/latchkey/internal/console"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 type sessionsShowCmd struct {
@@ -26,7 +27,8 @@ type sessionsShowCmd struct {
 
 // Help says for how long it is known.
 func (*sessionsShowCmd) Help() string {
-	return "Shows the life of a session, without its data: where it was created, how often it was refreshed and from where last, and when, why and by whom it was ended. " +
+	return "Shows the life of a session, without its data: where it was created, how its user authenticated, which session's place it took, when its access tokens were last superseded, " +
+		"how often it was refreshed and from where last, and when, why and by whom it was ended. " +
 		"This is available until clean-up removes the session, LATCHKEY_CLEANUP_RETENTION after its end."
 }
 
@@ -41,8 +43,10 @@ func (c *sessionsShowCmd) Run(a *app) error {
 			return a.printJSON(struct {
 				sessionJSON
 
-				Refreshes int64 `json:"refreshes"`
-			}{sessionJSONOf(h.Session), h.Refreshes})
+				Refreshes    int64            `json:"refreshes"`
+				SupersededAt time.Time        `json:"superseded_at,omitzero"`
+				Replaces     *predecessorJSON `json:"replaces,omitempty"`
+			}{sessionJSONOf(h.Session), h.Refreshes, seconds(h.SupersededAt), (*predecessorJSON)(h.Replaces)})
 		}
 		var thief string
 		if h.Session.Ended.Reason == sessionstore.ReasonTheft {
@@ -68,11 +72,23 @@ type event struct {
 func (a *app) printHistory(h sessionstore.History, thief string) error {
 	s := h.Session
 	events := []event{{s.CreatedAt, "created" + from(s.Client)}}
+	if predecessor := h.Replaces; predecessor != nil {
+		events[0].what += "; in place of session " + predecessor.ID.String()
+		if predecessor.Subject != s.Subject {
+			events[0].what += " of " + terminal.Harmless(cmp.Or(predecessor.Subject, "nobody"))
+		}
+	}
+	if s.Authentication != nil {
+		events[0].what += "; " + authenticated(*s.Authentication)
+	}
 	if s.Actor != nil {
 		events[0].what += "; " + terminal.Harmless(s.Actor.Subject) + " acts for the subject"
 	}
 	if s.UpdatedAt.After(s.CreatedAt) {
 		events = append(events, event{s.UpdatedAt, "data last changed"})
+	}
+	if !h.SupersededAt.IsZero() {
+		events = append(events, event{h.SupersededAt, "claims last replaced, or lifetimes shortened, with immediate effect"})
 	}
 	if !s.RefreshedAt.IsZero() {
 		events = append(events, event{s.RefreshedAt, fmt.Sprintf("last refreshed%s (%d %s in all)", from(s.LastClient), h.Refreshes, plural(h.Refreshes, "time"))})
@@ -87,6 +103,27 @@ func (a *app) printHistory(h sessionstore.History, thief string) error {
 	slices.SortStableFunc(events, func(x, y event) int { return x.at.Compare(y.at) })
 	_, _ = fmt.Fprintf(a.stdout, "session %s of %s\n", s.ID, terminal.Harmless(cmp.Or(s.Subject, "nobody")))
 	return printTable(a.stdout, nil, events, func(e event) []string { return []string{formatTime(e.at), e.what} })
+}
+
+// predecessorJSON is a session whose place another took.
+type predecessorJSON struct {
+	ID      uuid.UUID `json:"id"`
+	Subject string    `json:"subject,omitempty"`
+}
+
+// authenticated says how and when a user authenticated, as far as that was told.
+func authenticated(a tokens.Authentication) string {
+	parts := []string{"authenticated"}
+	if !a.AuthTime.IsZero() {
+		parts = append(parts, formatTime(a.AuthTime))
+	}
+	if len(a.AMR) > 0 {
+		parts = append(parts, "by "+strings.Join(a.AMR, ", "))
+	}
+	if a.ACR != "" {
+		parts = append(parts, "at level "+a.ACR)
+	}
+	return terminal.Harmless(strings.Join(parts, " "))
 }
 
 // from is what is known of a client.
