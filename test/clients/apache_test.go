@@ -46,8 +46,8 @@ func holdApache(t *testing.T, module string, traits gatewayTraits, adapt func(s 
 	i := slices.IndexFunc(blocks, func(block string) bool { return strings.Contains(block, "AuthType "+authTypes[module]+"\n") })
 	site := adapt(s, fill(t, blocks[i], map[string]string{"*:80": address, "the-service-key": apacheKey, "127.0.0.1:3000": host(app.url)}))
 	var server strings.Builder
-	fmt.Fprintf(&server, "ServerRoot %[1]s\nServerName localhost\nDefaultRuntimeDir %[1]s\nPidFile %[1]s/pid\nErrorLog /dev/stderr\nListen %[2]s\n", dir, address)
-	for _, module := range []string{"mpm_event", "authn_core", "authz_core", "authz_user", module, "env", "headers", "macro", "proxy", "proxy_http", "proxy_wstunnel"} {
+	fmt.Fprintf(&server, "ServerRoot %[1]s\nServerName localhost\nDefaultRuntimeDir %[1]s\nPidFile %[1]s/pid\nErrorLog /dev/stderr\nListen %[2]s\nProtocols h2c http/1.1\n", dir, address)
+	for _, module := range []string{"mpm_event", "authn_core", "authz_core", "authz_user", module, "env", "headers", "macro", "http2", "proxy", "proxy_http", "proxy_wstunnel"} {
 		fmt.Fprintf(&server, "LoadModule %s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", module)
 	}
 	file := filepath.Join(dir, "apache2.conf")
@@ -55,6 +55,7 @@ func holdApache(t *testing.T, module string, traits gatewayTraits, adapt func(s 
 		t.Fatal(err)
 	}
 	startGateway(t, address, programOfRoot(t, "apache2"), "-X", "-f", file)
+	holdHTTP2(t, s, app, "http://"+address)
 	holdGateway(t, s, app, "http://"+address, traits)
 }
 
