@@ -97,7 +97,6 @@ func (n newSession) params() (sessionstore.CreateParams, error) {
 	if err := n.addTo(&params); err != nil {
 		return params, err
 	}
-	var err error
-	params.Lifetimes, err = n.lifetimes()
-	return params, err
+	params.Lifetimes = n.lifetimes()
+	return params, nil
 }

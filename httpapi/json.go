@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"reflect"
+	"strconv"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
@@ -75,6 +76,9 @@ func jsonProblem(err error) error {
 		}
 		if errors.Is(e, errNull) {
 			return invalidMember(string(e.JSONPointer), "It is null. Leave out what has no value.")
+		}
+		if errors.Is(e, strconv.ErrRange) {
+			return invalidMember(string(e.JSONPointer), "It must be a whole number that fits into 64 bits.")
 		}
 		return invalidMember(string(e.JSONPointer), "It must be "+wanted(e.GoType)+".")
 	}

@@ -1,14 +1,14 @@
 package httpapi
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// maxSeconds is the longest lifetime.
-const maxSeconds = int64(sessionstore.MaxLifetime / time.Second)
+// noLifetime stands for a number of seconds that none of the three can be. The store
+// refuses it, and names the bounds that it has.
+const noLifetime = -time.Second
 
 // newLifetimes are the lifetimes that a body may name, in seconds.
 type newLifetimes struct {
@@ -18,27 +18,20 @@ type newLifetimes struct {
 }
 
 // lifetimes returns them, with zero for those that are not there.
-func (n newLifetimes) lifetimes() (l sessionstore.Lifetimes, err error) {
+func (n newLifetimes) lifetimes() (l sessionstore.Lifetimes) {
 	for _, ttl := range []struct {
-		pointer string
 		seconds *int64
-		least   int64
 		to      *time.Duration
-	}{
-		{"/access_token_ttl", n.AccessTokenTTL, 1, &l.AccessToken},
-		{"/refresh_token_ttl", n.RefreshTokenTTL, 0, &l.RefreshToken},
-		{"/session_ttl", n.SessionTTL, 1, &l.Session},
-	} {
-		if ttl.seconds == nil {
-			continue
+	}{{n.AccessTokenTTL, &l.AccessToken}, {n.RefreshTokenTTL, &l.RefreshToken}, {n.SessionTTL, &l.Session}} {
+		switch {
+		case ttl.seconds == nil:
+		case *ttl.seconds == 0 && ttl.to == &l.RefreshToken:
+			*ttl.to = sessionstore.NoIdleTimeout
+		case *ttl.seconds < 1 || *ttl.seconds > int64(sessionstore.MaxLifetime/time.Second):
+			*ttl.to = noLifetime
+		default:
+			*ttl.to = time.Duration(*ttl.seconds) * time.Second
 		}
-		if *ttl.seconds < ttl.least || *ttl.seconds > maxSeconds {
-			return l, invalidMember(ttl.pointer, fmt.Sprintf("It must be between %d and %d seconds.", ttl.least, maxSeconds))
-		}
-		*ttl.to = time.Duration(*ttl.seconds) * time.Second
 	}
-	if n.RefreshTokenTTL != nil && l.RefreshToken == 0 {
-		l.RefreshToken = sessionstore.NoIdleTimeout
-	}
-	return l, nil
+	return l
 }

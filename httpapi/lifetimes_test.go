@@ -17,14 +17,32 @@ func TestBoundsOfLifetimes(t *testing.T) {
 	s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) {
 		cfg.Lifetimes.RefreshToken = 20 * time.Minute
 		cfg.Bounds.Min.RefreshToken, cfg.Bounds.Max.RefreshToken = 15*time.Minute, 30*time.Minute
+		cfg.Lifetimes.Session, cfg.Bounds.Max.Session = 8*time.Hour, 24*time.Hour
 	})
-	s.internal(t, "POST", "/v1/sessions", jsonBody(`{"data":{},"refresh_token_ttl":1800}`)).want(t, 201)
-	for _, ttl := range []string{"1801", "899", "0"} {
-		answer := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"data":{},"session_ttl":3600,"refresh_token_ttl":`+ttl+`}`))
-		answer.wantProblem(t, 400, "invalid_member")
-		if m := answer.json(t); m["pointer"] != "/refresh_token_ttl" || !strings.Contains(at[string](t, m, "detail"), "between 15m0s and 30m0s") {
-			t.Errorf("%s: %v", ttl, m)
+	created := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"refresh_token_ttl":1800}`)).want(t, 201).json(t)
+	path := "/v1/sessions/" + at[string](t, at[map[string]any](t, created, "session"), "id")
+	for member, bounds := range map[string]struct {
+		outside []string
+		says    string
+	}{
+		"access_token_ttl":  {[]string{"0", "-1", "86401", "2147483648", "-9223372036854775808"}, "24h0m0s"},
+		"refresh_token_ttl": {[]string{"1801", "899", "0", "-1", "2147483647", "2147483648", "9223372036854775807"}, "between 15m0s and 30m0s"},
+		"session_ttl":       {[]string{"86401", "0", "-1", "2147483648", "-9223372036854775808"}, "between 1s and 24h0m0s"},
+	} {
+		for _, ttl := range bounds.outside {
+			for method, target := range map[string]string{"POST": "/v1/sessions", "PATCH": path} {
+				answer := s.internal(t, method, target, jsonBody(`{"`+member+`":`+ttl+`}`))
+				answer.wantProblem(t, 400, "invalid_member")
+				if m := answer.json(t); m["pointer"] != "/"+member || !strings.Contains(at[string](t, m, "detail"), bounds.says) {
+					t.Errorf("%s of %s: %v", member, ttl, m)
+				}
+			}
 		}
+	}
+	// More than a number of JSON can be read into.
+	answer := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"session_ttl":99999999999999999999}`)).want(t, 400).json(t)
+	if detail := at[string](t, answer, "detail"); answer["pointer"] != "/session_ttl" || detail != "It must be a whole number that fits into 64 bits." {
+		t.Errorf("a number of 20 digits: %v", answer)
 	}
 }
 

@@ -23,9 +23,8 @@ type ownPatch struct {
 	Client clientPatch `json:"client"`
 }
 
-func (p sessionPatch) params() (sessionstore.Patch, error) {
-	lifetimes, err := p.lifetimes()
-	return sessionstore.Patch{Lifetimes: lifetimes, Label: (*string)(p.Client.Label)}, err
+func (p sessionPatch) params() sessionstore.Patch {
+	return sessionstore.Patch{Lifetimes: p.lifetimes(), Label: (*string)(p.Client.Label)}
 }
 
 // patchSession requires no If-Match: the ETag is that of the data, and what is set does
@@ -39,11 +38,7 @@ func (s *Server) patchSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	patch, err := body.params()
-	if err != nil {
-		return err
-	}
-	session, err := s.store.Patch(r.Context(), id, patch)
+	session, err := s.store.Patch(r.Context(), id, body.params())
 	if err != nil {
 		return err
 	}

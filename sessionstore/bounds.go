@@ -6,7 +6,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
@@ -126,15 +125,17 @@ var errEndless = argumentError("session_ttl", "missing: a session without an idl
 
 // checkLifetime checks one of them by itself; zero is none.
 func (c Config) checkLifetime(each lifetime, ttl time.Duration) error {
-	if !isLifetime(ttl) {
-		return argumentError(each.field, "%v is not a number of whole seconds between 1 and %d", ttl, pgvalue.Seconds(MaxLifetime))
-	}
 	if ttl == 0 {
 		return nil
 	}
 	lo, hi := each.of(c.Bounds.Min), each.of(c.Bounds.Max)
 	if each.field == "access_token_ttl" {
 		hi = cmp.Or(hi, MaxAccessTokenTTL)
+	}
+	if !isLifetime(ttl) {
+		return argumentError(each.field, "no lifetime: it must be a number of whole seconds %s", between(lo, cmp.Or(hi, MaxLifetime)))
+	}
+	if each.field == "access_token_ttl" {
 		if ttl <= refresh.FreshGraces*c.Grace {
 			// A pair is handed out again for as long as it is fresh: its access
 			// token must still be good then.

@@ -39,6 +39,9 @@ func TestBounds(t *testing.T) {
 		{sessionstore.Lifetimes{RefreshToken: sessionstore.NoIdleTimeout}, "refresh_token_ttl: an idle timeout is needed: it must be between 15m0s and 30m0s"},
 		{sessionstore.Lifetimes{Session: time.Minute}, "session_ttl: 1m0s is out of bounds: it must be between 1h0m0s and 24h0m0s"},
 		{sessionstore.Lifetimes{Session: 25 * time.Hour}, "session_ttl: 25h0m0s is out of bounds: it must be between 1h0m0s and 24h0m0s"},
+		{sessionstore.Lifetimes{AccessToken: -time.Second}, "access_token_ttl: no lifetime: it must be a number of whole seconds between 2m0s and 10m0s"},
+		{sessionstore.Lifetimes{RefreshToken: 20*time.Minute + 1}, "refresh_token_ttl: no lifetime: it must be a number of whole seconds between 15m0s and 30m0s"},
+		{sessionstore.Lifetimes{Session: sessionstore.MaxLifetime + time.Second}, "session_ttl: no lifetime: it must be a number of whole seconds between 1h0m0s and 24h0m0s"},
 	} {
 		_, pair, err := k.Create(t.Context(), sessionstore.CreateParams{Lifetimes: test.own})
 		if test.want == "" {

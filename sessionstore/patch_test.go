@@ -154,7 +154,7 @@ func TestPatchRefuses(t *testing.T) {
 		"no idle timeout":      {k, sessionstore.Lifetimes{RefreshToken: sessionstore.NoIdleTimeout}, "refresh_token_ttl: an idle timeout is needed"},
 		"below the grace":      {free, sessionstore.Lifetimes{AccessToken: 45 * time.Second}, "access_token_ttl: 45s is too short"},
 		"past what is known":   {free, sessionstore.Lifetimes{AccessToken: 25 * time.Hour}, "access_token_ttl: 25h0m0s is too long"},
-		"negative":             {free, sessionstore.Lifetimes{Session: -1}, "session_ttl: -1ns is not a number"},
+		"negative":             {free, sessionstore.Lifetimes{Session: -1}, "session_ttl: no lifetime: it must be a number of whole seconds between 1s and 596523h14m7s"},
 		"access over refresh":  {free, sessionstore.Lifetimes{AccessToken: time.Hour}, "access_token_ttl: 1h0m0s is too long: the session's refresh token lives for 30m0s"},
 		"refresh under access": {free, sessionstore.Lifetimes{RefreshToken: 5 * time.Minute}, "refresh_token_ttl: 5m0s is too short"},
 		"no end at all":        {free, sessionstore.Lifetimes{RefreshToken: sessionstore.NoIdleTimeout}, "session_ttl: missing"},

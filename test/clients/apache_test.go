@@ -22,7 +22,7 @@ func TestApache(t *testing.T) {
 	t.Parallel()
 	t.Run("mod_auth_openidc", func(t *testing.T) {
 		t.Parallel()
-		holdApache(t, "auth_openidc", gatewayTraits{passesOptions: true, aliases: true, outage: http.StatusUnauthorized}, func(s *service, site string) string {
+		holdApache(t, "auth_openidc", gatewayTraits{passesOptions: true, outage: http.StatusUnauthorized}, func(s *service, site string) string {
 			return fill(t, site, map[string]string{
 				"https://latchkey.internal": overTLS(t, s.Internal), "OIDCOAuthClientID": "OIDCOAuthSSLValidateServer Off\nOIDCOAuthClientID",
 			})
@@ -30,7 +30,7 @@ func TestApache(t *testing.T) {
 	})
 	t.Run("mod_oauth2", func(t *testing.T) {
 		t.Parallel()
-		holdApache(t, "oauth2", gatewayTraits{aliases: true, outage: http.StatusUnauthorized}, func(s *service, site string) string {
+		holdApache(t, "oauth2", gatewayTraits{outage: http.StatusUnauthorized}, func(s *service, site string) string {
 			return fill(t, site, map[string]string{"http://127.0.0.1:8081": s.Internal})
 		})
 	})
@@ -46,15 +46,16 @@ func holdApache(t *testing.T, module string, traits gatewayTraits, adapt func(s 
 	i := slices.IndexFunc(blocks, func(block string) bool { return strings.Contains(block, "AuthType "+authTypes[module]+"\n") })
 	site := adapt(s, fill(t, blocks[i], map[string]string{"*:80": address, "the-service-key": apacheKey, "127.0.0.1:3000": host(app.url)}))
 	var server strings.Builder
-	fmt.Fprintf(&server, "ServerRoot %[1]s\nServerName localhost\nDefaultRuntimeDir %[1]s\nPidFile %[1]s/pid\nErrorLog /dev/stderr\nListen %[2]s\n", dir, address)
-	for _, module := range []string{"mpm_event", "authn_core", "authz_core", "authz_user", module, "env", "headers", "proxy", "proxy_http", "proxy_wstunnel"} {
+	fmt.Fprintf(&server, "ServerRoot %[1]s\nServerName localhost\nDefaultRuntimeDir %[1]s\nPidFile %[1]s/pid\nErrorLog /dev/stderr\nListen %[2]s\nProtocols h2c http/1.1\n", dir, address)
+	for _, module := range []string{"mpm_event", "authn_core", "authz_core", "authz_user", module, "env", "headers", "macro", "http2", "proxy", "proxy_http", "proxy_wstunnel"} {
 		fmt.Fprintf(&server, "LoadModule %s_module /usr/lib/apache2/modules/mod_%[1]s.so\n", module)
 	}
 	file := filepath.Join(dir, "apache2.conf")
-	if err := os.WriteFile(file, []byte(server.String()+site), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(server.String()+blocks[0]+site), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	startGateway(t, address, programOfRoot(t, "apache2"), "-X", "-f", file)
+	holdHTTP2(t, s, app, "http://"+address)
 	holdGateway(t, s, app, "http://"+address, traits)
 }
 

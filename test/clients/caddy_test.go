@@ -15,6 +15,7 @@ func TestCaddy(t *testing.T) {
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	app := newApp(t)
 	gate := startCaddy(t, s, app, nil)
+	holdHTTP2(t, s, app, gate)
 	holdGateway(t, s, app, gate, gatewayTraits{outage: http.StatusBadGateway})
 }
 
@@ -23,7 +24,9 @@ func TestCaddyRequires(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	app := newApp(t)
-	holdRequirement(t, s, app, startCaddy(t, s, app, map[string]string{"/v1/check": requirement}))
+	holdRequirements(t, s, app, func(requirement string) string {
+		return startCaddy(t, s, app, map[string]string{"/v1/check": requirement})
+	})
 }
 
 // startCaddy starts Caddy with the document's configuration, changed as the caller says, and returns its base URL.
@@ -34,7 +37,7 @@ func startCaddy(t *testing.T, s *service, app *application, change map[string]st
 		":80 {": "http://" + address + " {", "127.0.0.1:8080": host(s.Public), "127.0.0.1:3000": host(app.url),
 	}), change)
 	file := filepath.Join(dir, "Caddyfile")
-	if err := os.WriteFile(file, []byte("{\n\tadmin off\n}\n"+site), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("{\n\tadmin off\n\tservers {\n\t\tprotocols h1 h2c\n\t}\n}\n"+site), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	need(t, "caddy")

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -20,14 +21,16 @@ import (
 // pageOrigin is that of a page which is not served by the gateway.
 const pageOrigin = "https://app.example.com"
 
-// requirement is a check that no session of these tests passes.
-const requirement = "/v1/check/require/scope=orders:read"
+// requirements are checks that no session of these tests passes, and what the refusal says of the reason (RFC 6750 §3.1).
+var requirements = map[string]string{
+	"/v1/check/require/scope=orders:read":                     `Bearer realm="latchkey", error="insufficient_scope"`,
+	"/v1/check/require/audience=https%3A%2F%2Forders.example": "",
+}
 
 // gatewayTraits are in what gateways differ, as docs/gateways.md configures them.
 type gatewayTraits struct {
 	passesOptions bool // also where it is no preflight
 	outage        int  // the status without the service
-	aliases       bool // passes on what only a server reads as our headers that makes an underscore of any sign
 }
 
 // application is what is protected.
@@ -97,7 +100,7 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 	if !s.active(ada.AccessToken) {
 		t.Error("a DELETE through the gateway has ended the session")
 	}
-	holdNames(t, app, gate, ada.AccessToken, traits)
+	holdNames(t, app, gate, ada.AccessToken)
 	holdOdd(t, app, gate, ada.AccessToken)
 	holdTargets(t, app, gate, ada.AccessToken)
 	holdPreflights(t, app, gate, traits)
@@ -126,15 +129,12 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 }
 
 // What a client sends under a name that the app may read as one of ours does not reach it: servers for CGI, WSGI and PHP take
-// all signs in a header's name for an underscore.
-func holdNames(t *testing.T, app *application, gate, token string, traits gatewayTraits) {
+// all signs in a header's name for an underscore. All that a name may have are tried (RFC 9110 §5.6.2), and then what it may
+// not have.
+func holdNames(t *testing.T, app *application, gate, token string) {
 	t.Helper()
-	signs := "_.!#$%&'*+^`|~"
-	if traits.aliases {
-		signs = "_."
-	}
 	forged := map[string]string{"latchkey-subject": "root", "LATCHKEY-SCOPE": "admin"}
-	for _, sign := range signs {
+	for _, sign := range "_.!#$%&'*+^`|~" {
 		for _, name := range []string{"Subject", "Session", "Client", "Scope"} {
 			forged["Latchkey"+string(sign)+name] = "forged"
 		}
@@ -142,15 +142,31 @@ func holdNames(t *testing.T, app *application, gate, token string, traits gatewa
 	if got := ask(t, gate, http.MethodGet, "/page", token, forged); got.StatusCode != http.StatusOK {
 		t.Errorf("with forged headers: %d", got.StatusCode)
 	}
+	wantUnforged(t, app)
+	// No header's name may have these (RFC 9110 §5.1); a gateway may refuse the request, or drop what it takes for none.
+	for _, sign := range []byte(" \t\"(),/;<=>?@[\\]{}\x00\x01\x7f\x80\xff") {
+		head := "GET /page HTTP/1.1\r\nHost: " + host(gate) + "\r\nConnection: close\r\nAuthorization: Bearer " + token + "\r\n"
+		for _, name := range []string{"Latchkey" + string([]byte{sign}) + "Subject", "Latchkey-Subject" + string([]byte{sign})} {
+			if got := dial(t, gate, head+name+": forged\r\n\r\n"); got.StatusCode >= 500 {
+				t.Errorf("with %q: %d", name, got.StatusCode)
+			}
+			wantUnforged(t, app)
+		}
+	}
+	// Some gateways take away what is named here. The app is then told of nobody, and of nobody else.
+	ask(t, gate, http.MethodGet, "/page", token, map[string]string{"Connection": "close, Latchkey-Subject", "Latchkey-Subject": "root"})
+	if subject := app.last.Load().Header.Values("Latchkey-Subject"); !slices.Equal(subject, []string{"ada"}) && len(subject) != 0 {
+		t.Errorf("the app was told that it is %q", subject)
+	}
+}
+
+// wantUnforged wants that the last request has told the app nothing of what clients send in these tests.
+func wantUnforged(t *testing.T, app *application) {
+	t.Helper()
 	for name, values := range app.last.Load().Header {
 		if strings.HasPrefix(strings.ToLower(name), "latchkey") && slices.ContainsFunc(values, func(value string) bool { return slices.Contains([]string{"forged", "root", "admin"}, value) }) {
 			t.Errorf("the app was told %s: %q", name, values)
 		}
-	}
-	// Some gateways take away what is named here. The app is then told of nobody, and of nobody else.
-	ask(t, gate, http.MethodGet, "/page", token, map[string]string{"Connection": "close, Latchkey-Subject, Latchkey_Subject", "Latchkey-Subject": "root"})
-	if subject := app.last.Load().Header.Values("Latchkey-Subject"); !slices.Equal(subject, []string{"ada"}) && len(subject) != 0 {
-		t.Errorf("the app was told that it is %q", subject)
 	}
 }
 
@@ -207,23 +223,77 @@ func dial(t *testing.T, gate, request string) head {
 		t.Fatal(err)
 	}
 	_ = answer.Body.Close() // as the connection, which is of no use any more
-	return head{answer.StatusCode, answer.Header}
+	return head{answer.StatusCode, answer.Header, answer.ProtoMajor}
 }
 
 // A token that lacks what the gateway requires is refused with 403, and a page on another origin can read why.
-func holdRequirement(t *testing.T, s *service, app *application, gate string) {
+func holdRequirements(t *testing.T, s *service, app *application, start func(requirement string) (gate string)) {
 	t.Helper()
-	before := app.requests.Load()
-	got := ask(t, gate, http.MethodGet, "/page", s.signInPair("ada").AccessToken, map[string]string{"Origin": pageOrigin})
-	if challenge := got.Header.Get("WWW-Authenticate"); got.StatusCode != http.StatusForbidden || !strings.Contains(challenge, "insufficient_scope") {
-		t.Errorf("without the scope: %d, WWW-Authenticate %q", got.StatusCode, challenge)
+	token := s.signInPair("ada").AccessToken
+	for requirement, want := range requirements {
+		gate, before := start(requirement), app.requests.Load()
+		got := ask(t, gate, http.MethodGet, "/page?require=none", token, map[string]string{"Origin": pageOrigin})
+		if challenge := got.Header.Get("WWW-Authenticate"); got.StatusCode != http.StatusForbidden || challenge != want {
+			t.Errorf("%s: %d, WWW-Authenticate %q", requirement, got.StatusCode, challenge)
+		}
+		if allowed := got.Header.Values("Access-Control-Allow-Origin"); len(allowed) != 1 || allowed[0] != pageOrigin {
+			t.Errorf("%s: %v lets a page read why", requirement, allowed)
+		}
+		if app.requests.Load() != before {
+			t.Errorf("%s: the app was asked", requirement)
+		}
+		wantPage(t, gate, "", http.StatusUnauthorized)
 	}
-	if allowed := got.Header.Values("Access-Control-Allow-Origin"); len(allowed) != 1 || allowed[0] != pageOrigin {
-		t.Errorf("without the scope: %v lets a page read why", allowed)
+}
+
+// Over HTTP/2, with many requests at a time in one connection, all is as over HTTP/1.1.
+func holdHTTP2(t *testing.T, s *service, app *application, gate string) {
+	t.Helper()
+	var protocols http.Protocols
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: &protocols}
+	t.Cleanup(transport.CloseIdleConnections)
+	client := &http.Client{Transport: transport}
+	ada := s.signInPair("ada")
+	forged := map[string]string{"Latchkey-Subject": "root", "Latchkey_Subject": "forged", "Latchkey~Scope": "forged", "Latchkey.Client": "forged"}
+	for _, method := range []string{"GET", "POST", "PUT", "DELETE"} {
+		got := askWith(t, client, gate, method, "/v1/me/sessions/current?utm_source=x", ada.AccessToken, forged)
+		if got.StatusCode != http.StatusOK || got.ProtoMajor != 2 {
+			t.Fatalf("%s with a good token, over HTTP/%d: %d %v", method, got.ProtoMajor, got.StatusCode, got.Header)
+		}
+		asked := app.last.Load()
+		if subject := asked.Header.Values("Latchkey-Subject"); asked.Method != method || !slices.Equal(subject, []string{"ada"}) {
+			t.Errorf("the app was asked %s by %q", asked.Method, subject)
+		}
+		wantUnforged(t, app)
+		before := app.requests.Load()
+		got = askWith(t, client, gate, method, "/page", "", map[string]string{"Origin": pageOrigin})
+		if got.StatusCode != http.StatusUnauthorized || got.Header.Get("Access-Control-Allow-Origin") != pageOrigin || app.requests.Load() != before {
+			t.Errorf("%s without a token: %d %v", method, got.StatusCode, got.Header)
+		}
 	}
-	if app.requests.Load() != before {
-		t.Error("the app was asked without the scope")
+	preflight := map[string]string{"Origin": pageOrigin, "Access-Control-Request-Method": "DELETE", "Latchkey-Subject": "root", "Latchkey_Scope": "forged"}
+	if got := askWith(t, client, gate, http.MethodOptions, "/page", "", preflight); got.StatusCode != http.StatusNoContent {
+		t.Errorf("a preflight: %d %v", got.StatusCode, got.Header)
 	}
+	wantUnforged(t, app)
+	if !s.active(ada.AccessToken) {
+		t.Error("a DELETE through the gateway has ended the session")
+	}
+
+	var requests sync.WaitGroup
+	for i := range 100 {
+		requests.Go(func() {
+			token, want := ada.AccessToken, http.StatusOK
+			if i%2 == 1 {
+				token, want = "nonsense", http.StatusUnauthorized
+			}
+			if got := askWith(t, client, gate, http.MethodGet, "/page", token, nil); got.StatusCode != want {
+				t.Errorf("one of many at a time: %d, want %d", got.StatusCode, want)
+			}
+		})
+	}
+	requests.Wait()
 }
 
 // Whatever a path and a query look like, they reach the app as they were sent, and only with a good token.
@@ -251,7 +321,8 @@ func holdTargets(t *testing.T, app *application, gate, token string) {
 func holdPreflights(t *testing.T, app *application, gate string, traits gatewayTraits) {
 	t.Helper()
 	preflight := map[string]string{
-		"Origin": pageOrigin, "Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "authorization, traceparent", "Latchkey-Subject": "root",
+		"Origin": pageOrigin, "Access-Control-Request-Method": "DELETE", "Access-Control-Request-Headers": "authorization, traceparent",
+		"Latchkey-Subject": "root", "Latchkey_Session": "forged", "Latchkey.Client": "forged", "Latchkey~Scope": "forged",
 	}
 	got := ask(t, gate, http.MethodOptions, "/page", "", preflight)
 	if got.StatusCode != http.StatusNoContent || got.Header.Get("Access-Control-Allow-Origin") != pageOrigin {
@@ -260,6 +331,7 @@ func holdPreflights(t *testing.T, app *application, gate string, traits gatewayT
 	if subject := app.last.Load().Header.Get("Latchkey-Subject"); subject != "" {
 		t.Errorf("a preflight reaches the app as %q", subject)
 	}
+	wantUnforged(t, app)
 	for _, method := range []string{http.MethodGet, http.MethodDelete} {
 		if got := ask(t, gate, method, "/page", "", preflight); got.StatusCode != http.StatusUnauthorized {
 			t.Errorf("%s with the headers of a preflight: %d", method, got.StatusCode)
@@ -355,10 +427,16 @@ func programOfRoot(t *testing.T, name string) string {
 type head struct {
 	StatusCode int
 	Header     http.Header
+	ProtoMajor int
 }
 
 // ask sends a request through a gateway. Only the head of the answer matters.
 func ask(t *testing.T, gate, method, target, token string, headers map[string]string) head {
+	t.Helper()
+	return askWith(t, http.DefaultClient, gate, method, target, token, headers)
+}
+
+func askWith(t *testing.T, client *http.Client, gate, method, target, token string, headers map[string]string) head {
 	t.Helper()
 	body := ""
 	if method == http.MethodPost || method == http.MethodPut {
@@ -374,12 +452,13 @@ func ask(t *testing.T, gate, method, target, token string, headers map[string]st
 	if token != "" {
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
-	response, err := http.DefaultClient.Do(r)
+	response, err := client.Do(r)
 	if err != nil {
-		t.Fatal(err)
+		t.Error(err)
+		return head{}
 	}
 	_ = response.Body.Close()
-	return head{response.StatusCode, response.Header}
+	return head{response.StatusCode, response.Header, response.ProtoMajor}
 }
 
 func wantPage(t *testing.T, gate, token string, want int) {

@@ -14,7 +14,9 @@ func TestHAProxy(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	app := newApp(t)
-	holdGateway(t, s, app, startHAProxy(t, s, app, nil), gatewayTraits{outage: http.StatusServiceUnavailable})
+	gate := startHAProxy(t, s, app, nil)
+	holdHTTP2(t, s, app, gate)
+	holdGateway(t, s, app, gate, gatewayTraits{outage: http.StatusServiceUnavailable})
 }
 
 // What the check requires is told in its path.
@@ -22,7 +24,9 @@ func TestHAProxyRequires(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	app := newApp(t)
-	holdRequirement(t, s, app, startHAProxy(t, s, app, map[string]string{"/v1/check": requirement}))
+	holdRequirements(t, s, app, func(requirement string) string {
+		return startHAProxy(t, s, app, map[string]string{"/v1/check": requirement})
+	})
 }
 
 // startHAProxy starts HAProxy with the document's configuration and script, the latter changed as the caller says, and returns

@@ -17,7 +17,11 @@ func TestNginx(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	app := newApp(t)
-	gate := startNginx(t, s, app, nil)
+	http2 := testservice.FreeAddress(t) // nginx 1.22 has one version of HTTP to a listener, where it is without TLS
+	gate := startNginx(t, s, app, func(_, server string) string {
+		return fill(t, server, map[string]string{"    location / {\n": "    listen " + http2 + " http2;\n    location / {\n"})
+	})
+	holdHTTP2(t, s, app, "http://"+http2)
 	holdGateway(t, s, app, gate, gatewayTraits{outage: http.StatusServiceUnavailable})
 	// By now the service is away.
 	if got := ask(t, gate, http.MethodGet, "/page", "x", nil); got.Header.Get("Retry-After") == "" {
@@ -30,9 +34,11 @@ func TestNginxRequires(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
 	app := newApp(t)
-	holdRequirement(t, s, app, startNginx(t, s, app, func(_, server string) string {
-		return fill(t, server, map[string]string{"/v1/check;": requirement + ";"})
-	}))
+	holdRequirements(t, s, app, func(requirement string) string {
+		return startNginx(t, s, app, func(_, server string) string {
+			return fill(t, server, map[string]string{"/v1/check;": requirement + ";"})
+		})
+	})
 }
 
 // With a cache, a revocation counts once what is kept has expired; nobody gets another one's answer.

@@ -101,6 +101,7 @@ export class Client implements Source {
   async signIn(tokens: TokenResponse): Promise<void> {
     const session = toSession(tokens, random());
     await this.#exclusively(() => this.#store.write(session));
+    this.#heard = undefined;
     this.#tabs.tell("signed-in");
     await this.#observe();
   }
@@ -289,7 +290,7 @@ export class Client implements Source {
     });
     if (session) {
       this.#tabs.tell(reason);
-      this.#settle(null, "signed-out");
+      this.#settle(null, "signed-out", "this-tab");
     }
     return session;
   }
@@ -322,19 +323,20 @@ export class Client implements Source {
     }
   }
 
-  async #observe(reason?: "signed-out" | "ended"): Promise<void> {
-    this.#settle(await this.#store.read(), reason);
+  /** #observe takes note of what the store has. `told` is what another tab has said. */
+  async #observe(told?: "signed-out" | "ended"): Promise<void> {
+    this.#settle(await this.#store.read(), told, "another-tab");
   }
 
   /** #look observes what nobody waits for: a store that cannot be read now is read again at the next call. */
-  #look(reason?: "signed-out" | "ended"): void {
-    void this.#observe(reason).catch(() => undefined);
+  #look(told?: "signed-out" | "ended"): void {
+    void this.#observe(told).catch(() => undefined);
   }
 
   /** #settle takes note of what the store has, and plans the next refresh. */
-  #settle(session: Session | null, reason?: "signed-out" | "ended"): Session | null {
+  #settle(session: Session | null, reason?: "signed-out" | "ended", by?: "this-tab" | "another-tab"): Session | null {
     this.#known = session;
-    this.#observed.settle(session?.id ?? null, reason);
+    this.#observed.settle(session?.id ?? null, reason, by);
     this.#plan(session);
     return session;
   }

@@ -65,7 +65,7 @@ export class CookieClient {
     const answer = await this.#ask(this.#options.signOut, { method: "POST" });
     if (!answer.ok && answer.status !== 401) throw new LatchkeyError("refused", `the sign-out was refused: ${answer.status}`);
     this.#turn++;
-    this.#observed.settle(null, "signed-out");
+    this.#observed.settle(null, "signed-out", "this-tab");
     this.#tabs.tell("signed-out");
   }
 
@@ -87,7 +87,7 @@ export class CookieClient {
     if (session?.trimStart().startsWith("<")) throw new LatchkeyError("unavailable", "the backend answered with a page");
     if (turn !== this.#turn) return;
     const ended = session === null && this.#observed.current() !== null && !told;
-    this.#observed.settle(session, ended ? "ended" : told);
+    this.#observed.settle(session, ended ? "ended" : told, "another-tab");
     if (ended) this.#tabs.tell("ended");
   }
 

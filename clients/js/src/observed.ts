@@ -4,8 +4,11 @@ export type State =
   | { readonly status: "loading" }
   /** `session` changes when another user signs in, and at no refresh. */
   | { readonly status: "signed-in"; readonly session: string }
-  /** `reason` is `ended` where the service has said that the session is over, from wherever that was done. */
-  | { readonly status: "signed-out"; readonly reason?: "signed-out" | "ended" };
+  /**
+   * `reason` is `ended` where the service has said that the session is over, from wherever that was done: by whom, it tells no client.
+   * `by` is where in this browser the user has signed out.
+   */
+  | { readonly status: "signed-out"; readonly reason?: "signed-out" | "ended"; readonly by?: "this-tab" | "another-tab" };
 
 /** Observed keeps a state, and tells listeners when it changes. */
 export class Observed {
@@ -26,13 +29,13 @@ export class Observed {
   }
 
   /** settle takes note of which login there is. */
-  settle(session: string | null, reason?: "signed-out" | "ended"): void {
+  settle(session: string | null, reason?: "signed-out" | "ended", by?: "this-tab" | "another-tab"): void {
     const before = this.#state;
     if (session !== null && session !== this.current()) {
       this.#change({ status: "signed-in", session });
     } else if (session === null && (before.status !== "signed-out" || (this.#unexplained && reason))) {
       this.#unexplained = before.status === "signed-in" && !reason;
-      this.#change(reason ? { status: "signed-out", reason } : { status: "signed-out" });
+      this.#change({ status: "signed-out", ...(reason && { reason }), ...(reason === "signed-out" && by && { by }) });
     }
   }
 

@@ -86,7 +86,7 @@ export class WorkerClient implements Source {
       if ("state" in data) {
         const { state } = data;
         if (state.status === "signed-in") this.#observed.settle(state.session);
-        else if (state.status === "signed-out") this.#observed.settle(null, state.reason);
+        else if (state.status === "signed-out") this.#observed.settle(null, state.reason, state.by);
         return;
       }
       const call = this.#waiting.get(data.id);

@@ -190,6 +190,16 @@ test("a sign-out in one tab is one in all, also for an answer under way", async 
   net.held.open();
   assert.equal(await late, null);
   assert.equal(await stored(one), null);
+  const state = (tab) => tab.evaluate(() => client.state());
+  assert.deepEqual(await state(one), { status: "signed-out", reason: "signed-out", by: "this-tab" });
+  assert.deepEqual(await state(two), { status: "signed-out", reason: "signed-out", by: "another-tab" });
+
+  // What a tab has heard before is not said of its own sign-out.
+  await login(two, await signIn("ada"));
+  await becomes(one, "signed-in");
+  await two.evaluate(() => client.signOut());
+  await becomes(one, "signed-out");
+  assert.deepEqual([(await state(one)).by, (await state(two)).by], ["another-tab", "this-tab"]);
 });
 
 test("another user signs in while a tab waits: nobody gets the other's token", async (t) => {

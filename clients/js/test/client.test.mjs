@@ -198,7 +198,7 @@ test("an answer after a sign-out changes nothing", async (t) => {
   net.held.open();
   assert.equal(await refreshed, null);
   assert.equal(store.read(), null);
-  assert.deepEqual(client.state(), { status: "signed-out", reason: "signed-out" });
+  assert.deepEqual(client.state(), { status: "signed-out", reason: "signed-out", by: "this-tab" });
 });
 
 test("an answer for one user does not sign out, or replace, the next one", async (t) => {

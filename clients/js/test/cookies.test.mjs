@@ -115,5 +115,6 @@ test("a page with a cookie", async (t) => {
   site.held = undefined;
   await late;
   for (const tab of [one, two]) await becomes(tab, "signed-out");
-  assert.deepEqual(await state(one), { status: "signed-out", reason: "signed-out" });
+  assert.deepEqual(await state(one), { status: "signed-out", reason: "signed-out", by: "this-tab" });
+  assert.deepEqual(await state(two), { status: "signed-out", reason: "signed-out", by: "another-tab" });
 });

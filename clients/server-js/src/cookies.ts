@@ -70,6 +70,11 @@ export class SessionCookies {
     return cookies;
   }
 
+  /** isSetBy tells whether a Set-Cookie header is of a log-in or a log-out. */
+  isSetBy(header: string): boolean {
+    return header.startsWith(`${this.#access}=`);
+  }
+
   /** clear returns the Set-Cookie headers of a log-out. */
   clear(): string[] {
     const parts = Array.from({ length: maxParts - 1 }, (_, i) => `${this.#access}.${i + 2}`);

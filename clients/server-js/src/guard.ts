@@ -30,25 +30,45 @@ export interface Identity {
 
 /** What becomes of a request: it passes, for somebody or for nobody, or is refused. */
 export type Outcome =
-  | { kind: "pass"; identity: Identity | null; fresh?: Fresh }
+  | { kind: "pass"; identity: Identity | null; answer?: Answer }
   | { kind: "refuse"; status: 401 | 403 | 503; headers: Record<string, string> };
 
-/** Cookies that are to go with the answer, if it comes soon. */
-export class Fresh {
-  readonly #cookies: string[];
-  readonly #until: number;
+/** How long an answer with new cookies may take, in milliseconds. */
+const late = 10_000;
 
-  constructor(cookies: string[], { expires_in }: TokenResponse) {
-    this.#cookies = cookies;
-    this.#until = performance.now() + Math.min(10_000, expires_in * 500);
+/** Logins that a browser has left for another one, or for none, by the session's id. Those that are late with an answer must know. */
+class Left {
+  readonly #ids = new Map<string, ReturnType<typeof setTimeout>>();
+
+  add(id: string): void {
+    clearTimeout(this.#ids.get(id));
+    this.#ids.set(id, setTimeout(() => this.#ids.delete(id), late).unref());
+  }
+
+  has(id: string): boolean {
+    return this.#ids.has(id);
+  }
+}
+
+/** Answer is what becomes of the cookies in the answer to a request that came with some. */
+export class Answer {
+  readonly #options: { cookies: SessionCookies; left: Left; session: string; fresh: string[]; until: number };
+
+  constructor(cookies: SessionCookies, left: Left, session: string, pair?: TokenResponse) {
+    const until = pair ? performance.now() + Math.min(late, pair.expires_in * 500) : 0;
+    this.#options = { cookies, left, session, fresh: pair ? cookies.write(pair) : [], until };
   }
 
   /**
-   * cookies is empty for an answer that took so long that the browser may have newer ones. Without them it comes with those that it has,
-   * and the service gives it the same pair again, since nobody has confirmed it.
+   * cookies returns those that are to go with the answer, before the handler's `own`, which count more. It returns none for an answer
+   * that took so long that the browser may have newer ones, nor where the browser has been given another login's meanwhile, or none.
+   * Without them it comes with those that it has, and the service gives it the same pair again, since nobody has confirmed it.
    */
-  get cookies(): string[] {
-    return performance.now() < this.#until ? this.#cookies : [];
+  cookies(own: readonly string[]): string[] {
+    const { cookies, left, session, fresh, until } = this.#options;
+    const isLate = performance.now() >= until || left.has(session);
+    if (own.some((header) => cookies.isSetBy(header))) left.add(session);
+    return isLate ? [] : fresh;
   }
 }
 
@@ -57,6 +77,7 @@ export class Guard {
   readonly #options: GuardOptions;
   /** Refreshes that are under way, by the token. */
   readonly #refreshing = new Map<string, Promise<TokenResponse>>();
+  readonly #left = new Left();
 
   constructor(options: GuardOptions) {
     if (!options.sessions && !options.verifier) throw new TypeError("either `sessions` or `verifier` is needed");
@@ -98,20 +119,22 @@ export class Guard {
     return this.identify(token, refreshed);
   }
 
-  async #fromCookies(header: string | undefined): Promise<{ identity: Identity; fresh?: Fresh } | undefined> {
+  async #fromCookies(header: string | undefined): Promise<{ identity: Identity; answer: Answer } | undefined> {
     const { cookies } = this.#options;
     if (!cookies) return undefined;
     const { access, refresh } = cookies.read(header);
     if (access !== "") {
       try {
-        return { identity: await this.identifyCookie(access) };
+        const identity = await this.identifyCookie(access);
+        return { identity, answer: new Answer(cookies, this.#left, identity.claims.sid) };
       } catch (error) {
         if (!(error instanceof InvalidToken) || refresh === "") throw error;
       }
     }
     if (refresh === "") return undefined;
     const pair = await this.#refresh(refresh);
-    return { identity: await this.identifyCookie(pair.access_token, true), fresh: new Fresh(cookies.write(pair), pair) };
+    const identity = await this.identifyCookie(pair.access_token, true);
+    return { identity, answer: new Answer(cookies, this.#left, identity.claims.sid, pair) };
   }
 
   /** #refresh refreshes once for all requests that come with the same token meanwhile. */

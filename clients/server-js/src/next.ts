@@ -1,5 +1,5 @@
 import type { Header } from "./cookies.js";
-import { Guard, type Fresh, type GuardOptions, type Identity } from "./guard.js";
+import { Guard, type Answer, type GuardOptions, type Identity } from "./guard.js";
 import { InvalidToken, Unavailable } from "./verifier.js";
 
 export { SessionCookies, type CookiesOptions } from "./cookies.js";
@@ -64,7 +64,7 @@ export class NextSessions {
     const outcome = await this.#guard.check(request.method, headerOf(request.headers));
     if (outcome.kind === "refuse") return new Response(null, outcome);
     const answer = await next(outcome.identity);
-    return outcome.fresh ? hand(answer, outcome.fresh) : answer;
+    return outcome.answer ? hand(answer, outcome.answer) : answer;
   }
 }
 
@@ -73,8 +73,8 @@ function headerOf(headers: Headers): Header {
 }
 
 /** hand puts fresh cookies into an answer, before its own, which count more. No cache may keep them. */
-function hand<R extends Response>(answer: R, fresh: Fresh): R | Response {
-  const { cookies } = fresh;
+function hand<R extends Response>(answer: R, given: Answer): R | Response {
+  const cookies = given.cookies(answer.headers.getSetCookie());
   if (cookies.length === 0) return answer;
   const headers = new Headers(answer.headers);
   headers.delete("Set-Cookie");

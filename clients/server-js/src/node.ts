@@ -1,28 +1,29 @@
 // What all frameworks on node:http share.
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { LatchkeyError } from "./errors.js";
-import type { Fresh, Guard, Outcome } from "./guard.js";
+import type { Answer, Guard, Outcome } from "./guard.js";
 
 /** checkNode gives the request its identity, or returns how to refuse it. */
 export async function checkNode(guard: Guard, request: IncomingMessage, response: ServerResponse): Promise<Extract<Outcome, { kind: "refuse" }> | undefined> {
   const outcome = await guard.check(request.method ?? "GET", (name) => request.headers[name]?.toString());
   if (outcome.kind === "refuse") return outcome;
   request.latchkey = outcome.identity;
-  if (outcome.fresh) hand(response, outcome.fresh);
+  if (outcome.answer) hand(response, outcome.answer);
   return undefined;
 }
 
 /** hand puts fresh cookies into the answer when it begins, before those of a handler, which count more. No cache may keep them. */
-function hand(response: ServerResponse, fresh: Fresh): void {
+function hand(response: ServerResponse, answer: Answer): void {
   const writeHead = response.writeHead;
   response.writeHead = (status: number, ...rest: unknown[]) => {
     response.writeHead = writeHead;
     const reason = typeof rest[0] === "string" ? rest[0] : undefined;
     apply(response, rest.at(-1));
-    const { cookies } = fresh;
+    const set = response.getHeader("Set-Cookie") ?? [];
+    const own = Array.isArray(set) ? set : [String(set)];
+    const cookies = answer.cookies(own);
     if (cookies.length > 0) {
-      const own = response.getHeader("Set-Cookie") ?? [];
-      response.setHeader("Set-Cookie", [...cookies, ...(Array.isArray(own) ? own : [String(own)])]);
+      response.setHeader("Set-Cookie", [...cookies, ...own]);
       response.setHeader("Cache-Control", "no-store");
     }
     return reason === undefined ? response.writeHead(status) : response.writeHead(status, reason);

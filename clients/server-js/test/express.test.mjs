@@ -126,7 +126,7 @@ test("requests in parallel refresh once", async (t) => {
   let all;
   const everybody = new Promise((resolve) => (all = resolve));
   between.next = () => () => everybody;
-  const watched = { isCrossSite: () => false, isOthers: (claims) => cookies.isOthers(claims), write: (pair) => cookies.write(pair), read: (header) => {
+  const watched = { isCrossSite: () => false, isOthers: (claims) => cookies.isOthers(claims), isSetBy: () => false, write: (pair) => cookies.write(pair), read: (header) => {
     if (arrived.push(1) === 10) setImmediate(all);
     return cookies.read(header);
   } };
@@ -171,7 +171,7 @@ test("other sites' pages may change nothing", async (t) => {
 
 test("an answer's cookies", async (t) => {
   const pair = { access_token: "a", token_type: "Bearer", expires_in: 1, refresh_token: "r", refresh_expires_in: 60 };
-  const service = await fake(t, (n, { url }) => ({ json: url === "/oauth2/token" ? pair : { active: true, sub: "ada", session: { id: "x" } } }));
+  const service = await fake(t, (n, { url }) => ({ json: url === "/oauth2/token" ? pair : { active: true, sub: "ada", sid: `s${n}`, session: { id: "x" } } }));
   const url = await site(t, { sessions: sessions({ internal: service.url, public: service.url }), cookies }, (app) => {
     app.get("/slow", (request, response) => void setTimeout(() => response.end(), 600));
     app.get("/login", (request, response) => void response.append("Set-Cookie", "__Host-session=b").end());
@@ -190,6 +190,52 @@ test("an answer's cookies", async (t) => {
   const pairs = await load("/pairs");
   assert.deepEqual([pairs.headers.get("Cache-Control"), pairs.headers.getSetCookie()], ["no-store", [...own, "c=1"]]);
   assert.deepEqual((await load("/piped")).headers.getSetCookie(), own);
+});
+
+test("an answer of one user that is late takes nothing from the next one", async (t) => {
+  const next = await sessions().create({ subject: subject() });
+  const options = { sessions: sessions(), cookies };
+  const pages = {
+    express: (gate) => site(t, options, (app) => {
+      app.get("/slow", async (request, response) => (await gate(), response.end()));
+      app.get("/login", (request, response) => void response.append("Set-Cookie", cookies.write(next)).end());
+      app.get("/logout", (request, response) => void response.append("Set-Cookie", cookies.clear()).end());
+    }),
+    next: async (gate) => {
+      const app = new NextSessions({ ...options, optional: true });
+      const { url } = await listen(t, async ({ url, headers }, response) => {
+        const answer = await app.route(new Request(`http://a.example${url}`, { headers: { Cookie: headers.cookie ?? "" } }), async (identity) => {
+          if (url === "/slow") await gate();
+          const own = new Headers();
+          if (url === "/login") for (const header of cookies.write(next)) own.append("Set-Cookie", header);
+          if (url === "/logout") for (const header of cookies.clear()) own.append("Set-Cookie", header);
+          return Response.json({ sub: identity?.claims.sub ?? null }, { headers: own });
+        });
+        response.writeHead(answer.status, [...answer.headers].flat()).end(await answer.text());
+      });
+      return url;
+    },
+  };
+  for (const [name, page] of Object.entries(pages)) {
+    for (const [path, sub] of [["/login", next.session.subject], ["/logout", null]]) {
+      for (const refreshes of ["before", "after"]) { // the log-in: the slow request's refresh
+        let [resolve, reach] = [];
+        const [open, reached] = [new Promise((r) => (resolve = r)), new Promise((r) => (reach = r))];
+        const url = await page(() => (reach(), open));
+        const { browser } = await signedIn(url);
+        const late = new Browser(url); // the same browser, as it was when the request was sent
+        late.cookies = new Map(browser.cookies);
+        late.expire();
+        const loading = refreshes === "before" && late.get("/slow");
+        if (loading) await reached;
+        await browser.get(path);
+        resolve();
+        browser.take((await (loading || late.get("/slow"))).set);
+        const shown = await browser.get();
+        assert.equal(shown.status === 401 ? null : shown.body.sub, sub, `${name} ${path}, refreshed ${refreshes} it`);
+      }
+    }
+  }
 });
 
 test("a token that names its cookie is refused in another", async (t) => {

@@ -42,12 +42,12 @@ func (s *Serve) checkLifetimes() error {
 		return Wrong("LATCHKEY_REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above LATCHKEY_ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
 	}
 	for _, each := range []struct {
-		name             string
+		name, zero       string // zero is what it means
 		ttl, least, most duration
 	}{
-		{"LATCHKEY_ACCESS_TOKEN_TTL", s.AccessTokenTTL, s.AccessTokenTTLMin, s.AccessTokenTTLMax},
-		{"LATCHKEY_REFRESH_TOKEN_TTL", s.RefreshTokenTTL, s.RefreshTokenTTLMin, s.RefreshTokenTTLMax},
-		{"LATCHKEY_SESSION_TTL", s.SessionTTL, s.SessionTTLMin, s.SessionTTLMax},
+		{"LATCHKEY_ACCESS_TOKEN_TTL", "", s.AccessTokenTTL, s.AccessTokenTTLMin, s.AccessTokenTTLMax},
+		{"LATCHKEY_REFRESH_TOKEN_TTL", "for no idle timeout", s.RefreshTokenTTL, s.RefreshTokenTTLMin, s.RefreshTokenTTLMax},
+		{"LATCHKEY_SESSION_TTL", "for no end", s.SessionTTL, s.SessionTTLMin, s.SessionTTLMax},
 	} {
 		for name, d := range map[string]duration{each.name: each.ttl, each.name + "_MIN": each.least, each.name + "_MAX": each.most} {
 			if d > maxLifetime {
@@ -57,7 +57,9 @@ func (s *Serve) checkLifetimes() error {
 		switch {
 		case each.most != 0 && each.most < each.least:
 			return Wrong(each.name+"_MAX", each.most.String(), "a duration from "+each.name+"_MIN on, which is "+each.least.String())
-		case each.most != 0 && (each.ttl == 0 || each.ttl > each.most):
+		case each.most != 0 && each.ttl == 0:
+			return Wrong(each.name, each.ttl.String()+", "+each.zero, "a duration up to "+each.name+"_MAX, which is "+each.most.String())
+		case each.most != 0 && each.ttl > each.most:
 			return Wrong(each.name, each.ttl.String(), "a duration up to "+each.name+"_MAX, which is "+each.most.String())
 		case each.ttl != 0 && each.ttl < each.least:
 			return Wrong(each.name, each.ttl.String(), "a duration from "+each.name+"_MIN on, which is "+each.least.String())
