@@ -29,7 +29,7 @@ const revocationTime = `GREATEST(now(), ` + tokensMade + `)`
 // tokensMade are the times after which no token of a session s was made: none that its
 // rows tell of, and none in commits that a failover to a server whose clock is behind has lost.
 const tokensMade = `s."createdAt", (SELECT max(COALESCE(t."issuedAt", t."createdAt")) FROM "sessionStoreToken" t WHERE t."session" = s."id"),
-    (SELECT "tokensMade" FROM "sessionStoreClock")`
+    (SELECT "tokensMade" FROM "sessionStoreClock" WHERE "one")`
 
 // revokeTargets continues the CTE "target", which has locked sessions in the order
 // of their ids, and says why they end. They are found by their ids: how many there may be
