@@ -13,9 +13,10 @@ import (
 )
 
 const (
-	// checkPath is where gateways ask about a request's access token. What is below it
-	// may be the path that their own client asked for.
+	// checkPath is where gateways ask about a request's access token.
 	checkPath = "/v1/check"
+	// clientPath comes before the path that a gateway's own client asked for.
+	clientPath = checkPath + "/path"
 	// requirePath comes before what a gateway requires of the token. It is in the path
 	// because the gateway writes its beginning: query and headers may be its client's.
 	requirePath = checkPath + "/require"
@@ -56,8 +57,7 @@ func asCheck(next http.Handler) http.Handler {
 }
 
 func isCheck(r *http.Request) bool {
-	path := r.URL.EscapedPath()
-	return path == checkPath || strings.HasPrefix(path, checkPath+"/")
+	return isBelow(r.URL.EscapedPath(), checkPath)
 }
 
 // check answers a gateway that asks whether a request may pass. It is strict, and has
@@ -105,17 +105,18 @@ func (s *Server) strict(w http.ResponseWriter, r *http.Request, check func(token
 // requirements are what a gateway requires of a token besides its validity.
 type requirements struct{ scopes, audiences []string }
 
-// parseRequirements reads the one part of the path behind [requirePath]. A name that is
-// misspelt must not let everybody through.
+// parseRequirements reads the one part of the path behind [requirePath]; the parts behind
+// that are the client's. Only the three paths above are known, each in its one spelling:
+// whatever else a gateway sends, or a server before it has made of that, must not let
+// everybody through.
 func parseRequirements(path string) (requirements, error) {
-	_, rest, _ := strings.Cut(path, checkPath)
-	rest, given := strings.CutPrefix(rest, strings.TrimPrefix(requirePath, checkPath))
-	if !given || rest != "" && rest[0] != '/' {
-		if isMisspelt(path) {
-			return requirements{}, invalidParameter("require", "What is required begins with "+requirePath+"/, in just this spelling.")
-		}
+	if path == checkPath || path == checkPath+"/" || isBelow(path, clientPath) {
 		return requirements{}, nil
 	}
+	if !isBelow(path, requirePath) {
+		return requirements{}, invalidParameter("require", "Ask at "+checkPath+", below "+requirePath+"/ or, with the path of your client, below "+clientPath+", in just this spelling.")
+	}
+	rest := strings.TrimPrefix(path, requirePath)
 	text, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
 	values, err := url.ParseQuery(text)
 	if err != nil || len(values) == 0 {
@@ -140,17 +141,7 @@ func parseRequirements(path string) (requirements, error) {
 	return wanted, nil
 }
 
-// isMisspelt tells a path below [checkPath] that is meant to require something, and is not spelt
-// as [requirePath]: with one slash more, an encoded one, or in other letters.
-func isMisspelt(path string) bool {
-	_, rest, _ := strings.Cut(path, checkPath)
-	plain, err := url.PathUnescape(rest)
-	if err != nil {
-		return false
-	}
-	first, _, _ := strings.Cut(strings.TrimLeft(plain, "/"), "/")
-	return strings.EqualFold(first, strings.TrimPrefix(requirePath, checkPath+"/"))
-}
+func isBelow(path, parent string) bool { return path == parent || strings.HasPrefix(path, parent+"/") }
 
 func (q requirements) check(claims tokens.Claims) error {
 	granted := strings.Fields(claims.Scope())

@@ -126,7 +126,7 @@ func TestMountedAnywhere(t *testing.T) {
 		{"GET", "/%2f", nil},
 		{"OPTIONS", "/v1/me/sessions", []option{header("Origin", testOrigin), header("Access-Control-Request-Method", "DELETE")}},
 		{"PUT", "/v1/check", []option{bearer(session.access)}},
-		{"PROPFIND", "/v1/check/id/auth/x", []option{bearer(session.access)}},
+		{"PROPFIND", "/v1/check/path/id/auth/x", []option{bearer(session.access)}},
 		{"GET", "/v1/check/require/scope=admin/x%2fy", []option{bearer(session.access)}},
 		{"GET", "/v1/check/require/scop=admin", []option{bearer(session.access)}},
 		// Documents.

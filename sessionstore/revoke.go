@@ -26,8 +26,10 @@ const tellVerifiers = `"told" AS MATERIALIZED (
 // a revocation is remembered for as long as any token may live that was made before it.
 const revocationTime = `GREATEST(now(), ` + tokensMade + `)`
 
-// tokensMade are the times after which no token of a session s was made.
-const tokensMade = `s."createdAt", (SELECT max(COALESCE(t."issuedAt", t."createdAt")) FROM "sessionStoreToken" t WHERE t."session" = s."id")`
+// tokensMade are the times after which no token of a session s was made: none that its
+// rows tell of, and none in commits that a failover to a server whose clock is behind has lost.
+const tokensMade = `s."createdAt", (SELECT max(COALESCE(t."issuedAt", t."createdAt")) FROM "sessionStoreToken" t WHERE t."session" = s."id"),
+    (SELECT "tokensMade" FROM "sessionStoreClock" WHERE "one")`
 
 // revokeTargets continues the CTE "target", which has locked sessions in the order
 // of their ids, and says why they end. They are found by their ids: how many there may be

@@ -54,6 +54,79 @@ func TestRevokedBeforeItsTime(t *testing.T) {
 	s.checkAllEnded("two minutes after it was made")
 }
 
+// A server takes over whose clock is a day behind, and which has not received what the one
+// before made last: a token of which no row tells, and which lives for a day more than
+// revocations are usually remembered. Once its session is revoked nobody accepts it, replicas
+// included that start later and know of neither clock nor failover.
+func TestRevokedAfterLostCommitsOfAClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	clock := testdb.NewClock(t, 0)
+	if clock == nil {
+		t.Skip("no clock of servers can be set here")
+	}
+	servers := testdb.NewReplicatedBy(t, clock)
+	address := testdb.NewAddress(t, servers.Primary)
+	settings := configure(t, address.URL(servers.Primary)).With(env{
+		"LATCHKEY_REVOCATION_BOUND": edgeBound.String(), "LATCHKEY_REFRESH_GRACE": "1s", "LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0",
+	})
+	s := start(t, t.TempDir(), settings)
+	pairs := make([]testservice.Pair, 2)
+	for i := range pairs {
+		pairs[i] = s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
+	}
+	servers.CatchUp()
+	servers.Freeze()
+	clock.Set(24 * time.Hour)
+	s.Await("the clock that is ahead to be known", func() bool {
+		_, text := s.Send(http.MethodGet, s.Internal+"/metrics", "", nil)
+		return metric(t, text, "latchkey_clock_offset_seconds") < -(12 * time.Hour).Seconds()
+	})
+	lost := make([]testservice.Pair, 2)
+	for i, pair := range pairs {
+		lost[i] = refreshed(t, s, pair.RefreshToken)
+	}
+	accepts := func(s *service, token string) bool {
+		code, _ := s.Send(http.MethodGet, s.Public+"/v1/me/sessions", token, nil)
+		return code == http.StatusOK
+	}
+	s.Await("the token to be accepted", func() bool { return accepts(s, lost[0].AccessToken) && accepts(s, lost[1].AccessToken) })
+
+	servers.Primary.Kill()
+	clock.Set(0)
+	servers.Promote()
+	address.Lead(servers.Standby)
+	standby := servers.Standby.Pool()
+	s.Await("the clock of the database before to be noted", func() bool {
+		var noted bool
+		return standby.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM "sessionStoreClock")`).Scan(&noted) == nil && noted
+	})
+	s.Await("a refresh", func() bool { // this client comes back before it is signed out, the other one does not
+		code, _ := s.Refresh(lost[1].RefreshToken)
+		return code == http.StatusOK
+	})
+	for _, pair := range pairs {
+		if code, answer := s.Send(http.MethodDelete, s.Internal+"/v1/sessions/"+pair.Session.ID, testKey, nil); code != http.StatusNoContent {
+			t.Fatalf("revoke: %d %s", code, answer)
+		}
+	}
+	s.Await("the revocation", func() bool { return !accepts(s, lost[0].AccessToken) && !accepts(s, lost[1].AccessToken) })
+
+	clock.Set(24*time.Hour + 2*time.Minute) // and the tokens live for ten
+	late := start(t, t.TempDir(), settings)
+	late.Await("revocations", func() bool {
+		_, text := late.Send(http.MethodGet, late.Internal+"/metrics", "", nil)
+		return metric(t, text, "latchkey_revocations_age_seconds") < edgeBound.Seconds()
+	})
+	for i, pair := range lost {
+		if left := expiry(t, pair.AccessToken).Sub(time.Now().Add(24*time.Hour + 2*time.Minute)); left < time.Minute {
+			t.Errorf("the token lives for %v: it proves nothing", left)
+		}
+		if accepts(late, pair.AccessToken) {
+			t.Errorf("token %d: a replica that started later accepts it", i)
+		}
+	}
+}
+
 // skewed is a service on a PostgreSQL whose clock the test sets, and another service
 // that verifies its tokens.
 type skewed struct {

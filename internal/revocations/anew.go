@@ -6,7 +6,12 @@ import (
 	"slices"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
+	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
 const (
@@ -16,16 +21,29 @@ const (
 	// take.
 	anewPause    = 250 * time.Millisecond
 	anewPatience = 10 * time.Second
+	// clockTolerance is how far behind a clock may be at no cost: a revocation is remembered
+	// for longer than any token by [verifier.Slack].
+	clockTolerance = verifier.Slack / 4
+	// maxClockLead is how far ahead a clock may have been. For as long, what is revoked is
+	// remembered for longer.
+	maxClockLead = 48 * time.Hour
 )
 
-// revokeAnew ends again what the database has forgotten to have ended, each time that it
-// is doubted. It goes on beside the reading, which must not wait for it.
+// noteClockQuery notes until when the clock of the database before may have made tokens, if
+// that is later than now. What was noted earlier stays if it is later still.
+const noteClockQuery = `
+INSERT INTO "sessionStoreClock" AS c ("tokensMade")
+SELECT LEAST($1, now() + make_interval(secs => $2)) WHERE $1 > now() + make_interval(secs => $3)
+ON CONFLICT ("one") DO UPDATE SET "tokensMade" = EXCLUDED."tokensMade" WHERE EXCLUDED."tokensMade" > c."tokensMade"`
+
+// revokeAnew notes how far the clock has gone back, and ends again what the database has
+// forgotten to have ended, each time that it is doubted. It goes on beside the reading, which must not wait for it.
 func (r *Source) revokeAnew(ctx context.Context, doubted <-chan struct{}) {
 	failing := false
 	for ctx.Err() == nil {
 		var again <-chan time.Time
-		sessions, doubt := r.memory.doubted()
-		switch err := r.revokeAll(ctx, sessions); {
+		sessions, made, doubt := r.memory.doubted()
+		switch err := r.revokeAll(ctx, sessions, made); {
 		case err == nil:
 			r.memory.settle(doubt)
 			failing = false
@@ -44,17 +62,20 @@ func (r *Source) revokeAnew(ctx context.Context, doubted <-chan struct{}) {
 	}
 }
 
-// revokeAll revokes those of the sessions that are live. Its connection leads to where the
-// address leads now, as the reader's does.
-func (r *Source) revokeAll(ctx context.Context, sessions []Ended) error {
-	if len(sessions) == 0 {
-		return nil
+// revokeAll revokes those of the sessions that are live, remembered as what is revoked later
+// will be. Its connection leads to where the address leads now, as the reader's does.
+func (r *Source) revokeAll(ctx context.Context, sessions []Ended, made time.Time) error {
+	if made.IsZero() {
+		return nil // nothing is doubted
 	}
 	conn, err := primary.Beside(ctx, r.Pool, followConnectTimeout)
 	if err != nil {
 		return err
 	}
 	defer primary.Disconnect(ctx, conn)
+	if err := noteClock(ctx, conn, made); err != nil {
+		return err
+	}
 	var revoked int64
 	defer func() {
 		if revoked > 0 {
@@ -69,6 +90,17 @@ func (r *Source) revokeAll(ctx context.Context, sessions []Ended) error {
 			return err
 		}
 		revoked += n
+	}
+	return nil
+}
+
+func noteClock(ctx context.Context, conn *pgx.Conn, made time.Time) error {
+	ctx, cancel := context.WithTimeout(ctx, anewPatience)
+	defer cancel()
+	// At another level PostgreSQL refuses what another replica notes at once; its next attempt notes nothing.
+	_, err := conn.Exec(ctx, noteClockQuery, made, pgvalue.Seconds(maxClockLead), pgvalue.Seconds(clockTolerance))
+	if err != nil {
+		return sessionerr.Unavailable("note how far the clock has gone back", err)
 	}
 	return nil
 }

@@ -42,14 +42,14 @@ func TestRevokeAnewUntilItIsDone(t *testing.T) {
 	for range n {
 		r.memory.add(Ended{ID: uuid.New()})
 	}
-	r.memory.see(state{epoch: "a", snapshot: "1:1:"})
+	r.memory.see(state{epoch: "a", snapshot: "1:1:"}, time.Now())
 	ctx, cancel := context.WithCancel(t.Context())
 	doubted, ended := make(chan struct{}, 1), make(chan struct{})
 	go func() {
 		defer close(ended)
 		r.revokeAnew(ctx, doubted)
 	}()
-	r.memory.see(state{epoch: "b", snapshot: "1:1:"})
+	r.memory.see(state{epoch: "b", snapshot: "1:1:"}, time.Now())
 	doubted <- struct{}{}
 	select {
 	case <-done:
@@ -57,17 +57,57 @@ func TestRevokeAnewUntilItIsDone(t *testing.T) {
 		t.Error("not all were revoked anew")
 	}
 	for began := time.Now(); time.Since(began) < 2*time.Minute; time.Sleep(time.Millisecond) {
-		if sessions, _ := r.memory.doubted(); len(sessions) == 0 {
+		if sessions, _, _ := r.memory.doubted(); len(sessions) == 0 {
 			break
 		}
 	}
 	cancel()
 	<-ended
-	if sessions, _ := r.memory.doubted(); len(sessions) > 0 {
+	if sessions, _, _ := r.memory.doubted(); len(sessions) > 0 {
 		t.Errorf("%d sessions are still doubted", len(sessions))
 	}
 	text := log.String()
 	if strings.Count(text, "it is away") != 1 || !strings.Contains(text, "sessions=1010") {
 		t.Errorf("the log has:\n%s", text)
+	}
+}
+
+// Only a clock that has gone back is noted, the latest time of those that are told, and none so
+// late that revocations would be remembered forever.
+func TestNoteClock(t *testing.T) {
+	t.Parallel()
+	conn, err := testdb.Pool(t).Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Release()
+	ask := func(query string) (ahead *time.Duration) {
+		if err := conn.QueryRow(t.Context(), query).Scan(&ahead); err != nil {
+			t.Fatal(err)
+		}
+		return ahead
+	}
+	for _, c := range []struct {
+		name            string
+		ahead, min, max time.Duration
+	}{
+		{"as far as clocks may differ", 0, 0, 0},
+		{"a day", 24 * time.Hour, 24*time.Hour - time.Hour, 24 * time.Hour},
+		{"less than before", 12 * time.Hour, 24*time.Hour - time.Hour, 24 * time.Hour},
+		{"more", 30 * time.Hour, 30*time.Hour - time.Hour, 30 * time.Hour},
+		{"a year", 365 * 24 * time.Hour, maxClockLead - time.Hour, maxClockLead},
+	} {
+		if err := noteClock(t.Context(), conn.Conn(), time.Now().Add(c.ahead)); err != nil {
+			t.Fatal(err)
+		}
+		ahead := ask(`SELECT (SELECT "tokensMade" FROM "sessionStoreClock") - now()`)
+		switch {
+		case c.max == 0:
+			if ahead != nil {
+				t.Errorf("%s: %v is noted", c.name, *ahead)
+			}
+		case ahead == nil || *ahead < c.min || *ahead > c.max:
+			t.Errorf("%s: %v is noted", c.name, ahead)
+		}
 	}
 }

@@ -126,7 +126,7 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 	watch := time.AfterFunc(patience, func() { cancel(errSilent) })
 	defer watch.Stop()
 
-	began := f.set.Now()
+	began, asked := f.set.Now(), time.Now()
 	b, n := verifier.Batch{Reset: everything}, 0
 	now, err := f.query(ctx, query, args, func(r verifier.Revocation, e Ended) {
 		b.Sessions = append(b.Sessions, r)
@@ -146,7 +146,7 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 	case err != nil:
 		return err
 	}
-	if f.memory.see(now) {
+	if f.memory.see(now, asked) {
 		select {
 		case f.doubted <- struct{}{}:
 		default: // it is told already

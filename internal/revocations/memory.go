@@ -26,8 +26,11 @@ type Ended struct {
 type memory struct {
 	mu         sync.Mutex
 	young, old map[uuid.UUID]Ended
-	// at is the state of the database that was seen last.
-	at state
+	// at is the state of the database that was seen last, and asked when it was asked for.
+	at    state
+	asked time.Time
+	// made is until when databases before this one may have made tokens, by their clocks.
+	made time.Time
 	// doubts counts the states that did not follow on the one before, settled those of
 	// which the consequences were drawn.
 	doubts, settled int
@@ -45,28 +48,32 @@ func (m *memory) add(e Ended) {
 	m.young[e.ID] = e
 }
 
-// see notes a state of the database, and tells whether it may have forgotten what was
-// seen before.
-func (m *memory) see(now state) bool {
+// see notes a state of the database, asked for at a moment of this process's clock, and
+// tells whether it may have forgotten what was seen before. Then the database before may have
+// gone on until now.
+func (m *memory) see(now state, asked time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	forgetful := m.at.epoch != "" && !now.follows(m.at)
 	if forgetful {
 		m.doubts++
+		if until := m.at.now.Add(time.Since(m.asked)); until.After(m.made) {
+			m.made = until
+		}
 	}
-	m.at = now
+	m.at, m.asked = now, asked
 	return forgetful
 }
 
-// doubted returns the sessions that the database may know as live, and what [memory.settle]
-// is to be told.
-func (m *memory) doubted() (sessions []Ended, doubt int) {
+// doubted returns the sessions that the database may know as live, until when tokens may
+// have been made that it does not know, and what [memory.settle] is to be told.
+func (m *memory) doubted() (sessions []Ended, made time.Time, doubt int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.doubts == m.settled {
-		return nil, m.doubts
+		return nil, time.Time{}, m.doubts
 	}
-	return slices.Concat(slices.Collect(maps.Values(m.young)), slices.Collect(maps.Values(m.old))), m.doubts
+	return slices.Concat(slices.Collect(maps.Values(m.young)), slices.Collect(maps.Values(m.old))), m.made, m.doubts
 }
 
 func (m *memory) settle(doubt int) {

@@ -2,6 +2,7 @@ package revocations
 
 import (
 	"testing"
+	"time"
 
 	"github.com/google/uuid"
 )
@@ -25,10 +26,10 @@ func TestMemoryDoubts(t *testing.T) {
 		{"", "16:16:", true},  // it has crashed
 		{"c", "16:16:", false},
 	} {
-		if got := m.see(state{epoch: c.epoch, snapshot: c.snapshot}); got != c.want {
+		if got := m.see(state{epoch: c.epoch, snapshot: c.snapshot}, time.Now()); got != c.want {
 			t.Errorf("state %d is doubted: %v", i, got)
 		}
-		if sessions, doubt := m.doubted(); len(sessions) > 0 != c.want {
+		if sessions, _, doubt := m.doubted(); len(sessions) > 0 != c.want {
 			t.Errorf("state %d: %d sessions are doubted", i, len(sessions))
 		} else {
 			m.settle(doubt)
@@ -41,12 +42,12 @@ func TestMemoryDoubtsAgain(t *testing.T) {
 	t.Parallel()
 	var m memory
 	m.add(Ended{ID: uuid.New()})
-	m.see(state{epoch: "a", snapshot: "1:1:"})
-	m.see(state{epoch: "b", snapshot: "1:1:"})
-	_, doubt := m.doubted()
-	m.see(state{epoch: "c", snapshot: "1:1:"})
+	m.see(state{epoch: "a", snapshot: "1:1:"}, time.Now())
+	m.see(state{epoch: "b", snapshot: "1:1:"}, time.Now())
+	_, _, doubt := m.doubted()
+	m.see(state{epoch: "c", snapshot: "1:1:"}, time.Now())
 	m.settle(doubt)
-	if sessions, _ := m.doubted(); len(sessions) != 1 {
+	if sessions, _, _ := m.doubted(); len(sessions) != 1 {
 		t.Errorf("%d sessions are doubted", len(sessions))
 	}
 }
@@ -67,5 +68,26 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 	if m.young[last.ID] != last {
 		t.Error("the last one is not")
+	}
+}
+
+// A database that went on until the one that has forgotten it was seen may have made tokens
+// until then, by its own clock. The latest of several counts.
+func TestMemoryOfAClockThatWasAhead(t *testing.T) {
+	t.Parallel()
+	const outage, ahead = time.Hour, 24 * time.Hour
+	var m memory
+	wall := time.Now()
+	m.see(state{epoch: "a", snapshot: "1:1:", now: wall.Add(ahead)}, wall.Add(-outage))
+	if _, made, _ := m.doubted(); !made.IsZero() {
+		t.Errorf("tokens may have been made until %v, and nothing is doubted", made)
+	}
+	for _, epoch := range []string{"b", "c"} {
+		m.see(state{epoch: epoch, snapshot: "1:1:", now: wall}, wall)
+		_, made, doubt := m.doubted()
+		if late := made.Sub(wall) - ahead - outage; late < 0 || late > 10*time.Minute {
+			t.Errorf("tokens may have been made until %v after the database was last seen", made.Sub(wall))
+		}
+		m.settle(doubt)
 	}
 }

@@ -25,7 +25,7 @@ func TestRevocationQueriesPrepare(t *testing.T) {
 	}
 	defer conn.Release()
 	for name, query := range map[string]string{
-		"strict": strictQuery, "revoked": revokedQuery, "newlyRevoked": newlyRevokedQuery, "makeEpoch": makeEpochQuery,
+		"strict": strictQuery, "revoked": revokedQuery, "newlyRevoked": newlyRevokedQuery, "makeEpoch": makeEpochQuery, "noteClock": noteClockQuery,
 	} {
 		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
 			t.Errorf("%s: %v", name, err)

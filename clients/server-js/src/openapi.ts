@@ -70,13 +70,14 @@ export interface paths {
         };
         /**
          * May this request pass? For gateways
-         * @description For any method and any query, and for every path below this one: a gateway asks with what its own client sent.
-         *     It looks at the session's state, as `GET /v1/me/sessions/current` does, reads no body and changes nothing. It
-         *     counts as the client's own use of the token.
+         * @description For any method and any query, and with the client's path below `/v1/check/path`: a gateway asks with what its
+         *     own client sent. It looks at the session's state, as `GET /v1/me/sessions/current` does, reads no body and
+         *     changes nothing. It counts as the client's own use of the token.
          *
          *     What else the token must have is in the path behind `/v1/check/require/`, written by the gateway's configuration
          *     and percent-encoded as in a query: `/v1/check/require/scope=orders:read&audience=orders`. All of it must be met.
-         *     What follows after another slash is ignored.
+         *     What follows after another slash is the client's path, and ignored. Every other path below this one gets 400, and
+         *     so does each other spelling of these.
          */
         get: operations["check"];
         put?: never;
