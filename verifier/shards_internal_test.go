@@ -17,7 +17,9 @@ import (
 // claimsOf has the claims of a session in a shard for every token.
 type claimsOf map[string]*tokens.Claims
 
-func (c claimsOf) verify(_ context.Context, token string) (*tokens.Claims, error) { return c[token], nil }
+func (c claimsOf) verify(_ context.Context, token string) (*tokens.Claims, error) {
+	return c[token], nil
+}
 
 // told follows what a test tells the set.
 type told chan func(*Set)
