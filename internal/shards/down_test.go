@@ -184,7 +184,7 @@ func TestAWrongShard(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k.cfg.Shards[1].Check = func(ctx context.Context) error { return shards.Check(ctx, k.pools[2], entries[0]) }
+	k.cfg.Shards[1].Check = func(ctx context.Context) error { return check(ctx, k.pools[2], entries[0]) }
 	router, err := shards.New(k.cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -15,6 +16,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
+
+const undefinedTable = "42P01"
 
 // ErrWrong says that a database is not the shard that it is taken for. Waiting does not cure it.
 var ErrWrong = errors.New("it is not the shard that it is configured as")
@@ -51,14 +54,19 @@ func Entries(ctx context.Context, first *pgxpool.Pool) ([]Entry, error) {
 
 func read(ctx context.Context, db isolation.Pool) (entries []Entry, err error) {
 	err = db.Read(ctx, func(rows pgx.Rows) error {
-		entries, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Entry, err error) {
-			var removed pgtype.Timestamptz
-			err = row.Scan(&e.Number, &e.ID, &e.Name, &e.AddedAt, &removed, &e.isSelf, &e.isClaimed)
-			e.RemovedAt = removed.Time
-			return e, err
-		})
+		entries, err = scan(rows)
 		return err
 	}, entriesQuery)
+	return entries, err
+}
+
+func scan(rows pgx.Rows) ([]Entry, error) {
+	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Entry, err error) {
+		var removed pgtype.Timestamptz
+		err = row.Scan(&e.Number, &e.ID, &e.Name, &e.AddedAt, &removed, &e.isSelf, &e.isClaimed)
+		e.RemovedAt = removed.Time
+		return e, err
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read the list of shards: %w", err)
 	}
@@ -75,10 +83,14 @@ func Find(entries []Entry, name string) (Entry, bool) {
 	return Entry{}, false
 }
 
-// Check returns [ErrWrong] where a database is not the shard of an entry.
-func Check(ctx context.Context, shard *pgxpool.Pool, want Entry) error {
-	own, err := read(ctx, isolation.Pool{Pool: shard})
+// Check returns [ErrWrong] where a connection does not lead to the database of an entry.
+func Check(ctx context.Context, conn *pgx.Conn, want Entry) error {
+	rows, _ := conn.Query(ctx, entriesQuery) // rows have its error
+	own, err := scan(rows)
+	said, _ := errors.AsType[*pgconn.PgError](err)
 	switch {
+	case said != nil && said.Code == undefinedTable:
+		return wrong("its database is no shard: run `api migrate`")
 	case err != nil:
 		return err
 	case len(own) != 1 || !own[0].isSelf:

@@ -63,7 +63,7 @@ func TestAShardKeepsItsNumber(t *testing.T) {
 		want shards.Entry
 		err  error
 	}{{one, north, nil}, {two, west, nil}, {one, west, shards.ErrWrong}, {two, north, shards.ErrWrong}, {first, north, shards.ErrWrong}, {testdb.Pool(t), north, shards.ErrWrong}} {
-		if err := shards.Check(t.Context(), c.pool, c.want); !errors.Is(err, c.err) {
+		if err := check(t.Context(), c.pool, c.want); !errors.Is(err, c.err) {
 			t.Errorf("%+v: %v, want %v", c.want, err, c.err)
 		}
 	}

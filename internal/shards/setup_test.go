@@ -56,7 +56,7 @@ func setup(t *testing.T, ring *tokens.KeyRing, cfg sessionstore.Config, pools ..
 				t.Fatal(err)
 			}
 			shard.Number = entry.Number
-			shard.Check = func(ctx context.Context) error { return shards.Check(ctx, pool, entry) }
+			shard.Check = func(ctx context.Context) error { return check(ctx, pool, entry) }
 		}
 		cfg.Shard = shard.Number
 		if shard.Store, err = sessionstore.New(pool, ring, cfg); err != nil {
@@ -66,6 +66,16 @@ func setup(t *testing.T, ring *tokens.KeyRing, cfg sessionstore.Config, pools ..
 	}
 	k.restart(t)
 	return k
+}
+
+// check looks at a connection of a pool.
+func check(ctx context.Context, pool *pgxpool.Pool, want shards.Entry) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	return shards.Check(ctx, conn.Conn(), want)
 }
 
 // restart makes the router anew, as cfg is by then.
