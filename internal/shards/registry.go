@@ -43,7 +43,11 @@ const entriesQuery = `SELECT "number", "id", "name", "addedAt", "removedAt", "is
 
 // Entries lists the shards that the database of the first one knows, removed ones too.
 func Entries(ctx context.Context, first *pgxpool.Pool) ([]Entry, error) {
-	entries, err := read(ctx, isolation.Pool{Pool: first})
+	return entriesOf(ctx, first)
+}
+
+func entriesOf(ctx context.Context, first querier) ([]Entry, error) {
+	entries, err := read(ctx, first)
 	for _, e := range entries {
 		if e.isSelf {
 			return nil, wrong("the database of LATCHKEY_DATABASE_URL is the shard %q, and not the first", e.Name)
@@ -52,12 +56,16 @@ func Entries(ctx context.Context, first *pgxpool.Pool) ([]Entry, error) {
 	return entries, err
 }
 
-func read(ctx context.Context, db isolation.Pool) (entries []Entry, err error) {
-	err = db.Read(ctx, func(rows pgx.Rows) error {
-		entries, err = scan(rows)
-		return err
-	}, entriesQuery)
-	return entries, err
+// querier is a pool, or one of its connections.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+	Exec(ctx context.Context, sql string, args ...any) (pgconn.CommandTag, error)
+}
+
+func read(ctx context.Context, db querier) ([]Entry, error) {
+	rows, _ := db.Query(ctx, entriesQuery) // rows have its error
+	return scan(rows)
 }
 
 func scan(rows pgx.Rows) ([]Entry, error) {
@@ -103,7 +111,8 @@ func Check(ctx context.Context, conn *pgx.Conn, want Entry) error {
 
 const (
 	// registerLock has one registration at a time, in the database of the first shard.
-	registerLock = `SELECT pg_advisory_xact_lock(6138092177015548021)`
+	registerLock   = `SELECT pg_advisory_lock(6138092177015548021)`
+	registerUnlock = `SELECT pg_advisory_unlock(6138092177015548021)`
 
 	addEntryQuery = `
 INSERT INTO "sessionStoreShard" ("number", "id", "name", "isSelf", "isClaimed")
@@ -125,24 +134,30 @@ RETURNING "number"`
 // it is. A shard that was registered before keeps its number, under whatever name. Both databases
 // have been migrated.
 func Register(ctx context.Context, first, shard *pgxpool.Pool, name string) (e Entry, isNew bool, err error) {
-	err = pgx.BeginFunc(ctx, isolation.Pool{Pool: first}, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, registerLock); err != nil {
-			return fmt.Errorf("lock the list of shards: %w", err)
+	conn, err := first.Acquire(ctx) // one: the pool may have no second
+	if err != nil {
+		return e, false, fmt.Errorf("lock the list of shards: %w", err)
+	}
+	defer conn.Release()
+	if _, err := conn.Exec(ctx, registerLock); err != nil {
+		return e, false, fmt.Errorf("lock the list of shards: %w", err)
+	}
+	defer func() {
+		if _, failed := conn.Exec(ctx, registerUnlock); failed != nil {
+			_ = conn.Conn().Close(context.WithoutCancel(ctx)) // which unlocks it
 		}
-		e, isNew, err = register(ctx, first, shard, name)
-		return err
-	})
-	return e, isNew, err
+	}()
+	return register(ctx, conn, shard, name)
 }
 
 // register is Register for whoever has the lock. Each step is committed by itself: after an
 // interruption, the next call goes on.
-func register(ctx context.Context, first, shard *pgxpool.Pool, name string) (e Entry, isNew bool, err error) {
-	entries, err := Entries(ctx, first)
+func register(ctx context.Context, first querier, shard *pgxpool.Pool, name string) (e Entry, isNew bool, err error) {
+	entries, err := entriesOf(ctx, first)
 	if err != nil {
 		return e, false, err
 	}
-	own, err := read(ctx, isolation.Pool{Pool: shard})
+	own, err := read(ctx, shard)
 	if err != nil {
 		return e, false, err
 	}
@@ -166,7 +181,7 @@ func register(ctx context.Context, first, shard *pgxpool.Pool, name string) (e E
 	}
 	if e.Name != name || !e.isClaimed {
 		e.Name = name
-		_, err = isolation.Pool{Pool: first}.Exec(ctx, claimEntryQuery, e.ID, name)
+		_, err = first.Exec(ctx, claimEntryQuery, e.ID, name)
 	}
 	return e, isNew, err
 }
@@ -186,7 +201,7 @@ func known(entries []Entry, own Entry) (Entry, error) {
 }
 
 // add registers an empty database. The entry, if it is not zero, is from an attempt that was interrupted.
-func add(ctx context.Context, first, shard *pgxpool.Pool, name string, e Entry) (Entry, error) {
+func add(ctx context.Context, first querier, shard *pgxpool.Pool, name string, e Entry) (Entry, error) {
 	var hasSessions bool
 	if err := shard.QueryRow(ctx, hasSessionsQuery).Scan(&hasSessions); err != nil {
 		return e, fmt.Errorf("look for sessions: %w", err)
@@ -203,7 +218,7 @@ func add(ctx context.Context, first, shard *pgxpool.Pool, name string, e Entry) 
 	if e.Number > sessionid.MaxShard {
 		return e, fmt.Errorf("there were %d shards already, and no number is left", sessionid.MaxShard)
 	}
-	own, err := read(ctx, isolation.Pool{Pool: shard})
+	own, err := read(ctx, shard)
 	if err == nil && len(own) > 0 { // it has just got the entry: it is the first one's database
 		_, err = first.Exec(ctx, dropEntryQuery, e.ID)
 		return e, errors.Join(wrong("its database is that of LATCHKEY_DATABASE_URL"), err)

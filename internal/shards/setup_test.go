@@ -37,7 +37,7 @@ func config() sessionstore.Config {
 }
 
 // setup registers all databases but the first as shards of it, each with the weight 1. Nothing runs.
-func setup(t *testing.T, ring *tokens.KeyRing, cfg sessionstore.Config, pools ...*pgxpool.Pool) *kit {
+func setup(t testing.TB, ring *tokens.KeyRing, cfg sessionstore.Config, pools ...*pgxpool.Pool) *kit {
 	t.Helper()
 	k := &kit{pools: pools, ring: ring, cfg: shards.Config{
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), SessionsPerSubject: cfg.SessionsPerSubject, SessionsPerSubjectAction: cfg.SessionsPerSubjectAction,
@@ -79,7 +79,7 @@ func check(ctx context.Context, pool *pgxpool.Pool, want shards.Entry) error {
 }
 
 // restart makes the router anew, as cfg is by then.
-func (k *kit) restart(t *testing.T) {
+func (k *kit) restart(t testing.TB) {
 	t.Helper()
 	router, err := shards.New(k.cfg)
 	if err != nil {
