@@ -92,7 +92,10 @@ func (s *sharded) refresh(api *service, h *held) (status int) {
 func (s *sharded) list(settings env) map[string]string {
 	s.t.Helper()
 	var list struct {
-		Shards []struct{ Name, State string } `json:"shards"`
+		Shards []struct {
+			Name  string `json:"name"`
+			State string `json:"state"`
+		} `json:"shards"`
 	}
 	if err := json.Unmarshal([]byte(mustAPI(s.t, s.t.TempDir(), settings, "shards", "list", "--json")), &list); err != nil {
 		s.t.Fatal(err)
@@ -198,7 +201,9 @@ func TestShards(t *testing.T) {
 		t.Errorf("shards list: %s", got)
 	}
 	var left struct {
-		Sessions []struct{ ID string } `json:"sessions"`
+		Sessions []struct {
+			ID string `json:"id"`
+		} `json:"sessions"`
 	}
 	if err := json.Unmarshal([]byte(mustAPI(t, t.TempDir(), drained, "sessions", "list", "--json")), &left); err != nil {
 		t.Fatal(err)

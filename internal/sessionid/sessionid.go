@@ -26,7 +26,7 @@ func New(shard int) (uuid.UUID, error) {
 	if shard < 0 || shard > MaxShard {
 		return uuid.Nil, fmt.Errorf("sessionid: there is no shard %d", shard)
 	}
-	id[6], id[7] = ofShard<<4|byte(shard>>8), byte(shard)
+	id[6], id[7] = ofShard<<4|byte(shard>>8), byte(shard) //nolint:gosec // G115: its lowest 8 bits are meant
 	return id, nil
 }
 

@@ -41,7 +41,7 @@ func byID(s sessionstore.Session) []byte { return s.ID[:] }
 
 // byEnd is a session's place in a list in the order in which sessions were ended.
 func byEnd(s sessionstore.Session) []byte {
-	at := binary.BigEndian.AppendUint64(nil, uint64(s.RevokedAt.UnixMicro())) //nolint:gosec // G115: it is after 1970
+	at := binary.BigEndian.AppendUint64(nil, uint64(s.RevokedAt.UnixMicro()))
 	return append(at, s.ID[:]...)
 }
 

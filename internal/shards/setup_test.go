@@ -37,34 +37,34 @@ func config() sessionstore.Config {
 }
 
 // setup registers all databases but the first as shards of it, each with the weight 1. Nothing runs.
-func setup(t testing.TB, ring *tokens.KeyRing, cfg sessionstore.Config, pools ...*pgxpool.Pool) *kit {
-	t.Helper()
+func setup(tb testing.TB, ring *tokens.KeyRing, cfg sessionstore.Config, pools ...*pgxpool.Pool) *kit {
+	tb.Helper()
 	k := &kit{pools: pools, ring: ring, cfg: shards.Config{
-		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), SessionsPerSubject: cfg.SessionsPerSubject, SessionsPerSubjectAction: cfg.SessionsPerSubjectAction,
+		Logger: slog.New(slog.NewTextHandler(tb.Output(), nil)), SessionsPerSubject: cfg.SessionsPerSubject, SessionsPerSubjectAction: cfg.SessionsPerSubjectAction,
 	}}
 	for i, pool := range pools {
-		beside, err := pgxpool.NewWithConfig(t.Context(), pool.Config())
+		beside, err := pgxpool.NewWithConfig(tb.Context(), pool.Config())
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
-		t.Cleanup(beside.Close)
+		tb.Cleanup(beside.Close)
 		shard := shards.Shard{Name: shards.FirstName, Weight: 1, Pool: beside, Check: func(context.Context) error { return nil }}
 		if i > 0 {
 			shard.Name = fmt.Sprintf("s%d", i)
-			entry, _, err := shards.Register(t.Context(), pools[0], pool, shard.Name)
+			entry, _, err := shards.Register(tb.Context(), pools[0], pool, shard.Name)
 			if err != nil {
-				t.Fatal(err)
+				tb.Fatal(err)
 			}
 			shard.Number = entry.Number
 			shard.Check = func(ctx context.Context) error { return check(ctx, pool, entry) }
 		}
 		cfg.Shard = shard.Number
 		if shard.Store, err = sessionstore.New(pool, ring, cfg); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		k.stores, k.cfg.Shards = append(k.stores, shard.Store), append(k.cfg.Shards, shard)
 	}
-	k.restart(t)
+	k.restart(tb)
 	return k
 }
 
@@ -79,14 +79,14 @@ func check(ctx context.Context, pool *pgxpool.Pool, want shards.Entry) error {
 }
 
 // restart makes the router anew, as cfg is by then.
-func (k *kit) restart(t testing.TB) {
-	t.Helper()
+func (k *kit) restart(tb testing.TB) {
+	tb.Helper()
 	router, err := shards.New(k.cfg)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	if err := router.Check(t.Context()); err != nil {
-		t.Fatal(err)
+	if err := router.Check(tb.Context()); err != nil {
+		tb.Fatal(err)
 	}
 	k.Router = router
 }

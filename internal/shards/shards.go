@@ -91,8 +91,6 @@ type shard struct {
 	isChecked, isUp atomic.Bool
 	// locks bounds how many connections of the pool hold locks of subjects.
 	locks chan struct{}
-	// checking is held by whoever checks.
-	checking sync.Mutex
 }
 
 // New returns a router. It asks no database and starts no goroutine.
