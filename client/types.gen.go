@@ -490,6 +490,9 @@ type Revocations struct {
 	// Sessions Sessions that were revoked. One may be named again.
 	Sessions []Revocation `json:"sessions"`
 
+	// Shards Further shards, each of which has a feed of its own. Absent where all sessions are in one database, and in these feeds.
+	Shards []int `json:"shards,omitempty,omitzero"`
+
 	// Superseded Access tokens that were superseded while their sessions go on. Absent where there are none.
 	Superseded []Supersession `json:"superseded,omitempty,omitzero"`
 }

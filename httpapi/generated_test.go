@@ -183,6 +183,8 @@ func (a *attack) known(name string) any {
 		return absent{} // the session is not bound: a proof would bind it
 	case "dpop_jkt":
 		return base64.RawURLEncoding.EncodeToString(sha256.New().Sum(nil))
+	case "shard":
+		return absent{} // there is one
 	case "wait":
 		return int64(0)
 	case "endpoint":

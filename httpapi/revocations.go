@@ -15,7 +15,13 @@ import (
 // maxRevocationWait is how long an answer may wait for a revocation, in seconds.
 const maxRevocationWait = 30
 
-var errNoVerifier = errors.New("no verifier is configured")
+// maxShard is the greatest number that a shard may have.
+const maxShard = 4095
+
+var (
+	errNoVerifier = errors.New("no verifier is configured")
+	errNoShard    = errors.New("the shard is not known here")
+)
 
 // revocationsDocument is one part of the feed.
 type revocationsDocument struct {
@@ -34,6 +40,9 @@ type revocationsDocument struct {
 	// NowMillis is the database's time, by which tokens expire: a caller's own clock
 	// may be wrong.
 	NowMillis *int64 `json:"now,omitzero"`
+	// Shards are further shards, each of which has a feed of its own. Only the first shard's
+	// feed has them.
+	Shards []int `json:"shards,omitempty"`
 }
 
 type revocationDocument struct {
@@ -49,10 +58,32 @@ type supersededDocument struct {
 	Until int64     `json:"until"`
 }
 
-func (s *Server) revocationsDocumentOf(e verifier.Event, arrived verifier.Moment) revocationsDocument {
+// shardFeed is the feed of one shard.
+type shardFeed struct {
+	*verifier.Feed
+	further []int // shards that the caller is to follow besides
+}
+
+func (s *Server) shardFeed(r *http.Request) (shardFeed, error) {
+	text := r.URL.Query().Get("shard")
+	if text == "" {
+		return shardFeed{s.cfg.Verifier.Feed(), s.cfg.Verifier.Shards()}, nil
+	}
+	number, err := strconv.ParseUint(text, 10, 64)
+	if err != nil || number == 0 || number > maxShard {
+		return shardFeed{}, invalidParameter("shard", "It must be a number that the feed without it has given.")
+	}
+	feed, known := s.cfg.Verifier.ShardFeed(int(number))
+	if !known { // another replica may have been told of it before
+		return shardFeed{}, &problem{code: codeUnavailable, cause: errNoShard}
+	}
+	return shardFeed{Feed: feed}, nil
+}
+
+func (f shardFeed) document(e verifier.Event, arrived verifier.Moment) revocationsDocument {
 	d := revocationsDocument{
 		Cursor: e.Cursor, Reset: e.Reset, More: e.More, From: e.From,
-		Sessions: make([]revocationDocument, 0, len(e.Sessions)),
+		Sessions: make([]revocationDocument, 0, len(e.Sessions)), Shards: f.further,
 	}
 	for _, r := range e.Sessions {
 		if r.Below != 0 {
@@ -68,7 +99,7 @@ func (s *Server) revocationsDocumentOf(e verifier.Event, arrived verifier.Moment
 			ms--
 		}
 		d.CompleteMillis = &ms
-		if clock, known := s.cfg.Verifier.Clock(); known && clock.Err() == nil {
+		if clock, known := f.Clock(); known && clock.Err() == nil {
 			now := clock.Now.UnixMilli()
 			d.NowMillis = &now
 		}
@@ -82,7 +113,10 @@ func (s *Server) getRevocations(w http.ResponseWriter, r *http.Request) error {
 	if s.cfg.Verifier == nil {
 		return &problem{code: codeUnavailable, cause: errNoVerifier}
 	}
-	feed := s.cfg.Verifier.Feed()
+	feed, err := s.shardFeed(r)
+	if err != nil {
+		return err
+	}
 	arrived := feed.Now()
 	wait, err := revocationWait(r)
 	if err != nil {
@@ -95,11 +129,11 @@ func (s *Server) getRevocations(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.streamRevocations(w, r, feed, arrived, since)
 	}
-	event, err := s.pollRevocations(r.Context(), feed, since, wait)
+	event, err := s.pollRevocations(r.Context(), feed.Feed, since, wait)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, s.revocationsDocumentOf(event, arrived))
+	return writeJSON(w, http.StatusOK, feed.document(event, arrived))
 }
 
 func revocationWait(r *http.Request) (time.Duration, error) {

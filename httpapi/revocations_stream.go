@@ -24,12 +24,12 @@ const (
 // streamRevocations sends the feed as server-sent events, until its time is over,
 // the caller goes away, is too slow or loses its key, or the server shuts down.
 // Whoever wants more asks again, with the last event's id.
-func (s *Server) streamRevocations(w http.ResponseWriter, r *http.Request, feed *verifier.Feed, arrived verifier.Moment, since string) error {
+func (s *Server) streamRevocations(w http.ResponseWriter, r *http.Request, feed shardFeed, arrived verifier.Moment, since string) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.streamLifetime)
 	defer cancel()
 	defer s.streams.endWith(r, cancel)()
 
-	event, err := nextRevocations(ctx, feed, since)
+	event, err := nextRevocations(ctx, feed.Feed, since)
 	if err != nil {
 		return err
 	}
@@ -41,11 +41,11 @@ func (s *Server) streamRevocations(w http.ResponseWriter, r *http.Request, feed 
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	for control := http.NewResponseController(w); err == nil; event, err = nextRevocations(ctx, feed, event.Cursor) {
+	for control := http.NewResponseController(w); err == nil; event, err = nextRevocations(ctx, feed.Feed, event.Cursor) {
 		if !s.stillMay(r, RightRevocations) {
 			break // events come also when there is nothing to tell
 		}
-		if err := s.sendEvent(w, control, s.revocationsDocumentOf(event, arrived)); err != nil {
+		if err := s.sendEvent(w, control, feed.document(event, arrived)); err != nil {
 			break // the caller is gone, or too slow
 		}
 	}

@@ -13,13 +13,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
-	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Server serves both listeners.
 type Server struct {
-	store       *sessionstore.Store
+	store       Store
 	cfg         Config
 	logger      *slog.Logger
 	serviceKeys atomic.Pointer[[]serviceKey]
@@ -49,7 +48,7 @@ type Server struct {
 
 // New returns a server for the store. The key ring must be the store's. New
 // asks the database nothing and starts no goroutine.
-func New(store *sessionstore.Store, keys *tokens.KeyRing, cfg Config) (*Server, error) {
+func New(store Store, keys *tokens.KeyRing, cfg Config) (*Server, error) {
 	if store == nil || keys == nil {
 		return nil, errors.New("httpapi: a store and a key ring are required")
 	}
@@ -166,7 +165,7 @@ func (s *Server) internalRoutes() *chi.Mux {
 		}
 	})
 	// It waits, and bounds its own time.
-	r.Get("/v1/revocations", handle(s.keyed(RightRevocations, s.getRevocations), "since", "wait"))
+	r.Get("/v1/revocations", handle(s.keyed(RightRevocations, s.getRevocations), "shard", "since", "wait"))
 	return r
 }
 

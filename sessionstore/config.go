@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -95,6 +96,9 @@ type Config struct {
 	// can write to the database, and has no key, cannot replace what is sealed. It
 	// needs a Sealer, and that all data is sealed: see [Store.Reseal].
 	SealedOnly bool
+	// Shard is the number of this database among those that sessions are spread over, up to
+	// 4095: the ids of its sessions have it. Zero means the first, or the only one.
+	Shard int
 	// Leaks, if set, takes a report of each refresh token that was stolen.
 	Leaks LeakQueue
 	// Observers are told what the store does. None by default.
@@ -117,6 +121,9 @@ func (c Config) withDefaults() (Config, error) {
 	c, err := c.withClients()
 	if err != nil {
 		return c, err
+	}
+	if c.Shard < 0 || c.Shard > sessionid.MaxShard {
+		return c, fmt.Errorf("sessionstore: Shard (%d) must be between 0 and %d", c.Shard, sessionid.MaxShard)
 	}
 	if c.SealedOnly && c.Sealer == nil {
 		return c, errors.New("sessionstore: SealedOnly needs a Sealer")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -93,11 +94,11 @@ func (s *core) prepare(ctx context.Context, checked checkedParams) (*creation, e
 	if err != nil {
 		return nil, err
 	}
-	// Version 7 ids start with the time, so inserts land on the right edge of
-	// each index. They need not be secret: tokens are signed.
+	// Ids start with the time, so inserts land on the right edge of each index. They
+	// need not be secret: tokens are signed.
 	var ids [2]uuid.UUID
-	for i := range ids {
-		if ids[i], err = uuid.NewV7(); err != nil {
+	for i, shard := range [2]int{s.cfg.Shard, 0} { // a pair is found by its session
+		if ids[i], err = sessionid.New(shard); err != nil {
 			return nil, fmt.Errorf("create a session: %w", err)
 		}
 	}
@@ -111,6 +112,6 @@ func (s *core) prepare(ctx context.Context, checked checkedParams) (*creation, e
 	}
 	return &creation{
 		session: session, stored: stored, pair: refresh.Pair{SessionID: ids[0], Subject: params.Subject, ID: ids[1], BoundTo: params.KeyThumbprint, Client: client.ID, Audience: tokens.Audience(client.Audiences...), Claims: claims, Lifetimes: own},
-		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: checked.once, clientID: client.argument,
+		own: own, lifetimes: own.Or(s.cfg.Lifetimes), once: checked.once, clientID: client.argument, elsewhere: params.Elsewhere,
 	}, nil
 }

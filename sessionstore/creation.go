@@ -98,6 +98,7 @@ type creation struct {
 	once      once
 	replaced  replaced
 	clientID  any // the pair's, as an argument
+	elsewhere int // the subject's live sessions on other shards
 }
 
 // args are the arguments of a statement that makes one session. Texts stay where they are.

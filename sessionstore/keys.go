@@ -2,9 +2,12 @@ package sessionstore
 
 import (
 	"cmp"
+	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/latchkey-sessions/latchkey/internal/revocations"
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
@@ -63,19 +66,44 @@ func (s *Store) SignSecurityEvent(e tokens.SecurityEvent) ([]byte, error) {
 //
 // It learns the database's time besides: see [Store.Now]. Of several verifiers the
 // last one counts.
-func (s *Store) Verifier(cfg verifier.Config) (*verifier.Verifier, error) {
-	source := &revocations.Source{
-		Pool: s.pool.Pool, Direct: cmp.Or(s.cfg.Direct, s.pool.Pool),
-		MaxAccessTokenTTL: MaxAccessTokenTTL,
-		RevokeAnew:        revokeAnew,
-		Logger:            cmp.Or(cfg.Logger, slog.Default()),
+//
+// Where sessions are spread over several databases, this is the store of the first, and the
+// further ones are those of the others, each with a [Config].Shard of its own.
+func (s *Store) Verifier(cfg verifier.Config, further ...*Store) (*verifier.Verifier, error) {
+	source := s.revocationSource(cfg.Logger)
+	asks := source.Strict
+	if len(further) > 0 {
+		sources := map[int]*revocations.Source{s.cfg.Shard: source}
+		cfg.Shards = make(map[int]verifier.Source, len(further))
+		for _, f := range further {
+			if sources[f.cfg.Shard] != nil {
+				return nil, fmt.Errorf("sessionstore: two stores are of shard %d", f.cfg.Shard)
+			}
+			sources[f.cfg.Shard] = f.revocationSource(cfg.Logger)
+			cfg.Shards[f.cfg.Shard] = sources[f.cfg.Shard]
+		}
+		asks = func(ctx context.Context, token string, claims tokens.Claims) error {
+			if source := sources[sessionid.Shard(claims.SessionID)]; source != nil {
+				return source.Strict(ctx, token, claims)
+			}
+			return verifier.ErrUnavailable // another replica may know it
+		}
 	}
 	if cfg.Strict == nil {
-		cfg.Strict = source.Strict
+		cfg.Strict = asks
 	}
 	v, err := verifier.New(s.tokens.verifier, source, cfg)
 	if err == nil {
 		s.clock.verifier.Store(v)
 	}
 	return v, err
+}
+
+func (s *Store) revocationSource(logger *slog.Logger) *revocations.Source {
+	return &revocations.Source{
+		Pool: s.pool.Pool, Direct: cmp.Or(s.cfg.Direct, s.pool.Pool),
+		MaxAccessTokenTTL: MaxAccessTokenTTL,
+		RevokeAnew:        revokeAnew,
+		Logger:            cmp.Or(logger, slog.Default()),
+	}
 }

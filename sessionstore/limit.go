@@ -100,6 +100,9 @@ type limit struct {
 // counts tells whether a session counts: only a subject has a limit.
 func (l *limit) counts(subject string) bool { return l.most > 0 && subject != "" }
 
+// mostHere is how many live sessions the subject may have in this database.
+func (l *limit) mostHere(c *creation) int64 { return max(0, int64(l.most-c.elsewhere)) }
+
 // create makes a session, for which it ends others, unless it is refused. Where the
 // subject has more sessions than a page has, some end, or are retired, in transactions
 // of their own first: those have ended also if there is an error.
@@ -124,9 +127,9 @@ func (l *limit) create(ctx context.Context, c *creation, data sealing) (ended pe
 		switch {
 		case step.made:
 			return ended, nil
-		case step.before, !step.mayReplace, c.replaced.id != uuid.Nil && !step.isFull && (l.action == EndOldest || step.live < int64(l.most)):
+		case step.before, !step.mayReplace, c.replaced.id != uuid.Nil && !step.isFull && (l.action == EndOldest || step.live < l.mostHere(c)):
 			return ended, errCreatedBefore // there was room, or none was wanted
-		case l.action == RefuseNew && (!step.isFull || step.live >= int64(l.most)):
+		case l.action == RefuseNew && (!step.isFull || step.live >= l.mostHere(c)):
 			return ended, ErrTooManySessions
 		case step.isFull && inVain == mostInVain:
 			return ended, sessionerr.Unavailable("create a session", errInUse)
@@ -159,7 +162,7 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 	page := int64(l.most) + pacedBatch
 	var keep *int64
 	if l.action == EndOldest {
-		keep = new(int64(l.most) - 1)
+		keep = new(max(0, l.mostHere(c)-1))
 	}
 	var now, expiresAt, accessExpiresAt time.Time
 	batch := &pgx.Batch{}
@@ -173,7 +176,7 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 	if c.replaced.id != uuid.Nil {
 		batch.Queue(lockReplacedQuery, pgvalue.UUID(c.replaced.id))
 	}
-	batch.Queue(createLimitedQuery, slices.Concat(c.args(), []any{c.once.key}, c.replaced.args(), []any{int64(l.most), page})...).QueryRow(func(row pgx.Row) error {
+	batch.Queue(createLimitedQuery, slices.Concat(c.args(), []any{c.once.key}, c.replaced.args(), []any{l.mostHere(c), page})...).QueryRow(func(row pgx.Row) error {
 		var id [16]byte
 		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt)
 		if done.made = err == nil; pgvalue.IsNoRows(err) {

@@ -9,9 +9,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
+// DefaultListLimit is how many sessions a page of a list has where [ListParams] do not say it,
+// and MaxListLimit is the most that they may say.
 const (
-	defaultListLimit = 50
-	maxListLimit     = 200
+	DefaultListLimit = 50
+	MaxListLimit     = 200
 )
 
 // ListParams selects a page of a list.
@@ -25,9 +27,9 @@ type ListParams struct {
 func (p ListParams) limit() (int, error) {
 	switch {
 	case p.Limit == 0:
-		return defaultListLimit, nil
-	case p.Limit < 1 || p.Limit > maxListLimit:
-		return 0, argumentError("limit", "not between 1 and %d", maxListLimit)
+		return DefaultListLimit, nil
+	case p.Limit < 1 || p.Limit > MaxListLimit:
+		return 0, argumentError("limit", "not between 1 and %d", MaxListLimit)
 	}
 	return p.Limit, nil
 }

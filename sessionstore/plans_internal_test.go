@@ -92,7 +92,7 @@ func TestListReadsItsPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	const page = defaultListLimit + 1
+	const page = DefaultListLimit + 1
 	for _, test := range []struct {
 		list   string
 		before uuid.UUID

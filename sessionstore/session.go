@@ -106,6 +106,9 @@ type CreateParams struct {
 	// [Store.Create]. It is up to 1024 bytes, unique among all callers of the database,
 	// and known for as long as the session's row is there.
 	IdempotencyKey string
+	// Elsewhere is how many live sessions the subject has on other shards: they count for
+	// [Config].SessionsPerSubject. Zero where all sessions are in one database.
+	Elsewhere int
 }
 
 // TokenPair is what a client holds of a session. Of a session without a refresh token

@@ -15,6 +15,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -28,8 +29,7 @@ import (
 
 // A frozenClock stands in for the database's clock: it moves when it is told to, so
 // that a walk meets the very microsecond in which a window closes. The replica's own
-// may be off by anything, and jumps. The store's statements say now() without a schema; one that
-// comes before pg_catalog in the search path answers.
+// may be off by anything, and jumps.
 type frozenClock struct {
 	at  time.Time
 	off time.Duration // how far the replica's clock is ahead
@@ -39,12 +39,7 @@ func (c *frozenClock) now() time.Time { return c.at }
 
 func (c *frozenClock) replica() time.Time { return c.at.Add(c.off) }
 
-const frozenClockSchema = `
-CREATE SCHEMA "clock";
-CREATE TABLE "clock"."time" ("at" timestamptz NOT NULL);
-INSERT INTO "clock"."time" VALUES (now());
-CREATE FUNCTION "clock"."now"() RETURNS timestamptz STABLE LANGUAGE sql AS 'SELECT "at" FROM "clock"."time"';
-CREATE FUNCTION "clock"."clock_timestamp"() RETURNS timestamptz STABLE LANGUAGE sql AS 'SELECT "at" FROM "clock"."time"';
+const frozenClockSchema = testdb.FrozenClock + `
 -- What a failover falls back to.
 CREATE TABLE "clock"."standbyStore" AS TABLE "sessionStore";
 CREATE TABLE "clock"."standbyToken" AS TABLE "sessionStoreToken"`
@@ -81,7 +76,7 @@ func newWalker(t *testing.T) *walker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	poolConfig.ConnConfig.RuntimeParams["search_path"] = "clock, pg_catalog, public"
+	poolConfig.ConnConfig.RuntimeParams["search_path"] = testdb.FrozenPath
 	if w.pool, err = pgxpool.NewWithConfig(t.Context(), poolConfig); err != nil {
 		t.Fatal(err)
 	}

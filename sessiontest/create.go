@@ -140,7 +140,11 @@ func createOnce(k kit) {
 	same(k, "its access token", same1.AccessToken, pair.AccessToken)
 
 	other := params
-	other.Subject = "bob"
+	if k.keysOfSubject {
+		other.Data = []byte(`{"a":2}`)
+	} else {
+		other.Subject = "bob"
+	}
 	_, _, err := k.store.Create(k.Context(), other)
 	k.want("Create with the key of another creation", err, sessionstore.ErrIdempotencyKeyReused)
 	other.IdempotencyKey = "sign-in 2"

@@ -24,6 +24,9 @@ type Harness struct {
 	// for some thirty-five times the Grace, if its parts may all run at once (go test -parallel). The
 	// Grace should be short then, and still longer than several calls of the store take.
 	Advance func(time.Duration)
+	// KeysOfSubject says that an idempotency key is known for its subject alone: with another
+	// subject it may be another key.
+	KeysOfSubject bool
 }
 
 // T is what a check needs of a [testing.T].
@@ -91,10 +94,12 @@ type kit struct {
 	grace   time.Duration
 	limit   int
 	advance func(time.Duration)
+
+	keysOfSubject bool
 }
 
 func newKit(t T, h Harness) kit {
-	k := kit{T: t, store: h.Store, grace: h.Grace, limit: h.LateRetryLimit, advance: h.Advance}
+	k := kit{T: t, store: h.Store, grace: h.Grace, limit: h.LateRetryLimit, advance: h.Advance, keysOfSubject: h.KeysOfSubject}
 	k.grace = cmp.Or(k.grace, sessionstore.DefaultGrace)
 	k.limit = cmp.Or(k.limit, sessionstore.DefaultLateRetryLimit)
 	if k.advance == nil {

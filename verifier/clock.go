@@ -117,8 +117,20 @@ func (c *databaseClock) watch() {
 }
 
 // Clock tells what is known of the database's clock, and false before it was told
-// once: some sources never tell.
-func (v *Verifier) Clock() (Clock, bool) { return v.set.clock.read() }
+// once: some sources never tell. Of several shards it is that of the first or, while that is
+// not known well enough, of another one.
+func (v *Verifier) Clock() (Clock, bool) {
+	first, known := v.set.clock.read()
+	if known && first.Err() == nil {
+		return first, true
+	}
+	for _, set := range v.shards.all() {
+		if clock, known := set.clock.read(); known && clock.Err() == nil {
+			return clock, true
+		}
+	}
+	return first, known
+}
 
 // Learn tells the verifier what time the database has just shown, in answer to a
 // question that was asked at a [Verifier.Moment]: for a program that asks the database

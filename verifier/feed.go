@@ -36,6 +36,9 @@ type Feed struct {
 // Now reads the clocks that the proofs of the feed's events are compared with.
 func (f *Feed) Now() Moment { return f.set.now() }
 
+// Clock is [Verifier.Clock] for the database that the feed is about.
+func (f *Feed) Clock() (Clock, bool) { return f.set.clock.read() }
+
 // Next returns what follows on a cursor; the empty one is followed by the full
 // set. Where nothing follows yet it waits for the set's next proof, so an event
 // may name no session: then the proof is the news.

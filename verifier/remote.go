@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ type remote struct {
 	internal   string
 	serviceKey tokens.Secret
 	client     *http.Client
+	shards     *shards // the verifier's
 }
 
 // NewRemote returns a verifier for programs that do not have the service's
@@ -65,6 +67,7 @@ func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 	if cfg.Strict == nil {
 		cfg.Strict = r.introspect
 	}
+	cfg.Shards = nil // the service tells which it has
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -74,7 +77,9 @@ func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 	if r.keys, err = newKeys(where.Keys, where.Tokens, client); err != nil {
 		return nil, err
 	}
-	return newVerifier(r, r, cfg, clock), nil
+	v := newVerifier(r, r, cfg, clock)
+	r.shards = v.shards
+	return v, nil
 }
 
 func newTransport() http.RoundTripper {
@@ -86,12 +91,24 @@ func newTransport() http.RoundTripper {
 	return http.DefaultTransport
 }
 
-// Follow follows the service's keys and its revocations.
+// Follow follows the service's keys and its revocations, of all shards that it has.
 func (r *remote) Follow(ctx context.Context, set *Set) error {
-	var both sync.WaitGroup
-	both.Go(func() { r.followKeys(ctx, set) })
-	both.Go(func() { r.followRevocations(ctx, set) })
-	both.Wait()
+	var all sync.WaitGroup
+	defer all.Wait()
+	all.Go(func() { r.followKeys(ctx, set) })
+	all.Go(func() { r.followRevocations(ctx, set, feedPath) })
+	return r.shards.follow(ctx, func(shard int) Source { return remoteShard{r, shard} })
+}
+
+// remoteShard is the feed of one shard but the first.
+type remoteShard struct {
+	*remote
+	shard int
+}
+
+// Follow implements [Source].
+func (r remoteShard) Follow(ctx context.Context, set *Set) error {
+	r.followRevocations(ctx, set, feedPath+"?shard="+strconv.Itoa(r.shard))
 	return nil
 }
 

@@ -51,14 +51,16 @@ type feedEvent struct {
 	From           int64  `json:"from"`
 	// NowMillis is the database's time when the event was made, since 1970.
 	NowMillis *int64 `json:"now"`
+	// Shards are further shards, each with a feed of its own.
+	Shards []int `json:"shards"`
 }
 
 // followRevocations follows the feed, and again where it ends.
-func (r *remote) followRevocations(ctx context.Context, set *Set) {
+func (r *remote) followRevocations(ctx context.Context, set *Set, path string) {
 	cursor, wait := "", minFeedPause
 	for ctx.Err() == nil {
 		before := cursor
-		err := r.stream(ctx, set, &cursor)
+		err := r.stream(ctx, set, path, &cursor)
 		if ctx.Err() != nil {
 			return
 		}
@@ -75,7 +77,7 @@ func (r *remote) followRevocations(ctx context.Context, set *Set) {
 }
 
 // stream follows the feed until it breaks, and keeps the cursor.
-func (r *remote) stream(ctx context.Context, set *Set, cursor *string) error {
+func (r *remote) stream(ctx context.Context, set *Set, path string, cursor *string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	patience := max(2*set.Bound(), minFeedPatience)
@@ -83,7 +85,7 @@ func (r *remote) stream(ctx context.Context, set *Set, cursor *string) error {
 	silence := time.AfterFunc(patience, func() { cancel(errFeedSilent) })
 	defer silence.Stop()
 
-	q, err := r.request(ctx, http.MethodGet, feedPath, nil)
+	q, err := r.request(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}
@@ -112,9 +114,12 @@ func (r *remote) stream(ctx context.Context, set *Set, cursor *string) error {
 		if !found {
 			continue // an id that is in the data too, the end of an event, a comment
 		}
-		complete, err := take(data, set, sent, cursor)
+		complete, shards, err := take(data, set, sent, cursor)
 		if err != nil {
 			return err
+		}
+		if path == feedPath {
+			r.shards.are(shards)
 		}
 		// Where the wall clock jumped forward since the request was sent, or a proxy
 		// holds events back, all proofs look old: another request may do better.
@@ -158,14 +163,15 @@ func sinceSent(millis int64, elapsed time.Duration) time.Duration {
 	return time.Duration(max(-day, min(millis, elapsed.Milliseconds()))) * time.Millisecond
 }
 
-// take applies an event, and tells whether the set is complete with it.
-func take(data []byte, set *Set, sent Moment, cursor *string) (bool, error) {
+// take applies an event, and tells whether the set is complete with it, and which other shards
+// the service has.
+func take(data []byte, set *Set, sent Moment, cursor *string) (complete bool, shards []int, err error) {
 	var event feedEvent
 	if err := json.Unmarshal(data, &event); err != nil {
-		return false, err
+		return false, nil, err
 	}
 	if event.Cursor == "" || event.More == (event.CompleteMillis != nil) {
-		return false, errors.New("not an event of the feed")
+		return false, nil, errors.New("not an event of the feed")
 	}
 	b := Batch{Reset: event.Reset, Cursor: event.Cursor, From: event.From, Sessions: make([]Revocation, 0, len(event.Sessions)+len(event.Superseded))}
 	for _, s := range event.Sessions {
@@ -182,5 +188,5 @@ func take(data []byte, set *Set, sent Moment, cursor *string) (bool, error) {
 	}
 	set.Apply(b)
 	*cursor = event.Cursor
-	return !event.More, nil
+	return !event.More, event.Shards, nil
 }

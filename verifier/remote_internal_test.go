@@ -21,7 +21,7 @@ func FuzzFeedEvent(f *testing.F) {
 		now := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}
 		set := newSet(time.Second, &databaseClock{now: func() Moment { return now }, logger: slog.New(slog.DiscardHandler)})
 		cursor := "before"
-		complete, err := take(data, set, now, &cursor)
+		complete, _, err := take(data, set, now, &cursor)
 		if err != nil && (complete || cursor != "before") {
 			t.Errorf("%v, but complete %v at %q", err, complete, cursor)
 		}
@@ -45,7 +45,7 @@ func TestFeedEventsThatAreTaken(t *testing.T) {
 		`{"cursor":"a","complete_ms":0,"reset":true,"superseded":[{"pair":"01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91","below":2,"until":1795219525}]}`: {true, true},
 	} {
 		set, cursor := newSet(time.Second, &databaseClock{now: func() Moment { return now }, logger: slog.New(slog.DiscardHandler)}), "before"
-		complete, err := take([]byte(text), set, now, &cursor)
+		complete, _, err := take([]byte(text), set, now, &cursor)
 		if (err == nil) != want.taken || complete != want.complete || (cursor == "a") != want.taken || (set.Age() == 0) != want.complete {
 			t.Errorf("%s: %v, %v, at %q, %v old", text, complete, err, cursor, set.Age())
 		}

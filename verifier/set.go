@@ -100,6 +100,9 @@ const (
 // be swept meanwhile; and the clock is read last, so that the time in which the process
 // was stopped in between counts.
 func (s *Set) verdict(token *tokens.Claims) verdict {
+	if s == nil { // of a shard that is not followed
+		return unknown
+	}
 	return s.verdictBy(s.known.Load(), token)
 }
 

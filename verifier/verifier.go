@@ -6,9 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/latchkey-sessions/latchkey/dpop"
 	"github.com/latchkey-sessions/latchkey/internal/authorization"
@@ -53,6 +57,10 @@ type Config struct {
 	// Logger is told when revocations cannot be followed, and when they can again.
 	// Nil means [slog.Default].
 	Logger *slog.Logger
+	// Shards are the sources of further shards by their numbers, where the sessions of the
+	// service are spread over several databases. The verifier's own source is that of the
+	// first. A session of a shard that is not among them is always asked about.
+	Shards map[int]Source
 	// Now reads the clocks. Nil means [Now].
 	Now func() Moment
 }
@@ -83,6 +91,7 @@ type Verifier struct {
 	tokens tokenVerifier
 	source Source
 	set    *Set
+	shards *shards
 	cfg    Config
 	// following is whether Run runs.
 	following atomic.Bool
@@ -120,7 +129,9 @@ func New(verifier *tokens.Verifier, source Source, cfg Config) (*Verifier, error
 }
 
 func newVerifier(verifier tokenVerifier, source Source, cfg Config, clock *databaseClock) *Verifier {
-	return &Verifier{tokens: verifier, source: source, cfg: cfg, set: newSet(cfg.Bound, clock)}
+	v := &Verifier{tokens: verifier, source: source, cfg: cfg, set: newSet(cfg.Bound, clock), shards: newShards(cfg.Bound, cfg)}
+	v.shards.are(slices.Collect(maps.Keys(cfg.Shards)))
+	return v
 }
 
 // Run follows the source until ctx ends; then it returns nil. While it does not
@@ -128,20 +139,32 @@ func newVerifier(verifier tokenVerifier, source Source, cfg Config, clock *datab
 func (v *Verifier) Run(ctx context.Context) error {
 	v.following.Store(true)
 	defer v.following.Store(false)
+	if len(v.cfg.Shards) == 0 {
+		return follow(ctx, v.source, v.set)
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return follow(ctx, v.source, v.set) })
+	group.Go(func() error { return v.shards.follow(ctx, func(shard int) Source { return v.cfg.Shards[shard] }) })
+	return group.Wait()
+}
+
+// follow follows a source until ctx ends, from the beginning whenever the set has to be loaded
+// anew.
+func follow(ctx context.Context, source Source, set *Set) error {
 	for ctx.Err() == nil {
-		if err := v.follow(ctx); err != nil {
+		if err := followOnce(ctx, source, set); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// follow follows the source until ctx ends, or the set has to be loaded again.
-func (v *Verifier) follow(ctx context.Context) error {
+// followOnce follows a source until ctx ends or the set has to be loaded again.
+func followOnce(ctx context.Context, source Source, set *Set) error {
 	again, cancel := context.WithCancel(ctx)
 	defer cancel()
-	v.set.restartBy(cancel)
-	err := v.source.Follow(again, v.set)
+	set.restartBy(cancel)
+	err := source.Follow(again, set)
 	if again.Err() != nil {
 		return nil // whatever the source said when it was told to stop
 	}
@@ -174,7 +197,7 @@ func (v *Verifier) verify(ctx context.Context, token string) (*tokens.Claims, er
 	if err != nil {
 		return nil, err
 	}
-	switch v.set.verdict(claims) {
+	switch v.of(claims.SessionID).verdict(claims) {
 	case live:
 		return claims, nil
 	case revoked:
@@ -201,11 +224,21 @@ func unavailable(cause error) error {
 
 // Age returns how old the last proof is, which in normal operation is a quarter
 // of the bound at most: a metric to watch. Before the set was loaded it is the
-// longest duration there is.
-func (v *Verifier) Age() time.Duration { return v.set.Age() }
+// longest duration there is. Of several shards it is the oldest: see [Verifier.ShardAge].
+func (v *Verifier) Age() (oldest time.Duration) {
+	for _, set := range v.sets() {
+		oldest = max(oldest, set.Age())
+	}
+	return oldest
+}
 
 // Len returns how many revoked sessions are remembered.
-func (v *Verifier) Len() int { return v.set.Len() }
+func (v *Verifier) Len() (n int) {
+	for _, set := range v.sets() {
+		n += set.Len()
+	}
+	return n
+}
 
 // Feed hands on what the verifier learns.
 func (v *Verifier) Feed() *Feed {

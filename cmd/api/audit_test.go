@@ -21,7 +21,7 @@ import (
 var unaudited = []string{
 	"data", "data keys", "data keys generate", "data keys list", "data keys promote", "data keys remove", "data reencrypt", // seals anew what stays the same
 	"", "keys", "keys export", "keys generate", "keys init", "keys list", "migrate", "migrate down", "migrate status", "migrate up",
-	"sessions", "sessions list", "sessions show", "events", "events dead", "console", "health", "version", // the page has a place for what is done there
+	"sessions", "sessions list", "sessions show", "shards", "shards list", "shards remove", "events", "events dead", "console", "health", "version", // the page has a place for what is done there
 }
 
 // Each command either has a place for its audit event or is known to give none.

@@ -23,7 +23,7 @@ func TestHelp(t *testing.T) {
 	for _, command := range []string{
 		"", "serve", "migrate", "migrate up", "migrate status", "migrate down", "cleanup",
 		"keys", "keys init", "keys generate", "keys list", "keys export", "keys rotate", "keys revoke",
-		"data", "data keys", "data keys generate", "data keys promote", "data keys remove", "data keys list", "data reencrypt", "sessions", "sessions list", "sessions show", "sessions revoke", "events", "events dead", "events resend", "console", "health", "version",
+		"data", "data keys", "data keys generate", "data keys promote", "data keys remove", "data keys list", "data reencrypt", "sessions", "sessions list", "sessions show", "sessions revoke", "shards", "shards list", "shards remove", "events", "events dead", "events resend", "console", "health", "version",
 	} {
 		// A wrong setting must not hide the help.
 		r := line(env{"LATCHKEY_ACCESS_TOKEN_TTL": "x"}, append(strings.Fields(command), "--help")...)

@@ -15,6 +15,7 @@ import (
 var secrets = []string{
 	"LATCHKEY_COMPAS_SIGNING_KEY", "LATCHKEY_DATABASE_URL", "LATCHKEY_DATA_ENCRYPTION_KEYSET", "LATCHKEY_DIRECT_DATABASE_URL",
 	"LATCHKEY_KEY_ENCRYPTION_KEY", "LATCHKEY_LEAK_WEBHOOK_SECRET", "LATCHKEY_LEAK_WEBHOOK_URL", "LATCHKEY_SERVICE_KEYS",
+	"LATCHKEY_SHARDS",
 }
 
 // owned are the settings that the chart itself sets, and one for what is not in the image.

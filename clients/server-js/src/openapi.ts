@@ -464,6 +464,11 @@ export interface paths {
          *
          *     The stream ends after five minutes at the latest. Ask again with the last `cursor`, as `since` or as
          *     `Last-Event-ID`, which counts more: nothing is left out, whichever replica answers.
+         *
+         *     Where sessions are spread over several databases, each of these shards has a feed with cursors and proofs of
+         *     its own, and the feed without `shard` names the others. A session is of the shard whose number its id has: in a
+         *     UUIDv8 the 12 bits behind the version, in any other id 0, which is the feed without `shard`. Of a session whose
+         *     shard you do not follow, no feed tells anything: ask about its tokens.
          */
         get: operations["getRevocations"];
         put?: never;
@@ -1369,6 +1374,8 @@ export interface components {
              *     be wrong. Absent with `more`, and where the service does not know it exactly enough.
              */
             now?: number;
+            /** @description Further shards, each of which has a feed of its own. Absent where all sessions are in one database, and in these feeds. */
+            shards?: number[];
         };
         Revocation: {
             /** Format: uuid */
@@ -2881,6 +2888,8 @@ export interface operations {
     getRevocations: {
         parameters: {
             query?: {
+                /** @description The number of a shard in `shards`. */
+                shard?: number;
                 /** @description The last `cursor`. Without it the answer begins with the whole set. */
                 since?: string;
                 /** @description For how many seconds to wait for a revocation, where a proof alone is no news. Not for streams. */

@@ -36,7 +36,7 @@ func (c *cleanupCmd) Validate() error { return c.Check() }
 func (c *cleanupCmd) Run(a *app) error {
 	log := c.NewLogger(a.stderr)
 	return byOperator(a, c.Audit, log, func(ctx context.Context, t trail.Trail) error {
-		return withStore(ctx, c.Database, log, func(store *sessionstore.Store) error {
+		return a.eachStore(ctx, c.Database, log, sessionstore.Config{}, func(store *sessionstore.Store) error {
 			cfg := c.Cleanup()
 			cfg.DryRun = c.DryRun
 			end, err := c.show(ctx, a, log, store, &cfg)

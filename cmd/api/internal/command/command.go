@@ -17,6 +17,7 @@ type cli struct {
 	Keys     keysCmd     `cmd:"" help:"Make, list and replace signing keys."`
 	Data     dataCmd     `cmd:"" help:"Manage the keys that seal session data, and seal it again."`
 	Sessions sessionsCmd `cmd:"" help:"List, show and end sessions."`
+	Shards   shardsCmd   `cmd:"" help:"List and remove the databases that sessions are spread over."`
 	Events   eventsCmd   `cmd:"" help:"List events that could not be delivered, and send them again."`
 	Console  consoleCmd  `cmd:"" help:"Print a link that signs you in to the operators' page."`
 	Health   healthCmd   `cmd:"" help:"Ask the service on this machine whether it is ready."`
@@ -60,6 +61,12 @@ type sessionsCmd struct {
 	List   sessionsListCmd   `cmd:"" help:"List live or ended sessions, the newest first."`
 	Show   sessionsShowCmd   `cmd:"" help:"Show the life of a session, and why it ended."`
 	Revoke sessionsRevokeCmd `cmd:"" help:"End sessions now."`
+}
+
+// shardsCmd holds the commands about shards. The schema's migration adds one.
+type shardsCmd struct {
+	List   shardsListCmd   `cmd:"" help:"List the shards, and what is left on those that are drained."`
+	Remove shardsRemoveCmd `cmd:"" help:"Remove a shard without live sessions for good."`
 }
 
 // eventsCmd holds an operator's commands about events for other systems.

@@ -47,7 +47,7 @@ func (c *dataReencryptCmd) Run(a *app) error {
 		return err
 	}
 	log := c.NewLogger(a.stderr)
-	return withStoreOf(a.ctx, c.Database, log, sessionstore.Config{Sealer: sealer}, func(store *sessionstore.Store) error {
+	return a.eachStore(a.ctx, c.Database, log, sessionstore.Config{Sealer: sealer}, func(store *sessionstore.Store) error {
 		task := &reencryption{dataReencryptCmd: c, app: a, log: log, store: store, keys: keys, wanted: sealer.Key(), start: time.Now()}
 		if c.Unseal {
 			task.wanted = ""

@@ -11,6 +11,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/internal/shards"
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
@@ -29,6 +30,11 @@ func (*migrateUpCmd) Help() string {
 
 // Run prints a line for each migration that it ran.
 func (c *migrateUpCmd) Run(a *app) error {
+	if c.DryRun {
+		if err := notSharded(c.Database, "migrate up --dry-run"); err != nil {
+			return err
+		}
+	}
 	return database.WithDirect(a.ctx, c.Database, c.NewLogger(a.stderr), func(pool *pgxpool.Pool) error {
 		if c.DryRun {
 			steps, err := migrations.PlanUp(a.ctx, pool)
@@ -37,15 +43,32 @@ func (c *migrateUpCmd) Run(a *app) error {
 			}
 			return printSteps(a, "would run", steps)
 		}
-		applied, err := migrations.Up(a.ctx, pool)
-		for _, m := range applied {
-			_, _ = fmt.Fprintf(a.stdout, "migrated %s in %v\n", m.Name, m.Duration.Round(time.Millisecond))
+		if err := a.migrate(pool, ""); err != nil {
+			return err
 		}
-		if err == nil && len(applied) == 0 {
-			_, err = fmt.Fprintln(a.stdout, "the database schema is up to date")
-		}
-		return err
+		return eachFurther(a.ctx, c.Database, func(u settings.ShardURL, shard *pgxpool.Pool) error {
+			if err := a.migrate(shard, " of the shard "+u.Name); err != nil {
+				return err
+			}
+			entry, isNew, err := shards.Register(a.ctx, pool, shard, u.Name)
+			if err == nil && isNew {
+				_, err = fmt.Fprintf(a.stdout, "added the shard %s with the number %d\n", entry.Name, entry.Number)
+			}
+			return err
+		})
 	})
+}
+
+// migrate migrates one database, and says so.
+func (a *app) migrate(pool *pgxpool.Pool, of string) error {
+	applied, err := migrations.Up(a.ctx, pool)
+	for _, m := range applied {
+		_, _ = fmt.Fprintf(a.stdout, "migrated %s in %v\n", m.Name, m.Duration.Round(time.Millisecond))
+	}
+	if err == nil && len(applied) == 0 {
+		_, err = fmt.Fprintf(a.stdout, "the database schema%s is up to date\n", of)
+	}
+	return err
 }
 
 // printSteps prints each migration under a comment, so that the whole is SQL.
@@ -74,6 +97,9 @@ type migrateStatusCmd struct {
 
 // Run prints a line for each migration that this program knows, or that the database has.
 func (c *migrateStatusCmd) Run(a *app) error {
+	if err := notSharded(c.Database, "migrate status"); err != nil {
+		return err
+	}
 	return database.WithDirect(a.ctx, c.Database, c.NewLogger(a.stderr), func(pool *pgxpool.Pool) error {
 		list, err := migrations.List(a.ctx, pool)
 		if err != nil {
@@ -125,6 +151,9 @@ func (c *migrateDownCmd) Validate() error {
 
 // Run takes migrations back, the newest first, and prints a line for each.
 func (c *migrateDownCmd) Run(a *app) error {
+	if err := notSharded(c.Database, "migrate down"); err != nil {
+		return err
+	}
 	return database.WithDirect(a.ctx, c.Database, c.NewLogger(a.stderr), func(pool *pgxpool.Pool) error {
 		steps, err := c.plan(a.ctx, pool)
 		if err != nil {

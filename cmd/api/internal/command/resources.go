@@ -19,30 +19,60 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// withStore gives a command the sessions. It neither makes nor reads tokens, so it gets by without the service's keys.
-// Observers are told what it does.
-func withStore(ctx context.Context, s settings.Database, log *slog.Logger, use func(*sessionstore.Store) error, observers ...sessionstore.Observer) error {
-	return withStoreOf(ctx, s, log, sessionstore.Config{Observers: observers}, use)
+// withSessions gives a command the sessions, of all shards if there are several. It neither makes nor reads tokens, so it
+// gets by without the service's keys.
+func withSessions(ctx context.Context, s settings.Database, log *slog.Logger, use func(sessions) error, observers ...sessionstore.Observer) error {
+	return withShards(ctx, s, log, newStore(sessionstore.Config{Observers: observers}), func(all opened) error {
+		if err := all.check(); err != nil {
+			return err
+		}
+		if len(all.shards) == 1 {
+			return use(all.shards[0].Store)
+		}
+		router, err := all.router(ctx, log)
+		if err != nil {
+			return err
+		}
+		return use(router)
+	})
 }
 
-// withStoreOf is withStore for a configuration, but for what it says of tokens.
-func withStoreOf(ctx context.Context, s settings.Database, log *slog.Logger, cfg sessionstore.Config, use func(*sessionstore.Store) error) error {
-	set, err := keyfiles.NewSigningKeys(keystore.DefaultAlgorithm)
-	if err != nil {
-		return err
-	}
-	ring, err := tokens.ParseKeyRing([]byte(set))
-	if err != nil {
-		return err
-	}
-	cfg.Tokens = tokens.Config{Issuer: "http://localhost", Audience: "api"}
-	return database.WithSchema(ctx, s, log, func(pool *pgxpool.Pool) error {
+// eachStore gives a command the sessions of one shard after the other, which it tells if there are several.
+func (a *app) eachStore(ctx context.Context, s settings.Database, log *slog.Logger, cfg sessionstore.Config, use func(*sessionstore.Store) error) error {
+	return withShards(ctx, s, log, newStore(cfg), func(all opened) error {
+		if err := all.check(); err != nil {
+			return err
+		}
+		for _, shard := range all.shards {
+			if len(all.shards) > 1 {
+				_, _ = fmt.Fprintf(a.stderr, "shard %s:\n", shard.Name)
+			}
+			if err := use(shard.Store); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// newStore makes stores of a configuration, but for what it says of tokens.
+func newStore(cfg sessionstore.Config) func(*pgxpool.Pool, int) (*sessionstore.Store, error) {
+	return func(pool *pgxpool.Pool, number int) (*sessionstore.Store, error) {
+		set, err := keyfiles.NewSigningKeys(keystore.DefaultAlgorithm)
+		if err != nil {
+			return nil, err
+		}
+		ring, err := tokens.ParseKeyRing([]byte(set))
+		if err != nil {
+			return nil, err
+		}
+		cfg.Shard, cfg.Tokens = number, tokens.Config{Issuer: "http://localhost", Audience: "api"}
 		store, err := sessionstore.New(pool, ring, cfg)
 		if err != nil {
-			return fmt.Errorf("sessions: %w", err)
+			return nil, fmt.Errorf("sessions: %w", err)
 		}
-		return use(store)
-	})
+		return store, nil
+	}
 }
 
 // byOperator is [trail.While] for a command: somebody at a command line acts. Standard output is for what a command prints, so

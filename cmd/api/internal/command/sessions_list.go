@@ -53,20 +53,20 @@ func (c *sessionsListCmd) Run(a *app) error {
 			return err
 		}
 	}
-	return withStore(a.ctx, c.Database, c.NewLogger(a.stderr), func(store *sessionstore.Store) error {
-		sessions := []sessionstore.Session{}
-		for more := true; more; more = params.Cursor != "" && len(sessions) < c.Limit {
-			params.Limit = min(listPage, c.Limit-len(sessions))
+	return withSessions(a.ctx, c.Database, c.NewLogger(a.stderr), func(store sessions) error {
+		found := []sessionstore.Session{}
+		for more := true; more; more = params.Cursor != "" && len(found) < c.Limit {
+			params.Limit = min(listPage, c.Limit-len(found))
 			page, err := store.Find(a.ctx, params)
 			if err != nil {
 				return err
 			}
-			sessions, params.Cursor = append(sessions, page.Sessions...), page.NextCursor
+			found, params.Cursor = append(found, page.Sessions...), page.NextCursor
 		}
-		if err := c.print(a, sessions); err != nil || params.Cursor == "" {
+		if err := c.print(a, found); err != nil || params.Cursor == "" {
 			return err
 		}
-		_, err := fmt.Fprintf(a.stderr, "there may be more than these %d: --limit lists more\n", len(sessions))
+		_, err := fmt.Fprintf(a.stderr, "there may be more than these %d: --limit lists more\n", len(found))
 		return err
 	})
 }

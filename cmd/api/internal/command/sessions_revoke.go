@@ -53,7 +53,7 @@ func (c *sessionsRevokeCmd) Validate() error {
 func (c *sessionsRevokeCmd) Run(a *app) error {
 	log := c.NewLogger(a.stderr)
 	return byOperator(a, c.Audit, log, func(ctx context.Context, t trail.Trail) error {
-		return withStore(ctx, c.Database, log, func(store *sessionstore.Store) error {
+		return withSessions(ctx, c.Database, log, func(store sessions) error {
 			switch {
 			case c.All:
 				return a.revokeAll(ctx, log, store)
@@ -76,7 +76,7 @@ func endedBy(reason sessionstore.Reason) sessionstore.Cause {
 }
 
 // revoke goes on after a session that does not exist, and fails in the end.
-func (a *app) revoke(ctx context.Context, store *sessionstore.Store, ids []uuid.UUID) error {
+func (a *app) revoke(ctx context.Context, store sessions, ids []uuid.UUID) error {
 	var failures []error
 	for _, id := range ids {
 		if err := store.Invalidate(ctx, id, endedBy(sessionstore.ReasonOperator)); err != nil {
@@ -89,7 +89,7 @@ func (a *app) revoke(ctx context.Context, store *sessionstore.Store, ids []uuid.
 }
 
 // revokeAll says how far it is, and what it did also when it was interrupted.
-func (a *app) revokeAll(ctx context.Context, log *slog.Logger, store *sessionstore.Store) error {
+func (a *app) revokeAll(ctx context.Context, log *slog.Logger, store sessions) error {
 	began := time.Now()
 	at, end, err := a.progress("sessions revoked", func() (int64, error) { return store.EstimateLive(ctx) }, func(n int64) {
 		log.InfoContext(ctx, "revoking all sessions", "revoked", n)

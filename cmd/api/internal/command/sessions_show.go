@@ -34,7 +34,7 @@ func (*sessionsShowCmd) Help() string {
 
 // Run prints what is known.
 func (c *sessionsShowCmd) Run(a *app) error {
-	return withStore(a.ctx, c.Database, c.NewLogger(a.stderr), func(store *sessionstore.Store) error {
+	return withSessions(a.ctx, c.Database, c.NewLogger(a.stderr), func(store sessions) error {
 		h, err := store.History(a.ctx, c.ID)
 		if err != nil {
 			return fmt.Errorf("session %s: %w", c.ID, err)

@@ -17,6 +17,8 @@ const (
 	// requestConns is how many connections requests share, if the URL has no pool_max_conns. A request holds one for
 	// about a millisecond.
 	requestConns = 16
+	// minRequestConns is the least that shards on one server have each.
+	minRequestConns = 4
 	// taskConns suffices for a command, and for what runs beside requests: the job queue's listener, its bookkeeping, a task and a lock.
 	taskConns = 6
 
@@ -36,6 +38,10 @@ type Source struct {
 	// Again, where it is set, reads the URL once more before each connection: its user and password may have been
 	// replaced.
 	Again func() (string, error)
+	// Check, where it is set, looks at each new connection: it may lead to another database than is meant.
+	Check func(context.Context, *pgx.Conn) error
+	// Share is how many databases share the connections of requests, as they are on one server. Zero means one.
+	Share int
 }
 
 // credentials has each connection made with the user and the password that are right now.
@@ -68,7 +74,7 @@ func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgx
 		parameters["jit"] = "off" // compiling a statement takes far longer than running it
 		parameters["statement_timeout"], parameters["idle_in_transaction_session_timeout"] = statementTimeout, statementTimeout
 	}
-	return newPool(ctx, s, requestConns, tracer, parameters)
+	return newPool(ctx, s, max(minRequestConns, requestConns/int32(max(1, s.Share))), tracer, parameters) //nolint:gosec // G115: a few
 }
 
 // newJobPool is for what runs beside requests: it may take its time, and must not take their connections. The job queue
@@ -85,6 +91,9 @@ func newJobPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
 func newTaskPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
 	return newPool(ctx, s, taskConns, nil, map[string]string{"application_name": "latchkey-tasks"})
 }
+
+// OpenTasks is for commands that open several databases.
+func OpenTasks(ctx context.Context, s Source) (*pgxpool.Pool, error) { return newTaskPool(ctx, s) }
 
 func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer, parameters map[string]string) (*pgxpool.Pool, error) {
 	cfg, err := pgxpool.ParseConfig(s.URL)
@@ -104,6 +113,7 @@ func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer,
 	if s.Again != nil {
 		cfg.BeforeConnect = s.credentials
 	}
+	cfg.AfterConnect = s.Check
 	cfg.ConnConfig.Tracer = tracer
 	for name, value := range parameters {
 		if own, ok := cfg.ConnConfig.RuntimeParams[name]; !ok {
@@ -151,4 +161,22 @@ func (p Pools) Close() {
 	case <-closed:
 	case <-time.After(closeTimeout):
 	}
+}
+
+// SameServer counts those of the URLs that lead to the server of one of them.
+func SameServer(url string, all []string) int {
+	server := func(url string) string {
+		cfg, err := pgxpool.ParseConfig(url)
+		if err != nil {
+			return url // it was checked as it was read
+		}
+		return fmt.Sprintf("%s:%d", cfg.ConnConfig.Host, cfg.ConnConfig.Port)
+	}
+	n := 0
+	for _, other := range all {
+		if server(other) == server(url) {
+			n++
+		}
+	}
+	return n
 }

@@ -21,7 +21,7 @@ func (s *service) onConfigured(ctx context.Context) error {
 		return err
 	}
 	db, err := database.Open(ctx,
-		database.Source{URL: string(s.DatabaseURL), Pooled: s.Pooled(), Again: s.environment.Again("LATCHKEY_DATABASE_URL")},
+		database.Source{URL: string(s.DatabaseURL), Pooled: s.Pooled(), Again: s.environment.Again("LATCHKEY_DATABASE_URL"), Share: s.share(string(s.DatabaseURL))},
 		database.Source{URL: string(s.DirectDatabaseURL), Again: s.environment.Again("LATCHKEY_DIRECT_DATABASE_URL")},
 		s.traces.database())
 	if err != nil {

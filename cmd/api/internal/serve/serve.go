@@ -29,6 +29,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
 	"github.com/latchkey-sessions/latchkey/internal/replicas"
 	"github.com/latchkey-sessions/latchkey/internal/secretfile"
+	"github.com/latchkey-sessions/latchkey/internal/shards"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 	"github.com/latchkey-sessions/latchkey/verifier"
@@ -188,6 +189,11 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
+	further, err := s.openShards(ctx, db)
+	if err != nil {
+		return err
+	}
+	defer further.close()
 	removable, err := sessionstore.New(db.Tasks, id.ring, cfg)
 	if err != nil {
 		return err
@@ -211,13 +217,16 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err := signsEvents(store, s.endpoints); err != nil {
 		return err
 	}
+	if err := further.fill(s, store, id.ring, cfg, measured); err != nil {
+		return err
+	}
 	told, err := events.New(events.Config{
 		Pool: db.Tasks, Endpoints: s.endpoints, FirstClient: string(s.ClientID), Issuer: s.publicURL(), Sign: store.SignSecurityEvent, Logger: s.log, Observer: measured,
 	})
 	if err != nil {
 		return err
 	}
-	accept, err := store.Verifier(verifier.Config{Bound: time.Duration(s.RevocationBound), Logger: s.log})
+	accept, err := store.Verifier(verifier.Config{Bound: time.Duration(s.RevocationBound), Logger: s.log}, further.stores()...)
 	if err != nil {
 		return err
 	}
@@ -232,13 +241,22 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
-	server, err := httpapi.New(store, id.ring, httpapi.Config{
+	shown := func(s *httpapi.Server) http.Handler { return page.Handler(s) }
+	var sessions httpapi.Store = store
+	var router *shards.Router
+	if len(further.all) > 0 {
+		if router, err = further.router(ctx, s, store, db); err != nil {
+			return err
+		}
+		sessions, shown = router, nil // it would show the first shard alone
+	}
+	server, err := httpapi.New(sessions, id.ring, httpapi.Config{
 		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.clients.CORSOrigins(s.CORSOrigins),
 		DPoPNonce: s.DPoPNonce == "true", DPoPWindow: time.Duration(s.DPoPWindow), RateLimit: int(s.RateLimit), SessionRateLimit: int(s.RateLimitSession), TrustedProxies: s.TrustedProxies, Logger: s.log,
 		HideActedSessions: s.HideActedSessions == "true",
 		IdleTimeout:       time.Duration(s.KeepAliveTimeout), ShutdownDelay: time.Duration(s.ShutdownDelay),
 		DeadEvents: deadEvents{queue, s.trail}, SharedSignals: takesSETs(s.endpoints),
-		Console: func(s *httpapi.Server) http.Handler { return page.Handler(s) },
+		Console: shown,
 		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {
@@ -248,12 +266,22 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
+	beside := []func(context.Context) error{runner.Run, told.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, s.traces.run, marks, noted.Run}
+	liveSessions := removable.EstimateLive
+	if router != nil {
+		more, err := further.recognise(ctx, s, router, id, keys)
+		if err != nil {
+			return err
+		}
+		beside, liveSessions = append(beside, more...), router.EstimateLive
+		measured.Shards(shardStates(router, accept))
+	}
 	if err := ready(); err != nil {
 		return err
 	}
 	keys.follow(server, store, operators)
 	measured.Jobs(jobs.Kinds())
-	measured.Pools(map[string]*pgxpool.Pool{"requests": db.Requests, "tasks": db.Tasks})
+	measured.Pools(further.pools(map[string]*pgxpool.Pool{"requests": db.Requests, "tasks": db.Tasks}))
 	if s.trail.Log != nil {
 		measured.Audit(s.trail.Counts)
 	}
@@ -261,7 +289,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	measured.Clock(clockOf(accept))
 	measured.UnsealedReads(store.UnsealedReads)
 	facts := metrics.Source{
-		LiveSessions: removable.EstimateLive, SigningKeys: keys.described(id.ring),
+		LiveSessions: liveSessions, SigningKeys: keys.described(id.ring),
 		LastCleanup: runner.LastCleanup, OldestEnded: removable.OldestEnded, CleanupInterval: time.Duration(s.CleanupInterval),
 	}
 	if len(s.endpoints) > 0 {
@@ -269,7 +297,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		measured.Endpoints(told.Names())
 	}
 	measure := func(ctx context.Context) error { return measured.Follow(ctx, facts) }
-	return runBeside(ctx, []func(context.Context) error{runner.Run, told.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, measure, s.traces.run, marks, noted.Run, s.followServiceKeys(id, server)}, func() error {
+	return runBeside(ctx, append(beside, measure, s.followServiceKeys(id, server)), func() error {
 		return server.Run(ctx, s.public, s.internal)
 	})
 }

@@ -16,7 +16,12 @@ func (s Database) Private() bool { return s.DatabaseURL == "" || s.DatabaseURL =
 
 // Meant refuses the private database where it looks as if LATCHKEY_DATABASE_URL was forgotten: it would be another one than
 // that of the sessions, and where there can be none. It stands apart from what kong calls, as some commands have no need of the database.
-func (s Database) Meant() error { return s.meantOn(runtime.GOOS) }
+func (s Database) Meant() error {
+	if err := s.CheckShards(); err != nil {
+		return err
+	}
+	return s.meantOn(runtime.GOOS)
+}
 
 func (s Database) meantOn(system string) error {
 	switch {

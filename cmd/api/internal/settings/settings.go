@@ -24,6 +24,7 @@ var Groups = []kong.Group{
 type Database struct {
 	DatabaseURL       databaseURL `name:"database-url" secret:"" group:"database" placeholder:"URL" unset:"a private PostgreSQL below LATCHKEY_VAR_DIR" help:"PostgreSQL to use, as any libpq URL, or private for the private one." docs:"Beside settings of a deployment, private [must be written out](operations.md#installation)."`
 	DirectDatabaseURL databaseURL `name:"direct-database-url" secret:"" group:"database" deployment:"" placeholder:"URL" unset:"none" help:"The same database without the pooler, if LATCHKEY_DATABASE_URL is a PgBouncer in transaction mode." docs:"[When it is needed](operations.md#behind-pgbouncer)"`
+	Shards            shardURLs   `name:"shards" secret:"" group:"database" deployment:"" placeholder:"NAME=URL ..." unset:"none: all sessions are in one database" help:"Further databases that sessions are spread over, separated by white space: name=URL each, or name:weight=URL, where a weight of 0 takes no new sessions. The database of LATCHKEY_DATABASE_URL is the shard called first." docs:"[Shards](scale.md#shards)"`
 	VarDir            text        `name:"var-dir" group:"database" placeholder:"DIR" default:"./var" help:"Folder of the private PostgreSQL and of the keys made for it."`
 
 	deployment string // the name of a setting that only a deployment has, if there is one

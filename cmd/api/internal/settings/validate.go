@@ -48,6 +48,9 @@ func (s *Serve) Validate() error {
 	case !embedded && len(s.ServiceKeys) == 0 && s.ServiceKeysFile == "":
 		return Wrong("LATCHKEY_SERVICE_KEYS", "not set", serviceKeysForm+"; LATCHKEY_DATABASE_URL is set, so none is made automatically")
 	}
+	if err := s.checkShards(); err != nil {
+		return err
+	}
 	if err := s.checkLifetimes(); err != nil {
 		return err
 	}

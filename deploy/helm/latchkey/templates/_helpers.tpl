@@ -29,9 +29,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- .Values.secrets.existingSecret | default (include "latchkey.name" .) }}
 {{- end }}
 
-{{- /* The settings that are files for `migrate`, by their variable: the database's alone. */}}
+{{- /* The settings that are files for `migrate`, by their variable: those of databases alone. */}}
 {{- define "latchkey.migrationFiles" -}}
-{{- $files := pick .Values.secrets.files "LATCHKEY_DATABASE_URL_FILE" "LATCHKEY_DIRECT_DATABASE_URL_FILE" }}
+{{- $files := pick .Values.secrets.files "LATCHKEY_DATABASE_URL_FILE" "LATCHKEY_DIRECT_DATABASE_URL_FILE" "LATCHKEY_SHARDS_FILE" }}
 {{- if .Values.migration.databaseURLFile }}{{ $files = dict "LATCHKEY_DATABASE_URL_FILE" .Values.migration.databaseURLFile }}{{ end }}
 {{- toJson $files }}
 {{- end }}

@@ -1,0 +1,54 @@
+package httpapi
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+// Store is where the sessions are: a [sessionstore.Store], or several of them, one for each
+// shard. What each method does, and its errors, are described there.
+type Store interface {
+	Create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error)
+	Replace(ctx context.Context, replaced sessionstore.Replaced, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error)
+
+	Get(ctx context.Context, accessToken string) (sessionstore.Session, tokens.Claims, error)
+	GetWith(ctx context.Context, accessToken string, options sessionstore.GetOptions) (sessionstore.Session, tokens.Claims, error)
+	Load(ctx context.Context, id uuid.UUID) (sessionstore.Session, error)
+	LoadClaims(ctx context.Context, id uuid.UUID) (claims []byte, checksum string, err error)
+	History(ctx context.Context, id uuid.UUID) (sessionstore.History, error)
+	CheckVersion(ctx context.Context, id uuid.UUID, checksum string) error
+
+	List(ctx context.Context, subject string, params sessionstore.ListParams) (sessionstore.Page, error)
+	Find(ctx context.Context, params sessionstore.FindParams) (sessionstore.Page, error)
+
+	Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (string, error)
+	SetClaims(ctx context.Context, id uuid.UUID, checksum string, claims []byte, options sessionstore.SetClaimsOptions) (string, error)
+	Patch(ctx context.Context, id uuid.UUID, patch sessionstore.Patch) (sessionstore.Session, error)
+	PatchOwn(ctx context.Context, subject string, id uuid.UUID, patch sessionstore.Patch) (sessionstore.Session, error)
+
+	RefreshTokensWith(ctx context.Context, refreshToken string, options sessionstore.RefreshOptions) (sessionstore.Refreshed, error)
+
+	Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error
+	InvalidateOwn(ctx context.Context, subject string, id uuid.UUID, cause ...sessionstore.Cause) error
+	InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...sessionstore.Cause) (int64, error)
+	RevokeToken(ctx context.Context, token string) error
+
+	// These ask no database.
+
+	VerifyToken(token string) (tokens.Claims, error)
+	VerifyRefreshToken(refreshToken string) (tokens.Claims, error)
+	TakesFromCompas(token string) bool
+	SignIntrospection(caller string, answer []byte) ([]byte, error)
+	ClientIDs() []string
+	Now() time.Time
+
+	// Ping tells whether requests can be served, at least some of them.
+	Ping(ctx context.Context) error
+}
+
+var _ Store = (*sessionstore.Store)(nil)

@@ -1,0 +1,128 @@
+//go:build unix
+
+package shards_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/httpapi"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// What an operation costs on one database, on a router with that one alone, and with two and three
+// databases of one server: the processor time of this process, and of the connections to PostgreSQL.
+// Only figures from a quiet machine mean anything.
+//
+//	go test ./internal/shards -run '^$' -bench Shards -benchtime 5s -count 5
+func BenchmarkShards(b *testing.B) {
+	for n := range 4 { // 0 is the store itself
+		pools := make([]*pgxpool.Pool, max(1, n))
+		for i := range pools {
+			cfg, err := pgxpool.ParseConfig(testdb.URL(b))
+			if err != nil {
+				b.Fatal(err)
+			}
+			cfg.MaxConns = 1 // all work of a database is that of one process
+			if pools[i], err = pgxpool.NewWithConfig(b.Context(), cfg); err != nil {
+				b.Fatal(err)
+			}
+			b.Cleanup(pools[i].Close)
+		}
+		k := setup(b, testkeys.Ring(b), config(), pools...)
+		var store httpapi.Store = k
+		name := fmt.Sprintf("shards=%d", n)
+		if n == 0 {
+			store, name = k.stores[0], "store"
+		}
+		const population = 300
+		var pairs []sessionstore.TokenPair
+		for i := range population {
+			_, pair, err := store.Create(b.Context(), sessionstore.CreateParams{Subject: fmt.Sprintf("user-%d", i)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			pairs = append(pairs, pair)
+		}
+		for _, op := range []struct {
+			name string
+			do   func(i int) error
+		}{
+			{"create", func(i int) error {
+				_, _, err := store.Create(b.Context(), sessionstore.CreateParams{Subject: fmt.Sprintf("user-%d", i)})
+				return err
+			}},
+			{"get", func(i int) error {
+				_, _, err := store.Get(b.Context(), string(pairs[i%population].AccessToken))
+				return err
+			}},
+			{"refresh", func(i int) error {
+				refreshed, err := store.RefreshTokensWith(b.Context(), string(pairs[i%population].RefreshToken), sessionstore.RefreshOptions{})
+				pairs[i%population] = refreshed.Pair
+				return err
+			}},
+			{"list", func(i int) error {
+				_, err := store.List(b.Context(), fmt.Sprintf("user-%d", i%population), sessionstore.ListParams{})
+				return err
+			}},
+		} {
+			b.Run(name+"/"+op.name, func(b *testing.B) {
+				own, theirs := cpuOfSelf(b), cpuOfBackends(b, pools)
+				for i := range b.N {
+					if err := op.do(i); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64((cpuOfSelf(b)-own).Microseconds())/float64(b.N), "process-cpu-µs/op")
+				b.ReportMetric(float64((cpuOfBackends(b, pools)-theirs).Microseconds())/float64(b.N), "postgres-cpu-µs/op")
+			})
+		}
+	}
+}
+
+func cpuOfSelf(b *testing.B) time.Duration {
+	b.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
+}
+
+// cpuOfBackends is the processor time of each pool's one connection, as Linux counts it. Without
+// /proc, or where PostgreSQL is on another machine, it is 0.
+func cpuOfBackends(b *testing.B, pools []*pgxpool.Pool) (total time.Duration) {
+	b.Helper()
+	const tick = 10 * time.Millisecond // USER_HZ is 100 on every Linux that Go runs on
+	for _, pool := range pools {
+		var pid int
+		if err := pool.QueryRow(b.Context(), `SELECT pg_backend_pid()`).Scan(&pid); err != nil {
+			b.Fatal(err)
+		}
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		} else if err != nil {
+			b.Fatal(err)
+		}
+		_, rest, _ := strings.Cut(string(text), ") ") // the name before may have spaces
+		for _, field := range strings.Fields(rest)[11:13] {
+			ticks, err := strconv.Atoi(field)
+			if err != nil {
+				b.Fatal(err)
+			}
+			total += time.Duration(ticks) * tick
+		}
+	}
+	return total
+}

@@ -1,0 +1,195 @@
+package shards_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
+	"github.com/latchkey-sessions/latchkey/internal/shards"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+// onServers are three shards, each on a server of its own, that run.
+func onServers(t *testing.T, cfg sessionstore.Config) (*kit, []*testdb.Server) {
+	t.Helper()
+	var servers []*testdb.Server
+	var pools []*pgxpool.Pool
+	for range 3 {
+		server := testdb.NewServer(t)
+		servers, pools = append(servers, server), append(pools, server.Pool())
+	}
+	k := setup(t, testkeys.Ring(t), cfg, pools...)
+	k.run(t)
+	return k, servers
+}
+
+func (k *kit) isUp(shard int) bool { return k.Status()[shard].IsUp }
+
+// A shard that is down costs its own sessions an outage and no others anything; subjects sign in
+// elsewhere; a sign-out everywhere ends the others, is unavailable, and is finished when the shard is
+// back, without those who have signed in since.
+func TestAShardThatIsDown(t *testing.T) {
+	t.Parallel()
+	const down = 1
+	k, servers := onServers(t, config())
+	home := func(shard int) string { // of somebody
+		for i := 0; ; i++ {
+			subject := fmt.Sprintf("user-%d", i)
+			if session, _ := k.create(t, sessionstore.CreateParams{Subject: subject}); sessionid.Shard(session.ID) == shard {
+				return subject
+			}
+		}
+	}
+	ada, grace := home(down), home(2)
+	adas, pair := k.create(t, sessionstore.CreateParams{Subject: ada})
+	graces, gracesPair := k.create(t, sessionstore.CreateParams{Subject: grace})
+	onOther, _, err := k.stores[2].Create(t.Context(), sessionstore.CreateParams{Subject: ada})
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	servers[down].Stop()
+	await(t, "the shard is noticed to be down", func() bool { return !k.isUp(down) })
+	_, _, got := k.Get(t.Context(), string(pair.AccessToken))
+	_, refreshed := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
+	_, listed := k.List(t.Context(), ada, sessionstore.ListParams{})
+	for what, err := range map[string]error{"Get": got, "RefreshTokens": refreshed, "List": listed, "Invalidate": k.Invalidate(t.Context(), adas.ID)} {
+		if !errors.Is(err, sessionstore.ErrUnavailable) {
+			t.Errorf("%s: %v, want %v", what, err, sessionstore.ErrUnavailable)
+		}
+	}
+	if _, _, err := k.Get(t.Context(), string(gracesPair.AccessToken)); err != nil {
+		t.Errorf("another shard's session: %v", err)
+	}
+	if _, err := k.RefreshTokens(t.Context(), string(gracesPair.RefreshToken), sessionstore.Client{}); err != nil {
+		t.Errorf("another shard's refresh: %v", err)
+	}
+	if err := k.Ping(t.Context()); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
+	if n, err := k.InvalidateSubject(t.Context(), ada, uuid.Nil); !errors.Is(err, sessionstore.ErrUnavailable) || n != 1 {
+		t.Errorf("a sign-out everywhere: %d, %v; want 1, %v", n, err, sessionstore.ErrUnavailable)
+	}
+	if h, err := k.History(t.Context(), onOther.ID); err != nil || h.Session.Ended.At.IsZero() {
+		t.Errorf("the session on a shard that answers: %+v, %v", h.Session.Ended, err)
+	}
+	since, _ := k.create(t, sessionstore.CreateParams{Subject: ada})
+	if shard := sessionid.Shard(since.ID); shard == down {
+		t.Error("a session was created on the shard that is down")
+	}
+
+	servers[down].Start()
+	await(t, "the sign-out is finished", func() bool {
+		h, err := k.History(t.Context(), adas.ID)
+		return err == nil && !h.Session.Ended.At.IsZero()
+	})
+	for name, session := range map[string]sessionstore.Session{"signed in since": since, "of somebody else": graces} {
+		if h, err := k.History(t.Context(), session.ID); err != nil || !h.Session.Ended.At.IsZero() {
+			t.Errorf("the session %s: %+v, %v", name, h.Session.Ended, err)
+		}
+	}
+	if again, _ := k.create(t, sessionstore.CreateParams{Subject: ada}); sessionid.Shard(again.ID) != down {
+		t.Error("the subject does not sign in at home again")
+	}
+	await(t, "nothing is left to be finished", func() bool {
+		n := 0
+		for _, pool := range k.pools {
+			var some int
+			if err := pool.QueryRow(t.Context(), `SELECT count(*) FROM "sessionStoreSignOut"`).Scan(&some); err != nil {
+				t.Fatal(err)
+			}
+			n += some
+		}
+		return n == 0
+	})
+}
+
+// A sign-out is finished later also where the first shard is the one that is down, and leaves the
+// session that was to stay, and those that were created later.
+func TestAFirstShardThatIsDown(t *testing.T) {
+	t.Parallel()
+	k, servers := onServers(t, config())
+	ids := k.spread(t, "ada", 2)
+	kept := ids[slices.IndexFunc(ids, func(id uuid.UUID) bool { return sessionid.Shard(id) == 0 })]
+	servers[0].Stop()
+	await(t, "the shard is noticed to be down", func() bool { return !k.isUp(0) })
+	cause := sessionstore.Cause{Reason: sessionstore.ReasonSignedOutEverywhere, By: kept.String()}
+	if _, err := k.InvalidateSubject(t.Context(), "ada", kept, cause); !errors.Is(err, sessionstore.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	servers[0].Start()
+	await(t, "the sign-out is finished", func() bool {
+		page, err := k.List(t.Context(), "ada", sessionstore.ListParams{})
+		return err == nil && len(page.Sessions) == 1 && page.Sessions[0].ID == kept
+	})
+	for _, id := range ids {
+		if h, err := k.History(t.Context(), id); err != nil || id != kept && h.Session.Ended.Cause != cause {
+			t.Errorf("%s: %+v, %v; want %+v", id, h.Session.Ended, err, cause)
+		}
+	}
+}
+
+// Under a limit a subject's sessions are counted on all shards, so that without one of them nobody
+// can tell whether there is room.
+func TestALimitNeedsAllShards(t *testing.T) {
+	t.Parallel()
+	k, servers := onServers(t, limited(2, sessionstore.EndOldest))
+	servers[2].Stop()
+	await(t, "the shard is noticed to be down", func() bool { return !k.isUp(2) })
+	if _, _, err := k.Create(t.Context(), sessionstore.CreateParams{Subject: "ada"}); !errors.Is(err, sessionstore.ErrUnavailable) {
+		t.Errorf("%v", err)
+	}
+	k.create(t, sessionstore.CreateParams{})
+}
+
+// A service that starts while a shard is down serves the others, and the shard once it is there.
+func TestAShardThatIsDownAtTheStart(t *testing.T) {
+	t.Parallel()
+	server := testdb.NewServer(t)
+	k := setup(t, testkeys.Ring(t), config(), testdb.Pool(t), server.Pool())
+	k.weigh(t, 0, 1)
+	session, pair := k.create(t, sessionstore.CreateParams{Subject: "ada"})
+	server.Stop()
+	k.weigh(t, 1, 1)
+	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, sessionstore.ErrUnavailable) {
+		t.Errorf("before it is there: %v", err)
+	}
+	for i := range 10 {
+		k.create(t, sessionstore.CreateParams{Subject: fmt.Sprintf("user-%d", i)})
+	}
+	k.run(t)
+	server.Start()
+	await(t, "the shard is used", func() bool {
+		got, _, err := k.Get(t.Context(), string(pair.AccessToken))
+		return err == nil && got.ID == session.ID
+	})
+}
+
+// A database that is another shard than it is said to be is refused. The order in which shards are
+// named does not matter.
+func TestAWrongShard(t *testing.T) {
+	t.Parallel()
+	k := onThree(t, config())
+	slices.Reverse(k.cfg.Shards[1:])
+	k.restart(t)
+	entries, err := shards.Entries(t.Context(), k.pools[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	k.cfg.Shards[1].Check = func(ctx context.Context) error { return check(ctx, k.pools[2], entries[0]) }
+	router, err := shards.New(k.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := router.Check(t.Context()); !errors.Is(err, shards.ErrWrong) {
+		t.Errorf("%v, want %v", err, shards.ErrWrong)
+	}
+}

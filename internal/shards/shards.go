@@ -1,0 +1,308 @@
+// Package shards spreads sessions over several databases. A [Router] is a store of sessions on a
+// [sessionstore.Store] for each shard, and promises what they do:
+//
+//   - What is about one session asks its shard alone, which the session's id tells. No look-up,
+//     no statement more than with one database.
+//   - What is about a subject asks all shards at once, because any may have sessions of the
+//     subject from before a shard was added, drained or down. It is complete, or an error.
+//   - A shard that does not answer is [sessionstore.ErrUnavailable] for its own sessions.
+//     Subjects sign in to the next shard in their order meanwhile.
+//   - A session of a shard that this process does not know is unavailable, and never invalid:
+//     another replica may have been told of the shard before.
+package shards
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/internal/placement"
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
+)
+
+const (
+	// watchPause lies between two looks whether a shard answers, and watchTimeout is how long one
+	// may take.
+	watchPause, watchTimeout = time.Second, 2 * time.Second
+
+	// askTimeout is how long a shard may take where all are asked.
+	askTimeout = 5 * time.Second
+)
+
+// FirstName is the name of the first shard, which has the number 0.
+const FirstName = "first"
+
+// Shard is a database with sessions.
+type Shard struct {
+	Number int
+	Name   string
+	// Weight is its share of new sessions; zero means that it gets none.
+	Weight float64
+	// Store has the Number as its Shard.
+	Store *sessionstore.Store
+	// Pool is for work beside requests: sign-outs that are to be finished, and locks of subjects.
+	Pool *pgxpool.Pool
+	// Check tells whether the database is this shard, migrated. A shard that has not passed it
+	// once gets no request.
+	Check func(context.Context) error
+}
+
+// Config is what a router works with.
+type Config struct {
+	// Shards are all shards, the first one first. Required.
+	Shards []Shard
+	// Removed are the numbers of shards that are no more: their sessions have ended.
+	Removed []int
+	// SessionsPerSubject and SessionsPerSubjectAction are those of the stores.
+	SessionsPerSubject       int
+	SessionsPerSubjectAction sessionstore.LimitAction
+	// Logger is told of shards that do not answer. Nil means [slog.Default].
+	Logger *slog.Logger
+}
+
+// Router is a store of sessions that are spread over shards. It may be used by many goroutines.
+type Router struct {
+	*slog.Logger
+
+	cfg      Config
+	first    *shard
+	all      []*shard
+	byNumber map[int]*shard
+	open     []placement.Shard
+	removed  map[int]bool
+}
+
+// shard is one of them, and whether it answers.
+type shard struct {
+	Shard
+
+	// isChecked says that the database is this shard, and isUp that it answered last.
+	isChecked, isUp atomic.Bool
+	// locks bounds how many connections of the pool hold locks of subjects.
+	locks chan struct{}
+}
+
+// New returns a router. It asks no database and starts no goroutine.
+func New(cfg Config) (*Router, error) {
+	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
+	cfg.SessionsPerSubjectAction = cmp.Or(cfg.SessionsPerSubjectAction, sessionstore.EndOldest)
+	r := &Router{Logger: cfg.Logger, cfg: cfg, byNumber: make(map[int]*shard), removed: make(map[int]bool)}
+	for _, s := range cfg.Shards {
+		switch {
+		case s.Store == nil, s.Pool == nil, s.Check == nil:
+			return nil, fmt.Errorf("shards: %q needs a store, a pool and a check", s.Name)
+		case r.byNumber[s.Number] != nil, s.Number < 0, s.Number > sessionid.MaxShard:
+			return nil, fmt.Errorf("shards: the number %d of %q is used twice, or is none", s.Number, s.Name)
+		case s.Weight < 0, math.IsNaN(s.Weight), math.IsInf(s.Weight, 0):
+			return nil, fmt.Errorf("shards: the weight of %q must be a number from 0 on", s.Name)
+		}
+		made := &shard{Shard: s, locks: make(chan struct{}, maxLocks)}
+		r.all, r.byNumber[s.Number] = append(r.all, made), made
+		if s.Weight > 0 {
+			r.open = append(r.open, placement.Shard{Number: s.Number, Weight: s.Weight})
+		}
+	}
+	if len(r.all) == 0 || r.all[0].Number != 0 {
+		return nil, errors.New("shards: the first shard is missing")
+	}
+	if len(r.open) == 0 {
+		return nil, errors.New("shards: all weights are 0, so no session could be created")
+	}
+	r.first = r.all[0]
+	for _, number := range cfg.Removed {
+		r.removed[number] = true
+	}
+	return r, nil
+}
+
+// Check looks at each shard once. The error is that of a database which is not the shard that it
+// should be, or is not migrated; one that does not answer gets a line in the log, and is looked at
+// again by [Router.Run].
+func (r *Router) Check(ctx context.Context) error {
+	errs := r.ask(ctx, func(ctx context.Context, s *shard) error { return s.Check(ctx) })
+	for i, err := range errs {
+		s := r.all[i]
+		switch {
+		case err == nil:
+			s.isChecked.Store(true)
+			s.isUp.Store(true)
+		case isWrong(err):
+			return fmt.Errorf("the shard %q: %w", s.Name, err)
+		default:
+			r.WarnContext(ctx, "a shard does not answer: its sessions are unavailable", "shard", s.Name, "error", err)
+		}
+	}
+	return nil
+}
+
+// Run looks after the shards until ctx ends; then it returns nil.
+func (r *Router) Run(ctx context.Context) error {
+	var all sync.WaitGroup
+	for _, s := range r.all {
+		all.Go(func() { r.watch(ctx, s) })
+	}
+	all.Go(func() { r.finishSignOuts(ctx) })
+	all.Wait()
+	return nil
+}
+
+// watch notes whether a shard answers.
+func (r *Router) watch(ctx context.Context, s *shard) {
+	var wrong error
+	for {
+		err := r.look(ctx, s)
+		switch was := s.isUp.Load(); {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			s.isUp.Store(true)
+			if !was {
+				r.InfoContext(ctx, "a shard answers again", "shard", s.Name)
+			}
+			wrong = nil
+		default:
+			s.isUp.Store(false)
+			if was {
+				r.WarnContext(ctx, "a shard does not answer: its sessions are unavailable", "shard", s.Name, "error", err)
+			} else if isWrong(err) && (wrong == nil || wrong.Error() != err.Error()) {
+				r.ErrorContext(ctx, "a database is not the shard that it should be, and gets no request", "shard", s.Name, "error", err)
+				wrong = err
+			}
+		}
+		select {
+		case <-time.After(watchPause):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (r *Router) look(ctx context.Context, s *shard) error {
+	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
+	defer cancel()
+	if !s.isChecked.Load() {
+		if err := s.Check(ctx); err != nil {
+			return err
+		}
+		s.isChecked.Store(true)
+	}
+	return s.Store.Ping(ctx)
+}
+
+// AwaitChecked waits until the database of a shard is known to be it, and returns false if ctx
+// ends before. What works on the shard beside requests begins then.
+func (r *Router) AwaitChecked(ctx context.Context, number int) bool {
+	for s := r.byNumber[number]; !s.isChecked.Load(); {
+		select {
+		case <-time.After(watchPause):
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+// Status is how a shard is.
+type Status struct {
+	Number int
+	Name   string
+	Weight float64
+	// IsUp tells that it answered when it was last looked at.
+	IsUp bool
+}
+
+// Status lists all shards, the first one first.
+func (r *Router) Status() []Status {
+	all := make([]Status, len(r.all))
+	for i, s := range r.all {
+		all[i] = Status{s.Number, s.Name, s.Weight, s.isUp.Load()}
+	}
+	return all
+}
+
+var (
+	errUnknown   = errors.New("the session's shard is not known here: LATCHKEY_SHARDS lacks it")
+	errUnchecked = errors.New("the session's shard has not answered yet")
+)
+
+// of returns the shard of a session.
+func (r *Router) of(id uuid.UUID) (*sessionstore.Store, error) {
+	number := sessionid.Shard(id)
+	s := r.byNumber[number]
+	switch {
+	case s != nil:
+		return s.use()
+	case r.removed[number]:
+		return nil, sessionstore.ErrNotFound
+	}
+	return nil, unavailable(errUnknown)
+}
+
+// by returns the shard of the session that a token is of.
+func (r *Router) by(token string) (*sessionstore.Store, error) {
+	id, ok := claimedSession(token)
+	if !ok {
+		return r.first.Store, nil // which refuses it
+	}
+	store, err := r.of(id)
+	if err != nil {
+		if _, refused := r.first.Store.VerifyToken(token); errors.Is(refused, tokens.ErrInvalid) && !errors.Is(refused, tokens.ErrExpired) {
+			return nil, refused
+		}
+	}
+	return store, err
+}
+
+// use returns the shard's store.
+func (s *shard) use() (*sessionstore.Store, error) {
+	if !s.isChecked.Load() {
+		return nil, unavailable(errUnchecked)
+	}
+	return s.Store, nil
+}
+
+func unavailable(err error) error { return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err) }
+
+// ask calls all shards at once, and returns the error of each.
+func (r *Router) ask(ctx context.Context, do func(context.Context, *shard) error) []error {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	errs := make([]error, len(r.all))
+	var asked sync.WaitGroup
+	for i, s := range r.all {
+		asked.Go(func() { errs[i] = do(ctx, s) })
+	}
+	asked.Wait()
+	return errs
+}
+
+// askStores is ask for what all shards have to answer.
+func (r *Router) askStores(ctx context.Context, do func(ctx context.Context, i int, store *sessionstore.Store) error) error {
+	number := make(map[*shard]int, len(r.all))
+	for i, s := range r.all {
+		number[s] = i
+	}
+	for i, err := range r.ask(ctx, func(ctx context.Context, s *shard) error {
+		store, err := s.use()
+		if err != nil {
+			return err
+		}
+		return do(ctx, number[s], store)
+	}) {
+		if err != nil {
+			return fmt.Errorf("shard %q: %w", r.all[i].Name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package shards
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+)
+
+const (
+	// signOutPause lies between two looks for sign-outs that are to be finished, and
+	// mostSignOuts is how many a look is for.
+	signOutPause, mostSignOuts = 5 * time.Second, 100
+
+	// clockTolerance is how far the clocks of two databases may differ: a session that was
+	// created so much later is still taken for one from before the sign-out.
+	clockTolerance = 5 * time.Second
+)
+
+// signOut is a sign-out everywhere that could not reach a shard.
+type signOut struct {
+	shard   int
+	subject string
+	keep    uuid.UUID // zero for none
+	cause   sessionstore.Cause
+	before  time.Time // by the clock of the database that it is noted in
+}
+
+// noteSignOutQuery keeps one row for the same sign-out, however often it is asked for.
+const noteSignOutQuery = `
+INSERT INTO "sessionStoreSignOut" ("shard", "subject", "keep", "before", "reason", "by") VALUES ($1, $2, $3, clock_timestamp(), $4, $5)
+ON CONFLICT ("shard", "subject", "keep") DO UPDATE SET "before" = EXCLUDED."before", "reason" = EXCLUDED."reason", "by" = EXCLUDED."by"`
+
+// noteSignOut has it finished later. Any shard that answers keeps it.
+func (r *Router) noteSignOut(ctx context.Context, o signOut) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), watchTimeout) // the caller's time may be over
+	defer cancel()
+	err := errors.New("no other shard answers")
+	for _, s := range r.all {
+		if s.Number == o.shard || !s.isUp.Load() {
+			continue
+		}
+		if _, err = (isolation.Pool{Pool: s.Pool}).Exec(ctx, noteSignOutQuery, o.shard, o.subject, o.keep, string(o.cause.Reason), o.cause.By); err == nil {
+			return nil
+		}
+	}
+	return err
+}
+
+const (
+	signOutsQuery = `SELECT "shard", "subject", "keep", "before", "reason", "by" FROM "sessionStoreSignOut" ORDER BY "before" LIMIT $1`
+
+	// forgetSignOutQuery leaves the row where the same was asked for again meanwhile.
+	forgetSignOutQuery = `DELETE FROM "sessionStoreSignOut" WHERE "shard" = $1 AND "subject" = $2 AND "keep" = $3 AND "before" = $4`
+)
+
+// finishSignOuts ends what sign-outs could not, until ctx ends. Every replica does: to end a
+// session twice is harmless.
+func (r *Router) finishSignOuts(ctx context.Context) {
+	for {
+		select {
+		case <-time.After(signOutPause):
+		case <-ctx.Done():
+			return
+		}
+		for _, s := range r.all {
+			if !s.isUp.Load() {
+				continue
+			}
+			if err := r.finishNoted(ctx, s); err != nil && ctx.Err() == nil {
+				r.WarnContext(ctx, "a sign-out that did not reach a shard is not finished yet", "error", err)
+			}
+		}
+	}
+}
+
+// finishNoted finishes those that a shard has a note of.
+func (r *Router) finishNoted(ctx context.Context, on *shard) error {
+	var noted []signOut
+	err := (isolation.Pool{Pool: on.Pool}).Read(ctx, func(rows pgx.Rows) (err error) {
+		noted, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (o signOut, err error) {
+			err = row.Scan(&o.shard, &o.subject, &o.keep, &o.before, &o.cause.Reason, &o.cause.By)
+			return o, err
+		})
+		return err
+	}, signOutsQuery, mostSignOuts)
+	if err != nil {
+		return err
+	}
+	var failed []error
+	for _, o := range noted {
+		s := r.byNumber[o.shard]
+		switch {
+		case s == nil && !r.removed[o.shard]: // another replica knows it
+			continue
+		case s != nil && !s.isUp.Load():
+			continue
+		case s != nil:
+			if err := r.finish(ctx, s, o); err != nil {
+				failed = append(failed, err)
+				continue
+			}
+			r.InfoContext(ctx, "a sign-out that did not reach a shard is finished", "shard", s.Name)
+		}
+		if _, err := (isolation.Pool{Pool: on.Pool}).Exec(ctx, forgetSignOutQuery, o.shard, o.subject, o.keep, o.before); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// finish ends the sessions one by one that are from before the sign-out: those who have signed in
+// since stay signed in.
+func (r *Router) finish(ctx context.Context, s *shard, o signOut) error {
+	store, err := s.use()
+	for params := (sessionstore.ListParams{Limit: sessionstore.MaxListLimit}); err == nil; {
+		var page sessionstore.Page
+		if page, err = store.List(ctx, o.subject, params); err != nil {
+			break
+		}
+		for _, session := range page.Sessions {
+			if session.ID == o.keep || session.CreatedAt.After(o.before.Add(clockTolerance)) {
+				continue
+			}
+			if err = store.Invalidate(ctx, session.ID, o.cause); err != nil {
+				return err
+			}
+		}
+		if params.Cursor = page.NextCursor; params.Cursor == "" {
+			return nil
+		}
+	}
+	return err
+}

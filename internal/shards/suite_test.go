@@ -1,0 +1,20 @@
+package shards_test
+
+import (
+	"testing"
+
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
+	"github.com/latchkey-sessions/latchkey/sessiontest"
+)
+
+// A router is a store like any other.
+func TestSuite(t *testing.T) {
+	t.Parallel()
+	ring := testkeys.Ring(t)
+	sessiontest.Run(t, func(t *testing.T) sessiontest.Harness {
+		t.Helper()
+		pools, advance := testdb.Frozen(t, 3)
+		return sessiontest.Harness{Store: setup(t, ring, config(), pools...), Advance: advance, KeysOfSubject: true}
+	})
+}

@@ -1,0 +1,159 @@
+package verifier
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
+)
+
+// shards are the sets of all shards but the first. Each shard has a set of its own, with its own
+// proof: where one cannot be followed, only its sessions are asked about.
+type shards struct {
+	sets atomic.Pointer[map[int]*Set] // nil for none
+	make func() *Set
+
+	mu      sync.Mutex
+	changed chan struct{} // is closed when the sets change
+}
+
+func newShards(bound time.Duration, cfg Config) *shards {
+	return &shards{changed: make(chan struct{}), make: func() *Set {
+		return newSet(bound, &databaseClock{now: cfg.Now, logger: cfg.Logger})
+	}}
+}
+
+// all are the sets by their shards. The map must not be changed.
+func (s *shards) all() map[int]*Set {
+	if sets := s.sets.Load(); sets != nil {
+		return *sets
+	}
+	return nil
+}
+
+// are has a set for each of these shards and for no other: those that stay keep theirs.
+func (s *shards) are(numbers []int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before, sets := s.all(), make(map[int]*Set, len(numbers))
+	isNew := false
+	for _, number := range numbers {
+		if number <= 0 || number > sessionid.MaxShard {
+			continue
+		}
+		if sets[number] = before[number]; sets[number] == nil {
+			sets[number], isNew = s.make(), true
+		}
+	}
+	if !isNew && len(sets) == len(before) {
+		return
+	}
+	s.sets.Store(&sets)
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// awaited is closed when the sets are others than those that the caller looks at afterwards.
+func (s *shards) awaited() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// follow follows the source of each shard, whichever there are, until ctx ends or one gives up.
+func (s *shards) follow(ctx context.Context, source func(shard int) Source) error {
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	defer running.Wait()
+	defer cancel()
+	failed := make(chan error, 1)
+	type following struct {
+		set  *Set
+		stop context.CancelFunc
+	}
+	followed := make(map[int]following)
+	for {
+		changed, sets := s.awaited(), s.all()
+		for number, f := range followed {
+			if sets[number] != f.set {
+				f.stop()
+				delete(followed, number)
+			}
+		}
+		for number, set := range sets {
+			if followed[number].set != nil {
+				continue
+			}
+			ctx, stop := context.WithCancel(ctx)
+			followed[number] = following{set, stop}
+			running.Go(func() {
+				defer stop()
+				if err := follow(ctx, source(number), set); err != nil {
+					select {
+					case failed <- err:
+					default: // one is enough
+					}
+				}
+			})
+		}
+		select {
+		case <-changed:
+		case err := <-failed:
+			return err
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// of is the set of a session's shard; nil for a shard that is not known.
+func (v *Verifier) of(session uuid.UUID) *Set {
+	if shard := sessionid.Shard(session); shard != 0 {
+		return v.shards.all()[shard]
+	}
+	return v.set
+}
+
+// sets are those of all shards, the first one's first.
+func (v *Verifier) sets() []*Set {
+	sets, further := []*Set{v.set}, v.shards.all()
+	for _, number := range slices.Sorted(maps.Keys(further)) {
+		sets = append(sets, further[number])
+	}
+	return sets
+}
+
+// Shards are the numbers of all shards whose revocations are followed but the first, which has
+// the number 0. They are none where all sessions are in one database.
+func (v *Verifier) Shards() []int { return slices.Sorted(maps.Keys(v.shards.all())) }
+
+// ShardAge is [Verifier.Age] for the sessions of one shard.
+func (v *Verifier) ShardAge(shard int) (time.Duration, bool) {
+	set := v.set
+	if shard != 0 {
+		set = v.shards.all()[shard]
+	}
+	if set == nil {
+		return 0, false
+	}
+	return set.Age(), true
+}
+
+// ShardFeed is [Verifier.Feed] for one shard, and false for one that is not followed.
+func (v *Verifier) ShardFeed(shard int) (*Feed, bool) {
+	if shard == 0 {
+		return v.Feed(), true
+	}
+	set := v.shards.all()[shard]
+	if set == nil {
+		return nil, false
+	}
+	catcher, _ := v.cfg.Shards[shard].(Catcher)
+	return &Feed{set: set, catcher: catcher}, true
+}
