@@ -18,7 +18,7 @@ const (
 
 	// wakeGap is how soon after the last time a notification has the database asked
 	// again: revocations that come together are read together, and however many
-	// there are, a replica asks a hundred times a second at the most.
+	// there are, a replica asks at most a hundred times per second.
 	wakeGap = 10 * time.Millisecond
 	// revocationBatch is after how many sessions the set is told of them.
 	revocationBatch = 4096
