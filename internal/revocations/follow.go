@@ -126,7 +126,7 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 	watch := time.AfterFunc(patience, func() { cancel(errSilent) })
 	defer watch.Stop()
 
-	began, asked := f.set.Now(), time.Now()
+	began, asked := f.set.Now(), time.Now() //nolint:forbidigo // only how long ago it was counts
 	b, n := verifier.Batch{Reset: everything}, 0
 	now, err := f.query(ctx, query, args, func(r verifier.Revocation, e Ended) {
 		b.Sessions = append(b.Sessions, r)

@@ -57,7 +57,7 @@ func (m *memory) see(now state, asked time.Time) bool {
 	forgetful := m.at.epoch != "" && !now.follows(m.at)
 	if forgetful {
 		m.doubts++
-		if until := m.at.now.Add(time.Since(m.asked)); until.After(m.made) {
+		if until := m.at.now.Add(time.Since(m.asked)); until.After(m.made) { //nolint:forbidigo // only how long ago it was counts
 			m.made = until
 		}
 	}
