@@ -58,6 +58,9 @@ func newApp(t *testing.T) *application {
 			w.Header().Set("Sec-WebSocket-Accept", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=") // RFC 6455 §1.3, to its key
 			w.WriteHeader(http.StatusSwitchingProtocols)
 		default:
+			if r.Header.Get("Origin") != "" {
+				w.Header().Set("Access-Control-Allow-Origin", pageOrigin)
+			}
 			w.WriteHeader(int(app.status.Load()))
 		}
 	}))

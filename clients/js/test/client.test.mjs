@@ -272,6 +272,31 @@ test("only invalid_grant ends a session", async (t) => {
   assert.equal(store.read(), null);
 });
 
+test("pauses grow, at random, before what failed is sent again", async (t) => {
+  const failing = async () => new Response("", { status: 503 });
+  const calls = { refresh: [0, (client) => client.credentials()], devices: [300, (client) => client.devices()], "sign-out": [300, (client) => client.signOut()] };
+  const almost = 1 - Number.EPSILON; // Math.random returns less than 1
+  const later = globalThis.setTimeout;
+  for (const [name, [expiresIn, call]] of Object.entries(calls)) {
+    for (const [random, wanted] of [[0, [500, 1000, 2000, 4000]], [0.5, [750, 1500, 3000, 6000]], [almost, [1000, 2000, 4000, 8000]]]) {
+      const client = new Client({ issuer: "https://sessions.example", store: memoryStore(), ahead: false, fetch: failing, lock: (_, task) => task(), name: "pauses" });
+      await client.signIn({ access_token: "a", refresh_token: "r", expires_in: expiresIn });
+      const pauses = [];
+      const mocks = [
+        t.mock.method(Math, "random", () => random),
+        t.mock.method(globalThis, "setTimeout", (run, after, ...args) => {
+          if (!new Error().stack.includes("/dist/client.js")) return later(run, after, ...args); // the platform's, for connections of other tests
+          pauses.push(Math.round(after));
+          return setImmediate(run);
+        }),
+      ];
+      await assert.rejects(call(client), { code: "unavailable" }).finally(() => mocks.forEach(({ mock }) => mock.restore()));
+      client.close();
+      assert.deepEqual(pauses, wanted, `${name}, with ${random}`);
+    }
+  }
+});
+
 test("Retry-After is waited for", async (t) => {
   const { net, store, client } = await setup(t);
   await client.signIn(await signIn());
