@@ -117,7 +117,7 @@ func parseRequirements(path string) (requirements, error) {
 		return requirements{}, invalidParameter("require", "Ask at "+checkPath+", below "+requirePath+"/ or, with the path of your client, below "+clientPath+", in just this spelling.")
 	}
 	rest := strings.TrimPrefix(path, requirePath)
-	text, _, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
+	text, behind, _ := strings.Cut(strings.TrimPrefix(rest, "/"), "/")
 	values, err := url.ParseQuery(text)
 	if err != nil || len(values) == 0 {
 		return requirements{}, invalidParameter("require", "It must be such as scope=orders:read&audience=orders, with percent-encoded values.")
@@ -131,6 +131,8 @@ func parseRequirements(path string) (requirements, error) {
 				return requirements{}, &problem{code: codeUnknownParameter, parameter: cut(strings.ToValidUTF8(name, "�"))}
 			case len(words) == 0:
 				return requirements{}, invalidParameter(name, "It is empty.")
+			case strings.HasSuffix(value, ":") && strings.HasPrefix(behind, "/"):
+				return requirements{}, invalidParameter(name, "A URL's slashes must be percent-encoded, as in https:%2F%2Forders.example.")
 			case name == "scope":
 				wanted.scopes = append(wanted.scopes, words...)
 			default:

@@ -114,7 +114,7 @@ func TestCheckRequires(t *testing.T) {
 		"scope=orders:read&scope=orders:write": "insufficient_scope", "scope=orders:write+orders:read": "insufficient_scope", "scope=orders:write/scope=orders:read": "insufficient_scope",
 		"audience=orders": "wrong_audience", "audience=latchkey&audience=orders": "wrong_audience", "audience=latchkey%20orders": "wrong_audience",
 		"": "invalid_parameter", "/": "invalid_parameter", "/scope=orders:read": "invalid_parameter", "scope=": "invalid_parameter", "scope=%20": "invalid_parameter",
-		"scope": "invalid_parameter", "audience=": "invalid_parameter", "scope=a;audience=b": "invalid_parameter",
+		"scope": "invalid_parameter", "audience=": "invalid_parameter", "audience=https://orders.example": "invalid_parameter", "audience=https:%2F%2Forders.example": "wrong_audience", "scope=a;audience=b": "invalid_parameter",
 		"scpoe=orders:read": "unknown_parameter", "Scope=orders:read": "unknown_parameter", "scope=orders:read&x=y": "unknown_parameter", "orders": "unknown_parameter",
 	} {
 		for _, query := range []string{"", "?scope=orders:read", "?audience=latchkey&require=none"} {
