@@ -28,6 +28,9 @@ func breakages(op *openapi3.Operation, valid call) []breakage {
 		} else {
 			list = append(list, brokenJSON(schema)...)
 		}
+		if op.OperationID == "putSessionClaims" {
+			list = append(list, brokenClaims("", func(v any) func(*call) { return func(c *call) { c.body = v } })...)
+		}
 	}
 	if op.Security != nil && len(*op.Security) > 0 {
 		list = append(list, brokenCredentials...)
@@ -270,7 +273,7 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 		case property.Type.Is("string"):
 			list = append(list,
 				breakage{at + " is long", property.Nullable, set(strings.Repeat("x", 5000))},
-				breakage{at + " is empty", property.MinLength == 0, set("")},
+				breakage{at + " is empty", property.VisitJSON("") == nil, set("")},
 				breakage{at + " is not UTF-8", property.Nullable, set(rawText("\"\xff\""))},
 				breakage{at + " has a lone surrogate", property.Nullable, set(rawText(`"\udc00"`))},
 				breakage{at + " has NUL", true, set("a\x00b")},
@@ -278,6 +281,15 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 		case property.Type.Is("integer"):
 			for _, text := range []string{"0", "-1", "1.5", "1e400", "99999999999999999999", "9223372036854775807", "01", `"60"`} {
 				list = append(list, breakage{at + " is " + text, text == "0" && *property.Min == 0, set(rawText(text))})
+			}
+		case property.Type.Is("array"):
+			list = append(list,
+				breakage{at + " is an empty list", property.MinItems == 0, set([]string{})},
+				breakage{at + " has an object", false, set(rawText("[{}]"))},
+				breakage{at + " has an empty string", false, set([]string{""})},
+				breakage{at + " has a long string", false, set([]string{strings.Repeat("x", 5000)})})
+			if property.MaxItems != nil {
+				list = append(list, breakage{at + " has too many", false, set(slices.Repeat([]string{"x"}, int(*property.MaxItems)+1))})
 			}
 		case property == schema: // an object in one of its kind: that one is broken already
 		case len(property.Properties) > 0:
@@ -289,14 +301,32 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 							inner, _ = m.value.(object)
 						}
 					}
+					if len(inner) == 0 { // what is broken is to be all that is wrong
+						for _, needed := range property.Required {
+							inner = append(inner, member{needed, "x"})
+						}
+					}
 					return append(remove(o, name), member{name, change(inner)})
 				})
 			})...)
 		default:
 			list = append(list, brokenData(at, set)...)
 		}
+		if name == "claims" {
+			list = append(list, brokenClaims(at, set)...)
+		}
 	}
 	return list
+}
+
+// brokenClaims is about a session's own claims, which the description has words for, but no form.
+func brokenClaims(at string, set func(any) func(*call)) []breakage {
+	return []breakage{
+		{at + " has a name of ours", false, set(object{{"sub", "root"}})},
+		{at + " has a name of ours in other letters", false, set(object{{"Client-ID", "root"}})},
+		{at + " has a scope that is none", false, set(object{{"scope", []string{"orders"}}})},
+		{at + " is longer than a token may be", false, set(object{{"a", strings.Repeat("x", 4096)}})},
+	}
 }
 
 // brokenData is about session data, which may be any object that can be stored.

@@ -263,7 +263,7 @@ func FuzzIfMatch(f *testing.F) {
 }
 
 func FuzzIdempotencyKey(f *testing.F) {
-	for _, seed := range []string{`"abc"`, `abc`, `"a", "b"`, `""`, `"`, ``, `"a\"b"`, "\"\x00\"", "\"\xff\"", `8e03978e-40d5-43e8-bc93-6894a57f9324`} {
+	for _, seed := range []string{`"abc"`, `abc`, `"a", "b"`, `""`, `"`, ``, `"a\"b"`, "\"\x00\"", "\"\xff\"", `8e03978e-40d5-43e8-bc93-6894a57f9324`, strings.Repeat("a", 255), strings.Repeat("a", 256)} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, value string) {

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -49,9 +50,10 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("%s: the same session", what)
 		}
 	}
-	for _, wrong := range []string{"", `""`, `"`, `"a`, `a"`, `"a" "b"`, `"a", "b"`, "a b", "\xff", `"a\"b"`, string(make([]byte, 256))} {
+	for _, wrong := range []string{"", `""`, `"`, `"a`, `a"`, `"a" "b"`, `"a", "b"`, "a b", "\xff", `"a\"b"`, strings.Repeat("a", 256), `"` + strings.Repeat("a", 256) + `"`} {
 		send(body, header("Idempotency-Key", wrong)).wantProblem(t, 400, "invalid_parameter")
 	}
+	send(body, header("Idempotency-Key", `"`+strings.Repeat("a", 255)+`"`)).want(t, 201)
 	send(body, header("Idempotency-Key", `"a"`), header("Idempotency-Key", `"b"`)).wantProblem(t, 400, "invalid_parameter")
 
 	s.internal(t, "DELETE", at[string](t, map[string]any{"l": first.Header.Get("Location")}, "l")).want(t, 204)

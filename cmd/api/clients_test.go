@@ -5,9 +5,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
@@ -74,6 +77,44 @@ func TestTwoClientsInOneService(t *testing.T) {
 		if got := answer.Header.Get("Access-Control-Allow-Origin"); got != want {
 			t.Errorf("%s: %q", origin, got)
 		}
+	}
+}
+
+// The metrics tell the clients apart that are configured. No other name makes a series.
+func TestMetricsOfTwoClients(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, `[{"client_id":"agent"}]`, t.TempDir(), "clients.json")
+	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"LATCHKEY_CLIENTS_FILE": file}))
+	pair := s.CreateSession(testKey, `{"client_id":"agent"}`)
+	if code, answer := s.Send(http.MethodPost, s.Internal+"/v1/sessions", testKey, `{"client_id":"stranger"}`); code != http.StatusBadRequest || !strings.Contains(answer, "one of latchkey, agent") {
+		t.Errorf("a session of an unknown client: %d %s", code, answer)
+	}
+	if code, answer := refreshAs(t, s, pair, "stranger"); code != http.StatusBadRequest || !strings.Contains(answer, `"invalid_client"`) {
+		t.Errorf("a refresh of an unknown client: %d %s", code, answer)
+	}
+	if code, answer := refreshAs(t, s, pair, "agent"); code != http.StatusOK {
+		t.Fatalf("%d %s", code, answer)
+	}
+	if code, answer := s.Send(http.MethodDelete, s.Internal+"/v1/sessions/"+pair.Session.ID, testKey, ""); code != http.StatusNoContent {
+		t.Fatalf("%d %s", code, answer)
+	}
+
+	_, text := s.Send(http.MethodGet, s.Internal+"/metrics", "", nil)
+	for _, series := range []string{
+		`latchkey_sessions_created_total{client="agent"} 1`, `latchkey_sessions_created_total{client="latchkey"} 0`,
+		`latchkey_refreshes_total{client="agent",outcome="rotated"} 1`, `latchkey_refreshes_total{client="latchkey",outcome="rotated"} 0`,
+		`latchkey_sessions_revoked_total{cause="asked",client="agent"} 1`,
+	} {
+		if !strings.Contains(text, series+"\n") {
+			t.Errorf("/metrics has no %s", series)
+		}
+	}
+	names := map[string]bool{}
+	for _, label := range regexp.MustCompile(`client="([^"]*)"`).FindAllStringSubmatch(text, -1) {
+		names[label[1]] = true
+	}
+	if diff := cmp.Diff(map[string]bool{"": true, "agent": true, "latchkey": true}, names); diff != "" {
+		t.Error(diff)
 	}
 }
 

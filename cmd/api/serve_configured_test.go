@@ -154,6 +154,40 @@ func TestSessionSettingsReachTheService(t *testing.T) {
 	}
 }
 
+// Without an idle timeout a session and its refresh tokens live until its end, refreshed or
+// not. It may still be given an idle timeout of its own, and one that would have one may go without.
+func TestNoIdleTimeout(t *testing.T) {
+	t.Parallel()
+	settings := configure(t, testdb.URL(t))
+	without := launchReady(t, settings.With(env{"LATCHKEY_REFRESH_TOKEN_TTL": "0", "LATCHKEY_SESSION_TTL": "1000h"}))
+	with := launchReady(t, settings)
+	const end = 1000 * 60 * 60 // beyond the default idle timeout
+	for name, test := range map[string]struct {
+		s       *service
+		body    string
+		refresh int // seconds until its refresh token expires
+	}{
+		"none by the settings":              {without, `{}`, end},
+		"none by the settings, an own end":  {without, `{"session_ttl":7200}`, 7200},
+		"an own one":                        {without, `{"refresh_token_ttl":1800}`, 1800},
+		"none of its own":                   {with, `{"refresh_token_ttl":0,"session_ttl":3600000}`, end},
+		"the default one, longer than ends": {with, `{"session_ttl":7200}`, 7200},
+		"the default one":                   {with, `{"session_ttl":3600000}`, 720 * 60 * 60},
+	} {
+		code, answer := test.s.Send(http.MethodPost, test.s.Internal+"/v1/sessions", testKey, test.body)
+		wantLifetimes(t, code, answer, 300, test.refresh)
+		code, answer = test.s.Refresh(testservice.ParsePair(t, answer).RefreshToken)
+		if code != http.StatusOK {
+			t.Fatalf("%s: a refresh: %d %s", name, code, answer)
+		}
+		wantLifetimes(t, http.StatusCreated, answer, 300, test.refresh)
+	}
+	code, answer := with.Send(http.MethodPost, with.Internal+"/v1/sessions", testKey, `{"refresh_token_ttl":0}`)
+	if code != http.StatusBadRequest || !strings.Contains(answer, `"/session_ttl"`) || !strings.Contains(answer, "must have an end") {
+		t.Errorf("neither an idle timeout nor an end: %d %s", code, answer)
+	}
+}
+
 // wantLifetimes wants tokens that expire in so many seconds, of which two may have passed.
 func wantLifetimes(t *testing.T, code int, answer string, access, refresh int) {
 	t.Helper()

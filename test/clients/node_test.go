@@ -29,9 +29,7 @@ func TestNode(t *testing.T) {
 	// A service of its own: others have a key sign that was made just now, which a verifier does not know at once.
 	t.Run("resource server", func(t *testing.T) {
 		t.Parallel()
-		s := start(t, nil)
-		s.settings["RESOURCE"] = startResource(t, s)
-		runNode(t, dir, s, "resource.mjs")
+		runNode(t, dir, startResource(t), "resource.mjs")
 	})
 	// A tab goes on with the access token that another tab's refresh has replaced. Where that is switched off some of its
 	// calls fail, so the test sees such a failure.

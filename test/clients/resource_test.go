@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -14,21 +16,29 @@ import (
 )
 
 // startResource serves /tools and /tools/ to holders of the service's access tokens, as resource servers that describe
-// themselves (RFC 9728), and /pay to those who have authenticated lately (RFC 9470). It returns its URL.
-func startResource(t *testing.T, s *service) string {
+// themselves (RFC 9728), and /pay to those who have authenticated lately (RFC 9470). /mcp is for tokens of the client "agent"
+// alone, whose audience is its URL. RESOURCE, in the service's settings, is the server's.
+func startResource(t *testing.T) *service {
 	t.Helper()
 	mux := http.NewServeMux()
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
+	clients := filepath.Join(t.TempDir(), "clients.json")
+	if err := os.WriteFile(clients, []byte(`[{"client_id":"agent","audiences":["`+server.URL+`/mcp"]}]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, testservice.Env{"LATCHKEY_CLIENTS_FILE": clients})
+	s.settings["RESOURCE"] = server.URL
 	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 2)
-	for _, path := range []string{"/tools", "/tools/"} {
+	audiences := map[string]string{"/tools": audience, "/tools/": audience, "/mcp": server.URL + "/mcp"}
+	ended := make(chan error, len(audiences))
+	for path, its := range audiences {
 		metadata, err := protectedresource.New(protectedresource.Config{Resource: server.URL + path, Issuer: s.Public})
 		if err != nil {
 			t.Fatal(err)
 		}
 		v, err := verifier.NewRemote(verifier.RemoteConfig{
-			Tokens:   tokens.Config{Issuer: s.Public, Audience: audience},
+			Tokens:   tokens.Config{Issuer: s.Public, Audience: its},
 			Internal: s.Internal, ServiceKey: testservice.Key,
 		}, verifier.Config{Metadata: metadata})
 		if err != nil {
@@ -47,11 +57,11 @@ func startResource(t *testing.T, s *service) string {
 	}
 	t.Cleanup(func() {
 		stop()
-		for range 2 {
+		for range audiences {
 			if err := <-ended; err != nil {
 				t.Error(err)
 			}
 		}
 	})
-	return server.URL
+	return s
 }

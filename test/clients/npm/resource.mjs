@@ -26,6 +26,31 @@ for (const path of ["/tools", "/tools/"]) {
   });
 }
 
+// RFC 8707, and what MCP requires of a token: it is for the one server that it is sent to, and asked for with its URL.
+test("a client of an MCP server gets tokens for that server alone", async () => {
+  const mcp = new URL("/mcp", resource);
+  const use = (token, url = mcp) => oauth.protectedResourceRequest(token, "POST", url, new Headers(), null, options);
+  const challengeOf = (token, url) => use(token, url).then(assert.fail, (error) => error.cause[0].parameters);
+  const { resource_metadata } = await challengeOf("nonsense");
+  const described = await oauth.processResourceDiscoveryResponse(mcp, await oauth.resourceDiscoveryRequest(mcp, options));
+  assert.deepEqual([described.resource, described.authorization_servers], [mcp.href, [issuer]]);
+  assert.equal(resource_metadata, new URL("/.well-known/oauth-protected-resource/mcp", resource).href);
+
+  const named = new URL(described.authorization_servers[0]);
+  const server = await oauth.processDiscoveryResponse(named, await oauth.discoveryRequest(named, { algorithm: "oauth2", ...options }));
+  const agent = { client_id: "agent" };
+  const refresh = async (app, token, asked) => oauth.processRefreshTokenResponse(server, app,
+    await oauth.refreshTokenGrantRequest(server, app, oauth.None(), token, { additionalParameters: { resource: asked }, ...options }));
+  const { access_token, refresh_token } = await signIn("ada", {}, { client_id: "agent" });
+  assert.equal((await use(access_token)).status, 204);
+  await assert.rejects(refresh(agent, refresh_token, new URL("/tools", resource).href), { error: "invalid_target" });
+  const pair = await refresh(agent, refresh_token, described.resource);
+  assert.equal((await use(pair.access_token)).status, 204);
+
+  assert.equal((await challengeOf(pair.access_token, new URL("/tools", resource))).error, "invalid_token");
+  assert.equal((await challengeOf((await signIn("ada")).access_token)).error, "invalid_token");
+});
+
 // RFC 9470: a payment requires an authentication of the last five minutes in the class gold. The client has its backend ask the
 // user for what the challenge says, and goes on with the session that takes the place of the one before.
 test("a client follows the challenge for a step-up", async () => {
