@@ -69,7 +69,11 @@ before(async () => {
   const old = await create("ada", iphone, "198.51.100.4", { client: { label: "Ada's phone" } });
   await current(old.access_token, "DELETE", "/current");
   const tablet = await create("ada", chrome, "203.0.113.9");
-  const desk = await create("ada", firefox, "203.0.113.7", { client: { label: "Ada's laptop" }, claims: { tier: "gold", roles: ["buyer"] }, data: { cart: ["tea", "milk"], theme: "dark" } });
+  const guest = await create(undefined, firefox, "203.0.113.7");
+  const desk = await create("ada", firefox, "203.0.113.7", {
+    client: { label: "Ada's laptop" }, claims: { tier: "gold", roles: ["buyer"] }, data: { cart: ["tea", "milk"], theme: "dark" },
+    replaces: guest.session.id, auth_time: Math.floor(Date.now() / 1000) - 5, acr: "urn:example:gold", amr: ["pwd", "otp"],
+  });
   await current(desk.access_token, "DELETE", `/${tablet.session.id}`);
   await create("ada", iphone, "198.51.100.4", { client: { label: "Ada's phone" } });
   await create("ada.lovelace", chrome, "2001:db8::17");
