@@ -93,7 +93,12 @@ func setup(t *testing.T) *kit { t.Helper(); return setupWith(t, console.Service{
 
 func setupWith(t *testing.T, service console.Service) *kit {
 	t.Helper()
-	k := &kit{pool: testdb.Pool(t), log: &buffer{}, trail: &buffer{}}
+	return setupOn(t, testdb.Pool(t), service)
+}
+
+func setupOn(t *testing.T, pool *pgxpool.Pool, service console.Service) *kit {
+	t.Helper()
+	k := &kit{pool: pool, log: &buffer{}, trail: &buffer{}}
 	log := slog.New(slog.NewJSONHandler(k.log, nil))
 	trail, err := audit.New(audit.Config{Output: k.trail, Origin: httpapi.Origin, Logger: log})
 	if err != nil {

@@ -1,10 +1,14 @@
 package console
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
 	"log/slog"
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -40,5 +44,43 @@ func TestChartsHaveNames(t *testing.T) {
 		if refusedAs[outcome] == "" && !slices.Contains(givePairs, outcome) {
 			t.Errorf("the outcome %s has no name", outcome)
 		}
+	}
+}
+
+// Each kind of theft that the protocol has is told in words.
+func TestKindsOfTheftHaveWords(t *testing.T) {
+	t.Parallel()
+	file, err := parser.ParseFile(token.NewFileSet(), "../refresh/outcome.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	ast.Inspect(file, func(n ast.Node) bool {
+		spec, ok := n.(*ast.ValueSpec)
+		if !ok {
+			return true
+		}
+		if kind, ok := spec.Type.(*ast.Ident); !ok || kind.Name != "Theft" {
+			return true
+		}
+		for _, value := range spec.Values {
+			literal, ok := value.(*ast.BasicLit)
+			if !ok {
+				t.Fatalf("%s is no literal", spec.Names[0])
+			}
+			kind, err := strconv.Unquote(literal.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			words := theftKind(sessionstore.Theft(kind))
+			if words == kind || told[words] != "" {
+				t.Errorf("the theft %s is told as %q, as is %q", kind, words, told[words])
+			}
+			told[words] = kind
+		}
+		return true
+	})
+	if len(told) < 4 {
+		t.Errorf("these are not all kinds: %v", told)
 	}
 }

@@ -63,13 +63,25 @@ async function steal(subject) {
   return first.session.id;
 }
 
+// giveUp leaves a job and two deliveries as they are after their last attempt, which takes a day.
+const giveUp = () => promisify(execFile)("psql", ["-v", "ON_ERROR_STOP=1", "-qc", `
+  INSERT INTO latchkey_river.river_job ("kind", "args", "queue", "state", "max_attempts", "attempt", "finalized_at")
+    VALUES ('leak_webhook', '{}', 'leak_webhooks', 'discarded', 34, 34, now());
+  INSERT INTO "sessionStoreDelivery" ("endpoint", "session", "event", "type", "at", "facts", "madeAt", "dueAt", "attempts", "deadAt", "lastError")
+    SELECT 'crm', '${theft}', gen_random_uuid(), 'session.ended', now() - interval '1 day', '{}', now(), now(), 34, now(), 'the endpoint answered 500' FROM generate_series(1, 2)`]);
+
 before(async () => {
   browser = await chromium.launch({ executablePath: process.env.CHROMIUM, args: ["--no-sandbox"] });
   theft = await steal("ada");
+  await giveUp();
   const old = await create("ada", iphone, "198.51.100.4", { client: { label: "Ada's phone" } });
   await current(old.access_token, "DELETE", "/current");
   const tablet = await create("ada", chrome, "203.0.113.9");
-  const desk = await create("ada", firefox, "203.0.113.7", { client: { label: "Ada's laptop" }, claims: { tier: "gold", roles: ["buyer"] }, data: { cart: ["tea", "milk"], theme: "dark" } });
+  const guest = await create(undefined, firefox, "203.0.113.7");
+  const desk = await create("ada", firefox, "203.0.113.7", {
+    client: { label: "Ada's laptop" }, claims: { tier: "gold", roles: ["buyer"] }, data: { cart: ["tea", "milk"], theme: "dark" },
+    replaces: guest.session.id, auth_time: Math.floor(Date.now() / 1000) - 5, acr: "urn:example:gold", amr: ["pwd", "otp"],
+  });
   await current(desk.access_token, "DELETE", `/${tablet.session.id}`);
   await create("ada", iphone, "198.51.100.4", { client: { label: "Ada's phone" } });
   await create("ada.lovelace", chrome, "2001:db8::17");
@@ -232,6 +244,16 @@ describe("each action", () => {
       assert.match(await page.textContent(".flash"), /1 session has ended/);
       assert.deepEqual(await live(), [false, false, false, false]);
       assert.equal(await page.locator(".entry.live").count(), 0);
+
+      await giveUp();
+      await page.goto(`${site}/console/now`);
+      for (const [button, said] of [["Send again: job", "The job is tried again"], ["Send again: delivery", "1 delivery is tried again"]]) {
+        await page.locator(`button[aria-label^="${button}"]`).first().click();
+        assert.match(await page.textContent(".flash"), new RegExp(said));
+      }
+      await page.getByRole("button", { name: "Send all again" }).click();
+      assert.match(await page.textContent(".flash"), /deliver(y is|ies are) tried again/);
+      assert.equal(await page.getByRole("button", { name: "Send all again" }).count(), 0);
 
       await page.click(".who button");
       await page.waitForSelector("#key");
