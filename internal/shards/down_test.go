@@ -112,6 +112,30 @@ func TestAShardThatIsDown(t *testing.T) {
 	})
 }
 
+// Sign-outs that wait for one shard keep none from another.
+func TestManySignOutsWaitForAShard(t *testing.T) {
+	t.Parallel()
+	const many = 150
+	k, servers := onServers(t, config())
+	ids := k.spread(t, "ada", 1)
+	servers[1].Stop()
+	servers[2].Stop()
+	await(t, "the shards are noticed to be down", func() bool { return !k.isUp(1) && !k.isUp(2) })
+	if _, err := k.pools[0].Exec(t.Context(), `
+INSERT INTO "sessionStoreSignOut" ("shard", "subject", "keep", "before", "reason", "by")
+SELECT 2, 'user-' || n, $1, now() - interval '1 minute', 'backend', '' FROM generate_series(1, $2::int) n`, uuid.Nil, many); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.InvalidateSubject(t.Context(), "ada", uuid.Nil); err == nil {
+		t.Fatal("a sign-out did not need the shards that are down")
+	}
+	servers[1].Start()
+	await(t, "the sign-out is finished on the shard that is back", func() bool {
+		h, err := k.History(t.Context(), ids[slices.IndexFunc(ids, func(id uuid.UUID) bool { return sessionid.Shard(id) == 1 })])
+		return err == nil && !h.Session.Ended.At.IsZero()
+	})
+}
+
 // A sign-out is finished later also where the first shard is the one that is down, and leaves the
 // session that was to stay, and those that were created later.
 func TestAFirstShardThatIsDown(t *testing.T) {
