@@ -166,12 +166,26 @@ func TestAFirstShardThatIsDown(t *testing.T) {
 func TestALimitNeedsAllShards(t *testing.T) {
 	t.Parallel()
 	k, servers := onServers(t, limited(2, sessionstore.EndOldest))
+	session, _, err := k.stores[0].Create(t.Context(), sessionstore.CreateParams{Subject: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	servers[2].Stop()
 	await(t, "the shard is noticed to be down", func() bool { return !k.isUp(2) })
-	if _, _, err := k.Create(t.Context(), sessionstore.CreateParams{Subject: "ada"}); !errors.Is(err, sessionstore.ErrUnavailable) {
-		t.Errorf("%v", err)
+	for i := range 8 { // whichever their homes are
+		subject := fmt.Sprintf("user-%d", i)
+		if _, _, err := k.Create(t.Context(), sessionstore.CreateParams{Subject: subject}); !errors.Is(err, sessionstore.ErrUnavailable) {
+			t.Errorf("%s: %v", subject, err)
+		}
+	}
+	replaced := sessionstore.Replaced{SessionID: session.ID}
+	if _, _, err := k.Replace(t.Context(), replaced, sessionstore.CreateParams{Subject: "ada"}); !errors.Is(err, sessionstore.ErrUnavailable) {
+		t.Errorf("a replacement: %v", err)
 	}
 	k.create(t, sessionstore.CreateParams{})
+	if err := k.Ping(t.Context()); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
 }
 
 // A service that starts while a shard is down serves the others, and the shard once it is there.

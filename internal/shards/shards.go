@@ -51,7 +51,7 @@ type Shard struct {
 	Weight float64
 	// Store has the Number as its Shard.
 	Store *sessionstore.Store
-	// Pool is for work beside requests: sign-outs that are to be finished, and locks of subjects.
+	// Pool is for work beside requests: sign-outs to finish, and locks of subjects.
 	Pool *pgxpool.Pool
 	// Check tells whether the database is this shard, migrated. A shard that has not passed it
 	// once gets no request.

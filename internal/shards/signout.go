@@ -15,7 +15,7 @@ import (
 )
 
 const (
-	// signOutPause lies between two looks for sign-outs that are to be finished, and
+	// signOutPause lies between two looks for sign-outs to finish, and
 	// mostSignOuts is how many a look is for.
 	signOutPause, mostSignOuts = 5 * time.Second, 100
 
