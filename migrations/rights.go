@@ -8,28 +8,31 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// ErrNoRight says that the role lacks a right that the job queue needs.
+// ErrNoRight says that the role lacks a right that the service needs.
 var ErrNoRight = errors.New("the database role lacks a right")
 
-// The first statement that would help, of those for the tables and sequences of the
-// job queue.
+// The first statement that would help, of those for the tables of sessions and for the tables and
+// sequences of the job queue. An identity's sequence needs no right of its own.
 const missingRightQuery = `
-SELECT format('GRANT %s ON %s %s.%I TO %I', CASE c."relkind" WHEN 'S' THEN 'USAGE' ELSE 'SELECT, INSERT, UPDATE, DELETE' END,
+SELECT format('GRANT %s ON %s %I.%I TO %I', CASE c."relkind" WHEN 'S' THEN 'USAGE' ELSE 'SELECT, INSERT, UPDATE, DELETE' END,
   CASE c."relkind" WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n."nspname", c."relname", current_user)
 FROM pg_class c JOIN pg_namespace n ON n."oid" = c."relnamespace"
-WHERE n."nspname" = $1 AND c."relname" <> 'river_migration' AND CASE c."relkind"
+WHERE (n."nspname" = $1 AND c."relname" <> 'river_migration'
+  OR c."relkind" = 'r' AND c."relname" LIKE 'sessionStore%' AND n."oid" = (SELECT s."relnamespace" FROM pg_class s WHERE s."oid" = to_regclass('"sessionStore"')))
+AND CASE c."relkind"
   WHEN 'S' THEN NOT has_sequence_privilege(c."oid", 'USAGE')
   WHEN 'r' THEN NOT (has_table_privilege(c."oid", 'SELECT') AND has_table_privilege(c."oid", 'INSERT')
     AND has_table_privilege(c."oid", 'UPDATE') AND has_table_privilege(c."oid", 'DELETE'))
   ELSE false END
-ORDER BY c."relname" LIMIT 1`
+ORDER BY n."nspname", c."relname" LIMIT 1`
 
-// CheckRights returns [ErrNoRight] with the statement that grants it, if the pool's role
-// cannot use the job queue: reports of thefts would wait.
+// CheckRights returns [ErrNoRight] with the statement that grants it, if the pool's role cannot use
+// a table of sessions, such as one that a later version has added, or the job queue: requests would
+// be answered with 503, or reports of thefts would wait.
 func CheckRights(ctx context.Context, pool *pgxpool.Pool) error {
 	var missing *string
 	if err := pool.QueryRow(ctx, `SELECT (`+missingRightQuery+`)`, RiverSchema).Scan(&missing); err != nil {
-		return fmt.Errorf("read the rights on the job queue: %w", err)
+		return fmt.Errorf("read the role's rights: %w", err)
 	}
 	if missing != nil {
 		return fmt.Errorf("%w: %s", ErrNoRight, *missing)

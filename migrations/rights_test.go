@@ -2,6 +2,7 @@ package migrations_test
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestCheckRights(t *testing.T) {
 	}
 	defer limited.Close()
 	var granted []string
-	for range 20 {
+	for range 40 {
 		err := migrations.CheckRights(t.Context(), limited)
 		if err == nil {
 			break
@@ -52,7 +53,27 @@ func TestCheckRights(t *testing.T) {
 	if err := migrations.CheckRights(t.Context(), limited); err != nil {
 		t.Errorf("after all of %q: %v", granted, err)
 	}
-	if want := `GRANT USAGE ON SEQUENCE latchkey_river.river_job_id_seq TO ` + role; !strings.Contains(strings.Join(granted, "\n"), want) {
-		t.Errorf("%q does not have %s", granted, want)
+	for _, want := range []string{
+		`GRANT USAGE ON SEQUENCE latchkey_river.river_job_id_seq TO ` + role,
+		`GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE public."sessionStore" TO ` + role,
+		`GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE public."sessionStoreClock" TO ` + role,
+	} {
+		if !slices.Contains(granted, want) {
+			t.Errorf("%q does not have %s", granted, want)
+		}
+	}
+	// Each right counts, and rights that an earlier version's tables have do not help a later one's.
+	for _, right := range []string{"SELECT", "INSERT", "UPDATE", "DELETE"} {
+		for _, table := range []string{`"sessionStoreClock"`, `"sessionStoreSignOut"`, migrations.RiverSchema + `.river_job`} {
+			if _, err := pool.Exec(t.Context(), `REVOKE `+right+` ON `+table+` FROM `+role); err != nil {
+				t.Fatal(err)
+			}
+			if err := migrations.CheckRights(t.Context(), limited); !errors.Is(err, migrations.ErrNoRight) || !strings.Contains(err.Error(), table+" TO "+role) {
+				t.Errorf("without %s on %s: %v", right, table, err)
+			}
+			if _, err := pool.Exec(t.Context(), `GRANT `+right+` ON `+table+` TO `+role); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 }

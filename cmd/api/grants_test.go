@@ -87,6 +87,30 @@ func TestDocumentedGrants(t *testing.T) {
 	mustLine(t, env{"LATCHKEY_DATABASE_URL": migrate}, "migrate", "status")
 }
 
+// A role that was granted rights on each table of an earlier version is told at the start of the service what a later
+// version's table needs, and not by requests that fail.
+func TestGrantsOfAnEarlierVersion(t *testing.T) {
+	t.Parallel()
+	database := emptyDatabase(t)
+	statements, migrate, serve := documentedGrants(t, database)
+	execute(t, database, statements)
+	mustLine(t, env{"LATCHKEY_DATABASE_URL": migrate}, "migrate")
+	u, err := url.Parse(serve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := `"` + u.User.Username() + `"`
+	execute(t, database, `REVOKE ALL ON TABLE "sessionStoreClock" FROM `+role)
+	settings := configure(t, serve).With(env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"})
+	grant := `GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE public."sessionStoreClock" TO ` + u.User.Username()
+	failed := launch(t, t.TempDir(), settings, "serve")
+	if code := failed.Wait(); code == 0 || !strings.Contains(strings.ReplaceAll(failed.Stderr.String(), `\"`, `"`), grant) {
+		t.Fatalf("code %d, %q; want %q", code, failed.Stderr, grant)
+	}
+	execute(t, database, grant)
+	start(t, t.TempDir(), settings)
+}
+
 func refreshed(t *testing.T, s *service, token string) testservice.Pair {
 	t.Helper()
 	code, answer := s.Refresh(token)

@@ -16,6 +16,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/placement"
 	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // Create is [sessionstore.Store.Create] on the subject's home or, while that does not answer, on the
@@ -45,7 +46,7 @@ func (r *Router) Create(ctx context.Context, params sessionstore.CreateParams) (
 		if store, err = s.use(); err == nil {
 			session, pair, err = store.Create(ctx, params)
 		}
-		if err == nil || !wasNotAsked(err) {
+		if err == nil || ctx.Err() != nil || !wasNotAsked(err) { // a caller that hangs up says nothing about the shard
 			return session, pair, err
 		}
 		s.isUp.Store(false)
@@ -65,6 +66,11 @@ func (r *Router) Replace(ctx context.Context, replaced sessionstore.Replaced, pa
 		return r.first.Store.Replace(ctx, replaced, params) // which refuses it
 	}
 	store, err := r.of(id)
+	if err != nil && replaced.Token != "" {
+		if _, refused := r.first.Store.VerifyToken(replaced.Token); errors.Is(refused, tokens.ErrInvalid) {
+			return r.first.Store.Replace(ctx, replaced, params) // which refuses it
+		}
+	}
 	switch {
 	case errors.Is(err, sessionstore.ErrNotFound):
 		return fail(sessionstore.ErrNotReplaceable)

@@ -112,6 +112,30 @@ func TestAShardThatIsDown(t *testing.T) {
 	})
 }
 
+// Sign-outs that wait for one shard keep none from another.
+func TestManySignOutsWaitForAShard(t *testing.T) {
+	t.Parallel()
+	const many = 150
+	k, servers := onServers(t, config())
+	ids := k.spread(t, "ada", 1)
+	servers[1].Stop()
+	servers[2].Stop()
+	await(t, "the shards are noticed to be down", func() bool { return !k.isUp(1) && !k.isUp(2) })
+	if _, err := k.pools[0].Exec(t.Context(), `
+INSERT INTO "sessionStoreSignOut" ("shard", "subject", "keep", "before", "reason", "by")
+SELECT 2, 'user-' || n, $1, now() - interval '1 minute', 'backend', '' FROM generate_series(1, $2::int) n`, uuid.Nil, many); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := k.InvalidateSubject(t.Context(), "ada", uuid.Nil); err == nil {
+		t.Fatal("a sign-out did not need the shards that are down")
+	}
+	servers[1].Start()
+	await(t, "the sign-out is finished on the shard that is back", func() bool {
+		h, err := k.History(t.Context(), ids[slices.IndexFunc(ids, func(id uuid.UUID) bool { return sessionid.Shard(id) == 1 })])
+		return err == nil && !h.Session.Ended.At.IsZero()
+	})
+}
+
 // A sign-out is finished later also where the first shard is the one that is down, and leaves the
 // session that was to stay, and those that were created later.
 func TestAFirstShardThatIsDown(t *testing.T) {
@@ -142,12 +166,26 @@ func TestAFirstShardThatIsDown(t *testing.T) {
 func TestALimitNeedsAllShards(t *testing.T) {
 	t.Parallel()
 	k, servers := onServers(t, limited(2, sessionstore.EndOldest))
+	session, _, err := k.stores[0].Create(t.Context(), sessionstore.CreateParams{Subject: "ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
 	servers[2].Stop()
 	await(t, "the shard is noticed to be down", func() bool { return !k.isUp(2) })
-	if _, _, err := k.Create(t.Context(), sessionstore.CreateParams{Subject: "ada"}); !errors.Is(err, sessionstore.ErrUnavailable) {
-		t.Errorf("%v", err)
+	for i := range 8 { // whichever their homes are
+		subject := fmt.Sprintf("user-%d", i)
+		if _, _, err := k.Create(t.Context(), sessionstore.CreateParams{Subject: subject}); !errors.Is(err, sessionstore.ErrUnavailable) {
+			t.Errorf("%s: %v", subject, err)
+		}
+	}
+	replaced := sessionstore.Replaced{SessionID: session.ID}
+	if _, _, err := k.Replace(t.Context(), replaced, sessionstore.CreateParams{Subject: "ada"}); !errors.Is(err, sessionstore.ErrUnavailable) {
+		t.Errorf("a replacement: %v", err)
 	}
 	k.create(t, sessionstore.CreateParams{})
+	if err := k.Ping(t.Context()); err != nil {
+		t.Errorf("Ping: %v", err)
+	}
 }
 
 // A service that starts while a shard is down serves the others, and the shard once it is there.

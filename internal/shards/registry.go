@@ -127,6 +127,8 @@ RETURNING "number"`
 
 	removeEntryQuery = `UPDATE "sessionStoreShard" SET "removedAt" = now() WHERE "id" = $1 AND "removedAt" IS NULL`
 
+	hasSignOutsQuery = `SELECT EXISTS (SELECT FROM "sessionStoreSignOut")`
+
 	hasSessionsQuery = `SELECT EXISTS (SELECT FROM "sessionStore")`
 )
 
@@ -229,15 +231,23 @@ func add(ctx context.Context, first querier, shard *pgxpool.Pool, name string, e
 	return e, err
 }
 
-// Remove takes a shard without live sessions out of the first one's list for good. Its database is
-// left as it is.
-func Remove(ctx context.Context, first *pgxpool.Pool, e Entry, store *sessionstore.Store) error {
+// Remove takes a shard out of the first one's list for good. It may have no live session, nor a note
+// of a sign-out that another shard waits for, which nobody would read any more. Its database is left
+// as it is.
+func Remove(ctx context.Context, first *pgxpool.Pool, e Entry, shard *pgxpool.Pool, store *sessionstore.Store) error {
 	live, err := HasLive(ctx, store)
 	if err != nil {
 		return err
 	}
 	if live {
 		return fmt.Errorf("the shard %q has live sessions", e.Name)
+	}
+	var hasNotes bool
+	if err := shard.QueryRow(ctx, hasSignOutsQuery).Scan(&hasNotes); err != nil {
+		return fmt.Errorf("look for sign-outs to finish: %w", err)
+	}
+	if hasNotes {
+		return fmt.Errorf("the shard %q has a note of a sign-out that another shard waits for: try again when that shard answers", e.Name)
 	}
 	_, err = isolation.Pool{Pool: first}.Exec(ctx, removeEntryQuery, e.ID)
 	return err

@@ -127,13 +127,19 @@ func TestRemove(t *testing.T) {
 		t.Fatal(err)
 	}
 	last, _ := shards.Find(entries, "s2")
-	if err := shards.Remove(t.Context(), k.pools[0], last, k.stores[2]); err == nil {
+	if err := shards.Remove(t.Context(), k.pools[0], last, k.pools[2], k.stores[2]); err == nil {
 		t.Error("a shard with a live session was removed")
 	}
 	if err := k.Invalidate(t.Context(), session.ID); err != nil {
 		t.Fatal(err)
 	}
-	if err := shards.Remove(t.Context(), k.pools[0], last, k.stores[2]); err != nil {
+	// A sign-out that is noted there would never be finished.
+	exec(t, k.pools[2], `INSERT INTO "sessionStoreSignOut" VALUES (1, 'ada', '00000000-0000-0000-0000-000000000000', now(), 'backend', '')`)
+	if err := shards.Remove(t.Context(), k.pools[0], last, k.pools[2], k.stores[2]); err == nil {
+		t.Error("a shard with a note of a sign-out was removed")
+	}
+	exec(t, k.pools[2], `DELETE FROM "sessionStoreSignOut"`)
+	if err := shards.Remove(t.Context(), k.pools[0], last, k.pools[2], k.stores[2]); err != nil {
 		t.Fatal(err)
 	}
 	refuses(t, "a shard that was removed", k.pools[0], k.pools[2], "s2")

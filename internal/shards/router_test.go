@@ -223,6 +223,11 @@ func TestUnknownShards(t *testing.T) {
 		if _, err := k.RefreshTokens(t.Context(), forged, sessionstore.Client{}); errors.Is(err, sessionstore.ErrUnavailable) || err == nil {
 			t.Errorf("a forged token of a shard that is %s: %v", what, err)
 		}
+		for _, token := range []string{forged, string(pair.AccessToken[:len(pair.AccessToken)-8]) + "AAAAAAAA"} {
+			if _, _, err := k.Replace(t.Context(), sessionstore.Replaced{Token: token}, sessionstore.CreateParams{Subject: "ada"}); !errors.Is(err, sessionstore.ErrInvalidArgument) {
+				t.Errorf("a session is to replace that of a forged token of a shard that is %s: %v", what, err)
+			}
+		}
 		if err := k.RevokeToken(t.Context(), forged); err != nil {
 			t.Errorf("RevokeToken of a forged token: %v", err)
 		}

@@ -3,6 +3,8 @@ package shards
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -53,7 +55,11 @@ func (r *Router) noteSignOut(ctx context.Context, o signOut) error {
 }
 
 const (
-	signOutsQuery = `SELECT "shard", "subject", "keep", "before", "reason", "by" FROM "sessionStoreSignOut" ORDER BY "before" LIMIT $1`
+	// signOutsQuery leaves out those that have to wait: however many they are, the others do not
+	// wait for them.
+	signOutsQuery = `
+SELECT "shard", "subject", "keep", "before", "reason", "by" FROM "sessionStoreSignOut"
+WHERE "shard" = ANY($1) ORDER BY "before" LIMIT $2`
 
 	// forgetSignOutQuery leaves the row where the same was asked for again meanwhile.
 	forgetSignOutQuery = `DELETE FROM "sessionStoreSignOut" WHERE "shard" = $1 AND "subject" = $2 AND "keep" = $3 AND "before" = $4`
@@ -81,6 +87,13 @@ func (r *Router) finishSignOuts(ctx context.Context) {
 
 // finishNoted finishes those that a shard has a note of.
 func (r *Router) finishNoted(ctx context.Context, on *shard) error {
+	var able []int // what is known to be a shard that answers, or one that is no more
+	for _, s := range r.all {
+		if s.isUp.Load() {
+			able = append(able, s.Number)
+		}
+	}
+	able = slices.AppendSeq(able, maps.Keys(r.removed))
 	var noted []signOut
 	err := (isolation.Pool{Pool: on.Pool}).Read(ctx, func(rows pgx.Rows) (err error) {
 		noted, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (o signOut, err error) {
@@ -88,19 +101,13 @@ func (r *Router) finishNoted(ctx context.Context, on *shard) error {
 			return o, err
 		})
 		return err
-	}, signOutsQuery, mostSignOuts)
+	}, signOutsQuery, able, mostSignOuts)
 	if err != nil {
 		return err
 	}
 	var failed []error
 	for _, o := range noted {
-		s := r.byNumber[o.shard]
-		switch {
-		case s == nil && !r.removed[o.shard]: // another replica knows it
-			continue
-		case s != nil && !s.isUp.Load():
-			continue
-		case s != nil:
+		if s := r.byNumber[o.shard]; s != nil {
 			if err := r.finish(ctx, s, o); err != nil {
 				failed = append(failed, err)
 				continue

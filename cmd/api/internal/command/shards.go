@@ -205,7 +205,7 @@ func (c *shardsRemoveCmd) Run(a *app) error {
 		case all.shards[i].Weight > 0:
 			return fmt.Errorf("the shard %s takes new sessions: give it the weight 0 first, as in %s:0=…, on every replica", c.Name, c.Name)
 		}
-		if err := shards.Remove(a.ctx, all.shards[0].Pool, e, all.shards[i].Store); err != nil {
+		if err := shards.Remove(a.ctx, all.shards[0].Pool, e, all.shards[i].Pool, all.shards[i].Store); err != nil {
 			return err
 		}
 		_, err := fmt.Fprintf(a.stdout, "removed the shard %s\n", c.Name)

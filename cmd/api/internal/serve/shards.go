@@ -96,7 +96,10 @@ func (s *service) openShard(ctx context.Context, u settings.ShardURL, e shards.E
 		Number: e.Number, Name: u.Name, Weight: u.Weight, Pool: db.Tasks,
 		Check: func(ctx context.Context) error {
 			err := migrations.Check(ctx, db.Tasks)
-			if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) {
+			if err == nil {
+				err = migrations.CheckRights(ctx, db.Tasks)
+			}
+			if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) || errors.Is(err, migrations.ErrNoRight) {
 				err = fmt.Errorf("%w: %w", shards.ErrWrong, err)
 			}
 			return err
