@@ -184,7 +184,7 @@ func TestTimeout(t *testing.T) {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}
 		began = time.Now()
-		_, err = c.Revocations(t.Context(), "", 30*time.Second)
+		_, err = c.Revocations(t.Context(), client.RevocationsQuery{Wait: 30 * time.Second})
 		if !errors.Is(err, client.ErrUnavailable) || time.Since(began) != 33*time.Second {
 			t.Errorf("%v after %v", err, time.Since(began))
 		}

@@ -8,22 +8,33 @@ import (
 	"time"
 )
 
+// RevocationsQuery says what [Client.Revocations] asks for.
+type RevocationsQuery struct {
+	// Since is the Cursor of the answer before; empty for the whole set.
+	Since string
+	// Wait, in whole seconds up to 30, is how long to wait for a revocation.
+	Wait time.Duration
+	// Shard is one of the Shards that the answer without it names; zero for the first.
+	Shard int
+}
+
 // Revocations returns what is new in the set of revoked sessions and superseded access tokens
-// (getRevocations), for verifiers that check tokens locally. since is the Cursor of the answer
-// before; empty for the whole set. wait, in whole seconds up to 30, is how long to wait for a
-// revocation. It needs the right revocations.
+// (getRevocations), for verifiers that check tokens locally. It needs the right revocations.
 //
 // Package verifier follows them by itself, as a stream: see its Remote.
 //
 // Errors are [ErrInvalidArgument], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable].
-func (c *Client) Revocations(ctx context.Context, since string, wait time.Duration) (Revocations, error) {
+func (c *Client) Revocations(ctx context.Context, what RevocationsQuery) (Revocations, error) {
 	query := url.Values{}
-	setText(query, "since", since)
-	if wait > 0 {
-		query.Set("wait", strconv.FormatInt(int64(wait/time.Second), 10))
+	setText(query, "since", what.Since)
+	if what.Wait > 0 {
+		query.Set("wait", strconv.FormatInt(int64(what.Wait/time.Second), 10))
+	}
+	if what.Shard != 0 {
+		query.Set("shard", strconv.Itoa(what.Shard))
 	}
 	revocations, _, err := ask[Revocations](ctx, c, call{
-		operation: "getRevocations", method: http.MethodGet, path: "/v1/revocations", query: query, again: true, wait: wait,
+		operation: "getRevocations", method: http.MethodGet, path: "/v1/revocations", query: query, again: true, wait: what.Wait,
 	})
 	return revocations, err
 }

@@ -358,7 +358,7 @@ func testRevocations(t *testing.T, _ *service, c *client.Client) {
 	told := false
 	testservice.Await(t, "the revocation", func() bool {
 		for since := ""; ; {
-			revocations, err := c.Revocations(t.Context(), since, 0)
+			revocations, err := c.Revocations(t.Context(), client.RevocationsQuery{Since: since})
 			if err != nil || revocations.Cursor == "" {
 				t.Fatal(revocations, err)
 			}
