@@ -142,7 +142,7 @@ func TestShards(t *testing.T) {
 	s.servers[down].Stop()
 	api.Await("the shard's outage", func() bool {
 		_, metrics := api.Send(http.MethodGet, api.Internal+"/metrics", "", nil)
-		return strings.Contains(metrics, `latchkey_shard_up{shard="east"} 0`) && strings.Contains(metrics, `latchkey_shard_up{shard="west"} 1`)
+		return strings.Contains(metrics, `latchkey_shard_weight{shard="east"}`) && strings.Contains(metrics, `latchkey_shard_revocations_age_seconds{shard="west"}`) && strings.Contains(metrics, `latchkey_shard_up{shard="east"} 0`) && strings.Contains(metrics, `latchkey_shard_up{shard="west"} 1`)
 	})
 	for i := range all {
 		want, wantRefresh := http.StatusOK, http.StatusOK
