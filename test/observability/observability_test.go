@@ -306,6 +306,11 @@ var trouble = map[string]struct{ raised, quiet string }{
 		raised: `  latchkey_database_errors_total{operation="refresh"} 0+2x30`,
 		quiet:  `  latchkey_database_errors_total{operation="refresh"} 0x29 1`,
 	},
+	"LatchkeyShardDown": {
+		raised: `  latchkey_shard_up{instance="a",shard="east"} 1x10 0x20
+  latchkey_shard_up{instance="b",shard="east"} 1x30`,
+		quiet: `  latchkey_shard_up{instance="a",shard="east"} 1x30`,
+	},
 	"LatchkeyPoolExhausted": {
 		raised: `  latchkey_pool_wait_seconds_total{pool="requests"} 0+90x30
   latchkey_pool_given_up_total{pool="requests"} 0x30`,
