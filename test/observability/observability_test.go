@@ -134,12 +134,15 @@ func parse(t *testing.T, text []byte) map[string][]sample {
 	}
 }
 
+// shardsUp is what a service with shards has besides: see TestShards of cmd/api.
+const shardsUp = "latchkey_shard_up{shard=\"east\"} 1\n"
+
 // Each metric, label and label value that a query names is one that the service has.
 func TestQueriesAskForWhatThereIs(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	s.use(t)
-	known := parse(t, s.scrape(t))
+	known := parse(t, append(s.scrape(t), shardsUp...))
 	for where, query := range queries(t) {
 		expr, err := promQL.ParseExpr(query)
 		if err != nil {
