@@ -54,7 +54,7 @@ func (s *server) start(ctx context.Context, order containers.Order) error {
 			return err
 		}
 	}
-	image := cmp.Or(os.Getenv("TEST_POSTGRES_IMAGE"), defaultImage)
+	image := cmp.Or(os.Getenv("TEST_POSTGRES_IMAGE"), defaultImage) //nolint:forbidigo // a program of its own, for tests
 	for try := 1; ; try++ {
 		err := s.run(ctx, image, order.Settings, more)
 		if err == nil {
@@ -75,7 +75,7 @@ func (s *server) run(ctx context.Context, image string, settings map[string]stri
 	}
 	// Docker chooses another port at each start, where it may choose. Below the ports that systems hand out to
 	// connections, one that is free stays free while the server is stopped.
-	port := strconv.Itoa(20000 + rand.IntN(12000))
+	port := strconv.Itoa(20000 + rand.IntN(12000)) //nolint:gosec // any free port is as good
 
 	c, err := postgres.Run(ctx, image, append([]testcontainers.ContainerCustomizer{
 		postgres.BasicWaitStrategies(),
