@@ -9,14 +9,12 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
 // maxRevocationWait is how long an answer may wait for a revocation, in seconds.
 const maxRevocationWait = 30
-
-// maxShard is the greatest number that a shard may have.
-const maxShard = 4095
 
 var (
 	errNoVerifier = errors.New("no verifier is configured")
@@ -70,7 +68,7 @@ func (s *Server) shardFeed(r *http.Request) (shardFeed, error) {
 		return shardFeed{s.cfg.Verifier.Feed(), s.cfg.Verifier.Shards()}, nil
 	}
 	number, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || number == 0 || number > maxShard {
+	if err != nil || number == 0 || number > sessionid.MaxShard {
 		return shardFeed{}, invalidParameter("shard", "It must be a number that the feed without it has given.")
 	}
 	feed, known := s.cfg.Verifier.ShardFeed(int(number))

@@ -16,15 +16,15 @@ import (
 // shards are the sets of all shards but the first. Each shard has a set of its own, with its own
 // proof: where one cannot be followed, only its sessions are asked about.
 type shards struct {
-	sets atomic.Pointer[map[int]*Set] // nil for none
-	make func() *Set
+	sets  atomic.Pointer[map[int]*Set] // nil for none
+	fresh func() *Set                  // an empty one, of a shard that is new
 
 	mu      sync.Mutex
 	changed chan struct{} // is closed when the sets change
 }
 
 func newShards(bound time.Duration, cfg Config) *shards {
-	return &shards{changed: make(chan struct{}), make: func() *Set {
+	return &shards{changed: make(chan struct{}), fresh: func() *Set {
 		return newSet(bound, &databaseClock{now: cfg.Now, logger: cfg.Logger})
 	}}
 }
@@ -48,7 +48,7 @@ func (s *shards) are(numbers []int) {
 			continue
 		}
 		if sets[number] = before[number]; sets[number] == nil {
-			sets[number], isNew = s.make(), true
+			sets[number], isNew = s.fresh(), true
 		}
 	}
 	if !isNew && len(sets) == len(before) {

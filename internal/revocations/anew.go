@@ -73,9 +73,8 @@ func (r *Source) revokeAll(ctx context.Context, sessions []Ended, made time.Time
 		return err
 	}
 	defer primary.Disconnect(ctx, conn)
-	if err := noteClock(ctx, conn, made); err != nil {
-		return err
-	}
+	// First, or what ends here is forgotten too soon. Where it fails, that is no reason to let anybody in: all of it is done again.
+	noted := noteClock(ctx, conn, made)
 	var revoked int64
 	defer func() {
 		if revoked > 0 {
@@ -91,7 +90,7 @@ func (r *Source) revokeAll(ctx context.Context, sessions []Ended, made time.Time
 		}
 		revoked += n
 	}
-	return nil
+	return noted
 }
 
 func noteClock(ctx context.Context, conn *pgx.Conn, made time.Time) error {

@@ -72,6 +72,24 @@ func TestRevokeAnewUntilItIsDone(t *testing.T) {
 	}
 }
 
+// What cannot be noted of the clock keeps no session from ending again, and is tried again.
+func TestRevokeAnewWithoutTheClock(t *testing.T) {
+	t.Parallel()
+	r := &Source{Pool: testdb.Pool(t), Logger: slog.New(slog.DiscardHandler)}
+	if _, err := r.Pool.Exec(t.Context(), `DROP TABLE "sessionStoreClock"`); err != nil {
+		t.Fatal(err)
+	}
+	revoked := 0
+	r.RevokeAnew = func(_ context.Context, _ *pgx.Conn, sessions []Ended) (int64, error) {
+		revoked += len(sessions)
+		return int64(len(sessions)), nil
+	}
+	err := r.revokeAll(t.Context(), []Ended{{ID: uuid.New()}}, time.Now())
+	if err == nil || revoked != 1 {
+		t.Errorf("%d sessions were revoked, and the error is %v, want 1 and that of the note", revoked, err)
+	}
+}
+
 // Only a clock that has gone back is noted, the latest time of those that are told, and none so
 // late that revocations would be remembered forever.
 func TestNoteClock(t *testing.T) {

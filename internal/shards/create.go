@@ -147,7 +147,7 @@ func (r *Router) createLimited(ctx context.Context, on *shard, replaced uuid.UUI
 		return fail(err)
 	}
 	defer unlock()
-	live, err := r.live(ctx, params.Subject)
+	live, err := r.newest(ctx, params.Subject)
 	if err != nil {
 		return fail(err)
 	}
@@ -179,10 +179,12 @@ func (r *Router) createLimited(ctx context.Context, on *shard, replaced uuid.UUI
 	return session, pair, nil
 }
 
-// live are the subject's live sessions on all shards, the oldest first.
-func (r *Router) live(ctx context.Context, subject string) (live []sessionstore.Session, err error) {
-	params := sessionstore.ListParams{Limit: sessionstore.MaxListLimit}
-	for {
+// newest are the subject's newest live sessions on all shards, the oldest of them first: at least
+// as many as it may have and a page more, if there are so many. However many there are, one
+// creation reads and ends no more; the next ones end the rest.
+func (r *Router) newest(ctx context.Context, subject string) (live []sessionstore.Session, err error) {
+	var params sessionstore.ListParams
+	for enough := r.cfg.SessionsPerSubject + sessionstore.DefaultListLimit; len(live) < enough; {
 		page, err := r.List(ctx, subject, params)
 		if err != nil {
 			return nil, err

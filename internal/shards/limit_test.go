@@ -6,6 +6,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
@@ -38,6 +39,27 @@ func TestTheLimitCountsAllShards(t *testing.T) {
 		made = append([]string{session.ID.String()}, made...)
 		if _, got := k.liveIDs(t); !slices.Equal(got, made[:min(most, len(made))]) {
 			t.Fatalf("after %d: %v, want the newest %d of %v", i+1, got, most, made)
+		}
+	}
+}
+
+// What one creation reads and ends has a bound, however many sessions a subject has from before there
+// was a limit: the next ones go on.
+func TestTheLimitIsReachedInParts(t *testing.T) {
+	t.Parallel()
+	const before, most, seen = 120, 2, 2 * sessionstore.DefaultListLimit
+	pools, ring := three(t), testkeys.Ring(t)
+	k := setup(t, ring, config(), pools...)
+	k.weigh(t, 1, 0, 0)
+	for range before {
+		k.create(t, sessionstore.CreateParams{Subject: "ada"})
+	}
+	k = setup(t, ring, limited(most, sessionstore.EndOldest), pools...)
+	k.weigh(t, 0, 1, 0)
+	for _, want := range []int{before - seen + most, most} {
+		session, _ := k.create(t, sessionstore.CreateParams{Subject: "ada"})
+		if n, ids := k.liveIDs(t); n != want || ids[0] != session.ID.String() {
+			t.Errorf("%d live sessions, want %d with %s the newest: %v", n, want, session.ID, ids)
 		}
 	}
 }

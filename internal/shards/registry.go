@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -65,10 +66,6 @@ type querier interface {
 
 func read(ctx context.Context, db querier) ([]Entry, error) {
 	rows, _ := db.Query(ctx, entriesQuery) // rows have its error
-	return scan(rows)
-}
-
-func scan(rows pgx.Rows) ([]Entry, error) {
 	entries, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (e Entry, err error) {
 		var removed pgtype.Timestamptz
 		err = row.Scan(&e.Number, &e.ID, &e.Name, &e.AddedAt, &removed, &e.isSelf, &e.isClaimed)
@@ -79,6 +76,27 @@ func scan(rows pgx.Rows) ([]Entry, error) {
 		return nil, fmt.Errorf("read the list of shards: %w", err)
 	}
 	return entries, nil
+}
+
+// Lacking are the names of shards that were added and not removed, of which none of these names
+// is one: what leaves a shard out does half of what it says, or signs users out.
+func Lacking(entries []Entry, names []string) (lacking []string) {
+	for _, e := range entries {
+		if e.RemovedAt.IsZero() && !slices.Contains(names, e.Name) {
+			lacking = append(lacking, e.Name)
+		}
+	}
+	return lacking
+}
+
+// Removed are the numbers of shards that are no more.
+func Removed(entries []Entry) (numbers []int) {
+	for _, e := range entries {
+		if !e.RemovedAt.IsZero() {
+			numbers = append(numbers, e.Number)
+		}
+	}
+	return numbers
 }
 
 // Find returns the entry of a name, of a shard that is there.
@@ -93,13 +111,10 @@ func Find(entries []Entry, name string) (Entry, bool) {
 
 // Check returns [ErrWrong] where a connection does not lead to the database of an entry.
 func Check(ctx context.Context, conn *pgx.Conn, want Entry) error {
-	rows, _ := conn.Query(ctx, entriesQuery) // rows have its error
-	own, err := scan(rows)
+	own, err := read(ctx, conn)
 	said, _ := errors.AsType[*pgconn.PgError](err)
 	switch {
-	case said != nil && said.Code == undefinedTable:
-		return wrong("its database is no shard: run `api migrate`")
-	case err != nil:
+	case err != nil && (said == nil || said.Code != undefinedTable):
 		return err
 	case len(own) != 1 || !own[0].isSelf:
 		return wrong("its database is no shard: run `api migrate`")

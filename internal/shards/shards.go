@@ -73,8 +73,6 @@ type Config struct {
 
 // Router is a store of sessions that are spread over shards. It may be used by many goroutines.
 type Router struct {
-	*slog.Logger
-
 	cfg      Config
 	first    *shard
 	all      []*shard
@@ -97,7 +95,7 @@ type shard struct {
 func New(cfg Config) (*Router, error) {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	cfg.SessionsPerSubjectAction = cmp.Or(cfg.SessionsPerSubjectAction, sessionstore.EndOldest)
-	r := &Router{Logger: cfg.Logger, cfg: cfg, byNumber: make(map[int]*shard), removed: make(map[int]bool)}
+	r := &Router{cfg: cfg, byNumber: make(map[int]*shard), removed: make(map[int]bool)}
 	for _, s := range cfg.Shards {
 		switch {
 		case s.Store == nil, s.Pool == nil, s.Check == nil:
@@ -130,7 +128,7 @@ func New(cfg Config) (*Router, error) {
 // should be, or is not migrated; one that does not answer gets a line in the log, and is looked at
 // again by [Router.Run].
 func (r *Router) Check(ctx context.Context) error {
-	errs := r.ask(ctx, func(ctx context.Context, s *shard) error { return s.Check(ctx) })
+	errs := r.ask(ctx, func(ctx context.Context, _ int, s *shard) error { return s.Check(ctx) })
 	for i, err := range errs {
 		s := r.all[i]
 		switch {
@@ -140,7 +138,7 @@ func (r *Router) Check(ctx context.Context) error {
 		case isWrong(err):
 			return fmt.Errorf("the shard %q: %w", s.Name, err)
 		default:
-			r.WarnContext(ctx, "a shard does not answer: its sessions are unavailable", "shard", s.Name, "error", err)
+			r.cfg.Logger.WarnContext(ctx, "a shard does not answer: its sessions are unavailable", "shard", s.Name, "error", err)
 		}
 	}
 	return nil
@@ -168,15 +166,15 @@ func (r *Router) watch(ctx context.Context, s *shard) {
 		case err == nil:
 			s.isUp.Store(true)
 			if !was {
-				r.InfoContext(ctx, "a shard answers again", "shard", s.Name)
+				r.cfg.Logger.InfoContext(ctx, "a shard answers again", "shard", s.Name)
 			}
 			wrong = nil
 		default:
 			s.isUp.Store(false)
 			if was {
-				r.WarnContext(ctx, "a shard does not answer: its sessions are unavailable", "shard", s.Name, "error", err)
+				r.cfg.Logger.WarnContext(ctx, "a shard does not answer: its sessions are unavailable", "shard", s.Name, "error", err)
 			} else if isWrong(err) && (wrong == nil || wrong.Error() != err.Error()) {
-				r.ErrorContext(ctx, "a database is not the shard that it should be, and gets no request", "shard", s.Name, "error", err)
+				r.cfg.Logger.ErrorContext(ctx, "a database is not the shard that it should be, and gets no request", "shard", s.Name, "error", err)
 				wrong = err
 			}
 		}
@@ -274,14 +272,14 @@ func (s *shard) use() (*sessionstore.Store, error) {
 
 func unavailable(err error) error { return fmt.Errorf("%w: %w", sessionstore.ErrUnavailable, err) }
 
-// ask calls all shards at once, and returns the error of each.
-func (r *Router) ask(ctx context.Context, do func(context.Context, *shard) error) []error {
+// ask calls all shards at once, with their places in r.all, and returns the error of each.
+func (r *Router) ask(ctx context.Context, do func(ctx context.Context, i int, s *shard) error) []error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
 	errs := make([]error, len(r.all))
 	var asked sync.WaitGroup
 	for i, s := range r.all {
-		asked.Go(func() { errs[i] = do(ctx, s) })
+		asked.Go(func() { errs[i] = do(ctx, i, s) })
 	}
 	asked.Wait()
 	return errs
@@ -289,16 +287,12 @@ func (r *Router) ask(ctx context.Context, do func(context.Context, *shard) error
 
 // askStores is ask for what all shards have to answer.
 func (r *Router) askStores(ctx context.Context, do func(ctx context.Context, i int, store *sessionstore.Store) error) error {
-	number := make(map[*shard]int, len(r.all))
-	for i, s := range r.all {
-		number[s] = i
-	}
-	for i, err := range r.ask(ctx, func(ctx context.Context, s *shard) error {
+	for i, err := range r.ask(ctx, func(ctx context.Context, i int, s *shard) error {
 		store, err := s.use()
 		if err != nil {
 			return err
 		}
-		return do(ctx, number[s], store)
+		return do(ctx, i, store)
 	}) {
 		if err != nil {
 			return fmt.Errorf("shard %q: %w", r.all[i].Name, err)

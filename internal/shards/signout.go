@@ -79,7 +79,7 @@ func (r *Router) finishSignOuts(ctx context.Context) {
 				continue
 			}
 			if err := r.finishNoted(ctx, s); err != nil && ctx.Err() == nil {
-				r.WarnContext(ctx, "a sign-out that did not reach a shard is not finished yet", "error", err)
+				r.cfg.Logger.WarnContext(ctx, "a sign-out that did not reach a shard is not finished yet", "error", err)
 			}
 		}
 	}
@@ -112,7 +112,7 @@ func (r *Router) finishNoted(ctx context.Context, on *shard) error {
 				failed = append(failed, err)
 				continue
 			}
-			r.InfoContext(ctx, "a sign-out that did not reach a shard is finished", "shard", s.Name)
+			r.cfg.Logger.InfoContext(ctx, "a sign-out that did not reach a shard is finished", "shard", s.Name)
 		}
 		if _, err := (isolation.Pool{Pool: on.Pool}).Exec(ctx, forgetSignOutQuery, o.shard, o.subject, o.keep, o.before); err != nil {
 			failed = append(failed, err)

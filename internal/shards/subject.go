@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/google/uuid"
 
@@ -17,10 +16,10 @@ import (
 // [Router.finishSignOuts].
 func (r *Router) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...sessionstore.Cause) (int64, error) {
 	ended := make([]int64, len(r.all))
-	errs := r.ask(ctx, func(ctx context.Context, s *shard) error {
+	errs := r.ask(ctx, func(ctx context.Context, i int, s *shard) error {
 		store, err := s.use()
 		if err == nil {
-			ended[slices.Index(r.all, s)], err = store.InvalidateSubject(ctx, subject, keep, cause...)
+			ended[i], err = store.InvalidateSubject(ctx, subject, keep, cause...)
 		}
 		return err
 	})

@@ -73,23 +73,19 @@ func withShards(ctx context.Context, s settings.Database, log *slog.Logger, stor
 
 // check refuses to go on without a shard that was added: a command would do half of what it says.
 func (o opened) check() error {
-	for _, e := range o.entries {
-		if e.RemovedAt.IsZero() && !slices.ContainsFunc(o.shards, func(s shards.Shard) bool { return s.Number == e.Number }) {
-			return fmt.Errorf("LATCHKEY_SHARDS lacks %s, which has sessions: set it as for the service", e.Name)
-		}
+	var names []string
+	for _, s := range o.shards {
+		names = append(names, s.Name)
+	}
+	if lacking := shards.Lacking(o.entries, names); len(lacking) > 0 {
+		return fmt.Errorf("LATCHKEY_SHARDS lacks %s, which has sessions: set it as for the service", lacking[0])
 	}
 	return nil
 }
 
 // router is for commands, which create no session.
 func (o opened) router(ctx context.Context, log *slog.Logger) (*shards.Router, error) {
-	var removed []int
-	for _, e := range o.entries {
-		if !e.RemovedAt.IsZero() {
-			removed = append(removed, e.Number)
-		}
-	}
-	router, err := shards.New(shards.Config{Shards: o.shards, Removed: removed, Logger: log})
+	router, err := shards.New(shards.Config{Shards: o.shards, Removed: shards.Removed(o.entries), Logger: log})
 	if err != nil {
 		return nil, err
 	}

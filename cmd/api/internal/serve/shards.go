@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -43,16 +42,12 @@ func (s *service) openShards(ctx context.Context, first database.Pools) (f furth
 	if err != nil {
 		return f, err
 	}
-	var lacks []string
-	for _, e := range entries {
-		switch {
-		case !e.RemovedAt.IsZero():
-			f.removed = append(f.removed, e.Number)
-		case !slices.ContainsFunc(s.FurtherShards(), func(u settings.ShardURL) bool { return u.Name == e.Name }):
-			lacks = append(lacks, e.Name)
-		}
+	f.removed = shards.Removed(entries)
+	var names []string
+	for _, u := range s.FurtherShards() {
+		names = append(names, u.Name)
 	}
-	if len(lacks) > 0 {
+	if lacks := shards.Lacking(entries, names); len(lacks) > 0 {
 		return f, fmt.Errorf("LATCHKEY_SHARDS lacks %s: sessions there would be unavailable; add it, or remove it for good with `api shards remove`", strings.Join(lacks, ", "))
 	}
 	for _, u := range s.FurtherShards() {
