@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -51,21 +52,9 @@ func Form(data []byte) ([]byte, error) {
 	if len(data) > MaxBytes {
 		return nil, refuse("longer than %d bytes", MaxBytes)
 	}
-	c := canonicalizer{dec: jsontext.NewDecoder(bytes.NewBuffer(data)), left: MaxBytes}
-	if c.dec.PeekKind() != '{' {
-		if _, err := c.dec.ReadToken(); err != nil {
-			return nil, syntaxError(err)
-		}
-		return nil, refuse("not a JSON object")
-	}
-	form, err := c.value(make([]byte, 0, len(data)), 0)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := c.dec.ReadToken(); !errors.Is(err, io.EOF) {
-		return nil, refuse("something follows the JSON object")
-	}
-	return form, nil
+	c, _ := canonicalizers.Get().(*canonicalizer)
+	defer canonicalizers.Put(c)
+	return c.read(data)
 }
 
 func refuse(format string, args ...any) error { return Error(fmt.Sprintf(format, args...)) }
@@ -86,100 +75,173 @@ func syntaxError(err error) error {
 	return refuse("not valid JSON%s (byte %d)", at, syntactic.ByteOffset)
 }
 
+// canonicalizer reads an object and writes its form, all in one pass.
 type canonicalizer struct {
-	dec  *jsontext.Decoder
-	left int // bytes that numbers may still take when written out
+	in      bytes.Buffer
+	dec     jsontext.Decoder
+	form    []byte
+	members []member // of the objects that are open, the innermost one's last
+	spare   []byte   // for members that change places, and strings without their escapes
+	left    int      // bytes that numbers may still take when written out
+}
+
+// member is where a member is in the form: its name, with quotation marks, and the whole of it.
+type member struct{ start, nameEnd, end int }
+
+var canonicalizers = sync.Pool{New: func() any { return new(canonicalizer) }}
+
+func (c *canonicalizer) read(data []byte) ([]byte, error) {
+	c.in, c.form, c.members, c.left = *bytes.NewBuffer(data), c.form[:0], c.members[:0], MaxBytes
+	c.dec.Reset(&c.in)
+	defer func() { c.in = bytes.Buffer{} }()
+	if c.dec.PeekKind() != '{' {
+		if _, err := c.dec.ReadToken(); err != nil {
+			return nil, syntaxError(err)
+		}
+		return nil, refuse("not a JSON object")
+	}
+	if err := c.value(0); err != nil {
+		return nil, err
+	}
+	if _, err := c.dec.ReadToken(); !errors.Is(err, io.EOF) {
+		return nil, refuse("something follows the JSON object")
+	}
+	return bytes.Clone(c.form), nil
 }
 
 // value appends the canonical form of the decoder's next value.
-func (c *canonicalizer) value(dst []byte, depth int) ([]byte, error) {
+func (c *canonicalizer) value(depth int) error {
 	if depth >= maxDepth {
-		return nil, refuse("nested deeper than %d levels", maxDepth)
+		return refuse("nested deeper than %d levels", maxDepth)
 	}
+	switch c.dec.PeekKind() {
+	case '{':
+		return c.object(depth)
+	case '[':
+		return c.array(depth)
+	}
+	raw, err := c.dec.ReadValue()
+	if err != nil {
+		return syntaxError(err)
+	}
+	switch raw.Kind() {
+	case '"':
+		return c.text(raw)
+	case '0':
+		return c.number(string(raw))
+	default: // null, false, true
+		c.form = append(c.form, raw...)
+		return nil
+	}
+}
+
+// token reads a token that goes into the form as it is: a bracket.
+func (c *canonicalizer) token() error {
 	token, err := c.dec.ReadToken()
 	if err != nil {
-		return nil, syntaxError(err)
+		return syntaxError(err)
 	}
-	switch token.Kind() {
-	case '{':
-		return c.object(dst, depth)
-	case '[':
-		return c.array(dst, depth)
-	case '"':
-		return appendString(dst, token.String())
-	case '0':
-		return c.number(dst, token.String())
-	default: // null, false, true
-		return append(dst, token.String()...), nil
-	}
+	c.form = append(c.form, byte(token.Kind()))
+	return nil
 }
 
-func (c *canonicalizer) object(dst []byte, depth int) ([]byte, error) {
-	type member struct {
-		name  string
-		value []byte
+func (c *canonicalizer) object(depth int) error {
+	if err := c.token(); err != nil {
+		return err
 	}
-	var members []member
+	first, inOrder := len(c.members), true
 	for c.dec.PeekKind() != '}' {
-		name, err := c.dec.ReadToken()
+		if len(c.members) > first {
+			c.form = append(c.form, ',')
+		}
+		m := member{start: len(c.form)}
+		name, err := c.dec.ReadValue()
 		if err != nil {
-			return nil, syntaxError(err)
+			return syntaxError(err)
 		}
-		m := member{name: name.String()}
-		if m.value, err = c.value(nil, depth+1); err != nil {
-			return nil, err
+		if err := c.text(name); err != nil {
+			return err
 		}
-		members = append(members, m)
+		m.nameEnd = len(c.form)
+		c.form = append(c.form, ':')
+		if err := c.value(depth + 1); err != nil {
+			return err
+		}
+		m.end = len(c.form)
+		if n := len(c.members); n > first && inOrder {
+			inOrder = c.compare(c.members[n-1], m) < 0
+		}
+		c.members = append(c.members, m)
 	}
-	if _, err := c.dec.ReadToken(); err != nil {
-		return nil, syntaxError(err)
+	if !inOrder {
+		c.sort(c.members[first:])
 	}
-	slices.SortFunc(members, func(a, b member) int { return strings.Compare(a.name, b.name) })
-	dst = append(dst, '{')
+	c.members = c.members[:first]
+	return c.token()
+}
+
+// sort puts the members that the form ends with in the order of their names.
+func (c *canonicalizer) sort(members []member) {
+	start := members[0].start
+	slices.SortFunc(members, c.compare)
+	c.spare = append(c.spare[:0], c.form[start:]...)
+	c.form = c.form[:start]
 	for i, m := range members {
 		if i > 0 {
-			dst = append(dst, ',')
+			c.form = append(c.form, ',')
 		}
-		var err error
-		if dst, err = appendString(dst, m.name); err != nil {
-			return nil, err
-		}
-		dst = append(append(dst, ':'), m.value...)
+		c.form = append(c.form, c.spare[m.start-start:m.end-start]...)
 	}
-	return append(dst, '}'), nil
 }
 
-func (c *canonicalizer) array(dst []byte, depth int) ([]byte, error) {
-	dst = append(dst, '[')
+func (c *canonicalizer) compare(a, b member) int { return bytes.Compare(c.name(a), c.name(b)) }
+
+// name is a member's, without its escapes.
+func (c *canonicalizer) name(m member) []byte {
+	quoted := c.form[m.start:m.nameEnd]
+	if bytes.IndexByte(quoted, '\\') < 0 {
+		return quoted[1 : len(quoted)-1]
+	}
+	name, _ := jsontext.AppendUnquote(nil, quoted) // it was quoted here
+	return name
+}
+
+func (c *canonicalizer) array(depth int) error {
+	if err := c.token(); err != nil {
+		return err
+	}
 	for i := 0; c.dec.PeekKind() != ']'; i++ {
 		if i > 0 {
-			dst = append(dst, ',')
+			c.form = append(c.form, ',')
 		}
-		var err error
-		if dst, err = c.value(dst, depth+1); err != nil {
-			return nil, err
+		if err := c.value(depth + 1); err != nil {
+			return err
 		}
 	}
-	if _, err := c.dec.ReadToken(); err != nil {
-		return nil, syntaxError(err)
-	}
-	return append(dst, ']'), nil
+	return c.token()
 }
 
-func appendString(dst []byte, s string) ([]byte, error) {
-	if strings.IndexByte(s, 0) >= 0 {
-		return nil, refuse(`a string contains \u0000, which PostgreSQL cannot store`)
+// text appends a string in the one spelling of it.
+func (c *canonicalizer) text(raw jsontext.Value) (err error) {
+	if bytes.IndexByte(raw, '\\') < 0 { // then nothing in it needs to be escaped
+		c.form = append(c.form, raw...)
+		return nil
 	}
-	dst, err := jsontext.AppendQuote(dst, s)
-	if err != nil {
-		return nil, syntaxError(err)
+	if c.spare, err = jsontext.AppendUnquote(c.spare[:0], raw); err != nil {
+		return syntaxError(err)
 	}
-	return dst, nil
+	if bytes.IndexByte(c.spare, 0) >= 0 {
+		return refuse(`a string contains \u0000, which PostgreSQL cannot store`)
+	}
+	if c.form, err = jsontext.AppendQuote(c.form, c.spare); err != nil {
+		return syntaxError(err)
+	}
+	return nil
 }
 
 // number appends a number as its significant digits and a power of ten, which
 // is exact for every number and the same for all its spellings.
-func (c *canonicalizer) number(dst []byte, text string) ([]byte, error) {
+func (c *canonicalizer) number(text string) error {
 	mantissa, exponentText, _ := strings.Cut(strings.ToLower(text), "e")
 	negative := strings.HasPrefix(mantissa, "-")
 	whole, fraction, _ := strings.Cut(strings.TrimPrefix(mantissa, "-"), ".")
@@ -187,35 +249,36 @@ func (c *canonicalizer) number(dst []byte, text string) ([]byte, error) {
 	if exponentText != "" {
 		var err error
 		if exponent, err = strconv.Atoi(exponentText); err != nil {
-			return nil, numberTooLong()
+			return numberTooLong()
 		}
 	}
 	// PostgreSQL writes numbers out in full, so a short 1e60000 would come back
 	// as 60,001 digits.
 	exponent -= len(fraction)
 	if -exponent > maxFractionDigits || exponent > MaxBytes {
-		return nil, numberTooLong()
+		return numberTooLong()
 	}
 	c.left -= len(whole) + len(fraction) + max(exponent, -exponent)
 	if c.left < 0 {
-		return nil, numberTooLong()
+		return numberTooLong()
 	}
 
 	digits := strings.TrimLeft(whole+fraction, "0")
 	if digits == "" {
-		return append(dst, '0'), nil
+		c.form = append(c.form, '0')
+		return nil
 	}
 	significant := strings.TrimRight(digits, "0")
 	exponent += len(digits) - len(significant)
 	if negative {
-		dst = append(dst, '-')
+		c.form = append(c.form, '-')
 	}
-	dst = append(dst, significant...)
+	c.form = append(c.form, significant...)
 	if exponent != 0 {
-		dst = append(dst, 'e')
-		dst = strconv.AppendInt(dst, int64(exponent), 10)
+		c.form = append(c.form, 'e')
+		c.form = strconv.AppendInt(c.form, int64(exponent), 10)
 	}
-	return dst, nil
+	return nil
 }
 
 func numberTooLong() error {
