@@ -120,7 +120,7 @@ func (s statements) create(ctx context.Context, all []*groupcommit.Call[*creatio
 	return s.pool.Read(ctx, read, createTogetherQuery,
 		ofEach(all, func(c *creation) pgtype.UUID { return pgvalue.UUID(c.session.ID) }),
 		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Checksum) }),
-		groupcommit.Column(all, func(c **creation) []byte { return (*c).stored }),
+		ofEach(all, func(c *creation) []byte { return c.stored }),
 		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Subject) }),
 		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.Label) }),
 		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Client.UserAgent) }),
@@ -157,8 +157,9 @@ func readCreated(rows pgx.Rows, all []*groupcommit.Call[*creation]) error {
 		now, expiresAt, accessExpiresAt time.Time
 		worked                          int64
 	}
+	dest := []any{&row.pair, pgvalue.TimeTo(&row.now), pgvalue.TimeTo(&row.expiresAt), pgvalue.TimeTo(&row.accessExpiresAt), &row.worked}
 	for rows.Next() {
-		if err := rows.Scan(&row.pair, pgvalue.TimeTo(&row.now), pgvalue.TimeTo(&row.expiresAt), pgvalue.TimeTo(&row.accessExpiresAt), &row.worked); err != nil {
+		if err := rows.Scan(dest...); err != nil {
 			return err
 		}
 		made := slices.IndexFunc(all, func(c *groupcommit.Call[*creation]) bool { return c.Of.pair.ID == row.pair })

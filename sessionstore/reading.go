@@ -82,7 +82,11 @@ func noteWorked[T any](c *groupcommit.Call[T], micros int64) {
 
 // column gathers one argument of each call, for a statement of several.
 func column[T, V any](all []*groupcommit.Call[T], value func(*T) V) pgvalue.Array[V] {
-	return groupcommit.Column(all, value)
+	values := make(pgvalue.Array[V], len(all))
+	for i, c := range all {
+		values[i] = value(&c.Of)
+	}
+	return values
 }
 
 const getColumns = sessionColumns + `, s."data", now(), r."accessGeneration", COALESCE(r."issuedAt", r."createdAt"), r."accessExpiresAt", COALESCE(date_part('epoch', r."grace") * 1e6, 0)::bigint, COALESCE(r."audience", ''), COALESCE(r."claims", ''),

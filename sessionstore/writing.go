@@ -51,7 +51,7 @@ func (s statements) write(ctx context.Context, all []*groupcommit.Call[writing])
 	return s.pool.Read(ctx, read, updateTogetherQuery,
 		column(all, func(w *writing) pgtype.UUID { return pgvalue.UUID(w.id) }),
 		column(all, func(w *writing) pgtype.Text { return pgvalue.Text(w.checksum) }),
-		groupcommit.Column(all, func(w *writing) []byte { return w.stored }),
+		column(all, func(w *writing) []byte { return w.stored }),
 		column(all, func(w *writing) pgtype.Text { return pgvalue.Text(w.next) }))
 }
 

@@ -247,12 +247,3 @@ func (q *Queue[T]) Waiting() int {
 	defer q.mu.Unlock()
 	return len(q.waiting)
 }
-
-// Column gathers one argument of each call, for a statement of several.
-func Column[T, V any](all []*Call[T], value func(*T) V) []V {
-	values := make([]V, len(all))
-	for i, c := range all {
-		values[i] = value(&c.Of)
-	}
-	return values
-}
