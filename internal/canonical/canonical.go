@@ -169,7 +169,7 @@ func (c *canonicalizer) object(depth int) error {
 		}
 		m.end = len(c.form)
 		if n := len(c.members); n > first && inOrder {
-			inOrder = c.compare(c.members[n-1], m) < 0
+			inOrder = c.compare(c.members[n-1], m) == -1
 		}
 		c.members = append(c.members, m)
 	}
@@ -199,7 +199,7 @@ func (c *canonicalizer) compare(a, b member) int { return bytes.Compare(c.name(a
 // name is a member's, without its escapes.
 func (c *canonicalizer) name(m member) []byte {
 	quoted := c.form[m.start:m.nameEnd]
-	if bytes.IndexByte(quoted, '\\') < 0 {
+	if bytes.IndexByte(quoted, '\\') == -1 {
 		return quoted[1 : len(quoted)-1]
 	}
 	name, _ := jsontext.AppendUnquote(nil, quoted) // it was quoted here
@@ -223,14 +223,14 @@ func (c *canonicalizer) array(depth int) error {
 
 // text appends a string in the one spelling of it.
 func (c *canonicalizer) text(raw jsontext.Value) (err error) {
-	if bytes.IndexByte(raw, '\\') < 0 { // then nothing in it needs to be escaped
+	if bytes.IndexByte(raw, '\\') == -1 { // then nothing in it needs to be escaped
 		c.form = append(c.form, raw...)
 		return nil
 	}
 	if c.spare, err = jsontext.AppendUnquote(c.spare[:0], raw); err != nil {
 		return syntaxError(err)
 	}
-	if bytes.IndexByte(c.spare, 0) >= 0 {
+	if bytes.IndexByte(c.spare, 0) != -1 {
 		return refuse(`a string contains \u0000, which PostgreSQL cannot store`)
 	}
 	if c.form, err = jsontext.AppendQuote(c.form, c.spare); err != nil {

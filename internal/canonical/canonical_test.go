@@ -81,6 +81,7 @@ func TestChecksumRefuses(t *testing.T) {
 		"too long":         {`{"a":"` + strings.Repeat("x", canonical.MaxBytes) + `"}`, "longer than 65536 bytes"},
 		"number bomb":      {`{"a":[` + strings.Repeat("1e9999,", 10) + `1]}`, "written out in full"},
 		"huge number":      {`{"a":1e999999999999999999999}`, "written out in full"},
+		"huge fraction":    {`{"a":1.5e65536}`, "written out in full"},
 		"tiny number":      {`{"a":1e-16384}`, "behind the point"},
 		"tiny zero":        {`{"a":0e-99999}`, "behind the point"},
 		"negative bomb":    {`{"a":[` + strings.Repeat("-1e-9999,", 10) + `1]}`, "written out in full"},
@@ -88,6 +89,22 @@ func TestChecksumRefuses(t *testing.T) {
 	} {
 		_, err := canonical.Form([]byte(test.data))
 		if _, ok := errors.AsType[canonical.Error](err); !ok || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What is just within the limits is stored.
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	for name, data := range map[string]string{
+		"as long as may be":     `{"a":"` + strings.Repeat("x", canonical.MaxBytes-len(`{"a":""}`)) + `"}`,
+		"as many digits":        `{"a":1e65535}`,
+		"one of them behind":    `{"a":1.5e65535}`,
+		"as small as may be":    `{"a":1e-16383}`,
+		"as small, with digits": `{"a":1.25e-16381}`,
+	} {
+		if _, err := canonical.Form([]byte(data)); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

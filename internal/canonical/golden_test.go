@@ -28,6 +28,10 @@ func TestCanonicalForm(t *testing.T) {
 		`{"s":"\u00e9\/\u0041\ud83d\ude00"}`:                `{"s":"é/A😀"}`,
 		`{"s":"\"\\\b\f\n\r\t\u0001\u001f\u007f\u2028<>&"}`: `{"s":"\"\\\b\f\n\r\t\u0001\u001f` + "\u007f\u2028" + `<>&"}`,
 		`{"\u0061\n":1}`:                                    `{"a\n":1}`,
+		// In the order of the names, not of how they are written.
+		`{"A":1,"\"":2,"!":3}`:      `{"!":3,"\"":2,"A":1}`,
+		`{"a!":1,"a":2,"a\n":3}`:    `{"a":2,"a\n":3,"a!":1}`,
+		`{"b":{"d":1,"c":2},"a":1}`: `{"a":1,"b":{"c":2,"d":1}}`,
 	} {
 		sum := sha256.Sum256([]byte(form))
 		if got, want := checksum(t, data), base64.RawURLEncoding.EncodeToString(sum[:]); got != want {
