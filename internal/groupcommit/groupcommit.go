@@ -231,14 +231,15 @@ func nothing() {}
 // wait meanwhile: for tests, in which it is then a matter of arithmetic, and not of the
 // machine, how many statements the calls share.
 func (q *Queue[T]) Hold() (release func()) {
-	hold := func(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.held++
+	return func() {
 		q.mu.Lock()
 		defer q.mu.Unlock()
-		q.held += n
+		q.held--
 		q.next()
 	}
-	hold(1)
-	return func() { hold(-1) }
 }
 
 // Waiting is how many calls wait for a statement.

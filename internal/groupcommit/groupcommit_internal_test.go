@@ -109,6 +109,16 @@ func TestOneCallsErrorIsNoOthers(t *testing.T) {
 	}
 
 	asked := 0
+	alone := newNumbers()
+	alone.statement = func(context.Context, []*Call[int]) error {
+		asked++
+		return errRefused
+	}
+	if _, err := alone.Do(t.Context(), 1); !errors.Is(err, errRefused) || asked != 1 {
+		t.Errorf("%v, asked %d times", err, asked)
+	}
+
+	asked = 0
 	for i, answer := range crowd(t, newNumbers(), 10, func(context.Context, []*Call[int]) error {
 		asked++
 		return errDown

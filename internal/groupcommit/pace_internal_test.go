@@ -144,3 +144,47 @@ func TestPaceGrowsAgain(t *testing.T) {
 		t.Errorf("after statements of a millisecond the patience is %v", got)
 	}
 }
+
+// A statement's patience is what its calls and it cost; one that is slow by chance changes
+// little.
+func TestPatience(t *testing.T) {
+	t.Parallel()
+	var p pace
+	if got := p.patience(1); got != mostPatience {
+		t.Errorf("before anything is known the patience is %v", got)
+	}
+	p.learn(4, (toldCalls+4)*time.Microsecond)
+	if got, want := p.patience(10), (ownCalls+10)*time.Microsecond; got != want {
+		t.Errorf("after a microsecond for each call the patience is %v, want %v", got, want)
+	}
+	p.learn(4, time.Second)
+	if got, want := p.patience(10), (ownCalls+10)*(time.Microsecond+time.Microsecond/memory); got != want {
+		t.Errorf("after a statement of a second the patience is %v, want %v", got, want)
+	}
+}
+
+// However impatient a queue is, no more statements are under way than there are connections
+// for; and those are used.
+func TestStatementsUnderWay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const connections, callers = 2, 5
+		var underWay, most atomic.Int64
+		q := New(connections, func(context.Context, []*Call[int]) error {
+			most.Store(max(most.Load(), underWay.Add(1)))
+			time.Sleep(time.Second)
+			underWay.Add(-1)
+			return nil
+		}, func(error) bool { return true })
+		q.pace.fixed = time.Millisecond
+		var all sync.WaitGroup
+		for range callers {
+			time.Sleep(10 * time.Millisecond)
+			all.Go(func() { _, _ = q.Do(t.Context(), 0) })
+		}
+		all.Wait()
+		if most.Load() != connections {
+			t.Errorf("%d statements were under way at once, want %d", most.Load(), connections)
+		}
+	})
+}
