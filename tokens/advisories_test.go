@@ -18,7 +18,7 @@ import (
 )
 
 // GO-2025-3553, CVE-2025-30204, GHSA-mh63-6h87-95cp: golang-jwt split a token at each of
-// its dots, for many times its length of memory.
+// its dots, which took many times its length in memory.
 func TestMassesOfDots(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")
@@ -38,9 +38,9 @@ func TestMassesOfDots(t *testing.T) {
 	}
 }
 
-// GO-2024-3250, CVE-2024-51744, GHSA-29wx-vh33-7x7r: golang-jwt's error may say that a
-// token has expired and that it is worth nothing at once. Who looks for the first
-// alone takes a forged token for an expired one.
+// GO-2024-3250, CVE-2024-51744, GHSA-29wx-vh33-7x7r: golang-jwt's error may say at
+// once that a token has expired and that it is invalid. Code that looks only for the
+// first takes a forged token for an expired one.
 func TestExpiredAndWorseIsNotExpired(t *testing.T) {
 	t.Parallel()
 	k, stranger := setup(t, "HS256"), setup(t, "HS256")
@@ -101,8 +101,8 @@ func TestExpiredAndWorseIsNotExpired(t *testing.T) {
 	}
 }
 
-// GO-2020-0017, CVE-2020-26160, GHSA-w73w-5m7g-f7qc: an aud that was a list, or no text,
-// counted as none, and none as the wanted one.
+// GO-2020-0017, CVE-2020-26160, GHSA-w73w-5m7g-f7qc: an aud that was a list, or not a
+// string, counted as none, and none as the expected one.
 func TestAudienceOfAnotherKind(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "HS256")
@@ -125,7 +125,8 @@ func TestAudienceOfAnotherKind(t *testing.T) {
 }
 
 // RFC 8259 §4, RFC 7519 §4: claims that two readers might read in two ways, in tokens
-// that our key signed. Go's encoding/json, which golang-jwt decodes with, takes them.
+// that our key signed. Go's encoding/json, which golang-jwt decodes with, accepts
+// them.
 func TestAmbiguousClaims(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "HS256")
@@ -151,7 +152,7 @@ func TestAmbiguousClaims(t *testing.T) {
 	}
 }
 
-// RFC 7518 §3.5: the salt of PS256 is as long as the hash. golang-jwt takes any.
+// RFC 7518 §3.5: the salt of PS256 is as long as the hash. golang-jwt accepts any.
 func TestSaltOfPS256(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "PS256")

@@ -11,7 +11,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// RFC 7519 §4.1.3: an aud that is a list. Whoever accepts one of its names takes the token.
+// RFC 7519 §4.1.3: an aud that is a list. A verifier that accepts one of its names accepts
+// the token.
 func TestSeveralAudiences(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")
@@ -63,7 +64,7 @@ func TestAnotherClient(t *testing.T) {
 	}
 }
 
-// Lists that our key signed and that we never wrote.
+// Lists that we never write, signed with our key.
 func TestHostileAudiences(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "HS256")

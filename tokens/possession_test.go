@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// RFC 9449 §6.1: the key that a token is bound to comes back with its claims,
-// and a token without one has none.
+// RFC 9449 §6.1: a bound token's claims name its key, and an unbound token's
+// name none.
 func TestConfirmationClaim(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")
