@@ -29,7 +29,7 @@ const (
 	// SessionsRevoked says that several sessions were ended at once: Count of the
 	// Subject's, or of All.
 	SessionsRevoked Name = "sessions.revoked"
-	// SessionsRemoved says that clean-up ended sessions for their age.
+	// SessionsRemoved says that cleanup ended sessions for their age.
 	SessionsRemoved Name = "sessions.removed"
 	// SigningKeyRotated says that a new signing key was made, or signs from now on.
 	SigningKeyRotated Name = "signing_key.rotated"

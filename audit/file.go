@@ -9,9 +9,9 @@ import (
 const checkEvery = time.Second
 
 // File appends to a file, and makes one that only its owner may read where there is
-// none. When the file was moved or removed, as logrotate does it, it goes on in a
+// none. When the file was moved or removed, as logrotate does it, it continues in a
 // new one of the same name, within a second and without a signal; one that was
-// truncated, it goes on with. Other processes may append to it too. It may be used
+// truncated it keeps using. Other processes may append to it too. It may be used
 // by one goroutine at a time.
 type File struct {
 	path    string
@@ -50,7 +50,7 @@ func (f *File) Write(p []byte) (int, error) {
 	return f.file.Write(p)
 }
 
-// moved tells whether the path leads to another file than before, or to none.
+// moved reports whether the path leads to another file than before, or to none.
 func (f *File) moved() bool {
 	there, err := os.Stat(f.path)
 	if err != nil {

@@ -98,7 +98,7 @@ func (l *Log) record(ctx context.Context, e Event) {
 		e.Time = time.Now()
 	}
 	if e.ID == uuid.Nil {
-		e.ID = uuid.Must(uuid.NewV7()) // which fails where random numbers do, and then nothing goes on
+		e.ID = uuid.Must(uuid.NewV7()) // which fails where random numbers do, and then nothing continues
 	}
 	select {
 	case l.queue <- e:

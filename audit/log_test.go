@@ -174,7 +174,7 @@ func TestHangingOutput(t *testing.T) {
 	})
 }
 
-// What was recorded before the end is written, also where the disk has room
+// What was recorded before the end is written, even where the disk has room
 // again only then.
 func TestEndWritesWhatIsLeft(t *testing.T) {
 	t.Parallel()

@@ -107,7 +107,7 @@ func (b *bench) say(format string, args ...any) {
 }
 
 func (b *bench) cleanUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // also after an interrupt
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // even after an interrupt
 	defer cancel()
 	err := must.Run(b.closeAll)
 	if b.cluster != nil {

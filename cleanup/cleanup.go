@@ -57,7 +57,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// DefaultRetention is for how long an ended session is kept.
+// DefaultRetention is how long an ended session is kept.
 const DefaultRetention = 336 * time.Hour
 
 const (
@@ -93,7 +93,7 @@ type Rule struct {
 // with its pairs of tokens.
 type Removed struct {
 	Sessions, Pairs int64
-	// Took is for how long the database was at work on it: without the commit,
+	// Took is how long the database was at work on it: without the commit,
 	// and without the way there and back.
 	Took time.Duration
 }
@@ -130,8 +130,8 @@ type Config struct {
 	// DryRun counts what would be removed and removes nothing. A session that
 	// falls under several rules is counted under each.
 	DryRun bool
-	// Began is when the first of several runs began that go on with each other's work:
-	// six hours after it they rest less. Zero means now.
+	// Began is when the first of several runs began that continue with each other's
+	// work: six hours after it they rest less. Zero means now.
 	Began time.Time
 	// Progress, if set, is called after each batch with the sums so far.
 	Progress func(Summary)

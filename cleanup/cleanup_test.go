@@ -223,7 +223,7 @@ func TestSessionsEndByAge(t *testing.T) {
 	}
 }
 
-// Interrupted at any point it loses nothing, and goes on next time.
+// Interrupted at any point it loses nothing, and continues next time.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

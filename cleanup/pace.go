@@ -5,10 +5,10 @@ import "time"
 const (
 	// A batch that keeps the database at work for longer than target has its size
 	// halved; one of less than half of that lets it grow by a quarter. A request that comes
-	// meanwhile shares the processor and the disk with it, so it is short: beside
-	// batches of 10 ms, 99 of 100 refreshes stayed under 1.4 to 2.6 times of what
-	// they do without, beside those of 5 ms under 0.9 to 1.8 times, beside these
-	// under 1.0 and 1.5 times. They remove as many in a minute.
+	// meanwhile shares the processor and the disk with it, so it is short: alongside batches
+	// of 10 ms, 99 of 100 refreshes stayed under 1.4 to 2.6 times of what they do without,
+	// alongside those of 5 ms under 0.9 to 1.8 times, alongside these under 1.0 and 1.5
+	// times. They remove as many in a minute.
 	target = 3 * time.Millisecond
 	// restShare is how many times as long as it lasted it rests. After catchUpAfter it is
 	// the other way round: where so much ends, a run would not be over when the next is due.

@@ -67,7 +67,7 @@ func New(address, key string, options ...Option) (*Client, error) {
 	return c, nil
 }
 
-// isVisible tells whether a text may stand in a header, and is of visible ASCII characters alone.
+// isVisible reports whether a text may stand in a header, and is of visible ASCII characters alone.
 func isVisible(text string) bool {
 	return !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' })
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// EndSession ends a session, both of its tokens included (endSession). To end it again is no
-// error. It needs the right end.
+// EndSession ends a session, both of its tokens included (endSession). To end it again is not
+// an error. It needs the right end.
 //
 // Errors are those of [Client.Session].
 func (c *Client) EndSession(ctx context.Context, id uuid.UUID) error {

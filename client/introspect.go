@@ -8,8 +8,8 @@ import (
 )
 
 // IntrospectToken asks whether an access token is active (introspectToken, RFC 7662), and for its
-// session. A token that is not, whatever the reason, is no error: Active is false. The tokens of a
-// session that has ended are inactive at once. It needs the right introspect, and for Session's
+// session. A token that is not, whatever the reason, is not an error: Active is false. The tokens of
+// a session that has ended are inactive at once. It needs the right introspect, and for Session's
 // Data and Checksum read-data.
 //
 // A token that is bound to a key (Cnf) must come with a proof of it (RFC 9449 §7): hand it on in the

@@ -9,8 +9,8 @@ import (
 
 func sessionPath(id uuid.UUID) string { return "/v1/sessions/" + id.String() }
 
-// Session returns a session (getSession), also one that has ended, until clean-up removes it: see
-// [Session.Ended]. It needs the right read. Data and Checksum are present with the right
+// Session returns a session (getSession), including one that has ended, until cleanup removes it:
+// see [Session.Ended]. It needs the right read. Data and Checksum are present with the right
 // read-data.
 //
 // Errors are [ErrNotFound], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable].

@@ -56,7 +56,8 @@ func NewSealer(keys *Keyset) (*Sealer, error) {
 	}
 	s := &Sealer{aead: primitive, sumKeys: map[string][]byte{}}
 	for _, e := range entries {
-		// RFC 5869. The keyset cannot hold keys of another kind beside those that seal.
+		// RFC 5869. The keyset cannot hold keys of another kind alongside those that
+		// seal.
 		if s.sumKeys[e.info.ID], err = hkdf.Key(sha256.New, e.secret, nil, sumPurpose, sha256.Size); err != nil {
 			return nil, fmt.Errorf("dataseal: %w", err)
 		}
@@ -101,7 +102,7 @@ func (s *Sealer) Sum(session uuid.UUID, content []byte) []byte {
 	return s.sum(s.primary, session, content)
 }
 
-// IsSum tells whether sum is the content's, under any key of the keyset.
+// IsSum reports whether sum is the content's, under any key of the keyset.
 func (s *Sealer) IsSum(session uuid.UUID, content, sum []byte) bool {
 	for key := range s.sumKeys {
 		if hmac.Equal(s.sum(key, session, content), sum) {

@@ -24,7 +24,7 @@ type Config struct {
 	// a proxy the request does not have it, and what a client says of its own
 	// address proves nothing. Required.
 	BaseURL string
-	// Window is for how long after its iat a proof is good. Zero means 1 minute;
+	// Window is how long after its iat a proof is good. Zero means 1 minute;
 	// more than 10 minutes is refused.
 	Window time.Duration
 	// Leeway is how far in the future iat may lie. Zero means 5 s; more than a
@@ -105,8 +105,8 @@ type Proof struct {
 	id [16]byte
 }
 
-// Check checks a proof but for its replay, see [Checker.Spend]. The error is an
-// [ErrInvalid].
+// Check checks a proof except for its replay, see [Checker.Spend]. The error is
+// an [ErrInvalid].
 func (c *Checker) Check(proof string, want Request) (Proof, error) {
 	parsed, err := parse(proof)
 	if err != nil {

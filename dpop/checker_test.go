@@ -120,7 +120,7 @@ func TestFullMemory(t *testing.T) {
 	}
 }
 
-// RFC 9449 §8: a nonce of ours, of this minute or one beside it.
+// RFC 9449 §8: a nonce of ours, of this minute or an adjacent one.
 func TestNonces(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64

@@ -21,8 +21,8 @@ var (
 	// or its maker's clock is wrong. What the error says has the time here.
 	ErrClock = fmt.Errorf("%w: its time differs from ours", ErrInvalid)
 
-	// ErrUseNonce is the [ErrInvalid] of a proof that is good but for its nonce,
-	// which has to be one of [Checker.SetNonce] (RFC 9449 §8).
+	// ErrUseNonce is the [ErrInvalid] of a proof that is good except for its
+	// nonce, which has to be one of [Checker.SetNonce] (RFC 9449 §8).
 	ErrUseNonce = fmt.Errorf("%w: it needs one of our nonces", ErrInvalid)
 
 	// ErrNotBound says that an access token is bound to a key that the request

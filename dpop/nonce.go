@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// nonceSlot is for how long one nonce is handed out. It is good for one slot
+// nonceSlot is how long one nonce is handed out. It is good for one slot
 // more, and before its own: the clocks of replicas differ.
 const nonceSlot = time.Minute
 
-// nonceLife is for how long a nonce may be good, that of a replica which is ahead.
+// nonceLife is how long a nonce may be good, that of a replica which is ahead.
 const nonceLife = 3 * nonceSlot
 
 // Nonces make the nonces of RFC 9449 §8 and know them again: each is a MAC of

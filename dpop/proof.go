@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// MaxProofBytes is the length from which on a proof is refused before anything
-	// of it is parsed. One of an RSA key of 4096 bits has about 2000.
+	// MaxProofBytes is the length above which a proof is refused before
+	// anything of it is parsed. One of an RSA key of 4096 bits has about 2000.
 	MaxProofBytes = 4096
 
 	proofType      = "dpop+jwt" // RFC 9449 §4.2
@@ -121,7 +121,7 @@ func isProofType(typ string) bool {
 	return typ == proofType || typ == "application/"+proofType
 }
 
-// fits tells whether a public key is of the algorithm's type and strong enough.
+// fits reports whether a public key is of the algorithm's type and strong enough.
 // That points lie on their curve was checked when the key was decoded.
 func fits(key any, algorithm jose.SignatureAlgorithm) bool {
 	switch k := key.(type) {

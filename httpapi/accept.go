@@ -63,7 +63,7 @@ func accessToken(r *http.Request) (scheme, token string, err error) {
 	return scheme, token, nil
 }
 
-// isOtherScheme tells whether a request tries to authenticate in a way that has
+// isOtherScheme reports whether a request tries to authenticate in a way that has
 // nothing to do with access tokens.
 func isOtherScheme(r *http.Request) bool {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")

@@ -57,7 +57,7 @@ var (
 )
 
 // acts are all operations that change something. One whose event is nil changes no
-// session; the reason stands beside it.
+// session; the reason stands next to it.
 var acts = map[string]*act{
 	"POST /v1/sessions": {func(t *testing.T, s *service, _ session) response {
 		t.Helper()

@@ -45,7 +45,7 @@ func (s *Server) keyed(right Right, next handler) handler {
 	}
 }
 
-// isRepeated tells whether a header that may be there once is there again: it
+// isRepeated reports whether a header that may be there once is there again: it
 // may be the one that a proxy looked at, or the other.
 func isRepeated(h http.Header, name string) bool { return len(h.Values(name)) > 1 }
 
@@ -69,7 +69,7 @@ func (k serviceKey) note(r *http.Request) {
 	info.serviceKey, info.rights, info.keyDigest = k.name, k.rights, k.digest
 }
 
-// stillMay tells whether the request's service key is still there, with the right.
+// stillMay reports whether the request's service key is still there, with the right.
 func (s *Server) stillMay(r *http.Request, right Right) bool {
 	info := infoOf(r)
 	return slices.ContainsFunc(*s.serviceKeys.Load(), func(k serviceKey) bool {

@@ -163,8 +163,8 @@ func (q requirements) check(claims tokens.Claims) error {
 // identity is what a check tells of the request's token.
 type identity struct{ subject, session, client, scope string }
 
-// setIdentity sets all headers, also those that are empty: a gateway that copies them
-// then overwrites what its client may have made up.
+// setIdentity sets all headers, including those that are empty: a gateway that copies
+// them then overwrites what its client may have made up.
 func setIdentity(h http.Header, of identity) {
 	h.Set(subjectHeader, headerText(of.subject))
 	h.Set(sessionHeader, of.session)

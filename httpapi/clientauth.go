@@ -100,8 +100,8 @@ func (s *Server) introspecting(next handler) handler {
 }
 
 // credentialsInForm reads client_secret_post, and leaves the body to be read again. It
-// returns errNotBasic for what is no form with a secret: that is the next one's to judge. A
-// form that cannot be read is an error of [readBody].
+// returns errNotBasic for what is not a form with a secret: that is the next one's to judge.
+// A form that cannot be read is an error of [readBody].
 func credentialsInForm(w http.ResponseWriter, r *http.Request) (id, secret credential, err error) {
 	if !hasMediaType(r.Header, formType) {
 		return id, secret, errNotBasic

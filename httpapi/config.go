@@ -67,7 +67,7 @@ type Config struct {
 	// any number.
 	SessionRateLimit int
 	// HideActedSessions leaves sessions in which somebody acts for the subject out of
-	// the subject's own list, but for the one that asks.
+	// the subject's own list, except for the one that asks.
 	HideActedSessions bool
 	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is
 	// believed. None means that a client's address is its connection's.
@@ -85,7 +85,7 @@ type Config struct {
 	// stop, while /readyz says 503: load balancers need a moment to notice. Zero means
 	// not at all.
 	ShutdownDelay time.Duration
-	// DrainTimeout is how long requests may go on after that. Zero means 15 s.
+	// DrainTimeout is how long requests may continue after that. Zero means 15 s.
 	DrainTimeout time.Duration
 	// Logger gets one line for each request. Nil means [slog.Default].
 	Logger *slog.Logger
@@ -102,7 +102,7 @@ type Config struct {
 	// page, which sees to its own signing in with the server's keys. Nil means that there is
 	// none.
 	Console func(*Server) http.Handler
-	// Observers are told of each request. None by default.
+	// Observers are notified of each request. None by default.
 	Observers []Observer
 }
 

@@ -24,7 +24,7 @@ func contextOf(document map[string]any) map[string]any {
 	return found
 }
 
-// Every document of a session has them beside its claims, and so has its access token.
+// Every document of a session has them alongside its claims, and so has its access token.
 func TestContext(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

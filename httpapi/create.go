@@ -54,7 +54,7 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusCreated, tokens)
 }
 
-// create makes the session that was asked for, in the place of another if so wanted.
+// create makes the session that was asked for, in place of another if so wanted.
 func (s *Server) create(ctx context.Context, wanted newSession, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
 	if wanted.Replaces == nil {
 		return s.store.Create(ctx, params)

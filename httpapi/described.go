@@ -29,7 +29,7 @@ func decodeDescribed[T any](w http.ResponseWriter, r *http.Request, limit int64)
 	return parseDescribed[T](body)
 }
 
-// parseDescribed reads a body, also one in which what describes the client is no text:
+// parseDescribed reads a body, including one in which what describes the client is no text:
 // backends hand on what clients send, which may be bytes of any kind, and of a label that
 // was cut half a character may be left.
 func parseDescribed[T any](body []byte) (T, error) {
@@ -43,8 +43,8 @@ func parseDescribed[T any](body []byte) (T, error) {
 	return parsed, err
 }
 
-// withReadableClient puts the replacement character for what is no character in the
-// member "client", where there is one, and changes no other.
+// withReadableClient puts the replacement character for what is not a character in
+// the member "client", where there is one, and changes no other.
 func withReadableClient(body []byte) (readable []byte, found bool) {
 	lenient := jsontext.AllowInvalidUTF8(true)
 	decoder := jsontext.NewDecoder(bytes.NewReader(body), lenient)

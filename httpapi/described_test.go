@@ -23,7 +23,7 @@ func behindAProxy(cfg *httpapi.Config, _ *sessionstore.Config) {
 }
 
 // What proxies write into X-Forwarded-For is read in all its forms, and where it
-// cannot be read the request goes on.
+// cannot be read the request continues.
 func TestForwardedAddresses(t *testing.T) {
 	t.Parallel()
 	s := setup(t, behindAProxy)
@@ -305,7 +305,7 @@ func TestClientHangsUpInItsBody(t *testing.T) {
 	}
 }
 
-// waiting are the connections that wait for a lock, but for those that did before.
+// waiting are the connections that wait for a lock, except for those that did before.
 func waiting(t *testing.T, pool *pgxpool.Pool, before []int32) (pids []int32) {
 	t.Helper()
 	const query = `SELECT COALESCE(array_agg(pid), '{}') FROM pg_stat_activity

@@ -34,7 +34,7 @@ func ifMatch(r *http.Request) (string, error) {
 // that are not UTF-8 no database takes.
 func isNoETagCharacter(c rune) bool { return c <= ' ' || c > '~' || c == '"' }
 
-// ifNoneMatch tells whether the caller's copy is the present one. The
+// ifNoneMatch reports whether the caller's copy is the present one. The
 // comparison is weak (RFC 9110 §13.1.2).
 func ifNoneMatch(r *http.Request, etag string) bool {
 	for candidate := range strings.SplitSeq(strings.Join(r.Header.Values("If-None-Match"), ","), ",") {

@@ -124,7 +124,7 @@ func (a *attack) valid() call {
 	return c
 }
 
-// renew makes a session that is alive, beside others of its subject.
+// renew makes a session that is alive, alongside others of its subject.
 func (a *attack) renew(t *testing.T) {
 	t.Helper()
 	subject := "user-" + strconv.FormatUint(a.gen.rand.Uint64(), 36)

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// introspection is RFC 7662 §2.2 with the session beside the claims.
+// introspection is RFC 7662 §2.2 with the session in addition to the claims.
 type introspection struct {
 	Active    bool      `json:"active"`
 	TokenType string    `json:"token_type,omitzero"`

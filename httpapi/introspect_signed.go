@@ -38,7 +38,7 @@ func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, docu
 	return nil
 }
 
-// accepts tells whether a request names the media type among those it accepts.
+// accepts reports whether a request names the media type among those it accepts.
 // No wildcard means it: a client that wants it has to name it.
 func accepts(r *http.Request, want string) bool {
 	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {

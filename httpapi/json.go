@@ -33,7 +33,7 @@ var strict = json.JoinOptions(
 				return errNull
 			}
 		}
-		return errors.ErrUnsupported // go on as if this function were not there
+		return errors.ErrUnsupported // continue as if this function were not there
 	})),
 )
 

@@ -15,7 +15,7 @@ type KeyInfo struct {
 	Fingerprint string
 }
 
-// Has tells whether the key has a right.
+// Has reports whether the key has a right.
 func (k KeyInfo) Has(right Right) bool { return slices.Contains(k.Rights, right) }
 
 // fingerprintBytes tell secrets apart.

@@ -141,7 +141,7 @@ func tokenType(thumbprint string) string {
 // proof of its own client, to have it checked here.
 var proofFields = []string{"dpop", "dpop_htm", "dpop_htu"}
 
-// isProven tells whether the proof that came with a token at a resource server
+// isProven reports whether the proof that came with a token at a resource server
 // is good for it. Without one it is for the resource server to check.
 func (s *Server) isProven(r *http.Request, fields formFields, token string, claims tokens.Claims) (bool, error) {
 	proof, err := s.foreignProofs.Check(fields.get("dpop"), dpop.Request{

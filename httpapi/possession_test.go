@@ -73,7 +73,7 @@ func TestThiefWithinTheGrace(t *testing.T) {
 		}
 		s.refreshWith(t, token, thief.atTokenEndpoint(t)).wantProblem(t, 400, "invalid_grant")
 	}
-	// The owner goes on, and may repeat himself.
+	// The owner continues, and may repeat himself.
 	m := s.refreshWith(t, first.refresh, owner.atTokenEndpoint(t)).want(t, 200).json(t)
 	if again := sessionOf(m); again.refresh != second.refresh || m["token_type"] != "DPoP" {
 		t.Error("the owner's retry gets another pair")

@@ -127,7 +127,7 @@ var kinds = map[code]struct {
 	codeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "invalid_request", "The body has the wrong media type."},
 }
 
-// problem is a failure as its client is told of it, and beside that what the
+// problem is a failure as its client is told of it, and in addition what the
 // log is told. Neither is made from the other.
 type problem struct {
 	code code
@@ -348,11 +348,11 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	writeBody(w, kind.status, mediaType, noStore, body)
 }
 
-// isOAuth tells whether the errors of a route have the form of RFC 6749. Behind [anywhere] the path is
+// isOAuth reports whether the errors of a route have the form of RFC 6749. Behind [anywhere] the path is
 // the route's, whatever the handler is mounted at.
 func isOAuth(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/oauth2/") }
 
-// isBearerRequest tells whether a request is at fault in how it presents its
+// isBearerRequest reports whether a request is at fault in how it presents its
 // token: in the URL, or in more than one way at once.
 func isBearerRequest(r *http.Request, p *problem) bool {
 	return strings.HasPrefix(r.URL.Path, "/v1/") && p.code == codeTokenInQuery ||

@@ -142,7 +142,7 @@ func TestErrorDescriptionsAreSafe(t *testing.T) {
 	}
 }
 
-// What an answer's status and headers say beside its body.
+// What an answer's status and headers say alongside its body.
 func TestProblemsByRoute(t *testing.T) {
 	t.Parallel()
 	type answer struct {

@@ -127,7 +127,7 @@ func TestOnlyItsTokensCountForASession(t *testing.T) {
 		wantRates(t, `"session";q=4;w=60`, `"session";r=2;t=15`) // superseded, and proven
 }
 
-// A refresh token that is not bound counts also with a proof, which binds its session: any proof is good for that, and
+// A refresh token that is not bound counts even with a proof, which binds its session: any proof is good for that, and
 // none may spare a request.
 func TestProofSparesNoRequest(t *testing.T) {
 	t.Parallel()

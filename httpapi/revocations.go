@@ -28,7 +28,7 @@ type revocationsDocument struct {
 	More     bool                 `json:"more,omitzero"`
 	Sessions []revocationDocument `json:"sessions"`
 	// Superseded is a member of its own: a verifier of an earlier release, which does not
-	// know it, must not take a session for revoked that goes on.
+	// know it, must not take a session for revoked that continues.
 	Superseded []supersededDocument `json:"superseded,omitempty"`
 	// CompleteMillis counts from the arrival of the request that is being answered,
 	// on our monotonic clock. The caller adds it to when it sent the request, on

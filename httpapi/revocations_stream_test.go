@@ -46,7 +46,7 @@ func openStream(t *testing.T, base string, options ...option) *stream {
 	}
 	s := &stream{sent: time.Now(), schema: doc.Components.Schemas["Revocations"].Value}
 	transport := &http.Transport{DisableKeepAlives: true}
-	if s.answer, err = transport.RoundTrip(request); err != nil { //nolint:bodyclose // the test's clean-up closes it
+	if s.answer, err = transport.RoundTrip(request); err != nil { //nolint:bodyclose // the test's cleanup closes it
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.answer.Body.Close() })
@@ -140,7 +140,7 @@ func TestRevocationStream(t *testing.T) {
 	}
 }
 
-// It goes on for longer than any other request may.
+// It continues for longer than any other request may.
 func TestRevocationStreamHasItsOwnLimits(t *testing.T) {
 	t.Parallel()
 	const timeout = 200 * time.Millisecond
@@ -225,7 +225,7 @@ func TestRevocationStreamHead(t *testing.T) {
 }
 
 // It ends with the service key that opened it: removed, with another secret, or without the
-// right. A key beside it changes nothing.
+// right. A key alongside it changes nothing.
 func TestRevocationStreamEndsWithItsKey(t *testing.T) {
 	t.Parallel()
 	const other = "another-key-of-another-backend-00001"

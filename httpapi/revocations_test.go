@@ -230,7 +230,7 @@ func TestRevocationsRefused(t *testing.T) {
 		f.internal(t, "GET", "/v1/revocations"+query).wantProblem(t, 400, "invalid_parameter")
 	}
 	f.internal(t, "GET", "/v1/revocations?after=x").wantProblem(t, 400, "unknown_parameter")
-	// A cursor that is no more starts over.
+	// A cursor that no longer exists starts over.
 	// So does one that only looks like ours, with a snapshot that PostgreSQL would refuse.
 	const epoch = "7329014355519823312-01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91"
 	for _, cursor := range []string{"nobody.1.0.nothing", "x.1.0." + epoch + ":5:3:", "x.1.0." + epoch + ":0:0:", "x.1.0." + epoch + ":5:9:7,6", "x.1.0." + epoch + ":5:9:99999999999999999999", "x.1.0." + epoch + ":5:9:6,"} {
@@ -272,8 +272,8 @@ func TestRevocationsBeforeTheyAreLoaded(t *testing.T) {
 	}
 }
 
-// Superseded access tokens are told beside the revoked sessions, not among them, where a
-// verifier of an earlier release would take their sessions for revoked.
+// Superseded access tokens are told alongside the revoked sessions, not among them, where
+// a verifier of an earlier release would take their sessions for revoked.
 func TestRevocationsTellWhatIsSuperseded(t *testing.T) {
 	t.Parallel()
 	f := setupFeed(t)

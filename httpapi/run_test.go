@@ -249,7 +249,8 @@ func TestSlowClients(t *testing.T) {
 	})
 }
 
-// Load balancers go on sending until they have noticed that the service is not ready any more.
+// Load balancers continue sending until they have noticed that the service is not ready any
+// more.
 func TestRunGoesOnForAWhile(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.ShutdownDelay = time.Hour })

@@ -86,7 +86,7 @@ func TestVersionsOutliveSealingAnew(t *testing.T) {
 }
 
 // A key that is missing is our fault, whatever is asked: never 401 and never
-// inactive. All that needs no data goes on. The log names the key, and no more.
+// inactive. All that needs no data continues. The log names the key, and no more.
 func TestDataThatDoesNotOpenIsUnavailable(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)

@@ -233,7 +233,7 @@ func TestOperatorEndsSessions(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	one, two, three, bob := s.create(t, "ann"), s.create(t, "ann"), s.create(t, "ann"), s.create(t, "bob")
-	for range 2 { // repeating it is no error
+	for range 2 { // repeating it is not an error
 		s.internal(t, "DELETE", "/v1/sessions/"+one.id).want(t, 204)
 	}
 	ended := s.internal(t, "GET", "/v1/sessions/"+one.id).want(t, 200).json(t)

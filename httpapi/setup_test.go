@@ -263,7 +263,7 @@ func (s *service) refresh(t *testing.T, token string) response {
 	return s.public(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", token))
 }
 
-// accepted tells whether an access token is.
+// accepted reports whether an access token is.
 func (s *service) accepted(t *testing.T, token string) bool {
 	t.Helper()
 	answer := s.public(t, "GET", "/v1/me/sessions/current", bearer(token))

@@ -47,7 +47,7 @@ type Store interface {
 	ClientIDs() []string
 	Now() time.Time
 
-	// Ping tells whether requests can be served, at least some of them.
+	// Ping reports whether requests can be served, at least some of them.
 	Ping(ctx context.Context) error
 }
 

@@ -8,7 +8,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// Unavailable answers in the place of a [Server] for as long as there is none, since its
+// Unavailable answers in place of a [Server] for as long as there is none, since its
 // database is not there yet: it is alive, and everything else is 503 with Retry-After.
 func Unavailable(logger *slog.Logger) http.Handler {
 	r := chi.NewMux()

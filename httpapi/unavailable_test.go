@@ -15,8 +15,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// checkOutage fails the test unless the answer is the wanted one, or the one
-// for a database that cannot be asked. It tells whether it was the latter.
+// checkOutage fails the test unless the answer is the expected one, or the one for a
+// database that cannot be asked. It reports whether it was the latter.
 func checkOutage(t *testing.T, answer response, want int) bool {
 	t.Helper()
 	switch answer.StatusCode {

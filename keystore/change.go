@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Whoever changes keys holds one lock, so that nobody decides by what is no
-// longer so. It is no lock of the table: reading is never kept waiting.
+// Whoever changes keys holds one lock, so that no decision
+// rests on an outdated state. It does not lock the table: readers never wait.
 const (
 	lockQuery   = `SELECT pg_advisory_xact_lock(hashtextextended('latchkey signing keys', 0))`
 	notifyQuery = `SELECT pg_notify('` + channel + `', '')`

@@ -182,7 +182,7 @@ func (r *reads) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 
 func (*reads) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// Tokens that name keys at random cost the database ten reads a second at the most, which they share.
+// Tokens that name keys at random cost the database ten reads a second at most, which they share.
 func TestUnknownKeysAreBounded(t *testing.T) {
 	t.Parallel()
 	cfg, counted := testdb.Pool(t).Config(), &reads{}

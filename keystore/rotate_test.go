@@ -432,7 +432,7 @@ func awaitBlocked(t *testing.T, pool *pgxpool.Pool, n int) {
 	})
 }
 
-// Where no algorithm is named, keys stay of the kind that verifiers know, also when the only one has leaked.
+// Where no algorithm is named, keys stay of the kind that verifiers know, even when the only one has leaked.
 func TestAlgorithmStays(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)

@@ -31,7 +31,7 @@ type Config struct {
 	// that of the key before, which is what the tokens' verifiers expect, and
 	// [DefaultAlgorithm] for the first.
 	Algorithm string
-	// RotateEvery is for how long a key signs until [Store.Maintain] replaces it.
+	// RotateEvery is how long a key signs until [Store.Maintain] replaces it.
 	// Zero means that it does not.
 	RotateEvery time.Duration
 	// PublishAhead is how long a new key is published before it signs. It must be

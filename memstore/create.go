@@ -15,7 +15,7 @@ func (s *Store) Create(ctx context.Context, params sessionstore.CreateParams) (s
 	return s.create(ctx, params, sessionstore.Replaced{})
 }
 
-// Replace makes a session in the place of another, which ends: see [sessionstore.Store.Replace].
+// Replace makes a session in place of another, which ends: see [sessionstore.Store.Replace].
 func (s *Store) Replace(ctx context.Context, replaced sessionstore.Replaced, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
 	if replaced == (sessionstore.Replaced{}) {
 		return sessionstore.Session{}, sessionstore.TokenPair{}, &sessionstore.ArgumentError{Field: "replaces", Problem: "names no session"}
@@ -116,7 +116,7 @@ func (s *Store) put(request sessionstore.Request, draft sessionstore.Draft, old 
 	return *made, now, nil
 }
 
-// isKnown tells whether a session counts as made by the request's key. A replacement is known
+// isKnown reports whether a session counts as made by the request's key. A replacement is known
 // by the session that it replaced only for a while, and then nobody is told anything of it.
 func (s *Store) isKnown(before *row, request sessionstore.Request, now time.Time) bool {
 	within := s.core.KnownFor(request)

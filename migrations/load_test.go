@@ -24,7 +24,7 @@ var loadRows = flag.Int("rows", 50_000, "how many sessions are there when they a
 const (
 	// mostWait is how long a request may wait for a lock: PostgreSQL refuses it then.
 	mostWait = "1s"
-	// readerStays is for how long somebody has a transaction open that has read all tables, as a dump has.
+	// readerStays is how long somebody has a transaction open that has read all tables, as a dump has.
 	readerStays = 2 * time.Second
 	workers     = 4
 	workerPause = 10 * time.Millisecond
@@ -47,7 +47,7 @@ func previous(t *testing.T) map[string]string {
 	return statements
 }
 
-// The previous program's statements go on working on the newest schema.
+// The previous program's statements continue working on the newest schema.
 func TestPreviousStatementsPrepare(t *testing.T) {
 	t.Parallel()
 	conn, err := testdb.Pool(t).Acquire(t.Context())
@@ -106,7 +106,7 @@ func TestMigrateUnderLoad(t *testing.T) {
 	})
 }
 
-// Compas goes on while its tables are taken over.
+// Compas continues while its tables are taken over.
 func TestTakeOverUnderLoad(t *testing.T) {
 	t.Parallel()
 	pool := empty(t)

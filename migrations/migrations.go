@@ -73,7 +73,7 @@ type Applied struct {
 }
 
 // Up runs all pending migrations, the job queue's first, and returns those that
-// it ran. Requests go on meanwhile: a step gives up after a fifth of a second
+// it ran. Requests continue meanwhile: a step gives up after a fifth of a second
 // where it does not get its lock, because requests queue up behind it, and is
 // tried again for up to ten minutes.
 func Up(ctx context.Context, pool *pgxpool.Pool) ([]Applied, error) {

@@ -33,7 +33,7 @@ func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
 
 // riverUp brings the job queue's tables up to date. The library takes no lock
 // of its own, so replicas that start together are lined up here, on a
-// connection beside the pool: callers that wait must not use up the pool that
+// connection outside the pool: callers that wait must not use up the pool that
 // the one who migrates needs. Its migrations cannot share one transaction, for
 // they use enum values that an earlier one adds.
 func riverUp(ctx context.Context, pool *pgxpool.Pool) (applied []Applied, err error) {

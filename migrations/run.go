@@ -33,7 +33,7 @@ const (
 )
 
 // patiently runs a step on connections that give up waiting for locks, until it
-// got them. A step that is run again must go on where it was.
+// got them. A step that is run again must continue where it was.
 func patiently(ctx context.Context, pool *pgxpool.Pool, step func(*pgxpool.Pool) error) error {
 	pause, waited := firstPause, time.Duration(0)
 	for try := 1; ; try++ {
@@ -58,7 +58,7 @@ func patiently(ctx context.Context, pool *pgxpool.Pool, step func(*pgxpool.Pool)
 	}
 }
 
-// isLockConflict tells whether a try failed because of what others did meanwhile.
+// isLockConflict reports whether a try failed because of what others did meanwhile.
 func isLockConflict(err error) bool {
 	const lockNotAvailable, deadlockDetected = "55P03", "40P01"
 	answer, ok := errors.AsType[*pgconn.PgError](err)

@@ -16,7 +16,7 @@ func (s *Session[T]) answer(ctx context.Context) func(http.Header) {
 	return s.manager.handOver(*s.pair)
 }
 
-// late tells whether the pair of a refresh may take newer tokens from the browser, which it got
+// late reports whether the pair of a refresh may take newer tokens from the browser, which it got
 // while this answer took its time: of the same session, or of another that a login made in its place.
 // Without the pair the browser comes with what it has: the old one is good for a refresh.
 func (s *Session[T]) late(ctx context.Context) bool {

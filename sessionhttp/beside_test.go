@@ -84,7 +84,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// Work without a request: a session is made, changed beside others, extended, renewed and ended.
+// Work without a request: a session is made, changed alongside others, extended, renewed and
+// ended.
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -212,7 +213,7 @@ func TestPop(t *testing.T) {
 	}
 }
 
-// Nobody waits for the pair: the session that the client has goes on.
+// Nobody waits for the pair: the session that the client has continues.
 func TestRenewForNobody(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{}).asGuest(t)

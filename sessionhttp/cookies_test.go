@@ -229,7 +229,7 @@ func TestLostCookies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if w := ann.send(t, s, http.MethodPut); w.Code != http.StatusOK { // also where it is used to write
+		if w := ann.send(t, s, http.MethodPut); w.Code != http.StatusOK { // even where it is used to write
 			t.Errorf("%d", w.Code)
 		}
 	}
@@ -348,7 +348,7 @@ func TestCookieNames(t *testing.T) {
 	}
 }
 
-// Cookies that are no good are a visitor's, or 401: never an error of ours, and they end
+// Cookies that are not valid are a visitor's, or 401: never an error of ours, and they end
 // nobody's session.
 func TestBadCookies(t *testing.T) {
 	t.Parallel()

@@ -50,7 +50,7 @@ func (m *Manager[T]) logFault(ctx context.Context, err error) {
 }
 
 // notProven makes an error of package dpop one that says of the token that it is
-// no good here, as handlers of errors know it.
+// not valid here, as handlers of errors know it.
 func notProven(err error) error {
 	if dpop.ErrorCode(err) != "" {
 		return fmt.Errorf("%w: %w", tokens.ErrInvalid, err)
@@ -58,8 +58,8 @@ func notProven(err error) error {
 	return err
 }
 
-// IsInvalidToken tells whether an error of [sessionstore.Store.Get] says that
-// the access token is no good, as invalid_token of RFC 6750 §3.1 means it.
+// IsInvalidToken reports whether an error of [sessionstore.Store.Get] says that the
+// access token is not valid, as invalid_token of RFC 6750 §3.1 means it.
 func IsInvalidToken(err error) bool {
 	for _, target := range []error{
 		tokens.ErrInvalid, sessionstore.ErrEnded, sessionstore.ErrSuperseded, sessionstore.ErrNotFound,

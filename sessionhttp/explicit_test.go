@@ -15,8 +15,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// A session that is extended in a request, also one that a visitor's change has just begun: its cookies last as
-// long from the next refresh on.
+// A session that is extended in a request, including one that a visitor's change has just begun: its cookies last
+// as long from the next refresh on.
 func TestExtendInARequest(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sessionhttp.Config{Optional: true, Anonymous: func(*http.Request) sessionstore.CreateParams { return sessionstore.CreateParams{} }}, unchangedConfig)
@@ -53,7 +53,7 @@ func TestExtendInARequest(t *testing.T) {
 	}
 }
 
-// Of several who take the same value at the same time, beside the middleware, one gets it.
+// Of several who take the same value at the same time, alongside the middleware, one gets it.
 func TestPopAtOnce(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

@@ -23,7 +23,7 @@ func handedOf(ctx context.Context) *handed {
 	return h
 }
 
-// put takes the place of what the manager handed over before. It tells whether the answer can
+// put takes the place of what the manager handed over before. It reports whether the answer can
 // have it.
 func (h *handed) put(manager any, answer func(http.Header)) bool {
 	if h == nil || answer == nil {
@@ -38,7 +38,7 @@ func (h *handed) put(manager any, answer func(http.Header)) bool {
 	return !h.late
 }
 
-// isTooLate tells whether an answer has begun.
+// isTooLate reports whether an answer has begun.
 func (h *handed) isTooLate() bool {
 	if h == nil {
 		return false
@@ -57,7 +57,7 @@ func (h *handed) write(header http.Header) {
 	}
 }
 
-// hand puts tokens into the header of an answer, or takes them from the client. It tells whether
+// hand puts tokens into the header of an answer, or takes them from the client. It reports whether
 // the answer can have them. Behind a manager the header gets them when the answer begins: until then
 // the handler may be busy with it, in another goroutine.
 func (m *Manager[T]) hand(ctx context.Context, header http.Header, answer func(http.Header)) bool {

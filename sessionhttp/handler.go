@@ -5,7 +5,7 @@ import (
 	"net/http"
 )
 
-// Handler wraps next: it serves requests with good tokens. Tokens that are no good stay in a
+// Handler wraps next: it serves requests with good tokens. Tokens that are not valid stay in a
 // browser's cookies: to remove them with an answer that is late would remove newer ones.
 func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

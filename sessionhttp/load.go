@@ -107,12 +107,12 @@ func (m *Manager[T]) now() time.Time {
 	return time.Now()
 }
 
-// replaceable tells whether a refresh may help: not if the session has ended.
+// replaceable reports whether a refresh may help: not if the session has ended.
 func replaceable(err error) bool {
 	return errors.Is(err, tokens.ErrInvalid) || errors.Is(err, sessionstore.ErrSuperseded)
 }
 
-// final makes an error of a refresh that says that the token is no good one that
+// final makes an error of a refresh that says that the token is not valid one that
 // [IsInvalidToken] knows.
 func final(err error) error {
 	if errors.Is(err, sessionstore.ErrReuse) || errors.Is(err, sessionstore.ErrNotProven) {
@@ -121,7 +121,7 @@ func final(err error) error {
 	return err
 }
 
-// strangers tells whether a request is served without a session although its tokens failed.
+// strangers reports whether a request is served without a session although its tokens failed.
 func (m *Manager[T]) strangers(err error) bool {
 	if !m.cfg.Optional {
 		return false

@@ -154,7 +154,7 @@ func TestMovedCookies(t *testing.T) {
 	}
 }
 
-// A session that no manager of cookies has begun goes on in those that it is in. In the cookies of a manager of another type
+// A session that no manager of cookies has begun continues in those that it is in. In the cookies of a manager of another type
 // it is nobody's, and is left as it is: whose mistake that is shows later.
 func TestMovedCookiesOfNobodys(t *testing.T) {
 	t.Parallel()

@@ -25,7 +25,7 @@ func Refreshed(r *http.Request, accessToken tokens.Secret) *http.Request {
 	return r
 }
 
-// isRefreshed tells whether [Refreshed] put the token into the request.
+// isRefreshed reports whether [Refreshed] put the token into the request.
 func isRefreshed(r *http.Request, token string) bool {
 	refreshed, ok := r.Context().Value(refreshedKey{}).(tokens.Secret)
 	return ok && string(refreshed) == token

@@ -21,7 +21,7 @@ func TestRefreshed(t *testing.T) {
 	var rendered int
 	page := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rendered++
-		update(r.Context(), t, sessions.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} }) // also where it changes something
+		update(r.Context(), t, sessions.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} }) // even where it changes something
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	load := func(r *http.Request) {

@@ -11,11 +11,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Renew puts a new session in the place of this one, which ends, or begins a visitor's: call it when a user
-// signs in, or gets more rights in another way, before the response begins. The response hands
-// the pair to the client where the manager's transport does that, also if it is an error; else
-// the handler does, as at a sign-in without a session before it. The tokens that the request
-// came with are refused from now on, also in requests that are under way.
+// Renew puts a new session in place of this one, which ends, or begins a visitor's: call it when a user signs
+// in, or gets more rights in another way, before the response begins. The response hands the pair to the
+// client where the manager's transport does that, even if it is an error; else the handler does, as at a
+// sign-in without a session before it. The tokens that the request came with are refused from now on, even in
+// requests that are under way.
 //
 // From then on this is the new session, and [Session.Info] with it. It keeps the data, with
 // all changes, instead of which params cannot give others; and
@@ -27,7 +27,7 @@ import (
 // After that its end stops nothing. Conflicts with other requests are resolved as [Session.Update]
 // says. The error is [sessionstore.ErrConflict] where that fails, [sessionstore.ErrEnded]
 // where the session has ended, and [ErrBegun] where the response has begun. With an error nothing
-// has changed, and changes go on waiting for the response.
+// has changed, and changes continue waiting for the response.
 func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams) (sessionstore.TokenPair, error) {
 	if err := context.Cause(ctx); err != nil {
 		return sessionstore.TokenPair{}, fmt.Errorf("%w: %w", ErrDiscarded, err)

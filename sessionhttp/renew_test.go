@@ -76,8 +76,8 @@ func TestGuestSignsIn(t *testing.T) {
 	}
 }
 
-// Data that the handler has not changed goes along as it is stored, and the handler's changes go
-// on top of what others have written meanwhile.
+// Data that the handler has not changed goes along as it is stored, and the handler's changes
+// apply on top of what others have written meanwhile.
 func TestRenewKeepsWrites(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -136,7 +136,7 @@ func TestRenewConflict(t *testing.T) {
 	}
 }
 
-// Cookies: the answer has the new pair, also if it is an error, and never that of the refresh on
+// Cookies: the answer has the new pair, even if it is an error, and never that of the refresh on
 // the way.
 func TestRenewInCookies(t *testing.T) {
 	t.Parallel()

@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// errNotStored is what a handler gets that goes on writing a response which
+// errNotStored is what a handler gets that continues writing a response which
 // was replaced by an error.
 var errNotStored = errors.New("the session data could not be stored: the response is dropped")
 
@@ -31,8 +31,8 @@ type responseWriter struct {
 	failed bool
 }
 
-// start stores the data once; if that fails, the error is the response. It tells
-// whether the handler's response may go on.
+// start stores the data once; if that fails, the error is the response. It reports
+// whether the handler's response may continue.
 func (w *responseWriter) start(status int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,8 +67,8 @@ func (w *responseWriter) abandon() {
 	w.hand(w.Header())
 }
 
-// WriteHeader stores the data first. Informational responses (1xx) pass, but for 101, which
-// is the last one.
+// WriteHeader stores the data first. Informational responses (1xx) pass, except for 101,
+// which is the last one.
 func (w *responseWriter) WriteHeader(status int) {
 	informational := status < http.StatusOK && status != http.StatusSwitchingProtocols
 	if informational || w.start(status) {
@@ -150,7 +150,7 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
-// reaches tells whether what is wrapped here can do something, other managers' wrappers left out:
+// reaches reports whether what is wrapped here can do something, other managers' wrappers left out:
 // they have every method.
 func (w *responseWriter) reaches(can func(http.ResponseWriter) bool) bool {
 	inner := w.ResponseWriter

@@ -54,7 +54,7 @@ func (k kit) body(t *testing.T, s *httptest.Server) (body string) {
 	return body
 }
 
-// A stream of events stores what it changes as it goes, also when its client has left.
+// A stream of events stores what it changes as it goes, even when its client has left.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

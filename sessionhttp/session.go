@@ -25,7 +25,7 @@ var (
 )
 
 // Session is the session of a request. Its methods may be called by several
-// goroutines, also after the handler has returned.
+// goroutines, even after the handler has returned.
 type Session[T any] struct {
 	// Info is the session as it was loaded, without its data. Renew and Extend change it, and so
 	// does what stores the first change of a visitor, who has none before: nobody may
@@ -172,7 +172,7 @@ func (s *Session[T]) refusal() error {
 	return nil
 }
 
-// Modified tells whether there are changes that are not stored yet.
+// Modified reports whether there are changes that are not stored yet.
 func (s *Session[T]) Modified() bool { return s.current.Load().checksum == "" }
 
 // AccessToken is the session's access token, for a call to an API on its user's behalf. It is

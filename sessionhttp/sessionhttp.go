@@ -35,12 +35,12 @@ type Store interface {
 type Config struct {
 	// Transport says where the tokens are. Nil means [Bearer].
 	Transport Transport
-	// Optional lets requests without a token pass, without a session. A token that is no good is
-	// refused all the same, but for cookies, which a browser sends by itself: with those, the
+	// Optional lets requests without a token pass, without a session. A token that is not valid is
+	// refused all the same, except for cookies, which a browser sends by itself: with those, the
 	// request is that of a visitor without a session.
 	Optional bool
 	// ClientID is the client of the store's ([sessionstore.Config].Clients) whose sessions these are:
-	// new ones are that client's, and another client's tokens are no good here. Managers whose
+	// new ones are that client's, and another client's tokens are not valid here. Managers whose
 	// sessions are apart need a client each where they have one database and keys in common, and neither
 	// the names of their [Cookies] tell them apart. Empty means that sessions of every client are taken.
 	ClientID string
@@ -60,7 +60,7 @@ type Config struct {
 	// [sessionstore.ErrEnded], the session is revoked. It may be asked
 	// several times about the same data. Nil means that such a session fails
 	// with a [DataError]; in cookies its request is that of a visitor without a session, as with
-	// any cookies that are no good. Either way the session stays as it is: the release of the
+	// any cookies that are not valid. Either way the session stays as it is: the release of the
 	// program that its data is of still has it.
 	Repair func(context.Context, sessionstore.Session, error) ([]byte, error)
 	// Metadata, if set, is in the challenges of [Error] (RFC 9728 §5.1). Serve it at its
@@ -73,7 +73,7 @@ type Config struct {
 	Logger *slog.Logger
 	// Anonymous, if set, gives visitors without a session one, in requests that Optional lets
 	// pass: [Manager.From] returns an empty one, and the first change that is stored makes it,
-	// with these parameters but for Data, before the response begins; after that the change is
+	// with these parameters except for Data, before the response begins; after that the change is
 	// refused with [ErrBegun]. A visitor who changes nothing costs nothing. Nil means that a visitor has no session before [Manager.Begin].
 	// It is for transports that hand tokens to clients by themselves: [Cookies].
 	Anonymous func(*http.Request) sessionstore.CreateParams
@@ -83,8 +83,8 @@ type Config struct {
 // encoding/json turns into a JSON object and back. Members of the stored data
 // that T does not have are lost when a handler changes something.
 //
-// The sessions of two managers are apart, also if both have the same T: each finds its own
-// in a request's context. Tokens of the one are no good for the other where each has
+// The sessions of two managers are apart, even if both have the same T: each finds its own
+// in a request's context. Tokens of the one are not valid for the other where each has
 // keys, a [Config].ClientID or a [Cookies].Name of its own.
 type Manager[T any] struct {
 	store  Store

@@ -19,8 +19,8 @@ type Transport interface {
 	Write(header http.Header, pair sessionstore.TokenPair)
 	// Clear puts into the header that the client has no tokens any more.
 	Clear(header http.Header)
-	// Ambient tells whether clients send the tokens by themselves, whatever they ask for: where
-	// they are no good, nobody has claimed to be anyone.
+	// Ambient reports whether clients send the tokens by themselves, whatever they ask for: where
+	// they are not valid, nobody has claimed to be anyone.
 	Ambient() bool
 }
 

@@ -243,7 +243,7 @@ func TestEnd(t *testing.T) {
 }
 
 // Data over the limit is an error that names the limit, in the log and nowhere else; the
-// session goes on.
+// session continues.
 func TestTooMuchData(t *testing.T) {
 	t.Parallel()
 	var log logs

@@ -41,5 +41,5 @@ func (s *Session[T]) create(ctx context.Context, params sessionstore.CreateParam
 	return pair, nil
 }
 
-// Visiting tells whether the session is still to be made: see [Config].Anonymous.
+// Visiting reports whether the session is still to be made: see [Config].Anonymous.
 func (s *Session[T]) Visiting() bool { return *s.id.Load() == uuid.Nil }

@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 )
 
-// A handler that goes on after http.TimeoutHandler has answered for it harms nobody: what it
+// A handler that continues after http.TimeoutHandler has answered for it harms nobody: what it
 // changed is not stored with the 503, and it is told so.
 func TestTimeoutInside(t *testing.T) {
 	t.Parallel()

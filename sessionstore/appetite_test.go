@@ -22,10 +22,10 @@ var (
 	appetiteTime    = flag.Duration("appetite.time", 0, "for how long it measures; zero for a while, without a verdict on times")
 )
 
-// pause is for how long a client does something else between two requests.
+// pause is how long a client does something else between two requests.
 const pause = 20 * time.Millisecond
 
-// crowd are users whose requests are answered beside those of others.
+// crowd are users whose requests are answered alongside those of others.
 type crowd struct {
 	stores []*sessionstore.Store
 	users  int

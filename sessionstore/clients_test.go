@@ -225,7 +225,7 @@ func TestRefreshAsAnotherClient(t *testing.T) {
 		t.Errorf("%v, %v", got.Outcome, err)
 	}
 
-	// The first client is renamed: its sessions go on under either name.
+	// The first client is renamed: its sessions continue under either name.
 	renamed := config()
 	renamed.Tokens.ClientID = "renamed"
 	_, pair := k.create(t, sessionstore.CreateParams{})

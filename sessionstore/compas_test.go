@@ -262,8 +262,8 @@ func TestCompasSeveralLivePairs(t *testing.T) {
 	c.refused(t, tabs[2].refresh, sessionstore.ErrEnded)
 }
 
-// Compas goes on beside us for a while: what it does to a row of its own touches
-// no pair of ours, but a session that it ends has ended.
+// Compas continues alongside us for a while: what it does to a row of its own
+// touches no pair of ours, but a session that it ends has ended.
 func TestCompasBesideUs(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
@@ -491,7 +491,7 @@ func TestCompasTakesAnyClient(t *testing.T) {
 	}
 }
 
-// Claims that a session of Compas is given are those of all its pairs, also of one that is
+// Claims that a session of Compas is given are those of all its pairs, even of one that is
 // taken over later, and superseding refuses what Compas has issued, too.
 func TestCompasClaims(t *testing.T) {
 	t.Parallel()
@@ -580,7 +580,7 @@ func TestCompasPatch(t *testing.T) {
 	c.refused(t, late.refresh, sessionstore.ErrEnded)
 }
 
-// wantEnd wants a pair's session to end so long from now, whatever its idle time.
+// wantEnd requires a pair's session to end so long from now, whatever its idle time.
 func (c compas) wantEnd(t *testing.T, pair sessionstore.TokenPair, in time.Duration) {
 	t.Helper()
 	claims, err := c.VerifyToken(string(pair.RefreshToken))

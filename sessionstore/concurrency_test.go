@@ -124,7 +124,7 @@ func TestInvalidateBeatsRefresh(t *testing.T) {
 
 var deadlockFor = flag.Duration("deadlock.for", 2*time.Second, "how long TestNoDeadlock looks for deadlocks, at least")
 
-// deadlockPatience is how long it goes on until everything that it is about has happened.
+// deadlockPatience is how long it continues until everything that it is about has happened.
 const deadlockPatience = 2 * time.Minute
 
 // Everything at once on the same few sessions, over many connections: no

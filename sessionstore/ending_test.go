@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// wantEnded wants the session to have ended for that cause.
+// wantEnded requires the session to have ended for that cause.
 func (k kit) wantEnded(t *testing.T, id uuid.UUID, want sessionstore.Cause) {
 	t.Helper()
 	session, err := k.Load(t.Context(), id)

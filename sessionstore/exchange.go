@@ -130,7 +130,8 @@ func (s *core) refusal(d *refresh.Decision, presented tokens.Claims, delayed err
 	return nil
 }
 
-// lacks returns the error of a refresh that would get a pair but for what came with it.
+// lacks returns the error of a refresh that would get a pair except for what came with
+// it.
 func (s *core) lacks(d *refresh.Decision, t *presented) error {
 	switch {
 	case d.Outcome == Refused, d.Outcome == Stolen:

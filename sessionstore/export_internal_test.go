@@ -17,10 +17,10 @@ const LockSubjectQuery = lockSubjectQuery
 // RevokeAnew lets black-box tests revoke as a verifier's source does.
 var RevokeAnew = revokeAnew
 
-// MaxTogether is how many calls a shared statement has at the most.
+// MaxTogether is how many calls a shared statement has at most.
 const MaxTogether = groupcommit.MaxCalls
 
-// Gathers tells whether Run gathers confirmations.
+// Gathers reports whether Run gathers confirmations.
 func (s *Store) Gathers() bool {
 	s.seen.mu.Lock()
 	defer s.seen.mu.Unlock()

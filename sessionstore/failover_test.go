@@ -174,7 +174,7 @@ func (f *failover) invalidate(t *testing.T, c *client) {
 	c.moves = -1
 }
 
-// lag has the primary go on, unheard by its standby.
+// lag has the primary continue, unheard by its standby.
 func (f *failover) lag(t *testing.T) {
 	t.Helper()
 	f.servers.Freeze()
@@ -268,7 +268,7 @@ func (f *failover) race(t *testing.T, c *client, tabs int) {
 	f.get(t, c.pair)
 }
 
-// refused wants an error for both tokens.
+// refused requires an error for both tokens.
 func (f *failover) refused(t *testing.T, who string, c *client, want error) {
 	t.Helper()
 	f.accessed(t, who, c.pair, want)
@@ -277,7 +277,7 @@ func (f *failover) refused(t *testing.T, who string, c *client, want error) {
 	}
 }
 
-// accessed wants an error, or none, for an access token.
+// accessed requires an error, or none, for an access token.
 func (f *failover) accessed(t *testing.T, who string, pair sessionstore.TokenPair, want error) {
 	t.Helper()
 	if _, _, err := f.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, want) {

@@ -116,7 +116,7 @@ func TestInvalidateAll(t *testing.T) {
 	}
 }
 
-// What was interrupted goes on when it is called again.
+// What was interrupted continues when it is called again.
 func TestInvalidateAllIsInterrupted(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -73,7 +73,7 @@ func (k kit) refreshOneToken(t *testing.T) {
 	}
 }
 
-// signOutAndRefresh ends sessions in every way, beside refreshes of them.
+// signOutAndRefresh ends sessions in every way, alongside refreshes of them.
 func (k kit) signOutAndRefresh(t *testing.T) {
 	t.Helper()
 	for range 10 {

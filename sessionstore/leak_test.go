@@ -116,7 +116,7 @@ func TestLeakReport(t *testing.T) {
 }
 
 // A queue that does not work keeps no thief: the report waits with the session, which
-// clean-up leaves until then, and is enqueued once.
+// cleanup leaves until then, and is enqueued once.
 func TestLeakReportIsNotLost(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]error{"the queue says no": errors.New("the queue is full"), "PostgreSQL says no": nil} {

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// limited is a configuration in which a subject has n sessions at the most.
+// limited is a configuration in which a subject has n sessions at most.
 func limited(n int, action sessionstore.LimitAction) sessionstore.Config {
 	cfg := config()
 	cfg.SessionsPerSubject, cfg.SessionsPerSubjectAction = n, action
@@ -25,7 +25,7 @@ func limited(n int, action sessionstore.LimitAction) sessionstore.Config {
 const liveCount = `SELECT count(*) FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
 	WHERE s."subject" = $1 AND s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now()`
 
-// wantLive wants exactly these of the subject's sessions to be live.
+// wantLive requires exactly these of the subject's sessions to be live.
 func (k kit) wantLive(t *testing.T, subject string, want ...uuid.UUID) {
 	t.Helper()
 	page, err := k.List(t.Context(), subject, sessionstore.ListParams{})
@@ -43,7 +43,7 @@ func (k kit) wantLive(t *testing.T, subject string, want ...uuid.UUID) {
 }
 
 // The session that was created first ends as by a sign-out: no refresh of it
-// succeeds, and verifiers are told.
+// succeeds, and verifiers are notified.
 func TestLimitEndsTheOldest(t *testing.T) {
 	t.Parallel()
 	counted := &revocationCounter{}
@@ -185,8 +185,8 @@ func TestConcurrentCreationsKeepTheLimit(t *testing.T) {
 	}
 }
 
-// Creations beside sign-outs and refreshes of the same sessions: at no moment are
-// there more sessions than there may be, and nobody waits in a circle.
+// Creations alongside sign-outs and refreshes of the same sessions: at no moment
+// are there more sessions than there may be, and nobody waits in a circle.
 func TestLimitBesideSignOuts(t *testing.T) {
 	t.Parallel()
 	const limit, workers, rounds = 3, 12, 25

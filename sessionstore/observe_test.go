@@ -119,8 +119,8 @@ func TestObserversAreTold(t *testing.T) {
 	want("revoke", "revoke")
 }
 
-// Observers are told whose client a session is, by each operation on one session that finds
-// it out.
+// Observers learn which client a session belongs to, by each operation on one session that
+// finds it out.
 func TestObserversAreToldTheClient(t *testing.T) {
 	t.Parallel()
 	results := make(chan sessionstore.Result, 8)
@@ -165,7 +165,7 @@ func TestObserversAreToldTheClient(t *testing.T) {
 	}
 }
 
-// Where several sessions end at once, observers are told how many each client had.
+// Where several sessions end at once, observers learn how many each client had.
 func TestObserversAreToldTheClientsOfSeveral(t *testing.T) {
 	t.Parallel()
 	results := make(chan sessionstore.Result, 1)

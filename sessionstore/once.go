@@ -89,7 +89,7 @@ func newOnce(checked checkedParams, was replaced) once {
 	return once{key[:], request, replaces}
 }
 
-// isImplicit tells whether the key is not its caller's.
+// isImplicit reports whether the key is not its caller's.
 func (o once) isImplicit() bool { return len(o.key) == len(uuid.Nil) }
 
 // name continues a batch that makes a session, and gives the session the key.

@@ -67,7 +67,7 @@ SELECT "id", "subject", "checksum", CASE WHEN $6::text IS NULL THEN "label" ELSE
   "live" AND (SELECT count(*) FROM "told") >= 0, "fits", "access", "refresh", "end" IS NOT NULL, "accessExpiresAt", "fixed", "claims"
 FROM "new"`
 
-// patchSupersedes tells whether replaced access tokens of pair t might outlive
+// patchSupersedes reports whether replaced access tokens of pair t might outlive
 // the session.
 const patchSupersedes = `n."ends" < ` + replacedUntil + ` AND t."accessGeneration" > COALESCE(t."supersededBelow", 0)`
 

@@ -21,7 +21,7 @@ func (k kit) patch(t *testing.T, id uuid.UUID, patch sessionstore.Patch) session
 	return session
 }
 
-// nearly tells whether a time is so far from now, give or take what a test takes.
+// nearly reports whether a time is so far from now, give or take what a test takes.
 func nearly(t *testing.T, what string, got time.Time, want time.Duration) {
 	t.Helper()
 	if off := time.Until(got) - want; off > time.Minute || off < -time.Minute {

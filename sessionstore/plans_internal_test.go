@@ -18,7 +18,7 @@ func TestPlansWithoutStatistics(t *testing.T) {
 	queries := everyStatement()
 	delete(queries, "countLive")                                        // reads up to a bound
 	delete(queries, "ping")                                             // reads nothing, of a table without a row
-	testdb.Plans(t, "192.0.2.1", queries, "count ", "find ", "remove ", // of clean-up, which sets it
+	testdb.Plans(t, "192.0.2.1", queries, "count ", "find ", "remove ", // of cleanup, which sets it
 		"findLive", "findEnded", "findAny", "createdByHour") // of operators: the service's pools set it
 }
 

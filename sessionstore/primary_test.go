@@ -119,7 +119,7 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 		},
 	}
 	for what, ask := range asks {
-		for range 3 { // also on the connections that come after those that were given up
+		for range 3 { // even on the connections that come after those that were given up
 			if err := ask(); !errors.Is(err, sessionstore.ErrUnavailable) {
 				t.Errorf("on a standby, %s: %v", what, err)
 			}
@@ -145,7 +145,7 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 }
 
 // A program is moved to another server, which takes over while the one before, which was
-// told to take no writes, goes on: no connection has ended. Nobody stays with that one: not
+// told to take no writes, continues: no connection has ended. Nobody stays with that one: not
 // those who follow revocations, nor a pool that is a program's own and only read.
 func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	t.Parallel()
@@ -163,7 +163,7 @@ func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	k.Store = newStore(t, k.pool, k.ring, config())
 	const bound = time.Second
 	edge := k.follow(t, bound)
-	reader := newStore(t, connect(), k.ring, config()) // beside no verifier
+	reader := newStore(t, connect(), k.ring, config()) // without a verifier
 
 	session, pair := k.create(t, sessionstore.CreateParams{})
 	_, other := k.create(t, sessionstore.CreateParams{})

@@ -67,7 +67,7 @@ func TestRefreshAgainGivesTheSamePair(t *testing.T) {
 }
 
 // FAPI 2.0 §5.3.2.1: a retry with the previous token succeeds if the response
-// never arrived, also after the grace.
+// never arrived, even after the grace.
 func TestLateRetry(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -37,7 +37,8 @@ func (k kit) replace(t *testing.T, replaced sessionstore.Replaced, params sessio
 	return session, pair
 }
 
-// wantOver wants of a session that was replaced that its tokens are no good, and no theft.
+// wantOver requires of a session that was replaced that its tokens are not valid, and no
+// theft.
 func (k kit) wantOver(t *testing.T, pair sessionstore.TokenPair) {
 	t.Helper()
 	k.rejected(t, pair, sessionstore.ErrEnded)
@@ -213,7 +214,7 @@ func TestReplaceRefused(t *testing.T) {
 	}
 }
 
-// expiredAccessToken is a token of a session that goes on.
+// expiredAccessToken is a token of a session that continues.
 func (k kit) expiredAccessToken(t *testing.T, session sessionstore.Session, pair sessionstore.TokenPair) tokens.Secret {
 	t.Helper()
 	signer, err := tokens.NewSigner(k.ring, config().Tokens)
@@ -362,7 +363,7 @@ func TestReplaceSealed(t *testing.T) {
 	}
 }
 
-// Data is compared with what was read, also where it was resealed since.
+// Data is compared with what was read, even where it was resealed since.
 func TestReplaceVersion(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)
@@ -388,7 +389,7 @@ func TestReplaceVersion(t *testing.T) {
 	}
 }
 
-// Observers are told of both sessions.
+// Observers are notified of both sessions.
 func TestReplaceObserved(t *testing.T) {
 	t.Parallel()
 	cfg := config()

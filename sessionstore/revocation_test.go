@@ -175,12 +175,12 @@ type move struct {
 	name string
 	// ends says that the session has ended once it is answered.
 	ends bool
-	// mayEnd says that the session may have, for clean-up passes over what is in use.
+	// mayEnd says that the session may have, for cleanup passes over what is in use.
 	mayEnd bool
 	// ofCompas says that Compas must have begun the session.
 	ofCompas bool
 	// byWaiting says that it names the session by the token that is still to be taken over.
-	// Once clean-up has removed its row, nobody knows such a token: that is no error, and
+	// Once cleanup has removed its row, nobody knows such a token: that is not an error, and
 	// ends nothing (RFC 7009 §2.2).
 	byWaiting bool
 	// binds says that it binds the session to a key, bare that it presents a token without a proof. A bare token
@@ -349,7 +349,7 @@ func cmpError(err error, none string) error {
 	return err
 }
 
-// isAnswer tells whether an error says what became of the session.
+// isAnswer reports whether an error says what became of the session.
 func isAnswer(err error) bool {
 	return err == nil || slices.ContainsFunc([]error{
 		sessionstore.ErrEnded, sessionstore.ErrNotFound, sessionstore.ErrReuse, sessionstore.ErrConflict,
@@ -413,7 +413,7 @@ func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
 	}
 }
 
-// isUnknown tells whether the token that is still to be taken over was cleaned up, and its
+// isUnknown reports whether the token that is still to be taken over was cleaned up, and its
 // session is live.
 func (s *contested) isUnknown(t *testing.T) bool {
 	t.Helper()
@@ -450,7 +450,7 @@ func (a *arena) race(t *testing.T, one, other move) {
 	if len(s.successors) > 1 {
 		t.Errorf("%d sessions took its place", len(s.successors))
 	}
-	// In the order in which everybody locks: others go on.
+	// In the order in which everybody locks: others continue.
 	a.exec(t, `DELETE FROM "sessionStore" WHERE "id" IN (SELECT "id" FROM "sessionStore" WHERE "id" = $1 OR "subject" = $2 ORDER BY "id" FOR UPDATE)`, s.id, s.subject)
 	if t.Failed() {
 		t.Fatalf("%s and, %v later, %s: %v", one.name, later, other.name, errs)
@@ -612,7 +612,7 @@ func TestRevocationByHand(t *testing.T) {
 		}
 		return xid
 	}
-	// Also at a time that has passed, from which on verifiers would not learn of it.
+	// Even at a past time, of which verifiers would not learn.
 	k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() - interval '30 days' WHERE "id" = $1`, session.ID)
 	if n := k.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1 AND "revokedAt" > now() - interval '1 minute'`, session.ID); n != 1 {
 		t.Error("it is revoked at a time that has passed")

@@ -191,7 +191,7 @@ func checkRoundTrips(t *testing.T, cfg sessionstore.Config) {
 	}
 }
 
-// makesTrips wants so many round trips of each call.
+// makesTrips requires so many round trips of each call.
 func (op operationOnSession) makesTrips(t *testing.T, trips *atomic.Int64, want int64) {
 	t.Helper()
 	for range 2 { // the first time it is prepared, and the pair's first use recorded

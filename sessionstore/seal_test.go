@@ -137,7 +137,7 @@ func TestChecksumsOfSealedData(t *testing.T) {
 }
 
 // What cannot be opened is the operator's to repair: it is an outage, says of the
-// token nothing, and of the data nothing either. All that needs no data goes on.
+// token nothing, and of the data nothing either. All that needs no data continues.
 func TestDataThatDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)

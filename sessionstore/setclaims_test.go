@@ -271,8 +271,8 @@ func TestSupersedeBeforeARepeatedCreation(t *testing.T) {
 	}
 }
 
-// A refresh beside it either comes first, and then its token is refused, or it gives the
-// new claims. Nobody is refused for that, and no write is lost.
+// A refresh alongside it either comes first, and then its token is refused, or it gives
+// the new claims. Nobody is refused for that, and no write is lost.
 func TestSupersedeRacesRefreshes(t *testing.T) {
 	t.Parallel()
 	cfg := config()

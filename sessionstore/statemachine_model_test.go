@@ -74,7 +74,7 @@ func (m *modelSession) capped(t time.Time) time.Time {
 	return t
 }
 
-// accessUntil is for how long an access token lives that is made now: no longer than its session.
+// accessUntil is how long an access token lives that is made now: no longer than its session.
 func (m *modelSession) accessUntil(now time.Time) time.Time {
 	if until := m.capped(now.Add(m.lifetimes.AccessToken)); until.Before(m.expires) {
 		return until
@@ -94,7 +94,7 @@ func (m *modelSession) mint(now time.Time) {
 	m.issued, m.confirmed = now, time.Time{}
 }
 
-// acceptsBefore tells whether an access token is the newest one's predecessor, and
+// acceptsBefore reports whether an access token is the newest one's predecessor, and
 // accepted still.
 func (m *modelSession) acceptsBefore(generation int64, now time.Time) bool {
 	return generation == m.accessGeneration-1 && now.Sub(m.issued) < grace
@@ -175,7 +175,7 @@ type heldToken struct {
 	expires    time.Time
 }
 
-// isNewest tells whether an access token is the pair's newest. The time tells apart what a
+// isNewest reports whether an access token is the pair's newest. The time tells apart what a
 // database that lost commits has numbered twice, to the second: claims and expiry may differ.
 func (m *modelSession) isNewest(h heldToken) bool {
 	minted := m.issued
@@ -185,5 +185,5 @@ func (m *modelSession) isNewest(h heldToken) bool {
 	return h.generation == m.accessGeneration && h.issued.Equal(minted.Truncate(time.Second))
 }
 
-// expired tells whether the token's time is over: its times are in seconds.
+// expired reports whether the token's time is over: its times are in seconds.
 func (h heldToken) expired(now time.Time) bool { return !now.Before(h.expires.Truncate(time.Second)) }

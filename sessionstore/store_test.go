@@ -166,7 +166,7 @@ func TestInvalidate(t *testing.T) {
 	k := setup(t)
 	session, pair := k.create(t, sessionstore.CreateParams{})
 	pair = k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
-	for range 2 { // repeating it is no error
+	for range 2 { // repeating it is not an error
 		if err := k.Invalidate(t.Context(), session.ID); err != nil {
 			t.Fatal(err)
 		}

@@ -19,8 +19,8 @@ func causeOfCall(i int) sessionstore.Cause {
 	return sessionstore.Cause{Reason: sessionstore.ReasonOperator, By: fmt.Sprint("operator ", i)}
 }
 
-// Many sessions end in one transaction, of which verifiers are told once, each for its own
-// cause. What a call is refused for is that call's alone.
+// Many sessions end in one transaction, of which verifiers are notified once, each for its
+// own cause. What a call is refused for is that call's alone.
 func TestRevokingTogether(t *testing.T) {
 	t.Parallel()
 	const kinds, each = 6, 20
@@ -93,8 +93,8 @@ func TestRevokingTogether(t *testing.T) {
 	}
 }
 
-// Observers are told who acted in a session that is ended, alone or with others, also where
-// its claims are of more than who acts.
+// Observers learn who acted in a session that is ended, alone or with others, even
+// where its claims are of more than who acts.
 func TestActorOfARevocation(t *testing.T) {
 	t.Parallel()
 	cfg := config()

@@ -220,7 +220,7 @@ func TestWhoWaitsMayLeave(t *testing.T) {
 		if i%2 == 1 && err != nil {
 			t.Errorf("who stayed: %v", err)
 		}
-		// Whether it was made or not, the token goes on.
+		// Whether it was made or not, the token continues.
 		if _, err := k.RefreshTokens(t.Context(), string(list[i]), sessionstore.Client{}); err != nil {
 			t.Errorf("again: %v", err)
 		}
@@ -278,7 +278,8 @@ func TestCreatingAndReadingTogether(t *testing.T) {
 	}
 }
 
-// A session that is no more is nobody else's concern, in a shared statement neither.
+// A session that no longer exists is nobody else's concern, in a shared statement
+// neither.
 func TestReadingEndedSessionsTogether(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -86,7 +86,7 @@ func TestUpdatingTogether(t *testing.T) {
 	}
 }
 
-// isConflict tells whether an error says that a session has this data now.
+// isConflict reports whether an error says that a session has this data now.
 func isConflict(err error, data string) bool {
 	checksum, _ := sessionstore.Checksum([]byte(data))
 	conflict, ok := errors.AsType[*sessionstore.ConflictError](err)

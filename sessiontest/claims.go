@@ -15,7 +15,7 @@ type claimer interface {
 	SetClaims(ctx context.Context, id uuid.UUID, checksum string, claims []byte, options sessionstore.SetClaimsOptions) (string, error)
 }
 
-// roleIs wants the session, and an access token, to say the role.
+// roleIs requires the session, and an access token, to say the role.
 func (k kit) roleIs(session sessionstore.Session, access tokens.Secret, want string) {
 	k.Helper()
 	_, claims, err := k.get(access, sessionstore.GetOptions{})

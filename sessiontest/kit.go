@@ -36,7 +36,7 @@ func (k kit) want(call string, err, target error) {
 	}
 }
 
-// wantArgument wants an [sessionstore.ArgumentError] of the field.
+// wantArgument requires an [sessionstore.ArgumentError] of the field.
 func (k kit) wantArgument(call string, err error, field string) {
 	k.Helper()
 	if e, ok := errors.AsType[*sessionstore.ArgumentError](err); !ok || e.Field != field {
@@ -89,7 +89,7 @@ func (k kit) exchange(token tokens.Secret) (sessionstore.Refreshed, error) {
 	return k.store.RefreshTokens(k.Context(), string(token), client)
 }
 
-// refresh wants an outcome, and returns the pair.
+// refresh requires an outcome, and returns the pair.
 func (k kit) refresh(token tokens.Secret, want sessionstore.Outcome) sessionstore.TokenPair {
 	k.Helper()
 	got, err := k.exchange(token)
@@ -100,7 +100,7 @@ func (k kit) refresh(token tokens.Secret, want sessionstore.Outcome) sessionstor
 	return got.Pair
 }
 
-// refused wants an error of a refresh.
+// refused requires an error of a refresh.
 func (k kit) refused(token tokens.Secret, want error) {
 	k.Helper()
 	got, err := k.exchange(token)
@@ -112,7 +112,7 @@ func (k kit) get(token tokens.Secret, options sessionstore.GetOptions) (sessions
 	return k.store.GetWith(k.Context(), string(token), options)
 }
 
-// use wants an access token to be good, as its client's own.
+// use requires an access token to be good, as its client's own.
 func (k kit) use(token tokens.Secret) sessionstore.Session {
 	k.Helper()
 	session, _, err := k.get(token, sessionstore.GetOptions{})
@@ -143,8 +143,8 @@ func (k kit) load(id uuid.UUID) sessionstore.Session {
 	return session
 }
 
-// ended wants all of a session to be over: whatever is tried with it fails, and Load, if it
-// still has the session, tells how it ended.
+// ended requires all of a session to be over: whatever is tried with it fails, and Load, if
+// it still has the session, tells how it ended.
 func (k kit) ended(id uuid.UUID, pair sessionstore.TokenPair, how sessionstore.Cause) {
 	k.Helper()
 	_, err := k.exchange(pair.RefreshToken)
@@ -173,7 +173,7 @@ func isOver(err error) bool {
 	return errors.Is(err, sessionstore.ErrEnded) || errors.Is(err, sessionstore.ErrNotFound)
 }
 
-// lives wants a session to go on.
+// lives requires a session to continue.
 func (k kit) lives(id uuid.UUID, pair sessionstore.TokenPair) {
 	k.Helper()
 	session := k.use(pair.AccessToken)

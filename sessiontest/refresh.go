@@ -43,7 +43,7 @@ func refreshRotates(k kit) {
 	k.lives(session.ID, third)
 }
 
-// samePair wants the tokens of an answer that is given again.
+// samePair requires the tokens of an answer that is given again.
 func (k kit) samePair(got, want sessionstore.TokenPair) {
 	k.Helper()
 	same(k, "the refresh token of an answer that is given again", got.RefreshToken, want.RefreshToken)

@@ -16,7 +16,7 @@ import (
 // of a subject.
 type Harness struct {
 	Store sessionhttp.Store
-	// Grace is for how long a replaced token is good. Zero means [sessionstore.DefaultGrace].
+	// Grace is how long a replaced token is good. Zero means [sessionstore.DefaultGrace].
 	Grace time.Duration
 	// LateRetryLimit is that of [sessionstore.Config]. Zero means 8.
 	LateRetryLimit int

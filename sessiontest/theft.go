@@ -20,7 +20,7 @@ var thefts = []check{
 	{"use/too early to count", useTooEarly},
 }
 
-// stolen wants a token to end its session.
+// stolen requires a token to end its session.
 func (k kit) stolen(id uuid.UUID, token tokens.Secret, newest sessionstore.TokenPair, theft sessionstore.Theft, behind int64) {
 	k.Helper()
 	got, err := k.exchange(token)

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// maxClockSilence is for how long the database's time may not have been told, and
+	// maxClockSilence is how long the database's time may not have been told, and
 	// maxClockUncertainty how far what is known of it may be off: by the leeway that a
 	// token's expiry has.
 	maxClockSilence     = time.Minute
@@ -32,7 +32,7 @@ type Clock struct {
 	Offset time.Duration
 	// Uncertainty is how far Now and Offset may be off, either way.
 	Uncertainty time.Duration
-	// Age is for how long the database has not told its time.
+	// Age is how long the database has not told its time.
 	Age time.Duration
 }
 

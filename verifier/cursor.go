@@ -18,7 +18,7 @@ type cursor struct {
 	// name and version are a set's state, which that set's own feed knows at once.
 	name    string
 	version uint64
-	// shard is where a full set goes on that began at the version; 0 means that
+	// shard is where a full set continues that began at the version; 0 means that
 	// none is under way.
 	shard int
 	// source is the same state for everybody else.

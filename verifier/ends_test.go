@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// A session that clean-up ends for its age is refused as one that somebody revoked.
+// A session that cleanup ends for its age is refused as one that somebody revoked.
 func TestEndByAge(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -32,7 +32,7 @@ func TestEndByAge(t *testing.T) {
 }
 
 // A token that was made when tokens lived for longer is refused for as long as it
-// lives, also by a verifier that starts later.
+// lives, even by a verifier that starts later.
 func TestLoweredLifetime(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -79,7 +79,7 @@ func TestEndByReplacement(t *testing.T) {
 }
 
 // Whatever an access token's lifetime is lowered to, and however the session then ends, the
-// first token of the session is refused after that, also by a verifier that starts later.
+// first token of the session is refused after that, even by a verifier that starts later.
 func TestLoweredLifetimeThenEnd(t *testing.T) {
 	t.Parallel()
 	lowered := sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{AccessToken: 46 * time.Second}}

@@ -21,7 +21,7 @@ type Event struct {
 	// not end with it.
 	Reset, More bool
 	Sessions    []Revocation
-	// Proof is up to when every revocation has now been told; zero with More.
+	// Proof is until when every revocation has now been told; zero with More.
 	Proof Moment
 	// From is as in [Batch].
 	From int64

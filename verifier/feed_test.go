@@ -145,7 +145,7 @@ func TestFeedWaits(t *testing.T) {
 	}
 }
 
-// A large set comes in parts, each complete in itself, while it goes on changing.
+// A large set comes in parts, each complete in itself, while it continues changing.
 func TestFeedInParts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -71,8 +71,8 @@ func (v *Verifier) accept(w http.ResponseWriter, r *http.Request) (*tokens.Claim
 	return claims, err
 }
 
-// notProven makes an error about a proof one that says of the token that it is no
-// good here, and of an outage one, as handlers of errors know them.
+// notProven makes an error about a proof one that says of the token that it is not
+// valid here, and of an outage one, as handlers of errors know them.
 func notProven(err error) error {
 	switch {
 	case err == nil:

@@ -19,7 +19,7 @@ func Now() Moment {
 	return Moment{Mono: now.Sub(started), Wall: now.Round(0)}
 }
 
-// IsZero tells whether this is no moment at all.
+// IsZero reports whether this is no moment at all.
 func (m Moment) IsZero() bool { return m == Moment{} }
 
 // Add returns the moment that lies d later.

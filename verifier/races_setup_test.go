@@ -177,8 +177,8 @@ const bound = verifier.DefaultBound
 // patience is how long the slowest machine may take for what takes a moment.
 const patience = 2 * time.Minute
 
-// pollEvery is how often a verifier is asked, which costs a signature's verification: often beside the bound, and not so
-// often that the machine has no time for what is waited for.
+// pollEvery is how often a verifier is asked, which costs a signature's verification: often compared with the bound, and
+// not so often that the machine has no time for what is waited for.
 const pollEvery = 5 * time.Millisecond
 
 // longest ends the watch, and returns for how long a token was still accepted

@@ -163,7 +163,7 @@ func sinceSent(millis int64, elapsed time.Duration) time.Duration {
 	return time.Duration(max(-day, min(millis, elapsed.Milliseconds()))) * time.Millisecond
 }
 
-// take applies an event, and tells whether the set is complete with it, and which other shards
+// take applies an event, and reports whether the set is complete with it, and which other shards
 // the service has.
 func take(data []byte, set *Set, sent Moment, cursor *string) (complete bool, shards []int, err error) {
 	var event feedEvent

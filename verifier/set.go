@@ -93,7 +93,7 @@ const (
 	revoked
 )
 
-// verdict tells whether an access token's session was revoked, or the token superseded.
+// verdict reports whether an access token's session was revoked, or the token superseded.
 //
 // The order matters. The proof is read before the table, so the table has at
 // least what the proof says; how far the table goes back is read after it, as it may
@@ -173,7 +173,7 @@ func (s *Set) prove(before *knowledge, b Batch, sessions *table) {
 	case s.loading == nil:
 		from, k.swept = max(sessions.from.Load(), b.From, now), max(before.swept, now)
 	case before != nil:
-		// A revocation is final, also where the source has lost it. That tokens were
+		// A revocation is final, even where the source has lost it. That tokens were
 		// superseded is not: what superseded them is lost as well, and their generations
 		// are given out again.
 		sessions.keep(before.sessions, toSeconds(max(1, b.From)))

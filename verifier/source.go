@@ -48,8 +48,8 @@ const Slack = time.Minute
 // last of them has a Proof.
 type Batch struct {
 	// Reset starts the set over: what the batches up to the next Proof do not
-	// have is not in it, but for revoked sessions whose time is not over. Until then
-	// the set stays as it is.
+	// have is not in it, except for revoked sessions whose time is not over. Until
+	// then the set stays as it is.
 	Reset bool
 	// Sessions were revoked, or their access tokens superseded. To name one twice is
 	// harmless.

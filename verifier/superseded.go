@@ -9,8 +9,9 @@ import (
 )
 
 // superseded holds the pairs some of whose access tokens were superseded. They are few
-// beside the revoked sessions: where there are none, reading costs one comparison. Any
-// number of goroutines may read, and one at a time write. The shards are those of [table].
+// compared with the revoked sessions: where there are none, reading costs one comparison.
+// Any number of goroutines may read, and one at a time write. The shards are those of
+// [table].
 type superseded struct {
 	pairs  atomic.Int64
 	shards [shardCount]supersededShard
@@ -28,7 +29,7 @@ type supersession struct {
 	until uint32
 }
 
-// has tells whether a pair's access token of a generation was superseded.
+// has reports whether a pair's access token of a generation was superseded.
 func (s *superseded) has(pair uuid.UUID, generation int64) bool {
 	if s.pairs.Load() == 0 {
 		return false

@@ -25,7 +25,7 @@ const (
 // published by its until; what is dropped is left out of a copy of the shard.
 // A million sessions take 27 to 40 MB.
 //
-// Superseded access tokens are beside it: hardly any session has some.
+// Superseded access tokens are alongside it: hardly any session has some.
 type table struct {
 	shards     [shardCount]shard
 	superseded superseded
@@ -46,7 +46,7 @@ type slot struct {
 	id    uuid.UUID
 }
 
-// has tells whether a session was revoked.
+// has reports whether a session was revoked.
 func (t *table) has(id uuid.UUID) bool {
 	slots := t.shards[id[15]].slots.Load()
 	if slots == nil {

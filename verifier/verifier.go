@@ -30,7 +30,7 @@ const (
 
 // Config says how a verifier works.
 type Config struct {
-	// Bound is for how long after its revocation a session's tokens may still be
+	// Bound is how long after its revocation a session's tokens may still be
 	// accepted, at worst. Normally it takes milliseconds. Zero means 1 s.
 	Bound time.Duration
 	// Strict asks the service or its database about one token that has been
@@ -99,7 +99,7 @@ type Verifier struct {
 
 // tokenVerifier checks all of an access token but its session.
 type tokenVerifier interface {
-	// verify returns a [tokens.ErrInvalid] only if the token is no good, and
+	// verify returns a [tokens.ErrInvalid] only if the token is not valid, and
 	// ErrUnavailable if that cannot be told. The claims must not be changed.
 	verify(ctx context.Context, token string) (*tokens.Claims, error)
 }

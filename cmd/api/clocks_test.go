@@ -204,7 +204,7 @@ func (s *skewed) checkExpiry(when string, pair testservice.Pair) {
 	}
 }
 
-// accepts tells whether a route that asks no database accepts a token.
+// accepts reports whether a route that asks no database accepts a token.
 func (s *skewed) accepts(token string) bool {
 	s.t.Helper()
 	status, _ := s.Send(http.MethodGet, s.Public+"/v1/me/sessions", token, nil)
@@ -229,7 +229,7 @@ func expiry(t *testing.T, token string) time.Time {
 	return time.Unix(claims.ExpiresAt, 0)
 }
 
-// checkLive wants a pair's access token to be accepted everywhere.
+// checkLive requires a pair's access token to be accepted everywhere.
 func (s *skewed) checkLive(when string, pair testservice.Pair) {
 	s.t.Helper()
 	if status := s.Current(pair.AccessToken); status != http.StatusOK {
@@ -272,8 +272,8 @@ func (s *skewed) revoke(when string, pair testservice.Pair) {
 	}
 }
 
-// checkEnded wants no token of a revoked session to be accepted by anybody: by a strict
-// check from the answer on, by the others after the bound.
+// checkEnded requires no token of a revoked session to be accepted by anybody: by a
+// strict check from the answer on, by the others after the bound.
 func (s *skewed) checkEnded(when string) {
 	s.t.Helper()
 	for _, e := range s.ended {

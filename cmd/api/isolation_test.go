@@ -33,8 +33,8 @@ func TestServeAtAnyIsolationLevel(t *testing.T) {
 	}
 }
 
-// meet has a session refreshed by several tabs at once, and then signed out beside
-// other refreshes.
+// meet has a session refreshed by several tabs at once, and then signed out
+// alongside other refreshes.
 func meet(t *testing.T, s *service, subject string) {
 	t.Helper()
 	pair := s.CreateSession(testKey, fmt.Sprintf(`{"subject":%q,"data":{}}`, subject))
@@ -65,8 +65,8 @@ func meet(t *testing.T, s *service, subject string) {
 	}
 }
 
-// The job queue's statements, which it writes itself, and those that note and follow things beside requests run at the
-// level that they are written for: nothing of it fails, and no report waits for another attempt.
+// The job queue's statements, which it writes itself, and those that note and follow things alongside requests run at
+// the level that they are written for: nothing of it fails, and no report waits for another attempt.
 func TestReportsAtAnyIsolationLevel(t *testing.T) {
 	t.Parallel()
 	const replicas, thefts = 3, 24
@@ -118,8 +118,8 @@ func TestReportsAtAnyIsolationLevel(t *testing.T) {
 	}
 }
 
-// complaints are the warnings and errors that the service has logged, but for those that tests like these bring about: that
-// a token was stolen, and that a busy machine kept the database's answer back.
+// complaints are the warnings and errors that the service has logged, except for those that tests like these bring about:
+// that a token was stolen, and that a busy machine kept the database's answer back.
 func complaints(s *service) (lines []string) {
 	for line := range strings.Lines(s.Stderr.String()) {
 		isExpected := strings.Contains(line, "stolen") || strings.Contains(line, "silent for too long")

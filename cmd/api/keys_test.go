@@ -75,7 +75,7 @@ func TestAlgorithmOfMadeKeys(t *testing.T) {
 		t.Errorf("no algorithm: %v", r)
 	}
 
-	// The service makes its first key so, too, and goes on with the one that it has.
+	// The service makes its first key so, too, and continues with the one that it has.
 	dir = place(t)
 	s := start(t, dir, env{"LATCHKEY_KEY_ALGORITHM": "RS256"})
 	_, keys := s.Send(http.MethodGet, s.Public+"/.well-known/jwks.json", "", nil)

@@ -197,7 +197,7 @@ func TestKeyAlgorithm(t *testing.T) {
 	if listed := mustLine(t, settings, "keys", "list"); !strings.Contains(listed, signer(t, pair.AccessToken)+"  EdDSA      signs") {
 		t.Errorf("listed:\n%s", listed)
 	}
-	// Where no algorithm is named, the next key is like the last, also where that has leaked.
+	// Where no algorithm is named, the next key is like the last, even where that has leaked.
 	settings["LATCHKEY_KEY_ALGORITHM"] = ""
 	for _, args := range [][]string{{"rotate", "--now"}, {"revoke", signer(t, pair.AccessToken)}} {
 		if printed := mustLine(t, settings, append([]string{"keys"}, args...)...); !strings.Contains(printed, "(EdDSA)") {

@@ -1,4 +1,4 @@
-// Command api runs the Latchkey session service and the tasks around it: migrations, clean-up, keys, and an
+// Command api runs the Latchkey session service and the tasks around it: migrations, cleanup, keys, and an
 // operator's view of the sessions. It is the only part of Latchkey that reads the environment.
 package main
 

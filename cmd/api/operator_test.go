@@ -416,7 +416,7 @@ func expire(t *testing.T, database string, n int) {
 		SELECT "id", now() - interval '60 days', now() - interval '30 days', (now() AT TIME ZONE 'UTC')::date - 30, now() - interval '60 days' FROM "made"`, n))
 }
 
-// A run that is killed loses nothing, and the next one goes on.
+// A run that is killed loses nothing, and the next one continues.
 func TestCleanupIsKilled(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)

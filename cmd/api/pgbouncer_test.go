@@ -232,7 +232,7 @@ func migratePastPgBouncer(t *testing.T, dir string, settings env) {
 	}
 }
 
-// revokePastPgBouncer wants a revocation to be noticed sooner than it is asked for.
+// revokePastPgBouncer requires a revocation to be noticed sooner than it is asked for.
 func revokePastPgBouncer(t *testing.T, s *service, revoke func()) {
 	t.Helper()
 	pair := s.CreateSession(testKey, `{"subject":"ada","data":{}}`)

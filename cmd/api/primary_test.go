@@ -13,7 +13,7 @@ import (
 
 // The address of the database leads to a standby for a while, which has not heard of
 // the last revocation. The service says that it is not ready and answers with 503,
-// and serves again once the address is right, also where a pooler has connections
+// and serves again once the address is right, even where a pooler has connections
 // to the standby left.
 func TestServeOnThePrimaryOnly(t *testing.T) {
 	t.Parallel()
@@ -80,8 +80,8 @@ func TestServeOnThePrimaryOnly(t *testing.T) {
 }
 
 // The database moves to another server, and the one before, which was told to take no
-// writes, goes on beside it, with all connections. No replica stays with it, not with one
-// of its pools.
+// writes, continues alongside it, with all connections. No replica stays with it, not with
+// one of its pools.
 func TestServeLeavesAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)

@@ -95,7 +95,8 @@ func TestServeWantsItsClients(t *testing.T) {
 		`the audience "https://mcp.example.com" \(LATCHKEY_AUDIENCE, LATCHKEY_AUDIENCES_ACCEPTED or LATCHKEY_CLIENTS_FILE\), in use since \S+Z, of 1 live session\(s\)`)
 }
 
-// Where somebody else accepts one of its audiences, its sessions go on, and the log tells of it.
+// Where somebody else accepts one of its audiences, its sessions continue, and the log tells of
+// it.
 func TestServeWithoutAClient(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t))

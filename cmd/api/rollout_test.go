@@ -100,7 +100,7 @@ func (r rollout) exchange(at *service, pair testservice.Pair) testservice.Pair {
 	return next
 }
 
-// checkSame wants a replica to answer a token with a pair that is there already.
+// checkSame requires a replica to answer a token with a pair that is there already.
 func (r rollout) checkSame(at *service, presented, want testservice.Pair) {
 	r.t.Helper()
 	if got := r.exchange(at, presented); got != want {
@@ -118,7 +118,8 @@ func (r rollout) age(pair testservice.Pair, by time.Duration) {
 	}
 }
 
-// check wants the pair to say what it should, and both replicas to accept it and to say the same of it.
+// check requires the pair to say what it should, and both replicas to accept it and to say the same of
+// it.
 func (r rollout) check(pair testservice.Pair, made *service) {
 	r.t.Helper()
 	want, defaults := r.says, said{access: 300, refresh: 30 * 24 * 3600}

@@ -188,7 +188,7 @@ func TestNoIdleTimeout(t *testing.T) {
 	}
 }
 
-// wantLifetimes wants tokens that expire in so many seconds, of which two may have passed.
+// wantLifetimes requires tokens that expire in so many seconds, of which two may have passed.
 func wantLifetimes(t *testing.T, code int, answer string, access, refresh int) {
 	t.Helper()
 	var got struct {
@@ -302,7 +302,8 @@ func lockSessions(t *testing.T, database string) (unlock func()) {
 	}
 }
 
-// awaitBlocked waits until a statement that has the text somewhere waits for a lock: what runs beside requests may, too.
+// awaitBlocked waits until a statement that has the text somewhere waits for a lock: what runs alongside requests may,
+// too.
 func awaitBlocked(t *testing.T, database, application, text string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), database)

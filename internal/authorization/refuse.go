@@ -16,7 +16,7 @@ const statusClientClosedRequest = 499
 // Refuse answers a request that is not served because of an error. Where that is about
 // the request's token it is 401, with the challenge of RFC 6750 §3, or of RFC 9470 §3
 // where the user must authenticate again; isInvalid says that it is one by which the
-// token is no good. Any other error is answered with the given status, of which 503
+// token is not valid. Any other error is answered with the given status, of which 503
 // becomes 499 where the client has hung up.
 func Refuse(w http.ResponseWriter, r *http.Request, err error, isInvalid bool, status int) {
 	h := w.Header()

@@ -41,10 +41,10 @@ func New(pool isolation.Pool, signingKey tokens.Secret, issuer tokens.Config, ru
 	return &Adapter{pool: pool, verifier: verifier, issuer: issuer, rules: rules}, nil
 }
 
-// Takes tells whether a token looks like one that Compas issued.
+// Takes reports whether a token looks like one that Compas issued.
 func (a *Adapter) Takes(token string) bool { return tokens.LooksLikeCompas(token) }
 
-// Verify returns what a token of the wanted type says, which does not name its
+// Verify returns what a token of the expected type says, which does not name its
 // session. It asks no database, and so leaves open whether the token has expired.
 func (a *Adapter) Verify(token string, want tokens.Type) (tokens.Claims, error) {
 	claims, err := a.VerifyIssued(token)
@@ -65,7 +65,7 @@ func (a *Adapter) VerifyAny(token string) (tokens.Claims, error) {
 	return claimsOf(a.verifier.VerifyAny(token))
 }
 
-// hasExpired tells whether a token's own time is over; some never expire.
+// hasExpired reports whether a token's own time is over; some never expire.
 func hasExpired(c tokens.Claims, now time.Time) bool {
 	return !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt)
 }
@@ -121,7 +121,7 @@ var successors = uuid.MustParse("5b0d4a35-5b38-4b5c-9d6d-6a0f3c3a1d0e")
 
 // successor is the id of the pair for which a refresh token of Compas is exchanged.
 // It follows from the token's own, so that a token that comes back is known for as
-// long as the pair lives, also when its row has been cleaned up.
+// long as the pair lives, even when its row has been cleaned up.
 func successor(refreshRow uuid.UUID) uuid.UUID { return uuid.NewSHA1(successors, refreshRow[:]) }
 
 // The row may have been cleaned up. Its token is then as old as the session at most.

@@ -55,7 +55,7 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// StoreConfig is the configuration of the store of operators' sessions beside that of the
+// StoreConfig is the configuration of the store of operators' sessions in addition to that of the
 // service. Their tokens have an issuer of their own, so that neither passes for the
 // other.
 func StoreConfig(service sessionstore.Config) sessionstore.Config {

@@ -38,7 +38,7 @@ func (c *Console) endSession(w http.ResponseWriter, r *http.Request, o operator)
 }
 
 // endSubject ends the sessions of a subject, except one to keep. With hundreds of thousands
-// that takes longer than a request may: those that have ended have, and another one goes on.
+// that takes longer than a request may: those that have ended have, and another one continues.
 func (c *Console) endSubject(w http.ResponseWriter, r *http.Request, o operator) error {
 	keep := uuid.Nil
 	if text := r.PostFormValue("keep"); text != "" {

@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// LinkLifetime is for how long a link is good.
+// LinkLifetime is how long a link is good.
 const LinkLifetime = 2 * time.Minute
 
 const makeLinkQuery = `

@@ -12,7 +12,7 @@ const (
 	// countedAtOnce is up to about how many sessions a page counts itself: more take
 	// longer than somebody should wait, and than a page should cost.
 	countedAtOnce = 50_000
-	// countedAgain is for how long a count is good, and countedFor for how long it is better than
+	// countedAgain is how long a count is good, and countedFor for how long it is better than
 	// an estimate.
 	countedAgain = time.Minute
 	countedFor   = 10 * time.Minute
@@ -39,7 +39,8 @@ type activity struct {
 	IsCounting bool
 }
 
-// counter counts beside the pages where there are many sessions, and only while somebody looks.
+// counter counts alongside the pages where there are many sessions, and only while somebody
+// looks.
 type counter struct {
 	mu   sync.Mutex
 	last live
@@ -90,7 +91,7 @@ func (c *Console) countActivity(ctx context.Context) (a activity, err error) {
 	return last, nil
 }
 
-// want has it counted again where the last count is no longer good, and tells whether it is too
+// want has it counted again where the last count is no longer good, and reports whether it is too
 // old to be shown.
 func (c *Console) want(last time.Time) (isTooOld bool) {
 	age := c.now().Sub(last)

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// A session that nobody has ended is live, also where no key is left that its tokens verify with:
+// A session that nobody has ended is live, even where no key is left that its tokens verify with:
 // whoever asks why its user was signed out has to see that.
 
 // keysSince is when the oldest of today's signing keys was made; zero if unknown.
@@ -34,7 +34,7 @@ func (c *Console) keysSince(ctx context.Context) (oldest time.Time) {
 	return oldest
 }
 
-// lacksKey tells whether the session's tokens are older than all of today's keys.
+// lacksKey reports whether the session's tokens are older than all of today's keys.
 func (l layout) lacksKey(s sessionstore.Session) bool {
 	last := s.CreatedAt
 	if s.RefreshedAt.After(last) {

@@ -27,7 +27,7 @@ type signedIn struct {
 // operator is who asks.
 type operator struct {
 	Name string
-	// ReadsData tells whether they may see session data.
+	// ReadsData reports whether they may see session data.
 	ReadsData bool
 }
 

@@ -98,7 +98,7 @@ func TestBelowAnotherPath(t *testing.T) {
 }
 
 // Characters that turn the direction of text around are shown, and change nothing: neither
-// the address beside a label nor which subject a link or a form is about.
+// the address alongside a label nor which subject a link or a form is about.
 func TestTextIsNotTurnedAround(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

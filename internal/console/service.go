@@ -28,7 +28,7 @@ type Service struct {
 	KeyRotation time.Duration
 	// OtherKeys says that tokens of other keys are accepted, too, such as those of Compas.
 	OtherKeys bool
-	// LastCleanup is when clean-up last came to its end, and CleanupInterval how often it runs.
+	// LastCleanup is when cleanup last came to its end, and CleanupInterval how often it runs.
 	LastCleanup     func(context.Context) (time.Time, error)
 	CleanupInterval time.Duration
 	// Replicas lists those that run, this one too.

@@ -285,7 +285,7 @@ func TestHeaders(t *testing.T) {
 	b.want(200, "color-scheme")
 }
 
-// An outage is one line in the log for each request, also where it is the operator's own session
+// An outage is one line in the log for each request, even where it is the operator's own session
 // that cannot be loaded.
 func TestOutageIsOneLine(t *testing.T) {
 	t.Parallel()

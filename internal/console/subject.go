@@ -16,7 +16,7 @@ type subjectPage struct {
 	// Devices are those of the live ones.
 	Devices []string
 	Live    int
-	// IsWhole tells whether these are all.
+	// IsWhole reports whether these are all.
 	IsWhole      bool
 	First, Older string
 	Axis         axis

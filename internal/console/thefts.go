@@ -32,7 +32,7 @@ type theftPage struct {
 
 	// IsKnown is false for a theft that an earlier release noticed.
 	IsKnown bool
-	// Holder is who had the newest tokens, beside PresentedBy.
+	// Holder is who had the newest tokens, alongside PresentedBy.
 	Holder  sessionstore.Client
 	Verdict verdict
 	Moments []moment
@@ -55,7 +55,7 @@ func (c *Console) theft(w http.ResponseWriter, r *http.Request, _ operator) erro
 	return c.render(w, r, http.StatusOK, "theft", "Theft", page)
 }
 
-// verdict is what the two parties look like, beside each other.
+// verdict is what the two parties look like, alongside each other.
 type verdict struct{ Title, Text string }
 
 func compare(a, b sessionstore.Client) verdict {
@@ -77,7 +77,7 @@ func compare(a, b sessionstore.Client) verdict {
 	}
 }
 
-// sameNetwork tells whether two addresses are of one /24, or one /48.
+// sameNetwork reports whether two addresses are of one /24, or one /48.
 func sameNetwork(a, b string) bool {
 	first, errFirst := netip.ParseAddr(a)
 	second, errSecond := netip.ParseAddr(b)

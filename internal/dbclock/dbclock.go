@@ -40,7 +40,7 @@ type Reading struct {
 	Now time.Time
 	// Uncertainty is how far Now may be off, either way.
 	Uncertainty time.Duration
-	// Age is for how long the database has told nothing.
+	// Age is how long the database has told nothing.
 	Age time.Duration
 }
 

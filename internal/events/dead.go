@@ -43,7 +43,7 @@ FROM "sessionStoreDelivery"
 WHERE "deadAt" IS NOT NULL AND ($1 = '' OR "endpoint" = $1) AND ($2 = 0 OR "id" < $2::bigint) AND ` + primary.Only + `
 ORDER BY "id" DESC LIMIT $3`
 
-	// resendQuery does a part, so that no transaction is long: each goes on below the last
+	// resendQuery does a part, so that no transaction is long: each continues below the last
 	// one's lowest id. A delivery is kept for as long as if it had just been made.
 	resendQuery = `
 UPDATE "sessionStoreDelivery" SET "deadAt" = NULL, "attempts" = 0, "dueAt" = now(), "madeAt" = now()

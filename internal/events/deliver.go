@@ -139,7 +139,7 @@ func (r *Runner) claim(ctx context.Context, endpoint string, most int) (taken []
 	return taken, nil
 }
 
-// attempt delivers once, and notes what became of it also where ctx has ended meanwhile.
+// attempt delivers once, and notes what became of it even where ctx has ended meanwhile.
 func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 	err := e.send(ctx, d)
 	last := d.attempts >= webhook.MostAttempts
@@ -173,9 +173,9 @@ func jitter(d time.Duration) time.Duration {
 const (
 	tidyInterval = 10 * time.Minute
 	tidyBatch    = 10_000
-	// keepDead is for how long a delivery is kept that nobody takes.
+	// keepDead is how long a delivery is kept that nobody takes.
 	keepDead = 14 * 24 * time.Hour
-	// abandonAfter is for how long a delivery may be due to an endpoint that is not
+	// abandonAfter is how long a delivery may be due to an endpoint that is not
 	// there: while replicas are replaced by others with another file it may be.
 	abandonAfter = time.Hour
 	// farOff is further off than any delivery is put.

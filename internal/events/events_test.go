@@ -245,7 +245,7 @@ func TestHangingEndpoint(t *testing.T) {
 }
 
 // Whatever fails when the database cannot be used: that events wait is said once, and once that
-// they go on.
+// they continue.
 func TestFailuresAreSaidOnce(t *testing.T) {
 	t.Parallel()
 	k, log := setup(t), &said{}

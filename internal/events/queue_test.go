@@ -131,7 +131,7 @@ func TestEndpointThatIsGone(t *testing.T) {
 }
 
 // What was put off by a clock of the database that was a day ahead is delivered once that is right,
-// and what waits for its next attempt goes on waiting.
+// and what waits for its next attempt continues waiting.
 func TestClockThatWasAhead(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)

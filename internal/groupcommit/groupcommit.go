@@ -1,6 +1,6 @@
 // Package groupcommit lets calls that come at once share statements: the work of a
-// statement beside its rows (the message, the snapshot, the commit) is most of what
-// it costs a database. It knows none.
+// statement alongside its rows (the message, the snapshot, the commit) is most of
+// what it costs a database. It knows none.
 package groupcommit
 
 import (
@@ -101,7 +101,7 @@ func (q *Queue[T]) enter(c *Call[T]) ([]*Call[T], error) {
 	}
 }
 
-// begin tells whether the call may have a statement at once. Otherwise it waits.
+// begin reports whether the call may have a statement at once. Otherwise it waits.
 func (q *Queue[T]) begin(c *Call[T]) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -114,7 +114,7 @@ func (q *Queue[T]) begin(c *Call[T]) bool {
 	return false
 }
 
-// leave tells whether the call still waited, and now does not.
+// leave reports whether the call still waited, and now does not.
 func (q *Queue[T]) leave(c *Call[T]) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -126,7 +126,7 @@ func (q *Queue[T]) leave(c *Call[T]) bool {
 	return true
 }
 
-// isFree tells whether a statement may be sent.
+// isFree reports whether a statement may be sent.
 func (q *Queue[T]) isFree() bool { return !q.isKept && q.held == 0 && q.statements < q.most }
 
 func (q *Queue[T]) take() {
@@ -182,8 +182,8 @@ func (q *Queue[T]) learn(all []*Call[T]) {
 	q.pace.learn(len(all), worked)
 }
 
-// run runs the calls' statement, and tells their callers, but for the first, who has
-// called it. Whatever happens, a panic too, nobody is left waiting.
+// run runs the calls' statement, and tells their callers, except for the first, who
+// has called it. Whatever happens, a panic too, nobody is left waiting.
 func (q *Queue[T]) run(all []*Call[T]) {
 	place := time.AfterFunc(q.patience(len(all)), q.passesOn)
 	defer func() {

@@ -22,8 +22,8 @@ type pace struct {
 }
 
 const (
-	// toldCalls is how many calls' worth of work a statement tells beside its calls: the
-	// snapshot, the plan's start, its first pages.
+	// toldCalls is how many calls' worth of work a statement tells alongside its calls:
+	// the snapshot, the plan's start, its first pages.
 	toldCalls = 16
 	// ownCalls is how many calls' worth a statement costs by itself in all. What it cannot
 	// tell is the larger part: the messages, what comes before its transaction has a time
@@ -38,7 +38,7 @@ const (
 	memory = 8
 )
 
-// patience is for how long a statement of so many calls keeps the next from being sent.
+// patience is how long a statement of so many calls keeps the next from being sent.
 func (p *pace) patience(calls int) time.Duration {
 	switch {
 	case p.fixed > 0:

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// times are what a statement takes beside work: the way there and back, and its commit.
+// times are what a statement takes alongside work: the way there and back, and its commit.
 type times struct{ way, delay, flush time.Duration }
 
 // server is a model of PostgreSQL and of the way there. Its two processors take turns in

@@ -81,7 +81,7 @@ func (r *row) Scan(dest ...any) error {
 	})
 }
 
-// lostRace tells whether PostgreSQL refused a statement for its level alone:
+// lostRace reports whether PostgreSQL refused a statement for its level alone:
 // serialization_failure.
 func lostRace(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)

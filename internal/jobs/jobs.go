@@ -1,8 +1,9 @@
-// Package jobs runs what the service does beside answering requests, on a queue in the same PostgreSQL.
+// Package jobs runs what the service does alongside answering requests, on a queue in the same
+// PostgreSQL.
 //
 // It promises that a job is done by one replica at a time, that it outlives the replica that had begun it, and that
 // the queue costs requests nothing: it has connections of its own, and creating or refreshing a session sends it no
-// notification. A database that goes away delays jobs; they go on when it is back.
+// notification. A database that goes away delays jobs; they continue when it is back.
 package jobs
 
 import (

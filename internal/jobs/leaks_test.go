@@ -234,7 +234,7 @@ func TestDeliveryIsTriedAgain(t *testing.T) {
 }
 
 // A webhook that asks for a pause is sent nothing meanwhile, neither what it refused nor another report, by no replica. The
-// pause is not taken for a wrong clock's, and a wrong clock's is found beside it.
+// pause is not taken for a wrong clock's, and a wrong clock's is found alongside it.
 func TestWebhookAsksForAPause(t *testing.T) {
 	t.Parallel()
 	k := setupLeaks(t)
@@ -306,7 +306,7 @@ func TestReportDoesNotWaitForAClock(t *testing.T) {
 }
 
 // The report is in the queue if, and only if, the transaction commits; any
-// replica delivers it, also one that starts later.
+// replica delivers it, including one that starts later.
 func TestReportSharesTheTransaction(t *testing.T) {
 	t.Parallel()
 	k := setupLeaks(t)
@@ -375,7 +375,7 @@ func TestUndeliverableReportIsKept(t *testing.T) {
 	k.await("the error in the log", func() bool { return strings.Contains(k.log.String(), `"level":"ERROR","msg":"a job failed"`) })
 }
 
-// Attempts go on for about a day, at growing intervals.
+// Attempts continue for about a day, at growing intervals.
 func TestAttemptsLastADay(t *testing.T) {
 	t.Parallel()
 	var total time.Duration
@@ -512,6 +512,6 @@ func TestWebhookThatHangsDelaysNoLog(t *testing.T) {
 	}
 }
 
-// slowestLog is when a report is in the log beside eight busy loops: idle it is within a second. One that waited for the
-// webhook, or for a poll of the other queues, would come after 10 s.
+// slowestLog is when a report is in the log alongside eight busy loops: idle it is within a second. One that waited for
+// the webhook, or for a poll of the other queues, would come after 10 s.
 const slowestLog = 5 * time.Second

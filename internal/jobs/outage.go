@@ -16,7 +16,7 @@ const (
 	reachTimeout = 5 * time.Second
 	// reachPause is between two attempts.
 	reachPause = time.Second
-	// settleTime is for how long after an outage the queue may still find out about it.
+	// settleTime is how long after an outage the queue may still find out about it.
 	settleTime = 10 * time.Second
 )
 
@@ -37,7 +37,7 @@ func newOutage(log *slog.Logger, pool *pgxpool.Pool) *outage {
 	return &outage{log: log, pool: pool, began: make(chan error, 1)}
 }
 
-// explains tells whether what went wrong just now did because the database is away, for which it asks it.
+// explains reports whether what went wrong just now did because the database is away, for which it asks it.
 func (o *outage) explains(ctx context.Context) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -21,7 +21,7 @@ const (
 type Source struct {
 	// LiveSessions estimates how many sessions are live.
 	LiveSessions func(context.Context) (int64, error)
-	// LastCleanup is when clean-up last came to its end, on any replica; zero for never.
+	// LastCleanup is when cleanup last came to its end, on any replica; zero for never.
 	LastCleanup func(context.Context) (time.Time, error)
 	// OldestEnded is when the first of the stored sessions ended; zero for none.
 	OldestEnded func(context.Context) (time.Time, error)

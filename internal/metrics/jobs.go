@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cleanup"
 )
 
-// cleanups counts what clean-up removed, in the replica that did it.
+// cleanups counts what cleanup removed, in the replica that did it.
 type cleanups struct {
 	removed          map[string]prometheus.Counter
 	batches          prometheus.Counter
@@ -36,7 +36,7 @@ func newCleanups(registry prometheus.Registerer) *cleanups {
 	return c
 }
 
-// Cleaned counts a run of clean-up, or a leg of one, which failed if err is one.
+// Cleaned counts a run of cleanup, or a leg of one, which failed if err is one.
 func (m *Metrics) Cleaned(s cleanup.Summary, err error) {
 	c := m.cleanup
 	c.removed["expired"].Add(float64(s.Expired))

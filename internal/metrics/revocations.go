@@ -13,7 +13,7 @@ type Revocations interface {
 	Len() int
 }
 
-// Revocations watches how well revocations are followed, and beside that the
+// Revocations watches how well revocations are followed, and in addition the
 // bound which is promised.
 func (m *Metrics) Revocations(r Revocations, bound time.Duration) {
 	m.registry.MustRegister(

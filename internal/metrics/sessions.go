@@ -11,7 +11,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// refusals say in a word why a refresh gave no pair, beside the store's own outcomes. The first that fits counts.
+// refusals say in a word why a refresh gave no pair, alongside the store's own outcomes. The first that fits
+// counts.
 var refusals = []struct {
 	err     error
 	outcome string

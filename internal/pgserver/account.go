@@ -97,7 +97,7 @@ func (a account) own(path string) error {
 	return nil
 }
 
-// canEnter tells whether the account can use what lies in dir. The kernel is asked, as mode bits are not all that
+// canEnter reports whether the account can use what lies in dir. The kernel is asked, as mode bits are not all that
 // decides: a process of the account is started there.
 func (a account) canEnter(ctx context.Context, dir string) error {
 	if a.credential == nil {

@@ -135,7 +135,7 @@ func readPassword(data string) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// lastLines returns what a program said last, as an error message goes on.
+// lastLines returns what a program said last, as an error message continues.
 func lastLines(output string) string {
 	const most = 8
 	lines := strings.Split(strings.TrimSpace(output), "\n")

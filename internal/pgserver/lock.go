@@ -68,7 +68,7 @@ func refusal(dir string, file *os.File, err error) error {
 	return fmt.Errorf("%s: %w by another process", dir, ErrRunning)
 }
 
-// owned tells whether any process, this one included, owns dir.
+// owned reports whether any process, this one included, owns dir.
 func owned(dir string) (bool, error) {
 	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {

@@ -8,10 +8,10 @@
 //   - whatever ended the last owner or its server (Ctrl-C, SIGKILL, a power cut, an interrupted first start), the next
 //     [Start] finds the data and runs;
 //   - the server listens on a Unix socket alone, in a folder that only its own user can enter, and lets nobody in
-//     without the password that lies beside its data, in a file that only that user can read;
+//     without the password that lies next to its data, in a file that only that user can read;
 //   - nobody who takes the server's place gets the password, or is taken for the server;
 //   - no variable of libpq's (PGSERVICE, PGOPTIONS) has a say: [Start] and [Attach] take them out of the environment;
-//   - the server ends with its owner, also when that one is killed.
+//   - the server ends with its owner, even when that one is killed.
 //
 // PostgreSQL refuses to run as root. Started by root, it runs as the machine's `postgres` user, or else as `nobody`.
 package pgserver

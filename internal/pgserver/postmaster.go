@@ -118,7 +118,7 @@ func reassign(data string, stale int) error {
 	return nil
 }
 
-// serves tells whether the process is a PostgreSQL server on that data folder.
+// serves reports whether the process is a PostgreSQL server on that data folder.
 func serves(ctx context.Context, pid int, data string) bool {
 	if cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil {
 		return cwd == data // a server works in its data folder, and nobody else does

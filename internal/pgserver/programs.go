@@ -74,7 +74,7 @@ func (s search) run(ctx context.Context, a account) []Programs {
 	var bins []string
 	if s.path != "" {
 		if program, err := exec.LookPath(s.path); err == nil {
-			// A link to the program alone does not lead to the others that lie beside it.
+			// A link to the program alone does not lead to the others that lie next to it.
 			if program, err = filepath.EvalSymlinks(program); err == nil {
 				bins = append(bins, filepath.Dir(program))
 			}

@@ -68,8 +68,8 @@ func (s *Server) Kill(ctx context.Context) error {
 		return nil
 	}
 
-	// Processes that serve a client outlive the one that started them, for a moment, and would go on answering. Stopped,
-	// that one starts no more of them.
+	// Processes that serve a client outlive the one that started them, for a moment, and would continue answering.
+	// Stopped, that one starts no more of them.
 	pid := s.process.cmd.Process.Pid
 	_ = s.process.cmd.Process.Signal(syscall.SIGSTOP) // an error means that it has just ended
 	all, err := processes(ctx)
@@ -99,7 +99,7 @@ func (s *Server) Kill(ctx context.Context) error {
 	}
 }
 
-// signal sends a signal to a process that still runs, and tells whether it has ended soon after.
+// signal sends a signal to a process that still runs, and reports whether it has ended soon after.
 func (p *process) signal(signal syscall.Signal) bool {
 	if p.ended() {
 		return true

@@ -57,5 +57,5 @@ func OrZero[T any](p *T) T {
 	return *p
 }
 
-// IsNoRows tells whether a statement had no row to give.
+// IsNoRows reports whether a statement had no row to give.
 func IsNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Beside opens a connection beside a pool, which requests may have used up, as the pool
+// Beside opens a connection outside a pool, which requests may have used up, as the pool
 // does it: with the password that is right now, for one. Connecting takes as long as the
 // pool allows, and at most the time-out.
 func Beside(ctx context.Context, pool *pgxpool.Pool, timeout time.Duration) (*pgx.Conn, error) {

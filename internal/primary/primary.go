@@ -15,7 +15,7 @@ import (
 )
 
 // Only is a condition for statements that read: on the primary it is true and costs
-// next to nothing, and on a standby the statement fails, also where it has no rows to
+// next to nothing, and on a standby the statement fails, even where it has no rows to
 // give. The second function, which fails there, is only called there.
 const Only = `(SELECT CASE WHEN pg_is_in_recovery() THEN pg_current_xact_id() END) IS NULL`
 
@@ -49,7 +49,7 @@ const isReadOnly = `current_setting('default_transaction_read_only')::boolean`
 const leaveQuery = `SELECT pg_terminate_backend(pg_backend_pid()) WHERE pg_is_in_recovery() OR ` + isReadOnly
 
 // ReadOnlyQuery asks whether a server takes no writes. A connection that never writes has to:
-// nothing else tells it that another server has taken over, where the one before goes on.
+// nothing else tells it that another server has taken over, where the one before continues.
 const ReadOnlyQuery = `SELECT pg_is_in_recovery() OR ` + isReadOnly
 
 // CheckWrites reads the answer to [ReadOnlyQuery]: it is [ErrReadOnly], or nil.
@@ -68,7 +68,7 @@ func CheckWrites(row pgx.Row) error {
 // primary may do, and a primary a write where default_transaction_read_only is on.
 const readOnlyTransaction = "25006"
 
-// Refused tells whether an error says that the server is not one that takes writes.
+// Refused reports whether an error says that the server is not one that takes writes.
 func Refused(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && answer.Code == readOnlyTransaction || errors.Is(err, ErrReadOnly)

@@ -74,7 +74,7 @@ type Config struct {
 	Used []Mark
 	// Known are further marks that it accepts.
 	Known []Mark
-	// AcceptsAudience tells whether it accepts tokens for further audiences, which may be
+	// AcceptsAudience reports whether it accepts tokens for further audiences, which may be
 	// several, in the form of the rows. Nil for no.
 	AcceptsAudience func(form string) bool
 	// Clients are the ids of its clients: no refresh changes for whom the tokens of others
@@ -88,7 +88,7 @@ type Config struct {
 	Patience time.Duration
 }
 
-// recognises tells whether tokens with the mark are recognised.
+// recognises reports whether tokens with the mark are recognised.
 func (cfg Config) recognises(m Mark) bool {
 	return slices.Contains(cfg.Used, m) || slices.Contains(cfg.Known, m) || m.Kind == Audience && cfg.AcceptsAudience != nil && cfg.AcceptsAudience(m.Value)
 }
@@ -123,8 +123,8 @@ SELECT count(*) FROM (
 const countAllQuery = `
 SELECT count(*) FROM (SELECT FROM "sessionStoreToken" WHERE "refreshToken" IS NULL AND ` + live + ` AND "createdAt" >= $1 LIMIT $2) s`
 
-// Lacks returns the noted marks that the configuration does not have, also those that no
-// live session has any more. Sessions are only looked at for marks that it lacks.
+// Lacks returns the noted marks that the configuration does not have, including those that
+// no live session has any more. Sessions are only looked at for marks that it lacks.
 func Lacks(ctx context.Context, pool *pgxpool.Pool, cfg Config) ([]Missing, error) {
 	noted, err := missing(ctx, pool, notedQuery)
 	if err != nil {
@@ -252,7 +252,7 @@ func columns(marks []Mark) (kinds, values []string) {
 const isDroppedQuery = `
 SELECT EXISTS (SELECT FROM "sessionStoreRecognised" WHERE "kind" = 'dropped data key' AND "value" = $1)`
 
-// IsDropped tells whether somebody decided to do without a key of session data.
+// IsDropped reports whether somebody decided to do without a key of session data.
 func IsDropped(ctx context.Context, pool *pgxpool.Pool, dataKey string) (dropped bool, err error) {
 	err = (isolation.Pool{Pool: pool}).QueryRow(ctx, isDroppedQuery, dataKey).Scan(&dropped)
 	return dropped, err

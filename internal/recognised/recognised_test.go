@@ -78,7 +78,7 @@ func TestLacks(t *testing.T) {
 	want("it was chosen to do without", after)
 }
 
-// Sessions that cannot be counted in time may be there: that is told, and it is no error.
+// Sessions that cannot be counted in time may be there: that is told, and it is not an error.
 func TestUncounted(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)

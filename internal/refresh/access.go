@@ -6,7 +6,7 @@ import "time"
 // raises the newest one's. So none that was issued is the one before it.
 const SupersededBy = 2
 
-// AcceptsAccess tells whether a strict check accepts an access token of the given
+// AcceptsAccess reports whether a strict check accepts an access token of the given
 // generation while its session lives: the pair's newest, and for a grace after its
 // successor was issued the one before, which requests under way still bear: see also
 // [SupersededBy].

@@ -3,8 +3,8 @@
 // [Decide], writes what it says, commits, and only then answers.
 //
 // docs/refresh.md explains the rules. They are read in the order outcome.go,
-// pair.go, decide.go; the model check beside them tries everything that clients,
-// network, thief, failover and clock can do.
+// pair.go, decide.go; the model check alongside them tries everything that
+// clients, network, thief, failover and clock can do.
 package refresh
 
 import (

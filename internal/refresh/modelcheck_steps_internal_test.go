@@ -19,14 +19,14 @@ type scenario struct {
 	failover bool
 	// revocation lets the session be revoked at any moment.
 	revocation bool
-	// supersedes is by how much the access generation is raised by whoever supersedes
+	// supersedes is how much the access generation is raised by whoever supersedes
 	// access tokens, at any moment and however often; zero for nobody.
 	supersedes int8
 	// thief lets somebody copy the store at any moment.
 	thief bool
 
 	// turns are taken by victim and thief in place of the network: each
-	// refreshes, gets its answer, and goes on with its access token. Nobody has
+	// refreshes, gets its answer, and continues with its access token. Nobody has
 	// more than two in a row.
 	turns       bool
 	spacing     int8 // ticks between two turns, or more
@@ -227,7 +227,7 @@ func (s scenario) useOnTick(w *world) effect {
 	return effect{}
 }
 
-// turn refreshes for one of the two, who then goes on with his access token.
+// turn refreshes for one of the two, who then continues with his access token.
 func (s scenario) turn(w *world, holder *token, answered, recorded bool) effect {
 	before := w.db.refresh
 	pair, e := s.present(w, holder.refresh)
@@ -248,7 +248,7 @@ func (s scenario) turn(w *world, holder *token, answered, recorded bool) effect 
 	return e
 }
 
-// getAccepts tells whether Get accepts an access token.
+// getAccepts reports whether Get accepts an access token.
 func (s scenario) getAccepts(w world, t token) bool {
 	// A generation above the row's was lost in a failover: such a token may be good for long.
 	// How long the one before the row's is good is not modelled: any time.

@@ -12,7 +12,7 @@ import (
 // rule broken, and the model check must find the harm that the rule prevents.
 
 // withPeriods is decide with another fresh period and another time, after the
-// previous pair was issued, from which on uses count; both in ticks.
+// previous pair was issued, from when on uses count; both in ticks.
 func withPeriods(fresh, settle int8) decider {
 	return func(p Pair, t Presented, now time.Time, r Rules) Decision {
 		d := decide(p, t, now, r)

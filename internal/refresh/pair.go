@@ -124,7 +124,7 @@ func (p Pair) HasRefreshToken() bool {
 // other still hands out.
 func (p Pair) grace(r Rules) time.Duration { return cmp.Or(p.Grace, r.Grace) }
 
-// usesCount tells whether the pair's use proves that its client holds it, and
+// usesCount reports whether the pair's use proves that its client holds it, and
 // that no answer under way will replace it by the pair before.
 func (p Pair) usesCount(now time.Time) bool { return !now.Before(p.SettledAt) }
 

@@ -37,7 +37,8 @@ SELECT LEAST($1, now() + make_interval(secs => $2)) WHERE $1 > now() + make_inte
 ON CONFLICT ("one") DO UPDATE SET "tokensMade" = EXCLUDED."tokensMade" WHERE EXCLUDED."tokensMade" > c."tokensMade"`
 
 // revokeAnew notes how far the clock has gone back, and ends again what the database has
-// forgotten to have ended, each time that it is doubted. It goes on beside the reading, which must not wait for it.
+// forgotten to have ended, each time that it is doubted. It continues alongside the reading, which must not wait for
+// it.
 func (r *Source) revokeAnew(ctx context.Context, doubted <-chan struct{}) {
 	failing := false
 	for ctx.Err() == nil {

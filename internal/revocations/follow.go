@@ -23,7 +23,7 @@ const (
 	// revocationBatch is after how many sessions the set is told of them.
 	revocationBatch = 4096
 	// loadPatience is how long it may take until the database begins to tell all
-	// revocations, or goes on with it. For what is new it is half the bound, and up
+	// revocations, or continues with it. For what is new it is half the bound, and up
 	// to maxPatience times more after it was not enough.
 	loadPatience = time.Minute
 	maxPatience  = 16
@@ -80,7 +80,7 @@ type follower struct {
 	at   state     // the set's, without an epoch before everything was read
 	// doubted is told when the database may have forgotten what ended.
 	doubted chan<- struct{}
-	// factor is by how much the patience is prolonged.
+	// factor is how much the patience is prolonged.
 	factor time.Duration
 }
 

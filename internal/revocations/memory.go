@@ -49,7 +49,7 @@ func (m *memory) add(e Ended) {
 }
 
 // see notes a state of the database, asked for at a moment of this process's clock, and
-// tells whether it may have forgotten what was seen before. Then the database before may have
+// reports whether it may have forgotten what was seen before. Then the database before may have
 // gone on until now.
 func (m *memory) see(now state, asked time.Time) bool {
 	m.mu.Lock()

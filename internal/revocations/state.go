@@ -34,7 +34,7 @@ func parseState(text string) (state, bool) {
 	return state{epoch: epoch, snapshot: snapshot}, isSnapshot(snapshot)
 }
 
-// isSnapshot tells whether PostgreSQL takes a text of the right form for a pg_snapshot.
+// isSnapshot reports whether PostgreSQL takes a text of the right form for a pg_snapshot.
 // What it would refuse is its caller's fault, and not the database's.
 func isSnapshot(text string) bool {
 	xmin, rest, _ := strings.Cut(text, ":")
@@ -59,7 +59,7 @@ func isSnapshot(text string) bool {
 
 func (s state) String() string { return version + s.epoch + ":" + s.snapshot }
 
-// follows tells whether a state came after another one, so that what is new in
+// follows reports whether a state came after another one, so that what is new in
 // it can be told by their snapshots.
 func (s state) follows(earlier state) bool {
 	// A copy of the data of a server that was shut down has the same epoch, but it

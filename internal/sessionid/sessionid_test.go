@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 )
 
-// An id tells its shard, and is a UUID of the version and the variant that RFC 9562 wants.
+// An id tells its shard, and is a UUID of the version and the variant that RFC 9562 requires.
 func TestIDsTellTheirShard(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

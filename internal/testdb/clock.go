@@ -97,7 +97,8 @@ func fakeTimeLibrary(tb testing.TB) string {
 	return libraries[0]
 }
 
-// environment is that of a server which goes by the clock. Each look at it reads the file; timers go on as they do.
+// environment is that of a server which goes by the clock. Each look at it reads the file; timers continue as they
+// do.
 func (c *Clock) environment() []string {
 	if c == nil {
 		return nil

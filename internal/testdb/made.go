@@ -15,7 +15,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
-// madePrefix begins the name of the link to the data that a test binary made, beside the folder that it is in.
+// madePrefix begins the name of the link to the data that a test binary made, alongside the folder that it is
+// in.
 const madePrefix = "latchkey-made-"
 
 // made is the data of a server that was stopped, with the schema in it. All servers of the test binary begin with a copy,
@@ -50,7 +51,7 @@ func madeData(ctx context.Context, programs pgserver.Programs) (string, error) {
 	return data, nil
 }
 
-// copyMade copies what the link names, and tells whether all of it was there. Whoever removes it removes the link first.
+// copyMade copies what the link names, and reports whether all of it was there. Whoever removes it removes the link first.
 func copyMade(ctx context.Context, link, data string) bool {
 	info, err := os.Lstat(link)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // Plans fails the test unless each statement finds the rows of sessions by key, by session or
-// by subject, also in tables that were never analyzed, and in those of which PostgreSQL has
+// by subject, even in tables that were never analyzed, and in those of which PostgreSQL has
 // statistics from when they were nearly empty. Pages that are a tenth full make it plan for ten
 // times as many rows. Nor must it expect so much work of one that it compiles it, which takes
 // far longer than running it, unless its name begins with one of the prefixes: those are sent

@@ -84,7 +84,7 @@ func (r *Replicated) CatchUp() {
 	r.await("the standby to catch up", `SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)`, committed)
 }
 
-// Freeze ends the replication: when it has returned, the standby receives nothing more. The primary goes on.
+// Freeze ends the replication: when it has returned, the standby receives nothing more. The primary continues.
 func (r *Replicated) Freeze() {
 	r.tb.Helper()
 

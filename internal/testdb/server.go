@@ -168,7 +168,7 @@ func baseSettings() map[string]string {
 		"fsync":            "off", // the machine may not crash, the server may
 		"full_page_writes": "off",
 		"max_connections":  "300",
-		// Shared memory lies beside the data, and goes with it: what a killed server leaves elsewhere nobody removes.
+		// Shared memory lies next to the data, and goes with it: what a killed server leaves elsewhere nobody removes.
 		"dynamic_shared_memory_type": "mmap",
 	}
 }

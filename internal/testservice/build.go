@@ -1,4 +1,4 @@
-// Package testservice builds the command and runs it for tests, also for those of the modules below test: with keys, on a
+// Package testservice builds the command and runs it for tests, even for those of the modules below test: with keys, on a
 // database, until the test ends.
 package testservice
 

@@ -30,7 +30,7 @@ const (
 	stopTimeout = 5 * time.Second
 )
 
-// Wanted tells whether the environment asks for traces, by the variables that
+// Wanted reports whether the environment asks for traces, by the variables that
 // OpenTelemetry has for every program. lookup is [os.LookupEnv] or stands in for
 // it; an empty variable counts as not set.
 func Wanted(lookup func(string) (string, bool)) (bool, error) {

@@ -168,7 +168,7 @@ func (s *traced) tree() []string {
 	return lines
 }
 
-// isPrepare tells whether the span is about preparing a statement, which is named as the statement is.
+// isPrepare reports whether the span is about preparing a statement, which is named as the statement is.
 func isPrepare(span tracetest.SpanStub) bool {
 	for _, attribute := range span.Attributes {
 		if attribute.Key == "pgx.prepare_stmt.name" {
@@ -203,7 +203,7 @@ func TestSpans(t *testing.T) {
 	want()
 }
 
-// A backend's trace goes on in ours. A stranger's does not: he would decide what
+// A backend's trace continues in ours. A stranger's does not: he would decide what
 // is sampled.
 func TestOnlyBackendsHandTheirTraceOn(t *testing.T) {
 	t.Parallel()

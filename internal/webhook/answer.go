@@ -9,13 +9,13 @@ import (
 
 // RefusedError says that a receiver answered, and did not take the message.
 type RefusedError struct {
-	// retryAfter is for how long the receiver wants to be sent nothing (RFC 9110 §10.2.3), up to
+	// retryAfter is how long the receiver wants to be sent nothing (RFC 9110 §10.2.3), up to
 	// LastPause; zero where it does not say so.
 	retryAfter time.Duration
 	text       string
 }
 
-// RetryAfter is for how long the receiver whose answer an error is wants to be sent nothing, up to
+// RetryAfter is how long the receiver whose answer an error is wants to be sent nothing, up to
 // [LastPause]; zero where it does not say so.
 func RetryAfter(err error) time.Duration {
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
@@ -24,7 +24,7 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// Error goes on after the name of whoever was to take the message.
+// Error continues after the name of whoever was to take the message.
 func (e *RefusedError) Error() string { return e.text }
 
 // answer is what a receiver answers, with the beginning of the body.

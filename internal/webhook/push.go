@@ -43,6 +43,6 @@ func (c *Client) Push(ctx context.Context, to string, authorization tokens.Secre
 	return c.refusal(answered, fmt.Sprintf("answered %d", status))
 }
 
-// errorCode is the form of those that are registered (RFC 8935 §7.1). Text beside it, which may
-// repeat anything, is left out.
+// errorCode is the form of those that are registered (RFC 8935 §7.1). Text alongside it, which
+// may repeat anything, is left out.
 var errorCode = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)

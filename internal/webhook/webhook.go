@@ -1,6 +1,6 @@
 // Package webhook sends signed messages to where an operator wants them
 // (https://www.standardwebhooks.com). Its errors go into rows and logs: none has a URL or a
-// secret, and each goes on after the name of whoever was to take the message, as in "the
+// secret, and each continues after the name of whoever was to take the message, as in "the
 // endpoint answered 500".
 package webhook
 
@@ -31,7 +31,7 @@ const (
 )
 
 const (
-	// idleTimeout is for how long a connection is kept for another message.
+	// idleTimeout is how long a connection is kept for another message.
 	idleTimeout = 90 * time.Second
 	// mostAnswered is how much of an answer is read, so that its connection can be used again.
 	mostAnswered = 16 << 10
@@ -71,7 +71,7 @@ func New(timeout time.Duration, connections int) *Client {
 	}}
 }
 
-// Rests is for how long the receiver still wants to be sent nothing, by its answers so far. [Client.Send] and [Client.Push]
+// Rests is how long the receiver still wants to be sent nothing, by its answers so far. [Client.Send] and [Client.Push]
 // send all the same: the caller waits.
 func (c *Client) Rests() time.Duration {
 	until := c.rests.Load()

@@ -29,7 +29,7 @@ var requirements = map[string]string{
 
 // gatewayTraits are in what gateways differ, as docs/gateways.md configures them.
 type gatewayTraits struct {
-	passesOptions bool // also where it is no preflight
+	passesOptions bool // even where it is no preflight
 	outage        int  // the status without the service
 }
 
@@ -163,7 +163,8 @@ func holdNames(t *testing.T, app *application, gate, token string) {
 	}
 }
 
-// wantUnforged wants that the last request has told the app nothing of what clients send in these tests.
+// wantUnforged requires that the last request has told the app nothing of what clients send in these
+// tests.
 func wantUnforged(t *testing.T, app *application) {
 	t.Helper()
 	for name, values := range app.last.Load().Header {
@@ -414,7 +415,7 @@ func startGateway(t *testing.T, address, program string, args ...string) {
 	})
 }
 
-// programOfRoot finds a program also where only root's PATH leads.
+// programOfRoot finds a program even where only root's PATH leads.
 func programOfRoot(t *testing.T, name string) string {
 	t.Helper()
 	for _, candidate := range []string{name, "/usr/sbin/" + name} {

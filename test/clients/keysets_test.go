@@ -63,7 +63,8 @@ func withKeyfunc(ctx context.Context, issuer, algorithm string) (verify, error) 
 	}, nil
 }
 
-// go-oidc and keyfunc verify access tokens, also those of a key that they have not seen yet, and those of the last key.
+// go-oidc and keyfunc verify access tokens, including those of a key that they have not seen yet, and those of the last
+// key.
 func TestKeySets(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)

@@ -114,7 +114,8 @@ func wantCurrent(t *testing.T, client *http.Client, issuer, want string) {
 	}
 }
 
-// golang.org/x/oauth2: several goroutines go on over rotations, and so does the program after a restart.
+// golang.org/x/oauth2: several goroutines continue over rotations, and so does the program after a
+// restart.
 func TestOAuth2(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)

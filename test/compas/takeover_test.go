@@ -188,7 +188,7 @@ func TestSideBySide(t *testing.T) {
 		t.Errorf("Compas refreshes a session that we ended: %q", key)
 	}
 
-	// Compas notices reuse of what we exchanged, too, and its clean-up leaves our tokens alone.
+	// Compas notices reuse of what we exchanged, too, and its cleanup leaves our tokens alone.
 	third := c.signIn(map[string]any{})
 	ours = s.mustRefresh(third.Refresh)
 	c.must("cleanup", 1, nil)

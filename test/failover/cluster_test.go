@@ -117,7 +117,7 @@ func (c *cluster) awaitWhole() {
 	})
 }
 
-// streams tells whether a primary sends its changes to a standby.
+// streams reports whether a primary sends its changes to a standby.
 func (c *cluster) streams(primary, standby *node) (yes bool) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), restTimeout)
 	defer cancel()

@@ -88,7 +88,7 @@ func (l *load) revokeOne(ctx context.Context) {
 	}
 }
 
-// last are the revocations since a time, and so many at the most.
+// last are the revocations since a time, and so many at most.
 func (l *load) last(since time.Time, most int) (found []*revoked) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

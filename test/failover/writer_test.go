@@ -23,7 +23,7 @@ func connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, cfg)
 }
 
-// takesWrites tells whether an address leads to a primary.
+// takesWrites reports whether an address leads to a primary.
 func takesWrites(ctx context.Context, url string) (yes bool) {
 	conn, err := connect(ctx, url)
 	if err != nil {

@@ -230,7 +230,8 @@ func TestTimeoutHandler(t *testing.T) {
 	}
 }
 
-// Cookies that the middleware sets arrive beside the handler's headers: after a refresh on the way as well.
+// Cookies that the middleware sets arrive alongside the handler's headers: after a refresh on the way as
+// well.
 func TestCookies(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]start{

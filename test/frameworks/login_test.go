@@ -99,8 +99,8 @@ var logins = map[string]start{
 	},
 }
 
-// Who logs in has the cookies beside those of the handler's, also if that panics then; a second log-in ends
-// the session before, and a log-out takes the cookies away.
+// Who logs in has the cookies alongside those of the handler's, even if that panics then; a second log-in
+// ends the session before, and a log-out takes the cookies away.
 func TestLogIn(t *testing.T) {
 	t.Parallel()
 	for name, begin := range logins {

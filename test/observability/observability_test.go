@@ -230,7 +230,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// evaluated tells whether a query has a result at the end of half an hour of the
+// evaluated reports whether a query has a result at the end of half an hour of the
 // series, which are in the notation of promtool's unit tests.
 func evaluated(t *testing.T, series, query string) bool {
 	t.Helper()
@@ -521,7 +521,7 @@ func TestMetricsAreExplained(t *testing.T) {
 	}
 }
 
-// Panels stand beside each other, and each row is full.
+// Panels stand next to each other, and each row is full.
 func TestPanelsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	taken := map[[2]int]string{}

@@ -142,7 +142,7 @@ func parseCommands(text string) (commands []command, err error) {
 	return commands, nil
 }
 
-// shows tells whether an output is what a tutorial shows, where … stands for anything.
+// shows reports whether an output is what a tutorial shows, where … stands for anything.
 func shows(shown, output string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(shown)), "…", "(?s:.*)")
 	return regexp.MustCompile(`^` + pattern + `$`).MatchString(strings.TrimSpace(output))

@@ -16,7 +16,7 @@ import (
 )
 
 // dialWithCookies opens a connection with a refresh token alone, so that the session is refreshed on the way, and
-// tells whether the answer has the new cookies.
+// reports whether the answer has the new cookies.
 func dialWithCookies(t *testing.T, s *httptest.Server, store *sessionstore.Store) (conn *websocket.Conn, refreshed bool) {
 	t.Helper()
 	_, pair, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: "ann"})

@@ -37,7 +37,8 @@ type build struct {
 	} `yaml:"ignore"`
 }
 
-// packages is what GoReleaser hands to nfpm, whose names for it are the same but for these.
+// packages is what GoReleaser hands to nfpm, whose names for it are the same except for
+// these.
 type packages struct {
 	nfpm.Info `yaml:",inline"`
 	Package   string   `yaml:"package_name"`

@@ -71,7 +71,7 @@ func (c *cleanupCmd) show(ctx context.Context, a *app, log *slog.Logger, store *
 	return end, err
 }
 
-// print tells what was done, also of a run that failed or was interrupted.
+// print tells what was done, even of a run that failed or was interrupted.
 func (c *cleanupCmd) print(a *app, s cleanup.Summary) error {
 	if c.JSON {
 		return a.printJSON(struct {

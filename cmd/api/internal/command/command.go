@@ -47,7 +47,7 @@ type dataCmd struct {
 	Reencrypt dataReencryptCmd `cmd:"" help:"Seal all session data with the current key."`
 }
 
-// dataKeysCmd holds the commands about a keyset. Each reads a file and rewrites it: what is running goes on with
+// dataKeysCmd holds the commands about a keyset. Each reads a file and rewrites it: what is running continues with
 // the keyset that it has.
 type dataKeysCmd struct {
 	Generate dataKeysGenerateCmd `cmd:"" help:"Make a key that seals session data, or its successor."`

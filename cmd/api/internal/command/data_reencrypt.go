@@ -134,7 +134,7 @@ type dataRows struct {
 	Use string `json:"use"`
 }
 
-// print tells what was done, also by a run that failed or was interrupted, and what there is now.
+// print tells what was done, even by a run that failed or was interrupted, and what there is now.
 func (r *reencryption) print(done sessionstore.Resealed, counts map[string]int64) error {
 	rows := r.rows(counts)
 	if r.JSON {

@@ -55,7 +55,7 @@ func (a *app) eachStore(ctx context.Context, s settings.Database, log *slog.Logg
 	})
 }
 
-// newStore makes stores of a configuration, but for what it says of tokens.
+// newStore makes stores of a configuration, except for what it says of tokens.
 func newStore(cfg sessionstore.Config) func(*pgxpool.Pool, int) (*sessionstore.Store, error) {
 	return func(pool *pgxpool.Pool, number int) (*sessionstore.Store, error) {
 		set, err := keyfiles.NewSigningKeys(keystore.DefaultAlgorithm)

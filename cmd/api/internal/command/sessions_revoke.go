@@ -75,7 +75,7 @@ func endedBy(reason sessionstore.Reason) sessionstore.Cause {
 	return sessionstore.Cause{Reason: reason, By: operatorName()}
 }
 
-// revoke goes on after a session that does not exist, and fails in the end.
+// revoke continues after a session that does not exist, and fails in the end.
 func (a *app) revoke(ctx context.Context, store sessions, ids []uuid.UUID) error {
 	var failures []error
 	for _, id := range ids {
@@ -88,7 +88,7 @@ func (a *app) revoke(ctx context.Context, store sessions, ids []uuid.UUID) error
 	return errors.Join(failures...)
 }
 
-// revokeAll says how far it is, and what it did also when it was interrupted.
+// revokeAll says how far it is, and what it did even when it was interrupted.
 func (a *app) revokeAll(ctx context.Context, log *slog.Logger, store sessions) error {
 	began := time.Now()
 	at, end, err := a.progress("sessions revoked", func() (int64, error) { return store.EstimateLive(ctx) }, func(n int64) {

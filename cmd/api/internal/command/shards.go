@@ -71,7 +71,8 @@ func withShards(ctx context.Context, s settings.Database, log *slog.Logger, stor
 	})
 }
 
-// check refuses to go on without a shard that was added: a command would do half of what it says.
+// check refuses to continue without a shard that was added: a command would do half of what it
+// says.
 func (o opened) check() error {
 	var names []string
 	for _, s := range o.shards {

@@ -112,7 +112,7 @@ func StartServer(ctx context.Context, dir string, log *slog.Logger) (*pgserver.S
 	return pgserver.Start(ctx, pgserver.Config{Dir: dir, Logger: log})
 }
 
-// StopServer stops the server also where ctx has ended: that is why it stops.
+// StopServer stops the server even where ctx has ended: that is why it stops.
 func StopServer(ctx context.Context, server *pgserver.Server) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()

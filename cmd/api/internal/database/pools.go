@@ -19,7 +19,8 @@ const (
 	requestConns = 16
 	// minRequestConns is the least that shards on one server have each.
 	minRequestConns = 4
-	// taskConns suffices for a command, and for what runs beside requests: the job queue's listener, its bookkeeping, a task and a lock.
+	// taskConns suffices for a command, and for what runs alongside requests: the job queue's listener, its bookkeeping, a task and a
+	// lock.
 	taskConns = 6
 
 	connectTimeout   = 5 * time.Second
@@ -77,8 +78,8 @@ func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgx
 	return newPool(ctx, s, max(minRequestConns, requestConns/int32(max(1, s.Share))), tracer, parameters) //nolint:gosec // G115: a few
 }
 
-// newJobPool is for what runs beside requests: it may take its time, and must not take their connections. The job queue
-// says no isolation level itself.
+// newJobPool is for what runs alongside requests: it may take its time, and must not take their connections. The job
+// queue says no isolation level itself.
 func newJobPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
 	parameters := map[string]string{"application_name": "latchkey-tasks"}
 	if !s.Pooled {

@@ -29,7 +29,7 @@ func TestRequestsAreNotCompiled(t *testing.T) {
 	}
 }
 
-// Each pool leaves a server that was told to take no writes and goes on, for the one to which
+// Each pool leaves a server that was told to take no writes and continues, for the one to which
 // the address leads.
 func TestPoolsLeaveAReadOnlyServer(t *testing.T) {
 	t.Parallel()

@@ -32,7 +32,7 @@ func TestLinesKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// A reader that stops makes nobody wait. When it goes on, it gets what there was room for, and is told how much there was not.
+// A reader that stops makes nobody wait. When it continues, it gets what there was room for, and is told how much there was not.
 func TestNobodyWaitsForAReader(t *testing.T) {
 	t.Parallel()
 	reader, pipe := io.Pipe()

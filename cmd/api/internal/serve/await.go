@@ -48,7 +48,7 @@ func (s *service) awaitDatabase(ctx context.Context, check func() error) error {
 	return err
 }
 
-// mayCome tells whether an error is that of a database which may be there soon: it is starting, or nobody answers at its
+// mayCome reports whether an error is that of a database which may be there soon: it is starting, or nobody answers at its
 // address.
 func mayCome(err error) bool {
 	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
@@ -84,7 +84,7 @@ func (s *service) standIn(ctx context.Context) (stop func()) {
 	}
 }
 
-// lent is a listener that goes on listening when its server closes it: clients that connect then are the next one's.
+// lent is a listener that continues listening when its server closes it: clients that connect then are the next one's.
 type lent struct{ net.Listener }
 
 // Close ends the wait for a client.

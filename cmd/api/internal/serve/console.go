@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// console returns the operators' page, and the store of their sessions beside that of the service. Metrics are of users'
+// console returns the operators' page, and the store of their sessions in addition to that of the service. Metrics are of users'
 // sessions alone.
 func (s *service) console(db database.Pools, id identity, sessions *sessionstore.Store, cfg sessionstore.Config, told console.Service) (*console.Console, *sessionstore.Store, error) {
 	cfg.Observers = s.trail.Sessions()

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// takesSETs tells whether an endpoint takes Security Event Tokens.
+// takesSETs reports whether an endpoint takes Security Event Tokens.
 func takesSETs(endpoints []events.Endpoint) bool {
 	return slices.ContainsFunc(endpoints, func(e events.Endpoint) bool { return e.Format == events.FormatSET })
 }

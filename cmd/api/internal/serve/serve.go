@@ -1,4 +1,5 @@
-// Package serve is the service that `api serve` runs: two listeners on one database, and what runs beside them.
+// Package serve is the service that `api serve` runs: two listeners on one database, and what runs alongside
+// them.
 package serve
 
 import (
@@ -46,7 +47,7 @@ type Config struct {
 	Stdout, Stderr io.Writer
 }
 
-// heapGrowth is by how much the heap may grow until it is collected, in percent of what is alive: a service has little
+// heapGrowth is how much the heap may grow until it is collected, in percent of what is alive: a service has little
 // alive and makes much that is not, so that Go's 100 would collect 20 times a second under load. GOGC, if set, wins.
 const (
 	heapGrowth   = 150
@@ -108,7 +109,7 @@ func Run(ctx context.Context, cfg Config) error {
 const logTimeout = time.Second
 
 // newLogger returns a logger that no request waits for, whoever reads the log. Somebody at a terminal sees each line at
-// once, in its order beside what is printed.
+// once, in its order alongside what is printed.
 func newLogger(cfg Config) (log *slog.Logger, closeLog func()) {
 	if terminal.Is(cfg.Stderr) {
 		return cfg.Settings.NewLogger(cfg.Stderr), func() {}
@@ -310,8 +311,8 @@ func clockOf(accept *verifier.Verifier) func() (offset, uncertainty time.Duratio
 	}
 }
 
-// runBeside stops what runs beside the requests after them: one that is being answered may still enqueue a job, or
-// see a token in use.
+// runBeside stops what runs alongside the requests after them: one that is being answered may still enqueue a job,
+// or see a token in use.
 func runBeside(ctx context.Context, beside []func(context.Context) error, serve func() error) error {
 	besideCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group

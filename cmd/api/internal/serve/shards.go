@@ -165,7 +165,8 @@ func (f further) router(ctx context.Context, s *service, first *sessionstore.Sto
 	return router, router.Check(ctx)
 }
 
-// recognise is [service.recognise] for the shards that answer. What it returns runs beside requests.
+// recognise is [service.recognise] for the shards that answer. What it returns runs alongside
+// requests.
 func (f further) recognise(ctx context.Context, s *service, router *shards.Router, id identity, keys storedKeys) (run []func(context.Context) error, err error) {
 	for i, status := range router.Status()[1:] {
 		shard := f.all[i]

@@ -17,7 +17,7 @@ import (
 
 const clientsForm = `a JSON array of clients such as [{"client_id": "agent", "audiences": ["https://mcp.example.com"], "origins": ["https://agent.example.com"], "access_token_ttl": "5m", "refresh_token_ttl": "24h", "session_ttl": "720h", "dpop_required": true}], of which each has a client_id and what it needs of the rest`
 
-// Clients are the clients beside the one of LATCHKEY_CLIENT_ID.
+// Clients are the clients in addition to the one of LATCHKEY_CLIENT_ID.
 type Clients []client
 
 // client is one of them, as the file has it.
@@ -56,7 +56,7 @@ func (s *Serve) Clients() (Clients, error) {
 	return clients, nil
 }
 
-// refuseNull goes on, but for null: a member without a value is left out.
+// refuseNull continues, except for null: a member without a value is left out.
 func refuseNull(d *jsontext.Decoder, _ any) error {
 	if d.PeekKind() == 'n' {
 		return errNull

@@ -36,7 +36,7 @@ func (s *Serve) Store(issuer string) sessionstore.Config {
 	}
 }
 
-// Pooled tells whether LATCHKEY_DATABASE_URL leads to a PgBouncer in transaction mode.
+// Pooled reports whether LATCHKEY_DATABASE_URL leads to a PgBouncer in transaction mode.
 func (s Database) Pooled() bool { return s.DirectDatabaseURL != "" }
 
 // Open returns the signing keys in PostgreSQL, kept so. It asks the database nothing.

@@ -164,8 +164,8 @@ func (e *Environment) checkNames(app *kong.Application) error {
 	return nil
 }
 
-// isMeant tells whether a variable is meant for this program: it begins as its variables do, in whatever letters, or it
-// is one but for a few letters of the prefix, such as LATCHKY_ISSUER. A variable without the prefix may be another
+// isMeant reports whether a variable is meant for this program: it begins as its variables do, in whatever letters, or it
+// is one except for a few letters of the prefix, such as LATCHKY_ISSUER. A variable without the prefix may be another
 // program's.
 func isMeant(name string, known []string) bool {
 	name = strings.ToUpper(name)

@@ -33,12 +33,13 @@ type endpoint struct {
 }
 
 // Events reads LATCHKEY_EVENTS_FILE. There are no endpoints where it is not set. The clients
-// are those beside the one of LATCHKEY_CLIENT_ID. The files are those that secrets were read from.
+// are those in addition to the one of LATCHKEY_CLIENT_ID. The files are those that secrets were read
+// from.
 func (s *Serve) Events(clients Clients) (endpoints []events.Endpoint, files []string, err error) {
 	if s.EventsFile == "" {
 		return nil, nil, nil
 	}
-	files = []string{string(s.EventsFile)} // also where its secrets are in files of theirs: addresses are secrets, too
+	files = []string{string(s.EventsFile)} // even where its secrets are in files of theirs: addresses are secrets, too
 	content, err := secretfile.Read(files[0])
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s cannot be read: %w", eventsFile, err)

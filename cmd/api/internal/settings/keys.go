@@ -43,7 +43,7 @@ func (k ServiceKeys) Names() []string {
 	return names
 }
 
-// SameKey tells whether two keys are one, with the same rights.
+// SameKey reports whether two keys are one, with the same rights.
 func SameKey(a, b httpapi.ServiceKey) bool {
 	return a.Name == b.Name && a.Secret == b.Secret && slices.Equal(a.Rights, b.Rights)
 }
@@ -161,7 +161,7 @@ func ReadSigningKeys(file string) (tokens.Secret, *tokens.KeyRing, error) {
 	return tokens.Secret(content), ring, nil
 }
 
-// OtherAlgorithm says that the keys in a file sign with another algorithm than the wanted one, which then has no
+// OtherAlgorithm says that the keys in a file sign with another algorithm than the expected one, which then has no
 // effect. It is empty where they do not, and where none is wanted.
 func OtherAlgorithm(ring *tokens.KeyRing, wanted, file string) string {
 	for _, key := range ring.Keys() {

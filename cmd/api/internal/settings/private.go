@@ -11,7 +11,7 @@ import (
 // private is a LATCHKEY_DATABASE_URL that asks for the private database.
 const private = "private"
 
-// Private tells whether the sessions are in a PostgreSQL of our own below LATCHKEY_VAR_DIR.
+// Private reports whether the sessions are in a PostgreSQL of our own below LATCHKEY_VAR_DIR.
 func (s Database) Private() bool { return s.DatabaseURL == "" || s.DatabaseURL == private }
 
 // Meant refuses the private database where it looks as if LATCHKEY_DATABASE_URL was forgotten: it would be another one than
@@ -33,7 +33,7 @@ func (s Database) meantOn(system string) error {
 	return WrongTogether(s.deployment + " is set and LATCHKEY_DATABASE_URL is not: set it to the PostgreSQL that has the sessions, or to private for a database below LATCHKEY_VAR_DIR")
 }
 
-// AfterApply looks for settings that only a deployment has, also for those of other commands: all of them get one environment.
+// AfterApply looks for settings that only a deployment has, even for those of other commands: all of them get one environment.
 func (s *Database) AfterApply(ctx *kong.Context, environment *Environment) error {
 	for flag := range flags(ctx.Model.Node) {
 		if text := environment.given(flag); text != "" && flag.Tag.Has("deployment") && !isLoopbackURL(text) {

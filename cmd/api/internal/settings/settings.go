@@ -20,7 +20,7 @@ var Groups = []kong.Group{
 }
 
 // Database say where the sessions are. Every command that asks the database has them. The tag deployment marks settings that
-// only a service with a database of its own has: beside one of them [Database.Meant] takes no private one for granted.
+// only a service with a database of its own has: alongside one of them [Database.Meant] takes no private one for granted.
 type Database struct {
 	DatabaseURL       databaseURL `name:"database-url" secret:"" group:"database" placeholder:"URL" unset:"a private PostgreSQL below LATCHKEY_VAR_DIR" help:"PostgreSQL to use, as any libpq URL, or private for the private one." docs:"Beside settings of a deployment, private [must be written out](operations.md#installation)."`
 	DirectDatabaseURL databaseURL `name:"direct-database-url" secret:"" group:"database" deployment:"" placeholder:"URL" unset:"none" help:"The same database without the pooler, if LATCHKEY_DATABASE_URL is a PgBouncer in transaction mode." docs:"[When it is needed](operations.md#behind-pgbouncer)"`

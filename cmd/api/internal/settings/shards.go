@@ -101,7 +101,7 @@ func parseShards(text string) (list shardURLs, is string) {
 	return list, ""
 }
 
-// Sharded tells whether sessions are spread over several databases.
+// Sharded reports whether sessions are spread over several databases.
 func (s Database) Sharded() bool { return len(s.Shards) > 0 }
 
 // FirstWeight is the share of new sessions that the shard of LATCHKEY_DATABASE_URL gets.

@@ -63,7 +63,7 @@ func (t Trail) Record(ctx context.Context, e audit.Event) {
 	}
 }
 
-// Cleaned records the sessions that clean-up ended.
+// Cleaned records the sessions that cleanup ended.
 func (t Trail) Cleaned(ctx context.Context, s cleanup.Summary) {
 	if s.Aged > 0 && !s.DryRun {
 		t.Record(ctx, audit.Event{Name: audit.SessionsRemoved, Count: s.Aged, Reason: audit.MaxAge})
