@@ -38,7 +38,7 @@ type Store interface {
 	InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...sessionstore.Cause) (int64, error)
 	RevokeToken(ctx context.Context, token string) error
 
-	// These ask no database.
+	// These send no query.
 
 	VerifyToken(token string) (tokens.Claims, error)
 	VerifyRefreshToken(refreshToken string) (tokens.Claims, error)
