@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// visitor is the session that a request without one begins by its first change, or nil where
+// visitor is the session that a request without one begins with its first change, or nil if
 // it does not.
 func (m *Manager[T]) visitor(r *http.Request) (*Session[T], error) {
 	if m.cfg.Anonymous == nil || !m.cfg.Transport.Ambient() {
@@ -41,5 +41,5 @@ func (s *Session[T]) create(ctx context.Context, params sessionstore.CreateParam
 	return pair, nil
 }
 
-// Visiting reports whether the session is still to be made: see [Config].Anonymous.
+// Visiting reports whether the session does not exist yet: see [Config].Anonymous.
 func (s *Session[T]) Visiting() bool { return *s.id.Load() == uuid.Nil }
