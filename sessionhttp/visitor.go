@@ -27,7 +27,7 @@ func (m *Manager[T]) visitor(r *http.Request) (*Session[T], error) {
 	return s, nil
 }
 
-// create makes the session of a visitor who has none, with the data as it is. It needs the turn.
+// create creates a session for a visitor without one, with the present data. It needs the turn.
 func (s *Session[T]) create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.TokenPair, error) {
 	params.Data = s.current.Load().data
 	if params.Client == (sessionstore.Client{}) {
