@@ -1,17 +1,18 @@
 //go:build unix
 
-// Package pgserver runs a private PostgreSQL server below a folder of the caller's: for a service that was given no
-// database, and for tests.
+// Package pgserver runs a private PostgreSQL server below a folder of the caller: for a service without a database
+// of its own, and for tests.
 //
 // It promises that
 //   - one process at a time owns the folder; a second one gets [ErrRunning], and may [Attach];
 //   - whatever ended the last owner or its server (Ctrl-C, SIGKILL, a power cut, an interrupted first start), the next
 //     [Start] finds the data and runs;
-//   - the server listens on a Unix socket alone, in a folder that only its own user can enter, and lets nobody in
-//     without the password that lies next to its data, in a file that only that user can read;
-//   - nobody who takes the server's place gets the password, or is taken for the server;
-//   - no variable of libpq's (PGSERVICE, PGOPTIONS) has a say: [Start] and [Attach] take them out of the environment;
-//   - the server ends with its owner, even when that one is killed.
+//   - the server listens only on a Unix socket, in a folder that only its own user can enter, and admits nobody
+//     without the password that is stored with its data, in a file that only that user can read;
+//   - no process that takes the server's place gets the password, or is taken for the server;
+//   - no variable of libpq's (PGSERVICE, PGOPTIONS) has any effect: [Start] and [Attach] remove them from the
+//     environment;
+//   - the server ends with its owner, even if the owner is killed.
 //
 // PostgreSQL refuses to run as root. Started by root, it runs as the machine's `postgres` user, or else as `nobody`.
 package pgserver
@@ -30,18 +31,19 @@ import (
 	"time"
 )
 
-// Config says what server to run.
+// Config says which server to run.
 type Config struct {
-	// Dir is the folder that the caller owns; it is made where it is missing. The server's files lie in Dir/postgres.
-	// Where the server runs as another user who cannot enter Dir, Dir/postgres is a link to a folder of its own below
+	// Dir is the folder that the caller owns; it is made if it is missing. The server's files are in Dir/postgres. If
+	// the server runs as another user who cannot enter Dir, Dir/postgres is a link to a folder of its own below
 	// /var/lib/latchkey. Required.
 	Dir string
 
-	// Loopback has the server listen on 127.0.0.1 too, and Address name that: for tests and benchmarks, with what stands
+	// Loopback makes the server also listen on 127.0.0.1, and Address name that: for tests and benchmarks with something
 	// between a client and its server. Any user of the machine can take such a port while the server is stopped.
 	Loopback bool
 
-	// Port is the port on 127.0.0.1, with Loopback. 0: a free one, which the server keeps until the process ends.
+	// Port is the port on 127.0.0.1, with Loopback. Zero means a free one, which the server keeps until the
+	// process ends.
 	Port int
 
 	// From is the data of a server that was stopped, of the same version: where there is no database yet, a copy of it is
