@@ -55,7 +55,7 @@ func clock(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// number has a comma for each thousand.
+// number formats a number with a comma for each thousand.
 func number(n int64) string {
 	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0; i -= 3 {

@@ -53,14 +53,14 @@ type Config struct {
 	// Settings are PostgreSQL's own (`max_connections`), by name. They win over this package's.
 	Settings map[string]string
 
-	// Environment has more variables (`NAME=value`) for the server: for tests, which change what it sees of the machine.
+	// Environment has more variables (`NAME=value`) for the server: for tests, which change its view of the machine.
 	Environment []string
 
 	// Programs are the PostgreSQL programs to use. Zero: the newest that [Find] finds, of the version that made the
 	// data; where there are none, downloaded ones.
 	Programs Programs
 
-	// Logger logs what takes long or goes wrong. Nil disables it. PostgreSQL's own log is Dir/postgres/postgres.log.
+	// Logger logs slow operations and failures. Nil disables it. PostgreSQL's own log is Dir/postgres/postgres.log.
 	Logger *slog.Logger
 }
 
@@ -78,8 +78,8 @@ type Server struct {
 	process *process   // the latest one; nil before the first
 }
 
-// Start makes a database where there is none, starts the server and waits until it answers. ctx bounds the start, not
-// the server's life.
+// Start makes a database if there is none, starts the server and waits until it answers. ctx limits the start, not
+// the server's lifetime.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("pgserver: Config.Dir is required")
@@ -113,8 +113,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Start starts the server again, at the address that it had, after [Server.Stop], [Server.Kill] or a crash. Starting a
-// server that runs does nothing.
+// Start starts the server again, at its former address, after [Server.Stop], [Server.Kill] or a crash. Starting a
+// running server does nothing.
 func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +137,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Done is closed when the server has ended, whether it was told to or not. A server that is started again has a new one.
+// Done is closed when the server has ended, whether or not it was told to. A server that is started again has a new one.
 func (s *Server) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +145,7 @@ func (s *Server) Done() <-chan struct{} {
 	return s.process.done
 }
 
-// prepare decides who runs the server, where and from which programs, and makes the database where there is none.
+// prepare decides who runs the server, where and from which programs, and makes the database if there is none.
 func (s *Server) prepare(ctx context.Context) error {
 	var err error
 	if s.account, err = accountFor(filepath.Join(s.cfg.Dir, homeName, dataName)); err != nil {
@@ -179,7 +179,7 @@ func (s *Server) prepare(ctx context.Context) error {
 	return err
 }
 
-// initialise returns how the data of a new database comes to be.
+// initialise returns the way to make the data of a new database.
 func (s *Server) initialise() func(context.Context, string) error {
 	if s.cfg.From != "" {
 		return copyOf(s.cfg.From)
@@ -188,7 +188,7 @@ func (s *Server) initialise() func(context.Context, string) error {
 	return initCluster(s.account, s.programs, s.cfg.Settings["fsync"] == "off")
 }
 
-// choosePrograms returns programs that can run the data that is there. A data folder belongs to one major version.
+// choosePrograms returns programs that can run the existing data. A data folder belongs to one major version.
 func (s *Server) choosePrograms(ctx context.Context) (Programs, error) {
 	major, err := clusterMajor(filepath.Join(s.home, dataName))
 	if err != nil {
@@ -236,7 +236,7 @@ func (s *Server) settings() []string {
 	return options
 }
 
-// release gives up the ownership of Dir.
+// release gives up ownership of Dir.
 func (s *Server) release() {
 	if s.lock != nil {
 		_ = s.lock.Close() // closing is what unlocks; nothing was written that could be lost
