@@ -17,10 +17,10 @@ const (
 	settleGraces = 5
 )
 
-// client is that of refreshes.
+// client is the client of refreshes.
 var client = sessionstore.Client{UserAgent: "suite/2", IP: "192.0.2.2"}
 
-// ok ends the check where a call failed that must not.
+// ok ends the check if a call failed that must not.
 func (k kit) ok(call string, err error) {
 	k.Helper()
 	if err != nil {
@@ -28,7 +28,7 @@ func (k kit) ok(call string, err error) {
 	}
 }
 
-// want ends the check where a call did not fail as it must.
+// want ends the check if a call did not fail as it must.
 func (k kit) want(call string, err, target error) {
 	k.Helper()
 	if !errors.Is(err, target) {
@@ -44,7 +44,7 @@ func (k kit) wantArgument(call string, err error, field string) {
 	}
 }
 
-// same ends the check where two values differ that must not.
+// same ends the check if two values differ that must not.
 func same[V comparable](k kit, what string, got, want V) {
 	k.Helper()
 	if got != want {
@@ -52,7 +52,7 @@ func same[V comparable](k kit, what string, got, want V) {
 	}
 }
 
-// sameContent compares JSON: stores may write it in another way.
+// sameContent compares JSON: stores may format it differently.
 func (k kit) sameContent(what string, got []byte, want string) {
 	k.Helper()
 	gotSum, err := sessionstore.Checksum(got)
@@ -64,7 +64,7 @@ func (k kit) sameContent(what string, got []byte, want string) {
 	}
 }
 
-// sameTime compares times to the microsecond, which is what PostgreSQL keeps.
+// sameTime compares times to the microsecond, which is PostgreSQL's resolution.
 func (k kit) sameTime(what string, got, want time.Time) {
 	k.Helper()
 	if !got.Round(time.Microsecond).Equal(want.Round(time.Microsecond)) {
@@ -112,7 +112,7 @@ func (k kit) get(token tokens.Secret, options sessionstore.GetOptions) (sessions
 	return k.store.GetWith(k.Context(), string(token), options)
 }
 
-// use requires an access token to be good, as its client's own.
+// use requires an access token to be valid, as its client's own use.
 func (k kit) use(token tokens.Secret) sessionstore.Session {
 	k.Helper()
 	session, _, err := k.get(token, sessionstore.GetOptions{})
@@ -143,12 +143,12 @@ func (k kit) load(id uuid.UUID) sessionstore.Session {
 	return session
 }
 
-// ended requires all of a session to be over: whatever is tried with it fails, and Load, if
-// it still has the session, tells how it ended.
+// ended requires a session to be over: whatever is tried with it fails, and Load, if it
+// still has the session, says how it ended.
 func (k kit) ended(id uuid.UUID, pair sessionstore.TokenPair, how sessionstore.Cause) {
 	k.Helper()
 	_, err := k.exchange(pair.RefreshToken)
-	isUnproven := pair.KeyThumbprint != "" && errors.Is(err, sessionstore.ErrNotProven) // which can be told without the session
+	isUnproven := pair.KeyThumbprint != "" && errors.Is(err, sessionstore.ErrNotProven) // which can be decided without the session
 	if !isOver(err) && !isUnproven {
 		k.Fatalf("RefreshTokens of an ended session: the error is %v, it must be ErrEnded or ErrNotFound", err)
 	}

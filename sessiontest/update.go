@@ -76,7 +76,8 @@ func updateRefuses(k kit) {
 	k.want("Load of a session that never was", err, sessionstore.ErrNotFound)
 }
 
-// Of those who have read the same, one writes.
+// Of several that have read the same data, one
+// writes.
 func updateTogether(k kit) {
 	session, _ := k.ann()
 	next := make(chan int, crowd)
