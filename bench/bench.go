@@ -86,7 +86,7 @@ func (b *bench) run(ctx context.Context) report.Results {
 	for i, s := range stages {
 		b.say("[%d of %d, after %v] %s", i+1, len(stages), time.Since(began).Round(time.Second), s.name)
 		if err := must.Run(func() { s.run(ctx) }); err != nil {
-			must.Do(ctx.Err()) // who has interrupted it knows
+			must.Do(ctx.Err()) // whoever interrupted it knows
 			must.Do(fmt.Errorf("%s: %w", s.name, err))
 		}
 	}

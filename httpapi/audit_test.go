@@ -48,7 +48,7 @@ func audited(t *testing.T, change ...func(*httpapi.Config, *sessionstore.Config)
 // act is a request that changes something, and the one event that it gives.
 type act struct {
 	do   func(t *testing.T, s *service, ada session) response
-	want map[string]any // beside what all events have; "ada" stands for the id of her session
+	want map[string]any // in addition to what all events have; "ada" stands for the id of that user's session
 }
 
 var (
@@ -168,7 +168,7 @@ func TestEachChangeIsAudited(t *testing.T) {
 	}
 }
 
-// named says "ada" where the id of her session is.
+// named says "ada" in place of the id of that user's session.
 func named(e map[string]any, id string) map[string]any {
 	named := map[string]any{}
 	for name, value := range e {

@@ -54,6 +54,6 @@ func TestGlobalRevocationOfNobody(t *testing.T) {
 		s.internal(t, "POST", "/v1/global-token-revocation", jsonBody(body)).wantProblem(t, want.status, want.code)
 	}
 	if !s.accepted(t, ada.access) {
-		t.Error("she was signed out")
+		t.Error("the user was signed out")
 	}
 }

@@ -298,8 +298,8 @@ func TestKeysAreCacheable(t *testing.T) {
 	}
 }
 
-// RFC 9701 §4, §5: who asks for it gets the answer as a JWT, signed for him. It is
-// not taken for a token (§8.1, RFC 8725 §3.11).
+// RFC 9701 §4, §5: a caller that requests it gets the answer as a JWT, signed for
+// that caller. It does not pass for a token (§8.1, RFC 8725 §3.11).
 func TestSignedIntrospection(t *testing.T) {
 	t.Parallel()
 	const signed = "application/token-introspection+jwt"

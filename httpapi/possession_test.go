@@ -73,7 +73,7 @@ func TestThiefWithinTheGrace(t *testing.T) {
 		}
 		s.refreshWith(t, token, thief.atTokenEndpoint(t)).wantProblem(t, 400, "invalid_grant")
 	}
-	// The owner continues, and may repeat himself.
+	// The owner continues, and may repeat requests.
 	m := s.refreshWith(t, first.refresh, owner.atTokenEndpoint(t)).want(t, 200).json(t)
 	if again := sessionOf(m); again.refresh != second.refresh || m["token_type"] != "DPoP" {
 		t.Error("the owner's retry gets another pair")
@@ -407,7 +407,8 @@ func TestUnconfirmedIntrospection(t *testing.T) {
 	}
 }
 
-// With the proof it is the owner's own use: who comes with the predecessor later is not him.
+// With the proof it is the owner's own use: a later use of the predecessor is not the
+// owner's.
 func TestAProvenUseConfirms(t *testing.T) {
 	t.Parallel()
 	owner := newDevice(t)

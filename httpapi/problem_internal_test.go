@@ -194,7 +194,7 @@ func TestProblemsByRoute(t *testing.T) {
 	}
 }
 
-// A client that hung up is none of the service's outages, and the other way round.
+// A client that hung up is not an outage of the service, and vice versa.
 func TestWhoHungUp(t *testing.T) {
 	t.Parallel()
 	gone, cancel := context.WithCancel(t.Context())

@@ -32,8 +32,8 @@ func (k kit) asGuest(t *testing.T) kit {
 	return k
 }
 
-// A guest signs in: who knows the guest's tokens has nothing of the user's session, and
-// the cart is there.
+// A guest signs in: the guest's tokens give no access to the user's session, and the
+// cart is kept.
 func TestGuestSignsIn(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{}).asGuest(t)

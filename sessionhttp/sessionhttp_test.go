@@ -149,7 +149,7 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// A client that hangs up is no outage; a time limit of ours is.
+// A client that hangs up is not an outage; a time limit of ours is.
 func TestClientHangsUp(t *testing.T) {
 	t.Parallel()
 	var log logs

@@ -31,8 +31,8 @@ type crowd struct {
 	users  int
 }
 
-// serve has each user sign in, refresh and use his token, at leisure, until ctx ends. It returns how long
-// each answer took.
+// serve makes each user sign in, refresh and use their token, at leisure, until ctx ends. It returns how
+// long each answer took.
 func (c crowd) serve(ctx context.Context, t *testing.T) map[string][]time.Duration {
 	t.Helper()
 	took := map[string][]time.Duration{}

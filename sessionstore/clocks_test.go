@@ -129,7 +129,7 @@ func TestAudienceInARollout(t *testing.T) {
 		}
 	}
 
-	// A row that an earlier release wrote means the setting of who answers.
+	// A row that an earlier release wrote means the setting of the answering replica.
 	_, pair := k.create(t, sessionstore.CreateParams{})
 	k.exec(t, `UPDATE "sessionStoreToken" SET "audience" = NULL`)
 	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); err != nil {

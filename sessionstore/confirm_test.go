@@ -125,7 +125,7 @@ func TestLateConfirmationIsIgnored(t *testing.T) {
 	}
 }
 
-// Confirming waits for nobody, and nobody's failure refuses a good token.
+// Confirming waits for no lock, and a failure of it refuses no valid token.
 func TestConfirmationDoesNotWait(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

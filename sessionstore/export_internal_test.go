@@ -28,7 +28,7 @@ func (s *Store) Gathers() bool {
 }
 
 // Hold keeps what shares statements from being sent until n calls wait: how many
-// statements they then share is a matter of arithmetic, not of the machine.
+// statements they then share depends on arithmetic, not on the machine.
 func (s *Store) Hold(t *testing.T, n int) (release func()) {
 	t.Helper()
 	queues := []interface {

@@ -285,7 +285,7 @@ func (f *failover) accessed(t *testing.T, who string, pair sessionstore.TokenPai
 	}
 }
 
-// thief presents what he has stolen, which ends the session.
+// thief presents a stolen token, which ends the session.
 func (f *failover) thief(t *testing.T, stolen sessionstore.TokenPair, victim *client, want sessionstore.Theft) {
 	t.Helper()
 	_, err := f.RefreshTokens(t.Context(), string(stolen.RefreshToken), sessionstore.Client{})

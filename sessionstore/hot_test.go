@@ -68,7 +68,7 @@ func refreshesAreHeapOnly(t *testing.T, pairFor func(context.Context, sessionsto
 	cfg.Clients = []sessionstore.OAuthClient{{ID: "agent", Audiences: []string{"https://mcp.example.com", "https://files.example.com"}}}
 	k := setupFast(t, cfg)
 	stop := k.run(t)
-	// VACUUM would take away what is to be shown.
+	// VACUUM would hide the effect.
 	k.exec(t, `ALTER TABLE "sessionStoreToken" SET (autovacuum_enabled = off)`)
 
 	newest := make([]sessionstore.TokenPair, sessions)

@@ -329,7 +329,7 @@ func TestSignInsOfOneLeaveConnections(t *testing.T) {
 			t.Errorf("%q cannot sign in meanwhile: %v", subject, err)
 		}
 	}
-	// Who gives up gets an outage.
+	// A caller that gives up gets an outage.
 	gone, leave := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer leave()
 	if _, _, err := few.Create(gone, sessionstore.CreateParams{Subject: "ann"}); !errors.Is(err, sessionstore.ErrUnavailable) {

@@ -63,7 +63,7 @@ func TestCreateAgain(t *testing.T) {
 				t.Errorf("there are %d sessions", n)
 			}
 
-			// Who has refreshed it has had an answer: it is the present pair then.
+			// A refresh means that an answer arrived: then the present pair is returned.
 			newest := k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
 			if _, third := k.create(t, sameKey()); third.RefreshToken != newest.RefreshToken {
 				t.Error("not the present pair")

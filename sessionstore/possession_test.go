@@ -83,7 +83,7 @@ func TestBoundPair(t *testing.T) {
 	thief(third.RefreshToken)
 	fourth := k.proven(t, third.RefreshToken, sessionstore.Healed)
 	thief(fourth.RefreshToken)
-	// Who has the key is held to the rules as ever.
+	// With the key, the usual rules apply.
 	k.age(t, session.ID, time.Hour)
 	if _, err := k.prove(t, first.RefreshToken, ownKey); !errors.Is(err, sessionstore.ErrReuse) {
 		t.Errorf("an old token with its key: %v", err)

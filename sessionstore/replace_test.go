@@ -235,8 +235,8 @@ func (k kit) expiredAccessToken(t *testing.T, session sessionstore.Session, pair
 	return token
 }
 
-// A replacement whose answer was lost may be sent again, and gives the same session. Who
-// asks for something else is not led to it.
+// A replacement whose answer was lost may be sent again, and gives the same session. A
+// different request does not lead to it.
 func TestReplaceAgain(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {

@@ -272,7 +272,7 @@ func TestKeysOfSealedDataAreReplaced(t *testing.T) {
 		t.Errorf("what the new key sealed may be what was read: %v", err)
 	}
 
-	// Who has read the data before it was resealed has still read it.
+	// A caller that read the data before it was resealed can still update it.
 	last, err := newer.Update(t.Context(), session.ID, session.Checksum, []byte(`{"a":2}`))
 	if err != nil {
 		t.Fatalf("with the checksum under the old key: %v", err)

@@ -193,9 +193,9 @@ func TestSetClaimsRefused(t *testing.T) {
 	}
 }
 
-// The tokens that are out are refused at once, that of the predecessor too, and every way
-// to a pair gives one with the new claims. Nobody is signed out, whose answer is
-// lost or who comes late neither.
+// Tokens already issued are refused at once, including the predecessor's, and every way
+// to a pair gives one with the new claims. No client is signed out, even if its answer is
+// lost or it comes late.
 func TestSupersede(t *testing.T) {
 	t.Parallel()
 	const want = `{"role":"viewer"}`
@@ -370,8 +370,8 @@ func TestSetClaimsBesideSealedData(t *testing.T) {
 	}
 }
 
-// How the user authenticated, and who acts for them, is none of the session's own claims:
-// to read and to replace those leaves it alone.
+// How the user authenticated, and who acts for them, is not part of the session's own
+// claims: reading and replacing those leaves it alone.
 func TestSetClaimsBesideAContext(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -185,8 +185,8 @@ func TestALockedSessionDelaysNobodyElse(t *testing.T) {
 	<-done
 }
 
-// Who gives up while his refresh waits gets an error that says nothing about his
-// token, and takes nobody along.
+// A caller that gives up while its refresh waits gets an error that says nothing
+// about its token, and affects no other.
 func TestWhoWaitsMayLeave(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

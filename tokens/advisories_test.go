@@ -67,18 +67,18 @@ func TestExpiredAndWorseIsNotExpired(t *testing.T) {
 	c.IssuedAt, c.ExpiresAt = now.Add(-2*time.Hour), now.Add(-time.Hour)
 	expired := k.sign(t, c)
 	for name, members := range map[string]map[string]any{
-		"of another issuer":    {"iss": "https://evil.example"},
-		"without an issuer":    {"iss": nil},
-		"for somebody else":    {"aud": "https://other.example.com"},
-		"for nobody":           {"aud": nil},
-		"not valid yet":        {"nbf": now.Unix() + 60},
-		"without an iat":       {"iat": nil},
-		"without a session":    {"sid": nil},
-		"without a row":        {"jti": "x"},
-		"without a subject":    {"sub": nil},
-		"bound to who knows":   {"cnf": map[string]any{"jkt": "x"}},
-		"with an odd member":   {"exp": "1772366640"},
-		"of issuer and nobody": {"iss": "https://evil.example", "aud": nil},
+		"of another issuer":     {"iss": "https://evil.example"},
+		"without an issuer":     {"iss": nil},
+		"for somebody else":     {"aud": "https://other.example.com"},
+		"for nobody":            {"aud": nil},
+		"not valid yet":         {"nbf": now.Unix() + 60},
+		"without an iat":        {"iat": nil},
+		"without a session":     {"sid": nil},
+		"without a row":         {"jti": "x"},
+		"without a subject":     {"sub": nil},
+		"bound to no valid key": {"cnf": map[string]any{"jkt": "x"}},
+		"with an odd member":    {"exp": "1772366640"},
+		"of issuer and nobody":  {"iss": "https://evil.example", "aud": nil},
 	} {
 		body := part(t, expired, 1)
 		maps.Copy(body, members)

@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// Who asks waits for a second, where nothing else was said.
+// A strict check takes at most a second by default.
 func TestDefaultStrictTimeout(t *testing.T) {
 	t.Parallel()
 	var left, most time.Duration

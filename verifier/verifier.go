@@ -40,7 +40,7 @@ type Config struct {
 	Strict func(ctx context.Context, token string, claims tokens.Claims) error
 	// StrictTimeout is how long Strict may take. Zero means 1 s.
 	StrictTimeout time.Duration
-	// Confirm, if set, checks a request of [Verifier.Handler] whose token is
+	// Confirm, if set, inspects a request of [Verifier.Handler] whose token is
 	// valid, and refuses it with an error that wraps [tokens.ErrInvalid]: the
 	// place for a proof of possession.
 	Confirm func(*http.Request, tokens.Claims) error

@@ -133,7 +133,7 @@ func TestUnavailableIsNothingElse(t *testing.T) {
 	}
 }
 
-// Who asks waits no longer than was said.
+// A strict check takes no longer than configured.
 func TestStrictTimeout(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *verifier.Config) {
@@ -270,7 +270,7 @@ type givesUp struct{ err error }
 
 func (g givesUp) Follow(context.Context, *verifier.Set) error { return g.err }
 
-// A source that returns is not followed in vain.
+// Run returns an error if its source returns.
 func TestRunTellsOfASourceThatGivesUp(t *testing.T) {
 	t.Parallel()
 	checker, err := tokens.NewVerifier(newRing(t), tokenConfig())

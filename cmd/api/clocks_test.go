@@ -204,7 +204,7 @@ func (s *skewed) checkExpiry(when string, pair testservice.Pair) {
 	}
 }
 
-// accepts reports whether a route that asks no database accepts a token.
+// accepts reports whether a route that needs no database accepts a token.
 func (s *skewed) accepts(token string) bool {
 	s.t.Helper()
 	status, _ := s.Send(http.MethodGet, s.Public+"/v1/me/sessions", token, nil)

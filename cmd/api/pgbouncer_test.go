@@ -236,7 +236,7 @@ func migratePastPgBouncer(t *testing.T, dir string, settings env) {
 func revokePastPgBouncer(t *testing.T, s *service, revoke func()) {
 	t.Helper()
 	pair := s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
-	// This one asks no database whether the token's session lives.
+	// This one does not ask the database whether the token's session is live.
 	list := func() int {
 		code, _ := s.Send(http.MethodGet, s.Public+"/v1/me/sessions", pair.AccessToken, nil)
 		return code

@@ -22,7 +22,7 @@ var (
 )
 
 // Everything in docs/settings.md below its introduction is made from the declarations in package settings. With -update it
-// is written anew.
+// is rewritten.
 func TestSettingsReference(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join("..", "..", "docs", "settings.md")

@@ -101,7 +101,7 @@ func TestLink(t *testing.T) {
 	b.post(path, nil)
 	b.want(200, "ada@ops-1", "Sign out")
 
-	b.get(path) // who is signed in already may use another one
+	b.get(path) // an operator who is already signed in may use another one
 	b.submit(path, nil)
 	b.want(403, "used before, or is too old")
 	b.get(fresh())
@@ -192,7 +192,7 @@ func TestAttemptsFromNowhere(t *testing.T) {
 	}
 }
 
-// A browser that is closed before the answer is no failure of the service.
+// A browser that is closed before the answer is not a failure of the service.
 func TestBrowserIsClosed(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

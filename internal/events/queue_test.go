@@ -96,7 +96,7 @@ func TestResendAll(t *testing.T) {
 	}
 }
 
-// Deliveries that nobody takes are not kept for ever.
+// Undeliverable events are not kept forever.
 func TestOldDeliveriesAreForgotten(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

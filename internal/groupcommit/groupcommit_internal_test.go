@@ -69,7 +69,7 @@ func await(t *testing.T, n int, length func() int) {
 	}
 }
 
-// Each caller gets his own answer, however many share a statement.
+// Each caller gets its own answer, however many share a statement.
 func TestCallsTogether(t *testing.T) {
 	t.Parallel()
 	const n = 3*MaxCalls + 1
@@ -195,7 +195,7 @@ func TestNobodyWaitsForAPanic(t *testing.T) {
 	}
 }
 
-// Who gives up before his turn takes nobody along.
+// A caller that gives up before its turn affects no other.
 func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 	t.Parallel()
 	q := newNumbers()

@@ -143,7 +143,7 @@ func TestFolderThatCanHaveNoSocket(t *testing.T) {
 	}
 }
 
-// Whoever takes the server's place learns nothing, and nobody continues with him.
+// A process that takes the server's place learns nothing, and no client continues with it.
 func TestImpostor(t *testing.T) {
 	t.Parallel()
 	server := start(t, database(t))

@@ -37,7 +37,7 @@ import (
 //
 //   - I1: an honest client alone is never refused and never taken for a thief,
 //     and no answer carries an access token that has expired.
-//   - I2: a thief and his victim who both continue are told apart within the
+//   - I2: if a thief and a victim both continue, they are detected within the
 //     generations that the scenario states.
 //   - I3: no token of a revoked session is accepted.
 //   - I4: presentations of one token within the grace of its rotation, the shorter one of

@@ -30,8 +30,8 @@ type scenario struct {
 	// more than two in a row.
 	turns       bool
 	spacing     int8 // ticks between two turns, or more
-	thiefUses   bool // the thief too uses his access tokens where we see it
-	busy        bool // who does so does it all the time, not only after his refreshes
+	thiefUses   bool // the thief, too, uses access tokens visibly
+	busy        bool // and does so all the time, not only after refreshing
 	answersLost bool // an answer to the victim may be lost
 	recordsLost bool // any use may go unseen; those that are seen come a grace or more before the next turn
 	toldApart   int8 // in so many generations the two must have been told apart
@@ -166,7 +166,7 @@ func (s scenario) stepsAt(w world, emit func(action, world)) {
 		step(actRevoke, 0, func(w *world) effect { w.db.revoked, w.ended = true, true; return effect{} })
 	}
 	if w.robbed && w.down == 0 {
-		// His messages need no time of their own: he acts when they arrive.
+		// The thief's messages need no separate time: the thief acts when they arrive.
 		step(actThiefRefreshes, 0, func(w *world) effect {
 			pair, e := s.present(w, w.thief.refresh)
 			if pair != nil {
@@ -227,7 +227,7 @@ func (s scenario) useOnTick(w *world) effect {
 	return effect{}
 }
 
-// turn refreshes for one of the two, who then continues with his access token.
+// turn refreshes for one of the two, who then continues with the access token.
 func (s scenario) turn(w *world, holder *token, answered, recorded bool) effect {
 	before := w.db.refresh
 	pair, e := s.present(w, holder.refresh)

@@ -219,7 +219,7 @@ type world struct {
 	inFlight [maxInFlight]message
 
 	store  token // the client's, shared by its tabs
-	thief  token // his own copy
+	thief  token // the thief's own copy
 	robbed bool
 
 	// Where the two keep their distance (see scenario.turns):

@@ -164,8 +164,9 @@ func TestRevocationUntil(t *testing.T) {
 	check("all", found)
 }
 
-// Superseded access tokens are remembered until the last is over that can have been
-// issued before, and told to who comes later too; those of long ago are forgotten.
+// Superseded access tokens are remembered until the last that may have been issued
+// before has expired, and are also reported to later followers; those of long ago
+// are forgotten.
 func TestSupersededUntil(t *testing.T) {
 	t.Parallel()
 	k := setupRevocations(t)

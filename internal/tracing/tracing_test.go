@@ -203,8 +203,8 @@ func TestSpans(t *testing.T) {
 	want()
 }
 
-// A backend's trace continues in ours. A stranger's does not: he would decide what
-// is sampled.
+// A backend's trace continues in ours. A stranger's does not: strangers must not
+// decide what is sampled.
 func TestOnlyBackendsHandTheirTraceOn(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -297,7 +297,7 @@ func TestRefusalsAndFailures(t *testing.T) {
 	}
 }
 
-// A client that hangs up is no failure of ours, nor of the database.
+// A client that hangs up is not a failure of ours, nor of the database.
 func TestClientHangsUp(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

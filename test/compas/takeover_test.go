@@ -152,7 +152,8 @@ func TestSideBySide(t *testing.T) {
 		t.Errorf("a write over one of Compas: %d", status)
 	}
 
-	// Compas refreshes, then we, then Compas again with the same token: nobody loses his own.
+	// Compas refreshes, then we, then Compas again with the same token: none of them loses its
+	// session.
 	theirs := c.refresh(p)
 	ours := s.mustRefresh(theirs.Refresh)
 	twin := c.refresh(theirs) // in its 15 s

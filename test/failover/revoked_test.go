@@ -117,8 +117,8 @@ func (l *load) watch(ctx context.Context, edge *verifier.Verifier, r *replica) {
 	}
 }
 
-// startEdge follows a replica's revocations as another service does. It asks nobody about a token, so that what it accepts
-// is its set's doing.
+// startEdge follows a replica's revocations as another service does. It makes no requests about tokens, so that only its
+// set decides what it accepts.
 func startEdge(t *testing.T, r *replica) *verifier.Verifier {
 	t.Helper()
 	v, err := verifier.NewRemote(verifier.RemoteConfig{

@@ -33,7 +33,7 @@ func takesWrites(ctx context.Context, url string) (yes bool) {
 	return conn.QueryRow(ctx, `SELECT NOT pg_is_in_recovery()`).Scan(&yes) == nil && yes
 }
 
-// moments are when something succeeded. It may be used by many goroutines.
+// moments are when something succeeded. They are safe for concurrent use.
 type moments struct {
 	mu sync.Mutex
 	at []time.Time

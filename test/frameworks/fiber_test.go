@@ -60,7 +60,7 @@ func serveFiber(a *app, inside bool) (url string, stop func()) {
 	return listen(a.t, withFiber(a, inside))
 }
 
-// listen starts a program with fiber, which is no handler of net/http's.
+// listen starts a program with fiber, which is not a net/http handler.
 func listen(t *testing.T, f *fiber.App) (url string, stop func()) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

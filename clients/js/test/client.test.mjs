@@ -474,7 +474,7 @@ test("a copied tab that was frozen hears what it has missed before it uses its t
   const { client } = await setup(t, { store: one });
   await client.signIn(await signIn("ada"));
   duplicate("one", "two");
-  // A frozen page hears nothing: what it is told is kept for it, until it is told that it goes on.
+  // A frozen page hears nothing: messages for it are kept until it is resumed.
   const Channel = BroadcastChannel;
   const missed = [];
   let frozen = false;

@@ -44,7 +44,7 @@ test("refreshes, calls, revokes", async () => {
   assert.deepEqual(await introspect(second.access_token), { active: false });
   await assert.rejects(refresh(second.refresh_token), invalidGrant);
   await assert.rejects(call(second.access_token), (error) => challenged(error) && error.cause[0].parameters.error === "invalid_token");
-  await revoke("not a token"); // is no error (RFC 7009 §2.2)
+  await revoke("not a token"); // is not an error (RFC 7009 §2.2)
 });
 
 test("several tabs with one store refresh at once, and all go on", async () => {

@@ -63,7 +63,7 @@ func TestNobodyWaitsForAReader(t *testing.T) {
 	}
 }
 
-// The end does not wait for ever either.
+// Closing does not wait forever either.
 func TestCloseGivesUp(t *testing.T) {
 	t.Parallel()
 	reader, pipe := io.Pipe()
