@@ -15,7 +15,8 @@ import (
 )
 
 // audited is a service with an audit trail. The returned function stops the trail
-// and returns what it has: each event as the schema wants it, none with a secret.
+// and returns its events: each conforms to the schema, and none contains a
+// secret.
 func audited(t *testing.T, change ...func(*httpapi.Config, *sessionstore.Config)) (*service, func() []map[string]any) {
 	t.Helper()
 	out := &logBuffer{}
@@ -108,10 +109,10 @@ var acts = map[string]*act{
 		return s.public(t, "DELETE", "/v1/me/sessions?keep=current", bearer(ada.access)).want(t, 200)
 	}, map[string]any{"event": "sessions.revoked", "actor": byAda, "kept_session_id": "ada", "subject": "ada", "count": 1., "clients": map[string]any{"latchkey": 1.}, "reason": "requested"}},
 
-	"POST /oauth2/token":      nil, // refreshes are counted, see the metrics; a theft has a test of its own
+	"POST /oauth2/token":      nil, // refreshes are counted, see the metrics; a theft has its own test
 	"POST /oauth2/introspect": nil, // it reads
 
-	"POST /v1/events/dead/resend": nil, // it changes no session; whoever has the deliveries records it
+	"POST /v1/events/dead/resend": nil, // it changes no session; the owner of the deliveries records it
 }
 
 // Each operation of the API that changes something gives exactly one event. One
@@ -192,7 +193,7 @@ func namedActor(actor map[string]any, id string) map[string]any {
 	return actor
 }
 
-// An event tells of what has happened: what was refused, and what changed nothing,
+// Events report only what happened: what was refused, or changed nothing,
 // gives none.
 func TestOnlyChangesAreAudited(t *testing.T) {
 	t.Parallel()
@@ -223,7 +224,8 @@ func TestOnlyChangesAreAudited(t *testing.T) {
 	}
 }
 
-// What the service does by itself says so, and which request was the cause.
+// An event of the service's own action says so, and names the request that caused
+// it.
 func TestServiceIsAnActor(t *testing.T) {
 	t.Parallel()
 	s, events := audited(t, func(_ *httpapi.Config, cfg *sessionstore.Config) { cfg.SessionsPerSubject = 1 })

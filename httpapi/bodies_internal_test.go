@@ -28,7 +28,7 @@ func asProblem(t *testing.T, err error) problem {
 	return *p
 }
 
-// A body is read as what its headers say it is, if that is what the route takes.
+// A body is read as its headers declare it, if the route accepts that.
 func TestBody(t *testing.T) {
 	t.Parallel()
 	const media, encoding = "Content-Type", "Content-Encoding"
@@ -96,7 +96,7 @@ func TestFormFields(t *testing.T) {
 	}
 }
 
-// What a body asks for is what the store is asked for.
+// The request in a body is passed to the store unchanged.
 func TestNewSession(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]sessionstore.CreateParams{

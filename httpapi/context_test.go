@@ -99,8 +99,8 @@ func TestContextRefused(t *testing.T) {
 	}
 }
 
-// The subject sees who acts for them, unless the operator does not want that. The session
-// that asks is there in any case.
+// The subject sees who acts for them, unless the operator disables that. The requesting
+// session is listed in any case.
 func TestHideActedSessions(t *testing.T) {
 	t.Parallel()
 	for _, hide := range []bool{false, true} {
@@ -127,7 +127,7 @@ func TestHideActedSessions(t *testing.T) {
 	}
 }
 
-// A session without a refresh token says when it ends, and nothing of a refresh.
+// A session without a refresh token says when it ends, and nothing about a refresh.
 func TestNoRefreshToken(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -223,7 +223,7 @@ func FuzzBasicCredentials(f *testing.F) {
 	})
 }
 
-// A condition or a preference that cannot be read is one that was not sent.
+// A condition or a preference that cannot be read counts as not sent.
 func FuzzHeaders(f *testing.F) {
 	for _, seed := range []string{`W/"a", "b"`, "*", "text/event-stream", "text/event-stream;q=0.5,*/*", `"`, ",,;=", "a/b;c=\"d"} {
 		f.Add(seed)

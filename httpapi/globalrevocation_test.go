@@ -28,7 +28,7 @@ func TestGlobalRevocation(t *testing.T) {
 	}
 }
 
-// Whoever is not known, or named in another way, is not signed out silently.
+// An unknown subject, or one named in an unsupported way, is an error.
 func TestGlobalRevocationOfNobody(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -134,7 +134,7 @@ func TestScope(t *testing.T) {
 	}
 }
 
-// Claims stand in the session, in its access token, and in what is said of the token.
+// Claims are in the session, in its access token, and in the token's introspection.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -268,7 +268,7 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// fetch is a request that openapi.yaml cannot tell of: its path is the issuer's.
+// fetch is a request that openapi.yaml cannot describe: its path is the issuer's.
 func (s *service) fetch(t *testing.T, path string) response {
 	t.Helper()
 	return s.send(t, s.server.Public(), newRequest(t, http.MethodGet, path))

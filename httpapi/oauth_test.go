@@ -41,7 +41,7 @@ func TestRefreshAnswersANewPair(t *testing.T) {
 	}
 }
 
-// Who refreshed last is kept for device lists; what came of it is in the log.
+// The client that last refreshed is kept for device lists; the outcome is in the log.
 func TestRefreshKeepsWhoItWas(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -78,7 +78,7 @@ func (c crowd) serve(ctx context.Context, t *testing.T) map[string][]time.Durati
 	return took
 }
 
-// glutton is a subject with very many sessions, who wants everything at once.
+// glutton is a subject with very many sessions that requests everything at once.
 type glutton struct {
 	stores  []*sessionstore.Store
 	subject string
@@ -134,9 +134,9 @@ func (g *glutton) feed(ctx context.Context, t *testing.T) {
 	all.Wait()
 }
 
-// What subjects with very many sessions do, live ones or such as have merely expired,
-// is done, and fails nobody else. With -appetite.time it is measured that nobody
-// else waits for more than twice as long as without them:
+// Whatever subjects with very many sessions, live or merely expired, request is done,
+// and fails no other caller. With -appetite.time the test also measures that no other
+// caller waits for more than twice as long as without them:
 //
 //	go test ./sessionstore -run TestAppetite -v -appetite.time 1m -appetite.live 500000 -appetite.expired 300000
 func TestAppetite(t *testing.T) { //nolint:paralleltest // it measures
@@ -157,7 +157,7 @@ func TestAppetite(t *testing.T) { //nolint:paralleltest // it measures
 
 	turn := max(*appetiteTime/(2*turns), 100*time.Millisecond)
 	var without, beside []map[string][]time.Duration
-	for range turns { // by turns, as a machine is not the same at all times
+	for range turns { // by turns, because a machine's speed varies
 		quiet, stop := context.WithTimeout(t.Context(), turn)
 		without = append(without, users.serve(quiet, t))
 		stop()

@@ -56,8 +56,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// What the program computes is bounded as well. It is nothing that a caller can mend, unless
-// the caller's own lifetimes are out of bounds in any case.
+// What the program computes is bounded as well. The caller cannot correct it, unless the
+// caller's own lifetimes are out of bounds anyway.
 func TestBoundsOfComputedLifetimes(t *testing.T) {
 	t.Parallel()
 	var computed sessionstore.Lifetimes

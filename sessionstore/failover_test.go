@@ -19,13 +19,14 @@ const (
 	lagRounds     = 3
 )
 
-// A primary dies whose standby lags, and nobody is logged out: a token's
-// signature proves what the database has forgotten. Thieves are seen as before.
+// A primary whose standby lags dies, and nobody is logged out: a token's
+// signature proves what the database has forgotten. Thieves are detected as
+// before.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	f := setupFailover(t)
 
-	// What the standby receives: everybody is of generation 1.
+	// What the standby receives: everybody at generation 1.
 	honest := []struct {
 		who       string
 		moves     int
@@ -58,7 +59,7 @@ func TestFailover(t *testing.T) {
 	f.refresh(t, retrying.pair.RefreshToken, sessionstore.Rotated) // the answer is lost
 	f.servers.CatchUp()
 
-	// What it does not.
+	// What it does not receive.
 	f.lag(t)
 	newcomer := f.signIn(t, 0)
 	f.invalidate(t, revokedTooLate)
@@ -79,9 +80,9 @@ func TestFailover(t *testing.T) {
 	want[sessionstore.Healed]++
 	want[sessionstore.Raced] += n - 1
 
-	// Who was revoked in time stays so. Asynchronous replication costs the last
-	// commits: sessions that are too new are gone, and a revocation that is too
-	// new is undone.
+	// A session revoked in time stays revoked. Asynchronous replication loses
+	// the last commits: sessions that are too new are gone, and revocations
+	// that are too new are undone.
 	f.refused(t, "revoked before the lag", revoked, sessionstore.ErrEnded)
 	f.refused(t, "created in the lag", newcomer, sessionstore.ErrNotFound)
 	f.comeBack(t, "revoked in the lag", revokedTooLate, sessionstore.Rotated)
@@ -112,7 +113,7 @@ func TestFailover(t *testing.T) {
 	f.move(t, tabs)
 }
 
-// client is who holds a session's tokens.
+// client is the holder of a session's tokens.
 type client struct {
 	session sessionstore.Session
 	pair    sessionstore.TokenPair
@@ -136,7 +137,7 @@ type failover struct {
 func setupFailover(t *testing.T) *failover {
 	t.Helper()
 	f := &failover{servers: testdb.NewReplicated(t), cfg: config(), outcomes: map[sessionstore.Outcome]int{}}
-	f.cfg.RefuseReplaced = true // a token that was replaced is told from one that was lost
+	f.cfg.RefuseReplaced = true // distinguishes a replaced token from a lost one
 	f.ring = newRing(t)
 	f.use(t, f.servers.Primary)
 	return f

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// setupFast is setupWith where signing is to cost little compared with the database.
+// setupFast is setupWith in which signing costs little compared with the database.
 func setupFast(t *testing.T, cfg sessionstore.Config) kit {
 	t.Helper()
 	k := setupWith(t, cfg)

@@ -12,9 +12,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Whatever level transactions have by default, nobody gets an error for having met
-// somebody else, and everything comes out as ever. The pool is a program's own, which
-// sets no level either.
+// Whatever level transactions have by default, no call gets an error because it
+// conflicted with another, and all results are the usual ones. The pool is the
+// program's own, and sets no level either.
 func TestIsolationLevels(t *testing.T) {
 	t.Parallel()
 	for _, level := range []string{"serializable", "repeatable read"} {

@@ -133,7 +133,7 @@ func TestLimitCountsLiveSessionsOfASubject(t *testing.T) {
 	}
 }
 
-// The next creation under a lower limit ends as many as it takes.
+// The next creation under a lower limit ends as many as necessary.
 func TestLimitIsLowered(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -148,8 +148,8 @@ func TestLimitIsLowered(t *testing.T) {
 	k.wantLive(t, "ann", sessions[4], sessions[5], newest.ID)
 }
 
-// A hundred creations at once, of replicas with pools of their own: as many
-// sessions are left as there may be, and all that were given up are revoked.
+// A hundred creations at once, of replicas with pools of their own: exactly the
+// allowed number of sessions remains, and all others are revoked.
 func TestConcurrentCreationsKeepTheLimit(t *testing.T) {
 	t.Parallel()
 	const creations, limit = 100, 5
@@ -186,7 +186,7 @@ func TestConcurrentCreationsKeepTheLimit(t *testing.T) {
 }
 
 // Creations alongside sign-outs and refreshes of the same sessions: at no moment
-// are there more sessions than there may be, and nobody waits in a circle.
+// are there more sessions than allowed, and there is no deadlock.
 func TestLimitBesideSignOuts(t *testing.T) {
 	t.Parallel()
 	const limit, workers, rounds = 3, 12, 25
@@ -275,7 +275,7 @@ func (*revocationCounter) Begin(ctx context.Context, _ sessionstore.Operation) c
 
 func (c *revocationCounter) End(_ context.Context, r sessionstore.Result) { c.n.Add(r.Revoked) }
 
-// A creation is one round trip with a limit too, whatever comes of it.
+// A creation is one round trip with a limit too, whatever the result.
 func TestLimitedCreationIsOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, action := range []sessionstore.LimitAction{sessionstore.EndOldest, sessionstore.RefuseNew} {
@@ -296,8 +296,8 @@ func TestLimitedCreationIsOneRoundTrip(t *testing.T) {
 	}
 }
 
-// One user's sign-ins, of which each waits for the one before, leave connections for
-// everybody else.
+// One user's sign-ins, each of which waits for the previous one, leave connections
+// for everybody else.
 func TestSignInsOfOneLeaveConnections(t *testing.T) {
 	t.Parallel()
 	cfg := limited(2, sessionstore.EndOldest)

@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// fill gives a subject so many sessions, of which the first ones have expired.
+// fill gives a subject many sessions, of which the first ones have expired.
 func (k kit) fill(t *testing.T, subject string, expired, live int) {
 	t.Helper()
 	k.exec(t, `INSERT INTO "sessionStore" ("id", "checksum", "data", "subject", "createdAt")

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// witness is an observer that writes down what it is told.
+// witness is an observer that records what it is notified of.
 type witness struct {
 	name string
 	said *testimony
@@ -54,7 +54,7 @@ func (t *testimony) say(line string) {
 	t.lines = append(t.lines, line)
 }
 
-// take returns what was said, and forgets it.
+// take returns what was recorded, and forgets it.
 func (t *testimony) take() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -15,7 +15,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// setupPairFor returns a store that asks for each pair, and where to put the answer.
+// setupPairFor returns a store that calls PairFor for each pair, and the place to put the
+// answer.
 func setupPairFor(t *testing.T, change ...func(*sessionstore.Config)) (kit, *atomic.Pointer[sessionstore.PairParams]) {
 	t.Helper()
 	answer := new(atomic.Pointer[sessionstore.PairParams])
@@ -37,8 +38,8 @@ func pairForEditors(context.Context, sessionstore.PairRequest) (sessionstore.Pai
 
 func roleOf(role string) []byte { return []byte(`{"role":"` + role + `"}`) }
 
-// Each new pair has what the program says at that moment, by one statement. A refresh that is
-// sent again gives the same tokens, whatever it says by then.
+// Each new pair has what the program returns at that moment, with one statement. A repeated
+// refresh gives the same tokens, whatever the program then returns.
 func TestPairFor(t *testing.T) {
 	t.Parallel()
 	var asked []sessionstore.PairRequest
@@ -94,7 +95,7 @@ func TestPairFor(t *testing.T) {
 	}
 }
 
-// Refreshes that come at once share a statement, and each pair has what was said of it.
+// Refreshes that come at once share a statement, and each pair has its own answer.
 func TestPairForTogether(t *testing.T) {
 	t.Parallel()
 	k, _ := setupPairFor(t, func(cfg *sessionstore.Config) {
@@ -135,7 +136,7 @@ func TestPairForTogether(t *testing.T) {
 	}
 }
 
-// So it is where a refresh takes more than one statement.
+// The same holds if a refresh takes more than one statement.
 func TestPairForUnderLocks(t *testing.T) {
 	t.Parallel()
 	k, answer := setupPairFor(t)
@@ -152,7 +153,7 @@ func TestPairForUnderLocks(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 
-	// A retry gives the pair's access token anew, with what the pair has.
+	// A retry gives a new access token, with what the pair has.
 	answer.Store(&sessionstore.PairParams{Claims: roleOf("viewer")})
 	k.age(t, session.ID, 10*time.Minute)
 	late := k.refresh(t, pair.RefreshToken, sessionstore.RetriedLate)
@@ -173,8 +174,8 @@ func TestPairForUnderLocks(t *testing.T) {
 	}
 }
 
-// A program that fails, or says what cannot be, ends nothing: its answer is no word about
-// the token, whatever its error is.
+// A program that fails, or returns something invalid, ends nothing: its answer says
+// nothing about the token, whatever its error.
 func TestPairForFails(t *testing.T) {
 	t.Parallel()
 	var params sessionstore.PairParams

@@ -34,8 +34,8 @@ func (k kit) proven(t *testing.T, token tokens.Secret, want sessionstore.Outcome
 	return got.Pair
 }
 
-// Every case of the protocol on real rows: with the key as ever, without it
-// nothing at all, for as long as the session lives.
+// Every case of the protocol on real rows: with the key as usual, without it not
+// at all, for as long as the session lives.
 func TestBoundPair(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -90,8 +90,9 @@ func TestBoundPair(t *testing.T) {
 	}
 }
 
-// The first refresh with a proof binds, be it a rotation or a repeated answer;
-// many at once with their own keys have one winner, and nobody else gets a pair.
+// The first refresh with a proof binds, whether it is a rotation or a repeated
+// answer; of many at once with different keys one wins, and the others get no
+// pair.
 func TestFirstProofBinds(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -128,8 +129,8 @@ func TestFirstProofBinds(t *testing.T) {
 	}
 }
 
-// Whoever bound the session first may be the thief: the other one must not just
-// be turned away, and none of the two keeps it.
+// Either party may be the thief that bound the session first: the other must
+// not just be turned away, and neither keeps the session.
 func TestUnboundCopyIsATheft(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -161,7 +162,7 @@ func TestThumbprintsAreChecked(t *testing.T) {
 	}
 }
 
-// To end a bound session needs no proof (RFC 7009).
+// Ending a bound session needs no proof (RFC 7009).
 func TestRevokeBound(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -17,9 +17,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// An address leads to a standby for a while, which has not heard of the last
-// revocations. The pool is a program's own and takes any server. Nothing that the
-// standby says is believed, and nothing is left of it once the address is right.
+// An address leads for a while to a standby that has not received the last
+// revocations. The pool is the program's own and accepts any server. Nothing from
+// the standby is believed, and nothing of it remains once the address is right.
 func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)
@@ -144,9 +144,9 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 	k.get(t, missed)
 }
 
-// A program is moved to another server, which takes over while the one before, which was
-// told to take no writes, continues: no connection has ended. Nobody stays with that one: not
-// those who follow revocations, nor a pool that is a program's own and only read.
+// A program is moved to another server, which takes over while the former one, which was told
+// to accept no writes, continues: no connection has ended. Nothing stays connected to the
+// former server: neither followers of revocations, nor a program's own pool that only read.
 func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)
@@ -223,7 +223,7 @@ func (k kit) follow(t *testing.T, bound time.Duration) *verifier.Verifier {
 	return edge
 }
 
-// A follower of revocations follows no standby: past the bound it knows of nothing more,
+// A follower of revocations follows no standby: after the bound it knows nothing,
 // and says so.
 func TestNoStandbyIsFollowed(t *testing.T) {
 	t.Parallel()

@@ -37,7 +37,7 @@ func (k kit) replace(t *testing.T, replaced sessionstore.Replaced, params sessio
 	return session, pair
 }
 
-// wantOver requires of a session that was replaced that its tokens are not valid, and no
+// wantOver requires the tokens of a replaced session to be invalid, but not a
 // theft.
 func (k kit) wantOver(t *testing.T, pair sessionstore.TokenPair) {
 	t.Helper()
@@ -47,7 +47,7 @@ func (k kit) wantOver(t *testing.T, pair sessionstore.TokenPair) {
 	}
 }
 
-// replacements are the configurations in which a replacement goes another way.
+// replacements are the configurations in which a replacement takes a different path.
 func replacements(t *testing.T) map[string]sessionstore.Config {
 	t.Helper()
 	limited, sealed, computed := config(), sealing(t, newKeyset(t)), config()
@@ -58,7 +58,7 @@ func replacements(t *testing.T) map[string]sessionstore.Config {
 	return map[string]sessionstore.Config{"plain": config(), "limited": limited, "sealed": sealed, "sealed and limited": sealedAndLimited, "computed": computed}
 }
 
-// A guest signs in: nothing of the guest's tokens is good after it, and the cart is there.
+// A guest signs in: the guest's tokens are then worthless, and the cart is kept.
 func TestReplaceGuest(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {
@@ -106,7 +106,7 @@ func TestReplaceGuest(t *testing.T) {
 	}
 }
 
-// What is given is not taken from the session before.
+// What is given is not inherited from the old session.
 func TestReplaceWithOwn(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {
@@ -326,7 +326,7 @@ func TestReplaceWithinLimit(t *testing.T) {
 	}
 }
 
-// Nobody is signed out for a replacement that does not come about.
+// A replacement that fails signs nobody out.
 func TestReplaceRefusedEndsNobody(t *testing.T) {
 	t.Parallel()
 	cfg := config()
@@ -343,7 +343,7 @@ func TestReplaceRefusedEndsNobody(t *testing.T) {
 	k.wantLive(t, "ann", only.ID)
 }
 
-// Data that nobody can open is not handed on, unless it is not wanted.
+// Data that cannot be opened is not inherited; that is fine only if it is not needed.
 func TestReplaceSealed(t *testing.T) {
 	t.Parallel()
 	k := setupWith(t, sealing(t, newKeyset(t)))
@@ -363,7 +363,7 @@ func TestReplaceSealed(t *testing.T) {
 	}
 }
 
-// Data is compared with what was read, even where it was resealed since.
+// Data is compared with what was read, even if it was resealed since.
 func TestReplaceVersion(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)
@@ -415,8 +415,8 @@ func TestReplaceObserved(t *testing.T) {
 	}
 }
 
-// A replacement is one round trip where nothing of the session before has to pass through
-// the program, and two where that has to be read first.
+// A replacement is one round trip if nothing of the old session has to pass through the
+// program, and two if it must be read first.
 func TestReplaceRoundTrips(t *testing.T) {
 	t.Parallel()
 	type params = sessionstore.CreateParams

@@ -31,7 +31,7 @@ type arena struct {
 	compas
 	cfg              sessionstore.Config
 	ending, refusing *sessionstore.Store // have room for one session of a subject
-	editing          *sessionstore.Store // asks the program what a new pair is to have
+	editing          *sessionstore.Store // asks the program about each new pair
 	thumbprint       string              // of a client's key
 }
 
@@ -107,7 +107,7 @@ func (s *contested) presentWith(ctx context.Context, store *sessionstore.Store, 
 	return err
 }
 
-// revokeAnew revokes as a replica does that knows of an end which the database has lost.
+// revokeAnew revokes like a replica that knows of an end that the database has lost.
 func (s *contested) revokeAnew(ctx context.Context) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -341,7 +341,7 @@ var moves = []move{
 	}},
 }
 
-// cmpError is the error, or that there is none.
+// cmpError describes the error, or its absence.
 func cmpError(err error, none string) error {
 	if err == nil {
 		return errors.New(none)
@@ -357,7 +357,7 @@ func isAnswer(err error) bool {
 	}, func(want error) bool { return errors.Is(err, want) })
 }
 
-// check looks at what two moves left.
+// check checks what two moves left behind.
 func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
 	t.Helper()
 	for _, err := range errs {
@@ -435,7 +435,7 @@ func (a *arena) race(t *testing.T, one, other move) {
 		time.Sleep(later)
 		errs[1] = other.do(t.Context(), t, s)
 	})
-	// A move that ends the session has not, where the other had removed or ended it.
+	// A move that ends the session did not end it if the other had removed or ended it.
 	hasEnded := func(m move, err error) bool { return m.ends && err == nil && (!m.byWaiting || !s.isUnknown(t)) }
 	ended := hasEnded(one, errs[0]) || hasEnded(other, errs[1])
 	if one.mayEnd || other.mayEnd {
@@ -450,7 +450,7 @@ func (a *arena) race(t *testing.T, one, other move) {
 	if len(s.successors) > 1 {
 		t.Errorf("%d sessions took its place", len(s.successors))
 	}
-	// In the order in which everybody locks: others continue.
+	// In the usual lock order, because others are still running.
 	a.exec(t, `DELETE FROM "sessionStore" WHERE "id" IN (SELECT "id" FROM "sessionStore" WHERE "id" = $1 OR "subject" = $2 ORDER BY "id" FOR UPDATE)`, s.id, s.subject)
 	if t.Failed() {
 		t.Fatalf("%s and, %v later, %s: %v", one.name, later, other.name, errs)
@@ -458,8 +458,8 @@ func (a *arena) race(t *testing.T, one, other move) {
 }
 
 // Once a revocation has been answered, nothing of its session refreshes or passes a
-// strict check, whatever else was done at the same time; nobody deadlocks; and
-// nobody is signed out whom nobody has.
+// strict check, whatever else was done at the same time; nothing deadlocks; and no
+// other session ends.
 func TestRevocationBesideEverything(t *testing.T) {
 	t.Parallel()
 	bystanders := setupArena(t)
@@ -555,8 +555,8 @@ func (a *arena) hold(t *testing.T, session uuid.UUID) pgx.Tx {
 	return holder
 }
 
-// An operator's session may have another isolation level, which shows it nothing that was
-// made while its statement waited: it must then be told that it has revoked nothing.
+// An operator's session may have another isolation level, which hides what was made while
+// its statement waited: it must then get an error, and revoke nothing.
 func TestRevocationByHandAtAnyLevel(t *testing.T) {
 	t.Parallel()
 	a := setupArena(t)
@@ -600,7 +600,7 @@ func (k kit) awaitWaiting(t *testing.T, n int) {
 	})
 }
 
-// An operator may revoke one session more than once, and is told that it stays so.
+// An operator may revoke one session more than once, and learns that it stays revoked.
 func TestRevocationByHand(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -632,7 +632,7 @@ func TestRevocationByHand(t *testing.T) {
 		t.Errorf("refresh: %v", err)
 	}
 
-	// A revocation that an earlier schema let somebody take back is noted again.
+	// A revocation that an earlier schema allowed to be undone is noted again.
 	if err := pgx.BeginFunc(t.Context(), k.pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), `SET LOCAL session_replication_role = replica`)
 		if err == nil {

@@ -20,7 +20,7 @@ func causeOfCall(i int) sessionstore.Cause {
 }
 
 // Many sessions end in one transaction, of which verifiers are notified once, each for its
-// own cause. What a call is refused for is that call's alone.
+// own cause. A call's refusal affects only that call.
 func TestRevokingTogether(t *testing.T) {
 	t.Parallel()
 	const kinds, each = 6, 20

@@ -108,7 +108,7 @@ func TestRefreshesTogether(t *testing.T) {
 	}
 }
 
-// A token that was replaced long ago is a theft, in whatever company it comes.
+// A token that was replaced long ago is a theft, whatever shares its statement.
 func TestAnOldTokenComesWithTheNewest(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -134,7 +134,7 @@ func TestAnOldTokenComesWithTheNewest(t *testing.T) {
 	}
 }
 
-// Sessions that somebody has locked keep their own users waiting, and nobody else.
+// Locked sessions delay their own users, and nobody else.
 func TestALockedSessionDelaysNobodyElse(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -278,8 +278,8 @@ func TestCreatingAndReadingTogether(t *testing.T) {
 	}
 }
 
-// A session that no longer exists is nobody else's concern, in a shared statement
-// neither.
+// A session that no longer exists affects no other call, even in a shared
+// statement.
 func TestReadingEndedSessionsTogether(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -311,7 +311,8 @@ func TestReadingEndedSessionsTogether(t *testing.T) {
 	}
 }
 
-// A creation that fails before it is sent fails alone, in whatever company.
+// A creation that fails before it is sent fails alone, whatever shares its
+// statement.
 func TestWhatCannotBeEncodedFailsAlone(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
