@@ -63,7 +63,7 @@ func TestSessionRateLimit(t *testing.T) {
 		t.Errorf("the log does not say which limit it was: %v", s.log.last(t))
 	}
 
-	// It is as signed in as it was, and the other one is as free.
+	// It is still signed in, and the other one is not limited.
 	if got, err := s.store.RefreshTokens(t.Context(), pair.refresh, sessionstore.Client{}); err != nil || got.Outcome != sessionstore.StillFresh {
 		t.Errorf("%v, %v", got.Outcome, err)
 	}

@@ -57,8 +57,8 @@ func openStream(t *testing.T, base string, options ...option) *stream {
 	return s
 }
 
-// next reads an event, and holds it against openapi.yaml. It returns nil at the
-// stream's end.
+// next reads an event, and validates it against openapi.yaml. It returns nil at
+// the stream's end.
 func (s *stream) next(t *testing.T) map[string]any {
 	t.Helper()
 	var id string
@@ -187,7 +187,7 @@ func TestRevocationStreamEndsWithTheService(t *testing.T) {
 	}
 }
 
-// A reader that reads too slowly is cut off, and costs nobody anything.
+// A reader that reads too slowly is cut off, at no cost to others.
 func TestRevocationStreamCutsOffASlowReader(t *testing.T) {
 	t.Parallel()
 	r := runFeed(t)

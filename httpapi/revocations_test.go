@@ -137,7 +137,7 @@ func TestRevocations(t *testing.T) {
 	}
 	wantSessions(t, all, early)
 	nothing := f.next(t, since(all))
-	for len(sessionsIn(t, nothing)) > 0 { // a session that was revoked during the load may be told twice
+	for len(sessionsIn(t, nothing)) > 0 { // a session that was revoked during the load may be reported twice
 		wantSessions(t, nothing, early)
 		nothing = f.next(t, since(nothing))
 	}
@@ -250,7 +250,7 @@ func TestRevocationsWithoutAVerifier(t *testing.T) {
 	}
 }
 
-// A replica that has just started has nothing to hand on yet.
+// A replica that has just started has nothing to pass on yet.
 func TestRevocationsBeforeTheyAreLoaded(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)

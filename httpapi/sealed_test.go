@@ -27,8 +27,8 @@ func newKeyset(t *testing.T) *dataseal.Keyset {
 	return keys
 }
 
-// Whoever has a service key sees no difference: data is in the same answers, and
-// its version changes with it alone.
+// A caller with a service key sees no difference: data is in the same answers,
+// and its version changes with it alone.
 func TestSealedDataIsInTheAnswers(t *testing.T) {
 	t.Parallel()
 	s := setup(t, sealedWith(t, newKeyset(t)))
@@ -51,7 +51,7 @@ func TestSealedDataIsInTheAnswers(t *testing.T) {
 	}
 }
 
-// Sealing data anew, with another key or for the first time, is a conflict for nobody.
+// Resealing data, with another key or for the first time, causes no conflict.
 func TestVersionsOutliveSealingAnew(t *testing.T) {
 	t.Parallel()
 	old := newKeyset(t)

@@ -213,7 +213,7 @@ func TestPop(t *testing.T) {
 	}
 }
 
-// Nobody waits for the pair: the session that the client has continues.
+// No client waits for the pair: the session that the client has continues.
 func TestRenewForNobody(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{}).asGuest(t)

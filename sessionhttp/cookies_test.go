@@ -26,7 +26,7 @@ const accessCookie, refreshCookie = "__Host-session", "__Host-session-refresh"
 // browser is one's cookies.
 type browser map[string]string
 
-// send asks for a page with the cookies; the answer's cookies are not stored.
+// send requests a page with the cookies; the answer's cookies are not stored.
 func (b browser) send(t *testing.T, handler http.Handler, method string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "https://shop.example.com/", http.NoBody)
@@ -410,7 +410,7 @@ func TestCookiesInAnOutage(t *testing.T) {
 	}
 }
 
-// Another site's page can use nobody's cookies, nor log somebody in.
+// A page of another site can neither use a visitor's cookies nor log a visitor in.
 func TestCrossSite(t *testing.T) {
 	t.Parallel()
 	trusting := http.NewCrossOriginProtection()
@@ -489,7 +489,7 @@ func TestNamedHeader(t *testing.T) {
 		http.StatusUnauthorized: {nil, {""}, {"nonsense"}, {k.access, k.access}, {"Bearer " + k.access}},
 	} {
 		for _, values := range values {
-			r := k.request(t) // with the token in Authorization as well, where nobody looks
+			r := k.request(t) // with the token in Authorization as well, which is ignored
 			r.Header["X-Session"] = values
 			w := httptest.NewRecorder()
 			k.manager.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)

@@ -53,7 +53,8 @@ func TestExtendInARequest(t *testing.T) {
 	}
 }
 
-// Of several who take the same value at the same time, alongside the middleware, one gets it.
+// Of several requests that take the same value at the same time, without the middleware, one
+// gets it.
 func TestPopAtOnce(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -149,7 +150,7 @@ func TestStoreThatCannot(t *testing.T) {
 	}
 }
 
-// All sessions of a store in memory, by the manager whose they are; whoever has found what they look for stops.
+// All sessions of a store in memory, by their manager; iteration can stop early.
 func TestAllOfSeveralManagers(t *testing.T) {
 	t.Parallel()
 	store := memstore.MustNew(sessionstore.Config{})

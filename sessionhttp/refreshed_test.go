@@ -12,7 +12,7 @@ import (
 )
 
 // A page whose load is given up after the program has refreshed for it, and used the new
-// token, logs nobody out: only what the client itself brings is its use.
+// token, logs nobody out: only a token that the client itself sends counts as its use.
 func TestRefreshed(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

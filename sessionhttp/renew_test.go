@@ -109,7 +109,7 @@ func TestRenewKeepsWrites(t *testing.T) {
 	}
 }
 
-// Where a change does not go with what others have written, nothing has changed, and the change
+// If a change conflicts with what others have written, nothing has changed, and the change
 // is still not stored in place of theirs.
 func TestRenewConflict(t *testing.T) {
 	t.Parallel()
@@ -285,7 +285,7 @@ func (*sent) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 // The request has read the session, so nothing is read again: not sealed data, and not the
 // subject whose sessions are limited. Only a function of the program's that computes lifetimes
-// or claims is told the label as it is by then.
+// or claims gets the present label.
 func TestRenewRoundTrips(t *testing.T) {
 	t.Parallel()
 	sealer := newSealer(t)

@@ -31,7 +31,7 @@ func TestUnchangedDataIsNotWritten(t *testing.T) {
 	}
 }
 
-// What a reader does to its copy, and what a change keeps of the data, touches nothing.
+// What a reader does to its copy, and what a change keeps of the data, affects nothing.
 func TestReadIsACopy(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -119,7 +119,7 @@ func TestParallelRequests(t *testing.T) {
 	}
 }
 
-// After Save a handler tells what is stored, others' changes included.
+// After Save a handler reports what is stored, others' changes included.
 func TestSaveThenRead(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -189,7 +189,7 @@ func TestConflictReplacesTheResponse(t *testing.T) {
 	}
 }
 
-// A handler that saves by itself deals with the error, and the data is what is stored.
+// A handler that calls Save handles the error itself, and the data is what is stored.
 func TestHandlerDealsWithAConflict(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

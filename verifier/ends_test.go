@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// A session that cleanup ends for its age is refused as one that somebody revoked.
+// A session that cleanup ends because of its age is refused like a revoked one.
 func TestEndByAge(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -31,7 +31,7 @@ func TestEndByAge(t *testing.T) {
 	w.wantWithin(t, map[string]time.Time{token: ended})
 }
 
-// A token that was made when tokens lived for longer is refused for as long as it
+// A token that was made when lifetimes were longer is refused for as long as it
 // lives, even by a verifier that starts later.
 func TestLoweredLifetime(t *testing.T) {
 	t.Parallel()
@@ -59,8 +59,8 @@ func TestLoweredLifetime(t *testing.T) {
 	await(t, "revoked", v, string(pair.AccessToken), verifier.ErrRevoked)
 }
 
-// A session in whose place another is made is refused as one that somebody revoked, and
-// the other is not.
+// A session that was replaced is refused like a revoked one, and its replacement is
+// not.
 func TestEndByReplacement(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -19,7 +19,7 @@ func many(first, n int) []Revocation {
 	return list
 }
 
-// follower is a loaded set, and a reader of its feed who has seen that.
+// follower is a loaded set, and a reader of its feed that has seen that.
 type follower struct {
 	t      *testing.T
 	set    *Set

@@ -36,7 +36,7 @@ func TestVerify(t *testing.T) {
 	}
 }
 
-// A resource server decides by the session's own claims, without asking anybody.
+// A resource server decides by the session's own claims, without a request.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -121,7 +121,7 @@ func TestBound(t *testing.T) {
 	b.want(t, "proven again", token, nil)
 }
 
-// An outage is never two things: errors that are about tokens do not show through.
+// An outage never matches two errors: errors about tokens do not show through.
 func TestUnavailableIsNothingElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -217,7 +217,7 @@ func TestClockThatIsBehind(t *testing.T) {
 }
 
 // A set that is loaded again keeps the sessions that were revoked, whatever the source knows
-// of them, until their time is over. It stays as it was until it is complete.
+// about them, until their time is over. It stays as it was until it is complete.
 func TestReset(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -49,7 +49,8 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// An operator is signed out by themselves, by the end of their session, and with their key.
+// Operators are signed out by their own sign-out, by the end of their session, and with their
+// key.
 func TestSignedOut(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -177,7 +178,7 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// Those whose address is not known are not one address: none can keep the operators out.
+// Clients with unknown addresses do not count as one address: none can lock out the operators.
 func TestAttemptsFromNowhere(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -90,8 +90,8 @@ func TestCallsTogether(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong because of one call, it is that one's alone. An outage is
-// everybody's, and nobody asks again.
+// An error caused by one call affects only that call. An outage affects all of
+// them, and none is repeated.
 func TestOneCallsErrorIsNoOthers(t *testing.T) {
 	t.Parallel()
 	refuse := func(ctx context.Context, all []*Call[int]) error {
@@ -137,8 +137,8 @@ func TestAFailedStatementAnswersNobody(t *testing.T) {
 	}
 }
 
-// A shared statement has until the last of its callers' deadlines, whoever of them
-// goes, the one who runs it too.
+// A shared statement has until the last of its callers' deadlines, whichever of
+// them leaves, even the one that runs it.
 func TestASharedStatementOutlivesItsCallers(t *testing.T) {
 	t.Parallel()
 	within := func(d time.Duration) context.Context {
@@ -171,8 +171,8 @@ func TestASharedStatementOutlivesItsCallers(t *testing.T) {
 	}
 }
 
-// Whoever waits for another's statement is answered even if that one panics, and
-// the next statement may be sent.
+// A call that waits for another's statement is answered even if that one panics,
+// and the next statement may be sent.
 func TestNobodyWaitsForAPanic(t *testing.T) {
 	t.Parallel()
 	panics := 0

@@ -34,7 +34,8 @@ func TestDecideBound(t *testing.T) {
 		{"healed", at(unbound), Keys{mine, mine}, 7, time.Hour, Healed, "", false, mine},
 		{"revoked", at(revoked), Keys{mine, mine}, 5, time.Hour, Refused, "", false, mine},
 
-		// A thief with a copy, in each of these cases: nothing, and nobody is suspected.
+		// A thief with a copy, gets nothing in each of these cases, and no theft is
+		// suspected.
 		{"copy of the newest", at(bound), Keys{mine, ""}, 5, time.Hour, Refused, "", true, mine},
 		{"copy of the newest, another key", at(bound), Keys{mine, other}, 5, time.Hour, Refused, "", true, mine},
 		{"copy, still fresh", at(bound), Keys{mine, other}, 5, grace, Refused, "", true, mine},

@@ -175,7 +175,7 @@ func TestModelCheck(t *testing.T) {
 	}
 }
 
-// None of the assumptions is idle: without it decide breaks an invariant.
+// None of the assumptions is redundant: without it decide breaks an invariant.
 // Where a change of the rules makes one unnecessary, its line fails.
 func TestModelCheckAssumptions(t *testing.T) {
 	t.Parallel()

@@ -19,8 +19,8 @@ type scenario struct {
 	failover bool
 	// revocation lets the session be revoked at any moment.
 	revocation bool
-	// supersedes is how much the access generation is raised by whoever supersedes
-	// access tokens, at any moment and however often; zero for nobody.
+	// supersedes is how much superseding access tokens raises the access
+	// generation, at any moment and however often; zero for never.
 	supersedes int8
 	// thief lets somebody copy the store at any moment.
 	thief bool

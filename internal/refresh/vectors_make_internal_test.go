@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// named are the sequences that show the rules one by one. What comes of their steps is filled in.
+// named are the sequences that show the rules one by one. The results of their steps are filled
+// in.
 func named() []sequence {
 	usual := vectorSettings{Grace: 15, LateRetryLimit: 8, AccessTokenTTL: 300, RefreshTokenTTL: 604_800}
 	with := func(change func(*vectorSettings)) vectorSettings {
@@ -114,7 +115,8 @@ func (s *sequence) fill() {
 	}
 }
 
-// harm is the shortest way to the harm that a mutant does, as a session sees it, up to where the mutant goes wrong.
+// harm is the shortest path to the harm that a mutant does, as a session sees it, up to where the mutant goes
+// wrong.
 func (s scenario) harm(i implementation, path []visit) sequence {
 	found := sequence{Settings: vectorSettings{
 		Grace: int64(s.grace), LateRetryLimit: int(s.lateRetryLimit), AccessTokenTTL: int64(s.accessToken), RefreshTokenTTL: int64(month / tick),

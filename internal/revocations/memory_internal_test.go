@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// A database is doubted where it may have forgotten what was seen of it, until the
-// consequences are drawn; and not where it is seen for the first time, or continues.
+// A database is doubted if it may have forgotten what was seen of it, until that is
+// settled; and not if it is seen for the first time, or continues.
 func TestMemoryDoubts(t *testing.T) {
 	t.Parallel()
 	var m memory

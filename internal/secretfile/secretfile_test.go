@@ -128,7 +128,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// Whoever may rename a folder on the way, or a link, decides what the path leads to.
+// A user who may rename a folder on the way, or a link, decides what the path leads
+// to.
 func TestEveryFolderOnTheWay(t *testing.T) {
 	t.Parallel()
 	path := secret(t, 0o600, 0o700)
