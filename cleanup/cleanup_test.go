@@ -66,7 +66,7 @@ func (k kit) create(t *testing.T, n int, age time.Duration) []uuid.UUID {
 	if age == 0 {
 		return ids
 	}
-	// The id tells the time of creation, too.
+	// The id contains the time of creation, too.
 	for i, id := range ids {
 		ids[i] = aged(id, age)
 		k.exec(t, `INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt") VALUES ($1, '', '{}', now() - $2::interval)`, ids[i], age)
@@ -187,8 +187,8 @@ func TestRunRemovesWhatHasEnded(t *testing.T) {
 	}
 }
 
-// A session ends for its age whoever made its id, and is removed only when the
-// retention is over: verifiers learn of its end from its row.
+// A session ends because of its age, whatever made its id, and is removed only
+// when the retention is over: verifiers learn of its end from its row.
 func TestSessionsEndByAge(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -263,7 +263,7 @@ func TestDatabaseCrashes(t *testing.T) {
 	}
 }
 
-// What somebody else has locked is passed over, not waited for.
+// Locked rows are skipped, not waited for.
 func TestLockedRowsAreSkipped(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -188,7 +188,7 @@ func TestErrorsAreTheStores(t *testing.T) {
 	}
 }
 
-// What stands between, and answers with a page of its own, is told by its status.
+// An intermediary that answers with its own page is described by its status.
 func TestAnswersOfOthers(t *testing.T) {
 	t.Parallel()
 	for status, is := range map[int]error{

@@ -24,7 +24,7 @@ var rules = []rule{
 		"a user, an operator or an attacker is they",
 	},
 	{
-		// A who that nobody stands before: "Who has it can make tokens". Questions and headings have one, too.
+		// A "who" without an antecedent: "Who has it can make tokens". Questions and headings have one, too.
 		regexp.MustCompile(`(?:^|[.:;|] +\**|\b(?:so|only|but|or|that|because|where|while|for|by|to|of|than) )[Ww]ho (?:has|have|had|wants|calls|comes|finds|asks|answers|creates|presents|signs|reads|writes|is|checks|can|does|listens|may|embeds|knows|lags|waits|hangs|gives|needs|uses|sends|gets|takes)\b[^?]*$`),
 		"who stands for nobody: anyone who, whoever, those who, or what is meant by it",
 	},

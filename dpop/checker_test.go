@@ -30,8 +30,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// RFC 9449 §11.1: of many who send one proof one gets through, for as long as
-// the proof is good.
+// RFC 9449 §11.1: of many requests with one proof, one succeeds, for as long as the
+// proof is valid.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64
@@ -83,7 +83,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// A memory that is full takes no more, rather than one twice; later there is room again.
+// A full memory accepts no more proofs, rather than one twice; later there is room
+// again.
 func TestFullMemory(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64

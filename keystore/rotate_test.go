@@ -80,7 +80,7 @@ func TestStatesOfAKey(t *testing.T) {
 	}
 }
 
-// A session may have asked for a longer life than others: its token's key stays for it.
+// A session may have a longer lifetime than others: its token's key is kept for it.
 func TestKeyStaysForTheLongestSession(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)

@@ -84,7 +84,8 @@ ALTER TABLE "sessionStore"
   ADD COLUMN IF NOT EXISTS "refreshTokenTtl" integer NULL;
 
 -- Access tokens already issued name rows that no longer exist: their holders
--- refresh. +goose StatementBegin
+-- refresh.
+-- +goose StatementBegin
 DO $$
 DECLARE
   "last"  uuid := '00000000-0000-0000-0000-000000000000';

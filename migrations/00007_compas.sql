@@ -8,7 +8,8 @@
 -- +goose Up
 -- Cleanup finds a refresh row of Compas in the same way as a pair: by the day on
 -- which it became superfluous. Our rows have an accessExpiresAt and set the day
--- themselves. +goose StatementBegin
+-- themselves.
+-- +goose StatementBegin
 CREATE OR REPLACE FUNCTION "sessionStoreTokenOfCompas"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   NEW."expiresOn" := (LEAST(NEW."expiresAt", NEW."revokedAt") AT TIME ZONE 'UTC')::date;

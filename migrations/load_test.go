@@ -24,7 +24,7 @@ var loadRows = flag.Int("rows", 50_000, "how many sessions are there when they a
 const (
 	// mostWait is how long a request may wait for a lock: PostgreSQL refuses it then.
 	mostWait = "1s"
-	// readerStays is how long somebody has a transaction open that has read all tables, as a dump has.
+	// readerStays is how long a transaction that has read all tables stays open, as a dump's does.
 	readerStays = 2 * time.Second
 	workers     = 4
 	workerPause = 10 * time.Millisecond

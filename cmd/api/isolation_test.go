@@ -16,8 +16,7 @@ import (
 )
 
 // The database has another isolation level as its default, which the service cannot
-// set where a PgBouncer stands before it. Refreshes and sign-outs that meet are
-// answered as ever.
+// set behind a PgBouncer. Conflicting refreshes and sign-outs are still answered.
 func TestServeAtAnyIsolationLevel(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)

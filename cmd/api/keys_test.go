@@ -54,7 +54,7 @@ func TestKeysInit(t *testing.T) {
 	}
 }
 
-// The algorithm is that of the key which is made; where one is there already it has no effect, and that is said.
+// The algorithm is that of the new key; if one already exists it has no effect, and a message says so.
 func TestAlgorithmOfMadeKeys(t *testing.T) {
 	t.Parallel()
 	dir := place(t)

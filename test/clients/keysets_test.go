@@ -28,7 +28,7 @@ func withGoOIDC(ctx context.Context, issuer, algorithm string) verify {
 	}
 }
 
-// withDiscovery is go-oidc where it is given the issuer alone.
+// withDiscovery is go-oidc given only the issuer.
 func withDiscovery(ctx context.Context, issuer, algorithm string) (verify, error) {
 	provider, err := oidc.NewProvider(ctx, issuer)
 	if err != nil {

@@ -60,7 +60,7 @@ func TestTakeOver(t *testing.T) {
 		t.Errorf("the own session: %d %s", status, body)
 	}
 
-	// The checksum of Compas is good for a write.
+	// The checksum of Compas is valid for a write.
 	data := s.Internal + "/v1/sessions/" + before.ID + "/data"
 	if status, body := s.Send(http.MethodPut, data, testservice.Key, `{"user":7,"cart":[]}`, "If-Match", `"`+found.Session.Checksum+`"`); status >= 300 {
 		t.Errorf("put data: %d %s", status, body)
@@ -208,7 +208,7 @@ func TestSideBySide(t *testing.T) {
 	}
 }
 
-// What nobody needs any more goes, and no session that somebody has.
+// What is no longer needed is removed, and no live session is.
 func TestCleanup(t *testing.T) {
 	t.Parallel()
 	c := startCompas(t)

@@ -70,8 +70,8 @@ func (m *moments) count(since time.Time) (n int) {
 	return n
 }
 
-// startWriters writes to each node on a connection of its own, with pgx alone: no sooner than one of them succeeds does
-// PostgreSQL take writes.
+// startWriters writes to each node on a connection of its own, with pgx alone: PostgreSQL accepts writes only once one
+// of them succeeds.
 func startWriters(t *testing.T, c *cluster) *moments {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), c.url(c.primary()))

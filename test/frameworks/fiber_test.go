@@ -84,7 +84,7 @@ func TestFiber(t *testing.T) {
 	run(t, serveFiber)
 }
 
-// A handler that fiber has given up changes nothing any more, and is told.
+// A handler that fiber has given up can change nothing, and gets an error.
 func TestFiberGivesUp(t *testing.T) {
 	t.Parallel()
 	a := setup(t, sessionhttp.Config{})

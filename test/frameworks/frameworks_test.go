@@ -183,7 +183,7 @@ func inParallel(t *testing.T, a *app, begin start, inside bool) {
 	a.want(`{"count": 8}`)
 }
 
-// A client that leaves takes no change with it.
+// A client that disconnects loses no change.
 func clientLeaves(t *testing.T, a *app, begin start, inside bool) {
 	t.Helper()
 	url, stop := begin(a, inside)

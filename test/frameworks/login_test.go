@@ -20,7 +20,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/test/frameworks"
 )
 
-// act logs in, perhaps with a panic after that, logs out, or only tells who is there.
+// act logs in, perhaps with a panic after that, logs out, or only says who is logged in.
 func (a *app) act(w http.ResponseWriter, r *http.Request) (string, error) {
 	var err error
 	switch r.URL.Path {
@@ -99,7 +99,7 @@ var logins = map[string]start{
 	},
 }
 
-// Who logs in has the cookies alongside those of the handler's, even if that panics then; a second log-in
+// A login sets its cookies in addition to the handler's, even if the handler then panics; a second log-in
 // ends the session before, and a log-out takes the cookies away.
 func TestLogIn(t *testing.T) {
 	t.Parallel()

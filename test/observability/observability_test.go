@@ -74,7 +74,7 @@ func panels(t *testing.T) []panel {
 	return dashboard.Panels
 }
 
-// queries are all expressions that there are, by where they are.
+// queries are all expressions, by their places.
 func queries(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -443,7 +443,7 @@ func TestAlertsAreExplained(t *testing.T) {
 	}
 }
 
-// Each alert links to a section of the manual that there is.
+// Each alert links to an existing section of the manual.
 func TestAlertsLinkToTheirSection(t *testing.T) {
 	t.Parallel()
 	const published = "https://github.com/latchkey-sessions/latchkey/blob/main/"

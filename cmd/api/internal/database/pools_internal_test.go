@@ -53,7 +53,7 @@ func TestPoolsLeaveAReadOnlyServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, pool := range all { // a server takes a moment to tell its connections
+	for name, pool := range all { // a server takes a moment to notify its connections
 		for began, takesWrites := time.Now(), true; takesWrites; time.Sleep(time.Millisecond) {
 			if err := pool.QueryRow(t.Context(), `SELECT NOT current_setting('default_transaction_read_only')::boolean`).Scan(&takesWrites); err != nil || time.Since(began) > time.Minute {
 				t.Fatal(name, err)
