@@ -314,7 +314,7 @@ func TestOneRunner(t *testing.T) {
 		}
 	}
 	if got, err := cleanup.Run(t.Context(), k.store, cleanup.Config{}); !errors.Is(err, sessionstore.ErrCleanupRunning) || got.Sessions != 0 {
-		t.Errorf("beside another runner: %+v, %v", got, err)
+		t.Errorf("alongside another runner: %+v, %v", got, err)
 	}
 	if err := gate.Rollback(t.Context()); err != nil {
 		t.Fatal(err)

@@ -232,7 +232,7 @@ func TestSlowClients(t *testing.T) {
 			t.Errorf("%d %s", answer.StatusCode, text)
 		}
 		if rest, err := io.ReadAll(reader); err != nil || len(rest) > 0 {
-			t.Errorf("the connection goes on: %q, %v", rest, err)
+			t.Errorf("the connection continues: %q, %v", rest, err)
 		}
 	})
 	t.Run("large headers", func(t *testing.T) {

@@ -243,7 +243,7 @@ func TestLostCookies(t *testing.T) {
 		t.Errorf("a copy: %d", w.Code)
 	}
 	if w := ann.send(t, s, http.MethodGet); w.Code != http.StatusUnauthorized {
-		t.Errorf("the session goes on: %d", w.Code)
+		t.Errorf("the session is still live: %d", w.Code)
 	}
 }
 

@@ -172,9 +172,9 @@ func TestAppetite(t *testing.T) { //nolint:paralleltest // it measures
 	}
 	for _, name := range []string{"create", "refresh", "introspect"} {
 		a, b := newTimes(without, name), newTimes(beside, name)
-		t.Logf("%s by everybody else: %v without, %v beside", name, a, b)
+		t.Logf("%s by everybody else: %v without, %v with it", name, a, b)
 		if *appetiteTime > 0 && b.p99 > 2*a.p99 {
-			t.Errorf("%s: p99 is %v beside, %v without", name, b.p99, a.p99)
+			t.Errorf("%s: p99 is %v with it, %v without", name, b.p99, a.p99)
 		}
 	}
 	for _, g := range gluttons {

@@ -81,7 +81,7 @@ func TestBoundsOfComputedLifetimes(t *testing.T) {
 		}
 		_, _, err := k.Create(t.Context(), sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Second}})
 		if e, ok := errors.AsType[*sessionstore.ArgumentError](err); !ok || e.Field != "access_token_ttl" {
-			t.Errorf("%v, beside a caller's: %v", computed, err)
+			t.Errorf("%v, with a caller's: %v", computed, err)
 		}
 	}
 	computed = sessionstore.Lifetimes{Session: 2 * time.Hour}

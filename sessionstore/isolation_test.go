@@ -95,7 +95,7 @@ func (k kit) signOutAndRefresh(t *testing.T) {
 				_, err = k.RefreshTokens(t.Context(), string(newest[i/4]), sessionstore.Client{})
 			}
 			if err != nil && !errors.Is(err, sessionstore.ErrEnded) {
-				t.Errorf("a sign-out or a refresh beside one: %v", err)
+				t.Errorf("a sign-out or a refresh alongside one: %v", err)
 			}
 		})
 		for i, token := range newest {

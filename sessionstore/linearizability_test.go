@@ -638,13 +638,13 @@ func TestNotLinearizable(t *testing.T) {
 	var later sync.WaitGroup
 	defer later.Wait()
 	for name, misbehaving := range map[string]operations{
-		"a new pair for each race":                 pairForEachRace{k},
-		"the last write wins":                      lastWriteWins{k},
-		"Invalidate returns before it is done":     invalidatesLater{k, &later},
-		"Get reads an old copy":                    readsOldCopies{k, &sync.Map{}},
-		"a theft is reported and forgiven":         forgivesThieves{k},
-		"a session is kept beside its replacement": keepsReplaced{k},
-		"nothing is superseded":                    supersedesNothing{k},
+		"a new pair for each race":                    pairForEachRace{k},
+		"the last write wins":                         lastWriteWins{k},
+		"Invalidate returns before it is done":        invalidatesLater{k, &later},
+		"Get reads an old copy":                       readsOldCopies{k, &sync.Map{}},
+		"a theft is reported and forgiven":            forgivesThieves{k},
+		"a session is kept alongside its replacement": keepsReplaced{k},
+		"nothing is superseded":                       supersedesNothing{k},
 	} {
 		found := false
 		for tries := 0; !found && tries < 200; tries++ {

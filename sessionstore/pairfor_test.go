@@ -199,22 +199,22 @@ func TestPairForFails(t *testing.T) {
 		failure error
 		want    string
 	}{
-		"an error":                {failure: fmt.Errorf("roles: %w", sessionstore.ErrEnded), want: "roles: "},
-		"a claim of ours":         {params: sessionstore.PairParams{Claims: []byte(`{"sub":"root"}`)}, want: "sub"},
-		"no object":               {params: sessionstore.PairParams{Claims: []byte(`[]`)}, want: "object"},
-		"too long beside the act": {params: sessionstore.PairParams{Claims: long}, want: "longer than 4096 bytes together"},
-		"one lifetime":            {params: lifetimes(10*time.Minute, 0), want: "refresh_token_ttl: missing"},
-		"the other lifetime":      {params: lifetimes(0, time.Hour), want: "access_token_ttl: missing"},
-		"a short access token":    {params: lifetimes(time.Second, time.Hour), want: "access_token_ttl: 1s is too short"},
-		"a short refresh token":   {params: lifetimes(10*time.Minute, 10*time.Minute), want: "must outlive"},
-		"out of bounds":           {params: lifetimes(10*time.Minute, 48*time.Hour), want: "out of bounds"},
+		"an error":              {failure: fmt.Errorf("roles: %w", sessionstore.ErrEnded), want: "roles: "},
+		"a claim of ours":       {params: sessionstore.PairParams{Claims: []byte(`{"sub":"root"}`)}, want: "sub"},
+		"no object":             {params: sessionstore.PairParams{Claims: []byte(`[]`)}, want: "object"},
+		"too long with the act": {params: sessionstore.PairParams{Claims: long}, want: "longer than 4096 bytes together"},
+		"one lifetime":          {params: lifetimes(10*time.Minute, 0), want: "refresh_token_ttl: missing"},
+		"the other lifetime":    {params: lifetimes(0, time.Hour), want: "access_token_ttl: missing"},
+		"a short access token":  {params: lifetimes(time.Second, time.Hour), want: "access_token_ttl: 1s is too short"},
+		"a short refresh token": {params: lifetimes(10*time.Minute, 10*time.Minute), want: "must outlive"},
+		"out of bounds":         {params: lifetimes(10*time.Minute, 48*time.Hour), want: "out of bounds"},
 	} {
 		params, failure = test.params, test.failure
 		_, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
 		if !errors.Is(err, sessionstore.ErrUnavailable) || errors.Is(err, sessionstore.ErrEnded) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if asked := k.queries.Load() - before; asked != 0 && name != "too long beside the act" {
+		if asked := k.queries.Load() - before; asked != 0 && name != "too long with the act" {
 			t.Errorf("%s: %d statements", name, asked)
 		}
 		before = k.queries.Load()

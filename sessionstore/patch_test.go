@@ -90,7 +90,7 @@ func TestPatchSupersedesWhatWouldOutliveTheSession(t *testing.T) {
 	for _, own := range []sessionstore.Lifetimes{{AccessToken: time.Minute}, {Session: 48 * time.Hour}, {RefreshToken: 47 * time.Hour}} {
 		k.patch(t, session.ID, sessionstore.Patch{Lifetimes: own})
 		if n := superseded(session.ID); n != 0 {
-			t.Errorf("the session goes on for days, but after %+v tokens below %d are superseded", own, n)
+			t.Errorf("the session lives for days, but after %+v tokens below %d are superseded", own, n)
 		}
 	}
 	k.patch(t, session.ID, shortened)

@@ -143,7 +143,7 @@ func TestUnboundCopyIsATheft(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got.Outcome, err)
 		}
 		if _, err := k.prove(t, bound.RefreshToken, ownKey); !errors.Is(err, sessionstore.ErrEnded) {
-			t.Errorf("%s: the session goes on: %v", name, err)
+			t.Errorf("%s: the session is still live: %v", name, err)
 		}
 	}
 }

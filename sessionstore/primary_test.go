@@ -195,7 +195,7 @@ func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 		return errors.Is(err, verifier.ErrRevoked)
 	})
 	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, sessionstore.ErrEnded) {
-		t.Errorf("a strict check beside a verifier: %v", err)
+		t.Errorf("a strict check next to a verifier: %v", err)
 	}
 	// What only reads finds out by the first use of a pair, which it has to note.
 	if err := read(other.AccessToken); err != nil {

@@ -512,7 +512,7 @@ func TestReplaceByTokenWithinLimit(t *testing.T) {
 				k.wantLive(t, "ann", renewed.ID)
 			} else {
 				if !errors.Is(err, sessionstore.ErrTooManySessions) {
-					t.Errorf("a second session beside two others: %v", err)
+					t.Errorf("a second session in addition to two others: %v", err)
 				}
 				k.wantLive(t, "ann", ids...)
 			}

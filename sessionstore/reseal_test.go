@@ -191,6 +191,6 @@ func TestResealBesideUpdates(t *testing.T) {
 		total += want
 	}
 	if written < sessions || total == 0 {
-		t.Errorf("%d rows were resealed beside %d updates: that shows nothing", written, total)
+		t.Errorf("%d rows were resealed alongside %d updates: that shows nothing", written, total)
 	}
 }

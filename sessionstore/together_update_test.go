@@ -68,7 +68,7 @@ func TestUpdatingTogether(t *testing.T) {
 				winner, loser = loser, winner
 			}
 			if !isConflict(errs[loser], string(dataOf(winner))) {
-				t.Errorf("%d, beside another: %v", loser, errs[loser])
+				t.Errorf("%d, with another: %v", loser, errs[loser])
 			}
 		case 5:
 			continue

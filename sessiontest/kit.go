@@ -105,7 +105,7 @@ func (k kit) refused(token tokens.Secret, want error) {
 	k.Helper()
 	got, err := k.exchange(token)
 	k.want("RefreshTokens", err, want)
-	same(k, "the pair beside an error of RefreshTokens", got.Pair, sessionstore.TokenPair{})
+	same(k, "the pair with an error of RefreshTokens", got.Pair, sessionstore.TokenPair{})
 }
 
 func (k kit) get(token tokens.Secret, options sessionstore.GetOptions) (sessionstore.Session, tokens.Claims, error) {
@@ -132,7 +132,7 @@ func (k kit) unusable(token tokens.Secret, want error) {
 	session, claims, err := k.get(token, sessionstore.GetOptions{})
 	k.want("GetWith", err, want)
 	if session.ID != uuid.Nil || claims.SessionID != uuid.Nil {
-		k.Fatalf("GetWith: a session and claims beside the error %v", err)
+		k.Fatalf("GetWith: a session and claims with the error %v", err)
 	}
 }
 

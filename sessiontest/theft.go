@@ -25,7 +25,7 @@ func (k kit) stolen(id uuid.UUID, token tokens.Secret, newest sessionstore.Token
 	k.Helper()
 	got, err := k.exchange(token)
 	k.want("RefreshTokens of a stolen token", err, sessionstore.ErrReuse)
-	same(k, "the pair beside ErrReuse", got.Pair, sessionstore.TokenPair{})
+	same(k, "the pair with ErrReuse", got.Pair, sessionstore.TokenPair{})
 	if e, ok := errors.AsType[*sessionstore.ReuseError](err); !ok || e.SessionID != id || e.Subject != "ann" || e.Theft != theft || e.Behind != behind {
 		k.Fatalf("RefreshTokens of a stolen token: the error is %v, it must be a ReuseError of the session %v and its subject: %s, %d behind", err, id, theft, behind)
 	}

@@ -78,7 +78,7 @@ func TestDerivedSecrets(t *testing.T) {
 		return strings.TrimSuffix(strings.TrimPrefix(string(setup(t, "ES256").ring.PublicJWKS()), `{"keys":[`), `]}`)
 	}
 	if diff := cmp.Diff(a, derive("x", public(), jwks[0], public(), jwks[1])); diff != "" {
-		t.Errorf("beside public keys: %s", diff)
+		t.Errorf("next to public keys: %s", diff)
 	}
 	if bytes.Equal(a[0], other[0]) {
 		t.Error("two purposes have one secret")

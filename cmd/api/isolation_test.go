@@ -54,7 +54,7 @@ func meet(t *testing.T, s *service, subject string) {
 					t.Errorf("%s: a sign-out: %d %s", subject, code, answer)
 				}
 			} else if code, answer := s.Refresh(pair.RefreshToken); code != http.StatusOK && code != http.StatusBadRequest {
-				t.Errorf("%s: a refresh beside a sign-out: %d %s", subject, code, answer)
+				t.Errorf("%s: a refresh alongside a sign-out: %d %s", subject, code, answer)
 			}
 		})
 	}

@@ -24,8 +24,8 @@ const (
 	// clockTolerance is how far behind a clock may be without consequences: a revocation is
 	// remembered for longer than any token by [verifier.Slack].
 	clockTolerance = verifier.Slack / 4
-	// maxClockLead is how far ahead a clock may have been. Until then, revocations are
-	// remembered for longer.
+	// maxClockLead is how far ahead a clock may have been. For that long, revocations
+	// are remembered for longer.
 	maxClockLead = 48 * time.Hour
 )
 

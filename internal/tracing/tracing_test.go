@@ -282,7 +282,7 @@ func TestRefusalsAndFailures(t *testing.T) {
 	s.refresh(t, "nonsense")
 	for _, span := range s.spans.GetSpans() {
 		if span.Status.Code == codes.Error {
-			t.Errorf("%s: a token that is no good is no failure of ours", span.Name)
+			t.Errorf("%s: an invalid token is not a failure of ours", span.Name)
 		}
 	}
 	s.spans.Reset()

@@ -126,7 +126,7 @@ func TestReuseOfWhatCompasRotated(t *testing.T) {
 		t.Errorf("%d %+v", status, answer)
 	}
 	if s.introspect(ours.Access).Active {
-		t.Error("the session goes on")
+		t.Error("the session is still live")
 	}
 }
 
@@ -201,7 +201,7 @@ func TestSideBySide(t *testing.T) {
 		t.Errorf("Compas takes a token that we exchanged: %q", key)
 	}
 	if s.introspect(ours.Access).Active {
-		t.Error("Compas saw a stolen token, and the session goes on")
+		t.Error("Compas saw a stolen token, and the session is still live")
 	}
 	if n := c.count(`SELECT count(*) FROM "job" WHERE "name" = 'compas.sessionStore.potentialLeakedSession'`); n != 1 {
 		t.Errorf("%d reports of Compas", n)

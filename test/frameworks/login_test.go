@@ -154,7 +154,7 @@ func TestLogIn(t *testing.T) {
 			}
 			visit(http.MethodGet, "/", http.StatusOK, "nobody")
 			if _, _, err := a.store.Get(t.Context(), last); err == nil {
-				t.Error("the session goes on after the log-out")
+				t.Error("the session is still live after the log-out")
 			}
 		})
 	}

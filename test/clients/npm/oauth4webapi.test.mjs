@@ -62,7 +62,7 @@ test("several tabs with one store refresh at once, and all go on", async () => {
   assert.notEqual(store.read().refresh_token, first.refresh_token);
 });
 
-test("an answer is lost, and the same request goes on", async (t) => {
+test("an answer is lost, and the same request continues", async (t) => {
   const network = await lossy(t);
   const at = { ...server, token_endpoint: `${network.url}/oauth2/token` };
   const { refresh_token } = await signIn("lost");
