@@ -126,7 +126,7 @@ func TestFullDisk(t *testing.T) {
 			synctest.Wait()
 		}
 		if time.Since(began) != 0 {
-			t.Error("somebody was kept waiting")
+			t.Error("a caller was kept waiting")
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()

@@ -174,7 +174,7 @@ func TestNonces(t *testing.T) {
 		}
 	}
 	if check(c, 1) == nil || errors.Is(check(c, 1), dpop.ErrUseNonce) {
-		t.Error("a nonce that is no string")
+		t.Error("a nonce that is not a string")
 	}
 	clock.Store(int64(time.Minute))
 	if err := check(c, nonce); err != nil {
@@ -187,7 +187,7 @@ func TestNonces(t *testing.T) {
 	h := http.Header{}
 	checker(t).SetNonce(h)
 	if len(h) > 0 {
-		t.Error("a nonce that nobody asks for")
+		t.Error("a nonce that is not required")
 	}
 	if _, err := dpop.NewNonces(func() [][]byte { return [][]byte{[]byte("short")} }); err == nil {
 		t.Error("a short secret was accepted")

@@ -129,7 +129,7 @@ func TestEachChangeIsAudited(t *testing.T) {
 			}
 			all[operation] = true
 			if _, listed := acts[operation]; !listed {
-				t.Errorf("nobody says which audit event %s gives", operation)
+				t.Errorf("the list does not say which audit event %s gives", operation)
 			}
 		}
 	}

@@ -23,7 +23,7 @@ func asProblem(t *testing.T, err error) problem {
 		return problem{}
 	}
 	if !errors.As(err, &p) {
-		t.Fatalf("%v is no problem", err)
+		t.Fatalf("%v is not a problem", err)
 	}
 	return *p
 }
@@ -92,7 +92,7 @@ func TestFormFields(t *testing.T) {
 	}
 	w, r := post(t, jsonType, []byte("a=1"))
 	if _, err := decodeForm(w, r, "a"); codeOf(t, err) != codeUnsupportedMediaType {
-		t.Errorf("what is no form: %v", err)
+		t.Errorf("not a form: %v", err)
 	}
 }
 

@@ -60,7 +60,7 @@ func TestContext(t *testing.T) {
 	}
 	plain := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"subject":"ben"}`)).want(t, 201).json(t)
 	if got := contextOf(at[map[string]any](t, plain, "session")); len(got) != 0 {
-		t.Errorf("nobody said %v", got)
+		t.Errorf("a context that was not given: %v", got)
 	}
 }
 
@@ -186,7 +186,7 @@ func TestAuditOfWhoActs(t *testing.T) {
 			for _, e := range events() {
 				if e["subject"] != "ann" {
 					if actor, _ := e["actor"].(map[string]any); actor["act"] != nil || e["act"] != nil {
-						t.Errorf("nobody acts for ben: %v", e)
+						t.Errorf("there is an actor for ben: %v", e)
 					}
 				} else if e["event"] == "session.created" {
 					created = e["act"]

@@ -62,7 +62,7 @@ func FuzzNewSession(f *testing.F) {
 			return
 		}
 		if !stdjson.Valid(body) || !utf8.Valid(body) {
-			t.Error("accepted what is not JSON")
+			t.Error("accepted text that is not JSON")
 		}
 		if !bytes.Contains(body, params.Data) || !bytes.Contains(body, params.Claims) {
 			t.Errorf("data became %q, claims %q", params.Data, params.Claims)
@@ -95,7 +95,7 @@ func FuzzSessionPatch(f *testing.F) {
 			return
 		}
 		if !stdjson.Valid(body) || !utf8.Valid(body) {
-			t.Error("accepted what is not JSON")
+			t.Error("accepted text that is not JSON")
 		}
 		checkLifetimes(t, decoded.params().Lifetimes)
 		for name := range stdMembers(t, body) {

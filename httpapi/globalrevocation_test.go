@@ -24,7 +24,7 @@ func TestGlobalRevocation(t *testing.T) {
 		s.public(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", one.refresh)).wantProblem(t, 400, "invalid_grant")
 	}
 	if !s.accepted(t, bystander.access) {
-		t.Error("somebody else was signed out")
+		t.Error("another user was signed out")
 	}
 }
 

@@ -28,7 +28,7 @@ func codeOf(t *testing.T, err error) code {
 	}
 	var p *problem
 	if !errors.As(err, &p) {
-		t.Fatalf("%v is no problem", err)
+		t.Fatalf("%v is not a problem", err)
 	}
 	return p.code
 }

@@ -298,6 +298,6 @@ func TestRevocationsTellWhatIsSuperseded(t *testing.T) {
 		t.Errorf("%v, of %s at %s", told, pair, generation)
 	}
 	if whole := at[[]any](t, f.next(t, ""), "superseded"); !cmp.Equal(whole, told) {
-		t.Errorf("who begins is told %v, not %v", whole, told)
+		t.Errorf("a new follower gets %v, not %v", whole, told)
 	}
 }

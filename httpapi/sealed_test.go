@@ -47,7 +47,7 @@ func TestSealedDataIsInTheAnswers(t *testing.T) {
 	conflict := s.put(t, session.id, first, `{"n":1}`)
 	conflict.wantProblem(t, 412, "checksum_mismatch")
 	if got := conflict.Header.Get("ETag"); got != second {
-		t.Errorf("a stale version is told ETag %s, want %s", got, second)
+		t.Errorf("a stale version gets ETag %s, want %s", got, second)
 	}
 }
 

@@ -208,7 +208,7 @@ func TestScheduleMakesOneKeyAnInterval(t *testing.T) {
 		t.Error(diff)
 	}
 	if list, err := replicas[0].List(t.Context()); err != nil || len(told) != 1 || <-told != list[0].ID {
-		t.Errorf("of the new key %d were told; %v", len(told), err)
+		t.Errorf("%d were notified of the new key; %v", len(told), err)
 	}
 	pass(t, pool, 24*time.Hour) // an hour less than the new one's interval
 	maintainAll()

@@ -210,7 +210,7 @@ func underLoad(t *testing.T, pool *pgxpool.Pool, requests func(context.Context, 
 		t.Error(err)
 	}
 	if took < readerStays {
-		t.Errorf("it took %v: nobody had to be waited for", took)
+		t.Errorf("it took %v: there was nothing to wait for", took)
 	}
 	t.Logf("%d rows, %d migrations in %v; meanwhile %d rounds of requests, the longest in %v",
 		*loadRows, len(applied), took.Round(time.Millisecond), rounds, longest.Round(time.Millisecond))

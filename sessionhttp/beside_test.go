@@ -330,7 +330,7 @@ func TestAnonymous(t *testing.T) {
 	bearer := sessionhttp.New[cart](s.store, sessionhttp.Config{Optional: true, Anonymous: func(*http.Request) sessionstore.CreateParams { return sessionstore.CreateParams{} }})
 	bearer.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if bearer.From(r.Context()) != nil {
-			t.Error("a session that nobody can have")
+			t.Error("a session that cannot exist")
 		}
 	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 }

@@ -92,7 +92,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	if log.String() != "" {
-		t.Errorf("what is the clients' affair is in the log: %q", log.String())
+		t.Errorf("errors of the clients are in the log: %q", log.String())
 	}
 }
 

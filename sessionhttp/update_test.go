@@ -67,7 +67,7 @@ func TestChangeThatFails(t *testing.T) {
 			_ = session.Update(ctx, func(c *cart) error { c.Items[0] = "half"; panic("halfway") })
 		}(r.Context())
 		if err := session.Update(r.Context(), func(c *cart) error { c.More = map[string]any{"f": func() {}}; return nil }); !isDataError(err) {
-			t.Errorf("what is no JSON: %v", err)
+			t.Errorf("not JSON: %v", err)
 		}
 		if err := session.Update(r.Context(), put("milk")); err != nil {
 			t.Error(err)
@@ -165,7 +165,7 @@ func TestConflictReplacesTheResponse(t *testing.T) {
 			}
 			w.WriteHeader(http.StatusCreated)
 			if _, err := io.WriteString(w, "created"); err == nil {
-				t.Error("the handler may go on writing")
+				t.Error("the handler may continue writing")
 			}
 			if err := k.manager.From(r.Context()).Update(r.Context(), put("late")); !errors.Is(err, sessionhttp.ErrDiscarded) {
 				t.Errorf("a change after that: %v", err)

@@ -80,7 +80,7 @@ func TestLimitEndsTheOldest(t *testing.T) {
 		t.Error("it was not revoked as Invalidate does it")
 	}
 	if n := counted.n.Load(); n != 1 {
-		t.Errorf("observers were told of %d revoked sessions", n)
+		t.Errorf("observers were notified of %d revoked sessions", n)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), awaitPatience)
 	defer cancel()

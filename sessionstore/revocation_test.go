@@ -369,7 +369,7 @@ func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
 	there := s.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1`, s.id) == 1
 	if !ended && there {
 		if n := s.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1 AND "revokedAt" IS NULL`, s.id); n != 1 {
-			t.Errorf("a session that nobody ended is revoked (%v)", errs)
+			t.Errorf("a session that was not ended is revoked (%v)", errs)
 		}
 		wasRemoved := s.waiting.session != uuid.Nil && s.isUnknown(t)
 		for _, err := range errs {
@@ -377,7 +377,7 @@ func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
 				continue
 			}
 			if errors.Is(err, sessionstore.ErrEnded) || errors.Is(err, sessionstore.ErrNotFound) || errors.Is(err, sessionstore.ErrNotReplaceable) {
-				t.Errorf("a session that nobody ended is refused: %v", err)
+				t.Errorf("a session that was not ended is refused: %v", err)
 			}
 		}
 		return
@@ -490,7 +490,7 @@ func TestRevocationBesideEverything(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		if err := spared.present(context.WithoutCancel(t.Context()), spared.Store, spared.newer); err != nil {
-			t.Errorf("a session of somebody else: %v", err)
+			t.Errorf("a session of another user: %v", err)
 		}
 		t.Logf("%d races of up to %d pairs of operations", races.Load(), len(moves)*(len(moves)+1)/2)
 	})
@@ -626,7 +626,7 @@ func TestRevocationByHand(t *testing.T) {
 	}
 	k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, session.ID)
 	if xid() != first {
-		t.Error("a session that is revoked again is told again")
+		t.Error("a session that is revoked again is reported again")
 	}
 	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
 		t.Errorf("refresh: %v", err)

@@ -132,7 +132,7 @@ func TestChecksumsOfSealedData(t *testing.T) {
 		t.Errorf("with another session's checksum: %v", err)
 	}
 	if _, err := k.Update(t.Context(), a.ID, plain, []byte(`{}`)); err != nil {
-		t.Errorf("whoever knows the data may name it without the key: %v", err)
+		t.Errorf("the data's plain checksum is refused: %v", err)
 	}
 }
 

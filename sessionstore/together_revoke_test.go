@@ -62,10 +62,10 @@ func TestRevokingTogether(t *testing.T) {
 		return nil
 	})
 	if n := heard() - before; n != 1 {
-		t.Errorf("verifiers were told %d times", n)
+		t.Errorf("verifiers were notified %d times", n)
 	}
 	if n := counted.n.Load() - endedBefore; n != 2*each {
-		t.Errorf("observers were told of %d sessions, not of %d", n, 2*each)
+		t.Errorf("observers were notified of %d sessions, not of %d", n, 2*each)
 	}
 	for i, id := range ids {
 		session, err := k.Load(t.Context(), id)
@@ -184,7 +184,7 @@ func TestARevocationThatIsRefusedFailsAlone(t *testing.T) {
 			return k.Invalidate(t.Context(), ids[i])
 		}
 		if err := k.InvalidateOwn(t.Context(), "\xff", ids[i]); !errors.Is(err, sessionstore.ErrUnavailable) {
-			t.Errorf("a subject that is no text: %v", err)
+			t.Errorf("a subject that is not text: %v", err)
 		}
 		return nil
 	})

@@ -148,7 +148,7 @@ func TestAmbiguousClaims(t *testing.T) {
 		wantInvalid(t, k, name, k.attach(t, header+"."+base64.RawURLEncoding.EncodeToString([]byte(changed))))
 	}
 	if k.attach(t, header+"."+payload) != good {
-		t.Error("what is signed here is not what the signer signs")
+		t.Error("this signature differs from the signer's")
 	}
 }
 

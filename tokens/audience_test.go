@@ -24,7 +24,7 @@ func TestSeveralAudiences(t *testing.T) {
 		t.Error(diff)
 	}
 	if got, err := k.verifier.Verify(token, tokens.AccessToken); !errors.Is(err, tokens.ErrWrongAudience) || got != (tokens.Claims{}) {
-		t.Errorf("for somebody else: %+v, %v", got, err)
+		t.Errorf("for another subject: %+v, %v", got, err)
 	}
 	for _, accepted := range []string{"https://mcp.example.com", "reports", c.Audience, tokens.Audience("billing", "reports")} {
 		cfg := config()

@@ -156,7 +156,7 @@ func TestContextRefusals(t *testing.T) {
 			c := claims(tokens.AccessToken)
 			c.Context = context
 			if _, err := setup(t, "EdDSA").signer.Sign(c); err == nil {
-				t.Errorf("signed what is refused about %s", pointer)
+				t.Errorf("signed an invalid %s", pointer)
 			}
 		}
 	}

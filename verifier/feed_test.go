@@ -252,7 +252,7 @@ func TestFeedCatchesUp(t *testing.T) {
 	known = false
 	r.cursor = old
 	if e := r.next(t); !e.Reset {
-		t.Errorf("from a state that is no more: %+v", e)
+		t.Errorf("from a state that no longer exists: %+v", e)
 	}
 	failure = errDown
 	if _, err := r.feed.Next(t.Context(), old); !errors.Is(err, verifier.ErrUnavailable) {

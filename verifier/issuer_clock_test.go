@@ -28,7 +28,7 @@ func TestDatabaseClockIsKnown(t *testing.T) {
 	} {
 		b := setup(t)
 		if clock, known := b.Clock(); known || clock != (verifier.Clock{}) {
-			t.Errorf("the clock is known before it was told: %v", clock)
+			t.Errorf("the clock is known before the first report: %v", clock)
 		}
 		if b.ClockErr() == nil {
 			t.Error("a clock that nobody has told is trusted")

@@ -345,7 +345,7 @@ func TestRemoteKeys(t *testing.T) {
 	}
 	want("no key at all", "x.y.z", tokens.ErrInvalid)
 	if n := fetched.Load() - before; n != 0 {
-		t.Errorf("the keys were fetched %d times for tokens of nobody", n)
+		t.Errorf("the keys were fetched %d times for unknown tokens", n)
 	}
 	publish(fresh)
 	clock = clock.Add(5*time.Second - 1)

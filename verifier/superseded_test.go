@@ -72,11 +72,11 @@ func TestFeedOfSuperseded(t *testing.T) {
 	b.load(b.superseded(pair, 7))
 	late := &reader{feed: b.Feed()}
 	if e := late.next(t); len(e.Sessions) != 1 || e.Sessions[0] != b.superseded(pair, 7) {
-		t.Errorf("a reader that begins is told %+v", e.Sessions)
+		t.Errorf("a new reader gets %+v", e.Sessions)
 	}
 	b.prove(b.superseded(pair, 9))
 	if e := late.next(t); len(e.Sessions) != 1 || e.Sessions[0] != b.superseded(pair, 9) || e.Reset {
-		t.Errorf("one that goes on is told %+v", e.Sessions)
+		t.Errorf("a follower that continues gets %+v", e.Sessions)
 	}
 }
 

@@ -32,7 +32,7 @@ func TestVerify(t *testing.T) {
 	b.prove()
 	b.want(t, "expired", live, tokens.ErrExpired)
 	if n := b.asked.Load(); n != 0 {
-		t.Errorf("somebody was asked %d times", n)
+		t.Errorf("there were %d requests", n)
 	}
 }
 

@@ -69,7 +69,7 @@ func TestDataKeys(t *testing.T) {
 	mustLine(t, nil, "data", "keys", "remove", old, "--file", file)
 	list(added + " XAES-256-GCM seals")
 	if r := line(nil, "data", "keys", "promote", old, "--file", file); r.code != 1 || r.stderr != `api: key "`+old+`" in `+file+": the keyset has no such key\n" {
-		t.Errorf("promoting what is not there: %v", r)
+		t.Errorf("promoting a missing key: %v", r)
 	}
 	checkMode(t, file, 0o600)
 

@@ -128,7 +128,7 @@ func TestEndsAreToldAlike(t *testing.T) {
 			by, _ := data["by"].(string)
 			events[id] = end{reason, by, want[id].words}
 		case <-time.After(testservice.Patience):
-			t.Fatalf("only these were told: %v", events)
+			t.Fatalf("only these were reported: %v", events)
 		}
 	}
 	if diff := cmp.Diff(want, events, cmp.AllowUnexported(end{})); diff != "" {

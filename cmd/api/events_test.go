@@ -66,7 +66,7 @@ func TestEventsAreSent(t *testing.T) {
 			}
 		case <-time.After(2 * time.Second):
 			if time.Now().After(deadline) {
-				t.Fatal("nothing was told")
+				t.Fatal("nothing was reported")
 			}
 			continue
 		}

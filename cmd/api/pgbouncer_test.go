@@ -248,7 +248,7 @@ func revokePastPgBouncer(t *testing.T, s *service, revoke func()) {
 	revoke()
 	for list() == http.StatusOK {
 		if time.Since(began) > askPause/2 {
-			t.Fatal("the access token is still accepted: nobody was notified")
+			t.Fatal("the access token is still accepted: there was no notification")
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

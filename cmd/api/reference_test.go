@@ -39,7 +39,7 @@ func TestSettingsReference(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(want, text); diff != "" {
-		t.Errorf("make settings writes %s anew (-generated +file):\n%s", path, diff)
+		t.Errorf("make settings regenerates %s (-generated +file):\n%s", path, diff)
 	}
 }
 

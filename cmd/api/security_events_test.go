@@ -57,7 +57,7 @@ func TestSecurityEventTokensAreSent(t *testing.T) {
 		case set = <-sets:
 		case <-time.After(2 * time.Second):
 			if time.Now().After(deadline) {
-				t.Fatal("nothing was told")
+				t.Fatal("nothing was reported")
 			}
 		}
 	}

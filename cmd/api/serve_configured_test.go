@@ -37,7 +37,7 @@ func TestServeOnDatabaseURL(t *testing.T) {
 	}
 
 	if s.Stdout.String() != "" {
-		t.Errorf("a service that nobody looks at prints: %s", s.Stdout)
+		t.Errorf("a service without a terminal prints: %s", s.Stdout)
 	}
 	for line := range strings.Lines(s.Stderr.String()) {
 		if !json.Valid([]byte(line)) {

@@ -167,7 +167,7 @@ func TestASharedStatementOutlivesItsCallers(t *testing.T) {
 	ctx, stop = lastOf(callers[:1])
 	defer stop()
 	if ctx.Err() == nil {
-		t.Error("the only caller has gone, and it goes on")
+		t.Error("the only caller has gone, and it continues")
 	}
 }
 

@@ -216,7 +216,7 @@ func writeVectors(t *testing.T) {
 		found := m.world.harm(i, f.path)
 		found.Name = "notices: " + m.name
 		if i.differs(found) == 0 {
-			t.Errorf("the way to the harm is no vector: %s\n%s", m.name, f)
+			t.Errorf("the path to the harm is not a vector: %s\n%s", m.name, f)
 			continue
 		}
 		all.Sequences = append(all.Sequences, found)

@@ -54,7 +54,7 @@ func TestRevokeAnewUntilItIsDone(t *testing.T) {
 	select {
 	case <-done:
 	case <-time.After(2 * time.Minute):
-		t.Error("not all were revoked anew")
+		t.Error("not all were revoked again")
 	}
 	for began := time.Now(); time.Since(began) < 2*time.Minute; time.Sleep(time.Millisecond) {
 		if sessions, _, _ := r.memory.doubted(); len(sessions) == 0 {

@@ -161,7 +161,7 @@ func holdNames(t *testing.T, app *application, gate, token string) {
 	// Some gateways remove what is named here. The app then learns of no user, and of no wrong one.
 	ask(t, gate, http.MethodGet, "/page", token, map[string]string{"Connection": "close, Latchkey-Subject", "Latchkey-Subject": "root"})
 	if subject := app.last.Load().Header.Values("Latchkey-Subject"); !slices.Equal(subject, []string{"ada"}) && len(subject) != 0 {
-		t.Errorf("the app was told that it is %q", subject)
+		t.Errorf("the app was told that the user is %q", subject)
 	}
 }
 
@@ -171,7 +171,7 @@ func wantUnforged(t *testing.T, app *application) {
 	t.Helper()
 	for name, values := range app.last.Load().Header {
 		if strings.HasPrefix(strings.ToLower(name), "latchkey") && slices.ContainsFunc(values, func(value string) bool { return slices.Contains([]string{"forged", "root", "admin"}, value) }) {
-			t.Errorf("the app was told %s: %q", name, values)
+			t.Errorf("the app got %s: %q", name, values)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func holdOAuth2Proxy(t *testing.T, program, algorithm string, args []string) {
 	ada := s.signInPair("ada")
 	wantPage(t, "http://"+address, ada.AccessToken, http.StatusOK)
 	if user := app.last.Load().Header.Get("X-Forwarded-User"); user != "ada" {
-		t.Errorf("the app was told that it is %q", user)
+		t.Errorf("the app was told that the user is %q", user)
 	}
 	// What it says about a user does not come from its client, by any name that a server for WSGI or
 	// Rack reads so.
@@ -49,7 +49,7 @@ func holdOAuth2Proxy(t *testing.T, program, algorithm string, args []string) {
 	ask(t, "http://"+address, http.MethodGet, "/page", ada.AccessToken, forged)
 	for name, values := range app.last.Load().Header {
 		if slices.Contains(values, "root") {
-			t.Errorf("the app was told %s: %q", name, values)
+			t.Errorf("the app got %s: %q", name, values)
 		}
 	}
 	requests := app.requests.Load()

@@ -40,7 +40,7 @@ func TestTakeOver(t *testing.T) {
 		t.Error(diff)
 	}
 	if got := s.introspect(list.Access); !got.Active || string(got.Session.Data) != "[1,2]" && string(got.Session.Data) != "[1, 2]" {
-		t.Errorf("data that is no object: %+v", got)
+		t.Errorf("data that is not an object: %+v", got)
 	}
 	var row string
 	if err := c.pool.QueryRow(t.Context(), `SELECT "id" FROM "sessionStoreToken" WHERE "session" = $1 AND "refreshToken" IS NOT NULL`, before.ID).Scan(&row); err != nil {
@@ -107,7 +107,7 @@ func TestTakeOver(t *testing.T) {
 		t.Errorf("a token of Compas that comes back: %d %+v", status, answer)
 	}
 	if s.introspect(ours.Access).Active {
-		t.Error("the session of a stolen token goes on")
+		t.Error("the session of a stolen token is still live")
 	}
 	s.Await("report of the stolen token", func() bool { return strings.Contains(s.Stderr.String(), before.ID) })
 }

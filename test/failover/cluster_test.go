@@ -38,7 +38,7 @@ func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if err != nil || len(found) == 0 {
-		t.Fatalf("there is no PostgreSQL of Debian's: apt install postgresql (%v)", err)
+		t.Fatalf("Debian's PostgreSQL is not installed: apt install postgresql (%v)", err)
 	}
 	client, peer := freeAddress(t), freeAddress(t)
 	start(t, place(t, nil), "etcd", "--data-dir", "data", "--unsafe-no-fsync", "--name", "etcd",

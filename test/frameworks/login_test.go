@@ -143,7 +143,7 @@ func TestLogIn(t *testing.T) {
 			visit(http.MethodPost, "/login", http.StatusOK, "bob")
 			visit(http.MethodGet, "/", http.StatusOK, "bob")
 			if _, _, err := a.store.Get(t.Context(), first); err == nil {
-				t.Error("the session before goes on")
+				t.Error("the previous session is still live")
 			}
 			visit(http.MethodPost, "/panic", http.StatusInternalServerError, "")
 			visit(http.MethodGet, "/", http.StatusOK, "bob")

@@ -195,7 +195,7 @@ func TestEndedSession(t *testing.T) {
 					t.Errorf("it was answered %q", answer)
 				}
 				if err := <-refused; !errors.Is(err, sessionstore.ErrEnded) {
-					t.Errorf("the handler was told %v", err)
+					t.Errorf("the handler got %v", err)
 				}
 			})
 		}

@@ -79,7 +79,7 @@ func TestImages(t *testing.T) {
 		}
 	}
 	if err := p.writeImages(folder, "0.2.0"); err == nil {
-		t.Error("images were made of a version of which there is no archive")
+		t.Error("images were made of a version without archives")
 	}
 }
 
