@@ -17,7 +17,8 @@ RACE     ?= -race
 # How far the database's clock is ahead of the machine's.
 SOAKCLOCK ?= 90s
 
-# What is mutated, and by which tests that is to be noticed: PACKAGE=TESTS. They are those that need no database. What they do not reach stays as it is.
+# The packages to mutate, and the tests that must detect it: PACKAGE=TESTS. These are the tests that need no database. Code that they do not reach is
+# not mutated.
 MUTANTS ?= './dpop=.' './tokens=.' './protectedresource=.' \
   './verifier=^(Test(Verify|Start|Bound|BoundToken|UnavailableIsNothingElse|StrictTimeout|DefaultStrictTimeout|Clock.*|Set.*|Reset|Config.*|Run.*|Feed.*|Table.*|SmallShards|MoreThanIsKept|KeysThat.*|Len|Slack.*|RevocationsAtTheirEnd|Handler|DatabaseClockIsKnown|RevokedIsRemembered.*|TokenFromTheFuture|Claims|ChallengesNameTheMetadata|Require.*|Superseded(AtTheirEnd)?|RemoteConfig|SinceSent|Moment|NoncesComeWithProofs)|FuzzFeed.*)$$' \
   './internal/refresh=^Test(Decide.*|Bound.*|AbsoluteEnd.*)$$' './internal/canonical=.' './internal/groupcommit=.' \

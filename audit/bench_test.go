@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// BenchmarkTrail measures what a change costs whoever makes it, beside the writer of
-// its line, and what reading costs, which leaves no event.
+// BenchmarkTrail measures what an event costs the caller of a change, while its line
+// is being written, and what it costs a read, which leaves no event.
 func BenchmarkTrail(b *testing.B) {
 	for name, result := range map[string]sessionstore.Result{
 		"create": {Operation: sessionstore.OperationCreate, Changed: session, Subject: "ada"},

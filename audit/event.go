@@ -10,10 +10,10 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Name says what has happened.
+// Name says what happened.
 type Name string
 
-// What may happen.
+// The events.
 const (
 	// SessionCreated has the new session and its subject.
 	SessionCreated Name = "session.created"
@@ -27,18 +27,18 @@ const (
 	// SessionRevoked says that a session was ended.
 	SessionRevoked Name = "session.revoked"
 	// SessionsRevoked says that several sessions were ended at once: Count of the
-	// Subject's, or of All.
+	// Subject's sessions, or of All.
 	SessionsRevoked Name = "sessions.revoked"
-	// SessionsRemoved says that clean-up ended sessions for their age.
+	// SessionsRemoved says that cleanup ended sessions because of their age.
 	SessionsRemoved Name = "sessions.removed"
 	// SigningKeyRotated says that a new signing key was made, or signs from now on.
 	SigningKeyRotated Name = "signing_key.rotated"
 	// SigningKeyRevoked says that a signing key was removed, and its tokens with it.
 	SigningKeyRevoked Name = "signing_key.revoked"
-	// JobSentAgain says that a job is tried again that had been given up.
+	// JobSentAgain says that a job that had been given up is retried.
 	JobSentAgain Name = "job.sent_again"
-	// EventsSentAgain says that Count deliveries of events are tried again that had been given
-	// up: DeliveryIDs, or those to an Endpoint, or All.
+	// EventsSentAgain says that Count deliveries of events that had been given up are retried:
+	// DeliveryIDs, or those to an Endpoint, or All.
 	EventsSentAgain Name = "events.sent_again"
 )
 
@@ -49,43 +49,44 @@ type Reason string
 const (
 	// Requested: the actor asked for it.
 	Requested Reason = "requested"
-	// TokenReuse: a refresh token came back that was in two hands.
+	// TokenReuse: a refresh token came back that two parties held.
 	TokenReuse Reason = "token_reuse"
-	// Limit: the subject had more sessions than it may.
+	// Limit: the subject had more sessions than allowed.
 	Limit Reason = "limit"
 	// Replaced: another session, which the same actor created, took its place.
 	Replaced Reason = "replaced"
-	// MaxAge: the sessions were older than any may be.
+	// MaxAge: the sessions were older than allowed.
 	MaxAge Reason = "max_age"
 )
 
-// Event is what has happened. Members that do not apply are zero, and left out.
+// Event is something that happened. Members that do not apply are zero, and omitted.
 type Event struct {
-	// Time is when, by the clock of this process. Zero means now.
+	// Time is when it happened, by the clock of this process. Zero means now.
 	Time time.Time
-	// ID is the event's own: whoever reads a line twice can tell. Zero means a new one.
+	// ID is the event's own, so that readers can recognize a repeated line. Zero means a new
+	// one.
 	ID uuid.UUID
-	// Name says what.
+	// Name says what happened.
 	Name Name
-	// Origin says who did it, and how that came here.
+	// Origin says who did it, and in which request.
 	Origin
-	// SessionID is the session, where it is one.
+	// SessionID is the session, if it is a single one.
 	SessionID uuid.UUID
-	// Subject is that session's, or whose sessions they are; empty for none.
+	// Subject is the user of the session, or sessions; empty for none.
 	Subject string
-	// ClientID is that session's client; empty where it is not known, and for several: see
+	// ClientID is that session's client; empty if it is not known, and for several: see
 	// Clients.
 	ClientID string
-	// Act is who acts for the subject in a session that was created; nil for nobody but
-	// them.
+	// Act is who acts for the subject in a session that was created; nil if they act
+	// for themselves.
 	Act *tokens.Actor
-	// All says that they are everybody's, or all that there are.
+	// All says that they are everybody's sessions, or all deliveries.
 	All bool
 	// Kept is the one session of the subject that was left alone.
 	Kept uuid.UUID
-	// Count is how many sessions or deliveries, where they may be several.
+	// Count is the number of sessions or deliveries, if there may be several.
 	Count int64
-	// Clients are as many of them as each client had, by its id.
+	// Clients is how many of the sessions each client had, by its id.
 	Clients map[string]int64
 	// Reason says why they were ended.
 	Reason Reason
@@ -95,16 +96,16 @@ type Event struct {
 	KeyID string
 	// JobID is the job.
 	JobID int64
-	// DeliveryIDs are the deliveries, where they were named.
+	// DeliveryIDs are the deliveries, if they were named.
 	DeliveryIDs []int64
-	// Endpoint is where deliveries go, where all to one are meant.
+	// Endpoint is the endpoint, if all deliveries to one are meant.
 	Endpoint string
 }
 
-// timeFormat is RFC 3339 in UTC, with a width of its own so that text sorts as time does.
+// timeFormat is RFC 3339 in UTC, with a fixed width, so that text order is time order.
 const timeFormat = "2006-01-02T15:04:05.000000Z"
 
-// line is an event as it is written: the order of its members is a reader's.
+// line is an event as written: the order of its members is chosen for readers.
 type line struct {
 	Time      string           `json:"time"`
 	ID        uuid.UUID        `json:"id"`

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// checkEvery is how often a [File] looks whether it was moved away.
+// checkEvery is how often a [File] checks whether it was moved away.
 const checkEvery = time.Second
 
-// File appends to a file, and makes one that only its owner may read where there is
-// none. When the file was moved or removed, as logrotate does it, it goes on in a
-// new one of the same name, within a second and without a signal; one that was
-// truncated, it goes on with. Other processes may append to it too. It may be used
+// File appends to a file, and creates one that only its owner may read if there is
+// none. When the file is moved or removed, as by logrotate, it continues in a new
+// one of the same name, within a second and without a signal; a truncated file it
+// keeps using. Other processes may append to it too. It may be used
 // by one goroutine at a time.
 type File struct {
 	path    string
@@ -19,7 +19,7 @@ type File struct {
 	checked time.Time
 }
 
-// OpenFile opens the file, so that what is wrong with it is found at once.
+// OpenFile opens the file, so that any error shows at once.
 func OpenFile(path string) (*File, error) {
 	f := &File{path: path}
 	return f, f.open()
@@ -37,7 +37,7 @@ func (f *File) open() error {
 	return nil
 }
 
-// Write appends in one write of the operating system's.
+// Write appends in one system call.
 func (f *File) Write(p []byte) (int, error) {
 	if now := time.Now(); now.Sub(f.checked) >= checkEvery {
 		f.checked = now
@@ -50,7 +50,7 @@ func (f *File) Write(p []byte) (int, error) {
 	return f.file.Write(p)
 }
 
-// moved tells whether the path leads to another file than before, or to none.
+// moved reports whether the path leads to another file than before, or to none.
 func (f *File) moved() bool {
 	there, err := os.Stat(f.path)
 	if err != nil {

@@ -66,7 +66,7 @@ func TestFile(t *testing.T) {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("it goes on in the file that was moved away")
+			t.Fatal("it continues in the file that was moved away")
 		}
 	}
 	if got := contents(t, path); got != "e\n" {

@@ -15,37 +15,38 @@ import (
 
 const (
 	defaultBuffer = 8192
-	// retryPause is how long to wait until what could not be written is tried again.
+	// retryPause is how long to wait before retrying a failed write.
 	retryPause = time.Second
-	// drainTimeout is how long the end of [Log.Run] waits for what is left to be written.
+	// drainTimeout is how long the end of [Log.Run] waits for the remaining events to be
+	// written.
 	drainTimeout = 5 * time.Second
-	// complainEvery is how often the log is told of the same trouble.
+	// complainEvery is how often the same problem is logged.
 	complainEvery = time.Minute
 )
 
 // Config says where events go.
 type Config struct {
-	// Output takes the lines: each in one Write, one after the other. If a Write
-	// fails, what it left of the line is tried again once a second, and what comes
-	// meanwhile waits. Required.
+	// Output receives the lines: each in one Write, one after another. If a Write
+	// fails, the rest of the line is retried once per second, and later events
+	// wait. Required.
 	Output io.Writer
 	// Origin says who acts in a context. Nil means [OriginOf].
 	Origin func(context.Context) Origin
-	// Buffer is how many events may wait for Output. Those that come then are lost.
+	// Buffer is how many events may wait for Output. Events beyond that are lost.
 	// Zero means 8192, about 5 MB.
 	Buffer int
-	// Logger is told when events cannot be written, and how many were lost. Nil
+	// Logger records when events cannot be written, and how many were lost. Nil
 	// means [slog.Default].
 	Logger *slog.Logger
 }
 
-// Log is an audit trail. Make it with [New]; it must be used by many goroutines.
+// Log is an audit trail. Make it with [New]; it is safe for concurrent use.
 type Log struct {
 	cfg   Config
 	queue chan Event
 
 	written, lost, failures atomic.Uint64
-	complained              atomic.Int64 // when the log was last told of a loss, in nanoseconds
+	complained              atomic.Int64 // when a loss was last logged, in nanoseconds
 }
 
 // New returns a log, whose Run must run for anything to be written. It starts no
@@ -65,25 +66,25 @@ func New(cfg Config) (*Log, error) {
 	return &Log{cfg: cfg, queue: make(chan Event, cfg.Buffer)}, nil
 }
 
-// Counts are what became of events.
+// Counts is what happened to events.
 type Counts struct {
 	// Written is how many lines were written.
 	Written uint64
-	// Lost is how many events never will be.
+	// Lost is how many events will never be written.
 	Lost uint64
 	// Failures is how many attempts to write failed.
 	Failures uint64
-	// Waiting is how many wait to be written.
+	// Waiting is how many events wait to be written.
 	Waiting int
 }
 
-// Counts tells what became of events so far.
+// Counts returns what has happened to events so far.
 func (l *Log) Counts() Counts {
 	return Counts{Written: l.written.Load(), Lost: l.lost.Load(), Failures: l.failures.Load(), Waiting: len(l.queue)}
 }
 
-// Record writes an event down that the store does not tell of, as done by whoever
-// acts in ctx. It does not wait. The event's Origin, if it names an actor, wins.
+// Record records an event that the store does not observe, as done by the actor
+// in ctx. It does not wait. The event's Origin, if it names an actor, wins.
 func (l *Log) Record(ctx context.Context, e Event) {
 	if e.Actor.Type == "" {
 		e.Origin = l.origin(ctx)
@@ -98,7 +99,7 @@ func (l *Log) record(ctx context.Context, e Event) {
 		e.Time = time.Now()
 	}
 	if e.ID == uuid.Nil {
-		e.ID = uuid.Must(uuid.NewV7()) // which fails where random numbers do, and then nothing goes on
+		e.ID = uuid.Must(uuid.NewV7()) // which fails only if random numbers do, and then nothing works
 	}
 	select {
 	case l.queue <- e:
@@ -117,9 +118,9 @@ func (l *Log) lose(ctx context.Context, n int) {
 	}
 }
 
-// Run writes what is recorded until ctx ends, and then what is left, for up to
+// Run writes what is recorded until ctx ends, and then the remainder, for up to
 // five seconds: end it after everything that may record. It returns nil. A write
-// that hangs does not keep it.
+// that hangs does not delay it further.
 func (l *Log) Run(ctx context.Context) error {
 	// The writer ends by itself once the queue is empty, or with give up, unless it hangs.
 	giveUp, abandon := context.WithCancel(context.WithoutCancel(ctx))
@@ -135,7 +136,7 @@ func (l *Log) Run(ctx context.Context) error {
 	case <-time.After(drainTimeout):
 		abandon()
 		if n := len(l.queue); n > 0 {
-			l.complained.Store(0) // it is the last time that this can be said
+			l.complained.Store(0) // it is the last chance to log this
 			l.lose(context.WithoutCancel(ctx), n)
 		}
 	}
@@ -163,10 +164,10 @@ func (l *Log) writeAll(ctx, giveUp context.Context) {
 	}
 }
 
-// write tries until it succeeds or is given up.
+// write retries until it succeeds or is given up.
 func (l *Log) write(giveUp context.Context, e Event) {
 	rest, err := e.encode()
-	if err != nil { // of text, numbers and ids, nothing is that JSON cannot say
+	if err != nil { // text, numbers and ids can always be encoded as JSON
 		l.cfg.Logger.ErrorContext(giveUp, "an audit event cannot be written", "event", string(e.Name), "error", err)
 		l.lost.Add(1)
 		return

@@ -25,7 +25,7 @@ type output struct {
 	mu     sync.Mutex
 	text   bytes.Buffer
 	full   bool
-	accept int           // bytes that it takes before it is full
+	accept int           // bytes that it accepts before it is full
 	hang   chan struct{} // if not nil, a Write waits for its end
 }
 
@@ -92,7 +92,7 @@ func TestLines(t *testing.T) {
 	e := revoked()
 	e.Time, e.ID, e.Subject = at, id, "a\n<b>\u2028\"ü"
 	trail.Record(ctx, e)
-	trail.Record(t.Context(), revoked()) // by nobody in particular
+	trail.Record(t.Context(), revoked()) // without an actor
 	stop()
 
 	events := auditschema.Events(t, out.String())
@@ -113,7 +113,8 @@ func TestLines(t *testing.T) {
 	}
 }
 
-// A full disk loses nothing while there is room to wait in, and nobody waits.
+// A full disk loses nothing while there is room in the buffer, and no caller
+// waits.
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -125,7 +126,7 @@ func TestFullDisk(t *testing.T) {
 			synctest.Wait()
 		}
 		if time.Since(began) != 0 {
-			t.Error("somebody was kept waiting")
+			t.Error("a caller was kept waiting")
 		}
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
@@ -174,7 +175,7 @@ func TestHangingOutput(t *testing.T) {
 	})
 }
 
-// What was recorded before the end is written, also where the disk has room
+// What was recorded before the end is written, even if the disk has room
 // again only then.
 func TestEndWritesWhatIsLeft(t *testing.T) {
 	t.Parallel()

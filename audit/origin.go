@@ -11,39 +11,39 @@ import (
 // ActorType says what an actor is.
 type ActorType string
 
-// Who may act.
+// The types of actors.
 const (
 	// ServiceKey is a backend; ID is its key's name.
 	ServiceKey ActorType = "service_key"
 	// Subject is a user, by a token of a session of their own; ID is the subject. It is
-	// empty in an [Origin] that does not know it: then the session's is taken, and of a
-	// session that is ended, if the origin names none, who acts in it.
+	// empty in an [Origin] that does not know it: then it is the session's, and so, for
+	// a session that is ended, is Act if the origin has none.
 	Subject ActorType = "subject"
 	// Session is the holder of a token of a session without a subject.
 	Session ActorType = "session"
-	// Operator is somebody at a command line or on the operators' page; ID is user@host, or
+	// Operator is a person at a command line or on the operators' page; ID is user@host, or
 	// the name of the key that they signed in with.
 	Operator ActorType = "operator"
 	// System is the program itself.
 	System ActorType = "system"
 )
 
-// Actor is who did something.
+// Actor is the party that did something.
 type Actor struct {
 	Type ActorType `json:"type"`
 	ID   string    `json:"id,omitempty"`
 	// SessionID is the session whose token a subject used, where it is known.
 	SessionID uuid.UUID `json:"session_id,omitzero"`
-	// Act is who acts for the subject in that session; nil for nobody but them.
+	// Act is who acts for the subject in that session; nil if they act for themselves.
 	Act *tokens.Actor `json:"act,omitempty"`
 }
 
-// Origin is who did something, and in which request.
+// Origin says who did something, and in which request.
 type Origin struct {
 	Actor Actor
 	// ClientIP is the address that the request came from.
 	ClientIP string
-	// RequestID is the request's X-Request-Id, which the log of requests has too.
+	// RequestID is the request's X-Request-Id, which is also in the log of requests.
 	RequestID string
 	// TraceID is that of the request's trace.
 	TraceID string

@@ -14,7 +14,7 @@ func (l *Log) Sessions() sessionstore.Observer { return sessions{l} }
 
 type sessions struct{ log *Log }
 
-// Begin leaves the context as it is.
+// Begin leaves the context unchanged.
 func (sessions) Begin(ctx context.Context, _ sessionstore.Operation) context.Context { return ctx }
 
 // End records what was changed, if anything was.
@@ -59,13 +59,13 @@ func (s sessions) End(ctx context.Context, r sessionstore.Result) {
 	}
 }
 
-// of fills in whose token it was that a user came with: a user can only reach their own.
+// of fills in whose token a user presented: users can only reach their own sessions.
 func (o Origin) of(r sessionstore.Result) Origin {
 	if o.Actor.Type != Subject || o.Actor.ID != "" {
 		return o
 	}
 	if o.Actor.SessionID == uuid.Nil && r.Operation == sessionstore.OperationRevoke {
-		o.Actor.Act = r.Actor // the token is one of the session that it has ended
+		o.Actor.Act = r.Actor // the token belongs to the session that it ended
 	}
 	switch {
 	case r.Subject != "":

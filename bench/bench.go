@@ -86,7 +86,7 @@ func (b *bench) run(ctx context.Context) report.Results {
 	for i, s := range stages {
 		b.say("[%d of %d, after %v] %s", i+1, len(stages), time.Since(began).Round(time.Second), s.name)
 		if err := must.Run(func() { s.run(ctx) }); err != nil {
-			must.Do(ctx.Err()) // who has interrupted it knows
+			must.Do(ctx.Err()) // whoever interrupted it knows
 			must.Do(fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
@@ -107,7 +107,7 @@ func (b *bench) say(format string, args ...any) {
 }
 
 func (b *bench) cleanUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // also after an interrupt
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute) // even after an interrupt
 	defer cancel()
 	err := must.Run(b.closeAll)
 	if b.cluster != nil {

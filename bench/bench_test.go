@@ -78,7 +78,7 @@ func TestARun(t *testing.T) {
 		t.Errorf("rivals: %+v, missing: %v", results.Rivals, results.Missing)
 	}
 	for _, c := range results.Counts {
-		// Where a write takes long, pgx begins to read ahead, and two are counted as one.
+		// If a write takes long, pgx begins to read ahead, and two are counted as one.
 		if c.RoundTrips < 0.9 || c.Allocations < 1 {
 			t.Errorf("%+v", c)
 		}

@@ -1,5 +1,5 @@
-// Command bench measures Latchkey beside its physical limits, and beside other session stores, in one run on one
-// machine, and writes docs/performance.md about it.
+// Command bench measures Latchkey alongside its physical limits, and alongside other session stores, in one run on
+// one machine, and writes docs/performance.md about it.
 //
 //	go run .             # all of it
 //	go run . -quick      # a first look, in under two minutes

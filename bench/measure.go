@@ -17,7 +17,7 @@ import (
 const (
 	// warmupShare of a measurement's duration runs first, uncounted.
 	warmupShare = 8
-	// serviceWarmup is for how long a service is kept busy at least before it is measured.
+	// serviceWarmup is how long a service is kept busy at least before it is measured.
 	serviceWarmup = 300 * time.Millisecond
 	// firstGuess is how many operations per second are prepared for as long as nothing is known of an operation.
 	firstGuess = 15_000

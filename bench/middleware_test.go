@@ -32,7 +32,7 @@ type visitor struct {
 	Visits int    `json:"visits"`
 }
 
-// discard is an answer that nobody reads.
+// discard is a response that is not read.
 type discard struct{ header http.Header }
 
 func (d discard) Header() http.Header       { return d.header }

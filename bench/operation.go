@@ -11,7 +11,7 @@ import (
 // call is one call of an operation. It fails with [load.ErrUsedUp] when what was prepared is.
 type call = load.Work
 
-// beside starts something that runs beside the calls, until it is stopped.
+// alongside starts something that runs alongside the calls, until it is stopped.
 type beside func(r *rig, ctx context.Context, workers int) (stop func())
 
 // need is what an operation is prepared for: so many calls by so many workers.

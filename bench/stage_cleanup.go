@@ -72,7 +72,7 @@ func blocks(ctx context.Context, r *rig, before int64) (n int64) {
 	return n
 }
 
-// timedStore adds up for how long clean-up was at work: it rests as well.
+// timedStore adds up for how long cleanup was at work: it rests as well.
 type timedStore struct {
 	*sessionstore.Store
 
@@ -101,8 +101,8 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 	defer r.close()
 
 	r.Add(ctx, expired, population.Expired)
-	// What has just been added is written to the disk before, not beside one of the two. Sessions that have expired lie on
-	// pages that were not changed for a long time: clean-up is the first to do so after a checkpoint.
+	// What has just been added is written to the disk before, not during one of the two. Sessions that have expired lie
+	// on pages that were not changed for a long time: cleanup is the first to do so after a checkpoint.
 	b.cluster.RecycleWAL(ctx, either(b.cfg, 96, 8)) // more than both take together
 	r.Touch(ctx)
 

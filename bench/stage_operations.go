@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/internal/report"
 )
 
-// turn is for how long, and in how many rounds, operations are measured at a number of workers: more at the one that the
+// turn is how long, and in how many rounds, operations are measured at a number of workers: more at the one that the
 // targets are about.
 func (b *bench) turn(workers int) (rounds int, duration time.Duration) {
 	if workers == b.cfg.mainWorkers() {

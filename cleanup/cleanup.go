@@ -43,7 +43,7 @@
 // tables; that each batch is a separate short transaction, so that an
 // interruption loses nothing; that it adapts to the database's capacity, and uses
 // at most a fifth of one connection's time, or four fifths once a run has lasted six
-// hours, so that it keeps up; and that of all its runners only one works at a time.
+// hours, so that it keeps up; and that only one runner works at a time.
 package cleanup
 
 import (
@@ -57,7 +57,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// DefaultRetention is for how long an ended session is kept.
+// DefaultRetention is how long an ended session is kept.
 const DefaultRetention = 336 * time.Hour
 
 const (
@@ -67,39 +67,40 @@ const (
 	minMaxAge    = time.Hour
 )
 
-// Kind is a reason to remove something.
+// Kind is a kind of row to remove.
 type Kind string
 
-// The kinds of what is removed.
+// The kinds of rows to remove.
 const (
 	// Expired is a session whose refresh token expired.
 	Expired Kind = "expired"
 	// Revoked is a session that was revoked.
 	Revoked Kind = "revoked"
-	// Aged is a session that was created long ago and was not revoked. It is ended,
-	// and so becomes a Revoked one: verifiers must learn of it before it is removed.
+	// Aged is a session that was created long ago and was not revoked. It is
+	// revoked, and so becomes Revoked: verifiers must learn of it before it is
+	// removed.
 	Aged Kind = "aged"
 	// Superfluous is a pair of tokens that its session can do without.
 	Superfluous Kind = "superfluous"
 )
 
-// Rule says what is due: what is of the kind for longer than After.
+// Rule says what is due: everything that has been of the kind for longer than After.
 type Rule struct {
 	Kind  Kind
 	After time.Duration
 }
 
-// Removed is what a batch removed, or of those Aged what it ended. A session goes
-// with its pairs of tokens.
+// Removed is what a batch removed or, for Aged, what it ended. A session is
+// removed with its token pairs.
 type Removed struct {
 	Sessions, Pairs int64
-	// Took is for how long the database was at work on it: without the commit,
-	// and without the way there and back.
+	// Took is how long the database was at work on it: without the commit and the
+	// round trip.
 	Took time.Duration
 }
 
-// ErrSlow says that the database gave up on a batch, which took too long or was
-// in somebody's way. Nothing of the batch was removed.
+// ErrSlow says that the database gave up on a batch that took too long or
+// blocked another transaction. Nothing of the batch was removed.
 var ErrSlow = errors.New("the database cancelled a batch of clean-up")
 
 // Store is what cleanup works on.
@@ -107,13 +108,13 @@ type Store interface {
 	// CountDue counts what is due.
 	CountDue(ctx context.Context, rule Rule) (int64, error)
 	// FindDue returns the ids of up to limit that are due, of sessions or, if the
-	// rule is about pairs, of pairs. Fewer than limit means that there are no more.
+	// rule is about pairs, of pairs. Fewer than limit means that no more are due.
 	FindDue(ctx context.Context, rule Rule, limit int) ([]uuid.UUID, error)
 	// RemoveDue removes in one transaction, or ends, those of ids that are still due, but
-	// none that somebody has locked. If that takes longer than the timeout, it is
-	// [ErrSlow]. That another runner is at work is an error.
+	// none that is locked. If that takes longer than the timeout, the error is [ErrSlow].
+	// It is also an error if another runner is at work.
 	RemoveDue(ctx context.Context, rule Rule, ids []uuid.UUID, timeout time.Duration) (Removed, error)
-	// OldestEnded tells when the first of the stored sessions ended;
+	// OldestEnded returns when the first of the stored sessions ended;
 	// zero if none has.
 	OldestEnded(ctx context.Context) (time.Time, error)
 }
@@ -121,17 +122,17 @@ type Store interface {
 // Config says what is removed.
 type Config struct {
 	// Retention is how long an ended session is kept. Zero means 336 hours; it
-	// must be 25 hours or more, for verifiers elsewhere learn from the rows
+	// must be 25 hours or more, because verifiers elsewhere learn from the rows
 	// which sessions were revoked.
 	Retention time.Duration
-	// SessionMaxAge ends sessions so long after their creation: they are removed
-	// as those that were revoked are. Zero means never.
+	// SessionMaxAge ends sessions this long after their creation: they are then
+	// removed like revoked ones. Zero means never.
 	SessionMaxAge time.Duration
-	// DryRun counts what would be removed and removes nothing. A session that
-	// falls under several rules is counted under each.
+	// DryRun counts what would be removed and removes nothing. A session to which
+	// several rules apply is counted for each.
 	DryRun bool
-	// Began is when the first of several runs began that go on with each other's work:
-	// six hours after it they rest less. Zero means now.
+	// Began is when the first of several runs began that continue with each other's
+	// work: six hours after it they pause less. Zero means now.
 	Began time.Time
 	// Progress, if set, is called after each batch with the sums so far.
 	Progress func(Summary)
@@ -140,25 +141,25 @@ type Config struct {
 // Summary is what a run did, or with DryRun would do.
 type Summary struct {
 	DryRun bool
-	// Expired and Revoked are numbers of sessions that were removed, Aged is that of
-	// those that were ended for their age.
+	// Expired and Revoked are the numbers of sessions that were removed, Aged of
+	// those that were ended because of their age.
 	Expired, Revoked, Aged int64
-	// Superfluous is the number of token pairs that Compas left, or of sessions
-	// that it began, and that were removed by themselves.
+	// Superfluous is the number of token pairs, left by Compas or belonging to
+	// a session that it began, that were removed without their session.
 	Superfluous int64
-	// Sessions and Pairs are all sessions and all pairs of tokens: of a dry run
-	// as far as its counts tell.
+	// Sessions and Pairs are all sessions and all pairs of tokens: for a dry
+	// run as far as its counts show.
 	Sessions, Pairs int64
 	Batches         int
 	Duration        time.Duration
-	// OldestLeft is when the first of the ended sessions ended that are still
-	// there after a whole run: after one that removed all that was due, less than
-	// the retention and a day ago. Zero: no session that is there has ended, or
+	// OldestLeft is when the first of the ended sessions that remain after a
+	// complete run ended: after a run that removed all that was due, that is less
+	// than the retention plus a day ago. Zero: no remaining session has ended, or
 	// the run failed.
 	OldestLeft time.Time
 }
 
-// LogValue tells a log what is not zero in any run.
+// LogValue logs the members that some run can set.
 func (s Summary) LogValue() slog.Value {
 	attrs := []slog.Attr{
 		slog.Int64("sessions", s.Sessions), slog.Int64("pairs", s.Pairs),

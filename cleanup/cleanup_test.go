@@ -66,7 +66,7 @@ func (k kit) create(t *testing.T, n int, age time.Duration) []uuid.UUID {
 	if age == 0 {
 		return ids
 	}
-	// The id tells the time of creation, too.
+	// The id contains the time of creation, too.
 	for i, id := range ids {
 		ids[i] = aged(id, age)
 		k.exec(t, `INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt") VALUES ($1, '', '{}', now() - $2::interval)`, ids[i], age)
@@ -187,8 +187,8 @@ func TestRunRemovesWhatHasEnded(t *testing.T) {
 	}
 }
 
-// A session ends for its age whoever made its id, and is removed only when the
-// retention is over: verifiers learn of its end from its row.
+// A session ends because of its age, whatever made its id, and is removed only
+// when the retention is over: verifiers learn of its end from its row.
 func TestSessionsEndByAge(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -223,7 +223,7 @@ func TestSessionsEndByAge(t *testing.T) {
 	}
 }
 
-// Interrupted at any point it loses nothing, and goes on next time.
+// Interrupted at any point it loses nothing, and continues next time.
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -263,7 +263,7 @@ func TestDatabaseCrashes(t *testing.T) {
 	}
 }
 
-// What somebody else has locked is passed over, not waited for.
+// Locked rows are skipped, not waited for.
 func TestLockedRowsAreSkipped(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -314,7 +314,7 @@ func TestOneRunner(t *testing.T) {
 		}
 	}
 	if got, err := cleanup.Run(t.Context(), k.store, cleanup.Config{}); !errors.Is(err, sessionstore.ErrCleanupRunning) || got.Sessions != 0 {
-		t.Errorf("beside another runner: %+v, %v", got, err)
+		t.Errorf("alongside another runner: %+v, %v", got, err)
 	}
 	if err := gate.Rollback(t.Context()); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cleanup"
 )
 
-// In a JSON log too, whoever reads how long it took knows in which unit.
+// In a JSON log, too, the unit of a duration is clear.
 func TestDurationInTheLog(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder

@@ -4,17 +4,18 @@ import "time"
 
 const (
 	// A batch that keeps the database at work for longer than target has its size
-	// halved; one of less than half of that lets it grow by a quarter. A request that comes
-	// meanwhile shares the processor and the disk with it, so it is short: beside
-	// batches of 10 ms, 99 of 100 refreshes stayed under 1.4 to 2.6 times of what
-	// they do without, beside those of 5 ms under 0.9 to 1.8 times, beside these
-	// under 1.0 and 1.5 times. They remove as many in a minute.
+	// halved; one that takes less than half of that lets it grow by a quarter. A request
+	// that arrives meanwhile shares the processor and the disk with it, so it is short: with
+	// batches of 10 ms, 99 of 100 refreshes stayed under 1.4 to 2.6 times what they take
+	// without, with batches of 5 ms under 0.9 to 1.8 times, with these under 1.0 and 1.5
+	// times. All remove as many per minute.
 	target = 3 * time.Millisecond
-	// restShare is how many times as long as it lasted it rests. After catchUpAfter it is
-	// the other way round: where so much ends, a run would not be over when the next is due.
+	// restShare is how long a run pauses after a batch, as a multiple of what the batch
+	// took. After catchUpAfter the ratio is inverted: if so many sessions end, a run would
+	// otherwise not be over when the next is due.
 	restShare    = 4
 	catchUpAfter = 6 * time.Hour
-	// batchTimeout is when PostgreSQL gives a batch up.
+	// batchTimeout is when PostgreSQL gives up on a batch.
 	batchTimeout = 5 * time.Second
 
 	minBatch   = 10
@@ -25,9 +26,9 @@ const (
 // pace is how many sessions the next batch has.
 type pace int
 
-// after returns the pace after a batch of tried sessions that the database was at
-// work on for so long, or has given up on. The commit and the way there do not
-// count: many take no longer than few.
+// after returns the pace after a batch of tried sessions that kept the database
+// at work for took, or that it gave up on. The commit and the round trip do not
+// count: they take no longer for many than for few.
 func (p pace) after(tried int, work time.Duration, gaveUp bool) pace {
 	next := p
 	switch {
@@ -39,7 +40,8 @@ func (p pace) after(tried int, work time.Duration, gaveUp bool) pace {
 	return min(max(next, minBatch), maxBatch)
 }
 
-// restAfter returns for how long a run that began so long ago rests after what took so long.
+// restAfter returns how long a run pauses after a batch, from the age of the run and what
+// the batch took.
 func restAfter(took, running time.Duration) time.Duration {
 	if running > catchUpAfter {
 		return took / restShare

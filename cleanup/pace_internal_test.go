@@ -34,8 +34,8 @@ func TestPace(t *testing.T) {
 	}
 }
 
-// A database that gives so many sessions a second gets batches that take
-// between half the target and all of it, soon, and whatever was before.
+// A database with a given rate soon gets batches that take between half
+// the target and all of it, whatever the pace was before.
 func TestPaceSettles(t *testing.T) {
 	t.Parallel()
 	for _, perSecond := range []int{5000, 9000, 40_000, 100_000} {

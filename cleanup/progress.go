@@ -2,8 +2,8 @@ package cleanup
 
 import "time"
 
-// Minutely makes of a function one for [Config.Progress] that calls it once a
-// minute, first after one.
+// Minutely returns a function for [Config.Progress] that calls the given one
+// once per minute, for the first time after a minute.
 func Minutely(report func(Summary)) func(Summary) { return every(time.Minute, report) }
 
 func every(interval time.Duration, report func(Summary)) func(Summary) {

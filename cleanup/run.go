@@ -8,12 +8,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// lookAhead is for how many batches ids are looked up at once. An index keeps
-// entries of what was just removed, and each search has to pass them: so there
-// are fewer searches than batches.
+// lookAhead is the number of batches for which ids are looked up at once. An
+// index keeps the entries of what was just removed, and each search must skip
+// them: so there are fewer searches than batches.
 const lookAhead = 20
 
-// run is one that is under way.
+// run is a run in progress.
 type run struct {
 	cfg     Config
 	store   Store
@@ -68,7 +68,7 @@ func (r *run) remove(ctx context.Context, rule Rule) error {
 		if err := r.batches(ctx, rule, ids); err != nil {
 			return err
 		}
-		// What somebody keeps locked is found again: a run does not wait for it.
+		// Rows that stay locked are found again: a run does not wait for them.
 		if len(ids) < limit || *before.of(rule.Kind) == *r.summary.of(rule.Kind) {
 			return nil
 		}

@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cleanup"
 )
 
-// database removes sessions that expired at a pace of its own. Time is made up.
+// database removes sessions that expired at a given rate. Time is simulated.
 type database struct {
 	due, locked int
 	each        time.Duration // for one session
@@ -85,8 +85,8 @@ func TestBatchesFollowTheDatabase(t *testing.T) {
 	}
 }
 
-// A run that has so much to do that it lasts for hours rests less, so that what ends faster than it is removed at
-// leisure is removed all the same.
+// A run that lasts for hours pauses less, so that it catches up even if sessions end faster than the usual pace
+// removes them.
 func TestLongRunsCatchUp(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestDatabaseGivesUp(t *testing.T) {
 	})
 }
 
-// What somebody keeps locked is left for the next run.
+// Rows that stay locked are left for the next run.
 func TestLockedForLong(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 	"time"
 )
 
-// maxAnswerBytes is far more than any answer has: a page of 200 sessions is the largest.
+// maxAnswerBytes is far more than any response has: the largest is a page of 200
+// sessions.
 const maxAnswerBytes = 8 << 20
 
 // call is one operation with its arguments.
@@ -27,21 +28,21 @@ type call struct {
 	header    http.Header
 	body      any        // JSON
 	form      url.Values // instead of body
-	// again says that the call may be made again though it may have been carried out.
+	// again says that the call may be repeated although it may have been carried out.
 	again bool
 	// open says that the operation needs no key.
 	open bool
-	// wait is how much longer than other answers this one may take.
+	// wait is how much longer than other responses this one may take.
 	wait time.Duration
 }
 
-// answer is one that says yes.
+// answer is a successful response.
 type answer struct {
 	header http.Header
 	body   []byte
 }
 
-// ask makes the call and reads JSON from the answer.
+// ask makes the call and reads JSON from the response.
 func ask[T any](ctx context.Context, c *Client, call call) (T, http.Header, error) {
 	var document T
 	a, err := c.send(ctx, call)
@@ -49,7 +50,7 @@ func ask[T any](ctx context.Context, c *Client, call call) (T, http.Header, erro
 		return document, nil, err
 	}
 	if err := json.Unmarshal(a.body, &document); err != nil {
-		// What encoding/json says may quote the answer, and with it a token.
+		// The error of encoding/json may quote the response, and with it a token.
 		return *new(T), nil, fmt.Errorf("%s: the response is not one of this operation", call.operation)
 	}
 	return document, a.header, nil
@@ -119,13 +120,13 @@ func (call call) encoded() ([]byte, error) {
 	}
 	body, err := json.Marshal(call.body)
 	if err != nil {
-		// What encoding/json says may quote the data.
+		// The error of encoding/json may quote the data.
 		return nil, fmt.Errorf("%s: %w: it does not encode as JSON", call.operation, ErrInvalidArgument)
 	}
 	return body, nil
 }
 
-// noAnswer leaves out the address, whose query names users.
+// noAnswer omits the address, whose query names users.
 func noAnswer(ctx context.Context, call call, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err
@@ -136,20 +137,20 @@ func noAnswer(ctx context.Context, call call, err error) error {
 	return &unanswered{call.operation, err}
 }
 
-// isUnsent reports whether there was no connection that the call could be sent on.
+// isUnsent reports whether there was no connection on which to send the call.
 func isUnsent(err error) bool {
 	failed, ok := errors.AsType[*net.OpError](err)
 	return ok && failed.Op == "dial"
 }
 
-// refusal is the [Error] of an answer.
+// refusal returns the [Error] of a response.
 func refusal(call call, response *http.Response, content []byte) *Error {
 	e := &Error{
 		Operation: call.operation, Status: response.StatusCode,
 		RequestID: response.Header.Get("X-Request-Id"), RetryAfter: retryAfter(response.Header),
 		Checksum: checksumOf(response.Header),
 	}
-	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")) // any other is not ours
+	mediaType, _, _ := mime.ParseMediaType(response.Header.Get("Content-Type")) // any other is not the service's
 	switch mediaType {
 	case "application/problem+json":
 		var problem struct {
@@ -174,8 +175,8 @@ func refusal(call call, response *http.Response, content []byte) *Error {
 	return e
 }
 
-// checksumOf reads an ETag of the service's, which is a checksum in double quotes.
+// checksumOf reads an ETag of the service, which is a checksum in double quotes.
 func checksumOf(h http.Header) string { return strings.Trim(h.Get("ETag"), `"`) }
 
-// ifMatch is the header that names the version to be replaced (RFC 9110 §13.1.1).
+// ifMatch is the header that names the version to replace (RFC 9110 §13.1.1).
 func ifMatch(checksum string) http.Header { return http.Header{"If-Match": {`"` + checksum + `"`}} }

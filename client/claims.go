@@ -9,7 +9,7 @@ import (
 )
 
 // SessionClaims returns a session's own claims, `{}` for none, and the checksum with which they
-// can be replaced (getSessionClaims). It is not that of the data. It needs the right read.
+// can be replaced (getSessionClaims), which is not that of the data. It needs the right read.
 //
 // Errors are those of [Client.Session].
 func (c *Client) SessionClaims(ctx context.Context, id uuid.UUID) (Claims, Checksum, error) {
@@ -21,8 +21,8 @@ func (c *Client) SessionClaims(ctx context.Context, id uuid.UUID) (Claims, Check
 
 // PutSessionClaims replaces a session's claims as a whole (putSessionClaims) and returns their new
 // checksum. checksum is the one that was read with the claims: it is sent as If-Match (RFC 9110
-// §13.1.1). Access tokens have the claims from the next refresh on; with supersede those that were
-// issued before are refused. It needs the right create.
+// §13.1.1). Access tokens have the claims from the next refresh on; with supersede, earlier ones
+// are refused. It needs the right create.
 //
 // Errors are those of [Client.PutSessionData].
 func (c *Client) PutSessionClaims(ctx context.Context, id uuid.UUID, checksum Checksum, claims Claims, supersede bool) (Checksum, error) {

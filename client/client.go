@@ -10,38 +10,40 @@ import (
 )
 
 const (
-	// defaultTimeout is more than the service gives itself for a request.
+	// defaultTimeout is longer than the service's own limit for a request.
 	defaultTimeout  = 15 * time.Second
 	defaultAttempts = 4
-	// idleConns to one service: a request that finds none has to make a connection.
+	// idleConns is the number of idle connections to one service: a request that finds none
+	// must open one.
 	idleConns = 128
-	// idleTime is shorter than the service keeps a connection, which else might be closed on a request.
+	// idleTime is shorter than the service keeps a connection, which might otherwise be closed during a
+	// request.
 	idleTime = 90 * time.Second
-	// connectTime leaves an attempt time for others.
+	// connectTime leaves time for further attempts.
 	connectTime = 5 * time.Second
 	// maxHeaderBytes is far more than the service sends.
 	maxHeaderBytes = 64 << 10
 )
 
-// Client calls one service. It may be used by several goroutines at once, and should be: it
+// Client calls one service. It is safe for concurrent use, and should be shared: it
 // keeps connections.
 type Client struct {
 	base *url.URL
-	// authorization is behind a pointer, which is what a dump of the struct shows.
+	// authorization is a pointer, so that a dump of the struct shows only the pointer.
 	authorization *string
 	http          *http.Client
 	timeout       time.Duration
 	attempts      int
 }
 
-// Option changes how a [Client] calls.
+// Option configures a [Client].
 type Option func(*Client) error
 
 // New returns a client of the internal listener at an address such as
 // http://127.0.0.1:8081, with one of the service's keys. It makes no connection yet.
 //
-// It speaks HTTP/1.1 over connections that stay open. Redirects are not followed, and no proxy
-// is used that the environment names: the key is for the service alone.
+// It speaks HTTP/1.1 over connections that stay open. Redirects are not followed, and proxies
+// from the environment are not used: the key is only for the service.
 func New(address, key string, options ...Option) (*Client, error) {
 	base, err := url.Parse(address)
 	if err != nil || base.Scheme != "http" && base.Scheme != "https" || base.Host == "" ||
@@ -67,7 +69,7 @@ func New(address, key string, options ...Option) (*Client, error) {
 	return c, nil
 }
 
-// isVisible tells whether a text may stand in a header, and is of visible ASCII characters alone.
+// isVisible reports whether a text may be in a header, and has only visible ASCII characters.
 func isVisible(text string) bool {
 	return !strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' })
 }
@@ -85,7 +87,7 @@ func newTransport() *http.Transport {
 	}
 }
 
-// WithTransport has requests sent by a transport of the caller's own, such as one with a
+// WithTransport sends requests through the given transport, such as one with a
 // client certificate. It must not follow redirects.
 func WithTransport(transport http.RoundTripper) Option {
 	return func(c *Client) error {
@@ -97,7 +99,7 @@ func WithTransport(transport http.RoundTripper) Option {
 	}
 }
 
-// WithTimeout bounds each attempt: 15 s unless it is given. The context bounds all of a call.
+// WithTimeout limits each attempt, to 15 s by default. The context limits the whole call.
 func WithTimeout(timeout time.Duration) Option {
 	return func(c *Client) error {
 		if timeout <= 0 {
@@ -108,8 +110,8 @@ func WithTimeout(timeout time.Duration) Option {
 	}
 }
 
-// WithAttempts says how often a call is made that may be made again: 4 times unless it is
-// given, and once with 1.
+// WithAttempts sets how often a repeatable call is attempted: 4 times by default; 1
+// disables retries.
 func WithAttempts(attempts int) Option {
 	return func(c *Client) error {
 		if attempts < 1 {
@@ -120,7 +122,7 @@ func WithAttempts(attempts int) Option {
 	}
 }
 
-// String names the service, without the key.
+// String returns the service's address, without the key.
 func (c *Client) String() string { return "client of " + c.base.String() }
 
 // GoString is [Client.String].

@@ -138,7 +138,8 @@ func TestRedirects(t *testing.T) {
 	}
 }
 
-// Connections are kept: so many calls at once, a second time, need no new ones.
+// Connections are kept: the same number of simultaneous calls, a second time, needs no new
+// ones.
 func TestConnectionsAreKept(t *testing.T) {
 	t.Parallel()
 	const atOnce = 32
@@ -149,7 +150,7 @@ func TestConnectionsAreKept(t *testing.T) {
 			t.Errorf("spoken is %s", r.Proto)
 		}
 		all.Done()
-		all.Wait() // until so many have come
+		all.Wait() // until that many have arrived
 		_, _ = io.WriteString(w, "{}")
 	}))
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -198,7 +199,7 @@ func TestReplacementIsSentOnce(t *testing.T) {
 	}
 }
 
-// Where nobody listens, nothing is known.
+// If nothing listens, nothing is known.
 func TestNobodyListens(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(nil)

@@ -10,12 +10,12 @@ import (
 // CreateSession creates a session and its tokens (createSession), for instance after a login.
 // It needs the right create, and for Replaces also end.
 //
-// It has an Idempotency-Key of its own
-// (draft-ietf-httpapi-idempotency-key-header), so that it is tried again and makes one session
-// all the same. To try again after a restart, see [Client.CreateSessionOnce].
+// Each call generates an Idempotency-Key (draft-ietf-httpapi-idempotency-key-header), so that
+// it can be retried and still makes only one session. To retry after a restart, see
+// [Client.CreateSessionOnce].
 //
-// With Replaces the new session takes the place of another one, which ends at that moment: for
-// a guest who signs in, and with each step to more rights.
+// With Replaces, the new session takes the place of another one, which ends at that moment:
+// when a guest signs in, and whenever a user gains rights.
 //
 // Errors are [ErrInvalidArgument], [ErrTooManySessions], [ErrNotReplaceable], [ErrServiceKey],
 // [ErrMissingRight] and [ErrUnavailable].
@@ -23,10 +23,11 @@ func (c *Client) CreateSession(ctx context.Context, session NewSession) (Created
 	return c.CreateSessionOnce(ctx, uuid.NewString(), session)
 }
 
-// CreateSessionOnce is [Client.CreateSession] with a key of the caller's own, of up to 255
+// CreateSessionOnce is [Client.CreateSession] with the caller's key, of up to 255
 // visible ASCII characters: the same creation with the same key gives the same session, with
-// its present tokens, for as long as the session is kept. Another creation is
-// [ErrIdempotencyKeyReused]. If the session has ended meanwhile, it is [ErrEnded].
+// its present tokens, for as long as the session is kept. A different creation with that key
+// fails with [ErrIdempotencyKeyReused]. If the session has ended meanwhile, the error is
+// [ErrEnded].
 func (c *Client) CreateSessionOnce(ctx context.Context, idempotencyKey string, session NewSession) (CreatedSession, error) {
 	created, _, err := ask[CreatedSession](ctx, c, call{
 		operation: "createSession", method: http.MethodPost, path: "/v1/sessions", body: session, again: true,

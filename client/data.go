@@ -11,7 +11,7 @@ import (
 // checksum is the one that was read with the data: it is sent as If-Match (RFC 9110 §13.1.1). It
 // needs the right write-data.
 //
-// Errors are [ErrConflict] if somebody else has changed the data, [ErrNotFound], [ErrEnded],
+// Errors are [ErrConflict] if the data has been changed meanwhile, [ErrNotFound], [ErrEnded],
 // [ErrInvalidArgument], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable], after which the
 // data may have been replaced. See [Update], which reads and writes.
 func (c *Client) PutSessionData(ctx context.Context, id uuid.UUID, checksum Checksum, data Data) (Checksum, error) {
@@ -21,7 +21,7 @@ func (c *Client) PutSessionData(ctx context.Context, id uuid.UUID, checksum Chec
 	return version.Checksum, err
 }
 
-// version is the answer to a change of data or claims.
+// version is the response to a change of data or claims.
 type version struct {
 	Checksum Checksum `json:"checksum"`
 }

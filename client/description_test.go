@@ -220,7 +220,7 @@ func TestOperations(t *testing.T) {
 	}
 }
 
-// checkRequest holds a request against an operation.
+// checkRequest validates a request against an operation.
 func checkRequest(t *testing.T, router routers.Router, operation *openapi3.Operation, r *http.Request, body string) {
 	t.Helper()
 	again := r.Clone(r.Context())
@@ -258,7 +258,7 @@ func checkRequest(t *testing.T, router routers.Router, operation *openapi3.Opera
 	}
 }
 
-// checkMembers holds the body against the members that the description has.
+// checkMembers validates the body against the description's members.
 func checkMembers(t *testing.T, operation *openapi3.Operation, mediaType, body string) {
 	t.Helper()
 	content := operation.RequestBody.Value.Content[mediaType]

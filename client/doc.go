@@ -1,5 +1,5 @@
 // Package client calls the internal listener of a Latchkey service, for backends that run
-// Latchkey beside them instead of embedding package sessionstore.
+// Latchkey as a separate service instead of embedding package sessionstore.
 //
 //	package main
 //

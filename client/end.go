@@ -8,8 +8,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// EndSession ends a session, both of its tokens included (endSession). To end it again is no
-// error. It needs the right end.
+// EndSession ends a session, including both of its tokens (endSession). Ending it again is
+// not an error. It needs the right end.
 //
 // Errors are those of [Client.Session].
 func (c *Client) EndSession(ctx context.Context, id uuid.UUID) error {
@@ -18,8 +18,8 @@ func (c *Client) EndSession(ctx context.Context, id uuid.UUID) error {
 }
 
 // EndSessions ends all of a subject's sessions (endSessions), and returns how many were live.
-// After an error some may have ended, and stay so. Of a call that was tried again it is those of
-// the last attempt. It needs the right end.
+// After an error some may have ended, and stay ended. If the call was retried, the number is
+// that of the last attempt. It needs the right end.
 //
 // Errors are [ErrInvalidArgument], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable].
 func (c *Client) EndSessions(ctx context.Context, subject string) (int64, error) {
@@ -35,7 +35,7 @@ type revoked struct {
 
 // RevokeGlobally ends all sessions of the subject that an identity provider names
 // (revokeGlobally, draft-parecki-oauth-global-token-revocation). After an error some may have
-// ended, and stay so. It needs the right end.
+// ended, and stay ended. It needs the right end.
 //
 // Errors are [ErrNotFound] if no session of such a subject is known, and those of
 // [Client.EndSessions].

@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// What the service says. Test for them with [errors.Is]. Those that package sessionstore has
-// too are the same values.
+// The service's refusals. Test for them with [errors.Is]. Those that are also in package
+// sessionstore are the same values.
 var (
 	// ErrNotFound says that there is no such session, or none of such a subject.
 	ErrNotFound = sessionerr.ErrNotFound
@@ -21,14 +21,14 @@ var (
 	// ErrEnded says that the session has ended.
 	ErrEnded = sessionerr.ErrEnded
 
-	// ErrTooManySessions says that the subject has as many live sessions as it may.
+	// ErrTooManySessions says that the subject has as many live sessions as allowed.
 	ErrTooManySessions = sessionerr.ErrTooManySessions
 
 	// ErrIdempotencyKeyReused says that another session was created with the key.
 	ErrIdempotencyKeyReused = sessionerr.ErrIdempotencyKeyReused
 
-	// ErrNotReplaceable says that the session that another was to take the place of has ended,
-	// was replaced, or is not known.
+	// ErrNotReplaceable says that the session to replace has ended, was replaced, or is not
+	// known.
 	ErrNotReplaceable = sessionerr.ErrNotReplaceable
 
 	// ErrConflict says that the data, or the claims, were changed since they were read. The
@@ -46,7 +46,7 @@ var (
 	// ErrServiceKey says that the service does not accept the service key.
 	ErrServiceKey = errors.New("the service key is not accepted")
 
-	// ErrMissingRight says that the service key is not for this.
+	// ErrMissingRight says that the service key lacks the right for this.
 	ErrMissingRight = errors.New("the service key lacks a right")
 )
 
@@ -65,25 +65,26 @@ var sentinels = map[string]error{
 	"temporarily_unavailable": ErrUnavailable,
 }
 
-// Error is an answer that says no. Its text quotes neither the key nor what was sent.
+// Error is a refusal. Its text quotes neither the key nor the request.
 type Error struct {
 	// Operation is the operation's name in httpapi/openapi.yaml: "createSession".
 	Operation string
-	// Status is that of the answer.
+	// Status is that of the response.
 	Status int
 	// Code is what to switch on: one of httpapi/problems.md, and for an introspection one of
-	// RFC 6749 §5.2. It is empty for an answer that does not come from the service.
+	// RFC 6749 §5.2. It is empty for a response that does not come from the service.
 	Code string
-	// Title says what the code means, Detail what is wrong with this request. Either may be empty.
+	// Title says what the code means, and Detail what is wrong with this request. Either may be
+	// empty.
 	Title, Detail string
 	// Pointer is the member of the body that is at fault (RFC 6901), Parameter the query
 	// parameter or header. Both may be empty.
 	Pointer, Parameter string
-	// RequestID is what the service's log has. It is empty if there is none.
+	// RequestID is the request's id in the service's log. It is empty if there is none.
 	RequestID string
-	// RetryAfter is how long the service asks to wait; 0 where it does not say.
+	// RetryAfter is how long the service asks to wait; 0 if it does not say.
 	RetryAfter time.Duration
-	// Checksum is the present one, of an [ErrConflict].
+	// Checksum is the present one, for an [ErrConflict].
 	Checksum string
 }
 
@@ -104,7 +105,7 @@ func (e *Error) Error() string {
 	return text.String()
 }
 
-// Is tells which of this package's errors it is.
+// Is matches the error of this package for the code.
 func (e *Error) Is(target error) bool {
 	if sentinel := sentinels[e.Code]; sentinel != nil {
 		return target == sentinel
@@ -120,7 +121,8 @@ func (e *Error) Is(target error) bool {
 	return false
 }
 
-// retryAfter reads a Retry-After in seconds, which is how the service has it (RFC 9110 §10.2.3).
+// retryAfter reads a Retry-After in seconds, which is the form that the service uses (RFC 9110
+// §10.2.3).
 func retryAfter(h http.Header) time.Duration {
 	seconds, err := strconv.ParseUint(h.Get("Retry-After"), 10, 31)
 	if err != nil {
@@ -129,7 +131,7 @@ func retryAfter(h http.Header) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// unanswered is the [ErrUnavailable] of a call that has no answer.
+// unanswered is the [ErrUnavailable] of a call without a response.
 type unanswered struct {
 	operation string
 	reason    error

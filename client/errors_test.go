@@ -188,7 +188,7 @@ func TestErrorsAreTheStores(t *testing.T) {
 	}
 }
 
-// What stands between, and answers with a page of its own, is told by its status.
+// An intermediary that answers with its own page is described by its status.
 func TestAnswersOfOthers(t *testing.T) {
 	t.Parallel()
 	for status, is := range map[int]error{
@@ -212,7 +212,7 @@ func TestAnswersOfOthers(t *testing.T) {
 	}
 }
 
-// An answer that is none of the operation's is an error that quotes nothing of it.
+// An unexpected answer is an error that quotes nothing of it.
 func TestAnswersThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	for _, body := range []string{"", "<h1>" + key, `{"created_at":"` + key + `"}`, `[]`, `{"id":7}`} {

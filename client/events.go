@@ -7,18 +7,18 @@ import (
 	"net/url"
 )
 
-// DeadEventFilter says which deliveries are listed. Zero is all.
+// DeadEventFilter selects the deliveries to list. Zero selects all.
 type DeadEventFilter struct {
-	// Endpoint is the name of the one that they were for.
+	// Endpoint is the name of their endpoint.
 	Endpoint string
-	// Cursor is the NextCursor of the page before.
+	// Cursor is the NextCursor of the previous page.
 	Cursor string
-	// Limit is how many a page may have, up to 200; 0 for 50.
+	// Limit is the maximum number on a page, up to 200; 0 means 50.
 	Limit int
 }
 
-// ListDeadEvents returns one page of the deliveries of events that are not tried again by
-// themselves, the last made first (listDeadEvents). They are kept for 14 days. It needs the right
+// ListDeadEvents returns one page of the deliveries of events that are not retried automatically,
+// newest first (listDeadEvents). They are kept for 14 days. It needs the right
 // events.
 //
 // Errors are [ErrInvalidArgument], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable].
@@ -32,7 +32,8 @@ func (c *Client) ListDeadEvents(ctx context.Context, filter DeadEventFilter) (De
 	return page, err
 }
 
-// DeadEvents is all of [Client.ListDeadEvents], a page at a time. It ends with the first error.
+// DeadEvents iterates over all of [Client.ListDeadEvents], a page at a time. It ends with the
+// first error.
 func (c *Client) DeadEvents(ctx context.Context, filter DeadEventFilter) iter.Seq2[DeadEvent, error] {
 	return pages(filter.Cursor, func(cursor string) ([]DeadEvent, string, error) {
 		filter.Cursor = cursor
@@ -41,9 +42,9 @@ func (c *Client) DeadEvents(ctx context.Context, filter DeadEventFilter) iter.Se
 	})
 }
 
-// ResendDeadEvents has dead deliveries tried again (resendDeadEvents), and returns how many. Zero
-// has all of them tried again; IDs that are empty but not nil are refused. After an error some may
-// be tried again already. Of a call that was tried again it is those of the last attempt. It needs
+// ResendDeadEvents retries dead deliveries (resendDeadEvents), and returns how many. Zero retries
+// all of them; IDs that are empty but not nil are refused. After an error some may already have
+// been retried. If the call was repeated, the number is that of the last attempt. It needs
 // the right events.
 //
 // Errors are those of [Client.ListDeadEvents].

@@ -41,7 +41,7 @@ type shop struct {
 	log      *slog.Logger
 }
 
-// login hands the tokens to whoever has the right password.
+// login returns the tokens to a user with the right password.
 func (s *shop) login(w http.ResponseWriter, r *http.Request) {
 	user, ok := authenticate(r)
 	if !ok {
@@ -114,10 +114,10 @@ func (s *shop) logout(w http.ResponseWriter, r *http.Request, session *client.Se
 	w.WriteHeader(http.StatusNoContent)
 }
 
-// fail never says 401 of a session that could not be asked about.
+// fail never answers 401 about a session that could not be checked.
 func (s *shop) fail(w http.ResponseWriter, err error) {
 	switch {
-	case errors.Is(err, context.Canceled): // nobody waits
+	case errors.Is(err, context.Canceled): // no client waits
 	case errors.Is(err, client.ErrUnavailable):
 		w.Header().Set("Retry-After", "2")
 		w.WriteHeader(http.StatusServiceUnavailable)

@@ -8,11 +8,11 @@ import (
 )
 
 // IntrospectToken asks whether an access token is active (introspectToken, RFC 7662), and for its
-// session. A token that is not, whatever the reason, is no error: Active is false. The tokens of a
-// session that has ended are inactive at once. It needs the right introspect, and for Session's
+// session. An inactive token, for whatever reason, is not an error: Active is false. The tokens of
+// a session that has ended are inactive at once. It needs the right introspect, and for Session's
 // Data and Checksum read-data.
 //
-// A token that is bound to a key (Cnf) must come with a proof of it (RFC 9449 §7): hand it on in the
+// A token that is bound to a key (Cnf) must come with a proof of it (RFC 9449 §7): pass it on in the
 // request, or check it yourself.
 //
 // Errors are [ErrInvalidArgument], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable]: answer
@@ -29,7 +29,7 @@ func (c *Client) IntrospectToken(ctx context.Context, request IntrospectionReque
 	return introspection, err
 }
 
-// Audience is whom a token is for: a string or a list (RFC 7519 §4.1.3).
+// Audience is the intended audience of a token: a string or a list (RFC 7519 §4.1.3).
 type Audience []string
 
 // UnmarshalJSON reads either form.

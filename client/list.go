@@ -9,11 +9,12 @@ import (
 	"time"
 )
 
-// SessionFilter says which sessions are listed. Zero is all that are live.
+// SessionFilter selects the sessions to list. Zero selects all live ones.
 type SessionFilter struct {
 	// Subject is the user; empty for everybody.
 	Subject string
-	// Ended lists sessions that have ended instead, Since those that ended at that time or later.
+	// Ended lists sessions that have ended instead, and Since those that ended at that time or
+	// later.
 	Ended bool
 	Since time.Time
 	// Address is an IP address, or a network in CIDR notation, from which they were created or
@@ -21,9 +22,9 @@ type SessionFilter struct {
 	Address string
 	// Label is that of their client.
 	Label string
-	// Cursor is the NextCursor of the page before.
+	// Cursor is the NextCursor of the previous page.
 	Cursor string
-	// Limit is how many a page may have, up to 200; 0 for 50.
+	// Limit is the maximum number on a page, up to 200; 0 means 50.
 	Limit int
 }
 
@@ -43,7 +44,7 @@ func (f SessionFilter) query() url.Values {
 }
 
 // ListSessions returns one page of sessions, newest first and without their data (listSessions).
-// A page may have fewer than asked for, or none, although more follow. It needs the right read.
+// A page may have fewer than requested, or none, although more follow. It needs the right read.
 //
 // Errors are [ErrInvalidArgument], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable].
 func (c *Client) ListSessions(ctx context.Context, filter SessionFilter) (SessionPage, error) {
@@ -53,7 +54,8 @@ func (c *Client) ListSessions(ctx context.Context, filter SessionFilter) (Sessio
 	return page, err
 }
 
-// Sessions is all of [Client.ListSessions], a page at a time. It ends with the first error.
+// Sessions iterates over all of [Client.ListSessions], a page at a time. It ends with the
+// first error.
 func (c *Client) Sessions(ctx context.Context, filter SessionFilter) iter.Seq2[ListedSession, error] {
 	return pages(filter.Cursor, func(cursor string) ([]ListedSession, string, error) {
 		filter.Cursor = cursor
@@ -62,7 +64,7 @@ func (c *Client) Sessions(ctx context.Context, filter SessionFilter) iter.Seq2[L
 	})
 }
 
-// pages yields what is on each page, from the one at the cursor on.
+// pages yields what is on each page, starting at the cursor.
 func pages[T any](cursor string, get func(cursor string) (items []T, next string, err error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for at := cursor; ; {
@@ -84,7 +86,7 @@ func pages[T any](cursor string, get func(cursor string) (items []T, next string
 	}
 }
 
-// setText leaves out what is empty.
+// setText omits an empty value.
 func setText(query url.Values, name, value string) {
 	if value != "" {
 		query.Set(name, value)

@@ -10,14 +10,15 @@ import (
 )
 
 const (
-	// firstPause is the longest after the first attempt. Each further one may be twice as long.
+	// firstPause is the maximum pause after the first attempt. Each further one may be twice as
+	// long.
 	firstPause = 100 * time.Millisecond
 	maxPause   = 2 * time.Second
-	// maxRetryAfter is how long a Retry-After may be that is waited for.
+	// maxRetryAfter is the longest Retry-After that is waited for.
 	maxRetryAfter = 30 * time.Second
 )
 
-// send makes the call, and again as often as it may.
+// send makes the call, and repeats it as often as allowed.
 func (c *Client) send(ctx context.Context, call call) (answer, error) {
 	body, err := call.encoded()
 	if err != nil {
@@ -48,7 +49,7 @@ func isRetriable(call call, err error) bool {
 	return ok && (call.again || isUnsent(err))
 }
 
-// rest pauses after a failure, and reports whether there is time for another attempt.
+// rest waits after a failure, and reports whether there is time for another attempt.
 func rest(ctx context.Context, longest time.Duration, failure error) bool {
 	pause := rand.N(longest) //nolint:gosec // not a secret
 	if refused, ok := errors.AsType[*Error](failure); ok {

@@ -18,8 +18,8 @@ var (
 	errHungUp  = errors.New("connection reset by peer")
 	errNoRoute = &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
 
-	// notRepeated are calls that are made once where they may have been carried out, or ask how
-	// the service is.
+	// notRepeated are calls that are not repeated if they may have been carried out, or that
+	// check the service's health.
 	notRepeated = []string{"putSessionData", "putSessionClaims", "introspectToken", "livez", "readyz"}
 )
 
@@ -27,8 +27,8 @@ func unavailable(r *http.Request, retryAfter string) *http.Response {
 	return answer(r, 503, "application/problem+json", `{"code":"unavailable"}`, "Retry-After", retryAfter)
 }
 
-// A call is made again where that does no harm, and only there. introspectToken has a proof here,
-// which is good for once.
+// A call is repeated only where that is safe. introspectToken has a proof here, which is valid
+// only once.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	for name, call := range calls {
@@ -77,7 +77,7 @@ func TestRetries(t *testing.T) {
 	}
 }
 
-// An introspection without a proof of possession asks, and changes nothing.
+// An introspection without a proof of possession only reads.
 func TestRetryOfIntrospection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestContext(t *testing.T) {
 			t.Error(err)
 		}
 
-		// The next attempt would be after the deadline: the answer that there is comes at once.
+		// The next attempt would be after the deadline: the last answer is returned at once.
 		ctx, cancel = context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		sent, began := 0, time.Now()

@@ -8,20 +8,20 @@ import (
 	"time"
 )
 
-// RevocationsQuery says what [Client.Revocations] asks for.
+// RevocationsQuery is what [Client.Revocations] asks for.
 type RevocationsQuery struct {
-	// Since is the Cursor of the answer before; empty for the whole set.
+	// Since is the Cursor of the previous answer; empty for the whole set.
 	Since string
 	// Wait, in whole seconds up to 30, is how long to wait for a revocation.
 	Wait time.Duration
-	// Shard is one of the Shards that the answer without it names; zero for the first.
+	// Shard is one of the Shards named in the answer for the first shard; zero for the first.
 	Shard int
 }
 
 // Revocations returns what is new in the set of revoked sessions and superseded access tokens
 // (getRevocations), for verifiers that check tokens locally. It needs the right revocations.
 //
-// Package verifier follows them by itself, as a stream: see its Remote.
+// Package verifier follows them on its own, as a stream: see its NewRemote.
 //
 // Errors are [ErrInvalidArgument], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable].
 func (c *Client) Revocations(ctx context.Context, what RevocationsQuery) (Revocations, error) {

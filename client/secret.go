@@ -8,9 +8,9 @@ import (
 
 const redacted = "[redacted]"
 
-// Secret is a token or a proof, as package tokens has one, which would bring a JWT library
-// along. Printing it with any verb, logging it and encoding it as JSON
-// or text all give "[redacted]". Convert it to a string where it has to be handed out.
+// Secret is a token or a proof, like the type in package tokens, which would pull in a JWT
+// library. Printing it with any verb, logging it and encoding it as JSON
+// or text all give "[redacted]". Convert it to a string to reveal it.
 type Secret string
 
 // Format writes "[redacted]" for every verb.

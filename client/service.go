@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Index returns what the service is and where it is described (getIndex). Like those that follow,
-// it sends no key.
+// Index returns what the service is and where it is described (getIndex). Like the methods that
+// follow, it sends no key.
 func (c *Client) Index(ctx context.Context) (Index, error) {
 	index, _, err := ask[Index](ctx, c, call{operation: "getIndex", method: http.MethodGet, path: "/", again: true, open: true})
 	return index, err
@@ -17,14 +17,14 @@ func (c *Client) Description(ctx context.Context) ([]byte, error) {
 	return c.text(ctx, call{operation: "getDescription", path: "/openapi.yaml", again: true}, "application/yaml")
 }
 
-// Livez returns nil if the process answers (livez). It asks once.
+// Livez returns nil if the process answers (livez). It is not retried.
 func (c *Client) Livez(ctx context.Context) error {
 	_, err := c.text(ctx, call{operation: "livez", path: "/livez"}, "application/json")
 	return err
 }
 
-// Readyz returns nil if the service's database answers, and its time is known (readyz). It asks
-// once. Otherwise the error is [ErrUnavailable].
+// Readyz returns nil if the service's database answers, and its time is known (readyz). It is
+// not retried. Otherwise the error is [ErrUnavailable].
 func (c *Client) Readyz(ctx context.Context) error {
 	_, err := c.text(ctx, call{operation: "readyz", path: "/readyz"}, "application/json")
 	return err
@@ -35,7 +35,7 @@ func (c *Client) Metrics(ctx context.Context) ([]byte, error) {
 	return c.text(ctx, call{operation: "metrics", path: "/metrics", again: true}, "text/plain")
 }
 
-// text gets a document that needs no key, as it is.
+// text gets a document that needs no key, unchanged.
 func (c *Client) text(ctx context.Context, call call, mediaType string) ([]byte, error) {
 	call.method, call.open, call.header = http.MethodGet, true, http.Header{"Accept": {mediaType}}
 	a, err := c.send(ctx, call)

@@ -476,7 +476,7 @@ func TestServiceRefuses(t *testing.T) {
 		is, ok := refused[code]
 		switch {
 		case slices.Contains([]string{"client_closed_request", "internal_error", "rate_limited", "request_timeout"}, code):
-			// Nobody gets the first; a fault; the public listener's; a body that does not arrive. See TestErrors.
+			// Not sent to anyone; a fault; the public listener's; a body that does not arrive. See TestErrors.
 			continue
 		case !ok:
 			t.Errorf("no case covers %s", code)
@@ -531,7 +531,7 @@ func introspect(t *testing.T, c *client.Client, token string) error {
 	return err
 }
 
-// Without a database nothing is known, whatever is asked, and the service says when to ask again.
+// Without a database nothing is known, whatever the request, and the service says when to retry.
 func TestServiceIsUnavailable(t *testing.T) {
 	t.Parallel()
 	internal := testservice.FreeAddress(t)

@@ -9,8 +9,8 @@ import (
 
 func sessionPath(id uuid.UUID) string { return "/v1/sessions/" + id.String() }
 
-// Session returns a session (getSession), also one that has ended, until clean-up removes it: see
-// [Session.Ended]. It needs the right read. Data and Checksum are present with the right
+// Session returns a session (getSession), including one that has ended, until cleanup removes it:
+// see [Session.Ended]. It needs the right read. Data and Checksum are present with the right
 // read-data.
 //
 // Errors are [ErrNotFound], [ErrServiceKey], [ErrMissingRight] and [ErrUnavailable].
@@ -20,7 +20,7 @@ func (c *Client) Session(ctx context.Context, id uuid.UUID) (Session, error) {
 }
 
 // SessionHistory returns the life of a session (getSessionHistory): where it was created, how
-// often it was refreshed, who ended it and why. It needs the right read.
+// often it was refreshed, by whom it was ended and why. It needs the right read.
 //
 // Errors are those of [Client.Session].
 func (c *Client) SessionHistory(ctx context.Context, id uuid.UUID) (History, error) {
@@ -31,7 +31,7 @@ func (c *Client) SessionHistory(ctx context.Context, id uuid.UUID) (History, err
 }
 
 // PatchSession changes a live session's lifetimes and label (patchSession), and returns the
-// session as it is then. Lifetimes are counted from now. It needs the right create.
+// changed session. Lifetimes are counted from now. It needs the right create.
 //
 // Errors are those of [Client.Session], [ErrEnded] and [ErrInvalidArgument].
 func (c *Client) PatchSession(ctx context.Context, id uuid.UUID, patch SessionPatch) (ListedSession, error) {

@@ -13,21 +13,21 @@ import (
 )
 
 const (
-	// updateTime bounds an update whose context does not.
+	// updateTime limits an update whose context has no deadline.
 	updateTime = 30 * time.Second
-	// patience bounds how long a change rests that met another one, so that of many one gets
+	// patience limits how long a change waits after a conflict, so that one of many gets
 	// through.
 	patience = 20 * time.Millisecond
 )
 
-// Decode reads the data or the claims of a session. Digits stay as they are where T has a
-// [json.Number] or an any.
+// Decode reads the data or the claims of a session. The digits of a number are kept if T
+// has a [json.Number] or an any.
 func Decode[T any](text json.RawMessage) (T, error) {
 	var value T
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	if err := decoder.Decode(&value); err != nil {
-		// What encoding/json says may quote the data.
+		// The error of encoding/json may quote the data.
 		if mismatch, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 			return *new(T), fmt.Errorf("the member %q does not fit a %s", mismatch.Field, mismatch.Type)
 		}
@@ -52,10 +52,10 @@ func Get[T any](ctx context.Context, c *Client, id uuid.UUID) (Session, T, error
 	return session, data, nil
 }
 
-// Update changes a session's data and returns what it is then. If somebody else changes it at the
-// same time, it is read and changed again, until that succeeds or the context ends: change may be
-// called several times, each time with the present data. Its error ends the update and is returned.
-// Members that T does not have are lost.
+// Update changes a session's data and returns the result. If it is changed concurrently, it is read
+// and changed again, until that succeeds or the context ends: change may be called several times,
+// each time with the present data. Its error ends the update and is returned. Members that T does
+// not have are lost.
 //
 // It needs the rights read, read-data and write-data. Errors are those of [Client.PutSessionData].
 // After [ErrUnavailable] the data may have been changed.
@@ -94,7 +94,7 @@ func update[T any](ctx context.Context, change func(*T) error,
 	ctx, cancel := context.WithTimeout(ctx, updateTime)
 	defer cancel()
 	var conflict error
-	// A conflict that took all the time is no outage.
+	// A conflict that took all the time is not an outage.
 	failed := func(err error) (T, error) {
 		if conflict != nil && ctx.Err() != nil {
 			err = conflict

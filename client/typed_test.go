@@ -74,7 +74,7 @@ func TestUpdateRefusedByTheCaller(t *testing.T) {
 	}
 }
 
-// Pages are read as they are wanted, and the first error is the last that there is.
+// Pages are read on demand, and the first error ends the iteration.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	asked := 0

@@ -36,8 +36,8 @@
 // This package makes keys for XAES-256-GCM (https://c2sp.org/XAES-256-GCM),
 // which is AES-256-GCM with a separate key for each message: with random nonces
 // a key of plain AES-GCM may seal 2³² messages (NIST SP 800-38D §8.3), which a busy
-// service writes within weeks, and nobody counts them. Keys for AES-256-GCM, such
-// as Tink's own tools make, are accepted too.
+// service reaches within weeks, without anything counting them. Keys for
+// AES-256-GCM, such as Tink's own tools make, are accepted too.
 //
 // The length of the data is visible: it is not padded.
 package dataseal

@@ -22,8 +22,8 @@ const (
 )
 
 var (
-	// ErrKeyset says that something is no keyset that can be used. No error of
-	// this package has anything of a keyset's content but the names of keys.
+	// ErrKeyset says that something is not a usable keyset. No error of this package
+	// contains anything of a keyset except the names of keys.
 	ErrKeyset = errors.New("not a Tink keyset with keys for XAES-256-GCM or AES-256-GCM, in JSON and not encrypted")
 
 	// ErrNoKey says that a keyset has no such key.
@@ -33,10 +33,10 @@ var (
 	ErrPrimary = errors.New("the key seals data: make another one the primary key first")
 )
 
-// Keyset is the keys that seal and open session data. Printing it shows none.
+// Keyset is the keys that seal and open session data. Printing it reveals none.
 type Keyset struct{ handle *keyset.Handle }
 
-// Key tells of a key what may be shown.
+// Key is the part of a key that may be shown.
 type Key struct {
 	// ID is the name that Tink gave it: a number in decimal.
 	ID string `json:"kid"`
@@ -63,7 +63,7 @@ func NewKeyset() (*Keyset, error) {
 func ParseKeyset(text []byte) (*Keyset, error) {
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(text)))
 	if err != nil {
-		return nil, ErrKeyset // Tink's own repeats what it could not read
+		return nil, ErrKeyset // Tink's own error repeats what it could not read
 	}
 	k := &Keyset{handle}
 	if _, err := k.entries(); err != nil {
@@ -145,8 +145,8 @@ type entry struct {
 	secret []byte
 }
 
-// entries fails with [ErrKeyset] unless it knows what each key is for, and the
-// ciphertext of each names it.
+// entries fails with [ErrKeyset] unless it knows what each key is for, and each
+// key's ciphertext names it.
 func (k *Keyset) entries() ([]entry, error) {
 	var list []entry
 	for i := range k.handle.Len() {
@@ -176,7 +176,7 @@ func (k *Keyset) find(id string) (entry, error) {
 	return entry{}, errors.Join(err, ErrNoKey)
 }
 
-// describe also tells whether a ciphertext begins with the key's name.
+// describe also reports whether a ciphertext begins with the key's name.
 func describe(k key.Key) (algorithm string, secret []byte, named bool) {
 	token := insecuresecretdataaccess.Token{}
 	switch k := k.(type) {

@@ -138,7 +138,7 @@ func TestWhatIsNoKeyset(t *testing.T) {
 	}
 }
 
-// Nobody shows a key by mistake.
+// A key cannot be printed by mistake.
 func TestNothingPrintsAKey(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)

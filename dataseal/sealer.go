@@ -15,7 +15,7 @@ import (
 )
 
 // What is sealed is bound to these words and the session, and the checksum's key
-// is made with words of its own: neither can be used for the other.
+// is made with its own words: neither can be used in place of the other.
 const (
 	sealPurpose = "latchkey session data v1"
 	sumPurpose  = "latchkey session data checksum v1"
@@ -36,8 +36,8 @@ var (
 	ErrDoesNotOpen = errors.New("it was changed, or belongs to another session")
 )
 
-// Sealer seals session data and opens it, and makes checksums that do not tell
-// what the data is. It may be used by many goroutines. Printing it shows no key.
+// Sealer seals session data and opens it, and makes checksums that do not reveal
+// the data. It is safe for concurrent use. Printing it reveals no key.
 type Sealer struct {
 	aead    tink.AEAD
 	primary string
@@ -56,7 +56,8 @@ func NewSealer(keys *Keyset) (*Sealer, error) {
 	}
 	s := &Sealer{aead: primitive, sumKeys: map[string][]byte{}}
 	for _, e := range entries {
-		// RFC 5869. The keyset cannot hold keys of another kind beside those that seal.
+		// RFC 5869. The keyset cannot hold keys of another kind alongside those that
+		// seal.
 		if s.sumKeys[e.info.ID], err = hkdf.Key(sha256.New, e.secret, nil, sumPurpose, sha256.Size); err != nil {
 			return nil, fmt.Errorf("dataseal: %w", err)
 		}
@@ -94,14 +95,14 @@ func (s *Sealer) Open(session uuid.UUID, sealed []byte) ([]byte, error) {
 	return nil, ErrDoesNotOpen
 }
 
-// Sum is a checksum of 32 bytes that says nothing about the content to whoever
-// does not have the key that seals: HMAC-SHA-256 (RFC 2104). Sessions with equal
+// Sum is a checksum of 32 bytes that reveals nothing about the content without
+// the sealing key: HMAC-SHA-256 (RFC 2104). Sessions with equal
 // content have different ones.
 func (s *Sealer) Sum(session uuid.UUID, content []byte) []byte {
 	return s.sum(s.primary, session, content)
 }
 
-// IsSum tells whether sum is the content's, under any key of the keyset.
+// IsSum reports whether sum is the content's, under any key of the keyset.
 func (s *Sealer) IsSum(session uuid.UUID, content, sum []byte) bool {
 	for key := range s.sumKeys {
 		if hmac.Equal(s.sum(key, session, content), sum) {
@@ -116,12 +117,12 @@ func (*Sealer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[redacted
 
 func (s *Sealer) sum(key string, session uuid.UUID, content []byte) []byte {
 	mac := hmac.New(sha256.New, s.sumKeys[key])
-	mac.Write(session[:]) // of one length, so that nothing else reads the same
+	mac.Write(session[:]) // of fixed length, so that no other input reads the same
 	mac.Write(content)
 	return mac.Sum(nil)
 }
 
-// boundTo is the associated data: without it nothing opens.
+// boundTo returns the associated data, without which nothing opens.
 func boundTo(session uuid.UUID) []byte {
 	return append([]byte(sealPurpose), session[:]...)
 }

@@ -145,7 +145,7 @@ func TestDocumentsSayWhereTokensBelong(t *testing.T) {
 	}
 }
 
-// Somebody who has two minutes reads the README, and no more of it than that.
+// A reader with two minutes reads the README, and no more than fits into them.
 func TestREADMEIsShort(t *testing.T) {
 	t.Parallel()
 	const most = 1200
@@ -170,7 +170,7 @@ func anchors(text string) map[string]bool {
 	return names
 }
 
-// On a bad day nobody should look for the page that a link meant.
+// On a bad day, no one should have to search for the page that a link meant.
 func TestLinksLeadSomewhere(t *testing.T) {
 	t.Parallel()
 	documents := slices.Concat(glob(t, "*.md"), glob(t, "tutorials/*.md"))

@@ -2,6 +2,7 @@ package docs_test
 
 import (
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,17 +11,20 @@ import (
 	"testing"
 )
 
-// rules are habits of other languages that readers of English stumble over.
-var rules = []struct {
+// rule is a habit of other languages that readers of English stumble over.
+type rule struct {
 	habit  *regexp.Regexp
 	advice string
-}{
+}
+
+// rules hold for every line.
+var rules = []rule{
 	{
 		regexp.MustCompile(`(?i)\b(?:he|him|his|himself|she|her|hers|herself)\b`),
 		"a user, an operator or an attacker is they",
 	},
 	{
-		// A who that nobody stands before: "Who has it can make tokens". Questions and headings have one, too.
+		// A "who" without an antecedent: "Who has it can make tokens". Questions and headings have one, too.
 		regexp.MustCompile(`(?:^|[.:;|] +\**|\b(?:so|only|but|or|that|because|where|while|for|by|to|of|than) )[Ww]ho (?:has|have|had|wants|calls|comes|finds|asks|answers|creates|presents|signs|reads|writes|is|checks|can|does|listens|may|embeds|knows|lags|waits|hangs|gives|needs|uses|sends|gets|takes)\b[^?]*$`),
 		"who stands for nobody: anyone who, whoever, those who, or what is meant by it",
 	},
@@ -78,6 +82,50 @@ var rules = []struct {
 	},
 }
 
+// commentRules hold for comments alone: in code, the same words may be names.
+var commentRules = []rule{
+	{
+		regexp.MustCompile(`\bbeside\b`),
+		"next to, alongside, in addition to, or compared with",
+	},
+	{
+		regexp.MustCompile(`(?:^|\band )(?:\w+ )?tells whether\b`),
+		"reports whether, as Go's documentation has it",
+	},
+	{
+		regexp.MustCompile(`(?i)\bis no (?:error|good|outage|theft|failure|cache|lock|address|handler)\b|\bare no good\b`),
+		"is not an error, is not valid",
+	},
+	{
+		regexp.MustCompile(`(?i)\balso (?:if|where|when|while)\b`),
+		"even if",
+	},
+	{
+		regexp.MustCompile(`(?i)\bgo(?:es)? on(?:[.,;:)]|$)| (?:session|sessions|user|users|run|request|requests|work|service) go(?:es)? on\b`),
+		"continues",
+	},
+	{
+		regexp.MustCompile(`(?i)\bin the place of\b|\bfrom which on\b`),
+		"in place of, above which",
+	},
+	{
+		regexp.MustCompile(`(?i)\b(?:logger|log|observers?|verifiers?) (?:is|are) told\b`),
+		"a logger records, observers and verifiers are notified",
+	},
+	{
+		regexp.MustCompile(`(?i)\bmay be used by (?:many|several) goroutines\b`),
+		"is safe for concurrent use",
+	},
+	{
+		regexp.MustCompile(`(?i)\bask(?:s|ing)? (?:no database|the database nothing|nobody|without asking (?:anybody|the database))\b|\bwaits? for nobody\b`),
+		"sends no query, does not wait",
+	},
+	{
+		regexp.MustCompile(`(?i)\bwhat (?:is|are) to be\b|\bthat are there\b|\bis of no more use\b`),
+		"name the thing: the rows to store, existing ones, no longer needed",
+	},
+}
+
 // spared are lines that a rule is wrong about, each a part of one and why.
 var spared = map[string]string{
 	"who is who":                  "an idiom",
@@ -92,8 +140,8 @@ var spared = map[string]string{
 	"# where tokens belong":       "the name by which the chapter is cited everywhere",
 }
 
-// Documents, help, errors, logs and comments are written as a native technical writer has them. Only what a program can
-// tell is looked for.
+// Documents, help, errors, logs and comments, those of tests too, are written as a native technical writer would write
+// them. Only habits that a program can recognize are looked for.
 func TestEnglish(t *testing.T) {
 	t.Parallel()
 	files := 0
@@ -106,7 +154,7 @@ func TestEnglish(t *testing.T) {
 				return fs.SkipDir
 			}
 			return nil
-		case strings.HasSuffix(path, "_test.go") || !slices.Contains([]string{".go", ".md", ".ts", ".tsx", ".mjs", ".yaml", ".yml", ".sql", ".sh", ".html", ".tmpl"}, filepath.Ext(path)):
+		case entry.Name() == "english_test.go" || !slices.Contains([]string{".go", ".md", ".ts", ".tsx", ".mjs", ".js", ".py", ".yaml", ".yml", ".sql", ".sh", ".html", ".tmpl", ".service", ""}, filepath.Ext(path)):
 			return nil
 		}
 		text, err := os.ReadFile(path)
@@ -114,10 +162,8 @@ func TestEnglish(t *testing.T) {
 			return err
 		}
 		files++
-		n := 0
-		for line := range strings.Lines(string(text)) {
-			n++
-			check(t, path, n, prose(path, strings.TrimSpace(line)))
+		for _, p := range paragraphs(path, string(text)) {
+			check(t, path, p)
 		}
 		return nil
 	}); err != nil {
@@ -128,6 +174,53 @@ func TestEnglish(t *testing.T) {
 	}
 }
 
+// paragraph is text that is read as one, and the line on which it begins.
+type paragraph struct {
+	line      int
+	text      string
+	isComment bool
+}
+
+var (
+	// commentLine matches a line that is nothing but a comment, and finds its text.
+	commentLine = regexp.MustCompile(`^(?://|--|#|/?\*+)(?: +(.*))?$`)
+	// commentAfter finds the text of a comment after code.
+	commentAfter = regexp.MustCompile(`^(?:[^"\x60]|"(?:[^"\\]|\\.)*"|\x60[^\x60]*\x60)*? // (.*)$`)
+	// generated matches the beginning of files whose comments come from another file.
+	generated = regexp.MustCompile(`^(?s:.{0,200})(?:Code generated by|auto-generated by)`)
+)
+
+// paragraphs splits a file into its lines, but joins the lines of a comment, which may be wrapped anywhere.
+func paragraphs(path, text string) []paragraph {
+	var all []paragraph
+	hasComments := filepath.Ext(path) != ".md" && !generated.MatchString(text)
+	isOpen, isRaw := false, false
+	n := 0
+	for line := range strings.Lines(text) {
+		n++
+		line = strings.TrimSpace(line)
+		found := commentLine.FindStringSubmatch(line)
+		switch {
+		case !hasComments || found == nil:
+			// Code without a string is no text.
+			if filepath.Ext(path) != ".go" || isRaw || strings.ContainsAny(line, "\"`") {
+				all = append(all, paragraph{n, prose(path, line), false})
+			}
+			isRaw = isRaw != (strings.Count(line, "`")%2 == 1)
+			if after := commentAfter.FindStringSubmatch(line); hasComments && after != nil {
+				all = append(all, paragraph{n, after[1], true})
+			}
+			isOpen = false
+		case isOpen && found[1] != "" && !strings.HasPrefix(found[1], "- "):
+			all[len(all)-1].text += " " + found[1]
+		default:
+			all = append(all, paragraph{n, strings.TrimPrefix(found[1], "- "), true})
+			isOpen = found[1] != ""
+		}
+	}
+	return all
+}
+
 // prose is a line without the marks of a comment or a list.
 func prose(path, line string) string {
 	if filepath.Ext(path) != ".md" {
@@ -136,16 +229,51 @@ func prose(path, line string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(line, "- "), "> ")
 }
 
-func check(t *testing.T, path string, n int, line string) {
+func check(t *testing.T, path string, p paragraph) {
 	t.Helper()
 	for part := range spared {
-		if strings.Contains(strings.ToLower(line), strings.ToLower(part)) {
+		if strings.Contains(strings.ToLower(p.text), strings.ToLower(part)) {
 			return
 		}
 	}
-	for _, rule := range rules {
-		if found := rule.habit.FindString(line); found != "" {
-			t.Errorf("%s:%d: %q: %s\n\t%s", path, n, strings.TrimSpace(found), rule.advice, line)
+	all := rules
+	if p.isComment {
+		all = slices.Concat(rules, commentRules)
+	}
+	for _, rule := range all {
+		if found := rule.habit.FindString(p.text); found != "" {
+			t.Errorf("%s:%d: %q: %s\n\t%s", path, p.line, strings.TrimSpace(found), rule.advice, p.text)
 		}
+	}
+}
+
+// A habit is found across the lines of a comment, and one for comments only there.
+func TestParagraphs(t *testing.T) {
+	t.Parallel()
+	const text = `package p
+
+// Done tells whether it is, in the
+// place of its caller.
+//
+//   - Go ahead.
+var beside = "beside" // what runs beside it
+`
+	got := map[int][]string{}
+	for _, p := range paragraphs("p.go", text) {
+		all := rules
+		if p.isComment {
+			all = slices.Concat(rules, commentRules)
+		}
+		for _, rule := range all {
+			if found := rule.habit.FindString(p.text); found != "" {
+				got[p.line] = append(got[p.line], strings.TrimSpace(found))
+			}
+		}
+	}
+	if want := map[int][]string{3: {"Done tells whether", "in the place of"}, 7: {"beside"}}; !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	if got := paragraphs("p.go", "// Code generated by a tool. DO NOT EDIT.\n\n// beside"); slices.ContainsFunc(got, func(p paragraph) bool { return p.isComment }) {
+		t.Errorf("a generated file: %v", got)
 	}
 }

@@ -11,8 +11,8 @@ var (
 	durationText = regexp.MustCompile(`slog\.Duration\(|(?:Timeout|Delay|Interval|Pause|Offset|Uncertainty|Age|Since\([^)]*\)|Round\([^)]*\))\.String\(\)`)
 )
 
-// A duration in the log has its unit in its name, and is a number: whoever reads it at night, or
-// has a program compare it, need not know how Go writes durations.
+// A duration in the log has its unit in its name, and is a number: a reader at night, or a
+// program that compares it, need not know how Go writes durations.
 func TestDurationsInTheLogHaveTheirUnit(t *testing.T) {
 	t.Parallel()
 	found := 0

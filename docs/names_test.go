@@ -14,12 +14,13 @@ var (
 	metricNames = regexp.MustCompile(`\blatchkey_[a-z_]*[a-z]\b`)
 	metricRows  = regexp.MustCompile("(?m)^\\| `(latchkey_[a-z_]+)")
 	alertNames  = regexp.MustCompile(`\bLatchkey[A-Z][A-Za-z]+\b`)
-	// saidInLog is what a runbook says of the log: the words of a line, or what a filter compares.
+	// saidInLog is what a runbook says about the log: the words of a line, or what a filter
+	// compares.
 	saidInLog = regexp.MustCompile("`([a-z][a-z' ]+ [a-z' ]+)`|(?:msg == |startswith\\(|contains\\()\"([^\"]+)\"")
 )
 
-// At three in the morning what a document names is there: each metric, each alert, and each line
-// of the log that a runbook tells to look for.
+// Whatever a document names exists, even at three in the morning: each metric, each alert, and
+// each line of the log that a runbook tells to look for.
 func TestNamedMetricsAlertsAndLogLinesExist(t *testing.T) {
 	t.Parallel()
 	var metrics []string // those of this table are held against a service that runs

@@ -62,7 +62,7 @@ func program(t *testing.T, name string) string {
 	return ""
 }
 
-// What go doc says of a package begins with a program, which compiles when it is pasted.
+// A package's documentation begins with a program, which compiles when it is pasted.
 func TestProgramsOfPackageCommentsCompile(t *testing.T) {
 	t.Parallel()
 	root, err := filepath.Abs("..")

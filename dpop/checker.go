@@ -20,27 +20,27 @@ const (
 // Config says which proofs are accepted.
 type Config struct {
 	// BaseURL is what the service's clients see before the path of a request, such
-	// as https://api.example.com. It is told, and not read from the request: behind
-	// a proxy the request does not have it, and what a client says of its own
-	// address proves nothing. Required.
+	// as https://api.example.com. It is configured, and not read from the request:
+	// behind a proxy the request does not contain it, and what a client claims as
+	// the address proves nothing. Required.
 	BaseURL string
-	// Window is for how long after its iat a proof is good. Zero means 1 minute;
+	// Window is how long after its iat a proof is valid. Zero means 1 minute;
 	// more than 10 minutes is refused.
 	Window time.Duration
 	// Leeway is how far in the future iat may lie. Zero means 5 s; more than a
 	// minute is refused.
 	Leeway time.Duration
 	// Remember is how many proofs are remembered at once, at about 40 bytes each,
-	// for up to twice Window and Leeway, or 6 minutes where there are Nonces. Where
+	// for up to twice Window and Leeway, or 6 minutes with Nonces. If
 	// there are more, requests get [ErrUnavailable]. Zero means 1048576, which is 8,000
 	// a second, or with Nonces 2,900.
 	Remember int
-	// Nonces, if set, are asked for in each proof. A good nonce stands for the time
-	// (RFC 9449 §11.1): the proof is as old as its nonce at most, whatever its maker's
+	// Nonces, if set, are required in each proof. A valid nonce replaces the time (RFC
+	// 9449 §11.1): the proof is at most as old as its nonce, whatever its maker's
 	// clock says.
 	Nonces *Nonces
-	// NoncesForClocks has Nonces asked for only where a proof's times are not ours: so
-	// a client with a wrong clock gets along, and any other needs no nonce.
+	// NoncesForClocks requires Nonces only if a proof's times are off: so a client
+	// with a wrong clock succeeds with a nonce, and any other needs none.
 	NoncesForClocks bool
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
@@ -67,7 +67,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Checker checks proofs and remembers them. It may be used by many goroutines.
+// Checker checks proofs and remembers them. It is safe for concurrent use.
 type Checker struct {
 	cfg  Config
 	seen *seen
@@ -81,18 +81,18 @@ func New(cfg Config) (*Checker, error) {
 	}
 	keep := cfg.Window + cfg.Leeway
 	if cfg.Nonces != nil {
-		keep = max(keep, nonceLife) // a proof is good for as long as its nonce
+		keep = max(keep, nonceLife) // a proof is valid for as long as its nonce
 	}
 	return &Checker{cfg: cfg, seen: newSeen(keep, cfg.Remember)}, nil
 }
 
 // Request is the request that a proof must be for.
 type Request struct {
-	// Method is the request's method, URL its whole public address. Query and
-	// fragment do not count.
+	// Method is the request's method, URL its full public address. Query and
+	// fragment are ignored.
 	Method, URL string
 	// AccessToken is the token that came with the request; empty at the token
-	// endpoint, where the proof has no hash of one.
+	// endpoint, where the proof does not have its hash.
 	AccessToken string
 }
 
@@ -105,8 +105,8 @@ type Proof struct {
 	id [16]byte
 }
 
-// Check checks a proof but for its replay, see [Checker.Spend]. The error is an
-// [ErrInvalid].
+// Check checks a proof except for its replay, see [Checker.Spend]. The error is
+// an [ErrInvalid].
 func (c *Checker) Check(proof string, want Request) (Proof, error) {
 	parsed, err := parse(proof)
 	if err != nil {
@@ -144,11 +144,11 @@ func (c *Checker) checkClaims(claims claims, want Request) error {
 			return invalid("ath")
 		}
 	}
-	// Last: a client that only lacks the nonce, or the right time, is told just that.
+	// Last: a client that lacks only the nonce, or the right time, gets exactly that error.
 	return c.checkTimes(claims)
 }
 
-// checkTimes requires a proof that was made just now: by its nonce, which we have made
+// checkTimes requires a proof that was made just now: by its nonce, which we issued
 // ourselves, or else by its maker's clock.
 func (c *Checker) checkTimes(claims claims) error {
 	now := c.cfg.Now()
@@ -167,7 +167,7 @@ func (c *Checker) checkTimes(claims claims) error {
 	return nil
 }
 
-// checkClock compares as floating-point numbers, which every JSON number is.
+// checkClock compares as floating-point numbers, because every JSON number is one.
 func (c *Checker) checkClock(claims claims, at time.Time) error {
 	now := float64(at.UnixMilli()) / 1e3
 	leeway := c.cfg.Leeway.Seconds()
@@ -176,7 +176,8 @@ func (c *Checker) checkClock(claims claims, at time.Time) error {
 		return wrongClock("iat is in the future", at)
 	case *claims.IssuedAt < now-c.cfg.Window.Seconds():
 		return wrongClock("iat is too long ago", at)
-	// A proof needs neither of the two, but a JWT that has them means them (RFC 7519 §4.1.4, §4.1.5).
+	// A proof needs neither of the two, but they are binding in a JWT that has them (RFC 7519 §4.1.4,
+	// §4.1.5).
 	case claims.ExpiresAt != nil && *claims.ExpiresAt <= now-leeway:
 		return wrongClock("exp", at)
 	case claims.NotBefore != nil && *claims.NotBefore > now+leeway:
@@ -185,11 +186,11 @@ func (c *Checker) checkClock(claims claims, at time.Time) error {
 	return nil
 }
 
-// Spend uses a proof up. It should come once the request's token is known to be
-// good and to be bound to the proof's key, so that only those who have a token can
+// Spend uses up a proof. Call it once the request's token is known to be valid and
+// bound to the proof's key, so that only holders of a token can
 // fill the memory; and before the request has an effect. The error is [ErrReplayed]
 // or [ErrUnavailable].
 func (c *Checker) Spend(p Proof) error { return c.seen.add(p.id, c.cfg.Now()) }
 
-// errNoChecker is the state of a program that was not told how to check proofs.
+// errNoChecker is returned in a program without a Checker.
 var errNoChecker = errors.New("no proof can be checked here")

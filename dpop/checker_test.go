@@ -30,8 +30,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// RFC 9449 §11.1: of many who send one proof one gets through, for as long as
-// the proof is good.
+// RFC 9449 §11.1: of many requests with one proof, one succeeds, for as long as the
+// proof is valid.
 func TestReplay(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64
@@ -83,7 +83,8 @@ func TestReplay(t *testing.T) {
 	}
 }
 
-// A memory that is full takes no more, rather than one twice; later there is room again.
+// A full memory accepts no more proofs, rather than one twice; later there is room
+// again.
 func TestFullMemory(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64
@@ -120,7 +121,7 @@ func TestFullMemory(t *testing.T) {
 	}
 }
 
-// RFC 9449 §8: a nonce of ours, of this minute or one beside it.
+// RFC 9449 §8: a nonce of ours, of this minute or an adjacent one.
 func TestNonces(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64
@@ -173,7 +174,7 @@ func TestNonces(t *testing.T) {
 		}
 	}
 	if check(c, 1) == nil || errors.Is(check(c, 1), dpop.ErrUseNonce) {
-		t.Error("a nonce that is no string")
+		t.Error("a nonce that is not a string")
 	}
 	clock.Store(int64(time.Minute))
 	if err := check(c, nonce); err != nil {
@@ -186,7 +187,7 @@ func TestNonces(t *testing.T) {
 	h := http.Header{}
 	checker(t).SetNonce(h)
 	if len(h) > 0 {
-		t.Error("a nonce that nobody asks for")
+		t.Error("a nonce that is not required")
 	}
 	if _, err := dpop.NewNonces(func() [][]byte { return [][]byte{[]byte("short")} }); err == nil {
 		t.Error("a short secret was accepted")

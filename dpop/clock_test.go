@@ -64,7 +64,8 @@ func TestWrongClocks(t *testing.T) {
 	}
 }
 
-// A proof that its nonce makes good is remembered for as long as the nonce is good.
+// A proof that is valid because of its nonce is remembered for as long as the nonce is
+// valid.
 func TestProofWithANonceIsSpentOnce(t *testing.T) {
 	t.Parallel()
 	nonces, err := dpop.NewNonces(func() [][]byte { return [][]byte{make([]byte, 32)} })

@@ -43,11 +43,11 @@
 // was not seen here before.
 //
 // One thing is not promised: each process remembers only the proofs that it has
-// seen. If several replicas share one address, a proof that somebody
-// has intercepted can be sent once to each of the others while it is fresh.
-// It is valid only for the request that it was made for, with the token whose
-// hash it has. Nonces shorten that time, and refuse proofs that were made in
-// advance; they do not eliminate it.
+// seen. If several replicas share one address, an intercepted proof can be sent
+// once to each of the others while it is fresh. It is valid only for the
+// request that it was made for, with the token whose hash it has. Nonces
+// shorten that time, and refuse proofs that were made in advance; they do not
+// eliminate it.
 //
 // The package uses no database and starts no goroutine. From net/http it uses only the
 // types of requests and headers.

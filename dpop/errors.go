@@ -6,44 +6,45 @@ import (
 	"time"
 )
 
-// Answers about a proof or its token. Test for them with [errors.Is], or have
-// [ErrorCode] do it.
+// Verdicts about a proof or its token. Test for them with [errors.Is], or use
+// [ErrorCode].
 var (
-	// ErrInvalid says that there is no proof where one is needed, more than one,
-	// or one that fails a check of RFC 9449 §4.3. The client may try again with a
-	// new proof: it says nothing about the token.
+	// ErrInvalid says that a required proof is missing, that there is more than
+	// one, or that one fails a check of RFC 9449 §4.3. The client may retry
+	// with a new proof: it says nothing about the token.
 	ErrInvalid = errors.New("the DPoP proof is not valid")
 
 	// ErrReplayed is the [ErrInvalid] of a proof that was used before.
 	ErrReplayed = fmt.Errorf("%w: it was used before", ErrInvalid)
 
-	// ErrClock is the [ErrInvalid] of a proof whose times are not ours: it is too old,
-	// or its maker's clock is wrong. What the error says has the time here.
+	// ErrClock is the [ErrInvalid] of a proof whose times are off: it is too old, or
+	// its maker's clock is wrong. The error's text contains the server's time.
 	ErrClock = fmt.Errorf("%w: its time differs from ours", ErrInvalid)
 
-	// ErrUseNonce is the [ErrInvalid] of a proof that is good but for its nonce,
-	// which has to be one of [Checker.SetNonce] (RFC 9449 §8).
+	// ErrUseNonce is the [ErrInvalid] of a proof that is valid except for its nonce,
+	// which must come from [Checker.SetNonce] (RFC 9449 §8).
 	ErrUseNonce = fmt.Errorf("%w: it needs one of our nonces", ErrInvalid)
 
-	// ErrNotBound says that an access token is bound to a key that the request
-	// does not prove to have, or that a proof came with a token that is bound to
-	// none (RFC 9449 §7.1, §7.2).
+	// ErrNotBound says that an access token is bound to a key of which the
+	// request does not prove possession, or that a proof came with an unbound
+	// token (RFC 9449 §7.1, §7.2).
 	ErrNotBound = errors.New("the token is not bound to the key of the request")
 
-	// ErrUnavailable says that no more proofs can be remembered at the moment: none
-	// is accepted then, rather than one twice. It says nothing about the proof.
+	// ErrUnavailable says that no more proofs can be remembered at the moment: then
+	// none is accepted, so that none is accepted twice. It says nothing about the
+	// proof.
 	ErrUnavailable = errors.New("too many DPoP proofs at once")
 )
 
-// The values of an OAuth error for what this package refuses.
+// The OAuth error codes for what this package refuses.
 const (
 	CodeInvalidProof = "invalid_dpop_proof" // RFC 9449 §5, §7.1
 	CodeUseNonce     = "use_dpop_nonce"     // RFC 9449 §8, §9
 	CodeInvalidToken = "invalid_token"      // RFC 6750 §3.1
 )
 
-// ErrorCode returns the value of an OAuth error that an error of this package
-// stands for. It is empty for [ErrUnavailable] and for every other error.
+// ErrorCode returns the OAuth error code for an error of this package. It is empty
+// for [ErrUnavailable] and for every other error.
 func ErrorCode(err error) string {
 	switch {
 	case errors.Is(err, ErrUnavailable):

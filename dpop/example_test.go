@@ -17,8 +17,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/dpop"
 )
 
-// A login learns which key its client has, to create a session that is bound to it, and takes
-// each proof once.
+// A login learns which key its client has, to create a session that is bound to it, and
+// accepts each proof once.
 func Example() {
 	checker, err := dpop.New(dpop.Config{BaseURL: "https://api.example.com"})
 	if err != nil {

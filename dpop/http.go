@@ -29,7 +29,8 @@ func FromHeader(h http.Header) (string, error) {
 }
 
 // CheckRequest is [Checker.Check] for the proof of a request that has no access
-// token, as one to the token endpoint. It returns nil if there is no proof.
+// token, such as one to the token endpoint. It returns nil if there is no
+// proof.
 func (c *Checker) CheckRequest(r *http.Request) (*Proof, error) {
 	header, err := FromHeader(r.Header)
 	if err != nil || header == "" {
@@ -42,13 +43,13 @@ func (c *Checker) CheckRequest(r *http.Request) (*Proof, error) {
 	return &proof, nil
 }
 
-// Confirm decides about a valid access token, by how it was presented: scheme is
+// Confirm decides about a valid access token by how it was presented: scheme is
 // that of the Authorization header, thumbprint the token's cnf.jkt or empty. A
 // token that is not bound is a bearer token; one that is bound needs the scheme
 // [Scheme] and a proof, which it uses up (RFC 9449 §7.1, §7.2).
 //
-// Errors are [ErrNotBound], [ErrInvalid] and [ErrUnavailable]. The nil Checker
-// takes bearer tokens only.
+// Errors are [ErrNotBound], [ErrInvalid] and [ErrUnavailable]. A nil Checker
+// accepts only bearer tokens.
 func (c *Checker) Confirm(r *http.Request, scheme, accessToken, thumbprint string) error {
 	isBound := strings.EqualFold(scheme, Scheme)
 	switch {
@@ -79,16 +80,16 @@ func (c *Checker) want(r *http.Request, accessToken string) Request {
 	return Request{Method: r.Method, URL: strings.TrimSuffix(c.cfg.BaseURL, "/") + r.URL.EscapedPath(), AccessToken: accessToken}
 }
 
-// SetNonce gives an answer the nonce for the client's next proof, where nonces
-// are asked for (RFC 9449 §8.2). The nil Checker does nothing.
+// SetNonce adds the nonce for the client's next proof to a response, if nonces
+// are required (RFC 9449 §8.2). A nil Checker does nothing.
 func (c *Checker) SetNonce(h http.Header) {
 	if c != nil && c.cfg.Nonces != nil {
 		h.Set(NonceHeader, c.cfg.Nonces.next(c.cfg.Now()))
 	}
 }
 
-// Challenge is the WWW-Authenticate of an answer to a request without a good
-// token (RFC 9449 §7.1). realm and code may be empty; neither may have quotes.
+// Challenge is the WWW-Authenticate of a response to a request without a valid
+// token (RFC 9449 §7.1). realm and code may be empty; neither may contain quotes.
 func Challenge(realm, code string) string {
 	var parameters []string
 	if realm != "" {

@@ -59,7 +59,8 @@ func TestNonceSecrets(t *testing.T) {
 	}
 }
 
-// The nonce of a replica whose clock is ahead is good, but not that of any later minute.
+// The nonce of a replica whose clock is ahead is valid, but not that of any later
+// minute.
 func TestNonceOfAReplicaThatIsAhead(t *testing.T) {
 	t.Parallel()
 	nonces, err := dpop.NewNonces(func() [][]byte { return [][]byte{make([]byte, 32)} })
@@ -180,7 +181,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// What a client is told of each error.
+// What a client learns from each error.
 func TestErrorCodes(t *testing.T) {
 	t.Parallel()
 	for want, errs := range map[string][]error{

@@ -9,23 +9,25 @@ import (
 	"time"
 )
 
-// nonceSlot is for how long one nonce is handed out. It is good for one slot
-// more, and before its own: the clocks of replicas differ.
+// nonceSlot is how long one nonce is handed out. It is valid for one more slot,
+// and before its own: the clocks of replicas differ.
 const nonceSlot = time.Minute
 
-// nonceLife is for how long a nonce may be good, that of a replica which is ahead.
+// nonceLife is how long a nonce may be valid, even from a replica whose clock is
+// ahead.
 const nonceLife = 3 * nonceSlot
 
-// Nonces make the nonces of RFC 9449 §8 and know them again: each is a MAC of
-// the present minute, so replicas with the same secret need not talk about them.
+// Nonces make the nonces of RFC 9449 §8 and recognize them: each is a MAC of the
+// present minute, so replicas with the same secret need not exchange them.
 // A nonce is valid for one to two minutes.
 type Nonces struct {
 	secrets func() [][]byte
 }
 
 // NewNonces returns nonces on secrets of 32 bytes or more, which all replicas
-// share. The first makes nonces, all are good: so a secret can be replaced. The
-// function is called for each nonce, and must return at least one.
+// share. The first makes nonces, and all are accepted, so that a secret can be
+// replaced. The function is called for each nonce, and must return at least
+// one.
 func NewNonces(secrets func() [][]byte) (*Nonces, error) {
 	if secrets == nil || len(secrets()) == 0 {
 		return nil, errors.New("dpop: nonces need a secret")
@@ -38,7 +40,7 @@ func NewNonces(secrets func() [][]byte) (*Nonces, error) {
 	return &Nonces{secrets}, nil
 }
 
-// next is the nonce to hand out.
+// next returns the nonce to hand out.
 func (n *Nonces) next(now time.Time) string { return nonceOf(n.secrets()[0], slotOf(now)) }
 
 func (n *Nonces) valid(nonce string, now time.Time) bool {

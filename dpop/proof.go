@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// MaxProofBytes is the length from which on a proof is refused before anything
-	// of it is parsed. One of an RSA key of 4096 bits has about 2000.
+	// MaxProofBytes is the length above which a proof is refused before
+	// any of it is parsed. One with an RSA key of 4096 bits has about 2000 bytes.
 	MaxProofBytes = 4096
 
 	proofType      = "dpop+jwt" // RFC 9449 §4.2
@@ -25,7 +25,7 @@ const (
 	maxRSABits     = 4096 // what a signature costs to check must stay bounded
 	algorithmNames = "EdDSA Ed25519 ES256 RS256 PS256"
 
-	// fullEd25519 is EdDSA on the one curve that it is used with here, by the name of RFC 9864 §2.2.
+	// fullEd25519 is EdDSA with the only curve used here, as RFC 9864 §2.2 names it.
 	fullEd25519 = jose.SignatureAlgorithm("Ed25519")
 )
 
@@ -35,7 +35,7 @@ func Algorithms() []string { return strings.Fields(algorithmNames) }
 
 var joseAlgorithms = []jose.SignatureAlgorithm{jose.EdDSA, fullEd25519, jose.ES256, jose.RS256, jose.PS256}
 
-// claims are what a proof says (RFC 9449 §4.2).
+// claims are the claims of a proof (RFC 9449 §4.2).
 type claims struct {
 	ID        string   `json:"jti"`
 	Method    string   `json:"htm"`
@@ -62,7 +62,7 @@ func parse(proof string) (parsedProof, error) {
 		return fail("not a compact JWS")
 	}
 	// go-jose refuses every algorithm but these, a critical header, and an
-	// embedded key with a private part. What its errors say is not passed on: it
+	// embedded key with a private part. Its error texts are not passed on: they
 	// may quote the proof.
 	jws, err := jose.ParseSignedCompact(proof, joseAlgorithms)
 	if err != nil || len(jws.Signatures) != 1 {
@@ -97,7 +97,7 @@ func parse(proof string) (parsedProof, error) {
 }
 
 // verifySignature returns the payload that was signed. go-jose does not know the name
-// [fullEd25519]: of such a proof it has only taken the parts apart, and not looked for
+// [fullEd25519]: it only split such a proof into its parts, without looking for
 // critical headers (RFC 7515 §4.1.11).
 func verifySignature(proof string, jws *jose.JSONWebSignature, key any) (payload []byte, isGood bool) {
 	signature := jws.Signatures[0]
@@ -121,8 +121,8 @@ func isProofType(typ string) bool {
 	return typ == proofType || typ == "application/"+proofType
 }
 
-// fits tells whether a public key is of the algorithm's type and strong enough.
-// That points lie on their curve was checked when the key was decoded.
+// fits reports whether a public key is of the algorithm's type and strong enough.
+// Decoding the key already checked that points lie on their curve.
 func fits(key any, algorithm jose.SignatureAlgorithm) bool {
 	switch k := key.(type) {
 	case ed25519.PublicKey:

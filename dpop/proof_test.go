@@ -85,7 +85,7 @@ func TestProofOfTheRFC(t *testing.T) {
 	}
 }
 
-// RFC 9449 §4.3, check by check. Each proof is good but for one thing.
+// RFC 9449 §4.3, check by check. Each proof is good except for one thing.
 func TestProof(t *testing.T) {
 	t.Parallel()
 	key := p256(t)

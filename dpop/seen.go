@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// seen remembers proofs for as long as they are good, in two halves: when the
-// newer one has been filled for that long, the older one is forgotten as a whole.
+// seen remembers proofs for as long as they are valid, in two halves: once the
+// newer half has been filled for that long, the older one is dropped as a whole.
 //
-// It is no cache. One that is full forgets what somebody may send again; this
-// takes no more until there is room.
+// It is not a cache. A full cache forgets entries that may be sent again; this
+// accepts no more until there is room.
 type seen struct {
 	keep  time.Duration
 	limit int
 
 	mu           sync.Mutex
-	since        time.Time // when the newer half was begun
+	since        time.Time // when the newer half was started
 	newer, older map[[16]byte]struct{}
 }
 
@@ -27,7 +27,7 @@ func (s *seen) add(id [16]byte, now time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	age := now.Sub(s.since)
-	if age < 0 { // the clock was set back: nothing is forgotten early, nor kept until it has caught up
+	if age < 0 { // the clock was set back: nothing is dropped early, nor kept until the clock has caught up
 		s.since = now
 	}
 	if age > s.keep {

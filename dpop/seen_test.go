@@ -19,9 +19,9 @@ func clocked(t *testing.T, change ...func(*dpop.Config)) (c *dpop.Checker, clock
 	})...), &at
 }
 
-// However the memory is cut into halves, a proof is spent once for as long as it is
-// good: whenever it came, however far ahead its client's clock was, and whatever
-// came in between.
+// However the memory is cut into halves, a proof can be spent only once for as long
+// as it is valid: whenever it arrived, however far ahead its client's clock was,
+// and whatever arrived in between.
 func TestSpentForAsLongAsItIsGood(t *testing.T) {
 	t.Parallel()
 	c, clock := clocked(t)

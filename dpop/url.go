@@ -12,10 +12,10 @@ const maxURLBytes = 4096
 
 var errURL = errors.New("not an absolute http or https URL")
 
-// normalize returns the one spelling of a URL without query and fragment that
-// all its spellings have (RFC 9449 §4.3; RFC 3986 §6.2.2 and §6.2.3): scheme and
-// host in lower case, no default port, percent-encoding only where it is needed
-// and in upper case, no dot segments, no empty path.
+// normalize returns the canonical spelling of a URL without query and fragment
+// (RFC 9449 §4.3; RFC 3986 §6.2.2 and §6.2.3): scheme and host in lower case, no
+// default port, percent-encoding only where it is needed and in upper case, no
+// dot segments, no empty path.
 func normalize(raw string) (string, error) {
 	if len(raw) > maxURLBytes {
 		return "", errURL

@@ -11,11 +11,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// accepted answers for the claims of the request's access token, where they are
-// all that is needed. With a verifier that costs no database read: the token of a
+// accepted passes on the claims of the request's access token, if they are all
+// that is needed. With a verifier, that costs no database read: the token of a
 // session that ended is refused within the verifier's bound, and one that was
 // replaced by a refresh is good until it expires. [Server.bearer] is strict, and
-// so is this with a token of Compas, which no verifier knows.
+// so is this for a token of Compas, which no verifier knows.
 func (s *Server) accepted(next func(http.ResponseWriter, *http.Request, tokens.Claims) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		scheme, token, err := accessToken(r)
@@ -63,7 +63,7 @@ func accessToken(r *http.Request) (scheme, token string, err error) {
 	return scheme, token, nil
 }
 
-// isOtherScheme tells whether a request tries to authenticate in a way that has
+// isOtherScheme reports whether a request tries to authenticate in a way that has
 // nothing to do with access tokens.
 func isOtherScheme(r *http.Request) bool {
 	scheme, _, _ := strings.Cut(r.Header.Get("Authorization"), " ")

@@ -74,7 +74,7 @@ func TestReplacedTokenWithAVerifier(t *testing.T) {
 	f.public(t, "GET", "/v1/me/sessions/current", bearer(session.access)).wantProblem(t, 401, "invalid_token")
 }
 
-// A verifier that knows nothing, on a database that is away, is 503.
+// A verifier that knows nothing, on an unreachable database, gives 503.
 func TestVerifierThatCannotTell(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(cfg *httpapi.Config, storeCfg *sessionstore.Config) {
@@ -113,7 +113,7 @@ func (c *counter) TraceQueryStart(ctx context.Context, _ *pgx.Conn, _ pgx.TraceQ
 
 func (c *counter) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// In normal operation such a route asks the database once: for what it answers.
+// In normal operation such a route queries the database once: for its answer.
 func TestVerifierCostsNoRead(t *testing.T) {
 	t.Parallel()
 	counter := &counter{}
@@ -132,7 +132,7 @@ func TestVerifierCostsNoRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(plain.Close)
-	s := setupOn(t, counted, withBound(t, plain, time.Minute)) // no pause of a busy machine is as long
+	s := setupOn(t, counted, withBound(t, plain, time.Minute)) // longer than any pause of a busy machine
 	session := s.create(t, "ann")
 	before := counter.n.Load()
 	s.public(t, "GET", "/v1/me/sessions", bearer(session.access)).want(t, 200)

@@ -10,19 +10,19 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// methods are those that a log line repeats: any other is the caller's own word.
+// methods are those that a log line may contain: any other is caller-chosen text.
 var methods = []string{
 	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut,
 	http.MethodPatch, http.MethodDelete, http.MethodOptions,
 }
 
-// probes are routes that machines ask all the time.
+// probes are routes that monitoring calls constantly.
 var probes = []string{livenessPath, "/readyz", "/metrics"}
 
 // accessLog writes one line for each request. It has the route's pattern, not
-// the path, and nothing else of what the caller sent but the method, the
-// request id and the address: tokens turn up in the oddest places.
-// (go-chi/httplog puts the raw URL into its message, which cannot be turned off.)
+// the path, and of the caller's input only the method, the request id and the
+// address: tokens turn up in unexpected places. (go-chi/httplog puts the raw URL
+// into its message, which cannot be turned off.)
 func accessLog(logger *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -49,11 +49,11 @@ func accessLog(logger *slog.Logger) func(http.Handler) http.Handler {
 	}
 }
 
-// mostAttrs is how many a line has at most.
+// mostAttrs is the most attributes that a line has.
 const mostAttrs = 12
 
-// levelOf is that of a line. A problem has a cause only where the fault is ours: the
-// database's error or the code's, no input.
+// levelOf returns the level of a line. A problem has a cause only if the fault is
+// ours: an error of the database or the code, never of the input.
 func levelOf(info *requestInfo) slog.Level {
 	if info.problem != nil && info.problem.cause != nil {
 		return slog.LevelError

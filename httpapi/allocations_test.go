@@ -10,7 +10,7 @@ import (
 
 // How often each request allocates, the store and the driver included; what the test
 // itself allocates is not counted. A change that needs more says why, and raises the number;
-// one that needs fewer lowers it. On a machine that is very busy what runs in the background adds
+// one that needs fewer lowers it. On a very busy machine, background work adds
 // one or two, for which there is room.
 var mostAllocations = map[string]float64{
 	"RefreshTokens": 101, // 38 are of golang-jwt's check of the presented token, 13 of its signing of two

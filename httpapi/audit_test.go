@@ -15,7 +15,8 @@ import (
 )
 
 // audited is a service with an audit trail. The returned function stops the trail
-// and returns what it has: each event as the schema wants it, none with a secret.
+// and returns its events: each conforms to the schema, and none contains a
+// secret.
 func audited(t *testing.T, change ...func(*httpapi.Config, *sessionstore.Config)) (*service, func() []map[string]any) {
 	t.Helper()
 	out := &logBuffer{}
@@ -48,7 +49,7 @@ func audited(t *testing.T, change ...func(*httpapi.Config, *sessionstore.Config)
 // act is a request that changes something, and the one event that it gives.
 type act struct {
 	do   func(t *testing.T, s *service, ada session) response
-	want map[string]any // beside what all events have; "ada" stands for the id of her session
+	want map[string]any // in addition to what all events have; "ada" stands for the id of that user's session
 }
 
 var (
@@ -57,7 +58,7 @@ var (
 )
 
 // acts are all operations that change something. One whose event is nil changes no
-// session; the reason stands beside it.
+// session; the reason stands next to it.
 var acts = map[string]*act{
 	"POST /v1/sessions": {func(t *testing.T, s *service, _ session) response {
 		t.Helper()
@@ -108,10 +109,10 @@ var acts = map[string]*act{
 		return s.public(t, "DELETE", "/v1/me/sessions?keep=current", bearer(ada.access)).want(t, 200)
 	}, map[string]any{"event": "sessions.revoked", "actor": byAda, "kept_session_id": "ada", "subject": "ada", "count": 1., "clients": map[string]any{"latchkey": 1.}, "reason": "requested"}},
 
-	"POST /oauth2/token":      nil, // refreshes are counted, see the metrics; a theft has a test of its own
+	"POST /oauth2/token":      nil, // refreshes are counted, see the metrics; a theft has its own test
 	"POST /oauth2/introspect": nil, // it reads
 
-	"POST /v1/events/dead/resend": nil, // it changes no session; whoever has the deliveries records it
+	"POST /v1/events/dead/resend": nil, // it changes no session; the owner of the deliveries records it
 }
 
 // Each operation of the API that changes something gives exactly one event. One
@@ -128,7 +129,7 @@ func TestEachChangeIsAudited(t *testing.T) {
 			}
 			all[operation] = true
 			if _, listed := acts[operation]; !listed {
-				t.Errorf("nobody says which audit event %s gives", operation)
+				t.Errorf("the list does not say which audit event %s gives", operation)
 			}
 		}
 	}
@@ -168,7 +169,7 @@ func TestEachChangeIsAudited(t *testing.T) {
 	}
 }
 
-// named says "ada" where the id of her session is.
+// named says "ada" in place of the id of that user's session.
 func named(e map[string]any, id string) map[string]any {
 	named := map[string]any{}
 	for name, value := range e {
@@ -192,7 +193,7 @@ func namedActor(actor map[string]any, id string) map[string]any {
 	return actor
 }
 
-// An event tells of what has happened: what was refused, and what changed nothing,
+// Events report only what happened: what was refused, or changed nothing,
 // gives none.
 func TestOnlyChangesAreAudited(t *testing.T) {
 	t.Parallel()
@@ -223,7 +224,8 @@ func TestOnlyChangesAreAudited(t *testing.T) {
 	}
 }
 
-// What the service does by itself says so, and which request was the cause.
+// An event of the service's own action says so, and names the request that caused
+// it.
 func TestServiceIsAnActor(t *testing.T) {
 	t.Parallel()
 	s, events := audited(t, func(_ *httpapi.Config, cfg *sessionstore.Config) { cfg.SessionsPerSubject = 1 })

@@ -45,8 +45,8 @@ func (s *Server) keyed(right Right, next handler) handler {
 	}
 }
 
-// isRepeated tells whether a header that may be there once is there again: it
-// may be the one that a proxy looked at, or the other.
+// isRepeated reports whether a header that may occur once occurs more than
+// once: a proxy may have looked at either one.
 func isRepeated(h http.Header, name string) bool { return len(h.Values(name)) > 1 }
 
 type serviceKey struct {
@@ -63,13 +63,13 @@ func newServiceKey(k ServiceKey) serviceKey {
 	return serviceKey{k.Name, sha256.Sum256([]byte(k.Secret)), rights}
 }
 
-// note says whose request it is.
+// note records whose request it is.
 func (k serviceKey) note(r *http.Request) {
 	info := infoOf(r)
 	info.serviceKey, info.rights, info.keyDigest = k.name, k.rights, k.digest
 }
 
-// stillMay tells whether the request's service key is still there, with the right.
+// stillMay reports whether the request's service key is still there, with the right.
 func (s *Server) stillMay(r *http.Request, right Right) bool {
 	info := infoOf(r)
 	return slices.ContainsFunc(*s.serviceKeys.Load(), func(k serviceKey) bool {
@@ -77,8 +77,8 @@ func (s *Server) stillMay(r *http.Request, right Right) bool {
 	})
 }
 
-// SetServiceKeys has requests accepted with these keys from now on, and with no others.
-// What is wrong with them is as for [Config.ServiceKeys]; those before stay then.
+// SetServiceKeys makes the server accept these keys, and no others, from now on. It
+// fails as [New] does for [Config.ServiceKeys]; then the previous keys stay.
 func (s *Server) SetServiceKeys(keys []ServiceKey) error {
 	if err := checkServiceKeys(keys); err != nil {
 		return err
@@ -91,11 +91,11 @@ func (s *Server) SetServiceKeys(keys []ServiceKey) error {
 	return nil
 }
 
-// usualSecretBytes is up to which length a secret is hashed without an allocation.
+// usualSecretBytes is the length up to which a secret is hashed without an allocation.
 const usualSecretBytes = 128
 
 // serviceKey takes the same time for every wrong secret: it compares digests, which
-// have one length, with all keys.
+// all have one length, with every key.
 func (s *Server) serviceKey(secret string) (key serviceKey, known bool) {
 	digest := sha256.Sum256(append(make([]byte, 0, usualSecretBytes), secret...))
 	for _, k := range *s.serviceKeys.Load() {

@@ -118,7 +118,8 @@ func TestAccessTokens(t *testing.T) {
 				t.Errorf("%s with %s: WWW-Authenticate %q", route, name, got)
 			}
 		}
-		// Security 15: a token in the URL is refused even beside one in the header.
+		// Security 15: a token in the URL is refused even alongside one in the
+		// header.
 		for _, o := range []option{func(*http.Request) {}, bearer(session.access)} {
 			answer := s.public(t, method, path+"?access_token="+session.access, o)
 			answer.wantProblem(t, 400, "token_in_query")

@@ -41,7 +41,7 @@ func newHotPath(tb testing.TB) *hotPath {
 	server, err := httpapi.New(store, keys, httpapi.Config{
 		Issuer:      testIssuer,
 		ServiceKeys: []httpapi.ServiceKey{{Name: "backend", Secret: serviceKey}},
-		Logger:      slog.New(slog.NewJSONHandler(io.Discard, nil)), //nolint:sloglint // each line is to be made
+		Logger:      slog.New(slog.NewJSONHandler(io.Discard, nil)), //nolint:sloglint // each line must be formatted
 	})
 	if err != nil {
 		tb.Fatal(err)

@@ -23,12 +23,12 @@ func asProblem(t *testing.T, err error) problem {
 		return problem{}
 	}
 	if !errors.As(err, &p) {
-		t.Fatalf("%v is no problem", err)
+		t.Fatalf("%v is not a problem", err)
 	}
 	return *p
 }
 
-// A body is read as what its headers say it is, if that is what the route takes.
+// A body is read as its headers declare it, if the route accepts that.
 func TestBody(t *testing.T) {
 	t.Parallel()
 	const media, encoding = "Content-Type", "Content-Encoding"
@@ -92,11 +92,11 @@ func TestFormFields(t *testing.T) {
 	}
 	w, r := post(t, jsonType, []byte("a=1"))
 	if _, err := decodeForm(w, r, "a"); codeOf(t, err) != codeUnsupportedMediaType {
-		t.Errorf("what is no form: %v", err)
+		t.Errorf("not a form: %v", err)
 	}
 }
 
-// What a body asks for is what the store is asked for.
+// The request in a body is passed to the store unchanged.
 func TestNewSession(t *testing.T) {
 	t.Parallel()
 	for body, want := range map[string]sessionstore.CreateParams{

@@ -33,19 +33,19 @@ func readBody(w http.ResponseWriter, r *http.Request, mediaType string, limit in
 	return body, nil
 }
 
-// usualBodyBytes is up to which length a body has room from the start. Who announces more has to
-// send it first.
+// usualBodyBytes is the length up to which room for a body is allocated at the start. A caller
+// that announces more must send it first.
 const usualBodyBytes = 4 << 10
 
-// readAll is [io.ReadAll] for a body that is as long as is announced, or not.
+// readAll is [io.ReadAll] for a body that may or may not be as long as announced.
 func readAll(r io.Reader, announced int64) ([]byte, error) {
 	body := bytes.NewBuffer(make([]byte, 0, min(max(announced, 0), usualBodyBytes)+bytes.MinRead))
 	_, err := body.ReadFrom(r)
 	return body.Bytes(), err
 }
 
-// hungUp tells a connection that ended within the body from a body in a form that is not HTTP's.
-// The request's context does not tell: net/http looks after the connection once the body was read.
+// hungUp distinguishes a connection that ended within the body from a body that violates HTTP. The
+// request's context does not: net/http watches the connection only once the body has been read.
 func hungUp(err error) bool {
 	_, broken := errors.AsType[net.Error](err)
 	return broken || errors.Is(err, io.ErrUnexpectedEOF)

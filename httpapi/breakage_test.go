@@ -9,10 +9,10 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// breakage is one way in which a request is not as openapi.yaml wants it.
+// breakage is one way in which a request violates openapi.yaml.
 type breakage struct {
 	name string
-	// served says that the request may be answered with success all the same.
+	// served says that the request may still succeed.
 	served bool
 	apply  func(*call)
 }
@@ -38,7 +38,7 @@ func breakages(op *openapi3.Operation, valid call) []breakage {
 	return list
 }
 
-// The description's own words for what it has no form for: see its beginning.
+// The description's words for what it cannot express formally: see its beginning.
 func hasAnyMethod(op *openapi3.Operation) bool { return op.Extensions["x-methods"] == "any" }
 
 func ignoresQuery(op *openapi3.Operation) bool { return op.Extensions["x-query"] == "ignored" }
@@ -301,7 +301,7 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 							inner, _ = m.value.(object)
 						}
 					}
-					if len(inner) == 0 { // what is broken is to be all that is wrong
+					if len(inner) == 0 { // the breakage must be the only fault
 						for _, needed := range property.Required {
 							inner = append(inner, member{needed, "x"})
 						}
@@ -319,7 +319,7 @@ func brokenMembers(schema *openapi3.Schema, path string, within func(*call, func
 	return list
 }
 
-// brokenClaims is about a session's own claims, which the description has words for, but no form.
+// brokenClaims breaks a session's own claims, which the description specifies only in words.
 func brokenClaims(at string, set func(any) func(*call)) []breakage {
 	return []breakage{
 		{at + " has a name of ours", false, set(object{{"sub", "root"}})},

@@ -15,14 +15,15 @@ import (
 const (
 	// checkPath is where gateways ask about a request's access token.
 	checkPath = "/v1/check"
-	// clientPath comes before the path that a gateway's own client asked for.
+	// clientPath precedes the path that a gateway's own client requested.
 	clientPath = checkPath + "/path"
-	// requirePath comes before what a gateway requires of the token. It is in the path
-	// because the gateway writes its beginning: query and headers may be its client's.
+	// requirePath precedes what a gateway requires of the token. That is in the path
+	// because the gateway writes the beginning of the path: query and headers may be
+	// its client's.
 	requirePath = checkPath + "/require"
 )
 
-// The headers that tell a gateway, and what stands behind it, whose request it is.
+// The headers that tell a gateway, and the services behind it, whose request it is.
 const (
 	subjectHeader = "Latchkey-Subject"
 	sessionHeader = "Latchkey-Session"
@@ -30,8 +31,8 @@ const (
 	scopeHeader   = "Latchkey-Scope"
 )
 
-// asCheck has one route answer every request at [checkPath] and below it, whatever its
-// method: gateways hand on what their clients sent. A method that we have no name for
+// asCheck makes one route answer every request at [checkPath] and below it, whatever
+// its method: gateways pass on what their clients sent. An unknown method
 // counts as GET.
 func asCheck(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -46,7 +47,7 @@ func asCheck(next http.Handler) http.Handler {
 			r.Method = http.MethodGet
 		}
 		if r.Method == http.MethodOptions {
-			setIdentity(w.Header(), identity{}) // in case it is a preflight, which is answered without a token
+			setIdentity(w.Header(), identity{}) // in case of a preflight, which is answered without a token
 		}
 		if r.ContentLength != 0 {
 			// Some gateways announce their client's body and do not send it: do not wait for it.
@@ -61,7 +62,8 @@ func isCheck(r *http.Request) bool {
 }
 
 // check answers a gateway that asks whether a request may pass. It is strict, and has
-// no effect but that of any use of a token: a gateway asks because a client uses it.
+// the same effect as any other use of a token: a gateway asks because a client uses
+// it.
 func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
 	wanted, err := parseRequirements(r.URL.EscapedPath())
 	if err != nil {
@@ -77,8 +79,8 @@ func (s *Server) check(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// strict returns the session of the request's access token. check, if set, is asked
-// before the use of the token is recorded.
+// strict returns the session of the request's access token. check, if set, is
+// called before the use of the token is recorded.
 func (s *Server) strict(w http.ResponseWriter, r *http.Request, check func(tokens.Claims) error) (sessionstore.Session, tokens.Claims, error) {
 	scheme, token, err := accessToken(r)
 	if err != nil {
@@ -102,13 +104,13 @@ func (s *Server) strict(w http.ResponseWriter, r *http.Request, check func(token
 	return session, claims, refusedToken(err)
 }
 
-// requirements are what a gateway requires of a token besides its validity.
+// requirements are what a gateway requires of a token in addition to its validity.
 type requirements struct{ scopes, audiences []string }
 
-// parseRequirements reads the one part of the path behind [requirePath]; the parts behind
-// that are the client's. Only the three paths above are known, each in its one spelling:
-// whatever else a gateway sends, or a server before it has made of that, must not let
-// everybody through.
+// parseRequirements reads the path segment after [requirePath]; the segments after that
+// are the client's. Only the three paths above are known, each in exactly one spelling:
+// anything else that a gateway sends, or that a server in front of it has rewritten, must
+// not let everybody through.
 func parseRequirements(path string) (requirements, error) {
 	if path == checkPath || path == checkPath+"/" || isBelow(path, clientPath) {
 		return requirements{}, nil
@@ -160,11 +162,11 @@ func (q requirements) check(claims tokens.Claims) error {
 	return nil
 }
 
-// identity is what a check tells of the request's token.
+// identity is what a check reveals about the request's token.
 type identity struct{ subject, session, client, scope string }
 
-// setIdentity sets all headers, also those that are empty: a gateway that copies them
-// then overwrites what its client may have made up.
+// setIdentity sets all headers, including those that are empty: a gateway that copies
+// them then overwrites what its client may have forged.
 func setIdentity(h http.Header, of identity) {
 	h.Set(subjectHeader, headerText(of.subject))
 	h.Set(sessionHeader, of.session)
@@ -172,9 +174,9 @@ func setIdentity(h http.Header, of identity) {
 	h.Set(scopeHeader, of.scope) // RFC 6749 §3.3 leaves nothing to encode
 }
 
-// headerText percent-encodes what is not visible ASCII, the percent sign itself, the
-// comma, at which lists are split, and the plus sign, which decoders of forms take for
-// a space.
+// headerText percent-encodes everything that is not visible ASCII, the percent sign
+// itself, the comma, at which lists are split, and the plus sign, which decoders of
+// forms take for a space.
 func headerText(s string) string {
 	const hex = "0123456789ABCDEF"
 	var b strings.Builder

@@ -18,7 +18,7 @@ import (
 
 var identityHeaders = []string{"Latchkey-Subject", "Latchkey-Session", "Latchkey-Client", "Latchkey-Scope"}
 
-// identityOf returns what an answer says whose request it was. Each header must be there.
+// identityOf returns whose request it was, according to an answer. Each header must be there.
 func identityOf(t *testing.T, answer response) map[string]string {
 	t.Helper()
 	m := make(map[string]string)
@@ -32,7 +32,7 @@ func identityOf(t *testing.T, answer response) map[string]string {
 	return m
 }
 
-// Whatever a gateway's client asked the gateway for, a check is about its token alone, and changes nothing.
+// Whatever a gateway's client requested, a check concerns only its token, and changes nothing.
 func TestCheck(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -101,7 +101,7 @@ func TestCheckOfAnySubject(t *testing.T) {
 }
 
 // What a gateway requires is in the path, which it writes itself: neither query nor headers nor what a client adds
-// to the path take anything away from it.
+// to the path weaken it.
 func TestCheckRequires(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -142,8 +142,9 @@ func TestCheckRequires(t *testing.T) {
 	s.public(t, "GET", "/v1/check/require/scope=orders:write").wantProblem(t, 401, "missing_token")
 }
 
-// Only three spellings ask, in the request's own bytes: whatever else a gateway sends, or a
-// server before it has made of that, lets nobody through without what is required.
+// Only three spellings state requirements, byte for byte: anything else that a gateway
+// sends, or that a server in front of it has rewritten, lets no request through without
+// what is required.
 func TestCheckInOtherSpellings(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -206,8 +207,8 @@ func TestCheckInOtherSpellings(t *testing.T) {
 	}
 }
 
-// A check counts as the client's own use of its token: whoever then comes with the pair before is a thief. A check that
-// was refused for what the token lacks counts as nothing.
+// A check counts as the client's own use of its token: a later use of the previous pair is a theft. A check that was
+// refused because of what the token lacks does not count.
 func TestCheckConfirms(t *testing.T) {
 	t.Parallel()
 	for path, outcome := range map[string]string{"/v1/check/path/orders": "", "/v1/check/require/scope=admin": "retried_late"} {
@@ -224,7 +225,8 @@ func TestCheckConfirms(t *testing.T) {
 	}
 }
 
-// A page on another origin can read why it was refused, with any method, and its preflights pass, telling of nobody.
+// A page on another origin can read why it was refused, with any method, and its preflights pass, identifying no
+// user.
 func TestCheckFromAnotherOrigin(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.CORSOrigins = []string{testOrigin} })
@@ -250,12 +252,12 @@ func TestCheckFromAnotherOrigin(t *testing.T) {
 			t.Error(diff)
 		}
 	}
-	// Only what is a preflight passes: a method that pretends to be one does not.
+	// Only a preflight passes: a method that pretends to be one does not.
 	s.public(t, "GET", "/v1/check", header("Origin", testOrigin), header("Access-Control-Request-Method", "GET")).want(t, 401)
 	s.public(t, "GET", "/v1/check", header("Origin", testOrigin), header("X-Forwarded-Method", "OPTIONS"), header("X-HTTP-Method-Override", "OPTIONS")).want(t, 401)
 }
 
-// A gateway that announces its client's body, and keeps it to itself, is answered at once.
+// A gateway that announces its client's body, but does not send it, is answered at once.
 func TestCheckWaitsForNoBody(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -14,8 +14,8 @@ import (
 // maxClaimsBytes leaves room for spaces and escapes, as [tokens.CustomClaims] does.
 const maxClaimsBytes = 16 * tokens.MaxCustomBytes
 
-// getSessionClaims gives the ETag that putSessionClaims requires. It is that of the claims
-// alone, so writes of data do not disturb it.
+// getSessionClaims gives the ETag that putSessionClaims requires. It covers only the
+// claims, so writes of data do not change it.
 func (s *Server) getSessionClaims(w http.ResponseWriter, r *http.Request) error {
 	id, err := sessionID(r)
 	if err != nil {

@@ -13,7 +13,7 @@ func (s *service) putClaims(t *testing.T, id, query, etag, claims string) respon
 	return s.internal(t, "PUT", "/v1/sessions/"+id+"/claims"+query, header("If-Match", etag), jsonBody(claims))
 }
 
-// introspected is what introspection says of an access token.
+// introspected is what introspection says about an access token.
 func (s *service) introspected(t *testing.T, token string) map[string]any {
 	t.Helper()
 	return s.internal(t, "POST", "/oauth2/introspect", form("token", token)).want(t, 200).json(t)
@@ -43,7 +43,7 @@ func TestPutClaims(t *testing.T) {
 	if got := claims().Header.Get("ETag"); got != second {
 		t.Errorf("after a change of the data: %s", got)
 	}
-	// The token that is out says what it says, its session what is so now.
+	// The token already issued keeps its claims, and its session has the new ones.
 	m := s.introspected(t, session.access)
 	if !at[bool](t, m, "active") || m["claims"] != nil || !cmp.Equal(at[map[string]any](t, at[map[string]any](t, m, "session"), "claims"), want) {
 		t.Errorf("%v", m)
@@ -61,8 +61,8 @@ func TestPutClaims(t *testing.T) {
 	}
 }
 
-// From the answer on the token that is out is refused by whoever asks, and a refresh,
-// which nobody is refused, gives one with the new claims.
+// As soon as this is answered, the token already issued is refused by strict checks,
+// and a refresh, which is never refused, gives one with the new claims.
 func TestPutClaimsSupersedes(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -22,11 +22,12 @@ var (
 	errBadBasic  = errors.New("malformed Basic credentials")
 )
 
-// checkClient is the client's part of a request for or about a token, and returns the id
-// of the one that has named itself. All clients are public: they have an id and no
-// secret. None need name itself (RFC 6749 §3.2.1), but if it does, by its id: in the form,
-// or as the user of HTTP Basic with an empty password, which is how some libraries name
-// a client without a secret. A secret that was never given to anybody is not accepted.
+// checkClient checks the client's part of a request for or about a token, and returns the
+// id of a client that names itself. All clients are public: they have an id and no secret.
+// A client need not name itself (RFC 6749 §3.2.1), but if it does, it must use its id: in
+// the form, or as the user of HTTP Basic with an empty password, which is how some
+// libraries name a client without a secret. A secret is not accepted, since none was ever
+// issued.
 //
 // An Authorization header of another scheme is not client authentication and is
 // ignored: apps add their bearer token to each request they send.
@@ -53,8 +54,8 @@ func (s *Server) checkClient(r *http.Request, fields formFields) (string, error)
 	return client, nil
 }
 
-// clientOf returns the client's id, empty for a client that is not named, and where any
-// name is taken.
+// clientOf returns the client's id; empty if the client is not named, or if any name is
+// accepted.
 func (s *Server) clientOf(name credential) (id string, known bool) {
 	if s.cfg.ClientID == "" || name.raw == "" {
 		return "", true
@@ -67,8 +68,8 @@ func (s *Server) clientOf(name credential) (id string, known bool) {
 	return "", false
 }
 
-// introspecting answers for whoever has a service key: as a bearer token, or,
-// since resource servers come with nothing else, its name and secret as the user
+// introspecting answers callers with a service key: as a bearer token or, since
+// resource servers support nothing else, its name and secret as the user
 // and password of HTTP Basic, or as client_id and client_secret in the form (RFC 7662
 // §2.1, RFC 6749 §2.3.1).
 func (s *Server) introspecting(next handler) handler {
@@ -99,9 +100,9 @@ func (s *Server) introspecting(next handler) handler {
 	}
 }
 
-// credentialsInForm reads client_secret_post, and leaves the body to be read again. It
-// returns errNotBasic for what is no form with a secret: that is the next one's to judge. A
-// form that cannot be read is an error of [readBody].
+// credentialsInForm reads client_secret_post, and leaves the body readable again. It returns
+// errNotBasic for anything but a form with a secret: the next handler judges that.
+// A form that cannot be read is an error of [readBody].
 func credentialsInForm(w http.ResponseWriter, r *http.Request) (id, secret credential, err error) {
 	if !hasMediaType(r.Header, formType) {
 		return id, secret, errNotBasic
@@ -122,14 +123,13 @@ func credentialsInForm(w http.ResponseWriter, r *http.Request) (id, secret crede
 	return credential{user, user}, credential{password, password}, nil
 }
 
-// credential is one half of HTTP Basic: as it stands there, and decoded as a
-// form field. RFC 6749 §2.3.1 requires the latter, and half of all clients do not
-// know.
+// credential is one half of HTTP Basic: as sent, and decoded as a form field. RFC
+// 6749 §2.3.1 requires the latter, and many clients ignore it.
 type credential struct{ raw, decoded string }
 
 func (c credential) is(want string) bool { return c.raw == want || c.decoded == want }
 
-// newName is a name as it stands in a form, which is decoded already.
+// newName is a name as it appears in a form, which is already decoded.
 func newName(name string) credential { return credential{name, name} }
 
 func newCredential(raw string) credential {

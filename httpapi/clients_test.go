@@ -65,7 +65,7 @@ func TestTwoClients(t *testing.T) {
 		}
 		checked := s.public(t, "GET", "/v1/check/require/audience="+url.QueryEscape(test.resource)+"/orders", bearer(at[string](t, pair.json(t), "access_token"))).want(t, 200)
 		if client := checked.Header.Get("Latchkey-Client"); client != test.id {
-			t.Errorf("a gateway is told that it is %q", client)
+			t.Errorf("a gateway is told that the user is %q", client)
 		}
 		s.public(t, "GET", "/v1/check/require/audience=orders", bearer(at[string](t, pair.json(t), "access_token"))).wantProblem(t, 403, "wrong_audience")
 		own := s.public(t, "GET", "/v1/me/sessions/current", bearer(at[string](t, pair.json(t), "access_token"))).want(t, 200)

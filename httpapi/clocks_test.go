@@ -13,7 +13,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// A replica whose clock is wrong hands on the database's time, and checks proofs by it.
+// A replica whose clock is wrong passes on the database's time, and checks proofs by
+// it.
 func TestWrongClockOfAReplica(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{-24 * time.Hour, 20 * time.Minute} {
@@ -33,7 +34,7 @@ func TestWrongClockOfAReplica(t *testing.T) {
 		refresh := func() response {
 			return s.refreshWith(t, session.refresh, header("DPoP", d.Proof(t, "POST", testIssuer+"/oauth2/token", "", "")))
 		}
-		refresh().wantProblem(t, 400, "use_dpop_nonce") // nobody has told it yet
+		refresh().wantProblem(t, 400, "use_dpop_nonce") // the time is not known yet
 
 		var cfg verifier.Config
 		wrong(&cfg)
@@ -41,7 +42,7 @@ func TestWrongClockOfAReplica(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.internal(t, "GET", "/readyz").want(t, 200) // which asks the database for its time
+		s.internal(t, "GET", "/readyz").want(t, 200) // which reads the database's time
 		clock, known := v.Clock()
 		if !known || (clock.Offset-off).Abs() > clock.Uncertainty+time.Second {
 			t.Errorf("the offset is %v, want %v", clock.Offset, off)
@@ -64,12 +65,12 @@ func TestWrongClockOfAReplica(t *testing.T) {
 }
 
 // A replica that does not know the database's time well enough is not ready, and
-// says why. Requests are answered as ever.
+// says why. Requests are still answered.
 func TestNotReadyWithoutTheDatabasesTime(t *testing.T) {
 	t.Parallel()
 	var later atomic.Int64
 	pool := testdb.Pool(t)
-	var v *verifier.Verifier // that of another store: no look at whether it is ready tells it the time
+	var v *verifier.Verifier // that of another store: no readiness check gives it the time
 	s := setupOn(t, pool, func(cfg *httpapi.Config, storeCfg *sessionstore.Config) {
 		keys, err := tokens.ParseKeyRing([]byte(testKeys))
 		if err != nil {

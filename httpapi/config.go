@@ -27,50 +27,51 @@ const (
 	defaultDrainTimeout   = 15 * time.Second
 )
 
-// Config is what [New] needs to know.
+// Config is the configuration of [New].
 type Config struct {
 	// Issuer is the tokens' iss and the public base URL, which the metadata's
 	// endpoints start with. Required.
 	Issuer string
 	// ClientID is the id by which the store's first client may name itself at the token and
-	// the revocation endpoint, the tokens' client_id. Others name themselves as the store
-	// has them. Another name is answered with invalid_client (RFC 6749 §5.2). Empty means
-	// that any name is taken.
+	// the revocation endpoint, the tokens' client_id. Others use their ids in the store.
+	// Any other name is answered with invalid_client (RFC 6749 §5.2). Empty means that any
+	// name is accepted.
 	ClientID string
 	// ServiceKeys are what the callers of the internal listener present.
 	// At least one is required.
 	ServiceKeys []ServiceKey
 	// Verifier, if set, accepts access tokens where no session data is needed,
-	// and what it knows of revocations is handed on at /v1/revocations. Its Run
+	// and its revocations are passed on at /v1/revocations. Its Run
 	// should be running. Without it every access token costs a database read, and
 	// there is no feed.
 	Verifier *verifier.Verifier
 	// CORSOrigins are the exact origins whose scripts may use the public
-	// listener, such as https://app.example.com. An international name may be written as
-	// it is read. None means no CORS at all.
+	// listener, such as https://app.example.com. An internationalized name may be
+	// written in Unicode. None means no CORS at all.
 	CORSOrigins []string
-	// DPoPNonce has each proof of possession carry a nonce of this server (RFC 9449
-	// §8), which keeps proofs from being made in advance. The first request of a
-	// client is answered with one.
+	// DPoPNonce requires each proof of possession to carry a nonce of this server
+	// (RFC 9449 §8), which keeps proofs from being made in advance. A client's
+	// first request is answered with one.
 	DPoPNonce bool
-	// DPoPWindow is how far the iat of a proof without a nonce may lie from the time
-	// here: before it, and up to a minute after it. A client whose clock is off by more
-	// is asked for a nonce, which stands for the time. Zero means a minute; 10 minutes
-	// are the most.
+	// DPoPWindow is how far the iat of a proof without a nonce may lie before the
+	// server's time; it may lie up to a minute after it. A client whose clock is off by
+	// more is asked for a nonce, which replaces the time. Zero means a minute; the
+	// maximum is 10 minutes.
 	DPoPWindow time.Duration
 	// RateLimit is how many requests per minute one client address may send to
-	// the public listener: as many at once, and then evenly. Zero means any number.
+	// the public listener: a burst of that many, and then evenly. Zero means any
+	// number.
 	RateLimit int
 	// SessionRateLimit is how many requests per minute the public listener takes with
 	// tokens of one session, from whatever addresses. A refused client waits for a
-	// minute divided by it, which should be well below the store's grace. Zero means
-	// any number.
+	// minute divided by this, which should be well below the store's grace. Zero
+	// means any number.
 	SessionRateLimit int
 	// HideActedSessions leaves sessions in which somebody acts for the subject out of
-	// the subject's own list, but for the one that asks.
+	// the subject's own list, except for the one that asks.
 	HideActedSessions bool
 	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is
-	// believed. None means that a client's address is its connection's.
+	// believed. None means that a client's address is that of its connection.
 	TrustedProxies []netip.Prefix
 	// RequestTimeout is how long a request may wait for the database; after
 	// that the answer is 503. Zero means 10 s.
@@ -81,38 +82,38 @@ type Config struct {
 	// IdleTimeout is how long a connection is kept open for another request. It must be
 	// longer than that of the load balancer in front. Zero means 2 min.
 	IdleTimeout time.Duration
-	// ShutdownDelay is how long [Server.Run] takes requests as before once it is told to
-	// stop, while /readyz says 503: load balancers need a moment to notice. Zero means
-	// not at all.
+	// ShutdownDelay is how long [Server.Run] accepts requests as before once it is told
+	// to stop, while /readyz answers 503: load balancers need a moment to notice. Zero
+	// means no delay.
 	ShutdownDelay time.Duration
-	// DrainTimeout is how long requests may go on after that. Zero means 15 s.
+	// DrainTimeout is how long requests may continue after that. Zero means 15 s.
 	DrainTimeout time.Duration
 	// Logger gets one line for each request. Nil means [slog.Default].
 	Logger *slog.Logger
-	// Metrics answers GET /metrics on the internal listener, which asks for no
+	// Metrics answers GET /metrics on the internal listener, without a
 	// key. Nil means that there is no such route.
 	Metrics http.Handler
-	// SharedSignals has the public listener tell receivers of Security Event Tokens what they
-	// need: the metadata of the Shared Signals Framework. Set it where somebody is sent such.
+	// SharedSignals makes the public listener publish what receivers of Security Event Tokens
+	// need: the metadata of the Shared Signals Framework. Set it if such tokens are sent.
 	SharedSignals bool
-	// DeadEvents, if set, are listed and sent again at /v1/events/dead of the internal listener.
+	// DeadEvents, if set, are listed and resent at /v1/events/dead of the internal listener.
 	// Nil means that there are no such routes.
 	DeadEvents DeadEvents
-	// Console returns what answers below /console on the internal listener: the operators'
-	// page, which sees to its own signing in with the server's keys. Nil means that there is
+	// Console returns the handler below /console on the internal listener: the operators'
+	// page, which handles its own sign-in with the server's keys. Nil means that there is
 	// none.
 	Console func(*Server) http.Handler
-	// Observers are told of each request. None by default.
+	// Observers are notified of each request. None by default.
 	Observers []Observer
 }
 
 // ServiceKey lets a backend or an operator use the internal listener.
 type ServiceKey struct {
-	// Name tells in the log whose key it is.
+	// Name identifies the key in the log.
 	Name string
-	// Secret is what is presented: 32 visible ASCII characters or more, no comma.
+	// Secret is what callers present: 32 visible ASCII characters or more, without a comma.
 	Secret tokens.Secret
-	// Rights are what it is for: see [Rights]. Nil means everything but [RightOperator].
+	// Rights are what the key allows: see [Rights]. Nil means everything but [RightOperator].
 	Rights []Right
 }
 
@@ -157,8 +158,8 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// checkIssuer requires what RFC 8414 §2 requires, but lets http pass for local use. Its
-// path becomes a route, which is where *, { and } would mean something.
+// checkIssuer requires what RFC 8414 §2 requires, but accepts http for local use. The
+// issuer's path becomes a route, in which *, { and } would have a meaning.
 func checkIssuer(issuer string) error {
 	u, err := url.Parse(issuer)
 	if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil ||

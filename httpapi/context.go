@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// newContext is what a creation says of how the user authenticated, and of who acts
+// newContext is what a creation says about how the user authenticated, and who acts
 // for them.
 type newContext struct {
 	AuthTime *int64    `json:"auth_time"`
@@ -16,7 +16,7 @@ type newContext struct {
 	Actor    *newActor `json:"act"`
 }
 
-// newActor is a [tokens.Actor] that tells an empty issuer from none.
+// newActor is a [tokens.Actor] that distinguishes an empty issuer from none.
 type newActor struct {
 	Subject string    `json:"sub"`
 	Issuer  *string   `json:"iss"`
@@ -69,7 +69,7 @@ func (n newContext) addTo(params *sessionstore.CreateParams) error {
 	return nil
 }
 
-// contextDocument is the same as answers have it.
+// contextDocument is the same in responses.
 type contextDocument struct {
 	AuthTime *int64        `json:"auth_time,omitzero"`
 	ACR      string        `json:"acr,omitzero"`

@@ -24,7 +24,7 @@ func contextOf(document map[string]any) map[string]any {
 	return found
 }
 
-// Every document of a session has them beside its claims, and so has its access token.
+// Every document of a session has them alongside its claims, and so has its access token.
 func TestContext(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -60,7 +60,7 @@ func TestContext(t *testing.T) {
 	}
 	plain := s.internal(t, "POST", "/v1/sessions", jsonBody(`{"subject":"ben"}`)).want(t, 201).json(t)
 	if got := contextOf(at[map[string]any](t, plain, "session")); len(got) != 0 {
-		t.Errorf("nobody said %v", got)
+		t.Errorf("a context that was not given: %v", got)
 	}
 }
 
@@ -99,8 +99,8 @@ func TestContextRefused(t *testing.T) {
 	}
 }
 
-// The subject sees who acts for them, unless the operator does not want that. The session
-// that asks is there in any case.
+// The subject sees who acts for them, unless the operator disables that. The requesting
+// session is listed in any case.
 func TestHideActedSessions(t *testing.T) {
 	t.Parallel()
 	for _, hide := range []bool{false, true} {
@@ -127,7 +127,7 @@ func TestHideActedSessions(t *testing.T) {
 	}
 }
 
-// A session without a refresh token says when it ends, and nothing of a refresh.
+// A session without a refresh token says when it ends, and nothing about a refresh.
 func TestNoRefreshToken(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -186,7 +186,7 @@ func TestAuditOfWhoActs(t *testing.T) {
 			for _, e := range events() {
 				if e["subject"] != "ann" {
 					if actor, _ := e["actor"].(map[string]any); actor["act"] != nil || e["act"] != nil {
-						t.Errorf("nobody acts for ben: %v", e)
+						t.Errorf("there is an actor for ben: %v", e)
 					}
 				} else if e["event"] == "session.created" {
 					created = e["act"]

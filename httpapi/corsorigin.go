@@ -10,8 +10,8 @@ import (
 )
 
 // browserOrigin returns the origin as browsers send it (RFC 6454 §6.2), with the ASCII
-// form of an international name. It refuses wildcards and "null", which are not
-// somebody's origin, and what a browser would never send.
+// form of an internationalized name. It refuses wildcards and "null", which identify
+// no origin, and anything that a browser would never send.
 func browserOrigin(origin string) (string, error) {
 	u, err := url.Parse(origin)
 	if err != nil || u.Hostname() == "" || strings.ContainsAny(u.Host, "* ") || origin != strings.ToLower(u.Scheme+"://"+u.Host) || hasDefaultPort(u) {

@@ -2,8 +2,8 @@ package httpapi_test
 
 import "testing"
 
-// A proof is no way around a session's limit: a token that is not bound counts with
-// one as well, and with any.
+// A proof does not bypass a session's limit: an unbound token counts even with a
+// proof, whatever its key.
 func TestUnboundTokenCountsWithAProof(t *testing.T) {
 	t.Parallel()
 	s := setup(t, withSessionLimit(4))

@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// newSession is the body of a creation. Data stays the text that it is, so
-// that a number keeps its digits.
+// newSession is the body of a creation. Data stays unparsed, so that numbers
+// keep their digits.
 type newSession struct {
 	Subject        *string        `json:"subject"`
 	ClientID       *string        `json:"client_id"`
@@ -54,7 +54,8 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusCreated, tokens)
 }
 
-// create makes the session that was asked for, in the place of another if so wanted.
+// create makes the requested session, in place of another if the request says
+// so.
 func (s *Server) create(ctx context.Context, wanted newSession, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
 	if wanted.Replaces == nil {
 		return s.store.Create(ctx, params)

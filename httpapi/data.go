@@ -15,7 +15,7 @@ type dataVersion struct {
 	Checksum string    `json:"checksum"`
 }
 
-// putSessionData replaces the data that the caller has read, and only that.
+// putSessionData replaces the data only if it is what the caller has read.
 func (s *Server) putSessionData(w http.ResponseWriter, r *http.Request) error {
 	id, err := sessionID(r)
 	if err != nil {

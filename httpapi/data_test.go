@@ -33,7 +33,7 @@ func TestPutData(t *testing.T) {
 		t.Error("unchanged data was written")
 	}
 
-	// A stale version is refused and told the present one, also if it would change nothing.
+	// A stale version is refused with the present one, even if it would change nothing.
 	for _, data := range []string{`{"n":1}`, `{"note":"` + secretData + `"}`} {
 		conflict := s.put(t, session.id, first, data)
 		conflict.wantProblem(t, 412, "checksum_mismatch")

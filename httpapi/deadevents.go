@@ -20,14 +20,14 @@ const (
 	maxDeadEvents     = 200
 	// maxResent is how many ids a request may name.
 	maxResent = 1000
-	// maxResendBytes is enough for so many.
+	// maxResendBytes is enough for maxResent ids.
 	maxResendBytes = 32 << 10
 	// maxEndpointName is in bytes.
 	maxEndpointName = 64
 	noEndpointName  = "It must be a name of 1 to 64 bytes without control characters. Leave it out for all."
 )
 
-// DeadEvent is a delivery of an event that is not tried again automatically.
+// DeadEvent is a delivery of an event that is not retried automatically.
 type DeadEvent struct {
 	ID        int64     `json:"id"`
 	Endpoint  string    `json:"endpoint"`
@@ -40,14 +40,14 @@ type DeadEvent struct {
 	Error     string    `json:"error"`
 }
 
-// DeadEvents are the deliveries of events that are not tried again by themselves. Their errors are
-// outages.
+// DeadEvents are the deliveries of events that are not retried automatically. Errors of its
+// methods are outages.
 type DeadEvents interface {
-	// Dead returns those to an endpoint, or to all where it is empty, with ids below before
-	// unless that is zero: newest first, at most as many as asked for.
+	// Dead returns the deliveries to an endpoint, or to all if it is empty, with ids below
+	// before unless that is zero: newest first, at most limit.
 	Dead(ctx context.Context, endpoint string, before int64, most int) ([]DeadEvent, error)
-	// Resend has those tried again that have one of the ids, or all where these are nil, of the
-	// endpoint, or of all where it is empty. It returns how many.
+	// Resend retries the deliveries with one of the ids, or all if these are nil, to the
+	// endpoint, or to all if it is empty. It returns how many.
 	Resend(ctx context.Context, ids []int64, endpoint string) (int64, error)
 }
 
@@ -92,8 +92,8 @@ func (s *Server) listDeadEvents(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, page)
 }
 
-// resend says which dead deliveries to retry. Each member that is not there leaves
-// all.
+// resend says which dead deliveries to retry. A missing member does not restrict
+// them.
 type resend struct {
 	IDs      []int64 `json:"ids"`
 	Endpoint *string `json:"endpoint"`

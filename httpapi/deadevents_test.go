@@ -114,7 +114,7 @@ func TestDeadEventsAreSentAgain(t *testing.T) {
 	s.internal(t, "GET", "/v1/events/dead", bearer(serviceKey)).wantProblem(t, 503, "unavailable")
 }
 
-// An application that tells nobody of events has no such routes.
+// An application without events has no such routes.
 func TestNoDeadEvents(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.DeadEvents = nil })

@@ -8,15 +8,16 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// newClient is what a creation says of the client.
+// newClient is what a creation says about the client.
 type newClient struct {
 	Label     described `json:"label"`
 	UserAgent described `json:"user_agent"`
 	IP        described `json:"ip"`
 }
 
-// described is a word about a client. It decides nothing, so nothing is refused for
-// it: null is as good as none, which frameworks write where they know nothing.
+// described is a description of a client. It decides nothing, so it is never a
+// reason to refuse: null, which frameworks write for unknown values, is as good as
+// none.
 type described string
 
 // decodeDescribed is [decodeJSON] for a body with a member "client".
@@ -29,9 +30,9 @@ func decodeDescribed[T any](w http.ResponseWriter, r *http.Request, limit int64)
 	return parseDescribed[T](body)
 }
 
-// parseDescribed reads a body, also one in which what describes the client is no text:
-// backends hand on what clients send, which may be bytes of any kind, and of a label that
-// was cut half a character may be left.
+// parseDescribed reads a body, even if the client's description is not valid text: backends
+// pass on what clients send, which may be arbitrary bytes, and a truncated label may end in
+// half a character.
 func parseDescribed[T any](body []byte) (T, error) {
 	parsed, err := parseJSON[T](body)
 	if err == nil {
@@ -43,8 +44,8 @@ func parseDescribed[T any](body []byte) (T, error) {
 	return parsed, err
 }
 
-// withReadableClient puts the replacement character for what is no character in the
-// member "client", where there is one, and changes no other.
+// withReadableClient replaces what is not a character in the member "client", if
+// there is one, with the replacement character, and changes no other member.
 func withReadableClient(body []byte) (readable []byte, found bool) {
 	lenient := jsontext.AllowInvalidUTF8(true)
 	decoder := jsontext.NewDecoder(bytes.NewReader(body), lenient)

@@ -22,8 +22,8 @@ func behindAProxy(cfg *httpapi.Config, _ *sessionstore.Config) {
 	cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 }
 
-// What proxies write into X-Forwarded-For is read in all its forms, and where it
-// cannot be read the request goes on.
+// What proxies write into X-Forwarded-For is read in all its forms, and if it
+// cannot be read, the request is still served.
 func TestForwardedAddresses(t *testing.T) {
 	t.Parallel()
 	s := setup(t, behindAProxy)
@@ -41,7 +41,7 @@ func TestForwardedAddresses(t *testing.T) {
 		"fe80::1%eth0":                       "fe80::1",
 		"::ffff:203.0.113.7":                 "203.0.113.7",
 		"unknown":                            "",
-		"203.0.113.7, unknown":               "", // what is left of it, anybody can have written
+		"203.0.113.7, unknown":               "", // anyone can have written the rest
 		"_hidden":                            "",
 		"203.0.113.7 10.0.0.1":               "",
 		strings.Repeat("203.0.113.7,", 2000): "203.0.113.7",
@@ -58,8 +58,8 @@ func TestForwardedAddresses(t *testing.T) {
 	}
 }
 
-// Whatever a request says of its client, every route answers as it would without: behind a proxy that is
-// trusted, behind one that is not, and directly.
+// Whatever a request says about its client, every route answers as it would without: behind a proxy that
+// is trusted, behind one that is not, and directly.
 func TestClientsOfAllKinds(t *testing.T) {
 	t.Parallel()
 	agents := []string{
@@ -121,7 +121,7 @@ func TestClientOnALink(t *testing.T) {
 	}
 }
 
-// Those whose address a proxy did not tell are not one client.
+// Clients whose address a proxy did not report are not one client.
 func TestRateLimitOfTheUnknown(t *testing.T) {
 	t.Parallel()
 	s := setup(t, behindAProxy, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.RateLimit = 2 })
@@ -139,7 +139,7 @@ func TestRateLimitOfTheUnknown(t *testing.T) {
 	get("_x, [203.0.113.7]").want(t, 429)
 }
 
-// What a creation says of the client is kept as far as it can be, and refused for nothing.
+// A creation's description of the client is kept as far as possible, and never refused.
 func TestDescribedClients(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -185,8 +185,8 @@ func TestDescribedByAPatch(t *testing.T) {
 	}
 }
 
-// Only the client is described leniently: anything else that is no text is refused, and so
-// are a word that has the wrong type and an unknown one, which are mistakes of the caller's program.
+// Only the client is described leniently: anything else that is not valid text is refused, and so
+// are a member of the wrong type and an unknown one, which are mistakes of the caller's program.
 func TestWhatDescribesNobody(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -211,7 +211,7 @@ func TestWhatDescribesNobody(t *testing.T) {
 	}
 }
 
-// A client that hangs up says nothing of the service: no error in the log, no 5xx.
+// A client that hangs up says nothing about the service: no error in the log, no 5xx.
 func TestClientHangsUp(t *testing.T) {
 	t.Parallel()
 	answers := make(statuses, 1)
@@ -305,7 +305,7 @@ func TestClientHangsUpInItsBody(t *testing.T) {
 	}
 }
 
-// waiting are the connections that wait for a lock, but for those that did before.
+// waiting are the connections that wait for a lock, except for those that did before.
 func waiting(t *testing.T, pool *pgxpool.Pool, before []int32) (pids []int32) {
 	t.Helper()
 	const query = `SELECT COALESCE(array_agg(pid), '{}') FROM pg_stat_activity

@@ -17,7 +17,7 @@ const descriptionPath = "/openapi.yaml"
 //go:embed openapi.yaml
 var description []byte
 
-// What the listeners serve is made when somebody first asks for it: it takes longer than all else that a start does.
+// What the listeners serve is made on the first request for it: it takes longer than everything else at startup.
 var (
 	publicDescription   = sync.OnceValues(func() (cacheable, error) { return newDescription("public") })
 	internalDescription = sync.OnceValues(func() (cacheable, error) { return newDescription("internal") })
@@ -41,7 +41,7 @@ func newDescription(tag string) (cacheable, error) {
 		return cacheable{}, fmt.Errorf("httpapi: openapi.yaml: %w", err)
 	}
 	root := document.Content[0]
-	document.HeadComment, root.HeadComment, root.Content[0].HeadComment = "", "", "" // it is about the whole file
+	document.HeadComment, root.HeadComment, root.Content[0].HeadComment = "", "", "" // it describes the whole file
 	filterTags(root, tag)
 	filterPaths(root, tag)
 	filterComponents(root)
@@ -122,7 +122,7 @@ func child(mapping *yaml.Node, name string) *yaml.Node {
 	return &yaml.Node{}
 }
 
-// keepMembers removes the members of a mapping that are not wanted.
+// keepMembers removes all other members of a mapping.
 func keepMembers(mapping *yaml.Node, wanted func(name string, value *yaml.Node) bool) {
 	kept := mapping.Content[:0]
 	for i := 0; i+1 < len(mapping.Content); i += 2 {

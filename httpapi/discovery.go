@@ -12,7 +12,7 @@ import (
 )
 
 // cacheSeconds is how long a copy of a public document may be used. A new
-// signing key must be published for longer before it signs: see
+// signing key must be published for longer than this before it signs: see
 // keystore.DefaultPublishAhead.
 const cacheSeconds = "300"
 
@@ -42,9 +42,9 @@ func (c cacheable) serve(w http.ResponseWriter, r *http.Request) error {
 }
 
 // metadata is RFC 8414 §2, for a server that only refreshes and revokes: what it
-// leaves out is about endpoints that are not there, or not public. Its list of
-// response types is empty and there all the same: §2 requires it, although §3.2
-// leaves out what is empty, and parsers miss it sooner than they mind it.
+// leaves out is about endpoints that do not exist, or are not public. Its list
+// of response types is empty but present: §2 requires it, although §3.2 omits
+// empty values, and parsers are more likely to need it than to reject it.
 type metadata struct {
 	Issuer                string   `json:"issuer"`
 	TokenEndpoint         string   `json:"token_endpoint"`
@@ -59,14 +59,15 @@ type metadata struct {
 
 const (
 	metadataPath = "/.well-known/oauth-authorization-server"
-	// openIDPath is where clients of OpenID Connect look for the same document, as
-	// RFC 8414 §3 foresees. It makes this no OpenID provider: there is no ID token.
+	// openIDPath is where OpenID Connect clients look for the same document, as RFC
+	// 8414 §3 provides. It does not make this an OpenID provider: there is no ID
+	// token.
 	openIDPath = "/.well-known/openid-configuration"
 )
 
 // metadataPaths are where clients look for the metadata: an issuer's path comes
 // after the well-known name (RFC 8414 §3.1), or before that of OpenID Connect (§5).
-// Behind a proxy that takes the path away, the name alone is what arrives.
+// Behind a proxy that strips the path, only the name arrives.
 func metadataPaths(issuer string) []string {
 	paths := []string{metadataPath, openIDPath}
 	path := issuerPath(issuer)
@@ -76,7 +77,8 @@ func metadataPaths(issuer string) []string {
 	return append(paths, metadataPath+path, openIDPath+path, path+openIDPath)
 }
 
-// ssfPaths are where receivers look for that of the Shared Signals Framework, likewise.
+// ssfPaths are, likewise, where receivers look for the metadata of the Shared Signals
+// Framework.
 func ssfPaths(issuer string) []string {
 	path := issuerPath(issuer)
 	if path == "" {
@@ -85,7 +87,7 @@ func ssfPaths(issuer string) []string {
 	return []string{ssfPath, ssfPath + path}
 }
 
-// issuerPath is the issuer's path as chi looks at it.
+// issuerPath is the issuer's path as chi routes it.
 func issuerPath(issuer string) string {
 	u, err := url.Parse(issuer)
 	switch {

@@ -55,14 +55,14 @@ type tokenDocument struct {
 	RefreshToken     string      `json:"refresh_token,omitzero"`
 	RefreshExpiresIn secondsLeft `json:"refresh_expires_in,omitzero"`
 	Scope            string      `json:"scope,omitzero"`
-	// Session is there in the answer to a creation only.
+	// Session is present only in the response to a creation.
 	Session *sessionDocument `json:"session,omitzero"`
 }
 
-// secondsLeft may be 0, which is there as any other number is.
+// secondsLeft may be 0, which is written like any other number.
 type secondsLeft int64
 
-// never is what has no refresh token, and is left out.
+// never stands for no refresh token, and is omitted.
 const never secondsLeft = -1
 
 // IsZero tells the encoder what to leave out.
@@ -75,7 +75,7 @@ func documentOf(s sessionstore.Session) sessionDocument {
 	return d
 }
 
-// foundDocumentOf is the session as the internal routes list it. Its user is not shown
+// foundDocumentOf is the session as the internal routes list it. Its user does not see
 // which key or operator ended it.
 func foundDocumentOf(s sessionstore.Session) sessionDocument {
 	d := listedDocumentOf(s)
@@ -109,7 +109,7 @@ func ownDocumentOf(s sessionstore.Session, current uuid.UUID) sessionDocument {
 	return d
 }
 
-// utc leaves the zero time what it is, so that it is left out.
+// utc leaves the zero time unchanged, so that it is omitted.
 func utc(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

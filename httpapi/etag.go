@@ -7,7 +7,7 @@ import (
 
 func etagOf(checksum string) string { return `"` + checksum + `"` }
 
-// setETag leaves the header out where there is no version to be shown.
+// setETag omits the header if there is no version to show.
 func setETag(h http.Header, checksum string) {
 	if checksum != "" {
 		h.Set("ETag", etagOf(checksum))
@@ -15,7 +15,7 @@ func setETag(h http.Header, checksum string) {
 }
 
 // ifMatch returns the checksum that the request's If-Match names: one strong
-// ETag. A list or * would write over data that the caller has not read, and a
+// ETag. A list or * would overwrite data that the caller has not read, and a
 // weak ETag never matches (RFC 9110 §13.1.1).
 func ifMatch(r *http.Request) (string, error) {
 	values := r.Header.Values("If-Match")
@@ -30,11 +30,11 @@ func ifMatch(r *http.Request) (string, error) {
 	return checksum, nil
 }
 
-// isNoETagCharacter: what is not visible ASCII is in no ETag of ours, and bytes
-// that are not UTF-8 no database takes.
+// isNoETagCharacter: none of our ETags contains anything but visible ASCII, and
+// no database accepts bytes that are not UTF-8.
 func isNoETagCharacter(c rune) bool { return c <= ' ' || c > '~' || c == '"' }
 
-// ifNoneMatch tells whether the caller's copy is the present one. The
+// ifNoneMatch reports whether the caller's copy is the present one. The
 // comparison is weak (RFC 9110 §13.1.2).
 func ifNoneMatch(r *http.Request, etag string) bool {
 	for candidate := range strings.SplitSeq(strings.Join(r.Header.Values("If-None-Match"), ","), ",") {

@@ -7,7 +7,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// findParams reads what selects sessions. Without any it is everybody's live ones.
+// findParams reads the parameters that select sessions. Without any, they select
+// all live sessions.
 func findParams(r *http.Request) (params sessionstore.FindParams, err error) {
 	query := r.URL.Query()
 	params.Subject, params.Label = query.Get("subject"), query.Get("label")

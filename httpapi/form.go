@@ -10,9 +10,9 @@ const (
 	maxFormBytes = 16 << 10
 )
 
-// decodeForm returns the fields of a form, of which some are named. Others are ignored, even if
-// they are repeated (RFC 6749 §3.2: unrecognized parameters are); a named one
-// that is repeated is refused. An empty field counts as absent.
+// decodeForm returns the named fields of a form. Others are ignored, even if they are repeated
+// (RFC 6749 §3.2: unrecognized parameters are); a repeated named one is refused. An empty field
+// counts as absent.
 func decodeForm(w http.ResponseWriter, r *http.Request, names ...string) (formFields, error) {
 	values, err := readForm(w, r)
 	if err != nil {
@@ -33,12 +33,12 @@ func readForm(w http.ResponseWriter, r *http.Request) (url.Values, error) {
 	return values, nil
 }
 
-// formFields are those of a form, of which each that is known is there once at most.
+// formFields are the fields of a form; each known one occurs at most once.
 type formFields url.Values
 
 func (f formFields) get(name string) string { return url.Values(f).Get(name) }
 
-// fieldsOf are the fields of a form, of which the named ones may be there once.
+// fieldsOf returns the fields of a form; the named ones may occur only once.
 func fieldsOf(values url.Values, names ...string) (formFields, error) {
 	for _, name := range names {
 		if len(values[name]) > 1 {
@@ -48,7 +48,7 @@ func fieldsOf(values url.Values, names ...string) (formFields, error) {
 	return formFields(values), nil
 }
 
-// requiredField says of a field that is empty that it is missing.
+// requiredField treats an empty field as missing.
 func requiredField(fields formFields, name string) (string, error) {
 	value := fields.get(name)
 	if value == "" {

@@ -62,7 +62,7 @@ func FuzzNewSession(f *testing.F) {
 			return
 		}
 		if !stdjson.Valid(body) || !utf8.Valid(body) {
-			t.Error("accepted what is not JSON")
+			t.Error("accepted text that is not JSON")
 		}
 		if !bytes.Contains(body, params.Data) || !bytes.Contains(body, params.Claims) {
 			t.Errorf("data became %q, claims %q", params.Data, params.Claims)
@@ -95,7 +95,7 @@ func FuzzSessionPatch(f *testing.F) {
 			return
 		}
 		if !stdjson.Valid(body) || !utf8.Valid(body) {
-			t.Error("accepted what is not JSON")
+			t.Error("accepted text that is not JSON")
 		}
 		checkLifetimes(t, decoded.params().Lifetimes)
 		for name := range stdMembers(t, body) {
@@ -223,7 +223,7 @@ func FuzzBasicCredentials(f *testing.F) {
 	})
 }
 
-// A condition or a preference that cannot be read is one that was not sent.
+// A condition or a preference that cannot be read counts as not sent.
 func FuzzHeaders(f *testing.F) {
 	for _, seed := range []string{`W/"a", "b"`, "*", "text/event-stream", "text/event-stream;q=0.5,*/*", `"`, ",,;=", "a/b;c=\"d"} {
 		f.Add(seed)

@@ -92,11 +92,12 @@ func (c call) text() string {
 	return ""
 }
 
-// values knows what the document cannot tell: which token is good, which session
-// exists, and what belongs together. It returns nil for what may be anything.
+// values knows what the document cannot express: which token is good, which
+// session exists, and what belongs together. It returns nil for what may be
+// anything.
 type values func(name string) any
 
-// absent is the value of what is to be left out.
+// absent is the value of a member to leave out.
 type absent struct{}
 
 // generator makes values of a schema. The same seed makes the same values.

@@ -32,9 +32,9 @@ var (
 )
 
 // Security, hostile input: for each operation that a listener describes, requests
-// that are as the description wants them, and requests with one part broken, go
+// that conform to the description, and requests with one part broken, go
 // to the running service. Valid ones are served, broken ones are refused, and
-// every answer is one that the description has: its status, headers, media type
+// every answer conforms to the description: its status, headers, media type
 // and body. No answer is 5xx. More of them, and others:
 //
 //	go test ./httpapi -run TestGeneratedRequests -generated.rounds=50 -generated.seed=$RANDOM
@@ -124,7 +124,7 @@ func (a *attack) valid() call {
 	return c
 }
 
-// renew makes a session that is alive, beside others of its subject.
+// renew makes a session that is alive, alongside others of its subject.
 func (a *attack) renew(t *testing.T) {
 	t.Helper()
 	subject := "user-" + strconv.FormatUint(a.gen.rand.Uint64(), 36)
@@ -143,7 +143,7 @@ func (a *attack) renew(t *testing.T) {
 	}
 }
 
-// known are the values that the description cannot tell.
+// known are the values that the description cannot express.
 func (a *attack) known(name string) any {
 	switch name {
 	case "refresh_token":
@@ -223,7 +223,7 @@ func (a *attack) known(name string) any {
 func (a *attack) try(t *testing.T, name string, c call) response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), c.method, a.url+c.target(), strings.NewReader(c.text()))
-	if err != nil { // such as a path that is no URL: then to the byte
+	if err != nil { // such as a path that is not a URL: then byte for byte
 		r, err = http.NewRequestWithContext(t.Context(), c.method, a.url, strings.NewReader(c.text()))
 		if err != nil {
 			t.Fatal(err)
@@ -283,7 +283,7 @@ func (a *attack) asDescribed(ctx context.Context, c call, answer response) error
 	undescribed := err != nil
 	if missing := bytes.Contains(answer.body, []byte("There is no such route")); undescribed || missing ||
 		answer.StatusCode == http.StatusMethodNotAllowed {
-		// What no description has: another method, or a path that is another's.
+		// What no description covers: another method, or another operation's path.
 		switch {
 		case answer.StatusCode == http.StatusMethodNotAllowed && answer.Header.Get("Allow") == "":
 			return errors.New("405 without Allow")

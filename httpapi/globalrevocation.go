@@ -16,7 +16,7 @@ type globalRevocation struct {
 	Subject *subjectID `json:"subject"`
 }
 
-// named returns the identifier and where it is in the request.
+// named returns the identifier and its place in the request.
 func (g globalRevocation) named() (*subjectID, string, error) {
 	switch {
 	case g.SubjectID != nil && g.Subject != nil:
@@ -29,8 +29,8 @@ func (g globalRevocation) named() (*subjectID, string, error) {
 	return nil, "", invalidMember("/sub_id", "It is missing.")
 }
 
-// subjectID is a subject identifier (RFC 9493) in one of the formats that can name a subject
-// of ours.
+// subjectID is a subject identifier (RFC 9493) in one of the formats that can name one of
+// our subjects.
 type subjectID struct {
 	Format  string  `json:"format"`
 	ID      *string `json:"id"`
@@ -46,10 +46,10 @@ const (
 	formatIssSub = "iss_sub"
 )
 
-// maxSubjectIDBytes is for the whole request.
+// maxSubjectIDBytes limits the whole request.
 const maxSubjectIDBytes = 16 << 10
 
-// revokeGlobally ends all sessions of a subject whom somebody else names, such as an identity
+// revokeGlobally ends all sessions of a subject named by an outside party such as an identity
 // provider.
 func (s *Server) revokeGlobally(w http.ResponseWriter, r *http.Request) error {
 	request, err := decodeJSON[globalRevocation](w, r, maxSubjectIDBytes)
@@ -71,7 +71,7 @@ func (s *Server) revokeGlobally(w http.ResponseWriter, r *http.Request) error {
 	} else if err != nil {
 		return err
 	}
-	if n == 0 { // nobody is left to be signed out, or nobody is known by that name
+	if n == 0 { // there is no session left to end, or the subject is unknown
 		ended, err := s.store.Find(r.Context(), sessionstore.FindParams{Subject: subject, Ended: true, ListParams: sessionstore.ListParams{Limit: 1}})
 		if err != nil {
 			return err
@@ -83,7 +83,8 @@ func (s *Server) revokeGlobally(w http.ResponseWriter, r *http.Request) error {
 	return writeNoContent(w)
 }
 
-// subjectOf reads an identifier, which has the members of its format and no others (RFC 9493 §3).
+// subjectOf reads an identifier, which must have the members of its format and no others (RFC
+// 9493 §3).
 func (s *Server) subjectOf(id subjectID, pointer string) (subject string, err error) {
 	switch id.Format {
 	case formatOpaque, formatEmail, formatIssSub:
@@ -105,7 +106,7 @@ func (s *Server) subjectOf(id subjectID, pointer string) (subject string, err er
 		case member.format == id.Format && (member.value == nil || *member.value == ""):
 			return "", invalidMember(pointer+"/"+member.name, "It is missing.")
 		case member.format == id.Format:
-			subject = *member.value // the last one of its format
+			subject = *member.value // the only remaining member of its format
 		}
 	}
 	if id.Issuer != nil && *id.Issuer != s.cfg.Issuer {

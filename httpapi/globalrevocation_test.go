@@ -24,11 +24,11 @@ func TestGlobalRevocation(t *testing.T) {
 		s.public(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", one.refresh)).wantProblem(t, 400, "invalid_grant")
 	}
 	if !s.accepted(t, bystander.access) {
-		t.Error("somebody else was signed out")
+		t.Error("another user was signed out")
 	}
 }
 
-// Whoever is not known, or named in another way, is not signed out silently.
+// An unknown subject, or one named in an unsupported way, is an error.
 func TestGlobalRevocationOfNobody(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -54,6 +54,6 @@ func TestGlobalRevocationOfNobody(t *testing.T) {
 		s.internal(t, "POST", "/v1/global-token-revocation", jsonBody(body)).wantProblem(t, want.status, want.code)
 	}
 	if !s.accepted(t, ada.access) {
-		t.Error("she was signed out")
+		t.Error("the user was signed out")
 	}
 }

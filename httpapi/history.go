@@ -26,13 +26,14 @@ type predecessorDocument struct {
 	Subject string    `json:"subject,omitzero"`
 }
 
-// happenedDocument is when something happened, and what was known of the client.
+// happenedDocument is when something happened, and what was known about the
+// client.
 type happenedDocument struct {
 	At     time.Time      `json:"at"`
 	Client clientDocument `json:"client,omitzero"`
 }
 
-// refreshedDocument has how often, and the last time.
+// refreshedDocument has the number of refreshes, and the last one.
 type refreshedDocument struct {
 	Times  int64          `json:"times"`
 	At     time.Time      `json:"at,omitzero"`

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// maxIdempotencyKey is far more than a UUID takes.
+// maxIdempotencyKey is far longer than a UUID.
 const maxIdempotencyKey = 255
 
-// idempotencyKey returns what the request is known by (draft-ietf-httpapi-idempotency-key-header-07
-// §2.1), empty for nothing. It is the caller's own: two backends may have the same. The
-// draft requires a string of RFC 8941, in double quotes; without them it is taken too, as
-// most clients send it.
+// idempotencyKey returns the request's idempotency key
+// (draft-ietf-httpapi-idempotency-key-header-07 §2.1), empty for none. Each caller has its own
+// keys: two backends may use the same one. The draft requires a string of RFC 8941, in double
+// quotes; one without quotes, as most clients send it, is accepted too.
 func idempotencyKey(r *http.Request) (string, error) {
 	values := r.Header.Values("Idempotency-Key")
 	if len(values) == 0 {

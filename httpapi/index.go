@@ -2,7 +2,7 @@ package httpapi
 
 import "github.com/go-json-experiment/json"
 
-// index tells whoever comes to a listener's root what it is, and where to read on.
+// index tells visitors of a listener's root what it is, and where to read more.
 type index struct {
 	Service       string `json:"service"`
 	Listener      string `json:"listener"`

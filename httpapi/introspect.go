@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// introspection is RFC 7662 §2.2 with the session beside the claims.
+// introspection is RFC 7662 §2.2 with the session in addition to the claims.
 type introspection struct {
 	Active    bool      `json:"active"`
 	TokenType string    `json:"token_type,omitzero"`
@@ -26,16 +26,17 @@ type introspection struct {
 	TokenID   string    `json:"jti,omitzero"`
 	SessionID uuid.UUID `json:"sid,omitzero"`
 	Scope     string    `json:"scope,omitzero"`
-	// Claims are the session's own, in an object of theirs: none is taken for one of
-	// the members here.
+	// Claims are the session's own, in a separate object, so that none is taken for
+	// a member here.
 	Claims jsontext.Value `json:"claims,omitzero"`
 	contextDocument
-	// Confirmation is there for a token that is bound to a key.
+	// Confirmation is present if the token is bound to a key.
 	Confirmation *confirmation    `json:"cnf,omitzero"`
 	Session      *sessionDocument `json:"session,omitzero"`
 }
 
-// introspectionOfSeveral is that of a token for several audiences (RFC 7519 §4.1.3).
+// introspectionOfSeveral is the introspection of a token for several audiences (RFC
+// 7519 §4.1.3).
 type introspectionOfSeveral struct {
 	introspection
 
@@ -45,8 +46,8 @@ type introspectionOfSeveral struct {
 // introspectFields are the form fields that an introspection knows.
 var introspectFields = append([]string{"token", "token_type_hint", "confirm", "client_id", "client_secret"}, proofFields...)
 
-// introspectToken tells of an active access token everything, of any other
-// token nothing (RFC 7662 §2.2), so that a caller does not learn from it why one is not
+// introspectToken reveals everything about an active access token, and nothing about
+// any other token (RFC 7662 §2.2), so that a caller does not learn why a token is not
 // active. A refresh token is never active here: a resource server that asks
 // must not take one for an access token.
 func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
@@ -83,7 +84,7 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 	}
 	subject := claims.Subject
 	if subject == "" {
-		subject = session.ID.String() // as the token itself has it (RFC 9068 §2.2)
+		subject = session.ID.String() // as in the token itself (RFC 9068 §2.2)
 	}
 	document := shownTo(r, session)
 	var own jsontext.Value
@@ -97,7 +98,7 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 		TokenID: claims.ID(), SessionID: session.ID, Session: &document,
 		Scope: claims.Scope(), Claims: own, contextDocument: contextDocumentOf(claims.Context),
 	}
-	if !strings.HasPrefix(claims.Audience, "[") { // the usual one costs nothing more
+	if !strings.HasPrefix(claims.Audience, "[") { // the usual case costs nothing extra
 		return s.writeIntrospection(w, r, answer)
 	}
 	if audiences := tokens.Audiences(claims.Audience); len(audiences) > 1 {
@@ -106,7 +107,7 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 	return s.writeIntrospection(w, r, answer)
 }
 
-// unixOrZero is 0, which is left out, for a token of Compas that never expires.
+// unixOrZero is 0, which is omitted, for a token of Compas that never expires.
 func unixOrZero(t time.Time) int64 {
 	if t.IsZero() {
 		return 0

@@ -11,13 +11,14 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// signedType is the media type of a signed answer to an introspection.
+// signedType is the media type of a signed introspection response.
 const signedType = "application/token-introspection+jwt"
 
-// writeIntrospection answers as the caller wants it: as JSON (RFC 7662), or as a
-// JWT that proves to others what was answered, and to whom (RFC 9701). Where no
-// key with a public part signs, it is JSON in any case: RFC 9110 §12.5.1 leaves
-// that to us, and who insists on the other form will not take this one for it.
+// writeIntrospection answers in the form that the caller requests: as JSON (RFC
+// 7662), or as a JWT that proves to others what was answered, and to whom (RFC
+// 9701). If the signing key has no public part, it is always JSON: RFC 9110
+// §12.5.1 allows that, and a caller that insists on the other form will not
+// mistake this one for it.
 func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, document any) error {
 	w.Header().Add("Vary", "Accept")
 	if !accepts(r, signedType) {
@@ -38,8 +39,8 @@ func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, docu
 	return nil
 }
 
-// accepts tells whether a request names the media type among those it accepts.
-// No wildcard means it: a client that wants it has to name it.
+// accepts reports whether a request names the media type among those it accepts.
+// Wildcards do not count: a client that wants it must name it.
 func accepts(r *http.Request, want string) bool {
 	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		if mediaType, parameters, err := mime.ParseMediaType(accepted); err == nil && mediaType == want && parameters["q"] != "0" {

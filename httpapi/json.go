@@ -14,15 +14,15 @@ import (
 
 const (
 	jsonType = "application/json"
-	// maxEnvelopeBytes is for what is around data in a body.
+	// maxEnvelopeBytes leaves room for everything around the data in a body.
 	maxEnvelopeBytes = 16 << 10
 )
 
 var errNull = errors.New("null")
 
-// strict refuses unknown members, and null where it is not a word about a client: a
-// member without a value is absent.
-// Duplicate names, invalid UTF-8 and trailing data the decoder refuses anyway.
+// strict refuses unknown members, and null except in a client's description: a
+// member without a value must be absent. The decoder itself refuses duplicate
+// names, invalid UTF-8 and trailing data.
 var strict = json.JoinOptions(
 	json.RejectUnknownMembers(true),
 	json.WithUnmarshalers(json.UnmarshalFromFunc(func(d *jsontext.Decoder, to any) error {
@@ -33,12 +33,12 @@ var strict = json.JoinOptions(
 				return errNull
 			}
 		}
-		return errors.ErrUnsupported // go on as if this function were not there
+		return errors.ErrUnsupported // continue as if this function were not there
 	})),
 )
 
-// decodeJSON reads the body into T. What is wrong with it is said with a JSON
-// pointer to the member, and never with the member's value.
+// decodeJSON reads the body into T. An error has a JSON pointer to the member, and
+// never the member's value.
 func decodeJSON[T any](w http.ResponseWriter, r *http.Request, limit int64) (T, error) {
 	body, err := readBody(w, r, jsonType, limit)
 	if err != nil {
@@ -85,7 +85,7 @@ func jsonProblem(err error) error {
 	return &problem{code: codeMalformedBody, detail: "It is not one valid JSON text."}
 }
 
-// wanted names what the document says a member is.
+// wanted names the type that the description specifies for a member.
 func wanted(t reflect.Type) string {
 	switch {
 	case t == nil:

@@ -7,7 +7,8 @@ import (
 )
 
 // SetKeys replaces the public keys that are published, and their ETag. It may be
-// called while the server runs. The store has to be told apart: see SetKeys there.
+// called while the server runs. The store must be given the keys separately: see
+// its SetKeys.
 func (s *Server) SetKeys(keys *tokens.KeyRing) {
 	jwks := newCacheable(jsonType, keys.PublicJWKS())
 	s.jwks.Store(&jwks)

@@ -5,20 +5,20 @@ import (
 	"slices"
 )
 
-// KeyInfo is what is known of a service key that is accepted now.
+// KeyInfo describes a service key that is currently accepted.
 type KeyInfo struct {
-	// Name is whose key it is.
+	// Name identifies the key.
 	Name string
-	// Rights are what it is for.
+	// Rights are what the key allows.
 	Rights []Right
-	// Fingerprint changes with the secret, which it does not give away.
+	// Fingerprint changes with the secret, but does not reveal it.
 	Fingerprint string
 }
 
-// Has tells whether the key has a right.
+// Has reports whether the key has a right.
 func (k KeyInfo) Has(right Right) bool { return slices.Contains(k.Rights, right) }
 
-// fingerprintBytes tell secrets apart.
+// fingerprintBytes are enough to distinguish secrets.
 const fingerprintBytes = 8
 
 func (k serviceKey) info() KeyInfo {

@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// RFC 6749 §3.2, RFC 7009 §2.1, RFC 7662 §2.1: unrecognized parameters are ignored; and what is cached may be asked for
-// with anything behind it. A token belongs in no URL all the same.
+// RFC 6749 §3.2, RFC 7009 §2.1, RFC 7662 §2.1: unrecognized parameters are ignored; and cacheable documents accept any
+// query. A token in a URL is still refused.
 func TestUnknownQueryParametersAreIgnored(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -85,7 +85,7 @@ func TestIntrospectWithAForm(t *testing.T) {
 	} {
 		introspect(o).wantProblem(t, 401, "invalid_client")
 	}
-	// A form that is too long says nothing of its secret.
+	// A form that is too long says nothing about its secret.
 	introspect(form("client_id", "backend", "client_secret", serviceKey, "token", strings.Repeat("x", 17<<10))).wantProblem(t, 413, "invalid_request")
 	// What is in the header counts.
 	introspect(bearer("wrong"), form("client_id", "backend", "client_secret", serviceKey, "token", token)).wantProblem(t, 401, "invalid_token")
@@ -107,7 +107,8 @@ func TestIndex(t *testing.T) {
 	}
 }
 
-// A load balancer that reaches the public listener alone finds out whether the process lives, as often as it likes.
+// A load balancer that reaches only the public listener can check whether the process is alive, as often as it
+// likes.
 func TestPublicLiveness(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.RateLimit = 1 })

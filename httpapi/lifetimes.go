@@ -6,8 +6,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// noLifetime stands for a number of seconds that none of the three can be. The store
-// refuses it, and names the bounds that it has.
+// noLifetime stands for a number of seconds that no lifetime can have. The store
+// refuses it, and names its bounds.
 const noLifetime = -time.Second
 
 // newLifetimes are the lifetimes that a body may name, in seconds.
@@ -17,7 +17,7 @@ type newLifetimes struct {
 	SessionTTL      *int64 `json:"session_ttl"`
 }
 
-// lifetimes returns them, with zero for those that are not there.
+// lifetimes returns them, with zero for missing ones.
 func (n newLifetimes) lifetimes() (l sessionstore.Lifetimes) {
 	for _, ttl := range []struct {
 		seconds *int64

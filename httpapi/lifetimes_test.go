@@ -100,7 +100,7 @@ func TestRenameOwnSession(t *testing.T) {
 		return at[map[string]any](t, answer.want(t, 200).json(t), "client")["label"]
 	}
 	if got := label(rename(phone.id, "phone", laptop.access)); got != "phone" {
-		t.Errorf("another of her devices is called %v", got)
+		t.Errorf("another device is called %v", got)
 	}
 	if got := label(rename(laptop.id, "laptop", laptop.access)); got != "laptop" {
 		t.Errorf("this device is called %v", got)

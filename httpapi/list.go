@@ -20,7 +20,8 @@ func listParams(r *http.Request) (sessionstore.ListParams, error) {
 	return params, nil
 }
 
-// requiredSubject must be there: without it a route would mean everybody.
+// requiredSubject reads a subject that must be present: without it the
+// route would select everybody.
 func requiredSubject(r *http.Request) (string, error) {
 	subject := r.URL.Query().Get("subject")
 	if subject == "" {

@@ -40,8 +40,8 @@ func TestAccessLog(t *testing.T) {
 	}
 }
 
-// Security 21: whatever is put wherever, the log has the fields of a short
-// list, and in none of them a token, a key or data.
+// Security 21: whatever is sent, and wherever, the log has only the fields of a
+// short list, and in none of them a token, a key or data.
 func TestLogHasNoSecrets(t *testing.T) {
 	t.Parallel()
 	t.Run("data not sealed", func(t *testing.T) {
@@ -102,7 +102,8 @@ func checkLogOf(t *testing.T, s *service) {
 			}
 		}
 	}
-	// The sessions' ids, the subject and the paths are nobody's business either.
+	// The sessions' ids, the subject and the paths must not be in the log
+	// either.
 	for _, private := range []string{session.id, `ann"`, "/v1/sessions/0"} {
 		if strings.Contains(s.log.String(), private) {
 			t.Errorf("the log has %s", private)

@@ -22,7 +22,7 @@ import (
 // It returns an error only before it has written anything.
 type handler func(http.ResponseWriter, *http.Request) error
 
-// handle makes a handler one of net/http's. parameters are the query
+// handle converts a handler to one for net/http. parameters are the query
 // parameters that the route knows.
 func handle(h handler, parameters ...string) http.HandlerFunc {
 	return respond(func(w http.ResponseWriter, r *http.Request) error {
@@ -33,8 +33,9 @@ func handle(h handler, parameters ...string) http.HandlerFunc {
 	})
 }
 
-// lenient makes a handler one of net/http's that ignores query parameters, since
-// standards want that (RFC 6749 §3.2) or caches are told apart by them.
+// lenient converts a handler to one for net/http that ignores query parameters,
+// since standards require that (RFC 6749 §3.2) or clients use them to bypass
+// caches.
 func lenient(h handler) http.HandlerFunc {
 	return respond(func(w http.ResponseWriter, r *http.Request) error {
 		if err := checkForCredentials(r); err != nil {
@@ -52,8 +53,8 @@ func respond(h handler) http.HandlerFunc {
 	}
 }
 
-// recoverPanics answers for a handler that panicked. Where an answer was begun
-// it breaks the connection, so that the rest is not taken for the whole.
+// recoverPanics answers for a handler that panicked. If a response was begun, it
+// breaks the connection, so that the truncated response is not taken for the whole.
 func recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ww, isWrapped := w.(middleware.WrapResponseWriter)
@@ -63,7 +64,7 @@ func recoverPanics(next http.Handler) http.Handler {
 		defer func() {
 			switch v := recover(); {
 			case v == nil:
-			case v == http.ErrAbortHandler: //nolint:errorlint,err113 // the very value, as net/http compares it
+			case v == http.ErrAbortHandler: //nolint:errorlint,err113 // compared by identity, as net/http does
 				panic(v)
 			case ww.Status() != 0:
 				infoOf(r).problem = &problem{code: codeInternal, cause: panicError(v)}
@@ -76,8 +77,8 @@ func recoverPanics(next http.Handler) http.Handler {
 	})
 }
 
-// panicError tells where it happened. What was thrown is told only where the
-// runtime threw it: another value may hold anything.
+// panicError says where the panic happened. It includes the value only if the
+// runtime raised it: any other value may hold anything.
 func panicError(v any) error {
 	what := fmt.Sprintf("%T", v)
 	if e, ok := v.(runtime.Error); ok {
@@ -97,8 +98,8 @@ func secure(next http.Handler) http.Handler {
 	})
 }
 
-// limitTime ends the wait for the database. What runs out of time returns an
-// error that becomes 503; nothing is left running.
+// limitTime limits the wait for the database. An operation that runs out of time
+// returns an error that becomes 503; nothing is left running.
 func limitTime(timeout time.Duration) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -109,10 +110,10 @@ func limitTime(timeout time.Duration) func(http.Handler) http.Handler {
 	}
 }
 
-// resolveClient finds out who [proxiedAddr] is. X-Forwarded-For counts only as far as trusted
+// resolveClient determines [proxiedAddr]. X-Forwarded-For counts only as far as trusted
 // proxies wrote it.
 //
-// Some of them write more than an address into it, of which chi makes no address:
+// Some of them write more than an address into it, which chi does not parse:
 // see [clientaddr.Parse].
 func resolveClient(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	prefixes := make([]string, len(trusted))
@@ -136,13 +137,14 @@ func proxiedAddr(r *http.Request) netip.Addr {
 	return middleware.GetClientIPAddr(r.Context()).WithZone("")
 }
 
-// remoteAddr is the client's address where no proxy stands before the service.
+// remoteAddr is the client's address if no proxy stands in front of the service.
 func remoteAddr(r *http.Request) netip.Addr {
 	ip, _ := clientaddr.Parse(r.RemoteAddr)
 	return ip
 }
 
-// plainAddresses leaves of each entry the address, and of one that has none what it is.
+// plainAddresses reduces each entry to its address, and leaves one without an address
+// unchanged.
 func plainAddresses(line string) string {
 	entries := strings.Split(line, ",")
 	for i, entry := range entries {
@@ -154,9 +156,9 @@ func plainAddresses(line string) string {
 }
 
 // allowOrigins lets the scripts of these origins in. There are no cookies, so
-// credentials are never allowed: a script has to know its token. It may send any
-// header: a page that is traced adds some to each of its requests. PUT is for the
-// refusals of a check, which has any method.
+// credentials are never allowed: a script must know its token. It may send any
+// header: a traced page adds some to each of its requests. PUT is for the
+// refusals of a check, which allows any method.
 func allowOrigins(origins []string) func(http.Handler) http.Handler {
 	return cors.Handler(cors.Options{
 		AllowedOrigins: origins,
@@ -171,8 +173,8 @@ func routeNotFound(http.ResponseWriter, *http.Request) error {
 	return &problem{code: codeRouteNotFound}
 }
 
-// methodNotAllowed names the methods that the route has (RFC 9110 §15.5.6),
-// which chi's own answer would do, but not as a problem document.
+// methodNotAllowed names the methods that the route allows (RFC 9110 §15.5.6); chi's
+// own answer would too, but not as a problem document.
 func methodNotAllowed(w http.ResponseWriter, r *http.Request) error {
 	routes := chi.RouteContext(r.Context()).Routes
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {

@@ -100,7 +100,7 @@ func TestRateLimit(t *testing.T) {
 			t.Fatalf("%d", got)
 		}
 	}
-	// Another port, or a claim to be somebody else (security 23), is the same client.
+	// Another port, or a forged address (security 23), is the same client.
 	answer := s.public(t, "GET", "/.well-known/jwks.json", from("203.0.113.7:2"), header("Origin", testOrigin),
 		header("X-Forwarded-For", "203.0.113.8"), header("X-Real-IP", "203.0.113.8"), header("True-Client-IP", "203.0.113.8"))
 	answer.wantProblem(t, 429, "rate_limited")
@@ -119,7 +119,7 @@ func TestRateLimit(t *testing.T) {
 	if got := get(from("[2001:db8::4]:1")); got != 429 {
 		t.Errorf("the network got %d", got)
 	}
-	// The own backends are not limited.
+	// The operator's own backends are not limited.
 	for range 10 {
 		s.internal(t, "GET", "/livez", from("203.0.113.7:1")).want(t, 200)
 	}

@@ -8,10 +8,10 @@ import (
 	"github.com/go-chi/chi/v5"
 )
 
-// anywhere is a router that answers alike wherever it is mounted. http.StripPrefix takes the
-// prefix off the URL, chi's Mount only notes in its routing context what is left; and a
-// router of chi's shares the context of the one around it, whose routes are others.
-// Here the router has a context of its own, and the URL's path is that of openapi.yaml.
+// anywhere is a router that works the same wherever it is mounted. http.StripPrefix removes
+// the prefix from the URL, while chi's Mount only records the remainder in its routing
+// context; and a chi router shares the context of the router around it, which has other
+// routes. Here the router has its own context, and the URL's path is that of openapi.yaml.
 type anywhere struct{ *chi.Mux }
 
 func (a anywhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -22,12 +22,13 @@ func (a anywhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.Mux.ServeHTTP(w, r)
 }
 
-// below is the URL with the path that a router of chi's has left to route. An empty one is
-// the whole, as is one that is longer: what stands between has then taken a prefix off the URL.
+// below is the URL with the path that a chi router has left to route. An empty one means the
+// whole path, as does a longer one: then a handler in between has removed a prefix from the
+// URL.
 func below(u *url.URL, rest string) *url.URL {
 	whole := u.Path
 	if u.RawPath != "" {
-		whole = u.RawPath // what chi looks at
+		whole = u.RawPath // what chi routes by
 	}
 	if rest == "" || len(rest) >= len(whole) {
 		return u

@@ -35,7 +35,7 @@ var mountings = map[string]func(http.Handler) http.Handler{
 	"Mount": func(h http.Handler) http.Handler {
 		r := chi.NewRouter()
 		r.Use(middleware.RequestID, middleware.Recoverer)
-		// Routes of the program's own, which the service must not take for its own.
+		// Routes of the program's own, which must not be mistaken for the service's.
 		r.Delete("/oauth2/token", http.NotFound)
 		r.Head("/livez", http.NotFound)
 		r.Mount(mountPrefix, h)
@@ -74,7 +74,7 @@ func withMountedIssuer(cfg *httpapi.Config, storeCfg *sessionstore.Config) {
 	cfg.Issuer, storeCfg.Tokens.Issuer = mountedIssuer, mountedIssuer
 }
 
-// What a request is answered with, and logged as, depends on its route alone, wherever the
+// What a request is answered with, and logged as, depends only on its route, wherever the
 // handler is mounted: the path below the prefix decides about nothing else.
 func TestMountedAnywhere(t *testing.T) {
 	t.Parallel()
@@ -157,7 +157,7 @@ func TestMountedAnywhere(t *testing.T) {
 		mounted := mount(s.server.Public())
 		for _, q := range requests {
 			if !strings.HasPrefix(name, "ServeMux") && (q.method == "BREW" || q.method == "PROPFIND") {
-				continue // chi itself answers a method that it does not know, and hands nothing on
+				continue // chi itself answers a method that it does not know, and passes nothing on
 			}
 			want := ask(s.server.Public(), q.method, q.target, q.options)
 			got := ask(mounted, q.method, mountPrefix+q.target, q.options)

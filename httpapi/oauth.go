@@ -58,16 +58,15 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, tokenDocumentOf(refreshed.Pair))
 }
 
-// resources are what the access token will be used for (RFC 8707 §2.2), of which there
-// may be several. An empty one counts as absent, like any field.
+// resources are the resources that the access token will be used for (RFC 8707 §2.2),
+// of which there may be several. An empty one counts as absent, like any field.
 func resources(form url.Values) []string {
 	return slices.DeleteFunc(form["resource"], func(resource string) bool { return resource == "" })
 }
 
 // revokeToken is RFC 7009. Anyone who holds a token of a session may end it, whatever client_id they send. A token that is not valid is answered with success (§2.2).
-// Both kinds of token are revoked, and a token says itself what it is: so
-// unsupported_token_type is never due, and a hint, even of a kind that there is
-// not, changes nothing (§2.1, §2.2).
+// Both kinds of token are revoked, and a token itself says which kind it is: so unsupported_token_type never applies, and a hint, even of an unknown type, changes
+// nothing (§2.1, §2.2).
 func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	fields, err := decodeForm(w, r, tokenFields...)
 	if err != nil {
@@ -86,5 +85,5 @@ func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
 	if err := s.store.RevokeToken(r.Context(), token); err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusOK, struct{}{}) // no RFC requires a body, but there are clients that parse one
+	return writeJSON(w, http.StatusOK, struct{}{}) // no RFC requires a body, but some clients parse one
 }

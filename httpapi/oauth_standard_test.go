@@ -134,7 +134,7 @@ func TestScope(t *testing.T) {
 	}
 }
 
-// Claims stand in the session, in its access token, and in what is said of the token.
+// Claims are in the session, in its access token, and in the token's introspection.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -268,7 +268,7 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// fetch is a request that openapi.yaml cannot tell of: its path is the issuer's.
+// fetch is a request that openapi.yaml cannot describe: its path is the issuer's.
 func (s *service) fetch(t *testing.T, path string) response {
 	t.Helper()
 	return s.send(t, s.server.Public(), newRequest(t, http.MethodGet, path))
@@ -298,8 +298,8 @@ func TestKeysAreCacheable(t *testing.T) {
 	}
 }
 
-// RFC 9701 §4, §5: who asks for it gets the answer as a JWT, signed for him. It is
-// not taken for a token (§8.1, RFC 8725 §3.11).
+// RFC 9701 §4, §5: a caller that requests it gets the answer as a JWT, signed for
+// that caller. It does not pass for a token (§8.1, RFC 8725 §3.11).
 func TestSignedIntrospection(t *testing.T) {
 	t.Parallel()
 	const signed = "application/token-introspection+jwt"

@@ -41,7 +41,7 @@ func TestRefreshAnswersANewPair(t *testing.T) {
 	}
 }
 
-// Who refreshed last is kept for device lists; what came of it is in the log.
+// The client that last refreshed is kept for device lists; the outcome is in the log.
 func TestRefreshKeepsWhoItWas(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -250,7 +250,7 @@ func TestIntrospect(t *testing.T) {
 		t.Errorf("sub of a session without a subject is %v, want its id", sub)
 	}
 
-	// Security 16 (RFC 7662 §2.2): nothing is told of an inactive token.
+	// Security 16 (RFC 7662 §2.2): nothing is revealed about an inactive token.
 	old := s.create(t, "ann")
 	s.refresh(t, old.refresh).want(t, 200)
 	if introspect(old.access)["active"] != true {
@@ -265,6 +265,6 @@ func TestIntrospect(t *testing.T) {
 		}
 	}
 	s.internal(t, "POST", "/oauth2/introspect", form()).wantProblem(t, 400, "invalid_request")
-	// Security 16: a caller needs a key, and an access token is none.
+	// Security 16: a caller needs a key, and an access token is not one.
 	s.internal(t, "POST", "/oauth2/introspect", bearer(named.access), form("token", named.access)).wantProblem(t, 401, "invalid_token")
 }

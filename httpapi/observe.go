@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// Observer is told of requests, for metrics and traces: see [Config].Observers.
-// It is called on the way of each request, by many goroutines, and so must not
-// wait.
+// Observer is notified of requests, for metrics and traces: see
+// [Config].Observers. It is called during each request, by many goroutines, so
+// it must not block.
 type Observer interface {
 	// Begin is called when a request has arrived at a listener, "public" or
-	// "internal". It returns the request that is answered: the given one, or the
-	// same with a context that was made from its.
+	// "internal". It returns the request to answer: the given one, or a copy
+	// with a context derived from its context.
 	Begin(listener string, r *http.Request) *http.Request
-	// End is called when it was answered, with the request that Begin returned.
+	// End is called when the request was answered, with the request that Begin returned.
 	End(r *http.Request, answer Answer)
 }
 
-// Answer tells what became of a request. All of it are words and numbers of our
-// own: nothing that a caller could make up.
+// Answer is the result of a request. All of it are our own words and numbers:
+// nothing that a caller could make up.
 type Answer struct {
 	// Listener is "public" or "internal".
 	Listener string
@@ -29,13 +29,13 @@ type Answer struct {
 	Route string
 	// Status is that of the answer, 0 where there was none.
 	Status int
-	// Duration is how long it took to answer.
+	// Duration is how long answering took.
 	Duration time.Duration
-	// Problem is the code of the problem that was the answer, empty if there was none.
+	// Problem is the code of the problem that was answered, empty if there was none.
 	Problem string
 }
 
-// observe tells the observers of each request.
+// observe notifies the observers of each request.
 func observe(listener string, observers []Observer) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

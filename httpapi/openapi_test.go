@@ -41,8 +41,8 @@ var contract = sync.OnceValues(func() (routers.Router, error) {
 	return legacy.NewRouter(doc)
 })
 
-// validate holds a request and its answer against openapi.yaml. A request that
-// the document refuses must not have been served.
+// validate validates a request and its answer against openapi.yaml. A request
+// that the document refuses must not have been served.
 func validate(t *testing.T, r *http.Request, sent []byte, answer response) {
 	t.Helper()
 	if r.Method == http.MethodOptions || r.Method == http.MethodHead {
@@ -132,7 +132,7 @@ func routed(t *testing.T, handler http.Handler) []string {
 	return routes
 }
 
-// shared routes are on both listeners. They tell nothing of any session.
+// shared routes are on both listeners. They reveal nothing about sessions.
 var shared = []string{"GET /", "GET /livez", "GET /openapi.yaml"}
 
 func TestEachListenerServesWhatItDescribes(t *testing.T) {
@@ -219,7 +219,8 @@ func TestListenersDoNotServeEachOthersRoutes(t *testing.T) {
 	}
 }
 
-// The comment above the document is about the whole file, which nobody is served.
+// The comment above the document is about the whole file, which is not served to
+// anyone.
 func TestServedHalfStartsWithTheDocument(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -8,8 +8,8 @@ import (
 
 // Origin says who sent the request that is being answered, for an audit trail:
 // see [audit.Config].Origin. Behind the internal listener it is a service key. On
-// the public one it is the user whose session is changed: nobody else's can be.
-// On the operators' page it is who was named with [audit.WithOrigin]. In another context it is
+// the public one it is the user whose session is changed: it can be no other. On the
+// operators' page it is the operator named with [audit.WithOrigin]. In any other context it is
 // [audit.OriginOf].
 func Origin(ctx context.Context) audit.Origin {
 	info, ok := ctx.Value(requestInfoKey{}).(*requestInfo)

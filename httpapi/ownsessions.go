@@ -73,7 +73,7 @@ func (s *Server) endOwnSessions(w http.ResponseWriter, r *http.Request, current 
 	return writeJSON(w, http.StatusOK, revokedDocument{n})
 }
 
-// endSiblings ends all sessions of the subject but the one to keep.
+// endSiblings ends all sessions of the subject except the one to keep.
 func (s *Server) endSiblings(r *http.Request, current tokens.Claims, keep uuid.UUID) (int64, error) {
 	cause := sessionstore.Cause{Reason: sessionstore.ReasonSignedOutEverywhere, By: current.SessionID.String()}
 	switch {
@@ -86,7 +86,7 @@ func (s *Server) endSiblings(r *http.Request, current tokens.Claims, keep uuid.U
 	}
 }
 
-// endOwnSession answers for another subject's session as if it did not exist.
+// endOwnSession treats another subject's session as if it did not exist.
 func (s *Server) endOwnSession(w http.ResponseWriter, r *http.Request, current tokens.Claims) error {
 	id, err := sessionID(r)
 	if err != nil {

@@ -28,7 +28,7 @@ func codeOf(t *testing.T, err error) code {
 	}
 	var p *problem
 	if !errors.As(err, &p) {
-		t.Fatalf("%v is no problem", err)
+		t.Fatalf("%v is not a problem", err)
 	}
 	return p.code
 }
@@ -144,8 +144,8 @@ func TestBasicNamesAreText(t *testing.T) {
 	}
 }
 
-// The first client has a name of its own beside its id; a service that names none takes
-// any.
+// The first client has a name of its own in addition to its id; a service that names none
+// takes any.
 func TestClientsByName(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"latchkey": "first", "first": "first", "second": "second", "third": "", "": ""} {

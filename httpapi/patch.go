@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// clientPatch is what may be changed of what is known of a client. null changes nothing.
+// clientPatch is what may be changed in a client's description. null changes nothing.
 type clientPatch struct {
 	Label *described `json:"label"` // null leaves it as it is
 }
@@ -45,7 +45,7 @@ func (s *Server) patchSession(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, listedDocumentOf(session))
 }
 
-// patchOwnSession renames a device. It answers for another subject's session as if it
+// patchOwnSession renames a device. It treats another subject's session as if it
 // did not exist.
 func (s *Server) patchOwnSession(w http.ResponseWriter, r *http.Request, current tokens.Claims) error {
 	id, err := sessionID(r)

@@ -12,19 +12,20 @@ import (
 )
 
 // Proofs of possession (RFC 9449). The URL of a request is always the issuer and
-// its path: proxies change the rest, and a client may say what it likes of it.
+// its path: proxies change the rest, and a client may claim anything about it.
 
 // maxProofLeeway is how far in the future a proof may lie, whatever the window is.
 const maxProofLeeway = time.Minute
 
-// newProofs returns the checker of the proofs that clients send to the public
-// listener, and that of what resource servers hand on: their nonces are theirs.
+// newProofs returns the checker of proofs that clients send to the public
+// listener, and the checker of those that resource servers pass on, which have
+// their own nonces.
 func (s *Server) newProofs() (own, foreign *dpop.Checker, err error) {
 	cfg := dpop.Config{BaseURL: s.cfg.Issuer, Window: s.cfg.DPoPWindow, Leeway: min(s.cfg.DPoPWindow, maxProofLeeway), Now: s.store.Now}
 	if foreign, err = dpop.New(cfg); err != nil {
 		return nil, nil, err
 	}
-	// Where nonces are not required, they are still there for clients whose clocks are wrong.
+	// Even if nonces are not required, clients whose clocks are wrong can use them.
 	cfg.NoncesForClocks = !s.cfg.DPoPNonce
 	if cfg.Nonces, err = dpop.NewNonces(s.currentNonceSecrets); err != nil && s.cfg.DPoPNonce {
 		return nil, nil, fmt.Errorf("httpapi: %w", err)
@@ -40,32 +41,32 @@ func (s *Server) currentNonceSecrets() [][]byte {
 	return nil
 }
 
-// setNonceSecrets has the nonces follow the keys, which all replicas share.
+// setNonceSecrets derives the nonces from the keys, which all replicas share.
 func (s *Server) setNonceSecrets(keys *tokens.KeyRing) {
-	// It fails for a key that cannot be written down, of which the ring has none.
+	// It fails only for a key that cannot be encoded, and the ring has none.
 	if secrets, err := keys.DerivedSecrets("dpop nonces"); err == nil && len(secrets) > 0 {
 		s.nonceSecrets.Store(&secrets)
 	}
 }
 
-// offerNonce answers a client that sends proofs with the nonce for the next one
-// (RFC 9449 §8.2), where it needs one.
+// offerNonce gives a client that sends proofs the nonce for the next one (RFC
+// 9449 §8.2), if it needs one.
 func (s *Server) offerNonce(w http.ResponseWriter, r *http.Request, err error) {
 	if s.cfg.DPoPNonce && len(r.Header.Values(dpop.Header)) > 0 || errors.Is(err, dpop.ErrUseNonce) {
 		s.proofs.SetNonce(w.Header())
 	}
 }
 
-// confirm requires the proof of a bound access token, and none of a bearer token.
+// confirm requires a proof for a bound access token, and none for a bearer token.
 func (s *Server) confirm(w http.ResponseWriter, r *http.Request, scheme, token string, claims tokens.Claims) error {
 	err := s.proofs.Confirm(r, scheme, token, claims.KeyThumbprint)
 	s.offerNonce(w, r, err)
 	return refusedProof(err)
 }
 
-// provenKey returns the thumbprint of the key that a token request proves to
-// have, or an empty string if it has no proof. The proof is used up if it could
-// be of use for the token, which is why only those who have one fill the memory.
+// provenKey returns the thumbprint of the key of which a token request proves
+// possession, or an empty string without a proof. The proof is used up only if
+// it could count for the token, so that only holders of a token fill the memory.
 func (s *Server) provenKey(w http.ResponseWriter, r *http.Request, refreshToken string) (string, error) {
 	proof, err := s.proofs.CheckRequest(r)
 	s.offerNonce(w, r, err)
@@ -82,7 +83,7 @@ func (s *Server) provenKey(w http.ResponseWriter, r *http.Request, refreshToken 
 	return proof.Thumbprint, nil
 }
 
-// refusedProof makes a problem of an error of package dpop.
+// refusedProof converts an error of package dpop to a problem.
 func refusedProof(err error) error {
 	switch {
 	case err == nil:
@@ -105,9 +106,8 @@ func refusedProof(err error) error {
 	return err
 }
 
-// statusOf is the status of a problem: at the token endpoint what is wrong with a
-// proof is wrong with the request (RFC 9449 §5), elsewhere with its
-// authentication (§7.1).
+// statusOf is the status of a problem: at the token endpoint a bad proof makes a
+// bad request (RFC 9449 §5), elsewhere it fails authentication (§7.1).
 func statusOf(r *http.Request, c code) int {
 	if isOAuth(r) && isAboutProof(c) {
 		return http.StatusBadRequest
@@ -137,12 +137,12 @@ func tokenType(thumbprint string) string {
 	return dpop.Scheme
 }
 
-// The form fields of an introspection in which a resource server hands on the
-// proof of its own client, to have it checked here.
+// The form fields of an introspection in which a resource server passes on its own
+// client's proof, to have it checked here.
 var proofFields = []string{"dpop", "dpop_htm", "dpop_htu"}
 
-// isProven tells whether the proof that came with a token at a resource server
-// is good for it. Without one it is for the resource server to check.
+// isProven reports whether the proof that came with a token at a resource server
+// is valid for the token. Without one, the resource server must check it.
 func (s *Server) isProven(r *http.Request, fields formFields, token string, claims tokens.Claims) (bool, error) {
 	proof, err := s.foreignProofs.Check(fields.get("dpop"), dpop.Request{
 		Method: fields.get("dpop_htm"), URL: fields.get("dpop_htu"), AccessToken: token,
@@ -154,13 +154,13 @@ func (s *Server) isProven(r *http.Request, fields formFields, token string, clai
 		err = s.foreignProofs.Spend(proof)
 	}
 	if code := dpop.ErrorCode(err); code != "" {
-		infoOf(r).outcome = code // for the log: nobody else is told why a token is not active
+		infoOf(r).outcome = code // only for the log: the caller must not learn why a token is not active
 		return false, nil
 	}
 	return err == nil, refusedProof(err)
 }
 
-// checkProofFields requires all of them or none.
+// checkProofFields requires either all of them or none.
 func checkProofFields(fields formFields) error {
 	for _, name := range proofFields {
 		if (fields.get(name) == "") != (fields.get("dpop") == "") {
@@ -170,7 +170,7 @@ func checkProofFields(fields formFields) error {
 	return nil
 }
 
-// currentSession is the strict answer for an access token that was confirmed.
+// currentSession is the strict check for an access token that was confirmed.
 func (s *Server) currentSession(r *http.Request) (sessionstore.Session, error) {
 	_, token, err := accessToken(r)
 	if err != nil {

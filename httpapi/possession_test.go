@@ -54,7 +54,7 @@ func (s *service) createBound(t *testing.T, d device) session {
 }
 
 // The hole that bearer tokens leave, and that a bound session does not have: a
-// thief who comes within the grace with a copied token.
+// thief who presents a copied token within the grace.
 func TestThiefWithinTheGrace(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -73,7 +73,7 @@ func TestThiefWithinTheGrace(t *testing.T) {
 		}
 		s.refreshWith(t, token, thief.atTokenEndpoint(t)).wantProblem(t, 400, "invalid_grant")
 	}
-	// The owner goes on, and may repeat himself.
+	// The owner continues, and may repeat requests.
 	m := s.refreshWith(t, first.refresh, owner.atTokenEndpoint(t)).want(t, 200).json(t)
 	if again := sessionOf(m); again.refresh != second.refresh || m["token_type"] != "DPoP" {
 		t.Error("the owner's retry gets another pair")
@@ -307,8 +307,8 @@ func TestThumbprintOfANewSession(t *testing.T) {
 	}
 }
 
-// A client whose clock is wrong is asked for a nonce, once, and gets along with it. No
-// other client is.
+// A client whose clock is wrong is asked for a nonce, once, and succeeds with it. No
+// other client is asked.
 func TestProofsOfWrongClocks(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -343,8 +343,8 @@ func TestProofsOfWrongClocks(t *testing.T) {
 	}
 }
 
-// A copied token that is presented without its key says nothing of its owner, who may
-// still send a refresh again whose answer was lost.
+// A copied token that is presented without its key says nothing about its owner, who
+// may still repeat a refresh whose answer was lost.
 func TestACopyConfirmsNothing(t *testing.T) {
 	t.Parallel()
 	owner, thief := newDevice(t), newDevice(t)
@@ -407,7 +407,8 @@ func TestUnconfirmedIntrospection(t *testing.T) {
 	}
 }
 
-// With the proof it is the owner's own use: who comes with the predecessor later is not him.
+// With the proof it is the owner's own use: a later use of the predecessor is not the
+// owner's.
 func TestAProvenUseConfirms(t *testing.T) {
 	t.Parallel()
 	owner := newDevice(t)

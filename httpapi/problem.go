@@ -20,16 +20,16 @@ const (
 	problemTypes = "https://github.com/latchkey-sessions/latchkey/blob/main/httpapi/problems.md#"
 	realm        = "latchkey"
 	// retryAfter is in seconds: long enough not to hammer a database that is
-	// starting, short enough that nobody notices a failover for longer.
+	// starting, short enough that it hardly prolongs a failover.
 	retryAfter = 2
-	// basicChallenge is what a client that authenticates itself is told.
+	// basicChallenge is the challenge for a client that authenticates itself.
 	basicChallenge = `Basic realm="` + realm + `"`
-	// maxNameBytes bounds what is repeated of a caller's own names.
+	// maxNameBytes limits how much of a caller's own names is repeated.
 	maxNameBytes = 200
 )
 
-// statusClientClosedRequest is nginx's, for the log and for metrics: nobody is there
-// to whom it could be sent. A client that hangs up says nothing of the service.
+// statusClientClosedRequest is nginx's, for the log and for metrics: it can no
+// longer be sent to anyone. A client that hangs up says nothing about the service.
 const statusClientClosedRequest = 499
 
 // code identifies a kind of problem forever: clients switch on it.
@@ -78,7 +78,7 @@ const (
 	codeWrongAudience        code = "wrong_audience"
 )
 
-// kinds gives each code its status, its title, and the error that stands for
+// kinds gives each code its status, its title, and the error that represents
 // it below /oauth2/ (RFC 6749 §5.2, RFC 6750 §3.1).
 var kinds = map[code]struct {
 	status int
@@ -127,19 +127,19 @@ var kinds = map[code]struct {
 	codeUnsupportedMediaType: {http.StatusUnsupportedMediaType, "invalid_request", "The body has the wrong media type."},
 }
 
-// problem is a failure as its client is told of it, and beside that what the
-// log is told. Neither is made from the other.
+// problem is a failure as its client sees it, and as the log records it. Neither is
+// derived from the other.
 type problem struct {
 	code code
 	// detail, pointer and parameter are for the client.
 	detail    string
 	pointer   string // JSON pointer to a member of the body
 	parameter string // name of a query parameter or header
-	etag      string // the header, where the present version helps
+	etag      string // the header, if the present version helps
 	right     Right  // that the service key lacks
-	// wantsProof tells of a token that it should be presented with a proof.
+	// wantsProof says that a token should be presented with a proof.
 	wantsProof bool
-	// reason and cause are for the log. reason is one of our own words.
+	// reason and cause are for the log. reason is one of a fixed set of words.
 	reason string
 	cause  error
 }
@@ -191,8 +191,8 @@ func problemOf(err error) *problem {
 	return &problem{code: codeInternal, cause: err}
 }
 
-// refusedToken makes the one 401 of every state in which an access token is
-// not accepted. Another error, such as an outage, stays what it is.
+// refusedToken turns every state in which an access token is not accepted into the
+// same 401. Any other error, such as an outage, stays unchanged.
 func refusedToken(err error) error {
 	if reason := refusal(err); reason != "" {
 		return &problem{code: codeInvalidToken, reason: reason}
@@ -200,8 +200,8 @@ func refusedToken(err error) error {
 	return err
 }
 
-// refusedGrant makes the one invalid_grant of every state in which a refresh
-// token is not accepted: a thief must not learn which one it was.
+// refusedGrant turns every state in which a refresh token is not accepted into the
+// same invalid_grant: a thief must not learn which one it was.
 func refusedGrant(err error) error {
 	if reason := refusal(err); reason != "" {
 		return &problem{code: codeInvalidGrant, reason: reason}
@@ -209,8 +209,8 @@ func refusedGrant(err error) error {
 	return err
 }
 
-// refusal says in a word for the log why a token is not accepted. It is empty
-// if the error is about something else than the token.
+// refusal says in one word for the log why a token is not accepted. It is empty if
+// the error is not about the token.
 func refusal(err error) string {
 	if err == nil {
 		return ""
@@ -224,7 +224,7 @@ func refusal(err error) string {
 		{sessionstore.ErrReuse, "reuse"},
 		{sessionstore.ErrNotProven, "not_proven"},
 		{sessionstore.ErrOtherClient, "other_client"}, // RFC 6749 §5.2
-		{tokens.ErrExpired, "expired"},                // before ended, which its session may be as well
+		{tokens.ErrExpired, "expired"},                // before ended, which its session may also be
 		{sessionstore.ErrEnded, "ended"},
 		{verifier.ErrRevoked, "ended"},
 		{sessionstore.ErrSuperseded, "superseded"},
@@ -251,7 +251,7 @@ func invalidParameter(name, detail string) *problem {
 	return &problem{code: codeInvalidParameter, parameter: name, detail: detail}
 }
 
-// inQuery says of an error about an argument that it came as a parameter.
+// inQuery says that an error is about an argument in the query.
 func inQuery(err error) error {
 	if e, ok := errors.AsType[*sessionstore.ArgumentError](err); ok {
 		return invalidParameter(e.Field, sentence(e.Problem))
@@ -259,7 +259,7 @@ func inQuery(err error) error {
 	return err
 }
 
-// sentence makes one of what the store says about an argument.
+// sentence turns the store's message about an argument into a sentence.
 func sentence(s string) string {
 	if s == "" {
 		return ""
@@ -292,10 +292,10 @@ type oauthError struct {
 	Description string `json:"error_description"`
 }
 
-// fail answers with the problem that an error is.
+// fail answers with the problem for an error.
 func fail(w http.ResponseWriter, r *http.Request, err error) {
 	p, info := problemOf(err), infoOf(r)
-	// The time limit is another error: only the client cancels its request.
+	// The time limit gives a different error: only the client cancels its request.
 	if p.code == codeUnavailable && errors.Is(r.Context().Err(), context.Canceled) {
 		p = &problem{code: codeClientClosedRequest}
 	}
@@ -343,23 +343,23 @@ func fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 	body, err := json.Marshal(document)
 	if err != nil {
-		panic(err) // strings and numbers, made valid on the way in
+		panic(err) // only strings and numbers, made valid on input
 	}
 	writeBody(w, kind.status, mediaType, noStore, body)
 }
 
-// isOAuth tells whether the errors of a route have the form of RFC 6749. Behind [anywhere] the path is
+// isOAuth reports whether the errors of a route have the form of RFC 6749. Behind [anywhere] the path is
 // the route's, whatever the handler is mounted at.
 func isOAuth(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/oauth2/") }
 
-// isBearerRequest tells whether a request is at fault in how it presents its
-// token: in the URL, or in more than one way at once.
+// isBearerRequest reports whether a request is at fault in how it presents its
+// token: in the URL, or in several ways at once.
 func isBearerRequest(r *http.Request, p *problem) bool {
 	return strings.HasPrefix(r.URL.Path, "/v1/") && p.code == codeTokenInQuery ||
 		p.code == codeDuplicateParameter && p.parameter == "Authorization"
 }
 
-// describe keeps to the characters of RFC 6749 §5.2.
+// describe limits a text to the characters of RFC 6749 §5.2.
 func describe(title string, p *problem) string {
 	s := title
 	if p.parameter != "" {

@@ -110,7 +110,8 @@ func TestUnexpectedErrorsAreBare500s(t *testing.T) {
 			if w.Code != http.StatusInternalServerError || w.Body.String() != want {
 				t.Errorf("%s at %s: %d %s, want %s", name, path, w.Code, w.Body, want)
 			}
-			// Security 21: what happened is in the log, what was thrown or asked for is not.
+			// Security 21: the event is in the log, but neither the panic's value nor the
+			// request.
 			if strings.Contains(log, secret) || !strings.Contains(log, "request_id=golden") || !strings.Contains(log, "level=ERROR") {
 				t.Errorf("%s at %s: log %s", name, path, log)
 			}
@@ -142,7 +143,7 @@ func TestErrorDescriptionsAreSafe(t *testing.T) {
 	}
 }
 
-// What an answer's status and headers say beside its body.
+// What an answer's status and headers say alongside its body.
 func TestProblemsByRoute(t *testing.T) {
 	t.Parallel()
 	type answer struct {
@@ -194,7 +195,7 @@ func TestProblemsByRoute(t *testing.T) {
 	}
 }
 
-// A client that hung up is none of the service's outages, and the other way round.
+// A client that hung up is not an outage of the service, and vice versa.
 func TestWhoHungUp(t *testing.T) {
 	t.Parallel()
 	gone, cancel := context.WithCancel(t.Context())

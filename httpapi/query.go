@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// checkQuery refuses every query parameter that the route does not know, is
-// empty, or is there twice: a misspelt filter must not select everything.
+// checkQuery refuses every query parameter that is unknown to the route, empty or
+// repeated: a misspelt filter must not select everything.
 func checkQuery(r *http.Request, known []string) error {
 	if r.URL.RawQuery == "" {
 		return nil
@@ -37,7 +37,8 @@ func checkQuery(r *http.Request, known []string) error {
 	return nil
 }
 
-// checkForCredentials refuses them in a query that is ignored otherwise, well-formed or not.
+// checkForCredentials refuses credentials in a query that is otherwise ignored, well-formed
+// or not.
 func checkForCredentials(r *http.Request) error {
 	if r.URL.RawQuery == "" {
 		return nil

@@ -15,31 +15,32 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// The public listener has two limits, of the same kind: of a client address, and of
-// a session. What is left of them is in the headers of each answer
-// (draft-ietf-httpapi-ratelimit-headers-10). A request that is too many costs no
-// database anything, and tells nothing about its token.
+// The public listener has two limits of the same kind: per client address, and per
+// session. What is left of them is in the headers of each response
+// (draft-ietf-httpapi-ratelimit-headers-10). A request above a limit costs the
+// database nothing, and its refusal reveals nothing about its token.
 
 const (
 	rateWindow = time.Minute
 
-	// rateMemory is how many clients a limit remembers: some 30 MB. Where there are
-	// more, those that come least often start over.
+	// rateMemory is how many clients a limit remembers: some 30 MB. If there are
+	// more, the least frequent ones start over.
 	rateMemory = 1 << 17
 
 	ratePolicyHeader = "RateLimit-Policy"
 	rateHeader       = "RateLimit"
 )
 
-// rateLimit lets each client have so many requests per minute: as many at once, and
-// then one whenever its share of the minute has passed. So a refused client has to wait
-// only for that share, and a refresh gets through while its token is still valid.
+// rateLimit lets each client send a number of requests per minute: that many at once,
+// and then one whenever its share of the minute has passed. So a refused client only
+// has to wait for that share, and a refresh gets through while its token is still
+// valid.
 type rateLimit[K comparable] struct {
 	name      string // of the policy
 	perMinute int
 	share     time.Duration
 	now       func() time.Time
-	// buckets are those of clients that came lately: any other's is full.
+	// buckets are those of recent clients: any other's is full.
 	buckets *otter.Cache[K, *rate.Limiter]
 }
 
@@ -48,7 +49,7 @@ func newRateLimit[K comparable](name string, perMinute, memory int) (*rateLimit[
 	if perMinute == 0 {
 		return nil, nil
 	}
-	// It forgets none for its age, for which it would need a goroutine.
+	// It does not expire entries by age, which would need a goroutine.
 	buckets, err := otter.New(&otter.Options[K, *rate.Limiter]{MaximumSize: memory})
 	if err != nil {
 		return nil, fmt.Errorf("httpapi: memory of the rate limit: %w", err)
@@ -57,7 +58,7 @@ func newRateLimit[K comparable](name string, perMinute, memory int) (*rateLimit[
 }
 
 // take counts a request of a client, and sets the headers. It fails with a problem
-// if the request is too many.
+// if the request exceeds the limit.
 func (l *rateLimit[K]) take(h http.Header, client K) error {
 	bucket, _ := l.buckets.ComputeIfAbsent(client, func() (*rate.Limiter, bool) {
 		return rate.NewLimiter(rate.Every(l.share), l.perMinute), false
@@ -81,12 +82,12 @@ func (l *rateLimit[K]) take(h http.Header, client K) error {
 	}
 }
 
-// limitAddresses bounds the requests of each client address.
+// limitAddresses limits the requests of each client address.
 func limitAddresses(limit *rateLimit[netip.Prefix]) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return respond(func(w http.ResponseWriter, r *http.Request) error {
-			// Those whose address is not known are not one client: they are not counted. Nor is a
-			// load balancer that asks whether the process lives.
+			// Clients with unknown addresses are not one client: they are not counted. Nor is a
+			// load balancer that checks whether the process is alive.
 			if ip := infoOf(r).address; ip.IsValid() && r.URL.Path != livenessPath {
 				if err := limit.take(w.Header(), networkOf(ip)); err != nil {
 					return err
@@ -102,16 +103,16 @@ func limitAddresses(limit *rateLimit[netip.Prefix]) func(http.Handler) http.Hand
 // addresses than anyone can count.
 func networkOf(ip netip.Addr) netip.Prefix {
 	ip = ip.Unmap()
-	network, _ := ip.Prefix(min(ip.BitLen(), 64)) // of no other length is an address
+	network, _ := ip.Prefix(min(ip.BitLen(), 64)) // no address has any other length
 	return network
 }
 
-// A request counts for the session whose token it has, but only if the token
-// verifies: anybody could use up another's requests otherwise. A token that does not
-// is refused without the database, later and in other words.
+// A request counts towards the session whose token it has, but only if the token
+// verifies: otherwise anybody could use up another's requests. A token that does not
+// verify is refused later, without the database.
 
-// countRefresh counts a token request, where the token is bound to a key only if
-// that has been proven.
+// countRefresh counts a token request, for a bound token only if possession of
+// its key has been proven.
 func (s *Server) countRefresh(w http.ResponseWriter, refreshToken, proven string) error {
 	claims, counts := s.countable(refreshToken)
 	if !counts || claims.KeyThumbprint != "" && claims.KeyThumbprint != proven {
@@ -128,8 +129,8 @@ func (s *Server) countRevocation(w http.ResponseWriter, token string) error {
 	return nil
 }
 
-// countBearer counts a request with an access token. Where it does, it has
-// confirmed the token, for which a proof can be used only once.
+// countBearer counts a request with an access token. If it counts it, it has also
+// confirmed the token, since a proof can be used only once.
 func (s *Server) countBearer(w http.ResponseWriter, r *http.Request, scheme, token string) (confirmed bool, err error) {
 	claims, counts := s.countable(token)
 	if !counts {
@@ -152,7 +153,7 @@ func (s *Server) countable(token string) (claims tokens.Claims, counts bool) {
 func (s *Server) count(w http.ResponseWriter, claims tokens.Claims) error {
 	session := claims.SessionID
 	if session == uuid.Nil {
-		session = claims.TokenID // of Compas, whose tokens do not name their session
+		session = claims.TokenID // a token of Compas, which does not name its session
 	}
 	return s.sessionRate.take(w.Header(), session)
 }

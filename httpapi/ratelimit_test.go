@@ -63,7 +63,7 @@ func TestSessionRateLimit(t *testing.T) {
 		t.Errorf("the log does not say which limit it was: %v", s.log.last(t))
 	}
 
-	// It is as signed in as it was, and the other one is as free.
+	// It is still signed in, and the other one is not limited.
 	if got, err := s.store.RefreshTokens(t.Context(), pair.refresh, sessionstore.Client{}); err != nil || got.Outcome != sessionstore.StillFresh {
 		t.Errorf("%v, %v", got.Outcome, err)
 	}
@@ -127,7 +127,7 @@ func TestOnlyItsTokensCountForASession(t *testing.T) {
 		wantRates(t, `"session";q=4;w=60`, `"session";r=2;t=15`) // superseded, and proven
 }
 
-// A refresh token that is not bound counts also with a proof, which binds its session: any proof is good for that, and
+// A refresh token that is not bound counts even with a proof, which binds its session: any proof is good for that, and
 // none may spare a request.
 func TestProofSparesNoRequest(t *testing.T) {
 	t.Parallel()

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// Whoever tries keys at introspection is in the log, however they are presented; the
-// keys are not.
+// Attempts with wrong keys at introspection are logged, however the keys are
+// presented; the keys are not.
 func TestRefusedServiceKeysAreLogged(t *testing.T) {
 	t.Parallel()
 	for name, credentials := range map[string]option{

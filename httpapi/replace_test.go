@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// A guest signs in: the cart goes along, and the guest's tokens are no good.
+// A guest signs in: the cart goes along, and the guest's tokens are not valid.
 func TestReplace(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -16,29 +16,30 @@ import (
 
 const requestIDHeader = "X-Request-Id"
 
-// requestIDs that a caller may choose: they go into logs and headers.
+// requestIDs matches the ids that a caller may choose: they go into logs and headers.
 var requestIDs = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 type requestInfoKey struct{}
 
-// requestInfo is what is noted about a request on its way, for the log and for observers.
+// requestInfo is what is noted about a request during its handling, for the log and for
+// observers.
 type requestInfo struct {
 	id         string
-	address    netip.Addr // the client's, without port and zone; not valid where a trusted proxy gave no readable one
-	client     string     // the same in words, empty where it is not valid
+	address    netip.Addr // the client's, without port and zone; not valid if a trusted proxy gave no readable one
+	client     string     // the same as text, empty if it is not valid
 	serviceKey string     // name of the key that was accepted
 	rights     []Right    // of that key
 	keyDigest  [sha256.Size]byte
-	session    uuid.UUID     // of the access token that was accepted, where it may change something
-	actor      *tokens.Actor // who acts by that token for its subject; nil for nobody
+	session    uuid.UUID     // of the access token that was accepted, if the request may change something
+	actor      *tokens.Actor // who acts for the subject with that token; nil for none
 	outcome    string        // of a refresh
-	refusal    string        // why a token is not active that was introspected
+	refusal    string        // why an introspected token is not active
 	problem    *problem
 	status     int // of the answer; 0 until there is one
 }
 
-// identify gives each request an id, the caller's if it is a decent one, and the address of
-// its client.
+// identify gives each request an id, the caller's if it is well-formed, and its client's
+// address.
 func identify(address func(*http.Request) netip.Addr) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -61,7 +62,7 @@ func newRequestID() string {
 	return string(hex.AppendEncode(make([]byte, 0, 2*len(id)), id[:]))
 }
 
-// infoOf returns the request's notes. Outside of [identify] they go nowhere.
+// infoOf returns the request's notes. Outside of [identify] they are discarded.
 func infoOf(r *http.Request) *requestInfo {
 	if info, ok := r.Context().Value(requestInfoKey{}).(*requestInfo); ok {
 		return info

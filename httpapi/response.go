@@ -10,12 +10,12 @@ import (
 
 const noStore = "no-store"
 
-// ours keeps the encoder from looking for duplicate members: neither our documents have
-// them, nor what was stored, which was looked at.
+// ours keeps the encoder from checking for duplicate members: our documents have none,
+// and stored data was checked before.
 var ours = jsontext.AllowDuplicateNames(true)
 
-// writeJSON answers with a JSON document that nothing may keep (RFC 6749 §5.1,
-// and sessions are nobody's business but the caller's).
+// writeJSON answers with a JSON document that must not be cached (RFC 6749 §5.1, and
+// sessions concern only the caller).
 func writeJSON(w http.ResponseWriter, status int, document any) error {
 	body, err := json.Marshal(document, ours)
 	if err != nil {
@@ -35,7 +35,8 @@ func writeBody(w http.ResponseWriter, status int, mediaType, cacheControl string
 // field is a header, its name in its canonical form (see [http.CanonicalHeaderKey]).
 type field struct{ name, value string }
 
-// setHeaders is [http.Header.Set] for several, with one allocation for all of them.
+// setHeaders is [http.Header.Set] for several headers, with one allocation for all of
+// them.
 func setHeaders(h http.Header, fields ...field) {
 	values := make([]string, len(fields))
 	for i, f := range fields {

@@ -27,19 +27,19 @@ type revocationsDocument struct {
 	Reset    bool                 `json:"reset,omitzero"`
 	More     bool                 `json:"more,omitzero"`
 	Sessions []revocationDocument `json:"sessions"`
-	// Superseded is a member of its own: a verifier of an earlier release, which does not
-	// know it, must not take a session for revoked that goes on.
+	// Superseded is a separate member: a verifier of an earlier release, which does not
+	// know it, must not take a live session for revoked.
 	Superseded []supersededDocument `json:"superseded,omitempty"`
 	// CompleteMillis counts from the arrival of the request that is being answered,
-	// on our monotonic clock. The caller adds it to when it sent the request, on
-	// its own: no clocks are compared.
+	// on our monotonic clock. The caller adds it to the time at which it sent the
+	// request, on its own clock: no clocks are compared.
 	CompleteMillis *int64 `json:"complete_ms,omitzero"`
 	From           int64  `json:"from"`
 	// NowMillis is the database's time, by which tokens expire: a caller's own clock
 	// may be wrong.
 	NowMillis *int64 `json:"now,omitzero"`
-	// Shards are further shards, each of which has a feed of its own. Only the first shard's
-	// feed has them.
+	// Shards are further shards, each of which has its own feed. Only the first shard's feed
+	// lists them.
 	Shards []int `json:"shards,omitempty"`
 }
 
@@ -59,7 +59,7 @@ type supersededDocument struct {
 // shardFeed is the feed of one shard.
 type shardFeed struct {
 	*verifier.Feed
-	further []int // shards that the caller is to follow besides
+	further []int // further shards that the caller must follow
 }
 
 func (s *Server) shardFeed(r *http.Request) (shardFeed, error) {
@@ -72,7 +72,7 @@ func (s *Server) shardFeed(r *http.Request) (shardFeed, error) {
 		return shardFeed{}, invalidParameter("shard", "It must be a number that the feed without it has given.")
 	}
 	feed, known := s.cfg.Verifier.ShardFeed(int(number))
-	if !known { // another replica may have been told of it before
+	if !known { // another replica may already know it
 		return shardFeed{}, &problem{code: codeUnavailable, cause: errNoShard}
 	}
 	return shardFeed{Feed: feed}, nil
@@ -91,7 +91,7 @@ func (f shardFeed) document(e verifier.Event, arrived verifier.Moment) revocatio
 		}
 	}
 	if !e.More {
-		// Rounded down, also below zero: it may only prove less.
+		// Rounded down, even below zero: rounding must never prove more.
 		ms := int64((e.Proof.Mono - arrived.Mono) / time.Millisecond)
 		if e.Proof.Mono < arrived.Mono {
 			ms--
@@ -105,8 +105,8 @@ func (f shardFeed) document(e verifier.Event, arrived verifier.Moment) revocatio
 	return d
 }
 
-// getRevocations hands on which sessions were revoked: as one document, or as a
-// stream of them if the caller wants events.
+// getRevocations passes on which sessions were revoked: as one document or, if
+// the caller accepts events, as a stream of them.
 func (s *Server) getRevocations(w http.ResponseWriter, r *http.Request) error {
 	if s.cfg.Verifier == nil {
 		return &problem{code: codeUnavailable, cause: errNoVerifier}
@@ -123,7 +123,7 @@ func (s *Server) getRevocations(w http.ResponseWriter, r *http.Request) error {
 	since := r.URL.Query().Get("since")
 	if wantsEvents(r) {
 		if last := r.Header.Get("Last-Event-ID"); last != "" {
-			since = last // it is what an EventSource has got to meanwhile
+			since = last // it is how far an EventSource has got meanwhile
 		}
 		return s.streamRevocations(w, r, feed, arrived, since)
 	}
@@ -148,8 +148,8 @@ func revocationWait(r *http.Request) (time.Duration, error) {
 
 func wantsEvents(r *http.Request) bool { return accepts(r, eventStreamType) }
 
-// pollRevocations returns the next event; the next that has something to tell,
-// if the caller wants to wait.
+// pollRevocations returns the next event or, if the caller wants to wait, the next
+// one that is not empty.
 func (s *Server) pollRevocations(ctx context.Context, feed *verifier.Feed, since string, wait time.Duration) (verifier.Event, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait+s.cfg.RequestTimeout)
 	defer cancel()

@@ -14,8 +14,9 @@ import (
 
 const (
 	eventStreamType = "text/event-stream"
-	// streamLifetime is when a reader has to ask again: until then the two clocks on
-	// which a proof counts drift apart by some 30 ms at most.
+	// streamLifetime is how long a stream lasts before a reader must reconnect:
+	// until then the two clocks on which a proof relies drift apart by at most about
+	// 30 ms.
 	streamLifetime = 5 * time.Minute
 	// streamPatience is how long a reader may take to read an event.
 	streamPatience = 10 * time.Second
@@ -23,7 +24,7 @@ const (
 
 // streamRevocations sends the feed as server-sent events, until its time is over,
 // the caller goes away, is too slow or loses its key, or the server shuts down.
-// Whoever wants more asks again, with the last event's id.
+// A reader then reconnects with the last event's id.
 func (s *Server) streamRevocations(w http.ResponseWriter, r *http.Request, feed shardFeed, arrived verifier.Moment, since string) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.streamLifetime)
 	defer cancel()
@@ -36,14 +37,14 @@ func (s *Server) streamRevocations(w http.ResponseWriter, r *http.Request, feed 
 	h := w.Header()
 	h.Set("Content-Type", eventStreamType)
 	h.Set("Cache-Control", noStore)
-	h.Set("X-Accel-Buffering", "no") // a proxy that collects events makes them worthless
+	h.Set("X-Accel-Buffering", "no") // a proxy that buffers events makes them worthless
 	w.WriteHeader(http.StatusOK)
 	if r.Method == http.MethodHead {
 		return nil
 	}
 	for control := http.NewResponseController(w); err == nil; event, err = nextRevocations(ctx, feed.Feed, event.Cursor) {
 		if !s.stillMay(r, RightRevocations) {
-			break // events come also when there is nothing to tell
+			break // events come even when there is nothing to tell
 		}
 		if err := s.sendEvent(w, control, feed.document(event, arrived)); err != nil {
 			break // the caller is gone, or too slow
@@ -75,8 +76,8 @@ type streams struct {
 	servers map[*http.Server]context.Context
 }
 
-// endWith has cancel called when the request's server shuts down, until the
-// function is called that it returns.
+// endWith arranges for cancel to be called when the request's server shuts down,
+// until the returned function is called.
 func (s *streams) endWith(r *http.Request, cancel context.CancelFunc) (forget func() bool) {
 	server, ok := r.Context().Value(http.ServerContextKey).(*http.Server)
 	if !ok {
@@ -84,7 +85,7 @@ func (s *streams) endWith(r *http.Request, cancel context.CancelFunc) (forget fu
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	running, known := s.servers[server] //nolint:contextcheck // it is the server's
+	running, known := s.servers[server] //nolint:contextcheck // the context is the server's
 	if !known {
 		var end context.CancelFunc
 		running, end = context.WithCancel(context.WithoutCancel(r.Context()))

@@ -46,7 +46,7 @@ func openStream(t *testing.T, base string, options ...option) *stream {
 	}
 	s := &stream{sent: time.Now(), schema: doc.Components.Schemas["Revocations"].Value}
 	transport := &http.Transport{DisableKeepAlives: true}
-	if s.answer, err = transport.RoundTrip(request); err != nil { //nolint:bodyclose // the test's clean-up closes it
+	if s.answer, err = transport.RoundTrip(request); err != nil { //nolint:bodyclose // the test's cleanup closes it
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.answer.Body.Close() })
@@ -57,8 +57,8 @@ func openStream(t *testing.T, base string, options ...option) *stream {
 	return s
 }
 
-// next reads an event, and holds it against openapi.yaml. It returns nil at the
-// stream's end.
+// next reads an event, and validates it against openapi.yaml. It returns nil at
+// the stream's end.
 func (s *stream) next(t *testing.T) map[string]any {
 	t.Helper()
 	var id string
@@ -140,7 +140,7 @@ func TestRevocationStream(t *testing.T) {
 	}
 }
 
-// It goes on for longer than any other request may.
+// It continues for longer than any other request may.
 func TestRevocationStreamHasItsOwnLimits(t *testing.T) {
 	t.Parallel()
 	const timeout = 200 * time.Millisecond
@@ -187,7 +187,7 @@ func TestRevocationStreamEndsWithTheService(t *testing.T) {
 	}
 }
 
-// A reader that reads too slowly is cut off, and costs nobody anything.
+// A reader that reads too slowly is cut off, at no cost to others.
 func TestRevocationStreamCutsOffASlowReader(t *testing.T) {
 	t.Parallel()
 	r := runFeed(t)
@@ -225,7 +225,7 @@ func TestRevocationStreamHead(t *testing.T) {
 }
 
 // It ends with the service key that opened it: removed, with another secret, or without the
-// right. A key beside it changes nothing.
+// right. A key alongside it changes nothing.
 func TestRevocationStreamEndsWithItsKey(t *testing.T) {
 	t.Parallel()
 	const other = "another-key-of-another-backend-00001"

@@ -137,7 +137,7 @@ func TestRevocations(t *testing.T) {
 	}
 	wantSessions(t, all, early)
 	nothing := f.next(t, since(all))
-	for len(sessionsIn(t, nothing)) > 0 { // a session that was revoked during the load may be told twice
+	for len(sessionsIn(t, nothing)) > 0 { // a session that was revoked during the load may be reported twice
 		wantSessions(t, nothing, early)
 		nothing = f.next(t, since(nothing))
 	}
@@ -230,7 +230,7 @@ func TestRevocationsRefused(t *testing.T) {
 		f.internal(t, "GET", "/v1/revocations"+query).wantProblem(t, 400, "invalid_parameter")
 	}
 	f.internal(t, "GET", "/v1/revocations?after=x").wantProblem(t, 400, "unknown_parameter")
-	// A cursor that is no more starts over.
+	// A cursor that no longer exists starts over.
 	// So does one that only looks like ours, with a snapshot that PostgreSQL would refuse.
 	const epoch = "7329014355519823312-01978f3e-6c1a-7b5e-9d1f-2f0c6d7e8a91"
 	for _, cursor := range []string{"nobody.1.0.nothing", "x.1.0." + epoch + ":5:3:", "x.1.0." + epoch + ":0:0:", "x.1.0." + epoch + ":5:9:7,6", "x.1.0." + epoch + ":5:9:99999999999999999999", "x.1.0." + epoch + ":5:9:6,"} {
@@ -250,7 +250,7 @@ func TestRevocationsWithoutAVerifier(t *testing.T) {
 	}
 }
 
-// A replica that has just started has nothing to hand on yet.
+// A replica that has just started has nothing to pass on yet.
 func TestRevocationsBeforeTheyAreLoaded(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)
@@ -272,8 +272,8 @@ func TestRevocationsBeforeTheyAreLoaded(t *testing.T) {
 	}
 }
 
-// Superseded access tokens are told beside the revoked sessions, not among them, where a
-// verifier of an earlier release would take their sessions for revoked.
+// Superseded access tokens are told alongside the revoked sessions, not among them, where
+// a verifier of an earlier release would take their sessions for revoked.
 func TestRevocationsTellWhatIsSuperseded(t *testing.T) {
 	t.Parallel()
 	f := setupFeed(t)
@@ -298,6 +298,6 @@ func TestRevocationsTellWhatIsSuperseded(t *testing.T) {
 		t.Errorf("%v, of %s at %s", told, pair, generation)
 	}
 	if whole := at[[]any](t, f.next(t, ""), "superseded"); !cmp.Equal(whole, told) {
-		t.Errorf("who begins is told %v, not %v", whole, told)
+		t.Errorf("a new follower gets %v, not %v", whole, told)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// neededRight has each internal route that wants a service key.
+// neededRight has each internal route that requires a service key.
 var neededRight = map[string]httpapi.Right{
 	"POST /v1/sessions":             httpapi.RightCreate,
 	"GET /v1/sessions":              httpapi.RightRead,
@@ -32,7 +32,7 @@ var neededRight = map[string]httpapi.Right{
 	"POST /v1/global-token-revocation": httpapi.RightEnd,
 }
 
-// keyFor is the secret of the key that has one right alone.
+// keyFor is the secret of the key that has only one right.
 func keyFor(right httpapi.Right) string {
 	return "this-one-is-only-good-for-" + string(right) + "-0001"
 }

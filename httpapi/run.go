@@ -14,15 +14,15 @@ import (
 const (
 	readHeaderTimeout = 5 * time.Second
 	maxHeaderBytes    = 32 << 10
-	// writeMargin is what is left for sending an answer to a slow client after
-	// the request was read and worked on.
+	// writeMargin is the time left to send a response to a slow client after the
+	// request was read and processed.
 	writeMargin = 10 * time.Second
 )
 
 // Run serves both listeners and closes them. When ctx ends it logs the cause, is no longer
-// ready, takes no more requests once the configured delay is over, lets the running ones
-// end, and returns nil, or an error if some did not end in time. It returns earlier, with
-// the error, if a listener fails.
+// ready, accepts no more requests once the configured delay is over, lets the running ones
+// finish, and returns nil, or an error if some did not end in time. It returns earlier,
+// with the error, if a listener fails.
 func (s *Server) Run(ctx context.Context, public, internal net.Listener) error {
 	servers := []*http.Server{s.httpServer(ctx, s.public), s.httpServer(ctx, s.internal)}
 	failed := make(chan error, len(servers))
@@ -49,7 +49,8 @@ func (s *Server) Run(ctx context.Context, public, internal net.Listener) error {
 	return errors.Join(why, err)
 }
 
-// drain stops all servers at once, and cuts off what is still running at the end.
+// drain stops all servers at once, and cuts off what is still running when its time is
+// over.
 func drain(ctx context.Context, servers []*http.Server, timeout time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()

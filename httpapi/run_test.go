@@ -232,7 +232,7 @@ func TestSlowClients(t *testing.T) {
 			t.Errorf("%d %s", answer.StatusCode, text)
 		}
 		if rest, err := io.ReadAll(reader); err != nil || len(rest) > 0 {
-			t.Errorf("the connection goes on: %q, %v", rest, err)
+			t.Errorf("the connection continues: %q, %v", rest, err)
 		}
 	})
 	t.Run("large headers", func(t *testing.T) {
@@ -249,7 +249,8 @@ func TestSlowClients(t *testing.T) {
 	})
 }
 
-// Load balancers go on sending until they have noticed that the service is not ready any more.
+// Load balancers continue sending until they have noticed that the service is not ready any
+// more.
 func TestRunGoesOnForAWhile(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(cfg *httpapi.Config, _ *sessionstore.Config) { cfg.ShutdownDelay = time.Hour })

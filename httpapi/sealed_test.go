@@ -27,8 +27,8 @@ func newKeyset(t *testing.T) *dataseal.Keyset {
 	return keys
 }
 
-// Whoever has a service key sees no difference: data is in the same answers, and
-// its version changes with it alone.
+// A caller with a service key sees no difference: data is in the same answers,
+// and its version changes with it alone.
 func TestSealedDataIsInTheAnswers(t *testing.T) {
 	t.Parallel()
 	s := setup(t, sealedWith(t, newKeyset(t)))
@@ -47,11 +47,11 @@ func TestSealedDataIsInTheAnswers(t *testing.T) {
 	conflict := s.put(t, session.id, first, `{"n":1}`)
 	conflict.wantProblem(t, 412, "checksum_mismatch")
 	if got := conflict.Header.Get("ETag"); got != second {
-		t.Errorf("a stale version is told ETag %s, want %s", got, second)
+		t.Errorf("a stale version gets ETag %s, want %s", got, second)
 	}
 }
 
-// Sealing data anew, with another key or for the first time, is a conflict for nobody.
+// Resealing data, with another key or for the first time, causes no conflict.
 func TestVersionsOutliveSealingAnew(t *testing.T) {
 	t.Parallel()
 	old := newKeyset(t)
@@ -86,7 +86,7 @@ func TestVersionsOutliveSealingAnew(t *testing.T) {
 }
 
 // A key that is missing is our fault, whatever is asked: never 401 and never
-// inactive. All that needs no data goes on. The log names the key, and no more.
+// inactive. All that needs no data continues. The log names the key, and no more.
 func TestDataThatDoesNotOpenIsUnavailable(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)

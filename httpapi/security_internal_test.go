@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// Security 20: no step of a request may take for ever.
+// Security 20: no step of a request may take forever.
 func TestServersHaveTimeouts(t *testing.T) {
 	t.Parallel()
 	cfg, err := Config{Issuer: "https://a.example", ServiceKeys: []ServiceKey{{Name: "a", Secret: "a-service-key-that-only-tests-have-0001"}}}.withDefaults()

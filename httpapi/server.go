@@ -28,26 +28,26 @@ type Server struct {
 	metadata, ssf              cacheable
 	publicIndex, internalIndex cacheable
 
-	// proofs are those of requests to this server, foreignProofs of requests to
-	// resource servers that ask about them.
+	// proofs checks the proofs of requests to this server, foreignProofs of
+	// requests to resource servers that ask about them.
 	proofs, foreignProofs *dpop.Checker
 	nonceSecrets          atomic.Pointer[[][]byte]
 
-	// Each is nil where there is no limit.
+	// Each is nil if there is no limit.
 	addressRate *rateLimit[netip.Prefix]
 	sessionRate *rateLimit[uuid.UUID]
 
 	streams                        streams
 	streamLifetime, streamPatience time.Duration
 
-	// stopping is set once the service was told to stop.
+	// stopping is set once the service has been told to stop.
 	stopping atomic.Bool
 
 	public, internal http.Handler
 }
 
 // New returns a server for the store. The key ring must be the store's. New
-// asks the database nothing and starts no goroutine.
+// sends no query and starts no goroutine.
 func New(store Store, keys *tokens.KeyRing, cfg Config) (*Server, error) {
 	if store == nil || keys == nil {
 		return nil, errors.New("httpapi: a store and a key ring are required")
@@ -91,15 +91,15 @@ func New(store Store, keys *tokens.KeyRing, cfg Config) (*Server, error) {
 
 // Public returns the handler of the public listener. It may be mounted below a prefix, with
 // http.StripPrefix or chi's Mount, which is then the path of [Config].Issuer. Clients of RFC 8414 look
-// for the metadata at /.well-known/oauth-authorization-server followed by the prefix: hand that path
-// to this handler as it is. A router of chi's hands on the methods that it knows, which a gateway's
-// check may need more of.
+// for the metadata at /.well-known/oauth-authorization-server followed by the prefix: pass that path
+// to this handler unchanged. A chi router passes on only the methods that it knows, and a gateway's
+// check may need more.
 func (s *Server) Public() http.Handler { return s.public }
 
 // Internal returns the handler of the internal listener, which may be mounted likewise.
 func (s *Server) Internal() http.Handler { return s.internal }
 
-// publicRoutes is all that browsers and apps can reach.
+// publicRoutes are all routes that browsers and apps can reach.
 func (s *Server) publicRoutes() *chi.Mux {
 	r := s.router("public")
 	r.Use(asCheck)
@@ -134,7 +134,7 @@ func (s *Server) publicRoutes() *chi.Mux {
 	return r
 }
 
-// internalRoutes is what backends and operators can reach besides.
+// internalRoutes are the routes that only backends and operators can reach.
 func (s *Server) internalRoutes() *chi.Mux {
 	r := s.router("internal")
 	r.Group(func(r chi.Router) {
@@ -164,12 +164,12 @@ func (s *Server) internalRoutes() *chi.Mux {
 			r.Handle("/console/*", console)
 		}
 	})
-	// It waits, and bounds its own time.
+	// It waits, and limits its own time.
 	r.Get("/v1/revocations", handle(s.keyed(RightRevocations, s.getRevocations), "shard", "since", "wait"))
 	return r
 }
 
-// router returns a router with what both listeners have in common.
+// router returns a router with what both listeners share.
 func (s *Server) router(listener string) *chi.Mux {
 	r := chi.NewMux()
 	if len(s.cfg.TrustedProxies) > 0 {

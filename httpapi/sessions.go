@@ -64,7 +64,7 @@ func byBackend(r *http.Request) sessionstore.Cause {
 	return sessionstore.Cause{Reason: sessionstore.ReasonBackend, By: infoOf(r).serviceKey}
 }
 
-// sessionID reads the path. What is not an id names no session.
+// sessionID reads the path. Anything but an id names no session.
 func sessionID(r *http.Request) (uuid.UUID, error) {
 	id, ok := parseSessionID(chi.URLParam(r, "id"))
 	if !ok {
@@ -73,7 +73,7 @@ func sessionID(r *http.Request) (uuid.UUID, error) {
 	return id, nil
 }
 
-// parseSessionID takes the canonical form only.
+// parseSessionID accepts only the canonical form.
 func parseSessionID(text string) (uuid.UUID, bool) {
 	id, err := uuid.Parse(text)
 	return id, err == nil && len(text) == len(uuid.Nil.String())

@@ -105,7 +105,7 @@ func TestDataKeepsItsDigits(t *testing.T) {
 	}
 }
 
-// Every wrong body is a 4xx that names the member and says nothing of its value.
+// Every wrong body is a 4xx that names the member and does not reveal its value.
 func TestCreateSessionRefusals(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -183,7 +183,7 @@ func TestCreateSessionRefusals(t *testing.T) {
 	}
 }
 
-// Security 20: bodies are bounded, and what comes back of them is too.
+// Security 20: bodies are bounded, and so is what is echoed of them.
 func TestBodiesAreBounded(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -233,7 +233,7 @@ func TestOperatorEndsSessions(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	one, two, three, bob := s.create(t, "ann"), s.create(t, "ann"), s.create(t, "ann"), s.create(t, "bob")
-	for range 2 { // repeating it is no error
+	for range 2 { // repeating it is not an error
 		s.internal(t, "DELETE", "/v1/sessions/"+one.id).want(t, 204)
 	}
 	ended := s.internal(t, "GET", "/v1/sessions/"+one.id).want(t, 200).json(t)

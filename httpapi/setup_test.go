@@ -24,7 +24,7 @@ import (
 
 const (
 	testIssuer = "https://auth.example.com"
-	// patience is how long the slowest machine may take for what takes a moment.
+	// patience is how long the slowest machine may take for something quick.
 	patience   = 2 * time.Minute
 	testOrigin = "https://app.example.com"
 	serviceKey = "a-service-key-that-only-tests-have-0001"
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
 // service is a server on a database of its own. Whatever goes through its
 // public and internal methods is validated against openapi.yaml, and when the
-// test ends its log is searched for every secret that went by.
+// test ends its log is searched for every secret that was used.
 type service struct {
 	server *httpapi.Server
 	store  *sessionstore.Store
@@ -263,7 +263,7 @@ func (s *service) refresh(t *testing.T, token string) response {
 	return s.public(t, "POST", "/oauth2/token", form("grant_type", "refresh_token", "refresh_token", token))
 }
 
-// accepted tells whether an access token is.
+// accepted reports whether an access token is.
 func (s *service) accepted(t *testing.T, token string) bool {
 	t.Helper()
 	answer := s.public(t, "GET", "/v1/me/sessions/current", bearer(token))

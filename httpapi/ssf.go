@@ -11,7 +11,7 @@ import (
 const ssfPath = "/.well-known/ssf-configuration"
 
 // ssfMetadata is the Shared Signals Framework's (§7.1), for a transmitter that pushes what its
-// operator has configured: it has no endpoint by which receivers manage streams.
+// operator has configured: it has no endpoint at which receivers manage streams.
 type ssfMetadata struct {
 	SpecVersion     string   `json:"spec_version"`
 	Issuer          string   `json:"issuer"`

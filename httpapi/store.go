@@ -38,7 +38,7 @@ type Store interface {
 	InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...sessionstore.Cause) (int64, error)
 	RevokeToken(ctx context.Context, token string) error
 
-	// These ask no database.
+	// These send no query.
 
 	VerifyToken(token string) (tokens.Claims, error)
 	VerifyRefreshToken(refreshToken string) (tokens.Claims, error)
@@ -47,7 +47,7 @@ type Store interface {
 	ClientIDs() []string
 	Now() time.Time
 
-	// Ping tells whether requests can be served, at least some of them.
+	// Ping reports whether requests can be served, at least some of them.
 	Ping(ctx context.Context) error
 }
 

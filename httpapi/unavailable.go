@@ -8,8 +8,8 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// Unavailable answers in the place of a [Server] for as long as there is none, since its
-// database is not there yet: it is alive, and everything else is 503 with Retry-After.
+// Unavailable answers in place of a [Server] while there is none because its database
+// is not available yet: it is alive, and everything else is 503 with Retry-After.
 func Unavailable(logger *slog.Logger) http.Handler {
 	r := chi.NewMux()
 	r.Use(identify(remoteAddr), accessLog(logger), recoverPanics, secure, middleware.GetHead)
@@ -18,7 +18,7 @@ func Unavailable(logger *slog.Logger) http.Handler {
 	unavailable := respond(func(http.ResponseWriter, *http.Request) error {
 		return &problem{code: codeUnavailable, reason: "starting"}
 	})
-	r.HandleFunc("/oauth2/*", unavailable) // in a form of their own
+	r.HandleFunc("/oauth2/*", unavailable) // which have their own error format
 	r.NotFound(unavailable)
 	r.MethodNotAllowed(unavailable)
 	return r

@@ -15,8 +15,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// checkOutage fails the test unless the answer is the wanted one, or the one
-// for a database that cannot be asked. It tells whether it was the latter.
+// checkOutage fails the test unless the answer is the expected one, or the one for
+// an unreachable database. It reports whether it was the latter.
 func checkOutage(t *testing.T, answer response, want int) bool {
 	t.Helper()
 	switch answer.StatusCode {
@@ -34,8 +34,8 @@ func checkOutage(t *testing.T, answer response, want int) bool {
 }
 
 // Security 22: a database is stopped, killed and started under load. Meanwhile
-// there are 503s and nothing else, the service recovers by itself, no user is
-// logged out, and whatever was acknowledged is there.
+// there are 503s and nothing else, the service recovers on its own, no user is
+// logged out, and everything acknowledged is stored.
 func TestDatabaseOutage(t *testing.T) {
 	t.Parallel()
 	db := testdb.NewServer(t)

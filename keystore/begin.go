@@ -14,8 +14,8 @@ import (
 
 const countQuery = `SELECT count(*) FROM "sessionStoreSigningKey"`
 
-// Begin returns the ring. Where there is no key that signs it makes the first
-// one, which signs at once; replicas that begin at the same moment make one.
+// Begin returns the ring. If no key signs, it makes the first one, which signs
+// at once; replicas that begin at the same moment make only one.
 //
 // If there are no keys at all, it takes over those of the given JWK set,
 // unless it is empty: the first one that can continues to sign, the others
@@ -45,8 +45,8 @@ func (s *Store) Begin(ctx context.Context, jwks tokens.Secret) (*tokens.KeyRing,
 	return s.Load(ctx)
 }
 
-// takeOver keeps the set's keys in their order: the later one stands in it, the
-// longer ago it began to sign.
+// takeOver keeps the order of the set's keys: the later a key comes in the set,
+// the longer ago it began to sign.
 func (s *Store) takeOver(ctx context.Context, tx pgx.Tx, jwks tokens.Secret) error {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`

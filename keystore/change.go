@@ -12,16 +12,16 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Whoever changes keys holds one lock, so that nobody decides by what is no
-// longer so. It is no lock of the table: reading is never kept waiting.
+// Whoever changes keys holds one lock, so that no decision
+// rests on an outdated state. It does not lock the table: readers never wait.
 const (
 	lockQuery   = `SELECT pg_advisory_xact_lock(hashtextextended('latchkey signing keys', 0))`
 	notifyQuery = `SELECT pg_notify('` + channel + `', '')`
 )
 
 // change runs f with the lock. Its statements see what was committed before the
-// lock was taken; its times are those of clock_timestamp(), since now() is that
-// of the wait's beginning.
+// lock was taken; it takes times from clock_timestamp(), since now() is when
+// the wait began.
 func (s *Store) change(ctx context.Context, f func(pgx.Tx) (changed bool, err error)) error {
 	return pgx.BeginFunc(ctx, isolation.Pool{Pool: s.pool}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockQuery); err != nil {
@@ -51,7 +51,7 @@ func (s *Store) insert(ctx context.Context, tx pgx.Tx, id, algorithm string, jwk
 
 const latestAlgorithmQuery = `SELECT "algorithm" FROM "sessionStoreSigningKey" ORDER BY "signsFrom" DESC, "id" DESC LIMIT 1`
 
-// make adds a new key after those that there are.
+// make adds a new key after the existing ones.
 func (s *Store) make(ctx context.Context, tx pgx.Tx, signsIn time.Duration) (id string, err error) {
 	latest, err := orNone(tx.QueryRow(ctx, latestAlgorithmQuery))
 	if err != nil {
@@ -60,8 +60,9 @@ func (s *Store) make(ctx context.Context, tx pgx.Tx, signsIn time.Duration) (id 
 	return s.makeAfter(ctx, tx, latest, signsIn)
 }
 
-// makeAfter adds a new key after one of an algorithm, or the first where that is
-// empty. It is one that all can open who can open the others.
+// makeAfter adds a new key after one with the given algorithm, or the first key
+// if that is empty. It must be sealed so that every replica that can open the
+// others can open it.
 func (s *Store) makeAfter(ctx context.Context, tx pgx.Tx, algorithm string, signsIn time.Duration) (id string, err error) {
 	if _, err := s.unsealed(ctx, tx); err != nil {
 		return "", err
@@ -110,7 +111,7 @@ const sealedQuery = `SELECT "id", "sealed" FROM "sessionStoreSigningKey"`
 type unsealed struct {
 	id      string
 	jwk     tokens.Secret
-	current bool // sealed with the key that seals now
+	current bool // sealed with the current sealing key
 }
 
 // unsealed opens all keys.

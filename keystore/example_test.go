@@ -41,13 +41,14 @@ func Example() {
 		panic(err)
 	}
 	keys.OnChange(store.SetKeys)
-	// A program also calls keys.Run in a goroutine of its own, and keys.Maintain once an hour.
+	// A program also calls keys.Run in a goroutine of its own, and keys.Maintain once per
+	// hour.
 
 	made, _, err := keys.Rotate(ctx, true)
 	if err != nil {
 		panic(err)
 	}
-	if err := keys.Refresh(); err != nil { // Run would have seen it by itself
+	if err := keys.Refresh(); err != nil { // Run would have noticed it on its own
 		panic(err)
 	}
 	_, pair, err := store.Create(ctx, sessionstore.CreateParams{Subject: "ann"})

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
-// channel is notified of each change.
+// Each change is notified on channel.
 const channel = "latchkey_signing_keys"
 
 const pollTimeout = 5 * time.Second
@@ -17,7 +17,7 @@ const pollTimeout = 5 * time.Second
 // Run follows the keys until ctx ends; then it returns nil. It reads them when
 // another replica says that they have changed, and every [Config].Poll, since
 // nothing promises that such a notification arrives, and since a published key
-// comes to sign without one.
+// begins to sign without one.
 func (s *Store) Run(ctx context.Context) error {
 	wake := make(chan struct{}, 1)
 	var listening sync.WaitGroup

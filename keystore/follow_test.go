@@ -24,7 +24,7 @@ import (
 func TestRotationsUnderLoadLogNobodyOut(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)
-	replicas := []*replica{newReplica(t, pool, config(t)).run(t), newReplica(t, pool, config(t)).run(t), newReplica(t, pool, config(t))} // the last one is told nothing
+	replicas := []*replica{newReplica(t, pool, config(t)).run(t), newReplica(t, pool, config(t)).run(t), newReplica(t, pool, config(t))} // the last one gets no notification
 	var stop atomic.Bool
 	var refreshed atomic.Int64
 	var clients sync.WaitGroup
@@ -126,7 +126,7 @@ func stopListening(t *testing.T, pool *pgxpool.Pool) {
 		WHERE datname = current_database() AND query ILIKE 'listen%'`)
 }
 
-// A replica that was told nothing looks for a key before it refuses its tokens.
+// A replica without a notification looks for a key before it refuses its tokens.
 func TestUnknownKeyIsLookedFor(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)
@@ -144,7 +144,7 @@ func TestUnknownKeyIsLookedFor(t *testing.T) {
 	}
 }
 
-// What cannot be told is no reason to refuse a token.
+// An unknown state is no reason to refuse a token.
 func TestUnknownKeyInAnOutage(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)
@@ -182,7 +182,7 @@ func (r *reads) TraceQueryStart(ctx context.Context, _ *pgx.Conn, data pgx.Trace
 
 func (*reads) TraceQueryEnd(context.Context, *pgx.Conn, pgx.TraceQueryEndData) {}
 
-// Tokens that name keys at random cost the database ten reads a second at the most, which they share.
+// Tokens that name keys at random cost the database ten reads a second at most, which they share.
 func TestUnknownKeysAreBounded(t *testing.T) {
 	t.Parallel()
 	cfg, counted := testdb.Pool(t).Config(), &reads{}

@@ -15,7 +15,7 @@ var ErrNotFound = errors.New("no such signing key")
 // State is what a key is used for.
 type State string
 
-// The states of a key, in the order in which it goes through them.
+// The states of a key, in the order in which it passes through them.
 const (
 	// Published keys verify, and do not sign yet.
 	Published State = "published"
@@ -38,7 +38,7 @@ type Key struct {
 	VerifiesUntil time.Time
 }
 
-// The youngest of those whose time has come signs. What has expired is as good as gone.
+// The youngest of those whose time has come signs. An expired key counts as removed.
 const keyColumns = `"id", "algorithm", "createdAt", "signsFrom", "verifiesUntil",
   CASE WHEN "signsFrom" > clock_timestamp() THEN 'published'
     WHEN "id" = (SELECT "id" FROM "sessionStoreSigningKey" WHERE "signsFrom" <= clock_timestamp() AND "verifiesUntil" IS NULL

@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// refreshRest is the least time between two reads for tokens of unknown keys:
-	// nobody can make a replica read more often.
+	// refreshRest is the minimum time between two reads for tokens with unknown
+	// keys: nothing can make a replica read more often.
 	refreshRest    = 100 * time.Millisecond
 	refreshTimeout = 2 * time.Second
 )
 
-// ErrNoKeys says that there is no key that signs.
+// ErrNoKeys says that no key signs.
 var ErrNoKeys = errors.New("there is no signing key")
 
-// row is a key as far as a ring has to do with it.
+// row is the part of a key that a ring needs.
 type row struct {
 	id, sealed string
 	state      State
@@ -38,8 +38,8 @@ WHERE (k."verifiesUntil" IS NULL OR k."verifiesUntil" > clock_timestamp()) AND `
 ORDER BY k."state" = 'signs' DESC, k."signsFrom" DESC, k."id" DESC`
 
 // Load reads the keys and returns their ring, whose first key signs. If they
-// have changed, what [Store.OnChange] was told is called first. It fails with
-// [ErrNoKeys] where there are none, and with [tokens.ErrSealed] if one does not
+// have changed, the function of [Store.OnChange] is called first. It fails with
+// [ErrNoKeys] if there are none, and with [tokens.ErrSealed] if one does not
 // open.
 func (s *Store) Load(ctx context.Context) (*tokens.KeyRing, error) {
 	s.mu.Lock()
@@ -51,7 +51,7 @@ func (s *Store) Load(ctx context.Context) (*tokens.KeyRing, error) {
 }
 
 // Refresh is for [tokens.Config].MissingKey: after it, the ring is no older than
-// its call. Calls at the same time share a read.
+// its call. Concurrent calls share a read.
 func (s *Store) Refresh() error {
 	called := time.Now()
 	s.mu.Lock()

@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// settleAfter is how long after its replacement a key has signed its last
-	// token, for certain: replicas change over within a [Config].Poll.
+	// settleAfter is how long after its replacement a key has certainly signed its
+	// last token: replicas change over within a [Config].Poll.
 	settleAfter = time.Hour
-	// expiryMargin is how long a key outlives its last token: room for clocks, and
-	// for a database that lost its latest commits.
+	// expiryMargin is how long a key outlives its last token: a margin for clocks,
+	// and for a database that lost its latest commits.
 	expiryMargin = 24 * time.Hour
 )
 
-// Maintain does what is due: it publishes a new key if the one that signs has
-// done so for [Config].RotateEvery, finds out until when replaced keys are
-// needed, removes those that are not any more, and seals with the sealer's first
-// key what another one had sealed. It should be called about once an hour, by
-// any replica; calls at the same time do it once.
+// Maintain does what is due: it publishes a new key if the present one has
+// signed for [Config].RotateEvery, finds out until when replaced keys are
+// needed, removes those that are no longer needed, and reseals with the sealer's
+// first key what another one had sealed. It should be called about once an hour,
+// by any replica; concurrent calls do the work once.
 func (s *Store) Maintain(ctx context.Context) error {
 	var made string
 	var settled, expired, sealed int64
@@ -76,8 +76,8 @@ func (s *Store) rotateIfDue(ctx context.Context, tx pgx.Tx) (made string, err er
 }
 
 // A pair's row has the day on which its refresh token expires, which is its last
-// token: so the newest day of all rows is later than the end of any token that
-// was signed until now, and an index gives it at once.
+// token: so the latest day of all rows is after the expiry of any token signed
+// until now, and an index gives it at once.
 const settleQuery = `
 UPDATE "sessionStoreSigningKey" k SET "verifiesUntil" = $2::interval + GREATEST(clock_timestamp(),
   (SELECT (max("expiresOn") + 1)::timestamp AT TIME ZONE 'UTC' FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL))
@@ -89,7 +89,7 @@ const expireQuery = `DELETE FROM "sessionStoreSigningKey" WHERE "verifiesUntil" 
 
 const sealAnewQuery = `UPDATE "sessionStoreSigningKey" SET "sealed" = $2 WHERE "id" = $1`
 
-// sealAnew seals with the first sealing key what another one had sealed.
+// sealAnew reseals with the first sealing key what another one had sealed.
 func (s *Store) sealAnew(ctx context.Context, tx pgx.Tx) (n int64, err error) {
 	keys, err := s.unsealed(ctx, tx)
 	if err != nil {

@@ -15,8 +15,8 @@ const youngestQuery = `SELECT "id" FROM "sessionStoreSigningKey" ORDER BY "creat
 // now, at once: then a verifier with a copy of the published keys may not know
 // it yet. It returns the new key, and true.
 //
-// Where a key is published already that does not sign yet, or another rotation
-// makes one meanwhile, that key is returned, and false. With now, it too signs at
+// If a key is already published but does not sign yet, or another rotation makes
+// one meanwhile, it returns that key, and false. With now, that key too signs at
 // once. It fails with [ErrNoKeys] before the first [Store.Begin].
 func (s *Store) Rotate(ctx context.Context, now bool) (key Key, made bool, err error) {
 	before, err := orNone(s.pool.QueryRow(ctx, youngestQuery))
@@ -63,8 +63,8 @@ const deleteQuery = `DELETE FROM "sessionStoreSigningKey" WHERE "id" = $1`
 
 // Revoke removes a key at once, for one that has leaked: every token that it
 // signed is refused from then on, and its sessions' users sign in again. If it
-// was the one that signs, the published one takes over, or a new one. It returns
-// the key that signs, or [ErrNotFound] where there is no such key.
+// was the signing key, the published one takes over, or a new one. It returns
+// the signing key, or [ErrNotFound] if there is no such key.
 func (s *Store) Revoke(ctx context.Context, id string) (signs Key, err error) {
 	err = s.change(ctx, func(tx pgx.Tx) (bool, error) {
 		leaked, err := get(ctx, tx, id)
@@ -108,7 +108,7 @@ const signingQuery = `
 SELECT "id" FROM "sessionStoreSigningKey" WHERE "signsFrom" <= clock_timestamp() AND "verifiesUntil" IS NULL
 ORDER BY "signsFrom" DESC, "id" DESC LIMIT 1`
 
-// signing returns the id of the key that signs, or "".
+// signing returns the id of the signing key, or "".
 func signing(ctx context.Context, tx pgx.Tx) (string, error) {
 	return orNone(tx.QueryRow(ctx, signingQuery))
 }

@@ -80,7 +80,7 @@ func TestStatesOfAKey(t *testing.T) {
 	}
 }
 
-// A session may have asked for a longer life than others: its token's key stays for it.
+// A session may have a longer lifetime than others: its token's key is kept for it.
 func TestKeyStaysForTheLongestSession(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)
@@ -208,7 +208,7 @@ func TestScheduleMakesOneKeyAnInterval(t *testing.T) {
 		t.Error(diff)
 	}
 	if list, err := replicas[0].List(t.Context()); err != nil || len(told) != 1 || <-told != list[0].ID {
-		t.Errorf("of the new key %d were told; %v", len(told), err)
+		t.Errorf("%d were notified of the new key; %v", len(told), err)
 	}
 	pass(t, pool, 24*time.Hour) // an hour less than the new one's interval
 	maintainAll()
@@ -432,7 +432,7 @@ func awaitBlocked(t *testing.T, pool *pgxpool.Pool, n int) {
 	})
 }
 
-// Where no algorithm is named, keys stay of the kind that verifiers know, also when the only one has leaked.
+// Where no algorithm is named, keys stay of the kind that verifiers know, even when the only one has leaked.
 func TestAlgorithmStays(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)

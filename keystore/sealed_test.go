@@ -20,7 +20,7 @@ func TestAnotherSealingKeyOpensNothing(t *testing.T) {
 	if _, err := other.Begin(t.Context(), ""); !errors.Is(err, tokens.ErrSealed) {
 		t.Errorf("Begin: %v", err)
 	}
-	// It must not leave a key either that nobody else can open.
+	// Nor must it leave a key that no other replica can open.
 	if _, _, err := other.Rotate(t.Context(), true); !errors.Is(err, tokens.ErrSealed) {
 		t.Errorf("Rotate: %v", err)
 	}
@@ -32,7 +32,8 @@ func TestAnotherSealingKeyOpensNothing(t *testing.T) {
 	}
 }
 
-// Whoever can write to the table cannot put one key in another's place.
+// Someone who can write to the table cannot put one key in another's
+// place.
 func TestSealedKeysCannotBeSwapped(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)

@@ -28,22 +28,22 @@ type Config struct {
 	// Sealer seals the private keys. Required.
 	Sealer *tokens.Sealer
 	// Algorithm is that of new keys, one of [tokens.AlgorithmNames]. Zero means
-	// that of the key before, which is what the tokens' verifiers expect, and
+	// that of the previous key, which is what the tokens' verifiers expect, and
 	// [DefaultAlgorithm] for the first.
 	Algorithm string
-	// RotateEvery is for how long a key signs until [Store.Maintain] replaces it.
+	// RotateEvery is how long a key signs until [Store.Maintain] replaces it.
 	// Zero means that it does not.
 	RotateEvery time.Duration
 	// PublishAhead is how long a new key is published before it signs. It must be
 	// longer than copies of the published keys are kept. Zero means 15 min.
 	PublishAhead time.Duration
-	// Poll is how often the keys are read where no notification comes. Zero means
+	// Poll is how often the keys are read if no notification arrives. Zero means
 	// 10 s.
 	Poll time.Duration
-	// Direct, if set, makes connections past a pooler in transaction mode, which the
-	// store's pool leads to: notifications come on one.
+	// Direct, if set, makes connections that bypass the pooler in transaction mode
+	// to which the store's pool leads: notifications arrive on one.
 	Direct *pgxpool.Pool
-	// Logger is told of changes. Nil means [slog.Default].
+	// Logger records changes. Nil means [slog.Default].
 	Logger *slog.Logger
 }
 
@@ -66,7 +66,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Store keeps the keys. It may be used by many goroutines.
+// Store keeps the keys. It is safe for concurrent use.
 type Store struct {
 	pool *pgxpool.Pool
 	cfg  Config
@@ -74,8 +74,8 @@ type Store struct {
 	primary primary.Watch
 
 	mu       sync.Mutex // held while the keys are read
-	begun    time.Time  // when that began the last time
-	failed   error      // and how it went
+	begun    time.Time  // when that last began
+	failed   error      // and its result
 	ring     *tokens.KeyRing
 	rows     []row // what the ring was made from
 	onChange []func(*tokens.KeyRing) error
@@ -83,8 +83,8 @@ type Store struct {
 }
 
 // New returns a store on the caller's pool, whose schema must have been
-// migrated. It asks the database nothing and starts no goroutine: see
-// [Store.Begin] and [Store.Run].
+// migrated. It sends no query and starts no goroutine: see [Store.Begin] and
+// [Store.Run].
 func New(pool *pgxpool.Pool, cfg Config) (*Store, error) {
 	if pool == nil {
 		return nil, errors.New("keystore: a pool is required")
@@ -96,7 +96,7 @@ func New(pool *pgxpool.Pool, cfg Config) (*Store, error) {
 	return &Store{pool: pool, cfg: cfg}, nil
 }
 
-// OnChange has f called with each new ring, one at a time. Call it before
+// OnChange makes the store call f with each new ring, one at a time. Call it before
 // [Store.Run]. If f fails, it is called again at the next poll.
 func (s *Store) OnChange(f func(*tokens.KeyRing) error) {
 	s.mu.Lock()
@@ -104,8 +104,8 @@ func (s *Store) OnChange(f func(*tokens.KeyRing) error) {
 	s.onChange = append(s.onChange, f)
 }
 
-// OnRotate has f called with the id of each key that [Store.Maintain] makes here,
-// once it is committed. Call it before Maintain.
+// OnRotate makes the store call f with the id of each key that [Store.Maintain]
+// makes here, once it is committed. Call it before Maintain.
 func (s *Store) OnRotate(f func(ctx context.Context, id string)) {
 	s.onRotate = append(s.onRotate, f)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// A refresh keeps its pair where the one before was: it leaves the garbage collector nothing.
+// A refresh stores its pair in place of the previous one: it leaves no garbage.
 func TestExchangeAllocatesNothing(t *testing.T) { //nolint:paralleltest // others would allocate meanwhile
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	s := MustNew(sessionstore.Config{Tokens: tokens.Config{Now: func() time.Time { return now }}})

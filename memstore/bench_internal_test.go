@@ -76,7 +76,7 @@ func processor() time.Duration {
 }
 
 // BenchmarkExchange is a refresh without its JWTs: find one of a million sessions, decide, keep
-// the pair. Each is a rotation. An operation is so many of them, whose tokens have been verified.
+// the pair. Each is a rotation. An operation is several of them, with verified tokens.
 func BenchmarkExchange(b *testing.B) {
 	const some = 20_000
 	s, ids, later := benchStore(b)

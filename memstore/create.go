@@ -15,7 +15,7 @@ func (s *Store) Create(ctx context.Context, params sessionstore.CreateParams) (s
 	return s.create(ctx, params, sessionstore.Replaced{})
 }
 
-// Replace makes a session in the place of another, which ends: see [sessionstore.Store.Replace].
+// Replace makes a session in place of another, which ends: see [sessionstore.Store.Replace].
 func (s *Store) Replace(ctx context.Context, replaced sessionstore.Replaced, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
 	if replaced == (sessionstore.Replaced{}) {
 		return sessionstore.Session{}, sessionstore.TokenPair{}, &sessionstore.ArgumentError{Field: "replaces", Problem: "names no session"}
@@ -24,7 +24,7 @@ func (s *Store) Replace(ctx context.Context, replaced sessionstore.Replaced, par
 }
 
 // errChanged says that the session to replace was changed while the new one was
-// being made of it.
+// being made from it.
 var errChanged = errors.New("the session has changed in the meantime")
 
 func (s *Store) create(ctx context.Context, params sessionstore.CreateParams, replaced sessionstore.Replaced) (sessionstore.Session, sessionstore.TokenPair, error) {
@@ -36,7 +36,7 @@ func (s *Store) create(ctx context.Context, params sessionstore.CreateParams, re
 		return fail(err)
 	}
 	for {
-		// The configuration's functions are asked without the lock: they may use the store.
+		// The configuration's functions are called without the lock: they may use the store.
 		old, why := s.replaceable(request)
 		var draft sessionstore.Draft
 		if why == nil {
@@ -77,7 +77,7 @@ func (s *Store) replaceable(request sessionstore.Request) (sessionstore.Session,
 	return s.view(r, now), nil
 }
 
-// put keeps the session of a draft, or finds the one that the same request has made before.
+// put keeps the session of a draft, or finds the one that the same request made before.
 // why is the error if there is neither.
 func (s *Store) put(request sessionstore.Request, draft sessionstore.Draft, old sessionstore.Session, why error) (row, time.Time, error) {
 	s.mu.Lock()
@@ -110,14 +110,14 @@ func (s *Store) put(request sessionstore.Request, draft sessionstore.Draft, old 
 	if request.Key() != "" {
 		made.creation = &creation{request.Key(), request.Digest()}
 	}
-	kept := s.view(made, now) // what the caller gave is the caller's
+	kept := s.view(made, now) // what the caller passed belongs to the caller
 	made.session.Data, made.session.Claims = kept.Data, kept.Claims
 	s.add(made, now)
 	return *made, now, nil
 }
 
-// isKnown tells whether a session counts as made by the request's key. A replacement is known
-// by the session that it replaced only for a while, and then nobody is told anything of it.
+// isKnown reports whether a session counts as made by the request's key. A replacement is known
+// by the session that it replaced only for a while; after that, it is no longer found by it.
 func (s *Store) isKnown(before *row, request sessionstore.Request, now time.Time) bool {
 	within := s.core.KnownFor(request)
 	if within == 0 {
@@ -127,7 +127,7 @@ func (s *Store) isKnown(before *row, request sessionstore.Request, now time.Time
 }
 
 // makeRoom ends the oldest of a subject's sessions for a new one, or refuses that. The one
-// that is replaced does not count.
+// to be replaced does not count.
 func (s *Store) makeRoom(session sessionstore.Session, replaced *row, now time.Time) error {
 	if s.most == 0 || session.Subject == "" {
 		return nil

@@ -1,6 +1,6 @@
 // Package memstore keeps sessions in memory, for tests and examples: handlers that use package
 // sessionhttp run on it without PostgreSQL. It uses the same code as package sessionstore to decide
-// what a refresh token does, what a creation may ask for, and what tokens contain. Package
+// what happens to a refresh token, what a creation may request, and what tokens contain. Package
 // sessiontest runs the same suite against both.
 //
 //	package main
@@ -49,7 +49,7 @@
 // # Limits
 //
 // Sessions are gone when the process ends, and no other process sees them. Ended sessions are
-// dropped when there are twice as many sessions as were live at the last time. With a million
+// dropped when there are twice as many sessions as were live the last time. With a million
 // sessions a refresh takes 1.6 µs of a processor, apart from verifying one JWT and signing two
 // (BenchmarkExchange).
 package memstore

@@ -28,7 +28,7 @@ func (s *Store) GetWith(_ context.Context, accessToken string, options sessionst
 		return fail(err)
 	}
 	now := s.Now()
-	isFirstUse, err := s.core.CheckAccess(claims, found, now, options) // without the lock: its Check is the caller's
+	isFirstUse, err := s.core.CheckAccess(claims, found, now, options) // without the lock: Check is the caller's code
 	if err != nil {
 		return fail(err)
 	}
@@ -38,7 +38,7 @@ func (s *Store) GetWith(_ context.Context, accessToken string, options sessionst
 	return session, claims, nil
 }
 
-// find returns what is kept of a token's pair and session.
+// find returns a token's stored pair and session.
 func (s *Store) find(claims tokens.Claims) (sessionstore.Pair, sessionstore.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,7 +58,7 @@ func (s *Store) confirm(seen sessionstore.Pair) {
 	}
 }
 
-// Load returns a session by its id, an ended one too until it is dropped.
+// Load returns a session by its id, including an ended one until it is dropped.
 func (s *Store) Load(_ context.Context, id uuid.UUID) (sessionstore.Session, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,10 +6,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// leastSweep is how many sessions are kept without asking whether they have ended.
+// leastSweep is how many sessions are kept without checking whether they have ended.
 const leastSweep = 1000
 
-// add keeps a session. Where there are many it drops those that have ended.
+// add keeps a session. If there are many, it drops those that have ended.
 func (s *Store) add(r *row, now time.Time) {
 	if len(s.rows) >= s.sweepAt {
 		s.sweep(now)
@@ -23,8 +23,8 @@ func (s *Store) add(r *row, now time.Time) {
 	}
 }
 
-// sweep drops the sessions that have ended. It costs as much as there are sessions, and so
-// many have been made since it was last done.
+// sweep drops the sessions that have ended. Its cost is proportional to the number of
+// sessions, and as many have been made since the last sweep.
 func (s *Store) sweep(now time.Time) {
 	var live []*row
 	for _, r := range s.rows {
@@ -35,7 +35,7 @@ func (s *Store) sweep(now time.Time) {
 	s.keep(live)
 }
 
-// keep replaces all sessions. The maps are new ones, since maps do not shrink.
+// keep replaces all sessions. The maps are replaced, because maps do not shrink.
 func (s *Store) keep(live []*row) {
 	s.sweepAt = max(leastSweep, 2*len(live))
 	s.rows, s.keys = make(map[uuid.UUID]*row, len(live)), map[string]*row{}

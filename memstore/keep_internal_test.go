@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// However many sessions come and end, no more are kept than twice those that live, and a
+// However many sessions come and end, no more are kept than twice the live ones plus a
 // thousand.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()

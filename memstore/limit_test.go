@@ -44,7 +44,7 @@ func TestLimitRefuses(t *testing.T) {
 	if _, _, err := s.Create(t.Context(), sessionstore.CreateParams{Subject: "ann"}); !errors.Is(err, sessionstore.ErrTooManySessions) {
 		t.Errorf("a second session: %v", err)
 	}
-	for range 2 { // of nobody there may be any number
+	for range 2 { // without a subject there may be any number
 		if _, _, err := s.Create(t.Context(), sessionstore.CreateParams{}); err != nil {
 			t.Error(err)
 		}

@@ -32,8 +32,8 @@ func (s *Store) List(_ context.Context, subject string, params sessionstore.List
 }
 
 // Find returns live sessions, of a subject or of everybody, newest first: see
-// [sessionstore.Store.Find]. Those that have ended are not kept: asking for them is
-// [errors.ErrUnsupported].
+// [sessionstore.Store.Find]. Those that have ended are not kept: requesting them
+// gives [errors.ErrUnsupported].
 func (s *Store) Find(_ context.Context, params sessionstore.FindParams) (sessionstore.Page, error) {
 	if params.Ended || !params.Since.IsZero() {
 		return sessionstore.Page{}, fmt.Errorf("memstore: find sessions that have ended: %w", errors.ErrUnsupported)

@@ -13,8 +13,8 @@ func (s *Store) RefreshTokens(ctx context.Context, refreshToken string, client s
 	return s.RefreshTokensWith(ctx, refreshToken, sessionstore.RefreshOptions{Client: client})
 }
 
-// RefreshTokensWithProof is [Store.RefreshTokens] for a client that has proven to have a key:
-// see [sessionstore.Store.RefreshTokensWithProof].
+// RefreshTokensWithProof is [Store.RefreshTokens] for a client that has proven possession of
+// a key: see [sessionstore.Store.RefreshTokensWithProof].
 func (s *Store) RefreshTokensWithProof(ctx context.Context, refreshToken, thumbprint string, client sessionstore.Client) (sessionstore.Refreshed, error) {
 	return s.RefreshTokensWith(ctx, refreshToken, sessionstore.RefreshOptions{KeyThumbprint: thumbprint, Client: client})
 }
@@ -36,7 +36,7 @@ func (s *Store) RefreshTokensWith(ctx context.Context, refreshToken string, opti
 	return sessionstore.Refreshed{SessionID: d.Next.SessionID, Outcome: d.Outcome, Pair: pair}, nil
 }
 
-// exchange decides, and keeps what was decided.
+// exchange decides, and stores the result.
 func (s *Store) exchange(presented sessionstore.Presented) (sessionstore.Decision, time.Time, error) {
 	claims := presented.Claims()
 	s.mu.Lock()

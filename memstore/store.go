@@ -12,9 +12,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Store keeps sessions in memory. It may be used by many goroutines. Its methods do what
-// those of [sessionstore.Store] do, and fail with the same errors, of which
-// [sessionstore.ErrUnavailable] is none.
+// Store keeps sessions in memory. It is safe for concurrent use. Its methods do what
+// those of [sessionstore.Store] do, and fail with the same errors, except
+// [sessionstore.ErrUnavailable].
 type Store struct {
 	core *sessionstore.Core
 	now  func() time.Time
@@ -22,25 +22,25 @@ type Store struct {
 
 	mu       sync.Mutex
 	rows     map[uuid.UUID]*row
-	keys     map[string]*row   // by what their creations are known by
-	subjects map[string][]*row // those that were made first come first
-	sweepAt  int               // so many sessions
+	keys     map[string]*row   // by the keys of their creations
+	subjects map[string][]*row // oldest first
+	sweepAt  int               // the number of sessions at which to sweep
 }
 
 // row is a session and its pair. It is only used under the store's lock.
 type row struct {
 	pair     sessionstore.Pair
-	session  sessionstore.Session // without what the pair has
-	creation *creation            // what it is known by; nil for nothing
+	session  sessionstore.Session // without what is in the pair
+	creation *creation            // its key; nil for none
 }
 
 // creation is a request with a key.
 type creation struct{ key, digest string }
 
-// New returns an empty store. It fails where [sessionstore.New] does, and for what cfg has for
-// PostgreSQL alone. No verified tokens are remembered, whatever cfg says.
+// New returns an empty store. It fails if [sessionstore.New] would, and if cfg sets anything
+// that is only for PostgreSQL. No verified tokens are remembered, whatever cfg says.
 func New(keys *tokens.KeyRing, cfg sessionstore.Config) (*Store, error) {
-	cfg.Tokens.Remember = -1 // what remembers has goroutines, which a bubble would wait for
+	cfg.Tokens.Remember = -1 // the memory has goroutines, for which a bubble would wait
 	core, err := sessionstore.NewCore(keys, cfg)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ const (
 )
 
 // MustNew is [New] for tests: with a key of its own, and with [DefaultIssuer] and
-// [DefaultAudience] where cfg has none. It panics where New fails.
+// [DefaultAudience] if cfg has none. It panics if New fails.
 func MustNew(cfg sessionstore.Config) *Store {
 	cfg.Tokens.Issuer = cmp.Or(cfg.Tokens.Issuer, DefaultIssuer)
 	cfg.Tokens.Audience = cmp.Or(cfg.Tokens.Audience, DefaultAudience)
@@ -79,11 +79,11 @@ func MustNew(cfg sessionstore.Config) *Store {
 // Now is the store's time, as precise as PostgreSQL's.
 func (s *Store) Now() time.Time { return s.now().Truncate(time.Microsecond) }
 
-// view is the session as callers get it: nothing of it is shared.
+// view is the session as callers get it: nothing in it is shared.
 func (s *Store) view(r *row, now time.Time) sessionstore.Session {
 	session, p := r.session, r.pair
 	session.Data, session.Claims = bytes.Clone(session.Data), nil
-	context, own, _ := tokens.SplitClaims(p.Claims) // which has been split before
+	context, own, _ := tokens.SplitClaims(p.Claims) // which was split before
 	if session.Context = context; own != "" {
 		session.Claims = []byte(own)
 	}
@@ -92,15 +92,15 @@ func (s *Store) view(r *row, now time.Time) sessionstore.Session {
 	return session
 }
 
-// summary is the session as lists have it.
+// summary is the session as in lists.
 func (s *Store) summary(r *row, now time.Time) sessionstore.Session {
 	session := s.view(r, now)
 	session.Data, session.Claims, session.Checksum = nil, nil, ""
 	return session
 }
 
-// ending is how the session ended. Whoever ends one that has expired does not end it: it has
-// ended before.
+// ending is how the session ended. Revoking an expired session does not end it: it had
+// already ended.
 func (r *row) ending(now time.Time) sessionstore.Ending {
 	p, ended := r.pair, r.session.Ended
 	switch {

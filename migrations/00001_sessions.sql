@@ -1,5 +1,5 @@
 -- The two tables in the shape that Compas gave them, so that a database that
--- Compas filled is taken over as it is: everything here is IF NOT EXISTS, and
+-- Compas filled can be taken over unchanged: everything here is IF NOT EXISTS, and
 -- what Latchkey adds is nullable or has a default.
 --
 -- Those tables may be large and in use, so each statement is a transaction of its
@@ -40,7 +40,7 @@ ALTER TABLE "sessionStore"
   -- The lifetimes of its tokens in seconds; null for the configured defaults.
   ADD COLUMN IF NOT EXISTS "accessTokenTtl" integer NULL,
   ADD COLUMN IF NOT EXISTS "refreshTokenTtl" integer NULL,
-  -- What was known of the client at creation.
+  -- What was known about the client at creation.
   ADD COLUMN IF NOT EXISTS "clientLabel" text NULL,
   ADD COLUMN IF NOT EXISTS "clientUserAgent" text NULL,
   ADD COLUMN IF NOT EXISTS "clientIp" inet NULL;
@@ -52,13 +52,13 @@ ALTER TABLE "sessionStoreToken"
   -- Refresh rows: when the present pair was last handed out by a rotation or a
   -- late retry; null until the first.
   ADD COLUMN IF NOT EXISTS "issuedAt" timestamptz NULL,
-  -- Refresh rows: from when on a use of the present pair proves that its client
-  -- holds it for good; null for at once.
+  -- Refresh rows: when a use of the present pair begins to prove that its
+  -- client holds it permanently; null for at once.
   ADD COLUMN IF NOT EXISTS "settledAt" timestamptz NULL,
   -- Access rows: when the present pair was first seen in use.
   ADD COLUMN IF NOT EXISTS "confirmedAt" timestamptz NULL,
   -- Refresh rows: in which generation the last late retry was served, and how
-  -- many generations in a row had one.
+  -- many consecutive generations had one.
   ADD COLUMN IF NOT EXISTS "lateRetryGeneration" bigint NULL,
   ADD COLUMN IF NOT EXISTS "lateRetries" integer NOT NULL DEFAULT 0,
   -- Refresh rows: the UTC day of expiresAt, for cleanup. It is coarse so that
@@ -69,7 +69,7 @@ ALTER TABLE "sessionStoreToken"
 ALTER TABLE "sessionStoreToken" SET (fillfactor = 60);
 ALTER TABLE "sessionStore" SET (fillfactor = 85);
 
--- An index that was not finished is of no use, and IF NOT EXISTS would keep it.
+-- An unfinished index is of no use, and IF NOT EXISTS would keep it.
 -- +goose StatementBegin
 DO $$
 DECLARE "unfinished" regclass;
@@ -84,8 +84,8 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- To build an index concurrently takes as long as the transactions that are open,
--- and nobody waits for it.
+-- Building an index concurrently takes as long as the open transactions, and
+-- nothing waits for it.
 SET lock_timeout = 0;
 -- A subject's live sessions, newest first: ids are UUIDv7.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreSubjectIdx" ON "sessionStore" ("subject", "id")
@@ -99,7 +99,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreTokenExpiresOnIdx" ON "sess
 RESET lock_timeout;
 
 -- +goose Down
--- Only what was added is taken back: the two tables may be somebody else's.
+-- Only additions are reverted: the two tables may belong to another application.
 DROP INDEX IF EXISTS "sessionStoreTokenExpiresOnIdx";
 DROP INDEX IF EXISTS "sessionStoreRevokedAtIdx";
 DROP INDEX IF EXISTS "sessionStoreSubjectIdx";

@@ -1,5 +1,5 @@
--- Who refreshed a session last. The facts stand on the refresh row, which a
--- rotation writes anyway, and must not be indexed: see 00001.
+-- The client that last refreshed a session. The facts are in the refresh
+-- row, which a rotation writes anyway, and must not be indexed: see 00001.
 
 -- +goose Up
 ALTER TABLE "sessionStoreToken"

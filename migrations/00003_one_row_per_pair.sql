@@ -1,12 +1,12 @@
 -- A session's token pair becomes one row: that of its refresh token. A refresh
 -- is then the least that a durable change can be, one heap-only update of one
 -- row found by its primary key, and there is half as much to insert, to index
--- and to clean up. Everything that a refresh needs to know stands on that row.
+-- and to clean up. Everything that a refresh needs to know is in that row.
 --
 -- Rows that Compas made are left alone: they have no expiresOn.
 --
--- Rows are carried over in small transactions, so each statement is one of its
--- own, and can be run again.
+-- Rows are carried over in small transactions, so each statement is a separate one,
+-- and can be run again.
 
 -- +goose NO TRANSACTION
 -- +goose Up
@@ -27,7 +27,7 @@ DECLARE
   "last"  uuid := '00000000-0000-0000-0000-000000000000';
   "batch" uuid[];
 BEGIN
-  -- Where the columns are gone already, this was done.
+  -- If the columns no longer exist, this was already done.
   IF NOT EXISTS (SELECT FROM pg_attribute WHERE "attrelid" = '"sessionStore"'::regclass AND "attname" = 'expiresAt') THEN
     RETURN;
   END IF;
@@ -56,8 +56,8 @@ ALTER TABLE "sessionStoreToken" SET (fillfactor = 50);
 
 ALTER TABLE "sessionStore"
   DROP COLUMN IF EXISTS "expiresAt", DROP COLUMN IF EXISTS "accessTokenTtl", DROP COLUMN IF EXISTS "refreshTokenTtl",
-  -- The transaction that revoked it. Who follows revocations asks for those that
-  -- were not yet visible the last time, which no time of a clock can tell.
+  -- The transaction that revoked it. Followers of revocations ask for those that
+  -- were not visible the last time, which no clock can show.
   ADD COLUMN IF NOT EXISTS "revokedXid" xid8 NULL;
 
 -- As in 00001.
@@ -83,7 +83,8 @@ ALTER TABLE "sessionStore"
   ADD COLUMN IF NOT EXISTS "accessTokenTtl" integer NULL,
   ADD COLUMN IF NOT EXISTS "refreshTokenTtl" integer NULL;
 
--- The access tokens that are out name rows that are no more: their holders refresh.
+-- Access tokens already issued name rows that no longer exist: their holders
+-- refresh.
 -- +goose StatementBegin
 DO $$
 DECLARE

@@ -1,10 +1,10 @@
--- What following revocations by "revokedXid" relies on.
+-- The basis for following revocations by "revokedXid".
 
 -- +goose Up
--- Whoever follows first makes the one row. The table is unlogged for a purpose:
+-- The first follower makes the single row. The table is unlogged on purpose:
 -- PostgreSQL empties it whenever it may have forgotten transactions, as after a
--- crash, or when a standby or a copy takes over; and it gives their ids to others
--- then. So another row says that nothing that is known of ids holds any more.
+-- crash, or when a standby or a copy takes over; and then it reuses their ids. So
+-- a different row means that nothing known about ids is valid any more.
 CREATE UNLOGGED TABLE IF NOT EXISTS "sessionStoreEpoch" (
   "only" boolean PRIMARY KEY DEFAULT true CHECK ("only"),
   "id"   uuid NOT NULL

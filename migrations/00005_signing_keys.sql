@@ -1,4 +1,4 @@
--- The keys that sign tokens, where replicas share them through the database.
+-- The keys that sign tokens, if replicas share them through the database.
 
 -- +goose Up
 CREATE TABLE IF NOT EXISTS "sessionStoreSigningKey" (
@@ -8,7 +8,7 @@ CREATE TABLE IF NOT EXISTS "sessionStoreSigningKey" (
   -- The private JWK as a JWE, sealed with a key that is not in the database.
   "sealed"        text        NOT NULL,
   "createdAt"     timestamptz NOT NULL,
-  -- Of the keys whose time has come, the one whose time came last signs.
+  -- Of the keys whose time has come, the latest one signs.
   "signsFrom"     timestamptz NOT NULL,
   -- When the last token that it signed has expired; null until that is known.
   "verifiesUntil" timestamptz NULL

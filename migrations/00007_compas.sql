@@ -1,12 +1,14 @@
--- Takes over what Compas left, and lets it go on writing while services are moved.
+-- Takes over what Compas left, and lets it continue to write while services are
+-- moved.
 --
--- Rows are changed in small transactions, so each statement is one of its own,
+-- Rows are changed in small transactions, so each statement is a separate one,
 -- and can be run again.
 
 -- +goose NO TRANSACTION
 -- +goose Up
--- Clean-up finds a refresh row of Compas as it finds a pair: by the day on which it
--- became superfluous. Ours have an accessExpiresAt and set the day by themselves.
+-- Cleanup finds a refresh row of Compas in the same way as a pair: by the day on
+-- which it became superfluous. Our rows have an accessExpiresAt and set the day
+-- themselves.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION "sessionStoreTokenOfCompas"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -19,7 +21,7 @@ CREATE OR REPLACE TRIGGER "sessionStoreTokenOfCompas" BEFORE INSERT ON "sessionS
   FOR EACH ROW WHEN (NEW."accessExpiresAt" IS NULL AND NEW."refreshToken" IS NULL)
   EXECUTE FUNCTION "sessionStoreTokenOfCompas"();
 
--- Not BEFORE: then every refresh would lock its row before it changes it.
+-- Not BEFORE: with that, every refresh would lock its row before changing it.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION "sessionStoreTokenOfCompasRevoked"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -53,7 +55,7 @@ END $$;
 -- +goose StatementEnd
 
 -- Compas makes a session and its tokens in two statements: some were left without
--- tokens, and nobody can reach them.
+-- tokens, and can no longer be reached.
 -- +goose StatementBegin
 DO $$
 DECLARE
@@ -74,7 +76,7 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- A refresh looks at its token row alone. So who revokes a session by hand, or with
+-- A refresh reads only its token row. So revoking a session by hand, or with
 -- Compas, revokes its tokens at once, in the order of all locks.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION "sessionStoreNoteRevocation"() RETURNS trigger LANGUAGE plpgsql AS $$

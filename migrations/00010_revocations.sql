@@ -1,7 +1,7 @@
 -- A revocation is final, however it was made; and a report of a theft that could not
 -- be enqueued waits with its session.
 --
--- Rows are changed in small transactions, so each statement is one of its own,
+-- Rows are changed in small transactions, so each statement is a separate one,
 -- and can be run again.
 
 -- +goose NO TRANSACTION
@@ -22,10 +22,10 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreLeakReportIdx" ON "sessionS
   WHERE "leakReport" IS NOT NULL;
 RESET lock_timeout;
 
--- Whoever revokes by hand, or with a program that does not know "revokedXid", does
--- not set it: it is noted anew, whatever it was. Verifiers that start look for recent
--- revocations, so the time is never one that has passed. To take a revocation back
--- would let strict checks accept what the edge goes on refusing.
+-- Revoking by hand, or with a program that does not know "revokedXid", does not set
+-- it: it is set again, whatever it was. Verifiers that start look for recent
+-- revocations, so the time is never in the past. Undoing a revocation would let
+-- strict checks accept what the edge continues to refuse.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION "sessionStoreNoteRevocation"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

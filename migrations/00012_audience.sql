@@ -1,9 +1,9 @@
--- Whom a pair's access token is for.
+-- The audience of a pair's access token.
 
 -- +goose Up
--- Null in pairs that an earlier release made: whoever answers then says what its own
--- setting says. While AUDIENCE is changed, replicas with either setting answer, and the
--- same pair has to be the same tokens. It must not be indexed: see 00001.
+-- Null in pairs that an earlier release made: the answering replica then uses its own
+-- setting. While AUDIENCE is being changed, replicas with either setting answer, and
+-- the same pair must give the same tokens. It must not be indexed: see 00001.
 ALTER TABLE "sessionStoreToken" ADD COLUMN IF NOT EXISTS "audience" text NULL;
 
 -- +goose Down

@@ -1,8 +1,8 @@
--- Clean-up finds sessions by their age, and nothing else reads the index of a column
+-- Cleanup finds sessions by their age, and nothing else reads the index of a column
 -- that is null in nearly every row.
 --
--- Indexes are built and dropped concurrently, so each statement is one of its own,
--- and can be run again.
+-- Indexes are built and dropped concurrently, so each statement is a separate
+-- transaction, and can be run again.
 
 -- +goose NO TRANSACTION
 -- +goose Up
@@ -19,8 +19,8 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 SET lock_timeout = 0;
--- An id says when it was made only if we made it, and by another clock. A session
--- leaves the index when it is revoked.
+-- An id shows when it was made only if we made it, and by another clock. A
+-- session leaves the index when it is revoked.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreCreatedAtIdx" ON "sessionStore" ("createdAt")
   WHERE "revokedAt" IS NULL;
 -- Only access rows of Compas have a refresh row. Where PostgreSQL had no statistics, it

@@ -1,11 +1,11 @@
 -- What live sessions are recognised by: a replica whose settings lack one of these would
--- sign their users out.
+-- sign users out.
 
 -- +goose Up
 CREATE TABLE IF NOT EXISTS "sessionStoreRecognised" (
   -- signing key, issuer, audience or compas key.
   "kind"      text        NOT NULL,
-  -- Its name; of a key, its kid and a fingerprint that tells nothing of the key.
+  -- Its name; for a key, its kid and a fingerprint that reveals nothing about the key.
   "value"     text        NOT NULL,
   "firstUsed" timestamptz NOT NULL DEFAULT now(),
   -- Renewed by each replica that uses it, when it starts and every 15 minutes.

@@ -1,7 +1,7 @@
--- A creation that is sent again finds the session that it has made: its key is the
--- session's own, hashed, beside a digest of what was asked for.
+-- A repeated creation finds the session that it made: its key is stored with the
+-- session, hashed, next to a digest of the request.
 --
--- Both are null where no key was given, and such rows are not in the index.
+-- Both are null if no key was given, and such rows are not in the index.
 
 -- +goose NO TRANSACTION
 -- +goose Up

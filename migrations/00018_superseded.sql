@@ -1,9 +1,9 @@
 -- Access tokens of a pair that are refused before they expire, although their session
--- goes on: those of a generation below "supersededBelow". "supersededAt" says for how
--- long verifiers must remember it; "supersededXid" is the transaction that said so, by
--- which they find what is new, as by "revokedXid".
+-- continues: those of a generation below "supersededBelow". "supersededAt" determines
+-- how long verifiers must remember it; "supersededXid" is the transaction that set it,
+-- by which they find what is new, as by "revokedXid".
 --
--- All are null where that was never asked for, and such rows are not in the index. A
+-- All are null if that was never requested, and such rows are not in the index. A
 -- refresh changes none of them, so it stays heap-only.
 
 -- +goose NO TRANSACTION

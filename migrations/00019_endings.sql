@@ -1,7 +1,8 @@
 -- Why a session ended, and who or what ended it; and the lists of sessions that ended.
 --
--- Both columns are null where that was not recorded: by an earlier release that runs
--- beside this one, by Compas, by hand. No table is rewritten, and neither is indexed.
+-- Both columns are null if that was not recorded: by an earlier release that runs
+-- alongside this one, by Compas, by hand. No table is rewritten, and neither is
+-- indexed.
 
 -- +goose NO TRANSACTION
 -- +goose Up
@@ -27,7 +28,7 @@ SET lock_timeout = 0;
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreEndedSubjectIdx" ON "sessionStore" ("subject", "id")
   WHERE "subject" IS NOT NULL AND "revokedAt" IS NOT NULL;
 -- Everybody's, by time. Any number may have ended at the same time, and a page of them
--- begins after an id. It serves clean-up and the revocation feed as its predecessor did.
+-- begins after an id. It serves cleanup and the revocation feed as its predecessor did.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreEndedIdx" ON "sessionStore" ("revokedAt", "id")
   WHERE "revokedAt" IS NOT NULL;
 DROP INDEX CONCURRENTLY IF EXISTS "sessionStoreRevokedAtIdx";

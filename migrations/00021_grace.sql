@@ -1,10 +1,10 @@
--- With which grace a pair was issued.
+-- The grace with which a pair was issued.
 
 -- +goose Up
--- Null in pairs that an earlier release issued, and until the first refresh: whoever
--- answers then goes by its own setting. While LATCHKEY_REFRESH_GRACE is changed, replicas
--- with either setting answer, and a pair that one of them takes for fresh the other one
--- must not have replaced. It must not be indexed: see 00001.
+-- Null in pairs that an earlier release issued, and until the first refresh: the
+-- answering replica then uses its own setting. While LATCHKEY_REFRESH_GRACE is being
+-- changed, replicas with either setting answer, and one must not replace a pair that the
+-- other takes for fresh. It must not be indexed: see 00001.
 ALTER TABLE "sessionStoreToken" ADD COLUMN IF NOT EXISTS "grace" interval NULL;
 
 -- +goose Down

@@ -1,8 +1,8 @@
--- Events for other systems: what of them is told already, and what is to be delivered.
+-- Events for other systems: which were already derived, and which must be delivered.
 --
 -- Nothing is written for an event when it happens. What has changed is read from the
 -- sessions' own rows, by the transactions that changed them, as by "revokedXid".
--- "createdXid" is null where no events are told, and such rows are not in the index.
+-- "createdXid" is null if there are no events, and such rows are not in the index.
 
 -- +goose NO TRANSACTION
 -- +goose Up
@@ -22,19 +22,21 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreCreatedXidIdx" ON "sessionS
   WHERE "createdXid" IS NOT NULL;
 RESET lock_timeout;
 
--- One row once a service had an endpoint, and none before: sessions note who created them
--- from then on. It is apart from the position, whose row has many versions while somebody
--- has an old snapshot: each creation reads this one, which never changes.
+-- One row once a service has had an endpoint, and none before: from then on sessions note
+-- their creating transaction. It is separate from the position, whose row has many
+-- versions while an old snapshot is in use: each creation reads this one, which never
+-- changes.
 CREATE TABLE IF NOT EXISTS "sessionStoreEventsBegan" (
   "one"      boolean     PRIMARY KEY DEFAULT true CHECK ("one"),
   "at"       timestamptz NOT NULL DEFAULT now()
 );
 
--- Up to where events are told: what is visible in the snapshot is. It has one row, too.
+-- The position up to which events were derived: everything visible in the snapshot. It
+-- also has one row.
 CREATE TABLE IF NOT EXISTS "sessionStoreEvents" (
   "one"      boolean     PRIMARY KEY DEFAULT true CHECK ("one"),
   "snapshot" text        NOT NULL,
-  -- The cluster that its transactions are of: a dump has none of them.
+  -- The cluster to which its transactions belong: a dump contains none of them.
   "system"   text        NOT NULL,
   "at"       timestamptz NOT NULL
 );

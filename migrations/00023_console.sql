@@ -1,12 +1,12 @@
--- What the operators' page shows of thefts, and its links to sign in with.
+-- What the operators' page shows about thefts, and its sign-in links.
 
 -- +goose NO TRANSACTION
 -- +goose Up
--- The report of the theft that ended the session: it has no secret. Null where there was
--- none, and for thefts that an earlier release noticed.
+-- The report of the theft that ended the session: it contains no secret. Null if there
+-- was none, and for thefts detected by an earlier release.
 ALTER TABLE "sessionStore" ADD COLUMN IF NOT EXISTS "theft" jsonb NULL;
 
--- A link is known by the digest of its secret, is good once, and is gone afterwards.
+-- A link is identified by the digest of its secret, is valid once, and is then deleted.
 CREATE TABLE IF NOT EXISTS "sessionStoreConsoleLink" (
   "digest"    bytea PRIMARY KEY NOT NULL,
   "operator"  text NOT NULL,

@@ -11,8 +11,8 @@ CREATE UNLOGGED TABLE IF NOT EXISTS "sessionStoreReplica" (
   "version"          text        NOT NULL,
   "startedAt"        timestamptz NOT NULL,
   "seenAt"           timestamptz NOT NULL,
-  -- How far its clock is ahead of PostgreSQL's, give or take, and how old what it knows of
-  -- revocations is. Null before it knows.
+  -- How far its clock is ahead of PostgreSQL's, give or take, and how old its knowledge of
+  -- revocations is. Null until it knows.
   "clockOffset"      interval    NULL,
   "clockUncertainty" interval    NULL,
   "revocationsAge"   interval    NULL

@@ -2,8 +2,8 @@
 
 -- +goose Up
 -- In the first shard's database, a row for each other shard that there is or was. In another
--- shard's database, one row, for itself. A number is never given to a second shard, because the
--- ids of sessions have it.
+-- shard's database, one row, for itself. A number is never given to a second shard, because
+-- session ids contain it.
 CREATE TABLE IF NOT EXISTS "sessionStoreShard" (
   "number"    integer     PRIMARY KEY NOT NULL CHECK ("number" BETWEEN 1 AND 4095),
   "id"        uuid        UNIQUE NOT NULL,

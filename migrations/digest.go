@@ -7,11 +7,11 @@ import (
 	"io/fs"
 )
 
-// Digest tells sets of migrations apart: programs with the same digest and the
+// Digest identifies a set of migrations: programs with the same digest and the
 // same version of River make the same schema.
 func Digest() string {
 	digest := sha256.New()
-	// An embedded file can be read, and a digest takes every write.
+	// Embedded files can always be read, and a digest accepts every write.
 	_ = fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err

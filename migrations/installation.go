@@ -10,17 +10,18 @@ import (
 )
 
 // ErrShared says that the database belongs to another installation, in another schema.
-// The two would share the job queue, and the leak report of one be sent by the other.
+// The two would share the job queue, and one would send the other's leak reports.
 var ErrShared = errors.New("the database has another installation")
 
 const (
-	// installationQuery has the schema of the installation that the job queue is for, as
-	// the queue's own schema says it, and the one that this program would use.
+	// installationQuery returns the schema of the installation that the job queue is
+	// for, as recorded in the queue's own schema, and the one that this program would
+	// use.
 	installationQuery = `
 SELECT coalesce(obj_description(n."oid", 'pg_namespace'), ''), coalesce(current_schema(), '')
 FROM pg_namespace n WHERE n."nspname" = $1`
 
-	// claimQuery writes it down, where nobody has yet and the role may.
+	// claimQuery records it, if it is not recorded yet and the role may.
 	claimQuery = `
 DO $$
 DECLARE "queue" oid := (SELECT n."oid" FROM pg_namespace n WHERE n."nspname" = '` + RiverSchema + `'
@@ -32,7 +33,7 @@ BEGIN
 END $$`
 )
 
-// checkInstallation returns [ErrShared], and what it means, for a second installation.
+// checkInstallation returns [ErrShared], with an explanation, for a second installation.
 func checkInstallation(ctx context.Context, pool *pgxpool.Pool) error {
 	var theirs, ours string
 	err := pool.QueryRow(ctx, installationQuery, RiverSchema).Scan(&theirs, &ours)

@@ -45,7 +45,7 @@ func TestSecondInstallationIsRefused(t *testing.T) {
 		t.Errorf("%d tables and indexes were made, %v", made, err)
 	}
 
-	// What the message says helps where a schema was renamed.
+	// The message's advice works if a schema was renamed.
 	execute(`DROP SCHEMA elsewhere`)
 	execute(`ALTER SCHEMA public RENAME TO elsewhere`)
 	execute(`COMMENT ON SCHEMA ` + migrations.RiverSchema + ` IS NULL`)

@@ -24,7 +24,7 @@ var loadRows = flag.Int("rows", 50_000, "how many sessions are there when they a
 const (
 	// mostWait is how long a request may wait for a lock: PostgreSQL refuses it then.
 	mostWait = "1s"
-	// readerStays is for how long somebody has a transaction open that has read all tables, as a dump has.
+	// readerStays is how long a transaction that has read all tables stays open, as a dump's does.
 	readerStays = 2 * time.Second
 	workers     = 4
 	workerPause = 10 * time.Millisecond
@@ -47,7 +47,7 @@ func previous(t *testing.T) map[string]string {
 	return statements
 }
 
-// The previous program's statements go on working on the newest schema.
+// The previous program's statements continue working on the newest schema.
 func TestPreviousStatementsPrepare(t *testing.T) {
 	t.Parallel()
 	conn, err := testdb.Pool(t).Acquire(t.Context())
@@ -106,7 +106,7 @@ func TestMigrateUnderLoad(t *testing.T) {
 	})
 }
 
-// Compas goes on while its tables are taken over.
+// Compas continues while its tables are taken over.
 func TestTakeOverUnderLoad(t *testing.T) {
 	t.Parallel()
 	pool := empty(t)
@@ -210,7 +210,7 @@ func underLoad(t *testing.T, pool *pgxpool.Pool, requests func(context.Context, 
 		t.Error(err)
 	}
 	if took < readerStays {
-		t.Errorf("it took %v: nobody had to be waited for", took)
+		t.Errorf("it took %v: there was nothing to wait for", took)
 	}
 	t.Logf("%d rows, %d migrations in %v; meanwhile %d rounds of requests, the longest in %v",
 		*loadRows, len(applied), took.Round(time.Millisecond), rounds, longest.Round(time.Millisecond))

@@ -47,7 +47,7 @@ import (
 )
 
 // versionTable is not goose's default, which an application that embeds
-// Latchkey may use for migrations of its own.
+// Latchkey may use for its own migrations.
 const versionTable = "latchkey_migrations"
 
 const riverTable = RiverSchema + ".river_migration"
@@ -55,8 +55,8 @@ const riverTable = RiverSchema + ".river_migration"
 var (
 	// ErrBehind says that migrations are pending.
 	ErrBehind = errors.New("the database schema is behind this program: run `api migrate`")
-	// ErrPooler says that migrations were to run through a pooler, which shares
-	// connections: they need one of their own, for a lock and for settings.
+	// ErrPooler says that migrations would run through a pooler, which shares
+	// connections: they need their own, for a lock and for settings.
 	ErrPooler = errors.New("migrations need a connection to PostgreSQL itself, not to a pooler such as PgBouncer")
 	// ErrNewer says that the newest migration in the database is not known here.
 	ErrNewer = errors.New("the database schema was made by a newer program: use that program to downgrade it")
@@ -65,7 +65,7 @@ var (
 //go:embed *.sql
 var files embed.FS
 
-// Applied is a migration that was just run, or taken back.
+// Applied is a migration that was just run, or reverted.
 type Applied struct {
 	Version  int64
 	Name     string
@@ -73,9 +73,9 @@ type Applied struct {
 }
 
 // Up runs all pending migrations, the job queue's first, and returns those that
-// it ran. Requests go on meanwhile: a step gives up after a fifth of a second
-// where it does not get its lock, because requests queue up behind it, and is
-// tried again for up to ten minutes.
+// it ran. Requests continue meanwhile: a step gives up after a fifth of a second
+// if it does not get its lock, because requests queue up behind it, and is
+// retried for up to ten minutes.
 func Up(ctx context.Context, pool *pgxpool.Pool) ([]Applied, error) {
 	var applied []Applied
 	err := patiently(ctx, pool, func(pool *pgxpool.Pool) error {
@@ -101,7 +101,7 @@ func Up(ctx context.Context, pool *pgxpool.Pool) ([]Applied, error) {
 	return applied, nil
 }
 
-// Down takes back the newest migration. The data that it had added is lost.
+// Down reverts the newest migration. The data that it added is lost.
 // The job queue's migrations stay.
 func Down(ctx context.Context, pool *pgxpool.Pool) (Applied, error) {
 	now, err := read(ctx, pool)

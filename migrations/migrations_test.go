@@ -226,7 +226,7 @@ VALUES ('00000000-0000-7000-8000-00000000000a', '00000000-0000-7000-8000-0000000
 	check("up again, rows of Compas", compasRows, "2")
 }
 
-// A migration that was interrupted, wherever that was, goes on when it is run again.
+// A migration that was interrupted, wherever that was, continues when it is run again.
 func TestUpGoesOn(t *testing.T) {
 	t.Parallel()
 	pool := empty(t)
@@ -263,8 +263,8 @@ func TestUpGoesOn(t *testing.T) {
 	}
 }
 
-// A replica of the previous program that ends a session beside this one does not say
-// why, and the row says that it did not.
+// A replica of the previous program that ends a session alongside this one does not
+// say why, and the row says that it did not.
 func TestPreviousEndsWithoutAReason(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// Step is a migration that would be run, or taken back.
+// Step is a migration that would be run, or reverted.
 type Step struct {
 	Version int64
 	Name    string

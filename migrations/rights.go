@@ -11,8 +11,8 @@ import (
 // ErrNoRight says that the role lacks a right that the service needs.
 var ErrNoRight = errors.New("the database role lacks a right")
 
-// The first statement that would help, of those for the tables of sessions and for the tables and
-// sequences of the job queue. An identity's sequence needs no right of its own.
+// The first statement that would grant a missing right to the tables of sessions, or to the
+// tables and sequences of the job queue. An identity column's sequence needs no separate right.
 const missingRightQuery = `
 SELECT format('GRANT %s ON %s %I.%I TO %I', CASE c."relkind" WHEN 'S' THEN 'USAGE' ELSE 'SELECT, INSERT, UPDATE, DELETE' END,
   CASE c."relkind" WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, n."nspname", c."relname", current_user)

@@ -13,16 +13,16 @@ import (
 )
 
 // RiverSchema is the PostgreSQL schema that the job queue's tables live in. It
-// is one of their own: an application that embeds Latchkey may run the same
+// is separate: an application that embeds Latchkey may run the same
 // queue library itself, and would elect one leader for both.
 const RiverSchema = "latchkey_river"
 
-// riverLock is any number that nothing else in the database locks.
+// riverLock is an arbitrary number that nothing else in the database locks.
 const riverLock = 7_205_759_403_792_794
 
 const createRiverSchema = `CREATE SCHEMA IF NOT EXISTS ` + RiverSchema
 
-// riverName tells the job queue's migrations from ours.
+// riverName distinguishes the job queue's migrations from ours.
 func riverName(name string) string { return "job queue: " + name }
 
 func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
@@ -32,9 +32,9 @@ func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
 }
 
 // riverUp brings the job queue's tables up to date. The library takes no lock
-// of its own, so replicas that start together are lined up here, on a
-// connection beside the pool: callers that wait must not use up the pool that
-// the one who migrates needs. Its migrations cannot share one transaction, for
+// itself, so replicas that start together queue up here, on a connection
+// outside the pool: callers that wait must not use up the pool that the
+// migrating one needs. Its migrations cannot share one transaction, because
 // they use enum values that an earlier one adds.
 func riverUp(ctx context.Context, pool *pgxpool.Pool) (applied []Applied, err error) {
 	migrator, err := riverMigrator(pool)
@@ -45,7 +45,7 @@ func riverUp(ctx context.Context, pool *pgxpool.Pool) (applied []Applied, err er
 	if err != nil {
 		return nil, fmt.Errorf("migrate the job queue: %w", err)
 	}
-	// The lock ends with its connection, whatever became of ctx.
+	// The lock ends with its connection, whatever happened to ctx.
 	defer func() { err = errors.Join(err, lock.Close(context.WithoutCancel(ctx))) }()
 	if _, err := lock.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(riverLock)); err != nil {
 		return nil, fmt.Errorf("migrate the job queue: %w", err)

@@ -16,11 +16,12 @@ import (
 )
 
 const (
-	// lockTimeout bounds the wait for a lock on a table: a change to it waits for
-	// whoever reads it, and everybody who comes later waits for the change.
+	// lockTimeout limits the wait for a lock on a table: a change to it waits for
+	// its readers, and everything that arrives later waits for the change.
 	lockTimeout = 200 * time.Millisecond
-	// longLockTimeout is that of every tenth try: PostgreSQL calls off a vacuum of
-	// its own for a lock that is waited for longer than deadlock_timeout, 1 s.
+	// longLockTimeout is the limit of every tenth try: PostgreSQL cancels an
+	// autovacuum only for a lock that has been waited for longer than
+	// deadlock_timeout, 1 s.
 	longLockTimeout = 1300 * time.Millisecond
 	longEvery       = 10
 
@@ -28,12 +29,12 @@ const (
 	firstPause   = 100 * time.Millisecond
 	longestPause = 3 * time.Second
 
-	// Another migration at the same time is waited for, looking once a second.
+	// A concurrent migration is waited for, checking once per second.
 	peerPeriod, peerTries = 1, 3600
 )
 
 // patiently runs a step on connections that give up waiting for locks, until it
-// got them. A step that is run again must go on where it was.
+// gets them. A step that is run again must continue where it was.
 func patiently(ctx context.Context, pool *pgxpool.Pool, step func(*pgxpool.Pool) error) error {
 	pause, waited := firstPause, time.Duration(0)
 	for try := 1; ; try++ {
@@ -45,7 +46,7 @@ func patiently(ctx context.Context, pool *pgxpool.Pool, step func(*pgxpool.Pool)
 		if !isLockConflict(err) {
 			return err
 		}
-		// What a try got done in between, such as rows that were changed, does not count.
+		// Progress that a try made, such as rows that it changed, does not count.
 		if waited += timeout + pause; waited > lockPatience {
 			return fmt.Errorf("a lock was not available for %v; pg_stat_activity shows long open transactions: %w", lockPatience, err)
 		}
@@ -58,15 +59,15 @@ func patiently(ctx context.Context, pool *pgxpool.Pool, step func(*pgxpool.Pool)
 	}
 }
 
-// isLockConflict tells whether a try failed because of what others did meanwhile.
+// isLockConflict reports whether a try failed because of concurrent activity.
 func isLockConflict(err error) bool {
 	const lockNotAvailable, deadlockDetected = "55P03", "40P01"
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (answer.Code == lockNotAvailable || answer.Code == deadlockDetected)
 }
 
-// withLockTimeout gives the step connections as the pool makes them, but with an
-// isolation level and time limits of its own.
+// withLockTimeout gives the step connections as the pool makes them, but with
+// its own isolation level and time limits.
 func withLockTimeout(ctx context.Context, pool *pgxpool.Pool, timeout time.Duration, step func(*pgxpool.Pool) error) error {
 	cfg := pool.Config()
 	cfg.MaxConns, cfg.MinConns, cfg.MinIdleConns = 4, 0, 0
@@ -95,7 +96,7 @@ func withLockTimeout(ctx context.Context, pool *pgxpool.Pool, timeout time.Durat
 	return err
 }
 
-// checkLockTimeout finds a pooler that takes the setting and does not pass it on.
+// checkLockTimeout detects a pooler that accepts the setting but does not pass it on.
 func checkLockTimeout(ctx context.Context, conn *pgx.Conn, want time.Duration) error {
 	var got int64
 	if err := conn.QueryRow(ctx, `SELECT "setting"::bigint FROM pg_settings WHERE "name" = 'lock_timeout'`).Scan(&got); err != nil {
@@ -110,8 +111,8 @@ func checkLockTimeout(ctx context.Context, conn *pgx.Conn, want time.Duration) e
 // provide runs one migration.
 func provide(ctx context.Context, pool *pgxpool.Pool, use func(*goose.Provider) error) error {
 	return patiently(ctx, pool, func(pool *pgxpool.Pool) (err error) {
-		// It asks again and again instead of waiting: a statement that waits would keep
-		// an index from being built, which waits for all statements.
+		// It polls instead of waiting: a waiting statement would block an index build,
+		// which waits for all statements.
 		locker, err := lock.NewPostgresSessionLocker(lock.WithLockTimeout(peerPeriod, peerTries))
 		if err != nil {
 			return err

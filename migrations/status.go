@@ -16,7 +16,8 @@ type Status struct {
 	Name    string
 	// AppliedAt is zero for a pending one.
 	AppliedAt time.Time
-	// JobQueue says that it is one of the job queue's, which counts for itself.
+	// JobQueue says that it is one of the job queue's, which are numbered
+	// separately.
 	JobQueue bool
 	// Newer says that this program does not know it.
 	Newer bool
@@ -38,11 +39,11 @@ type state struct {
 	knownOurs, knownRivers []Status
 }
 
-// read asks with statements that change nothing, unlike the libraries', and that
-// a pooler may see.
+// read uses statements that change nothing, unlike the libraries', and that work
+// through a pooler.
 func read(ctx context.Context, pool *pgxpool.Pool) (state, error) {
 	const exist = `SELECT to_regclass($1) IS NOT NULL, to_regclass($2) IS NOT NULL`
-	// goose writes the time of the session's zone, and not which that is.
+	// goose writes the time in the session's zone, without the zone.
 	const ours = `SELECT "version_id", "tstamp" AT TIME ZONE current_setting('TimeZone')
 		FROM ` + versionTable + ` WHERE "is_applied" AND "version_id" > 0`
 	const rivers = `SELECT "version", "created_at" FROM ` + riverTable + ` WHERE "line" = 'main'`

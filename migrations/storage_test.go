@@ -112,7 +112,7 @@ func (w *wear) days(n int) int64 {
 		w.day++
 		w.create(w.sessions / 10)
 		for range parts {
-			// Each session is refreshed three times a day, in a transaction of its own, and its data changes every other day.
+			// Each session is refreshed three times a day, in a separate transaction, and its data changes every other day.
 			w.exec(fmt.Sprintf(`DO $$
 				DECLARE "one" record;
 				BEGIN

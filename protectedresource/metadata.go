@@ -1,5 +1,5 @@
-// Package protectedresource tells OAuth clients whose tokens a resource server takes
-// (RFC 9728).
+// Package protectedresource tells OAuth clients whose tokens a resource server
+// accepts (RFC 9728).
 //
 //	package main
 //
@@ -47,9 +47,9 @@ type Config struct {
 	Resource string
 	// Issuer is the iss of its access tokens, a URL of the same form. Required.
 	Issuer string
-	// Scopes are those that a client may ask for. Nil leaves them out.
+	// Scopes are those that a client may request. Nil omits them.
 	Scopes []string
-	// Proofs says that tokens that are bound to a key are taken with a proof (RFC 9449).
+	// Proofs says that tokens that are bound to a key are accepted with a proof (RFC 9449).
 	Proofs bool
 }
 
@@ -110,11 +110,11 @@ func isLoopback(host string) bool {
 	return host == "localhost" || strings.HasSuffix(host, ".localhost") || err == nil && ip.IsLoopback()
 }
 
-// Path is where the document has to be served: the well-known path, followed by the
+// Path is where the document must be served: the well-known path, followed by the
 // resource's own.
 func (m *Metadata) Path() string { return m.path }
 
-// URL is where clients find the document, as challenges say it (RFC 9728 §5.1).
+// URL is where clients find the document, as stated in challenges (RFC 9728 §5.1).
 func (m *Metadata) URL() string { return m.url }
 
 // ServeHTTP serves the document. Pages of any origin may read it: it is public.

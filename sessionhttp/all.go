@@ -9,12 +9,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// All is every live session of a subject, or of everybody where that is empty, newest first,
+// All iterates over every live session of a subject, or of everybody if that is empty, newest first,
 // each as [Manager.Load] returns it. A session that ends meanwhile is left out. One whose data does not
-// decode is a [DataError] in its place, and the log has its id; every other error is the last.
+// decode gives a [DataError] in its place, and its id is logged; any other error ends the iteration.
 //
-// A session is loaded when its turn comes: of very many that takes its time. The store must have a
-// method Find as [sessionstore.Store.Find] is, or the error is [errors.ErrUnsupported].
+// A session is loaded only when its turn comes, so iterating over very many takes a while. The
+// store must have a method Find as [sessionstore.Store.Find] is, or the error is
+// [errors.ErrUnsupported].
 func (m *Manager[T]) All(ctx context.Context, subject string) iter.Seq2[*Session[T], error] {
 	return func(yield func(*Session[T], error) bool) {
 		store, can := m.store.(interface {

@@ -12,8 +12,8 @@ import (
 )
 
 // Goroutines of a handler change, renew, begin and end a session at once, while its answer goes out or a
-// time-out answers for it: no header is written from two of them (go test -race), and whoever logs in after
-// that is logged in.
+// time-out answers for it: no header is written from two of them (go test -race), and a later login
+// succeeds.
 func TestEverythingAtOnce(t *testing.T) {
 	t.Parallel()
 	store := memstore.MustNew(sessionstore.Config{})

@@ -17,7 +17,7 @@ var (
 
 // BearerToken returns the token of the request's Authorization header (RFC
 // 6750 §2.1), [ErrNoToken] or [ErrMalformed]. Tokens in a form or a query
-// string are not looked at: they end up in logs (RFC 9700 §4.3.2).
+// string are ignored: they end up in logs (RFC 9700 §4.3.2).
 func BearerToken(r *http.Request) (string, error) {
 	scheme, token, err := AccessToken(r)
 	if err == nil && scheme != authorization.Bearer {
@@ -27,7 +27,7 @@ func BearerToken(r *http.Request) (string, error) {
 }
 
 // AccessToken is [BearerToken] for a token that may also be bound to a key: its
-// scheme is Bearer, or [dpop.Scheme] (RFC 9449 §7.1), which a proof belongs to.
+// scheme is Bearer, or [dpop.Scheme] (RFC 9449 §7.1), which requires a proof.
 func AccessToken(r *http.Request) (scheme, token string, err error) {
 	scheme, token, err = authorization.Token(r)
 	if strings.ContainsAny(token, " \t,") {

@@ -10,11 +10,12 @@ import (
 )
 
 // Begin makes a session with the given data and hands its tokens to the client, in the header
-// of the answer where the transport does that; else the caller sends them. A session that the
-// request already has ends: a user who logs in must not continue with tokens that somebody
-// else may have planted. An empty Client in params is what [Config].Client says. The request
-// need not come through [Manager.Handler]; if it does, Begin is called before the response
-// begins, or the error is [ErrBegun]. Data that does not decode into T again is a [DataError].
+// of the response if the transport does that; otherwise the caller must send them. A session
+// that the request already has ends: a user who logs in must not continue with tokens that
+// an attacker may have planted. An empty Client in params means the result of
+// [Config].Client. The request need not come through [Manager.Handler]; if it does, call
+// Begin before the response begins, or the error is [ErrBegun]. Data that does not decode
+// back into T is a [DataError].
 func (m *Manager[T]) Begin(w http.ResponseWriter, r *http.Request, data T, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
 	fail := func(err error) (sessionstore.Session, sessionstore.TokenPair, error) {
 		return sessionstore.Session{}, sessionstore.TokenPair{}, err
@@ -49,7 +50,7 @@ func (m *Manager[T]) Begin(w http.ResponseWriter, r *http.Request, data T, param
 		}
 	}
 	if !m.hand(r.Context(), w.Header(), m.handOver(pair)) {
-		_ = m.end(ending, session.ID, sessionstore.Cause{}) // nobody has its tokens
+		_ = m.end(ending, session.ID, sessionstore.Cause{}) // no client has its tokens
 		return fail(ErrBegun)
 	}
 	return session, pair, nil
@@ -69,27 +70,26 @@ func (m *Manager[T]) Create(ctx context.Context, data T, params sessionstore.Cre
 	return m.create(ctx, params)
 }
 
-// create makes a session of the manager's client, for its cookies.
+// create makes a session for the manager's client and cookies.
 func (m *Manager[T]) create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
 	return m.store.Create(ctx, m.own(params))
 }
 
-// own has the session be this manager's, where the caller says nothing else.
+// own makes the session this manager's, unless the caller says otherwise.
 func (m *Manager[T]) own(params sessionstore.CreateParams) sessionstore.CreateParams {
 	params.ClientID = cmp.Or(params.ClientID, m.cfg.ClientID)
 	params.Cookie = cmp.Or(params.Cookie, m.cookie)
 	return params
 }
 
-// isOthers tells a session of another manager, by its client or its cookie.
+// isOthers reports whether a session belongs to another manager, by its client or its cookie.
 func (m *Manager[T]) isOthers(clientID, cookie string) bool {
 	return m.cfg.ClientID != "" && clientID != m.cfg.ClientID ||
 		m.cookie != "" && cookie != "" && cookie != m.cookie
 }
 
-// present returns the session that the request has, whether it comes through the
-// middleware or not, or nil. Of one whose data does not decode only the id is of use: it can
-// be ended.
+// present returns the session that the request has, whether or not the request comes through
+// the middleware, or nil. If its data does not decode, only the id is usable: to end it.
 func (m *Manager[T]) present(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
 	if s := m.From(r.Context()); s != nil {
 		return s, nil
@@ -101,7 +101,7 @@ func (m *Manager[T]) present(w http.ResponseWriter, r *http.Request) (*Session[T
 	return nil, err
 }
 
-// unanswered is nil while the response can still hand over tokens.
+// unanswered returns nil while the response can still hand over tokens.
 func (s *Session[T]) unanswered() error {
 	switch s.phase.Load() {
 	case direct:

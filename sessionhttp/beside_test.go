@@ -84,7 +84,8 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// Work without a request: a session is made, changed beside others, extended, renewed and ended.
+// Work without a request: a session is made, changed alongside others, extended, renewed and
+// ended.
 func TestLoad(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -212,7 +213,7 @@ func TestPop(t *testing.T) {
 	}
 }
 
-// Nobody waits for the pair: the session that the client has goes on.
+// No client waits for the pair: the session that the client has continues.
 func TestRenewForNobody(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{}).asGuest(t)
@@ -329,7 +330,7 @@ func TestAnonymous(t *testing.T) {
 	bearer := sessionhttp.New[cart](s.store, sessionhttp.Config{Optional: true, Anonymous: func(*http.Request) sessionstore.CreateParams { return sessionstore.CreateParams{} }})
 	bearer.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if bearer.From(r.Context()) != nil {
-			t.Error("a session that nobody can have")
+			t.Error("a session that cannot exist")
 		}
 	})).ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody))
 }

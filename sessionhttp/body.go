@@ -9,9 +9,9 @@ import (
 )
 
 // Body is [Bearer] for an access token that is a field of a form, access_token if it is empty
-// (RFC 6750 §2.2), where a client cannot set a header. The form is parsed, so handlers have it
-// in [http.Request.PostForm], and no body is left to read. Of a body up to 10 MB are read, or
-// less behind [http.MaxBytesReader].
+// (RFC 6750 §2.2), for clients that cannot set a header. The form is parsed, so handlers have
+// it in [http.Request.PostForm], and no body is left to read. Up to 10 MB of the body are
+// read, or less behind [http.MaxBytesReader].
 type Body string
 
 // Read returns the token of a form. A request without one has no token.
@@ -31,5 +31,5 @@ func (Body) Write(http.Header, sessionstore.TokenPair) {}
 // Clear does nothing.
 func (Body) Clear(http.Header) {}
 
-// Ambient tells that clients decide when to send their token.
+// Ambient is false: clients decide when to send their token.
 func (Body) Ambient() bool { return false }

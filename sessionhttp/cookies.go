@@ -15,29 +15,29 @@ import (
 )
 
 // ErrCrossSite says that a page of another site sent a request that is not safe (RFC 9110
-// §9.2.1), and so its browser's cookies count for nothing.
+// §9.2.1), so the cookies that its browser sent do not count.
 var ErrCrossSite = errors.New("a request from another site")
 
-// Cookies is the transport of browsers that hold nothing but cookies, which no script can read:
-// the pair is in two of them, and the middleware refreshes by itself.
+// Cookies is the transport for browsers that hold only cookies, which no script can read: the
+// pair is in two of them, and the middleware refreshes it.
 //
 // They have the prefix __Host-, so that no other host of the domain can set them (RFC 6265bis
 // §4.1.3.2), and are Secure, HttpOnly and SameSite=Lax. A browser keeps up to 4 KiB in one:
-// the access token of a session with many claims of its own is in several.
+// the access token of a session with many of its own claims is split over several.
 type Cookies struct {
-	// Name is the cookies' name after the prefix, up to 121 characters. Managers whose sessions are
-	// apart need a name each: access tokens of the sessions that a manager begins have it, and a manager
-	// with another name refuses them. Sessions that nobody's cookies are named for are good
-	// in any: those that [sessionstore.Store.Create] made without a Cookie. A refresh token
-	// has no name: another manager rotates it before it refuses the pair, of which its owner hears
-	// nothing, and one that was used before is reported as stolen, as it is anywhere. A transport that calls
-	// Cookies without embedding it has no name either: its managers need a [Config].ClientID each.
-	// Empty means "session". With a name that cookies cannot have, [New] panics.
+	// Name is the cookies' name after the prefix, up to 121 characters. Managers with separate sessions each
+	// need their own name: access tokens of the sessions that a manager begins contain it, and a manager
+	// with another name refuses them. Sessions without a name, which [sessionstore.Store.Create] made
+	// without a Cookie, are accepted by any manager. A refresh token has no name: another manager rotates it
+	// before it refuses the pair, and the owner does not get the result; one that was used before is
+	// reported as stolen, as anywhere. A transport that calls Cookies without embedding it has no name
+	// either: its managers each need a [Config].ClientID. Empty means "session". With a name that a cookie
+	// cannot have, [New] panics.
 	Name string
 	// Protection decides which requests come from another site, and refuses them, whether they
 	// have cookies or not. Nil means [http.NewCrossOriginProtection], which trusts
-	// no other origin. It takes a request to upgrade, as WebSockets begin with, for a POST: a
-	// pattern that exempts them names no other method.
+	// no other origin. An upgrade request, with which WebSockets begin, counts as a POST: a
+	// pattern that exempts them must name no other method.
 	Protection *http.CrossOriginProtection
 }
 
@@ -62,8 +62,8 @@ func (c Cookies) Read(r *http.Request) (Presented, error) {
 	return presented, nil
 }
 
-// unsafely is the request as the protection is to see it. A WebSocket begins with a GET, and changes
-// what it likes: a page of another host of the same site could open one with the cookies.
+// unsafely returns the request as the protection must see it. A WebSocket begins with a GET, and can
+// change anything: a page on another host of the same site could open one with the cookies.
 func unsafely(r *http.Request) *http.Request {
 	if r.Header.Get("Upgrade") == "" {
 		return r
@@ -73,11 +73,11 @@ func unsafely(r *http.Request) *http.Request {
 	return r
 }
 
-// Write sets both cookies, for as long as the refresh token lasts, and forbids caches to keep the
-// answer. Where there is no refresh token, the other cookie lasts as long as the access token.
+// Write sets both cookies, for as long as the refresh token lasts, and forbids caching the
+// response. Without a refresh token, the other cookie lasts as long as the access token.
 func (c Cookies) Write(header http.Header, pair sessionstore.TokenPair) {
 	if pair.RefreshToken == "" {
-		c.Clear(header) // of a session before this one
+		c.Clear(header) // left by an earlier session
 		c.split(header, string(pair.AccessToken), seconds(pair.ExpiresIn()))
 		return
 	}
@@ -98,10 +98,10 @@ func (c Cookies) Clear(header http.Header) {
 	}
 }
 
-// Ambient tells that browsers send cookies with every request.
+// Ambient is true: browsers send cookies with every request.
 func (Cookies) Ambient() bool { return true }
 
-// Vary has caches keep what one browser gets from others (RFC 9110 §12.5.5).
+// Vary makes caches keep one browser's responses from others (RFC 9110 §12.5.5).
 func (Cookies) Vary() string { return "Cookie" }
 
 func (c Cookies) set(header http.Header, name, value string, age int) {
@@ -116,7 +116,7 @@ func cookie(name, value string, age int) *http.Cookie {
 	return &http.Cookie{Name: name, Value: value, Path: "/", MaxAge: age, Secure: true, HttpOnly: true, SameSite: http.SameSiteLaxMode}
 }
 
-// check panics if net/http would leave the cookies out of every answer, or no token could name them.
+// check panics if net/http would drop the cookies from every response, or no token could name them.
 func check(name string) {
 	err := cookie(name, "", 0).Valid()
 	if err == nil {

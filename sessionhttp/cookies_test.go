@@ -26,7 +26,7 @@ const accessCookie, refreshCookie = "__Host-session", "__Host-session-refresh"
 // browser is one's cookies.
 type browser map[string]string
 
-// send asks for a page with the cookies; the answer's cookies are not stored.
+// send requests a page with the cookies; the answer's cookies are not stored.
 func (b browser) send(t *testing.T, handler http.Handler, method string) *httptest.ResponseRecorder {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "https://shop.example.com/", http.NoBody)
@@ -229,7 +229,7 @@ func TestLostCookies(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		if w := ann.send(t, s, http.MethodPut); w.Code != http.StatusOK { // also where it is used to write
+		if w := ann.send(t, s, http.MethodPut); w.Code != http.StatusOK { // even where it is used to write
 			t.Errorf("%d", w.Code)
 		}
 	}
@@ -243,7 +243,7 @@ func TestLostCookies(t *testing.T) {
 		t.Errorf("a copy: %d", w.Code)
 	}
 	if w := ann.send(t, s, http.MethodGet); w.Code != http.StatusUnauthorized {
-		t.Errorf("the session goes on: %d", w.Code)
+		t.Errorf("the session is still live: %d", w.Code)
 	}
 }
 
@@ -348,7 +348,7 @@ func TestCookieNames(t *testing.T) {
 	}
 }
 
-// Cookies that are no good are a visitor's, or 401: never an error of ours, and they end
+// Cookies that are not valid are a visitor's, or 401: never an error of ours, and they end
 // nobody's session.
 func TestBadCookies(t *testing.T) {
 	t.Parallel()
@@ -410,7 +410,7 @@ func TestCookiesInAnOutage(t *testing.T) {
 	}
 }
 
-// Another site's page can use nobody's cookies, nor log somebody in.
+// A page of another site can neither use a visitor's cookies nor log a visitor in.
 func TestCrossSite(t *testing.T) {
 	t.Parallel()
 	trusting := http.NewCrossOriginProtection()
@@ -489,7 +489,7 @@ func TestNamedHeader(t *testing.T) {
 		http.StatusUnauthorized: {nil, {""}, {"nonsense"}, {k.access, k.access}, {"Bearer " + k.access}},
 	} {
 		for _, values := range values {
-			r := k.request(t) // with the token in Authorization as well, where nobody looks
+			r := k.request(t) // with the token in Authorization as well, which is ignored
 			r.Header["X-Session"] = values
 			w := httptest.NewRecorder()
 			k.manager.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)

@@ -13,14 +13,14 @@ import (
 
 // DataError says that a session's data does not fit the manager's type: the stored data does
 // not decode into it, or what a handler made of it does not encode. Its text names the member,
-// as far as is known, and quotes no data.
+// if it is known, and quotes no data.
 type DataError struct {
-	// Reason is what encoding/json says.
+	// Reason is the error of encoding/json.
 	Reason error
 	doing  string
 }
 
-// Error leaves out the reason, which may quote the data.
+// Error omits the reason, which may quote the data.
 func (e *DataError) Error() string {
 	if errors.Is(e.Reason, errNoObject) {
 		return e.doing + " the session data failed: it is not a JSON object"
@@ -34,12 +34,12 @@ func (e *DataError) Error() string {
 // Unwrap returns the reason.
 func (e *DataError) Unwrap() error { return e.Reason }
 
-// version is the data as it is at one time. It never changes: whoever reads it gets a
-// copy of their own.
+// version is the data at one point in time. It never changes: every reader gets a
+// separate copy.
 type version[T any] struct {
 	data     []byte
-	checksum string            // of the stored data; empty while it is not stored
-	decoded  atomic.Pointer[T] // one copy that nobody has had yet
+	checksum string            // of the stored data; empty until it is stored
+	decoded  atomic.Pointer[T] // one copy that no reader has yet
 }
 
 // read returns a copy of the data.
@@ -50,7 +50,7 @@ func (v *version[T]) read() (T, error) {
 	return decode[T](v.data)
 }
 
-// change returns the version that f makes of this one, which may be the same.
+// change returns the version that f turns this one into, which may be the same.
 func (v *version[T]) change(f func(*T) error) (*version[T], error) {
 	value, err := decode[T](v.data)
 	if err != nil {
@@ -73,8 +73,8 @@ func (v *version[T]) change(f func(*T) error) (*version[T], error) {
 	return written[T](after)
 }
 
-// written is the version that has the encoded data, once that proves to be an object that decodes: a
-// session with other data could not be used any more.
+// written is the version that has the encoded data, after checking that it is an object that
+// decodes: a session with any other data would become unusable.
 func written[T any](data []byte) (*version[T], error) {
 	if data[0] != '{' {
 		return nil, &DataError{errNoObject, "encoding"}
@@ -102,7 +102,7 @@ func encode[T any](value T) ([]byte, error) {
 func decode[T any](data []byte) (T, error) {
 	var value T
 	decoder := json.NewDecoder(bytes.NewReader(data))
-	decoder.UseNumber() // keeps the digits where T has an any
+	decoder.UseNumber() // keeps the digits of numbers in an any
 	if err := decoder.Decode(&value); err != nil {
 		return value, &DataError{err, "decoding"}
 	}
@@ -127,7 +127,7 @@ func (m *Manager[T]) open(ctx context.Context, info sessionstore.Session) (*vers
 	return m.repair(ctx, info, err)
 }
 
-// repair stores what [Config.Repair] makes of the data, unless somebody else was faster.
+// repair stores what [Config.Repair] returns for the data, unless another request was faster.
 func (m *Manager[T]) repair(ctx context.Context, info sessionstore.Session, reason error) (*version[T], error) {
 	data, err := m.cfg.Repair(ctx, info, errors.Unwrap(reason))
 	if errors.Is(err, sessionstore.ErrEnded) {

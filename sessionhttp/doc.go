@@ -61,7 +61,7 @@
 // [Session.Update], from any number of goroutines. The middleware promises that a
 // handler's success reaches the client only if its changes were stored.
 //
-// # When changes are stored
+// # Storing changes
 //
 // Changes made before the response begins are stored together, right
 // before its first byte. A conflict with another request is resolved: the data is read
@@ -82,7 +82,7 @@
 // at once refuses data that does not encode to an object, or could not be read again. A change that
 // could not be stored is logged, and reported to every caller that is still waiting.
 //
-// # Where the tokens are
+// # Tokens
 //
 // [Bearer] reads the access token from the Authorization header, [Header] from another one, and [Body]
 // from a form; the client refreshes. With
@@ -104,7 +104,7 @@
 // A WebSocket library that writes its own response, such as gorilla's, needs the header of
 // the middleware's ResponseWriter as the response's header: Upgrade(w, r, w.Header()).
 //
-// # Beside the middleware
+// # Without the middleware
 //
 // [Manager.Open] opens the session of a request that does not pass through the middleware,
 // [Manager.Load] loads a session by id, [Manager.All] iterates over all of them, and [Manager.Create] creates one. Changes

@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// End revokes the request's session, if it has one, and takes the tokens from the client where
+// End revokes the request's session, if it has one, and removes the tokens from the client if
 // the transport can. It must be called before the response begins. The request need not come
 // through [Manager.Handler].
 func (m *Manager[T]) End(w http.ResponseWriter, r *http.Request) error {
@@ -27,9 +27,9 @@ func (m *Manager[T]) End(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// End revokes the session, and takes the tokens from the client where the transport and the
-// response still can. Changes that are not stored yet are given up. The end of ctx does
-// not stop it: a client that leaves is signed out.
+// End revokes the session, and removes the tokens from the client if the transport and the
+// response still can. Changes that are not stored yet are given up. The end of ctx does not
+// stop it: a client that disconnects is signed out.
 func (s *Session[T]) End(ctx context.Context) error {
 	ctx, cancel := s.manager.saving(ctx)
 	defer cancel()

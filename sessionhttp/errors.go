@@ -13,15 +13,14 @@ import (
 )
 
 // Error is the default answer to an error of the middleware: 401 with the
-// challenge of RFC 6750 §3 for a token that is missing or no good, 403 for a request
-// that comes from another site or lacks its form's token, 409 for changes that do
-// not go with what other requests changed meanwhile, 503 for a database that does not
-// answer, which says nothing about the token, and for a request that was over before its
-// changes were stored, 499 if the client hung up before the database answered,
-// and 500 for the rest. Where the user must authenticate again it is 401 with the
-// challenge of RFC 9470 §3.
+// challenge of RFC 6750 §3 for a missing or invalid token, 403 for a request that comes
+// from another site or lacks its form's token, 409 for changes that conflict with those
+// of other requests, 503 for a database that does not answer, which says nothing about
+// the token, and for a request that was over before its changes were stored, 499 if the
+// client hung up before the database answered, and 500 for the rest. If the user must
+// authenticate again, it is 401 with the challenge of RFC 9470 §3.
 //
-// Where a token is bound to a key, or should be, the challenge is that of RFC
+// If a token is bound to a key, or should be, the challenge is that of RFC
 // 9449 §7.1.
 func Error(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusInternalServerError
@@ -37,8 +36,8 @@ func Error(w http.ResponseWriter, r *http.Request, err error) {
 	authorization.Refuse(w, r, err, IsInvalidToken(err), status)
 }
 
-// logFault tells the log of a request that could not be served for no fault of its client's, unless
-// that has left.
+// logFault logs a request that could not be served through no fault of its client, unless the
+// client has left.
 func (m *Manager[T]) logFault(ctx context.Context, err error) {
 	_, isLogged := errors.AsType[*DataError](err)
 	isClients := dpop.ErrorCode(err) != "" || IsInvalidToken(err) ||
@@ -49,8 +48,8 @@ func (m *Manager[T]) logFault(ctx context.Context, err error) {
 	m.cfg.Logger.ErrorContext(ctx, "a session could not be loaded", "error", err.Error())
 }
 
-// notProven makes an error of package dpop one that says of the token that it is
-// no good here, as handlers of errors know it.
+// notProven turns an error of package dpop into one that says that the token is
+// not valid here, as error handlers know it.
 func notProven(err error) error {
 	if dpop.ErrorCode(err) != "" {
 		return fmt.Errorf("%w: %w", tokens.ErrInvalid, err)
@@ -58,8 +57,8 @@ func notProven(err error) error {
 	return err
 }
 
-// IsInvalidToken tells whether an error of [sessionstore.Store.Get] says that
-// the access token is no good, as invalid_token of RFC 6750 §3.1 means it.
+// IsInvalidToken reports whether an error of [sessionstore.Store.Get] says that the
+// access token is not valid, as invalid_token of RFC 6750 §3.1 means it.
 func IsInvalidToken(err error) bool {
 	for _, target := range []error{
 		tokens.ErrInvalid, sessionstore.ErrEnded, sessionstore.ErrSuperseded, sessionstore.ErrNotFound,

@@ -73,7 +73,7 @@ func Example_impersonation() {
 	send(http.MethodGet, "/orders")
 	send(http.MethodDelete, "/account")
 
-	// Ann sees who was there, among her other sessions.
+	// Ann sees who was there, in the list of sessions.
 	page, err := store.List(ctx, "ann", sessionstore.ListParams{})
 	if err != nil {
 		panic(err)

@@ -15,8 +15,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// A session that is extended in a request, also one that a visitor's change has just begun: its cookies last as
-// long from the next refresh on.
+// A session that is extended in a request, including one that a visitor's change has just begun: its cookies last
+// as long from the next refresh on.
 func TestExtendInARequest(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sessionhttp.Config{Optional: true, Anonymous: func(*http.Request) sessionstore.CreateParams { return sessionstore.CreateParams{} }}, unchangedConfig)
@@ -53,7 +53,8 @@ func TestExtendInARequest(t *testing.T) {
 	}
 }
 
-// Of several who take the same value at the same time, beside the middleware, one gets it.
+// Of several requests that take the same value at the same time, without the middleware, one
+// gets it.
 func TestPopAtOnce(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -149,7 +150,7 @@ func TestStoreThatCannot(t *testing.T) {
 	}
 }
 
-// All sessions of a store in memory, by the manager whose they are; whoever has found what they look for stops.
+// All sessions of a store in memory, by their manager; iteration can stop early.
 func TestAllOfSeveralManagers(t *testing.T) {
 	t.Parallel()
 	store := memstore.MustNew(sessionstore.Config{})

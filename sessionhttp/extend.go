@@ -11,9 +11,9 @@ import (
 )
 
 // Extend gives the session its own lifetimes, counted from now, longer or shorter: see
-// [sessionstore.Store.Patch], whose errors it has. What is zero stays as it is. Cookies last as long
-// from the next refresh on. The session of a visitor who has changed nothing is still to be made, and so
-// [sessionstore.ErrNotFound]. The store must have a method Patch as that is, or the error is
+// [sessionstore.Store.Patch], whose errors it returns. Zero members stay unchanged. Cookies last as long
+// from the next refresh on. The session of a visitor who has changed nothing does not exist yet, so the
+// error is [sessionstore.ErrNotFound]. The store must have a method Patch like that one, or the error is
 // [errors.ErrUnsupported].
 func (s *Session[T]) Extend(ctx context.Context, lifetimes sessionstore.Lifetimes) error {
 	store, can := s.manager.store.(interface {

@@ -11,10 +11,10 @@ import (
 	"net/http"
 )
 
-// ErrFormToken says that a request that is not safe has no token of its session's forms.
+// ErrFormToken says that an unsafe request has no form token of its session.
 var ErrFormToken = errors.New("a request without the form's token")
 
-// FormField is the form field, and FormHeader the header, that has a form's token.
+// FormField is the form field, and FormHeader the header, that carries a form's token.
 const (
 	FormField  = "csrf_token"
 	FormHeader = "X-CSRF-Token"
@@ -22,28 +22,28 @@ const (
 
 const formSecretBytes = 32
 
-// Forms puts a token into forms that only pages of the session have. It is a second wall: from
-// where a request comes, [Cookies].Protection checks before, and for browsers of today that is
-// enough.
+// Forms puts a token into forms that only pages of the session have. It is a second line of
+// defence: [Cookies].Protection already checks where a request comes from, and for today's
+// browsers that is enough.
 //
-// The token is made of a secret in the session's data and of the session's id, so one that a
-// guest's page had is of no use once they are signed in. It looks different each time, so that
-// compressed pages do not give it away.
+// The token is made of a secret in the session's data and of the session's id, so a token from
+// a guest's page is of no use once the guest has signed in. It looks different each time, so
+// that compressed pages do not reveal it.
 type Forms[T any] struct {
 	manager *Manager[T]
 	secret  func(*T) *[]byte
 }
 
-// NewForms returns the forms of a manager's sessions. The secret is where the session's data has
-// it: it is filled in when it is needed, and belongs into no answer.
+// NewForms returns the forms of a manager's sessions. secret points to its place in the
+// session's data: it is filled in when it is needed, and must be in no response.
 func NewForms[T any](manager *Manager[T], secret func(*T) *[]byte) *Forms[T] {
 	return &Forms[T]{manager: manager, secret: secret}
 }
 
-// Token is for the forms of a page. It is the value of a hidden field named [FormField], or what a
-// script sends as [FormHeader]; with htmx it is in an hx-headers of the body. Without a session
-// it is empty. The first one of a session is stored at once, and so begins the session of a
-// visitor: see [Config].Anonymous.
+// Token returns the token for the forms of a page. It is the value of a hidden field named
+// [FormField], or what a script sends as [FormHeader]; with htmx it goes into hx-headers on the
+// body. Without a session it is empty. The first one of a session is stored at once, and so begins
+// the session of a visitor: see [Config].Anonymous.
 func (f *Forms[T]) Token(ctx context.Context) (string, error) {
 	s := f.manager.From(ctx)
 	if s == nil {
@@ -70,11 +70,11 @@ func (f *Forms[T]) Token(ctx context.Context) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(append(mask, sum...)), nil
 }
 
-// Handler wraps a handler below [Manager.Handler]: requests of a session that may change something
-// are served with a token of it, and others given to [Config].OnError with [ErrFormToken]. Requests without
-// a session pass: they can do nothing in anybody's name.
+// Handler wraps a handler below [Manager.Handler]: it serves unsafe requests of a session only with a token
+// of that session, and passes others to [Config].OnError with [ErrFormToken]. Requests without a session
+// pass: they can do nothing in a user's name.
 //
-// Where there is no header, the form is read for the field: bound its size before.
+// Without the header, the form is read for the field: limit its size before.
 func (f *Forms[T]) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s := f.manager.From(r.Context())
@@ -106,7 +106,7 @@ func (f *Forms[T]) has(s *Session[T], r *http.Request) bool {
 	return hmac.Equal(masked, sum)
 }
 
-// sum is what the session's tokens hide, or nil before the first one.
+// sum returns what the session's tokens mask, or nil before the first one.
 func (f *Forms[T]) sum(s *Session[T]) []byte {
 	data := s.Read()
 	secret := *f.secret(&data)
@@ -120,6 +120,6 @@ func (f *Forms[T]) sum(s *Session[T]) []byte {
 
 func random(n int) []byte {
 	bytes := make([]byte, n)
-	_, _ = rand.Read(bytes) // it does not fail
+	_, _ = rand.Read(bytes) // it never fails
 	return bytes
 }

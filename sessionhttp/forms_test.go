@@ -161,7 +161,7 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// Pages that are loaded at once, each the first one, all have a token that is good.
+// First pages that are loaded simultaneously all have a valid token.
 func TestFirstFormsAtOnce(t *testing.T) {
 	t.Parallel()
 	site := newNotebook(t, sessionhttp.Config{})

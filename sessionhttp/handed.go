@@ -6,24 +6,24 @@ import (
 	"sync"
 )
 
-// handed is what the managers of one request hand to its client, whatever becomes of the
-// handler's response: new tokens, or none any more. An answer that takes the place of the
-// handler's has them too, or the client would be left with those of a session that has ended.
+// handed is what the managers of one request hand to its client, whatever happens to the
+// handler's response: new tokens, or their removal. A response that replaces the handler's
+// has them too, or the client would be left with those of an ended session.
 type handed struct {
 	mu   sync.Mutex
 	of   map[any]func(http.Header)
-	late bool // an answer has begun
+	late bool // a response has begun
 }
 
 type handedKey struct{}
 
-// handedOf returns that of the request, which its outermost manager has made, or nil.
+// handedOf returns the request's, which its outermost manager made, or nil.
 func handedOf(ctx context.Context) *handed {
 	h, _ := ctx.Value(handedKey{}).(*handed)
 	return h
 }
 
-// put takes the place of what the manager handed over before. It tells whether the answer can
+// put replaces what the manager handed over before. It reports whether the response can
 // have it.
 func (h *handed) put(manager any, answer func(http.Header)) bool {
 	if h == nil || answer == nil {
@@ -38,7 +38,7 @@ func (h *handed) put(manager any, answer func(http.Header)) bool {
 	return !h.late
 }
 
-// isTooLate tells whether an answer has begun.
+// isTooLate reports whether a response has begun.
 func (h *handed) isTooLate() bool {
 	if h == nil {
 		return false
@@ -57,9 +57,9 @@ func (h *handed) write(header http.Header) {
 	}
 }
 
-// hand puts tokens into the header of an answer, or takes them from the client. It tells whether
-// the answer can have them. Behind a manager the header gets them when the answer begins: until then
-// the handler may be busy with it, in another goroutine.
+// hand puts tokens into the header of a response, or removes them from the client. It reports
+// whether the response can have them. Below a manager, the header gets them when the response
+// begins: until then the handler may be using it in another goroutine.
 func (m *Manager[T]) hand(ctx context.Context, header http.Header, answer func(http.Header)) bool {
 	if tokens := handedOf(ctx); tokens != nil {
 		return tokens.put(m, answer)

@@ -33,7 +33,7 @@ func fails(t *testing.T, s *sessionhttp.Session[cart], r *http.Request) {
 	}
 }
 
-// panicsAgain makes a change that panics when it has to be made again, as it must.
+// panicsAgain makes a change that must be repeated, and then panics.
 func panicsAgain(t *testing.T, s site, r *http.Request) {
 	t.Helper()
 	session, again := s.From(r.Context()), false
@@ -56,7 +56,7 @@ func panicsAgain(t *testing.T, s site, r *http.Request) {
 	}
 }
 
-// Whatever becomes of the response after new tokens were made, the browser gets them: the old ones may
+// Whatever happens to the response after new tokens were made, the browser gets them: the old ones may
 // be of a session that has ended.
 func TestTokensSurviveTheResponse(t *testing.T) {
 	t.Parallel()
@@ -155,7 +155,7 @@ func TestBeginTooLate(t *testing.T) {
 	}
 }
 
-// Nor does it for a visitor without a session before: nobody would have its tokens.
+// Nor does it for a visitor without a session before: no client would have its tokens.
 func TestFirstLoginTooLate(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)
@@ -208,7 +208,8 @@ func TestResponseBeginsBesideTheFirstLogin(t *testing.T) {
 	}
 }
 
-// The cookies of a first login are in whatever answers the request, as those of later ones are.
+// The cookies of a first login are in whatever response the request gets, like those of later
+// ones.
 func TestFirstLoginInATimeout(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)

@@ -5,8 +5,8 @@ import (
 	"net/http"
 )
 
-// Handler wraps next: it serves requests with good tokens. Tokens that are no good stay in a
-// browser's cookies: to remove them with an answer that is late would remove newer ones.
+// Handler wraps next: it serves requests with valid tokens. Invalid tokens stay in a browser's
+// cookies: removing them with a late response could remove newer ones.
 func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if m.From(r.Context()) != nil { // it is in the chain twice
@@ -24,7 +24,7 @@ func (m *Manager[T]) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// serve calls the handler, without a session where that is nil: one may begin.
+// serve calls the handler, without a session if that is nil: one may begin.
 func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, session *Session[T], next http.Handler) {
 	ctx := r.Context()
 	tokens := handedOf(ctx)
@@ -54,7 +54,7 @@ func (m *Manager[T]) serve(w http.ResponseWriter, r *http.Request, session *Sess
 	r = r.WithContext(ctx)
 	served := false
 	defer func() {
-		if !served { // a panic is on its way
+		if !served { // a panic is in progress
 			if session != nil {
 				session.discard()
 			}

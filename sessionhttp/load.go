@@ -11,15 +11,15 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// find returns the session that a request is served with, which is nil where it needs none.
+// find returns the session that a request is served with, which is nil if it needs none.
 func (m *Manager[T]) find(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
 	s, err := m.load(w, r)
 	if err == nil {
 		return s, nil
 	}
 	if _, undecodable := errors.AsType[*DataError](err); undecodable && m.cfg.Repair == nil && m.cfg.Transport.Ambient() {
-		// Perhaps it is another manager's, which began it before cookies were named in tokens, or
-		// of another release of the program. It is in the log, and stays as it is.
+		// It may belong to another manager, which began it before tokens named cookies, or to
+		// another release of the program. It is logged, and stays as it is.
 		err = fmt.Errorf("%w: %w", tokens.ErrInvalid, err)
 	}
 	if m.strangers(err) {
@@ -28,8 +28,8 @@ func (m *Manager[T]) find(w http.ResponseWriter, r *http.Request) (*Session[T], 
 	return nil, err
 }
 
-// load returns the session of the request's tokens, after a refresh if that is what they need
-// and the transport has the refresh token. Beside an error there may be a session too, of which
+// load returns the session of the request's tokens, after a refresh if they need one and the
+// transport has the refresh token. An error may come with a session, of which
 // only the data is missing.
 func (m *Manager[T]) load(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
 	presented, err := m.cfg.Transport.Read(r)
@@ -55,11 +55,11 @@ func (m *Manager[T]) load(w http.ResponseWriter, r *http.Request) (*Session[T], 
 	}
 	now := time.Now()
 	presented.Access = refreshed.Pair.AccessToken
-	// Whether the cookies arrive is open: if they do not, the browser comes with the old ones, and
-	// that must not look like a theft.
+	// The cookies may not arrive: then the browser sends the old ones, and that must not look like
+	// a theft.
 	s, err := m.get(w, r, presented, true)
 	if err != nil {
-		if !IsInvalidToken(err) { // an outage, or data that does not decode: the pair is as good as ever
+		if !IsInvalidToken(err) { // an outage, or data that does not decode: the pair is still valid
 			m.hand(r.Context(), w.Header(), m.handOver(refreshed.Pair))
 		}
 		return s, err
@@ -92,14 +92,15 @@ func (m *Manager[T]) get(w http.ResponseWriter, r *http.Request, presented Prese
 }
 
 // early is how long before its end an access token is replaced: an API that gets it from this
-// request must have the time to use it. Of tokens that last less than five minutes it is a tenth.
+// request must have time to use it. For tokens that last less than five minutes, it is a tenth of
+// their lifetime.
 const early = 30 * time.Second
 
 func (m *Manager[T]) expires(claims tokens.Claims) bool {
 	return claims.ExpiresAt.Sub(m.now()) < min(early, claims.ExpiresAt.Sub(claims.IssuedAt)/10)
 }
 
-// now is the time of the store's clock, if it has one, or else this machine's.
+// now returns the time of the store's clock, if it has one, or else this machine's.
 func (m *Manager[T]) now() time.Time {
 	if clock, has := m.store.(interface{ Now() time.Time }); has {
 		return clock.Now()
@@ -107,13 +108,13 @@ func (m *Manager[T]) now() time.Time {
 	return time.Now()
 }
 
-// replaceable tells whether a refresh may help: not if the session has ended.
+// replaceable reports whether a refresh may help: not if the session has ended.
 func replaceable(err error) bool {
 	return errors.Is(err, tokens.ErrInvalid) || errors.Is(err, sessionstore.ErrSuperseded)
 }
 
-// final makes an error of a refresh that says that the token is no good one that
-// [IsInvalidToken] knows.
+// final turns a refresh error that says that the token is not valid into one that
+// [IsInvalidToken] recognizes.
 func final(err error) error {
 	if errors.Is(err, sessionstore.ErrReuse) || errors.Is(err, sessionstore.ErrNotProven) {
 		return fmt.Errorf("%w: %w", tokens.ErrInvalid, err)
@@ -121,7 +122,7 @@ func final(err error) error {
 	return err
 }
 
-// strangers tells whether a request is served without a session although its tokens failed.
+// strangers reports whether a request is served without a session although its tokens failed.
 func (m *Manager[T]) strangers(err error) bool {
 	if !m.cfg.Optional {
 		return false

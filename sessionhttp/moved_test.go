@@ -20,7 +20,7 @@ type order struct {
 }
 
 // desk is a manager on a database that others use as well: PUT changes the data, DELETE logs out. The
-// answer tells whose session it is.
+// answer shows whose session it is.
 type desk[T any] struct {
 	*sessionhttp.Manager[T]
 	change func(*T) error
@@ -59,7 +59,8 @@ func (d desk[T]) answer(w http.ResponseWriter, r *http.Request, session *session
 	}
 }
 
-// strangers checks that the tokens are nobody's in the cookies of this manager, whatever is done with them.
+// strangers checks that the tokens are worthless in the cookies of this manager, whatever is done with
+// them.
 func strangers[T any](t *testing.T, store *sessionstore.Store, name string, change func(*T) error, access, refresh string) {
 	t.Helper()
 	const cookie = "__Host-desk"
@@ -105,8 +106,8 @@ func strangers[T any](t *testing.T, store *sessionstore.Store, name string, chan
 	}
 }
 
-// Managers whose cookies have names of their own have sessions of their own, without further ado: on one store
-// or in another process, of one type or another, in any way a session is used.
+// Managers whose cookies have different names have separate sessions, without further configuration: on one
+// store or in another process, of one type or another, in any way a session is used.
 func TestMovedCookies(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -154,8 +155,8 @@ func TestMovedCookies(t *testing.T) {
 	}
 }
 
-// A session that no manager of cookies has begun goes on in those that it is in. In the cookies of a manager of another type
-// it is nobody's, and is left as it is: whose mistake that is shows later.
+// A session that no manager of cookies has begun continues in those that it is in. In the cookies of a manager of another type
+// it is ignored, and left unchanged, because it is not known yet whose mistake that is.
 func TestMovedCookiesOfNobodys(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

@@ -11,12 +11,12 @@ import (
 )
 
 // Open returns the session of a request that does not come through [Manager.Handler], with the
-// errors that Handler gives to [Config].OnError. Each change is stored at once, as are those of
-// [Manager.Load], and new tokens are in w's header at once: the caller changes and renews
+// errors that Handler passes to [Config].OnError. Each change is stored at once, like those of
+// [Manager.Load], and new tokens are put into w's header at once: change and renew
 // the session before the response begins.
 //
-// Where [Config].Optional lets a request without a session pass, the session is nil,
-// or that of [Config].Anonymous. Of a request that does come through Handler it is that
+// If [Config].Optional lets a request without a session pass, the session is nil, or
+// that of [Config].Anonymous. For a request that does come through Handler, it is that
 // of [Manager.From].
 func (m *Manager[T]) Open(w http.ResponseWriter, r *http.Request) (*Session[T], error) {
 	if s := m.From(r.Context()); s != nil {
@@ -36,8 +36,8 @@ func (m *Manager[T]) Open(w http.ResponseWriter, r *http.Request) (*Session[T], 
 }
 
 // Load returns the session with the given id, for work without a request. Each change is stored at
-// once, after conflicts too, and Update returns what came of it; [Session.Renew] returns the pair for
-// the client that should have it. The session has no claims of an access token. Errors are those of
+// once, even after conflicts, and Update returns the outcome; [Session.Renew] returns the pair for
+// the client that should have it. The session has no access token claims. Errors are those of
 // [sessionstore.Store.Load], and [sessionstore.ErrEnded] for a session that has ended.
 func (m *Manager[T]) Load(ctx context.Context, id uuid.UUID) (*Session[T], error) {
 	info, err := m.store.Load(ctx, id)

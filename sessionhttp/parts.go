@@ -10,13 +10,13 @@ import (
 
 const (
 	// partBytes is how much of a token is in one cookie: browsers drop one that has more than
-	// 4,096 bytes with its name, some also count its attributes.
+	// 4,096 bytes with its name, and some also count its attributes.
 	partBytes = 3840
 	maxParts  = (tokens.MaxTokenBytes + partBytes - 1) / partBytes
 )
 
-// split sets the cookies of an access token. Where that are several, the first one's value
-// begins with their number, and a dot: parts of an earlier token that are still there are not read.
+// split sets the cookies of an access token. If there are several, the first one's value begins
+// with their number and a dot: leftover parts of an earlier token are not read.
 func (c Cookies) split(header http.Header, token string, age int) {
 	n := (len(token) + partBytes - 1) / partBytes
 	for i := 1; i < n; i++ {
@@ -28,8 +28,8 @@ func (c Cookies) split(header http.Header, token string, age int) {
 	c.set(header, c.access(), token, age)
 }
 
-// joined is the value that split has set. Parts of several tokens make one that does not verify,
-// as a part does that is missing.
+// joined returns the value that split set. Parts of several tokens, or a missing part, give a
+// token that does not verify.
 func joined(r *http.Request, name string) (string, error) {
 	value, err := one(r, name)
 	if err != nil || len(value) < 2 || value[1] != '.' || value[0] < '2' || value[0] > '0'+maxParts {
@@ -47,7 +47,7 @@ func joined(r *http.Request, name string) (string, error) {
 	return token.String(), nil
 }
 
-// one is the cookie's value, or empty without one. A duplicate cookie is not ours.
+// one returns the cookie's value, empty without one. A duplicate cookie is not ours.
 func one(r *http.Request, name string) (string, error) {
 	cookies := r.CookiesNamed(name)
 	switch len(cookies) {

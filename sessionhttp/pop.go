@@ -3,9 +3,8 @@ package sessionhttp
 import "context"
 
 // Pop takes a value out of the session's data, such as a message that the next page shows: it
-// returns what member points to, and leaves it zero. That is a change as one of
-// [Session.Update] is, or none if there was nothing: with a response that fails the value stays. Of two requests
-// at the same time both may get it.
+// returns what member points to, and sets it to zero. That is a change like one of [Session.Update], or none if
+// there was no value: if the response fails, the value stays. Two simultaneous requests may both get it.
 func Pop[V, T any](ctx context.Context, s *Session[T], member func(*T) *V) (V, error) {
 	var value V
 	err := s.Update(ctx, func(data *T) error {

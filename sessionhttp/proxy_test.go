@@ -12,7 +12,7 @@ import (
 )
 
 // A page calls an API through its own site: the API gets the session's access token, after a refresh
-// if need be, and no cookie; its own cookies do not reach the browser.
+// if necessary, and no cookie; its own cookies do not reach the browser.
 func TestProxy(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)

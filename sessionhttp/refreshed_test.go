@@ -12,7 +12,7 @@ import (
 )
 
 // A page whose load is given up after the program has refreshed for it, and used the new
-// token, logs nobody out: only what the client itself brings is its use.
+// token, logs nobody out: only a token that the client itself sends counts as its use.
 func TestRefreshed(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -21,7 +21,7 @@ func TestRefreshed(t *testing.T) {
 	var rendered int
 	page := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		rendered++
-		update(r.Context(), t, sessions.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} }) // also where it changes something
+		update(r.Context(), t, sessions.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} }) // even where it changes something
 		w.WriteHeader(http.StatusNoContent)
 	}))
 	load := func(r *http.Request) {

@@ -11,23 +11,23 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Renew puts a new session in the place of this one, which ends, or begins a visitor's: call it when a user
-// signs in, or gets more rights in another way, before the response begins. The response hands
-// the pair to the client where the manager's transport does that, also if it is an error; else
-// the handler does, as at a sign-in without a session before it. The tokens that the request
-// came with are refused from now on, also in requests that are under way.
+// Renew puts a new session in place of this one, which ends, or begins a visitor's session: call it when a
+// user signs in, or gains rights in another way, before the response begins. The response hands the pair to
+// the client if the manager's transport does that, even if it is an error; otherwise the handler must, as at
+// a sign-in without an earlier session. The tokens that the request came with are refused from now on, even
+// in requests that are under way.
 //
 // From then on this is the new session, and [Session.Info] with it. It keeps the data, with
-// all changes, instead of which params cannot give others; and
-// its subject and label where params have none. It is bound to the key that the request has proven
-// to have, if to any, unless params name another. For the rest see [sessionstore.Store.Replace]. Claims
-// stay those of the access token that the request came with.
+// all changes, which params cannot replace; and its subject and label where params have none. It is
+// bound to the key of which the request proved possession, if any, unless params name another. For the
+// rest see [sessionstore.Store.Replace]. Claims stay those of the access token that the request came
+// with.
 //
-// Where ctx has ended, nobody waits for the pair, and nothing is done: the error is [ErrDiscarded].
-// After that its end stops nothing. Conflicts with other requests are resolved as [Session.Update]
-// says. The error is [sessionstore.ErrConflict] where that fails, [sessionstore.ErrEnded]
-// where the session has ended, and [ErrBegun] where the response has begun. With an error nothing
-// has changed, and changes go on waiting for the response.
+// If ctx has already ended, no client is waiting for the pair, and nothing is done: the error is
+// [ErrDiscarded]. If it ends later, that stops nothing. Conflicts with other requests are resolved
+// as [Session.Update] says. The error is [sessionstore.ErrConflict] if that fails,
+// [sessionstore.ErrEnded] if the session has ended, and [ErrBegun] if the response has begun. With
+// an error nothing has changed, and changes still wait for the response.
 func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams) (sessionstore.TokenPair, error) {
 	if err := context.Cause(ctx); err != nil {
 		return sessionstore.TokenPair{}, fmt.Errorf("%w: %w", ErrDiscarded, err)
@@ -54,8 +54,8 @@ func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams
 	var pair sessionstore.TokenPair
 	before := s.stored
 	err := s.settle(ctx, func(next *version[T]) error {
-		// What is stored goes along as it is, with members that T does not have. It is given,
-		// for a store that seals it, and has to be the same still.
+		// The stored data is kept as it is, including members that T does not have. It is
+		// passed along for a store that seals data, and must still be the same.
 		params.Data = s.stored.data
 		if len(s.changes) > 0 {
 			params.Data = next.data
@@ -68,7 +68,7 @@ func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams
 		err = fmt.Errorf("%w: %w", sessionstore.ErrEnded, err)
 	}
 	if err != nil {
-		s.stored = before // which the changes were made of
+		s.stored = before // on which the changes were based
 		return sessionstore.TokenPair{}, err
 	}
 	s.becomes(info, pair)

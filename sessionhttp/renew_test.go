@@ -32,8 +32,8 @@ func (k kit) asGuest(t *testing.T) kit {
 	return k
 }
 
-// A guest signs in: who knows the guest's tokens has nothing of the user's session, and
-// the cart is there.
+// A guest signs in: the guest's tokens give no access to the user's session, and the
+// cart is kept.
 func TestGuestSignsIn(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{}).asGuest(t)
@@ -76,8 +76,8 @@ func TestGuestSignsIn(t *testing.T) {
 	}
 }
 
-// Data that the handler has not changed goes along as it is stored, and the handler's changes go
-// on top of what others have written meanwhile.
+// Data that the handler has not changed goes along as it is stored, and the handler's changes
+// apply on top of what others have written meanwhile.
 func TestRenewKeepsWrites(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -109,7 +109,7 @@ func TestRenewKeepsWrites(t *testing.T) {
 	}
 }
 
-// Where a change does not go with what others have written, nothing has changed, and the change
+// If a change conflicts with what others have written, nothing has changed, and the change
 // is still not stored in place of theirs.
 func TestRenewConflict(t *testing.T) {
 	t.Parallel()
@@ -136,7 +136,7 @@ func TestRenewConflict(t *testing.T) {
 	}
 }
 
-// Cookies: the answer has the new pair, also if it is an error, and never that of the refresh on
+// Cookies: the answer has the new pair, even if it is an error, and never that of the refresh on
 // the way.
 func TestRenewInCookies(t *testing.T) {
 	t.Parallel()
@@ -285,7 +285,7 @@ func (*sent) TraceBatchEnd(context.Context, *pgx.Conn, pgx.TraceBatchEndData) {}
 
 // The request has read the session, so nothing is read again: not sealed data, and not the
 // subject whose sessions are limited. Only a function of the program's that computes lifetimes
-// or claims is told the label as it is by then.
+// or claims gets the present label.
 func TestRenewRoundTrips(t *testing.T) {
 	t.Parallel()
 	sealer := newSealer(t)

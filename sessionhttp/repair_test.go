@@ -28,7 +28,8 @@ func TestDataOfAnotherShape(t *testing.T) {
 	}
 }
 
-// Such a session ends with a log-out, and with another login, whatever the hook says of it.
+// Such a session ends with a log-out, and with another login, whatever the hook returns for
+// it.
 func TestEndOfDataThatDoesNotDecode(t *testing.T) {
 	t.Parallel()
 	var log logs
@@ -59,7 +60,7 @@ func TestEndOfDataThatDoesNotDecode(t *testing.T) {
 	}
 }
 
-// The hook migrates such data, starts anew, ends the session, or gives up.
+// The hook migrates such data, starts over, ends the session, or gives up.
 func TestRepair(t *testing.T) {
 	t.Parallel()
 	broken := errors.New("broken")
@@ -106,7 +107,7 @@ func TestRepair(t *testing.T) {
 	}
 }
 
-// Data that another replica repairs meanwhile stays as that one made it.
+// Data that another replica repairs meanwhile stays as repaired.
 func TestRepairAtOnce(t *testing.T) {
 	t.Parallel()
 	var k kit

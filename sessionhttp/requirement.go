@@ -6,12 +6,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// RequireAuthentication returns what wraps a handler below [Manager.Handler]: it serves
-// requests whose user has authenticated as is required, and gives the others to
+// RequireAuthentication returns a wrapper for handlers below [Manager.Handler]: it
+// serves requests whose user has authenticated as required, and passes the others to
 // [Config].OnError with a [tokens.AuthenticationError], which [Error] answers with the
 // challenge of RFC 9470. The age of an authentication is judged by the store's clock, if
-// it has a Now as [sessionstore.Store.Now] is, or else by this machine's. It fails for a
-// requirement that no challenge can state.
+// it has a method Now like [sessionstore.Store.Now], or else by this machine's. It fails
+// for a requirement that no challenge can state.
 func (m *Manager[T]) RequireAuthentication(required tokens.Requirement) (func(http.Handler) http.Handler, error) {
 	if err := required.Validate(); err != nil {
 		return nil, err

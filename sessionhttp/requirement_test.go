@@ -17,8 +17,8 @@ import (
 
 var challenged = regexp.MustCompile(`^Bearer error="insufficient_user_authentication", acr_values="([^"]*)", max_age="([0-9]+)"$`)
 
-// A client that follows the challenge of RFC 9470 has its user authenticate as is asked
-// for, gets a session that says so, and is served.
+// A client that follows the challenge of RFC 9470 makes its user authenticate as
+// required, gets a session that says so, and is served.
 func TestStepUp(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -74,8 +74,8 @@ func TestStepUp(t *testing.T) {
 		t.Fatalf("%d, %q", status, challenge)
 	}
 
-	// The client has the backend ask the user for what the challenge wants: a session that
-	// says it takes the place of the one before, with new tokens.
+	// The client has the backend ask the user for what the challenge requires: a session
+	// with that authentication replaces the former one, with new tokens.
 	acr, _, _ := strings.Cut(asked[1], " ")
 	status, _, access := send(http.MethodPost, "/step-up?acr="+acr, k.access)
 	if status != http.StatusOK || access == k.access {

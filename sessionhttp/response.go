@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// errNotStored is what a handler gets that goes on writing a response which
+// errNotStored is what a handler gets if it continues writing a response that
 // was replaced by an error.
 var errNotStored = errors.New("the session data could not be stored: the response is dropped")
 
@@ -20,7 +20,7 @@ type responseWriter struct {
 	http.ResponseWriter
 	// begin stores the data.
 	begin func(status int) error
-	// hand adds to the header what the client gets whatever becomes of the handler's response.
+	// hand adds to the header what the client gets whatever happens to the handler's response.
 	hand   func(http.Header)
 	fail   func(error)
 	before http.Header // what was set when the handler was called
@@ -31,8 +31,8 @@ type responseWriter struct {
 	failed bool
 }
 
-// start stores the data once; if that fails, the error is the response. It tells
-// whether the handler's response may go on.
+// start stores the data once; if that fails, the error is the response. It reports
+// whether the handler's response may continue.
 func (w *responseWriter) start(status int) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -42,7 +42,7 @@ func (w *responseWriter) start(status int) bool {
 	err := w.begin(status) // if it panics, the response has not begun: a recoverer may answer
 	w.begun = true
 	if err != nil {
-		clear(w.Header()) // it was about the response that is dropped
+		clear(w.Header()) // it described the response that is dropped
 		maps.Copy(w.Header(), w.before)
 	}
 	w.hand(w.Header())
@@ -54,8 +54,8 @@ func (w *responseWriter) start(status int) bool {
 	return !w.failed
 }
 
-// abandon leaves the response to whoever recovers the handler's panic, or that of a change that was
-// made again. Their answer hands over what the handler's would have.
+// abandon leaves the response to whatever recovers the panic of the handler, or of a repeated
+// change. That response hands over what the handler's would have.
 func (w *responseWriter) abandon() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -67,8 +67,8 @@ func (w *responseWriter) abandon() {
 	w.hand(w.Header())
 }
 
-// WriteHeader stores the data first. Informational responses (1xx) pass, but for 101, which
-// is the last one.
+// WriteHeader stores the data first. Informational responses (1xx) pass, except for 101,
+// which is final.
 func (w *responseWriter) WriteHeader(status int) {
 	informational := status < http.StatusOK && status != http.StatusSwitchingProtocols
 	if informational || w.start(status) {
@@ -85,7 +85,8 @@ func (w *responseWriter) Write(p []byte) (int, error) {
 }
 
 // ReadFrom stores the data before the first byte, and not at all if there is none: a handler
-// whose source fails at once can still say so. A file is sent as fast as without the middleware.
+// whose source fails at once can still report it. A file is sent as fast as without the
+// middleware.
 func (w *responseWriter) ReadFrom(r io.Reader) (int64, error) {
 	var first int64
 	if !w.hasBegun() {
@@ -109,7 +110,7 @@ func (w *responseWriter) hasBegun() bool {
 
 // readFirst passes on what the first read yields.
 func (w *responseWriter) readFirst(r io.Reader) (int64, error) {
-	buffer := make([]byte, 512) // as much as net/http looks at for the type
+	buffer := make([]byte, 512) // as much as net/http inspects to detect the type
 	for {
 		n, err := r.Read(buffer)
 		if n > 0 {
@@ -129,7 +130,7 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-// FlushError stores the data first: flushing begins the response, where it can be flushed.
+// FlushError stores the data first: flushing begins the response, if it can be flushed.
 // [http.ResponseController] looks for this method.
 func (w *responseWriter) FlushError() error {
 	if w.reaches(canFlush) && !w.start(http.StatusOK) {
@@ -138,11 +139,11 @@ func (w *responseWriter) FlushError() error {
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
-// Flush is FlushError for handlers that ask for an [http.Flusher].
+// Flush is FlushError for handlers that require an [http.Flusher].
 func (w *responseWriter) Flush() { _ = w.FlushError() }
 
-// Hijack stores the data first: what is said on the connection is the response. Over HTTP/2,
-// where there is nothing to hijack, the handler has still to answer.
+// Hijack stores the data first: whatever is sent on the connection is the response. Over
+// HTTP/2, where nothing can be hijacked, the handler must still answer.
 func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if w.reaches(canHijack) && !w.start(http.StatusSwitchingProtocols) {
 		return nil, nil, errNotStored
@@ -150,8 +151,8 @@ func (w *responseWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
-// reaches tells whether what is wrapped here can do something, other managers' wrappers left out:
-// they have every method.
+// reaches reports whether the wrapped writer has a capability, ignoring other managers' wrappers,
+// which have every method.
 func (w *responseWriter) reaches(can func(http.ResponseWriter) bool) bool {
 	inner := w.ResponseWriter
 	for {
@@ -179,5 +180,5 @@ func canFlush(w http.ResponseWriter) bool {
 	return false
 }
 
-// Unwrap lets [http.ResponseController] reach what is not wrapped here.
+// Unwrap lets [http.ResponseController] reach methods that are not wrapped here.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

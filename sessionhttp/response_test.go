@@ -54,7 +54,7 @@ func (k kit) body(t *testing.T, s *httptest.Server) (body string) {
 	return body
 }
 
-// A stream of events stores what it changes as it goes, also when its client has left.
+// A stream of events stores what it changes as it goes, even when its client has left.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -101,8 +101,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// What is said on a connection that a handler takes is the response: changes are stored before
-// it is taken, and at once from then on.
+// Whatever is sent on a connection that a handler takes over is the response: changes are
+// stored before it is taken, and at once from then on.
 func TestHijack(t *testing.T) {
 	t.Parallel()
 	for name, hijack := range map[string]func(http.ResponseWriter) (net.Conn, *bufio.ReadWriter, error){
@@ -146,7 +146,8 @@ func TestHijack(t *testing.T) {
 	}
 }
 
-// A connection is not taken if the changes before cannot be stored: the client is told.
+// A connection is not taken over if earlier changes cannot be stored: the client gets an
+// error.
 func TestHijackOfAnEndedSession(t *testing.T) {
 	t.Parallel()
 	var log logs
@@ -165,7 +166,7 @@ func TestHijackOfAnEndedSession(t *testing.T) {
 	}
 }
 
-// What the server's own writer can do is there behind the middleware.
+// The capabilities of the server's own writer are available behind the middleware.
 func TestResponseController(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -185,7 +186,7 @@ func TestResponseController(t *testing.T) {
 	}
 }
 
-// A body over the limit is the handler's to answer, as without the middleware.
+// The handler answers a body over the limit, as without the middleware.
 func TestMaxBytesReader(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

@@ -13,11 +13,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// patience bounds how long a change rests that met another one. On average
-// it is a few of the database's answers long, so that of many one gets through.
+// patience bounds how long a change that conflicted with another one waits. On
+// average that is the time of a few database queries, so that one of many gets
+// through.
 const patience = 20 * time.Millisecond
 
-// begin decides what becomes of the changes, now that a response begins with the given
+// begin decides what happens to the changes, now that a response begins with the given
 // status. Whatever the error, answer hands new tokens over, if there are some.
 func (s *Session[T]) begin(ctx context.Context, status int) (answer func(http.Header), err error) {
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
@@ -25,7 +26,8 @@ func (s *Session[T]) begin(ctx context.Context, status int) (answer func(http.He
 	defer cancel()
 	if err := s.take(ctx); err != nil {
 		s.discard()
-		// Whoever has the turn may renew the session: its tokens now may be no good soon.
+		// The holder of the turn may renew the session: then its present tokens would soon be
+		// invalid.
 		return nil, s.logged(ctx, err)
 	}
 	defer s.release()
@@ -45,7 +47,7 @@ func (s *Session[T]) begin(ctx context.Context, status int) (answer func(http.He
 	return s.answer(ctx), err
 }
 
-// discard refuses further changes, and what is not stored will not be.
+// discard refuses further changes, and drops those that are not stored.
 func (s *Session[T]) discard() {
 	if s.phase.Load() != ended {
 		s.phase.Store(discarded)
@@ -81,12 +83,12 @@ func (s *Session[T]) save(ctx context.Context) error {
 	return nil
 }
 
-// settle has the changes stored, on top of what others have changed: by store, which gets the data
-// with the changes, and is called again after each conflict.
+// settle stores the changes on top of what others have changed: it calls store with the changed
+// data, again after each conflict.
 func (s *Session[T]) settle(ctx context.Context, store func(next *version[T]) error) error {
 	next := s.current.Load()
 	var conflict error
-	// A conflict that took all the time is no outage.
+	// A conflict that took all the time is not an outage.
 	reason := func(err error) error {
 		if conflict != nil && ctx.Err() != nil {
 			return conflict
@@ -136,8 +138,8 @@ func (s *Session[T]) again() (*version[T], error) {
 	return next, nil
 }
 
-// logged tells the log of changes that are lost: whether anybody else is told depends on who
-// still listens.
+// logged logs lost changes: whether anyone else learns of them depends on who is still
+// listening.
 func (s *Session[T]) logged(ctx context.Context, err error) error {
 	s.manager.cfg.Logger.ErrorContext(ctx, "session data was not stored",
 		"session_id", s.id.Load().String(), "error", err.Error())

@@ -14,48 +14,49 @@ import (
 )
 
 var (
-	// ErrDiscarded says that a change came too late: the request has failed, and nothing of it
-	// is stored.
+	// ErrDiscarded says that a change came too late: the request has failed, and none of its
+	// changes are stored.
 	ErrDiscarded = errors.New("the request has failed: its changes are not stored")
-	// ErrBusy says that another change of the session's takes too long. A function that
-	// is given to Update and calls Update or Save itself gets it.
+	// ErrBusy says that another change to the session takes too long. A function passed
+	// to Update that itself calls Update or Save gets it.
 	ErrBusy = errors.New("another change of the session has not ended")
-	// ErrBegun says that the response has begun: it can hand no tokens to the client any more.
+	// ErrBegun says that the response has begun: it can no longer hand tokens to the client.
 	ErrBegun = errors.New("the response has begun: a session begins, or is renewed, before that")
 )
 
 // Session is the session of a request. Its methods may be called by several
-// goroutines, also after the handler has returned.
+// goroutines, even after the handler has returned.
 type Session[T any] struct {
 	// Info is the session as it was loaded, without its data. Renew and Extend change it, and so
-	// does what stores the first change of a visitor, who has none before: nobody may
-	// read it meanwhile.
+	// does storing the first change of a visitor, who has none before: it must not be read
+	// meanwhile.
 	Info sessionstore.Session
-	// Claims are those of the access token that the request came with, or got on its way.
+	// Claims are those of the access token that the request came with, or got while it was
+	// served.
 	Claims tokens.Claims
 
 	manager *Manager[T]
 	id      atomic.Pointer[uuid.UUID]     // of Info, for the log, which waits for no turn
-	access  atomic.Pointer[tokens.Secret] // the present access token, where it is known
-	// current is what Read returns: what is stored, and the changes that are not yet.
+	access  atomic.Pointer[tokens.Secret] // the present access token, if it is known
+	// current is what Read returns: the stored data with the changes that are not stored yet.
 	current atomic.Pointer[version[T]]
 
-	turn    chan struct{} // has room for whoever may use what is below
+	turn    chan struct{} // held by the user of the fields below
 	stored  *version[T]
-	changes []func(*T) error // made of stored what current is
+	changes []func(*T) error // turned stored into current
 
-	pair      *sessionstore.TokenPair // of a refresh on the way, or of Renew; nil without one
+	pair      *sessionstore.TokenPair // of a refresh during the request, or of Renew; nil without one
 	refreshed time.Time               // when that refresh was; zero for Renew
 
 	alone  bool                      // no response waits for changes or tokens: see Open and Load
-	header http.Header               // which gets tokens at once; nil where the response does, or nobody
+	header http.Header               // which gets tokens at once; nil if the response does, or none are handed over
 	handed *handed                   // what the response hands over; nil without one
-	guest  sessionstore.CreateParams // of the session that a visitor's first change makes
+	guest  sessionstore.CreateParams // for the session that a visitor's first change makes
 
 	phase atomic.Int32
 }
 
-// What becomes of a change is the session's phase.
+// The session's phase decides what happens to a change.
 const (
 	waiting   int32 = iota // it waits for the response to begin
 	direct                 // it is stored at once
@@ -63,7 +64,7 @@ const (
 	ended                  // it is refused: the session has ended
 )
 
-// session returns the session of what is stored. With an error it has no data.
+// session returns the session for stored data. With an error it has no data.
 func (m *Manager[T]) session(ctx context.Context, info sessionstore.Session, claims tokens.Claims) (*Session[T], error) {
 	stored, err := m.open(ctx, info)
 	info.Data, info.Checksum = nil, ""
@@ -73,8 +74,8 @@ func (m *Manager[T]) session(ctx context.Context, info sessionstore.Session, cla
 	return s, err
 }
 
-// becomes makes s the session that was made for it: a visitor's first, or one in its place. The response
-// hands the pair to the client. It needs the turn.
+// becomes turns s into the session that was made for it: a visitor's first, or one that replaces it. The
+// response hands the pair to the client. It needs the turn.
 func (s *Session[T]) becomes(info sessionstore.Session, pair sessionstore.TokenPair) {
 	s.stored = &version[T]{data: info.Data, checksum: info.Checksum}
 	s.giveUp() // the changes are stored
@@ -88,7 +89,7 @@ func (s *Session[T]) becomes(info sessionstore.Session, pair sessionstore.TokenP
 	}
 }
 
-// Read returns a copy of the data, with all changes. It is the caller's own.
+// Read returns a copy of the data, with all changes. The copy is the caller's.
 func (s *Session[T]) Read() T {
 	value, err := s.current.Load().read()
 	if err != nil {
@@ -103,14 +104,14 @@ func (s *Session[T]) Read() T {
 //
 // Should another request have changed the data meanwhile, f is called again, with what is
 // stored: several times if necessary, and by whichever goroutine begins the response. So f
-// should depend on the data it is given and on values that stay as they are, and it must
-// not call Update or Save. A handler whose answer tells what is stored calls
-// [Session.Save] before it calls [Session.Read].
+// should depend only on the data it is given and on values that do not change, and it must
+// not call Update or Save. A handler whose response reports what is stored must call
+// [Session.Save] before [Session.Read].
 //
-// Errors when something is stored are those of [sessionstore.Store.Update], which leave the
-// session as it is stored; [ErrConflict] only if all that was tried within
-// [Config].SaveTimeout met others' changes. That time is the only limit: the end of ctx, which
-// may be the request's, stops nothing.
+// Errors from storing are those of [sessionstore.Store.Update], which leave the session as it
+// is stored; [ErrConflict] only if every attempt within [Config].SaveTimeout met others'
+// changes. That time is the only limit: the end of ctx, which may be the request's, stops
+// nothing.
 //
 // [ErrConflict]: sessionstore.ErrConflict
 func (s *Session[T]) Update(ctx context.Context, f func(*T) error) error {
@@ -128,7 +129,7 @@ func (s *Session[T]) Update(ctx context.Context, f func(*T) error) error {
 	if err != nil || next == now {
 		return err
 	}
-	if err := s.refusal(); err != nil { // f may have taken its time
+	if err := s.refusal(); err != nil { // f may have taken a while
 		return err
 	}
 	s.current.Store(next)
@@ -157,7 +158,7 @@ func (s *Session[T]) Save(ctx context.Context) error {
 	return s.save(ctx)
 }
 
-// refusal is the error of a change that nothing can come of.
+// refusal is the error of a change that can no longer be stored.
 func (s *Session[T]) refusal() error {
 	switch s.phase.Load() {
 	case discarded:
@@ -172,11 +173,11 @@ func (s *Session[T]) refusal() error {
 	return nil
 }
 
-// Modified tells whether there are changes that are not stored yet.
+// Modified reports whether there are changes that are not stored yet.
 func (s *Session[T]) Modified() bool { return s.current.Load().checksum == "" }
 
 // AccessToken is the session's access token, for a call to an API on its user's behalf. It is
-// empty where the program has none: of a session that was loaded by its id, and of a
+// empty if the program has none: for a session that was loaded by its id, and for a
 // visitor.
 func (s *Session[T]) AccessToken() tokens.Secret {
 	if access := s.access.Load(); access != nil {
@@ -185,7 +186,7 @@ func (s *Session[T]) AccessToken() tokens.Secret {
 	return ""
 }
 
-// saving is the context for what must not hang on the request's end.
+// saving is the context for work that must not depend on the request's end.
 func (m *Manager[T]) saving(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), m.cfg.SaveTimeout)
 }

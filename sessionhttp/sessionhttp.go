@@ -19,8 +19,8 @@ import (
 // DefaultSaveTimeout is how long storing a change may take.
 const DefaultSaveTimeout = 5 * time.Second
 
-// Store is what the middleware needs of a store of sessions: a [sessionstore.Store] is one, and
-// for tests that of package memstore. Package sessiontest has the suite for another.
+// Store is what the middleware needs from a store of sessions: a [sessionstore.Store] is one
+// and, for tests, that of package memstore. Package sessiontest has the test suite for others.
 type Store interface {
 	GetWith(ctx context.Context, accessToken string, options sessionstore.GetOptions) (sessionstore.Session, tokens.Claims, error)
 	Create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error)
@@ -31,51 +31,49 @@ type Store interface {
 	Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error
 }
 
-// Config says how the middleware answers.
+// Config is the configuration of the middleware.
 type Config struct {
 	// Transport says where the tokens are. Nil means [Bearer].
 	Transport Transport
-	// Optional lets requests without a token pass, without a session. A token that is no good is
-	// refused all the same, but for cookies, which a browser sends by itself: with those, the
+	// Optional lets requests without a token pass, without a session. A token that is not valid is
+	// still refused, except in cookies, which a browser sends automatically: with those, the
 	// request is that of a visitor without a session.
 	Optional bool
-	// ClientID is the client of the store's ([sessionstore.Config].Clients) whose sessions these are:
-	// new ones are that client's, and another client's tokens are no good here. Managers whose
-	// sessions are apart need a client each where they have one database and keys in common, and neither
-	// the names of their [Cookies] tell them apart. Empty means that sessions of every client are taken.
+	// ClientID is the client of the store ([sessionstore.Config].Clients) whose sessions these are: new
+	// ones are that client's, and another client's tokens are not valid here. Managers with separate
+	// sessions each need a client if they share a database and keys, and the names of their [Cookies] do
+	// not distinguish them. Empty means that sessions of every client are accepted.
 	ClientID string
-	// Client describes a request's client, for lists of devices. Nil means its user agent: whether
-	// its address is a proxy's, the middleware cannot know.
+	// Client describes a request's client, for lists of devices. Nil means its user agent: the
+	// middleware cannot know whether its address is a proxy's.
 	Client func(*http.Request) sessionstore.Client
 	// Proofs checks the proofs of access tokens that are bound to a key (RFC 9449).
 	// Nil means that bound tokens are refused: they must not pass for bearer tokens.
 	Proofs *dpop.Checker
-	// SaveTimeout is how long storing changes may take, with everything that has to be
-	// repeated. It takes the place of the request's own end: a client that leaves takes no
-	// change with it. Zero means [DefaultSaveTimeout].
+	// SaveTimeout is how long storing changes may take, including all repetitions. It
+	// replaces the request's own end: a client that disconnects loses no change. Zero
+	// means [DefaultSaveTimeout].
 	SaveTimeout time.Duration
-	// Repair, if set, is asked for the data of a session whose stored data does not
-	// decode into the manager's type: it returns the JSON object that is stored instead,
-	// migrated, or {} to start over. Its error is the answer to the request; if that is
-	// [sessionstore.ErrEnded], the session is revoked. It may be asked
-	// several times about the same data. Nil means that such a session fails
-	// with a [DataError]; in cookies its request is that of a visitor without a session, as with
-	// any cookies that are no good. Either way the session stays as it is: the release of the
-	// program that its data is of still has it.
+	// Repair, if set, is called for a session whose stored data does not decode into the
+	// manager's type: it returns the JSON object to store instead, migrated, or {} to start
+	// over. Its error is the response to the request; if that is [sessionstore.ErrEnded], the
+	// session is revoked. It may be called several times for the same data. Nil means that such
+	// a session fails with a [DataError]; in cookies its request is that of a visitor without a
+	// session, as with any cookies that are not valid. Either way the session stays as it is:
+	// the release of the program that wrote its data can still use it.
 	Repair func(context.Context, sessionstore.Session, error) ([]byte, error)
 	// Metadata, if set, is in the challenges of [Error] (RFC 9728 §5.1). Serve it at its
 	// Path.
 	Metadata *protectedresource.Metadata
 	// OnError answers a request that cannot be served. Nil means [Error].
 	OnError func(http.ResponseWriter, *http.Request, error)
-	// Logger is told of changes that could not be stored, of stored data that does
-	// not decode, and of sessions that could not be loaded. Nil means [slog.Default].
+	// Logger records changes that could not be stored, stored data that does not
+	// decode, and sessions that could not be loaded. Nil means [slog.Default].
 	Logger *slog.Logger
-	// Anonymous, if set, gives visitors without a session one, in requests that Optional lets
-	// pass: [Manager.From] returns an empty one, and the first change that is stored makes it,
-	// with these parameters but for Data, before the response begins; after that the change is
-	// refused with [ErrBegun]. A visitor who changes nothing costs nothing. Nil means that a visitor has no session before [Manager.Begin].
-	// It is for transports that hand tokens to clients by themselves: [Cookies].
+	// Anonymous, if set, gives visitors without a session an empty one, in requests that Optional lets
+	// pass: [Manager.From] returns it, and storing the first change creates it, with these parameters except for Data, before the response
+	// begins; after that the change is refused with [ErrBegun]. A visitor who changes nothing costs nothing. Nil means that a visitor has
+	// no session before [Manager.Begin]. It is for transports that hand tokens to clients themselves: [Cookies].
 	Anonymous func(*http.Request) sessionstore.CreateParams
 }
 
@@ -83,9 +81,9 @@ type Config struct {
 // encoding/json turns into a JSON object and back. Members of the stored data
 // that T does not have are lost when a handler changes something.
 //
-// The sessions of two managers are apart, also if both have the same T: each finds its own
-// in a request's context. Tokens of the one are no good for the other where each has
-// keys, a [Config].ClientID or a [Cookies].Name of its own.
+// The sessions of two managers are separate, even if both have the same T: each finds its
+// own in a request's context. Tokens of one are not valid for the other if each has its
+// own keys, [Config].ClientID or [Cookies].Name.
 type Manager[T any] struct {
 	store  Store
 	cfg    Config
@@ -95,7 +93,7 @@ type Manager[T any] struct {
 // New returns a manager.
 func New[T any](store Store, cfg Config) *Manager[T] {
 	var cookie string
-	if transport, has := cfg.Transport.(interface{ access() string }); has { // Cookies, or what embeds them
+	if transport, has := cfg.Transport.(interface{ access() string }); has { // Cookies, or a type that embeds it
 		cookie = transport.access()
 		check(cookie)
 	}

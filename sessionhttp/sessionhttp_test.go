@@ -62,7 +62,7 @@ func TestHandlerThatWritesNothing(t *testing.T) {
 	}
 }
 
-// RFC 6750 §3: what is answered to a request that brings no good token.
+// RFC 6750 §3: the answer to a request without a valid token.
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	var log logs
@@ -79,7 +79,7 @@ func TestRefusals(t *testing.T) {
 		"only a scheme": {[]string{"Bearer"}, `Bearer error="invalid_token"`},
 		"empty":         {[]string{""}, `Bearer error="invalid_token"`},
 	} {
-		// A token in the query string or a form is not looked at (RFC 9700 §4.3.2).
+		// A token in the query string or a form is ignored (RFC 9700 §4.3.2).
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/?access_token="+k.access, strings.NewReader("access_token="+k.access))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		r.Header["Authorization"] = test.headers
@@ -92,7 +92,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	if log.String() != "" {
-		t.Errorf("what is the clients' affair is in the log: %q", log.String())
+		t.Errorf("errors of the clients are in the log: %q", log.String())
 	}
 }
 
@@ -149,7 +149,7 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// A client that hangs up is no outage; a time limit of ours is.
+// A client that hangs up is not an outage; a time limit of ours is.
 func TestClientHangsUp(t *testing.T) {
 	t.Parallel()
 	var log logs

@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Who copies tokens from one manager's cookies into those of another client's is a stranger there, also
+// Tokens copied from one manager's cookies into those of another client's are worthless there, even
 // where both have one store, and one name on two hosts.
 func TestCookiesMovedToAnotherClient(t *testing.T) {
 	t.Parallel()
@@ -147,8 +147,8 @@ func TestSeveralManagers(t *testing.T) {
 	}
 }
 
-// Managers of one request are apart whatever their transports are, and whichever is the outer one: also where both
-// refresh on the way, only what was ended has ended, and only its cookies are taken away.
+// Managers of one request are apart whatever their transports are, and whichever is the outer one: even where both
+// refresh on the way, only the session that was ended has ended, and only its cookies are removed.
 func TestSeveralTransports(t *testing.T) {
 	t.Parallel()
 	type visitor struct {

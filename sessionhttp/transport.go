@@ -9,35 +9,35 @@ import (
 )
 
 // Transport says where a request has its session's tokens, and how a client gets them. One that reads
-// a header other than Authorization has a method Vary() string besides, which names it, as [Cookies] has:
-// answers say so to caches.
+// a header other than Authorization must also have a method Vary() string that names it, as [Cookies]
+// has: responses say so to caches.
 type Transport interface {
 	// Read returns the tokens of a request. Its errors are [ErrNoToken], [ErrMalformed] and
 	// [ErrCrossSite].
 	Read(r *http.Request) (Presented, error)
-	// Write puts a pair into the header of an answer, in place of what it wrote before.
+	// Write puts a pair into the header of a response, in place of what it wrote before.
 	Write(header http.Header, pair sessionstore.TokenPair)
-	// Clear puts into the header that the client has no tokens any more.
+	// Clear makes the header remove the tokens from the client.
 	Clear(header http.Header)
-	// Ambient tells whether clients send the tokens by themselves, whatever they ask for: where
-	// they are no good, nobody has claimed to be anyone.
+	// Ambient reports whether clients send the tokens automatically, with every request: then
+	// invalid ones do not mean that a user claimed an identity.
 	Ambient() bool
 }
 
 // Presented are the tokens of a request.
 type Presented struct {
-	// Scheme is Bearer, or [dpop.Scheme] for a token that a proof belongs to.
+	// Scheme is Bearer, or [dpop.Scheme] for a token with a proof.
 	//
 	// [dpop.Scheme]: https://pkg.go.dev/github.com/latchkey-sessions/latchkey/dpop#Scheme
 	Scheme string
 	// Access is the access token. It may be empty if there is a Refresh.
 	Access tokens.Secret
-	// Refresh is the refresh token, where the middleware is to refresh; else it is empty.
+	// Refresh is the refresh token, if the middleware should refresh; otherwise it is empty.
 	Refresh tokens.Secret
 }
 
 // Bearer is the transport of clients that keep their tokens themselves: the access token is in
-// the Authorization header, and answers have no tokens but those that handlers put there.
+// the Authorization header, and responses have no tokens except those that handlers put there.
 type Bearer struct{}
 
 // Read returns the token of the Authorization header.
@@ -52,10 +52,10 @@ func (Bearer) Write(http.Header, sessionstore.TokenPair) {}
 // Clear does nothing.
 func (Bearer) Clear(http.Header) {}
 
-// Ambient tells that clients decide when to send their token.
+// Ambient is false: clients decide when to send their token.
 func (Bearer) Ambient() bool { return false }
 
-// Header is [Bearer] for an access token that is the value of a header of this name, where
+// Header is [Bearer] for an access token that is the value of a header of this name, if
 // a proxy needs Authorization for itself.
 type Header string
 
@@ -64,7 +64,7 @@ func (h Header) Read(r *http.Request) (Presented, error) {
 	return bearerOf(r.Header.Values(string(h)))
 }
 
-// bearerOf takes what stands where a request has its token, once if at all.
+// bearerOf takes the values of the place where a request has its token, at most one.
 func bearerOf(values []string) (Presented, error) {
 	switch {
 	case len(values) == 0:
@@ -81,8 +81,8 @@ func (Header) Write(http.Header, sessionstore.TokenPair) {}
 // Clear does nothing.
 func (Header) Clear(http.Header) {}
 
-// Ambient tells that clients decide when to send their token.
+// Ambient is false: clients decide when to send their token.
 func (Header) Ambient() bool { return false }
 
-// Vary has caches keep what one client gets from others (RFC 9110 §12.5.5).
+// Vary makes caches keep one client's responses from others (RFC 9110 §12.5.5).
 func (h Header) Vary() string { return string(h) }

@@ -85,7 +85,7 @@ func panics(ctx context.Context, f func(context.Context)) (did bool) {
 	return false
 }
 
-// A value that panics when it is encoded changes nothing, and the session goes on.
+// A value that panics when it is encoded changes nothing, and the session continues.
 func TestEncodingPanics(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

@@ -31,7 +31,7 @@ func TestUnchangedDataIsNotWritten(t *testing.T) {
 	}
 }
 
-// What a reader does to its copy, and what a change keeps of the data, touches nothing.
+// What a reader does to its copy, and what a change keeps of the data, affects nothing.
 func TestReadIsACopy(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -67,7 +67,7 @@ func TestChangeThatFails(t *testing.T) {
 			_ = session.Update(ctx, func(c *cart) error { c.Items[0] = "half"; panic("halfway") })
 		}(r.Context())
 		if err := session.Update(r.Context(), func(c *cart) error { c.More = map[string]any{"f": func() {}}; return nil }); !isDataError(err) {
-			t.Errorf("what is no JSON: %v", err)
+			t.Errorf("not JSON: %v", err)
 		}
 		if err := session.Update(r.Context(), put("milk")); err != nil {
 			t.Error(err)
@@ -119,7 +119,7 @@ func TestParallelRequests(t *testing.T) {
 	}
 }
 
-// After Save a handler tells what is stored, others' changes included.
+// After Save a handler reports what is stored, others' changes included.
 func TestSaveThenRead(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -165,7 +165,7 @@ func TestConflictReplacesTheResponse(t *testing.T) {
 			}
 			w.WriteHeader(http.StatusCreated)
 			if _, err := io.WriteString(w, "created"); err == nil {
-				t.Error("the handler may go on writing")
+				t.Error("the handler may continue writing")
 			}
 			if err := k.manager.From(r.Context()).Update(r.Context(), put("late")); !errors.Is(err, sessionhttp.ErrDiscarded) {
 				t.Errorf("a change after that: %v", err)
@@ -189,7 +189,7 @@ func TestConflictReplacesTheResponse(t *testing.T) {
 	}
 }
 
-// A handler that saves by itself deals with the error, and the data is what is stored.
+// A handler that calls Save handles the error itself, and the data is what is stored.
 func TestHandlerDealsWithAConflict(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -243,7 +243,7 @@ func TestEnd(t *testing.T) {
 }
 
 // Data over the limit is an error that names the limit, in the log and nowhere else; the
-// session goes on.
+// session continues.
 func TestTooMuchData(t *testing.T) {
 	t.Parallel()
 	var log logs

@@ -5,14 +5,15 @@ import (
 	"strings"
 )
 
-// varying is a [Transport] that caches do not know of: they keep no answer to a request with an Authorization
-// header for others (RFC 9111 §3.5), but any other header is nothing to them.
+// varying is a [Transport] whose header caches do not know: they do not reuse a response to a request with an
+// Authorization header (RFC 9111 §3.5), but any other header means nothing to them.
 type varying interface {
 	// Vary is the name of the request header that has the tokens.
 	Vary() string
 }
 
-// vary tells caches that the answer depends on whose tokens a request has, or that it has none.
+// vary tells caches that the response depends on the tokens that a request has, or on their
+// absence.
 func (m *Manager[T]) vary(header http.Header) {
 	transport, is := m.cfg.Transport.(varying)
 	if !is {

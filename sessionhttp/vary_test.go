@@ -14,8 +14,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// A shared cache must not keep one user's page for another: it is told which header makes the difference,
-// whatever answers, and once.
+// A shared cache must not keep one user's page for another: it learns which header makes the difference,
+// from every answer, once.
 func TestCachesAreTold(t *testing.T) {
 	t.Parallel()
 	store := memstore.MustNew(sessionstore.Config{})

@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// visitor is the session that a request without one begins by its first change, or nil where
+// visitor is the session that a request without one begins with its first change, or nil if
 // it does not.
 func (m *Manager[T]) visitor(r *http.Request) (*Session[T], error) {
 	if m.cfg.Anonymous == nil || !m.cfg.Transport.Ambient() {
@@ -27,7 +27,7 @@ func (m *Manager[T]) visitor(r *http.Request) (*Session[T], error) {
 	return s, nil
 }
 
-// create makes the session of a visitor who has none, with the data as it is. It needs the turn.
+// create creates a session for a visitor without one, with the present data. It needs the turn.
 func (s *Session[T]) create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.TokenPair, error) {
 	params.Data = s.current.Load().data
 	if params.Client == (sessionstore.Client{}) {
@@ -41,5 +41,5 @@ func (s *Session[T]) create(ctx context.Context, params sessionstore.CreateParam
 	return pair, nil
 }
 
-// Visiting tells whether the session is still to be made: see [Config].Anonymous.
+// Visiting reports whether the session does not exist yet: see [Config].Anonymous.
 func (s *Session[T]) Visiting() bool { return *s.id.Load() == uuid.Nil }

@@ -16,8 +16,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionhttp"
 )
 
-// A handler that goes on after http.TimeoutHandler has answered for it harms nobody: what it
-// changed is not stored with the 503, and it is told so.
+// A handler that continues after http.TimeoutHandler has answered for it does no harm: its
+// changes are not stored with the 503, and it gets an error.
 func TestTimeoutInside(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
@@ -81,7 +81,7 @@ func TestTimeoutOutside(t *testing.T) {
 	}
 }
 
-// A goroutine that outlives its handler stores what it changes, and is told what came of it.
+// A goroutine that outlives its handler stores what it changes, and learns the result.
 func TestGoroutineOutlivesTheHandler(t *testing.T) {
 	t.Parallel()
 	var log logs
@@ -157,8 +157,8 @@ func TestPanicStoresNothing(t *testing.T) {
 	}
 }
 
-// A handler that says that it failed has not finished its changes. One that says that the
-// client did may have counted that.
+// A handler that reports its own failure has not finished its changes. One that reports
+// the client's failure may have counted it.
 func TestStatusDecides(t *testing.T) {
 	t.Parallel()
 	for status, stored := range map[int]bool{200: true, 303: true, 401: true, 422: true, 500: false, 503: false} {
@@ -175,7 +175,7 @@ func TestStatusDecides(t *testing.T) {
 	}
 }
 
-// What a client does that leaves is its request; what is due after it does not fail for that.
+// When a client leaves, only its request ends; work due after it does not fail for that.
 func TestClientLeaves(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

@@ -17,11 +17,11 @@ const CountedLive = 1_000_000
 // countTimeout bounds what counting costs the database.
 const countTimeout = "SET LOCAL statement_timeout = '2s'"
 
-// A session's pair is revoked with it: the other table need not be read.
+// A session's pair is revoked with it, so the other table need not be read.
 const countLiveQuery = `
 SELECT count(*) FROM "sessionStoreToken" WHERE "refreshToken" IS NULL AND "revokedAt" IS NULL AND "expiresAt" > now()`
 
-// Ids are made in the order of time, so that the index of ids alone counts them.
+// Ids are in chronological order, so the index of ids suffices to count them.
 const createdByHourQuery = `
 SELECT (SELECT count(*) FROM "sessionStore" s WHERE s."id" >= h."from" AND s."id" < h."to")
 FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS h("from", "to", "n") ORDER BY h."n"`
@@ -33,18 +33,18 @@ FROM "sessionStore" WHERE "revokedAt" >= $1 AND "revokedAt" < $2 GROUP BY 1, 2`
 // Hours are the hours of a day that has passed.
 const Hours = 24
 
-// Activity is what became of sessions in the day that has passed, by the hour, the last one
-// last. It has those sessions that are kept.
+// Activity is what happened to sessions in the past day, by the hour, the latest last. It
+// covers those sessions that are still stored.
 type Activity struct {
 	// From is when the first hour began.
 	From time.Time
 	// Created are sessions that were created.
 	Created [Hours]int64
-	// Ended are sessions that were ended, by why. Those that merely expired are not in it.
+	// Ended are sessions that were ended, by reason, without those that merely expired.
 	Ended map[Reason]*[Hours]int64
 }
 
-// CountLive counts the live sessions where there are no more than about [CountedLive] of them, and where that
+// CountLive counts the live sessions if there are no more than about [CountedLive] of them, and counting
 // takes the database no longer than two seconds. Otherwise it estimates, as [Store.EstimateLive] does, and
 // isExact is false.
 func (s *Store) CountLive(ctx context.Context) (n int64, isExact bool, err error) {
@@ -62,8 +62,8 @@ func (s *Store) CountLive(ctx context.Context) (n int64, isExact bool, err error
 	return counted, true, nil
 }
 
-// Activity returns what became of sessions in the day until now. known is false where there were so many that to
-// count them would take the database longer than two seconds.
+// Activity returns what happened to sessions in the past day. known is false if there were so many that counting
+// them would take the database longer than two seconds.
 func (s *Store) Activity(ctx context.Context, now time.Time) (a Activity, known bool, err error) {
 	a = Activity{From: now.Add(-Hours * time.Hour), Ended: map[Reason]*[Hours]int64{}}
 	from, to := make([]string, Hours), make([]string, Hours)
@@ -116,7 +116,7 @@ func (s *Store) counting(ctx context.Context, count func(pgx.Tx) error) error {
 	})
 }
 
-// firstID is the least id that is made at a time (RFC 9562 §5.7).
+// firstID is the smallest id that can be made at a time (RFC 9562 §5.7).
 func firstID(t time.Time) uuid.UUID {
 	var id uuid.UUID
 	ms := t.UnixMilli()

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// What became of sessions is counted by the hour; those of another day are not in it.
+// What happened to sessions is counted by the hour, without those of another day.
 func TestActivity(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -49,8 +49,8 @@ func TestActivity(t *testing.T) {
 	}
 }
 
-// Where counting takes too long, the number of live sessions is an estimate and says so, and what
-// became of sessions is not known.
+// If counting takes too long, the number of live sessions is an estimate and says so, and the
+// activity is not known.
 func TestCountingIsBounded(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -11,12 +11,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// anewTime is when a session s is revoked that "lost" tells of: when it was, unless tokens
-// were made of it since.
+// anewTime is the time of revocation for a session s that is listed in "lost": its former
+// one, unless tokens of the session were made since.
 const anewTime = `GREATEST("lost"."at", ` + tokensMade + `)`
 
-// Those of the sessions are revoked that the database has, and has as live: it may be
-// somebody else who has revoked the others again.
+// Only those sessions are revoked that the database has as live: another replica may
+// already have revoked the others again.
 const revokeAnewQuery = `
 WITH "lost" ("id", "at", "reason", "by") AS MATERIALIZED (
   SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[])
@@ -30,8 +30,8 @@ WITH "lost" ("id", "at", "reason", "by") AS MATERIALIZED (
 ), ` + tellVerifiers + `
 SELECT count(*), (SELECT count(*) FROM "told"), NULL::uuid FROM "session"`
 
-// revokeAnew revokes sessions whose revocation a failover or a restore has lost, with the
-// time and cause that they had. Observers are not told: it is no new end of a session.
+// revokeAnew revokes sessions whose revocation was lost in a failover or a restore, with
+// the former time and cause. Observers are not notified: no session has newly ended.
 func revokeAnew(ctx context.Context, conn *pgx.Conn, sessions []revocations.Ended) (n int64, err error) {
 	ids, at := make([]pgtype.UUID, len(sessions)), make([]pgtype.Timestamptz, len(sessions))
 	reasons, by := make([]*string, len(sessions)), make([]*string, len(sessions))

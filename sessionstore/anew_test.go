@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Several replicas do again what the database has lost. Each session ends once, as it had
-// ended; those that have ended since, and all others, stay as they are.
+// Several replicas repeat the revocations that the database has lost. Each session ends
+// once, as it had ended; those that have ended since, and all others, stay as they are.
 func TestRevokeAnew(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -22,17 +22,17 @@ var (
 	appetiteTime    = flag.Duration("appetite.time", 0, "for how long it measures; zero for a while, without a verdict on times")
 )
 
-// pause is for how long a client does something else between two requests.
+// pause is how long a client does something else between two requests.
 const pause = 20 * time.Millisecond
 
-// crowd are users whose requests are answered beside those of others.
+// crowd are users whose requests are answered alongside those of others.
 type crowd struct {
 	stores []*sessionstore.Store
 	users  int
 }
 
-// serve has each user sign in, refresh and use his token, at leisure, until ctx ends. It returns how long
-// each answer took.
+// serve makes each user sign in, refresh and use their token, at leisure, until ctx ends. It returns how
+// long each answer took.
 func (c crowd) serve(ctx context.Context, t *testing.T) map[string][]time.Duration {
 	t.Helper()
 	took := map[string][]time.Duration{}
@@ -78,7 +78,7 @@ func (c crowd) serve(ctx context.Context, t *testing.T) map[string][]time.Durati
 	return took
 }
 
-// glutton is a subject with very many sessions, who wants everything at once.
+// glutton is a subject with very many sessions that requests everything at once.
 type glutton struct {
 	stores  []*sessionstore.Store
 	subject string
@@ -134,9 +134,9 @@ func (g *glutton) feed(ctx context.Context, t *testing.T) {
 	all.Wait()
 }
 
-// What subjects with very many sessions do, live ones or such as have merely expired,
-// is done, and fails nobody else. With -appetite.time it is measured that nobody
-// else waits for more than twice as long as without them:
+// Whatever subjects with very many sessions, live or merely expired, request is done,
+// and fails no other caller. With -appetite.time the test also measures that no other
+// caller waits for more than twice as long as without them:
 //
 //	go test ./sessionstore -run TestAppetite -v -appetite.time 1m -appetite.live 500000 -appetite.expired 300000
 func TestAppetite(t *testing.T) { //nolint:paralleltest // it measures
@@ -157,7 +157,7 @@ func TestAppetite(t *testing.T) { //nolint:paralleltest // it measures
 
 	turn := max(*appetiteTime/(2*turns), 100*time.Millisecond)
 	var without, beside []map[string][]time.Duration
-	for range turns { // by turns, as a machine is not the same at all times
+	for range turns { // by turns, because a machine's speed varies
 		quiet, stop := context.WithTimeout(t.Context(), turn)
 		without = append(without, users.serve(quiet, t))
 		stop()
@@ -172,9 +172,9 @@ func TestAppetite(t *testing.T) { //nolint:paralleltest // it measures
 	}
 	for _, name := range []string{"create", "refresh", "introspect"} {
 		a, b := newTimes(without, name), newTimes(beside, name)
-		t.Logf("%s by everybody else: %v without, %v beside", name, a, b)
+		t.Logf("%s by everybody else: %v without, %v with it", name, a, b)
 		if *appetiteTime > 0 && b.p99 > 2*a.p99 {
-			t.Errorf("%s: p99 is %v beside, %v without", name, b.p99, a.p99)
+			t.Errorf("%s: p99 is %v with it, %v without", name, b.p99, a.p99)
 		}
 	}
 	for _, g := range gluttons {

@@ -9,16 +9,16 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
-// NoIdleTimeout is the refresh token's lifetime of a session that ends only at its
+// NoIdleTimeout is the refresh token's lifetime in a session that ends only at its
 // absolute end, which it must have. Its ExpiresAt is that end.
 const NoIdleTimeout = MaxLifetime
 
-// Bounds are the least and the most that lifetimes may be. Zero members mean none but
-// those that [Lifetimes] have anyway. A maximum of the session's is also a duty to have
-// an end, and one of the refresh token's to have an idle timeout.
+// Bounds are the minimum and maximum lifetimes. Zero members mean no bounds other than
+// those that all [Lifetimes] have. A maximum for the session also requires an absolute
+// end, and one for the refresh token an idle timeout.
 type Bounds struct{ Min, Max Lifetimes }
 
-// lifetime is one of the three, named as the HTTP API does.
+// lifetime is one of the three, by its name in the HTTP API.
 type lifetime struct {
 	field string
 	of    func(Lifetimes) time.Duration
@@ -30,7 +30,7 @@ var eachLifetime = [...]lifetime{
 	{"session_ttl", func(l Lifetimes) time.Duration { return l.Session }},
 }
 
-// lacksLifetime tells whether one of the three is left to others.
+// lacksLifetime reports whether one of the three is left to the defaults.
 func lacksLifetime(l Lifetimes) bool {
 	return slices.ContainsFunc(eachLifetime[:], func(each lifetime) bool { return each.of(l) == 0 })
 }
@@ -56,7 +56,7 @@ func between(lo, hi time.Duration) string {
 	return fmt.Sprintf("between %v and %v", cmp.Or(lo, time.Second), hi)
 }
 
-// isLifetime tells whether a column can hold it.
+// isLifetime reports whether a column can hold it.
 func isLifetime(d time.Duration) bool {
 	return d >= 0 && d <= MaxLifetime && d%time.Second == 0
 }
@@ -82,8 +82,8 @@ func (c Config) checkLifetimes(l Lifetimes) error {
 	return nil
 }
 
-// lifetimesOf returns a new session's own lifetimes, or an [ArgumentError]. Where params alone
-// would do, it is LifetimesFor that is wrong, and no argument.
+// lifetimesOf returns a new session's own lifetimes, or an [ArgumentError]. If params alone
+// would be valid, LifetimesFor is wrong, and no argument is.
 func (c Config) lifetimesOf(params CreateParams, clients Lifetimes) (Lifetimes, error) {
 	given := params.Lifetimes.Or(clients)
 	if c.LifetimesFor == nil {
@@ -96,10 +96,10 @@ func (c Config) lifetimesOf(params CreateParams, clients Lifetimes) (Lifetimes, 
 	if _, without := c.ownLifetimes(params, given); without != nil {
 		return own, without
 	}
-	return own, fmt.Errorf("sessionstore: what LifetimesFor returned cannot be used: %v", err) //nolint:errorlint // it is no caller's argument
+	return own, fmt.Errorf("sessionstore: what LifetimesFor returned cannot be used: %v", err) //nolint:errorlint // not the caller's argument
 }
 
-// ownLifetimes checks what a session is to have instead of the defaults.
+// ownLifetimes checks the lifetimes that a session should have instead of the defaults.
 func (c Config) ownLifetimes(params CreateParams, own Lifetimes) (Lifetimes, error) {
 	if !params.NoRefresh {
 		return own, c.checkLifetimes(own.Or(c.Lifetimes))
@@ -123,7 +123,7 @@ func (c Config) ownLifetimes(params CreateParams, own Lifetimes) (Lifetimes, err
 
 var errEndless = argumentError("session_ttl", "missing: a session without an idle timeout must have an end")
 
-// checkLifetime checks one of them by itself; zero is none.
+// checkLifetime checks one of them on its own; zero is none.
 func (c Config) checkLifetime(each lifetime, ttl time.Duration) error {
 	if ttl == 0 {
 		return nil

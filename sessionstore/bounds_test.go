@@ -56,8 +56,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// What the program computes is bounded as well. It is nothing that a caller can mend, unless
-// the caller's own lifetimes are out of bounds in any case.
+// What the program computes is bounded as well. The caller cannot correct it, unless the
+// caller's own lifetimes are out of bounds anyway.
 func TestBoundsOfComputedLifetimes(t *testing.T) {
 	t.Parallel()
 	var computed sessionstore.Lifetimes
@@ -81,7 +81,7 @@ func TestBoundsOfComputedLifetimes(t *testing.T) {
 		}
 		_, _, err := k.Create(t.Context(), sessionstore.CreateParams{Lifetimes: sessionstore.Lifetimes{AccessToken: time.Second}})
 		if e, ok := errors.AsType[*sessionstore.ArgumentError](err); !ok || e.Field != "access_token_ttl" {
-			t.Errorf("%v, beside a caller's: %v", computed, err)
+			t.Errorf("%v, with a caller's: %v", computed, err)
 		}
 	}
 	computed = sessionstore.Lifetimes{Session: 2 * time.Hour}

@@ -14,12 +14,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// maxAuthTimeAhead is by how much a caller's clock may be ahead of the database's.
+// maxAuthTimeAhead is how far a caller's clock may be ahead of the database's.
 const maxAuthTimeAhead = time.Minute
 
-// claimsOf checks what a session's access tokens are to say besides what we do: its own
-// claims, how its user authenticated, who acts for them, and its cookie. It returns the one form
-// that they have in the pair's row.
+// claimsOf checks what a session's access tokens should say in addition to our claims: its own
+// claims, how its user authenticated, who acts for them, and its cookie. It returns the
+// canonical form that is stored in the pair's row.
 func claimsOf(params CreateParams, now time.Time) (string, error) {
 	own, err := ownClaims(params.Claims)
 	if err != nil {
@@ -32,7 +32,7 @@ func claimsOf(params CreateParams, now time.Time) (string, error) {
 	return form, claimsError(err)
 }
 
-// ownClaims checks claims that a session is to have, and returns their one form.
+// ownClaims checks a session's own claims, and returns their canonical form.
 func ownClaims(claims []byte) (string, error) {
 	if len(claims) == 0 {
 		return "", nil
@@ -44,8 +44,8 @@ func ownClaims(claims []byte) (string, error) {
 	return form, err
 }
 
-// claimsFor asks the program for the claims of a session, and returns what the pair's row
-// has of them and of the context.
+// claimsFor asks the program for the claims of a session, and returns them as the pair's
+// row stores them, with the context.
 func (s *core) claimsFor(ctx context.Context, params CreateParams) (string, error) {
 	given, err := s.cfg.ClaimsFor(ctx, params)
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *core) claimsFor(ctx context.Context, params CreateParams) (string, erro
 	params.Claims = given
 	claims, err := claimsOf(params, s.clock.now())
 	if err != nil {
-		return "", fmt.Errorf("sessionstore: what ClaimsFor returned cannot be used: %v", err) //nolint:errorlint // it is no caller's argument
+		return "", fmt.Errorf("sessionstore: what ClaimsFor returned cannot be used: %v", err) //nolint:errorlint // not the caller's argument
 	}
 	return claims, nil
 }
@@ -75,7 +75,7 @@ func claimsError(err error) error {
 	return &ArgumentError{Field: field, Member: member, Problem: e.Problem}
 }
 
-// readClaims notes what a pair's row has of claims.
+// readClaims notes the claims in a pair's row.
 func (s *Session) readClaims(form string) error {
 	context, own, err := tokens.SplitClaims(form)
 	if err != nil {
@@ -88,8 +88,8 @@ func (s *Session) readClaims(form string) error {
 	return nil
 }
 
-// askedScope is the scope that a refresh asks for, as far as somebody must have been
-// given it: clients of OpenID Connect ask for the other two of any service.
+// askedScope is the part of the requested scope that must have been granted: OpenID
+// Connect clients request the other two from every service.
 func askedScope(scope string) []string {
 	if scope == "" {
 		return nil
@@ -97,7 +97,7 @@ func askedScope(scope string) []string {
 	return slices.DeleteFunc(strings.Split(scope, " "), func(word string) bool { return word == "openid" || word == "offline_access" })
 }
 
-// hasScope tells whether the claims' scope has all of what is asked for.
+// hasScope reports whether the claims' scope covers everything requested.
 func hasScope(claims string, asked []string) bool {
 	if len(asked) == 0 {
 		return true
@@ -106,7 +106,7 @@ func hasScope(claims string, asked []string) bool {
 	return !slices.ContainsFunc(asked, func(word string) bool { return !slices.Contains(has, word) })
 }
 
-// claimsSum is the checksum of claims in their one form.
+// claimsSum is the checksum of claims in canonical form.
 func claimsSum(form string) string {
 	return canonical.Sum([]byte(cmp.Or(form, "{}")))
 }

@@ -9,8 +9,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Who is asked for claims gives those of a session that is created without any. Another
-// answer later makes the same request no other creation, and no refresh asks.
+// ClaimsFor gives the claims of a session that is created without any. If it later
+// returns something else, the same request is still the same creation, and no refresh
+// calls it.
 func TestClaimsFor(t *testing.T) {
 	t.Parallel()
 	role, asked := "editor", 0

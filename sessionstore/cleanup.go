@@ -16,8 +16,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// cleanupLock is any number that nothing else in the database locks. The lock
-// lasts for one batch: a runner that finds it taken gives way.
+// cleanupLock is an arbitrary number that nothing else in the database locks. The
+// lock lasts for one batch: a runner that finds it taken backs off.
 const cleanupLock = 5_071_224_962_148_203
 
 // before is the time before which something must have happened to be due, and
@@ -27,9 +27,9 @@ const (
 	beforeDay = `((` + before + `) AT TIME ZONE 'UTC')::date`
 )
 
-// A session that Compas began may have several rows without a refresh token to
-// point at. It ends with the last of them.
-// The others are looked up by an index, as in [hasLivePair].
+// A session that Compas began may have several rows without a shared refresh token.
+// It ends with the last of them. The others are looked up by an index, as in
+// [hasLivePair].
 const (
 	isOneOfMany = `COALESCE((
     SELECT true FROM "sessionStoreToken" o WHERE o."session" = r."session" AND o."id" <> r."id" AND o."refreshToken" IS NULL LIMIT 1), false)`
@@ -43,8 +43,8 @@ const (
 	hasPair       = `COALESCE((SELECT true FROM "sessionStoreToken" r WHERE r."session" = s."id" AND r."refreshToken" IS NULL LIMIT 1), false)`
 )
 
-// Each kind of what is to be removed has a query for which an index gives the
-// rows, so that the cost follows what is found and not the table's size.
+// Each kind of row to remove has a query that finds its rows by an index, so that
+// the cost depends on what is found and not on the table's size.
 const (
 	dueExpired = `"sessionStoreToken" r WHERE r."expiresOn" < ` + beforeDay + ` AND ` + isExpired
 
@@ -55,9 +55,9 @@ const (
 	dueSuperfluous = `"sessionStoreToken" r WHERE r."expiresOn" < ` + beforeDay + ` AND ` + isSuperfluous
 )
 
-// What was found is looked up by its id, and must still be due. The columns are
-// not compared as they are, so that it is not looked up by another index, which
-// may have the entries of all that was removed before.
+// A row that was found is looked up by its id, and must still be due. The
+// columns are compared as expressions, so that PostgreSQL uses no other index,
+// which may still have the entries of everything removed before.
 const (
 	stillExpired     = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isExpired
 	stillRevoked     = `s."revokedAt" + interval '0' < ` + before + ` AND ` + isFirst
@@ -65,12 +65,12 @@ const (
 	stillSuperfluous = `r."expiresOn" + 0 < ` + beforeDay + ` AND ` + isSuperfluous
 )
 
-// tookSoFar stands behind what is to be done first.
+// tookSoFar follows a step that must be done first.
 const tookSoFar = `clock_timestamp() - statement_timestamp()`
 
 // A batch locks what it removes in the order of all other statements, and
-// passes over what somebody else has locked, and over sessions whose theft is still to
-// be reported.
+// skips rows that another transaction has locked, and sessions whose theft has not
+// been reported yet.
 func removeQuery(stillDue string) string {
 	return `
 WITH "lock" AS MATERIALIZED (
@@ -87,8 +87,8 @@ WITH "lock" AS MATERIALIZED (
 SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "token" WHERE "refreshToken" IS NULL), ` + tookSoFar
 }
 
-// The access rows of Compas are deleted by name: in tables that an early Compas
-// made, the foreign key would make refresh rows of them.
+// The access rows of Compas are deleted explicitly: in tables that an early
+// Compas made, the foreign key would turn them into refresh rows.
 const removeSuperfluousQuery = `
 WITH "lock" AS MATERIALIZED (
   SELECT pg_try_advisory_xact_lock($3) AS "got"
@@ -108,9 +108,9 @@ WITH "lock" AS MATERIALIZED (
 )
 SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "refresh"), ` + tookSoFar
 
-// endAgedQuery ends what is too old, and removes nothing: verifiers must learn of it
-// first. That is the same as if somebody had asked for it, down to the statement that
-// follows for its tokens. What reads "told" is always true.
+// endAgedQuery ends sessions that are too old, and removes nothing: verifiers must
+// learn of it first. It works like a requested revocation, including the statement
+// that follows for their tokens. The condition that reads "told" is always true.
 const endAgedQuery = `
 WITH "lock" AS MATERIALIZED (
   SELECT pg_try_advisory_xact_lock($3) AS "got"
@@ -121,12 +121,12 @@ WITH "lock" AS MATERIALIZED (
 ), ` + revokeTargets + `
 SELECT (SELECT "got" FROM "lock") AND (SELECT count(*) FROM "told") >= 0, (SELECT count(*) FROM "session"), 0::bigint, ` + tookSoFar
 
-// ruleQueries are those of a kind.
+// ruleQueries are the queries of one kind.
 type ruleQueries struct{ count, find, remove string }
 
 // The oldest come first, by the column that the index is on: where much is due,
-// PostgreSQL would otherwise hope to find enough of it early in another index,
-// and read its way through all sessions that are in use.
+// PostgreSQL would otherwise expect to find enough of it early in another
+// index, and read through all sessions in use.
 func queriesOf(id, due, oldest, remove string) ruleQueries {
 	return ruleQueries{`SELECT count(*) FROM ` + due, `SELECT ` + id + ` FROM ` + due + ` ORDER BY ` + oldest + ` LIMIT $2`, remove}
 }
@@ -146,9 +146,9 @@ func queriesFor(rule cleanup.Rule) (ruleQueries, error) {
 	return q, nil
 }
 
-// CountDue counts what a rule of clean-up would remove now, or end for its age.
-// Expiry counts to the day in UTC. Superfluous are pairs that Compas made, or that
-// belong to a session that it began, which may have several.
+// CountDue counts what a rule of cleanup would remove now, or end because of its
+// age. Expiry has a resolution of a day, in UTC. Superfluous pairs are those that
+// Compas made, or that belong to a session that it began, which may have several.
 func (s *Store) CountDue(ctx context.Context, rule cleanup.Rule) (int64, error) {
 	q, err := queriesFor(rule)
 	if err != nil {
@@ -161,8 +161,8 @@ func (s *Store) CountDue(ctx context.Context, rule cleanup.Rule) (int64, error) 
 	return n, nil
 }
 
-// FindDue returns the ids of up to limit of what [Store.CountDue] counts, the
-// oldest first: fewer if there are no more.
+// FindDue returns up to limit ids of what [Store.CountDue] counts, the oldest first;
+// fewer if there are no more.
 func (s *Store) FindDue(ctx context.Context, rule cleanup.Rule, limit int) ([]uuid.UUID, error) {
 	q, err := queriesFor(rule)
 	if err != nil {
@@ -181,14 +181,14 @@ func (s *Store) FindDue(ctx context.Context, rule cleanup.Rule, limit int) ([]uu
 	return ids, nil
 }
 
-// findTimeout is for one search, which locks nothing.
+// findTimeout limits one search, which locks nothing.
 const findTimeout = time.Minute
 
-// The settings last for the transaction, which the two statements of one round
-// trip are, also behind a pooler. Row by row through indexes is how a few of many
-// rows are found; without statistics, as after a restore, PostgreSQL would rather
-// read a table from its beginning to its end, for each batch. It does so alone: the
-// other processors are for those who wait.
+// The settings last for the transaction, which consists of the two statements of
+// one round trip, even behind a pooler. A few of many rows are best found one by
+// one through indexes; without statistics, as after a restore, PostgreSQL would
+// instead scan a whole table for each batch. Parallel workers are off: the other
+// processors are for callers that wait.
 const cleanupSettingsQuery = `
 SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true),
   set_config('max_parallel_workers_per_gather', '0', true), set_config('enable_sort', 'off', true),
@@ -198,17 +198,17 @@ SELECT set_config('statement_timeout', $1, true), set_config('jit', 'off', true)
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
 
 // RemoveDue removes in one transaction those of ids, as [Store.FindDue] returns
-// them, that are still due, but passes over what somebody has locked. With a
-// session all its pairs go, and with its last pair a session. What is too old is
-// revoked, and removed as such. It is
-// [ErrCleanupRunning] while another batch is being removed, and
-// [cleanup.ErrSlow] where PostgreSQL has given up, which it does after the timeout.
+// them, that are still due, but skips locked rows. Removing a session removes all
+// its pairs, and removing its last pair removes the session. What is too old is
+// revoked, and removed later as revoked. The error is [ErrCleanupRunning] while
+// another batch is being removed, and [cleanup.ErrSlow] if PostgreSQL gave up,
+// which it does after the timeout.
 func (s *Store) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUID, timeout time.Duration) (cleanup.Removed, error) {
 	q, err := queriesFor(rule)
 	if err != nil {
 		return cleanup.Removed{}, err
 	}
-	// Of what PostgreSQL does before it begins with the statement nobody keeps the time there.
+	// PostgreSQL's own timeout does not cover what it does before it begins the statement.
 	limited, cancel := context.WithTimeout(ctx, timeout+time.Second)
 	defer cancel()
 	var got bool
@@ -232,7 +232,7 @@ func (s *Store) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUI
 	return removed, nil
 }
 
-// gaveUp tells whether PostgreSQL ended a statement that took too long, or that
+// gaveUp reports whether PostgreSQL ended a statement that took too long, or that
 // was in the way of others: query_canceled, lock_not_available, deadlock_detected.
 func gaveUp(err error) bool {
 	known, ok := errors.AsType[*pgconn.PgError](err)
@@ -245,9 +245,9 @@ SELECT LEAST(
   (SELECT (min("expiresOn") + 1)::timestamp AT TIME ZONE 'UTC' FROM "sessionStoreToken" WHERE "expiresOn" < (now() AT TIME ZONE 'UTC')::date),
   (SELECT min("revokedAt") FROM "sessionStore" WHERE "revokedAt" IS NOT NULL))`
 
-// OldestEnded tells when of all sessions that are there the first one ended: when
+// OldestEnded returns when the first of all stored sessions ended: when
 // it was revoked, or at the end of the day in UTC on which it expired. It is zero
-// if none has. Two indexes begin with the answer.
+// if none has. The answer is at the beginning of two indexes.
 func (s *Store) OldestEnded(ctx context.Context) (time.Time, error) {
 	var oldest *time.Time
 	if err := s.pool.QueryRow(ctx, oldestEndedQuery).Scan(&oldest); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
-// Each statement of clean-up finds its rows through an index, however large the
+// Each statement of cleanup finds its rows through an index, however large the
 // tables are, and however much is due.
 func TestCleanupPlans(t *testing.T) {
 	t.Parallel()

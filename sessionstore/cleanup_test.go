@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// PostgreSQL itself gives a batch up, and nobody who gets the connection next
-// has less time for it.
+// PostgreSQL itself gives up on a batch, and the next user of the connection has no
+// shorter time limit.
 func TestRemoveDueGivesUp(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -32,7 +32,7 @@ func TestRemoveDueGivesUp(t *testing.T) {
 	if took := time.Since(began); took < 50*time.Millisecond || took > time.Minute {
 		t.Errorf("it took %v", took)
 	}
-	// Whoever asked for it to end is not told that the database is slow.
+	// A caller that cancelled it does not get the error of a slow database.
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
 	if _, err := k.RemoveDue(ctx, rule, ids, time.Minute); err == nil || errors.Is(err, cleanup.ErrSlow) {
@@ -59,7 +59,7 @@ func TestRemoveDueGivesUp(t *testing.T) {
 	}
 }
 
-// What was found may not be due any more when it is its turn.
+// A row that was found may no longer be due when its turn comes.
 func TestRemoveDueLooksAgain(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -18,20 +18,21 @@ import (
 type OAuthClient struct {
 	// ID is the client_id of its access tokens. Required.
 	ID string
-	// Audiences are whom its access tokens are for. None means those of the first client.
+	// Audiences are the resource servers that its access tokens are for. None means those
+	// of the first client.
 	Audiences []string
 	// Lifetimes are those of its new sessions, each of which keeps them. Zero members mean
 	// the store's defaults, which are not kept.
 	Lifetimes Lifetimes
-	// RequireProof has each refresh prove that the client has a key (RFC 9449), and so each
-	// creation name the key.
+	// RequireProof makes each refresh prove possession of the client's key (RFC 9449), and
+	// so each creation must name the key.
 	RequireProof bool
 
 	argument any // the ID as an argument of statements
 }
 
 // withClients puts the first client, which Tokens describes, before the others, and
-// checks them all.
+// validates them all.
 func (c Config) withClients() (Config, error) {
 	c.Tokens.ClientID = cmp.Or(c.Tokens.ClientID, c.Tokens.Audience)
 	first := OAuthClient{ID: c.Tokens.ClientID, Audiences: tokens.Audiences(c.Tokens.Audience)}
@@ -74,7 +75,7 @@ func (c Config) clientIDs() []string {
 	return ids
 }
 
-// client returns the client with the id, the first one for none.
+// client returns the client with the id; the first one for an empty id.
 func (c Config) client(id string) (OAuthClient, error) {
 	if id == "" {
 		return c.Clients[0], nil
@@ -86,7 +87,7 @@ func (c Config) client(id string) (OAuthClient, error) {
 	return c.Clients[i], nil
 }
 
-// audiences are whom the clients' access tokens are for, by the client.
+// audiences are the audiences of access tokens, by client.
 func (c Config) audiences() map[string]string {
 	by := make(map[string]string, len(c.Clients))
 	for _, client := range c.Clients {
@@ -95,7 +96,7 @@ func (c Config) audiences() map[string]string {
 	return by
 }
 
-// provers are the clients that have to prove that they have a key.
+// provers are the clients that must prove possession of a key.
 func (c Config) provers() []string {
 	ids := []string{}
 	for _, client := range c.Clients {
@@ -106,14 +107,14 @@ func (c Config) provers() []string {
 	return ids
 }
 
-// isOthers tells whether a pair is of another client than the one that calls itself so.
-// One that is not configured here may have been renamed: no name is wrong for its pairs.
+// isOthers reports whether a pair belongs to a client other than the one named. A client
+// that is not configured here may have been renamed: for its pairs, any name is right.
 func (s *core) isOthers(p refresh.Pair, name string) bool {
 	of := cmp.Or(p.Client, s.rules.FirstClient)
 	return name != "" && name != of && slices.Contains(s.cfg.clientIDs(), of)
 }
 
-// hasResources tells whether a token for the audience may be used for all of them.
+// hasResources reports whether a token for the audience may be used for all of them.
 func hasResources(audience string, asked []string) bool {
 	if len(asked) == 0 {
 		return true
@@ -125,8 +126,8 @@ func hasResources(audience string, asked []string) bool {
 // ClientIDs are the ids of the clients whose sessions the store makes, the first one first.
 func (s *Store) ClientIDs() []string { return s.cfg.clientIDs() }
 
-// lookup is the JSON in which statements look up what a client's tokens are for, and
-// whether it has to prove that it has a key.
+// lookup is the JSON in which statements look up the audience of a client's tokens,
+// and whether the client must prove possession of a key.
 func (c Config) lookup() string {
 	text, err := json.Marshal(map[string]any{"audiences": c.audiences(), "provers": c.provers()}, json.Deterministic(true))
 	if err != nil {
@@ -135,7 +136,7 @@ func (c Config) lookup() string {
 	return string(text)
 }
 
-// clientScanner reads the column "client". The first client's id, which most rows have,
+// clientScanner reads the column "client". The first client's id, the usual one,
 // is not copied.
 type clientScanner struct{ first, id string }
 

@@ -22,7 +22,7 @@ func withAgent() sessionstore.Config {
 	return cfg
 }
 
-// says is what an access token says of its client.
+// says is what an access token says about its client.
 func (k kit) says(t *testing.T, pair sessionstore.TokenPair) string {
 	t.Helper()
 	session, claims, err := k.Get(t.Context(), string(pair.AccessToken))
@@ -35,8 +35,8 @@ func (k kit) says(t *testing.T, pair sessionstore.TokenPair) string {
 	return claims.ClientID + " for " + strings.Join(tokens.Audiences(claims.Audience), " and ")
 }
 
-// TestClients has a session of each of two clients: its tokens say so from the first to
-// the last, alone and together with another's.
+// TestClients has a session of each of two clients: all of its tokens say so, alone and
+// in statements shared with the other's.
 func TestClients(t *testing.T) {
 	t.Parallel()
 	k := setupWith(t, withAgent())
@@ -105,8 +105,8 @@ func TestLifetimesOfAClient(t *testing.T) {
 	}
 }
 
-// Two replicas have different clients, and differ in who is the first. What a token says
-// comes from its row, whoever answers.
+// Two replicas have different clients, and differ in who is the first. A token's
+// contents come from its row, whichever replica answers.
 func TestClientsInARollout(t *testing.T) {
 	t.Parallel()
 	k := setupWith(t, withAgent())
@@ -133,7 +133,7 @@ func TestClientsInARollout(t *testing.T) {
 		}
 	}
 
-	// A row of an earlier release names none. Who refreshes it first writes it down.
+	// A row of an earlier release names none. The first refresh records it.
 	_, pair := k.create(t, sessionstore.CreateParams{ClientID: "app"})
 	k.exec(t, `UPDATE "sessionStoreToken" SET "client" = NULL`)
 	if session, _, err := newer.Get(t.Context(), string(pair.AccessToken)); err != nil || session.ClientID != "renamed" {
@@ -225,7 +225,7 @@ func TestRefreshAsAnotherClient(t *testing.T) {
 		t.Errorf("%v, %v", got.Outcome, err)
 	}
 
-	// The first client is renamed: its sessions go on under either name.
+	// The first client is renamed: its sessions continue under either name.
 	renamed := config()
 	renamed.Tokens.ClientID = "renamed"
 	_, pair := k.create(t, sessionstore.CreateParams{})
@@ -244,7 +244,7 @@ func TestRefreshAsAnotherClient(t *testing.T) {
 	}
 }
 
-// RFC 8707 §2.2: what the session is not for cannot be asked for, and nothing changes.
+// RFC 8707 §2.2: a resource that the session is not for is refused, and nothing changes.
 func TestResources(t *testing.T) {
 	t.Parallel()
 	k := setupWith(t, withAgent())

@@ -7,10 +7,10 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// clock is the database's, as the store's verifier knows it: what has to be told
-// without asking the database goes by it.
+// clock is the database's clock as the store's verifier knows it, for answers
+// that must not cost a query.
 type clock struct {
-	// own is this machine's, for as long as nothing better is known.
+	// own is this machine's clock, used until a better one is known.
 	own      func() time.Time
 	verifier atomic.Pointer[verifier.Verifier]
 }
@@ -24,8 +24,8 @@ func (c *clock) now() time.Time {
 	return c.own()
 }
 
-// asking returns what takes the time that the database has told in answer to the
-// question that is about to be asked.
+// asking returns a function that takes the database's time from the answer to
+// the query that is about to be sent.
 func (c *clock) asking() (learn func(time.Time)) {
 	v := c.verifier.Load()
 	if v == nil {
@@ -35,7 +35,8 @@ func (c *clock) asking() (learn func(time.Time)) {
 	return func(told time.Time) { v.Learn(told, asked) }
 }
 
-// Now is the database's time if the store has a running [Store.Verifier]: it counts on
-// from the time that the verifier last received, and costs no query. Otherwise it is
-// the time of this process's clock. Check proofs of possession with it.
+// Now is the database's time if the store has a running [Store.Verifier]: it is
+// extrapolated from the time that the verifier last received, and costs no query.
+// Otherwise it is the time of this process's clock. Check proofs of possession with
+// it.
 func (s *Store) Now() time.Time { return s.clock.now() }

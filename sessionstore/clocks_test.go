@@ -9,8 +9,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// The clock of a replica decides nothing about a token: whatever it shows, what the
-// database takes for good is good, and what has expired there is refused.
+// The clock of a replica decides nothing about a token: whatever it shows, a token
+// that is valid by the database's clock is accepted, and one that has expired by it
+// is refused.
 func TestReplicaClockDecidesNothing(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -37,7 +38,7 @@ func TestReplicaClockDecidesNothing(t *testing.T) {
 			if _, _, err := replica.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, tokens.ErrExpired) {
 				t.Errorf("an expired access token: %v", err)
 			}
-			// Its session ends all the same: it is not for this replica to say that it has expired.
+			// Its session still ends: this replica's clock must not decide that it has expired.
 			if err := replica.RevokeToken(t.Context(), string(pair.AccessToken)); err != nil {
 				t.Error(err)
 			}
@@ -103,8 +104,8 @@ func TestGraceRaisedAboveAnAccessTokensLife(t *testing.T) {
 	k.refresh(t, newest.RefreshToken, sessionstore.Rotated)
 }
 
-// LATCHKEY_AUDIENCE is changed on one replica after the other. While both answer, a pair is the
-// same tokens whoever is asked, and both replicas accept them.
+// LATCHKEY_AUDIENCE is changed on one replica after the other. While both answer, a pair gives
+// the same tokens on either replica, and both accept them.
 func TestAudienceInARollout(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -129,7 +130,7 @@ func TestAudienceInARollout(t *testing.T) {
 		}
 	}
 
-	// A row that an earlier release wrote means the setting of who answers.
+	// A row that an earlier release wrote means the setting of the answering replica.
 	_, pair := k.create(t, sessionstore.CreateParams{})
 	k.exec(t, `UPDATE "sessionStoreToken" SET "audience" = NULL`)
 	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); err != nil {
@@ -144,9 +145,9 @@ func TestAudienceInARollout(t *testing.T) {
 	}
 }
 
-// LATCHKEY_REFRESH_GRACE is changed on one replica after the other. What one of them hands
-// out as fresh the other one does not replace, and a pair's uses count when its issuer
-// says, whoever answers.
+// LATCHKEY_REFRESH_GRACE is changed on one replica after the other. A pair that one of
+// them hands out as fresh is not replaced by the other, and a pair's uses count from the
+// moment set by its issuer, whichever replica answers.
 func TestGraceInARollout(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -178,6 +179,6 @@ func TestGraceInARollout(t *testing.T) {
 		k.age(t, session.ID, time.Second)
 		issuer.refresh(t, next.RefreshToken, sessionstore.StillFresh)
 		k.age(t, session.ID, test.others)
-		issuer.refresh(t, pair.RefreshToken, sessionstore.RetriedLate) // nobody's use has counted yet
+		issuer.refresh(t, pair.RefreshToken, sessionstore.RetriedLate) // no use has counted yet
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// TakesFromCompas tells whether a token looks like one that Compas issued, and
-// [Config.CompasSigningKey] is set. Only the store knows what such a token is
-// worth: a verifier elsewhere refuses it.
+// TakesFromCompas reports whether a token looks like one that Compas issued,
+// and [Config.CompasSigningKey] is set. Only the store can verify such a
+// token: a verifier elsewhere refuses it.
 func (s *Store) TakesFromCompas(token string) bool { return s.compas != nil && s.compas.Takes(token) }
 
 // getCompas is Get for an access token of Compas.

@@ -137,8 +137,8 @@ func (q *queue) Enqueue(_ context.Context, _ pgx.Tx, report sessionstore.LeakRep
 	return nil
 }
 
-// The answer that brought our first pair was lost: the client comes late, and
-// with what it has. If the pair was in use, somebody else has that token too.
+// The answer with our first pair was lost: the client comes late, with its old
+// token. If the pair was in use, another party has that token too.
 func TestCompasRefreshTokenLate(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
@@ -262,8 +262,8 @@ func TestCompasSeveralLivePairs(t *testing.T) {
 	c.refused(t, tabs[2].refresh, sessionstore.ErrEnded)
 }
 
-// Compas goes on beside us for a while: what it does to a row of its own touches
-// no pair of ours, but a session that it ends has ended.
+// Compas continues alongside us for a while: what it does to a row of its own
+// touches no pair of ours, but a session that it ends has ended.
 func TestCompasBesideUs(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
@@ -327,8 +327,8 @@ func TestCompasDataIsSealed(t *testing.T) {
 	c.checkCounts(t, map[string]int64{keys.Keys()[0].ID: 3})
 }
 
-// The database lost the commit in which it took the session over. The client
-// has our tokens alone by now.
+// The database lost the commit in which it took the session over. By now the client
+// has only our tokens.
 func TestCompasAfterAFailover(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
@@ -468,7 +468,7 @@ func TestCompasCleanupOfPairs(t *testing.T) {
 	}
 }
 
-// Nor does what a client of Compas says of itself decide whether it is taken over.
+// Nor does the description of a Compas client decide whether it is taken over.
 func TestCompasTakesAnyClient(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
@@ -491,7 +491,7 @@ func TestCompasTakesAnyClient(t *testing.T) {
 	}
 }
 
-// Claims that a session of Compas is given are those of all its pairs, also of one that is
+// Claims that a session of Compas is given are those of all its pairs, even of one that is
 // taken over later, and superseding refuses what Compas has issued, too.
 func TestCompasClaims(t *testing.T) {
 	t.Parallel()
@@ -580,7 +580,7 @@ func TestCompasPatch(t *testing.T) {
 	c.refused(t, late.refresh, sessionstore.ErrEnded)
 }
 
-// wantEnd wants a pair's session to end so long from now, whatever its idle time.
+// wantEnd requires a pair's session to end so long from now, whatever its idle time.
 func (c compas) wantEnd(t *testing.T, pair sessionstore.TokenPair, in time.Duration) {
 	t.Helper()
 	claims, err := c.VerifyToken(string(pair.RefreshToken))

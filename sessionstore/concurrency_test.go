@@ -68,7 +68,7 @@ func TestConcurrentRefreshGivesOnePair(t *testing.T) {
 	}
 }
 
-// Of many writers with one checksum exactly one wins, and the others know.
+// Of many writers with one checksum, exactly one wins, and the others get a conflict.
 func TestConcurrentUpdateLosesNothing(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -124,11 +124,12 @@ func TestInvalidateBeatsRefresh(t *testing.T) {
 
 var deadlockFor = flag.Duration("deadlock.for", 2*time.Second, "how long TestNoDeadlock looks for deadlocks, at least")
 
-// deadlockPatience is how long it goes on until everything that it is about has happened.
+// deadlockPatience is how long the test continues until everything that it tests has
+// happened.
 const deadlockPatience = 2 * time.Minute
 
 // Everything at once on the same few sessions, over many connections: no
-// deadlock, and no error that is not an outcome.
+// deadlock, and no unexpected error.
 func TestNoDeadlock(t *testing.T) {
 	t.Parallel()
 	const workers = 24
@@ -179,7 +180,7 @@ func (k kit) onPool(t *testing.T, connections int32, cfg sessionstore.Config) ki
 	return k
 }
 
-// brawl is some sessions that everybody does everything to.
+// brawl is a few sessions on which all operations run at once.
 type brawl struct {
 	kit
 	limited  *sessionstore.Store // has room for fewer sessions
@@ -211,7 +212,7 @@ type brawler struct {
 	access         tokens.Secret
 }
 
-// renew replaces a session that has ended, unless somebody else has done it.
+// renew replaces a session that has ended, unless another goroutine has done it.
 func (b *brawl) renew(t *testing.T, i int, ended uuid.UUID) {
 	t.Helper()
 	b.mu.Lock()

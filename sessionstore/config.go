@@ -22,7 +22,7 @@ const (
 	DefaultLateRetryLimit  = refresh.DefaultLateRetryLimit
 )
 
-// MaxAccessTokenTTL bounds an access token's lifetime, and so for how long a
+// MaxAccessTokenTTL bounds an access token's lifetime, and so how long a
 // verifier must remember that its session was revoked.
 const MaxAccessTokenTTL = refresh.MaxAccessTokenTTL
 
@@ -34,74 +34,75 @@ type Config struct {
 	// Tokens says who issues the tokens and for whom: its Audience and its ClientID are
 	// those of the first client.
 	Tokens tokens.Config
-	// Clients are further clients. A session is of one of them for good. None by default.
+	// Clients are further clients. A session belongs to one client permanently. None by
+	// default.
 	Clients []OAuthClient
 	// Lifetimes are the defaults of all sessions. Zero members mean 5 minutes
 	// for the access token, 720 hours for the refresh token, none for the session.
 	Lifetimes Lifetimes
 	// LifetimesFor, if set, computes the lifetimes of a session when it is
 	// created; zero members mean the default. Lifetimes that [CreateParams]
-	// gives come first. They are kept with the session: no refresh calls this. Lifetimes that
-	// are out of bounds are an error of the program, and not an [ArgumentError]. What it costs
-	// a replacement: see [Store.Replace].
+	// gives come first. They are stored with the session: no refresh calls this. Lifetimes
+	// that are out of bounds are an error of the program, and not an [ArgumentError]. For what
+	// it costs a replacement, see [Store.Replace].
 	LifetimesFor func(CreateParams) Lifetimes
-	// ClaimsFor, if set, returns the claims of a session that is created without any: with
-	// {} it is to have none, and this is not called. They are kept with the session: no
-	// refresh calls this, and [Store.SetClaims] replaces them. Each such creation waits for
-	// it, also one that is sent again and gives a session that is there. Its error is the
-	// creation's: [ErrUnavailable] is for what may be tried again. Claims that
-	// [tokens.CustomClaims] refuses are an error of the program, and not an [ArgumentError].
-	// Sessions of Compas that are taken over have none until they are set.
+	// ClaimsFor, if set, returns the claims of a session that is created without any; {}
+	// asks for none, and this is not called. They are stored with the session: no refresh
+	// calls this, and [Store.SetClaims] replaces them. Each such creation waits for it, even
+	// a repeated one that returns an existing session. Its error is the creation's: return
+	// [ErrUnavailable] if the creation may be retried. Claims that [tokens.CustomClaims]
+	// refuses are an error of the program, and not an [ArgumentError]. Sessions of Compas
+	// that are taken over have none until they are set.
 	ClaimsFor func(context.Context, CreateParams) ([]byte, error)
-	// PairFor, if set, is asked at each refresh what the next pair is to have: the claims and
-	// lifetimes as they are now. They are kept with the pair, so that a refresh that is sent
-	// again gets the same tokens; the first pair has those of [CreateParams], LifetimesFor and
-	// ClaimsFor. It costs each refresh the time that it takes, also one that gives the same
-	// pair again, for which the answer is of no use; the statement stays one, and shared. It
-	// may be called by many goroutines, and by whoever has a token of the session, an old or
-	// a stolen one too. Where it fails, or what it returns cannot be used, the refresh is
-	// [ErrUnavailable]: nothing has changed, and the token is as good as before.
+	// PairFor, if set, is called at each refresh, and returns the current claims and lifetimes
+	// for the next pair. They are stored with the pair, so that a repeated refresh gets the
+	// same tokens; the first pair has those of [CreateParams], LifetimesFor and ClaimsFor. It
+	// adds its time to each refresh, even to one that returns the same pair again, for which
+	// its result is unused; the refresh remains one shared statement. It may be called
+	// concurrently, and on behalf of anyone with a token of the session, even an old or a
+	// stolen one. If it fails, or returns something unusable, the refresh is [ErrUnavailable]:
+	// nothing has changed, and the token is as valid as before.
 	PairFor func(context.Context, PairRequest) (PairParams, error)
-	// Bounds are what the lifetimes of each session must keep to, the defaults too.
+	// Bounds are the limits on every session's lifetimes, including the defaults.
 	Bounds Bounds
 	// Grace is how long a replaced refresh token still yields its successor
 	// (see docs/refresh.md). Zero means 15 s. It should be longer than the clients'
 	// time-outs, and must be shorter than a third of any access token's lifetime.
 	Grace time.Duration
-	// LateRetryLimit is in how many generations in a row a lost response may
-	// be made good for after the grace. Zero means 8.
+	// LateRetryLimit is the number of consecutive generations in which a lost
+	// response may be recovered after the grace. Zero means 8.
 	LateRetryLimit int
 	// RefuseReplaced refuses an access token as soon as its successor exists. By
-	// default it is accepted for Grace longer, as requests with it may be under way,
-	// but never after its session was revoked.
+	// default it is accepted for Grace longer, because requests with it may be under
+	// way, but never after its session was revoked.
 	RefuseReplaced bool
-	// SessionsPerSubject is how many live sessions a subject may have, counted exactly
-	// however many are created at once. Sessions without a subject, and those that
-	// have expired, do not count. A lower limit than before ends nothing by itself:
-	// the next creation does. Zero means any number.
+	// SessionsPerSubject is how many live sessions a subject may have, counted
+	// exactly, however many are created at once. Sessions without a subject, and those
+	// that have expired, do not count. Lowering the limit ends nothing until the next
+	// creation. Zero means any number.
 	SessionsPerSubject int
-	// SessionsPerSubjectAction is what becomes of a creation at that limit. Empty
-	// means [EndOldest].
+	// SessionsPerSubjectAction says what happens to a creation at that limit.
+	// Empty means [EndOldest].
 	SessionsPerSubjectAction LimitAction
 	// CompasSigningKey, if set, is the signingKey of the Compas application
-	// whose tables the database has: the tokens that it issued are then taken.
+	// whose tables the database has: its tokens are then accepted.
 	CompasSigningKey tokens.Secret
-	// Direct, if set, makes connections past a pooler in transaction mode, which the
-	// store's pool leads to: the verifier is notified of revocations on one.
+	// Direct, if set, makes connections that bypass the pooler in transaction mode
+	// to which the store's pool leads: the verifier listens for revocations on one.
 	Direct *pgxpool.Pool
 	// Sealer, if set, seals session data before it is stored. Data that was stored
 	// unsealed is read as before, and sealed when it is next written.
 	Sealer Sealer
-	// SealedOnly refuses data that is stored unsealed, with a [SealedError]: whoever
-	// can write to the database, and has no key, cannot replace what is sealed. It
-	// needs a Sealer, and that all data is sealed: see [Store.Reseal].
+	// SealedOnly refuses data that is stored unsealed, with a [SealedError]: so that
+	// someone who can write to the database, but has no key, cannot replace sealed
+	// data. It requires a Sealer, and that all data is sealed: see [Store.Reseal].
 	SealedOnly bool
 	// Shard is the number of this database among those that sessions are spread over, up to
-	// 4095: the ids of its sessions have it. Zero means the first, or the only one.
+	// 4095: it is part of its sessions' ids. Zero means the first, or the only one.
 	Shard int
 	// Leaks, if set, takes a report of each refresh token that was stolen.
 	Leaks LeakQueue
-	// Observers are told what the store does. None by default.
+	// Observers are notified of what the store does. None by default.
 	Observers []Observer
 }
 
@@ -135,13 +136,13 @@ func (c Config) withDefaults() (Config, error) {
 	return c, c.checkLimit()
 }
 
-// LimitAction says what becomes of a creation where a subject has as many live
+// LimitAction says what happens to a creation if a subject has as many live
 // sessions as [Config].SessionsPerSubject allows.
 type LimitAction string
 
 const (
 	// EndOldest revokes those of the subject's sessions that were created first, as
-	// many as must go: [Store.Invalidate] for each of them.
+	// many as necessary: [Store.Invalidate] for each of them.
 	EndOldest LimitAction = "end_oldest"
 	// RefuseNew refuses the creation with [ErrTooManySessions].
 	RefuseNew LimitAction = "refuse"
@@ -158,7 +159,7 @@ func (c Config) checkLimit() error {
 	return fmt.Errorf("sessionstore: SessionsPerSubjectAction (%q) must be %q or %q", c.SessionsPerSubjectAction, EndOldest, RefuseNew)
 }
 
-// rules are those of the decision about refresh tokens.
+// rules are the rules for deciding about refresh tokens.
 func (c Config) rules() refresh.Rules {
 	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, RefuseReplaced: c.RefuseReplaced, Defaults: c.Lifetimes, FirstClient: c.Tokens.ClientID, Audiences: c.audiences()}
 }

@@ -16,9 +16,9 @@ import (
 
 const (
 	// confirmEvery is how long confirmations are gathered before they are
-	// written together. It only has to be short beside the grace.
+	// written together. It only has to be short compared with the grace.
 	confirmEvery = 100 * time.Millisecond
-	// maxConfirmations bounds the memory where the database does not take them.
+	// maxConfirmations bounds the memory used while the database does not accept them.
 	maxConfirmations    = 100_000
 	confirmBatch        = 1_000
 	confirmTimeout      = 5 * time.Second
@@ -26,10 +26,10 @@ const (
 )
 
 // confirmations gathers the pairs that were seen in use and not yet recorded as
-// such. A pair is recorded once a generation, off the answer's path.
+// such. A pair is recorded once per generation, off the response path.
 type confirmations struct {
 	pool isolation.Pool
-	// primary is the store's: where only reads come, this is the first write.
+	// primary is the store's: if there are only reads otherwise, this is the first write.
 	primary *primary.Watch
 
 	mu      sync.Mutex
@@ -38,14 +38,15 @@ type confirmations struct {
 }
 
 // accessVersion is the state of a pair that an access token stands for. The
-// time tells apart what a database that lost commits has numbered twice.
+// time distinguishes two states to which a database that lost commits gave the same
+// number.
 type accessVersion struct {
 	generation          int64
 	mintedAt, expiresAt time.Time
 }
 
-// add notes a pair for the next batch. It returns false where nobody writes
-// batches. A pair that finds no room is not noted: its next use tries again.
+// add notes a pair for the next batch. It returns false if no batches are being
+// written. A pair for which there is no room is not noted: its next use tries again.
 func (c *confirmations) add(pair uuid.UUID, version accessVersion) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -87,8 +88,8 @@ func (c *confirmations) setRunning(running bool) {
 	}
 }
 
-// confirmQuery waits for nobody: a row that is locked is being refreshed,
-// revoked or confirmed, and all of these make this needless. Arrays are subqueries', as in
+// confirmQuery waits for no lock: a locked row is being refreshed, revoked or confirmed,
+// and each of these makes this unnecessary. Arrays come from subqueries, as in
 // getTogetherQuery.
 const confirmQuery = `
 UPDATE "sessionStoreToken" SET "confirmedAt" = now()
@@ -99,7 +100,7 @@ WHERE "id" IN (
   WHERE r."confirmedAt" IS NULL
   FOR NO KEY UPDATE OF r SKIP LOCKED)`
 
-// run writes batches until ctx ends, and then what is left.
+// run writes batches until ctx ends, and then the remainder.
 func (c *confirmations) run(ctx context.Context) {
 	c.setRunning(true)
 	ticker := time.NewTicker(confirmEvery)
@@ -107,7 +108,7 @@ func (c *confirmations) run(ctx context.Context) {
 	for {
 		select {
 		case <-ticker.C:
-			// A batch that is being written when ctx ends is written all the same.
+			// A batch that is being written when ctx ends is still written.
 			c.flush(context.WithoutCancel(ctx))
 		case <-ctx.Done():
 			c.setRunning(false)
@@ -152,7 +153,7 @@ func recordConfirmations(ctx context.Context, db executor, batch map[uuid.UUID]a
 	return err
 }
 
-// note takes down that a pair's access token was accepted.
+// note records that a pair's access token was accepted.
 func (c *confirmations) note(ctx context.Context, pair uuid.UUID, version accessVersion) {
 	if c.add(pair, version) {
 		return

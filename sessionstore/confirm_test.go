@@ -32,7 +32,7 @@ func (k kit) confirmed(t *testing.T) bool {
 	return k.count(t, `SELECT count(*) FROM "sessionStoreToken" WHERE "confirmedAt" IS NOT NULL`) == 1
 }
 
-// awaitPatience is how long the slowest machine may take for what takes a moment.
+// awaitPatience is how long the slowest machine may take for something quick.
 const awaitPatience = time.Minute
 
 func (k kit) await(t *testing.T, what string, done func() bool) {
@@ -125,7 +125,7 @@ func TestLateConfirmationIsIgnored(t *testing.T) {
 	}
 }
 
-// Confirming waits for nobody, and nobody's failure refuses a good token.
+// Confirming waits for no lock, and a failure of it refuses no valid token.
 func TestConfirmationDoesNotWait(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -145,7 +145,7 @@ func TestConfirmationDoesNotWait(t *testing.T) {
 }
 
 // A database that lost a late retry in a failover numbers the next access token
-// as the lost one. Using that one tells nothing of the pair that came after.
+// as the lost one. Using that one says nothing about the later pair.
 func TestTokenOfLostCommitsConfirmsNothing(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -206,7 +206,8 @@ func TestShutdownDuringAFlush(t *testing.T) {
 	}
 }
 
-// A bound access token may be a copy: without a check of its proof it is accepted, but says nothing of its client.
+// A bound access token may be a copy: without a check of its proof it is accepted, but says nothing about its
+// client.
 func TestUnprovenUseDoesNotConfirm(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -22,8 +22,8 @@ func acted() (sessionstore.CreateParams, tokens.Context) {
 	return sessionstore.CreateParams{Subject: "ann", Claims: []byte(`{"role":"editor"}`), Authentication: want.Authentication, Actor: want.Actor, Cookie: want.Cookie}, want
 }
 
-// Whatever shows a session says how its user authenticated, who acts for them and what its cookie is, and each
-// pair's access token too, however the pair came to be.
+// Every view of a session says how its user authenticated, who acts for them and what its cookie is, and so
+// does each pair's access token, however the pair came about.
 func TestContext(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -129,7 +129,7 @@ func TestContextRefused(t *testing.T) {
 	}
 }
 
-// What a row has that cannot be read is our fault, and of no other session.
+// Unreadable claims in a row are our fault, and affect no other session.
 func TestClaimsThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -10,14 +10,14 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// core is what a store does without asking where the sessions are kept: it checks what it
-// is given, makes tokens, and verifies them.
+// core is the part of a store that does not depend on where sessions are kept: it checks
+// its input, makes tokens, and verifies them.
 type core struct {
 	tokens *signing
 	clock  *clock
 	cfg    Config
 	rules  refresh.Rules
-	// provers are the clients that have to prove that they have a key.
+	// provers are the clients that must prove possession of a key.
 	provers []string
 	data    sealing
 }
@@ -45,24 +45,24 @@ func newCore(keys *tokens.KeyRing, cfg Config) (core, error) {
 	}, nil
 }
 
-// Pair is the state of a session's token pair: what a store keeps beside the [Session].
-// Nothing but a Core changes it.
+// Pair is the state of a session's token pair: what a store keeps in addition to the
+// [Session]. Only a Core changes it.
 type Pair = refresh.Pair
 
-// Decision is what a refresh token does: its Outcome, and in Next the pair that must be
-// kept and answered.
+// Decision is the verdict about a refresh token: its Outcome, and in Next the pair to
+// store and return.
 type Decision = refresh.Decision
 
 // Core is the part that all stores of sessions share, wherever they keep them: it checks
 // parameters, makes and verifies tokens, and decides what they allow. It stores nothing and
 // locks nothing. [Store] is built on one, for PostgreSQL; package memstore is another store.
-// Package sessiontest tells whether a store holds what is expected of it.
+// Package sessiontest checks that a store keeps its promises.
 //
-// The time that its methods are given is that of the store, and the same for everybody who
-// uses the store.
+// The time that its methods are given is the store's, and the same for all users of the
+// store.
 type Core struct{ core core }
 
-// NewCore fails where [New] does, and for what Config has for PostgreSQL alone.
+// NewCore fails if [New] would, and if cfg sets anything that is only for PostgreSQL.
 func NewCore(keys *tokens.KeyRing, cfg Config) (*Core, error) {
 	switch {
 	case cfg.Sealer != nil, cfg.SealedOnly, cfg.CompasSigningKey != "", cfg.Direct != nil, cfg.Leaks != nil, len(cfg.Observers) > 0:
@@ -91,8 +91,8 @@ func (c *Core) VerifyAccess(token string) (tokens.Claims, error) {
 }
 
 // CheckAccess is the verdict about an access token whose claims have been verified: see
-// [Store.GetWith]. isFirstUse tells that the pair's ConfirmedAt must be set, unless the pair
-// is another one by then.
+// [Store.GetWith]. isFirstUse means that the pair's ConfirmedAt must be set, unless the pair
+// has been replaced by then.
 func (c *Core) CheckAccess(claims tokens.Claims, p Pair, now time.Time, options GetOptions) (isFirstUse bool, err error) {
 	r := reading{
 		current:          accessVersion{p.AccessGeneration, p.MintedAt(), p.AccessExpiresAt},
@@ -108,21 +108,21 @@ func (c *Core) CheckAccess(claims tokens.Claims, p Pair, now time.Time, options 
 	return r.isFirstUse(claims, options), nil
 }
 
-// IsLive tells whether the pair's session has not ended.
+// IsLive reports whether the pair's session has not ended.
 func (c *Core) IsLive(p Pair, now time.Time) bool { return isLive(p, now) }
 
 func isLive(p Pair, now time.Time) bool { return !p.Revoked && now.Before(p.ExpiresAt) }
 
-// Presented is a refresh token that has verified, and what comes with it: see [Core.Present].
+// Presented is a verified refresh token, and what came with it: see [Core.Present].
 type Presented struct{ t presented }
 
 // Claims are the token's.
 func (p Presented) Claims() tokens.Claims { return p.t.claims }
 
-// Client is what is kept of the client that refreshes, in [Session].LastClient.
+// Client is what to store about the client that refreshes, in [Session].LastClient.
 func (p Presented) Client() Client { return p.t.client }
 
-// Present verifies a refresh token, and what comes with it: see [Store.RefreshTokensWith].
+// Present verifies a refresh token, and what came with it: see [Store.RefreshTokensWith].
 func (c *Core) Present(ctx context.Context, refreshToken string, options RefreshOptions) (Presented, error) {
 	if options.KeyThumbprint != "" && !tokens.IsThumbprint(options.KeyThumbprint) {
 		return Presented{}, argumentError("dpop_jkt", "not a SHA-256 thumbprint in base64url")
@@ -140,8 +140,8 @@ func (c *Core) Present(ctx context.Context, refreshToken string, options Refresh
 	return Presented{t}, err
 }
 
-// Exchange decides about a refresh token. The decision's Next must be stored, before the tokens
-// are given to anybody; where the error is a [ReuseError], the session must be revoked. With
+// Exchange decides about a refresh token. The decision's Next must be stored before the tokens
+// are handed out; if the error is a [ReuseError], the session must be revoked. With
 // any other error nothing may be changed.
 func (c *Core) Exchange(p Pair, presented Presented, now time.Time) (Decision, error) {
 	t := presented.t
@@ -161,5 +161,5 @@ func (c *Core) Exchange(p Pair, presented Presented, now time.Time) (Decision, e
 	return d, c.core.refusal(&d, t.claims, nil)
 }
 
-// Cause is the one cause that a caller has given to [Store.Invalidate], or [ReasonBackend].
+// Cause is the cause that a caller gave to [Store.Invalidate], or [ReasonBackend].
 func (c *Core) Cause(given []Cause) (Cause, error) { return causeOf(given, ReasonBackend) }

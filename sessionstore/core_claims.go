@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// SetClaims is [Store.SetClaims] for the pair that is kept. With an error nothing may be
+// SetClaims is [Store.SetClaims] for the stored pair. With an error nothing may be
 // changed.
 func (c *Core) SetClaims(p Pair, checksum string, claims []byte, options SetClaimsOptions, now time.Time) (Pair, string, error) {
 	form, err := ownClaims(claims)

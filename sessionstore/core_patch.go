@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Patch is [Store.Patch] for the pair and the session that are kept. With an error nothing is
-// to be changed.
+// Patch is [Store.Patch] for the stored pair and session. With an error nothing may be
+// changed.
 func (c *Core) Patch(p Pair, session Session, patch Patch, now time.Time) (Pair, Session, error) {
 	own := patch.Lifetimes
 	for _, each := range eachLifetime {

@@ -13,14 +13,14 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Create makes a session and its token pair. Without an idempotency key it is the only
+// Create makes a session and its token pair. Without an idempotency key this is the only
 // operation that must not simply be repeated after [ErrUnavailable]: if the response was
 // lost, there are then two sessions. With a key, the same call gives the same session
 // and its current pair, even from two replicas at once; another call with that key is
 // [ErrIdempotencyKeyReused], and one whose session has ended is [ErrEnded].
 //
-// Where [Config].SessionsPerSubject bounds a subject's sessions, its oldest ones
-// may end for the new one, or the error is [ErrTooManySessions].
+// If [Config].SessionsPerSubject limits a subject's sessions, the oldest ones
+// may end to make room for the new one, or the error is [ErrTooManySessions].
 func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ TokenPair, err error) {
 	result := Result{Operation: OperationCreate, Subject: params.Subject, Actor: params.Actor}
 	ctx = s.begin(ctx, OperationCreate)
@@ -54,8 +54,8 @@ func (s *Store) Create(ctx context.Context, params CreateParams) (_ Session, _ T
 	return made.session, tokens, nil
 }
 
-// make makes a session in the way that it wants, and tells how many others of its
-// subject ended for it.
+// make makes a session in the way that the creation requires, and returns how
+// many others of its subject ended for it.
 func (s *Store) make(ctx context.Context, c *creation) (ended perClient, err error) {
 	switch {
 	case s.limit.counts(c.session.Subject):
@@ -74,7 +74,7 @@ func (s *Store) createShared(ctx context.Context, c *creation) error {
 	return nil
 }
 
-// prepare fills in what the database does not decide.
+// prepare fills in everything that the database does not determine.
 func (s *core) prepare(ctx context.Context, checked checkedParams) (*creation, error) {
 	params, claims := checked.params, checked.claims
 	if len(params.Claims) == 0 && s.cfg.ClaimsFor != nil {
@@ -94,7 +94,7 @@ func (s *core) prepare(ctx context.Context, checked checkedParams) (*creation, e
 	if err != nil {
 		return nil, err
 	}
-	// Ids start with the time, so inserts land on the right edge of each index. They
+	// Ids start with the time, so inserts go to the right edge of each index. They
 	// need not be secret: tokens are signed.
 	var ids [2]uuid.UUID
 	for i, shard := range [2]int{s.cfg.Shard, 0} { // a pair is found by its session

@@ -15,18 +15,19 @@ import (
 )
 
 // Both rows of a session are made by one statement: one round trip, and either
-// all of them or none. Lifetimes are kept only where they are the session's own.
+// all of them or none. Lifetimes are stored only if they are the session's own.
 const (
 	newSession = `SELECT $1::uuid AS "id", $2::text AS "checksum", $3::jsonb AS "data", $4::text AS "subject", $5::text AS "label", $6::text AS "userAgent", $7::text AS "ip",
     $8::integer AS "length", $9::uuid AS "pair", $10::integer AS "access", $11::integer AS "refresh", $12::integer AS "accessTtl", $13::integer AS "refreshTtl", $14::text AS "jkt", $15::text AS "audience", $16::text AS "claims", $17::text AS "client"`
 
 	// toldBy is the transaction that creates a session, by which events find it: see
-	// internal/events. Where none are told, nothing is noted, and no index written.
+	// internal/events. If there are no events, nothing is noted, and no index is
+	// written.
 	toldBy = `CASE WHEN EXISTS (SELECT FROM "sessionStoreEventsBegan") THEN pg_current_xact_id() END`
 
 	// createRows continues the CTE "new", and makes nothing if that is empty. It counts
-	// what it has made first: a statement's other changes come after its last row unless
-	// they are read, and what it tells of its work would leave them out.
+	// first what it made: changes that a statement does not read happen after its last
+	// row, and would be missing from the time that it reports.
 	createRows = `"made" AS (
   INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject",
     "clientLabel", "clientUserAgent", "clientIp", "createdXid")
@@ -101,7 +102,7 @@ type creation struct {
 	elsewhere int // the subject's live sessions on other shards
 }
 
-// args are the arguments of a statement that makes one session. Texts stay where they are.
+// args are the arguments of a statement that makes one session. Strings are not copied.
 func (c *creation) args() []any {
 	return []any{
 		pgvalue.UUID(c.session.ID), &c.session.Checksum, c.stored, pgvalue.ThereOrNull(&c.session.Subject),
@@ -137,8 +138,8 @@ func (s statements) create(ctx context.Context, all []*groupcommit.Call[*creatio
 		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.pair.Client) }))
 }
 
-// ofEach is column for creations, which are large: statements have pointers to them. What
-// one that failed noted in them is written again by the next.
+// ofEach is column for creations, which are large, so statements hold pointers to them.
+// The next statement overwrites what a failed one noted in them.
 func ofEach[V any](all []*groupcommit.Call[*creation], value func(*creation) V) pgvalue.Array[V] {
 	return column(all, func(c **creation) V { return value(*c) })
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// A sign-out everywhere that was cut off keeps what it has done, and goes on from there
+// An interrupted sign-out everywhere keeps what it has done, and continues from there
 // when it is sent again: together they end each session once, and count the live ones.
 func TestSignOutThatIsCutOff(t *testing.T) {
 	t.Parallel()

@@ -11,13 +11,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
-// Request is what [Store.Create] or [Store.Replace] is asked for, checked: see [Core.Check].
+// Request is a checked request to [Store.Create] or [Store.Replace]: see [Core.Check].
 type Request struct {
 	asked checkedParams
 	was   replaced
 }
 
-// Check checks what a creation is asked for. A Replaced that is zero is that of Create.
+// Check validates a request for a new session. A zero Replaced is for Create.
 func (c *Core) Check(params CreateParams, was Replaced) (r Request, err error) {
 	if was != (Replaced{}) {
 		if r.was, err = c.core.named(was); err != nil {
@@ -35,15 +35,15 @@ func (c *Core) Check(params CreateParams, was Replaced) (r Request, err error) {
 // Replaces is the session whose place the new one takes; zero for none.
 func (r Request) Replaces() uuid.UUID { return r.was.id }
 
-// Key is what the creation is known by; empty for nothing. A session that has the key already
+// Key identifies the creation; empty for none. A session that already has the key
 // is the answer if its digest is the same.
 func (r Request) Key() string { return string(r.asked.once.key) }
 
-// Digest tells the request from others with the same key.
+// Digest distinguishes the request from others with the same key.
 func (r Request) Digest() string { return canonical.Sum(r.asked.once.request) }
 
-// KnownFor is for how long after its creation a session counts as one that has the key;
-// zero forever.
+// KnownFor is how long after its creation a session counts as having the key; zero
+// means forever.
 func (c *Core) KnownFor(r Request) time.Duration {
 	if r.asked.once.isImplicit() {
 		return refresh.FreshGraces * c.core.rules.Grace
@@ -51,7 +51,8 @@ func (c *Core) KnownFor(r Request) time.Duration {
 	return 0
 }
 
-// CheckReplaced tells why the request cannot replace the session as it is now, if it cannot.
+// CheckReplaced returns why the request cannot replace the session as it is now, or nil if it
+// can.
 func (r Request) CheckReplaced(old Session, p Pair, now time.Time) error {
 	switch {
 	case !isLive(p, now):
@@ -72,9 +73,9 @@ type Draft struct {
 	lifetimes Lifetimes
 }
 
-// Draft makes a session of the request. Of old, the session whose place it takes, it has the
-// subject, the label and the data where the request has none: old must still be the same when
-// the new one is kept.
+// Draft makes a session from the request. Where the request has no subject, label or data, it
+// has those of old, the session whose place it takes: old must still be the same when the new
+// one is stored.
 func (c *Core) Draft(ctx context.Context, r Request, old Session) (Draft, error) {
 	asked := r.asked
 	if r.was.id != uuid.Nil {
@@ -95,7 +96,7 @@ func (c *Core) Draft(ctx context.Context, r Request, old Session) (Draft, error)
 	return Draft{made.session, made.pair, made.lifetimes}, nil
 }
 
-// Begin has the session begin now.
+// Begin makes the session begin now.
 func (d *Draft) Begin(now time.Time) {
 	expiresAt, accessExpiresAt := now.Add(d.lifetimes.RefreshToken), now.Add(d.lifetimes.AccessToken)
 	if d.lifetimes.Session != 0 {

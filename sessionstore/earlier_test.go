@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// createEarlier makes a session whose rows are as a release wrote them that knew neither
+// createEarlier makes a session with rows as written by a release that knew neither
 // claims nor clients.
 func (k kit) createEarlier(t *testing.T) (sessionstore.Session, sessionstore.TokenPair) {
 	t.Helper()
@@ -18,7 +18,7 @@ func (k kit) createEarlier(t *testing.T) (sessionstore.Session, sessionstore.Tok
 	return session, pair
 }
 
-// What a session can say and become works for those that an earlier release made.
+// Everything works for sessions that an earlier release made.
 func TestRowsOfAnEarlierRelease(t *testing.T) {
 	t.Parallel()
 	for name, do := range map[string]func(t *testing.T, k kit, session sessionstore.Session, pair sessionstore.TokenPair){

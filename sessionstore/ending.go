@@ -11,13 +11,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
-// maxEndedByBytes is room for a subject, a session's id, a key's name or user@host.
+// maxEndedByBytes leaves room for a subject, a session's id, a key's name or user@host.
 const maxEndedByBytes = 255
 
 // Reason says why a session ended.
 type Reason string
 
-// Why sessions end. The comments say what [Cause].By is beside each.
+// Why sessions end. The comments say what [Cause].By is for each.
 const (
 	// ReasonSignedOut: by a token of its own. By is the session's id.
 	ReasonSignedOut Reason = "signed_out"
@@ -28,7 +28,7 @@ const (
 	ReasonSignedOutEverywhere Reason = "signed_out_everywhere"
 	// ReasonBackend: by the application. By is the name of its service key.
 	ReasonBackend Reason = "backend"
-	// ReasonGlobalRevocation: with all sessions of its subject, by somebody outside such as an
+	// ReasonGlobalRevocation: with all sessions of its subject, by an outside party such as an
 	// identity provider. By is the name of its service key.
 	ReasonGlobalRevocation Reason = "global_revocation"
 	// ReasonOperator: at a command line or on the operators' page. By is user@host, or the
@@ -41,9 +41,9 @@ const (
 	ReasonLimit Reason = "limit"
 	// ReasonReplaced: another session took its place, whose id By is.
 	ReasonReplaced Reason = "replaced"
-	// ReasonTheft: a refresh token came back that was in two hands. By is the [Theft].
+	// ReasonTheft: a refresh token came back that two parties held. By is the [Theft].
 	ReasonTheft Reason = "theft"
-	// ReasonMaxAge: clean-up ended it for its age. By is empty.
+	// ReasonMaxAge: cleanup ended it because of its age. By is empty.
 	ReasonMaxAge Reason = "max_age"
 	// ReasonIdle: it was not refreshed in time. Nobody ended it, and By is empty.
 	ReasonIdle Reason = "idle"
@@ -58,11 +58,12 @@ type Cause struct {
 	// Reason is one of those that callers may give: any but [ReasonIdle], [ReasonExpired]
 	// and [ReasonNotRecorded]. Empty means [ReasonBackend].
 	Reason Reason
-	// By is who or what, cut off at 255 bytes; empty where that is not known. See the reasons.
+	// By identifies who or what ended it, cut off at 255 bytes; empty where that is not known.
+	// See the reasons.
 	By string
 }
 
-// SignedOut is the cause of a session that ends by a token of its own.
+// SignedOut is the cause for a session that is ended by a token of its own.
 func SignedOut(id uuid.UUID) Cause { return Cause{ReasonSignedOut, id.String()} }
 
 // Ending is how a session ended.
@@ -73,13 +74,13 @@ type Ending struct {
 	At time.Time
 }
 
-// givenReasons are those that are stored because a caller gave them.
+// givenReasons are those that a caller may give.
 var givenReasons = []Reason{
 	ReasonSignedOut, ReasonSignedOutElsewhere, ReasonSignedOutEverywhere, ReasonBackend, ReasonGlobalRevocation, ReasonOperator,
 	ReasonAllSignedOut, ReasonLimit, ReasonReplaced, ReasonTheft, ReasonMaxAge,
 }
 
-// causeOf is the one cause that a caller gave, or byDefault.
+// causeOf returns the cause that a caller gave, or byDefault.
 func causeOf(given []Cause, byDefault Reason) (Cause, error) {
 	var c Cause
 	switch len(given) {
@@ -93,17 +94,17 @@ func causeOf(given []Cause, byDefault Reason) (Cause, error) {
 	if !slices.Contains(givenReasons, c.Reason) {
 		return c, argumentError("reason", "%q is not one that a caller may give", c.Reason)
 	}
-	c.By = cutText(c.By, maxEndedByBytes) // nobody stays signed in for a long name
+	c.By = cutText(c.By, maxEndedByBytes) // a long name must not keep anyone signed in
 	return c, nil
 }
 
-// expiry is the reason of a session that was ended by nobody, of its token row r: the
+// expiry is the reason of a session that nothing ended, with the token row r: the
 // pair never lives longer than the session.
 const expiry = `CASE WHEN r."sessionExpiresAt" <= r."expiresAt" THEN '` + string(ReasonExpired) + `' ELSE '` + string(ReasonIdle) + `' END`
 
 // endingColumns are what scanEnding reads, of "sessionStore" as s and of its token row
-// as r. Whoever ends a session that has expired does not end it: it has ended before.
-// Only of a theft its pair can be newer than its row, as after a restore.
+// as r. Revoking an expired session does not end it: it had already ended. Only with a
+// theft can its pair be newer than its row, as after a restore.
 const endingColumns = `CASE WHEN ` + wasEnded + ` THEN ` + wasEndedAt + ` WHEN r."expiresAt" <= now() THEN r."expiresAt" END,
   CASE WHEN ` + wasEnded + ` THEN COALESCE(s."endReason", '` + string(ReasonNotRecorded) + `') WHEN r."expiresAt" <= now() THEN ` + expiry + ` END,
   CASE WHEN ` + wasEnded + ` THEN s."endedBy" END`
@@ -113,7 +114,7 @@ const (
 	wasEnded   = `(` + wasEndedAt + ` <= r."expiresAt" OR ` + wasEndedAt + ` IS NOT NULL AND s."endReason" = '` + string(ReasonTheft) + `')`
 )
 
-// endingRow is where endingColumns are read to.
+// endingRow is what endingColumns are read into.
 type endingRow struct {
 	at         pgtype.Timestamptz
 	reason, by pgtype.Text

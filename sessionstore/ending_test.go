@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// wantEnded wants the session to have ended for that cause.
+// wantEnded requires the session to have ended for that cause.
 func (k kit) wantEnded(t *testing.T, id uuid.UUID, want sessionstore.Cause) {
 	t.Helper()
 	session, err := k.Load(t.Context(), id)
@@ -122,7 +122,7 @@ func TestEndings(t *testing.T) {
 	}
 }
 
-// Of several that end a session at once, one does, and what it says stays.
+// Of several calls that end a session at once, one does, and its cause stays.
 func TestTheFirstCauseStays(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -162,7 +162,7 @@ func TestTheFirstCauseStays(t *testing.T) {
 	}
 }
 
-// What nobody may give as a reason ends nothing.
+// A reason that callers must not give ends nothing.
 func TestCauseIsChecked(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

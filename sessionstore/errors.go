@@ -25,16 +25,17 @@ var (
 	// ErrIdempotencyKeyReused says that another session was created with the key.
 	ErrIdempotencyKeyReused = sessionerr.ErrIdempotencyKeyReused
 
-	// ErrNotReplaceable says that the session that another was to take the place of has
-	// ended, was replaced, or is not known: see [Store.Replace].
+	// ErrNotReplaceable says that the session to replace has ended, was replaced, or is
+	// not known: see [Store.Replace].
 	ErrNotReplaceable = sessionerr.ErrNotReplaceable
 
 	// ErrSuperseded says that an access token was replaced by a newer one.
 	ErrSuperseded = sessionerr.ErrSuperseded
 
-	// ErrNotProven says that a refresh token is bound to a key that its bearer has
-	// not proven to have (RFC 9449 §5). Nothing has changed: whoever copied it can
-	// not use it. (To end the session needs no proof: see [Store.RevokeToken].)
+	// ErrNotProven says that a refresh token is bound to a key of which its bearer
+	// has not proven possession (RFC 9449 §5). Nothing has changed: a copy of the
+	// token is of no use. (Ending the session needs no proof: see
+	// [Store.RevokeToken].)
 	ErrNotProven = errors.New("the refresh token is bound to another key")
 
 	// ErrScope says that a refresh asks for more than the session's scope. Nothing has
@@ -45,16 +46,16 @@ var (
 	// audiences. Nothing has changed.
 	ErrResource = errors.New("the resource is not one of the session's audiences")
 
-	// ErrOtherClient says that a refresh token was issued to another client than the one
+	// ErrOtherClient says that a refresh token was issued to a client other than the one
 	// that presents it (RFC 6749 §5.2). Nothing has changed.
 	ErrOtherClient = errors.New("the refresh token was issued to another client")
 
-	// ErrProofRequired says that the session's client has to prove that it has a key, and
-	// has not. Nothing has changed: the same refresh with a proof is as good as ever.
+	// ErrProofRequired says that the session's client must prove possession of a key, and
+	// did not. Nothing has changed: the same refresh with a proof still succeeds.
 	ErrProofRequired = errors.New("the client needs a proof of possession")
 
-	// ErrReuse says that a refresh token came back that cannot be in its
-	// owner's hands alone. The session has been revoked. See [ReuseError].
+	// ErrReuse says that a refresh token came back that its owner cannot be alone in
+	// holding. The session has been revoked. See [ReuseError].
 	ErrReuse = errors.New("a used refresh token was presented again: the session is revoked")
 
 	// ErrConflict says that the data was changed since it was read. See
@@ -65,7 +66,7 @@ var (
 	// [ArgumentError].
 	ErrInvalidArgument = sessionerr.ErrInvalidArgument
 
-	// ErrUnavailable says that the database could not be asked, or did not
+	// ErrUnavailable says that the database could not be reached, or did not
 	// answer in time, or that data cannot be opened: see [SealedError]. It never
 	// means that a token or a session is invalid.
 	ErrUnavailable = sessionerr.ErrUnavailable
@@ -74,7 +75,7 @@ var (
 	ErrCleanupRunning = errors.New("another cleanup is running")
 )
 
-// ConflictError is the [ErrConflict] that tells what the data is now.
+// ConflictError is an [ErrConflict] that identifies the present data.
 type ConflictError struct {
 	// Checksum is that of the stored data.
 	Checksum string
@@ -85,7 +86,7 @@ func (e *ConflictError) Error() string { return ErrConflict.Error() }
 // Is makes a ConflictError an [ErrConflict].
 func (e *ConflictError) Is(target error) bool { return target == ErrConflict }
 
-// ReuseError is the [ErrReuse] that tells what was seen.
+// ReuseError is an [ErrReuse] that describes what was seen.
 type ReuseError struct {
 	SessionID uuid.UUID
 	// Subject is the user; empty for a session without one.
@@ -95,8 +96,8 @@ type ReuseError struct {
 	Theft    Theft
 	// Behind is how many generations the presented token is behind the newest.
 	Behind int64
-	// ReportDelayed is why the report could not be enqueued, and comes later: see
-	// [LeakQueue].
+	// ReportDelayed is why the report could not be enqueued at once, and comes
+	// later: see [LeakQueue].
 	ReportDelayed error
 }
 
@@ -107,14 +108,14 @@ func (e *ReuseError) Error() string {
 // Is makes a ReuseError an [ErrReuse].
 func (e *ReuseError) Is(target error) bool { return target == ErrReuse }
 
-// ArgumentError is the [ErrInvalidArgument] that names what is wrong.
+// ArgumentError is an [ErrInvalidArgument] that names what is wrong.
 type ArgumentError struct {
 	// Field is the argument's name as the HTTP API spells it: "data",
 	// "subject", "access_token_ttl", "cursor".
 	Field string
 	// Member is the JSON pointer of the member of Field that is wrong; empty for all of it.
 	Member string
-	// Problem says what is wrong and what is allowed, fit for the caller's eyes.
+	// Problem says what is wrong and what is allowed, in words that the caller may see.
 	Problem string
 }
 

@@ -8,8 +8,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// The planner's guess rests on what ANALYZE last saw and on the size that the
-// table has now. Nothing is run.
+// The planner's estimate is based on what ANALYZE last saw and on the table's
+// present size. Nothing is executed.
 const estimateQuery = `
 EXPLAIN (FORMAT JSON) SELECT 1 FROM "sessionStoreToken"
 WHERE "refreshToken" IS NULL AND "revokedAt" IS NULL AND "expiresAt" > now()`

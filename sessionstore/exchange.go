@@ -22,11 +22,11 @@ import (
 // database's clock.
 var errExpired = fmt.Errorf("%w: %w", ErrEnded, tokens.ErrExpired)
 
-// exchange decides what a refresh token gets, and has that committed. The error is
-// that of an outcome without a pair, too. The time is the database's.
+// exchange decides what a refresh token gets, and commits it. An outcome without a
+// pair is an error, too. The time is the database's.
 func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, time.Time, error) {
-	// A token of Compas is never a pair's newest. What is asked for is compared with
-	// the row before anything is changed, and so under the locks.
+	// A token of Compas is never a pair's newest. A requested scope or resource is
+	// compared with the row before anything is changed, and so under the locks.
 	if t.compas == uuid.Nil && len(t.scope) == 0 && len(t.resources) == 0 {
 		r, err := s.rotations.Do(ctx, newRotation(t))
 		if err != nil {
@@ -55,9 +55,10 @@ func (s *Store) exchange(ctx context.Context, t presented) (refresh.Decision, ti
 	}
 }
 
-// decideLocked is every case but a rotation of the newest token: it locks the session
-// row and the pair's row, decides, and has the outcome committed before it returns, a
-// theft's revocation too. If the theft's report has to come later, delayed is why.
+// decideLocked handles every case but a rotation of the newest token: it locks the
+// session row and the pair's row, decides, and commits the outcome before it returns,
+// including the revocation after a theft. If the theft's report must come later,
+// delayed says why.
 func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decision, now time.Time, delayed, err error) {
 	err = pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
 		var p refresh.Pair
@@ -65,7 +66,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		isOthers := s.isOthers(p, t.clientID)
 		switch {
 		case (err == nil || pgvalue.IsNoRows(err) && s.compas != nil) && isOthers:
-			return ErrOtherClient // whoever else has it: no session ends for a wrong name
+			return ErrOtherClient // whoever else has the token: a wrong name ends no session
 		case err == nil:
 			d, err = s.decide(p, t, now)
 		case pgvalue.IsNoRows(err) && s.compas != nil:
@@ -102,8 +103,8 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 	return d, now, delayed, err
 }
 
-// decide decides, and then gives a new pair what the program wants of it: the decision
-// does not depend on that.
+// decide decides, and then gives a new pair what the program specifies for it: the
+// decision does not depend on that.
 func (s *core) decide(p refresh.Pair, t presented, now time.Time) (refresh.Decision, error) {
 	token := refresh.Presented{Generation: t.claims.Generation, ExpiresAt: t.claims.ExpiresAt}
 	d := refresh.Decide(p, t.keys(), token, now, s.rules)
@@ -129,7 +130,8 @@ func (s *core) refusal(d *refresh.Decision, presented tokens.Claims, delayed err
 	return nil
 }
 
-// lacks is the error of a refresh that would get a pair, were it not for what comes with it.
+// lacks returns the error of a refresh that would get a pair except for what came with
+// it.
 func (s *core) lacks(d *refresh.Decision, t *presented) error {
 	switch {
 	case d.Outcome == Refused, d.Outcome == Stolen:

@@ -17,10 +17,10 @@ const LockSubjectQuery = lockSubjectQuery
 // RevokeAnew lets black-box tests revoke as a verifier's source does.
 var RevokeAnew = revokeAnew
 
-// MaxTogether is how many calls a shared statement has at the most.
+// MaxTogether is how many calls a shared statement has at most.
 const MaxTogether = groupcommit.MaxCalls
 
-// Gathers tells whether Run gathers confirmations.
+// Gathers reports whether Run gathers confirmations.
 func (s *Store) Gathers() bool {
 	s.seen.mu.Lock()
 	defer s.seen.mu.Unlock()
@@ -28,7 +28,7 @@ func (s *Store) Gathers() bool {
 }
 
 // Hold keeps what shares statements from being sent until n calls wait: how many
-// statements they then share is a matter of arithmetic, not of the machine.
+// statements they then share depends on arithmetic, not on the machine.
 func (s *Store) Hold(t *testing.T, n int) (release func()) {
 	t.Helper()
 	queues := []interface {

@@ -19,13 +19,14 @@ const (
 	lagRounds     = 3
 )
 
-// A primary dies whose standby lags, and nobody is logged out: a token's
-// signature proves what the database has forgotten. Thieves are seen as before.
+// A primary whose standby lags dies, and nobody is logged out: a token's
+// signature proves what the database has forgotten. Thieves are detected as
+// before.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	f := setupFailover(t)
 
-	// What the standby receives: everybody is of generation 1.
+	// What the standby receives: everybody at generation 1.
 	honest := []struct {
 		who       string
 		moves     int
@@ -58,7 +59,7 @@ func TestFailover(t *testing.T) {
 	f.refresh(t, retrying.pair.RefreshToken, sessionstore.Rotated) // the answer is lost
 	f.servers.CatchUp()
 
-	// What it does not.
+	// What it does not receive.
 	f.lag(t)
 	newcomer := f.signIn(t, 0)
 	f.invalidate(t, revokedTooLate)
@@ -79,9 +80,9 @@ func TestFailover(t *testing.T) {
 	want[sessionstore.Healed]++
 	want[sessionstore.Raced] += n - 1
 
-	// Who was revoked in time stays so. Asynchronous replication costs the last
-	// commits: sessions that are too new are gone, and a revocation that is too
-	// new is undone.
+	// A session revoked in time stays revoked. Asynchronous replication loses
+	// the last commits: sessions that are too new are gone, and revocations
+	// that are too new are undone.
 	f.refused(t, "revoked before the lag", revoked, sessionstore.ErrEnded)
 	f.refused(t, "created in the lag", newcomer, sessionstore.ErrNotFound)
 	f.comeBack(t, "revoked in the lag", revokedTooLate, sessionstore.Rotated)
@@ -112,7 +113,7 @@ func TestFailover(t *testing.T) {
 	f.move(t, tabs)
 }
 
-// client is who holds a session's tokens.
+// client is the holder of a session's tokens.
 type client struct {
 	session sessionstore.Session
 	pair    sessionstore.TokenPair
@@ -136,7 +137,7 @@ type failover struct {
 func setupFailover(t *testing.T) *failover {
 	t.Helper()
 	f := &failover{servers: testdb.NewReplicated(t), cfg: config(), outcomes: map[sessionstore.Outcome]int{}}
-	f.cfg.RefuseReplaced = true // a token that was replaced is told from one that was lost
+	f.cfg.RefuseReplaced = true // distinguishes a replaced token from a lost one
 	f.ring = newRing(t)
 	f.use(t, f.servers.Primary)
 	return f
@@ -174,7 +175,7 @@ func (f *failover) invalidate(t *testing.T, c *client) {
 	c.moves = -1
 }
 
-// lag has the primary go on, unheard by its standby.
+// lag has the primary continue, unheard by its standby.
 func (f *failover) lag(t *testing.T) {
 	t.Helper()
 	f.servers.Freeze()
@@ -268,7 +269,7 @@ func (f *failover) race(t *testing.T, c *client, tabs int) {
 	f.get(t, c.pair)
 }
 
-// refused wants an error for both tokens.
+// refused requires an error for both tokens.
 func (f *failover) refused(t *testing.T, who string, c *client, want error) {
 	t.Helper()
 	f.accessed(t, who, c.pair, want)
@@ -277,7 +278,7 @@ func (f *failover) refused(t *testing.T, who string, c *client, want error) {
 	}
 }
 
-// accessed wants an error, or none, for an access token.
+// accessed requires an error, or none, for an access token.
 func (f *failover) accessed(t *testing.T, who string, pair sessionstore.TokenPair, want error) {
 	t.Helper()
 	if _, _, err := f.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, want) {
@@ -285,7 +286,7 @@ func (f *failover) accessed(t *testing.T, who string, pair sessionstore.TokenPai
 	}
 }
 
-// thief presents what he has stolen, which ends the session.
+// thief presents a stolen token, which ends the session.
 func (f *failover) thief(t *testing.T, stolen sessionstore.TokenPair, victim *client, want sessionstore.Theft) {
 	t.Helper()
 	_, err := f.RefreshTokens(t.Context(), string(stolen.RefreshToken), sessionstore.Client{})

@@ -12,20 +12,20 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
-// FindParams selects a page of sessions by what is known of them. Members that are zero
-// select nothing.
+// FindParams selects a page of sessions by what is known about them. Zero members do
+// not restrict the selection.
 type FindParams struct {
 	ListParams
 
 	// Subject is whose sessions; empty for everybody's.
 	Subject string
-	// Ended selects sessions that have ended and are still kept, instead of live ones.
-	// Those of everybody come in the order in which they were ended, the last first, without those
-	// that have expired: a subject's own list has these too.
+	// Ended selects sessions that have ended and are still stored, instead of live ones. Without a
+	// Subject they are ordered by the time at which they were ended, the latest first, and leave
+	// out those that expired; a subject's list includes these.
 	Ended bool
-	// Any selects live ones and ended ones, the newest first. It does not go with Ended.
+	// Any selects live ones and ended ones, the newest first. It excludes Ended.
 	Any bool
-	// Since selects sessions that ended then or later. It goes with Ended.
+	// Since selects sessions that ended then or later. It requires Ended.
 	Since time.Time
 	// Network has the address from which the session was created, or last refreshed.
 	Network netip.Prefix
@@ -60,7 +60,8 @@ var (
     FROM "sessionStore" WHERE "revokedAt" IS NOT NULL AND ("revokedAt", "id") < ($7::timestamptz, $6) AND "revokedAt" >= COALESCE($3::timestamptz, '-infinity')`, lastEndedFirst, `true`)
 )
 
-// anyOfSubject has a subject's sessions, which two indexes have: see the migrations.
+// anyOfSubject selects a subject's sessions, live and ended, which are in two indexes: see the
+// migrations.
 const anyOfSubject = `SELECT * FROM (
       (SELECT ` + pageColumns + ` FROM "sessionStore" WHERE ` + ofSubject + ` AND "revokedAt" IS NULL ` + subjectsNewestFirst + ` LIMIT (SELECT $1::bigint))
       UNION ALL
@@ -69,8 +70,8 @@ const anyOfSubject = `SELECT * FROM (
 
 // Find returns sessions of one subject or of everybody, the newest first. It is for backends and
 // operators; users have [Store.List]. However many sessions there are, and however few of them match,
-// a page of a search costs no more than reading 500, and any other no more than reading 50 that are not
-// in it. An invalid argument is an [ArgumentError].
+// a page of search results costs no more than reading 500, and any other page no more than reading 50
+// that are not on it. An invalid argument is an [ArgumentError].
 func (s *Store) Find(ctx context.Context, params FindParams) (_ Page, err error) {
 	ctx = s.begin(ctx, OperationList)
 	defer func() { s.end(ctx, Result{Operation: OperationList, Err: err}) }()
@@ -118,7 +119,7 @@ func (p FindParams) check() error {
 	return checkText("label", p.Label, maxLabelBytes)
 }
 
-// A cursor of those that ended is the time and the id.
+// A cursor in a list of ended sessions is the time and the id.
 const timeCursorBytes = 8 + len(uuid.UUID{})
 
 func formatTimeCursor(at time.Time, id uuid.UUID) string {
@@ -126,8 +127,8 @@ func formatTimeCursor(at time.Time, id uuid.UUID) string {
 	return base64.RawURLEncoding.EncodeToString(append(raw, id[:]...))
 }
 
-// parseTimeCursor returns what a page begins after: a time that is not to come for the
-// first page.
+// parseTimeCursor returns the position after which a page begins; for the first page
+// it is a time beyond all others.
 func parseTimeCursor(cursor string) (time.Time, uuid.UUID, error) {
 	if cursor == "" {
 		return endOfTime, uuid.Max, nil

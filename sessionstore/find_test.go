@@ -62,7 +62,7 @@ func TestFind(t *testing.T) {
 		"all that were ended":  {sessionstore.FindParams{Ended: true}, []string{"ada ended", "bob ended", "ada ended long ago"}},
 		"since yesterday":      {sessionstore.FindParams{Ended: true, Since: yesterday}, []string{"ada ended", "bob ended"}},
 		"a subject's ended":    {sessionstore.FindParams{Ended: true, Subject: "ada"}, []string{"ada ended long ago", "ada ended", "ada expired"}},
-		"hers since yesterday": {sessionstore.FindParams{Ended: true, Subject: "ada", Since: yesterday}, []string{"ada ended", "ada expired"}},
+		"ada since yesterday":  {sessionstore.FindParams{Ended: true, Subject: "ada", Since: yesterday}, []string{"ada ended", "ada expired"}},
 		"ended, by address":    {sessionstore.FindParams{Ended: true, Network: network}, []string{"bob ended"}},
 		"ended, by the label":  {sessionstore.FindParams{Ended: true, Subject: "ada", Label: "ada expired"}, []string{"ada expired"}},
 		"a subject's, both":    {sessionstore.FindParams{Any: true, Subject: "ada"}, []string{"ada ended long ago", "ada ended", "ada expired", "ada live"}},

@@ -11,16 +11,16 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// GetOptions are what a strict check may depend on besides the token.
+// GetOptions are what a strict check may depend on in addition to the token.
 type GetOptions struct {
-	// Check, if set, is asked once the token and its session are in order, before
-	// anything is recorded: about a proof of possession, for instance. Its error is
-	// the answer.
+	// Check, if set, is called once the token and its session have been checked,
+	// before anything is recorded, to check a proof of possession, for example. Its
+	// error is the answer.
 	Check func(tokens.Claims) error
-	// Unconfirmed leaves open whether the token has reached its client. It is for a server
-	// that refreshes on a client's behalf and uses the new token at once, before the client
-	// has stored it: were that taken for the client's own use, and the answer lost, the
-	// client's next refresh would look like a theft.
+	// Unconfirmed does not record that the token has reached its client. It is for a server
+	// that refreshes on a client's behalf and uses the new token immediately, before the
+	// client has stored it: if that counted as the client's own use, and the response were
+	// lost, the client's next refresh would look like a theft.
 	Unconfirmed bool
 }
 
@@ -32,10 +32,9 @@ func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Cl
 
 // GetWith verifies an access token and loads its session. It is strict: a token
 // whose session has ended is refused from the next call on, with [ErrEnded] or
-// [ErrNotFound]. One that was replaced is accepted for [Config].Grace longer, for
-// requests that are under way, records no use, and is [ErrSuperseded] after that; one that has expired by the
-// database's clock is a [tokens.ErrExpired]; a token that does not verify is a [tokens.ErrInvalid], a refresh token a [tokens.ErrWrongType]. Data
-// that cannot be opened is a [SealedError].
+// [ErrNotFound]. A token that was replaced is accepted for [Config].Grace longer, for requests that are under way, without recording its use, and
+// is [ErrSuperseded] after that; one that has expired by the database's clock is a [tokens.ErrExpired]; a token that does not verify is a
+// [tokens.ErrInvalid], a refresh token a [tokens.ErrWrongType]. Data that cannot be opened is a [SealedError].
 func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOptions) (_ Session, _ tokens.Claims, err error) {
 	ctx = s.begin(ctx, OperationGet)
 	defer func() { s.end(ctx, Result{Operation: OperationGet, Err: err}) }()
@@ -70,14 +69,14 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 	return r.session, claims, nil
 }
 
-// checkAccess is the verdict of a strict check about an access token that has verified.
+// checkAccess is the verdict of a strict check about a verified access token.
 func (s *core) checkAccess(claims tokens.Claims, r *reading, options GetOptions) error {
 	switch {
 	case r.hasEnded, !r.isLive && claims.Generation <= r.current.generation:
 		return ErrEnded
 	case !s.rules.Of(r.grace()).AcceptsAccess(claims.Generation, r.current.generation, r.current.mintedAt, r.now):
-		// Of a generation above the row's, what the row says of the idle time is of a
-		// token before.
+		// If the token's generation is above the row's, the idle time in the row is
+		// that of an earlier token.
 		return ErrSuperseded
 	case claims.Audience != r.audience && !s.tokens.accepts(claims.Audience):
 		return tokens.ErrWrongAudience
@@ -89,8 +88,8 @@ func (s *core) checkAccess(claims tokens.Claims, r *reading, options GetOptions)
 	return nil
 }
 
-// isFirstUse tells whether a token that was accepted shows that its client holds the pair,
-// which is not known yet.
+// isFirstUse reports whether an accepted token shows for the first time that its client
+// holds the pair.
 func (r *reading) isFirstUse(claims tokens.Claims, options GetOptions) bool {
 	isClients := !options.Unconfirmed && (options.Check != nil || claims.KeyThumbprint == "")
 	return isClients && r.countsAsFirstUse && claims.Generation == r.current.generation && claims.IssuedAt.Equal(r.current.mintedAt.Truncate(time.Second))

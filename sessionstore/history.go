@@ -12,15 +12,15 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// History is the life of a session, as far as its rows tell.
+// History is the life of a session, as far as its rows record it.
 type History struct {
-	// Session is without its data and claims.
+	// Session is the session, without its data and claims.
 	Session Session
 	// Refreshes is how often its tokens were refreshed.
 	Refreshes int64
 	// SupersededAt is when its access tokens were last superseded, because its claims were
 	// replaced with [SetClaimsOptions].Supersede or [Store.Patch] shortened its lifetimes; zero
-	// for never. Claims that take effect with the next refresh leave no time.
+	// for never. Claims that take effect with the next refresh are not recorded here.
 	SupersededAt time.Time
 	// Replaces is the session whose place it took, as at a step-up or when a guest signed in,
 	// until that is cleaned up; nil for none.
@@ -34,8 +34,8 @@ type Predecessor struct {
 	Subject string
 }
 
-// historyQuery finds a predecessor by the one transaction that created the session and ended
-// the other.
+// historyQuery finds a predecessor by the transaction that both created the session and
+// ended the other.
 const historyQuery = `
 SELECT ` + sessionColumns + `, COALESCE(r."claims", ''), r."generation", r."supersededAt", o."id", o."subject", ` + endingColumns + `
 FROM "sessionStore" s
@@ -48,7 +48,7 @@ WHERE s."id" = $1 AND ` + primary.Only + `
 ` + best
 
 // History returns the life of a session, including an ended one until it is cleaned up,
-// even if its data cannot be opened. An unknown id is [ErrNotFound].
+// even if its data cannot be opened. An unknown id gives [ErrNotFound].
 func (s *Store) History(ctx context.Context, id uuid.UUID) (h History, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()

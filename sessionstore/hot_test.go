@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// setupFast is setupWith where signing is to cost little beside the database.
+// setupFast is setupWith in which signing costs little compared with the database.
 func setupFast(t *testing.T, cfg sessionstore.Config) kit {
 	t.Helper()
 	k := setupWith(t, cfg)
@@ -68,7 +68,7 @@ func refreshesAreHeapOnly(t *testing.T, pairFor func(context.Context, sessionsto
 	cfg.Clients = []sessionstore.OAuthClient{{ID: "agent", Audiences: []string{"https://mcp.example.com", "https://files.example.com"}}}
 	k := setupFast(t, cfg)
 	stop := k.run(t)
-	// VACUUM would take away what is to be shown.
+	// VACUUM would hide the effect.
 	k.exec(t, `ALTER TABLE "sessionStoreToken" SET (autovacuum_enabled = off)`)
 
 	newest := make([]sessionstore.TokenPair, sessions)

@@ -12,12 +12,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Invalidate revokes a session and its tokens. When it has returned, no
-// refresh, Get or Update of the session succeeds. Repeating it is no error; an
-// unknown id is [ErrNotFound].
+// Invalidate revokes a session and its tokens. Once it has returned, no refresh, Get
+// or Update of the session succeeds. Repeating it is not an error; an unknown id
+// gives [ErrNotFound].
 //
-// The single cause, which may be left out, is stored with it: see [Cause]. A session
-// that has already ended keeps its cause.
+// The cause, of which there may be at most one, is stored with it: see [Cause]. A
+// session that has already ended keeps its cause.
 func (s *Store) Invalidate(ctx context.Context, id uuid.UUID, cause ...Cause) error {
 	return s.invalidate(ctx, id, "", cause)
 }
@@ -50,7 +50,7 @@ func (s *Store) invalidate(ctx context.Context, id uuid.UUID, subject string, gi
 	return err
 }
 
-// revoke ends one session, with others where many are to end at once.
+// revoke ends one session, in a statement shared with others if many are ending at once.
 func (s *Store) revoke(ctx context.Context, r revocation) (revocation, error) {
 	asked, err := s.revocations.Do(ctx, r)
 	if r = asked.Of; err == nil && !r.isDone {
@@ -65,8 +65,8 @@ func (s *Store) revoke(ctx context.Context, r revocation) (revocation, error) {
 	return r, nil
 }
 
-// The rows are locked in the order of their ids first, or two sign-outs of one
-// subject could wait for each other. They are found by a range, as by [ofSubject].
+// The rows are first locked in the order of their ids, or two sign-outs of one
+// subject could deadlock. They are found by a range, as in [ofSubject].
 const invalidateSubjectQuery = `
 WITH "target" AS MATERIALIZED (
   SELECT "id", $5::text AS "reason", $6::text AS "by" FROM "sessionStore"
@@ -77,9 +77,10 @@ SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER
 
 // InvalidateSubject is [Store.Invalidate] for all sessions of a subject but keep,
 // which may be zero to keep none. It works in batches, each a separate short
-// transaction, and one call at a time per subject. From the second batch on it rests
-// between them, so that others hardly notice. It returns how many live sessions it
-// revoked, even with an error: those stay revoked, and calling it again continues.
+// transaction, and one call at a time per subject. From the second batch on it
+// pauses between them, so that other callers are hardly affected. It returns how
+// many live sessions it revoked, even with an error: those stay revoked, and calling
+// it again continues.
 func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...Cause) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
 	var ended perClient
@@ -115,7 +116,7 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 		for batch.sessions = pacedBatch; err == nil && batch.sessions == pacedBatch; {
 			err = s.pace.do(ctx, func() error { return some(pacedBatch) })
 		}
-		if err == nil { // once more: of two batches a session may have been replaced by one with an id from before
+		if err == nil { // once more: between two batches, a session may have been replaced by one with an earlier id
 			last.Bytes, last.Valid = uuid.Nil, true
 			err = s.pace.do(ctx, func() error { return some(revokeBatch) })
 		}
@@ -127,8 +128,8 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 }
 
 // RevokeToken ends the session of an access or a refresh token (RFC 7009 §2.1). An
-// unknown or foreign token is not an error (§2.2). An expired token ends its session all
-// the same: its owner wants to be signed out, and only the database's clock could tell
+// unknown or foreign token is not an error (§2.2). Even an expired token ends its
+// session: its owner wants to be signed out, and only the database's clock could tell
 // that it has expired. One that is bound to a key needs no proof of it: a client that
 // has lost its key must still be able to sign its user out, and a thief that signs the
 // victim out gains nothing.

@@ -13,9 +13,9 @@ import (
 const beginningQuery = `SELECT now()`
 
 // The rows are locked in the order of their ids, as everywhere, and found by the
-// primary key: what was revoked before costs one look. Sessions for which people signed
-// in meanwhile are left alone. One that lies in the future, by the clock of this moment, is
-// none of them: the clock was ahead when it was made.
+// primary key: what was revoked before costs one lookup. Sessions that began in the
+// meantime are left alone. A session whose creation lies in the future by the present clock
+// is not one of those: the clock was ahead when it was made.
 const invalidateBatchQuery = `
 WITH "target" AS MATERIALIZED (
   SELECT "id", $4::text AS "reason", $5::text AS "by" FROM "sessionStore"
@@ -25,9 +25,10 @@ WITH "target" AS MATERIALIZED (
 SELECT count(*), (SELECT count(*) FROM "told"), (SELECT "id" FROM "target" ORDER BY "id" DESC LIMIT 1) FROM "session"`
 
 // InvalidateAll is [Store.Invalidate] for all sessions that existed when it began, in batches, each a
-// separate short transaction. A user who signs in meanwhile, also by [Store.Replace], stays signed in. It
+// separate short transaction. A user who signs in meanwhile, even by [Store.Replace], stays signed in. It
 // returns how many it revoked, even with an error: those stay revoked, and calling it again continues.
-// progress, if not nil, is told that number after each batch. Without a cause it is [ReasonAllSignedOut].
+// progress, if not nil, is called with that number after each batch. Without a cause it is
+// [ReasonAllSignedOut].
 func (s *Store) InvalidateAll(ctx context.Context, progress func(revoked int64), cause ...Cause) (n int64, err error) {
 	ctx = s.begin(ctx, OperationRevoke)
 	var ended perClient

@@ -49,8 +49,8 @@ func TestInvalidateAllAfterAClockWasAhead(t *testing.T) {
 	k.refresh(t, late.RefreshToken, sessionstore.Rotated)
 }
 
-// Everybody is signed out, by two operators at once, and those who follow
-// revocations know within the bound. Who signs in meanwhile stays signed in.
+// Everybody is signed out, by two operators at once, and followers of revocations
+// know within the bound. A user who signs in meanwhile stays signed in.
 func TestInvalidateAll(t *testing.T) {
 	t.Parallel()
 	const crowd, edgeBound = 2500, time.Second // some batches
@@ -116,7 +116,7 @@ func TestInvalidateAll(t *testing.T) {
 	}
 }
 
-// What was interrupted goes on when it is called again.
+// What was interrupted continues when it is called again.
 func TestInvalidateAllIsInterrupted(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

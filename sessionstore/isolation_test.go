@@ -12,9 +12,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Whatever level transactions have by default, nobody gets an error for having met
-// somebody else, and everything comes out as ever. The pool is a program's own, which
-// sets no level either.
+// Whatever level transactions have by default, no call gets an error because it
+// conflicted with another, and all results are the usual ones. The pool is the
+// program's own, and sets no level either.
 func TestIsolationLevels(t *testing.T) {
 	t.Parallel()
 	for _, level := range []string{"serializable", "repeatable read"} {
@@ -73,7 +73,7 @@ func (k kit) refreshOneToken(t *testing.T) {
 	}
 }
 
-// signOutAndRefresh ends sessions in every way, beside refreshes of them.
+// signOutAndRefresh ends sessions in every way, alongside refreshes of them.
 func (k kit) signOutAndRefresh(t *testing.T) {
 	t.Helper()
 	for range 10 {
@@ -95,7 +95,7 @@ func (k kit) signOutAndRefresh(t *testing.T) {
 				_, err = k.RefreshTokens(t.Context(), string(newest[i/4]), sessionstore.Client{})
 			}
 			if err != nil && !errors.Is(err, sessionstore.ErrEnded) {
-				t.Errorf("a sign-out or a refresh beside one: %v", err)
+				t.Errorf("a sign-out or a refresh alongside one: %v", err)
 			}
 		})
 		for i, token := range newest {

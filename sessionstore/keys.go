@@ -13,23 +13,23 @@ import (
 )
 
 // SetKeys replaces the keys that the store signs and verifies with, and those of
-// its verifiers: see [Store.Verifier]. A token of a key that the ring does not
-// have is refused from then on, one that was verified before too; a call that is
-// signing meanwhile may still sign with the earlier key. It fails, and changes
+// its verifiers: see [Store.Verifier]. From then on a token signed by a key that
+// the ring does not have is refused, even if it was verified before; a call that
+// is already signing may still use the earlier key. It fails, and changes
 // nothing, if no key of the ring can sign.
 func (s *Store) SetKeys(keys *tokens.KeyRing) error { return s.tokens.setKeys(keys) }
 
-// VerifyRefreshToken returns the claims of a refresh token without asking the
-// database, and so without telling whether the token has expired: only the database's
+// VerifyRefreshToken returns the claims of a refresh token without a query, and so
+// without knowing whether the token has expired: only the database's
 // clock can. The error is a [tokens.ErrInvalid], or [ErrUnavailable].
 func (s *Store) VerifyRefreshToken(refreshToken string) (tokens.Claims, error) {
 	return s.tokens.verify(refreshToken, tokens.RefreshToken)
 }
 
 // VerifyToken is [Store.VerifyRefreshToken] for a token of either type. One that has
-// expired by [Store.Now] is a [tokens.ErrExpired], which is a guess. Of one
-// that Compas issued it tells the type, the row and the expiry: it does not name its
-// session.
+// expired by [Store.Now] is a [tokens.ErrExpired], which is a guess. For one that
+// Compas issued it returns the type, the row and the expiry: such a token does not
+// name its session.
 func (s *Store) VerifyToken(token string) (tokens.Claims, error) {
 	if s.TakesFromCompas(token) {
 		return s.compas.VerifyAny(token)
@@ -38,36 +38,36 @@ func (s *Store) VerifyToken(token string) (tokens.Claims, error) {
 	return claims, knownKeys(err)
 }
 
-// SignIntrospection returns the signed form of the answer to an introspection
-// (RFC 9701 §5), for the caller who asked: see [tokens.Signer.SignIntrospection].
-// It asks no database. The error is [tokens.ErrNotPublic] where the signing key
+// SignIntrospection returns the signed form of an introspection response (RFC
+// 9701 §5) for a caller: see [tokens.Signer.SignIntrospection]. It sends no
+// query. The error is [tokens.ErrNotPublic] if the signing key
 // is an HMAC key.
 func (s *Store) SignIntrospection(caller string, answer []byte) ([]byte, error) {
 	return s.tokens.signer.Load().SignIntrospection(caller, answer)
 }
 
 // SignSecurityEvent returns the Security Event Token (RFC 8417): see
-// [tokens.Signer.SignSecurityEvent]. It asks no database. The error is
-// [tokens.ErrNotPublic] where the signing key is an HMAC key.
+// [tokens.Signer.SignSecurityEvent]. It sends no query. The error is
+// [tokens.ErrNotPublic] if the signing key is an HMAC key.
 func (s *Store) SignSecurityEvent(e tokens.SecurityEvent) ([]byte, error) {
 	return s.tokens.signer.Load().SignSecurityEvent(e)
 }
 
 // Verifier returns a verifier that accepts the store's access tokens without
-// asking the database about each, and follows its revocations: see package
-// verifier. Its Run must run. The verifier and the store remember verified tokens
-// together.
+// a query for each, and follows its revocations: see package
+// verifier. Its Run must run. The verifier and the store share the memory of
+// verified tokens.
 //
-// Where cfg has no Strict, the verifier asks the database whether a token's session
-// was revoked, and nothing else, so that its answers do not depend on who gives them.
+// If cfg has no Strict, the verifier asks the database whether a token's session was
+// revoked, and nothing else, so that every verifier gives the same answer.
 //
-// Where a failover or a restore has lost that sessions were revoked which the verifier
-// knew of, it revokes them again.
+// If a failover or a restore loses revocations that the verifier knew of, it revokes
+// those sessions again.
 //
-// It learns the database's time besides: see [Store.Now]. Of several verifiers the
+// It also learns the database's time: see [Store.Now]. Of several verifiers the
 // last one counts.
 //
-// Where sessions are spread over several databases, this is the store of the first, and the
+// If sessions are spread over several databases, this is the store of the first, and the
 // further ones are those of the others, each with a [Config].Shard of its own.
 func (s *Store) Verifier(cfg verifier.Config, further ...*Store) (*verifier.Verifier, error) {
 	source := s.revocationSource(cfg.Logger)

@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 )
 
-// LeakReport says that a refresh token was in two hands. It holds no secret.
+// LeakReport says that two parties held one refresh token. It contains no secret.
 type LeakReport struct {
 	// ID is the report's own: it may be delivered more than once.
 	ID        uuid.UUID `json:"id"`
@@ -29,15 +29,17 @@ type LeakReport struct {
 	PresentedIssuedAt time.Time `json:"presented_issued_at"`
 	// RotatedAt is when the newest token was made, IssuedAt when it was last
 	// handed out, and ConfirmedAt when its pair was first seen in use; zero for
-	// not at all.
+	// never.
 	RotatedAt   time.Time `json:"rotated_at"`
 	IssuedAt    time.Time `json:"issued_at,omitzero"`
 	ConfirmedAt time.Time `json:"confirmed_at,omitzero"`
 	// SessionCreatedAt is when the user signed in.
 	SessionCreatedAt time.Time `json:"session_created_at"`
-	// PresentedBy is who presented the token: the thief, or the victim.
+	// PresentedBy describes the client that presented the token: the thief's, or the
+	// victim's.
 	PresentedBy Client `json:"presented_by"`
-	// CreatedBy is who the session was created for, RefreshedBy who refreshed it last.
+	// CreatedBy describes the client for which the session was created, RefreshedBy the one
+	// that refreshed it last.
 	CreatedBy   Client `json:"created_by"`
 	RefreshedBy Client `json:"refreshed_by"`
 }
@@ -64,9 +66,9 @@ func (r LeakReport) LogValue() slog.Value {
 }
 
 // LeakQueue takes reports. Enqueue is called in the transaction that revokes the
-// session, or in one that takes a kept report from it: either both happen or none. It
-// must not wait for a delivery. If it fails, what it did is undone and the session is
-// revoked all the same: the report is stored with the session, for
+// session, or in one that takes a stored report from it: either both happen or
+// neither does. It must not wait for a delivery. If it fails, what it did is undone,
+// but the session is still revoked: the report is stored with the session, for
 // [Store.EnqueueKeptLeaks].
 type LeakQueue interface {
 	Enqueue(ctx context.Context, tx pgx.Tx, report LeakReport) error
@@ -79,13 +81,13 @@ WHERE s."id" = $1 AND r."id" = $2`
 
 const keepLeakQuery = `UPDATE "sessionStore" SET "leakReport" = $2 WHERE "id" = $1`
 
-// enqueueTimeoutQuery bounds what a queue may do: a lock that it waits for is no reason to
-// let the request run out of time, and with it the revocation.
+// enqueueTimeoutQuery bounds what a queue may do: waiting for a lock there must not make
+// the request run out of time, and the revocation with it.
 const enqueueTimeoutQuery = `SET LOCAL statement_timeout = '2s'`
 
-// reportLeak keeps the report of a theft with its session, which is locked and revoked, and
-// enqueues it, if anybody wants it. Where that fails, it is kept to be enqueued later, and
-// delayed is why.
+// reportLeak stores the report of a theft with its session, which is locked and revoked,
+// and enqueues it if there is a queue. If that fails, it stays there to be enqueued later,
+// and delayed says why.
 func reportLeak(ctx context.Context, tx pgx.Tx, leaks LeakQueue, d refresh.Decision, p presented, now time.Time) (delayed, err error) {
 	report, err := newLeakReport(ctx, tx, d, p, now)
 	if err != nil {
@@ -109,8 +111,7 @@ func reportLeak(ctx context.Context, tx pgx.Tx, leaks LeakQueue, d refresh.Decis
 	return errors.Join(delayed, lost), nil
 }
 
-// keepReport writes a report into the session's row. Where it cannot, the session ends all
-// the same.
+// keepReport writes a report into the session's row. If it cannot, the session still ends.
 func keepReport(ctx context.Context, tx pgx.Tx, query string, report LeakReport) error {
 	return pgx.BeginFunc(ctx, tx, func(savepoint pgx.Tx) error {
 		_, err := savepoint.Exec(ctx, query, pgvalue.UUID(report.SessionID), report)

@@ -11,7 +11,7 @@ import (
 // keptLeaksBatch is how many reports are enqueued in one transaction.
 const keptLeaksBatch = 100
 
-// A report that somebody else enqueues is passed over.
+// A report that another transaction is enqueuing is skipped.
 const keptLeaksQuery = `
 SELECT "leakReport" FROM "sessionStore" WHERE "leakReport" IS NOT NULL
 ORDER BY "id" LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`
@@ -19,7 +19,7 @@ ORDER BY "id" LIMIT $1 FOR NO KEY UPDATE SKIP LOCKED`
 const forgetLeakQuery = `UPDATE "sessionStore" SET "leakReport" = NULL WHERE "id" = $1`
 
 // EnqueueKeptLeaks enqueues the reports of thefts that could not be enqueued when their
-// sessions were revoked, and tells how many. Each batch is one transaction: a report
+// sessions were revoked, and returns how many. Each batch is one transaction: a report
 // stays with its session until the queue has it.
 func (s *Store) EnqueueKeptLeaks(ctx context.Context, queue LeakQueue) (n int, err error) {
 	for {

@@ -104,7 +104,7 @@ func TestLeakReport(t *testing.T) {
 		t.Errorf("the log says %s", log.String())
 	}
 
-	// What comes afterwards is refused, and no further report.
+	// Later presentations are refused, and give no further report.
 	for _, token := range []string{string(first.RefreshToken), string(updated.Pair.RefreshToken)} {
 		if _, err := k.RefreshTokens(t.Context(), token, thief); !errors.Is(err, sessionstore.ErrEnded) {
 			t.Errorf("after the theft: %v", err)
@@ -115,8 +115,8 @@ func TestLeakReport(t *testing.T) {
 	}
 }
 
-// A queue that does not work keeps no thief: the report waits with the session, which
-// clean-up leaves until then, and is enqueued once.
+// A broken queue does not keep a thief signed in: the report waits with the session,
+// which cleanup leaves until then, and is enqueued once.
 func TestLeakReportIsNotLost(t *testing.T) {
 	t.Parallel()
 	for name, fail := range map[string]error{"the queue says no": errors.New("the queue is full"), "PostgreSQL says no": nil} {

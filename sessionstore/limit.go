@@ -15,32 +15,28 @@ import (
 )
 
 // lockSubjectQuery makes the creations of one subject wait for each other. It is a
-// statement of its own: one that waits has taken its snapshot before, and would
-// count without the sessions that it has waited for. Two subjects that share a hash
-// only wait for each other. It comes before all locks of rows, and whoever has
-// locked a row never takes it.
+// separate statement: one that waits has already taken its snapshot, and would miss
+// the sessions that it waited for. Two subjects that share a hash
+// only wait for each other. It comes before all row locks, and is never taken while
+// holding one.
 const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + subjectLocks + `))`
 
 // subjectLocks keeps the locks of subjects apart from others.
 const subjectLocks = `4913067152811520273`
 
 // hasLivePair continues a query of sessions p. Each session's pair is looked up by its
-// index: of an EXISTS PostgreSQL makes a join, for which it may read the table.
+// index: PostgreSQL turns an EXISTS into a join, for which it may read the table.
 const hasLivePair = `COALESCE((
     SELECT true FROM "sessionStoreToken" r WHERE r."session" = p."id" AND r."refreshToken" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now() LIMIT 1), false)`
 
-// makeRoomQuery looks at a page of the subject's sessions, those first that were made
-// first; they are found by a range, as by [ofSubject]. Where $3 is not null, it ends the oldest live ones but so many. Of a page that is
-// full it retires those that have expired, so that they are not looked at again: they are
-// revoked as of the time at which they expired, which nobody is told. What has ended names
-// the new session, $5, or how it expired. It waits for the locks of the
-// first in the order of their ids, as a sign-out does, and then for nobody: a session
-// that somebody has locked is in use. Only the pair that is locked tells that a session
-// has expired; where Compas left several, clean-up deals with them. Where the session
-// was created before, with the key $4, none ends for it. The session $6 does not count:
-// the new one takes its place, if it is live. It is locked with those that end, in one order.
-// Rows of the page are looked up by their ids alone: the CASEs keep PostgreSQL from reading
-// all of an index that has only sessions that are not revoked.
+// makeRoomQuery looks at a page of the subject's sessions, oldest first; they are found by a range, as in [ofSubject]. If $3 is not
+// null, it ends the oldest live ones so that only $3 remain. From a full page it retires those that have expired, so that they are not
+// looked at again: they are revoked as of the time at which they expired, without notification. A session that ended records the new
+// session, $5, or how it expired. It waits for the locks of those to end in the order of their ids, as a sign-out does, and then for no
+// others: a locked session is in use. Only a locked pair proves that a session has expired; if Compas left several, cleanup deals with
+// them. If the session was created before, with the key $4, none ends for it. The session $6 does not count:
+// the new one takes its place, if it is live. It is locked together with those that end, in one order. Rows of the page are looked up
+// only by id: the CASEs keep PostgreSQL from reading all of an index of sessions that are not revoked.
 const makeRoomQuery = `
 WITH "before" AS MATERIALIZED (
   SELECT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $4::bytea) AS "isThere",
@@ -75,7 +71,7 @@ WITH "before" AS MATERIALIZED (
 SELECT (SELECT count(*) FROM "page") = $2, (SELECT count(*) FROM "live"), (SELECT count(*) FROM "session"), (SELECT count(*) FROM "retired"), (SELECT count(*) FROM "told"), (SELECT "isThere" FROM "before"), (SELECT "mayReplace" FROM "before")`
 
 // createLimitedQuery makes a session if its subject has room for it, which only a
-// page that is not full can tell.
+// page that is not full can show.
 const createLimitedQuery = `
 WITH "new" AS (
   ` + newSession + `
@@ -88,7 +84,7 @@ WITH "new" AS (
   ) AND NOT EXISTS (SELECT FROM "sessionStore" WHERE "creationKey" = $18::bytea) AND ` + mayReplace + `
 ), ` + createRows
 
-// limit makes the sessions of which a subject may have so many.
+// limit makes sessions within a subject's limit.
 type limit struct {
 	pool   isolation.Pool
 	most   int // zero for any number
@@ -97,15 +93,15 @@ type limit struct {
 	pace   *pace
 }
 
-// counts tells whether a session counts: only a subject has a limit.
+// counts reports whether a session counts: only a subject has a limit.
 func (l *limit) counts(subject string) bool { return l.most > 0 && subject != "" }
 
 // mostHere is how many live sessions the subject may have in this database.
 func (l *limit) mostHere(c *creation) int64 { return max(0, int64(l.most-c.elsewhere)) }
 
-// create makes a session, for which it ends others, unless it is refused. Where the
-// subject has more sessions than a page has, some end, or are retired, in transactions
-// of their own first: those have ended also if there is an error.
+// create makes a session, and ends others for it, unless it is refused. If the subject
+// has more sessions than fit on a page, some are first ended, or retired, in separate
+// transactions: those stay ended even if there is an error.
 func (l *limit) create(ctx context.Context, c *creation, data sealing) (ended perClient, err error) {
 	release, err := l.turns.take(ctx, c.session.Subject)
 	if err != nil {
@@ -128,7 +124,7 @@ func (l *limit) create(ctx context.Context, c *creation, data sealing) (ended pe
 		case step.made:
 			return ended, nil
 		case step.before, !step.mayReplace, c.replaced.id != uuid.Nil && !step.isFull && (l.action == EndOldest || step.live < l.mostHere(c)):
-			return ended, errCreatedBefore // there was room, or none was wanted
+			return ended, errCreatedBefore // there was room, or none was needed
 		case l.action == RefuseNew && (!step.isFull || step.live >= l.mostHere(c)):
 			return ended, ErrTooManySessions
 		case step.isFull && inVain == mostInVain:
@@ -141,8 +137,9 @@ func (l *limit) create(ctx context.Context, c *creation, data sealing) (ended pe
 	}
 }
 
-// mostInVain is how often a creation looks at a page of sessions without being able to
-// end or to retire any. It happens where a sign-out of another replica has them, and is soon done.
+// mostInVain is how often a creation may look at a page of sessions without being able to end or
+// retire any. That happens while a sign-out on another replica has them locked, which is soon
+// over.
 const mostInVain = 20
 
 var errInUse = errors.New("too many of the subject's sessions are in use at once")
@@ -156,7 +153,7 @@ type step struct {
 	mayReplace           bool // true where nothing is replaced
 }
 
-// try makes a session if there is room for it or can be made. All of it is one
+// try makes a session if there is, or can be made, room for it. All of it is one
 // transaction and one round trip.
 func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, err error) {
 	page := int64(l.most) + pacedBatch
@@ -180,7 +177,7 @@ func (l *limit) try(ctx context.Context, c *creation, data sealing) (done step, 
 		var id [16]byte
 		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt)
 		if done.made = err == nil; pgvalue.IsNoRows(err) {
-			return nil // for the driver a batch that fails has statements to prepare anew
+			return nil // after a failed batch the driver prepares its statements again
 		}
 		return err
 	})

@@ -65,7 +65,7 @@ func TestLimitReadsOnlyItsSubject(t *testing.T) {
 	}
 }
 
-// butOneRow leaves out of a plan that it reads a table which has one row at the most.
+// butOneRow leaves out of a plan that it reads a table which has one row at most.
 func butOneRow(plan string) string {
 	return strings.NewReplacer(`Seq Scan on "sessionStoreEventsBegan"`, "", `Seq Scan on "sessionStoreClock"`, "").Replace(plan)
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// limited is a configuration in which a subject has n sessions at the most.
+// limited is a configuration in which a subject has n sessions at most.
 func limited(n int, action sessionstore.LimitAction) sessionstore.Config {
 	cfg := config()
 	cfg.SessionsPerSubject, cfg.SessionsPerSubjectAction = n, action
@@ -25,7 +25,7 @@ func limited(n int, action sessionstore.LimitAction) sessionstore.Config {
 const liveCount = `SELECT count(*) FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
 	WHERE s."subject" = $1 AND s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now()`
 
-// wantLive wants exactly these of the subject's sessions to be live.
+// wantLive requires exactly these of the subject's sessions to be live.
 func (k kit) wantLive(t *testing.T, subject string, want ...uuid.UUID) {
 	t.Helper()
 	page, err := k.List(t.Context(), subject, sessionstore.ListParams{})
@@ -43,7 +43,7 @@ func (k kit) wantLive(t *testing.T, subject string, want ...uuid.UUID) {
 }
 
 // The session that was created first ends as by a sign-out: no refresh of it
-// succeeds, and verifiers are told.
+// succeeds, and verifiers are notified.
 func TestLimitEndsTheOldest(t *testing.T) {
 	t.Parallel()
 	counted := &revocationCounter{}
@@ -80,7 +80,7 @@ func TestLimitEndsTheOldest(t *testing.T) {
 		t.Error("it was not revoked as Invalidate does it")
 	}
 	if n := counted.n.Load(); n != 1 {
-		t.Errorf("observers were told of %d revoked sessions", n)
+		t.Errorf("observers were notified of %d revoked sessions", n)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), awaitPatience)
 	defer cancel()
@@ -133,7 +133,7 @@ func TestLimitCountsLiveSessionsOfASubject(t *testing.T) {
 	}
 }
 
-// The next creation under a lower limit ends as many as it takes.
+// The next creation under a lower limit ends as many as necessary.
 func TestLimitIsLowered(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -148,8 +148,8 @@ func TestLimitIsLowered(t *testing.T) {
 	k.wantLive(t, "ann", sessions[4], sessions[5], newest.ID)
 }
 
-// A hundred creations at once, of replicas with pools of their own: as many
-// sessions are left as there may be, and all that were given up are revoked.
+// A hundred creations at once, of replicas with pools of their own: exactly the
+// allowed number of sessions remains, and all others are revoked.
 func TestConcurrentCreationsKeepTheLimit(t *testing.T) {
 	t.Parallel()
 	const creations, limit = 100, 5
@@ -185,8 +185,8 @@ func TestConcurrentCreationsKeepTheLimit(t *testing.T) {
 	}
 }
 
-// Creations beside sign-outs and refreshes of the same sessions: at no moment are
-// there more sessions than there may be, and nobody waits in a circle.
+// Creations alongside sign-outs and refreshes of the same sessions: at no moment
+// are there more sessions than allowed, and there is no deadlock.
 func TestLimitBesideSignOuts(t *testing.T) {
 	t.Parallel()
 	const limit, workers, rounds = 3, 12, 25
@@ -275,7 +275,7 @@ func (*revocationCounter) Begin(ctx context.Context, _ sessionstore.Operation) c
 
 func (c *revocationCounter) End(_ context.Context, r sessionstore.Result) { c.n.Add(r.Revoked) }
 
-// A creation is one round trip with a limit too, whatever comes of it.
+// A creation is one round trip with a limit too, whatever the result.
 func TestLimitedCreationIsOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, action := range []sessionstore.LimitAction{sessionstore.EndOldest, sessionstore.RefuseNew} {
@@ -296,8 +296,8 @@ func TestLimitedCreationIsOneRoundTrip(t *testing.T) {
 	}
 }
 
-// One user's sign-ins, of which each waits for the one before, leave connections for
-// everybody else.
+// One user's sign-ins, each of which waits for the previous one, leave connections
+// for everybody else.
 func TestSignInsOfOneLeaveConnections(t *testing.T) {
 	t.Parallel()
 	cfg := limited(2, sessionstore.EndOldest)
@@ -329,7 +329,7 @@ func TestSignInsOfOneLeaveConnections(t *testing.T) {
 			t.Errorf("%q cannot sign in meanwhile: %v", subject, err)
 		}
 	}
-	// Who gives up gets an outage.
+	// A caller that gives up gets an outage.
 	gone, leave := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer leave()
 	if _, _, err := few.Create(gone, sessionstore.CreateParams{Subject: "ann"}); !errors.Is(err, sessionstore.ErrUnavailable) {

@@ -22,9 +22,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Several clients use the same sessions at once. Whatever they are answered
-// must be what they would have been answered one after the other, in some order
-// that keeps to the time: porcupine looks for that order.
+// Several clients use the same sessions at once. Their answers must be those of
+// a sequential execution in some order that is consistent with time: porcupine
+// looks for that order.
 //
 // The clock is taken out of play: a history lasts some milliseconds, and the
 // grace is either so long that no window ends in it, or a microsecond, so that
@@ -108,10 +108,10 @@ func (w windows) step(s serial, in call, out answer) []serial {
 		if next.ended = true; s.ended {
 			want.state = "not replaceable"
 		}
-	case supersedes: // nobody has the access token that is the newest then
+	case supersedes: // no client has the newest access token then
 		next.pair.accessGeneration += refresh.SupersededBy
 		next.pair.access = ""
-	case patches: // what is told by later tokens alone
+	case patches: // visible only in later tokens
 	case refreshes:
 		if s.pair.access == "" {
 			s.pair.access = out.pair.access
@@ -427,7 +427,7 @@ func (r *recorder) do(t *testing.T, in call) {
 	}
 }
 
-// supersede tries until nobody else has set claims between its two calls.
+// supersede retries until no other caller has set claims between its two calls.
 func (r *recorder) supersede(ctx context.Context, id uuid.UUID) error {
 	for {
 		_, checksum, err := r.LoadClaims(ctx, id)
@@ -582,7 +582,7 @@ type invalidatesLater struct {
 }
 
 func (m invalidatesLater) Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error {
-	m.Go(func() { _ = m.Store.Invalidate(ctx, id, cause...) }) // nobody is told
+	m.Go(func() { _ = m.Store.Invalidate(ctx, id, cause...) }) // no caller learns of it
 	return nil
 }
 
@@ -631,20 +631,20 @@ func (m forgivesThieves) RefreshTokens(ctx context.Context, token string, client
 	return got, err
 }
 
-// The check is able to fail.
+// The check can fail.
 func TestNotLinearizable(t *testing.T) {
 	t.Parallel()
 	k := setupFast(t, historyConfig(true))
 	var later sync.WaitGroup
 	defer later.Wait()
 	for name, misbehaving := range map[string]operations{
-		"a new pair for each race":                 pairForEachRace{k},
-		"the last write wins":                      lastWriteWins{k},
-		"Invalidate returns before it is done":     invalidatesLater{k, &later},
-		"Get reads an old copy":                    readsOldCopies{k, &sync.Map{}},
-		"a theft is reported and forgiven":         forgivesThieves{k},
-		"a session is kept beside its replacement": keepsReplaced{k},
-		"nothing is superseded":                    supersedesNothing{k},
+		"a new pair for each race":                    pairForEachRace{k},
+		"the last write wins":                         lastWriteWins{k},
+		"Invalidate returns before it is done":        invalidatesLater{k, &later},
+		"Get reads an old copy":                       readsOldCopies{k, &sync.Map{}},
+		"a theft is reported and forgiven":            forgivesThieves{k},
+		"a session is kept alongside its replacement": keepsReplaced{k},
+		"nothing is superseded":                       supersedesNothing{k},
 	} {
 		found := false
 		for tries := 0; !found && tries < 200; tries++ {

@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
-// DefaultListLimit is how many sessions a page of a list has where [ListParams] do not say it,
-// and MaxListLimit is the most that they may say.
+// DefaultListLimit is how many sessions a page of a list has unless [ListParams] says
+// otherwise, and MaxListLimit is the most that it may say.
 const (
 	DefaultListLimit = 50
 	MaxListLimit     = 200
@@ -20,7 +20,7 @@ const (
 type ListParams struct {
 	// Cursor is the previous page's NextCursor; empty for the first page.
 	Cursor string
-	// Limit is the most sessions in the page, up to 200. Zero means 50.
+	// Limit is the maximum number of sessions on the page, up to 200. Zero means 50.
 	Limit int
 }
 
@@ -36,24 +36,23 @@ func (p ListParams) limit() (int, error) {
 
 // Page is a part of a list.
 type Page struct {
-	// Sessions come newest first, without their data. There may be fewer than the limit,
-	// or none, although more follow: a page passes over 50 sessions at most that have
-	// expired and are still to be cleaned up, and a search reads 500.
+	// Sessions are ordered newest first, without their data. There may be fewer than the
+	// limit, or none, although more follow: a page skips at most 50 sessions that have
+	// expired and await cleanup, and a search reads 500.
 	Sessions []Session
 	// NextCursor leads to the next page; it is empty after the last.
 	NextCursor string
 }
 
 const (
-	// passedOver is how many sessions that have expired a page passes over. There may be any
-	// number that are still to be cleaned up, and a page costs others no more than a few
-	// sessions do.
+	// passedOver is how many expired sessions a page skips. Any number may await cleanup,
+	// and a page must not cost more than a few sessions do.
 	passedOver = 50
-	// searchReach is how many sessions a page is chosen from where something is searched for.
+	// searchReach is how many sessions a page of search results is chosen from.
 	searchReach = 500
 )
 
-// Ids are made in the order of time, so they are both the order and the cursor.
+// Ids are in chronological order, so they are both the order and the cursor.
 var listQuery = pageQuery(`SELECT `+pageColumns+`
     FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NULL`, subjectsNewestFirst, live)
 
@@ -80,7 +79,8 @@ var errCursor = argumentError("cursor", "not a cursor from this list")
 
 func formatCursor(id uuid.UUID) string { return base64.RawURLEncoding.EncodeToString(id[:]) }
 
-// parseCursor returns what a page begins after: the greatest id for the first page.
+// parseCursor returns the position after which a page begins: the greatest id for the first
+// page.
 func parseCursor(cursor string) (uuid.UUID, error) {
 	if cursor == "" {
 		return uuid.Max, nil

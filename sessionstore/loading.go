@@ -30,14 +30,14 @@ CROSS JOIN LATERAL (
 ) r
 WHERE ` + primary.Only
 
-// loading is a session that is asked for by its id, and what is stored of it.
+// loading is a session that is requested by its id, and what is stored of it.
 type loading struct {
 	id pgtype.UUID
 
 	found   bool
 	session Session
 	data    []byte
-	claims  string // read once the calls are apart
+	claims  string // parsed once the calls are separate again
 	end     endingRow
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// fill gives a subject so many sessions, of which the first ones have expired.
+// fill gives a subject many sessions, of which the first ones have expired.
 func (k kit) fill(t *testing.T, subject string, expired, live int) {
 	t.Helper()
 	k.exec(t, `INSERT INTO "sessionStore" ("id", "checksum", "data", "subject", "createdAt")
@@ -66,7 +66,7 @@ func TestLimitOfManySessions(t *testing.T) {
 }
 
 // A list of such a subject leads through all that is live, and a page of it never looks
-// at more than its reach, which is told also where nothing in it is live.
+// at more than its reach, which is told even where nothing in it is live.
 func TestListOfManySessions(t *testing.T) {
 	t.Parallel()
 	const expired, live, limit = 2500, 450, 200

@@ -9,7 +9,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// A session without a refresh token ends with its access token, and everybody says so.
+// A session without a refresh token ends with its access token, and every view of it
+// says so.
 func TestNoRefreshToken(t *testing.T) {
 	t.Parallel()
 	cfg := boundedConfig()
@@ -56,7 +57,7 @@ func TestNoRefreshTokenWithAnEnd(t *testing.T) {
 }
 
 // Nothing makes it live longer than the one token with which it could be used. It can be
-// named and ended as any other.
+// renamed and ended like any other.
 func TestNoRefreshTokenStaysSo(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

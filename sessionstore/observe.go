@@ -8,21 +8,21 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Observer is told what a store does, for metrics and traces: see
-// [Config].Observers. It is called during each operation, concurrently, and
-// so must not block.
+// Observer is notified of what a store does, for metrics and traces: see
+// [Config].Observers. It is called during each operation, concurrently, so it must
+// not block.
 type Observer interface {
 	// Begin is called when an operation begins, and returns the context in which it
-	// goes on: the given one, or one that was made from it.
+	// continues: the given one, or one derived from it.
 	Begin(ctx context.Context, operation Operation) context.Context
-	// End is called when the operation has ended, with the context in which it went on.
+	// End is called when the operation has ended, with the context that Begin returned.
 	End(ctx context.Context, result Result)
 }
 
-// Operation is what a [Store] was asked to do.
+// Operation is what a [Store] was called to do.
 type Operation string
 
-// The operations that observers are told of.
+// The operations that observers are notified of.
 const (
 	OperationCreate    Operation = "create"     // Create, Replace
 	OperationGet       Operation = "get"        // Get
@@ -32,7 +32,7 @@ const (
 	OperationUpdate    Operation = "update"     // Update
 	OperationPatch     Operation = "patch"      // Patch, PatchOwn
 	OperationSetClaims Operation = "set_claims" // SetClaims
-	OperationRevoke    Operation = "revoke"     // Invalidate, InvalidateOwn, InvalidateSubject, InvalidateAll; RevokeToken by way of them
+	OperationRevoke    Operation = "revoke"     // Invalidate, InvalidateOwn, InvalidateSubject, InvalidateAll; RevokeToken, which calls them
 )
 
 // Operations lists them all.
@@ -43,32 +43,31 @@ func Operations() []Operation {
 	}
 }
 
-// Result is what came of an operation. It has no secret, unless the error that a
-// database gave has one.
+// Result is the result of an operation. It contains no secret, unless the
+// database's error does.
 type Result struct {
 	Operation Operation
 	// Err is what the caller gets.
 	Err error
-	// Outcome is that of a refresh which Err does not tell of: it gave a pair.
+	// Outcome is that of a refresh that returned a pair, which Err does not show.
 	Outcome Outcome
-	// Revoked is how many sessions were ended, those not counted that had been
-	// revoked before. A creation ends some where its subject has too many. A refresh
+	// Revoked is how many sessions were ended, not counting those that had been
+	// revoked before. A creation ends some if its subject has too many. A refresh
 	// that ends its session has a [ReuseError] instead.
 	Revoked int64
 	// RevokedByClient are the same by the id of their client, where several may have ended
-	// at once; nil where none did. Ids may be those of clients that are not configured any
-	// more.
+	// at once; nil if none did. Ids may be those of clients that are no longer configured.
 	RevokedByClient map[string]int64
 	// Changed is the session that was created, written or ended, and Err does not
-	// take that back: it is committed. Zero where none was, or several were.
+	// undo that: it is committed. Zero if none was, or several were.
 	Changed uuid.UUID
 	// Subject is the user of Changed, or whose sessions were ended; empty for none,
-	// where Revoked has several for everybody's, and after an update, which does
-	// not ask whose it is.
+	// where Revoked counts several subjects' sessions, and after an update, which
+	// does not read the subject.
 	Subject string
-	// ClientID is the client of Changed, or of the session that was refreshed; empty where
-	// the operation did not find out: after a refusal and an update, and where several
-	// sessions were ended, of which RevokedByClient tells.
+	// ClientID is the client of Changed, or of the session that was refreshed; empty if
+	// the operation did not read it: after a refusal and an update, and where several
+	// sessions were ended, which RevokedByClient counts.
 	ClientID string
 	// Replaced is the session that ended because Changed took its place, which Revoked
 	// does not count; zero for none.
@@ -76,8 +75,8 @@ type Result struct {
 	// ReplacedSubject and ReplacedClientID are the user and the client of Replaced.
 	ReplacedSubject, ReplacedClientID string
 	// Actor is who acts for the subject in the session that was created, or ended alone; nil
-	// for nobody.
+	// for none.
 	Actor *tokens.Actor
-	// Kept is the one session of the subject that was not to be ended.
+	// Kept is the subject's one session that was to stay.
 	Kept uuid.UUID
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// witness is an observer that writes down what it is told.
+// witness is an observer that records what it is notified of.
 type witness struct {
 	name string
 	said *testimony
@@ -54,7 +54,7 @@ func (t *testimony) say(line string) {
 	t.lines = append(t.lines, line)
 }
 
-// take returns what was said, and forgets it.
+// take returns what was recorded, and forgets it.
 func (t *testimony) take() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -119,8 +119,8 @@ func TestObserversAreTold(t *testing.T) {
 	want("revoke", "revoke")
 }
 
-// Observers are told whose client a session is, by each operation on one session that finds
-// it out.
+// Observers learn which client a session belongs to, by each operation on one session that
+// finds it out.
 func TestObserversAreToldTheClient(t *testing.T) {
 	t.Parallel()
 	results := make(chan sessionstore.Result, 8)
@@ -165,7 +165,7 @@ func TestObserversAreToldTheClient(t *testing.T) {
 	}
 }
 
-// Where several sessions end at once, observers are told how many each client had.
+// Where several sessions end at once, observers learn how many each client had.
 func TestObserversAreToldTheClientsOfSeveral(t *testing.T) {
 	t.Parallel()
 	results := make(chan sessionstore.Result, 1)

@@ -20,13 +20,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// maxIdempotencyKeyBytes leaves a caller room for the name of whom a key is of.
+// maxIdempotencyKeyBytes leaves a caller room for the name of the key's owner.
 const maxIdempotencyKeyBytes = 1024
 
 // A creation with an idempotency key is one transaction and one round trip: a session
-// is made unless one has the key, and then gets it. Of two who do so at once the second
-// waits for the first, violates the index, and has made nothing. Creations without a
-// key are not concerned.
+// is made unless one has the key, and then gets the key. Of two at once, the second
+// waits for the first, violates the index, and makes nothing. Creations without a key
+// are not affected.
 const (
 	createOnceQuery = `
 WITH "new" AS (
@@ -48,19 +48,19 @@ var (
 	errNotBefore = errors.New("the session was not created before")
 )
 
-// once is what tells a creation from others, where its caller has given it a key. A
-// replacement always has one: without a key of its caller's, it is the id of the session
+// once is what identifies a creation if its caller gave it a key. A replacement always
+// has one: without a key from its caller, it is the id of the session
 // that it replaces.
 type once struct {
-	key      []byte // hashed: it is of one length, and tells nobody what it was; or an id
-	request  []byte // what was asked for, in one form
+	key      []byte // hashed, so that it has one length and reveals nothing; or an id
+	request  []byte // the request in canonical form
 	replaces bool
 }
 
 // newOnce is zero without a key. The content is that of the data, the claims are those
 // that the pair's row gets, both in canonical form, which has no line break.
-// A parameter that is added to the request must not be there where it is zero, or a
-// creation is another one after an upgrade.
+// A new parameter must be left out of the request if it is zero, or a creation would
+// no longer match itself after an upgrade.
 func newOnce(checked checkedParams, was replaced) once {
 	params, replaces := checked.params, was.id != uuid.Nil
 	if params.IdempotencyKey == "" && !replaces {
@@ -89,16 +89,16 @@ func newOnce(checked checkedParams, was replaced) once {
 	return once{key[:], request, replaces}
 }
 
-// isImplicit tells whether the key is not its caller's.
+// isImplicit reports whether the key is not its caller's.
 func (o once) isImplicit() bool { return len(o.key) == len(uuid.Nil) }
 
-// name continues a batch that makes a session: it gives it the key.
+// name continues a batch that makes a session, and gives the session the key.
 func (s sealing) name(batch *pgx.Batch, c *creation) {
 	batch.Queue(nameCreationQuery, pgvalue.UUID(c.session.ID), c.once.key, s.sum(c.session.ID, c.once.request))
 }
 
-// isSame tells whether the digest of a session is that of the request. Like a
-// checksum it takes a key to make where data is sealed.
+// isSame reports whether the digest of a session is that of the request. Like a
+// checksum, it cannot be made without a key if data is sealed.
 func (s sealing) isSame(session uuid.UUID, request []byte, digest string) bool {
 	if canonical.Sum(request) == digest {
 		return true
@@ -107,14 +107,14 @@ func (s sealing) isSame(session uuid.UUID, request []byte, digest string) bool {
 	return err == nil && s.Sealer != nil && s.IsSum(session, request, sum)
 }
 
-// isTaken tells whether a session that was being made at the same time has the key.
+// isTaken reports whether a session that was being made at the same time took the key.
 func isTaken(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && answer.ConstraintName == creationKeyIndex
 }
 
-// createOnce makes a session unless one was made with the same key, or the one that it
-// replaces cannot be replaced: then the error is errCreatedBefore.
+// createOnce makes a session unless one was made with the same key, or the one to
+// replace cannot be replaced: then the error is errCreatedBefore.
 func (s *Store) createOnce(ctx context.Context, c *creation) error {
 	var now, expiresAt, accessExpiresAt time.Time
 	made := false
@@ -149,9 +149,9 @@ WHERE s."creationKey" = $1 AND ($2::interval IS NULL OR s."createdAt" > now() - 
 ` + best
 
 // createdBefore returns the session that has the creation's key, with its present
-// pair. That is the first one unless somebody has refreshed it, and so has had an answer.
-// A replacement is known by the session that it replaces only for a while, and of no
-// other request is there anything to tell.
+// pair. That is the first pair unless the session has been refreshed, and so an earlier
+// answer arrived. A replacement is known by the session that it replaces only for a
+// while, and only to the same request.
 func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, error) {
 	fail := func(err error) (Session, TokenPair, error) { return Session{}, TokenPair{}, err }
 	var data []byte
@@ -167,7 +167,7 @@ func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, 
 	switch {
 	case o.replaces && pgvalue.IsNoRows(err), o.isImplicit() && err == nil && (!isSame || !isLive):
 		return fail(errNotBefore)
-	case pgvalue.IsNoRows(err): // clean-up was faster
+	case pgvalue.IsNoRows(err): // cleanup was faster
 		return fail(ErrEnded)
 	case err != nil:
 		return fail(sessionerr.Unavailable("find a session that was created before", err))

@@ -63,7 +63,7 @@ func TestCreateAgain(t *testing.T) {
 				t.Errorf("there are %d sessions", n)
 			}
 
-			// Who has refreshed it has had an answer: it is the present pair then.
+			// A refresh means that an answer arrived: then the present pair is returned.
 			newest := k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
 			if _, third := k.create(t, sameKey()); third.RefreshToken != newest.RefreshToken {
 				t.Error("not the present pair")
@@ -121,8 +121,8 @@ func TestCreateAgainAtOnce(t *testing.T) {
 	}
 }
 
-// Of different requests with one key that come at once, to two replicas, one is made. Whoever
-// has sent that one gets its session, and everybody else is told that the key has a use.
+// Of different requests with one key that arrive at once, at two replicas, one succeeds. Its
+// sender gets the session, and all others learn that the key is in use.
 func TestOtherCreationsAtOnce(t *testing.T) {
 	t.Parallel()
 	limited := config()
@@ -185,7 +185,7 @@ func TestCreateAgainAtTheLimit(t *testing.T) {
 	}
 }
 
-// A session that has ended by itself is no session to give.
+// A session that has since expired is not returned.
 func TestCreateAgainAfterTheEnd(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -12,9 +12,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
-// isOutage tells whether an error is that of the connection, of the server's state or
-// of the time limit: whoever asks again gets the same. Any other error may come of
-// what was asked, also one of the driver, which encodes the arguments.
+// isOutage reports whether an error comes from the connection, the server's state or
+// the time limit: any other call would get the same. Any other error may be due to
+// the call itself, including those of the driver, which encodes the arguments.
 func isOutage(err error) bool {
 	if primary.Refused(err) {
 		return true
@@ -37,7 +37,7 @@ func isOutage(err error) bool {
 }
 
 // isOutageCode is [isOutage] for a SQLSTATE (PostgreSQL's Appendix A). A statement
-// that took too long (57014) may have been one call's to wait for.
+// that took too long (57014) may have waited for one call's lock.
 func isOutageCode(code string) bool {
 	const queryCanceled = "57014"
 	for _, class := range []string{

@@ -2,8 +2,9 @@ package sessionstore
 
 import "github.com/latchkey-sessions/latchkey/internal/refresh"
 
-// Outcome is what came of a presented refresh token that had verified as a JWT:
-// see docs/refresh.md. Its String is the name that logs and metrics have for it.
+// Outcome is what happened to a presented refresh token that had verified as a
+// JWT: see docs/refresh.md. Its String is the name that logs and metrics have
+// for it.
 type Outcome = refresh.Outcome
 
 // The outcomes.
@@ -13,7 +14,7 @@ const (
 	StillFresh  = refresh.StillFresh  // the newest token, shortly after it was issued: the same pair is the answer
 	Raced       = refresh.Raced       // the predecessor, within the grace: the same pair is the answer
 	RetriedLate = refresh.RetriedLate // the predecessor, whose successor was never seen: the same refresh token is the answer
-	Stolen      = refresh.Stolen      // a token that its owner had no more reason to present: the session is revoked
+	Stolen      = refresh.Stolen      // a token that its owner had no reason to present any more: the session is revoked
 	Healed      = refresh.Healed      // a generation that the database has lost: it is rotated
 )
 
@@ -30,6 +31,6 @@ const (
 
 // Lifetimes are how long a session and its tokens last, in whole seconds: its
 // members AccessToken, up to [MaxAccessTokenTTL]; RefreshToken, the idle timeout,
-// after which a session ends that is not refreshed; and Session, the absolute
-// timeout, counted from creation, whatever is refreshed, of which zero means none.
+// after which a session that is not refreshed ends; and Session, the absolute
+// timeout, counted from creation regardless of refreshes, where zero means none.
 type Lifetimes = refresh.Lifetimes

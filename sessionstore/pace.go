@@ -5,20 +5,20 @@ import (
 	"time"
 )
 
-// restsFor is how many times as long as it works a store rests between large pieces of
-// work: it leaves nine tenths of the time to everybody else.
+// restsFor is how long a store pauses after a large piece of work, as a multiple of
+// the time worked: it leaves nine tenths of the time to others.
 const restsFor = 9
 
-// pace lets a store do one large piece of work at a time, whoever asked for it, and rest after
+// pace lets a store do one large piece of work at a time, for whatever caller, and pause after
 // it. Only unusually large requests go through it: each user's first batch does not.
 type pace struct {
-	busy  chan struct{} // has room for the one that works
+	busy  chan struct{} // has room for the one that is working
 	ready time.Time     // when the rest after the last one is over
 }
 
 func newPace() *pace { return &pace{busy: make(chan struct{}, 1)} }
 
-// do works when it may. It fails with the context's error if that ends before.
+// do works once it may. It fails with the context's error if that ends first.
 func (p *pace) do(ctx context.Context, work func() error) error {
 	select {
 	case p.busy <- struct{}{}:
@@ -34,7 +34,7 @@ func (p *pace) do(ctx context.Context, work func() error) error {
 	return work()
 }
 
-// sleep fails with the context's error if that ends before.
+// sleep fails with the context's error if that ends first.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()

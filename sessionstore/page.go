@@ -11,13 +11,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// pageColumns are those of "sessionStore" that a page reads.
+// pageColumns are the columns of "sessionStore" that a page reads.
 const pageColumns = `"id", "subject", "checksum", "clientLabel", "clientUserAgent", "clientIp", "createdAt", "updatedAt", "revokedAt", "endReason", "endedBy"`
 
-// pageQuery makes a page of those sessions of a source, which an index has in the given
-// order, for which the condition holds. They are read one by one until the page is
-// full, or $1 have been read. The last one within reach comes also if the condition does
-// not hold: it is where the next page begins.
+// pageQuery makes a page of the sessions from a source for which the condition holds. An
+// index gives the source in the given order. Sessions are read one by one until the page
+// is full, or $1 have been read. The last one within reach is returned even if the
+// condition does not hold: it is where the next page begins.
 func pageQuery(source, order, condition string) string {
 	return `
 SELECT ` + sessionColumns + `, COALESCE(r."claims", ''), e."endedAt", e."reason", e."by", f."isWanted", s."n" = $1
@@ -52,16 +52,16 @@ const (
 	lastEndedFirst = `ORDER BY "revokedAt" DESC, "id" DESC`
 
 	// A subject's sessions are found by an index that begins with the subject. A range and
-	// an order by it leave PostgreSQL no choice. With an equality it may read everybody's in
-	// the order of their ids instead: where it believes that any subject has a great share
-	// of all sessions, as is true of one, it expects to come across a few very soon.
-	// Subselects keep the values and the limit from it: in a plan for one subject it takes
+	// an order by it leave PostgreSQL no choice. With an equality it may read all sessions
+	// in the order of their ids instead: if it believes that every subject has a large share
+	// of all sessions, as one subject does, it expects to find a few very soon. Subselects
+	// hide the values and the limit from it: planning for one subject, it takes
 	// the range for nearly empty, and would read all of it, sort it, and then cut it off.
 	ofSubject           = `("subject", "id") < ((SELECT $7::text), (SELECT $6::uuid)) AND "subject" >= (SELECT $7::text)`
 	subjectsNewestFirst = `ORDER BY "subject" DESC, "id" DESC`
 )
 
-// page sends a query of [pageQuery], whose $6 and what follows are args.
+// page sends a query made by [pageQuery], whose parameters from $6 on are args.
 func (s *Store) page(ctx context.Context, params FindParams, query string, cursorOf func(Session) string, args ...any) (page Page, err error) {
 	limit, err := params.limit()
 	if err != nil {

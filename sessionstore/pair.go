@@ -12,18 +12,18 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// presented is a refresh token that has verified, and who brought it.
+// presented is a verified refresh token, and who presented it.
 type presented struct {
 	claims tokens.Claims
 	client Client
-	proven string   // the thumbprint of the key that the client has proven to hold; empty for none
-	scope  []string // what the client asks for; only the row tells whether it has that
-	// resources are what the access token is wanted for, and clientID is the client that the
-	// request names: both are compared with the row as well.
+	proven string   // the thumbprint of the key of which the client has proven possession; empty for none
+	scope  []string // what the client requests; only the row shows whether the session has it
+	// resources are what the access token is requested for, and clientID is the client that
+	// the request names: both are also compared with the row.
 	resources []string
 	clientID  string
 	wanted    wanted    // by the program, if it comes to a new pair
-	compas    uuid.UUID // Compas' row, if that issued it; the claims are then as if it were ours
+	compas    uuid.UUID // the row of Compas, if Compas issued the token; the claims are then as if we had
 }
 
 func (p presented) keys() refresh.Keys {
@@ -36,7 +36,7 @@ WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL
 FOR NO KEY UPDATE OF s, r`
 
 // readPairQuery runs after the locks were taken: the rows and the time are
-// those of the moment in which the decision counts.
+// those of the moment of decision.
 const readPairQuery = `
 SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt" IS NOT NULL, r."sessionExpiresAt",
   r."accessTokenTtl", r."refreshTokenTtl",
@@ -70,7 +70,8 @@ func lockPair(ctx context.Context, db sender, claims tokens.Claims) (p refresh.P
 	return p, now, nil
 }
 
-// writeWantedQuery is writePairQuery for what only a program can change at a refresh.
+// writeWantedQuery is writePairQuery for the columns that only a program can change at a
+// refresh.
 const writeWantedQuery = `UPDATE "sessionStoreToken" SET "claims" = $2, "accessTokenTtl" = $3, "refreshTokenTtl" = $4 WHERE "id" = $1`
 
 func writeWanted(ctx context.Context, tx pgx.Tx, p refresh.Pair) error {

@@ -13,36 +13,36 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// PairRequest is what is known of a refresh before the database is asked.
+// PairRequest is what is known about a refresh before the database is queried.
 type PairRequest struct {
 	SessionID uuid.UUID
 	// Subject is empty for a session without one, and for one of Compas that has not been
 	// refreshed here before.
 	Subject string
-	// Client is what is known of who refreshes.
+	// Client describes the client that refreshes.
 	Client Client
 }
 
-// PairParams are what a new pair is to have. What is zero stays as it is.
+// PairParams are the properties of a new pair. Zero members leave them unchanged.
 type PairParams struct {
-	// Claims replace the session's own, {} by none. How its user authenticated and who acts
-	// for them stay.
+	// Claims replace the session's own claims; {} removes them. How its user authenticated
+	// and who acts for them stay.
 	Claims []byte
-	// AccessTokenTTL and RefreshTokenTTL are the session's from now on. Both are given, or
-	// neither, and they keep to [Config].Bounds. There must be an idle timeout. A shorter
+	// AccessTokenTTL and RefreshTokenTTL are the session's from now on. Both must be
+	// given, or neither, within [Config].Bounds. There must be an idle timeout. A shorter
 	// one counts from the next refresh on, but no session idles out within a day of an
-	// access token that was issued before, which may have been made to live for so long.
+	// access token that was issued before, since that may have been issued for so long.
 	AccessTokenTTL, RefreshTokenTTL time.Duration
 }
 
-// wanted is what the program wants a new pair to have.
+// wanted is what the program specifies for a new pair.
 type wanted struct {
-	claims    string // in their one form, {} for none; empty for as they are
+	claims    string // in canonical form, {} for none; empty for unchanged
 	lifetimes Lifetimes
 }
 
-// wantedOf asks the program. Whatever it answers is no word about the token: the error is
-// always [ErrUnavailable], and has no other in its chain.
+// wantedOf calls the program. Whatever that returns says nothing about the token: the
+// error is always [ErrUnavailable], with no other in its chain.
 func (s *core) wantedOf(ctx context.Context, t presented) (wanted, error) {
 	if s.cfg.PairFor == nil {
 		return wanted{}, nil
@@ -90,7 +90,7 @@ func (c Config) checkPairLifetimes(l Lifetimes) error {
 	return nil
 }
 
-// room is how long a context may be beside the claims: see [tokens.JoinClaims].
+// room is how long a context may be next to the claims: see [tokens.JoinClaims].
 func (w wanted) room() int { return tokens.MaxCustomBytes - len("\n") - len(w.claims) }
 
 // of gives the pair the wanted properties.

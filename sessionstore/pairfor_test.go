@@ -15,7 +15,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// setupPairFor returns a store that asks for each pair, and where to put the answer.
+// setupPairFor returns a store that calls PairFor for each pair, and the place to put the
+// answer.
 func setupPairFor(t *testing.T, change ...func(*sessionstore.Config)) (kit, *atomic.Pointer[sessionstore.PairParams]) {
 	t.Helper()
 	answer := new(atomic.Pointer[sessionstore.PairParams])
@@ -37,8 +38,8 @@ func pairForEditors(context.Context, sessionstore.PairRequest) (sessionstore.Pai
 
 func roleOf(role string) []byte { return []byte(`{"role":"` + role + `"}`) }
 
-// Each new pair has what the program says at that moment, by one statement. A refresh that is
-// sent again gives the same tokens, whatever it says by then.
+// Each new pair has what the program returns at that moment, with one statement. A repeated
+// refresh gives the same tokens, whatever the program then returns.
 func TestPairFor(t *testing.T) {
 	t.Parallel()
 	var asked []sessionstore.PairRequest
@@ -94,7 +95,7 @@ func TestPairFor(t *testing.T) {
 	}
 }
 
-// Refreshes that come at once share a statement, and each pair has what was said of it.
+// Refreshes that come at once share a statement, and each pair has its own answer.
 func TestPairForTogether(t *testing.T) {
 	t.Parallel()
 	k, _ := setupPairFor(t, func(cfg *sessionstore.Config) {
@@ -135,7 +136,7 @@ func TestPairForTogether(t *testing.T) {
 	}
 }
 
-// So it is where a refresh takes more than one statement.
+// The same holds if a refresh takes more than one statement.
 func TestPairForUnderLocks(t *testing.T) {
 	t.Parallel()
 	k, answer := setupPairFor(t)
@@ -152,7 +153,7 @@ func TestPairForUnderLocks(t *testing.T) {
 		t.Fatalf("%+v, %v", got, err)
 	}
 
-	// A retry gives the pair's access token anew, with what the pair has.
+	// A retry gives a new access token, with what the pair has.
 	answer.Store(&sessionstore.PairParams{Claims: roleOf("viewer")})
 	k.age(t, session.ID, 10*time.Minute)
 	late := k.refresh(t, pair.RefreshToken, sessionstore.RetriedLate)
@@ -173,8 +174,8 @@ func TestPairForUnderLocks(t *testing.T) {
 	}
 }
 
-// A program that fails, or says what cannot be, ends nothing: its answer is no word about
-// the token, whatever its error is.
+// A program that fails, or returns something invalid, ends nothing: its answer says
+// nothing about the token, whatever its error.
 func TestPairForFails(t *testing.T) {
 	t.Parallel()
 	var params sessionstore.PairParams
@@ -198,22 +199,22 @@ func TestPairForFails(t *testing.T) {
 		failure error
 		want    string
 	}{
-		"an error":                {failure: fmt.Errorf("roles: %w", sessionstore.ErrEnded), want: "roles: "},
-		"a claim of ours":         {params: sessionstore.PairParams{Claims: []byte(`{"sub":"root"}`)}, want: "sub"},
-		"no object":               {params: sessionstore.PairParams{Claims: []byte(`[]`)}, want: "object"},
-		"too long beside the act": {params: sessionstore.PairParams{Claims: long}, want: "longer than 4096 bytes together"},
-		"one lifetime":            {params: lifetimes(10*time.Minute, 0), want: "refresh_token_ttl: missing"},
-		"the other lifetime":      {params: lifetimes(0, time.Hour), want: "access_token_ttl: missing"},
-		"a short access token":    {params: lifetimes(time.Second, time.Hour), want: "access_token_ttl: 1s is too short"},
-		"a short refresh token":   {params: lifetimes(10*time.Minute, 10*time.Minute), want: "must outlive"},
-		"out of bounds":           {params: lifetimes(10*time.Minute, 48*time.Hour), want: "out of bounds"},
+		"an error":              {failure: fmt.Errorf("roles: %w", sessionstore.ErrEnded), want: "roles: "},
+		"a claim of ours":       {params: sessionstore.PairParams{Claims: []byte(`{"sub":"root"}`)}, want: "sub"},
+		"no object":             {params: sessionstore.PairParams{Claims: []byte(`[]`)}, want: "object"},
+		"too long with the act": {params: sessionstore.PairParams{Claims: long}, want: "longer than 4096 bytes together"},
+		"one lifetime":          {params: lifetimes(10*time.Minute, 0), want: "refresh_token_ttl: missing"},
+		"the other lifetime":    {params: lifetimes(0, time.Hour), want: "access_token_ttl: missing"},
+		"a short access token":  {params: lifetimes(time.Second, time.Hour), want: "access_token_ttl: 1s is too short"},
+		"a short refresh token": {params: lifetimes(10*time.Minute, 10*time.Minute), want: "must outlive"},
+		"out of bounds":         {params: lifetimes(10*time.Minute, 48*time.Hour), want: "out of bounds"},
 	} {
 		params, failure = test.params, test.failure
 		_, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{})
 		if !errors.Is(err, sessionstore.ErrUnavailable) || errors.Is(err, sessionstore.ErrEnded) || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if asked := k.queries.Load() - before; asked != 0 && name != "too long beside the act" {
+		if asked := k.queries.Load() - before; asked != 0 && name != "too long with the act" {
 			t.Errorf("%s: %d statements", name, asked)
 		}
 		before = k.queries.Load()

@@ -13,20 +13,21 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// Patch is what [Store.Patch] changes of a session. What is zero stays as it is.
+// Patch is what [Store.Patch] changes in a session. Zero members leave it unchanged.
 type Patch struct {
-	// Lifetimes are the session's own from now on. RefreshToken and Session are both
-	// counted from now where either is given. AccessToken begins with the next one.
+	// Lifetimes are the session's own from now on. If either RefreshToken or Session
+	// is given, both are counted from now. AccessToken applies from the next access
+	// token on.
 	Lifetimes Lifetimes
-	// Label is what the client is called, empty for nothing. It is cut off at 200 bytes.
+	// Label is the client's name, empty for none. It is cut off at 200 bytes.
 	Label *string
 }
 
-// patchQuery follows lockSessionQuery, as setClaimsQuery does: it sees a pair that was made
-// meanwhile for a token of Compas. It locks the session's pair, and decides by what it finds
-// then. Nothing that a refresh reads is left to another statement. Where a pair is still one
-// of Compas, its row keeps what was patched until it is taken over. What reads "told" is
-// always true.
+// patchQuery follows lockSessionQuery, as setClaimsQuery does, and so sees a pair that was
+// made meanwhile for a token of Compas. It locks the session's pair, and decides by what it
+// then finds. It alone writes everything that a refresh reads. While a pair is still one of
+// Compas, its row keeps what was patched until it is taken over. The condition that reads
+// "told" is always true.
 const patchQuery = `
 WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "expiresAt", "revokedAt", "lastUserAgent", "lastIp", "client",
   "live", "access", "refresh", "end", "accessExpiresAt", "fixed", "claims") AS MATERIALIZED (
@@ -66,7 +67,7 @@ SELECT "id", "subject", "checksum", CASE WHEN $6::text IS NULL THEN "label" ELSE
   "live" AND (SELECT count(*) FROM "told") >= 0, "fits", "access", "refresh", "end" IS NOT NULL, "accessExpiresAt", "fixed", "claims"
 FROM "new"`
 
-// patchSupersedes tells whether access tokens of pair t that were replaced might outlive
+// patchSupersedes reports whether replaced access tokens of pair t might outlive
 // the session.
 const patchSupersedes = `n."ends" < ` + replacedUntil + ` AND t."accessGeneration" > COALESCE(t."supersededBelow", 0)`
 
@@ -75,10 +76,10 @@ const patchSupersedes = `n."ends" < ` + replacedUntil + ` AND t."accessGeneratio
 // members that are not named stay as they are. It is safe to repeat; lifetimes then
 // count from the repetition.
 //
-// A session cannot be made to end before its newest access token does: verifiers that
-// ask no database would accept the token for longer. [Store.Invalidate] ends it. Earlier
-// access tokens, which a refresh has replaced and which may have been made to live for
-// longer, are superseded if the session might end before them, as by [Store.SetClaims].
+// A session cannot be made to end before its newest access token does: verifiers without
+// a database would accept the token for longer. [Store.Invalidate] ends it. Earlier
+// access tokens, which a refresh has replaced and which may have longer lifetimes, are
+// superseded if the session might end before them, as by [Store.SetClaims].
 //
 // The lifetimes of a session without a refresh token stay as they are.
 //
@@ -144,7 +145,7 @@ func (s *Store) patch(ctx context.Context, id uuid.UUID, subject string, patch P
 	return session, nil
 }
 
-// patched is the session as it would be.
+// patched is the session as the patch would leave it.
 type patched struct {
 	live, fits      bool
 	access, refresh int

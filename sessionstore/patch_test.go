@@ -21,7 +21,7 @@ func (k kit) patch(t *testing.T, id uuid.UUID, patch sessionstore.Patch) session
 	return session
 }
 
-// nearly tells whether a time is so far from now, give or take what a test takes.
+// nearly reports whether a time is that far from now, within the duration of a test.
 func nearly(t *testing.T, what string, got time.Time, want time.Duration) {
 	t.Helper()
 	if off := time.Until(got) - want; off > time.Minute || off < -time.Minute {
@@ -61,7 +61,7 @@ func TestPatchLifetimes(t *testing.T) {
 	}
 }
 
-// A refresh token that was signed for less is good for as long as the row says.
+// A refresh token that was signed for less is valid for as long as the row says.
 func TestPatchExtendsTheNewestToken(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -72,7 +72,7 @@ func TestPatchExtendsTheNewestToken(t *testing.T) {
 }
 
 // A session that was refreshed may have had access tokens that live for longer than the
-// newest one. They are superseded where it could end before them, and left alone otherwise.
+// newest one. They are superseded if it could end before them, and left alone otherwise.
 func TestPatchSupersedesWhatWouldOutliveTheSession(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -90,7 +90,7 @@ func TestPatchSupersedesWhatWouldOutliveTheSession(t *testing.T) {
 	for _, own := range []sessionstore.Lifetimes{{AccessToken: time.Minute}, {Session: 48 * time.Hour}, {RefreshToken: 47 * time.Hour}} {
 		k.patch(t, session.ID, sessionstore.Patch{Lifetimes: own})
 		if n := superseded(session.ID); n != 0 {
-			t.Errorf("the session goes on for days, but after %+v tokens below %d are superseded", own, n)
+			t.Errorf("the session lives for days, but after %+v tokens below %d are superseded", own, n)
 		}
 	}
 	k.patch(t, session.ID, shortened)

@@ -6,11 +6,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// perClient are numbers of sessions by client. In those that revokeTokensQuery gives, an
-// empty one is the first client.
+// perClient counts sessions by client. In the counts from revokeTokensQuery, an empty
+// client is the first one.
 type perClient map[string]int64
 
-// add counts n more.
+// add adds n to a client's count.
 func (p *perClient) add(client string, n int64) {
 	switch {
 	case n == 0:

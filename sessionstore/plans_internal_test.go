@@ -18,7 +18,7 @@ func TestPlansWithoutStatistics(t *testing.T) {
 	queries := everyStatement()
 	delete(queries, "countLive")                                        // reads up to a bound
 	delete(queries, "ping")                                             // reads nothing, of a table without a row
-	testdb.Plans(t, "192.0.2.1", queries, "count ", "find ", "remove ", // of clean-up, which sets it
+	testdb.Plans(t, "192.0.2.1", queries, "count ", "find ", "remove ", // of cleanup, which sets it
 		"findLive", "findEnded", "findAny", "createdByHour") // of operators: the service's pools set it
 }
 
@@ -60,9 +60,8 @@ func TestConfirmationsAreFoundByTheirKeys(t *testing.T) {
 	}
 }
 
-// A page of a list costs the same with very many sessions, live ones or such as have
-// ended or merely expired, at the beginning of the list and in its depths, and however few
-// of them are wanted.
+// A page of a list costs the same with very many sessions, live, ended or merely expired,
+// at the beginning of the list and deep in it, and however few of them match.
 func TestListReadsItsPage(t *testing.T) {
 	t.Parallel()
 	const most = 10_000 // of each of four kinds: twenty times what a list may read

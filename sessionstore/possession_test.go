@@ -34,8 +34,8 @@ func (k kit) proven(t *testing.T, token tokens.Secret, want sessionstore.Outcome
 	return got.Pair
 }
 
-// Every case of the protocol on real rows: with the key as ever, without it
-// nothing at all, for as long as the session lives.
+// Every case of the protocol on real rows: with the key as usual, without it not
+// at all, for as long as the session lives.
 func TestBoundPair(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -83,15 +83,16 @@ func TestBoundPair(t *testing.T) {
 	thief(third.RefreshToken)
 	fourth := k.proven(t, third.RefreshToken, sessionstore.Healed)
 	thief(fourth.RefreshToken)
-	// Who has the key is held to the rules as ever.
+	// With the key, the usual rules apply.
 	k.age(t, session.ID, time.Hour)
 	if _, err := k.prove(t, first.RefreshToken, ownKey); !errors.Is(err, sessionstore.ErrReuse) {
 		t.Errorf("an old token with its key: %v", err)
 	}
 }
 
-// The first refresh with a proof binds, be it a rotation or a repeated answer;
-// many at once with their own keys have one winner, and nobody else gets a pair.
+// The first refresh with a proof binds, whether it is a rotation or a repeated
+// answer; of many at once with different keys one wins, and the others get no
+// pair.
 func TestFirstProofBinds(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -128,8 +129,8 @@ func TestFirstProofBinds(t *testing.T) {
 	}
 }
 
-// Whoever bound the session first may be the thief: the other one must not just
-// be turned away, and none of the two keeps it.
+// Either party may be the thief that bound the session first: the other must
+// not just be turned away, and neither keeps the session.
 func TestUnboundCopyIsATheft(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -142,7 +143,7 @@ func TestUnboundCopyIsATheft(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, got.Outcome, err)
 		}
 		if _, err := k.prove(t, bound.RefreshToken, ownKey); !errors.Is(err, sessionstore.ErrEnded) {
-			t.Errorf("%s: the session goes on: %v", name, err)
+			t.Errorf("%s: the session is still live: %v", name, err)
 		}
 	}
 }
@@ -161,7 +162,7 @@ func TestThumbprintsAreChecked(t *testing.T) {
 	}
 }
 
-// To end a bound session needs no proof (RFC 7009).
+// Ending a bound session needs no proof (RFC 7009).
 func TestRevokeBound(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -17,9 +17,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// An address leads to a standby for a while, which has not heard of the last
-// revocations. The pool is a program's own and takes any server. Nothing that the
-// standby says is believed, and nothing is left of it once the address is right.
+// An address leads for a while to a standby that has not received the last
+// revocations. The pool is the program's own and accepts any server. Nothing from
+// the standby is believed, and nothing of it remains once the address is right.
 func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)
@@ -119,7 +119,7 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 		},
 	}
 	for what, ask := range asks {
-		for range 3 { // also on the connections that come after those that were given up
+		for range 3 { // even on the connections that come after those that were given up
 			if err := ask(); !errors.Is(err, sessionstore.ErrUnavailable) {
 				t.Errorf("on a standby, %s: %v", what, err)
 			}
@@ -144,9 +144,9 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 	k.get(t, missed)
 }
 
-// A program is moved to another server, which takes over while the one before, which was
-// told to take no writes, goes on: no connection has ended. Nobody stays with that one: not
-// those who follow revocations, nor a pool that is a program's own and only read.
+// A program is moved to another server, which takes over while the former one, which was told
+// to accept no writes, continues: no connection has ended. Nothing stays connected to the
+// former server: neither followers of revocations, nor a program's own pool that only read.
 func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)
@@ -163,7 +163,7 @@ func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	k.Store = newStore(t, k.pool, k.ring, config())
 	const bound = time.Second
 	edge := k.follow(t, bound)
-	reader := newStore(t, connect(), k.ring, config()) // beside no verifier
+	reader := newStore(t, connect(), k.ring, config()) // without a verifier
 
 	session, pair := k.create(t, sessionstore.CreateParams{})
 	_, other := k.create(t, sessionstore.CreateParams{})
@@ -195,7 +195,7 @@ func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 		return errors.Is(err, verifier.ErrRevoked)
 	})
 	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, sessionstore.ErrEnded) {
-		t.Errorf("a strict check beside a verifier: %v", err)
+		t.Errorf("a strict check next to a verifier: %v", err)
 	}
 	// What only reads finds out by the first use of a pair, which it has to note.
 	if err := read(other.AccessToken); err != nil {
@@ -223,7 +223,7 @@ func (k kit) follow(t *testing.T, bound time.Duration) *verifier.Verifier {
 	return edge
 }
 
-// A follower of revocations follows no standby: past the bound it knows of nothing more,
+// A follower of revocations follows no standby: after the bound it knows nothing,
 // and says so.
 func TestNoStandbyIsFollowed(t *testing.T) {
 	t.Parallel()

@@ -19,16 +19,16 @@ import (
 const sessionColumns = `s."id", s."subject", s."checksum", s."clientLabel", s."clientUserAgent", host(s."clientIp"),
   s."createdAt", s."updatedAt", r."issuedAt", r."expiresAt", s."revokedAt", r."clientUserAgent", host(r."clientIp"), r."client"`
 
-// live tells for s and r whether the session has not ended. The refresh token's
+// live is true of s and r if the session has not ended. The refresh token's
 // expiry is never later than the session's absolute end.
 const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt" > now())`
 
 type scanner interface{ Scan(dest ...any) error }
 
 // scanSession reads sessionColumns and what follows them. A session that names no client
-// is of the first.
+// belongs to the first.
 func scanSession(firstClient string, row scanner, more ...any) (Session, error) {
-	var read struct { // here it is one allocation
+	var read struct { // in one struct, it is one allocation
 		Session
 
 		client clientScanner
@@ -48,17 +48,17 @@ func scanSession(firstClient string, row scanner, more ...any) (Session, error) 
 	return *s, nil
 }
 
-// best orders token rows, of which a session that Compas began may have several:
-// the one that lives longest comes first.
+// best orders token rows, of which a session that Compas began may have several,
+// the longest-lived first.
 const best = `ORDER BY r."revokedAt" IS NOT NULL, r."expiresAt" DESC LIMIT 1`
 
-// statements are those that calls share: see package groupcommit.
+// statements are the statements that calls share: see package groupcommit.
 type statements struct {
 	pool  isolation.Pool
 	rules refresh.Rules
-	// What to read of clients, as arguments: see [Config.lookup].
+	// What to read about clients, as arguments: see [Config.lookup].
 	firstClient, clients any
-	// And of the rules.
+	// And about the rules.
 	accessTTL, refreshTTL, grace any
 	forPair                      bool // [Config].PairFor is set
 }
@@ -71,16 +71,16 @@ func newStatements(pool isolation.Pool, cfg Config) statements {
 	}
 }
 
-// worked is for how many microseconds the server has worked for a statement, which tells
-// its queue when to send the next.
+// worked is how many microseconds the server has spent on a statement, from which its
+// queue decides when to send the next.
 const worked = `(date_part('epoch', clock_timestamp() - now()) * 1e6)::bigint`
 
-// noteWorked is for the call that got a row with worked.
+// noteWorked notes worked for the call that got the row.
 func noteWorked[T any](c *groupcommit.Call[T], micros int64) {
 	c.Worked(time.Duration(micros) * time.Microsecond)
 }
 
-// column gathers one argument of each call, for a statement of several.
+// column gathers one argument of each call, for a shared statement.
 func column[T, V any](all []*groupcommit.Call[T], value func(*T) V) pgvalue.Array[V] {
 	values := make(pgvalue.Array[V], len(all))
 	for i, c := range all {
@@ -100,7 +100,7 @@ JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND r."id" = $2 AND ` + primary.Only
 
 // getTogetherQuery is the same for several. Each array is a subquery's, so that the
-// planner takes every number of them for the same and need not plan again.
+// planner treats every length alike and need not plan again.
 const getTogetherQuery = `
 SELECT ` + getColumns + `, a."n", ` + worked + `
 FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) WITH ORDINALITY AS a("session", "id", "n")
@@ -108,7 +108,7 @@ JOIN "sessionStore" s ON s."id" = a."session"
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."id" = a."id" AND r."refreshToken" IS NULL
 WHERE ` + primary.Only
 
-// reading is an access token that was presented, and what is stored of its session.
+// reading is a presented access token, and what is stored of its session.
 type reading struct {
 	sessionID, tokenID pgtype.UUID
 
@@ -117,14 +117,14 @@ type reading struct {
 	data             []byte
 	current          accessVersion
 	countsAsFirstUse bool
-	isLive, hasEnded bool // neither where only the idle time is over
+	isLive, hasEnded bool // neither if only the idle time is over
 	now              time.Time
 	graceMicros      int64  // the row's; zero where an earlier release wrote it
 	audience         string // the row's; empty where an earlier release wrote it
-	claims           string // the row's: they are read once the calls are apart
+	claims           string // the row's: they are parsed once the calls are separate again
 }
 
-// grace is that of the pair. It is read as a number, which allocates nothing.
+// grace is the pair's. It is read as a number, which allocates nothing.
 func (r *reading) grace() time.Duration { return time.Duration(r.graceMicros) * time.Microsecond }
 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {

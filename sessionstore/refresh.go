@@ -9,11 +9,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Refreshed is the answer to a refresh token.
+// Refreshed is the result of a refresh.
 type Refreshed struct {
 	SessionID uuid.UUID
-	// Outcome tells how the pair came to be: by a rotation, or by one of the
-	// cases in which an earlier answer is given again.
+	// Outcome says how the pair came about: by a rotation, or by one of the cases in
+	// which an earlier answer is repeated.
 	Outcome Outcome
 	Pair    TokenPair
 }
@@ -34,32 +34,33 @@ func (s *Store) RefreshTokens(ctx context.Context, refreshToken string, client C
 }
 
 // RefreshTokensWithProof is [Store.RefreshTokens] for a client that has proven
-// to have the key with the given thumbprint (RFC 7638, in base64url), which the
-// caller has checked: package dpop does. Every pair that it gets is bound to the
-// key, and so is the session from then on: without a proof of that key, none of
-// its refresh tokens is accepted, in any case of the protocol, and the error is
-// [ErrNotProven]. An empty thumbprint means no proof.
+// possession of the key with the given thumbprint (RFC 7638, in base64url),
+// which the caller has checked: package dpop does. Every pair that it gets is
+// bound to the key, and so is the session from then on: without a proof of that
+// key, none of its refresh tokens is accepted, in any case of the protocol, and
+// the error is [ErrNotProven]. An empty thumbprint means no proof.
 func (s *Store) RefreshTokensWithProof(ctx context.Context, refreshToken, thumbprint string, client Client) (Refreshed, error) {
 	return s.RefreshTokensWith(ctx, refreshToken, RefreshOptions{KeyThumbprint: thumbprint, Client: client})
 }
 
-// RefreshOptions are what a refresh may depend on besides the token.
+// RefreshOptions are what a refresh may depend on in addition to the token.
 type RefreshOptions struct {
-	// KeyThumbprint is that of the key that the client has proven to have: see
-	// [Store.RefreshTokensWithProof].
+	// KeyThumbprint is that of the key of which the client has proven possession:
+	// see [Store.RefreshTokensWithProof].
 	KeyThumbprint string
-	// Scope is what the client asks for (RFC 6749 §6); empty for what it has. It may
-	// ask for less, or for openid and offline_access, and gets what the session has. More is
-	// [ErrScope].
+	// Scope is what the client requests (RFC 6749 §6); empty for what it has. It may request
+	// less, or openid and offline_access, and gets what the session has. Requesting more
+	// gives [ErrScope].
 	Scope string
 	// ClientID is how the client names itself (RFC 6749 §3.2.1); empty where it does not.
 	// For a session of another client the error is [ErrOtherClient], unless that client is
-	// none of [Store.ClientIDs] any more.
+	// no longer one of [Store.ClientIDs].
 	ClientID string
-	// Resources are what the client wants to use the access token for (RFC 8707 §2.2);
-	// none for all that it is for. It gets what the session has. More is [ErrResource].
+	// Resources are the resources that the client requests the access token for (RFC
+	// 8707 §2.2); none for all that the session has. It gets what the session has.
+	// Requesting more gives [ErrResource].
 	Resources []string
-	// Client is what is known of the client.
+	// Client is what is known about the client.
 	Client Client
 }
 
@@ -98,7 +99,7 @@ func (s *Store) refresh(ctx context.Context, refreshToken string, options Refres
 	return Refreshed{SessionID: t.claims.SessionID, Outcome: d.Outcome, Pair: pair}, cmp.Or(d.Next.Client, s.rules.FirstClient), nil
 }
 
-// present verifies a refresh token, and what comes with it.
+// present verifies a refresh token, and what came with it.
 func (s *Store) present(ctx context.Context, refreshToken, proven string, client Client) (t presented, err error) {
 	t.proven = proven
 	t.claims, err = s.tokens.verify(refreshToken, tokens.RefreshToken)
@@ -112,7 +113,7 @@ func (s *Store) present(ctx context.Context, refreshToken, proven string, client
 	client = client.clean()
 	t.client = Client{UserAgent: client.UserAgent, IP: client.IP}
 	if t.claims.KeyThumbprint != "" && t.claims.KeyThumbprint != proven {
-		return t, ErrNotProven // refresh.Decide would say nothing else
+		return t, ErrNotProven // refresh.Decide would say the same
 	}
 	if isOfCompas {
 		t.claims, t.compas, err = s.compas.Find(ctx, t.claims)

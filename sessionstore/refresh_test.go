@@ -12,8 +12,8 @@ import (
 
 const (
 	grace = sessionstore.DefaultGrace
-	// aWhile after its issue, a pair is not fresh any more, and the uses of a
-	// successor that is made then count at once.
+	// aWhile after its issue, a pair is no longer fresh, and the uses of a
+	// successor made then count at once.
 	aWhile = 5 * grace
 )
 
@@ -67,7 +67,7 @@ func TestRefreshAgainGivesTheSamePair(t *testing.T) {
 }
 
 // FAPI 2.0 §5.3.2.1: a retry with the previous token succeeds if the response
-// never arrived, also after the grace.
+// never arrived, even after the grace.
 func TestLateRetry(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -172,7 +172,8 @@ func TestHealing(t *testing.T) {
 	}
 }
 
-// ASVS 7.3.1, 7.3.2: idle expiry without refresh, absolute expiry in spite of it.
+// ASVS 7.3.1, 7.3.2: idle expiry without refresh, absolute expiry despite
+// refreshes.
 func TestExpiry(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

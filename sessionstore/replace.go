@@ -15,55 +15,56 @@ import (
 
 // Replaced is the session that a new one takes the place of: see [Store.Replace].
 type Replaced struct {
-	// SessionID names it, or Token does.
+	// Either SessionID or Token identifies it.
 	SessionID uuid.UUID
 	// Token is an access or a refresh token of the session that has not expired. It
-	// names the session and proves nothing: it may have been exchanged since, and one
-	// that is bound to a key needs no proof. Whoever calls has checked who asks.
+	// identifies the session and proves nothing: it may have been exchanged since,
+	// and a bound one needs no proof of its key. The caller must have checked who is
+	// asking.
 	Token string
-	// Checksum, if set, is that of the session's data as it was read. Where the data
-	// is another one since, nothing changes, and the error is a [ConflictError].
+	// Checksum, if set, is that of the session's data as it was read. If the data
+	// has changed since, nothing happens, and the error is a [ConflictError].
 	Checksum string
 }
 
-// Replace makes a session in the place of another, which ends, in one transaction and
-// one round trip, so that there is never a moment with both or with none. It is for a
-// change of privilege, such as a guest who signs in: tokens from before give no access
-// to the session after.
+// Replace makes a session in place of another, which ends, in one transaction and one
+// round trip, so that there is never a moment with both or with neither. It is for a
+// change of privilege, such as a guest signing in: earlier tokens give no access to
+// the new session.
 //
-// The new session has the other one's subject, label and data where params have none.
-// (Data {} is data.) It has nothing else of it: claims and lifetimes are those of params,
-// since what a user was allowed before, and for how long, is what changes; so is the key
-// that the tokens are bound to, which the caller of this request has proven to have.
+// The new session inherits the other one's subject, label and data where params have
+// none. (Data {} is data.) It inherits nothing else: claims and lifetimes are those of
+// params, since what the user may do, and for how long, is what changes; so is the key
+// that the tokens are bound to, of which the caller has proven possession.
 //
 // The tokens of the session that was replaced are those of any ended session: [ErrEnded],
-// and never a theft. Of several replacements of one session one succeeds. The same call
-// again, whose answer may have been lost, gives the same session and its present pair:
-// with an idempotency key as for [Store.Create], without one for three times
-// [Config].Grace. That takes the same params, so the session's id alone, or an earlier
-// token of it, leads nobody to the new one.
+// and never a theft. Of several replacements of one session, one succeeds. Repeating a
+// call whose answer may have been lost gives the same session and its present pair: with
+// an idempotency key as for [Store.Create], without one for three times [Config].Grace.
+// That takes the same params, so the session's id alone, or an earlier token of it, does
+// not lead to the new one.
 //
-// A second round trip before it, which reads the old session by its key, is needed in three
-// cases, since what is read has to pass through this program. A caller who has read the
-// session can spare it, with Checksum and what params then need:
+// A preceding round trip, which reads the old session by its key, is needed in three cases,
+// since what is read must pass through this program. A caller that has already read the
+// session can avoid it, with Checksum and what params then need:
 //
-//   - The data goes along and is sealed: it is resealed, for the new session. With Data it
-//     is one round trip.
-//   - [Config].LifetimesFor, or [Config].ClaimsFor for params without Claims, has to be asked
-//     about what the new session gets of the old one. With Subject, Data and Client.Label
-//     there is nothing to read, nor where params have all three lifetimes, and Claims: then
-//     no answer has a use.
+//   - The data is inherited and sealed: it must be resealed for the new session. With Data
+//     it is one round trip.
+//   - [Config].LifetimesFor, or [Config].ClaimsFor for params without Claims, must be called
+//     with what the new session inherits. With Subject, Data and Client.Label there is
+//     nothing to read, nor if params have all three lifetimes, and Claims: then no result
+//     would be used.
 //   - [Config].SessionsPerSubject is set, and only the row knows the subject. Replacements of
 //     one subject take turns on each replica, or they would wait for each other with a
-//     connection each. A Token tells the subject; so does Subject.
+//     connection each. A Token gives the subject; so does Subject.
 //
-// A session of Compas is replaced as well. Where [Config].SessionsPerSubject bounds a subject's
-// sessions, the two count as one.
+// A session of Compas can be replaced as well. If [Config].SessionsPerSubject limits a
+// subject's sessions, the two count as one.
 //
 // Errors are those of [Store.Create]; [ErrNotReplaceable] where the session has ended or
 // is not known; a [ConflictError]; an [ArgumentError] of the member "replaces" for a
-// token that does not verify or has expired; and a [SealedError] if the data is to be
-// kept and cannot be opened.
+// token that does not verify or has expired; and a [SealedError] if the data is
+// inherited and cannot be opened.
 func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreateParams) (_ Session, _ TokenPair, err error) {
 	result := Result{Operation: OperationCreate, Subject: params.Subject, Actor: params.Actor}
 	ctx = s.begin(ctx, OperationCreate)
@@ -123,7 +124,7 @@ func (s *Store) Replace(ctx context.Context, replaced Replaced, params CreatePar
 	}
 }
 
-// readsReplaced tells whether the session that ends has to be read before it is replaced:
+// readsReplaced reports whether the session that ends must be read before it is replaced:
 // see [Store.Replace].
 func (s *Store) readsReplaced(params CreateParams, was replaced) bool {
 	if was.keepsData && s.data.Sealer != nil {
@@ -149,7 +150,7 @@ func (s *Store) named(ctx context.Context, r Replaced) (replaced, error) {
 	return r.by(claims, err)
 }
 
-// named is [Store.named] but for the tokens of Compas.
+// named is [Store.named], except for the tokens of Compas.
 func (s *core) named(r Replaced) (replaced, error) {
 	if r.Token != "" {
 		claims, err := s.tokens.verifyAny(r.Token)
@@ -163,7 +164,7 @@ func (s *core) named(r Replaced) (replaced, error) {
 	return replaced{id: r.SessionID, checksum: r.Checksum}, nil
 }
 
-// by is what the claims of the token name, or what their error says of it.
+// by is what the token's claims name, or what their error says about it.
 func (r Replaced) by(claims tokens.Claims, err error) (replaced, error) {
 	switch {
 	case errors.Is(err, ErrNotFound):
@@ -185,8 +186,8 @@ JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1 AND ` + primary.Only + `
 ` + best
 
-// inherit fills in what the new session gets of the one that it replaces, whose data must
-// then still be the same. The error says why it cannot be replaced.
+// inherit fills in what the new session inherits from the one that it replaces, whose
+// data must then still be the same. The error says why it cannot be replaced.
 func (s *Store) inherit(ctx context.Context, asked checkedParams, was replaced) (checkedParams, replaced, error) {
 	fail := func(err error) (checkedParams, replaced, error) { return checkedParams{}, replaced{}, err }
 	var subject, label *string

@@ -14,7 +14,7 @@ import (
 )
 
 // Of several replacements of one session exactly one succeeds, on whichever replica,
-// and the others know.
+// and the others get an error.
 func TestReplaceOnlyOnce(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {
@@ -45,7 +45,7 @@ func TestReplaceOnlyOnce(t *testing.T) {
 	}
 }
 
-// The same replacement that is sent more than once at once gives one session.
+// The same replacement sent several times at once gives one session.
 func TestReplaceAgainAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {
@@ -73,7 +73,7 @@ func TestReplaceAgainAtOnce(t *testing.T) {
 }
 
 // A sign-out everywhere catches a session that is being replaced again and again: once
-// it has been answered, neither the session before nor the one in its place is there.
+// it has been answered, neither the old session nor its replacement is live.
 func TestReplaceBesideSignOut(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {
@@ -124,7 +124,7 @@ func TestReplaceBesideSignOut(t *testing.T) {
 	}
 }
 
-// Data that was written before a session ended for another is that one's.
+// Data written before a session was replaced is in the new one.
 func TestReplaceBesideUpdate(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {

@@ -37,7 +37,8 @@ func (k kit) replace(t *testing.T, replaced sessionstore.Replaced, params sessio
 	return session, pair
 }
 
-// wantOver wants of a session that was replaced that its tokens are no good, and no theft.
+// wantOver requires the tokens of a replaced session to be invalid, but not a
+// theft.
 func (k kit) wantOver(t *testing.T, pair sessionstore.TokenPair) {
 	t.Helper()
 	k.rejected(t, pair, sessionstore.ErrEnded)
@@ -46,7 +47,7 @@ func (k kit) wantOver(t *testing.T, pair sessionstore.TokenPair) {
 	}
 }
 
-// replacements are the configurations in which a replacement goes another way.
+// replacements are the configurations in which a replacement takes a different path.
 func replacements(t *testing.T) map[string]sessionstore.Config {
 	t.Helper()
 	limited, sealed, computed := config(), sealing(t, newKeyset(t)), config()
@@ -57,7 +58,7 @@ func replacements(t *testing.T) map[string]sessionstore.Config {
 	return map[string]sessionstore.Config{"plain": config(), "limited": limited, "sealed": sealed, "sealed and limited": sealedAndLimited, "computed": computed}
 }
 
-// A guest signs in: nothing of the guest's tokens is good after it, and the cart is there.
+// A guest signs in: the guest's tokens are then worthless, and the cart is kept.
 func TestReplaceGuest(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {
@@ -105,7 +106,7 @@ func TestReplaceGuest(t *testing.T) {
 	}
 }
 
-// What is given is not taken from the session before.
+// What is given is not inherited from the old session.
 func TestReplaceWithOwn(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {
@@ -213,7 +214,7 @@ func TestReplaceRefused(t *testing.T) {
 	}
 }
 
-// expiredAccessToken is a token of a session that goes on.
+// expiredAccessToken is a token of a session that continues.
 func (k kit) expiredAccessToken(t *testing.T, session sessionstore.Session, pair sessionstore.TokenPair) tokens.Secret {
 	t.Helper()
 	signer, err := tokens.NewSigner(k.ring, config().Tokens)
@@ -234,8 +235,8 @@ func (k kit) expiredAccessToken(t *testing.T, session sessionstore.Session, pair
 	return token
 }
 
-// A replacement whose answer was lost may be sent again, and gives the same session. Who
-// asks for something else is not led to it.
+// A replacement whose answer was lost may be sent again, and gives the same session. A
+// different request does not lead to it.
 func TestReplaceAgain(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {
@@ -325,7 +326,7 @@ func TestReplaceWithinLimit(t *testing.T) {
 	}
 }
 
-// Nobody is signed out for a replacement that does not come about.
+// A replacement that fails signs nobody out.
 func TestReplaceRefusedEndsNobody(t *testing.T) {
 	t.Parallel()
 	cfg := config()
@@ -342,7 +343,7 @@ func TestReplaceRefusedEndsNobody(t *testing.T) {
 	k.wantLive(t, "ann", only.ID)
 }
 
-// Data that nobody can open is not handed on, unless it is not wanted.
+// Data that cannot be opened is not inherited; that is fine only if it is not needed.
 func TestReplaceSealed(t *testing.T) {
 	t.Parallel()
 	k := setupWith(t, sealing(t, newKeyset(t)))
@@ -362,7 +363,7 @@ func TestReplaceSealed(t *testing.T) {
 	}
 }
 
-// Data is compared with what was read, also where it was resealed since.
+// Data is compared with what was read, even if it was resealed since.
 func TestReplaceVersion(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)
@@ -388,7 +389,7 @@ func TestReplaceVersion(t *testing.T) {
 	}
 }
 
-// Observers are told of both sessions.
+// Observers are notified of both sessions.
 func TestReplaceObserved(t *testing.T) {
 	t.Parallel()
 	cfg := config()
@@ -414,8 +415,8 @@ func TestReplaceObserved(t *testing.T) {
 	}
 }
 
-// A replacement is one round trip where nothing of the session before has to pass through
-// the program, and two where that has to be read first.
+// A replacement is one round trip if nothing of the old session has to pass through the
+// program, and two if it must be read first.
 func TestReplaceRoundTrips(t *testing.T) {
 	t.Parallel()
 	type params = sessionstore.CreateParams
@@ -511,7 +512,7 @@ func TestReplaceByTokenWithinLimit(t *testing.T) {
 				k.wantLive(t, "ann", renewed.ID)
 			} else {
 				if !errors.Is(err, sessionstore.ErrTooManySessions) {
-					t.Errorf("a second session beside two others: %v", err)
+					t.Errorf("a second session in addition to two others: %v", err)
 				}
 				k.wantLive(t, "ann", ids...)
 			}

@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// rotatedBefore makes the present pair so much older.
+// rotatedBefore makes the present pair older.
 func (k kit) rotatedBefore(t *testing.T, by time.Duration) {
 	t.Helper()
 	k.exec(t, `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - $1::interval, "settledAt" = "settledAt" - $1::interval`, by)
@@ -46,7 +46,7 @@ func TestReplacedAccessTokenIsGoodForAGrace(t *testing.T) {
 	k.rejected(t, second, sessionstore.ErrEnded)
 }
 
-// Who replaces access tokens at once skips a generation.
+// Replacing access tokens at once skips a generation.
 func TestSkippedAccessTokenHasNoGrace(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

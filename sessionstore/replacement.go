@@ -14,11 +14,11 @@ import (
 type replaced struct {
 	id             uuid.UUID
 	tokenExpiresAt time.Time // that of the token that names it; zero for none
-	checksum       string    // what its data must have; empty for any
-	keepsData      bool      // the new session gets its data as it is stored
-	told           *string   // the subject, where a token of ours has told it; empty for none
+	checksum       string    // what its data must match; empty for any
+	keepsData      bool      // the new session gets its data as stored
+	told           *string   // the subject, if one of our tokens gave it; empty for none
 
-	subject, clientID string // what is read of it in the end
+	subject, clientID string // what is finally read of it
 }
 
 // args are the arguments $19 to $22 of mayReplace.
@@ -29,25 +29,25 @@ func (r replaced) args() []any {
 func (r replaced) idOrNull() pgtype.UUID { return pgtype.UUID{Bytes: r.id, Valid: r.id != uuid.Nil} }
 
 // A replacement is one transaction. Its statements lock the session that ends, which
-// then stays as it is, make the new one if that can be replaced, and end the other
-// where the new one was made.
+// then stays as it is, make the new one if the old one can be replaced, and end the
+// old one if the new one was made.
 
-// lockReplacedSubjectQuery keeps a sign-out of all of a subject's sessions out. It would
-// find that the session has ended, and could not see the one in its place, which was
-// made after its snapshot. It comes before all locks of rows: see lockSubjectQuery.
+// lockReplacedSubjectQuery excludes a sign-out of all of a subject's sessions. That
+// would find that the session has ended, and could not see the one in its place, which
+// was made after its snapshot. It comes before all row locks: see lockSubjectQuery.
 const lockReplacedSubjectQuery = `
 SELECT pg_advisory_xact_lock_shared(hashtextextended("subject", ` + subjectLocks + `))
 FROM "sessionStore" WHERE "id" = $1 AND "subject" = COALESCE($2::text, "subject")`
 
-// lockReplacedQuery is a statement of its own: whoever has waited for the locks
-// decides by what is there then.
+// lockReplacedQuery is a separate statement: after waiting for the locks, the
+// decision is based on what is then there.
 const lockReplacedQuery = `
 SELECT 1 FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1
 FOR NO KEY UPDATE OF s, r`
 
-// mayReplace continues a statement that makes a session: it may take the place of that
-// which it names, if it names one.
+// mayReplace continues a statement that makes a session: it may take the place of the
+// session that it names, if it names one.
 const mayReplace = `($19::uuid IS NULL OR EXISTS (
     SELECT FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
     WHERE s."id" = $19 AND ` + live + ` AND ($20::timestamptz IS NULL OR now() < $20) AND ($21::text IS NULL OR s."checksum" = $21)
@@ -80,11 +80,11 @@ func (c *creation) lockReplaced(batch *pgx.Batch) {
 	batch.Queue(lockReplacedQuery, id)
 }
 
-// inherited is what the database has given a session that takes another's place.
+// inherited is what the database gave a session that takes another's place.
 type inherited struct {
 	subject, label *string
-	checksum       string // empty where the session was not made
-	data           []byte // nil where it was given
+	checksum       string // empty if the session was not made
+	data           []byte // nil if data was given
 
 	oldSubject, oldClient *string
 }
@@ -107,7 +107,7 @@ func (c *creation) endReplaced(batch *pgx.Batch) *inherited {
 	return from
 }
 
-// got notes what the session was given, if it has taken another's place.
+// got notes what the session inherited, if it has taken another's place.
 func (c *creation) got(from *inherited) {
 	if from == nil {
 		return

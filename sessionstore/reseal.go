@@ -17,33 +17,34 @@ import (
 )
 
 const (
-	// resealBatch is how many rows are read, and at most written, at once: some
-	// milliseconds of work, for which nobody waits long.
+	// resealBatch is how many rows are read, and at most written, at once: a
+	// few milliseconds of work, so no caller waits long.
 	resealBatch = 200
 	// countBatch is how many rows are counted at once. None of their data is sent.
 	countBatch = 5000
-	// longestRest is the most that is waited after a batch.
+	// longestRest is the longest pause after a batch.
 	longestRest = time.Second
-	// resealTimeout ends a statement that a lock or the disk keeps.
+	// resealTimeout ends a statement that a lock or the disk delays.
 	resealTimeout = `SET LOCAL statement_timeout = '30s'`
 )
 
-// Reseal says how session data that is stored is resealed.
+// Reseal says how stored session data is resealed.
 type Reseal struct {
-	// Unseal takes seals away instead, with the keys of the store's Sealer.
+	// Unseal removes the seals instead, with the keys of the store's Sealer.
 	Unseal bool
-	// Progress, if set, is told how far the work is, after each batch. It must not wait.
+	// Progress, if set, is called with the progress so far, after each batch. It must
+	// not wait.
 	Progress func(Resealed)
 }
 
-// Resealed tells what became of the rows.
+// Resealed says what happened to the rows.
 type Resealed struct {
 	// Rows is how many were looked at.
 	Rows int64
 	// Written is how many were resealed, or unsealed.
 	Written int64
-	// Changed is how many somebody else wrote meanwhile, or removed. They were left
-	// as they are: whatever writes data seals it.
+	// Changed is how many were written or removed meanwhile. They were left as they
+	// are: every write seals its data.
 	Changed int64
 	// Unreadable is how many cannot be opened. They were left as they are, too.
 	Unreadable int64
@@ -53,8 +54,8 @@ type Resealed struct {
 
 const isSealedData = `(jsonb_typeof("data") = 'string' AND starts_with("data" #>> '{}', '` + sealedPrefix + `'))`
 
-// Data that is as it should be stays where it is. $3 is what sealed data begins
-// with, or empty to unseal it.
+// Data that is as it should be is not sent. $3 is the prefix of sealed data, or
+// empty to unseal it.
 const readSealedQuery = `
 SELECT "id", "checksum", CASE
   WHEN jsonb_typeof("data") <> 'string' AND $3::text = '' THEN NULL
@@ -62,9 +63,9 @@ SELECT "id", "checksum", CASE
   ELSE "data" END
 FROM "sessionStore" WHERE "id" > $1 ORDER BY "id" LIMIT $2`
 
-// Rows that were changed since they were read are left out, those too that are
-// changed while this waits for them. They are locked in the order of their ids, as
-// by all who lock several. "updatedAt" stays: the data is the same.
+// Rows that were changed since they were read are left out, including those
+// changed while this waits for them. They are locked in the order of their ids,
+// like all locks of several rows. "updatedAt" stays: the data is the same.
 const resealQuery = `
 WITH "new" AS (
   SELECT * FROM unnest((SELECT $1::uuid[]), (SELECT $2::text[]), (SELECT $3::text[]), (SELECT $4::jsonb[])) AS a("id", "was", "checksum", "data")
@@ -78,9 +79,9 @@ WHERE s."id" = t."id"`
 
 // Reseal walks through all sessions, including ended ones, and seals everything
 // that the current key has not sealed: unsealed data, and data that an earlier key
-// sealed. It works in batches, beside requests, whose changes it never overwrites,
-// and rests after each for as long as it took. Stopping it loses nothing: the next
-// run skips what is done.
+// sealed. It works in batches alongside requests, whose changes it never
+// overwrites, and pauses after each for as long as it took. Stopping it loses
+// nothing: the next run skips what is done.
 //
 // The data stays the same, and so does "updatedAt". Its checksum changes, but
 // [Store.Update] still takes the one that was read before.
@@ -146,7 +147,8 @@ func (s *Store) readSealed(ctx context.Context, after uuid.UUID, unseal bool) ([
 	return batch, nil
 }
 
-// resealRows writes what has to be written of a batch, and tells whether there was any.
+// resealRows writes those rows of a batch that need it, and reports whether there were
+// any.
 func (s *Store) resealRows(ctx context.Context, batch []sealedRow, unseal bool, done *Resealed) (wrote bool, err error) {
 	var ids []pgtype.UUID
 	var was, checksums []string
@@ -194,8 +196,8 @@ func (s *Store) resealed(r *sealedRow, unseal bool) error {
 	}
 	content, err := canonicalForm(data)
 	if err != nil {
-		// Compas may have stored what would not be taken here, such as longer data.
-		// Its checksum then only has to be one that no other data has.
+		// Compas may have stored what would not be accepted here, such as longer
+		// data. Then its checksum only has to be unique.
 		content = bytes.Clone(data)
 	}
 	if unseal {
@@ -214,8 +216,8 @@ FROM (SELECT "id", "data" FROM "sessionStore" WHERE "id" > $1 ORDER BY "id" LIMI
 GROUP BY "key"`
 
 // CountSealed counts the sessions by the key that their data is sealed with; those
-// of an empty name are not sealed. It needs no key. progress, if set, is told how
-// many were counted so far.
+// under the empty name are not sealed. It needs no key. progress, if set, is
+// called with the number counted so far.
 func (s *Store) CountSealed(ctx context.Context, progress func(rows int64)) (map[string]int64, error) {
 	counts := map[string]int64{}
 	var total int64
@@ -247,15 +249,15 @@ func (s *Store) CountSealed(ctx context.Context, progress func(rows int64)) (map
 	}
 }
 
-// The newest ones tell at the cost of a few rows: they were sealed last. What has ended
-// is nobody's loss.
+// The newest ones answer at the cost of a few rows: they were sealed last. Data of
+// ended sessions is no loss.
 const newestSealedQuery = `
 SELECT "id", "data" FROM (SELECT "id", "data", "revokedAt" FROM "sessionStore" ORDER BY "id" DESC LIMIT 20) s
 WHERE jsonb_typeof("data") = 'string' AND "revokedAt" IS NULL
   AND EXISTS (SELECT FROM "sessionStoreToken" t WHERE t."session" = s."id" AND t."revokedAt" IS NULL AND t."expiresAt" > now())`
 
-// CheckSealer opens what is sealed of the newest live sessions' data. A [SealedError]
-// says that the store lacks a key which other programs seal with.
+// CheckSealer opens the newest live sessions' data, as far as it is sealed. A
+// [SealedError] says that the store lacks a key which other programs seal with.
 func (s *Store) CheckSealer(ctx context.Context) error {
 	var id [16]byte
 	var stored []byte

@@ -30,9 +30,9 @@ func (k kit) checkCounts(t *testing.T, want map[string]int64) {
 	}
 }
 
-// Whatever a row was sealed with, and if it was at all, afterwards it is sealed
-// with the key that seals. Nothing else of it changes, and nobody who has read it
-// is told of a conflict.
+// Whatever a row was sealed with, if at all, it is then sealed with the current
+// key. Nothing else in it changes, and a caller that has read it gets no
+// conflict.
 func TestReseal(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -91,7 +91,7 @@ func TestReseal(t *testing.T) {
 	}
 }
 
-// What cannot be opened stays as it is, for whoever has the key.
+// What cannot be opened stays unchanged, for a holder of the key.
 func TestResealLeavesWhatItCannotOpen(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)
@@ -111,7 +111,8 @@ func TestResealLeavesWhatItCannotOpen(t *testing.T) {
 	}
 }
 
-// Compas may have stored what would not be taken today: more, and no object.
+// Compas may have stored what would not be accepted today: more data, and values
+// other than objects.
 func TestResealTakesWhatIsThere(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)
@@ -138,7 +139,7 @@ func TestResealTakesWhatIsThere(t *testing.T) {
 	}
 }
 
-// Sealing anew overwrites no change, whichever comes first, and loses no session.
+// Resealing overwrites no change, whichever comes first, and loses no session.
 func TestResealBesideUpdates(t *testing.T) {
 	t.Parallel()
 	before, after := replaced(t)
@@ -190,6 +191,6 @@ func TestResealBesideUpdates(t *testing.T) {
 		total += want
 	}
 	if written < sessions || total == 0 {
-		t.Errorf("%d rows were resealed beside %d updates: that shows nothing", written, total)
+		t.Errorf("%d rows were resealed alongside %d updates: that shows nothing", written, total)
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// revokeTogetherQuery is invalidateQuery for several sessions, of which verifiers are told
-// once. A session that somebody else has locked is left out: nobody waits for another's
-// session, and no order of locks has to be kept. Of those who want to end the same session,
-// the first one does. The array of ids is read as that of rotateTogetherQuery.
+// revokeTogetherQuery is invalidateQuery for several sessions, with one notification for
+// verifiers. A session that another transaction has locked is left out: no call waits for
+// another's session, and locks need no order. Of several calls that end the same session,
+// the first one does. The array of ids is read as in rotateTogetherQuery.
 const revokeTogetherQuery = `
 WITH "asked" AS MATERIALIZED (
   SELECT "n", "id", ($2::text[])["n"] AS "subject", ($3::text[])["n"] AS "reason", ($4::text[])["n"] AS "by"
@@ -38,19 +38,19 @@ LEFT JOIN "sessionStore" s ON s."id" = a."id" AND (a."subject" IS NULL OR s."sub
 LEFT JOIN "session" e ON e."id" = s."id"
 LEFT JOIN "target" t ON t."n" = a."n" AND t."id" = e."id"`
 
-// revocation is one session that is to end, and what became of that.
+// revocation is one session to end, and the result.
 type revocation struct {
 	id      uuid.UUID
 	subject string // whose it must be, if that matters
 	cause   Cause
 
 	exists, revoked bool
-	// isDone is false of a session that somebody has locked.
+	// isDone is false for a session that another transaction has locked.
 	isDone bool
-	of     owner // where it was revoked
+	of     owner // if it was revoked
 }
 
-// owner is whose a session was, and the context of its tokens.
+// owner is the owner of a session, with the context of its tokens.
 type owner struct {
 	subject pgtype.Text
 	client  clientScanner
@@ -61,7 +61,7 @@ type owner struct {
 func (o owner) actor() *tokens.Actor {
 	context, _, err := tokens.SplitClaims(o.context.String)
 	if err != nil {
-		return nil // the session has ended all the same
+		return nil // the session has ended nevertheless
 	}
 	return context.Actor
 }
@@ -84,7 +84,7 @@ func (s statements) revoke(ctx context.Context, all []*groupcommit.Call[revocati
 	return s.pool.SendBatch(ctx, batch).Close()
 }
 
-// readRevocations notes what became of each.
+// readRevocations notes the result for each.
 func readRevocations(rows pgx.Rows, all []*groupcommit.Call[revocation]) error {
 	var n, told, worked int64
 	r := revocation{of: owner{client: all[0].Of.of.client}}

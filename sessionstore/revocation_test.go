@@ -31,7 +31,7 @@ type arena struct {
 	compas
 	cfg              sessionstore.Config
 	ending, refusing *sessionstore.Store // have room for one session of a subject
-	editing          *sessionstore.Store // asks the program what a new pair is to have
+	editing          *sessionstore.Store // asks the program about each new pair
 	thumbprint       string              // of a client's key
 }
 
@@ -107,7 +107,7 @@ func (s *contested) presentWith(ctx context.Context, store *sessionstore.Store, 
 	return err
 }
 
-// revokeAnew revokes as a replica does that knows of an end which the database has lost.
+// revokeAnew revokes like a replica that knows of an end that the database has lost.
 func (s *contested) revokeAnew(ctx context.Context) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -175,12 +175,12 @@ type move struct {
 	name string
 	// ends says that the session has ended once it is answered.
 	ends bool
-	// mayEnd says that the session may have, for clean-up passes over what is in use.
+	// mayEnd says that the session may have, for cleanup passes over what is in use.
 	mayEnd bool
 	// ofCompas says that Compas must have begun the session.
 	ofCompas bool
 	// byWaiting says that it names the session by the token that is still to be taken over.
-	// Once clean-up has removed its row, nobody knows such a token: that is no error, and
+	// Once cleanup has removed its row, nobody knows such a token: that is not an error, and
 	// ends nothing (RFC 7009 §2.2).
 	byWaiting bool
 	// binds says that it binds the session to a key, bare that it presents a token without a proof. A bare token
@@ -341,7 +341,7 @@ var moves = []move{
 	}},
 }
 
-// cmpError is the error, or that there is none.
+// cmpError describes the error, or its absence.
 func cmpError(err error, none string) error {
 	if err == nil {
 		return errors.New(none)
@@ -349,7 +349,7 @@ func cmpError(err error, none string) error {
 	return err
 }
 
-// isAnswer tells whether an error says what became of the session.
+// isAnswer reports whether an error says what became of the session.
 func isAnswer(err error) bool {
 	return err == nil || slices.ContainsFunc([]error{
 		sessionstore.ErrEnded, sessionstore.ErrNotFound, sessionstore.ErrReuse, sessionstore.ErrConflict,
@@ -357,7 +357,7 @@ func isAnswer(err error) bool {
 	}, func(want error) bool { return errors.Is(err, want) })
 }
 
-// check looks at what two moves left.
+// check checks what two moves left behind.
 func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
 	t.Helper()
 	for _, err := range errs {
@@ -369,7 +369,7 @@ func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
 	there := s.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1`, s.id) == 1
 	if !ended && there {
 		if n := s.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1 AND "revokedAt" IS NULL`, s.id); n != 1 {
-			t.Errorf("a session that nobody ended is revoked (%v)", errs)
+			t.Errorf("a session that was not ended is revoked (%v)", errs)
 		}
 		wasRemoved := s.waiting.session != uuid.Nil && s.isUnknown(t)
 		for _, err := range errs {
@@ -377,7 +377,7 @@ func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
 				continue
 			}
 			if errors.Is(err, sessionstore.ErrEnded) || errors.Is(err, sessionstore.ErrNotFound) || errors.Is(err, sessionstore.ErrNotReplaceable) {
-				t.Errorf("a session that nobody ended is refused: %v", err)
+				t.Errorf("a session that was not ended is refused: %v", err)
 			}
 		}
 		return
@@ -413,7 +413,7 @@ func (s *contested) check(t *testing.T, ended bool, errs [2]error) {
 	}
 }
 
-// isUnknown tells whether the token that is still to be taken over was cleaned up, and its
+// isUnknown reports whether the token that is still to be taken over was cleaned up, and its
 // session is live.
 func (s *contested) isUnknown(t *testing.T) bool {
 	t.Helper()
@@ -435,7 +435,7 @@ func (a *arena) race(t *testing.T, one, other move) {
 		time.Sleep(later)
 		errs[1] = other.do(t.Context(), t, s)
 	})
-	// A move that ends the session has not, where the other had removed or ended it.
+	// A move that ends the session did not end it if the other had removed or ended it.
 	hasEnded := func(m move, err error) bool { return m.ends && err == nil && (!m.byWaiting || !s.isUnknown(t)) }
 	ended := hasEnded(one, errs[0]) || hasEnded(other, errs[1])
 	if one.mayEnd || other.mayEnd {
@@ -450,7 +450,7 @@ func (a *arena) race(t *testing.T, one, other move) {
 	if len(s.successors) > 1 {
 		t.Errorf("%d sessions took its place", len(s.successors))
 	}
-	// In the order in which everybody locks: others go on.
+	// In the usual lock order, because others are still running.
 	a.exec(t, `DELETE FROM "sessionStore" WHERE "id" IN (SELECT "id" FROM "sessionStore" WHERE "id" = $1 OR "subject" = $2 ORDER BY "id" FOR UPDATE)`, s.id, s.subject)
 	if t.Failed() {
 		t.Fatalf("%s and, %v later, %s: %v", one.name, later, other.name, errs)
@@ -458,8 +458,8 @@ func (a *arena) race(t *testing.T, one, other move) {
 }
 
 // Once a revocation has been answered, nothing of its session refreshes or passes a
-// strict check, whatever else was done at the same time; nobody deadlocks; and
-// nobody is signed out whom nobody has.
+// strict check, whatever else was done at the same time; nothing deadlocks; and no
+// other session ends.
 func TestRevocationBesideEverything(t *testing.T) {
 	t.Parallel()
 	bystanders := setupArena(t)
@@ -490,7 +490,7 @@ func TestRevocationBesideEverything(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		if err := spared.present(context.WithoutCancel(t.Context()), spared.Store, spared.newer); err != nil {
-			t.Errorf("a session of somebody else: %v", err)
+			t.Errorf("a session of another user: %v", err)
 		}
 		t.Logf("%d races of up to %d pairs of operations", races.Load(), len(moves)*(len(moves)+1)/2)
 	})
@@ -555,8 +555,8 @@ func (a *arena) hold(t *testing.T, session uuid.UUID) pgx.Tx {
 	return holder
 }
 
-// An operator's session may have another isolation level, which shows it nothing that was
-// made while its statement waited: it must then be told that it has revoked nothing.
+// An operator's session may have another isolation level, which hides what was made while
+// its statement waited: it must then get an error, and revoke nothing.
 func TestRevocationByHandAtAnyLevel(t *testing.T) {
 	t.Parallel()
 	a := setupArena(t)
@@ -600,7 +600,7 @@ func (k kit) awaitWaiting(t *testing.T, n int) {
 	})
 }
 
-// An operator may revoke one session more than once, and is told that it stays so.
+// An operator may revoke one session more than once, and learns that it stays revoked.
 func TestRevocationByHand(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -612,7 +612,7 @@ func TestRevocationByHand(t *testing.T) {
 		}
 		return xid
 	}
-	// Also at a time that has passed, from which on verifiers would not learn of it.
+	// Even at a past time, of which verifiers would not learn.
 	k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() - interval '30 days' WHERE "id" = $1`, session.ID)
 	if n := k.count(t, `SELECT count(*) FROM "sessionStore" WHERE "id" = $1 AND "revokedAt" > now() - interval '1 minute'`, session.ID); n != 1 {
 		t.Error("it is revoked at a time that has passed")
@@ -626,13 +626,13 @@ func TestRevocationByHand(t *testing.T) {
 	}
 	k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, session.ID)
 	if xid() != first {
-		t.Error("a session that is revoked again is told again")
+		t.Error("a session that is revoked again is reported again")
 	}
 	if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
 		t.Errorf("refresh: %v", err)
 	}
 
-	// A revocation that an earlier schema let somebody take back is noted again.
+	// A revocation that an earlier schema allowed to be undone is noted again.
 	if err := pgx.BeginFunc(t.Context(), k.pool, func(tx pgx.Tx) error {
 		_, err := tx.Exec(t.Context(), `SET LOCAL session_replication_role = replica`)
 		if err == nil {

@@ -11,29 +11,29 @@ import (
 )
 
 // A revocation is two statements of one transaction and one round trip. The first
-// revokes the sessions, for whose locks it may have to wait. What somebody made of
-// them meanwhile, such as the pair of a session that was taken over from Compas, is
-// not in its snapshot. So their tokens are revoked by the second statement, which
-// has a snapshot of its own; and nobody makes another pair without the session's lock.
+// revokes the sessions, for whose locks it may have to wait. Changes made to them
+// meanwhile, such as the pair of a session that was taken over from Compas, are not in
+// its snapshot. So the second statement, which has its own snapshot, revokes their
+// tokens; and no pair is made without the session's lock.
 
 // tellVerifiers continues the CTE "session", which has revoked sessions.
 const tellVerifiers = `"told" AS MATERIALIZED (
   SELECT pg_notify('` + revocations.Channel + `', '') FROM "session" LIMIT 1
 )`
 
-// revocationTime is when a session s is revoked: now. Where the database's clock was
-// ahead when it made tokens of the session, it is when it made the last of them, since
-// a revocation is remembered for as long as any token may live that was made before it.
+// revocationTime is when a session s is revoked: now. If the database's clock was ahead
+// when it made tokens of the session, it is when it made the last of them, since a
+// revocation is remembered for as long as any earlier token may live.
 const revocationTime = `GREATEST(now(), ` + tokensMade + `)`
 
-// tokensMade are the times after which no token of a session s was made: none that its
-// rows tell of, and none in commits that a failover to a server whose clock is behind has lost.
+// tokensMade are times after which no token of a session s was made: none that its rows record,
+// and none in commits that were lost in a failover to a server whose clock is behind.
 const tokensMade = `s."createdAt", (SELECT max(COALESCE(t."issuedAt", t."createdAt")) FROM "sessionStoreToken" t WHERE t."session" = s."id"),
     (SELECT "tokensMade" FROM "sessionStoreClock" WHERE "one")`
 
 // revokeTargets continues the CTE "target", which has locked sessions in the order
-// of their ids, and says why they end. They are found by their ids: how many there may be
-// depends on a limit that PostgreSQL does not know, and for many it would read the table.
+// of their ids, and says why they end. They are found by their ids: PostgreSQL does not
+// know the limit on their number, and for many it would read the table.
 const revokeTargets = `"session" AS (
   UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id(),
     "endReason" = "target"."reason", "endedBy" = "target"."by" FROM "target"
@@ -69,7 +69,7 @@ type sender interface {
 	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
-// revoke ends one session, and waits for whoever has locked it.
+// revoke ends one session, and waits for its lock.
 func revoke(ctx context.Context, db sender, r *revocation) error {
 	var told int64
 	batch := &pgx.Batch{}
@@ -84,15 +84,15 @@ func revoke(ctx context.Context, db sender, r *revocation) error {
 }
 
 // revokeBatch is how many sessions are revoked in one transaction: few enough that
-// whoever wants one of them waits for some hundredths of a second.
+// a caller that needs one of them waits for some hundredths of a second.
 const revokeBatch = 1000
 
-// pacedBatch is the same for what one subject has more of than a user has: the pace is
-// for work that others hardly notice.
+// pacedBatch is the same for a subject with more sessions than a user has: paced work
+// must hardly affect others.
 const pacedBatch = 200
 
-// revokeFirst is how many of a subject's sessions are revoked before others are
-// considered: more than a user has.
+// revokeFirst is how many of a subject's sessions are revoked before pacing
+// begins: more than a user has.
 const revokeFirst = 100
 
 // revoked is what a batch has revoked.
@@ -102,9 +102,9 @@ type revoked struct {
 	last      pgtype.UUID // of the ids
 }
 
-// revokeSome sends a query that revokes some sessions, and tells how many, whether
-// verifiers were told, and which came last. Where they are one subject's, none of them
-// is replaced meanwhile: see lockReplacedSubjectQuery.
+// revokeSome sends a query that revokes some sessions, and returns how many, whether
+// verifiers were notified, and which came last. If they belong to one subject, none of
+// them is replaced meanwhile: see lockReplacedSubjectQuery.
 func revokeSome(ctx context.Context, db sender, subject, query string, args ...any) (r revoked, err error) {
 	batch := &pgx.Batch{}
 	if subject != "" {

@@ -12,17 +12,17 @@ import (
 )
 
 // Most refreshes are rotations of a pair's newest token. They are one conditional
-// statement, and where many come at once they share it.
+// statement, which many that arrive at once share.
 
-// replacedUntil is that of [refresh.Pair], of a row t: a day is [MaxAccessTokenTTL].
+// replacedUntil is that of [refresh.Pair], for a row t: a day is [MaxAccessTokenTTL].
 const replacedUntil = `LEAST(t."expiresAt", GREATEST(t."accessExpiresAt", COALESCE(t."issuedAt", t."createdAt") + interval '24 h'))`
 
-// rotatedUntil is for how long a pair is good that is rotated.
+// rotatedUntil is how long a rotated pair remains valid.
 const rotatedUntil = `LEAST(GREATEST(now() + COALESCE(a."refreshTtl", t."refreshTokenTtl", $7) * interval '1 s', ` + replacedUntil + `), t."sessionExpiresAt")`
 
-// rotated is case Rotated of decide, and pair.rotate: what becomes of the row t of
-// the pair that was asked for by a. What [Config].PairFor has said is there where
-// forPair is, and not where asEver is: then the planner leaves it out.
+// rotated is case Rotated of decide, and pair.rotate: the new values of row t of
+// the pair that a requested. What [Config].PairFor returned is included with
+// forPair, and not with asEver: then the planner leaves it out.
 const rotated = `
   "generation" = t."generation" + 1, "createdAt" = now(), "issuedAt" = now(),
   "grace" = $14,
@@ -39,10 +39,11 @@ const rotated = `
     WHEN ` + hasContext + ` THEN split_part(t."claims", E'\n', 1) || E'\n' || CASE a."claims" WHEN '{}' THEN '}' ELSE ',' || substr(a."claims", 2) END
     ELSE NULLIF(a."claims", '{}') END`
 
-// A line break parts the context from the session's own claims: see [tokens.JoinClaims].
+// A line break separates the context from the session's own claims: see
+// [tokens.JoinClaims].
 const hasContext = `strpos(t."claims", E'\n') > 0`
 
-// contextAlone is the context of a row r, without its session's own claims; null for none.
+// contextAlone is the context of a row r, without the session's own claims; null for none.
 const contextAlone = `CASE WHEN strpos(r."claims", E'\n') > 0 THEN split_part(r."claims", E'\n', 1) || '}' END`
 
 const (
@@ -50,7 +51,7 @@ const (
 	forPair = `$15::text AS "claims", $16::integer AS "room", $17::integer AS "accessTtl", $18::integer AS "refreshTtl"`
 )
 
-// rotatable is whether it is case Rotated. It need not look at the session's row,
+// rotatable is true in case Rotated. It need not look at the session's row,
 // because Invalidate changes this one too.
 const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshToken" IS NULL AND t."generation" = a."generation"
   AND (t."issuedAt" IS NULL OR t."issuedAt" <= now() - $4::integer * COALESCE(t."grace", $14))
@@ -60,7 +61,7 @@ const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshT
   AND (a."claims" IS NULL OR (` + hasContext + `) IS NOT TRUE OR octet_length(split_part(t."claims", E'\n', 1)) <= a."room")
   AND (a."jkt" IS NOT NULL OR NOT $11::jsonb -> 'provers' ? COALESCE(t."client", $12))`
 
-// rotatedColumns have nothing where it is the first client's: that is known.
+// rotatedColumns are null for the first client, whose values are known.
 const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt", COALESCE(t."claims", ''),
   CASE WHEN t."client" = $12 THEN '' ELSE t."client" END, CASE WHEN t."client" = $12 THEN '' ELSE COALESCE(t."audience", '') END, ` + worked
 
@@ -78,13 +79,12 @@ WHERE ` + rotatable + `
 RETURNING ` + rotatedColumns
 )
 
-// rotateTogetherQuery is the same for several pairs. A row that somebody else has
-// locked is left out, as if it were not rotatable: nobody waits for another's
-// session, and no order of locks has to be kept. Of two who present the same token,
-// n tells which one is answered; the other finds it rotated. The array of ids is a
-// subquery's, so that the planner takes every number of them for the same and need
-// not plan again; the others are read by its numbers, which costs less than to unnest
-// each.
+// rotateTogetherQuery is the same for several pairs. A row that another transaction
+// has locked is left out, as if it were not rotatable: no call waits for another's
+// session, and locks need no order. If two present the same token, n says which one
+// is answered; the other finds it rotated. The array of ids comes from a subquery, so
+// that the planner treats every length alike and need not plan again; the others are
+// read by its indices, which costs less than to unnest each.
 const (
 	rotateTogetherQuery = rotateTogetherStart + asEver + rotateFree +
 		`(SELECT f."n", f."id", f."userAgent", f."ip", f."jkt", ` + asEver + ` FROM "free" f)` + rotateTogetherEnd
@@ -110,11 +110,11 @@ WHERE t."id" = a."id"
 RETURNING ` + rotatedColumns
 )
 
-// rotation is a refresh token that was presented, and the pair that it gets if it
-// is case Rotated.
+// rotation is a presented refresh token, and the pair that it gets in case
+// Rotated.
 type rotation struct {
 	presented
-	// What the claims say of the row, as arguments.
+	// What the claims say about the row, as arguments.
 	session, id pgtype.UUID
 	generation  pgtype.Int8
 
@@ -160,7 +160,7 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 		}))...)
 }
 
-// rotationArgs are the arguments that every such statement has: one value of each kind, or
+// rotationArgs are the arguments of every such statement: a single value of each, or
 // an array.
 func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven, clients any) []any {
 	return []any{
@@ -171,7 +171,7 @@ func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven
 }
 
 // readRotated notes the pairs that were rotated. If the statement failed, none was:
-// the rows have its error, that of its commit too.
+// the rows hold its error, including that of its commit.
 func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
 	for _, c := range all {
 		c.Of.rotated = false

@@ -17,8 +17,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// tripCounter counts how often a connection waits for an answer after it has
-// said something.
+// tripCounter counts how often a connection waits for an answer after sending
+// something.
 type tripCounter struct {
 	net.Conn
 	trips *atomic.Int64
@@ -68,7 +68,7 @@ type operationOnSession struct {
 	do   func() error
 }
 
-// everyOperation is what a session goes through. Each can be done again and again.
+// everyOperation is what a session goes through. Each can be repeated.
 func everyOperation(tb testing.TB, store *sessionstore.Store) []operationOnSession {
 	tb.Helper()
 	ctx := tb.Context()
@@ -191,7 +191,7 @@ func checkRoundTrips(t *testing.T, cfg sessionstore.Config) {
 	}
 }
 
-// makesTrips wants so many round trips of each call.
+// makesTrips requires a number of round trips per call.
 func (op operationOnSession) makesTrips(t *testing.T, trips *atomic.Int64, want int64) {
 	t.Helper()
 	for range 2 { // the first time it is prepared, and the pair's first use recorded
@@ -212,7 +212,7 @@ func (op operationOnSession) makesTrips(t *testing.T, trips *atomic.Int64, want 
 }
 
 // A change of privilege, a creation that may be sent again, and what users do with their
-// own sessions are one round trip each. Only what depends on a session that is there takes
+// own sessions are one round trip each. Only what depends on an existing session takes
 // more: to find it, and to read its pair.
 func TestRoundTripsOfMore(t *testing.T) {
 	t.Parallel()

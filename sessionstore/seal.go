@@ -14,26 +14,28 @@ import (
 )
 
 // Sealer hides session data from readers of the database: package dataseal has
-// one. It must be safe for concurrent use. Its errors must not reveal anything
+// one. It must be safe for concurrent use. Its errors must reveal nothing
 // about data or keys.
 type Sealer interface {
-	// Key names the key that seals: a few letters and digits, which are stored
-	// beside what it sealed.
+	// Key names the sealing key: a few letters and digits, which are stored with
+	// what it sealed.
 	Key() string
 	// Seal seals the data of a session.
 	Seal(session uuid.UUID, data []byte) ([]byte, error)
 	// Open returns the data that Seal sealed for that session, with this key or an
 	// earlier one. For anything else it fails.
 	Open(session uuid.UUID, sealed []byte) ([]byte, error)
-	// Sum is the content's checksum, made with a key: it tells nobody else what the
-	// content is, and equal contents of two sessions have different ones.
+	// Sum is the content's checksum, made with a key: it reveals nothing about the
+	// content to others, and equal contents of two sessions have different
+	// checksums.
 	Sum(session uuid.UUID, content []byte) []byte
-	// IsSum tells whether sum is the content's, made with this key or an earlier one.
+	// IsSum reports whether sum is the content's, made with this key or an earlier
+	// one.
 	IsSum(session uuid.UUID, content, sum []byte) bool
 }
 
-// SealedError is the [ErrUnavailable] of data that the store cannot open. It is
-// an operator's to repair: nothing is wrong with the session or the caller's token.
+// SealedError is the [ErrUnavailable] of data that the store cannot open. An
+// operator must repair it: nothing is wrong with the session or the caller's token.
 type SealedError struct {
 	SessionID uuid.UUID
 	// Key names the key that sealed the data, as far as can be told.
@@ -62,9 +64,10 @@ var (
 	errPlain     = errors.New("it is not sealed, and only sealed data is accepted")
 )
 
-// Sealed data is a JSON string in the column where data is a JSON object: these
-// words, the key's name, a colon, and the ciphertext in base64. So a row tells
-// which it is, and which key it needs. (Compas took other strings for data.)
+// Sealed data is a JSON string in a column where plain data is a JSON object:
+// these words, the key's name, a colon, and the ciphertext in base64. So a row
+// shows which it is, and which key it needs. (Compas accepted other strings as
+// data.)
 const (
 	sealedPrefix = "latchkey-sealed:"
 	keySeparator = ':'
@@ -89,16 +92,17 @@ func checkSealer(s Sealer) error {
 	return nil
 }
 
-// MaxDataBytes is the most that a session's data may take, as it is given
+// MaxDataBytes is the most bytes that a session's data may take, as it is given
 // and with its numbers written out in full.
 const MaxDataBytes = canonical.MaxBytes
 
 // Checksum returns the checksum of a JSON object's content: SHA-256 over one
 // canonical form, so that key order, spacing, escapes and the spelling of
 // numbers (1, 1.0, 1e0) make no difference, while different content never has
-// the same checksum. It fails with an [ArgumentError] on what cannot be stored.
+// the same checksum. It fails with an [ArgumentError] if the content cannot be
+// stored.
 //
-// It is what a session's checksum is where [Config] has no Sealer.
+// It is a session's checksum if [Config] has no Sealer.
 func Checksum(data []byte) (string, error) {
 	content, err := canonicalForm(data)
 	if err != nil {
@@ -107,7 +111,7 @@ func Checksum(data []byte) (string, error) {
 	return canonical.Sum(content), nil
 }
 
-// canonicalForm fails with an [ArgumentError] on what cannot be stored.
+// canonicalForm fails with an [ArgumentError] if the content cannot be stored.
 func canonicalForm(data []byte) ([]byte, error) {
 	form, err := canonical.Form(data)
 	if err != nil {
@@ -116,16 +120,16 @@ func canonicalForm(data []byte) ([]byte, error) {
 	return form, nil
 }
 
-// sealing keeps data from whoever reads the database, where there is a Sealer.
+// sealing hides data from readers of the database, if there is a Sealer.
 type sealing struct {
 	Sealer
 	only bool // data that is not sealed is refused
-	// plain counts the data that was read although it is not sealed; nil: not counted.
+	// plain counts reads of data that is not sealed; nil: not counted.
 	plain *atomic.Int64
 }
 
-// sum is the checksum of a session's content. Where data is sealed it takes a key
-// to make, or it would tell what the data is.
+// sum is the checksum of a session's content. If data is sealed, the checksum
+// requires a key, or it would reveal the data.
 func (s sealing) sum(session uuid.UUID, content []byte) string {
 	if s.Sealer == nil {
 		return canonical.Sum(content)
@@ -133,7 +137,7 @@ func (s sealing) sum(session uuid.UUID, content []byte) string {
 	return canonical.SumEncoding.EncodeToString(s.Sum(session, content))
 }
 
-// stored is a session's data as the database has it.
+// stored is a session's data as stored in the database.
 func (s sealing) stored(session uuid.UUID, data []byte) ([]byte, error) {
 	if s.Sealer == nil {
 		return data, nil
@@ -149,12 +153,12 @@ func (s sealing) stored(session uuid.UUID, data []byte) ([]byte, error) {
 	return append(sealedEncoding.AppendEncode(text, sealed), '"'), nil
 }
 
-// sealedWith is what data begins with that a key sealed.
+// sealedWith is the prefix of data that a key sealed.
 func sealedWith(key string) string { return sealedPrefix + key + string(keySeparator) }
 
 func isSealed(stored []byte) bool { return bytes.HasPrefix(stored, []byte(`"`+sealedPrefix)) }
 
-// open is the reverse of stored. Data that was stored before there was a Sealer is
+// open is the reverse of stored. Data from before there was a Sealer is
 // not sealed. The error is a [SealedError].
 func (s sealing) open(session uuid.UUID, stored []byte) ([]byte, error) {
 	if !isSealed(stored) {
@@ -188,10 +192,10 @@ func (s sealing) open(session uuid.UUID, stored []byte) ([]byte, error) {
 	return data, nil
 }
 
-// wasRead tells whether stored data is what the caller has read, though it has
-// another checksum now: the same content has one under each key, and another one
-// where it is not sealed. So resealing data is a conflict for nobody. The error
-// is a [SealedError]: then nobody can tell.
+// wasRead reports whether stored data is what the caller read, although its
+// checksum differs now: the same content has a different one under each key, and
+// another if it is not sealed. So resealing data causes no conflict. The error
+// is a [SealedError], if the data cannot be opened to find out.
 func (s sealing) wasRead(session uuid.UUID, checksum string, stored []byte) (bool, error) {
 	if s.Sealer == nil {
 		return false, nil
@@ -211,7 +215,7 @@ func (s sealing) wasRead(session uuid.UUID, checksum string, stored []byte) (boo
 	return canonical.Sum(content) == checksum || s.IsSum(session, content, sum), nil
 }
 
-// UnsealedReads returns how often data was read that is not sealed, although the store
-// has a Sealer: of sessions from before it, or put there by somebody who can write to
-// the database. Where all data has been sealed, [Config].SealedOnly refuses it.
+// UnsealedReads returns how often unsealed data was read although the store has a
+// Sealer: data of earlier sessions, or put there by someone who can write to the
+// database. Once all data has been sealed, [Config].SealedOnly refuses it.
 func (s *Store) UnsealedReads() int64 { return s.data.plain.Load() }

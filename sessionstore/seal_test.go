@@ -132,12 +132,13 @@ func TestChecksumsOfSealedData(t *testing.T) {
 		t.Errorf("with another session's checksum: %v", err)
 	}
 	if _, err := k.Update(t.Context(), a.ID, plain, []byte(`{}`)); err != nil {
-		t.Errorf("whoever knows the data may name it without the key: %v", err)
+		t.Errorf("the data's plain checksum is refused: %v", err)
 	}
 }
 
-// What cannot be opened is the operator's to repair: it is an outage, says of the
-// token nothing, and of the data nothing either. All that needs no data goes on.
+// An operator must repair what cannot be opened: it is an outage, which says
+// nothing about the token, nor about the data. Everything that needs no data still
+// works.
 func TestDataThatDoesNotOpen(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)
@@ -190,7 +191,7 @@ func TestDataThatDoesNotOpen(t *testing.T) {
 	}
 }
 
-// Whoever writes rows without a key is not believed, where only sealed data is.
+// Rows written without a key are not believed if only sealed data is accepted.
 func TestSealedOnly(t *testing.T) {
 	t.Parallel()
 	cfg := sealing(t, newKeyset(t))
@@ -248,7 +249,7 @@ func TestUnsealedDataIsTakenAlong(t *testing.T) {
 	}
 }
 
-// Two replicas, one of which seals with the new key already.
+// Two replicas, one of which already seals with the new key.
 func TestKeysOfSealedDataAreReplaced(t *testing.T) {
 	t.Parallel()
 	before, after := replaced(t)
@@ -272,7 +273,7 @@ func TestKeysOfSealedDataAreReplaced(t *testing.T) {
 		t.Errorf("what the new key sealed may be what was read: %v", err)
 	}
 
-	// Who has read the data before it was resealed has still read it.
+	// A caller that read the data before it was resealed can still update it.
 	last, err := newer.Update(t.Context(), session.ID, session.Checksum, []byte(`{"a":2}`))
 	if err != nil {
 		t.Fatalf("with the checksum under the old key: %v", err)
@@ -290,7 +291,7 @@ func TestKeysOfSealedDataAreReplaced(t *testing.T) {
 	}
 }
 
-// No update is lost where each replica seals with another key.
+// No update is lost if each replica seals with a different key.
 func TestConcurrentUpdatesOfSealedData(t *testing.T) {
 	t.Parallel()
 	before, after := replaced(t)
@@ -372,7 +373,7 @@ func TestSealedDataMayBeAsLongAsAny(t *testing.T) {
 	}
 }
 
-// A program that starts without a key which others seal with is told.
+// A program that starts without a key that others seal with gets an error.
 func TestCheckSealer(t *testing.T) {
 	t.Parallel()
 	before, after := replaced(t)

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	maxSubjectBytes   = 255 // OpenID Connect Core §2: sub has no more
+	maxSubjectBytes   = 255 // OpenID Connect Core §2: sub has at most this
 	maxLabelBytes     = 200
 	maxUserAgentBytes = 512
 )
@@ -23,10 +23,10 @@ type Session struct {
 	ID uuid.UUID
 	// Subject is the user; empty for a session without one.
 	Subject string
-	// ClientID is the client that the session's tokens are for.
+	// ClientID is the client that the session's tokens are issued to.
 	ClientID string
-	// Data is the session's JSON object, with the numbers as they were
-	// written. It is nil in lists.
+	// Data is the session's JSON object, with the numbers as written. It is nil in
+	// lists.
 	Data []byte
 	// Checksum identifies the data's content: [Store.Update] requires it. It is
 	// empty in lists.
@@ -37,8 +37,9 @@ type Session struct {
 	// Context is how the user authenticated, who acts for them, and which cookie the tokens
 	// may come in.
 	tokens.Context
-	// Client is what was known of the client when the session was created,
-	// LastClient what is known of the one that got the present pair by a refresh.
+	// Client is what was known about the client when the session was created,
+	// LastClient what is known about the one that got the present pair by a
+	// refresh.
 	Client, LastClient   Client
 	CreatedAt, UpdatedAt time.Time
 	// RefreshedAt is when a pair was last issued by a refresh; zero for never.
@@ -47,7 +48,7 @@ type Session struct {
 	ExpiresAt time.Time
 	// RevokedAt is zero while the session is not revoked.
 	RevokedAt time.Time
-	// Ended is how it ended, also by expiry. It is zero while the session lives.
+	// Ended says how it ended, including by expiry. It is zero while the session lives.
 	Ended Ending
 }
 
@@ -63,8 +64,8 @@ type Client struct {
 	Label string `json:"label,omitempty"`
 	// UserAgent is cut off at 512 bytes.
 	UserAgent string `json:"user_agent,omitempty"`
-	// IP is an IPv4 or IPv6 address. A port and a zone are left out, and so is what is
-	// no address.
+	// IP is an IPv4 or IPv6 address. A port and a zone are left out, and so is
+	// anything that is not an address.
 	IP string `json:"ip,omitempty"`
 }
 
@@ -77,24 +78,25 @@ type CreateParams struct {
 	ClientID string
 	// Data is a JSON object of up to [MaxDataBytes]. Empty means {}.
 	Data []byte
-	// Claims are members of the session's access tokens beside ours: a JSON object of
-	// up to [tokens.MaxCustomBytes], as [tokens.CustomClaims] takes it. Empty means none.
+	// Claims are members of the session's access tokens in addition to ours: a JSON
+	// object of up to [tokens.MaxCustomBytes], as [tokens.CustomClaims] takes it. Empty
+	// means none.
 	Claims []byte
 	// Authentication is how and when the user authenticated, as access tokens and
 	// sessions say from then on. AuthTime may be up to a minute ahead of the database's
 	// clock. Nil means that nothing is known; it is never filled in.
 	Authentication *tokens.Authentication
 	// Actor is who acts for the subject, as access tokens, sessions and the audit trail
-	// say. Nil means nobody but them.
+	// say. Nil means that they act for themselves.
 	Actor *tokens.Actor
 	// Cookie is the name of the one cookie that the tokens may come in: see
 	// [tokens.Context]. It is for programs that keep tokens in cookies, such as package
 	// sessionhttp's; empty means that the tokens may come from anywhere.
 	Cookie string
-	// NoRefresh makes a session without a refresh token: it ends with its one access
-	// token, and Lifetimes has no RefreshToken.
+	// NoRefresh makes a session without a refresh token: it ends with its only
+	// access token, and Lifetimes has no RefreshToken.
 	NoRefresh bool
-	// Client is what is known of the client.
+	// Client is what is known about the client.
 	Client Client
 	// Lifetimes differ from the store's where they are not zero.
 	Lifetimes Lifetimes
@@ -102,17 +104,17 @@ type CreateParams struct {
 	// RFC 7638 SHA-256 thumbprint in base64url. Empty means bearer tokens, until the
 	// first refresh with a proof: see [Store.RefreshTokensWithProof].
 	KeyThumbprint string
-	// IdempotencyKey, if set, is what the caller knows this creation by: see
-	// [Store.Create]. It is up to 1024 bytes, unique among all callers of the database,
-	// and known for as long as the session's row is there.
+	// IdempotencyKey, if set, identifies this creation to the caller: see
+	// [Store.Create]. It has up to 1024 bytes, must be unique among all callers of the
+	// database, and is known for as long as the session's row exists.
 	IdempotencyKey string
-	// Elsewhere is how many live sessions the subject has on other shards: they count for
-	// [Config].SessionsPerSubject. Zero where all sessions are in one database.
+	// Elsewhere is how many live sessions the subject has on other shards: they count
+	// towards [Config].SessionsPerSubject. Zero if all sessions are in one database.
 	Elsewhere int
 }
 
-// TokenPair is what a client holds of a session. Of a session without a refresh token
-// that is empty, and its expiry zero.
+// TokenPair is what a client holds of a session. In a session without a refresh
+// token, RefreshToken is empty, and its expiry zero.
 type TokenPair struct {
 	AccessToken, RefreshToken                   tokens.Secret
 	AccessTokenExpiresAt, RefreshTokenExpiresAt time.Time
@@ -125,12 +127,12 @@ type TokenPair struct {
 	Scope string
 }
 
-// ExpiresIn is for how long the access token is valid, in whole seconds.
+// ExpiresIn is how long the access token is valid, in whole seconds.
 func (p TokenPair) ExpiresIn() time.Duration {
 	return wholeSeconds(p.AccessTokenExpiresAt, p.AnsweredAt)
 }
 
-// RefreshExpiresIn is for how long the refresh token is valid, in whole seconds.
+// RefreshExpiresIn is how long the refresh token is valid, in whole seconds.
 func (p TokenPair) RefreshExpiresIn() time.Duration {
 	return wholeSeconds(p.RefreshTokenExpiresAt, p.AnsweredAt)
 }
@@ -140,15 +142,16 @@ func wholeSeconds(end, now time.Time) time.Duration {
 	return max(0, end.Truncate(time.Second).Sub(now.Truncate(time.Second)))
 }
 
-// clean returns the client as it can be stored. What describes a client decides
-// nothing, so nothing is refused for it: what cannot be read is left out.
+// clean returns the client in a form that can be stored. What describes a
+// client decides nothing, so it is never a reason to refuse: whatever cannot be
+// read is left out.
 func (c Client) clean() Client {
 	c.Label, c.UserAgent = cutText(c.Label, maxLabelBytes), cutText(c.UserAgent, maxUserAgentBytes)
 	c.IP = plainAddress(c.IP)
 	return c
 }
 
-// plainAddress is an address alone, empty for none. Most are that already.
+// plainAddress is a bare address, empty for none. Most are bare already.
 func plainAddress(text string) string {
 	if text == "" {
 		return ""
@@ -176,7 +179,7 @@ func checkText(field, s string, maxBytes int) error {
 	return nil
 }
 
-// cutText makes any header value fit: a client is not turned away for it.
+// cutText makes any header value fit: no client is turned away for it.
 func cutText(s string, maxBytes int) string {
 	if len(s) > maxBytes {
 		s = s[:maxBytes]

@@ -17,23 +17,23 @@ import (
 
 // SetClaimsOptions say how claims take effect.
 type SetClaimsOptions struct {
-	// Supersede has strict checks refuse the session's access tokens that were issued
-	// before, from the answer on, and verifiers within their bound. Clients refresh, as
+	// Supersede makes strict checks refuse the session's earlier access tokens as soon
+	// as this returns, and verifiers within their bound. Clients refresh, as
 	// they do when an access token has expired: refresh tokens stay good.
 	Supersede bool
 }
 
-// As a revocation this is two statements of one transaction and one round trip. The
-// first locks the session. What the second sees is then all that has become of the
-// session: a pair that was made meanwhile, for a token of Compas, too.
+// Like a revocation, this is two statements of one transaction and one round trip.
+// The first locks the session. The second then sees every change to the session,
+// including a pair that was made meanwhile for a token of Compas.
 const (
 	lockSessionQuery = `SELECT FROM "sessionStore" WHERE "id" = $1 FOR NO KEY UPDATE`
 
-	// The CASE keeps PostgreSQL from reading all of an index that has only Compas' access tokens.
+	// The CASE keeps PostgreSQL from reading all of an index of Compas' access tokens.
 	//
-	// A line break parts the context from the session's own claims, where there is one: see
-	// [tokens.JoinClaims]. Where setClaimsQuery supersedes, "supersededAt" is not before an access token was
-	// issued, also if the clock was ahead then: see revocationTime.
+	// A line break separates the context, if there is one, from the session's own claims: see
+	// [tokens.JoinClaims]. If setClaimsQuery supersedes, "supersededAt" is not before any access token was
+	// issued, even if the clock was ahead then: see revocationTime.
 	setClaimsQuery = `
 WITH "current" AS MATERIALIZED (
   SELECT s."id", s."subject", r."client", sha256(convert_to(p."own", 'UTF8')) AS "sum", ` + live + ` AS "live", p."form", octet_length(p."form") <= $6 AS "fits"
@@ -90,7 +90,7 @@ func (s *Store) SetClaims(ctx context.Context, id uuid.UUID, checksum string, cl
 	}
 	read, err := canonical.SumEncoding.Strict().DecodeString(checksum)
 	if err != nil {
-		read = []byte{} // no checksum of ours, and so that of no claims
+		read = []byte{} // not one of our checksums, and so not that of any claims
 	}
 	of := owner{client: clientScanner{first: s.rules.FirstClient}}
 	var current []byte

@@ -44,7 +44,7 @@ func (k kit) custom(t *testing.T, pair sessionstore.TokenPair) tokens.Claims {
 
 var supersede = sessionstore.SetClaimsOptions{Supersede: true}
 
-// Claims come with the next access token; the tokens that are out stay good.
+// Claims come with the next access token; tokens already issued stay valid.
 func TestSetClaims(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -83,8 +83,8 @@ func TestSetClaims(t *testing.T) {
 	}
 }
 
-// What was read before somebody else wrote is refused, and told what is there now. That
-// goes for a request that is sent again, too: nothing is written twice.
+// A write based on an outdated version is refused with the present one. That applies to
+// a repeated request, too: nothing is written twice.
 func TestSetClaimsConflict(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -104,7 +104,7 @@ func TestSetClaimsConflict(t *testing.T) {
 			t.Errorf("%q: %v", checksum, err)
 		}
 	}
-	// The same claims are written already.
+	// The same claims are already written.
 	if again, err := k.SetClaims(t.Context(), session.ID, next, []byte(`{ "n": 1 }`), sessionstore.SetClaimsOptions{}); err != nil || again != next {
 		t.Errorf("%s, %v", again, err)
 	}
@@ -193,9 +193,9 @@ func TestSetClaimsRefused(t *testing.T) {
 	}
 }
 
-// The tokens that are out are refused at once, that of the predecessor too, and every way
-// to a pair gives one with the new claims. Nobody is signed out, whose answer is
-// lost or who comes late neither.
+// Tokens already issued are refused at once, including the predecessor's, and every way
+// to a pair gives one with the new claims. No client is signed out, even if its answer is
+// lost or it comes late.
 func TestSupersede(t *testing.T) {
 	t.Parallel()
 	const want = `{"role":"viewer"}`
@@ -259,7 +259,7 @@ func TestSupersede(t *testing.T) {
 	}
 }
 
-// Whoever has made a session and asks again gets a pair that is good.
+// A repeated creation gets a valid pair.
 func TestSupersedeBeforeARepeatedCreation(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -271,8 +271,8 @@ func TestSupersedeBeforeARepeatedCreation(t *testing.T) {
 	}
 }
 
-// A refresh beside it either comes first, and then its token is refused, or it gives the
-// new claims. Nobody is refused for that, and no write is lost.
+// A refresh alongside it either comes first, and then its token is refused, or it gives
+// the new claims. No refresh is refused for that, and no write is lost.
 func TestSupersedeRacesRefreshes(t *testing.T) {
 	t.Parallel()
 	cfg := config()
@@ -351,7 +351,7 @@ func TestSetClaimsIsHeapOnly(t *testing.T) {
 	}
 }
 
-// Sealed data is not concerned: the ciphertext stays, and no key is needed.
+// Sealed data is not affected: the ciphertext stays, and no key is needed.
 func TestSetClaimsBesideSealedData(t *testing.T) {
 	t.Parallel()
 	k := setupWith(t, sealing(t, newKeyset(t)))
@@ -370,8 +370,8 @@ func TestSetClaimsBesideSealedData(t *testing.T) {
 	}
 }
 
-// How the user authenticated, and who acts for them, is none of the session's own claims:
-// to read and to replace those leaves it alone.
+// How the user authenticated, and who acts for them, is not part of the session's own
+// claims: reading and replacing those leaves it alone.
 func TestSetClaimsBesideAContext(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -115,7 +115,7 @@ func (k kit) create(t *testing.T, params sessionstore.CreateParams) (sessionstor
 	return session, pair
 }
 
-// refresh wants the given outcome and returns the pair.
+// refresh requires the given outcome and returns the pair.
 func (k kit) refresh(t *testing.T, refreshToken tokens.Secret, want sessionstore.Outcome) sessionstore.TokenPair {
 	t.Helper()
 	got, err := k.RefreshTokens(t.Context(), string(refreshToken), sessionstore.Client{})
@@ -158,7 +158,7 @@ func (k kit) count(t *testing.T, sql string, args ...any) int {
 	return n
 }
 
-// expiredLongAgo is a rule of clean-up that nothing falls under.
+// expiredLongAgo is a rule of cleanup that nothing falls under.
 var expiredLongAgo = cleanup.Rule{Kind: cleanup.Expired, After: 10_000 * time.Hour}
 
 // removeSome removes up to limit of what is due by a rule, and tells how many.

@@ -32,7 +32,7 @@ func (s *signing) setKeys(keys *tokens.KeyRing) error {
 	if err != nil {
 		return err
 	}
-	// The verifier first: nothing is signed that it would not accept.
+	// The verifier comes first: nothing must be signed that it would not accept.
 	if err := s.verifier.SetRing(keys); err != nil {
 		return err
 	}
@@ -41,8 +41,8 @@ func (s *signing) setKeys(keys *tokens.KeyRing) error {
 }
 
 // sign makes the pair's two JWTs. Their claims come from the row alone, so that
-// the same row gives the same tokens. The refresh token has the subject, which
-// no refresh then has to look up: it never changes.
+// the same row gives the same tokens. The refresh token has the subject, so
+// that no refresh has to look it up: it never changes.
 func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) {
 	signer := s.signer.Load() // one for both tokens
 	access := tokens.Claims{
@@ -73,15 +73,17 @@ func (s *signing) sign(p refresh.Pair, answeredAt time.Time) (TokenPair, error) 
 	return pair, nil
 }
 
-// accepts tells whether an access token may be for this audience, whatever its row says.
+// accepts reports whether an access token may be for this audience, whatever its row
+// says.
 func (s *signing) accepts(audience string) bool {
 	return slices.ContainsFunc(tokens.Audiences(audience), func(name string) bool {
 		return slices.Contains(tokens.Audiences(s.cfg.Audience), name) || slices.Contains(s.cfg.AcceptedAudiences, name)
 	})
 }
 
-// verify does not compare the times nor the audience: the database's clock, which
-// made the token, decides whether it has expired, and its row whom it is for.
+// verify checks neither the times nor the audience: the database's clock, which
+// made the token, decides whether it has expired, and its row which audience it
+// is for.
 func (s *signing) verify(token string, want tokens.Type) (tokens.Claims, error) {
 	claims, err := s.verifyAny(token)
 	if err == nil && claims.Type != want {
@@ -96,7 +98,7 @@ func (s *signing) verifyAny(token string) (tokens.Claims, error) {
 	return claims, knownKeys(err)
 }
 
-// knownKeys makes an outage of not knowing the keys.
+// knownKeys turns missing keys into an outage.
 func knownKeys(err error) error {
 	if errors.Is(err, tokens.ErrKeysUnavailable) {
 		return sessionerr.Unavailable("verify a token", err)

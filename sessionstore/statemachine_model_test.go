@@ -11,7 +11,7 @@ import (
 )
 
 // The state machine's model, written from the protocol's text and not from the
-// code that it is to check.
+// code that it checks.
 
 const (
 	walkLateRetryLimit = 2
@@ -21,7 +21,7 @@ const (
 	settles = 5 * grace
 )
 
-// modelSession is what the protocol says is kept of a session.
+// modelSession is what the protocol says is stored of a session.
 type modelSession struct {
 	subject, data    string
 	claims           string // its own
@@ -52,8 +52,8 @@ func (m *modelSession) endedFor(token, row int64, now time.Time) bool {
 	return !m.revoked.IsZero() || token <= row && !now.Before(m.expires) || !m.end.IsZero() && !now.Before(m.end)
 }
 
-// ending is how it has ended: who revokes what has expired does not end it, and only a
-// thief's token can be newer than a row that has.
+// ending is how it has ended: revoking an expired session does not end it, and only a
+// thief's token can be newer than an expired row.
 func (m *modelSession) ending(now time.Time) sessionstore.Ending {
 	switch {
 	case !m.revoked.IsZero() && (!m.revoked.After(m.expires) || m.cause.Reason == sessionstore.ReasonTheft):
@@ -74,7 +74,7 @@ func (m *modelSession) capped(t time.Time) time.Time {
 	return t
 }
 
-// accessUntil is for how long an access token lives that is made now: no longer than its session.
+// accessUntil is when an access token made now expires: no later than its session.
 func (m *modelSession) accessUntil(now time.Time) time.Time {
 	if until := m.capped(now.Add(m.lifetimes.AccessToken)); until.Before(m.expires) {
 		return until
@@ -94,7 +94,7 @@ func (m *modelSession) mint(now time.Time) {
 	m.issued, m.confirmed = now, time.Time{}
 }
 
-// acceptsBefore tells whether an access token is the newest one's predecessor, and
+// acceptsBefore reports whether an access token is the newest one's predecessor, and
 // accepted still.
 func (m *modelSession) acceptsBefore(generation int64, now time.Time) bool {
 	return generation == m.accessGeneration-1 && now.Sub(m.issued) < grace
@@ -175,7 +175,7 @@ type heldToken struct {
 	expires    time.Time
 }
 
-// isNewest tells whether an access token is the pair's newest. The time tells apart what a
+// isNewest reports whether an access token is the pair's newest. The time tells apart what a
 // database that lost commits has numbered twice, to the second: claims and expiry may differ.
 func (m *modelSession) isNewest(h heldToken) bool {
 	minted := m.issued
@@ -185,5 +185,5 @@ func (m *modelSession) isNewest(h heldToken) bool {
 	return h.generation == m.accessGeneration && h.issued.Equal(minted.Truncate(time.Second))
 }
 
-// expired tells whether the token's time is over: its times are in seconds.
+// expired reports whether the token's time is over: its times are in seconds.
 func (h heldToken) expired(now time.Time) bool { return !now.Before(h.expires.Truncate(time.Second)) }

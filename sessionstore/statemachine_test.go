@@ -27,7 +27,7 @@ import (
 //
 //	go test ./sessionstore -run StateMachine -rapid.checks 2000 -rapid.steps 60
 
-// A frozenClock stands in for the database's clock: it moves when it is told to, so
+// A frozenClock stands in for the database's clock: it moves only on command, so
 // that a walk meets the very microsecond in which a window closes. The replica's own
 // may be off by anything, and jumps.
 type frozenClock struct {
@@ -53,7 +53,7 @@ type walk struct {
 	refresh, access []heldToken
 }
 
-// walker is what all walks share.
+// walker is the state that all walks share.
 type walker struct {
 	store    *sessionstore.Store
 	pool     *pgxpool.Pool
@@ -648,7 +648,7 @@ func (s *walk) cleanUp(t *rapid.T) {
 	}
 }
 
-// endAged has what is too old revoked.
+// endAged revokes what is too old.
 func (s *walk) endAged(t *rapid.T, rule cleanup.Rule, limit time.Time) {
 	var want int64
 	for id, m := range s.sessions {

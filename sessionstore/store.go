@@ -22,7 +22,7 @@ type Store struct {
 	core
 
 	pool   isolation.Pool
-	compas *compas.Adapter // nil where no session of Compas was taken over
+	compas *compas.Adapter // nil if there are no sessions of Compas
 	seen   confirmations
 	limit  limit
 	turns  *turns // of subjects
@@ -66,7 +66,8 @@ func New(db *pgxpool.Pool, keys *tokens.KeyRing, cfg Config) (*Store, error) {
 	return store, nil
 }
 
-// queue has calls share a statement, of which no more are under way than there are connections.
+// queue makes calls share a statement, of which no more are under way than there are
+// connections.
 func queue[T any](conns int, statement func(context.Context, []*groupcommit.Call[T]) error) *groupcommit.Queue[T] {
 	return groupcommit.New(conns, statement, isOutage)
 }
@@ -76,8 +77,8 @@ SELECT current_setting('transaction_read_only')::boolean, clock_timestamp()
 FROM (SELECT count(*) FROM (SELECT "generation" FROM "sessionStoreToken" LIMIT 0) t) c
 WHERE ` + primary.Only
 
-// Ping asks the database whether it answers, has the tables, and takes writes. It asks
-// for the time, too.
+// Ping checks that the database answers, has the tables, and accepts writes. It also
+// reads the time.
 func (s *Store) Ping(ctx context.Context) error {
 	var readOnly bool
 	var now time.Time
@@ -95,7 +96,7 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Run records which token pairs were seen in use, in batches, until ctx ends;
-// then it writes the rest and returns nil. Run it for as long as the store is
+// then it writes the rest and returns nil. It must run for as long as the store is
 // used. If it does not run, Get itself records a pair's first use, which costs
 // that call a second round trip.
 //

@@ -166,7 +166,7 @@ func TestInvalidate(t *testing.T) {
 	k := setup(t)
 	session, pair := k.create(t, sessionstore.CreateParams{})
 	pair = k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
-	for range 2 { // repeating it is no error
+	for range 2 { // repeating it is not an error
 		if err := k.Invalidate(t.Context(), session.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -197,7 +197,7 @@ func TestInvalidateOwn(t *testing.T) {
 		t.Errorf("another's session: %v", err)
 	}
 	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); err != nil {
-		t.Errorf("after somebody else tried to end it: %v", err)
+		t.Errorf("after another subject tried to end it: %v", err)
 	}
 	if err := k.InvalidateOwn(t.Context(), "ann", session.ID); err != nil {
 		t.Error(err)

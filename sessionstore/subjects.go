@@ -32,9 +32,9 @@ const (
     (SELECT s."subject" FROM "sessionStore" s WHERE s."subject" > "found"."subject" AND s."revokedAt" IS NOT NULL ORDER BY s."subject", s."id" LIMIT 1))`
 )
 
-// Subjects returns up to ten subjects that begin with the text and have sessions, ended
-// ones too. It looks at the ten that follow the text in the order of the database: where
-// that passes over signs, one may be missing.
+// Subjects returns up to ten subjects that begin with the text and have sessions,
+// including ended ones. It looks at the ten that follow the text in the database's
+// collation: if that ignores punctuation, one may be missing.
 func (s *Store) Subjects(ctx context.Context, beginning string) (found []string, err error) {
 	ctx = s.begin(ctx, OperationList)
 	defer func() { s.end(ctx, Result{Operation: OperationList, Err: err}) }()

@@ -14,10 +14,10 @@ import (
 // rowsOfNode is how many rows a part of a plan gave, or passed over.
 var rowsOfNode = regexp.MustCompile(`"(?:Actual Rows|Rows Removed by [A-Za-z ]+)": (\d+)`)
 
-// Where nearly all sessions are of one subject, PostgreSQL expects any subject's to be
+// If nearly all sessions belong to one subject, PostgreSQL expects any subject's to be
 // everywhere, and would find a stranger's few by reading all sessions in the order of
-// their ids; or it expects none, and would sort all of that subject's. Neither may be,
-// with the plan that serves any subject or with one for this one, whatever is known of
+// their ids; or it expects none, and would sort all of that subject's. Neither must
+// happen, with the generic plan or with one for this subject, whatever is known about
 // the tables.
 func TestSubjectsAreFoundByTheirIndex(t *testing.T) {
 	t.Parallel()
@@ -70,7 +70,7 @@ func readsItsSubject(t *testing.T, analyze string) {
 				if _, err := conn.Conn().Prepare(t.Context(), name, query.sql); err != nil {
 					t.Fatal(err)
 				}
-				exec(`BEGIN`) // what it changes is not to stay
+				exec(`BEGIN`) // its changes must not stay
 				var raw []byte
 				if err := conn.QueryRow(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, FORMAT JSON) EXECUTE "%s" (%s)`, name, fmt.Sprintf(query.args, subject))).Scan(&raw); err != nil {
 					t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 )
 
 // Subjects are found by how they begin, those whose sessions have all ended too, and ten at
-// the most.
+// most.
 func TestSubjects(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

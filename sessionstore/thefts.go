@@ -14,9 +14,9 @@ import (
 
 // TheftPage is a part of the list of thefts.
 type TheftPage struct {
-	// Thefts come the last first, for as long as their sessions are kept. Of one that was
-	// noticed by an earlier release only the members SessionID, Subject, Theft and
-	// DetectedAt are known.
+	// Thefts are ordered latest first, for as long as their sessions are kept. For one
+	// that was noticed by an earlier release, only the members SessionID, Subject, Theft
+	// and DetectedAt are known.
 	Thefts []LeakReport
 	// NextCursor leads to the next page; it is empty after the last.
 	NextCursor string
@@ -35,10 +35,10 @@ SELECT ` + theftColumns + ` FROM "sessionStore"
 WHERE "id" = $1 AND "endReason" = '` + string(ReasonTheft) + `' AND "revokedAt" IS NOT NULL AND ` + primary.Only
 )
 
-// keepTheftQuery keeps a report for [Store.Thefts].
+// keepTheftQuery stores a report for [Store.Thefts].
 const keepTheftQuery = `UPDATE "sessionStore" SET "theft" = $2 WHERE "id" = $1`
 
-// Thefts returns the thefts that ended sessions, the last first. An invalid cursor or limit is
+// Thefts returns the thefts that ended sessions, latest first. An invalid cursor or limit is
 // an [ArgumentError].
 func (s *Store) Thefts(ctx context.Context, params ListParams) (page TheftPage, err error) {
 	ctx = s.begin(ctx, OperationList)

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Thefts stay readable with their sessions, with whatever was reported, the last first.
+// Thefts stay readable with their sessions, with everything reported, latest first.
 func TestThefts(t *testing.T) {
 	t.Parallel()
 	k, _ := setupLeaks(t)

@@ -11,8 +11,8 @@ import (
 )
 
 // Many sessions are loaded with one statement, each as if it were loaded alone: one that
-// has ended, one that is no more, one whose data cannot be opened, and one that has several
-// pairs, as those have that Compas began.
+// has ended, one that no longer exists, one whose data cannot be opened, and one that has
+// several pairs, as sessions of Compas do.
 func TestLoadingTogether(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -19,8 +19,8 @@ func causeOfCall(i int) sessionstore.Cause {
 	return sessionstore.Cause{Reason: sessionstore.ReasonOperator, By: fmt.Sprint("operator ", i)}
 }
 
-// Many sessions end in one transaction, of which verifiers are told once, each for its own
-// cause. What a call is refused for is that call's alone.
+// Many sessions end in one transaction, of which verifiers are notified once, each for its
+// own cause. A call's refusal affects only that call.
 func TestRevokingTogether(t *testing.T) {
 	t.Parallel()
 	const kinds, each = 6, 20
@@ -62,10 +62,10 @@ func TestRevokingTogether(t *testing.T) {
 		return nil
 	})
 	if n := heard() - before; n != 1 {
-		t.Errorf("verifiers were told %d times", n)
+		t.Errorf("verifiers were notified %d times", n)
 	}
 	if n := counted.n.Load() - endedBefore; n != 2*each {
-		t.Errorf("observers were told of %d sessions, not of %d", n, 2*each)
+		t.Errorf("observers were notified of %d sessions, not of %d", n, 2*each)
 	}
 	for i, id := range ids {
 		session, err := k.Load(t.Context(), id)
@@ -93,8 +93,8 @@ func TestRevokingTogether(t *testing.T) {
 	}
 }
 
-// Observers are told who acted in a session that is ended, alone or with others, also where
-// its claims are of more than who acts.
+// Observers learn who acted in a session that is ended, alone or with others, even
+// where its claims are of more than who acts.
 func TestActorOfARevocation(t *testing.T) {
 	t.Parallel()
 	cfg := config()
@@ -184,7 +184,7 @@ func TestARevocationThatIsRefusedFailsAlone(t *testing.T) {
 			return k.Invalidate(t.Context(), ids[i])
 		}
 		if err := k.InvalidateOwn(t.Context(), "\xff", ids[i]); !errors.Is(err, sessionstore.ErrUnavailable) {
-			t.Errorf("a subject that is no text: %v", err)
+			t.Errorf("a subject that is not text: %v", err)
 		}
 		return nil
 	})

@@ -108,7 +108,7 @@ func TestRefreshesTogether(t *testing.T) {
 	}
 }
 
-// A token that was replaced long ago is a theft, in whatever company it comes.
+// A token that was replaced long ago is a theft, whatever shares its statement.
 func TestAnOldTokenComesWithTheNewest(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -134,7 +134,7 @@ func TestAnOldTokenComesWithTheNewest(t *testing.T) {
 	}
 }
 
-// Sessions that somebody has locked keep their own users waiting, and nobody else.
+// Locked sessions delay their own users, and nobody else.
 func TestALockedSessionDelaysNobodyElse(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -185,8 +185,8 @@ func TestALockedSessionDelaysNobodyElse(t *testing.T) {
 	<-done
 }
 
-// Who gives up while his refresh waits gets an error that says nothing about his
-// token, and takes nobody along.
+// A caller that gives up while its refresh waits gets an error that says nothing
+// about its token, and affects no other.
 func TestWhoWaitsMayLeave(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -220,7 +220,7 @@ func TestWhoWaitsMayLeave(t *testing.T) {
 		if i%2 == 1 && err != nil {
 			t.Errorf("who stayed: %v", err)
 		}
-		// Whether it was made or not, the token goes on.
+		// Whether it was made or not, the token continues.
 		if _, err := k.RefreshTokens(t.Context(), string(list[i]), sessionstore.Client{}); err != nil {
 			t.Errorf("again: %v", err)
 		}
@@ -278,7 +278,8 @@ func TestCreatingAndReadingTogether(t *testing.T) {
 	}
 }
 
-// A session that is no more is nobody else's concern, in a shared statement neither.
+// A session that no longer exists affects no other call, even in a shared
+// statement.
 func TestReadingEndedSessionsTogether(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -310,7 +311,8 @@ func TestReadingEndedSessionsTogether(t *testing.T) {
 	}
 }
 
-// A creation that fails before it is sent fails alone, in whatever company.
+// A creation that fails before it is sent fails alone, whatever shares its
+// statement.
 func TestWhatCannotBeEncodedFailsAlone(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -12,9 +12,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Many sessions are written with one statement. A conflict, a session that has ended and
-// one that is not known are their callers' alone. Of two who have read the same, one is
-// told of the other's.
+// Many sessions are written with one statement. A conflict, an ended session and an
+// unknown one affect only their own callers. Of two that have read the same version, one
+// gets a conflict.
 func TestUpdatingTogether(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -45,7 +45,7 @@ func TestUpdatingTogether(t *testing.T) {
 		next[i], errs[i] = k.Update(t.Context(), sessions[i].ID, sessions[i].Checksum, dataOf(i))
 		return nil
 	})
-	// Who was refused asks why.
+	// A refused call queries for the reason.
 	if sent := k.queries.Load() - before; sent != 1+4*each {
 		t.Errorf("%d statements", sent)
 	}
@@ -68,7 +68,7 @@ func TestUpdatingTogether(t *testing.T) {
 				winner, loser = loser, winner
 			}
 			if !isConflict(errs[loser], string(dataOf(winner))) {
-				t.Errorf("%d, beside another: %v", loser, errs[loser])
+				t.Errorf("%d, with another: %v", loser, errs[loser])
 			}
 		case 5:
 			continue
@@ -86,15 +86,14 @@ func TestUpdatingTogether(t *testing.T) {
 	}
 }
 
-// isConflict tells whether an error says that a session has this data now.
+// isConflict reports whether an error says that a session has this data now.
 func isConflict(err error, data string) bool {
 	checksum, _ := sessionstore.Checksum([]byte(data))
 	conflict, ok := errors.AsType[*sessionstore.ConflictError](err)
 	return ok && conflict.Checksum == checksum
 }
 
-// A session that somebody has locked keeps waiting who wants to write or to end it, and
-// nobody else.
+// A locked session delays callers that write to it or end it, and nobody else.
 func TestALockedSessionDelaysNoOtherCaller(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

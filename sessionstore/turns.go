@@ -5,20 +5,20 @@ import (
 	"sync"
 )
 
-// turns let a store do one thing at a time for a subject. Whoever waits for the locks
-// of the database holds a connection, and one user's sign-ins and sign-outs are not to
-// take all of them from everybody else. The zero value is ready.
+// turns let a store do one thing at a time for a subject. Every call that waits for a
+// database lock holds a connection, and one user's sign-ins and sign-outs must not
+// take all of them. The zero value is ready to use.
 type turns struct {
 	mu sync.Mutex
-	of map[string]*turn // of subjects for whom something is being done
+	of map[string]*turn // of subjects for which something is being done
 }
 
 type turn struct {
 	taken chan struct{} // has room for the one whose turn it is
-	users int           // who has it, and who wait for it
+	users int           // the one that has it, and those that wait for it
 }
 
-// take waits for the subject's turn, which release gives back.
+// take waits for the subject's turn, which release returns.
 func (q *turns) take(ctx context.Context, subject string) (release func(), err error) {
 	t := q.enter(subject)
 	select {

@@ -20,14 +20,14 @@ WHERE s."id" = $1 AND ` + primary.Only + `
 // Update replaces a session's data and returns the new checksum. checksum is
 // the one that was read with the data: if the stored data is no longer that,
 // the error is a [ConflictError] and nothing is written. If the new data has
-// the same checksum there is nothing to write, and no call to the database is
-// made: Update may be called at the end of every request.
+// the same checksum there is nothing to write, and the database is not called:
+// Update may be called at the end of every request.
 //
-// Where the store has a [Sealer], data that equals what is stored is written all
-// the same if it was not sealed with the present key.
+// If the store has a [Sealer], unchanged data is still written if it was not
+// sealed with the present key.
 //
 // Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded], and a
-// [SealedError] if only a key that is missing would tell whether it is a conflict.
+// [SealedError] if only a missing key could tell whether there is a conflict.
 func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (_ string, err error) {
 	var changed uuid.UUID
 	ctx = s.begin(ctx, OperationUpdate)
@@ -48,8 +48,8 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 	answered, err := s.writings.Do(ctx, writing{id: id, checksum: checksum, next: next, stored: stored})
 	w := &answered.Of
 	for err == nil && !w.written {
-		// Somebody has the session locked, or has since written the data that the caller
-		// had read, or it was resealed: none of these is a conflict.
+		// The session is locked, or someone has since written the same data that the
+		// caller had read, or it was resealed: none of these is a conflict.
 		if w.checksum, err = s.version(ctx, id, w.checksum); err != nil {
 			return "", err
 		}
@@ -62,8 +62,8 @@ func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data 
 	return next, nil
 }
 
-// CheckVersion tells whether a live session's data is still what was read with the
-// checksum. It is for callers of [Store.Update] that want to know that too where
+// CheckVersion reports whether a live session's data is still what was read with
+// the checksum. It is for callers of [Store.Update] that need to know this even if
 // there was nothing to write. The errors are those of Update.
 func (s *Store) CheckVersion(ctx context.Context, id uuid.UUID, checksum string) (err error) {
 	ctx = s.begin(ctx, OperationLoad)
@@ -73,7 +73,7 @@ func (s *Store) CheckVersion(ctx context.Context, id uuid.UUID, checksum string)
 	return err
 }
 
-// version returns the checksum that the data has now, which was read with another one
+// version returns the data's current checksum, which differs from the one read
 // if it was resealed since.
 func (s *Store) version(ctx context.Context, id uuid.UUID, checksum string) (current string, err error) {
 	var data []byte

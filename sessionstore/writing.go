@@ -16,10 +16,10 @@ UPDATE "sessionStore" s SET "data" = $3, "checksum" = $4, "updatedAt" = now()
 FROM "sessionStoreToken" r
 WHERE s."id" = $1 AND s."checksum" = $2 AND r."session" = s."id" AND r."refreshToken" IS NULL AND ` + live
 
-// updateTogetherQuery is the same for several sessions. One that somebody else has locked is
-// left out, as if it were not as it was read: nobody waits for another's session, and no
-// order of locks has to be kept. Of those who write to the same session, the first one does.
-// Arrays are read as those of rotateTogetherQuery.
+// updateTogetherQuery is the same for several sessions. One that another transaction has
+// locked is left out, as if it had changed since it was read: no call waits for another's
+// session, and locks need no order. Of several that write to the same session, the first one
+// does. Arrays are read as in rotateTogetherQuery.
 const updateTogetherQuery = `
 WITH "free" AS MATERIALIZED (
   SELECT s."id", a."n"
@@ -33,7 +33,7 @@ FROM (SELECT DISTINCT ON ("id") "id", "n" FROM "free" ORDER BY "id", "n") f
 WHERE s."id" = f."id"
 RETURNING f."n", ` + worked
 
-// writing is data that is to replace a session's, if that is still what was read with the
+// writing is data to replace a session's, if that is still what was read with the
 // checksum.
 type writing struct {
 	id             uuid.UUID
@@ -55,7 +55,7 @@ func (s statements) write(ctx context.Context, all []*groupcommit.Call[writing])
 		column(all, func(w *writing) pgtype.Text { return pgvalue.Text(w.next) }))
 }
 
-// write writes one session's data, and waits for whoever has locked it.
+// write writes one session's data, and waits for its lock.
 func write(ctx context.Context, db executor, w *writing) error {
 	tag, err := db.Exec(ctx, updateQuery, pgvalue.UUID(w.id), w.checksum, w.stored, w.next)
 	w.written = err == nil && tag.RowsAffected() == 1

@@ -10,7 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// What is tested where a store has it.
+// What is tested if a store supports
+// it.
 var beyond = []check{
 	{"List/a subject's live sessions", listsLive},
 	{"InvalidateSubject/everywhere", invalidatesEverywhere},

@@ -19,12 +19,12 @@ var (
 	otherKey = strings.Repeat("B", 42) + "A"
 )
 
-// prover is a store that takes proofs at refreshes.
+// prover is a store that accepts proofs at refreshes.
 type prover interface {
 	RefreshTokensWithProof(ctx context.Context, refreshToken, thumbprint string, client sessionstore.Client) (sessionstore.Refreshed, error)
 }
 
-// A copy of a bound refresh token is good for nothing, and no reason for an alarm.
+// A copy of a bound refresh token is of no use, and no reason for an alarm.
 func boundUnproven(k kit) {
 	session, pair := k.create(sessionstore.CreateParams{Subject: "ann", KeyThumbprint: ownKey})
 	same(k, "the pair's key", pair.KeyThumbprint, ownKey)
@@ -61,11 +61,12 @@ func boundProven(k kit) {
 		_, err = prove(second.RefreshToken, key)
 		k.want("RefreshTokensWithProof with another key, or none", err, sessionstore.ErrNotProven)
 	}
-	k.use(second.AccessToken) // nobody has proven anything: it does not count
+	k.use(second.AccessToken) // nothing was proven: it does not count
 	k.advance(k.grace)
 	got, err = prove(first.RefreshToken, ownKey)
 	k.ok("RefreshTokensWithProof", err)
 	same(k, "the outcome of RefreshTokensWithProof", got.Outcome, sessionstore.RetriedLate)
-	// The first token is not bound: it was in two hands, of which one has bound the session.
+	// The first token is not bound: two parties held it, and one of them has bound the
+	// session.
 	k.stolen(session.ID, first.RefreshToken, got.Pair, sessionstore.Unproven, 1)
 }

@@ -15,7 +15,7 @@ type claimer interface {
 	SetClaims(ctx context.Context, id uuid.UUID, checksum string, claims []byte, options sessionstore.SetClaimsOptions) (string, error)
 }
 
-// roleIs wants the session, and an access token, to say the role.
+// roleIs requires the session, and an access token, to say the role.
 func (k kit) roleIs(session sessionstore.Session, access tokens.Secret, want string) {
 	k.Helper()
 	_, claims, err := k.get(access, sessionstore.GetOptions{})
@@ -43,7 +43,8 @@ func setsClaims(k kit) {
 	k.ok("LoadClaims", err)
 	same(k, "the checksum that SetClaims returns", next, stored)
 
-	// The token that is out says what it said, and the next one what is so now.
+	// The token already issued keeps its claims, and the next one has the new
+	// ones.
 	_, old, err := k.get(pair.AccessToken, sessionstore.GetOptions{})
 	k.ok("GetWith, after SetClaims", err)
 	k.sameContent("the claims of the token that is out", []byte(old.Custom), `{"role":"editor"}`)

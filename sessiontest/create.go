@@ -100,7 +100,7 @@ func createRefuses(k kit) {
 		session, pair, err := k.store.Create(k.Context(), params)
 		k.wantArgument("Create with a bad "+field, err, field)
 		if session.ID != uuid.Nil || pair != (sessionstore.TokenPair{}) {
-			k.Fatalf("Create with a bad %s: a session beside the error", field)
+			k.Fatalf("Create with a bad %s: a session with the error", field)
 		}
 	}
 }

@@ -28,7 +28,7 @@ func invalidateEnds(k kit) {
 	k.refresh(others.RefreshToken, sessionstore.Rotated)
 }
 
-// A session that was ended has no grace, and whoever goes on with its tokens is no thief.
+// A session that was ended has no grace, and continued use of its tokens is not a theft.
 func invalidateWithinGrace(k kit) {
 	session, first := k.ann()
 	second := k.refresh(first.RefreshToken, sessionstore.Rotated)

@@ -17,10 +17,10 @@ const (
 	settleGraces = 5
 )
 
-// client is that of refreshes.
+// client is the client of refreshes.
 var client = sessionstore.Client{UserAgent: "suite/2", IP: "192.0.2.2"}
 
-// ok ends the check where a call failed that must not.
+// ok ends the check if a call failed that must not.
 func (k kit) ok(call string, err error) {
 	k.Helper()
 	if err != nil {
@@ -28,7 +28,7 @@ func (k kit) ok(call string, err error) {
 	}
 }
 
-// want ends the check where a call did not fail as it must.
+// want ends the check if a call did not fail as it must.
 func (k kit) want(call string, err, target error) {
 	k.Helper()
 	if !errors.Is(err, target) {
@@ -36,7 +36,7 @@ func (k kit) want(call string, err, target error) {
 	}
 }
 
-// wantArgument wants an [sessionstore.ArgumentError] of the field.
+// wantArgument requires an [sessionstore.ArgumentError] of the field.
 func (k kit) wantArgument(call string, err error, field string) {
 	k.Helper()
 	if e, ok := errors.AsType[*sessionstore.ArgumentError](err); !ok || e.Field != field {
@@ -44,7 +44,7 @@ func (k kit) wantArgument(call string, err error, field string) {
 	}
 }
 
-// same ends the check where two values differ that must not.
+// same ends the check if two values differ that must not.
 func same[V comparable](k kit, what string, got, want V) {
 	k.Helper()
 	if got != want {
@@ -52,7 +52,7 @@ func same[V comparable](k kit, what string, got, want V) {
 	}
 }
 
-// sameContent compares JSON: stores may write it in another way.
+// sameContent compares JSON: stores may format it differently.
 func (k kit) sameContent(what string, got []byte, want string) {
 	k.Helper()
 	gotSum, err := sessionstore.Checksum(got)
@@ -64,7 +64,7 @@ func (k kit) sameContent(what string, got []byte, want string) {
 	}
 }
 
-// sameTime compares times to the microsecond, which is what PostgreSQL keeps.
+// sameTime compares times to the microsecond, which is PostgreSQL's resolution.
 func (k kit) sameTime(what string, got, want time.Time) {
 	k.Helper()
 	if !got.Round(time.Microsecond).Equal(want.Round(time.Microsecond)) {
@@ -89,7 +89,7 @@ func (k kit) exchange(token tokens.Secret) (sessionstore.Refreshed, error) {
 	return k.store.RefreshTokens(k.Context(), string(token), client)
 }
 
-// refresh wants an outcome, and returns the pair.
+// refresh requires an outcome, and returns the pair.
 func (k kit) refresh(token tokens.Secret, want sessionstore.Outcome) sessionstore.TokenPair {
 	k.Helper()
 	got, err := k.exchange(token)
@@ -100,19 +100,19 @@ func (k kit) refresh(token tokens.Secret, want sessionstore.Outcome) sessionstor
 	return got.Pair
 }
 
-// refused wants an error of a refresh.
+// refused requires an error of a refresh.
 func (k kit) refused(token tokens.Secret, want error) {
 	k.Helper()
 	got, err := k.exchange(token)
 	k.want("RefreshTokens", err, want)
-	same(k, "the pair beside an error of RefreshTokens", got.Pair, sessionstore.TokenPair{})
+	same(k, "the pair with an error of RefreshTokens", got.Pair, sessionstore.TokenPair{})
 }
 
 func (k kit) get(token tokens.Secret, options sessionstore.GetOptions) (sessionstore.Session, tokens.Claims, error) {
 	return k.store.GetWith(k.Context(), string(token), options)
 }
 
-// use wants an access token to be good, as its client's own.
+// use requires an access token to be valid, as its client's own use.
 func (k kit) use(token tokens.Secret) sessionstore.Session {
 	k.Helper()
 	session, _, err := k.get(token, sessionstore.GetOptions{})
@@ -132,7 +132,7 @@ func (k kit) unusable(token tokens.Secret, want error) {
 	session, claims, err := k.get(token, sessionstore.GetOptions{})
 	k.want("GetWith", err, want)
 	if session.ID != uuid.Nil || claims.SessionID != uuid.Nil {
-		k.Fatalf("GetWith: a session and claims beside the error %v", err)
+		k.Fatalf("GetWith: a session and claims with the error %v", err)
 	}
 }
 
@@ -143,12 +143,12 @@ func (k kit) load(id uuid.UUID) sessionstore.Session {
 	return session
 }
 
-// ended wants all of a session to be over: whatever is tried with it fails, and Load, if it
-// still has the session, tells how it ended.
+// ended requires a session to be over: whatever is tried with it fails, and Load, if it
+// still has the session, says how it ended.
 func (k kit) ended(id uuid.UUID, pair sessionstore.TokenPair, how sessionstore.Cause) {
 	k.Helper()
 	_, err := k.exchange(pair.RefreshToken)
-	isUnproven := pair.KeyThumbprint != "" && errors.Is(err, sessionstore.ErrNotProven) // which can be told without the session
+	isUnproven := pair.KeyThumbprint != "" && errors.Is(err, sessionstore.ErrNotProven) // which can be decided without the session
 	if !isOver(err) && !isUnproven {
 		k.Fatalf("RefreshTokens of an ended session: the error is %v, it must be ErrEnded or ErrNotFound", err)
 	}
@@ -173,7 +173,7 @@ func isOver(err error) bool {
 	return errors.Is(err, sessionstore.ErrEnded) || errors.Is(err, sessionstore.ErrNotFound)
 }
 
-// lives wants a session to go on.
+// lives requires a session to continue.
 func (k kit) lives(id uuid.UUID, pair sessionstore.TokenPair) {
 	k.Helper()
 	session := k.use(pair.AccessToken)

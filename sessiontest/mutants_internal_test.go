@@ -69,7 +69,7 @@ var mutants = []struct {
 	{"confirms no use", func(m mem) sessionhttp.Store { return confirmsNone{m} }, "use/by its client"},
 	{"confirms before it asks", func(m mem) sessionhttp.Store { return confirmsFirst{m} }, "use/that a check refuses"},
 	{"asks no check", func(m mem) sessionhttp.Store { return asksNothing{m} }, "GetWith/a caller's check"},
-	{"takes access tokens for ever once seen", func(m mem) sessionhttp.Store { return &remembersAccess{mem: m} }, "GetWith/a token that was replaced"},
+	{"takes access tokens forever once seen", func(m mem) sessionhttp.Store { return &remembersAccess{mem: m} }, "GetWith/a token that was replaced"},
 	{"takes expired access tokens", func(m mem) sessionhttp.Store { return takesExpired{m} }, "GetWith/a token that has expired"},
 	{"does not tell invalid tokens from unknown sessions", func(m mem) sessionhttp.Store { return vague{m} }, "GetWith/what is no access token"},
 	{"fails to tell invalid refresh tokens from an outage", func(m mem) sessionhttp.Store { return outage{m} }, "RefreshTokens/what is no refresh token"},

@@ -179,7 +179,7 @@ func (s *takesOld) RefreshTokens(ctx context.Context, token string, client sessi
 	return got, err
 }
 
-// harmlessTheft has a copy of each session that it goes on with after a theft.
+// harmlessTheft has a copy of each session that it continues with after a theft.
 type harmlessTheft struct {
 	mem
 	seen

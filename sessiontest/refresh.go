@@ -43,7 +43,7 @@ func refreshRotates(k kit) {
 	k.lives(session.ID, third)
 }
 
-// samePair wants the tokens of an answer that is given again.
+// samePair requires the same tokens as in an earlier answer.
 func (k kit) samePair(got, want sessionstore.TokenPair) {
 	k.Helper()
 	same(k, "the refresh token of an answer that is given again", got.RefreshToken, want.RefreshToken)
@@ -66,7 +66,7 @@ func refreshAgain(k kit) {
 
 func refreshLate(k kit) {
 	session, first := k.ann()
-	second := k.refresh(first.RefreshToken, sessionstore.Rotated) // and nobody has ever seen it
+	second := k.refresh(first.RefreshToken, sessionstore.Rotated) // and its answer was lost
 	k.advance(k.grace)
 	again := k.refresh(first.RefreshToken, sessionstore.RetriedLate)
 	same(k, "the refresh token of a late retry", again.RefreshToken, second.RefreshToken)

@@ -19,7 +19,7 @@ var replacements = []check{
 	{"Replace/by many at once", replaceTogether},
 }
 
-// replacedBy is how a session ends that another takes the place of.
+// replacedBy is the ending of a session that another replaces.
 func replacedBy(id uuid.UUID) sessionstore.Cause {
 	return sessionstore.Cause{Reason: sessionstore.ReasonReplaced, By: id.String()}
 }
@@ -49,7 +49,7 @@ func replaceKeeps(k kit) {
 	k.ended(old.ID, before, replacedBy(session.ID))
 	k.lives(session.ID, k.refresh(pair.RefreshToken, sessionstore.Rotated))
 	k.advance(2 * k.grace)
-	k.ended(old.ID, before, replacedBy(session.ID)) // whoever has its tokens is no thief
+	k.ended(old.ID, before, replacedBy(session.ID)) // using its tokens is not a theft
 }
 
 func replaceGives(k kit) {
@@ -117,7 +117,7 @@ func replaceRefuses(k kit) {
 	k.replace(sessionstore.Replaced{SessionID: old.ID}, sessionstore.CreateParams{})
 }
 
-// Of those who replace a session, each for something else, one does.
+// Of several different replacements of a session, one succeeds.
 func replaceTogether(k kit) {
 	old, before := k.ann()
 	next := make(chan int, crowd)

@@ -12,20 +12,20 @@ import (
 )
 
 // Harness is the store under test, with what the suite must know about it. The store
-// takes any lifetimes that package sessionstore does without bounds, and any number of sessions
-// of a subject.
+// must accept any lifetimes that package sessionstore does without bounds, and any number of
+// sessions per subject.
 type Harness struct {
 	Store sessionhttp.Store
-	// Grace is for how long a replaced token is good. Zero means [sessionstore.DefaultGrace].
+	// Grace is how long a replaced token is valid. Zero means [sessionstore.DefaultGrace].
 	Grace time.Duration
 	// LateRetryLimit is that of [sessionstore.Config]. Zero means 8.
 	LateRetryLimit int
 	// Advance lets time pass for the store. Nil means that the suite waits: with 8 late retries
-	// for some thirty-five times the Grace, if its parts may all run at once (go test -parallel). The
-	// Grace should be short then, and still longer than several calls of the store take.
+	// for about thirty-five times the Grace, if its parts may all run at once (go test -parallel).
+	// The Grace should then be short, but longer than several calls of the store take.
 	Advance func(time.Duration)
-	// KeysOfSubject says that an idempotency key is known for its subject alone: with another
-	// subject it may be another key.
+	// KeysOfSubject says that an idempotency key is known only for its subject: with another
+	// subject it may be a different key.
 	KeysOfSubject bool
 }
 
@@ -63,7 +63,7 @@ func checks() []check {
 	return flat
 }
 
-// Clock is a time that stands still until it is set on.
+// Clock is a clock that stands still until it is advanced.
 type Clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -79,14 +79,14 @@ func (c *Clock) Now() time.Time {
 	return c.at
 }
 
-// Advance sets the clock on.
+// Advance moves the clock forward.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.at = c.at.Add(d)
 }
 
-// kit is what a check works with.
+// kit is what a check uses.
 type kit struct {
 	T
 

@@ -20,12 +20,12 @@ var thefts = []check{
 	{"use/too early to count", useTooEarly},
 }
 
-// stolen wants a token to end its session.
+// stolen requires a token to end its session.
 func (k kit) stolen(id uuid.UUID, token tokens.Secret, newest sessionstore.TokenPair, theft sessionstore.Theft, behind int64) {
 	k.Helper()
 	got, err := k.exchange(token)
 	k.want("RefreshTokens of a stolen token", err, sessionstore.ErrReuse)
-	same(k, "the pair beside ErrReuse", got.Pair, sessionstore.TokenPair{})
+	same(k, "the pair with ErrReuse", got.Pair, sessionstore.TokenPair{})
 	if e, ok := errors.AsType[*sessionstore.ReuseError](err); !ok || e.SessionID != id || e.Subject != "ann" || e.Theft != theft || e.Behind != behind {
 		k.Fatalf("RefreshTokens of a stolen token: the error is %v, it must be a ReuseError of the session %v and its subject: %s, %d behind", err, id, theft, behind)
 	}
@@ -51,8 +51,8 @@ func theftOld(k kit) {
 	k.stolen(session.ID, first.RefreshToken, third, sessionstore.Old, 2)
 }
 
-// Whoever follows one step behind is taken for a client that loses each answer, but not for
-// ever.
+// A party that follows one step behind is taken for a client that loses each answer, but
+// not forever.
 func theftLockstep(k kit) {
 	session, before := k.ann()
 	newest := k.refresh(before.RefreshToken, sessionstore.Rotated)
@@ -66,8 +66,8 @@ func theftLockstep(k kit) {
 	k.stolen(session.ID, before.RefreshToken, newest, sessionstore.Lockstep, 1)
 }
 
-// A use opens the grace once more, for whoever was waiting, and then the predecessor is
-// nobody's.
+// A use opens the grace once more, for requests that were waiting; after that, no owner
+// presents the predecessor.
 func useCloses(k kit) {
 	session, first := k.ann()
 	second := k.refresh(first.RefreshToken, sessionstore.Rotated)
@@ -83,7 +83,7 @@ func useCloses(k kit) {
 func refreshCloses(k kit) {
 	session, first := k.ann()
 	second := k.refresh(first.RefreshToken, sessionstore.Rotated)
-	k.refresh(second.RefreshToken, sessionstore.StillFresh) // whoever has it presents it
+	k.refresh(second.RefreshToken, sessionstore.StillFresh) // whoever presents the pair has it
 	k.advance(k.grace)
 	k.stolen(session.ID, first.RefreshToken, second, sessionstore.Stale, 1)
 }
@@ -106,8 +106,8 @@ func useRefused(k kit) {
 	k.refresh(first.RefreshToken, sessionstore.RetriedLate)
 }
 
-// Until five graces after the pair before was issued, an answer with that one may still arrive
-// and replace this one.
+// Until five graces after the previous pair was issued, a response with that pair may still
+// arrive and overwrite this one.
 func useTooEarly(k kit) {
 	session, first := k.ann()
 	second := k.refresh(first.RefreshToken, sessionstore.Rotated)

@@ -49,7 +49,7 @@ func updateConflicts(k kit) {
 		if e, ok := errors.AsType[*sessionstore.ConflictError](err); !ok || e.Checksum != checksum {
 			k.Fatalf("Update: the error is %#v, it must be a ConflictError with the checksum of what is stored", err)
 		}
-		same(k, "the checksum beside ErrConflict", got, "")
+		same(k, "the checksum with ErrConflict", got, "")
 	}
 	k.sameContent("the data after a conflict", k.load(session.ID).Data, `{"n":2}`)
 	k.sameContent("another session's data", k.load(other.ID).Data, `{"n":1}`)
@@ -76,7 +76,8 @@ func updateRefuses(k kit) {
 	k.want("Load of a session that never was", err, sessionstore.ErrNotFound)
 }
 
-// Of those who have read the same, one writes.
+// Of several that have read the same data, one
+// writes.
 func updateTogether(k kit) {
 	session, _ := k.ann()
 	next := make(chan int, crowd)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the .deb in a clean Debian beside Debian's PostgreSQL, runs the service as its unit does, upgrades it to the next version and goes back.
+# Installs the .deb in a clean Debian with Debian's PostgreSQL, runs the service as its unit does, upgrades it to the next version and goes back.
 # Then the same with the .rpm, by rpm's own means but in the same Debian: no distribution that uses .rpm, no dnf and no SELinux takes part.
 # Usage: test/packages.sh FOLDER NEXT_FOLDER, as root: what `make release-snapshot` built, twice. Needs debootstrap, rpm, iproute2, curl and jq.
 set -euo pipefail

@@ -18,13 +18,14 @@ mkdir "$scratch/old" "$scratch/place"
 git archive "$earlier" | tar -x -C "$scratch/old"
 (cd "$scratch/old" && go build -o "$scratch/earlier" ./cmd/api)
 go build -o "$scratch/present" ./cmd/api
-# Under both names: an earlier program may not know the prefix, and the present one logs nothing of an old name beside an equal new one.
+# Under both names: an earlier program may not know the prefix, and the present one logs nothing about an old name if there is an equal
+# new one.
 export VAR_DIR=$scratch/place/var PUBLIC_ADDR=127.0.0.1:8090 INTERNAL_ADDR=127.0.0.1:8091 REFRESH_GRACE=1s
 export LATCHKEY_VAR_DIR=$VAR_DIR LATCHKEY_PUBLIC_ADDR=$PUBLIC_ADDR LATCHKEY_INTERNAL_ADDR=$INTERNAL_ADDR LATCHKEY_REFRESH_GRACE=$REFRESH_GRACE
 echo '[{"client_id":"agent","audiences":["https://mcp.example.com"]}]' >"$scratch/clients.json"
 if "$scratch/earlier" serve --help | grep -q -e --clients-file; then export LATCHKEY_CLIENTS_FILE=$scratch/clients.json; fi
 
-# Where the program listens that owns the PostgreSQL, and where the one beside it does.
+# Where the program that owns the PostgreSQL listens, and where the other one does.
 declare -A listens=([owner]="http://$PUBLIC_ADDR http://$INTERNAL_ADDR" [beside]='http://127.0.0.1:8092 http://127.0.0.1:8093')
 at() { read -r public internal <<<"${listens[$1]}"; }
 at owner

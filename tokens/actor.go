@@ -13,19 +13,21 @@ const (
 	maxActorBytes = 1 << 10
 )
 
-// Actor is who acts for a session's subject (RFC 8693 §4.1): somebody of the support
-// staff, or a service. A session with one is an impersonation that does not hide itself.
+// Actor is the party that acts for a session's subject (RFC 8693 §4.1): a member of the
+// support staff, or a service. A session with one is an open impersonation.
 type Actor struct {
-	// Subject is who acts, up to 255 bytes. Required.
+	// Subject is the actor's own subject, up to 255 bytes. Required.
 	Subject string `json:"sub"`
-	// Issuer is who knows that subject, up to 255 bytes; empty for the tokens' own issuer.
+	// Issuer is the issuer that knows that subject, up to 255 bytes; empty for the tokens'
+	// own issuer.
 	Issuer string `json:"iss,omitzero"`
-	// Actor is who acted before, and handed on. No decision about access may be made
-	// by it. There may be 4 actors in all, which take up to 1024 bytes as JSON.
+	// Actor is the previous actor in a chain of delegation. No decision about access
+	// may depend on it. There may be 4 actors in all, which take up to 1024 bytes as
+	// JSON.
 	Actor *Actor `json:"act,omitzero"`
 }
 
-// check returns a [CustomError] for what no token may say.
+// check returns a [CustomError] for what a token must not say.
 func (a *Actor) check() error {
 	pointer := jsontext.Pointer("")
 	for n := 1; a != nil; n, a = n+1, a.Actor {

@@ -18,7 +18,7 @@ import (
 )
 
 // GO-2025-3553, CVE-2025-30204, GHSA-mh63-6h87-95cp: golang-jwt split a token at each of
-// its dots, for many times its length of memory.
+// its dots, which took many times its length in memory.
 func TestMassesOfDots(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")
@@ -38,9 +38,9 @@ func TestMassesOfDots(t *testing.T) {
 	}
 }
 
-// GO-2024-3250, CVE-2024-51744, GHSA-29wx-vh33-7x7r: golang-jwt's error may say that a
-// token has expired and that it is worth nothing at once. Who looks for the first
-// alone takes a forged token for an expired one.
+// GO-2024-3250, CVE-2024-51744, GHSA-29wx-vh33-7x7r: golang-jwt's error may say at
+// once that a token has expired and that it is invalid. Code that looks only for the
+// first takes a forged token for an expired one.
 func TestExpiredAndWorseIsNotExpired(t *testing.T) {
 	t.Parallel()
 	k, stranger := setup(t, "HS256"), setup(t, "HS256")
@@ -67,18 +67,18 @@ func TestExpiredAndWorseIsNotExpired(t *testing.T) {
 	c.IssuedAt, c.ExpiresAt = now.Add(-2*time.Hour), now.Add(-time.Hour)
 	expired := k.sign(t, c)
 	for name, members := range map[string]map[string]any{
-		"of another issuer":    {"iss": "https://evil.example"},
-		"without an issuer":    {"iss": nil},
-		"for somebody else":    {"aud": "https://other.example.com"},
-		"for nobody":           {"aud": nil},
-		"not valid yet":        {"nbf": now.Unix() + 60},
-		"without an iat":       {"iat": nil},
-		"without a session":    {"sid": nil},
-		"without a row":        {"jti": "x"},
-		"without a subject":    {"sub": nil},
-		"bound to who knows":   {"cnf": map[string]any{"jkt": "x"}},
-		"with an odd member":   {"exp": "1772366640"},
-		"of issuer and nobody": {"iss": "https://evil.example", "aud": nil},
+		"of another issuer":     {"iss": "https://evil.example"},
+		"without an issuer":     {"iss": nil},
+		"for somebody else":     {"aud": "https://other.example.com"},
+		"for nobody":            {"aud": nil},
+		"not valid yet":         {"nbf": now.Unix() + 60},
+		"without an iat":        {"iat": nil},
+		"without a session":     {"sid": nil},
+		"without a row":         {"jti": "x"},
+		"without a subject":     {"sub": nil},
+		"bound to no valid key": {"cnf": map[string]any{"jkt": "x"}},
+		"with an odd member":    {"exp": "1772366640"},
+		"of issuer and nobody":  {"iss": "https://evil.example", "aud": nil},
 	} {
 		body := part(t, expired, 1)
 		maps.Copy(body, members)
@@ -101,8 +101,8 @@ func TestExpiredAndWorseIsNotExpired(t *testing.T) {
 	}
 }
 
-// GO-2020-0017, CVE-2020-26160, GHSA-w73w-5m7g-f7qc: an aud that was a list, or no text,
-// counted as none, and none as the wanted one.
+// GO-2020-0017, CVE-2020-26160, GHSA-w73w-5m7g-f7qc: an aud that was a list, or not a
+// string, counted as none, and none as the expected one.
 func TestAudienceOfAnotherKind(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "HS256")
@@ -125,7 +125,8 @@ func TestAudienceOfAnotherKind(t *testing.T) {
 }
 
 // RFC 8259 §4, RFC 7519 §4: claims that two readers might read in two ways, in tokens
-// that our key signed. Go's encoding/json, which golang-jwt decodes with, takes them.
+// that our key signed. Go's encoding/json, which golang-jwt decodes with, accepts
+// them.
 func TestAmbiguousClaims(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "HS256")
@@ -147,11 +148,11 @@ func TestAmbiguousClaims(t *testing.T) {
 		wantInvalid(t, k, name, k.attach(t, header+"."+base64.RawURLEncoding.EncodeToString([]byte(changed))))
 	}
 	if k.attach(t, header+"."+payload) != good {
-		t.Error("what is signed here is not what the signer signs")
+		t.Error("this signature differs from the signer's")
 	}
 }
 
-// RFC 7518 §3.5: the salt of PS256 is as long as the hash. golang-jwt takes any.
+// RFC 7518 §3.5: the salt of PS256 is as long as the hash. golang-jwt accepts any.
 func TestSaltOfPS256(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "PS256")

@@ -37,8 +37,8 @@ var algorithms = []algorithm{
 	{jwt.SigningMethodHS256, splitHMAC, generateHMAC},
 }
 
-// strictPS256 takes no salt but the one that RFC 7518 §3.5 requires, which is as long
-// as the hash. The library's own PS256 signs with it, and verifies with any.
+// strictPS256 accepts only the salt that RFC 7518 §3.5 requires, which is as long as
+// the hash. The library's own PS256 signs with it, but verifies with any.
 var strictPS256 = &jwt.SigningMethodRSAPSS{
 	SigningMethodRSA: jwt.SigningMethodPS256.SigningMethodRSA,
 	Options:          jwt.SigningMethodPS256.Options,
@@ -46,7 +46,7 @@ var strictPS256 = &jwt.SigningMethodRSAPSS{
 
 func (a algorithm) name() string { return a.method.Alg() }
 
-// isPublic tells whether others can verify what a method signs.
+// isPublic reports whether others can verify what a method signs.
 func isPublic(method jwt.SigningMethod) bool { return method != jwt.SigningMethodHS256 }
 
 func algorithmNamed(name string) (algorithm, error) {

@@ -11,11 +11,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// How often each step allocates. It does not depend on the machine. Who needs
-// more has a reason, and changes the number; who needs fewer lowers it.
+// How often each step allocates. It does not depend on the machine. A change
+// that needs more must have a reason, and changes the number; one that needs
+// fewer lowers it.
 //
-// Most of a check's are golang-jwt's parser, which reads the header as any JSON. GO-2025-3553
-// is why refusals are counted too: there, a token of dots took sixteen bytes for each.
+// Most of a check's are those of golang-jwt's parser, which reads the header like any JSON.
+// GO-2025-3553 is why refusals are counted too: there, a token of dots took sixteen bytes per
+// dot.
 //
 //nolint:paralleltest // others would allocate meanwhile
 func TestAllocations(t *testing.T) {

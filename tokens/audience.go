@@ -9,8 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Audience is the one form in which [Claims] and [Config] have the audiences of a token:
-// a single name as it is, several as a JSON array (RFC 7519 §4.1.3).
+// Audience is the canonical form that [Claims] and [Config] use for the audiences of a
+// token: a single name as it is, several as a JSON array (RFC 7519 §4.1.3).
 func Audience(names ...string) string {
 	if len(names) == 1 {
 		return names[0]
@@ -25,7 +25,7 @@ func Audience(names ...string) string {
 	return string(append(list, ']'))
 }
 
-// Audiences are the names of a form of [Audience].
+// Audiences returns the names in a form that [Audience] made.
 func Audiences(form string) []string {
 	if !isAudienceList(form) {
 		return []string{form}
@@ -37,13 +37,14 @@ func Audiences(form string) []string {
 	return names
 }
 
-// isAudienceList tells a form of several names from a single one, which must not look so.
+// isAudienceList distinguishes a form of several names from a single name, which must not
+// look like one.
 func isAudienceList(form string) bool {
 	return strings.HasPrefix(form, `["`) && strings.HasSuffix(form, `"]`)
 }
 
-// checkAudience refuses a form whose names are not ours to sign: one that is a token
-// endpoint would let one kind of token pass for the other.
+// checkAudience refuses a form with names that must not be signed: a token
+// endpoint's would let one kind of token pass for the other.
 func checkAudience(form, tokenEndpoint string) error {
 	names := Audiences(form)
 	switch {
@@ -60,13 +61,13 @@ func hasTwice(names []string) bool {
 	return len(slices.Compact(sorted)) < len(names)
 }
 
-// wireAudience is the aud of a token of ours in the form of [Audience]: a string, or a
-// list of two or more strings.
+// wireAudience is the aud of one of our tokens in the form of [Audience]: a string, or
+// a list of two or more strings.
 type wireAudience string
 
 var errAudience = errors.New("aud")
 
-// UnmarshalJSONFrom refuses what is neither.
+// UnmarshalJSONFrom refuses anything else.
 func (a *wireAudience) UnmarshalJSONFrom(d *jsontext.Decoder) error {
 	if d.PeekKind() != '[' {
 		token, err := d.ReadToken()

@@ -11,7 +11,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// RFC 7519 §4.1.3: an aud that is a list. Whoever accepts one of its names takes the token.
+// RFC 7519 §4.1.3: an aud that is a list. A verifier that accepts one of its names accepts
+// the token.
 func TestSeveralAudiences(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")
@@ -23,7 +24,7 @@ func TestSeveralAudiences(t *testing.T) {
 		t.Error(diff)
 	}
 	if got, err := k.verifier.Verify(token, tokens.AccessToken); !errors.Is(err, tokens.ErrWrongAudience) || got != (tokens.Claims{}) {
-		t.Errorf("for somebody else: %+v, %v", got, err)
+		t.Errorf("for another subject: %+v, %v", got, err)
 	}
 	for _, accepted := range []string{"https://mcp.example.com", "reports", c.Audience, tokens.Audience("billing", "reports")} {
 		cfg := config()
@@ -63,7 +64,7 @@ func TestAnotherClient(t *testing.T) {
 	}
 }
 
-// Lists that our key signed and that we never wrote.
+// Lists that we never write, signed with our key.
 func TestHostileAudiences(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "HS256")

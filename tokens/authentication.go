@@ -12,28 +12,29 @@ const (
 	maxAMR      = 16
 )
 
-// maxAuthTime is the last second of the year 9999, the last that RFC 3339 can write.
+// maxAuthTime is the last second of the year 9999, the latest that RFC 3339 can
+// express.
 const maxAuthTime = 253_402_300_799
 
 // Authentication is how and when a session's user authenticated (RFC 9068 §2.2.1). A
-// zero member is not known.
+// zero member means unknown.
 type Authentication struct {
-	// AuthTime is when it was, to the second: auth_time.
+	// AuthTime is the time of the authentication, to the second: auth_time.
 	AuthTime time.Time
 	// ACR is the authentication context class that was met, up to 255 printable ASCII
 	// characters without a space, a quotation mark or a backslash: acr.
 	ACR string
-	// AMR are the methods, such as pwd and otp (RFC 8176), up to 16 of up to 64 such
-	// characters: amr.
+	// AMR lists the methods, such as pwd and otp (RFC 8176), up to 16 of up to 64
+	// such characters: amr.
 	AMR []string
 }
 
-// isZero tells whether nothing is known.
+// isZero reports whether nothing is known.
 func (a *Authentication) isZero() bool {
 	return a == nil || a.AuthTime.IsZero() && a.ACR == "" && len(a.AMR) == 0
 }
 
-// check returns a [CustomError] for what no token may say.
+// check returns a [CustomError] for what a token must not say.
 func (a *Authentication) check() error {
 	if a == nil {
 		return nil
@@ -57,8 +58,8 @@ func (a *Authentication) check() error {
 
 const wantedWord = "a string of 1 to %d printable ASCII characters other than space, quotation mark and backslash"
 
-// isWord tells whether a text is one of the words of a scope or of acr_values, which
-// have the same characters (RFC 6749 §3.3, RFC 9470 §3).
+// isWord reports whether a text is a word of a scope or of acr_values, which allow
+// the same characters (RFC 6749 §3.3, RFC 9470 §3).
 func isWord(s string) bool {
 	return s != "" && !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' || c == '"' || c == '\\' })
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// Type is the kind of a token, as its header's typ says.
+// Type is the kind of a token, as the typ in its header says.
 type Type string
 
 const (
@@ -21,10 +21,10 @@ const (
 	RefreshToken Type = "rt+jwt"
 )
 
-// Claims is what a token says.
+// Claims are the contents of a token.
 type Claims struct {
-	// What each use of a token looks at comes first: a processor fetches memory in
-	// pieces of 64 bytes.
+	// The fields that each use of a token reads come first: a processor fetches
+	// memory in lines of 64 bytes.
 
 	Type Type
 	// SessionID is the session that the token belongs to.
@@ -32,15 +32,15 @@ type Claims struct {
 	// IssuedAt and ExpiresAt have a resolution of one second.
 	ExpiresAt, IssuedAt time.Time
 	// KeyThumbprint is the cnf.jkt of a token that is bound to a key of its client
-	// (RFC 9449 §6.1): whoever accepts the token must want a proof of that key, or
-	// it is a bearer token to them. It is empty for a token that is not bound.
+	// (RFC 9449 §6.1): whoever accepts the token must demand proof of that key, or
+	// treats it as a bearer token. It is empty for a token that is not bound.
 	KeyThumbprint string
 
 	Issuer string
 	// Audience is the resource server for an access token, or several of them in the
 	// form of [Audience]; the token endpoint for a refresh token.
 	Audience string
-	// Subject is the user; empty where the session has none.
+	// Subject is the user; empty if the session has none.
 	Subject string
 	// ClientID is the OAuth client; only access tokens carry it.
 	ClientID string
@@ -48,19 +48,19 @@ type Claims struct {
 	// token stands for. The larger generation is the newer token.
 	TokenID    uuid.UUID
 	Generation int64
-	// KeyID is the key that signed the token. Sign ignores it.
+	// KeyID identifies the key that signed the token. Sign ignores it.
 	KeyID string
-	// Custom are the claims that the session was given, which an access token has
-	// beside ours: a JSON object as [CustomClaims] returns it, and as nothing else may
-	// make it but [JoinClaims], for Sign alone. It is empty for none.
+	// Custom are the session's own claims, which an access token carries in addition
+	// to ours: a JSON object as [CustomClaims] returns it or, only for Sign, as
+	// [JoinClaims] does. It must come from nowhere else. It is empty for none.
 	Custom string
 	// Context is how the user authenticated, who acts for them and where a browser keeps the
-	// tokens, where an access token says it.
+	// tokens, if an access token says so.
 	Context
 }
 
-// The letter that precedes the generation in a jti: a pair's two tokens are of
-// one row, and no two tokens may have one jti.
+// The letter that precedes the generation in a jti: a pair's two tokens belong
+// to one row, and no two tokens may share a jti.
 var generationPrefix = map[Type]byte{AccessToken: 'a', RefreshToken: 'r'}
 
 // ID returns the claims' jti: the row, the token's kind and its generation.
@@ -119,13 +119,13 @@ type wireClaims struct {
 	Custom jsontext.Value `json:",embed"`
 }
 
-// wireConfirmation is RFC 7800 §3.1. No other member is ours.
+// wireConfirmation is RFC 7800 §3.1. We write no other member.
 type wireConfirmation struct {
 	Thumbprint string `json:"jkt"`
 }
 
-// commonClaims begins the claims of all tokens of a type. What it returns is
-// continued by [appendClaims].
+// commonClaims returns the beginning of the claims of all tokens of a type.
+// [appendClaims] continues it.
 func commonClaims(issuer, audience, clientID string) []byte {
 	b := appendString([]byte(`{"iss":`), issuer)
 	b = append(b, `,"aud":`...)
@@ -149,7 +149,7 @@ func appendClaims(b, common []byte, c Claims) []byte {
 		b = appendString(append(b, `,"sub":`...), c.Subject)
 	case c.Type == AccessToken:
 		// RFC 9068 §2.2 requires a sub. A session without a user is its own
-		// subject: unique, and it tells nothing that sid does not.
+		// subject: unique, and it reveals nothing that sid does not.
 		b = append(appendUUID(append(b, `,"sub":"`...), c.SessionID), '"')
 	}
 	b = strconv.AppendInt(append(b, `,"exp":`...), c.ExpiresAt.Unix(), 10)
@@ -166,7 +166,7 @@ func appendClaims(b, common []byte, c Claims) []byte {
 }
 
 func appendString(b []byte, s string) []byte {
-	// It only complains of invalid UTF-8, which it has then replaced.
+	// Its only error is invalid UTF-8, which it has already replaced.
 	quoted, _ := jsontext.AppendQuote(b, s)
 	return quoted
 }

@@ -16,16 +16,16 @@ const (
 	// compasHeader is {"alg":"HS256","typ":"JWT"}, as Compas writes it in each token.
 	compasHeader = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9"
 
-	// minCompasKey is how many UTF-16 code units Compas demands of its key.
+	// minCompasKey is how many UTF-16 code units Compas requires of its key.
 	minCompasKey = 20
 
-	// maxCompasSeconds is the end of the year 9999: a time after it is no time
-	// that RFC 3339 can write.
+	// maxCompasSeconds is the end of the year 9999: RFC 3339 cannot express a
+	// later time.
 	maxCompasSeconds = 253_402_300_799
 )
 
-// CompasClaims is what a token says that Compas (@compas/store) issued: the row
-// of "sessionStoreToken" that it stands for, and no more.
+// CompasClaims are the contents of a token that Compas (@compas/store) issued:
+// the row of "sessionStoreToken" that it stands for, and nothing else.
 type CompasClaims struct {
 	Type    Type
 	TokenID uuid.UUID
@@ -35,7 +35,7 @@ type CompasClaims struct {
 }
 
 // CompasVerifier checks tokens that Compas issued, so that they keep working
-// after its sessions were taken over. It may be used by many goroutines.
+// after its sessions were taken over. It is safe for concurrent use.
 type CompasVerifier struct {
 	key    []byte
 	parser *jwt.Parser
@@ -59,7 +59,7 @@ func NewCompasVerifier(signingKey Secret, cfg Config) (*CompasVerifier, error) {
 	)}, nil
 }
 
-// CheckCompasKey refuses a key that Compas would not have taken.
+// CheckCompasKey refuses a key that Compas would not have accepted.
 func CheckCompasKey(signingKey Secret) error {
 	if len(utf16.Encode([]rune(string(signingKey)))) < minCompasKey {
 		return fmt.Errorf("tokens: Compas' signing key has %d characters or more", minCompasKey)
@@ -67,11 +67,11 @@ func CheckCompasKey(signingKey Secret) error {
 	return nil
 }
 
-// LooksLikeCompas tells whether a token has the header of those that Compas
-// issued, which none of ours has. It verifies nothing.
+// LooksLikeCompas reports whether a token has the header of a token that
+// Compas issued; none of ours has it. It verifies nothing.
 func LooksLikeCompas(token string) bool { return strings.HasPrefix(token, compasHeader+".") }
 
-// Verify returns the claims of a token of the wanted type. Every error is an
+// Verify returns the claims of a token of the given type. Every error is an
 // [ErrInvalid], as with [Verifier.Verify].
 func (v *CompasVerifier) Verify(token string, want Type) (CompasClaims, error) {
 	c, err := v.VerifyAny(token)
@@ -95,7 +95,7 @@ func (v *CompasVerifier) VerifyAny(token string) (CompasClaims, error) {
 }
 
 // VerifyIssued is [CompasVerifier.VerifyAny] for a caller with the database's clock, which
-// decides whether a token has expired: it does not look at the time. Callers must, or they
+// decides whether a token has expired: it does not check the time. Callers must, or they
 // accept expired tokens.
 func (v *CompasVerifier) VerifyIssued(token string) (CompasClaims, error) {
 	c, err := v.verify(token)
@@ -128,8 +128,8 @@ func (v *CompasVerifier) verify(token string) (CompasClaims, error) {
 }
 
 // presentedCompas is the payload of a token of Compas on its way through
-// golang-jwt's parser, and what it says. Of the claims that the library knows there
-// is an exp at most.
+// golang-jwt's parser, with its contents. The only claim among them that the
+// library knows is exp, if there is one.
 type presentedCompas struct {
 	jwt.RegisteredClaims
 	wire struct {
@@ -146,7 +146,7 @@ func (p *presentedCompas) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &p.wire); err != nil {
 		return err
 	}
-	if exp := p.wire.ExpiresAt; exp != nil { // Compas compares with NaN without one: never expired
+	if exp := p.wire.ExpiresAt; exp != nil { // without one, Compas compares with NaN: never expired
 		p.ExpiresAt = &jwt.NumericDate{Time: time.Unix(*exp, 0)}
 	}
 	return nil

@@ -94,7 +94,7 @@ func TestCompasTokenOfTheRealOne(t *testing.T) {
 	if _, err := v.Verify(compasRefresh, tokens.AccessToken); !errors.Is(err, tokens.ErrWrongType) {
 		t.Errorf("the wrong type: %v", err)
 	}
-	// RFC 9700 §4.14.2: a changed token is refused, whatever was changed.
+	// RFC 9700 §4.14.2: a changed token is refused, whatever the change.
 	for i := range compasAccess {
 		for bit := range 8 {
 			changed := []byte(compasAccess)
@@ -151,7 +151,7 @@ func TestCompasTokenRefused(t *testing.T) {
 	if _, err := v.Verify(expired, tokens.RefreshToken); !errors.Is(err, tokens.ErrWrongType) {
 		t.Errorf("an expired token of the wrong type: %v", err)
 	}
-	// Our own verifier takes none of them, even one that has the key.
+	// Our own verifier accepts none of them, even one that has the key.
 	if _, err := k.verifier.VerifyAny(signCompas(compasHeader, access, compasKey)); !errors.Is(err, tokens.ErrInvalid) {
 		t.Errorf("a token of Compas, by our verifier: %v", err)
 	}
@@ -174,7 +174,7 @@ func TestCompasKey(t *testing.T) {
 	}
 }
 
-// A token is taken only in the one spelling that its signer gave it.
+// A token is accepted only in the exact spelling that its signer gave it.
 func FuzzCompas(f *testing.F) {
 	v := compasVerifier(f)
 	for _, payload := range []string{

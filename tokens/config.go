@@ -7,10 +7,9 @@ import (
 	"time"
 )
 
-// MaxTokenBytes is the length from which on a token is refused before anything
-// of it is parsed. The longest token that this package signs is shorter, with the
-// longest configuration, subject and claims that there may be: so no token fails to be
-// signed for its length.
+// MaxTokenBytes is the length above which a token is refused before any of it is parsed. The
+// longest token that this package signs is shorter, even with the longest configuration, subject
+// and claims allowed, so no token is too long to sign.
 const MaxTokenBytes = 12 << 10
 
 const (
@@ -30,7 +29,7 @@ type Config struct {
 	// [Audience], of which a [Verifier] accepts tokens for any. Required.
 	Audience string
 	// AcceptedAudiences are further audiences that a [Verifier] accepts access tokens
-	// for, while Audience is changed on one replica after the other: the old or the
+	// for, while Audience is changed on one replica after another: the old or the
 	// new one. None by default.
 	AcceptedAudiences []string
 	// ClientID is the access tokens' client_id. Zero means the audience.
@@ -42,21 +41,21 @@ type Config struct {
 	// exp and nbf. Zero means 5 s; more than a minute is refused.
 	Leeway time.Duration
 	// Remember is how many verified access tokens a [Verifier] remembers, at
-	// about 350 bytes each and the session's own claims, so that a token that comes again costs a hash
-	// instead of a signature check. Zero means 32768, a negative number none.
+	// about 350 bytes each and the session's own claims, so that a token presented again costs a hash
+	// instead of a signature check. Zero means 32768; a negative number means none.
 	Remember int
 	// MissingKey, if set, is called when a token may have been signed by a key
-	// that the ring does not have. It returns once [Verifier.SetRing] was called
-	// with the keys as they were after its call, if they had changed, or an error if
-	// they cannot be told: then Verify returns [ErrKeysUnavailable], for which a
-	// token is not refused. It bounds its time, and how often it asks. Nil means
+	// that the ring does not have. It must fetch the keys and, if they have changed, call
+	// [Verifier.SetRing] with them before it returns; it returns an error if they cannot be
+	// fetched. Then Verify returns [ErrKeysUnavailable], which does not mean that the token is
+	// invalid. It must limit how long it takes, and how often it fetches. Nil means
 	// that the ring is always complete.
 	MissingKey func() error
 	// Now is the clock. Nil means time.Now.
 	Now func() time.Time
 }
 
-// Check returns an error if tokens cannot be issued or accepted by the configuration.
+// Check returns an error if tokens cannot be issued or accepted with the configuration.
 func (c Config) Check() error {
 	_, err := c.withDefaults()
 	return err
@@ -89,7 +88,7 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// audiences are those of tokens of a type that are accepted.
+// audiences returns the accepted audiences of tokens of a type.
 func (c Config) audiences(typ Type) []string {
 	if typ == RefreshToken {
 		return []string{c.TokenEndpoint}

@@ -9,21 +9,21 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Context is what a session's access tokens say of the circumstances: how its user
-// authenticated, who acts for them, and where a browser keeps them.
+// Context is what a session's access tokens say about its circumstances: how its
+// user authenticated, who acts for them, and where a browser keeps them.
 type Context struct {
-	// Authentication is nil where nothing is known of it.
+	// Authentication is nil if nothing is known about it.
 	Authentication *Authentication
-	// Actor is nil where the subject acts for themselves.
+	// Actor is nil if the subject acts for themselves.
 	Actor *Actor
-	// Cookie is the name of the one cookie that the tokens may come in, if a browser
-	// keeps them in cookies: what is found in another one was moved there. It is up to
-	// 128 printable ASCII characters, without quotation marks and backslashes, and empty where
-	// nobody has named one.
+	// Cookie is the name of the only cookie that the tokens may arrive in, if a browser keeps
+	// them in cookies: a token in any other cookie was moved there. It has up to 128 printable
+	// ASCII characters, without quotation marks and backslashes, and is empty if none was
+	// named.
 	Cookie string
 }
 
-// maxCookieBytes is far more than the names of cookies have.
+// maxCookieBytes is far longer than any cookie's name.
 const maxCookieBytes = 128
 
 // wireContext is the JSON form of a [Context].
@@ -35,8 +35,8 @@ type wireContext struct {
 	Cookie   string   `json:"latchkey_cookie,omitzero"`
 }
 
-// contextStarts are what begins claims that have a context, and no others: the names
-// are reserved.
+// contextStarts are the beginnings of claims with a context, and of no others: the
+// names are reserved.
 var contextStarts = [...]string{`{"acr":`, `{"act":`, `{"amr":`, `{"auth_time":`, cookieStart}
 
 // cookieStart begins a context that has a cookie, and nothing else.
@@ -51,11 +51,11 @@ func hasContext(form string) bool {
 	return false
 }
 
-// JoinClaims puts a context before claims of a session's own, which are as [CustomClaims]
-// returns them, with a line break between: JSON has none within a string, so there is no
-// other one. The result is signed as [Claims].Custom, and parted by [SplitClaims].
+// JoinClaims puts a context before a session's own claims, as [CustomClaims] returns
+// them, separated by a line break: JSON allows none within a string, so there is no
+// other. The result is signed as [Claims].Custom, and split by [SplitClaims].
 // Together they may take [MaxCustomBytes]. Every error is a [CustomError], whose Pointer
-// is empty where the session's own claims are too long.
+// is empty if the session's own claims are too long.
 func JoinClaims(c Context, custom string) (string, error) {
 	if err := c.Authentication.check(); err != nil {
 		return "", err
@@ -116,7 +116,7 @@ func (w wireContext) context() Context {
 	return c
 }
 
-// SplitClaims parts what [JoinClaims] has joined. It costs nothing where there is no
+// SplitClaims splits what [JoinClaims] joined. It costs nothing if there is no
 // context.
 func SplitClaims(form string) (Context, string, error) {
 	if !hasContext(form) {
@@ -136,8 +136,8 @@ func SplitClaims(form string) (Context, string, error) {
 	return parts.context(), string(parts.Custom), nil
 }
 
-// splitCookie is [SplitClaims] for a context that has only a cookie, which is that of
-// nearly every session in cookies: its name needs no decoding.
+// splitCookie is [SplitClaims] for a context that has only a cookie, as nearly every
+// session in cookies has: its name needs no decoding.
 func splitCookie(form string) (cookie, own string, only bool) {
 	rest, only := strings.CutPrefix(form, cookieStart+`"`)
 	if !only {

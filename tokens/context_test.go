@@ -20,8 +20,8 @@ func everyContext() tokens.Context {
 	}
 }
 
-// The claims are those that RFC 9068 and RFC 8693 name, the same whether a session's row
-// has them or the signer is given them, and every verifier reads them.
+// The claims are those that RFC 9068 and RFC 8693 name, the same whether they come from
+// a session's row or from the signer's caller, and every verifier reads them.
 func TestContextInTokens(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")
@@ -102,7 +102,7 @@ func TestJoinAndSplit(t *testing.T) {
 	}
 }
 
-// A claim of one's own is never taken for one of these.
+// A session's own claim is never taken for one of these.
 func TestOwnClaimsAreNoContext(t *testing.T) {
 	t.Parallel()
 	for name := range part(t, setup(t, "EdDSA").sign(t, tokens.Claims{Type: tokens.AccessToken, Context: everyContext()}), 1) {
@@ -156,13 +156,13 @@ func TestContextRefusals(t *testing.T) {
 			c := claims(tokens.AccessToken)
 			c.Context = context
 			if _, err := setup(t, "EdDSA").signer.Sign(c); err == nil {
-				t.Errorf("signed what is refused about %s", pointer)
+				t.Errorf("signed an invalid %s", pointer)
 			}
 		}
 	}
 }
 
-// longestContext has every member as long as it may be.
+// longestContext has every member at its maximum length.
 func longestContext() tokens.Context {
 	every := tokens.Context{
 		Authentication: &tokens.Authentication{AuthTime: time.Unix(253_402_300_799, 0), ACR: strings.Repeat("x", 255)},
@@ -198,7 +198,8 @@ func TestLongestContext(t *testing.T) {
 	}
 }
 
-// Whatever a row has, it is parted without an error only if it joins to the same again.
+// Whatever a row contains is split without an error only if joining it again gives the
+// same.
 func FuzzSplitClaims(f *testing.F) {
 	for _, seed := range []string{
 		`{"acr":"a","act":{"sub":"b"},"amr":["c"],"auth_time":1,"role":"d"}`, `{"act":{"sub":"b","act":{"sub":"c","iss":"d"}}}`, `{"auth_time":-1}`, `{"acr":"a","acr":"b"}`, `{"acr":null}`, `{"amr":[1]}`, "{\"latchkey_cookie\":\"a\"\n}", "{\"latchkey_cookie\":\"a\"\n,\"b\":1}", `{"latchkey_cookie":"a"}`, `{"latchkey_cookie":"\u0061"}`, `{"role":"x"}`, ``,

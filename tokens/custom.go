@@ -10,22 +10,22 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// MaxCustomBytes is the most that a session's own claims may take, in the form that
-// [CustomClaims] returns.
+// MaxCustomBytes is the most bytes that a session's own claims may take, in the
+// form that [CustomClaims] returns.
 const MaxCustomBytes = 4 << 10
 
-// reservedClaims are the names that no claim of a session's own may have: those that
-// say what a token is, whose, for whom and until when.
+// reservedClaims are the names that a session's own claims must not have: those that
+// say what a token is, whose it is, for whom and until when.
 var reservedClaims = []string{
 	"acr", "act", "amr", "aud", "auth_time", "client_id", "cnf", "exp", "iat", "iss", "jti", "latchkey_cookie", "nbf", "sid", "sub", "typ",
 }
 
-// ReservedClaims are the names that a session's own claims may not have, however they
-// are spelled: see [CustomClaims].
+// ReservedClaims are the names that a session's own claims must not have, in any
+// spelling: see [CustomClaims].
 func ReservedClaims() []string { return slices.Clone(reservedClaims) }
 
-// CustomError says what is wrong with claims, and what is allowed. It has none of
-// their values.
+// CustomError says what is wrong with claims, and what is allowed. It contains
+// none of their values.
 type CustomError struct {
 	// Pointer is the JSON pointer of the member; empty for the claims as a whole.
 	Pointer string
@@ -45,20 +45,20 @@ func customError(pointer jsontext.Pointer, format string, args ...any) error {
 	return &CustomError{Pointer: string(pointer), Problem: fmt.Sprintf(format, args...)}
 }
 
-// CustomClaims checks claims that a session is to have beside ours, a JSON object, and
-// returns the one form that they have in tokens: members in order, without spaces,
-// numbers as they were written. It is empty for no claims. Every error is a
+// CustomClaims checks claims for a session in addition to ours, a JSON object, and
+// returns the canonical form that they take in tokens: members in order, without
+// spaces, numbers as they were written. It is empty for no claims. Every error is a
 // [CustomError].
 //
-// A claim cannot pass for one of ours, with any parser: a name is refused that is one
-// of [ReservedClaims] in other letters, or but for hyphens and underscores. So is one that
-// passes for scope, which says more than the token's answer and a refresh know of, and so are
-// __proto__, whose members a script that copies claims may take for claims, and a
-// duplicate member. Any other names that differ in their letters are those of different
-// claims (RFC 7519 §4). A number must be within the range of 64 bits of floating point: many
-// parsers refuse a whole token for one that is not.
+// No parser can mistake a claim for one of ours: a name is refused that equals one of
+// [ReservedClaims] apart from letter case, hyphens and underscores. So are a name that passes
+// for scope, which would grant more than the token response and a refresh know about;
+// __proto__, whose members a script that copies claims may take for claims; and a duplicate
+// member. Any other names that differ in case are different claims (RFC 7519 §4). A number
+// must be within the range of 64 bits of floating point: many parsers refuse a whole token
+// for one that is not.
 func CustomClaims(text []byte) (string, error) {
-	// Spaces and escapes do not count, but nobody has the rest of a body read for them.
+	// Spaces and escapes do not count, but an unbounded body of them is not read.
 	if len(text) > 16*MaxCustomBytes {
 		return "", errCustomTooLong
 	}
@@ -67,10 +67,10 @@ func CustomClaims(text []byte) (string, error) {
 	return r.read(text)
 }
 
-// Scope is the scope that a session was given among its own claims (RFC 6749 §3.3);
+// Scope is the scope among a session's own claims (RFC 6749 §3.3);
 // empty for none.
 func (c Claims) Scope() string {
-	// Most have none, and then nothing is decoded: the form has one spelling of a name.
+	// Most have none, and then nothing is decoded: the form has only one spelling of a name.
 	if !strings.Contains(c.Custom, `"scope":`) {
 		return ""
 	}
@@ -84,7 +84,7 @@ func (c Claims) Scope() string {
 }
 
 // Decode puts the session's own claims into v, a pointer, by its fields' json tags. A
-// name must be spelled as the member is. What v has no place for is left out.
+// name must be spelled as the member is. Members that v has no field for are ignored.
 func (c Claims) Decode(v any) error {
 	text := cmp.Or(c.Custom, "{}")
 	if err := json.Unmarshal([]byte(text), v); err != nil {

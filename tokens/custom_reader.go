@@ -15,16 +15,17 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxCustomDepth is far below what any parser of JWTs takes.
+// maxCustomDepth is far below the limit of any JWT parser.
 const maxCustomDepth = 32
 
-// customReader checks the claims of [CustomClaims] and writes their form, all in one pass.
+// customReader checks the claims of [CustomClaims] and writes their canonical form, all in one
+// pass.
 type customReader struct {
 	in      bytes.Buffer
 	dec     jsontext.Decoder
 	form    []byte
-	members []customMember // of the objects that are open, the innermost one's last
-	spare   []byte         // for members that change places, and strings without their escapes
+	members []customMember // of the open objects, the innermost one's last
+	spare   []byte         // scratch space for reordered members and unescaped strings
 }
 
 // customMember is where a member is in the form: its name, with quotation marks, and the
@@ -35,7 +36,7 @@ var customReaders = sync.Pool{New: func() any { return new(customReader) }}
 
 func (r *customReader) read(text []byte) (string, error) {
 	r.in, r.form, r.members = *bytes.NewBuffer(text), r.form[:0], r.members[:0]
-	r.dec.Reset(&r.in, jsontext.AllowDuplicateNames(true)) // members that have come in order show them
+	r.dec.Reset(&r.in, jsontext.AllowDuplicateNames(true)) // members that arrive in order reveal them
 	defer func() { r.in = bytes.Buffer{} }()
 	isObject := r.dec.PeekKind() == '{'
 	if err := r.value(1); err != nil {
@@ -55,7 +56,7 @@ func (r *customReader) read(text []byte) (string, error) {
 	return string(r.form), nil
 }
 
-// value appends the decoder's next value, of which the depth is that of its members.
+// value appends the decoder's next value, whose members are at the given depth.
 func (r *customReader) value(depth int) error {
 	switch kind := r.dec.PeekKind(); {
 	case (kind == '{' || kind == '[') && depth > maxCustomDepth:
@@ -124,7 +125,7 @@ func (r *customReader) object(depth int) error {
 	return r.reorder(first)
 }
 
-// end is that of an array or an object.
+// end reads the end of an array or an object.
 func (r *customReader) end(with byte) error {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return customSyntaxError(err)
@@ -162,8 +163,8 @@ func (r *customReader) member(depth int) (m customMember, err error) {
 	return m, err
 }
 
-// text appends a string in the one spelling of it, and returns what it says. That is
-// good until the next one.
+// text appends a string in its canonical spelling, and returns its value, which is
+// valid until the next call.
 func (r *customReader) text(raw jsontext.Value) ([]byte, error) {
 	if bytes.IndexByte(raw, '\\') < 0 {
 		r.form = append(r.form, raw...)
@@ -182,9 +183,9 @@ func (r *customReader) text(raw jsontext.Value) ([]byte, error) {
 	return r.spare, nil
 }
 
-// checkName is for the name of a claim.
+// checkName checks the name of a claim.
 func (r *customReader) checkName(name []byte) error {
-	var room [32]byte // more than any that is reserved has
+	var room [32]byte // longer than any reserved name
 	switch plain := plainly(room[:0], name); {
 	case string(name) == "scope":
 	case string(plain) == "scope":
@@ -197,7 +198,8 @@ func (r *customReader) checkName(name []byte) error {
 	return nil
 }
 
-// checkScope takes the form of a claim. A scope has nothing that is escaped in it.
+// checkScope checks a scope in canonical form. A valid scope contains nothing that needs
+// escaping.
 func checkScope(form []byte) error {
 	if form[0] != '"' || !isScope(string(form[1:len(form)-1])) {
 		return customError("/scope", "not a scope: a string of words with one space between two, of printable ASCII characters but for the quotation mark and the backslash") // RFC 6749 §3.3
@@ -205,7 +207,7 @@ func checkScope(form []byte) error {
 	return nil
 }
 
-// reorder puts the members of the object in order that the form ends with.
+// reorder sorts the members of the object at the end of the form.
 func (r *customReader) reorder(first int) error {
 	members := r.members[first:]
 	start := members[0].start
@@ -228,7 +230,7 @@ func (r *customReader) reorder(first int) error {
 	return nil
 }
 
-// name is a member's, without its escapes.
+// name returns a member's name, unescaped.
 func (r *customReader) name(m customMember) []byte {
 	quoted := r.form[m.start:m.nameEnd]
 	if bytes.IndexByte(quoted, '\\') < 0 {
@@ -238,8 +240,8 @@ func (r *customReader) name(m customMember) []byte {
 	return name
 }
 
-// compare tells the order of two members' names, which is that of RFC 8785 §3.2.3: by UTF-16,
-// in which all that UTF-8 begins with 0xF0 or more comes before what it begins with 0xEE or 0xEF.
+// compare orders two members' names by RFC 8785 §3.2.3: by UTF-16, where everything that starts
+// with 0xF0 or more in UTF-8 precedes what starts with 0xEE or 0xEF.
 func (r *customReader) compare(a, b customMember) int {
 	x, y := r.name(a), r.name(b)
 	for i := range min(len(x), len(y)) {
@@ -254,7 +256,7 @@ func (r *customReader) compare(a, b customMember) int {
 	return cmp.Compare(len(x), len(y))
 }
 
-// reserved are reservedClaims as plainly has them.
+// reserved are reservedClaims as plainly writes them.
 var reserved = func() map[string]bool {
 	names := map[string]bool{}
 	for _, name := range reservedClaims {
@@ -263,8 +265,8 @@ var reserved = func() map[string]bool {
 	return names
 }()
 
-// plainly appends a name as the laxest parser of JSON compares it: in small letters, without
-// separators. It goes no further than there is room.
+// plainly appends a name as the laxest JSON parser compares it: in lower case, without
+// separators. It stops when the room is used up.
 func plainly(dst, name []byte) []byte {
 	for len(name) > 0 && len(dst) < cap(dst) {
 		c, size := utf8.DecodeRune(name)
@@ -276,9 +278,9 @@ func plainly(dst, name []byte) []byte {
 	return dst
 }
 
-// small is the small letter that a letter may be taken for, by Unicode's folding and as Java
-// folds, whatever the locale, for which ı and İ are other cases of i too. What is not taken for
-// any of ASCII is no letter of a name that is reserved.
+// small is the lower-case letter that a letter may be taken for, by Unicode's case folding and
+// by Java's, whatever the locale, for which ı and İ are also cases of i. A letter that cannot
+// be taken for an ASCII one is in no reserved name.
 func small(c rune) byte {
 	switch {
 	case 'A' <= c && c <= 'Z':

@@ -39,7 +39,8 @@ func TestCustomClaims(t *testing.T) {
 	}
 }
 
-// A claim never passes for one of ours, whatever a parser of JSON takes for the same.
+// A claim never passes for one of ours, whichever names a JSON parser takes for the
+// same.
 func TestCustomClaimsRefusals(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]tokens.CustomError{
@@ -99,7 +100,7 @@ func TestCustomClaimsRefusals(t *testing.T) {
 	}
 }
 
-// Every claim of ours is reserved: a new one must come with its name.
+// Every claim of ours is reserved: adding one means reserving its name.
 func TestOurClaimsAreReserved(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")
@@ -171,7 +172,8 @@ func TestLongestToken(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// All that may be in one, in each of the ways in which a row has it.
+	// Everything that a token may contain, in each of the ways in which a row stores
+	// it.
 	for _, c.Custom = range []string{alone, beside} {
 		token := k.sign(t, c)
 		if _, err := k.verifier.Verify(token, tokens.AccessToken); err != nil || len(c.Custom) != tokens.MaxCustomBytes {
@@ -197,8 +199,8 @@ func custom(t *testing.T, text string) string {
 	return form
 }
 
-// What is taken is one object for every parser: its members are those of the text, and
-// none is ours.
+// Accepted claims are the same object to every parser: their members are those of the
+// text, and none is ours.
 func FuzzCustomClaims(f *testing.F) {
 	for _, seed := range []string{
 		`{"role":"a","scope":"b c"}`, `{"sub":1}`, `{"S\u0055B":1}`, `{"a":1,"a":2}`, `{"client-id":{}}`, `{"a":1.50e3}`, `{"a":"\ud800"}`, `{"a":1e999}`, `{"__proto__":{"sub":1}}`, ` {} `, `[{}]`, `{"a":{"exp":[]}}`,
@@ -242,7 +244,7 @@ func FuzzCustomClaims(f *testing.F) {
 		if json.Unmarshal([]byte(text), &sent) != nil || json.Unmarshal([]byte(form), &kept) != nil || !cmp.Equal(sent, kept) {
 			t.Errorf("%q became %q", text, form)
 		}
-		// The form is that of RFC 8785, but for numbers.
+		// The form is that of RFC 8785, except for numbers.
 		want := jsontext.Value(text)
 		if err := want.Format(jsontext.ReorderRawObjects(true)); err != nil || string(want) != form {
 			t.Errorf("%q became %q, want %q (%v)", text, form, want, err)

@@ -7,19 +7,19 @@ import (
 	"fmt"
 )
 
-// thumbprintChars is the length of a SHA-256 in base64url.
+// thumbprintChars is the length of a SHA-256 digest in base64url.
 const thumbprintChars = 43
 
-// IsThumbprint tells whether s is written as the SHA-256 thumbprint of a key is
+// IsThumbprint reports whether s has the form of a key's SHA-256 thumbprint
 // (RFC 7638, RFC 9449 §6.1): 32 bytes in base64url without padding.
 func IsThumbprint(s string) bool {
 	_, err := decodeSegment(s)
 	return err == nil && len(s) == thumbprintChars
 }
 
-// DerivedSecrets returns a secret of 32 bytes for each key with a private part, that of the signing key
-// first: it is the first that has one (RFC 5869). The same keys give the same secrets; they reveal nothing
-// about the keys, or about a secret with another purpose.
+// DerivedSecrets derives a secret of 32 bytes (RFC 5869) from each key with a private part; the signing
+// key's comes first, as it is the first key with one. The same keys give the same secrets, which reveal
+// nothing about the keys, nor about a secret with another purpose.
 func (r *KeyRing) DerivedSecrets(purpose string) ([][]byte, error) {
 	var secrets [][]byte
 	for _, k := range r.keys {

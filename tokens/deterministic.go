@@ -11,7 +11,7 @@ import (
 
 // deterministicES256 signs as RFC 6979 says: the same claims give the same token
 // to the byte, as with Ed25519, and no signature depends on a source of
-// randomness. The library's own ES256 signs with random numbers; to who verifies
+// randomness. The library's own ES256 signs with random numbers; to a verifier
 // the two are the same.
 type deterministicES256 struct{ *jwt.SigningMethodECDSA }
 

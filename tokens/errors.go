@@ -7,39 +7,39 @@ import (
 
 var (
 	// ErrInvalid says that a token does not verify. It is the parent of every
-	// error that [Verifier.Verify] returns, but for [ErrKeysUnavailable].
+	// error that [Verifier.Verify] returns, except [ErrKeysUnavailable].
 	ErrInvalid = errors.New("token is not valid")
 
-	// ErrExpired says that a token would be valid, had its time not passed.
+	// ErrExpired says that a token has expired, and is otherwise valid.
 	ErrExpired = fmt.Errorf("%w: expired", ErrInvalid)
 
-	// ErrNotValidYet says that a token would be valid, had its time come. None of
-	// ours has an nbf.
+	// ErrNotValidYet says that a token is not valid yet, and is otherwise valid.
+	// None of our tokens has an nbf.
 	ErrNotValidYet = fmt.Errorf("%w: not valid yet", ErrInvalid)
 
-	// ErrUnknownKey says that a token could be ours, but that no key of the ring has
-	// signed it: the keys are others than they were, or it is forged.
+	// ErrUnknownKey says that a token could be ours, but was not signed by any key
+	// of the ring: either the keys have changed, or it is forged.
 	ErrUnknownKey = fmt.Errorf("%w: not signed by a key of the ring", ErrInvalid)
 
 	// ErrWrongIssuer says that a token was signed by a key of the ring for another
-	// issuer, whose audience is often another one as well.
+	// issuer, whose audience often differs as well.
 	ErrWrongIssuer = fmt.Errorf("%w: of another issuer", ErrInvalid)
 
 	// ErrWrongAudience says that a token of ours is for another resource server.
 	ErrWrongAudience = fmt.Errorf("%w: for another audience", ErrInvalid)
 
-	// ErrWrongType says that a token of ours was used in the other one's
-	// place: a refresh token as an access token, or the reverse.
+	// ErrWrongType says that one of our tokens was used in place of the
+	// other kind: a refresh token as an access token, or the reverse.
 	ErrWrongType = fmt.Errorf("%w: the wrong type of token", ErrInvalid)
 
-	// ErrTooLarge says that a token was refused unread for its length.
+	// ErrTooLarge says that a token was refused unread because of its length.
 	ErrTooLarge = fmt.Errorf("%w: longer than %d bytes", ErrInvalid, MaxTokenBytes)
 
-	// ErrKeysUnavailable says nothing about a token: it may have been signed by a
-	// key that the ring does not have yet, and there is no telling. It is no
-	// [ErrInvalid], and is returned only where [Config].MissingKey is set.
+	// ErrKeysUnavailable says nothing about a token, which may have been signed
+	// by a key that the ring does not have yet. It is not an [ErrInvalid], and is
+	// returned only if [Config].MissingKey is set.
 	ErrKeysUnavailable = errors.New("the keys to verify the token with are not available")
 
-	// errNoSuchKey is the [ErrUnknownKey] that a newer ring may take back.
+	// errNoSuchKey is an [ErrUnknownKey] that a newer ring may resolve.
 	errNoSuchKey = fmt.Errorf("%w: none has its header", ErrUnknownKey)
 )

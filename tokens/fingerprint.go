@@ -5,12 +5,12 @@ import (
 	"fmt"
 )
 
-// fingerprintBytes is enough to tell keys apart, and too little to make anything of.
+// fingerprintBytes is enough to distinguish keys, and too little to reveal anything.
 const fingerprintBytes = 8
 
-// Fingerprints returns, by the ids of the keys that can sign, what tells each from any
-// other key of the same id: it is derived as the secret of refresh tokens is, and tells
-// nothing of either.
+// Fingerprints returns, by the ids of the keys that can sign, a value that
+// distinguishes each from any other key with the same id. It is derived as the secret
+// of refresh tokens is, and reveals nothing about either.
 func (r *KeyRing) Fingerprints() (map[string]string, error) {
 	fingerprints := make(map[string]string, len(r.keys))
 	for _, k := range r.keys {
@@ -26,7 +26,7 @@ func (r *KeyRing) Fingerprints() (map[string]string, error) {
 	return fingerprints, nil
 }
 
-// Fingerprint returns what tells a secret from others.
+// Fingerprint returns a value that distinguishes a secret from others.
 func (s Secret) Fingerprint() (string, error) { return fingerprint([]byte(s)) }
 
 func fingerprint(private any) (string, error) {

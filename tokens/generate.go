@@ -54,8 +54,8 @@ func AppendKey(jwks, jwk Secret) (Secret, error) {
 	})
 }
 
-// joinKey leaves the other keys as they are written, members that this package
-// does not know included, and returns only what [ParseKeyRing] accepts.
+// joinKey leaves the other keys as they are written, including members that
+// this package does not know, and returns only what [ParseKeyRing] accepts.
 func joinKey(jwks, jwk Secret, join func([]json.RawMessage, json.RawMessage) []json.RawMessage) (Secret, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`

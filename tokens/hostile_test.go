@@ -51,7 +51,7 @@ func TestEveryFlippedBit(t *testing.T) {
 }
 
 // RFC 8032 §5.1.7: the same signature with its second half increased by the group's
-// order, which an equation alone would not tell from the first.
+// order, which the equation alone would not distinguish from the first.
 func TestTheOtherFormOfAnEd25519Signature(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")
@@ -122,7 +122,7 @@ func TestPublicKeyAsHMACSecret(t *testing.T) {
 	}
 }
 
-// RFC 8725 §3.10: what the header points at is never fetched or looked up.
+// RFC 8725 §3.10: whatever the header refers to is never fetched or looked up.
 func TestHostileHeader(t *testing.T) {
 	t.Parallel()
 	fetched := false
@@ -154,7 +154,7 @@ func TestHostileHeader(t *testing.T) {
 	} {
 		header := part(t, forged, 0)
 		maps.Copy(header, members)
-		// Signed by the attacker over the changed header, as he would.
+		// Signed by the attacker over the changed header.
 		wantInvalid(t, k, name, attacker.resign(t, header, part(t, forged, 1)))
 	}
 	if fetched {
@@ -162,8 +162,8 @@ func TestHostileHeader(t *testing.T) {
 	}
 }
 
-// The same headers on tokens that our own key signed: a header that we would not
-// have written to the byte is not ours, whatever it says (RFC 8725 §3.10, §3.11;
+// The same headers on tokens that our own key signed: a header that differs by a
+// byte from what we write is not ours, whatever it says (RFC 8725 §3.10, §3.11;
 // RFC 7515 §4.1.11).
 func TestHeaderOfOurs(t *testing.T) {
 	t.Parallel()

@@ -6,19 +6,19 @@ import (
 	"strconv"
 )
 
-// introspectionAnswer is the typ of signed answers to introspections (RFC 9701
-// §5). It is no [Type]: nothing here takes such a JWT for a token.
+// introspectionAnswer is the typ of signed introspection responses (RFC 9701
+// §5). It is not a [Type]: nothing here takes such a JWT for a token.
 const introspectionAnswer Type = "token-introspection+jwt"
 
-// ErrNotPublic says that what the ring's signing key signs nobody else can
-// verify: it is an HMAC key.
+// ErrNotPublic says that the ring's signing key is an HMAC key, whose
+// signatures nobody else can verify.
 var ErrNotPublic = errors.New("the signing key has no public part")
 
-// SignIntrospection returns the signed answer to an introspection (RFC 9701 §5):
-// a JWT for the caller who asked, which has the answer's JSON as its claim
-// token_introspection. It says who signed it and when; as the RFC requires, it has
-// neither sub nor exp of its own, so that it is not taken for a token. It returns
-// [ErrNotPublic] where the signing key is an HMAC key.
+// SignIntrospection returns the signed introspection response (RFC 9701 §5): a JWT
+// for the caller, with the response's JSON as its claim token_introspection. It
+// says who signed it and when; as the RFC requires, it has neither sub nor exp of
+// its own, so that it is not taken for a token. It returns [ErrNotPublic] if
+// the signing key is an HMAC key.
 func (s *Signer) SignIntrospection(caller string, answer []byte) ([]byte, error) {
 	access := s.kind[AccessToken].use
 	if !isPublic(access.method) {

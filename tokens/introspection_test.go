@@ -7,8 +7,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// RFC 9701 §8.1, RFC 8725 §3.11: a signed introspection is no token, even where
-// its audience is that of tokens.
+// RFC 9701 §8.1, RFC 8725 §3.11: a signed introspection response is not a
+// token, even if its audience is that of tokens.
 func TestSignedIntrospectionIsNoToken(t *testing.T) {
 	t.Parallel()
 	for _, algorithm := range tokens.AlgorithmNames() {

@@ -13,20 +13,20 @@ const (
 	maxKeyIDBytes = 128
 
 	// fullEd25519 is another name of EdDSA for the keys here (RFC 9864 §2.2). Tokens and
-	// published keys have the old one, which more libraries know.
+	// published keys use the old name, which more libraries know.
 	fullEd25519 = "Ed25519"
 )
 
-// KeyRing holds the keys that tokens are signed and verified with. It does not
-// change after it was made, and may be used by many goroutines.
+// KeyRing holds the keys that tokens are signed and verified with. It is immutable, and safe for
+// concurrent use.
 type KeyRing struct {
 	keys    []*key
-	uses    map[string]*keyUse // by the one header that a token signed so has
+	uses    map[string]*keyUse // by the exact header of the tokens that each use signs
 	signing *key               // the first that can sign; nil in a ring that only verifies
 	public  []byte
 }
 
-// key is one key with the one algorithm that it may be used for.
+// key is one key with the only algorithm that it may be used for.
 type key struct {
 	id        string
 	algorithm algorithm
@@ -40,13 +40,13 @@ type key struct {
 type KeyInfo struct {
 	ID        string `json:"kid"`
 	Algorithm string `json:"alg"`
-	// Signs tells the one key that new tokens are signed with.
+	// Signs is true of the one key that signs new tokens.
 	Signs bool `json:"signs"`
 }
 
 // ParseKeyRing reads a JWK set (RFC 7517 §5). Every key needs an alg of
-// [AlgorithmNames], or Ed25519 for EdDSA, and a kid that no other has; public keys only verify. The
-// first key with a private part signs. Weak and malformed keys are refused
+// [AlgorithmNames], or Ed25519 for EdDSA, and a kid that no other key has; public keys only verify.
+// The first key with a private part signs. Weak and malformed keys are refused
 // (RFC 8725 §3.4, §3.5); no error shows a part of a key.
 func ParseKeyRing(jwks []byte) (*KeyRing, error) {
 	var set struct {
@@ -134,7 +134,7 @@ func isSymmetric(key any) bool {
 }
 
 // PublicJWKS returns the public keys as a JWK set. HMAC keys have no public
-// part: where there are only such, the set is empty.
+// part: if there are no others, the set is empty.
 func (r *KeyRing) PublicJWKS() []byte { return append([]byte(nil), r.public...) }
 
 // Keys lists the keys in the set's order.

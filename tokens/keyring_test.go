@@ -241,7 +241,8 @@ func FuzzParseKeyRing(f *testing.F) {
 	})
 }
 
-// RFC 9864 §2.2 has another name for EdDSA with Ed25519. It makes the same tokens.
+// RFC 9864 §2.2 has another name for EdDSA with Ed25519. Keys with it make the
+// same tokens.
 func TestKeyWithTheFullNameOfEd25519(t *testing.T) {
 	t.Parallel()
 	const key = `{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"rfc8037","alg":"%s","use":"sig",

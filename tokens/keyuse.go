@@ -10,15 +10,15 @@ import (
 )
 
 // Room for most claims, as JSON and in base64, and for a signature with Ed25519 or
-// P-256 and the two dots. What is longer grows its slice.
+// P-256 and the two dots. Anything longer grows its slice.
 const (
 	claimsRoom    = 1 << 10
 	base64Room    = (claimsRoom*8 + 5) / 6
 	signatureRoom = 86 + 2
 )
 
-// keyUse is a key as it is used for one type of token: a token of that type
-// that it signed has this header, to the byte, and no other.
+// keyUse is a key as it is used for one type of token: every token of that
+// type that it signed has exactly this header, byte for byte.
 type keyUse struct {
 	typ                  Type
 	keyID                string
@@ -35,7 +35,7 @@ func newKeyUse(keyID string, typ Type, method jwt.SigningMethod, signWith, verif
 }
 
 // sign returns the compact JWS of claims in JSON (RFC 7515 §7.1). The builder's text
-// is signed where it stands, and goes on with the signature.
+// is signed in place, and the signature appended.
 func (u *keyUse) sign(claims []byte) (string, error) {
 	var jws strings.Builder
 	jws.Grow(len(u.header) + base64.RawURLEncoding.EncodedLen(len(claims)) + signatureRoom)
@@ -51,8 +51,8 @@ func (u *keyUse) sign(claims []byte) (string, error) {
 	return jws.String(), nil
 }
 
-// key is the [jwt.Keyfunc] of a token whose header is the use's. It puts the key's
-// own method in the place of the one that the library chose by the token's alg.
+// key is the [jwt.Keyfunc] of a token whose header is the use's. It replaces the
+// method that the library chose by the token's alg with the key's own.
 func (u *keyUse) key(token *jwt.Token) (any, error) {
 	token.Method = u.method
 	return u.verifyWith, nil
@@ -65,7 +65,7 @@ func headerOf(keyID string, typ Type, algorithm string) string {
 	return base64.RawURLEncoding.EncodeToString(append(header, '}'))
 }
 
-// decodeSegment refuses every spelling but one: without Strict, and with the
+// decodeSegment accepts only one spelling: without Strict, and with the
 // line breaks that Go's decoder skips, there would be others.
 func decodeSegment(s string) ([]byte, error) {
 	if strings.ContainsAny(s, "\r\n") {
@@ -74,8 +74,8 @@ func decodeSegment(s string) ([]byte, error) {
 	return base64.RawURLEncoding.Strict().DecodeString(s)
 }
 
-// isHeader tells whether a key that the ring does not have could have written the
-// header. It decides nothing but whether the ring is brought up to date, and what the
+// isHeader reports whether a key that the ring does not have could have written the
+// header. It decides only whether the ring is updated, and what the
 // refusal is called.
 func isHeader(segment string) bool {
 	text, err := decodeSegment(segment)
@@ -94,12 +94,12 @@ func isHeader(segment string) bool {
 	return err == nil && segment == headerOf(header.KeyID, header.Type, header.Algorithm)
 }
 
-// refreshMethod signs refresh tokens. Nobody but their issuer verifies them, so a
-// MAC does what a signature would, for a hundredth of its time.
+// refreshMethod signs refresh tokens. Only their issuer verifies them, so a MAC
+// does what a signature would, in a hundredth of the time.
 var refreshMethod = jwt.SigningMethodHS256
 
 // refreshSecret derives the key of refresh tokens from a private key (RFC 5869):
-// one key file serves for both, and neither key tells the other.
+// one key file serves both purposes, and neither key reveals the other.
 func refreshSecret(private any) ([]byte, error) {
 	return derive(private, "latchkey refresh tokens")
 }

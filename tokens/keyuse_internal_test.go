@@ -19,8 +19,9 @@ func (n neverSigns) Sign(string, any) ([]byte, error) {
 	return nil, errors.New("this must not sign")
 }
 
-// RFC 8725 §2.1: a check that signs what a stranger sent has the signature that he
-// wants, a slip away from giving it to him. A MAC cannot be checked otherwise.
+// RFC 8725 §2.1: a check that signs what a stranger sent holds the very signature
+// that the stranger wants, one slip away from revealing it. A MAC cannot be
+// checked in any other way.
 func TestNothingIsSignedToVerify(t *testing.T) {
 	t.Parallel()
 	for _, algorithm := range AlgorithmNames() {

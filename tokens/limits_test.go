@@ -93,7 +93,7 @@ func TestErrorsNumberTheKeys(t *testing.T) {
 	}
 }
 
-// The expiry of a token of Compas may be any time that there is.
+// The expiry of a token of Compas may be any time that can be expressed.
 func TestExpiryOfCompas(t *testing.T) {
 	t.Parallel()
 	v := compasVerifier(t)
@@ -105,7 +105,8 @@ func TestExpiryOfCompas(t *testing.T) {
 	}
 }
 
-// A fingerprint tells keys of one id apart, is the same at each start, and is of those keys alone that can sign.
+// A fingerprint distinguishes keys with the same id and is the same at each start; only keys that can sign have
+// one.
 func TestFingerprints(t *testing.T) {
 	t.Parallel()
 	of := func(jwks string) map[string]string {

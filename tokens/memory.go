@@ -9,9 +9,9 @@ import (
 )
 
 // memory holds the claims of tokens whose signature has been checked, by the
-// tokens' SHA-256: no token is kept, and whoever finds two tokens with the same
-// digest has broken more than this. It forgets a token when it expires, and the
-// least useful ones when it is full. The nil memory remembers nothing.
+// tokens' SHA-256: no token is kept, and two tokens with the same digest would
+// mean that SHA-256 is broken. It forgets a token when it expires, and the
+// least useful ones when it is full. A nil memory remembers nothing.
 type memory struct {
 	cache *otter.Cache[[sha256.Size]byte, *verifiedClaims]
 }

@@ -2,7 +2,8 @@ package tokens
 
 import "testing"
 
-// As many tokens are remembered as are to be.
+// Exactly as many tokens are remembered as
+// configured.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	for remember, want := range map[int]uint64{0: defaultRemember, 1: 1, 8: 8} {

@@ -12,7 +12,7 @@ import (
 )
 
 // A token that was verified before is refused at the same instant as one that
-// comes for the first time.
+// is presented for the first time.
 func TestRememberedTokenIsRefusedWithAFreshOne(t *testing.T) {
 	t.Parallel()
 	var clock atomic.Int64
@@ -91,8 +91,8 @@ func TestSetRingForgetsTheKeysThatAreGone(t *testing.T) {
 	}
 }
 
-// A token that does not verify is not remembered in the place of one that does,
-// and the other way round: the same claims under another signature.
+// A token that does not verify is not remembered in place of one that does, or
+// vice versa: the same claims with another signature.
 func TestMemoryTellsTokensApart(t *testing.T) {
 	t.Parallel()
 	cfg := config()

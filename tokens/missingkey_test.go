@@ -56,7 +56,7 @@ func TestMissingKey(t *testing.T) {
 		}
 	}
 
-	// What no key of ours can have signed, asks nobody.
+	// What no key of ours can have signed causes no fetch.
 	if verifier, err = tokens.NewVerifier(older, cfg); err != nil {
 		t.Fatal(err)
 	}
@@ -72,7 +72,7 @@ func TestMissingKey(t *testing.T) {
 		}
 	}
 
-	// Neither does what is no compact JWS, even with a header that another key writes.
+	// Neither does what is not a compact JWS, even with a header that another key writes.
 	payload, signature, _ := strings.Cut(rest, ".")
 	for name, token := range map[string]string{
 		"no dot": header, "nothing": "", "one dot": header + ".", "two parts": header + "." + payload, "four parts": header + "." + payload + "." + signature + ".",

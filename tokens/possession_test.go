@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// RFC 9449 §6.1: the key that a token is bound to comes back with its claims,
-// and a token without one has none.
+// RFC 9449 §6.1: a bound token's claims name its key, and an unbound token's
+// name none.
 func TestConfirmationClaim(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")
@@ -78,7 +78,7 @@ func TestDerivedSecrets(t *testing.T) {
 		return strings.TrimSuffix(strings.TrimPrefix(string(setup(t, "ES256").ring.PublicJWKS()), `{"keys":[`), `]}`)
 	}
 	if diff := cmp.Diff(a, derive("x", public(), jwks[0], public(), jwks[1])); diff != "" {
-		t.Errorf("beside public keys: %s", diff)
+		t.Errorf("next to public keys: %s", diff)
 	}
 	if bytes.Equal(a[0], other[0]) {
 		t.Error("two purposes have one secret")

@@ -11,28 +11,28 @@ import (
 )
 
 // presentedClaims are a token's claims on their way through golang-jwt's parser,
-// which compares issuer, audience and times with what is expected. The rest is
-// checked by Validate.
+// which compares issuer, audience and times with what is expected. Validate
+// checks the rest.
 type presentedClaims struct {
 	wireClaims
 	use *keyUse
 	cfg *Config
-	// What the library asks for by reference is made once, with the claims.
+	// What the library requests by reference is allocated once, with the claims.
 	expiresAt, notBefore, issuedAt jwt.NumericDate
 	audience                       [1]string
 	audiences                      jwt.ClaimStrings
-	// verified is set once the claims are in order, whatever the time is.
+	// verified is set once the claims have passed every check but those of the time.
 	verified *verifiedClaims
 }
 
-// verifiedClaims are claims whose token is ours.
+// verifiedClaims are the claims of a token that is ours.
 type verifiedClaims struct {
-	notBefore time.Time // the nbf; none of ours has one
+	notBefore time.Time // the nbf; none of our tokens has one
 	Claims
 }
 
-// UnmarshalJSON refuses what the library's decoder would take: a member that is
-// there twice, a name in other letters, invalid UTF-8, an aud that is not one of ours.
+// UnmarshalJSON refuses what the library's decoder would accept: a duplicate member, a
+// name in another letter case, invalid UTF-8, an aud in a form that we do not write.
 func (c *presentedClaims) UnmarshalJSON(text []byte) error {
 	if err := json.Unmarshal(text, &c.wireClaims); err != nil {
 		return err
@@ -59,17 +59,17 @@ func (c *presentedClaims) GetAudience() (jwt.ClaimStrings, error) {
 	return c.audiences, nil
 }
 
-// GetExpirationTime returns the exp, nil where there is none.
+// GetExpirationTime returns the exp, nil if there is none.
 func (c *presentedClaims) GetExpirationTime() (*jwt.NumericDate, error) {
 	return orNil(&c.expiresAt, c.ExpiresAt), nil
 }
 
-// GetNotBefore returns the nbf, nil where there is none.
+// GetNotBefore returns the nbf, nil if there is none.
 func (c *presentedClaims) GetNotBefore() (*jwt.NumericDate, error) {
 	return orNil(&c.notBefore, c.NotBefore), nil
 }
 
-// GetIssuedAt returns the iat, nil where there is none.
+// GetIssuedAt returns the iat, nil if there is none.
 func (c *presentedClaims) GetIssuedAt() (*jwt.NumericDate, error) {
 	return orNil(&c.issuedAt, c.IssuedAt), nil
 }
@@ -82,21 +82,21 @@ func orNil(date *jwt.NumericDate, seconds int64) *jwt.NumericDate {
 }
 
 // Validate checks what golang-jwt does not know. The parser calls it after its own
-// checks, and joins what both have found.
+// checks, and joins the errors of both.
 func (c *presentedClaims) Validate() error {
 	clientID := c.ClientID
 	if c.use.typ == AccessToken && (c.Subject == "" || clientID == "") {
 		return errors.New("sub and client_id are required") // RFC 9068 §2.2
 	}
 	if clientID == c.cfg.ClientID {
-		clientID = c.cfg.ClientID // not a copy in each remembered token
+		clientID = c.cfg.ClientID // so that no remembered token keeps a copy
 	}
 	if len(c.audiences) > 1 && (c.use.typ != AccessToken || slices.Contains(c.audiences, c.cfg.TokenEndpoint)) {
 		return errAudience
 	}
 	audience := string(c.Audience)
 	if audience == c.cfg.Audience {
-		audience = c.cfg.Audience // nor of this
+		audience = c.cfg.Audience // nor of the audience
 	}
 	if c.IssuedAt == 0 {
 		return errors.New("iat")

@@ -14,14 +14,14 @@ var (
 	errUnreadable = fmt.Errorf("%w: its claims or its signature cannot be read", ErrInvalid)
 )
 
-// isCompact tells whether a token may be a compact JWS (RFC 7515 §7.1). Go's base64
-// skips line breaks even when it is strict: with them a token would have several
-// spellings.
+// isCompact reports whether a token may be a compact JWS (RFC 7515 §7.1). Go's
+// base64 skips line breaks even when it is strict: with them a token would have
+// several spellings.
 func isCompact(token string) bool {
 	return strings.Count(token, ".") == 2 && !strings.ContainsAny(token, "\r\n")
 }
 
-// refusal makes an error of golang-jwt's parser one of this package.
+// refusal translates an error of golang-jwt's parser into one of this package.
 func refusal(err error) error {
 	switch {
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
@@ -40,14 +40,14 @@ func refusal(err error) error {
 	return errUnreadable // what the error says is not passed on: it may quote the token
 }
 
-// isExpiredAlone tells whether the time is all that is wrong with a token. The
-// parser joins whatever it finds wrong with the claims, so an error may say that a
-// token has expired and worse at once (CVE-2024-51744).
+// isExpiredAlone reports whether the time is all that is wrong with a token. The
+// parser joins everything it finds wrong with the claims, so an error may say at
+// once that a token has expired and that it is forged (CVE-2024-51744).
 func isExpiredAlone(err error) bool {
 	return errors.Is(err, jwt.ErrTokenExpired) && isNothingBut(err, jwt.ErrTokenInvalidClaims, jwt.ErrTokenExpired)
 }
 
-// isNothingBut tells whether all that err was joined from is among the errors.
+// isNothingBut reports whether err consists only of the given errors.
 func isNothingBut(err error, known ...error) bool {
 	joined, ok := errors.AsType[interface {
 		error

@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// Requirement is what the authentication of a token's user must be like for a request
+// Requirement is what a request demands of the authentication of a token's user
 // (RFC 9470). The zero Requirement is met by every token.
 type Requirement struct {
 	// MaxAge is how long ago the user may have authenticated, in whole seconds. Zero
 	// means any time.
 	MaxAge time.Duration
-	// ACRValues are the authentication context classes of which one must have been met,
+	// ACRValues are authentication context classes, of which one must have been met,
 	// the preferred one first. None means any.
 	ACRValues []string
 }
@@ -31,12 +31,12 @@ func (r Requirement) Validate() error {
 	return nil
 }
 
-// ErrAuthentication says that a token is valid, but that its user has to authenticate
+// ErrAuthentication says that a token is valid, but that its user must authenticate
 // in another way, or again: insufficient_user_authentication of RFC 9470. See
 // [AuthenticationError].
 var ErrAuthentication = errors.New("the user must authenticate again")
 
-// AuthenticationError is the [ErrAuthentication] that tells what is required.
+// AuthenticationError is an [ErrAuthentication] that says what is required.
 type AuthenticationError struct {
 	Requirement
 
@@ -50,8 +50,8 @@ func (e *AuthenticationError) Error() string { return ErrAuthentication.Error() 
 func (e *AuthenticationError) Is(target error) bool { return target == ErrAuthentication }
 
 // Check returns an [AuthenticationError] for a token that does not meet the requirement.
-// What the token does not say is not met. The time should be that of the database's
-// clock.
+// A requirement about which the token says nothing is not met. The time should come from
+// the database's clock.
 func (r Requirement) Check(c Claims, now time.Time) error {
 	var known Authentication
 	if c.Authentication != nil {

@@ -12,21 +12,22 @@ import (
 const SealingKeyBytes = 32
 
 // ErrSealed says that a sealed key does not open: it was sealed with a key that
-// the sealer does not have, was changed, or is another one than was asked for.
+// the sealer does not have, was changed, or is not the requested one.
 var ErrSealed = errors.New("the sealed key does not open")
 
 // The private keys are encrypted under the sealer's key itself (RFC 7518 §4.5,
-// §5.3): there are far too few of them for its random nonces to collide.
+// §5.3): they are far too few for its random nonces to collide.
 const (
 	sealAlgorithm  = jose.DIRECT
 	sealEncryption = jose.A256GCM
 	sealedType     = "jwk+json" // RFC 7517 §7
 )
 
-// Sealer encrypts private JWKs, so that they can be kept where others can read.
+// Sealer encrypts private JWKs, so that they can be stored where others can
+// read them.
 type Sealer struct{ keys [][]byte }
 
-// NewSealer returns a sealer. The first key seals, all of them open. Each has
+// NewSealer returns a sealer. The first key seals; all of them open. Each has
 // [SealingKeyBytes] random bytes.
 func NewSealer(keys ...[]byte) (*Sealer, error) {
 	if len(keys) == 0 {
@@ -54,10 +55,10 @@ func (s *Sealer) Seal(jwk Secret) (string, error) {
 	return sealed.CompactSerialize()
 }
 
-// Open returns the private JWK that was sealed, and whether the key that seals
-// now had sealed it. A JWK with another kid than the wanted one is refused: the
-// kid is sealed with the key, so that one cannot be put in another's place.
-// Every error is [ErrSealed].
+// Open returns the private JWK that was sealed, and whether it was sealed with
+// the current sealing key. A JWK with a kid other than the given one is
+// refused: the kid is sealed with the key, so that one cannot be substituted
+// for another. Every error is [ErrSealed].
 func (s *Sealer) Open(sealed, keyID string) (jwk Secret, current bool, err error) {
 	object, err := jose.ParseEncryptedCompact(sealed, []jose.KeyAlgorithm{sealAlgorithm}, []jose.ContentEncryption{sealEncryption})
 	if err != nil {

@@ -10,7 +10,7 @@ const redacted = "[redacted]"
 
 // Secret is a string that must not be shown: a token or a key. Printing it
 // with any verb, logging it and encoding it as JSON or text all give
-// "[redacted]". Convert it to a string to hand it out.
+// "[redacted]". Convert it to a string to reveal it.
 type Secret string
 
 // Format writes "[redacted]" for every verb.

@@ -7,25 +7,25 @@ import (
 	"github.com/go-json-experiment/json"
 )
 
-// securityEvent is the typ of Security Event Tokens (RFC 8417 §2.3). It is no [Type]:
-// nothing here takes such a JWT for a token.
+// securityEvent is the typ of Security Event Tokens (RFC 8417 §2.3). It is not a
+// [Type]: nothing here takes such a JWT for a token.
 const securityEvent Type = "secevent+jwt"
 
-// SecurityEvent is what a Security Event Token tells (RFC 8417).
+// SecurityEvent is the content of a Security Event Token (RFC 8417).
 type SecurityEvent struct {
-	// ID is the token's own, the same however often it is signed.
+	// ID is the token's own, the same each time it is signed.
 	ID string
 	// IssuedAt is when it is signed.
 	IssuedAt time.Time
-	// Audience is whom it is for.
+	// Audience is the intended recipient.
 	Audience string
-	// Transaction is the same in all tokens that tell of one thing.
+	// Transaction is the same in all tokens about one occurrence.
 	Transaction string
-	// SubjectID is whom or what it is about, as JSON has it (RFC 9493).
+	// SubjectID is the person or thing that it is about, as JSON (RFC 9493).
 	SubjectID any
 	// Type is the URI of what has happened.
 	Type string
-	// Details are what there is to say of it, as a JSON object has it.
+	// Details are its particulars, as the JSON of an object.
 	Details any
 }
 
@@ -42,7 +42,7 @@ type wireSecurityEvent struct {
 }
 
 // SignSecurityEvent returns the Security Event Token, from the signer's issuer. It returns
-// [ErrNotPublic] where the signing key is an HMAC key.
+// [ErrNotPublic] if the signing key is an HMAC key.
 func (s *Signer) SignSecurityEvent(e SecurityEvent) ([]byte, error) {
 	access := s.kind[AccessToken].use
 	if !isPublic(access.method) {

@@ -9,8 +9,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// RFC 8417 §4.6, RFC 8725 §3.11: a Security Event Token is no other token, even where its
-// audience is that of access tokens. It has the claims of CAEP's examples, and no others.
+// RFC 8417 §4.6, RFC 8725 §3.11: a Security Event Token does not pass for another token,
+// even if its audience is that of access tokens. It has the claims of CAEP's examples,
+// and no others.
 func TestSecurityEventIsNoToken(t *testing.T) {
 	t.Parallel()
 	for _, algorithm := range tokens.AlgorithmNames() {

@@ -27,11 +27,11 @@ type kit struct {
 	jwk      string
 	signer   *tokens.Signer
 	verifier *tokens.Verifier
-	// public has nothing but the public keys; nil where there are none.
+	// public has only the public keys; nil if there are none.
 	public *tokens.Verifier
 }
 
-// verifiers are all that may be asked about an access token.
+// verifiers are all those that check access tokens.
 func (k kit) verifiers() []*tokens.Verifier {
 	if k.public == nil {
 		return []*tokens.Verifier{k.verifier}

@@ -13,7 +13,7 @@ type Signer struct {
 	kind map[Type]signedKind
 }
 
-// signedKind is what all tokens of a type have in common.
+// signedKind is what all tokens of a type share.
 type signedKind struct {
 	use *keyUse
 	// claims begins the claims' JSON: the members that the configuration gives.
@@ -37,7 +37,7 @@ func NewSigner(ring *KeyRing, cfg Config) (*Signer, error) {
 
 // Sign returns the token for the claims. Issuer comes from the configuration, whatever
 // the claims say, and so do Audience and ClientID, unless the claims of an access token
-// have one.
+// give one.
 func (s *Signer) Sign(c Claims) (Secret, error) {
 	kind, known := s.kind[c.Type]
 	if !known {
@@ -72,8 +72,9 @@ func (s *Signer) Sign(c Claims) (Secret, error) {
 	return Secret(token), nil
 }
 
-// isForm tells a form of [CustomClaims] from what somebody wrote: it costs a refresh
-// nothing. What the form must not have, CustomClaims has refused.
+// isForm distinguishes the canonical form of [CustomClaims] from arbitrary text, at
+// no cost to a refresh. CustomClaims has already refused what the form must not
+// contain.
 func isForm(custom string) bool {
 	return len(custom) <= MaxCustomBytes && strings.HasPrefix(custom, `{"`) && strings.HasSuffix(custom, "}")
 }

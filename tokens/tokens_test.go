@@ -184,8 +184,8 @@ func TestConfigIsChecked(t *testing.T) {
 	}
 }
 
-// The issuer, who has the clock that made a token, compares the times himself. All
-// else is wanted as ever.
+// The issuer, which has the clock that timed a token, compares the times itself.
+// Everything else is still required.
 func TestVerifyIssued(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")
@@ -219,7 +219,7 @@ func TestVerifyIssued(t *testing.T) {
 }
 
 // A token may be for another audience than the configuration's: its claims say so.
-// Only who accepts that audience too takes it.
+// Only a verifier that accepts that audience too accepts it.
 func TestAudiences(t *testing.T) {
 	t.Parallel()
 	k := setup(t, "EdDSA")

@@ -11,22 +11,22 @@ import (
 )
 
 // Verifier checks tokens against a key ring. It remembers access tokens that
-// it has verified, since a client sends the same one for minutes: what is
-// remembered is the signature's check, never that of the times. It may be used
-// by many goroutines.
+// it has verified, since a client sends the same one for minutes: it skips
+// only the check of the signature, never that of the times. It is safe for
+// concurrent use.
 type Verifier struct {
 	cfg  Config
 	ring atomic.Pointer[verifyingRing]
 }
 
-// verifyingRing is a ring as this verifier uses it, and what was verified with it.
-// They are replaced together: nothing outlives its key.
+// verifyingRing is a ring as this verifier uses it, with the tokens verified with
+// it. They are replaced together: nothing outlives its key.
 type verifyingRing struct {
 	parsers  map[string]keyParser // by the header that its tokens have
 	verified *memory
 }
 
-// keyParser takes the tokens of one use of a key.
+// keyParser parses the tokens of one use of a key.
 type keyParser struct {
 	use *keyUse
 	*jwt.Parser
@@ -46,8 +46,8 @@ func NewVerifier(ring *KeyRing, cfg Config) (*Verifier, error) {
 	return v, nil
 }
 
-// SetRing replaces the keys. A token that only an earlier ring's key has
-// signed is refused from then on, one that was verified before too.
+// SetRing replaces the keys. From then on a token signed by a key that
+// only an earlier ring had is refused, even if it was verified before.
 func (v *Verifier) SetRing(ring *KeyRing) error {
 	verified, err := newMemory(v.cfg)
 	if err != nil {
@@ -73,10 +73,10 @@ func (v *Verifier) newParser(use *keyUse) *jwt.Parser {
 	)
 }
 
-// Verify returns the claims of a token of the wanted type. Every error is an
-// [ErrInvalid], or [ErrKeysUnavailable] where [Config].MissingKey is set; [ErrExpired],
-// [ErrNotValidYet] and [ErrWrongType] are returned only for tokens whose signature is
-// ours and which are otherwise in order.
+// Verify returns the claims of a token of the given type. Every error is an
+// [ErrInvalid], or [ErrKeysUnavailable] if [Config].MissingKey is set; [ErrExpired],
+// [ErrNotValidYet] and [ErrWrongType] are returned only for tokens with our signature
+// that are otherwise valid.
 //
 // An iat in the future is no reason to refuse a token: our signature says that it
 // was issued, so one of the two clocks is wrong.
@@ -88,9 +88,9 @@ func (v *Verifier) Verify(token string, want Type) (Claims, error) {
 	return *c, nil
 }
 
-// VerifyShared is [Verifier.Verify] without a copy: the claims are those that are
-// remembered, and shared with whoever verifies the same token. They must not be
-// changed.
+// VerifyShared is [Verifier.Verify] without a copy: the returned claims are the
+// remembered ones, shared with every caller that verifies the same token. They
+// must not be changed.
 func (v *Verifier) VerifyShared(token string, want Type) (*Claims, error) {
 	c, err := v.verify(token)
 	if (err == nil || isOfTime(err)) && c.Type != want {
@@ -102,11 +102,11 @@ func (v *Verifier) VerifyShared(token string, want Type) (*Claims, error) {
 	return &c.Claims, nil
 }
 
-// usualTokenBytes is up to which size a token is hashed without an allocation.
+// usualTokenBytes is the size up to which a token is hashed without an allocation.
 const usualTokenBytes = 1 << 10
 
 // VerifyAny is [Verifier.Verify] for a token of either type, as RFC 7009 §2.1
-// wants it. With [ErrExpired] it returns the token's type alone.
+// requires. With [ErrExpired] it returns the token's type alone.
 func (v *Verifier) VerifyAny(token string) (Claims, error) {
 	c, err := v.verify(token)
 	switch {
@@ -119,7 +119,7 @@ func (v *Verifier) VerifyAny(token string) (Claims, error) {
 }
 
 // VerifyIssued is [Verifier.VerifyAny] for the issuer of the tokens, whose database
-// has the clock that made them and knows whom they are for: it compares neither the
+// has the clock that timed them and knows their audience: it checks neither the
 // times nor the audience of an access token. Callers must, or they accept expired
 // tokens.
 func (v *Verifier) VerifyIssued(token string) (Claims, error) {
@@ -131,7 +131,7 @@ func (v *Verifier) VerifyIssued(token string) (Claims, error) {
 	return c.Claims, nil
 }
 
-// isOfTime tells whether the time alone is what is wrong with a token.
+// isOfTime reports whether only the time is wrong with a token.
 func isOfTime(err error) bool { return errors.Is(err, ErrExpired) || errors.Is(err, ErrNotValidYet) }
 
 // verify returns the claims with [ErrExpired], [ErrNotValidYet] and [ErrWrongAudience] too.
@@ -154,8 +154,8 @@ func (v *Verifier) verify(token string) (*verifiedClaims, error) {
 	return c, err
 }
 
-// verifyWithNewer is verify for a token whose key the ring does not have: there
-// may be a newer ring that has it.
+// verifyWithNewer is verify for a token whose key the ring does not have: a
+// newer ring may have it.
 func (v *Verifier) verifyWithNewer(ring *verifyingRing, token string) (*verifyingRing, *verifiedClaims, error) {
 	if header, _, _ := strings.Cut(token, "."); !isHeader(header) {
 		return ring, nil, errUnreadable
@@ -178,8 +178,8 @@ func (r *verifyingRing) verify(token string, cfg *Config) (*verifiedClaims, erro
 		return nil, errNotCompact
 	}
 	// The ring's keys have one header each, so a header is looked up before the
-	// library reads it: alg, typ and kid are those that we wrote, and there is no
-	// jku, jwk, x5u, x5c or crit (RFC 8725 §3.1, §3.2, §3.10, §3.11; RFC 7515
+	// library reads it: alg, typ and kid are exactly what we wrote, and there is
+	// no jku, jwk, x5u, x5c or crit (RFC 8725 §3.1, §3.2, §3.10, §3.11; RFC 7515
 	// §4.1.11).
 	header, _, _ := strings.Cut(token, ".")
 	parser, known := r.parsers[header]

@@ -10,29 +10,29 @@ import (
 )
 
 const (
-	// maxClockSilence is for how long the database's time may not have been told, and
-	// maxClockUncertainty how far what is known of it may be off: by the leeway that a
-	// token's expiry has.
+	// maxClockSilence is how long the database's time may go without an update, and
+	// maxClockUncertainty how far off the estimate may be: as far as the leeway for a
+	// token's expiry.
 	maxClockSilence     = time.Minute
 	maxClockUncertainty = 5 * time.Second
-	// warnedOffset is from which offset on a clock is worth a warning, rightOffset up
-	// to which it is right again.
+	// warnedOffset is the offset from which a clock is worth a warning, rightOffset
+	// the one up to which it counts as right again.
 	warnedOffset = time.Second
 	rightOffset  = warnedOffset / 2
 )
 
-// Clock is what is known of the clock of the database, which made the tokens and by
-// which they expire. It continues with the monotonic clock, so setting the wall clock
-// of this machine does not change it.
+// Clock is what is known about the clock of the database, which made the tokens and
+// by which they expire. It continues with the monotonic clock, so setting the wall
+// clock of this machine does not change it.
 type Clock struct {
-	// Now is the database's time.
+	// Now returns the database's time.
 	Now time.Time
-	// Offset is how far the wall clock of this machine is ahead of it; behind where it
+	// Offset is how far the wall clock of this machine is ahead of it, or behind if it
 	// is negative.
 	Offset time.Duration
 	// Uncertainty is how far Now and Offset may be off, either way.
 	Uncertainty time.Duration
-	// Age is for how long the database has not told its time.
+	// Age is how long ago the database last gave its time.
 	Age time.Duration
 }
 
@@ -49,8 +49,8 @@ func (c Clock) Err() error {
 
 var errNoClock = errors.New("the database has not reported its time yet")
 
-// databaseClock is the database's clock, as far as a set or somebody else has been
-// told its time.
+// databaseClock is the database's clock, as far as a set or another caller has
+// learned its time.
 type databaseClock struct {
 	dbclock.Clock
 	now    func() Moment
@@ -68,7 +68,7 @@ func (c *databaseClock) read() (Clock, bool) {
 	return Clock{Now: r.Now, Offset: now.Wall.Sub(r.Now), Uncertainty: r.Uncertainty, Age: r.Age}, true
 }
 
-// time is the database's or, where it has not told it, the wall clock's.
+// time returns the database's time or, while that is unknown, the wall clock's.
 func (c *databaseClock) time() time.Time {
 	now := c.now()
 	if r, known := c.At(now.Mono); known {
@@ -77,7 +77,7 @@ func (c *databaseClock) time() time.Time {
 	return now.Wall
 }
 
-// or returns the database's time or, where it has not told it, another clock's.
+// or returns the database's time or, while that is unknown, another clock's.
 func (c *databaseClock) or(other func() time.Time) func() time.Time {
 	if other == nil {
 		return c.time
@@ -90,10 +90,10 @@ func (c *databaseClock) or(other func() time.Time) func() time.Time {
 	}
 }
 
-// learn takes a time that the database has shown since a moment.
+// learn takes a time that the database has given since a moment.
 func (c *databaseClock) learn(told time.Time, since Moment) {
 	now := c.now().Mono
-	// A machine that slept may count a moment from elsewhere as later than now.
+	// If the machine slept, a moment from elsewhere may appear later than now.
 	c.Learn(told, min(since.Mono, now), now)
 }
 
@@ -116,9 +116,9 @@ func (c *databaseClock) watch() {
 	}
 }
 
-// Clock tells what is known of the database's clock, and false before it was told
-// once: some sources never tell. Of several shards it is that of the first or, while that is
-// not known well enough, of another one.
+// Clock returns what is known about the database's clock, and false before its time was
+// first received: some sources never provide it. With several shards it is the clock of the
+// first or, while that is not known well enough, of another one.
 func (v *Verifier) Clock() (Clock, bool) {
 	first, known := v.set.clock.read()
 	if known && first.Err() == nil {
@@ -132,18 +132,18 @@ func (v *Verifier) Clock() (Clock, bool) {
 	return first, known
 }
 
-// Learn tells the verifier what time the database has just shown, in answer to a
-// question that was asked at a [Verifier.Moment]: for a program that asks the database
-// besides. The verifier's own source tells it too.
+// Learn tells the verifier the time that the database gave in answer to a query sent
+// at a [Verifier.Moment]: for a program that queries the database itself. The
+// verifier's own source provides it too.
 func (v *Verifier) Learn(database time.Time, asked Moment) { v.set.clock.learn(database, asked) }
 
 // Moment reads the clocks that [Verifier.Learn] compares with.
 func (v *Verifier) Moment() Moment { return v.set.now() }
 
-// ClockErr says why the database's time is not known well enough. It is nil where it
-// is, and where nobody tells it: [Verifier.Run] does not run, or the source does not
-// know. Tokens are still accepted and refused; but a valid one may be taken for
-// expired.
+// ClockErr says why the database's time is not known well enough. It is nil if it
+// is, and if nothing provides it: [Verifier.Run] does not run, or the source does
+// not know it. Tokens are still accepted and refused, but a valid one may be taken
+// for expired.
 func (v *Verifier) ClockErr() error {
 	clock, known := v.Clock()
 	switch {

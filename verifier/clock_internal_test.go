@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Until the database has told its time the other clock counts, if there is one.
+// Until the database has reported its time, the other clock counts, if there is
+// one.
 func TestClockUntilItIsTold(t *testing.T) {
 	t.Parallel()
 	now := Moment{Mono: time.Hour, Wall: time.Unix(1795219300, 0)}

@@ -13,15 +13,15 @@ const maxCursorBytes = 16 << 10
 // ErrCursor says that a cursor was not issued by a [Feed].
 var ErrCursor = errors.New("not a cursor of a feed of revocations")
 
-// cursor is a place in a feed. The zero one is before everything.
+// cursor is a place in a feed. The zero cursor is before everything.
 type cursor struct {
 	// name and version are a set's state, which that set's own feed knows at once.
 	name    string
 	version uint64
-	// shard is where a full set goes on that began at the version; 0 means that
+	// shard is where a full set that began at the version continues; 0 means that
 	// none is under way.
 	shard int
-	// source is the same state for everybody else.
+	// source is the same state in a form that any other process understands.
 	source string
 }
 

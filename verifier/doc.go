@@ -41,11 +41,11 @@
 // promises:
 //
 //   - A token whose session was revoked longer ago than [Config].Bound is not
-//     accepted, whatever broke meanwhile: the feed, the network, the database,
+//     accepted, whatever fails meanwhile: the feed, the network, the database,
 //     this process (stopped and continued), its clock.
-//   - It never guesses. If the set cannot be proven to be complete, the service
-//     is asked about the token; if that fails too, the error is
-//     [ErrUnavailable], which says nothing about the token.
+//   - It never guesses. If the set cannot be proven to be complete, the
+//     verifier asks the service about the token; if that fails too, the error
+//     is [ErrUnavailable], which says nothing about the token.
 //   - Nothing is accepted from the set before it was loaded once.
 //
 // # Proof of freshness

@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// A session that clean-up ends for its age is refused as one that somebody revoked.
+// A session that cleanup ends because of its age is refused like a revoked one.
 func TestEndByAge(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -31,8 +31,8 @@ func TestEndByAge(t *testing.T) {
 	w.wantWithin(t, map[string]time.Time{token: ended})
 }
 
-// A token that was made when tokens lived for longer is refused for as long as it
-// lives, also by a verifier that starts later.
+// A token that was made when lifetimes were longer is refused for as long as it
+// lives, even by a verifier that starts later.
 func TestLoweredLifetime(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -59,8 +59,8 @@ func TestLoweredLifetime(t *testing.T) {
 	await(t, "revoked", v, string(pair.AccessToken), verifier.ErrRevoked)
 }
 
-// A session in whose place another is made is refused as one that somebody revoked, and
-// the other is not.
+// A session that was replaced is refused like a revoked one, and its replacement is
+// not.
 func TestEndByReplacement(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -79,7 +79,7 @@ func TestEndByReplacement(t *testing.T) {
 }
 
 // Whatever an access token's lifetime is lowered to, and however the session then ends, the
-// first token of the session is refused after that, also by a verifier that starts later.
+// first token of the session is refused after that, even by a verifier that starts later.
 func TestLoweredLifetimeThenEnd(t *testing.T) {
 	t.Parallel()
 	lowered := sessionstore.Patch{Lifetimes: sessionstore.Lifetimes{AccessToken: 46 * time.Second}}

@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// A resource server without a database: it follows the service's revocations, and asks it where
+// A resource server without a database: it follows the service's revocations, and asks it when
 // it cannot know.
 func ExampleNewRemote() {
 	ctx := context.Background()
@@ -31,7 +31,7 @@ func ExampleNewRemote() {
 		panic(err)
 	}
 	// A program also calls v.Run in a goroutine of its own: most tokens are then accepted without
-	// a question.
+	// a request.
 	orders := v.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, _ := verifier.FromContext(r.Context())
 		_, _ = fmt.Fprintf(w, "the orders of %s", claims.Subject)

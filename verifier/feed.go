@@ -7,30 +7,31 @@ import (
 	"github.com/google/uuid"
 )
 
-// resetChunk is from how many sessions on an event ends that is a part of the
-// full set. All sessions of a shard are in one event.
+// resetChunk is the number of sessions after which an event ends that is part of
+// the full set. All sessions of a shard are in one event.
 const resetChunk = 10_000
 
 var errNotLoaded = errors.New("the set of revoked sessions is not loaded yet")
 
-// Event is one answer of a [Feed].
+// Event is one response of a [Feed].
 type Event struct {
-	// Cursor is what the next event follows on.
+	// Cursor is the place that the next event follows.
 	Cursor string
-	// Reset says that the full set begins with this event, and More that it does
-	// not end with it.
+	// Reset says that the full set begins with this event, More that it
+	// continues after it.
 	Reset, More bool
 	Sessions    []Revocation
-	// Proof is up to when every revocation has now been told; zero with More.
+	// Proof is the time up to which every revocation has now been reported; zero
+	// with More.
 	Proof Moment
 	// From is as in [Batch].
 	From int64
 }
 
-// Feed hands on what a [Set] learns, to any number of readers.
+// Feed passes on what a [Set] learns, to any number of readers.
 type Feed struct {
 	set     *Set
-	catcher Catcher // nil if the source is none
+	catcher Catcher // nil if the source is not one
 }
 
 // Now reads the clocks that the proofs of the feed's events are compared with.
@@ -39,12 +40,12 @@ func (f *Feed) Now() Moment { return f.set.now() }
 // Clock is [Verifier.Clock] for the database that the feed is about.
 func (f *Feed) Clock() (Clock, bool) { return f.set.clock.read() }
 
-// Next returns what follows on a cursor; the empty one is followed by the full
-// set. Where nothing follows yet it waits for the set's next proof, so an event
+// Next returns what follows a cursor; the full set follows the empty one. If
+// nothing follows yet, it waits for the set's next proof, so an event
 // may name no session: then the proof is the news.
 //
-// Nothing is left out, wherever the cursor comes from: another process on the
-// same database, or long ago. A session may be named more than once.
+// Nothing is left out, even if the cursor comes from another process on the same
+// database, or is old. A session may be named more than once.
 func (f *Feed) Next(ctx context.Context, since string) (Event, error) {
 	at, err := parseCursor(since)
 	if err != nil {
@@ -73,8 +74,8 @@ func (f *Feed) Next(ctx context.Context, since string) (Event, error) {
 	}
 }
 
-// catchUp asks the source for what the set cannot tell. The set's state was
-// looked at before, so what it has not heard of yet follows on the event's cursor.
+// catchUp asks the source for what the set does not have. The set's state was read
+// before that, so whatever it does not know yet follows the event's cursor.
 func (f *Feed) catchUp(ctx context.Context, at cursor, v view) (Event, error) {
 	if f.catcher == nil {
 		return v.whole(v.here, nil), nil
@@ -89,22 +90,22 @@ func (f *Feed) catchUp(ctx context.Context, at cursor, v view) (Event, error) {
 	return v.event(sessions), nil
 }
 
-// place is where a cursor stands, seen from a set.
+// place is where a cursor is, as seen from a set.
 type place int
 
 const (
 	kept      place = iota // what followed is remembered
-	forgotten              // it is not remembered any more
+	forgotten              // it is no longer remembered
 	replaced               // the set was replaced since
 	elsewhere              // it is not this set's cursor
 )
 
-// view is a set's state, seen from a cursor.
+// view is a set's state, as seen from a cursor.
 type view struct {
 	known *knowledge
 	here  cursor
 	place place
-	// later is what was revoked after the cursor, if it is kept.
+	// later is what was revoked after the cursor, if that is still remembered.
 	later   []Revocation
 	changed <-chan struct{}
 }
@@ -135,8 +136,8 @@ func (v view) event(sessions []Revocation) Event {
 }
 
 // whole returns the next part of the full set, which began at a version of it.
-// The table was added to since, in shards that were handed on too: the last part
-// has that besides.
+// Entries may have been added since to shards that were already passed on: the
+// last part has those as well.
 func (v view) whole(at cursor, later []Revocation) Event {
 	var sessions []Revocation
 	shard := at.shard

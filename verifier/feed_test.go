@@ -123,7 +123,7 @@ func TestFeed(t *testing.T) {
 	}
 }
 
-// A reader waits for the next proof, and is told it even if nothing was revoked.
+// A reader waits for the next proof, and gets it even if nothing was revoked.
 func TestFeedWaits(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -145,7 +145,7 @@ func TestFeedWaits(t *testing.T) {
 	}
 }
 
-// A large set comes in parts, each complete in itself, while it goes on changing.
+// A large set comes in parts, each complete in itself, while it continues changing.
 func TestFeedInParts(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -252,7 +252,7 @@ func TestFeedCatchesUp(t *testing.T) {
 	known = false
 	r.cursor = old
 	if e := r.next(t); !e.Reset {
-		t.Errorf("from a state that is no more: %+v", e)
+		t.Errorf("from a state that no longer exists: %+v", e)
 	}
 	failure = errDown
 	if _, err := r.feed.Next(t.Context(), old); !errors.Is(err, verifier.ErrUnavailable) {
@@ -281,7 +281,8 @@ func TestFeedCursors(t *testing.T) {
 			t.Errorf("%.20q: %v", cursor, err)
 		}
 	}
-	// Well-formed, but nobody's: from the beginning, as nothing else is known to be right.
+	// Well-formed, but not issued by any process: from the beginning, since nothing else
+	// is known to be right.
 	for _, cursor := range []string{"a.1.0.", "a.1.0.c", "a.1.0.~", "a.1.0." + strings.Repeat("x", 16<<10-len("a.1.0.")), "a.1.255.c.d", "a.18446744073709551615.1.x"} {
 		if e, err := b.Feed().Next(t.Context(), cursor); err != nil || !e.Reset {
 			t.Errorf("%q: %+v, %v", cursor, e, err)

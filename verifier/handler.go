@@ -13,16 +13,16 @@ import (
 
 type contextKey struct{}
 
-// accepted is the context of a request that was accepted. The claims are those that
-// are remembered with the token: a copy for each request would be more than all
+// accepted is the context of a request that was accepted. The claims are those
+// remembered with the token: a copy for each request would be more than everything
 // else that the check allocates.
 type accepted struct {
-	context.Context //nolint:containedctx // it is one
+	context.Context //nolint:containedctx // it is a context
 
 	claims *tokens.Claims
 }
 
-// Value knows the claims.
+// Value returns the claims for their key.
 func (a accepted) Value(key any) any {
 	if key == (contextKey{}) {
 		return a.claims
@@ -39,8 +39,8 @@ func FromContext(ctx context.Context) (tokens.Claims, bool) {
 	return *claims, true
 }
 
-// Handler wraps next: it serves requests with a good access token, whose claims
-// are in their context. The token is read from the Authorization header alone
+// Handler wraps next: it serves requests with a valid access token, with its
+// claims in their context. The token is read only from the Authorization header
 // (RFC 6750 §2.1); elsewhere it would end up in logs (RFC 9700 §4.3.2).
 func (v *Verifier) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -49,7 +49,7 @@ func (v *Verifier) Handler(next http.Handler) http.Handler {
 			v.cfg.OnError(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(accepted{r.Context(), claims})) //nolint:contextcheck // it is made from the request's
+		next.ServeHTTP(w, r.WithContext(accepted{r.Context(), claims})) //nolint:contextcheck // it is derived from the request's
 	})
 }
 
@@ -71,8 +71,8 @@ func (v *Verifier) accept(w http.ResponseWriter, r *http.Request) (*tokens.Claim
 	return claims, err
 }
 
-// notProven makes an error about a proof one that says of the token that it is no
-// good here, and of an outage one, as handlers of errors know them.
+// notProven turns an error about a proof into one that says that the token is not
+// valid here, or that there is an outage, as error handlers know them.
 func notProven(err error) error {
 	switch {
 	case err == nil:
@@ -83,11 +83,10 @@ func notProven(err error) error {
 	return unavailable(err)
 }
 
-// Error is the default answer to a request that is refused: 401 with the
-// challenge of RFC 6750 §3 for a token that is missing or no good, or of RFC 9470 §3
-// where its user has to authenticate again, and 503 where
-// that cannot be told, or 499 if the client has hung up meanwhile. No answer says more
-// about a token than that.
+// Error is the default response to a refused request: 401 with the challenge of RFC
+// 6750 §3 for a missing or invalid token, or of RFC 9470 §3 if its user must
+// authenticate again; 503 if the token could not be checked, or 499 if the client has
+// hung up meanwhile. No response says more than that about a token.
 func Error(w http.ResponseWriter, r *http.Request, err error) {
 	isInvalid := errors.Is(err, tokens.ErrInvalid) || errors.Is(err, ErrRevoked)
 	authorization.Refuse(w, r, err, isInvalid, http.StatusServiceUnavailable)

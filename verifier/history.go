@@ -5,20 +5,20 @@ import (
 	"slices"
 )
 
-// maxHistory is how many revocations are kept to be handed on. Whoever lags
-// further behind has to ask the source.
+// maxHistory is how many revocations are kept to be passed on. A reader that
+// lags further behind must ask the source.
 const maxHistory = 1 << 17
 
-// history is what has become of a set lately, for its feed.
+// history is the recent changes to a set, for its feed.
 type history struct {
-	// name tells this set's versions from another's.
+	// name distinguishes this set's versions from another's.
 	name string
 	// most is how many revocations are kept: maxHistory.
 	most    int
 	batches []versioned
 	size    int
-	// whole is the version that began with a full set, forgotten the last one
-	// whose sessions are no longer kept.
+	// whole is the version that began with a full set; forgotten is the last
+	// version whose sessions are no longer kept.
 	whole, forgotten uint64
 	// changed is closed at the next proof.
 	changed chan struct{}

@@ -19,7 +19,7 @@ func many(first, n int) []Revocation {
 	return list
 }
 
-// follower is a loaded set, and a reader of its feed who has seen that.
+// follower is a loaded set, and a reader of its feed that has seen that.
 type follower struct {
 	t      *testing.T
 	set    *Set
@@ -68,8 +68,8 @@ func (f *follower) next() Event {
 	return e
 }
 
-// A reader is told all that was revoked since, or the source is asked: nothing is
-// left out of what he is told because it was too much to keep.
+// A reader gets everything that was revoked since, or the source is asked:
+// nothing is left out because it was too much to remember.
 func TestMoreThanIsKept(t *testing.T) {
 	t.Parallel()
 	const most = 1 << 10

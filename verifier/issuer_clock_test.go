@@ -11,16 +11,16 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// tell has the source answer a question that was asked just now: the database's
-// clock is off by so much from this machine's.
+// tell makes the source answer a query that was just sent: the database's clock
+// is off by the given time from this machine's.
 func (b *bench) tell(off time.Duration) {
 	asked := b.set.Now()
 	b.clocks.pass(2 * time.Millisecond)
 	b.set.Apply(verifier.Batch{Proof: asked, Now: b.clocks.wall().Add(off), Cursor: "x"})
 }
 
-// A machine whose clock is wrong, by whatever it may be, knows by the first answer
-// what time it is to the database, and jumps of its own clock change nothing.
+// A machine whose clock is wrong, by any amount, knows the database's time from
+// the first answer, and jumps of its own clock change nothing.
 func TestDatabaseClockIsKnown(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{
@@ -28,7 +28,7 @@ func TestDatabaseClockIsKnown(t *testing.T) {
 	} {
 		b := setup(t)
 		if clock, known := b.Clock(); known || clock != (verifier.Clock{}) {
-			t.Errorf("the clock is known before it was told: %v", clock)
+			t.Errorf("the clock is known before the first report: %v", clock)
 		}
 		if b.ClockErr() == nil {
 			t.Error("a clock that nobody has told is trusted")
@@ -96,7 +96,7 @@ func TestClockThatIsNotTrusted(t *testing.T) {
 	}
 	asked := b.Moment()
 	b.clocks.pass(time.Millisecond)
-	b.Learn(b.clocks.wall(), asked) // another question to the database will do
+	b.Learn(b.clocks.wall(), asked) // any other query to the database will do
 	if err := b.ClockErr(); err != nil {
 		t.Error(err)
 	}

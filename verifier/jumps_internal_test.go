@@ -12,8 +12,9 @@ import (
 )
 
 // A database whose clock jumps by up to a day either way, at any time; revocations, proofs,
-// and the set that is loaded again when it wants to: no token of a session that was revoked
-// before the last proof is taken for live as long as it has not expired to the verifier.
+// and the set that is reloaded when it requests that: no token of a session that was
+// revoked before the last proof is taken for live while the verifier does not see it as
+// expired.
 func TestJumpsForgetNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

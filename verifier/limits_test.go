@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// Who asks waits for a second, where nothing else was said.
+// A strict check takes at most a second by default.
 func TestDefaultStrictTimeout(t *testing.T) {
 	t.Parallel()
 	var left, most time.Duration
@@ -69,7 +69,7 @@ func TestLen(t *testing.T) {
 	}
 }
 
-// A set that does not go back far enough does not tell that a token is live; one
+// A set that does not go back far enough does not report a token as live; one
 // that goes back by the slack to the second does.
 func TestSlackAtItsEdge(t *testing.T) {
 	t.Parallel()

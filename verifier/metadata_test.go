@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// RFC 9728 §5.1: every challenge says where the metadata is, also where an OnError of the
+// RFC 9728 §5.1: every challenge says where the metadata is, even where an OnError of the
 // program's own ends in the default one.
 func TestChallengesNameTheMetadata(t *testing.T) {
 	t.Parallel()

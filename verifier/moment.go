@@ -5,7 +5,8 @@ import "time"
 // Moment is one point of time on two clocks. Neither is enough: a monotonic
 // clock stands still while a machine sleeps, and a wall clock can be set.
 type Moment struct {
-	// Mono is the monotonic clock: the time since any fixed point of this process.
+	// Mono is the monotonic clock: the time since some fixed point of this
+	// process.
 	Mono time.Duration
 	// Wall is the wall clock.
 	Wall time.Time
@@ -19,16 +20,16 @@ func Now() Moment {
 	return Moment{Mono: now.Sub(started), Wall: now.Round(0)}
 }
 
-// IsZero tells whether this is no moment at all.
+// IsZero reports whether this is no moment at all.
 func (m Moment) IsZero() bool { return m == Moment{} }
 
-// Add returns the moment that lies d later.
+// Add returns the moment d later.
 func (m Moment) Add(d time.Duration) Moment {
 	return Moment{Mono: m.Mono + d, Wall: m.Wall.Add(d)}
 }
 
-// Since returns how much time has passed since an earlier moment: on that clock
-// on which it is more. So neither a machine that slept nor a wall clock that was
+// Since returns how much time has passed since an earlier moment, on the clock
+// that shows more. So neither a machine that slept nor a wall clock that was
 // set back makes something look younger than it is.
 func (m Moment) Since(earlier Moment) time.Duration {
 	return max(m.Mono-earlier.Mono, m.Wall.Sub(earlier.Wall))

@@ -7,7 +7,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// Both clocks go on, and the one that shows more time counts.
+// Both clocks continue, and the one that shows more time
+// counts.
 func TestMoment(t *testing.T) {
 	t.Parallel()
 	wall := time.Unix(1795219300, 0)

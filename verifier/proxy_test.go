@@ -99,7 +99,7 @@ type packet struct {
 }
 
 // pump forwards in one direction until either side ends, or until the link is
-// frozen: then it says nothing more to anybody, for ever.
+// frozen: then it never says anything again.
 func (p *proxy) pump(l *link, from, to net.Conn, up bool) {
 	packets := make(chan packet, 10_000)
 	var writing sync.WaitGroup

@@ -13,7 +13,7 @@ import (
 )
 
 // forgettable are transactions whose ids another primary, or this one after a
-// crash, gives out again: nothing makes the server write them to disk.
+// crash, reuses: nothing makes the server write them to disk.
 func (s *service) forgettable(t *testing.T, n int) {
 	t.Helper()
 	for range n {
@@ -70,8 +70,9 @@ func (s *service) forgetByCrash(t *testing.T, v *verifier.Verifier, p *proxy, se
 	return 0
 }
 
-// The server crashes and forgets transactions, whose ids are given out again, to
-// revocations. Whoever took them for known would never learn of these.
+// The server crashes and forgets transactions, whose ids are reused, for
+// revocations. A follower that took the ids for known would never learn of
+// these.
 func TestCrashThatForgetsTransactions(t *testing.T) {
 	t.Parallel()
 	server := testdb.NewServer(t)

@@ -69,8 +69,8 @@ func (s *service) exec(t *testing.T, sql string, args ...any) {
 	}
 }
 
-// replicaOf starts a verifier that reaches the service's database by a URL. Nobody
-// can be asked about a token, so that only the set accepts any.
+// replicaOf starts a verifier that reaches the service's database by a URL. There
+// is nothing to ask about a token, so that only the set accepts any.
 func replicaOf(t *testing.T, s *service, url string) *verifier.Verifier {
 	t.Helper()
 	v, err := serviceOn(t, url, s.ring).Verifier(verifier.Config{Bound: bound, Strict: nobody, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
@@ -174,11 +174,11 @@ func (w *watch) present(ctx context.Context, v *verifier.Verifier, token string)
 // bound is that of all verifiers whose clocks are real.
 const bound = verifier.DefaultBound
 
-// patience is how long the slowest machine may take for what takes a moment.
+// patience is how long the slowest machine may take for something quick.
 const patience = 2 * time.Minute
 
-// pollEvery is how often a verifier is asked, which costs a signature's verification: often beside the bound, and not so
-// often that the machine has no time for what is waited for.
+// pollEvery is how often a verifier is asked, which costs a signature's verification: often compared with the bound, but
+// not so often that the machine has no time for anything else.
 const pollEvery = 5 * time.Millisecond
 
 // longest ends the watch, and returns for how long a token was still accepted

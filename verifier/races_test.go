@@ -91,8 +91,8 @@ func TestHalfOpenConnections(t *testing.T) {
 	}
 }
 
-// The database is away for longer than the bound: nobody is accepted, nobody is
-// refused for it, and afterwards all is as before.
+// The database is unreachable for longer than the bound: no token is accepted,
+// and none is refused because of it, and afterwards everything is as before.
 func TestDatabaseThatIsAway(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -142,7 +142,7 @@ func TestTransactionThatTakesLong(t *testing.T) {
 	w.wantWithin(t, map[string]time.Time{token: revoked})
 }
 
-// An operator revokes with plain SQL, without knowing how it is done.
+// An operator revokes with plain SQL, without knowing the schema's details.
 func TestRevocationByHand(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
@@ -156,9 +156,9 @@ func TestRevocationByHand(t *testing.T) {
 	w.wantWithin(t, map[string]time.Time{token: revoked})
 }
 
-// A slow answer proves what was true when the question was asked, not when it came.
-// The network is cut at the worst moment: when the last answer has come that does
-// not have the revocation.
+// A slow answer proves what was true when the request was sent, not when the answer
+// arrived. The network is cut at the worst moment: when the last answer without the
+// revocation has arrived.
 func TestSlowAnswers(t *testing.T) {
 	t.Parallel()
 	for name, connect := range map[string]func(*testing.T, *service) (*proxy, *verifier.Verifier){

@@ -15,9 +15,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// RemoteConfig says where the service is.
+// RemoteConfig describes the service.
 type RemoteConfig struct {
-	// Tokens says whose tokens are accepted: Issuer and Audience are required.
+	// Tokens says which tokens are accepted: Issuer and Audience are required.
 	Tokens tokens.Config
 	// Internal is the base URL of the service's internal listener, such as
 	// http://latchkey.internal:8081. Required.
@@ -27,13 +27,13 @@ type RemoteConfig struct {
 	// Keys is the URL of the service's public keys. Zero means the issuer
 	// followed by /.well-known/jwks.json.
 	Keys string
-	// Transport sends the requests. Nil means one of its own that is like
+	// Transport sends the requests. Nil means a separate one like
 	// [http.DefaultTransport].
 	Transport http.RoundTripper
 }
 
-// remote is the service, asked over HTTP: for its keys, its revocations, and in
-// need about a token.
+// remote is the service, reached over HTTP: for its keys, its revocations and,
+// if necessary, about a token.
 type remote struct {
 	*keys
 	internal   string
@@ -43,7 +43,7 @@ type remote struct {
 }
 
 // NewRemote returns a verifier for programs that do not have the service's
-// database. Config's Strict may be left out: it is introspection then, which
+// database. Config's Strict may be left out: then it is introspection, which
 // also refuses an access token that was replaced by a refresh.
 func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 	if where.ServiceKey == "" {
@@ -60,14 +60,14 @@ func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 	}
 	client := &http.Client{
 		Transport: where.Transport,
-		// What is sent has a service key or decides whom to trust: it goes where it was meant to go.
+		// Requests carry a service key or decide which keys to trust: they must not be redirected.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	r := &remote{internal: strings.TrimSuffix(where.Internal, "/"), serviceKey: where.ServiceKey, client: client}
 	if cfg.Strict == nil {
 		cfg.Strict = r.introspect
 	}
-	cfg.Shards = nil // the service tells which it has
+	cfg.Shards = nil // the service says which it has
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func NewRemote(where RemoteConfig, cfg Config) (*Verifier, error) {
 func newTransport() http.RoundTripper {
 	if own, ok := http.DefaultTransport.(*http.Transport); ok {
 		own = own.Clone()
-		own.MaxIdleConnsPerHost = 32 // for introspection, should it come to that
+		own.MaxIdleConnsPerHost = 32 // for introspection, if it is needed
 		return own
 	}
 	return http.DefaultTransport
@@ -100,7 +100,7 @@ func (r *remote) Follow(ctx context.Context, set *Set) error {
 	return r.shards.follow(ctx, func(shard int) Source { return remoteShard{r, shard} })
 }
 
-// remoteShard is the feed of one shard but the first.
+// remoteShard is the feed of a shard other than the first.
 type remoteShard struct {
 	*remote
 	shard int
@@ -125,7 +125,7 @@ func (r *remote) request(ctx context.Context, method, path string, form url.Valu
 	return q, nil
 }
 
-// statusError is an answer that was not wanted. Its body is not repeated.
+// statusError is a response with an unexpected status. Its body is not repeated.
 func statusError(answer *http.Response) error {
 	return fmt.Errorf("%s: status %d", answer.Request.URL.Path, answer.StatusCode)
 }

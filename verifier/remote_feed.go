@@ -17,9 +17,9 @@ import (
 
 const (
 	feedPath = "/v1/revocations"
-	// A feed that broke is followed again soon, and then less and less often.
+	// A broken feed is retried soon, and then less and less often.
 	minFeedPause, maxFeedPause = 50 * time.Millisecond, 2 * time.Second
-	// minFeedPatience is how long a feed may be silent at least.
+	// minFeedPatience is the minimum time for which a feed may be silent.
 	minFeedPatience = 2 * time.Second
 	// maxEventBytes is about three times what the largest event takes.
 	maxEventBytes = 32 << 20
@@ -31,7 +31,7 @@ var (
 	errFeedLate   = errors.New("the feed's proofs arrive too late")
 )
 
-// feedEvent is an event as it is sent.
+// feedEvent is an event as sent.
 type feedEvent struct {
 	Cursor   string `json:"cursor"`
 	Reset    bool   `json:"reset"`
@@ -40,22 +40,22 @@ type feedEvent struct {
 		ID    uuid.UUID `json:"id"`
 		Until int64     `json:"until"`
 	} `json:"sessions"`
-	// Superseded is not there where the service is of an earlier release.
+	// Superseded is absent if the service is an earlier release.
 	Superseded []struct {
 		Pair  uuid.UUID `json:"pair"`
 		Below int64     `json:"below"`
 		Until int64     `json:"until"`
 	} `json:"superseded"`
-	// CompleteMillis counts from when the request that is being answered arrived.
+	// CompleteMillis counts from the arrival of the request being answered.
 	CompleteMillis *int64 `json:"complete_ms"`
 	From           int64  `json:"from"`
 	// NowMillis is the database's time when the event was made, since 1970.
 	NowMillis *int64 `json:"now"`
-	// Shards are further shards, each with a feed of its own.
+	// Shards are further shards, each with its own feed.
 	Shards []int `json:"shards"`
 }
 
-// followRevocations follows the feed, and again where it ends.
+// followRevocations follows the feed, and reconnects when it ends.
 func (r *remote) followRevocations(ctx context.Context, set *Set, path string) {
 	cursor, wait := "", minFeedPause
 	for ctx.Err() == nil {
@@ -81,7 +81,7 @@ func (r *remote) stream(ctx context.Context, set *Set, path string, cursor *stri
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	patience := max(2*set.Bound(), minFeedPatience)
-	// A connection that died silently says nothing more, ever.
+	// A connection that died silently never says anything again.
 	silence := time.AfterFunc(patience, func() { cancel(errFeedSilent) })
 	defer silence.Stop()
 
@@ -90,11 +90,11 @@ func (r *remote) stream(ctx context.Context, set *Set, path string, cursor *stri
 		return err
 	}
 	q.Header.Set("Accept", "text/event-stream")
-	q.Header.Set("Accept-Encoding", "identity") // what compresses also holds back
+	q.Header.Set("Accept-Encoding", "identity") // compression buffers
 	if *cursor != "" {
 		q.Header.Set("Last-Event-ID", *cursor)
 	}
-	// The proofs of the answer count from a time that is not before this one.
+	// The proofs in the response count from a time no earlier than this one.
 	sent := set.Now()
 	answer, err := r.client.Do(q)
 	if err != nil {
@@ -112,7 +112,7 @@ func (r *remote) stream(ctx context.Context, set *Set, path string, cursor *stri
 	for lines.Scan() {
 		data, found := bytes.CutPrefix(lines.Bytes(), []byte("data: "))
 		if !found {
-			continue // an id that is in the data too, the end of an event, a comment
+			continue // an id, which is also in the data, the end of an event, or a comment
 		}
 		complete, shards, err := take(data, set, sent, cursor)
 		if err != nil {
@@ -121,8 +121,8 @@ func (r *remote) stream(ctx context.Context, set *Set, path string, cursor *stri
 		if path == feedPath {
 			r.shards.are(shards)
 		}
-		// Where the wall clock jumped forward since the request was sent, or a proxy
-		// holds events back, all proofs look old: another request may do better.
+		// If the wall clock jumped forward since the request was sent, or a proxy
+		// buffers events, all proofs look old: a new request may do better.
 		if complete && set.Age() > set.Bound() && set.Now().Since(sent) > patience {
 			return errFeedLate
 		}
@@ -133,7 +133,8 @@ func (r *remote) stream(ctx context.Context, set *Set, path string, cursor *stri
 	return because(ctx, errFeedEnded)
 }
 
-// heard tells of all that is read: a large event takes its time over a slow network, which is not silent.
+// heard is called for everything that is read: while a large event arrives over a slow network, the feed
+// is not silent.
 type heard struct {
 	io.Reader
 
@@ -156,14 +157,15 @@ func because(ctx context.Context, err error) error {
 	return err
 }
 
-// sinceSent is when a proof counts from, after the request was sent. It is never
-// later than now, whatever the server says, and a day back is as good as never.
+// sinceSent is the time from which a proof counts, after the request was sent.
+// It is never later than now, whatever the server says, and more than a day back
+// counts as a day.
 func sinceSent(millis int64, elapsed time.Duration) time.Duration {
 	const day = int64(24 * time.Hour / time.Millisecond)
 	return time.Duration(max(-day, min(millis, elapsed.Milliseconds()))) * time.Millisecond
 }
 
-// take applies an event, and tells whether the set is complete with it, and which other shards
+// take applies an event, and returns whether it completes the set, and which other shards
 // the service has.
 func take(data []byte, set *Set, sent Moment, cursor *string) (complete bool, shards []int, err error) {
 	var event feedEvent

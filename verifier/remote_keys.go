@@ -18,18 +18,18 @@ import (
 )
 
 const (
-	// keysEvery is how often the keys are fetched. The service's operators publish
-	// a new key for so long before it signs.
+	// keysEvery is how often the keys are fetched. The service publishes a new key
+	// for at least this long before it signs.
 	keysEvery = 5 * time.Minute
-	// keysRest is how long no token can have the keys fetched once more, keysRetry
+	// keysRest is how long after a fetch no token can cause another, keysRetry
 	// the same after a failure.
 	keysRest    = 5 * time.Second
 	keysRetry   = time.Second
 	keysTimeout = 2 * time.Second
 )
 
-// keys verifies tokens with the keys that a service publishes. Until they were
-// fetched once it has none.
+// keys verifies tokens with the keys that a service publishes. Until they have
+// been fetched once, it has none.
 type keys struct {
 	*tokens.Verifier
 	url    string
@@ -39,7 +39,7 @@ type keys struct {
 
 	mu     sync.Mutex // held while they are fetched
 	tried  time.Time
-	failed error // how that went
+	failed error // the result of the last fetch
 	etag   string
 }
 
@@ -51,7 +51,7 @@ func newKeys(url string, cfg tokens.Config, client *http.Client) (*keys, error) 
 	return &keys{Verifier: none, url: url, client: client, now: time.Now}, nil
 }
 
-// followKeys fetches the keys now and then.
+// followKeys fetches the keys from time to time.
 func (k *keys) followKeys(ctx context.Context, set *Set) {
 	failing := false
 	for {
@@ -75,9 +75,8 @@ func (k *keys) followKeys(ctx context.Context, set *Set) {
 	}
 }
 
-// verify checks a token. Where it names a key that was not known, that does not
-// mean yet that there is none: the keys are fetched, if they were not just now.
-// Otherwise what was found is final.
+// verify checks a token. If it names an unknown key, that key may be new: the
+// keys are fetched, unless they just were. Otherwise the result is final.
 func (k *keys) verify(ctx context.Context, token string) (*tokens.Claims, error) {
 	before := k.known.Load()
 	claims, err := k.VerifyShared(token, tokens.AccessToken)
@@ -96,14 +95,14 @@ func (k *keys) verify(ctx context.Context, token string) (*tokens.Claims, error)
 	return k.VerifyShared(token, tokens.AccessToken)
 }
 
-// keyInfos are the keys of a ring; nil is no ring.
+// keyInfos are the keys of a ring; nil for no ring.
 type keyInfos []tokens.KeyInfo
 
 func (k *keyInfos) has(kid string) bool {
 	return k != nil && slices.ContainsFunc(*k, func(info tokens.KeyInfo) bool { return info.ID == kid })
 }
 
-// keyID returns the kid of a token's header. It decides nothing but whether the
+// keyID returns the kid of a token's header. It decides only whether the
 // keys are fetched.
 func keyID(token string) string {
 	if len(token) > tokens.MaxTokenBytes {
@@ -124,7 +123,7 @@ func keyID(token string) string {
 }
 
 // fetch fetches the keys, unless that was done within the given time: then it
-// says how it went.
+// returns that result.
 func (k *keys) fetch(ctx context.Context, rest time.Duration) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// maxAnswerBytes bounds what is read of an answer about one token or of keys.
-// Introspection also tells the session's data.
+// maxAnswerBytes limits what is read of a response about one token or of
+// keys. Introspection also returns the session's data.
 const maxAnswerBytes = 4 << 20
 
 // introspect asks the service about a token (RFC 7662).

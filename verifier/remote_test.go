@@ -81,7 +81,7 @@ func (r *served) where(internal string) verifier.RemoteConfig {
 }
 
 // remoteOf starts a verifier that reaches the service by a URL. Unless its
-// configuration says else, nobody can be asked about a token.
+// configuration says otherwise, there is nothing to ask about a token.
 func (r *served) remoteOf(t *testing.T, internal string, change ...func(*verifier.RemoteConfig, *verifier.Config)) *verifier.Verifier {
 	t.Helper()
 	where := r.where(internal)
@@ -129,7 +129,7 @@ func TestRemote(t *testing.T) {
 	}
 }
 
-// The network to the service fails in its ways: no token is accepted past the bound.
+// The network to the service fails in various ways: no token is accepted past the bound.
 func TestRemoteAndTheNetwork(t *testing.T) {
 	t.Parallel()
 	for name, disturb := range map[string]func(*proxy) (repair func()){
@@ -202,7 +202,7 @@ func TestRemoteWithAWrongKey(t *testing.T) {
 	}
 }
 
-// A set of many parts arrives, also over a network that breaks in its middle, and
+// A set of many parts arrives, even over a network that breaks in the middle, and
 // from a service that is another process from then on.
 func TestRemoteLoadsInParts(t *testing.T) {
 	t.Parallel()
@@ -292,8 +292,8 @@ func TestRemoteAfterAClockThatJumped(t *testing.T) {
 	await(t, "afterwards", v, token, nil)
 }
 
-// A new key is fetched when a token names it, and an old one is dropped. Nobody
-// can have the keys fetched at will.
+// A new key is fetched when a token names it, and an old one is dropped. Tokens
+// cannot cause fetches of the keys at will.
 func TestRemoteKeys(t *testing.T) {
 	t.Parallel()
 	var set atomic.Pointer[string]
@@ -345,7 +345,7 @@ func TestRemoteKeys(t *testing.T) {
 	}
 	want("no key at all", "x.y.z", tokens.ErrInvalid)
 	if n := fetched.Load() - before; n != 0 {
-		t.Errorf("the keys were fetched %d times for tokens of nobody", n)
+		t.Errorf("the keys were fetched %d times for unknown tokens", n)
 	}
 	publish(fresh)
 	clock = clock.Add(5*time.Second - 1)

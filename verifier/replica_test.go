@@ -22,7 +22,7 @@ import (
 
 const replicaEnv = "LATCHKEY_TEST_REPLICA"
 
-// replicaJob is what another process is to verify, and how: with the database, or
+// replicaJob is what another process must verify, and how: with the database, or
 // with the service.
 type replicaJob struct {
 	Token    string `json:"token"`

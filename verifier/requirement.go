@@ -7,11 +7,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// RequireAuthentication returns what wraps a handler below [Verifier.Handler]: it serves
-// requests whose user has authenticated as is required, and gives the others to
+// RequireAuthentication returns a wrapper for handlers below [Verifier.Handler]: it
+// serves requests whose user has authenticated as required, and passes the others to
 // [Config].OnError with a [tokens.AuthenticationError], which [Error] answers with the
 // challenge of RFC 9470. The age of an authentication is judged by the database's clock,
-// where its time is known. It fails for a requirement that no challenge can state.
+// if its time is known. It fails for a requirement that no challenge can state.
 func (v *Verifier) RequireAuthentication(required tokens.Requirement) (func(http.Handler) http.Handler, error) {
 	if err := required.Validate(); err != nil {
 		return nil, err

@@ -15,8 +15,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// RFC 9470 §3: a good token whose user authenticated too long ago, or in another way, gets
-// a challenge that says what would do, in the token's own scheme.
+// RFC 9470 §3: a valid token whose user authenticated too long ago, or in another way,
+// gets a challenge that says what would do, in the token's own scheme.
 func TestRequireAuthentication(t *testing.T) {
 	t.Parallel()
 	const base = "https://api.example.com"
@@ -81,8 +81,8 @@ func TestRequireAuthentication(t *testing.T) {
 	}
 }
 
-// The database's clock decides, not that of this machine; and a handler that was wrapped
-// by nothing else serves nobody.
+// The database's clock decides, not that of this machine; and a handler with no other
+// wrapper serves no request.
 func TestRequiredAgeIsOfTheDatabase(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

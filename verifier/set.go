@@ -15,40 +15,40 @@ import (
 const (
 	// sweepShards of the shards are swept at each proof: all of them in about 16 s.
 	sweepShards = 4
-	// clockTolerance is how far the clock may be set back, as is done to correct it,
-	// before what was swept counts.
+	// clockTolerance is how far the clock may be set back, as when it is corrected,
+	// before swept sessions matter.
 	clockTolerance = 2 * time.Second
 )
 
-// Set is what a [Verifier] knows of revocations: which sessions were revoked, and which
-// access tokens superseded, lately, and until when this is proven to be all. A source fills it. It may be
-// used by many goroutines.
+// Set is what a [Verifier] knows about revocations: which sessions were recently revoked, and which
+// access tokens superseded, and until when this is proven to be complete. A source fills it. It is safe
+// for concurrent use.
 type Set struct {
 	bound  time.Duration
 	now    func() Moment
 	clock  *databaseClock
 	logger *slog.Logger
 
-	known atomic.Pointer[knowledge] // nil until it is complete once
+	known atomic.Pointer[knowledge] // nil until it has been complete once
 
-	mu      sync.Mutex // for those who write, and for the feed
+	mu      sync.Mutex // for writers, and for the feed
 	loading *table     // the set that a reset is filling
 	// fresh is what was added since the last proof, unless it is too much to keep.
 	fresh   []Revocation
 	unkept  bool
 	history history
 	failing bool
-	restart func() // has the source start over
+	restart func() // makes the source start over
 }
 
-// knowledge is one state of the set. The table is added to while it is current.
+// knowledge is one state of the set. Entries are added to the table while it is current.
 type knowledge struct {
 	sessions *table
 	proof    Moment
 	// version counts the proofs.
 	version uint64
 	cursor  string
-	// swept is the part of the table's from that the clock is to blame for.
+	// swept is the part of the table's from that is due to the clock.
 	swept int64
 }
 
@@ -61,14 +61,14 @@ func newSet(bound time.Duration, clock *databaseClock) *Set {
 }
 
 // Bound is how old a proof may be. A source that asks four times within it
-// leaves room for one question that is not answered.
+// can afford one unanswered request.
 func (s *Set) Bound() time.Duration { return s.bound }
 
 // Now reads the clocks that proofs are compared with.
 func (s *Set) Now() Moment { return s.now() }
 
 // Age returns how old the last proof is: the set has all that was revoked
-// earlier than that. Before there is one it is the longest duration there is.
+// earlier than that. Before there is one, it is the maximum duration.
 func (s *Set) Age() time.Duration {
 	if k := s.known.Load(); k != nil {
 		return s.now().Since(k.proof)
@@ -84,7 +84,7 @@ func (s *Set) Len() int {
 	return 0
 }
 
-// verdict is what the set knows of a session.
+// verdict is what the set knows about a session.
 type verdict int
 
 const (
@@ -93,14 +93,14 @@ const (
 	revoked
 )
 
-// verdict tells whether an access token's session was revoked, or the token superseded.
+// verdict reports whether an access token's session was revoked, or the token superseded.
 //
 // The order matters. The proof is read before the table, so the table has at
-// least what the proof says; how far the table goes back is read after it, as it may
-// be swept meanwhile; and the clock is read last, so that the time in which the process
-// was stopped in between counts.
+// least what the proof covers; how far back the table goes is read after it, because it
+// may be swept meanwhile; and the clock is read last, so that any time for which the
+// process was stopped in between counts.
 func (s *Set) verdict(token *tokens.Claims) verdict {
-	if s == nil { // of a shard that is not followed
+	if s == nil { // the session is in a shard that is not followed
 		return unknown
 	}
 	return s.verdictBy(s.known.Load(), token)
@@ -113,8 +113,8 @@ func (s *Set) verdictBy(k *knowledge, token *tokens.Claims) verdict {
 	case k.sessions.has(token.SessionID), k.sessions.superseded.has(token.TokenID, token.Generation):
 		return revoked
 	case token.ExpiresAt.Unix()+int64(Slack/time.Second) < k.sessions.from.Load():
-		// The table does not go back so far. To the clock this token has expired long
-		// ago, so the clock was set back since.
+		// The table does not go back that far. By the earlier clock this token
+		// expired long ago, so the clock has been set back since.
 		return unknown
 	case s.now().Since(k.proof) > s.bound:
 		return unknown
@@ -122,7 +122,7 @@ func (s *Set) verdictBy(k *knowledge, token *tokens.Claims) verdict {
 	return live
 }
 
-// Apply takes what a source has found out.
+// Apply takes what a source found out.
 func (s *Set) Apply(b Batch) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,18 +133,18 @@ func (s *Set) Apply(b Batch) {
 	into, from := s.loading, b.From
 	if into == nil {
 		if k == nil {
-			return // there is nothing yet that this could belong to
+			return // there is no set yet to which this could belong
 		}
 		into, from = k.sessions, max(k.sessions.from.Load(), b.From)
 		if s.fresh = append(s.fresh, b.Sessions...); len(s.fresh) > s.history.most {
-			// It is in the table all the same. A source that fails again and again
+			// It is still in the table. A source that fails again and again
 			// before its last batch must not fill the memory.
 			s.fresh, s.unkept = nil, true
 		}
 	}
 	for _, r := range b.Sessions {
 		switch {
-		case r.Until < max(1, from): // over, or no time at all: a slot is free while it has none
+		case r.Until < max(1, from): // its time is over, or missing: a slot without one is free
 		case r.Below != 0:
 			into.superseded.add(r.TokenID, r.Below, toSeconds(r.Until))
 		default:
@@ -161,7 +161,7 @@ func (s *Set) Apply(b Batch) {
 	s.prove(k, b, into)
 }
 
-// prove publishes the state that the batches up to this one make.
+// prove publishes the state after the batches up to this one.
 func (s *Set) prove(before *knowledge, b Batch, sessions *table) {
 	now := s.clock.time().Unix()
 	k := &knowledge{sessions: sessions, proof: b.Proof, cursor: b.Cursor, version: 1, swept: now}
@@ -173,9 +173,9 @@ func (s *Set) prove(before *knowledge, b Batch, sessions *table) {
 	case s.loading == nil:
 		from, k.swept = max(sessions.from.Load(), b.From, now), max(before.swept, now)
 	case before != nil:
-		// A revocation is final, also where the source has lost it. That tokens were
-		// superseded is not: what superseded them is lost as well, and their generations
-		// are given out again.
+		// A revocation is final, even if the source has lost it. Superseding tokens is
+		// not: what superseded them is lost as well, and their generations are issued
+		// again.
 		sessions.keep(before.sessions, toSeconds(max(1, b.From)))
 	}
 	sessions.from.Store(from)
@@ -203,14 +203,14 @@ func toSeconds(t int64) uint32 {
 	return uint32(max(0, min(t, math.MaxUint32)))
 }
 
-// restartBy sets how the source is made to start over.
+// restartBy sets the function that makes the source start over.
 func (s *Set) restartBy(restart func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.restart = restart
 }
 
-// Failed is called with the reason why a source could not ask or got no
+// Failed is called with the reason why a source could not send a request, or got no
 // response. It is logged once the last proof is too old.
 func (s *Set) Failed(err error) {
 	s.mu.Lock()

@@ -101,7 +101,8 @@ type bench struct {
 	signer *tokens.Signer
 	source byHand
 	set    *verifier.Set
-	// strict is the answer of those who are asked, asked how often they were.
+	// strict is the answer of the strict check, asked how often it was
+	// called.
 	strict atomic.Pointer[error]
 	asked  atomic.Int64
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 )
 
-// shards are the sets of all shards but the first. Each shard has a set of its own, with its own
-// proof: where one cannot be followed, only its sessions are asked about.
+// shards are the sets of all shards but the first. Each shard has its own set, with its own
+// proof: if one cannot be followed, the service is asked only about its sessions.
 type shards struct {
 	sets  atomic.Pointer[map[int]*Set] // nil for none
-	fresh func() *Set                  // an empty one, of a shard that is new
+	fresh func() *Set                  // makes an empty set, for a new shard
 
 	mu      sync.Mutex
-	changed chan struct{} // is closed when the sets change
+	changed chan struct{} // changed is closed when the sets change
 }
 
 func newShards(bound time.Duration, cfg Config) *shards {
@@ -37,7 +37,7 @@ func (s *shards) all() map[int]*Set {
 	return nil
 }
 
-// are has a set for each of these shards and for no other: those that stay keep theirs.
+// are keeps a set for each of these shards and for no other: shards that stay keep theirs.
 func (s *shards) are(numbers []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -59,14 +59,16 @@ func (s *shards) are(numbers []int) {
 	s.changed = make(chan struct{})
 }
 
-// awaited is closed when the sets are others than those that the caller looks at afterwards.
+// awaited returns a channel that is closed when the sets change; read the sets after calling
+// it.
 func (s *shards) awaited() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.changed
 }
 
-// follow follows the source of each shard, whichever there are, until ctx ends or one gives up.
+// follow follows the source of each shard, as shards come and go, until ctx ends or one gives
+// up.
 func (s *shards) follow(ctx context.Context, source func(shard int) Source) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
@@ -112,7 +114,7 @@ func (s *shards) follow(ctx context.Context, source func(shard int) Source) erro
 	}
 }
 
-// of is the set of a session's shard; nil for a shard that is not known.
+// of returns the set of a session's shard; nil for an unknown shard.
 func (v *Verifier) of(session uuid.UUID) *Set {
 	if shard := sessionid.Shard(session); shard != 0 {
 		return v.shards.all()[shard]
@@ -120,7 +122,7 @@ func (v *Verifier) of(session uuid.UUID) *Set {
 	return v.set
 }
 
-// sets are those of all shards, the first one's first.
+// sets returns the sets of all shards, the first one's first.
 func (v *Verifier) sets() []*Set {
 	sets, further := []*Set{v.set}, v.shards.all()
 	for _, number := range slices.Sorted(maps.Keys(further)) {
@@ -129,8 +131,8 @@ func (v *Verifier) sets() []*Set {
 	return sets
 }
 
-// Shards are the numbers of all shards whose revocations are followed but the first, which has
-// the number 0. They are none where all sessions are in one database.
+// Shards returns the numbers of all shards whose revocations are followed, except the first,
+// which has the number 0. There are none if all sessions are in one database.
 func (v *Verifier) Shards() []int { return slices.Sorted(maps.Keys(v.shards.all())) }
 
 // ShardAge is [Verifier.Age] for the sessions of one shard.

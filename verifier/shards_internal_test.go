@@ -58,8 +58,8 @@ func idIn(t *testing.T, shard int) uuid.UUID {
 	return id
 }
 
-// Each shard has its own proof: of one that says nothing, and of one that is not followed, each token
-// is asked about, and of the others none is. A revocation counts in its shard.
+// Each shard has its own proof: each token of a silent shard, and of one that is not followed, causes
+// a strict check, and tokens of the others do not. A revocation counts in its shard.
 func TestShardsAreProvenOneByOne(t *testing.T) {
 	t.Parallel()
 	expires := time.Now().Add(time.Hour)
@@ -120,7 +120,7 @@ var errGone = errors.New("gone")
 
 func (gone) Follow(context.Context, *Set) error { return errGone }
 
-// The verifier ends, and says why, where the source of any shard gives up.
+// The verifier ends, and says why, if the source of any shard gives up.
 func TestAShardThatGivesUpEndsAll(t *testing.T) {
 	t.Parallel()
 	cfg, err := Config{Shards: map[int]Source{1: gone{}}, Strict: func(context.Context, string, tokens.Claims) error { return nil }}.withDefaults()

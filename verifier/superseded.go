@@ -9,8 +9,9 @@ import (
 )
 
 // superseded holds the pairs some of whose access tokens were superseded. They are few
-// beside the revoked sessions: where there are none, reading costs one comparison. Any
-// number of goroutines may read, and one at a time write. The shards are those of [table].
+// compared with the revoked sessions: if there are none, reading costs one comparison.
+// Any number of goroutines may read, and one at a time may write. The shards are those of
+// [table].
 type superseded struct {
 	pairs  atomic.Int64
 	shards [shardCount]supersededShard
@@ -28,7 +29,7 @@ type supersession struct {
 	until uint32
 }
 
-// has tells whether a pair's access token of a generation was superseded.
+// has reports whether a pair's access token of a generation was superseded.
 func (s *superseded) has(pair uuid.UUID, generation int64) bool {
 	if s.pairs.Load() == 0 {
 		return false
@@ -39,7 +40,7 @@ func (s *superseded) has(pair uuid.UUID, generation int64) bool {
 	return generation < shard.pairs[pair].below
 }
 
-// add notes a pair. Of two generations and of two times the later one counts.
+// add notes a pair. Of two generations, or two times, the later one counts.
 func (s *superseded) add(pair uuid.UUID, below int64, until uint32) {
 	shard := &s.shards[pair[15]]
 	shard.mu.Lock()
@@ -50,11 +51,11 @@ func (s *superseded) add(pair uuid.UUID, below int64, until uint32) {
 	known, found := shard.pairs[pair]
 	shard.pairs[pair] = supersession{max(known.below, below), max(known.until, until)}
 	if !found {
-		s.pairs.Add(1) // now it can be seen
+		s.pairs.Add(1) // now it becomes visible
 	}
 }
 
-// sweep drops the pairs of a shard whose time was over at a given one.
+// sweep drops the pairs of a shard whose time was over at a given time.
 func (s *superseded) sweep(i int, over uint32) {
 	shard := &s.shards[i]
 	shard.mu.Lock()

@@ -6,7 +6,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// A pair is kept while its time is not over, and none costs anything where none is left.
+// A pair is kept while its time is not over, and there is no cost once none is left.
 func TestSupersededAtTheirEnd(t *testing.T) {
 	t.Parallel()
 	var s superseded

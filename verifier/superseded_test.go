@@ -50,7 +50,8 @@ func TestSuperseded(t *testing.T) {
 	b.prove(b.superseded(pair, 8))
 	b.want(t, "superseded again", after, verifier.ErrRevoked)
 
-	// It is forgotten when no such token is left: all shards are swept in so many proofs.
+	// It is forgotten when no such token is left: all shards are swept within a fixed number
+	// of proofs.
 	b.clocks.pass(time.Hour + 2*verifier.Slack)
 	for range 64 {
 		b.prove()
@@ -71,11 +72,11 @@ func TestFeedOfSuperseded(t *testing.T) {
 	b.load(b.superseded(pair, 7))
 	late := &reader{feed: b.Feed()}
 	if e := late.next(t); len(e.Sessions) != 1 || e.Sessions[0] != b.superseded(pair, 7) {
-		t.Errorf("a reader that begins is told %+v", e.Sessions)
+		t.Errorf("a new reader gets %+v", e.Sessions)
 	}
 	b.prove(b.superseded(pair, 9))
 	if e := late.next(t); len(e.Sessions) != 1 || e.Sessions[0] != b.superseded(pair, 9) || e.Reset {
-		t.Errorf("one that goes on is told %+v", e.Sessions)
+		t.Errorf("a follower that continues gets %+v", e.Sessions)
 	}
 }
 
@@ -93,7 +94,8 @@ func (s *service) supersede(t *testing.T, session uuid.UUID) time.Time {
 }
 
 // However a verifier follows the service, it refuses within the bound what was
-// superseded, accepts what the client gets by a refresh, and if it starts later knows it too.
+// superseded, accepts what the client gets by a refresh, and knows it even if it starts
+// later.
 func TestSupersededIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, follow := range map[string]func(*testing.T, *service) *verifier.Verifier{

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	// shardCount shards are told apart by the last byte of a session's id,
+	// shardCount shards are distinguished by the last byte of a session's id,
 	// which is random in the UUIDs of sessions. So every process has the same
 	// sessions in a shard, and a feed can be continued shard by shard.
 	shardCount = 256
@@ -22,16 +22,16 @@ const (
 // allocating, by any number of goroutines; one at a time may write.
 //
 // A shard is a hash table with open addressing. A slot is written once, and
-// published by its until; what is dropped is left out of a copy of the shard.
+// published by its until; sessions are dropped by copying the shard without them.
 // A million sessions take 27 to 40 MB.
 //
-// Superseded access tokens are beside it: hardly any session has some.
+// Superseded access tokens are stored separately: few sessions have any.
 type table struct {
 	shards     [shardCount]shard
 	superseded superseded
 	// from is the earliest Until, in seconds since 1970, that is sure to be in the table.
-	// It is moved before what lies before it is dropped, so one who looks for a session
-	// reads it afterwards.
+	// It is moved forward before anything earlier is dropped, so a reader that looks for
+	// a session must read it afterwards.
 	from atomic.Int64
 }
 
@@ -46,7 +46,7 @@ type slot struct {
 	id    uuid.UUID
 }
 
-// has tells whether a session was revoked.
+// has reports whether a session was revoked.
 func (t *table) has(id uuid.UUID) bool {
 	slots := t.shards[id[15]].slots.Load()
 	if slots == nil {
@@ -73,7 +73,7 @@ func find(slots []slot, id uuid.UUID) (*slot, bool) {
 	}
 }
 
-// home is where the search for a session begins. Nobody but the service chooses
+// home is where the search for a session begins. Only the service chooses
 // ids, so the hash needs no secret.
 func home(id uuid.UUID, slots int) int {
 	high, low := bits.Mul64(binary.LittleEndian.Uint64(id[:8])^0x9e3779b97f4a7c15, binary.LittleEndian.Uint64(id[8:])^0xd6e8feb86659fd93)
@@ -96,11 +96,11 @@ func (t *table) add(id uuid.UUID, until uint32) {
 		return
 	}
 	free.id = id
-	free.until.Store(until) // now it can be seen
+	free.until.Store(until) // now it becomes visible
 	s.used++
 }
 
-// keep adds the sessions of an earlier table whose time was not over at a given one.
+// keep adds the sessions of an earlier table whose time was not over at a given time.
 func (t *table) keep(earlier *table, over uint32) {
 	for i := range earlier.shards {
 		earlier.shards[i].each(func(id uuid.UUID, until uint32) {
@@ -111,8 +111,8 @@ func (t *table) keep(earlier *table, over uint32) {
 	}
 }
 
-// rebuild replaces the slots by new ones without the sessions whose time was over at a
-// given one, and with room for some more.
+// rebuild replaces the slots with new ones without the sessions whose time was over at
+// a given time, and with room for some more.
 func (s *shard) rebuild(over uint32, more int) *[]slot {
 	kept := s.count(over)
 	slots := make([]slot, max(minSlots, int(float64(kept+more)/newFill)))
@@ -128,8 +128,8 @@ func (s *shard) rebuild(over uint32, more int) *[]slot {
 	return &slots
 }
 
-// sweep drops the sessions of a shard whose time was over at a given one, once
-// they are worth it.
+// sweep drops the sessions of a shard whose time was over at a given time, once
+// there are enough of them.
 func (t *table) sweep(i int, over uint32) {
 	t.superseded.sweep(i, over)
 	s := &t.shards[i]

@@ -30,19 +30,19 @@ const (
 
 // Config says how a verifier works.
 type Config struct {
-	// Bound is for how long after its revocation a session's tokens may still be
-	// accepted, at worst. Normally it takes milliseconds. Zero means 1 s.
+	// Bound is how long after its revocation a session's tokens may still be
+	// accepted, at worst. Normally it is milliseconds. Zero means 1 s.
 	Bound time.Duration
 	// Strict asks the service or its database about one token that has been
-	// verified. It is called only where the set cannot tell. Nil means that a
-	// session is live, [ErrRevoked] that it is not; any other error that it cannot
-	// be told. Required.
+	// verified. It is called only if the set cannot decide. Nil means that the
+	// session is live, [ErrRevoked] that it is not, and any other error that this
+	// is unknown. Required.
 	Strict func(ctx context.Context, token string, claims tokens.Claims) error
 	// StrictTimeout is how long Strict may take. Zero means 1 s.
 	StrictTimeout time.Duration
-	// Confirm, if set, looks at a request of [Verifier.Handler] whose token is
-	// good, and refuses it with an error that wraps [tokens.ErrInvalid]: the place
-	// for a proof of possession.
+	// Confirm, if set, inspects a request of [Verifier.Handler] whose token is
+	// valid, and refuses it with an error that wraps [tokens.ErrInvalid]: the
+	// place for a proof of possession.
 	Confirm func(*http.Request, tokens.Claims) error
 	// Proofs, if set, checks the proofs of access tokens that are bound to a key (RFC
 	// 9449) for [Verifier.Handler]. Nil means that it refuses bound tokens: they must
@@ -51,15 +51,15 @@ type Config struct {
 	// Metadata, if set, is in the challenges of [Error] (RFC 9728 §5.1). Serve it at its
 	// Path.
 	Metadata *protectedresource.Metadata
-	// OnError answers a request of [Verifier.Handler] that is refused. Nil means
+	// OnError answers a refused request of [Verifier.Handler]. Nil means
 	// [Error].
 	OnError func(http.ResponseWriter, *http.Request, error)
-	// Logger is told when revocations cannot be followed, and when they can again.
+	// Logger records when revocations cannot be followed, and when they can again.
 	// Nil means [slog.Default].
 	Logger *slog.Logger
-	// Shards are the sources of further shards by their numbers, where the sessions of the
+	// Shards are the sources of further shards by their numbers, if the sessions of the
 	// service are spread over several databases. The verifier's own source is that of the
-	// first. A session of a shard that is not among them is always asked about.
+	// first. For a session in any other shard, the service is always asked.
 	Shards map[int]Source
 	// Now reads the clocks. Nil means [Now].
 	Now func() Moment
@@ -86,25 +86,25 @@ func (c Config) withDefaults() (Config, error) {
 	return c, nil
 }
 
-// Verifier accepts access tokens. It may be used by many goroutines.
+// Verifier accepts access tokens. It is safe for concurrent use.
 type Verifier struct {
 	tokens tokenVerifier
 	source Source
 	set    *Set
 	shards *shards
 	cfg    Config
-	// following is whether Run runs.
+	// following is set while Run runs.
 	following atomic.Bool
 }
 
-// tokenVerifier checks all of an access token but its session.
+// tokenVerifier checks everything about an access token except its session.
 type tokenVerifier interface {
-	// verify returns a [tokens.ErrInvalid] only if the token is no good, and
-	// ErrUnavailable if that cannot be told. The claims must not be changed.
+	// verify returns a [tokens.ErrInvalid] only if the token is not valid, and
+	// ErrUnavailable if that is unknown. The claims must not be changed.
 	verify(ctx context.Context, token string) (*tokens.Claims, error)
 }
 
-// fixedKeys is a tokenVerifier whose keys are somebody else's concern.
+// fixedKeys is a tokenVerifier whose keys are managed elsewhere.
 type fixedKeys struct{ *tokens.Verifier }
 
 func (f fixedKeys) verify(_ context.Context, token string) (*tokens.Claims, error) {
@@ -115,8 +115,8 @@ func (f fixedKeys) verify(_ context.Context, token string) (*tokens.Claims, erro
 	return claims, err
 }
 
-// New returns a verifier for a service's tokens, on a source of its revocations.
-// It starts nothing: see [Verifier.Run].
+// New returns a verifier for a service's tokens, with a source of its
+// revocations. It starts nothing: see [Verifier.Run].
 func New(verifier *tokens.Verifier, source Source, cfg Config) (*Verifier, error) {
 	if verifier == nil || source == nil {
 		return nil, errors.New("verifier: a verifier of tokens and a source are required")
@@ -135,7 +135,7 @@ func newVerifier(verifier tokenVerifier, source Source, cfg Config, clock *datab
 }
 
 // Run follows the source until ctx ends; then it returns nil. While it does not
-// run, each token is asked about.
+// run, the service is asked about each token.
 func (v *Verifier) Run(ctx context.Context) error {
 	v.following.Store(true)
 	defer v.following.Store(false)
@@ -148,8 +148,8 @@ func (v *Verifier) Run(ctx context.Context) error {
 	return group.Wait()
 }
 
-// follow follows a source until ctx ends, from the beginning whenever the set has to be loaded
-// anew.
+// follow follows a source until ctx ends, from the beginning whenever the set must be
+// reloaded.
 func follow(ctx context.Context, source Source, set *Set) error {
 	for ctx.Err() == nil {
 		if err := followOnce(ctx, source, set); err != nil {
@@ -159,14 +159,14 @@ func follow(ctx context.Context, source Source, set *Set) error {
 	return nil
 }
 
-// followOnce follows a source until ctx ends or the set has to be loaded again.
+// followOnce follows a source until ctx ends or the set must be reloaded.
 func followOnce(ctx context.Context, source Source, set *Set) error {
 	again, cancel := context.WithCancel(ctx)
 	defer cancel()
 	set.restartBy(cancel)
 	err := source.Follow(again, set)
 	if again.Err() != nil {
-		return nil // whatever the source said when it was told to stop
+		return nil // whatever the source returned when it was told to stop
 	}
 	if err == nil {
 		err = errors.New("the source has stopped")
@@ -176,13 +176,13 @@ func followOnce(ctx context.Context, source Source, set *Set) error {
 
 // Verify returns the claims of a valid access token. Its errors are
 // [tokens.ErrInvalid] and those below it, [ErrRevoked], and [ErrUnavailable],
-// which says nothing about the token. In normal operation it asks nobody.
+// which says nothing about the token. In normal operation it makes no request.
 //
-// A token that was replaced by a refresh stays valid until it expires; only
-// if the service has to be asked may it be refused earlier.
+// A token that was replaced by a refresh stays valid until it expires; it may be
+// refused earlier only if the service must be asked.
 //
-// Of a token that is bound to a key the claims have the KeyThumbprint: a
-// program that calls this has to want a proof of it. [Verifier.Handler] does.
+// The claims of a token that is bound to a key have the KeyThumbprint: a program
+// that calls this must demand a proof of that key. [Verifier.Handler] does.
 func (v *Verifier) Verify(ctx context.Context, token string) (tokens.Claims, error) {
 	claims, err := v.verify(ctx, token)
 	if err != nil {
@@ -191,7 +191,7 @@ func (v *Verifier) Verify(ctx context.Context, token string) (tokens.Claims, err
 	return *claims, nil
 }
 
-// verify is Verify without a copy: the claims are the remembered token's.
+// verify is Verify without a copy: the claims are those of the remembered token.
 func (v *Verifier) verify(ctx context.Context, token string) (*tokens.Claims, error) {
 	claims, err := v.tokens.verify(ctx, token)
 	if err != nil {
@@ -216,15 +216,15 @@ func (v *Verifier) verify(ctx context.Context, token string) (*tokens.Claims, er
 	}
 }
 
-// unavailable is an ErrUnavailable and nothing else, whatever the cause is: no
-// error is two things to its caller.
+// unavailable is an ErrUnavailable and nothing else, whatever the cause: an error
+// must not match two kinds at once.
 func unavailable(cause error) error {
 	return fmt.Errorf("%w: %v", ErrUnavailable, cause) //nolint:errorlint // see above
 }
 
-// Age returns how old the last proof is, which in normal operation is a quarter
-// of the bound at most: a metric to watch. Before the set was loaded it is the
-// longest duration there is. Of several shards it is the oldest: see [Verifier.ShardAge].
+// Age returns how old the last proof is, which in normal operation is at most a quarter
+// of the bound: a metric to watch. Before the set is loaded, it is the maximum duration.
+// With several shards it is the oldest: see [Verifier.ShardAge].
 func (v *Verifier) Age() (oldest time.Duration) {
 	for _, set := range v.sets() {
 		oldest = max(oldest, set.Age())
@@ -240,7 +240,7 @@ func (v *Verifier) Len() (n int) {
 	return n
 }
 
-// Feed hands on what the verifier learns.
+// Feed passes on what the verifier learns.
 func (v *Verifier) Feed() *Feed {
 	catcher, _ := v.source.(Catcher)
 	return &Feed{set: v.set, catcher: catcher}

@@ -32,11 +32,11 @@ func TestVerify(t *testing.T) {
 	b.prove()
 	b.want(t, "expired", live, tokens.ErrExpired)
 	if n := b.asked.Load(); n != 0 {
-		t.Errorf("somebody was asked %d times", n)
+		t.Errorf("there were %d requests", n)
 	}
 }
 
-// A resource server decides by the session's own claims, without asking anybody.
+// A resource server decides by the session's own claims, without a request.
 func TestClaims(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -121,7 +121,7 @@ func TestBound(t *testing.T) {
 	b.want(t, "proven again", token, nil)
 }
 
-// An outage is never two things: errors that are about tokens do not show through.
+// An outage never matches two errors: errors about tokens do not show through.
 func TestUnavailableIsNothingElse(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -133,7 +133,7 @@ func TestUnavailableIsNothingElse(t *testing.T) {
 	}
 }
 
-// Who asks waits no longer than was said.
+// A strict check takes no longer than configured.
 func TestStrictTimeout(t *testing.T) {
 	t.Parallel()
 	b := setup(t, func(c *verifier.Config) {
@@ -217,7 +217,7 @@ func TestClockThatIsBehind(t *testing.T) {
 }
 
 // A set that is loaded again keeps the sessions that were revoked, whatever the source knows
-// of them, until their time is over. It stays as it was until it is complete.
+// about them, until their time is over. It stays as it was until it is complete.
 func TestReset(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -270,7 +270,7 @@ type givesUp struct{ err error }
 
 func (g givesUp) Follow(context.Context, *verifier.Set) error { return g.err }
 
-// A source that returns is not followed in vain.
+// Run returns an error if its source returns.
 func TestRunTellsOfASourceThatGivesUp(t *testing.T) {
 	t.Parallel()
 	checker, err := tokens.NewVerifier(newRing(t), tokenConfig())

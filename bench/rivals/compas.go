@@ -1,5 +1,5 @@
 // Package rivals calls @compas/store, another session store on PostgreSQL, in a Node process of its own. What its
-// figures can be compared with, and what not, stands in the README beside this file.
+// figures can be compared with, and what not, stands in the README next to this file.
 package rivals
 
 import (

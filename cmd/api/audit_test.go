@@ -127,7 +127,7 @@ WITH made AS (
 INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt")
 SELECT '01930000-0000-7000-8000-000000000001', "id", now(), now() + interval '1 day', (now() + interval '1 day')::date, now() FROM made`
 
-// The service has its events where it is told, apart from its log and from what greets a person.
+// The service writes its events to the configured place, separate from its log and its greeting.
 func TestServiceWritesAuditEvents(t *testing.T) {
 	t.Parallel()
 	settings, dir := configure(t, testdb.URL(t)), t.TempDir()
@@ -166,14 +166,14 @@ func TestAuditLogThatCannotBeWritten(t *testing.T) {
 	}
 }
 
-// A disk that is full keeps no request waiting, and is told of.
+// A full disk delays no request, and is reported.
 func TestAuditLogWithoutRoom(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/dev/full"); err != nil {
 		t.Skip("only Linux has a disk that is always full")
 	}
 	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"LATCHKEY_AUDIT_LOG": "/dev/full"}))
-	for range 5 { // nobody makes room: what waited for it would not be answered
+	for range 5 { // nothing makes room: a request that waited for it would not be answered
 		s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
 	}
 	s.Await("the cause in the log", func() bool {

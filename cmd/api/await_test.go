@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// A service that is started in an outage is alive, says that it is not ready, and is once the database is there.
+// A service started during an outage is alive and not ready, and becomes ready once the database is available.
 func TestServeAwaitsItsDatabase(t *testing.T) {
 	t.Parallel()
 	server := testdb.NewServer(t)

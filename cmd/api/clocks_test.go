@@ -26,9 +26,9 @@ import (
 // edgeBound is LATCHKEY_REVOCATION_BOUND, and that of the verifier of another service.
 const edgeBound = time.Second
 
-// A clock that was a day ahead has made tokens which live for a day more after it was
-// put right. Once they are revoked nobody accepts them, a replica that starts only when
-// their time has come included.
+// A clock that was a day ahead has made tokens that live a day longer after it was
+// corrected. Once they are revoked, no replica accepts them, not even one that starts
+// only when their time has come.
 func TestRevokedBeforeItsTime(t *testing.T) {
 	t.Parallel()
 	s := startSkewed(t)
@@ -54,10 +54,10 @@ func TestRevokedBeforeItsTime(t *testing.T) {
 	s.checkAllEnded("two minutes after it was made")
 }
 
-// A server takes over whose clock is a day behind, and which has not received what the one
-// before made last: a token of which no row tells, and which lives for a day more than
-// revocations are usually remembered. Once its session is revoked nobody accepts it, replicas
-// included that start later and know of neither clock nor failover.
+// A server takes over whose clock is a day behind, and which has not received the last
+// commit: a token that is in no row, and that lives a day longer than revocations are usually
+// remembered. Once its session is revoked, no replica accepts it, not even one that starts
+// later and knows of neither clock nor failover.
 func TestRevokedAfterLostCommitsOfAClockThatWasAhead(t *testing.T) {
 	t.Parallel()
 	clock := testdb.NewClock(t, 0)
@@ -204,7 +204,7 @@ func (s *skewed) checkExpiry(when string, pair testservice.Pair) {
 	}
 }
 
-// accepts tells whether a route that asks no database accepts a token.
+// accepts reports whether a route that needs no database accepts a token.
 func (s *skewed) accepts(token string) bool {
 	s.t.Helper()
 	status, _ := s.Send(http.MethodGet, s.Public+"/v1/me/sessions", token, nil)
@@ -229,7 +229,7 @@ func expiry(t *testing.T, token string) time.Time {
 	return time.Unix(claims.ExpiresAt, 0)
 }
 
-// checkLive wants a pair's access token to be accepted everywhere.
+// checkLive requires a pair's access token to be accepted everywhere.
 func (s *skewed) checkLive(when string, pair testservice.Pair) {
 	s.t.Helper()
 	if status := s.Current(pair.AccessToken); status != http.StatusOK {
@@ -246,9 +246,10 @@ func (s *skewed) checkLive(when string, pair testservice.Pair) {
 	})
 }
 
-// revoke ends a session and watches that its token is accepted for a bound at most. It
-// returns once nobody accepts it. Within the bound that may still change: a set that was
-// wanting, for which the database was asked, is loaded as it was a moment before.
+// revoke ends a session and checks that its token is accepted for at most a bound. It
+// returns once no replica accepts it. Within the bound that may still change: an
+// incomplete set, for which the database was asked, is loaded with the state of a moment
+// before.
 func (s *skewed) revoke(when string, pair testservice.Pair) {
 	s.t.Helper()
 	if status, answer := s.Send(http.MethodDelete, s.Internal+"/v1/sessions/"+pair.Session.ID, testKey, nil); status != http.StatusNoContent {
@@ -272,8 +273,8 @@ func (s *skewed) revoke(when string, pair testservice.Pair) {
 	}
 }
 
-// checkEnded wants no token of a revoked session to be accepted by anybody: by a strict
-// check from the answer on, by the others after the bound.
+// checkEnded requires no token of a revoked session to be accepted by anybody: by a
+// strict check from the answer on, by the others after the bound.
 func (s *skewed) checkEnded(when string) {
 	s.t.Helper()
 	for _, e := range s.ended {
@@ -302,8 +303,8 @@ func (s *skewed) checkAllEnded(when string) {
 }
 
 // PostgreSQL's clock is off from that of replicas and other services by a second or by
-// a day, and jumps from one to the other, both ways: nobody is signed out, no token is
-// born expired, and no revoked one is accepted past the bound.
+// a day, and jumps from one to the other, both ways: no user is signed out, no token
+// is already expired when made, and no revoked one is accepted past the bound.
 func TestClocksThatDisagree(t *testing.T) {
 	t.Parallel()
 	s := startSkewed(t)

@@ -69,7 +69,7 @@ func TestDataKeys(t *testing.T) {
 	mustLine(t, nil, "data", "keys", "remove", old, "--file", file)
 	list(added + " XAES-256-GCM seals")
 	if r := line(nil, "data", "keys", "promote", old, "--file", file); r.code != 1 || r.stderr != `api: key "`+old+`" in `+file+": the keyset has no such key\n" {
-		t.Errorf("promoting what is not there: %v", r)
+		t.Errorf("promoting a missing key: %v", r)
 	}
 	checkMode(t, file, 0o600)
 
@@ -103,7 +103,8 @@ func TestDataKeys(t *testing.T) {
 }
 
 // An operator turns sealing on, replaces the key and turns it off again. The
-// service answers all the time, the database shows data only where it is to.
+// service answers all the time, and the database shows data only while it
+// should.
 func TestSealedData(t *testing.T) {
 	t.Parallel()
 	const note = "only-the-backend-may-read-this"
@@ -193,7 +194,7 @@ func (s *service) session(pair testservice.Pair) (code int, answer string) {
 	return s.Send(http.MethodGet, s.Internal+"/v1/sessions/"+pair.Session.ID, testKey, nil)
 }
 
-// rowsOf is what whoever reads the database sees of sessions.
+// rowsOf is what a reader of the database sees of sessions.
 func rowsOf(t *testing.T, database string) string {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), database)

@@ -78,8 +78,8 @@ func (e ends) stolen(kind sessionstore.Theft) string {
 	return id
 }
 
-// Each kind of theft, and the end of a session for its age, are told alike by the history, the command line, the page
-// for operators and events.
+// Each kind of theft, and the end of a session because of its age, are described alike by the history, the command
+// line, the page for operators and events.
 func TestEndsAreToldAlike(t *testing.T) {
 	t.Parallel()
 	told := make(chan map[string]any, 20)
@@ -128,7 +128,7 @@ func TestEndsAreToldAlike(t *testing.T) {
 			by, _ := data["by"].(string)
 			events[id] = end{reason, by, want[id].words}
 		case <-time.After(testservice.Patience):
-			t.Fatalf("only these were told: %v", events)
+			t.Fatalf("only these were reported: %v", events)
 		}
 	}
 	if diff := cmp.Diff(want, events, cmp.AllowUnexported(end{})); diff != "" {

@@ -66,7 +66,7 @@ func TestServeUnderOldNames(t *testing.T) {
 	}
 }
 
-// What cannot be meant stops the start before anything is done. What belongs to somebody else does not.
+// An impossible variable stops the start before anything is done. Another program's does not.
 func TestNamesOfVariables(t *testing.T) {
 	t.Parallel()
 	const (
@@ -79,7 +79,7 @@ func TestNamesOfVariables(t *testing.T) {
 	for _, c := range []struct {
 		settings env
 		args     string
-		want     string // nothing where all is well
+		want     string // empty if all is well
 	}{
 		{env{"LATCHKEY_DATABSE_URL": secret}, "serve", "LATCHKEY_DATABSE_URL is not a setting: did you mean LATCHKEY_DATABASE_URL?"},
 		{env{"LATCHKEY_DATABSE_URL": secret}, "migrate", "LATCHKEY_DATABSE_URL is not a setting: did you mean LATCHKEY_DATABASE_URL?"},

@@ -21,8 +21,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
-// The service tells the endpoints of its file what becomes of sessions, signed with the
-// secret in a file of its own.
+// The service sends the endpoints in its file what happens to sessions, signed with the
+// secret in a separate file.
 func TestEventsAreSent(t *testing.T) {
 	t.Parallel()
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
@@ -50,7 +50,7 @@ func TestEventsAreSent(t *testing.T) {
 	file := writeFile(t, `[{"name":"crm","url":"`+receiver.URL+`","secret_file":"`+writeFile(t, secret+"\n", dir, "crm")+`"}]`, dir, "events.json")
 	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"LATCHKEY_EVENTS_FILE": file}))
 
-	// Sessions that are created before the service tells of any are not told.
+	// Sessions created before the service sends events are not reported.
 	for deadline := time.Now().Add(time.Minute); ; {
 		pair := s.CreateSession(testKey, `{"subject":"ada"}`)
 		if code, answer := s.Send(http.MethodDelete, s.Internal+"/v1/sessions/"+pair.Session.ID, testKey, nil); code != http.StatusNoContent {
@@ -66,7 +66,7 @@ func TestEventsAreSent(t *testing.T) {
 			}
 		case <-time.After(2 * time.Second):
 			if time.Now().After(deadline) {
-				t.Fatal("nothing was told")
+				t.Fatal("nothing was reported")
 			}
 			continue
 		}

@@ -87,8 +87,8 @@ func TestDocumentedGrants(t *testing.T) {
 	mustLine(t, env{"LATCHKEY_DATABASE_URL": migrate}, "migrate", "status")
 }
 
-// A role that was granted rights on each table of an earlier version is told at the start of the service what a later
-// version's table needs, and not by requests that fail.
+// With a role that has rights on the tables of an earlier version only, the service reports at startup which rights a
+// later version's table needs, and not by failing requests.
 func TestGrantsOfAnEarlierVersion(t *testing.T) {
 	t.Parallel()
 	database := emptyDatabase(t)

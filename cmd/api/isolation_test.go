@@ -16,8 +16,7 @@ import (
 )
 
 // The database has another isolation level as its default, which the service cannot
-// set where a PgBouncer stands before it. Refreshes and sign-outs that meet are
-// answered as ever.
+// set behind a PgBouncer. Conflicting refreshes and sign-outs are still answered.
 func TestServeAtAnyIsolationLevel(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
@@ -33,8 +32,8 @@ func TestServeAtAnyIsolationLevel(t *testing.T) {
 	}
 }
 
-// meet has a session refreshed by several tabs at once, and then signed out beside
-// other refreshes.
+// meet has a session refreshed by several tabs at once, and then signed out
+// alongside other refreshes.
 func meet(t *testing.T, s *service, subject string) {
 	t.Helper()
 	pair := s.CreateSession(testKey, fmt.Sprintf(`{"subject":%q,"data":{}}`, subject))
@@ -55,7 +54,7 @@ func meet(t *testing.T, s *service, subject string) {
 					t.Errorf("%s: a sign-out: %d %s", subject, code, answer)
 				}
 			} else if code, answer := s.Refresh(pair.RefreshToken); code != http.StatusOK && code != http.StatusBadRequest {
-				t.Errorf("%s: a refresh beside a sign-out: %d %s", subject, code, answer)
+				t.Errorf("%s: a refresh alongside a sign-out: %d %s", subject, code, answer)
 			}
 		})
 	}
@@ -65,8 +64,8 @@ func meet(t *testing.T, s *service, subject string) {
 	}
 }
 
-// The job queue's statements, which it writes itself, and those that note and follow things beside requests run at the
-// level that they are written for: nothing of it fails, and no report waits for another attempt.
+// The job queue's statements, which it writes itself, and those that note and follow things alongside requests run at
+// the level that they are written for: nothing of it fails, and no report waits for another attempt.
 func TestReportsAtAnyIsolationLevel(t *testing.T) {
 	t.Parallel()
 	const replicas, thefts = 3, 24
@@ -118,8 +117,8 @@ func TestReportsAtAnyIsolationLevel(t *testing.T) {
 	}
 }
 
-// complaints are the warnings and errors that the service has logged, but for those that tests like these bring about: that
-// a token was stolen, and that a busy machine kept the database's answer back.
+// complaints are the warnings and errors that the service has logged, except for those that tests like these bring about:
+// that a token was stolen, and that a busy machine kept the database's answer back.
 func complaints(s *service) (lines []string) {
 	for line := range strings.Lines(s.Stderr.String()) {
 		isExpected := strings.Contains(line, "stolen") || strings.Contains(line, "silent for too long")

@@ -54,7 +54,7 @@ func TestKeysInit(t *testing.T) {
 	}
 }
 
-// The algorithm is that of the key which is made; where one is there already it has no effect, and that is said.
+// The algorithm is that of the new key; if one already exists it has no effect, and a message says so.
 func TestAlgorithmOfMadeKeys(t *testing.T) {
 	t.Parallel()
 	dir := place(t)
@@ -75,7 +75,7 @@ func TestAlgorithmOfMadeKeys(t *testing.T) {
 		t.Errorf("no algorithm: %v", r)
 	}
 
-	// The service makes its first key so, too, and goes on with the one that it has.
+	// The service makes its first key so, too, and continues with the one that it has.
 	dir = place(t)
 	s := start(t, dir, env{"LATCHKEY_KEY_ALGORITHM": "RS256"})
 	_, keys := s.Send(http.MethodGet, s.Public+"/.well-known/jwks.json", "", nil)

@@ -27,7 +27,8 @@ func keysInDatabase(t *testing.T) env {
 	return settings
 }
 
-// publishedKeys returns the ids of the keys that the service publishes, and what it says of them.
+// publishedKeys returns the ids of the keys that the service publishes, and what it says about
+// them.
 func (s *service) publishedKeys() (kids []string, etag, cacheControl string) {
 	s.t.Helper()
 	r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.Public+"/.well-known/jwks.json", http.NoBody)
@@ -124,7 +125,7 @@ func TestRotationReachesRunningServices(t *testing.T) {
 		after = one.CreateSession(testKey, `{"data":{}}`)
 		return signer(t, after.AccessToken) == second
 	})
-	// Whoever has not heard of it yet looks for it.
+	// A replica that has not heard of it yet looks for it.
 	for name, pair := range map[string]testservice.Pair{"before": before, "after": after} {
 		if code := other.Current(pair.AccessToken); code != http.StatusOK {
 			t.Errorf("%s: the other service answers %d", name, code)
@@ -197,7 +198,7 @@ func TestKeyAlgorithm(t *testing.T) {
 	if listed := mustLine(t, settings, "keys", "list"); !strings.Contains(listed, signer(t, pair.AccessToken)+"  EdDSA      signs") {
 		t.Errorf("listed:\n%s", listed)
 	}
-	// Where no algorithm is named, the next key is like the last, also where that has leaked.
+	// Without a given algorithm, the next key is like the last, even if that has leaked.
 	settings["LATCHKEY_KEY_ALGORITHM"] = ""
 	for _, args := range [][]string{{"rotate", "--now"}, {"revoke", signer(t, pair.AccessToken)}} {
 		if printed := mustLine(t, settings, append([]string{"keys"}, args...)...); !strings.Contains(printed, "(EdDSA)") {

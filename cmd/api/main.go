@@ -1,4 +1,4 @@
-// Command api runs the Latchkey session service and the tasks around it: migrations, clean-up, keys, and an
+// Command api runs the Latchkey session service and the tasks around it: migrations, cleanup, keys, and an
 // operator's view of the sessions. It is the only part of Latchkey that reads the environment.
 package main
 
@@ -22,7 +22,7 @@ func main() {
 	os.Exit(command.Run(name(), currentVersion(), os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }
 
-// name is what the program is called by: packages install it as latchkey.
+// name is what the program is called: packages install it as latchkey.
 func name() string { return strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe") }
 
 // currentVersion is the stamped version, or what `go install module@version` recorded.

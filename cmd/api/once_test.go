@@ -98,7 +98,8 @@ func TestCreationIsSentAgain(t *testing.T) {
 		}
 	}
 
-	// The replica that was asked is killed: whether or not it had made the session, there is one.
+	// The replica that got the request is killed: whether or not it had made the session, there
+	// is exactly one.
 	asked := s.SendBeside(http.MethodPost, s.Internal+"/v1/sessions", testKey, `{"subject":"carl"}`, "Idempotency-Key", "killed")
 	s.End(syscall.SIGKILL)
 	first := <-asked

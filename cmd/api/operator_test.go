@@ -206,7 +206,7 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// Support asks who ended sessions of whomever, and why one has ended.
+// Support looks up who ended whose sessions, and why one ended.
 func TestEndedSessions(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
@@ -255,7 +255,7 @@ func TestEndedSessions(t *testing.T) {
 	if !regexp.MustCompile(`^session ` + created["bob"].ID.String() + ` of bob\n\S+Z  created from 192\.0\.2\.7, phone\n\S+Z  ended by the operator “\S+@\S+” \[operator\]\n$`).MatchString(shown) {
 		t.Errorf("show:\n%s", shown)
 	}
-	// Of a theft it says where the token came from.
+	// For a theft it says where the token came from.
 	execute(t, database, `UPDATE "sessionStore" SET "endReason" = 'theft', "endedBy" = 'old', "theft" = '{"presented_by":{"ip":"198.51.100.23","user_agent":"curl/8.5\u001b[1A"}}' WHERE "subject" = 'eve'`)
 	if shown := mustAPI(t, dir, settings, "sessions", "show", created["eve"].ID.String()); !strings.HasSuffix(shown, "Z  theft: a refresh token came back that had been replaced more than once, from 198.51.100.23, curl/8.5\ufffd[1A [theft]\n") {
 		t.Errorf("show:\n%s", shown)
@@ -416,7 +416,7 @@ func expire(t *testing.T, database string, n int) {
 		SELECT "id", now() - interval '60 days', now() - interval '30 days', (now() AT TIME ZONE 'UTC')::date - 30, now() - interval '60 days' FROM "made"`, n))
 }
 
-// A run that is killed loses nothing, and the next one goes on.
+// A run that is killed loses nothing, and the next one continues.
 func TestCleanupIsKilled(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)
@@ -441,7 +441,7 @@ func TestCleanupIsKilled(t *testing.T) {
 	}
 }
 
-// A person sees a bar, which goes away.
+// A person sees a progress bar, which is removed at the end.
 func TestCleanupOnATerminal(t *testing.T) {
 	t.Parallel()
 	database := testdb.URL(t)

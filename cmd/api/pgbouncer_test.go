@@ -30,7 +30,7 @@ const (
 	// serverConnections is how many connections PgBouncer has to PostgreSQL: fewer than its clients, so that they share them.
 	serverConnections = 3
 	manyClients       = 4 * serverConnections
-	// bound is LATCHKEY_REVOCATION_BOUND, askPause how often the database is asked then.
+	// bound is LATCHKEY_REVOCATION_BOUND, askPause how often the database is then queried.
 	bound    = 2 * time.Minute
 	askPause = bound / 4
 )
@@ -117,7 +117,7 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// nobody is somebody who is not root.
+// nobody is a user other than root.
 func nobody(t *testing.T) *syscall.Credential {
 	t.Helper()
 	for _, name := range []string{"postgres", "nobody"} {
@@ -219,7 +219,7 @@ func TestServeBehindPgBouncer(t *testing.T) {
 	}
 }
 
-// migratePastPgBouncer takes the newest migration back and runs it again.
+// migratePastPgBouncer reverts the newest migration and runs it again.
 func migratePastPgBouncer(t *testing.T, dir string, settings env) {
 	t.Helper()
 	mustLine(t, settings, "migrate", "down", "--yes")
@@ -232,11 +232,11 @@ func migratePastPgBouncer(t *testing.T, dir string, settings env) {
 	}
 }
 
-// revokePastPgBouncer wants a revocation to be noticed sooner than it is asked for.
+// revokePastPgBouncer requires a revocation to be noticed sooner than by polling.
 func revokePastPgBouncer(t *testing.T, s *service, revoke func()) {
 	t.Helper()
 	pair := s.CreateSession(testKey, `{"subject":"ada","data":{}}`)
-	// This one asks no database whether the token's session lives.
+	// This one does not ask the database whether the token's session is live.
 	list := func() int {
 		code, _ := s.Send(http.MethodGet, s.Public+"/v1/me/sessions", pair.AccessToken, nil)
 		return code
@@ -248,7 +248,7 @@ func revokePastPgBouncer(t *testing.T, s *service, revoke func()) {
 	revoke()
 	for list() == http.StatusOK {
 		if time.Since(began) > askPause/2 {
-			t.Fatal("the access token is still accepted: nobody was notified")
+			t.Fatal("the access token is still accepted: there was no notification")
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

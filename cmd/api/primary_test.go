@@ -11,10 +11,10 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
-// The address of the database leads to a standby for a while, which has not heard of
-// the last revocation. The service says that it is not ready and answers with 503,
-// and serves again once the address is right, also where a pooler has connections
-// to the standby left.
+// The address of the database leads for a while to a standby that has not received
+// the last revocation. The service reports that it is not ready and answers with
+// 503, and serves again once the address is right, even if a pooler still has
+// connections to the standby.
 func TestServeOnThePrimaryOnly(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)
@@ -79,9 +79,9 @@ func TestServeOnThePrimaryOnly(t *testing.T) {
 	}
 }
 
-// The database moves to another server, and the one before, which was told to take no
-// writes, goes on beside it, with all connections. No replica stays with it, not with one
-// of its pools.
+// The database moves to another server, and the former one, which was told to accept no
+// writes, continues to run, with all connections. No replica stays with it, not with a
+// single pool.
 func TestServeLeavesAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)

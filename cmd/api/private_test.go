@@ -35,13 +35,13 @@ func TestForgottenDatabase(t *testing.T) {
 		{env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t)}, "data reencrypt", 2, set("LATCHKEY_DATA_ENCRYPTION_KEYSET")},
 		{env{"LATCHKEY_REFRESH_GRACE": "0s", "LATCHKEY_ISSUER": "https://login.example.com"}, "serve", 2, "LATCHKEY_REFRESH_GRACE is 0s; it must be a duration above 0, such as 15s"},
 
-		// The variable is there, and what was to be in it is not.
+		// The variable is set, but empty.
 		{env{"LATCHKEY_DATABASE_URL": " "}, "serve", 2, "LATCHKEY_DATABASE_URL" + empty},
 		{env{"LATCHKEY_DATABASE_URL": "\n"}, "migrate", 2, "LATCHKEY_DATABASE_URL" + empty},
 		{nil, "migrate --database-url=", 2, "--database-url" + empty},
 		{nil, "serve --database-url=", 2, "--database-url" + empty},
 
-		// Nothing says that a database was forgotten, and there is none.
+		// Nothing indicates that a database was forgotten, and there is none.
 		{nil, "migrate", 1, "there is no database: LATCHKEY_DATABASE_URL is not set, and ./var holds none; with LATCHKEY_DATABASE_URL=private, api migrate makes one there"},
 		{env{"LATCHKEY_ISSUER": "http://localhost:8080"}, "migrate status", 1, "there is no database: LATCHKEY_DATABASE_URL is not set, and ./var holds none; with LATCHKEY_DATABASE_URL=private, api migrate makes one there"},
 		{production.With(env{"LATCHKEY_DATABASE_URL": "private"}), "cleanup", 1, "there is no database: LATCHKEY_DATABASE_URL is private, and ./var holds none; with LATCHKEY_DATABASE_URL=private, api migrate makes one there"},
@@ -66,7 +66,7 @@ func TestForgottenDatabase(t *testing.T) {
 	mustAPI(t, dir, production.With(env{"LATCHKEY_SIGNING_KEYS_FILE": "var/signing-keys.json"}), "keys", "list")
 }
 
-// Where the private database is meant, the settings of a deployment do not matter. One that is there is enough for migrate.
+// If the private database is intended, the settings of a deployment do not matter. An existing one is enough for migrate.
 func TestPrivateDatabaseIsMeant(t *testing.T) {
 	t.Parallel()
 	dir := place(t)

@@ -27,8 +27,8 @@ type result struct {
 // builtVersion is what TestMain stamps.
 const builtVersion = "v1.2.3"
 
-// line runs a command line to its end as the built command does, but in the test's own process: to start one more takes the
-// race detector longer than most command lines. What depends on the folder, or serves, is for [api].
+// line runs a command line to its end as the built command does, but in the test's own process: starting another one takes
+// longer with the race detector than most command lines. Commands that depend on the folder, or serve, are for [api].
 func line(settings env, args ...string) result {
 	var stdout, stderr bytes.Buffer
 	code := command.Run("api", builtVersion, args, settings.List(), &stdout, &stderr)

@@ -82,7 +82,7 @@ func TestServeStartsWithOtherSettings(t *testing.T) {
 	}
 }
 
-// A client that is taken out of the file has sessions whose audience nobody else has: no
+// A client removed from the file has sessions whose audience no other client has: no
 // refresh gives them another one.
 func TestServeWantsItsClients(t *testing.T) {
 	t.Parallel()
@@ -95,7 +95,8 @@ func TestServeWantsItsClients(t *testing.T) {
 		`the audience "https://mcp.example.com" \(LATCHKEY_AUDIENCE, LATCHKEY_AUDIENCES_ACCEPTED or LATCHKEY_CLIENTS_FILE\), in use since \S+Z, of 1 live session\(s\)`)
 }
 
-// Where somebody else accepts one of its audiences, its sessions go on, and the log tells of it.
+// If another client accepts one of its audiences, its sessions continue, and the log reports
+// it.
 func TestServeWithoutAClient(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t))

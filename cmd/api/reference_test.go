@@ -22,7 +22,7 @@ var (
 )
 
 // Everything in docs/settings.md below its introduction is made from the declarations in package settings. With -update it
-// is written anew.
+// is rewritten.
 func TestSettingsReference(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join("..", "..", "docs", "settings.md")
@@ -39,7 +39,7 @@ func TestSettingsReference(t *testing.T) {
 		return
 	}
 	if diff := cmp.Diff(want, text); diff != "" {
-		t.Errorf("make settings writes %s anew (-generated +file):\n%s", path, diff)
+		t.Errorf("make settings regenerates %s (-generated +file):\n%s", path, diff)
 	}
 }
 

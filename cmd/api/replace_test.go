@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// A guest signs in at one replica: at another the guest's tokens are no good from then
+// A guest signs in at one replica: at another the guest's tokens are not valid from then
 // on, and the request, sent again there, gives the same session.
 func TestGuestSignsIn(t *testing.T) {
 	t.Parallel()

@@ -23,8 +23,8 @@ type said struct {
 	session            int64 // for how many seconds the session is; 0: it has no end
 }
 
-// While replicas are replaced one by one, two of them differ in lifetimes, grace, audience and clients. What a token says
-// and how long it is good comes from its row or its own signature, whichever of them made it, and whichever answers.
+// While replicas are replaced one by one, two of them differ in lifetimes, grace, audience and clients. A token's
+// contents and lifetime come from its row or its own signature, whichever replica made it, and whichever answers.
 func TestSettingsInARollout(t *testing.T) {
 	t.Parallel()
 	url := testdb.URL(t)
@@ -100,7 +100,7 @@ func (r rollout) exchange(at *service, pair testservice.Pair) testservice.Pair {
 	return next
 }
 
-// checkSame wants a replica to answer a token with a pair that is there already.
+// checkSame requires a replica to answer a token with an existing pair.
 func (r rollout) checkSame(at *service, presented, want testservice.Pair) {
 	r.t.Helper()
 	if got := r.exchange(at, presented); got != want {
@@ -118,7 +118,8 @@ func (r rollout) age(pair testservice.Pair, by time.Duration) {
 	}
 }
 
-// check wants the pair to say what it should, and both replicas to accept it and to say the same of it.
+// check requires the pair to say what it should, and both replicas to accept it and to say the same of
+// it.
 func (r rollout) check(pair testservice.Pair, made *service) {
 	r.t.Helper()
 	want, defaults := r.says, said{access: 300, refresh: 30 * 24 * 3600}

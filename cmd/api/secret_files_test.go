@@ -66,7 +66,7 @@ func TestFilesWithSecrets(t *testing.T) {
 	}
 }
 
-// A secret in a file is one without the line break at its end, and what is wrong with it is told of the variable that
+// A secret in a file excludes the line break at its end, and an error about it names the variable that
 // names the file.
 func TestSecretsInFiles(t *testing.T) {
 	t.Parallel()

@@ -52,12 +52,12 @@ func TestSecurityEventTokensAreSent(t *testing.T) {
 
 	var set string
 	for deadline := time.Now().Add(time.Minute); set == ""; {
-		s.CreateSession(testKey, `{"subject":"ada"}`) // the first ones may be created before any are told
+		s.CreateSession(testKey, `{"subject":"ada"}`) // the first ones may be created before any are sent
 		select {
 		case set = <-sets:
 		case <-time.After(2 * time.Second):
 			if time.Now().After(deadline) {
-				t.Fatal("nothing was told")
+				t.Fatal("nothing was reported")
 			}
 		}
 	}
@@ -75,7 +75,8 @@ func TestSecurityEventTokensAreSent(t *testing.T) {
 	}
 }
 
-// Where nobody is sent any, there is no metadata, and where nobody could verify them, no service.
+// Without a receiver there is no metadata, and with tokens that no receiver could verify, no
+// service.
 func TestNoSecurityEventTokens(t *testing.T) {
 	t.Parallel()
 	settings, dir := configure(t, testdb.URL(t)), t.TempDir()

@@ -37,7 +37,7 @@ func TestServeOnDatabaseURL(t *testing.T) {
 	}
 
 	if s.Stdout.String() != "" {
-		t.Errorf("a service that nobody looks at prints: %s", s.Stdout)
+		t.Errorf("a service without a terminal prints: %s", s.Stdout)
 	}
 	for line := range strings.Lines(s.Stderr.String()) {
 		if !json.Valid([]byte(line)) {
@@ -155,7 +155,7 @@ func TestSessionSettingsReachTheService(t *testing.T) {
 }
 
 // Without an idle timeout a session and its refresh tokens live until its end, refreshed or
-// not. It may still be given an idle timeout of its own, and one that would have one may go without.
+// not. A session may still have its own idle timeout, or none despite a default.
 func TestNoIdleTimeout(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t))
@@ -188,7 +188,8 @@ func TestNoIdleTimeout(t *testing.T) {
 	}
 }
 
-// wantLifetimes wants tokens that expire in so many seconds, of which two may have passed.
+// wantLifetimes requires tokens that expire in the given numbers of seconds, of which two may
+// have passed.
 func wantLifetimes(t *testing.T, code int, answer string, access, refresh int) {
 	t.Helper()
 	var got struct {
@@ -277,7 +278,7 @@ func TestSecondSignalForces(t *testing.T) {
 	}
 }
 
-// awaitDraining waits until a signal has been noticed: nobody new is let in.
+// awaitDraining waits until a signal has been noticed: no new connections are accepted.
 func (s *service) awaitDraining() {
 	s.Await("draining", func() bool {
 		code, _ := s.Send(http.MethodGet, s.Internal+"/livez", "", nil)
@@ -302,7 +303,8 @@ func lockSessions(t *testing.T, database string) (unlock func()) {
 	}
 }
 
-// awaitBlocked waits until a statement that has the text somewhere waits for a lock: what runs beside requests may, too.
+// awaitBlocked waits until a statement that has the text somewhere waits for a lock: what runs alongside requests may,
+// too.
 func awaitBlocked(t *testing.T, database, application, text string) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), database)

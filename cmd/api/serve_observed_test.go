@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// The metrics of the program, which nobody has to present a key for.
+// The metrics of the program, which require no key.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), configure(t, testdb.URL(t)))
@@ -91,7 +91,7 @@ func TestTraces(t *testing.T) {
 	}
 }
 
-// A collector that is not there keeps nobody waiting.
+// An unreachable collector delays nothing.
 func TestTracesThatNobodyTakes(t *testing.T) {
 	t.Parallel()
 	s := start(t, t.TempDir(), configure(t, testdb.URL(t)).With(env{"OTEL_EXPORTER_OTLP_ENDPOINT": "http://" + testservice.FreeAddress(t)}))

@@ -36,7 +36,7 @@ func linkedPackages(t *testing.T) map[string]bool {
 		linked[strings.TrimSpace(line)] = true
 	}
 	if !linked[module+"/httpapi"] {
-		t.Fatal("this is not the list of what is linked")
+		t.Fatal("this is not the list of linked packages")
 	}
 	return linked
 }

@@ -102,10 +102,10 @@ func copyTree(from, to string) error {
 	return os.WriteFile(to, text, 0o600)
 }
 
-// inParts is so many revoked sessions that they come in parts.
+// inParts is a number of revoked sessions that arrive in parts.
 const inParts = 30_000
 
-// serve starts the service, with so many revoked sessions, and returns what the example's test has to know.
+// serve starts the service, with a number of revoked sessions, and returns what the example's test needs.
 func serve(t *testing.T, sessions int) []string {
 	t.Helper()
 	pool := testdb.Pool(t)

@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// The reference in TypeScript does what the test vectors want.
+// The reference in TypeScript does what the test vectors
+// require.
 func TestVectors(t *testing.T) {
 	t.Parallel()
 	if os.Getenv("TEST_WITHOUT_NPM") != "" {

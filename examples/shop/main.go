@@ -129,7 +129,7 @@ func (s *shop) refresh(w http.ResponseWriter, r *http.Request) {
 		sessionstore.Client{UserAgent: r.UserAgent()})
 	switch {
 	case errors.Is(err, sessionstore.ErrUnavailable):
-		sessionhttp.Error(w, r, err) // 503: the app keeps its tokens and tries again
+		sessionhttp.Error(w, r, err) // 503: the app keeps its tokens and retries
 	case err != nil:
 		w.WriteHeader(http.StatusBadRequest)
 		writeJSON(w, map[string]string{"error": "invalid_grant"})
@@ -142,8 +142,8 @@ func (s *shop) showCart(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, s.sessions.From(r.Context()).Read())
 }
 
-// addToCart stores the change before it reads, so that the answer counts what other requests
-// have put into the cart meanwhile.
+// addToCart stores the change before it reads, so that the response includes what other
+// requests have put into the cart meanwhile.
 func (s *shop) addToCart(w http.ResponseWriter, r *http.Request) {
 	session, item := s.sessions.From(r.Context()), chi.URLParam(r, "item")
 	err := session.Update(r.Context(), func(b *basket) error { b.Items[item]++; return nil })

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
 const grace = time.Second / 2
 
-// place is where the shop is: it can be restarted, and answers of it lost.
+// place runs the shop: it can be restarted, and its answers lost.
 type place struct {
 	pool    *pgxpool.Pool
 	keyFile string
@@ -108,7 +108,7 @@ func (p *place) loses(fresh bool) bool {
 	return p.answers%20 == 0
 }
 
-// control does what the browser's script asks for.
+// control does what the browser's script requests.
 func (p *place) control(w http.ResponseWriter, r *http.Request) {
 	switch r.URL.Path {
 	case "/restart":

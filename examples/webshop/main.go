@@ -1,5 +1,5 @@
 // Webshop is the shop for browsers: pages with forms, and sessions in cookies, with
-// Latchkey's packages on its own database pool. Guests have a basket, which goes along when they
+// Latchkey's packages on its own database pool. Guests have a basket, which they keep when they
 // sign in.
 //
 //	DATABASE_URL=postgres://… go run ./examples/webshop
@@ -39,7 +39,8 @@ type basket struct {
 	Items map[string]int `json:"items,omitempty"`
 	// Message is what the next page shows, once.
 	Message string `json:"message,omitempty"`
-	// FormSecret is what the tokens of the session's forms are made of. It is on no page.
+	// FormSecret is the secret from which the session's form tokens are made. It is on no
+	// page.
 	FormSecret []byte `json:"formSecret,omitempty"`
 }
 
@@ -81,7 +82,7 @@ func run(ctx context.Context, keyFile string) error {
 	return server.ListenAndServe()
 }
 
-// readKeys returns the file's keys. They outlive a restart, and so do the sessions.
+// readKeys returns the file's keys. They survive a restart, and so do the sessions.
 func readKeys(file string) (*tokens.KeyRing, error) {
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -145,7 +146,7 @@ func (s *shop) show(w http.ResponseWriter, r *http.Request) {
 		sessionhttp.Error(w, r, err)
 		return
 	}
-	w.Header().Set("Cache-Control", "no-store") // nobody sees the basket by the back button after the log-out
+	w.Header().Set("Cache-Control", "no-store") // after the log-out, the back button must not show the basket
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	err = page.Execute(w, map[string]any{
 		"User": session.Info.Subject, "Items": session.Read().Items, "Message": message, "Token": token,
@@ -187,7 +188,7 @@ func (s *shop) logout(w http.ResponseWriter, r *http.Request) {
 	home(w, r, s.sessions.End(w, r))
 }
 
-// home answers a form: the browser loads the page, and reloading that sends nothing again.
+// home answers a form with a redirect: reloading the page then does not resend the form.
 func home(w http.ResponseWriter, r *http.Request, err error) {
 	if err != nil {
 		sessionhttp.Error(w, r, err)

@@ -1,4 +1,5 @@
-// Package auditschema holds audit events against docs/audit.schema.json, in tests.
+// Package auditschema checks audit events against docs/audit.schema.json, in
+// tests.
 package auditschema
 
 import (
@@ -34,7 +35,7 @@ func Check(tb testing.TB, line []byte) error {
 	return schema.Validate(value)
 }
 
-// Events reads lines, each of which must be as the schema says.
+// Events reads lines, each of which must conform to the schema.
 func Events(tb testing.TB, lines string) []map[string]any {
 	tb.Helper()
 	var events []map[string]any

@@ -11,7 +11,7 @@ import (
 
 const insufficientAuthentication = "insufficient_user_authentication"
 
-// Challenge is the WWW-Authenticate of a request whose user has to authenticate again
+// Challenge is the WWW-Authenticate of a request whose user must authenticate again
 // (RFC 9470 §3).
 func Challenge(e *tokens.AuthenticationError) string {
 	challenge := Bearer + ` error="` + insufficientAuthentication + `"`

@@ -10,14 +10,14 @@ import (
 )
 
 // statusClientClosedRequest is nginx's, for logs and metrics: a client that hung up
-// says nothing of the service.
+// says nothing about the service.
 const statusClientClosedRequest = 499
 
-// Refuse answers a request that is not served because of an error. Where that is about
-// the request's token it is 401, with the challenge of RFC 6750 §3, or of RFC 9470 §3
-// where the user must authenticate again; isInvalid says that it is one by which the
-// token is no good. Any other error is answered with the given status, of which 503
-// becomes 499 where the client has hung up.
+// Refuse answers a request that is not served because of an error. If the error is
+// about the request's token, the answer is 401, with the challenge of RFC 6750 §3, or
+// of RFC 9470 §3 if the user must authenticate again; isInvalid says that the error
+// means an invalid token. Any other error is answered with the given status, where 503
+// becomes 499 if the client has hung up.
 func Refuse(w http.ResponseWriter, r *http.Request, err error, isInvalid bool, status int) {
 	h := w.Header()
 	challenge := func(challenges ...string) { status, h["Www-Authenticate"] = http.StatusUnauthorized, challenges }

@@ -10,8 +10,8 @@ import (
 
 type metadataKey struct{}
 
-// WithMetadata returns an onError whose requests know the metadata, so that an onError of
-// somebody else's that ends in the default one has it in its challenges too.
+// WithMetadata returns an onError whose requests know the metadata, so that a custom
+// onError that ends in the default one also has it in its challenges.
 func WithMetadata(onError func(http.ResponseWriter, *http.Request, error), m *protectedresource.Metadata) func(http.ResponseWriter, *http.Request, error) {
 	if m == nil {
 		return onError
@@ -30,7 +30,7 @@ func addMetadata(h http.Header, r *http.Request) {
 	for i, challenge := range h["Www-Authenticate"] {
 		separator := ", "
 		if !strings.Contains(challenge, " ") {
-			separator = " " // it is the scheme alone
+			separator = " " // only the scheme
 		}
 		h["Www-Authenticate"][i] = challenge + separator + `resource_metadata="` + m.URL() + `"`
 	}

@@ -1,6 +1,6 @@
-// Package canonical has one form for all spellings of a JSON object, and a checksum
-// of it: key order, spacing, escapes and the spelling of numbers (1, 1.0, 1e0) make no
-// difference, while different content never has the same form.
+// Package canonical reduces all spellings of a JSON object to one form, and has a
+// checksum of it: key order, spacing, escapes and the spelling of numbers (1, 1.0,
+// 1e0) make no difference, while different content never has the same form.
 package canonical
 
 import (
@@ -19,17 +19,18 @@ import (
 )
 
 const (
-	// MaxBytes is the most that an object may take, as it is given and with its
+	// MaxBytes is the maximum size of an object, as it is given and with its
 	// numbers written out in full.
 	MaxBytes = 64 << 10
 
 	maxDepth = 200
-	// maxFractionDigits is what PostgreSQL's numeric type keeps behind the point.
+	// maxFractionDigits is how many digits PostgreSQL's numeric type keeps after the
+	// point.
 	maxFractionDigits = 16383
 )
 
 // Error says what is wrong with an object that cannot be stored, and what is
-// allowed. It has none of its content.
+// allowed. It contains nothing of the object.
 type Error string
 
 func (e Error) Error() string { return string(e) }
@@ -43,8 +44,8 @@ func Sum(form []byte) string {
 	return SumEncoding.EncodeToString(sum[:])
 }
 
-// Form is one form for all spellings of a JSON object. It fails with an [Error] on
-// what cannot be stored.
+// Form returns the one form for all spellings of a JSON object. It fails with an
+// [Error] if the object cannot be stored.
 //
 // RFC 8785's canonical form would not do: it rounds numbers to what JavaScript
 // holds, so two different long ids would be taken for the same data.
@@ -240,7 +241,7 @@ func (c *canonicalizer) text(raw jsontext.Value) (err error) {
 }
 
 // number appends a number as its significant digits and a power of ten, which
-// is exact for every number and the same for all its spellings.
+// is exact for every number, and the same for all of its spellings.
 func (c *canonicalizer) number(text string) error {
 	mantissa, exponentText, _ := strings.Cut(strings.ToLower(text), "e")
 	negative := strings.HasPrefix(mantissa, "-")

@@ -7,8 +7,8 @@ import (
 )
 
 // The canonical form is part of what is stored: sessions keep the checksums that an
-// earlier release has made, and clients the ETags. Each is written out here as it
-// was first released.
+// earlier release made, and clients the ETags. Each is spelled out here as first
+// released.
 func TestCanonicalForm(t *testing.T) {
 	t.Parallel()
 	for data, form := range map[string]string{

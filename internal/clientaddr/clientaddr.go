@@ -7,11 +7,11 @@ import (
 	"strings"
 )
 
-// Parse returns the address that a text names: alone, with a port as Azure's gateways
-// and IIS write it into X-Forwarded-For, in brackets, with the zone of one host's
-// links, or in the quotes of RFC 7239 §6. Port and zone are left out, and an IPv4
-// address that was mapped to IPv6 is an IPv4 address again. What cannot be read, such
-// as "unknown", is false.
+// Parse returns the address in a text: alone, with a port as Azure's gateways and IIS
+// write it into X-Forwarded-For, in brackets, with a zone, or in the quotes of RFC
+// 7239 §6. Port and zone are dropped, and an IPv4 address that was mapped to IPv6
+// becomes an IPv4 address again. It returns false for unreadable text, such as
+// "unknown".
 func Parse(text string) (netip.Addr, bool) {
 	text = strings.Trim(strings.TrimSpace(text), `"`)
 	switch inside, bracketed := strings.CutPrefix(text, "["); {

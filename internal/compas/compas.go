@@ -1,10 +1,10 @@
 // Package compas takes over sessions that Compas (@compas/store) began, by its rules.
-// A store asks it where a token is not its own, or a pair is not there.
+// A store calls it if a token is not its own, or a pair does not exist.
 //
 // Compas inserts a refresh row and an access row, which points at it, at each
 // refresh, and revokes the two before them. A session may have several live
-// refresh rows: whoever presents one within its grace once more gets a pair of
-// their own. Its rows have no "accessExpiresAt"; ours always do.
+// refresh rows: anyone who presents one again within its grace gets a separate pair.
+// Its rows have no "accessExpiresAt"; ours always do.
 package compas
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Adapter takes the tokens that Compas issued. It may be used by many goroutines.
+// Adapter accepts the tokens that Compas issued. It is safe for concurrent use.
 type Adapter struct {
 	pool     isolation.Pool
 	verifier *tokens.CompasVerifier
@@ -32,7 +32,7 @@ type Adapter struct {
 }
 
 // New returns an adapter for the tables of the Compas application that has the
-// given signingKey. What it makes of them is of the issuer, and lives by the rules.
+// given signingKey. The pairs that it makes are the issuer's, and follow the rules.
 func New(pool isolation.Pool, signingKey tokens.Secret, issuer tokens.Config, rules refresh.Rules) (*Adapter, error) {
 	verifier, err := tokens.NewCompasVerifier(signingKey, issuer)
 	if err != nil {
@@ -41,11 +41,11 @@ func New(pool isolation.Pool, signingKey tokens.Secret, issuer tokens.Config, ru
 	return &Adapter{pool: pool, verifier: verifier, issuer: issuer, rules: rules}, nil
 }
 
-// Takes tells whether a token looks like one that Compas issued.
+// Takes reports whether a token looks like one that Compas issued.
 func (a *Adapter) Takes(token string) bool { return tokens.LooksLikeCompas(token) }
 
-// Verify returns what a token of the wanted type says, which does not name its
-// session. It asks no database, and so leaves open whether the token has expired.
+// Verify returns what a token of the expected type says, which does not name its
+// session. It sends no query, and so cannot say whether the token has expired.
 func (a *Adapter) Verify(token string, want tokens.Type) (tokens.Claims, error) {
 	claims, err := a.VerifyIssued(token)
 	if err == nil && claims.Type != want {
@@ -59,13 +59,13 @@ func (a *Adapter) VerifyIssued(token string) (tokens.Claims, error) {
 	return claimsOf(a.verifier.VerifyIssued(token))
 }
 
-// VerifyAny is [Adapter.VerifyIssued] where nobody will ask the database: one that has
-// expired by the clock here is a [tokens.ErrExpired].
+// VerifyAny is [Adapter.VerifyIssued] for callers that do not query the database: a
+// token that has expired by the local clock is a [tokens.ErrExpired].
 func (a *Adapter) VerifyAny(token string) (tokens.Claims, error) {
 	return claimsOf(a.verifier.VerifyAny(token))
 }
 
-// hasExpired tells whether a token's own time is over; some never expire.
+// hasExpired reports whether a token's own time is over; some never expire.
 func hasExpired(c tokens.Claims, now time.Time) bool {
 	return !c.ExpiresAt.IsZero() && !now.Before(c.ExpiresAt)
 }
@@ -77,8 +77,8 @@ func claimsOf(c tokens.CompasClaims, err error) (tokens.Claims, error) {
 	return tokens.Claims{Type: c.Type, TokenID: c.TokenID, ExpiresAt: c.ExpiresAt}, nil
 }
 
-// Compas lets an access token's own time end it, not its row's. It revokes both
-// rows at once; a refresh of ours revokes the refresh row alone.
+// In Compas an access token expires by its own time, not its row's. Compas
+// revokes both rows at once; our refresh revokes only the refresh row.
 const getColumns = `, now(), a."createdAt", s."revokedAt" IS NULL,
   (a."revokedAt" IS NULL OR a."revokedAt" > now()) AND (r."revokedAt" IS NULL OR r."revokedAt" > now())
 FROM "sessionStoreToken" a
@@ -110,7 +110,7 @@ func (a *Adapter) Get(ctx context.Context, accessToken, columns string, scan fun
 		return tokens.Claims{}, tokens.ErrExpired
 	}
 	claims.IssuedAt = claims.IssuedAt.Truncate(time.Second).UTC()
-	// It says nothing of these, and was good for whoever trusted its key.
+	// The token does not contain these: it was valid for anyone who trusted its key.
 	claims.Issuer, claims.Audience = a.issuer.Issuer, a.issuer.Audience
 	claims.ClientID = cmp.Or(a.issuer.ClientID, a.issuer.Audience)
 	return claims, nil
@@ -120,11 +120,11 @@ func (a *Adapter) Get(ctx context.Context, accessToken, columns string, scan fun
 var successors = uuid.MustParse("5b0d4a35-5b38-4b5c-9d6d-6a0f3c3a1d0e")
 
 // successor is the id of the pair for which a refresh token of Compas is exchanged.
-// It follows from the token's own, so that a token that comes back is known for as
-// long as the pair lives, also when its row has been cleaned up.
+// It is derived from the token's own id, so that a token presented again is
+// recognized for as long as the pair lives, even after its row has been cleaned up.
 func successor(refreshRow uuid.UUID) uuid.UUID { return uuid.NewSHA1(successors, refreshRow[:]) }
 
-// The row may have been cleaned up. Its token is then as old as the session at most.
+// The row may have been cleaned up. Its token is then at most as old as the session.
 const findQuery = `
 SELECT s."id", COALESCE(r."createdAt", s."createdAt")
 FROM (SELECT "session" FROM "sessionStoreToken" WHERE "id" IN ($1, $2) LIMIT 1) t
@@ -132,8 +132,8 @@ JOIN "sessionStore" s ON s."id" = t."session"
 LEFT JOIN "sessionStoreToken" r ON r."id" = $1
 WHERE ` + primary.Only
 
-// Find finds the session of a token that has verified, and makes of a refresh token
-// what it would be were it ours: generation 0 of the pair that follows its row,
+// Find finds the session of a verified token, and turns a refresh token into what
+// it would be if it were ours: generation 0 of the pair that follows its row,
 // which is returned too.
 func (a *Adapter) Find(ctx context.Context, claims tokens.Claims) (_ tokens.Claims, row uuid.UUID, err error) {
 	row, claims.TokenID = claims.TokenID, successor(claims.TokenID)

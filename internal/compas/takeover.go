@@ -16,32 +16,32 @@ import (
 )
 
 // A refresh token of Compas is generation 0 of a pair that does not exist yet.
-// The first time that it is presented the pair is made, in its generation 1.
-// From then on the token is that pair's predecessor, and [refresh.Decide] says what
-// it does: a second tab and a lost answer get the pair again, and a token that
-// comes back after the pair was in use was stolen.
+// When it is first presented, the pair is made, in generation 1. From then on the
+// token is that pair's predecessor, and [refresh.Decide] decides about it: a second
+// tab and a lost response get the pair again, and a token that is presented after
+// the pair was in use was stolen.
 //
-// Each live refresh row of a session becomes a pair of its own, as Compas would
-// have gone on. Its row stays, revoked, until it is cleaned up: a Compas that
-// still runs sees it as rotated, and does not touch the pair but to revoke it
-// with its session.
+// Each live refresh row of a session becomes a separate pair, as it would have
+// in Compas. Its row stays, revoked, until it is cleaned up: a Compas that
+// still runs sees it as rotated, and does not touch the pair except to revoke
+// it with its session.
 
-// grace is how long Compas lets a rotated refresh token come again.
+// grace is how long Compas accepts a rotated refresh token again.
 const grace = 15 * time.Second
 
-// ErrTakenOver says that somebody else has just made the pair.
+// ErrTakenOver says that another caller has just made the pair.
 var ErrTakenOver = errors.New("the Compas token has been exchanged")
 
-// Presented is a refresh token whose pair is not there: one of Compas, or one of
-// ours for which the database has lost the pair together with the commit in which
-// it took the session over.
+// Presented is a refresh token whose pair does not exist: one of Compas, or one
+// of ours for which the database has lost the pair together with the commit in
+// which it took the session over.
 type Presented struct {
 	Claims tokens.Claims
-	Row    uuid.UUID // of Compas; zero if the token is ours, and the row must be found
+	Row    uuid.UUID // of Compas; zero if the token is ours, and the row must be looked up
 	Proven string    // the thumbprint of its bearer's key; empty for none
-	// UserAgent and IP are what is known of the bearer.
+	// UserAgent and IP are what is known about the bearer.
 	UserAgent, IP string
-	// Wanted sets what the program wants of a new pair.
+	// Wanted sets what the program specifies for a new pair.
 	Wanted func(refresh.Pair) (refresh.Pair, error)
 }
 
@@ -51,7 +51,7 @@ WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL
 FOR NO KEY UPDATE OF s, r`
 
 // The lifetimes are those that the application gave to Compas, and the tokens
-// that it made since tell what became of one that was rotated. Claims, and an end, are those
+// that it made later show what happened to a rotated one. Claims, and an end, are those
 // that the session's other pairs were given since they were taken over; lifetimes that
 // the session was given are in the row.
 const readQuery = `
@@ -78,19 +78,20 @@ INSERT INTO "sessionStoreToken" ("id", "session", "generation", "createdAt", "is
   "clientUserAgent", "clientIp", "dpopJkt", "audience", "claims", "client", "grace", "sessionExpiresAt")
 VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE 'UTC')::date, $8, $9, $10, $11, $12, $13::text::inet, $14, $15, $16, $17, $18, $19)`
 
-// Only one row is changed, so that no lock is waited for while another is held
-// that a refresh by Compas may want.
+// Only one row is changed, so that it waits for no lock while holding another that a
+// refresh by Compas may need.
 const retireQuery = `UPDATE "sessionStoreToken" SET "revokedAt" = now() WHERE "id" = $1 AND "revokedAt" IS NULL`
 
-// touchQuery changes nothing of the session, whose lock the transaction has, but its
-// version. Whoever revokes it by hand at a level that shows nothing of the new pair, and
-// waits meanwhile, gets an error instead of a revocation that leaves the pair live.
+// touchQuery changes only the version of the session's row, whose lock the transaction
+// holds. An operator who revokes it by hand at an isolation level that does not show the
+// new pair, and waits meanwhile, gets an error instead of a revocation that leaves the
+// pair live.
 const touchQuery = `UPDATE "sessionStore" SET "updatedAt" = "updatedAt" WHERE "id" = $1`
 
 // TakeOver makes the pair that follows a refresh row of Compas, in a transaction that
 // locks the session and the row. The error is pgx.ErrNoRows if there is no such row.
-// Nothing is made if the session has ended, or the token has expired; or if the row was rotated too long ago,
-// which is a theft for the store to deal with in the same transaction.
+// Nothing is made if the session has ended or the token has expired, nor if the row was rotated too long ago,
+// which is a theft that the store must handle in the same transaction.
 func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refresh.Decision, now time.Time, err error) {
 	p := refresh.Pair{SessionID: t.Claims.SessionID, ID: t.Claims.TokenID}
 	if t.Row == uuid.Nil {
@@ -120,8 +121,8 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	case p.Revoked, hasExpired(t.Claims, now), end != nil && !now.Before(*end):
 		return refresh.Decision{Outcome: refresh.Refused, Next: p}, now, nil
 	case t.Claims.Generation == 0 && newer > 0 && rotatedAt != nil && !now.Before(rotatedAt.Add(max(grace, a.rules.Grace))):
-		// Compas keeps no count: what was made since stands for the generations.
-		// If nothing was, it was stopped between its two statements.
+		// Compas keeps no count: the later rows represent the generations. If
+		// there are none, Compas was stopped between its two statements.
 		d = refresh.Decision{Outcome: refresh.Stolen, Theft: refresh.Stale, Next: refresh.Pair{
 			SessionID: p.SessionID, Subject: p.Subject, ID: t.Row, Generation: newer, CreatedAt: pgvalue.OrZero(last),
 		}}
@@ -134,7 +135,7 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	if p, err = t.Wanted(p); err != nil {
 		return d, now, err
 	}
-	// A generation above 0 says that the pair was made once already.
+	// A generation above 0 means that the pair was made once already.
 	d = refresh.Decision{Outcome: refresh.Rotated, Next: p.Rotate(t.Claims.Generation+1, now, a.rules)}
 	if t.Claims.Generation > 0 {
 		d.Outcome = refresh.Healed
@@ -151,17 +152,17 @@ func (a *Adapter) TakeOver(ctx context.Context, tx pgx.Tx, t Presented) (d refre
 	return d, now, tx.SendBatch(ctx, batch).Close()
 }
 
-// lived is for how many seconds tokens lived before, and what of it the session was given
-// since.
+// lived is how many seconds tokens lived before, and which lifetimes the session was
+// given since.
 type lived struct {
 	idle               int64
 	access             *int64
 	ownIdle, ownAccess *int64
 }
 
-// lifetimes are those of a session's tokens before, so that no client has
-// to come earlier than it is used to, within what a pair of ours may have. What the
-// session was given since has been checked.
+// lifetimes returns those of a session's earlier tokens, so that no client has to
+// refresh sooner than before, within the limits of our pairs. Lifetimes that the
+// session was given since have been checked.
 func (l lived) lifetimes(r refresh.Rules) refresh.Lifetimes {
 	bounded := func(seconds int64, least, most time.Duration) time.Duration {
 		// First as numbers of seconds: a Duration holds less than a timestamp.

@@ -12,11 +12,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// sent is what was sent again, as the page after it says.
+// sent is what was resent, for the page that follows.
 type sent struct {
 	Job    bool
 	Events int64
-	// Nothing was left to be sent: another operator was faster.
+	// Nothing was left to send: another operator was faster.
 	Nothing bool
 }
 
@@ -25,7 +25,7 @@ func sentOf(query url.Values) sent {
 	return sent{query.Has("sent"), n, query.Has("nothing")}
 }
 
-// sendAgain has a job tried again that was given up.
+// sendAgain retries a job that was given up.
 func (c *Console) sendAgain(w http.ResponseWriter, r *http.Request, _ operator) error {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil || c.cfg.Service.Jobs == nil {
@@ -45,7 +45,7 @@ func (c *Console) sendAgain(w http.ResponseWriter, r *http.Request, _ operator) 
 	return nil
 }
 
-// resendEvent has one delivery of an event tried again that was given up.
+// resendEvent retries one delivery of an event that was given up.
 func (c *Console) resendEvent(w http.ResponseWriter, r *http.Request, _ operator) error {
 	id, err := strconv.ParseInt(r.PathValue("id"), 10, 64)
 	if err != nil {
@@ -54,7 +54,7 @@ func (c *Console) resendEvent(w http.ResponseWriter, r *http.Request, _ operator
 	return c.resend(w, r, []int64{id})
 }
 
-// resendEvents has all of them tried again.
+// resendEvents retries all of them.
 func (c *Console) resendEvents(w http.ResponseWriter, r *http.Request, _ operator) error {
 	return c.resend(w, r, nil)
 }

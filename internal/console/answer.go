@@ -22,7 +22,7 @@ var pageFiles embed.FS
 //go:embed static
 var staticFiles embed.FS
 
-// deepest is how many levels below the first page the others are.
+// deepest is how many levels other pages may be below the first.
 const deepest = 2
 
 // pages are those of each level.
@@ -41,8 +41,8 @@ func parsePages(words template.FuncMap, names ...string) map[string]*template.Te
 	return parsed
 }
 
-// statusClientClosedRequest is nginx's, for the log and for metrics: a browser that was closed
-// is no failure of the service.
+// statusClientClosedRequest is nginx's, for the log and for metrics: a closed browser is not a
+// failure of the service.
 const statusClientClosedRequest = 499
 
 // layout is what each page has.
@@ -71,7 +71,7 @@ func (c *Console) answer(h handler) http.Handler {
 
 func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, name, title string, page any) error {
 	level := levelOf(r)
-	if level > deepest { // there is no such page
+	if level > deepest { // no page is that deep
 		http.Error(w, title, status)
 		return nil
 	}
@@ -93,13 +93,12 @@ func (c *Console) render(w http.ResponseWriter, r *http.Request, status int, nam
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	_, _ = unmixed.WriteString(w, body.String()) // whoever has left has left
+	_, _ = unmixed.WriteString(w, body.String()) // the client may have left
 	return nil
 }
 
-// unmixed shows the characters that turn the direction of text around, and those that are
-// not to be seen: with one in a label, its client could have an operator read another address
-// than there is.
+// unmixed makes visible the characters that reverse the direction of text, and invisible
+// ones: with one in a label, a client could make an operator misread an address.
 var unmixed = func() *strings.Replacer {
 	var pairs []string
 	for _, hidden := range []struct{ first, last rune }{{0, '\t' - 1}, {'\n' + 1, ' ' - 1}, {0x7f, 0x9f}, {'\u202a', '\u202e'}, {'\u2066', '\u2069'}} {
@@ -121,7 +120,7 @@ func (c *Console) fail(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// show shows an error in words of ours, and returns the status.
+// show shows an error in our own words, and returns the status.
 func (c *Console) show(w http.ResponseWriter, r *http.Request, err error) int {
 	status, title, page := http.StatusInternalServerError, "Something went wrong", problemPage{What: "The service has logged what it was."}
 	argument, isArgument := errors.AsType[*sessionstore.ArgumentError](err)
@@ -137,7 +136,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, err error) int {
 	case errors.Is(err, sessionhttp.ErrFormToken), errors.Is(err, sessionhttp.ErrCrossSite):
 		status, title = http.StatusForbidden, "Nothing was done"
 		page.What, page.Then = "The form did not come from a page of this session: you may have signed in again in another tab.", "Load the page again."
-	case errors.Is(r.Context().Err(), context.Canceled): // the time limit is another error
+	case errors.Is(r.Context().Err(), context.Canceled): // the time limit gives a different error
 		status, title = statusClientClosedRequest, "The client has disconnected"
 	case errors.Is(err, sessionstore.ErrUnavailable):
 		status, title = http.StatusServiceUnavailable, "The database does not answer"
@@ -150,7 +149,7 @@ func (c *Console) show(w http.ResponseWriter, r *http.Request, err error) int {
 	return status
 }
 
-// serveStatic serves what is named with its version, and so never changes.
+// serveStatic serves files whose names contain their version, and so never change.
 func serveStatic(w http.ResponseWriter, r *http.Request) {
 	file := r.PathValue("file")
 	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")

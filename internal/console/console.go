@@ -1,6 +1,6 @@
 // Package console is the operators' page. It shows which sessions are live, which have
-// ended, why, and who ended them. It is HTML that works without scripts, asks for nothing from elsewhere, and shows no
-// token. Whoever has a service key with the right [httpapi.RightOperator], or a link from
+// ended, why, and who ended them. It is HTML that works without scripts, loads nothing from other servers, and shows
+// no token. Anyone with a service key with the right [httpapi.RightOperator], or a link from
 // `api console`, signs in to a session of its own kind, and the audit trail has each
 // action with their name.
 package console
@@ -23,7 +23,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// ClientID is the client of operators' sessions, whom lists tell from users by it.
+// ClientID is the client of operators' sessions, by which lists distinguish operators from
+// users.
 const ClientID = "latchkey-console"
 
 const (
@@ -33,29 +34,29 @@ const (
 	maxFormBytes = 16 << 10
 )
 
-// Keys are the service keys that are accepted now: a [httpapi.Server] has them.
+// Keys are the service keys that are currently accepted: an [httpapi.Server] has them.
 type Keys interface {
 	Key(secret string) (httpapi.KeyInfo, bool)
 	KeyNamed(name string) (httpapi.KeyInfo, bool)
 }
 
-// Config is what [New] needs.
+// Config is the configuration of [New].
 type Config struct {
-	// Sessions are those that are shown.
+	// Sessions are the sessions to show.
 	Sessions *sessionstore.Store
 	// Own is a store of operators' sessions, with the configuration that [StoreConfig] returns.
 	Own *sessionstore.Store
 	// Pool is for links: see [MakeLink].
 	Pool *pgxpool.Pool
-	// Service is what the page "now" tells of the service.
+	// Service is what the page "now" shows about the service.
 	Service Service
 	// Audit, if set, records what the stores' observers do not.
 	Audit func(context.Context, audit.Event)
-	// Logger is told of refused sign-ins and of what fails. Nil means [slog.Default].
+	// Logger records refused sign-ins and failures. Nil means [slog.Default].
 	Logger *slog.Logger
 }
 
-// StoreConfig is the configuration of the store of operators' sessions beside that of the
+// StoreConfig is the configuration of the store of operators' sessions in addition to that of the
 // service. Their tokens have an issuer of their own, so that neither passes for the
 // other.
 func StoreConfig(service sessionstore.Config) sessionstore.Config {
@@ -90,10 +91,10 @@ func New(cfg Config) (*Console, error) {
 	return &Console{cfg: cfg, attempts: newAttempts(), recent: new(recent), counter: newCounter(), now: time.Now}, nil
 }
 
-// root is where the page is.
+// root is the path of the page.
 const root = "/console"
 
-// Handler returns the page for operators who have one of the keys.
+// Handler returns the page for operators with one of the keys.
 func (c *Console) Handler(keys Keys) http.Handler {
 	with := *c
 	with.keys = keys
@@ -108,7 +109,7 @@ func (c *Console) Handler(keys Keys) http.Handler {
 func (c *Console) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+root, func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Location", strings.TrimPrefix(root, "/")+"/") // relatively, as all others
+		w.Header().Set("Location", strings.TrimPrefix(root, "/")+"/") // relative, like all others
 		w.WriteHeader(http.StatusMovedPermanently)
 	})
 	mux.HandleFunc("GET "+root+"/static/{file}", serveStatic)
@@ -147,7 +148,7 @@ const policy = "default-src 'none'; style-src 'self'; script-src 'self'; connect
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", policy)
-		w.Header().Set("Referrer-Policy", "same-origin") // without any, browsers send forms from nowhere
+		w.Header().Set("Referrer-Policy", "same-origin") // without any, browsers send forms with the origin "null"
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r)
 	})

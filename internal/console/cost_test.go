@@ -23,7 +23,7 @@ import (
 // what each page costs.
 var stored = flag.Int("sessions", 20_000, "how many sessions TestPagesReadTheirPart stores")
 
-// reach is how many sessions a list reads at the most for one page.
+// reach is how many sessions a list reads at most for one page.
 const reach = 500
 
 // statement is a statement that a page sent.

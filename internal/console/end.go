@@ -12,11 +12,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// flash is what an action came to, as the page after it says.
+// flash is the result of an action, for the page that follows.
 type flash struct {
 	IsThere bool
 	Ended   int
-	// More says that the time was over before all had ended.
+	// More says that time ran out before all had ended.
 	More bool
 }
 
@@ -37,8 +37,9 @@ func (c *Console) endSession(w http.ResponseWriter, r *http.Request, o operator)
 	return nil
 }
 
-// endSubject ends the sessions of a subject, except one to keep. With hundreds of thousands
-// that takes longer than a request may: those that have ended have, and another one goes on.
+// endSubject ends the sessions of a subject, except one to keep. For hundreds of thousands
+// that takes longer than a request may: those that have ended stay ended, and another request
+// continues.
 func (c *Console) endSubject(w http.ResponseWriter, r *http.Request, o operator) error {
 	keep := uuid.Nil
 	if text := r.PostFormValue("keep"); text != "" {
@@ -56,7 +57,7 @@ func (c *Console) endSubject(w http.ResponseWriter, r *http.Request, o operator)
 	return nil
 }
 
-// ended goes to where the form was, so that loading the page again sends nothing again.
+// ended redirects to the form's page, so that reloading the page does not resend the form.
 func ended(w http.ResponseWriter, r *http.Request, n int64, more bool) {
 	values := url.Values{"ended": {strconv.FormatInt(n, 10)}}
 	if more {

@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// LinkLifetime is for how long a link is good.
+// LinkLifetime is how long a link is good.
 const LinkLifetime = 2 * time.Minute
 
 const makeLinkQuery = `
@@ -28,8 +28,8 @@ const useLinkQuery = `
 DELETE FROM "sessionStoreConsoleLink" WHERE "digest" = $1
 RETURNING "operator", "expiresAt" > now()`
 
-// MakeLink returns the path of a link that signs an operator in, once. Whoever can write to the
-// database can make one; the database has its digest alone.
+// MakeLink returns the path of a link that signs an operator in, once. Anyone who can write to
+// the database can make one; the database has only its digest.
 func MakeLink(ctx context.Context, pool *pgxpool.Pool, operator string) (path string, err error) {
 	code := rand.Text()
 	if _, err := (isolation.Pool{Pool: pool}).Exec(ctx, makeLinkQuery, digest(code), operator, LinkLifetime); err != nil {
@@ -43,7 +43,7 @@ func digest(code string) []byte {
 	return sum[:]
 }
 
-// showLink uses nothing yet: programs that preview a link open it.
+// showLink does not use up the link: programs that preview links open it.
 func (c *Console) showLink(w http.ResponseWriter, r *http.Request) error {
 	return c.render(w, r, http.StatusOK, "sign-in", "Sign in", signInPage{Next: root + "/", Link: r.PathValue("code")})
 }

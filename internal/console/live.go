@@ -9,37 +9,38 @@ import (
 )
 
 const (
-	// countedAtOnce is up to about how many sessions a page counts itself: more take
-	// longer than somebody should wait, and than a page should cost.
+	// countedAtOnce is approximately how many sessions a page counts itself: more
+	// take longer than a user should wait, and cost more than a page should.
 	countedAtOnce = 50_000
-	// countedAgain is for how long a count is good, and countedFor for how long it is better than
+	// countedAgain is how long a count is current, and countedFor how long it is better than
 	// an estimate.
 	countedAgain = time.Minute
 	countedFor   = 10 * time.Minute
 )
 
-// live is how many sessions are.
+// live is how many sessions are live.
 type live struct {
 	N       int64
 	IsExact bool
-	// At is when they were counted, where that was not now.
+	// At is when they were counted, if that was not now.
 	At time.Time
-	// IsCounting says that the exact number is found out meanwhile.
+	// IsCounting says that the exact number is being counted.
 	IsCounting bool
 }
 
-// activity is what became of sessions.
+// activity is what happened to sessions.
 type activity struct {
 	sessionstore.Activity
 
-	// IsKnown is false where there is no count.
+	// IsKnown is false if there is no count.
 	IsKnown bool
 	// At and IsCounting are those of [live].
 	At         time.Time
 	IsCounting bool
 }
 
-// counter counts beside the pages where there are many sessions, and only while somebody looks.
+// counter counts in the background if there are many sessions, and only while pages are
+// viewed.
 type counter struct {
 	mu   sync.Mutex
 	last live
@@ -52,8 +53,8 @@ type counter struct {
 
 func newCounter() *counter { return &counter{wanted: make(chan struct{}, 1), most: countedAtOnce} }
 
-// countLive counts few sessions. Of many it returns the last count, or an estimate until there is
-// one.
+// countLive counts few sessions. For many it returns the last count, or an estimate until there
+// is one.
 func (c *Console) countLive(ctx context.Context) (live, error) {
 	estimate, err := c.cfg.Sessions.EstimateLive(ctx)
 	switch {
@@ -72,8 +73,8 @@ func (c *Console) countLive(ctx context.Context) (live, error) {
 	return last, nil
 }
 
-// countActivity counts what became of sessions in the day that has passed where few are kept.
-// Of many it returns the last count, if there is one.
+// countActivity counts what happened to sessions in the past day if few are stored. For many
+// it returns the last count, if there is one.
 func (c *Console) countActivity(ctx context.Context) (a activity, err error) {
 	kept, err := c.cfg.Sessions.EstimateKept(ctx)
 	if err != nil {
@@ -90,14 +91,14 @@ func (c *Console) countActivity(ctx context.Context) (a activity, err error) {
 	return last, nil
 }
 
-// want has it counted again where the last count is no longer good, and tells whether it is too
+// want requests a new count if the last one is outdated, and reports whether it is too
 // old to be shown.
 func (c *Console) want(last time.Time) (isTooOld bool) {
 	age := c.now().Sub(last)
 	if age > countedAgain {
 		select {
 		case c.counter.wanted <- struct{}{}:
-		default: // it is wanted already
+		default: // it is already requested
 		}
 	}
 	return age > countedFor
@@ -109,7 +110,7 @@ func (c *counter) lastCount() (live, activity) {
 	return c.last, c.lastActivity
 }
 
-// runCounter counts when a page wants it, until ctx ends.
+// runCounter counts when a page requests it, until ctx ends.
 func (c *Console) runCounter(ctx context.Context) {
 	for {
 		select {
@@ -118,7 +119,7 @@ func (c *Console) runCounter(ctx context.Context) {
 		case <-c.counter.wanted:
 		}
 		if last, _ := c.counter.lastCount(); c.now().Sub(last.At) <= countedAgain {
-			continue // another page wanted it, too
+			continue // another page requested it, too
 		}
 		if err := c.countBeside(ctx); err != nil && ctx.Err() == nil {
 			c.cfg.Logger.WarnContext(ctx, "sessions cannot be counted", "error", err)

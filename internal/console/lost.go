@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// A session that nobody has ended is live, also where no key is left that its tokens verify with:
-// whoever asks why its user was signed out has to see that.
+// A session that was not ended is live, even if no key is left with which its tokens verify: an
+// operator who wonders why its user was signed out must see that.
 
 // keysSince is when the oldest of today's signing keys was made; zero if unknown.
 func (c *Console) keysSince(ctx context.Context) (oldest time.Time) {
@@ -19,11 +19,11 @@ func (c *Console) keysSince(ctx context.Context) (oldest time.Time) {
 	}
 	keys, err := c.cfg.Service.Keys(ctx)
 	if err != nil {
-		return time.Time{} // without it, the page is as good as it was
+		return time.Time{} // the page works without it
 	}
 	for _, key := range keys {
 		id, err := uuid.Parse(key.ID)
-		if err != nil || id.Version() != 7 { // somebody else made it
+		if err != nil || id.Version() != 7 { // it was made elsewhere
 			return time.Time{}
 		}
 		made := time.Unix(id.Time().UnixTime())
@@ -34,7 +34,7 @@ func (c *Console) keysSince(ctx context.Context) (oldest time.Time) {
 	return oldest
 }
 
-// lacksKey tells whether the session's tokens are older than all of today's keys.
+// lacksKey reports whether the session's tokens are older than all of today's keys.
 func (l layout) lacksKey(s sessionstore.Session) bool {
 	last := s.CreatedAt
 	if s.RefreshedAt.After(last) {

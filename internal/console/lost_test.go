@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// A live session whose tokens are older than each signing key is said to be that: its user was
-// signed out by the key that is gone. One that was refreshed since is not, nor any where keys may be older
+// A live session whose tokens are older than each signing key is shown as lost: its user was signed out by
+// the removal of the key. One that was refreshed since is not, nor any where keys may be older
 // than they say.
 func TestTokensOfAKeyThatIsGone(t *testing.T) {
 	t.Parallel()

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// shownTo is how exactly clocks are shown.
+	// shownTo is the precision with which clocks are shown.
 	shownTo = 100 * time.Microsecond
 	// shownDead is how many dead deliveries of events are shown.
 	shownDead = 100
@@ -26,7 +26,7 @@ const (
 
 type nowPage struct {
 	Live live
-	// Activity is what Created and Ended are from.
+	// Activity is the source of Created and Ended.
 	Activity activity
 	Created  chart
 	Ended    []chart
@@ -47,11 +47,12 @@ type nowPage struct {
 
 	ClockKnown          bool
 	Offset, Uncertainty time.Duration
-	// Revocations is how old what is known of them is; negative before anything is.
+	// Revocations is how old the knowledge of them is; negative before there is
+	// any.
 	Revocations time.Duration
 }
 
-// givePairs are the outcomes of refreshes that are no refusals.
+// givePairs are the outcomes of refreshes that are not refusals.
 var givePairs = []string{
 	sessionstore.Rotated.String(), sessionstore.StillFresh.String(), sessionstore.Raced.String(), sessionstore.RetriedLate.String(), sessionstore.Healed.String(),
 }
@@ -81,7 +82,7 @@ func (c *Console) showNow(w http.ResponseWriter, r *http.Request, _ operator) er
 	return c.render(w, r, http.StatusOK, "now", "Now", page)
 }
 
-// count fills in what became of sessions.
+// count fills in what happened to sessions.
 func (c *Console) count(ctx context.Context, page *nowPage) (err error) {
 	if page.Live, err = c.countLive(ctx); err != nil {
 		return err
@@ -112,7 +113,7 @@ func (c *Console) count(ctx context.Context, page *nowPage) (err error) {
 	return nil
 }
 
-// ask fills in what the rest of the service knows.
+// ask fills in what the other parts of the service know.
 func (c *Console) ask(ctx context.Context, page *nowPage) error {
 	s := page.Service
 	if s.Keys != nil {
@@ -158,14 +159,14 @@ func (c *Console) ask(ctx context.Context, page *nowPage) error {
 	return nil
 }
 
-// chart has a bar for each hour of the day that has passed.
+// chart has a bar for each hour of the past day.
 type chart struct {
 	Name string
-	// Code is what metrics, the log and documents call it, if they do.
+	// Code is its name in metrics, the log and documents, if it has one.
 	Code string
 	Sum  int64
 	Bars []chartBar
-	// Words are the numbers, for whoever does not see the bars.
+	// Words are the numbers, for readers who cannot see the bars.
 	Words string
 }
 

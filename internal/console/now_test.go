@@ -128,7 +128,7 @@ func (u *undelivered) Resend(_ context.Context, ids []int64, _ string) (int64, e
 	return int64(n - len(u.dead)), nil
 }
 
-// Many sessions are counted beside the page, which says how it knows.
+// Many sessions are counted alongside the page, which says how it knows.
 func TestManyAreCountedBesideThePage(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

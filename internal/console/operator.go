@@ -11,7 +11,7 @@ import (
 )
 
 // An operator's name is in the subject of their session, which no backend can change: with
-// the right key it could write the session's data.
+// the right write-data it could write the session's data.
 const (
 	byKey  = "operator:"
 	byLink = "operator-link:"
@@ -24,25 +24,25 @@ type signedIn struct {
 	FormSecret []byte `json:"form_secret,omitempty"`
 }
 
-// operator is who asks.
+// operator is the operator who sent the request.
 type operator struct {
 	Name string
-	// ReadsData tells whether they may see session data.
+	// ReadsData reports whether they may see session data.
 	ReadsData bool
 }
 
-// cause is why sessions end that the operator ends.
+// cause is the cause for sessions that the operator ends.
 func (o operator) cause() sessionstore.Cause {
 	return sessionstore.Cause{Reason: sessionstore.ReasonOperator, By: o.Name}
 }
 
-// acting has the operator named in the audit trail.
+// acting makes the audit trail name the operator.
 func (o operator) acting(r *http.Request) *http.Request {
 	return r.WithContext(audit.WithOrigin(r.Context(), audit.Origin{Actor: audit.Actor{Type: audit.Operator, ID: o.Name}}))
 }
 
-// operatorOf returns who has signed in. A key that was taken away, or has another secret by
-// now, signs its operators out.
+// operatorOf returns who has signed in. Removing a key, or changing its secret, signs out
+// its operators.
 func (c *Console) operatorOf(r *http.Request) (operator, bool) {
 	s := c.manager.From(r.Context())
 	if s == nil {
@@ -63,10 +63,11 @@ func operatorWith(key httpapi.KeyInfo) operator {
 	return operator{Name: key.Name, ReadsData: key.Has(httpapi.RightReadData)}
 }
 
-// operatorHandler answers an operator.
+// operatorHandler answers a request by an operator.
 type operatorHandler func(http.ResponseWriter, *http.Request, operator) error
 
-// signedInOnly sends everybody else to sign in, and then to where they wanted to go.
+// signedInOnly sends everybody else to the sign-in, and then on to the page that they
+// requested.
 func (c *Console) signedInOnly(next operatorHandler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		o, ok := c.operatorOf(r)

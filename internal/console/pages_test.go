@@ -126,7 +126,7 @@ func TestReasons(t *testing.T) {
 	}
 }
 
-// Data is for whoever has the right to it, claims for everybody, tokens for nobody.
+// Data is shown to operators with the right, claims to all, and tokens to none.
 func TestSessionPage(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -148,7 +148,7 @@ func TestSessionPage(t *testing.T) {
 	}
 }
 
-// Changes come in the order in which they happened, with the session in whose place this one is.
+// Changes come in the order in which they happened, with the session that this one replaced.
 func TestSessionChanges(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -262,7 +262,7 @@ func TestFormsAreGuarded(t *testing.T) {
 	}
 }
 
-// A theft is told in words, with both parties; of one from before only what is known.
+// A theft is described in words, with both parties; an earlier one with what is known.
 func TestThefts(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -12,16 +12,16 @@ import (
 // recentEvery is how often the totals are read.
 const recentEvery = time.Minute
 
-// hours is a number for each hour of the day that has passed, the last one last.
+// hours is a number for each hour of the past day, the latest last.
 type hours = [sessionstore.Hours]int64
 
-// recent makes numbers by the hour out of totals that only grow, by name.
+// recent derives hourly numbers from totals that only grow, by name.
 type recent struct {
 	mu    sync.Mutex
 	began time.Time
 	last  map[string]int64
 	by    map[string]*hours
-	hour  int64 // the last one's, since 1970
+	hour  int64 // of the last one, since 1970
 }
 
 // note takes the totals as they are now.
@@ -58,7 +58,7 @@ func (r *recent) read() (map[string]hours, time.Time) {
 	return all, r.began
 }
 
-// Run counts refreshes by the hour, and live sessions where that takes long, until ctx ends.
+// Run counts refreshes by the hour, and live sessions if that takes long, until ctx ends.
 func (c *Console) Run(ctx context.Context) error {
 	var counting sync.WaitGroup
 	defer counting.Wait()

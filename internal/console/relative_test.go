@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// A proxy may have the page below a path of its own, which it takes away: each link, form and
-// redirect stays below that path, and signing in, looking and ending work.
+// A proxy may serve the page below a prefix, which it strips: each link, form and redirect
+// stays below that prefix, and signing in, viewing and ending work.
 func TestBelowAnotherPath(t *testing.T) {
 	t.Parallel()
 	k := setupWith(t, console.Service{Jobs: &given{}, Events: &undelivered{dead: []int64{9, 8}}})
@@ -97,8 +97,8 @@ func TestBelowAnotherPath(t *testing.T) {
 	b.want(200, "ada@ops-1", "Sign out")
 }
 
-// Characters that turn the direction of text around are shown, and change nothing: neither
-// the address beside a label nor which subject a link or a form is about.
+// Characters that reverse the direction of text are made visible, and change nothing:
+// neither the address next to a label nor the subject of a link or a form.
 func TestTextIsNotTurnedAround(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

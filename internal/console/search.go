@@ -20,14 +20,15 @@ type searchPage struct {
 	// Session is the one with that id.
 	Session  *sessionstore.Session
 	Subjects []string
-	// Sessions are those of an address or a label.
+	// Sessions are those with an address or a label.
 	Sessions []sessionstore.Session
 	By       string
 	Older    string
 	Nothing  bool
 }
 
-// search finds out by itself what somebody looks for.
+// search itself detects what the operator is looking
+// for.
 func (c *Console) search(w http.ResponseWriter, r *http.Request, _ operator) error {
 	query := strings.TrimSpace(r.URL.Query().Get("q"))
 	page := searchPage{Query: query}

@@ -9,13 +9,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/replicas"
 )
 
-// Service is what the page tells of the service that it is part of. Members that are nil or zero are
-// left out.
+// Service is what the page shows about the service that it is part of. Members that are nil or zero
+// are omitted.
 type Service struct {
 	// Version is that of this replica.
 	Version string
 	// Refreshes are the refresh tokens that were presented to this replica since it began, by
-	// what came of them.
+	// outcome.
 	Refreshes func() map[string]int64
 	// Clock is how far this replica's clock is ahead of the database's.
 	Clock func() (offset, uncertainty time.Duration, known bool)
@@ -26,12 +26,13 @@ type Service struct {
 	// Keys lists the signing keys, and KeyRotation is how often they are replaced; zero for never.
 	Keys        func(context.Context) ([]Key, error)
 	KeyRotation time.Duration
-	// OtherKeys says that tokens of other keys are accepted, too, such as those of Compas.
+	// OtherKeys says that tokens signed with other keys are accepted, too, such as those of
+	// Compas.
 	OtherKeys bool
-	// LastCleanup is when clean-up last came to its end, and CleanupInterval how often it runs.
+	// LastCleanup is when cleanup last finished, and CleanupInterval how often it runs.
 	LastCleanup     func(context.Context) (time.Time, error)
 	CleanupInterval time.Duration
-	// Replicas lists those that run, this one too.
+	// Replicas lists the running replicas, including this one.
 	Replicas func(context.Context) ([]replicas.Replica, error)
 	// Jobs are those of all replicas.
 	Jobs Jobs
@@ -39,7 +40,7 @@ type Service struct {
 	Events Events
 }
 
-// Jobs are the jobs that run, and those that were given up.
+// Jobs are the running jobs, and those that were given up.
 type Jobs interface {
 	Running(context.Context) ([]jobs.Running, error)
 	Dead(context.Context) ([]jobs.Dead, error)
@@ -52,10 +53,10 @@ type Events interface {
 	Resend(ctx context.Context, ids []int64, endpoint string) (int64, error)
 }
 
-// Key is a signing key, without anything of it.
+// Key describes a signing key, without any part of it.
 type Key struct {
 	ID, Algorithm string
-	// State says what it is for: "signs", "published" before it signs, "verifies" after.
+	// State says what it is used for: "signs", "published" before it signs, "verifies" after.
 	State string
 	// SignsFrom and VerifiesUntil are zero if unknown.
 	SignsFrom, VerifiesUntil time.Time

@@ -19,7 +19,7 @@ type sessionPage struct {
 	// Changes are what happened between its creation and its end.
 	Changes []change
 	Claims  string
-	// Data is empty where it is not shown, and DataNote is why.
+	// Data is empty if it is not shown, and DataNote says why.
 	Data, DataNote string
 	IsTheft        bool
 	Flash          flash
@@ -68,7 +68,7 @@ func (c *Console) session(w http.ResponseWriter, r *http.Request, o operator) er
 	return c.render(w, r, http.StatusOK, "session", "Session "+id.String(), page)
 }
 
-// dataOf returns the data for whoever may see it.
+// dataOf returns the data for operators who may see it.
 func (c *Console) dataOf(r *http.Request, o operator, id uuid.UUID) (data, note string, err error) {
 	if !o.ReadsData {
 		return "", "It is for operators who signed in with a key that has the right “read-data” too.", nil
@@ -90,7 +90,7 @@ func idOf(r *http.Request) (uuid.UUID, error) {
 
 func sessionPath(id uuid.UUID) string { return root + "/sessions/" + id.String() }
 
-// indented is JSON for people, with its numbers as they were written.
+// indented is JSON for people, with its numbers as written.
 func indented(text []byte) string {
 	var out bytes.Buffer
 	if len(text) == 0 || json.Indent(&out, text, "", "  ") != nil {

@@ -48,7 +48,7 @@ func serviceKeys() []httpapi.ServiceKey {
 	}
 }
 
-// kit is the page on a database of its own, where it answers over TLS as cookies want it.
+// kit is the page on a database of its own, served over TLS, as the cookies require.
 type kit struct {
 	*sessionstore.Store
 

@@ -25,7 +25,7 @@ func (c *Console) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	return c.render(w, r, http.StatusOK, "sign-in", "Sign in", signInPage{Next: ownPath(r.URL.Query().Get("next"))})
 }
 
-// signIn takes a key as settings have it, or its secret alone.
+// signIn accepts a key as in the settings, or only its secret.
 func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
 	page := signInPage{Next: ownPath(r.PostFormValue("next"))}
 	if !c.attempts.allows(httpapi.Origin(r.Context()).ClientIP) {
@@ -100,8 +100,7 @@ func (c *Console) signOut(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ownPath returns a path of the page, whatever somebody else made up: the first page in place of
-// all others.
+// ownPath returns a path of the page, and the first page for any path that is not one.
 func ownPath(text string) string {
 	u, err := url.Parse(text)
 	if err != nil || u.Host != "" || u.Scheme != "" || !strings.HasPrefix(text, root+"/") || path.Clean(u.Path) != strings.TrimSuffix(u.Path, "/") {

@@ -49,7 +49,8 @@ func TestSignIn(t *testing.T) {
 	}
 }
 
-// An operator is signed out by themselves, by the end of their session, and with their key.
+// Operators are signed out by their own sign-out, by the end of their session, and with their
+// key.
 func TestSignedOut(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -101,7 +102,7 @@ func TestLink(t *testing.T) {
 	b.post(path, nil)
 	b.want(200, "ada@ops-1", "Sign out")
 
-	b.get(path) // who is signed in already may use another one
+	b.get(path) // an operator who is already signed in may use another one
 	b.submit(path, nil)
 	b.want(403, "used before, or is too old")
 	b.get(fresh())
@@ -177,7 +178,7 @@ func TestAttempts(t *testing.T) {
 	}
 }
 
-// Those whose address is not known are not one address: none can keep the operators out.
+// Clients with unknown addresses do not count as one address: none can lock out the operators.
 func TestAttemptsFromNowhere(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -192,7 +193,7 @@ func TestAttemptsFromNowhere(t *testing.T) {
 	}
 }
 
-// A browser that is closed before the answer is no failure of the service.
+// A browser that is closed before the answer is not a failure of the service.
 func TestBrowserIsClosed(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -285,7 +286,7 @@ func TestHeaders(t *testing.T) {
 	b.want(200, "color-scheme")
 }
 
-// An outage is one line in the log for each request, also where it is the operator's own session
+// An outage is one line in the log for each request, even where it is the operator's own session
 // that cannot be loaded.
 func TestOutageIsOneLine(t *testing.T) {
 	t.Parallel()

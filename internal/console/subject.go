@@ -16,7 +16,7 @@ type subjectPage struct {
 	// Devices are those of the live ones.
 	Devices []string
 	Live    int
-	// IsWhole tells whether these are all.
+	// IsWhole reports whether these are all.
 	IsWhole      bool
 	First, Older string
 	Axis         axis
@@ -89,7 +89,7 @@ func (a axis) at(t time.Time) int {
 	return int(min(max(0, float64(t.Sub(a.From))/float64(whole)), 1) * axisWidth)
 }
 
-// bar is the life of a session on the time line.
+// bar is a session's lifetime on the time line.
 type bar struct{ X, Width int }
 
 // Bar returns the session's bar, which is never too thin to be seen.

@@ -30,9 +30,9 @@ func (c *Console) thefts(w http.ResponseWriter, r *http.Request, _ operator) err
 type theftPage struct {
 	sessionstore.LeakReport
 
-	// IsKnown is false for a theft that an earlier release noticed.
+	// IsKnown is false for a theft detected by an earlier release.
 	IsKnown bool
-	// Holder is who had the newest tokens, beside PresentedBy.
+	// Holder is the party with the newest tokens, shown next to PresentedBy.
 	Holder  sessionstore.Client
 	Verdict verdict
 	Moments []moment
@@ -55,7 +55,7 @@ func (c *Console) theft(w http.ResponseWriter, r *http.Request, _ operator) erro
 	return c.render(w, r, http.StatusOK, "theft", "Theft", page)
 }
 
-// verdict is what the two parties look like, beside each other.
+// verdict compares what is known about the two parties.
 type verdict struct{ Title, Text string }
 
 func compare(a, b sessionstore.Client) verdict {
@@ -77,7 +77,7 @@ func compare(a, b sessionstore.Client) verdict {
 	}
 }
 
-// sameNetwork tells whether two addresses are of one /24, or one /48.
+// sameNetwork reports whether two addresses are of one /24, or one /48.
 func sameNetwork(a, b string) bool {
 	first, errFirst := netip.ParseAddr(a)
 	second, errSecond := netip.ParseAddr(b)
@@ -119,7 +119,7 @@ func momentsOf(r sessionstore.LeakReport, holder sessionstore.Client) []moment {
 	moments = append(moments, moment{
 		At: r.DetectedAt, Text: "The old token came back. Two parties had tokens of one session, so the session was ended at once, for both.", Client: r.PresentedBy, Party: "presenter",
 	})
-	// A token's own time is in whole seconds, and may seem to be before what caused it.
+	// A token's own time is in whole seconds, and may seem earlier than its cause.
 	slices.SortStableFunc(moments, func(a, b moment) int { return a.At.Truncate(time.Second).Compare(b.At.Truncate(time.Second)) })
 	return moments
 }

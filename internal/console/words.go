@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// words are what pages say things in, where up leads to the first page.
+// words formats values for pages, where up leads to the first page.
 func words(up string) template.FuncMap {
 	to := func(path string) string { return relative(up, path) }
 	return template.FuncMap{
@@ -55,7 +55,7 @@ func clock(t time.Time) string { return t.UTC().Format("2 Jan 2006, 15:04:05 UTC
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// number has a comma for each thousand.
+// number formats a number with a comma for each thousand.
 func number(n int64) string {
 	text := strconv.FormatInt(n, 10)
 	for i := len(text) - 3; i > 0; i -= 3 {
@@ -64,7 +64,7 @@ func number(n int64) string {
 	return text
 }
 
-// ago is how long ago something was, or in how long it will be, in the one unit that matters.
+// ago is how long ago something was, or in how long it will be, in the largest suitable unit.
 func ago(t time.Time) string {
 	d := time.Since(t)
 	if d < 0 {
@@ -117,8 +117,8 @@ func apart(offset time.Duration) string {
 	return "the database’s"
 }
 
-// InWords says how a session ended, to people. What had to do with it, such as another session,
-// is named where it is known.
+// InWords says for people how a session ended. It names what was involved, such as another
+// session, if that is known.
 func InWords(e sessionstore.Ending) string {
 	why := reasonOf(e)
 	if why.Session != "" {
@@ -127,7 +127,7 @@ func InWords(e sessionstore.Ending) string {
 	return why.Text
 }
 
-// ending says how a session ended. Session is the one that had to do with it.
+// ending says how a session ended. Session is the one that was involved.
 type ending struct {
 	Text    string
 	Session string
@@ -182,7 +182,7 @@ func reasonOf(e sessionstore.Ending) ending {
 	}
 }
 
-// endedBy are the charts' names for why sessions ended.
+// endedBy are the charts' names for the reasons why sessions ended.
 var endedBy = map[sessionstore.Reason]string{
 	sessionstore.ReasonSignedOut: "signed out on the device", sessionstore.ReasonSignedOutElsewhere: "signed out from another session",
 	sessionstore.ReasonSignedOutEverywhere: "signed out everywhere", sessionstore.ReasonBackend: "by a backend",
@@ -192,7 +192,7 @@ var endedBy = map[sessionstore.Reason]string{
 	sessionstore.ReasonIdle: "not used for too long", sessionstore.ReasonExpired: "it reached its end", sessionstore.ReasonNotRecorded: "no reason was given",
 }
 
-// refusedAs are the charts' names for why refresh tokens were refused.
+// refusedAs are the charts' names for the reasons why refresh tokens were refused.
 var refusedAs = map[string]string{
 	"stolen": "a stolen token", "refused": "its session had ended", "expired": "too old", "unknown": "no such session",
 	"unknown_key": "made with a key that is not known", "wrong_issuer": "another issuer’s", "wrong_audience": "for another audience", "invalid": "no token of ours",
@@ -219,13 +219,14 @@ func isOperator(subject string) bool {
 	return strings.HasPrefix(subject, byKey) || strings.HasPrefix(subject, byLink)
 }
 
-// deviceOf is what a session is on, for people.
+// deviceOf describes a session's device, for people.
 func deviceOf(s sessionstore.Session) string {
 	agent := cmp.Or(s.LastClient.UserAgent, s.Client.UserAgent)
 	return programOf(agent)
 }
 
-// programOf makes a few words of a user agent: what browsers send is long, and mostly history.
+// programOf reduces a user agent to a few words: what browsers send is long, and mostly
+// history.
 func programOf(agent string) string {
 	if agent == "" {
 		return "unknown device"

@@ -74,7 +74,7 @@ func TestKindsOfTheftHaveWords(t *testing.T) {
 			}
 			words := theftKind(sessionstore.Theft(kind))
 			if words == kind || told[words] != "" {
-				t.Errorf("the theft %s is told as %q, as is %q", kind, words, told[words])
+				t.Errorf("the theft %s is described as %q, as is %q", kind, words, told[words])
 			}
 			told[words] = kind
 		}

@@ -1,10 +1,9 @@
-// Package dbclock keeps the time of the database's clock between the answers that
-// tell it.
+// Package dbclock keeps the database's time between the answers that report it.
 //
-// It counts on by the monotonic clock, so that setting this machine's clock moves
-// nothing. Each answer tells a time somewhere between question and answer, so half of
-// what lies between them is how far the clock may be off; and more with the time since,
-// as two clocks drift apart.
+// It extrapolates by the monotonic clock, so that setting this machine's clock has no
+// effect. The time in an answer lies somewhere between query and answer, so half of
+// that interval is how far the clock may be off; that grows with time, because two
+// clocks drift apart.
 package dbclock
 
 import (
@@ -13,24 +12,24 @@ import (
 )
 
 const (
-	// drift is by how many millionths two clocks may drift apart: the most by which NTP
-	// slows a clock down or speeds it up.
+	// drift is how far two clocks may drift apart, in millionths: the most by which NTP
+	// slows or speeds up a clock.
 	drift = 500
-	// resolution is that of the times that are told.
+	// resolution is the resolution of the reported times.
 	resolution = time.Millisecond
 )
 
-// Clock is what is known of the database's clock. The zero Clock knows nothing. It may
-// be used by many goroutines.
+// Clock is what is known about the database's clock. The zero Clock knows nothing. It
+// is safe for concurrent use.
 type Clock struct {
 	known atomic.Pointer[sample]
 }
 
-// sample is a time that the database has told.
+// sample is a time that the database reported.
 type sample struct {
 	time time.Time
 	// mono is when that was, on the monotonic clock of this process, to within the
-	// uncertainty; heard is when any time was told last.
+	// uncertainty; heard is when any time was last reported.
 	mono, heard time.Duration
 	uncertainty time.Duration
 }
@@ -40,18 +39,18 @@ type Reading struct {
 	Now time.Time
 	// Uncertainty is how far Now may be off, either way.
 	Uncertainty time.Duration
-	// Age is for how long the database has told nothing.
+	// Age is how long ago the database last reported its time.
 	Age time.Duration
 }
 
-// Learn takes the time that the database has told in an answer. The moments are those
-// of the question and of the answer, on the monotonic clock.
+// Learn takes the time that the database reported in an answer. The moments are those
+// of the query and of the answer, on the monotonic clock.
 //
-// What was told earlier stays if it is the more exact, unless the two contradict each
+// An earlier report is kept if it is more exact, unless the two contradict each
 // other: then the database's clock was set, or another database has taken over.
 func (c *Clock) Learn(told time.Time, asked, answered time.Duration) {
 	if asked > answered {
-		return // nobody can tell when it was
+		return // it is not known when it was
 	}
 	half := (answered - asked) / 2
 	next := sample{time: told, mono: asked + half, heard: answered, uncertainty: half + resolution}

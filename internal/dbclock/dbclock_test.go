@@ -26,7 +26,7 @@ func isKnown(c *dbclock.Clock) bool {
 	return known
 }
 
-// Whatever the network does, the true time lies within the uncertainty, also while
+// Whatever the network does, the true time lies within the uncertainty, even while
 // the database's clock drifts.
 func TestTrueTimeIsWithinTheUncertainty(t *testing.T) {
 	t.Parallel()

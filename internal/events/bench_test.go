@@ -12,8 +12,8 @@ import (
 )
 
 // BenchmarkBesideAnEndpoint compares what creations and refreshes take where an endpoint is told
-// of them, and where there is none: in turns, so that what else the machine does befalls both.
-// It reports by how much the median with an endpoint is longer, in percent.
+// of them, and where there is none: in turns, so that other activity of the machine affects
+// both. It reports by how much the median with an endpoint is longer, in percent.
 func BenchmarkBesideAnEndpoint(b *testing.B) {
 	without, with, r := setup(b), setup(b), newReceiver(b)
 	tasks, err := pgxpool.New(b.Context(), with.url) // as in the service: requests have their own connections

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
-// Dead is a delivery that is not tried again by itself. Its JSON is that of the HTTP API.
+// Dead is a delivery that is not retried automatically. Its JSON is that of the HTTP API.
 type Dead struct {
 	ID       int64  `json:"id"`
 	Endpoint string `json:"endpoint"`
@@ -28,11 +28,11 @@ type Dead struct {
 	Error string `json:"error"`
 }
 
-// DeadParams say which dead deliveries are wanted. Zero means all.
+// DeadParams select dead deliveries. Zero selects all.
 type DeadParams struct {
-	// Endpoint is where they were to go.
+	// Endpoint is their destination.
 	Endpoint string
-	// Before is the id that theirs are below: the last one of the page before.
+	// Before is an id; theirs are below it: the last one of the previous page.
 	Before int64
 }
 
@@ -43,8 +43,8 @@ FROM "sessionStoreDelivery"
 WHERE "deadAt" IS NOT NULL AND ($1 = '' OR "endpoint" = $1) AND ($2 = 0 OR "id" < $2::bigint) AND ` + primary.Only + `
 ORDER BY "id" DESC LIMIT $3`
 
-	// resendQuery does a part, so that no transaction is long: each goes on below the last
-	// one's lowest id. A delivery is kept for as long as if it had just been made.
+	// resendQuery does a part, so that no transaction is long: each continues below the last
+	// one's lowest id. A delivery is kept as long as if it had just been made.
 	resendQuery = `
 UPDATE "sessionStoreDelivery" SET "deadAt" = NULL, "attempts" = 0, "dueAt" = now(), "madeAt" = now()
 WHERE "deadAt" IS NOT NULL AND "id" = ANY (ARRAY(
@@ -54,10 +54,10 @@ WHERE "deadAt" IS NOT NULL AND "id" = ANY (ARRAY(
 RETURNING "id"`
 )
 
-// resentTogether bounds a transaction.
+// resentTogether limits a transaction.
 const resentTogether = 1000
 
-// Dead returns dead deliveries, newest first, at most as many as asked for.
+// Dead returns dead deliveries, newest first, at most as many as requested.
 func (q Queue) Dead(ctx context.Context, params DeadParams, most int) ([]Dead, error) {
 	var dead []Dead
 	err := q.db.Read(ctx, func(rows pgx.Rows) (err error) {
@@ -73,9 +73,9 @@ func (q Queue) Dead(ctx context.Context, params DeadParams, most int) ([]Dead, e
 	return dead, nil
 }
 
-// Resend has dead deliveries tried again from now on, as if they had just been made, and returns
-// how many: those with the ids, or all where these are nil, of an endpoint, or of all where it
-// is empty. Others than dead ones are left alone.
+// Resend retries dead deliveries from now on, as if they had just been made, and returns how
+// many: those with the ids, or all if these are nil, to an endpoint, or to all if it is empty.
+// Deliveries that are not dead are left alone.
 func (q Queue) Resend(ctx context.Context, ids []int64, endpoint string) (n int64, err error) {
 	for before := int64(0); ; {
 		var again []int64

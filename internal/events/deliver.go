@@ -17,17 +17,17 @@ import (
 const (
 	// atOnce is how many deliveries to one endpoint a replica has under way.
 	atOnce = 8
-	// lookInterval is how late a delivery is noticed that another replica derived.
+	// lookInterval is how late a delivery derived by another replica is noticed.
 	lookInterval = time.Second
-	// finishTimeout is for noting what became of a delivery.
+	// finishTimeout limits recording the result of a delivery.
 	finishTimeout = 5 * time.Second
-	// lease is after how long a delivery is taken over whose replica was killed.
+	// lease is the time after which a delivery whose replica was killed is taken over.
 	lease = sendTimeout + 2*finishTimeout
 )
 
 const (
-	// claimQuery takes deliveries that are due, of each session the first one alone. The
-	// order has the planner take the index.
+	// claimQuery takes due deliveries, only the first one of each session. The order
+	// makes the planner use the index.
 	claimQuery = `
 UPDATE "sessionStoreDelivery" d SET "attempts" = d."attempts" + 1, "dueAt" = now() + $3 * interval '1 s'
 FROM (
@@ -38,8 +38,8 @@ FROM (
 ) c WHERE d."id" = c."id"
 RETURNING d."id", d."event", d."type", d."at", d."facts", d."attempts", now()`
 
-	// Each of these does nothing where somebody else has taken the delivery over, since
-	// "attempts" is then another one. The session's later deliveries wait with it.
+	// Each of these does nothing if another replica has taken over the delivery, since
+	// "attempts" then differs. The session's later deliveries wait with it.
 
 	deliveredQuery = `
 WITH "done" AS (
@@ -71,7 +71,7 @@ type delivery struct {
 	now time.Time
 }
 
-// deliver works the endpoint's deliveries off until ctx ends.
+// deliver processes the endpoint's deliveries until ctx ends.
 func (r *Runner) deliver(ctx context.Context, e *endpoint) {
 	var sending sync.WaitGroup
 	defer sending.Wait()
@@ -134,12 +134,12 @@ func (r *Runner) claim(ctx context.Context, endpoint string, most int) (taken []
 		return err
 	}, claimQuery, endpoint, most, lease.Seconds())
 	if err != nil {
-		return nil, err // those that were taken are taken over
+		return nil, err // those that were claimed are taken over later
 	}
 	return taken, nil
 }
 
-// attempt delivers once, and notes what became of it also where ctx has ended meanwhile.
+// attempt delivers once, and records the result even if ctx has ended meanwhile.
 func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 	err := e.send(ctx, d)
 	last := d.attempts >= webhook.MostAttempts
@@ -164,8 +164,8 @@ func (r *Runner) attempt(ctx context.Context, e *endpoint, d delivery) {
 	e.wake() // the session's next one may be due
 }
 
-// jitter makes a pause up to a fifth longer or shorter: what failed together is not tried
-// together again.
+// jitter makes a pause up to a fifth longer or shorter, so that what failed together is
+// not retried together.
 func jitter(d time.Duration) time.Duration {
 	return d + time.Duration((rand.Float64()-0.5)*0.4*float64(d)) //nolint:gosec // no secret depends on it
 }
@@ -173,38 +173,38 @@ func jitter(d time.Duration) time.Duration {
 const (
 	tidyInterval = 10 * time.Minute
 	tidyBatch    = 10_000
-	// keepDead is for how long a delivery is kept that nobody takes.
+	// keepDead is how long an undeliverable delivery is kept.
 	keepDead = 14 * 24 * time.Hour
-	// abandonAfter is for how long a delivery may be due to an endpoint that is not
-	// there: while replicas are replaced by others with another file it may be.
+	// abandonAfter is how long a delivery may be due to an unknown endpoint,
+	// which may occur while replicas are replaced by others with another file.
 	abandonAfter = time.Hour
-	// farOff is further off than any delivery is put.
+	// farOff is further ahead than any delivery is scheduled.
 	farOff = 2 * webhook.LastPause
 )
 
-// abandonQuery gives up what is for an endpoint that is no longer there: the dead deliveries
-// show it, and one that is there again later is not sent what is long past.
+// abandonQuery gives up what is for an endpoint that is no longer there: it then shows among
+// the dead deliveries, and an endpoint that returns later is not sent what is long past.
 const abandonQuery = `
 UPDATE "sessionStoreDelivery" SET "deadAt" = now(), "lastError" = 'there is no endpoint with this name any more'
 WHERE "deadAt" IS NULL AND "id" = ANY (ARRAY(
   SELECT "id" FROM "sessionStoreDelivery"
   WHERE "deadAt" IS NULL AND "endpoint" <> ALL ($1::text[]) AND "dueAt" < now() - $2 * interval '1 s' ORDER BY "id" LIMIT $3 FOR UPDATE SKIP LOCKED))`
 
-// nearerQuery is for when the database's clock was ahead, and was put right: what was due then is
-// due now, and not only when that time comes.
+// nearerQuery is for a database's clock that was ahead and was corrected: what was due by the
+// wrong clock is due now, not only when that time comes.
 const nearerQuery = `
 UPDATE "sessionStoreDelivery" SET "dueAt" = now()
 WHERE "deadAt" IS NULL AND "id" = ANY (ARRAY(
   SELECT "id" FROM "sessionStoreDelivery"
   WHERE "endpoint" = ANY ($1::text[]) AND "deadAt" IS NULL AND "dueAt" > now() + $2 * interval '1 s' LIMIT $3 FOR UPDATE SKIP LOCKED))`
 
-// forgetQuery is in the order in which they were made.
+// forgetQuery deletes in the order of creation.
 const forgetQuery = `
 DELETE FROM "sessionStoreDelivery" WHERE "madeAt" < now() - $1 * interval '1 s'
   AND "id" = ANY (ARRAY(SELECT "id" FROM "sessionStoreDelivery" ORDER BY "id" LIMIT $2))`
 
-// tidy gives up what nobody will take, has what a wrong clock put off delivered, and removes what
-// is kept no longer.
+// tidy gives up what cannot be delivered, makes due what a wrong clock postponed, and removes
+// what is no longer kept.
 func (r *Runner) tidy(ctx context.Context) error {
 	batch := &pgx.Batch{}
 	batch.Queue(abandonQuery, r.Names(), pgvalue.Seconds(abandonAfter), tidyBatch)

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// deriveInterval is how late an event is derived, over all replicas.
+	// deriveInterval is how late an event is derived, across all replicas.
 	deriveInterval = time.Second
-	// derivedTogether bounds a transaction that derives events. One in which more ended is
-	// read as a whole.
+	// derivedTogether limits a transaction that derives events. A transaction in which
+	// more sessions ended is read as a whole.
 	derivedTogether = 5000
 )
 
@@ -31,8 +31,8 @@ WITH "began" AS (
 INSERT INTO "sessionStoreEvents" ("snapshot", "system", "at")
 SELECT pg_current_snapshot()::text, ` + system + `, now() ON CONFLICT DO NOTHING`
 
-	// positionQuery has one replica derive at a time, and each second only one. Whoever
-	// derives holds the row's lock.
+	// positionQuery lets one replica derive at a time, and only once per second. The
+	// deriving replica holds the row's lock.
 	positionQuery = `
 SELECT "snapshot", "system" = ` + system + ` FROM "sessionStoreEvents"
 WHERE "at" <= clock_timestamp() - $1 * interval '1 s' OR "at" > clock_timestamp() FOR UPDATE SKIP LOCKED`
@@ -43,10 +43,10 @@ WHERE "at" <= clock_timestamp() - $1 * interval '1 s' OR "at" > clock_timestamp(
 )
 
 // newSince finds by an index what was not visible in the snapshot $1: what began after it,
-// and what was under way. A snapshot tells of each transaction whether it is visible in it,
+// and what was under way. A snapshot determines for each transaction whether it is visible,
 // so nothing is missed, however long a transaction took and in whatever order they
-// committed; no clock has a part in it. Each half is in the order of transactions, and ends
-// with all that one of them did.
+// committed; no clock is involved. Each half is in the order of transactions, and ends with
+// everything that one of them did.
 func newSince(kind, table, xid, session string) string {
 	columns := `"` + xid + `"::text::bigint AS "n", "` + session + `" AS "session" FROM "` + table + `"`
 	const most = ` FETCH FIRST ($2::bigint) ROWS WITH TIES)`
@@ -57,21 +57,21 @@ func newSince(kind, table, xid, session string) string {
    WHERE "` + xid + `" = ANY (ARRAY(SELECT pg_snapshot_xip($1::text::pg_snapshot))) ORDER BY "` + xid + `"` + most
 }
 
-// comparedWith is how many of a subject's live sessions, and how many of those that have
-// ended, a session that was created is compared with.
+// comparedWith is how many of a subject's live sessions, and of its ended ones, a new
+// session is compared with.
 const comparedWith = 25
 
 // earlierOfSubject are the last sessions of a subject before one, by one of the two indexes of
-// subjects: a range leaves PostgreSQL no choice, while with an equality it may read everybody's in
-// the order of their ids.
+// subjects: a range leaves PostgreSQL no choice, while with an equality it may read all sessions
+// in the order of their ids.
 func earlierOfSubject(condition string) string {
 	return `(SELECT "id", "clientLabel", "clientUserAgent", "clientIp" FROM "sessionStore"
     WHERE ("subject", "id") < (s."subject", s."id") AND "subject" >= s."subject" AND ` + condition + ` ORDER BY "subject" DESC, "id" DESC LIMIT ` + strconv.Itoa(comparedWith) + `)`
 }
 
-// firstSeen lists what of a new session's client none of its subject's sessions before had,
-// neither when it was created nor at its last refresh. OFFSET 0 keeps PostgreSQL from joining
-// the tables, for which it may read all of one.
+// firstSeen lists the properties of a new session's client that none of its subject's earlier
+// sessions had, neither at creation nor at the last refresh. OFFSET 0 keeps PostgreSQL from
+// joining the tables, for which it may read all of one.
 var firstSeen = `(SELECT NULLIF(array_remove(ARRAY[
     CASE WHEN s."clientLabel" <> '' AND NOT COALESCE(bool_or(o."clientLabel" = s."clientLabel"), false) THEN 'label' END,
     CASE WHEN s."clientUserAgent" <> '' AND NOT COALESCE(bool_or(s."clientUserAgent" IN (o."clientUserAgent", t."clientUserAgent")), false) THEN 'user_agent' END,
@@ -81,12 +81,12 @@ var firstSeen = `(SELECT NULLIF(array_remove(ARRAY[
   LEFT JOIN LATERAL (SELECT "clientUserAgent", "clientIp" FROM "sessionStoreToken" WHERE "session" = o."id" AND "refreshToken" IS NULL OFFSET 0) t ON true
   WHERE s."subject" IS NOT NULL HAVING s."subject" IS NOT NULL)`
 
-// deriveQuery writes the deliveries of what is new. Where there is more than can be read at
-// once, it leaves out what comes after the last transaction that all halves have read.
+// deriveQuery writes the deliveries of what is new. If there is more than can be read at
+// once, it leaves out everything after the last transaction that all halves have read.
 //
-// One transaction replaces a session: it creates one and ends the other, so either is found
-// by the other's. A session that somebody ended after it had expired had ended before, as
-// everywhere. A delivery whose predecessor has failed waits as long as that.
+// A replacement is one transaction, which creates a session and ends the other, so either
+// is found by the other's. A session that was revoked after it had expired had ended
+// before, as everywhere. A delivery whose predecessor has failed waits as long as that.
 var deriveQuery = `
 WITH "found" AS MATERIALIZED (
   ` + newSince("1", "sessionStore", "createdXid", "id") + `
@@ -131,7 +131,7 @@ WITH "found" AS MATERIALIZED (
 )
 SELECT pg_current_snapshot()::text, (SELECT "n" FROM "cut"), (SELECT count(*) FROM "delivery")`
 
-// wanted is what deriveQuery knows of an endpoint.
+// wanted is what deriveQuery knows about an endpoint.
 type wanted struct {
 	Name    string   `json:"name"`
 	Types   []Type   `json:"types"`
@@ -149,7 +149,7 @@ func wantedBy(endpoints []Endpoint) ([]byte, error) {
 	return json.Marshal(all)
 }
 
-// deriveAll derives what there is, if no other replica does or just did.
+// deriveAll derives everything new, if no other replica does or just did.
 func (r *Runner) deriveAll(ctx context.Context) error {
 	for since := deriveInterval * 9 / 10; ; since = 0 {
 		made, more, err := r.derive(ctx, since)
@@ -167,11 +167,11 @@ func (r *Runner) deriveAll(ctx context.Context) error {
 	}
 }
 
-// deriveTimeout is for one transaction. A replica that is frozen in the middle of it loses
+// deriveTimeout limits one transaction. A replica that freezes in the middle of it loses
 // its connection, so that another one derives.
 const deriveTimeout = time.Minute
 
-// settings keep the planner from reading whole tables, whatever it believes to find.
+// settings keep the planner from reading whole tables, whatever it expects to find.
 var settings = []string{
 	`SET LOCAL jit = off`, `SET LOCAL enable_seqscan = off`, `SET LOCAL enable_hashjoin = off`, `SET LOCAL enable_mergejoin = off`,
 	`SET LOCAL statement_timeout = '1min'`, `SET LOCAL idle_in_transaction_session_timeout = '10s'`,

@@ -81,8 +81,8 @@ func TestDerivedInParts(t *testing.T) {
 		WHERE c."type" = 'session.created' AND e."type" = 'session.ended' AND c."id" > e."id")`)
 }
 
-// A dump that is restored elsewhere has transactions of another server: events go on from
-// there.
+// A dump that is restored elsewhere has transactions of another server: events continue
+// from there.
 func TestRestoredDump(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)

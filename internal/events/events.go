@@ -1,9 +1,9 @@
-// Package events tells other systems what becomes of sessions: that one was created, that
+// Package events tells other systems what happens to sessions: that one was created, that
 // its claims changed, that it ended and why.
 //
-// It promises that requests pay nothing for it, that each event is delivered at least once
-// to each endpoint that wants it, whatever becomes of the process, and that those of one
-// session come in their order. No endpoint waits for another one.
+// It promises that it costs requests nothing, that each event is delivered at least once
+// to each endpoint that subscribes to it, whatever happens to the process, and that the
+// events of one session arrive in order. No endpoint waits for another one.
 //
 // Events are derived: one replica at a time reads what has changed since a stored position,
 // and writes a row for each delivery in the transaction that moves the position. Any replica
@@ -30,9 +30,10 @@ import (
 // Type is a kind of event.
 type Type string
 
-// What is told.
+// The types of events.
 const (
-	// TypeCreated: a session was created. Its member replaces says in whose place.
+	// TypeCreated: a session was created. Its member replaces names the session that it
+	// replaced, if any.
 	TypeCreated Type = "session.created"
 	// TypeClaimsChanged: the access tokens of a session were superseded, because its claims
 	// were replaced or its lifetimes shortened.
@@ -41,22 +42,23 @@ const (
 	TypeEnded Type = "session.ended"
 )
 
-// Format is what is sent to an endpoint.
+// Format is the form of what is sent to an endpoint.
 type Format string
 
-// What is sent.
+// The formats.
 const (
-	// FormatWebhook is JSON, signed as Standard Webhooks are (https://www.standardwebhooks.com).
+	// FormatWebhook is JSON, signed as Standard Webhooks specifies
+	// (https://www.standardwebhooks.com).
 	FormatWebhook Format = "webhook"
 	// FormatSET is a Security Event Token (RFC 8417) with an event of CAEP, pushed as RFC 8935
-	// says. There are such for some types alone: see [Format.Types].
+	// says. Only some types have one: see [Format.Types].
 	FormatSET Format = "set"
 )
 
-// Formats returns all that there are.
+// Formats returns all formats.
 func Formats() []Format { return []Format{FormatWebhook, FormatSET} }
 
-// Types returns all that can be told in a format.
+// Types returns all types that a format can express.
 func (f Format) Types() []Type {
 	if f == FormatSET {
 		return []Type{TypeCreated, TypeEnded}
@@ -64,54 +66,55 @@ func (f Format) Types() []Type {
 	return []Type{TypeCreated, TypeClaimsChanged, TypeEnded}
 }
 
-// Endpoint is where events are sent to.
+// Endpoint is a destination of events.
 type Endpoint struct {
-	// Name tells it from others in deliveries, metrics and the log. Required.
+	// Name identifies it in deliveries, metrics and the log. Required.
 	Name string
-	// URL takes a POST. Required. It may hold a password.
+	// URL accepts a POST. Required. It may hold a password.
 	URL tokens.Secret
 	// Format is what is sent. Empty means [FormatWebhook].
 	Format Format
-	// Audience is whom Security Event Tokens are for. Required for [FormatSET].
+	// Audience is the audience of Security Event Tokens. Required for [FormatSET].
 	Audience string
 	// Secret returns what webhooks are signed with: "whsec_" and 24 to 64 bytes in base64. For
 	// Security Event Tokens it is the Authorization header's value, and nil means that there is
-	// none. It is called for each delivery, for it may have been replaced.
+	// none. It is called for each delivery, because the secret may have been replaced.
 	Secret func() (tokens.Secret, error)
-	// Types are those that it wants, of those that its format has. Nil means all of these.
+	// Types are those that it subscribes to, out of those of its format. Nil means all of
+	// these.
 	Types []Type
-	// Clients are the ids of the OAuth clients whose sessions it wants to know of. Nil
+	// Clients are the ids of the OAuth clients whose sessions it subscribes to. Nil
 	// means all.
 	Clients []string
 }
 
 // Observer counts deliveries, on this replica.
 type Observer interface {
-	// Attempted is called after an attempt to deliver. Where it failed, err says why, and
+	// Attempted is called after an attempt to deliver. If it failed, err says why, and
 	// dead that there will be no other.
 	Attempted(endpoint string, err error, dead bool)
 }
 
-// nobody observes.
+// nobody is an Observer that does nothing.
 type nobody struct{}
 
 func (nobody) Attempted(string, error, bool) {}
 
-// Config says what to tell whom.
+// Config says which events to send, and where.
 type Config struct {
 	// Pool leads to the sessions. Required.
 	Pool *pgxpool.Pool
-	// Endpoints may be none: then nothing is told, and [Runner.Run] does nothing.
+	// Endpoints may be empty: then nothing is sent, and [Runner.Run] does nothing.
 	Endpoints []Endpoint
-	// FirstClient is the OAuth client of sessions that say none.
+	// FirstClient is the OAuth client of sessions that name none.
 	FirstClient string
-	// Issuer is whose subjects they are, and Sign signs for it. Both are required where an
+	// Issuer is the subjects' issuer, and Sign signs for it. Both are required if an
 	// endpoint takes Security Event Tokens.
 	Issuer string
 	Sign   func(tokens.SecurityEvent) ([]byte, error)
-	// Logger is told what cannot be done. Required.
+	// Logger records failures. Required.
 	Logger *slog.Logger
-	// Observer, if set, is told of each attempt.
+	// Observer, if set, is notified of each attempt.
 	Observer Observer
 }
 
@@ -125,11 +128,11 @@ type Runner struct {
 	observer    Observer
 	// most is how many events of a kind are derived in one transaction.
 	most int
-	// failing is how much of what repeats cannot be done.
+	// failing is how many of the repeated tasks are failing.
 	failing atomic.Int32
 }
 
-// New returns a runner. It asks the database nothing and starts no goroutine.
+// New returns a runner. It sends no query and starts no goroutine.
 func New(cfg Config) (*Runner, error) {
 	if cfg.Pool == nil || cfg.Logger == nil {
 		return nil, errors.New("events: Pool and Logger are required")
@@ -175,7 +178,7 @@ func (r *Runner) Names() []string {
 	return names
 }
 
-// Run derives and delivers until ctx ends. What is being delivered then is given back, so
+// Run derives and delivers until ctx ends. What is then being delivered is given back, so
 // that another replica, or the next start, delivers it at once.
 func (r *Runner) Run(ctx context.Context) error {
 	if len(r.endpoints) == 0 {
@@ -191,8 +194,8 @@ func (r *Runner) Run(ctx context.Context) error {
 	return nil
 }
 
-// repeat does it now and then, and when it is woken; what failed is tried again soon. That it cannot be
-// done is said once, and once that it can again, however much fails at the same time: mostly that is the
+// repeat runs a task periodically, and when it is woken; a failed task is retried soon. The failure is
+// logged once, and so is the recovery, however many tasks fail at the same time: usually because of the
 // database.
 func (r *Runner) repeat(ctx context.Context, every time.Duration, woken <-chan struct{}, what string, do func(context.Context) error) {
 	fails := false

@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// What becomes of a session is told in its order, with what there is to say of it.
+// The events of a session arrive in order, with their details.
 func TestEvents(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)
@@ -63,8 +63,9 @@ func TestEvents(t *testing.T) {
 	k.await(t, `SELECT count(*) = 0 FROM "sessionStoreDelivery"`)
 }
 
-// A session is told with what of its client is new to its subject: what neither a live session
-// nor an ended one had when it was created or refreshed. Somebody else's do not count.
+// A session's event says what about its client is new to its subject: what neither a live
+// session nor an ended one had when it was created or refreshed. Other subjects' sessions do
+// not count.
 func TestFirstSeen(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)
@@ -244,8 +245,8 @@ func TestHangingEndpoint(t *testing.T) {
 	k.await(t, `SELECT count(*) > 0 FROM "sessionStoreDelivery" WHERE "lastError" = 'the endpoint did not answer in time'`)
 }
 
-// Whatever fails when the database cannot be used: that events wait is said once, and once that
-// they go on.
+// Whatever fails when the database is unusable, it is logged once that events wait, and once
+// that they continue.
 func TestFailuresAreSaidOnce(t *testing.T) {
 	t.Parallel()
 	k, log := setup(t), &said{}

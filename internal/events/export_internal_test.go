@@ -11,7 +11,7 @@ func (r *Runner) SetMost(n int) { r.most = n }
 // Failing is how much of what repeats cannot be done.
 func (r *Runner) Failing() int { return int(r.failing.Load()) }
 
-// DeriveOnce derives what one transaction takes, and tells whether there is more.
+// DeriveOnce derives what one transaction takes, and reports whether there is more.
 var DeriveOnce = (*Runner).derive
 
 // Queries are the package's statements.

@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// cutSnapshot returns the snapshot in which the transactions up to last are visible that are
-// so in the given one, and no others. What was read in the given one is exactly what is
-// visible in both, where no transaction after last was read.
+// cutSnapshot returns a snapshot in which only those transactions up to last are visible
+// that are visible in the given one. If no transaction after last was read, what was read in
+// the given snapshot is exactly what is visible in both.
 func cutSnapshot(snapshot string, last uint64) (string, error) {
 	xmin, rest, _ := strings.Cut(snapshot, ":")
 	_, between, found := strings.Cut(rest, ":")

@@ -18,24 +18,25 @@ type Queue struct{ db isolation.Pool }
 // NewQueue returns the queue in the database that the pool leads to.
 func NewQueue(pool *pgxpool.Pool) Queue { return Queue{isolation.Pool{Pool: pool}} }
 
-// Status is how far deliveries are.
+// Status is the state of deliveries.
 type Status struct {
-	// Behind is how long ago events were last derived; zero where none ever were.
+	// Behind is how long ago events were last derived; zero if none ever were.
 	Behind    time.Duration
 	Endpoints []EndpointStatus
 }
 
-// EndpointStatus is how far those to one endpoint are.
+// EndpointStatus is the state of deliveries to one endpoint.
 type EndpointStatus struct {
 	Name string
-	// Waiting is how many are pending, Oldest how long the first of them has waited.
+	// Waiting is how many are pending, and Oldest how long the first of them has
+	// waited.
 	Waiting int64
 	Oldest  time.Duration
-	// Dead is how many are not tried again.
+	// Dead is how many are no longer retried.
 	Dead int64
 }
 
-// Of returns the status of one endpoint, zero where it has no deliveries.
+// Of returns the status of one endpoint, zero if it has no deliveries.
 func (s Status) Of(name string) EndpointStatus {
 	for _, e := range s.Endpoints {
 		if e.Name == name {
@@ -52,7 +53,7 @@ UNION ALL
 SELECT '', 0, '0', 0, GREATEST(clock_timestamp() - "at", '0') FROM "sessionStoreEvents"
 ORDER BY 1`
 
-// Status returns how far deliveries are to all endpoints that have any.
+// Status returns the state of deliveries to all endpoints that have any.
 func (q Queue) Status(ctx context.Context) (Status, error) {
 	var status Status
 	rows, _ := q.db.Query(ctx, statusQuery) // rows have its error

@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// What an endpoint did not take for a day is kept, keeps nothing else waiting, and is
-// delivered when somebody wants it to be.
+// An event that an endpoint did not accept for a day is kept, delays nothing else,
+// and is delivered on request.
 func TestDeadDeliveries(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)
@@ -96,7 +96,7 @@ func TestResendAll(t *testing.T) {
 	}
 }
 
-// Deliveries that nobody takes are not kept for ever.
+// Undeliverable events are not kept forever.
 func TestOldDeliveriesAreForgotten(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -106,8 +106,8 @@ func TestOldDeliveriesAreForgotten(t *testing.T) {
 	k.await(t, `SELECT count(*) = 1 AND count("deadAt") = 0 FROM "sessionStoreDelivery"`)
 }
 
-// What is for an endpoint that is no longer there is given up, where it can be seen: one of the
-// same name that comes later is not sent what is long past, unless somebody wants it to be.
+// Deliveries to an endpoint that no longer exists are given up visibly: a later endpoint of the
+// same name is not sent old events, unless requested.
 func TestEndpointThatIsGone(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)
@@ -131,7 +131,7 @@ func TestEndpointThatIsGone(t *testing.T) {
 }
 
 // What was put off by a clock of the database that was a day ahead is delivered once that is right,
-// and what waits for its next attempt goes on waiting.
+// and what waits for its next attempt continues waiting.
 func TestClockThatWasAhead(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)

@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// sendTimeout is one attempt's.
+// sendTimeout limits one attempt.
 const sendTimeout = 10 * time.Second
 
 // endpoint is an [Endpoint] with its connections.
@@ -27,11 +27,11 @@ func newEndpoint(e Endpoint, cfg Config) *endpoint {
 	return &endpoint{Endpoint: e, woken: make(chan struct{}, 1), client: webhook.New(sendTimeout, atOnce), issuer: cfg.Issuer, sign: cfg.Sign}
 }
 
-// wake has the worker look for deliveries at once.
+// wake makes the worker look for deliveries at once.
 func (e *endpoint) wake() {
 	select {
 	case e.woken <- struct{}{}:
-	default: // it is woken already
+	default: // it is already woken
 	}
 }
 

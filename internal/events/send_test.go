@@ -25,8 +25,8 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 	}
 }
 
-// An endpoint that asks for a pause is sent nothing meanwhile, neither what it refused nor
-// anything else; another one is.
+// An endpoint that requests a pause is sent nothing meanwhile, neither what it refused nor
+// anything else; other endpoints are.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	for name, after := range map[string]func(http.Header){
@@ -64,8 +64,8 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// No endpoint's wish keeps an event for longer than an hour, and what is none counts for
-// nothing.
+// No endpoint's request delays an event for longer than an hour, and an invalid one has
+// no effect.
 func TestRetryAfterHasABound(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

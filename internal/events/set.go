@@ -12,13 +12,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// What CAEP 1.0 calls the events (§3.1, §3.6).
+// CAEP 1.0's names for the events (§3.1, §3.6).
 const (
 	caepRevoked     = "https://schemas.openid.net/secevent/caep/event-type/session-revoked"
 	caepEstablished = "https://schemas.openid.net/secevent/caep/event-type/session-established"
 )
 
-// facts are those of deriveQuery that a Security Event Token has.
+// facts are the results of deriveQuery that a Security Event Token needs.
 type facts struct {
 	Session string `json:"session_id"`
 	Subject string `json:"subject"`
@@ -28,7 +28,7 @@ type facts struct {
 	} `json:"client"`
 }
 
-// complexSubject is a session and, where it has one, its user (Shared Signals Framework 1.0
+// complexSubject is a session and, if it has one, its user (Shared Signals Framework 1.0
 // §3.3; the formats are RFC 9493's).
 type complexSubject struct {
 	Format  string        `json:"format"`
@@ -47,7 +47,7 @@ type issSub struct {
 	Subject string `json:"sub"`
 }
 
-// caepDetails are what CAEP has of an event (§2, §3.6.1).
+// caepDetails are CAEP's members of an event (§2, §3.6.1).
 type caepDetails struct {
 	At                   int64             `json:"event_timestamp"`
 	Initiator            string            `json:"initiating_entity,omitempty"`
@@ -55,7 +55,7 @@ type caepDetails struct {
 	UserAgentFingerprint string            `json:"fp_ua,omitempty"`
 }
 
-// causes are our reasons as CAEP has them: the entity behind each, and a message for
+// causes map our reasons to CAEP's terms: the entity behind each, and a message for
 // administrators.
 var causes = map[string]struct{ initiator, message string }{
 	"signed_out":            {"user", "Signed out by the user, on this device"},
@@ -82,7 +82,7 @@ func reasonAdmin(reason string) map[string]string {
 	return map[string]string{"en": message + " (" + reason + ")"}
 }
 
-// pushSET pushes the event as a Security Event Token. Each endpoint's has an id of its own,
+// pushSET pushes the event as a Security Event Token. Each endpoint's token has its own id,
 // the same at each attempt.
 func (e *endpoint) pushSET(ctx context.Context, d delivery, authorization tokens.Secret) error {
 	var f facts
@@ -111,7 +111,7 @@ func (e *endpoint) pushSET(ctx context.Context, d delivery, authorization tokens
 	return nil
 }
 
-// fingerprint tells user agents apart, and is empty for none.
+// fingerprint distinguishes user agents, and is empty for none.
 func fingerprint(userAgent string) string {
 	if userAgent == "" {
 		return ""

@@ -211,7 +211,7 @@ func (r *setReceiver) await(t *testing.T) *jwt.Token {
 	}
 }
 
-// Each reason of the contract has an entity behind it and words, but for the one that nobody knows.
+// Each reason of the contract has an entity behind it and words, except for the unknown one.
 func TestReasonsHaveWords(t *testing.T) {
 	t.Parallel()
 	contract, err := os.ReadFile("../../httpapi/openapi.yaml")

@@ -7,8 +7,9 @@ import (
 )
 
 // A statement of several callers may take until the last of them has given up,
-// whoever came first; it takes for ever if one of them waits for ever, and nobody
-// who hangs up takes it from the others. One of a single caller is that caller's.
+// whichever came first; it has no limit if one of them waits forever, and a
+// caller that hangs up does not cancel it for the others. A single caller's
+// statement ends with that caller.
 func TestDeadlineOfASharedStatement(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
@@ -25,14 +26,14 @@ func TestDeadlineOfASharedStatement(t *testing.T) {
 		callers []time.Duration // 0: without a deadline
 		want    time.Duration
 	}{
-		"one":                     {[]time.Duration{first}, first},
-		"one without a deadline":  {[]time.Duration{0}, 0},
-		"the last comes first":    {[]time.Duration{third, first, second}, third},
-		"the last in the middle":  {[]time.Duration{first, third, second}, third},
-		"the last comes last":     {[]time.Duration{first, second, third}, third},
-		"the same":                {[]time.Duration{second, second}, second},
-		"one for ever, the first": {[]time.Duration{0, first}, 0},
-		"one for ever, the last":  {[]time.Duration{first, second, 0}, 0},
+		"one":                    {[]time.Duration{first}, first},
+		"one without a deadline": {[]time.Duration{0}, 0},
+		"the last comes first":   {[]time.Duration{third, first, second}, third},
+		"the last in the middle": {[]time.Duration{first, third, second}, third},
+		"the last comes last":    {[]time.Duration{first, second, third}, third},
+		"the same":               {[]time.Duration{second, second}, second},
+		"one forever, the first": {[]time.Duration{0, first}, 0},
+		"one forever, the last":  {[]time.Duration{first, second, 0}, 0},
 	} {
 		var all []*Call[int]
 		for _, after := range test.callers {

@@ -1,6 +1,6 @@
-// Package groupcommit lets calls that come at once share statements: the work of a
-// statement beside its rows (the message, the snapshot, the commit) is most of what
-// it costs a database. It knows none.
+// Package groupcommit lets simultaneous calls share statements: the fixed work of
+// a statement (the message, the snapshot, the commit) is most of what it costs a
+// database. The package knows no database.
 package groupcommit
 
 import (
@@ -13,9 +13,9 @@ import (
 // MaxCalls is the largest number of calls in a statement.
 const MaxCalls = 128
 
-// Queue is the calls of one kind that are under way, and those that wait. A call that comes
-// while no statement keeps others back is sent at once, alone. Those that come meanwhile
-// wait until it ends, or for as long as [pace] says, and share the next.
+// Queue holds the calls of one kind that are under way, and those that wait. A call that
+// arrives while no statement holds others back is sent at once, alone. Those that arrive
+// meanwhile wait until it ends, or for as long as [pace] says, and share the next.
 type Queue[T any] struct {
 	statement func(context.Context, []*Call[T]) error
 	everybody func(error) bool
@@ -25,48 +25,48 @@ type Queue[T any] struct {
 	pace       pace
 	most       int  // statements
 	statements int  // under way
-	isKept     bool // one of them keeps others back
-	held       int  // by tests
+	isKept     bool // one of them holds others back
+	held       int  // held by tests
 	waiting    []*Call[T]
 }
 
 // New returns a queue for a statement that answers all the calls it is given, and
-// notes the answers in them. If it fails, one of several calls may have caused that,
-// and each is made again by itself; unless everybody says that the error would be
-// the same for each, as that of a database that is away is.
+// stores the answers in them. If it fails, one of several calls may be the cause,
+// and each is repeated on its own, unless everybody reports that the error would be
+// the same for each, as with an unreachable database.
 //
-// Statements is how many are under way at once at most: as many as there are connections,
-// since a statement that waits for one can take no more calls along.
+// Statements is the maximum number under way at once: as many as there are connections,
+// since a statement that waits for one can take on no more calls.
 func New[T any](statements int, statement func(context.Context, []*Call[T]) error, everybody func(error) bool) *Queue[T] {
 	q := &Queue[T]{statement: statement, everybody: everybody, most: statements}
 	q.passesOn = q.passOn
 	return q
 }
 
-// Call is one that may have to wait for a statement. Of has what it asks for, and
-// what it was answered.
+// Call is one that may have to wait for a statement. Of holds its request and its
+// answer.
 type Call[T any] struct {
 	Of T
 
-	ctx context.Context //nolint:containedctx // its caller's, who may have gone when its turn comes
-	// turn is told the calls whose statement its caller runs, itself among them, or
-	// closed when another has run it.
+	ctx context.Context //nolint:containedctx // its caller's, which may have ended when its turn comes
+	// turn receives the calls whose statement its caller must run, including
+	// itself, or is closed when another caller has run it.
 	turn chan []*Call[T]
 	self [1]*Call[T] // the call alone, without an allocation
 
-	// alone says that the call was not answered, and has to be made by itself.
+	// alone says that the call was not answered, and must be made on its own.
 	alone  bool
 	err    error
 	worked time.Duration
 }
 
-// Worked notes for how long the server worked for the call's statement, without the way
-// there and back and without the commit: one of its calls is enough. Where no statement
-// tells that, they follow one another.
+// Worked notes how long the server worked on the call's statement, without the round
+// trip and the commit: one of its calls is enough. If no statement reports that,
+// statements run one after another.
 func (c *Call[T]) Worked(d time.Duration) { c.worked = d }
 
 // Do makes one call. Its error, if there is one, is not another call's: if a statement
-// of several calls fails, each of them gets one of its own.
+// of several calls fails, each of them gets its own.
 func (q *Queue[T]) Do(ctx context.Context, of T) (*Call[T], error) {
 	c := &Call[T]{Of: of, ctx: ctx, alone: true}
 	c.self[0] = c
@@ -75,7 +75,7 @@ func (q *Queue[T]) Do(ctx context.Context, of T) (*Call[T], error) {
 		return c, err
 	}
 	if all != nil {
-		q.run(all) //nolint:contextcheck // it is for others too: see lastOf
+		q.run(all) //nolint:contextcheck // it runs for others too: see lastOf
 	}
 	if c.alone {
 		c.Of = of // a statement that failed may have noted something in it
@@ -85,7 +85,7 @@ func (q *Queue[T]) Do(ctx context.Context, of T) (*Call[T], error) {
 }
 
 // enter waits until the call has its turn, and returns those whose statement its
-// caller is to run; none if it has been run.
+// caller must run; none if it has been run.
 func (q *Queue[T]) enter(c *Call[T]) ([]*Call[T], error) {
 	if q.begin(c) {
 		return c.self[:], nil
@@ -101,7 +101,7 @@ func (q *Queue[T]) enter(c *Call[T]) ([]*Call[T], error) {
 	}
 }
 
-// begin tells whether the call may have a statement at once. Otherwise it waits.
+// begin reports whether the call may send a statement at once. Otherwise it waits.
 func (q *Queue[T]) begin(c *Call[T]) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -114,7 +114,7 @@ func (q *Queue[T]) begin(c *Call[T]) bool {
 	return false
 }
 
-// leave tells whether the call still waited, and now does not.
+// leave ends a call's wait, and reports whether it was still waiting.
 func (q *Queue[T]) leave(c *Call[T]) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -126,7 +126,7 @@ func (q *Queue[T]) leave(c *Call[T]) bool {
 	return true
 }
 
-// isFree tells whether a statement may be sent.
+// isFree reports whether a statement may be sent.
 func (q *Queue[T]) isFree() bool { return !q.isKept && q.held == 0 && q.statements < q.most }
 
 func (q *Queue[T]) take() {
@@ -134,8 +134,8 @@ func (q *Queue[T]) take() {
 	q.statements++
 }
 
-// next has those who wait share a statement, if one may be sent. One of them runs it for
-// all: no goroutine is kept for that.
+// next makes the waiting calls share a statement, if one may be sent. One of them runs
+// it for all: there is no separate goroutine.
 func (q *Queue[T]) next() {
 	if len(q.waiting) == 0 || !q.isFree() {
 		return
@@ -147,7 +147,7 @@ func (q *Queue[T]) next() {
 	all[0].turn <- all
 }
 
-// passOn is for a statement that keeps others back no longer.
+// passOn notes that a statement no longer holds others back.
 func (q *Queue[T]) passOn() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -155,7 +155,7 @@ func (q *Queue[T]) passOn() {
 	q.next()
 }
 
-// end is for a statement that has ended, and perhaps still kept others back.
+// end notes that a statement has ended, which may still have held others back.
 func (q *Queue[T]) end(keeps bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -182,8 +182,8 @@ func (q *Queue[T]) learn(all []*Call[T]) {
 	q.pace.learn(len(all), worked)
 }
 
-// run runs the calls' statement, and tells their callers, but for the first, who has
-// called it. Whatever happens, a panic too, nobody is left waiting.
+// run runs the calls' statement, and notifies their callers, except for the first,
+// which called it. Whatever happens, even a panic, no caller is left waiting.
 func (q *Queue[T]) run(all []*Call[T]) {
 	place := time.AfterFunc(q.patience(len(all)), q.passesOn)
 	defer func() {
@@ -204,8 +204,8 @@ func (q *Queue[T]) run(all []*Call[T]) {
 	}
 }
 
-// lastOf returns the context of the only caller, or one for several, of whom each
-// may go: it ends when the last of their deadlines has passed.
+// lastOf returns the context of the only caller, or one for several, of which
+// each may leave: it ends when the last of their deadlines has passed.
 func lastOf[T any](all []*Call[T]) (context.Context, context.CancelFunc) {
 	if len(all) == 1 {
 		return all[0].ctx, nothing
@@ -224,12 +224,12 @@ func lastOf[T any](all []*Call[T]) (context.Context, context.CancelFunc) {
 	return context.WithDeadline(ctx, last)
 }
 
-// nothing can be cancelled.
+// nothing is a context that cannot be cancelled.
 func nothing() {}
 
-// Hold keeps statements from being sent until release, and Waiting tells how many calls
-// wait meanwhile: for tests, in which it is then a matter of arithmetic, and not of the
-// machine, how many statements the calls share.
+// Hold keeps statements from being sent until release, and Waiting returns how many
+// calls wait meanwhile: for tests, so that the number of statements that the calls
+// share depends on arithmetic, and not on the machine.
 func (q *Queue[T]) Hold() (release func()) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

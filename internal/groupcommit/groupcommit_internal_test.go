@@ -69,7 +69,7 @@ func await(t *testing.T, n int, length func() int) {
 	}
 }
 
-// Each caller gets his own answer, however many share a statement.
+// Each caller gets its own answer, however many share a statement.
 func TestCallsTogether(t *testing.T) {
 	t.Parallel()
 	const n = 3*MaxCalls + 1
@@ -90,8 +90,8 @@ func TestCallsTogether(t *testing.T) {
 	}
 }
 
-// Whatever goes wrong because of one call, it is that one's alone. An outage is
-// everybody's, and nobody asks again.
+// An error caused by one call affects only that call. An outage affects all of
+// them, and none is repeated.
 func TestOneCallsErrorIsNoOthers(t *testing.T) {
 	t.Parallel()
 	refuse := func(ctx context.Context, all []*Call[int]) error {
@@ -147,8 +147,8 @@ func TestAFailedStatementAnswersNobody(t *testing.T) {
 	}
 }
 
-// A shared statement has until the last of its callers' deadlines, whoever of them
-// goes, the one who runs it too.
+// A shared statement has until the last of its callers' deadlines, whichever of
+// them leaves, even the one that runs it.
 func TestASharedStatementOutlivesItsCallers(t *testing.T) {
 	t.Parallel()
 	within := func(d time.Duration) context.Context {
@@ -177,12 +177,12 @@ func TestASharedStatementOutlivesItsCallers(t *testing.T) {
 	ctx, stop = lastOf(callers[:1])
 	defer stop()
 	if ctx.Err() == nil {
-		t.Error("the only caller has gone, and it goes on")
+		t.Error("the only caller has gone, and it continues")
 	}
 }
 
-// Whoever waits for another's statement is answered even if that one panics, and
-// the next statement may be sent.
+// A call that waits for another's statement is answered even if that one panics,
+// and the next statement may be sent.
 func TestNobodyWaitsForAPanic(t *testing.T) {
 	t.Parallel()
 	panics := 0
@@ -205,7 +205,7 @@ func TestNobodyWaitsForAPanic(t *testing.T) {
 	}
 }
 
-// Who gives up before his turn takes nobody along.
+// A caller that gives up before its turn affects no other.
 func TestWhoGivesUpLeavesTheQueue(t *testing.T) {
 	t.Parallel()
 	q := newNumbers()

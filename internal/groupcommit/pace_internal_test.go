@@ -10,12 +10,12 @@ import (
 	"time"
 )
 
-// times are what a statement takes beside work: the way there and back, and its commit.
+// times are what a statement takes alongside work: the way there and back, and its commit.
 type times struct{ way, delay, flush time.Duration }
 
 // server is a model of PostgreSQL and of the way there. Its two processors take turns in
-// slices of time, and its callers work on them too. A commit takes those along whose rows
-// are written by the time that it asks the disk; the others wait for the next.
+// slices of time, and its callers work on them too. A commit includes those whose rows
+// are written when it goes to the disk; the others wait for the next.
 type server struct {
 	times
 	fixed time.Duration // the patience of all queues; theirs if zero
@@ -65,7 +65,8 @@ func (s *server) statement(_ context.Context, all []*Call[int]) error {
 	return nil
 }
 
-// rate is how many calls a second a server answers, of so many callers at each replica.
+// rate is how many calls per second a server answers, for a number of callers at each
+// replica.
 func rate(t *testing.T, s *server, replicas, callers int) (perSecond float64) {
 	t.Helper()
 	const measured = time.Second / 4
@@ -104,8 +105,7 @@ func rate(t *testing.T, s *server, replicas, callers int) (perSecond float64) {
 }
 
 // Whatever a commit and the way take, however many call at once, and from however many
-// replicas: nobody who knew all that, and chose the patience for it, would be answered much
-// more often.
+// replicas: a patience chosen with all that knowledge would not give a much higher rate.
 func TestPaceFollowsTheServer(t *testing.T) {
 	t.Parallel()
 	fixed := []time.Duration{50 * time.Microsecond, 100 * time.Microsecond, 250 * time.Microsecond, 500 * time.Microsecond, time.Millisecond, mostPatience}

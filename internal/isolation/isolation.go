@@ -1,6 +1,6 @@
-// Package isolation has statements run as READ COMMITTED, which they rely on, whatever
-// the database's default is: whoever has waited for a lock must see what was committed
-// meanwhile.
+// Package isolation makes statements run as READ COMMITTED, which they rely on,
+// whatever the database's default is: after waiting for a lock, a statement must see
+// what was committed meanwhile.
 package isolation
 
 import (
@@ -12,10 +12,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Pool is a pool whose transactions say their level. A statement alone does not, for
-// that would cost another one: PostgreSQL refuses it (SQLSTATE 40001) where the default
-// is another level and somebody was faster, and then it is sent again, in a transaction
-// that says it. What reads its rows may therefore be called twice.
+// Pool is a pool whose transactions set their level. A single statement does not,
+// because that would cost another one: PostgreSQL refuses it (SQLSTATE 40001) if the
+// default is another level and another transaction was faster, and then it is repeated,
+// in a transaction that sets the level. The function that reads its rows may therefore
+// be called twice.
 type Pool struct{ *pgxpool.Pool }
 
 var readCommitted = pgx.TxOptions{IsoLevel: pgx.ReadCommitted}
@@ -81,7 +82,7 @@ func (r *row) Scan(dest ...any) error {
 	})
 }
 
-// lostRace tells whether PostgreSQL refused a statement for its level alone:
+// lostRace reports whether PostgreSQL refused a statement only because of its level:
 // serialization_failure.
 func lostRace(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)

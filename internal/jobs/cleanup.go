@@ -16,12 +16,13 @@ import (
 
 const (
 	cleanupKind = "session_cleanup"
-	// cleanupQueue is one of its own, so that a long run keeps no other kind of job waiting.
+	// cleanupQueue is a separate queue, so that a long run delays no other kind of job.
 	cleanupQueue = "cleanup"
-	// cleanupTimeout ends one leg of a run. What is left is for the next leg, which follows at once: so a replica that
+	// cleanupTimeout ends one leg of a run. The next leg continues, and follows at once: so a replica that
 	// is killed in the middle of a long run is replaced soon, however long the run is.
 	cleanupTimeout = 2 * time.Minute
-	// cleanupAttempts spread over some six minutes. After that the next period's run tries.
+	// cleanupAttempts spread over some six minutes. After that, it is up to the next period's
+	// run.
 	cleanupAttempts = 5
 	// busyPause is how long the job waits for an operator's run of cleanup.
 	busyPause = time.Minute
@@ -33,7 +34,7 @@ type cleanupArgs struct{}
 func (cleanupArgs) Kind() string { return cleanupKind }
 
 // periodicCleanup schedules cleanup. The leader of the replicas inserts the job, when it becomes leader and then once
-// an interval; a service that is restarted more often than that still cleans up. The job is unique in its period, so
+// per interval; a service that is restarted more often than that still cleans up. The job is unique in its period, so
 // that a new leader does not run what the last one ran.
 func periodicCleanup(interval time.Duration) []*river.PeriodicJob {
 	if interval == 0 {
@@ -56,13 +57,13 @@ type cleanupWorker struct {
 	cfg Config
 }
 
-// Timeout is one leg's.
+// Timeout limits one leg.
 func (*cleanupWorker) Timeout(*river.Job[cleanupArgs]) time.Duration { return cleanupTimeout }
 
 // Work runs one leg of cleanup.
 func (w *cleanupWorker) Work(ctx context.Context, job *river.Job[cleanupArgs]) error {
 	cfg := w.cfg.Cleanup
-	cfg.Began = job.CreatedAt // of all legs; where it waited for the database, there is more to do as well
+	cfg.Began = job.CreatedAt // of all legs; if it waited for the database, there is more to do as well
 	cfg.Progress = cleanup.Minutely(func(s cleanup.Summary) { w.cfg.Logger.InfoContext(ctx, "cleaning up", slog.Any("", s)) })
 	summary, err := cleanup.Run(ctx, w.cfg.Sessions, cfg)
 	if errors.Is(err, sessionstore.ErrCleanupRunning) {
@@ -77,7 +78,7 @@ func (w *cleanupWorker) Work(ctx context.Context, job *river.Job[cleanupArgs]) e
 	return err
 }
 
-// LastCleanup returns when cleanup last came to its end, on any replica: zero if it has not, as far as the queue
+// LastCleanup returns when cleanup last finished, on any replica: zero if it has not, as far as the queue
 // remembers, which is two intervals.
 func (r *Runner) LastCleanup(ctx context.Context) (time.Time, error) {
 	list, err := r.client.JobList(ctx, river.NewJobListParams().Kinds(cleanupKind).States(rivertype.JobStateCompleted).

@@ -24,11 +24,11 @@ type Dead struct {
 	Attempts int
 }
 
-// Running is a job that a replica works on.
+// Running is a job that a replica is working on.
 type Running struct {
 	ID   int64
 	Kind string
-	// Since is when this attempt began, and Attempt which one it is.
+	// Since is when this attempt began, and Attempt its number.
 	Since   time.Time
 	Attempt int
 	// By is the replica's name in the queue: its machine's and when it started.
@@ -36,7 +36,7 @@ type Running struct {
 }
 
 // Running returns the jobs that run on any replica, newest first, at most a hundred.
-// One whose replica was killed is among them until another one takes it over.
+// It includes one whose replica was killed until another takes it over.
 func (r *Runner) Running(ctx context.Context) ([]Running, error) {
 	list, err := r.client.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateRunning).
 		OrderBy(river.JobListOrderByTime, river.SortOrderDesc).First(deadLimit))
@@ -73,7 +73,8 @@ func (r *Runner) Dead(ctx context.Context) ([]Dead, error) {
 	return dead, nil
 }
 
-// SendAgain has a job tried once more that was given up, at once. Another one is [ErrNotDead].
+// SendAgain retries a job that was given up, at once. For any other job the error is
+// [ErrNotDead].
 func (r *Runner) SendAgain(ctx context.Context, id int64) error {
 	tx, err := r.pool.Begin(ctx)
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
-// Jobs that were given up are listed, and tried again when somebody says so; others are left alone.
+// Jobs that were given up are listed, and retried on request; others are left alone.
 func TestDead(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)

@@ -13,8 +13,8 @@ import (
 )
 
 // pooledDriver is the queue's driver behind a pooler, where connections cannot be given an isolation level. The queue's
-// statements are written for READ COMMITTED, but do not say so: at another level PostgreSQL refuses those of replicas
-// that meet. Here each runs in a transaction that says it.
+// statements are written for READ COMMITTED, but do not set it: at another level PostgreSQL refuses those of replicas
+// that conflict. Here each runs in a transaction that sets it.
 type pooledDriver struct {
 	*riverpgxv5.Driver
 	db isolation.Pool
@@ -24,7 +24,7 @@ type pooledDriver struct {
 func (d pooledDriver) GetExecutor() riverdriver.Executor { return d.UnwrapExecutor(statements{d.db}) }
 
 // statements is a pool in the form of a transaction, which the driver's executor can be put on. Each statement is a
-// transaction of its own, and what is begun on it is a real one.
+// separate transaction, and a transaction begun on it is a real one.
 type statements struct{ isolation.Pool }
 
 // Exec implements [pgx.Tx].

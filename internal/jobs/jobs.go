@@ -1,8 +1,9 @@
-// Package jobs runs what the service does beside answering requests, on a queue in the same PostgreSQL.
+// Package jobs runs what the service does alongside answering requests, on a queue in the same
+// PostgreSQL.
 //
 // It promises that a job is done by one replica at a time, that it outlives the replica that had begun it, and that
-// the queue costs requests nothing: it has connections of its own, and creating or refreshing a session sends it no
-// notification. A database that goes away delays jobs; they go on when it is back.
+// the queue costs requests nothing: it has its own connections, and creating or refreshing a session sends it no
+// notification. A database that becomes unreachable delays jobs; they continue when it is back.
 package jobs
 
 import (
@@ -27,16 +28,16 @@ import (
 )
 
 const (
-	// pollInterval is how late a job is noticed whose notification was lost.
+	// pollInterval is how late a job is noticed if its notification was lost.
 	pollInterval = 10 * time.Second
-	// pollOnlyInterval is how late a job is noticed where none are.
+	// pollOnlyInterval is how late a job is noticed without notifications.
 	pollOnlyInterval = time.Second
-	// jobTimeout is one attempt's, where the job sets none of its own.
+	// jobTimeout limits one attempt, unless the job sets its own limit.
 	jobTimeout = 15 * time.Second
-	// rescueAfter is when a job is taken over whose replica was killed, or could not record the job's end: soon, for a
-	// report may be waiting. The queue lets a job that sets a longer timeout of its own have that.
+	// rescueAfter is when a job whose replica was killed, or could not record the job's end, is taken over: soon,
+	// because a report may be waiting. A job that sets a longer timeout keeps that.
 	rescueAfter = 2 * jobTimeout
-	// keepFinished is how long a finished job can be looked up, at least.
+	// keepFinished is the minimum time for which a finished job can be looked up.
 	keepFinished = 7 * 24 * time.Hour
 
 	stopTimeout     = 5 * time.Second
@@ -45,27 +46,27 @@ const (
 
 // Config says what to run, and where the queue is.
 type Config struct {
-	// Pool leads to the database with the queue's tables. Jobs and the queue's listener keep some of its connections
-	// for long, so it should not be the one that requests use. Required.
+	// Pool leads to the database with the queue's tables. Jobs and the queue's listener hold some of its connections
+	// for a long time, so it should not be the one that requests use. Required.
 	Pool *pgxpool.Pool
-	// PollOnly is for a pool that leads to a pooler in transaction mode: nobody is
-	// notified of a job, but it is looked for every second.
+	// PollOnly is for a pool that leads to a pooler in transaction mode: there are
+	// no notifications of jobs, and the queue polls every second.
 	PollOnly bool
-	// Logger is told what jobs did. Required.
+	// Logger records what jobs did. Required.
 	Logger *slog.Logger
-	// Sessions is what cleanup removes from. Required.
+	// Sessions is the store from which cleanup removes. Required.
 	Sessions cleanup.Store
 	// Cleanup says what cleanup removes.
 	Cleanup cleanup.Config
-	// CleanupInterval is how often cleanup runs, over all replicas. Zero: never, as far as this replica decides.
+	// CleanupInterval is how often cleanup runs, across all replicas. Zero: this replica never schedules it.
 	CleanupInterval time.Duration
-	// Keys, if set, are looked after once an hour, over all replicas.
+	// Keys, if set, are maintained once per hour, across all replicas.
 	Keys Keys
-	// KeptLeaks, if set, are looked for every 15 seconds.
+	// KeptLeaks, if set, are checked for every 15 seconds.
 	KeptLeaks KeptLeaks
-	// LeakWebhook is where leak reports are sent to, if anywhere.
+	// LeakWebhook is where leak reports are sent, if anywhere.
 	LeakWebhook Webhook
-	// Observer, if set, is told what jobs did.
+	// Observer, if set, is notified of what jobs did.
 	Observer Observer
 }
 
@@ -77,18 +78,18 @@ type Observer interface {
 	JobFailed(kind string, last bool)
 }
 
-// Kinds lists the kinds of jobs that there are.
+// Kinds lists all kinds of jobs.
 func Kinds() []string {
 	return []string{cleanupKind, keysKind, leakLogArgs{}.Kind(), leakWebhookArgs{}.Kind()}
 }
 
-// nobody observes.
+// nobody is an Observer that does nothing.
 type nobody struct{}
 
 func (nobody) Cleaned(cleanup.Summary, error) {}
 func (nobody) JobFailed(string, bool)         {}
 
-// Runner works jobs off. Make it with [New].
+// Runner processes jobs. Make it with [New].
 type Runner struct {
 	client   *river.Client[pgx.Tx]
 	pool     isolation.Pool
@@ -100,7 +101,7 @@ type Runner struct {
 	kept     KeptLeaks // nil for none
 }
 
-// New returns a runner. It asks the database nothing and starts no goroutine.
+// New returns a runner. It sends no query and starts no goroutine.
 func New(cfg Config) (*Runner, error) {
 	if cfg.Pool == nil || cfg.Logger == nil || cfg.Sessions == nil {
 		return nil, errors.New("jobs: Pool, Logger and Sessions are required")
@@ -147,11 +148,11 @@ func New(cfg Config) (*Runner, error) {
 		PollOnly:             cfg.PollOnly,
 		JobTimeout:           jobTimeout,
 		RescueStuckJobsAfter: rescueAfter,
-		// A finished run of cleanup keeps a second one out of its period, so it stays that long.
+		// A finished run of cleanup prevents a second one in its period, so it stays that long.
 		CompletedJobRetentionPeriod: max(keepFinished, 2*cfg.CleanupInterval),
 		// A report that could not be delivered is kept until an operator has seen it.
 		DiscardedJobRetentionPeriod: -1,
-		// A few rows per day leave indexes nothing to be rebuilt for.
+		// A few rows per day never make a rebuild of indexes necessary.
 		ReindexerSchedule: river.NeverSchedule(),
 	})
 	if err != nil {
@@ -160,7 +161,7 @@ func New(cfg Config) (*Runner, error) {
 	return &Runner{client: client, pool: db, log: cfg.Logger, quiet: log, stopping: stopping, outage: away, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
 }
 
-// Run works jobs off until ctx ends. Then it interrupts those that run, which makes them available to the other
+// Run processes jobs until ctx ends. Then it interrupts running ones, which makes them available to the other
 // replicas, and returns nil.
 func (r *Runner) Run(ctx context.Context) error {
 	// The queue's own way to stop, unlike its context's end, puts interrupted jobs back.
@@ -182,17 +183,17 @@ func (r *Runner) Run(ctx context.Context) error {
 	stopCtx, cancel := context.WithTimeout(life, stopTimeout)
 	defer cancel()
 	if err := r.client.StopAndCancel(stopCtx); err != nil {
-		// The queue waits for a database that is gone. Its jobs are rows: another replica, or the next start, takes
+		// The queue waits for an unreachable database. Its jobs are rows: another replica, or the next start, takes
 		// them over.
 		r.log.WarnContext(stopCtx, "the job queue did not stop in time", "error", err)
 	}
 	return nil
 }
 
-// start retries until it succeeds, which it reports, or ctx ends: requests do not need the queue, so that it cannot
+// start retries until it succeeds, which it reports, or ctx ends: requests do not need the queue, so its failure to
 // start is no reason to stop them.
 func (r *Runner) start(ctx, life context.Context, end func()) bool {
-	// A database that hangs would keep a start, too, from ending.
+	// A hanging database would also keep a start from ending.
 	started := context.AfterFunc(ctx, end)
 	for {
 		err := r.client.Start(life)

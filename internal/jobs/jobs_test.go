@@ -145,7 +145,7 @@ func TestBusyCleanupWaits(t *testing.T) {
 	r.stop()
 
 	if log := s.log.String(); strings.Contains(log, "failed") {
-		t.Errorf("another runner is no failure:\n%s", log)
+		t.Errorf("another runner is not a failure:\n%s", log)
 	}
 }
 

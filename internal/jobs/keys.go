@@ -11,11 +11,11 @@ const (
 	keysKind     = "signing_keys"
 	keysQueue    = "keys"
 	keysInterval = time.Hour
-	// keysAttempts end before the next hour's run.
+	// keysAttempts are few enough to end before the next hour's run.
 	keysAttempts = 5
 )
 
-// Keys are the signing keys, as far as this package has to do with them.
+// Keys are the signing keys, as far as this package uses them.
 type Keys interface {
 	// Maintain does what is due, if anything is. It may be called at any time.
 	Maintain(ctx context.Context) error
@@ -26,7 +26,8 @@ type keysArgs struct{}
 // Kind names the job in its row.
 func (keysArgs) Kind() string { return keysKind }
 
-// periodicKeys has the keys looked after once an hour, over all replicas.
+// periodicKeys schedules the maintenance of keys once per hour, across all
+// replicas.
 func periodicKeys() *river.PeriodicJob {
 	insert := func() (river.JobArgs, *river.InsertOpts) {
 		return keysArgs{}, &river.InsertOpts{
@@ -43,7 +44,7 @@ type keysWorker struct {
 	keys Keys
 }
 
-// Work looks after the keys once.
+// Work maintains the keys once.
 func (w *keysWorker) Work(ctx context.Context, _ *river.Job[keysArgs]) error {
 	return w.keys.Maintain(ctx)
 }

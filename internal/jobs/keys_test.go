@@ -23,7 +23,7 @@ func (k *keys) Maintain(context.Context) error {
 	return nil
 }
 
-// One of the replicas looks after the keys once an hour, and tries again where it cannot.
+// One of the replicas maintains the keys once per hour, and retries after a failure.
 func TestKeysAreMaintainedOnce(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

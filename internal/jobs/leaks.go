@@ -18,11 +18,11 @@ import (
 )
 
 const (
-	// Reports must not wait for a long cleanup, nor the log for a webhook that hangs: each has a queue of its own.
+	// Reports must not wait for a long cleanup, nor the log for a hanging webhook: each has its own queue.
 	leakLogQueue   = "leaks"
 	leakLogWorkers = 4
-	// leakLogPoll is short: of jobs that come together the queue notifies for the first one alone, and the others would
-	// wait for as long as this.
+	// leakLogPoll is short: of jobs that arrive together, the queue notifies only for the first, and the others would
+	// wait this long.
 	leakLogPoll        = 500 * time.Millisecond
 	leakWebhookQueue   = "leak_webhooks"
 	leakWebhookWorkers = 4
@@ -32,9 +32,10 @@ const (
 	webhookTimeout = 10 * time.Second // below jobTimeout
 )
 
-// Webhook is where leak reports are sent to, besides the log (https://www.standardwebhooks.com).
+// Webhook is where leak reports are sent, in addition to the log
+// (https://www.standardwebhooks.com).
 type Webhook struct {
-	// URL takes a POST. Empty: there is no webhook.
+	// URL accepts a POST. Empty: there is no webhook.
 	URL string
 	// Secret is what deliveries are signed with: "whsec_" and 24 to 64 bytes in base64.
 	Secret tokens.Secret
@@ -43,7 +44,7 @@ type Webhook struct {
 }
 
 // Enqueue puts a report into the queue, in the caller's transaction. The report is then logged, and delivered to the
-// webhook if there is one, at least once each, whatever becomes of this process.
+// webhook if there is one, at least once each, whatever happens to this process.
 func (r *Runner) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstore.LeakReport) error {
 	err := leakInserter{r}.Enqueue(ctx, tx, report)
 	if err != nil {
@@ -53,8 +54,8 @@ func (r *Runner) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstore.Lea
 	return err
 }
 
-// The queue writes by this process's clock from when on a job is due, and asks the database's whether it is. A report
-// does not wait for as long as that one is behind.
+// The queue writes when a job is due by this process's clock, and checks by the database's whether it is. A report
+// must not wait for as long as the database's clock is behind.
 const dueAtOnceQuery = `UPDATE ` + migrations.RiverSchema + `.river_job SET "scheduled_at" = LEAST("scheduled_at", now()) WHERE "id" = ANY($1)`
 
 // leakInserter is the queue of a [Runner] without its log.
@@ -78,7 +79,8 @@ func (r leakInserter) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstor
 	return err
 }
 
-// leakLogArgs and leakWebhookArgs are two jobs, so that a webhook that is down has no report logged again and again.
+// leakLogArgs and leakWebhookArgs are two jobs, so that a webhook that is down does not make a report be logged
+// repeatedly.
 type leakLogArgs struct {
 	Report sessionstore.LeakReport `json:"report"`
 }
@@ -94,7 +96,7 @@ type leakLogWorker struct {
 	log *slog.Logger
 }
 
-// NextRetry is soon: only an interruption keeps a report out of the log.
+// NextRetry is soon: only an interruption can keep a report out of the log.
 func (*leakLogWorker) NextRetry(*river.Job[leakLogArgs]) time.Time {
 	return time.Now().Add(leakLogPause)
 }
@@ -139,7 +141,7 @@ func newLeakWebhookWorker(cfg Webhook) (*leakWebhookWorker, error) {
 	return w, nil
 }
 
-// NextRetry is the backoff, or as long as the webhook asks for.
+// NextRetry is the backoff, or as long as the webhook requests.
 func (w *leakWebhookWorker) NextRetry(job *river.Job[leakWebhookArgs]) time.Time {
 	return time.Now().Add(max(webhook.Pause(job.Attempt), w.client.Rests()))
 }
@@ -162,7 +164,7 @@ func (w *leakWebhookWorker) Work(ctx context.Context, job *river.Job[leakWebhook
 		return errors.New("there is no webhook to deliver to: LATCHKEY_LEAK_WEBHOOK_URL is no longer set")
 	}
 	if left := w.client.Rests(); left > 0 {
-		return river.JobSnooze(left) // which is no attempt
+		return river.JobSnooze(left) // which does not count as an attempt
 	}
 	report := job.Args.Report
 	body, err := json.Marshal(leakEvent{Type: "session.leaked", Timestamp: report.DetectedAt, Data: report})
@@ -173,9 +175,9 @@ func (w *leakWebhookWorker) Work(ctx context.Context, job *river.Job[leakWebhook
 	if err != nil {
 		return fmt.Errorf("read the webhook's secret again: %w", err)
 	}
-	// The database has noted when the attempt began.
+	// The database has recorded when the attempt began.
 	if err := w.client.Send(ctx, w.url, secret, webhook.Message{ID: report.ID, At: *job.AttemptedAt, Body: body}); err != nil {
-		_ = river.RecordOutput(ctx, leakRefusal{webhook.RetryAfter(err).Seconds()}) // it fails outside of workers only
+		_ = river.RecordOutput(ctx, leakRefusal{webhook.RetryAfter(err).Seconds()}) // it fails only outside of workers
 		return fmt.Errorf("the webhook %w", err)
 	}
 	return nil

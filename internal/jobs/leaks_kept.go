@@ -7,17 +7,17 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// keptLeaksInterval is how often reports are looked for that could not be enqueued when their sessions were revoked.
-// Where there are none, that costs a look at an empty index.
+// keptLeaksInterval is how often to look for reports that could not be enqueued when their sessions were revoked. If
+// there are none, that costs a lookup in an empty index.
 const keptLeaksInterval = 15 * time.Second
 
 // KeptLeaks are the reports that could not be enqueued.
 type KeptLeaks interface {
-	// EnqueueKeptLeaks enqueues them, and tells how many.
+	// EnqueueKeptLeaks enqueues them, and returns how many.
 	EnqueueKeptLeaks(ctx context.Context, queue sessionstore.LeakQueue) (int, error)
 }
 
-// followKeptLeaks makes good for what [Runner.Enqueue] could not do, until ctx ends. It needs no job for it: the queue
+// followKeptLeaks does later what [Runner.Enqueue] could not do, until ctx ends. It does not use a job: the queue
 // may be what is broken.
 func (r *Runner) followKeptLeaks(ctx context.Context) {
 	ticker := time.NewTicker(keptLeaksInterval)

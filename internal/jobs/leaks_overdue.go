@@ -8,15 +8,15 @@ import (
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
-// overdueInterval is how often reports are looked for that the queue lets wait for too long. Where there are none, that
-// costs a look at an index.
+// overdueInterval is how often to look for reports that the queue leaves waiting for too long. If there are none, that
+// costs an index lookup.
 const overdueInterval = 5 * time.Second
 
-// The queue writes by one replica's clock when to retry a job, and finds out by another one's what is
-// due, or was interrupted. This goes by the database's clock alone, which noted when each attempt began: the next one is
-// overdue after the longest that one takes and the pause, or what the webhook asked for. What was put off because of an
-// earlier such wish is overdue after the longest one. A job that still runs after rescueAfter has ended, whether or not
-// its replica lives.
+// The queue writes by one replica's clock when to retry a job, and determines by another's what is due, or was
+// interrupted. This uses only the database's clock, which recorded when each attempt began: the next one is overdue
+// after the maximum time of an attempt plus the pause, or plus what the webhook requested. A report postponed by an
+// earlier such request is overdue after the longest one. A job that still runs after rescueAfter counts as ended,
+// whether or not its replica lives.
 const overdueQuery = `
 UPDATE ` + migrations.RiverSchema + `.river_job SET "state" = 'available', "scheduled_at" = now()
 WHERE "state" IN ('available', 'retryable', 'scheduled', 'running') AND "queue" = ANY($1) AND "attempt" < "max_attempts" AND (
@@ -25,7 +25,8 @@ WHERE "state" IN ('available', 'retryable', 'scheduled', 'running') AND "queue" 
   OR "state" = 'scheduled' AND "attempted_at" < now() - ($2 + $4) * interval '1 second'
   OR "state" = 'running' AND "attempted_at" < now() - $7 * interval '1 second')`
 
-// followOverdue has reports worked off in time whatever the replicas' clocks show, until ctx ends.
+// followOverdue makes sure that reports are processed in time, whatever the replicas' clocks show,
+// until ctx ends.
 func (r *Runner) followOverdue(ctx context.Context) {
 	ticker := time.NewTicker(overdueInterval)
 	defer ticker.Stop()

@@ -50,7 +50,7 @@ func newReceiver(t *testing.T, fail int) *receiver {
 	return newReceiverBy(t, 0, fail)
 }
 
-// newReceiverBy returns one that goes by a clock which is so far ahead of the test's.
+// newReceiverBy returns one whose clock is the given time ahead of the test's.
 func newReceiverBy(t *testing.T, ahead time.Duration, fail int) *receiver {
 	t.Helper()
 	checker, err := webhooks.NewWebhook(webhookSecret)
@@ -233,8 +233,8 @@ func TestDeliveryIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A webhook that asks for a pause is sent nothing meanwhile, neither what it refused nor another report, by no replica. The
-// pause is not taken for a wrong clock's, and a wrong clock's is found beside it.
+// A webhook that requests a pause is sent nothing meanwhile, neither what it refused nor another report, by no replica. The
+// pause is not taken for a wrong clock's, and a wrong clock's is found alongside it.
 func TestWebhookAsksForAPause(t *testing.T) {
 	t.Parallel()
 	k := setupLeaks(t)
@@ -278,8 +278,8 @@ func TestWebhookAsksForAPause(t *testing.T) {
 	}
 }
 
-// The clock of the database may differ from this process's, which says from when on a report is due, and whose replica was
-// killed. Neither the first delivery waits for as long, nor the second one, nor what was interrupted.
+// The clock of the database may differ from this process's, which determines when a report is due, and which replica was
+// killed. Neither the first delivery waits for that long, nor the second one, nor an interrupted one.
 func TestReportDoesNotWaitForAClock(t *testing.T) {
 	t.Parallel()
 	for _, ahead := range []time.Duration{-time.Hour, time.Hour} {
@@ -306,7 +306,7 @@ func TestReportDoesNotWaitForAClock(t *testing.T) {
 }
 
 // The report is in the queue if, and only if, the transaction commits; any
-// replica delivers it, also one that starts later.
+// replica delivers it, including one that starts later.
 func TestReportSharesTheTransaction(t *testing.T) {
 	t.Parallel()
 	k := setupLeaks(t)
@@ -330,7 +330,8 @@ func TestReportSharesTheTransaction(t *testing.T) {
 	}
 }
 
-// interruptQuery makes of a report what a replica leaves that was killed, or that is at it.
+// interruptQuery puts a report into the state that a replica leaves when it is killed, or
+// while it works on it.
 const interruptQuery = `UPDATE ` + migrations.RiverSchema + `.river_job
 SET state = 'running', attempt = 1, attempted_at = now() - $2::interval WHERE args->'report'->>'id' = $1`
 
@@ -375,7 +376,7 @@ func TestUndeliverableReportIsKept(t *testing.T) {
 	k.await("the error in the log", func() bool { return strings.Contains(k.log.String(), `"level":"ERROR","msg":"a job failed"`) })
 }
 
-// Attempts go on for about a day, at growing intervals.
+// Attempts continue for about a day, at growing intervals.
 func TestAttemptsLastADay(t *testing.T) {
 	t.Parallel()
 	var total time.Duration
@@ -418,8 +419,8 @@ func TestNoSecretOfTheWebhookIsShown(t *testing.T) {
 	}
 }
 
-// A sequence that lags, as a logical replication leaves it, ends the session all the same. The report follows when
-// the sequence is cured.
+// A sequence that lags, as a logical replication leaves it, still ends the session. The report follows when the
+// sequence is repaired.
 func TestReportThatCannotBeEnqueuedFollows(t *testing.T) {
 	t.Parallel()
 	k := setupLeaks(t)
@@ -512,6 +513,6 @@ func TestWebhookThatHangsDelaysNoLog(t *testing.T) {
 	}
 }
 
-// slowestLog is when a report is in the log beside eight busy loops: idle it is within a second. One that waited for the
-// webhook, or for a poll of the other queues, would come after 10 s.
+// slowestLog is when a report is in the log next to eight busy loops: idle it is within a second. One that waited for
+// the webhook, or for a poll of the other queues, would come after 10 s.
 const slowestLog = 5 * time.Second

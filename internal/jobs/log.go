@@ -9,8 +9,8 @@ import (
 	"github.com/riverqueue/river/rivertype"
 )
 
-// quiet logs at debug what the queue logs at info, such as how it counts; and all that fails because the queue is
-// stopping, or because the database is away.
+// quiet logs at debug what the queue logs at info, such as its counts; and every failure because the queue is
+// stopping or the database is unreachable.
 type quiet struct {
 	slog.Handler
 	stopping *atomic.Bool
@@ -46,7 +46,7 @@ func (q quiet) quieter(level slog.Level) slog.Level {
 	return level
 }
 
-// failures logs and counts jobs that failed. They are tried again, so it is a warning until the last attempt.
+// failures logs and counts jobs that failed. They are retried, so it is a warning until the last attempt.
 type failures struct {
 	log      *slog.Logger
 	observer Observer

@@ -16,20 +16,20 @@ const (
 	reachTimeout = 5 * time.Second
 	// reachPause is between two attempts.
 	reachPause = time.Second
-	// settleTime is for how long after an outage the queue may still find out about it.
+	// settleTime is how long after an outage the queue may still find out about it.
 	settleTime = 10 * time.Second
 )
 
-// outage says once that the database is away, and once that it is back. Each part of the queue would say it for itself,
-// again and again.
+// outage logs once that the database is unreachable, and once that it is back. Each part of the queue would log it
+// separately, again and again.
 type outage struct {
 	log  *slog.Logger
 	pool *pgxpool.Pool
 
 	mu    sync.Mutex
-	since time.Time // zero while the database is there
-	until time.Time // when it was last away
-	// began wakes run. It has room for the one outage that may be going on.
+	since time.Time // zero while the database is reachable
+	until time.Time // when it was last unreachable
+	// began wakes run. It has room for the one outage that may be under way.
 	began chan error
 }
 
@@ -37,7 +37,7 @@ func newOutage(log *slog.Logger, pool *pgxpool.Pool) *outage {
 	return &outage{log: log, pool: pool, began: make(chan error, 1)}
 }
 
-// explains tells whether what went wrong just now did because the database is away, for which it asks it.
+// explains reports whether an error occurred because the database is unreachable, which it checks.
 func (o *outage) explains(ctx context.Context) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -53,7 +53,7 @@ func (o *outage) explains(ctx context.Context) bool {
 	return true
 }
 
-// reach makes a connection of its own: that none of the pool's is free is no outage.
+// reach makes a separate connection: a pool without a free one is not an outage.
 func (o *outage) reach(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, reachTimeout)
 	defer cancel()
@@ -64,7 +64,7 @@ func (o *outage) reach(ctx context.Context) error {
 	return conn.Close(ctx)
 }
 
-// run says when the database goes and when it is back, until ctx ends.
+// run logs when the database becomes unreachable and when it is back, until ctx ends.
 func (o *outage) run(ctx context.Context) {
 	for {
 		select {

@@ -6,7 +6,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/audit"
 )
 
-// Audit tells what became of audit events, where there is a trail.
+// Audit counts what happened to audit events, if there is a trail.
 func (m *Metrics) Audit(counts func() audit.Counts) {
 	counter := func(name, help string, value func(audit.Counts) uint64) prometheus.Collector {
 		return prometheus.NewCounterFunc(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help},

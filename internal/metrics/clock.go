@@ -6,7 +6,7 @@ import (
 )
 
 // Clock watches how far this machine's clock is ahead of the database's, and how far
-// that may be wrong. The function returns false as long as it is not known.
+// off that may be. The function returns false while it is not known.
 func (m *Metrics) Clock(read func() (offset, uncertainty time.Duration, known bool)) {
 	m.registry.MustRegister(
 		gauge("clock_offset_seconds", "How far this machine's clock is ahead of the database's; negative where it is behind, 0 before it is known.", func() float64 {

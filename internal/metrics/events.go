@@ -6,8 +6,8 @@ import (
 
 const (
 	eventDelivered = "delivered"
-	eventFailed    = "failed" // and is tried again
-	eventDead      = "dead"   // it is not tried again by itself
+	eventFailed    = "failed" // and is retried
+	eventDead      = "dead"   // it is not retried automatically
 )
 
 func newEvents(registry prometheus.Registerer) *prometheus.CounterVec {
@@ -19,7 +19,7 @@ func newEvents(registry prometheus.Registerer) *prometheus.CounterVec {
 	return deliveries
 }
 
-// Endpoints names the endpoints of events that there are, so that the first failure of one
+// Endpoints names the endpoints of events, so that the first failure of one
 // is an increase.
 func (m *Metrics) Endpoints(names []string) {
 	for _, name := range names {

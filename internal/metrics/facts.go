@@ -16,12 +16,12 @@ const (
 	factsTimeout  = 5 * time.Second
 )
 
-// Source is what has to be asked the database, or may have to be. Each of its
-// functions may be nil: then its metrics are not there.
+// Source is what may have to be read from the database. Each of its functions may be
+// nil: then its metrics are absent.
 type Source struct {
 	// LiveSessions estimates how many sessions are live.
 	LiveSessions func(context.Context) (int64, error)
-	// LastCleanup is when clean-up last came to its end, on any replica; zero for never.
+	// LastCleanup is when cleanup last finished, on any replica; zero for never.
 	LastCleanup func(context.Context) (time.Time, error)
 	// OldestEnded is when the first of the stored sessions ended; zero for none.
 	OldestEnded func(context.Context) (time.Time, error)
@@ -29,12 +29,12 @@ type Source struct {
 	CleanupInterval time.Duration
 	// SigningKeys lists the keys that tokens are signed and verified with.
 	SigningKeys func(context.Context) ([]SigningKey, error)
-	// Events is how far their deliveries are, Endpoints where they go to.
+	// Events is the state of deliveries, Endpoints their destinations.
 	Events    func(context.Context) (events.Status, error)
 	Endpoints []string
 }
 
-// SigningKey is a key, without anything of it.
+// SigningKey describes a key, without any part of it.
 type SigningKey struct {
 	State KeyState
 	// SignsFrom is when it began to sign, or will; zero if unknown.
@@ -66,7 +66,7 @@ var (
 		"From when on the key signs that signs now.", nil, nil)
 )
 
-// facts are what was last learnt from the database.
+// facts are what was last read from the database.
 type facts struct {
 	known atomic.Pointer[knownFacts]
 }
@@ -88,8 +88,8 @@ func newFacts(registry prometheus.Registerer) *facts {
 	return f
 }
 
-// Follow asks the source once a minute until ctx ends; then it returns nil. What
-// cannot be learnt stays as it was known.
+// Follow queries the source once per minute until ctx ends; then it returns nil.
+// What cannot be read stays as it was.
 func (m *Metrics) Follow(ctx context.Context, source Source) error {
 	ticker := time.NewTicker(factsInterval)
 	defer ticker.Stop()
@@ -103,7 +103,7 @@ func (m *Metrics) Follow(ctx context.Context, source Source) error {
 	}
 }
 
-// Learn asks the source once.
+// Learn queries the source once.
 func (m *Metrics) Learn(ctx context.Context, source Source) { m.facts.learn(ctx, source, m.log) }
 
 func (f *facts) learn(ctx context.Context, source Source, log *slog.Logger) {
@@ -122,14 +122,14 @@ func (f *facts) learn(ctx context.Context, source Source, log *slog.Logger) {
 	f.known.Store(&next)
 }
 
-// renew asks once, where there is something to be asked.
+// renew calls a function once, if there is one.
 func renew[T any](ctx context.Context, log *slog.Logger, what string, ask func(context.Context) (T, error), known **T) {
 	if ask == nil {
 		return
 	}
 	answer, err := ask(ctx)
 	if err != nil {
-		// Requests tell of an outage louder than this.
+		// Requests report an outage more prominently than this.
 		log.DebugContext(ctx, "a metric could not be updated", "metric", what, "error", err)
 		return
 	}
@@ -143,7 +143,7 @@ func (f *facts) Describe(to chan<- *prometheus.Desc) {
 	}
 }
 
-// Collect tells what is known.
+// Collect returns what is known.
 func (f *facts) Collect(to chan<- prometheus.Metric) {
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)

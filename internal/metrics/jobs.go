@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cleanup"
 )
 
-// cleanups counts what clean-up removed, in the replica that did it.
+// cleanups counts what cleanup removed, on the replica that did it.
 type cleanups struct {
 	removed          map[string]prometheus.Counter
 	batches          prometheus.Counter
@@ -36,7 +36,7 @@ func newCleanups(registry prometheus.Registerer) *cleanups {
 	return c
 }
 
-// Cleaned counts a run of clean-up, or a leg of one, which failed if err is one.
+// Cleaned counts a run of cleanup, or a leg of one, which failed if err is one.
 func (m *Metrics) Cleaned(s cleanup.Summary, err error) {
 	c := m.cleanup
 	c.removed["expired"].Add(float64(s.Expired))
@@ -50,7 +50,8 @@ func (m *Metrics) Cleaned(s cleanup.Summary, err error) {
 	}
 }
 
-// newJobs calls the label "kind": "job" is one that Prometheus gives to what it scrapes.
+// newJobs calls the label "kind": "job" is a label that Prometheus sets for scrape
+// targets.
 func newJobs(registry prometheus.Registerer) *prometheus.CounterVec {
 	failed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "job_failures_total",
@@ -60,7 +61,7 @@ func newJobs(registry prometheus.Registerer) *prometheus.CounterVec {
 	return failed
 }
 
-// Jobs names the kinds of jobs that there are, so that the first failure of one
+// Jobs names the kinds of jobs, so that the first failure of one
 // is an increase.
 func (m *Metrics) Jobs(kinds []string) {
 	for _, kind := range kinds {
@@ -70,7 +71,7 @@ func (m *Metrics) Jobs(kinds []string) {
 }
 
 // JobFailed counts a job's attempt that failed: last says that it was the last one.
-// The job's kind must be a name of our own.
+// The job's kind must be one of our names.
 func (m *Metrics) JobFailed(kind string, last bool) {
 	m.jobs.WithLabelValues(kind, strconv.FormatBool(last)).Inc()
 }

@@ -1,9 +1,9 @@
 // Package metrics counts what the service does, for Prometheus.
 //
 // It promises that a metric costs a request no allocation and well under a
-// microsecond; that no label has a value which a caller can make up, so that the
+// microsecond; that no label has a value which a caller can choose, so that the
 // number of series is bounded; that nothing secret is in any of them; and that
-// answering a scrape asks the database nothing.
+// answering a scrape sends no query to the database.
 package metrics
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// namespace is what all names of ours begin with.
+// namespace is the prefix of all our names.
 const namespace = "latchkey"
 
 // Metrics are one process's. Make them with [New].
@@ -31,8 +31,8 @@ type Metrics struct {
 	log      *slog.Logger
 }
 
-// New returns metrics of a program with the given version, which tell the sessions of the
-// given clients apart. The logger, which is required, is told what is wrong with a scrape.
+// New returns metrics of a program with the given version, which distinguish the sessions
+// of the given clients. The logger, which is required, records problems with a scrape.
 func New(version string, log *slog.Logger, clients ...string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), log: log}
 	build := prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -52,7 +52,7 @@ func New(version string, log *slog.Logger, clients ...string) *Metrics {
 	return m
 }
 
-// gauge is a metric that is read when it is asked for.
+// gauge is a metric that is read when it is scraped.
 func gauge(name, help string, value func() float64) prometheus.Collector {
 	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, value)
 }
@@ -61,10 +61,10 @@ func gauge(name, help string, value func() float64) prometheus.Collector {
 func (m *Metrics) Handler() http.Handler {
 	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:          slog.NewLogLogger(m.log.Handler(), slog.LevelError),
-		ErrorHandling:     promhttp.ContinueOnError, // one metric that is wrong hides no other
+		ErrorHandling:     promhttp.ContinueOnError, // one bad metric must hide no other
 		EnableOpenMetrics: true,
 	})
 }
 
-// Gatherer gives tests the metrics as they are.
+// Gatherer gives tests the raw metrics.
 func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }

@@ -31,7 +31,7 @@ func (m *measured) compare(t *testing.T, want string, names ...string) {
 	}
 }
 
-// verify fails the test unless the error is the wanted one.
+// verify fails the test unless the error is the expected one.
 func verify(t *testing.T, err, want error) {
 	t.Helper()
 	if !errors.Is(err, want) {

@@ -51,7 +51,7 @@ func poolDesc(name, help string) *prometheus.Desc {
 
 type pools map[string]*pgxpool.Pool
 
-// Pools watches connection pools, by names of our own.
+// Pools watches connection pools, by our names.
 func (m *Metrics) Pools(named map[string]*pgxpool.Pool) { m.registry.MustRegister(pools(named)) }
 
 // Describe names what Collect gives.

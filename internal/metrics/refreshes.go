@@ -1,6 +1,6 @@
 package metrics
 
-// Refreshes returns how many refresh tokens were presented to this process, by what came of them.
+// Refreshes returns how many refresh tokens were presented to this process, by outcome.
 func (m *Metrics) Refreshes() map[string]int64 {
 	totals := map[string]int64{}
 	families, _ := m.registry.Gather() // a faulty metric is not among them

@@ -22,13 +22,13 @@ type requests struct {
 	total    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 
-	// known has the series of each kind of request that there was: what is looked
-	// up for a request is one key, and no label. It is replaced as a whole.
+	// known has the series of each kind of request so far: a request looks up one
+	// key, and no label. It is replaced as a whole.
 	known   atomic.Pointer[map[requestKind]requestSeries]
 	learner sync.Mutex
 }
 
-// requestKind is all of an answer that a label tells.
+// requestKind is everything about an answer that a label shows.
 type requestKind struct {
 	listener, method, route string
 	status                  int
@@ -67,7 +67,7 @@ func newRequests(registry prometheus.Registerer) *requests {
 // Requests counts the requests of a server.
 func (m *Metrics) Requests() httpapi.Observer { return m.requests }
 
-// Begin leaves the request as it is.
+// Begin leaves the request unchanged.
 func (r *requests) Begin(listener string, request *http.Request) *http.Request {
 	if g := r.inFlight[listener]; g != nil {
 		g.Inc()
@@ -90,7 +90,7 @@ func (r *requests) End(_ *http.Request, a httpapi.Answer) {
 }
 
 // learn adds a kind of request. There are as many as routes have methods and
-// statuses, so this soon comes to an end.
+// statuses, so this soon stops growing.
 func (r *requests) learn(kind requestKind) requestSeries {
 	r.learner.Lock()
 	defer r.learner.Unlock()

@@ -7,14 +7,14 @@ import (
 
 // Revocations is what follows the sessions that are revoked: a verifier.
 type Revocations interface {
-	// Age is how old its knowledge is; the longest duration there is before there is any.
+	// Age is how old its knowledge is; the maximum duration before there is any.
 	Age() time.Duration
 	// Len is how many revoked sessions it remembers.
 	Len() int
 }
 
-// Revocations watches how well revocations are followed, and beside that the
-// bound which is promised.
+// Revocations watches how closely revocations are followed, together with the
+// promised bound.
 func (m *Metrics) Revocations(r Revocations, bound time.Duration) {
 	m.registry.MustRegister(
 		gauge("revocations_age_seconds", "How old the knowledge of revoked sessions is; +Inf before there is any.", func() float64 {

@@ -2,8 +2,8 @@ package metrics
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// UnsealedReads watches how often session data was read that is not sealed, although new
-// data is.
+// UnsealedReads watches how often unsealed session data was read although new data is
+// sealed.
 func (m *Metrics) UnsealedReads(count func() int64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: namespace, Name: "unsealed_data_reads_total",

@@ -11,7 +11,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// refusals say in a word why a refresh gave no pair, beside the store's own outcomes. The first that fits counts.
+// refusals say in one word why a refresh gave no pair, in addition to the store's own outcomes. The first
+// match counts.
 var refusals = []struct {
 	err     error
 	outcome string
@@ -27,7 +28,7 @@ var refusals = []struct {
 	{sessionstore.ErrResource, "resource"},        // it asks for a resource that the session is not for
 	{sessionstore.ErrOtherClient, "other_client"}, // the token was issued to another client
 	{sessionstore.ErrProofRequired, "no_proof"},   // its client needs a proof
-	{tokens.ErrUnknownKey, "unknown_key"},         // no key of ours has signed the token
+	{tokens.ErrUnknownKey, "unknown_key"},         // none of our keys signed the token
 	{tokens.ErrWrongIssuer, "wrong_issuer"},       // the token names another issuer
 	{tokens.ErrWrongAudience, "wrong_audience"},   // the token is for another token endpoint
 	{tokens.ErrInvalid, "invalid"},                // the token does not verify, for none of the reasons above
@@ -44,17 +45,17 @@ const (
 	causeReplaced = "replaced" // another took its place
 )
 
-// sessions counts what became of sessions. It is a [sessionstore.Observer].
+// sessions counts what happened to sessions. It is a [sessionstore.Observer].
 // Every series is there from the start, so that its first event is an increase.
 type sessions struct {
-	clients     map[string]*ofClient // by id; those of no client that is known have an empty one
+	clients     map[string]*ofClient // by id; those of an unknown client have an empty id
 	refused     map[string]prometheus.Counter
 	thefts      map[sessionstore.Theft]prometheus.Counter
 	delayed     prometheus.Counter // reports of thefts
 	unavailable map[sessionstore.Operation]prometheus.Counter
 }
 
-// ofClient counts what became of a client's sessions.
+// ofClient counts what happened to a client's sessions.
 type ofClient struct {
 	created prometheus.Counter
 	revoked map[string]prometheus.Counter // by cause
@@ -122,7 +123,7 @@ func newSessions(registry prometheus.Registerer, clients []string) *sessions {
 // Sessions counts what a store does.
 func (m *Metrics) Sessions() sessionstore.Observer { return m.sessions }
 
-// Begin leaves the context as it is.
+// Begin leaves the context unchanged.
 func (s *sessions) Begin(ctx context.Context, _ sessionstore.Operation) context.Context { return ctx }
 
 // End counts what was done.
@@ -144,7 +145,7 @@ func (s *sessions) End(_ context.Context, r sessionstore.Result) {
 	}
 }
 
-// revoked counts the sessions that somebody ended, or the limit.
+// revoked counts the sessions that were ended by a caller, or by the limit.
 func (s *sessions) revoked(r sessionstore.Result) {
 	cause, of := causeAsked, r.ClientID
 	if r.Operation == sessionstore.OperationCreate {
@@ -158,7 +159,7 @@ func (s *sessions) revoked(r sessionstore.Result) {
 	s.of(of).revoked[cause].Add(float64(one))
 }
 
-// of counts for a client; one that is not configured any more is none.
+// of counts for a client; one that is no longer configured counts as none.
 func (s *sessions) of(client string) *ofClient {
 	if of := s.clients[client]; of != nil {
 		return of

@@ -106,7 +106,7 @@ func (m *measured) foreign(t *testing.T, keys *tokens.KeyRing, iss, endpoint str
 	return token
 }
 
-// expired is the refresh token of a session that nobody has used for too long.
+// expired is the refresh token of a session that was unused for too long.
 func (m *measured) expired(t *testing.T) tokens.Secret {
 	t.Helper()
 	session, pair := m.create(t)

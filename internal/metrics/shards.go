@@ -7,13 +7,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// ShardState is how a shard is.
+// ShardState is the state of a shard.
 type ShardState struct {
 	Name   string
 	IsUp   bool
 	Weight float64
-	// RevocationsAge is how old the knowledge of its revoked sessions is; the longest duration
-	// there is before there is any.
+	// RevocationsAge is how old the knowledge of its revoked sessions is; the maximum duration
+	// before there is any.
 	RevocationsAge time.Duration
 }
 
@@ -27,7 +27,7 @@ func shardDesc(name, help string) *prometheus.Desc {
 	return prometheus.NewDesc(namespace+"_"+name, help, []string{"shard"}, nil)
 }
 
-// shardStates are read at each scrape, which asks no database.
+// shardStates are read at each scrape, which sends no query.
 type shardStates func() []ShardState
 
 // Shards watches the databases that sessions are spread over.

@@ -15,19 +15,20 @@ import (
 	"syscall"
 )
 
-// account is who runs PostgreSQL's programs.
+// account is the user who runs PostgreSQL's programs.
 type account struct {
 	name       string
-	credential *syscall.Credential // nil: who we are ourselves
+	credential *syscall.Credential // nil: our own account
 }
 
-// accountFor returns who runs the server whose data is, or will be, in the given folder.
+// accountFor returns the account that runs the server whose data is, or will be, in the given
+// folder.
 func accountFor(data string) (account, error) {
 	if os.Geteuid() != 0 {
 		return account{name: "uid " + strconv.Itoa(os.Geteuid())}, nil
 	}
 
-	// PostgreSQL insists on being the owner of its data: who made it runs it.
+	// PostgreSQL insists on owning its data: the account that made it must run it.
 	info, err := os.Stat(data)
 	switch {
 	case err == nil:
@@ -64,9 +65,9 @@ func unprivileged(u *user.User) (account, error) {
 	return account{name: u.Username, credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}, nil
 }
 
-// command prepares a program to be run by the account. It gets a session of its own, because a Ctrl-C at the terminal
+// command prepares a program to run under the account. It gets its own session, because a Ctrl-C at the terminal
 // goes to the whole process group, and the server must outlive the requests that its owner still answers. And it gets
-// an environment of its own, because PostgreSQL's programs obey many variables, and their messages are parsed here.
+// its own environment, because PostgreSQL's programs obey many variables, and their messages are parsed here.
 func (a account) command(ctx context.Context, program string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, program, args...) //nolint:gosec // the program is one that Find found
 	cmd.Dir = "/"
@@ -85,7 +86,7 @@ func (a account) uid() int {
 	return int(a.credential.Uid)
 }
 
-// own gives a file to the account.
+// own makes the account the owner of a file.
 func (a account) own(path string) error {
 	if a.credential == nil {
 		return nil
@@ -97,8 +98,8 @@ func (a account) own(path string) error {
 	return nil
 }
 
-// canEnter tells whether the account can use what lies in dir. The kernel is asked, as mode bits are not all that
-// decides: a process of the account is started there.
+// canEnter reports whether the account can use the contents of dir. Mode bits alone do not decide that, so the
+// kernel is asked, by starting a process of the account there.
 func (a account) canEnter(ctx context.Context, dir string) error {
 	if a.credential == nil {
 		return nil
@@ -112,8 +113,8 @@ func (a account) canEnter(ctx context.Context, dir string) error {
 	return nil
 }
 
-// cacheDir is where downloaded programs are kept: readable to the account, and outside of the data, so that deleting
-// the data does not mean another download.
+// cacheDir is where downloaded programs are kept: readable for the account, and outside the data, so that deleting
+// the data does not cause another download.
 func cacheDir(a account, home string) string {
 	if a.credential != nil {
 		return "/var/cache/latchkey"

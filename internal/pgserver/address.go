@@ -23,13 +23,13 @@ var ErrNotRunning = errors.New("no server runs in the folder")
 
 const (
 	superuser = "latchkey"
-	// pollPause is how often a server that starts or stops is looked at. Such a look costs about a millisecond.
+	// pollPause is how often a starting or stopping server is checked. A check costs about a millisecond.
 	pollPause = 15 * time.Millisecond
-	// pingTimeout bounds one look, in case whoever answers says nothing.
+	// pingTimeout limits one check, in case what accepts the connection never answers.
 	pingTimeout = 5 * time.Second
 )
 
-// Address is where a server listens, and what lets one in.
+// Address is where a server listens, and its password.
 type Address struct {
 	socket   socketDir // zero for a server that an earlier version of this package runs
 	port     int       // part of the socket's name, and TCP's where there is one
@@ -37,9 +37,9 @@ type Address struct {
 	password string
 }
 
-// URL returns the libpq URL of the named database, password included: it is a secret. The database "postgres" is
-// always there. A client that connects with it proves to know the password, and requires the same proof from the server, by SCRAM:
-// whoever else answers there is sent nothing that is of use, and is not believed.
+// URL returns the libpq URL of the named database, password included: it is a secret. The database "postgres" always exists. A
+// client that connects with it proves that it knows the password, and requires the same proof from the server, by SCRAM: anything
+// else that answers there is sent nothing useful, and is not believed.
 func (a Address) URL(database string) string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, a.password), Path: "/" + database}
 	query := url.Values{"sslmode": {"disable"}, "require_auth": {"scram-sha-256"}}
@@ -66,13 +66,13 @@ func (a Address) String() string {
 	return a.socket.path
 }
 
-// LogValue keeps the password out of logs.
+// LogValue omits the password.
 func (a Address) LogValue() slog.Value {
 	return slog.StringValue(a.String())
 }
 
-// ping connects for real, as a socket does not mean a server that is ready; and by the socket where there is one, as
-// anybody may have taken a port.
+// ping really connects, because a socket does not mean that a server is ready; and uses the socket if there is one,
+// because anybody may have taken a port.
 func (a Address) ping(ctx context.Context) error {
 	if a.socket.path != "" {
 		if err := a.socket.check(); err != nil {
@@ -91,7 +91,7 @@ func (a Address) ping(ctx context.Context) error {
 	return conn.Close(ctx)
 }
 
-// Attach returns the address of the server that another process runs in dir, and waits for it where it is about to be
+// Attach returns the address of the server that another process runs in dir, and waits for it if it is about to be
 // ready. Without such a process it returns [ErrNotRunning].
 func Attach(ctx context.Context, dir string) (Address, error) {
 	if err := forgetLibpq(); err != nil {
@@ -149,7 +149,7 @@ func findAddress(dir string) (Address, error) {
 	return Address{socket: socketDir{path: pm.socketDir, owner: ownerOf(info)}, port: pm.port, password: password}, nil
 }
 
-// refused tells an answer that time does not change from a server that is not there yet.
+// refused distinguishes a permanent answer from a server that is not available yet.
 func refused(err error) bool {
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, errNotPrivate) {
 		return true

@@ -17,13 +17,14 @@ import (
 )
 
 const (
-	// passwordName lies in the data folder, so that data and password come and go together.
+	// passwordName is in the data folder, so that data and password are created and deleted
+	// together.
 	passwordName = "latchkey.password"
 	unfinished   = "unfinished-"
 )
 
-// makeCluster makes home/data, which fill fills. It is there whole or not at all: what is unfinished is in a folder of
-// another name. That name is a new one each time, as an initdb may still be at work whose starter was killed.
+// makeCluster makes home/data, which fill fills. It exists completely or not at all: unfinished data is in a folder
+// with another name. That name is new each time, because an initdb whose starter was killed may still be at work.
 func makeCluster(ctx context.Context, home string, fill func(ctx context.Context, data string) error) (err error) {
 	workshop, err := os.MkdirTemp(home, unfinished)
 	if err != nil {
@@ -47,7 +48,8 @@ func makeCluster(ctx context.Context, home string, fill func(ctx context.Context
 	return nil
 }
 
-// initCluster fills an empty folder with a new database, and its password. The account may write nothing around it.
+// initCluster fills an empty folder with a new database, and its password. The account may write nothing outside
+// it.
 func initCluster(a account, programs Programs, noSync bool) func(context.Context, string) error {
 	return func(ctx context.Context, data string) error {
 		password := filepath.Join(filepath.Dir(data), passwordName)
@@ -83,7 +85,7 @@ func initCluster(a account, programs Programs, noSync bool) func(context.Context
 }
 
 // copyOf fills an empty folder with a copy of another. Unlike [os.CopyFS] it keeps owners and modes, which PostgreSQL
-// looks at.
+// checks.
 func copyOf(from string) func(context.Context, string) error {
 	return func(ctx context.Context, data string) error {
 		if output, err := exec.CommandContext(ctx, "cp", "-Rp", from+"/.", data).CombinedOutput(); err != nil { //nolint:gosec // the caller's own folder
@@ -94,7 +96,7 @@ func copyOf(from string) func(context.Context, string) error {
 	}
 }
 
-// removeUnfinished removes what interrupted first starts have left. Whether it succeeds matters to nobody but the disk.
+// removeUnfinished removes what interrupted first starts have left. If it fails, that only costs disk space.
 func removeUnfinished(home string) {
 	entries, err := os.ReadDir(home)
 	if err != nil {
@@ -107,7 +109,7 @@ func removeUnfinished(home string) {
 	}
 }
 
-// clusterMajor returns the major version that made the data, or 0 where there is none.
+// clusterMajor returns the major version that made the data, or 0 if there is none.
 func clusterMajor(data string) (int, error) {
 	text, err := os.ReadFile(filepath.Join(data, "PG_VERSION"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -135,7 +137,7 @@ func readPassword(data string) (string, error) {
 	return strings.TrimSpace(string(text)), nil
 }
 
-// lastLines returns what a program said last, as an error message goes on.
+// lastLines returns the last lines of a program's output, to append to an error message.
 func lastLines(output string) string {
 	const most = 8
 	lines := strings.Split(strings.TrimSpace(output), "\n")

@@ -100,7 +100,7 @@ func TestFirstStartIsInterrupted(t *testing.T) {
 		t.Fatalf("got %v, want context.Canceled", err)
 	}
 
-	// While initdb is at work, by a SIGKILL: initdb goes on for a while, and then nobody uses what it made.
+	// While initdb is at work, by a SIGKILL: initdb continues for a while, and then what it made is not used.
 	owner := exec.CommandContext(t.Context(), os.Args[0])
 	owner.Env = append(os.Environ(), ownerOf+"="+dir)
 	if err := owner.Start(); err != nil {

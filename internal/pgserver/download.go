@@ -19,7 +19,7 @@ import (
 const (
 	downloadVersion = embeddedpostgres.V18
 	downloadMajor   = 18
-	// abandoned is how old an unfinished download is when nobody can still be at it.
+	// abandoned is the age from which an unfinished download cannot still be in progress.
 	abandoned = time.Hour
 )
 
@@ -44,7 +44,7 @@ func (d download) run(ctx context.Context) (string, error) {
 		d.logger.InfoContext(ctx, "no PostgreSQL on this machine: downloading it once", "version", string(downloadVersion), "to", d.cache)
 	}
 
-	// The library knows no context, so it is left to itself where ctx ends first: the caller is about to end.
+	// The library takes no context, so it is left running if ctx ends first: the process is about to end.
 	fetched := make(chan error, 1)
 	go func() { fetched <- d.fetch(ctx, dir) }()
 	select {
@@ -64,10 +64,10 @@ func (d download) run(ctx context.Context) (string, error) {
 	return filepath.Join(final, "bin"), errors.Join(err, os.RemoveAll(dir))
 }
 
-// fetch leaves the programs in dir/programs. The library's only way to them is Start, which does more than is wanted,
-// and would run a server as root: its order is to empty the runtime folder, to download, check and extract, to make the
-// runtime folder, and to empty the data folder. That last step is made to fail (a path that ends in a dot cannot be
-// removed), and the runtime folder tells whether all the others were done.
+// fetch leaves the programs in dir/programs. The library's only way to get them is Start, which does more than
+// necessary, and would run a server as root. It proceeds in this order: to empty the runtime folder, to download, check
+// and extract, to make the runtime folder, and to empty the data folder. That last step is made to fail (a path that
+// ends in a dot cannot be removed), and the runtime folder shows whether all the other steps were done.
 func (d download) fetch(ctx context.Context, dir string) error {
 	port, err := freePort(ctx)
 	if err != nil {
@@ -117,7 +117,7 @@ func libraryLogs() map[string]bool {
 	return logs
 }
 
-// makeReadable lets every user run the programs, whatever our umask is.
+// makeReadable lets every user run the programs, whatever the umask.
 func makeReadable(programs string) error {
 	root, err := os.OpenRoot(programs)
 	if err != nil {

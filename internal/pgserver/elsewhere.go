@@ -13,7 +13,7 @@ var ErrNotRunning = errors.New("no server runs in the folder")
 
 var errElsewhere = errors.New("the private PostgreSQL needs Linux or macOS")
 
-// Config says what server to run.
+// Config says which server to run.
 type Config struct {
 	Dir    string
 	Logger *slog.Logger
@@ -25,10 +25,11 @@ type Address struct{}
 // URL is empty.
 func (Address) URL(string) string { return "" }
 
-// Server is a running server, of which there is none here.
+// Server is a running server, which does not exist on this
+// platform.
 type Server struct{ Address }
 
-// Start fails: sockets, signals and locks are those of Unix.
+// Start fails: it needs Unix sockets, signals and locks.
 func Start(context.Context, Config) (*Server, error) { return nil, errElsewhere }
 
 // Attach fails as [Start] does.

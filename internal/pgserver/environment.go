@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// forgetLibpq takes libpq's variables (PGSERVICE, PGOPTIONS, PGTARGETSESSIONATTRS) out of this process's environment.
-// They are about some other server, and whoever opens a URL with pgx has them too: a URL cannot overrule all of them.
+// forgetLibpq removes libpq's variables (PGSERVICE, PGOPTIONS, PGTARGETSESSIONATTRS) from this process's environment.
+// They refer to some other server, and pgx applies them to every URL that it opens: a URL cannot override all of
+// them.
 func forgetLibpq() error {
 	for _, variable := range os.Environ() { //nolint:forbidigo // they are removed; none is obeyed
 		name, _, _ := strings.Cut(variable, "=")

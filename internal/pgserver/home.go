@@ -17,10 +17,11 @@ const (
 	dataName = "data"     // in the home: PostgreSQL's own
 )
 
-// elsewhere are the folders to which a home moves that the server's user could not reach in Dir.
+// elsewhere are the folders to which a home moves if the server's user could not reach it in
+// Dir.
 var elsewhere = []string{"/var/lib/latchkey", "/var/tmp"}
 
-// openHome returns the real folder behind Dir/postgres, which it makes where there is none.
+// openHome returns the real folder behind Dir/postgres, which it makes if there is none.
 func openHome(ctx context.Context, dir string, a account) (string, error) {
 	link := filepath.Join(dir, homeName)
 	err := os.Mkdir(link, 0o711) //nolint:gosec // the server's user passes through it; the data in it is 0700
@@ -38,7 +39,7 @@ func openHome(ctx context.Context, dir string, a account) (string, error) {
 		return "", fmt.Errorf("pgserver: %w", err)
 	}
 	if made {
-		if err := os.Chmod(home, 0o711); err != nil { //nolint:gosec // as above, whatever the umask is
+		if err := os.Chmod(home, 0o711); err != nil { //nolint:gosec // as above, whatever the umask
 			return "", fmt.Errorf("pgserver: %w", err)
 		}
 	}
@@ -58,8 +59,8 @@ func openHome(ctx context.Context, dir string, a account) (string, error) {
 	return makeElsewhere(ctx, link, a)
 }
 
-// makeElsewhere makes a home that the account can reach, and links to it. The name is a new one each time: who deletes
-// Dir gets an empty database next, not the one that the deleted link had pointed to.
+// makeElsewhere makes a home that the account can reach, and links to it. The name is new each time: deleting Dir must
+// lead to an empty database, not to the one that the deleted link pointed to.
 func makeElsewhere(ctx context.Context, link string, a account) (string, error) {
 	var problems []error
 	for _, parent := range elsewhere {
@@ -95,7 +96,7 @@ func makeHome(ctx context.Context, parent string, a account) (string, error) {
 	return filepath.EvalSymlinks(home)
 }
 
-// makePublic makes a folder that every user may enter, whatever our umask is. One that exists is left as it is.
+// makePublic makes a folder that every user may enter, whatever the umask. An existing one is left unchanged.
 func makePublic(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil

@@ -24,7 +24,7 @@ const (
 )
 
 // acquire makes the caller the owner of dir until the file is closed or the process ends, however it ends. The kernel
-// keeps such a lock, so that a crash leaves none behind.
+// holds the lock, so that a crash leaves none behind.
 func acquire(ctx context.Context, dir string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -44,7 +44,7 @@ func acquire(ctx context.Context, dir string) (*os.File, error) {
 		time.Sleep(lockPatience / 10)
 	}
 
-	// For the message that a second process prints: no more than that.
+	// Only for the message that a second process prints.
 	if err := errors.Join(file.Truncate(0), writeAt(file, strconv.Itoa(os.Getpid()))); err != nil {
 		return nil, fmt.Errorf("pgserver: %w", errors.Join(err, file.Close()))
 	}
@@ -68,7 +68,7 @@ func refusal(dir string, file *os.File, err error) error {
 	return fmt.Errorf("%s: %w by another process", dir, ErrRunning)
 }
 
-// owned tells whether any process, this one included, owns dir.
+// owned reports whether any process, this one included, owns dir.
 func owned(dir string) (bool, error) {
 	file, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR, 0)
 	if errors.Is(err, os.ErrNotExist) {

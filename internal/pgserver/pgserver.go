@@ -1,17 +1,18 @@
 //go:build unix
 
-// Package pgserver runs a private PostgreSQL server below a folder of the caller's: for a service that was given no
-// database, and for tests.
+// Package pgserver runs a private PostgreSQL server below a folder of the caller: for a service without a database
+// of its own, and for tests.
 //
 // It promises that
 //   - one process at a time owns the folder; a second one gets [ErrRunning], and may [Attach];
 //   - whatever ended the last owner or its server (Ctrl-C, SIGKILL, a power cut, an interrupted first start), the next
 //     [Start] finds the data and runs;
-//   - the server listens on a Unix socket alone, in a folder that only its own user can enter, and lets nobody in
-//     without the password that lies beside its data, in a file that only that user can read;
-//   - nobody who takes the server's place gets the password, or is taken for the server;
-//   - no variable of libpq's (PGSERVICE, PGOPTIONS) has a say: [Start] and [Attach] take them out of the environment;
-//   - the server ends with its owner, also when that one is killed.
+//   - the server listens only on a Unix socket, in a folder that only its own user can enter, and admits nobody
+//     without the password that is stored with its data, in a file that only that user can read;
+//   - no process that takes the server's place gets the password, or is taken for the server;
+//   - no variable of libpq's (PGSERVICE, PGOPTIONS) has any effect: [Start] and [Attach] remove them from the
+//     environment;
+//   - the server ends with its owner, even if the owner is killed.
 //
 // PostgreSQL refuses to run as root. Started by root, it runs as the machine's `postgres` user, or else as `nobody`.
 package pgserver
@@ -30,18 +31,19 @@ import (
 	"time"
 )
 
-// Config says what server to run.
+// Config says which server to run.
 type Config struct {
-	// Dir is the folder that the caller owns; it is made where it is missing. The server's files lie in Dir/postgres.
-	// Where the server runs as another user who cannot enter Dir, Dir/postgres is a link to a folder of its own below
+	// Dir is the folder that the caller owns; it is made if it is missing. The server's files are in Dir/postgres. If
+	// the server runs as another user who cannot enter Dir, Dir/postgres is a link to a folder of its own below
 	// /var/lib/latchkey. Required.
 	Dir string
 
-	// Loopback has the server listen on 127.0.0.1 too, and Address name that: for tests and benchmarks, with what stands
+	// Loopback makes the server also listen on 127.0.0.1, and Address name that: for tests and benchmarks with something
 	// between a client and its server. Any user of the machine can take such a port while the server is stopped.
 	Loopback bool
 
-	// Port is the port on 127.0.0.1, with Loopback. 0: a free one, which the server keeps until the process ends.
+	// Port is the port on 127.0.0.1, with Loopback. Zero means a free one, which the server keeps until the
+	// process ends.
 	Port int
 
 	// From is the data of a server that was stopped, of the same version: where there is no database yet, a copy of it is
@@ -51,14 +53,14 @@ type Config struct {
 	// Settings are PostgreSQL's own (`max_connections`), by name. They win over this package's.
 	Settings map[string]string
 
-	// Environment has more variables (`NAME=value`) for the server: for tests, which change what it sees of the machine.
+	// Environment has more variables (`NAME=value`) for the server: for tests, which change its view of the machine.
 	Environment []string
 
 	// Programs are the PostgreSQL programs to use. Zero: the newest that [Find] finds, of the version that made the
 	// data; where there are none, downloaded ones.
 	Programs Programs
 
-	// Logger logs what takes long or goes wrong. Nil disables it. PostgreSQL's own log is Dir/postgres/postgres.log.
+	// Logger logs slow operations and failures. Nil disables it. PostgreSQL's own log is Dir/postgres/postgres.log.
 	Logger *slog.Logger
 }
 
@@ -76,8 +78,8 @@ type Server struct {
 	process *process   // the latest one; nil before the first
 }
 
-// Start makes a database where there is none, starts the server and waits until it answers. ctx bounds the start, not
-// the server's life.
+// Start makes a database if there is none, starts the server and waits until it answers. ctx limits the start, not
+// the server's lifetime.
 func Start(ctx context.Context, cfg Config) (*Server, error) {
 	if cfg.Dir == "" {
 		return nil, errors.New("pgserver: Config.Dir is required")
@@ -111,8 +113,8 @@ func Start(ctx context.Context, cfg Config) (*Server, error) {
 	return s, nil
 }
 
-// Start starts the server again, at the address that it had, after [Server.Stop], [Server.Kill] or a crash. Starting a
-// server that runs does nothing.
+// Start starts the server again, at its former address, after [Server.Stop], [Server.Kill] or a crash. Starting a
+// running server does nothing.
 func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -135,7 +137,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Done is closed when the server has ended, whether it was told to or not. A server that is started again has a new one.
+// Done is closed when the server has ended, whether or not it was told to. A server that is started again has a new one.
 func (s *Server) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +145,7 @@ func (s *Server) Done() <-chan struct{} {
 	return s.process.done
 }
 
-// prepare decides who runs the server, where and from which programs, and makes the database where there is none.
+// prepare decides who runs the server, where and from which programs, and makes the database if there is none.
 func (s *Server) prepare(ctx context.Context) error {
 	var err error
 	if s.account, err = accountFor(filepath.Join(s.cfg.Dir, homeName, dataName)); err != nil {
@@ -177,7 +179,7 @@ func (s *Server) prepare(ctx context.Context) error {
 	return err
 }
 
-// initialise returns how the data of a new database comes to be.
+// initialise returns the way to make the data of a new database.
 func (s *Server) initialise() func(context.Context, string) error {
 	if s.cfg.From != "" {
 		return copyOf(s.cfg.From)
@@ -186,7 +188,7 @@ func (s *Server) initialise() func(context.Context, string) error {
 	return initCluster(s.account, s.programs, s.cfg.Settings["fsync"] == "off")
 }
 
-// choosePrograms returns programs that can run the data that is there. A data folder belongs to one major version.
+// choosePrograms returns programs that can run the existing data. A data folder belongs to one major version.
 func (s *Server) choosePrograms(ctx context.Context) (Programs, error) {
 	major, err := clusterMajor(filepath.Join(s.home, dataName))
 	if err != nil {
@@ -234,7 +236,7 @@ func (s *Server) settings() []string {
 	return options
 }
 
-// release gives up the ownership of Dir.
+// release gives up ownership of Dir.
 func (s *Server) release() {
 	if s.lock != nil {
 		_ = s.lock.Close() // closing is what unlocks; nothing was written that could be lost

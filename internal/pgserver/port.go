@@ -10,8 +10,8 @@ import (
 	"net"
 )
 
-// freePort returns a port that nothing listens on, from below those that systems hand out to connections, so that a
-// server that is stopped for a while finds it free when it starts again.
+// freePort returns a port that nothing listens on, below the range that systems use for outgoing connections, so
+// that a server that is stopped for a while finds it free when it starts again.
 func freePort(ctx context.Context) (int, error) {
 	const first, last, tries = 20000, 32000, 50
 	var listen net.ListenConfig

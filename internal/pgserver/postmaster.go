@@ -20,11 +20,11 @@ import (
 // postmaster is what a server says about itself in its data folder: postmaster.pid.
 type postmaster struct {
 	pid, port int
-	socketDir string // "" as long as there is no socket
+	socketDir string // "" while there is no socket
 	ready     bool
 }
 
-// readPostmaster returns an error that is fs.ErrNotExist where no server has run since the last clean stop.
+// readPostmaster returns an error that is fs.ErrNotExist if no server has run since the last clean stop.
 func readPostmaster(data string) (postmaster, error) {
 	text, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
 	if err != nil {
@@ -37,7 +37,7 @@ func readPostmaster(data string) (postmaster, error) {
 	if pm.pid, err = strconv.Atoi(strings.TrimSpace(lines[0])); err != nil || pm.pid <= 0 {
 		return postmaster{}, fmt.Errorf("pgserver: postmaster.pid begins with %q", lines[0])
 	}
-	if len(lines) > 3 { // fewer while the server is just writing them
+	if len(lines) > 3 { // fewer while the server is writing them
 		pm.port, _ = strconv.Atoi(lines[3])
 	}
 	if len(lines) > 4 {
@@ -52,7 +52,7 @@ func readPostmaster(data string) (postmaster, error) {
 }
 
 // takeOver makes way for a new server: what the last owner left running is stopped. It is not adopted, because only our
-// own child tells when it ends, and because it may have been started with other settings.
+// own child reports its end, and because it may have been started with other settings.
 func (s *Server) takeOver(ctx context.Context) error {
 	data := filepath.Join(s.home, dataName)
 	pm, err := readPostmaster(data)
@@ -101,9 +101,9 @@ func (s *Server) discardPostmaster(data string, problem error) error {
 	return nil
 }
 
-// reassign handles a postmaster.pid whose process has long ended, and whose number now belongs to another program, which
-// is usual where a container restarts. PostgreSQL would refuse to start. The number of the process that starts it does
-// not bother it; the rest of the file stays, as it leads PostgreSQL to processes that may have outlived their server.
+// reassign handles a postmaster.pid whose process has long ended, and whose number now belongs to another program, as is
+// common when a container restarts. PostgreSQL would refuse to start. It accepts the number of the process that starts
+// it; the rest of the file stays, because it leads PostgreSQL to processes that may have outlived their server.
 func reassign(data string, stale int) error {
 	name := filepath.Join(data, "postmaster.pid")
 	text, err := os.ReadFile(name)
@@ -118,10 +118,10 @@ func reassign(data string, stale int) error {
 	return nil
 }
 
-// serves tells whether the process is a PostgreSQL server on that data folder.
+// serves reports whether the process is a PostgreSQL server on that data folder.
 func serves(ctx context.Context, pid int, data string) bool {
 	if cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid)); err == nil {
-		return cwd == data // a server works in its data folder, and nobody else does
+		return cwd == data // the working directory of a server, and of nothing else, is its data folder
 	}
 	if _, err := os.Stat("/proc/self/cwd"); err == nil {
 		return false // Linux: the process is gone, or another user's

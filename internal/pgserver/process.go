@@ -31,14 +31,14 @@ const (
 )
 
 // leashScript ends the server with its owner: read returns when the owner's end of the pipe is closed, which the kernel
-// does for whoever is killed. A folder that was made for the socket goes when the server has gone.
+// does even if the owner is killed. A folder that was made for the socket is removed once the server has ended.
 const leashScript = `read -r _; kill -INT "$1"; [ -n "$2" ] || exit; while kill -0 "$1" 2>/dev/null; do sleep 0.1; done; rm -rf "$2"`
 
 // process is one run of the server.
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed when it has ended
-	err  error         // why; to be read after done
+	err  error         // the cause; read it only after done
 }
 
 func (p *process) ended() bool {
@@ -50,7 +50,7 @@ func (p *process) ended() bool {
 	}
 }
 
-// launch runs the server until it answers. What a moment cures is tried again: a port that somebody just took, and
+// launch runs the server until it answers. It retries after temporary failures: a port that was just taken, and
 // children of the last server that have not noticed its end yet.
 func (s *Server) launch(ctx context.Context) error {
 	if err := s.takeOver(ctx); err != nil {
@@ -87,7 +87,7 @@ func (s *Server) launch(ctx context.Context) error {
 	}
 }
 
-// run starts the server once and waits until it answers. When it fails, what PostgreSQL said is returned as well.
+// run starts the server once and waits until it answers. If that fails, the error includes PostgreSQL's output.
 func (s *Server) run(ctx context.Context) (string, error) {
 	name := filepath.Join(s.home, logName)
 	log, err := openLog(name)
@@ -148,7 +148,7 @@ func (s *Server) awaitReady(ctx context.Context, p *process) error {
 	}
 }
 
-// leash ties the lives of the server and of the folder for its socket to ours. The returned function unties it again.
+// leash ties the lifetimes of the server and of the folder for its socket to ours. The returned function undoes that.
 func leash(ctx context.Context, pid int, socketHome string) (release func(), err error) {
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), "/bin/sh", "-c", leashScript, "sh", strconv.Itoa(pid), socketHome) //nolint:gosec // a number, and a folder that we made
 	cmd.Dir = "/"
@@ -162,7 +162,8 @@ func leash(ctx context.Context, pid int, socketHome string) (release func(), err
 	}
 
 	return func() {
-		// Killed before the pipe is closed, it signals nobody: the number may be another process's by now.
+		// Killed before the pipe is closed, it signals no process: the number may be another process's by
+		// now.
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 		_ = pipe.Close()

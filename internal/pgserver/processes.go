@@ -11,12 +11,12 @@ import (
 	"strings"
 )
 
-// running is a process that is not merely waiting for its parent to take note of its end.
+// running is a process that is not merely a zombie.
 type running struct {
 	pid, parent int
 }
 
-// processes lists all of the machine's.
+// processes lists all processes of the machine.
 func processes(ctx context.Context) ([]running, error) {
 	lines, err := statFiles()
 	if err == nil && len(lines) == 0 { // not Linux
@@ -41,7 +41,7 @@ func processes(ctx context.Context) ([]running, error) {
 }
 
 // statFiles returns the beginning of each /proc/<pid>/stat, which is "pid (name) state parent", without the name, which
-// may have anything in it.
+// may contain anything.
 func statFiles() ([]string, error) {
 	names, err := filepath.Glob("/proc/[0-9]*/stat")
 	if err != nil {
@@ -51,7 +51,7 @@ func statFiles() ([]string, error) {
 	for _, name := range names {
 		text, err := os.ReadFile(name)
 		if err != nil {
-			continue // it has ended meanwhile
+			continue // the process has ended meanwhile
 		}
 		pid, rest, _ := strings.Cut(string(text), " (")
 		lines = append(lines, pid+rest[strings.LastIndex(rest, ")")+1:])

@@ -15,7 +15,7 @@ import (
 	"strings"
 )
 
-// ErrNoPrograms says that this machine has no PostgreSQL programs that can be used.
+// ErrNoPrograms says that this machine has no PostgreSQL programs that are usable.
 var ErrNoPrograms = errors.New("no PostgreSQL here")
 
 // oldestMajor is the oldest version of PostgreSQL that its makers still maintain.
@@ -36,7 +36,7 @@ func (p Programs) path(program string) string {
 	return filepath.Join(p.Bin, program)
 }
 
-// Find returns the newest PostgreSQL programs that this machine has and that we can run, downloaded earlier or
+// Find returns the newest PostgreSQL programs on this machine that we can run, downloaded earlier or
 // installed, or [ErrNoPrograms].
 func Find(ctx context.Context) (Programs, error) {
 	a, err := accountFor("")
@@ -51,7 +51,8 @@ func Find(ctx context.Context) (Programs, error) {
 	return have[0], nil
 }
 
-// installed are the folders into which packages put the programs, and where downloaded ones lie.
+// installed are the folders into which packages put the programs, and those of downloaded
+// programs.
 func installed(cache string) []string {
 	return []string{
 		"/usr/lib/postgresql/*/bin",              // Debian, Ubuntu
@@ -74,7 +75,7 @@ func (s search) run(ctx context.Context, a account) []Programs {
 	var bins []string
 	if s.path != "" {
 		if program, err := exec.LookPath(s.path); err == nil {
-			// A link to the program alone does not lead to the others that lie beside it.
+			// A link to one program does not lead to the others next to it.
 			if program, err = filepath.EvalSymlinks(program); err == nil {
 				bins = append(bins, filepath.Dir(program))
 			}
@@ -137,7 +138,7 @@ func identify(ctx context.Context, a account, bin string) (Programs, error) {
 	return p, nil
 }
 
-// obtain returns the programs that are here or, where none of the wanted major version is (0: of any), downloaded ones
+// obtain returns the programs on this machine or, if none has the requested major version (0: any), downloaded ones
 // as well.
 func obtain(ctx context.Context, a account, s search, d download, major int) ([]Programs, error) {
 	have := s.run(ctx, a)
@@ -146,7 +147,7 @@ func obtain(ctx context.Context, a account, s search, d download, major int) ([]
 	}
 	if major != 0 && major != downloadMajor {
 		if len(have) > 0 {
-			return have, nil // the caller says which version is wanted
+			return have, nil // the caller's error names the requested version
 		}
 		return nil, fmt.Errorf("pgserver: %w: install PostgreSQL %d, which made the database, or set LATCHKEY_DATABASE_URL", ErrNoPrograms, major)
 	}

@@ -92,7 +92,7 @@ func TestSearchFindsTheNewest(t *testing.T) {
 	}
 }
 
-// Debian's packages put a link to postgres on the PATH, if anything; the other programs lie beside what it points to.
+// Debian's packages put a link to postgres on the PATH, if anything; the other programs lie next to what it points to.
 func TestSearchFollowsThePath(t *testing.T) {
 	t.Parallel()
 	root := openDir(t)

@@ -139,7 +139,7 @@ func made(t *testing.T) string {
 func config(dir string) pgserver.Config {
 	return pgserver.Config{Dir: dir, Settings: map[string]string{
 		"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB",
-		"dynamic_shared_memory_type": "mmap", // beside the data: what a killed server leaves elsewhere nobody removes
+		"dynamic_shared_memory_type": "mmap", // alongside the data: what a killed server leaves elsewhere nobody removes
 	}}
 }
 

@@ -24,16 +24,16 @@ const (
 // errNotPrivate says that others could have made the socket.
 var errNotPrivate = errors.New("the server's socket is not in a folder of its user's alone")
 
-// socketDir is the folder that has the server's socket in it and nothing else. Only the server's user, and root, can
-// enter it: nobody else connects, and nobody else can be what is connected to.
+// socketDir is the folder that contains the server's socket and nothing else. Only the server's user, and root, can
+// enter it: no other user can connect, or pose as the server.
 type socketDir struct {
 	path  string
 	owner int
 	home  string // the folder around it that was made for it; "": it lies in the server's home
 }
 
-// chooseSocketDir takes a folder in the home or, where the system allows no socket of that name, one elsewhere. It makes
-// both to try them.
+// chooseSocketDir chooses a folder in the home or, if the system allows no socket of that name, one elsewhere. It makes
+// each of them to try it.
 func chooseSocketDir(ctx context.Context, home string, a account) (socketDir, error) {
 	dir := socketDir{path: filepath.Join(home, socketName), owner: a.uid()}
 	if err := dir.renew(a); err != nil {
@@ -65,14 +65,14 @@ func chooseSocketDir(ctx context.Context, home string, a account) (socketDir, er
 }
 
 // renew makes the folder, in place of the one of the last server: that one may have been killed, and PostgreSQL takes
-// what it left for a living server's where the number of its process is another one's by now.
+// its remains for a running server's if its process number has been reused.
 func (d socketDir) renew(a account) error {
 	if d.home != "" {
 		if err := d.renewHome(); err != nil {
 			return err
 		}
 	}
-	// Under its name it is there with its owner, or not at all: others may just be looking.
+	// It must appear under its name with its owner already set: others may be looking.
 	dir, err := os.MkdirTemp(filepath.Dir(d.path), unfinished)
 	if err != nil {
 		return fmt.Errorf("pgserver: %w", err)
@@ -87,8 +87,8 @@ func (d socketDir) renew(a account) error {
 	return nil
 }
 
-// renewHome makes the folder around it again, which [Server.Stop] removes. Where everybody may make folders, one that is
-// there must be ours.
+// renewHome makes the folder around it again, which [Server.Stop] removes. If everybody may make folders there, an
+// existing one must be ours.
 func (d socketDir) renewHome() error {
 	err := os.Mkdir(d.home, 0o711) //nolint:gosec // the server's user passes through it
 	if err == nil {
@@ -106,8 +106,8 @@ func (d socketDir) renewHome() error {
 	return nil
 }
 
-// allowsSocket tries whether there can be a socket: a name is limited to some 100 bytes, and not every file system has
-// them. A comma ends a name for PostgreSQL and for pgx.
+// allowsSocket tests whether a socket can be made: a name is limited to about 100 bytes, and not every file system
+// supports sockets. A comma ends a name for PostgreSQL and for pgx.
 func (d socketDir) allowsSocket(ctx context.Context) error {
 	if strings.ContainsAny(d.path, ",\"\n") {
 		return fmt.Errorf("%s: it contains a comma, a quotation mark or a line break", d.path)
@@ -121,7 +121,7 @@ func (d socketDir) allowsSocket(ctx context.Context) error {
 	return socket.Close()
 }
 
-// check makes sure that nobody but the server's user can have made what is in the folder.
+// check makes sure that only the server's user can have made what is in the folder.
 func (d socketDir) check() error {
 	info, err := os.Lstat(d.path)
 	if err != nil {
@@ -135,7 +135,7 @@ func (d socketDir) check() error {
 	return nil
 }
 
-// remove removes what was made outside of the server's home.
+// remove removes everything made outside the server's home.
 func (d socketDir) remove() error {
 	if d.home == "" {
 		return nil

@@ -143,7 +143,7 @@ func TestFolderThatCanHaveNoSocket(t *testing.T) {
 	}
 }
 
-// Whoever takes the server's place learns nothing, and nobody goes on with him.
+// A process that takes the server's place learns nothing, and no client continues with it.
 func TestImpostor(t *testing.T) {
 	t.Parallel()
 	server := start(t, database(t))
@@ -171,17 +171,17 @@ func TestImpostor(t *testing.T) {
 		go func() { told <- serveAsImpostor(listener, impostor.asks) }()
 		conn, err := pgx.Connect(ctx, server.URL("postgres"))
 		if err == nil {
-			t.Errorf("whoever %s is taken for the server", impostor.what)
+			t.Errorf("a process that %s is taken for the server", impostor.what)
 			_ = conn.Close(ctx)
 		}
 		var answer string
 		select {
 		case answer = <-told:
 		case <-ctx.Done():
-			t.Fatalf("whoever %s is waited for", impostor.what)
+			t.Fatalf("a server that %s is waited for", impostor.what)
 		}
 		if _, ok := impostor.asks.(*pgproto3.AuthenticationSASL); ok == (answer == "") || strings.Contains(answer, secret) {
-			t.Errorf("whoever %s is told %q", impostor.what, answer)
+			t.Errorf("a server that %s receives %q", impostor.what, answer)
 		}
 	}
 }

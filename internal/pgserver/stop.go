@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// Stop ends the server: at once for clients that do nothing, with a rollback for those that do, and with everything
-// written. Where that takes too long, or ctx ends, the server is ended the hard way, which loses nothing that was
-// committed; Stop then returns an error. Then others may own Dir.
+// Stop ends the server: at once for idle clients, with a rollback for others, and with everything written. If that
+// takes too long, or ctx ends, the server is forced to end, which loses nothing that was committed; Stop then
+// returns an error. Afterwards others may own Dir.
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -46,8 +46,8 @@ func (s *Server) Stop(ctx context.Context) error {
 	return fmt.Errorf("pgserver: the server was not shut down cleanly: %w", late)
 }
 
-// Quit ends the server without writing anything, for data that is not needed any more. Unlike [Server.Kill] it leaves no
-// shared memory behind, of which a machine has some thousand pieces.
+// Quit ends the server without writing anything, for data that is no longer needed. Unlike [Server.Kill] it leaves no
+// shared memory behind, of which a machine has only a few thousand segments.
 func (s *Server) Quit() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -58,8 +58,8 @@ func (s *Server) Quit() error {
 	return nil
 }
 
-// Kill ends the server without any warning, all of its processes at once, as `kill -9` does: for tests of what a
-// crash does. The folder stays owned; [Server.Start] starts the server again.
+// Kill ends the server without any warning, all of its processes at once, as `kill -9` does: for tests of
+// crashes. The folder stays owned; [Server.Start] starts the server again.
 func (s *Server) Kill(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,8 +68,8 @@ func (s *Server) Kill(ctx context.Context) error {
 		return nil
 	}
 
-	// Processes that serve a client outlive the one that started them, for a moment, and would go on answering. Stopped,
-	// that one starts no more of them.
+	// Processes that serve a client outlive the one that started them, for a moment, and would continue to answer.
+	// Once it is stopped, it starts no more of them.
 	pid := s.process.cmd.Process.Pid
 	_ = s.process.cmd.Process.Signal(syscall.SIGSTOP) // an error means that it has just ended
 	all, err := processes(ctx)
@@ -99,7 +99,7 @@ func (s *Server) Kill(ctx context.Context) error {
 	}
 }
 
-// signal sends a signal to a process that still runs, and tells whether it has ended soon after.
+// signal sends a signal to a running process, and reports whether it ended soon after.
 func (p *process) signal(signal syscall.Signal) bool {
 	if p.ended() {
 		return true
@@ -113,7 +113,7 @@ func (p *process) signal(signal syscall.Signal) bool {
 	}
 }
 
-// exit says how the process ended; nil for a shutdown in order.
+// exit says how the process ended; nil for an orderly shutdown.
 func (p *process) exit() error {
 	if p.err != nil {
 		return fmt.Errorf("postgres: %w", p.err)

@@ -3,12 +3,12 @@ package pgvalue
 import "github.com/jackc/pgx/v5/pgtype"
 
 // Array is an argument of values such as [pgtype.Text] or [pgtype.UUID]. pgx encodes them
-// where they are; those of a slice of other types it copies, each by reflection.
+// in place; it copies the elements of other slices, each by reflection.
 type Array[V any] []V
 
 // Dimensions implements [pgtype.ArrayGetter].
 func (a Array[V]) Dimensions() []pgtype.ArrayDimension {
-	return []pgtype.ArrayDimension{{Length: int32(len(a)), LowerBound: 1}} //nolint:gosec // as long as the calls that share a statement
+	return []pgtype.ArrayDimension{{Length: int32(len(a)), LowerBound: 1}} //nolint:gosec // one element for each call that shares a statement
 }
 
 // Index implements [pgtype.ArrayGetter].

@@ -1,4 +1,4 @@
-// Package pgvalue makes values of Go those of PostgreSQL's columns, and the reverse.
+// Package pgvalue converts Go values to those of PostgreSQL's columns, and back.
 package pgvalue
 
 import (
@@ -10,18 +10,18 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// UUID is an id as pgx encodes it directly: the type of the library would go
+// UUID is an id as pgx encodes it directly: the library's type would go
 // through driver.Valuer and its text, which costs more than all other arguments.
 func UUID(id uuid.UUID) pgtype.UUID { return pgtype.UUID{Bytes: id, Valid: true} }
 
-// Text is for an [Array] of texts that are null where they are empty.
+// Text is for an [Array] of texts that are null if empty.
 func Text(s string) pgtype.Text { return pgtype.Text{String: s, Valid: s != ""} }
 
-// Integer is for an [Array] of numbers, whichever type the column has: what is too large
+// Integer is for an [Array] of numbers, whatever type the column has: a value too large
 // for it is an error.
 func Integer[N int | int64](n N) pgtype.Int8 { return pgtype.Int8{Int64: int64(n), Valid: true} }
 
-// IntegerOrNull is for an [Array] of numbers that are null where they are zero.
+// IntegerOrNull is for an [Array] of numbers that are null if zero.
 func IntegerOrNull[N int | int64](n N) pgtype.Int8 {
 	return pgtype.Int8{Int64: int64(n), Valid: n != 0}
 }
@@ -29,17 +29,17 @@ func IntegerOrNull[N int | int64](n N) pgtype.Int8 {
 // Seconds are a duration's whole seconds.
 func Seconds(d time.Duration) int { return int(d / time.Second) }
 
-// OrNull gives a column that is null where Go has the zero value.
+// OrNull returns a column value that is null for Go's zero value.
 func OrNull[T comparable](v T) *T {
 	var zero T
 	if v == zero {
 		return nil
 	}
-	there := v // so that only what is there is allocated
+	there := v // so that only a value that is not null is allocated
 	return &there
 }
 
-// ThereOrNull is OrNull of what stays where it is: nothing is allocated for it.
+// ThereOrNull is OrNull without a copy: it allocates nothing.
 func ThereOrNull[T comparable](v *T) *T {
 	var zero T
 	if *v == zero {
@@ -57,5 +57,5 @@ func OrZero[T any](p *T) T {
 	return *p
 }
 
-// IsNoRows tells whether a statement had no row to give.
+// IsNoRows reports whether a statement had no row to give.
 func IsNoRows(err error) bool { return errors.Is(err, pgx.ErrNoRows) }

@@ -7,11 +7,11 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// TextTo reads a column of text to where it belongs, null as empty. pgx makes a pointer for
-// each null and each value otherwise.
+// TextTo reads a text column to its destination, null as empty. Otherwise pgx allocates a
+// pointer for each value.
 func TextTo(s *string) pgtype.TextScanner { return (*text)(s) }
 
-// TimeTo reads a column of times to where it belongs, null as the zero time.
+// TimeTo reads a time column to its destination, null as the zero time.
 func TimeTo(t *time.Time) pgtype.TimestamptzScanner { return (*instant)(t) }
 
 type text string

@@ -14,16 +14,17 @@ import (
 type Shard struct {
 	Number int
 	// Weight is the shard's share of new sessions, compared with the weights of the others.
-	// Zero means that it takes none.
+	// Zero means none.
 	Weight float64
 }
 
-// Order returns the numbers of those shards that take sessions of a key, such as a subject: the
-// first is the key's home, the next one stands in for it, and so on.
+// Order returns the numbers of the shards that may take a key's sessions, where a key is, for
+// example, a subject: the first is the key's home, the next one replaces it if necessary, and
+// so on.
 //
 // It is weighted rendezvous hashing (Schindelhauer and Schomaker, "Weighted Distributed Hash
-// Tables", 2005, the logarithmic method). The score of a shard depends on nothing but the key and
-// that shard, so a change of one shard moves only keys that come to it or leave it.
+// Tables", 2005, the logarithmic method). The score of a shard depends only on the key and that
+// shard, so changing one shard moves only keys to it or away from it.
 func Order(key string, shards []Shard) []int {
 	type scored struct {
 		number int
@@ -45,7 +46,7 @@ func Order(key string, shards []Shard) []int {
 	return order
 }
 
-// uniform is a number between 0 and 1, without the two, that the key has in the shard.
+// uniform is the key's number for the shard, strictly between 0 and 1.
 func uniform(key string, number int) float64 {
 	const bits = 53                                                                    // of a float64's mantissa
 	text := binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(key)), uint32(number)) //nolint:gosec // G115: numbers have 12 bits

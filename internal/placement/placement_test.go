@@ -58,8 +58,8 @@ func TestOrderIsThatOfAllWithAWeight(t *testing.T) {
 }
 
 // Without one of the shards, the order is that of the others. So a key moves only if its home
-// is gone, and then to the next in its order; and a shard that is added takes keys from others
-// but has none of them exchange keys.
+// is gone, and then to the next in its order; and an added shard takes keys from others but
+// moves none between them.
 func TestAShardThatGoesLeavesTheOrderOfTheOthers(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

@@ -8,9 +8,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Beside opens a connection beside a pool, which requests may have used up, as the pool
-// does it: with the password that is right now, for one. Connecting takes as long as the
-// pool allows, and at most the time-out.
+// Beside opens a connection outside a pool, which requests may have used up, in the same
+// way as the pool: with the current password, for example. Connecting may take as long
+// as the pool allows, and at most the time-out.
 func Beside(ctx context.Context, pool *pgxpool.Pool, timeout time.Duration) (*pgx.Conn, error) {
 	cfg := pool.Config()
 	if cfg.ConnConfig.ConnectTimeout == 0 || cfg.ConnConfig.ConnectTimeout > timeout {
@@ -32,10 +32,11 @@ func Beside(ctx context.Context, pool *pgxpool.Pool, timeout time.Duration) (*pg
 	return conn, nil
 }
 
-// disconnectTimeout bounds the good-bye to a server that may hang.
+// disconnectTimeout limits the farewell to a server that may hang.
 const disconnectTimeout = 100 * time.Millisecond
 
-// Disconnect closes a connection that is of no more use, whatever it says. Nil is none.
+// Disconnect closes a connection that is no longer needed, and ignores errors. Nil means
+// none.
 func Disconnect(ctx context.Context, conn *pgx.Conn) {
 	if conn == nil {
 		return

@@ -12,15 +12,15 @@ import (
 const (
 	// listenPause is how long to wait before a new connection for notifications.
 	listenPause = time.Second
-	// listenCheck is how often a connection is looked at that says nothing.
+	// listenCheck is how often a silent connection is checked.
 	listenCheck = 15 * time.Second
-	// listenTimeout is for such a look, listenConnectTimeout for connecting to one of several addresses.
+	// listenTimeout limits such a check, listenConnectTimeout connecting to one of several addresses.
 	listenTimeout, listenConnectTimeout = 5 * time.Second, 2 * time.Second
 )
 
 // Listen wakes whenever the channel is notified, and whenever a notification may have been
-// missed, until ctx ends. It has a connection of its own, made as those of the pool are.
-// Its failures do not matter: what is woken must look by itself now and then, since
+// missed, until ctx ends. It has its own connection, made like those of the pool. Its
+// failures do not matter: its caller must poll from time to time anyway, since
 // nothing promises that a notification arrives.
 func Listen(ctx context.Context, pool *pgxpool.Pool, channel string, wake chan<- struct{}) {
 	for ctx.Err() == nil {
@@ -47,7 +47,7 @@ func listenOnce(ctx context.Context, pool *pgxpool.Pool, channel string, wake ch
 	for {
 		select {
 		case wake <- struct{}{}:
-		default: // it is woken already
+		default: // it is already woken
 		}
 		if err := wait(ctx, conn); err != nil {
 			return err

@@ -1,5 +1,5 @@
-// Package recognised notes in the database what live sessions are recognised by, and finds
-// out what of it a configuration lacks. Nothing of it is on the path of a request.
+// Package recognised records in the database what live sessions are recognised by, and
+// detects what of that a configuration lacks. None of it is on the path of a request.
 package recognised
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 )
 
-// Every is how often what is in use is noted again. What was noted last may have been
-// used for that much longer.
+// Every is how often the marks in use are noted again. A mark may have been used for
+// that much longer than it was last noted.
 const Every = 15 * time.Minute
 
 // soon is when it is noted again if that failed.
@@ -44,7 +44,7 @@ const (
 	// Client is the id of a client. Sessions of one that is not configured are recognised
 	// as long as their audience is.
 	Client Kind = "client"
-	// The keys that somebody decided to do without.
+	// The keys that an operator decided to do without.
 	DroppedKey     Kind = "dropped signing key"
 	DroppedDataKey Kind = "dropped data key"
 )
@@ -62,9 +62,9 @@ type Missing struct {
 	Since time.Time
 	// Sessions is how many live sessions it may have marked, up to [MostCounted].
 	Sessions int
-	// Uncounted tells that PostgreSQL gave up counting them: there may be any number.
+	// Uncounted says that PostgreSQL gave up counting them: there may be any number.
 	Uncounted bool
-	// Stored tells that it is a key whose row is in PostgreSQL.
+	// Stored says that it is a key whose row is in PostgreSQL.
 	Stored bool
 }
 
@@ -74,21 +74,21 @@ type Config struct {
 	Used []Mark
 	// Known are further marks that it accepts.
 	Known []Mark
-	// AcceptsAudience tells whether it accepts tokens for further audiences, which may be
-	// several, in the form of the rows. Nil for no.
+	// AcceptsAudience reports whether it accepts tokens for further audiences, of which
+	// there may be several, in the form of the rows. Nil means that it accepts none.
 	AcceptsAudience func(form string) bool
-	// Clients are the ids of its clients: no refresh changes for whom the tokens of others
-	// are.
+	// Clients are the ids of its clients: a refresh does not change the audience of other
+	// clients' tokens.
 	Clients []string
 	// KeyIDs are the ids of all its signing keys.
 	KeyIDs []string
-	// StoredKeys tells that they are those in PostgreSQL, whose table says what is used.
+	// StoredKeys says that they are those in PostgreSQL, whose table says what is used.
 	StoredKeys bool
 	// Patience is how long a count may take. Zero means a minute.
 	Patience time.Duration
 }
 
-// recognises tells whether tokens with the mark are recognised.
+// recognises reports whether tokens with the mark are recognised.
 func (cfg Config) recognises(m Mark) bool {
 	return slices.Contains(cfg.Used, m) || slices.Contains(cfg.Known, m) || m.Kind == Audience && cfg.AcceptsAudience != nil && cfg.AcceptsAudience(m.Value)
 }
@@ -97,7 +97,7 @@ const notedQuery = `SELECT "kind", "value", "firstUsed" FROM "sessionStoreRecogn
 WHERE "kind" IN ('signing key', 'issuer', 'audience', 'compas key', 'data key', 'client') ORDER BY "firstUsed", "kind", "value"`
 
 // The keys of replicas that have them in PostgreSQL: those that sign or did, until their
-// last token has expired. A key that was removed there was meant to be.
+// last token has expired. A key that was removed there was removed on purpose.
 const storedKeysQuery = `
 SELECT 'signing key', "id", "signsFrom" FROM "sessionStoreSigningKey"
 WHERE "signsFrom" <= now() AND ("verifiesUntil" IS NULL OR "verifiesUntil" > now()) AND "id" <> ALL ($1::text[])
@@ -106,9 +106,9 @@ ORDER BY "signsFrom", "id"`
 
 const live = `"revokedAt" IS NULL AND "expiresAt" > now()`
 
-// A pair is marked when it is made. An access token says which audience it is for, and a
-// refresh makes it another one, unless its client is not configured. A row of Compas has no
-// access token's expiry, and a refresh row of it waits for its refresh.
+// A pair is marked when it is made. An access token names its audience, which a refresh
+// replaces, unless its client is not configured. A row of Compas has no access token
+// expiry, and its refresh row is still to be refreshed.
 const countQuery = `
 SELECT count(*) FROM (
   SELECT FROM "sessionStoreToken" t, (SELECT "lastUsed" + $3::interval AS "until" FROM "sessionStoreRecognised" WHERE "kind" = $1 AND "value" = $2) n
@@ -123,8 +123,8 @@ SELECT count(*) FROM (
 const countAllQuery = `
 SELECT count(*) FROM (SELECT FROM "sessionStoreToken" WHERE "refreshToken" IS NULL AND ` + live + ` AND "createdAt" >= $1 LIMIT $2) s`
 
-// Lacks returns the noted marks that the configuration does not have, also those that no
-// live session has any more. Sessions are only looked at for marks that it lacks.
+// Lacks returns the noted marks that the configuration does not have, including those that
+// no live session has any longer. Sessions are read only for marks that it lacks.
 func Lacks(ctx context.Context, pool *pgxpool.Pool, cfg Config) ([]Missing, error) {
 	noted, err := missing(ctx, pool, notedQuery)
 	if err != nil {
@@ -156,7 +156,7 @@ func Lacks(ctx context.Context, pool *pgxpool.Pool, cfg Config) ([]Missing, erro
 	return lacks, nil
 }
 
-// count counts the live sessions of what is missing, unless that takes too long.
+// count counts the live sessions with the missing marks, unless that takes too long.
 func (cfg Config) count(ctx context.Context, pool *pgxpool.Pool, m *Missing, query string, args ...any) error {
 	err := pgx.BeginFunc(ctx, isolation.Pool{Pool: pool}, func(tx pgx.Tx) error {
 		patience := strconv.FormatInt(cmp.Or(cfg.Patience, defaultPatience).Milliseconds(), 10)
@@ -191,7 +191,7 @@ func missing(ctx context.Context, pool *pgxpool.Pool, query string, args ...any)
 	return all, nil
 }
 
-// Where the database's clock was ahead, pairs were made until then.
+// If the database's clock was ahead, pairs were made until then.
 const noteQuery = `
 INSERT INTO "sessionStoreRecognised" ("kind", "value") SELECT * FROM unnest($1::text[], $2::text[]) ORDER BY 1, 2
 ON CONFLICT ("kind", "value") DO UPDATE SET "lastUsed" = GREATEST("sessionStoreRecognised"."lastUsed", now())`
@@ -205,9 +205,9 @@ func Note(ctx context.Context, pool *pgxpool.Pool, cfg Config) error {
 	return nil
 }
 
-// Keep notes it again, now and then, until ctx ends. The first time is soon where isNoted is
-// false: what was in use for less than [Every] must be missed, too. The first of several
-// failures is told.
+// Keep notes it again, periodically, until ctx ends. If isNoted is false, the first time is
+// soon: even a mark used for less than [Every] must be recorded. The first of several
+// failures is logged.
 func Keep(ctx context.Context, pool *pgxpool.Pool, cfg Config, isNoted bool, failed func(error)) {
 	for {
 		wait := Every
@@ -252,14 +252,14 @@ func columns(marks []Mark) (kinds, values []string) {
 const isDroppedQuery = `
 SELECT EXISTS (SELECT FROM "sessionStoreRecognised" WHERE "kind" = 'dropped data key' AND "value" = $1)`
 
-// IsDropped tells whether somebody decided to do without a key of session data.
+// IsDropped reports whether an operator decided to do without a key of session data.
 func IsDropped(ctx context.Context, pool *pgxpool.Pool, dataKey string) (dropped bool, err error) {
 	err = (isolation.Pool{Pool: pool}).QueryRow(ctx, isDroppedQuery, dataKey).Scan(&dropped)
 	return dropped, err
 }
 
-// Drop has the marks that the configuration lacks refused no more: it was chosen without
-// them, or no live session has them.
+// Drop makes the marks that the configuration lacks no longer a reason to refuse: it was
+// chosen without them, or no live session has them.
 func Drop(ctx context.Context, pool *pgxpool.Pool, lacks []Missing) error {
 	var dropped, forgotten []Mark
 	for _, m := range lacks {

@@ -15,7 +15,8 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
-// What was noted and is lacking is told with the live sessions that have it, until somebody decides to do without.
+// A noted mark that is missing is reported with the live sessions that have it, until an operator decides to do
+// without it.
 func TestLacks(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)
@@ -78,7 +79,7 @@ func TestLacks(t *testing.T) {
 	want("it was chosen to do without", after)
 }
 
-// Sessions that cannot be counted in time may be there: that is told, and it is no error.
+// Sessions that cannot be counted in time may exist: that is reported, and it is not an error.
 func TestUncounted(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)
@@ -100,7 +101,7 @@ func TestUncounted(t *testing.T) {
 	}
 }
 
-// A replica that cannot note at first what it uses does so soon: it may not live until the
+// A replica that cannot note at first what it uses does so soon: it may not run until the
 // next time.
 func TestNotedSoon(t *testing.T) {
 	t.Parallel()

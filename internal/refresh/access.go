@@ -2,14 +2,14 @@ package refresh
 
 import "time"
 
-// SupersededBy is by how many generations whoever replaces a pair's access tokens at once
-// raises the newest one's. So none that was issued is the one before it.
+// SupersededBy is how many generations an immediate replacement of a pair's access tokens
+// adds to the newest one's. So no issued token is its predecessor.
 const SupersededBy = 2
 
-// AcceptsAccess tells whether a strict check accepts an access token of the given
+// AcceptsAccess reports whether a strict check accepts an access token of the given
 // generation while its session lives: the pair's newest, and for a grace after its
-// successor was issued the one before, which requests under way still bear: see also
-// [SupersededBy].
+// successor was issued the one before, which requests under way still carry: see
+// also [SupersededBy].
 //
 // A generation above the pair's is accepted too: our signature proves that it was
 // issued, so the database has lost commits.

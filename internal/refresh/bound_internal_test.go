@@ -9,7 +9,7 @@ import (
 // what a token brings of its key and of a proof.
 func TestDecideBound(t *testing.T) {
 	t.Parallel()
-	const mine, his = "mine", "his"
+	const mine, other = "mine", "other"
 	bound := func(p *Pair) { p.BoundTo, p.ConfirmedAt = mine, start }
 	unbound := func(p *Pair) { p.ConfirmedAt = start }
 	revoked := func(p *Pair) { p.BoundTo, p.Revoked = mine, true }
@@ -34,20 +34,21 @@ func TestDecideBound(t *testing.T) {
 		{"healed", at(unbound), Keys{mine, mine}, 7, time.Hour, Healed, "", false, mine},
 		{"revoked", at(revoked), Keys{mine, mine}, 5, time.Hour, Refused, "", false, mine},
 
-		// A thief with a copy, in each of these cases: nothing, and nobody is suspected.
+		// A thief with a copy, gets nothing in each of these cases, and no theft is
+		// suspected.
 		{"copy of the newest", at(bound), Keys{mine, ""}, 5, time.Hour, Refused, "", true, mine},
-		{"copy of the newest, another key", at(bound), Keys{mine, his}, 5, time.Hour, Refused, "", true, mine},
-		{"copy, still fresh", at(bound), Keys{mine, his}, 5, grace, Refused, "", true, mine},
+		{"copy of the newest, another key", at(bound), Keys{mine, other}, 5, time.Hour, Refused, "", true, mine},
+		{"copy, still fresh", at(bound), Keys{mine, other}, 5, grace, Refused, "", true, mine},
 		{"copy within the grace", at(bound), Keys{mine, ""}, 4, grace / 2, Refused, "", true, mine},
-		{"copy within the grace, another key", at(bound), Keys{mine, his}, 4, grace / 2, Refused, "", true, mine},
-		{"copy where the answer was lost", at(func(p *Pair) { p.BoundTo = mine }), Keys{mine, his}, 4, time.Hour, Refused, "", true, mine},
+		{"copy within the grace, another key", at(bound), Keys{mine, other}, 4, grace / 2, Refused, "", true, mine},
+		{"copy where the answer was lost", at(func(p *Pair) { p.BoundTo = mine }), Keys{mine, other}, 4, time.Hour, Refused, "", true, mine},
 		{"old copy", at(bound), Keys{mine, ""}, 1, time.Hour, Refused, "", true, mine},
-		{"copy of what the database lost", at(unbound), Keys{mine, his}, 7, time.Hour, Refused, "", true, ""},
-		{"copy of an ended session's", at(revoked), Keys{mine, his}, 5, time.Hour, Refused, "", false, mine},
+		{"copy of what the database lost", at(unbound), Keys{mine, other}, 7, time.Hour, Refused, "", true, ""},
+		{"copy of an ended session's", at(revoked), Keys{mine, other}, 5, time.Hour, Refused, "", false, mine},
 
 		// From before the binding, without the key.
 		{"unbound copy within the grace", at(bound), Keys{"", ""}, 4, grace / 2, Stolen, Unproven, false, mine},
-		{"unbound copy, another key", at(bound), Keys{"", his}, 4, time.Hour, Stolen, Unproven, false, mine},
+		{"unbound copy, another key", at(bound), Keys{"", other}, 4, time.Hour, Stolen, Unproven, false, mine},
 		{"unbound copy of an ended session's", at(revoked), Keys{"", ""}, 4, 0, Refused, "", false, mine},
 		// With it: a second tab, a retry.
 		{"unbound, with the key", at(bound), Keys{"", mine}, 4, grace / 2, Raced, "", false, mine},
@@ -56,7 +57,7 @@ func TestDecideBound(t *testing.T) {
 		{"first proof", at(unbound), Keys{"", mine}, 5, time.Hour, Rotated, "", false, mine},
 		{"first proof, still fresh", at(unbound), Keys{"", mine}, 5, grace, StillFresh, "", false, mine},
 		{"first proof in a race", at(unbound), Keys{"", mine}, 4, grace / 2, Raced, "", false, mine},
-		{"a thief's proof binds nothing", at(unbound), Keys{"", his}, 3, time.Hour, Stolen, Old, false, ""},
+		{"a thief's proof binds nothing", at(unbound), Keys{"", other}, 3, time.Hour, Stolen, Old, false, ""},
 		{"no proof", at(unbound), Keys{}, 5, time.Hour, Rotated, "", false, ""},
 	} {
 		got := Decide(test.pair, test.keys, Presented{Generation: test.generation}, start.Add(test.after), testRules)

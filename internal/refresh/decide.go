@@ -1,10 +1,10 @@
-// Package refresh decides what a presented refresh token does. It is pure: no
-// clock, no database, no randomness. A store loads the pair under its locks, calls
-// [Decide], writes what it says, commits, and only then answers.
+// Package refresh decides what happens when a refresh token is presented. It is
+// pure: no clock, no database, no randomness. A store loads the pair under its
+// locks, calls [Decide], writes what it says, commits, and only then answers.
 //
-// docs/refresh.md explains the rules. They are read in the order outcome.go,
-// pair.go, decide.go; the model check beside them tries everything that clients,
-// network, thief, failover and clock can do.
+// docs/refresh.md explains the rules. Read them in the order outcome.go, pair.go,
+// decide.go; the model check with them tries everything that clients, network,
+// thief, failover and clock can do.
 package refresh
 
 import (
@@ -16,7 +16,7 @@ import (
 type Decision struct {
 	Outcome Outcome
 	Theft   Theft // only where Outcome is Stolen
-	// Unproven says of a Refused outcome that only the proof is missing.
+	// Unproven says that only the proof is missing from a Refused token.
 	Unproven bool
 	Next     Pair
 }
@@ -24,27 +24,26 @@ type Decision struct {
 // Keys are the thumbprints that a presented refresh token comes with. Each may be empty.
 type Keys struct {
 	Token  string // of the key that the token is bound to
-	Proven string // of the key that its bearer has proven to have
+	Proven string // of the key of which its bearer has proven possession
 }
 
-// Presented is what a refresh token says of itself.
+// Presented is what a refresh token contains.
 type Presented struct {
 	Generation int64
 	ExpiresAt  time.Time // as it was signed; zero for never
 }
 
-// Decide says what becomes of a pair for which a token is presented; now is the
-// database's time, and no other clock is asked: not whether the token has expired
-// either.
+// Decide decides what happens to a pair for which a token is presented; now is
+// the database's time, and no other clock is used, not even to tell whether the
+// token has expired.
 //
-// A token that is itself bound is nothing without its key: no case of the
-// protocol applies, and nobody is suspected: a copy that a thief cannot use is no
-// reason for an alarm. With the key, all cases apply as ever.
+// A bound token is worthless without its key: no case of the protocol applies,
+// and no theft is suspected, because a copy that a thief cannot use is no reason
+// for an alarm. With the key, all cases apply as usual.
 //
-// A token that is not bound, of a session that is now, is another thing. Its
-// client had no key when it got it, so a thief may have been the one who bound
-// the session, and the presenter the victim. If the victim were merely turned away, the thief
-// would keep the session unnoticed.
+// An unbound token of a session that has since been bound is different. Its client had no key
+// when it got the token, so a thief may have bound the session, and the presenter may be the
+// victim. If the victim were merely turned away, the thief would keep the session unnoticed.
 func Decide(p Pair, k Keys, t Presented, now time.Time, r Rules) Decision {
 	boundTo := cmp.Or(p.BoundTo, k.Token) // or the database has lost the commit that bound it
 	if boundTo != "" && boundTo != k.Proven {
@@ -56,15 +55,15 @@ func Decide(p Pair, k Keys, t Presented, now time.Time, r Rules) Decision {
 	}
 	d := decide(p, t, now, r)
 	if d.Outcome != Refused && d.Outcome != Stolen {
-		d.Next.BoundTo = k.Proven // RFC 9449 §5: what answers a proof is bound to its key
+		d.Next.BoundTo = k.Proven // RFC 9449 §5: tokens issued for a proof are bound to its key
 	}
 	return d
 }
 
-// decide applies the refresh protocol to a pair whose key, if it has one, is proven.
+// decide applies the refresh protocol to a pair whose key, if any, is proven.
 //
-// It relies on this of an honest client: it keeps its tokens in one store, the
-// last answer written wins, and a request and its answer take less than the
+// It relies on an honest client to keep its tokens in one store, where the last
+// response written wins, and on a request and its response to take less than the
 // grace together.
 func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 	stay := func(o Outcome) Decision { return Decision{Outcome: o, Next: p} }
@@ -72,9 +71,9 @@ func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 
 	hasPassed := func(t time.Time) bool { return !t.IsZero() && !now.Before(t) }
 	behind := p.Generation - t.Generation
-	// A token that the database has lost shows that the row's expiry is an older
-	// token's: its own counts. The newest one's is the row's, and an older one's may
-	// be over although its successor's is not.
+	// If the database has lost a token, the row's expiry is that of an older one, so
+	// the token's own counts. For the newest token, the row's counts; an older
+	// token's may be over although its successor's is not.
 	if p.Revoked || hasPassed(p.End) || behind >= 0 && hasPassed(p.ExpiresAt) || behind != 0 && hasPassed(t.ExpiresAt) {
 		return stay(Refused)
 	}
@@ -87,7 +86,7 @@ func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 		if !p.IssuedAt.IsZero() && now.Before(p.IssuedAt.Add(FreshGraces*p.grace(r))) {
 			d := Decision{Outcome: StillFresh, Next: p.usable(now, r)}
 			if p.ConfirmedAt.IsZero() && p.usesCount(now) {
-				d.Next.ConfirmedAt = now // whoever presents it, has it
+				d.Next.ConfirmedAt = now // whoever presents the pair has it
 			}
 			return d
 		}
@@ -97,8 +96,8 @@ func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 		return stolen(Old)
 	}
 
-	// The predecessor. Each of the two times is set once for a generation (a
-	// late retry aside), so presenting it again extends nothing.
+	// The predecessor. Each of the two times is set once per generation (apart from
+	// a late retry), so presenting it again extends nothing.
 	since := p.IssuedAt
 	if p.ConfirmedAt.After(since) {
 		since = p.ConfirmedAt

@@ -30,7 +30,7 @@ func at(change func(*Pair)) Pair {
 func issuedWith(grace time.Duration) func(*Pair) { return func(p *Pair) { p.Grace = grace } }
 
 // The table reads like the protocol's: a token of generation t is presented to
-// a pair of generation 5, so much time after the pair was issued.
+// a pair of generation 5, a given time after the pair was issued.
 func TestDecide(t *testing.T) {
 	t.Parallel()
 	confirmed := func(after time.Duration) func(*Pair) {
@@ -185,7 +185,7 @@ func TestDecideNext(t *testing.T) {
 	}
 }
 
-// Whether a token has expired is the row's to say, if it is the newest; its own
+// The row determines whether a token has expired, if it is the newest; its own
 // signature's, if the row is at an older or at a newer one.
 func TestDecideExpiry(t *testing.T) {
 	t.Parallel()

@@ -9,7 +9,7 @@ import (
 )
 
 // The files of the model check are not built with the race detector, which finds nothing in a search that is one goroutine's
-// own, and makes it take eight times as long: make test runs it beside that.
+// own, and makes it take eight times as long: make test runs it as well.
 
 // The model check explores everything that can happen around decide, in a
 // world that is small but has no chance in it: whatever the order, however
@@ -37,12 +37,12 @@ import (
 //
 //   - I1: an honest client alone is never refused and never taken for a thief,
 //     and no answer carries an access token that has expired.
-//   - I2: a thief and his victim who both go on are told apart within the
+//   - I2: if a thief and a victim both continue, they are detected within the
 //     generations that the scenario states.
 //   - I3: no token of a revoked session is accepted.
 //   - I4: presentations of one token within the grace of its rotation, the shorter one of
-//     replicas that differ, give one new pair, but for an access token that is superseded
-//     meanwhile.
+//     replicas that differ, give one new pair, except for an access token that is
+//     superseded meanwhile.
 //   - I5: a replaced token is accepted as a race for less than a grace after
 //     its successor was issued or first seen in a use that counts, however
 //     often it comes.
@@ -56,7 +56,7 @@ import (
 //   - Only the client's own use of a pair confirms it, not that of a server
 //     that has refreshed for it.
 //   - A request and its answer, or a use and its record, together take less than a grace,
-//     the shorter one of replicas that differ, by the database's clock, also if that is
+//     the shorter one of replicas that differ, by the database's clock, even if that is
 //     set meanwhile.
 //   - No replica goes by a clock of its own.
 //   - A failover takes longer than two of them, and loses no revocation.
@@ -109,7 +109,7 @@ var (
 	// Where both use their access tokens in our sight, the first turn after a
 	// use that counts tells them apart. Uses count from five graces after the
 	// previous pair was issued, so either the turns are so far apart or the
-	// two go on using what they have.
+	// two continue using what they have.
 	visible = scenarioOf("a thief who is seen", 2, func(s *scenario) {
 		s.thief, s.turns, s.answersLost, s.thiefUses = true, true, true, true
 		s.spacing, s.toldApart = SettleGraces*s.grace, 2
@@ -175,7 +175,7 @@ func TestModelCheck(t *testing.T) {
 	}
 }
 
-// None of the assumptions is idle: without it decide breaks an invariant.
+// None of the assumptions is redundant: without it decide breaks an invariant.
 // Where a change of the rules makes one unnecessary, its line fails.
 func TestModelCheckAssumptions(t *testing.T) {
 	t.Parallel()

@@ -57,7 +57,7 @@ func (r *row) answered(generation int8, outcome Outcome, s settings) (violation 
 		r.seen.issued, r.seen.used = 0, never
 	case RetriedLate:
 		r.seen.issued, r.seen.used = 0, never
-		r.seen.by = r.token // the grace of the rotation was over, also if the clock is set back
+		r.seen.by = r.token // the grace of the rotation was over, even if the clock is set back
 		switch r.seen.lateAt {
 		case r.refresh:
 		case r.refresh - 1:

@@ -143,9 +143,9 @@ func describe(w world, a action, zero token) string {
 	case actThiefUses:
 		return "the thief uses the access token of " + pair(w.thief)
 	case actVictim:
-		return fmt.Sprintf("the victim presents %d, then uses his access token", zero.refresh+w.store.refresh)
+		return fmt.Sprintf("the victim presents %d, then uses the access token", zero.refresh+w.store.refresh)
 	case actVictimUnrecorded:
-		return fmt.Sprintf("the victim presents %d, then uses his access token, which is not recorded", zero.refresh+w.store.refresh)
+		return fmt.Sprintf("the victim presents %d, then uses the access token, which is not recorded", zero.refresh+w.store.refresh)
 	case actVictimUnanswered:
 		return fmt.Sprintf("the victim presents %d and gets no answer", zero.refresh+w.store.refresh)
 	}

@@ -19,19 +19,19 @@ type scenario struct {
 	failover bool
 	// revocation lets the session be revoked at any moment.
 	revocation bool
-	// supersedes is by how much the access generation is raised by whoever supersedes
-	// access tokens, at any moment and however often; zero for nobody.
+	// supersedes is how much superseding access tokens raises the access
+	// generation, at any moment and however often; zero for never.
 	supersedes int8
 	// thief lets somebody copy the store at any moment.
 	thief bool
 
 	// turns are taken by victim and thief in place of the network: each
-	// refreshes, gets its answer, and goes on with its access token. Nobody has
+	// refreshes, gets its answer, and continues with its access token. Nobody has
 	// more than two in a row.
 	turns       bool
 	spacing     int8 // ticks between two turns, or more
-	thiefUses   bool // the thief too uses his access tokens where we see it
-	busy        bool // who does so does it all the time, not only after his refreshes
+	thiefUses   bool // the thief, too, uses access tokens visibly
+	busy        bool // and does so all the time, not only after refreshing
 	answersLost bool // an answer to the victim may be lost
 	recordsLost bool // any use may go unseen; those that are seen come a grace or more before the next turn
 	toldApart   int8 // in so many generations the two must have been told apart
@@ -166,7 +166,7 @@ func (s scenario) stepsAt(w world, emit func(action, world)) {
 		step(actRevoke, 0, func(w *world) effect { w.db.revoked, w.ended = true, true; return effect{} })
 	}
 	if w.robbed && w.down == 0 {
-		// His messages need no time of their own: he acts when they arrive.
+		// The thief's messages need no separate time: the thief acts when they arrive.
 		step(actThiefRefreshes, 0, func(w *world) effect {
 			pair, e := s.present(w, w.thief.refresh)
 			if pair != nil {
@@ -227,7 +227,7 @@ func (s scenario) useOnTick(w *world) effect {
 	return effect{}
 }
 
-// turn refreshes for one of the two, who then goes on with his access token.
+// turn refreshes for one of the two, who then continues with the access token.
 func (s scenario) turn(w *world, holder *token, answered, recorded bool) effect {
 	before := w.db.refresh
 	pair, e := s.present(w, holder.refresh)
@@ -248,7 +248,7 @@ func (s scenario) turn(w *world, holder *token, answered, recorded bool) effect 
 	return e
 }
 
-// getAccepts tells whether Get accepts an access token.
+// getAccepts reports whether Get accepts an access token.
 func (s scenario) getAccepts(w world, t token) bool {
 	// A generation above the row's was lost in a failover: such a token may be good for long.
 	// How long the one before the row's is good is not modelled: any time.

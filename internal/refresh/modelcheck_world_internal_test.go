@@ -19,7 +19,7 @@ type settings struct {
 	outage int8
 	// lost is the most generations that a failover loses.
 	lost int8
-	// skew is by how much the database's clock may be set, either way and again and again:
+	// skew is how much the database's clock may be set, either way and again and again:
 	// by hand, or because another server takes over.
 	skew int8
 	// other is a second replica, which any request may get to, and at the one that answers.
@@ -219,7 +219,7 @@ type world struct {
 	inFlight [maxInFlight]message
 
 	store  token // the client's, shared by its tabs
-	thief  token // his own copy
+	thief  token // the thief's own copy
 	robbed bool
 
 	// Where the two keep their distance (see scenario.turns):

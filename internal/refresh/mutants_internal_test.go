@@ -12,7 +12,7 @@ import (
 // rule broken, and the model check must find the harm that the rule prevents.
 
 // withPeriods is decide with another fresh period and another time, after the
-// previous pair was issued, from which on uses count; both in ticks.
+// previous pair was issued, from when on uses count; both in ticks.
 func withPeriods(fresh, settle int8) decider {
 	return func(p Pair, t Presented, now time.Time, r Rules) Decision {
 		d := decide(p, t, now, r)
@@ -103,7 +103,7 @@ var mutants = []struct {
 		honest.named("uses of the one before", func(s *scenario) { s.oldConfirms = true }), falseLogout,
 	},
 	{
-		"the access token before is accepted for ever", decide,
+		"the previous access token is accepted forever", decide,
 		honest.named("no window", func(s *scenario) {
 			s.accepts = func(_ Rules, generation, newest int64, _, _ time.Time) bool { return generation >= newest-1 }
 		}), lingered,
@@ -127,7 +127,7 @@ var mutants = []struct {
 		visible, notToldApart,
 	},
 	{
-		"the parent is accepted for ever",
+		"the parent is accepted forever",
 		func(p Pair, t Presented, now time.Time, r Rules) Decision {
 			if t.Generation == p.Generation-1 && !p.Revoked {
 				return Decision{Outcome: Raced, Next: p}

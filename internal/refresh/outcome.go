@@ -1,6 +1,6 @@
 package refresh
 
-// Outcome is what came of a presented refresh token that had verified as a JWT.
+// Outcome is what happened to a presented refresh token that had verified as a JWT.
 type Outcome int
 
 const (
@@ -8,14 +8,16 @@ const (
 	Refused Outcome = iota
 	// Rotated means: the newest token, which is now replaced by the next generation.
 	Rotated
-	// StillFresh means: the newest token, so shortly after it was issued that the same pair is the answer.
+	// StillFresh means: the newest token, presented so soon after it was issued that the same pair is the
+	// answer.
 	StillFresh
 	// Raced means: the predecessor, within the grace period. The same pair is the answer.
 	Raced
 	// RetriedLate means: the predecessor, whose successor was never seen: the
 	// response was lost. The same refresh token is the answer, with a new access token.
 	RetriedLate
-	// Stolen means: a token that its owner had no more reason to present. The session is revoked.
+	// Stolen means: a token that its owner had no reason to present any more. The session is
+	// revoked.
 	Stolen
 	// Healed means: a generation that the database does not know, because it lost
 	// commits in a failover or a restore. It is rotated.
@@ -33,13 +35,13 @@ type Theft string
 const (
 	// Stale is a predecessor that came back after its successor was in use and the grace had passed.
 	Stale Theft = "stale"
-	// Lockstep is a predecessor that came late in too many generations in a
-	// row: somebody follows one step behind.
+	// Lockstep is a predecessor that came late in too many consecutive generations:
+	// another party follows one step behind.
 	Lockstep Theft = "lockstep"
 	// Old is a token older than the predecessor.
 	Old Theft = "old"
 	// Unproven is a token from before its session was bound to a key, presented
-	// without that key: the token was in two hands, and one of them has bound it.
-	// Which of them is the thief's cannot be told.
+	// without that key: two parties held the token, and one of them bound the
+	// session. There is no telling which of them is the thief.
 	Unproven Theft = "unproven"
 )

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	// MaxAccessTokenTTL bounds an access token's lifetime, and so for how long a
+	// MaxAccessTokenTTL bounds an access token's lifetime, and so how long a
 	// verifier must remember that its session was revoked.
 	MaxAccessTokenTTL = 24 * time.Hour
 
-	// MaxLifetime is the most that the columns of lifetimes hold, 68 years. Every sum of
-	// it and a time is within what PostgreSQL and JSON numbers hold.
+	// MaxLifetime is the maximum that the columns of lifetimes hold, 68 years. Any time
+	// plus this is within the range of PostgreSQL's times and JSON's numbers.
 	MaxLifetime = math.MaxInt32 * time.Second
 
 	// DefaultLateRetryLimit is the [Rules].LateRetryLimit of a store that sets none.
@@ -28,8 +28,8 @@ const (
 //     still send the predecessor, which arrives before 3. A pair must not be
 //     rotated before that, or the predecessor would look old.
 //   - an answer that repeated it while it was fresh arrives before 4, and may
-//     overwrite the successor in the client's store. Only what was sent after
-//     that, and so arrives after 5, shows which pair its client is left with.
+//     overwrite the successor in the client's store. Only a request sent after that,
+//     which arrives after 5, shows which pair the client ended up with.
 const (
 	FreshGraces  = 3
 	SettleGraces = 5
@@ -39,16 +39,17 @@ const (
 type Rules struct {
 	// Grace is the time that a request and its answer may take together.
 	Grace time.Duration
-	// LateRetryLimit is the number of generations in a row with a late retry.
+	// LateRetryLimit is the maximum number of consecutive generations with a late retry.
 	LateRetryLimit int
-	// RefuseReplaced has strict checks refuse an access token once its successor exists.
+	// RefuseReplaced makes strict checks refuse an access token once its successor
+	// exists.
 	RefuseReplaced bool
 	// Defaults are the lifetimes of a pair that has none of its own.
 	Defaults Lifetimes
 	// FirstClient is the client of pairs that name none.
 	FirstClient string
-	// Audiences are whom new access tokens are for, by the client. Those of a client that
-	// is not there stay for whom they were.
+	// Audiences are the audiences of new access tokens, by client. Those of a missing
+	// client keep their audience.
 	Audiences map[string]string
 }
 
@@ -86,8 +87,8 @@ type Pair struct {
 	Generation          int64
 	CreatedAt           time.Time     // when this generation was made
 	IssuedAt            time.Time     // when it was last handed out by a rotation or a late retry; zero until the first
-	SettledAt           time.Time     // from when on its use counts; zero for at once
-	Grace               time.Duration // with which it was issued then; zero for that of the rules
+	SettledAt           time.Time     // when its use begins to count; zero for at once
+	Grace               time.Duration // in force when it was issued; zero for that of the rules
 	ExpiresAt           time.Time
 	LateRetryGeneration int64 // in which a late retry was last served
 	LateRetries         int   // generations in a row that had one, up to that
@@ -98,12 +99,12 @@ type Pair struct {
 	Audience         string    // the access token's; empty in the rows of an earlier release
 	ConfirmedAt      time.Time // when the pair was first seen in use; zero for not yet
 
-	Claims string // the session's own, as its access tokens have them; empty for none. Nothing is decided by them
+	Claims string // the session's own, as its access tokens have them; empty for none. They decide nothing
 
 	BoundTo string // the thumbprint of its client's key; empty for none. See Decide
 }
 
-// MintedAt is when the present access token was made: one is made whenever the
+// MintedAt is when the present access token was made: a new one is made whenever the
 // pair is issued again.
 func (p Pair) MintedAt() time.Time {
 	if p.IssuedAt.IsZero() {
@@ -112,20 +113,20 @@ func (p Pair) MintedAt() time.Time {
 	return p.IssuedAt
 }
 
-// HasRefreshToken is false for a pair that is an access token alone. Its own two
-// lifetimes are one: no other pair has that, since a refresh token outlives the access
-// token.
+// HasRefreshToken is false for a pair that is only an access token. Its own two
+// lifetimes are equal: no other pair has that, since a refresh token outlives the
+// access token.
 func (p Pair) HasRefreshToken() bool {
 	return p.Lifetimes.RefreshToken == 0 || p.Lifetimes.RefreshToken != p.Lifetimes.AccessToken
 }
 
-// grace is that of the pair's windows. It is not that of whoever answers: while the
-// setting is changed, replicas with either answer, and one must not rotate what the
-// other still hands out.
+// grace is the grace for the pair's windows. It is not that of the answering
+// replica: while the setting is being changed, replicas with either value answer,
+// and one must not rotate what the other still hands out.
 func (p Pair) grace(r Rules) time.Duration { return cmp.Or(p.Grace, r.Grace) }
 
-// usesCount tells whether the pair's use proves that its client holds it, and
-// that no answer under way will replace it by the pair before.
+// usesCount reports whether the pair's use proves that its client holds it, and
+// that no response under way will overwrite it with the previous pair.
 func (p Pair) usesCount(now time.Time) bool { return !now.Before(p.SettledAt) }
 
 // Rotate gives the pair its next generation.
@@ -149,7 +150,7 @@ func (p Pair) Rotate(generation int64, now time.Time, r Rules) Pair {
 
 // retryLate hands out the pair's refresh token once more, with a new access
 // token: the first one's lifetime may be over. Several late retries in one
-// generation count once. It fails when the limit is passed.
+// generation count once. It fails once the limit is exceeded.
 func (p Pair) retryLate(now time.Time, r Rules) (Pair, bool) {
 	switch {
 	case p.LateRetries > 0 && p.LateRetryGeneration == p.Generation:
@@ -167,7 +168,7 @@ func (p Pair) retryLate(now time.Time, r Rules) (Pair, bool) {
 	return p, true
 }
 
-// mintAccess gives the pair a new access token, which nobody has used yet.
+// mintAccess gives the pair a new access token, which has not been used yet.
 func (p *Pair) mintAccess(now time.Time, r Rules) {
 	p.AccessGeneration++
 	p.AccessExpiresAt = p.accessUntil(now.Add(p.Lifetimes.Or(r.Defaults).AccessToken))
@@ -177,10 +178,10 @@ func (p *Pair) mintAccess(now time.Time, r Rules) {
 	}
 }
 
-// usable is the pair as it may be handed out again. Where its access token has come
-// to the last tenth of its life it gets another: a grace that was raised since the
-// session began lets a pair be fresh for longer than its access token lives. Nothing
-// else changes, so no window gets longer.
+// usable returns the pair in the form in which it may be handed out again. If its
+// access token is in the last tenth of its life, it gets another: a grace that was
+// raised since the session began lets a pair be fresh for longer than its access
+// token lives. Nothing else changes, so no window gets longer.
 func (p Pair) usable(now time.Time, r Rules) Pair {
 	ttl := p.Lifetimes.Or(r.Defaults).AccessToken
 	signed := p.AccessExpiresAt.Truncate(time.Second) // a JWT's times are in seconds
@@ -194,9 +195,9 @@ func (p Pair) usable(now time.Time, r Rules) Pair {
 	return p
 }
 
-// replacedUntil is when no access token is left of those that the pair has had so far,
-// however long tokens lived when they were made. A session does not idle out before:
-// verifiers that ask no database would accept them for longer.
+// replacedUntil is when the last of the access tokens that the pair has had so far has
+// expired, whatever lifetimes they were made with. A session does not idle out before
+// that: verifiers without a database would accept them for longer.
 func (p *Pair) replacedUntil() time.Time {
 	until := p.MintedAt().Add(MaxAccessTokenTTL)
 	if p.AccessExpiresAt.After(until) {
@@ -209,7 +210,7 @@ func (p *Pair) replacedUntil() time.Time {
 }
 
 // accessUntil keeps an access token within its session, which may idle out before: at a
-// late retry, or where the lifetimes are others than when the pair was made.
+// late retry, or if lifetimes have changed since the pair was made.
 func (p *Pair) accessUntil(t time.Time) time.Time {
 	if p.ExpiresAt.Before(t) {
 		t = p.ExpiresAt

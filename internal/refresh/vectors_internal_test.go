@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The test vectors of docs/refresh-protocol.md are for whoever builds the protocol anew: sequences of what happens to one
-// session, with what must come of each step. To make them anew:
+// The test vectors of docs/refresh-protocol.md are for independent implementations of the protocol: sequences of what
+// happens to one session, with the required result of each step. To regenerate them:
 //
 //	go test ./internal/refresh -run Vectors -update
 const vectorsFile = "../../docs/refresh-protocol/vectors.json"

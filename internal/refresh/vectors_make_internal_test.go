@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// named are the sequences that show the rules one by one. What comes of their steps is filled in.
+// named are the sequences that show the rules one by one. The results of their steps are filled
+// in.
 func named() []sequence {
 	usual := vectorSettings{Grace: 15, LateRetryLimit: 8, AccessTokenTTL: 300, RefreshTokenTTL: 604_800}
 	with := func(change func(*vectorSettings)) vectorSettings {
@@ -114,7 +115,8 @@ func (s *sequence) fill() {
 	}
 }
 
-// harm is the shortest way to the harm that a mutant does, as a session sees it, up to where the mutant goes wrong.
+// harm is the shortest path to the harm that a mutant does, as a session sees it, up to where the mutant goes
+// wrong.
 func (s scenario) harm(i implementation, path []visit) sequence {
 	found := sequence{Settings: vectorSettings{
 		Grace: int64(s.grace), LateRetryLimit: int(s.lateRetryLimit), AccessTokenTTL: int64(s.accessToken), RefreshTokenTTL: int64(month / tick),
@@ -214,7 +216,7 @@ func writeVectors(t *testing.T) {
 		found := m.world.harm(i, f.path)
 		found.Name = "notices: " + m.name
 		if i.differs(found) == 0 {
-			t.Errorf("the way to the harm is no vector: %s\n%s", m.name, f)
+			t.Errorf("the path to the harm is not a vector: %s\n%s", m.name, f)
 			continue
 		}
 		all.Sequences = append(all.Sequences, found)

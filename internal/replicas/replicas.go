@@ -1,5 +1,5 @@
-// Package replicas notes in the database which replicas of the service run, and lists them for the
-// operators' page. Nothing of it is on the path of a request, and nothing is decided by it.
+// Package replicas records in the database which replicas of the service run, and lists them for
+// the operators' page. None of it is on the path of a request, and nothing depends on it.
 package replicas
 
 import (
@@ -21,21 +21,22 @@ const (
 	Every = 10 * time.Second
 	// soon is when it is noted again before it knows the database's clock.
 	soon = time.Second
-	// noteTimeout is for one time.
+	// noteTimeout limits one write.
 	noteTimeout = 5 * time.Second
-	// silentAfter is when a replica that was not noted again does not run, or has lost the database.
+	// silentAfter is when a replica that was not noted again counts as stopped, or cut off from the
+	// database.
 	silentAfter = 3*Every + noteTimeout
 	// listed is how many replicas [List] returns.
 	listed = 100
 )
 
-// Facts are what a replica tells of itself.
+// Facts are what a replica reports about itself.
 type Facts struct {
 	// Offset is how far its clock is ahead of the database's, give or take Uncertainty.
 	Offset, Uncertainty time.Duration
-	// IsClockKnown is false before it is known.
+	// IsClockKnown is false until Offset is known.
 	IsClockKnown bool
-	// RevocationsAge is how old what it knows of revocations is; negative before it knows anything.
+	// RevocationsAge is how old its knowledge of revocations is; negative before it has any.
 	RevocationsAge time.Duration
 }
 
@@ -46,11 +47,11 @@ type Replica struct {
 	// Name is the machine's, or the container's.
 	Name, Version     string
 	StartedAt, SeenAt time.Time
-	// IsSilent tells that it should have been noted again, and was not.
+	// IsSilent says that it should have been noted again, and was not.
 	IsSilent bool
 }
 
-// Config is what [New] needs. All of it is required.
+// Config is the configuration of [New]. All fields are required.
 type Config struct {
 	Pool          *pgxpool.Pool
 	Name, Version string
@@ -64,7 +65,7 @@ type Runner struct {
 	id  uuid.UUID
 }
 
-// New returns a runner. It asks the database nothing and starts no goroutine.
+// New returns a runner. It sends no query and starts no goroutine.
 func New(cfg Config) *Runner { return &Runner{cfg, uuid.New()} }
 
 const (
@@ -82,8 +83,8 @@ SELECT "name", "version", "startedAt", "seenAt", "seenAt" < now() - $1::interval
 FROM "sessionStoreReplica" ORDER BY "name", "startedAt" LIMIT $2`
 )
 
-// Run notes the replica until ctx ends, and then that it does not run any more. That it cannot be
-// noted is told once, and is no reason to stop.
+// Run notes the replica until ctx ends, and then that it no longer runs. A failure to note it is
+// logged once, and is no reason to stop.
 func (r *Runner) Run(ctx context.Context) error {
 	fails := false
 	for {
@@ -115,7 +116,7 @@ func (r *Runner) note(ctx context.Context, facts Facts) error {
 	return err
 }
 
-// forget is a courtesy: a replica that was killed is seen to be silent.
+// forget is a courtesy: a killed replica shows as silent.
 func (r *Runner) forget(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -125,7 +126,7 @@ func (r *Runner) forget(ctx context.Context) {
 }
 
 // List returns the replicas that run or ran in the last hour, at most a hundred. Those that
-// stopped as they should are not among them.
+// stopped in an orderly way are not among them.
 func List(ctx context.Context, pool *pgxpool.Pool) ([]Replica, error) {
 	var found []Replica
 	err := isolation.Pool{Pool: pool}.Read(ctx, func(rows pgx.Rows) (err error) {

@@ -68,7 +68,7 @@ func run(t *testing.T, pool *pgxpool.Pool, name string, facts replicas.Facts, lo
 	}
 }
 
-// Replicas are listed while they run, with what they tell; one that was killed is silent, and is
+// Replicas are listed while they run, with what they report; a killed one is silent, and is
 // forgotten after an hour.
 func TestReplicas(t *testing.T) {
 	t.Parallel()

@@ -15,29 +15,29 @@ import (
 )
 
 const (
-	// anewBatch is how many sessions are revoked anew in one transaction.
+	// anewBatch is how many sessions are revoked again in one transaction.
 	anewBatch = 1000
 	// anewPause is how long to wait after it has failed, anewPatience how long a batch may
 	// take.
 	anewPause    = 250 * time.Millisecond
 	anewPatience = 10 * time.Second
-	// clockTolerance is how far behind a clock may be at no cost: a revocation is remembered
-	// for longer than any token by [verifier.Slack].
+	// clockTolerance is how far behind a clock may be without consequences: a revocation is
+	// remembered for longer than any token by [verifier.Slack].
 	clockTolerance = verifier.Slack / 4
-	// maxClockLead is how far ahead a clock may have been. For as long, what is revoked is
-	// remembered for longer.
+	// maxClockLead is how far ahead a clock may have been. For that long, revocations
+	// are remembered for longer.
 	maxClockLead = 48 * time.Hour
 )
 
-// noteClockQuery notes until when the clock of the database before may have made tokens, if
-// that is later than now. What was noted earlier stays if it is later still.
+// noteClockQuery notes until when the previous database's clock may have made tokens, if
+// that is later than now. An earlier note stays if it is later still.
 const noteClockQuery = `
 INSERT INTO "sessionStoreClock" AS c ("tokensMade")
 SELECT LEAST($1, now() + make_interval(secs => $2)) WHERE $1 > now() + make_interval(secs => $3)
 ON CONFLICT ("one") DO UPDATE SET "tokensMade" = EXCLUDED."tokensMade" WHERE EXCLUDED."tokensMade" > c."tokensMade"`
 
-// revokeAnew notes how far the clock has gone back, and ends again what the database has
-// forgotten to have ended, each time that it is doubted. It goes on beside the reading, which must not wait for it.
+// revokeAnew notes how far the clock has gone back, and again ends the sessions whose end the database has
+// forgotten, each time it is in doubt. It runs alongside the reading, which must not wait for it.
 func (r *Source) revokeAnew(ctx context.Context, doubted <-chan struct{}) {
 	failing := false
 	for ctx.Err() == nil {
@@ -62,18 +62,19 @@ func (r *Source) revokeAnew(ctx context.Context, doubted <-chan struct{}) {
 	}
 }
 
-// revokeAll revokes those of the sessions that are live, remembered as what is revoked later
-// will be. Its connection leads to where the address leads now, as the reader's does.
+// revokeAll revokes those of the sessions that are live, to be remembered for as long as
+// later revocations. Its connection leads to where the address leads now, like the reader's.
 func (r *Source) revokeAll(ctx context.Context, sessions []Ended, made time.Time) error {
 	if made.IsZero() {
-		return nil // nothing is doubted
+		return nil // nothing is in doubt
 	}
 	conn, err := primary.Beside(ctx, r.Pool, followConnectTimeout)
 	if err != nil {
 		return err
 	}
 	defer primary.Disconnect(ctx, conn)
-	// First, or what ends here is forgotten too soon. Where it fails, that is no reason to let anybody in: all of it is done again.
+	// This comes first, or what ends here is forgotten too soon. If it fails, no session must be let in for that: all of it is
+	// repeated.
 	noted := noteClock(ctx, conn, made)
 	var revoked int64
 	defer func() {
@@ -96,7 +97,8 @@ func (r *Source) revokeAll(ctx context.Context, sessions []Ended, made time.Time
 func noteClock(ctx context.Context, conn *pgx.Conn, made time.Time) error {
 	ctx, cancel := context.WithTimeout(ctx, anewPatience)
 	defer cancel()
-	// At another level PostgreSQL refuses what another replica notes at once; its next attempt notes nothing.
+	// At another level PostgreSQL refuses what another replica notes at the same time; the next attempt then
+	// has nothing to note.
 	_, err := conn.Exec(ctx, noteClockQuery, made, pgvalue.Seconds(maxClockLead), pgvalue.Seconds(clockTolerance))
 	if err != nil {
 		return sessionerr.Unavailable("note how far the clock has gone back", err)

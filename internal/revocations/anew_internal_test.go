@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
-// Sessions are revoked anew in batches, and again until all have succeeded: then no more.
+// Sessions are revoked again in batches, and retried until all have succeeded, but no longer.
 func TestRevokeAnewUntilItIsDone(t *testing.T) {
 	t.Parallel()
 	const n = anewBatch + 10
@@ -54,7 +54,7 @@ func TestRevokeAnewUntilItIsDone(t *testing.T) {
 	select {
 	case <-done:
 	case <-time.After(2 * time.Minute):
-		t.Error("not all were revoked anew")
+		t.Error("not all were revoked again")
 	}
 	for began := time.Now(); time.Since(began) < 2*time.Minute; time.Sleep(time.Millisecond) {
 		if sessions, _, _ := r.memory.doubted(); len(sessions) == 0 {
@@ -72,7 +72,7 @@ func TestRevokeAnewUntilItIsDone(t *testing.T) {
 	}
 }
 
-// What cannot be noted of the clock keeps no session from ending again, and is tried again.
+// A failure to note the clock does not keep sessions from ending again, and is retried.
 func TestRevokeAnewWithoutTheClock(t *testing.T) {
 	t.Parallel()
 	r := &Source{Pool: testdb.Pool(t), Logger: slog.New(slog.DiscardHandler)}

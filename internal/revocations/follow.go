@@ -16,15 +16,15 @@ import (
 const (
 	followConnectTimeout = 2 * time.Second
 
-	// wakeGap is how soon after the last time a notification has the database asked
-	// again: revocations that come together are read together, and however many
+	// wakeGap is the minimum time between queries caused by notifications:
+	// revocations that arrive together are read together, and however many
 	// there are, a replica asks at most a hundred times per second.
 	wakeGap = 10 * time.Millisecond
-	// revocationBatch is after how many sessions the set is told of them.
+	// revocationBatch is how many sessions are passed to the set at a time.
 	revocationBatch = 4096
-	// loadPatience is how long it may take until the database begins to tell all
-	// revocations, or goes on with it. For what is new it is half the bound, and up
-	// to maxPatience times more after it was not enough.
+	// loadPatience is how long the database may take to begin sending all
+	// revocations, or to continue. For new ones it is half the bound, and up to
+	// maxPatience times more after that was not enough.
 	loadPatience = time.Minute
 	maxPatience  = 16
 )
@@ -32,11 +32,11 @@ const (
 const makeEpochQuery = `INSERT INTO "sessionStoreEpoch" ("id") VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING`
 
 // Follow implements [verifier.Source]. It has two connections of its own, so that
-// no burst of requests can keep the pool's from it: one to ask four times within
-// the bound, and one to be notified on, which only has it ask earlier. Where that
-// one is broken, nobody loses more than some milliseconds.
+// no burst of requests can take the pool's away from it: one to query four times
+// within the bound, and one for notifications, which only make it query earlier.
+// If that one is broken, the cost is only some milliseconds.
 //
-// Where the database may have forgotten transactions, a third one revokes sessions anew.
+// If the database may have forgotten transactions, a third one revokes sessions again.
 func (r *Source) Follow(ctx context.Context, set *verifier.Set) error {
 	wake, doubted := make(chan struct{}, 1), make(chan struct{}, 1)
 	var beside sync.WaitGroup
@@ -78,14 +78,14 @@ type follower struct {
 	set  *verifier.Set
 	conn *pgx.Conn // nil before the first
 	at   state     // the set's, without an epoch before everything was read
-	// doubted is told when the database may have forgotten what ended.
+	// doubted is signalled when the database may have forgotten ends of sessions.
 	doubted chan<- struct{}
-	// factor is by how much the patience is prolonged.
+	// factor is the factor by which patience is extended.
 	factor time.Duration
 }
 
 var (
-	// errForgetful says that what is new cannot be told from what is not.
+	// errForgetful says that new revocations cannot be distinguished from old ones.
 	errForgetful = errors.New("the database may have forgotten transactions")
 	errSilent    = errors.New("the database was silent for too long")
 )
@@ -114,8 +114,8 @@ func (f *follower) ask(ctx context.Context) error {
 	return f.read(ctx, true)
 }
 
-// read tells the set what is new, or everything, as soon as it comes. It gives up
-// when nothing has come for a while.
+// read passes what is new, or everything, to the set as soon as it arrives. It
+// gives up when nothing has arrived for a while.
 func (f *follower) read(ctx context.Context, everything bool) error {
 	query, args, patience := newlyRevokedQuery, f.newlyRevoked(f.at), f.factor*f.set.Bound()/2
 	if everything {
@@ -126,7 +126,7 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 	watch := time.AfterFunc(patience, func() { cancel(errSilent) })
 	defer watch.Stop()
 
-	began, asked := f.set.Now(), time.Now() //nolint:forbidigo // only how long ago it was counts
+	began, asked := f.set.Now(), time.Now() //nolint:forbidigo // only the elapsed time counts
 	b, n := verifier.Batch{Reset: everything}, 0
 	now, err := f.query(ctx, query, args, func(r verifier.Revocation, e Ended) {
 		b.Sessions = append(b.Sessions, r)
@@ -149,7 +149,7 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 	if f.memory.see(now, asked) {
 		select {
 		case f.doubted <- struct{}{}:
-		default: // it is told already
+		default: // it is already signalled
 		}
 	}
 	switch {
@@ -164,10 +164,10 @@ func (f *follower) read(ctx context.Context, everything bool) error {
 	return nil
 }
 
-// query runs a statement, in one round trip. To compile it, which PostgreSQL does
-// if it expects much, takes much longer than to run it; and the pool's time limit
-// is for requests. A transaction sets both, as behind a pooler the next one may be
-// on another server connection.
+// query runs a statement, in one round trip. Compiling it, which PostgreSQL does
+// if it expects many rows, takes much longer than running it; and the pool's time
+// limit is meant for requests. Each transaction sets both, because behind a pooler
+// the next one may be on another server connection.
 func (f *follower) query(ctx context.Context, query string, args []any, found func(verifier.Revocation, Ended)) (now state, err error) {
 	var batch pgx.Batch
 	batch.Queue(`BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY`)

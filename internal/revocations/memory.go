@@ -9,30 +9,30 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxYoung is after how many sessions those before them are forgotten: between as many
-// and twice as many are remembered.
+// maxYoung is the number of sessions after which earlier ones are forgotten: between
+// that many and twice as many are remembered.
 const maxYoung = 1 << 16
 
 // Ended is a session that was revoked.
 type Ended struct {
 	ID uuid.UUID
 	At time.Time
-	// Reason and By are empty where they were not recorded.
+	// Reason and By are empty if they were not recorded.
 	Reason, By string
 }
 
-// memory is how sessions ended lately, for a database that may forget it. The zero value
-// is ready. It may be used by many goroutines.
+// memory records how sessions ended recently, in case the database forgets it. The zero
+// value is ready to use. It is safe for concurrent use.
 type memory struct {
 	mu         sync.Mutex
 	young, old map[uuid.UUID]Ended
-	// at is the state of the database that was seen last, and asked when it was asked for.
+	// at is the last known state of the database, and asked when it was queried.
 	at    state
 	asked time.Time
 	// made is until when databases before this one may have made tokens, by their clocks.
 	made time.Time
-	// doubts counts the states that did not follow on the one before, settled those of
-	// which the consequences were drawn.
+	// doubts counts the states that did not follow from the previous one, settled
+	// those that have been dealt with.
 	doubts, settled int
 }
 
@@ -48,16 +48,16 @@ func (m *memory) add(e Ended) {
 	m.young[e.ID] = e
 }
 
-// see notes a state of the database, asked for at a moment of this process's clock, and
-// tells whether it may have forgotten what was seen before. Then the database before may have
-// gone on until now.
+// see notes a state of the database, queried at a moment of this process's clock, and reports
+// whether it may have forgotten what was seen before. Then the previous database may have
+// continued until now.
 func (m *memory) see(now state, asked time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	forgetful := m.at.epoch != "" && !now.follows(m.at)
 	if forgetful {
 		m.doubts++
-		if until := m.at.now.Add(time.Since(m.asked)); until.After(m.made) { //nolint:forbidigo // only how long ago it was counts
+		if until := m.at.now.Add(time.Since(m.asked)); until.After(m.made) { //nolint:forbidigo // only the elapsed time counts
 			m.made = until
 		}
 	}
@@ -65,8 +65,8 @@ func (m *memory) see(now state, asked time.Time) bool {
 	return forgetful
 }
 
-// doubted returns the sessions that the database may know as live, until when tokens may
-// have been made that it does not know, and what [memory.settle] is to be told.
+// doubted returns the sessions that the database may wrongly have as live, until when
+// tokens may have been made that it does not know, and the argument for [memory.settle].
 func (m *memory) doubted() (sessions []Ended, made time.Time, doubt int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// A database is doubted where it may have forgotten what was seen of it, until the
-// consequences are drawn; and not where it is seen for the first time, or goes on.
+// A database is doubted if it may have forgotten what was seen of it, until that is
+// settled; and not if it is seen for the first time, or continues.
 func TestMemoryDoubts(t *testing.T) {
 	t.Parallel()
 	var m memory
@@ -71,7 +71,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// A database that went on until the one that has forgotten it was seen may have made tokens
+// A database that continued until the one that has forgotten it was seen may have made tokens
 // until then, by its own clock. The latest of several counts.
 func TestMemoryOfAClockThatWasAhead(t *testing.T) {
 	t.Parallel()

@@ -19,12 +19,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// maxNewRevocations is how many revocations are read as new ones. Where there
+// maxNewRevocations is how many revocations are read as new ones. If there
 // are more, all are read.
 const maxNewRevocations = 1 << 17
 
-// Channel is what verifiers listen on: a revocation wakes them, and so does whoever
-// supersedes access tokens. Nothing else notifies, for to commit a notification takes a
+// Channel is what verifiers listen on: a revocation wakes them, and so does superseding
+// access tokens. Nothing else notifies, because committing a notification takes a
 // lock that the whole database shares.
 const Channel = "latchkey_revoked"
 
@@ -35,9 +35,9 @@ type Source struct {
 	// MaxAccessTokenTTL is the longest lifetime that an access token may have.
 	MaxAccessTokenTTL time.Duration
 	// RevokeAnew revokes those of the sessions that are live, as they ended before, and
-	// tells how many these were.
+	// returns how many these were.
 	RevokeAnew func(ctx context.Context, conn *pgx.Conn, sessions []Ended) (int64, error)
-	// Logger is told of sessions that are revoked anew.
+	// Logger records sessions that are revoked again.
 	Logger *slog.Logger
 
 	primary primary.Watch
@@ -48,8 +48,7 @@ const strictQuery = `
 SELECT "revokedAt" IS NULL AND NOT EXISTS (SELECT FROM "sessionStoreToken" WHERE "id" = $2 AND "supersededBelow" > $3)
 FROM "sessionStore" WHERE "id" = $1 AND ` + primary.Only
 
-// Strict asks about one token: whether its session was revoked, or it was superseded, and
-// nothing else.
+// Strict checks one token: only whether its session was revoked, or the token superseded.
 func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) error {
 	var live bool
 	switch err := (isolation.Pool{Pool: r.Pool}).QueryRow(ctx, strictQuery, claims.SessionID, claims.TokenID, claims.Generation).Scan(&live); {
@@ -64,16 +63,16 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 	return nil
 }
 
-// The statements below first return what state of the database they have seen, and then
+// The statements below first return the state of the database that they saw, and then
 // the sessions, and the pairs of which access tokens were superseded. All are of one
 // snapshot, because they are one statement.
 
-// stateOfDatabase is the database's state, or an error on a standby. A snapshot tells
-// of each transaction whether it is visible in it, so what is new since is exactly
-// what is visible now and was not then, however long a transaction took: no clock and
-// no overlap are needed. But it only holds as long as no transaction is forgotten; the
-// epoch says so (see its migration), and the cluster's identifier, as a dump has the
-// epoch too.
+// stateOfDatabase is the database's state, or an error on a standby. A snapshot
+// determines for each transaction whether it is visible, so what is new is exactly
+// what is visible now and was not then, however long a transaction took: neither a
+// clock nor an overlap is needed. But that only holds as long as no transaction is
+// forgotten; this is guarded by the epoch (see its migration) and, because a dump
+// contains the epoch too, by the cluster's identifier.
 const stateOfDatabase = `
 SELECT NULL::uuid, NULL::bigint, NULL::bigint, pg_current_snapshot()::text,
   (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), now(),
@@ -81,10 +80,10 @@ SELECT NULL::uuid, NULL::bigint, NULL::bigint, pg_current_snapshot()::text,
 WHERE ` + primary.Only + `
 `
 
-// sessionUntil is when no access token is left of a revoked session s, whose
-// tokens are in row t. The row tells of the newest one alone: an earlier one may
-// live for longer, if the lifetime was lowered since, and a failover may have
-// forgotten the last refresh. So it is the longest that any token can live, which
+// sessionUntil is when the last access token of a revoked session s, whose tokens
+// are in row t, has expired. The row has only the newest one: an earlier one may
+// live longer, if the lifetime was lowered since, and a failover may have lost
+// the last refresh. So it is the longest that any token can live, which
 // no setting changes.
 const sessionUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
   s."revokedAt" + make_interval(secs => $1))))::bigint + $2`
@@ -93,14 +92,14 @@ const sessionUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
 const supersededUntil = `ceil(extract(epoch FROM greatest(t."accessExpiresAt",
   t."supersededAt" + make_interval(secs => $1))))::bigint + $2`
 
-// withLastExpiry continues sessions s. An aggregate for each is looked up by an index: for a
-// join, PostgreSQL may read the table.
+// withLastExpiry continues sessions s. An aggregate for each is looked up by an index: with
+// a join, PostgreSQL may read the table.
 const withLastExpiry = `LEFT JOIN LATERAL (
   SELECT max("accessExpiresAt") AS "accessExpiresAt" FROM "sessionStoreToken" WHERE "session" = s."id"
 ) t ON true`
 
-// revokedQuery finds all. The order has the planner take the index, which has nothing but
-// superseded tokens. How sessions ended is told of those that a standby may lack.
+// revokedQuery finds all. The order makes the planner use the index, which has only
+// superseded tokens. How sessions ended is returned for those that a standby may lack.
 const revokedQuery = stateOfDatabase + `UNION ALL
 SELECT "id", "until", NULL, NULL, NULL, NULL,
   CASE WHEN "late" THEN "revokedAt" END, CASE WHEN "late" THEN "endReason" END, CASE WHEN "late" THEN "endedBy" END FROM (
@@ -114,8 +113,8 @@ SELECT t."id", ` + supersededUntil + `, t."supersededBelow", NULL, NULL, NULL, N
 ) t WHERE t."supersededAt" > now() - make_interval(secs => $3)`
 
 // newlyRevokedQuery finds by the index what was not visible in the snapshot $3:
-// what began after it, and what was under way. Whatever the planner believes to
-// find, it must not read a whole table several times a second, so it gets no
+// what began after it, and what was under way. Whatever the planner expects to
+// find, it must not read a whole table several times per second, so it gets no
 // choice: an order to keep, and [withLastExpiry].
 const newlyRevokedQuery = stateOfDatabase + `UNION ALL
 SELECT s."id", ` + sessionUntil + `, NULL, NULL, NULL, NULL, s."revokedAt", s."endReason", s."endedBy" FROM (
@@ -165,8 +164,8 @@ func (r *Source) newlyRevoked(since state) []any {
 	return []any{pgvalue.Seconds(r.MaxAccessTokenTTL), pgvalue.Seconds(verifier.Slack), since.snapshot, maxNewRevocations}
 }
 
-// readRevocations hands on the rows of the statements above. What they do not tell of how
-// a session ended is zero.
+// readRevocations passes on the rows of the statements above. What they do not say about
+// how a session ended is zero.
 func readRevocations(rows pgx.Rows, found func(verifier.Revocation, Ended)) (state, error) {
 	var id pgtype.UUID
 	var until, below pgtype.Int8

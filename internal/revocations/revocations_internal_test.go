@@ -33,8 +33,9 @@ func TestRevocationQueriesPrepare(t *testing.T) {
 	}
 }
 
-// What is asked several times a second goes by the indexes, whatever the planner
-// believes: here it has no statistics yet, and the plan is for any arguments.
+// What is queried several times per second uses the indexes, whatever the
+// planner expects: here it has no statistics yet, and the plan is for any
+// arguments.
 func TestNewRevocationsAreFoundByIndex(t *testing.T) {
 	t.Parallel()
 	conn, err := testdb.Pool(t).Acquire(t.Context())
@@ -125,9 +126,9 @@ func (k revocationKit) session(t *testing.T, columns string, values ...any) uuid
 	return id
 }
 
-// A session is remembered until no token of it can be left, whatever its row says of
-// the newest one: an earlier one may have had a longer lifetime, and a failover may
-// have forgotten the last.
+// A session is remembered until no token of it can be left, whatever its row says
+// about the newest one: an earlier one may have had a longer lifetime, and a
+// failover may have forgotten the last.
 func TestRevocationUntil(t *testing.T) {
 	t.Parallel()
 	k := setupRevocations(t)
@@ -164,8 +165,9 @@ func TestRevocationUntil(t *testing.T) {
 	check("all", found)
 }
 
-// Superseded access tokens are remembered until the last is over that can have been
-// issued before, and told to who comes later too; those of long ago are forgotten.
+// Superseded access tokens are remembered until the last that may have been issued
+// before has expired, and are also reported to later followers; those of long ago
+// are forgotten.
 func TestSupersededUntil(t *testing.T) {
 	t.Parallel()
 	k := setupRevocations(t)

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// state is a state of the database, as far as revocations go.
+// state is a state of the database, as far as revocations are concerned.
 type state struct {
 	// epoch is empty until it is made.
 	epoch string
 	// snapshot is a pg_snapshot: xmin:xmax:the transactions between them that were
 	// under way.
 	snapshot string
-	// now is the database's time. It is not a part of the state's name.
+	// now is the database's time. It is not part of the state's name.
 	now time.Time
 }
 
-// version begins what names a state. A follower that continues one has been told all before it that
-// this version tells: revocations, and superseded access tokens. An earlier release told
-// the former alone, and takes a name with a version for none of its own.
+// version begins a state's name. A follower that continues from a state has received everything
+// before it that this version covers: revocations, and superseded access tokens. An earlier release
+// covered only the former, and does not recognize a name with a version as its own.
 const version = "2:"
 
-// states are what [state.String] gives.
+// states matches what [state.String] returns.
 var states = regexp.MustCompile(`^` + version + `[0-9]{1,20}-[0-9a-f-]{36}:[0-9]{1,20}:[0-9]{1,20}:[0-9,]*$`)
 
 func parseState(text string) (state, bool) {
@@ -34,8 +34,8 @@ func parseState(text string) (state, bool) {
 	return state{epoch: epoch, snapshot: snapshot}, isSnapshot(snapshot)
 }
 
-// isSnapshot tells whether PostgreSQL takes a text of the right form for a pg_snapshot.
-// What it would refuse is its caller's fault, and not the database's.
+// isSnapshot reports whether PostgreSQL accepts a text of the right form as a
+// pg_snapshot. An invalid one is the caller's fault, not the database's.
 func isSnapshot(text string) bool {
 	xmin, rest, _ := strings.Cut(text, ":")
 	xmax, between, _ := strings.Cut(rest, ":")
@@ -59,11 +59,11 @@ func isSnapshot(text string) bool {
 
 func (s state) String() string { return version + s.epoch + ":" + s.snapshot }
 
-// follows tells whether a state came after another one, so that what is new in
-// it can be told by their snapshots.
+// follows reports whether a state came after another one, so that their
+// snapshots show what is new.
 func (s state) follows(earlier state) bool {
 	// A copy of the data of a server that was shut down has the same epoch, but it
-	// has lost transactions. It is found out if its ids have not caught up.
+	// has lost transactions. It is detected if its ids have not caught up.
 	return s.epoch != "" && s.epoch == earlier.epoch && s.xmax() >= earlier.xmax()
 }
 
@@ -71,6 +71,6 @@ func (s state) follows(earlier state) bool {
 func (s state) xmax() uint64 {
 	_, rest, _ := strings.Cut(s.snapshot, ":")
 	text, _, _ := strings.Cut(rest, ":")
-	xmax, _ := strconv.ParseUint(text, 10, 64) // 0, as of no snapshot, is before everything
+	xmax, _ := strconv.ParseUint(text, 10, 64) // 0, as for no snapshot, is before everything
 	return xmax
 }

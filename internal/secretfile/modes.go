@@ -44,10 +44,10 @@ func checkFile(path string, info fs.FileInfo) error {
 // mostLinks is how many links a path may lead through, as on Linux.
 const mostLinks = 40
 
-// checkFolders refuses a path that everybody may lead to another file: by replacing the file, a folder above it, or a link
-// on the way. What is in a folder that everybody may write can be replaced, but in a sticky one, such as /tmp, only by its
-// owner. As OpenSSH's StrictModes does, it looks at all folders up to the root; unlike that it takes folders that a group
-// may write, or that belong to others: the file in its place would be theirs, which checkFile refuses.
+// checkFolders refuses a path that anyone could redirect to another file: by replacing the file, a folder above it, or a
+// link on the way. Anything in a world-writable folder can be replaced, but in a sticky one, such as /tmp, only by its
+// owner. Like OpenSSH's StrictModes, it checks all folders up to the root; unlike that, it accepts folders that a group
+// may write, or that belong to others: a replaced file would be theirs, which checkFile refuses.
 func checkFolders(path string) error {
 	at, rest := "/", strings.Split(path, "/")
 	if !filepath.IsAbs(path) {

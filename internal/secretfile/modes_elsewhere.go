@@ -7,7 +7,7 @@ import (
 	"log/slog"
 )
 
-// WarnOfReadable logs nothing: modes do not tell who may read.
+// WarnOfReadable logs nothing: modes do not show who may read.
 func WarnOfReadable(*slog.Logger, ...string) {}
 
 func checkFile(string, fs.FileInfo) error { return nil }

@@ -38,7 +38,7 @@ func TestRead(t *testing.T) {
 		{"Kubernetes, with fsGroup", 0o440, fs.ModeSticky | 0o777, false},
 		{"Kubernetes", 0o644, fs.ModeSticky | 0o777, true},
 		{"Docker", 0o444, 0o755, true},
-		{"a checkout of a user with a group of his own", 0o640, 0o775, false},
+		{"a checkout of a user with a group of their own", 0o640, 0o775, false},
 	} {
 		path := secret(t, test.mode, test.folder)
 		content, err := secretfile.Read(path)
@@ -128,7 +128,8 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-// Whoever may rename a folder on the way, or a link, decides what the path leads to.
+// A user who may rename a folder on the way, or a link, decides what the path leads
+// to.
 func TestEveryFolderOnTheWay(t *testing.T) {
 	t.Parallel()
 	path := secret(t, 0o600, 0o700)

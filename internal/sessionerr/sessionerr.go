@@ -1,5 +1,5 @@
-// Package sessionerr has the errors that a store shares with what it is built from, and with the
-// client of the service that runs it.
+// Package sessionerr has the errors that a store shares with its parts, and with the service's
+// client.
 package sessionerr
 
 import (

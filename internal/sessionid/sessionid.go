@@ -1,9 +1,9 @@
-// Package sessionid makes the ids of sessions, and tells which shard a session is in without
-// asking anybody.
+// Package sessionid makes the ids of sessions, and shows which shard a session is in without
+// a lookup.
 //
 // An id of the first shard is a UUIDv7. One of another shard is a UUIDv8 (RFC 9562 §5.8) with
 // the same time in front and the shard's number where version 7 has 12 random bits. So all
-// ids are in the order of time, and ids from before there were shards mean the first.
+// ids are in chronological order, and ids from before there were shards belong to the first.
 package sessionid
 
 import (
@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// MaxShard is the greatest number of a shard. The first shard has the number 0.
+// MaxShard is the highest number of a shard. The first shard has the number 0.
 const MaxShard = 1<<12 - 1
 
 const ofShard = 8 // the version of ids of all shards but the first
@@ -26,7 +26,7 @@ func New(shard int) (uuid.UUID, error) {
 	if shard < 0 || shard > MaxShard {
 		return uuid.Nil, fmt.Errorf("sessionid: there is no shard %d", shard)
 	}
-	id[6], id[7] = ofShard<<4|byte(shard>>8), byte(shard) //nolint:gosec // G115: its lowest 8 bits are meant
+	id[6], id[7] = ofShard<<4|byte(shard>>8), byte(shard) //nolint:gosec // G115: only its lowest 8 bits are used
 	return id, nil
 }
 

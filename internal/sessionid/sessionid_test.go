@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 )
 
-// An id tells its shard, and is a UUID of the version and the variant that RFC 9562 wants.
+// An id shows its shard, and is a UUID of the version and the variant that RFC 9562 requires.
 func TestIDsTellTheirShard(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
@@ -30,7 +30,7 @@ func TestIDsTellTheirShard(t *testing.T) {
 	})
 }
 
-// Ids are in the order of time whatever shard they are of, as lists and their cursors need it.
+// Ids are in chronological order whatever their shard, as lists and their cursors require.
 func TestIDsAreInTheOrderOfTime(t *testing.T) {
 	t.Parallel()
 	var before uuid.UUID

@@ -114,7 +114,8 @@ func (r *Router) order(key string) []*shard {
 	return order
 }
 
-// wasNotAsked tells whether a database cannot have done what it was to do: nothing was sent.
+// wasNotAsked reports whether a database cannot have done what was requested: nothing was
+// sent.
 func wasNotAsked(err error) bool {
 	if errors.Is(err, errUnchecked) || pgconn.SafeToRetry(err) {
 		return true
@@ -198,8 +199,8 @@ func (r *Router) newest(ctx context.Context, subject string) (live []sessionstor
 	return live, nil
 }
 
-// lock waits for the subject's lock. It is held on a connection beside those of requests: or those
-// who wait for it could keep whoever holds it from a connection.
+// lock waits for the subject's lock. It is held on a connection apart from those of requests:
+// otherwise its waiters could keep its holder from getting a connection.
 func (s *shard) lock(ctx context.Context, subject string) (unlock func(), err error) {
 	select {
 	case s.locks <- struct{}{}:
@@ -223,7 +224,7 @@ func (s *shard) lock(ctx context.Context, subject string) (unlock func(), err er
 	}, nil
 }
 
-// rollback gives up the transaction also where ctx has ended.
+// rollback gives up the transaction even if ctx has ended.
 func rollback(ctx context.Context, tx pgx.Tx) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), watchTimeout)
 	defer cancel()

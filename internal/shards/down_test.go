@@ -136,7 +136,7 @@ SELECT 2, 'user-' || n, $1, now() - interval '1 minute', 'backend', '' FROM gene
 	})
 }
 
-// A sign-out is finished later also where the first shard is the one that is down, and leaves the
+// A sign-out is finished later even if the first shard is the one that is down, and leaves the
 // session that was to stay, and those that were created later.
 func TestAFirstShardThatIsDown(t *testing.T) {
 	t.Parallel()

@@ -44,7 +44,7 @@ func TestTheLimitCountsAllShards(t *testing.T) {
 }
 
 // What one creation reads and ends has a bound, however many sessions a subject has from before there
-// was a limit: the next ones go on.
+// was a limit: the next ones continue.
 func TestTheLimitIsReachedInParts(t *testing.T) {
 	t.Parallel()
 	const before, most, seen = 120, 2, 2 * sessionstore.DefaultListLimit

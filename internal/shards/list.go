@@ -57,8 +57,8 @@ func (r *Router) page(ctx context.Context, params sessionstore.ListParams, place
 	if err != nil {
 		return sessionstore.Page{}, err
 	}
-	// Of a shard whose list goes on, nothing is known of what lies behind its cursor: the page
-	// ends at the first such place.
+	// For a shard whose list continues, nothing is known about what follows its cursor: the
+	// page ends at the first such place.
 	var end []byte
 	var found sessionstore.Page
 	for _, p := range pages {

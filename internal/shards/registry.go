@@ -167,8 +167,8 @@ func Register(ctx context.Context, first, shard *pgxpool.Pool, name string) (e E
 	return register(ctx, conn, shard, name)
 }
 
-// register is Register for whoever has the lock. Each step is committed by itself: after an
-// interruption, the next call goes on.
+// register is Register for the holder of the lock. Each step is committed separately: after
+// an interruption, the next call continues.
 func register(ctx context.Context, first querier, shard *pgxpool.Pool, name string) (e Entry, isNew bool, err error) {
 	entries, err := entriesOf(ctx, first)
 	if err != nil {
@@ -268,7 +268,7 @@ func Remove(ctx context.Context, first *pgxpool.Pool, e Entry, shard *pgxpool.Po
 	return err
 }
 
-// HasLive tells whether a shard has a live session.
+// HasLive reports whether a shard has a live session.
 func HasLive(ctx context.Context, store *sessionstore.Store) (bool, error) {
 	params := sessionstore.FindParams{ListParams: sessionstore.ListParams{Limit: 1}}
 	for {

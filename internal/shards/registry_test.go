@@ -96,7 +96,7 @@ func TestRegisterRefuses(t *testing.T) {
 	}
 }
 
-// A registration that was interrupted goes on, at whichever step.
+// An interrupted registration continues, whatever step it had reached.
 func TestRegisterGoesOn(t *testing.T) {
 	t.Parallel()
 	first, one, two := testdb.Pool(t), testdb.Pool(t), testdb.Pool(t)

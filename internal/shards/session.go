@@ -161,7 +161,7 @@ func (r *Router) Theft(ctx context.Context, id uuid.UUID) (sessionstore.LeakRepo
 	return store.Theft(ctx, id)
 }
 
-// What asks no database is the same on each shard.
+// What needs no database is the same on each shard.
 
 // VerifyToken is [sessionstore.Store.VerifyToken].
 func (r *Router) VerifyToken(token string) (tokens.Claims, error) {

@@ -51,10 +51,10 @@ type Shard struct {
 	Weight float64
 	// Store has the Number as its Shard.
 	Store *sessionstore.Store
-	// Pool is for work beside requests: sign-outs to finish, and locks of subjects.
+	// Pool is for work apart from requests: sign-outs to finish, and locks of subjects.
 	Pool *pgxpool.Pool
-	// Check tells whether the database is this shard, migrated. A shard that has not passed it
-	// once gets no request.
+	// Check reports whether the database is this shard, migrated. A shard that has not passed
+	// it once gets no request.
 	Check func(context.Context) error
 }
 
@@ -67,11 +67,11 @@ type Config struct {
 	// SessionsPerSubject and SessionsPerSubjectAction are those of the stores.
 	SessionsPerSubject       int
 	SessionsPerSubjectAction sessionstore.LimitAction
-	// Logger is told of shards that do not answer. Nil means [slog.Default].
+	// Logger records shards that do not answer. Nil means [slog.Default].
 	Logger *slog.Logger
 }
 
-// Router is a store of sessions that are spread over shards. It may be used by many goroutines.
+// Router is a store of sessions that are spread over shards. It is safe for concurrent use.
 type Router struct {
 	cfg      Config
 	first    *shard
@@ -91,7 +91,7 @@ type shard struct {
 	locks chan struct{}
 }
 
-// New returns a router. It asks no database and starts no goroutine.
+// New returns a router. It sends no query and starts no goroutine.
 func New(cfg Config) (*Router, error) {
 	cfg.Logger = cmp.Or(cfg.Logger, slog.Default())
 	cfg.SessionsPerSubjectAction = cmp.Or(cfg.SessionsPerSubjectAction, sessionstore.EndOldest)
@@ -199,7 +199,7 @@ func (r *Router) look(ctx context.Context, s *shard) error {
 }
 
 // AwaitChecked waits until the database of a shard is known to be it, and returns false if ctx
-// ends before. What works on the shard beside requests begins then.
+// ends before. Background work on the shard begins then.
 func (r *Router) AwaitChecked(ctx context.Context, number int) bool {
 	for s := r.byNumber[number]; !s.isChecked.Load(); {
 		select {

@@ -85,8 +85,8 @@ func (r *Router) EstimateLive(ctx context.Context) (int64, error) {
 	return n, err
 }
 
-// Ping tells whether at least one shard takes new sessions now. It asks none: [Router.Run] does,
-// every second.
+// Ping reports whether at least one shard takes new sessions now. It sends no query:
+// [Router.Run] does, every second.
 func (r *Router) Ping(context.Context) error {
 	for _, s := range r.open {
 		if r.byNumber[s.Number].isUp.Load() {

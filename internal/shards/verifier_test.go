@@ -43,7 +43,7 @@ func (s *strictly) of(id uuid.UUID) int {
 	return maps.Clone(s.asked)[id]
 }
 
-// run runs what a test needs beside it, until it ends.
+// run runs what a test needs in the background, until it ends.
 func run(t *testing.T, do func(context.Context) error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Address is one address for several servers, as a DNS name or a balancer gives it: connections lead to the server
+// Address is one address for several servers, like a DNS name or a load balancer: connections lead to the server
 // that it stands for when they are made.
 type Address struct {
 	tb       testing.TB
@@ -23,7 +23,8 @@ type Address struct {
 	conns map[net.Conn]bool
 }
 
-// NewAddress returns an address that stands for a server until [Address.Lead]. It is gone when the test ends.
+// NewAddress returns an address that stands for a server until [Address.Lead]. It is removed when the test
+// ends.
 func NewAddress(tb testing.TB, to *Server) *Address {
 	tb.Helper()
 
@@ -43,7 +44,7 @@ func NewAddress(tb testing.TB, to *Server) *Address {
 	return a
 }
 
-// URL is a server's, by this address.
+// URL returns a server's URL, with this address.
 func (a *Address) URL(of *Server) string {
 	u := a.parse(of)
 	u.Host = a.listener.Addr().String()
@@ -98,7 +99,7 @@ func (a *Address) serve(client net.Conn) {
 	a.mu.Unlock()
 	server, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.WithoutCancel(a.tb.Context()), "tcp", to)
 	if err != nil {
-		return // to the client, nobody is there
+		return // to the client, nothing is listening
 	}
 	a.keep(server)
 	defer a.drop(server)

@@ -15,19 +15,19 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
 
-// fakeTime is where Linux distributions put libfaketime, which shows the programs that are started with it another time
+// fakeTime is where Linux distributions put libfaketime, which shows programs started with it a time other
 // than the machine's.
 const fakeTime = "/usr/lib/*/faketime/libfaketime.so.1"
 
-// Clock is what servers take for the time. The test sets it while they run.
+// Clock is the time that servers see. The test sets it while they run.
 type Clock struct {
 	tb      testing.TB
 	library string
 	file    string
 }
 
-// NewClock returns a clock for [NewServerBy] and [NewReplicatedBy], or nil where servers run in containers, whose clock is
-// the machine's, or on another system than Linux.
+// NewClock returns a clock for [NewServerBy] and [NewReplicatedBy], or nil if servers run in containers, whose clock is
+// the machine's, or on a system other than Linux.
 func NewClock(tb testing.TB, ahead time.Duration) *Clock {
 	tb.Helper()
 
@@ -76,14 +76,14 @@ func (c *Clock) Set(ahead time.Duration) {
 	next := c.file + ".next"
 	err := os.WriteFile(next, []byte(offset(ahead)+"\n"), 0o644) // the server's user reads it
 	if err == nil {
-		err = os.Rename(next, c.file) // nobody reads half of it
+		err = os.Rename(next, c.file) // no reader sees half of it
 	}
 	if err != nil {
 		c.tb.Errorf("testdb: set the clock: %v", err)
 	}
 }
 
-// offset is how libfaketime is told how far ahead to be.
+// offset is libfaketime's notation for how far ahead to be.
 func offset(ahead time.Duration) string { return fmt.Sprintf("%+.3f", ahead.Seconds()) }
 
 func fakeTimeLibrary(tb testing.TB) string {
@@ -97,7 +97,8 @@ func fakeTimeLibrary(tb testing.TB) string {
 	return libraries[0]
 }
 
-// environment is that of a server which goes by the clock. Each look at it reads the file; timers go on as they do.
+// environment returns that of a server with this clock. Each reading of the clock reads the file; timers are not
+// affected.
 func (c *Clock) environment() []string {
 	if c == nil {
 		return nil
@@ -112,7 +113,7 @@ func removeTraces() {
 	for _, file := range files {
 		pid := file[strings.LastIndexByte(file, '_')+1:]
 		if _, err := os.Stat(filepath.Join("/proc", pid)); errors.Is(err, fs.ErrNotExist) {
-			_ = os.Remove(file) // another test may be about it
+			_ = os.Remove(file) // another test may be removing it
 		}
 	}
 }

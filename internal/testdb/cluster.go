@@ -21,23 +21,23 @@ import (
 const (
 	startPatience = 2 * time.Minute // a container's image may have to be fetched
 	endPatience   = 30 * time.Second
-	// hasStrategies is the first version that has more than one way to copy a database.
+	// hasStrategies is the first version with more than one way of copying a database.
 	hasStrategies = 150000
 )
 
 // cluster is the server that a test binary's databases are on.
 type cluster struct {
-	server   server // nil: somebody else's
+	server   server // nil: not started here
 	admin    *pgxpool.Pool
 	base     string // URL of any of its databases
-	template string // "": not there yet
+	template string // "": not made yet
 	prefix   string // of the databases' names
 	strategy string
 	count    atomic.Int64
 }
 
-// current is the test binary's cluster, and how its start went. It is a variable of the package because Go runs the tests
-// of a package in one process, and offers no place but TestMain that outlives a single test.
+// current is the test binary's cluster, and the result of starting it. It is a variable of the package because Go runs
+// the tests of a package in one process, and offers no place but TestMain that outlives a single test.
 var current struct {
 	mu      sync.Mutex
 	cluster *cluster
@@ -89,7 +89,7 @@ func newCluster(ctx context.Context) (*cluster, error) {
 	return c, nil
 }
 
-// prepare makes the template where there is none, and connects to what copies it.
+// prepare makes the template if there is none, and opens the connection that copies it.
 func (c *cluster) prepare(ctx context.Context) error {
 	config, err := pgxpool.ParseConfig(c.base)
 	if err != nil {
@@ -102,7 +102,7 @@ func (c *cluster) prepare(ctx context.Context) error {
 	if err := c.admin.QueryRow(ctx, `SELECT current_setting('server_version_num')::int`).Scan(&version); err != nil {
 		return err
 	}
-	// Without fsync two checkpoints cost less than to write the whole copy into the log.
+	// Without fsync two checkpoints cost less than writing the whole copy to the log.
 	if version >= hasStrategies && c.server != nil {
 		c.strategy = " STRATEGY file_copy"
 	}
@@ -116,7 +116,7 @@ func (c *cluster) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	// A template that is in use cannot be copied.
+	// A template cannot be copied while it is in use.
 	_, err = c.admin.Exec(ctx, `ALTER DATABASE `+quote(c.template)+` ALLOW_CONNECTIONS false`)
 
 	return err
@@ -162,7 +162,7 @@ func withDatabase(connection, database string) string {
 		return u.String()
 	}
 
-	return connection + " dbname=" + database // the last one counts
+	return connection + " dbname=" + database // the last name counts
 }
 
 func migrate(ctx context.Context, url string) error {
@@ -182,17 +182,17 @@ func quote(identifier string) string {
 	return pgx.Identifier{identifier}.Sanitize()
 }
 
-// source decides where the databases are, and starts that server where it is ours to start.
+// source decides where the databases are, and starts that server if necessary.
 func source(ctx context.Context) (base string, srv server, err error) {
 	if external := os.Getenv("TEST_DATABASE_URL"); external != "" && os.Getenv("TEST_POSTGRES") == "" {
 		return external, nil, nil
 	}
-	// What is committed here need not survive anything.
+	// Commits here need not survive a crash.
 	srv, err = newServer(ctx, map[string]string{"synchronous_commit": "off", "max_wal_size": "256MB"}, nil)
 	if err != nil {
 		return "", nil, err
 	}
 
-	// Nobody may have a connection to the database that is copied.
+	// There must be no connection to the database being copied.
 	return srv.URL("template1"), srv, nil
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb/containers"
 )
 
-// boxed is a server in a container, which a program of its own runs: see package containers.
+// boxed is a server in a container, which a separate program runs: see package containers.
 type boxed struct {
 	program *exec.Cmd
 	ended   chan struct{} // closed when the program has ended
@@ -77,7 +77,8 @@ func runContainers(ctx context.Context) (*boxed, error) {
 	return b, nil
 }
 
-// do has the program carry out an order. If it is not done when the context ends, the program is killed.
+// do makes the program carry out an order. If it is not done when the context ends, the program is
+// killed.
 func (b *boxed) do(ctx context.Context, order containers.Order) (containers.Answer, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -135,8 +136,8 @@ func (b *boxed) Standby(ctx context.Context) (server, error) {
 	return standby, nil
 }
 
-// PeerURL names the address within Docker's network: whether a container reaches the ports of its host is up to
-// firewalls, and to where the test itself runs. The address may be another one after each start.
+// PeerURL names the address within Docker's network: whether a container reaches the ports of its host depends
+// on firewalls, and on where the test itself runs. The address may change with each start.
 func (b *boxed) PeerURL(ctx context.Context) (string, error) {
 	answer, err := b.do(ctx, containers.Order{Do: containers.Peer})
 	return answer.URL, err

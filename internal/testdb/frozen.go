@@ -17,14 +17,14 @@ INSERT INTO "clock"."time" VALUES (now());
 CREATE FUNCTION "clock"."now"() RETURNS timestamptz STABLE LANGUAGE sql AS 'SELECT "at" FROM "clock"."time"';
 CREATE FUNCTION "clock"."clock_timestamp"() RETURNS timestamptz STABLE LANGUAGE sql AS 'SELECT "at" FROM "clock"."time"';`
 
-	// FrozenPath is the search path of connections that go by it.
+	// FrozenPath is the search path of connections that use it.
 	FrozenPath = "clock, pg_catalog, public"
 
 	frozenConns = 4
 )
 
-// Frozen returns n databases that are the test's alone, and whose clocks show the same time and stand still until they
-// are set on.
+// Frozen returns n databases that belong to the test alone, and whose clocks show the same time and stand still until
+// they are advanced.
 func Frozen(tb testing.TB, n int) (pools []*pgxpool.Pool, advance func(time.Duration)) {
 	tb.Helper()
 

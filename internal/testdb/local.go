@@ -44,7 +44,7 @@ func startLocal(ctx context.Context, programs pgserver.Programs, settings map[st
 	return &local{Server: srv, dir: dir, environment: environment}, nil
 }
 
-// Remove ends the server the quick way: the data is not needed any more.
+// Remove ends the server quickly: the data is no longer needed.
 func (l *local) Remove(ctx context.Context) error {
 	return errors.Join(l.Quit(), l.Stop(ctx), removeServer(l.dir))
 }
@@ -60,12 +60,12 @@ func removeServer(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// files is where the test binary's servers have their data, and the process that removes it where the binary cannot.
+// files is where the test binary's servers have their data, and the process that removes it if the binary cannot.
 var files struct {
 	mu      sync.Mutex
 	dir     string
 	janitor *exec.Cmd
-	work    io.Closer // closed, it has the janitor begin
+	work    io.Closer // closing it makes the janitor begin
 }
 
 // janitorScript removes the files when the test binary has ended: read returns when the binary's end of the pipe is

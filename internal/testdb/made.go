@@ -15,17 +15,18 @@ import (
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
-// madePrefix begins the name of the link to the data that a test binary made, beside the folder that it is in.
+// madePrefix begins the name of the link to the data that a test binary made, next to the folder that
+// contains it.
 const madePrefix = "latchkey-made-"
 
 // made is the data of a server that was stopped, with the schema in it. All servers of the test binary begin with a copy,
-// because to make one takes ten times as long.
+// because making one takes ten times as long.
 var made struct {
 	mu   sync.Mutex
 	data string
 }
 
-// madeData returns the data to copy: another test binary's, if one that runs has it, or else its own.
+// madeData returns the data to copy: another running test binary's, if there is one, or else its own.
 func madeData(ctx context.Context, programs pgserver.Programs) (string, error) {
 	made.mu.Lock()
 	defer made.mu.Unlock()
@@ -50,13 +51,13 @@ func madeData(ctx context.Context, programs pgserver.Programs) (string, error) {
 	return data, nil
 }
 
-// copyMade copies what the link names, and tells whether all of it was there. Whoever removes it removes the link first.
+// copyMade copies what the link names, and reports whether all of it was there. The data is removed only after its link.
 func copyMade(ctx context.Context, link, data string) bool {
 	info, err := os.Lstat(link)
 	if err != nil {
 		return false
 	}
-	// Anybody may make a link in a folder for temporary files.
+	// Any user may make a link in a folder for temporary files.
 	if owner, ok := info.Sys().(*syscall.Stat_t); !ok || int(owner.Uid) != os.Geteuid() {
 		return false
 	}
@@ -65,14 +66,14 @@ func copyMade(ctx context.Context, link, data string) bool {
 		return false
 	}
 	if _, err := os.Stat(target); errors.Is(err, fs.ErrNotExist) {
-		_ = os.Remove(link) // the machine stopped before its janitor came
+		_ = os.Remove(link) // the machine stopped before its janitor ran
 		return false
 	}
 	err = copyFolder(ctx, target, data)
 	if still, linkErr := os.Readlink(link); err == nil && linkErr == nil && still == target {
 		return true
 	}
-	_ = os.RemoveAll(data) // nobody looks at it
+	_ = os.RemoveAll(data) // nothing uses it
 
 	return false
 }
@@ -95,7 +96,7 @@ func makeData(ctx context.Context, programs pgserver.Programs, dir, data string)
 	return errors.Join(err, removeServer(dir))
 }
 
-// copyFolder keeps owners and modes, unlike [os.CopyFS]: PostgreSQL looks at them.
+// copyFolder keeps owners and modes, unlike [os.CopyFS]: PostgreSQL checks them.
 func copyFolder(ctx context.Context, from, to string) error {
 	if output, err := exec.CommandContext(ctx, "cp", "-Rp", from, to).CombinedOutput(); err != nil {
 		return fmt.Errorf("copy %s: %w: %s", from, err, output)

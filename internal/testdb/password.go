@@ -14,8 +14,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// speedUp has clients prove the server's password, which stays as it is, in one round. Of 4096 rounds each connection is
-// slow, as is meant to be, and the race detector makes it slower: it was a tenth of what the tests of a store did.
+// speedUp makes clients prove the server's password, which stays the same, in one round. With 4096 rounds each
+// connection is slow, which is intended, and the race detector makes it slower: it took a tenth of the time of a store's
+// tests.
 func speedUp(ctx context.Context, address string) (err error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -36,7 +37,7 @@ func speedUp(ctx context.Context, address string) (err error) {
 	return err
 }
 
-// scramVerifier is what PostgreSQL keeps of a password (RFC 5803), made in one round.
+// scramVerifier is what PostgreSQL stores for a password (RFC 5803), made with one round.
 func scramVerifier(password string) (string, error) {
 	salt := []byte(rand.Text())
 	salted, err := pbkdf2.Key(sha256.New, password, salt, 1, sha256.Size)

@@ -14,11 +14,12 @@ import (
 )
 
 // Plans fails the test unless each statement finds the rows of sessions by key, by session or
-// by subject, also in tables that were never analyzed, and in those of which PostgreSQL has
+// by subject, even in tables that were never analyzed, and in those of which PostgreSQL has
 // statistics from when they were nearly empty. Pages that are a tenth full make it plan for ten
-// times as many rows. Nor must it expect so much work of one that it compiles it, which takes
-// far longer than running it, unless its name begins with one of the prefixes: those are sent
-// with jit off. Arguments are samples of their type; for those that are text, it is the text.
+// times as many rows. Nor must it expect so much work that it compiles a statement, which takes
+// far longer than running it, unless the statement's name begins with one of the prefixes:
+// those are sent with jit off. Arguments are samples of their type; for those that are text, it
+// is the text.
 func Plans(t *testing.T, text string, queries map[string]string, compiled ...string) {
 	t.Helper()
 	for name, first := range map[string]string{"never analyzed": `SELECT`, "analyzed when empty": `ANALYZE "sessionStore", "sessionStoreToken"`} {
@@ -60,7 +61,8 @@ func Plans(t *testing.T, text string, queries map[string]string, compiled ...str
 // jitAboveCost is PostgreSQL's default.
 const jitAboveCost = 100_000
 
-// costOf is how much work PostgreSQL expects of a plan; zero if it is of a command without one.
+// costOf returns how much work PostgreSQL expects of a plan; zero if it is of a command without
+// one.
 func costOf(t *testing.T, plan string) (cost float64) {
 	t.Helper()
 	if found := regexp.MustCompile(`^.*\(cost=[0-9.]+\.\.([0-9.]+)`).FindStringSubmatch(plan); found != nil {
@@ -72,7 +74,7 @@ func costOf(t *testing.T, plan string) (cost float64) {
 	return cost
 }
 
-// planOf tells how PostgreSQL would run a statement, with arguments of its types.
+// planOf returns how PostgreSQL would run a statement, with arguments of its types.
 func planOf(t *testing.T, conn *pgxpool.Conn, text, name, query string) string {
 	t.Helper()
 	statement, err := conn.Conn().Prepare(t.Context(), name, query)

@@ -10,9 +10,9 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Replicated is a primary and a standby that repeats it by PostgreSQL's own streaming replication, asynchronously: no
-// commit waits for the standby, so a failover loses those that it has not received. Both servers are the test's alone.
-// What the methods cannot do fails the test.
+// Replicated is a primary and a standby that follows it by PostgreSQL's streaming replication, asynchronously: no
+// commit waits for the standby, so a failover loses those that it has not received. Both servers belong to the test
+// alone. A failure of a method fails the test.
 type Replicated struct {
 	// Primary takes the writes. A failover begins with its Kill.
 	Primary *Server
@@ -22,11 +22,11 @@ type Replicated struct {
 	tb testing.TB
 }
 
-// pollPause is how long await waits between two questions.
+// pollPause is how long await waits between two queries.
 const pollPause = 20 * time.Millisecond
 
-// letStandbyIn completes the access rules of PostgreSQL's image, which admit no replication from another address. The
-// programs that a server runs begin in its data folder.
+// letStandbyIn completes the access rules of PostgreSQL's image, which admit no replication from another address. A
+// server runs programs in its data folder.
 const letStandbyIn = `COPY (SELECT 'host replication all all scram-sha-256') TO PROGRAM 'cat >> pg_hba.conf'`
 
 // NewReplicated starts a pair of servers with the schema in one database. They are removed when the test ends.
@@ -36,7 +36,8 @@ func NewReplicated(tb testing.TB) *Replicated {
 	return NewReplicatedBy(tb, nil)
 }
 
-// NewReplicatedBy is [NewReplicated] with servers that go by a clock; nil is the machine's.
+// NewReplicatedBy is [NewReplicated] with servers that use the given clock; nil is the
+// machine's.
 func NewReplicatedBy(tb testing.TB, clock *Clock) *Replicated {
 	tb.Helper()
 
@@ -60,14 +61,15 @@ func NewReplicatedBy(tb testing.TB, clock *Clock) *Replicated {
 		tb.Fatalf("testdb: start the primary again: %v", err)
 	}
 
-	// Without a slot, a primary that was killed may have removed what the standby has not received when it is back.
+	// Without a slot, a primary that was killed may, when it is back, have removed what the standby has not
+	// received.
 	r.exec(r.Primary, `SELECT pg_create_physical_replication_slot('`+standbySlot+`', true)`)
 	r.CatchUp()
 
 	return r
 }
 
-// CatchUp waits until the standby has everything that was committed on the primary, wherever that has moved.
+// CatchUp waits until the standby has everything that was committed on the primary, wherever that is now.
 func (r *Replicated) CatchUp() {
 	r.tb.Helper()
 
@@ -77,14 +79,14 @@ func (r *Replicated) CatchUp() {
 	if err != nil {
 		r.tb.Fatalf("testdb: the primary's address: %v", err)
 	}
-	r.follow(primary) // nothing happens where it does already
+	r.follow(primary) // does nothing if it already does
 
 	var committed string
 	r.query(r.Primary, &committed, `SELECT pg_current_wal_lsn()::text`)
 	r.await("the standby to catch up", `SELECT coalesce(pg_last_wal_replay_lsn() >= $1::text::pg_lsn, false)`, committed)
 }
 
-// Freeze ends the replication: when it has returned, the standby receives nothing more. The primary goes on.
+// Freeze ends the replication: when it has returned, the standby receives nothing more. The primary continues.
 func (r *Replicated) Freeze() {
 	r.tb.Helper()
 
@@ -108,7 +110,7 @@ func (r *Replicated) follow(primary string) {
 	r.exec(r.Standby, `SELECT pg_reload_conf()`)
 }
 
-// await asks the standby until the answer is true.
+// await queries the standby until the answer is true.
 func (r *Replicated) await(what, question string, args ...any) {
 	r.tb.Helper()
 
@@ -139,7 +141,7 @@ func (r *Replicated) query(s *Server, answer any, question string, args ...any) 
 	})
 }
 
-// with lends a connection that outlives no step: the next one may end its server.
+// with lends a connection for one step: the next one may end its server.
 func (r *Replicated) with(s *Server, use func(context.Context, *pgx.Conn) error) {
 	r.tb.Helper()
 

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
 
-// server is a PostgreSQL server of ours.
+// server is a PostgreSQL server that we run.
 type server interface {
 	// URL stays the same when the server is stopped and started again.
 	URL(database string) string
@@ -21,16 +21,17 @@ type server interface {
 	Stop(ctx context.Context) error
 	// Kill ends it without any warning.
 	Kill(ctx context.Context) error
-	// Remove ends it, where it still runs, with its data.
+	// Remove ends it, if it still runs, and removes its data.
 	Remove(ctx context.Context) error
-	// Standby starts a server that follows nobody yet, from a copy of this one, which must be stopped.
+	// Standby starts a server that does not follow any yet, from a copy of this one, which must be
+	// stopped.
 	Standby(ctx context.Context) (server, error)
 	// PeerURL is the server's URL for its standby.
 	PeerURL(ctx context.Context) (string, error)
 }
 
-// Server is a PostgreSQL server that is the test's alone, to see what an outage or a crash does. What was committed
-// survives a crash. Its methods may be called from any goroutine of the test; what they cannot do fails the test.
+// Server is a PostgreSQL server that belongs to the test alone, to see what an outage or a crash does. Committed
+// data survives a crash. Its methods may be called from any goroutine of the test; their failures fail the test.
 type Server struct {
 	tb     testing.TB
 	server server
@@ -43,7 +44,7 @@ func NewServer(tb testing.TB) *Server {
 	return NewServerBy(tb, nil)
 }
 
-// NewServerBy is [NewServer] with a server that goes by a clock; nil is the machine's.
+// NewServerBy is [NewServer] with a server that uses the given clock; nil is the machine's.
 func NewServerBy(tb testing.TB, clock *Clock) *Server {
 	tb.Helper()
 
@@ -58,7 +59,7 @@ func NewServerBy(tb testing.TB, clock *Clock) *Server {
 	return &Server{tb: tb, server: srv}
 }
 
-// removeAfter has the server removed when the test ends.
+// removeAfter removes the server when the test ends.
 func removeAfter(tb testing.TB, srv server) {
 	tb.Helper()
 
@@ -83,7 +84,7 @@ func (s *Server) Pool() *pgxpool.Pool {
 	return open(s.tb, s.URL())
 }
 
-// Stop ends the server in order: transactions under way are rolled back.
+// Stop shuts down the server: transactions under way are rolled back.
 func (s *Server) Stop() {
 	s.tb.Helper()
 	s.do("stop", s.server.Stop)
@@ -141,7 +142,7 @@ func newServer(ctx context.Context, settings map[string]string, environment []st
 	return startLocal(ctx, programs, all, environment)
 }
 
-// startEquipped starts a container that has what the servers of the machine's own programs begin with.
+// startEquipped starts a container with what servers of the machine's own programs begin with.
 func startEquipped(ctx context.Context, settings map[string]string) (server, error) {
 	srv, err := startContainer(ctx, settings, "")
 	if err != nil {
@@ -168,7 +169,8 @@ func baseSettings() map[string]string {
 		"fsync":            "off", // the machine may not crash, the server may
 		"full_page_writes": "off",
 		"max_connections":  "300",
-		// Shared memory lies beside the data, and goes with it: what a killed server leaves elsewhere nobody removes.
+		// Shared memory lies next to the data, and is removed with it: nothing removes what a killed server leaves
+		// elsewhere.
 		"dynamic_shared_memory_type": "mmap",
 	}
 }

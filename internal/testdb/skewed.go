@@ -16,7 +16,7 @@ type Skewed struct {
 }
 
 // NewSkewed starts a server with the schema in one database, whose clock is right until [Skewed.SetClock]. It needs
-// Linux, PostgreSQL's programs and libfaketime on this machine, whatever other databases there are.
+// Linux, PostgreSQL's programs and libfaketime on this machine, whatever the source of other databases.
 func NewSkewed(tb testing.TB) *Skewed {
 	tb.Helper()
 

@@ -31,7 +31,7 @@ func (l *local) Standby(ctx context.Context) (server, error) {
 	dir := filepath.Join(home, "standby")
 	data := filepath.Join(dir, "postgres", "data")
 	for _, folder := range []string{dir, filepath.Dir(data)} {
-		// As root, another user runs the server, and passes through, whatever our umask is.
+		// As root, another user runs the server, and passes through, whatever the umask.
 		if err := errors.Join(os.Mkdir(folder, 0o711), os.Chmod(folder, 0o711)); err != nil {
 			return nil, err
 		}
@@ -50,7 +50,7 @@ func (l *local) Standby(ctx context.Context) (server, error) {
 	return &local{Server: srv, dir: dir, environment: l.environment}, nil
 }
 
-// PeerURL returns what everybody on the machine uses.
+// PeerURL returns the URL that everything on the machine uses.
 func (l *local) PeerURL(context.Context) (string, error) {
 	return l.URL("postgres"), nil
 }

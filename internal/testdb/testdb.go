@@ -1,12 +1,12 @@
-// Package testdb gives each test a PostgreSQL database of its own, with the schema in it.
+// Package testdb gives each test its own PostgreSQL database, with the schema in it.
 //
-// It promises a real PostgreSQL: a test that cannot have one fails, and says what to do. Where it comes from, in this
-// order: the server of TEST_DATABASE_URL (whose user may create databases); the machine's own PostgreSQL programs; a
-// container. TEST_POSTGRES=container insists on the container, and TEST_POSTGRES_IMAGE names its image.
+// It promises a real PostgreSQL: a test that cannot have one fails, and says what to do. It comes from the first
+// available of: the server of TEST_DATABASE_URL (whose user may create databases); the machine's own PostgreSQL
+// programs; a container. TEST_POSTGRES=container insists on the container, and TEST_POSTGRES_IMAGE names its image.
 //
-// A test binary has one server, started when a test first asks for it, and each test's database is copied from one that
-// has the schema. To make that takes longer than most tests, so test binaries that run at the same time begin with a copy
-// of what one of them made. [Main] ends the server; nothing stays behind, even where a test panics.
+// A test binary has one server, started when a test first needs it, and each test's database is copied from one that has
+// the schema. Making that takes longer than most tests, so test binaries that run at the same time begin with a copy
+// of what one of them made. [Main] ends the server; nothing stays behind, even if a test panics.
 package testdb
 
 import (
@@ -22,7 +22,7 @@ import (
 // closePatience is how long a test's pool may take to close: longer means that the test kept a connection.
 const closePatience = 30 * time.Second
 
-// Main runs a package's tests and then ends what they used. It is all there is to do in TestMain:
+// Main runs a package's tests and then stops what they used. TestMain needs nothing else:
 //
 //	func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 func Main(m *testing.M) int {
@@ -35,7 +35,8 @@ func Main(m *testing.M) int {
 	return code
 }
 
-// URL returns the libpq URL of a database that is the test's alone. It is dropped when the test ends.
+// URL returns the libpq URL of a database that belongs to the test alone. It is dropped when the test
+// ends.
 func URL(tb testing.TB) string {
 	tb.Helper()
 
@@ -56,7 +57,7 @@ func URL(tb testing.TB) string {
 	return c.url(name)
 }
 
-// Pool returns connections to a database that is the test's alone.
+// Pool returns connections to a database that belongs to the test alone.
 func Pool(tb testing.TB) *pgxpool.Pool {
 	tb.Helper()
 
@@ -87,7 +88,7 @@ func open(tb testing.TB, url string) *pgxpool.Pool {
 	return pool
 }
 
-// ForExample is [Pool] for example functions, which have no [testing.TB]: it panics where there is no database. The
+// ForExample is [Pool] for example functions, which have no [testing.TB]: it panics without a database. The
 // function it returns closes the pool and drops the database.
 func ForExample() (*pgxpool.Pool, func()) {
 	ctx := context.Background()

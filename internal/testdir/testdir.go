@@ -1,4 +1,4 @@
-// Package testdir is where tests keep files that are theirs alone.
+// Package testdir provides folders for files that belong to one test.
 package testdir
 
 import (
@@ -13,8 +13,8 @@ const (
 	room = 2 << 30
 )
 
-// Fast returns the folder for what servers write, or "" for the system's. A database has some 300 files: in memory it takes
-// a tenth of the time to copy one. TMPDIR, if set, decides instead.
+// Fast returns the folder for files that servers write, or "" for the system's. A database has some 300 files: in memory it
+// takes a tenth of the time to copy one. TMPDIR, if set, decides instead.
 func Fast() string {
 	var disk syscall.Statfs_t
 	if os.Getenv("TMPDIR") != "" || syscall.Statfs(sharedMemory, &disk) != nil {

@@ -1,4 +1,4 @@
-// Package testkeys makes keys for tests: those that sign tokens, and those of clients, which prove that they have them.
+// Package testkeys makes keys for tests: those that sign tokens, and those of clients that prove possession.
 package testkeys
 
 import (

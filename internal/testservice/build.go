@@ -1,5 +1,5 @@
-// Package testservice builds the command and runs it for tests, also for those of the modules below test: with keys, on a
-// database, until the test ends.
+// Package testservice builds the command and runs it for tests, including those of the modules below test: with keys, on
+// a database, until the test ends.
 package testservice
 
 import (
@@ -13,10 +13,10 @@ import (
 
 const module = "github.com/latchkey-sessions/latchkey"
 
-// program is the path of the built command. It is a variable of the package because TestMain alone outlives a test.
+// program is the path of the built command. It is a variable of the package because only TestMain outlives a test.
 var program string
 
-// Main builds the command for TestMain, with the race detector where the tests have it: what that finds ends the process
+// Main builds the command for TestMain, with the race detector if the tests have it: a race ends the process
 // with a status that no test expects. linkFlags are more flags for the linker. It returns the exit code of run, which runs
 // the tests.
 func Main(run func() int, linkFlags ...string) int { return mainWith(run, nil, linkFlags) }
@@ -39,12 +39,12 @@ func mainWith(run func() int, buildFlags, linkFlags []string) int {
 func Program() string { return program }
 
 func build(buildFlags, linkFlags []string) error {
-	// Another module knows less of what the command needs.
+	// Another module lacks some of the command's requirements.
 	root, err := goTool("", "list", "-m", "-f", "{{.Dir}}", module)
 	if err != nil {
 		return err
 	}
-	// Nobody debugs it, and to link it without symbols takes two thirds of the time.
+	// It is not debugged, and linking it without symbols takes two thirds of the time.
 	args := append([]string{"build", "-o", program, "-ldflags", strings.Join(append(linkFlags, "-s", "-w"), " ")}, buildFlags...)
 	if raceEnabled {
 		args = append(args, "-race")

@@ -10,14 +10,14 @@ import (
 	"testing"
 )
 
-// Answer is what a request was answered. Status 0 says that there was no answer, and Body why.
+// Answer is the answer to a request. Status 0 means that there was none, and Body says why.
 type Answer struct {
 	Status int
 	Body   string
 }
 
-// Send sends a form, JSON that is a string, or nothing, and returns the status, or 0 where there is no answer, and the
-// body. More headers are given as name and value, in turn.
+// Send sends a form, JSON that is a string, or nothing, and returns the status, or 0 if there is no answer, and the
+// body. Further headers are given as alternating names and values.
 func (s *Service) Send(method, address, bearer string, body any, headers ...string) (int, string) {
 	s.t.Helper()
 	answer := <-s.SendBeside(method, address, bearer, body, headers...)

@@ -1,7 +1,7 @@
 package testservice
 
 import (
-	_ "embed" // the source of a clock that is wrong
+	_ "embed" // the source of a wrong clock
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Where the standard library reads the clocks for [time.Now], and what is read instead.
+// Where the standard library reads the clocks for [time.Now], and its replacement.
 const (
 	reading = "sec, nsec, mono := runtimeNow()"
 	misread = "sec, nsec, mono := wrong(runtimeNow())"
@@ -42,7 +42,7 @@ func NewClock(t *testing.T, ahead time.Duration) *Clock {
 	return c
 }
 
-// Set has the clock jump. It may be called from any goroutine of the test.
+// Set makes the clock jump. It may be called from any goroutine of the test.
 func (c *Clock) Set(ahead time.Duration) {
 	c.t.Helper()
 	if _, err := c.file.WriteAt(binary.NativeEndian.AppendUint64(nil, uint64(ahead)), 0); err != nil {
@@ -50,12 +50,12 @@ func (c *Clock) Set(ahead time.Duration) {
 	}
 }
 
-// Env is what a process needs that is to go by the clock.
+// Env is the environment of a process that must use the clock.
 func (c *Clock) Env() Env { return Env{"WALL_CLOCK": c.file.Name()} }
 
 // MainWithClocks is [Main] for a command whose processes may be given a [Clock] each. A Go program asks the kernel for the
-// time, and no library between them can answer, so its [time.Now] is rebuilt, for libraries too. All that depends on
-// it is compiled again for that, once for each cache.
+// time, and no library can intercept that, so its [time.Now] is rebuilt, for libraries too. Everything that depends on it
+// is recompiled, once per cache.
 func MainWithClocks(run func() int) int {
 	dir, err := os.MkdirTemp("", "latchkey-clock-")
 	var overlay string
@@ -70,7 +70,8 @@ func MainWithClocks(run func() int) int {
 	return mainWith(run, []string{"-overlay", overlay}, nil)
 }
 
-// writeOverlay writes what go build is to take for files of package time, and returns the list of them.
+// writeOverlay writes the files that go build must use in place of those of package time, and returns
+// the list of them.
 func writeOverlay(dir string) (string, error) {
 	root, err := goTool("", "env", "GOROOT")
 	if err != nil {

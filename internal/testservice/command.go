@@ -12,10 +12,10 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdir"
 )
 
-// Patience covers a first start, with a database to be made, on a slow and busy machine.
+// Patience covers a first start, including making a database, on a slow and busy machine.
 const Patience = 2 * time.Minute
 
-// Env is the environment of a process: settings, and nothing of the machine's but what programs need.
+// Env is the environment of a process: settings, and from the machine's only what programs need.
 type Env map[string]string
 
 // With returns the environment with more settings, or others.
@@ -26,7 +26,7 @@ func (e Env) With(more Env) Env {
 	return all
 }
 
-// List returns the environment as [exec.Cmd] takes it.
+// List returns the environment in the form that [exec.Cmd] requires.
 func (e Env) List() []string {
 	list := []string{"PATH=" + os.Getenv("PATH"), "HOME=/nonexistent", "GORACE=atexit_sleep_ms=0"}
 	for k, v := range e {
@@ -42,7 +42,7 @@ func Command(ctx context.Context, dir string, settings Env, args ...string) *exe
 	return cmd
 }
 
-// Run runs the command to its end, which must be a good one, and returns what it printed on standard output.
+// Run runs the command, which must succeed, and returns its standard output.
 func Run(t *testing.T, dir string, settings Env, args ...string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Patience)
@@ -57,7 +57,7 @@ func Run(t *testing.T, dir string, settings Env, args ...string) string {
 	return string(out)
 }
 
-// Place returns a folder that other users, such as PostgreSQL's, can reach too where tests are run by root.
+// Place returns a folder that other users, such as PostgreSQL's, can reach even if the tests run as root.
 func Place(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp(testdir.Fast(), "latchkey-place-") //nolint:usetesting // that is its own user's alone

@@ -5,13 +5,14 @@ import (
 	"sync"
 )
 
-// Output is what a process prints, read while it does.
+// Output is the output of a process, readable while it
+// runs.
 type Output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-// Write is the process's.
+// Write is for the process.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Service is a running command, mostly `api serve`, in a process group of its own as a shell starts it.
+// Service is a running command, mostly `api serve`, in its own process group, as a shell starts it.
 type Service struct {
 	Stdout, Stderr   *Output
 	Public, Internal string // base URLs of the listeners
@@ -27,7 +27,7 @@ var (
 	loggedURLs  = regexp.MustCompile(`"msg":"ready".*"public":"([^"]+)","internal":"([^"]+)"`)
 )
 
-// Start starts the service on ports that the system chooses, and waits until it is ready. It needs a log that is JSON.
+// Start starts the service on ports that the system chooses, and waits until it is ready. It requires a JSON log.
 func Start(t *testing.T, dir string, settings Env) *Service {
 	t.Helper()
 	s := Launch(t, dir, settings.With(Env{"LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"}))
@@ -43,7 +43,7 @@ func Start(t *testing.T, dir string, settings Env) *Service {
 	return s
 }
 
-// Launch starts the command and does not wait for anything. It is killed when the test ends.
+// Launch starts the command without waiting for anything. It is killed when the test ends.
 func Launch(t *testing.T, dir string, settings Env, args ...string) *Service {
 	t.Helper()
 	ended := make(chan struct{})
@@ -80,7 +80,7 @@ func (s *Service) End(signal syscall.Signal) int {
 	return s.Wait()
 }
 
-// Stop ends the service, if it still runs. It must end well.
+// Stop ends the service, if it still runs. It must exit with 0.
 func (s *Service) Stop() {
 	s.t.Helper()
 	if code := s.End(syscall.SIGTERM); code != 0 {
@@ -108,7 +108,7 @@ func (s *Service) AwaitReady() {
 	})
 }
 
-// Await is [Await] for something that only comes while the service runs.
+// Await is [Await] for something that can only happen while the service runs.
 func (s *Service) Await(what string, done func() bool) {
 	s.t.Helper()
 	Await(s.t, what, func() bool {
@@ -124,7 +124,7 @@ func (s *Service) Await(what string, done func() bool) {
 	})
 }
 
-// Await waits until something is done.
+// Await waits until done reports true.
 func Await(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for began := time.Now(); !done(); time.Sleep(5 * time.Millisecond) {
@@ -134,7 +134,7 @@ func Await(t *testing.T, what string, done func() bool) {
 	}
 }
 
-// FreeAddress returns an address of a listener that was free just now.
+// FreeAddress returns an address of a listener that was free a moment ago.
 func FreeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -10,16 +10,16 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// database traces statements without what PostgreSQL says of them: where it
-// refuses a value, it quotes it.
+// database traces statements without PostgreSQL's error messages, which quote
+// refused values.
 type database struct{ *otelpgx.Tracer }
 
-// Database traces statements, those that belong to a span. It has their text,
+// Database traces those statements that belong to a span. It records their text,
 // which has placeholders where the values were.
 func (t *Tracing) Database() pgx.QueryTracer {
 	return database{otelpgx.NewTracer(
 		otelpgx.WithTracerProvider(t.provider),
-		otelpgx.WithDisableConnectionDetailsInAttributes(), // one database, and its user's name is nobody's business
+		otelpgx.WithDisableConnectionDetailsInAttributes(), // one database, and the name of its user must not be shown
 	)}
 }
 
@@ -47,8 +47,8 @@ func (d database) TraceAcquireEnd(ctx context.Context, pool *pgxpool.Pool, data 
 	d.Tracer.TraceAcquireEnd(ctx, pool, data)
 }
 
-// bare leaves of an error of PostgreSQL its code, and nothing of one that only says
-// that the client hung up. Other errors are the network's or the driver's.
+// bare reduces an error of PostgreSQL to its code, and one that only says that the
+// client hung up to nothing. Other errors are the network's or the driver's.
 func bare(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return nil

@@ -13,18 +13,19 @@ import (
 
 // requests makes a span of each request. It is an [httpapi.Observer].
 //
-// The usual middleware, otelhttp, is not used: it takes over the path, the query's
-// place and the user agent, where callers may put anything, a token for instance.
+// The usual middleware, otelhttp, is not used: it records the path, the query and
+// the user agent, where callers may put anything, even a token.
 type requests struct{ tracer trace.Tracer }
 
 // Requests traces the requests of a server.
 //
-// A traceparent (W3C Trace Context) is taken over on the internal listener, where
-// the callers are backends of one's own. On the public one it is not: a stranger
-// would decide what is sampled, and put spans into other people's traces.
+// A traceparent (W3C Trace Context) is accepted on the internal listener, where
+// the callers are the operator's own backends. On the public one it is not: a
+// stranger would decide what is sampled, and put spans into other people's
+// traces.
 func (t *Tracing) Requests() httpapi.Observer { return requests{t.tracer} }
 
-// Begin starts the span. What machines ask all the time has none.
+// Begin starts the span. Routes that monitoring calls constantly have none.
 func (o requests) Begin(listener string, r *http.Request) *http.Request {
 	ctx := r.Context()
 	if listener == "internal" {
@@ -39,7 +40,7 @@ func (o requests) Begin(listener string, r *http.Request) *http.Request {
 	return r.WithContext(ctx)
 }
 
-// End names and ends the span: what it is called is known only now.
+// End names and ends the span: its name is known only now.
 func (requests) End(r *http.Request, a httpapi.Answer) {
 	span := trace.SpanFromContext(r.Context())
 	if !span.IsRecording() {

@@ -23,8 +23,8 @@ func (o sessions) Begin(ctx context.Context, operation sessionstore.Operation) c
 	return ctx
 }
 
-// End ends it. That a token or a session is refused is no error of ours, nor that a
-// client hung up.
+// End ends it. Refusing a token or a session is not an error of ours, nor is a client
+// that hung up.
 func (sessions) End(ctx context.Context, r sessionstore.Result) {
 	span := trace.SpanFromContext(ctx)
 	if !span.IsRecording() {

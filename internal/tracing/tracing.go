@@ -2,8 +2,8 @@
 // for each operation on sessions below it, and one for each statement below that.
 //
 // It promises that no span has a token, a key or a session's data: attributes are
-// words and numbers of our own, and statements without their values. Where nobody
-// asks for traces there is nothing of it: see [Wanted].
+// our own words and numbers, and statements without their values. Without a
+// request for traces it does nothing: see [Wanted].
 package tracing
 
 import (
@@ -30,7 +30,7 @@ const (
 	stopTimeout = 5 * time.Second
 )
 
-// Wanted tells whether the environment asks for traces, by the variables that
+// Wanted reports whether the environment requests traces, by the variables that
 // OpenTelemetry has for every program. lookup is [os.LookupEnv] or stands in for
 // it; an empty variable counts as not set.
 func Wanted(lookup func(string) (string, bool)) (bool, error) {
@@ -61,7 +61,7 @@ const (
 	overGRPC = "grpc"
 )
 
-// protocol is how spans are sent. The exporters leave that to us.
+// protocol is the protocol for sending spans. The exporters leave the choice to us.
 func protocol(lookup func(string) (string, bool)) (string, error) {
 	for _, name := range []string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"} {
 		switch value, _ := lookup(name); value {
@@ -82,8 +82,8 @@ type Tracing struct {
 }
 
 // Start begins to trace as the environment says: where to send spans, how many
-// of them, as whose. A collector that is not there blocks nothing. Call it
-// only if traces are [Wanted]. The logger is told of what goes wrong.
+// of them, as whose. An unreachable collector blocks nothing. Call it only if traces
+// are [Wanted]. The logger records failures.
 func Start(ctx context.Context, lookup func(string) (string, bool), version string, log *slog.Logger) (*Tracing, error) {
 	how, err := protocol(lookup)
 	if err != nil {
@@ -95,7 +95,7 @@ func Start(ctx context.Context, lookup func(string) (string, bool), version stri
 	}
 	exporter, err := otlptrace.New(ctx, client)
 	if err != nil {
-		return nil, errors.New("traces cannot be sent: look at the OTEL_ variables") // the cause may show a header of theirs
+		return nil, errors.New("traces cannot be sent: look at the OTEL_ variables") // the cause may reveal one of the configured headers
 	}
 	from, err := resource.New(ctx,
 		resource.WithAttributes(attribute.String("service.name", serviceName), attribute.String("service.version", version)),
@@ -104,7 +104,7 @@ func Start(ctx context.Context, lookup func(string) (string, bool), version stri
 	if err != nil {
 		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
-	// What fails on the way has this one place to go; by itself it is written past the log.
+	// This is the only way to get at errors in sending; by default they bypass the log.
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		log.WarnContext(ctx, "traces could not be sent", "error", err)
 	}))
@@ -116,7 +116,7 @@ func New(provider *sdk.TracerProvider) *Tracing {
 	return &Tracing{provider: provider, tracer: provider.Tracer(scope)}
 }
 
-// Run waits for the end of ctx, and then sends what is left. It returns nil.
+// Run waits for the end of ctx, and then sends the remaining spans. It returns nil.
 func (t *Tracing) Run(ctx context.Context) error {
 	<-ctx.Done()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)

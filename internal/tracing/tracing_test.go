@@ -168,7 +168,7 @@ func (s *traced) tree() []string {
 	return lines
 }
 
-// isPrepare tells whether the span is about preparing a statement, which is named as the statement is.
+// isPrepare reports whether the span is about preparing a statement, which is named as the statement is.
 func isPrepare(span tracetest.SpanStub) bool {
 	for _, attribute := range span.Attributes {
 		if attribute.Key == "pgx.prepare_stmt.name" {
@@ -203,8 +203,8 @@ func TestSpans(t *testing.T) {
 	want()
 }
 
-// A backend's trace goes on in ours. A stranger's does not: he would decide what
-// is sampled.
+// A backend's trace continues in ours. A stranger's does not: strangers must not
+// decide what is sampled.
 func TestOnlyBackendsHandTheirTraceOn(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -282,7 +282,7 @@ func TestRefusalsAndFailures(t *testing.T) {
 	s.refresh(t, "nonsense")
 	for _, span := range s.spans.GetSpans() {
 		if span.Status.Code == codes.Error {
-			t.Errorf("%s: a token that is no good is no failure of ours", span.Name)
+			t.Errorf("%s: an invalid token is not a failure of ours", span.Name)
 		}
 	}
 	s.spans.Reset()
@@ -297,7 +297,7 @@ func TestRefusalsAndFailures(t *testing.T) {
 	}
 }
 
-// A client that hangs up is no failure of ours, nor of the database.
+// A client that hangs up is not a failure of ours, nor of the database.
 func TestClientHangsUp(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -7,16 +7,16 @@ import (
 	"time"
 )
 
-// RefusedError says that a receiver answered, and did not take the message.
+// RefusedError says that a receiver answered, but did not accept the message.
 type RefusedError struct {
-	// retryAfter is for how long the receiver wants to be sent nothing (RFC 9110 §10.2.3), up to
-	// LastPause; zero where it does not say so.
+	// retryAfter is how long the receiver wants to be sent nothing (RFC 9110 §10.2.3), up to
+	// LastPause; zero if it does not say.
 	retryAfter time.Duration
 	text       string
 }
 
-// RetryAfter is for how long the receiver whose answer an error is wants to be sent nothing, up to
-// [LastPause]; zero where it does not say so.
+// RetryAfter is how long the receiver whose answer an error is wants to be sent nothing, up to
+// [LastPause]; zero if it does not say.
 func RetryAfter(err error) time.Duration {
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.retryAfter
@@ -24,17 +24,17 @@ func RetryAfter(err error) time.Duration {
 	return 0
 }
 
-// Error goes on after the name of whoever was to take the message.
+// Error is worded to follow the name of the receiver.
 func (e *RefusedError) Error() string { return e.text }
 
-// answer is what a receiver answers, with the beginning of the body.
+// answer is a receiver's answer, with the beginning of the body.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
 }
 
-// refusal is an answer as an error. The receiver rests for as long as it asks to.
+// refusal is an answer as an error. The receiver is left alone for as long as it requests.
 func (c *Client) refusal(a answer, text string) error {
 	refused := &RefusedError{min(a.retryAfter(), LastPause), text}
 	if refused.retryAfter > 0 {
@@ -43,7 +43,7 @@ func (c *Client) refusal(a answer, text string) error {
 	return refused
 }
 
-// retryAfter reads the header. A date counts from that of the answer, since no clock here has to be
+// retryAfter reads the header. A date counts from that of the answer, since no local clock need be
 // right.
 func (a answer) retryAfter() time.Duration {
 	text := a.header.Get("Retry-After")

@@ -12,7 +12,7 @@ import (
 )
 
 // Push sends a Security Event Token once (RFC 8935), with a value for the Authorization header
-// unless that is empty. Only 202 takes it (§2.2). Where the answer says what is wrong with the
+// unless that is empty. Only 202 accepts it (§2.2). If the answer says what is wrong with the
 // token (§2.3), the error has its code.
 func (c *Client) Push(ctx context.Context, to string, authorization tokens.Secret, set []byte) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(set))
@@ -43,6 +43,6 @@ func (c *Client) Push(ctx context.Context, to string, authorization tokens.Secre
 	return c.refusal(answered, fmt.Sprintf("answered %d", status))
 }
 
-// errorCode is the form of those that are registered (RFC 8935 §7.1). Text beside it, which may
-// repeat anything, is left out.
+// errorCode is the form of registered codes (RFC 8935 §7.1). Text next to it, which
+// may repeat anything, is left out.
 var errorCode = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)

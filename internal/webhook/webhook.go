@@ -1,6 +1,6 @@
-// Package webhook sends signed messages to where an operator wants them
+// Package webhook sends signed messages to an operator's endpoints
 // (https://www.standardwebhooks.com). Its errors go into rows and logs: none has a URL or a
-// secret, and each goes on after the name of whoever was to take the message, as in "the
+// secret, and each is worded to follow the name of the receiver, as in "the
 // endpoint answered 500".
 package webhook
 
@@ -22,7 +22,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// A message that is not taken is sent again after 5 s, 10 s, 20 s and so on, from an hour's pause on every hour, for
+// A message that is not accepted is sent again after 5 s, 10 s, 20 s and so on, up to once per hour, for
 // about a day.
 const (
 	FirstPause   = 5 * time.Second
@@ -31,35 +31,37 @@ const (
 )
 
 const (
-	// idleTimeout is for how long a connection is kept for another message.
+	// idleTimeout is how long a connection is kept for another message.
 	idleTimeout = 90 * time.Second
-	// mostAnswered is how much of an answer is read, so that its connection can be used again.
+	// mostAnswered is how much of an answer is read so that its connection can be reused.
 	mostAnswered = 16 << 10
 )
 
-// ErrSecret is that of a secret which is not whsec_ and base64. It shows nothing of it.
+// ErrSecret is the error for a secret that is not whsec_ and base64. It reveals nothing of the
+// secret.
 var ErrSecret = errors.New("has a secret that is not base64")
 
-// errTimeout replaces net/http's message, which speaks of its code.
+// errTimeout replaces net/http's message, which refers to its own code.
 var errTimeout = errors.New("did not answer in time")
 
 // Message is what is sent. Its ID and Body are the same at each attempt. Receivers refuse a
-// message whose time is wrong, and a replica's clock may be: At is the present by the
-// database's.
+// message whose time is wrong, and a replica's clock may be: At is the present time by the
+// database's clock.
 type Message struct {
 	ID   uuid.UUID
 	At   time.Time
 	Body []byte // JSON
 }
 
-// Client sends messages to one receiver. It may be used by several goroutines.
+// Client sends messages to one receiver. It is safe for concurrent use.
 type Client struct {
 	http *http.Client
-	// rests is until when the receiver wants to be sent nothing.
+	// rests is until when the receiver wants to receive nothing.
 	rests atomic.Pointer[time.Time]
 }
 
-// New returns a client that gives an attempt so long, and keeps so many connections to a host.
+// New returns a client with a time limit per attempt, and a maximum number of idle connections
+// per host.
 func New(timeout time.Duration, connections int) *Client {
 	return &Client{http: &http.Client{
 		Transport: &http.Transport{
@@ -71,8 +73,8 @@ func New(timeout time.Duration, connections int) *Client {
 	}}
 }
 
-// Rests is for how long the receiver still wants to be sent nothing, by its answers so far. [Client.Send] and [Client.Push]
-// send all the same: the caller waits.
+// Rests is how long the receiver still wants to be sent nothing, by its answers so far. [Client.Send] and [Client.Push]
+// do not wait: their caller must.
 func (c *Client) Rests() time.Duration {
 	until := c.rests.Load()
 	if until == nil {
@@ -93,13 +95,13 @@ func (c *Client) rest(d time.Duration) {
 
 // Pause is the pause after a failed attempt; the first one is 1.
 func Pause(attempt int) time.Duration {
-	if doublings := attempt - 1; doublings < 10 { // the tenth is over an hour
+	if doublings := attempt - 1; doublings < 10 { // the tenth would be over an hour
 		return min(LastPause, FirstPause<<doublings)
 	}
 	return LastPause
 }
 
-// CheckSecret returns [ErrSecret], or nil for one that can sign.
+// CheckSecret returns [ErrSecret], or nil for a usable secret.
 func CheckSecret(secret tokens.Secret) error {
 	_, err := signer(secret)
 	return err
@@ -108,7 +110,7 @@ func CheckSecret(secret tokens.Secret) error {
 func signer(secret tokens.Secret) (*webhooks.Webhook, error) {
 	s, err := webhooks.NewWebhook(string(secret))
 	if err != nil {
-		return nil, ErrSecret // the cause shows a part of it
+		return nil, ErrSecret // the cause reveals part of it
 	}
 	return s, nil
 }
@@ -152,7 +154,7 @@ func (c *Client) do(request *http.Request) (answer, error) {
 	return answer{response.StatusCode, response.Header, body}, nil
 }
 
-// withoutURL takes the URL out of an error: it may hold a password.
+// withoutURL removes the URL from an error: it may hold a password.
 func withoutURL(err error) error {
 	if withURL, ok := errors.AsType[*url.Error](err); ok {
 		if withURL.Timeout() {

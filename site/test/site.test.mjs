@@ -38,7 +38,7 @@ const screens = {
   phone: { viewport: { width: 390, height: 844 }, colorScheme: "light", isMobile: true, hasTouch: true },
 };
 
-/** A page, and the errors that it has met since. It may ask nobody but the server of files. */
+/** A page, and the errors that it has met since. It may send requests only to the file server. */
 async function open(context, address) {
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);

@@ -19,7 +19,7 @@ func TestCaddy(t *testing.T) {
 	holdGateway(t, s, app, gate, gatewayTraits{outage: http.StatusBadGateway})
 }
 
-// What the check requires is told in its path.
+// The path says what the check requires.
 func TestCaddyRequires(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})

@@ -41,7 +41,7 @@ func TestOwnClient(t *testing.T) {
 	holdDemo(t, dir)
 }
 
-// freePort returns a port that nobody listens on.
+// freePort returns a port that nothing listens on.
 func freePort(t *testing.T) string {
 	t.Helper()
 	_, port, err := net.SplitHostPort(testservice.FreeAddress(t))

@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// holdDemo runs examples/demo as `make demo` does, on the client that is built in a folder, and visits it. With -update it
-// takes the pictures that the documents show.
+// holdDemo runs examples/demo as `make demo` does, with the client built in a folder, and visits it. With -update it takes
+// the screenshots for the documents.
 func holdDemo(t *testing.T, client string) {
 	t.Helper()
 	place := filepath.Join(client, "demo")

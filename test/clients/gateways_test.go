@@ -21,7 +21,8 @@ import (
 // pageOrigin is that of a page which is not served by the gateway.
 const pageOrigin = "https://app.example.com"
 
-// requirements are checks that no session of these tests passes, and what the refusal says of the reason (RFC 6750 §3.1).
+// requirements are checks that no session of these tests passes, and what the refusal says about the reason (RFC 6750
+// §3.1).
 var requirements = map[string]string{
 	"/v1/check/require/scope=orders:read":                     `Bearer realm="latchkey", error="insufficient_scope"`,
 	"/v1/check/require/audience=https%3A%2F%2Forders.example": "",
@@ -29,7 +30,7 @@ var requirements = map[string]string{
 
 // gatewayTraits are in what gateways differ, as docs/gateways.md configures them.
 type gatewayTraits struct {
-	passesOptions bool // also where it is no preflight
+	passesOptions bool // even if it is not a preflight
 	outage        int  // the status without the service
 }
 
@@ -146,7 +147,8 @@ func holdNames(t *testing.T, app *application, gate, token string) {
 		t.Errorf("with forged headers: %d", got.StatusCode)
 	}
 	wantUnforged(t, app)
-	// No header's name may have these (RFC 9110 §5.1); a gateway may refuse the request, or drop what it takes for none.
+	// No header's name may have these (RFC 9110 §5.1); a gateway may refuse the request, or drop what it does not take
+	// for a header.
 	for _, sign := range []byte(" \t\"(),/;<=>?@[\\]{}\x00\x01\x7f\x80\xff") {
 		head := "GET /page HTTP/1.1\r\nHost: " + host(gate) + "\r\nConnection: close\r\nAuthorization: Bearer " + token + "\r\n"
 		for _, name := range []string{"Latchkey" + string([]byte{sign}) + "Subject", "Latchkey-Subject" + string([]byte{sign})} {
@@ -156,19 +158,20 @@ func holdNames(t *testing.T, app *application, gate, token string) {
 			wantUnforged(t, app)
 		}
 	}
-	// Some gateways take away what is named here. The app is then told of nobody, and of nobody else.
+	// Some gateways remove what is named here. The app then learns of no user, and of no wrong one.
 	ask(t, gate, http.MethodGet, "/page", token, map[string]string{"Connection": "close, Latchkey-Subject", "Latchkey-Subject": "root"})
 	if subject := app.last.Load().Header.Values("Latchkey-Subject"); !slices.Equal(subject, []string{"ada"}) && len(subject) != 0 {
-		t.Errorf("the app was told that it is %q", subject)
+		t.Errorf("the app was told that the user is %q", subject)
 	}
 }
 
-// wantUnforged wants that the last request has told the app nothing of what clients send in these tests.
+// wantUnforged requires that the last request has passed nothing to the app of what clients forge in
+// these tests.
 func wantUnforged(t *testing.T, app *application) {
 	t.Helper()
 	for name, values := range app.last.Load().Header {
 		if strings.HasPrefix(strings.ToLower(name), "latchkey") && slices.ContainsFunc(values, func(value string) bool { return slices.Contains([]string{"forged", "root", "admin"}, value) }) {
-			t.Errorf("the app was told %s: %q", name, values)
+			t.Errorf("the app got %s: %q", name, values)
 		}
 	}
 }
@@ -320,7 +323,7 @@ func holdTargets(t *testing.T, app *application, gate, token string) {
 	}
 }
 
-// A preflight passes, with nobody's name; what only looks like one does not.
+// A preflight passes, without a user's name; what only looks like one does not.
 func holdPreflights(t *testing.T, app *application, gate string, traits gatewayTraits) {
 	t.Helper()
 	preflight := map[string]string{
@@ -414,7 +417,7 @@ func startGateway(t *testing.T, address, program string, args ...string) {
 	})
 }
 
-// programOfRoot finds a program also where only root's PATH leads.
+// programOfRoot finds a program even where only root's PATH leads.
 func programOfRoot(t *testing.T, name string) string {
 	t.Helper()
 	for _, candidate := range []string{name, "/usr/sbin/" + name} {

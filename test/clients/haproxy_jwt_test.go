@@ -35,7 +35,7 @@ func TestHAProxyByItself(t *testing.T) {
 	}
 	told := app.last.Load().Header
 	if subject := told.Get("Latchkey-Subject"); subject != "ada%0D%0ALatchkey-Scope%3A%20admin" || told.Get("Latchkey-Scope")+told.Get("Latchkey-Session") != "" {
-		t.Errorf("the app was told %v", told)
+		t.Errorf("the app got %v", told)
 	}
 	holdNames(t, app, gate, s.signInPair("ada").AccessToken)
 	_, other := s.Send(http.MethodPost, s.Internal+"/v1/sessions", testservice.Key, `{"subject":"eve","data":{},"dpop_jkt":"0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"}`)

@@ -19,7 +19,7 @@ func TestHAProxy(t *testing.T) {
 	holdGateway(t, s, app, gate, gatewayTraits{outage: http.StatusServiceUnavailable})
 }
 
-// What the check requires is told in its path.
+// The path says what the check requires.
 func TestHAProxyRequires(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})

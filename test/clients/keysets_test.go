@@ -28,7 +28,7 @@ func withGoOIDC(ctx context.Context, issuer, algorithm string) verify {
 	}
 }
 
-// withDiscovery is go-oidc where it is given the issuer alone.
+// withDiscovery is go-oidc given only the issuer.
 func withDiscovery(ctx context.Context, issuer, algorithm string) (verify, error) {
 	provider, err := oidc.NewProvider(ctx, issuer)
 	if err != nil {
@@ -63,7 +63,8 @@ func withKeyfunc(ctx context.Context, issuer, algorithm string) (verify, error) 
 	}, nil
 }
 
-// go-oidc and keyfunc verify access tokens, also those of a key that they have not seen yet, and those of the last key.
+// go-oidc and keyfunc verify access tokens, including those of a key that they have not seen yet, and those of the last
+// key.
 func TestKeySets(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)

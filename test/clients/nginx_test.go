@@ -29,7 +29,7 @@ func TestNginx(t *testing.T) {
 	}
 }
 
-// What the check requires is told in its path.
+// The path says what the check requires.
 func TestNginxRequires(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
@@ -41,7 +41,8 @@ func TestNginxRequires(t *testing.T) {
 	})
 }
 
-// With a cache, a revocation counts once what is kept has expired; nobody gets another one's answer.
+// With a cache, a revocation takes effect once the cached answer has expired; no client gets
+// another's answer.
 func TestNginxCache(t *testing.T) {
 	t.Parallel()
 	s := start(t, testservice.Env{"LATCHKEY_CORS_ORIGINS": pageOrigin})
@@ -58,7 +59,7 @@ func TestNginxCache(t *testing.T) {
 	wantPage(t, gate, "nonsense", http.StatusUnauthorized)
 	wantPage(t, gate, grace.AccessToken, http.StatusOK)
 
-	// A preflight is let through; that lets nobody else in.
+	// A preflight is let through; that lets no other request in.
 	preflight := map[string]string{"Origin": pageOrigin, "Access-Control-Request-Method": "GET"}
 	if got := ask(t, gate, http.MethodOptions, "/page", "", preflight); got.StatusCode != http.StatusNoContent {
 		t.Errorf("a preflight is answered with %d", got.StatusCode)

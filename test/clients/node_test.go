@@ -31,7 +31,7 @@ func TestNode(t *testing.T) {
 		t.Parallel()
 		runNode(t, dir, startResource(t), "resource.mjs")
 	})
-	// A tab goes on with the access token that another tab's refresh has replaced. Where that is switched off some of its
+	// A tab continues with the access token that another tab's refresh has replaced. Where that is switched off some of its
 	// calls fail, so the test sees such a failure.
 	for name, accepted := range map[string]string{"a second tab": "true", "a second tab without the grace": "false"} {
 		t.Run(name, func(t *testing.T) {

@@ -86,7 +86,7 @@ func signedIn(t *testing.T, s *service, subject string) *store {
 	return kept
 }
 
-// current asks for the session that a client's token is of.
+// current requests the session of a client's token.
 func current(ctx context.Context, client *http.Client, issuer string) (status int, subject string, err error) {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, issuer+"/v1/me/sessions/current", http.NoBody)
 	if err != nil {
@@ -114,7 +114,8 @@ func wantCurrent(t *testing.T, client *http.Client, issuer, want string) {
 	}
 }
 
-// golang.org/x/oauth2: several goroutines go on over rotations, and so does the program after a restart.
+// golang.org/x/oauth2: several goroutines continue over rotations, and so does the program after a
+// restart.
 func TestOAuth2(t *testing.T) {
 	t.Parallel()
 	s := start(t, nil)

@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// oauth2-proxy takes access tokens with the issuer alone, and tells the app whose they are. It has to be told of any algorithm
-// but RS256.
+// oauth2-proxy accepts access tokens knowing only the issuer, and tells the app whose they are. Any algorithm other than RS256
+// must be configured.
 func TestOAuth2Proxy(t *testing.T) {
 	t.Parallel()
 	program := strings.TrimSpace(run(t, ".", os.Environ(), "go", "tool", "-n", "oauth2-proxy"))
@@ -36,9 +36,10 @@ func holdOAuth2Proxy(t *testing.T, program, algorithm string, args []string) {
 	ada := s.signInPair("ada")
 	wantPage(t, "http://"+address, ada.AccessToken, http.StatusOK)
 	if user := app.last.Load().Header.Get("X-Forwarded-User"); user != "ada" {
-		t.Errorf("the app was told that it is %q", user)
+		t.Errorf("the app was told that the user is %q", user)
 	}
-	// What it says of somebody is not its client's, by any name that a server for WSGI or Rack reads so.
+	// What it says about a user does not come from its client, by any name that a server for WSGI or
+	// Rack reads so.
 	forged := map[string]string{}
 	for _, what := range []string{"User", "Email", "Groups", "Preferred-Username"} {
 		for _, name := range []string{"X-Forwarded-" + what, "X_Forwarded_" + what, "X_Forwarded-" + what} {
@@ -48,7 +49,7 @@ func holdOAuth2Proxy(t *testing.T, program, algorithm string, args []string) {
 	ask(t, "http://"+address, http.MethodGet, "/page", ada.AccessToken, forged)
 	for name, values := range app.last.Load().Header {
 		if slices.Contains(values, "root") {
-			t.Errorf("the app was told %s: %q", name, values)
+			t.Errorf("the app got %s: %q", name, values)
 		}
 	}
 	requests := app.requests.Load()

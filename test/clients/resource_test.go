@@ -16,8 +16,8 @@ import (
 )
 
 // startResource serves /tools and /tools/ to holders of the service's access tokens, as resource servers that describe
-// themselves (RFC 9728), and /pay to those who have authenticated lately (RFC 9470). /mcp is for tokens of the client "agent"
-// alone, whose audience is its URL. RESOURCE, in the service's settings, is the server's.
+// themselves (RFC 9728), and /pay to those who have authenticated lately (RFC 9470). /mcp is only for tokens of the client
+// "agent", whose audience is its URL. RESOURCE, in the service's settings, is the server's.
 func startResource(t *testing.T) *service {
 	t.Helper()
 	mux := http.NewServeMux()

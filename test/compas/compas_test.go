@@ -118,7 +118,7 @@ func (c *compas) read(output io.Reader) {
 	}
 }
 
-// stop lets it answer what it was asked, and end.
+// stop lets it finish its answers, and end.
 func (c *compas) stop() {
 	c.mu.Lock()
 	_ = c.input.Close() // a second time is an error

@@ -1,5 +1,5 @@
-// Package compas has no code: its tests have the real @compas/store fill a
+// Package compas has no code: its tests let the real @compas/store fill a
 // database, and take it over.
 //
-// It is a module of its own, since it needs Node and npm.
+// It is a separate module because it needs Node and npm.
 package compas

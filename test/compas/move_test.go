@@ -30,7 +30,7 @@ func (c *client) write(access, refresh string) {
 	c.access, c.refresh = access, refresh
 }
 
-// Clients refresh in two tabs each, lose answers and come again, while Compas is killed in the middle of its work and
+// Clients refresh in two tabs each, lose answers and retry, while Compas is killed in the middle of its work and
 // the service takes over. Nobody is logged out.
 func TestMoveUnderLoad(t *testing.T) {
 	t.Parallel()

@@ -40,7 +40,7 @@ func TestTakeOver(t *testing.T) {
 		t.Error(diff)
 	}
 	if got := s.introspect(list.Access); !got.Active || string(got.Session.Data) != "[1,2]" && string(got.Session.Data) != "[1, 2]" {
-		t.Errorf("data that is no object: %+v", got)
+		t.Errorf("data that is not an object: %+v", got)
 	}
 	var row string
 	if err := c.pool.QueryRow(t.Context(), `SELECT "id" FROM "sessionStoreToken" WHERE "session" = $1 AND "refreshToken" IS NOT NULL`, before.ID).Scan(&row); err != nil {
@@ -60,7 +60,7 @@ func TestTakeOver(t *testing.T) {
 		t.Errorf("the own session: %d %s", status, body)
 	}
 
-	// The checksum of Compas is good for a write.
+	// The checksum of Compas is valid for a write.
 	data := s.Internal + "/v1/sessions/" + before.ID + "/data"
 	if status, body := s.Send(http.MethodPut, data, testservice.Key, `{"user":7,"cart":[]}`, "If-Match", `"`+found.Session.Checksum+`"`); status >= 300 {
 		t.Errorf("put data: %d %s", status, body)
@@ -107,7 +107,7 @@ func TestTakeOver(t *testing.T) {
 		t.Errorf("a token of Compas that comes back: %d %+v", status, answer)
 	}
 	if s.introspect(ours.Access).Active {
-		t.Error("the session of a stolen token goes on")
+		t.Error("the session of a stolen token is still live")
 	}
 	s.Await("report of the stolen token", func() bool { return strings.Contains(s.Stderr.String(), before.ID) })
 }
@@ -126,7 +126,7 @@ func TestReuseOfWhatCompasRotated(t *testing.T) {
 		t.Errorf("%d %+v", status, answer)
 	}
 	if s.introspect(ours.Access).Active {
-		t.Error("the session goes on")
+		t.Error("the session is still live")
 	}
 }
 
@@ -152,7 +152,8 @@ func TestSideBySide(t *testing.T) {
 		t.Errorf("a write over one of Compas: %d", status)
 	}
 
-	// Compas refreshes, then we, then Compas again with the same token: nobody loses his own.
+	// Compas refreshes, then we, then Compas again with the same token: none of them loses its
+	// session.
 	theirs := c.refresh(p)
 	ours := s.mustRefresh(theirs.Refresh)
 	twin := c.refresh(theirs) // in its 15 s
@@ -188,7 +189,7 @@ func TestSideBySide(t *testing.T) {
 		t.Errorf("Compas refreshes a session that we ended: %q", key)
 	}
 
-	// Compas notices reuse of what we exchanged, too, and its clean-up leaves our tokens alone.
+	// Compas notices reuse of what we exchanged, too, and its cleanup leaves our tokens alone.
 	third := c.signIn(map[string]any{})
 	ours = s.mustRefresh(third.Refresh)
 	c.must("cleanup", 1, nil)
@@ -200,14 +201,14 @@ func TestSideBySide(t *testing.T) {
 		t.Errorf("Compas takes a token that we exchanged: %q", key)
 	}
 	if s.introspect(ours.Access).Active {
-		t.Error("Compas saw a stolen token, and the session goes on")
+		t.Error("Compas saw a stolen token, and the session is still live")
 	}
 	if n := c.count(`SELECT count(*) FROM "job" WHERE "name" = 'compas.sessionStore.potentialLeakedSession'`); n != 1 {
 		t.Errorf("%d reports of Compas", n)
 	}
 }
 
-// What nobody needs any more goes, and no session that somebody has.
+// What is no longer needed is removed, and no live session is.
 func TestCleanup(t *testing.T) {
 	t.Parallel()
 	c := startCompas(t)

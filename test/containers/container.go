@@ -54,7 +54,7 @@ func (s *server) start(ctx context.Context, order containers.Order) error {
 			return err
 		}
 	}
-	image := cmp.Or(os.Getenv("TEST_POSTGRES_IMAGE"), defaultImage) //nolint:forbidigo // a program of its own, for tests
+	image := cmp.Or(os.Getenv("TEST_POSTGRES_IMAGE"), defaultImage) //nolint:forbidigo // a separate program, for tests
 	for try := 1; ; try++ {
 		err := s.run(ctx, image, order.Settings, more)
 		if err == nil {
@@ -67,22 +67,22 @@ func (s *server) start(ctx context.Context, order containers.Order) error {
 	}
 }
 
-// run runs a new container. What is left of one that fails is removed.
+// run runs a new container. The remains of one that fails are removed.
 func (s *server) run(ctx context.Context, image string, settings map[string]string, more []testcontainers.ContainerCustomizer) error {
 	var args []string
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "-c", name+"="+settings[name])
 	}
-	// Docker chooses another port at each start, where it may choose. Below the ports that systems hand out to
-	// connections, one that is free stays free while the server is stopped.
-	port := strconv.Itoa(20000 + rand.IntN(12000)) //nolint:gosec // any free port is as good
+	// If Docker may choose the port, it changes at each start. Below the range that systems use for outgoing
+	// connections, a free port stays free while the server is stopped.
+	port := strconv.Itoa(20000 + rand.IntN(12000)) //nolint:gosec // any free port will do
 
 	c, err := postgres.Run(ctx, image, append([]testcontainers.ContainerCustomizer{
 		postgres.BasicWaitStrategies(),
 		postgres.WithPassword(containers.Password),
 		testcontainers.WithCmdArgs(args...),
 		testcontainers.WithConfigModifier(func(config *container.Config) {
-			config.StopSignal = "SIGINT" // as the official image has it: do not wait for clients to go
+			config.StopSignal = "SIGINT" // as in the official image: do not wait for clients to disconnect
 		}),
 		testcontainers.WithHostConfigModifier(func(config *container.HostConfig) {
 			config.PortBindings = network.PortMap{
@@ -116,7 +116,7 @@ func (s *server) kill(ctx context.Context) error {
 	return errors.Join(err, docker.Close())
 }
 
-// remove removes the container, where there is one.
+// remove removes the container, if there is one.
 func (s *server) remove(ctx context.Context) error {
 	if s.container == nil {
 		return nil
@@ -125,7 +125,7 @@ func (s *server) remove(ctx context.Context) error {
 	return s.container.Terminate(ctx, testcontainers.StopTimeout(0))
 }
 
-// awaitReady connects until the server answers. What it logged says nothing after the first start, and the port is
+// awaitReady connects until the server answers. Its log is of no use after the first start, and the port is
 // open before that.
 func (s *server) awaitReady(ctx context.Context) error {
 	for {
@@ -144,7 +144,7 @@ func (s *server) awaitReady(ctx context.Context) error {
 	}
 }
 
-// logs returns what the container said, as an error.
+// logs returns the container's output as an error.
 func (s *server) logs(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()

@@ -1,5 +1,5 @@
-// Command containers runs one PostgreSQL server in a container for internal/testdb, which starts it where a machine has no
-// PostgreSQL. It has a module of its own so that no test binary links testcontainers. See internal/testdb/containers.
+// Command containers runs one PostgreSQL server in a container for internal/testdb, which starts it if a machine has no
+// PostgreSQL. It is a separate module so that no test binary links testcontainers. See internal/testdb/containers.
 package main
 
 import (

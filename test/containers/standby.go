@@ -47,7 +47,7 @@ func asStandby(ctx context.Context, primary string) (_ []testcontainers.Containe
 		testcontainers.WithAdditionalLifecycleHooks(testcontainers.ContainerLifecycleHooks{
 			PostCreates: []testcontainers.ContainerHook{copyData},
 		}),
-		// It says it is ready in other words than a primary, and once.
+		// It reports readiness in words other than a primary's, and only once.
 		testcontainers.WithWaitStrategy(wait.ForListeningPort("5432/tcp")),
 	}, nil
 }

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// lookPause leaves the processor to those who are looked at.
+	// lookPause leaves the processor to what is observed.
 	lookPause = 100 * time.Millisecond
 	// rejoinPatience is how long a standby may take until it streams.
 	rejoinPatience = 40 * time.Second
@@ -38,7 +38,7 @@ func startCluster(t *testing.T) *cluster {
 	t.Helper()
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin")
 	if err != nil || len(found) == 0 {
-		t.Fatalf("there is no PostgreSQL of Debian's: apt install postgresql (%v)", err)
+		t.Fatalf("Debian's PostgreSQL is not installed: apt install postgresql (%v)", err)
 	}
 	client, peer := freeAddress(t), freeAddress(t)
 	start(t, place(t, nil), "etcd", "--data-dir", "data", "--unsafe-no-fsync", "--name", "etcd",
@@ -94,8 +94,8 @@ func (c *cluster) standbyOf(others ...*node) *node {
 	return c.nodes[slices.IndexFunc(c.nodes, func(n *node) bool { return !slices.Contains(others, n) })]
 }
 
-// awaitWhole waits until there is a primary, and the others stream from it. One that cannot, as its history has become
-// another one, is made anew, as an operator does.
+// awaitWhole waits until there is a primary, and the others stream from it. One that cannot, because its history has
+// diverged, is rebuilt, as an operator would.
 func (c *cluster) awaitWhole() {
 	c.t.Helper()
 	began := time.Now()
@@ -117,7 +117,7 @@ func (c *cluster) awaitWhole() {
 	})
 }
 
-// streams tells whether a primary sends its changes to a standby.
+// streams reports whether a primary sends its changes to a standby.
 func (c *cluster) streams(primary, standby *node) (yes bool) {
 	ctx, cancel := context.WithTimeout(c.t.Context(), restTimeout)
 	defer cancel()
@@ -130,8 +130,8 @@ func (c *cluster) streams(primary, standby *node) (yes bool) {
 	return conn.QueryRow(ctx, query, standby.name).Scan(&yes) == nil && yes
 }
 
-// switchOver has another node take over, as an operator does, who asks again where Patroni does not dare to. It returns
-// once that is so.
+// switchOver makes another node take over, as an operator would, retrying if Patroni refuses. It returns once that is
+// done.
 func (c *cluster) switchOver() {
 	c.t.Helper()
 	before := c.primary()

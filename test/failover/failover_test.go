@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// Whatever takes the primary away, nobody is signed out, what was revoked stays so, and requests that fail are 503.
+// However the primary fails, no user is signed out, what was revoked stays revoked, and requests that fail are 503.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	c := startCluster(t)

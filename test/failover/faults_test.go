@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// lateBy is for how long an address leads to a standby although there is a new primary.
+// lateBy is how long an address leads to a standby although there is a new primary.
 const lateBy = 5 * time.Second
 
 // fault is what goes wrong.

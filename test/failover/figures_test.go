@@ -13,7 +13,7 @@ import (
 // figures are what was seen in one fault.
 type figures struct {
 	address, fault string
-	// noWrites is for how long PostgreSQL took none, noRefreshes for how long there were none; lateBy of it is the address's.
+	// noWrites is how long PostgreSQL took none, noRefreshes for how long there were none; lateBy of it is the address's.
 	noWrites, noRefreshes, lateBy time.Duration
 	refreshes, unavailable        int
 	falseLogOuts, other5xx        int64

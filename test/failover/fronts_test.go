@@ -29,7 +29,8 @@ listen postgres
   default-server inter 500ms fall 2 rise 2 on-marked-down shutdown-sessions
 `
 
-// startHAProxy puts a balancer before the nodes that asks the Patroni of each, and returns its address.
+// startHAProxy puts a balancer in front of the nodes that queries the Patroni of each, and returns its
+// address.
 func startHAProxy(t *testing.T, c *cluster) string {
 	t.Helper()
 	address := freeAddress(t)
@@ -39,7 +40,7 @@ func startHAProxy(t *testing.T, c *cluster) string {
 		settings += fmt.Sprintf("  server %s %s check port %s\n", n.name, n.listen, port)
 	}
 	start(t, place(t, map[string]string{"haproxy.cfg": settings}), "haproxy", "-db", "-f", "haproxy.cfg")
-	// Until it has asked it takes all nodes for primaries, in turn.
+	// Until its first check it takes all nodes for primaries, in turn.
 	testservice.Await(t, "the balancer", func() bool {
 		for range 2 * len(c.nodes) {
 			if !takesWrites(t.Context(), databaseURL(address)) {

@@ -49,14 +49,14 @@ func startReplica(t *testing.T, settings testservice.Env) *replica {
 	return r
 }
 
-// load is what clients do, and what came of it.
+// load is what clients do, and the results.
 type load struct {
 	t        *testing.T
 	replicas []*replica
 	client   *http.Client
 
 	refreshed, unavailable moments
-	// falseLogOuts are refusals of what nobody has revoked, other5xx those that are no 503.
+	// falseLogOuts are refusals of what was not revoked, other5xx those other than 503.
 	falseLogOuts, other5xx atomic.Int64
 
 	mu      sync.Mutex
@@ -94,7 +94,7 @@ func startLoad(t *testing.T, replicas []*replica) *load {
 // any is one of the replicas.
 func (l *load) any() *replica { return l.replicas[rand.IntN(len(l.replicas))] }
 
-// send returns status 0 where there is no answer. A status that no outage explains is counted.
+// send returns status 0 if there is no answer. A status that no outage explains is counted.
 func (l *load) send(ctx context.Context, method, address, bearer, mediaType, body string) (status int, content string) {
 	r, err := http.NewRequestWithContext(ctx, method, address, strings.NewReader(body))
 	if err != nil {
@@ -132,7 +132,7 @@ func (l *load) signIn(ctx context.Context, subject string) (pair testservice.Pai
 	return pair, status == http.StatusCreated && json.Unmarshal([]byte(body), &pair) == nil
 }
 
-// refresh does as an honest client: where there is no answer, or 503, it keeps its pair and tries again.
+// refresh acts like an honest client: without an answer, or with 503, it keeps its pair and retries.
 func (l *load) refresh(ctx context.Context, pair testservice.Pair) (next testservice.Pair, ok bool) {
 	status, body := l.send(ctx, http.MethodPost, "http://"+l.any().public+"/oauth2/token", "", form,
 		url.Values{"grant_type": {"refresh_token"}, "refresh_token": {pair.RefreshToken}}.Encode())

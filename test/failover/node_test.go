@@ -80,7 +80,7 @@ func (n *node) start() {
 	n.patroni = start(n.t, n.dir, "patroni", "patroni.yml")
 }
 
-// isPrimary tells whether Patroni calls the node the primary, as balancers ask.
+// isPrimary reports whether Patroni calls the node the primary, as balancers ask.
 func (n *node) isPrimary(ctx context.Context) bool {
 	return n.answers(ctx, "/primary")
 }
@@ -112,7 +112,7 @@ func (n *node) postmaster() int {
 	return pid
 }
 
-// isOurs tells whether a process is the node's PostgreSQL, and not one that was given the number since.
+// isOurs reports whether a process is the node's PostgreSQL, and not one that was given the number since.
 func (n *node) isOurs(pid int) bool {
 	cwd, err := os.Readlink(fmt.Sprintf("/proc/%d/cwd", pid))
 	return err == nil && cwd == filepath.Join(n.dir, "data")

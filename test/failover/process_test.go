@@ -20,7 +20,7 @@ import (
 
 const endPatience = 20 * time.Second
 
-// process is a program that runs until the test ends, and no longer where the test is killed.
+// process is a program that runs until the test ends, and no longer if the test is killed.
 type process struct {
 	name  string
 	cmd   *exec.Cmd
@@ -28,8 +28,8 @@ type process struct {
 	ended chan struct{}
 }
 
-// start starts a program of Debian's as a user that is not root. Where the test is killed it is sent SIGTERM, since
-// Patroni's end has to stop PostgreSQL.
+// start starts a program of Debian's as a user that is not root. If the test is killed, the program gets SIGTERM,
+// since Patroni must stop PostgreSQL when it ends.
 func start(t *testing.T, dir, program string, args ...string) *process {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -92,7 +92,7 @@ func (p *process) hasEnded() bool {
 	}
 }
 
-// ordinary is the user that runs the programs: nil for who runs the test.
+// ordinary is the user that runs the programs: nil for the user who runs the test.
 func ordinary(t *testing.T) *syscall.Credential {
 	t.Helper()
 	if os.Geteuid() != 0 {

@@ -20,7 +20,8 @@ import (
 const (
 	revokePause = 150 * time.Millisecond
 	watchPause  = 50 * time.Millisecond
-	// watched is how many of the last revocations are looked at, asked of how many the service is asked each time.
+	// watched is how many of the last revocations are checked, and asked about how many of them the service is
+	// asked each time.
 	watched, asked = 100, 3
 )
 
@@ -48,7 +49,7 @@ func (r *revoked) accepted() (edge, strict time.Time) {
 	return r.edge, r.strict
 }
 
-// startRevoking creates and revokes sessions until the test ends, and has verifiers and the service asked about them.
+// startRevoking creates and revokes sessions until the test ends, and asks verifiers and the service about them.
 func (l *load) startRevoking(t *testing.T) {
 	t.Helper()
 	runBeside(t, 1, func(ctx context.Context, _ int) {
@@ -67,7 +68,7 @@ func (l *load) startRevoking(t *testing.T) {
 	})
 }
 
-// revokeOne asks again until the service has answered: with 404 where a failover has lost the session.
+// revokeOne retries until the service has answered: with 404 where a failover has lost the session.
 func (l *load) revokeOne(ctx context.Context) {
 	pair, ok := l.signIn(ctx, "somebody")
 	for ok && ctx.Err() == nil {
@@ -88,7 +89,7 @@ func (l *load) revokeOne(ctx context.Context) {
 	}
 }
 
-// last are the revocations since a time, and so many at the most.
+// last are the revocations since a time, up to a limit.
 func (l *load) last(since time.Time, most int) (found []*revoked) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -117,8 +118,8 @@ func (l *load) watch(ctx context.Context, edge *verifier.Verifier, r *replica) {
 	}
 }
 
-// startEdge follows a replica's revocations as another service does. It asks nobody about a token, so that what it accepts
-// is its set's doing.
+// startEdge follows a replica's revocations as another service does. It makes no requests about tokens, so that only its
+// set decides what it accepts.
 func startEdge(t *testing.T, r *replica) *verifier.Verifier {
 	t.Helper()
 	v, err := verifier.NewRemote(verifier.RemoteConfig{

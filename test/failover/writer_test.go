@@ -23,7 +23,7 @@ func connect(ctx context.Context, url string) (*pgx.Conn, error) {
 	return pgx.ConnectConfig(ctx, cfg)
 }
 
-// takesWrites tells whether an address leads to a primary.
+// takesWrites reports whether an address leads to a primary.
 func takesWrites(ctx context.Context, url string) (yes bool) {
 	conn, err := connect(ctx, url)
 	if err != nil {
@@ -33,7 +33,7 @@ func takesWrites(ctx context.Context, url string) (yes bool) {
 	return conn.QueryRow(ctx, `SELECT NOT pg_is_in_recovery()`).Scan(&yes) == nil && yes
 }
 
-// moments are when something succeeded. It may be used by many goroutines.
+// moments are when something succeeded. They are safe for concurrent use.
 type moments struct {
 	mu sync.Mutex
 	at []time.Time
@@ -70,8 +70,8 @@ func (m *moments) count(since time.Time) (n int) {
 	return n
 }
 
-// startWriters writes to each node on a connection of its own, with pgx alone: no sooner than one of them succeeds does
-// PostgreSQL take writes.
+// startWriters writes to each node on a connection of its own, with pgx alone: PostgreSQL accepts writes only once one
+// of them succeeds.
 func startWriters(t *testing.T, c *cluster) *moments {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), c.url(c.primary()))

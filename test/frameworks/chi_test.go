@@ -9,7 +9,7 @@ import (
 	"github.com/go-chi/chi/v5/middleware"
 )
 
-// chi takes net/http's middleware as it is.
+// chi accepts net/http middleware unchanged.
 func withChi(a *app, inside bool) http.Handler {
 	answer := func(w http.ResponseWriter, r *http.Request, err error) {
 		if err != nil {

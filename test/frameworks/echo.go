@@ -6,8 +6,8 @@ import (
 	"github.com/labstack/echo/v5"
 )
 
-// ForEcho makes one of echo's of net/http's middleware. With echo.WrapMiddleware alone, a handler's
-// error is answered outside the middleware, which has taken the request for a success by then.
+// ForEcho converts net/http middleware to echo's. With echo.WrapMiddleware alone, a handler's error
+// is answered outside the middleware, which by then has taken the request for a success.
 func ForEcho(middleware func(http.Handler) http.Handler) echo.MiddlewareFunc {
 	wrap := echo.WrapMiddleware(middleware)
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
@@ -16,7 +16,7 @@ func ForEcho(middleware func(http.Handler) http.Handler) echo.MiddlewareFunc {
 			if err != nil {
 				c.Echo().HTTPErrorHandler(c, err)
 			}
-			return err // for what logs errors: the response has begun, so none is made of it again
+			return err // for error loggers: the response has begun, so the error is not answered again
 		})
 		return func(c *echo.Context) error {
 			response := c.Response()

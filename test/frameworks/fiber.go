@@ -8,9 +8,9 @@ import (
 	"github.com/gofiber/fiber/v3/middleware/adaptor"
 )
 
-// ForFiber makes one of fiber's of net/http's middleware. Handlers find what it put into the
-// context in c.Context(). adaptor.HTTPMiddleware would call them when the middleware is done.
-// No handler is told that its client has left: fasthttp does not notice. timeout.New bounds its time.
+// ForFiber converts net/http middleware to fiber's. Handlers find what it put into the context in
+// c.Context(). adaptor.HTTPMiddleware would call them only after the middleware is done. No handler
+// learns that its client has left, because fasthttp does not notice; timeout.New limits its time.
 func ForFiber(middleware func(http.Handler) http.Handler) fiber.Handler {
 	return func(c fiber.Ctx) error {
 		r, err := adaptor.ConvertRequest(c, true)
@@ -18,19 +18,19 @@ func ForFiber(middleware func(http.Handler) http.Handler) fiber.Handler {
 			return fiber.ErrBadRequest
 		}
 		passed, own := false, &ownAnswer{header: http.Header{}, status: http.StatusOK}
-		defer own.addTo(c) // new tokens, also to what recover, outside, answers
+		defer own.addTo(c) // new tokens, even to the response of an outer recover
 		middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			c.SetContext(context.WithValue(r.Context(), exchangeKey{}, exchange{w, r}))
 			if err := c.Next(); err != nil {
 				_ = c.App().ErrorHandler(c, err)
 			}
 			status := c.Response().StatusCode()
-			if status == fiber.StatusRequestTimeout { // fiber's answer to what takes too long here
+			if status == fiber.StatusRequestTimeout { // fiber's answer to a time-out here
 				status = fiber.StatusServiceUnavailable
 			}
 			w.WriteHeader(status) // fiber sends its response later, with what the middleware adds
 			_, err := w.Write(nil)
-			passed = err == nil // else there is an answer of the middleware's own
+			passed = err == nil // otherwise the middleware itself answered
 		})).ServeHTTP(own, r.WithContext(c.Context()))
 		if !passed {
 			c.Response().Reset()
@@ -48,8 +48,8 @@ type exchange struct {
 
 type exchangeKey struct{}
 
-// NetHTTP is for what takes a request and its response, such as a log-in with Manager.Begin or a log-out with
-// Manager.End, in a handler below ForFiber. What a handler writes it writes to c.
+// NetHTTP is for functions that take a request and its response, such as a log-in with Manager.Begin or a
+// log-out with Manager.End, in a handler below ForFiber. What a handler writes it writes to c.
 func NetHTTP(c fiber.Ctx) (http.ResponseWriter, *http.Request) {
 	x, _ := c.Context().Value(exchangeKey{}).(exchange)
 	return x.w, x.r.WithContext(c.Context())
@@ -64,7 +64,7 @@ type ownAnswer struct {
 
 func (a *ownAnswer) addTo(c fiber.Ctx) {
 	for name, values := range a.header {
-		if name == fiber.HeaderVary { // the handler's own stay
+		if name == fiber.HeaderVary { // the handler's own values stay
 			c.Vary(values...)
 			continue
 		}

@@ -60,7 +60,7 @@ func serveFiber(a *app, inside bool) (url string, stop func()) {
 	return listen(a.t, withFiber(a, inside))
 }
 
-// listen starts a program with fiber, which is no handler of net/http's.
+// listen starts a program with fiber, which is not a net/http handler.
 func listen(t *testing.T, f *fiber.App) (url string, stop func()) {
 	t.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -84,7 +84,7 @@ func TestFiber(t *testing.T) {
 	run(t, serveFiber)
 }
 
-// A handler that fiber has given up changes nothing any more, and is told.
+// A handler that fiber has given up can change nothing, and gets an error.
 func TestFiberGivesUp(t *testing.T) {
 	t.Parallel()
 	a := setup(t, sessionhttp.Config{})

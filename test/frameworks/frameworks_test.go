@@ -183,7 +183,7 @@ func inParallel(t *testing.T, a *app, begin start, inside bool) {
 	a.want(`{"count": 8}`)
 }
 
-// A client that leaves takes no change with it.
+// A client that disconnects loses no change.
 func clientLeaves(t *testing.T, a *app, begin start, inside bool) {
 	t.Helper()
 	url, stop := begin(a, inside)
@@ -230,7 +230,8 @@ func TestTimeoutHandler(t *testing.T) {
 	}
 }
 
-// Cookies that the middleware sets arrive beside the handler's headers: after a refresh on the way as well.
+// Cookies that the middleware sets arrive alongside the handler's headers: after a refresh on the way as
+// well.
 func TestCookies(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]start{

@@ -9,18 +9,18 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// ForGin makes one of gin's of net/http's middleware.
+// ForGin converts net/http middleware to gin's.
 func ForGin(middleware func(http.Handler) http.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		outer, passed := c.Writer, false
-		defer func() { c.Writer = outer }() // gin.Recovery, outside, answers with it
+		defer func() { c.Writer = outer }() // an outer gin.Recovery answers with it
 		middleware(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			passed = true
 			c.Request, c.Writer = r, &ginWriter{outer, w}
 			c.Next()
 			status := outer.Status()
 			if len(c.Errors) > 0 && !outer.Written() {
-				status = http.StatusInternalServerError // middleware outside makes an answer of the errors
+				status = http.StatusInternalServerError // outer middleware turns the errors into an answer
 			}
 			w.WriteHeader(status) // gin sends it later
 		})).ServeHTTP(outer, c.Request)

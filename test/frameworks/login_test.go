@@ -20,7 +20,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/test/frameworks"
 )
 
-// act logs in, perhaps with a panic after that, logs out, or only tells who is there.
+// act logs in, perhaps with a panic after that, logs out, or only says who is logged in.
 func (a *app) act(w http.ResponseWriter, r *http.Request) (string, error) {
 	var err error
 	switch r.URL.Path {
@@ -99,8 +99,8 @@ var logins = map[string]start{
 	},
 }
 
-// Who logs in has the cookies beside those of the handler's, also if that panics then; a second log-in ends
-// the session before, and a log-out takes the cookies away.
+// A login sets its cookies in addition to the handler's, even if the handler then panics; a second log-in
+// ends the session before, and a log-out takes the cookies away.
 func TestLogIn(t *testing.T) {
 	t.Parallel()
 	for name, begin := range logins {
@@ -143,7 +143,7 @@ func TestLogIn(t *testing.T) {
 			visit(http.MethodPost, "/login", http.StatusOK, "bob")
 			visit(http.MethodGet, "/", http.StatusOK, "bob")
 			if _, _, err := a.store.Get(t.Context(), first); err == nil {
-				t.Error("the session before goes on")
+				t.Error("the previous session is still live")
 			}
 			visit(http.MethodPost, "/panic", http.StatusInternalServerError, "")
 			visit(http.MethodGet, "/", http.StatusOK, "bob")
@@ -154,7 +154,7 @@ func TestLogIn(t *testing.T) {
 			}
 			visit(http.MethodGet, "/", http.StatusOK, "nobody")
 			if _, _, err := a.store.Get(t.Context(), last); err == nil {
-				t.Error("the session goes on after the log-out")
+				t.Error("the session is still live after the log-out")
 			}
 		})
 	}

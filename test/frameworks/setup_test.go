@@ -27,7 +27,7 @@ type tally struct {
 	Count int `json:"count"`
 }
 
-// added is what a client asks for, in each framework's own binding.
+// added is what a client requests, in each framework's own binding.
 type added struct {
 	N int `json:"n" binding:"required"`
 }
@@ -90,8 +90,8 @@ func (a *app) add(ctx context.Context, n int) error {
 	return a.sessions.From(ctx).Update(ctx, func(t *tally) error { t.Count += n; return nil })
 }
 
-// conflict makes a change that goes with the present count alone, which somebody else
-// then changes before the response begins.
+// conflict makes a change that is valid only for the present count, which another
+// request then changes before the response begins.
 func (a *app) conflict(ctx context.Context) error {
 	seen := a.count(ctx)
 	err := a.sessions.From(ctx).Update(ctx, func(t *tally) error {

@@ -1,4 +1,4 @@
-// Package kubernetes has no code: its tests hold the Helm chart of deploy/helm and the manifests of deploy/kubernetes
-// against Kubernetes' schemas, the settings, and a service that runs. It is a module of its own, so that nobody else gets
-// Helm's requirements.
+// Package kubernetes has no code: its tests check the Helm chart of deploy/helm and the manifests of deploy/kubernetes
+// against Kubernetes' schemas, the settings, and a running service. It is a separate module, so that no other module
+// inherits Helm's requirements.
 package kubernetes

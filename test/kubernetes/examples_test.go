@@ -111,7 +111,7 @@ var schemas = sync.OnceValues(func() (validator.Validator, error) {
 	return validator.New([]string{"schemas/{{.ResourceKind}}{{.KindSuffix}}.json"}, validator.Opts{Strict: true})
 })
 
-// validate holds manifests against the schemas, strictly.
+// validate validates manifests against the schemas, strictly.
 func validate(t *testing.T, text string) int {
 	t.Helper()
 	against, err := schemas()

@@ -12,7 +12,7 @@ var update = flag.Bool("update", false, "write the manifests and the chart's cop
 
 const heading = "# Made of deploy/helm by make manifests: docs/kubernetes.md says what to change in it.\n"
 
-// The files that are made of others are as those are now.
+// Generated files are up to date.
 func TestManifests(t *testing.T) {
 	t.Parallel()
 	alerts := read(t, "deploy/observability/alerts.yml")

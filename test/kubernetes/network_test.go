@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// selects tells whether labels are those of an object.
+// selects reports whether labels are those of an object.
 func selects(selector any, labels map[string]string) bool {
 	wanted, _ := selector.(map[string]any)
 	for name, value := range wanted {

@@ -20,8 +20,8 @@ func inCluster(one container, dir string) testservice.Env {
 	return environment
 }
 
-// The service takes what the chart gives it, and answers the probes where they ask: while the database is away it is not
-// ready, and alive. It writes no file.
+// The service accepts what the chart gives it, and answers the probes: while the database is unreachable it is alive but
+// not ready. It writes no file.
 func TestServiceRunsAsRendered(t *testing.T) {
 	t.Parallel()
 	server := testdb.NewServer(t)

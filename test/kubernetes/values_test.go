@@ -39,7 +39,7 @@ func documented(t *testing.T) map[string]bool {
 	return known
 }
 
-// The schema takes each setting, where it belongs: those with secrets as files alone.
+// The schema accepts each setting in its place, and those with secrets only as files.
 func TestSchemaKnowsTheSettings(t *testing.T) {
 	t.Parallel()
 	var settings, files []string

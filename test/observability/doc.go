@@ -1,4 +1,4 @@
-// Package observability has no code: its tests hold the dashboard and the alert
-// rules of deploy/observability against the metrics of a service that runs. It is
-// a module of its own, so that Prometheus' requirements stay out of every other module.
+// Package observability has no code: its tests check the dashboard and the alert rules
+// of deploy/observability against the metrics of a running service. It is a separate
+// module, so that Prometheus' requirements stay out of every other module.
 package observability

@@ -74,7 +74,7 @@ func panels(t *testing.T) []panel {
 	return dashboard.Panels
 }
 
-// queries are all expressions that there are, by where they are.
+// queries are all expressions, by their places.
 func queries(t *testing.T) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -230,7 +230,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
-// evaluated tells whether a query has a result at the end of half an hour of the
+// evaluated reports whether a query has a result at the end of half an hour of the
 // series, which are in the notation of promtool's unit tests.
 func evaluated(t *testing.T, series, query string) bool {
 	t.Helper()
@@ -443,7 +443,7 @@ func TestAlertsAreExplained(t *testing.T) {
 	}
 }
 
-// Each alert links to a section of the manual that there is.
+// Each alert links to an existing section of the manual.
 func TestAlertsLinkToTheirSection(t *testing.T) {
 	t.Parallel()
 	const published = "https://github.com/latchkey-sessions/latchkey/blob/main/"
@@ -521,7 +521,7 @@ func TestMetricsAreExplained(t *testing.T) {
 	}
 }
 
-// Panels stand beside each other, and each row is full.
+// Panels stand next to each other, and each row is full.
 func TestPanelsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	taken := map[[2]int]string{}

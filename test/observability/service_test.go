@@ -55,7 +55,7 @@ func (s service) use(t *testing.T) {
 	}
 }
 
-// scrape waits until everything is there that is learnt beside requests.
+// scrape waits until everything that is learnt in the background is present.
 func (s service) scrape(t *testing.T) []byte {
 	t.Helper()
 	var text string

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/mod/zip"
 )
 
-// latchkey is the module as others name it, in a version that nobody else has published.
+// latchkey is the module by its path, in a version that has not been published.
 var latchkey = module.Version{Path: "github.com/latchkey-sessions/latchkey", Version: "v0.1.0-test"}
 
 // The newest commit can be installed and imported by its path and version, which neither exclude nor replace in go.mod would allow.

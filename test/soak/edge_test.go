@@ -14,7 +14,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// edge is another service, which follows the revocations and asks nobody about a token. Its clock is wrong.
+// edge is another service, which follows the revocations and makes no requests about tokens. Its clock is
+// wrong.
 type edge struct {
 	soak     *soak
 	clock    *wallClock
@@ -63,7 +64,7 @@ func (e *edge) verify(ctx context.Context, p pair) verdict {
 	return unknown
 }
 
-// anyService sends requests to one of the services that are there.
+// anyService sends requests to one of the running services.
 type anyService struct{ soak *soak }
 
 func (w anyService) RoundTrip(r *http.Request) (*http.Response, error) {

@@ -31,13 +31,13 @@ func (s *soak) flip(*rand.Rand) {
 		s.address.Cut()
 		s.tally.add(as)
 		l.askStandby(s)
-		s.address.Lead(s.servers.Primary) // the connections that are there stay
+		s.address.Lead(s.servers.Primary) // existing connections stay
 		s.leavers.add(l)
 	}
 	s.onStandby(`SELECT pg_wal_replay_resume()`)
 }
 
-// replayIsPaused tells whether the standby hears of nothing more.
+// replayIsPaused reports whether the standby hears of nothing more.
 func (s *soak) replayIsPaused() (yes bool) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()

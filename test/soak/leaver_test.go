@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// leaver is a client that logged out. Its tokens may be presented by anybody, for ever: nothing comes of it, no report
-// either.
+// leaver is a client that logged out. Its tokens may be presented by anybody, forever: that has no effect, and causes
+// no report.
 type leaver struct {
 	name   string
 	client *client
 	pairs  []pair
 }
 
-// lasting is the life of access tokens that are to be refused for their session's end, and for nothing else.
+// lasting is the lifetime of access tokens that must be refused because of their session's end, and for no
+// other reason.
 const lasting = time.Hour
 
 // leave signs in and logs out until the storm ends.
@@ -75,7 +76,7 @@ func (s *soak) checkLeavers() {
 
 // checkDead presents the tokens of a session that has ended.
 func (s *soak) checkDead(name string, c *client, p pair) {
-	if p.Refresh == "" { // he never had any of his own
+	if p.Refresh == "" { // it never had its own
 		return
 	}
 	v := s.persist(func(ctx context.Context) verdict {

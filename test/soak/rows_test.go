@@ -22,12 +22,12 @@ FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
 WHERE s."id" = $1`
 
-// rotatable tells whether the newest token is not fresh any more.
+// rotatable reports whether the newest token is not fresh any more.
 func (r row) rotatable() bool {
 	return r.issuedAt == nil || r.now.After(r.issuedAt.Add(fresh))
 }
 
-// graceOver tells whether the newest token's predecessor is late.
+// graceOver reports whether the newest token's predecessor is late.
 func (r row) graceOver() bool {
 	since := r.issuedAt
 	if r.confirmedAt != nil && (since == nil || r.confirmedAt.After(*since)) {

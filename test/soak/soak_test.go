@@ -202,12 +202,12 @@ func (s *soak) await(what string, done func() bool) {
 	}
 }
 
-// worthwhile tells whether to go on trying.
+// worthwhile reports whether to continue trying.
 func (s *soak) worthwhile(began time.Time) bool {
 	return time.Since(began) < endPatience && !s.broken.Load()
 }
 
-// left is for how long the storm goes on.
+// left is how long the storm continues.
 func (s *soak) left() time.Duration {
 	lasts := *soakFor
 	if len(s.missing()) > 0 {

@@ -16,7 +16,7 @@ type heist struct {
 	subject       string
 	kind          string
 	victim, thief *party
-	presenter     *party // who presents the token that gives the theft away; nil: either of them
+	presenter     *party // the one that presents the token that reveals the theft; nil: either of them
 	presented     int64  // its generation
 	session       string
 	complete      bool // it went as planned, so that a report is due

@@ -94,7 +94,8 @@ var (
 	image = regexp.MustCompile(`^!\[.+\]\((.+)\)$`)
 )
 
-// parseTutorial returns all that a tutorial asks its reader to do. Every block of code is one of them.
+// parseTutorial returns everything that a tutorial asks its reader to do. Every block of code is one
+// of them.
 func parseTutorial(text string) (parts []tutorialPart, err error) {
 	lines := strings.Split(text, "\n")
 	for i := 0; i < len(lines); i++ {
@@ -142,7 +143,7 @@ func parseCommands(text string) (commands []command, err error) {
 	return commands, nil
 }
 
-// shows tells whether an output is what a tutorial shows, where … stands for anything.
+// shows reports whether an output is what a tutorial shows, where … stands for anything.
 func shows(shown, output string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(shown)), "…", "(?s:.*)")
 	return regexp.MustCompile(`^` + pattern + `$`).MatchString(strings.TrimSpace(output))
@@ -183,7 +184,7 @@ func converse(t *testing.T, dir string, environment []string, name string, args 
 	t.Cleanup(func() {
 		_ = input.Close() // it may have ended
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
-		for range d.answers { // so that it is not held up by what nobody reads
+		for range d.answers { // so that unread output does not block it
 		}
 		_ = cmd.Wait() // it was killed
 	})

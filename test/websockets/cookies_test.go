@@ -16,7 +16,7 @@ import (
 )
 
 // dialWithCookies opens a connection with a refresh token alone, so that the session is refreshed on the way, and
-// tells whether the answer has the new cookies.
+// reports whether the answer has the new cookies.
 func dialWithCookies(t *testing.T, s *httptest.Server, store *sessionstore.Store) (conn *websocket.Conn, refreshed bool) {
 	t.Helper()
 	_, pair, err := store.Create(t.Context(), sessionstore.CreateParams{Subject: "ann"})
@@ -36,7 +36,7 @@ func dialWithCookies(t *testing.T, s *httptest.Server, store *sessionstore.Store
 	return conn, len(response.Header["Set-Cookie"]) == 2
 }
 
-// The answer to an upgrade has the new cookies where the library is given the header.
+// The answer to an upgrade has the new cookies if the library is given the header.
 func TestCookies(t *testing.T) {
 	t.Parallel()
 	for name, upgrade := range map[string]func(w http.ResponseWriter, r *http.Request) error{

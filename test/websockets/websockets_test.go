@@ -1,5 +1,5 @@
-// Package websockets_test holds the Go middleware against the libraries for WebSockets
-// that programs use, in a module of its own so that nobody inherits them.
+// Package websockets_test tests the Go middleware with the WebSocket libraries that
+// programs use, in a separate module so that no other inherits them.
 package websockets_test
 
 import (
@@ -28,8 +28,8 @@ type log struct {
 	Lines []string `json:"lines"`
 }
 
-// server is one library's: it takes the connection, hands each message to said until that
-// fails, and sends what said answers.
+// server uses one library: it accepts the connection, passes each message to said until
+// that fails, and sends its answers.
 type server func(w http.ResponseWriter, r *http.Request, said func(context.Context, string) (string, error)) error
 
 var servers = map[string]server{
@@ -97,7 +97,7 @@ var servers = map[string]server{
 }
 
 // A change before the upgrade is stored before it, one for a message before its answer, and one
-// after the client has left all the same.
+// after the client has left is stored, too.
 func TestLibraries(t *testing.T) {
 	t.Parallel()
 	for name, serve := range servers {
@@ -152,8 +152,8 @@ func TestLibraries(t *testing.T) {
 	}
 }
 
-// A connection whose change cannot be stored is not upgraded, and its client is told why; a
-// message after the session's end gets no answer, and its handler is told.
+// A connection whose change cannot be stored is not upgraded, and its client learns why; a
+// message after the session's end gets no answer, and its handler gets an error.
 func TestEndedSession(t *testing.T) {
 	t.Parallel()
 	for name, serve := range servers {
@@ -195,7 +195,7 @@ func TestEndedSession(t *testing.T) {
 					t.Errorf("it was answered %q", answer)
 				}
 				if err := <-refused; !errors.Is(err, sessionstore.ErrEnded) {
-					t.Errorf("the handler was told %v", err)
+					t.Errorf("the handler got %v", err)
 				}
 			})
 		}
@@ -218,7 +218,7 @@ func dial(t *testing.T, s *httptest.Server, access string) *websocket.Conn {
 	return conn
 }
 
-// refuse tells the answer to a connection that is not taken.
+// refuse is the answer to a connection that is not accepted.
 func refuse(t *testing.T, s *httptest.Server, access string) (status int, header http.Header) {
 	t.Helper()
 	conn, response, err := websocket.Dial(t.Context(), s.URL, &websocket.DialOptions{

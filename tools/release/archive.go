@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// writeArchive packs files, without the folders that they are in.
+// writeArchive packs files, without their folders.
 func writeArchive(name string, paths []string) error {
 	file, err := os.Create(name)
 	if err != nil {
@@ -41,7 +41,7 @@ func addFile(archive *tar.Writer, path string) error {
 	if err != nil {
 		return err
 	}
-	// Nothing of the machine's user.
+	// Nothing about the machine's user.
 	header := &tar.Header{Name: filepath.Base(path), Mode: int64(info.Mode().Perm()), Size: info.Size(), ModTime: info.ModTime()}
 	if err := archive.WriteHeader(header); err != nil {
 		return err

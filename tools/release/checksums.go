@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// writeChecksums writes what `sha256sum --check` takes.
+// writeChecksums writes what `sha256sum --check` reads.
 func writeChecksums(folder, name string) error {
 	entries, err := os.ReadDir(folder)
 	if err != nil {

@@ -15,7 +15,7 @@ func (p *project) compile(ctx context.Context, t target, version, program string
 	return command(ctx, append([]string{"GOOS=" + t.os, "GOARCH=" + t.arch}, b.Env...), "go", args...)
 }
 
-// command runs a program whose errors are the user's to read.
+// command runs a program whose errors the user must see.
 func command(ctx context.Context, environ []string, name string, args ...string) error {
 	c := exec.CommandContext(ctx, name, args...) //nolint:gosec // this program names what it runs
 	c.Env = append(c.Environ(), environ...)

@@ -22,13 +22,14 @@ import (
 
 const (
 	registry = "ghcr.io/latchkey-sessions/"
-	// imageUser owns the folder for keys. A number lets Kubernetes' runAsNonRoot tell that it is not root.
+	// imageUser owns the folder for keys. With a number, Kubernetes' runAsNonRoot can verify that it is
+	// not root.
 	imageUser = 65532
 	workDir   = "/latchkey"
 )
 
 // writeImages makes an image of each archive for Linux in the folder: NAME_image.tar for `docker load`. The folder image has all of them
-// as one for several platforms, in OCI's layout, for a registry. So images have the very programs that the archives have.
+// as one multi-platform image, in OCI layout, for a registry. So images contain the same programs as the archives.
 func (p *project) writeImages(folder, version string) error {
 	archives, err := filepath.Glob(filepath.Join(folder, strings.Join([]string{p.Name, version, "linux", "*.tar.gz"}, "_")))
 	if err != nil || len(archives) == 0 {
@@ -72,8 +73,8 @@ func (p *project) image(archive, version string, platform *v1.Platform) (v1.Imag
 	add(tar.Header{Typeflag: tar.TypeDir, Name: "usr/", Mode: 0o755}, nil)
 	add(tar.Header{Typeflag: tar.TypeDir, Name: "usr/bin/", Mode: 0o755}, nil)
 	add(tar.Header{Typeflag: tar.TypeReg, Name: "usr/bin/" + header.Name, Mode: 0o755}, program)
-	// A new named volume that is mounted on var takes over its owner and mode. The group is root's, and may write: OpenShift runs
-	// images as a user of its own choice in that group.
+	// A new named volume that is mounted on var inherits its owner and mode. The group is root's, and may write: OpenShift runs
+	// images as an arbitrary user in that group.
 	for _, folder := range []string{workDir[1:] + "/", workDir[1:] + "/var/"} {
 		add(tar.Header{Typeflag: tar.TypeDir, Name: folder, Mode: 0o770, Uid: imageUser}, nil)
 	}

@@ -14,8 +14,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
-// The images of a release have the archives' programs and a folder for keys that any user of group 0 may write to, run as nobody in
-// particular, and are the same however often they are made.
+// The images of a release have the archives' programs and a folder for keys that any user of group 0 may write to, run as an
+// arbitrary user, and are the same however often they are made.
 func TestImages(t *testing.T) {
 	t.Parallel()
 	p, err := readProject("../../.goreleaser.yaml")
@@ -79,7 +79,7 @@ func TestImages(t *testing.T) {
 		}
 	}
 	if err := p.writeImages(folder, "0.2.0"); err == nil {
-		t.Error("images were made of a version of which there is no archive")
+		t.Error("images were made of a version without archives")
 	}
 }
 

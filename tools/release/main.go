@@ -1,6 +1,6 @@
-// Command release builds what a release consists of, as .goreleaser.yaml has it, and publishes nothing: programs, archives, packages,
+// Command release builds everything in a release, as .goreleaser.yaml describes it, and publishes nothing: programs, archives, packages,
 // lists of what is in the programs (SBOM), images, and checksums. It needs no network and none of the hundreds of modules that GoReleaser consists
-// of. With -images it makes the images alone, of archives that GoReleaser has built.
+// of. With -images it makes only the images, from archives that GoReleaser has built.
 package main
 
 import (
@@ -53,7 +53,7 @@ func run(ctx context.Context) error {
 	if err := os.RemoveAll(folder); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // what is built is for everybody
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // the results are for everybody
 		return err
 	}
 	targets, err := p.targets(*only)
@@ -75,7 +75,7 @@ func run(ctx context.Context) error {
 	return writeChecksums(folder, p.Checksum.Name)
 }
 
-// makeAll makes what there is for one platform. The name is that of the files, without what they end with.
+// makeAll makes all files for one platform. The name is that of the files, without their suffixes.
 func (p *project) makeAll(ctx context.Context, t target, version, name string) error {
 	scratch, err := os.MkdirTemp("", "release")
 	if err != nil {

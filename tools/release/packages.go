@@ -32,7 +32,7 @@ func (p *project) writePackage(format string, t target, version, program, name s
 	if override, found := p.Packages[0].Overrides[format]; found {
 		info.Depends, info.Recommends = override.Dependencies, override.Recommends
 	}
-	// Packaging changes the list, and what it points to.
+	// Packaging changes the list and its items.
 	info.Contents = nil
 	for _, content := range append(slices.Clone(p.Packages[0].Contents), &files.Content{
 		Source: program, Destination: path.Join(p.Packages[0].Bindir, p.build().Binary), FileInfo: &files.ContentFileInfo{Mode: 0o755},

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// project is what is used of .goreleaser.yaml.
+// project is the part of .goreleaser.yaml that is used.
 type project struct {
 	Name     string  `yaml:"project_name"`
 	Builds   []build `yaml:"builds"`
@@ -37,7 +37,8 @@ type build struct {
 	} `yaml:"ignore"`
 }
 
-// packages is what GoReleaser hands to nfpm, whose names for it are the same but for these.
+// packages is what GoReleaser hands to nfpm, whose names for it are the same except for
+// these.
 type packages struct {
 	nfpm.Info `yaml:",inline"`
 	Package   string   `yaml:"package_name"`
@@ -69,7 +70,7 @@ func readProject(path string) (*project, error) {
 
 func (p *project) build() *build { return &p.Builds[0] }
 
-// targets lists the platforms, or those of them that only names.
+// targets lists the platforms, or only those named in only.
 func (p *project) targets(only string) ([]target, error) {
 	var all []target
 	for _, system := range p.build().OS {

@@ -69,7 +69,7 @@ func (c *Client) Do(r Request) (status int, body []byte, err error) {
 	return response.StatusCode(), slices.Clone(response.Body()), err
 }
 
-// Send returns the body of the answer, which must have the wanted status.
+// Send returns the body of the answer, which must have the expected status.
 func (c *Client) Send(want int, r Request) ([]byte, error) {
 	status, body, err := c.Do(r)
 	if err == nil && status != want {

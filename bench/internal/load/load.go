@@ -29,9 +29,9 @@ type Work func(ctx context.Context, worker int)
 // Window is when and by how many workers a load is measured.
 type Window struct {
 	Workers int
-	// Warmup is for how long the load runs before anything is counted.
+	// Warmup is how long the load runs before anything is counted.
 	Warmup time.Duration
-	// Duration is for how long what ends is counted.
+	// Duration is how long what ends is counted.
 	Duration time.Duration
 	// Begin and End, if set, are called when counting begins and ends, to read counters elsewhere.
 	Begin, End func()

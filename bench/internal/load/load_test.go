@@ -98,7 +98,7 @@ func TestClientKeepsItsConnection(t *testing.T) {
 			t.Errorf("%d bytes came back as %d (%v)", size, len(body), err)
 		}
 		if _, err := client.Send(http.StatusOK, request); err == nil {
-			t.Error("another status than the wanted one passed")
+			t.Error("a status other than the expected one passed")
 		}
 	}
 	n := 0

@@ -44,7 +44,8 @@ func Memory() int64 {
 	return int64(info.Totalram) * int64(info.Unit) //nolint:gosec // no machine has more
 }
 
-// FreeDisk returns the room that is left beside dir, and whether what is written there never reaches a disk.
+// FreeDisk returns the room that is left on the disk of dir, and whether what is written there never reaches a
+// disk.
 func FreeDisk(dir string) (bytes int64, inMemory bool) {
 	var s unix.Statfs_t
 	must.Do(unix.Statfs(dir, &s))

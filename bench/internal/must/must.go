@@ -1,6 +1,6 @@
-// Package must ends a run at the first thing that fails. A figure beside a failure is worth nothing, so nothing in the
-// benchmark goes on after one: what fails panics with its error, and [Run] returns it. Each goroutine has a Run of its
-// own.
+// Package must ends a run at the first thing that fails. A figure next to a failure is worth nothing, so nothing in
+// the benchmark continues after one: what fails panics with its error, and [Run] returns it. Each goroutine has a Run of
+// its own.
 package must
 
 import (

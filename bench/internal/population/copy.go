@@ -53,7 +53,7 @@ func (p *Population) copies(ctx context.Context, conn *pgx.Conn, statement strin
 	must.Get(conn.Exec(ctx, statement, from, to, p.template, daysLater))
 }
 
-// Expired are days, before they were made, on which sessions expired that clean-up removes: they live for 30.
+// Expired are days, before they were made, on which sessions expired that cleanup removes: they live for 30.
 const Expired = -90
 
 // Add makes n more sessions, which expire so many days later than others, and returns their ids.

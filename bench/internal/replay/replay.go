@@ -121,7 +121,7 @@ func (s Statement) On(ctx context.Context, conn *pgx.Conn) *Caller {
 	return c
 }
 
-// Call runs the statement with these values in the place of its own arguments, and reads its row.
+// Call runs the statement with these values in place of its own arguments, and reads its row.
 func (c *Caller) Call(ctx context.Context, values ...any) error {
 	if len(values) != len(c.statement.Own) {
 		return fmt.Errorf("%d values were given, and %d are wanted", len(values), len(c.statement.Own))
@@ -160,7 +160,7 @@ func (c *Caller) Call(ctx context.Context, values ...any) error {
 	return err
 }
 
-// Text returns the statement with expressions in the place of its arguments, for a tool that knows none.
+// Text returns the statement with expressions in place of its arguments, for a tool that knows none.
 func (s Statement) Text(expressions ...string) string {
 	for i, expression := range slices.Backward(expressions) { // from the last one, as $1 is the beginning of $10
 		s.SQL = strings.ReplaceAll(s.SQL, "$"+strconv.Itoa(i+1), expression)

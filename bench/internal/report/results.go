@@ -95,7 +95,7 @@ type Row struct {
 	Rounds []float64 `json:"rounds"`
 	// Calls is how many operations were counted in all rounds.
 	Calls int `json:"calls"`
-	// Times in milliseconds, over all rounds. Late is by how much the generator of an open loop was late itself.
+	// Times in milliseconds, over all rounds. Late is how much the generator of an open loop was late itself.
 	P50  float64 `json:"p50_ms"`
 	P99  float64 `json:"p99_ms"`
 	P999 float64 `json:"p999_ms"`
@@ -167,7 +167,7 @@ type Service struct {
 // Revocations are what following them takes.
 type Revocations struct {
 	// Alone and Busy are how long it took from the request that ended a session until another process refused its
-	// access token: while nothing else went on, and while two clients refreshed without a pause.
+	// access token: while nothing else continued, and while two clients refreshed without a pause.
 	Alone Row `json:"alone"`
 	Busy  Row `json:"busy"`
 	// MillionBytes is the memory of a set of a million revoked sessions; 0: not measured.

@@ -40,7 +40,7 @@ func (s *SCS) handler(ctx context.Context, about *About) http.Handler {
 	config := must.Get(pgxpool.ParseConfig(s.DatabaseURL))
 	config.MaxConns = int32(s.Connections) //nolint:gosec // a number of workers
 	pool := must.Get(pgxpool.NewWithConfig(ctx, config))
-	manager := scs.New() // as it comes, with its clean-up every five minutes
+	manager := scs.New() // as it comes, with its cleanup every five minutes
 	manager.Store = pgxstore.New(pool)
 	info, _ := debug.ReadBuildInfo() // a program that is built with modules has it
 	for _, module := range info.Deps {

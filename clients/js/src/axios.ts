@@ -21,12 +21,12 @@ interface Axios {
   getUri(config: any): string;
 }
 
-/** Marks what was sent with our credentials. axios copies no symbols, so a request that is sent again has no mark. */
+/** Marks requests sent with our credentials. axios copies no symbols, so a repeated request has no mark. */
 const ours = Symbol("latchkey");
 
 /**
- * authorizeAxios has an axios instance send the access token to the named origins, and send a request again, once, that was answered
- * with 401, unless its body is a stream, which can be read once: its caller gets the 401, and the next request a new token. A client with `dpop` needs `Client.fetch`: pass it to axios as `env.fetch` with `adapter: "fetch"`.
+ * authorizeAxios makes an axios instance send the access token to the named origins, and repeat a request once that was answered with 401, unless its body is a stream, which can be read only once: then its caller gets the
+ * 401, and the next request a new token. A client with `dpop` needs `Client.fetch`: pass it to axios as `env.fetch` with `adapter: "fetch"`.
  */
 export function authorizeAxios(axios: Axios, source: Source, origins: Iterable<string>): void {
   const allowed = originsOf(origins);
@@ -45,7 +45,7 @@ export function authorizeAxios(axios: Axios, source: Source, origins: Iterable<s
     }
     return authorize(config, credentials);
   });
-  /** sendAgain returns the second answer, or undefined where the first one stands. */
+  /** sendAgain returns the second answer, or undefined if the first one stands. */
   const sendAgain = async ({ status, config }: Answer): Promise<unknown> => {
     const used = config[ours];
     if (status !== 401 || !used) return undefined;

@@ -10,17 +10,17 @@ import { Tabs } from "./tabs.js";
 export interface Options {
   /** The session service's public address, such as `https://sessions.example.com`. */
   issuer: string;
-  /** The origins of the APIs that get the access token, beside the issuer's. Nothing else does. */
+  /** The origins of the APIs that get the access token, in addition to the issuer's. No others get it. */
   origins?: Iterable<string>;
   /** Default: `databaseStore(name)`, which all tabs share. */
   store?: Store;
-  /** Tells several clients of one origin apart. Default: `latchkey`. */
+  /** Distinguishes several clients of one origin. Default: `latchkey`. */
   name?: string;
   /** `dpop()` of `@latchkey/client/dpop` binds the tokens to a key that cannot leave the browser. */
   dpop?: Prover;
-  /** How long one refresh may take, in milliseconds. It has to stay below the service's grace. Default: 10,000. */
+  /** How long one refresh may take, in milliseconds. It must stay below the service's grace. Default: 10,000. */
   timeout?: number;
-  /** How often what failed is sent again, after growing pauses, before a call throws `unavailable`. Default: 4. */
+  /** How often a failed request is retried, after growing pauses, before a call throws `unavailable`. Default: 4. */
   retries?: number;
   /** Whether to refresh ahead of expiry while the page is visible. Without it a token is refreshed when it is needed. Default: in browsers. */
   ahead?: boolean;
@@ -29,7 +29,7 @@ export interface Options {
   lock?: Lock;
 }
 
-/** One of the user's sessions, as a list of devices shows it. */
+/** One of the user's sessions, for a list of devices. */
 export interface Device {
   id: string;
   current: boolean;
@@ -42,9 +42,9 @@ type Reason = "signed-in" | "refreshed" | "signed-out" | "ended";
 
 const second = 1000;
 
-/** Client keeps one login: it refreshes, signs out, and sends requests with the access token. Make one for a page. */
+/** Client holds one login: it refreshes, signs out, and sends requests with the access token. Make one per page. */
 export class Client implements Source {
-  /** fetch takes what the platform's takes, and sends the access token to the issuer and the named origins. */
+  /** fetch has the platform's signature, and sends the access token to the issuer and the named origins. */
   readonly fetch: Fetch;
 
   readonly #issuer: string;
@@ -58,7 +58,7 @@ export class Client implements Source {
   readonly #ahead: boolean;
   readonly #observed = new Observed();
   readonly #tabs: Tabs<Reason>;
-  /** What another tab has said last. */
+  /** The last message from another tab. */
   #heard: "signed-out" | "ended" | undefined;
   #refreshing: { of: string; session: Promise<Session | null> } | undefined;
   #notBefore = 0;
@@ -91,13 +91,13 @@ export class Client implements Source {
     this.#look();
   }
 
-  /** state is what is known now. The function is bound, as `useSyncExternalStore` requires. */
+  /** state returns what is known now. The function is bound, as `useSyncExternalStore` requires. */
   readonly state = (): State => this.#observed.state();
 
-  /** subscribe calls the listener at each change of the state, in whichever tab it was made, and returns how to stop that. */
+  /** subscribe calls the listener at each change of the state, in any tab, and returns a function that stops that. */
   readonly subscribe = (listener: (state: State) => void): (() => void) => this.#observed.subscribe(listener);
 
-  /** signIn keeps what your backend sent after the login. An earlier login is forgotten, not ended. */
+  /** signIn stores what your backend sent after the login. An earlier login is forgotten, not ended. */
   async signIn(tokens: TokenResponse): Promise<void> {
     const session = toSession(tokens, random());
     await this.#exclusively(() => this.#store.write(session));
@@ -107,8 +107,8 @@ export class Client implements Source {
   }
 
   /**
-   * signOut forgets the login at once, in every tab, and then ends the session at the service. If that cannot be reached, it throws
-   * `unavailable`: the user is signed out here, and the session lives on until it expires.
+   * signOut forgets the login at once, in every tab, and then ends the session at the service. If the service cannot be reached, it
+   * throws `unavailable`: the user is signed out here, but the session lives until it expires.
    */
   async signOut(): Promise<void> {
     const session = await this.#forget(() => true, "signed-out");
@@ -119,7 +119,7 @@ export class Client implements Source {
     if (!answer.ok) throw new LatchkeyError("refused", `the sign-out was refused: ${answer.status}`);
   }
 
-  /** signOutEverywhere ends all of the user's sessions, this one too. If it fails, nothing has changed here: try again. */
+  /** signOutEverywhere ends all of the user's sessions, including this one. If it fails, nothing has changed here: try again. */
   async signOutEverywhere(): Promise<void> {
     const mine = await this.#store.read();
     await this.#own("DELETE", "");
@@ -142,12 +142,12 @@ export class Client implements Source {
     }
   }
 
-  /** renameDevice gives one of the user's sessions the label by which a list shows it. */
+  /** renameDevice sets the label under which a list shows one of the user's sessions. */
   async renameDevice(id: string, label: string): Promise<void> {
     await this.#own("PATCH", `/${encodeURIComponent(id)}`, [], { client: { label } });
   }
 
-  /** endDevice ends one of the user's sessions. One that has ended already is no error. */
+  /** endDevice ends one of the user's sessions. Ending it twice is not an error. */
   async endDevice(id: string): Promise<void> {
     await this.#own("DELETE", `/${encodeURIComponent(id)}`, [404]);
   }
@@ -169,9 +169,9 @@ export class Client implements Source {
   }
 
   /**
-   * credentials returns the access token, refreshed if it has expired, or null if nobody is signed in. `refused` is one that was
-   * answered with 401. Throws `unavailable` if a refresh is needed and the service cannot be reached. Of a session without a refresh
-   * token the service is asked whether it has ended.
+   * credentials returns the access token, refreshed if it has expired, or null if nobody is signed in. `refused` is a token that was
+   * answered with 401. Throws `unavailable` if a refresh is needed and the service cannot be reached. For a session without a
+   * refresh token, it asks the service whether the session has ended.
    */
   async credentials(refused?: string): Promise<Credentials | null> {
     const session = await this.#store.read();
@@ -182,9 +182,9 @@ export class Client implements Source {
     return usable ? session : this.#refresh(session);
   }
 
-  /** #refresh replaces a session's tokens, once for all who ask at the same time. */
+  /** #refresh replaces a session's tokens, once for all simultaneous callers. */
   #refresh(old: Session): Promise<Session | null> {
-    // Another user may have signed in while the one before is still refreshed for.
+    // Another user may have signed in during a refresh for the previous one.
     if (this.#refreshing?.of === old.accessToken) return this.#refreshing.session;
     const session = this.#lock(`${this.#name}.refresh`, () => this.#exchange(old)).finally(() => {
       if (this.#refreshing?.session === session) this.#refreshing = undefined;
@@ -217,9 +217,9 @@ export class Client implements Source {
     }
   }
 
-  /** #wait takes note for how many milliseconds the service wants nothing to be sent. */
+  /** #wait notes for how many milliseconds the service wants to receive no requests. */
   #wait(after = 0): void {
-    this.#notBefore = Math.max(this.#notBefore, performance.now() + after); // by a clock that nobody can set
+    this.#notBefore = Math.max(this.#notBefore, performance.now() + after); // by a clock that cannot be set
   }
 
   /**
@@ -248,7 +248,7 @@ export class Client implements Source {
       const answer = (await this.#prover?.wants(first)) ? await send() : first;
       return await (refreshToken === undefined ? classifyCheck(answer) : classify(answer));
     } catch {
-      return { kind: "retry", after: undefined }; // no answer, or half of one
+      return { kind: "retry", after: undefined }; // no answer, or a partial one
     }
   }
 
@@ -259,7 +259,7 @@ export class Client implements Source {
     return new Request(url, { method: "POST", body, headers, redirect: "error", signal: AbortSignal.timeout(this.#timeout) });
   }
 
-  /** #check asks whether a session goes on that cannot be refreshed: neither this device's clock nor an API's 401 ends it. */
+  /** #check asks whether a session that cannot be refreshed is still live: neither this device's clock nor an API's 401 ends it. */
   async #check(session: Session): Promise<Request> {
     const request = new Request(`${this.#issuer}/v1/me/sessions/current`, { redirect: "error", signal: AbortSignal.timeout(this.#timeout) });
     await authorize(request, session, this.#prover);
@@ -267,8 +267,8 @@ export class Client implements Source {
   }
 
   /**
-   * #commit stores an answer only if the store still has what was sent for it: an answer that comes after a sign-out, another
-   * login or a newer answer changes nothing.
+   * #commit stores an answer only if the store still has the token that was sent for it: an answer that arrives after a
+   * sign-out, another login or a newer answer changes nothing.
    */
   async #commit(sent: Session, next: Session | null): Promise<Session | null> {
     const stored = await this.#exclusively(async () => {
@@ -295,7 +295,7 @@ export class Client implements Source {
     return session;
   }
 
-  /** #exclusively reads and writes the store in one step. It never waits for the network, as the refresh's lock does. */
+  /** #exclusively reads and writes the store in one step. Unlike the refresh's lock, it never waits for the network. */
   #exclusively<T>(task: () => T | Promise<T>): Promise<T> {
     return this.#lock(`${this.#name}.store`, async () => task());
   }
@@ -308,7 +308,8 @@ export class Client implements Source {
     throw new LatchkeyError("refused", `the session service answered ${answer.status}`);
   }
 
-  /** #patiently sends what may be sent again, until it is answered. What is urgent is sent once whatever the service has said before. */
+  /** #patiently sends a repeatable request until it is answered. An urgent one is sent at least once, whatever the service has said before.
+   * */
   async #patiently(send: () => Promise<Response>, urgent = false): Promise<Response> {
     for (let attempt = 0; ; attempt++) {
       if (attempt || !urgent) await this.#turn(attempt);
@@ -323,17 +324,17 @@ export class Client implements Source {
     }
   }
 
-  /** #observe takes note of what the store has. `told` is what another tab has said. */
+  /** #observe notes what the store has. `told` is what another tab has said. */
   async #observe(told?: "signed-out" | "ended"): Promise<void> {
     this.#settle(await this.#store.read(), told, "another-tab");
   }
 
-  /** #look observes what nobody waits for: a store that cannot be read now is read again at the next call. */
+  /** #look observes in the background: a store that cannot be read now is read again at the next call. */
   #look(told?: "signed-out" | "ended"): void {
     void this.#observe(told).catch(() => undefined);
   }
 
-  /** #settle takes note of what the store has, and plans the next refresh. */
+  /** #settle notes what the store has, and plans the next refresh. */
   #settle(session: Session | null, reason?: "signed-out" | "ended", by?: "this-tab" | "another-tab"): Session | null {
     this.#known = session;
     this.#observed.settle(session?.id ?? null, reason, by);
@@ -341,15 +342,15 @@ export class Client implements Source {
     return session;
   }
 
-  /** #plan refreshes what can be refreshed ahead of expiry, while somebody looks at the page. */
+  /** #plan refreshes ahead of expiry, if possible, while the page is visible. */
   #plan(session: Session | null, soonest = second): void {
     clearTimeout(this.#timer);
     if (!this.#ahead || session?.refreshToken === undefined || this.#closed) return;
     const early = Math.min(30 * second, session.expiresIn * 200);
     const wait = Math.max(remaining(session) - early, this.#notBefore - performance.now(), soonest);
     this.#timer = setTimeout(async () => {
-      if (typeof document === "object" && document.visibilityState === "hidden") return; // planned again when the page is seen again
-      // What fails here is tried again when it is needed, or after a while.
+      if (typeof document === "object" && document.visibilityState === "hidden") return; // planned again when the page becomes visible again
+      // A failure here is retried when a token is needed, or after a while.
       await this.#refresh(session).catch(() => this.#plan(session, 30 * second));
     }, Math.min(wait, 2 ** 31 - 1));
   }

@@ -5,13 +5,13 @@ import { Tabs } from "./tabs.js";
 
 export interface CookieOptions {
   /**
-   * An address of your backend that answers GET with 200 and a text that tells one login from another, such as the session's id,
-   * and with 401 where nobody is signed in. A page of HTML is no answer.
+   * An address of your backend that answers GET with 200 and a text that identifies the login, such as the session's id, and
+   * with 401 if nobody is signed in. An HTML page does not count as an answer.
    */
   session: string | URL;
-  /** An address of your backend that ends the session when it is sent a POST. */
+  /** An address of your backend that ends the session on POST. */
   signOut: string | URL;
-  /** Tells several clients of one origin apart. Default: `latchkey`. */
+  /** Distinguishes several clients of one origin. Default: `latchkey`. */
   name?: string;
   /** Default: the platform's. */
   fetch?: Fetch;
@@ -26,23 +26,23 @@ export class CookieClient {
   readonly #send: Fetch;
   readonly #observed = new Observed();
   readonly #tabs: Tabs<"signed-in" | "signed-out" | "ended">;
-  /** Tells an answer that is out of date. */
+  /** Detects an outdated answer. */
   #turn = 0;
 
   constructor(options: CookieOptions) {
     this.#options = options;
     this.#send = options.fetch ?? ((input, init) => fetch(input, init));
-    const look = (reason?: "signed-out" | "ended") => void this.#look(reason).catch(() => undefined); // it is asked again when the page is seen again
+    const look = (reason?: "signed-out" | "ended") => void this.#look(reason).catch(() => undefined); // it is asked again when the page becomes visible again
     this.#tabs = new Tabs(`${options.name ?? "latchkey"}.cookies`, (told) => look(told === "signed-in" ? undefined : told), look);
     look();
   }
 
-  /** state is what is known now. */
+  /** state returns what is known now. */
   get state() {
     return this.#observed.state;
   }
 
-  /** subscribe calls the listener at each change of the state, in whichever tab it was made, and returns how to stop that. */
+  /** subscribe calls the listener at each change of the state, in any tab, and returns a function that stops that. */
   get subscribe() {
     return this.#observed.subscribe;
   }
@@ -60,7 +60,7 @@ export class CookieClient {
     await this.#look();
   }
 
-  /** signOut ends the session, and is known in every tab. If it throws, nothing has changed: try again. */
+  /** signOut ends the session, and every tab learns of it. If it throws, nothing has changed: try again. */
   async signOut(): Promise<void> {
     const answer = await this.#ask(this.#options.signOut, { method: "POST" });
     if (!answer.ok && answer.status !== 401) throw new LatchkeyError("refused", `the sign-out was refused: ${answer.status}`);
@@ -76,14 +76,14 @@ export class CookieClient {
 
   /**
    * #look asks the backend who is signed in. An answer that comes after a newer question, or a sign-out, changes nothing. `told` is
-   * why the login is over, if another tab has said it.
+   * why the login is over, if another tab has said so.
    */
   async #look(told?: "signed-out" | "ended"): Promise<void> {
     const turn = ++this.#turn;
     const answer = await this.#ask(this.#options.session, { cache: "no-store" });
     if (!answer.ok && answer.status !== 401) throw new LatchkeyError("refused", `the backend answered ${answer.status}`);
     const session = answer.ok ? await answer.text() : null;
-    // Such as the page for the login that the backend redirects to, which tells no login from another.
+    // Such as the login page that the backend redirects to, which identifies no login.
     if (session?.trimStart().startsWith("<")) throw new LatchkeyError("unavailable", "the backend answered with a page");
     if (turn !== this.#turn) return;
     const ended = session === null && this.#observed.current() !== null && !told;

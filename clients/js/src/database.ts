@@ -1,9 +1,9 @@
 const table = "kept";
 const open = new Map<string, Promise<IDBDatabase>>();
 
-/** transact uses one value of a database of ours in one transaction. What it has written is seen by every tab once it resolves. */
+/** transact uses one value of our database in one transaction. Every tab sees what it has written once it resolves. */
 export async function transact<T>(name: string, mode: IDBTransactionMode, use: (values: IDBObjectStore) => { result: T }): Promise<T> {
-  // A browser may have closed the connection of a page in the background without telling it.
+  // A browser may have closed the connection of a background page without notice.
   const transaction = await begin(name, mode).catch(() => begin(name, mode));
   return new Promise((resolve, reject) => {
     const used = use(transaction.objectStore(table));
@@ -29,7 +29,7 @@ function connect(name: string): Promise<IDBDatabase> {
     request.onupgradeneeded = () => void request.result.createObjectStore(table);
     request.onerror = () => reject(request.error);
     request.onsuccess = () => {
-      // Somebody clears the site's data, or the browser closes it: the next use opens it again.
+      // The user clears the site's data, or the browser closes it: the next use opens it again.
       request.result.onversionchange = () => (open.delete(name), request.result.close());
       request.result.onclose = () => open.delete(name);
       resolve(request.result);

@@ -2,15 +2,15 @@ import { transact } from "./database.js";
 import type { Prover } from "./fetch.js";
 
 export interface DPoPOptions {
-  /** Under which name the key is kept in IndexedDB. All tabs of the origin use the same one. Default: `latchkey`. */
+  /** The name under which the key is kept in IndexedDB. All tabs of the origin use the same one. Default: `latchkey`. */
   name?: string;
 }
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256" } as const;
 
 /**
- * dpop proves the possession of a key with each request (RFC 9449). The key cannot be extracted: tokens that are read out of the
- * page are worth nothing elsewhere. It is kept in IndexedDB, and in memory where there is none.
+ * dpop proves possession of a key with each request (RFC 9449). The key cannot be extracted: tokens that are read out of the
+ * page are worthless elsewhere. It is kept in IndexedDB, or in memory without IndexedDB.
  */
 export function dpop({ name = "latchkey" }: DPoPOptions = {}): Prover {
   const nonces = new Map<string, string>();
@@ -18,7 +18,7 @@ export function dpop({ name = "latchkey" }: DPoPOptions = {}): Prover {
   return {
     async proof(method, url, accessToken) {
       key ??= load(name);
-      key.catch(() => (key = undefined)); // what failed is tried again with the next proof
+      key.catch(() => (key = undefined)); // a failure is retried with the next proof
       const { privateKey, jwk } = await key;
       const { origin, pathname } = new URL(url);
       const nonce = nonces.get(origin);
@@ -58,7 +58,7 @@ async function load(name: string): Promise<Key> {
   return { privateKey: pair.privateKey, jwk: { kty, crv, x, y } as JsonWebKey };
 }
 
-/** kept returns the key pair that is stored, and stores this one if there is none: in one transaction, so that all tabs have the same. */
+/** kept returns the stored key pair, and stores this one if there is none: in one transaction, so that all tabs have the same. */
 function kept(name: string, fresh: CryptoKeyPair): Promise<CryptoKeyPair> {
   return transact(`${name}.dpop`, "readwrite", (values) => {
     const pair = { result: fresh };

@@ -11,7 +11,7 @@ export type ErrorCode =
 export class LatchkeyError extends Error {
   override readonly name = "LatchkeyError";
   readonly code: ErrorCode;
-  /** For how many milliseconds to wait, where the service said so. */
+  /** How many milliseconds to wait, if the service said so. */
   readonly retryAfter: number | undefined;
 
   constructor(code: ErrorCode, message: string, retryAfter?: number) {

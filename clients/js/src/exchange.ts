@@ -1,8 +1,8 @@
 import type { TokenResponse } from "./session.js";
 
 /**
- * What an answer means for the tokens: a new pair; that the token is good after all; the end of the session, which is final; the
- * same request once more, no sooner than after `after` milliseconds where the service said so; or a refusal that says nothing about
+ * What an answer means for the tokens: a new pair; that the token is valid after all; the end of the session, which is final;
+ * repeating the request, no sooner than after `after` milliseconds if the service said so; or a refusal that says nothing about
  * the session.
  */
 export type Outcome =
@@ -24,7 +24,7 @@ export async function classify(answer: Response): Promise<Outcome> {
   return failed(answer, after, `the refresh was refused: ${answer.status} ${String(error ?? "")}`);
 }
 
-/** classifyCheck reads what the service says of a session by its access token alone. Only `invalid_token` ends it. */
+/** classifyCheck reads what the service says about a session by its access token alone. Only `invalid_token` ends it. */
 export async function classifyCheck(answer: Response): Promise<Outcome> {
   const after = retryAfter(answer.headers);
   const body = (await answer.json().catch(() => null)) as { code?: unknown } | null;
@@ -50,7 +50,7 @@ const longest = 5 * minute;
 
 /**
  * retryAfter reads both forms of the header (RFC 9110 §10.2.3), as milliseconds, and bounds them. A date is believed for a minute at
- * most: by a device whose clock is days behind it would be days away.
+ * most: by a device whose clock is days behind would place it days away.
  */
 export function retryAfter(headers: Headers): number | undefined {
   const value = headers.get("Retry-After");
@@ -60,12 +60,12 @@ export function retryAfter(headers: Headers): number | undefined {
   return Number.isNaN(wait) ? undefined : Math.min(Math.max(0, wait), minute);
 }
 
-/** isPage tells a page that something on the way, such as a captive portal, has put in the place of an answer. */
+/** isPage recognizes a page that something on the way, such as a captive portal, has sent in place of an answer. */
 export function isPage(answer: Response): boolean {
   return answer.ok && /^text\/html/i.test(answer.headers.get("Content-Type") ?? "");
 }
 
-/** rateLimited returns for how many milliseconds nothing is left of a limit, as the `RateLimit` header says, bounded: 0 if something is. */
+/** rateLimited returns for how many milliseconds a limit is used up, as the `RateLimit` header says, bounded: 0 if it is not. */
 export function rateLimited(headers: Headers): number {
   let wait = 0;
   for (const limit of (headers.get("RateLimit") ?? "").split(",")) {

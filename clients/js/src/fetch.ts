@@ -2,7 +2,7 @@ import { LatchkeyError } from "./errors.js";
 
 /** What a request is sent with. */
 export interface Credentials {
-  /** The login that the token is of. */
+  /** The login to which the token belongs. */
   readonly id: string;
   readonly accessToken: string;
   readonly tokenType: string;
@@ -10,20 +10,20 @@ export interface Credentials {
 
 /** Where credentials come from: a client, or a worker that holds one. */
 export interface Source {
-  /** Returns the login's id without waiting, or null where nobody is signed in or it is not known yet. */
+  /** Returns the login's id without waiting, or null if nobody is signed in or that is not known yet. */
   current(): string | null;
   /** Returns what to send now, or null if nobody is signed in. With a token that was refused, it returns another one, or null. */
   credentials(refused?: string): Promise<Credentials | null>;
-  /** Optional: returns what was read last and is still good, without waiting, for a page that is being left. */
+  /** Optional: returns what was last read, if it is still valid, without waiting, for a page that is being left. */
   known?(): Credentials | null;
 }
 
 /** Proofs of possession for requests (RFC 9449). */
 export interface Prover {
   proof(method: string, url: string, accessToken?: string): Promise<string>;
-  /** Takes the nonce that an answer gives, for the next proof. `url` is where the request went, which an answer need not say. */
+  /** Takes the nonce of an answer, for the next proof. `url` is where the request went, which an answer need not show. */
   note(answer: Response, url: string): void;
-  /** Reports whether a request was refused for want of a nonce, so that it must be sent again. */
+  /** Reports whether a request was refused for lack of a nonce, so that it must be sent again. */
   wants(answer: Response): Promise<boolean>;
 }
 
@@ -31,8 +31,8 @@ export interface Prover {
 export type Fetch = (input: RequestInfo | URL, init?: RequestInit) => Promise<Response>;
 
 /**
- * authorizedFetch returns a fetch that sends the access token, to the named origins alone. An answer with 401 is refreshed for and
- * sent again, once. A request that brings its own Authorization, or goes elsewhere, is passed on as it is.
+ * authorizedFetch returns a fetch that sends the access token only to the named origins. After a 401 it refreshes and repeats the
+ * request, once. A request that has its own Authorization, or goes elsewhere, is passed on unchanged.
  */
 export function authorizedFetch(source: Source, origins: ReadonlySet<string>, send: Fetch, prover?: Prover): Fetch {
   const attempt = async (request: Request, with_: Credentials): Promise<Response> => {
@@ -51,7 +51,8 @@ export function authorizedFetch(source: Source, origins: ReadonlySet<string>, se
     const request = new Request(input, init);
     if (!origins.has(new URL(request.url).origin) || request.headers.has("Authorization")) return send(request);
     const owner = source.current();
-    // A page that is being left waits for no store: what is kept alive goes at once, and again after a 401 if there is time.
+    // A page that is being left cannot wait for the store: a keepalive request is sent at once, and again after a 401 if
+    // there is time.
     const first = (request.keepalive && source.known?.()) || (await unlessAborted(request, source.credentials()));
     if (!first) return send(request);
     if (owner !== null && first.id !== owner) {
@@ -59,10 +60,11 @@ export function authorizedFetch(source: Source, origins: ReadonlySet<string>, se
     }
     const again = request.clone();
     const answer = await attempt(request, first);
-    // One of another origin, which the request was redirected to, says nothing about a token that it never got (Fetch, HTTP-redirect fetch).
+    // A 401 from another origin, to which the request was redirected, says nothing about a token that it never got (Fetch, HTTP-redirect
+    // fetch).
     if (answer.status === 401 && !(answer.redirected && new URL(answer.url).origin !== new URL(request.url).origin)) {
       const next = await unlessAborted(request, source.credentials(first.accessToken));
-      // Somebody else's token does not go with a request of this user's.
+      // Another user's token must not be sent with this user's request.
       if (next?.id === first.id) {
         void answer.body?.cancel();
         return attempt(again, next);
@@ -73,7 +75,7 @@ export function authorizedFetch(source: Source, origins: ReadonlySet<string>, se
   };
 }
 
-/** unlessAborted stops waiting when a request is given up. What is waited for goes on: others may wait for it, too. */
+/** unlessAborted stops waiting when a request is given up. The awaited work continues: others may wait for it, too. */
 function unlessAborted<T>({ signal }: Request, waited: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason);
@@ -84,8 +86,8 @@ function unlessAborted<T>({ signal }: Request, waited: Promise<T>): Promise<T> {
 }
 
 /**
- * originsOf returns the origins of addresses. It throws for one that has none of its own, such as `capacitor://localhost`: the same
- * would be said of every other one.
+ * originsOf returns the origins of addresses. It throws for an address without an origin of its own, such as
+ * `capacitor://localhost`, which would equal every other one.
  */
 export function originsOf(addresses: Iterable<string>): Set<string> {
   return new Set(Array.from(addresses, (address) => {

@@ -1,14 +1,14 @@
-/** A lock runs one task at a time among all that name it, in this tab and, where the platform can, in all tabs of the origin. */
+/** A lock runs one task at a time among all that name it, in this tab and, if the platform supports it, in all tabs of the origin. */
 export type Lock = <T>(name: string, task: () => Promise<T>) => Promise<T>;
 
 /**
- * For how many milliseconds a refresh waits for another tab's. A tab that is suspended may hold a lock for hours. To go on without
- * it is safe: two refreshes at once get the same pair within the service's grace.
+ * How many milliseconds a refresh waits for another tab's. A suspended tab may hold a lock for hours. Continuing without it is
+ * safe: two simultaneous refreshes get the same pair within the service's grace.
  */
 const patience = 15_000;
 
 /**
- * platformLock uses the Web Locks API, and an order within this tab where that is missing (an insecure context, a native shell) or
+ * platformLock uses the Web Locks API, and an order within this tab if that is missing (an insecure context, a native shell) or
  * forbidden (a sandboxed frame).
  */
 export function platformLock(): Lock {
@@ -20,7 +20,7 @@ export function platformLock(): Lock {
     try {
       return await locks.request(name, { signal: AbortSignal.timeout(patience) }, () => (running = task()));
     } catch {
-      // Somebody may have stolen the lock, which ends no task.
+      // The lock may have been stolen, which does not end the task.
       return running ?? ordered(name, task);
     }
   };

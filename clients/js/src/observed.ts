@@ -1,19 +1,19 @@
-/** What is known about the user. It is replaced as a whole, so two that are equal (`===`) say the same. */
+/** What is known about the user. It is replaced as a whole, so states can be compared with `===`. */
 export type State =
   /** It is not known yet. */
   | { readonly status: "loading" }
-  /** `session` changes when another user signs in, and at no refresh. */
+  /** `session` changes when another user signs in, but not with a refresh. */
   | { readonly status: "signed-in"; readonly session: string }
   /**
-   * `reason` is `ended` where the service has said that the session is over, from wherever that was done: by whom, it tells no client.
-   * `by` is where in this browser the user has signed out.
+   * `reason` is `ended` if the service has said that the session is over, wherever it was ended: it tells no client by whom. `by` is
+   * where in this browser the user signed out.
    */
   | { readonly status: "signed-out"; readonly reason?: "signed-out" | "ended"; readonly by?: "this-tab" | "another-tab" };
 
 /** Observed keeps a state, and tells listeners when it changes. */
 export class Observed {
   #state: State = { status: "loading" };
-  /** Whether the login was gone before it was heard why. */
+  /** Whether the login was gone before the reason was known. */
   #unexplained = false;
   readonly #listeners = new Set<(state: State) => void>();
 
@@ -28,7 +28,7 @@ export class Observed {
     return this.#state.status === "signed-in" ? this.#state.session : null;
   }
 
-  /** settle takes note of which login there is. */
+  /** settle notes which login there is. */
   settle(session: string | null, reason?: "signed-out" | "ended", by?: "this-tab" | "another-tab"): void {
     const before = this.#state;
     if (session !== null && session !== this.current()) {
@@ -41,7 +41,8 @@ export class Observed {
 
   #change(state: State): void {
     this.#state = state;
-    // One by one: a listener that throws is the page's mistake, and keeps nobody else from being told.
+    // One by one: a listener that throws is the page's mistake, and must not prevent the others from
+    // being called.
     for (const listener of this.#listeners) queueMicrotask(() => this.#listeners.has(listener) && listener(state));
   }
 }

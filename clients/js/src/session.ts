@@ -1,22 +1,22 @@
-/** What a backend hands to its client after a login, and what a refresh is answered with (RFC 6749 §5.1). Times are in seconds. */
+/** What a backend returns to its client after a login, and the answer to a refresh (RFC 6749 §5.1). Times are in seconds. */
 export interface TokenResponse {
   access_token: string;
-  /** Missing from a session that was made without one: it ends with its access token. */
+  /** Missing if the session was made without one: it ends with its access token. */
   refresh_token?: string;
   expires_in: number;
   token_type?: string;
 }
 
-/** A login as a store keeps it. It is replaced as a whole, and never changed. */
+/** A login as stored. It is replaced as a whole, and never changed. */
 export interface Session {
-  /** Tells one login from the next one. It stays the same across refreshes. */
+  /** Identifies the login. It stays the same across refreshes. */
   readonly id: string;
   readonly accessToken: string;
   /** Undefined for a session that cannot be refreshed. */
   readonly refreshToken: string | undefined;
   /** `Bearer`, or `DPoP` for a token that is bound to a key (RFC 9449). */
   readonly tokenType: string;
-  /** When it was received by this device's clock, in milliseconds, and for how many seconds the access token is good from then on. */
+  /** When it was received by this device's clock, in milliseconds, and for how many seconds after that the access token is valid. */
   readonly receivedAt: number;
   readonly expiresIn: number;
   /** How often the tokens were replaced since the login. */
@@ -35,14 +35,14 @@ export function toSession(answer: TokenResponse, id: string, turn = 0): Session 
   return { id, accessToken, refreshToken, tokenType, receivedAt: Date.now(), expiresIn: Number(expiresIn), turn };
 }
 
-/** random returns what tells one login, or tab, from all others. `crypto.randomUUID` is missing from pages that come by plain HTTP. */
+/** random returns an identifier for a login or a tab. `crypto.randomUUID` is missing from pages served over plain HTTP. */
 export function random(): string {
   return crypto.getRandomValues(new Uint32Array(4)).join("-");
 }
 
-/** remaining returns for how many milliseconds the access token is still good, as far as this device's clock can tell. */
+/** remaining returns for how many milliseconds the access token is still valid, by this device's clock. */
 export function remaining(session: Session): number {
   const age = Date.now() - session.receivedAt;
-  // A clock that was set back says nothing: the service's 401 decides.
+  // A clock that was set back tells nothing: the service's 401 decides.
   return session.expiresIn * 1000 - Math.max(0, age);
 }

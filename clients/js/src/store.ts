@@ -3,26 +3,27 @@ import { random, type Session } from "./session.js";
 import { openChannel } from "./tabs.js";
 
 /**
- * Where a login is kept. All tabs and processes that use one login have to use one store: two copies that are refreshed apart look
- * like a thief and the victim.
+ * Where a login is kept. All tabs and processes that use one login must use one store: two copies that are refreshed separately
+ * look like a thief and a victim.
  *
  * Both functions may be asynchronous (React Native, Capacitor, Electron). `write(null)` forgets the login.
  */
 export interface Store {
   read(): Session | null | Promise<Session | null>;
   write(session: Session | null): void | Promise<void>;
-  /** Optional: calls back when another tab has written, and returns how to stop that. */
+  /** Optional: calls back when another tab has written, and returns a function that stops that. */
   watch?(changed: () => void): () => void;
 }
 
-/** memoryStore keeps the login for as long as the page lives. A tab that is duplicated starts without one. */
+/** memoryStore keeps the login for as long as the page lives. A duplicated tab starts without one. */
 export function memoryStore(): Store {
   return inMemory();
 }
 
 /**
- * databaseStore keeps the login in IndexedDB: all tabs share it, a write is seen by every tab at once, and it outlives the browser.
- * A script that is injected into the page can read it. Where the browser forbids it, as in a sandboxed frame, it is a `memoryStore`.
+ * databaseStore keeps the login in IndexedDB: all tabs share it, every tab sees a write at once, and it survives a restart of the
+ * browser. A script injected into the page can read it. If the browser forbids IndexedDB, as in a sandboxed frame, it is a
+ * `memoryStore`.
  */
 export function databaseStore(name = "latchkey"): Store {
   let forbidden: SyncStore | undefined;
@@ -34,7 +35,7 @@ export function databaseStore(name = "latchkey"): Store {
       opened = true;
       return result;
     } catch (error) {
-      // Later on it says nothing of what is kept there.
+      // Later it says nothing about what is stored there.
       if (opened || (error as Error | null)?.name !== "SecurityError") throw error;
       return instead((forbidden ??= inMemory()));
     }
@@ -46,8 +47,8 @@ export function databaseStore(name = "latchkey"): Store {
 }
 
 /**
- * localStore keeps the login in `localStorage`, which is like `databaseStore`, but lets another tab see a write a moment later:
- * two tabs may refresh at the same time, which gives both the same pair. Where there is none, it is a `memoryStore`.
+ * localStore keeps the login in `localStorage`, which is like `databaseStore`, but other tabs see a write a moment later: two
+ * tabs may refresh at the same time, which gives both the same pair. Without `localStorage`, it is a `memoryStore`.
  */
 export function localStore(name = "latchkey"): Store {
   let storage: Storage;
@@ -60,16 +61,16 @@ export function localStore(name = "latchkey"): Store {
     ...stored(storage, name),
     watch(changed) {
       const listen = ({ key }: StorageEvent) => (key === name || key === null) && changed();
-      globalThis.addEventListener?.("storage", listen); // which a shell with a localStorage of its own may not have
+      globalThis.addEventListener?.("storage", listen); // which a shell with its own localStorage may lack
       return () => globalThis.removeEventListener?.("storage", listen);
     },
   };
 }
 
 /**
- * tabStore keeps the login in `sessionStorage`: it outlives a reload, and other tabs have their own. A browser copies
- * `sessionStorage` when a tab is duplicated; the copies then follow each other, so that they stay one client of one session. Where
- * there is none, it is a `memoryStore`; where there is no BroadcastChannel, copies cannot follow each other.
+ * tabStore keeps the login in `sessionStorage`: it survives a reload, and other tabs have their own. A browser copies
+ * `sessionStorage` when a tab is duplicated; the copies then follow each other, so that they stay one client of one session.
+ * Without `sessionStorage`, it is a `memoryStore`; without BroadcastChannel, copies cannot follow each other.
  */
 export function tabStore(name = "latchkey"): Store {
   let storage: Storage;
@@ -125,7 +126,7 @@ export function tabStore(name = "latchkey"): Store {
 
 type Message = "ask" | { answer: Session } | { written: Session | null };
 
-/** turnOf tells which of two copies of a login is newer, whatever clocks say. */
+/** turnOf says which of two copies of a login is newer, whatever the clocks say. */
 const turnOf = (session?: Session | null): number => session?.turn ?? 0;
 
 interface SyncStore extends Store {
@@ -138,7 +139,7 @@ function inMemory(): SyncStore {
   return { read: () => kept, write: (session) => void (kept = session) };
 }
 
-/** usable throws for the null that some shells have in the place of a storage. */
+/** usable throws for the null that some shells have in place of a storage. */
 function usable(storage: Storage): Storage {
   storage.getItem("");
   return storage;
@@ -152,7 +153,7 @@ function stored(storage: Storage, name: string): SyncStore {
         const kept = JSON.parse(text ?? "null") as Session | null;
         return typeof kept?.accessToken === "string" ? kept : null;
       } catch {
-        return null; // somebody else's value
+        return null; // not our value
       }
     },
     write(session) {

@@ -1,4 +1,4 @@
-/** openChannel returns undefined where the platform has no BroadcastChannel, or the browser forbids storage and it with that. */
+/** openChannel returns undefined if the platform has no BroadcastChannel, or the browser forbids it together with storage. */
 export function openChannel<Message>(name: string, heard: (message: Message) => void): BroadcastChannel | undefined {
   let channel: BroadcastChannel;
   try {
@@ -12,7 +12,7 @@ export function openChannel<Message>(name: string, heard: (message: Message) => 
   return channel;
 }
 
-/** Tabs tells the other tabs of an origin what has happened in this one, and when this one should look again. */
+/** Tabs tells the other tabs of an origin what has happened in this one, and tells this one when to check again. */
 export class Tabs<Message> {
   readonly #name: string;
   readonly #heard: (message: Message) => void;
@@ -20,7 +20,7 @@ export class Tabs<Message> {
   #channel: BroadcastChannel | undefined;
 
   /**
-   * `heard` is called with what another tab has said, and `back` when the page is seen again or the device is online again: after
+   * `heard` is called with another tab's message, and `back` when the page is visible again or the device is online again: after
    * hours in the background, or in the back-forward cache, everything may have changed.
    */
   constructor(name: string, heard: (message: Message) => void, back: () => void) {
@@ -29,7 +29,8 @@ export class Tabs<Message> {
     this.#open();
     if (typeof document !== "object") return;
     const { signal } = this.#closed;
-    // Not while the page is being left: one with a transaction under way is thrown out of the back-forward cache when another tab writes.
+    // Not while the page is being left: a page with a transaction under way is evicted from the back-forward cache when another tab
+    // writes.
     const seen = () => document.visibilityState === "hidden" || back();
     addEventListener("online", seen, { signal });
     document.addEventListener("visibilitychange", seen, { signal });

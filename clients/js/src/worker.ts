@@ -23,12 +23,12 @@ interface Waiting {
   reject: (reason: Error) => void;
 }
 
-/** How long a call waits for the worker to start, and for a sign of life of one that has started, in milliseconds. */
+/** How long a call waits for the worker to start, and for a sign of life from one that has started, in milliseconds. */
 const startTimeout = 30_000;
 
 /**
- * serveClient lets a page use a client that lives in a worker, which alone holds the refresh token. The page gets access tokens,
- * and nothing that outlives them. Call it with the worker's global scope, or with a shared worker's port.
+ * serveClient lets a page use a client that lives in a worker, which alone holds the refresh token. The page gets only access
+ * tokens, and nothing that outlives them. Call it with the worker's global scope, or with a shared worker's port.
  */
 export function serveClient(client: Client, port: Port): void {
   client.subscribe((state) => port.postMessage({ state } satisfies Answer));
@@ -51,9 +51,10 @@ function withoutRefreshToken(credentials: Credentials | null): Credentials | nul
 }
 
 /**
- * WorkerClient is the page's side: what `Client` does, except for proofs of possession. Calls wait until the worker has started. Where
- * it fails to, or takes too long, they are rejected with the code `unavailable`, and have no effect later. They are rejected with the
- * same code where the worker was ended, which nothing tells the page: it is asked now and then while calls wait.
+ * WorkerClient is the page's side: it does what `Client` does, except for proofs of possession. Calls wait until the worker has
+ * started. If it fails to, or takes too long, they are rejected with the code `unavailable`, and have no effect later. They are
+ * rejected with the same code if the worker was ended, of which the page is not notified: the worker is polled from time to time while
+ * calls wait.
  */
 export class WorkerClient implements Source {
   readonly fetch: Fetch;
@@ -62,7 +63,7 @@ export class WorkerClient implements Source {
   /** What starts the calls that wait for the worker, and what gives them up. Undefined once it has started. */
   #early: Map<() => void, () => void> | undefined = new Map();
   #failed = false;
-  /** How often in a row the worker did not say that it runs, and when it is asked next. */
+  /** How often in a row the worker did not respond, and when it is asked next. */
   #silent = 0;
   #pulse: ReturnType<typeof setInterval> | undefined;
   readonly #observed = new Observed();
@@ -73,7 +74,7 @@ export class WorkerClient implements Source {
 
   /**
    * `origins` are those that get the access token; add the issuer's if the page calls it itself. `startTimeout` is how long a call
-   * waits for the worker to start, or for a sign of life, in milliseconds: 30,000 if it is not given.
+   * waits for the worker to start, or for a sign of life, in milliseconds. Default: 30,000.
    */
   constructor(port: Port, origins: Iterable<string>, options: { startTimeout?: number } = {}) {
     this.#port = port;
@@ -95,7 +96,7 @@ export class WorkerClient implements Source {
       if ("value" in data) call?.resolve(data.value);
       else call?.reject(data.code ? new LatchkeyError(data.code, data.message, data.retryAfter) : new Error(data.message));
     };
-    port.postMessage("state" satisfies Question); // it may have been told before anybody listened
+    port.postMessage("state" satisfies Question); // it may have been told before there was a listener
   }
 
   readonly state = (): State => this.#observed.state();
@@ -167,8 +168,8 @@ export class WorkerClient implements Source {
   }
 
   /**
-   * listen asks the worker that calls wait for whether it runs, and gives them up where it says nothing. One silence tells nothing: in
-   * a page that was frozen the time is over before it can hear anything.
+   * listen asks whether the worker that calls wait for is running, and gives them up if it does not respond. A single silence proves
+   * nothing: in a page that was frozen, the time is over before it can hear anything.
    */
   #listen(): void {
     this.#pulse ??= setInterval(() => {
@@ -185,14 +186,14 @@ export class WorkerClient implements Source {
     this.#silent = 0;
   }
 
-  /** start sends what waited for the worker. */
+  /** start sends the calls that waited for the worker. */
   #start(): void {
     const early = this.#early;
     this.#early = undefined;
     early?.forEach((_, start) => start());
   }
 
-  /** fail takes note of a script that could not be loaded, or ended with an error before it served anybody. */
+  /** fail notes a script that could not be loaded, or ended with an error before it served any call. */
   #fail(): void {
     this.#failed = true;
     this.#early?.forEach((giveUp) => giveUp());

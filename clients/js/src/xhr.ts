@@ -2,8 +2,8 @@ import { originsOf, type Credentials, type Source } from "./fetch.js";
 
 /**
  * authorizedXHR returns a class to use in place of `XMLHttpRequest`, for libraries and code that need it (progress of uploads). It
- * sends the access token to the named origins, and sends a request again, once, that was answered with 401: listeners see the second
- * answer only. A request that brings its own Authorization, goes elsewhere or is synchronous is passed on as it is. A client with
+ * sends the access token to the named origins, and repeats a request once that was answered with 401: listeners see only the second
+ * answer. A request that has its own Authorization, goes elsewhere or is synchronous is passed on unchanged. A client with
  * `dpop` needs `Client.fetch`.
  */
 export function authorizedXHR(source: Source, origins: Iterable<string>, XHR: typeof XMLHttpRequest = XMLHttpRequest): typeof XMLHttpRequest {
@@ -14,12 +14,12 @@ export function authorizedXHR(source: Source, origins: Iterable<string>, XHR: ty
     #body: Document | XMLHttpRequestBodyInit | null | undefined;
     /** What the request was sent with, as long as it may be sent again. */
     #used: Credentials | undefined;
-    /** Changes when the request is given up or reopened, so that what is under way for it ends. */
+    /** Changes when the request is given up or reopened, so that pending work for it ends. */
     #turn = 0;
 
     constructor() {
       super();
-      // They were here first, so they can keep a first 401 from everybody else.
+      // These listeners come first, so they can hide a first 401 from all others.
       for (const type of ["readystatechange", "progress", "load", "loadend"]) {
         super.addEventListener(type, (event) => {
           if (!this.#used || super.readyState < 2 || super.status !== 401) return;
@@ -59,7 +59,7 @@ export function authorizedXHR(source: Source, origins: Iterable<string>, XHR: ty
       const owner = source.current();
       const credentials = await source.credentials().catch(() => undefined);
       if (turn !== this.#turn) return;
-      // Without an answer, or with somebody else's token, nothing is sent: it is an error as that of a network.
+      // Without an answer, or with another user's token, nothing is sent: it is an error like a network error.
       if (credentials === undefined || (credentials && owner !== null && credentials.id !== owner)) return this.#fail();
       if (credentials) this.#authorize(credentials);
       this.#used = credentials ?? undefined;

@@ -474,7 +474,7 @@ test("a copied tab that was frozen hears what it has missed before it uses its t
   const { client } = await setup(t, { store: one });
   await client.signIn(await signIn("ada"));
   duplicate("one", "two");
-  // A frozen page hears nothing: what it is told is kept for it, until it is told that it goes on.
+  // A frozen page hears nothing: messages for it are kept until it is resumed.
   const Channel = BroadcastChannel;
   const missed = [];
   let frozen = false;
@@ -575,7 +575,7 @@ test("a sign-out that does not reach the service says so, and has signed out her
   assert.equal(store.read(), null);
 });
 
-test("a page in the place of an answer is none", async (t) => {
+test("a page in place of an answer does not count", async (t) => {
   const { net, store, client } = await setup(t, { retries: 1 });
   const tokens = await signIn("ada");
   await client.signIn(tokens);
@@ -584,7 +584,7 @@ test("a page in the place of an answer is none", async (t) => {
   for (const call of ["devices", "signOutElsewhere", "signOutEverywhere"]) await assert.rejects(client[call](), { code: "unavailable" }, call);
   await assert.rejects(client.endDevice(id), { code: "unavailable" });
   assert.equal(client.state().status, "signed-in");
-  await assert.rejects(client.signOut(), { code: "unavailable" }, "the session goes on at the service");
+  await assert.rejects(client.signOut(), { code: "unavailable" }, "the session is still live at the service");
   store.write(null);
   await client.signIn({ access_token: tokens.access_token, expires_in: 0 });
   await assert.rejects(client.credentials(), { code: "unavailable" }, "a session without a refresh token");

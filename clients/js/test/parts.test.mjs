@@ -139,7 +139,7 @@ test("axios: no request of one user goes out with the token of another", async (
   assert.deepEqual(backend.seen, []);
 });
 
-test("axios: a 401 that is no error is refreshed for, too, and the token follows the address that axios makes", async (t) => {
+test("axios: a 401 that is not an error is refreshed for, too, and the token follows the address that axios makes", async (t) => {
   const [backend, stranger] = [await api(t), await api(t)];
   const store = memoryStore();
   const source = client(t, { store });

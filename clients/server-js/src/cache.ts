@@ -1,18 +1,18 @@
 import { createHash } from "node:crypto";
 import type { Introspection } from "./types.js";
 
-/** For how long an introspection may be remembered at most, in milliseconds. */
+/** The maximum time for which an introspection may be remembered, in milliseconds. */
 export const longest = 5000;
 
 interface Entry {
-  /** As text: what callers change in it is theirs. */
+  /** As text: callers may change their own copies. */
   text: string;
   until: number;
   session: string;
   subject: string | undefined;
 }
 
-/** Cache remembers active tokens for a moment. Inactive ones are not worth it: anybody can make them. */
+/** Cache remembers active tokens for a moment. Inactive ones are not remembered: anybody can make them. */
 export class Cache {
   readonly #for: number;
   readonly #entries: number;
@@ -32,13 +32,13 @@ export class Cache {
     return entry && entry.until > performance.now() ? (JSON.parse(entry.text) as Introspection) : undefined;
   }
 
-  /** Take mark before asking about a token; it belongs to the answer. */
+  /** Call mark before asking about a token, and pass its result with the answer. */
   mark(): number {
     return this.#forgotten;
   }
 
   /**
-   * put remembers an answer to a question that was sent at that time: never beyond the token's end, by the clock of the
+   * put remembers an answer to a request that was sent at that time: never beyond the token's end, by the clock of the
    * service, nor if a session was changed meanwhile.
    */
   put(token: string, answer: Introspection, sent: number, date: string | null, mark: number): void {
@@ -58,7 +58,7 @@ export class Cache {
     if (this.#known.size > this.#entries && oldest !== undefined) this.#known.delete(oldest);
   }
 
-  /** forget is for a session, or all sessions of a subject, that were changed through this client; or for everything. */
+  /** forget drops a session, or all sessions of a subject, that were changed through this client; or everything. */
   forget(which: { session?: string; subject?: string } = {}): void {
     this.#forgotten++;
     const { session, subject } = which;
@@ -68,7 +68,7 @@ export class Cache {
   }
 }
 
-/** name has no token stay in memory. */
+/** name keeps tokens out of memory. */
 function name(token: string): string {
   return createHash("sha256").update(token).digest("base64url");
 }

@@ -1,7 +1,7 @@
 import type { TokenResponse } from "./types.js";
 
 export interface CookiesOptions {
-  /** The cookies' name after the prefix `__Host-`. Applications on one host need a name each. Default: `session`. */
+  /** The cookies' name after the prefix `__Host-`. Applications on one host each need their own name. Default: `session`. */
   name?: string;
   /** Other origins, such as `https://www.example.com`, whose pages may send requests that change something. Default: none. */
   origins?: readonly string[];
@@ -11,11 +11,11 @@ export interface CookiesOptions {
 const partBytes = 3840;
 const maxParts = 4;
 
-/** What a request says of itself: a header's value by its lower-case name. */
+/** A request's headers: a value by its lower-case name. */
 export type Header = (name: string) => string | undefined;
 
 /**
- * SessionCookies are where a browser keeps its tokens, which no script can read. They have the prefix `__Host-`, so that no other host
+ * SessionCookies hold a browser's tokens, where no script can read them. They have the prefix `__Host-`, so that no other host
  * of the domain can set them, and are Secure, HttpOnly and SameSite=Lax.
  */
 export class SessionCookies {
@@ -31,15 +31,15 @@ export class SessionCookies {
   }
 
   /**
-   * isOthers tells by its claims whether an access token belongs in a cookie of another name. Go programs that keep sessions in cookies
-   * have their tokens name the cookie; those of other sessions name none, and are good in any.
+   * isOthers reports whether an access token, by its claims, belongs in a cookie of another name. The tokens of Go programs that keep
+   * sessions in cookies name the cookie; tokens of other sessions name none, and are valid in any.
    */
   isOthers(claims: Record<string, unknown>): boolean {
     const { latchkey_cookie: cookie } = claims;
     return cookie !== undefined && cookie !== this.#access;
   }
 
-  /** read returns what a Cookie header has. A duplicate cookie is not ours. */
+  /** read returns the tokens in a Cookie header. A duplicate cookie is not ours. */
   read(header: string | undefined): { access: string; refresh: string } {
     const values = new Map<string, string>();
     for (const pair of (header ?? "").split(";")) {
@@ -70,7 +70,7 @@ export class SessionCookies {
     return cookies;
   }
 
-  /** isSetBy tells whether a Set-Cookie header is of a log-in or a log-out. */
+  /** isSetBy reports whether a Set-Cookie header is that of a log-in or a log-out. */
   isSetBy(header: string): boolean {
     return header.startsWith(`${this.#access}=`);
   }
@@ -82,8 +82,8 @@ export class SessionCookies {
   }
 
   /**
-   * isCrossSite tells whether another site's page sends what may change something: browsers add the cookies to that as well. A WebSocket
-   * begins with a GET, and counts.
+   * isCrossSite reports whether a page of another site sends a request that may change something: browsers add the cookies to that as
+   * well. A WebSocket begins with a GET, and counts.
    */
   isCrossSite(method: string, header: Header): boolean {
     if (/^(GET|HEAD|OPTIONS)$/.test(method) && header("upgrade") === undefined) return false;

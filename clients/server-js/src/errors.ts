@@ -6,7 +6,7 @@ export type ErrorCode =
   | OAuthError["error"]
   /** No answer came. Nothing is known: keep the tokens, answer 503. */
   | "no_answer"
-  /** An answer that is not the service's, of a proxy for instance. */
+  /** An answer that is not the service's, such as a proxy's. */
   | "unexpected_answer";
 
 export interface ErrorDetails {
@@ -18,21 +18,21 @@ export interface ErrorDetails {
   cause?: unknown;
 }
 
-/** A call that failed. It never has the service key in it, nor a token. */
+/** A call that failed. It never contains the service key, nor a token. */
 export class LatchkeyError extends Error {
   override readonly name = "LatchkeyError";
   /** The answer's status, or 0 if there was no answer. */
   readonly status: number;
   readonly code: ErrorCode;
-  /** What the service's log knows the request by. */
+  /** The request's id in the service's log. */
   readonly requestId: string | undefined;
-  /** For how many milliseconds to wait before the next try, where the service said so. */
+  /** How many milliseconds to wait before the next try, if the service said so. */
   readonly retryAfter: number | undefined;
   /** The body's member that is at fault, as a JSON pointer. */
   readonly pointer: string | undefined;
   /** The query parameter or header that is at fault. */
   readonly parameter: string | undefined;
-  /** Whether the request had been sent before without an answer that told its outcome, so that it may have been served. */
+  /** Whether the request had been sent before without an answer that showed its outcome, so that it may have been served. */
   readonly resent: boolean;
 
   constructor(message: string, status: number, code: ErrorCode, details: ErrorDetails = {}) {
@@ -46,7 +46,7 @@ export class LatchkeyError extends Error {
     this.resent = details.resent ?? false;
   }
 
-  /** unavailable tells that nothing is known about a token or a session: your answer is 503, never 401. */
+  /** unavailable says that nothing is known about a token or a session: your answer is 503, never 401. */
   get unavailable(): boolean {
     return this.status === 0 || this.status === 429 || this.status >= 500;
   }

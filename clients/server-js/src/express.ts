@@ -29,7 +29,7 @@ export function guard(options: GuardOptions): (request: IncomingMessage, respons
   };
 }
 
-/** answerErrors is error-handling middleware: what fails at the session service is 503 or 500 for your client, whatever its status was. */
+/** answerErrors is error-handling middleware: a failure at the session service is 503 or 500 for your client, whatever its status was. */
 export function answerErrors(): (error: unknown, request: IncomingMessage, response: ServerResponse, next: Next) => void {
   return (error, _request, response, next) => {
     if (!(error instanceof LatchkeyError) || response.headersSent) return next(error);

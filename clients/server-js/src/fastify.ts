@@ -13,7 +13,8 @@ declare module "fastify" {
   }
 }
 
-/** guard is a plugin for Fastify: each request's identity is in `request.latchkey`. It is for the instance that registers it, and those below. */
+/** guard is a plugin for Fastify: each request's identity is in `request.latchkey`. It applies to the instance that registers it, and those
+ * below. */
 export function guard(options: GuardOptions): (fastify: FastifyInstance) => Promise<void> {
   const guard = new Guard(options);
   const plugin = async (fastify: FastifyInstance) => {
@@ -24,10 +25,10 @@ export function guard(options: GuardOptions): (fastify: FastifyInstance) => Prom
       request.latchkey = request.raw.latchkey ?? null;
     });
   };
-  return Object.assign(plugin, { [Symbol.for("skip-override")]: true }); // or the hook would be the plugin's alone
+  return Object.assign(plugin, { [Symbol.for("skip-override")]: true }); // or the hook would apply only to the plugin
 }
 
-/** answerErrors is an error handler: what fails at the session service is 503 or 500 for your client, whatever its status was. */
+/** answerErrors is an error handler: a failure at the session service is 503 or 500 for your client, whatever its status was. */
 export function answerErrors(error: unknown, _request: FastifyRequest, reply: FastifyReply): void {
   if (!(error instanceof LatchkeyError)) return void reply.send(error);
   if (error.unavailable) return void reply.code(503).header("Retry-After", mayWait(error)).send();

@@ -8,9 +8,9 @@ import { InvalidToken, Unavailable, type Verifier } from "./verifier.js";
 export interface GuardOptions {
   /** Checks tokens strictly, unless there is a verifier, and refreshes for browsers with cookies. */
   sessions?: Sessions;
-  /** Checks tokens without asking anybody. */
+  /** Checks tokens locally. */
   verifier?: Verifier;
-  /** Takes tokens from cookies, too, and refreshes them. It needs `sessions`, with the address of the public listener. */
+  /** Also takes tokens from cookies, and refreshes them. It needs `sessions`, with the address of the public listener. */
   cookies?: SessionCookies;
   /** Lets requests without a session pass. Default: they are refused with 401. */
   optional?: boolean;
@@ -22,13 +22,13 @@ export interface Identity {
   claims: Record<string, unknown> & { sub: string; sid: string };
   /** The access token, for calls on the user's behalf. */
   token: string;
-  /** The session with its data, where the token was checked strictly. */
+  /** The session with its data, if the token was checked strictly. */
   session?: Session;
-  /** Whether it was refreshed for this very request, so that its browser may never get it: whoever checks it must not confirm it. */
+  /** Whether it was refreshed for this request, so that its browser may never get it: a check must not confirm it. */
   refreshed: boolean;
 }
 
-/** What becomes of a request: it passes, for somebody or for nobody, or is refused. */
+/** What happens to a request: it passes, with or without a session, or is refused. */
 export type Outcome =
   | { kind: "pass"; identity: Identity | null; answer?: Answer }
   | { kind: "refuse"; status: 401 | 403 | 503; headers: Record<string, string> };
@@ -36,7 +36,7 @@ export type Outcome =
 /** How long an answer with new cookies may take, in milliseconds. */
 const late = 10_000;
 
-/** Logins that a browser has left for another one, or for none, by the session's id. Those that are late with an answer must know. */
+/** Logins that a browser has left for another one, or for none, by the session's id. Late answers must know them. */
 class Left {
   readonly #ids = new Map<string, ReturnType<typeof setTimeout>>();
 
@@ -50,7 +50,7 @@ class Left {
   }
 }
 
-/** Answer is what becomes of the cookies in the answer to a request that came with some. */
+/** Answer is what happens to the cookies in the answer to a request that came with some. */
 export class Answer {
   readonly #options: { cookies: SessionCookies; left: Left; session: string; fresh: string[]; until: number };
 
@@ -60,9 +60,9 @@ export class Answer {
   }
 
   /**
-   * cookies returns those that are to go with the answer, before the handler's `own`, which count more. It returns none for an answer
-   * that took so long that the browser may have newer ones, nor where the browser has been given another login's meanwhile, or none.
-   * Without them it comes with those that it has, and the service gives it the same pair again, since nobody has confirmed it.
+   * cookies returns those to send with the answer, before the handler's `own`, which take precedence. It returns none for an answer
+   * that took so long that the browser may have newer ones, nor if the browser has meanwhile been given another login's, or none.
+   * Without them the browser sends those that it has, and the service gives it the same pair again, since it was not confirmed.
    */
   cookies(own: readonly string[]): string[] {
     const { cookies, left, session, fresh, until } = this.#options;
@@ -85,7 +85,7 @@ export class Guard {
     this.#options = options;
   }
 
-  /** check looks at a request. It throws what is the backend's own fault, such as a service key without the right. */
+  /** check judges a request. It throws errors that are the backend's own fault, such as a service key without the right. */
   async check(method: string, header: Header): Promise<Outcome> {
     const authorization = header("authorization");
     try {
@@ -107,14 +107,14 @@ export class Guard {
     const { verifier, sessions } = this.#options;
     if (verifier) return { claims: (await verifier.verify(token, { confirm: !refreshed })) as Identity["claims"], token, refreshed };
     const { active, claims, session, ...own } = await sessions!.introspect(token, { confirm: !refreshed }).catch(rethrow);
-    // A token that is bound to a key is worth nothing without a proof of it (RFC 9449 §7.1).
+    // A token that is bound to a key is worthless without a proof of it (RFC 9449 §7.1).
     if (!active || !session || own.cnf) throw new InvalidToken("not active");
     return { claims: { ...claims, ...own } as Identity["claims"], token, session, refreshed };
   }
 
   /** identifyCookie is identify for a token that came in a cookie, which must be the one that the token names, if it names any. */
   async identifyCookie(token: string, refreshed = false): Promise<Identity> {
-    // Before anybody is asked: to ask would confirm a token that is refused. That the claims are true is found out afterwards.
+    // Before the service is asked: asking would confirm a token that is refused. The claims are verified afterwards.
     if (this.#options.cookies?.isOthers(claimsOf(token))) throw new InvalidToken("of another cookie");
     return this.identify(token, refreshed);
   }
@@ -137,7 +137,7 @@ export class Guard {
     return { identity, answer: new Answer(cookies, this.#left, identity.claims.sid, pair) };
   }
 
-  /** #refresh refreshes once for all requests that come with the same token meanwhile. */
+  /** #refresh refreshes once for all concurrent requests with the same token. */
   #refresh(token: string): Promise<TokenResponse> {
     const known = this.#refreshing.get(token);
     if (known) return known;
@@ -154,12 +154,13 @@ function claimsOf(token: string): Record<string, unknown> {
   try {
     return decodeJwt(token);
   } catch {
-    return {}; // whoever checks it refuses it
+    return {}; // its check will refuse it
   }
 }
 
 /**
- * rethrow has nobody take the service's refusal of this backend for one of its user: frameworks make an error's `status` their answer's.
+ * rethrow makes sure that the service's refusal of this backend is not taken for one of its user: frameworks answer with an error's
+ * `status`.
  */
 function rethrow(error: unknown): never {
   if (!(error instanceof LatchkeyError)) throw error;

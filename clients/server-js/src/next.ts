@@ -6,13 +6,14 @@ export { SessionCookies, type CookiesOptions } from "./cookies.js";
 export { Unavailable } from "./verifier.js";
 export type { GuardOptions, Identity } from "./guard.js";
 
-/** How a token that was refreshed on the way gets to the components of the same request. */
+/** How a token that was refreshed during a request gets to the components of that request. */
 const refreshedHeader = "latchkey-refreshed";
 
 /**
- * NextSessions is for Next.js, and whatever else has the platform's Request and Response. It runs in Node, not at the edge.
+ * NextSessions is for Next.js, and anything else with the platform's Request and Response. It runs in Node, not at the
+ * edge.
  *
- * Only what can set cookies refreshes: `proxy`, or `route` where there is no proxy. A component only reads.
+ * Only what can set cookies refreshes: `proxy`, or `route` without a proxy. A component only reads.
  */
 export class NextSessions {
   readonly #options: GuardOptions;
@@ -24,8 +25,8 @@ export class NextSessions {
   }
 
   /**
-   * proxy is for proxy.ts, or middleware.ts before Next.js 16: it refreshes where that is needed, and sets the cookies. `pass` goes on
-   * with the headers that it is given, which tell components of a token that was refreshed.
+   * proxy is for proxy.ts, or middleware.ts before Next.js 16: it refreshes if necessary, and sets the cookies. `pass` continues with
+   * the headers that it is given, which pass a refreshed token to components.
    */
   async proxy<R extends Response>(request: Request, pass: (headers: Headers) => R | Promise<R>): Promise<R | Response> {
     return this.#handle(request, (identity) => {
@@ -36,18 +37,18 @@ export class NextSessions {
     });
   }
 
-  /** route is for route handlers that no proxy is in front of: `handle` is called with the request's identity, or null for nobody. */
+  /** route is for route handlers without a proxy in front: `handle` is called with the request's identity, or null for none. */
   async route(request: Request, handle: (identity: Identity | null) => Response | Promise<Response>): Promise<Response> {
     return this.#handle(request, handle);
   }
 
   /**
    * component returns who sends a request, by its headers, or null. It is for server components, and for route handlers behind the
-   * proxy. It never refreshes: a component cannot set cookies. It throws Unavailable where nobody can tell.
+   * proxy. It never refreshes: a component cannot set cookies. It throws Unavailable if that cannot be determined.
    */
   async component(headers: Headers): Promise<Identity | null> {
     const get = headerOf(headers);
-    const refreshed = get(refreshedHeader); // where a client has sent it, its own token is left unconfirmed, and nothing else
+    const refreshed = get(refreshedHeader); // if a client has sent it, that only leaves the client's own token unconfirmed
     const bearer = /^Bearer +([^\s,]+)$/i.exec(get("authorization") ?? "")?.[1];
     const given = refreshed ?? bearer;
     const token = given ?? this.#options.cookies?.read(get("cookie")).access ?? "";
@@ -72,7 +73,7 @@ function headerOf(headers: Headers): Header {
   return (name) => headers.get(name) ?? undefined;
 }
 
-/** hand puts fresh cookies into an answer, before its own, which count more. No cache may keep them. */
+/** hand puts fresh cookies into an answer, before its own, which take precedence. Caches must not keep them. */
 function hand<R extends Response>(answer: R, given: Answer): R | Response {
   const cookies = given.cookies(answer.headers.getSetCookie());
   if (cookies.length === 0) return answer;

@@ -12,7 +12,7 @@ export async function checkNode(guard: Guard, request: IncomingMessage, response
   return undefined;
 }
 
-/** hand puts fresh cookies into the answer when it begins, before those of a handler, which count more. No cache may keep them. */
+/** hand puts fresh cookies into the answer when it begins, before those of a handler, which take precedence. Caches must not keep them. */
 function hand(response: ServerResponse, answer: Answer): void {
   const writeHead = response.writeHead;
   response.writeHead = (status: number, ...rest: unknown[]) => {
@@ -30,7 +30,7 @@ function hand(response: ServerResponse, answer: Answer): void {
   };
 }
 
-/** apply sets the headers that a handler has given to writeHead, which would otherwise take the place of ours. */
+/** apply sets the headers that a handler passed to writeHead, which would otherwise replace ours. */
 function apply(response: ServerResponse, headers: unknown): void {
   const pairs: [string, OutgoingHttpHeader | undefined][] = [];
   if (Array.isArray(headers)) for (let i = 0; i + 1 < headers.length; i += 2) pairs.push([headers[i] as string, headers[i + 1] as OutgoingHttpHeader]);

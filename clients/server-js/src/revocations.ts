@@ -4,7 +4,7 @@ import http from "node:http";
 import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What the service sends. */
+/** An event as the service sends it. */
 interface Part {
   cursor: string;
   reset?: true;
@@ -16,13 +16,13 @@ interface Part {
   now?: number;
 }
 
-/** What was told: until when each revoked session is remembered, and below which generation a pair's access tokens were superseded. */
+/** What was received: until when each revoked session is remembered, and below which generation a pair's access tokens were superseded. */
 class Told {
   revoked = new Map<string, number>();
   superseded = new Map<string, { below: number; until: number }>();
 }
 
-/** Which sessions were revoked and access tokens superseded, and until when that is proven to be all of them. */
+/** Which sessions were revoked and access tokens superseded, and until when that is proven to be complete. */
 export class Revocations {
   #told = new Told();
   #loading: Told | null = null;
@@ -30,20 +30,20 @@ export class Revocations {
   #from = 0;
   #parts = 0;
   #proof = { mono: -Infinity, wall: -Infinity };
-  /** What the service's database has shown, and when. */
+  /** The time that the service's database reported, and when. */
   #clock: { now: number; mono: number } | null = null;
 
-  /** The time by which tokens expire, in milliseconds since 1970: as the feed told it, since this machine's clock may be wrong. */
+  /** The time by which tokens expire, in milliseconds since 1970: as reported by the feed, since this machine's clock may be wrong. */
   now(): number {
     return this.#clock ? this.#clock.now + performance.now() - this.#clock.mono : Date.now();
   }
 
-  /** Milliseconds since the last proof: on that clock on which it is more. */
+  /** Milliseconds since the last proof, on the clock that shows more. */
   age(): number {
     return Math.max(performance.now() - this.#proof.mono, Date.now() - this.#proof.wall);
   }
 
-  /** What is known of a token, by its claims; bound is in milliseconds. */
+  /** What is known about a token, by its claims; bound is in milliseconds. */
   state({ sid, jti, exp }: { sid: string; jti: string; exp: number }, bound: number): "live" | "revoked" | "unknown" {
     if (this.#told.revoked.has(sid)) return "revoked";
     const [pair = "", generation] = jti.split(".a");
@@ -51,7 +51,7 @@ export class Revocations {
     return exp + 60 < this.#from || this.age() > bound ? "unknown" : "live";
   }
 
-  /** Follows the feed until the signal, and again wherever it breaks. */
+  /** Follows the feed until the signal, and reconnects whenever it breaks. */
   async follow(url: string, serviceKey: string, bound: number, signal: AbortSignal): Promise<void> {
     for (let pause = 50; !signal.aborted; pause = Math.min(2 * pause, 2000)) {
       const before = this.#cursor;
@@ -62,11 +62,11 @@ export class Revocations {
   }
 
   async #stream(url: string, serviceKey: string, patience: number, signal: AbortSignal): Promise<void> {
-    const sent = { mono: performance.now(), wall: Date.now() }; // what the proofs count from
+    const sent = { mono: performance.now(), wall: Date.now() }; // the moment from which the proofs count
     const headers = { Authorization: `Bearer ${serviceKey}`, Accept: "text/event-stream", "Last-Event-ID": this.#cursor };
     const request = (url.startsWith("https:") ? https : http).get(url, { headers, signal, timeout: patience });
-    request.on("error", () => {}); // also when it is destroyed below
-    request.on("timeout", () => request.destroy()); // a connection that died silently says nothing more, ever
+    request.on("error", () => {}); // even when it is destroyed below
+    request.on("timeout", () => request.destroy()); // a connection that died silently never says anything again
     try {
       const [answer] = (await once(request, "response")) as [http.IncomingMessage];
       if (answer.statusCode !== 200) throw new Error(`status ${answer.statusCode}`);
@@ -76,7 +76,7 @@ export class Revocations {
         for (let end; (end = text.indexOf("\n")) >= 0; text = text.slice(end + 1)) {
           if (text.startsWith("data: ")) this.#take(JSON.parse(text.slice(6, end)), sent);
         }
-        // The wall clock jumped, or a proxy holds parts back: another request may do better.
+        // The wall clock jumped, or a proxy buffers parts: a new request may do better.
         if (this.age() > patience && performance.now() - sent.mono > patience) return;
       }
     } finally {
@@ -95,14 +95,14 @@ export class Revocations {
     this.#cursor = part.cursor;
     if (part.complete_ms === undefined) return; // more follows
     if (this.#loading) {
-      // A revocation is final, also where the database has lost it.
+      // A revocation is final, even if the database has lost it.
       for (const [id, until] of this.#told.revoked) if (until >= part.from) this.#loading.revoked.set(id, Math.max(until, this.#loading.revoked.get(id) ?? 0));
       [this.#told, this.#loading, this.#from] = [this.#loading, null, 0];
     }
     this.#from = Math.max(this.#from, part.from);
     this.#proof = { mono: sent.mono + part.complete_ms, wall: sent.wall + part.complete_ms };
     if (part.now !== undefined) {
-      // It was told after the proof, and before it was read here: take the middle.
+      // It was read after the proof, and before it arrived here: take the middle.
       const read = performance.now();
       this.#clock = { now: part.now, mono: (Math.min(this.#proof.mono, read) + read) / 2 };
     }

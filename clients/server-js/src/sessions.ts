@@ -15,13 +15,13 @@ export interface Options {
   serviceKey: string;
   /** The address of its public listener. Only `refresh` and `revoke` need it. */
   public?: string | URL;
-  /** For how many milliseconds to wait for one answer. Default: 5000. */
+  /** How many milliseconds to wait for one answer. Default: 5000. */
   timeout?: number;
-  /** How often to send a request again that may be sent again. Default: 2. */
+  /** How often to retry a repeatable request. Default: 2. */
   retries?: number;
   /**
    * Remembers introspections of active tokens: for `for` milliseconds, 5000 at most, never beyond the token's `exp`, and `entries` of
-   * them, 1000 by default. For that long an ended session's token is still accepted here, unless it was ended through this very
+   * them, 1000 by default. For that long an ended session's token is still accepted here, unless it was ended through this
    * client, and data and claims may be older than the stored ones. Default: none is remembered.
    */
   cache?: { for: number; entries?: number };
@@ -29,40 +29,40 @@ export interface Options {
   fetch?: typeof fetch;
 }
 
-/** What every call takes. */
+/** Options of every call. */
 export interface CallOptions {
   /** Ends the call, with the signal's reason. */
   signal?: AbortSignal | undefined;
 }
 
 export interface CreateOptions extends CallOptions {
-  /** What the creation is known by. Default: a new one for each call, under which the call may send it again. */
+  /** The creation's idempotency key. Default: a new one for each call, with which the call may be retried. */
   idempotencyKey?: string;
 }
 
 export interface IntrospectOptions extends CallOptions {
-  /** `false` in a request that has refreshed this token itself, and only there: whether the client has it is left open. */
+  /** `false` only in a request that has itself refreshed this token: then it is not recorded that the client has it. */
   confirm?: boolean;
-  /** A proof of possession that came with the token, to be checked and used up. Such a question is never remembered, nor asked twice. */
+  /** A proof of possession that came with the token, to be checked and used up. Such an introspection is never remembered, nor repeated. */
   dpop?: { proof: string; method: string; url: string };
 }
 
 export interface ClaimsOptions extends CallOptions {
-  /** Whether access tokens that were issued before are refused. */
+  /** Whether earlier access tokens are refused. */
   supersede?: boolean;
 }
 
-/** Data or claims, with the version that a write names. */
+/** Data or claims, with the version for a write. */
 export interface Versioned<T> {
   value: T;
-  /** As `checksum` has it, without quotes. */
+  /** The `checksum`, without quotes. */
   version: string;
 }
 
-/** How often an update is tried where others write, too. */
+/** How often an update is tried if others also write. */
 const updateAttempts = 10;
 
-/** Sessions is the service's internal API. It keeps no connection of its own and needs no closing. */
+/** Sessions is the service's internal API. It holds no connection of its own and need not be closed. */
 export class Sessions {
   readonly #internal: Transport;
   readonly #public: Transport | undefined;
@@ -97,12 +97,12 @@ export class Sessions {
     return body;
   }
 
-  /** get reads a session by its id, also one that has ended, until cleanup removes it. */
+  /** get reads a session by its id, including one that has ended, until cleanup removes it. */
   async get(id: string, { signal }: CallOptions = {}): Promise<Session> {
     return this.#call({ operation: "getSession", method: "GET", path: pathOf(id), resend: true, signal });
   }
 
-  /** history reads where a session was created, how often it was refreshed, and who ended it and why. */
+  /** history reads where a session was created, how often it was refreshed, and by whom it was ended and why. */
   async history(id: string, { signal }: CallOptions = {}): Promise<History> {
     return this.#call({ operation: "getSessionHistory", method: "GET", path: `${pathOf(id)}/history`, resend: true, signal });
   }
@@ -113,7 +113,7 @@ export class Sessions {
     return this.#call({ operation: "listSessions", method: "GET", path: "/v1/sessions", query: filter, resend: true, signal });
   }
 
-  /** all goes through all pages of a list. */
+  /** all iterates over all pages of a list. */
   async *all(filter: SessionFilter = {}, options: CallOptions = {}): AsyncGenerator<ListedSession, void, undefined> {
     for (let page = await this.list(filter, options); ; page = await this.list({ ...filter, cursor: page.next_cursor }, options)) {
       yield* page.sessions;
@@ -134,8 +134,8 @@ export class Sessions {
   }
 
   /**
-   * update changes a session's data: it reads, calls `change` with a copy, and writes what that returns, or for undefined nothing. Where
-   * somebody else has written meanwhile, it begins again, so `change` may be called several times. Returns the data as it is now.
+   * update changes a session's data: it reads, calls `change` with a copy, and writes what that returns, or nothing for undefined. If it
+   * was written meanwhile, it begins again, so `change` may be called several times. Returns the data as it is now.
    */
   async update<T extends object = Data>(id: string, change: (data: T) => T | undefined | Promise<T | undefined>, options: CallOptions = {}): Promise<T> {
     return this.#update(() => this.data<T>(id, options), change, (version, next) => this.putData(id, version, next as Data, options), options);
@@ -154,7 +154,7 @@ export class Sessions {
     return this.#put({ operation: "putSessionClaims", path: `${pathOf(id)}/claims`, version, value: claims, query, signal, stored: () => this.claims(id, { signal }) }, id);
   }
 
-  /** updateClaims is to claims what update is to data. */
+  /** updateClaims is update for claims. */
   async updateClaims(id: string, change: (claims: Claims) => Claims | undefined | Promise<Claims | undefined>, options: ClaimsOptions = {}): Promise<Claims> {
     return this.#update(() => this.claims(id, options), change, (version, next) => this.putClaims(id, version, next, options), options);
   }
@@ -164,33 +164,33 @@ export class Sessions {
     return this.#change({ operation: "patchSession", method: "PATCH", path: pathOf(id), json: patch, resend: true, signal }, { session: id });
   }
 
-  /** end ends a session, both of its tokens included. Ending it again is no error. */
+  /** end ends a session, including both of its tokens. Ending it again is not an error. */
   async end(id: string, { signal }: CallOptions = {}): Promise<void> {
     await this.#change({ operation: "endSession", method: "DELETE", path: pathOf(id), resend: true, signal }, { session: id });
   }
 
-  /** endAll ends all of a subject's sessions and returns how many were live. Where it had to be sent again, that is how many were left. */
+  /** endAll ends all of a subject's sessions and returns how many were live. After a retry, that is how many were left. */
   async endAll(subject: string, { signal }: CallOptions = {}): Promise<number> {
     const call: Call = { operation: "endSessions", method: "DELETE", path: "/v1/sessions", query: { subject }, resend: true, signal };
     return (await this.#change<{ revoked: number }>(call, { subject })).revoked;
   }
 
-  /** revocations reads one document of the feed. `@latchkey/server/verifier` follows the feed by itself. */
+  /** revocations reads one document of the feed. `@latchkey/server/verifier` follows the feed on its own. */
   async revocations(query: RevocationsQuery = {}, { signal }: CallOptions = {}): Promise<Revocations> {
     const longer = (query.wait ?? 0) * 1000;
     return this.#call({ operation: "getRevocations", method: "GET", path: "/v1/revocations", query, resend: true, longer, signal });
   }
 
   /**
-   * refresh exchanges a refresh token at the public listener. Only `invalid_grant` means that the session is over. Whoever sends a
-   * browser's token has to read about servers that render pages first: docs/holders.md.
+   * refresh exchanges a refresh token at the public listener. Only `invalid_grant` means that the session is over. Before you send
+   * a browser's token, read about servers that render pages: docs/holders.md.
    */
   async refresh(refreshToken: string, { signal }: CallOptions = {}): Promise<TokenResponse> {
     const form = { grant_type: "refresh_token", refresh_token: refreshToken };
     return (await this.#issuer().send<TokenResponse>({ operation: "refreshTokens", method: "POST", path: "/oauth2/token", form, resend: true, signal })).body;
   }
 
-  /** revoke ends the session of an access or a refresh token (RFC 7009). A token that is no good any more is no error. */
+  /** revoke ends the session of an access or a refresh token (RFC 7009). A token that is no longer valid is not an error. */
   async revoke(token: string, { signal }: CallOptions = {}): Promise<void> {
     await this.#issuer().send({ operation: "revokeToken", method: "POST", path: "/oauth2/revoke", form: { token }, resend: true, signal });
     this.#cache.forget();
@@ -205,7 +205,7 @@ export class Sessions {
     return (await this.#internal.send<T>(call)).body;
   }
 
-  /** #change sends what changes sessions, which are forgotten whatever comes of it: also without an answer it may have been done. */
+  /** #change sends changes of sessions, which are forgotten whatever the result: even without an answer, the change may have been made. */
   async #change<T>(call: Call, which: { session?: string; subject?: string }): Promise<T> {
     try {
       return await this.#call<T>(call);
@@ -240,7 +240,8 @@ export class Sessions {
         await write(version, next);
         return next;
       } catch (error) {
-        // After a write that may have been stored, to begin again could make the change twice.
+        // After a write that may have been stored, beginning again could make the change
+        // twice.
         if (!isConflict(error) || error.resent || attempt === updateAttempts) throw error;
       }
       await sleep(Math.random() * 20 * attempt, undefined, signal && { signal }).catch(() => signal?.throwIfAborted());
@@ -266,7 +267,7 @@ function unquoted(etag: string | null): string {
   return (etag ?? "").replace(/^"|"$/g, "");
 }
 
-/** pathOf refuses what would be another route. */
+/** pathOf refuses an id that would lead to another route. */
 function pathOf(id: string): string {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)) throw new TypeError("a session's id must be a UUID");
   return `/v1/sessions/${id}`;

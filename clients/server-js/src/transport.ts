@@ -5,7 +5,7 @@ import type { OAuthError, Problem } from "./types.js";
 export interface TransportOptions {
   /** The address of the listener, such as `http://127.0.0.1:8081`. */
   base: string | URL;
-  /** Goes with each request, to this address alone. */
+  /** Sent with each request, only to this address. */
   serviceKey?: string;
   timeout: number;
   retries: number;
@@ -14,7 +14,7 @@ export interface TransportOptions {
 
 /** One call. */
 export interface Call {
-  /** The operation's id, which errors begin with: addresses have ids and subjects in them. */
+  /** The operation's id, with which errors begin: addresses contain ids and subjects. */
   operation: string;
   method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   path: string;
@@ -22,9 +22,9 @@ export interface Call {
   json?: unknown;
   form?: Record<string, string>;
   headers?: Record<string, string>;
-  /** Whether it does no harm to send the request again. */
+  /** Whether the request can safely be repeated. */
   resend: boolean;
-  /** For how many milliseconds the service may take longer than otherwise. */
+  /** How many milliseconds longer than usual the service may take. */
   longer?: number;
   signal?: AbortSignal | undefined;
 }
@@ -36,10 +36,10 @@ export interface Answer<T> {
   sent: number;
 }
 
-/** Waits that are longer are left to the caller, whose own client waits too. */
+/** Longer waits are left to the caller, whose own client is waiting too. */
 const longestWait = 2000;
 
-/** Transport sends calls to one listener, and again where that is safe and may help. */
+/** Transport sends calls to one listener, and repeats them if that is safe and may help. */
 export class Transport {
   readonly #options: TransportOptions;
   readonly #base: string;
@@ -51,7 +51,7 @@ export class Transport {
       throw new TypeError("the service's address must be an http or https URL without credentials, query and fragment");
     }
     const key = options.serviceKey;
-    // fetch would put a key that is no header's value into its error.
+    // fetch would quote a key that is not a valid header value in its error.
     if (key !== undefined && !/^[!-~]+$/.test(key)) throw new TypeError("the service key must consist of visible ASCII characters");
     this.#options = options;
     this.#base = origin + pathname.replace(/\/+$/, "");
@@ -74,7 +74,7 @@ export class Transport {
   }
 
   async #attempt<T>(call: Call, resent: boolean): Promise<Answer<T>> {
-    const init = this.#init(call); // a TypeError for what cannot be sent, which is nobody's outage
+    const init = this.#init(call); // a TypeError for what cannot be sent, which is not an outage
     const sent = performance.now();
     let answer: Response, text: string;
     try {
@@ -103,7 +103,7 @@ export class Transport {
     const init: RequestInit = {
       method,
       headers: new Headers({ ...this.#authorization, ...(json === undefined ? {} : { "Content-Type": "application/json" }), ...headers }),
-      redirect: "error", // the key is for this address
+      redirect: "error", // the key is only for this address
       signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
     };
     if (json !== undefined) init.body = JSON.stringify(json);
@@ -112,7 +112,7 @@ export class Transport {
   }
 }
 
-/** mayHelp tells whether the same request may be answered otherwise in a moment. A 500 is a fault, which would come again. */
+/** mayHelp reports whether the same request may get a different answer in a moment. A 500 is a fault, which would recur. */
 function mayHelp({ status }: LatchkeyError): boolean {
   return status === 0 || status === 408 || status === 429 || status === 502 || status === 503 || status === 504;
 }

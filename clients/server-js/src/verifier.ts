@@ -24,7 +24,7 @@ export interface VerifyOptions {
   confirm?: boolean;
 }
 
-/** The token is no good: 401. */
+/** The token is not valid: 401. */
 export class InvalidToken extends Error {
   override readonly name = "InvalidToken";
 }
@@ -34,7 +34,7 @@ export class Unavailable extends Error {
   override readonly name = "Unavailable";
 }
 
-// What jose throws if a token is no good. Anything else, such as keys that cannot be fetched, says nothing about it.
+// What jose throws for an invalid token. Anything else, such as keys that cannot be fetched, says nothing about it.
 const invalid = [
   errors.JWTExpired, errors.JWTClaimValidationFailed, errors.JWTInvalid, errors.JWSInvalid,
   errors.JWSSignatureVerificationFailed, errors.JWKSNoMatchingKey, errors.JOSEAlgNotAllowed, errors.JOSENotSupported,

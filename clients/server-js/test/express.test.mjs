@@ -86,7 +86,7 @@ test("cookies are refreshed, and the new ones set", async (t) => {
   assert.deepEqual([page.status, page.body.refreshed, page.headers.get("Cache-Control")], [200, true, "no-store"]);
   assert.deepEqual((await browser.get()).body.refreshed, false);
   browser.cookies.set("__Host-session", "x");
-  assert.deepEqual((await browser.get()).body.refreshed, true, "a token that is no good is refreshed");
+  assert.deepEqual((await browser.get()).body.refreshed, true, "an invalid token is refreshed");
 
   await sessions().end(created.session.id);
   assert.equal((await browser.get()).status, 401);

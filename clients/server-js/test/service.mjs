@@ -22,8 +22,8 @@ export const verifierOptions = { issuer, audience: process.env.AUDIENCE, interna
 export const subject = () => `user-${crypto.randomUUID()}`;
 
 /**
- * network stands between us and the service, and counts. `next` is given each request first: for "lost" it is served and its answer
- * does not arrive, and a function is called when it was served, before the answer goes on.
+ * network stands between us and the service, and counts. `next` is given each request first: for "lost" it is served but its answer
+ * does not arrive, and a function is called when it was served, before the answer is passed on.
  */
 export async function network(t, upstream = internal) {
   const self = { count: 0, next: undefined };

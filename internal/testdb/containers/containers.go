@@ -1,6 +1,6 @@
-// Package containers has what internal/testdb and the program in test/containers say to each other. The program runs one
-// PostgreSQL server in a container, and is a module of its own: linked into every test binary, the libraries that talk to
-// Docker would cost each of them a fifth of its time to link, though most machines need no container.
+// Package containers has the messages between internal/testdb and the program in test/containers. The program runs one
+// PostgreSQL server in a container, and is a separate module: linked into every test binary, the Docker libraries would
+// add a fifth to the time to link each of them, although most machines need no container.
 //
 // The program reads orders from its standard input and writes one answer to each, all as JSON. The first order starts the
 // server. When the input ends, the program removes the container: a test binary that dies leaves nothing behind.
@@ -30,7 +30,7 @@ type Order struct {
 	Primary string `json:"primary,omitempty"`
 }
 
-// Answer is what came of an order.
+// Answer is the result of an order.
 type Answer struct {
 	// Error is empty after success.
 	Error string `json:"error,omitempty"`

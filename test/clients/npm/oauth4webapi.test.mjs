@@ -44,7 +44,7 @@ test("refreshes, calls, revokes", async () => {
   assert.deepEqual(await introspect(second.access_token), { active: false });
   await assert.rejects(refresh(second.refresh_token), invalidGrant);
   await assert.rejects(call(second.access_token), (error) => challenged(error) && error.cause[0].parameters.error === "invalid_token");
-  await revoke("not a token"); // is no error (RFC 7009 §2.2)
+  await revoke("not a token"); // is not an error (RFC 7009 §2.2)
 });
 
 test("several tabs with one store refresh at once, and all go on", async () => {
@@ -62,7 +62,7 @@ test("several tabs with one store refresh at once, and all go on", async () => {
   assert.notEqual(store.read().refresh_token, first.refresh_token);
 });
 
-test("an answer is lost, and the same request goes on", async (t) => {
+test("an answer is lost, and the same request continues", async (t) => {
   const network = await lossy(t);
   const at = { ...server, token_endpoint: `${network.url}/oauth2/token` };
   const { refresh_token } = await signIn("lost");

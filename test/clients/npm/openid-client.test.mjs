@@ -41,7 +41,7 @@ test("several tabs with one store refresh at once, and all go on", async () => {
   assert.equal((await introspect(store.read().access_token)).active, true);
 });
 
-test("an answer is lost, and the same request goes on", async (t) => {
+test("an answer is lost, and the same request continues", async (t) => {
   const network = await lossy(t);
   const metadata = { ...app.serverMetadata(), token_endpoint: `${network.url}/oauth2/token` };
   const lost = new client.Configuration(metadata, "latchkey", undefined, client.None());

@@ -218,7 +218,7 @@ func TestTablesAreComplete(t *testing.T) {
 	ofSCS, rest, _ := strings.Cut(rest, "\n## gorilla/sessions\n")
 	ofGorilla, ofHanna, found := strings.Cut(rest, "\n## adam-hanna/sessions\n")
 	if !found {
-		t.Fatal("docs/from-scs.md has not the three headings in their order")
+		t.Fatal("docs/from-scs.md lacks the three headings, or their order")
 	}
 	for _, name := range hanna {
 		if !strings.Contains(ofHanna, name) {

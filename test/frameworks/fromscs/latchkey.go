@@ -19,7 +19,7 @@ type visit struct {
 func After(store *sessionstore.Store) http.Handler {
 	sessions := sessionhttp.New[visit](store, sessionhttp.Config{Transport: sessionhttp.Cookies{}, Optional: true})
 
-	// change changes the visitor's session, and makes one for a visitor who has none.
+	// change changes the visitor's session, and makes one for a visitor without one.
 	change := func(w http.ResponseWriter, r *http.Request, f func(*visit) error) error {
 		if session := sessions.From(r.Context()); session != nil {
 			return session.Update(r.Context(), f)

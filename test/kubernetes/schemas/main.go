@@ -1,5 +1,5 @@
-// The command schemas writes the JSON schemas that the tests hold manifests against into this folder: those of the kinds
-// that the chart has, without descriptions, and so strict that they refuse members that they do not know. README.md says
+// The command schemas writes the JSON schemas that the tests check manifests against into this folder: those of the
+// kinds in the chart, without descriptions, and so strict that they refuse unknown members. README.md says
 // where they come from, and how to regenerate them.
 package main
 
@@ -84,7 +84,7 @@ func run(files []string) error {
 	return write(definitions, object{"definitions": used})
 }
 
-// strict returns a schema without what is said to readers, which refuses members that it does not name.
+// strict returns a schema without descriptions, which refuses members that it does not name.
 func strict(schema object) object {
 	made := object{}
 	for key, value := range schema {

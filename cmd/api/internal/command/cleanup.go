@@ -51,7 +51,7 @@ func (c *cleanupCmd) Run(a *app) error {
 	})
 }
 
-// show has the progress shown. The function that it returns takes it away.
+// show shows the progress. The function that it returns removes it.
 func (c *cleanupCmd) show(ctx context.Context, a *app, log *slog.Logger, store *sessionstore.Store, cfg *cleanup.Config) (end func(), err error) {
 	if c.DryRun {
 		return func() {}, nil
@@ -71,7 +71,8 @@ func (c *cleanupCmd) show(ctx context.Context, a *app, log *slog.Logger, store *
 	return end, err
 }
 
-// print tells what was done, also of a run that failed or was interrupted.
+// print prints what was done, even of a run that failed or was
+// interrupted.
 func (c *cleanupCmd) print(a *app, s cleanup.Summary) error {
 	if c.JSON {
 		return a.printJSON(struct {
@@ -79,7 +80,8 @@ func (c *cleanupCmd) print(a *app, s cleanup.Summary) error {
 			Expired int64 `json:"expired"`
 			Revoked int64 `json:"revoked"`
 			Aged    int64 `json:"aged"`
-			// Superfluous are the token pairs that went by themselves.
+			// Superfluous are the token pairs that were removed without
+			// their session.
 			Superfluous int64   `json:"superfluous"`
 			Sessions    int64   `json:"sessions"`
 			Pairs       int64   `json:"pairs"`

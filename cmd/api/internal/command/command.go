@@ -1,4 +1,4 @@
-// Package command is the command line. This file has the tree of commands; each stands in a file of its own or of its group.
+// Package command is the command line. This file has the tree of commands; each is in its own file or that of its group.
 package command
 
 import (
@@ -7,7 +7,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
 )
 
-// cli is the command line: one field a command.
+// cli is the command line: one field per command.
 type cli struct {
 	Help helpFlag `short:"h" help:"Show this help."`
 
@@ -41,14 +41,14 @@ type keysCmd struct {
 	Revoke   keysRevokeCmd   `cmd:"" help:"Remove a leaked signing key from PostgreSQL, now."`
 }
 
-// dataCmd holds the commands about session data that is sealed.
+// dataCmd holds the commands about sealed session data.
 type dataCmd struct {
 	Keys      dataKeysCmd      `cmd:"" help:"Make, list and replace the keys that seal session data."`
 	Reencrypt dataReencryptCmd `cmd:"" help:"Seal all session data with the current key."`
 }
 
-// dataKeysCmd holds the commands about a keyset. Each reads a file and rewrites it: what is running goes on with
-// the keyset that it has.
+// dataKeysCmd holds the commands about a keyset. Each reads a file and rewrites it: a running service continues
+// with the keyset that it has.
 type dataKeysCmd struct {
 	Generate dataKeysGenerateCmd `cmd:"" help:"Make a key that seals session data, or its successor."`
 	Promote  dataKeysPromoteCmd  `cmd:"" help:"Seal with another key of the keyset."`
@@ -75,7 +75,7 @@ type eventsCmd struct {
 	Resend eventsResendCmd `cmd:"" help:"Send dead deliveries again."`
 }
 
-// parse reads the command line and, for settings that it does not have, the environment.
+// parse reads the command line and, for settings that are not on it, the environment.
 func parse(args []string, a *app) (*kong.Context, error) {
 	parser, err := kong.New(&cli{},
 		kong.Name(a.name),

@@ -21,7 +21,7 @@ type consoleCmd struct {
 	URL string `name:"url" placeholder:"URL" help:"Where operators reach the internal listener, such as https://sessions.internal.example.com. By default this machine."`
 }
 
-// Help says what the link is good for.
+// Help explains the link.
 func (*consoleCmd) Help() string {
 	return "Prints a link that signs you in to the operators' page as user@host, once and within two minutes. " +
 		"The page shows sessions without their data and can end them; the audit trail records each action."
@@ -46,9 +46,10 @@ func (c *consoleCmd) Run(a *app) error {
 	})
 }
 
-// byName has this machine's name where its own address would be: not every browser keeps a secure cookie for that.
+// byName replaces this machine's own address with its name: not every browser keeps a secure cookie for the
+// address.
 func byName(address string) string {
-	host, port, _ := net.SplitHostPort(address) // as it was made
+	host, port, _ := net.SplitHostPort(address) // checked when it was made
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
 		host = "localhost"
 	}

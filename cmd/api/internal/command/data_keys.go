@@ -61,7 +61,7 @@ type dataKeyChange struct {
 	File string `required:"" placeholder:"FILE" help:"Keyset to change."`
 }
 
-// run writes the file as change makes it of what is there.
+// run rewrites the file with the result of change.
 func (c *dataKeyChange) run(change func(*dataseal.Keyset, string) (*dataseal.Keyset, error)) error {
 	keys, err := settings.ReadDataKeyset(c.File)
 	if err != nil {
@@ -82,7 +82,7 @@ func (c *dataKeyChange) run(change func(*dataseal.Keyset, string) (*dataseal.Key
 
 type dataKeysPromoteCmd struct{ dataKeyChange }
 
-// Help says when it is time.
+// Help says when to do this.
 func (*dataKeysPromoteCmd) Help() string {
 	return "Restart every replica with the key first: a replica that does not know it cannot open what others seal with it."
 }
@@ -104,7 +104,7 @@ func (*dataKeysRemoveCmd) Help() string {
 		"Earlier backups of the database need the key for as long as you keep them."
 }
 
-// Run takes the key out.
+// Run removes the key.
 func (c *dataKeysRemoveCmd) Run(a *app) error {
 	if err := c.run((*dataseal.Keyset).Remove); err != nil {
 		return err

@@ -26,7 +26,7 @@ type dataReencryptCmd struct {
 	JSON   bool `name:"json" help:"Print JSON."`
 }
 
-// Help says what the command does to a service that runs.
+// Help says what the command does to a running service.
 func (*dataReencryptCmd) Help() string {
 	return "Seals all session data with the current key: data that is not sealed, and data that another key of the keyset sealed. " +
 		"The service keeps running, and none of its changes is overwritten. An interruption loses nothing: the next run skips what is done. " +
@@ -36,7 +36,7 @@ func (*dataReencryptCmd) Help() string {
 // Validate requires a keyset.
 func (c *dataReencryptCmd) Validate() error { return c.Required() }
 
-// Run seals or unseals the data, shows progress, and prints what is left.
+// Run seals or unseals the data, shows progress, and prints what remains.
 func (c *dataReencryptCmd) Run(a *app) error {
 	keys, err := c.Keyset()
 	if err != nil {
@@ -56,7 +56,7 @@ func (c *dataReencryptCmd) Run(a *app) error {
 	})
 }
 
-// reencryption is one that is under way.
+// reencryption is a run of the command.
 type reencryption struct {
 	*dataReencryptCmd
 	*app
@@ -64,7 +64,7 @@ type reencryption struct {
 	log    *slog.Logger
 	store  *sessionstore.Store
 	keys   *dataseal.Keyset
-	wanted string // the key that all rows are to have; empty for none
+	wanted string // the key that all rows should have; empty for none
 	start  time.Time
 }
 
@@ -117,7 +117,7 @@ func (r *reencryption) left(done sessionstore.Resealed, counts map[string]int64)
 	return fmt.Errorf("%s, of which %d cannot be opened, such as that of session %s: %w", text, done.Unreadable, sealed.SessionID, sealed)
 }
 
-// advise tells what can be done when all rows are sealed.
+// advise says what can be done once all rows are sealed.
 func (r *reencryption) advise() error {
 	if r.JSON || r.Unseal {
 		return nil
@@ -130,11 +130,12 @@ func (r *reencryption) advise() error {
 type dataRows struct {
 	Key  string `json:"kid"`
 	Rows int64  `json:"rows"`
-	// Use is what the keyset has the key for.
+	// Use is the key's role in the keyset.
 	Use string `json:"use"`
 }
 
-// print tells what was done, also by a run that failed or was interrupted, and what there is now.
+// print prints what was done, even by a run that failed or was interrupted, and the present
+// state.
 func (r *reencryption) print(done sessionstore.Resealed, counts map[string]int64) error {
 	rows := r.rows(counts)
 	if r.JSON {
@@ -164,7 +165,8 @@ func (r *reencryption) print(done sessionstore.Resealed, counts map[string]int64
 	})
 }
 
-// rows lists the keys of the keyset, and whatever else rows are sealed with, or not.
+// rows lists the keys of the keyset, and any other state of rows: sealed with another key, or
+// not at all.
 func (r *reencryption) rows(counts map[string]int64) []dataRows {
 	if counts == nil {
 		return nil

@@ -30,7 +30,7 @@ func (*eventsResendCmd) Help() string {
 		"Later events of the same session may have arrived before them."
 }
 
-// Validate requires one of the ways to say which deliveries.
+// Validate requires one way of selecting deliveries.
 func (c *eventsResendCmd) Validate() error {
 	switch {
 	case (len(c.IDs) > 0) == c.All:
@@ -41,7 +41,7 @@ func (c *eventsResendCmd) Validate() error {
 	return nil
 }
 
-// Run has them sent again, and fails in the end where one that was named is not dead.
+// Run resends them, and fails at the end if one that was named is not dead.
 func (c *eventsResendCmd) Run(a *app) error {
 	log := c.NewLogger(a.stderr)
 	return byOperator(a, c.Audit, log, func(ctx context.Context, t trail.Trail) error {

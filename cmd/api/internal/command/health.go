@@ -19,7 +19,7 @@ const healthTimeout = 12 * time.Second
 
 type healthCmd struct{ settings.Listener }
 
-// Run asks the service on this machine whether it is ready, for images that have no other program to ask with.
+// Run asks the service on this machine whether it is ready, for images without another HTTP client.
 func (c *healthCmd) Run(a *app) error {
 	ctx, cancel := context.WithTimeout(a.ctx, healthTimeout)
 	defer cancel()
@@ -31,7 +31,7 @@ func (c *healthCmd) Run(a *app) error {
 	if err != nil {
 		return fmt.Errorf("the service does not answer: %w", err)
 	}
-	defer func() { _ = answer.Body.Close() }() // it was only read
+	defer func() { _ = answer.Body.Close() }() // it was only read from
 	if answer.StatusCode == http.StatusOK {
 		_, err := fmt.Fprintln(a.stdout, "ready")
 		return err
@@ -46,9 +46,9 @@ func (c *healthCmd) Run(a *app) error {
 	return errors.New("the service is not ready: " + cmp.Or(said.Detail, said.Title))
 }
 
-// reachable is where a listener on any address can be reached from here.
+// reachable returns the address at which this machine can reach a listener.
 func reachable(address string) string {
-	host, port, _ := net.SplitHostPort(address) // checked as it was read
+	host, port, _ := net.SplitHostPort(address) // checked when it was read
 	if ip, err := netip.ParseAddr(host); host == "" || err == nil && ip.IsUnspecified() {
 		host = "localhost"
 	}

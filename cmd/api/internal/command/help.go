@@ -10,7 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// errHelped says that help was asked for and printed.
+// errHelped says that help was requested and printed.
 var errHelped = errors.New("help was printed")
 
 const helpIntro = `Usage: %[1]s [<command>] [flags]
@@ -32,13 +32,14 @@ These are the settings of %[1]s serve. Each is a flag and an environment variabl
 counts as not set. Durations are written as in Go: 15s, 5m, 720h.
 `
 
-// helpFlag is kong's help flag, except that it returns where kong's ends the process.
+// helpFlag is kong's help flag, except that it returns instead of ending the process.
 type helpFlag bool
 
-// IgnoreDefault keeps kong from choosing the default command where help is asked for.
+// IgnoreDefault keeps kong from choosing the default command if help is requested.
 func (helpFlag) IgnoreDefault() {}
 
-// BeforeReset prints the help before any setting is read, so that a wrong one does not hide it.
+// BeforeReset prints the help before any setting is read, so that an invalid one does not
+// prevent it.
 func (helpFlag) BeforeReset(ctx *kong.Context) error {
 	if err := printHelp(ctx); err != nil {
 		return err
@@ -54,7 +55,7 @@ func printHelp(ctx *kong.Context) error {
 	if err := printCommands(ctx.Stdout, ctx.Model); err != nil {
 		return err
 	}
-	// The rest is the help of the default command, which is where the settings are.
+	// The rest is the help of the default command, which has the settings.
 	serve := ctx.Model.DefaultCmd
 	ctx.Path = append(ctx.Path, &kong.Path{Parent: ctx.Model.Node, Command: serve, Flags: serve.Flags})
 	options.NoAppSummary = true
@@ -72,7 +73,7 @@ func printCommands(w io.Writer, model *kong.Application) error {
 	return table.Flush()
 }
 
-// describe is a flag's or argument's help with what applies without it.
+// describe returns a flag's or argument's help, with its default.
 func describe(value *kong.Value) string {
 	help, unset := strings.TrimSuffix(value.Help, "."), value.Tag.Get("unset")
 	switch {

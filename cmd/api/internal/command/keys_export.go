@@ -24,13 +24,13 @@ type keysExportCmd struct {
 	PEM bool   `name:"pem" help:"Print PEM, for programs that cannot read a JWK set, such as HAProxy."`
 }
 
-// Help says which keys are exported, and what they are good for.
+// Help says which keys are exported, and what they are for.
 func (*keysExportCmd) Help() string {
 	return "Prints the public keys that verify access tokens: from PostgreSQL if LATCHKEY_KEY_ENCRYPTION_KEY is set, otherwise " +
 		"from the file. HS256 keys have no public part. A program that keeps a copy must get a new copy before a new key signs."
 }
 
-// Validate takes either place of the keys.
+// Validate accepts either source of the keys.
 func (*keysExportCmd) Validate() error { return nil }
 
 // Run prints the public keys.
@@ -70,7 +70,7 @@ func (c *keysExportCmd) export(a *app, ring *tokens.KeyRing) error {
 		if err != nil {
 			return fmt.Errorf("key %s: %w", key.KeyID, err)
 		}
-		// What stands before a block is for people: RFC 7468 §2.
+		// Text before a block is for people: RFC 7468 §2.
 		if _, err := fmt.Fprintf(a.stdout, "%s %s\n", key.KeyID, key.Algorithm); err != nil {
 			return err
 		}

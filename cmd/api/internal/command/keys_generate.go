@@ -63,7 +63,8 @@ func (c *keysGenerateCmd) Run(a *app) error {
 	return err
 }
 
-// algorithmFor returns that of a new key beside those of the set.
+// algorithmFor returns the algorithm for a new key, given those
+// in the set.
 func (c *keysGenerateCmd) algorithmFor(set tokens.Secret) (string, error) {
 	if c.Algorithm != "" || set == "" {
 		return cmp.Or(c.Algorithm, keystore.DefaultAlgorithm), nil

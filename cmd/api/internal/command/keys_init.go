@@ -16,7 +16,7 @@ type keysInitCmd struct {
 	Show bool `help:"Print only the service key on standard output."`
 }
 
-// sayOtherAlgorithm tells of a key that was kept, and is of another algorithm than the one that was asked for.
+// sayOtherAlgorithm reports a kept key whose algorithm differs from the requested one.
 func (c *keysInitCmd) sayOtherAlgorithm(a *app) error {
 	file := filepath.Join(string(c.VarDir), keyfiles.SigningKeys)
 	_, ring, err := settings.ReadSigningKeys(file)
@@ -29,7 +29,7 @@ func (c *keysInitCmd) sayOtherAlgorithm(a *app) error {
 	return err
 }
 
-// Run makes the keys and says on standard error which were there.
+// Run makes the keys and says on standard error which already existed.
 func (c *keysInitCmd) Run(a *app) error {
 	files, err := keyfiles.Init(string(c.VarDir), c.KeyAlgorithm.OfFirst())
 	if err != nil {

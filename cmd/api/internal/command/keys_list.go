@@ -22,7 +22,7 @@ func (*keysListCmd) Help() string {
 	return "Lists the keys in PostgreSQL if LATCHKEY_KEY_ENCRYPTION_KEY is set, otherwise those in the file."
 }
 
-// Validate takes either place of the keys.
+// Validate accepts either source of the keys.
 func (*keysListCmd) Validate() error { return nil }
 
 // Run lists the keys. No private part is printed.

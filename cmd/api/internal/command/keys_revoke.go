@@ -15,7 +15,8 @@ type keysRevokeCmd struct {
 	ID string `arg:"" name:"key" help:"The key, as ${program} keys list shows it."`
 }
 
-// Help says whom it logs out.
+// Help says which users it
+// logs out.
 func (*keysRevokeCmd) Help() string {
 	return "Removes a leaked key. Running services refuse its tokens within a second, and users with no other tokens have to sign in again. " +
 		"If it is the current signing key, the published key takes over at once, or a new one. To replace a key without logging anybody out, use api keys rotate."

@@ -16,7 +16,7 @@ type keysRotateCmd struct {
 	Now bool `help:"Sign with the new key at once. Services that verify with a copy of the public keys may not know it for a few minutes."`
 }
 
-// Help says what happens to whom.
+// Help says what happens, and to which users.
 func (*keysRotateCmd) Help() string {
 	return "Publishes a new key, which takes over after 15 minutes, when all verifiers have fetched it. " +
 		"The previous key verifies until the last token that it signed has expired: nobody is logged out. " +

@@ -22,7 +22,7 @@ type migrateUpCmd struct {
 	DryRun bool `help:"Print what would run, and change nothing."`
 }
 
-// Help says what the command does to a service that runs.
+// Help says what the command does to a running service.
 func (*migrateUpCmd) Help() string {
 	return "The service keeps running: no step waits for a lock longer than a moment, and each is tried again for ten minutes. " +
 		"After an interruption, run it again to continue. It needs a connection to PostgreSQL itself, not to PgBouncer."
@@ -59,7 +59,7 @@ func (c *migrateUpCmd) Run(a *app) error {
 	})
 }
 
-// migrate migrates one database, and says so.
+// migrate migrates one database, and prints the result.
 func (a *app) migrate(pool *pgxpool.Pool, of string) error {
 	applied, err := migrations.Up(a.ctx, pool)
 	for _, m := range applied {
@@ -71,7 +71,7 @@ func (a *app) migrate(pool *pgxpool.Pool, of string) error {
 	return err
 }
 
-// printSteps prints each migration under a comment, so that the whole is SQL.
+// printSteps prints each migration under a comment, so that the output is SQL.
 func printSteps(a *app, would string, steps []migrations.Step) error {
 	if len(steps) == 0 {
 		_, err := fmt.Fprintf(a.stdout, "%s nothing\n", would)
@@ -149,7 +149,7 @@ func (c *migrateDownCmd) Validate() error {
 	return nil
 }
 
-// Run takes migrations back, the newest first, and prints a line for each.
+// Run reverts migrations, the newest first, and prints a line for each.
 func (c *migrateDownCmd) Run(a *app) error {
 	if err := notSharded(c.Database, "migrate down"); err != nil {
 		return err

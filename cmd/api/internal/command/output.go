@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
 )
 
-// printJSON writes one JSON document and a line end to standard output.
+// printJSON writes one JSON document and a newline to standard output.
 func (a *app) printJSON(v any) error {
 	encoder := json.NewEncoder(a.stdout)
 	encoder.SetIndent("", "  ")
@@ -19,11 +19,11 @@ func (a *app) printJSON(v any) error {
 	return encoder.Encode(v)
 }
 
-// printTable prints a row of cells for each of the list, below the names of the columns, if they have names.
+// printTable prints a row for each item of the list, below the columns' names, if there are any.
 func printTable[T any](w io.Writer, names []string, list []T, cells func(T) []string) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	if names != nil {
-		_, _ = fmt.Fprintln(table, strings.Join(names, "\t")) // Flush has its error
+		_, _ = fmt.Fprintln(table, strings.Join(names, "\t")) // Flush returns its error
 	}
 	for _, row := range list {
 		_, _ = fmt.Fprintln(table, strings.Join(cells(row), "\t"))
@@ -46,8 +46,8 @@ func plural(n int64, thing string) string {
 	return thing + "s"
 }
 
-// progress shows how far a task is: to a person by a bar of the total, else by say, once a minute. The task calls at;
-// end takes the bar away.
+// progress shows how far a task is: to a person with a progress bar, otherwise by calling say once per minute. The
+// task calls at; end removes the bar.
 func (a *app) progress(what string, total func() (int64, error), say func(done int64)) (at func(done int64), end func(), err error) {
 	if terminal.Is(a.stderr) {
 		n, err := total()

@@ -20,7 +20,7 @@ import (
 )
 
 // withSessions gives a command the sessions, of all shards if there are several. It neither makes nor reads tokens, so it
-// gets by without the service's keys.
+// does not need the service's keys.
 func withSessions(ctx context.Context, s settings.Database, log *slog.Logger, use func(sessions) error, observers ...sessionstore.Observer) error {
 	return withShards(ctx, s, log, newStore(sessionstore.Config{Observers: observers}), func(all opened) error {
 		if err := all.check(); err != nil {
@@ -37,7 +37,8 @@ func withSessions(ctx context.Context, s settings.Database, log *slog.Logger, us
 	})
 }
 
-// eachStore gives a command the sessions of one shard after the other, which it tells if there are several.
+// eachStore gives a command the sessions of one shard after another, which it announces if there are
+// several.
 func (a *app) eachStore(ctx context.Context, s settings.Database, log *slog.Logger, cfg sessionstore.Config, use func(*sessionstore.Store) error) error {
 	return withShards(ctx, s, log, newStore(cfg), func(all opened) error {
 		if err := all.check(); err != nil {
@@ -55,7 +56,7 @@ func (a *app) eachStore(ctx context.Context, s settings.Database, log *slog.Logg
 	})
 }
 
-// newStore makes stores of a configuration, but for what it says of tokens.
+// newStore makes stores of a configuration, except for its part about tokens.
 func newStore(cfg sessionstore.Config) func(*pgxpool.Pool, int) (*sessionstore.Store, error) {
 	return func(pool *pgxpool.Pool, number int) (*sessionstore.Store, error) {
 		set, err := keyfiles.NewSigningKeys(keystore.DefaultAlgorithm)
@@ -75,15 +76,15 @@ func newStore(cfg sessionstore.Config) func(*pgxpool.Pool, int) (*sessionstore.S
 	}
 }
 
-// byOperator is [trail.While] for a command: somebody at a command line acts. Standard output is for what a command prints, so
-// events that are to go there go to standard error.
+// byOperator is [trail.While] for a command: the actor is an operator at a command line. Standard output is for what a command
+// prints, so events that would go there go to standard error.
 func byOperator(a *app, s settings.Audit, log *slog.Logger, use func(context.Context, trail.Trail) error) error {
 	return trail.While(a.ctx, s, a.stderr, log, nil, func(t trail.Trail) error {
 		return use(audit.WithOrigin(a.ctx, audit.Origin{Actor: audit.Actor{Type: audit.Operator, ID: operatorName()}}), t)
 	})
 }
 
-// operatorName is user@host, as far as the machine knows.
+// operatorName is user@host, as far as they are known.
 func operatorName() string {
 	name := fmt.Sprintf("uid %d", os.Getuid())
 	if u, err := user.Current(); err == nil && u.Username != "" {
@@ -96,7 +97,7 @@ func operatorName() string {
 	return name + "@" + host
 }
 
-// keysTask is what commands about keys in PostgreSQL have in common.
+// keysTask is what commands about keys in PostgreSQL share.
 type keysTask struct {
 	settings.Database
 	settings.StoredKeys
@@ -116,7 +117,7 @@ func (k *keysTask) withKeys(ctx context.Context, log *slog.Logger, use func(*key
 	})
 }
 
-// keysChange is what commands have in common that change them.
+// keysChange is what commands that change them share.
 type keysChange struct {
 	keysTask
 	settings.Audit

@@ -25,7 +25,7 @@ const (
 	exitUsage   = 2
 )
 
-// app is what every command works with.
+// app is what every command uses.
 type app struct {
 	ctx            context.Context
 	stdout, stderr io.Writer
@@ -38,9 +38,9 @@ type logs interface {
 	NewLogger(w io.Writer) *slog.Logger
 }
 
-// Run does what the command line says and returns the exit code. A failure is one line on standard error. The command is
-// called by a name, which packages choose; the version is the program's; environ is the environment as [os.Environ]
-// returns it.
+// Run executes the command line and returns the exit code. A failure is one line on standard error. name is what
+// the command is called, which packages choose; version is the program's; environ is the environment as
+// [os.Environ] returns it.
 func Run(name, version string, args, environ []string, stdout, stderr io.Writer) int {
 	ctx, stop := untilSignal()
 	defer stop()
@@ -66,14 +66,14 @@ func Run(name, version string, args, environ []string, stdout, stderr io.Writer)
 	}
 }
 
-// say prints why a command failed. Errors call the program by its folder's name: here it
-// gets the one that it was called by.
+// say prints why a command failed. Errors use the folder's name for the program: here it
+// is replaced with the name by which it was called.
 func (a *app) say(text string) {
 	_, _ = fmt.Fprintf(a.stderr, "%s: %s\n", a.name, strings.ReplaceAll(text, "`api ", "`"+a.name+" "))
 }
 
-// untilSignal returns a context that the first signal ends, which is its cause. Before it does, signals act at once again, so that whoever
-// sees it end can force the process to.
+// untilSignal returns a context that the first signal ends, which is its cause. After that, a second signal takes effect at once, so that
+// a user can force the process to end.
 func untilSignal() (_ context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 1)
@@ -103,7 +103,8 @@ func (a *app) warnOfOldNames(command *kong.Context) {
 	c.NewLogger(a.stderr).WarnContext(a.ctx, "settings have new names, and the old ones will not be read forever", "rename", strings.Join(renamed, ", "))
 }
 
-// usage is what to say of a wrong command line or setting, or nothing if err is something else.
+// usage is the message for an invalid command line or setting, or nothing if err is something
+// else.
 func (a *app) usage(err error) string {
 	if setting, ok := errors.AsType[*settings.Error](err); ok {
 		return setting.Error() // without what kong put before it
@@ -117,7 +118,7 @@ func (a *app) usage(err error) string {
 // insufficientPrivilege is PostgreSQL's code for a right that a role lacks.
 const insufficientPrivilege = "42501"
 
-// hint says more than an error does, where more can be said.
+// hint adds an explanation to an error, if there is one.
 func hint(err error) string {
 	if primary.Refused(err) {
 		return "; the database takes no writes: it is a standby, or default_transaction_read_only is on, for the server, the database or the role"
@@ -128,7 +129,7 @@ func hint(err error) string {
 	return ""
 }
 
-// oneLine keeps scripts and logs readable where an error, such as pgx's, has several lines.
+// oneLine keeps scripts and logs readable if an error, such as pgx's, has several lines.
 func oneLine(text string) string {
 	var b strings.Builder
 	for line := range strings.Lines(text) {

@@ -11,9 +11,10 @@ import (
 
 type serveCmd struct{ settings.Serve }
 
-// Run serves until a signal comes. SIGHUP has it read secrets again.
+// Run serves until a signal arrives. SIGHUP makes it reread secrets.
 func (c *serveCmd) Run(a *app) error {
-	// What reads the log may go, and come back: that ends no service.
+	// The reader of the log may go away and come back: that must not
+	// end the service.
 	signal.Ignore(syscall.SIGPIPE)
 	again := make(chan os.Signal, 1)
 	signal.Notify(again, syscall.SIGHUP)

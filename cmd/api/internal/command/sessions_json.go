@@ -46,7 +46,7 @@ func sessionJSONOf(s sessionstore.Session) sessionJSON {
 	return j
 }
 
-// seconds leaves the zero time what it is, so that it is left out.
+// seconds leaves the zero time unchanged, so that it is omitted.
 func seconds(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}

@@ -24,7 +24,7 @@ type sessionsListCmd struct {
 	JSON    bool   `name:"json" help:"Print JSON."`
 }
 
-// listPage is how many sessions a request to the database is for.
+// listPage is how many sessions one query reads.
 const listPage = 200
 
 // Help says what is in the lists.
@@ -33,7 +33,7 @@ func (*sessionsListCmd) Help() string {
 		"Without --subject, ended sessions are listed in the order in which they were ended, the last first, without those that expired; with it, expired ones are included."
 }
 
-// Validate checks what belongs together.
+// Validate checks which flags go together.
 func (c *sessionsListCmd) Validate() error {
 	switch {
 	case !c.Since.IsZero() && !c.Ended:
@@ -90,8 +90,8 @@ func (c *sessionsListCmd) print(a *app, sessions []sessionstore.Session) error {
 	})
 }
 
-// short is text for a column that is not the last one: one long subject makes no table too wide for all others. JSON
-// has it whole.
+// short shortens text for a column other than the last: one long subject must not widen the whole table. JSON has it
+// in full.
 func short(text string) string {
 	const longest = 64
 	if runes := []rune(text); len(runes) > longest {
@@ -100,7 +100,7 @@ func short(text string) string {
 	return terminal.Harmless(text)
 }
 
-// cells leaves out what the list as a whole says.
+// cells omits what is the same for the whole list.
 func (c *sessionsListCmd) cells(id, subject, created, refreshed, expires, ended, reason, by, client string) []string {
 	cells := []string{id}
 	if c.Subject == "" {
@@ -115,7 +115,7 @@ func (c *sessionsListCmd) cells(id, subject, created, refreshed, expires, ended,
 	return append(cells, client)
 }
 
-// since is a time that may be given by how long ago it was.
+// since is a time, which may be given as a duration before now.
 type since struct{ time.Time }
 
 // UnmarshalText reads a duration or a time.

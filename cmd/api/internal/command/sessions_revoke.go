@@ -32,7 +32,7 @@ func (*sessionsRevokeCmd) Help() string {
 		"after an interruption, run it again to continue."
 }
 
-// Validate requires one of the ways to say which sessions.
+// Validate requires one way of selecting sessions.
 func (c *sessionsRevokeCmd) Validate() error {
 	ways := 0
 	for _, way := range []bool{len(c.IDs) > 0, c.Subject != "", c.All} {
@@ -70,12 +70,12 @@ func (c *sessionsRevokeCmd) Run(a *app) error {
 	})
 }
 
-// endedBy is the cause of what an operator ends.
+// endedBy is the cause for sessions that an operator ends.
 func endedBy(reason sessionstore.Reason) sessionstore.Cause {
 	return sessionstore.Cause{Reason: reason, By: operatorName()}
 }
 
-// revoke goes on after a session that does not exist, and fails in the end.
+// revoke continues after a session that does not exist, and fails in the end.
 func (a *app) revoke(ctx context.Context, store sessions, ids []uuid.UUID) error {
 	var failures []error
 	for _, id := range ids {
@@ -88,7 +88,7 @@ func (a *app) revoke(ctx context.Context, store sessions, ids []uuid.UUID) error
 	return errors.Join(failures...)
 }
 
-// revokeAll says how far it is, and what it did also when it was interrupted.
+// revokeAll shows its progress, and what it did even if it was interrupted.
 func (a *app) revokeAll(ctx context.Context, log *slog.Logger, store sessions) error {
 	began := time.Now()
 	at, end, err := a.progress("sessions revoked", func() (int64, error) { return store.EstimateLive(ctx) }, func(n int64) {

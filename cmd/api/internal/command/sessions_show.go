@@ -25,7 +25,7 @@ type sessionsShowCmd struct {
 	JSON bool      `name:"json" help:"Print JSON."`
 }
 
-// Help says for how long it is known.
+// Help says how long it is known.
 func (*sessionsShowCmd) Help() string {
 	return "Shows the life of a session, without its data: where it was created, how its user authenticated, which session's place it took, when its access tokens were last superseded, " +
 		"how often it was refreshed and from where last, and when, why and by whom it was ended. " +
@@ -68,7 +68,8 @@ type event struct {
 	what string
 }
 
-// printHistory prints it. The thief is where a stolen token came from, if one did and that is known.
+// printHistory prints it. The thief is where a stolen token came from, if there was one and that is
+// known.
 func (a *app) printHistory(h sessionstore.History, thief string) error {
 	s := h.Session
 	events := []event{{s.CreatedAt, "created" + from(s.Client)}}
@@ -97,7 +98,7 @@ func (a *app) printHistory(h sessionstore.History, thief string) error {
 		events = append(events, event{s.ExpiresAt, "expires, unless a refresh extends it"})
 	} else {
 		why := console.InWords(s.Ended)
-		why = strings.ToLower(why[:1]) + why[1:] // it begins with a word of ours
+		why = strings.ToLower(why[:1]) + why[1:] // it begins with one of our words
 		events = append(events, event{s.Ended.At, terminal.Harmless(why) + thief + " [" + string(s.Ended.Reason) + "]"})
 	}
 	slices.SortStableFunc(events, func(x, y event) int { return x.at.Compare(y.at) })
@@ -105,13 +106,13 @@ func (a *app) printHistory(h sessionstore.History, thief string) error {
 	return printTable(a.stdout, nil, events, func(e event) []string { return []string{formatTime(e.at), e.what} })
 }
 
-// predecessorJSON is a session whose place another took.
+// predecessorJSON is a session that another replaced.
 type predecessorJSON struct {
 	ID      uuid.UUID `json:"id"`
 	Subject string    `json:"subject,omitempty"`
 }
 
-// authenticated says how and when a user authenticated, as far as that was told.
+// authenticated says how and when a user authenticated, as far as that is known.
 func authenticated(a tokens.Authentication) string {
 	parts := []string{"authenticated"}
 	if !a.AuthTime.IsZero() {
@@ -126,7 +127,7 @@ func authenticated(a tokens.Authentication) string {
 	return terminal.Harmless(strings.Join(parts, " "))
 }
 
-// from is what is known of a client.
+// from is what is known about a client.
 func from(c sessionstore.Client) string {
 	known := slices.DeleteFunc([]string{c.IP, c.Label, c.UserAgent}, func(s string) bool { return s == "" })
 	if len(known) == 0 {

@@ -32,13 +32,13 @@ type sessions interface {
 }
 
 // opened are the shards of the settings, the first one first, and what the first one's database knows
-// of all that there are or were.
+// about all present and former ones.
 type opened struct {
 	shards  []shards.Shard
 	entries []shards.Entry
 }
 
-// withShards opens all shards for a command. Whether they answer is not known yet.
+// withShards opens all shards for a command. They may not answer.
 func withShards(ctx context.Context, s settings.Database, log *slog.Logger, storeOf func(pool *pgxpool.Pool, number int) (*sessionstore.Store, error), use func(opened) error) error {
 	return database.WithSchema(ctx, s, log, func(first *pgxpool.Pool) error {
 		entries, err := shards.Entries(ctx, first)
@@ -71,7 +71,8 @@ func withShards(ctx context.Context, s settings.Database, log *slog.Logger, stor
 	})
 }
 
-// check refuses to go on without a shard that was added: a command would do half of what it says.
+// check refuses to continue without a shard that was added: a command would do half of what it
+// says.
 func (o opened) check() error {
 	var names []string
 	for _, s := range o.shards {
@@ -83,7 +84,7 @@ func (o opened) check() error {
 	return nil
 }
 
-// router is for commands, which create no session.
+// router routes commands, which create no session.
 func (o opened) router(ctx context.Context, log *slog.Logger) (*shards.Router, error) {
 	router, err := shards.New(shards.Config{Shards: o.shards, Removed: shards.Removed(o.entries), Logger: log})
 	if err != nil {
@@ -111,11 +112,12 @@ type shardLine struct {
 	Number int     `json:"number"`
 	State  string  `json:"state"`
 	Weight float64 `json:"weight"`
-	// Live is about how many live sessions it has, and 0 only where there is none; null where that is not known.
+	// Live is approximately how many live sessions it has, and 0 only if there is none; null if that is not
+	// known.
 	Live *int64 `json:"live_sessions"`
 }
 
-// Run prints a line for each shard that there is or was.
+// Run prints a line for each present or former shard.
 func (c *shardsListCmd) Run(a *app) error {
 	return withShards(a.ctx, c.Database, c.NewLogger(a.stderr), newStore(sessionstore.Config{}), func(all opened) error {
 		var lines []shardLine
@@ -163,7 +165,7 @@ func (c *shardsListCmd) print(a *app, lines []shardLine) error {
 	})
 }
 
-// liveIn is about how many live sessions there are; 0 only where there is none.
+// liveIn is approximately how many live sessions there are; 0 only if there is none.
 func liveIn(ctx context.Context, store *sessionstore.Store) (int64, error) {
 	has, err := shards.HasLive(ctx, store)
 	if err != nil || !has {
@@ -180,7 +182,7 @@ type shardsRemoveCmd struct {
 	Name string `arg:"" help:"The shard."`
 }
 
-// Help says what is to be done before and after.
+// Help says what to do before and after.
 func (*shardsRemoveCmd) Help() string {
 	return "Takes a shard without live sessions out of the list for good. Give it the weight 0 in LATCHKEY_SHARDS of every replica first, " +
 		"and wait until `shards list` shows it as empty. Then take it out of LATCHKEY_SHARDS; its database is left as it is."

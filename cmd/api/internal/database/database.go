@@ -19,15 +19,15 @@ import (
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
-// Embedded is always there in a private server, which is for nothing else.
+// Embedded is always present in a private server, which has no other use.
 const Embedded = "postgres"
 
-// stopTimeout bounds how long a private server may take to write its data out.
+// stopTimeout limits how long a private server may take to write its data.
 const stopTimeout = 30 * time.Second
 
-// With gives a command the database: the one of LATCHKEY_DATABASE_URL, else that of the service that runs on the same
-// LATCHKEY_VAR_DIR, else the one there, for which a server is started and stopped again. A
-// private database is only made where the settings ask for one.
+// With gives a command the database: the one of LATCHKEY_DATABASE_URL, otherwise that of the service running on the
+// same LATCHKEY_VAR_DIR, otherwise the one there, for which a server is started and stopped again. A private database
+// is made only if the settings request one.
 func With(ctx context.Context, s settings.Database, log *slog.Logger, use func(*pgxpool.Pool) error) error {
 	if err := s.Meant(); err != nil {
 		return err
@@ -47,7 +47,7 @@ func With(ctx context.Context, s settings.Database, log *slog.Logger, use func(*
 	})
 }
 
-// WithDirect is [With] past the pooler, if there is one.
+// WithDirect is [With], bypassing the pooler if there is one.
 func WithDirect(ctx context.Context, s settings.Database, log *slog.Logger, use func(*pgxpool.Pool) error) error {
 	if s.Pooled() {
 		s.DatabaseURL, s.DirectDatabaseURL = s.DirectDatabaseURL, ""
@@ -112,7 +112,7 @@ func StartServer(ctx context.Context, dir string, log *slog.Logger) (*pgserver.S
 	return pgserver.Start(ctx, pgserver.Config{Dir: dir, Logger: log})
 }
 
-// StopServer stops the server also where ctx has ended: that is why it stops.
+// StopServer stops the server even if ctx has ended: that is why it stops.
 func StopServer(ctx context.Context, server *pgserver.Server) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()

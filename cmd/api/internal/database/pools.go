@@ -14,37 +14,40 @@ import (
 )
 
 const (
-	// requestConns is how many connections requests share, if the URL has no pool_max_conns. A request holds one for
+	// requestConns is how many connections requests share if the URL has no pool_max_conns. A request holds one for
 	// about a millisecond.
 	requestConns = 16
-	// minRequestConns is the least that shards on one server have each.
+	// minRequestConns is the minimum for each shard on a shared server.
 	minRequestConns = 4
-	// taskConns suffices for a command, and for what runs beside requests: the job queue's listener, its bookkeeping, a task and a lock.
+	// taskConns suffices for a command, and for what runs alongside requests: the job queue's listener, its bookkeeping, a task and a
+	// lock.
 	taskConns = 6
 
 	connectTimeout   = 5 * time.Second
 	closeTimeout     = 2 * time.Second
 	statementTimeout = "10s"
 
-	// All statements are written for it. Where it cannot be set, they say it themselves.
+	// All statements are written for it. Where it cannot be set, the statements set it
+	// themselves.
 	isolationLevel, readCommitted = "default_transaction_isolation", "read committed"
 )
 
 // Source is where connections lead to.
 type Source struct {
 	URL string
-	// Pooled says that it is a PgBouncer in transaction mode.
+	// Pooled says that they lead to a PgBouncer in transaction mode.
 	Pooled bool
-	// Again, where it is set, reads the URL once more before each connection: its user and password may have been
+	// Again, if set, rereads the URL before each connection: its user and password may have been
 	// replaced.
 	Again func() (string, error)
-	// Check, where it is set, looks at each new connection: it may lead to another database than is meant.
+	// Check, if set, checks each new connection: it may lead to the wrong database.
 	Check func(context.Context, *pgx.Conn) error
-	// Share is how many databases share the connections of requests, as they are on one server. Zero means one.
+	// Share is how many databases share the connections of requests because they are on one server. Zero means
+	// one.
 	Share int
 }
 
-// credentials has each connection made with the user and the password that are right now.
+// credentials makes each connection with the current user and password.
 func (s Source) credentials(_ context.Context, cfg *pgx.ConnConfig) error {
 	url, err := s.Again()
 	if err != nil {
@@ -58,15 +61,15 @@ func (s Source) credentials(_ context.Context, cfg *pgx.ConnConfig) error {
 	return nil
 }
 
-// behindPooler has no statement prepared by name: the next transaction is on another connection of PostgreSQL's, which
-// does not know it. PgBouncer can keep account of such names from 1.21 on, but need not.
+// behindPooler prepares no statement by name: the next transaction may use another PostgreSQL connection, which does
+// not know it. PgBouncer can track such names since 1.21, but need not.
 func behindPooler(cfg *pgx.ConnConfig) {
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
 }
 
-// newRequestPool is for requests. A database that hangs must cost them an error, not their time: PostgreSQL itself
-// gives up what takes too long. A setting in the URL wins; an empty one (statement_timeout=) sends none. A pooler takes
-// none of them: see behindPooler.
+// newRequestPool returns a pool for requests. A hanging database must cost them an error, not their time: PostgreSQL
+// itself cancels what takes too long. A setting in the URL wins; an empty one (statement_timeout=) sends none. A pooler
+// accepts none of them: see behindPooler.
 func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgxpool.Pool, error) {
 	parameters := map[string]string{"application_name": "latchkey"}
 	if !s.Pooled {
@@ -77,8 +80,8 @@ func newRequestPool(ctx context.Context, s Source, tracer pgx.QueryTracer) (*pgx
 	return newPool(ctx, s, max(minRequestConns, requestConns/int32(max(1, s.Share))), tracer, parameters) //nolint:gosec // G115: a few
 }
 
-// newJobPool is for what runs beside requests: it may take its time, and must not take their connections. The job queue
-// says no isolation level itself.
+// newJobPool returns a pool for what runs alongside requests: that may take longer, and must not take their
+// connections. The job queue does not set an isolation level itself.
 func newJobPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
 	parameters := map[string]string{"application_name": "latchkey-tasks"}
 	if !s.Pooled {
@@ -87,12 +90,13 @@ func newJobPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
 	return newPool(ctx, s, taskConns, nil, parameters)
 }
 
-// newTaskPool is for commands. Migrations make connections of their own, as it does and with settings of their own.
+// newTaskPool returns a pool for commands. Migrations open their own connections in the same way, with their own
+// settings.
 func newTaskPool(ctx context.Context, s Source) (*pgxpool.Pool, error) {
 	return newPool(ctx, s, taskConns, nil, map[string]string{"application_name": "latchkey-tasks"})
 }
 
-// OpenTasks is for commands that open several databases.
+// OpenTasks opens a pool for commands that open several databases.
 func OpenTasks(ctx context.Context, s Source) (*pgxpool.Pool, error) { return newTaskPool(ctx, s) }
 
 func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer, parameters map[string]string) (*pgxpool.Pool, error) {
@@ -128,11 +132,11 @@ func newPool(ctx context.Context, s Source, conns int32, tracer pgx.QueryTracer,
 // Pools are the service's connections.
 type Pools struct {
 	Requests, Tasks *pgxpool.Pool
-	// Direct leads past the pooler; nil where there is none. Connections that wait for notifications are made as this pool makes its own.
+	// Direct bypasses the pooler; nil without one. Connections that wait for notifications are made as this pool makes its own.
 	Direct *pgxpool.Pool
 }
 
-// Open connects to nothing yet. The tracer, if there is one, is told of requests' statements.
+// Open connects to nothing yet. The tracer, if there is one, traces requests' statements.
 func Open(ctx context.Context, s, direct Source, tracer pgx.QueryTracer) (p Pools, err error) {
 	if p.Requests, err = newRequestPool(ctx, s, tracer); err != nil {
 		return p, err
@@ -168,7 +172,7 @@ func SameServer(url string, all []string) int {
 	server := func(url string) string {
 		cfg, err := pgxpool.ParseConfig(url)
 		if err != nil {
-			return url // it was checked as it was read
+			return url // it was checked when it was read
 		}
 		return fmt.Sprintf("%s:%d", cfg.ConnConfig.Host, cfg.ConnConfig.Port)
 	}

@@ -29,7 +29,7 @@ func TestRequestsAreNotCompiled(t *testing.T) {
 	}
 }
 
-// Each pool leaves a server that was told to take no writes and goes on, for the one to which
+// Each pool leaves a server that was told to take no writes and continues, for the one to which
 // the address leads.
 func TestPoolsLeaveAReadOnlyServer(t *testing.T) {
 	t.Parallel()
@@ -53,7 +53,7 @@ func TestPoolsLeaveAReadOnlyServer(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for name, pool := range all { // a server takes a moment to tell its connections
+	for name, pool := range all { // a server takes a moment to notify its connections
 		for began, takesWrites := time.Now(), true; takesWrites; time.Sleep(time.Millisecond) {
 			if err := pool.QueryRow(t.Context(), `SELECT NOT current_setting('default_transaction_read_only')::boolean`).Scan(&takesWrites); err != nil || time.Since(began) > time.Minute {
 				t.Fatal(name, err)

@@ -20,15 +20,15 @@ const (
 	ServiceKey  = "service-key"
 )
 
-// The folder for keys and data is its owner's alone. Root's may be passed through, not read: PostgreSQL does not
-// run as root, and its user has to reach the database in it.
+// Only its owner can use the folder for keys and data. If it is root's, others may pass through it, but not read
+// it: PostgreSQL does not run as root, and its user must reach the database in it.
 const (
 	ownDirMode  = 0o700
 	rootDirMode = 0o711
 	secretMode  = 0o600
 )
 
-// MakeDir makes a folder for keys and data, which git leaves alone. One that is there keeps its mode.
+// MakeDir makes a folder for keys and data, which git ignores. An existing one keeps its mode.
 func MakeDir(dir string) error {
 	mode := fs.FileMode(ownDirMode)
 	if os.Geteuid() == 0 {
@@ -41,8 +41,8 @@ func MakeDir(dir string) error {
 	return os.WriteFile(filepath.Join(dir, ".gitignore"), []byte("*\n"), secretMode)
 }
 
-// Create writes a new file that only its owner may read. It is there complete or not at all, and a file
-// that is there already is never touched: that is fs.ErrExist.
+// Create writes a new file that only its owner may read. It exists completely or not at all, and an
+// existing file is never touched: the error is then fs.ErrExist.
 func Create(path string, content []byte) error {
 	return writeBeside(path, content, secretMode, os.Link)
 }
@@ -103,7 +103,7 @@ func Init(dir, algorithm string) ([]File, error) {
 	return files, nil
 }
 
-// createOnce makes a file's content only where there is no such file.
+// createOnce makes a file's content only if there is no such file.
 func createOnce(path string, content func() (string, error)) (made bool, err error) {
 	if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
 		return false, err

@@ -1,4 +1,4 @@
-// Package logpipe keeps a log whose reader has stopped from stopping what is logged about.
+// Package logpipe keeps a stalled log reader from stalling the program that logs.
 package logpipe
 
 import (
@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// room is how much of the log waits for its reader, in bytes: some thousands of lines.
+// room is how much of the log waits for its reader, in bytes: a few thousand lines.
 const room = 1 << 20
 
-// Writer hands what is written to it on, in the order in which it came, and never blocks. What finds no
+// Writer passes on what is written to it, in order, and never blocks. What finds no
 // room is lost, and counted.
 type Writer struct {
 	to io.Writer
-	// lost is told how many lines were, when there is room again.
+	// lost is called with the number of lost lines once there is room again.
 	lost func(lines int)
 
 	mu      sync.Mutex
@@ -25,8 +25,8 @@ type Writer struct {
 	done    chan struct{}
 }
 
-// New returns a writer to a pipe, a file or a terminal. It calls lost after lines were, from a goroutine of its own; what
-// that logs comes here again.
+// New returns a writer to a pipe, a file or a terminal. It calls lost after lines were lost, from a separate goroutine;
+// what that logs is written here too.
 func New(to io.Writer, lost func(lines int)) *Writer {
 	w := &Writer{to: to, lost: lost, wake: make(chan struct{}, 1), done: make(chan struct{})}
 	go w.run()
@@ -44,12 +44,12 @@ func (w *Writer) Write(line []byte) (int, error) {
 	w.mu.Unlock()
 	select {
 	case w.wake <- struct{}{}:
-	default: // it is awake
+	default: // it is already awake
 	}
 	return len(line), nil
 }
 
-// Close waits until everything is written, and not for longer than the time-out.
+// Close waits until everything is written, but no longer than the time-out.
 func (w *Writer) Close(timeout time.Duration) {
 	w.mu.Lock()
 	w.closed = true
@@ -74,7 +74,7 @@ func (w *Writer) run() {
 			w.waiting, w.dropped = spare[:0], 0
 			w.mu.Unlock()
 			if len(lines) > 0 {
-				_, _ = w.to.Write(lines) // where the log cannot be written, that cannot be logged
+				_, _ = w.to.Write(lines) // a failure to write the log cannot be logged
 			}
 			spare = lines
 			if dropped > 0 && !closed {

@@ -32,7 +32,7 @@ func TestLinesKeepTheirOrder(t *testing.T) {
 	}
 }
 
-// A reader that stops makes nobody wait. When it goes on, it gets what there was room for, and is told how much there was not.
+// A reader that stops delays no writer. When it continues, it gets what there was room for, and the number of lost lines.
 func TestNobodyWaitsForAReader(t *testing.T) {
 	t.Parallel()
 	reader, pipe := io.Pipe()
@@ -48,7 +48,7 @@ func TestNobodyWaitsForAReader(t *testing.T) {
 			}
 		})
 	}
-	writers.Wait() // although nobody reads
+	writers.Wait() // although nothing reads
 
 	read := make(chan int64, 1)
 	go func() {
@@ -63,7 +63,7 @@ func TestNobodyWaitsForAReader(t *testing.T) {
 	}
 }
 
-// The end does not wait for ever either.
+// Closing does not wait forever either.
 func TestCloseGivesUp(t *testing.T) {
 	t.Parallel()
 	reader, pipe := io.Pipe()

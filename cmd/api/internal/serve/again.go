@@ -11,11 +11,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// againPause is how often a file with secrets is looked at: a key that was taken out of it is refused so much later.
+// againPause is how often a file with secrets is checked: a key that was removed from it is refused after at most
+// that time.
 const againPause = 5 * time.Second
 
-// followServiceKeys reads the keys again, as its file changes or when it is told to. A file that holds no usable keys
-// leaves those in use that are: whoever writes it may be half done.
+// followServiceKeys rereads the keys when their file changes or when it is told to. If a file holds no usable keys,
+// the present ones stay in use: it may be half written.
 func (s *service) followServiceKeys(id identity, server *httpapi.Server) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if id.serviceKeysFile == "" {
@@ -45,7 +46,7 @@ func (s *service) followServiceKeys(id identity, server *httpapi.Server) func(co
 	}
 }
 
-// readNothing says so to whoever asks for it.
+// readNothing answers requests to reread when there is nothing to reread.
 func (s *service) readNothing(ctx context.Context) error {
 	for {
 		told, ok := s.awaitAgain(ctx)
@@ -58,7 +59,7 @@ func (s *service) readNothing(ctx context.Context) error {
 	}
 }
 
-// awaitAgain waits until it is time, or somebody asks for it; ok is false when ctx has ended.
+// awaitAgain waits until it is time, or a reread is requested; ok is false when ctx has ended.
 func (s *service) awaitAgain(ctx context.Context) (told, ok bool) {
 	select {
 	case <-ctx.Done():

@@ -15,15 +15,16 @@ import (
 )
 
 const (
-	// awaitPause lies between two looks for a database that is not there yet, and awaitReminder between two lines about it.
+	// awaitPause is the pause between two attempts to reach a database that is not available yet, and awaitReminder that
+	// between two log lines about it.
 	awaitPause, awaitReminder = time.Second, time.Minute
 
 	standInTimeout = 5 * time.Second
 )
 
-// awaitDatabase calls check until the database answers it. What waiting cannot cure, such as a wrong password, is returned
-// at once. A service that exited instead would be restarted for as long as the database is down, later and later each
-// time, and would not be there when it is back.
+// awaitDatabase calls check until the database answers it. What waiting cannot fix, such as a wrong password, is returned
+// at once. A service that exited instead would be restarted for as long as the database is down, at growing intervals,
+// and would not be running when it is back.
 func (s *service) awaitDatabase(ctx context.Context, check func() error) error {
 	err := check()
 	if err == nil || !mayCome(err) {
@@ -48,8 +49,8 @@ func (s *service) awaitDatabase(ctx context.Context, check func() error) error {
 	return err
 }
 
-// mayCome tells whether an error is that of a database which may be there soon: it is starting, or nobody answers at its
-// address.
+// mayCome reports whether an error is that of a database which may be available soon: it is starting, or nothing answers
+// at its address.
 func mayCome(err error) bool {
 	if said, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch said.Code {
@@ -75,7 +76,7 @@ func (s *service) standIn(ctx context.Context) (stop func()) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), standInTimeout)
 		defer cancel()
 		if err := server.Shutdown(ctx); err != nil {
-			_ = server.Close() // a client that sends so slowly is not waited for
+			_ = server.Close() // a client that sends this slowly is not waited for
 		}
 		serving.Wait()
 		for _, listener := range []net.Listener{s.public, s.internal} {
@@ -84,10 +85,11 @@ func (s *service) standIn(ctx context.Context) (stop func()) {
 	}
 }
 
-// lent is a listener that goes on listening when its server closes it: clients that connect then are the next one's.
+// lent is a listener that continues listening when its server closes it: clients that connect then are served by the
+// next one.
 type lent struct{ net.Listener }
 
-// Close ends the wait for a client.
+// Close ends the wait for clients.
 func (l lent) Close() error { return l.until(time.Now()) }
 
 func (l lent) until(deadline time.Time) error {

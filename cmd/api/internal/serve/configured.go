@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
-// onConfigured serves on the database of LATCHKEY_DATABASE_URL. It changes no schema: with many replicas, when that happens is
-// an operator's decision.
+// onConfigured serves on the database of LATCHKEY_DATABASE_URL. It does not migrate the schema: with many replicas, an
+// operator decides when that happens.
 func (s *service) onConfigured(ctx context.Context) error {
 	id, err := s.identify("", "")
 	if err != nil {
@@ -28,7 +28,8 @@ func (s *service) onConfigured(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	// A database that cannot be used, or is not migrated, is found before anything is served.
+	// A database that cannot be used, or is not migrated, is detected before anything is
+	// served.
 	err = s.awaitDatabase(ctx, func() error { return migrations.Check(ctx, db.Requests) })
 	if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) {
 		return err

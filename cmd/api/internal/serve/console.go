@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// console returns the operators' page, and the store of their sessions beside that of the service. Metrics are of users'
-// sessions alone.
+// console returns the operators' page, and the store of their sessions in addition to that of the service. Metrics cover only
+// users' sessions.
 func (s *service) console(db database.Pools, id identity, sessions *sessionstore.Store, cfg sessionstore.Config, told console.Service) (*console.Console, *sessionstore.Store, error) {
 	cfg.Observers = s.trail.Sessions()
 	operators, err := sessionstore.New(db.Requests, id.ring, console.StoreConfig(cfg))
@@ -22,7 +22,8 @@ func (s *service) console(db database.Pools, id identity, sessions *sessionstore
 	return page, operators, err
 }
 
-// shown tells the page what the signing keys are used for. The ring is that of keys in a file.
+// shown returns what the signing keys are used for, for the page. The ring is that of keys in
+// a file.
 func (k storedKeys) shown(ring *tokens.KeyRing) func(context.Context) ([]console.Key, error) {
 	return func(ctx context.Context) ([]console.Key, error) {
 		keys, err := k.all(ctx, ring)

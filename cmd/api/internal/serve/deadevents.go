@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/events"
 )
 
-// deadEvents shows the API the deliveries that were given up, and records who has them sent again.
+// deadEvents gives the API the deliveries that were given up, and records who resends them.
 type deadEvents struct {
 	events.Queue
 	trail trail.Trail

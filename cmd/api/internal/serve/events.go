@@ -9,12 +9,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// takesSETs tells whether an endpoint takes Security Event Tokens.
+// takesSETs reports whether an endpoint takes Security Event Tokens.
 func takesSETs(endpoints []events.Endpoint) bool {
 	return slices.ContainsFunc(endpoints, func(e events.Endpoint) bool { return e.Format == events.FormatSET })
 }
 
-// signsEvents finds out before anything is served that nobody could verify the Security Event Tokens.
+// signsEvents checks, before anything is served, that receivers can verify the Security Event Tokens.
 func signsEvents(store *sessionstore.Store, endpoints []events.Endpoint) error {
 	if !takesSETs(endpoints) {
 		return nil

@@ -10,8 +10,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/keyfiles"
 )
 
-// greeting is for a person who tries the service out. The commands work pasted one by one or all at once into bash and
-// zsh, and need nothing but curl and sed. A line that is not indented is not a command, and zsh takes no comments.
+// greeting is for a person who is trying out the service. The commands work pasted one by one or all at once into bash
+// and zsh, and need nothing but curl and sed. A line that is not indented is not a command; comments do not work in an
+// interactive zsh.
 const greeting = `Latchkey is ready, with a private PostgreSQL below %[1]s. Ctrl-C stops both; the data stays.
 
   public     %[2]s  for browsers and apps
@@ -39,7 +40,8 @@ Log out, which answers 204:
 All settings: %[6]s --help
 `
 
-// greet prints where the service is, and commands to try it with. The service key is not in them, only its file.
+// greet prints the service's address, and commands to try it with. The service key is not in them, only its
+// file.
 func (s *service) greet(w io.Writer) error {
 	dir, err := filepath.Abs(string(s.VarDir))
 	if err != nil {
@@ -54,7 +56,7 @@ func (s *service) greet(w io.Writer) error {
 	return err
 }
 
-// shellQuote returns a word of a shell, also within double quotes and $( ).
+// shellQuote quotes a word for a shell, even within double quotes and $( ).
 func shellQuote(word string) string {
 	if !strings.ContainsFunc(word, func(r rune) bool {
 		return !strings.ContainsRune("/._-+~@%", r) && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z')

@@ -21,7 +21,7 @@ import (
 // storedKeys are the signing keys in PostgreSQL, or none if they are in a file, where they do not change.
 type storedKeys struct{ *keystore.Store }
 
-// openKeys fills in the ring, and has the store look for keys that it does not know.
+// openKeys fills in the ring, and makes the store look for unknown keys.
 func (s *service) openKeys(ctx context.Context, db database.Pools, id *identity, cfg *sessionstore.Config) (storedKeys, error) {
 	if id.ring != nil {
 		return storedKeys{}, nil
@@ -40,7 +40,7 @@ func (s *service) openKeys(ctx context.Context, db database.Pools, id *identity,
 	return storedKeys{keys}, nil
 }
 
-// follow has what signs, verifies and publishes change over with the keys.
+// follow updates everything that signs, verifies and publishes when the keys change.
 func (k storedKeys) follow(server *httpapi.Server, stores ...*sessionstore.Store) {
 	if k.Store == nil {
 		return
@@ -70,7 +70,8 @@ func (k storedKeys) run(ctx context.Context) error {
 	return k.Run(ctx)
 }
 
-// described tells metrics what the signing keys are used for, and since when. The ring is that of keys in a file.
+// described returns what the signing keys are used for, and since when, for metrics. The ring is that of keys in
+// a file.
 func (k storedKeys) described(ring *tokens.KeyRing) func(context.Context) ([]metrics.SigningKey, error) {
 	return func(ctx context.Context) ([]metrics.SigningKey, error) {
 		keys, err := k.all(ctx, ring)
@@ -82,8 +83,8 @@ func (k storedKeys) described(ring *tokens.KeyRing) func(context.Context) ([]met
 	}
 }
 
-// all are the keys in PostgreSQL, or else those of the file's ring. Of these it is known when one was made, if we made
-// it: its id has the time.
+// all are the keys in PostgreSQL, or else those of the file's ring. For those the time of creation is known if we made
+// them: it is in the id.
 func (k storedKeys) all(ctx context.Context, ring *tokens.KeyRing) ([]keystore.Key, error) {
 	if k.Store != nil {
 		return k.List(ctx)

@@ -23,9 +23,9 @@ func listen(ctx context.Context, public, internal string) (net.Listener, net.Lis
 	return first, second, nil
 }
 
-// baseURL is how a client on this machine reaches a listener.
+// baseURL is the URL at which a client on this machine reaches a listener.
 func baseURL(listener net.Listener, configured string) string {
-	host, _, _ := net.SplitHostPort(configured) // checked as it was read
+	host, _, _ := net.SplitHostPort(configured) // checked when it was read
 	ip, err := netip.ParseAddr(host)
 	if host == "" || err == nil && ip.IsUnspecified() {
 		host = "localhost"

@@ -13,11 +13,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
-// errServerEnded does not start the private PostgreSQL again: something is wrong that a person or a supervisor should
-// see, and the service's next start recovers the database.
+// errServerEnded ends the service instead of restarting the private PostgreSQL: something is wrong that a person or a
+// supervisor should see, and the service's next start recovers the database.
 var errServerEnded = errors.New("the private PostgreSQL exited unexpectedly: see postgres/postgres.log in LATCHKEY_VAR_DIR, and start again")
 
-// onPrivate serves on a PostgreSQL of its own, which it starts, migrates and stops.
+// onPrivate serves on a private PostgreSQL, which it starts, migrates and stops.
 func (s *service) onPrivate(ctx context.Context, stdout io.Writer) (err error) {
 	dir := string(s.VarDir)
 	server, err := database.StartServer(ctx, dir, s.log)
@@ -59,7 +59,7 @@ func cancelWhenEnded(ctx context.Context, cancel context.CancelCauseFunc, server
 	}
 }
 
-// migrate asks first: that is one query, and nearly always enough.
+// migrate first checks whether it is necessary: that is one query, and nearly always enough.
 func migrate(ctx context.Context, db database.Pools) error {
 	err := migrations.Check(ctx, db.Requests)
 	if errors.Is(err, migrations.ErrBehind) {

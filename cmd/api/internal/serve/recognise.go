@@ -17,9 +17,9 @@ import (
 
 const signsOut = "restore it, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start anyway, which signs those users out"
 
-// recognise refuses a configuration that would sign users out without a word. What it returns notes, now and then, what
-// this replica's tokens are recognised by. It needs the database less than requests do: where it is not answered, the
-// service starts.
+// recognise refuses a configuration that would silently sign users out. The function that it returns periodically notes
+// what this replica's tokens are recognised by. It matters less than requests do: if the database does not answer it,
+// the service still starts.
 func (s *service) recognise(ctx context.Context, db database.Pools, id identity, keys storedKeys, store *sessionstore.Store) (func(context.Context) error, error) {
 	if err := s.checkSealer(ctx, db, store, id.sealer); err != nil {
 		return nil, err
@@ -110,7 +110,7 @@ func (s *service) marks(ring *tokens.KeyRing, keys storedKeys) (recognised.Confi
 	return cfg, nil
 }
 
-// stored are the marks that the table of keys in PostgreSQL makes needless.
+// stored are the marks that the table of keys in PostgreSQL makes unnecessary.
 func stored(cfg recognised.Config) []recognised.Mark {
 	var marks []recognised.Mark
 	for _, mark := range cfg.Known {
@@ -124,7 +124,8 @@ func stored(cfg recognised.Config) []recognised.Mark {
 	return marks
 }
 
-// refuseUnrecognised refuses to start without what live sessions are recognised by, unless that is meant.
+// refuseUnrecognised refuses to start without what live sessions are recognised by, unless that is
+// intended.
 func (s *service) refuseUnrecognised(ctx context.Context, lacks []recognised.Missing) error {
 	var refused []string
 	for _, m := range lacks {
@@ -149,7 +150,7 @@ func (s *service) refuseUnrecognised(ctx context.Context, lacks []recognised.Mis
 	return errors.New("live sessions would not be recognised: this configuration lacks " + strings.Join(refused, "; ") + "; " + signsOut)
 }
 
-// describe says what is lacking, in words of the settings.
+// describe says what is missing, in terms of the settings.
 func describe(m recognised.Missing) string {
 	name := m.Value
 	setting := map[recognised.Kind]string{
@@ -173,7 +174,8 @@ func describe(m recognised.Missing) string {
 	return fmt.Sprintf("the %s %q (%s), in use since %s, of %s live session(s)", m.Kind, name, setting, m.Since.UTC().Format(time.RFC3339), sessions)
 }
 
-// checkSealer refuses to start without the key of live sessions' data, unless that is meant.
+// checkSealer refuses to start without the key of live sessions' data, unless that is
+// intended.
 func (s *service) checkSealer(ctx context.Context, db database.Pools, store *sessionstore.Store, sealer sessionstore.Sealer) error {
 	if sealer != nil {
 		s.log.InfoContext(ctx, "session data is sealed", "key", sealer.Key())

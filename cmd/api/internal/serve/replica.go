@@ -9,7 +9,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// replica notes this replica for the operators' page of any.
+// replica records this replica for every replica's
+// operators' page.
 func (s *service) replica(db database.Pools, accept *verifier.Verifier) *replicas.Runner {
 	name, err := os.Hostname()
 	if err != nil {

@@ -1,4 +1,5 @@
-// Package serve is the service that `api serve` runs: two listeners on one database, and what runs beside them.
+// Package serve is the service that `api serve` runs: two listeners on one database, and what runs alongside
+// them.
 package serve
 
 import (
@@ -35,25 +36,26 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// Config is what the service is run with.
+// Config is the configuration of the service.
 type Config struct {
 	Settings *settings.Serve
 	Version  string
-	// Environment has the variables of OpenTelemetry, and the files that secrets came from.
+	// Environment has OpenTelemetry's variables, and the files that secrets came from.
 	Environment *settings.Environment
-	// ReadAgain says when to read secrets again that are in files; they are looked at now and then in any case.
+	// ReadAgain signals when to reread secrets in files; they are also checked periodically.
 	ReadAgain      <-chan os.Signal
 	Stdout, Stderr io.Writer
 }
 
-// heapGrowth is by how much the heap may grow until it is collected, in percent of what is alive: a service has little
-// alive and makes much that is not, so that Go's 100 would collect 20 times a second under load. GOGC, if set, wins.
+// heapGrowth is how much the heap may grow until it is collected, in percent of the live heap: a service has a small
+// live heap and produces much garbage, so with Go's default of 100 it would be collected 20 times per second under
+// load. GOGC, if set, wins.
 const (
 	heapGrowth   = 150
 	goHeapGrowth = 100
 )
 
-// Run serves until ctx ends. It ends well once all requests are answered and, where it is private, the database is shut
+// Run serves until ctx ends. It returns nil once all requests are answered and a private database is shut
 // down.
 func Run(ctx context.Context, cfg Config) error {
 	if err := cfg.Settings.Meant(); err != nil {
@@ -81,7 +83,7 @@ func Run(ctx context.Context, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _, _ = public.Close(), internal.Close() }() // where they did not come into use
+	defer func() { _, _ = public.Close(), internal.Close() }() // if they were not used
 
 	s := &service{
 		Serve: cfg.Settings, version: cfg.Version, environment: cfg.Environment, readAgain: cfg.ReadAgain, log: log, traces: traces, clients: clients, endpoints: endpoints, eventsFiles: eventsFiles,
@@ -89,7 +91,7 @@ func Run(ctx context.Context, cfg Config) error {
 	}
 	greetAt := cfg.Stdout
 	if s.AuditLog == settings.AuditStdout {
-		greetAt = cfg.Stderr // a stream of events has nothing else in it
+		greetAt = cfg.Stderr // a stream of events must contain nothing else
 	}
 	err = trail.While(ctx, s.Audit, cfg.Stdout, log, traces.origin(httpapi.Origin), func(t trail.Trail) error {
 		s.trail = t
@@ -104,11 +106,11 @@ func Run(ctx context.Context, cfg Config) error {
 	return err
 }
 
-// logTimeout is for what is left of the log at the end.
+// logTimeout limits how long the remaining log is written at the end.
 const logTimeout = time.Second
 
-// newLogger returns a logger that no request waits for, whoever reads the log. Somebody at a terminal sees each line at
-// once, in its order beside what is printed.
+// newLogger returns a logger that never makes a request wait, whatever reads the log. At a terminal each line appears
+// at once, in order with what is printed.
 func newLogger(cfg Config) (log *slog.Logger, closeLog func()) {
 	if terminal.Is(cfg.Stderr) {
 		return cfg.Settings.NewLogger(cfg.Stderr), func() {}
@@ -120,7 +122,7 @@ func newLogger(cfg Config) (log *slog.Logger, closeLog func()) {
 	return log, func() { pipe.Close(logTimeout) }
 }
 
-// service is what runs: two listeners on one database.
+// service is a running service: two listeners on one database.
 type service struct {
 	*settings.Serve
 	version          string
@@ -135,19 +137,19 @@ type service struct {
 	public, internal net.Listener
 }
 
-// identity is what the service signs and seals with, and who may call it.
+// identity is what the service signs and seals with, and the keys of its callers.
 type identity struct {
 	ring *tokens.KeyRing // nil for keys in PostgreSQL
 	// jwks are the keys that PostgreSQL takes over, if it has none.
 	jwks        tokens.Secret
 	serviceKeys settings.ServiceKeys
-	// serviceKeysFile is where they are, if they are in a file.
+	// serviceKeysFile is the file of the service keys, if they are in one.
 	serviceKeysFile string
 	// sealer seals session data; nil for none.
 	sealer sessionstore.Sealer
 }
 
-// identify reads the keys from where the settings say or, where they do not say it, from the made files.
+// identify reads the keys from where the settings say or, if they do not, from the generated files.
 func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, error) {
 	id := identity{serviceKeys: s.ServiceKeys}
 	var err error
@@ -174,13 +176,13 @@ func (s *service) identify(madeSigningKeys, madeServiceKey string) (identity, er
 	return id, err
 }
 
-// publicURL is where clients find the public listener.
+// publicURL is the URL at which clients reach the public listener.
 func (s *service) publicURL() string {
 	return cmp.Or(string(s.Issuer), baseURL(s.public, string(s.PublicAddr)))
 }
 
-// serve answers requests and runs jobs until ctx ends. It calls ready when everything is set up; requests that came
-// before that are answered then.
+// serve answers requests and runs jobs until ctx ends. It calls ready when everything is set up; requests that
+// arrived before are answered then.
 func (s *service) serve(ctx context.Context, db database.Pools, id identity, ready func() error) error {
 	cfg := s.Store(s.publicURL())
 	cfg.Clients = s.clients.Store()
@@ -248,7 +250,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		if router, err = further.router(ctx, s, store, db); err != nil {
 			return err
 		}
-		sessions, shown = router, nil // it would show the first shard alone
+		sessions, shown = router, nil // it would show only the first shard
 	}
 	server, err := httpapi.New(sessions, id.ring, httpapi.Config{
 		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.clients.CORSOrigins(s.CORSOrigins),
@@ -302,7 +304,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	})
 }
 
-// clockOf is how far the clock of this machine is ahead of the database's.
+// clockOf returns how far the clock of this machine is ahead of the database's.
 func clockOf(accept *verifier.Verifier) func() (offset, uncertainty time.Duration, known bool) {
 	return func() (offset, uncertainty time.Duration, known bool) {
 		clock, known := accept.Clock()
@@ -310,8 +312,8 @@ func clockOf(accept *verifier.Verifier) func() (offset, uncertainty time.Duratio
 	}
 }
 
-// runBeside stops what runs beside the requests after them: one that is being answered may still enqueue a job, or
-// see a token in use.
+// runBeside stops background work after the requests: one that is being answered may still enqueue a job,
+// or see a token in use.
 func runBeside(ctx context.Context, beside []func(context.Context) error, serve func() error) error {
 	besideCtx, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var group errgroup.Group

@@ -21,7 +21,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// furtherShard is a shard but the first: all that works on its database.
+// furtherShard is a shard other than the first: everything that works on its database.
 type furtherShard struct {
 	shards.Shard
 
@@ -29,14 +29,14 @@ type furtherShard struct {
 	runner *jobs.Runner
 }
 
-// further are the shards but the first; none where all sessions are in one database.
+// further are the shards other than the first; none if all sessions are in one database.
 type further struct {
 	all     []furtherShard
 	removed []int
 }
 
-// openShards returns the shards that the settings name. All that were added must be among them: those
-// whom a shard's sessions are of would be signed out without a word.
+// openShards returns the shards that the settings name. All that were added must be among them: the
+// users with sessions in a missing shard would be silently signed out.
 func (s *service) openShards(ctx context.Context, first database.Pools) (f further, err error) {
 	entries, err := shards.Entries(ctx, first.Tasks)
 	if err != nil {
@@ -111,8 +111,8 @@ func (s *service) share(url string) int {
 	return database.SameServer(url, all)
 }
 
-// fill makes what works on the shards. Their stores are as the first one's is configured, and their
-// machine's clock is told by it.
+// fill makes everything that works on the shards. Their stores are configured like the first one's,
+// which also provides their clock.
 func (f *further) fill(s *service, first *sessionstore.Store, ring *tokens.KeyRing, cfg sessionstore.Config, measured *metrics.Metrics) error {
 	cfg.Tokens.Now = first.Now
 	for i := range f.all {
@@ -165,7 +165,8 @@ func (f further) router(ctx context.Context, s *service, first *sessionstore.Sto
 	return router, router.Check(ctx)
 }
 
-// recognise is [service.recognise] for the shards that answer. What it returns runs beside requests.
+// recognise is [service.recognise] for the shards that answer. What it returns runs alongside
+// requests.
 func (f further) recognise(ctx context.Context, s *service, router *shards.Router, id identity, keys storedKeys) (run []func(context.Context) error, err error) {
 	for i, status := range router.Status()[1:] {
 		shard := f.all[i]
@@ -187,7 +188,7 @@ func (f further) recognise(ctx context.Context, s *service, router *shards.Route
 	return append(run, router.Run), nil
 }
 
-// pools adds those of the shards.
+// pools adds the pools of the shards.
 func (f further) pools(first map[string]*pgxpool.Pool) map[string]*pgxpool.Pool {
 	for _, shard := range f.all {
 		first["requests/"+shard.Name], first["tasks/"+shard.Name] = shard.db.Requests, shard.db.Tasks
@@ -195,7 +196,7 @@ func (f further) pools(first map[string]*pgxpool.Pool) map[string]*pgxpool.Pool 
 	return first
 }
 
-// shardStates tells metrics how the shards are.
+// shardStates returns the states of the shards, for metrics.
 func shardStates(router *shards.Router, accept *verifier.Verifier) func() []metrics.ShardState {
 	return func() []metrics.ShardState {
 		all := router.Status()

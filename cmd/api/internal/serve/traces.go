@@ -13,7 +13,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// traces are what the OTEL_ variables ask for, or nothing: then nothing is traced, at no cost.
+// traces is the tracing that the OTEL_ variables request, or nothing: then nothing is traced,
+// at no cost.
 type traces struct{ *tracing.Tracing }
 
 func startTraces(ctx context.Context, cfg Config, log *slog.Logger) (traces, error) {
@@ -28,7 +29,7 @@ func startTraces(ctx context.Context, cfg Config, log *slog.Logger) (traces, err
 	return traces{t}, err
 }
 
-// logger tells which trace a line belongs to.
+// logger adds to each line the trace that it belongs to.
 func (t traces) logger(log *slog.Logger) *slog.Logger {
 	if t.Tracing == nil {
 		return log
@@ -57,7 +58,7 @@ func (t traces) sessions(others ...sessionstore.Observer) []sessionstore.Observe
 	return append(others, t.Sessions())
 }
 
-// origin adds the trace to what is known of who acts.
+// origin adds the trace to what is known about the actor.
 func (t traces) origin(of func(context.Context) audit.Origin) func(context.Context) audit.Origin {
 	if t.Tracing == nil {
 		return of

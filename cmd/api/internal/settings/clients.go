@@ -17,10 +17,10 @@ import (
 
 const clientsForm = `a JSON array of clients such as [{"client_id": "agent", "audiences": ["https://mcp.example.com"], "origins": ["https://agent.example.com"], "access_token_ttl": "5m", "refresh_token_ttl": "24h", "session_ttl": "720h", "dpop_required": true}], of which each has a client_id and what it needs of the rest`
 
-// Clients are the clients beside the one of LATCHKEY_CLIENT_ID.
+// Clients are the clients in addition to the one of LATCHKEY_CLIENT_ID.
 type Clients []client
 
-// client is one of them, as the file has it.
+// client is one of them, as in the file.
 type client struct {
 	ID              *string  `json:"client_id"`
 	Audiences       []string `json:"audiences"`
@@ -33,7 +33,7 @@ type client struct {
 	lifetimes sessionstore.Lifetimes
 }
 
-// Clients reads LATCHKEY_CLIENTS_FILE. There are none where it is not set.
+// Clients reads LATCHKEY_CLIENTS_FILE. There are none if it is not set.
 func (s *Serve) Clients() (Clients, error) {
 	if s.ClientsFile == "" {
 		return nil, nil
@@ -56,7 +56,8 @@ func (s *Serve) Clients() (Clients, error) {
 	return clients, nil
 }
 
-// refuseNull goes on, but for null: a member without a value is left out.
+// refuseNull refuses null and passes on anything else: a member without a value must be
+// left out.
 func refuseNull(d *jsontext.Decoder, _ any) error {
 	if d.PeekKind() == 'n' {
 		return errNull
@@ -66,7 +67,7 @@ func refuseNull(d *jsontext.Decoder, _ any) error {
 
 var errNull = errors.New("null")
 
-// check checks a client, and reads its lifetimes. It says what is wrong by a JSON pointer.
+// check checks a client, and reads its lifetimes. Its errors have a JSON pointer.
 func (c *client) check(at string, taken []string) error {
 	switch {
 	case c.ID == nil:
@@ -113,7 +114,7 @@ func (c *client) check(at string, taken []string) error {
 	return nil
 }
 
-// Store returns them as sessions are kept for them.
+// Store returns them as the store's configuration.
 func (c Clients) Store() []sessionstore.OAuthClient {
 	clients := make([]sessionstore.OAuthClient, len(c))
 	for i, its := range c {
@@ -122,8 +123,8 @@ func (c Clients) Store() []sessionstore.OAuthClient {
 	return clients
 }
 
-// CORSOrigins are the origins of all clients, the first's too: of a preflight it is not
-// known which client it is for.
+// CORSOrigins are the origins of all clients, including the first: a preflight does not
+// say which client it is for.
 func (c Clients) CORSOrigins(first []string) []string {
 	all := slices.Clone(first)
 	for _, its := range c {
@@ -143,8 +144,8 @@ func wrongFile(variable, is, must string) error {
 	return &Error{fmt.Sprintf("%s has a mistake at %s; it must be %s", variable, is, must)}
 }
 
-// jsonProblem says where a JSON text is wrong, and not what it says there. It is a list of
-// what is named.
+// jsonProblem says where a JSON text is wrong, without quoting it. The text is a list of
+// the named items.
 func jsonProblem(err error, of string) string {
 	if e, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 		if errors.Is(e, jsontext.ErrDuplicateName) {
@@ -165,7 +166,7 @@ func jsonProblem(err error, of string) string {
 	return "its end"
 }
 
-// isText is what [text] takes.
+// isText reports whether [text] accepts a value.
 func isText(value string) bool {
 	return value != "" && value == strings.TrimSpace(value) && !strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f })
 }

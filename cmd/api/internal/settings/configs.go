@@ -14,12 +14,12 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Cleanup returns what cleanup leaves alone.
+// Cleanup returns what cleanup keeps.
 func (s Retention) Cleanup() cleanup.Config {
 	return cleanup.Config{Retention: time.Duration(s.CleanupRetention), SessionMaxAge: time.Duration(s.CleanupSessionMaxAge)}
 }
 
-// Store returns how sessions are kept, for tokens of the issuer.
+// Store returns the store's configuration, for tokens of the issuer.
 func (s *Serve) Store(issuer string) sessionstore.Config {
 	return sessionstore.Config{
 		Tokens:         tokens.Config{Issuer: issuer, Audience: string(s.Audience), AcceptedAudiences: s.AudiencesAccepted, ClientID: string(s.ClientID)},
@@ -36,10 +36,10 @@ func (s *Serve) Store(issuer string) sessionstore.Config {
 	}
 }
 
-// Pooled tells whether LATCHKEY_DATABASE_URL leads to a PgBouncer in transaction mode.
+// Pooled reports whether LATCHKEY_DATABASE_URL leads to a PgBouncer in transaction mode.
 func (s Database) Pooled() bool { return s.DirectDatabaseURL != "" }
 
-// Open returns the signing keys in PostgreSQL, kept so. It asks the database nothing.
+// Open returns the signing keys in PostgreSQL, with these settings. It sends no query.
 func (s StoredKeys) Open(pool *pgxpool.Pool, cfg keystore.Config) (_ *keystore.Store, err error) {
 	if cfg.Sealer, err = tokens.NewSealer(s.KeyEncryptionKey...); err != nil {
 		return nil, err
@@ -51,7 +51,7 @@ func (s StoredKeys) Open(pool *pgxpool.Pool, cfg keystore.Config) (_ *keystore.S
 // NewLogger returns the service's logger. It writes to standard error: standard output is for what a command prints.
 func (s Log) NewLogger(w io.Writer) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(s.LogLevel)) // checked as it was read
+	_ = level.UnmarshalText([]byte(s.LogLevel)) // checked when it was read
 	options := &slog.HandlerOptions{Level: level}
 	if s.LogFormat == "text" || s.LogFormat == "" && terminal.Is(w) {
 		return slog.New(slog.NewTextHandler(w, options))

@@ -16,7 +16,7 @@ const dataKeysetForm = "a keyset as `api data keys generate` makes one: Tink's J
 // dataKeyset is what session data is sealed with.
 type dataKeyset struct{ *dataseal.Keyset }
 
-// Decode reads a keyset. It never shows one.
+// Decode reads a keyset. It never reveals one.
 func (k *dataKeyset) Decode(ctx *kong.DecodeContext) error {
 	return decodeSecret(ctx, func(text string) (is, may string) {
 		keys, err := dataseal.ParseKeyset([]byte(text))
@@ -28,7 +28,7 @@ func (k *dataKeyset) Decode(ctx *kong.DecodeContext) error {
 	})
 }
 
-// Check checks that there is one of them at most.
+// Check checks that at most one of them is set.
 func (d Data) Check() error {
 	if d.DataEncryptionKeyset.Keyset != nil && d.DataEncryptionKeysetFile != "" {
 		return WrongTogether("LATCHKEY_DATA_ENCRYPTION_KEYSET and LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE are both set; only one of them may be")
@@ -36,7 +36,7 @@ func (d Data) Check() error {
 	return nil
 }
 
-// Required is [Data.Check] for a command that is of no use without a keyset.
+// Required is [Data.Check] for a command that requires a keyset.
 func (d Data) Required() error {
 	if d.DataEncryptionKeyset.Keyset == nil && d.DataEncryptionKeysetFile == "" {
 		return Wrong("LATCHKEY_DATA_ENCRYPTION_KEYSET", "not set", dataKeysetForm+"; or LATCHKEY_DATA_ENCRYPTION_KEYSET_FILE a file that holds one")
@@ -44,7 +44,7 @@ func (d Data) Required() error {
 	return d.Check()
 }
 
-// Keyset returns nil where data is not sealed.
+// Keyset returns nil if data is not sealed.
 func (d Data) Keyset() (*dataseal.Keyset, error) {
 	if d.DataEncryptionKeysetFile == "" {
 		return d.DataEncryptionKeyset.Keyset, nil
@@ -52,7 +52,7 @@ func (d Data) Keyset() (*dataseal.Keyset, error) {
 	return ReadDataKeyset(string(d.DataEncryptionKeysetFile))
 }
 
-// Sealer returns nil where data is not sealed.
+// Sealer returns nil if data is not sealed.
 func (d Data) Sealer() (sessionstore.Sealer, error) {
 	keys, err := d.Keyset()
 	if err != nil || keys == nil {

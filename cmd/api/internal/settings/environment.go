@@ -13,11 +13,13 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 )
 
-// prefix begins each variable, so that one which is misspelt can be told from another program's.
+// prefix begins each variable, so that a misspelt one can be distinguished from another
+// program's.
 const prefix = "LATCHKEY_"
 
-// Kubernetes gives a container variables for each service of its namespace, here for one that is called latchkey or
-// latchkey-something. Some of their names could be meant for a setting, such as LATCHKEY_PUBLIC_PORT: their values tell.
+// Kubernetes gives a container variables for each service of its namespace, such as one called latchkey or
+// latchkey-something. Some of their names, such as LATCHKEY_PUBLIC_PORT, could be meant for a setting: their values show
+// which it is.
 var (
 	clusterVariable = regexp.MustCompile(`_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)_(PROTO|PORT|ADDR))$`)
 	clusterPort     = regexp.MustCompile(`_PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://`)
@@ -31,7 +33,7 @@ func isOfCluster(name, value string) bool {
 type fromEnvironment struct{ variable, value string }
 
 // Environment resolves settings from the environment. kong's own env tag is not used: its errors print the
-// value, which may be a secret, and it takes a variable that is set to nothing for a value, which is how
+// value, which may be a secret, and it takes an empty variable for a value, which is how
 // docker compose passes an unset one.
 type Environment struct {
 	variables map[string]string
@@ -50,7 +52,7 @@ func NewEnvironment(environ []string) *Environment {
 	return e
 }
 
-// Lookup is [os.LookupEnv], for variables that are not Latchkey's. One that is set to nothing is not set.
+// Lookup is [os.LookupEnv], for variables that are not Latchkey's. An empty one counts as unset.
 func (e *Environment) Lookup(name string) (string, bool) {
 	value, found := e.variables[name]
 	return value, found
@@ -59,10 +61,10 @@ func (e *Environment) Lookup(name string) (string, bool) {
 // Renamed lists the variables without prefix that were read, each with its new name.
 func (e *Environment) Renamed() []string { return e.renamed }
 
-// Validate has nothing against any command line.
+// Validate accepts every command line.
 func (e *Environment) Validate(*kong.Application) error { return nil }
 
-// Resolve looks for a setting that the selected command has and its command line does not give.
+// Resolve looks up a setting that the selected command has and its command line does not give.
 func (e *Environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	if !isSetting(flag) {
 		return nil, nil
@@ -86,8 +88,8 @@ func (e *Environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	return found, nil
 }
 
-// isQuoted tells a value in quotation marks as in a shell. No setting is meant to have them: a name would be
-// another one, and a secret none that anybody else knows.
+// isQuoted recognizes a value in shell quotation marks. No setting is meant to have them: they would change
+// a name, and make a secret one that nobody else has.
 func isQuoted(value string) bool {
 	return len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[0] == value[len(value)-1]
 }
@@ -106,7 +108,7 @@ func (e *Environment) find(flag *kong.Flag) (fromEnvironment, error) {
 	return fromEnvironment{name, value}, nil
 }
 
-// orFile is a secret that is in the file which its variable with _FILE names, if there is one.
+// orFile returns a secret from the file that its variable with _FILE names, if there is one.
 func (e *Environment) orFile(flag *kong.Flag, found fromEnvironment) (fromEnvironment, error) {
 	name := fileVariable(flag)
 	switch {
@@ -134,7 +136,7 @@ func (e *Environment) readFile(variable string) (string, error) {
 	return strings.TrimSpace(string(content)), nil
 }
 
-// Again returns a function that reads a secret from its file once more, or nil where it did not come from a file. The
+// Again returns a function that rereads a secret from its file, or nil if it did not come from a file. The
 // variable is that of the secret itself.
 func (e *Environment) Again(variable string) func() (string, error) {
 	file := variable + fileSuffix
@@ -147,7 +149,7 @@ func (e *Environment) Again(variable string) func() (string, error) {
 // SecretFiles are the files that secrets were read from.
 func (e *Environment) SecretFiles() []string { return e.files }
 
-// checkNames refuses a variable that is meant for a setting, and is not one of any command.
+// checkNames refuses a variable that is meant for a setting but belongs to no command.
 func (e *Environment) checkNames(app *kong.Application) error {
 	var known []string
 	for flag := range flags(app.Node) {
@@ -164,8 +166,8 @@ func (e *Environment) checkNames(app *kong.Application) error {
 	return nil
 }
 
-// isMeant tells whether a variable is meant for this program: it begins as its variables do, in whatever letters, or it
-// is one but for a few letters of the prefix, such as LATCHKY_ISSUER. A variable without the prefix may be another
+// isMeant reports whether a variable is meant for this program: it begins with their prefix, in upper or lower case, or
+// differs only by a few letters of the prefix, such as LATCHKY_ISSUER. A variable without the prefix may be another
 // program's.
 func isMeant(name string, known []string) bool {
 	name = strings.ToUpper(name)
@@ -175,7 +177,8 @@ func isMeant(name string, known []string) bool {
 	})
 }
 
-// flags are the settings of a command and of those below it. One that several commands have comes several times.
+// flags are the settings of a command and of those below it. One that several commands have is returned several
+// times.
 func flags(node *kong.Node) iter.Seq[*kong.Flag] {
 	return func(yield func(*kong.Flag) bool) {
 		for _, leaf := range node.Leaves(false) {
@@ -198,15 +201,15 @@ const fileSuffix = "_FILE"
 
 func fileVariable(flag *kong.Flag) string { return variable(flag.Name) + fileSuffix }
 
-// isSetting tells settings from the flags that only mean something on a command line, such as --json.
+// isSetting distinguishes settings from flags that make sense only on a command line, such as --json.
 func isSetting(flag *kong.Flag) bool { return flag.Group != nil }
 
-// decode hands a setting's text to set, which answers with what the setting may be if it is not that.
+// decode passes a setting's text to set, which returns what is allowed if the text is not.
 func decode(ctx *kong.DecodeContext, set func(text string) (may string)) error {
 	return decodeSecret(ctx, func(text string) (is, may string) { return Quote(text), set(text) })
 }
 
-// oneOf is decode for a setting that is one of a few words, in capitals or not.
+// oneOf is decode for a setting that is one of a few words, in any letter case.
 func oneOf[T ~string](ctx *kong.DecodeContext, setting *T, words ...string) error {
 	return decode(ctx, func(text string) string {
 		i := slices.IndexFunc(words, func(word string) bool { return strings.EqualFold(word, text) })
@@ -218,7 +221,7 @@ func oneOf[T ~string](ctx *kong.DecodeContext, setting *T, words ...string) erro
 	})
 }
 
-// decodeList is decode for a setting that is a list between commas, of which parse takes each part.
+// decodeList is decode for a comma-separated list, of which parse takes each item.
 func decodeList[T any, L ~[]T](ctx *kong.DecodeContext, setting *L, may string, parse func(part string) (T, bool)) error {
 	return decode(ctx, func(text string) string {
 		var list L
@@ -234,7 +237,7 @@ func decodeList[T any, L ~[]T](ctx *kong.DecodeContext, setting *L, may string, 
 	})
 }
 
-// decodeUsable is decodeSecret for text that is good or not.
+// decodeUsable is decodeSecret for text that is either valid or not.
 func decodeUsable[T ~string](ctx *kong.DecodeContext, setting *T, isUsable func(string) bool, is, may string) error {
 	return decodeSecret(ctx, func(text string) (string, string) {
 		if !isUsable(text) {
@@ -245,7 +248,8 @@ func decodeUsable[T ~string](ctx *kong.DecodeContext, setting *T, isUsable func(
 	})
 }
 
-// decodeSecret is decode for a setting whose value must not be shown: set says what it is, too.
+// decodeSecret is decode for a setting whose value must not be shown: set also says what the
+// setting is.
 func decodeSecret(ctx *kong.DecodeContext, set func(text string) (is, may string)) error {
 	token, err := ctx.Scan.PopValue(ctx.Value.Name)
 	if err != nil {

@@ -32,13 +32,14 @@ type endpoint struct {
 	Clients    []string       `json:"clients"`
 }
 
-// Events reads LATCHKEY_EVENTS_FILE. There are no endpoints where it is not set. The clients
-// are those beside the one of LATCHKEY_CLIENT_ID. The files are those that secrets were read from.
+// Events reads LATCHKEY_EVENTS_FILE. There are no endpoints if it is not set. The clients
+// are those in addition to the one of LATCHKEY_CLIENT_ID. The files are those that secrets were read
+// from.
 func (s *Serve) Events(clients Clients) (endpoints []events.Endpoint, files []string, err error) {
 	if s.EventsFile == "" {
 		return nil, nil, nil
 	}
-	files = []string{string(s.EventsFile)} // also where its secrets are in files of theirs: addresses are secrets, too
+	files = []string{string(s.EventsFile)} // even if its secrets are in separate files: addresses are secrets, too
 	content, err := secretfile.Read(files[0])
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s cannot be read: %w", eventsFile, err)
@@ -76,7 +77,7 @@ func (s *Serve) Events(clients Clients) (endpoints []events.Endpoint, files []st
 	return endpoints, files, nil
 }
 
-// check says what is wrong by a JSON pointer, and shows no secret.
+// check says what is wrong with a JSON pointer, and reveals no secret.
 func (e *endpoint) check(at string, names, ids []string) error {
 	switch {
 	case e.Name == nil:
@@ -111,7 +112,7 @@ func (e *endpoint) check(at string, names, ids []string) error {
 	return nil
 }
 
-// maxEndpointName keeps labels of metrics short.
+// maxEndpointName keeps metric labels short.
 const maxEndpointName = 64
 
 func (e *endpoint) format() events.Format {
@@ -153,13 +154,13 @@ func (e *endpoint) secret() (tokens.Secret, error) {
 
 const webhookURLForm = "an https URL such as https://alerts.example.com/latchkey (or http://localhost:9000 for this machine only)"
 
-// isWebhookURL takes plain http for this machine only: what is sent names a user.
+// isWebhookURL accepts plain http only for this machine: what is sent names a user.
 func isWebhookURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && u.Host != "" && (u.Scheme == "https" || u.Scheme == "http" && isLoopback(u.Hostname()))
 }
 
-// isWebhookSecret takes a secret of the Standard Webhooks kind.
+// isWebhookSecret accepts a Standard Webhooks secret.
 func isWebhookSecret(text string) bool {
 	encoded, found := strings.CutPrefix(text, "whsec_")
 	secret, err := base64.StdEncoding.DecodeString(encoded)

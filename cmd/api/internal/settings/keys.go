@@ -17,7 +17,7 @@ import (
 
 const (
 	serviceKeysForm = "name:secret,name:secret:right+right with names of their own and secrets of 32 characters or more"
-	// MinServiceSecret is how long a backend's secret is at least.
+	// MinServiceSecret is the minimum length of a backend's secret.
 	MinServiceSecret = 32
 
 	// bareServiceKey names a key that a file holds without a name.
@@ -34,7 +34,7 @@ var (
 // ServiceKeys are the keys of the backends that may use the internal listener.
 type ServiceKeys []httpapi.ServiceKey
 
-// Names are whose they are.
+// Names are the names of the keys.
 func (k ServiceKeys) Names() []string {
 	names := make([]string, len(k))
 	for i, key := range k {
@@ -43,12 +43,12 @@ func (k ServiceKeys) Names() []string {
 	return names
 }
 
-// SameKey tells whether two keys are one, with the same rights.
+// SameKey reports whether two keys are one, with the same rights.
 func SameKey(a, b httpapi.ServiceKey) bool {
 	return a.Name == b.Name && a.Secret == b.Secret && slices.Equal(a.Rights, b.Rights)
 }
 
-// Decode reads the keys. It never shows one.
+// Decode reads the keys. It never reveals one.
 func (k *ServiceKeys) Decode(ctx *kong.DecodeContext) error {
 	return decodeSecret(ctx, func(text string) (is, may string) {
 		keys, err := parseServiceKeys(text)
@@ -60,7 +60,7 @@ func (k *ServiceKeys) Decode(ctx *kong.DecodeContext) error {
 	})
 }
 
-// ReadServiceKeys reads a file of keys, where a key may also stand without a name.
+// ReadServiceKeys reads a file of keys, where a key may also have no name.
 func ReadServiceKeys(file string) (ServiceKeys, error) {
 	content, err := secretfile.Read(file)
 	if err != nil {
@@ -98,7 +98,7 @@ func parseServiceKeys(text string) (ServiceKeys, error) {
 			return nil, fmt.Errorf("the name of key %d is not made of 1 to 64 letters, digits, dots, hyphens and underscores", i+1)
 		case names[name]:
 			return nil, fmt.Errorf("the name %q occurs twice", name)
-		case areRights(secret): // what stands for the name may be the secret: it is not shown
+		case areRights(secret): // what looks like the name may be the secret: it is not shown
 			return nil, fmt.Errorf("key %d has rights where its secret should be", i+1)
 		case len(secret) < MinServiceSecret:
 			return nil, fmt.Errorf("the secret of %q has %d characters", name, len(secret))
@@ -118,7 +118,7 @@ func parseServiceKeys(text string) (ServiceKeys, error) {
 	return keys, nil
 }
 
-// parseRights reads what follows a secret. Where nothing follows it, the rights are nil, which are all.
+// parseRights reads what follows a secret. If nothing follows, the rights are nil, which means all.
 func parseRights(text string) ([]httpapi.Right, error) {
 	var rights []httpapi.Right
 	for word := range strings.SplitSeq(text, "+") {
@@ -148,7 +148,7 @@ func splitKeys(text string) []string {
 	return strings.FieldsFunc(text, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
-// ReadSigningKeys returns the JWK set in a file, and the ring that it makes.
+// ReadSigningKeys returns the JWK set in a file, and its ring.
 func ReadSigningKeys(file string) (tokens.Secret, *tokens.KeyRing, error) {
 	content, err := secretfile.Read(file)
 	if err != nil {
@@ -161,8 +161,8 @@ func ReadSigningKeys(file string) (tokens.Secret, *tokens.KeyRing, error) {
 	return tokens.Secret(content), ring, nil
 }
 
-// OtherAlgorithm says that the keys in a file sign with another algorithm than the wanted one, which then has no
-// effect. It is empty where they do not, and where none is wanted.
+// OtherAlgorithm says that the keys in a file sign with another algorithm than the expected one, which then has no
+// effect. It is empty if they do not, or if none was specified.
 func OtherAlgorithm(ring *tokens.KeyRing, wanted, file string) string {
 	for _, key := range ring.Keys() {
 		if key.Signs && key.Algorithm != wanted && wanted != "" {
@@ -181,7 +181,7 @@ func (s StoredKeys) Required() error {
 	return nil
 }
 
-// Named says which setting it is that does not open a key.
+// Named says which setting fails to open a key.
 func Named(err error) error {
 	if errors.Is(err, tokens.ErrSealed) {
 		return fmt.Errorf("LATCHKEY_KEY_ENCRYPTION_KEY is not the one that the signing keys in the database were sealed with: %w", err)

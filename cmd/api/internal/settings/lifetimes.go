@@ -19,7 +19,7 @@ func (s *Serve) lifetimes() sessionstore.Lifetimes {
 	return l
 }
 
-// bounds returns what they must keep to.
+// bounds returns their bounds.
 func (s *Serve) bounds() sessionstore.Bounds {
 	return sessionstore.Bounds{
 		Min: sessionstore.Lifetimes{AccessToken: time.Duration(s.AccessTokenTTLMin), RefreshToken: time.Duration(s.RefreshTokenTTLMin), Session: time.Duration(s.SessionTTLMin)},
@@ -30,7 +30,7 @@ func (s *Serve) bounds() sessionstore.Bounds {
 // checkLifetimes checks the lifetimes against each other and against their bounds.
 func (s *Serve) checkLifetimes() error {
 	switch {
-	case s.AccessTokenTTL <= 3*s.RefreshGrace: // sessionstore: a pair is handed out again for so long
+	case s.AccessTokenTTL <= 3*s.RefreshGrace: // sessionstore: a pair is handed out again for that long
 		return Wrong("LATCHKEY_ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration above three times LATCHKEY_REFRESH_GRACE, which is "+s.RefreshGrace.String())
 	case s.AccessTokenTTL > duration(sessionstore.MaxAccessTokenTTL):
 		return Wrong("LATCHKEY_ACCESS_TOKEN_TTL", s.AccessTokenTTL.String(), "a duration up to 24h")
@@ -42,7 +42,7 @@ func (s *Serve) checkLifetimes() error {
 		return Wrong("LATCHKEY_REFRESH_TOKEN_TTL", s.RefreshTokenTTL.String(), "a duration above LATCHKEY_ACCESS_TOKEN_TTL, which is "+s.AccessTokenTTL.String())
 	}
 	for _, each := range []struct {
-		name, zero       string // zero is what it means
+		name, zero       string // zero is the meaning of 0
 		ttl, least, most duration
 	}{
 		{"LATCHKEY_ACCESS_TOKEN_TTL", "", s.AccessTokenTTL, s.AccessTokenTTLMin, s.AccessTokenTTLMax},

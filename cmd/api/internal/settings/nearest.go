@@ -2,20 +2,20 @@ package settings
 
 import "slices"
 
-// nearest returns the name that it takes the fewest changes to get to.
+// nearest returns the name with the smallest edit distance.
 func nearest(name string, known []string) string {
 	return slices.MinFunc(known, func(a, b string) int { return distance(name, a) - distance(name, b) })
 }
 
-// wrong is what a letter that is removed or replaced counts, where one that is added counts
+// wrong is the cost of a removed or replaced letter, where an added one costs
 // 1: a part of a name is more often left out than a letter is wrong.
 const wrong = 2
 
-// misspelt is up to what distance a prefix is taken for a misspelt one: two letters that
-// changed places count 3.
+// misspelt is the distance up to which a prefix counts as misspelt: two swapped letters
+// count 3.
 const misspelt = 3
 
-// distance is what it takes to get from one name to another, letter by letter
+// distance is the cost of turning one name into another, letter by letter
 // (Levenshtein's distance, weighted).
 func distance(a, b string) int {
 	row := make([]int, len(b)+1) // from the letters of a so far to the first ones of b

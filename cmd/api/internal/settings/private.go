@@ -8,14 +8,14 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// private is a LATCHKEY_DATABASE_URL that asks for the private database.
+// private is a LATCHKEY_DATABASE_URL that requests the private database.
 const private = "private"
 
-// Private tells whether the sessions are in a PostgreSQL of our own below LATCHKEY_VAR_DIR.
+// Private reports whether the sessions are in a private PostgreSQL below LATCHKEY_VAR_DIR.
 func (s Database) Private() bool { return s.DatabaseURL == "" || s.DatabaseURL == private }
 
-// Meant refuses the private database where it looks as if LATCHKEY_DATABASE_URL was forgotten: it would be another one than
-// that of the sessions, and where there can be none. It stands apart from what kong calls, as some commands have no need of the database.
+// Meant refuses the private database if LATCHKEY_DATABASE_URL seems to have been forgotten, since it would not be the sessions' database,
+// and if there cannot be one. It is separate from what kong calls because some commands do not need the database.
 func (s Database) Meant() error {
 	if err := s.CheckShards(); err != nil {
 		return err
@@ -33,7 +33,7 @@ func (s Database) meantOn(system string) error {
 	return WrongTogether(s.deployment + " is set and LATCHKEY_DATABASE_URL is not: set it to the PostgreSQL that has the sessions, or to private for a database below LATCHKEY_VAR_DIR")
 }
 
-// AfterApply looks for settings that only a deployment has, also for those of other commands: all of them get one environment.
+// AfterApply looks for settings that only a deployment has, even those of other commands: they all get one environment.
 func (s *Database) AfterApply(ctx *kong.Context, environment *Environment) error {
 	for flag := range flags(ctx.Model.Node) {
 		if text := environment.given(flag); text != "" && flag.Tag.Has("deployment") && !isLoopbackURL(text) {
@@ -44,7 +44,8 @@ func (s *Database) AfterApply(ctx *kong.Context, environment *Environment) error
 	return nil
 }
 
-// given is what a setting is set to, on the command line or in the environment, or nothing.
+// given is what a setting is set to, on the command line or in the environment, or an empty
+// string.
 func (e *Environment) given(flag *kong.Flag) string {
 	if flag.Set {
 		return fmt.Sprint(flag.Target)
@@ -53,7 +54,7 @@ func (e *Environment) given(flag *kong.Flag) string {
 	return found.value
 }
 
-// isLoopbackURL tells an issuer for this machine only.
+// isLoopbackURL reports whether an issuer is only for this machine.
 func isLoopbackURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && isLoopback(u.Hostname())

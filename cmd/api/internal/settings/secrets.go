@@ -24,7 +24,7 @@ const (
 // databaseURL is where PostgreSQL is. It may hold a password.
 type databaseURL string
 
-// Decode reads what libpq would and, where it may be one, the word for a private database.
+// Decode accepts what libpq would and, where allowed, the word for a private database.
 func (d *databaseURL) Decode(ctx *kong.DecodeContext) error {
 	return decodeSecret(ctx, func(text string) (is, may string) {
 		may = "a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full"
@@ -33,7 +33,7 @@ func (d *databaseURL) Decode(ctx *kong.DecodeContext) error {
 			may += ", or private for a database below LATCHKEY_VAR_DIR"
 		}
 		text = strings.TrimSpace(text) // the line break at a file's end, as $(cat …) in YAML keeps it
-		if text == "" {                // pgx would take it for some server of this machine, and we for the private database
+		if text == "" {                // pgx would take it for some server on this machine, and we for the private database
 			return "empty", may
 		}
 		if _, err := pgxpool.ParseConfig(text); err != nil && (text != private || !mayBePrivate) {
@@ -63,10 +63,11 @@ func unusable(err error) string {
 
 func (d databaseURL) String() string { return "[redacted]" }
 
-// webhookURL is where reports go. It may hold a password.
+// webhookURL is where reports are sent. It may hold a password.
 type webhookURL string
 
-// Decode reads an https URL. Plain http is taken for this machine only: a report names a user.
+// Decode reads an https URL. Plain http is accepted only for this machine: a report names a
+// user.
 func (w *webhookURL) Decode(ctx *kong.DecodeContext) error {
 	return decodeUsable(ctx, w, isWebhookURL, "not an address that reports can be sent to", webhookURLForm)
 }
@@ -83,10 +84,10 @@ func (w *webhookSecret) Decode(ctx *kong.DecodeContext) error {
 
 func (w webhookSecret) String() string { return tokens.Secret(w).String() }
 
-// sealingKeys are what signing keys in PostgreSQL are sealed with.
+// sealingKeys are the keys that seal signing keys in PostgreSQL.
 type sealingKeys [][]byte
 
-// Decode reads the keys. It never shows one.
+// Decode reads the keys. It never reveals one.
 func (k *sealingKeys) Decode(ctx *kong.DecodeContext) error {
 	return decodeSecret(ctx, func(text string) (is, may string) {
 		var keys sealingKeys
@@ -112,7 +113,7 @@ func (k sealingKeys) String() string {
 // compasKey is the signingKey of a Compas application.
 type compasKey tokens.Secret
 
-// Decode reads any text that Compas would take.
+// Decode accepts any text that Compas would.
 func (k *compasKey) Decode(ctx *kong.DecodeContext) error {
 	isUsable := func(text string) bool { return tokens.CheckCompasKey(tokens.Secret(text)) == nil }
 	return decodeUsable(ctx, k, isUsable, "not usable", "the signingKey that your Compas application used, of 20 characters or more")

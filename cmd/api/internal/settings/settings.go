@@ -1,13 +1,13 @@
-// Package settings has what may be set: flags, environment variables of the same name, and their help. This file declares
-// them all; the others say what each may be. Settings that several commands share are a struct that the commands embed.
+// Package settings has all settings: flags, environment variables of the same name, and their help. This file declares
+// them; the others say what each may be. Settings that several commands share are a struct that the commands embed.
 //
-// The tag unset describes what applies without a value, where no default says it. The tag docs is Markdown that
-// docs/settings.md, which is generated from the tags, has after the help.
+// The tag unset describes what applies without a value, if no default says so. The tag docs is Markdown that
+// follows the help in docs/settings.md, which is generated from the tags.
 package settings
 
 import "github.com/alecthomas/kong"
 
-// Groups are the titles that settings stand under, in the help and in docs/settings.md, in their order.
+// Groups are the headings of settings, in the help and in docs/settings.md, in their order.
 var Groups = []kong.Group{
 	{Key: "database", Title: "Database:"},
 	{Key: "http", Title: "Listeners:"},
@@ -19,8 +19,8 @@ var Groups = []kong.Group{
 	{Key: "log", Title: "Logging:"},
 }
 
-// Database say where the sessions are. Every command that asks the database has them. The tag deployment marks settings that
-// only a service with a database of its own has: beside one of them [Database.Meant] takes no private one for granted.
+// Database say where the sessions are. Every command that uses the database has them. The tag deployment marks settings that
+// only a service with its own database has: with any of them, [Database.Meant] does not assume a private one.
 type Database struct {
 	DatabaseURL       databaseURL `name:"database-url" secret:"" group:"database" placeholder:"URL" unset:"a private PostgreSQL below LATCHKEY_VAR_DIR" help:"PostgreSQL to use, as any libpq URL, or private for the private one." docs:"Beside settings of a deployment, private [must be written out](operations.md#installation)."`
 	DirectDatabaseURL databaseURL `name:"direct-database-url" secret:"" group:"database" deployment:"" placeholder:"URL" unset:"none" help:"The same database without the pooler, if LATCHKEY_DATABASE_URL is a PgBouncer in transaction mode." docs:"[When it is needed](operations.md#behind-pgbouncer)"`
@@ -36,12 +36,12 @@ type Log struct {
 	LogFormat logFormat `name:"log-format" group:"log" placeholder:"FORMAT" unset:"text on a terminal, otherwise json" help:"Format of the log: text or json."`
 }
 
-// Audit say where audit events go. Every command has them that changes something which is audited.
+// Audit say where audit events go. Every command that changes something audited has them.
 type Audit struct {
 	AuditLog auditTarget `name:"audit-log" group:"log" placeholder:"FILE" default:"none" help:"Where to write a line of JSON for each session that is created, updated or ended: none, stdout or a file." docs:"[Audit](audit.md)"`
 }
 
-// Retention say what cleanup leaves alone. The cleanup command and the built-in schedule share them.
+// Retention say what cleanup keeps. The cleanup command and the built-in schedule share them.
 type Retention struct {
 	CleanupRetention     duration `name:"cleanup-retention" group:"cleanup" placeholder:"DURATION" default:"336h" help:"How long an ended session is kept."`
 	CleanupSessionMaxAge duration `name:"cleanup-session-max-age" group:"cleanup" placeholder:"DURATION" unset:"none" help:"Age past which any session is ended."`
@@ -70,7 +70,7 @@ type ListedKeys struct {
 	SigningKeysFile text `name:"signing-keys-file" aliases:"file" group:"tokens" placeholder:"FILE" unset:"the one in LATCHKEY_VAR_DIR" help:"Private JWK set to list (--file is the same)."`
 }
 
-// Listener says where a service on this machine answers.
+// Listener says where a service on this machine listens.
 type Listener struct {
 	InternalAddr address `name:"internal-addr" group:"http" placeholder:"HOST:PORT" default:"127.0.0.1:8081" help:"The service's listener for your own backends and operators."`
 }

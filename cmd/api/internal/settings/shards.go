@@ -16,11 +16,12 @@ import (
 const (
 	shardsForm = "entries such as east=postgres://user:password@host/latchkey, separated by white space; east:2= gives the shard twice the share of new sessions that others have, east:0= none, and first:0 says it of the shard of LATCHKEY_DATABASE_URL"
 
-	// maxWeight keeps what is compared with it far from what a float64 cannot tell apart.
+	// maxWeight keeps the values compared with it far from the limits of a float64's
+	// precision.
 	maxWeight = 1000
 )
 
-// shardName is what a shard may be called: it is a label of metrics, too.
+// shardName matches a shard's name, which is also a metric label.
 var shardName = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
 
 // ShardURL is a database that sessions are spread over.
@@ -32,10 +33,10 @@ type ShardURL struct {
 	URL string
 }
 
-// shardURLs are all shards but the first, and the first one where its weight is given.
+// shardURLs are all shards but the first, and the first one if its weight is given.
 type shardURLs []ShardURL
 
-// Decode reads the shards. It never shows a URL.
+// Decode reads the shards. It never reveals a URL.
 func (s *shardURLs) Decode(ctx *kong.DecodeContext) error {
 	return decodeSecret(ctx, func(text string) (is, may string) {
 		list, is := parseShards(text)
@@ -54,7 +55,7 @@ func (s shardURLs) String() string {
 	return "[redacted]"
 }
 
-// parseShards returns the shards, or what is wrong with the text without showing it.
+// parseShards returns the shards, or what is wrong with the text, without revealing it.
 func parseShards(text string) (list shardURLs, is string) {
 	open := true // whether the first shard gets new sessions
 	for entry := range strings.FieldsSeq(text) {
@@ -101,7 +102,7 @@ func parseShards(text string) (list shardURLs, is string) {
 	return list, ""
 }
 
-// Sharded tells whether sessions are spread over several databases.
+// Sharded reports whether sessions are spread over several databases.
 func (s Database) Sharded() bool { return len(s.Shards) > 0 }
 
 // FirstWeight is the share of new sessions that the shard of LATCHKEY_DATABASE_URL gets.
@@ -119,7 +120,7 @@ func (s Database) FurtherShards() []ShardURL {
 	return slices.DeleteFunc(slices.Clone(s.Shards), func(s ShardURL) bool { return s.Name == shards.FirstName })
 }
 
-// ShardURLAgain reads the address of a shard from a text that has been read again.
+// ShardURLAgain reads the address of a shard from a text that has been reread.
 func ShardURLAgain(text, name string) (string, error) {
 	list, is := parseShards(text)
 	if is != "" {
@@ -133,7 +134,7 @@ func ShardURLAgain(text, name string) (string, error) {
 	return "", fmt.Errorf("LATCHKEY_SHARDS no longer has the shard %q", name)
 }
 
-// CheckShards refuses what does not go with several databases.
+// CheckShards refuses settings that do not work with several databases.
 func (s Database) CheckShards() error {
 	switch {
 	case !s.Sharded():

@@ -14,12 +14,12 @@ const (
 	minRetention = duration(sessionstore.MaxAccessTokenTTL + time.Hour)
 	minMaxAge    = duration(time.Hour)
 	maxLifetime  = duration(sessionstore.MaxLifetime)
-	// minKeyRotation leaves the job that looks after the keys, which runs once an hour, something to be on time for.
+	// minKeyRotation leaves a margin for the job that maintains the keys, which runs once per hour.
 	minKeyRotation = duration(time.Hour)
 )
 
-// Validate checks each setting against the others; each alone was checked as it was read.
-// A setting is named as its variable here: the flag has the same name.
+// Validate checks each setting against the others; each alone was checked when it was
+// read. Settings are named by their variables here: the flags have the same names.
 func (s *Serve) Validate() error {
 	embedded := s.Private()
 	switch {

@@ -20,7 +20,8 @@ import (
 // maxDuration keeps sums and multiples of durations far from overflow.
 const maxDuration = 100 * 365 * 24 * time.Hour
 
-// duration is a number of whole seconds from 0 to maxDuration: tokens' times are no finer.
+// duration is a number of whole seconds from 0 to maxDuration: tokens' times have no finer
+// resolution.
 type duration time.Duration
 
 // Decode reads a duration as Go writes them.
@@ -40,7 +41,7 @@ func (d duration) String() string { return time.Duration(d).String() }
 // count is a number of things.
 type count int
 
-// Decode reads a number from 0 on.
+// Decode reads a number of at least 0.
 func (c *count) Decode(ctx *kong.DecodeContext) error {
 	const most = 1_000_000_000
 	return decode(ctx, func(text string) string {
@@ -53,7 +54,7 @@ func (c *count) Decode(ctx *kong.DecodeContext) error {
 	})
 }
 
-// toggle is true or false. It is text, as kong's own flags for a bool take no value, and settings do.
+// toggle is true or false. It is text, because kong's own bool flags take no value, and settings do.
 type toggle string
 
 // Decode reads true or false.
@@ -76,7 +77,7 @@ func (t *text) Decode(ctx *kong.DecodeContext) error {
 // names are audiences.
 type names []string
 
-// Decode reads names between commas.
+// Decode reads comma-separated names.
 func (n *names) Decode(ctx *kong.DecodeContext) error {
 	return decodeList(ctx, n, "names without control characters, separated by commas", func(name string) (string, bool) { return name, isText(name) })
 }
@@ -103,7 +104,7 @@ func (a *address) Decode(ctx *kong.DecodeContext) error {
 type issuer string
 
 // Decode reads an issuer as RFC 8414 §2 requires it: an https URL without query and fragment. Plain http is
-// taken for this machine only.
+// accepted only for this machine.
 func (i *issuer) Decode(ctx *kong.DecodeContext) error {
 	return decode(ctx, func(text string) string {
 		u, err := url.Parse(text)
@@ -152,7 +153,7 @@ func (p *prefixes) Decode(ctx *kong.DecodeContext) error {
 	})
 }
 
-// limitAction is what becomes of a creation at LATCHKEY_SESSIONS_PER_SUBJECT.
+// limitAction says what happens to a creation at LATCHKEY_SESSIONS_PER_SUBJECT.
 type limitAction sessionstore.LimitAction
 
 // Decode reads one of the two actions.
@@ -168,7 +169,7 @@ func (a *keyAlgorithm) Decode(ctx *kong.DecodeContext) error {
 	return oneOf(ctx, a, tokens.AlgorithmNames()...)
 }
 
-// OfFirst returns the algorithm of a key that no other comes before.
+// OfFirst returns the algorithm for a key without a predecessor.
 func (a keyAlgorithm) OfFirst() string { return cmp.Or(string(a), keystore.DefaultAlgorithm) }
 
 // logLevel is the lowest level that is logged.
@@ -188,7 +189,7 @@ func (f *logFormat) Decode(ctx *kong.DecodeContext) error { return oneOf(ctx, f,
 // auditTarget is none, stdout, or the path of a file.
 type auditTarget string
 
-// What is no path.
+// Values that are not paths.
 const (
 	AuditNone   auditTarget = "none"
 	AuditStdout auditTarget = "stdout"

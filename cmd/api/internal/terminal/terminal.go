@@ -1,4 +1,4 @@
-// Package terminal is about a person who looks at what a command writes.
+// Package terminal handles output that a person reads at a terminal.
 package terminal
 
 import (
@@ -12,13 +12,13 @@ import (
 	"golang.org/x/term"
 )
 
-// Is says whether a person reads what is written to w.
+// Is reports whether w is a terminal, so that a person reads what is written to it.
 func Is(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// Harmless takes what could steer a terminal or break a table out of text that came from a client.
+// Harmless removes from a client's text whatever could control a terminal or break a table.
 func Harmless(s string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {
@@ -28,7 +28,7 @@ func Harmless(s string) string {
 	}, s)
 }
 
-// Bar shows a person who waits how far a task is, on the last line of a terminal.
+// Bar shows how far a task is, on the last line of a terminal.
 type Bar struct{ *progressbar.ProgressBar }
 
 // NewBar shows how much of the total of something is done.
@@ -46,14 +46,14 @@ func NewBar(terminal io.Writer, total int64, what string) Bar {
 	)}
 }
 
-// At tells how much is done. There may turn out to be more than was counted. A
-// terminal that cannot be written to is no reason to stop.
+// At sets how much is done. That may turn out to be more than was counted. A failure
+// to write to the terminal is no reason to stop.
 func (b Bar) At(done int64) {
 	if done > b.GetMax64() {
-		b.ChangeMax64(done + 1) // a bar that is full would be taken away
+		b.ChangeMax64(done + 1) // a full bar would be removed
 	}
 	_ = b.Set64(min(done, b.GetMax64()-1))
 }
 
-// End takes the bar away.
+// End removes the bar.
 func (b Bar) End() { _ = b.Finish() }

@@ -1,4 +1,4 @@
-// Package trail is the audit trail that LATCHKEY_AUDIT_LOG asks for.
+// Package trail is the audit trail that LATCHKEY_AUDIT_LOG requests.
 package trail
 
 import (
@@ -15,10 +15,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// Trail is what LATCHKEY_AUDIT_LOG asks for, or nothing: then nothing is recorded, at no cost.
+// Trail is the trail that LATCHKEY_AUDIT_LOG requests, or none: then nothing is recorded, at
+// no cost.
 type Trail struct{ *audit.Log }
 
-// While gives use the trail, and writes what is recorded until use has returned.
+// While passes the trail to use, and writes what is recorded until use has returned.
 func While(
 	ctx context.Context, s settings.Audit, stdout io.Writer, log *slog.Logger, origin func(context.Context) audit.Origin, use func(Trail) error,
 ) error {
@@ -39,7 +40,8 @@ func While(
 	if err != nil {
 		return err
 	}
-	// Until after the end of all that may record something, and not until the signal that ends it.
+	// Recording must outlast everything that may record, not just last until the signal that ends
+	// it.
 	recording, stop := context.WithCancel(context.WithoutCancel(ctx))
 	written := make(chan error, 1)
 	go func() { written <- events.Run(recording) }()
@@ -56,21 +58,21 @@ func (t Trail) Sessions(others ...sessionstore.Observer) []sessionstore.Observer
 	return append(others, t.Log.Sessions())
 }
 
-// Record does nothing where there is no trail.
+// Record does nothing without a trail.
 func (t Trail) Record(ctx context.Context, e audit.Event) {
 	if t.Log != nil {
 		t.Log.Record(ctx, e)
 	}
 }
 
-// Cleaned records the sessions that clean-up ended.
+// Cleaned records the sessions that cleanup ended.
 func (t Trail) Cleaned(ctx context.Context, s cleanup.Summary) {
 	if s.Aged > 0 && !s.DryRun {
 		t.Record(ctx, audit.Event{Name: audit.SessionsRemoved, Count: s.Aged, Reason: audit.MaxAge})
 	}
 }
 
-// Jobs tells the trail what the next observer is told too.
+// Jobs returns an observer that records to the trail and passes everything on to the next one.
 func (t Trail) Jobs(next jobs.Observer) jobs.Observer {
 	if t.Log == nil {
 		return next

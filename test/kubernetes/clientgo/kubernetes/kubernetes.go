@@ -1,2 +1,3 @@
-// Package kubernetes is named by tests of Helm that nobody runs here.
+// Package kubernetes is imported by tests of Helm that are not run
+// here.
 package kubernetes

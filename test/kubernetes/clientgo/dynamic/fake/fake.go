@@ -1,2 +1,3 @@
-// Package fake is named by tests of Helm that nobody runs here.
+// Package fake is imported by tests of Helm that are not run
+// here.
 package fake

@@ -1,2 +1,3 @@
-// Package homedir is named by tests of Helm that nobody runs here.
+// Package homedir is imported by tests of Helm that are not run
+// here.
 package homedir
