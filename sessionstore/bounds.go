@@ -13,11 +13,6 @@ import (
 // absolute end, which it must have. Its ExpiresAt is that end.
 const NoIdleTimeout = MaxLifetime
 
-// Bounds are the least and the most that lifetimes may be. Zero members mean none but
-// those that [Lifetimes] have anyway. A maximum of the session's is also a duty to have
-// an end, and one of the refresh token's to have an idle timeout.
-type Bounds struct{ Min, Max Lifetimes }
-
 // lifetime is one of the three, named as the HTTP API does.
 type lifetime struct {
 	field string

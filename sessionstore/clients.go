@@ -9,26 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
-
-// OAuthClient is an application whose sessions differ from others' (RFC 6749 §2). It is
-// public: it has an id, and no secret.
-type OAuthClient struct {
-	// ID is the client_id of its access tokens. Required.
-	ID string
-	// Audiences are whom its access tokens are for. None means those of the first client.
-	Audiences []string
-	// Lifetimes are those of its new sessions, each of which keeps them. Zero members mean
-	// the store's defaults, which are not kept.
-	Lifetimes Lifetimes
-	// RequireProof has each refresh prove that the client has a key (RFC 9449), and so each
-	// creation name the key.
-	RequireProof bool
-
-	argument any // the ID as an argument of statements
-}
 
 // withClients puts the first client, which Tokens describes, before the others, and
 // checks them all.
@@ -106,13 +88,6 @@ func (c Config) provers() []string {
 	return ids
 }
 
-// isOthers tells whether a pair is of another client than the one that calls itself so.
-// One that is not configured here may have been renamed: no name is wrong for its pairs.
-func (s *core) isOthers(p refresh.Pair, name string) bool {
-	of := cmp.Or(p.Client, s.rules.FirstClient)
-	return name != "" && name != of && slices.Contains(s.cfg.clientIDs(), of)
-}
-
 // hasResources tells whether a token for the audience may be used for all of them.
 func hasResources(audience string, asked []string) bool {
 	if len(asked) == 0 {
@@ -122,9 +97,6 @@ func hasResources(audience string, asked []string) bool {
 	return !slices.ContainsFunc(asked, func(resource string) bool { return !slices.Contains(has, resource) })
 }
 
-// ClientIDs are the ids of the clients whose sessions the store makes, the first one first.
-func (s *Store) ClientIDs() []string { return s.cfg.clientIDs() }
-
 // lookup is the JSON in which statements look up what a client's tokens are for, and
 // whether it has to prove that it has a key.
 func (c Config) lookup() string {
@@ -133,16 +105,4 @@ func (c Config) lookup() string {
 		panic(err) // text that withClients has checked
 	}
 	return string(text)
-}
-
-// clientScanner reads the column "client". The first client's id, which most rows have,
-// is not copied.
-type clientScanner struct{ first, id string }
-
-// ScanBytes takes null for the first client.
-func (c *clientScanner) ScanBytes(text []byte) error {
-	if c.id = c.first; text != nil && string(text) != c.first {
-		c.id = string(text)
-	}
-	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -55,6 +56,9 @@ WITH "new" AS (
 ), ` + createRows + `, ` + worked
 )
 
+// maxIdempotencyKeyBytes leaves a caller room for the name of whom a key is of.
+const maxIdempotencyKeyBytes = 1024
+
 // checkedParams are parameters that can be stored.
 type checkedParams struct {
 	params  CreateParams
@@ -86,6 +90,26 @@ func (s *core) checkParams(params CreateParams) (checkedParams, error) {
 		return fail(err)
 	}
 	return checkedParams{params: params, content: content, claims: claims}, nil
+}
+
+// once is what tells a creation from others, where its caller has given it a key. A
+// replacement always has one: without a key of its caller's, it is the id of the session
+// that it replaces.
+type once struct {
+	key      []byte // hashed: it is of one length, and tells nobody what it was; or an id
+	request  []byte // what was asked for, in one form
+	replaces bool
+}
+
+// replaced is a session whose place another takes. The zero value is none.
+type replaced struct {
+	id             uuid.UUID
+	tokenExpiresAt time.Time // that of the token that names it; zero for none
+	checksum       string    // what its data must have; empty for any
+	keepsData      bool      // the new session gets its data as it is stored
+	told           *string   // the subject, where a token of ours has told it; empty for none
+
+	subject, clientID string // what is read of it in the end
 }
 
 // creation is a session to create, and the times that the database gave it.

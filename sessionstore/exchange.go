@@ -143,3 +143,10 @@ func (s *core) lacks(d *refresh.Decision, t *presented) error {
 	}
 	return nil
 }
+
+// isOthers tells whether a pair is of another client than the one that calls itself so.
+// One that is not configured here may have been renamed: no name is wrong for its pairs.
+func (s *core) isOthers(p refresh.Pair, name string) bool {
+	of := cmp.Or(p.Client, s.rules.FirstClient)
+	return name != "" && name != of && slices.Contains(s.cfg.clientIDs(), of)
+}

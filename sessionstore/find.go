@@ -12,27 +12,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
-// FindParams selects a page of sessions by what is known of them. Members that are zero
-// select nothing.
-type FindParams struct {
-	ListParams
-
-	// Subject is whose sessions; empty for everybody's.
-	Subject string
-	// Ended selects sessions that have ended and are still kept, instead of live ones.
-	// Those of everybody come in the order in which they were ended, the last first, without those
-	// that have expired: a subject's own list has these too.
-	Ended bool
-	// Any selects live ones and ended ones, the newest first. It does not go with Ended.
-	Any bool
-	// Since selects sessions that ended then or later. It goes with Ended.
-	Since time.Time
-	// Network has the address from which the session was created, or last refreshed.
-	Network netip.Prefix
-	// Label is the client's, in full.
-	Label string
-}
-
 // ParseNetwork returns the network that a CIDR prefix names, or that of one address.
 func ParseNetwork(text string) (netip.Prefix, error) {
 	if network, err := netip.ParsePrefix(text); err == nil {
@@ -145,3 +124,5 @@ func parseTimeCursor(cursor string) (time.Time, uuid.UUID, error) {
 
 // endOfTime is later than any session ends.
 var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+
+func timeCursor(s Session) string { return formatTimeCursor(s.RevokedAt, s.ID) }

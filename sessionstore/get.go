@@ -11,19 +11,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// GetOptions are what a strict check may depend on besides the token.
-type GetOptions struct {
-	// Check, if set, is asked once the token and its session are in order, before
-	// anything is recorded: about a proof of possession, for instance. Its error is
-	// the answer.
-	Check func(tokens.Claims) error
-	// Unconfirmed leaves open whether the token has reached its client. It is for a server
-	// that refreshes on a client's behalf and uses the new token at once, before the client
-	// has stored it: were that taken for the client's own use, and the answer lost, the
-	// client's next refresh would look like a theft.
-	Unconfirmed bool
-}
-
 // Get is [Store.GetWith] without options. For a token that is bound to a key it
 // records no use, since the key was not proven.
 func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Claims, error) {

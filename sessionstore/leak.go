@@ -79,6 +79,9 @@ WHERE s."id" = $1 AND r."id" = $2`
 
 const keepLeakQuery = `UPDATE "sessionStore" SET "leakReport" = $2 WHERE "id" = $1`
 
+// keepTheftQuery keeps a report for [Store.Thefts].
+const keepTheftQuery = `UPDATE "sessionStore" SET "theft" = $2 WHERE "id" = $1`
+
 // enqueueTimeoutQuery bounds what a queue may do: a lock that it waits for is no reason to
 // let the request run out of time, and with it the revocation.
 const enqueueTimeoutQuery = `SET LOCAL statement_timeout = '2s'`

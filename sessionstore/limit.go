@@ -14,16 +14,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// lockSubjectQuery makes the creations of one subject wait for each other. It is a
-// statement of its own: one that waits has taken its snapshot before, and would
-// count without the sessions that it has waited for. Two subjects that share a hash
-// only wait for each other. It comes before all locks of rows, and whoever has
-// locked a row never takes it.
-const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + subjectLocks + `))`
-
-// subjectLocks keeps the locks of subjects apart from others.
-const subjectLocks = `4913067152811520273`
-
 // hasLivePair continues a query of sessions p. Each session's pair is looked up by its
 // index: of an EXISTS PostgreSQL makes a join, for which it may read the table.
 const hasLivePair = `COALESCE((

@@ -9,50 +9,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
-// DefaultListLimit is how many sessions a page of a list has where [ListParams] do not say it,
-// and MaxListLimit is the most that they may say.
-const (
-	DefaultListLimit = 50
-	MaxListLimit     = 200
-)
-
-// ListParams selects a page of a list.
-type ListParams struct {
-	// Cursor is the previous page's NextCursor; empty for the first page.
-	Cursor string
-	// Limit is the most sessions in the page, up to 200. Zero means 50.
-	Limit int
-}
-
-func (p ListParams) limit() (int, error) {
-	switch {
-	case p.Limit == 0:
-		return DefaultListLimit, nil
-	case p.Limit < 1 || p.Limit > MaxListLimit:
-		return 0, argumentError("limit", "not between 1 and %d", MaxListLimit)
-	}
-	return p.Limit, nil
-}
-
-// Page is a part of a list.
-type Page struct {
-	// Sessions come newest first, without their data. There may be fewer than the limit,
-	// or none, although more follow: a page passes over 50 sessions at most that have
-	// expired and are still to be cleaned up, and a search reads 500.
-	Sessions []Session
-	// NextCursor leads to the next page; it is empty after the last.
-	NextCursor string
-}
-
-const (
-	// passedOver is how many sessions that have expired a page passes over. There may be any
-	// number that are still to be cleaned up, and a page costs others no more than a few
-	// sessions do.
-	passedOver = 50
-	// searchReach is how many sessions a page is chosen from where something is searched for.
-	searchReach = 500
-)
-
 // Ids are made in the order of time, so they are both the order and the cursor.
 var listQuery = pageQuery(`SELECT `+pageColumns+`
     FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NULL`, subjectsNewestFirst, live)
@@ -92,3 +48,5 @@ func parseCursor(cursor string) (uuid.UUID, error) {
 	}
 	return uuid.UUID(raw), nil
 }
+
+func idCursor(s Session) string { return formatCursor(s.ID) }

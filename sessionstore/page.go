@@ -2,13 +2,80 @@ package sessionstore
 
 import (
 	"context"
+	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+)
+
+// DefaultListLimit is how many sessions a page of a list has where [ListParams] do not say it,
+// and MaxListLimit is the most that they may say.
+const (
+	DefaultListLimit = 50
+	MaxListLimit     = 200
+)
+
+// ListParams selects a page of a list.
+type ListParams struct {
+	// Cursor is the previous page's NextCursor; empty for the first page.
+	Cursor string
+	// Limit is the most sessions in the page, up to 200. Zero means 50.
+	Limit int
+}
+
+func (p ListParams) limit() (int, error) {
+	switch {
+	case p.Limit == 0:
+		return DefaultListLimit, nil
+	case p.Limit < 1 || p.Limit > MaxListLimit:
+		return 0, argumentError("limit", "not between 1 and %d", MaxListLimit)
+	}
+	return p.Limit, nil
+}
+
+// FindParams selects a page of sessions by what is known of them. Members that are zero
+// select nothing.
+type FindParams struct {
+	ListParams
+
+	// Subject is whose sessions; empty for everybody's.
+	Subject string
+	// Ended selects sessions that have ended and are still kept, instead of live ones.
+	// Those of everybody come in the order in which they were ended, the last first, without those
+	// that have expired: a subject's own list has these too.
+	Ended bool
+	// Any selects live ones and ended ones, the newest first. It does not go with Ended.
+	Any bool
+	// Since selects sessions that ended then or later. It goes with Ended.
+	Since time.Time
+	// Network has the address from which the session was created, or last refreshed.
+	Network netip.Prefix
+	// Label is the client's, in full.
+	Label string
+}
+
+// Page is a part of a list.
+type Page struct {
+	// Sessions come newest first, without their data. There may be fewer than the limit,
+	// or none, although more follow: a page passes over 50 sessions at most that have
+	// expired and are still to be cleaned up, and a search reads 500.
+	Sessions []Session
+	// NextCursor leads to the next page; it is empty after the last.
+	NextCursor string
+}
+
+const (
+	// passedOver is how many sessions that have expired a page passes over. There may be any
+	// number that are still to be cleaned up, and a page costs others no more than a few
+	// sessions do.
+	passedOver = 50
+	// searchReach is how many sessions a page is chosen from where something is searched for.
+	searchReach = 500
 )
 
 // pageColumns are those of "sessionStore" that a page reads.
@@ -109,7 +176,3 @@ func (s *Store) page(ctx context.Context, params FindParams, query string, curso
 	}
 	return page, nil
 }
-
-func idCursor(s Session) string { return formatCursor(s.ID) }
-
-func timeCursor(s Session) string { return formatTimeCursor(s.RevokedAt, s.ID) }

@@ -5,41 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
-
-// PairRequest is what is known of a refresh before the database is asked.
-type PairRequest struct {
-	SessionID uuid.UUID
-	// Subject is empty for a session without one, and for one of Compas that has not been
-	// refreshed here before.
-	Subject string
-	// Client is what is known of who refreshes.
-	Client Client
-}
-
-// PairParams are what a new pair is to have. What is zero stays as it is.
-type PairParams struct {
-	// Claims replace the session's own, {} by none. How its user authenticated and who acts
-	// for them stay.
-	Claims []byte
-	// AccessTokenTTL and RefreshTokenTTL are the session's from now on. Both are given, or
-	// neither, and they keep to [Config].Bounds. There must be an idle timeout. A shorter
-	// one counts from the next refresh on, but no session idles out within a day of an
-	// access token that was issued before, which may have been made to live for so long.
-	AccessTokenTTL, RefreshTokenTTL time.Duration
-}
-
-// wanted is what the program wants a new pair to have.
-type wanted struct {
-	claims    string // in their one form, {} for none; empty for as they are
-	lifetimes Lifetimes
-}
 
 // wantedOf asks the program. Whatever it answers is no word about the token: the error is
 // always [ErrUnavailable], and has no other in its chain.

@@ -12,6 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // sessionColumns are what scanSession reads, of "sessionStore" as s and of its
@@ -46,6 +47,18 @@ func scanSession(firstClient string, row scanner, more ...any) (Session, error) 
 	}
 	s.ClientID = read.client.id
 	return *s, nil
+}
+
+// clientScanner reads the column "client". The first client's id, which most rows have,
+// is not copied.
+type clientScanner struct{ first, id string }
+
+// ScanBytes takes null for the first client.
+func (c *clientScanner) ScanBytes(text []byte) error {
+	if c.id = c.first; text != nil && string(text) != c.first {
+		c.id = string(text)
+	}
+	return nil
 }
 
 // best orders token rows, of which a session that Compas began may have several:
@@ -103,6 +116,19 @@ FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) WITH ORDINALITY AS a("sess
 JOIN "sessionStore" s ON s."id" = a."session"
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."id" = a."id" AND r."refreshToken" IS NULL
 WHERE ` + primary.Only
+
+// GetOptions are what a strict check may depend on besides the token.
+type GetOptions struct {
+	// Check, if set, is asked once the token and its session are in order, before
+	// anything is recorded: about a proof of possession, for instance. Its error is
+	// the answer.
+	Check func(tokens.Claims) error
+	// Unconfirmed leaves open whether the token has reached its client. It is for a server
+	// that refreshes on a client's behalf and uses the new token at once, before the client
+	// has stored it: were that taken for the client's own use, and the answer lost, the
+	// client's next refresh would look like a theft.
+	Unconfirmed bool
+}
 
 // reading is an access token that was presented, and what is stored of its session.
 type reading struct {

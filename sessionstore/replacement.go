@@ -1,25 +1,12 @@
 package sessionstore
 
 import (
-	"time"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
-
-// replaced is a session whose place another takes. The zero value is none.
-type replaced struct {
-	id             uuid.UUID
-	tokenExpiresAt time.Time // that of the token that names it; zero for none
-	checksum       string    // what its data must have; empty for any
-	keepsData      bool      // the new session gets its data as it is stored
-	told           *string   // the subject, where a token of ours has told it; empty for none
-
-	subject, clientID string // what is read of it in the end
-}
 
 // args are the arguments $19 to $22 of mayReplace.
 func (r replaced) args() []any {

@@ -51,8 +51,6 @@ type Resealed struct {
 	Reason error
 }
 
-const isSealedData = `(jsonb_typeof("data") = 'string' AND starts_with("data" #>> '{}', '` + sealedPrefix + `'))`
-
 // Data that is as it should be stays where it is. $3 is what sealed data begins
 // with, or empty to unseal it.
 const readSealedQuery = `
@@ -269,3 +267,8 @@ func (s *Store) CheckSealer(ctx context.Context) error {
 	}
 	return sessionerr.Unavailable("check the sealer", err)
 }
+
+// UnsealedReads returns how often data was read that is not sealed, although the store
+// has a Sealer: of sessions from before it, or put there by somebody who can write to
+// the database. Where all data has been sealed, [Config].SealedOnly refuses it.
+func (s *Store) UnsealedReads() int64 { return s.data.plain.Load() }

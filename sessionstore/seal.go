@@ -152,6 +152,8 @@ func (s sealing) stored(session uuid.UUID, data []byte) ([]byte, error) {
 // sealedWith is what data begins with that a key sealed.
 func sealedWith(key string) string { return sealedPrefix + key + string(keySeparator) }
 
+const isSealedData = `(jsonb_typeof("data") = 'string' AND starts_with("data" #>> '{}', '` + sealedPrefix + `'))`
+
 func isSealed(stored []byte) bool { return bytes.HasPrefix(stored, []byte(`"`+sealedPrefix)) }
 
 // open is the reverse of stored. Data that was stored before there was a Sealer is
@@ -210,8 +212,3 @@ func (s sealing) wasRead(session uuid.UUID, checksum string, stored []byte) (boo
 	}
 	return canonical.Sum(content) == checksum || s.IsSum(session, content, sum), nil
 }
-
-// UnsealedReads returns how often data was read that is not sealed, although the store
-// has a Sealer: of sessions from before it, or put there by somebody who can write to
-// the database. Where all data has been sealed, [Config].SealedOnly refuses it.
-func (s *Store) UnsealedReads() int64 { return s.data.plain.Load() }
