@@ -95,5 +95,5 @@ func CPU(pid int) (sum time.Duration) {
 
 // MostMemory returns the most memory of a process that ever was resident.
 func MostMemory(pid int) int64 {
-	return int64(must.Get(must.Get(procfs.NewProc(pid)).NewStatus()).VmHWM)
-} //nolint:gosec // less than the machine has
+	return int64(must.Get(must.Get(procfs.NewProc(pid)).NewStatus()).VmHWM) //nolint:gosec // less than the machine has
+}
