@@ -167,7 +167,7 @@ docs: ## Build the documentation as a site into bin/site, and check its links (V
 
 .PHONY: docs-check
 # Where no version is named, the newest commit stands for an earlier one.
-docs-check: VERSIONS ?= $(shell git rev-parse --short HEAD)
+docs-check: VERSIONS := $(shell git rev-parse --short HEAD)
 docs-check: docs ## Visit every page of the site: pictures, diagrams, search, light and dark, a phone (needs chromium)
 	@cd site && VERSIONS='$(VERSIONS)' node --test
 
