@@ -1,6 +1,6 @@
 # The releases' images are not built with this file: they hold the programs of the archives, and have no base image.
-# To pin the compiler's image: docker build --build-arg GO_IMAGE=golang:1.26-bookworm@sha256:...
-ARG GO_IMAGE=golang:1.26-bookworm
+# The compiler's image, by the digest of its index, which has all platforms. docs/releases.md says how it is renewed.
+ARG GO_IMAGE=golang:1.26.8-bookworm@sha256:a688600ca24f8a4d3ca77f95b0dd40704a9fc787c826660eb7ba0b641b8b175d
 FROM $GO_IMAGE AS build
 WORKDIR /src
 # A layer of its own: modules are fetched again only when they change.

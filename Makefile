@@ -167,8 +167,10 @@ docs: ## Build the documentation as a site into bin/site, and check its links (V
 	@cd site && npm ci --silent --no-audit --no-fund && node build.mjs $(VERSIONS)
 
 .PHONY: docs-check
+# Where no version is named, the newest commit stands for an earlier one.
+docs-check: VERSIONS := $(shell git rev-parse --short HEAD)
 docs-check: docs ## Visit every page of the site: pictures, diagrams, search, light and dark, a phone (needs chromium)
-	@cd site && node --test
+	@cd site && VERSIONS='$(VERSIONS)' node --test
 
 .PHONY: fmt
 fmt: ## Format the code

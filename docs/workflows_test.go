@@ -52,3 +52,26 @@ func TestWorkflowsRunEveryCheck(t *testing.T) {
 		}
 	}
 }
+
+// A release and an image from source are compiled by the same Go: a patch release that somebody chose, not whatever a tag or
+// the least version in go.mod leads to. So it is in an image that nobody can replace.
+func TestCompilerIsPinned(t *testing.T) {
+	t.Parallel()
+	image := regexp.MustCompile(`(?m)^ARG GO_IMAGE=(golang:(\d+\.\d+\.\d+)-bookworm@sha256:[0-9a-f]{64})$`).FindStringSubmatch(read(t, "../Dockerfile"))
+	if image == nil {
+		t.Fatal("the Dockerfile does not name its compiler's image by version and digest")
+	}
+	used := regexp.MustCompile(`(?m)^ +(container|go-version(?:-file)?|image): (.+)$`)
+	found := 0
+	for _, name := range []string{"ci.yml", "release.yml"} {
+		for _, line := range used.FindAllStringSubmatch(read(t, "../.github/workflows/"+name), -1) {
+			found++
+			if want := map[string]string{"container": image[1], "go-version": image[2]}[line[1]]; line[2] != want {
+				t.Errorf("%s: %s, where the Dockerfile has %s", name, strings.TrimSpace(line[0]), image[1])
+			}
+		}
+	}
+	if found < 5 {
+		t.Errorf("only %d compilers were found", found)
+	}
+}

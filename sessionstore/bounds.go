@@ -13,11 +13,6 @@ import (
 // absolute end, which it must have. Its ExpiresAt is that end.
 const NoIdleTimeout = MaxLifetime
 
-// Bounds are the minimum and maximum lifetimes. Zero members mean no bounds other than
-// those that all [Lifetimes] have. A maximum for the session also requires an absolute
-// end, and one for the refresh token an idle timeout.
-type Bounds struct{ Min, Max Lifetimes }
-
 // lifetime is one of the three, by its name in the HTTP API.
 type lifetime struct {
 	field string

@@ -9,27 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
-
-// OAuthClient is an application whose sessions differ from others' (RFC 6749 §2). It is
-// public: it has an id, and no secret.
-type OAuthClient struct {
-	// ID is the client_id of its access tokens. Required.
-	ID string
-	// Audiences are the resource servers that its access tokens are for. None means those
-	// of the first client.
-	Audiences []string
-	// Lifetimes are those of its new sessions, each of which keeps them. Zero members mean
-	// the store's defaults, which are not kept.
-	Lifetimes Lifetimes
-	// RequireProof makes each refresh prove possession of the client's key (RFC 9449), and
-	// so each creation must name the key.
-	RequireProof bool
-
-	argument any // the ID as an argument of statements
-}
 
 // withClients puts the first client, which Tokens describes, before the others, and
 // validates them all.
@@ -107,13 +88,6 @@ func (c Config) provers() []string {
 	return ids
 }
 
-// isOthers reports whether a pair belongs to a client other than the one named. A client
-// that is not configured here may have been renamed: for its pairs, any name is right.
-func (s *core) isOthers(p refresh.Pair, name string) bool {
-	of := cmp.Or(p.Client, s.rules.FirstClient)
-	return name != "" && name != of && slices.Contains(s.cfg.clientIDs(), of)
-}
-
 // hasResources reports whether a token for the audience may be used for all of them.
 func hasResources(audience string, asked []string) bool {
 	if len(asked) == 0 {
@@ -123,9 +97,6 @@ func hasResources(audience string, asked []string) bool {
 	return !slices.ContainsFunc(asked, func(resource string) bool { return !slices.Contains(has, resource) })
 }
 
-// ClientIDs are the ids of the clients whose sessions the store makes, the first one first.
-func (s *Store) ClientIDs() []string { return s.cfg.clientIDs() }
-
 // lookup is the JSON in which statements look up the audience of a client's tokens,
 // and whether the client must prove possession of a key.
 func (c Config) lookup() string {
@@ -134,16 +105,4 @@ func (c Config) lookup() string {
 		panic(err) // text that withClients has checked
 	}
 	return string(text)
-}
-
-// clientScanner reads the column "client". The first client's id, the usual one,
-// is not copied.
-type clientScanner struct{ first, id string }
-
-// ScanBytes takes null for the first client.
-func (c *clientScanner) ScanBytes(text []byte) error {
-	if c.id = c.first; text != nil && string(text) != c.first {
-		c.id = string(text)
-	}
-	return nil
 }

@@ -34,9 +34,3 @@ func (c *clock) asking() (learn func(time.Time)) {
 	asked := v.Moment()
 	return func(told time.Time) { v.Learn(told, asked) }
 }
-
-// Now is the database's time if the store has a running [Store.Verifier]: it is
-// extrapolated from the time that the verifier last received, and costs no query.
-// Otherwise it is the time of this process's clock. Check proofs of possession with
-// it.
-func (s *Store) Now() time.Time { return s.clock.now() }

@@ -1,16 +1,13 @@
 package sessionstore
 
 import (
-	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
-	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
@@ -106,34 +103,49 @@ type Config struct {
 	Observers []Observer
 }
 
-func (c Config) withDefaults() (Config, error) {
-	c.Lifetimes = c.Lifetimes.Or(Lifetimes{AccessToken: DefaultAccessTokenTTL, RefreshToken: DefaultRefreshTokenTTL})
-	c.Grace = cmp.Or(c.Grace, DefaultGrace)
-	c.LateRetryLimit = cmp.Or(c.LateRetryLimit, DefaultLateRetryLimit)
-	if c.Grace < 0 || c.LateRetryLimit < 0 {
-		return c, fmt.Errorf("sessionstore: Grace (%v) and LateRetryLimit (%d) must not be negative", c.Grace, c.LateRetryLimit)
-	}
-	if err := c.Bounds.check(); err != nil {
-		return c, err
-	}
-	if err := c.checkLifetimes(c.Lifetimes); err != nil {
-		return c, fmt.Errorf("sessionstore: %w", err)
-	}
-	c, err := c.withClients()
-	if err != nil {
-		return c, err
-	}
-	if c.Shard < 0 || c.Shard > sessionid.MaxShard {
-		return c, fmt.Errorf("sessionstore: Shard (%d) must be between 0 and %d", c.Shard, sessionid.MaxShard)
-	}
-	if c.SealedOnly && c.Sealer == nil {
-		return c, errors.New("sessionstore: SealedOnly needs a Sealer")
-	}
-	if err := checkSealer(c.Sealer); err != nil {
-		return c, err
-	}
-	c.SessionsPerSubjectAction = cmp.Or(c.SessionsPerSubjectAction, EndOldest)
-	return c, c.checkLimit()
+// OAuthClient is an application whose sessions differ from others' (RFC 6749 §2). It is
+// public: it has an id, and no secret.
+type OAuthClient struct {
+	// ID is the client_id of its access tokens. Required.
+	ID string
+	// Audiences are the resource servers that its access tokens are for. None means those
+	// of the first client.
+	Audiences []string
+	// Lifetimes are those of its new sessions, each of which keeps them. Zero members mean
+	// the store's defaults, which are not kept.
+	Lifetimes Lifetimes
+	// RequireProof makes each refresh prove possession of the client's key (RFC 9449), and
+	// so each creation must name the key.
+	RequireProof bool
+
+	argument any // the ID as an argument of statements
+}
+
+// Bounds are the minimum and maximum lifetimes. Zero members mean no bounds other than
+// those that all [Lifetimes] have. A maximum for the session also requires an absolute
+// end, and one for the refresh token an idle timeout.
+type Bounds struct{ Min, Max Lifetimes }
+
+// PairRequest is what is known about a refresh before the database is queried.
+type PairRequest struct {
+	SessionID uuid.UUID
+	// Subject is empty for a session without one, and for one of Compas that has not been
+	// refreshed here before.
+	Subject string
+	// Client describes the client that refreshes.
+	Client Client
+}
+
+// PairParams are the properties of a new pair. Zero members leave them unchanged.
+type PairParams struct {
+	// Claims replace the session's own claims; {} removes them. How its user authenticated
+	// and who acts for them stay.
+	Claims []byte
+	// AccessTokenTTL and RefreshTokenTTL are the session's from now on. Both must be
+	// given, or neither, within [Config].Bounds. There must be an idle timeout. A shorter
+	// one counts from the next refresh on, but no session idles out within a day of an
+	// access token that was issued before, since that may have been issued for so long.
+	AccessTokenTTL, RefreshTokenTTL time.Duration
 }
 
 // LimitAction says what happens to a creation if a subject has as many live
@@ -147,19 +159,3 @@ const (
 	// RefuseNew refuses the creation with [ErrTooManySessions].
 	RefuseNew LimitAction = "refuse"
 )
-
-func (c Config) checkLimit() error {
-	if c.SessionsPerSubject < 0 {
-		return fmt.Errorf("sessionstore: SessionsPerSubject (%d) must not be negative", c.SessionsPerSubject)
-	}
-	switch c.SessionsPerSubjectAction {
-	case EndOldest, RefuseNew:
-		return nil
-	}
-	return fmt.Errorf("sessionstore: SessionsPerSubjectAction (%q) must be %q or %q", c.SessionsPerSubjectAction, EndOldest, RefuseNew)
-}
-
-// rules are the rules for deciding about refresh tokens.
-func (c Config) rules() refresh.Rules {
-	return refresh.Rules{Grace: c.Grace, LateRetryLimit: c.LateRetryLimit, RefuseReplaced: c.RefuseReplaced, Defaults: c.Lifetimes, FirstClient: c.Tokens.ClientID, Audiences: c.audiences()}
-}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -56,6 +57,9 @@ WITH "new" AS (
 ), ` + createRows + `, ` + worked
 )
 
+// maxIdempotencyKeyBytes leaves a caller room for the name of the key's owner.
+const maxIdempotencyKeyBytes = 1024
+
 // checkedParams are parameters that can be stored.
 type checkedParams struct {
 	params  CreateParams
@@ -87,6 +91,26 @@ func (s *core) checkParams(params CreateParams) (checkedParams, error) {
 		return fail(err)
 	}
 	return checkedParams{params: params, content: content, claims: claims}, nil
+}
+
+// once is what identifies a creation if its caller gave it a key. A replacement always
+// has one: without a key from its caller, it is the id of the session
+// that it replaces.
+type once struct {
+	key      []byte // hashed, so that it has one length and reveals nothing; or an id
+	request  []byte // the request in canonical form
+	replaces bool
+}
+
+// replaced is a session whose place another takes. The zero value is none.
+type replaced struct {
+	id             uuid.UUID
+	tokenExpiresAt time.Time // that of the token that names it; zero for none
+	checksum       string    // what its data must match; empty for any
+	keepsData      bool      // the new session gets its data as stored
+	told           *string   // the subject, if one of our tokens gave it; empty for none
+
+	subject, clientID string // what is finally read of it
 }
 
 // creation is a session to create, and the times that the database gave it.

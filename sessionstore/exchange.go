@@ -145,3 +145,10 @@ func (s *core) lacks(d *refresh.Decision, t *presented) error {
 	}
 	return nil
 }
+
+// isOthers reports whether a pair belongs to a client other than the one named. A client
+// that is not configured here may have been renamed: for its pairs, any name is right.
+func (s *core) isOthers(p refresh.Pair, name string) bool {
+	of := cmp.Or(p.Client, s.rules.FirstClient)
+	return name != "" && name != of && slices.Contains(s.cfg.clientIDs(), of)
+}

@@ -12,27 +12,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
-// FindParams selects a page of sessions by what is known about them. Zero members do
-// not restrict the selection.
-type FindParams struct {
-	ListParams
-
-	// Subject is whose sessions; empty for everybody's.
-	Subject string
-	// Ended selects sessions that have ended and are still stored, instead of live ones. Without a
-	// Subject they are ordered by the time at which they were ended, the latest first, and leave
-	// out those that expired; a subject's list includes these.
-	Ended bool
-	// Any selects live ones and ended ones, the newest first. It excludes Ended.
-	Any bool
-	// Since selects sessions that ended then or later. It requires Ended.
-	Since time.Time
-	// Network has the address from which the session was created, or last refreshed.
-	Network netip.Prefix
-	// Label is the client's, in full.
-	Label string
-}
-
 // ParseNetwork returns the network that a CIDR prefix names, or that of one address.
 func ParseNetwork(text string) (netip.Prefix, error) {
 	if network, err := netip.ParsePrefix(text); err == nil {
@@ -146,3 +125,5 @@ func parseTimeCursor(cursor string) (time.Time, uuid.UUID, error) {
 
 // endOfTime is later than any session ends.
 var endOfTime = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
+
+func timeCursor(s Session) string { return formatTimeCursor(s.RevokedAt, s.ID) }

@@ -11,19 +11,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// GetOptions are what a strict check may depend on in addition to the token.
-type GetOptions struct {
-	// Check, if set, is called once the token and its session have been checked,
-	// before anything is recorded, to check a proof of possession, for example. Its
-	// error is the answer.
-	Check func(tokens.Claims) error
-	// Unconfirmed does not record that the token has reached its client. It is for a server
-	// that refreshes on a client's behalf and uses the new token immediately, before the
-	// client has stored it: if that counted as the client's own use, and the response were
-	// lost, the client's next refresh would look like a theft.
-	Unconfirmed bool
-}
-
 // Get is [Store.GetWith] without options. For a token that is bound to a key it
 // records no use, since the key was not proven.
 func (s *Store) Get(ctx context.Context, accessToken string) (Session, tokens.Claims, error) {

@@ -81,6 +81,9 @@ WHERE s."id" = $1 AND r."id" = $2`
 
 const keepLeakQuery = `UPDATE "sessionStore" SET "leakReport" = $2 WHERE "id" = $1`
 
+// keepTheftQuery stores a report for [Store.Thefts].
+const keepTheftQuery = `UPDATE "sessionStore" SET "theft" = $2 WHERE "id" = $1`
+
 // enqueueTimeoutQuery bounds what a queue may do: waiting for a lock there must not make
 // the request run out of time, and the revocation with it.
 const enqueueTimeoutQuery = `SET LOCAL statement_timeout = '2s'`

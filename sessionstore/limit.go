@@ -14,16 +14,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// lockSubjectQuery makes the creations of one subject wait for each other. It is a
-// separate statement: one that waits has already taken its snapshot, and would miss
-// the sessions that it waited for. Two subjects that share a hash
-// only wait for each other. It comes before all row locks, and is never taken while
-// holding one.
-const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + subjectLocks + `))`
-
-// subjectLocks keeps the locks of subjects apart from others.
-const subjectLocks = `4913067152811520273`
-
 // hasLivePair continues a query of sessions p. Each session's pair is looked up by its
 // index: PostgreSQL turns an EXISTS into a join, for which it may read the table.
 const hasLivePair = `COALESCE((

@@ -9,49 +9,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
 
-// DefaultListLimit is how many sessions a page of a list has unless [ListParams] says
-// otherwise, and MaxListLimit is the most that it may say.
-const (
-	DefaultListLimit = 50
-	MaxListLimit     = 200
-)
-
-// ListParams selects a page of a list.
-type ListParams struct {
-	// Cursor is the previous page's NextCursor; empty for the first page.
-	Cursor string
-	// Limit is the maximum number of sessions on the page, up to 200. Zero means 50.
-	Limit int
-}
-
-func (p ListParams) limit() (int, error) {
-	switch {
-	case p.Limit == 0:
-		return DefaultListLimit, nil
-	case p.Limit < 1 || p.Limit > MaxListLimit:
-		return 0, argumentError("limit", "not between 1 and %d", MaxListLimit)
-	}
-	return p.Limit, nil
-}
-
-// Page is a part of a list.
-type Page struct {
-	// Sessions are ordered newest first, without their data. There may be fewer than the
-	// limit, or none, although more follow: a page skips at most 50 sessions that have
-	// expired and await cleanup, and a search reads 500.
-	Sessions []Session
-	// NextCursor leads to the next page; it is empty after the last.
-	NextCursor string
-}
-
-const (
-	// passedOver is how many expired sessions a page skips. Any number may await cleanup,
-	// and a page must not cost more than a few sessions do.
-	passedOver = 50
-	// searchReach is how many sessions a page of search results is chosen from.
-	searchReach = 500
-)
-
 // Ids are in chronological order, so they are both the order and the cursor.
 var listQuery = pageQuery(`SELECT `+pageColumns+`
     FROM "sessionStore" WHERE `+ofSubject+` AND "revokedAt" IS NULL`, subjectsNewestFirst, live)
@@ -92,3 +49,5 @@ func parseCursor(cursor string) (uuid.UUID, error) {
 	}
 	return uuid.UUID(raw), nil
 }
+
+func idCursor(s Session) string { return formatCursor(s.ID) }

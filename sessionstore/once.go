@@ -1,12 +1,10 @@
 package sessionstore
 
 import (
-	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -14,14 +12,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/canonical"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
-	"github.com/latchkey-sessions/latchkey/internal/primary"
-	"github.com/latchkey-sessions/latchkey/internal/refresh"
-	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
-	"github.com/latchkey-sessions/latchkey/tokens"
 )
-
-// maxIdempotencyKeyBytes leaves a caller room for the name of the key's owner.
-const maxIdempotencyKeyBytes = 1024
 
 // A creation with an idempotency key is one transaction and one round trip: a session
 // is made unless one has the key, and then gets the key. Of two at once, the second
@@ -47,15 +38,6 @@ var (
 	// errNotBefore says that no session has a replacement's key.
 	errNotBefore = errors.New("the session was not created before")
 )
-
-// once is what identifies a creation if its caller gave it a key. A replacement always
-// has one: without a key from its caller, it is the id of the session
-// that it replaces.
-type once struct {
-	key      []byte // hashed, so that it has one length and reveals nothing; or an id
-	request  []byte // the request in canonical form
-	replaces bool
-}
 
 // newOnce is zero without a key. The content is that of the data, the claims are those
 // that the pair's row gets, both in canonical form, which has no line break.
@@ -111,84 +93,4 @@ func (s sealing) isSame(session uuid.UUID, request []byte, digest string) bool {
 func isTaken(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && answer.ConstraintName == creationKeyIndex
-}
-
-// createOnce makes a session unless one was made with the same key, or the one to
-// replace cannot be replaced: then the error is errCreatedBefore.
-func (s *Store) createOnce(ctx context.Context, c *creation) error {
-	var now, expiresAt, accessExpiresAt time.Time
-	made := false
-	batch := &pgx.Batch{}
-	c.lockReplaced(batch)
-	batch.Queue(createOnceQuery, append(append(c.args(), c.once.key), c.replaced.args()...)...).QueryRow(func(row pgx.Row) error {
-		var id [16]byte
-		err := row.Scan(&id, &now, &expiresAt, &accessExpiresAt)
-		if made = err == nil; pgvalue.IsNoRows(err) {
-			return nil
-		}
-		return err
-	})
-	s.data.name(batch, c)
-	from := c.endReplaced(batch)
-	switch err := s.pool.SendBatch(ctx, batch).Close(); {
-	case isTaken(err), err == nil && !made:
-		return errCreatedBefore
-	case err != nil:
-		return sessionerr.Unavailable("create a session", err)
-	}
-	c.at(now, expiresAt, accessExpiresAt)
-	c.got(from)
-	return nil
-}
-
-const createdBeforeQuery = `
-SELECT ` + sessionColumns + `, s."data", COALESCE(s."creationDigest", ''), r."id", ` + live + `
-FROM "sessionStore" s
-JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
-WHERE s."creationKey" = $1 AND ($2::interval IS NULL OR s."createdAt" > now() - $2) AND ` + primary.Only + `
-` + best
-
-// createdBefore returns the session that has the creation's key, with its present
-// pair. That is the first pair unless the session has been refreshed, and so an earlier
-// answer arrived. A replacement is known by the session that it replaces only for a
-// while, and only to the same request.
-func (s *Store) createdBefore(ctx context.Context, o once) (Session, TokenPair, error) {
-	fail := func(err error) (Session, TokenPair, error) { return Session{}, TokenPair{}, err }
-	var data []byte
-	var digest string
-	var row uuid.UUID
-	var isLive bool
-	var within *time.Duration
-	if o.isImplicit() {
-		within = new(refresh.FreshGraces * s.cfg.Grace)
-	}
-	session, err := scanSession(s.cfg.Tokens.ClientID, s.pool.QueryRow(ctx, createdBeforeQuery, o.key, within), &data, &digest, (*[16]byte)(&row), &isLive)
-	isSame := err == nil && s.data.isSame(session.ID, o.request, digest)
-	switch {
-	case o.replaces && pgvalue.IsNoRows(err), o.isImplicit() && err == nil && (!isSame || !isLive):
-		return fail(errNotBefore)
-	case pgvalue.IsNoRows(err): // cleanup was faster
-		return fail(ErrEnded)
-	case err != nil:
-		return fail(sessionerr.Unavailable("find a session that was created before", err))
-	case !isSame:
-		return fail(ErrIdempotencyKeyReused)
-	case !isLive:
-		return fail(ErrEnded)
-	}
-	if session.Data, err = s.data.open(session.ID, data); err != nil {
-		return fail(err)
-	}
-	p, now, err := lockPair(ctx, s.pool, tokens.Claims{SessionID: session.ID, TokenID: row})
-	switch {
-	case pgvalue.IsNoRows(err), err == nil && p.Revoked:
-		return fail(ErrEnded)
-	case err != nil:
-		return fail(sessionerr.Unavailable("read a session that was created before", err))
-	}
-	if err := session.readClaims(p.Claims); err != nil {
-		return fail(err)
-	}
-	pair, err := s.tokens.sign(p, now)
-	return session, pair, err
 }

@@ -2,13 +2,79 @@ package sessionstore
 
 import (
 	"context"
+	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
+)
+
+// DefaultListLimit is how many sessions a page of a list has unless [ListParams] says
+// otherwise, and MaxListLimit is the most that it may say.
+const (
+	DefaultListLimit = 50
+	MaxListLimit     = 200
+)
+
+// ListParams selects a page of a list.
+type ListParams struct {
+	// Cursor is the previous page's NextCursor; empty for the first page.
+	Cursor string
+	// Limit is the maximum number of sessions on the page, up to 200. Zero means 50.
+	Limit int
+}
+
+func (p ListParams) limit() (int, error) {
+	switch {
+	case p.Limit == 0:
+		return DefaultListLimit, nil
+	case p.Limit < 1 || p.Limit > MaxListLimit:
+		return 0, argumentError("limit", "not between 1 and %d", MaxListLimit)
+	}
+	return p.Limit, nil
+}
+
+// FindParams selects a page of sessions by what is known about them. Zero members do
+// not restrict the selection.
+type FindParams struct {
+	ListParams
+
+	// Subject is whose sessions; empty for everybody's.
+	Subject string
+	// Ended selects sessions that have ended and are still stored, instead of live ones. Without a
+	// Subject they are ordered by the time at which they were ended, the latest first, and leave
+	// out those that expired; a subject's list includes these.
+	Ended bool
+	// Any selects live ones and ended ones, the newest first. It excludes Ended.
+	Any bool
+	// Since selects sessions that ended then or later. It requires Ended.
+	Since time.Time
+	// Network has the address from which the session was created, or last refreshed.
+	Network netip.Prefix
+	// Label is the client's, in full.
+	Label string
+}
+
+// Page is a part of a list.
+type Page struct {
+	// Sessions are ordered newest first, without their data. There may be fewer than the
+	// limit, or none, although more follow: a page skips at most 50 sessions that have
+	// expired and await cleanup, and a search reads 500.
+	Sessions []Session
+	// NextCursor leads to the next page; it is empty after the last.
+	NextCursor string
+}
+
+const (
+	// passedOver is how many expired sessions a page skips. Any number may await cleanup,
+	// and a page must not cost more than a few sessions do.
+	passedOver = 50
+	// searchReach is how many sessions a page of search results is chosen from.
+	searchReach = 500
 )
 
 // pageColumns are the columns of "sessionStore" that a page reads.
@@ -109,7 +175,3 @@ func (s *Store) page(ctx context.Context, params FindParams, query string, curso
 	}
 	return page, nil
 }
-
-func idCursor(s Session) string { return formatCursor(s.ID) }
-
-func timeCursor(s Session) string { return formatTimeCursor(s.RevokedAt, s.ID) }

@@ -30,6 +30,12 @@ func (p presented) keys() refresh.Keys {
 	return refresh.Keys{Token: p.claims.KeyThumbprint, Proven: p.proven}
 }
 
+// wanted is what the program specifies for a new pair.
+type wanted struct {
+	claims    string // in canonical form, {} for none; empty for unchanged
+	lifetimes Lifetimes
+}
+
 const lockPairQuery = `
 SELECT 1 FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL
@@ -45,6 +51,11 @@ SELECT clock_timestamp(), s."subject", s."revokedAt" IS NOT NULL OR r."revokedAt
 FROM "sessionStore" s
 JOIN "sessionStoreToken" r ON r."session" = s."id"
 WHERE s."id" = $1 AND r."id" = $2 AND r."refreshToken" IS NULL`
+
+// sender is the pool or a transaction on it.
+type sender interface {
+	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
+}
 
 // lockPair reads a pair in a transaction, or in one of its own.
 func lockPair(ctx context.Context, db sender, claims tokens.Claims) (p refresh.Pair, now time.Time, err error) {

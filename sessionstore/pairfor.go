@@ -5,41 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
-
-// PairRequest is what is known about a refresh before the database is queried.
-type PairRequest struct {
-	SessionID uuid.UUID
-	// Subject is empty for a session without one, and for one of Compas that has not been
-	// refreshed here before.
-	Subject string
-	// Client describes the client that refreshes.
-	Client Client
-}
-
-// PairParams are the properties of a new pair. Zero members leave them unchanged.
-type PairParams struct {
-	// Claims replace the session's own claims; {} removes them. How its user authenticated
-	// and who acts for them stay.
-	Claims []byte
-	// AccessTokenTTL and RefreshTokenTTL are the session's from now on. Both must be
-	// given, or neither, within [Config].Bounds. There must be an idle timeout. A shorter
-	// one counts from the next refresh on, but no session idles out within a day of an
-	// access token that was issued before, since that may have been issued for so long.
-	AccessTokenTTL, RefreshTokenTTL time.Duration
-}
-
-// wanted is what the program specifies for a new pair.
-type wanted struct {
-	claims    string // in canonical form, {} for none; empty for unchanged
-	lifetimes Lifetimes
-}
 
 // wantedOf calls the program. Whatever that returns says nothing about the token: the
 // error is always [ErrUnavailable], with no other in its chain.

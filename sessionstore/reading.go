@@ -12,6 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // sessionColumns are what scanSession reads, of "sessionStore" as s and of its
@@ -46,6 +47,18 @@ func scanSession(firstClient string, row scanner, more ...any) (Session, error) 
 	}
 	s.ClientID = read.client.id
 	return *s, nil
+}
+
+// clientScanner reads the column "client". The first client's id, the usual one,
+// is not copied.
+type clientScanner struct{ first, id string }
+
+// ScanBytes takes null for the first client.
+func (c *clientScanner) ScanBytes(text []byte) error {
+	if c.id = c.first; text != nil && string(text) != c.first {
+		c.id = string(text)
+	}
+	return nil
 }
 
 // best orders token rows, of which a session that Compas began may have several,
@@ -107,6 +120,19 @@ FROM unnest((SELECT $1::uuid[]), (SELECT $2::uuid[])) WITH ORDINALITY AS a("sess
 JOIN "sessionStore" s ON s."id" = a."session"
 JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."id" = a."id" AND r."refreshToken" IS NULL
 WHERE ` + primary.Only
+
+// GetOptions are what a strict check may depend on in addition to the token.
+type GetOptions struct {
+	// Check, if set, is called once the token and its session have been checked,
+	// before anything is recorded, to check a proof of possession, for example. Its
+	// error is the answer.
+	Check func(tokens.Claims) error
+	// Unconfirmed does not record that the token has reached its client. It is for a server
+	// that refreshes on a client's behalf and uses the new token immediately, before the
+	// client has stored it: if that counted as the client's own use, and the response were
+	// lost, the client's next refresh would look like a theft.
+	Unconfirmed bool
+}
 
 // reading is a presented access token, and what is stored of its session.
 type reading struct {

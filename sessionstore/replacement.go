@@ -1,25 +1,12 @@
 package sessionstore
 
 import (
-	"time"
-
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 )
-
-// replaced is a session whose place another takes. The zero value is none.
-type replaced struct {
-	id             uuid.UUID
-	tokenExpiresAt time.Time // that of the token that names it; zero for none
-	checksum       string    // what its data must match; empty for any
-	keepsData      bool      // the new session gets its data as stored
-	told           *string   // the subject, if one of our tokens gave it; empty for none
-
-	subject, clientID string // what is finally read of it
-}
 
 // args are the arguments $19 to $22 of mayReplace.
 func (r replaced) args() []any {

@@ -52,8 +52,6 @@ type Resealed struct {
 	Reason error
 }
 
-const isSealedData = `(jsonb_typeof("data") = 'string' AND starts_with("data" #>> '{}', '` + sealedPrefix + `'))`
-
 // Data that is as it should be is not sent. $3 is the prefix of sealed data, or
 // empty to unseal it.
 const readSealedQuery = `
@@ -271,3 +269,8 @@ func (s *Store) CheckSealer(ctx context.Context) error {
 	}
 	return sessionerr.Unavailable("check the sealer", err)
 }
+
+// UnsealedReads returns how often unsealed data was read although the store has a
+// Sealer: data of earlier sessions, or put there by someone who can write to the
+// database. Once all data has been sealed, [Config].SealedOnly refuses it.
+func (s *Store) UnsealedReads() int64 { return s.data.plain.Load() }

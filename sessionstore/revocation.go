@@ -3,13 +3,11 @@ package sessionstore
 import (
 	"context"
 
-	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
-	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // revokeTogetherQuery is invalidateQuery for several sessions, with one notification for
@@ -37,34 +35,6 @@ FROM "asked" a
 LEFT JOIN "sessionStore" s ON s."id" = a."id" AND (a."subject" IS NULL OR s."subject" = a."subject")
 LEFT JOIN "session" e ON e."id" = s."id"
 LEFT JOIN "target" t ON t."n" = a."n" AND t."id" = e."id"`
-
-// revocation is one session to end, and the result.
-type revocation struct {
-	id      uuid.UUID
-	subject string // whose it must be, if that matters
-	cause   Cause
-
-	exists, revoked bool
-	// isDone is false for a session that another transaction has locked.
-	isDone bool
-	of     owner // if it was revoked
-}
-
-// owner is the owner of a session, with the context of its tokens.
-type owner struct {
-	subject pgtype.Text
-	client  clientScanner
-	context pgtype.Text
-}
-
-// actor is who acted for the subject.
-func (o owner) actor() *tokens.Actor {
-	context, _, err := tokens.SplitClaims(o.context.String)
-	if err != nil {
-		return nil // the session has ended nevertheless
-	}
-	return context.Actor
-}
 
 func (s statements) revoke(ctx context.Context, all []*groupcommit.Call[revocation]) error {
 	for _, c := range all {

@@ -3,11 +3,13 @@ package sessionstore
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/revocations"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // A revocation is two statements of one transaction and one round trip. The first
@@ -41,6 +43,9 @@ const revokeTargets = `"session" AS (
   RETURNING s."id"
 ), ` + tellVerifiers
 
+// contextAlone is the context of a row r, without the session's own claims; null for none.
+const contextAlone = `CASE WHEN strpos(r."claims", E'\n') > 0 THEN split_part(r."claims", E'\n', 1) || '}' END`
+
 const invalidateQuery = `
 WITH "session" AS (
   UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id(),
@@ -64,9 +69,32 @@ SELECT COALESCE("client", ''), count(*) FILTER (WHERE "live"), count(*)
 FROM (SELECT max("client") AS "client", bool_or("live") AS "live" FROM "token" GROUP BY "session") s
 GROUP BY 1`
 
-// sender is the pool or a transaction on it.
-type sender interface {
-	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
+// revocation is one session to end, and the result.
+type revocation struct {
+	id      uuid.UUID
+	subject string // whose it must be, if that matters
+	cause   Cause
+
+	exists, revoked bool
+	// isDone is false for a session that another transaction has locked.
+	isDone bool
+	of     owner // if it was revoked
+}
+
+// owner is the owner of a session, with the context of its tokens.
+type owner struct {
+	subject pgtype.Text
+	client  clientScanner
+	context pgtype.Text
+}
+
+// actor is who acted for the subject.
+func (o owner) actor() *tokens.Actor {
+	context, _, err := tokens.SplitClaims(o.context.String)
+	if err != nil {
+		return nil // the session has ended nevertheless
+	}
+	return context.Actor
 }
 
 // revoke ends one session, and waits for its lock.
@@ -82,6 +110,16 @@ func revoke(ctx context.Context, db sender, r *revocation) error {
 	r.isDone, r.revoked = err == nil, told > 0
 	return err
 }
+
+// lockSubjectQuery makes the creations of one subject wait for each other. It is a
+// separate statement: one that waits has already taken its snapshot, and would miss
+// the sessions that it waited for. Two subjects that share a hash
+// only wait for each other. It comes before all row locks, and is never taken while
+// holding one.
+const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + subjectLocks + `))`
+
+// subjectLocks keeps the locks of subjects apart from others.
+const subjectLocks = `4913067152811520273`
 
 // revokeBatch is how many sessions are revoked in one transaction: few enough that
 // a caller that needs one of them waits for some hundredths of a second.

@@ -43,9 +43,6 @@ const rotated = `
 // [tokens.JoinClaims].
 const hasContext = `strpos(t."claims", E'\n') > 0`
 
-// contextAlone is the context of a row r, without the session's own claims; null for none.
-const contextAlone = `CASE WHEN strpos(r."claims", E'\n') > 0 THEN split_part(r."claims", E'\n', 1) || '}' END`
-
 const (
 	asEver  = `NULL::text AS "claims", NULL::integer AS "room", NULL::integer AS "accessTtl", NULL::integer AS "refreshTtl"`
 	forPair = `$15::text AS "claims", $16::integer AS "room", $17::integer AS "accessTtl", $18::integer AS "refreshTtl"`

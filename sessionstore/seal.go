@@ -156,6 +156,8 @@ func (s sealing) stored(session uuid.UUID, data []byte) ([]byte, error) {
 // sealedWith is the prefix of data that a key sealed.
 func sealedWith(key string) string { return sealedPrefix + key + string(keySeparator) }
 
+const isSealedData = `(jsonb_typeof("data") = 'string' AND starts_with("data" #>> '{}', '` + sealedPrefix + `'))`
+
 func isSealed(stored []byte) bool { return bytes.HasPrefix(stored, []byte(`"`+sealedPrefix)) }
 
 // open is the reverse of stored. Data from before there was a Sealer is
@@ -214,8 +216,3 @@ func (s sealing) wasRead(session uuid.UUID, checksum string, stored []byte) (boo
 	}
 	return canonical.Sum(content) == checksum || s.IsSum(session, content, sum), nil
 }
-
-// UnsealedReads returns how often unsealed data was read although the store has a
-// Sealer: data of earlier sessions, or put there by someone who can write to the
-// database. Once all data has been sealed, [Config].SealedOnly refuses it.
-func (s *Store) UnsealedReads() int64 { return s.data.plain.Load() }

@@ -107,6 +107,15 @@ func (s *Store) Run(ctx context.Context) error {
 	return nil
 }
 
+// Now is the database's time if the store has a running [Store.Verifier]: it is
+// extrapolated from the time that the verifier last received, and costs no query.
+// Otherwise it is the time of this process's clock. Check proofs of possession with
+// it.
+func (s *Store) Now() time.Time { return s.clock.now() }
+
+// ClientIDs are the ids of the clients whose sessions the store makes, the first one first.
+func (s *Store) ClientIDs() []string { return s.cfg.clientIDs() }
+
 func (s *Store) begin(ctx context.Context, operation Operation) context.Context {
 	for _, o := range s.cfg.Observers {
 		ctx = o.Begin(ctx, operation)

@@ -35,9 +35,6 @@ SELECT ` + theftColumns + ` FROM "sessionStore"
 WHERE "id" = $1 AND "endReason" = '` + string(ReasonTheft) + `' AND "revokedAt" IS NOT NULL AND ` + primary.Only
 )
 
-// keepTheftQuery stores a report for [Store.Thefts].
-const keepTheftQuery = `UPDATE "sessionStore" SET "theft" = $2 WHERE "id" = $1`
-
 // Thefts returns the thefts that ended sessions, latest first. An invalid cursor or limit is
 // an [ArgumentError].
 func (s *Store) Thefts(ctx context.Context, params ListParams) (page TheftPage, err error) {

@@ -8,6 +8,8 @@ import path from "node:path";
 import { check } from "./check.mjs";
 
 const tags = process.argv.slice(2);
+const wrong = tags.find((tag) => !/^[\w.-]+$/.test(tag));
+if (wrong) throw new Error(`${wrong} cannot be a folder of the site: name a tag or a commit`);
 const out = path.resolve("../bin/site");
 const own = { ...process.env, ASTRO_TELEMETRY_DISABLED: "1", SITE_VERSIONS: ["main", ...tags].join(" ") };
 

@@ -360,12 +360,12 @@ func TestHangingDatabase(t *testing.T) {
 	if code := s.Current(pair.AccessToken); code != http.StatusServiceUnavailable {
 		t.Errorf("on a database that hangs the session answers %d", code)
 	}
-	if took := time.Since(began); took > 15*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("a request took %v", took)
 	}
 	began = time.Now()
 	s.End(syscall.SIGTERM)
-	if took := time.Since(began); took > 30*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("the service took %v to end", took)
 	}
 }

@@ -17,7 +17,7 @@ func TestVectors(t *testing.T) {
 		t.Skip("make clients runs it")
 	}
 	if _, err := exec.LookPath("npm"); err != nil {
-		t.Skip("the example needs npm, which is not installed")
+		t.Fatal("npm is not installed: TEST_WITHOUT_NPM=1 leaves this out")
 	}
 	vectors, err := filepath.Abs("../../docs/refresh-protocol/vectors.json")
 	if err != nil {

@@ -137,10 +137,10 @@ func TestInChromium(t *testing.T) {
 	}
 	chromium, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("the test needs chromium, which is not installed")
+		t.Fatal("chromium is not installed: TEST_WITHOUT_NPM=1 leaves this out")
 	}
 	if _, err := exec.LookPath("npm"); err != nil {
-		t.Skip("the test needs npm, which is not installed")
+		t.Fatal("npm is not installed: TEST_WITHOUT_NPM=1 leaves this out")
 	}
 	p := &place{pool: testdb.Pool(t), keyFile: filepath.Join(t.TempDir(), "keys.json"), address: "localhost:0"}
 	if err := p.open(t.Context()); err != nil {

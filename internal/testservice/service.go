@@ -68,6 +68,21 @@ func Launch(t *testing.T, dir string, settings Env, args ...string) *Service {
 	return s
 }
 
+// StartWithoutDatabase starts the service where its database does not answer, and waits until its internal listener does.
+func StartWithoutDatabase(t *testing.T) *Service {
+	t.Helper()
+	public, internal := FreeAddress(t), FreeAddress(t)
+	s := Launch(t, t.TempDir(), OnDatabase(t, "postgres://nobody@"+FreeAddress(t)+"/none").With(Env{
+		"LATCHKEY_PUBLIC_ADDR": public, "LATCHKEY_INTERNAL_ADDR": internal,
+	}))
+	s.Public, s.Internal = "http://"+public, "http://"+internal
+	s.Await("an answer", func() bool {
+		status, _ := s.Send(http.MethodGet, s.Internal+"/livez", "", nil)
+		return status == http.StatusOK
+	})
+	return s
+}
+
 // Signal reaches the whole process group, as a terminal's Ctrl-C does.
 func (s *Service) Signal(signal syscall.Signal) {
 	_ = syscall.Kill(-s.cmd.Process.Pid, signal) // it may have ended

@@ -136,6 +136,23 @@ test("a broken link is found", () => {
   }
 });
 
-test("the choice of versions names what was built", () => {
-  assert.match(readFileSync(path.join(site, "index.html"), "utf8"), /<option value="\/" selected[^>]*>main<\/option>/);
+test("each version is found from the others, and leads to its own pages", async () => {
+  const versions = ["main", ...process.env.VERSIONS.split(" ").filter(Boolean)];
+  const start = (version) => (version === "main" ? "/" : `/${version}/`);
+  for (const version of versions) {
+    const html = readFileSync(path.join(site, start(version), "refresh/index.html"), "utf8");
+    const offered = [...html.matchAll(/<option value="([^"]+)"( selected)?[^>]*>([^<]+)<\/option>/g)].filter(([, , , name]) => versions.includes(name));
+    assert.deepEqual([...new Set(offered.map(([, place, , name]) => `${name} at ${place}`))], versions.map((name) => `${name} at ${start(name)}`));
+    assert.deepEqual([...new Set(offered.filter(([, , selected]) => selected).map(([, , , name]) => name))], [version]);
+  }
+  const other = versions.at(-1);
+  const context = await browser.newContext(screens.light);
+  const { page, errors } = await open(context, "");
+  await page.locator("select:visible").filter({ hasText: other }).first().selectOption({ label: other });
+  await page.waitForURL(`${origin}${start(other)}**`);
+  await page.locator(`main a[href^="${start(other)}"]`).first().click();
+  await page.locator("h1").waitFor();
+  assert.ok(page.url().startsWith(`${origin}${start(other)}`), page.url());
+  assert.deepEqual(errors, []);
+  await context.close();
 });

@@ -34,9 +34,9 @@ func TestServerClient(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := start(t, severalKeys)
+		s, down := start(t, severalKeys), testservice.StartWithoutDatabase(t)
 		out := run(t, dir, testservice.Env{
-			"PATH": os.Getenv("PATH"), "HOME": dir, "ISSUER": s.Public, "INTERNAL": s.Internal, "SERVICE_KEY": testservice.Key, "OTHER_KEY": otherKey,
+			"PATH": os.Getenv("PATH"), "HOME": dir, "ISSUER": s.Public, "INTERNAL": s.Internal, "DOWN": down.Internal, "SERVICE_KEY": testservice.Key, "OTHER_KEY": otherKey,
 			"AUDIENCE": audience, "HTTPAPI": httpapi, "PARENT": strconv.Itoa(os.Getpid()),
 		}.List(), "npm", "test", "--silent")
 		t.Logf("%s", out)

@@ -89,7 +89,7 @@ func (p *project) makeAll(ctx context.Context, t target, version, name string) e
 	if err := p.compile(ctx, t, version, program); err != nil {
 		return err
 	}
-	if err := command(ctx, nil, "go", "tool", "-modfile=tools/release/go.mod", "cyclonedx-gomod", "bin", "-version", "v"+version, "-json", "-output", name+".cdx.json", program); err != nil {
+	if err := p.writeSBOM(ctx, t, version, program, filepath.Dir(name)); err != nil {
 		return err
 	}
 	if err := writeArchive(name+".tar.gz", append([]string{program}, p.Archives[0].Files...)); err != nil {

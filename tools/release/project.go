@@ -18,6 +18,7 @@ type project struct {
 		Files []string `yaml:"files"`
 	} `yaml:"archives"`
 	Packages []packages `yaml:"nfpms"`
+	SBOMs    []sbom     `yaml:"sboms"`
 	Checksum struct {
 		Name string `yaml:"name_template"`
 	} `yaml:"checksum"`
@@ -35,6 +36,13 @@ type build struct {
 		OS   string `yaml:"goos"`
 		Arch string `yaml:"goarch"`
 	} `yaml:"ignore"`
+}
+
+// sbom is a program that lists what is in another.
+type sbom struct {
+	Cmd       string   `yaml:"cmd"`
+	Args      []string `yaml:"args"`
+	Documents []string `yaml:"documents"`
 }
 
 // packages is what GoReleaser hands to nfpm, whose names for it are the same except for
@@ -62,8 +70,8 @@ func readProject(path string) (*project, error) {
 	if err := yaml.Unmarshal(text, &p); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	if len(p.Builds) != 1 || len(p.Archives) != 1 || len(p.Packages) != 1 {
-		return nil, fmt.Errorf("%s: want one element each in builds, archives and nfpms", path)
+	if len(p.Builds) != 1 || len(p.Archives) != 1 || len(p.Packages) != 1 || len(p.SBOMs) != 1 || len(p.SBOMs[0].Documents) != 1 {
+		return nil, fmt.Errorf("%s: want one element each in builds, archives, nfpms, sboms and its documents", path)
 	}
 	return &p, nil
 }

@@ -38,11 +38,7 @@ func Look(dir string) (f Facts) {
 }
 
 // Memory returns the machine's memory in bytes.
-func Memory() int64 {
-	var info unix.Sysinfo_t
-	_ = unix.Sysinfo(&info)                        // it cannot fail with a good pointer
-	return int64(info.Totalram) * int64(info.Unit) //nolint:gosec // no machine has more
-}
+func Memory() int64 { return int64(*must.Get(must.Get(procfs.NewDefaultFS()).Meminfo()).MemTotalBytes) } //nolint:gosec // no machine has more
 
 // FreeDisk returns the room that is left on the disk of dir, and whether what is written there never reaches a
 // disk.
@@ -81,9 +77,7 @@ func Own() time.Duration {
 }
 
 // Parent returns the process that started another.
-func Parent(pid int) int {
-	return must.Get(must.Get(procfs.NewProc(pid)).Stat()).PPID
-}
+func Parent(pid int) int { return must.Get(must.Get(procfs.NewProc(pid)).Stat()).PPID }
 
 // CPU returns the processor time of a process and of its children, the ended ones too.
 func CPU(pid int) (sum time.Duration) {

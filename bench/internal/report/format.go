@@ -11,26 +11,19 @@ import (
 // spread is a median, and how far the values lay apart.
 type spread struct{ Median, Min, Max float64 }
 
-// spreadOf returns the spread of the values; the zero one where there are none.
+// spreadOf returns the spread of the values; the zero one where there are none. The median of an even number of values is
+// the mean of the two in the middle.
 func spreadOf(values []float64) spread {
 	if len(values) == 0 {
 		return spread{}
 	}
-	return spread{median(values), slices.Min(values), slices.Max(values)}
+	sorted, n := slices.Sorted(slices.Values(values)), len(values)
+	return spread{(sorted[(n-1)/2] + sorted[n/2]) / 2, sorted[0], sorted[n-1]}
 }
 
 // String is that of a ratio.
 func (s spread) String() string {
 	return fmt.Sprintf("%s (%.0f–%.0f)", percent(s.Median), 100*s.Min, 100*s.Max)
-}
-
-// median returns the middle value; of an even number of values the mean of the two in the middle; of none, 0.
-func median(values []float64) float64 {
-	if len(values) == 0 {
-		return 0
-	}
-	sorted := slices.Sorted(slices.Values(values))
-	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
 // ratios returns a/b, taken round by round: what slows the machine down for a while slows down both of a round, and so

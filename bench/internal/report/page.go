@@ -80,7 +80,7 @@ func (r Results) functions() template.FuncMap {
 		"percent":   percent,
 		"sessions":  sessions,
 		"spreadOf":  spreadOf,
-		"median":    func(values []float64) string { return Thousands(median(values)) },
+		"median":    func(values []float64) string { return Thousands(spreadOf(values).Median) },
 		"ms":        milliseconds,
 	}
 }

@@ -115,7 +115,7 @@ type Row struct {
 }
 
 // PerSecond returns the median of the rounds.
-func (r Row) PerSecond() float64 { return median(r.Rounds) }
+func (r Row) PerSecond() float64 { return spreadOf(r.Rounds).Median }
 
 // Seconds is how long one round was measured.
 func (r Row) Seconds() float64 { return float64(r.Calls) / r.PerSecond() }

@@ -3,7 +3,7 @@ import { readFile, readdir } from "node:fs/promises";
 import { test } from "node:test";
 import { inspect } from "node:util";
 import { LatchkeyError } from "@latchkey/server";
-import { fake, internal, listen, otherKey, serviceKey, sessions, subject } from "./service.mjs";
+import { down, fake, internal, listen, network, otherKey, serviceKey, sessions, subject } from "./service.mjs";
 
 const { HTTPAPI } = process.env;
 
@@ -14,7 +14,28 @@ async function failure(call) {
   return error;
 }
 
-test("the service's refusals", async () => {
+/** described are the codes of httpapi/openapi.yaml: of problem documents, and of OAuth's routes. */
+const described = async () => {
+  const description = await readFile(`${HTTPAPI}/openapi.yaml`, "utf8");
+  const [, list] = /The last part of `type`, to switch on\.\n +enum:\n((?: +- \w+\n)+)/.exec(description);
+  const [, oauth] = /error:\n +type: string\n +enum: \[([^\]]+)\]/.exec(description);
+  const codes = { problems: [...list.matchAll(/- (\w+)/g)].map(([, code]) => code), oauth: [...oauth.matchAll(/(\w+)/g)].map(([, code]) => code) };
+  assert.ok(codes.problems.length > 30 && codes.oauth.length > 10, inspect(codes));
+  return codes;
+};
+
+// Codes that no call of this package can get from the service.
+const elsewhere = [
+  "client_closed_request", "internal_error", "server_error", // nobody gets the first; faults
+  "request_timeout", // a body that does not arrive
+  "rate_limited", // a service with a limit
+  "insufficient_scope", "invalid_token", "missing_token", "wrong_audience", // routes that take an access token
+  "invalid_dpop_proof", "use_dpop_nonce", "invalid_scope", "invalid_target", "unsupported_grant_type", // refreshes with more than a token
+  "subject_not_found", // for identity providers
+];
+
+test("the service's refusals", async (t) => {
+  const seen = new Set();
   const client = sessions();
   const other = sessions({ serviceKey: otherKey });
   const live = await client.create({ subject: subject() });
@@ -62,7 +83,36 @@ test("the service's refusals", async () => {
     assert.deepEqual([error.code, error.status, error.unavailable], [code, status, false], error.message);
     assert.match(error.requestId, /^[0-9a-f]{32}$/);
     assert.ok(!inspect(error, { depth: 9 }).includes("another-key") && !inspect(error, { depth: 9 }).includes(serviceKey));
+    seen.add(code);
   }
+  // What the package would not send, something in between has made of its requests.
+  const between = await network(t);
+  const spoilt = sessions({ internal: between.url });
+  for (const [code, status, change, call] of [
+    ["duplicate_member", 400, { body: '{"a":1,"a":2}' }, () => spoilt.putData(id, checksum, {})],
+    ["duplicate_parameter", 400, { path: "/v1/sessions?limit=1&limit=2" }, () => spoilt.list()],
+    ["invalid_client", 401, { headers: { authorization: null } }, () => spoilt.introspect("x")],
+    ["malformed_body", 400, { body: "{" }, () => spoilt.create()],
+    ["method_not_allowed", 405, { method: "POST" }, () => spoilt.get(id)],
+    ["missing_service_key", 401, { headers: { authorization: null } }, () => spoilt.get(id)],
+    ["precondition_required", 428, { headers: { "if-match": null } }, () => spoilt.putData(id, checksum, {})],
+    ["route_not_found", 404, { path: "/v2" }, () => spoilt.get(id)],
+    ["token_in_query", 400, { path: "/v1/sessions?access_token=x" }, () => spoilt.list()],
+  ]) {
+    between.next = () => change;
+    const error = await failure(call());
+    assert.deepEqual([error.code, error.status, error.unavailable], [code, status, false], error.message);
+    seen.add(code);
+  }
+  const without = sessions({ internal: down, public: down, retries: 0, timeout: 60_000 });
+  for (const [code, call] of [["unavailable", () => without.get(id)], ["temporarily_unavailable", () => without.introspect(live.access_token)]]) {
+    const error = await failure(call());
+    assert.deepEqual([error.code, error.status, error.unavailable, error.retryAfter > 0], [code, 503, true, true], error.message);
+    seen.add(code);
+  }
+  const { problems, oauth } = await described();
+  assert.deepEqual([...new Set([...problems, ...oauth])].filter((code) => seen.has(code) === elsewhere.includes(code)), [], "a code is in one of the two lists");
+
   assert.equal((await failure(client.create({ client: { colour: 1 } }))).pointer, "/client/colour");
   assert.equal((await failure(client.list({ limit: 0 }))).parameter, "limit");
   for (const call of [() => client.get("x"), () => client.end(".."), () => client.end(""), () => client.data(undefined)]) {
@@ -93,13 +143,9 @@ test("every answer that the service's own tests have, and every code", async (t)
     assert.ok(error.message.startsWith(`getSession: ${error.status} ${error.code}: `), error.message);
     codes.add(error.code);
   }
-  const description = await readFile(`${HTTPAPI}/openapi.yaml`, "utf8");
-  const [, list] = /The last part of `type`, to switch on\.\n +enum:\n((?: +- \w+\n)+)/.exec(description);
-  const [, oauth] = /error:\n +type: string\n +enum: \[([^\]]+)\]/.exec(description);
-  const described = [...list.matchAll(/- (\w+)/g), ...oauth.matchAll(/(\w+)/g)].map(([, code]) => code);
-  assert.ok(described.length > 40, `only ${described.length} codes were found`);
-  for (const code of described.filter((code) => !codes.has(code) && code !== "invalid_token")) {
-    const json = described.indexOf(code) < list.split("\n").length - 1 ? { code, request_id: "golden" } : { error: code };
+  const { problems, oauth } = await described();
+  for (const code of [...problems, ...oauth].filter((code) => !codes.has(code) && code !== "invalid_token")) {
+    const json = problems.includes(code) ? { code, request_id: "golden" } : { error: code };
     const { url } = await fake(t, () => ({ status: 400, json }));
     const error = await failure(sessions({ internal: url, retries: 0 }).get(crypto.randomUUID()));
     assert.deepEqual([error.code, error.status, error.requestId], [code, 400, json.request_id]);

@@ -170,8 +170,9 @@ test("other sites' pages may change nothing", async (t) => {
 });
 
 test("an answer's cookies", async (t) => {
-  const pair = { access_token: "a", token_type: "Bearer", expires_in: 1, refresh_token: "r", refresh_expires_in: 60 };
-  const service = await fake(t, (n, { url }) => ({ json: url === "/oauth2/token" ? pair : { active: true, sub: "ada", sid: `s${n}`, session: { id: "x" } } }));
+  const pair = { access_token: "a", token_type: "Bearer", expires_in: 600, refresh_token: "r", refresh_expires_in: 1200 };
+  let answered = { ...pair, expires_in: 1 }; // whose half is over before the slow answer
+  const service = await fake(t, (n, { url }) => ({ json: url === "/oauth2/token" ? answered : { active: true, sub: "ada", sid: `s${n}`, session: { id: "x" } } }));
   const url = await site(t, { sessions: sessions({ internal: service.url, public: service.url }), cookies }, (app) => {
     app.get("/slow", (request, response) => void setTimeout(() => response.end(), 600));
     app.get("/login", (request, response) => void response.append("Set-Cookie", "__Host-session=b").end());
@@ -183,6 +184,7 @@ test("an answer's cookies", async (t) => {
   const own = cookies.write(pair);
   const slow = await load("/slow");
   assert.deepEqual(slow.headers.getSetCookie(), [], "the browser may have newer ones");
+  answered = pair;
   assert.deepEqual((await load("/login")).headers.getSetCookie(), [...own, "__Host-session=b"], "the last one counts");
   const raw = await load("/raw");
   assert.deepEqual([raw.status, raw.statusText, raw.headers.get("X-Own"), raw.headers.get("Cache-Control")], [201, "Made", "1", "no-store"]);

@@ -2,7 +2,7 @@
 import { createServer, request as forward } from "node:http";
 import { Sessions } from "@latchkey/server";
 
-export const { ISSUER: issuer, INTERNAL: internal, SERVICE_KEY: serviceKey, OTHER_KEY: otherKey } = process.env;
+export const { ISSUER: issuer, INTERNAL: internal, DOWN: down, SERVICE_KEY: serviceKey, OTHER_KEY: otherKey } = process.env;
 
 // Whoever started the tests may have been killed: then nobody waits for their outcome.
 const runner = process.ppid;
@@ -14,7 +14,16 @@ setInterval(() => {
   process.exit(1);
 }, 500).unref();
 
-export const sessions = (more = {}) => new Sessions({ internal, public: issuer, serviceKey, ...more });
+/** served are the requests that were answered with what was asked for: their method and path. */
+export const served = new Set();
+
+const noting = async (address, init) => {
+  const answer = await fetch(address, init);
+  if (answer.ok) served.add(`${init.method} ${new URL(address).pathname}`);
+  return answer;
+};
+
+export const sessions = (more = {}) => new Sessions({ internal, public: issuer, serviceKey, fetch: noting, ...more });
 
 export const verifierOptions = { issuer, audience: process.env.AUDIENCE, internal, serviceKey, timeout: 30_000 };
 
@@ -23,7 +32,8 @@ export const subject = () => `user-${crypto.randomUUID()}`;
 
 /**
  * network stands between us and the service, and counts. `next` is given each request first: for "lost" it is served but its answer
- * does not arrive, and a function is called when it was served, before the answer is passed on.
+ * does not arrive, a function is called when it was served, before the answer is passed on, and an object has what is changed of the
+ * request: a method, a path, a body, headers, of which those that are null are taken out.
  */
 export async function network(t, upstream = internal) {
   const self = { count: 0, next: undefined };
@@ -31,15 +41,19 @@ export async function network(t, upstream = internal) {
   const { url } = await listen(t, (incoming, outgoing) => {
     self.count++;
     const fate = self.next?.(incoming);
-    const headers = { ...incoming.headers, host };
-    const served = forward({ hostname, port, path: incoming.url, method: incoming.method, headers }, async (answer) => {
+    const { method = incoming.method, path = incoming.url, headers, body } = typeof fate === "object" ? fate : {};
+    const length = body === undefined ? {} : { "content-length": Buffer.byteLength(body) };
+    const sent = Object.fromEntries(Object.entries({ ...incoming.headers, host, ...headers, ...length }).filter(([, value]) => value !== null));
+    const served = forward({ hostname, port, path, method, headers: sent }, async (answer) => {
       if (typeof fate === "function") await fate();
       if (fate === "lost") return void answer.resume().on("end", () => incoming.socket.destroy());
       outgoing.writeHead(answer.statusCode, answer.headers);
       answer.pipe(outgoing);
     });
     served.on("error", () => incoming.socket.destroy());
-    incoming.pipe(served);
+    if (body === undefined) return void incoming.pipe(served);
+    incoming.resume();
+    served.end(body);
   });
   return Object.assign(self, { url });
 }

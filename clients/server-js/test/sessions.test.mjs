@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { internal, network, sessions, subject } from "./service.mjs";
+import { internal, network, served, sessions, subject } from "./service.mjs";
 
 test("a session's life", async () => {
   const client = sessions();
@@ -123,4 +124,20 @@ test("a proof of possession is not used twice", async (t) => {
   const client = sessions({ internal: between.url });
   await assert.rejects(client.introspect("token", { dpop: { proof: "x", method: "GET", url: internal } }), { status: 0, code: "no_answer", resent: false });
   assert.equal(between.count, 1);
+});
+
+test("every operation that is offered was served above", () => {
+  const offered = [...readFileSync("src/sessions.ts", "utf8").matchAll(/operation: "(\w+)"/g)].map(([, name]) => name);
+  assert.ok(offered.length > 12, `only ${offered.length} were found`);
+  let path = "";
+  const names = new Set();
+  for (const line of readFileSync(`${process.env.HTTPAPI}/openapi.yaml`, "utf8").split("\n")) {
+    path = /^ {2}(\/\S*):$/.exec(line)?.[1] ?? path;
+    const method = /^ {4}(get|put|post|patch|delete):$/.exec(line)?.[1]?.toUpperCase();
+    if (method) path = `${method} ${path.split(" ").at(-1)}`;
+    const [, name] = /^ {6}operationId: (\w+)$/.exec(line) ?? [];
+    const pattern = new RegExp(`^${path.replace("{id}", "[0-9a-f-]{36}")}$`);
+    if (name && [...served].some((request) => pattern.test(request))) names.add(name);
+  }
+  assert.deepEqual(offered.filter((name) => !names.has(name)), []);
 });

@@ -7,8 +7,7 @@ export interface Settings {
   late_retry_limit: number;
   access_token_ttl: number;
   refresh_token_ttl: number;
-  /** The session's absolute end. */
-  session_end?: number;
+  session_end?: number; // the session's absolute end
 }
 
 export interface Row {
@@ -41,15 +40,9 @@ export interface Keys {
 
 export type Outcome = "refused" | "rotated" | "still_fresh" | "raced" | "retried_late" | "stolen" | "healed";
 export type Theft = "stale" | "lockstep" | "old" | "unproven";
-export interface Decision {
-  outcome: Outcome;
-  theft?: Theft;
-  row: Row;
-}
+export type Decision = { outcome: Outcome; theft?: Theft; row: Row };
 
-const freshGraces = 3;
-const settleGraces = 5;
-const supersededBy = 2;
+const [freshGraces, settleGraces, supersededBy] = [3, 5, 2];
 
 export function create(now: number, s: Settings): Row {
   return {
@@ -98,9 +91,8 @@ function decide(row: Row, token: Token, now: number, s: Settings): Decision {
   if (isOver || (behind >= 0 && now >= row.expires_at) || (behind !== 0 && now >= token.expires_at)) return { outcome: "refused", row };
   if (behind < 0) return { outcome: "healed", row: rotate(row, token.generation + 1, now, s) };
   if (behind === 0) {
-    if (row.issued_at === null || now >= row.issued_at + freshGraces * grace) {
-      return { outcome: "rotated", row: rotate(row, row.generation + 1, now, s) };
-    }
+    const isFresh = row.issued_at !== null && now < row.issued_at + freshGraces * grace;
+    if (!isFresh) return { outcome: "rotated", row: rotate(row, row.generation + 1, now, s) };
     const next = usable(row, now, s);
     const isUse = row.confirmed_at === null && usesCount(row, now);
     return { outcome: "still_fresh", row: isUse ? { ...next, confirmed_at: now } : next };
@@ -132,10 +124,8 @@ function retryLate(row: Row, now: number, s: Settings): Decision {
 }
 
 function mint(row: Row, now: number, s: Settings): Row {
-  return {
-    ...row, access_generation: row.access_generation + 1, confirmed_at: null,
-    access_expires_at: capped(Math.min(now + s.access_token_ttl, row.expires_at), s),
-  };
+  const access_expires_at = capped(Math.min(now + s.access_token_ttl, row.expires_at), s);
+  return { ...row, access_generation: row.access_generation + 1, access_expires_at, confirmed_at: null };
 }
 
 /** The row as it may be handed out again: an access token that has come to the last tenth of its life is replaced. */
