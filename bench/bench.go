@@ -71,7 +71,8 @@ func (b *bench) stages() []stage {
 		stage{"refresh right after a checkpoint", b.afterCheckpoints},
 		stage{"remove expired sessions", b.cleanUpSizes},
 		stage{"refresh while a million rows are removed", b.cleanUpBeside},
-		stage{"introspect in turn with scs", b.besideSCS},
+		stage{"commits that are slow, and a database that is far away", b.elsewhere},
+		stage{"introspect and update in turn with scs", b.besideSCS},
 		stage{"call " + report.Compas, b.compas},
 	)
 }

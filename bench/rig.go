@@ -116,8 +116,15 @@ func (r *rig) openService(ctx context.Context) {
 	if r.process != nil {
 		return
 	}
-	r.process = service.Start(ctx, r.service)
+	r.process = r.start(ctx)
 	r.onClose(r.process.Stop)
+}
+
+// start starts a service on the database, wherever that is now.
+func (r *rig) start(ctx context.Context) *service.Process {
+	config := r.service
+	config.DatabaseURL = r.URL
+	return service.Start(ctx, config)
 }
 
 // openEdge starts the service, and a resource server that follows it.

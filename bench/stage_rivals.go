@@ -23,10 +23,10 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/rivals"
 )
 
-// besideSCS measures introspection in turn with the middleware of scs, which loads the session of a request too: each
-// has as many sessions, and the same load.
+// besideSCS measures introspection and updates in turn with the middleware of scs, which loads the session of a request
+// too: each has as many sessions, and the same load.
 func (b *bench) besideSCS(ctx context.Context) {
-	ours := b.sized[0]
+	ours := b.main
 	server := servers.Start(ctx, servers.Config{SCS: &servers.SCS{
 		DatabaseURL: b.cluster.Create(ctx, "scs"), Connections: b.cfg.mainWorkers(), Sessions: ours.Size, Data: population.Data,
 	}})
@@ -41,12 +41,16 @@ func (b *bench) besideSCS(ctx context.Context) {
 		})
 	}
 	read, readWrite := sending("read over HTTP", http.MethodGet), sending("read and write over HTTP", http.MethodPost)
-	b.inTurn(ctx, report.SCSGroup, b.cfg.mainWorkers(), b.edgeRounds(), b.cfg.duration,
-		[]operation{read, of(ours, report.HTTP, report.Get, report.Seen), readWrite})
-	for _, o := range []operation{read, readWrite} {
-		row := b.gather(o.key(report.SCSGroup, b.cfg.mainWorkers())).row()
-		row.Note = fmt.Sprintf("%s, CPU of the server %.0f µs a request", server.Versions, row.ServerCPU)
-		b.results.Rivals = append(b.results.Rivals, row)
+	for _, workers := range b.cfg.workers {
+		group := report.At(report.SCSGroup, workers)
+		_, duration := b.turn(workers)
+		b.inTurn(ctx, group, workers, b.cfg.rounds, duration,
+			[]operation{read, of(ours, report.HTTP, report.Get, report.Seen), of(ours, report.HTTP, report.Update, ""), readWrite})
+		for _, o := range []operation{read, readWrite} {
+			row := b.gather(o.key(group, workers)).row()
+			row.Note = fmt.Sprintf("%s, CPU of the server %.0f µs per request", server.Versions, row.ServerCPU)
+			b.results.Rivals = append(b.results.Rivals, row)
+		}
 	}
 }
 
@@ -56,8 +60,8 @@ func (b *bench) compas(ctx context.Context) {
 	var rows []report.Row
 	if err := must.Run(func() {
 		rows = rivals.Compas(ctx, b.cluster.Create(ctx, "compas"), report.Key{
-			Layer: report.Compas, State: report.Steady, Group: "rivals", Sessions: either(b.cfg, churningSize, 1000), Workers: b.cfg.mainWorkers(),
-		}, 2*b.cfg.duration, population.Data)
+			Layer: report.Compas, State: report.Steady, Group: report.CompasGroup, Sessions: b.cfg.mainSize(),
+		}, b.cfg.workers, b.cfg.duration, population.Data)
 	}); err != nil {
 		must.Do(ctx.Err())
 		missing := fmt.Sprintf("%s: %v", report.Compas, err)

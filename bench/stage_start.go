@@ -66,7 +66,7 @@ func (b *bench) populate(ctx context.Context, database string, size int) *rig {
 	began := time.Now()
 	p := population.New(ctx, b.identity, url, size, sample)
 	b.say("%s sessions in %.1f s", report.Thousands(float64(size)), time.Since(began).Seconds())
-	r := &rig{Population: p, service: service.Config{Binary: b.binary, KeysFile: b.keysFile(), DatabaseURL: url}}
+	r := &rig{Population: p, service: service.Config{Binary: b.binary, KeysFile: b.keysFile()}}
 	r.capture(ctx)
 	b.rigs = append(b.rigs, r)
 	return r
@@ -97,7 +97,7 @@ func (b *bench) look(ctx context.Context) {
 // startService measures how long the service takes to be ready, on a database that is there.
 func (b *bench) startService(ctx context.Context) {
 	for range either(b.cfg, 6, 3) {
-		process := service.Start(ctx, b.main.service)
+		process := b.main.start(ctx)
 		process.Stop()
 		b.results.Service.Started = append(b.results.Service.Started, microseconds(process.Started)/1000)
 	}

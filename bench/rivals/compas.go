@@ -30,28 +30,28 @@ const (
 var files embed.FS
 
 // Compas measures the functions of @compas/store that create, get and refresh a session: each for so long, after a warm-up
-// of a quarter of it, with as many callers and connections, and from the second on with as many sessions, as the rows' key
-// says. The database is empty, and the URL a superuser's. It installs the package from the npm registry into a folder that
-// is removed afterwards.
-func Compas(ctx context.Context, url string, key report.Key, duration time.Duration, data string) (rows []report.Row) {
+// of a quarter of it, with as many callers and connections as each of workers says, and with at least as many sessions as
+// the rows' key. The database is empty, and the URL a superuser's. It installs the package from the npm registry into a
+// folder that is removed afterwards.
+func Compas(ctx context.Context, url string, key report.Key, workers []int, duration time.Duration, data string) (rows []report.Row) {
 	parsed := must.Get(pgx.ParseConfig(url))
 	input := must.Get(json.Marshal(map[string]any{
 		"connection": map[string]any{
 			"host": parsed.Host, "port": parsed.Port, "user": parsed.User, "password": parsed.Password, "database": parsed.Database, "ssl": false,
 		},
-		"row": key, "seconds": duration.Seconds(), "data": json.RawMessage(data),
+		"row": key, "workers": workers, "seconds": duration.Seconds(), "data": json.RawMessage(data),
 	}))
 	dir := must.Get(os.MkdirTemp("", "latchkey-bench-compas-"))
 	defer func() { _ = os.RemoveAll(dir) }() // below the system's temporary folder, at worst it stays there
 	must.Do(os.CopyFS(dir, must.Get(fs.Sub(files, "compas"))))
 	run(ctx, installPatience, dir, nil, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier", "--loglevel=error")
-	output := run(ctx, phases*duration*5/4+fillPatience, dir, input, "node", "bench.mjs")
+	output := run(ctx, time.Duration(phases*len(workers))*duration*5/4+fillPatience, dir, input, "node", "bench.mjs")
 	for decoder := json.NewDecoder(bytes.NewReader(output)); decoder.More(); {
 		var row report.Row
 		must.Do(decoder.Decode(&row))
 		rows = append(rows, row)
 	}
-	if len(rows) != phases {
+	if len(rows) != phases*len(workers) {
 		must.Do(fmt.Errorf("it printed %q", output))
 	}
 	return rows

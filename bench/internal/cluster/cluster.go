@@ -110,6 +110,14 @@ func (c *Cluster) Create(ctx context.Context, name string) string {
 	return c.URL(name)
 }
 
+// SlowCommits has every commit take so much longer; 0: no longer than the disk needs.
+func (c *Cluster) SlowCommits(ctx context.Context, delay time.Duration) {
+	for name, value := range map[string]int64{"commit_delay": delay.Microseconds(), "commit_siblings": 0} {
+		c.Exec(ctx, fmt.Sprintf(`ALTER SYSTEM SET %s = %d`, name, value))
+	}
+	c.Exec(ctx, `SELECT pg_reload_conf()`)
+}
+
 // Checkpoint writes all changed pages to the disk. The next change of each page puts the whole of it into the WAL.
 func (c *Cluster) Checkpoint(ctx context.Context) { c.Exec(ctx, `CHECKPOINT`) }
 

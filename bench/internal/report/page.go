@@ -3,6 +3,8 @@ package report
 import (
 	"embed"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"text/template"
 
@@ -54,19 +56,22 @@ func (r Results) functions() template.FuncMap {
 		"operations": operations,
 		"row":        func(layer, name, variant string) Row { return r.group(Main(r.Workers), layer, name, variant) },
 		"group":      r.group,
+		"at":         At,
 		"sized": func(layer, name, variant string, sessions int) Row {
 			return Find(r.Rows, Key{Group: SizeGroup, Layer: layer, Operation: name, Variant: variant, Sessions: sessions})
 		},
 		"checkpoint": func(state string, sessions int) Row {
 			return Find(r.Rows, Key{Group: CheckpointGroup, State: state, Sessions: sessions})
 		},
-		"rival":     func(layer, name string) Row { return Find(r.Rivals, Key{Layer: layer, Operation: name}) },
+		"rival":     func(layer, name string) Row { return r.rivalAt(r.Workers, layer, name) },
+		"rivalAt":   r.rivalAt,
 		"rate":      func(row Row) string { return some(row.PerSecond()) },
 		"ratios":    ratios,
 		"ratio":     ratio,
 		"share":     share,
 		"times":     times,
 		"bar":       bar,
+		"tail":      tail,
 		"colour":    func(i int) string { return inOrder[i%len(inOrder)] },
 		"of":        of,
 		"route":     route,
@@ -144,6 +149,20 @@ func (r Results) Fits(s Size) string {
 	default:
 		return "does not fit in the machine's memory"
 	}
+}
+
+// Concurrencies are the numbers of workers that all operations were measured at.
+func (r Results) Concurrencies() []int { return slices.Sorted(maps.Keys(r.Main())) }
+
+// rivalAt finds a rival's row at a number of workers.
+func (r Results) rivalAt(workers int, layer, name string) Row {
+	return Find(r.Rivals, Key{Layer: layer, Operation: name, Workers: workers})
+}
+
+// Overloaded tells whether a queue built up in an open loop: half of the requests took longer than with as many
+// connections in a closed one, in which no more wait than there are connections.
+func (r Results) Overloaded(row Row) bool {
+	return row.P50 > r.group(Main(row.Workers), row.Layer, row.Operation, row.Variant).P50
 }
 
 // Main is what was measured at each number of workers.

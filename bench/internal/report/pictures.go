@@ -17,13 +17,15 @@ var colours = map[string]charts.Color{
 	"blue":  charts.ColorFromHex("#2563eb"),
 	"green": charts.ColorFromHex("#0f9d73"),
 	"amber": charts.ColorFromHex("#d97706"),
+	"red":   charts.ColorFromHex("#c026d3"),
 }
 
 // inOrder are the colours of series of which there may be any number.
 var inOrder = []string{"blue", "green", "amber", "slate", "grey"}
 
-// picture is one of horizontal bars, in groups that have a place for each series.
+// picture is one of horizontal bars, or of lines, in groups that have a place for each series.
 type picture struct {
+	Lines           bool
 	Title, Subtitle string
 	Series          []struct{ Name, Colour string }
 	Groups          []struct {
@@ -48,6 +50,14 @@ func bar(row Row, besides ...string) string {
 	return fmt.Sprintf(`{value: %v, label: "%s/s%s"}`, row.PerSecond(), Thousands(row.PerSecond()), strings.Join(besides, ""))
 }
 
+// tail is the latency of the slowest hundredth in YAML.
+func tail(row Row) string {
+	if row.P99 == 0 {
+		return "{}"
+	}
+	return fmt.Sprintf(`{value: %v, label: "%s ms"}`, row.P99, milliseconds(row.P99))
+}
+
 // of says which share of another row's throughput that is, where both were measured in turn.
 func of(row, of Row, name string) string {
 	if row.Group != of.Group {
@@ -64,8 +74,11 @@ const (
 	groupGap   = 14
 	heading    = 60
 	legend     = 56
+	lineHeight = 420
 	labelRoom  = 1.65 // the axis is so many times as long as the longest bar
 )
+
+var small = charts.FontStyle{FontSize: 10, FontColor: charts.ColorBlack}
 
 // wider leaves room in the legend for fonts that are wider than the one that the library measures with.
 const wider = "\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0\u00a0"
@@ -75,7 +88,9 @@ const dark = `<style>@media (prefers-color-scheme:dark){svg{filter:invert(1) hue
 
 // svg draws the picture.
 func (p picture) svg() []byte {
-	small := charts.FontStyle{FontSize: 10, FontColor: charts.ColorBlack}
+	if p.Lines {
+		return p.lines()
+	}
 	option := charts.BarChartOption{Horizontal: true, BarSize: 0.8, SeriesLabelPosition: charts.PositionRight}
 	most := 0.0
 	var theirs []charts.Color
@@ -112,6 +127,38 @@ func (p picture) svg() []byte {
 	height := heading + legend + edge + len(p.Groups)*(len(p.Series)*barHeight+groupGap)
 	painter := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: height})
 	must.Do(painter.BarChart(option))
+	return p.finish(painter)
+}
+
+// lines draws a line for each series, over the groups.
+func (p picture) lines() []byte {
+	option := charts.LineChartOption{Padding: charts.NewBox(edge, heading, edge, edge)}
+	var theirs []charts.Color
+	for i, s := range p.Series {
+		series := charts.LineSeries{Name: s.Name + wider}
+		for _, g := range p.Groups {
+			series.Values = append(series.Values, g.Bars[i].Value)
+		}
+		option.SeriesList = append(option.SeriesList, series)
+		option.Legend.SeriesNames = append(option.Legend.SeriesNames, series.Name)
+		theirs = append(theirs, colours[s.Colour])
+	}
+	for _, g := range p.Groups {
+		option.XAxis.Labels = append(option.XAxis.Labels, g.Label)
+	}
+	option.Theme = charts.GetTheme(charts.ThemeLight).WithBackgroundColor(charts.ColorWhite).WithSeriesColors(theirs)
+	option.Legend.Offset, option.Legend.FontStyle = charts.OffsetLeft, small
+	option.XAxis.LabelFontStyle = small
+	option.YAxis = []charts.YAxisOption{{Min: new(0.0), LabelFontStyle: small}}
+	option.ValueFormatter = Thousands
+
+	painter := charts.NewPainter(charts.PainterOptions{OutputFormat: charts.ChartOutputSVG, Width: chartWidth, Height: lineHeight})
+	must.Do(painter.LineChart(option))
+	return p.finish(painter)
+}
+
+// finish writes what the picture is about above it.
+func (p picture) finish(painter *charts.Painter) []byte {
 	painter.Text(p.Title, edge, 30, 0, charts.FontStyle{FontSize: 14, FontColor: charts.ColorBlack})
 	painter.Text(p.Subtitle, edge, 50, 0, small)
 	return []byte(strings.Replace(string(must.Get(painter.Bytes())), ">", ">"+dark, 1) + "\n")

@@ -26,7 +26,7 @@ func TestThePublishedReport(t *testing.T) {
 	var results report.Results
 	must.Do(json.Unmarshal([]byte(read("performance/results.json")), &results))
 	documents := report.Documents(results, "performance")
-	if len(documents) != 5 {
+	if len(documents) != 7 {
 		t.Errorf("there are %d documents", len(documents))
 	}
 	if diff := cmp.Diff(read("performance.md"), string(documents[report.PageName])); diff != "" {

@@ -66,12 +66,27 @@ const (
 	// EdgeGroup is accepting tokens without a database read, FollowGroup what that costs those who write.
 	EdgeGroup   = "edge"
 	FollowGroup = "following"
-	// SCSGroup is introspection in turn with scs' middleware, with as many sessions.
-	SCSGroup = "beside scs"
 )
 
+// Groups that there are at each number of workers: see [At].
+const (
+	// SCSGroup is introspections and updates in turn with scs' middleware, with as many sessions.
+	SCSGroup = "beside scs"
+	// CompasGroup is of a rival that is measured for itself.
+	CompasGroup = "rivals"
+
+	// SlowCommits, Distant and SlowAndDistant are what PostgreSQL is like in them: a commit takes 2 ms longer, as on
+	// most volumes of clouds and with a synchronous standby; each answer comes 1 ms later, as from another zone; both.
+	SlowCommits    = "commits of 2 ms"
+	Distant        = "round trips of 1 ms"
+	SlowAndDistant = "both"
+)
+
+// At returns the name of a group at a number of workers.
+func At(group string, workers int) string { return fmt.Sprintf("%s at %d", group, workers) }
+
 // Main returns the name of the group of all operations at a number of workers.
-func Main(workers int) string { return fmt.Sprintf("operations at %d", workers) }
+func Main(workers int) string { return At("operations", workers) }
 
 // Key says what a row is about.
 type Key struct {
@@ -241,7 +256,7 @@ func Find(rows []Row, want Key) Row {
 	agrees := func(want, got string) bool { return want == "" || want == got }
 	for _, row := range rows {
 		if agrees(want.Layer, row.Layer) && agrees(want.Operation, row.Operation) && agrees(want.Variant, row.Variant) &&
-			agrees(want.State, row.State) && agrees(want.Group, row.Group) && (want.Sessions == 0 || want.Sessions == row.Sessions) {
+			agrees(want.State, row.State) && agrees(want.Group, row.Group) && (want.Sessions == 0 || want.Sessions == row.Sessions) && (want.Workers == 0 || want.Workers == row.Workers) {
 			return row
 		}
 	}

@@ -1,6 +1,10 @@
 package report
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // Target is a figure that must be reached, and what was measured.
 type Target struct {
@@ -12,6 +16,14 @@ type Target struct {
 	Distance string
 
 	AtLeast float64 `yaml:"at_least"` // instead of Wanted, Measured and Reached, of a share
+	Share   *spread
+	Each    []at // instead of these, of shares at several numbers of workers
+}
+
+// at is the share at a number of workers.
+type at struct {
+	Workers int
+	AtLeast float64 `yaml:"at_least"`
 	Share   *spread
 }
 
@@ -35,11 +47,30 @@ func (r Results) Targets() (targets []Target) {
 		if t.AtLeast > 0 {
 			t.Wanted = percent(t.AtLeast) + " or more"
 		}
+		t.judgeEach()
 		if t.Share != nil {
 			t.Measured, t.Reached = t.Share.String(), t.Share.Median >= t.AtLeast
 		}
 	}
 	return targets
+}
+
+// judgeEach judges the shares at several numbers of workers: all have to be reached.
+func (t *Target) judgeEach() {
+	var wanted, measured []string
+	reached := true
+	for i, one := range t.Each {
+		if i == len(t.Each)-1 || t.Each[i+1].AtLeast != one.AtLeast {
+			wanted = append(wanted, fmt.Sprintf("%s or more up to %d", percent(one.AtLeast), one.Workers))
+		}
+		if one.Share != nil {
+			measured = append(measured, fmt.Sprintf("%s at %d", percent(one.Share.Median), one.Workers))
+			reached = reached && one.Share.Median >= one.AtLeast
+		}
+	}
+	if len(t.Each) > 0 {
+		t.Wanted, t.Measured, t.Reached = strings.Join(wanted, ", "), strings.Join(measured, ", "), reached
+	}
 }
 
 // Distances are the targets that were missed for a known reason.

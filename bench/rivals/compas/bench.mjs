@@ -22,11 +22,19 @@ const settings = {
 const log = { info() {}, error() {} };
 const event = () => newEvent(log);
 
-const sql = await newPostgresConnection({
-  ...config.connection,
-  max: config.row.workers,
-  onnotice() {}, // would print to standard output
-});
+// The callers, and the connections that they have.
+let workers = 1;
+let sql;
+async function connect(max) {
+  await sql?.end();
+  workers = max;
+  sql = await newPostgresConnection({
+    ...config.connection,
+    max,
+    onnotice() {}, // would print to standard output
+  });
+}
+await connect(1);
 
 // must takes the value out of the library's { value, error }.
 function must(operation, { value, error }) {
@@ -50,7 +58,7 @@ async function loop(seconds, step) {
       now = done;
     }
   };
-  await Promise.all(Array.from({ length: config.row.workers }, caller));
+  await Promise.all(Array.from({ length: workers }, caller));
   return latencies;
 }
 
@@ -67,11 +75,13 @@ async function measure(operation, step) {
   const cpuMicros = ((user + system) / latencies.length).toFixed(0);
   const row = {
     ...config.row,
+    workers,
+    group: `${config.row.group} at ${workers}`,
     operation,
     rounds: [latencies.length / seconds],
     p50_ms: rank(0.5),
     p99_ms: rank(0.99),
-    note: `${version} on Node ${process.version}, CPU of the process ${cpuMicros} µs a call`,
+    note: `${version} on Node ${process.version}, CPU of the process ${cpuMicros} µs per call`,
   };
   process.stdout.write(`${JSON.stringify(row)}\n`);
 }
@@ -79,42 +89,48 @@ async function measure(operation, step) {
 const { version } = JSON.parse(await readFile(new URL("node_modules/@compas/store/package.json", import.meta.url), "utf8"));
 await sql.unsafe(await readFile(new URL("schema.sql", import.meta.url), "utf8"));
 
-const pairs = [];
-await measure("create", async () => {
-  pairs.push(await create());
-});
-
-// The sessions that the time did not suffice for.
-await Promise.all(
-  Array.from({ length: config.row.workers }, async () => {
-    for (let left = Math.ceil((config.row.sessions - pairs.length) / config.row.workers); left > 0; left--) {
-      pairs.push(await create());
-    }
-  }),
-);
+// As many sessions as the others have, as the library leaves them. They are only there.
+await sql.unsafe(`
+  WITH made AS (
+    INSERT INTO "sessionStore" ("checksum", "data")
+    SELECT md5(n::text), $1::text::jsonb FROM generate_series(1, $2::int) n RETURNING "id"
+  ), refresh AS (
+    INSERT INTO "sessionStoreToken" ("session", "expiresAt", "createdAt")
+    SELECT "id", now() + interval '1 day', now() FROM made RETURNING "id", "session"
+  )
+  INSERT INTO "sessionStoreToken" ("session", "expiresAt", "refreshToken", "createdAt")
+  SELECT "session", now() + interval '5 minutes', "id", now() FROM refresh`, [JSON.stringify(config.data), config.row.sessions]);
 await sql.unsafe(`VACUUM (ANALYZE) "sessionStore"`);
 await sql.unsafe(`VACUUM (ANALYZE) "sessionStoreToken"`);
 
-const found = await get(pairs[0].accessToken);
-if (!isDeepStrictEqual(found.data, config.data)) {
-  throw new Error(`get: the session's data is ${JSON.stringify(found.data)}`);
-}
-await measure("get", async () => {
-  const session = await get(pairs[Math.floor(Math.random() * pairs.length)].accessToken);
-  if (!session?.data) throw new Error("get: a session without data");
-});
+const pairs = [];
+for (const max of config.workers) {
+  await connect(max);
+  await measure("create", async () => {
+    pairs.push(await create());
+  });
 
-// Each caller rotates the tokens of sessions that are its alone, one session after another.
-const own = Math.floor(pairs.length / config.row.workers);
-const last = pairs[0];
-await measure("refresh", async (caller, turn) => {
-  const index = caller + config.row.workers * (turn % own);
-  pairs[index] = await refresh(pairs[index].refreshToken);
-});
-await get(pairs[0].accessToken);
-const { error } = await sessionStoreGet(event(), sql, settings, last.accessToken);
-if (error?.key !== "sessionStore.get.revokedToken") {
-  throw new Error(`a rotated access token: ${error?.key ?? "still accepted"}`);
+  const found = await get(pairs[0].accessToken);
+  if (!isDeepStrictEqual(found.data, config.data)) {
+    throw new Error(`get: the session's data is ${JSON.stringify(found.data)}`);
+  }
+  await measure("get", async () => {
+    const session = await get(pairs[Math.floor(Math.random() * pairs.length)].accessToken);
+    if (!session?.data) throw new Error("get: a session without data");
+  });
+
+  // Each caller rotates the tokens of sessions that are its alone, one session after another.
+  const own = Math.floor(pairs.length / max);
+  const last = pairs[0];
+  await measure("refresh", async (caller, turn) => {
+    const index = caller + max * (turn % own);
+    pairs[index] = await refresh(pairs[index].refreshToken);
+  });
+  await get(pairs[0].accessToken);
+  const { error } = await sessionStoreGet(event(), sql, settings, last.accessToken);
+  if (error?.key !== "sessionStore.get.revokedToken") {
+    throw new Error(`a rotated access token: ${error?.key ?? "still accepted"}`);
+  }
 }
 
 await sql.end();
