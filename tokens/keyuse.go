@@ -28,6 +28,10 @@ type keyUse struct {
 }
 
 func newKeyUse(keyID string, typ Type, method jwt.SigningMethod, signWith, verifyWith any) *keyUse {
+	if secret, isMAC := verifyWith.([]byte); isMAC {
+		prepared := newMACKey(secret)
+		method, signWith, verifyWith = preparedHS256{jwt.SigningMethodHS256}, prepared, prepared
+	}
 	return &keyUse{
 		typ: typ, keyID: keyID, method: method, header: headerOf(keyID, typ, method.Alg()),
 		signWith: signWith, verifyWith: verifyWith,
