@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"context"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -49,24 +50,39 @@ func (s statements) load(ctx context.Context, all []*groupcommit.Call[loading]) 
 	return s.pool.Read(ctx, read, loadTogetherQuery, column(all, func(l *loading) pgtype.UUID { return l.id }))
 }
 
+// loadingRow is where rows of loadColumns are read to: see readingRow.
+type loadingRow struct {
+	loading
+
+	client clientScanner
+	n      int
+	worked int64
+	places []any
+}
+
+var loadingRows = sync.Pool{New: func() any {
+	l := new(loadingRow)
+	l.places = append(appendSession(nil, &l.session, &l.client), &l.data, &l.claims, &l.end.at, &l.end.reason, &l.end.by, &l.n, &l.worked)
+	return l
+}}
+
 // scanLoadings notes what was found.
 func (s statements) scanLoadings(rows pgx.Rows, all []*groupcommit.Call[loading]) error {
 	defer rows.Close()
 	for _, c := range all {
 		c.Of.found = false
 	}
-	var l struct {
-		loading
-
-		n      int
-		worked int64
-	}
+	l, _ := loadingRows.Get().(*loadingRow)
+	defer func() {
+		l.loading = loading{} // nobody's session is kept
+		loadingRows.Put(l)
+	}()
+	l.client.first = s.rules.FirstClient
 	for rows.Next() {
-		var err error
-		if l.session, err = scanSession(s.rules.FirstClient, rows, &l.data, &l.claims, &l.end.at, &l.end.reason, &l.end.by, &l.n, &l.worked); err != nil {
+		if err := rows.Scan(l.places...); err != nil {
 			return err
 		}
-		l.found = true
+		l.found, l.session.ClientID = true, l.client.id
 		all[l.n-1].Of = l.loading
 		noteWorked(all[l.n-1], l.worked)
 	}

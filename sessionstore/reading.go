@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -25,6 +26,15 @@ const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt"
 
 type scanner interface{ Scan(dest ...any) error }
 
+// appendSession appends the places that sessionColumns are read to.
+func appendSession(places []any, s *Session, client *clientScanner) []any {
+	return append(places,
+		(*[16]byte)(&s.ID), pgvalue.TextTo(&s.Subject), &s.Checksum, pgvalue.TextTo(&s.Client.Label), pgvalue.TextTo(&s.Client.UserAgent), pgvalue.TextTo(&s.Client.IP),
+		pgvalue.TimeTo(&s.CreatedAt), pgvalue.TimeTo(&s.UpdatedAt), pgvalue.TimeTo(&s.RefreshedAt), pgvalue.TimeTo(&s.ExpiresAt), pgvalue.TimeTo(&s.RevokedAt),
+		pgvalue.TextTo(&s.LastClient.UserAgent), pgvalue.TextTo(&s.LastClient.IP), client,
+	)
+}
+
 // scanSession reads sessionColumns and what follows them. A session that names no client
 // is of the first.
 func scanSession(firstClient string, row scanner, more ...any) (Session, error) {
@@ -32,20 +42,15 @@ func scanSession(firstClient string, row scanner, more ...any) (Session, error) 
 		Session
 
 		client clientScanner
-		dest   [32]any
+		places [32]any
 	}
 	read.client.first = firstClient
-	s := &read.Session
-	dest := append(append(read.dest[:0],
-		(*[16]byte)(&s.ID), pgvalue.TextTo(&s.Subject), &s.Checksum, pgvalue.TextTo(&s.Client.Label), pgvalue.TextTo(&s.Client.UserAgent), pgvalue.TextTo(&s.Client.IP),
-		pgvalue.TimeTo(&s.CreatedAt), pgvalue.TimeTo(&s.UpdatedAt), pgvalue.TimeTo(&s.RefreshedAt), pgvalue.TimeTo(&s.ExpiresAt), pgvalue.TimeTo(&s.RevokedAt),
-		pgvalue.TextTo(&s.LastClient.UserAgent), pgvalue.TextTo(&s.LastClient.IP), &read.client,
-	), more...)
-	if err := row.Scan(dest...); err != nil {
+	places := append(appendSession(read.places[:0], &read.Session, &read.client), more...)
+	if err := row.Scan(places...); err != nil {
 		return Session{}, err
 	}
-	s.ClientID = read.client.id
-	return *s, nil
+	read.ClientID = read.client.id
+	return read.Session, nil
 }
 
 // best orders token rows, of which a session that Compas began may have several:
@@ -133,24 +138,42 @@ func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) 
 		column(all, func(r *reading) pgtype.UUID { return r.tokenID }))
 }
 
+// readingRow is where rows of getColumns are read to, one after another: the list of its places
+// is made once.
+type readingRow struct {
+	reading
+
+	client clientScanner
+	n      int
+	worked int64
+	places []any
+}
+
+var readingRows = sync.Pool{New: func() any {
+	r := new(readingRow)
+	r.places = append(appendSession(nil, &r.session, &r.client),
+		&r.data, pgvalue.TimeTo(&r.now), &r.current.generation, pgvalue.TimeTo(&r.current.mintedAt), pgvalue.TimeTo(&r.current.expiresAt), &r.graceMicros, &r.audience, &r.claims,
+		&r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked)
+	return r
+}}
+
 // scanReadings notes what was found.
 func (s statements) scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]) error {
 	defer rows.Close()
 	for _, c := range all {
 		c.Of.found = false
 	}
-	var r struct {
-		reading
-
-		n      int
-		worked int64
-	}
+	r, _ := readingRows.Get().(*readingRow)
+	defer func() {
+		r.reading = reading{} // nobody's session is kept
+		readingRows.Put(r)
+	}()
+	r.client.first = s.rules.FirstClient
 	for rows.Next() {
-		var err error
-		if r.session, err = scanSession(s.rules.FirstClient, rows, &r.data, pgvalue.TimeTo(&r.now), &r.current.generation, pgvalue.TimeTo(&r.current.mintedAt), pgvalue.TimeTo(&r.current.expiresAt), &r.graceMicros, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked); err != nil {
+		if err := rows.Scan(r.places...); err != nil {
 			return err
 		}
-		r.found = true
+		r.found, r.session.ClientID = true, r.client.id
 		all[r.n-1].Of = r.reading
 		noteWorked(all[r.n-1], r.worked)
 	}

@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"context"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -170,19 +171,37 @@ func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven
 	}
 }
 
+// rotationRow is where rows of rotatedColumns are read to: see readingRow.
+type rotationRow struct {
+	n      int
+	pair   refresh.Pair
+	worked int64
+	places []any
+}
+
+var rotationRows = sync.Pool{New: func() any {
+	r := new(rotationRow)
+	p := &r.pair
+	r.places = []any{
+		&r.n, pgvalue.TimeTo(&p.IssuedAt), pgvalue.TimeTo(&p.ExpiresAt), &p.AccessGeneration, pgvalue.TimeTo(&p.AccessExpiresAt),
+		&p.Claims, &p.Client, &p.Audience, &r.worked,
+	}
+	return r
+}}
+
 // readRotated notes the pairs that were rotated. If the statement failed, none was:
 // the rows have its error, that of its commit too.
 func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
 	for _, c := range all {
 		c.Of.rotated = false
 	}
-	var row struct {
-		n      int
-		pair   refresh.Pair
-		worked int64
-	}
+	row, _ := rotationRows.Get().(*rotationRow)
+	defer func() {
+		row.pair = refresh.Pair{} // nobody's is kept
+		rotationRows.Put(row)
+	}()
 	p := &row.pair
-	_, err := pgx.ForEachRow(rows, []any{&row.n, pgvalue.TimeTo(&p.IssuedAt), pgvalue.TimeTo(&p.ExpiresAt), &p.AccessGeneration, pgvalue.TimeTo(&p.AccessExpiresAt), &p.Claims, &p.Client, &p.Audience, &row.worked}, func() error {
+	_, err := pgx.ForEachRow(rows, row.places, func() error {
 		c := all[row.n-1]
 		r := &c.Of
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
