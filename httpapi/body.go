@@ -8,40 +8,81 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 )
 
 // readBody returns the body of a request if it has the media type and no more
 // than limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, mediaType string, limit int64) ([]byte, error) {
-	if !hasMediaType(r.Header, mediaType) {
-		return nil, &problem{code: codeUnsupportedMediaType, detail: "The Content-Type must be " + mediaType + "."}
+func readBody(r *http.Request, mediaType string, limit int64) ([]byte, error) {
+	if err := checkBody(r.Header, mediaType); err != nil {
+		return nil, err
 	}
-	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return nil, &problem{code: codeUnsupportedMediaType, detail: "The body may not have a Content-Encoding."}
+	room := min(max(r.ContentLength, 0), usualBodyBytes) + 1 // so that the end is seen without more of it
+	body, err := readAll(r.Body, make([]byte, 0, room), limit)
+	return body, refusedBody(err)
+}
+
+// readText is [readBody] for a body that is wanted as a string, of which there is no other copy.
+func readText(r *http.Request, mediaType string, limit int64) (string, error) {
+	if err := checkBody(r.Header, mediaType); err != nil {
+		return "", err
 	}
-	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
+	room, _ := bodyRooms.Get().(*[]byte)
+	defer bodyRooms.Put(room)
+	body, err := readAll(r.Body, (*room)[:0], limit)
 	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, err
-		}
-		if hungUp(err) {
-			return nil, &problem{code: codeClientClosedRequest}
-		}
-		return nil, &problem{code: codeMalformedBody, detail: "It cannot be read to its end."}
+		return "", refusedBody(err)
 	}
-	return body, nil
+	return string(body), nil
 }
 
 // usualBodyBytes is up to which length a body has room from the start. Who announces more has to
 // send it first.
 const usualBodyBytes = 4 << 10
 
-// readAll is [io.ReadAll] for a body that is as long as is announced, or not.
-func readAll(r io.Reader, announced int64) ([]byte, error) {
-	body := bytes.NewBuffer(make([]byte, 0, min(max(announced, 0), usualBodyBytes)+bytes.MinRead))
-	_, err := body.ReadFrom(r)
-	return body.Bytes(), err
+var bodyRooms = sync.Pool{New: func() any { return new(make([]byte, 0, usualBodyBytes)) }}
+
+// readAll is [io.ReadAll] into room, of which more is made where it is needed. It takes no more
+// than limit bytes, whatever was announced: [http.MaxBytesReader] would be one allocation more.
+func readAll(r io.Reader, room []byte, limit int64) ([]byte, error) {
+	for {
+		if len(room) == cap(room) {
+			room = slices.Grow(room, bytes.MinRead)
+		}
+		n, err := r.Read(room[len(room):cap(room)])
+		room = room[:len(room)+n]
+		switch {
+		case int64(len(room)) > limit:
+			return nil, &http.MaxBytesError{Limit: limit}
+		case errors.Is(err, io.EOF):
+			return room, nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+func checkBody(h http.Header, mediaType string) error {
+	if !hasMediaType(h, mediaType) {
+		return &problem{code: codeUnsupportedMediaType, detail: "The Content-Type must be " + mediaType + "."}
+	}
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return &problem{code: codeUnsupportedMediaType, detail: "The body may not have a Content-Encoding."}
+	}
+	return nil
+}
+
+// refusedBody makes a problem of an error of [readAll], nil of none.
+func refusedBody(err error) error {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); err == nil || tooLarge || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	if hungUp(err) {
+		return &problem{code: codeClientClosedRequest}
+	}
+	return &problem{code: codeMalformedBody, detail: "It cannot be read to its end."}
 }
 
 // hungUp tells a connection that ended within the body from a body in a form that is not HTTP's.

@@ -19,7 +19,11 @@ const signedType = "application/token-introspection+jwt"
 // key with a public part signs, it is JSON in any case: RFC 9110 §12.5.1 leaves
 // that to us, and who insists on the other form will not take this one for it.
 func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, document any) error {
-	w.Header().Add("Vary", "Accept")
+	if h := w.Header(); h["Vary"] == nil {
+		h["Vary"] = byAccept
+	} else {
+		h.Add("Vary", "Accept")
+	}
 	if !accepts(r, signedType) {
 		return writeJSON(w, http.StatusOK, document)
 	}
@@ -41,7 +45,10 @@ func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, docu
 // accepts tells whether a request names the media type among those it accepts.
 // No wildcard means it: a client that wants it has to name it.
 func accepts(r *http.Request, want string) bool {
-	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+	for accepted := range strings.SplitSeq(strings.Join(r.Header["Accept"], ","), ",") {
+		if essence, _, _ := strings.Cut(accepted, ";"); !strings.EqualFold(strings.TrimSpace(essence), want) {
+			continue
+		}
 		if mediaType, parameters, err := mime.ParseMediaType(accepted); err == nil && mediaType == want && parameters["q"] != "0" {
 			return true
 		}

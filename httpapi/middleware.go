@@ -89,10 +89,10 @@ func panicError(v any) error {
 // secure sets the headers that every answer has.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		setHeaders(w.Header(),
-			field{"X-Content-Type-Options", "nosniff"},
-			field{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
-			field{"Referrer-Policy", "no-referrer"})
+		h := w.Header()
+		h["X-Content-Type-Options"] = noSniff
+		h["Content-Security-Policy"] = noContent
+		h["Referrer-Policy"] = noReferrer
 		next.ServeHTTP(w, r)
 	})
 }
@@ -131,15 +131,19 @@ func resolveClient(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	}
 }
 
-// proxiedAddr is the client's address behind [resolveClient].
-func proxiedAddr(r *http.Request) netip.Addr {
-	return middleware.GetClientIPAddr(r.Context()).WithZone("")
+// proxiedAddr is the client's address behind [resolveClient], also in words.
+func proxiedAddr(r *http.Request) (netip.Addr, string) {
+	ip := middleware.GetClientIPAddr(r.Context()).WithZone("")
+	if !ip.IsValid() {
+		return ip, ""
+	}
+	return ip, ip.String()
 }
 
-// remoteAddr is the client's address where no proxy stands before the service.
-func remoteAddr(r *http.Request) netip.Addr {
-	ip, _ := clientaddr.Parse(r.RemoteAddr)
-	return ip
+// remoteAddr is the client's address where no proxy stands before the service, also in words.
+func remoteAddr(r *http.Request) (netip.Addr, string) {
+	ip, text, _ := clientaddr.ParseText(r.RemoteAddr)
+	return ip, text
 }
 
 // plainAddresses leaves of each entry the address, and of one that has none what it is.

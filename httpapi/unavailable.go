@@ -21,5 +21,5 @@ func Unavailable(logger *slog.Logger) http.Handler {
 	r.HandleFunc("/oauth2/*", unavailable) // in a form of their own
 	r.NotFound(unavailable)
 	r.MethodNotAllowed(unavailable)
-	return r
+	return anywhere{r}
 }
