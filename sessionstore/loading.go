@@ -2,12 +2,12 @@ package sessionstore
 
 import (
 	"context"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
@@ -50,21 +50,21 @@ func (s statements) load(ctx context.Context, all []*groupcommit.Call[loading]) 
 	return s.pool.Read(ctx, read, loadTogetherQuery, column(all, func(l *loading) pgtype.UUID { return l.id }))
 }
 
-// loadingRow is where rows of loadColumns are read to: see readingRow.
+// loadingRow is where rows of loadColumns are read to. Each connection has one.
 type loadingRow struct {
 	loading
 
 	client clientScanner
-	n      int
+	n      int64
 	worked int64
-	places []any
+	row    pgvalue.Row
 }
 
-var loadingRows = sync.Pool{New: func() any {
+func newLoadingRow() *loadingRow {
 	l := new(loadingRow)
-	l.places = append(appendSession(nil, &l.session, &l.client), &l.data, &l.claims, &l.end.at, &l.end.reason, &l.end.by, &l.n, &l.worked)
+	l.row = pgvalue.NewRow(append(appendSession(nil, &l.session, &l.client), &l.data, &l.claims, &l.end.at, &l.end.reason, &l.end.by, &l.n, &l.worked))
 	return l
-}}
+}
 
 // scanLoadings notes what was found.
 func (s statements) scanLoadings(rows pgx.Rows, all []*groupcommit.Call[loading]) error {
@@ -72,20 +72,18 @@ func (s statements) scanLoadings(rows pgx.Rows, all []*groupcommit.Call[loading]
 	for _, c := range all {
 		c.Of.found = false
 	}
-	l, _ := loadingRows.Get().(*loadingRow)
-	defer func() {
-		l.loading = loading{} // nobody's session is kept
-		loadingRows.Put(l)
-	}()
-	l.client.first = s.rules.FirstClient
 	for rows.Next() {
-		if err := rows.Scan(l.places...); err != nil {
+		l := pgvalue.Kept(rows, "latchkey loading", newLoadingRow)
+		l.client.first = s.rules.FirstClient
+		err := l.row.Read(rows)
+		found := l.loading
+		l.loading = loading{} // nobody's session is kept
+		if err != nil {
 			return err
 		}
-		l.found, l.session.ClientID = true, l.client.id
-		all[l.n-1].Of = l.loading
+		found.found, found.session.ClientID = true, l.client.id
+		all[l.n-1].Of = found
 		noteWorked(all[l.n-1], l.worked)
 	}
-	rows.Close()
 	return rows.Err()
 }

@@ -2,7 +2,6 @@ package sessionstore
 
 import (
 	"context"
-	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -138,24 +137,23 @@ func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) 
 		column(all, func(r *reading) pgtype.UUID { return r.tokenID }))
 }
 
-// readingRow is where rows of getColumns are read to, one after another: the list of its places
-// is made once.
+// readingRow is where rows of getColumns are read to. Each connection has one.
 type readingRow struct {
 	reading
 
 	client clientScanner
-	n      int
+	n      int64
 	worked int64
-	places []any
+	row    pgvalue.Row
 }
 
-var readingRows = sync.Pool{New: func() any {
+func newReadingRow() *readingRow {
 	r := new(readingRow)
-	r.places = append(appendSession(nil, &r.session, &r.client),
+	r.row = pgvalue.NewRow(append(appendSession(nil, &r.session, &r.client),
 		&r.data, pgvalue.TimeTo(&r.now), &r.current.generation, pgvalue.TimeTo(&r.current.mintedAt), pgvalue.TimeTo(&r.current.expiresAt), &r.graceMicros, &r.audience, &r.claims,
-		&r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked)
+		&r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked))
 	return r
-}}
+}
 
 // scanReadings notes what was found.
 func (s statements) scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]) error {
@@ -163,20 +161,18 @@ func (s statements) scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]
 	for _, c := range all {
 		c.Of.found = false
 	}
-	r, _ := readingRows.Get().(*readingRow)
-	defer func() {
-		r.reading = reading{} // nobody's session is kept
-		readingRows.Put(r)
-	}()
-	r.client.first = s.rules.FirstClient
 	for rows.Next() {
-		if err := rows.Scan(r.places...); err != nil {
+		r := pgvalue.Kept(rows, "latchkey reading", newReadingRow)
+		r.client.first = s.rules.FirstClient
+		err := r.row.Read(rows)
+		found := r.reading
+		r.reading = reading{} // nobody's session is kept
+		if err != nil {
 			return err
 		}
-		r.found, r.session.ClientID = true, r.client.id
-		all[r.n-1].Of = r.reading
+		found.found, found.session.ClientID = true, r.client.id
+		all[r.n-1].Of = found
 		noteWorked(all[r.n-1], r.worked)
 	}
-	rows.Close()
 	return rows.Err()
 }

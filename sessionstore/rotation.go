@@ -2,7 +2,6 @@ package sessionstore
 
 import (
 	"context"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
@@ -171,48 +170,49 @@ func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven
 	}
 }
 
-// rotationRow is where rows of rotatedColumns are read to: see readingRow.
+// rotationRow is where rows of rotatedColumns are read to. Each connection has one.
 type rotationRow struct {
-	n      int
+	n      int64
 	pair   refresh.Pair
 	worked int64
-	places []any
+	row    pgvalue.Row
 }
 
-var rotationRows = sync.Pool{New: func() any {
+func newRotationRow() *rotationRow {
 	r := new(rotationRow)
 	p := &r.pair
-	r.places = []any{
+	r.row = pgvalue.NewRow([]any{
 		&r.n, pgvalue.TimeTo(&p.IssuedAt), pgvalue.TimeTo(&p.ExpiresAt), &p.AccessGeneration, pgvalue.TimeTo(&p.AccessExpiresAt),
 		&p.Claims, &p.Client, &p.Audience, &r.worked,
-	}
+	})
 	return r
-}}
+}
 
 // readRotated notes the pairs that were rotated. If the statement failed, none was:
 // the rows have its error, that of its commit too.
 func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
+	defer rows.Close()
 	for _, c := range all {
 		c.Of.rotated = false
 	}
-	row, _ := rotationRows.Get().(*rotationRow)
-	defer func() {
+	for rows.Next() {
+		row := pgvalue.Kept(rows, "latchkey rotation", newRotationRow)
+		err := row.row.Read(rows)
+		p := row.pair
 		row.pair = refresh.Pair{} // nobody's is kept
-		rotationRows.Put(row)
-	}()
-	p := &row.pair
-	_, err := pgx.ForEachRow(rows, row.places, func() error {
+		if err != nil {
+			return err
+		}
 		c := all[row.n-1]
 		r := &c.Of
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
 		p.ID, p.Generation, p.CreatedAt = r.claims.TokenID, r.claims.Generation+1, p.IssuedAt
 		p.BoundTo = r.proven
-		if r.next = *p; p.Client == "" {
-			r.next.Client, r.next.Audience = s.rules.FirstClient, s.rules.Audiences[s.rules.FirstClient]
+		if p.Client == "" {
+			p.Client, p.Audience = s.rules.FirstClient, s.rules.Audiences[s.rules.FirstClient]
 		}
-		r.rotated = true
+		r.next, r.rotated = p, true
 		noteWorked(c, row.worked)
-		return nil
-	})
-	return err
+	}
+	return rows.Err()
 }
