@@ -46,6 +46,7 @@ func TestAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 		})
+		t.Logf("to %s allocates %v times", step.name, got)
 		if got > step.most {
 			t.Errorf("to %s allocates %v times, at most %v are allowed", step.name, got, step.most)
 		}
