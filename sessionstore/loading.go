@@ -3,6 +3,7 @@ package sessionstore
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -33,7 +34,10 @@ WHERE ` + primary.Only
 
 // loading is a session that is asked for by its id, and what is stored of it.
 type loading struct {
-	id pgtype.UUID
+	asked struct { // stays: the statement may have to be sent again
+		id   pgtype.UUID
+		args [1]any // this, for one alone
+	}
 
 	found   bool
 	session Session
@@ -42,12 +46,19 @@ type loading struct {
 	end     endingRow
 }
 
+func newLoading(id uuid.UUID) (l loading) {
+	l.asked.id = pgvalue.UUID(id)
+	return l
+}
+
 func (s statements) load(ctx context.Context, all []*groupcommit.Call[loading]) error {
 	read := func(rows pgx.Rows) error { return s.scanLoadings(rows, all) }
 	if len(all) == 1 {
-		return s.pool.Read(ctx, read, loadQuery, &all[0].Of.id)
+		asked := &all[0].Of.asked
+		asked.args[0] = &asked.id
+		return s.pool.Read(ctx, read, loadQuery, asked.args[:]...)
 	}
-	return s.pool.Read(ctx, read, loadTogetherQuery, column(all, func(l *loading) pgtype.UUID { return l.id }))
+	return s.pool.Read(ctx, read, loadTogetherQuery, column(all, func(l *loading) pgtype.UUID { return l.asked.id }))
 }
 
 // loadingRow is where rows of loadColumns are read to. Each connection has one.
@@ -81,9 +92,10 @@ func (s statements) scanLoadings(rows pgx.Rows, all []*groupcommit.Call[loading]
 		if err != nil {
 			return err
 		}
-		found.found, found.session.ClientID = true, l.client.id
-		all[l.n-1].Of = found
-		noteWorked(all[l.n-1], l.worked)
+		c := all[l.n-1]
+		found.asked, found.found, found.session.ClientID = c.Of.asked, true, l.client.id
+		c.Of = found
+		noteWorked(c, l.worked)
 	}
 	return rows.Err()
 }

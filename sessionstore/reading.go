@@ -12,6 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
+	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
 // sessionColumns are what scanSession reads, of "sessionStore" as s and of its
@@ -110,7 +111,10 @@ WHERE ` + primary.Only
 
 // reading is an access token that was presented, and what is stored of its session.
 type reading struct {
-	sessionID, tokenID pgtype.UUID
+	asked struct { // stays: the statement may have to be sent again
+		sessionID, tokenID pgtype.UUID
+		args               [2]any // these, for one alone
+	}
 
 	found            bool
 	session          Session
@@ -124,17 +128,24 @@ type reading struct {
 	claims           string // the row's: they are read once the calls are apart
 }
 
+func newReading(claims tokens.Claims) (r reading) {
+	r.asked.sessionID, r.asked.tokenID = pgvalue.UUID(claims.SessionID), pgvalue.UUID(claims.TokenID)
+	return r
+}
+
 // grace is that of the pair. It is read as a number, which allocates nothing.
 func (r *reading) grace() time.Duration { return time.Duration(r.graceMicros) * time.Microsecond }
 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
 	read := func(rows pgx.Rows) error { return s.scanReadings(rows, all) }
 	if len(all) == 1 {
-		return s.pool.Read(ctx, read, getQuery, &all[0].Of.sessionID, &all[0].Of.tokenID)
+		asked := &all[0].Of.asked
+		asked.args = [...]any{&asked.sessionID, &asked.tokenID}
+		return s.pool.Read(ctx, read, getQuery, asked.args[:]...)
 	}
 	return s.pool.Read(ctx, read, getTogetherQuery,
-		column(all, func(r *reading) pgtype.UUID { return r.sessionID }),
-		column(all, func(r *reading) pgtype.UUID { return r.tokenID }))
+		column(all, func(r *reading) pgtype.UUID { return r.asked.sessionID }),
+		column(all, func(r *reading) pgtype.UUID { return r.asked.tokenID }))
 }
 
 // readingRow is where rows of getColumns are read to. Each connection has one.
@@ -170,9 +181,10 @@ func (s statements) scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]
 		if err != nil {
 			return err
 		}
-		found.found, found.session.ClientID = true, r.client.id
-		all[r.n-1].Of = found
-		noteWorked(all[r.n-1], r.worked)
+		c := all[r.n-1]
+		found.asked, found.found, found.session.ClientID = c.Of.asked, true, r.client.id
+		c.Of = found
+		noteWorked(c, r.worked)
 	}
 	return rows.Err()
 }

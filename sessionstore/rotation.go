@@ -117,6 +117,7 @@ type rotation struct {
 	// What the claims say of the row, as arguments.
 	session, id pgtype.UUID
 	generation  pgtype.Int8
+	args        rotationArgs // for one alone
 
 	rotated bool
 	next    refresh.Pair
@@ -130,12 +131,12 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 	read := func(rows pgx.Rows) error { return s.readRotated(rows, all) }
 	if len(all) == 1 {
 		r := &all[0].Of
-		args := s.rotationArgs(&r.session, &r.id, &r.generation,
+		r.args = s.rotationArgs(&r.session, &r.id, &r.generation,
 			pgvalue.ThereOrNull(&r.client.UserAgent), pgvalue.ThereOrNull(&r.client.IP), pgvalue.ThereOrNull(&r.proven), pgvalue.ThereOrNull(&r.clientID))
 		if !s.forPair {
-			return s.pool.Read(ctx, read, rotateQuery, args...)
+			return s.pool.Read(ctx, read, rotateQuery, r.args[:]...)
 		}
-		return s.pool.Read(ctx, read, rotateForPairQuery, append(args, pgvalue.ThereOrNull(&r.wanted.claims), r.wanted.room(),
+		return s.pool.Read(ctx, read, rotateForPairQuery, append(r.args[:], pgvalue.ThereOrNull(&r.wanted.claims), r.wanted.room(),
 			pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken)))...)
 	}
 	args := s.rotationArgs(
@@ -147,9 +148,9 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.proven) }),
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.clientID) }))
 	if !s.forPair {
-		return s.pool.Read(ctx, read, rotateTogetherQuery, args...)
+		return s.pool.Read(ctx, read, rotateTogetherQuery, args[:]...)
 	}
-	return s.pool.Read(ctx, read, rotateTogetherForPairQuery, append(args,
+	return s.pool.Read(ctx, read, rotateTogetherForPairQuery, append(args[:],
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.wanted.claims) }),
 		column(all, func(r *rotation) pgtype.Int8 { return pgvalue.Integer(r.wanted.room()) }),
 		column(all, func(r *rotation) pgtype.Int8 {
@@ -162,8 +163,10 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 
 // rotationArgs are the arguments that every such statement has: one value of each kind, or
 // an array.
-func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven, clients any) []any {
-	return []any{
+type rotationArgs [14]any
+
+func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven, clients any) rotationArgs {
+	return rotationArgs{
 		sessions, ids, generations, refresh.FreshGraces, refresh.SettleGraces,
 		s.accessTTL, s.refreshTTL, agents, ips, proven, s.clients, s.firstClient, clients,
 		s.grace,
