@@ -56,23 +56,19 @@ func respond(h handler) http.HandlerFunc {
 // it breaks the connection, so that the rest is not taken for the whole.
 func recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ww, isWrapped := w.(middleware.WrapResponseWriter)
-		if !isWrapped {
-			ww = middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-		}
 		defer func() {
 			switch v := recover(); {
 			case v == nil:
 			case v == http.ErrAbortHandler: //nolint:errorlint,err113 // the very value, as net/http compares it
 				panic(v)
-			case ww.Status() != 0:
+			case infoOf(r).answer.status != 0:
 				infoOf(r).problem = &problem{code: codeInternal, cause: panicError(v)}
 				panic(http.ErrAbortHandler)
 			default:
-				fail(ww, r, panicError(v))
+				fail(w, r, panicError(v))
 			}
 		}()
-		next.ServeHTTP(ww, r)
+		next.ServeHTTP(w, r)
 	})
 }
 

@@ -60,7 +60,7 @@ type requestInfo struct {
 	outcome    string        // of a refresh
 	refusal    string        // why a token is not active that was introspected
 	problem    *problem
-	status     int // of the answer; 0 until there is one
+	answer     answerWriter
 }
 
 // identify gives each request an id, the caller's if it is a decent one, and the address of
