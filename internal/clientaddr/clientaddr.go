@@ -13,7 +13,11 @@ import (
 // address that was mapped to IPv6 is an IPv4 address again. What cannot be read, such
 // as "unknown", is false.
 func Parse(text string) (netip.Addr, bool) {
-	ip, err := netip.ParseAddr(bare(text))
+	text = bare(text)
+	if text == "" { // no error is made for it
+		return netip.Addr{}, false
+	}
+	ip, err := netip.ParseAddr(text)
 	if err != nil {
 		return netip.Addr{}, false
 	}
