@@ -43,6 +43,9 @@ func (c *requestContext) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+// String keeps the notes out of what is printed of a context.
+func (c *requestContext) String() string { return "httpapi's context of a request" }
+
 // routes are what routers of chi's work with, which are good for one request after another.
 var routes = sync.Pool{New: func() any { return chi.NewRouteContext() }}
 
