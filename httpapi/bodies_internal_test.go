@@ -50,19 +50,19 @@ func TestBody(t *testing.T) {
 	} {
 		r := post(t, "", []byte(`{}`))
 		r.Header = test.header
-		body, err := readBody(r, jsonType, 2)
+		body, err := readJSON(r, 2)
 		if got := codeOf(t, err); got != test.want || (string(body) == `{}`) != (test.want == "") {
 			t.Errorf("%s: %q, %v", name, body, err)
 		}
 	}
 
 	r := post(t, jsonType, []byte(`{} `))
-	if _, err := readBody(r, jsonType, 2); asTooLarge(err) == nil {
+	if _, err := readJSON(r, 2); asTooLarge(err) == nil {
 		t.Errorf("a byte more than the limit: %v", err)
 	}
 	r = httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", iotest.ErrReader(errors.New("malformed chunked encoding")))
 	r.Header.Set("Content-Type", jsonType)
-	if _, err := readBody(r, jsonType, 2); codeOf(t, err) != codeMalformedBody {
+	if _, err := readJSON(r, 2); codeOf(t, err) != codeMalformedBody {
 		t.Errorf("it cannot be read: %v", err)
 	}
 }

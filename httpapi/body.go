@@ -13,10 +13,10 @@ import (
 	"sync"
 )
 
-// readBody returns the body of a request if it has the media type and no more
+// readJSON returns the body of a request if its media type is that of JSON and it has no more
 // than limit bytes.
-func readBody(r *http.Request, mediaType string, limit int64) ([]byte, error) {
-	if err := checkBody(r.Header, mediaType); err != nil {
+func readJSON(r *http.Request, limit int64) ([]byte, error) {
+	if err := checkBody(r.Header, jsonType); err != nil {
 		return nil, err
 	}
 	room := min(max(r.ContentLength, 0), usualBodyBytes) + 1 // so that the end is seen without more of it
@@ -24,22 +24,23 @@ func readBody(r *http.Request, mediaType string, limit int64) ([]byte, error) {
 	return body, refusedBody(err)
 }
 
-// readText is [readBody] for a body that is wanted as a string, of which there is no other copy.
-func readText(r *http.Request, mediaType string, limit int64) (string, error) {
-	if err := checkBody(r.Header, mediaType); err != nil {
+// readFormText returns the body of a request if its media type is that of a form, as a string
+// of which there is no other copy.
+func readFormText(r *http.Request) (string, error) {
+	if err := checkBody(r.Header, formType); err != nil {
 		return "", err
 	}
 	room, _ := bodyRooms.Get().(*[]byte)
 	defer bodyRooms.Put(room)
-	body, err := readAll(r.Body, (*room)[:0], limit)
+	body, err := readAll(r.Body, (*room)[:0], maxFormBytes)
 	if err != nil {
 		return "", refusedBody(err)
 	}
 	return string(body), nil
 }
 
-// usualBodyBytes is up to which length a body has room from the start. Who announces more has to
-// send it first.
+// usualBodyBytes is up to which length a body has room from the start. A client that announces more
+// has to send it first.
 const usualBodyBytes = 4 << 10
 
 var bodyRooms = sync.Pool{New: func() any { return new(make([]byte, 0, usualBodyBytes)) }}

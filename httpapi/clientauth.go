@@ -100,12 +100,12 @@ func (s *Server) introspecting(next handler) handler {
 
 // credentialsInForm reads client_secret_post, and leaves the body to be read again. It
 // returns errNotBasic for what is no form with a secret: that is the next one's to judge. A
-// form that cannot be read is an error of [readBody].
+// form that cannot be read is an error of [readFormText].
 func credentialsInForm(r *http.Request) (id, secret credential, err error) {
 	if !hasMediaType(r.Header, formType) {
 		return id, secret, errNotBasic
 	}
-	body, err := readText(r, formType, maxFormBytes)
+	body, err := readFormText(r)
 	if err != nil {
 		return id, secret, err
 	}

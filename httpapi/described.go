@@ -21,7 +21,7 @@ type described string
 
 // decodeDescribed is [decodeJSON] for a body with a member "client".
 func decodeDescribed[T any](r *http.Request, limit int64) (T, error) {
-	body, err := readBody(r, jsonType, limit)
+	body, err := readJSON(r, limit)
 	if err != nil {
 		var zero T
 		return zero, err

@@ -29,7 +29,7 @@ func decodeForm(r *http.Request, names ...string) (formFields, error) {
 }
 
 func readForm(r *http.Request) (formFields, error) {
-	body, err := readText(r, formType, maxFormBytes)
+	body, err := readFormText(r)
 	if err != nil {
 		return nil, err
 	}

@@ -40,7 +40,7 @@ var strict = json.JoinOptions(
 // decodeJSON reads the body into T. What is wrong with it is said with a JSON
 // pointer to the member, and never with the member's value.
 func decodeJSON[T any](r *http.Request, limit int64) (T, error) {
-	body, err := readBody(r, jsonType, limit)
+	body, err := readJSON(r, limit)
 	if err != nil {
 		var zero T
 		return zero, err

@@ -17,7 +17,7 @@ func (a anywhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	route, _ := routes.Get().(*chi.Context)
 	route.Routes = a.Mux
 	outer := chi.RouteContext(r.Context())
-	r = r.WithContext(&requestContext{Context: r.Context(), route: route})
+	r = r.WithContext(&requestContext{Context: r.Context(), route: route}) //nolint:contextcheck // it is made from the request's
 	if outer != nil {
 		r.URL = below(r.URL, outer.RoutePath)
 	}

@@ -50,7 +50,7 @@ func writeBody(w http.ResponseWriter, status int, mediaType, cacheControl string
 	}
 	w.WriteHeader(status)
 	// A client that went away before its answer is not a failure of ours.
-	_, _ = w.Write(body) //nolint:gosec // G705: no answer is HTML, and browsers are told not to sniff
+	_, _ = w.Write(body)
 }
 
 // Values of headers that most answers have. They are shared: what is added to one, as
