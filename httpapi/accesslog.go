@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-chi/chi/v5"
-	"github.com/go-chi/chi/v5/middleware"
 )
 
 // methods are those that a log line may contain: any other is caller-chosen text.
@@ -27,10 +26,9 @@ func accessLog(logger *slog.Logger) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			start, ctx := time.Now(), r.Context()
-			ww := middleware.NewWrapResponseWriter(w, r.ProtoMajor)
+			info := infoOf(r)
+			info.answer.ResponseWriter = w
 			defer func() {
-				info := infoOf(r)
-				info.status = ww.Status()
 				route, level := routeOf(r), levelOf(info)
 				if level == slog.LevelInfo && slices.Contains(probes, route) {
 					level = slog.LevelDebug
@@ -38,13 +36,13 @@ func accessLog(logger *slog.Logger) func(http.Handler) http.Handler {
 				logger.LogAttrs(ctx, level, "request", describeProblem(append(make([]slog.Attr, 0, mostAttrs),
 					slog.String("method", methodOf(r)),
 					slog.String("route", route),
-					slog.Int("status", ww.Status()),
-					slog.Int("bytes", ww.BytesWritten()),
+					slog.Int("status", info.answer.status),
+					slog.Int("bytes", info.answer.bytes),
 					slog.Float64("duration_ms", float64(time.Since(start).Microseconds())/1e3),
 					slog.String("client", info.client),
 				), info)...)
 			}()
-			next.ServeHTTP(ww, r)
+			next.ServeHTTP(&info.answer, r)
 		})
 	}
 }

@@ -48,21 +48,21 @@ func TestBody(t *testing.T) {
 		"encoded":                  {http.Header{media: {"application/json"}, encoding: {"gzip"}}, codeUnsupportedMediaType},
 		"encoded, said to be none": {http.Header{media: {"application/json"}, encoding: {""}}, ""},
 	} {
-		w, r := post(t, "", []byte(`{}`))
+		r := post(t, "", []byte(`{}`))
 		r.Header = test.header
-		body, err := readBody(w, r, jsonType, 2)
+		body, err := readJSON(r, 2)
 		if got := codeOf(t, err); got != test.want || (string(body) == `{}`) != (test.want == "") {
 			t.Errorf("%s: %q, %v", name, body, err)
 		}
 	}
 
-	w, r := post(t, jsonType, []byte(`{} `))
-	if _, err := readBody(w, r, jsonType, 2); asTooLarge(err) == nil {
+	r := post(t, jsonType, []byte(`{} `))
+	if _, err := readJSON(r, 2); asTooLarge(err) == nil {
 		t.Errorf("a byte more than the limit: %v", err)
 	}
 	r = httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", iotest.ErrReader(errors.New("malformed chunked encoding")))
 	r.Header.Set("Content-Type", jsonType)
-	if _, err := readBody(w, r, jsonType, 2); codeOf(t, err) != codeMalformedBody {
+	if _, err := readJSON(r, 2); codeOf(t, err) != codeMalformedBody {
 		t.Errorf("it cannot be read: %v", err)
 	}
 }
@@ -84,14 +84,14 @@ func TestFormFields(t *testing.T) {
 		"b=1&b=":          {problem: problem{code: codeDuplicateParameter, parameter: "b"}},
 		"a=%zz":           {problem: problem{code: codeMalformedBody, detail: "It is not a well-formed form."}},
 	} {
-		w, r := post(t, formType, []byte(body))
-		fields, err := decodeForm(w, r, "a", "b")
+		r := post(t, formType, []byte(body))
+		fields, err := decodeForm(r, "a", "b")
 		if fields.get("a") != want.a || fields.get("b") != want.b || asProblem(t, err) != want.problem {
 			t.Errorf("%s: %v %v", body, err, fields)
 		}
 	}
-	w, r := post(t, jsonType, []byte("a=1"))
-	if _, err := decodeForm(w, r, "a"); codeOf(t, err) != codeUnsupportedMediaType {
+	r := post(t, jsonType, []byte("a=1"))
+	if _, err := decodeForm(r, "a"); codeOf(t, err) != codeUnsupportedMediaType {
 		t.Errorf("not a form: %v", err)
 	}
 }

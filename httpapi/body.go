@@ -8,40 +8,82 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 )
 
-// readBody returns the body of a request if it has the media type and no more
+// readJSON returns the body of a request if its media type is that of JSON and it has no more
 // than limit bytes.
-func readBody(w http.ResponseWriter, r *http.Request, mediaType string, limit int64) ([]byte, error) {
-	if !hasMediaType(r.Header, mediaType) {
-		return nil, &problem{code: codeUnsupportedMediaType, detail: "The Content-Type must be " + mediaType + "."}
+func readJSON(r *http.Request, limit int64) ([]byte, error) {
+	if err := checkBody(r.Header, jsonType); err != nil {
+		return nil, err
 	}
-	if e := r.Header.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
-		return nil, &problem{code: codeUnsupportedMediaType, detail: "The body may not have a Content-Encoding."}
-	}
-	body, err := readAll(http.MaxBytesReader(w, r.Body, limit), r.ContentLength)
-	if err != nil {
-		if _, ok := errors.AsType[*http.MaxBytesError](err); ok || errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, err
-		}
-		if hungUp(err) {
-			return nil, &problem{code: codeClientClosedRequest}
-		}
-		return nil, &problem{code: codeMalformedBody, detail: "It cannot be read to its end."}
-	}
-	return body, nil
+	room := min(max(r.ContentLength, 0), usualBodyBytes) + 1 // so that the end is seen without more of it
+	body, err := readAll(r.Body, make([]byte, 0, room), limit)
+	return body, refusedBody(err)
 }
 
-// usualBodyBytes is the length up to which room for a body is allocated at the start. A caller
-// that announces more must send it first.
+// readFormText returns the body of a request if its media type is that of a form, as a string
+// of which there is no other copy.
+func readFormText(r *http.Request) (string, error) {
+	if err := checkBody(r.Header, formType); err != nil {
+		return "", err
+	}
+	room, _ := bodyRooms.Get().(*[]byte)
+	defer bodyRooms.Put(room)
+	body, err := readAll(r.Body, (*room)[:0], maxFormBytes)
+	if err != nil {
+		return "", refusedBody(err)
+	}
+	return string(body), nil
+}
+
+// usualBodyBytes is the length up to which room for a body is allocated at the start. A caller that
+// announces more must send it first.
 const usualBodyBytes = 4 << 10
 
-// readAll is [io.ReadAll] for a body that may or may not be as long as announced.
-func readAll(r io.Reader, announced int64) ([]byte, error) {
-	body := bytes.NewBuffer(make([]byte, 0, min(max(announced, 0), usualBodyBytes)+bytes.MinRead))
-	_, err := body.ReadFrom(r)
-	return body.Bytes(), err
+var bodyRooms = sync.Pool{New: func() any { return new(make([]byte, 0, usualBodyBytes)) }}
+
+// readAll is [io.ReadAll] into room, of which more is made where it is needed. It takes no more
+// than limit bytes, whatever was announced: [http.MaxBytesReader] would be one allocation more.
+func readAll(r io.Reader, room []byte, limit int64) ([]byte, error) {
+	for {
+		if len(room) == cap(room) {
+			room = slices.Grow(room, bytes.MinRead)
+		}
+		n, err := r.Read(room[len(room):cap(room)])
+		room = room[:len(room)+n]
+		switch {
+		case int64(len(room)) > limit:
+			return nil, &http.MaxBytesError{Limit: limit}
+		case errors.Is(err, io.EOF):
+			return room, nil
+		case err != nil:
+			return nil, err
+		}
+	}
+}
+
+func checkBody(h http.Header, mediaType string) error {
+	if !hasMediaType(h, mediaType) {
+		return &problem{code: codeUnsupportedMediaType, detail: "The Content-Type must be " + mediaType + "."}
+	}
+	if e := h.Get("Content-Encoding"); e != "" && !strings.EqualFold(e, "identity") {
+		return &problem{code: codeUnsupportedMediaType, detail: "The body may not have a Content-Encoding."}
+	}
+	return nil
+}
+
+// refusedBody makes a problem of an error of [readAll], nil of none.
+func refusedBody(err error) error {
+	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); err == nil || tooLarge || errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	if hungUp(err) {
+		return &problem{code: codeClientClosedRequest}
+	}
+	return &problem{code: codeMalformedBody, detail: "It cannot be read to its end."}
 }
 
 // hungUp distinguishes a connection that ended within the body from a body that violates HTTP. The

@@ -43,7 +43,7 @@ func (s *Server) putSessionClaims(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	claims, err := decodeJSON[jsontext.Value](w, r, maxClaimsBytes)
+	claims, err := decodeJSON[jsontext.Value](r, maxClaimsBytes)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"io"
@@ -78,7 +77,7 @@ func (s *Server) introspecting(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		id, secret, err := basicCredentials(r)
 		if errors.Is(err, errNotBasic) && len(r.Header.Values("Authorization")) == 0 {
-			id, secret, err = credentialsInForm(w, r)
+			id, secret, err = credentialsInForm(r)
 		}
 		switch {
 		case errors.Is(err, errNotBasic), errors.Is(err, errManyBasic):
@@ -102,24 +101,24 @@ func (s *Server) introspecting(next handler) handler {
 
 // credentialsInForm reads client_secret_post, and leaves the body readable again. It returns
 // errNotBasic for anything but a form with a secret: the next handler judges that.
-// A form that cannot be read is an error of [readBody].
-func credentialsInForm(w http.ResponseWriter, r *http.Request) (id, secret credential, err error) {
+// form that cannot be read is an error of [readFormText].
+func credentialsInForm(r *http.Request) (id, secret credential, err error) {
 	if !hasMediaType(r.Header, formType) {
 		return id, secret, errNotBasic
 	}
-	body, err := readBody(w, r, formType, maxFormBytes)
+	body, err := readFormText(r)
 	if err != nil {
 		return id, secret, err
 	}
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	values, err := url.ParseQuery(string(body))
-	if err != nil || values.Get("client_secret") == "" {
+	r.Body = io.NopCloser(strings.NewReader(body))
+	fields, err := parseForm(body)
+	if err != nil || fields.get("client_secret") == "" {
 		return id, secret, errNotBasic
 	}
-	if len(values["client_id"]) > 1 || len(values["client_secret"]) > 1 {
+	if fields.isRepeated("client_id") || fields.isRepeated("client_secret") {
 		return id, secret, errBadBasic
 	}
-	user, password := values.Get("client_id"), values.Get("client_secret")
+	user, password := fields.get("client_id"), fields.get("client_secret")
 	return credential{user, user}, credential{password, password}, nil
 }
 

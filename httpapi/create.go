@@ -25,7 +25,7 @@ type newSession struct {
 }
 
 func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
-	wanted, err := decodeDescribed[newSession](w, r, sessionstore.MaxDataBytes+maxEnvelopeBytes)
+	wanted, err := decodeDescribed[newSession](r, sessionstore.MaxDataBytes+maxEnvelopeBytes)
 	if err != nil {
 		return err
 	}
@@ -45,13 +45,13 @@ func (s *Server) createSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	document, tokens := shownTo(r, session), tokenDocumentOf(pair)
-	tokens.Session = &document
+	tokens := tokenDocumentOf(pair)
+	tokens.Session = shownTo(r, session)
 	h := w.Header()
 	h.Set("Location", "/v1/sessions/"+session.ID.String())
-	setETag(h, document.Checksum)
-	h.Set("Pragma", "no-cache") // RFC 6749 §5.1
-	return writeJSON(w, http.StatusCreated, tokens)
+	setETag(h, tokens.Session.Checksum)
+	h["Pragma"] = noCache // RFC 6749 §5.1
+	return writeJSON(w, http.StatusCreated, &tokens)
 }
 
 // create makes the requested session, in place of another if the request says

@@ -25,7 +25,7 @@ func (s *Server) putSessionData(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	data, err := decodeJSON[jsontext.Value](w, r, sessionstore.MaxDataBytes)
+	data, err := decodeJSON[jsontext.Value](r, sessionstore.MaxDataBytes)
 	if err != nil {
 		return err
 	}

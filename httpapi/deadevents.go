@@ -107,7 +107,7 @@ func (s *Server) resendDeadEvents(w http.ResponseWriter, r *http.Request) error 
 	if s.cfg.DeadEvents == nil {
 		return &problem{code: codeRouteNotFound}
 	}
-	wanted, err := decodeJSON[resend](w, r, maxResendBytes)
+	wanted, err := decodeJSON[resend](r, maxResendBytes)
 	switch {
 	case err != nil:
 		return err

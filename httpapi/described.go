@@ -21,8 +21,8 @@ type newClient struct {
 type described string
 
 // decodeDescribed is [decodeJSON] for a body with a member "client".
-func decodeDescribed[T any](w http.ResponseWriter, r *http.Request, limit int64) (T, error) {
-	body, err := readBody(w, r, jsonType, limit)
+func decodeDescribed[T any](r *http.Request, limit int64) (T, error) {
+	body, err := readJSON(r, limit)
 	if err != nil {
 		var zero T
 		return zero, err

@@ -13,7 +13,7 @@ import (
 // value is absent, never null.
 
 type sessionDocument struct {
-	ID       uuid.UUID      `json:"id"`
+	ID       documentID     `json:"id"`
 	Subject  string         `json:"subject,omitzero"`
 	ClientID string         `json:"client_id"`
 	Current  *bool          `json:"current,omitzero"` // public routes only
@@ -29,6 +29,19 @@ type sessionDocument struct {
 	ExpiresAt   time.Time      `json:"expires_at"`
 	RevokedAt   time.Time      `json:"revoked_at,omitzero"`
 	Ended       endedDocument  `json:"ended,omitzero"` // internal routes only
+}
+
+// documentID is an id of which the encoder makes no text of its own.
+type documentID uuid.UUID
+
+// MarshalJSONTo implements [json.MarshalerTo].
+func (d *documentID) MarshalJSONTo(e *jsontext.Encoder) error {
+	text, err := uuid.UUID(*d).MarshalText()
+	if err != nil {
+		return err
+	}
+	quoted := append(append(append(e.AvailableBuffer(), '"'), text...), '"')
+	return e.WriteValue(quoted)
 }
 
 type endedDocument struct {
@@ -56,7 +69,7 @@ type tokenDocument struct {
 	RefreshExpiresIn secondsLeft `json:"refresh_expires_in,omitzero"`
 	Scope            string      `json:"scope,omitzero"`
 	// Session is present only in the response to a creation.
-	Session *sessionDocument `json:"session,omitzero"`
+	Session sessionDocument `json:"session,omitzero"`
 }
 
 // secondsLeft may be 0, which is written like any other number.
@@ -90,7 +103,7 @@ func endedDocumentOf(e sessionstore.Ending) endedDocument {
 // listedDocumentOf is the session without its data.
 func listedDocumentOf(s sessionstore.Session) sessionDocument {
 	return sessionDocument{
-		ID: s.ID, Subject: s.Subject, ClientID: s.ClientID, contextDocument: contextDocumentOf(s.Context),
+		ID: documentID(s.ID), Subject: s.Subject, ClientID: s.ClientID, contextDocument: contextDocumentOf(s.Context),
 		Client: clientDocumentOf(s.Client), LastClient: clientDocumentOf(s.LastClient),
 		CreatedAt: s.CreatedAt.UTC(), UpdatedAt: s.UpdatedAt.UTC(), RefreshedAt: utc(s.RefreshedAt),
 		ExpiresAt: s.ExpiresAt.UTC(), RevokedAt: utc(s.RevokedAt),

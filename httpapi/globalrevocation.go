@@ -52,7 +52,7 @@ const maxSubjectIDBytes = 16 << 10
 // revokeGlobally ends all sessions of a subject named by an outside party such as an identity
 // provider.
 func (s *Server) revokeGlobally(w http.ResponseWriter, r *http.Request) error {
-	request, err := decodeJSON[globalRevocation](w, r, maxSubjectIDBytes)
+	request, err := decodeJSON[globalRevocation](r, maxSubjectIDBytes)
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
-	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -15,24 +14,24 @@ import (
 
 // introspection is RFC 7662 §2.2 with the session in addition to the claims.
 type introspection struct {
-	Active    bool      `json:"active"`
-	TokenType string    `json:"token_type,omitzero"`
-	Issuer    string    `json:"iss,omitzero"`
-	Audience  string    `json:"aud,omitzero"`
-	Subject   string    `json:"sub,omitzero"`
-	ClientID  string    `json:"client_id,omitzero"`
-	ExpiresAt int64     `json:"exp,omitzero"`
-	IssuedAt  int64     `json:"iat,omitzero"`
-	TokenID   string    `json:"jti,omitzero"`
-	SessionID uuid.UUID `json:"sid,omitzero"`
-	Scope     string    `json:"scope,omitzero"`
+	Active    bool       `json:"active"`
+	TokenType string     `json:"token_type,omitzero"`
+	Issuer    string     `json:"iss,omitzero"`
+	Audience  string     `json:"aud,omitzero"`
+	Subject   string     `json:"sub,omitzero"`
+	ClientID  string     `json:"client_id,omitzero"`
+	ExpiresAt int64      `json:"exp,omitzero"`
+	IssuedAt  int64      `json:"iat,omitzero"`
+	TokenID   string     `json:"jti,omitzero"`
+	SessionID documentID `json:"sid,omitzero"`
+	Scope     string     `json:"scope,omitzero"`
 	// Claims are the session's own, in a separate object, so that none is taken for
 	// a member here.
 	Claims jsontext.Value `json:"claims,omitzero"`
 	contextDocument
 	// Confirmation is present if the token is bound to a key.
-	Confirmation *confirmation    `json:"cnf,omitzero"`
-	Session      *sessionDocument `json:"session,omitzero"`
+	Confirmation *confirmation   `json:"cnf,omitzero"`
+	Session      sessionDocument `json:"session,omitzero"`
 }
 
 // introspectionOfSeveral is the introspection of a token for several audiences (RFC
@@ -51,7 +50,7 @@ var introspectFields = append([]string{"token", "token_type_hint", "confirm", "c
 // active. A refresh token is never active here: a resource server that asks
 // must not take one for an access token.
 func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
-	fields, err := decodeForm(w, r, introspectFields...)
+	fields, err := decodeForm(r, introspectFields...)
 	if err != nil {
 		return err
 	}
@@ -77,7 +76,7 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 	session, claims, err := s.store.GetWith(r.Context(), token, options)
 	if reason := refusal(err); reason != "" {
 		infoOf(r).refusal = reason
-		return s.writeIntrospection(w, r, introspection{})
+		return s.writeIntrospection(w, r, &introspection{})
 	}
 	if err != nil {
 		return err
@@ -86,7 +85,6 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 	if subject == "" {
 		subject = session.ID.String() // as in the token itself (RFC 9068 §2.2)
 	}
-	document := shownTo(r, session)
 	var own jsontext.Value
 	if claims.Custom != "" {
 		own = jsontext.Value(claims.Custom)
@@ -95,16 +93,16 @@ func (s *Server) introspectToken(w http.ResponseWriter, r *http.Request) error {
 		Active: true, TokenType: tokenType(claims.KeyThumbprint), Confirmation: confirmationOf(claims.KeyThumbprint),
 		Issuer: claims.Issuer, Audience: claims.Audience, Subject: subject, ClientID: claims.ClientID,
 		ExpiresAt: unixOrZero(claims.ExpiresAt), IssuedAt: claims.IssuedAt.Unix(),
-		TokenID: claims.ID(), SessionID: session.ID, Session: &document,
+		TokenID: claims.ID(), SessionID: documentID(session.ID), Session: shownTo(r, session),
 		Scope: claims.Scope(), Claims: own, contextDocument: contextDocumentOf(claims.Context),
 	}
 	if !strings.HasPrefix(claims.Audience, "[") { // the usual case costs nothing extra
-		return s.writeIntrospection(w, r, answer)
+		return s.writeIntrospection(w, r, &answer)
 	}
 	if audiences := tokens.Audiences(claims.Audience); len(audiences) > 1 {
-		return s.writeIntrospection(w, r, introspectionOfSeveral{answer, audiences})
+		return s.writeIntrospection(w, r, &introspectionOfSeveral{answer, audiences})
 	}
-	return s.writeIntrospection(w, r, answer)
+	return s.writeIntrospection(w, r, &answer)
 }
 
 // unixOrZero is 0, which is omitted, for a token of Compas that never expires.

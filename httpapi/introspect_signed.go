@@ -20,7 +20,11 @@ const signedType = "application/token-introspection+jwt"
 // §12.5.1 allows that, and a caller that insists on the other form will not
 // mistake this one for it.
 func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, document any) error {
-	w.Header().Add("Vary", "Accept")
+	if h := w.Header(); h["Vary"] == nil {
+		h["Vary"] = byAccept
+	} else {
+		h.Add("Vary", "Accept")
+	}
 	if !accepts(r, signedType) {
 		return writeJSON(w, http.StatusOK, document)
 	}
@@ -42,7 +46,10 @@ func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, docu
 // accepts reports whether a request names the media type among those it accepts.
 // Wildcards do not count: a client that wants it must name it.
 func accepts(r *http.Request, want string) bool {
-	for accepted := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+	for accepted := range strings.SplitSeq(strings.Join(r.Header["Accept"], ","), ",") {
+		if essence, _, _ := strings.Cut(accepted, ";"); !strings.EqualFold(strings.TrimSpace(essence), want) {
+			continue
+		}
 		if mediaType, parameters, err := mime.ParseMediaType(accepted); err == nil && mediaType == want && parameters["q"] != "0" {
 			return true
 		}

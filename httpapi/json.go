@@ -39,8 +39,8 @@ var strict = json.JoinOptions(
 
 // decodeJSON reads the body into T. An error has a JSON pointer to the member, and
 // never the member's value.
-func decodeJSON[T any](w http.ResponseWriter, r *http.Request, limit int64) (T, error) {
-	body, err := readBody(w, r, jsonType, limit)
+func decodeJSON[T any](r *http.Request, limit int64) (T, error) {
+	body, err := readJSON(r, limit)
 	if err != nil {
 		var zero T
 		return zero, err

@@ -57,23 +57,19 @@ func respond(h handler) http.HandlerFunc {
 // breaks the connection, so that the truncated response is not taken for the whole.
 func recoverPanics(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ww, isWrapped := w.(middleware.WrapResponseWriter)
-		if !isWrapped {
-			ww = middleware.NewWrapResponseWriter(w, r.ProtoMajor)
-		}
 		defer func() {
 			switch v := recover(); {
 			case v == nil:
 			case v == http.ErrAbortHandler: //nolint:errorlint,err113 // compared by identity, as net/http does
 				panic(v)
-			case ww.Status() != 0:
+			case infoOf(r).answer.status != 0:
 				infoOf(r).problem = &problem{code: codeInternal, cause: panicError(v)}
 				panic(http.ErrAbortHandler)
 			default:
-				fail(ww, r, panicError(v))
+				fail(w, r, panicError(v))
 			}
 		}()
-		next.ServeHTTP(ww, r)
+		next.ServeHTTP(w, r)
 	})
 }
 
@@ -90,10 +86,10 @@ func panicError(v any) error {
 // secure sets the headers that every answer has.
 func secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		setHeaders(w.Header(),
-			field{"X-Content-Type-Options", "nosniff"},
-			field{"Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"},
-			field{"Referrer-Policy", "no-referrer"})
+		h := w.Header()
+		h["X-Content-Type-Options"] = noSniff
+		h["Content-Security-Policy"] = noContent
+		h["Referrer-Policy"] = noReferrer
 		next.ServeHTTP(w, r)
 	})
 }
@@ -132,15 +128,19 @@ func resolveClient(trusted []netip.Prefix) func(http.Handler) http.Handler {
 	}
 }
 
-// proxiedAddr is the client's address behind [resolveClient].
-func proxiedAddr(r *http.Request) netip.Addr {
-	return middleware.GetClientIPAddr(r.Context()).WithZone("")
+// proxiedAddr is the client's address behind [resolveClient], also in words.
+func proxiedAddr(r *http.Request) (netip.Addr, string) {
+	ip := middleware.GetClientIPAddr(r.Context()).WithZone("")
+	if !ip.IsValid() {
+		return ip, ""
+	}
+	return ip, ip.String()
 }
 
-// remoteAddr is the client's address if no proxy stands in front of the service.
-func remoteAddr(r *http.Request) netip.Addr {
-	ip, _ := clientaddr.Parse(r.RemoteAddr)
-	return ip
+// remoteAddr is the client's address if no proxy stands in front of the service, also as text.
+func remoteAddr(r *http.Request) (netip.Addr, string) {
+	ip, text, _ := clientaddr.ParseText(r.RemoteAddr)
+	return ip, text
 }
 
 // plainAddresses reduces each entry to its address, and leaves one without an address

@@ -1,7 +1,9 @@
 package httpapi_test
 
 import (
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -211,6 +213,35 @@ func TestHead(t *testing.T) {
 		get, head := s.public(t, "GET", target).want(t, 200), s.public(t, "HEAD", target).want(t, 200)
 		if get.Header.Get("ETag") != head.Header.Get("ETag") || get.Header.Get("Content-Length") != head.Header.Get("Content-Length") {
 			t.Errorf("%v and %v", get.Header, head.Header)
+		}
+	}
+}
+
+// The length of an answer is said, be it long or short, and to HEAD too: none comes in pieces.
+func TestContentLength(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(setup(t).server.Public())
+	defer server.Close()
+	for target, isLong := range map[string]bool{"/livez": false, "/.well-known/jwks.json": false, "/v1/me/sessions/current": false, "/openapi.yaml": true} {
+		var lengths [2]int64
+		for i, method := range []string{http.MethodGet, http.MethodHead} {
+			r, err := http.NewRequestWithContext(t.Context(), method, server.URL+target, http.NoBody)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answer, err := server.Client().Do(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(answer.Body)
+			_ = answer.Body.Close()
+			if err != nil || method == http.MethodGet && int64(len(body)) != answer.ContentLength {
+				t.Errorf("%s %s: %d bytes, %v: %v", method, target, len(body), answer.Header, err)
+			}
+			lengths[i] = answer.ContentLength
+		}
+		if lengths[0] != lengths[1] || lengths[0] > 4<<10 != isLong {
+			t.Errorf("%s: %v", target, lengths)
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package httpapi
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 
@@ -15,11 +14,16 @@ import (
 type anywhere struct{ *chi.Mux }
 
 func (a anywhere) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if outer := chi.RouteContext(r.Context()); outer != nil {
-		r = r.WithContext(context.WithValue(r.Context(), chi.RouteCtxKey, (*chi.Context)(nil)))
+	route, _ := routes.Get().(*chi.Context)
+	route.Routes = a.Mux
+	outer := chi.RouteContext(r.Context())
+	r = r.WithContext(&requestContext{Context: r.Context(), route: route}) //nolint:contextcheck // it is made from the request's
+	if outer != nil {
 		r.URL = below(r.URL, outer.RoutePath)
 	}
 	a.Mux.ServeHTTP(w, r)
+	route.Reset()
+	routes.Put(route)
 }
 
 // below is the URL with the path that a chi router has left to route. An empty one means the

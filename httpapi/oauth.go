@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"net/http"
-	"net/url"
 	"slices"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
@@ -16,11 +15,7 @@ var (
 
 // refreshTokens is the token endpoint (RFC 6749 §6).
 func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
-	form, err := readForm(w, r)
-	if err != nil {
-		return err
-	}
-	fields, err := fieldsOf(form, refreshFields...)
+	fields, err := decodeForm(r, refreshFields...)
 	if err != nil {
 		return err
 	}
@@ -47,28 +42,29 @@ func (s *Server) refreshTokens(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	refreshed, err := s.store.RefreshTokensWith(r.Context(), token, sessionstore.RefreshOptions{
-		KeyThumbprint: thumbprint, Scope: fields.get("scope"), ClientID: clientID, Resources: resources(form),
+		KeyThumbprint: thumbprint, Scope: fields.get("scope"), ClientID: clientID, Resources: resources(fields),
 		Client: sessionstore.Client{UserAgent: r.UserAgent(), IP: infoOf(r).client},
 	})
 	if err != nil {
 		return refusedGrant(err)
 	}
 	infoOf(r).outcome = refreshed.Outcome.String()
-	w.Header().Set("Pragma", "no-cache") // RFC 6749 §5.1
-	return writeJSON(w, http.StatusOK, tokenDocumentOf(refreshed.Pair))
+	w.Header()["Pragma"] = noCache // RFC 6749 §5.1
+	document := tokenDocumentOf(refreshed.Pair)
+	return writeJSON(w, http.StatusOK, &document)
 }
 
 // resources are the resources that the access token will be used for (RFC 8707 §2.2),
 // of which there may be several. An empty one counts as absent, like any field.
-func resources(form url.Values) []string {
-	return slices.DeleteFunc(form["resource"], func(resource string) bool { return resource == "" })
+func resources(fields formFields) []string {
+	return slices.DeleteFunc(fields.all("resource"), func(resource string) bool { return resource == "" })
 }
 
 // revokeToken is RFC 7009. Anyone who holds a token of a session may end it, whatever client_id they send. A token that is not valid is answered with success (§2.2).
 // Both kinds of token are revoked, and a token itself says which kind it is: so unsupported_token_type never applies, and a hint, even of an unknown type, changes
 // nothing (§2.1, §2.2).
 func (s *Server) revokeToken(w http.ResponseWriter, r *http.Request) error {
-	fields, err := decodeForm(w, r, tokenFields...)
+	fields, err := decodeForm(r, tokenFields...)
 	if err != nil {
 		return err
 	}

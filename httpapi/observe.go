@@ -47,7 +47,7 @@ func observe(listener string, observers []Observer) func(http.Handler) http.Hand
 				info := infoOf(r)
 				answer := Answer{
 					Listener: listener, Method: methodOf(r), Route: routeOf(r),
-					Status: info.status, Duration: time.Since(start),
+					Status: info.answer.status, Duration: time.Since(start),
 				}
 				if info.problem != nil {
 					answer.Problem = string(info.problem.code)

@@ -34,7 +34,7 @@ func (s *Server) patchSession(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	body, err := decodeDescribed[sessionPatch](w, r, maxEnvelopeBytes)
+	body, err := decodeDescribed[sessionPatch](r, maxEnvelopeBytes)
 	if err != nil {
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *Server) patchOwnSession(w http.ResponseWriter, r *http.Request, current
 	if err != nil {
 		return err
 	}
-	body, err := decodeDescribed[ownPatch](w, r, maxEnvelopeBytes)
+	body, err := decodeDescribed[ownPatch](r, maxEnvelopeBytes)
 	if err != nil {
 		return err
 	}

@@ -88,7 +88,7 @@ func failing(t *testing.T, path string, h handler) (*httptest.ResponseRecorder, 
 	w := httptest.NewRecorder()
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
 	request.Header.Set(requestIDHeader, "golden")
-	r.ServeHTTP(w, request)
+	anywhere{r}.ServeHTTP(w, request)
 	return w, log.String()
 }
 

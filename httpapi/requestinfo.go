@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/netip"
 	"regexp"
+	"sync"
 
+	"github.com/go-chi/chi/v5"
 	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -21,10 +23,37 @@ var requestIDs = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 type requestInfoKey struct{}
 
+// requestContext is the context of a request with what is noted about it and its route, in one
+// place: a chain of contexts would be one allocation for each, and a copy of the request.
+type requestContext struct {
+	context.Context
+
+	info  requestInfo
+	route *chi.Context
+}
+
+// Value implements [context.Context].
+func (c *requestContext) Value(key any) any {
+	switch key {
+	case requestInfoKey{}:
+		return &c.info
+	case chi.RouteCtxKey:
+		return c.route
+	}
+	return c.Context.Value(key)
+}
+
+// String keeps the notes out of what is printed of a context.
+func (c *requestContext) String() string { return "httpapi's context of a request" }
+
+// routes are what routers of chi's work with, which are good for one request after another.
+var routes = sync.Pool{New: func() any { return chi.NewRouteContext() }}
+
 // requestInfo is what is noted about a request during its handling, for the log and for
 // observers.
 type requestInfo struct {
 	id         string
+	header     [1]string  // the id as an answer's header has it
 	address    netip.Addr // the client's, without port and zone; not valid if a trusted proxy gave no readable one
 	client     string     // the same as text, empty if it is not valid
 	serviceKey string     // name of the key that was accepted
@@ -35,23 +64,22 @@ type requestInfo struct {
 	outcome    string        // of a refresh
 	refusal    string        // why an introspected token is not active
 	problem    *problem
-	status     int // of the answer; 0 until there is one
+	answer     answerWriter
 }
 
 // identify gives each request an id, the caller's if it is well-formed, and its client's
 // address.
-func identify(address func(*http.Request) netip.Addr) func(http.Handler) http.Handler {
+func identify(address func(*http.Request) (netip.Addr, string)) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			info := &requestInfo{id: r.Header.Get(requestIDHeader), address: address(r)}
-			if info.address.IsValid() {
-				info.client = info.address.String()
-			}
-			if !requestIDs.MatchString(info.id) {
+			info := infoOf(r)
+			info.address, info.client = address(r)
+			if info.id = r.Header.Get(requestIDHeader); !requestIDs.MatchString(info.id) {
 				info.id = newRequestID()
 			}
-			w.Header().Set(requestIDHeader, info.id)
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestInfoKey{}, info)))
+			info.header[0] = info.id
+			w.Header()[requestIDHeader] = info.header[:]
+			next.ServeHTTP(w, r)
 		})
 	}
 }
@@ -62,7 +90,7 @@ func newRequestID() string {
 	return string(hex.AppendEncode(make([]byte, 0, 2*len(id)), id[:]))
 }
 
-// infoOf returns the request's notes. Outside of [identify] they are discarded.
+// infoOf returns the request's notes. Outside of [anywhere] they are discarded.
 func infoOf(r *http.Request) *requestInfo {
 	if info, ok := r.Context().Value(requestInfoKey{}).(*requestInfo); ok {
 		return info

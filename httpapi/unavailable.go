@@ -21,5 +21,5 @@ func Unavailable(logger *slog.Logger) http.Handler {
 	r.HandleFunc("/oauth2/*", unavailable) // which have their own error format
 	r.NotFound(unavailable)
 	r.MethodNotAllowed(unavailable)
-	return r
+	return anywhere{r}
 }

@@ -174,23 +174,31 @@ func (c *creation) at(now, expiresAt, accessExpiresAt time.Time) {
 	c.session.CreatedAt, c.session.UpdatedAt, c.session.ExpiresAt = now, now, expiresAt
 }
 
+// createdRow is where rows of what was created are read to. Each connection has one.
+type createdRow struct {
+	pair                            [16]byte
+	now, expiresAt, accessExpiresAt time.Time
+	worked                          int64
+	row                             pgvalue.Row
+}
+
+func newCreatedRow() *createdRow {
+	r := new(createdRow)
+	r.row = pgvalue.NewRow([]any{&r.pair, pgvalue.TimeTo(&r.now), pgvalue.TimeTo(&r.expiresAt), pgvalue.TimeTo(&r.accessExpiresAt), &r.worked})
+	return r
+}
+
 // readCreated notes the times of the sessions that were made.
 func readCreated(rows pgx.Rows, all []*groupcommit.Call[*creation]) error {
 	defer rows.Close()
-	var row struct {
-		pair                            [16]byte
-		now, expiresAt, accessExpiresAt time.Time
-		worked                          int64
-	}
-	dest := []any{&row.pair, pgvalue.TimeTo(&row.now), pgvalue.TimeTo(&row.expiresAt), pgvalue.TimeTo(&row.accessExpiresAt), &row.worked}
 	for rows.Next() {
-		if err := rows.Scan(dest...); err != nil {
+		row := pgvalue.Kept(rows, "latchkey creation", newCreatedRow)
+		if err := row.row.Read(rows); err != nil {
 			return err
 		}
 		made := slices.IndexFunc(all, func(c *groupcommit.Call[*creation]) bool { return c.Of.pair.ID == row.pair })
 		all[made].Of.at(row.now, row.expiresAt, row.accessExpiresAt)
 		noteWorked(all[made], row.worked)
 	}
-	rows.Close()
 	return rows.Err()
 }

@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/uuid"
 
-	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -33,7 +32,7 @@ func (s *Store) GetWith(ctx context.Context, accessToken string, options GetOpti
 		}
 		return Session{}, tokens.Claims{}, err
 	}
-	answered, err := s.readings.Do(ctx, reading{sessionID: pgvalue.UUID(claims.SessionID), tokenID: pgvalue.UUID(claims.TokenID)})
+	answered, err := s.readings.Do(ctx, newReading(claims))
 	r := &answered.Of
 	switch {
 	case err != nil:
@@ -89,7 +88,7 @@ func (s *Store) Load(ctx context.Context, id uuid.UUID) (_ Session, err error) {
 	ctx = s.begin(ctx, OperationLoad)
 	defer func() { s.end(ctx, Result{Operation: OperationLoad, Err: err}) }()
 
-	answered, err := s.loadings.Do(ctx, loading{id: pgvalue.UUID(id)})
+	answered, err := s.loadings.Do(ctx, newLoading(id))
 	l := &answered.Of
 	switch {
 	case err != nil:

@@ -3,10 +3,12 @@ package sessionstore
 import (
 	"context"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
+	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
@@ -32,7 +34,10 @@ WHERE ` + primary.Only
 
 // loading is a session that is requested by its id, and what is stored of it.
 type loading struct {
-	id pgtype.UUID
+	asked struct { // stays: the statement may have to be sent again
+		id   pgtype.UUID
+		args [1]any // this, for one alone
+	}
 
 	found   bool
 	session Session
@@ -41,12 +46,35 @@ type loading struct {
 	end     endingRow
 }
 
+func newLoading(id uuid.UUID) (l loading) {
+	l.asked.id = pgvalue.UUID(id)
+	return l
+}
+
 func (s statements) load(ctx context.Context, all []*groupcommit.Call[loading]) error {
 	read := func(rows pgx.Rows) error { return s.scanLoadings(rows, all) }
 	if len(all) == 1 {
-		return s.pool.Read(ctx, read, loadQuery, &all[0].Of.id)
+		asked := &all[0].Of.asked
+		asked.args[0] = &asked.id
+		return s.pool.Read(ctx, read, loadQuery, asked.args[:]...)
 	}
-	return s.pool.Read(ctx, read, loadTogetherQuery, column(all, func(l *loading) pgtype.UUID { return l.id }))
+	return s.pool.Read(ctx, read, loadTogetherQuery, column(all, func(l *loading) pgtype.UUID { return l.asked.id }))
+}
+
+// loadingRow is where rows of loadColumns are read to. Each connection has one.
+type loadingRow struct {
+	loading
+
+	client clientScanner
+	n      int64
+	worked int64
+	row    pgvalue.Row
+}
+
+func newLoadingRow() *loadingRow {
+	l := new(loadingRow)
+	l.row = pgvalue.NewRow(append(appendSession(nil, &l.session, &l.client), &l.data, &l.claims, &l.end.at, &l.end.reason, &l.end.by, &l.n, &l.worked))
+	return l
 }
 
 // scanLoadings notes what was found.
@@ -55,21 +83,19 @@ func (s statements) scanLoadings(rows pgx.Rows, all []*groupcommit.Call[loading]
 	for _, c := range all {
 		c.Of.found = false
 	}
-	var l struct {
-		loading
-
-		n      int
-		worked int64
-	}
 	for rows.Next() {
-		var err error
-		if l.session, err = scanSession(s.rules.FirstClient, rows, &l.data, &l.claims, &l.end.at, &l.end.reason, &l.end.by, &l.n, &l.worked); err != nil {
+		l := pgvalue.Kept(rows, "latchkey loading", newLoadingRow)
+		l.client.first = s.rules.FirstClient
+		err := l.row.Read(rows)
+		found := l.loading
+		l.loading = loading{} // nobody's session is kept
+		if err != nil {
 			return err
 		}
-		l.found = true
-		all[l.n-1].Of = l.loading
-		noteWorked(all[l.n-1], l.worked)
+		c := all[l.n-1]
+		found.asked, found.found, found.session.ClientID = c.Of.asked, true, l.client.id
+		c.Of = found
+		noteWorked(c, l.worked)
 	}
-	rows.Close()
 	return rows.Err()
 }

@@ -26,6 +26,15 @@ const live = `(s."revokedAt" IS NULL AND r."revokedAt" IS NULL AND r."expiresAt"
 
 type scanner interface{ Scan(dest ...any) error }
 
+// appendSession appends the places that sessionColumns are read to.
+func appendSession(places []any, s *Session, client *clientScanner) []any {
+	return append(places,
+		(*[16]byte)(&s.ID), pgvalue.TextTo(&s.Subject), &s.Checksum, pgvalue.TextTo(&s.Client.Label), pgvalue.TextTo(&s.Client.UserAgent), pgvalue.TextTo(&s.Client.IP),
+		pgvalue.TimeTo(&s.CreatedAt), pgvalue.TimeTo(&s.UpdatedAt), pgvalue.TimeTo(&s.RefreshedAt), pgvalue.TimeTo(&s.ExpiresAt), pgvalue.TimeTo(&s.RevokedAt),
+		pgvalue.TextTo(&s.LastClient.UserAgent), pgvalue.TextTo(&s.LastClient.IP), client,
+	)
+}
+
 // scanSession reads sessionColumns and what follows them. A session that names no client
 // belongs to the first.
 func scanSession(firstClient string, row scanner, more ...any) (Session, error) {
@@ -33,20 +42,15 @@ func scanSession(firstClient string, row scanner, more ...any) (Session, error) 
 		Session
 
 		client clientScanner
-		dest   [32]any
+		places [32]any
 	}
 	read.client.first = firstClient
-	s := &read.Session
-	dest := append(append(read.dest[:0],
-		(*[16]byte)(&s.ID), pgvalue.TextTo(&s.Subject), &s.Checksum, pgvalue.TextTo(&s.Client.Label), pgvalue.TextTo(&s.Client.UserAgent), pgvalue.TextTo(&s.Client.IP),
-		pgvalue.TimeTo(&s.CreatedAt), pgvalue.TimeTo(&s.UpdatedAt), pgvalue.TimeTo(&s.RefreshedAt), pgvalue.TimeTo(&s.ExpiresAt), pgvalue.TimeTo(&s.RevokedAt),
-		pgvalue.TextTo(&s.LastClient.UserAgent), pgvalue.TextTo(&s.LastClient.IP), &read.client,
-	), more...)
-	if err := row.Scan(dest...); err != nil {
+	places := append(appendSession(read.places[:0], &read.Session, &read.client), more...)
+	if err := row.Scan(places...); err != nil {
 		return Session{}, err
 	}
-	s.ClientID = read.client.id
-	return *s, nil
+	read.ClientID = read.client.id
+	return read.Session, nil
 }
 
 // clientScanner reads the column "client". The first client's id, the usual one,
@@ -136,7 +140,10 @@ type GetOptions struct {
 
 // reading is a presented access token, and what is stored of its session.
 type reading struct {
-	sessionID, tokenID pgtype.UUID
+	asked struct { // stays: the statement may have to be sent again
+		sessionID, tokenID pgtype.UUID
+		args               [2]any // these, for one alone
+	}
 
 	found            bool
 	session          Session
@@ -150,17 +157,42 @@ type reading struct {
 	claims           string // the row's: they are parsed once the calls are separate again
 }
 
+func newReading(claims tokens.Claims) (r reading) {
+	r.asked.sessionID, r.asked.tokenID = pgvalue.UUID(claims.SessionID), pgvalue.UUID(claims.TokenID)
+	return r
+}
+
 // grace is the pair's. It is read as a number, which allocates nothing.
 func (r *reading) grace() time.Duration { return time.Duration(r.graceMicros) * time.Microsecond }
 
 func (s statements) read(ctx context.Context, all []*groupcommit.Call[reading]) error {
 	read := func(rows pgx.Rows) error { return s.scanReadings(rows, all) }
 	if len(all) == 1 {
-		return s.pool.Read(ctx, read, getQuery, &all[0].Of.sessionID, &all[0].Of.tokenID)
+		asked := &all[0].Of.asked
+		asked.args = [...]any{&asked.sessionID, &asked.tokenID}
+		return s.pool.Read(ctx, read, getQuery, asked.args[:]...)
 	}
 	return s.pool.Read(ctx, read, getTogetherQuery,
-		column(all, func(r *reading) pgtype.UUID { return r.sessionID }),
-		column(all, func(r *reading) pgtype.UUID { return r.tokenID }))
+		column(all, func(r *reading) pgtype.UUID { return r.asked.sessionID }),
+		column(all, func(r *reading) pgtype.UUID { return r.asked.tokenID }))
+}
+
+// readingRow is where rows of getColumns are read to. Each connection has one.
+type readingRow struct {
+	reading
+
+	client clientScanner
+	n      int64
+	worked int64
+	row    pgvalue.Row
+}
+
+func newReadingRow() *readingRow {
+	r := new(readingRow)
+	r.row = pgvalue.NewRow(append(appendSession(nil, &r.session, &r.client),
+		&r.data, pgvalue.TimeTo(&r.now), &r.current.generation, pgvalue.TimeTo(&r.current.mintedAt), pgvalue.TimeTo(&r.current.expiresAt), &r.graceMicros, &r.audience, &r.claims,
+		&r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked))
+	return r
 }
 
 // scanReadings notes what was found.
@@ -169,21 +201,19 @@ func (s statements) scanReadings(rows pgx.Rows, all []*groupcommit.Call[reading]
 	for _, c := range all {
 		c.Of.found = false
 	}
-	var r struct {
-		reading
-
-		n      int
-		worked int64
-	}
 	for rows.Next() {
-		var err error
-		if r.session, err = scanSession(s.rules.FirstClient, rows, &r.data, pgvalue.TimeTo(&r.now), &r.current.generation, pgvalue.TimeTo(&r.current.mintedAt), pgvalue.TimeTo(&r.current.expiresAt), &r.graceMicros, &r.audience, &r.claims, &r.countsAsFirstUse, &r.isLive, &r.hasEnded, &r.n, &r.worked); err != nil {
+		r := pgvalue.Kept(rows, "latchkey reading", newReadingRow)
+		r.client.first = s.rules.FirstClient
+		err := r.row.Read(rows)
+		found := r.reading
+		r.reading = reading{} // nobody's session is kept
+		if err != nil {
 			return err
 		}
-		r.found = true
-		all[r.n-1].Of = r.reading
-		noteWorked(all[r.n-1], r.worked)
+		c := all[r.n-1]
+		found.asked, found.found, found.session.ClientID = c.Of.asked, true, r.client.id
+		c.Of = found
+		noteWorked(c, r.worked)
 	}
-	rows.Close()
 	return rows.Err()
 }

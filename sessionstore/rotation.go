@@ -114,6 +114,7 @@ type rotation struct {
 	// What the claims say about the row, as arguments.
 	session, id pgtype.UUID
 	generation  pgtype.Int8
+	args        rotationArgs // for one alone
 
 	rotated bool
 	next    refresh.Pair
@@ -127,12 +128,12 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 	read := func(rows pgx.Rows) error { return s.readRotated(rows, all) }
 	if len(all) == 1 {
 		r := &all[0].Of
-		args := s.rotationArgs(&r.session, &r.id, &r.generation,
+		r.args = s.rotationArgs(&r.session, &r.id, &r.generation,
 			pgvalue.ThereOrNull(&r.client.UserAgent), pgvalue.ThereOrNull(&r.client.IP), pgvalue.ThereOrNull(&r.proven), pgvalue.ThereOrNull(&r.clientID))
 		if !s.forPair {
-			return s.pool.Read(ctx, read, rotateQuery, args...)
+			return s.pool.Read(ctx, read, rotateQuery, r.args[:]...)
 		}
-		return s.pool.Read(ctx, read, rotateForPairQuery, append(args, pgvalue.ThereOrNull(&r.wanted.claims), r.wanted.room(),
+		return s.pool.Read(ctx, read, rotateForPairQuery, append(r.args[:], pgvalue.ThereOrNull(&r.wanted.claims), r.wanted.room(),
 			pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken)))...)
 	}
 	args := s.rotationArgs(
@@ -144,9 +145,9 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.proven) }),
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.clientID) }))
 	if !s.forPair {
-		return s.pool.Read(ctx, read, rotateTogetherQuery, args...)
+		return s.pool.Read(ctx, read, rotateTogetherQuery, args[:]...)
 	}
-	return s.pool.Read(ctx, read, rotateTogetherForPairQuery, append(args,
+	return s.pool.Read(ctx, read, rotateTogetherForPairQuery, append(args[:],
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.wanted.claims) }),
 		column(all, func(r *rotation) pgtype.Int8 { return pgvalue.Integer(r.wanted.room()) }),
 		column(all, func(r *rotation) pgtype.Int8 {
@@ -159,38 +160,59 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 
 // rotationArgs are the arguments of every such statement: a single value of each, or
 // an array.
-func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven, clients any) []any {
-	return []any{
+type rotationArgs [14]any
+
+func (s statements) rotationArgs(sessions, ids, generations, agents, ips, proven, clients any) rotationArgs {
+	return rotationArgs{
 		sessions, ids, generations, refresh.FreshGraces, refresh.SettleGraces,
 		s.accessTTL, s.refreshTTL, agents, ips, proven, s.clients, s.firstClient, clients,
 		s.grace,
 	}
 }
 
+// rotationRow is where rows of rotatedColumns are read to. Each connection has one.
+type rotationRow struct {
+	n      int64
+	pair   refresh.Pair
+	worked int64
+	row    pgvalue.Row
+}
+
+func newRotationRow() *rotationRow {
+	r := new(rotationRow)
+	p := &r.pair
+	r.row = pgvalue.NewRow([]any{
+		&r.n, pgvalue.TimeTo(&p.IssuedAt), pgvalue.TimeTo(&p.ExpiresAt), &p.AccessGeneration, pgvalue.TimeTo(&p.AccessExpiresAt),
+		&p.Claims, &p.Client, &p.Audience, &r.worked,
+	})
+	return r
+}
+
 // readRotated notes the pairs that were rotated. If the statement failed, none was:
 // the rows hold its error, including that of its commit.
 func (s statements) readRotated(rows pgx.Rows, all []*groupcommit.Call[rotation]) error {
+	defer rows.Close()
 	for _, c := range all {
 		c.Of.rotated = false
 	}
-	var row struct {
-		n      int
-		pair   refresh.Pair
-		worked int64
-	}
-	p := &row.pair
-	_, err := pgx.ForEachRow(rows, []any{&row.n, pgvalue.TimeTo(&p.IssuedAt), pgvalue.TimeTo(&p.ExpiresAt), &p.AccessGeneration, pgvalue.TimeTo(&p.AccessExpiresAt), &p.Claims, &p.Client, &p.Audience, &row.worked}, func() error {
+	for rows.Next() {
+		row := pgvalue.Kept(rows, "latchkey rotation", newRotationRow)
+		err := row.row.Read(rows)
+		p := row.pair
+		row.pair = refresh.Pair{} // nobody's is kept
+		if err != nil {
+			return err
+		}
 		c := all[row.n-1]
 		r := &c.Of
 		p.SessionID, p.Subject = r.claims.SessionID, r.claims.Subject
 		p.ID, p.Generation, p.CreatedAt = r.claims.TokenID, r.claims.Generation+1, p.IssuedAt
 		p.BoundTo = r.proven
-		if r.next = *p; p.Client == "" {
-			r.next.Client, r.next.Audience = s.rules.FirstClient, s.rules.Audiences[s.rules.FirstClient]
+		if p.Client == "" {
+			p.Client, p.Audience = s.rules.FirstClient, s.rules.Audiences[s.rules.FirstClient]
 		}
-		r.rotated = true
+		r.next, r.rotated = p, true
 		noteWorked(c, row.worked)
-		return nil
-	})
-	return err
+	}
+	return rows.Err()
 }

@@ -145,21 +145,6 @@ func wholeSeconds(end, now time.Time) time.Duration {
 // read is left out.
 func (c Client) clean() Client {
 	c.Label, c.UserAgent = cutText(c.Label, maxLabelBytes), cutText(c.UserAgent, maxUserAgentBytes)
-	c.IP = plainAddress(c.IP)
+	_, c.IP, _ = clientaddr.ParseText(c.IP)
 	return c
-}
-
-// plainAddress is a bare address, empty for none. Most are bare already.
-func plainAddress(text string) string {
-	if text == "" {
-		return ""
-	}
-	ip, known := clientaddr.Parse(text)
-	if !known {
-		return ""
-	}
-	if plain := ip.AppendTo(make([]byte, 0, len(text))); string(plain) != text {
-		return string(plain)
-	}
-	return text
 }

@@ -62,17 +62,31 @@ func write(ctx context.Context, db executor, w *writing) error {
 	return err
 }
 
+// writtenRow is where rows of what was written are read to. Each connection has one.
+type writtenRow struct {
+	n, worked int64
+	row       pgvalue.Row
+}
+
+func newWrittenRow() *writtenRow {
+	r := new(writtenRow)
+	r.row = pgvalue.NewRow([]any{&r.n, &r.worked})
+	return r
+}
+
 // readWritten notes whose data was written.
 func readWritten(rows pgx.Rows, all []*groupcommit.Call[writing]) error {
+	defer rows.Close()
 	for _, c := range all {
 		c.Of.written = false
 	}
-	var n int
-	var worked int64
-	_, err := pgx.ForEachRow(rows, []any{&n, &worked}, func() error {
-		all[n-1].Of.written = true
-		noteWorked(all[n-1], worked)
-		return nil
-	})
-	return err
+	for rows.Next() {
+		row := pgvalue.Kept(rows, "latchkey writing", newWrittenRow)
+		if err := row.row.Read(rows); err != nil {
+			return err
+		}
+		all[row.n-1].Of.written = true
+		noteWorked(all[row.n-1], row.worked)
+	}
+	return rows.Err()
 }

@@ -1,6 +1,8 @@
 package tokens
 
 import (
+	"crypto"
+	"crypto/ed25519"
 	"encoding/base64"
 	"errors"
 	"strings"
@@ -28,6 +30,13 @@ type keyUse struct {
 }
 
 func newKeyUse(keyID string, typ Type, method jwt.SigningMethod, signWith, verifyWith any) *keyUse {
+	if secret, isMAC := verifyWith.([]byte); isMAC {
+		prepared := newMACKey(secret)
+		method, signWith, verifyWith = preparedHS256{jwt.SigningMethodHS256}, prepared, prepared
+	}
+	if private, isEd25519 := signWith.(ed25519.PrivateKey); isEd25519 {
+		signWith = &ed25519Signer{private, private.Public()}
+	}
 	return &keyUse{
 		typ: typ, keyID: keyID, method: method, header: headerOf(keyID, typ, method.Alg()),
 		signWith: signWith, verifyWith: verifyWith,
@@ -57,6 +66,16 @@ func (u *keyUse) key(token *jwt.Token) (any, error) {
 	token.Method = u.method
 	return u.verifyWith, nil
 }
+
+// ed25519Signer has its public part at hand, which the library asks for at each signature.
+type ed25519Signer struct {
+	ed25519.PrivateKey
+
+	public crypto.PublicKey
+}
+
+// Public implements [crypto.Signer].
+func (s *ed25519Signer) Public() crypto.PublicKey { return s.public }
 
 func headerOf(keyID string, typ Type, algorithm string) string {
 	header := appendString([]byte(`{"alg":`), algorithm)

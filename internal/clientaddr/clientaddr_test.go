@@ -26,6 +26,9 @@ func TestParse(t *testing.T) {
 		if got := ip.String(); ok != (want != "") || ok && got != want {
 			t.Errorf("%q is read as %s (%v), want %q", text, got, ok, want)
 		}
+		if again, plain, known := clientaddr.ParseText(text); plain != want || again != ip || known != ok {
+			t.Errorf("%q is read as %v, %q (%v), want %q", text, again, plain, known, want)
+		}
 	}
 }
 
@@ -35,6 +38,9 @@ func FuzzParse(f *testing.F) {
 		ip, ok := clientaddr.Parse(text)
 		if ok != ip.IsValid() || ip.Zone() != "" || ip.Is4In6() {
 			t.Errorf("%q: %v, %v", text, ip, ok)
+		}
+		if same, plain, known := clientaddr.ParseText(text); same != ip || known != ok || ok && plain != ip.String() {
+			t.Errorf("%q: %v, %q, %v", text, same, plain, known)
 		}
 		if again, _ := clientaddr.Parse(ip.String()); ok && again != ip {
 			t.Errorf("%v is read as %v", ip, again)

@@ -20,6 +20,7 @@ type Queue[T any] struct {
 	statement func(context.Context, []*Call[T]) error
 	everybody func(error) bool
 	passesOn  func() // passOn, as an allocation of its own
+	timers    sync.Pool
 
 	mu         sync.Mutex
 	pace       pace
@@ -182,12 +183,23 @@ func (q *Queue[T]) learn(all []*Call[T]) {
 	q.pace.learn(len(all), worked)
 }
 
+// passOnAfter returns a timer that no statement uses any more, or a new one.
+func (q *Queue[T]) passOnAfter(patience time.Duration) *time.Timer {
+	timer, ok := q.timers.Get().(*time.Timer)
+	if !ok {
+		return time.AfterFunc(patience, q.passesOn)
+	}
+	timer.Reset(patience)
+	return timer
+}
+
 // run runs the calls' statement, and notifies their callers, except for the first,
 // which called it. Whatever happens, even a panic, no caller is left waiting.
 func (q *Queue[T]) run(all []*Call[T]) {
-	place := time.AfterFunc(q.patience(len(all)), q.passesOn)
+	place := q.passOnAfter(q.patience(len(all)))
 	defer func() {
 		q.end(place.Stop())
+		q.timers.Put(place)
 		for _, c := range all[1:] {
 			close(c.turn)
 		}
