@@ -59,8 +59,8 @@
 //   - Verified tokens are cached, which does not change when they are refused:
 //     when they expire, or when their key leaves the ring.
 //
-// golang-jwt makes and checks the signatures, with methods of ours for HS256, whose key is prepared
-// once, and for signing with ES256, which is deterministic here. Its parser reads a token only after
+// golang-jwt makes and checks the signatures, except that signing with ES256, which must be
+// deterministic here, is ours. Its parser reads a token only after
 // the token's length, form and header have been checked.
 //
 // The package is pure: no database, no HTTP.

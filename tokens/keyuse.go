@@ -30,10 +30,6 @@ type keyUse struct {
 }
 
 func newKeyUse(keyID string, typ Type, method jwt.SigningMethod, signWith, verifyWith any) *keyUse {
-	if secret, isMAC := verifyWith.([]byte); isMAC {
-		prepared := newMACKey(secret)
-		method, signWith, verifyWith = preparedHS256{jwt.SigningMethodHS256}, prepared, prepared
-	}
 	if private, isEd25519 := signWith.(ed25519.PrivateKey); isEd25519 {
 		signWith = &ed25519Signer{private, private.Public()}
 	}
