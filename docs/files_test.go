@@ -84,7 +84,8 @@ func references(t *testing.T, folder string) map[string]map[string][]string {
 	}
 	for ident, object := range info.Uses {
 		method, isFunction := object.(*types.Func)
-		if object.Pkg() != own || object.Parent() != own.Scope() && !(isFunction && method.Signature().Recv() != nil) {
+		isMethod := isFunction && method.Signature().Recv() != nil
+		if object.Pkg() != own || (object.Parent() != own.Scope() && !isMethod) {
 			continue // somebody else's, a local name, or a field, which comes with its type
 		}
 		from, to := filepath.Base(set.Position(ident.Pos()).Filename), filepath.Base(set.Position(object.Pos()).Filename)
