@@ -83,8 +83,9 @@ func references(t *testing.T, folder string) map[string]map[string][]string {
 		t.Fatal(err)
 	}
 	for ident, object := range info.Uses {
-		method, isFunction := object.(*types.Func)
-		if object.Pkg() != own || object.Parent() != own.Scope() && !(isFunction && method.Signature().Recv() != nil) {
+		function, _ := object.(*types.Func)
+		isMethod := function != nil && function.Signature().Recv() != nil
+		if object.Pkg() != own || object.Parent() != own.Scope() && !isMethod {
 			continue // somebody else's, a local name, or a field, which comes with its type
 		}
 		from, to := filepath.Base(set.Position(ident.Pos()).Filename), filepath.Base(set.Position(object.Pos()).Filename)
