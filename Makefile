@@ -123,7 +123,7 @@ release-snapshot: ## Build what a release consists of (programs, packages, SBOMs
 	go -C tools/release run . -root ../.. -version $(SNAPSHOT) -out ../../$(RELEASED) -only '$(PLATFORMS)'
 
 .PHONY: packages
-packages: ## Install, run, upgrade and remove the .deb and the .rpm in a clean Debian (as root; needs debootstrap, rpm, iproute2, curl and jq)
+packages: ## Install, run, upgrade and remove the .deb and the .rpm in a clean Debian (as root; needs debootstrap, systemd-container, rpm, iproute2, curl and jq)
 	@$(MAKE) --no-print-directory release-snapshot PLATFORMS=linux/$$(go env GOHOSTARCH) RELEASED=bin/packages
 	@$(MAKE) --no-print-directory release-snapshot PLATFORMS=linux/$$(go env GOHOSTARCH) RELEASED=bin/packages-next SNAPSHOT=0.2.0-next
 	test/packages.sh bin/packages bin/packages-next

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// What the log and observers are told is what the client got, on a real connection.
+// The log and observers get the status and length that the client gets, on a real connection.
 func TestAnswerWriter(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

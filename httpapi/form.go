@@ -91,7 +91,7 @@ func (f formFields) all(name string) (values []string) {
 	return values
 }
 
-// isRepeated tells whether there is more than one field of the name.
+// isRepeated reports whether there is more than one field of the name.
 func (f formFields) isRepeated(name string) bool {
 	n := 0
 	for _, field := range f {

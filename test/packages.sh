@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs the .deb in a clean Debian with Debian's PostgreSQL, runs the service as its unit does, upgrades it to the next version and goes back.
-# Then the same with the .rpm, by rpm's own means but in the same Debian: no distribution that uses .rpm, no dnf and no SELinux takes part.
-# Usage: test/packages.sh FOLDER NEXT_FOLDER, as root: what `make release-snapshot` built, twice. Needs debootstrap, rpm, iproute2, curl and jq.
+# Then the same under a systemd that has booted, which enforces all that the unit says; and with the .rpm, by rpm's own means but in the same Debian: no distribution that uses .rpm, no dnf and no SELinux takes part.
+# Usage: test/packages.sh FOLDER NEXT_FOLDER, as root: what `make release-snapshot` built, twice. Needs debootstrap, systemd-container, rpm, iproute2, curl and jq.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,6 +11,76 @@ fail() { echo "packages: $*" >&2; exit 1; }
 [ "$(id -u)" = 0 ] || fail 'only root can install packages'
 package=$(readlink -f "$1"/latchkey_*_linux_"$(dpkg --print-architecture)".deb) next=$(readlink -f "$2"/latchkey_*_linux_"$(dpkg --print-architecture)".deb)
 rpm_package=${package%.deb}.rpm rpm_next=${next%.deb}.rpm
+
+# under_systemd boots the Debian that has been left for it, installs the packages there as docs/releases.md says, and has systemd run the service.
+under_systemd() {
+  local booted=$PACKAGES_ROOT/booted
+  chroot "$booted" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends systemd-sysv curl jq >"$PACKAGES_ROOT/log" 2>&1 ||
+    { tail "$PACKAGES_ROOT/log" >&2; fail 'systemd cannot be installed'; }
+  cp "$package" "$booted/root/latchkey.deb"
+  cp "$next" "$booted/root/next.deb"
+  cp test/smoke.sh "$booted/root/"
+  cat >"$booted/root/try" <<'END'
+#!/bin/bash
+set -euxo pipefail
+smoke() { # VERSION
+  for _ in $(seq 600); do curl -fs -o /dev/null http://localhost:8081/readyz && break; sleep 0.1; done
+  [ "$(/proc/"$(systemctl show -p MainPID --value latchkey)"/exe version)" = "v$1" ]
+  SERVICE_KEY=$(cat /etc/latchkey/service-key) /root/smoke.sh
+}
+migrate() { runuser -u latchkey -- env LATCHKEY_DATABASE_URL_FILE=/etc/latchkey/database-url latchkey migrate; }
+dpkg --install /root/latchkey.deb
+systemctl start postgresql
+runuser -u postgres -- psql -q -c 'CREATE ROLE latchkey LOGIN' -c 'CREATE DATABASE latchkey OWNER latchkey'
+cd /etc/latchkey
+umask 077
+echo 'postgres:///latchkey?host=/run/postgresql' >database-url
+latchkey keys generate >signing-keys.json
+head -c 32 /dev/urandom | base64 >service-key
+chgrp latchkey database-url signing-keys.json service-key
+chmod 640 database-url signing-keys.json service-key
+echo LATCHKEY_ISSUER=http://localhost:8080 >>latchkey.env
+migrate
+systemctl enable --now latchkey
+smoke "$FIRST"
+grep -E '^(CapEff|CapBnd):[[:space:]]0+$' "/proc/$(systemctl show -p MainPID --value latchkey)/status" | [ "$(wc -l)" = 2 ]
+grep -E '^Seccomp:[[:space:]]2$' "/proc/$(systemctl show -p MainPID --value latchkey)/status"
+systemctl reload latchkey
+dpkg --install /root/next.deb
+smoke "$FIRST" # until it is restarted
+migrate
+systemctl restart latchkey
+smoke "$NEXT"
+dpkg --install /root/latchkey.deb
+systemctl restart latchkey
+smoke "$FIRST"
+[ "$(systemctl show -p NRestarts --value latchkey)" = 0 ]
+dpkg --remove latchkey
+if systemctl is-active latchkey || systemctl is-enabled latchkey; then exit 1; fi
+touch /root/passed
+END
+  chmod 755 "$booted/root/try"
+  cat >"$booted/etc/systemd/system/try.service" <<END
+[Unit]
+After=multi-user.target
+SuccessAction=poweroff
+FailureAction=poweroff
+[Service]
+Type=oneshot
+Environment=FIRST=$(version_of "$package") NEXT=$(version_of "$next") HOME=/root
+ExecStart=/root/try
+StandardOutput=file:/root/log
+StandardError=file:/root/log
+TimeoutStartSec=600
+[Install]
+WantedBy=graphical.target
+END
+  chroot "$booted" systemctl --quiet enable try.service
+  chroot "$booted" systemctl --quiet set-default graphical.target
+  timeout 900 systemd-nspawn --quiet --boot --directory="$booted" --register=no --keep-unit --private-network </dev/null >"$PACKAGES_ROOT/log" 2>&1 || true
+  [ -e "$booted/root/passed" ] || { tail -n 20 "$PACKAGES_ROOT/log" "$booted/root/log" >&2; fail 'the service did not pass under systemd'; }
+}
+version_of() { local name; name=$(basename "$1"); name=${name#latchkey_}; echo "${name%_linux_*}"; }
 
 # In a network and among processes of its own: it is in nobody's way, and whatever it started ends with it.
 if [ -z "${PACKAGES_ROOT:-}" ]; then
@@ -25,7 +95,10 @@ if [ -z "${PACKAGES_ROOT:-}" ]; then
   mkdir "$PACKAGES_ROOT/debian" "$PACKAGES_ROOT/read-only"
   debootstrap --variant=minbase --include=postgresql "${DEBIAN_SUITE:-bookworm}" "$PACKAGES_ROOT/debian" "${DEBIAN_MIRROR:-http://deb.debian.org/debian}" \
     >"$PACKAGES_ROOT/log" 2>&1 || { tail "$PACKAGES_ROOT/log" >&2; fail 'debootstrap failed'; }
+  cp -a "$PACKAGES_ROOT/debian" "$PACKAGES_ROOT/booted"
   unshare --mount --net --pid --fork --kill-child --mount-proc "$0" "$@"
+  under_systemd
+  echo 'packages: both installed, upgraded, taken back, removed; the unit under systemd too'
   exit
 fi
 ip link set lo up
@@ -84,8 +157,6 @@ smoke() {
   kill "$pid"
   wait "$pid" || { cat "$PACKAGES_ROOT/log" >&2; fail "v$1 ended badly"; }
 }
-
-version_of() { local name; name=$(basename "$1"); name=${name#latchkey_}; echo "${name%_linux_*}"; }
 
 # check_files: what both packages install.
 check_files() {
@@ -165,4 +236,3 @@ systemctl_said 'disable --now latchkey.service' daemon-reload
 [ ! -e "$debian/usr/bin/latchkey" ] || fail 'removing the .rpm left the program'
 [ -e "$debian/etc/latchkey/signing-keys.json" ] || fail 'removing the .rpm took the keys away'
 [ "$(cat "$debian/etc/latchkey/latchkey.env.rpmsave")" = "$settings" ] || fail 'removing the .rpm took the settings away'
-echo 'packages: both installed, upgraded, taken back, removed'

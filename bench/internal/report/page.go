@@ -159,7 +159,7 @@ func (r Results) rivalAt(workers int, layer, name string) Row {
 	return Find(r.Rivals, Key{Layer: layer, Operation: name, Workers: workers})
 }
 
-// Overloaded tells whether a queue built up in an open loop: half of the requests took longer than with as many
+// Overloaded reports whether a queue built up in an open loop: half of the requests took longer than with as many
 // connections in a closed one, in which no more wait than there are connections.
 func (r Results) Overloaded(row Row) bool {
 	return row.P50 > r.group(Main(row.Workers), row.Layer, row.Operation, row.Variant).P50
