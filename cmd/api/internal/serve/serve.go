@@ -133,6 +133,8 @@ type service struct {
 	endpoints        []events.Endpoint
 	eventsFiles      []string // with the endpoints' secrets
 	public, internal net.Listener
+	// away are the shards, as copies of their list have them, where the first does not answer as the service starts.
+	away []shards.Entry
 }
 
 // identity is what the service signs and seals with, and who may call it.
@@ -185,15 +187,22 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	cfg := s.Store(s.publicURL())
 	cfg.Clients = s.clients.Store()
 	cfg.Direct, cfg.Sealer, cfg.SealedOnly = db.Direct, id.sealer, s.DataSealedOnly == "true"
-	keys, err := s.openKeys(ctx, db, &id, &cfg)
-	if err != nil {
-		return err
+	entries := s.away
+	if entries == nil {
+		var err error
+		if entries, err = shards.Entries(ctx, db.Tasks); err != nil {
+			return err
+		}
 	}
-	further, err := s.openShards(ctx, db)
+	further, err := s.openShards(ctx, entries)
 	if err != nil {
 		return err
 	}
 	defer further.close()
+	keys, err := s.openKeys(ctx, db, further.copies(), &id, &cfg)
+	if err != nil {
+		return err
+	}
 	removable, err := sessionstore.New(db.Tasks, id.ring, cfg)
 	if err != nil {
 		return err
@@ -245,7 +254,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	var sessions httpapi.Store = store
 	var router *shards.Router
 	if len(further.all) > 0 {
-		if router, err = further.router(ctx, s, store, db); err != nil {
+		if router, err = further.router(ctx, s, store, db, id, keys); err != nil {
 			return err
 		}
 		sessions, shown = router, nil // it would show the first shard alone
@@ -262,24 +271,22 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
-	marks, err := s.recognise(ctx, db, id, keys, store)
-	if err != nil {
-		return err
-	}
-	beside := []func(context.Context) error{runner.Run, told.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, s.traces.run, marks, noted.Run}
+	beside := []func(context.Context) error{told.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, s.traces.run, noted.Run}
 	liveSessions := removable.EstimateLive
-	if router != nil {
-		more, err := further.recognise(ctx, s, router, id, keys)
+	if router == nil {
+		marks, err := s.recognise(ctx, db, id, keys, store)
 		if err != nil {
 			return err
 		}
-		beside, liveSessions = append(beside, more...), router.EstimateLive
+		beside = append(beside, runner.Run, marks)
+	} else {
+		beside, liveSessions = append(beside, further.run(router, runner)...), router.EstimateLive
 		measured.Shards(shardStates(router, accept))
 	}
 	if err := ready(); err != nil {
 		return err
 	}
-	keys.follow(server, store, operators)
+	keys.follow(server, append(further.stores(), store, operators)...)
 	measured.Jobs(jobs.Kinds())
 	measured.Pools(further.pools(map[string]*pgxpool.Pool{"requests": db.Requests, "tasks": db.Tasks}))
 	if s.trail.Log != nil {
