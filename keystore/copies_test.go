@@ -65,13 +65,6 @@ func (s *signer) id() string {
 	return id
 }
 
-// start starts a server whose connections are good again.
-func start(t *testing.T, server *testdb.Server) {
-	t.Helper()
-	server.Start()
-	server.Pool().Reset()
-}
-
 // Every kind of change is in the copies when it has been answered.
 func TestCopiesFollowEachChange(t *testing.T) {
 	t.Parallel()
@@ -119,7 +112,7 @@ func TestACopyThatWasAway(t *testing.T) {
 	rotate(t, r.keys, true)
 	const failed, again = "a copy of the signing keys cannot be brought up to date yet", "a copy of the signing keys is up to date again"
 	await(t, "the failure in the log", func() bool { return strings.Contains(log.String(), failed) })
-	start(t, east)
+	east.Start()
 	await(t, "the end of it in the log", func() bool { return strings.Contains(log.String(), again) })
 	sameRows(t, "afterwards", first, east.Pool())
 	if n := strings.Count(log.String(), failed); n != 1 {
@@ -164,7 +157,7 @@ func TestCopiesOutliveTheDatabase(t *testing.T) {
 	pass(t, east, 2*time.Hour)
 	await(t, "the published key signs", func() bool { return signs.id() == published.ID })
 
-	start(t, first)
+	first.Start()
 	pass(t, first.Pool(), 2*time.Hour)
 	await(t, "the database answers", func() bool { return strings.Contains(log.String(), "the database with the signing keys answers again") })
 	var key keystore.Key
@@ -185,7 +178,7 @@ func TestTheNewestCopyCounts(t *testing.T) {
 	if _, err := s.Revoke(t.Context(), leaked.ID); err != nil {
 		t.Fatal(err)
 	}
-	start(t, east)
+	east.Start()
 	first.Stop()
 	ring, err := newStore(t, first.Pool(), cfg).Begin(t.Context(), "")
 	if err != nil {
@@ -199,7 +192,7 @@ func TestTheNewestCopyCounts(t *testing.T) {
 	if ring, err = other.Begin(t.Context(), ""); err != nil || ring.Keys()[0].ID != leaked.ID {
 		t.Fatalf("the copy that was not reached: %v, %v", ring, err)
 	}
-	start(t, first) // whose keys count before all copies that are older
+	first.Start() // whose keys count before all copies that are older
 	await(t, "the keys' own database", func() bool {
 		ring, err = other.Load(t.Context())
 		return err == nil && ring.Keys()[0].ID != leaked.ID
@@ -217,7 +210,7 @@ func TestAnOlderCopyReplacesNothing(t *testing.T) {
 	if ring, err := s.Load(t.Context()); err != nil || ring.Keys()[0].ID != key.ID {
 		t.Fatalf("%v, %v", ring, err)
 	}
-	start(t, east)
+	east.Start()
 	first.Stop()
 	var ring *tokens.KeyRing
 	s.OnChange(func(r *tokens.KeyRing) error { ring = r; return nil })
@@ -282,7 +275,7 @@ func TestAKeyStaysForTheSessionsOfACopy(t *testing.T) {
 	if !strings.Contains(log.String(), "nobody can tell until when") {
 		t.Errorf("the log does not tell:\n%s", log)
 	}
-	start(t, east)
+	east.Start()
 	maintain(t, s)
 	if until := list(t, s)[1].VerifiesUntil; until.Before(pair.RefreshTokenExpiresAt) {
 		t.Errorf("the key verifies until %v, one of its tokens until %v", until, pair.RefreshTokenExpiresAt)

@@ -190,8 +190,10 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	entries := s.away
 	if entries == nil {
 		var err error
-		if entries, err = shards.Entries(ctx, db.Tasks); err != nil {
+		if entries, err = shards.Entries(ctx, db.Tasks); errors.Is(err, shards.ErrWrong) {
 			return err
+		} else if err != nil {
+			return unusable(err)
 		}
 	}
 	further, err := s.openShards(ctx, entries)
