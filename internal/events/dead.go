@@ -1,7 +1,9 @@
 package events
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -57,12 +59,40 @@ RETURNING "id"`
 // resentTogether bounds a transaction.
 const resentTogether = 1000
 
-// Dead returns dead deliveries, newest first, at most as many as asked for.
-func (q Queue) Dead(ctx context.Context, params DeadParams, most int) ([]Dead, error) {
+// Dead returns dead deliveries, at most as many as asked for: those of one database newest first, and
+// of several those of the highest number first. It is complete, or an error.
+func (q Queue) Dead(ctx context.Context, params DeadParams, most int) (dead []Dead, err error) {
+	parts := slices.SortedFunc(slices.Values(q.parts), func(a, b part) int { return cmp.Compare(b.number, a.number) })
+	for _, p := range parts {
+		own := params
+		switch number := int(params.Before >> ownBits); {
+		case params.Before == 0, p.number < number:
+			own.Before = 0
+		case p.number > number:
+			continue
+		default:
+			if own.Before = p.own([]int64{params.Before})[0]; own.Before == 0 {
+				continue
+			}
+		}
+		if len(dead) == most {
+			break
+		}
+		some, err := p.dead(ctx, own, most-len(dead))
+		if err != nil {
+			return nil, err
+		}
+		dead = append(dead, some...)
+	}
+	return dead, nil
+}
+
+func (p part) dead(ctx context.Context, params DeadParams, most int) ([]Dead, error) {
 	var dead []Dead
-	err := q.db.Read(ctx, func(rows pgx.Rows) (err error) {
+	err := p.db.Read(ctx, func(rows pgx.Rows) (err error) {
 		dead, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Dead, err error) {
 			err = row.Scan(&d.ID, &d.Endpoint, (*[16]byte)(&d.Event), &d.Type, (*[16]byte)(&d.Session), &d.At, &d.DeadAt, &d.Attempts, &d.Error)
+			d.ID = p.id(d.ID)
 			return d, err
 		})
 		return err
@@ -75,11 +105,27 @@ func (q Queue) Dead(ctx context.Context, params DeadParams, most int) ([]Dead, e
 
 // Resend has dead deliveries tried again from now on, as if they had just been made, and returns
 // how many: those with the ids, or all where these are nil, of an endpoint, or of all where it
-// is empty. Others than dead ones are left alone.
+// is empty. Others than dead ones are left alone. Where one of several databases fails, it is done
+// in the others all the same.
 func (q Queue) Resend(ctx context.Context, ids []int64, endpoint string) (n int64, err error) {
+	var errs []error
+	for _, p := range q.parts {
+		own := ids
+		if ids != nil {
+			if own = p.own(ids); len(own) == 0 {
+				continue
+			}
+		}
+		some, err := p.resend(ctx, own, endpoint)
+		n, errs = n+some, append(errs, err)
+	}
+	return n, errors.Join(errs...)
+}
+
+func (p part) resend(ctx context.Context, ids []int64, endpoint string) (n int64, err error) {
 	for before := int64(0); ; {
 		var again []int64
-		err := q.db.Read(ctx, func(rows pgx.Rows) (err error) {
+		err := p.db.Read(ctx, func(rows pgx.Rows) (err error) {
 			again, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 			return err
 		}, resendQuery, ids, endpoint, before, resentTogether)

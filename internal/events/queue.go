@@ -2,7 +2,10 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -12,11 +15,41 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 )
 
-// Queue describes the pending deliveries.
-type Queue struct{ db isolation.Pool }
+// Queue describes the pending deliveries, of one database or of several.
+type Queue struct{ parts []part }
+
+// part is the queue of one database.
+type part struct {
+	number int
+	db     isolation.Pool
+}
 
 // NewQueue returns the queue in the database that the pool leads to.
-func NewQueue(pool *pgxpool.Pool) Queue { return Queue{isolation.Pool{Pool: pool}} }
+func NewQueue(pool *pgxpool.Pool) Queue { return Queue{}.With(0, pool) }
+
+// With returns the queue with that of another database, which has the number of its shard. The ids of
+// its deliveries have it in front, so that each delivery has one of its own.
+func (q Queue) With(shard int, pool *pgxpool.Pool) Queue {
+	return Queue{append(slices.Clip(q.parts), part{shard, isolation.Pool{Pool: pool}})}
+}
+
+// ownBits are those of a delivery's id in its database. With the 12 bits of the shard's number before
+// them an id is one that each reader of JSON takes exactly (RFC 8259 §6).
+const ownBits = 41
+
+// id makes an id of the one that a delivery has in the part's database.
+func (p part) id(own int64) int64 { return int64(p.number)<<ownBits | own }
+
+// own returns the ids in the part's database of those that are of it.
+func (p part) own(ids []int64) []int64 {
+	own := make([]int64, 0, len(ids))
+	for _, id := range ids {
+		if id>>ownBits == int64(p.number) {
+			own = append(own, id&(1<<ownBits-1))
+		}
+	}
+	return own
+}
 
 // Status is how far deliveries are.
 type Status struct {
@@ -52,13 +85,43 @@ UNION ALL
 SELECT '', 0, '0', 0, GREATEST(clock_timestamp() - "at", '0') FROM "sessionStoreEvents"
 ORDER BY 1`
 
-// Status returns how far deliveries are to all endpoints that have any.
-func (q Queue) Status(ctx context.Context) (Status, error) {
-	var status Status
-	rows, _ := q.db.Query(ctx, statusQuery) // rows have its error
+// Status returns how far deliveries are to all endpoints that have any. Of several databases those
+// count that answer.
+func (q Queue) Status(ctx context.Context) (all Status, err error) {
+	parts, errs := make([]Status, len(q.parts)), make([]error, len(q.parts))
+	var asked sync.WaitGroup
+	for i, p := range q.parts {
+		asked.Go(func() { parts[i], errs[i] = p.status(ctx) })
+	}
+	asked.Wait()
+	if !slices.Contains(errs, nil) {
+		return Status{}, errors.Join(errs...)
+	}
+	for _, status := range parts {
+		all.Behind = max(all.Behind, status.Behind)
+		for _, e := range status.Endpoints {
+			all.add(e)
+		}
+	}
+	return all, nil
+}
+
+// add adds what another database has for an endpoint.
+func (s *Status) add(more EndpointStatus) {
+	i := slices.IndexFunc(s.Endpoints, func(e EndpointStatus) bool { return e.Name == more.Name })
+	if i < 0 {
+		s.Endpoints = append(s.Endpoints, more)
+		return
+	}
+	e := &s.Endpoints[i]
+	e.Waiting, e.Dead, e.Oldest = e.Waiting+more.Waiting, e.Dead+more.Dead, max(e.Oldest, more.Oldest)
+}
+
+func (p part) status(ctx context.Context) (status Status, err error) {
+	rows, _ := p.db.Query(ctx, statusQuery) // rows have its error
 	var e EndpointStatus
 	var behind *time.Duration
-	_, err := pgx.ForEachRow(rows, []any{&e.Name, &e.Waiting, &e.Oldest, &e.Dead, &behind}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&e.Name, &e.Waiting, &e.Oldest, &e.Dead, &behind}, func() error {
 		if behind != nil {
 			status.Behind = *behind
 			return nil

@@ -13,6 +13,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/keyfiles"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
+	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/keystore"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -93,6 +94,20 @@ func operatorName() string {
 		host = "unknown"
 	}
 	return name + "@" + host
+}
+
+// withEvents gives a command the deliveries of events, of all shards if there are several.
+func withEvents(ctx context.Context, s settings.Database, log *slog.Logger, use func(events.Queue) error) error {
+	return withShards(ctx, s, log, newStore(sessionstore.Config{}), func(all opened) error {
+		if err := all.check(); err != nil {
+			return err
+		}
+		var queue events.Queue
+		for _, shard := range all.shards {
+			queue = queue.With(shard.Number, shard.Pool)
+		}
+		return use(queue)
+	})
 }
 
 // keysTask is what commands about keys in PostgreSQL have in common.

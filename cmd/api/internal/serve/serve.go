@@ -231,9 +231,14 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err := further.fill(s, store, id.ring, cfg, measured); err != nil {
 		return err
 	}
-	told, err := events.New(events.Config{
+	telling := events.Config{
 		Pool: db.Tasks, Endpoints: s.endpoints, FirstClient: string(s.ClientID), Issuer: s.publicURL(), Sign: store.SignSecurityEvent, Logger: s.log, Observer: measured,
-	})
+	}
+	told, err := events.New(telling)
+	if err != nil {
+		return err
+	}
+	queue, err := further.tell(telling)
 	if err != nil {
 		return err
 	}
@@ -241,7 +246,6 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
-	queue := events.NewQueue(db.Tasks)
 	noted := s.replica(db, accept)
 	page, operators, err := s.console(db, id, store, cfg, console.Service{
 		Version: s.version, Refreshes: measured.Refreshes, Clock: clockOf(accept), RevocationsAge: accept.Age, RevocationBound: time.Duration(s.RevocationBound),
@@ -273,16 +277,16 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
-	beside := []func(context.Context) error{told.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, s.traces.run, noted.Run}
+	beside := []func(context.Context) error{store.Run, operators.Run, page.Run, accept.Run, keys.run, s.traces.run, noted.Run}
 	liveSessions := removable.EstimateLive
 	if router == nil {
 		marks, err := s.recognise(ctx, db, id, keys, store)
 		if err != nil {
 			return err
 		}
-		beside = append(beside, runner.Run, marks)
+		beside = append(beside, runner.Run, told.Run, marks)
 	} else {
-		beside, liveSessions = append(beside, further.run(router, runner)...), router.EstimateLive
+		beside, liveSessions = append(beside, further.run(router, runner, told)...), router.EstimateLive
 		measured.Shards(shardStates(router, accept))
 	}
 	if err := ready(); err != nil {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
 	"github.com/latchkey-sessions/latchkey/internal/shards"
@@ -28,6 +29,7 @@ type furtherShard struct {
 
 	db     database.Pools
 	runner *jobs.Runner
+	told   *events.Runner
 	// marks notes what its sessions are recognised by, once the shard is admitted.
 	marks func(context.Context) error
 }
@@ -162,6 +164,21 @@ func (f *further) stores() []*sessionstore.Store {
 	return stores
 }
 
+// tell has the events of each shard told as those of the first one are, and returns the queue of all.
+func (f *further) tell(cfg events.Config) (events.Queue, error) {
+	queue, log := events.NewQueue(cfg.Pool), cfg.Logger
+	for i := range f.all {
+		shard := &f.all[i]
+		cfg.Pool, cfg.Logger = shard.db.Tasks, log.With("shard", shard.Name)
+		var err error
+		if shard.told, err = events.New(cfg); err != nil {
+			return queue, err
+		}
+		queue = queue.With(shard.Number, shard.db.Tasks)
+	}
+	return queue, nil
+}
+
 // router spreads sessions over the first shard and the further ones. It refuses to start where live sessions of a shard
 // would not be recognised; a shard that does not answer yet is checked when it does, and gets no request until then.
 func (f *further) router(ctx context.Context, s *service, first *sessionstore.Store, db database.Pools, id identity, keys storedKeys) (*shards.Router, error) {
@@ -213,7 +230,7 @@ func (s *service) admit(ctx context.Context, db database.Pools, id identity, key
 }
 
 // run is what works on the shards beside requests, on each once its database is known to be it.
-func (f *further) run(router *shards.Router, first *jobs.Runner) []func(context.Context) error {
+func (f *further) run(router *shards.Router, first *jobs.Runner, told *events.Runner) []func(context.Context) error {
 	when := func(number int, run func(context.Context) error) func(context.Context) error {
 		return func(ctx context.Context) error {
 			if !router.AwaitChecked(ctx, number) {
@@ -222,10 +239,10 @@ func (f *further) run(router *shards.Router, first *jobs.Runner) []func(context.
 			return run(ctx)
 		}
 	}
-	run := []func(context.Context) error{router.Run, when(0, first.Run), when(0, func(ctx context.Context) error { return f.firstMarks(ctx) })}
+	run := []func(context.Context) error{router.Run, when(0, first.Run), when(0, told.Run), when(0, func(ctx context.Context) error { return f.firstMarks(ctx) })}
 	for i := range f.all {
 		shard := &f.all[i]
-		run = append(run, shard.Store.Run, when(shard.Number, shard.runner.Run), when(shard.Number, func(ctx context.Context) error { return shard.marks(ctx) }))
+		run = append(run, shard.Store.Run, when(shard.Number, shard.runner.Run), when(shard.Number, shard.told.Run), when(shard.Number, func(ctx context.Context) error { return shard.marks(ctx) }))
 	}
 	return run
 }

@@ -156,8 +156,6 @@ func (s *Serve) checkShards() error {
 		return nil
 	case s.CompasSigningKey != "":
 		return without("LATCHKEY_COMPAS_SIGNING_KEY", "the sessions of Compas are in one database")
-	case s.EventsFile != "":
-		return without("LATCHKEY_EVENTS_FILE", "events are told of one database only")
 	}
 	return s.CheckShards()
 }

@@ -51,7 +51,6 @@ func TestShardsRefuse(t *testing.T) {
 	}
 	for setting, change := range map[string]func(*Serve){
 		"LATCHKEY_COMPAS_SIGNING_KEY":  func(s *Serve) { s.CompasSigningKey = "x" },
-		"LATCHKEY_EVENTS_FILE":         func(s *Serve) { s.EventsFile = "x" },
 		"LATCHKEY_DIRECT_DATABASE_URL": func(s *Serve) { s.DirectDatabaseURL = "x" },
 		"LATCHKEY_DATABASE_URL is not": func(s *Serve) { s.DatabaseURL = "" },
 	} {
