@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/primary"
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 )
 
 // Dead is a delivery that is not tried again by itself. Its JSON is that of the HTTP API.
@@ -65,15 +66,13 @@ func (q Queue) Dead(ctx context.Context, params DeadParams, most int) (dead []De
 	parts := slices.SortedFunc(slices.Values(q.parts), func(a, b part) int { return cmp.Compare(b.number, a.number) })
 	for _, p := range parts {
 		own := params
-		switch number := int(params.Before >> ownBits); {
-		case params.Before == 0, p.number < number:
+		switch shard, id := sessionid.OfRow(params.Before); {
+		case params.Before == 0, p.number < shard:
 			own.Before = 0
-		case p.number > number:
+		case p.number > shard, id == 0:
 			continue
 		default:
-			if own.Before = p.own([]int64{params.Before})[0]; own.Before == 0 {
-				continue
-			}
+			own.Before = id
 		}
 		if len(dead) == most {
 			break
@@ -92,7 +91,7 @@ func (p part) dead(ctx context.Context, params DeadParams, most int) ([]Dead, er
 	err := p.db.Read(ctx, func(rows pgx.Rows) (err error) {
 		dead, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Dead, err error) {
 			err = row.Scan(&d.ID, &d.Endpoint, (*[16]byte)(&d.Event), &d.Type, (*[16]byte)(&d.Session), &d.At, &d.DeadAt, &d.Attempts, &d.Error)
-			d.ID = p.id(d.ID)
+			d.ID = sessionid.Row(p.number, d.ID)
 			return d, err
 		})
 		return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 )
 
 // Queue describes the pending deliveries, of one database or of several.
@@ -27,25 +28,18 @@ type part struct {
 // NewQueue returns the queue in the database that the pool leads to.
 func NewQueue(pool *pgxpool.Pool) Queue { return Queue{}.With(0, pool) }
 
-// With returns the queue with that of another database, which has the number of its shard. The ids of
-// its deliveries have it in front, so that each delivery has one of its own.
+// With returns the queue with that of another shard. The ids of deliveries are those that
+// [sessionid.Row] makes.
 func (q Queue) With(shard int, pool *pgxpool.Pool) Queue {
 	return Queue{append(slices.Clip(q.parts), part{shard, isolation.Pool{Pool: pool}})}
 }
 
-// ownBits are those of a delivery's id in its database. With the 12 bits of the shard's number before
-// them an id is one that each reader of JSON takes exactly (RFC 8259 §6).
-const ownBits = 41
-
-// id makes an id of the one that a delivery has in the part's database.
-func (p part) id(own int64) int64 { return int64(p.number)<<ownBits | own }
-
 // own returns the ids in the part's database of those that are of it.
 func (p part) own(ids []int64) []int64 {
 	own := make([]int64, 0, len(ids))
-	for _, id := range ids {
-		if id>>ownBits == int64(p.number) {
-			own = append(own, id&(1<<ownBits-1))
+	for _, number := range ids {
+		if shard, id := sessionid.OfRow(number); shard == p.number {
+			own = append(own, id)
 		}
 	}
 	return own

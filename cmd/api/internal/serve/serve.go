@@ -246,24 +246,26 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
-	noted := s.replica(db, accept)
-	page, operators, err := s.console(db, id, store, cfg, console.Service{
-		Version: s.version, Refreshes: measured.Refreshes, Clock: clockOf(accept), RevocationsAge: accept.Age, RevocationBound: time.Duration(s.RevocationBound),
-		Keys: keys.shown(id.ring), OtherKeys: len(s.CompasSigningKey) > 0, KeyRotation: keys.rotation(time.Duration(s.KeyRotationInterval)),
-		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: runner, Events: queue,
-		Replicas: func(ctx context.Context) ([]replicas.Replica, error) { return replicas.List(ctx, db.Requests) },
-	})
-	if err != nil {
-		return err
-	}
-	shown := func(s *httpapi.Server) http.Handler { return page.Handler(s) }
-	var sessions httpapi.Store = store
+	var sessions interface {
+		httpapi.Store
+		console.Sessions
+	} = store
 	var router *shards.Router
 	if len(further.all) > 0 {
 		if router, err = further.router(ctx, s, store, db, id, keys); err != nil {
 			return err
 		}
-		sessions, shown = router, nil // it would show the first shard alone
+		sessions = router
+	}
+	noted := s.replica(db, accept)
+	page, operators, err := s.console(db, id, sessions, cfg, console.Service{
+		Version: s.version, Refreshes: measured.Refreshes, Clock: clockOf(accept), RevocationsAge: accept.Age, RevocationBound: time.Duration(s.RevocationBound),
+		Keys: keys.shown(id.ring), OtherKeys: len(s.CompasSigningKey) > 0, KeyRotation: keys.rotation(time.Duration(s.KeyRotationInterval)),
+		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: further.jobs(runner), Events: queue,
+		Replicas: func(ctx context.Context) ([]replicas.Replica, error) { return replicas.List(ctx, db.Requests) },
+	})
+	if err != nil {
+		return err
 	}
 	server, err := httpapi.New(sessions, id.ring, httpapi.Config{
 		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.clients.CORSOrigins(s.CORSOrigins),
@@ -271,7 +273,7 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		HideActedSessions: s.HideActedSessions == "true",
 		IdleTimeout:       time.Duration(s.KeepAliveTimeout), ShutdownDelay: time.Duration(s.ShutdownDelay),
 		DeadEvents: deadEvents{queue, s.trail}, SharedSignals: takesSETs(s.endpoints),
-		Console: shown,
+		Console: func(s *httpapi.Server) http.Handler { return page.Handler(s) },
 		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {
