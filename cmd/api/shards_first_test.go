@@ -80,6 +80,16 @@ func checkWithoutTheFirst(t *testing.T, keys env) {
 	if stored {
 		s.fails(s.settings, "", "keys", "rotate", "--now")
 	}
+	victim := s.create(restarted, "to be signed out")
+	s.fails(s.settings, `shard "first"`, "sessions", "revoke", "--subject", victim.subject)
+	if status := s.refresh(restarted, &victim); status != http.StatusBadRequest {
+		t.Errorf("a refresh after a sign-out at the command line: %d", status)
+	}
+	mustLine(t, s.settings, "sessions", "show", all[1].id)
+	s.fails(s.settings.With(s.shards(1, -1)), "LATCHKEY_SHARDS lacks west", "sessions", "show", all[1].id)
+	if r := line(s.settings, "shards", "list"); r.code == 0 || !strings.Contains(r.stdout, "unavailable") || strings.Count(r.stdout, "open") != 2 {
+		t.Errorf("shards list: %+v", r)
+	}
 	s.waiting(s.settings.With(s.shards(1, -1))).End(syscall.SIGTERM) // the copies know another shard
 
 	s.servers[0].Start()
