@@ -33,6 +33,7 @@ func (s *sharded) waiting(settings env) *service {
 }
 
 func checkWithoutTheFirst(t *testing.T, keys env) {
+	t.Helper()
 	s := newSharded(t)
 	s.settings = s.settings.With(keys)
 	stored := s.settings["LATCHKEY_KEY_ENCRYPTION_KEY"] != ""

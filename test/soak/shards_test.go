@@ -163,7 +163,7 @@ func (sh *shards) signInOn(shard int, name string) (pair, bool) {
 	if sh.weights[shard] == 0 {
 		return pair{}, false
 	}
-	for n := 0; n < 200; n++ {
+	for n := range 200 {
 		subject := fmt.Sprint(name, " ", n)
 		c := newClient(s, subject, "probe")
 		var p pair
