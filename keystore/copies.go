@@ -31,7 +31,7 @@ type keyCopy struct {
 	Copy
 
 	primary   primary.Watch
-	isFailing bool // guarded by [Store].syncing
+	isFailing bool // guarded by [Store.syncing]
 }
 
 // keySet are all keys of a database, as they are in its rows.
@@ -82,6 +82,14 @@ func readSet(ctx context.Context, db querier) (set keySet, err error) {
 		return keySet{}, fmt.Errorf("read the signing keys: %w", err)
 	}
 	return set, nil
+}
+
+// copiesTimeout is how long it may take to find and to read the newest copy, if there are any.
+func (s *Store) copiesTimeout() time.Duration {
+	if len(s.copies) == 0 {
+		return 0
+	}
+	return 2 * copyTimeout
 }
 
 // eachCopy calls do for all copies at once, with their places in s.copies.
@@ -185,8 +193,12 @@ func (s *Store) sync(ctx context.Context) {
 	if len(s.copies) == 0 {
 		return
 	}
-	s.syncing.Lock()
-	defer s.syncing.Unlock()
+	select {
+	case s.syncing <- struct{}{}:
+		defer func() { <-s.syncing }()
+	case <-ctx.Done():
+		return
+	}
 	copies, errs := s.readCopies(ctx)
 	own, err := s.readOwn(ctx, copies)
 	if err != nil || len(own.keys) == 0 {

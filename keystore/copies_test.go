@@ -3,6 +3,7 @@ package keystore_test
 import (
 	"errors"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -300,5 +301,35 @@ func TestACopyThatDoesNotOpen(t *testing.T) {
 	first.Stop()
 	if _, err := newStore(t, first.Pool(), cfg).Begin(t.Context(), ""); err == nil {
 		t.Error("a copy was taken that does not open")
+	}
+}
+
+// A database that hangs is as good as one that is down: whoever starts, or looks for a key, does not
+// wait for it for long.
+func TestCopiesWhereTheDatabaseHangs(t *testing.T) {
+	t.Parallel()
+	first, east := testdb.Pool(t), testdb.Pool(t)
+	cfg, log := copied(t, east)
+	_, ring := begun(t, first, cfg)
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0") // which takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	hangs, err := pgxpool.New(t.Context(), "postgres://nobody:nothing@"+listener.Addr().String()+"/none?sslmode=disable")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(hangs.Close)
+	s := newStore(t, hangs, cfg)
+	got, err := s.Begin(t.Context(), "")
+	if err != nil || got.Keys()[0] != ring.Keys()[0] {
+		t.Fatalf("%v, %v", got, err)
+	}
+	if !strings.Contains(log.String(), "they are taken from a copy") {
+		t.Errorf("the log does not tell:\n%s", log)
+	}
+	if err := s.Refresh(); err == nil {
+		t.Error("a copy is said to have all keys that there are")
 	}
 }

@@ -48,7 +48,7 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 func (s *Store) poll(ctx context.Context) error {
-	limited, cancel := context.WithTimeout(ctx, pollTimeout)
+	limited, cancel := context.WithTimeout(ctx, pollTimeout+s.copiesTimeout())
 	defer cancel()
 	_, err := s.Load(limited)
 	s.sync(ctx)

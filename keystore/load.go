@@ -45,7 +45,7 @@ ORDER BY k."state" = 'signs' DESC, k."signsFrom" DESC, k."id" DESC`
 func (s *Store) Load(ctx context.Context) (*tokens.KeyRing, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.load(ctx); err != nil {
+	if err := s.load(ctx, pollTimeout); err != nil {
 		return nil, err
 	}
 	return s.ring, nil
@@ -63,9 +63,9 @@ func (s *Store) Refresh() error {
 	}
 	time.Sleep(refreshRest - time.Since(s.begun))
 	s.syncWithin(refreshTimeout / 2) // a database that has lost a key may get it back
-	ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout+s.copiesTimeout())
 	defer cancel()
-	_ = s.load(ctx) // what it notes of the database decides
+	_ = s.load(ctx, refreshTimeout) // what it notes of the database decides
 	return s.failed
 }
 
@@ -75,13 +75,19 @@ func (s *Store) syncWithin(timeout time.Duration) {
 	s.sync(ctx)
 }
 
-// load reads the keys from their database or, while that does not answer, from a copy.
-func (s *Store) load(ctx context.Context) error {
+// load reads the keys from their database or, where that does not answer within the patience, from
+// a copy. Without copies the patience is ctx's.
+func (s *Store) load(ctx context.Context, patience time.Duration) error {
 	s.begun = time.Now()
-	version, rows, err := readRows(ctx, s.pool)
+	own, cancel := context.WithCancel(ctx)
+	if len(s.copies) > 0 {
+		own, cancel = context.WithTimeout(ctx, patience)
+	}
+	defer cancel()
+	version, rows, err := readRows(own, s.pool)
 	if err == nil && version < s.version {
-		s.sync(ctx) // it has lost its latest commits
-		version, rows, err = readRows(ctx, s.pool)
+		s.sync(own) // it has lost its latest commits
+		version, rows, err = readRows(own, s.pool)
 	}
 	s.primary.See(ctx, s.pool, err)
 	if s.failed = err; err != nil {

@@ -78,7 +78,7 @@ type Store struct {
 	// primary gives up connections to a server that is no longer the primary.
 	primary primary.Watch
 	copies  []*keyCopy
-	syncing sync.Mutex // held while the copies are compared; taken after mu
+	syncing chan struct{} // full while the copies are compared; filled after mu is locked
 
 	mu       sync.Mutex // held while the keys are read
 	begun    time.Time  // when that began the last time
@@ -102,7 +102,7 @@ func New(pool *pgxpool.Pool, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{pool: pool, cfg: cfg}
+	s := &Store{pool: pool, cfg: cfg, syncing: make(chan struct{}, 1)}
 	for _, c := range cfg.Copies {
 		if c.Pool == nil {
 			return nil, fmt.Errorf("keystore: the copy %q requires a pool", c.Name)
