@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -158,5 +159,31 @@ func TestAShardIsRecognisedWhenItIsBack(t *testing.T) {
 			api.Stop()
 			s.fails(s.settings.With(env{"LATCHKEY_SIGNING_KEYS_FILE": other}), "live sessions would not be recognised")
 		})
+	}
+}
+
+// A first shard that takes connections and says nothing keeps no replica from starting on the others.
+func TestShardsWithoutAFirstThatAnswers(t *testing.T) {
+	t.Parallel()
+	s := newSharded(t)
+	s.settings = s.settings.With(env{"LATCHKEY_SIGNING_KEYS_FILE": "", "LATCHKEY_KEY_ENCRYPTION_KEY": sealingKey("a")})
+	mustAPI(t, t.TempDir(), s.settings, "migrate")
+	api := start(t, t.TempDir(), s.settings)
+	all := s.ofEach(api)
+	api.Stop()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	api = start(t, t.TempDir(), s.settings.With(env{"LATCHKEY_DATABASE_URL": "postgres://nobody:nothing@" + listener.Addr().String() + "/none?sslmode=disable"}))
+	for i := range all {
+		want := http.StatusOK
+		if i == 0 {
+			want = http.StatusServiceUnavailable
+		}
+		if status := s.refresh(api, &all[i]); status != want {
+			t.Errorf("a refresh on shard %d: %d, want %d", i, status, want)
+		}
 	}
 }
