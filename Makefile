@@ -13,6 +13,8 @@ PACKAGES ?= 4
 TESTED   ?= $$(go list ./... | grep -v /test/soak)
 FUZZTIME ?= 10s
 SOAKFOR  ?= 10m
+# How long it fails with sessions on several databases, after that.
+SOAKSHARDS ?= 12s
 RACE     ?= -race
 # How far the database's clock is ahead of the machine's.
 SOAKCLOCK ?= 90s
@@ -130,7 +132,7 @@ packages: ## Install, run, upgrade and remove the .deb and the .rpm in a clean D
 
 .PHONY: soak
 soak: ## Run lossy clients, thieves and crashing services for SOAKFOR
-	go test $(RACE) -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR) -soak.clock=$(SOAKCLOCK)
+	go test $(RACE) -v -count=1 -timeout=0 ./test/soak -soak.for=$(SOAKFOR) -soak.shards=$(SOAKSHARDS) -soak.clock=$(SOAKCLOCK)
 
 .PHONY: fuzz
 fuzz: ## Run each fuzz test for FUZZTIME

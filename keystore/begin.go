@@ -21,6 +21,7 @@ const countQuery = `SELECT count(*) FROM "sessionStoreSigningKey"`
 // unless it is empty: the first one that can continues to sign, the others
 // continue to verify, and tokens that they have signed stay valid.
 func (s *Store) Begin(ctx context.Context, jwks tokens.Secret) (*tokens.KeyRing, error) {
+	s.sync(ctx)
 	ring, err := s.Load(ctx)
 	if !errors.Is(err, ErrNoKeys) {
 		return ring, err

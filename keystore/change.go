@@ -19,17 +19,36 @@ const (
 	notifyQuery = `SELECT pg_notify('` + channel + `', '')`
 )
 
-// change runs f with the lock. Its statements see what was committed before the
-// lock was taken; it takes times from clock_timestamp(), since now() is when
-// the wait began.
+// change runs f with the lock, and has the copies written. Its statements see what was
+// committed before the lock was taken; its times are those of clock_timestamp(), since now() is
+// that of the wait's beginning.
 func (s *Store) change(ctx context.Context, f func(pgx.Tx) (changed bool, err error)) error {
+	copies, _ := s.readCopies(ctx) // those that can be read
+	if err := s.changeOwn(ctx, copies, f); err != nil {
+		return err
+	}
+	s.sync(ctx)
+	return nil
+}
+
+// changeOwn is change without the copies' writing. If one of them is newer, f changes that.
+func (s *Store) changeOwn(ctx context.Context, copies []keySet, f func(pgx.Tx) (changed bool, err error)) error {
 	return pgx.BeginFunc(ctx, isolation.Pool{Pool: s.pool}, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, lockQuery); err != nil {
 			return err
 		}
-		changed, err := f(tx)
-		if err != nil || !changed {
+		adopted, err := s.adopt(ctx, tx, copies)
+		if err != nil {
 			return err
+		}
+		changed, err := f(tx)
+		if err != nil || !changed && !adopted {
+			return err
+		}
+		if changed {
+			if _, err := tx.Exec(ctx, bumpQuery); err != nil {
+				return err
+			}
 		}
 		_, err = tx.Exec(ctx, notifyQuery)
 		return err

@@ -51,6 +51,9 @@
 //   - Private keys are sealed (see [tokens.Sealer]): anyone who reads the database, or
 //     a backup of it, cannot sign. No log or error shows one.
 //
+//   - Where sessions are spread over several databases, each has a copy of the sealed keys:
+//     signing survives the loss of the database that the keys are in ([Config.Copies]).
+//
 //   - A database outage changes no key. If a token cannot be checked meanwhile, that is
 //     reported as an outage, never as an invalid token.
 package keystore

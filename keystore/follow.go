@@ -17,7 +17,7 @@ const pollTimeout = 5 * time.Second
 // Run follows the keys until ctx ends; then it returns nil. It reads them when
 // another replica says that they have changed, and every [Config].Poll, since
 // nothing promises that such a notification arrives, and since a published key
-// begins to sign without one.
+// comes to sign without one. It brings the copies up to date each time.
 func (s *Store) Run(ctx context.Context) error {
 	wake := make(chan struct{}, 1)
 	var listening sync.WaitGroup
@@ -48,8 +48,9 @@ func (s *Store) Run(ctx context.Context) error {
 }
 
 func (s *Store) poll(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	limited, cancel := context.WithTimeout(ctx, pollTimeout+s.copiesTimeout())
 	defer cancel()
-	_, err := s.Load(ctx)
+	_, err := s.Load(limited)
+	s.sync(ctx)
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -31,7 +32,7 @@ type row struct {
 }
 
 const loadQuery = `
-SELECT k."id", k."state", s."sealed"
+SELECT (SELECT COALESCE(max("version"), 0) FROM "sessionStoreSigningKeySet"), k."id", k."state", s."sealed"
 FROM (SELECT ` + keyColumns + ` AS "state" FROM "sessionStoreSigningKey") k
 JOIN "sessionStoreSigningKey" s USING ("id")
 WHERE (k."verifiesUntil" IS NULL OR k."verifiesUntil" > clock_timestamp()) AND ` + primary.Only + `
@@ -44,14 +45,15 @@ ORDER BY k."state" = 'signs' DESC, k."signsFrom" DESC, k."id" DESC`
 func (s *Store) Load(ctx context.Context) (*tokens.KeyRing, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.load(ctx); err != nil {
+	if err := s.load(ctx, pollTimeout); err != nil {
 		return nil, err
 	}
 	return s.ring, nil
 }
 
 // Refresh is for [tokens.Config].MissingKey: after it, the ring is no older than
-// its call. Concurrent calls share a read.
+// its call. Calls at the same time share a read. It fails while the keys' own database does
+// not answer: another replica may have read a newer key there than the copies have.
 func (s *Store) Refresh() error {
 	called := time.Now()
 	s.mu.Lock()
@@ -60,33 +62,65 @@ func (s *Store) Refresh() error {
 		return s.failed
 	}
 	time.Sleep(refreshRest - time.Since(s.begun))
-	ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout)
+	s.syncWithin(refreshTimeout / 2) // a database that has lost a key may get it back
+	ctx, cancel := context.WithTimeout(context.Background(), refreshTimeout+s.copiesTimeout())
 	defer cancel()
-	return s.load(ctx)
-}
-
-func (s *Store) load(ctx context.Context) error {
-	s.begun = time.Now()
-	s.failed = s.read(ctx)
-	s.primary.See(ctx, s.pool, s.failed)
+	_ = s.load(ctx, refreshTimeout) // what it notes of the database decides
 	return s.failed
 }
 
-func (s *Store) read(ctx context.Context) error {
-	result, err := s.pool.Query(ctx, loadQuery)
-	if err != nil {
-		return fmt.Errorf("read the signing keys: %w", err)
+func (s *Store) syncWithin(timeout time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	s.sync(ctx)
+}
+
+// load reads the keys from their database or, where that does not answer within the patience, from
+// a copy. Without copies the patience is ctx's.
+func (s *Store) load(ctx context.Context, patience time.Duration) error {
+	s.begun = time.Now()
+	own, cancel := context.WithCancel(ctx)
+	if len(s.copies) > 0 {
+		own, cancel = context.WithTimeout(ctx, patience)
 	}
-	rows, err := pgx.CollectRows(result, func(r pgx.CollectableRow) (k row, err error) {
-		return k, r.Scan(&k.id, &k.state, &k.sealed)
+	defer cancel()
+	version, rows, err := readRows(own, s.pool)
+	if err == nil && version < s.version {
+		s.sync(own) // it has lost its latest commits
+		version, rows, err = readRows(own, s.pool)
+	}
+	s.primary.See(ctx, s.pool, err)
+	if s.failed = err; err != nil {
+		if len(s.copies) > 0 && s.loadCopy(ctx) == nil {
+			return nil
+		}
+		return err
+	}
+	if s.failed = s.take(ctx, version, rows); s.failed == nil && s.isCopy {
+		s.cfg.Logger.InfoContext(ctx, "the database with the signing keys answers again")
+		s.isCopy = false
+	}
+	return s.failed
+}
+
+func readRows(ctx context.Context, pool *pgxpool.Pool) (version int64, rows []row, err error) {
+	result, _ := pool.Query(ctx, loadQuery) // rows have its error
+	rows, err = pgx.CollectRows(result, func(r pgx.CollectableRow) (k row, err error) {
+		return k, r.Scan(&version, &k.id, &k.state, &k.sealed)
 	})
 	if err != nil {
-		return fmt.Errorf("read the signing keys: %w", err)
+		return 0, nil, fmt.Errorf("read the signing keys: %w", err)
 	}
+	return version, rows, nil
+}
+
+// take has the rows' keys be those in use.
+func (s *Store) take(ctx context.Context, version int64, rows []row) error {
 	if len(rows) == 0 || rows[0].state != Signing {
 		return ErrNoKeys
 	}
 	if slices.Equal(rows, s.rows) {
+		s.version = version
 		return nil
 	}
 	ring, err := s.ringOf(rows)
@@ -101,7 +135,7 @@ func (s *Store) read(ctx context.Context) error {
 	if s.rows != nil {
 		s.cfg.Logger.InfoContext(ctx, "the signing keys changed", "signs", rows[0].id, "keys", len(rows))
 	}
-	s.ring, s.rows = ring, rows
+	s.ring, s.rows, s.version = ring, rows, version
 	return nil
 }
 

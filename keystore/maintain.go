@@ -29,20 +29,14 @@ func (s *Store) Maintain(ctx context.Context) error {
 		if made, err = s.rotateIfDue(ctx, tx); err != nil {
 			return false, err
 		}
-		for _, q := range []struct {
-			sql  string
-			args []any
-			n    *int64
-		}{
-			{settleQuery, []any{settleAfter, expiryMargin}, &settled},
-			{expireQuery, nil, &expired},
-		} {
-			tag, err := tx.Exec(ctx, q.sql, q.args...)
-			if err != nil {
-				return false, err
-			}
-			*q.n = tag.RowsAffected()
+		if settled, err = s.settle(ctx, tx); err != nil {
+			return false, err
 		}
+		tag, err := tx.Exec(ctx, expireQuery)
+		if err != nil {
+			return false, err
+		}
+		expired = tag.RowsAffected()
 		sealed, err = s.sealAnew(ctx, tx)
 		return made != "" || settled+expired+sealed > 0, err
 	})
@@ -77,13 +71,24 @@ func (s *Store) rotateIfDue(ctx context.Context, tx pgx.Tx) (made string, err er
 
 // A pair's row has the day on which its refresh token expires, which is its last
 // token: so the latest day of all rows is after the expiry of any token signed
-// until now, and an index gives it at once.
+// was signed until now, and an index gives it at once. $3 is that of other databases.
 const settleQuery = `
 UPDATE "sessionStoreSigningKey" k SET "verifiesUntil" = $2::interval + GREATEST(clock_timestamp(),
-  (SELECT (max("expiresOn") + 1)::timestamp AT TIME ZONE 'UTC' FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL))
+  (SELECT (GREATEST(max("expiresOn"), $3::date) + 1)::timestamp AT TIME ZONE 'UTC' FROM "sessionStoreToken" WHERE "expiresOn" IS NOT NULL))
 WHERE k."verifiesUntil" IS NULL AND EXISTS (
   SELECT FROM "sessionStoreSigningKey" next
   WHERE next."signsFrom" > k."signsFrom" AND next."signsFrom" <= clock_timestamp() - $1::interval)`
+
+// settle finds out until when replaced keys are needed. While a database with sessions does not
+// answer nobody knows: a later call does it.
+func (s *Store) settle(ctx context.Context, tx pgx.Tx) (settled int64, err error) {
+	last, isKnown := s.lastExpiry(ctx)
+	if !isKnown {
+		return 0, nil
+	}
+	tag, err := tx.Exec(ctx, settleQuery, settleAfter, expiryMargin, last)
+	return tag.RowsAffected(), err
+}
 
 const expireQuery = `DELETE FROM "sessionStoreSigningKey" WHERE "verifiesUntil" <= clock_timestamp()`
 

@@ -43,6 +43,11 @@ type Config struct {
 	// Direct, if set, makes connections that bypass the pooler in transaction mode
 	// to which the store's pool leads: notifications arrive on one.
 	Direct *pgxpool.Pool
+	// Copies are further databases that sessions are spread over. They keep copies of the keys,
+	// which are written after each change and compared every Poll: while the store's own
+	// database does not answer, the keys are read from the newest copy. Keys can be changed only
+	// while it does.
+	Copies []Copy
 	// Logger records changes. Nil means [slog.Default].
 	Logger *slog.Logger
 }
@@ -72,12 +77,16 @@ type Store struct {
 	cfg  Config
 	// primary gives up connections to a server that is no longer the primary.
 	primary primary.Watch
+	copies  []*keyCopy
+	syncing chan struct{} // full while the copies are compared; filled after mu is locked
 
 	mu       sync.Mutex // held while the keys are read
 	begun    time.Time  // when that last began
 	failed   error      // and its result
 	ring     *tokens.KeyRing
 	rows     []row // what the ring was made from
+	version  int64 // of these
+	isCopy   bool  // whether they were read from a copy
 	onChange []func(*tokens.KeyRing) error
 	onRotate []func(context.Context, string)
 }
@@ -93,7 +102,14 @@ func New(pool *pgxpool.Pool, cfg Config) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Store{pool: pool, cfg: cfg}, nil
+	s := &Store{pool: pool, cfg: cfg, syncing: make(chan struct{}, 1)}
+	for _, c := range cfg.Copies {
+		if c.Pool == nil {
+			return nil, fmt.Errorf("keystore: the copy %q requires a pool", c.Name)
+		}
+		s.copies = append(s.copies, &keyCopy{Copy: c})
+	}
+	return s, nil
 }
 
 // OnChange makes the store call f with each new ring, one at a time. Call it before

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/audit"
@@ -40,10 +41,27 @@ type Keys interface {
 	KeyNamed(name string) (httpapi.KeyInfo, bool)
 }
 
+// Sessions are those that the page shows: a [sessionstore.Store] has them.
+type Sessions interface {
+	Load(ctx context.Context, id uuid.UUID) (sessionstore.Session, error)
+	LoadClaims(ctx context.Context, id uuid.UUID) (claims []byte, checksum string, err error)
+	History(ctx context.Context, id uuid.UUID) (sessionstore.History, error)
+	Find(ctx context.Context, params sessionstore.FindParams) (sessionstore.Page, error)
+	Subjects(ctx context.Context, beginning string) ([]string, error)
+	Theft(ctx context.Context, id uuid.UUID) (sessionstore.LeakReport, error)
+	Thefts(ctx context.Context, params sessionstore.ListParams) (sessionstore.TheftPage, error)
+	Invalidate(ctx context.Context, id uuid.UUID, cause ...sessionstore.Cause) error
+	InvalidateSubject(ctx context.Context, subject string, keep uuid.UUID, cause ...sessionstore.Cause) (int64, error)
+	CountLive(ctx context.Context) (n int64, isExact bool, err error)
+	EstimateLive(ctx context.Context) (int64, error)
+	EstimateKept(ctx context.Context) (int64, error)
+	Activity(ctx context.Context, now time.Time) (a sessionstore.Activity, known bool, err error)
+}
+
 // Config is the configuration of [New].
 type Config struct {
 	// Sessions are the sessions to show.
-	Sessions *sessionstore.Store
+	Sessions Sessions
 	// Own is a store of operators' sessions, with the configuration that [StoreConfig] returns.
 	Own *sessionstore.Store
 	// Pool is for links: see [MakeLink].

@@ -1,7 +1,9 @@
 package events
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/primary"
+	"github.com/latchkey-sessions/latchkey/internal/sessionid"
 )
 
 // Dead is a delivery that is not retried automatically. Its JSON is that of the HTTP API.
@@ -57,12 +60,38 @@ RETURNING "id"`
 // resentTogether limits a transaction.
 const resentTogether = 1000
 
-// Dead returns dead deliveries, newest first, at most as many as requested.
-func (q Queue) Dead(ctx context.Context, params DeadParams, most int) ([]Dead, error) {
+// Dead returns dead deliveries, at most as many as asked for: those of one database newest first, and
+// of several those of the highest number first. It is complete, or an error.
+func (q Queue) Dead(ctx context.Context, params DeadParams, most int) (dead []Dead, err error) {
+	parts := slices.SortedFunc(slices.Values(q.parts), func(a, b part) int { return cmp.Compare(b.number, a.number) })
+	for _, p := range parts {
+		own := params
+		switch shard, id := sessionid.OfRow(params.Before); {
+		case params.Before == 0, p.number < shard:
+			own.Before = 0
+		case p.number > shard, id == 0:
+			continue
+		default:
+			own.Before = id
+		}
+		if len(dead) == most {
+			break
+		}
+		some, err := p.dead(ctx, own, most-len(dead))
+		if err != nil {
+			return nil, err
+		}
+		dead = append(dead, some...)
+	}
+	return dead, nil
+}
+
+func (p part) dead(ctx context.Context, params DeadParams, most int) ([]Dead, error) {
 	var dead []Dead
-	err := q.db.Read(ctx, func(rows pgx.Rows) (err error) {
+	err := p.db.Read(ctx, func(rows pgx.Rows) (err error) {
 		dead, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d Dead, err error) {
 			err = row.Scan(&d.ID, &d.Endpoint, (*[16]byte)(&d.Event), &d.Type, (*[16]byte)(&d.Session), &d.At, &d.DeadAt, &d.Attempts, &d.Error)
+			d.ID = sessionid.Row(p.number, d.ID)
 			return d, err
 		})
 		return err
@@ -75,11 +104,27 @@ func (q Queue) Dead(ctx context.Context, params DeadParams, most int) ([]Dead, e
 
 // Resend retries dead deliveries from now on, as if they had just been made, and returns how
 // many: those with the ids, or all if these are nil, to an endpoint, or to all if it is empty.
-// Deliveries that are not dead are left alone.
+// is empty. Others than dead ones are left alone. Where one of several databases fails, it is done
+// in the others all the same.
 func (q Queue) Resend(ctx context.Context, ids []int64, endpoint string) (n int64, err error) {
+	var errs []error
+	for _, p := range q.parts {
+		own := ids
+		if ids != nil {
+			if own = p.own(ids); len(own) == 0 {
+				continue
+			}
+		}
+		some, err := p.resend(ctx, own, endpoint)
+		n, errs = n+some, append(errs, err)
+	}
+	return n, errors.Join(errs...)
+}
+
+func (p part) resend(ctx context.Context, ids []int64, endpoint string) (n int64, err error) {
 	for before := int64(0); ; {
 		var again []int64
-		err := q.db.Read(ctx, func(rows pgx.Rows) (err error) {
+		err := p.db.Read(ctx, func(rows pgx.Rows) (err error) {
 			again, err = pgx.CollectRows(rows, pgx.RowTo[int64])
 			return err
 		}, resendQuery, ids, endpoint, before, resentTogether)

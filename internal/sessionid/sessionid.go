@@ -37,3 +37,16 @@ func Shard(id uuid.UUID) int {
 	}
 	return int(id[6]&0xf)<<8 | int(id[7])
 }
+
+// rowBits are those of a row's number in its database.
+const rowBits = 41
+
+// Row makes a number that all shards together have once of the number that a row has in the
+// database of its shard, such as a job's. In the first shard it is the same. With the 12 bits of
+// a shard it has 53, which every reader of JSON takes exactly (RFC 8259 §6).
+func Row(shard int, own int64) int64 { return int64(shard)<<rowBits | own }
+
+// OfRow returns what [Row] was given.
+func OfRow(number int64) (shard int, own int64) {
+	return int(number >> rowBits), number & (1<<rowBits - 1)
+}

@@ -73,3 +73,19 @@ func TestNoSuchShard(t *testing.T) {
 		}
 	}
 }
+
+func TestRows(t *testing.T) {
+	t.Parallel()
+	const exact = 1<<53 - 1 // Number.MAX_SAFE_INTEGER
+	for _, shard := range []int{0, 1, sessionid.MaxShard} {
+		for _, own := range []int64{1, 1 << 33, 1<<41 - 1} {
+			number := sessionid.Row(shard, own)
+			if gotShard, got := sessionid.OfRow(number); gotShard != shard || got != own || number > exact || shard == 0 && number != own {
+				t.Errorf("row %d of shard %d: %d, which is row %d of shard %d", own, shard, number, got, gotShard)
+			}
+		}
+	}
+	if shard, _ := sessionid.OfRow(-1); shard >= 0 {
+		t.Errorf("a negative number is of shard %d", shard)
+	}
+}

@@ -66,7 +66,7 @@ func (r *Router) Replace(ctx context.Context, replaced sessionstore.Replaced, pa
 		return r.first.Store.Replace(ctx, replaced, params) // which refuses it
 	}
 	store, err := r.of(id)
-	if err != nil && replaced.Token != "" {
+	if err != nil && replaced.Token != "" && !errors.Is(err, errUnchecked) {
 		if _, refused := r.first.Store.VerifyToken(replaced.Token); errors.Is(refused, tokens.ErrInvalid) {
 			return r.first.Store.Replace(ctx, replaced, params) // which refuses it
 		}

@@ -8,6 +8,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"time"
+
+	"github.com/google/uuid"
 
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
@@ -40,47 +43,58 @@ func (r *Router) Find(ctx context.Context, params sessionstore.FindParams) (sess
 func byID(s sessionstore.Session) []byte { return s.ID[:] }
 
 // byEnd is a session's place in a list in the order in which sessions were ended.
-func byEnd(s sessionstore.Session) []byte {
-	at := binary.BigEndian.AppendUint64(nil, uint64(s.RevokedAt.UnixMicro()))
-	return append(at, s.ID[:]...)
+func byEnd(s sessionstore.Session) []byte { return byTime(s.RevokedAt, s.ID) }
+
+func byTime(at time.Time, id uuid.UUID) []byte {
+	return append(binary.BigEndian.AppendUint64(nil, uint64(at.UnixMicro())), id[:]...)
 }
 
 // page makes one page of the pages of all shards, in descending order of the places.
 func (r *Router) page(ctx context.Context, params sessionstore.ListParams, place func(sessionstore.Session) []byte,
 	list func(context.Context, *sessionstore.Store, sessionstore.ListParams) (sessionstore.Page, error),
 ) (sessionstore.Page, error) {
-	pages := make([]sessionstore.Page, len(r.all))
-	err := r.askStores(ctx, func(ctx context.Context, i int, store *sessionstore.Store) (err error) {
-		pages[i], err = list(ctx, store, params)
+	sessions, next, err := pageOf(ctx, r, params, place, func(ctx context.Context, store *sessionstore.Store) ([]sessionstore.Session, string, error) {
+		page, err := list(ctx, store, params)
+		return page.Sessions, page.NextCursor, err
+	})
+	return sessionstore.Page{Sessions: sessions, NextCursor: next}, err
+}
+
+// pageOf is page for whatever has a place.
+func pageOf[T any](ctx context.Context, r *Router, params sessionstore.ListParams, place func(T) []byte,
+	list func(context.Context, *sessionstore.Store) ([]T, string, error),
+) (found []T, next string, err error) {
+	lists, cursors := make([][]T, len(r.all)), make([]string, len(r.all))
+	err = r.askStores(ctx, func(ctx context.Context, i int, store *sessionstore.Store) (err error) {
+		lists[i], cursors[i], err = list(ctx, store)
 		return err
 	})
 	if err != nil {
-		return sessionstore.Page{}, err
+		return nil, "", err
 	}
 	// For a shard whose list continues, nothing is known about what follows its cursor: the
 	// page ends at the first such place.
 	var end []byte
-	var found sessionstore.Page
-	for _, p := range pages {
-		if p.NextCursor != "" {
-			at, err := base64.RawURLEncoding.DecodeString(p.NextCursor)
+	for i, cursor := range cursors {
+		if cursor != "" {
+			at, err := base64.RawURLEncoding.DecodeString(cursor)
 			if err != nil {
-				return sessionstore.Page{}, fmt.Errorf("shards: the cursor %q of a list: %w", p.NextCursor, err)
+				return nil, "", fmt.Errorf("shards: the cursor %q of a list: %w", cursor, err)
 			}
 			if bytes.Compare(at, end) > 0 {
 				end = at
 			}
 		}
-		found.Sessions = append(found.Sessions, p.Sessions...)
+		found = append(found, lists[i]...)
 	}
-	found.Sessions = slices.DeleteFunc(found.Sessions, func(s sessionstore.Session) bool { return bytes.Compare(place(s), end) < 0 })
-	slices.SortFunc(found.Sessions, func(a, b sessionstore.Session) int { return bytes.Compare(place(b), place(a)) })
-	if limit := cmp.Or(params.Limit, sessionstore.DefaultListLimit); len(found.Sessions) > limit {
-		found.Sessions = found.Sessions[:limit]
-		end = place(found.Sessions[limit-1])
+	found = slices.DeleteFunc(found, func(v T) bool { return bytes.Compare(place(v), end) < 0 })
+	slices.SortFunc(found, func(a, b T) int { return bytes.Compare(place(b), place(a)) })
+	if limit := cmp.Or(params.Limit, sessionstore.DefaultListLimit); len(found) > limit {
+		found = found[:limit]
+		end = place(found[limit-1])
 	}
 	if end != nil {
-		found.NextCursor = base64.RawURLEncoding.EncodeToString(end)
+		next = base64.RawURLEncoding.EncodeToString(end)
 	}
-	return found, nil
+	return found, next, nil
 }

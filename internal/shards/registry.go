@@ -23,7 +23,10 @@ const undefinedTable = "42P01"
 // ErrWrong says that a database is not the shard that it is taken for. Waiting does not cure it.
 var ErrWrong = errors.New("it is not the shard that it is configured as")
 
-func isWrong(err error) bool { return errors.Is(err, ErrWrong) }
+// ErrRefused says that a database is the shard, and must not be used with this configuration.
+var ErrRefused = errors.New("it must not be used as this service is configured")
+
+func isWrong(err error) bool { return errors.Is(err, ErrWrong) || errors.Is(err, ErrRefused) }
 
 func wrong(format string, args ...any) error {
 	return fmt.Errorf("%w: %w", ErrWrong, fmt.Errorf(format, args...))

@@ -36,6 +36,9 @@ const (
 	// may take.
 	watchPause, watchTimeout = time.Second, 2 * time.Second
 
+	// refusedPause lies between two looks whether a shard that was refused may be used: they cost more.
+	refusedPause = time.Minute
+
 	// askTimeout is how long a shard may take where all are asked.
 	askTimeout = 5 * time.Second
 )
@@ -56,6 +59,17 @@ type Shard struct {
 	// Check reports whether the database is this shard, migrated. A shard that has not passed
 	// it once gets no request.
 	Check func(context.Context) error
+	// Admit, if set, is called after Check and may take its time: it returns [ErrRefused] where the
+	// shard must not be used. What it prepares is ready when [Router.AwaitChecked] returns.
+	Admit func(context.Context) error
+}
+
+// admit is Admit, where it is set.
+func (s *shard) admit(ctx context.Context) error {
+	if s.Admit == nil {
+		return nil
+	}
+	return s.Admit(ctx)
 }
 
 // Config is what a router works with.
@@ -125,12 +139,15 @@ func New(cfg Config) (*Router, error) {
 }
 
 // Check looks at each shard once. The error is that of a database which is not the shard that it
-// should be, or is not migrated; one that does not answer gets a line in the log, and is looked at
-// again by [Router.Run].
+// should be, is not migrated, or is refused; one that does not answer gets a line in the log, and is
+// looked at again by [Router.Run].
 func (r *Router) Check(ctx context.Context) error {
 	errs := r.ask(ctx, func(ctx context.Context, _ int, s *shard) error { return s.Check(ctx) })
 	for i, err := range errs {
 		s := r.all[i]
+		if err == nil {
+			err = s.admit(ctx)
+		}
 		switch {
 		case err == nil:
 			s.isChecked.Store(true)
@@ -174,12 +191,16 @@ func (r *Router) watch(ctx context.Context, s *shard) {
 			if was {
 				r.cfg.Logger.WarnContext(ctx, "a shard does not answer: its sessions are unavailable", "shard", s.Name, "error", err)
 			} else if isWrong(err) && (wrong == nil || wrong.Error() != err.Error()) {
-				r.cfg.Logger.ErrorContext(ctx, "a database is not the shard that it should be, and gets no request", "shard", s.Name, "error", err)
+				r.cfg.Logger.ErrorContext(ctx, "a shard cannot be used, and gets no request", "shard", s.Name, "error", err)
 				wrong = err
 			}
 		}
+		pause := watchPause
+		if errors.Is(err, ErrRefused) {
+			pause = refusedPause
+		}
 		select {
-		case <-time.After(watchPause):
+		case <-time.After(pause):
 		case <-ctx.Done():
 			return
 		}
@@ -187,15 +208,17 @@ func (r *Router) watch(ctx context.Context, s *shard) {
 }
 
 func (r *Router) look(ctx context.Context, s *shard) error {
-	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
+	limited, cancel := context.WithTimeout(ctx, watchTimeout)
 	defer cancel()
-	if !s.isChecked.Load() {
-		if err := s.Check(ctx); err != nil {
-			return err
-		}
-		s.isChecked.Store(true)
+	if s.isChecked.Load() {
+		return s.Store.Ping(limited)
 	}
-	return s.Store.Ping(ctx)
+	err := s.Check(limited)
+	if err == nil {
+		err = s.admit(ctx)
+	}
+	s.isChecked.Store(err == nil)
+	return err
 }
 
 // AwaitChecked waits until the database of a shard is known to be it, and returns false if ctx
@@ -254,7 +277,7 @@ func (r *Router) by(token string) (*sessionstore.Store, error) {
 		return r.first.Store, nil // which refuses it
 	}
 	store, err := r.of(id)
-	if err != nil {
+	if err != nil && !errors.Is(err, errUnchecked) { // of a shard that is not checked, nobody knows which keys its sessions need
 		if _, refused := r.first.Store.VerifyToken(token); errors.Is(refused, tokens.ErrInvalid) && !errors.Is(refused, tokens.ErrExpired) {
 			return nil, refused
 		}

@@ -73,16 +73,7 @@ func (r *Router) InvalidateAll(ctx context.Context, progress func(revoked int64)
 
 // EstimateLive is [sessionstore.Store.EstimateLive] for all shards.
 func (r *Router) EstimateLive(ctx context.Context) (int64, error) {
-	some := make([]int64, len(r.all))
-	err := r.askStores(ctx, func(ctx context.Context, i int, store *sessionstore.Store) (err error) {
-		some[i], err = store.EstimateLive(ctx)
-		return err
-	})
-	var n int64
-	for _, m := range some {
-		n += m
-	}
-	return n, err
+	return r.estimate(ctx, (*sessionstore.Store).EstimateLive)
 }
 
 // Ping reports whether at least one shard takes new sessions now. It sends no query:

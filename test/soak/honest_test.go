@@ -39,6 +39,9 @@ type user struct {
 func signInUser(s *soak, i int) *user {
 	s.t.Helper()
 	u := &user{soak: s, name: fmt.Sprint("user ", i), kind: []kind{app, app, app, app, rendered, rendered, compas, app}[i%8], spread: []time.Duration{accessTokenTTL / 10, accessTokenTTL / 2}[i/4%2]}
+	if u.kind == compas && s.shards != nil { // which has one database
+		u.kind = app
+	}
 	for n := range 1 + i%4 {
 		name := fmt.Sprint(u.name, " tab ", n)
 		u.tabs = append(u.tabs, &tab{user: u, name: name, client: newClient(s, name, "tab"), dice: s.dice("mind of " + name)})

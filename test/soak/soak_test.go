@@ -17,7 +17,7 @@
 //
 // For longer, and to see what happened (the seed repeats the dice, not how the processes interleave):
 //
-//	go test -race -v -timeout 0 ./test/soak -soak.for 10m [-soak.seed N] [-soak.clients N] [-soak.clock 90s] [-soak.skew 1h]
+//	go test -race -v -timeout 0 ./test/soak -soak.for 10m [-soak.shards 10m] [-soak.seed N] [-soak.clients N] [-soak.clock 90s] [-soak.skew 1h]
 package soak_test
 
 import (
@@ -39,6 +39,7 @@ import (
 var (
 	soakFor     = flag.Duration("soak.for", 12*time.Second, "how long everything fails")
 	soakSeed    = flag.Uint64("soak.seed", 0, "seed of all dice; 0: a new one")
+	soakShards  = flag.Duration("soak.shards", 12*time.Second, "how long databases that sessions are spread over fail")
 	soakClients = flag.Int("soak.clients", 40, "honest clients")
 	soakClock   = flag.Duration("soak.clock", -20*time.Second, "how far the database's clock is ahead of the test's")
 	soakSkew    = flag.Duration("soak.skew", 3*time.Minute, "how far the services' clocks are off from the test's at most, either way")
@@ -65,8 +66,13 @@ const (
 // whose process was killed, and the pauses between attempts double.
 const endPatience = 5 * time.Minute
 
+// machine is had by one run after the other.
+var machine sync.Mutex
+
 func TestSoak(t *testing.T) {
 	t.Parallel()
+	machine.Lock()
+	defer machine.Unlock()
 	if deadline, ok := t.Deadline(); ok && time.Until(deadline) < *soakFor+overtime+endPatience+time.Minute {
 		t.Fatalf("-soak.for %v does not fit into the test's time: run with -timeout 0", *soakFor)
 	}
@@ -89,8 +95,11 @@ type soak struct {
 	t        *testing.T
 	seed     uint64
 	tally    *tally
-	clock    *testdb.Clock // the database's; nil: the machine's
-	off      time.Duration // by how much that is ahead of the machine's, but for the jump
+	lasts    time.Duration  // the storm
+	wanted   map[string]int // what it is about, and how often that has to happen at least
+	shards   *shards        // nil: one database
+	clock    *testdb.Clock  // the database's; nil: the machine's
+	off      time.Duration  // by how much that is ahead of the machine's, but for the jump
 	servers  *testdb.Replicated
 	address  *testdb.Address // by which the services know the database
 	pool     *pgxpool.Pool   // the test's own look at the rows
@@ -107,15 +116,25 @@ type soak struct {
 	leavers  registry[*leaver]
 }
 
+func newSoak(t *testing.T, lasts time.Duration, wanted map[string]int) *soak {
+	t.Helper()
+	s := &soak{t: t, seed: *soakSeed, tally: newTally(), lasts: lasts, wanted: wanted}
+	if s.seed == 0 {
+		s.seed = rand.Uint64()
+	}
+	s.network = &network{soak: s, transport: &http.Transport{MaxIdleConnsPerHost: 100}}
+	t.Cleanup(s.network.transport.CloseIdleConnections)
+	s.network.calm.Store(true)
+	return s
+}
+
 // setup starts the services and signs the honest clients in.
 func setup(t *testing.T) *soak {
 	t.Helper()
-	s := &soak{t: t, seed: *soakSeed, tally: newTally(), clock: testdb.NewClock(t, *soakClock)}
+	s := newSoak(t, *soakFor, wanted)
+	s.clock = testdb.NewClock(t, *soakClock)
 	if s.clock != nil {
 		s.off = *soakClock
-	}
-	if s.seed == 0 {
-		s.seed = rand.Uint64()
 	}
 	t.Logf("-soak.for %v -soak.seed %d -soak.clients %d -soak.clock %v -soak.skew %v", *soakFor, s.seed, *soakClients, *soakClock, *soakSkew)
 	s.servers = testdb.NewReplicatedBy(t, s.clock)
@@ -124,9 +143,6 @@ func setup(t *testing.T) *soak {
 	s.hook = newReceiver(s)
 	settings := s.settings()
 	s.logs = newLogbook(s, settings)
-	s.network = &network{soak: s, transport: &http.Transport{MaxIdleConnsPerHost: 100}}
-	t.Cleanup(s.network.transport.CloseIdleConnections)
-	s.network.calm.Store(true)
 	s.services = []*service{startService(s, "a", settings, *soakSkew), startService(s, "b", settings, -*soakSkew)}
 	s.await("services", s.allReady)
 	s.edges = []*edge{startEdge(s, edgeSkew), startEdge(s, -edgeSkew)}
@@ -209,7 +225,7 @@ func (s *soak) worthwhile(began time.Time) bool {
 
 // left is how long the storm continues.
 func (s *soak) left() time.Duration {
-	lasts := *soakFor
+	lasts := s.lasts
 	if len(s.missing()) > 0 {
 		lasts += overtime
 	}
@@ -220,7 +236,7 @@ func (s *soak) left() time.Duration {
 // takes long to start a database again, nobody may come to do anything from one failure to the next.
 func (s *soak) breathe() {
 	const share = 4
-	over := time.Since(s.began) - *soakFor
+	over := time.Since(s.began) - s.lasts
 	end := time.Now().Add(over / share)
 	for s.left() > 0 && time.Now().Before(end) {
 		time.Sleep(50 * time.Millisecond)

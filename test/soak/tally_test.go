@@ -57,7 +57,7 @@ var wanted = map[string]int{
 
 // missing is what has not happened often enough yet.
 func (s *soak) missing() (all []string) {
-	for what, least := range wanted {
+	for what, least := range s.wanted {
 		if what == clockJumped+"database's" && s.clock == nil {
 			continue // there is none that could jump
 		}

@@ -29,9 +29,6 @@ func (*consoleCmd) Help() string {
 
 // Run prints the link.
 func (c *consoleCmd) Run(a *app) error {
-	if c.Sharded() {
-		return settings.WrongTogether("the operators' page shows one database, so there is none with LATCHKEY_SHARDS: use `api sessions`")
-	}
 	base := strings.TrimSuffix(c.URL, "/")
 	if base == "" {
 		base = "http://" + byName(reachable(string(c.InternalAddr)))

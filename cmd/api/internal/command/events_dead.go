@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/terminal"
 	"github.com/latchkey-sessions/latchkey/internal/events"
@@ -38,8 +35,8 @@ func (c *eventsDeadCmd) Validate() error {
 
 // Run prints a line for each delivery.
 func (c *eventsDeadCmd) Run(a *app) error {
-	return database.WithSchema(a.ctx, c.Database, c.NewLogger(a.stderr), func(pool *pgxpool.Pool) error {
-		dead, err := events.NewQueue(pool).Dead(a.ctx, events.DeadParams{Endpoint: c.Endpoint}, c.Limit+1)
+	return withEvents(a.ctx, c.Database, c.NewLogger(a.stderr), func(queue events.Queue) error {
+		dead, err := queue.Dead(a.ctx, events.DeadParams{Endpoint: c.Endpoint}, c.Limit+1)
 		if err != nil {
 			return err
 		}

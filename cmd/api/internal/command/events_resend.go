@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/latchkey-sessions/latchkey/audit"
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
 	"github.com/latchkey-sessions/latchkey/internal/events"
@@ -45,8 +42,8 @@ func (c *eventsResendCmd) Validate() error {
 func (c *eventsResendCmd) Run(a *app) error {
 	log := c.NewLogger(a.stderr)
 	return byOperator(a, c.Audit, log, func(ctx context.Context, t trail.Trail) error {
-		return database.WithSchema(ctx, c.Database, log, func(pool *pgxpool.Pool) error {
-			n, err := events.NewQueue(pool).Resend(ctx, c.IDs, c.Endpoint)
+		return withEvents(ctx, c.Database, log, func(queue events.Queue) error {
+			n, err := queue.Resend(ctx, c.IDs, c.Endpoint)
 			if n > 0 {
 				t.Record(ctx, audit.Event{Name: audit.EventsSentAgain, Count: n, DeliveryIDs: c.IDs, Endpoint: c.Endpoint, All: c.All && c.Endpoint == ""})
 			}

@@ -10,10 +10,10 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/audit"
-	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/keyfiles"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/trail"
+	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/keystore"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -97,6 +97,20 @@ func operatorName() string {
 	return name + "@" + host
 }
 
+// withEvents gives a command the deliveries of events, of all shards if there are several.
+func withEvents(ctx context.Context, s settings.Database, log *slog.Logger, use func(events.Queue) error) error {
+	return withShards(ctx, s, log, newStore(sessionstore.Config{}), func(all opened) error {
+		if err := all.check(); err != nil {
+			return err
+		}
+		var queue events.Queue
+		for _, shard := range all.shards {
+			queue = queue.With(shard.Number, shard.Pool)
+		}
+		return use(queue)
+	})
+}
+
 // keysTask is what commands about keys in PostgreSQL share.
 type keysTask struct {
 	settings.Database
@@ -107,9 +121,17 @@ type keysTask struct {
 // Validate requires the keys to be in PostgreSQL.
 func (k *keysTask) Validate() error { return k.Required() }
 
+// withKeys gives a command the keys in the database of the first shard, with their copies in those of the others.
 func (k *keysTask) withKeys(ctx context.Context, log *slog.Logger, use func(*keystore.Store) error) error {
-	return database.WithSchema(ctx, k.Database, log, func(pool *pgxpool.Pool) error {
-		keys, err := k.Open(pool, keystore.Config{Logger: log})
+	return withShards(ctx, k.Database, log, newStore(sessionstore.Config{}), func(all opened) error {
+		if err := all.check(); err != nil {
+			return err
+		}
+		cfg := keystore.Config{Logger: log}
+		for _, shard := range all.shards[1:] {
+			cfg.Copies = append(cfg.Copies, keystore.Copy{Name: shard.Name, Pool: shard.Pool})
+		}
+		keys, err := k.Open(all.shards[0].Pool, cfg)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
@@ -40,8 +41,8 @@ type opened struct {
 
 // withShards opens all shards for a command. They may not answer.
 func withShards(ctx context.Context, s settings.Database, log *slog.Logger, storeOf func(pool *pgxpool.Pool, number int) (*sessionstore.Store, error), use func(opened) error) error {
-	return database.WithSchema(ctx, s, log, func(first *pgxpool.Pool) error {
-		entries, err := shards.Entries(ctx, first)
+	return database.WithTables(ctx, s, log, func(first *pgxpool.Pool) error {
+		entries, err := entriesOf(ctx, s, log, first)
 		if err != nil {
 			return err
 		}
@@ -49,7 +50,9 @@ func withShards(ctx context.Context, s settings.Database, log *slog.Logger, stor
 		if err != nil {
 			return err
 		}
-		all := opened{entries: entries, shards: []shards.Shard{{Name: shards.FirstName, Weight: s.FirstWeight(), Store: store, Pool: first, Check: func(context.Context) error { return nil }}}}
+		all := opened{entries: entries, shards: []shards.Shard{{Name: shards.FirstName, Weight: s.FirstWeight(), Store: store, Pool: first, Check: func(ctx context.Context) error {
+			return migrations.Check(ctx, first)
+		}}}}
 		for _, u := range s.FurtherShards() {
 			e, known := shards.Find(entries, u.Name)
 			if !known {
@@ -69,6 +72,23 @@ func withShards(ctx context.Context, s settings.Database, log *slog.Logger, stor
 		}
 		return use(all)
 	})
+}
+
+// entriesOf is the list of shards that the first one has or, while that does not answer, the one that the others have copies of.
+func entriesOf(ctx context.Context, s settings.Database, log *slog.Logger, first *pgxpool.Pool) ([]shards.Entry, error) {
+	err := migrations.Check(ctx, first)
+	if err == nil {
+		return shards.Entries(ctx, first)
+	}
+	if _, answers := errors.AsType[*pgconn.PgError](err); answers || errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) || !s.Sharded() {
+		return nil, err
+	}
+	entries := database.CopiedShards(ctx, s)
+	if len(entries) == 0 {
+		return nil, err
+	}
+	log.WarnContext(ctx, "the first shard does not answer: this is about the others", "error", err)
+	return entries, nil
 }
 
 // check refuses to continue without a shard that was added: a command would do half of what it

@@ -57,6 +57,16 @@ func WithDirect(ctx context.Context, s settings.Database, log *slog.Logger, use 
 
 // WithSchema is [With] for commands that need the tables.
 func WithSchema(ctx context.Context, s settings.Database, log *slog.Logger, use func(*pgxpool.Pool) error) error {
+	return WithTables(ctx, s, log, func(pool *pgxpool.Pool) error {
+		if err := migrations.Check(ctx, pool); err != nil {
+			return err
+		}
+		return use(pool)
+	})
+}
+
+// WithTables is [WithSchema] for commands that check the schema themselves.
+func WithTables(ctx context.Context, s settings.Database, log *slog.Logger, use func(*pgxpool.Pool) error) error {
 	if err := s.Meant(); err != nil {
 		return err
 	}
@@ -65,12 +75,7 @@ func WithSchema(ctx context.Context, s settings.Database, log *slog.Logger, use 
 			return err
 		}
 	}
-	return With(ctx, s, log, func(pool *pgxpool.Pool) error {
-		if err := migrations.Check(ctx, pool); err != nil {
-			return err
-		}
-		return use(pool)
-	})
+	return With(ctx, s, log, use)
 }
 
 // checkMade checks that there is a private database.

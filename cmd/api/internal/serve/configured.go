@@ -30,12 +30,33 @@ func (s *service) onConfigured(ctx context.Context) error {
 	defer db.Close()
 	// A database that cannot be used, or is not migrated, is detected before anything is
 	// served.
-	err = s.awaitDatabase(ctx, func() error { return migrations.Check(ctx, db.Requests) })
+	err = s.awaitDatabase(ctx, func() error {
+		err := migrations.Check(ctx, db.Requests)
+		if err != nil && mayCome(err) && s.canStartWithout(ctx, db, id) {
+			s.log.WarnContext(ctx, "the first shard does not answer: starting on the others", "error", err)
+			return nil
+		}
+		return err
+	})
 	if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) {
 		return err
 	} else if err != nil {
 		return unusable(err)
 	}
+	if s.away == nil {
+		if err := s.checkRights(ctx, db); err != nil {
+			return err
+		}
+	}
+	return s.serve(ctx, db, id, func() error {
+		s.log.InfoContext(ctx, "ready", "version", s.version, "issuer", s.publicURL(),
+			"public", s.public.Addr().String(), "internal", s.internal.Addr().String())
+		return nil
+	})
+}
+
+// checkRights finds out what requests would fail at.
+func (s *service) checkRights(ctx context.Context, db database.Pools) error {
 	if err := migrations.CheckRights(ctx, db.Requests); errors.Is(err, migrations.ErrNoRight) {
 		return err
 	} else if err != nil {
@@ -46,11 +67,7 @@ func (s *service) onConfigured(ctx context.Context) error {
 	} else if newer != 0 {
 		s.log.InfoContext(ctx, "the database schema is newer than this program, which works", "schema", newer)
 	}
-	return s.serve(ctx, db, id, func() error {
-		s.log.InfoContext(ctx, "ready", "version", s.version, "issuer", s.publicURL(),
-			"public", s.public.Addr().String(), "internal", s.internal.Addr().String())
-		return nil
-	})
+	return nil
 }
 
 // unusable says which setting leads to a database that cannot be used, and which one may be missing.

@@ -12,7 +12,7 @@ import (
 
 // console returns the operators' page, and the store of their sessions in addition to that of the service. Metrics cover only
 // users' sessions.
-func (s *service) console(db database.Pools, id identity, sessions *sessionstore.Store, cfg sessionstore.Config, told console.Service) (*console.Console, *sessionstore.Store, error) {
+func (s *service) console(db database.Pools, id identity, sessions console.Sessions, cfg sessionstore.Config, told console.Service) (*console.Console, *sessionstore.Store, error) {
 	cfg.Observers = s.trail.Sessions()
 	operators, err := sessionstore.New(db.Requests, id.ring, console.StoreConfig(cfg))
 	if err != nil {

@@ -22,11 +22,11 @@ import (
 type storedKeys struct{ *keystore.Store }
 
 // openKeys fills in the ring, and makes the store look for unknown keys.
-func (s *service) openKeys(ctx context.Context, db database.Pools, id *identity, cfg *sessionstore.Config) (storedKeys, error) {
+func (s *service) openKeys(ctx context.Context, db database.Pools, copies []keystore.Copy, id *identity, cfg *sessionstore.Config) (storedKeys, error) {
 	if id.ring != nil {
 		return storedKeys{}, nil
 	}
-	keys, err := s.Open(db.Tasks, keystore.Config{RotateEvery: time.Duration(s.KeyRotationInterval), Direct: db.Direct, Logger: s.log})
+	keys, err := s.Open(db.Tasks, keystore.Config{RotateEvery: time.Duration(s.KeyRotationInterval), Direct: db.Direct, Copies: copies, Logger: s.log})
 	if err != nil {
 		return storedKeys{}, err
 	}

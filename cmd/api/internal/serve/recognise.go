@@ -21,6 +21,14 @@ const signsOut = "restore it, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start
 // what this replica's tokens are recognised by. It matters less than requests do: if the database does not answer it,
 // the service still starts.
 func (s *service) recognise(ctx context.Context, db database.Pools, id identity, keys storedKeys, store *sessionstore.Store) (func(context.Context) error, error) {
+	return s.recogniseOr(ctx, db, id, keys, store, func(err error) error {
+		s.log.WarnContext(ctx, "cannot tell whether live sessions are recognised", "error", err)
+		return nil
+	})
+}
+
+// recogniseOr is recognise, and untold decides whether to go on where nobody can tell.
+func (s *service) recogniseOr(ctx context.Context, db database.Pools, id identity, keys storedKeys, store *sessionstore.Store, untold func(error) error) (func(context.Context) error, error) {
 	if err := s.checkSealer(ctx, db, store, id.sealer); err != nil {
 		return nil, err
 	}
@@ -30,7 +38,9 @@ func (s *service) recognise(ctx context.Context, db database.Pools, id identity,
 	}
 	lacks, err := recognised.Lacks(ctx, db.Tasks, cfg)
 	if err != nil {
-		s.log.WarnContext(ctx, "cannot tell whether live sessions are recognised", "error", err)
+		if err := untold(err); err != nil {
+			return nil, err
+		}
 	}
 	if err := s.refuseUnrecognised(ctx, lacks); err != nil {
 		return nil, err

@@ -135,6 +135,8 @@ type service struct {
 	endpoints        []events.Endpoint
 	eventsFiles      []string // with the endpoints' secrets
 	public, internal net.Listener
+	// away are the shards, as copies of their list have them, where the first does not answer as the service starts.
+	away []shards.Entry
 }
 
 // identity is what the service signs and seals with, and the keys of its callers.
@@ -187,15 +189,24 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	cfg := s.Store(s.publicURL())
 	cfg.Clients = s.clients.Store()
 	cfg.Direct, cfg.Sealer, cfg.SealedOnly = db.Direct, id.sealer, s.DataSealedOnly == "true"
-	keys, err := s.openKeys(ctx, db, &id, &cfg)
-	if err != nil {
-		return err
+	entries := s.away
+	if entries == nil {
+		var err error
+		if entries, err = shards.Entries(ctx, db.Tasks); errors.Is(err, shards.ErrWrong) {
+			return err
+		} else if err != nil {
+			return unusable(err)
+		}
 	}
-	further, err := s.openShards(ctx, db)
+	further, err := s.openShards(ctx, entries)
 	if err != nil {
 		return err
 	}
 	defer further.close()
+	keys, err := s.openKeys(ctx, db, further.copies(), &id, &cfg)
+	if err != nil {
+		return err
+	}
 	removable, err := sessionstore.New(db.Tasks, id.ring, cfg)
 	if err != nil {
 		return err
@@ -222,9 +233,14 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err := further.fill(s, store, id.ring, cfg, measured); err != nil {
 		return err
 	}
-	told, err := events.New(events.Config{
+	telling := events.Config{
 		Pool: db.Tasks, Endpoints: s.endpoints, FirstClient: string(s.ClientID), Issuer: s.publicURL(), Sign: store.SignSecurityEvent, Logger: s.log, Observer: measured,
-	})
+	}
+	told, err := events.New(telling)
+	if err != nil {
+		return err
+	}
+	queue, err := further.tell(telling)
 	if err != nil {
 		return err
 	}
@@ -232,25 +248,26 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 	if err != nil {
 		return err
 	}
-	queue := events.NewQueue(db.Tasks)
+	var sessions interface {
+		httpapi.Store
+		console.Sessions
+	} = store
+	var router *shards.Router
+	if len(further.all) > 0 {
+		if router, err = further.router(ctx, s, store, db, id, keys); err != nil {
+			return err
+		}
+		sessions = router
+	}
 	noted := s.replica(db, accept)
-	page, operators, err := s.console(db, id, store, cfg, console.Service{
+	page, operators, err := s.console(db, id, sessions, cfg, console.Service{
 		Version: s.version, Refreshes: measured.Refreshes, Clock: clockOf(accept), RevocationsAge: accept.Age, RevocationBound: time.Duration(s.RevocationBound),
 		Keys: keys.shown(id.ring), OtherKeys: len(s.CompasSigningKey) > 0, KeyRotation: keys.rotation(time.Duration(s.KeyRotationInterval)),
-		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: runner, Events: queue,
+		LastCleanup: runner.LastCleanup, CleanupInterval: time.Duration(s.CleanupInterval), Jobs: further.jobs(runner), Events: queue,
 		Replicas: func(ctx context.Context) ([]replicas.Replica, error) { return replicas.List(ctx, db.Requests) },
 	})
 	if err != nil {
 		return err
-	}
-	shown := func(s *httpapi.Server) http.Handler { return page.Handler(s) }
-	var sessions httpapi.Store = store
-	var router *shards.Router
-	if len(further.all) > 0 {
-		if router, err = further.router(ctx, s, store, db); err != nil {
-			return err
-		}
-		sessions, shown = router, nil // it would show only the first shard
 	}
 	server, err := httpapi.New(sessions, id.ring, httpapi.Config{
 		Verifier: accept, Issuer: s.publicURL(), ClientID: string(s.ClientID), ServiceKeys: id.serviceKeys, CORSOrigins: s.clients.CORSOrigins(s.CORSOrigins),
@@ -258,30 +275,28 @@ func (s *service) serve(ctx context.Context, db database.Pools, id identity, rea
 		HideActedSessions: s.HideActedSessions == "true",
 		IdleTimeout:       time.Duration(s.KeepAliveTimeout), ShutdownDelay: time.Duration(s.ShutdownDelay),
 		DeadEvents: deadEvents{queue, s.trail}, SharedSignals: takesSETs(s.endpoints),
-		Console: shown,
+		Console: func(s *httpapi.Server) http.Handler { return page.Handler(s) },
 		Metrics: measured.Handler(), Observers: s.traces.requests(measured.Requests()),
 	})
 	if err != nil {
 		return err
 	}
-	marks, err := s.recognise(ctx, db, id, keys, store)
-	if err != nil {
-		return err
-	}
-	beside := []func(context.Context) error{runner.Run, told.Run, store.Run, operators.Run, page.Run, accept.Run, keys.run, s.traces.run, marks, noted.Run}
+	beside := []func(context.Context) error{store.Run, operators.Run, page.Run, accept.Run, keys.run, s.traces.run, noted.Run}
 	liveSessions := removable.EstimateLive
-	if router != nil {
-		more, err := further.recognise(ctx, s, router, id, keys)
+	if router == nil {
+		marks, err := s.recognise(ctx, db, id, keys, store)
 		if err != nil {
 			return err
 		}
-		beside, liveSessions = append(beside, more...), router.EstimateLive
+		beside = append(beside, runner.Run, told.Run, marks)
+	} else {
+		beside, liveSessions = append(beside, further.run(router, runner, told)...), router.EstimateLive
 		measured.Shards(shardStates(router, accept))
 	}
 	if err := ready(); err != nil {
 		return err
 	}
-	keys.follow(server, store, operators)
+	keys.follow(server, append(further.stores(), store, operators)...)
 	measured.Jobs(jobs.Kinds())
 	measured.Pools(further.pools(map[string]*pgxpool.Pool{"requests": db.Requests, "tasks": db.Tasks}))
 	if s.trail.Log != nil {

@@ -12,9 +12,11 @@ import (
 
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
+	"github.com/latchkey-sessions/latchkey/internal/events"
 	"github.com/latchkey-sessions/latchkey/internal/jobs"
 	"github.com/latchkey-sessions/latchkey/internal/metrics"
 	"github.com/latchkey-sessions/latchkey/internal/shards"
+	"github.com/latchkey-sessions/latchkey/keystore"
 	"github.com/latchkey-sessions/latchkey/migrations"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
@@ -27,22 +29,23 @@ type furtherShard struct {
 
 	db     database.Pools
 	runner *jobs.Runner
+	told   *events.Runner
+	// marks notes what its sessions are recognised by, once the shard is admitted.
+	marks func(context.Context) error
 }
 
 // further are the shards other than the first; none if all sessions are in one database.
 type further struct {
 	all     []furtherShard
-	removed []int
+	entries []shards.Entry
+	// firstMarks is [furtherShard.marks] of the first shard.
+	firstMarks func(context.Context) error
 }
 
 // openShards returns the shards that the settings name. All that were added must be among them: the
 // users with sessions in a missing shard would be silently signed out.
-func (s *service) openShards(ctx context.Context, first database.Pools) (f further, err error) {
-	entries, err := shards.Entries(ctx, first.Tasks)
-	if err != nil {
-		return f, err
-	}
-	f.removed = shards.Removed(entries)
+func (s *service) openShards(ctx context.Context, entries []shards.Entry) (*further, error) {
+	f := &further{entries: entries}
 	var names []string
 	for _, u := range s.FurtherShards() {
 		names = append(names, u.Name)
@@ -66,7 +69,7 @@ func (s *service) openShards(ctx context.Context, first database.Pools) (f furth
 	return f, nil
 }
 
-func (f further) close() {
+func (f *further) close() {
 	for _, shard := range f.all {
 		shard.db.Close()
 	}
@@ -89,17 +92,29 @@ func (s *service) openShard(ctx context.Context, u settings.ShardURL, e shards.E
 	}
 	return furtherShard{Shard: shards.Shard{
 		Number: e.Number, Name: u.Name, Weight: u.Weight, Pool: db.Tasks,
-		Check: func(ctx context.Context) error {
-			err := migrations.Check(ctx, db.Tasks)
-			if err == nil {
-				err = migrations.CheckRights(ctx, db.Tasks)
-			}
-			if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) || errors.Is(err, migrations.ErrNoRight) {
-				err = fmt.Errorf("%w: %w", shards.ErrWrong, err)
-			}
-			return err
-		},
+		Check: func(ctx context.Context) error { return checkSchema(ctx, db) },
 	}, db: db}, nil
+}
+
+// checkSchema returns [shards.ErrWrong] for a database that is not migrated, or that the role has no rights in.
+func checkSchema(ctx context.Context, db database.Pools) error {
+	err := migrations.Check(ctx, db.Tasks)
+	if err == nil {
+		err = migrations.CheckRights(ctx, db.Tasks)
+	}
+	if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) || errors.Is(err, migrations.ErrNoRight) {
+		err = fmt.Errorf("%w: %w", shards.ErrWrong, err)
+	}
+	return err
+}
+
+// copies are where the signing keys are copied to.
+func (f *further) copies() []keystore.Copy {
+	copies := make([]keystore.Copy, len(f.all))
+	for i, shard := range f.all {
+		copies[i] = keystore.Copy{Name: shard.Name, Pool: shard.db.Tasks}
+	}
+	return copies
 }
 
 // share is how many shards share the server of a URL.
@@ -141,7 +156,7 @@ func (f *further) fill(s *service, first *sessionstore.Store, ring *tokens.KeyRi
 }
 
 // stores are those of the shards.
-func (f further) stores() []*sessionstore.Store {
+func (f *further) stores() []*sessionstore.Store {
 	stores := make([]*sessionstore.Store, len(f.all))
 	for i, shard := range f.all {
 		stores[i] = shard.Store
@@ -149,14 +164,50 @@ func (f further) stores() []*sessionstore.Store {
 	return stores
 }
 
-// router spreads sessions over the first shard and the further ones.
-func (f further) router(ctx context.Context, s *service, first *sessionstore.Store, db database.Pools) (*shards.Router, error) {
-	all := []shards.Shard{{Name: shards.FirstName, Weight: s.FirstWeight(), Store: first, Pool: db.Tasks, Check: func(context.Context) error { return nil }}}
-	for _, shard := range f.all {
+// tell has the events of each shard told as those of the first one are, and returns the queue of all.
+func (f *further) tell(cfg events.Config) (events.Queue, error) {
+	queue, log := events.NewQueue(cfg.Pool), cfg.Logger
+	for i := range f.all {
+		shard := &f.all[i]
+		cfg.Pool, cfg.Logger = shard.db.Tasks, log.With("shard", shard.Name)
+		var err error
+		if shard.told, err = events.New(cfg); err != nil {
+			return queue, err
+		}
+		queue = queue.With(shard.Number, shard.db.Tasks)
+	}
+	return queue, nil
+}
+
+// router spreads sessions over the first shard and the further ones. It refuses to start where live sessions of a shard
+// would not be recognised; a shard that does not answer yet is checked when it does, and gets no request until then.
+func (f *further) router(ctx context.Context, s *service, first *sessionstore.Store, db database.Pools, id identity, keys storedKeys) (*shards.Router, error) {
+	all := []shards.Shard{{
+		Name: shards.FirstName, Weight: s.FirstWeight(), Store: first, Pool: db.Tasks,
+		Check: func(ctx context.Context) error {
+			if err := checkSchema(ctx, db); err != nil {
+				return err
+			}
+			return shards.CheckFirst(ctx, db.Tasks, f.entries)
+		},
+		Admit: func(ctx context.Context) (err error) {
+			f.firstMarks, err = s.admit(ctx, db, id, keys, first)
+			return err
+		},
+	}}
+	for i := range f.all {
+		shard := &f.all[i]
+		shard.Admit = func(ctx context.Context) (err error) {
+			if err := shards.CopyEntries(ctx, shard.db.Tasks, f.entries); err != nil {
+				return err
+			}
+			shard.marks, err = s.admit(ctx, shard.db, id, keys, shard.Store)
+			return err
+		}
 		all = append(all, shard.Shard)
 	}
 	router, err := shards.New(shards.Config{
-		Shards: all, Removed: f.removed, Logger: s.log,
+		Shards: all, Removed: shards.Removed(f.entries), Logger: s.log,
 		SessionsPerSubject: int(s.SessionsPerSubject), SessionsPerSubjectAction: sessionstore.LimitAction(s.SessionsPerSubjectAction),
 	})
 	if err != nil {
@@ -165,31 +216,39 @@ func (f further) router(ctx context.Context, s *service, first *sessionstore.Sto
 	return router, router.Check(ctx)
 }
 
-// recognise is [service.recognise] for the shards that answer. What it returns runs alongside
-// requests.
-func (f further) recognise(ctx context.Context, s *service, router *shards.Router, id identity, keys storedKeys) (run []func(context.Context) error, err error) {
-	for i, status := range router.Status()[1:] {
-		shard := f.all[i]
-		run = append(run, shard.Store.Run, func(ctx context.Context) error {
-			if !router.AwaitChecked(ctx, shard.Number) {
+// admit is [service.recognise] for a shard.
+func (s *service) admit(ctx context.Context, db database.Pools, id identity, keys storedKeys, store *sessionstore.Store) (func(context.Context) error, error) {
+	var untold error
+	marks, err := s.recogniseOr(ctx, db, id, keys, store, func(err error) error {
+		untold = err
+		return err
+	})
+	if err != nil && untold == nil {
+		err = fmt.Errorf("%w: %w", shards.ErrRefused, err)
+	}
+	return marks, err
+}
+
+// run is what works on the shards beside requests, on each once its database is known to be it.
+func (f *further) run(router *shards.Router, first *jobs.Runner, told *events.Runner) []func(context.Context) error {
+	when := func(number int, run func(context.Context) error) func(context.Context) error {
+		return func(ctx context.Context) error {
+			if !router.AwaitChecked(ctx, number) {
 				return nil
 			}
-			return shard.runner.Run(ctx)
-		})
-		if !status.IsUp {
-			continue
+			return run(ctx)
 		}
-		marks, err := s.recognise(ctx, shard.db, id, keys, shard.Store)
-		if err != nil {
-			return nil, fmt.Errorf("the shard %s: %w", shard.Name, err)
-		}
-		run = append(run, marks)
 	}
-	return append(run, router.Run), nil
+	run := []func(context.Context) error{router.Run, when(0, first.Run), when(0, told.Run), when(0, func(ctx context.Context) error { return f.firstMarks(ctx) })}
+	for i := range f.all {
+		shard := &f.all[i]
+		run = append(run, shard.Store.Run, when(shard.Number, shard.runner.Run), when(shard.Number, shard.told.Run), when(shard.Number, func(ctx context.Context) error { return shard.marks(ctx) }))
+	}
+	return run
 }
 
 // pools adds the pools of the shards.
-func (f further) pools(first map[string]*pgxpool.Pool) map[string]*pgxpool.Pool {
+func (f *further) pools(first map[string]*pgxpool.Pool) map[string]*pgxpool.Pool {
 	for _, shard := range f.all {
 		first["requests/"+shard.Name], first["tasks/"+shard.Name] = shard.db.Requests, shard.db.Tasks
 	}

@@ -155,12 +155,8 @@ func (s *Serve) checkShards() error {
 	switch {
 	case !s.Sharded():
 		return nil
-	case len(s.KeyEncryptionKey) > 0:
-		return without("LATCHKEY_KEY_ENCRYPTION_KEY", "with shards the signing keys must be in LATCHKEY_SIGNING_KEYS_FILE, because a key in PostgreSQL would be removed by what the first shard's sessions need")
 	case s.CompasSigningKey != "":
 		return without("LATCHKEY_COMPAS_SIGNING_KEY", "the sessions of Compas are in one database")
-	case s.EventsFile != "":
-		return without("LATCHKEY_EVENTS_FILE", "events are told of one database only")
 	}
 	return s.CheckShards()
 }

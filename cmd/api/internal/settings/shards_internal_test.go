@@ -50,9 +50,7 @@ func TestShardsRefuse(t *testing.T) {
 		t.Fatal(err)
 	}
 	for setting, change := range map[string]func(*Serve){
-		"LATCHKEY_KEY_ENCRYPTION_KEY":  func(s *Serve) { s.KeyEncryptionKey = sealingKeys{{}} },
 		"LATCHKEY_COMPAS_SIGNING_KEY":  func(s *Serve) { s.CompasSigningKey = "x" },
-		"LATCHKEY_EVENTS_FILE":         func(s *Serve) { s.EventsFile = "x" },
 		"LATCHKEY_DIRECT_DATABASE_URL": func(s *Serve) { s.DirectDatabaseURL = "x" },
 		"LATCHKEY_DATABASE_URL is not": func(s *Serve) { s.DatabaseURL = "" },
 	} {
