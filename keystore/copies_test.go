@@ -94,7 +94,7 @@ func TestCopiesFollowEachChange(t *testing.T) {
 	cfg.Sealer = sealer(t, sealingKey(2), sealingKey(1))
 	maintain(t, newStore(t, first, cfg))
 	if rowsOf(t, east) == before {
-		t.Error("nothing was sealed anew")
+		t.Error("nothing was resealed")
 	}
 	sameRows(t, "after another sealing key", first, east, west)
 	pass(t, first, -time.Hour) // as no version tells
@@ -122,7 +122,7 @@ func TestACopyThatWasAway(t *testing.T) {
 }
 
 // While the database of the keys is down, a replica that starts signs and verifies with a copy, one
-// that runs goes on, keys that were published begin to sign, and no key is changed.
+// that runs continues, keys that were published begin to sign, and no key is changed.
 func TestCopiesOutliveTheDatabase(t *testing.T) {
 	t.Parallel()
 	first, east := testdb.NewServer(t), testdb.Pool(t)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// The events of sessions on every shard are told, also while another shard is down, and those that
+// The events of sessions on every shard are reported even while another shard is down, and those that
 // could not be delivered are listed and sent again whichever shard they are on.
 func TestEventsOfShards(t *testing.T) {
 	t.Parallel()

@@ -278,7 +278,7 @@ func (sh *shards) awaitSignOuts() {
 	}
 }
 
-// allUp tells whether each service reaches all shards.
+// allUp reports whether each service reaches all shards.
 func (sh *shards) allUp() bool {
 	for _, v := range sh.soak.services {
 		for _, p := range sh.probes {
@@ -350,7 +350,7 @@ func (sh *shards) failToSignOut(subject string) {
 	}
 }
 
-// drain has a shard take no new sessions for a while. Those that it has go on.
+// drain has a shard take no new sessions for a while. Its sessions continue.
 func (sh *shards) drain() {
 	s := sh.soak
 	shard := sh.dice.IntN(len(sh.weights))

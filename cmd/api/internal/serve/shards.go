@@ -229,7 +229,7 @@ func (s *service) admit(ctx context.Context, db database.Pools, id identity, key
 	return marks, err
 }
 
-// run is what works on the shards beside requests, on each once its database is known to be it.
+// run is what works on the shards alongside requests, on each once its database is known to be it.
 func (f *further) run(router *shards.Router, first *jobs.Runner, told *events.Runner) []func(context.Context) error {
 	when := func(number int, run func(context.Context) error) func(context.Context) error {
 		return func(ctx context.Context) error {

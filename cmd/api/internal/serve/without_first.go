@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// canStartWithout tells whether the service can start while the first shard does not answer: copies of the list of shards
+// canStartWithout reports whether the service can start while the first shard does not answer: copies of the list of shards
 // have all that the settings name and no other, and copies of the signing keys have those, if they are in PostgreSQL. It
 // fills in [service.away].
 func (s *service) canStartWithout(ctx context.Context, db database.Pools, id identity) bool {
