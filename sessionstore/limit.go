@@ -21,8 +21,9 @@ import (
 // locked a row never takes it.
 const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + subjectLocks + `))`
 
-// subjectLocks keeps the locks of subjects apart from others.
-const subjectLocks = `4913067152811520273`
+// subjectLocks keeps the locks of subjects apart from others, those of another installation
+// in the same database too: see migrations/00027_locks.sql.
+const subjectLocks = `"sessionStoreLock"(4913067152811520273)`
 
 // hasLivePair continues a query of sessions p. Each session's pair is looked up by its
 // index: of an EXISTS PostgreSQL makes a join, for which it may read the table.

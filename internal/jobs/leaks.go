@@ -12,7 +12,6 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/latchkey-sessions/latchkey/internal/webhook"
-	"github.com/latchkey-sessions/latchkey/migrations"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -55,7 +54,7 @@ func (r *Runner) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstore.Lea
 
 // The queue writes by this process's clock from when on a job is due, and asks the database's whether it is. A report
 // does not wait for as long as that one is behind.
-const dueAtOnceQuery = `UPDATE ` + migrations.RiverSchema + `.river_job SET "scheduled_at" = LEAST("scheduled_at", now()) WHERE "id" = ANY($1)`
+const dueAtOnceQuery = `SET "scheduled_at" = LEAST("scheduled_at", now()) WHERE "id" = ANY($1)`
 
 // leakInserter is the queue of a [Runner] without its log.
 type leakInserter struct{ *Runner }
@@ -66,7 +65,11 @@ func (r leakInserter) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstor
 	if r.webhook {
 		jobs = append(jobs, river.InsertManyParams{Args: leakWebhookArgs{report}})
 	}
-	inserted, err := r.client.InsertManyTx(ctx, tx, jobs)
+	q, err := r.known(ctx, tx)
+	if err != nil {
+		return err
+	}
+	inserted, err := q.InsertManyTx(ctx, tx, jobs)
 	if err != nil {
 		return err
 	}
@@ -74,7 +77,7 @@ func (r leakInserter) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstor
 	for i, result := range inserted {
 		ids[i] = result.Job.ID
 	}
-	_, err = tx.Exec(ctx, dueAtOnceQuery, ids)
+	_, err = tx.Exec(ctx, `UPDATE `+q.jobs+` `+dueAtOnceQuery, ids)
 	return err
 }
 

@@ -126,8 +126,8 @@ func Check(ctx context.Context, conn *pgx.Conn, want Entry) error {
 
 const (
 	// registerLock has one registration at a time, in the database of the first shard.
-	registerLock   = `SELECT pg_advisory_lock(6138092177015548021)`
-	registerUnlock = `SELECT pg_advisory_unlock(6138092177015548021)`
+	registerLock   = `SELECT pg_advisory_lock("sessionStoreLock"(6138092177015548021))`
+	registerUnlock = `SELECT pg_advisory_unlock("sessionStoreLock"(6138092177015548021))`
 
 	addEntryQuery = `
 INSERT INTO "sessionStoreShard" ("number", "id", "name", "isSelf", "isClaimed")

@@ -3,7 +3,6 @@ package shards_test
 import (
 	"testing"
 
-	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/sessiontest"
 )
@@ -12,9 +11,14 @@ import (
 func TestSuite(t *testing.T) {
 	t.Parallel()
 	ring := testkeys.Ring(t)
-	sessiontest.Run(t, func(t *testing.T) sessiontest.Harness {
-		t.Helper()
-		pools, advance := testdb.Frozen(t, 3)
-		return sessiontest.Harness{Store: setup(t, ring, config(), pools...), Advance: advance, KeysOfSubject: true}
-	})
+	for _, three := range layouts {
+		t.Run(three.name, func(t *testing.T) {
+			t.Parallel()
+			sessiontest.Run(t, func(t *testing.T) sessiontest.Harness {
+				t.Helper()
+				pools, advance := three.frozen(t)
+				return sessiontest.Harness{Store: setup(t, ring, config(), pools...), Advance: advance, KeysOfSubject: true}
+			})
+		})
+	}
 }

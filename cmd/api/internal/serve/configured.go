@@ -30,7 +30,7 @@ func (s *service) onConfigured(ctx context.Context) error {
 	defer db.Close()
 	// A database that cannot be used, or is not migrated, is found before anything is served.
 	err = s.awaitDatabase(ctx, func() error { return migrations.Check(ctx, db.Requests) })
-	if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) {
+	if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrSchema) {
 		return err
 	} else if err != nil {
 		return unusable(err)

@@ -94,7 +94,7 @@ func (s *service) openShard(ctx context.Context, u settings.ShardURL, e shards.E
 			if err == nil {
 				err = migrations.CheckRights(ctx, db.Tasks)
 			}
-			if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) || errors.Is(err, migrations.ErrNoRight) {
+			if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrSchema) || errors.Is(err, migrations.ErrNoRight) {
 				err = fmt.Errorf("%w: %w", shards.ErrWrong, err)
 			}
 			return err
