@@ -115,7 +115,7 @@ const endAgedQuery = `
 WITH "lock" AS MATERIALIZED (
   SELECT pg_try_advisory_xact_lock("sessionStoreLock"($3)) AS "got"
 ), "target" AS MATERIALIZED (
-  SELECT s."id", '` + string(ReasonMaxAge) + `' AS "reason", NULL AS "by" FROM "sessionStore" s
+  SELECT s."id", '` + string(ReasonMaxAge) + `' AS "reason", NULL::text AS "by", ` + ownXid + ` FROM "sessionStore" s
   WHERE s."id" = ANY ($2) AND ` + stillAged + ` AND (SELECT "got" FROM "lock")
   FOR NO KEY UPDATE OF s SKIP LOCKED
 ), ` + revokeTargets + `

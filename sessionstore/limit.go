@@ -18,8 +18,9 @@ import (
 // statement of its own: one that waits has taken its snapshot before, and would
 // count without the sessions that it has waited for. Two subjects that share a hash
 // only wait for each other. It comes before all locks of rows, and whoever has
-// locked a row never takes it.
-const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + subjectLocks + `))`
+// locked a row never takes it. It names a table, of which it reads nothing, so that an engine
+// that spreads tables takes the lock where lockReplacedSubjectQuery does: beside the rows.
+const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + subjectLocks + `)) FROM (SELECT count(*) FROM (SELECT FROM "sessionStoreClock" LIMIT 0) s) here`
 
 // subjectLocks keeps the locks of subjects apart from others, those of another installation
 // in the same database too: see migrations/00027_locks.sql.
@@ -51,13 +52,13 @@ WITH "before" AS MATERIALIZED (
 ), "live" AS MATERIALIZED (
   SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $6
 ), "locked" AS MATERIALIZED (
-  SELECT "id" FROM "sessionStore"
+  SELECT "id", ` + ownXid + ` FROM "sessionStore"
   WHERE "id" = ANY (ARRAY(
     SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET CASE WHEN (SELECT "isThere" OR NOT "mayReplace" FROM "before") THEN $2 ELSE COALESCE($3::bigint, $2) END
   ) || $6::uuid) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE "id" = $6 END
   ORDER BY "id" FOR NO KEY UPDATE
 ), "target" AS MATERIALIZED (
-  SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by" FROM "locked" WHERE "id" IS DISTINCT FROM $6
+  SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by", "xid" FROM "locked" WHERE "id" IS DISTINCT FROM $6
 ), "pair" AS MATERIALIZED (
   SELECT r."session", r."expiresAt", ` + expiry + ` AS "reason" FROM "sessionStoreToken" r
   WHERE r."session" = ANY (ARRAY(
@@ -66,10 +67,10 @@ WITH "before" AS MATERIALIZED (
     AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
   FOR NO KEY UPDATE OF r SKIP LOCKED
 ), "expired" AS MATERIALIZED (
-  SELECT "id" FROM "sessionStore" WHERE "id" = ANY (ARRAY(SELECT "session" FROM "pair")) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE false END
+  SELECT "id", ` + ownXid + ` FROM "sessionStore" WHERE "id" = ANY (ARRAY(SELECT "session" FROM "pair")) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE false END
   FOR NO KEY UPDATE SKIP LOCKED
 ), "retired" AS (
-  UPDATE "sessionStore" s SET ("revokedAt", "endReason") = (SELECT e."expiresAt", e."reason" FROM "pair" e WHERE e."session" = s."id" LIMIT 1), "revokedXid" = pg_current_xact_id()
+  UPDATE "sessionStore" s SET ("revokedAt", "endReason") = (SELECT e."expiresAt", e."reason" FROM "pair" e WHERE e."session" = s."id" LIMIT 1), "revokedXid" = (SELECT "xid" FROM "expired" LIMIT 1)
   WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "expired"))
   RETURNING s."id"
 ), ` + revokeTargets + `

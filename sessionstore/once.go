@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -37,6 +38,8 @@ WITH "new" AS (
 	nameCreationQuery = `UPDATE "sessionStore" SET "creationKey" = $2, "creationDigest" = $3 WHERE "id" = $1`
 
 	creationKeyIndex = "sessionStoreCreationKeyIdx"
+
+	uniqueViolation = "23505"
 )
 
 var (
@@ -110,7 +113,8 @@ func (s sealing) isSame(session uuid.UUID, request []byte, digest string) bool {
 // isTaken tells whether a session that was being made at the same time has the key.
 func isTaken(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && answer.ConstraintName == creationKeyIndex
+	return ok && (answer.ConstraintName == creationKeyIndex ||
+		answer.Code == uniqueViolation && strings.Contains(answer.Message, `"`+creationKeyIndex)) // Citus passes only the message on
 }
 
 // createOnce makes a session unless one was made with the same key, or the one that it

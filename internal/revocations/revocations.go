@@ -25,7 +25,8 @@ const maxNewRevocations = 1 << 17
 
 // Channel is what verifiers listen on: a revocation wakes them, and so does whoever
 // supersedes access tokens. Nothing else notifies, for to commit a notification takes a
-// lock that the whole database shares.
+// lock that the whole database shares. Installations in other schemas of the database have
+// the same channel, and wake each other: that costs a query, and changes nothing.
 const Channel = "latchkey_revoked"
 
 // Source is a verifier's source of revocations.
@@ -73,7 +74,9 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 // what is visible now and was not then, however long a transaction took: no clock and
 // no overlap are needed. But it only holds as long as no transaction is forgotten; the
 // epoch says so (see its migration), and the cluster's identifier, as a dump has the
-// epoch too.
+// epoch too. In a schema that Citus distributes, the statement names no table outside it, so all
+// of it runs on the node that has the rows, and by its transactions; after a move to another
+// node the identifier is another one.
 const stateOfDatabase = `
 SELECT NULL::uuid, NULL::bigint, NULL::bigint, pg_current_snapshot()::text,
   (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), now(),
