@@ -134,7 +134,7 @@ type layout struct {
 	frozen func(tb testing.TB) ([]*pgxpool.Pool, func(time.Duration))
 }
 
-var layouts = []layout{
+var layouts = withCitus([]layout{
 	{
 		"databases",
 		func(tb testing.TB) []*pgxpool.Pool {
@@ -147,6 +147,20 @@ var layouts = []layout{
 		},
 	},
 	{"schemas", testdb.Schemas, testdb.FrozenSchemas},
+})
+
+// withCitus adds the distributed schemas of a Citus cluster, where tests have one.
+func withCitus(all []layout) []layout {
+	if !testdb.HasCitus() {
+		return all
+	}
+	return append(all, layout{
+		name: "Citus",
+		pools: func(tb testing.TB) []*pgxpool.Pool {
+			tb.Helper()
+			return testdb.Citus(tb, 3)
+		},
+	})
 }
 
 func (l layout) setup(t *testing.T, cfg sessionstore.Config) *kit {
