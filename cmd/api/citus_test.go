@@ -22,6 +22,7 @@ func TestShardsOnCitus(t *testing.T) {
 	}
 	name := "latchkey_" + strings.ReplaceAll(uuid.NewString(), "-", "")
 	execute(t, coordinator, `CREATE ROLE `+name+` LOGIN`)
+	t.Cleanup(func() { dropRole(t, coordinator, name) })
 	database := strings.TrimPrefix(mustParse(t, coordinator).Path, "/")
 	execute(t, coordinator, `GRANT CREATE ON DATABASE "`+database+`" TO `+name)
 	s := &sharded{t: t}
@@ -32,7 +33,6 @@ func TestShardsOnCitus(t *testing.T) {
 			setQuery(u, "search_path", schema)
 			u.User = url.User(name)
 		}))
-		t.Cleanup(func() { dropOwned(t, coordinator, name, schema) })
 	}
 	s.settings = configure(t, s.urls[0]).With(s.shards(1, 1))
 	mustAPI(t, t.TempDir(), s.settings, "migrate")
@@ -80,8 +80,8 @@ func TestShardsOnCitus(t *testing.T) {
 	}
 }
 
-// dropOwned drops a schema and the role's job queues, which have no test's context any more.
-func dropOwned(t *testing.T, database, role, schema string) {
+// dropRole drops a role with its schemas, those of job queues first. The test's context has ended.
+func dropRole(t *testing.T, database, role string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	conn, err := pgx.Connect(ctx, database)
@@ -90,15 +90,16 @@ func dropOwned(t *testing.T, database, role, schema string) {
 		return
 	}
 	defer func() { _ = conn.Close(ctx) }()
-	rows, _ := conn.Query(ctx, `SELECT quote_ident(nspname) FROM pg_namespace WHERE nspname LIKE 'latchkey_river%' AND nspowner = $1::text::regrole UNION ALL SELECT $2`, role, schema) // rows have its error
-	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	for _, name := range names {
-		if _, failed := conn.Exec(ctx, `DROP SCHEMA IF EXISTS `+name+` CASCADE`); failed != nil {
-			err = failed
-		}
-	}
+	const schemas = `SELECT 'DROP SCHEMA ' || quote_ident("nspname") || ' CASCADE' FROM pg_namespace WHERE "nspowner" = $1::text::regrole ORDER BY "nspname" LIKE 'latchkey_river%' DESC`
+	rows, _ := conn.Query(ctx, schemas, role) // rows have its error
+	statements, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
 		t.Error(err)
+	}
+	for _, statement := range append(statements, `DROP OWNED BY `+role, `DROP ROLE `+role) {
+		if _, err := conn.Exec(ctx, statement); err != nil {
+			t.Errorf("%s: %v", statement, err)
+		}
 	}
 }
 
