@@ -14,6 +14,9 @@ func TestSuite(t *testing.T) {
 	for _, three := range layouts {
 		t.Run(three.name, func(t *testing.T) {
 			t.Parallel()
+			if three.frozen == nil {
+				t.Skip("there is a suite of its own for it: TestSuiteOnCitus")
+			}
 			sessiontest.Run(t, func(t *testing.T) sessiontest.Harness {
 				t.Helper()
 				pools, advance := three.frozen(t)
