@@ -21,9 +21,20 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
-CREATE OR REPLACE TRIGGER "sessionStoreNoteRevocation" BEFORE UPDATE OF "revokedAt" ON "sessionStore"
-  FOR EACH ROW WHEN (OLD."revokedAt" IS NULL AND NEW."revokedAt" IS NOT NULL AND NEW."revokedXid" IS NULL)
-  EXECUTE FUNCTION "sessionStoreNoteRevocation"();
+-- +goose StatementBegin
+DO $$
+DECLARE "distributed" boolean := false;
+BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    "distributed" := EXISTS (SELECT FROM pg_catalog.pg_dist_partition WHERE "logicalrelid" = '"sessionStore"'::regclass);
+  END IF;
+  IF NOT "distributed" THEN
+    CREATE OR REPLACE TRIGGER "sessionStoreNoteRevocation" BEFORE UPDATE OF "revokedAt" ON "sessionStore"
+      FOR EACH ROW WHEN (OLD."revokedAt" IS NULL AND NEW."revokedAt" IS NOT NULL AND NEW."revokedXid" IS NULL)
+      EXECUTE FUNCTION "sessionStoreNoteRevocation"();
+  END IF;
+END $$;
+-- +goose StatementEnd
 
 -- +goose Down
 DROP TRIGGER "sessionStoreNoteRevocation" ON "sessionStore";

@@ -17,9 +17,20 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
-CREATE OR REPLACE TRIGGER "sessionStoreTokenOfCompas" BEFORE INSERT ON "sessionStoreToken"
-  FOR EACH ROW WHEN (NEW."accessExpiresAt" IS NULL AND NEW."refreshToken" IS NULL)
-  EXECUTE FUNCTION "sessionStoreTokenOfCompas"();
+-- +goose StatementBegin
+DO $$
+DECLARE "distributed" boolean := false;
+BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    "distributed" := EXISTS (SELECT FROM pg_catalog.pg_dist_partition WHERE "logicalrelid" = '"sessionStore"'::regclass);
+  END IF;
+  IF NOT "distributed" THEN
+    CREATE OR REPLACE TRIGGER "sessionStoreTokenOfCompas" BEFORE INSERT ON "sessionStoreToken"
+      FOR EACH ROW WHEN (NEW."accessExpiresAt" IS NULL AND NEW."refreshToken" IS NULL)
+      EXECUTE FUNCTION "sessionStoreTokenOfCompas"();
+  END IF;
+END $$;
+-- +goose StatementEnd
 
 -- Not BEFORE: with that, every refresh would lock its row before changing it.
 -- +goose StatementBegin
@@ -30,9 +41,20 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
-CREATE OR REPLACE TRIGGER "sessionStoreTokenOfCompasRevoked" AFTER UPDATE OF "revokedAt" ON "sessionStoreToken"
-  FOR EACH ROW WHEN (NEW."accessExpiresAt" IS NULL AND NEW."refreshToken" IS NULL)
-  EXECUTE FUNCTION "sessionStoreTokenOfCompasRevoked"();
+-- +goose StatementBegin
+DO $$
+DECLARE "distributed" boolean := false;
+BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    "distributed" := EXISTS (SELECT FROM pg_catalog.pg_dist_partition WHERE "logicalrelid" = '"sessionStore"'::regclass);
+  END IF;
+  IF NOT "distributed" THEN
+    CREATE OR REPLACE TRIGGER "sessionStoreTokenOfCompasRevoked" AFTER UPDATE OF "revokedAt" ON "sessionStoreToken"
+      FOR EACH ROW WHEN (NEW."accessExpiresAt" IS NULL AND NEW."refreshToken" IS NULL)
+      EXECUTE FUNCTION "sessionStoreTokenOfCompasRevoked"();
+  END IF;
+END $$;
+-- +goose StatementEnd
 
 -- +goose StatementBegin
 DO $$

@@ -41,11 +41,22 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
-CREATE OR REPLACE TRIGGER "sessionStoreNoteRevocation" BEFORE UPDATE OF "revokedAt" ON "sessionStore"
-  FOR EACH ROW WHEN (
-    OLD."revokedAt" IS NULL AND NEW."revokedAt" IS NOT NULL AND NEW."revokedXid" IS NOT DISTINCT FROM OLD."revokedXid"
-    OR OLD."revokedAt" IS NOT NULL AND NEW."revokedAt" IS NULL)
-  EXECUTE FUNCTION "sessionStoreNoteRevocation"();
+-- +goose StatementBegin
+DO $$
+DECLARE "distributed" boolean := false;
+BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    "distributed" := EXISTS (SELECT FROM pg_catalog.pg_dist_partition WHERE "logicalrelid" = '"sessionStore"'::regclass);
+  END IF;
+  IF NOT "distributed" THEN
+    CREATE OR REPLACE TRIGGER "sessionStoreNoteRevocation" BEFORE UPDATE OF "revokedAt" ON "sessionStore"
+      FOR EACH ROW WHEN (
+        OLD."revokedAt" IS NULL AND NEW."revokedAt" IS NOT NULL AND NEW."revokedXid" IS NOT DISTINCT FROM OLD."revokedXid"
+        OR OLD."revokedAt" IS NOT NULL AND NEW."revokedAt" IS NULL)
+      EXECUTE FUNCTION "sessionStoreNoteRevocation"();
+  END IF;
+END $$;
+-- +goose StatementEnd
 
 -- Earlier programs could miss a pair that was made while they waited to revoke its
 -- session: it still refreshes.
@@ -70,9 +81,20 @@ END $$;
 -- +goose StatementEnd
 
 -- +goose Down
-CREATE OR REPLACE TRIGGER "sessionStoreNoteRevocation" BEFORE UPDATE OF "revokedAt" ON "sessionStore"
-  FOR EACH ROW WHEN (OLD."revokedAt" IS NULL AND NEW."revokedAt" IS NOT NULL AND NEW."revokedXid" IS NULL)
-  EXECUTE FUNCTION "sessionStoreNoteRevocation"();
+-- +goose StatementBegin
+DO $$
+DECLARE "distributed" boolean := false;
+BEGIN
+  IF to_regclass('pg_catalog.pg_dist_partition') IS NOT NULL THEN
+    "distributed" := EXISTS (SELECT FROM pg_catalog.pg_dist_partition WHERE "logicalrelid" = '"sessionStore"'::regclass);
+  END IF;
+  IF NOT "distributed" THEN
+    CREATE OR REPLACE TRIGGER "sessionStoreNoteRevocation" BEFORE UPDATE OF "revokedAt" ON "sessionStore"
+      FOR EACH ROW WHEN (OLD."revokedAt" IS NULL AND NEW."revokedAt" IS NOT NULL AND NEW."revokedXid" IS NULL)
+      EXECUTE FUNCTION "sessionStoreNoteRevocation"();
+  END IF;
+END $$;
+-- +goose StatementEnd
 
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION "sessionStoreNoteRevocation"() RETURNS trigger LANGUAGE plpgsql AS $$

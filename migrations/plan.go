@@ -25,12 +25,12 @@ func PlanUp(ctx context.Context, pool *pgxpool.Pool) ([]Step, error) {
 		return nil, err
 	}
 	var steps []Step
-	migrator, err := riverMigrator(pool)
+	migrator, err := riverMigrator(pool, now.queue)
 	if err != nil {
 		return nil, err
 	}
 	if len(now.rivers) == 0 {
-		steps = append(steps, Step{Name: riverName("schema"), SQL: createRiverSchema + ";\n"})
+		steps = append(steps, Step{Name: riverName("schema"), SQL: createRiverSchema(now.queue) + ";\n"})
 	}
 	rivers, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, &rivermigrate.MigrateOpts{DryRun: true})
 	if err != nil {

@@ -62,6 +62,15 @@ func TestCheckRights(t *testing.T) {
 			t.Errorf("%q does not have %s", granted, want)
 		}
 	}
+	for _, sql := range []string{`REVOKE EXECUTE ON FUNCTION "sessionStoreLock" FROM PUBLIC`, `GRANT EXECUTE ON FUNCTION "sessionStoreLock" TO ` + role} {
+		err := migrations.CheckRights(t.Context(), limited)
+		if isRevoked := strings.HasPrefix(sql, "GRANT"); isRevoked != errors.Is(err, migrations.ErrNoRight) || isRevoked && !strings.Contains(err.Error(), `GRANT EXECUTE ON FUNCTION "sessionStoreLock"(bigint) TO `+role) {
+			t.Errorf("before %s: %v", sql, err)
+		}
+		if _, err := pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
 	// Each right counts, and rights that an earlier version's tables have do not help a later one's.
 	for _, right := range []string{"SELECT", "INSERT", "UPDATE", "DELETE"} {
 		for _, table := range []string{`"sessionStoreClock"`, `"sessionStoreSignOut"`, migrations.RiverSchema + `.river_job`} {

@@ -12,22 +12,23 @@ import (
 	"github.com/riverqueue/river/rivermigrate"
 )
 
-// RiverSchema is the PostgreSQL schema that the job queue's tables live in. It
-// is separate: an application that embeds Latchkey may run the same
-// queue library itself, and would elect one leader for both.
+// RiverSchema is the PostgreSQL schema that the job queue's tables live in, of the first
+// installation in a database: see [QueueSchema]. It is one of their own: an application that
+// embeds Latchkey may run the same queue library itself, and would elect one leader for both.
 const RiverSchema = "latchkey_river"
 
-// riverLock is an arbitrary number that nothing else in the database locks.
+// riverLock is any number that nothing else in the database locks. All installations in a
+// database share it, because they decide one after the other which queue is whose.
 const riverLock = 7_205_759_403_792_794
 
-const createRiverSchema = `CREATE SCHEMA IF NOT EXISTS ` + RiverSchema
+func createRiverSchema(queue string) string { return `CREATE SCHEMA IF NOT EXISTS ` + queue }
 
 // riverName distinguishes the job queue's migrations from ours.
 func riverName(name string) string { return "job queue: " + name }
 
-func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
+func riverMigrator(pool *pgxpool.Pool, queue string) (*rivermigrate.Migrator[pgx.Tx], error) {
 	return rivermigrate.New(riverpgxv5.New(pool), &rivermigrate.Config{
-		Schema: RiverSchema, Logger: slog.New(slog.DiscardHandler),
+		Schema: queue, Logger: slog.New(slog.DiscardHandler),
 	})
 }
 
@@ -37,10 +38,6 @@ func riverMigrator(pool *pgxpool.Pool) (*rivermigrate.Migrator[pgx.Tx], error) {
 // migrating one needs. Its migrations cannot share one transaction, because
 // they use enum values that an earlier one adds.
 func riverUp(ctx context.Context, pool *pgxpool.Pool) (applied []Applied, err error) {
-	migrator, err := riverMigrator(pool)
-	if err != nil {
-		return nil, err
-	}
 	lock, err := pgx.ConnectConfig(ctx, pool.Config().ConnConfig)
 	if err != nil {
 		return nil, fmt.Errorf("migrate the job queue: %w", err)
@@ -50,14 +47,18 @@ func riverUp(ctx context.Context, pool *pgxpool.Pool) (applied []Applied, err er
 	if _, err := lock.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(riverLock)); err != nil {
 		return nil, fmt.Errorf("migrate the job queue: %w", err)
 	}
-	if _, err := pool.Exec(ctx, createRiverSchema); err != nil {
-		return nil, fmt.Errorf("migrate the job queue: %w", err)
-	}
-	if err := checkInstallation(ctx, pool); err != nil {
+	queue, err := QueueSchema(ctx, pool)
+	if err != nil {
 		return nil, err
 	}
-	if _, err := pool.Exec(ctx, claimQuery); err != nil {
-		return nil, fmt.Errorf("migrate the job queue: %w", err)
+	migrator, err := riverMigrator(pool, queue)
+	if err != nil {
+		return nil, err
+	}
+	for _, statement := range []string{createRiverSchema(queue), claimQuery(queue)} {
+		if _, err := pool.Exec(ctx, statement); err != nil {
+			return nil, fmt.Errorf("migrate the job queue: %w", err)
+		}
 	}
 	result, err := migrator.Migrate(ctx, rivermigrate.DirectionUp, nil)
 	if err != nil {

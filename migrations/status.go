@@ -35,6 +35,7 @@ func List(ctx context.Context, pool *pgxpool.Pool) ([]Status, error) {
 
 // state is what the database has and what this program knows.
 type state struct {
+	queue                  string              // the job queue's schema
 	ours, rivers           map[int64]time.Time // when each version was run
 	knownOurs, knownRivers []Status
 }
@@ -46,12 +47,17 @@ func read(ctx context.Context, pool *pgxpool.Pool) (state, error) {
 	// goose writes the time in the session's zone, without the zone.
 	const ours = `SELECT "version_id", "tstamp" AT TIME ZONE current_setting('TimeZone')
 		FROM ` + versionTable + ` WHERE "is_applied" AND "version_id" > 0`
-	const rivers = `SELECT "version", "created_at" FROM ` + riverTable + ` WHERE "line" = 'main'`
 
-	s, err := known(pool)
+	queue, err := QueueSchema(ctx, pool)
 	if err != nil {
 		return state{}, err
 	}
+	s, err := known(pool, queue)
+	if err != nil {
+		return state{}, err
+	}
+	riverTable := queue + ".river_migration"
+	rivers := `SELECT "version", "created_at" FROM ` + riverTable + ` WHERE "line" = 'main'`
 	var hasOurs, hasRivers bool
 	if err := pool.QueryRow(ctx, exist, versionTable, riverTable).Scan(&hasOurs, &hasRivers); err != nil {
 		return state{}, fmt.Errorf("read the state of the schema: %w", err)
@@ -83,12 +89,12 @@ func readVersions(ctx context.Context, pool *pgxpool.Pool, query string) (map[in
 }
 
 // known lists what this program can run.
-func known(pool *pgxpool.Pool) (state, error) {
-	migrator, err := riverMigrator(pool)
+func known(pool *pgxpool.Pool, queue string) (state, error) {
+	migrator, err := riverMigrator(pool, queue)
 	if err != nil {
 		return state{}, err
 	}
-	var s state
+	s := state{queue: queue}
 	for _, m := range migrator.AllVersions() {
 		s.knownRivers = append(s.knownRivers, Status{Version: int64(m.Version), Name: riverName(m.Name), JobQueue: true})
 	}

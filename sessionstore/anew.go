@@ -21,9 +21,9 @@ const revokeAnewQuery = `
 WITH "lost" ("id", "at", "reason", "by") AS MATERIALIZED (
   SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::text[])
 ), "target" AS MATERIALIZED (
-  SELECT "id" FROM "sessionStore" WHERE "id" = ANY ($1) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE false END ORDER BY "id" FOR NO KEY UPDATE
+  SELECT "id", ` + ownXid + ` FROM "sessionStore" WHERE "id" = ANY ($1) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE false END ORDER BY "id" FOR NO KEY UPDATE
 ), "session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = ` + anewTime + `, "revokedXid" = pg_current_xact_id(),
+  UPDATE "sessionStore" s SET "revokedAt" = ` + anewTime + `, "revokedXid" = (SELECT "xid" FROM "target" LIMIT 1),
     "endReason" = "lost"."reason", "endedBy" = "lost"."by" FROM "lost"
   WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "target")) AND s."id" = "lost"."id"
   RETURNING s."id"

@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
-// cleanupLock is an arbitrary number that nothing else in the database locks. The
+// cleanupLock is any number that nothing else in the installation locks. The lock
 // lock lasts for one batch: a runner that finds it taken backs off.
 const cleanupLock = 5_071_224_962_148_203
 
@@ -74,7 +74,7 @@ const tookSoFar = `clock_timestamp() - statement_timestamp()`
 func removeQuery(stillDue string) string {
 	return `
 WITH "lock" AS MATERIALIZED (
-  SELECT pg_try_advisory_xact_lock($3) AS "got"
+  SELECT pg_try_advisory_xact_lock("sessionStoreLock"($3)) AS "got"
 ), "doomed" AS MATERIALIZED (
   SELECT s."id" FROM "sessionStore" s JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL
   WHERE s."id" = ANY ($2) AND s."leakReport" IS NULL AND ` + stillDue + ` AND (SELECT "got" FROM "lock")
@@ -91,7 +91,7 @@ SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT cou
 // Compas made, the foreign key would turn them into refresh rows.
 const removeSuperfluousQuery = `
 WITH "lock" AS MATERIALIZED (
-  SELECT pg_try_advisory_xact_lock($3) AS "got"
+  SELECT pg_try_advisory_xact_lock("sessionStoreLock"($3)) AS "got"
 ), "doomed" AS MATERIALIZED (
   SELECT r."id", r."session" FROM "sessionStoreToken" r JOIN "sessionStore" s ON s."id" = r."session"
   WHERE r."id" = ANY ($2) AND s."leakReport" IS NULL AND ` + stillSuperfluous + ` AND (SELECT "got" FROM "lock")
@@ -113,9 +113,9 @@ SELECT (SELECT "got" FROM "lock"), (SELECT count(*) FROM "session"), (SELECT cou
 // that follows for their tokens. The condition that reads "told" is always true.
 const endAgedQuery = `
 WITH "lock" AS MATERIALIZED (
-  SELECT pg_try_advisory_xact_lock($3) AS "got"
+  SELECT pg_try_advisory_xact_lock("sessionStoreLock"($3)) AS "got"
 ), "target" AS MATERIALIZED (
-  SELECT s."id", '` + string(ReasonMaxAge) + `' AS "reason", NULL AS "by" FROM "sessionStore" s
+  SELECT s."id", '` + string(ReasonMaxAge) + `' AS "reason", NULL::text AS "by", ` + ownXid + ` FROM "sessionStore" s
   WHERE s."id" = ANY ($2) AND ` + stillAged + ` AND (SELECT "got" FROM "lock")
   FOR NO KEY UPDATE OF s SKIP LOCKED
 ), ` + revokeTargets + `

@@ -19,7 +19,7 @@ import (
 // all of them or none. Lifetimes are stored only if they are the session's own.
 const (
 	newSession = `SELECT $1::uuid AS "id", $2::text AS "checksum", $3::jsonb AS "data", $4::text AS "subject", $5::text AS "label", $6::text AS "userAgent", $7::text AS "ip",
-    $8::integer AS "length", $9::uuid AS "pair", $10::integer AS "access", $11::integer AS "refresh", $12::integer AS "accessTtl", $13::integer AS "refreshTtl", $14::text AS "jkt", $15::text AS "audience", $16::text AS "claims", $17::text AS "client"`
+    $8::integer AS "length", $9::uuid AS "pair", $10::integer AS "access", $11::integer AS "refresh", $12::integer AS "accessTtl", $13::integer AS "refreshTtl", $14::text AS "jkt", $15::text AS "audience", $16::text AS "claims", $17::text AS "client", ` + toldBy + ` AS "toldBy"`
 
 	// toldBy is the transaction that creates a session, by which events find it: see
 	// internal/events. If there are no events, nothing is noted, and no index is
@@ -29,32 +29,40 @@ const (
 	// createRows continues the CTE "new", and makes nothing if that is empty. It counts
 	// first what it made: changes that a statement does not read happen after its last
 	// row, and would be missing from the time that it reports.
-	createRows = `"made" AS (
+	createRows = madeSession + `
+` + madePair
+
+	madeSession = `"made" AS (
   INSERT INTO "sessionStore" ("id", "checksum", "data", "createdAt", "updatedAt", "subject",
     "clientLabel", "clientUserAgent", "clientIp", "createdXid")
-  SELECT "id", "checksum", "data", now(), now(), "subject", "label", "userAgent", "ip"::inet, ` + toldBy + ` FROM "new"
+  SELECT "id", "checksum", "data", now(), now(), "subject", "label", "userAgent", "ip"::inet, "toldBy" FROM "new"
   RETURNING 1
-)
-INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
+)`
+
+	madePair = `INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn",
   "accessExpiresAt", "sessionExpiresAt", "accessTokenTtl", "refreshTokenTtl", "dpopJkt", "audience", "claims", "client")
 SELECT "pair", "id", now(), LEAST(now() + "refresh" * interval '1 s', "end"), (LEAST(now() + "refresh" * interval '1 s', "end") AT TIME ZONE 'UTC')::date,
   LEAST(now() + "access" * interval '1 s', "end"), "end", "accessTtl", "refreshTtl", "jkt", "audience", "claims", "client"
 FROM (SELECT *, now() + "length" * interval '1 s' AS "end" FROM "new" WHERE (SELECT count(*) FROM "made") >= 0) n
 RETURNING "id", "createdAt", "expiresAt", "accessExpiresAt"`
 
-	createQuery = `
-WITH "new" AS (
+	newAlone = `"new" AS (
   ` + newSession + `
-), ` + createRows + `, ` + worked
+), `
+
+	createQuery = `
+WITH ` + newAlone + createRows + `, ` + worked
 
 	// createTogetherQuery is the same for several sessions. Its arrays are read as those of
 	// rotateTogetherQuery.
 	createTogetherQuery = `
-WITH "new" AS (
+WITH ` + newTogether + createRows + `, ` + worked
+
+	newTogether = `"new" AS (
   SELECT "id", ($2::text[])["n"] AS "checksum", ($3::jsonb[])["n"] AS "data", ($4::text[])["n"] AS "subject", ($5::text[])["n"] AS "label", ($6::text[])["n"] AS "userAgent", ($7::text[])["n"] AS "ip",
-    ($8::integer[])["n"] AS "length", ($9::uuid[])["n"] AS "pair", ($10::integer[])["n"] AS "access", ($11::integer[])["n"] AS "refresh", ($12::integer[])["n"] AS "accessTtl", ($13::integer[])["n"] AS "refreshTtl", ($14::text[])["n"] AS "jkt", ($15::text[])["n"] AS "audience", ($16::text[])["n"] AS "claims", ($17::text[])["n"] AS "client"
+    ($8::integer[])["n"] AS "length", ($9::uuid[])["n"] AS "pair", ($10::integer[])["n"] AS "access", ($11::integer[])["n"] AS "refresh", ($12::integer[])["n"] AS "accessTtl", ($13::integer[])["n"] AS "refreshTtl", ($14::text[])["n"] AS "jkt", ($15::text[])["n"] AS "audience", ($16::text[])["n"] AS "claims", ($17::text[])["n"] AS "client", ` + toldBy + ` AS "toldBy"
   FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS u("id", "n")
-), ` + createRows + `, ` + worked
+), `
 )
 
 // maxIdempotencyKeyBytes leaves a caller room for the name of the key's owner.
@@ -140,9 +148,9 @@ func (c *creation) args() []any {
 func (s statements) create(ctx context.Context, all []*groupcommit.Call[*creation]) error {
 	read := func(rows pgx.Rows) error { return readCreated(rows, all) }
 	if len(all) == 1 {
-		return s.pool.Read(ctx, read, createQuery, all[0].Of.args()...)
+		return s.change(ctx, read, createQuery, all[0].Of.args()...)
 	}
-	return s.pool.Read(ctx, read, createTogetherQuery,
+	return s.change(ctx, read, createTogetherQuery,
 		ofEach(all, func(c *creation) pgtype.UUID { return pgvalue.UUID(c.session.ID) }),
 		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Checksum) }),
 		ofEach(all, func(c *creation) []byte { return c.stored }),

@@ -69,7 +69,7 @@ func (s *Store) revoke(ctx context.Context, r revocation) (revocation, error) {
 // subject could deadlock. They are found by a range, as in [ofSubject].
 const invalidateSubjectQuery = `
 WITH "target" AS MATERIALIZED (
-  SELECT "id", $5::text AS "reason", $6::text AS "by" FROM "sessionStore"
+  SELECT "id", $5::text AS "reason", $6::text AS "by", ` + ownXid + ` FROM "sessionStore"
   WHERE ("subject", "id") > ((SELECT $1::text), (SELECT $2::uuid)) AND "subject" <= (SELECT $1::text) AND "revokedAt" IS NULL AND "id" <> $3
   ORDER BY "subject", "id" LIMIT (SELECT $4::bigint) FOR NO KEY UPDATE
 ), ` + revokeTargets + `

@@ -18,7 +18,7 @@ const beginningQuery = `SELECT now()`
 // is not one of those: the clock was ahead when it was made.
 const invalidateBatchQuery = `
 WITH "target" AS MATERIALIZED (
-  SELECT "id", $4::text AS "reason", $5::text AS "by" FROM "sessionStore"
+  SELECT "id", $4::text AS "reason", $5::text AS "by", ` + ownXid + ` FROM "sessionStore"
   WHERE "id" > $1 AND CASE WHEN "revokedAt" IS NULL THEN "createdAt" <= $2 OR "createdAt" > clock_timestamp() ELSE false END
   ORDER BY "id" LIMIT $3 FOR NO KEY UPDATE
 ), ` + revokeTargets + `

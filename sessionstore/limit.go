@@ -36,13 +36,13 @@ WITH "before" AS MATERIALIZED (
 ), "live" AS MATERIALIZED (
   SELECT p."id", p."createdAt" FROM "page" p WHERE ` + hasLivePair + ` AND p."id" IS DISTINCT FROM $6
 ), "locked" AS MATERIALIZED (
-  SELECT "id" FROM "sessionStore"
+  SELECT "id", ` + ownXid + ` FROM "sessionStore"
   WHERE "id" = ANY (ARRAY(
     SELECT "id" FROM "live" ORDER BY "createdAt" DESC, "id" DESC OFFSET CASE WHEN (SELECT "isThere" OR NOT "mayReplace" FROM "before") THEN $2 ELSE COALESCE($3::bigint, $2) END
   ) || $6::uuid) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE "id" = $6 END
   ORDER BY "id" FOR NO KEY UPDATE
 ), "target" AS MATERIALIZED (
-  SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by" FROM "locked" WHERE "id" IS DISTINCT FROM $6
+  SELECT "id", '` + string(ReasonLimit) + `' AS "reason", $5::text AS "by", "xid" FROM "locked" WHERE "id" IS DISTINCT FROM $6
 ), "pair" AS MATERIALIZED (
   SELECT r."session", r."expiresAt", ` + expiry + ` AS "reason" FROM "sessionStoreToken" r
   WHERE r."session" = ANY (ARRAY(
@@ -51,10 +51,10 @@ WITH "before" AS MATERIALIZED (
     AND (SELECT count(*) FROM "target") >= 0 AND (SELECT count(*) FROM "page") = $2
   FOR NO KEY UPDATE OF r SKIP LOCKED
 ), "expired" AS MATERIALIZED (
-  SELECT "id" FROM "sessionStore" WHERE "id" = ANY (ARRAY(SELECT "session" FROM "pair")) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE false END
+  SELECT "id", ` + ownXid + ` FROM "sessionStore" WHERE "id" = ANY (ARRAY(SELECT "session" FROM "pair")) AND CASE WHEN "revokedAt" IS NULL THEN true ELSE false END
   FOR NO KEY UPDATE SKIP LOCKED
 ), "retired" AS (
-  UPDATE "sessionStore" s SET ("revokedAt", "endReason") = (SELECT e."expiresAt", e."reason" FROM "pair" e WHERE e."session" = s."id" LIMIT 1), "revokedXid" = pg_current_xact_id()
+  UPDATE "sessionStore" s SET ("revokedAt", "endReason") = (SELECT e."expiresAt", e."reason" FROM "pair" e WHERE e."session" = s."id" LIMIT 1), "revokedXid" = (SELECT "xid" FROM "expired" LIMIT 1)
   WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "expired"))
   RETURNING s."id"
 ), ` + revokeTargets + `

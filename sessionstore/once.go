@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -28,6 +29,8 @@ WITH "new" AS (
 	nameCreationQuery = `UPDATE "sessionStore" SET "creationKey" = $2, "creationDigest" = $3 WHERE "id" = $1`
 
 	creationKeyIndex = "sessionStoreCreationKeyIdx"
+
+	uniqueViolation = "23505"
 )
 
 var (
@@ -92,5 +95,6 @@ func (s sealing) isSame(session uuid.UUID, request []byte, digest string) bool {
 // isTaken reports whether a session that was being made at the same time took the key.
 func isTaken(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && answer.ConstraintName == creationKeyIndex
+	return ok && (answer.ConstraintName == creationKeyIndex ||
+		answer.Code == uniqueViolation && strings.Contains(answer.Message, `"`+creationKeyIndex)) // Citus passes only the message on
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
-	"github.com/latchkey-sessions/latchkey/internal/revocations"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 )
 
@@ -30,10 +29,10 @@ type Patch struct {
 // "told" is always true.
 const patchQuery = `
 WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt", "updatedAt", "issuedAt", "expiresAt", "revokedAt", "lastUserAgent", "lastIp", "client",
-  "live", "access", "refresh", "end", "accessExpiresAt", "fixed", "claims") AS MATERIALIZED (
+  "live", "access", "refresh", "end", "accessExpiresAt", "fixed", "claims", "xid") AS MATERIALIZED (
   SELECT ` + sessionColumns + `, ` + live + `, COALESCE($3::integer, r."accessTokenTtl", $7::integer), COALESCE($4::integer, r."refreshTokenTtl", $8::integer),
     COALESCE(now() + $5::integer * interval '1 s', r."sessionExpiresAt"),
-    GREATEST(r."accessExpiresAt", (SELECT max(o."accessExpiresAt") FROM "sessionStoreToken" o WHERE o."session" = s."id")), COALESCE(r."accessTokenTtl" = r."refreshTokenTtl", false), COALESCE(r."claims", '')
+    GREATEST(r."accessExpiresAt", (SELECT max(o."accessExpiresAt") FROM "sessionStoreToken" o WHERE o."session" = s."id")), COALESCE(r."accessTokenTtl" = r."refreshTokenTtl", false), COALESCE(r."claims", ''), pg_current_xact_id()
   FROM "sessionStore" s
   JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
   WHERE s."id" = $1 AND ($2::text IS NULL OR s."subject" = $2)
@@ -47,17 +46,17 @@ WITH "old" ("id", "subject", "checksum", "label", "userAgent", "ip", "createdAt"
   UPDATE "sessionStoreToken" t SET "accessTokenTtl" = COALESCE($3, t."accessTokenTtl"), "refreshTokenTtl" = COALESCE($4, t."refreshTokenTtl"), "sessionExpiresAt" = n."end",
     "expiresAt" = COALESCE(n."ends", t."expiresAt"), "expiresOn" = COALESCE((n."ends" AT TIME ZONE 'UTC')::date, t."expiresOn"),
     "supersededBelow" = CASE WHEN ` + patchSupersedes + ` THEN t."accessGeneration" ELSE t."supersededBelow" END,
-    "supersededAt" = CASE WHEN ` + patchSupersedes + ` THEN GREATEST(now(), t."createdAt", t."issuedAt") ELSE t."supersededAt" END,
-    "supersededXid" = CASE WHEN ` + patchSupersedes + ` THEN pg_current_xact_id() ELSE t."supersededXid" END
-  FROM (SELECT *, CASE WHEN COALESCE($4, $5) IS NOT NULL THEN "next" END AS "ends" FROM "new") n
+    "supersededAt" = CASE WHEN ` + patchSupersedes + ` THEN GREATEST(n."now", t."createdAt", t."issuedAt") ELSE t."supersededAt" END,
+    "supersededXid" = CASE WHEN ` + patchSupersedes + ` THEN n."xid" ELSE t."supersededXid" END
+  FROM (SELECT *, CASE WHEN COALESCE($4, $5) IS NOT NULL THEN "next" END AS "ends", now() AS "now" FROM "new") n
   WHERE n."fits" AND COALESCE($3, $4, $5) IS NOT NULL AND t."session" = n."id" AND t."refreshToken" IS NULL AND t."accessExpiresAt" IS NOT NULL AND t."revokedAt" IS NULL
-  RETURNING t."supersededXid" = pg_current_xact_id() AS "supersedes"
+  RETURNING t."supersededXid" = n."xid" AS "supersedes"
 ), "compas" AS (
   UPDATE "sessionStoreToken" t SET "accessTokenTtl" = COALESCE($3, t."accessTokenTtl"), "refreshTokenTtl" = COALESCE($4, t."refreshTokenTtl"), "sessionExpiresAt" = n."end"
   FROM "new" n
   WHERE n."fits" AND COALESCE($3, $4, $5) IS NOT NULL AND t."session" = n."id" AND t."refreshToken" IS NULL AND t."accessExpiresAt" IS NULL AND t."revokedAt" IS NULL
 ), "told" AS MATERIALIZED (
-  SELECT pg_notify('` + revocations.Channel + `', '') FROM "changed" WHERE "supersedes" LIMIT 1
+  SELECT ` + notify + ` AS "is" FROM "changed" WHERE "supersedes" LIMIT 1
 ), "renamed" AS (
   UPDATE "sessionStore" s SET "clientLabel" = NULLIF($6::text, '')
   FROM "new" n

@@ -1,6 +1,7 @@
 package sessionstore
 
 import (
+	"maps"
 	"testing"
 
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
@@ -34,6 +35,11 @@ func everyStatement() map[string]string {
 		"rotate": rotateQuery, "rotateTogether": rotateTogetherQuery, "rotateForPair": rotateForPairQuery, "rotateTogetherForPair": rotateTogetherForPairQuery, "writeWanted": writeWantedQuery, "lockPair": lockPairQuery, "readPair": readPairQuery, "writePair": writePairQuery,
 		"confirm": confirmQuery, "leakFacts": leakFactsQuery, "keepLeak": keepLeakQuery, "keptLeaks": keptLeaksQuery, "forgetLeak": forgetLeakQuery, "estimate": estimateQuery, "estimateKept": estimateKeptQuery, "countLive": countLiveQuery, "createdByHour": createdByHourQuery, "endedByHour": endedByHourQuery,
 		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
+	}
+	for name, query := range maps.Clone(queries) {
+		if saysApart, ok := apart[query]; ok {
+			queries[name+"Apart"] = saysApart
+		}
 	}
 	for kind, q := range cleanupQueries {
 		for does, query := range map[string]string{"count": q.count, "find": q.find, "remove": q.remove} {

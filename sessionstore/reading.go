@@ -2,6 +2,7 @@ package sessionstore
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -78,13 +79,15 @@ type statements struct {
 	// And about the rules.
 	accessTTL, refreshTTL, grace any
 	forPair                      bool // [Config].PairFor is set
+
+	saysApart *atomic.Bool // see statements.change
 }
 
 func newStatements(pool isolation.Pool, cfg Config) statements {
 	rules := cfg.rules()
 	return statements{
 		pool: pool, rules: rules, firstClient: cfg.Tokens.ClientID, clients: cfg.lookup(), forPair: cfg.PairFor != nil,
-		accessTTL: pgvalue.Integer(pgvalue.Seconds(rules.Defaults.AccessToken)), refreshTTL: pgvalue.Integer(pgvalue.Seconds(rules.Defaults.RefreshToken)), grace: rules.Grace,
+		saysApart: new(atomic.Bool), accessTTL: pgvalue.Integer(pgvalue.Seconds(rules.Defaults.AccessToken)), refreshTTL: pgvalue.Integer(pgvalue.Seconds(rules.Defaults.RefreshToken)), grace: rules.Grace,
 	}
 }
 

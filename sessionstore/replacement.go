@@ -49,8 +49,10 @@ RETURNING n."subject", n."clientLabel", n."checksum", CASE WHEN $3 THEN n."data"
   (SELECT r."client" FROM "sessionStoreToken" r WHERE r."session" = o."id" AND r."refreshToken" IS NULL LIMIT 1)`
 
 const endReplacedQuery = `
-WITH "session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id(),
+WITH "own" AS MATERIALIZED (
+  SELECT ` + ownXid + ` FROM "sessionStore" WHERE "id" = $1
+), "session" AS (
+  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = (SELECT "xid" FROM "own"),
     "endReason" = '` + string(ReasonReplaced) + `', "endedBy" = $2::uuid::text
   WHERE "id" = $1 AND "revokedAt" IS NULL AND EXISTS (SELECT FROM "sessionStore" WHERE "id" = $2)
   RETURNING "id"

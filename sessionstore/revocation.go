@@ -19,7 +19,7 @@ WITH "asked" AS MATERIALIZED (
   SELECT "n", "id", ($2::text[])["n"] AS "subject", ($3::text[])["n"] AS "reason", ($4::text[])["n"] AS "by"
   FROM unnest((SELECT $1::uuid[])) WITH ORDINALITY AS u("id", "n")
 ), "free" AS MATERIALIZED (
-  SELECT s."id", a."n", a."reason", a."by"
+  SELECT s."id", a."n", a."reason", a."by", ` + ownXid + `
   FROM "asked" a
   JOIN "sessionStore" s ON s."id" = a."id" AND s."revokedAt" IS NULL AND (a."subject" IS NULL OR s."subject" = a."subject")
   FOR NO KEY UPDATE OF s SKIP LOCKED

@@ -20,8 +20,17 @@ import (
 
 // tellVerifiers continues the CTE "session", which has revoked sessions.
 const tellVerifiers = `"told" AS MATERIALIZED (
-  SELECT pg_notify('` + revocations.Channel + `', '') FROM "session" LIMIT 1
+  SELECT ` + notify + ` AS "is" FROM "session" LIMIT 1
 )`
+
+// notify wakes those who follow revocations. Where a statement was passed on to the node of Citus
+// that has the rows, nobody listens, and a transaction over several nodes would fail.
+const notify = `CASE WHEN current_setting('application_name') NOT LIKE 'citus_internal%' THEN pg_notify('` + revocations.Channel + `', '') IS NULL ELSE true END`
+
+// ownXid is the transaction that revokes a session, which is what the followers of revocations ask
+// by. It is read where the rows lie, beside one of them: what an update says itself, an engine that
+// spreads tables fills in before it passes the statement on, and its transaction is another one.
+const ownXid = `pg_current_xact_id() AS "xid"`
 
 // revocationTime is when a session s is revoked: now. If the database's clock was ahead
 // when it made tokens of the session, it is when it made the last of them, since a
@@ -34,10 +43,10 @@ const tokensMade = `s."createdAt", (SELECT max(COALESCE(t."issuedAt", t."created
     (SELECT "tokensMade" FROM "sessionStoreClock" WHERE "one")`
 
 // revokeTargets continues the CTE "target", which has locked sessions in the order
-// of their ids, and says why they end. They are found by their ids: PostgreSQL does not
+// of their ids, and says why they end, and by which transaction. They are found by their ids: how many there may be
 // know the limit on their number, and for many it would read the table.
 const revokeTargets = `"session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id(),
+  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = "target"."xid",
     "endReason" = "target"."reason", "endedBy" = "target"."by" FROM "target"
   WHERE s."id" = ANY (ARRAY(SELECT "id" FROM "target")) AND s."id" = "target"."id"
   RETURNING s."id"
@@ -47,8 +56,10 @@ const revokeTargets = `"session" AS (
 const contextAlone = `CASE WHEN strpos(r."claims", E'\n') > 0 THEN split_part(r."claims", E'\n', 1) || '}' END`
 
 const invalidateQuery = `
-WITH "session" AS (
-  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = pg_current_xact_id(),
+WITH "own" AS MATERIALIZED (
+  SELECT ` + ownXid + ` FROM "sessionStore" WHERE "id" = $1
+), "session" AS (
+  UPDATE "sessionStore" s SET "revokedAt" = ` + revocationTime + `, "revokedXid" = (SELECT "xid" FROM "own"),
     "endReason" = $3, "endedBy" = $4
   WHERE "id" = $1 AND "revokedAt" IS NULL AND ($2::text IS NULL OR "subject" = $2)
   RETURNING "id", "subject"
@@ -60,13 +71,15 @@ SELECT EXISTS (SELECT FROM "sessionStore" WHERE "id" = $1 AND ($2::text IS NULL 
 // revokeTokensQuery revokes the tokens of the sessions that its transaction has
 // revoked, and counts the sessions by client: those that were live, and all.
 const revokeTokensQuery = `
-WITH "token" AS (
+WITH "ended" AS MATERIALIZED (
+  SELECT "id" FROM "sessionStore" WHERE "revokedXid" = pg_current_xact_id_if_assigned()
+), "token" AS (
   UPDATE "sessionStoreToken" SET "revokedAt" = now()
-  WHERE "session" = ANY (ARRAY(SELECT "id" FROM "sessionStore" WHERE "revokedXid" = pg_current_xact_id_if_assigned())) AND "revokedAt" IS NULL
-  RETURNING "session", "client", "refreshToken" IS NULL AND "expiresAt" > now() AS "live"
+  WHERE "session" = ANY (ARRAY(SELECT "id" FROM "ended")) AND "revokedAt" IS NULL
+  RETURNING "session", "client", "refreshToken", "expiresAt"
 )
 SELECT COALESCE("client", ''), count(*) FILTER (WHERE "live"), count(*)
-FROM (SELECT max("client") AS "client", bool_or("live") AS "live" FROM "token" GROUP BY "session") s
+FROM (SELECT max("client") AS "client", bool_or("refreshToken" IS NULL AND "expiresAt" > now()) AS "live" FROM "token" GROUP BY "session") s
 GROUP BY 1`
 
 // revocation is one session to end, and the result.
@@ -115,11 +128,13 @@ func revoke(ctx context.Context, db sender, r *revocation) error {
 // separate statement: one that waits has already taken its snapshot, and would miss
 // the sessions that it waited for. Two subjects that share a hash
 // only wait for each other. It comes before all row locks, and is never taken while
-// holding one.
-const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + subjectLocks + `))`
+// holding one. It names a table, of which it reads nothing, so that an engine that
+// spreads tables takes the lock where lockReplacedSubjectQuery does: next to the rows.
+const lockSubjectQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, ` + subjectLocks + `)) FROM (SELECT count(*) FROM (SELECT FROM "sessionStoreClock" LIMIT 0) s) here`
 
-// subjectLocks keeps the locks of subjects apart from others.
-const subjectLocks = `4913067152811520273`
+// subjectLocks keeps the locks of subjects apart from others, and from those of another
+// installation in the same database: see migrations/00027_locks.sql.
+const subjectLocks = `"sessionStoreLock"(4913067152811520273)`
 
 // revokeBatch is how many sessions are revoked in one transaction: few enough that
 // a caller that needs one of them waits for some hundredths of a second.

@@ -14,11 +14,16 @@ import (
 // Most refreshes are rotations of a pair's newest token. They are one conditional
 // statement, which many that arrive at once share.
 
+// utc turns a timestamptz into a timestamp, and back. An interval is added to a timestamp: to add
+// it to a timestamptz is STABLE, since a day of the interval may be longer than another, and an
+// update of rows that are distributed takes no such function of its columns.
+const utc = ` AT TIME ZONE INTERVAL '0'`
+
 // replacedUntil is that of [refresh.Pair], for a row t: a day is [MaxAccessTokenTTL].
-const replacedUntil = `LEAST(t."expiresAt", GREATEST(t."accessExpiresAt", COALESCE(t."issuedAt", t."createdAt") + interval '24 h'))`
+const replacedUntil = `LEAST(t."expiresAt", GREATEST(t."accessExpiresAt", (COALESCE(t."issuedAt", t."createdAt")` + utc + ` + interval '24 h')` + utc + `))`
 
 // rotatedUntil is how long a rotated pair remains valid.
-const rotatedUntil = `LEAST(GREATEST(now() + COALESCE(a."refreshTtl", t."refreshTokenTtl", $7) * interval '1 s', ` + replacedUntil + `), t."sessionExpiresAt")`
+const rotatedUntil = `LEAST(GREATEST((now()` + utc + ` + COALESCE(a."refreshTtl", t."refreshTokenTtl", $7) * interval '1 s')` + utc + `, ` + replacedUntil + `), t."sessionExpiresAt")`
 
 // rotated is case Rotated of decide, and pair.rotate: the new values of row t of
 // the pair that a requested. What [Config].PairFor returned is included with
@@ -26,17 +31,17 @@ const rotatedUntil = `LEAST(GREATEST(now() + COALESCE(a."refreshTtl", t."refresh
 const rotated = `
   "generation" = t."generation" + 1, "createdAt" = now(), "issuedAt" = now(),
   "grace" = $14,
-  "settledAt" = GREATEST(now(), t."issuedAt" + $5::integer * COALESCE(t."grace", $14)),
+  "settledAt" = GREATEST(now(), (t."issuedAt"` + utc + ` + $5::integer * COALESCE(t."grace", $14))` + utc + `),
   "expiresAt" = ` + rotatedUntil + `,
-  "expiresOn" = (` + rotatedUntil + ` AT TIME ZONE 'UTC')::date,
+  "expiresOn" = (` + rotatedUntil + utc + `)::date,
   "accessGeneration" = t."accessGeneration" + 1, "confirmedAt" = NULL,
-  "accessExpiresAt" = LEAST(now() + COALESCE(a."accessTtl", t."accessTokenTtl", $6) * interval '1 s', ` + rotatedUntil + `),
+  "accessExpiresAt" = LEAST((now()` + utc + ` + COALESCE(a."accessTtl", t."accessTokenTtl", $6) * interval '1 s')` + utc + `, ` + rotatedUntil + `),
   "clientUserAgent" = a."userAgent", "clientIp" = a."ip"::inet,
   "dpopJkt" = COALESCE(t."dpopJkt", a."jkt"), "client" = COALESCE(t."client", $12),
   "audience" = COALESCE($11::jsonb -> 'audiences' ->> COALESCE(t."client", $12::text), t."audience"),
   "accessTokenTtl" = COALESCE(a."accessTtl", t."accessTokenTtl"), "refreshTokenTtl" = COALESCE(a."refreshTtl", t."refreshTokenTtl"),
   "claims" = CASE WHEN a."claims" IS NULL THEN t."claims"
-    WHEN ` + hasContext + ` THEN split_part(t."claims", E'\n', 1) || E'\n' || CASE a."claims" WHEN '{}' THEN '}' ELSE ',' || substr(a."claims", 2) END
+    WHEN ` + hasContext + ` THEN split_part(t."claims", E'\n', 1) || E'\n' || CASE WHEN a."claims" = '{}' THEN '}' ELSE ',' || substr(a."claims", 2) END
     ELSE NULLIF(a."claims", '{}') END`
 
 // A line break separates the context from the session's own claims: see
@@ -51,7 +56,7 @@ const (
 // rotatable is true in case Rotated. It need not look at the session's row,
 // because Invalidate changes this one too.
 const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshToken" IS NULL AND t."generation" = a."generation"
-  AND (t."issuedAt" IS NULL OR t."issuedAt" <= now() - $4::integer * COALESCE(t."grace", $14))
+  AND (t."issuedAt" IS NULL OR now() - t."issuedAt" >= $4::integer * COALESCE(t."grace", $14))
   AND t."revokedAt" IS NULL AND t."expiresAt" > now()
   AND (t."dpopJkt" IS NULL OR t."dpopJkt" = a."jkt")
   AND (a."client" IS NULL OR a."client" = COALESCE(t."client", $12))
@@ -59,8 +64,8 @@ const rotatable = `t."id" = a."id" AND t."session" = a."session" AND t."refreshT
   AND (a."jkt" IS NOT NULL OR NOT $11::jsonb -> 'provers' ? COALESCE(t."client", $12))`
 
 // rotatedColumns are null for the first client, whose values are known.
-const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt", COALESCE(t."claims", ''),
-  CASE WHEN t."client" = $12 THEN '' ELSE t."client" END, CASE WHEN t."client" = $12 THEN '' ELSE COALESCE(t."audience", '') END, ` + worked
+const rotatedColumns = `a."n", t."issuedAt", t."expiresAt", t."accessGeneration", t."accessExpiresAt", COALESCE(t."claims", '') AS "claims",
+  CASE WHEN t."client" = $12 THEN '' ELSE t."client" END AS "client", CASE WHEN t."client" = $12 THEN '' ELSE COALESCE(t."audience", '') END AS "audience", ` + worked
 
 // rotateQuery changes one row, which it finds by its primary key, and no index but
 // that of expiresOn, once a day.
@@ -131,9 +136,9 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 		r.args = s.rotationArgs(&r.session, &r.id, &r.generation,
 			pgvalue.ThereOrNull(&r.client.UserAgent), pgvalue.ThereOrNull(&r.client.IP), pgvalue.ThereOrNull(&r.proven), pgvalue.ThereOrNull(&r.clientID))
 		if !s.forPair {
-			return s.pool.Read(ctx, read, rotateQuery, r.args[:]...)
+			return s.change(ctx, read, rotateQuery, r.args[:]...)
 		}
-		return s.pool.Read(ctx, read, rotateForPairQuery, append(r.args[:], pgvalue.ThereOrNull(&r.wanted.claims), r.wanted.room(),
+		return s.change(ctx, read, rotateForPairQuery, append(r.args[:], pgvalue.ThereOrNull(&r.wanted.claims), r.wanted.room(),
 			pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken)))...)
 	}
 	args := s.rotationArgs(
@@ -145,9 +150,9 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.proven) }),
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.clientID) }))
 	if !s.forPair {
-		return s.pool.Read(ctx, read, rotateTogetherQuery, args[:]...)
+		return s.change(ctx, read, rotateTogetherQuery, args[:]...)
 	}
-	return s.pool.Read(ctx, read, rotateTogetherForPairQuery, append(args[:],
+	return s.change(ctx, read, rotateTogetherForPairQuery, append(args[:],
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.wanted.claims) }),
 		column(all, func(r *rotation) pgtype.Int8 { return pgvalue.Integer(r.wanted.room()) }),
 		column(all, func(r *rotation) pgtype.Int8 {

@@ -10,7 +10,6 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgvalue"
 	"github.com/latchkey-sessions/latchkey/internal/primary"
 	"github.com/latchkey-sessions/latchkey/internal/refresh"
-	"github.com/latchkey-sessions/latchkey/internal/revocations"
 	"github.com/latchkey-sessions/latchkey/internal/sessionerr"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -36,7 +35,7 @@ const (
 	// issued, even if the clock was ahead then: see revocationTime.
 	setClaimsQuery = `
 WITH "current" AS MATERIALIZED (
-  SELECT s."id", s."subject", r."client", sha256(convert_to(p."own", 'UTF8')) AS "sum", ` + live + ` AS "live", p."form", octet_length(p."form") <= $6 AS "fits"
+  SELECT s."id", s."subject", r."client", sha256(convert_to(p."own", 'UTF8')) AS "sum", ` + live + ` AS "live", p."form", octet_length(p."form") <= $6 AS "fits", now() AS "now", CASE WHEN $4::boolean THEN pg_current_xact_id() END AS "xid"
   FROM "sessionStore" s
   JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL
   CROSS JOIN LATERAL (
@@ -51,8 +50,8 @@ WITH "current" AS MATERIALIZED (
   UPDATE "sessionStoreToken" r SET "claims" = c."form",
     "accessGeneration" = CASE WHEN $4::boolean THEN r."accessGeneration" + $5::bigint ELSE r."accessGeneration" END,
     "supersededBelow" = CASE WHEN $4 THEN r."accessGeneration" + $5 ELSE r."supersededBelow" END,
-    "supersededAt" = CASE WHEN $4 THEN GREATEST(now(), r."createdAt", r."issuedAt") ELSE r."supersededAt" END,
-    "supersededXid" = CASE WHEN $4 THEN pg_current_xact_id() ELSE r."supersededXid" END
+    "supersededAt" = CASE WHEN $4 THEN GREATEST(c."now", r."createdAt", r."issuedAt") ELSE r."supersededAt" END,
+    "supersededXid" = CASE WHEN $4 THEN c."xid" ELSE r."supersededXid" END
   FROM "current" c
   WHERE c."live" AND c."sum" = $2::bytea AND c."fits" IS NOT FALSE AND r."session" = c."id" AND r."refreshToken" IS NULL AND r."accessExpiresAt" IS NOT NULL AND r."revokedAt" IS NULL
     AND ($4 OR r."claims" IS DISTINCT FROM c."form")
@@ -62,7 +61,7 @@ WITH "current" AS MATERIALIZED (
   FROM "current" c
   WHERE $4 AND c."live" AND c."sum" = $2 AND c."fits" IS NOT FALSE AND a."session" = c."id" AND CASE WHEN a."refreshToken" IS NOT NULL THEN a."revokedAt" IS NULL END
 ), "told" AS MATERIALIZED (
-  SELECT pg_notify('` + revocations.Channel + `', '') FROM "changed" WHERE $4 LIMIT 1
+  SELECT ` + notify + ` AS "is" FROM "changed" WHERE $4 LIMIT 1
 )
 SELECT "subject", "client", "sum", "live", "fits" IS NOT FALSE, (SELECT count(*) FROM "changed"), (SELECT count(*) FROM "told")
 FROM "current"`

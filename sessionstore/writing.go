@@ -28,8 +28,8 @@ WITH "free" AS MATERIALIZED (
   JOIN "sessionStoreToken" r ON r."session" = s."id" AND r."refreshToken" IS NULL AND ` + live + `
   FOR NO KEY UPDATE OF s SKIP LOCKED
 )
-UPDATE "sessionStore" s SET "data" = ($3::jsonb[])["n"], "checksum" = ($4::text[])["n"], "updatedAt" = now()
-FROM (SELECT DISTINCT ON ("id") "id", "n" FROM "free" ORDER BY "id", "n") f
+UPDATE "sessionStore" s SET "data" = f."data", "checksum" = f."next", "updatedAt" = now()
+FROM (SELECT DISTINCT ON ("id") "id", "n", ($3::jsonb[])["n"] AS "data", ($4::text[])["n"] AS "next" FROM "free" ORDER BY "id", "n") f
 WHERE s."id" = f."id"
 RETURNING f."n", ` + worked
 
@@ -48,7 +48,7 @@ func (s statements) write(ctx context.Context, all []*groupcommit.Call[writing])
 		return write(ctx, s.pool, &all[0].Of)
 	}
 	read := func(rows pgx.Rows) error { return readWritten(rows, all) }
-	return s.pool.Read(ctx, read, updateTogetherQuery,
+	return s.change(ctx, read, updateTogetherQuery,
 		column(all, func(w *writing) pgtype.UUID { return pgvalue.UUID(w.id) }),
 		column(all, func(w *writing) pgtype.Text { return pgvalue.Text(w.checksum) }),
 		column(all, func(w *writing) []byte { return w.stored }),

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"syscall"
@@ -16,10 +17,11 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// sharded are three servers, of which the latter two are shards.
+// sharded are three databases, of which the latter two are shards.
 type sharded struct {
 	t        *testing.T
-	servers  []*testdb.Server
+	urls     []string
+	servers  []*testdb.Server // those of the databases, where each has one of its own
 	settings env
 }
 
@@ -29,9 +31,10 @@ func newSharded(t *testing.T) *sharded {
 	t.Helper()
 	s := &sharded{t: t}
 	for range 3 {
-		s.servers = append(s.servers, testdb.NewServer(t))
+		server := testdb.NewServer(t)
+		s.servers, s.urls = append(s.servers, server), append(s.urls, server.URL())
 	}
-	s.settings = configure(t, s.servers[0].URL()).With(s.shards(1, 1))
+	s.settings = configure(t, s.urls[0]).With(s.shards(1, 1))
 	return s
 }
 
@@ -40,7 +43,7 @@ func (s *sharded) shards(weights ...float64) env {
 	var list []string
 	for i, w := range weights {
 		if w >= 0 {
-			list = append(list, fmt.Sprintf("%s:%g=%s", furtherNames[i], w, s.servers[i+1].URL()))
+			list = append(list, fmt.Sprintf("%s:%g=%s", furtherNames[i], w, s.urls[i+1]))
 		}
 	}
 	return env{"LATCHKEY_SHARDS": strings.Join(list, "\n")}
@@ -72,7 +75,7 @@ func (s *sharded) create(api *service, subject string) held {
 // ofEach creates sessions until each shard has one.
 func (s *sharded) ofEach(api *service) []held {
 	s.t.Helper()
-	all := make([]held, len(s.servers))
+	all := make([]held, len(s.urls))
 	for i := 0; slices.ContainsFunc(all, func(h held) bool { return h.id == "" }); i++ {
 		h := s.create(api, fmt.Sprintf("user-%d", i))
 		all[h.shard()] = h
@@ -228,4 +231,76 @@ func TestShards(t *testing.T) {
 		t.Errorf("a refresh on the shard that is left: %d", status)
 	}
 	api.Stop()
+}
+
+// Shards that are schemas of one database, beside an installation that has nothing to do with them:
+// each has its sessions, its job queue and its clean-up, and is drained and removed.
+func TestShardsAsSchemas(t *testing.T) {
+	t.Parallel()
+	urls := testdb.SchemaURLs(t) // the first is that other installation
+	execute(t, urls[0], `CREATE SCHEMA "main"`)
+	execute(t, urls[0], `CREATE SCHEMA "west"`)
+	at := func(schema string) string {
+		return changeURL(t, urls[0], func(u *url.URL) {
+			query := u.Query()
+			query.Set("search_path", schema)
+			u.RawQuery = query.Encode()
+		})
+	}
+	s := &sharded{t: t, urls: []string{at("main"), at("nowhere"), at("west")}}
+	s.settings = configure(t, s.urls[0]).With(s.shards(1, 1))
+	s.fails(s.settings, "create it first", "migrate")
+	s.urls[1] = s.urls[0]
+	s.fails(s.settings.With(s.shards(1, 1)), "its database is that of LATCHKEY_DATABASE_URL", "migrate")
+	execute(t, urls[0], `CREATE SCHEMA "south"`)
+	s.urls[1] = at("south")
+	s.settings = s.settings.With(s.shards(1, 1))
+	other := start(t, t.TempDir(), configure(t, urls[0]))
+	mustAPI(t, t.TempDir(), s.settings, "migrate")
+	others := s.create(other, "ada")
+
+	api := start(t, t.TempDir(), s.settings)
+	all := s.ofEach(api)
+	for i := range all {
+		stolen := all[i]
+		for range 2 {
+			if status := s.refresh(api, &all[i]); status != http.StatusOK {
+				t.Fatalf("a refresh on shard %d: %d", i, status)
+			}
+			change(t, s.urls[i], `UPDATE "sessionStoreToken" SET "issuedAt" = "issuedAt" - interval '1 h', "settledAt" = "settledAt" - interval '1 h'`)
+		}
+		if status := s.refresh(api, &stolen); status != http.StatusBadRequest {
+			t.Errorf("a stolen token on shard %d: %d", i, status)
+		}
+		api.Await("report of the theft", func() bool {
+			return strings.Contains(api.Stderr.String(), "a refresh token was stolen") && strings.Contains(api.Stderr.String(), all[i].id)
+		})
+	}
+	for i := range all {
+		change(t, s.urls[i], `UPDATE "sessionStore" SET "revokedAt" = now() - interval '30 days' WHERE "revokedAt" IS NOT NULL`)
+	}
+	if cleaned := mustAPI(t, t.TempDir(), s.settings, "cleanup"); strings.Count(cleaned, "removed 1 sessions (0 expired, 1 revoked)") != len(all) {
+		t.Errorf("cleanup: %q", cleaned)
+	}
+
+	drained := s.settings.With(s.shards(1, 0))
+	api.Stop()
+	api = start(t, t.TempDir(), drained)
+	if got := s.list(drained); got["first"] != "open" || got["east"] != "open" || got["west"] != "draining" {
+		t.Errorf("shards list: %v", got)
+	}
+	s.fails(drained, "has live sessions", "shards", "remove", "west")
+	mustAPI(t, t.TempDir(), drained, "sessions", "revoke", "--all", "--yes")
+	if got := s.list(drained)["west"]; got != "empty" {
+		t.Errorf("shards list: %s", got)
+	}
+	mustAPI(t, t.TempDir(), drained, "shards", "remove", "west")
+	if status := s.refresh(other, &others); status != http.StatusOK {
+		t.Errorf("a refresh of the other installation: %d", status)
+	}
+	api.Stop()
+	other.Stop()
+	if strings.Contains(other.Stderr.String(), "a refresh token was stolen") {
+		t.Errorf("the other installation reports thefts that are not its own:\n%s", other.Stderr)
+	}
 }

@@ -81,7 +81,11 @@ func (w *cleanupWorker) Work(ctx context.Context, job *river.Job[cleanupArgs]) e
 // LastCleanup returns when cleanup last finished, on any replica: zero if it has not, as far as the queue
 // remembers, which is two intervals.
 func (r *Runner) LastCleanup(ctx context.Context) (time.Time, error) {
-	list, err := r.client.JobList(ctx, river.NewJobListParams().Kinds(cleanupKind).States(rivertype.JobStateCompleted).
+	q, err := r.known(ctx, r.pool)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("jobs: look up the last cleanup: %w", err)
+	}
+	list, err := q.JobList(ctx, river.NewJobListParams().Kinds(cleanupKind).States(rivertype.JobStateCompleted).
 		OrderBy(river.JobListOrderByFinalizedAt, river.SortOrderDesc).First(1))
 	if err != nil {
 		return time.Time{}, fmt.Errorf("jobs: look up the last cleanup: %w", err)

@@ -38,7 +38,11 @@ type Running struct {
 // Running returns the jobs that run on any replica, newest first, at most a hundred.
 // It includes one whose replica was killed until another takes it over.
 func (r *Runner) Running(ctx context.Context) ([]Running, error) {
-	list, err := r.client.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateRunning).
+	q, err := r.known(ctx, r.pool)
+	if err != nil {
+		return nil, fmt.Errorf("jobs: list running jobs: %w", err)
+	}
+	list, err := q.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateRunning).
 		OrderBy(river.JobListOrderByTime, river.SortOrderDesc).First(deadLimit))
 	if err != nil {
 		return nil, fmt.Errorf("jobs: list running jobs: %w", err)
@@ -58,7 +62,11 @@ func (r *Runner) Running(ctx context.Context) ([]Running, error) {
 
 // Dead returns the jobs that were given up, newest first, at most a hundred.
 func (r *Runner) Dead(ctx context.Context) ([]Dead, error) {
-	list, err := r.client.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateDiscarded).
+	q, err := r.known(ctx, r.pool)
+	if err != nil {
+		return nil, fmt.Errorf("jobs: list dead jobs: %w", err)
+	}
+	list, err := q.JobList(ctx, river.NewJobListParams().States(rivertype.JobStateDiscarded).
 		OrderBy(river.JobListOrderByFinalizedAt, river.SortOrderDesc).First(deadLimit))
 	if err != nil {
 		return nil, fmt.Errorf("jobs: list dead jobs: %w", err)
@@ -81,12 +89,16 @@ func (r *Runner) SendAgain(ctx context.Context, id int64) error {
 		return fmt.Errorf("jobs: send again: %w", err)
 	}
 	defer func() { _ = tx.Rollback(context.WithoutCancel(ctx)) }() // after the commit there is nothing to undo
-	job, err := r.client.JobGetTx(ctx, tx, id)
+	q, err := r.known(ctx, tx)
+	if err != nil {
+		return fmt.Errorf("jobs: send again: %w", err)
+	}
+	job, err := q.JobGetTx(ctx, tx, id)
 	if errors.Is(err, rivertype.ErrNotFound) || err == nil && job.State != rivertype.JobStateDiscarded {
 		return ErrNotDead
 	}
 	if err == nil {
-		_, err = r.client.JobRetryTx(ctx, tx, id)
+		_, err = q.JobRetryTx(ctx, tx, id)
 	}
 	if err == nil {
 		err = tx.Commit(ctx)

@@ -91,7 +91,10 @@ func (nobody) JobFailed(string, bool)         {}
 
 // Runner processes jobs. Make it with [New].
 type Runner struct {
-	client   *river.Client[pgx.Tx]
+	// clientFor makes a client for a queue's schema.
+	clientFor func(schema string) (*river.Client[pgx.Tx], error)
+	queue     atomic.Pointer[queue] // nil until the database has said which it is
+
 	pool     isolation.Pool
 	log      *slog.Logger
 	quiet    *slog.Logger // for what may fail because the database is away
@@ -132,33 +135,42 @@ func New(cfg Config) (*Runner, error) {
 	log := slog.New(quiet{cfg.Logger.Handler(), stopping, away})
 	driver := riverpgxv5.New(cfg.Pool)
 	db := isolation.Pool{Pool: cfg.Pool}
-	var queue riverdriver.Driver[pgx.Tx] = driver
+	var queueDriver riverdriver.Driver[pgx.Tx] = driver
 	if cfg.PollOnly {
-		queue = pooledDriver{driver, db}
+		queueDriver = pooledDriver{driver, db}
 	}
-	client, err := river.NewClient(queue, &river.Config{
-		Schema:       migrations.RiverSchema,
-		Queues:       queues,
-		Workers:      workers,
-		PeriodicJobs: periodic,
-		Logger:       log,
-		ErrorHandler: failures{cfg.Logger, cfg.Observer},
+	cfgFor := func(schema string) *river.Config {
+		return &river.Config{
+			Schema:       schema,
+			Queues:       queues,
+			Workers:      workers,
+			PeriodicJobs: periodic,
+			Logger:       log,
+			ErrorHandler: failures{cfg.Logger, cfg.Observer},
 
-		FetchPollInterval:    poll,
-		PollOnly:             cfg.PollOnly,
-		JobTimeout:           jobTimeout,
-		RescueStuckJobsAfter: rescueAfter,
-		// A finished run of cleanup prevents a second one in its period, so it stays that long.
-		CompletedJobRetentionPeriod: max(keepFinished, 2*cfg.CleanupInterval),
-		// A report that could not be delivered is kept until an operator has seen it.
-		DiscardedJobRetentionPeriod: -1,
-		// A few rows per day never make a rebuild of indexes necessary.
-		ReindexerSchedule: river.NeverSchedule(),
-	})
-	if err != nil {
-		return nil, fmt.Errorf("jobs: %w", err)
+			FetchPollInterval:    poll,
+			PollOnly:             cfg.PollOnly,
+			JobTimeout:           jobTimeout,
+			RescueStuckJobsAfter: rescueAfter,
+			// A finished run of cleanup keeps a second one out of its period, so it stays that long.
+			CompletedJobRetentionPeriod: max(keepFinished, 2*cfg.CleanupInterval),
+			// A report that could not be delivered is kept until an operator has seen it.
+			DiscardedJobRetentionPeriod: -1,
+			// A few rows per day leave indexes nothing to be rebuilt for.
+			ReindexerSchedule: river.NeverSchedule(),
+		}
 	}
-	return &Runner{client: client, pool: db, log: cfg.Logger, quiet: log, stopping: stopping, outage: away, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
+	clientFor := func(schema string) (*river.Client[pgx.Tx], error) {
+		client, err := river.NewClient(queueDriver, cfgFor(schema))
+		if err != nil {
+			return nil, fmt.Errorf("jobs: %w", err)
+		}
+		return client, nil
+	}
+	if _, err := clientFor(migrations.RiverSchema); err != nil { // what is wrong with the configuration is said at once
+		return nil, err
+	}
+	return &Runner{clientFor: clientFor, pool: db, log: cfg.Logger, quiet: log, stopping: stopping, outage: away, webhook: cfg.LeakWebhook.URL != "", kept: cfg.KeptLeaks}, nil
 }
 
 // Run processes jobs until ctx ends. Then it interrupts running ones, which makes them available to the other
@@ -182,7 +194,7 @@ func (r *Runner) Run(ctx context.Context) error {
 
 	stopCtx, cancel := context.WithTimeout(life, stopTimeout)
 	defer cancel()
-	if err := r.client.StopAndCancel(stopCtx); err != nil {
+	if err := r.queue.Load().StopAndCancel(stopCtx); err != nil {
 		// The queue waits for an unreachable database. Its jobs are rows: another replica, or the next start, takes
 		// them over.
 		r.log.WarnContext(stopCtx, "the job queue did not stop in time", "error", err)
@@ -196,7 +208,10 @@ func (r *Runner) start(ctx, life context.Context, end func()) bool {
 	// A hanging database would also keep a start from ending.
 	started := context.AfterFunc(ctx, end)
 	for {
-		err := r.client.Start(life)
+		q, err := r.known(life, r.pool)
+		if err == nil {
+			err = q.Start(life)
+		}
 		if err == nil {
 			started()
 			return true

@@ -12,7 +12,6 @@ import (
 	"github.com/riverqueue/river"
 
 	"github.com/latchkey-sessions/latchkey/internal/webhook"
-	"github.com/latchkey-sessions/latchkey/migrations"
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
@@ -56,7 +55,7 @@ func (r *Runner) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstore.Lea
 
 // The queue writes when a job is due by this process's clock, and checks by the database's whether it is. A report
 // must not wait for as long as the database's clock is behind.
-const dueAtOnceQuery = `UPDATE ` + migrations.RiverSchema + `.river_job SET "scheduled_at" = LEAST("scheduled_at", now()) WHERE "id" = ANY($1)`
+const dueAtOnceQuery = `SET "scheduled_at" = LEAST("scheduled_at", now()) WHERE "id" = ANY($1)`
 
 // leakInserter is the queue of a [Runner] without its log.
 type leakInserter struct{ *Runner }
@@ -67,7 +66,11 @@ func (r leakInserter) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstor
 	if r.webhook {
 		jobs = append(jobs, river.InsertManyParams{Args: leakWebhookArgs{report}})
 	}
-	inserted, err := r.client.InsertManyTx(ctx, tx, jobs)
+	q, err := r.known(ctx, tx)
+	if err != nil {
+		return err
+	}
+	inserted, err := q.InsertManyTx(ctx, tx, jobs)
 	if err != nil {
 		return err
 	}
@@ -75,7 +78,7 @@ func (r leakInserter) Enqueue(ctx context.Context, tx pgx.Tx, report sessionstor
 	for i, result := range inserted {
 		ids[i] = result.Job.ID
 	}
-	_, err = tx.Exec(ctx, dueAtOnceQuery, ids)
+	_, err = tx.Exec(ctx, `UPDATE `+q.jobs+` `+dueAtOnceQuery, ids)
 	return err
 }
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/latchkey-sessions/latchkey/internal/webhook"
-	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
 // overdueInterval is how often to look for reports that the queue leaves waiting for too long. If there are none, that
@@ -18,7 +17,7 @@ const overdueInterval = 5 * time.Second
 // earlier such request is overdue after the longest one. A job that still runs after rescueAfter counts as ended,
 // whether or not its replica lives.
 const overdueQuery = `
-UPDATE ` + migrations.RiverSchema + `.river_job SET "state" = 'available', "scheduled_at" = now()
+SET "state" = 'available', "scheduled_at" = now()
 WHERE "state" IN ('available', 'retryable', 'scheduled', 'running') AND "queue" = ANY($1) AND "attempt" < "max_attempts" AND (
   ("state" = 'retryable' OR "state" = 'available' AND "scheduled_at" > now())
     AND "attempted_at" + ($2 + CASE "queue" WHEN $3 THEN GREATEST(LEAST($4, $5 * 2 ^ LEAST("attempt" - 1, 10)), ("metadata"->'output'->>'retry_after_seconds')::float) ELSE $6 END) * interval '1 second' < now()
@@ -37,8 +36,11 @@ func (r *Runner) followOverdue(ctx context.Context) {
 			return
 		}
 		limited, cancel := context.WithTimeout(ctx, jobTimeout)
-		_, err := r.pool.Exec(limited, overdueQuery, []string{leakLogQueue, leakWebhookQueue},
-			webhookTimeout.Seconds(), leakWebhookQueue, webhook.LastPause.Seconds(), webhook.FirstPause.Seconds(), leakLogPause.Seconds(), rescueAfter.Seconds())
+		q, err := r.known(limited, r.pool)
+		if err == nil {
+			_, err = r.pool.Exec(limited, `UPDATE `+q.jobs+overdueQuery, []string{leakLogQueue, leakWebhookQueue},
+				webhookTimeout.Seconds(), leakWebhookQueue, webhook.LastPause.Seconds(), webhook.FirstPause.Seconds(), leakLogPause.Seconds(), rescueAfter.Seconds())
+		}
 		cancel()
 		if err != nil && ctx.Err() == nil {
 			r.quiet.WarnContext(ctx, "cannot look for overdue reports of stolen refresh tokens", "error", err)

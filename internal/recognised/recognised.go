@@ -194,7 +194,7 @@ func missing(ctx context.Context, pool *pgxpool.Pool, query string, args ...any)
 // If the database's clock was ahead, pairs were made until then.
 const noteQuery = `
 INSERT INTO "sessionStoreRecognised" ("kind", "value") SELECT * FROM unnest($1::text[], $2::text[]) ORDER BY 1, 2
-ON CONFLICT ("kind", "value") DO UPDATE SET "lastUsed" = GREATEST("sessionStoreRecognised"."lastUsed", now())`
+ON CONFLICT ("kind", "value") DO UPDATE SET "lastUsed" = GREATEST("sessionStoreRecognised"."lastUsed", EXCLUDED."lastUsed")`
 
 // Note notes what the replica's tokens are recognised by from now on.
 func Note(ctx context.Context, pool *pgxpool.Pool, cfg Config) error {

@@ -25,7 +25,8 @@ const maxNewRevocations = 1 << 17
 
 // Channel is what verifiers listen on: a revocation wakes them, and so does superseding
 // access tokens. Nothing else notifies, because committing a notification takes a
-// lock that the whole database shares.
+// lock that the whole database shares. Installations in other schemas of the database have
+// the same channel, and wake each other: that costs a query, and changes nothing.
 const Channel = "latchkey_revoked"
 
 // Source is a verifier's source of revocations.
@@ -72,7 +73,9 @@ func (r *Source) Strict(ctx context.Context, _ string, claims tokens.Claims) err
 // what is visible now and was not then, however long a transaction took: neither a
 // clock nor an overlap is needed. But that only holds as long as no transaction is
 // forgotten; this is guarded by the epoch (see its migration) and, because a dump
-// contains the epoch too, by the cluster's identifier.
+// epoch too. In a schema that Citus distributes, the statement names no table outside it, so all
+// of it runs on the node that has the rows, and by its transactions; after a move to another
+// node the identifier is another one.
 const stateOfDatabase = `
 SELECT NULL::uuid, NULL::bigint, NULL::bigint, pg_current_snapshot()::text,
   (SELECT "system_identifier" FROM pg_control_system()) || '-' || (SELECT "id" FROM "sessionStoreEpoch"), now(),

@@ -20,16 +20,31 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// What an operation costs on one database, on a router with that one alone, and with two and three
-// databases of one server: the processor time of this process, and of the connections to PostgreSQL.
+// What an operation costs on one database, on a router with that one alone, with two and three
+// databases of one server, and with three schemas of one database: the processor time of this process, and of the connections to PostgreSQL.
 // Only figures from a quiet machine mean anything.
 //
 //	go test ./internal/shards -run '^$' -bench Shards -benchtime 5s -count 5
 func BenchmarkShards(b *testing.B) {
-	for n := range 4 { // 0 is the store itself
-		pools := make([]*pgxpool.Pool, max(1, n))
-		for i := range pools {
-			cfg, err := pgxpool.ParseConfig(testdb.URL(b))
+	databases := func(n int) (urls []string) {
+		for range n {
+			urls = append(urls, testdb.URL(b))
+		}
+		return urls
+	}
+	for _, on := range []struct {
+		name string
+		urls []string
+	}{
+		{"store", databases(1)},
+		{"shards=1", databases(1)},
+		{"shards=2", databases(2)},
+		{"shards=3", databases(3)},
+		{"schemas=3", testdb.SchemaURLs(b)},
+	} {
+		pools := make([]*pgxpool.Pool, len(on.urls))
+		for i, url := range on.urls {
+			cfg, err := pgxpool.ParseConfig(url)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -41,9 +56,9 @@ func BenchmarkShards(b *testing.B) {
 		}
 		k := setup(b, testkeys.Ring(b), config(), pools...)
 		var store httpapi.Store = k
-		name := fmt.Sprintf("shards=%d", n)
-		if n == 0 {
-			store, name = k.stores[0], "store"
+		name := on.name
+		if name == "store" {
+			store = k.stores[0]
 		}
 		const population = 300
 		var pairs []sessionstore.TokenPair

@@ -129,7 +129,7 @@ const maxLocks = 2
 
 // lockQuery makes the creations of one subject on all shards wait for each other. The stores'
 // own lock of a subject is another one, and comes after it.
-const lockQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, 2893475601288341907))`
+const lockQuery = `SELECT pg_advisory_xact_lock(hashtextextended($1, "sessionStoreLock"(2893475601288341907)))`
 
 func (r *Router) isLimited(subject string) bool { return r.cfg.SessionsPerSubject > 0 && subject != "" }
 

@@ -215,19 +215,24 @@ func TestAShardThatIsDownAtTheStart(t *testing.T) {
 // named does not matter.
 func TestAWrongShard(t *testing.T) {
 	t.Parallel()
-	k := onThree(t, config())
-	slices.Reverse(k.cfg.Shards[1:])
-	k.restart(t)
-	entries, err := shards.Entries(t.Context(), k.pools[0])
-	if err != nil {
-		t.Fatal(err)
-	}
-	k.cfg.Shards[1].Check = func(ctx context.Context) error { return check(ctx, k.pools[2], entries[0]) }
-	router, err := shards.New(k.cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := router.Check(t.Context()); !errors.Is(err, shards.ErrWrong) {
-		t.Errorf("%v, want %v", err, shards.ErrWrong)
+	for _, three := range layouts {
+		t.Run(three.name, func(t *testing.T) {
+			t.Parallel()
+			k := three.setup(t, config())
+			slices.Reverse(k.cfg.Shards[1:])
+			k.restart(t)
+			entries, err := shards.Entries(t.Context(), k.pools[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.cfg.Shards[1].Check = func(ctx context.Context) error { return check(ctx, k.pools[2], entries[0]) }
+			router, err := shards.New(k.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := router.Check(t.Context()); !errors.Is(err, shards.ErrWrong) {
+				t.Errorf("%v, want %v", err, shards.ErrWrong)
+			}
+		})
 	}
 }

@@ -129,13 +129,12 @@ func Check(ctx context.Context, conn *pgx.Conn, want Entry) error {
 
 const (
 	// registerLock has one registration at a time, in the database of the first shard.
-	registerLock   = `SELECT pg_advisory_lock(6138092177015548021)`
-	registerUnlock = `SELECT pg_advisory_unlock(6138092177015548021)`
+	registerLock   = `SELECT pg_advisory_lock("sessionStoreLock"(6138092177015548021))`
+	registerUnlock = `SELECT pg_advisory_unlock("sessionStoreLock"(6138092177015548021))`
 
-	addEntryQuery = `
-INSERT INTO "sessionStoreShard" ("number", "id", "name", "isSelf", "isClaimed")
-SELECT COALESCE(max("number"), 0) + 1, $1, $2, false, false FROM "sessionStoreShard"
-RETURNING "number"`
+	nextNumberQuery = `SELECT COALESCE(max("number"), 0) + 1 FROM "sessionStoreShard"`
+
+	addEntryQuery = `INSERT INTO "sessionStoreShard" ("number", "id", "name", "isSelf", "isClaimed") VALUES ($1, $2, $3, false, false)`
 
 	addSelfQuery = `INSERT INTO "sessionStoreShard" ("number", "id", "name", "isSelf", "isClaimed") VALUES ($1, $2, $3, true, true)`
 
@@ -231,7 +230,11 @@ func add(ctx context.Context, first querier, shard *pgxpool.Pool, name string, e
 	}
 	if e.ID == uuid.Nil {
 		e = Entry{ID: uuid.New(), Name: name}
-		if err := first.QueryRow(ctx, addEntryQuery, e.ID, name).Scan(&e.Number); err != nil {
+		err := first.QueryRow(ctx, nextNumberQuery).Scan(&e.Number) // the lock keeps others from taking it
+		if err == nil {
+			_, err = first.Exec(ctx, addEntryQuery, e.Number, e.ID, name)
+		}
+		if err != nil {
 			return e, fmt.Errorf("register the shard: %w", err)
 		}
 	}

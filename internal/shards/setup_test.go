@@ -126,15 +126,46 @@ func (k *kit) create(t *testing.T, params sessionstore.CreateParams) (sessionsto
 	return session, pair
 }
 
-// three are three databases of one server.
-func three(t *testing.T) []*pgxpool.Pool {
-	t.Helper()
-	return []*pgxpool.Pool{testdb.Pool(t), testdb.Pool(t), testdb.Pool(t)}
+// layout is a way in which three shards lie on one server.
+type layout struct {
+	name  string
+	pools func(tb testing.TB) []*pgxpool.Pool
+	// frozen are those whose clocks stand still until they are set on.
+	frozen func(tb testing.TB) ([]*pgxpool.Pool, func(time.Duration))
 }
 
-func onThree(t *testing.T, cfg sessionstore.Config) *kit {
+var layouts = withCitus([]layout{
+	{
+		"databases",
+		func(tb testing.TB) []*pgxpool.Pool {
+			tb.Helper()
+			return []*pgxpool.Pool{testdb.Pool(tb), testdb.Pool(tb), testdb.Pool(tb)}
+		},
+		func(tb testing.TB) ([]*pgxpool.Pool, func(time.Duration)) {
+			tb.Helper()
+			return testdb.Frozen(tb, 3)
+		},
+	},
+	{"schemas", testdb.Schemas, testdb.FrozenSchemas},
+})
+
+// withCitus adds the distributed schemas of a Citus cluster, where tests have one.
+func withCitus(all []layout) []layout {
+	if !testdb.HasCitus() {
+		return all
+	}
+	return append(all, layout{
+		name: "Citus",
+		pools: func(tb testing.TB) []*pgxpool.Pool {
+			tb.Helper()
+			return testdb.Citus(tb, 3)
+		},
+	})
+}
+
+func (l layout) setup(t *testing.T, cfg sessionstore.Config) *kit {
 	t.Helper()
-	return setup(t, testkeys.Ring(t), cfg, three(t)...)
+	return setup(t, testkeys.Ring(t), cfg, l.pools(t)...)
 }
 
 // await waits until something is true.

@@ -3,7 +3,6 @@ package shards_test
 import (
 	"testing"
 
-	"github.com/latchkey-sessions/latchkey/internal/testdb"
 	"github.com/latchkey-sessions/latchkey/internal/testkeys"
 	"github.com/latchkey-sessions/latchkey/sessiontest"
 )
@@ -12,9 +11,17 @@ import (
 func TestSuite(t *testing.T) {
 	t.Parallel()
 	ring := testkeys.Ring(t)
-	sessiontest.Run(t, func(t *testing.T) sessiontest.Harness {
-		t.Helper()
-		pools, advance := testdb.Frozen(t, 3)
-		return sessiontest.Harness{Store: setup(t, ring, config(), pools...), Advance: advance, KeysOfSubject: true}
-	})
+	for _, three := range layouts {
+		t.Run(three.name, func(t *testing.T) {
+			t.Parallel()
+			if three.frozen == nil {
+				t.Skip("there is a suite of its own for it: TestSuiteOnCitus")
+			}
+			sessiontest.Run(t, func(t *testing.T) sessiontest.Harness {
+				t.Helper()
+				pools, advance := three.frozen(t)
+				return sessiontest.Harness{Store: setup(t, ring, config(), pools...), Advance: advance, KeysOfSubject: true}
+			})
+		})
+	}
 }

@@ -34,6 +34,11 @@ type cluster struct {
 	prefix   string // of the databases' names
 	strategy string
 	count    atomic.Int64
+
+	schemas struct {
+		mu       sync.Mutex
+		template string // of databases with several installations; "": not there yet
+	}
 }
 
 // current is the test binary's cluster, and the result of starting it. It is a variable of the package because Go runs
@@ -123,11 +128,18 @@ func (c *cluster) prepare(ctx context.Context) error {
 }
 
 // create makes a copy of the template and returns its name.
-func (c *cluster) create(ctx context.Context) (string, error) {
-	name := fmt.Sprintf("%s_%d", c.prefix, c.count.Add(1))
-	_, err := c.admin.Exec(ctx, `CREATE DATABASE `+quote(name)+` TEMPLATE `+quote(c.template)+c.strategy)
+func (c *cluster) create(ctx context.Context) (string, error) { return c.createFrom(ctx, c.template) }
 
-	return name, err
+func (c *cluster) createFrom(ctx context.Context, template string) (string, error) {
+	name := fmt.Sprintf("%s_%d", c.prefix, c.count.Add(1))
+
+	return name, c.copy(ctx, template, name)
+}
+
+func (c *cluster) copy(ctx context.Context, template, name string) error {
+	_, err := c.admin.Exec(ctx, `CREATE DATABASE `+quote(name)+` TEMPLATE `+quote(template)+c.strategy)
+
+	return err
 }
 
 func (c *cluster) drop(ctx context.Context, name string) error {
@@ -138,8 +150,10 @@ func (c *cluster) drop(ctx context.Context, name string) error {
 func (c *cluster) end(ctx context.Context) error {
 	var err error
 	if c.admin != nil {
-		if c.server == nil && c.template != "" {
-			err = c.drop(ctx, c.template)
+		for _, template := range []string{c.template, c.schemas.template} {
+			if c.server == nil && template != "" {
+				err = errors.Join(err, c.drop(ctx, template))
+			}
 		}
 		c.admin.Close()
 	}

@@ -40,11 +40,18 @@ func Main(m *testing.M) int {
 func URL(tb testing.TB) string {
 	tb.Helper()
 
+	return databaseOf(tb, (*cluster).create)
+}
+
+// databaseOf returns the libpq URL of a database that create makes, and that is dropped when the test ends.
+func databaseOf(tb testing.TB, create func(*cluster, context.Context) (string, error)) string {
+	tb.Helper()
+
 	c, err := shared()
 	if err != nil {
 		tb.Fatalf("no database for tests: %v", err)
 	}
-	name, err := c.create(tb.Context())
+	name, err := create(c, tb.Context())
 	if err != nil {
 		tb.Fatalf("testdb: create a database: %v", err)
 	}

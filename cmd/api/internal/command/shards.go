@@ -80,7 +80,7 @@ func entriesOf(ctx context.Context, s settings.Database, log *slog.Logger, first
 	if err == nil {
 		return shards.Entries(ctx, first)
 	}
-	if _, answers := errors.AsType[*pgconn.PgError](err); answers || errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) || !s.Sharded() {
+	if _, answers := errors.AsType[*pgconn.PgError](err); answers || errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrSchema) || !s.Sharded() {
 		return nil, err
 	}
 	entries := database.CopiedShards(ctx, s)

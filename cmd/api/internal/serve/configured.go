@@ -38,7 +38,7 @@ func (s *service) onConfigured(ctx context.Context) error {
 		}
 		return err
 	})
-	if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) {
+	if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrSchema) {
 		return err
 	} else if err != nil {
 		return unusable(err)

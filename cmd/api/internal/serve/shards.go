@@ -102,7 +102,7 @@ func checkSchema(ctx context.Context, db database.Pools) error {
 	if err == nil {
 		err = migrations.CheckRights(ctx, db.Tasks)
 	}
-	if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrShared) || errors.Is(err, migrations.ErrNoRight) {
+	if errors.Is(err, migrations.ErrBehind) || errors.Is(err, migrations.ErrSchema) || errors.Is(err, migrations.ErrNoRight) {
 		err = fmt.Errorf("%w: %w", shards.ErrWrong, err)
 	}
 	return err

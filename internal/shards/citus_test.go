@@ -1,0 +1,234 @@
+package shards_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/latchkey-sessions/latchkey/cleanup"
+	"github.com/latchkey-sessions/latchkey/internal/testdb"
+	"github.com/latchkey-sessions/latchkey/internal/testkeys"
+	"github.com/latchkey-sessions/latchkey/sessionstore"
+	"github.com/latchkey-sessions/latchkey/sessiontest"
+	"github.com/latchkey-sessions/latchkey/verifier"
+)
+
+func needCitus(t *testing.T) {
+	t.Helper()
+	if !testdb.HasCitus() {
+		t.Skip("TEST_CITUS_URL names no Citus cluster")
+	}
+}
+
+// A router is a store like any other on distributed schemas of Citus too. To make one takes seconds,
+// so parts of the suite take turns with a few, each emptied in between.
+func TestSuiteOnCitus(t *testing.T) {
+	t.Parallel()
+	needCitus(t)
+	const grace, routers = 2 * time.Second, 6
+	cfg := config()
+	cfg.Grace = grace
+	ring, free := testkeys.Ring(t), make(chan *kit, routers)
+	for range routers {
+		free <- setup(t, ring, cfg, testdb.Citus(t, 1)...)
+	}
+	t.Run("all", func(t *testing.T) {
+		sessiontest.Run(t, func(t *testing.T) sessiontest.Harness {
+			t.Helper()
+			k := <-free
+			t.Cleanup(func() {
+				for _, pool := range k.pools {
+					if _, err := pool.Exec(context.WithoutCancel(t.Context()), `DELETE FROM "sessionStore"`); err != nil {
+						t.Error(err)
+					}
+				}
+				free <- k
+			})
+			return sessiontest.Harness{Store: k, Grace: grace, KeysOfSubject: true}
+		})
+	})
+}
+
+// What the suite does not do: statements that many share, what operators ask for, and clean-up.
+func TestOperationsOnCitus(t *testing.T) {
+	t.Parallel()
+	needCitus(t)
+	k := setup(t, testkeys.Ring(t), config(), testdb.Citus(t, 1)...)
+	store, pool := k.stores[0], k.pools[0]
+	const many = 60
+	pairs := make([]sessionstore.TokenPair, many)
+	sessions := make([]sessionstore.Session, many)
+	each := func(what string, do func(i int) error) {
+		t.Helper()
+		var all sync.WaitGroup
+		for i := range many {
+			all.Go(func() {
+				if err := do(i); err != nil {
+					t.Errorf("%s: %v", what, err)
+				}
+			})
+		}
+		all.Wait()
+	}
+	each("Create", func(i int) (err error) {
+		sessions[i], pairs[i], err = store.Create(t.Context(), sessionstore.CreateParams{Subject: fmt.Sprintf("user-%d", i)})
+		return err
+	})
+	each("Get", func(i int) error { _, _, err := store.Get(t.Context(), string(pairs[i].AccessToken)); return err })
+	each("RefreshTokens", func(i int) error {
+		refreshed, err := store.RefreshTokens(t.Context(), string(pairs[i].RefreshToken), sessionstore.Client{UserAgent: "test", IP: "192.0.2.1"})
+		pairs[i] = refreshed.Pair
+		return err
+	})
+	each("Load", func(i int) error { _, err := store.Load(t.Context(), sessions[i].ID); return err })
+	each("Update", func(i int) error {
+		_, err := store.Update(t.Context(), sessions[i].ID, sessions[i].Checksum, fmt.Appendf(nil, `{"n":%d}`, i))
+		return err
+	})
+	each("Load, again", func(i int) error {
+		got, err := store.Load(t.Context(), sessions[i].ID)
+		if want := fmt.Sprintf(`{"n": %d}`, i); err == nil && string(got.Data) != want {
+			return fmt.Errorf("the data is %s, want %s", got.Data, want)
+		}
+		return err
+	})
+	const ended = many / 2
+	each("Invalidate", func(i int) error {
+		if i >= ended {
+			return nil
+		}
+		return store.Invalidate(t.Context(), sessions[i].ID)
+	})
+	each("RefreshTokens, of those that ended", func(i int) error {
+		_, err := store.RefreshTokens(t.Context(), string(pairs[i].RefreshToken), sessionstore.Client{})
+		if isEnded := i < ended; isEnded && !errors.Is(err, sessionstore.ErrEnded) || !isEnded && err != nil {
+			return fmt.Errorf("session %d: %w", i, err)
+		}
+		return nil
+	})
+	for name, params := range map[string]sessionstore.FindParams{"live": {}, "ended": {Ended: true}, "ended of a subject": {Ended: true, Subject: "user-1"}, "of a subject": {Subject: "user-59"}} {
+		if page, err := store.Find(t.Context(), params); err != nil || len(page.Sessions) == 0 {
+			t.Errorf("Find, %s: %d, %v", name, len(page.Sessions), err)
+		}
+	}
+	if _, err := store.History(t.Context(), sessions[0].ID); err != nil {
+		t.Errorf("History: %v", err)
+	}
+	if subjects, err := store.Subjects(t.Context(), "user-1"); err != nil || len(subjects) == 0 {
+		t.Errorf("Subjects: %v, %v", subjects, err)
+	}
+	if n, _, err := store.CountLive(t.Context()); err != nil || n != many-ended {
+		t.Errorf("CountLive: %d, %v", n, err)
+	}
+	if _, _, err := store.Activity(t.Context(), time.Now()); err != nil {
+		t.Errorf("Activity: %v", err)
+	}
+	if _, err := store.Thefts(t.Context(), sessionstore.ListParams{}); err != nil {
+		t.Errorf("Thefts: %v", err)
+	}
+	if _, err := store.EstimateLive(t.Context()); err != nil {
+		t.Errorf("EstimateLive: %v", err)
+	}
+
+	// By age first: what that ends is not removed before it is old.
+	exec(t, pool, `UPDATE "sessionStore" SET "createdAt" = now() - interval '100 days' WHERE "subject" = 'user-59'`)
+	exec(t, pool, `UPDATE "sessionStore" SET "revokedAt" = now() - interval '30 days' WHERE "revokedAt" IS NOT NULL`)
+	exec(t, pool, `UPDATE "sessionStoreToken" SET "expiresAt" = now() - interval '300 days', "expiresOn" = CURRENT_DATE - 300 WHERE "session" IN (SELECT "id" FROM "sessionStore" WHERE "subject" = 'user-58')`)
+	summary, err := cleanup.Run(t.Context(), store, cleanup.Config{SessionMaxAge: 50 * 24 * time.Hour})
+	if err != nil || summary.Revoked != ended || summary.Aged != 1 || summary.Expired != 1 {
+		t.Errorf("clean-up: %+v, %v", summary, err)
+	}
+	if n, err := store.InvalidateAll(t.Context(), nil); err != nil || n != many-ended-2 {
+		t.Errorf("InvalidateAll: %d, %v", n, err)
+	}
+}
+
+// A schema that is moved to another node while it is followed takes its revocations along, and those
+// that come after are noticed.
+func TestASchemaThatIsMoved(t *testing.T) {
+	t.Parallel()
+	needCitus(t)
+	k := setup(t, testkeys.Ring(t), config(), testdb.Citus(t, 1)...)
+	store, pool := k.stores[0], k.pools[0]
+	accept, err := store.Verifier(verifier.Config{Bound: bound, Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, accept.Run)
+	before, ofBefore := create(t, store, "ada")
+	after, ofAfter := create(t, store, "ada")
+	verify := func(pair sessionstore.TokenPair) error {
+		_, err := accept.Verify(t.Context(), string(pair.AccessToken))
+		return err
+	}
+	await(t, "the verifier follows", func() bool { age, known := accept.ShardAge(0); return known && age < bound })
+	if err := store.Invalidate(t.Context(), before.ID); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "the revocation is known", func() bool { return errors.Is(verify(ofBefore), verifier.ErrRevoked) })
+
+	move(t, pool)
+	if err := verify(ofBefore); !errors.Is(err, verifier.ErrRevoked) {
+		t.Errorf("a session that was revoked before the move: %v", err)
+	}
+	if err := store.Invalidate(t.Context(), after.ID); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "a revocation after the move is known", func() bool { return errors.Is(verify(ofAfter), verifier.ErrRevoked) })
+	if err := verify(ofBefore); !errors.Is(err, verifier.ErrRevoked) {
+		t.Errorf("a session that was revoked before the move, later: %v", err)
+	}
+}
+
+// move moves the pool's schema to another node that may have shards.
+func move(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	const target = `
+SELECT current_schema(), "nodename", "nodeport" FROM pg_dist_node
+WHERE "shouldhaveshards" AND ("nodename", "nodeport") NOT IN (SELECT "nodename", "nodeport" FROM citus_shards WHERE "table_name" = '"sessionStore"'::regclass) LIMIT 1`
+	var schema, node string
+	var port int
+	if err := pool.QueryRow(t.Context(), target).Scan(&schema, &node, &port); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pool.Exec(t.Context(), `SELECT citus_schema_move($1::text::regnamespace, $2, $3, 'block_writes')`, schema, node, port); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// On Citus, as elsewhere, a sign-out of a subject and a replacement wait for each other: both take
+// the subject's lock on the node that has the rows.
+func TestLocksOfSubjectsOnCitus(t *testing.T) {
+	t.Parallel()
+	needCitus(t)
+	k := setup(t, testkeys.Ring(t), config(), testdb.Citus(t, 1)...)
+	store, pool := k.stores[0], k.pools[0]
+	session, _ := create(t, store, "ada")
+	tx, err := pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	const lock = `SELECT pg_advisory_xact_lock_shared(hashtextextended("subject", "sessionStoreLock"(4913067152811520273))) FROM "sessionStore" WHERE "id" = $1`
+	if _, err := tx.Exec(t.Context(), lock, session.ID); err != nil { // as a replacement does
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if n, err := store.InvalidateSubject(ctx, "ada", uuid.Nil); err == nil {
+		t.Errorf("a sign-out did not wait for a replacement, and ended %d sessions", n)
+	}
+	if err := tx.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := store.InvalidateSubject(t.Context(), "ada", uuid.Nil); err != nil || n != 1 {
+		t.Errorf("%d sessions ended, %v", n, err)
+	}
+}
