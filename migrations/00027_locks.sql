@@ -3,7 +3,7 @@
 
 -- +goose Up
 -- The first installation of a database gets the numbers as they are: an earlier release, which
--- runs beside this one, takes the same. PostgreSQL puts the number into each plan.
+-- runs alongside this one, takes the same. PostgreSQL puts the number into each plan.
 -- +goose StatementBegin
 DO $$
 DECLARE

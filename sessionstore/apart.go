@@ -13,33 +13,34 @@ import (
 // distribute. It has done nothing then.
 const featureNotSupported = "0A000"
 
-// refusesReturning tells whether Citus refuses what a statement has in RETURNING. PostgreSQL has the
+// refusesReturning reports whether Citus refuses what a statement has in RETURNING. PostgreSQL has the
 // same SQLSTATE for other refusals, such as that of a plan for a table that was changed since.
 func refusesReturning(err error) bool {
 	answer, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && answer.Code == featureNotSupported && strings.Contains(answer.Message, "RETURNING")
 }
 
-// change sends a statement that changes rows and says in each how long it has worked. In a schema
-// that Citus distributes RETURNING may have no such function. The first refusal tells, and from then
-// on the statements say it apart, which costs PostgreSQL a little more.
-func (s statements) change(ctx context.Context, read func(pgx.Rows) error, query string, args ...any) error {
+// changing is a statement that changes rows and says in each how long it has worked.
+type changing struct {
+	query string
+	apart string // the same, which says apart how long it has worked
+}
+
+// newChanging is for a statement that begins with no CTE that makes rows.
+func newChanging(query string) changing { return changing{query, sayApart("", query)} }
+
+// change sends such a statement. In a schema that Citus distributes RETURNING may have no such
+// function. The first refusal tells, and from then on the statements say it apart, which costs
+// PostgreSQL a little more.
+func (s statements) change(ctx context.Context, read func(pgx.Rows) error, of changing, args ...any) error {
 	if !s.saysApart.Load() {
-		err := s.pool.Read(ctx, read, query, args...)
+		err := s.pool.Read(ctx, read, of.query, args...)
 		if !refusesReturning(err) {
 			return err
 		}
 		s.saysApart.Store(true)
 	}
-	return s.pool.Read(ctx, read, apart[query], args...)
-}
-
-// apart has the statements that say apart how long they have worked.
-var apart = map[string]string{
-	rotateQuery: sayApart("", rotateQuery), rotateTogetherQuery: sayApart("", rotateTogetherQuery),
-	rotateForPairQuery: sayApart("", rotateForPairQuery), rotateTogetherForPairQuery: sayApart("", rotateTogetherForPairQuery),
-	updateTogetherQuery: sayApart("", updateTogetherQuery),
-	createQuery:         sayApart(newAlone+madeSession+`, `, madePair), createTogetherQuery: sayApart(newTogether+madeSession+`, `, madePair),
+	return s.pool.Read(ctx, read, of.apart, args...)
 }
 
 func sayApart(before, query string) string {

@@ -145,12 +145,17 @@ func (c *creation) args() []any {
 	}
 }
 
+var (
+	creates         = changing{createQuery, sayApart(newAlone+madeSession+`, `, madePair)}
+	createsTogether = changing{createTogetherQuery, sayApart(newTogether+madeSession+`, `, madePair)}
+)
+
 func (s statements) create(ctx context.Context, all []*groupcommit.Call[*creation]) error {
 	read := func(rows pgx.Rows) error { return readCreated(rows, all) }
 	if len(all) == 1 {
-		return s.change(ctx, read, createQuery, all[0].Of.args()...)
+		return s.change(ctx, read, creates, all[0].Of.args()...)
 	}
-	return s.change(ctx, read, createTogetherQuery,
+	return s.change(ctx, read, createsTogether,
 		ofEach(all, func(c *creation) pgtype.UUID { return pgvalue.UUID(c.session.ID) }),
 		ofEach(all, func(c *creation) pgtype.Text { return pgvalue.Text(c.session.Checksum) }),
 		ofEach(all, func(c *creation) []byte { return c.stored }),

@@ -37,8 +37,10 @@ func everyStatement() map[string]string {
 		"cleanupSettings": cleanupSettingsQuery, "oldestEnded": oldestEndedQuery,
 	}
 	for name, query := range maps.Clone(queries) {
-		if saysApart, ok := apart[query]; ok {
-			queries[name+"Apart"] = saysApart
+		for _, c := range []changing{creates, createsTogether, rotates, rotatesTogether, rotatesForPair, rotatesTogetherForPair, updatesTogether} {
+			if c.query == query {
+				queries[name+"Apart"] = c.apart
+			}
 		}
 	}
 	for kind, q := range cleanupQueries {

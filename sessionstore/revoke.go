@@ -28,7 +28,7 @@ const tellVerifiers = `"told" AS MATERIALIZED (
 const notify = `CASE WHEN current_setting('application_name') NOT LIKE 'citus_internal%' THEN pg_notify('` + revocations.Channel + `', '') IS NULL ELSE true END`
 
 // ownXid is the transaction that revokes a session, which is what the followers of revocations ask
-// by. It is read where the rows lie, beside one of them: what an update says itself, an engine that
+// by. It is read where the rows lie, along with one of them: what an update says itself, an engine that
 // spreads tables fills in before it passes the statement on, and its transaction is another one.
 const ownXid = `pg_current_xact_id() AS "xid"`
 

@@ -129,6 +129,13 @@ func newRotation(t presented) rotation {
 	return rotation{presented: t, session: pgvalue.UUID(t.claims.SessionID), id: pgvalue.UUID(t.claims.TokenID), generation: pgvalue.Integer(t.claims.Generation)}
 }
 
+var (
+	rotates                = newChanging(rotateQuery)
+	rotatesTogether        = newChanging(rotateTogetherQuery)
+	rotatesForPair         = newChanging(rotateForPairQuery)
+	rotatesTogetherForPair = newChanging(rotateTogetherForPairQuery)
+)
+
 func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation]) error {
 	read := func(rows pgx.Rows) error { return s.readRotated(rows, all) }
 	if len(all) == 1 {
@@ -136,9 +143,9 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 		r.args = s.rotationArgs(&r.session, &r.id, &r.generation,
 			pgvalue.ThereOrNull(&r.client.UserAgent), pgvalue.ThereOrNull(&r.client.IP), pgvalue.ThereOrNull(&r.proven), pgvalue.ThereOrNull(&r.clientID))
 		if !s.forPair {
-			return s.change(ctx, read, rotateQuery, r.args[:]...)
+			return s.change(ctx, read, rotates, r.args[:]...)
 		}
-		return s.change(ctx, read, rotateForPairQuery, append(r.args[:], pgvalue.ThereOrNull(&r.wanted.claims), r.wanted.room(),
+		return s.change(ctx, read, rotatesForPair, append(r.args[:], pgvalue.ThereOrNull(&r.wanted.claims), r.wanted.room(),
 			pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.AccessToken)), pgvalue.OrNull(pgvalue.Seconds(r.wanted.lifetimes.RefreshToken)))...)
 	}
 	args := s.rotationArgs(
@@ -150,9 +157,9 @@ func (s statements) rotate(ctx context.Context, all []*groupcommit.Call[rotation
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.proven) }),
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.clientID) }))
 	if !s.forPair {
-		return s.change(ctx, read, rotateTogetherQuery, args[:]...)
+		return s.change(ctx, read, rotatesTogether, args[:]...)
 	}
-	return s.change(ctx, read, rotateTogetherForPairQuery, append(args[:],
+	return s.change(ctx, read, rotatesTogetherForPair, append(args[:],
 		column(all, func(r *rotation) pgtype.Text { return pgvalue.Text(r.wanted.claims) }),
 		column(all, func(r *rotation) pgtype.Int8 { return pgvalue.Integer(r.wanted.room()) }),
 		column(all, func(r *rotation) pgtype.Int8 {

@@ -43,12 +43,14 @@ type writing struct {
 	written bool
 }
 
+var updatesTogether = newChanging(updateTogetherQuery)
+
 func (s statements) write(ctx context.Context, all []*groupcommit.Call[writing]) error {
 	if len(all) == 1 {
 		return write(ctx, s.pool, &all[0].Of)
 	}
 	read := func(rows pgx.Rows) error { return readWritten(rows, all) }
-	return s.change(ctx, read, updateTogetherQuery,
+	return s.change(ctx, read, updatesTogether,
 		column(all, func(w *writing) pgtype.UUID { return pgvalue.UUID(w.id) }),
 		column(all, func(w *writing) pgtype.Text { return pgvalue.Text(w.checksum) }),
 		column(all, func(w *writing) []byte { return w.stored }),

@@ -233,7 +233,7 @@ func TestShards(t *testing.T) {
 	api.Stop()
 }
 
-// Shards that are schemas of one database, beside an installation that has nothing to do with them:
+// Shards that are schemas of one database, next to an installation that has nothing to do with them:
 // each has its sessions, its job queue and its clean-up, and is drained and removed.
 func TestShardsAsSchemas(t *testing.T) {
 	t.Parallel()

@@ -17,7 +17,7 @@ import (
 // Copies of different age make the list of shards together: a removal is never forgotten.
 func TestCopiesOfTheList(t *testing.T) {
 	t.Parallel()
-	k := onThree(t, config())
+	k := layouts[0].setup(t, config())
 	list := func() []shards.Entry {
 		t.Helper()
 		entries, err := shards.Entries(t.Context(), k.pools[0])
@@ -70,7 +70,7 @@ func TestCopiesOfTheList(t *testing.T) {
 // The database that is there when the first shard is back is checked to be it.
 func TestAnotherFirstShard(t *testing.T) {
 	t.Parallel()
-	k := onThree(t, config())
+	k := layouts[0].setup(t, config())
 	entries, err := shards.Entries(t.Context(), k.pools[0])
 	if err != nil {
 		t.Fatal(err)
@@ -90,7 +90,7 @@ func TestAnotherFirstShard(t *testing.T) {
 // are unavailable, whatever their tokens are signed with.
 func TestAShardIsAdmitted(t *testing.T) {
 	t.Parallel()
-	k := onThree(t, config())
+	k := layouts[0].setup(t, config())
 	k.weigh(t, 0, 1, 0)
 	_, pair := k.create(t, sessionstore.CreateParams{Subject: "ada"})
 	var asked atomic.Int64

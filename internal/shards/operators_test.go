@@ -15,7 +15,7 @@ import (
 // What the operators' page asks is answered for all shards.
 func TestWhatOperatorsAsk(t *testing.T) {
 	t.Parallel()
-	k := onThree(t, config())
+	k := layouts[0].setup(t, config())
 	var subjects []string
 	var stolen []uuid.UUID
 	for i := range 12 {

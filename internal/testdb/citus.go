@@ -17,7 +17,7 @@ import (
 // citusVariable names the coordinator of a Citus cluster, whose user is a superuser there.
 const citusVariable = "TEST_CITUS_URL"
 
-// HasCitus tells whether there is a Citus cluster for tests, as TEST_CITUS_URL says.
+// HasCitus reports whether there is a Citus cluster for tests, as TEST_CITUS_URL says.
 func HasCitus() bool { return os.Getenv(citusVariable) != "" }
 
 // citus has one installation made at a time. It is a variable of the package because the cluster is one for all tests.
