@@ -254,7 +254,7 @@ func TestShardsAsSchemas(t *testing.T) {
 	s.fails(s.settings.With(s.shards(1, 1)), "its database is that of LATCHKEY_DATABASE_URL", "migrate")
 	execute(t, urls[0], `CREATE SCHEMA "south"`)
 	s.urls[1] = at("south")
-	s.settings = s.settings.With(s.shards(1, 1))
+	s.settings = s.settings.With(s.shards(1, 1)).With(testservice.Env{"LATCHKEY_CLEANUP_INTERVAL": "0"}) // only the command removes anything
 	other := start(t, t.TempDir(), configure(t, urls[0]))
 	mustAPI(t, t.TempDir(), s.settings, "migrate")
 	others := s.create(other, "ada")
