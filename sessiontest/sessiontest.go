@@ -24,8 +24,8 @@ type Harness struct {
 	// for about thirty-five times the Grace, if its parts may all run at once (go test -parallel).
 	// The Grace should then be short, but longer than several calls of the store take.
 	Advance func(time.Duration)
-	// KeysOfSubject says that an idempotency key is known only for its subject: with another
-	// subject it may be a different key.
+	// KeysOfSubject says that an idempotency key is known only for its subject: the same key
+	// with another subject may create another session.
 	KeysOfSubject bool
 }
 
