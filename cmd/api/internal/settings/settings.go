@@ -22,7 +22,7 @@ var Groups = []kong.Group{
 // Database say where the sessions are. Every command that uses the database has them. The tag deployment marks settings that
 // only a service with its own database has: with any of them, [Database.Meant] does not assume a private one.
 type Database struct {
-	DatabaseURL       databaseURL `name:"database-url" secret:"" group:"database" placeholder:"URL" unset:"a private PostgreSQL below LATCHKEY_VAR_DIR" help:"PostgreSQL to use, as any libpq URL, or private for the private one." docs:"Beside settings of a deployment, private [must be written out](operations.md#installation)."`
+	DatabaseURL       databaseURL `name:"database-url" secret:"" group:"database" placeholder:"URL" unset:"a private PostgreSQL below LATCHKEY_VAR_DIR" help:"PostgreSQL to use, as any libpq URL, or private for the private one." docs:"With settings that only a deployment has, private [must be set explicitly](operations.md#installation)."`
 	DirectDatabaseURL databaseURL `name:"direct-database-url" secret:"" group:"database" deployment:"" placeholder:"URL" unset:"none" help:"The same database without the pooler, if LATCHKEY_DATABASE_URL is a PgBouncer in transaction mode." docs:"[When it is needed](operations.md#behind-pgbouncer)"`
 	Shards            shardURLs   `name:"shards" secret:"" group:"database" deployment:"" placeholder:"NAME=URL ..." unset:"none: all sessions are in one database" help:"Further databases that sessions are spread over, separated by white space: name=URL each, or name:weight=URL, where a weight of 0 takes no new sessions. The database of LATCHKEY_DATABASE_URL is the shard called first." docs:"[Shards](scale.md#shards)"`
 	VarDir            text        `name:"var-dir" group:"database" placeholder:"DIR" default:"./var" help:"Folder of the private PostgreSQL and of the keys made for it."`
@@ -50,7 +50,7 @@ type Retention struct {
 // StoredKeys say how signing keys in PostgreSQL are kept, if they are there.
 type StoredKeys struct {
 	KeyEncryptionKey sealingKeys  `name:"key-encryption-key" secret:"" group:"tokens" deployment:"" placeholder:"BASE64,..." unset:"none: the signing keys are in the file" help:"Keeps the signing keys in PostgreSQL, sealed with this key: 32 random bytes in base64. Several may be given, separated by commas: the first seals, all open." docs:"[Signing keys in PostgreSQL](operations.md#signing-keys-in-postgresql)"`
-	KeyAlgorithm     keyAlgorithm `name:"key-algorithm" group:"tokens" placeholder:"ALG" unset:"that of the key before, ES256 for the first" help:"Algorithm of new signing keys, in PostgreSQL or in LATCHKEY_VAR_DIR: EdDSA, ES256, RS256, PS256 or HS256." docs:"[Which to choose](clients.md#algorithms)"`
+	KeyAlgorithm     keyAlgorithm `name:"key-algorithm" group:"tokens" placeholder:"ALG" unset:"that of the previous key, ES256 for the first" help:"Algorithm of new signing keys, in PostgreSQL or in LATCHKEY_VAR_DIR: EdDSA, ES256, RS256, PS256 or HS256." docs:"[Which to choose](clients.md#algorithms)"`
 }
 
 // Data say what session data is sealed with, if it is.
@@ -88,7 +88,7 @@ type Serve struct {
 	DPoPWindow       duration `name:"dpop-window" group:"http" placeholder:"DURATION" default:"1m" help:"How far the time of a proof of possession without a nonce may be off. Beyond it, the service asks the client for a nonce."`
 	KeepAliveTimeout duration `name:"keep-alive-timeout" group:"http" placeholder:"DURATION" default:"2m" help:"How long a connection is kept open for another request. Set it above that of the load balancer in front."`
 	ShutdownDelay    duration `name:"shutdown-delay" group:"http" placeholder:"DURATION" default:"0s" help:"How long requests are accepted after SIGTERM, while /readyz answers 503. Set it to the time that load balancers take to notice."`
-	TrustedProxies   prefixes `name:"trusted-proxies" group:"http" deployment:"" placeholder:"NETWORK,..." unset:"none" help:"Networks of the proxies whose X-Forwarded-For is believed."`
+	TrustedProxies   prefixes `name:"trusted-proxies" group:"http" deployment:"" placeholder:"NETWORK,..." unset:"none" help:"Networks of the proxies whose X-Forwarded-For is trusted."`
 
 	Issuer            issuer `name:"issuer" group:"tokens" deployment:"" placeholder:"URL" unset:"made from LATCHKEY_PUBLIC_ADDR" help:"The tokens' iss, and the address of the public listener for its clients."`
 	Audience          text   `name:"audience" group:"tokens" placeholder:"NAME" default:"latchkey" help:"The access tokens' aud."`
@@ -110,7 +110,7 @@ type Serve struct {
 	CompasSigningKey compasKey `name:"compas-signing-key" secret:"" group:"tokens" deployment:"" placeholder:"SECRET" unset:"none" help:"The signingKey of the Compas application whose tables are in LATCHKEY_DATABASE_URL: its tokens stay valid." docs:"[Moving from Compas](compas.md)"`
 
 	AccessTokenTTL     duration `name:"access-token-ttl" group:"sessions" placeholder:"DURATION" default:"5m" help:"How long an access token is valid."`
-	RefreshTokenTTL    duration `name:"refresh-token-ttl" group:"sessions" placeholder:"DURATION" default:"720h" help:"How long a session lives without a refresh; 0: until its end, which it must then have."`
+	RefreshTokenTTL    duration `name:"refresh-token-ttl" group:"sessions" placeholder:"DURATION" default:"720h" help:"How long a session lives without a refresh; 0: until its absolute end, which it must then have."`
 	SessionTTL         duration `name:"session-ttl" group:"sessions" placeholder:"DURATION" unset:"without end" help:"How long a session lives regardless of refreshes."`
 	AccessTokenTTLMin  duration `name:"access-token-ttl-min" group:"sessions" placeholder:"DURATION" unset:"three times LATCHKEY_REFRESH_GRACE" help:"Shortest access token lifetime that a session may be given." docs:"[Bounds for lifetimes](operations.md#bounds-for-lifetimes)"`
 	AccessTokenTTLMax  duration `name:"access-token-ttl-max" group:"sessions" placeholder:"DURATION" unset:"24h" help:"Longest access token lifetime that a session may be given."`
@@ -124,7 +124,7 @@ type Serve struct {
 
 	SessionsPerSubject       count       `name:"sessions-per-subject" group:"sessions" placeholder:"N" default:"0" help:"Live sessions that a subject may have, counted exactly; 0: any number." docs:"[The limit](operations.md#limits)"`
 	SessionsPerSubjectAction limitAction `name:"sessions-per-subject-action" group:"sessions" placeholder:"ACTION" default:"end_oldest" help:"What a sign-in does at that limit: end_oldest ends the subject's oldest sessions, refuse creates none and answers 409."`
-	HideActedSessions        toggle      `name:"hide-acted-sessions" group:"sessions" placeholder:"BOOL" default:"false" help:"Whether the subject's own list leaves out sessions in which somebody acts for the subject: =true or =false." docs:"[Acting for somebody](authentication.md#acting-for-somebody)"`
+	HideActedSessions        toggle      `name:"hide-acted-sessions" group:"sessions" placeholder:"BOOL" default:"false" help:"Whether the subject's own list leaves out sessions in which someone acts for the subject: =true or =false." docs:"[Acting for somebody](authentication.md#acting-for-somebody)"`
 
 	RevocationBound duration `name:"revocation-bound" group:"sessions" placeholder:"DURATION" default:"1s" help:"How long, at worst, a revoked session's access token may still be accepted without a database read. Normally milliseconds."`
 
