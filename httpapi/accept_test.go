@@ -62,8 +62,8 @@ func (f feed) awaitRefusal(t *testing.T, token string) {
 	}
 }
 
-// What a refresh has replaced is good until it expires, but for no longer than
-// a grace where the session itself is shown.
+// A token that a refresh has replaced is valid until it expires, but where the session itself is shown for no longer
+// than a grace.
 func TestReplacedTokenWithAVerifier(t *testing.T) {
 	t.Parallel()
 	f := setupFeed(t)
@@ -74,7 +74,7 @@ func TestReplacedTokenWithAVerifier(t *testing.T) {
 	f.public(t, "GET", "/v1/me/sessions/current", bearer(session.access)).wantProblem(t, 401, "invalid_token")
 }
 
-// A verifier that knows nothing, on an unreachable database, gives 503.
+// A verifier without data, on an unreachable database, gives 503.
 func TestVerifierThatCannotTell(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(cfg *httpapi.Config, storeCfg *sessionstore.Config) {

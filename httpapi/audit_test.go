@@ -49,7 +49,7 @@ func audited(t *testing.T, change ...func(*httpapi.Config, *sessionstore.Config)
 // act is a request that changes something, and the one event that it gives.
 type act struct {
 	do   func(t *testing.T, s *service, ada session) response
-	want map[string]any // in addition to what all events have; "ada" stands for the id of that user's session
+	want map[string]any // in addition to what all events have; "ada" means the id of that user's session
 }
 
 var (
@@ -58,7 +58,7 @@ var (
 )
 
 // acts are all operations that change something. One whose event is nil changes no
-// session; the reason stands next to it.
+// session; the reason is next to it.
 var acts = map[string]*act{
 	"POST /v1/sessions": {func(t *testing.T, s *service, _ session) response {
 		t.Helper()

@@ -67,7 +67,7 @@ var brokenCredentials = []breakage{
 	{"bytes for a credential", false, func(c *call) { c.credential = "Bearer \xff\xfe" }},
 }
 
-// oddTexts are no values of any parameter.
+// oddTexts are not valid for any parameter.
 var oddTexts = map[string]string{
 	"a bad escape": "%zz", "half an escape": "%", "bytes": "%ff%fe", "NUL": "%00", "an overlong slash": "%c0%af", "a surrogate": "%ed%a0%80",
 }
@@ -167,7 +167,7 @@ func sends(text string) func(*call) { return func(c *call) { c.sent = &text } }
 
 func half(c *call) { text := c.text(); sends(text[:len(text)/2])(c) }
 
-// brokenBodies are no bodies of any kind.
+// brokenBodies are not valid for any route.
 var brokenBodies = []breakage{
 	{"no body", false, sends("")},
 	{"bytes", false, sends("\xff\xfe\x00\x01")},
@@ -187,7 +187,7 @@ var brokenBodies = []breakage{
 
 func brokenForms(schema *openapi3.Schema) []breakage {
 	list := []breakage{
-		{"half a body", true, half}, // half a token is a token, though no good one
+		{"half a body", true, half}, // half a token is a token, though not a valid one
 		{"an unknown field", true, func(c *call) { c.form = append(c.form, pair{"colour", "red"}, pair{"colour", "blue"}) }},
 		{"a bad escape", false, func(c *call) { c.form = append(c.form, pair{"a", "%zz"}) }},
 		{"a semicolon", false, func(c *call) { c.form = append(c.form, pair{"a;b", "c"}) }},

@@ -100,7 +100,7 @@ func TestCheckOfAnySubject(t *testing.T) {
 	}
 }
 
-// What a gateway requires is in the path, which it writes itself: neither query nor headers nor what a client adds
+// A gateway's requirements are in the path, which it writes itself: neither query nor headers nor what a client adds
 // to the path weaken it.
 func TestCheckRequires(t *testing.T) {
 	t.Parallel()
@@ -149,7 +149,7 @@ func TestCheckInOtherSpellings(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	session := s.create(t, "ann")
-	server := httptest.NewServer(s.server.Public()) // it has no time limit of its own
+	server := httptest.NewServer(s.server.Public()) // it has no time limit
 	t.Cleanup(server.Close)
 	ask := func(target string) int {
 		var dialer net.Dialer
@@ -262,7 +262,7 @@ func TestCheckWaitsForNoBody(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
 	session := s.create(t, "ann")
-	server := httptest.NewServer(s.server.Public()) // it has no time limit of its own
+	server := httptest.NewServer(s.server.Public()) // it has no time limit
 	t.Cleanup(server.Close)
 	for _, announced := range []string{"Content-Length: 5", "Content-Length: 100000000", "Transfer-Encoding: chunked", "Content-Length: 5\r\nExpect: 100-continue"} {
 		var dialer net.Dialer

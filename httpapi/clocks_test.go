@@ -99,7 +99,7 @@ func TestNotReadyWithoutTheDatabasesTime(t *testing.T) {
 		}
 		s.refresh(t, s.create(t, "ann").refresh).want(t, 200)
 	}
-	ready("") // nobody follows the database's clock
+	ready("") // nothing follows the database's clock
 	asked := v.Moment()
 	v.Learn(time.Now(), asked)
 	ready("")

@@ -22,8 +22,7 @@ func behindAProxy(cfg *httpapi.Config, _ *sessionstore.Config) {
 	cfg.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
 }
 
-// What proxies write into X-Forwarded-For is read in all its forms, and if it
-// cannot be read, the request is still served.
+// X-Forwarded-For is read in every form that proxies write, and if it cannot be read, the request is still served.
 func TestForwardedAddresses(t *testing.T) {
 	t.Parallel()
 	s := setup(t, behindAProxy)
@@ -152,7 +151,7 @@ func TestDescribedClients(t *testing.T) {
 		`{"label":"a\ud83d","user_agent":"\udc00b\ud800\u0041"}`: "map[label:a\ufffd user_agent:\ufffdb\ufffdA]", // cut through a character
 		"{\"label\":\"a\xffb\",\"user_agent\":\"\xe9\"}":         "map[label:a\ufffdb user_agent:\ufffd]",        // Latin-1
 		`{"ip":"\ud800","label":"x"}`:                            `map[label:x]`,
-		`{"ip":"203.0.113.7, 198.51.100.1","label":"x"}`:         `map[label:x]`, // anybody may have written the first
+		`{"ip":"203.0.113.7, 198.51.100.1","label":"x"}`:         `map[label:x]`, // anyone may have written the first
 		`{"user_agent":"` + strings.Repeat("u", 60_000) + `"}`:   `map[user_agent:` + strings.Repeat("u", 512) + `]`,
 		`{"label":"` + strings.Repeat("é", 101) + `"}`:           `map[label:` + strings.Repeat("é", 100) + `]`,
 	} {

@@ -71,7 +71,7 @@ func TestLimitEnding(t *testing.T) {
 	}
 }
 
-// Lists of what has ended, of one subject and of everybody, and what is refused.
+// Lists of ended sessions, of one subject and of all, and refused parameters.
 func TestListEndedSessions(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

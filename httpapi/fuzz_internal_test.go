@@ -274,7 +274,7 @@ func FuzzIdempotencyKey(f *testing.F) {
 			checkRefusal(t, err)
 			return
 		}
-		key, found := strings.CutPrefix(got, "\x00") // nobody's, who has no service key
+		key, found := strings.CutPrefix(got, "\x00") // without a service key
 		if !found || key != value && `"`+key+`"` != value || key == "" || len(key) > maxIdempotencyKey || strings.ContainsAny(key, "\x00\" ,") {
 			t.Errorf("%q became %q", value, got)
 		}

@@ -39,7 +39,7 @@ type member struct {
 	value any
 }
 
-// rawText is JSON that is written as it is, be it valid or not.
+// rawText is JSON that is written unchanged, whether valid or not.
 type rawText string
 
 func jsonText(v any) string {
@@ -92,9 +92,8 @@ func (c call) text() string {
 	return ""
 }
 
-// values knows what the document cannot express: which token is good, which
-// session exists, and what belongs together. It returns nil for what may be
-// anything.
+// values knows what the document cannot express: which token is valid, which session exists, and what belongs together.
+// It returns nil for what may be anything.
 type values func(name string) any
 
 // absent is the value of a member to leave out.
@@ -201,8 +200,7 @@ func (g generator) value(name string, schema *openapi3.Schema) any {
 	panic("no request has a member of another type: " + name)
 }
 
-// letters are from all over: some have one byte, some four, some mean something
-// to somebody.
+// letters are from all over: some have one byte, some four, some have a meaning in some syntax.
 var letters = []rune("abcXYZ019 -_.'\"\\/<>&%+;=éßЖ中😀\u202e\u00a0\ufeff")
 
 func (g generator) words(least, most int) string {

@@ -218,8 +218,7 @@ func (a *attack) known(name string) any {
 	return nil
 }
 
-// try sends a request and holds its answer against the description. What could
-// not be sent gets the zero status.
+// try sends a request and holds its answer against the description. A request that could not be sent gets the status 0.
 func (a *attack) try(t *testing.T, name string, c call) response {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), c.method, a.url+c.target(), strings.NewReader(c.text()))
@@ -267,7 +266,7 @@ func (a *attack) asDescribed(ctx context.Context, c call, answer response) error
 	mediaType := answer.Header.Get("Content-Type")
 	switch {
 	case mediaType == "text/plain; charset=utf-8" && answer.StatusCode == http.StatusBadRequest, answer.StatusCode == http.StatusExpectationFailed:
-		return nil // net/http's own, before anything of ours: that was not HTTP, or an expectation that nobody meets
+		return nil // net/http's own, before anything of ours: that was not HTTP, or an expectation that no server meets
 	case c.method == http.MethodHead && len(answer.body) > 0:
 		return errors.New("an answer to HEAD has a body")
 	case c.method == http.MethodHead || c.method == http.MethodOptions:
@@ -283,7 +282,7 @@ func (a *attack) asDescribed(ctx context.Context, c call, answer response) error
 	undescribed := err != nil
 	if missing := bytes.Contains(answer.body, []byte("There is no such route")); undescribed || missing ||
 		answer.StatusCode == http.StatusMethodNotAllowed {
-		// What no description covers: another method, or another operation's path.
+		// Not covered by any description: another method, or another operation's path.
 		switch {
 		case answer.StatusCode == http.StatusMethodNotAllowed && answer.Header.Get("Allow") == "":
 			return errors.New("405 without Allow")

@@ -87,10 +87,10 @@ func TestIntrospectWithAForm(t *testing.T) {
 	}
 	// A form that is too long says nothing about its secret.
 	introspect(form("client_id", "backend", "client_secret", serviceKey, "token", strings.Repeat("x", 17<<10))).wantProblem(t, 413, "invalid_request")
-	// What is in the header counts.
+	// The header's value counts.
 	introspect(bearer("wrong"), form("client_id", "backend", "client_secret", serviceKey, "token", token)).wantProblem(t, 401, "invalid_token")
 	introspect(bearer(serviceKey), form("client_id", "backend", "client_secret", "wrong", "token", token)).want(t, 200)
-	// Elsewhere there is no such thing.
+	// Other routes do not support it.
 	s.do(t, s.server.Internal(), "POST", "/v1/sessions", form("client_id", "backend", "client_secret", serviceKey)).want(t, 401)
 }
 

@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// What is out of bounds is refused with the member and the bounds.
+// A lifetime that is out of bounds is refused with the member's name and the bounds.
 func TestBoundsOfLifetimes(t *testing.T) {
 	t.Parallel()
 	s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) {

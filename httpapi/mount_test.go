@@ -74,8 +74,8 @@ func withMountedIssuer(cfg *httpapi.Config, storeCfg *sessionstore.Config) {
 	cfg.Issuer, storeCfg.Tokens.Issuer = mountedIssuer, mountedIssuer
 }
 
-// What a request is answered with, and logged as, depends only on its route, wherever the
-// handler is mounted: the path below the prefix decides about nothing else.
+// The response to a request, and its log line, depend only on its route, wherever the handler is mounted: the path
+// below the prefix decides about nothing else.
 func TestMountedAnywhere(t *testing.T) {
 	t.Parallel()
 	s := setup(t, withMountedIssuer, withOrigins)

@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// basic sends user and password as they are; RFC 6749 §2.3.1 requires them encoded.
+// basic sends user and password unchanged; RFC 6749 §2.3.1 requires them encoded.
 func basic(user, password string) option {
 	return header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(user+":"+password)))
 }
@@ -110,8 +110,8 @@ func TestScopeCannotWiden(t *testing.T) {
 	}
 }
 
-// A session's scope is told with its tokens (RFC 6749 §5.1), whatever part of it is asked
-// for. Asking for more changes nothing.
+// A session's scope is returned with its tokens (RFC 6749 §5.1), whatever part of it is requested. Asking for more
+// changes nothing.
 func TestScope(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

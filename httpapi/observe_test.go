@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// watcher is an observer that writes down what it is told.
+// watcher is an observer that records its calls.
 type watcher struct {
 	mu      sync.Mutex
 	lines   []string

@@ -151,7 +151,7 @@ func TestOneSubjectCannotEndAnothersSession(t *testing.T) {
 	}
 }
 
-// A session without a subject stands alone: others without one are strangers.
+// A session without a subject is separate from all others: others without one are strangers.
 func TestSessionWithoutASubject(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// withHeader is a request that has a header so many times.
+// withHeader is a request that has a header this many times.
 func withHeader(t *testing.T, name string, values ...string) *http.Request {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", http.NoBody)
@@ -144,7 +144,7 @@ func TestBasicNamesAreText(t *testing.T) {
 	}
 }
 
-// The first client has a name of its own in addition to its id; a service that names none
+// The first client has a name in addition to its id; a service that names none
 // takes any.
 func TestClientsByName(t *testing.T) {
 	t.Parallel()

@@ -118,7 +118,7 @@ func TestBadProofsAtTheTokenEndpoint(t *testing.T) {
 				t.Errorf("%s, %s: WWW-Authenticate %q", name, proof, c)
 			}
 		}
-		// The Host header is not believed.
+		// The Host header is not trusted.
 		s.refreshWith(t, token, header("DPoP", d.Proof(t, "POST", "https://example.com/oauth2/token", "", "")),
 			func(r *http.Request) { r.Host = "example.com" }).wantProblem(t, 400, "invalid_dpop_proof")
 		s.refreshWith(t, token, d.atTokenEndpoint(t)).want(t, 200)
@@ -203,7 +203,7 @@ func TestBoundAccessToken(t *testing.T) {
 			answer := s.public(t, method, path, c.o)
 			answer.wantProblem(t, 401, c.problem)
 			want := `DPoP realm="latchkey", error="` + c.code + `", ` + algs
-			if c.code == "" { // nobody knows what it should have been
+			if c.code == "" { // it is not known what it should have been
 				want = `Bearer realm="latchkey", error="invalid_token"`
 			}
 			if got := answer.Header.Get("WWW-Authenticate"); got != want {
@@ -290,7 +290,7 @@ func TestProofNonces(t *testing.T) {
 	}
 	s.public(t, "GET", path, header("Authorization", "DPoP "+access),
 		header("DPoP", d.Proof(t, "GET", testIssuer+path, access, refused.Header.Get("DPoP-Nonce")))).want(t, 200)
-	// Nobody who does without proofs is asked for one.
+	// A client that uses no proofs is never asked for one.
 	if answer := s.refresh(t, s.create(t, "ann").refresh).want(t, 200); answer.Header.Get("DPoP-Nonce") != "" {
 		t.Error("a bearer client got a nonce")
 	}

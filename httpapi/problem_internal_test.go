@@ -143,7 +143,7 @@ func TestErrorDescriptionsAreSafe(t *testing.T) {
 	}
 }
 
-// What an answer's status and headers say alongside its body.
+// The status and headers of an answer, in addition to its body.
 func TestProblemsByRoute(t *testing.T) {
 	t.Parallel()
 	type answer struct {

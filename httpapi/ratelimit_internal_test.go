@@ -12,7 +12,7 @@ import (
 
 const memoryInTests = 2000
 
-// stopped is a limit whose time is set by hand.
+// stopped is a limit whose clock the test sets.
 func stopped(t *testing.T, perMinute int) (limit *rateLimit[int], now *time.Time) {
 	t.Helper()
 	limit, err := newRateLimit[int]("test", perMinute, memoryInTests)
@@ -76,7 +76,7 @@ func TestRateLimitIsExact(t *testing.T) {
 	}
 }
 
-// However many clients come, only so many are remembered; and one that comes all the
+// However many clients there are, only a fixed number is remembered; and one that comes all the
 // time is not forgotten for those that come once.
 func TestRateLimitIsBounded(t *testing.T) {
 	t.Parallel()

@@ -83,7 +83,7 @@ func TestRateLimitsSpareTheDatabase(t *testing.T) {
 		s := setup(t, change)
 		session := s.create(t, "ann")
 		pair := sessionOf(s.refresh(t, session.refresh).want(t, 200).json(t))
-		s.pool.Close() // whoever asks gets 503
+		s.pool.Close() // every request gets 503
 		for path, answer := range map[string]response{
 			"refresh": s.refresh(t, pair.refresh),
 			"revoke":  s.public(t, "POST", "/oauth2/revoke", form("token", pair.access)),
@@ -97,7 +97,7 @@ func TestRateLimitsSpareTheDatabase(t *testing.T) {
 	}
 }
 
-// Nobody else can use up a session's requests: not with a token that names it and
+// Only holders of its tokens can use up a session's requests: not with a token that names it and
 // does not verify, nor with a copied one that is bound to a key.
 func TestOnlyItsTokensCountForASession(t *testing.T) {
 	t.Parallel()
@@ -127,8 +127,8 @@ func TestOnlyItsTokensCountForASession(t *testing.T) {
 		wantRates(t, `"session";q=4;w=60`, `"session";r=2;t=15`) // superseded, and proven
 }
 
-// A refresh token that is not bound counts even with a proof, which binds its session: any proof is good for that, and
-// none may spare a request.
+// A refresh token that is not bound counts even with a proof, which binds its session: any proof counts for that, and
+// none may save a request.
 func TestProofSparesNoRequest(t *testing.T) {
 	t.Parallel()
 	s := setup(t, withSessionLimit(4))

@@ -11,9 +11,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Whoever reads the log can tell a configuration that has gone wrong from tokens
-// that have: every refusal has one of a few reasons, the same wherever a token is
-// presented.
+// The log distinguishes a wrong configuration from wrong tokens: every refusal has one of a few reasons, the same
+// wherever a token is presented.
 func TestRefusalsHaveReasons(t *testing.T) {
 	t.Parallel()
 	s := setup(t)
@@ -28,7 +27,7 @@ func TestRefusalsHaveReasons(t *testing.T) {
 		t.Fatal(err)
 	}
 	of := map[tokens.Type]string{tokens.AccessToken: live.access, tokens.RefreshToken: live.refresh}
-	// again returns a token as somebody else would have signed it.
+	// again returns a token as someone else would have signed it.
 	again := func(token string, typ tokens.Type, ring *tokens.KeyRing, cfg tokens.Config, change func(*tokens.Claims)) string {
 		t.Helper()
 		claims, err := verifier.Verify(token, typ)

@@ -203,7 +203,7 @@ func TestRevocationsWait(t *testing.T) {
 	wantSessions(t, <-longest, session)
 }
 
-// A cursor is good at every replica.
+// A cursor is valid at every replica.
 func TestRevocationsAtAnotherReplica(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)
@@ -272,7 +272,7 @@ func TestRevocationsBeforeTheyAreLoaded(t *testing.T) {
 	}
 }
 
-// Superseded access tokens are told alongside the revoked sessions, not among them, where
+// Superseded access tokens are listed separately from the revoked sessions, not among them, where
 // a verifier of an earlier release would take their sessions for revoked.
 func TestRevocationsTellWhatIsSuperseded(t *testing.T) {
 	t.Parallel()

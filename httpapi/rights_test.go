@@ -51,7 +51,7 @@ func setupRights(t *testing.T) *service {
 	return s
 }
 
-// A key does what it has the right to do, and is told which right it lacks for anything else.
+// A key can do what it has the right to do; the error for anything else names the right that it lacks.
 func TestRights(t *testing.T) {
 	t.Parallel()
 	s := setupRights(t)

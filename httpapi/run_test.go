@@ -98,7 +98,7 @@ func TestRunServesBothListeners(t *testing.T) {
 	}
 }
 
-// A request under way is answered, although the service is told to stop.
+// A request under way is answered, although the service is stopping.
 func TestRunDrains(t *testing.T) {
 	t.Parallel()
 	r := run(t)

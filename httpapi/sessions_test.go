@@ -255,7 +255,7 @@ func TestOperatorEndsSessions(t *testing.T) {
 		s.internal(t, "DELETE", "/v1/sessions/"+id).wantProblem(t, 404, "session_not_found")
 		s.internal(t, "GET", "/v1/sessions/"+id).wantProblem(t, 404, "session_not_found")
 	}
-	// Nothing that could mean everybody is taken.
+	// No value that could mean all subjects is accepted.
 	s.internal(t, "DELETE", "/v1/sessions").wantProblem(t, 400, "invalid_parameter")
 	s.internal(t, "DELETE", "/v1/sessions?subject=").wantProblem(t, 400, "invalid_parameter")
 	s.internal(t, "DELETE", "/v1/sessions?subject=ann&subject=bob").wantProblem(t, 400, "duplicate_parameter")

@@ -37,7 +37,7 @@ const (
 
 func TestMain(m *testing.M) { os.Exit(testdb.Main(m)) }
 
-// service is a server on a database of its own. Whatever goes through its
+// service is a server on its own database. Whatever goes through its
 // public and internal methods is validated against openapi.yaml, and when the
 // test ends its log is searched for every secret that was used.
 type service struct {

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// What happened to sessions is counted by the hour, without those of another day.
+// Creations and ends of sessions are counted by the hour, without those of another day.
 func TestActivity(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

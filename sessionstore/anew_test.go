@@ -13,7 +13,7 @@ import (
 )
 
 // Several replicas repeat the revocations that the database has lost. Each session ends
-// once, as it had ended; those that have ended since, and all others, stay as they are.
+// once, as it had ended; those that have ended since, and all others, are not changed.
 func TestRevokeAnew(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -21,7 +21,7 @@ func boundedConfig() sessionstore.Config {
 	return cfg
 }
 
-// A lifetime that is out of bounds is refused with them, and never cut.
+// A lifetime that is out of bounds is refused with an error that has the bounds, and never shortened.
 func TestBounds(t *testing.T) {
 	t.Parallel()
 	k := setupWith(t, boundedConfig())
@@ -56,7 +56,7 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// What the program computes is bounded as well. The caller cannot correct it, unless the
+// Values that the program computes are bounded as well. The caller cannot correct it, unless the
 // caller's own lifetimes are out of bounds anyway.
 func TestBoundsOfComputedLifetimes(t *testing.T) {
 	t.Parallel()

@@ -142,7 +142,7 @@ func TestClaimsRefused(t *testing.T) {
 }
 
 // A refresh may ask for what the session has, for less, and for what a client of OpenID
-// Connect asks for without thinking. It is told what it has. Nothing changes by asking
+// Connect asks for without thinking. The response has the session's scope. Nothing changes by asking
 // for more, and a token that is not valid is still judged first.
 func TestRefreshScope(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,7 @@ func TestClaimsFor(t *testing.T) {
 	}
 }
 
-// A failure of the program's own is no fault of the caller's, and makes nothing.
+// A failure of the program itself is not the caller's fault, and creates nothing.
 func TestClaimsForFails(t *testing.T) {
 	t.Parallel()
 	errRoles := errors.New("the roles are away")

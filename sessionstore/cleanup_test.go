@@ -39,7 +39,7 @@ func TestRemoveDueGivesUp(t *testing.T) {
 		t.Errorf("its context ended: %v", err)
 	}
 	k.exec(t, `CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(0.1); RETURN OLD; END $$`)
-	// What was given up may not have noticed, and would hold its lock for as long as it sleeps.
+	// A connection that was abandoned may not have noticed, and would hold its lock for as long as it sleeps.
 	k.exec(t, `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'`)
 	began = time.Now()
 	removed, err = k.RemoveDue(t.Context(), rule, ids, time.Minute)

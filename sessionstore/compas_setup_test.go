@@ -39,7 +39,7 @@ func setupCompas(t *testing.T, change ...func(*sessionstore.Config)) compas {
 	return compas{kit: setupWith(t, cfg), accessTTL: 10 * time.Minute, refreshTTL: 48 * time.Hour}
 }
 
-// compasPair is what a client holds, and the rows that it stands for.
+// compasPair is what a client holds, and the rows that it names.
 type compasPair struct {
 	session, accessRow, refreshRow uuid.UUID
 	access, refresh                tokens.Secret

@@ -72,7 +72,7 @@ func TestCompasIsNotTakenWithoutItsKey(t *testing.T) {
 	}
 }
 
-// What is verified without the database is the row that a token names.
+// Verification without the database only establishes the row that a token names.
 func TestVerifyToken(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
@@ -181,7 +181,7 @@ func TestCompasRefreshAtOnce(t *testing.T) {
 	}
 }
 
-// What Compas itself had rotated when it was left: a moment ago,
+// Tokens that Compas itself had rotated before the move: a moment ago,
 func TestCompasRotatedJustNow(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
@@ -222,7 +222,7 @@ func TestCompasRotatedAndNoMore(t *testing.T) {
 	c.refresh(t, p.refresh, sessionstore.Rotated)
 }
 
-// Two tabs that never met: each has tokens of its own, and keeps them.
+// Two tabs that never met: each has its own tokens, and keeps them.
 func TestCompasSeveralLivePairs(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
@@ -262,8 +262,8 @@ func TestCompasSeveralLivePairs(t *testing.T) {
 	c.refused(t, tabs[2].refresh, sessionstore.ErrEnded)
 }
 
-// Compas continues alongside us for a while: what it does to a row of its own
-// touches no pair of ours, but a session that it ends has ended.
+// Compas continues alongside us for a while: its changes to its own rows affect none of Latchkey's pairs, but a session
+// that it ends has ended.
 func TestCompasBesideUs(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
@@ -519,7 +519,7 @@ func TestCompasClaims(t *testing.T) {
 	}
 }
 
-// A pair that is made while claims are set has them, whoever comes first.
+// A pair that is made while claims are set has them, whichever comes first.
 func TestCompasClaimsRaceATakeover(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)
@@ -580,7 +580,7 @@ func TestCompasPatch(t *testing.T) {
 	c.refused(t, late.refresh, sessionstore.ErrEnded)
 }
 
-// wantEnd requires a pair's session to end so long from now, whatever its idle time.
+// wantEnd requires a pair's session to end after this time from now, whatever its idle time.
 func (c compas) wantEnd(t *testing.T, pair sessionstore.TokenPair, in time.Duration) {
 	t.Helper()
 	claims, err := c.VerifyToken(string(pair.RefreshToken))
@@ -593,7 +593,7 @@ func (c compas) wantEnd(t *testing.T, pair sessionstore.TokenPair, in time.Durat
 	}
 }
 
-// A pair that is made while its session is patched has what was patched, whoever comes first.
+// A pair that is made while its session is patched has the patched values, whichever comes first.
 func TestCompasPatchRacesATakeover(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t)

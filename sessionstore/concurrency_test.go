@@ -106,7 +106,7 @@ func TestInvalidateBeatsRefresh(t *testing.T) {
 				if err := k.Invalidate(t.Context(), session.ID); err != nil {
 					t.Error(err)
 				}
-				// What comes after must not succeed, whichever token it has.
+				// Later requests must not succeed, whichever token they have.
 				if _, err := k.RefreshTokens(t.Context(), string(pair.RefreshToken), sessionstore.Client{}); !errors.Is(err, sessionstore.ErrEnded) {
 					t.Errorf("refresh after Invalidate: %v", err)
 				}
@@ -165,7 +165,7 @@ func TestNoDeadlock(t *testing.T) {
 
 const brawlName = "brawl"
 
-// onPool is the kit with a store on a pool of its own.
+// onPool is the kit with a store on its own pool.
 func (k kit) onPool(t *testing.T, connections int32, cfg sessionstore.Config) kit {
 	t.Helper()
 	poolConfig := k.pool.Config()

@@ -83,7 +83,7 @@ func (k kit) get(t *testing.T, pair sessionstore.TokenPair) {
 	}
 }
 
-// What is gathered is written at shutdown.
+// Collected uses are written at shutdown.
 func TestConfirmationsAreFlushedAtShutdown(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

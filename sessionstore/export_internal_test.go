@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/groupcommit"
 )
 
-// ConfirmQuery lets black-box tests tell the statement apart.
+// ConfirmQuery lets black-box tests recognise the statement.
 const ConfirmQuery = confirmQuery
 
 // LockSubjectQuery lets black-box tests hold up the creations of a subject.

@@ -26,7 +26,7 @@ func TestFailover(t *testing.T) {
 	t.Parallel()
 	f := setupFailover(t)
 
-	// What the standby receives: everybody at generation 1.
+	// The standby receives: everybody at generation 1.
 	honest := []struct {
 		who       string
 		moves     int
@@ -59,7 +59,7 @@ func TestFailover(t *testing.T) {
 	f.refresh(t, retrying.pair.RefreshToken, sessionstore.Rotated) // the answer is lost
 	f.servers.CatchUp()
 
-	// What it does not receive.
+	// The standby does not receive these.
 	f.lag(t)
 	newcomer := f.signIn(t, 0)
 	f.invalidate(t, revokedTooLate)
@@ -103,7 +103,7 @@ func TestFailover(t *testing.T) {
 	f.thief(t, loot, early, sessionstore.Old)
 	f.thief(t, old.past[0], old, sessionstore.Old)
 	f.thief(t, stale.past[len(stale.past)-1], stale, sessionstore.Stale)
-	// Life goes on for all others.
+	// All others continue.
 	for _, h := range honest {
 		for _, c := range h.clients {
 			f.move(t, c)
@@ -232,8 +232,8 @@ func (f *failover) present(t *testing.T, who string, pair sessionstore.TokenPair
 	return got.Pair
 }
 
-// comeBack is a client's first refresh on the standby. Until then its access
-// token is good, of whatever generation; after that it is replaced.
+// comeBack is a client's first refresh on the standby. Until then its access token is valid, whatever its generation;
+// after that it is replaced.
 func (f *failover) comeBack(t *testing.T, who string, c *client, want sessionstore.Outcome) {
 	t.Helper()
 	before := c.pair

@@ -32,7 +32,7 @@ func (k kit) found(t *testing.T, params sessionstore.FindParams) []uuid.UUID {
 	return ids
 }
 
-// Live and ended sessions, of one subject and of everybody, by what is known of them.
+// Live and ended sessions are found, of one subject and of all, by each of their attributes.
 func TestFind(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -52,7 +52,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// What a session was allowed to do changes: with claims that supersede its access tokens, and
+// The privileges of a session change: with claims that supersede its access tokens, and
 // where another takes its place.
 func TestHistoryOfPrivileges(t *testing.T) {
 	t.Parallel()

@@ -29,10 +29,9 @@ func setupFast(t *testing.T, cfg sessionstore.Config) kit {
 }
 
 // A refresh is one heap-only update and its confirmation another: they write no
-// index, and what they leave behind in a page the next ones clear away. So the
-// table and its indexes stay as large as they are, however often sessions are
-// refreshed, and without waiting for VACUUM. So it is where a program says of each pair
-// what it is to have.
+// index, and what they leave behind in a page the next ones clear away. So the table and its indexes do not grow,
+// however often sessions are refreshed, and without waiting for VACUUM. So it is where a program says of each pair what
+// it is to have.
 //
 //nolint:paralleltest // a statement that waits for a busy processor keeps old row versions alive
 func TestRefreshesAreHeapOnly(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// manySessions makes live sessions by the thousand, without tokens that anybody has.
+// manySessions makes thousands of live sessions, whose tokens no client has.
 func (k kit) manySessions(t *testing.T, n int) {
 	t.Helper()
 	k.exec(t, `
@@ -26,7 +26,7 @@ SELECT gen_random_uuid(), "id", now(), now() + interval '1 day', (now() + interv
 const liveQuery = `SELECT count(*) FROM "sessionStore" s JOIN "sessionStoreToken" t ON t."session" = s."id"
   WHERE s."revokedAt" IS NULL OR t."revokedAt" IS NULL`
 
-// Sessions that were made while the database's clock was ahead are everybody's, too.
+// Signing out all users includes sessions that were made while the database's clock was ahead.
 func TestInvalidateAllAfterAClockWasAhead(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -49,8 +49,8 @@ func TestInvalidateAllAfterAClockWasAhead(t *testing.T) {
 	k.refresh(t, late.RefreshToken, sessionstore.Rotated)
 }
 
-// Everybody is signed out, by two operators at once, and followers of revocations
-// know within the bound. A user who signs in meanwhile stays signed in.
+// All users are signed out, by two operators at once, and followers of revocations learn it within the bound. A user
+// who signs in meanwhile stays signed in.
 func TestInvalidateAll(t *testing.T) {
 	t.Parallel()
 	const crowd, edgeBound = 2500, time.Second // some batches
@@ -116,7 +116,7 @@ func TestInvalidateAll(t *testing.T) {
 	}
 }
 
-// What was interrupted continues when it is called again.
+// An interrupted call continues when it is made again.
 func TestInvalidateAllIsInterrupted(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

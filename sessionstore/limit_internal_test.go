@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
-// What a creation reads follows the sessions that its subject has, not the table:
+// The rows that a creation reads depend on the sessions of its subject, not on the table:
 // with the plan that serves any subject, among thousands of others' sessions.
 func TestLimitReadsOnlyItsSubject(t *testing.T) {
 	t.Parallel()

@@ -111,7 +111,7 @@ func TestLimitRefuses(t *testing.T) {
 	k.wantLive(t, "ann", second.ID, third.ID)
 }
 
-// What has expired does not count, and neither do sessions of nobody.
+// Expired sessions do not count, and neither do sessions without a subject.
 func TestLimitCountsLiveSessionsOfASubject(t *testing.T) {
 	t.Parallel()
 	for _, action := range []sessionstore.LimitAction{sessionstore.EndOldest, sessionstore.RefuseNew} {
@@ -148,7 +148,7 @@ func TestLimitIsLowered(t *testing.T) {
 	k.wantLive(t, "ann", sessions[4], sessions[5], newest.ID)
 }
 
-// A hundred creations at once, of replicas with pools of their own: exactly the
+// A hundred creations at once, from replicas with separate pools: exactly the
 // allowed number of sessions remains, and all others are revoked.
 func TestConcurrentCreationsKeepTheLimit(t *testing.T) {
 	t.Parallel()
@@ -296,8 +296,7 @@ func TestLimitedCreationIsOneRoundTrip(t *testing.T) {
 	}
 }
 
-// One user's sign-ins, each of which waits for the previous one, leave connections
-// for everybody else.
+// One user's sign-ins, each of which waits for the previous one, leave connections for all others.
 func TestSignInsOfOneLeaveConnections(t *testing.T) {
 	t.Parallel()
 	cfg := limited(2, sessionstore.EndOldest)
@@ -348,7 +347,7 @@ func TestSignInsOfOneLeaveConnections(t *testing.T) {
 	}
 }
 
-// What Compas began counts as well, by its age: its ids are in no order.
+// Sessions that Compas created count as well, by their age: its ids are in no order.
 func TestLimitCountsSessionsOfCompas(t *testing.T) {
 	t.Parallel()
 	c := setupCompas(t, func(cfg *sessionstore.Config) { cfg.SessionsPerSubject = 4 })

@@ -237,7 +237,7 @@ const (
 	callsOfClient     = 8
 )
 
-// Writers go back to what was there before: a checksum does not tell when it was written.
+// Writers go back to what was there before: a checksum does not show when it was written.
 var historyData = []string{`{}`, `{"n":1}`, `{"n":2}`}
 
 // recorder runs clients and keeps their history.
@@ -253,7 +253,7 @@ type recorder struct {
 	history  []porcupine.Operation
 }
 
-// known is what the clients know of a session: the tokens by their generations.
+// known is the clients' knowledge of a session: the tokens by their generations.
 type known struct {
 	id              uuid.UUID
 	checksum        string

@@ -8,7 +8,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// A list's cursor comes from whoever asks: it is exactly what a list gave, or an
+// A list's cursor comes from the caller: it is exactly what a list gave, or an
 // error about an argument.
 func FuzzParseCursor(f *testing.F) {
 	for _, seed := range []string{formatCursor(uuid.Max), formatCursor(uuid.Nil), formatTimeCursor(time.UnixMicro(-1), uuid.Max), "", "x", "AaH8n8q3ceiu8xikr8szuR", "AaH8n8q3ceiu8xikr8szuQ==", "\n", "\xff"} {

@@ -9,7 +9,7 @@ import (
 )
 
 // Where lifetimes are lowered, a session does not idle out before access tokens of it from
-// before do; and an access token that has a lifetime of its own keeps to the session's.
+// before do; and an access token with its own lifetime does not outlive the session.
 func TestLoweredLifetimes(t *testing.T) {
 	t.Parallel()
 	cfg := config()

@@ -23,8 +23,7 @@ func (k kit) fill(t *testing.T, subject string, expired, live int) {
 		CROSS JOIN LATERAL (SELECT now() + CASE WHEN s.n <= $2::int THEN interval '-1 minute' ELSE interval '1 hour' END AS "at") e`, subject, expired)
 }
 
-// A subject may have more sessions than one transaction ends. What has merely expired
-// is not counted.
+// A subject may have more sessions than one transaction ends. Sessions that have merely expired are not counted.
 func TestManySessionsOfASubject(t *testing.T) {
 	t.Parallel()
 	const expired, live = 2500, 2300
@@ -65,8 +64,8 @@ func TestLimitOfManySessions(t *testing.T) {
 	}
 }
 
-// A list of such a subject leads through all that is live, and a page of it never looks
-// at more than its reach, which is told even where nothing in it is live.
+// A list of such a subject covers all its live sessions, and a page of it never reads more than its limit, with a
+// cursor even if nothing on the page is live.
 func TestListOfManySessions(t *testing.T) {
 	t.Parallel()
 	const expired, live, limit = 2500, 450, 200

@@ -31,7 +31,7 @@ func setupPairFor(t *testing.T, change ...func(*sessionstore.Config)) (kit, *ato
 	return setupWith(t, cfg), answer
 }
 
-// pairForEditors says that everybody is one.
+// pairForEditors makes every user an editor.
 func pairForEditors(context.Context, sessionstore.PairRequest) (sessionstore.PairParams, error) {
 	return sessionstore.PairParams{Claims: roleOf("editor")}, nil
 }
@@ -223,7 +223,7 @@ func TestPairForFails(t *testing.T) {
 	k.refresh(t, pair.RefreshToken, sessionstore.Rotated)
 }
 
-// A pair needs an idle timeout: nobody knows whether its session has an end.
+// A pair needs an idle timeout: it is not known whether its session has an end.
 func TestPairForWithoutIdleTimeout(t *testing.T) {
 	t.Parallel()
 	k, answer := setupPairFor(t)

@@ -18,8 +18,8 @@ import (
 )
 
 // An address leads for a while to a standby that has not received the last
-// revocations. The pool is the program's own and accepts any server. Nothing from
-// the standby is believed, and nothing of it remains once the address is right.
+// revocations. The pool is the program's own and accepts any server. Nothing from the standby is trusted, and no
+// connection to it remains once the address is right.
 func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)
@@ -197,7 +197,7 @@ func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	if _, _, err := k.Get(t.Context(), string(pair.AccessToken)); !errors.Is(err, sessionstore.ErrEnded) {
 		t.Errorf("a strict check next to a verifier: %v", err)
 	}
-	// What only reads finds out by the first use of a pair, which it has to note.
+	// A store that only reads notices at the first use of a pair, which it has to record.
 	if err := read(other.AccessToken); err != nil {
 		t.Errorf("the first use of a pair: %v", err)
 	}
@@ -223,8 +223,7 @@ func (k kit) follow(t *testing.T, bound time.Duration) *verifier.Verifier {
 	return edge
 }
 
-// A follower of revocations follows no standby: after the bound it knows nothing,
-// and says so.
+// A follower of revocations follows no standby: after the bound it has no valid data, and reports that.
 func TestNoStandbyIsFollowed(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)

@@ -106,7 +106,7 @@ func TestReplaceGuest(t *testing.T) {
 	}
 }
 
-// What is given is not inherited from the old session.
+// Values in the request are not inherited from the old session.
 func TestReplaceWithOwn(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {
@@ -155,7 +155,7 @@ func TestReplaceByToken(t *testing.T) {
 	}
 }
 
-// What cannot be replaced stays as it is, and nothing is made.
+// A session that cannot be replaced is not changed, and nothing is created.
 func TestReplaceRefused(t *testing.T) {
 	t.Parallel()
 	for name, cfg := range replacements(t) {
@@ -549,7 +549,7 @@ func TestReplaceCompas(t *testing.T) {
 	}
 }
 
-// resultsTo is an observer that hands on what it is told.
+// resultsTo is an observer that passes its results on.
 type resultsTo struct{ results chan<- sessionstore.Result }
 
 func (resultsTo) Begin(ctx context.Context, _ sessionstore.Operation) context.Context { return ctx }

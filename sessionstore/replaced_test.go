@@ -34,7 +34,7 @@ func TestReplacedAccessTokenIsGoodForAGrace(t *testing.T) {
 	k.rotatedBefore(t, cfg.Grace)
 	k.rejected(t, first, sessionstore.ErrSuperseded)
 
-	// It is the one before, and no other.
+	// It is the previous one, and no other.
 	k.rotatedBefore(t, 3*cfg.Grace)
 	k.refresh(t, second.RefreshToken, sessionstore.Rotated)
 	k.rejected(t, first, sessionstore.ErrSuperseded)

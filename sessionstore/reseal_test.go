@@ -91,7 +91,7 @@ func TestReseal(t *testing.T) {
 	}
 }
 
-// What cannot be opened stays unchanged, for a holder of the key.
+// Data that cannot be opened stays unchanged, for a holder of the key.
 func TestResealLeavesWhatItCannotOpen(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)

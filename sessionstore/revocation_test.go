@@ -107,7 +107,7 @@ func (s *contested) presentWith(ctx context.Context, store *sessionstore.Store, 
 	return err
 }
 
-// revokeAnew revokes like a replica that knows of an end that the database has lost.
+// revokeAnew revokes as a replica does that remembers an end that the database has lost.
 func (s *contested) revokeAnew(ctx context.Context) error {
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
@@ -180,11 +180,11 @@ type move struct {
 	// ofCompas says that Compas must have begun the session.
 	ofCompas bool
 	// byWaiting says that it names the session by the token that is still to be taken over.
-	// Once cleanup has removed its row, nobody knows such a token: that is not an error, and
+	// Once cleanup has removed its row, such a token is unknown: that is not an error, and
 	// ends nothing (RFC 7009 §2.2).
 	byWaiting bool
 	// binds says that it binds the session to a key, bare that it presents a token without a proof. A bare token
-	// after the session was bound is a theft, so the two are no race of which all outcomes are good.
+	// after the session was bound is a theft, so the two are not a race with only valid outcomes.
 	binds, bare bool
 	do          func(ctx context.Context, t *testing.T, s *contested) error
 }
@@ -237,7 +237,7 @@ var moves = []move{
 	}},
 	{name: "revocation that was lost", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error { return s.revokeAnew(ctx) }},
 	{name: "operator's UPDATE", ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
-		// More than once, in transactions of their own.
+		// More than once, in separate transactions.
 		for range 2 {
 			if _, err := s.pool.Exec(ctx, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, s.id); err != nil {
 				return err
@@ -592,7 +592,7 @@ func TestRevocationByHandAtAnyLevel(t *testing.T) {
 	}
 }
 
-// awaitWaiting waits until so many connections wait for a lock.
+// awaitWaiting waits until this many connections wait for a lock.
 func (k kit) awaitWaiting(t *testing.T, n int) {
 	t.Helper()
 	k.await(t, fmt.Sprintf("%d that wait for a lock", n), func() bool {

@@ -191,7 +191,7 @@ func TestDataThatDoesNotOpen(t *testing.T) {
 	}
 }
 
-// Rows written without a key are not believed if only sealed data is accepted.
+// Rows written without a key are refused if only sealed data is accepted.
 func TestSealedOnly(t *testing.T) {
 	t.Parallel()
 	cfg := sealing(t, newKeyset(t))

@@ -161,7 +161,7 @@ func (k kit) count(t *testing.T, sql string, args ...any) int {
 // expiredLongAgo is a rule of cleanup that nothing falls under.
 var expiredLongAgo = cleanup.Rule{Kind: cleanup.Expired, After: 10_000 * time.Hour}
 
-// removeSome removes up to limit of what is due by a rule, and tells how many.
+// removeSome removes up to limit of the rows that are due by a rule, and returns how many.
 func removeSome(ctx context.Context, store *sessionstore.Store, rule cleanup.Rule, limit int) (cleanup.Removed, error) {
 	ids, err := store.FindDue(ctx, rule, limit)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// What changes a session from outside, for the walks of the state machine.
+// Changes to a session from outside, for the walks of the state machine.
 
 // patch changes lifetimes, where they fit.
 func (s *walk) patch(t *rapid.T) {
@@ -44,7 +44,7 @@ func (s *walk) patch(t *rapid.T) {
 	}
 }
 
-// supersede sets claims, and has the access tokens that are out refused.
+// supersede sets claims, and makes access tokens already issued refused.
 func (s *walk) supersede(t *rapid.T) {
 	id := s.drawSession(t)
 	claims := fmt.Sprintf(`{"n":%d}`, rapid.IntRange(1, 3).Draw(t, "claims"))
@@ -67,7 +67,7 @@ func (s *walk) supersede(t *rapid.T) {
 	}
 }
 
-// replace has another session take the place of one. No request is like one before.
+// replace has another session take the place of one. No request equals an earlier one.
 func (s *walk) replace(t *rapid.T) {
 	if len(s.sessions) == 4 {
 		t.Skip("enough")

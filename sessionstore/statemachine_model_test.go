@@ -15,7 +15,7 @@ import (
 
 const (
 	walkLateRetryLimit = 2
-	// For so long after its issue a pair is given again; and so long after its
+	// For this long after its issue a pair is returned again; and so long after its
 	// predecessor's issue its use begins to count.
 	fresh   = 3 * grace
 	settles = 5 * grace
@@ -46,8 +46,8 @@ func (m *modelSession) ended(now time.Time) bool {
 	return m.endedFor(0, 0, now)
 }
 
-// endedFor is ended for a token whose row may be at an earlier generation: then the
-// idle time that the row tells is not this token's.
+// endedFor is ended for a token whose row may be at an earlier generation: then the idle time in the row is not this
+// token's.
 func (m *modelSession) endedFor(token, row int64, now time.Time) bool {
 	return !m.revoked.IsZero() || token <= row && !now.Before(m.expires) || !m.end.IsZero() && !now.Before(m.end)
 }
@@ -175,8 +175,8 @@ type heldToken struct {
 	expires    time.Time
 }
 
-// isNewest reports whether an access token is the pair's newest. The time tells apart what a
-// database that lost commits has numbered twice, to the second: claims and expiry may differ.
+// isNewest reports whether an access token is the pair's newest. The time distinguishes generations that a database
+// that lost commits has numbered twice, to the second: claims and expiry may differ.
 func (m *modelSession) isNewest(h heldToken) bool {
 	minted := m.issued
 	if minted.IsZero() {

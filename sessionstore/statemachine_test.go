@@ -40,7 +40,7 @@ func (c *frozenClock) now() time.Time { return c.at }
 func (c *frozenClock) replica() time.Time { return c.at.Add(c.off) }
 
 const frozenClockSchema = testdb.FrozenClock + `
--- What a failover falls back to.
+-- The state that a failover falls back to.
 CREATE TABLE "clock"."standbyStore" AS TABLE "sessionStore";
 CREATE TABLE "clock"."standbyToken" AS TABLE "sessionStoreToken"`
 
@@ -338,7 +338,7 @@ func (s *walk) sameSession(t *rapid.T, id uuid.UUID, m modelSession, got session
 	}
 }
 
-// refreshBehind presents a token that is so many generations behind the row's:
+// refreshBehind presents a token that is this many generations behind the row's:
 // 2 stands for all older ones, -1 for those that the database forgot.
 func (s *walk) refreshBehind(behind int64) func(*rapid.T) {
 	return func(t *rapid.T) {

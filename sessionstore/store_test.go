@@ -328,7 +328,7 @@ func TestArguments(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// What a browser sends is never a reason to turn it away.
+	// No value that a browser sends is a reason to refuse it.
 	session, _ := k.create(t, sessionstore.CreateParams{Client: sessionstore.Client{UserAgent: strings.Repeat("ü", 300) + "\x00\xff"}})
 	if got := session.Client.UserAgent; len(got) != 512 {
 		t.Errorf("the user agent has %d bytes", len(got))

@@ -134,7 +134,7 @@ func TestAnOldTokenComesWithTheNewest(t *testing.T) {
 	}
 }
 
-// Locked sessions delay their own users, and nobody else.
+// Locked sessions delay only their own users.
 func TestALockedSessionDelaysNobodyElse(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

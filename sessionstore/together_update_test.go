@@ -93,7 +93,7 @@ func isConflict(err error, data string) bool {
 	return ok && conflict.Checksum == checksum
 }
 
-// A locked session delays callers that write to it or end it, and nobody else.
+// A locked session delays only callers that write to it or end it.
 func TestALockedSessionDelaysNoOtherCaller(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -19,7 +19,7 @@ import (
 
 // unaudited are the commands that change no session and no key of a running service.
 var unaudited = []string{
-	"data", "data keys", "data keys generate", "data keys list", "data keys promote", "data keys remove", "data reencrypt", // seals anew what stays the same
+	"data", "data keys", "data keys generate", "data keys list", "data keys promote", "data keys remove", "data reencrypt", // reseals unchanged data
 	"", "keys", "keys export", "keys generate", "keys init", "keys list", "migrate", "migrate down", "migrate status", "migrate up",
 	"sessions", "sessions list", "sessions show", "shards", "shards list", "shards remove", "events", "events dead", "console", "health", "version", // the page has a place for what is done there
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// The program on distributed schemas of Citus, with a role that is no superuser: migrations, rights,
+// The program on distributed schemas of Citus, with a role that is not a superuser: migrations, rights,
 // sessions, sign-outs, reports of thefts, clean-up and the removal of a shard.
 func TestShardsOnCitus(t *testing.T) {
 	t.Parallel()

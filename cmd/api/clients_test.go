@@ -80,7 +80,7 @@ func TestTwoClientsInOneService(t *testing.T) {
 	}
 }
 
-// The metrics tell the clients apart that are configured. No other name makes a series.
+// The metrics distinguish the configured clients. No other name makes a series.
 func TestMetricsOfTwoClients(t *testing.T) {
 	t.Parallel()
 	file := writeFile(t, `[{"client_id":"agent"}]`, t.TempDir(), "clients.json")

@@ -56,8 +56,8 @@ func TestRevokedBeforeItsTime(t *testing.T) {
 
 // A server takes over whose clock is a day behind, and which has not received the last
 // commit: a token that is in no row, and that lives a day longer than revocations are usually
-// remembered. Once its session is revoked, no replica accepts it, not even one that starts
-// later and knows of neither clock nor failover.
+// remembered. Once its session is revoked, no replica accepts it, not even one that starts later and has seen neither
+// the clock nor the failover.
 func TestRevokedAfterLostCommitsOfAClockThatWasAhead(t *testing.T) {
 	t.Parallel()
 	clock := testdb.NewClock(t, 0)
@@ -273,7 +273,7 @@ func (s *skewed) revoke(when string, pair testservice.Pair) {
 	}
 }
 
-// checkEnded requires no token of a revoked session to be accepted by anybody: by a
+// checkEnded requires every token of a revoked session to be refused everywhere: by a
 // strict check from the answer on, by the others after the bound.
 func (s *skewed) checkEnded(when string) {
 	s.t.Helper()
@@ -351,7 +351,7 @@ func metric(t *testing.T, text, name string) float64 {
 	return 0
 }
 
-// checkOffset waits until the replica's metrics tell how far it is off.
+// checkOffset waits until the replica's metrics show how far it is off.
 func (s *skewed) checkOffset(when string, want time.Duration) {
 	s.t.Helper()
 	s.Await(when+": the metric of the clock's offset", func() bool {

@@ -62,7 +62,7 @@ func TestDocumentedCommandsExist(t *testing.T) {
 	}
 }
 
-// alternatives are the commands that "api migrate up|down" stands for.
+// alternatives are the commands that "api migrate up|down" means.
 func alternatives(line string) []string {
 	words := strings.Fields(line)
 	for i, word := range words {

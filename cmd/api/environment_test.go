@@ -33,7 +33,7 @@ func TestOldNames(t *testing.T) {
 		{env{"DATABASE_URL": database, "ISSUER": "https://login.example.com"}, "version", ""},
 		{env{"SIGNING_KEYS_FILE": filepath.Join(dir, "signing-keys.json")}, "keys list", "SIGNING_KEYS_FILE to LATCHKEY_SIGNING_KEYS_FILE"},
 		{env{"LATCHKEY_DATA_ENCRYPTION_KEYSET": dataKeyset(t), "DATA_ENCRYPTION_KEYSET_FILE": ""}, "data keys list", ""},
-		{env{"DATA_ENCRYPTION_KEYSET": dataKeyset(t)}, "data keys list", "DATA_ENCRYPTION_KEYSET to LATCHKEY_DATA_ENCRYPTION_KEYSET"}, // it has no log of its own
+		{env{"DATA_ENCRYPTION_KEYSET": dataKeyset(t)}, "data keys list", "DATA_ENCRYPTION_KEYSET to LATCHKEY_DATA_ENCRYPTION_KEYSET"}, // it has no log
 	} {
 		r := line(c.settings, strings.Fields(c.args)...)
 		if c.warns == "" && r.code == 0 && r.stderr == "" {

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// documentedGrants are the statements of docs/operations.md, for roles with names of their own: all tests share a server.
+// documentedGrants are the statements of docs/operations.md, for roles with other names: all tests share a server.
 func documentedGrants(t *testing.T, database string) (statements, migrate, serve string) {
 	t.Helper()
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))

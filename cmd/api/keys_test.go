@@ -92,7 +92,7 @@ func TestAlgorithmOfMadeKeys(t *testing.T) {
 	}
 }
 
-// What is exported is the public part of what is published, in the same order.
+// The export is the public part of the published keys, in the same order.
 func TestKeysExport(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

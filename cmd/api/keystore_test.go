@@ -82,7 +82,7 @@ func keyIn(t *testing.T, printed string) string {
 	return id
 }
 
-// Two running services change over with a rotation, and nobody is logged out by it.
+// Two running services change over with a rotation, which logs nobody out.
 func TestRotationReachesRunningServices(t *testing.T) {
 	t.Parallel()
 	settings := keysInDatabase(t)
@@ -125,7 +125,7 @@ func TestRotationReachesRunningServices(t *testing.T) {
 		after = one.CreateSession(testKey, `{"data":{}}`)
 		return signer(t, after.AccessToken) == second
 	})
-	// A replica that has not heard of it yet looks for it.
+	// A replica that has not been notified of the key yet looks for it.
 	for name, pair := range map[string]testservice.Pair{"before": before, "after": after} {
 		if code := other.Current(pair.AccessToken); code != http.StatusOK {
 			t.Errorf("%s: the other service answers %d", name, code)

@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// What reads the log may go, or stop: that ends no service, and holds up none of its answers.
+// The reader of the log may disappear, or stop: that ends no service, and holds up none of its answers.
 func TestLogWithoutAReader(t *testing.T) {
 	t.Parallel()
 	for name, leave := range map[string]func(*os.File) error{

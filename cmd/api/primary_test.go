@@ -79,9 +79,8 @@ func TestServeOnThePrimaryOnly(t *testing.T) {
 	}
 }
 
-// The database moves to another server, and the former one, which was told to accept no
-// writes, continues to run, with all connections. No replica stays with it, not with a
-// single pool.
+// The database moves to another server, and the former one, which was set to accept no writes, continues to run, with
+// all connections. No replica stays with it, not with a single pool.
 func TestServeLeavesAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)

@@ -67,7 +67,7 @@ func TestServeWantsTheKeysOfTheDatabase(t *testing.T) {
 		`the signing key "[^"]+" \(LATCHKEY_KEY_ENCRYPTION_KEY: the key is in the database\), in use since \S+Z, of 1 live session\(s\)`)
 }
 
-// What nothing live was made with, and what is still accepted, may change.
+// A setting with which no live session was made, or whose old value is still accepted, may change.
 func TestServeStartsWithOtherSettings(t *testing.T) {
 	t.Parallel()
 	settings := configure(t, testdb.URL(t))

@@ -33,7 +33,7 @@ INSERT INTO "sessionStoreToken" SELECT * FROM backup.token;`
 // the backup.
 func revokedSince(event, backup string) bool { return event[:19] >= backup[:19] }
 
-// What was revoked in the backup's own second, after it began, is revoked once more.
+// Revocations in the second of the backup, after it began, are repeated.
 func TestRevokedInTheSecondOfTheBackup(t *testing.T) {
 	t.Parallel()
 	const began = "2026-11-21T08:42:26Z"
@@ -50,8 +50,8 @@ func TestRevokedInTheSecondOfTheBackup(t *testing.T) {
 	}
 }
 
-// What docs/operations.md says that a restore means for tokens, and how what was
-// revoked since the backup is revoked once more.
+// The effect of a restore on tokens, and the repetition of revocations since the backup, are as docs/operations.md
+// describes them.
 func TestRestoredBackup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

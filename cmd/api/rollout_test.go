@@ -19,7 +19,7 @@ import (
 // said is what a session's tokens say that settings have a part in.
 type said struct {
 	audience, clientID string
-	access, refresh    int64 // for how many seconds they are good; 0: as the replica says that made the pair
+	access, refresh    int64 // for how many seconds they are valid; 0: as the replica says that made the pair
 	session            int64 // for how many seconds the session is; 0: it has no end
 }
 

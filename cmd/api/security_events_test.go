@@ -75,8 +75,7 @@ func TestSecurityEventTokensAreSent(t *testing.T) {
 	}
 }
 
-// Without a receiver there is no metadata, and with tokens that no receiver could verify, no
-// service.
+// Without a receiver there is no metadata, and if no receiver could verify the tokens, the service does not start.
 func TestNoSecurityEventTokens(t *testing.T) {
 	t.Parallel()
 	settings, dir := configure(t, testdb.URL(t)), t.TempDir()

@@ -108,7 +108,7 @@ func TestSettingsReachTheService(t *testing.T) {
 	}
 }
 
-// What may be said of sessions, and what is shown of them, is as the settings have it.
+// The settings decide what a creation may specify of a session, and what is shown of it.
 func TestSessionSettingsReachTheService(t *testing.T) {
 	t.Parallel()
 	s := launchReady(t, configure(t, testdb.URL(t)).With(env{
@@ -370,7 +370,7 @@ func TestHangingDatabase(t *testing.T) {
 	}
 }
 
-// proxy stands before a database and can keep silent.
+// proxy is in front of a database and can stop answering.
 type proxy struct {
 	url  string
 	hang atomic.Bool

@@ -21,7 +21,7 @@ import (
 type sharded struct {
 	t        *testing.T
 	urls     []string
-	servers  []*testdb.Server // those of the databases, where each has one of its own
+	servers  []*testdb.Server // those of the databases, if each has its own
 	settings env
 }
 

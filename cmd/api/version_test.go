@@ -41,8 +41,7 @@ func linkedPackages(t *testing.T) map[string]bool {
 	return linked
 }
 
-// Signatures are made and checked by a library that many have read, not by code of
-// our own.
+// Signatures are made and checked by a widely reviewed library, not by our own code.
 func TestSignaturesAreALibrarys(t *testing.T) {
 	t.Parallel()
 	if !linkedPackages(t)["github.com/golang-jwt/jwt/v5"] {

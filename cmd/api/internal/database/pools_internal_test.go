@@ -29,8 +29,7 @@ func TestRequestsAreNotCompiled(t *testing.T) {
 	}
 }
 
-// Each pool leaves a server that was told to take no writes and continues, for the one to which
-// the address leads.
+// Each pool leaves a server that was set to take no writes and keeps running, for the one to which the address leads.
 func TestPoolsLeaveAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	before, after := testdb.NewServer(t), testdb.NewServer(t)

@@ -42,7 +42,7 @@ func TestParseShards(t *testing.T) {
 	}
 }
 
-// What does not go with shards is refused at the start.
+// Settings that do not work with shards are refused at the start.
 func TestShardsRefuse(t *testing.T) {
 	t.Parallel()
 	database := Database{DatabaseURL: "postgres://db1.example.com/latchkey", Shards: shardURLs{{"east", 1, "postgres://db2.example.com/latchkey"}}}
