@@ -125,7 +125,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// All sessions, over several pages: of everybody and of one, without those that have ended.
+// All sessions, over several pages: of all subjects and of one, without those that have ended.
 func TestAll(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{}) // ann's

@@ -28,7 +28,7 @@ func TestBody(t *testing.T) {
 		{"text/plain", "access_token=" + k.access, http.StatusUnauthorized},
 		{"", "access_token=" + k.access, http.StatusUnauthorized},
 	} {
-		// The query's, too, where nobody looks: it would be in logs.
+		// The query has one too, which is not read: it would be in logs.
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/?access_token="+url.QueryEscape(k.access), strings.NewReader(test.body))
 		r.Header.Set("Content-Type", test.kind)
 		w := httptest.NewRecorder()

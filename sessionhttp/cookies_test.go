@@ -47,7 +47,7 @@ func (b browser) keep(w *httptest.ResponseRecorder) {
 	}
 }
 
-// open asks for a page, stores the cookies and tells the page.
+// open requests a page, stores the cookies and returns the page.
 func (b browser) open(t *testing.T, handler http.Handler, method string) string {
 	t.Helper()
 	w := b.send(t, handler, method)
@@ -203,7 +203,7 @@ func TestCookiesAreRefreshed(t *testing.T) {
 	}
 }
 
-// Cookies that were lost with their answers log nobody out, however late the browser comes back;
+// Cookies that were lost with their responses log nobody out, however late the browser returns;
 // a copy of them that is used after the browser has newer ones ends the session.
 func TestLostCookies(t *testing.T) {
 	t.Parallel()
@@ -333,7 +333,7 @@ func TestCookiesEndWithTheSession(t *testing.T) {
 	}
 }
 
-// A name that no cookie can have is noticed at once, not when nobody can log in.
+// A name that no cookie can have is noticed at once, not at the first log-in.
 func TestCookieNames(t *testing.T) {
 	t.Parallel()
 	for name, good := range map[string]bool{"": true, "shop": true, "a.b_c-d": true, "my shop": false, "a;b": false, "a=b": false, "käse": false} {
@@ -348,8 +348,7 @@ func TestCookieNames(t *testing.T) {
 	}
 }
 
-// Cookies that are not valid are a visitor's, or 401: never an error of ours, and they end
-// nobody's session.
+// Cookies that are not valid are a visitor's, or 401: never a server error, and they end no session.
 func TestBadCookies(t *testing.T) {
 	t.Parallel()
 	optional := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)

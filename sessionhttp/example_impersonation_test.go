@@ -14,7 +14,7 @@ import (
 )
 
 // Support staff see what a user sees: in a session that is short, cannot be refreshed, and
-// says who acts. What nobody may do for another is refused by the handler that does it.
+// says who acts. A handler refuses actions that must not be done on behalf of another user.
 func Example_impersonation() {
 	ctx := context.Background()
 	pool, done := testdb.ForExample() // your own *pgxpool.Pool, after migrations.Up

@@ -124,7 +124,7 @@ func TestModified(t *testing.T) {
 // bare is a store with nothing but what the middleware needs.
 type bare struct{ sessionhttp.Store }
 
-// What a store cannot do is an error that says so.
+// An operation that a store does not support returns an error that says so.
 func TestStoreThatCannot(t *testing.T) {
 	t.Parallel()
 	m := sessionhttp.New[cart](bare{memstore.MustNew(sessionstore.Config{})}, sessionhttp.Config{})

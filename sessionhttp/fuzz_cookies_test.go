@@ -34,7 +34,7 @@ func FuzzCookies(f *testing.F) {
 	})
 }
 
-// What an answer sets is what the next request has, whatever the token's length.
+// The next request has the cookies that a response sets, whatever the token's length.
 func FuzzWrittenCookies(f *testing.F) {
 	for _, n := range []int{1, 2, 3839, 3840, 3841, 7680, 7681, tokens.MaxTokenBytes} {
 		f.Add(n)

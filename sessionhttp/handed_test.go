@@ -155,7 +155,7 @@ func TestBeginTooLate(t *testing.T) {
 	}
 }
 
-// Nor does it for a visitor without a session before: no client would have its tokens.
+// Nor does it for a visitor who had no session: no client would have its tokens.
 func TestFirstLoginTooLate(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)
@@ -171,7 +171,7 @@ func TestFirstLoginTooLate(t *testing.T) {
 	}
 }
 
-// slowStore makes sessions when it is told to.
+// slowStore creates sessions when the test lets it.
 type slowStore struct {
 	sessionhttp.Store
 

@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// A page whose load is given up after the program has refreshed for it, and used the new
-// token, logs nobody out: only a token that the client itself sends counts as its use.
+// A page load that is abandoned after the program has refreshed for it, and used the new token, logs nobody out: only a
+// token that the client itself sends counts as its use.
 func TestRefreshed(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

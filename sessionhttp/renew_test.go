@@ -76,7 +76,7 @@ func TestGuestSignsIn(t *testing.T) {
 	}
 }
 
-// Data that the handler has not changed goes along as it is stored, and the handler's changes
+// Data that the handler has not changed is carried over as stored, and the handler's changes
 // apply on top of what others have written meanwhile.
 func TestRenewKeepsWrites(t *testing.T) {
 	t.Parallel()

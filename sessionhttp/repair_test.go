@@ -125,7 +125,7 @@ func TestRepairAtOnce(t *testing.T) {
 	}
 }
 
-// Data that another program leaves in a shape of its own while a request is under way.
+// Data that another program stores in a different shape while a request is in progress.
 func TestShapeChangesMeanwhile(t *testing.T) {
 	t.Parallel()
 	var log logs

@@ -88,7 +88,7 @@ func TestStepUp(t *testing.T) {
 		t.Errorf("with the token from before: %d, %q", status, challenge)
 	}
 
-	// A second step-up says it anew: nothing of the one before is left.
+	// A second step-up provides it again: nothing of the one before is left.
 	status, _, access = send(http.MethodPost, "/step-up?acr=silver", access)
 	if status != http.StatusOK {
 		t.Fatalf("the second step-up: %d", status)

@@ -145,7 +145,7 @@ func (k kit) items(ctx context.Context, t *testing.T) []string {
 	return c.Items
 }
 
-// logs is a logger and what it was told.
+// logs is a logger and what it recorded.
 type logs struct {
 	mu   sync.Mutex
 	text strings.Builder

@@ -47,7 +47,7 @@ func TestCookiesMovedToAnotherClient(t *testing.T) {
 			if got := cookies.open(t, strict, http.MethodGet); got != "401 Unauthorized\n" {
 				t.Errorf("%d, where a session is required: %s", i, got)
 			}
-			cookies.open(t, staff, http.MethodDelete) // it ends nobody's
+			cookies.open(t, staff, http.MethodDelete) // it ends no session
 			if got := ann.open(t, shop, http.MethodGet); got != "200 tea" {
 				t.Errorf("%d: the owner gets %s", i, got)
 			}

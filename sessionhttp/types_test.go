@@ -40,8 +40,7 @@ type hasError struct {
 	Last  error    `json:"last"`
 }
 
-// tryType makes changes that cannot be stored. They must be refused at once, and leave the session
-// as it is.
+// tryType makes changes that cannot be stored. They must be refused at once, and must not change the session.
 func tryType[T any](changes ...func(*T)) func(*testing.T) {
 	return func(t *testing.T) {
 		t.Parallel()

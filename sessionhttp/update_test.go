@@ -31,7 +31,7 @@ func TestUnchangedDataIsNotWritten(t *testing.T) {
 	}
 }
 
-// What a reader does to its copy, and what a change keeps of the data, affects nothing.
+// Changes to a reader's copy, and to data that a change has kept, affect nothing.
 func TestReadIsACopy(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})

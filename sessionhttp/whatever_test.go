@@ -49,7 +49,7 @@ func TestTimeoutInside(t *testing.T) {
 	}
 }
 
-// What a time-out outside has answered for is not stored either.
+// Changes of a request that an outer time-out has answered are not stored either.
 func TestTimeoutOutside(t *testing.T) {
 	t.Parallel()
 	for name, outside := range map[string]func(http.Handler) http.Handler{
@@ -165,7 +165,7 @@ func TestStatusDecides(t *testing.T) {
 		k := setup(t, sessionhttp.Config{})
 		k.serve(t, func(w http.ResponseWriter, r *http.Request) {
 			update(r.Context(), t, k.manager.From(r.Context()), func(c *cart) { c.Items = []string{"milk"} })
-			w.WriteHeader(http.StatusEarlyHints) // is no answer yet
+			w.WriteHeader(http.StatusEarlyHints) // is not a final response
 			update(r.Context(), t, k.manager.From(r.Context()), func(c *cart) { c.Items = append(c.Items, "milk") })
 			w.WriteHeader(status)
 		})

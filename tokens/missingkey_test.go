@@ -56,7 +56,7 @@ func TestMissingKey(t *testing.T) {
 		}
 	}
 
-	// What no key of ours can have signed causes no fetch.
+	// A token that no key of the service can have signed causes no fetch.
 	if verifier, err = tokens.NewVerifier(older, cfg); err != nil {
 		t.Fatal(err)
 	}

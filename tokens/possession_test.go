@@ -73,7 +73,7 @@ func TestDerivedSecrets(t *testing.T) {
 	if len(a) != 2 || len(b) != 2 || len(a[0]) != 32 || !bytes.Equal(a[0], b[1]) || !bytes.Equal(a[1], b[0]) || bytes.Equal(a[0], a[1]) {
 		t.Error("the secrets differ between replicas, or not between keys")
 	}
-	// A key without its private part has no secret, wherever it stands.
+	// A key without its private part has no secret, wherever it is.
 	public := func() string {
 		return strings.TrimSuffix(strings.TrimPrefix(string(setup(t, "ES256").ring.PublicJWKS()), `{"keys":[`), `]}`)
 	}

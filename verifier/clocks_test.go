@@ -23,7 +23,7 @@ func TestClocksThatJumpAtRandom(t *testing.T) {
 		revocation := b.revocation(session, 100*time.Hour)
 		b.load()
 		revokedAt := step * time.Duration(50+dice.IntN(100))
-		// What happens, when, and for how long the source is away then.
+		// The event, its time, and for how long the source is then unavailable.
 		jumpAt, away := step*time.Duration(40+dice.IntN(120)), step*time.Duration(dice.IntN(150))
 		jump := time.Duration(dice.Int64N(int64(3 * time.Second)))
 		if dice.IntN(2) == 0 {
@@ -47,7 +47,7 @@ func TestClocksThatJumpAtRandom(t *testing.T) {
 				}
 			}
 			select {
-			case b.set = <-b.source.sets: // it was told to start over
+			case b.set = <-b.source.sets: // it has started over
 				asked = nil
 				b.load(b.known(now, revokedAt, revocation)...)
 			default:
@@ -82,7 +82,7 @@ func TestClocksThatJumpAtRandom(t *testing.T) {
 	}
 }
 
-// known is what a database tells that is asked at some time.
+// known is the time that a database reports when it is queried at some moment.
 func (b *bench) known(now, revokedAt time.Duration, r verifier.Revocation) []verifier.Revocation {
 	if now < revokedAt {
 		return nil

@@ -25,7 +25,7 @@ func Example_mcp() {
 	if err != nil {
 		panic(err)
 	}
-	// A program also calls v.Run in a goroutine of its own.
+	// A program also calls v.Run in a separate goroutine.
 	mcp := http.NotFoundHandler() // your MCP server's handler
 	mux := http.NewServeMux()
 	mux.Handle(metadata.Path(), metadata)

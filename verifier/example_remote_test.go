@@ -30,7 +30,7 @@ func ExampleNewRemote() {
 	if err != nil {
 		panic(err)
 	}
-	// A program also calls v.Run in a goroutine of its own: most tokens are then accepted without
+	// A program also calls v.Run in a separate goroutine: most tokens are then accepted without
 	// a request.
 	orders := v.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		claims, _ := verifier.FromContext(r.Context())

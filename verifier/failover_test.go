@@ -21,9 +21,8 @@ CREATE FUNCTION "countEnd"() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT I
 CREATE TRIGGER "countEnd" AFTER UPDATE OF "revokedAt" ON "sessionStore" FOR EACH ROW
   WHEN (OLD."revokedAt" IS NULL AND NEW."revokedAt" IS NOT NULL) EXECUTE FUNCTION "countEnd"()`
 
-// The primary dies, and a standby that lags takes over. Revocations that it has not
-// received are repeated by the replicas that know of them, and the ids of their
-// transactions are reused. A standby is never queried: it may lag.
+// The primary dies, and a standby that lags takes over. Revocations that it has not received are repeated by the
+// replicas that have them, and the ids of their transactions are reused. A standby is never queried: it may lag.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)

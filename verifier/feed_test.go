@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/verifier"
 )
 
-// remembers is a source that can also tell what was revoked after a cursor.
+// remembers is a source that can also return what was revoked after a cursor.
 type remembers struct {
 	byHand
 	since func(cursor string) ([]verifier.Revocation, bool, error)
@@ -26,7 +26,7 @@ func (r remembers) Since(_ context.Context, cursor string) ([]verifier.Revocatio
 	return r.since(cursor)
 }
 
-// reader keeps what a feed tells.
+// reader keeps the events of a feed.
 type reader struct {
 	feed   *verifier.Feed
 	cursor string
@@ -100,7 +100,7 @@ func TestFeed(t *testing.T) {
 	}
 	r.wantKnown(t, first, second, third)
 
-	// What was told is not told again.
+	// Reported sessions are not reported again.
 	fourth := b.revocations(1)
 	b.prove(fourth...)
 	if e := r.next(t); len(e.Sessions) != 1 {
@@ -172,7 +172,7 @@ func TestFeedInParts(t *testing.T) {
 	}
 	r.wantKnown(t, lists...)
 
-	// A part ends as soon as it is as large as that.
+	// A part ends as soon as it has this size.
 	b = setup(t)
 	full := b.revocations(10_001)
 	for i := range full {

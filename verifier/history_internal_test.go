@@ -9,7 +9,7 @@ import (
 	"github.com/google/uuid"
 )
 
-// many returns so many revocations, numbered on from a first one.
+// many returns this many revocations, numbered from a first one.
 func many(first, n int) []Revocation {
 	list := make([]Revocation, n)
 	for i := range list {

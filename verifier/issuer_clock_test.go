@@ -19,8 +19,8 @@ func (b *bench) tell(off time.Duration) {
 	b.set.Apply(verifier.Batch{Proof: asked, Now: b.clocks.wall().Add(off), Cursor: "x"})
 }
 
-// A machine whose clock is wrong, by any amount, knows the database's time from
-// the first answer, and jumps of its own clock change nothing.
+// A machine whose clock is wrong, by any amount, has the database's time from the first answer on, and jumps of its own
+// clock change nothing.
 func TestDatabaseClockIsKnown(t *testing.T) {
 	t.Parallel()
 	for _, off := range []time.Duration{
@@ -80,7 +80,7 @@ func TestRevokedIsRememberedByDatabaseClock(t *testing.T) {
 	}
 }
 
-// A clock is trusted for as long as the database tells its time, and exactly enough.
+// A clock is trusted for as long as the database reports its time, precisely enough.
 func TestClockThatIsNotTrusted(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

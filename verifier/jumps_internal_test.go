@@ -56,7 +56,7 @@ func TestJumpsForgetNothing(t *testing.T) {
 			},
 			"pass": func(t *rapid.T) {
 				pass(time.Duration(rapid.SampledFrom([]int64{1, 10, 70, 400}).Draw(t, "seconds")) * time.Second)
-				prove() // or everything is too old to tell
+				prove() // or all data is too old for a decision
 			},
 			"prove": func(t *rapid.T) {
 				for range rapid.SampledFrom([]int{1, 2, 64}).Draw(t, "times") {

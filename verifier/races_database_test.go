@@ -92,7 +92,7 @@ func TestCrashThatForgetsTransactions(t *testing.T) {
 	w.wantWithin(t, map[string]time.Time{token: revoked})
 }
 
-// Many sessions end at once: so many that it takes 25 statements.
+// Many sessions end at once: so many that 25 statements are needed.
 func TestManyAtOnce(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What the feed's server sends is applied or refused; whatever it is, no set is
+// The events of the feed's server are applied or refused; whatever it is, no set is
 // ever sure of more than the time at which it was asked.
 func FuzzFeedEvent(f *testing.F) {
 	for _, seed := range []string{

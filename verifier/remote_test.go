@@ -188,7 +188,7 @@ func TestRemoteAsks(t *testing.T) {
 	}
 }
 
-// Whoever does not have the key gets no feed, and accepts nothing.
+// A verifier without the key gets no feed, and accepts nothing.
 func TestRemoteWithAWrongKey(t *testing.T) {
 	t.Parallel()
 	r := serve(t, newService(t))

@@ -80,7 +80,7 @@ func runReplica(text string) error {
 		}
 		if time.Since(last) > 10*time.Millisecond {
 			if err := out.Encode(report); err != nil {
-				return nil // nobody listens any more
+				return nil // no server listens any more
 			}
 			last = time.Now()
 		}

@@ -21,7 +21,7 @@ func (c claimsOf) verify(_ context.Context, token string) (*tokens.Claims, error
 	return c[token], nil
 }
 
-// told follows what a test tells the set.
+// told follows the test's calls of the set.
 type told chan func(*Set)
 
 func (s told) Follow(ctx context.Context, set *Set) error {

@@ -64,7 +64,7 @@ func TestSuperseded(t *testing.T) {
 	b.want(t, "of a set without it", others, nil)
 }
 
-// A feed tells it all who read, from the beginning or on.
+// A feed reports it to every reader, from the beginning or from a cursor.
 func TestFeedOfSuperseded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -168,7 +168,7 @@ func TestSupersedingTakesLong(t *testing.T) {
 	w.wantWithin(t, map[string]time.Time{token: at})
 }
 
-// Where no set can tell, who is asked knows it as well.
+// If no set can decide, the strict check knows it as well.
 func TestSupersededByAsking(t *testing.T) {
 	t.Parallel()
 	s := newService(t)

@@ -58,7 +58,7 @@ func TestTableIsAMap(t *testing.T) {
 	for i := range shardCount {
 		table.sweep(i, over)
 	}
-	// What is not worth a sweep may stay.
+	// Entries that are not worth a sweep may stay.
 	got := table.contents()
 	if len(got) > len(model)*9/8+shardCount {
 		t.Errorf("%d sessions are kept for %d that have time left", len(got), len(model))

@@ -172,8 +172,8 @@ func TestClockThatJumps(t *testing.T) {
 	}
 }
 
-// A wall clock that was ahead has made the set forget sessions too early. What it
-// has forgotten is not taken for live, and the set is loaded again.
+// A wall clock that was ahead has made the set forget sessions too early. Forgotten sessions are not taken for live,
+// and the set is loaded again.
 func TestSetAfterAClockThatWasAhead(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

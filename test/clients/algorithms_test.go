@@ -51,7 +51,7 @@ func (l library) supports(t *testing.T, name, algorithm string) bool {
 	return true
 }
 
-// Which libraries verify tokens of which algorithm stands in docs/clients.md as it was seen here.
+// The table of docs/clients.md, of libraries and the algorithms that they verify, has the results of these tests.
 func TestAlgorithms(t *testing.T) {
 	t.Parallel()
 	need(t, python, "ruby")

@@ -30,8 +30,8 @@ func TestApache(t *testing.T) {
 	})
 }
 
-// What Apache requires of a token is named in its own configuration. A valid token without it is refused with 403, and a page
-// on another origin can read that; what the app itself answers with 403 is not touched.
+// Apache's requirements for a token are in its own configuration. A valid token without it is refused with 403, and a
+// page on another origin can read that; what the app itself answers with 403 is not touched.
 func TestApacheRequires(t *testing.T) {
 	t.Parallel()
 	clients := filepath.Join(t.TempDir(), "clients.json")

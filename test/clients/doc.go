@@ -1,5 +1,4 @@
-// Package clients has no code: its tests run other people's clients, as they
-// are, against the built service.
+// Package clients has no code: its tests run other people's clients, unmodified, against the built service.
 //
 // It is a separate module, so that programs that import Latchkey do not inherit
 // the requirements of these clients.

@@ -11,7 +11,7 @@ import (
 // snippet is a code block of a document below the name of the file that it is taken from.
 var snippet = regexp.MustCompile("(?ms)^<!-- from ((?:test/clients|clients/js)/\\S+) -->\n```\\w+\n(.*?)^```$")
 
-// What the documents show of each library is what was tried here.
+// The code that the documents show for each library is the code that is tested here.
 func TestDocuments(t *testing.T) {
 	t.Parallel()
 	for _, document := range []string{"clients.md", "native-apps.md"} {

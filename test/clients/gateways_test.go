@@ -116,7 +116,7 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 	wantPage(t, gate, grace.AccessToken, http.StatusUnauthorized)
 	wantPage(t, gate, ada.AccessToken, http.StatusOK)
 
-	// What the app itself answers is not touched.
+	// Responses of the app itself are not changed.
 	app.status.Store(http.StatusInternalServerError)
 	wantPage(t, gate, ada.AccessToken, http.StatusInternalServerError)
 	app.status.Store(http.StatusOK)
@@ -132,9 +132,9 @@ func holdGateway(t *testing.T, s *service, app *application, gate string, traits
 	}
 }
 
-// What a client sends under a name that the app may read as one of ours does not reach it: servers for CGI, WSGI and PHP take
-// all signs in a header's name for an underscore. All that a name may have are tried (RFC 9110 §5.6.2), and then what it may
-// not have.
+// A client's header under a name that the app may read as one of the service's does not reach it: servers for CGI, WSGI
+// and PHP take all signs in a header's name for an underscore. All that a name may have are tried (RFC 9110 §5.6.2),
+// and then what it may not have.
 func holdNames(t *testing.T, app *application, gate, token string) {
 	t.Helper()
 	forged := map[string]string{"latchkey-subject": "root", "LATCHKEY-SCOPE": "admin"}
@@ -176,7 +176,7 @@ func wantUnforged(t *testing.T, app *application) {
 	}
 }
 
-// Requests that few send: methods without a meaning of their own here, a DELETE with a body, large headers, two tokens.
+// Requests that few send: methods without a special meaning here, a DELETE with a body, large headers, two tokens.
 func holdOdd(t *testing.T, app *application, gate, token string) {
 	t.Helper()
 	for _, method := range []string{"PROPFIND", "PURGE", "BREW"} {
@@ -199,7 +199,7 @@ func holdOdd(t *testing.T, app *application, gate, token string) {
 	if got := dial(t, gate, head+token+"\r\nX-Large: "+strings.Repeat("x", 7000)+"\r\n\r\n"); got.StatusCode != http.StatusOK {
 		t.Errorf("a large header: %d", got.StatusCode)
 	}
-	// Whichever of two tokens the app believes, it is the one that was checked.
+	// Whichever of two tokens the app uses, it is the one that was checked.
 	for _, second := range []string{"Bearer nonsense", "Basic cm9vdDo="} {
 		before := app.requests.Load()
 		got := dial(t, gate, head+token+"\r\nAuthorization: "+second+"\r\n\r\n")
@@ -212,7 +212,7 @@ func holdOdd(t *testing.T, app *application, gate, token string) {
 	}
 }
 
-// dial sends a request as it stands.
+// dial sends a request byte for byte.
 func dial(t *testing.T, gate, request string) head {
 	t.Helper()
 	var dialer net.Dialer

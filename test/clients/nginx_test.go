@@ -107,7 +107,7 @@ func startNginx(t *testing.T, s *service, app *application, change func(dir, ser
 	if change != nil {
 		server = change(dir, server)
 	}
-	// What Debian's nginx.conf has around it, in a folder of the test's.
+	// The surroundings from Debian's nginx.conf, in a folder of the test.
 	config := fmt.Sprintf("pid %[1]s/pid;\nerror_log stderr;\ndaemon off;\nworker_processes 1;\nevents {}\nhttp {\naccess_log off;\n", dir)
 	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 		config += fmt.Sprintf("%s_temp_path %s/%s;\n", kind, dir, kind)

@@ -9,8 +9,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// oauth4webapi, openid-client and jose: their tests are in npm, and run by Node's own test runner. What is about proofs
-// of possession is run once more, where each needs a nonce.
+// oauth4webapi, openid-client and jose: their tests are in npm, and run by Node's own test runner. The tests of proofs
+// of possession are run again, with a nonce required for each.
 func TestNode(t *testing.T) {
 	t.Parallel()
 	dir := installNode(t)
@@ -26,7 +26,7 @@ func TestNode(t *testing.T) {
 			t.Error("no nonce was asked for")
 		}
 	})
-	// A service of its own: others have a key sign that was made just now, which a verifier does not know at once.
+	// A separate service: others have a key sign that was made just now, which a verifier does not know at once.
 	t.Run("resource server", func(t *testing.T) {
 		t.Parallel()
 		runNode(t, dir, startResource(t), "resource.mjs")

@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// oauth2-proxy accepts access tokens knowing only the issuer, and tells the app whose they are. Any algorithm other than RS256
-// must be configured.
+// oauth2-proxy accepts access tokens, configured only with the issuer, and passes the subject to the app. Any algorithm
+// other than RS256 must be configured.
 func TestOAuth2Proxy(t *testing.T) {
 	t.Parallel()
 	program := strings.TrimSpace(run(t, ".", os.Environ(), "go", "tool", "-n", "oauth2-proxy"))
@@ -38,8 +38,7 @@ func holdOAuth2Proxy(t *testing.T, program, algorithm string, args []string) {
 	if user := app.last.Load().Header.Get("X-Forwarded-User"); user != "ada" {
 		t.Errorf("the app was told that the user is %q", user)
 	}
-	// What it says about a user does not come from its client, by any name that a server for WSGI or
-	// Rack reads so.
+	// A client cannot set the user's headers itself, under any name that a server for WSGI or Rack reads as them.
 	forged := map[string]string{}
 	for _, what := range []string{"User", "Email", "Groups", "Preferred-Username"} {
 		for _, name := range []string{"X-Forwarded-" + what, "X_Forwarded_" + what, "X_Forwarded-" + what} {

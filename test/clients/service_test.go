@@ -24,7 +24,7 @@ const (
 	accessTokenTTL = 15 * time.Second
 )
 
-// service is a running `api serve` on a PostgreSQL of its own.
+// service is a running `api serve` on its own PostgreSQL.
 type service struct {
 	*testservice.Service
 	t        *testing.T

@@ -19,7 +19,7 @@ import (
 
 const signingKey = "the signing key of a Compas application"
 
-// compas is a running Node with @compas/store, on a database of its own.
+// compas is a running Node with @compas/store, on its own database.
 type compas struct {
 	t    *testing.T
 	url  string

@@ -112,7 +112,7 @@ func TestTakeOver(t *testing.T) {
 	s.Await("report of the stolen token", func() bool { return strings.Contains(s.Stderr.String(), before.ID) })
 }
 
-// What Compas had rotated long before comes back only from a thief.
+// Tokens that Compas rotated long before are presented only by a thief.
 func TestReuseOfWhatCompasRotated(t *testing.T) {
 	t.Parallel()
 	c := startCompas(t)
@@ -208,7 +208,7 @@ func TestSideBySide(t *testing.T) {
 	}
 }
 
-// What is no longer needed is removed, and no live session is.
+// Rows that are no longer needed are removed, and no live session is.
 func TestCleanup(t *testing.T) {
 	t.Parallel()
 	c := startCompas(t)

@@ -21,7 +21,7 @@ type figures struct {
 	strict                        time.Duration
 }
 
-// own is the service's part, with that of what stands before PostgreSQL.
+// own is the service's part, including that of the components in front of PostgreSQL.
 func (f figures) own() time.Duration { return max(0, f.noRefreshes-f.noWrites-f.lateBy) }
 
 const heading = `| address | what happens | PostgreSQL takes no writes | no refreshes | of that ours | refreshes | 503 | other 5xx | false log-outs | revocations | accepted past the bound | lost | done again |

@@ -63,7 +63,7 @@ type load struct {
 	revoked []*revoked
 }
 
-// startLoad signs everybody in, and has them refresh until the test ends.
+// startLoad signs all users in, and makes them refresh until the test ends.
 func startLoad(t *testing.T, replicas []*replica) *load {
 	t.Helper()
 	l := &load{t: t, replicas: replicas, client: &http.Client{Timeout: requestTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 2 * users}}}

@@ -37,7 +37,7 @@ func (s *stage) start(settings testservice.Env) {
 	s.load.startRevoking(s.t)
 }
 
-// steady waits until the cluster is whole, and everybody has refreshed, and revocations are followed.
+// steady waits until the cluster is whole, all users have refreshed, and revocations are followed.
 func (s *stage) steady() {
 	s.t.Helper()
 	s.cluster.awaitWhole()
@@ -64,7 +64,7 @@ func (s *stage) run(f fault) figures {
 		refreshes: s.load.refreshed.count(since), unavailable: s.load.unavailable.count(since),
 		falseLogOuts: s.load.falseLogOuts.Load() - logOuts, other5xx: s.load.other5xx.Load() - other,
 	}
-	// What had been revoked just before may be lost, too.
+	// Revocations from just before may be lost, too.
 	for _, r := range s.load.last(since.Add(-5*time.Second), 1<<20) {
 		s.judge(&got, r, f.mayLose)
 	}
@@ -73,7 +73,7 @@ func (s *stage) run(f fault) figures {
 	return got
 }
 
-// judge counts what has become of a revocation.
+// judge counts a revocation by its outcome.
 func (s *stage) judge(got *figures, r *revoked, mayLose bool) {
 	s.t.Helper()
 	got.revoked++
@@ -102,7 +102,7 @@ func (s *stage) judge(got *figures, r *revoked, mayLose bool) {
 
 var revokedAnew = regexp.MustCompile(`they are revoked anew".*"sessions":([0-9]+)`)
 
-// anew counts the sessions that the replicas have revoked anew.
+// anew counts the sessions that the replicas have revoked again.
 func (s *stage) anew() (n int) {
 	for _, r := range s.load.replicas {
 		for _, match := range revokedAnew.FindAllStringSubmatch(r.said.String(), -1) {

@@ -70,7 +70,7 @@ func (m *moments) count(since time.Time) (n int) {
 	return n
 }
 
-// startWriters writes to each node on a connection of its own, with pgx alone: PostgreSQL accepts writes only once one
+// startWriters writes to each node on a separate connection, with plain pgx: PostgreSQL accepts writes only once one
 // of them succeeds.
 func startWriters(t *testing.T, c *cluster) *moments {
 	t.Helper()

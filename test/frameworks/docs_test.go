@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What docs/frameworks.md shows is what the tests run.
+// The code in docs/frameworks.md is the code that the tests run.
 func TestDocsShowTheAdaptors(t *testing.T) {
 	t.Parallel()
 	docs, err := os.ReadFile("../../docs/frameworks.md")

@@ -100,7 +100,7 @@ func TestFiberGivesUp(t *testing.T) {
 	a.want(`{}`)
 }
 
-// What a stream changes is stored while it runs. fasthttp starts the stream before the middleware
+// A stream's changes are stored while it runs. fasthttp starts the stream before the middleware
 // stores what the handler changed, so the stream waits for that first.
 func TestFiberStream(t *testing.T) {
 	t.Parallel()

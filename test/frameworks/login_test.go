@@ -39,7 +39,7 @@ func (a *app) act(w http.ResponseWriter, r *http.Request) (string, error) {
 	return who, err
 }
 
-// The handlers have a cookie and a Vary of their own, as those of programs do.
+// The handlers set their own cookie and Vary, as programs do.
 var logins = map[string]start{
 	"chi": overNetHTTP(func(a *app, _ bool) http.Handler {
 		r := chi.NewRouter()
@@ -99,8 +99,8 @@ var logins = map[string]start{
 	},
 }
 
-// A login sets its cookies in addition to the handler's, even if the handler then panics; a second log-in
-// ends the session before, and a log-out takes the cookies away.
+// A login sets its cookies in addition to the handler's, even if the handler then panics; a second log-in ends the
+// previous session, and a log-out removes the cookies.
 func TestLogIn(t *testing.T) {
 	t.Parallel()
 	for name, begin := range logins {

@@ -34,7 +34,7 @@ var behind = map[string]func(a *app, h http.HandlerFunc) http.Handler{
 	},
 }
 
-// What a stream changed before its first flush is stored by then, and each later change at once.
+// A stream's changes before its first flush are stored by then, and each later change at once.
 func TestStreams(t *testing.T) {
 	t.Parallel()
 	for name, program := range behind {

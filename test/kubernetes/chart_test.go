@@ -36,7 +36,7 @@ func read(t *testing.T, elements ...string) string {
 	return string(text)
 }
 
-// parse reads values as they are in a file.
+// parse reads values as a file has them.
 func parse(t *testing.T, text string) map[string]any {
 	t.Helper()
 	values, err := loader.LoadValues(strings.NewReader(text))

@@ -153,7 +153,7 @@ func TestObjectsAreValid(t *testing.T) {
 	}
 }
 
-// What holds the objects sees what is wrong with one.
+// The validation of the objects notices a fault in one.
 func TestSchemasRefuse(t *testing.T) {
 	t.Parallel()
 	rendered := mustRender(t, required)["deployment.yaml"]

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// secrets are the settings that may be in a file of their own: docs/operations.md#secrets-in-files
+// secrets are the settings that may each be in a file: docs/operations.md#secrets-in-files
 var secrets = []string{
 	"LATCHKEY_COMPAS_SIGNING_KEY", "LATCHKEY_DATABASE_URL", "LATCHKEY_DATA_ENCRYPTION_KEYSET", "LATCHKEY_DIRECT_DATABASE_URL",
 	"LATCHKEY_KEY_ENCRYPTION_KEY", "LATCHKEY_LEAK_WEBHOOK_SECRET", "LATCHKEY_LEAK_WEBHOOK_URL", "LATCHKEY_SERVICE_KEYS",

@@ -81,7 +81,7 @@ func queries(t *testing.T) map[string]string {
 	for _, rule := range alerts(t) {
 		all["alert "+rule.Alert] = rule.Expr
 	}
-	// What Grafana puts in.
+	// The variables that Grafana fills in.
 	fill := strings.NewReplacer("$__rate_interval", "1m", "$instance", ".*")
 	for _, p := range panels(t) {
 		for i, target := range p.Targets {
@@ -134,7 +134,7 @@ func parse(t *testing.T, text []byte) map[string][]sample {
 	}
 }
 
-// shardsUp is what a service with shards has besides: see TestShards of cmd/api.
+// shardsUp has the additional series of a service with shards: see TestShards of cmd/api.
 const shardsUp = "latchkey_shard_up{shard=\"east\"} 1\n"
 
 // Each metric, label and label value that a query names is one that the service has.
@@ -521,7 +521,7 @@ func TestMetricsAreExplained(t *testing.T) {
 	}
 }
 
-// Panels stand next to each other, and each row is full.
+// Panels are next to each other, and each row is full.
 func TestPanelsDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	taken := map[[2]int]string{}

@@ -19,7 +19,7 @@ func TestMain(m *testing.M) { os.Exit(testservice.Main(func() int { return testd
 // service is one that runs.
 type service struct{ *testservice.Service }
 
-// start runs the service on a database of its own until the test ends.
+// start runs the service on its own database until the test ends.
 func start(t *testing.T) service {
 	t.Helper()
 	dir := t.TempDir()

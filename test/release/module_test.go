@@ -51,7 +51,7 @@ func TestModule(t *testing.T) {
 func moduleEnvironment(t *testing.T) []string {
 	t.Helper()
 	root := filepath.Dir(filepath.Dir(workingDirectory(t)))
-	// What go.sum vouches for is what the others of the test's modules come from: no network, and no checksum database.
+	// The other modules of the test come from the versions that go.sum lists: no network, and no checksum database.
 	run(t, root, nil, "go", "mod", "download")
 	cache := strings.TrimSpace(run(t, root, nil, "go", "env", "GOMODCACHE"))
 	return []string{

@@ -72,7 +72,7 @@ func (c *client) form(ctx context.Context, url, bearer string, fields url.Values
 	return c.send(ctx, http.MethodPost, url, bearer, "application/x-www-form-urlencoded", fields.Encode())
 }
 
-// is tells what an answer means that accepts with one status and refuses with another.
+// is returns the meaning of an answer that accepts with one status and refuses with another.
 func (c *client) is(a answer, yes, no int) verdict {
 	switch a.status {
 	case yes:
@@ -204,7 +204,7 @@ func (c *client) parse(body []byte) pair {
 	return p
 }
 
-// persist asks again as long as nobody knows.
+// persist asks again for as long as the outcome is unknown.
 func (s *soak) persist(ask func(context.Context) verdict) verdict {
 	for began := time.Now(); s.worthwhile(began); time.Sleep(50 * time.Millisecond) {
 		ctx, cancel := context.WithTimeout(s.t.Context(), patience)

@@ -21,7 +21,7 @@ const (
 	clockJumped = "broken: clock jumped, the "
 )
 
-// setClock has the database's clock jump once, while everybody is at work.
+// setClock makes the database's clock jump once, while all clients are at work.
 func (s *soak) setClock() {
 	if s.clock != nil && s.pause(*soakFor/2) {
 		s.off += jump

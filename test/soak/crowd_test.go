@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	// strangers are the sessions of a crowd that nobody uses.
+	// strangers are a crowd's sessions that no client uses.
 	strangers = 3000
 	// members are those that stay.
 	members = 8
@@ -97,7 +97,7 @@ func (c *crowd) signOut() {
 	s.tally.add("crowds: signed out")
 }
 
-// over reports whether everybody knows that they are signed out.
+// over reports whether replicas and verifiers all know that they are signed out.
 func (c *crowd) over() bool {
 	ended := c.ended.Load()
 	return ended != nil && time.Since(*ended) > 2*verifier.DefaultBound

@@ -48,7 +48,7 @@ func startEdge(s *soak, ahead time.Duration) *edge {
 	return &edge{s, clock, v}
 }
 
-// verify never takes what it cannot tell for a verdict.
+// verify never takes an unknown state for a verdict.
 func (e *edge) verify(ctx context.Context, p pair) verdict {
 	switch _, err := e.verifier.Verify(ctx, p.Access); {
 	case err == nil:

@@ -10,8 +10,8 @@ import (
 // flipRest is the least time from one flip to the next: each costs all clients some seconds.
 const flipRest = 20 * grace
 
-// flip has the database's address lead to the standby for a while, which has not heard of a log-out. Nobody may believe
-// it.
+// flip makes the database's address lead to the standby for a while, which has not received a log-out. No replica may
+// trust it.
 func (s *soak) flip(*rand.Rand) {
 	const as = "broken: database leads to a standby"
 	n := s.tally.of(as)
@@ -37,7 +37,7 @@ func (s *soak) flip(*rand.Rand) {
 	s.onStandby(`SELECT pg_wal_replay_resume()`)
 }
 
-// replayIsPaused reports whether the standby hears of nothing more.
+// replayIsPaused reports whether the standby has stopped replaying.
 func (s *soak) replayIsPaused() (yes bool) {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
@@ -53,7 +53,7 @@ func (s *soak) onStandby(statement string) {
 	}
 }
 
-// askStandby presents tokens that are good for the standby, and for nobody else, until each way was answered twice.
+// askStandby presents tokens that are valid only for the standby, until each kind of check was answered twice.
 func (l *leaver) askStandby(s *soak) {
 	// The services have to connect to it first, for all clients at once.
 	const enough, most, slow = 6, 6 * grace, 2 * grace
@@ -78,7 +78,7 @@ func (l *leaver) askStandby(s *soak) {
 	}
 }
 
-// believed is what must not happen to a token whose session has ended.
+// believed is the outcome that a token whose session has ended must not have.
 func (s *soak) believed(by string, p pair) {
 	s.tally.add("REVOKED TOKENS ACCEPTED")
 	s.t.Errorf("%s: a token of generation %d was accepted after session %s had ended", by, p.generation, p.session)

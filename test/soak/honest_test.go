@@ -146,7 +146,7 @@ func (t *tab) pause() time.Duration {
 	return between(t.dice, 20*time.Millisecond, 500*time.Millisecond)
 }
 
-// refresh is one attempt: where nobody knows, the tokens are kept and the next round tries again.
+// refresh is one attempt: if the outcome is unknown, the tokens are kept and the next round tries again.
 func (t *tab) refresh() {
 	// The time counts from before the token was read.
 	ctx, cancel := context.WithTimeout(t.user.soak.t.Context(), patience)
@@ -156,7 +156,7 @@ func (t *tab) refresh() {
 	}
 }
 
-// present presents the refresh token and leaves it open what becomes of the answer.
+// present presents the refresh token and leaves the use of the answer to its caller.
 func (t *tab) present(ctx context.Context) (pair, verdict) {
 	old, _ := t.user.load()
 	t.user.note("%s presents %d", t.name, old.generation)
@@ -188,7 +188,7 @@ func (t *tab) use(what string, use func(context.Context, pair) verdict) {
 	}
 }
 
-// checkClients has everybody refresh once more, and use what they got.
+// checkClients makes every client refresh once more, and use the result.
 func (s *soak) checkClients() {
 	for _, u := range s.users {
 		c := u.tabs[0].client

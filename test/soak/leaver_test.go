@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// leaver is a client that logged out. Its tokens may be presented by anybody, forever: that has no effect, and causes
+// leaver is a client that logged out. Its tokens may be presented by anyone, forever: that has no effect, and causes
 // no report.
 type leaver struct {
 	name   string

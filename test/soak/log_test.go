@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testservice"
 )
 
-// logLine is what the test knows of a line of the service's log.
+// logLine has the members of a line of the service's log that the test reads.
 type logLine struct {
 	Level    string  `json:"level"`
 	Message  string  `json:"msg"`

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// report is what a leak report says, in the log and in a delivery alike, as far as it is looked at.
+// report has the members of a leak report, in the log and in a delivery alike, that the test checks.
 type report struct {
 	ID          string `json:"id"`
 	Session     string `json:"session_id"`

@@ -159,7 +159,8 @@ func (v *service) ahead() time.Duration {
 	return v.off
 }
 
-// signal ends the process, if it is ready. Nobody is sent to its address any more: the port may soon be somebody else's.
+// signal ends the process, if it is ready. No client is sent to its address any more: the port may soon be another
+// process's.
 func (v *service) signal(signal syscall.Signal) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()

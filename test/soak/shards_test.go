@@ -25,8 +25,8 @@ import (
 )
 
 // TestSoakShards is the soak with sessions on several databases, which are killed, stopped, drained and
-// added while everybody is at work: sessions of a database that is down get 503 and no others do, nobody is logged out,
-// no token of a session that has ended is accepted past the bound, and lists are complete or 503.
+// added while all clients are at work: sessions of a database that is down get 503 and no others do, nobody is logged
+// out, no token of a session that has ended is accepted past the bound, and lists are complete or 503.
 func TestSoakShards(t *testing.T) {
 	t.Parallel()
 	machine.Lock()
@@ -79,7 +79,7 @@ type shards struct {
 	robbed  []pair // to be signed out once their shards are back
 
 	mu      sync.Mutex
-	created map[string][]string // sessions by subject, of which somebody was told
+	created map[string][]string // sessions by subject, which a client has received
 }
 
 func (s *soak) setUpShards() {
@@ -412,7 +412,7 @@ func (sh *shards) gather() {
 	}
 }
 
-// checkLists makes sure that lists have all sessions that somebody was told of, whichever shard they are on.
+// checkLists makes sure that lists have all sessions that a client has received, whichever shard they are on.
 func (sh *shards) checkLists() {
 	s := sh.soak
 	several := 0

@@ -1,5 +1,5 @@
-// Package soak_test runs the built service while everything around it fails, and holds it to its promises: nobody is
-// logged out who is not robbed; every theft is reported, once; no token is accepted once its session has ended, at the
+// Package soak_test runs the built service while everything around it fails, and holds it to its promises: no user is
+// logged out who was not robbed; every theft is reported, once; no token is accepted once its session has ended, at the
 // edge once the bound has passed; and no fault of ours is anything but a 503.
 //
 // Two processes serve on one PostgreSQL. No two clocks agree, neither theirs nor those of the verifiers at the edge,
@@ -8,7 +8,8 @@
 // address leads to a standby for a while; the receiver of the leak reports fails and hangs. Honest clients keep to what
 // the protocol assumes of them and nothing else: apps with several tabs, browsers whose server renders the pages, and
 // users of Compas. Thieves present stolen tokens in ways whose outcome the protocol fixes. Subjects with thousands of
-// sessions are signed out everywhere while they are at work. What has not happened often enough fails the run as well.
+// sessions are signed out everywhere while they are at work. A situation that has not occurred often enough fails the
+// run as well.
 //
 // It takes 12 seconds, or until everything has happened that it is about, and then as long as the queue needs for what the
 // last kill interrupted, up to a minute or so:
@@ -52,8 +53,8 @@ const (
 	fresh          = 3 * grace
 	accessTokenTTL = fresh + time.Second
 	lateRetryLimit = 8
-	// patience is the clients' time-out for a request and its answer. The protocol wants it below the grace; what is
-	// left of that is for a busy machine.
+	// patience is the clients' time-out for a request and its answer. The protocol requires it to be below the grace;
+	// what is left of that is for a busy machine.
 	patience = 3 * grace / 4
 
 	heistsAtOnce = 4
@@ -233,7 +234,7 @@ func (s *soak) left() time.Duration {
 }
 
 // breathe lets failures grow rarer while the storm should be over and something is missing: on a busy machine, or one that
-// takes long to start a database again, nobody may come to do anything from one failure to the next.
+// takes long to start a database again, clients may get nothing done from one failure to the next.
 func (s *soak) breathe() {
 	const share = 4
 	over := time.Since(s.began) - s.lasts

@@ -161,8 +161,8 @@ func (h *heist) present(p *party, stolen pair) bool {
 	return v == refused
 }
 
-// killAfterCommit kills all services when it sees that the theft's transaction was committed. What they wanted to do
-// after that is never done.
+// killAfterCommit kills all services when it sees that the theft's transaction was committed. Their next steps are
+// never taken.
 func (h *heist) killAfterCommit(ctx context.Context) {
 	const query = `SELECT "revokedAt" IS NOT NULL FROM "sessionStore" WHERE "id" = $1`
 	for committed := false; !committed; {

@@ -143,7 +143,7 @@ func parseCommands(text string) (commands []command, err error) {
 	return commands, nil
 }
 
-// shows reports whether an output is what a tutorial shows, where … stands for anything.
+// shows reports whether an output is what a tutorial shows, where … matches anything.
 func shows(shown, output string) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(shown)), "…", "(?s:.*)")
 	return regexp.MustCompile(`^` + pattern + `$`).MatchString(strings.TrimSpace(output))
@@ -157,7 +157,7 @@ type dialogue struct {
 	places  []string // where logs are
 }
 
-// converse starts a program in a process group of its own, which ends with the test.
+// converse starts a program in a separate process group, which ends with the test.
 func converse(t *testing.T, dir string, environment []string, name string, args ...string) *dialogue {
 	t.Helper()
 	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), name, args...)

@@ -47,7 +47,7 @@ func newStore(t *testing.T) *sessionstore.Store {
 	return store
 }
 
-// browser is one with cookies of its own.
+// browser is a browser with its own cookies.
 type browser struct {
 	t      *testing.T
 	server *httptest.Server
@@ -84,7 +84,7 @@ func (b *browser) visit(method, path string, form url.Values) string {
 	return strings.TrimSpace(string(page))
 }
 
-// A browser cannot tell the two programs apart.
+// A browser cannot distinguish the two programs.
 func TestBothProgramsDoTheSame(t *testing.T) {
 	t.Parallel()
 	for name, program := range map[string]http.Handler{"before": fromscs.Before(), "after": after(t)} {
@@ -134,7 +134,7 @@ func TestBothProgramsDoTheSame(t *testing.T) {
 	}
 }
 
-// What only the program with ours does: no click of many at once is lost.
+// Only the program with this package does this: no click of many at once is lost.
 func TestNoChangeIsLost(t *testing.T) {
 	t.Parallel()
 	s := httptest.NewTLSServer(after(t))
@@ -188,7 +188,7 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// What docs/from-scs.md shows is what the tests run.
+// The code in docs/from-scs.md is the code that the tests run.
 func TestDocsShowThePrograms(t *testing.T) {
 	t.Parallel()
 	docs, err := os.ReadFile("../../../docs/from-scs.md")
@@ -227,7 +227,7 @@ func TestTablesAreComplete(t *testing.T) {
 	}
 	for _, table := range []struct {
 		text   string
-		prefix string // of the names, where they are told apart by it
+		prefix string // of the names, if it distinguishes them
 		of     reflect.Type
 	}{
 		{ofSCS, "", reflect.TypeFor[*scs.SessionManager]()},
