@@ -2,14 +2,15 @@
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
-# Tools are pinned in a module of their own, so that programs which import ours do not inherit the linters' hundreds of requirements.
-# To upgrade one: go get -tool -modfile=tools/go.mod PACKAGE@VERSION (no tidy: it would add the service's own requirements).
+# Tools are pinned in a separate module, so that programs which import ours do not inherit the linters' hundreds of
+# requirements. To upgrade one: go get -tool -modfile=tools/go.mod PACKAGE@VERSION (no tidy: it would add the service's
+# own requirements).
 TOOL := go tool -modfile=tools/go.mod
 
 COUNT    ?= 5
 # Tested at once: most of them wait for something, so more than there are cores.
 PACKAGES ?= 4
-# What make test is about. The soak is left to make soak: it wants the machine for itself.
+# The packages that make test covers. The soak is left to make soak: it needs the machine for itself.
 TESTED   ?= $$(go list ./... | grep -v /test/soak)
 FUZZTIME ?= 10s
 SOAKFOR  ?= 10m
@@ -169,7 +170,7 @@ docs: ## Build the documentation as a site into bin/site, and check its links (V
 	@cd site && npm ci --silent --no-audit --no-fund && node build.mjs $(VERSIONS)
 
 .PHONY: docs-check
-# Where no version is named, the newest commit stands for an earlier one.
+# If no version is named, the newest commit takes the place of an earlier one.
 docs-check: VERSIONS := $(shell git rev-parse --short HEAD)
 docs-check: docs ## Visit every page of the site: pictures, diagrams, search, light and dark, a phone (needs chromium)
 	@cd site && VERSIONS='$(VERSIONS)' node --test

@@ -175,8 +175,7 @@ func TestHangingOutput(t *testing.T) {
 	})
 }
 
-// What was recorded before the end is written, even if the disk has room
-// again only then.
+// Events recorded before the end are written, even if the disk has room again only then.
 func TestEndWritesWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

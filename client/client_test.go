@@ -50,7 +50,7 @@ func TestNew(t *testing.T) {
 	}
 }
 
-// What no header can have is the caller's mistake: nothing is sent, and nothing tried again.
+// A value that no header can have is the caller's mistake: nothing is sent, and nothing tried again.
 func TestWrongHeaders(t *testing.T) {
 	t.Parallel()
 	c, err := client.New("https://gateway.example", key, client.WithTransport(transport(func(*http.Request) (*http.Response, error) {

@@ -136,7 +136,7 @@ func (s *shop) answer(w http.ResponseWriter, document any) {
 	}
 }
 
-// authenticate stands for what knows your users.
+// authenticate is a placeholder for your own check of users.
 func authenticate(r *http.Request) (user string, ok bool) {
 	return r.FormValue("user"), r.FormValue("password") == "correct horse"
 }

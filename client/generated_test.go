@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The types are those of the description as it is now.
+// The types are those of the current description.
 func TestGenerated(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "types.gen.go")

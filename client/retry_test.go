@@ -92,7 +92,7 @@ func TestRetryOfIntrospection(t *testing.T) {
 	})
 }
 
-// What succeeds the second time has succeeded.
+// A call that succeeds the second time has succeeded.
 func TestRetrySucceeds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestRetrySucceeds(t *testing.T) {
 	})
 }
 
-// What is refused is not tried again.
+// A refused call is not tried again.
 func TestNoRetryOfRefusals(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{400, 401, 404, 409, 429, 500, 502} {

@@ -388,7 +388,7 @@ func testItself(t *testing.T, _ *service, c *client.Client) {
 	}
 }
 
-// Each code that the service can be brought to is the error that it stands for.
+// Each code that the service can be made to return becomes its error.
 func TestServiceRefuses(t *testing.T) {
 	t.Parallel()
 	s := start(t)

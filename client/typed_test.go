@@ -17,7 +17,7 @@ type cart struct {
 	Total json.Number `json:"total,omitempty"`
 }
 
-// What is read is the caller's type, digits and all, and an error quotes no data.
+// Data is read into the caller's type, with all digits, and an error quotes no data.
 func TestDecode(t *testing.T) {
 	t.Parallel()
 	got, err := client.Decode[cart](client.Data(`{"items":["tea"],"total":1.10000000000000000001}`))

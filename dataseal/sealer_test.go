@@ -122,7 +122,7 @@ func TestRotation(t *testing.T) {
 	}
 }
 
-// Checksums are the same for the same session and content, and tell nothing else.
+// Checksums are the same for the same session and content, and reveal nothing else.
 func TestSums(t *testing.T) {
 	t.Parallel()
 	keys := newKeyset(t)

@@ -86,7 +86,7 @@ func references(t *testing.T, folder string) map[string]map[string][]string {
 		method, isFunction := object.(*types.Func)
 		isMethod := isFunction && method.Signature().Recv() != nil
 		if object.Pkg() != own || (object.Parent() != own.Scope() && !isMethod) {
-			continue // somebody else's, a local name, or a field, which comes with its type
+			continue // another package's, a local name, or a field, which comes with its type
 		}
 		from, to := filepath.Base(set.Position(ident.Pos()).Filename), filepath.Base(set.Position(object.Pos()).Filename)
 		if from != to && !slices.Contains(refersTo[from][to], object.Name()) {

@@ -20,7 +20,7 @@ var (
 )
 
 // Whatever a document names exists, even at three in the morning: each metric, each alert, and
-// each line of the log that a runbook tells to look for.
+// each line of the log that a runbook mentions.
 func TestNamedMetricsAlertsAndLogLinesExist(t *testing.T) {
 	t.Parallel()
 	var metrics []string // those of this table are held against a service that runs
@@ -46,7 +46,7 @@ func TestNamedMetricsAlertsAndLogLinesExist(t *testing.T) {
 	named := 0
 	for _, m := range saidInLog.FindAllStringSubmatch(read(t, "troubleshooting.md"), -1) {
 		line := m[1] + m[2]
-		if strings.HasPrefix(line, "api ") { // commands have a test of their own
+		if strings.HasPrefix(line, "api ") { // commands have a separate test
 			continue
 		}
 		named++

@@ -18,7 +18,7 @@ var unchecked = []string{
 	"bench", "micro", "mutants", // hours, on a machine that does nothing else
 }
 
-// What the Makefile can check, a workflow does.
+// A workflow runs every check of the Makefile.
 func TestWorkflowsRunEveryCheck(t *testing.T) {
 	t.Parallel()
 	makefile, err := os.ReadFile("../Makefile")
@@ -53,8 +53,8 @@ func TestWorkflowsRunEveryCheck(t *testing.T) {
 	}
 }
 
-// A release and an image from source are compiled by the same Go: a patch release that somebody chose, not whatever a tag or
-// the least version in go.mod leads to. So it is in an image that nobody can replace.
+// A release and an image from source are compiled by the same Go: a patch release that was chosen deliberately, not
+// whatever a tag or the least version in go.mod leads to. So it is in an image that cannot be replaced.
 func TestCompilerIsPinned(t *testing.T) {
 	t.Parallel()
 	image := regexp.MustCompile(`(?m)^ARG GO_IMAGE=(golang:(\d+\.\d+\.\d+)-bookworm@sha256:[0-9a-f]{64})$`).FindStringSubmatch(read(t, "../Dockerfile"))

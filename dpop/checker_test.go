@@ -73,7 +73,7 @@ func TestReplay(t *testing.T) {
 			t.Fatalf("another proof after %v: %v", at, err)
 		}
 	}
-	// The same jti of another key is another proof; signed anew it is the same.
+	// The same jti of another key is another proof; signed again it is the same.
 	clock.Store(0)
 	s.key, s.header["jwk"] = ed(t), nil
 	s.header["jwk"] = jose.JSONWebKey{Key: public(s.key)}

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/dpop"
 )
 
-// RFC 9449 §11.1: a nonce stands for the time. Without one, what a wrong clock made is
+// RFC 9449 §11.1: a nonce replaces the time. Without one, what a wrong clock made is
 // refused in words that say so, with the time here.
 func TestWrongClocks(t *testing.T) {
 	t.Parallel()

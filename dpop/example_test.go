@@ -32,7 +32,7 @@ func Example() {
 		return proof.Thumbprint, checker.Spend(*proof) // for sessionstore.CreateParams.KeyThumbprint
 	}
 
-	// What a client does: it signs method and URL with a key that never leaves it.
+	// The client's steps: it signs method and URL with a key that never leaves it.
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		panic(err)

@@ -105,7 +105,7 @@ func TestClaimsAtTheirLimits(t *testing.T) {
 	}
 }
 
-// A proof may be so long, and no byte longer.
+// A proof may have this length, and not a byte more.
 func TestLongestProof(t *testing.T) {
 	t.Parallel()
 	key := ed(t)
@@ -181,7 +181,7 @@ func TestTypes(t *testing.T) {
 	}
 }
 
-// What a client learns from each error.
+// The client's information from each error.
 func TestErrorCodes(t *testing.T) {
 	t.Parallel()
 	for want, errs := range map[string][]error{

@@ -85,7 +85,7 @@ func TestProofOfTheRFC(t *testing.T) {
 	}
 }
 
-// RFC 9449 §4.3, check by check. Each proof is good except for one thing.
+// RFC 9449 §4.3, check by check. Each proof is valid except for one fault.
 func TestProof(t *testing.T) {
 	t.Parallel()
 	key := p256(t)
@@ -147,7 +147,7 @@ func TestProof(t *testing.T) {
 		}
 	}
 
-	// What is not signed, or not once.
+	// Proofs that are not signed, or not exactly once.
 	proof := good(t, key, jose.ES256).sign(t)
 	parts := strings.Split(proof, ".")
 	twice := good(t, key, jose.ES256)
@@ -174,7 +174,7 @@ func headerText(tb testing.TB, s spec) string {
 	return string(must(jsonOf(s.header))(tb))
 }
 
-// What may differ, may.
+// Permitted differences are accepted.
 func TestLenience(t *testing.T) {
 	t.Parallel()
 	for name, changed := range map[string]map[string]any{

@@ -84,8 +84,8 @@ func TestMemoryOfAClockThatIsSetBack(t *testing.T) {
 	}
 }
 
-// What was rotated out counts for the limit, and is forgotten after twice the time
-// at the latest, though nothing came meanwhile.
+// Proofs that were rotated out count for the limit, and are forgotten after twice the time at the latest, even if none
+// arrives in between.
 func TestMemoryIsGivenBack(t *testing.T) {
 	t.Parallel()
 	c, clock := clocked(t, func(c *dpop.Config) { c.Remember = 2 })

@@ -98,7 +98,7 @@ func good(tb testing.TB, key any, algorithm jose.SignatureAlgorithm) spec {
 	}
 }
 
-// sign writes the proof by hand, so that its header can be anything.
+// sign assembles the proof itself, so that its header can be anything.
 func (s spec) sign(tb testing.TB) string {
 	tb.Helper()
 	header, claims := must(json.Marshal(s.header))(tb), must(json.Marshal(s.claims))(tb)

@@ -7,8 +7,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
-// A replica that has read the keys before they changed, and comes to write a copy after another
-// one has, leaves it as it is: a key that was revoked does not come back.
+// A replica that has read the keys before they changed, and writes a copy after another replica has, does not change
+// it: a key that was revoked does not come back.
 func TestALateWriterOfACopy(t *testing.T) {
 	t.Parallel()
 	c := &keyCopy{Copy: Copy{Name: "east", Pool: testdb.Pool(t)}}

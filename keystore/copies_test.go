@@ -102,7 +102,7 @@ func TestCopiesFollowEachChange(t *testing.T) {
 	sameRows(t, "after a change that an earlier release made", first, east, west)
 }
 
-// A copy that could not be written is when its database is back, and the log tells both once.
+// A copy that could not be written is written when its database is back, and the log has one line for each.
 func TestACopyThatWasAway(t *testing.T) {
 	t.Parallel()
 	first, east := testdb.Pool(t), testdb.NewServer(t)
@@ -304,8 +304,8 @@ func TestACopyThatDoesNotOpen(t *testing.T) {
 	}
 }
 
-// A database that hangs is as good as one that is down: whoever starts, or looks for a key, does not
-// wait for it for long.
+// A database that hangs is as good as one that is down: a replica that starts, or looks for a key, does not wait for it
+// for long.
 func TestCopiesWhereTheDatabaseHangs(t *testing.T) {
 	t.Parallel()
 	first, east := testdb.Pool(t), testdb.Pool(t)

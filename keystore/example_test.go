@@ -41,7 +41,7 @@ func Example() {
 		panic(err)
 	}
 	keys.OnChange(store.SetKeys)
-	// A program also calls keys.Run in a goroutine of its own, and keys.Maintain once per
+	// A program also calls keys.Run in a separate goroutine, and keys.Maintain once per
 	// hour.
 
 	made, _, err := keys.Rotate(ctx, true)

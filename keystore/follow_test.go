@@ -144,7 +144,7 @@ func TestUnknownKeyIsLookedFor(t *testing.T) {
 	}
 }
 
-// An unknown state is no reason to refuse a token.
+// An unknown state is not a reason to refuse a token.
 func TestUnknownKeyInAnOutage(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)

@@ -40,7 +40,7 @@ ALTER TABLE "sessionStore"
   -- The lifetimes of its tokens in seconds; null for the configured defaults.
   ADD COLUMN IF NOT EXISTS "accessTokenTtl" integer NULL,
   ADD COLUMN IF NOT EXISTS "refreshTokenTtl" integer NULL,
-  -- What was known about the client at creation.
+  -- The client at creation.
   ADD COLUMN IF NOT EXISTS "clientLabel" text NULL,
   ADD COLUMN IF NOT EXISTS "clientUserAgent" text NULL,
   ADD COLUMN IF NOT EXISTS "clientIp" inet NULL;

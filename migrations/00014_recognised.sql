@@ -1,4 +1,4 @@
--- What live sessions are recognised by: a replica whose settings lack one of these would
+-- Keys and settings by which live sessions are recognised: a replica whose settings lack one of these would
 -- sign users out.
 
 -- +goose Up

@@ -27,7 +27,7 @@ SET lock_timeout = 0;
 -- write to them. A subject's sessions that ended:
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreEndedSubjectIdx" ON "sessionStore" ("subject", "id")
   WHERE "subject" IS NOT NULL AND "revokedAt" IS NOT NULL;
--- Everybody's, by time. Any number may have ended at the same time, and a page of them
+-- Those of all subjects, by time. Any number may have ended at the same time, and a page of them
 -- begins after an id. It serves cleanup and the revocation feed as its predecessor did.
 CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreEndedIdx" ON "sessionStore" ("revokedAt", "id")
   WHERE "revokedAt" IS NOT NULL;

@@ -1,8 +1,8 @@
 -- Events for other systems: which were already derived, and which must be delivered.
 --
--- Nothing is written for an event when it happens. What has changed is read from the
--- sessions' own rows, by the transactions that changed them, as by "revokedXid".
--- "createdXid" is null if there are no events, and such rows are not in the index.
+-- Nothing is written for an event when it happens. Changes are read from the sessions' own rows, by the transactions
+-- that changed them, as by "revokedXid". "createdXid" is null if there are no events, and such rows are not in the
+-- index.
 
 -- +goose NO TRANSACTION
 -- +goose Up

@@ -1,4 +1,4 @@
--- What the operators' page shows about thefts, and its sign-in links.
+-- Data of the operators' page about thefts, and its sign-in links.
 
 -- +goose NO TRANSACTION
 -- +goose Up

@@ -100,8 +100,8 @@ func TestInstallationsInOneDatabase(t *testing.T) {
 	}
 }
 
-// A queue stays with its installation when the schema is renamed, once somebody has said so. A
-// queue that nobody would work off any more is no silent loss.
+// A queue stays with its installation when the schema is renamed, once an operator has confirmed it. A queue without
+// workers is not lost silently.
 func TestRenamedSchema(t *testing.T) {
 	t.Parallel()
 	pools := testdb.Schemas(t)

@@ -137,7 +137,7 @@ CREATE TABLE "sessionStoreToken" ("id" uuid PRIMARY KEY NOT NULL DEFAULT gen_ran
 CREATE INDEX "sessionStoreTokenSessionIdx" ON "sessionStoreToken" ("session");
 CREATE INDEX "sessionStoreTokenRefreshTokenIdx" ON "sessionStoreToken" ("refreshToken");`
 
-// The tables that Compas made, with rows in them, are taken over as they are.
+// The tables that Compas made, with rows in them, are taken over unchanged.
 func TestUpOnCompasTables(t *testing.T) {
 	t.Parallel()
 	pool := empty(t)

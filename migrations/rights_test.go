@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
-// What a role may not do is named, one statement after the other, until it may.
+// The statements name the rights that a role lacks, one after the other, until it has all of them.
 func TestCheckRights(t *testing.T) {
 	t.Parallel()
 	pool := testdb.Pool(t)

@@ -83,7 +83,7 @@ type wear struct {
 	vacuums  int
 }
 
-// newWear makes the sessions. What autovacuum does is done here, by its own rule, and not by the clock.
+// newWear makes the sessions. The test does autovacuum's work itself, by autovacuum's own rule, and not by the clock.
 func newWear(t *testing.T, sessions int) *wear {
 	t.Helper()
 	w := &wear{t: t, pool: testdb.Pool(t), sessions: sessions}

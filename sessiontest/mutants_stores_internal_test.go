@@ -440,7 +440,7 @@ func (s believesProofs) RefreshTokensWithProof(ctx context.Context, token, thumb
 	return s.mem.RefreshTokensWithProof(ctx, token, thumbprint, client)
 }
 
-// sharesMemory gives everybody the same slice.
+// sharesMemory gives all callers the same slice.
 type sharesMemory struct {
 	mem
 	data sync.Map

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { parse } from "parse5";
 
-/** What a page has: its links and pictures, and the places that a link can lead to. */
+/** The parts of a page: its links and pictures, and the places that a link can lead to. */
 function read(file) {
   const found = { links: [], places: new Set() };
   const walk = (node) => {

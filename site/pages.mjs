@@ -1,4 +1,4 @@
-// What the site has, in which part, and under which address. The pages stay where they are in the
+// The pages of the site, in which part, and under which address. The pages stay where they are in the
 // repository, and stay readable there.
 
 /** The parts of the site in their order: a page's file, or a group of them. */

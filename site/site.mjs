@@ -1,11 +1,11 @@
-// What is built: settings from the environment, and the repository's pages. build.mjs says which.
+// The site that is built: settings from the environment, and the repository's pages. build.mjs says which.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { files, parts, slug } from "./pages.mjs";
 
 /** The folder whose pages are built: this repository, or an earlier version of it. */
 export const root = path.resolve(process.env.SITE_ROOT || "..");
-/** What the version is called, and all that the reader can choose from, the working tree's first. */
+/** The version's name, and all versions that the reader can choose from, the working tree's first. */
 export const version = process.env.SITE_VERSION || "main";
 export const versions = (process.env.SITE_VERSIONS || version).split(" ");
 const prefix = process.env.SITE_PREFIX || "/";
@@ -13,7 +13,7 @@ const prefix = process.env.SITE_PREFIX || "/";
 export const start = (name) => (name === "main" ? prefix : `${prefix}${name}/`);
 export const base = start(version);
 export const out = path.resolve(process.env.SITE_OUT || "../bin/site");
-/** What is kept between builds. Pages of another version have other addresses. */
+/** Files that are kept between builds. Pages of another version have other addresses. */
 export const cache = path.resolve("node_modules", `.astro-${version}`);
 export const repository = "https://github.com/latchkey-sessions/latchkey";
 

@@ -167,7 +167,7 @@ check_files() {
   cmp "$debian/usr/lib/systemd/system/latchkey.service" deploy/systemd/latchkey.service || fail 'the unit is another one'
 }
 
-# systemd does not run here; the scripts believe that it does.
+# systemd does not run here; the scripts assume that it does.
 mkdir -p "$debian/run/systemd/system"
 printf '#!/bin/sh\necho "$*" >>/systemctl.log\n' >"$debian/usr/bin/systemctl"
 chmod 755 "$debian/usr/bin/systemctl"

@@ -130,7 +130,7 @@ create() {
   made=$(curl -fsS -H "Authorization: Bearer $SERVICE_KEY" -H 'Content-Type: application/json' -d "$1" "$internal/v1/sessions") || fail "a session cannot be created: $1"
 }
 
-# says FILTER MESSAGE: the newest access token says what the filter wants.
+# says FILTER MESSAGE: the newest access token matches the filter.
 says() { jq -Rre 'split(".")[1] | gsub("-"; "+") | gsub("_"; "/") | @base64d | fromjson | '"$1" <<<"$access" >/dev/null || fail "$2"; }
 
 serve earlier
@@ -146,7 +146,7 @@ if [ "$(cd "$scratch/old" && echo migrations/*.sql)" != "$(echo migrations/*.sql
   [[ $said =~ ^present:\ [^$'\n']*'run `present migrate`'$ ]] || fail "on a schema that is behind it said: $said"
 fi
 
-# The earlier program goes on while its schema is migrated, and after that.
+# The earlier program keeps running while its schema is migrated, and after that.
 "$scratch/present" migrate
 smoke "$scratch/old" 'the earlier program, on the present schema'
 
@@ -198,7 +198,7 @@ serve present
 smoke . 'the present program'
 refresh 'the present program does not refresh what the earlier one issued'
 
-# A session that the earlier program made learns to say what that knows nothing of.
+# A session that the earlier program made can get claims, which that program does not support.
 change "/v1/sessions/$id/claims" '{"role":"editor"}'
 refresh 'a session of the earlier program does not refresh once it has claims'
 says '.role == "editor"' 'a session of the earlier program does not tell its claims'

@@ -1,5 +1,5 @@
-// Package rivals calls @compas/store, another session store on PostgreSQL, in a Node process of its own. What its
-// figures can be compared with, and what not, stands in the README next to this file.
+// Package rivals calls @compas/store, another session store on PostgreSQL, in a separate Node process. The README next
+// to this file describes what its figures can and cannot be compared with.
 package rivals
 
 import (
@@ -21,7 +21,7 @@ import (
 
 const (
 	installPatience = 3 * time.Minute
-	// fillPatience is what making the sessions may take, besides the measured time.
+	// fillPatience is the time that making the sessions may take, in addition to the measured time.
 	fillPatience = 5 * time.Minute
 	phases       = 3
 )

@@ -26,7 +26,7 @@ func TestUnit(t *testing.T) {
 	if err := os.WriteFile(path, []byte(strings.Replace(string(unit), "/usr/bin/latchkey", program, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	// What it does not know it only warns of.
+	// It only warns of directives that it does not know.
 	verify := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", path)
 	if output, err := verify.CombinedOutput(); err != nil || len(output) > 0 {
 		t.Errorf("systemd-analyze verify: %v\n%s", err, output)

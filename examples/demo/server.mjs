@@ -1,5 +1,5 @@
-// A session service, a shop that uses it, and a page. Between the page and both there is a network that can be broken, to see what
-// becomes of the session. `make demo` runs it.
+// A session service, a shop that uses it, and a page. Between the page and both there is a network that can be broken,
+// to see what happens to the session. `make demo` runs it.
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, openSync } from "node:fs";

@@ -1,4 +1,4 @@
-// A server whose requests are checked without asking anybody.
+// A server that checks requests without calling the service.
 import { createServer } from "node:http";
 import { guard } from "@latchkey/server/express";
 import { Verifier } from "@latchkey/server/verifier";

@@ -6,7 +6,7 @@ import { chromium } from "playwright-core";
 const { SHOP: shop, CONTROL: control, PARENT: parent } = process.env;
 let browser;
 
-// Whoever started the test may have been killed: then the shop is gone, and nobody waits for the outcome.
+// The process that started the test may have been killed: then the shop is gone, and nobody waits for the outcome.
 const runner = process.ppid;
 setInterval(() => {
   try {
@@ -66,7 +66,7 @@ test("a guest's basket goes along at the login, and no script sees a cookie", as
     assert.ok(cookie.httpOnly && cookie.secure && cookie.sameSite === "Lax" && cookie.name.startsWith("__Host-"), cookie.name);
     assert.ok(guest.every(({ value }) => value !== cookie.value));
   }
-  // Whoever knew the guest's cookies has nothing of the user's session.
+  // Anyone who knew the guest's cookies has no access to the user's session.
   const thief = await browser.newContext();
   t.after(() => thief.close());
   await thief.addCookies(guest);

@@ -94,7 +94,7 @@ func TestChecksumRefuses(t *testing.T) {
 	}
 }
 
-// What is just within the limits is stored.
+// Data just within the limits is stored.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	for name, data := range map[string]string{

@@ -18,7 +18,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// The page has what became of sessions, and what the service tells of itself.
+// The page shows sessions created and ended, and the service's own state.
 func TestNow(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
@@ -161,7 +161,7 @@ func TestManyAreCountedBesideThePage(t *testing.T) {
 	b.want(200, "<b>2</b> sessions are live, as counted at", "From the database, as counted at", "<span>Created</span> <b>2</b>") // the operator's own is one
 }
 
-// Without anything to tell, the page says what the database knows.
+// Without metrics or keys of the service, the page shows the data from the database.
 func TestNowAlone(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

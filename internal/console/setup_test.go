@@ -48,7 +48,7 @@ func serviceKeys() []httpapi.ServiceKey {
 	}
 }
 
-// kit is the page on a database of its own, served over TLS, as the cookies require.
+// kit is the page on its own database, served over TLS, as the cookies require.
 type kit struct {
 	*sessionstore.Store
 
@@ -164,7 +164,7 @@ func (k *kit) browser(t *testing.T) *browser {
 	return &browser{t: t, site: k.site.URL, client: &client}
 }
 
-// signedIn is a browser of whoever has the key.
+// signedIn is the browser of an operator who has the key.
 func (k *kit) signedIn(t *testing.T, key string) *browser {
 	t.Helper()
 	b := k.browser(t)

@@ -219,7 +219,7 @@ func TestBrowserIsClosed(t *testing.T) {
 	}
 }
 
-// A user's tokens are no operator's, and the other way round.
+// A user's tokens are not valid for the page, nor an operator's elsewhere.
 func TestTokensAreApart(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -47,7 +47,7 @@ func TestChartsHaveNames(t *testing.T) {
 	}
 }
 
-// Each kind of theft that the protocol has is told in words.
+// Each kind of theft in the protocol is described in words.
 func TestKindsOfTheftHaveWords(t *testing.T) {
 	t.Parallel()
 	file, err := parser.ParseFile(token.NewFileSet(), "../refresh/outcome.go", nil, 0)

@@ -70,7 +70,7 @@ func TestExactAnswerIsKept(t *testing.T) {
 	}
 }
 
-// A database whose clock is set, either way, is believed at once.
+// If the database's clock is set, either way, the new time is used at once.
 func TestClockThatIsSetIsFollowed(t *testing.T) {
 	t.Parallel()
 	for _, jump := range []time.Duration{-24 * time.Hour, -time.Second, time.Second, time.Hour} {

@@ -11,9 +11,9 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// BenchmarkBesideAnEndpoint compares what creations and refreshes take where an endpoint is told
-// of them, and where there is none: in turns, so that other activity of the machine affects
-// both. It reports by how much the median with an endpoint is longer, in percent.
+// BenchmarkBesideAnEndpoint compares creations and refreshes with an endpoint that is notified of them, and without
+// one: in turns, so that other activity of the machine affects both. It reports by how much the median with an endpoint
+// is longer, in percent.
 func BenchmarkBesideAnEndpoint(b *testing.B) {
 	without, with, r := setup(b), setup(b), newReceiver(b)
 	tasks, err := pgxpool.New(b.Context(), with.url) // as in the service: requests have their own connections

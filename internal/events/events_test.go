@@ -84,7 +84,7 @@ func TestFirstSeen(t *testing.T) {
 	signIn("eve", phone, "label", "user_agent", "ip")
 	signIn("ada", phone, "label", "user_agent", "ip")
 	signIn("ada", phone)
-	for _, id := range ids[1:] { // ended ones tell as well
+	for _, id := range ids[1:] { // ended ones count as well
 		k.end(t, id)
 	}
 	signIn("ada", sessionstore.Client{Label: "phone", UserAgent: "app/1", IP: "192.0.2.9"}, "ip")
@@ -110,7 +110,7 @@ func TestFirstSeen(t *testing.T) {
 	}
 }
 
-// A session that expired has ended then, whoever ends it later.
+// A session that expired ended at that time, whatever ends it later.
 func TestEndOfExpiredSession(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)
@@ -123,7 +123,7 @@ func TestEndOfExpiredSession(t *testing.T) {
 	}
 }
 
-// Where there is no endpoint, sessions note nothing.
+// Without an endpoint, sessions record nothing.
 func TestNothingIsNotedWithoutEndpoints(t *testing.T) {
 	t.Parallel()
 	k := setup(t)
@@ -138,7 +138,7 @@ func TestNothingIsNotedWithoutEndpoints(t *testing.T) {
 	k.await(t, `SELECT count(*) = 1 AND count("createdXid") = 0 FROM "sessionStore"`)
 }
 
-// An endpoint gets what it wants.
+// An endpoint gets the events that it subscribes to.
 func TestFilters(t *testing.T) {
 	t.Parallel()
 	k, ends, agents := setup(t), newReceiver(t), newReceiver(t)
@@ -164,7 +164,7 @@ func TestFilters(t *testing.T) {
 	}
 }
 
-// Transactions commit in any order. None is missed, and none is told twice.
+// Transactions commit in any order. None is missed, and none is reported twice.
 func TestLateCommit(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)
@@ -199,7 +199,7 @@ func TestOrderOfFailures(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)
 	var failures int
-	stuck := k.create(t, sessionstore.CreateParams{}) // before anybody wants to know
+	stuck := k.create(t, sessionstore.CreateParams{}) // before there is an endpoint
 	r.answer = func(e told) int {
 		r.mu.Lock()
 		defer r.mu.Unlock()
@@ -226,7 +226,7 @@ func TestOrderOfFailures(t *testing.T) {
 	}
 }
 
-// An endpoint that hangs delays nobody else's events.
+// A hanging endpoint delays no other endpoint's events.
 func TestHangingEndpoint(t *testing.T) {
 	t.Parallel()
 	k, r, hangs := setup(t), newReceiver(t), newReceiver(t)
@@ -267,7 +267,7 @@ func TestFailuresAreSaidOnce(t *testing.T) {
 	}
 	for range 2 {
 		k.exec(t, `ALTER TABLE "sessionStoreDelivery" RENAME TO "away"`)
-		// What derives and each endpoint's deliveries, and what removes old ones if it came to that just now.
+		// The loop that derives events, each endpoint's deliveries, and the removal of old ones if it is due.
 		failing("four or five", func(n int) bool { return n >= 4 })
 		k.exec(t, `ALTER TABLE "away" RENAME TO "sessionStoreDelivery"`)
 		failing("none", func(n int) bool { return n == 0 })

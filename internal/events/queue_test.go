@@ -130,8 +130,8 @@ func TestEndpointThatIsGone(t *testing.T) {
 	r.await(2)
 }
 
-// What was put off by a clock of the database that was a day ahead is delivered once that is right,
-// and what waits for its next attempt continues waiting.
+// Deliveries that a database clock a day ahead had postponed are made once it is right, and those that wait for their
+// next attempt continue to wait.
 func TestClockThatWasAhead(t *testing.T) {
 	t.Parallel()
 	k, r := setup(t), newReceiver(t)

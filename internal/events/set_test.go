@@ -151,7 +151,7 @@ func is[T any](t *testing.T, v any) T {
 	return is
 }
 
-// Only 202 takes a token: another answer may be anybody's.
+// Only 202 takes a token: another answer may come from anyone.
 func TestOnly202TakesASecurityEventToken(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

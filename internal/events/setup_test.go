@@ -56,7 +56,7 @@ func config(pool *pgxpool.Pool, endpoints ...events.Endpoint) events.Config {
 	return events.Config{Pool: pool, Endpoints: endpoints, FirstClient: "app", Logger: slog.New(slog.DiscardHandler)}
 }
 
-// kit is a store of sessions, and what tells of them.
+// kit is a store of sessions, and the sender of its events.
 type kit struct {
 	*sessionstore.Store
 	pool *pgxpool.Pool
@@ -204,14 +204,14 @@ func (r *receiver) take(w http.ResponseWriter, request *http.Request) {
 	}
 }
 
-// all returns what was told, each event once.
+// all returns the events that were sent, each once.
 func (r *receiver) all() []told {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]told(nil), r.got...)
 }
 
-// await waits until so many different events were told.
+// await waits until this many different events were sent.
 func (r *receiver) await(n int) []told {
 	r.t.Helper()
 	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {

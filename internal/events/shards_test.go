@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
-// The deliveries of several databases are one list, each with an id of its own that JavaScript takes
-// exactly, and are sent again in the database that they are in.
+// The deliveries of several databases are one list, each with a unique id that JavaScript represents exactly, and are
+// sent again in the database that they are in.
 func TestDeadDeliveriesOfShards(t *testing.T) {
 	t.Parallel()
 	const each = 3

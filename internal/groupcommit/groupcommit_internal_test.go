@@ -132,7 +132,7 @@ func TestOneCallsErrorIsNoOthers(t *testing.T) {
 	}
 }
 
-// What a statement noted before it failed is nobody's answer.
+// Results that a statement recorded before it failed are given to no caller.
 func TestAFailedStatementAnswersNobody(t *testing.T) {
 	t.Parallel()
 	for i, answer := range crowd(t, newNumbers(), 10, func(ctx context.Context, all []*Call[int]) error {

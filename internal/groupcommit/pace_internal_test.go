@@ -24,7 +24,7 @@ type server struct {
 	written, safe   atomic.Int64
 }
 
-// What work costs, about as on the machine of docs/performance.md.
+// The cost of work, about as on the machine of docs/performance.md.
 const (
 	ofStatement = 300 * time.Microsecond
 	ofRow       = 25 * time.Microsecond
@@ -59,7 +59,7 @@ func (s *server) statement(_ context.Context, all []*Call[int]) error {
 	time.Sleep(s.way / 2)
 	began := time.Now()
 	s.work(ofStatement + time.Duration(len(all))*ofRow)
-	all[0].Worked(time.Since(began) * 2 / 5) // it does not know of the rest
+	all[0].Worked(time.Since(began) * 2 / 5) // it does not know about the rest
 	s.commit()
 	time.Sleep(s.way / 2)
 	return nil

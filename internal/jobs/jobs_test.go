@@ -164,7 +164,7 @@ func TestDatabaseRestart(t *testing.T) {
 		return strings.Contains(s.log.String(), `level=INFO msg="the database is back" away_seconds=`)
 	})
 	r.stop()
-	// The queue says nothing of its own about it.
+	// The queue itself logs nothing about it.
 	if log := s.log.String(); strings.Count(log, "level=ERROR") != 1 || strings.Count(log, "the database is back") != 1 {
 		t.Errorf("said:\n%s", log)
 	}
@@ -188,7 +188,7 @@ func TestStartWithoutDatabase(t *testing.T) {
 	r.stop()
 }
 
-// What hangs has accepted the connection and says nothing.
+// The hanging server has accepted the connection and sends nothing.
 func TestStopWhileTheStartHangs(t *testing.T) {
 	t.Parallel()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
@@ -239,7 +239,7 @@ func setupOn(t *testing.T, pool *pgxpool.Pool) *scene {
 
 type replica struct{ stop func() }
 
-// run starts a replica. Its pool is its own, as in a process of its own.
+// run starts a replica. It has its own pool, as a separate process would.
 func (s *scene) run(interval time.Duration) *replica {
 	s.t.Helper()
 	pool, err := pgxpool.NewWithConfig(s.t.Context(), s.pool.Config())

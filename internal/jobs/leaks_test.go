@@ -42,7 +42,7 @@ type receiver struct {
 	mu     sync.Mutex
 	events []map[string]any
 	ids    []string
-	fail   int // so many requests get an error first
+	fail   int // this many requests get an error first
 }
 
 func newReceiver(t *testing.T, fail int) *receiver {
@@ -335,7 +335,7 @@ func TestReportSharesTheTransaction(t *testing.T) {
 const interruptQuery = `UPDATE ` + migrations.RiverSchema + `.river_job
 SET state = 'running', attempt = 1, attempted_at = now() - $2::interval WHERE args->'report'->>'id' = $1`
 
-// What a replica was working on when it was killed is taken over soon; what a living one works on is not.
+// The jobs of a killed replica are taken over soon; what a living one works on is not.
 func TestInterruptedReportIsTakenOver(t *testing.T) {
 	t.Parallel()
 	k := setupLeaks(t)
@@ -397,7 +397,7 @@ func TestAttemptsLastADay(t *testing.T) {
 func TestNoSecretOfTheWebhookIsShown(t *testing.T) {
 	t.Parallel()
 	k := setupLeaks(t)
-	runner := k.runner("http://user:hunter2@127.0.0.1:1/path-token") // nobody listens there
+	runner := k.runner("http://user:hunter2@127.0.0.1:1/path-token") // no server listens there
 	defer k.run(runner)()
 	k.enqueue(runner, report())
 	k.await("the failure", func() bool { return strings.Contains(k.log.String(), "cannot be reached") })

@@ -117,7 +117,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	// Clients are told apart, of which those that are not known are one.
+	// Clients are counted separately; all unknown ones count as one.
 	for _, id := range []string{"agent", "not configured any more"} {
 		session, pair, err := m.store.Create(ctx, sessionstore.CreateParams{ClientID: id})
 		if err != nil {
@@ -142,8 +142,9 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_sessions_created_total{client=""} 3
 		latchkey_sessions_created_total{client="agent"} 4
 		latchkey_sessions_created_total{client="latchkey"} 12
-		# HELP latchkey_sessions_revoked_total Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, because their subject had too many, or because another session took their place.
-		# TYPE latchkey_sessions_revoked_total counter
+		# HELP latchkey_sessions_revoked_total Sessions that were revoked: on request, because a refresh token was
+		# stolen, because their subject had too many, or because another session took their place. TYPE
+		# latchkey_sessions_revoked_total counter
 		latchkey_sessions_revoked_total{cause="asked",client=""} 2
 		latchkey_sessions_revoked_total{cause="asked",client="agent"} 3
 		latchkey_sessions_revoked_total{cause="asked",client="latchkey"} 4
@@ -240,7 +241,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	}
 }
 
-// No token, key or data, and nobody's id, is told to whoever may scrape.
+// A scrape contains no token, key, data or user's id.
 func TestMetricsHaveNoSecret(t *testing.T) {
 	t.Parallel()
 	m := setup(t)
@@ -332,8 +333,8 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 	m.exec(t, `ANALYZE "sessionStoreToken"`)
 	m.Learn(t.Context(), everything(m))
 	want := `
-		# HELP latchkey_sessions_live_estimate Sessions that are live, as PostgreSQL's statistics have it. All replicas tell the same.
-		# TYPE latchkey_sessions_live_estimate gauge
+		# HELP latchkey_sessions_live_estimate Sessions that are live, as PostgreSQL's statistics have it. All replicas
+		# report the same. TYPE latchkey_sessions_live_estimate gauge
 		latchkey_sessions_live_estimate 40
 		# HELP latchkey_cleanup_last_end_timestamp_seconds When clean-up last came to its end, on any replica; 0 for never.
 		# TYPE latchkey_cleanup_last_end_timestamp_seconds gauge

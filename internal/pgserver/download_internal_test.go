@@ -99,7 +99,7 @@ func TestDownload(t *testing.T) {
 		t.Errorf("got %v, want %s of version %s", found, want, here.Version())
 	}
 
-	// They run, as whoever runs PostgreSQL here.
+	// They run, as the user that runs PostgreSQL here.
 	server, err := Start(ctx, Config{Dir: openDir(t), Programs: found[0], Settings: map[string]string{"fsync": "off"}})
 	if err != nil {
 		t.Fatal(err)

@@ -50,7 +50,7 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// Nobody else on the machine may get in: neither without the password nor by reading it.
+// No other user of the machine may get in: neither without the password nor by reading it.
 func TestOthersAreLockedOut(t *testing.T) {
 	t.Parallel()
 	dir := folder(t)

@@ -104,7 +104,7 @@ func TestSearchFollowsThePath(t *testing.T) {
 	}
 	other := fakePrograms(t, root, "same", "17.5", "postgres", "initdb")
 
-	// A name with a slash in it is looked up as it is.
+	// A name with a slash in it is looked up unchanged.
 	got := search{patterns: []string{other, bin}, path: link}.run(t.Context(), testAccount(t))
 	want := []Programs{{bin, 17, 5}, {other, 17, 5}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -129,7 +129,7 @@ func TestObtainSaysWhatToDo(t *testing.T) {
 		t.Errorf("more than one line: %s", err)
 	}
 
-	// What was downloaded could not run older data.
+	// The downloaded programs could not run older data.
 	_, err = obtain(t.Context(), testAccount(t), search{}, nowhere, 15)
 	if !errors.Is(err, ErrNoPrograms) || !strings.Contains(err.Error(), "install PostgreSQL 15") {
 		t.Errorf("got %v, want to be told of PostgreSQL 15", err)

@@ -139,7 +139,7 @@ func made(t *testing.T) string {
 func config(dir string) pgserver.Config {
 	return pgserver.Config{Dir: dir, Settings: map[string]string{
 		"fsync": "off", "full_page_writes": "off", "shared_buffers": "16MB",
-		"dynamic_shared_memory_type": "mmap", // alongside the data: what a killed server leaves elsewhere nobody removes
+		"dynamic_shared_memory_type": "mmap", // alongside the data: files that a killed server leaves elsewhere are not removed
 	}}
 }
 
@@ -272,7 +272,7 @@ func takenPort(t *testing.T) int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = listener.Close() }) // nobody was served
+	t.Cleanup(func() { _ = listener.Close() }) // no client was served
 	address, ok := listener.Addr().(*net.TCPAddr)
 	if !ok {
 		t.Fatalf("listens on %v", listener.Addr())

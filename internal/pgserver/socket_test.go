@@ -21,7 +21,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/pgserver"
 )
 
-// Nobody but the server's user can put anything where the server is expected.
+// Only the server's user can put anything where the server is expected.
 func TestSocketIsPrivate(t *testing.T) {
 	t.Parallel()
 	dir := database(t)
@@ -80,7 +80,7 @@ func TestAttachLooksAtTheFolder(t *testing.T) {
 		refused("it is another user's")
 	}
 
-	// The next start makes it anew.
+	// The next start makes it again.
 	stop(t, server)
 	again := start(t, dir)
 	if _, err := pgserver.Attach(t.Context(), dir); err != nil || again.String() != socket {
@@ -164,7 +164,7 @@ func TestImpostor(t *testing.T) {
 		{"asks for nothing", &pgproto3.AuthenticationOk{}},
 		{"pretends to know it", &pgproto3.AuthenticationSASL{AuthMechanisms: []string{"SCRAM-SHA-256"}}},
 	} {
-		// A client that talks to anybody may wait for what the impostor does not say.
+		// A client that trusts any server may wait for an answer that the impostor does not send.
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		told := make(chan string, 1)

@@ -27,7 +27,7 @@ func newPerson() *person {
 	return p
 }
 
-// What is remembered of a column is not used for one of another type or in another format, and
+// Remembered properties of a column are not used for one of another type or in another format, and
 // a row is read as pgx reads it.
 func TestRow(t *testing.T) {
 	t.Parallel()

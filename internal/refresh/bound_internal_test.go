@@ -24,7 +24,7 @@ func TestDecideBound(t *testing.T) {
 		unproven   bool
 		boundTo    string
 	}{
-		// The owner: every case as ever.
+		// The owner: every case as before.
 		{"rotation", at(bound), Keys{mine, mine}, 5, time.Hour, Rotated, "", false, mine},
 		{"still fresh", at(bound), Keys{mine, mine}, 5, grace, StillFresh, "", false, mine},
 		{"race", at(bound), Keys{mine, mine}, 4, grace / 2, Raced, "", false, mine},
@@ -53,7 +53,7 @@ func TestDecideBound(t *testing.T) {
 		// With it: a second tab, a retry.
 		{"unbound, with the key", at(bound), Keys{"", mine}, 4, grace / 2, Raced, "", false, mine},
 
-		// What answers a proof is bound.
+		// A pair that answers a proof is bound.
 		{"first proof", at(unbound), Keys{"", mine}, 5, time.Hour, Rotated, "", false, mine},
 		{"first proof, still fresh", at(unbound), Keys{"", mine}, 5, grace, StillFresh, "", false, mine},
 		{"first proof in a race", at(unbound), Keys{"", mine}, 4, grace / 2, Raced, "", false, mine},

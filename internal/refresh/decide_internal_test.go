@@ -101,7 +101,7 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-// What each outcome makes of the pair.
+// The pair after each outcome.
 func TestDecideNext(t *testing.T) {
 	t.Parallel()
 	now := start.Add(time.Hour)

@@ -47,10 +47,10 @@ import (
 //     its successor was issued or first seen in a use that counts, however
 //     often it comes.
 //   - I6: a replaced access token is accepted for less than a grace after its
-//     successor was issued, and only if it is the one before.
+//     successor was issued, and only if it is the direct predecessor.
 //   - I7: once access tokens were superseded, none that was issued before is accepted.
 //
-// What this rests on, TestModelCheckAssumptions shows to be needed:
+// TestModelCheckAssumptions shows that these assumptions are needed:
 //
 //   - All of a client's requests share one store.
 //   - Only the client's own use of a pair confirms it, not that of a server
@@ -58,7 +58,7 @@ import (
 //   - A request and its answer, or a use and its record, together take less than a grace,
 //     the shorter one of replicas that differ, by the database's clock, even if that is
 //     set meanwhile.
-//   - No replica goes by a clock of its own.
+//   - No replica goes by its own clock.
 //   - A failover takes longer than two of them, and loses no revocation.
 //   - Answers get lost in at most lateRetryLimit generations in a row.
 //   - For I2, that the two keep the distance that their scenario says.
@@ -70,8 +70,7 @@ import (
 
 var modelDepth = flag.Int("depth", 1, "the world of the model checks: 1 for the usual one, 2 for finer ticks and more messages at once")
 
-// inTicks makes a grace so many ticks, and everything else what the
-// assumptions just allow.
+// inTicks makes a grace this many ticks, and everything else the limit of what the assumptions allow.
 func (s scenario) inTicks(grace int8) scenario {
 	s.grace, s.patience = grace, grace-1
 	s.outage = 2*s.patience + 1
@@ -94,21 +93,20 @@ var (
 	outlived = scenarioOf("an honest client whose access token is short-lived", 2, func(s *scenario) { s.accessToken = FreshGraces*s.grace - 2 })
 	// A request, its answer and what the clock is set by take less than a grace together.
 	clocks = scenarioOf("an honest client and a clock that is set", 3, func(s *scenario) { s.patience, s.skew = 1, 1 })
-	// The server that takes over has a clock of its own.
+	// The server that takes over has its own clock.
 	takeover = clocks.named("as another server takes over", func(s *scenario) { s.failover, s.outage, s.inFlight = true, 2*s.patience+1, 1 })
 	// While replicas are replaced one by one, two of them differ in their grace.
 	rollout = honest.named("replicas with two graces", func(s *scenario) { s.other.shorter, s.patience = 1, 1 })
 	hostile = scenarioOf("a thief and a revocation", 2, func(s *scenario) { s.thief, s.revocation = true, true })
-	// Somebody supersedes the access tokens again and again.
+	// The access tokens are superseded again and again.
 	replaced = scenarioOf("an honest client whose access tokens are superseded", 2, supersedes)
 	// A use of a superseded token is none. So each time it may take the two a generation
 	// longer, but no longer than where no use is seen.
 	delayed = busy.named("access tokens are superseded", func(s *scenario) { s.supersedes, s.toldApart = SupersededBy, s.lateRetryLimit+2 })
 	lasting = scenarioOf("a revocation and a failover", 2, func(s *scenario) { s.revocation, s.failover, s.inFlight = true, true, 1 })
 
-	// Where both use their access tokens in our sight, the first turn after a
-	// use that counts tells them apart. Uses count from five graces after the
-	// previous pair was issued, so either the turns are so far apart or the
+	// If both use their access tokens where the service sees it, the first turn after a use that counts distinguishes
+	// them. Uses count from five graces after the previous pair was issued, so either the turns are so far apart or the
 	// two continue using what they have.
 	visible = scenarioOf("a thief who is seen", 2, func(s *scenario) {
 		s.thief, s.turns, s.answersLost, s.thiefUses = true, true, true, true

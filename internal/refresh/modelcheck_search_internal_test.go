@@ -19,7 +19,7 @@ type findings struct {
 	violation string
 	path      []visit // to the violation, from the start on
 	trace     []string
-	// For scenario.turns: the most that it took to tell victim and thief apart.
+	// For scenario.turns: the most that it took to distinguish victim and thief.
 	turns, generations int8
 }
 
@@ -78,7 +78,7 @@ func pathTo(visits []visit) (path []visit) {
 	return path
 }
 
-// trace tells it in words.
+// trace describes it in words.
 func (s scenario) trace(path []visit) []string {
 	var lines []string
 	var row token // counted from the start

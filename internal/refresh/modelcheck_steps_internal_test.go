@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// What can happen in the model.
+// The steps of the model.
 
 // scenario says which of it can happen.
 type scenario struct {
@@ -22,22 +22,21 @@ type scenario struct {
 	// supersedes is how much superseding access tokens raises the access
 	// generation, at any moment and however often; zero for never.
 	supersedes int8
-	// thief lets somebody copy the store at any moment.
+	// thief lets a thief copy the store at any moment.
 	thief bool
 
 	// turns are taken by victim and thief in place of the network: each
-	// refreshes, gets its answer, and continues with its access token. Nobody has
-	// more than two in a row.
+	// refreshes, gets its answer, and continues with its access token. No client has more than two in a row.
 	turns       bool
 	spacing     int8 // ticks between two turns, or more
 	thiefUses   bool // the thief, too, uses access tokens visibly
 	busy        bool // and does so all the time, not only after refreshing
 	answersLost bool // an answer to the victim may be lost
 	recordsLost bool // any use may go unseen; those that are seen come a grace or more before the next turn
-	toldApart   int8 // in so many generations the two must have been told apart
+	toldApart   int8 // within this many generations the two must have been distinguished
 
 	// Assumptions that are dropped.
-	twoStores      bool // who copies the store is no thief
+	twoStores      bool // the holder of the copy is not a thief
 	revocationLost bool // a failover may lose a revocation
 	byNumber       bool // Get records a use of any access token that has the row's number
 	oldConfirms    bool // Get records a use of the access token before the row's, too
@@ -251,7 +250,7 @@ func (s scenario) turn(w *world, holder *token, answered, recorded bool) effect 
 // getAccepts reports whether Get accepts an access token.
 func (s scenario) getAccepts(w world, t token) bool {
 	// A generation above the row's was lost in a failover: such a token may be good for long.
-	// How long the one before the row's is good is not modelled: any time.
+	// How long the predecessor of the row's token is valid is not modelled: any time.
 	p := w.db.pair(s.settings)
 	return !w.db.revoked && w.down == 0 && (t.access != w.db.access || w.db.minted < s.accessToken) &&
 		s.accepts(s.rules().Of(p.Grace), int64(t.access), int64(w.db.access), p.MintedAt(), s.now())

@@ -20,7 +20,7 @@ type settings struct {
 	// lost is the most generations that a failover loses.
 	lost int8
 	// skew is how much the database's clock may be set, either way and again and again:
-	// by hand, or because another server takes over.
+	// by an operator, or because another server takes over.
 	skew int8
 	// other is a second replica, which any request may get to, and at the one that answers.
 	other, at replica
@@ -76,8 +76,8 @@ type row struct {
 	seen                               seen
 }
 
-// seen is the checker's own memory of the answers that were given: the
-// invariants are not to believe what a mutant writes.
+// seen is the checker's own memory of the answers that were given: the invariants must not rely on what a mutant
+// writes.
 type seen struct {
 	replaced    int8  // the token that the last rotation replaced …
 	by          token // … the pair that it gave for it …

@@ -56,7 +56,7 @@ type vectorStep struct {
 	// Lost is that of a token which a failover has lost. Another one may have its number since.
 	Lost bool `json:"-"`
 
-	// What must come of it.
+	// The required outcome.
 	Outcome  string  `json:"outcome,omitempty"`
 	Theft    Theft   `json:"theft,omitempty"`
 	Accepted *bool   `json:"accepted,omitempty"`
@@ -193,7 +193,7 @@ func (v *session) take(step vectorStep) vectorStep {
 	return step
 }
 
-// differs tells after how many steps of the sequence an implementation does what is wrong; zero if it never does.
+// differs returns after how many steps of the sequence an implementation goes wrong; zero if it never does.
 func (i implementation) differs(s sequence) int {
 	usesKeys := func(step vectorStep) bool { return step.ProvenKey != "" || step.BoundTo != "" }
 	if i.ignoresKeys && slices.ContainsFunc(s.Steps, usesKeys) {

@@ -115,7 +115,7 @@ func TestReplicaThatCannotBeNoted(t *testing.T) {
 	}
 }
 
-// signal tells that something was logged.
+// signal reports that something was logged.
 type signal struct {
 	slog.Handler
 

@@ -90,8 +90,8 @@ func TestRevokeAnewWithoutTheClock(t *testing.T) {
 	}
 }
 
-// Only a clock that has gone back is noted, the latest time of those that are told, and none so
-// late that revocations would be remembered forever.
+// Only a clock that has gone back is recorded, with the latest of the reported times, and none so late that revocations
+// would be remembered forever.
 func TestNoteClock(t *testing.T) {
 	t.Parallel()
 	conn, err := testdb.Pool(t).Acquire(t.Context())

@@ -37,7 +37,7 @@ func TestMemoryDoubts(t *testing.T) {
 	}
 }
 
-// What comes while a doubt is settled is a doubt of its own.
+// An event that arrives while a doubt is settled is a new doubt.
 func TestMemoryDoubtsAgain(t *testing.T) {
 	t.Parallel()
 	var m memory
@@ -52,7 +52,7 @@ func TestMemoryDoubtsAgain(t *testing.T) {
 	}
 }
 
-// However many sessions end, so many of the last are remembered.
+// However many sessions end, this many of the last are remembered.
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	var m memory

@@ -33,9 +33,8 @@ func TestRevocationQueriesPrepare(t *testing.T) {
 	}
 }
 
-// What is queried several times per second uses the indexes, whatever the
-// planner expects: here it has no statistics yet, and the plan is for any
-// arguments.
+// Statements that run several times per second use the indexes, whatever the planner expects: here it has no statistics
+// yet, and the plan is for any arguments.
 func TestNewRevocationsAreFoundByIndex(t *testing.T) {
 	t.Parallel()
 	conn, err := testdb.Pool(t).Acquire(t.Context())

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/secretfile"
 )
 
-// secret returns the path of a file with these modes of its own and of its folder.
+// secret returns the path of a file with these modes, of itself and of its folder.
 func secret(t *testing.T, mode, folder fs.FileMode) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "folder")

@@ -20,7 +20,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// What an operation costs on one database, on a router with that one alone, with two and three
+// The cost of an operation on one database, on a router with only that one, with two and three
 // databases of one server, and with three schemas of one database: the processor time of this process, and of the connections to PostgreSQL.
 // Only figures from a quiet machine mean anything.
 //

@@ -56,7 +56,7 @@ func TestSuiteOnCitus(t *testing.T) {
 	})
 }
 
-// What the suite does not do: statements that many share, what operators ask for, and clean-up.
+// Not covered by the suite: statements that many share, what operators ask for, and clean-up.
 func TestOperationsOnCitus(t *testing.T) {
 	t.Parallel()
 	needCitus(t)

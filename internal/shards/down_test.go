@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// onServers are three shards, each on a server of its own, that run.
+// onServers are three running shards, each on its own server.
 func onServers(t *testing.T, cfg sessionstore.Config) (*kit, []*testdb.Server) {
 	t.Helper()
 	var servers []*testdb.Server
@@ -161,8 +161,8 @@ func TestAFirstShardThatIsDown(t *testing.T) {
 	}
 }
 
-// Under a limit a subject's sessions are counted on all shards, so that without one of them nobody
-// can tell whether there is room.
+// Under a limit a subject's sessions are counted on all shards, so without one of them it is not known whether there is
+// room.
 func TestALimitNeedsAllShards(t *testing.T) {
 	t.Parallel()
 	k, servers := onServers(t, limited(2, sessionstore.EndOldest))

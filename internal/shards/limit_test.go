@@ -48,8 +48,8 @@ func TestTheLimitCountsAllShards(t *testing.T) {
 	}
 }
 
-// What one creation reads and ends has a bound, however many sessions a subject has from before there
-// was a limit: the next ones continue.
+// The number of sessions that one creation reads and ends is bounded, however many sessions a subject has from before
+// there was a limit: the next ones continue.
 func TestTheLimitIsReachedInParts(t *testing.T) {
 	t.Parallel()
 	for _, three := range layouts {

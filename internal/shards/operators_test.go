@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// What the operators' page asks is answered for all shards.
+// The queries of the operators' page are answered for all shards.
 func TestWhatOperatorsAsk(t *testing.T) {
 	t.Parallel()
 	k := layouts[0].setup(t, config())

@@ -75,7 +75,7 @@ func TestAShardKeepsItsNumber(t *testing.T) {
 	}
 }
 
-// What is no shard of this installation is refused, and nothing is registered.
+// A database that is not a shard of this installation is refused, and nothing is registered.
 func TestRegisterRefuses(t *testing.T) {
 	t.Parallel()
 	first, one, other, othersShard := testdb.Pool(t), testdb.Pool(t), testdb.Pool(t), testdb.Pool(t)
@@ -110,12 +110,12 @@ func TestRegisterGoesOn(t *testing.T) {
 			t.Parallel()
 			pools := three.pools(t)
 			first, one, two := pools[0], pools[1], pools[2]
-			// Before the shard's own database was told.
+			// Before it was recorded in the shard's own database.
 			exec(t, first, `INSERT INTO "sessionStoreShard" ("number", "id", "name", "isSelf", "isClaimed") VALUES (7, gen_random_uuid(), 'east', false, false)`)
 			if e := register(t, first, one, "east"); e.Number != 7 {
 				t.Errorf("%+v", e)
 			}
-			// Before the first one was told that the shard's own was.
+			// Before the first one recorded that the shard's own had been written.
 			if e := register(t, first, two, "west"); e.Number != 8 {
 				t.Errorf("%+v", e)
 			}

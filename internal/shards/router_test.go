@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// A session is in the database of the shard that its id tells, and in no other.
+// A session is in the database of the shard that its id names, and in no other.
 func TestASessionIsWhereItsIDSays(t *testing.T) {
 	t.Parallel()
 	for _, three := range layouts {
@@ -226,7 +226,7 @@ func TestSignOutEverywhere(t *testing.T) {
 }
 
 // A session of a shard that is not configured is unavailable, as another replica may have it; one of
-// a shard that was removed is gone; and a token that nobody signed is refused either way.
+// a shard that was removed is gone; and an unsigned token is refused either way.
 func TestUnknownShards(t *testing.T) {
 	t.Parallel()
 	for _, three := range layouts {

@@ -30,7 +30,7 @@ func hold(t *testing.T, pool *pgxpool.Pool, lock string) {
 	}
 }
 
-// The locks of clean-up and of subjects keep no other schema of the database waiting.
+// The locks of cleanup and of subjects delay no other schema of the database.
 func TestLocksAreOfOneSchema(t *testing.T) {
 	t.Parallel()
 	k := layout{"schemas", testdb.Schemas, testdb.FrozenSchemas}.setup(t, limited(2, sessionstore.EndOldest))

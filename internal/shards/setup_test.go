@@ -78,7 +78,7 @@ func check(ctx context.Context, pool *pgxpool.Pool, want shards.Entry) error {
 	return shards.Check(ctx, conn.Conn(), want)
 }
 
-// restart makes the router anew, as cfg is by then.
+// restart makes the router again, with the current cfg.
 func (k *kit) restart(tb testing.TB) {
 	tb.Helper()
 	router, err := shards.New(k.cfg)
@@ -130,7 +130,7 @@ func (k *kit) create(t *testing.T, params sessionstore.CreateParams) (sessionsto
 type layout struct {
 	name  string
 	pools func(tb testing.TB) []*pgxpool.Pool
-	// frozen are those whose clocks stand still until they are set on.
+	// frozen are those whose clocks stand still until a test sets them.
 	frozen func(tb testing.TB) ([]*pgxpool.Pool, func(time.Duration))
 }
 

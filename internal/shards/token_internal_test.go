@@ -9,7 +9,7 @@ import (
 
 const someSession = "0197a3f0-1c2d-8001-8def-0123456789ab"
 
-// The session is the member sid of the claims themselves, wherever it stands, and nothing that
+// The session is the member sid of the claims themselves, wherever it is, and nothing that
 // looks like one within another claim.
 func TestClaimedSession(t *testing.T) {
 	t.Parallel()

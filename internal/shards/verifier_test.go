@@ -57,7 +57,7 @@ func run(t *testing.T, do func(context.Context) error) {
 	})
 }
 
-// A verifier in another program follows all shards, of which the service tells it: a revocation on any
+// A verifier in another program follows all shards, which the service lists for it: a revocation on any
 // is noticed without a question, and a shard that is silent makes only its own sessions strict.
 func TestRemoteVerifiersFollowAllShards(t *testing.T) {
 	t.Parallel()

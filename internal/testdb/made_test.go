@@ -56,7 +56,7 @@ func TestDataIsMadeOnce(t *testing.T) {
 	}
 }
 
-// identify prints what a server has in common with its copies alone, and stays until it is told to end.
+// identify prints what a server shares only with its copies, and runs until it is ended.
 func identify(t *testing.T) {
 	t.Helper()
 

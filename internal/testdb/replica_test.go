@@ -6,7 +6,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/testdb"
 )
 
-// What the standby had before the replication was frozen survives the failover, and nothing else.
+// Only data that the standby had before the replication was frozen survives the failover.
 func TestFailover(t *testing.T) {
 	t.Parallel()
 

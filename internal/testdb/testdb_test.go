@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
 
-// role makes the test binary run as a child of one of its own tests, which that test looks at from outside.
+// role makes the test binary run as a child of one of its own tests, which that test observes from outside.
 const role = "TESTDB_TEST_ROLE"
 
 // serverIs introduces the URL of the child's database in what it prints.
@@ -161,7 +161,7 @@ func TestPanicLeavesNothingBehind(t *testing.T) {
 	t.Errorf("left behind: %v; its server still answers: %t", left, answers)
 }
 
-// What cannot be had fails a test; it neither skips nor passes.
+// A resource that is not available fails a test; it neither skips nor passes.
 func TestNoDatabaseFails(t *testing.T) {
 	if os.Getenv(role) == "none" {
 		testdb.URL(t)

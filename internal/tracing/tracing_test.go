@@ -244,7 +244,7 @@ func TestSpansHaveNoSecret(t *testing.T) {
 	}
 	s.internal(t, "GET", "/v1/sessions?subject="+secretData, "")
 	s.internal(t, "PUT", "/v1/sessions/"+a.Session.ID+"/data", `{"note":"`+secretData+`"}`, "If-Match", `"`+a.Session.Checksum+`"`)
-	// What PostgreSQL refuses, it quotes.
+	// PostgreSQL quotes values that it refuses.
 	for _, sql := range []string{`SELECT $1::text::inet`, `SELECT $1::text::jsonb`} {
 		ctx := s.traces.Sessions().Begin(t.Context(), sessionstore.OperationUpdate)
 		if err := s.pool.QueryRow(ctx, sql, secretData).Scan(new(any)); err == nil || !strings.Contains(err.Error()+fmt.Sprintf("%+v", err), "22P02") {
@@ -375,7 +375,7 @@ func TestWanted(t *testing.T) {
 	}
 }
 
-// What is sent arrives, as a collector takes it, also what was last before the end.
+// Spans that are sent arrive in the form that a collector accepts, including the last ones before the end.
 func TestSpansAreSent(t *testing.T) {
 	arrived := make(chan string, 10)
 	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {

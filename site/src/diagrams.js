@@ -1,5 +1,5 @@
 // Draws the page's diagrams, in the colours of the page.
-import library from "mermaid/dist/mermaid.min.js?url"; // as it was published: bundling it anew takes most of a build
+import library from "mermaid/dist/mermaid.min.js?url"; // as it was published: bundling it again takes most of a build
 
 const blocks = [...document.querySelectorAll("pre.mermaid")].map((block) => ({ block, text: block.textContent }));
 

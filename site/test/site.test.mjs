@@ -12,7 +12,7 @@ import { pages } from "../site.mjs";
 const site = path.resolve("../bin/site");
 const types = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".wasm": "application/wasm" };
 
-/** Serves files, and knows nothing of the site. */
+/** Serves files, and has no knowledge of the site. */
 const server = createServer((request, response) => {
   let file = path.join(site, decodeURIComponent(new URL(request.url, "http://site").pathname));
   if (existsSync(file) && statSync(file).isDirectory()) file = path.join(file, "index.html");

@@ -121,8 +121,8 @@ func (c *Cluster) SlowCommits(ctx context.Context, delay time.Duration) {
 // Checkpoint writes all changed pages to the disk. The next change of each page puts the whole of it into the WAL.
 func (c *Cluster) Checkpoint(ctx context.Context) { c.Exec(ctx, `CHECKPOINT`) }
 
-// RecycleWAL has a checkpoint leave so many WAL segments of 16 MiB to be used again, as a server has them that has run
-// for a while. A new one is filled with zeros first, for up to 50 ms in which nobody can commit.
+// RecycleWAL makes a checkpoint leave this many WAL segments of 16 MiB for reuse, as on a server that has run for a
+// while. A new one is filled with zeros first, for up to 50 ms in which nobody can commit.
 func (c *Cluster) RecycleWAL(ctx context.Context, segments int) {
 	for range segments {
 		c.Exec(ctx, `SELECT pg_logical_emit_message(false, 'bench', ''), pg_switch_wal()`)

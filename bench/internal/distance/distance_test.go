@@ -38,7 +38,7 @@ func TestDistance(t *testing.T) {
 			t.Errorf("%q came after %v", answer, took)
 		}
 	}
-	// What is sent together arrives together: it is a distance, not a limit.
+	// Data that is sent together arrives together: it is a distance, not a limit.
 	if half, ok := conn.(*net.TCPConn); !ok || half.CloseWrite() != nil {
 		t.Error("the connection cannot be half closed")
 	}

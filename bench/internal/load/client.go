@@ -41,7 +41,7 @@ func NewClient(address string) *Client {
 // Close closes the connections.
 func (c *Client) Close() { c.host.CloseIdleConnections() }
 
-// Request is what is sent. What is empty is left out.
+// Request is what is sent. Empty values are left out.
 type Request struct {
 	Method, Path                   string
 	Authorization, Cookie, IfMatch string

@@ -1,6 +1,6 @@
 // Package load keeps something busy and measures it: in a closed loop, where each worker begins its next call when the
 // last one has ended, which shows how much can be done; and in an open loop, where calls are due at times that do not
-// wait for anything, which shows how long they take for somebody who did not agree to wait.
+// wait for anything, which shows how long they take for clients that do not wait for each other.
 package load
 
 import (
@@ -140,7 +140,7 @@ func wait(ctx context.Context, d time.Duration) {
 	<-ctx.Done()
 }
 
-// longestSleep is after what time somebody who waits for a call looks whether it is all over.
+// longestSleep is the time after which a worker that waits for a call checks whether the run is over.
 const longestSleep = 20 * time.Millisecond
 
 // Open has calls come at random moments (Poisson arrivals) at the given rate, whether earlier ones have ended or not,
@@ -185,7 +185,7 @@ func (a *arrivals) wait(ctx context.Context) (due time.Time, late time.Duration)
 }
 
 // sleep asks the kernel: the runtime's own timers may be a millisecond late while the processor has nothing to do. The
-// kernel, for its part, takes the liberty of 50 µs if nobody asks it not to.
+// kernel, for its part, adds up to 50 µs unless it is told not to.
 func sleep(d time.Duration) {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0) // without, it is late by a little
 	spec := unix.NsecToTimespec(int64(d))

@@ -1,4 +1,4 @@
-// Package machine tells what the machine is, and what processes cost it. It needs Linux.
+// Package machine describes the machine, and measures the cost of processes. It needs Linux.
 package machine
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
-// Facts are what a reader has to know of a machine.
+// Facts are what a reader needs to know about a machine.
 type Facts struct {
 	CPU         string `json:"cpu"`
 	Cores       int    `json:"cores"`

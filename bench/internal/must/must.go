@@ -1,6 +1,6 @@
 // Package must ends a run at the first thing that fails. A figure next to a failure is worth nothing, so nothing in
-// the benchmark continues after one: what fails panics with its error, and [Run] returns it. Each goroutine has a Run of
-// its own.
+// the benchmark continues after one: what fails panics with its error, and [Run] returns it. Each goroutine has its own
+// Run.
 package must
 
 import (
@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// failure tells an error that ends a run from a fault of the program.
+// failure distinguishes an error that ends a run from a fault of the program.
 type failure struct{ error }
 
 // Do panics with the error, if it is one.

@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/bench/internal/must"
 )
 
-// createIDs makes functions of a session's number: the id of its row, and that of its pair of tokens. Ids are UUIDv7s. In
-// each the time is a millisecond later than in the one before, so that they ascend as they do in a real table.
+// createIDs makes functions of a session's number: the id of its row, and that of its pair of tokens. Ids are UUIDv7s.
+// In each the time is a millisecond later than in the previous one, so that they ascend as in a real table.
 const createIDs = `
 CREATE FUNCTION bench_session(i bigint) RETURNS uuid LANGUAGE sql IMMUTABLE
 	AS $$ SELECT (lpad(to_hex(1700000000000 + i), 12, '0') || '70008000000000000000')::uuid $$;

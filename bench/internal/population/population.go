@@ -1,4 +1,5 @@
-// Package population fills databases with sessions, and knows of some of them what their clients would: their tokens.
+// Package population fills databases with sessions, and has for some of them what their clients would have: their
+// tokens.
 package population
 
 import (
@@ -62,7 +63,7 @@ func NewIdentity() Identity {
 // just refreshed are recorded as in use when they are read next, which is not what is measured there.
 const readingShare = 0.3
 
-// Population is a database full of sessions, with a sample of them that stands for all.
+// Population is a database full of sessions, with a sample of them that represents all.
 type Population struct {
 	Identity
 
@@ -212,7 +213,7 @@ func (c *Circle) Next() *Session {
 	return c.sessions[(c.next.Add(1)-1)%uint64(len(c.sessions))]
 }
 
-// Ahead returns the next n sessions, or all where there are no more, without going on.
+// Ahead returns the next n sessions, or all if there are fewer, without advancing.
 func (c *Circle) Ahead(n int) []*Session {
 	from := int(c.next.Load() % uint64(len(c.sessions))) //nolint:gosec // an index
 	return slices.Concat(c.sessions[from:], c.sessions[:from])[:min(n, len(c.sessions))]

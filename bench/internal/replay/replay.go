@@ -94,7 +94,7 @@ func Capture(ctx context.Context, call func(context.Context), own ...int) Statem
 // ErrNoRow says that a statement neither returned nor changed exactly one row.
 var ErrNoRow = errors.New("the statement was to find one row")
 
-// Caller runs a statement on a connection of its own. It is for one goroutine.
+// Caller runs a statement on its own connection. It is for one goroutine.
 type Caller struct {
 	statement Statement
 	conn      *pgx.Conn
@@ -128,7 +128,7 @@ func (c *Caller) Call(ctx context.Context, values ...any) error {
 	}
 	for i, number := range c.statement.Own {
 		c.args[number-1] = values[i]
-		if id, ok := values[i].(uuid.UUID); ok { // the form that the driver takes as it is
+		if id, ok := values[i].(uuid.UUID); ok { // the form that the driver takes unchanged
 			c.args[number-1] = pgtype.UUID{Bytes: id, Valid: true}
 		}
 	}

@@ -35,7 +35,7 @@ func TestReplayRunsWhatWasCaptured(t *testing.T) {
 	}
 	const insert = `INSERT INTO t VALUES ($1, $2, $3, $4, now()) RETURNING id, n, label, data, at, n > 5, NULL::text`
 	captured := replay.Capture(ctx, func(own context.Context) {
-		must.Get(conn.Exec(ctx, `SELECT 1`)) // somebody else's
+		must.Get(conn.Exec(ctx, `SELECT 1`)) // another program's
 		must.Get(conn.Exec(own, insert, uuid.New(), int64(7), "first", []byte(`{"a":1}`)))
 	}, 1, 3)
 	if captured.SQL != insert {

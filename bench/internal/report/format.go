@@ -75,7 +75,7 @@ func sessions(n int) string {
 	}
 }
 
-// milliseconds writes a time as precisely as it is of use.
+// milliseconds writes a time with as many digits as are useful.
 func milliseconds(ms float64) string {
 	switch {
 	case ms >= 100:

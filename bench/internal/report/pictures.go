@@ -42,7 +42,7 @@ func (r Results) pictures() (all map[string]picture) {
 	return all
 }
 
-// bar is a throughput in YAML, with whatever its label says besides.
+// bar is a throughput in YAML, with any additions to its label.
 func bar(row Row, besides ...string) string {
 	if len(row.Rounds) == 0 {
 		return "{}"
@@ -75,7 +75,7 @@ const (
 	heading    = 60
 	legend     = 56
 	lineHeight = 420
-	labelRoom  = 1.65 // the axis is so many times as long as the longest bar
+	labelRoom  = 1.65 // the axis is this many times as long as the longest bar
 )
 
 var small = charts.FontStyle{FontSize: 10, FontColor: charts.ColorBlack}

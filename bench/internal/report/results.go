@@ -24,7 +24,7 @@ const (
 	// Edge is a resource server that accepts tokens by package verifier.
 	Edge = "edge"
 
-	// Compas and SCS are somebody else's.
+	// Compas and SCS are other projects' stores.
 	Compas = "@compas/store"
 	SCS    = "alexedwards/scs"
 )
@@ -138,7 +138,7 @@ func (r Row) Seconds() float64 { return float64(r.Calls) / r.PerSecond() }
 // OwnCPU is the processor time of what was measured, in microseconds: of the server where there is one.
 func (r Row) OwnCPU() float64 { return cmp.Or(r.ServerCPU, r.ClientCPU) }
 
-// GeneratorCPU is that of the load generator, where it is a process of its own.
+// GeneratorCPU is that of the load generator, if it is a separate process.
 func (r Row) GeneratorCPU() float64 {
 	if r.ServerCPU == 0 {
 		return 0
@@ -149,7 +149,7 @@ func (r Row) GeneratorCPU() float64 {
 // AllCPU is the processor time of all participants.
 func (r Row) AllCPU() float64 { return r.DatabaseCPU + r.ClientCPU + r.ServerCPU }
 
-// Allows is how many operations per second so many cores could do.
+// Allows is how many operations per second this many cores could do.
 func (r Row) Allows(cores int) float64 { return float64(cores) * 1e6 / r.AllCPU() }
 
 // Count is what does not depend on the machine: of one operation of the packages.
@@ -173,7 +173,7 @@ type Size struct {
 type Service struct {
 	// Started are the milliseconds from the start of the program until it was ready, of several starts.
 	Started []float64 `json:"started_ms"`
-	// Memory is the most that was resident under full load on so many connections.
+	// Memory is the largest resident size under full load on this many connections.
 	Memory      int64 `json:"memory_bytes"`
 	Connections int   `json:"connections"`
 	BinaryBytes int64 `json:"binary_bytes"`
@@ -189,7 +189,7 @@ type Revocations struct {
 	MillionBytes int64 `json:"million_bytes"`
 }
 
-// Cleanup is what it cost to remove expired sessions from a table with so many others, round by round. The figures are
+// Cleanup is the cost of removing expired sessions from a table with this many others, round by round. The figures are
 // for each session that was removed.
 type Cleanup struct {
 	Sessions int `json:"sessions"`
@@ -203,8 +203,8 @@ type Cleanup struct {
 	Batches []float64 `json:"batches"`
 }
 
-// CleanupBeside is how long refreshes over HTTP took in an open loop while so many expired sessions were removed in so
-// many seconds, and before.
+// CleanupBeside is how long refreshes over HTTP took in an open loop while this many expired sessions were removed in
+// this many seconds, and before.
 type CleanupBeside struct {
 	Removed int     `json:"removed"`
 	Seconds float64 `json:"seconds"`

@@ -1,5 +1,5 @@
-// Package servers runs this program once more, as the servers that the service is compared with: what is measured as a
-// server has to be a process of its own, as the service is.
+// Package servers runs this program once more, as the servers that the service is compared with: a program that is
+// measured as a server must be a separate process, as the service is.
 package servers
 
 import (

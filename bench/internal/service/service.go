@@ -27,7 +27,7 @@ const (
 
 // Build makes the program as `make build` does. It is called in the folder bench.
 func Build(ctx context.Context, binary string) {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/api") //nolint:gosec // a path of our own
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", binary, "./cmd/api") //nolint:gosec // our own path
 	cmd.Dir = ".."                                                                         // the bench's module knows less of what the service needs
 	must.Output(cmd)
 }
@@ -54,7 +54,7 @@ type Process struct {
 // Start runs the service, and waits until it is ready.
 func Start(ctx context.Context, cfg Config) *Process {
 	p := &Process{done: make(chan error, 1)}
-	var config net.ListenConfig // of addresses that nobody listens on, both at once, so that they differ
+	var config net.ListenConfig // of free addresses, both at once, so that they differ
 	public, internal := must.Get(config.Listen(ctx, "tcp", "127.0.0.1:0")), must.Get(config.Listen(ctx, "tcp", "127.0.0.1:0"))
 	p.Public, p.Internal = load.NewClient(public.Addr().String()), load.NewClient(internal.Addr().String())
 	must.Do(errors.Join(public.Close(), internal.Close()))
@@ -86,7 +86,7 @@ func (p *Process) awaitReady(ctx context.Context, began time.Time) error {
 		}
 		select {
 		case err := <-p.done:
-			// Nobody listened to it the first time.
+			// The first attempt found no listener.
 			again := exec.CommandContext(ctx, p.cmd.Path, p.cmd.Args[1:]...) //nolint:gosec // as before
 			again.Env = p.cmd.Env
 			output, _ := again.CombinedOutput() // that it fails is known
@@ -106,7 +106,7 @@ func (p *Process) Pid() int { return p.cmd.Process.Pid }
 func (p *Process) Stop() {
 	p.Public.Close()
 	p.Internal.Close()
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended, which is told below
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended, which is reported below
 	select {
 	case err := <-p.done:
 		must.Do(err)

@@ -176,7 +176,7 @@ export class Client implements Source {
   async credentials(refused?: string): Promise<Credentials | null> {
     const session = await this.#store.read();
     if (!session) return this.#settle(null);
-    if (session.id !== this.current()) this.#settle(session); // another tab has signed in, and was not heard
+    if (session.id !== this.current()) this.#settle(session); // another tab has signed in, and its message did not arrive
     this.#known = session;
     const usable = session.accessToken !== refused && remaining(session) > 0;
     return usable ? session : this.#refresh(session);
@@ -217,14 +217,14 @@ export class Client implements Source {
     }
   }
 
-  /** #wait notes for how many milliseconds the service wants to receive no requests. */
+  /** #wait records for how many milliseconds the service asks for no requests. */
   #wait(after = 0): void {
     this.#notBefore = Math.max(this.#notBefore, performance.now() + after); // by a clock that cannot be set
   }
 
   /**
-   * #turn waits until the next attempt may be made: as the service said, and longer each time, at random. It throws `unavailable`
-   * at once if the service wants a longer pause than a refresh may take.
+   * #turn waits until the next attempt may be made: as the service said, and longer each time, at random. It throws
+   * `unavailable` at once if the service asks for a longer pause than a refresh may take.
    */
   async #turn(attempt: number): Promise<void> {
     const told = this.#notBefore - performance.now();

@@ -18,8 +18,8 @@ export interface CookieOptions {
 }
 
 /**
- * CookieClient is for a page whose backend holds the tokens: the page has a cookie that it cannot read. The client knows in every tab
- * whether somebody is signed in, and has nothing to refresh.
+ * CookieClient is for a page whose backend holds the tokens: the page has a cookie that it cannot read. The client
+ * reports in every tab whether a user is signed in, and has nothing to refresh.
  */
 export class CookieClient {
   readonly #options: CookieOptions;

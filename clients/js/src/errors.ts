@@ -7,7 +7,7 @@ export type ErrorCode =
   /** Another user has signed in since the call was made. */
   | "session_changed";
 
-/** An error of this package. Errors of `fetch` itself are passed on as they are. */
+/** An error of this package. Errors of `fetch` itself are passed on unchanged. */
 export class LatchkeyError extends Error {
   override readonly name = "LatchkeyError";
   readonly code: ErrorCode;

@@ -1,9 +1,9 @@
 import type { TokenResponse } from "./session.js";
 
 /**
- * What an answer means for the tokens: a new pair; that the token is valid after all; the end of the session, which is final;
- * repeating the request, no sooner than after `after` milliseconds if the service said so; or a refusal that says nothing about
- * the session.
+ * The meaning of an answer for the tokens: a new pair; that the token is valid after all; the end of the session, which
+ * is final; repeating the request, no sooner than after `after` milliseconds if the service said so; or a refusal that
+ * says nothing about the session.
  */
 export type Outcome =
   | { kind: "pair"; tokens: TokenResponse; after: number }
@@ -49,8 +49,8 @@ const minute = 60_000;
 const longest = 5 * minute;
 
 /**
- * retryAfter reads both forms of the header (RFC 9110 §10.2.3), as milliseconds, and bounds them. A date is believed for a minute at
- * most: by a device whose clock is days behind would place it days away.
+ * retryAfter reads both forms of the header (RFC 9110 §10.2.3), as milliseconds, and bounds them. A date is trusted for
+ * a minute at most: by a device whose clock is days behind would place it days away.
  */
 export function retryAfter(headers: Headers): number | undefined {
   const value = headers.get("Retry-After");

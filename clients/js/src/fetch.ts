@@ -1,6 +1,6 @@
 import { LatchkeyError } from "./errors.js";
 
-/** What a request is sent with. */
+/** The credentials and headers of a request. */
 export interface Credentials {
   /** The login to which the token belongs. */
   readonly id: string;
@@ -86,7 +86,7 @@ function unlessAborted<T>({ signal }: Request, waited: Promise<T>): Promise<T> {
 }
 
 /**
- * originsOf returns the origins of addresses. It throws for an address without an origin of its own, such as
+ * originsOf returns the origins of addresses. It throws for an address without its own origin, such as
  * `capacitor://localhost`, which would equal every other one.
  */
 export function originsOf(addresses: Iterable<string>): Set<string> {

@@ -1,16 +1,16 @@
-/** What is known about the user. It is replaced as a whole, so states can be compared with `===`. */
+/** The known state of the user. It is replaced as a whole, so states can be compared with `===`. */
 export type State =
   /** It is not known yet. */
   | { readonly status: "loading" }
   /** `session` changes when another user signs in, but not with a refresh. */
   | { readonly status: "signed-in"; readonly session: string }
   /**
-   * `reason` is `ended` if the service has said that the session is over, wherever it was ended: it tells no client by whom. `by` is
-   * where in this browser the user signed out.
+   * `reason` is `ended` if the service has said that the session is over, wherever it was ended: it does not tell
+   * clients by whom. `by` is where in this browser the user signed out.
    */
   | { readonly status: "signed-out"; readonly reason?: "signed-out" | "ended"; readonly by?: "this-tab" | "another-tab" };
 
-/** Observed keeps a state, and tells listeners when it changes. */
+/** Observed keeps a state, and notifies listeners when it changes. */
 export class Observed {
   #state: State = { status: "loading" };
   /** Whether the login was gone before the reason was known. */

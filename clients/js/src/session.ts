@@ -1,4 +1,5 @@
-/** What a backend returns to its client after a login, and the answer to a refresh (RFC 6749 §5.1). Times are in seconds. */
+/** A backend's response to its client after a login, and the response to a refresh (RFC 6749 §5.1). Times are in
+/** seconds. */
 export interface TokenResponse {
   access_token: string;
   /** Missing if the session was made without one: it ends with its access token. */
@@ -43,6 +44,6 @@ export function random(): string {
 /** remaining returns for how many milliseconds the access token is still valid, by this device's clock. */
 export function remaining(session: Session): number {
   const age = Date.now() - session.receivedAt;
-  // A clock that was set back tells nothing: the service's 401 decides.
+  // A clock that was set back is no evidence: the service's 401 decides.
   return session.expiresIn * 1000 - Math.max(0, age);
 }

@@ -12,7 +12,7 @@ export function openChannel<Message>(name: string, heard: (message: Message) => 
   return channel;
 }
 
-/** Tabs tells the other tabs of an origin what has happened in this one, and tells this one when to check again. */
+/** Tabs notifies the other tabs of an origin of events in this one, and this one when to check again. */
 export class Tabs<Message> {
   readonly #name: string;
   readonly #heard: (message: Message) => void;

@@ -60,7 +60,7 @@ export class WorkerClient implements Source {
   readonly fetch: Fetch;
   readonly #port: Port;
   readonly #waiting = new Map<number, Waiting>();
-  /** What starts the calls that wait for the worker, and what gives them up. Undefined once it has started. */
+  /** Functions that start the calls that wait for the worker, and that abandon them. Undefined once it has started. */
   #early: Map<() => void, () => void> | undefined = new Map();
   #failed = false;
   /** How often in a row the worker did not respond, and when it is asked next. */
@@ -169,7 +169,7 @@ export class WorkerClient implements Source {
 
   /**
    * listen asks whether the worker that calls wait for is running, and gives them up if it does not respond. A single silence proves
-   * nothing: in a page that was frozen, the time is over before it can hear anything.
+   * nothing: in a page that was frozen, the time is over before it can receive anything.
    */
   #listen(): void {
     this.#pulse ??= setInterval(() => {

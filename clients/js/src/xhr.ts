@@ -12,7 +12,7 @@ export function authorizedXHR(source: Source, origins: Iterable<string>, XHR: ty
     #opened: [string, string | URL] | undefined;
     #headers: [string, string][] = [];
     #body: Document | XMLHttpRequestBodyInit | null | undefined;
-    /** What the request was sent with, as long as it may be sent again. */
+    /** The credentials that the request was sent with, as long as it may be sent again. */
     #used: Credentials | undefined;
     /** Changes when the request is given up or reopened, so that pending work for it ends. */
     #turn = 0;

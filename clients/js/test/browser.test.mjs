@@ -150,7 +150,7 @@ test("a connection to the database that the browser has closed is opened again",
   await login(tab, await signIn("ada"));
   const close = () => tab.evaluate(() => connections.map((connection) => connection.close()).length);
   for (let opened = 1; opened < 4; opened++) {
-    assert.equal(await close(), opened); // of which the page is told nothing
+    assert.equal(await close(), opened); // of which the page is not notified
     assert.deepEqual(await tab.evaluate(() => Promise.all([call(), call()])), ["ada", "ada"]);
   }
 });
@@ -194,7 +194,7 @@ test("a sign-out in one tab is one in all, also for an answer under way", async 
   assert.deepEqual(await state(one), { status: "signed-out", reason: "signed-out", by: "this-tab" });
   assert.deepEqual(await state(two), { status: "signed-out", reason: "signed-out", by: "another-tab" });
 
-  // What a tab has heard before is not said of its own sign-out.
+  // Earlier messages of other tabs do not count for the tab's own sign-out.
   await login(two, await signIn("ada"));
   await becomes(one, "signed-in");
   await two.evaluate(() => client.signOut());
@@ -218,7 +218,7 @@ test("another user signs in while a tab waits: nobody gets the other's token", a
   assert.ok(backend.seen.every((call) => call.subject === null || `/${call.subject}` === call.path));
 });
 
-/** viaXHR sends a request and returns what its listeners were told. */
+/** viaXHR sends a request and returns the events of its listeners. */
 const viaXHR = (tab, path, { headers = {}, body } = {}) => tab.evaluate(([path, headers, body]) => new Promise((resolve) => {
   const request = new XHR();
   const told = [];
@@ -434,7 +434,7 @@ test("a page that comes back from the back-forward cache reads the store", async
   await one.goBack({ waitUntil: "commit" }); // no "load": it is the page as it was
   assert.equal(await one.evaluate(() => globalThis.mark), "the same page"); // else it was loaded again
   await becomes(one, "signed-out");
-  // It hears of what happens from now on, too.
+  // It is also notified of later events.
   await login(two, await signIn("eve"));
   await becomes(one, "signed-in");
   assert.equal(await call(one), "eve");

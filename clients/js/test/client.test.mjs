@@ -461,7 +461,7 @@ test("a copied tab takes its original's tokens though the clock was set back", a
   const twin = new Client({ issuer: net.url, origins: [backend.url], store: two, ahead: false, name: crypto.randomUUID() });
   t.after(() => twin.close());
   assert.equal((await (await twin.fetch(backend.url)).json()).subject, "ada");
-  // From now on both follow each other, whatever else they hear.
+  // From now on both follow each other, whatever other messages they receive.
   const next = await twin.credentials(accessToken);
   await until(async () => (await one.read()).accessToken === next.accessToken);
 });
@@ -474,7 +474,7 @@ test("a copied tab that was frozen hears what it has missed before it uses its t
   const { client } = await setup(t, { store: one });
   await client.signIn(await signIn("ada"));
   duplicate("one", "two");
-  // A frozen page hears nothing: messages for it are kept until it is resumed.
+  // A frozen page receives nothing: messages for it are kept until it is resumed.
   const Channel = BroadcastChannel;
   const missed = [];
   let frozen = false;

@@ -88,13 +88,13 @@ test("a page with a cookie", async (t) => {
   assert.equal((await state(one)).status, "signed-in");
   site.down = false;
 
-  // A redirect to the page of the login is nobody's session.
+  // A redirect to the login page is not a session.
   site.page = true;
   await assert.rejects(one.evaluate(() => client.signIn()), /unavailable|answered with a page/);
   assert.equal((await state(one)).session, (await state(two)).session);
   site.page = false;
 
-  // A session that somebody else ends is over in every tab, once a call has shown it.
+  // A session that someone else ends is over in every tab, once a call has shown it.
   await endAll(users[1]);
   await call(one);
   for (const tab of [one, two]) {

@@ -1,5 +1,5 @@
-// Tabs behind a network that loses, delays and refuses, for FAULTS_FOR seconds: nobody is signed out by mistake, and nobody gets
-// somebody else's token.
+// Tabs behind a network that loses, delays and refuses, for FAULTS_FOR seconds: no user is signed out by mistake, and
+// none gets another user's token.
 import assert from "node:assert/strict";
 import { readFile, readdir } from "node:fs/promises";
 import { test } from "node:test";

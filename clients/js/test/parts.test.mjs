@@ -250,7 +250,7 @@ test("a page that comes to a worker later learns its state", async (t) => {
   const holder = client(t);
   await holder.signIn(await signIn("ada"));
   serveClient(holder, port1);
-  await new Promise((resolve) => port2.once("message", resolve)); // nobody took note of it
+  await new Promise((resolve) => port2.once("message", resolve)); // the first message had no receiver
   const page = new WorkerClient(port2, []);
   await until(() => page.state().status === "signed-in");
 });

@@ -1,9 +1,10 @@
-// What the tests have around the client: a backend that signs users in, an API that checks tokens, and a network that misbehaves.
+// The environment of the client in the tests: a backend that signs users in, an API that checks tokens, and a network
+// that misbehaves.
 import { createServer, request as forward } from "node:http";
 
 export const { ISSUER: issuer, INTERNAL: internal, SERVICE_KEY: serviceKey } = process.env;
 
-// Whoever started the tests may have been killed: then nobody waits for their outcome.
+// The process that started the tests may have been killed: then nobody waits for their outcome.
 const runner = process.ppid;
 setInterval(() => {
   try {
@@ -27,7 +28,7 @@ export async function signIn(subject = `user-${crypto.randomUUID()}`, more = {})
   return tokens;
 }
 
-/** endAll ends a subject's sessions, as somebody else would. */
+/** endAll ends a subject's sessions, as a backend would. */
 export async function endAll(subject) {
   const answer = await fetch(`${internal}/v1/sessions?subject=${subject}`, { method: "DELETE", headers: authorization });
   if (!answer.ok) throw new Error(`end: ${answer.status}`);
@@ -56,9 +57,10 @@ export async function api(t) {
 }
 
 /**
- * network stands between client and session service. `count` has the refreshes that were sent; a function as `next` is given each
- * request first, and whatever it returns other than undefined is the answer: a status with headers and body, or "lost" for one that
- * was served and whose answer does not arrive. While `held` is a promise, answers to refreshes wait for it.
+ * network is between client and session service. `count` has the refreshes that were sent; a function as `next` is
+ * given each request first, and whatever it returns other than undefined is the answer: a status with headers and body,
+ * or "lost" for one that was served and whose answer does not arrive. While `held` is a promise, answers to refreshes
+ * wait for it.
  */
 export async function network(t, upstream = issuer) {
   const self = { count: 0, next: undefined, held: undefined };

@@ -1,4 +1,5 @@
-// What a page downloads must stay small: the client alone, bundled, minified and compressed; and what it does not use is left out.
+// The download of a page must stay small: the client alone, bundled, minified and compressed; and what it does not use
+// is left out.
 import { gzipSync } from "node:zlib";
 import { build } from "esbuild";
 

@@ -12,7 +12,7 @@ interface Entry {
   subject: string | undefined;
 }
 
-/** Cache remembers active tokens for a moment. Inactive ones are not remembered: anybody can make them. */
+/** Cache remembers active tokens for a moment. Inactive ones are not remembered: anyone can make them. */
 export class Cache {
   readonly #for: number;
   readonly #entries: number;

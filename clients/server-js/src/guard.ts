@@ -18,7 +18,7 @@ export interface GuardOptions {
 
 /** The session that a request comes from. */
 export interface Identity {
-  /** What the access token says. Without a subject of its own, a session's `sub` is its id. */
+  /** The claims of the access token. If a session has no subject, its `sub` is its id. */
   claims: Record<string, unknown> & { sub: string; sid: string };
   /** The access token, for calls on the user's behalf. */
   token: string;
@@ -28,7 +28,7 @@ export interface Identity {
   refreshed: boolean;
 }
 
-/** What happens to a request: it passes, with or without a session, or is refused. */
+/** The guard's decision about a request: it passes, with or without a session, or is refused. */
 export type Outcome =
   | { kind: "pass"; identity: Identity | null; answer?: Answer }
   | { kind: "refuse"; status: 401 | 403 | 503; headers: Record<string, string> };

@@ -1,4 +1,4 @@
-// What all frameworks on node:http share.
+// Code for all frameworks on node:http.
 import type { IncomingMessage, OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { LatchkeyError } from "./errors.js";
 import type { Answer, Guard, Outcome } from "./guard.js";

@@ -16,7 +16,8 @@ interface Part {
   now?: number;
 }
 
-/** What was received: until when each revoked session is remembered, and below which generation a pair's access tokens were superseded. */
+/** The result of the last event: until when each revoked session is remembered, and below which generation a pair's
+/** access tokens were superseded. */
 class Told {
   revoked = new Map<string, number>();
   superseded = new Map<string, { below: number; until: number }>();
@@ -43,7 +44,7 @@ export class Revocations {
     return Math.max(performance.now() - this.#proof.mono, Date.now() - this.#proof.wall);
   }
 
-  /** What is known about a token, by its claims; bound is in milliseconds. */
+  /** The state of a token, by its claims; bound is in milliseconds. */
   state({ sid, jti, exp }: { sid: string; jti: string; exp: number }, bound: number): "live" | "revoked" | "unknown" {
     if (this.#told.revoked.has(sid)) return "revoked";
     const [pair = "", generation] = jti.split(".a");

@@ -62,7 +62,7 @@ export interface Versioned<T> {
 /** How often an update is tried if others also write. */
 const updateAttempts = 10;
 
-/** Sessions is the service's internal API. It holds no connection of its own and need not be closed. */
+/** Sessions is the service's internal API. It holds no connection and need not be closed. */
 export class Sessions {
   readonly #internal: Transport;
   readonly #public: Transport | undefined;
@@ -107,7 +107,7 @@ export class Sessions {
     return this.#call({ operation: "getSessionHistory", method: "GET", path: `${pathOf(id)}/history`, resend: true, signal });
   }
 
-  /** list reads one page: of one subject's sessions, or without a subject of everybody's. */
+  /** list reads one page: of one subject's sessions, or without a subject of all sessions. */
   async list(filter: SessionFilter = {}, { signal }: CallOptions = {}): Promise<SessionPage> {
     if ("subject" in filter && typeof filter.subject !== "string") throw new TypeError("list: the subject must be a string; leave it out for everybody's sessions");
     return this.#call({ operation: "listSessions", method: "GET", path: "/v1/sessions", query: filter, resend: true, signal });
@@ -135,7 +135,7 @@ export class Sessions {
 
   /**
    * update changes a session's data: it reads, calls `change` with a copy, and writes what that returns, or nothing for undefined. If it
-   * was written meanwhile, it begins again, so `change` may be called several times. Returns the data as it is now.
+   * was written meanwhile, it begins again, so `change` may be called several times. Returns the current data.
    */
   async update<T extends object = Data>(id: string, change: (data: T) => T | undefined | Promise<T | undefined>, options: CallOptions = {}): Promise<T> {
     return this.#update(() => this.data<T>(id, options), change, (version, next) => this.putData(id, version, next as Data, options), options);

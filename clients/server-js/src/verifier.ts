@@ -1,4 +1,4 @@
-// Access tokens are checked without asking anybody, and asked about where that is not certain enough.
+// Access tokens are checked without a call to the service, and introspected if that is not certain enough.
 import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload } from "jose";
 import { LatchkeyError } from "./errors.js";
 import { Revocations } from "./revocations.js";
@@ -34,7 +34,8 @@ export class Unavailable extends Error {
   override readonly name = "Unavailable";
 }
 
-// What jose throws for an invalid token. Anything else, such as keys that cannot be fetched, says nothing about it.
+// The errors that jose throws for an invalid token. Anything else, such as keys that cannot be fetched, says nothing
+// about it.
 const invalid = [
   errors.JWTExpired, errors.JWTClaimValidationFailed, errors.JWTInvalid, errors.JWSInvalid,
   errors.JWSSignatureVerificationFailed, errors.JWKSNoMatchingKey, errors.JOSEAlgNotAllowed, errors.JOSENotSupported,
@@ -42,7 +43,7 @@ const invalid = [
 
 /** Verifier follows the feed of revocations from its making on, until it is closed. One for the whole process is enough. */
 export class Verifier {
-  /** What is known of revoked sessions. */
+  /** The known revoked sessions. */
   readonly revocations = new Revocations();
   readonly #options: Required<VerifierOptions>;
   readonly #keys: ReturnType<typeof createRemoteJWKSet>;
@@ -62,7 +63,7 @@ export class Verifier {
     this.#end.abort();
   }
 
-  /** verify returns the claims of an access token that is good; else it throws InvalidToken or Unavailable. */
+  /** verify returns the claims of a valid access token; else it throws InvalidToken or Unavailable. */
   async verify(token: string, { confirm = true }: VerifyOptions = {}): Promise<JWTPayload> {
     const { issuer, audience, bound } = this.#options;
     let claims: JWTPayload;

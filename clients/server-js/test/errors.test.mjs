@@ -85,7 +85,7 @@ test("the service's refusals", async (t) => {
     assert.ok(!inspect(error, { depth: 9 }).includes("another-key") && !inspect(error, { depth: 9 }).includes(serviceKey));
     seen.add(code);
   }
-  // What the package would not send, something in between has made of its requests.
+  // Requests that the package would not send, altered by something in between.
   const between = await network(t);
   const spoilt = sessions({ internal: between.url });
   for (const [code, status, change, call] of [

@@ -23,7 +23,7 @@ function types(name) {
   return readFileSync(name, "utf8").replace(/\s*\/\*\*[\s\S]*?\*\//g, "");
 }
 
-// An operation that is new in the description is offered, or stands here.
+// A new operation in the description is offered, or listed here.
 const elsewhere = [
   "revokeGlobally", // for identity providers
   "listDeadEvents", "resendDeadEvents", // for operators

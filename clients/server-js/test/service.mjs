@@ -1,10 +1,11 @@
-// What the tests have around the package: the service, a network that misbehaves, and servers that answer as they are told.
+// The environment of the package in the tests: the service, a network that misbehaves, and servers that answer as a
+// test wants.
 import { createServer, request as forward } from "node:http";
 import { Sessions } from "@latchkey/server";
 
 export const { ISSUER: issuer, INTERNAL: internal, DOWN: down, SERVICE_KEY: serviceKey, OTHER_KEY: otherKey } = process.env;
 
-// Whoever started the tests may have been killed: then nobody waits for their outcome.
+// The process that started the tests may have been killed: then nobody waits for their outcome.
 const runner = process.ppid;
 setInterval(() => {
   try {
@@ -27,13 +28,14 @@ export const sessions = (more = {}) => new Sessions({ internal, public: issuer, 
 
 export const verifierOptions = { issuer, audience: process.env.AUDIENCE, internal, serviceKey, timeout: 30_000 };
 
-/** subject is somebody new. */
+/** subject is a new user. */
 export const subject = () => `user-${crypto.randomUUID()}`;
 
 /**
- * network stands between us and the service, and counts. `next` is given each request first: for "lost" it is served but its answer
- * does not arrive, a function is called when it was served, before the answer is passed on, and an object has what is changed of the
- * request: a method, a path, a body, headers, of which those that are null are taken out.
+ * network is between the package and the service, and counts. `next` is given each request first: for "lost" it is
+ * served but its answer does not arrive, a function is called when it was served, before the answer is passed on, and
+ * an object has what is changed of the request: a method, a path, a body, headers, of which those that are null are
+ * taken out.
  */
 export async function network(t, upstream = internal) {
   const self = { count: 0, next: undefined };

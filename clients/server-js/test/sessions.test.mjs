@@ -98,7 +98,8 @@ test("lost answers", async (t) => {
   lose("PUT");
   await client.updateClaims(id, () => ({ role: "editor" }));
 
-  // Somebody writes between the write whose answer is lost and the next attempt: nobody can tell whether the change is in it.
+  // Another client writes between the write whose answer is lost and the next attempt: it is not known whether the
+  // change is in it.
   let puts = 0;
   between.next = (request) => {
     if (request.method !== "PUT" || ++puts > 1) return undefined;

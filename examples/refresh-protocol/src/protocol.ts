@@ -32,7 +32,8 @@ export interface Token {
   expires_at: number;
 }
 
-/** What a refresh token is bound to, and whose possession its bearer has proven: thumbprints of keys. */
+/** The key that a refresh token is bound to, and the one whose possession its bearer has proven: thumbprints of keys.
+/** */
 export interface Keys {
   bound_to?: string;
   proven_key?: string;

@@ -12,5 +12,5 @@ form?.addEventListener("input", () => {
     history.replaceState(null, "", url);
   }, 200);
 });
-// What was typed before this came has been told nobody.
+// No event has reported text that was typed before this script loaded.
 if (form && form.q.value !== form.q.defaultValue) form.dispatchEvent(new Event("input"));

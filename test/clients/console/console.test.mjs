@@ -44,7 +44,7 @@ async function refresh(token, agent, ip) {
 const current = (token, method = "GET", keep = "") =>
   fetch(`${PUBLIC}/v1/me/sessions${method === "GET" ? "/current" : keep}`, { method, headers: { authorization: `Bearer ${token}` } });
 
-// steal has a token copied, exchanged by its owner, and presented by whoever has the copy.
+// steal makes a token copied, exchanged by its owner, and presented by the holder of the copy.
 async function steal(subject) {
   const first = await create(subject, firefox, "203.0.113.7", { client: { label: "Ada's laptop" } });
   let second;
@@ -54,7 +54,7 @@ async function steal(subject) {
     assert.equal(second.status, 200);
   } while (second.refresh_token === first.refresh_token);
   let answer;
-  do { // and its predecessor is good for a grace after it, and until the new one was seen in use
+  do { // and its predecessor is valid for a grace after it, and until the new one was seen in use
     await sleep(200);
     await current(second.access_token);
     answer = await refresh(first.refresh_token, "python-requests/2.32", "198.51.100.23");
@@ -63,7 +63,7 @@ async function steal(subject) {
   return first.session.id;
 }
 
-// giveUp leaves a job and two deliveries as they are after their last attempt, which takes a day.
+// giveUp puts a job and two deliveries into their state after the last attempt, which takes a day.
 const giveUp = () => promisify(execFile)("psql", ["-v", "ON_ERROR_STOP=1", "-qc", `
   INSERT INTO latchkey_river.river_job ("kind", "args", "queue", "state", "max_attempts", "attempt", "finalized_at")
     VALUES ('leak_webhook', '{}', 'leak_webhooks', 'discarded', 34, 34, now());

@@ -52,7 +52,7 @@ test("a client of an MCP server gets tokens for that server alone", async () => 
 });
 
 // RFC 9470: a payment requires an authentication of the last five minutes in the class gold. The client has its backend ask the
-// user for what the challenge says, and goes on with the session that takes the place of the one before.
+// user for what the challenge says, and continues with the session that replaces the previous one.
 test("a client follows the challenge for a step-up", async () => {
   const pay = (token) => oauth.protectedResourceRequest(token, "POST", new URL("/pay", resource), new Headers(), null, options);
   const challengeOf = (token) => pay(token).then(assert.fail, (error) => error.cause[0]);

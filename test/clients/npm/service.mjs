@@ -1,4 +1,5 @@
-// What the tests know of the service that runs, and what no client does: sign in as a backend, lose answers, rotate keys.
+// The running service as the tests know it, and operations that no client does: sign in as a backend, lose answers,
+// rotate keys.
 import { execFile } from "node:child_process";
 import { createServer, request } from "node:http";
 import { promisify } from "node:util";

@@ -1,5 +1,5 @@
-// Two tabs of an application that uses oidc-client-ts as it is: each tab renews by itself, and sends the access token that it was
-// last given, which it keeps in memory.
+// Two tabs of an application that uses oidc-client-ts unmodified: each tab renews by itself, and sends the access token
+// that it was last given, which it keeps in memory.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -55,7 +55,7 @@ after(async () => {
   server.close();
 });
 
-/** judge tells what became of calls with an access token that a refresh had replaced, for less than the grace. */
+/** judge reports the results of calls with an access token that a refresh had replaced, for less than the grace. */
 function judge(calls, pairs) {
   const born = new Map(); // when each access token was asked for first
   for (const { token, asked } of pairs) born.set(token, Math.min(asked, born.get(token) ?? Infinity));

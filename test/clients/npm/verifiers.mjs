@@ -1,5 +1,5 @@
-// Each library verifies the tokens that are given as arguments, of a service whose keys are of one ALGORITHM. What it says of each,
-// the subject or an error, is written as JSON.
+// Each library verifies the tokens that are given as arguments, of a service whose keys are of one ALGORITHM. The
+// result for each, the subject or an error, is written as JSON.
 import { readFileSync } from "node:fs";
 import { JwtVerifier } from "aws-jwt-verify";
 import fastifyJwt from "@fastify/jwt";

@@ -1,4 +1,4 @@
-// Does what a tutorial tells its reader to do in a browser. Each line of standard input is a step's words; each is
+// Follows a tutorial's steps in a browser. Each line of standard input is a step's words; each is
 // answered with a line: `done`, or what went wrong.
 import { createInterface } from "node:readline";
 import { chromium } from "playwright-core";

@@ -1,4 +1,4 @@
-// What applications write must have types.
+// Typical application code must have types.
 import express from "express";
 import fastify from "fastify";
 import { LatchkeyError, SessionCookies, Sessions } from "@latchkey/server";
