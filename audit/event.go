@@ -80,7 +80,7 @@ type Event struct {
 	// Act is who acts for the subject in a session that was created; nil if they act
 	// for themselves.
 	Act *tokens.Actor
-	// All says that they are everybody's sessions, or all deliveries.
+	// All says that they are all sessions, or all deliveries.
 	All bool
 	// Kept is the one session of the subject that was left alone.
 	Kept uuid.UUID

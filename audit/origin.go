@@ -15,7 +15,7 @@ type ActorType string
 const (
 	// ServiceKey is a backend; ID is its key's name.
 	ServiceKey ActorType = "service_key"
-	// Subject is a user, by a token of a session of their own; ID is the subject. It is
+	// Subject is a user, with a token of their own session; ID is the subject. It is
 	// empty in an [Origin] that does not know it: then it is the session's, and so, for
 	// a session that is ended, is Act if the origin has none.
 	Subject ActorType = "subject"

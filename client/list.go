@@ -11,7 +11,7 @@ import (
 
 // SessionFilter selects the sessions to list. Zero selects all live ones.
 type SessionFilter struct {
-	// Subject is the user; empty for everybody.
+	// Subject is the user; empty for all.
 	Subject string
 	// Ended lists sessions that have ended instead, and Since those that ended at that time or
 	// later.

@@ -14,7 +14,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// What is sealed is bound to these words and the session, and the checksum's key
+// Sealed data is bound to these words and the session, and the checksum's key
 // is made with its own words: neither can be used in place of the other.
 const (
 	sealPurpose = "latchkey session data v1"

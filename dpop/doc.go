@@ -1,6 +1,5 @@
 // Package dpop checks proofs of possession (RFC 9449, "DPoP"): a client signs
-// each request with its own key, and a token that is bound to that key is
-// useless to anybody else.
+// each request with its own key, and a token that is bound to that key is useless to anyone else.
 //
 //	package main
 //

@@ -13,9 +13,8 @@ import (
 
 // accepted passes on the claims of the request's access token, if they are all
 // that is needed. With a verifier, that costs no database read: the token of a
-// session that ended is refused within the verifier's bound, and one that was
-// replaced by a refresh is good until it expires. [Server.bearer] is strict, and
-// so is this for a token of Compas, which no verifier knows.
+// session that ended is refused within the verifier's bound, and one that was replaced by a refresh is valid until it
+// expires. [Server.bearer] is strict, and so is this for a token of Compas, which no verifier knows.
 func (s *Server) accepted(next func(http.ResponseWriter, *http.Request, tokens.Claims) error) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		scheme, token, err := accessToken(r)

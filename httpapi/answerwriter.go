@@ -2,8 +2,8 @@ package httpapi
 
 import "net/http"
 
-// answerWriter notes what is answered, for the log and for observers. It is a part of the
-// request's notes, and so no allocation of its own.
+// answerWriter notes what is answered, for the log and for observers. It is a part of the request's notes, so it needs
+// no separate allocation.
 type answerWriter struct {
 	http.ResponseWriter
 

@@ -23,7 +23,7 @@ const (
 	requirePath = checkPath + "/require"
 )
 
-// The headers that tell a gateway, and the services behind it, whose request it is.
+// The headers that identify the caller to a gateway and to the services behind it.
 const (
 	subjectHeader = "Latchkey-Subject"
 	sessionHeader = "Latchkey-Session"
@@ -109,8 +109,7 @@ type requirements struct{ scopes, audiences []string }
 
 // parseRequirements reads the path segment after [requirePath]; the segments after that
 // are the client's. Only the three paths above are known, each in exactly one spelling:
-// anything else that a gateway sends, or that a server in front of it has rewritten, must
-// not let everybody through.
+// anything else that a gateway sends, or that a server in front of it has rewritten, must not let everyone through.
 func parseRequirements(path string) (requirements, error) {
 	if path == checkPath || path == checkPath+"/" || isBelow(path, clientPath) {
 		return requirements{}, nil

@@ -67,11 +67,11 @@ type Config struct {
 	// minute divided by this, which should be well below the store's grace. Zero
 	// means any number.
 	SessionRateLimit int
-	// HideActedSessions leaves sessions in which somebody acts for the subject out of
-	// the subject's own list, except for the one that asks.
+	// HideActedSessions leaves sessions in which someone acts for the subject out of the subject's own list, except for
+	// the one that asks.
 	HideActedSessions bool
-	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is
-	// believed. None means that a client's address is that of its connection.
+	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is trusted. None means that a client's
+	// address is that of its connection.
 	TrustedProxies []netip.Prefix
 	// RequestTimeout is how long a request may wait for the database; after
 	// that the answer is 503. Zero means 10 s.
@@ -82,9 +82,8 @@ type Config struct {
 	// IdleTimeout is how long a connection is kept open for another request. It must be
 	// longer than that of the load balancer in front. Zero means 2 min.
 	IdleTimeout time.Duration
-	// ShutdownDelay is how long [Server.Run] accepts requests as before once it is told
-	// to stop, while /readyz answers 503: load balancers need a moment to notice. Zero
-	// means no delay.
+	// ShutdownDelay is how long [Server.Run] still accepts requests once its context has ended, while /readyz answers
+	// 503: load balancers need a moment to notice. Zero means no delay.
 	ShutdownDelay time.Duration
 	// DrainTimeout is how long requests may continue after that. Zero means 15 s.
 	DrainTimeout time.Duration

@@ -42,7 +42,7 @@
 //		return value
 //	}
 //
-// What the package promises:
+// The package promises:
 //
 //   - Neither listener serves a route of the other, except for routes that reveal nothing
 //     about sessions: openapi.yaml describes both, and each serves its own half of it.

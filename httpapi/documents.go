@@ -31,7 +31,7 @@ type sessionDocument struct {
 	Ended       endedDocument  `json:"ended,omitzero"` // internal routes only
 }
 
-// documentID is an id of which the encoder makes no text of its own.
+// documentID is an id that is encoded without an intermediate string.
 type documentID uuid.UUID
 
 // MarshalJSONTo implements [json.MarshalerTo].
@@ -75,7 +75,7 @@ type tokenDocument struct {
 // secondsLeft may be 0, which is written like any other number.
 type secondsLeft int64
 
-// never stands for no refresh token, and is omitted.
+// never means no refresh token, and is omitted.
 const never secondsLeft = -1
 
 // IsZero tells the encoder what to leave out.

@@ -16,7 +16,7 @@ func (s *Server) livez(w http.ResponseWriter, _ *http.Request) error {
 }
 
 // readyz reports ready while the database answers, and its clock is known for
-// answers without a query, until the service is told to stop.
+// answers without a query, until the service is stopping.
 func (s *Server) readyz(w http.ResponseWriter, r *http.Request) error {
 	if s.stopping.Load() {
 		return &problem{code: codeUnavailable, reason: "stopping", detail: "It is about to stop."}

@@ -2,7 +2,7 @@ package httpapi
 
 import "github.com/go-json-experiment/json"
 
-// index tells visitors of a listener's root what it is, and where to read more.
+// index is the document at a listener's root: the service's name, and where to read more.
 type index struct {
 	Service       string `json:"service"`
 	Listener      string `json:"listener"`

@@ -44,7 +44,7 @@ func (s *Server) writeIntrospection(w http.ResponseWriter, r *http.Request, docu
 }
 
 // accepts reports whether a request names the media type among those it accepts.
-// Wildcards do not count: a client that wants it must name it.
+// Wildcards do not count: a client that wants a JWT must name it.
 func accepts(r *http.Request, want string) bool {
 	for accepted := range strings.SplitSeq(strings.Join(r.Header["Accept"], ","), ",") {
 		if essence, _, _ := strings.Cut(accepted, ";"); !strings.EqualFold(strings.TrimSpace(essence), want) {

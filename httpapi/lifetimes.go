@@ -6,7 +6,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// noLifetime stands for a number of seconds that no lifetime can have. The store
+// noLifetime is in place of a number of seconds that no lifetime can have. The store
 // refuses it, and names its bounds.
 const noLifetime = -time.Second
 

@@ -20,8 +20,7 @@ func listParams(r *http.Request) (sessionstore.ListParams, error) {
 	return params, nil
 }
 
-// requiredSubject reads a subject that must be present: without it the
-// route would select everybody.
+// requiredSubject reads a subject that must be present: without it the route would select all subjects.
 func requiredSubject(r *http.Request) (string, error) {
 	subject := r.URL.Query().Get("subject")
 	if subject == "" {

@@ -137,7 +137,7 @@ func proxiedAddr(r *http.Request) (netip.Addr, string) {
 	return ip, ip.String()
 }
 
-// remoteAddr is the client's address if no proxy stands in front of the service, also as text.
+// remoteAddr is the client's address if there is no proxy in front of the service, also as text.
 func remoteAddr(r *http.Request) (netip.Addr, string) {
 	ip, text, _ := clientaddr.ParseText(r.RemoteAddr)
 	return ip, text

@@ -9,7 +9,7 @@ import (
 
 // clientPatch is what may be changed in a client's description. null changes nothing.
 type clientPatch struct {
-	Label *described `json:"label"` // null leaves it as it is
+	Label *described `json:"label"` // null leaves it unchanged
 }
 
 // sessionPatch is the body of a change by a backend.

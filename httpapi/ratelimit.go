@@ -16,7 +16,7 @@ import (
 )
 
 // The public listener has two limits of the same kind: per client address, and per
-// session. What is left of them is in the headers of each response
+// session. The remaining requests are in the headers of each response
 // (draft-ietf-httpapi-ratelimit-headers-10). A request above a limit costs the
 // database nothing, and its refusal reveals nothing about its token.
 
@@ -108,7 +108,7 @@ func networkOf(ip netip.Addr) netip.Prefix {
 }
 
 // A request counts towards the session whose token it has, but only if the token
-// verifies: otherwise anybody could use up another's requests. A token that does not
+// verifies: otherwise anyone could use up another's requests. A token that does not
 // verify is refused later, without the database.
 
 // countRefresh counts a token request, for a bound token only if possession of

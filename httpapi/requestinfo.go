@@ -46,7 +46,7 @@ func (c *requestContext) Value(key any) any {
 // String keeps the notes out of what is printed of a context.
 func (c *requestContext) String() string { return "httpapi's context of a request" }
 
-// routes are what routers of chi's work with, which are good for one request after another.
+// routes are the state of chi's routers, which can be reused for one request after another.
 var routes = sync.Pool{New: func() any { return chi.NewRouteContext() }}
 
 // requestInfo is what is noted about a request during its handling, for the log and for

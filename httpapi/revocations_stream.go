@@ -44,7 +44,7 @@ func (s *Server) streamRevocations(w http.ResponseWriter, r *http.Request, feed 
 	}
 	for control := http.NewResponseController(w); err == nil; event, err = nextRevocations(ctx, feed.Feed, event.Cursor) {
 		if !s.stillMay(r, RightRevocations) {
-			break // events come even when there is nothing to tell
+			break // events are sent even when there is no news
 		}
 		if err := s.sendEvent(w, control, feed.document(event, arrived)); err != nil {
 			break // the caller is gone, or too slow

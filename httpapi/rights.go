@@ -10,7 +10,7 @@ import (
 // Right is one thing that a service key allows a backend to do.
 type Right string
 
-// What a service key may allow.
+// The rights of service keys.
 const (
 	// RightCreate allows creating sessions, and changing what their tokens say or
 	// how long they live: a session's claims, lifetimes and label.
@@ -29,8 +29,8 @@ const (
 	RightRevocations Right = "revocations"
 	// RightEvents allows listing and resending events that could not be delivered.
 	RightEvents Right = "events"
-	// RightOperator allows using the operators' page: to see everybody's sessions there,
-	// without their data, and to end them. A key has this right only if it is named.
+	// RightOperator allows using the operators' page: to see all users' sessions there, without their data, and to end
+	// them. A key has this right only if it is named.
 	RightOperator Right = "operator"
 )
 

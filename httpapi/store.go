@@ -11,7 +11,7 @@ import (
 )
 
 // Store is where the sessions are: a [sessionstore.Store], or several of them, one for each
-// shard. What each method does, and its errors, are described there.
+// shard. Each method and its errors are described there.
 type Store interface {
 	Create(ctx context.Context, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error)
 	Replace(ctx context.Context, replaced sessionstore.Replaced, params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error)

@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// Whoever changes keys holds one lock, so that no decision
-// rests on an outdated state. It does not lock the table: readers never wait.
+// Every change of keys holds one lock, so that no decision rests on an outdated state. It does not lock the table:
+// readers never wait.
 const (
 	lockQuery   = `SELECT pg_advisory_xact_lock(hashtextextended('latchkey signing keys', 0))`
 	notifyQuery = `SELECT pg_notify('` + channel + `', '')`

@@ -18,8 +18,7 @@ import (
 // copyTimeout is how long a database with a copy may take.
 const copyTimeout = 2 * time.Second
 
-// Copy is a further database with the same schema, which keeps a copy of the keys, sealed as
-// they are.
+// Copy is a further database with the same schema, which keeps a copy of the sealed keys.
 type Copy struct {
 	// Name is what the log calls it.
 	Name string
@@ -34,7 +33,7 @@ type keyCopy struct {
 	isFailing bool // guarded by [Store.syncing]
 }
 
-// keySet are all keys of a database, as they are in its rows.
+// keySet are all keys of a database, as its rows have them.
 type keySet struct {
 	version int64
 	keys    []storedKey
@@ -149,7 +148,7 @@ INSERT INTO "sessionStoreSigningKeySet" ("version") VALUES ($1) ON CONFLICT ("on
 INSERT INTO "sessionStoreSigningKey" ("id", "algorithm", "sealed", "createdAt", "signsFrom", "verifiesUntil") VALUES ($1, $2, $3, $4, $5, $6)`
 )
 
-// replace has the rows be those of the set, for whoever holds the lock.
+// replace makes the rows those of the set. Its caller holds the lock.
 func replace(ctx context.Context, tx pgx.Tx, set keySet) error {
 	if _, err := tx.Exec(ctx, deleteAllQuery); err != nil {
 		return err
@@ -164,8 +163,8 @@ func replace(ctx context.Context, tx pgx.Tx, set keySet) error {
 }
 
 // adopt takes over the newest copy, if it is newer than the keys: the database has lost its
-// latest commits, or was restored. A key that was revoked stays so, and one that has signed
-// for sessions in other databases goes on verifying.
+// latest commits, or was restored. A key that was revoked stays so, and one that has signed for sessions in other
+// databases continues to verify.
 func (s *Store) adopt(ctx context.Context, tx pgx.Tx, copies []keySet) (adopted bool, err error) {
 	if len(copies) == 0 {
 		return false, nil
@@ -188,7 +187,7 @@ func (s *Store) adopt(ctx context.Context, tx pgx.Tx, copies []keySet) (adopted 
 var errNotOpened = errors.New("it is newer than the keys, and this sealing key does not open it")
 
 // sync has keys that are older than a copy replaced by it, and then the copies written that
-// differ from the keys. What cannot be reached is done at a later call.
+// differ from the keys. Databases that cannot be reached are updated by a later call.
 func (s *Store) sync(ctx context.Context) {
 	if len(s.copies) == 0 {
 		return
@@ -202,7 +201,7 @@ func (s *Store) sync(ctx context.Context) {
 	copies, errs := s.readCopies(ctx)
 	own, err := s.readOwn(ctx, copies)
 	if err != nil || len(own.keys) == 0 {
-		return // whoever reads the keys tells of it
+		return // the reader of the keys reports it
 	}
 	s.eachCopy(ctx, func(ctx context.Context, i int, c *keyCopy) {
 		switch {

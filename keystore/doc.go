@@ -37,7 +37,7 @@
 //	}
 //
 // A key is in one of three states, by the database's clock: published, signing,
-// or verifying only. What the package promises:
+// or verifying only. The package promises:
 //
 //   - A key is published before it signs, for long enough that every verifier that
 //     uses the published keys has fetched it. A replica that meets a token signed by an unknown

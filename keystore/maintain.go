@@ -79,8 +79,8 @@ WHERE k."verifiesUntil" IS NULL AND EXISTS (
   SELECT FROM "sessionStoreSigningKey" next
   WHERE next."signsFrom" > k."signsFrom" AND next."signsFrom" <= clock_timestamp() - $1::interval)`
 
-// settle finds out until when replaced keys are needed. While a database with sessions does not
-// answer nobody knows: a later call does it.
+// settle finds out until when replaced keys are needed. While a database with sessions does not answer, that is not
+// known: a later call does it.
 func (s *Store) settle(ctx context.Context, tx pgx.Tx) (settled int64, err error) {
 	last, isKnown := s.lastExpiry(ctx)
 	if !isKnown {

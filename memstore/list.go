@@ -31,7 +31,7 @@ func (s *Store) List(_ context.Context, subject string, params sessionstore.List
 	return s.page(slices.Values(s.subjects[subject]), params, func(*row) bool { return true })
 }
 
-// Find returns live sessions, of a subject or of everybody, newest first: see
+// Find returns live sessions, of a subject or of all, newest first: see
 // [sessionstore.Store.Find]. Those that have ended are not kept: requesting them
 // gives [errors.ErrUnsupported].
 func (s *Store) Find(_ context.Context, params sessionstore.FindParams) (sessionstore.Page, error) {

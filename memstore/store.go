@@ -56,7 +56,7 @@ const (
 	DefaultAudience = "https://api.example.com"
 )
 
-// MustNew is [New] for tests: with a key of its own, and with [DefaultIssuer] and
+// MustNew is [New] for tests: with its own key, and with [DefaultIssuer] and
 // [DefaultAudience] if cfg has none. It panics if New fails.
 func MustNew(cfg sessionstore.Config) *Store {
 	cfg.Tokens.Issuer = cmp.Or(cfg.Tokens.Issuer, DefaultIssuer)

@@ -38,7 +38,7 @@ FROM (VALUES (1)) one LEFT JOIN (
 // queue is a job queue's schema.
 type queue struct {
 	schema string
-	of     string // the installation's schema; empty where nobody has written it down
+	of     string // the installation's schema; empty if it was not recorded
 	isHeld bool   // whether there is an installation
 }
 
@@ -108,7 +108,7 @@ func furtherQueue(own string) string {
 	return RiverSchema + "_" + hex.EncodeToString(digest[:8])
 }
 
-// claimQuery writes down which installation a queue is for, where nobody has yet and the role may.
+// claimQuery records which installation a queue is for, if that is missing and the role may.
 func claimQuery(queue string) string {
 	return `
 DO $$

@@ -12,8 +12,7 @@ import (
 var ErrNoRight = errors.New("the database role lacks a right")
 
 // The first statement that would help, of those for the tables of sessions, for the tables and
-// sequences of the job queue, and for the function of the locks. An identity's sequence needs no
-// right of its own.
+// sequences of the job queue, and for the function of the locks. An identity's sequence needs no separate right.
 const missingRightQuery = `
 SELECT "grant" FROM (
 SELECT 1 AS "order", n."nspname", c."relname", format('GRANT %s ON %s %I.%I TO %I', CASE c."relkind" WHEN 'S' THEN 'USAGE' ELSE 'SELECT, INSERT, UPDATE, DELETE' END,

@@ -1,5 +1,4 @@
-// Package protectedresource tells OAuth clients whose tokens a resource server
-// accepts (RFC 9728).
+// Package protectedresource publishes to OAuth clients which issuer's tokens a resource server accepts (RFC 9728).
 //
 //	package main
 //

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// All iterates over every live session of a subject, or of everybody if that is empty, newest first,
+// All iterates over every live session of a subject, or of all subjects if that is empty, newest first,
 // each as [Manager.Load] returns it. A session that ends meanwhile is left out. One whose data does not
 // decode gives a [DataError] in its place, and its id is logged; any other error ends the iteration.
 //

@@ -74,7 +74,7 @@
 //
 // Nothing is stored with a response that reports a failure of the server (5xx), after a
 // panic, wherever it is recovered, or if the request timed out before its
-// response began. What was stored before stays. Everything else is
+// response began. Earlier changes stay stored. Everything else is
 // stored: with a redirect, with a 4xx (failed attempts can be counted), and for a client
 // that has left.
 //
@@ -99,7 +99,7 @@
 // has ended the session meanwhile, the response sets no cookies. If the two responses cross, the
 // last one counts, and at worst the user logs in once more.
 //
-// Responses tell caches with Vary that they depend on the cookies, or on the header of [Header].
+// Responses have a Vary header, since they depend on the cookies, or on the header of [Header].
 //
 // A WebSocket library that writes its own response, such as gorilla's, needs the header of
 // the middleware's ResponseWriter as the response's header: Upgrade(w, r, w.Header()).

@@ -19,7 +19,7 @@ func (m *Manager[T]) find(w http.ResponseWriter, r *http.Request) (*Session[T], 
 	}
 	if _, undecodable := errors.AsType[*DataError](err); undecodable && m.cfg.Repair == nil && m.cfg.Transport.Ambient() {
 		// It may belong to another manager, which began it before tokens named cookies, or to
-		// another release of the program. It is logged, and stays as it is.
+		// another release of the program. It is logged, and is not changed.
 		err = fmt.Errorf("%w: %w", tokens.ErrInvalid, err)
 	}
 	if m.strangers(err) {

@@ -11,7 +11,7 @@ import (
 // Proxy passes the requests of sessions on to an API, with the session's access token in place of the
 // cookies: a page calls the API as if it were on its own site, without having a token (a backend for
 // frontend). It belongs below [Manager.Handler], which refreshes the token in time, behind an
-// [http.StripPrefix] if the API's paths differ; target may have a path of its own. WebSockets pass.
+// [http.StripPrefix] if the API's paths differ; target may have a path. WebSockets pass.
 // Requests without a session are passed to [Config].OnError with [ErrNoToken].
 //
 // The API sees neither cookies nor the Origin header, which has been checked, and sets no cookies. Nil

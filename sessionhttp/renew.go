@@ -54,7 +54,7 @@ func (s *Session[T]) Renew(ctx context.Context, params sessionstore.CreateParams
 	var pair sessionstore.TokenPair
 	before := s.stored
 	err := s.settle(ctx, func(next *version[T]) error {
-		// The stored data is kept as it is, including members that T does not have. It is
+		// The stored data is kept unchanged, including members that T does not have. It is
 		// passed along for a store that seals data, and must still be the same.
 		params.Data = s.stored.data
 		if len(s.changes) > 0 {

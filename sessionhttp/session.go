@@ -108,10 +108,9 @@ func (s *Session[T]) Read() T {
 // not call Update or Save. A handler whose response reports what is stored must call
 // [Session.Save] before [Session.Read].
 //
-// Errors from storing are those of [sessionstore.Store.Update], which leave the session as it
-// is stored; [ErrConflict] only if every attempt within [Config].SaveTimeout met others'
-// changes. That time is the only limit: the end of ctx, which may be the request's, stops
-// nothing.
+// Errors from storing are those of [sessionstore.Store.Update], which leave the stored session unchanged; [ErrConflict]
+// only if every attempt within [Config].SaveTimeout met others' changes. That time is the only limit: the end of ctx,
+// which may be the request's, stops nothing.
 //
 // [ErrConflict]: sessionstore.ErrConflict
 func (s *Session[T]) Update(ctx context.Context, f func(*T) error) error {

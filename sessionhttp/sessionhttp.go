@@ -59,7 +59,7 @@ type Config struct {
 	// over. Its error is the response to the request; if that is [sessionstore.ErrEnded], the
 	// session is revoked. It may be called several times for the same data. Nil means that such
 	// a session fails with a [DataError]; in cookies its request is that of a visitor without a
-	// session, as with any cookies that are not valid. Either way the session stays as it is:
+	// session, as with any cookies that are not valid. Either way the session is not changed:
 	// the release of the program that wrote its data can still use it.
 	Repair func(context.Context, sessionstore.Session, error) ([]byte, error)
 	// Metadata, if set, is in the challenges of [Error] (RFC 9728 §5.1). Serve it at its

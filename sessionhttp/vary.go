@@ -12,8 +12,7 @@ type varying interface {
 	Vary() string
 }
 
-// vary tells caches that the response depends on the tokens that a request has, or on their
-// absence.
+// vary marks the response as depending on the tokens that a request has, or on their absence.
 func (m *Manager[T]) vary(header http.Header) {
 	transport, is := m.cfg.Transport.(varying)
 	if !is {

@@ -199,10 +199,9 @@ func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseco
 
 // RemoveDue removes in one transaction those of ids, as [Store.FindDue] returns
 // them, that are still due, but skips locked rows. Removing a session removes all
-// its pairs, and removing its last pair removes the session. What is too old is
-// revoked, and removed later as revoked. The error is [ErrCleanupRunning] while
-// another batch is being removed, and [cleanup.ErrSlow] if PostgreSQL gave up,
-// which it does after the timeout.
+// its pairs, and removing its last pair removes the session. Sessions that are too old are revoked, and removed later
+// as revoked. The error is [ErrCleanupRunning] while another batch is being removed, and [cleanup.ErrSlow] if
+// PostgreSQL gave up, which it does after the timeout.
 func (s *Store) RemoveDue(ctx context.Context, rule cleanup.Rule, ids []uuid.UUID, timeout time.Duration) (cleanup.Removed, error) {
 	q, err := queriesFor(rule)
 	if err != nil {

@@ -144,7 +144,7 @@ type PairParams struct {
 	// AccessTokenTTL and RefreshTokenTTL are the session's from now on. Both must be
 	// given, or neither, within [Config].Bounds. There must be an idle timeout. A shorter
 	// one counts from the next refresh on, but no session idles out within a day of an
-	// access token that was issued before, since that may have been issued for so long.
+	// access token that was issued before, since that may have been issued for that long.
 	AccessTokenTTL, RefreshTokenTTL time.Duration
 }
 

@@ -37,7 +37,7 @@ type confirmations struct {
 	running bool
 }
 
-// accessVersion is the state of a pair that an access token stands for. The
+// accessVersion is the state of a pair that an access token represents. The
 // time distinguishes two states to which a database that lost commits gave the same
 // number.
 type accessVersion struct {
@@ -46,7 +46,7 @@ type accessVersion struct {
 }
 
 // add notes a pair for the next batch. It returns false if no batches are being
-// written. A pair for which there is no room is not noted: its next use tries again.
+// written. A pair for which there is no room is not recorded: its next use tries again.
 func (c *confirmations) add(pair uuid.UUID, version accessVersion) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,6 +158,6 @@ func (c *confirmations) note(ctx context.Context, pair uuid.UUID, version access
 	if c.add(pair, version) {
 		return
 	}
-	// A failure is no reason to refuse a token that is good.
+	// A failure is not a reason to refuse a valid token.
 	_ = c.record(ctx, map[uuid.UUID]accessVersion{pair: version})
 }

@@ -22,8 +22,7 @@ const (
     $8::integer AS "length", $9::uuid AS "pair", $10::integer AS "access", $11::integer AS "refresh", $12::integer AS "accessTtl", $13::integer AS "refreshTtl", $14::text AS "jkt", $15::text AS "audience", $16::text AS "claims", $17::text AS "client", ` + toldBy + ` AS "toldBy"`
 
 	// toldBy is the transaction that creates a session, by which events find it: see
-	// internal/events. If there are no events, nothing is noted, and no index is
-	// written.
+	// internal/events. If there are no events, nothing is recorded, and no index is written.
 	toldBy = `CASE WHEN EXISTS (SELECT FROM "sessionStoreEventsBegan") THEN pg_current_xact_id() END`
 
 	// createRows continues the CTE "new", and makes nothing if that is empty. It counts

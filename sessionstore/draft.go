@@ -51,8 +51,7 @@ func (c *Core) KnownFor(r Request) time.Duration {
 	return 0
 }
 
-// CheckReplaced returns why the request cannot replace the session as it is now, or nil if it
-// can.
+// CheckReplaced returns why the request cannot replace the session in its current state, or nil if it can.
 func (r Request) CheckReplaced(old Session, p Pair, now time.Time) error {
 	switch {
 	case !isLive(p, now):

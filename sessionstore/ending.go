@@ -19,7 +19,7 @@ type Reason string
 
 // Why sessions end. The comments say what [Cause].By is for each.
 const (
-	// ReasonSignedOut: by a token of its own. By is the session's id.
+	// ReasonSignedOut: with one of its own tokens. By is the session's id.
 	ReasonSignedOut Reason = "signed_out"
 	// ReasonSignedOutElsewhere: by its user, from another session, whose id By is.
 	ReasonSignedOutElsewhere Reason = "signed_out_elsewhere"
@@ -34,7 +34,7 @@ const (
 	// ReasonOperator: at a command line or on the operators' page. By is user@host, or the
 	// name of the operator's key.
 	ReasonOperator Reason = "operator"
-	// ReasonAllSignedOut: with everybody's sessions. By is user@host.
+	// ReasonAllSignedOut: together with all sessions. By is user@host.
 	ReasonAllSignedOut Reason = "all_signed_out"
 	// ReasonLimit: its subject had more sessions than it may. By is the id of the session
 	// that was created.
@@ -49,7 +49,7 @@ const (
 	ReasonIdle Reason = "idle"
 	// ReasonExpired: its absolute end came. By is empty.
 	ReasonExpired Reason = "expired"
-	// ReasonNotRecorded: it was ended by a program that does not say why, or by hand.
+	// ReasonNotRecorded: it was ended by a program that does not record why, or directly in the database.
 	ReasonNotRecorded Reason = "not_recorded"
 )
 
@@ -63,7 +63,7 @@ type Cause struct {
 	By string
 }
 
-// SignedOut is the cause for a session that is ended by a token of its own.
+// SignedOut is the cause for a session that is ended with one of its own tokens.
 func SignedOut(id uuid.UUID) Cause { return Cause{ReasonSignedOut, id.String()} }
 
 // Ending is how a session ended.

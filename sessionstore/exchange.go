@@ -66,7 +66,7 @@ func (s *Store) decideLocked(ctx context.Context, t presented) (d refresh.Decisi
 		isOthers := s.isOthers(p, t.clientID)
 		switch {
 		case (err == nil || pgvalue.IsNoRows(err) && s.compas != nil) && isOthers:
-			return ErrOtherClient // whoever else has the token: a wrong name ends no session
+			return ErrOtherClient // any other holder of the token: a wrong name ends no session
 		case err == nil:
 			d, err = s.decide(p, t, now)
 		case pgvalue.IsNoRows(err) && s.compas != nil:

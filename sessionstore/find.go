@@ -47,7 +47,7 @@ const anyOfSubject = `SELECT * FROM (
       (SELECT ` + pageColumns + ` FROM "sessionStore" WHERE ` + ofSubject + ` AND "revokedAt" IS NOT NULL ` + subjectsNewestFirst + ` LIMIT (SELECT $1::bigint))
     ) u`
 
-// Find returns sessions of one subject or of everybody, the newest first. It is for backends and
+// Find returns sessions of one subject or of all, the newest first. It is for backends and
 // operators; users have [Store.List]. However many sessions there are, and however few of them match,
 // a page of search results costs no more than reading 500, and any other page no more than reading 50
 // that are not on it. An invalid argument is an [ArgumentError].

@@ -129,10 +129,9 @@ func (s *Store) InvalidateSubject(ctx context.Context, subject string, keep uuid
 
 // RevokeToken ends the session of an access or a refresh token (RFC 7009 §2.1). An
 // unknown or foreign token is not an error (§2.2). Even an expired token ends its
-// session: its owner wants to be signed out, and only the database's clock could tell
-// that it has expired. One that is bound to a key needs no proof of it: a client that
-// has lost its key must still be able to sign its user out, and a thief that signs the
-// victim out gains nothing.
+// session: its owner wants to be signed out, and only the database's clock could show that it has expired. One that is
+// bound to a key needs no proof of it: a client that has lost its key must still be able to sign its user out, and a
+// thief that signs the victim out gains nothing.
 func (s *Store) RevokeToken(ctx context.Context, token string) error {
 	claims, err := s.tokens.verifyAny(token)
 	if s.TakesFromCompas(token) {

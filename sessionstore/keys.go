@@ -68,7 +68,7 @@ func (s *Store) SignSecurityEvent(e tokens.SecurityEvent) ([]byte, error) {
 // last one counts.
 //
 // If sessions are spread over several databases, this is the store of the first, and the
-// further ones are those of the others, each with a [Config].Shard of its own.
+// further ones are those of the others, each with its own [Config].Shard.
 func (s *Store) Verifier(cfg verifier.Config, further ...*Store) (*verifier.Verifier, error) {
 	source := s.revocationSource(cfg.Logger)
 	asks := source.Strict

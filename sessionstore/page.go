@@ -43,7 +43,7 @@ func (p ListParams) limit() (int, error) {
 type FindParams struct {
 	ListParams
 
-	// Subject is whose sessions; empty for everybody's.
+	// Subject is whose sessions; empty for all.
 	Subject string
 	// Ended selects sessions that have ended and are still stored, instead of live ones. Without a
 	// Subject they are ordered by the time at which they were ended, the latest first, and leave
@@ -119,10 +119,9 @@ const (
 
 	// A subject's sessions are found by an index that begins with the subject. A range and
 	// an order by it leave PostgreSQL no choice. With an equality it may read all sessions
-	// in the order of their ids instead: if it believes that every subject has a large share
-	// of all sessions, as one subject does, it expects to find a few very soon. Subselects
-	// hide the values and the limit from it: planning for one subject, it takes
-	// the range for nearly empty, and would read all of it, sort it, and then cut it off.
+	// in the order of their ids instead: if it assumes that every subject has a large share of all sessions, as one
+	// subject does, it expects to find a few very soon. Subselects hide the values and the limit from it: planning for
+	// one subject, it takes the range for nearly empty, and would read all of it, sort it, and then cut it off.
 	ofSubject           = `("subject", "id") < ((SELECT $7::text), (SELECT $6::uuid)) AND "subject" >= (SELECT $7::text)`
 	subjectsNewestFirst = `ORDER BY "subject" DESC, "id" DESC`
 )
@@ -168,7 +167,7 @@ func (s *Store) page(ctx context.Context, params FindParams, query string, curso
 	if network != nil || params.Label != "" || !params.Since.IsZero() {
 		reach = searchReach
 	}
-	// One more than wanted tells whether there is a next page.
+	// One more than wanted shows whether there is a next page.
 	args = append([]any{reach, limit + 1, pgvalue.OrNull(params.Since), network, pgvalue.OrNull(params.Label)}, args...)
 	if err := s.pool.Read(ctx, read, query, args...); err != nil {
 		return Page{}, sessionerr.Unavailable("list sessions", err)

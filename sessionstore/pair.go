@@ -57,7 +57,7 @@ type sender interface {
 	SendBatch(ctx context.Context, batch *pgx.Batch) pgx.BatchResults
 }
 
-// lockPair reads a pair in a transaction, or in one of its own.
+// lockPair reads a pair in a transaction, or in a new one.
 func lockPair(ctx context.Context, db sender, claims tokens.Claims) (p refresh.Pair, now time.Time, err error) {
 	p.SessionID, p.ID = claims.SessionID, claims.TokenID
 	var accessTTL, refreshTTL *int

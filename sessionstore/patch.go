@@ -71,16 +71,15 @@ FROM "new"`
 const patchSupersedes = `n."ends" < ` + replacedUntil + ` AND t."accessGeneration" > COALESCE(t."supersededBelow", 0)`
 
 // Patch changes a live session's lifetimes and label, and returns the session without
-// its data. It has no precondition: the values set do not depend on what was read, and
-// members that are not named stay as they are. It is safe to repeat; lifetimes then
-// count from the repetition.
+// its data. It has no precondition: the values set do not depend on what was read, and members that are not named are
+// not changed. It is safe to repeat; lifetimes then count from the repetition.
 //
 // A session cannot be made to end before its newest access token does: verifiers without
 // a database would accept the token for longer. [Store.Invalidate] ends it. Earlier
 // access tokens, which a refresh has replaced and which may have longer lifetimes, are
 // superseded if the session might end before them, as by [Store.SetClaims].
 //
-// The lifetimes of a session without a refresh token stay as they are.
+// The lifetimes of a session without a refresh token are not changed.
 //
 // Errors: [ArgumentError], [ErrNotFound], [ErrEnded]. A session of Compas is not found
 // until it has been refreshed. Other pairs that Compas issued for it follow the patch

@@ -74,7 +74,7 @@ const best = `ORDER BY r."revokedAt" IS NOT NULL, r."expiresAt" DESC LIMIT 1`
 type statements struct {
 	pool  isolation.Pool
 	rules refresh.Rules
-	// What to read about clients, as arguments: see [Config.lookup].
+	// The clients' columns to read, as arguments: see [Config.lookup].
 	firstClient, clients any
 	// And about the rules.
 	accessTTL, refreshTTL, grace any

@@ -15,9 +15,8 @@ func (r replaced) args() []any {
 
 func (r replaced) idOrNull() pgtype.UUID { return pgtype.UUID{Bytes: r.id, Valid: r.id != uuid.Nil} }
 
-// A replacement is one transaction. Its statements lock the session that ends, which
-// then stays as it is, make the new one if the old one can be replaced, and end the
-// old one if the new one was made.
+// A replacement is one transaction. Its statements lock the session that ends, so that it does not change, make the new
+// one if the old one can be replaced, and end the old one if the new one was made.
 
 // lockReplacedSubjectQuery excludes a sign-out of all of a subject's sessions. That
 // would find that the session has ended, and could not see the one in its place, which

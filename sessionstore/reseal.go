@@ -43,10 +43,9 @@ type Resealed struct {
 	Rows int64
 	// Written is how many were resealed, or unsealed.
 	Written int64
-	// Changed is how many were written or removed meanwhile. They were left as they
-	// are: every write seals its data.
+	// Changed is how many were written or removed meanwhile. They were not changed: every write seals its data.
 	Changed int64
-	// Unreadable is how many cannot be opened. They were left as they are, too.
+	// Unreadable is how many cannot be opened. They were not changed either.
 	Unreadable int64
 	// Reason is why the first of those cannot be opened: a [SealedError].
 	Reason error
@@ -117,7 +116,7 @@ func (s *Store) Reseal(ctx context.Context, params Reseal) (Resealed, error) {
 	}
 }
 
-// sealedRow is a session's data as it is stored, and as it will be.
+// sealedRow is a session's data as stored, and its replacement.
 type sealedRow struct {
 	id       uuid.UUID
 	was      string // the checksum
@@ -247,8 +246,8 @@ func (s *Store) CountSealed(ctx context.Context, progress func(rows int64)) (map
 	}
 }
 
-// The newest ones answer at the cost of a few rows: they were sealed last. Data of
-// ended sessions is no loss.
+// The newest ones answer at the cost of a few rows: they were sealed last. Data of ended sessions does not count as a
+// loss.
 const newestSealedQuery = `
 SELECT "id", "data" FROM (SELECT "id", "data", "revokedAt" FROM "sessionStore" ORDER BY "id" DESC LIMIT 20) s
 WHERE jsonb_typeof("data") = 'string' AND "revokedAt" IS NULL

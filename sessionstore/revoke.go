@@ -23,8 +23,8 @@ const tellVerifiers = `"told" AS MATERIALIZED (
   SELECT ` + notify + ` AS "is" FROM "session" LIMIT 1
 )`
 
-// notify wakes those who follow revocations. Where a statement was passed on to the node of Citus
-// that has the rows, nobody listens, and a transaction over several nodes would fail.
+// notify wakes those who follow revocations. If a statement was passed on to the node of Citus that has the rows, no
+// replica listens there, and a transaction over several nodes would fail.
 const notify = `CASE WHEN current_setting('application_name') NOT LIKE 'citus_internal%' THEN pg_notify('` + revocations.Channel + `', '') IS NULL ELSE true END`
 
 // ownXid is the transaction that revokes a session, which is what the followers of revocations ask

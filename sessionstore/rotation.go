@@ -116,7 +116,7 @@ RETURNING ` + rotatedColumns
 // Rotated.
 type rotation struct {
 	presented
-	// What the claims say about the row, as arguments.
+	// The claims about the row, as arguments.
 	session, id pgtype.UUID
 	generation  pgtype.Int8
 	args        rotationArgs // for one alone

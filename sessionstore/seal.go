@@ -92,8 +92,8 @@ func checkSealer(s Sealer) error {
 	return nil
 }
 
-// MaxDataBytes is the most bytes that a session's data may take, as it is given
-// and with its numbers written out in full.
+// MaxDataBytes is the most bytes that a session's data may take, both as given and with its numbers written out in
+// full.
 const MaxDataBytes = canonical.MaxBytes
 
 // Checksum returns the checksum of a JSON object's content: SHA-256 over one

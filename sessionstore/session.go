@@ -140,9 +140,8 @@ func wholeSeconds(end, now time.Time) time.Duration {
 	return max(0, end.Truncate(time.Second).Sub(now.Truncate(time.Second)))
 }
 
-// clean returns the client in a form that can be stored. What describes a
-// client decides nothing, so it is never a reason to refuse: whatever cannot be
-// read is left out.
+// clean returns the client in a form that can be stored. The description of a client decides nothing, so it is never a
+// reason to refuse: whatever cannot be read is left out.
 func (c Client) clean() Client {
 	c.Label, c.UserAgent = cutText(c.Label, maxLabelBytes), cutText(c.UserAgent, maxUserAgentBytes)
 	_, c.IP, _ = clientaddr.ParseText(c.IP)

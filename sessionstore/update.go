@@ -26,8 +26,8 @@ WHERE s."id" = $1 AND ` + primary.Only + `
 // If the store has a [Sealer], unchanged data is still written if it was not
 // sealed with the present key.
 //
-// Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded], and a
-// [SealedError] if only a missing key could tell whether there is a conflict.
+// Other errors are [ArgumentError], [ErrNotFound] and [ErrEnded], and a [SealedError] if only a missing key could show
+// whether there is a conflict.
 func (s *Store) Update(ctx context.Context, id uuid.UUID, checksum string, data []byte) (_ string, err error) {
 	var changed uuid.UUID
 	ctx = s.begin(ctx, OperationUpdate)

@@ -10,8 +10,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/tokens"
 )
 
-// What is tested if a store supports
-// it.
+// Tested only if a store supports it.
 var beyond = []check{
 	{"List/a subject's live sessions", listsLive},
 	{"InvalidateSubject/everywhere", invalidatesEverywhere},

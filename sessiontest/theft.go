@@ -83,7 +83,7 @@ func useCloses(k kit) {
 func refreshCloses(k kit) {
 	session, first := k.ann()
 	second := k.refresh(first.RefreshToken, sessionstore.Rotated)
-	k.refresh(second.RefreshToken, sessionstore.StillFresh) // whoever presents the pair has it
+	k.refresh(second.RefreshToken, sessionstore.StillFresh) // the bearer of the pair has received it
 	k.advance(k.grace)
 	k.stolen(session.ID, first.RefreshToken, second, sessionstore.Stale, 1)
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Audience is the canonical form that [Claims] and [Config] use for the audiences of a
-// token: a single name as it is, several as a JSON array (RFC 7519 §4.1.3).
+// token: a single name unchanged, several as a JSON array (RFC 7519 §4.1.3).
 func Audience(names ...string) string {
 	if len(names) == 1 {
 		return names[0]

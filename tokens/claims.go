@@ -32,8 +32,8 @@ type Claims struct {
 	// IssuedAt and ExpiresAt have a resolution of one second.
 	ExpiresAt, IssuedAt time.Time
 	// KeyThumbprint is the cnf.jkt of a token that is bound to a key of its client
-	// (RFC 9449 §6.1): whoever accepts the token must demand proof of that key, or
-	// treats it as a bearer token. It is empty for a token that is not bound.
+	// (RFC 9449 §6.1): code that accepts the token must demand proof of that key, or it treats it as a bearer token. It
+	// is empty for a token that is not bound.
 	KeyThumbprint string
 
 	Issuer string
@@ -44,8 +44,8 @@ type Claims struct {
 	Subject string
 	// ClientID is the OAuth client; only access tokens carry it.
 	ClientID string
-	// TokenID and Generation name the row and the state of the row that the
-	// token stands for. The larger generation is the newer token.
+	// TokenID and Generation name the row and the state of the row that the token represents. The larger generation is
+	// the newer token.
 	TokenID    uuid.UUID
 	Generation int64
 	// KeyID identifies the key that signed the token. Sign ignores it.

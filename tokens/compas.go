@@ -25,7 +25,7 @@ const (
 )
 
 // CompasClaims are the contents of a token that Compas (@compas/store) issued:
-// the row of "sessionStoreToken" that it stands for, and nothing else.
+// the row of "sessionStoreToken" that it represents, and nothing else.
 type CompasClaims struct {
 	Type    Type
 	TokenID uuid.UUID

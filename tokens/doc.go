@@ -37,14 +37,14 @@
 //	}
 //
 // A token names a row, its generation and its session; it carries no session
-// data. What the package promises:
+// data. The package promises:
 //
 //   - The algorithm comes from the key, never from the token's header; a key
 //     has one algorithm (RFC 8725 §3.1). A token is refused unless its header is
 //     byte for byte what a key of the ring writes: jku, jwk, x5u, x5c and
 //     crit are never read.
 //
-//   - Access tokens are signed with the ring's key, so that anybody can verify them.
+//   - Access tokens are signed with the ring's key, so that anyone can verify them.
 //     Refresh tokens, which only their issuer reads, are authenticated with a
 //     secret derived from it.
 //
@@ -53,7 +53,7 @@
 //
 //   - Signing equal claims with an HMAC or Ed25519 key gives equal tokens.
 //
-//   - Everything that can be used to impersonate somebody is a [Secret], which no log,
+//   - Everything that can be used to impersonate someone is a [Secret], which no log,
 //     error or JSON document reveals.
 //
 //   - Verified tokens are cached, which does not change when they are refused:

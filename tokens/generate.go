@@ -37,8 +37,7 @@ func GenerateKey(algorithm string) (jwk Secret, keyID string, err error) {
 	return Secret(out), id.String(), nil
 }
 
-// PrependKey returns the JWK set with the key put first, where it signs. An
-// empty set stands for a set without keys.
+// PrependKey returns the JWK set with the key put first, where it signs. An empty set means a set without keys.
 func PrependKey(jwks, jwk Secret) (Secret, error) {
 	return joinKey(jwks, jwk, func(set []json.RawMessage, key json.RawMessage) []json.RawMessage {
 		return append([]json.RawMessage{key}, set...)
@@ -46,15 +45,14 @@ func PrependKey(jwks, jwk Secret) (Secret, error) {
 }
 
 // AppendKey returns the JWK set with the key put last, where it only verifies
-// unless it is the first one that can sign. An empty set stands for a set
-// without keys.
+// unless it is the first one that can sign. An empty set means a set without keys.
 func AppendKey(jwks, jwk Secret) (Secret, error) {
 	return joinKey(jwks, jwk, func(set []json.RawMessage, key json.RawMessage) []json.RawMessage {
 		return append(set, key)
 	})
 }
 
-// joinKey leaves the other keys as they are written, including members that
+// joinKey leaves the other keys unchanged, including members that
 // this package does not know, and returns only what [ParseKeyRing] accepts.
 func joinKey(jwks, jwk Secret, join func([]json.RawMessage, json.RawMessage) []json.RawMessage) (Secret, error) {
 	var set struct {

@@ -10,15 +10,13 @@ import (
 // §5). It is not a [Type]: nothing here takes such a JWT for a token.
 const introspectionAnswer Type = "token-introspection+jwt"
 
-// ErrNotPublic says that the ring's signing key is an HMAC key, whose
-// signatures nobody else can verify.
+// ErrNotPublic says that the ring's signing key is an HMAC key, whose signatures no other party can verify.
 var ErrNotPublic = errors.New("the signing key has no public part")
 
 // SignIntrospection returns the signed introspection response (RFC 9701 §5): a JWT
 // for the caller, with the response's JSON as its claim token_introspection. It
-// says who signed it and when; as the RFC requires, it has neither sub nor exp of
-// its own, so that it is not taken for a token. It returns [ErrNotPublic] if
-// the signing key is an HMAC key.
+// says who signed it and when; as the RFC requires, it has neither its own sub nor exp, so that it is not taken for a
+// token. It returns [ErrNotPublic] if the signing key is an HMAC key.
 func (s *Signer) SignIntrospection(caller string, answer []byte) ([]byte, error) {
 	access := s.kind[AccessToken].use
 	if !isPublic(access.method) {

@@ -19,7 +19,7 @@ const (
 	signatureRoom = 86 + 2
 )
 
-// keyUse is a key as it is used for one type of token: every token of that
+// keyUse is a key in its use for one type of token: every token of that
 // type that it signed has exactly this header, byte for byte.
 type keyUse struct {
 	typ                  Type

@@ -17,7 +17,7 @@ type presentedClaims struct {
 	wireClaims
 	use *keyUse
 	cfg *Config
-	// What the library requests by reference is allocated once, with the claims.
+	// Values that the library requests by reference are allocated once, with the claims.
 	expiresAt, notBefore, issuedAt jwt.NumericDate
 	audience                       [1]string
 	audiences                      jwt.ClaimStrings

@@ -41,7 +41,7 @@ func NewSealer(keys ...[]byte) (*Sealer, error) {
 	return &Sealer{keys}, nil
 }
 
-// Seal encrypts a private JWK. What it returns is a JWE (RFC 7516 §7.1).
+// Seal encrypts a private JWK. It returns a JWE (RFC 7516 §7.1).
 func (s *Sealer) Seal(jwk Secret) (string, error) {
 	encrypter, err := jose.NewEncrypter(sealEncryption, jose.Recipient{Algorithm: sealAlgorithm, Key: s.keys[0]},
 		(&jose.EncrypterOptions{}).WithContentType(sealedType))

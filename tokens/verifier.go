@@ -78,7 +78,7 @@ func (v *Verifier) newParser(use *keyUse) *jwt.Parser {
 // [ErrNotValidYet] and [ErrWrongType] are returned only for tokens with our signature
 // that are otherwise valid.
 //
-// An iat in the future is no reason to refuse a token: our signature says that it
+// An iat in the future is not a reason to refuse a token: our signature says that it
 // was issued, so one of the two clocks is wrong.
 func (v *Verifier) Verify(token string, want Type) (Claims, error) {
 	c, err := v.VerifyShared(token, want)

@@ -132,9 +132,8 @@ func (v *Verifier) Clock() (Clock, bool) {
 	return first, known
 }
 
-// Learn tells the verifier the time that the database gave in answer to a query sent
-// at a [Verifier.Moment]: for a program that queries the database itself. The
-// verifier's own source provides it too.
+// Learn gives the verifier the time that the database returned for a query sent at a [Verifier.Moment]: for a program
+// that queries the database itself. The verifier's own source provides it too.
 func (v *Verifier) Learn(database time.Time, asked Moment) { v.set.clock.learn(database, asked) }
 
 // Moment reads the clocks that [Verifier.Learn] compares with.

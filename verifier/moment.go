@@ -20,7 +20,7 @@ func Now() Moment {
 	return Moment{Mono: now.Sub(started), Wall: now.Round(0)}
 }
 
-// IsZero reports whether this is no moment at all.
+// IsZero reports whether this is the zero Moment.
 func (m Moment) IsZero() bool { return m == Moment{} }
 
 // Add returns the moment d later.

@@ -88,7 +88,7 @@ func (s *Set) Len() int {
 type verdict int
 
 const (
-	unknown verdict = iota // too old to tell
+	unknown verdict = iota // too old to decide
 	live
 	revoked
 )

@@ -9,9 +9,9 @@ import (
 
 // Source finds out which sessions were revoked.
 type Source interface {
-	// Follow tells the set of revocations until ctx ends, and then returns nil. It
+	// Follow reports revocations to the set until ctx ends, and then returns nil. It
 	// begins with all of them (see [Batch]), and asks for new ones several times
-	// within [Set.Bound]. A failure is no reason to return: it calls
+	// within [Set.Bound]. A failure is not a reason to return: it calls
 	// [Set.Failed] and tries again.
 	Follow(ctx context.Context, set *Set) error
 }
@@ -48,8 +48,7 @@ const Slack = time.Minute
 // the last has a Proof.
 type Batch struct {
 	// Reset starts the set over: it then contains only what the batches up to the
-	// next Proof have, and revoked sessions whose time is not over. Until that
-	// Proof the set stays as it is.
+	// next Proof have, and revoked sessions whose time is not over. Until that Proof the set is not changed.
 	Reset bool
 	// Sessions were revoked, or their access tokens superseded. Naming one twice is
 	// harmless.

@@ -166,7 +166,7 @@ func followOnce(ctx context.Context, source Source, set *Set) error {
 	set.restartBy(cancel)
 	err := source.Follow(again, set)
 	if again.Err() != nil {
-		return nil // whatever the source returned when it was told to stop
+		return nil // whatever the source returned when its context ended
 	}
 	if err == nil {
 		err = errors.New("the source has stopped")

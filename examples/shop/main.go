@@ -68,7 +68,7 @@ func newShop(ctx context.Context, pool *pgxpool.Pool) (*shop, error) {
 	if _, err := migrations.Up(ctx, pool); err != nil {
 		return nil, err
 	}
-	// A key of its own for each run, so every restart signs everybody out. Keep
+	// Each run has its own key, so every restart signs all users out. Keep
 	// it in a file instead: tokens.GenerateKey, or `api keys generate`.
 	jwk, _, err := tokens.GenerateKey("ES256")
 	if err != nil {

@@ -19,8 +19,7 @@ import (
 )
 
 const (
-	// MaxBytes is the maximum size of an object, as it is given and with its
-	// numbers written out in full.
+	// MaxBytes is the maximum size of an object, both as given and with its numbers written out in full.
 	MaxBytes = 64 << 10
 
 	maxDepth = 200
@@ -136,7 +135,7 @@ func (c *canonicalizer) value(depth int) error {
 	}
 }
 
-// token reads a token that goes into the form as it is: a bracket.
+// token reads a token that goes into the form unchanged: a bracket.
 func (c *canonicalizer) token() error {
 	token, err := c.dec.ReadToken()
 	if err != nil {

@@ -24,8 +24,8 @@ func Parse(text string) (netip.Addr, bool) {
 	return ip.WithZone("").Unmap(), true
 }
 
-// ParseText is [Parse] that also returns the address in words. Most have it as it is usually
-// written, and then it is a part of the text.
+// ParseText is [Parse] that also returns the address in words. Most have it in its usual form, and then it is a part of
+// the text.
 func ParseText(text string) (ip netip.Addr, plain string, ok bool) {
 	if ip, ok = Parse(text); !ok {
 		return ip, "", false

@@ -83,7 +83,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7::timestamptz, ($7::timestamptz AT TIME ZONE '
 const retireQuery = `UPDATE "sessionStoreToken" SET "revokedAt" = now() WHERE "id" = $1 AND "revokedAt" IS NULL`
 
 // touchQuery changes only the version of the session's row, whose lock the transaction
-// holds. An operator who revokes it by hand at an isolation level that does not show the
+// holds. An operator who revokes it manually at an isolation level that does not show the
 // new pair, and waits meanwhile, gets an error instead of a revocation that leaves the
 // pair live.
 const touchQuery = `UPDATE "sessionStore" SET "updatedAt" = "updatedAt" WHERE "id" = $1`

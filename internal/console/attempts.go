@@ -25,9 +25,8 @@ func newAttempts() *attempts {
 	return &attempts{otter.Must(&otter.Options[netip.Prefix, *rate.Limiter]{MaximumSize: attemptsMemory})}
 }
 
-// allows counts an attempt. Attempts from unknown addresses do not count as one address, or
-// anybody could lock out the operators: they are not counted, as no secret is short enough to
-// guess.
+// allows counts an attempt. Attempts from unknown addresses do not count as one address, or anyone could lock out the
+// operators: they are not counted, as no secret is short enough to guess.
 func (a *attempts) allows(address string) bool {
 	ip, err := netip.ParseAddr(address)
 	if err != nil {

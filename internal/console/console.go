@@ -1,7 +1,7 @@
 // Package console is the operators' page. It shows which sessions are live, which have
 // ended, why, and who ended them. It is HTML that works without scripts, loads nothing from other servers, and shows
 // no token. Anyone with a service key with the right [httpapi.RightOperator], or a link from
-// `api console`, signs in to a session of its own kind, and the audit trail has each
+// `api console`, signs in to a special session, and the audit trail has each
 // action with their name.
 package console
 
@@ -75,8 +75,7 @@ type Config struct {
 }
 
 // StoreConfig is the configuration of the store of operators' sessions in addition to that of the
-// service. Their tokens have an issuer of their own, so that neither passes for the
-// other.
+// service. Their tokens have a separate issuer, so that neither passes for the other.
 func StoreConfig(service sessionstore.Config) sessionstore.Config {
 	return sessionstore.Config{
 		Tokens: tokens.Config{

@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// LinkLifetime is how long a link is good.
+// LinkLifetime is how long a link is valid.
 const LinkLifetime = 2 * time.Minute
 
 const makeLinkQuery = `

@@ -66,8 +66,7 @@ func operatorWith(key httpapi.KeyInfo) operator {
 // operatorHandler answers a request by an operator.
 type operatorHandler func(http.ResponseWriter, *http.Request, operator) error
 
-// signedInOnly sends everybody else to the sign-in, and then on to the page that they
-// requested.
+// signedInOnly sends all others to the sign-in, and then on to the page that they requested.
 func (c *Console) signedInOnly(next operatorHandler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		o, ok := c.operatorOf(r)

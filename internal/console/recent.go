@@ -24,7 +24,7 @@ type recent struct {
 	hour  int64 // of the last one, since 1970
 }
 
-// note takes the totals as they are now.
+// note records the current totals.
 func (r *recent) note(now time.Time, totals map[string]int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

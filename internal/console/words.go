@@ -91,7 +91,7 @@ func inWords(d time.Duration) string {
 	return "less than a second"
 }
 
-// span is a duration as it is measured or set.
+// span is a measured or configured duration.
 func span(d time.Duration) string {
 	switch {
 	case d < time.Second:

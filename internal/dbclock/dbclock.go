@@ -19,7 +19,7 @@ const (
 	resolution = time.Millisecond
 )
 
-// Clock is what is known about the database's clock. The zero Clock knows nothing. It
+// Clock is what is known about the database's clock. The zero Clock has no time yet. It
 // is safe for concurrent use.
 type Clock struct {
 	known atomic.Pointer[sample]

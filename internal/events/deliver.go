@@ -182,7 +182,7 @@ const (
 	farOff = 2 * webhook.LastPause
 )
 
-// abandonQuery gives up what is for an endpoint that is no longer there: it then shows among
+// abandonQuery gives up deliveries to an endpoint that no longer exists: it then shows among
 // the dead deliveries, and an endpoint that returns later is not sent what is long past.
 const abandonQuery = `
 UPDATE "sessionStoreDelivery" SET "deadAt" = now(), "lastError" = 'there is no endpoint with this name any more'
@@ -203,8 +203,8 @@ const forgetQuery = `
 DELETE FROM "sessionStoreDelivery" WHERE "madeAt" < now() - $1 * interval '1 s'
   AND "id" = ANY (ARRAY(SELECT "id" FROM "sessionStoreDelivery" ORDER BY "id" LIMIT $2))`
 
-// tidy gives up what cannot be delivered, makes due what a wrong clock postponed, and removes
-// what is no longer kept.
+// tidy gives up deliveries that cannot be made, makes those due that a wrong clock postponed, and removes those that
+// are no longer kept.
 func (r *Runner) tidy(ctx context.Context) error {
 	batch := &pgx.Batch{}
 	batch.Queue(abandonQuery, r.Names(), pgvalue.Seconds(abandonAfter), tidyBatch)

@@ -1,4 +1,4 @@
-// Package events tells other systems what happens to sessions: that one was created, that
+// Package events notifies other systems of sessions' events: that one was created, that
 // its claims changed, that it ended and why.
 //
 // It promises that it costs requests nothing, that each event is delivered at least once
@@ -178,8 +178,8 @@ func (r *Runner) Names() []string {
 	return names
 }
 
-// Run derives and delivers until ctx ends. What is then being delivered is given back, so
-// that another replica, or the next start, delivers it at once.
+// Run derives and delivers until ctx ends. Deliveries in progress are then given back, so that another replica, or the
+// next start, makes them at once.
 func (r *Runner) Run(ctx context.Context) error {
 	if len(r.endpoints) == 0 {
 		return nil

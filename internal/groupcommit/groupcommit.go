@@ -19,7 +19,7 @@ const MaxCalls = 128
 type Queue[T any] struct {
 	statement func(context.Context, []*Call[T]) error
 	everybody func(error) bool
-	passesOn  func() // passOn, as an allocation of its own
+	passesOn  func() // passOn, as a separate allocation
 	timers    sync.Pool
 
 	mu         sync.Mutex
@@ -33,8 +33,8 @@ type Queue[T any] struct {
 
 // New returns a queue for a statement that answers all the calls it is given, and
 // stores the answers in them. If it fails, one of several calls may be the cause,
-// and each is repeated on its own, unless everybody reports that the error would be
-// the same for each, as with an unreachable database.
+// and each is repeated on its own, unless everybody reports that the error would be the same for each, as with an
+// unreachable database.
 //
 // Statements is the maximum number under way at once: as many as there are connections,
 // since a statement that waits for one can take on no more calls.

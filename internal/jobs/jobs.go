@@ -203,7 +203,7 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // start retries until it succeeds, which it reports, or ctx ends: requests do not need the queue, so its failure to
-// start is no reason to stop them.
+// start is not a reason to stop them.
 func (r *Runner) start(ctx, life context.Context, end func()) bool {
 	// A hanging database would also keep a start from ending.
 	started := context.AfterFunc(ctx, end)

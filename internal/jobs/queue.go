@@ -17,8 +17,8 @@ type queue struct {
 	jobs string
 }
 
-// known returns the queue, for which the database is asked once: a database may hold several
-// installations, each with a queue of its own.
+// known returns the queue, for which the database is asked once: a database may hold several installations, each with
+// its own queue.
 func (r *Runner) known(ctx context.Context, db migrations.Querier) (*queue, error) {
 	if q := r.queue.Load(); q != nil {
 		return q, nil

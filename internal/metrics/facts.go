@@ -89,7 +89,7 @@ func newFacts(registry prometheus.Registerer) *facts {
 }
 
 // Follow queries the source once per minute until ctx ends; then it returns nil.
-// What cannot be read stays as it was.
+// Values that cannot be read are not changed.
 func (m *Metrics) Follow(ctx context.Context, source Source) error {
 	ticker := time.NewTicker(factsInterval)
 	defer ticker.Stop()

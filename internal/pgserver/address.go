@@ -38,8 +38,8 @@ type Address struct {
 }
 
 // URL returns the libpq URL of the named database, password included: it is a secret. The database "postgres" always exists. A
-// client that connects with it proves that it knows the password, and requires the same proof from the server, by SCRAM: anything
-// else that answers there is sent nothing useful, and is not believed.
+// client that connects with it proves that it knows the password, and requires the same proof from the server, by
+// SCRAM: anything else that answers there is sent nothing useful, and is not trusted.
 func (a Address) URL(database string) string {
 	u := url.URL{Scheme: "postgres", User: url.UserPassword(superuser, a.password), Path: "/" + database}
 	query := url.Values{"sslmode": {"disable"}, "require_auth": {"scram-sha-256"}}
@@ -72,7 +72,7 @@ func (a Address) LogValue() slog.Value {
 }
 
 // ping really connects, because a socket does not mean that a server is ready; and uses the socket if there is one,
-// because anybody may have taken a port.
+// because anyone may have taken a port.
 func (a Address) ping(ctx context.Context) error {
 	if a.socket.path != "" {
 		if err := a.socket.check(); err != nil {

@@ -101,7 +101,7 @@ func makePublic(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the secrets in it have modes of their own
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the secrets in it have their own modes
 		return err
 	}
 

@@ -1,7 +1,7 @@
 //go:build unix
 
-// Package pgserver runs a private PostgreSQL server below a folder of the caller: for a service without a database
-// of its own, and for tests.
+// Package pgserver runs a private PostgreSQL server below a folder of the caller: for a service without its own
+// database, and for tests.
 //
 // It promises that
 //   - one process at a time owns the folder; a second one gets [ErrRunning], and may [Attach];
@@ -137,7 +137,7 @@ func (s *Server) Start(ctx context.Context) error {
 	return nil
 }
 
-// Done is closed when the server has ended, whether or not it was told to. A server that is started again has a new one.
+// Done is closed when the server has ended, for whatever reason. A server that is started again has a new one.
 func (s *Server) Done() <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ func freePort(ctx context.Context) (int, error) {
 	const first, last, tries = 20000, 32000, 50
 	var listen net.ListenConfig
 	for range tries {
-		port := first + rand.IntN(last-first) //nolint:gosec // a port is no secret
+		port := first + rand.IntN(last-first) //nolint:gosec // a port is not a secret
 		listener, err := listen.Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err != nil {
 			continue

@@ -87,7 +87,7 @@ func (d socketDir) renew(a account) error {
 	return nil
 }
 
-// renewHome makes the folder around it again, which [Server.Stop] removes. If everybody may make folders there, an
+// renewHome makes the folder around it again, which [Server.Stop] removes. If every user may make folders there, an
 // existing one must be ours.
 func (d socketDir) renewHome() error {
 	err := os.Mkdir(d.home, 0o711) //nolint:gosec // the server's user passes through it

@@ -40,7 +40,7 @@ func Require(cfg *pgx.ConnConfig) {
 	}
 }
 
-// isReadOnly recognizes a server that was told to accept no writes, such as one from
+// isReadOnly recognizes a server that was set to accept no writes, such as one from
 // which a program is being moved.
 const isReadOnly = `current_setting('default_transaction_read_only')::boolean`
 
@@ -49,8 +49,7 @@ const isReadOnly = `current_setting('default_transaction_read_only')::boolean`
 const leaveQuery = `SELECT pg_terminate_backend(pg_backend_pid()) WHERE pg_is_in_recovery() OR ` + isReadOnly
 
 // ReadOnlyQuery asks whether a server accepts no writes. A connection that never writes must
-// ask: nothing else tells it that another server has taken over while the former one
-// continues.
+// ask: nothing else shows that another server has taken over while the former one continues.
 const ReadOnlyQuery = `SELECT pg_is_in_recovery() OR ` + isReadOnly
 
 // CheckWrites reads the answer to [ReadOnlyQuery]: it is [ErrReadOnly], or nil.

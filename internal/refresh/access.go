@@ -7,9 +7,8 @@ import "time"
 const SupersededBy = 2
 
 // AcceptsAccess reports whether a strict check accepts an access token of the given
-// generation while its session lives: the pair's newest, and for a grace after its
-// successor was issued the one before, which requests under way still carry: see
-// also [SupersededBy].
+// generation while its session lives: the pair's newest, and for a grace after its successor was issued the previous
+// one, which requests under way still carry: see also [SupersededBy].
 //
 // A generation above the pair's is accepted too: our signature proves that it was
 // issued, so the database has lost commits.

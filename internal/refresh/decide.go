@@ -34,12 +34,11 @@ type Presented struct {
 }
 
 // Decide decides what happens to a pair for which a token is presented; now is
-// the database's time, and no other clock is used, not even to tell whether the
-// token has expired.
+// the database's time, and no other clock is used, not even to decide whether the token has expired.
 //
 // A bound token is worthless without its key: no case of the protocol applies,
-// and no theft is suspected, because a copy that a thief cannot use is no reason
-// for an alarm. With the key, all cases apply as usual.
+// and no theft is suspected, because a copy that a thief cannot use is not a reason for an alarm. With the key, all
+// cases apply as usual.
 //
 // An unbound token of a session that has since been bound is different. Its client had no key
 // when it got the token, so a thief may have bound the session, and the presenter may be the
@@ -86,7 +85,7 @@ func decide(p Pair, t Presented, now time.Time, r Rules) Decision {
 		if !p.IssuedAt.IsZero() && now.Before(p.IssuedAt.Add(FreshGraces*p.grace(r))) {
 			d := Decision{Outcome: StillFresh, Next: p.usable(now, r)}
 			if p.ConfirmedAt.IsZero() && p.usesCount(now) {
-				d.Next.ConfirmedAt = now // whoever presents the pair has it
+				d.Next.ConfirmedAt = now // the bearer of the pair has received it
 			}
 			return d
 		}

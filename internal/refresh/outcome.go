@@ -42,6 +42,6 @@ const (
 	Old Theft = "old"
 	// Unproven is a token from before its session was bound to a key, presented
 	// without that key: two parties held the token, and one of them bound the
-	// session. There is no telling which of them is the thief.
+	// session. It is not known which of them is the thief.
 	Unproven Theft = "unproven"
 )

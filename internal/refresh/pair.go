@@ -44,7 +44,7 @@ type Rules struct {
 	// RefuseReplaced makes strict checks refuse an access token once its successor
 	// exists.
 	RefuseReplaced bool
-	// Defaults are the lifetimes of a pair that has none of its own.
+	// Defaults are the lifetimes of a pair without its own.
 	Defaults Lifetimes
 	// FirstClient is the client of pairs that name none.
 	FirstClient string

@@ -83,8 +83,8 @@ SELECT "name", "version", "startedAt", "seenAt", "seenAt" < now() - $1::interval
 FROM "sessionStoreReplica" ORDER BY "name", "startedAt" LIMIT $2`
 )
 
-// Run notes the replica until ctx ends, and then that it no longer runs. A failure to note it is
-// logged once, and is no reason to stop.
+// Run notes the replica until ctx ends, and then that it no longer runs. A failure to record it is logged once, and is
+// not a reason to stop.
 func (r *Runner) Run(ctx context.Context) error {
 	fails := false
 	for {

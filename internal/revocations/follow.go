@@ -31,7 +31,7 @@ const (
 
 const makeEpochQuery = `INSERT INTO "sessionStoreEpoch" ("id") VALUES (gen_random_uuid()) ON CONFLICT DO NOTHING`
 
-// Follow implements [verifier.Source]. It has two connections of its own, so that
+// Follow implements [verifier.Source]. It has two separate connections, so that
 // no burst of requests can take the pool's away from it: one to query four times
 // within the bound, and one for notifications, which only make it query earlier.
 // If that one is broken, the cost is only some milliseconds.

@@ -167,8 +167,8 @@ func (r *Source) newlyRevoked(since state) []any {
 	return []any{pgvalue.Seconds(r.MaxAccessTokenTTL), pgvalue.Seconds(verifier.Slack), since.snapshot, maxNewRevocations}
 }
 
-// readRevocations passes on the rows of the statements above. What they do not say about
-// how a session ended is zero.
+// readRevocations passes on the rows of the statements above. Fields about a session's end that they do not fill are
+// zero.
 func readRevocations(rows pgx.Rows, found func(verifier.Revocation, Ended)) (state, error) {
 	var id pgtype.UUID
 	var until, below pgtype.Int8

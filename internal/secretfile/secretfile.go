@@ -1,7 +1,7 @@
 // Package secretfile reads files with keys and other secrets.
 //
 // It promises that what it returns was written by root or by the user who reads it: a file that anyone else may write or
-// replace is refused, as OpenSSH and PostgreSQL refuse such keys. One that everybody may read is not refused, because
+// replace is refused, as OpenSSH and PostgreSQL refuse such keys. One that everyone can read is not refused, because
 // Docker and Kubernetes mount secrets that way; it is reported. On Windows nothing is promised: rights there are access
 // control lists, which modes do not show.
 package secretfile

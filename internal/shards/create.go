@@ -28,7 +28,7 @@ import (
 func (r *Router) Create(ctx context.Context, params sessionstore.CreateParams) (session sessionstore.Session, pair sessionstore.TokenPair, err error) {
 	order := r.order(cmp.Or(params.Subject, params.IdempotencyKey))
 	if r.isLimited(params.Subject) {
-		// Its sessions on a shard that does not answer cannot be counted, so nobody stands in.
+		// Its sessions on a shard that does not answer cannot be counted, so no other shard stands in.
 		return r.createLimited(ctx, order[0], uuid.Nil, params, func(params sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {
 			store, err := order[0].use()
 			if err != nil {
@@ -92,7 +92,7 @@ func (r *Router) Replace(ctx context.Context, replaced sessionstore.Replaced, pa
 	if !r.isLimited(subject) {
 		return replace(params)
 	}
-	// A subject that only the old session's row tells is still told by it alone.
+	// A subject that only the old session's row names still comes only from that row.
 	counted := params
 	counted.Subject = subject
 	return r.createLimited(ctx, r.byNumber[sessionid.Shard(id)], id, counted, func(with sessionstore.CreateParams) (sessionstore.Session, sessionstore.TokenPair, error) {

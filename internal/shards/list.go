@@ -36,8 +36,8 @@ func (r *Router) Find(ctx context.Context, params sessionstore.FindParams) (sess
 }
 
 // A cursor is a place in the order of a list, written as bytes that are in that order, in base64.
-// The place is that of a session, and does not depend on a shard: so one cursor is good for all
-// shards, whichever there are.
+// The place is that of a session, and does not depend on a shard: so one cursor is valid for all shards, whichever
+// there are.
 
 // byID is a session's place in a list in the order of ids.
 func byID(s sessionstore.Session) []byte { return s.ID[:] }

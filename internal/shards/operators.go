@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/sessionstore"
 )
 
-// The methods below are what the operators' page asks besides: each is complete, or an error.
+// The methods below are the further queries of the operators' page: each is complete, or an error.
 
 // mostSubjects is how many [sessionstore.Store.Subjects] returns.
 const mostSubjects = 10

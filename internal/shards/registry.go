@@ -92,7 +92,7 @@ func Lacking(entries []Entry, names []string) (lacking []string) {
 	return lacking
 }
 
-// Removed are the numbers of shards that are no more.
+// Removed are the numbers of removed shards.
 func Removed(entries []Entry) (numbers []int) {
 	for _, e := range entries {
 		if !e.RemovedAt.IsZero() {
@@ -253,8 +253,7 @@ func add(ctx context.Context, first querier, shard *pgxpool.Pool, name string, e
 }
 
 // Remove takes a shard out of the first one's list for good. It may have no live session, nor a note
-// of a sign-out that another shard waits for, which nobody would read any more. Its database is left
-// as it is.
+// of a sign-out that another shard waits for, which nobody would read any more. Its database is not changed.
 func Remove(ctx context.Context, first *pgxpool.Pool, e Entry, shard *pgxpool.Pool, store *sessionstore.Store) error {
 	live, err := HasLive(ctx, store)
 	if err != nil {

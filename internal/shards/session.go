@@ -161,7 +161,7 @@ func (r *Router) Theft(ctx context.Context, id uuid.UUID) (sessionstore.LeakRepo
 	return store.Theft(ctx, id)
 }
 
-// What needs no database is the same on each shard.
+// Methods that need no database are the same on each shard.
 
 // VerifyToken is [sessionstore.Store.VerifyToken].
 func (r *Router) VerifyToken(token string) (tokens.Claims, error) {

@@ -1,7 +1,7 @@
 // Package shards spreads sessions over several databases. A [Router] is a store of sessions on a
 // [sessionstore.Store] for each shard, and promises what they do:
 //
-//   - What is about one session asks its shard alone, which the session's id tells. No look-up,
+//   - A call about one session asks only its shard, which the session's id names. No look-up,
 //     no statement more than with one database.
 //   - What is about a subject asks all shards at once, because any may have sessions of the
 //     subject from before a shard was added, drained or down. It is complete, or an error.
@@ -60,7 +60,7 @@ type Shard struct {
 	// it once gets no request.
 	Check func(context.Context) error
 	// Admit, if set, is called after Check and may take its time: it returns [ErrRefused] where the
-	// shard must not be used. What it prepares is ready when [Router.AwaitChecked] returns.
+	// shard must not be used. Its preparations are finished when [Router.AwaitChecked] returns.
 	Admit func(context.Context) error
 }
 
@@ -76,7 +76,7 @@ func (s *shard) admit(ctx context.Context) error {
 type Config struct {
 	// Shards are all shards, the first one first. Required.
 	Shards []Shard
-	// Removed are the numbers of shards that are no more: their sessions have ended.
+	// Removed are the numbers of removed shards: their sessions have ended.
 	Removed []int
 	// SessionsPerSubject and SessionsPerSubjectAction are those of the stores.
 	SessionsPerSubject       int
@@ -239,7 +239,7 @@ type Status struct {
 	Number int
 	Name   string
 	Weight float64
-	// IsUp tells that it answered when it was last looked at.
+	// IsUp reports that it answered when it was last checked.
 	IsUp bool
 }
 
@@ -277,7 +277,7 @@ func (r *Router) by(token string) (*sessionstore.Store, error) {
 		return r.first.Store, nil // which refuses it
 	}
 	store, err := r.of(id)
-	if err != nil && !errors.Is(err, errUnchecked) { // of a shard that is not checked, nobody knows which keys its sessions need
+	if err != nil && !errors.Is(err, errUnchecked) { // if a shard is not checked, it is not known which keys its sessions need
 		if _, refused := r.first.Store.VerifyToken(token); errors.Is(refused, tokens.ErrInvalid) && !errors.Is(refused, tokens.ErrExpired) {
 			return nil, refused
 		}

@@ -87,7 +87,7 @@ func (r *Router) finishSignOuts(ctx context.Context) {
 
 // finishNoted finishes those that a shard has a note of.
 func (r *Router) finishNoted(ctx context.Context, on *shard) error {
-	var able []int // what is known to be a shard that answers, or one that is no more
+	var able []int // shards that are known to answer, or to be removed
 	for _, s := range r.all {
 		if s.isUp.Load() {
 			able = append(able, s.Number)

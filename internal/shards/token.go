@@ -9,9 +9,9 @@ import (
 	"github.com/google/uuid"
 )
 
-// claimedSession is the session that a token claims to be of, which nobody has verified: it is good
-// for nothing but to choose the store that verifies the token. A token that we signed is sent to
-// its shard, whatever others make of one that we did not.
+// claimedSession is the session that a token claims to belong to, which is not verified: it serves only to choose the
+// store that verifies the token. A token that we signed is sent to its shard, whatever others make of one that we did
+// not.
 func claimedSession(token string) (uuid.UUID, bool) {
 	_, rest, _ := strings.Cut(token, ".")
 	payload, _, _ := strings.Cut(rest, ".")

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Address is one address for several servers, like a DNS name or a load balancer: connections lead to the server
-// that it stands for when they are made.
+// Address is one address for several servers, like a DNS name or a load balancer: connections lead to its server at the
+// time when they are made.
 type Address struct {
 	tb       testing.TB
 	listener net.Listener
@@ -23,7 +23,7 @@ type Address struct {
 	conns map[net.Conn]bool
 }
 
-// NewAddress returns an address that stands for a server until [Address.Lead]. It is removed when the test
+// NewAddress returns an address that leads to a server until [Address.Lead]. It is removed when the test
 // ends.
 func NewAddress(tb testing.TB, to *Server) *Address {
 	tb.Helper()

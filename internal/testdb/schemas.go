@@ -12,8 +12,8 @@ import (
 // schemas are those of a database with three installations, as a search_path has them. One has to be quoted.
 var schemas = []string{`public`, `east`, `"West-2"`}
 
-// SchemaURLs returns the libpq URLs of three installations in one database that is the test's alone, each in a schema of
-// its own.
+// SchemaURLs returns the libpq URLs of three installations in one database that only the test uses, each in its own
+// schema.
 func SchemaURLs(tb testing.TB) []string {
 	tb.Helper()
 

@@ -9,14 +9,14 @@ import (
 
 // RefusedError says that a receiver answered, but did not accept the message.
 type RefusedError struct {
-	// retryAfter is how long the receiver wants to be sent nothing (RFC 9110 §10.2.3), up to
-	// LastPause; zero if it does not say.
+	// retryAfter is how long the receiver asks to be sent nothing (RFC 9110 §10.2.3), up to LastPause; zero if it does
+	// not say.
 	retryAfter time.Duration
 	text       string
 }
 
-// RetryAfter is how long the receiver whose answer an error is wants to be sent nothing, up to
-// [LastPause]; zero if it does not say.
+// RetryAfter is how long the receiver whose answer an error represents asks to be sent nothing, up to [LastPause]; zero
+// if it does not say.
 func RetryAfter(err error) time.Duration {
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		return refused.retryAfter

@@ -56,7 +56,7 @@ type Message struct {
 // Client sends messages to one receiver. It is safe for concurrent use.
 type Client struct {
 	http *http.Client
-	// rests is until when the receiver wants to receive nothing.
+	// rests is until when the receiver asks to be sent nothing.
 	rests atomic.Pointer[time.Time]
 }
 
@@ -73,7 +73,7 @@ func New(timeout time.Duration, connections int) *Client {
 	}}
 }
 
-// Rests is how long the receiver still wants to be sent nothing, by its answers so far. [Client.Send] and [Client.Push]
+// Rests is how long the receiver still asks to be sent nothing, by its answers so far. [Client.Send] and [Client.Push]
 // do not wait: their caller must.
 func (c *Client) Rests() time.Duration {
 	until := c.rests.Load()

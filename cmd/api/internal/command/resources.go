@@ -84,7 +84,7 @@ func byOperator(a *app, s settings.Audit, log *slog.Logger, use func(context.Con
 	})
 }
 
-// operatorName is user@host, as far as they are known.
+// operatorName is user@host, without an unknown part.
 func operatorName() string {
 	name := fmt.Sprintf("uid %d", os.Getuid())
 	if u, err := user.Current(); err == nil && u.Username != "" {

@@ -126,7 +126,7 @@ func (*shardsListCmd) Help() string {
 		"A shard with the weight 0 takes no new sessions; it is empty when its last session has ended."
 }
 
-// shardLine is a shard as it is listed.
+// shardLine is a shard in a list.
 type shardLine struct {
 	Name   string  `json:"name"`
 	Number int     `json:"number"`

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-sessions/latchkey/internal/shards"
 )
 
-// copiedTimeout is how long a shard may take to tell its copy of the list of shards.
+// copiedTimeout is how long a shard may take to return its copy of the list of shards.
 const copiedTimeout = 5 * time.Second
 
 // CopiedShards is the list of shards that those of the settings have together which answer, but for the first one: it is

@@ -10,8 +10,7 @@ import (
 // room is how much of the log waits for its reader, in bytes: a few thousand lines.
 const room = 1 << 20
 
-// Writer passes on what is written to it, in order, and never blocks. What finds no
-// room is lost, and counted.
+// Writer passes on what is written to it, in order, and never blocks. Lines that find no room are lost, and counted.
 type Writer struct {
 	to io.Writer
 	// lost is called with the number of lost lines once there is room again.

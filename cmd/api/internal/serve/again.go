@@ -15,7 +15,7 @@ import (
 // that time.
 const againPause = 5 * time.Second
 
-// followServiceKeys rereads the keys when their file changes or when it is told to. If a file holds no usable keys,
+// followServiceKeys rereads the keys when their file changes or on a signal. If a file holds no usable keys,
 // the present ones stay in use: it may be half written.
 func (s *service) followServiceKeys(id identity, server *httpapi.Server) func(context.Context) error {
 	return func(ctx context.Context) error {

@@ -22,9 +22,9 @@ const (
 	standInTimeout = 5 * time.Second
 )
 
-// awaitDatabase calls check until the database answers it. What waiting cannot fix, such as a wrong password, is returned
-// at once. A service that exited instead would be restarted for as long as the database is down, at growing intervals,
-// and would not be running when it is back.
+// awaitDatabase calls check until the database answers it. An error that waiting cannot fix, such as a wrong password,
+// is returned at once. A service that exited instead would be restarted for as long as the database is down, at growing
+// intervals, and would not be running when it is back.
 func (s *service) awaitDatabase(ctx context.Context, check func() error) error {
 	err := check()
 	if err == nil || !mayCome(err) {
@@ -70,7 +70,7 @@ func (s *service) standIn(ctx context.Context) (stop func()) {
 	server := &http.Server{Handler: httpapi.Unavailable(s.log), ReadHeaderTimeout: standInTimeout}
 	var serving sync.WaitGroup
 	for _, listener := range []net.Listener{s.public, s.internal} {
-		serving.Go(func() { _ = server.Serve(lent{listener}) }) // it ends when it is told to
+		serving.Go(func() { _ = server.Serve(lent{listener}) }) // the service is stopping
 	}
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), standInTimeout)

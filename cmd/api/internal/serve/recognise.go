@@ -27,7 +27,7 @@ func (s *service) recognise(ctx context.Context, db database.Pools, id identity,
 	})
 }
 
-// recogniseOr is recognise, and untold decides whether to go on where nobody can tell.
+// recogniseOr is recognise, and untold decides whether to continue if the outcome is unknown.
 func (s *service) recogniseOr(ctx context.Context, db database.Pools, id identity, keys storedKeys, store *sessionstore.Store, untold func(error) error) (func(context.Context) error, error) {
 	if err := s.checkSealer(ctx, db, store, id.sealer); err != nil {
 		return nil, err

@@ -164,7 +164,7 @@ func (f *further) stores() []*sessionstore.Store {
 	return stores
 }
 
-// tell has the events of each shard told as those of the first one are, and returns the queue of all.
+// tell sends the events of each shard as those of the first one are sent, and returns the queue of all.
 func (f *further) tell(cfg events.Config) (events.Queue, error) {
 	queue, log := events.NewQueue(cfg.Pool), cfg.Logger
 	for i := range f.all {

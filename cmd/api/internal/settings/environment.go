@@ -88,8 +88,8 @@ func (e *Environment) Resolve(ctx *kong.Context, _ *kong.Path, flag *kong.Flag) 
 	return found, nil
 }
 
-// isQuoted recognizes a value in shell quotation marks. No setting is meant to have them: they would change
-// a name, and make a secret one that nobody else has.
+// isQuoted recognizes a value in shell quotation marks. No setting is meant to have them: they would change a name, and
+// make a secret differ from everyone else's.
 func isQuoted(value string) bool {
 	return len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[0] == value[len(value)-1]
 }

@@ -46,8 +46,8 @@ func NewBar(terminal io.Writer, total int64, what string) Bar {
 	)}
 }
 
-// At sets how much is done. That may turn out to be more than was counted. A failure
-// to write to the terminal is no reason to stop.
+// At sets how much is done. That may turn out to be more than was counted. A failure to write to the terminal is not a
+// reason to stop.
 func (b Bar) At(done int64) {
 	if done > b.GetMax64() {
 		b.ChangeMax64(done + 1) // a full bar would be removed
