@@ -123,7 +123,7 @@ type Serve struct {
 	AccessTokenGrace   toggle   `name:"access-token-grace" group:"sessions" placeholder:"BOOL" default:"true" help:"Whether strict checks accept a replaced access token for LATCHKEY_REFRESH_GRACE longer: =true or =false." docs:"[Why](refresh.md#replaced-access-tokens)"`
 
 	SessionsPerSubject       count       `name:"sessions-per-subject" group:"sessions" placeholder:"N" default:"0" help:"Live sessions that a subject may have, counted exactly; 0: any number." docs:"[The limit](operations.md#limits)"`
-	SessionsPerSubjectAction limitAction `name:"sessions-per-subject-action" group:"sessions" placeholder:"ACTION" default:"end_oldest" help:"What a sign-in does at that limit: end_oldest ends the subject's oldest sessions, refuse creates none and answers 409."`
+	SessionsPerSubjectAction limitAction `name:"sessions-per-subject-action" group:"sessions" placeholder:"ACTION" default:"end_oldest" help:"Effect of a sign-in at that limit: end_oldest ends the subject's oldest sessions, refuse creates none and answers 409."`
 	HideActedSessions        toggle      `name:"hide-acted-sessions" group:"sessions" placeholder:"BOOL" default:"false" help:"Whether the subject's own list leaves out sessions in which someone acts for the subject: =true or =false." docs:"[Acting for somebody](authentication.md#acting-for-somebody)"`
 
 	RevocationBound duration `name:"revocation-bound" group:"sessions" placeholder:"DURATION" default:"1s" help:"How long, at worst, a revoked session's access token may still be accepted without a database read. Normally milliseconds."`
