@@ -292,7 +292,7 @@ func (s *Store) lastExpiry(ctx context.Context) (last *time.Time, isKnown bool) 
 		errs[i] = c.Pool.QueryRow(ctx, lastExpiryQuery).Scan(&days[i])
 	})
 	if err := errors.Join(errs...); err != nil {
-		s.cfg.Logger.WarnContext(ctx, "nobody can tell until when replaced signing keys are needed: they stay", "error", err)
+		s.cfg.Logger.WarnContext(ctx, "it is not known until when replaced signing keys are needed: they stay", "error", err)
 		return nil, false
 	}
 	for _, day := range days {

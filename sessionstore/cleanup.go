@@ -141,7 +141,7 @@ var cleanupQueries = map[cleanup.Kind]ruleQueries{
 func queriesFor(rule cleanup.Rule) (ruleQueries, error) {
 	q, ok := cleanupQueries[rule.Kind]
 	if !ok {
-		return q, argumentError("kind", "%q is none of clean-up", rule.Kind)
+		return q, argumentError("kind", "%q is not a kind of cleanup", rule.Kind)
 	}
 	return q, nil
 }

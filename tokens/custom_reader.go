@@ -76,7 +76,7 @@ func (r *customReader) value(depth int) error {
 		return err
 	case '0':
 		if _, err := strconv.ParseFloat(string(raw), 64); err != nil {
-			return customError(r.dec.StackPointer(), "a number beyond what 64 bits of floating point hold, which is up to 1.7e308")
+			return customError(r.dec.StackPointer(), "a number outside the range of 64-bit floating point, which is up to 1.7e308")
 		}
 	}
 	r.form = append(r.form, raw...)

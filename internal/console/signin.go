@@ -34,7 +34,7 @@ func (c *Console) signIn(w http.ResponseWriter, r *http.Request) error {
 	key, known := c.keyOf(strings.TrimSpace(r.PostFormValue("key")))
 	switch {
 	case !known:
-		page.Problem = "That is no service key of this Latchkey."
+		page.Problem = "That is not a service key of this Latchkey."
 	case !key.Has(httpapi.RightOperator):
 		page.Problem = "The key “" + key.Name + "” lacks the right “operator”."
 	default:

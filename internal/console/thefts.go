@@ -66,14 +66,14 @@ func compare(a, b sessionstore.Client) verdict {
 	case sameProgram && sameAddress:
 		return verdict{
 			"Both look like the same client.",
-			"Same program, same address: often that is no thief, but a client that lost its newest token. It was restored from a backup, its profile was copied, or two of its processes share one token. Ask the user before you alarm them.",
+			"Same program, same address: often this is not a thief, but a client that lost its newest token. It was restored from a backup, its profile was copied, or two of its processes share one token. Ask the user before you alarm them.",
 		}
 	case sameProgram && sameNetwork(a.IP, b.IP):
 		return verdict{"Both look like the same client, in one network.", "The same program, at two addresses of one network: a device whose address changed and which lost its newest token, or a copy of it nearby."}
 	case sameProgram:
 		return verdict{"The same program, in two places.", "A device that moved and lost its newest token, or a copy of it elsewhere. If the user was not in both places, treat it as a theft."}
 	default:
-		return verdict{"Two different clients.", "One of them has a token that was made for the other. Treat it as a theft: tell the user, and find out how the token got away."}
+		return verdict{"Two different clients.", "One of them has a token that was made for the other. Treat it as a theft: tell the user, and find out how the token leaked."}
 	}
 }
 
@@ -107,14 +107,14 @@ func momentsOf(r sessionstore.LeakReport, holder sessionstore.Client) []moment {
 	}
 	moments := []moment{
 		{At: r.SessionCreatedAt, Text: "The user signed in.", Client: r.CreatedBy},
-		{At: r.PresentedIssuedAt, Text: "The token was made that came back later. At that time it was in the right hands."},
-		{At: r.RotatedAt, Text: "It was exchanged for a newer one, as is usual. From then on its owner had no more reason to use it.", Client: holder, Party: "holder"},
+		{At: r.PresentedIssuedAt, Text: "The token that came back later was made. At that time it was in the right hands."},
+		{At: r.RotatedAt, Text: "It was exchanged for a newer one, as is usual. From then on its owner had no reason to use it any more.", Client: holder, Party: "holder"},
 	}
 	if r.IssuedAt.Sub(r.RotatedAt) > time.Second {
 		moments = append(moments, moment{At: r.IssuedAt, Text: "The newest tokens were handed out once more.", Client: holder, Party: "holder"})
 	}
 	if !r.ConfirmedAt.IsZero() {
-		moments = append(moments, moment{At: r.ConfirmedAt, Text: "The newest tokens were in use: whoever asked for them had received them.", Client: holder, Party: "holder"})
+		moments = append(moments, moment{At: r.ConfirmedAt, Text: "The newest tokens were in use, so the client that requested them had received them.", Client: holder, Party: "holder"})
 	}
 	moments = append(moments, moment{
 		At: r.DetectedAt, Text: "The old token came back. Two parties had tokens of one session, so the session was ended at once, for both.", Client: r.PresentedBy, Party: "presenter",

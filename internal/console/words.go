@@ -162,15 +162,15 @@ func reasonOf(e sessionstore.Ending) ending {
 	case sessionstore.ReasonOperator:
 		return ending{Text: "Ended by " + by("the operator"), Kind: "acted"}
 	case sessionstore.ReasonAllSignedOut:
-		return ending{Text: "Everybody was signed out, by " + by("the operator"), Kind: "acted"}
+		return ending{Text: "All users were signed out, by " + by("the operator"), Kind: "acted"}
 	case sessionstore.ReasonLimit:
-		return ending{Text: "Made room for a newer session, as its user had as many as they may", Session: other}
+		return ending{Text: "Ended to make room for a newer session: its user had reached the limit", Session: other}
 	case sessionstore.ReasonReplaced:
 		return ending{Text: "Renewed: another session took its place", Session: other}
 	case sessionstore.ReasonTheft:
 		return ending{Text: "Theft: " + theftKind(sessionstore.Theft(e.By)), Kind: "theft"}
 	case sessionstore.ReasonMaxAge:
-		return ending{Text: "Older than any session may be"}
+		return ending{Text: "It reached the maximum age of sessions"}
 	case sessionstore.ReasonIdle:
 		return ending{Text: "Expired: it was not used for too long", Kind: "expired"}
 	case sessionstore.ReasonExpired:
@@ -187,7 +187,7 @@ var endedBy = map[sessionstore.Reason]string{
 	sessionstore.ReasonSignedOut: "signed out on the device", sessionstore.ReasonSignedOutElsewhere: "signed out from another session",
 	sessionstore.ReasonSignedOutEverywhere: "signed out everywhere", sessionstore.ReasonBackend: "by a backend",
 	sessionstore.ReasonGlobalRevocation: "by an identity provider", sessionstore.ReasonOperator: "by an operator",
-	sessionstore.ReasonAllSignedOut: "everybody was signed out", sessionstore.ReasonLimit: "made room for a newer one",
+	sessionstore.ReasonAllSignedOut: "all users were signed out", sessionstore.ReasonLimit: "made room for a newer one",
 	sessionstore.ReasonReplaced: "renewed", sessionstore.ReasonTheft: "theft", sessionstore.ReasonMaxAge: "too old",
 	sessionstore.ReasonIdle: "not used for too long", sessionstore.ReasonExpired: "it reached its end", sessionstore.ReasonNotRecorded: "no reason was given",
 }
@@ -195,7 +195,7 @@ var endedBy = map[sessionstore.Reason]string{
 // refusedAs are the charts' names for the reasons why refresh tokens were refused.
 var refusedAs = map[string]string{
 	"stolen": "a stolen token", "refused": "its session had ended", "expired": "too old", "unknown": "no such session",
-	"unknown_key": "made with a key that is not known", "wrong_issuer": "another issuer’s", "wrong_audience": "for another audience", "invalid": "no token of ours",
+	"unknown_key": "signed with an unknown key", "wrong_issuer": "another issuer’s", "wrong_audience": "for another audience", "invalid": "not a token of this service",
 	"not_proven": "without a proof of its key", "no_proof": "its client needs a proof of a key", "scope": "asked for more scope", "resource": "asked for another resource",
 	"other_client": "another client’s", "unavailable": "the database did not answer", "abandoned": "the client hung up", "failed": "the service failed",
 }

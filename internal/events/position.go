@@ -14,7 +14,7 @@ func cutSnapshot(snapshot string, last uint64) (string, error) {
 	_, between, found := strings.Cut(rest, ":")
 	first, err := strconv.ParseUint(xmin, 10, 64)
 	if err != nil || !found {
-		return "", fmt.Errorf("%q is no snapshot", snapshot)
+		return "", fmt.Errorf("%q is not a snapshot", snapshot)
 	}
 	var running []string
 	for text := range strings.SplitSeq(between, ",") {

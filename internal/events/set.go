@@ -62,7 +62,7 @@ var causes = map[string]struct{ initiator, message string }{
 	"signed_out_elsewhere":  {"user", "Signed out by the user, from another session"},
 	"signed_out_everywhere": {"user", "Signed out everywhere by the user"},
 	"operator":              {"admin", "Ended by an operator"},
-	"all_signed_out":        {"admin", "Everybody was signed out by an operator"},
+	"all_signed_out":        {"admin", "All users were signed out by an operator"},
 	"limit":                 {"policy", "The user had more sessions than a user may have"},
 	"replaced":              {"policy", "Another session took its place"},
 	"theft":                 {"policy", "A stolen refresh token was presented"},

@@ -9,7 +9,7 @@ import (
 // off that may be. The function returns false while it is not known.
 func (m *Metrics) Clock(read func() (offset, uncertainty time.Duration, known bool)) {
 	m.registry.MustRegister(
-		gauge("clock_offset_seconds", "How far this machine's clock is ahead of the database's; negative where it is behind, 0 before it is known.", func() float64 {
+		gauge("clock_offset_seconds", "How far this machine's clock is ahead of the database's; negative if it is behind, 0 before it is known.", func() float64 {
 			offset, _, _ := read()
 			return offset.Seconds()
 		}),

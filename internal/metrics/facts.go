@@ -53,9 +53,9 @@ const (
 
 var (
 	liveDesc = prometheus.NewDesc(namespace+"_sessions_live_estimate",
-		"Sessions that are live, as PostgreSQL's statistics have it. All replicas tell the same.", nil, nil)
+		"Live sessions, estimated from PostgreSQL's statistics. All replicas report the same.", nil, nil)
 	lastCleanupDesc = prometheus.NewDesc(namespace+"_cleanup_last_end_timestamp_seconds",
-		"When clean-up last came to its end, on any replica; 0 for never.", nil, nil)
+		"When cleanup last finished, on any replica; 0 for never.", nil, nil)
 	oldestEndedDesc = prometheus.NewDesc(namespace+"_cleanup_oldest_left_timestamp_seconds",
 		"When, of all ended sessions that are still there, the first one ended; 0 for none.", nil, nil)
 	cleanupIntervalDesc = prometheus.NewDesc(namespace+"_cleanup_interval_seconds",

@@ -21,13 +21,13 @@ func newCleanups(registry prometheus.Registerer) *cleanups {
 	}
 	c := &cleanups{
 		removed:  map[string]prometheus.Counter{},
-		batches:  counter("cleanup_batches_total", "Batches in which clean-up removed."),
+		batches:  counter("cleanup_batches_total", "Batches that cleanup removed."),
 		duration: counter("cleanup_seconds_total", "How long clean-up ran."),
 		failed:   counter("cleanup_failures_total", "Runs of clean-up that ended with an error. They are tried again."),
 	}
 	removed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "cleanup_removed_total",
-		Help: "What clean-up removed: sessions that had expired, were revoked or too old, and token pairs that a session could do without.",
+		Help: "Rows that cleanup removed: sessions that had expired, were revoked or too old, and token pairs that a session no longer needed.",
 	}, []string{"kind"})
 	for _, kind := range []string{"expired", "revoked", "aged", "superfluous"} {
 		c.removed[kind] = removed.WithLabelValues(kind)

@@ -40,7 +40,7 @@ var poolMetrics = []struct {
 		func(s *pgxpool.Stat) float64 { return s.EmptyAcquireWaitTime().Seconds() },
 	},
 	{
-		poolDesc("pool_given_up_total", "How often somebody stopped to wait for a connection."), prometheus.CounterValue,
+		poolDesc("pool_given_up_total", "How often a caller stopped waiting for a connection."), prometheus.CounterValue,
 		func(s *pgxpool.Stat) float64 { return float64(s.CanceledAcquireCount()) },
 	},
 }

@@ -79,11 +79,11 @@ func newSessions(registry prometheus.Registerer, clients []string) *sessions {
 	}, []string{"client"})
 	revoked := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "sessions_revoked_total",
-		Help: "Sessions that were revoked: because somebody asked for it, because a refresh token was stolen, because their subject had too many, or because another session took their place.",
+		Help: "Sessions that were revoked: on request, because a refresh token was stolen, because their subject had too many, or because another session took their place.",
 	}, []string{"cause", "client"})
 	refreshes := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "refreshes_total",
-		Help: "Refresh tokens that were presented, by what came of them.",
+		Help: "Refresh tokens that were presented, by outcome.",
 	}, []string{"outcome", "client"})
 	for _, id := range append([]string{""}, clients...) {
 		of := &ofClient{created: created.WithLabelValues(id), revoked: map[string]prometheus.Counter{}, given: map[sessionstore.Outcome]prometheus.Counter{}}

@@ -79,7 +79,7 @@ func (r *Source) revokeAll(ctx context.Context, sessions []Ended, made time.Time
 	var revoked int64
 	defer func() {
 		if revoked > 0 {
-			r.Logger.WarnContext(ctx, "the database had forgotten that sessions were revoked: they are revoked anew", slog.Int64("sessions", revoked))
+			r.Logger.WarnContext(ctx, "the database had forgotten that sessions were revoked: they are revoked again", slog.Int64("sessions", revoked))
 		}
 	}()
 	for batch := range slices.Chunk(sessions, anewBatch) {

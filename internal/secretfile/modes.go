@@ -77,7 +77,7 @@ func checkFolders(path string) error {
 			rest = append(strings.Split(target, "/"), rest...)
 			continue
 		case mode.IsDir() && mode.Perm()&allWrite != 0 && mode&fs.ModeSticky == 0:
-			return fmt.Errorf("%s is in a folder with mode %04o: %w, by replacing it; the folder must not be writable by everybody (chmod o-w %s)",
+			return fmt.Errorf("%s is in a folder with mode %04o: %w, by replacing it; the folder must not be world-writable (chmod o-w %s)",
 				path, mode.Perm(), ErrWritable, at)
 		}
 		if len(rest) == 0 {

@@ -120,7 +120,7 @@ func Check(ctx context.Context, conn *pgx.Conn, want Entry) error {
 	case err != nil && (said == nil || said.Code != undefinedTable):
 		return err
 	case len(own) != 1 || !own[0].isSelf:
-		return wrong("its database is no shard: run `api migrate`")
+		return wrong("its database is not a shard: run `api migrate`")
 	case own[0].ID != want.ID || own[0].Number != want.Number:
 		return wrong("its database is the shard %q with the number %d, and not number %d", own[0].Name, own[0].Number, want.Number)
 	}
@@ -190,7 +190,7 @@ func register(ctx context.Context, first querier, shard *pgxpool.Pool, name stri
 	case len(own) > 0 && !isNamed, len(own) > 1:
 		return e, false, wrong("its database is the first shard of an installation")
 	case isNamed && named.isClaimed:
-		return e, false, wrong("the shard %q is number %d, and this database is not it: nothing tells so", name, named.Number)
+		return e, false, wrong("the shard %q is number %d, but this database is not marked as that shard", name, named.Number)
 	default:
 		e, err = add(ctx, first, shard, name, named)
 		isNew = true

@@ -99,7 +99,7 @@ func (p *project) targets(only string) ([]target, error) {
 	for name := range strings.SplitSeq(only, ",") {
 		i := slices.IndexFunc(all, func(t target) bool { return t.os+"/"+t.arch == name })
 		if i < 0 {
-			return nil, fmt.Errorf("-only: %s is no platform of .goreleaser.yaml", name)
+			return nil, fmt.Errorf("-only: %s is not a platform of .goreleaser.yaml", name)
 		}
 		some = append(some, all[i])
 	}

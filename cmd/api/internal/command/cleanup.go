@@ -26,7 +26,7 @@ type cleanupCmd struct {
 // Help says what the command is for.
 func (*cleanupCmd) Help() string {
 	return "Removes sessions that expired or were revoked more than LATCHKEY_CLEANUP_RETENTION ago, and ends those older than LATCHKEY_CLEANUP_SESSION_MAX_AGE, " +
-		"in small batches beside the running service. The service does this automatically every LATCHKEY_CLEANUP_INTERVAL. An interruption loses nothing: the next run continues."
+		"in small batches while the service runs. The service does this automatically every LATCHKEY_CLEANUP_INTERVAL. An interruption loses nothing: the next run continues."
 }
 
 // Validate checks the settings.

@@ -66,7 +66,7 @@ type sessionsCmd struct {
 // shardsCmd holds the commands about shards. The schema's migration adds one.
 type shardsCmd struct {
 	List   shardsListCmd   `cmd:"" help:"List the shards, and what is left on those that are drained."`
-	Remove shardsRemoveCmd `cmd:"" help:"Remove a shard without live sessions for good."`
+	Remove shardsRemoveCmd `cmd:"" help:"Remove a shard without live sessions permanently."`
 }
 
 // eventsCmd holds an operator's commands about events for other systems.

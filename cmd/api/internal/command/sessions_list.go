@@ -15,7 +15,7 @@ type sessionsListCmd struct {
 	settings.Database
 	settings.Log
 
-	Subject string `placeholder:"ID" help:"User whose sessions are listed. By default everybody's."`
+	Subject string `placeholder:"ID" help:"User whose sessions are listed. By default those of all users."`
 	Ended   bool   `help:"List sessions that have ended, instead of live ones."`
 	Since   since  `placeholder:"TIME" help:"Only sessions that ended since then: a duration ago, such as 24h, or a time, such as 2026-06-20T09:00:00Z. Requires --ended."`
 	Address string `placeholder:"IP" help:"Only sessions that were created or last refreshed from this address or network, such as 203.0.113.0/24."`

@@ -21,14 +21,14 @@ type sessionsRevokeCmd struct {
 
 	IDs     []uuid.UUID `arg:"" optional:"" name:"id" help:"Sessions to end."`
 	Subject string      `placeholder:"ID" help:"End all sessions of this subject instead."`
-	All     bool        `help:"End everybody's sessions instead; needs --yes."`
-	Yes     bool        `help:"Confirm that everybody's sessions end."`
+	All     bool        `help:"End all users' sessions instead; needs --yes."`
+	Yes     bool        `help:"Confirm that all users' sessions end."`
 }
 
 // Help says what follows.
 func (*sessionsRevokeCmd) Help() string {
 	return "Ends sessions at once: no refresh succeeds from then on, and within LATCHKEY_REVOCATION_BOUND no access token is accepted. " +
-		"Their users have to sign in again. --all ends the sessions that exist when it begins, a thousand at a time beside the running service; " +
+		"Their users have to sign in again. --all ends the sessions that exist when it begins, a thousand at a time while the service runs; " +
 		"after an interruption, run it again to continue."
 }
 
@@ -44,7 +44,7 @@ func (c *sessionsRevokeCmd) Validate() error {
 	case ways != 1:
 		return errors.New("name the sessions to end by their ids, --subject or --all")
 	case c.All && !c.Yes:
-		return errors.New("--all signs everybody out; confirm with --yes")
+		return errors.New("--all signs all users out; confirm with --yes")
 	}
 	return nil
 }

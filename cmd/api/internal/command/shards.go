@@ -204,8 +204,8 @@ type shardsRemoveCmd struct {
 
 // Help says what to do before and after.
 func (*shardsRemoveCmd) Help() string {
-	return "Takes a shard without live sessions out of the list for good. Give it the weight 0 in LATCHKEY_SHARDS of every replica first, " +
-		"and wait until `shards list` shows it as empty. Then take it out of LATCHKEY_SHARDS; its database is left as it is."
+	return "Removes a shard without live sessions from the list permanently. Give it the weight 0 in LATCHKEY_SHARDS of every replica first, " +
+		"and wait until `shards list` shows it as empty. Then remove it from LATCHKEY_SHARDS; its database is not changed."
 }
 
 // Run removes the shard.
@@ -219,7 +219,7 @@ func (c *shardsRemoveCmd) Run(a *app) error {
 		case !known:
 			return fmt.Errorf("there is no shard %s", c.Name)
 		case i < 0:
-			return fmt.Errorf("LATCHKEY_SHARDS lacks %s: its database has to be asked whether sessions are left", c.Name)
+			return fmt.Errorf("LATCHKEY_SHARDS lacks %s: its database must be queried for remaining sessions", c.Name)
 		case all.shards[i].Weight > 0:
 			return fmt.Errorf("the shard %s takes new sessions: give it the weight 0 first, as in %s:0=…, on every replica", c.Name, c.Name)
 		}

@@ -77,7 +77,7 @@ func unusable(err error) error {
 	}
 	err = fmt.Errorf("the database of LATCHKEY_DATABASE_URL cannot be used: %w", err)
 	if answer, ok := errors.AsType[*pgconn.PgError](err); ok && strings.HasPrefix(answer.Message, "unsupported startup parameter") {
-		return fmt.Errorf("%w; beside a PgBouncer in transaction mode, LATCHKEY_DIRECT_DATABASE_URL must be set", err)
+		return fmt.Errorf("%w; with a PgBouncer in transaction mode, LATCHKEY_DIRECT_DATABASE_URL must be set", err)
 	}
 	return err
 }

@@ -24,7 +24,7 @@ func signsEvents(store *sessionstore.Store, endpoints []events.Endpoint) error {
 		return nil
 	}
 	if _, err := store.SignSecurityEvent(tokens.SecurityEvent{}); errors.Is(err, tokens.ErrNotPublic) {
-		return errors.New(`LATCHKEY_EVENTS_FILE has an endpoint with "format": "set", but the signing key is an HMAC key, which nobody else can verify with; it must be one of the other algorithms`)
+		return errors.New(`LATCHKEY_EVENTS_FILE has an endpoint with "format": "set", but the signing key is an HMAC key, which no other service can verify with; it must be one of the other algorithms`)
 	} else if err != nil {
 		return err
 	}

@@ -22,7 +22,7 @@ const signsOut = "restore it, or set LATCHKEY_ACCEPT_SIGN_OUT=true once to start
 // the service still starts.
 func (s *service) recognise(ctx context.Context, db database.Pools, id identity, keys storedKeys, store *sessionstore.Store) (func(context.Context) error, error) {
 	return s.recogniseOr(ctx, db, id, keys, store, func(err error) error {
-		s.log.WarnContext(ctx, "cannot tell whether live sessions are recognised", "error", err)
+		s.log.WarnContext(ctx, "cannot determine whether live sessions are recognised", "error", err)
 		return nil
 	})
 }

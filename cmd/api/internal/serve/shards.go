@@ -51,7 +51,7 @@ func (s *service) openShards(ctx context.Context, entries []shards.Entry) (*furt
 		names = append(names, u.Name)
 	}
 	if lacks := shards.Lacking(entries, names); len(lacks) > 0 {
-		return f, fmt.Errorf("LATCHKEY_SHARDS lacks %s: sessions there would be unavailable; add it, or remove it for good with `api shards remove`", strings.Join(lacks, ", "))
+		return f, fmt.Errorf("LATCHKEY_SHARDS lacks %s: sessions there would be unavailable; add it, or remove it permanently with `api shards remove`", strings.Join(lacks, ", "))
 	}
 	for _, u := range s.FurtherShards() {
 		e, known := shards.Find(entries, u.Name)

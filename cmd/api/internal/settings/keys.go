@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	serviceKeysForm = "name:secret,name:secret:right+right with names of their own and secrets of 32 characters or more"
+	serviceKeysForm = "name:secret,name:secret:right+right with different names and secrets of 32 characters or more"
 	// MinServiceSecret is the minimum length of a backend's secret.
 	MinServiceSecret = 32
 

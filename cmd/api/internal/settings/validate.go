@@ -24,7 +24,7 @@ func (s *Serve) Validate() error {
 	embedded := s.Private()
 	switch {
 	case embedded && s.DirectDatabaseURL != "":
-		return WrongTogether("LATCHKEY_DIRECT_DATABASE_URL is set and LATCHKEY_DATABASE_URL is not: it must be set beside a LATCHKEY_DATABASE_URL that leads to a PgBouncer")
+		return WrongTogether("LATCHKEY_DIRECT_DATABASE_URL is set and LATCHKEY_DATABASE_URL is not: it must be set together with a LATCHKEY_DATABASE_URL that leads to a PgBouncer")
 	case s.PublicAddr == s.InternalAddr && !strings.HasSuffix(string(s.PublicAddr), ":0"):
 		return Wrong("LATCHKEY_INTERNAL_ADDR", Quote(string(s.InternalAddr)), "any address but LATCHKEY_PUBLIC_ADDR's")
 	case s.KeepAliveTimeout == 0:
