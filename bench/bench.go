@@ -87,7 +87,7 @@ func (b *bench) run(ctx context.Context) report.Results {
 	for i, s := range stages {
 		b.say("[%d of %d, after %v] %s", i+1, len(stages), time.Since(began).Round(time.Second), s.name)
 		if err := must.Run(func() { s.run(ctx) }); err != nil {
-			must.Do(ctx.Err()) // whoever interrupted it knows
+			must.Do(ctx.Err()) // the interruption was deliberate
 			must.Do(fmt.Errorf("%s: %w", s.name, err))
 		}
 	}
@@ -102,7 +102,7 @@ func (b *bench) run(ctx context.Context) report.Results {
 	return b.results
 }
 
-// say tells somebody who waits what is going on.
+// say reports the progress to someone who waits.
 func (b *bench) say(format string, args ...any) {
 	_, _ = fmt.Fprintf(b.out, format+"\n", args...) // an error cannot be reported either
 }

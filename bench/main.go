@@ -9,7 +9,7 @@
 //
 //   - A private PostgreSQL, which is durable while anything is measured: fsync, synchronous_commit and full_page_writes
 //     are on, or nothing is measured.
-//   - What is compared runs in turn, round by round, and ratios are taken within a round: the machine may be busy with
+//   - Compared variants run in turn, round by round, and ratios are taken within a round: the machine may be busy with
 //     other things for a while.
 //   - The limit of an operation is its own statement, captured from the packages and sent again by a bare loop.
 //   - A single operation that fails, or a refresh that is answered with anything but a new pair, ends the run.

@@ -101,8 +101,8 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 	defer r.close()
 
 	r.Add(ctx, expired, population.Expired)
-	// What has just been added is written to the disk before, not during one of the two. Sessions that have expired lie
-	// on pages that were not changed for a long time: cleanup is the first to do so after a checkpoint.
+	// Sessions that have just been added are written to the disk before, not during one of the two. Sessions that have
+	// expired lie on pages that were not changed for a long time: cleanup is the first to do so after a checkpoint.
 	b.cluster.RecycleWAL(ctx, either(b.cfg, 96, 8)) // more than both take together
 	r.Touch(ctx)
 
@@ -112,7 +112,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 	perSecond := min(capacity*share, float64(r.Rotating.Len())/(2*settled.Seconds()))
 	window := load.Window{Workers: workers, Warmup: quiet / warmupShare, Duration: quiet}
 	beside := &b.results.CleanupBeside
-	beside.Without = b.open(ctx, o, "clean-up", window, perSecond, perSecond/capacity)
+	beside.Without = b.open(ctx, o, "cleanup", window, perSecond, perSecond/capacity)
 
 	var over atomic.Bool
 	prepare := o.prepare
@@ -134,9 +134,9 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 			b.runCleanUp(ctx, r, beside, expired)
 		})
 	}
-	beside.With = b.open(ctx, o, "clean-up", window, perSecond, perSecond/capacity)
+	beside.With = b.open(ctx, o, "cleanup", window, perSecond, perSecond/capacity)
 	if !over.Load() {
-		must.Do(errors.New("refreshes ended before clean-up did"))
+		must.Do(errors.New("refreshes ended before cleanup did"))
 	}
 }
 

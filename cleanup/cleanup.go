@@ -101,7 +101,7 @@ type Removed struct {
 
 // ErrSlow says that the database gave up on a batch that took too long or
 // blocked another transaction. Nothing of the batch was removed.
-var ErrSlow = errors.New("the database cancelled a batch of clean-up")
+var ErrSlow = errors.New("the database cancelled a batch of cleanup")
 
 // Store is what cleanup works on.
 type Store interface {

@@ -13,7 +13,7 @@ import (
 func TestDurationInTheLog(t *testing.T) {
 	t.Parallel()
 	var text strings.Builder
-	slog.New(slog.NewJSONHandler(&text, nil)).InfoContext(t.Context(), "clean-up", "summary", cleanup.Summary{Duration: 8476 * time.Millisecond})
+	slog.New(slog.NewJSONHandler(&text, nil)).InfoContext(t.Context(), "cleanup", "summary", cleanup.Summary{Duration: 8476 * time.Millisecond})
 	if !strings.Contains(text.String(), `"took_seconds":8.476}`) {
 		t.Error(text.String())
 	}

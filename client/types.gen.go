@@ -112,7 +112,7 @@ type CreatedSession struct {
 // Data The session's content, any JSON object of up to 64 KiB. A creation without it makes `{}`.
 type Data = json.RawMessage
 
-// DeadEvent A delivery that is not tried again by itself.
+// DeadEvent A delivery that is not retried automatically.
 type DeadEvent struct {
 	// At When it happened.
 	At       time.Time `json:"at"`

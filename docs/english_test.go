@@ -151,7 +151,7 @@ var proseRules = []rule{
 		"is notified, receives, gets, is set to",
 	},
 	{
-		regexp.MustCompile(`(?i)\bas ever\b|\banew\b|\b(?:for|in|after|within) so (?:many|long)\b`),
+		regexp.MustCompile(`(?i)\bas ever\b|\banew(?:[,;:) ]|\.? |\.?$)|\b(?:for|in|after|within) so (?:many|long)\b`),
 		"as before, again, for that long",
 	},
 	{
@@ -163,6 +163,7 @@ var proseRules = []rule{
 // spared are lines that a rule is wrong about, each a part of one and why.
 var spared = map[string]string{
 	"who is who":                  "an idiom",
+	"anew counts":                 "a function's name",
 	"who may act":                 "the title of a list of constants",
 	"who may write":               "an indirect question",
 	"ann herself":                 "an actor's name",

@@ -17,7 +17,7 @@ const descriptionPath = "/openapi.yaml"
 //go:embed openapi.yaml
 var description []byte
 
-// What the listeners serve is made on the first request for it: it takes longer than everything else at startup.
+// The listeners' documents are made on the first request for them: that takes longer than everything else at startup.
 var (
 	publicDescription   = sync.OnceValues(func() (cacheable, error) { return newDescription("public") })
 	internalDescription = sync.OnceValues(func() (cacheable, error) { return newDescription("internal") })

@@ -10,8 +10,8 @@ import (
 func TestRefusedServiceKeysAreLogged(t *testing.T) {
 	t.Parallel()
 	for name, credentials := range map[string]option{
-		"Basic":  basic("backend", "not-the-secret-of-anybody"),
-		"bearer": bearer("not-the-secret-of-anybody"),
+		"Basic":  basic("backend", "not-the-secret-of-anyone"),
+		"bearer": bearer("not-the-secret-of-anyone"),
 	} {
 		s := setup(t)
 		s.do(t, s.server.Internal(), "POST", "/oauth2/introspect", credentials, form("token", "x")).want(t, 401)

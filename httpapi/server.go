@@ -40,7 +40,7 @@ type Server struct {
 	streams                        streams
 	streamLifetime, streamPatience time.Duration
 
-	// stopping is set once the service has been told to stop.
+	// stopping is set once the service is stopping.
 	stopping atomic.Bool
 
 	public, internal http.Handler

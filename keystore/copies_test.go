@@ -273,7 +273,7 @@ func TestAKeyStaysForTheSessionsOfACopy(t *testing.T) {
 	if until := list(t, s)[1].VerifiesUntil; !until.IsZero() {
 		t.Errorf("without a database that has sessions, the key verifies until %v", until)
 	}
-	if !strings.Contains(log.String(), "nobody can tell until when") {
+	if !strings.Contains(log.String(), "it is not known until when") {
 		t.Errorf("the log does not tell:\n%s", log)
 	}
 	east.Start()

@@ -28,7 +28,7 @@ func TestFind(t *testing.T) {
 		params sessionstore.FindParams
 		want   []string
 	}{
-		"everybody":  {sessionstore.FindParams{}, []string{other, laptop, phone}},
+		"everyone":   {sessionstore.FindParams{}, []string{other, laptop, phone}},
 		"a subject":  {sessionstore.FindParams{Subject: "ann"}, []string{laptop, phone}},
 		"a label":    {sessionstore.FindParams{Label: "phone"}, []string{other, phone}},
 		"a network":  {sessionstore.FindParams{Network: netip.MustParsePrefix("192.0.2.0/24")}, []string{laptop, phone}},

@@ -10,7 +10,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS "sessionStoreEpoch" (
   "id"   uuid NOT NULL
 );
 
--- A session may also be revoked by hand, or by a program that does not know
+-- A session may also be revoked manually, or by a program that does not know
 -- "revokedXid". That counts as well.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION "sessionStoreNoteRevocation"() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -98,8 +98,8 @@ BEGIN
 END $$;
 -- +goose StatementEnd
 
--- A refresh reads only its token row. So revoking a session by hand, or with
--- Compas, revokes its tokens at once, in the order of all locks.
+-- A refresh reads only its token row. So revoking a session manually, or with Compas, revokes its tokens at once, in
+-- the order of all locks.
 -- +goose StatementBegin
 CREATE OR REPLACE FUNCTION "sessionStoreNoteRevocation"() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -22,7 +22,7 @@ CREATE INDEX CONCURRENTLY IF NOT EXISTS "sessionStoreLeakReportIdx" ON "sessionS
   WHERE "leakReport" IS NOT NULL;
 RESET lock_timeout;
 
--- Revoking by hand, or with a program that does not know "revokedXid", does not set
+-- Revoking manually, or with a program that does not know "revokedXid", does not set
 -- it: it is set again, whatever it was. Verifiers that start look for recent
 -- revocations, so the time is never in the past. Undoing a revocation would let
 -- strict checks accept what the edge continues to refuse.

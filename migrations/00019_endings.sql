@@ -1,7 +1,7 @@
 -- Why a session ended, and who or what ended it; and the lists of sessions that ended.
 --
 -- Both columns are null if that was not recorded: by an earlier release that runs
--- alongside this one, by Compas, by hand. No table is rewritten, and neither is
+-- alongside this one, by Compas, or directly in the database. No table is rewritten, and neither is
 -- indexed.
 
 -- +goose NO TRANSACTION

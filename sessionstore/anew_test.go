@@ -49,7 +49,7 @@ func TestRevokeAnew(t *testing.T) {
 		sum += r
 	}
 	if err := errors.Join(errs...); err != nil || sum != n+1 {
-		t.Fatalf("%d sessions were revoked anew, want %d: %v", sum, n+1, err)
+		t.Fatalf("%d sessions were revoked again, want %d: %v", sum, n+1, err)
 	}
 	for id, pair := range pairs {
 		session, err := k.Load(t.Context(), id)

@@ -64,7 +64,7 @@ func (c crowd) serve(ctx context.Context, t *testing.T) map[string][]time.Durati
 				}
 				began := time.Now()
 				if err := do(); err != nil {
-					t.Errorf("%s of somebody else: %v", name, err)
+					t.Errorf("%s of someone else: %v", name, err)
 					return
 				}
 				mu.Lock()
@@ -172,7 +172,7 @@ func TestAppetite(t *testing.T) { //nolint:paralleltest // it measures
 	}
 	for _, name := range []string{"create", "refresh", "introspect"} {
 		a, b := newTimes(without, name), newTimes(beside, name)
-		t.Logf("%s by everybody else: %v without, %v with it", name, a, b)
+		t.Logf("%s by everyone else: %v without, %v with it", name, a, b)
 		if *appetiteTime > 0 && b.p99 > 2*a.p99 {
 			t.Errorf("%s: p99 is %v with it, %v without", name, b.p99, a.p99)
 		}

@@ -43,7 +43,7 @@ func TestEndings(t *testing.T) {
 			cause := by(sessionstore.ReasonReplaced, "the new one")
 			return cause, k.Invalidate(t.Context(), s.ID, cause)
 		},
-		"for somebody with a long name": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+		"for someone with a long name": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
 			t.Helper()
 			return by(sessionstore.ReasonOperator, strings.Repeat("x", 255)),
 				k.Invalidate(t.Context(), s.ID, by(sessionstore.ReasonOperator, strings.Repeat("x", 256)))
@@ -63,7 +63,7 @@ func TestEndings(t *testing.T) {
 			_, err := k.InvalidateSubject(t.Context(), s.Subject, uuid.Nil, cause)
 			return cause, err
 		},
-		"with everybody's": func(t *testing.T, k kit, _ sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+		"with everyone's": func(t *testing.T, k kit, _ sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
 			t.Helper()
 			_, err := k.InvalidateAll(t.Context(), nil)
 			return by(sessionstore.ReasonAllSignedOut, ""), err
@@ -90,7 +90,7 @@ func TestEndings(t *testing.T) {
 			_, err := removeSome(t.Context(), k.Store, cleanup.Rule{Kind: cleanup.Aged, After: time.Hour}, 10)
 			return by(sessionstore.ReasonMaxAge, ""), err
 		},
-		"by hand": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
+		"directly in the database": func(t *testing.T, k kit, s sessionstore.Session, _ sessionstore.TokenPair) (sessionstore.Cause, error) {
 			t.Helper()
 			k.exec(t, `UPDATE "sessionStore" SET "revokedAt" = now() WHERE "id" = $1`, s.ID)
 			return by(sessionstore.ReasonNotRecorded, ""), nil

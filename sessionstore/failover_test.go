@@ -26,7 +26,7 @@ func TestFailover(t *testing.T) {
 	t.Parallel()
 	f := setupFailover(t)
 
-	// The standby receives: everybody at generation 1.
+	// The standby receives: everyone at generation 1.
 	honest := []struct {
 		who       string
 		moves     int

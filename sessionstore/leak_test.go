@@ -141,7 +141,7 @@ func TestLeakReportIsNotLost(t *testing.T) {
 			for _, kind := range []cleanup.Kind{cleanup.Revoked, cleanup.Expired, cleanup.Aged} {
 				rule := cleanup.Rule{Kind: kind, After: -10_000 * time.Hour}
 				if removed, err := k.RemoveDue(t.Context(), rule, []uuid.UUID{session.ID}, time.Minute); err != nil || removed.Sessions != 0 {
-					t.Errorf("clean-up of what is %s: %+v, %v", kind, removed, err)
+					t.Errorf("cleanup of what is %s: %+v, %v", kind, removed, err)
 				}
 			}
 			if n, err := k.EnqueueKeptLeaks(t.Context(), queue); n != 0 || !errors.Is(err, sessionstore.ErrUnavailable) {
@@ -160,7 +160,7 @@ func TestLeakReportIsNotLost(t *testing.T) {
 				t.Errorf("reports %+v", reports)
 			}
 			if removed, err := removeSome(t.Context(), k.Store, cleanup.Rule{Kind: cleanup.Revoked, After: -time.Hour}, 10); err != nil || removed.Sessions != 1 {
-				t.Errorf("clean-up of what is reported: %+v, %v", removed, err)
+				t.Errorf("cleanup of what is reported: %+v, %v", removed, err)
 			}
 		})
 	}

@@ -205,5 +205,5 @@ func TestObserversAreToldTheClientsOfSeveral(t *testing.T) {
 	if _, err := k.InvalidateAll(t.Context(), nil); err != nil {
 		t.Fatal(err)
 	}
-	want("sign-out of everybody", map[string]int64{"app": 1, "agent": 3}, (<-results).RevokedByClient)
+	want("sign-out of everyone", map[string]int64{"app": 1, "agent": 3}, (<-results).RevokedByClient)
 }

@@ -86,7 +86,7 @@ func TestListReadsItsPage(t *testing.T) {
 	if err := conn.QueryRow(t.Context(), `SELECT "id" FROM "sessionStore" ORDER BY "id" OFFSET $1 LIMIT 1`, 2*most).Scan((*[16]byte)(&middle)); err != nil {
 		t.Fatal(err)
 	}
-	for name, query := range map[string]string{"live": listQuery, "everybody's": findLiveQuery, "ended": findEndedOfSubjectQuery, "everybody's ended": findEndedQuery, "both": findAnyOfSubjectQuery, "everybody's both": findAnyQuery} {
+	for name, query := range map[string]string{"live": listQuery, "everyone's": findLiveQuery, "ended": findEndedOfSubjectQuery, "everyone's ended": findEndedQuery, "both": findAnyOfSubjectQuery, "everyone's both": findAnyQuery} {
 		if _, err := conn.Conn().Prepare(t.Context(), name, query); err != nil {
 			t.Fatal(err)
 		}
@@ -104,18 +104,18 @@ func TestListReadsItsPage(t *testing.T) {
 		{"live", uuid.Max, `, 'live'`, `'nobody''s'`, searchReach},
 		{"live", uuid.Max, `, 'expired'`, `NULL`, searchReach},
 		{"live", middle, `, 'expired'`, `NULL`, searchReach},
-		{"everybody's", uuid.Max, ``, `'nobody''s'`, searchReach},
-		{"everybody's", middle, ``, `'nobody''s'`, searchReach},
+		{"everyone's", uuid.Max, ``, `'nobody''s'`, searchReach},
+		{"everyone's", middle, ``, `'nobody''s'`, searchReach},
 		{"ended", uuid.Max, `, 'ended'`, `NULL`, page},
 		{"ended", middle, `, 'ended at once'`, `'nobody''s'`, searchReach},
 		{"ended", middle, `, 'expired'`, `NULL`, page},
 		{"ended", uuid.Max, `, 'live'`, `NULL`, searchReach},
 		{"both", uuid.Max, `, 'ended'`, `NULL`, page},
 		{"both", middle, `, 'live'`, `'nobody''s'`, searchReach},
-		{"everybody's both", middle, ``, `'nobody''s'`, searchReach},
-		{"everybody's ended", uuid.Max, `, 'infinity'`, `NULL`, page},
-		{"everybody's ended", middle, `, '2026-01-01Z'`, `'nobody''s'`, searchReach},
-		{"everybody's ended", uuid.Max, `, '2025-12-31 20:00Z'`, `NULL`, page},
+		{"everyone's both", middle, ``, `'nobody''s'`, searchReach},
+		{"everyone's ended", uuid.Max, `, 'infinity'`, `NULL`, page},
+		{"everyone's ended", middle, `, '2026-01-01Z'`, `'nobody''s'`, searchReach},
+		{"everyone's ended", uuid.Max, `, '2025-12-31 20:00Z'`, `NULL`, page},
 	} {
 		var raw []byte
 		if err := conn.QueryRow(t.Context(), fmt.Sprintf(`EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE "%s"(%d, %d, NULL, NULL, %s, '%s'%s)`,

@@ -68,12 +68,12 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 		"a sign-out everywhere": func() error { _, err := k.InvalidateSubject(t.Context(), "ann", uuid.Nil); return err },
 		"a ping":                func() error { return k.Ping(t.Context()) },
 
-		"a session of somebody who asks": func() error { return k.InvalidateOwn(t.Context(), "ann", revoked.ID) },
-		"a revocation by a token":        func() error { return k.RevokeToken(t.Context(), string(missed.RefreshToken)) },
-		"everybody's sign-out":           func() error { _, err := k.InvalidateAll(t.Context(), nil); return err },
-		"a version":                      func() error { return k.CheckVersion(t.Context(), revoked.ID, revoked.Checksum) },
-		"claims":                         func() error { _, _, err := k.LoadClaims(t.Context(), revoked.ID); return err },
-		"nobody's claims":                func() error { _, _, err := k.LoadClaims(t.Context(), uuid.New()); return err },
+		"a session of someone who asks": func() error { return k.InvalidateOwn(t.Context(), "ann", revoked.ID) },
+		"a revocation by a token":       func() error { return k.RevokeToken(t.Context(), string(missed.RefreshToken)) },
+		"everyone's sign-out":           func() error { _, err := k.InvalidateAll(t.Context(), nil); return err },
+		"a version":                     func() error { return k.CheckVersion(t.Context(), revoked.ID, revoked.Checksum) },
+		"claims":                        func() error { _, _, err := k.LoadClaims(t.Context(), revoked.ID); return err },
+		"nobody's claims":               func() error { _, _, err := k.LoadClaims(t.Context(), uuid.New()); return err },
 		"other claims": func() error {
 			_, err := k.SetClaims(t.Context(), revoked.ID, claims, []byte(`{"a":1}`), sessionstore.SetClaimsOptions{})
 			return err
@@ -144,9 +144,9 @@ func TestOnlyThePrimaryIsBelieved(t *testing.T) {
 	k.get(t, missed)
 }
 
-// A program is moved to another server, which takes over while the former one, which was told
-// to accept no writes, continues: no connection has ended. Nothing stays connected to the
-// former server: neither followers of revocations, nor a program's own pool that only read.
+// A program is moved to another server, which takes over while the former one, which was set to accept no writes,
+// continues: no connection has ended. Nothing stays connected to the former server: neither followers of revocations,
+// nor a program's own pool that only read.
 func TestNobodyStaysWithAReadOnlyServer(t *testing.T) {
 	t.Parallel()
 	servers := testdb.NewReplicated(t)

@@ -21,8 +21,7 @@ type Refreshed struct {
 // RefreshTokens exchanges a refresh token for its session's current pair. In
 // the normal case that is a new pair; a token that is presented again in time
 // gets the same pair again. If a response was lost, for whatever reason, the
-// request may be repeated. What is known about the client is stored with the
-// session; it decides nothing.
+// request may be repeated. The description of the client is stored with the session; it decides nothing.
 //
 // Errors: [ErrNotFound] and [ErrEnded] for a session that no longer exists,
 // [ErrReuse] for a token that was stolen, [tokens.ErrInvalid] for one that does

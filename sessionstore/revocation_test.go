@@ -205,7 +205,7 @@ var moves = []move{
 		_, err := s.InvalidateSubject(ctx, s.subject, uuid.Nil)
 		return err
 	}},
-	{name: everybody, ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+	{name: everyone, ends: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		_, err := s.InvalidateAll(ctx, nil)
 		return err
 	}},
@@ -327,16 +327,16 @@ var moves = []move{
 		_, err := s.Reseal(ctx, sessionstore.Reseal{Unseal: rand.IntN(2) == 0})
 		return err
 	}},
-	{name: "clean-up of expired", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+	{name: "cleanup of expired", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.remove(ctx, cleanup.Expired, s.id)
 	}},
-	{name: "clean-up of revoked", do: func(ctx context.Context, _ *testing.T, s *contested) error {
+	{name: "cleanup of revoked", do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.remove(ctx, cleanup.Revoked, s.id)
 	}},
-	{name: "clean-up of aged", mayEnd: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+	{name: "cleanup of aged", mayEnd: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.remove(ctx, cleanup.Aged, s.id)
 	}},
-	{name: "clean-up of superfluous", ofCompas: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
+	{name: "cleanup of superfluous", ofCompas: true, do: func(ctx context.Context, _ *testing.T, s *contested) error {
 		return s.remove(ctx, cleanup.Superfluous, s.waiting.refreshRow)
 	}},
 }
@@ -473,7 +473,7 @@ func TestRevocationBesideEverything(t *testing.T) {
 					continue
 				}
 				a := bystanders
-				if one.name == everybody || other.name == everybody {
+				if one.name == everyone || other.name == everyone {
 					a = setupArena(t) // where nobody is spared
 				}
 				rounds := *revocationRounds
@@ -497,8 +497,8 @@ func TestRevocationBesideEverything(t *testing.T) {
 }
 
 const (
-	// everybody is the move that ends all sessions.
-	everybody = "InvalidateAll"
+	// everyone is the move that ends all sessions.
+	everyone = "InvalidateAll"
 	// everySession is the move that ends all sessions of the subject.
 	everySession = "InvalidateSubject"
 )

@@ -38,7 +38,7 @@ type Sealer interface {
 // operator must repair it: nothing is wrong with the session or the caller's token.
 type SealedError struct {
 	SessionID uuid.UUID
-	// Key names the key that sealed the data, as far as can be told.
+	// Key names the key that sealed the data, if it is known.
 	Key string
 	// Reason says why the data does not open.
 	Reason error

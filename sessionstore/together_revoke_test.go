@@ -50,7 +50,7 @@ func TestRevokingTogether(t *testing.T) {
 		case 1:
 			err = k.InvalidateOwn(t.Context(), fmt.Sprint("user-", i), ids[i], causeOfCall(i))
 		case 2:
-			err, want = k.InvalidateOwn(t.Context(), "somebody else", ids[i], causeOfCall(i)), sessionstore.ErrNotFound
+			err, want = k.InvalidateOwn(t.Context(), "someone else", ids[i], causeOfCall(i)), sessionstore.ErrNotFound
 		case 3:
 			err, want = k.Invalidate(t.Context(), uuid.New(), causeOfCall(i)), sessionstore.ErrNotFound
 		case 5: // of the same session as the first kind

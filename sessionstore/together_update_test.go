@@ -24,7 +24,7 @@ func TestUpdatingTogether(t *testing.T) {
 	for i := range kinds * each {
 		session, _ := k.create(t, sessionstore.CreateParams{Data: []byte(`{"n": "none"}`)})
 		switch i % kinds {
-		case 1: // somebody writes what its caller does not know of
+		case 1: // someone writes what its caller does not know of
 			if _, err := k.Update(t.Context(), session.ID, session.Checksum, []byte(`{"n": "another"}`)); err != nil {
 				t.Fatal(err)
 			}

@@ -85,7 +85,7 @@ var mutants = []struct {
 	{"fills in data", func(m mem) sessionhttp.Store { return fillsIn{m} }, "Create/nothing"},
 	{"forgets lifetimes", func(m mem) sessionhttp.Store { return forgetsLifetimes{m} }, "Create/lifetimes of its own"},
 	{"forgets the absolute end", func(m mem) sessionhttp.Store { return forgetsEnd{m} }, "expiry/of what is refreshed"},
-	{"gives everybody a refresh token", func(m mem) sessionhttp.Store { return alwaysRefresh{m} }, "Create/without a refresh token"},
+	{"gives everyone a refresh token", func(m mem) sessionhttp.Store { return alwaysRefresh{m} }, "Create/without a refresh token"},
 	{"forgets claims", func(m mem) sessionhttp.Store { return forgetsClaims{m} }, "Create/what it is given"},
 	{"forgets who acts", func(m mem) sessionhttp.Store { return forgetsActor{m} }, "Create/what it is given"},
 	{"forgets the cookie", func(m mem) sessionhttp.Store { return forgetsCookie{m} }, "Create/what it is given"},

@@ -141,7 +141,7 @@ as_service() {
     env -i PATH=/usr/bin:/bin "${settings[@]}" bash -c 'umask "$0"; exec "$@"' "$(unit UMask)" "$@"
 }
 
-# smoke VERSION: the service starts, is that version, takes a session through its life, and ends when it is told to.
+# smoke VERSION: the service starts, is that version, takes a session through its life, and stops on SIGTERM.
 smoke() {
   local pid
   [ "$(in_debian latchkey version)" = "v$1" ] || fail "latchkey version is not v$1"

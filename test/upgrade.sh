@@ -218,7 +218,7 @@ refresh 'the earlier program does not refresh a session that says more than it k
 acted=$token
 stop
 
-# What it did not know it has kept.
+# It has kept the data that it did not know.
 serve present
 refresh 'the present program does not refresh what the earlier one has refreshed'
 says '.role == "viewer" and .acr == "gold" and .amr == ["pwd"] and .auth_time == 1767225600 and .act.sub == "support-7"' 'the earlier program has lost how a user authenticated'

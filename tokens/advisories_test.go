@@ -69,7 +69,7 @@ func TestExpiredAndWorseIsNotExpired(t *testing.T) {
 	for name, members := range map[string]map[string]any{
 		"of another issuer":     {"iss": "https://evil.example"},
 		"without an issuer":     {"iss": nil},
-		"for somebody else":     {"aud": "https://other.example.com"},
+		"for someone else":      {"aud": "https://other.example.com"},
 		"for nobody":            {"aud": nil},
 		"not valid yet":         {"nbf": now.Unix() + 60},
 		"without an iat":        {"iat": nil},

@@ -99,7 +99,7 @@ func TestManyAtOnce(t *testing.T) {
 	const n, shown = 5_000, 40
 	s.exec(t, `WITH s AS (
 		INSERT INTO "sessionStore" ("id", "checksum", "data", "subject")
-		SELECT gen_random_uuid(), '', '{}', 'everybody' FROM generate_series(1, $1) RETURNING "id")
+		SELECT gen_random_uuid(), '', '{}', 'everyone' FROM generate_series(1, $1) RETURNING "id")
 		INSERT INTO "sessionStoreToken" ("id", "session", "createdAt", "expiresAt", "expiresOn", "accessExpiresAt")
 		SELECT gen_random_uuid(), "id", now(), now() + interval '1 day', now()::date + 1, now() + interval '5 minutes' FROM s`, n)
 	signer, err := tokens.NewSigner(s.ring, tokenConfig())
@@ -117,7 +117,7 @@ func TestManyAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		token, err := signer.Sign(tokens.Claims{
-			Type: tokens.AccessToken, Subject: "everybody", SessionID: id, TokenID: id,
+			Type: tokens.AccessToken, Subject: "everyone", SessionID: id, TokenID: id,
 			IssuedAt: time.Now(), ExpiresAt: time.Now().Add(5 * time.Minute),
 		})
 		if err != nil {
@@ -134,7 +134,7 @@ func TestManyAtOnce(t *testing.T) {
 		await(t, fmt.Sprintf("session %d", i), v, token, nil)
 	}
 	w := watchTokens(t, v, presented...)
-	ended, err := s.InvalidateSubject(t.Context(), "everybody", uuid.Nil)
+	ended, err := s.InvalidateSubject(t.Context(), "everyone", uuid.Nil)
 	if err != nil || ended != n {
 		t.Fatalf("%d, %v", ended, err)
 	}

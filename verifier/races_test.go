@@ -190,7 +190,7 @@ func TestSlowAnswers(t *testing.T) {
 			time.Sleep(time.Until(revoked.Add(lag - 10*time.Millisecond)))
 			p.setDown(true)
 			p.freezeAll(false)
-			// Unless the machine is slow and the cut came too late, it cannot be told.
+			// Unless the machine is slow and the cut came too late, the state is unknown.
 			for err := error(nil); err == nil; time.Sleep(time.Millisecond) {
 				_, err = v.Verify(t.Context(), token)
 			}

@@ -29,10 +29,10 @@ const (
 //go:embed compas/package.json compas/package-lock.json compas/bench.mjs compas/schema.sql
 var files embed.FS
 
-// Compas measures the functions of @compas/store that create, get and refresh a session: each for so long, after a warm-up
-// of a quarter of it, with as many callers and connections as each of workers says, and with at least as many sessions as
-// the rows' key. The database is empty, and the URL a superuser's. It installs the package from the npm registry into a
-// folder that is removed afterwards.
+// Compas measures the functions of @compas/store that create, get and refresh a session: each for this time, after a
+// warm-up of a quarter of it, with as many callers and connections as each of workers says, and with at least as many
+// sessions as the rows' key. The database is empty, and the URL a superuser's. It installs the package from the npm
+// registry into a folder that is removed afterwards.
 func Compas(ctx context.Context, url string, key report.Key, workers []int, duration time.Duration, data string) (rows []report.Row) {
 	parsed := must.Get(pgx.ParseConfig(url))
 	input := must.Get(json.Marshal(map[string]any{

@@ -13,7 +13,7 @@ import (
 )
 
 // The program on distributed schemas of Citus, with a role that is not a superuser: migrations, rights,
-// sessions, sign-outs, reports of thefts, clean-up and the removal of a shard.
+// sessions, sign-outs, reports of thefts, cleanup and the removal of a shard.
 func TestShardsOnCitus(t *testing.T) {
 	t.Parallel()
 	coordinator := os.Getenv("TEST_CITUS_URL")

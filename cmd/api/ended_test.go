@@ -106,7 +106,7 @@ func TestEndsAreToldAlike(t *testing.T) {
 	s.Await("events are noted", func() bool { return queryInt(t, database, `SELECT count(*) FROM "sessionStoreEvents"`) == 1 })
 
 	type end struct{ reason, by, words string }
-	want := map[string]end{oldID: {"max_age", "", "Older than any session may be"}}
+	want := map[string]end{oldID: {"max_age", "", "It reached the maximum age of sessions"}}
 	k := ends{t, database, store}
 	for kind, words := range map[sessionstore.Theft]string{
 		sessionstore.Stale:    "a refresh token came back after its successor was in use",

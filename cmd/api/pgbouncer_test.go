@@ -155,7 +155,7 @@ func TestServeBehindPgBouncer(t *testing.T) {
 
 	migratePastPgBouncer(t, dir, settings)
 	if r := apiIn(t, dir, settings.With(env{"LATCHKEY_DIRECT_DATABASE_URL": "", "LATCHKEY_PUBLIC_ADDR": "127.0.0.1:0", "LATCHKEY_INTERNAL_ADDR": "127.0.0.1:0"}), "serve"); r.code != 1 ||
-		!strings.HasSuffix(r.stderr, "; beside a PgBouncer in transaction mode, LATCHKEY_DIRECT_DATABASE_URL must be set\n") {
+		!strings.HasSuffix(r.stderr, "; with a PgBouncer in transaction mode, LATCHKEY_DIRECT_DATABASE_URL must be set\n") {
 		t.Errorf("serve without LATCHKEY_DIRECT_DATABASE_URL: %v", r)
 	}
 	s := start(t, dir, settings)

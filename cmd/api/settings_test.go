@@ -16,7 +16,7 @@ func TestWrongSettings(t *testing.T) {
 		origin   = "; it must be exact origins as browsers send them, separated by commas, such as https://app.example.com,http://localhost:5173 (no *, no path, lower case, no default port)"
 		network  = "; it must be networks or addresses, separated by commas, such as 10.0.0.0/8,192.0.2.7"
 		text     = "; it must be text without control characters and without space around it"
-		keys     = "; it must be name:secret,name:secret:right+right with names of their own and secrets of 32 characters or more"
+		keys     = "; it must be name:secret,name:secret:right+right with different names and secrets of 32 characters or more"
 		database = "; it must be a libpq URL such as postgres://user:password@host:5432/database?sslmode=verify-full, or private for a database below LATCHKEY_VAR_DIR"
 		rights   = "create, read, read-data, write-data, introspect, end, revocations, events, operator)"
 		secret   = "hunter2-hunter2-hunter2-hunter2-hunter2"
@@ -104,7 +104,7 @@ func TestWrongSettings(t *testing.T) {
 		{env{"LATCHKEY_SESSIONS_PER_SUBJECT_ACTION": "end_newest"}, `LATCHKEY_SESSIONS_PER_SUBJECT_ACTION is "end_newest"; it must be end_oldest or refuse`},
 		{env{"LATCHKEY_LEAK_WEBHOOK_URL": "http://hunter2@alerts.example.com"}, "LATCHKEY_LEAK_WEBHOOK_URL is not an address that reports can be sent to; it must be an https URL such as https://alerts.example.com/latchkey (or http://localhost:9000 for this machine only)"},
 		{env{"LATCHKEY_LEAK_WEBHOOK_SECRET": "whsec_hunter2"}, "LATCHKEY_LEAK_WEBHOOK_SECRET is not usable; it must be whsec_ followed by 24 to 64 random bytes in base64, as `echo whsec_$(openssl rand -base64 32)` makes it"},
-		{env{"LATCHKEY_DIRECT_DATABASE_URL": "postgres://u:hunter2@db.example.com/x"}, "LATCHKEY_DIRECT_DATABASE_URL is set and LATCHKEY_DATABASE_URL is not: it must be set beside a LATCHKEY_DATABASE_URL that leads to a PgBouncer"},
+		{env{"LATCHKEY_DIRECT_DATABASE_URL": "postgres://u:hunter2@db.example.com/x"}, "LATCHKEY_DIRECT_DATABASE_URL is set and LATCHKEY_DATABASE_URL is not: it must be set together with a LATCHKEY_DATABASE_URL that leads to a PgBouncer"},
 		{env{"LATCHKEY_LEAK_WEBHOOK_URL": "https://hunter2@alerts.example.com"}, "LATCHKEY_LEAK_WEBHOOK_URL and LATCHKEY_LEAK_WEBHOOK_SECRET: only one of them is set; set both or neither"},
 		{env{"LATCHKEY_CLEANUP_INTERVAL": "daily"}, `LATCHKEY_CLEANUP_INTERVAL is "daily"` + duration},
 		{env{"LATCHKEY_CLEANUP_RETENTION": "14d"}, `LATCHKEY_CLEANUP_RETENTION is "14d"` + duration},

@@ -234,7 +234,7 @@ func TestShards(t *testing.T) {
 }
 
 // Shards that are schemas of one database, next to an installation that has nothing to do with them:
-// each has its sessions, its job queue and its clean-up, and is drained and removed.
+// each has its sessions, its job queue and its cleanup, and is drained and removed.
 func TestShardsAsSchemas(t *testing.T) {
 	t.Parallel()
 	urls := testdb.SchemaURLs(t) // the first is that other installation

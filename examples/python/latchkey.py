@@ -57,7 +57,7 @@ class Sessions:
             raise
 
     def update(self, session, change, attempts=10):
-        """Store what change makes of the data. It is called again if somebody else has written meanwhile."""
+        """Store what change makes of the data. It is called again if someone else has written meanwhile."""
         for attempt in range(1, attempts + 1):
             now = self.get(session)
             data = change(now["data"])

@@ -1,4 +1,4 @@
-"""Checks Latchkey's access tokens without asking anybody. Copy this file beside latchkey.py; it needs PyJWT with cryptography."""
+"""Checks Latchkey's access tokens without asking anyone. Copy this file beside latchkey.py; it needs PyJWT with cryptography."""
 import threading
 import time
 
@@ -8,7 +8,7 @@ import jwt
 from latchkey import LatchkeyError, Sessions
 
 LEEWAY = 5  # seconds
-KEYS_PAUSE = 10  # seconds between two looks for a key that is not known: anybody can make a token with one
+KEYS_PAUSE = 10  # seconds between two looks for a key that is not known: anyone can make a token with one
 
 
 class InvalidToken(Exception):

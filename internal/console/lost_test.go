@@ -44,7 +44,7 @@ func TestTokensOfAKeyThatIsGone(t *testing.T) {
 	keys = []console.Key{{ID: made, State: "signs"}}
 	see("ada", lost.ID, true)
 	see("bob", kept.ID, false)
-	keys = append(keys, console.Key{ID: "somebody else’s", State: "verifies"})
+	keys = append(keys, console.Key{ID: "someone else’s", State: "verifies"})
 	see("ada", lost.ID, false)
 	keys = nil
 	see("ada", lost.ID, false)

@@ -55,7 +55,7 @@ func TestNow(t *testing.T) {
 	b := k.signedIn(t, graceKey)
 	b.get("/console/now")
 	b.want(200, "<b>3</b> sessions are live", "<span>Created</span> <b>4</b>", "<span>Ended: too old <code>max_age</code></span> <b>1</b>", "<span>Refreshed</span> <b>1,234</b>",
-		"<span>Refused: made with a key that is not known <code>unknown_key</code></span> <b>7</b>",
+		"<span>Refused: signed with an unknown key <code>unknown_key</code></span> <b>7</b>",
 		"1.2.3", "3 ms ahead of the database’s, ± 1 ms", "up to 250 ms ago; 1 s is allowed", "key-1", "replaced", "in 2 days", "only verifies", "it runs every 24 h", "leak_webhook",
 		"<b>api-0</b> 1.2.3", "2 ms behind the database’s, ± 1.2 ms", "known up to 321 ms before", "<b>api-1</b> 1.2.2", "Clock: not known yet. Revocations: not known yet", "<b>api-2</b>", "it was killed, or has lost the database",
 		"<b>session_cleanup</b> 4", "attempt 2, on api-1")
@@ -85,9 +85,9 @@ func TestNow(t *testing.T) {
 	b.get("/console/now")
 	b.wantNot("Send all again")
 	b.submit("/console/jobs/7/again", nil) // another operator's page still has the button
-	b.want(200, "Nothing was left to be sent again")
+	b.want(200, "There was nothing left to send again")
 	b.post("/console/events/8/again", url.Values{"csrf_token": formToken.FindStringSubmatch(b.page)[1:]})
-	b.want(200, "Nothing was left to be sent again")
+	b.want(200, "There was nothing left to send again")
 	b.post("/console/jobs/7/again", nil)
 	b.want(403)
 }

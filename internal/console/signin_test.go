@@ -56,7 +56,7 @@ func TestSignedOut(t *testing.T) {
 	k := setup(t)
 	for name, out := range map[string]func(b *browser){
 		"by themselves": func(b *browser) { b.submit("/console/sign-out", nil) },
-		"with everybody's sessions": func(*browser) {
+		"with all sessions": func(*browser) {
 			if _, err := k.InvalidateSubject(t.Context(), "operator:grace", [16]byte{}); err != nil {
 				t.Fatal(err)
 			}

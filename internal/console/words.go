@@ -187,7 +187,7 @@ var endedBy = map[sessionstore.Reason]string{
 	sessionstore.ReasonSignedOut: "signed out on the device", sessionstore.ReasonSignedOutElsewhere: "signed out from another session",
 	sessionstore.ReasonSignedOutEverywhere: "signed out everywhere", sessionstore.ReasonBackend: "by a backend",
 	sessionstore.ReasonGlobalRevocation: "by an identity provider", sessionstore.ReasonOperator: "by an operator",
-	sessionstore.ReasonAllSignedOut: "all users were signed out", sessionstore.ReasonLimit: "made room for a newer one",
+	sessionstore.ReasonAllSignedOut: "all users were signed out", sessionstore.ReasonLimit: "to make room for a newer one",
 	sessionstore.ReasonReplaced: "renewed", sessionstore.ReasonTheft: "theft", sessionstore.ReasonMaxAge: "too old",
 	sessionstore.ReasonIdle: "not used for too long", sessionstore.ReasonExpired: "it reached its end", sessionstore.ReasonNotRecorded: "no reason was given",
 }

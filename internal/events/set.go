@@ -63,14 +63,14 @@ var causes = map[string]struct{ initiator, message string }{
 	"signed_out_everywhere": {"user", "Signed out everywhere by the user"},
 	"operator":              {"admin", "Ended by an operator"},
 	"all_signed_out":        {"admin", "All users were signed out by an operator"},
-	"limit":                 {"policy", "The user had more sessions than a user may have"},
+	"limit":                 {"policy", "The user had more sessions than allowed"},
 	"replaced":              {"policy", "Another session took its place"},
 	"theft":                 {"policy", "A stolen refresh token was presented"},
-	"max_age":               {"policy", "Older than any session may be"},
+	"max_age":               {"policy", "It reached the maximum age of sessions"},
 	"backend":               {"system", "Ended by the application"},
 	"global_revocation":     {"system", "Signed out everywhere by the identity provider"},
 	"idle":                  {"system", "Not used for too long"},
-	"expired":               {"system", "Its time was over"},
+	"expired":               {"system", "It reached its absolute end"},
 }
 
 // reasonAdmin says why a session ended, with our name for it (CAEP 1.0 §2).

@@ -18,7 +18,7 @@ const MaxCalls = 128
 // meanwhile wait until it ends, or for as long as [pace] says, and share the next.
 type Queue[T any] struct {
 	statement func(context.Context, []*Call[T]) error
-	everybody func(error) bool
+	everyone  func(error) bool
 	passesOn  func() // passOn, as a separate allocation
 	timers    sync.Pool
 
@@ -33,13 +33,13 @@ type Queue[T any] struct {
 
 // New returns a queue for a statement that answers all the calls it is given, and
 // stores the answers in them. If it fails, one of several calls may be the cause,
-// and each is repeated on its own, unless everybody reports that the error would be the same for each, as with an
+// and each is repeated on its own, unless everyone reports that the error would be the same for each, as with an
 // unreachable database.
 //
 // Statements is the maximum number under way at once: as many as there are connections,
 // since a statement that waits for one can take on no more calls.
-func New[T any](statements int, statement func(context.Context, []*Call[T]) error, everybody func(error) bool) *Queue[T] {
-	q := &Queue[T]{statement: statement, everybody: everybody, most: statements}
+func New[T any](statements int, statement func(context.Context, []*Call[T]) error, everyone func(error) bool) *Queue[T] {
+	q := &Queue[T]{statement: statement, everyone: everyone, most: statements}
 	q.passesOn = q.passOn
 	return q
 }
@@ -210,7 +210,7 @@ func (q *Queue[T]) run(all []*Call[T]) {
 	if err == nil {
 		q.learn(all)
 	}
-	alone := len(all) > 1 && err != nil && !q.everybody(err)
+	alone := len(all) > 1 && err != nil && !q.everyone(err)
 	for _, c := range all {
 		c.alone, c.err = alone, err
 	}

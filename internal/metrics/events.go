@@ -50,5 +50,5 @@ var (
 	eventsOldestDesc = prometheus.NewDesc(namespace+"_events_oldest_seconds",
 		"How long the first of them has waited; 0 for none.", []string{"endpoint"}, nil)
 	eventsDeadDesc = prometheus.NewDesc(namespace+"_events_dead",
-		"Events that could not be delivered and are not tried again by themselves.", []string{"endpoint"}, nil)
+		"Events that could not be delivered and are not retried automatically.", []string{"endpoint"}, nil)
 )

@@ -57,13 +57,13 @@ var (
 	lastCleanupDesc = prometheus.NewDesc(namespace+"_cleanup_last_end_timestamp_seconds",
 		"When cleanup last finished, on any replica; 0 for never.", nil, nil)
 	oldestEndedDesc = prometheus.NewDesc(namespace+"_cleanup_oldest_left_timestamp_seconds",
-		"When, of all ended sessions that are still there, the first one ended; 0 for none.", nil, nil)
+		"When the first of all remaining ended sessions ended; 0 for none.", nil, nil)
 	cleanupIntervalDesc = prometheus.NewDesc(namespace+"_cleanup_interval_seconds",
-		"How often clean-up runs (LATCHKEY_CLEANUP_INTERVAL); 0 for never.", nil, nil)
+		"How often cleanup runs (LATCHKEY_CLEANUP_INTERVAL); 0 for never.", nil, nil)
 	keysDesc = prometheus.NewDesc(namespace+"_signing_keys",
 		"Keys that tokens are signed and verified with.", []string{"state"}, nil)
 	keySinceDesc = prometheus.NewDesc(namespace+"_signing_key_since_timestamp_seconds",
-		"From when on the key signs that signs now.", nil, nil)
+		"Since when the current signing key has signed.", nil, nil)
 )
 
 // facts are what was last read from the database.
@@ -115,7 +115,7 @@ func (f *facts) learn(ctx context.Context, source Source, log *slog.Logger) {
 		next.endpoints = source.Endpoints
 	}
 	renew(ctx, log, "live sessions", source.LiveSessions, &next.live)
-	renew(ctx, log, "last clean-up", source.LastCleanup, &next.lastCleanup)
+	renew(ctx, log, "last cleanup", source.LastCleanup, &next.lastCleanup)
 	renew(ctx, log, "oldest ended session", source.OldestEnded, &next.oldestEnded)
 	renew(ctx, log, "signing keys", source.SigningKeys, &next.keys)
 	renew(ctx, log, "events", source.Events, &next.events)

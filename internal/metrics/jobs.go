@@ -22,8 +22,8 @@ func newCleanups(registry prometheus.Registerer) *cleanups {
 	c := &cleanups{
 		removed:  map[string]prometheus.Counter{},
 		batches:  counter("cleanup_batches_total", "Batches that cleanup removed."),
-		duration: counter("cleanup_seconds_total", "How long clean-up ran."),
-		failed:   counter("cleanup_failures_total", "Runs of clean-up that ended with an error. They are tried again."),
+		duration: counter("cleanup_seconds_total", "How long cleanup ran."),
+		failed:   counter("cleanup_failures_total", "Runs of cleanup that ended with an error. They are tried again."),
 	}
 	removed := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "cleanup_removed_total",

@@ -142,9 +142,8 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_sessions_created_total{client=""} 3
 		latchkey_sessions_created_total{client="agent"} 4
 		latchkey_sessions_created_total{client="latchkey"} 12
-		# HELP latchkey_sessions_revoked_total Sessions that were revoked: on request, because a refresh token was
-		# stolen, because their subject had too many, or because another session took their place. TYPE
-		# latchkey_sessions_revoked_total counter
+		# HELP latchkey_sessions_revoked_total Sessions that were revoked: on request, because a refresh token was stolen, because their subject had too many, or because another session took their place.
+		# TYPE latchkey_sessions_revoked_total counter
 		latchkey_sessions_revoked_total{cause="asked",client=""} 2
 		latchkey_sessions_revoked_total{cause="asked",client="agent"} 3
 		latchkey_sessions_revoked_total{cause="asked",client="latchkey"} 4
@@ -157,7 +156,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_sessions_revoked_total{cause="stolen",client=""} 0
 		latchkey_sessions_revoked_total{cause="stolen",client="agent"} 0
 		latchkey_sessions_revoked_total{cause="stolen",client="latchkey"} 1
-		# HELP latchkey_refreshes_total Refresh tokens that were presented, by what came of them.
+		# HELP latchkey_refreshes_total Refresh tokens that were presented, by outcome.
 		# TYPE latchkey_refreshes_total counter
 		latchkey_refreshes_total{client="",outcome="abandoned"} 1
 		latchkey_refreshes_total{client="",outcome="expired"} 1
@@ -190,7 +189,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		latchkey_refreshes_total{client="",outcome="unknown_key"} 1
 		latchkey_refreshes_total{client="",outcome="wrong_audience"} 1
 		latchkey_refreshes_total{client="",outcome="wrong_issuer"} 1
-		# HELP latchkey_refresh_tokens_stolen_total Refresh tokens that came back when only a thief or the victim could have sent them, by kind.
+		# HELP latchkey_refresh_tokens_stolen_total Stolen refresh tokens, by kind: presented when only a thief or the victim could have sent them.
 		# TYPE latchkey_refresh_tokens_stolen_total counter
 		latchkey_refresh_tokens_stolen_total{kind="lockstep"} 0
 		latchkey_refresh_tokens_stolen_total{kind="old"} 1
@@ -199,7 +198,7 @@ func TestSessionsAreCounted(t *testing.T) {
 		# HELP latchkey_leak_reports_delayed_total Reports of stolen refresh tokens that could not be enqueued at once. They are kept with their sessions, and enqueued later.
 		# TYPE latchkey_leak_reports_delayed_total counter
 		latchkey_leak_reports_delayed_total 0
-		# HELP latchkey_database_errors_total Operations on sessions that failed because the database did, or did not answer in time.
+		# HELP latchkey_database_errors_total Operations on sessions that failed because the database failed or did not answer in time.
 		# TYPE latchkey_database_errors_total counter
 		latchkey_database_errors_total{operation="create"} 0
 		latchkey_database_errors_total{operation="get"} 0
@@ -333,16 +332,16 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 	m.exec(t, `ANALYZE "sessionStoreToken"`)
 	m.Learn(t.Context(), everything(m))
 	want := `
-		# HELP latchkey_sessions_live_estimate Sessions that are live, as PostgreSQL's statistics have it. All replicas
-		# report the same. TYPE latchkey_sessions_live_estimate gauge
+		# HELP latchkey_sessions_live_estimate Live sessions, estimated from PostgreSQL's statistics. All replicas report the same.
+		# TYPE latchkey_sessions_live_estimate gauge
 		latchkey_sessions_live_estimate 40
-		# HELP latchkey_cleanup_last_end_timestamp_seconds When clean-up last came to its end, on any replica; 0 for never.
+		# HELP latchkey_cleanup_last_end_timestamp_seconds When cleanup last finished, on any replica; 0 for never.
 		# TYPE latchkey_cleanup_last_end_timestamp_seconds gauge
 		latchkey_cleanup_last_end_timestamp_seconds 1.7000000005e+09
-		# HELP latchkey_cleanup_oldest_left_timestamp_seconds When, of all ended sessions that are still there, the first one ended; 0 for none.
+		# HELP latchkey_cleanup_oldest_left_timestamp_seconds When the first of all remaining ended sessions ended; 0 for none.
 		# TYPE latchkey_cleanup_oldest_left_timestamp_seconds gauge
 		latchkey_cleanup_oldest_left_timestamp_seconds 1e+09
-		# HELP latchkey_cleanup_interval_seconds How often clean-up runs (LATCHKEY_CLEANUP_INTERVAL); 0 for never.
+		# HELP latchkey_cleanup_interval_seconds How often cleanup runs (LATCHKEY_CLEANUP_INTERVAL); 0 for never.
 		# TYPE latchkey_cleanup_interval_seconds gauge
 		latchkey_cleanup_interval_seconds 86400
 		# HELP latchkey_signing_keys Keys that tokens are signed and verified with.
@@ -350,7 +349,7 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 		latchkey_signing_keys{state="published"} 1
 		latchkey_signing_keys{state="signs"} 1
 		latchkey_signing_keys{state="verifies"} 2
-		# HELP latchkey_signing_key_since_timestamp_seconds From when on the key signs that signs now.
+		# HELP latchkey_signing_key_since_timestamp_seconds Since when the current signing key has signed.
 		# TYPE latchkey_signing_key_since_timestamp_seconds gauge
 		latchkey_signing_key_since_timestamp_seconds 1.6e+09
 		# HELP latchkey_events_behind_seconds How long ago events were last read from the sessions, by any replica.
@@ -364,7 +363,7 @@ func TestFactsAreAsLastLearnt(t *testing.T) {
 		# TYPE latchkey_events_oldest_seconds gauge
 		latchkey_events_oldest_seconds{endpoint="crm"} 60
 		latchkey_events_oldest_seconds{endpoint="idle"} 0
-		# HELP latchkey_events_dead Events that could not be delivered and are not tried again by themselves.
+		# HELP latchkey_events_dead Events that could not be delivered and are not retried automatically.
 		# TYPE latchkey_events_dead gauge
 		latchkey_events_dead{endpoint="crm"} 1
 		latchkey_events_dead{endpoint="idle"} 0
@@ -382,10 +381,10 @@ func TestRevocationsAreWatched(t *testing.T) {
 	m := setup(t)
 	m.Revocations(follower{age: math.MaxInt64, remembered: 7}, 1500*time.Millisecond)
 	m.compare(t, `
-		# HELP latchkey_revocations_age_seconds How old the knowledge of revoked sessions is; +Inf before there is any.
+		# HELP latchkey_revocations_age_seconds Age of the data about revoked sessions; +Inf before there is any.
 		# TYPE latchkey_revocations_age_seconds gauge
 		latchkey_revocations_age_seconds +Inf
-		# HELP latchkey_revocations_bound_seconds How old it may become before each token is asked about (LATCHKEY_REVOCATION_BOUND).
+		# HELP latchkey_revocations_bound_seconds Age above which each token is checked with the database (LATCHKEY_REVOCATION_BOUND).
 		# TYPE latchkey_revocations_bound_seconds gauge
 		latchkey_revocations_bound_seconds 1.5
 		# HELP latchkey_revocations_remembered Revoked sessions that are remembered.
@@ -405,7 +404,7 @@ func TestClockIsWatched(t *testing.T) {
 		return -1500 * time.Millisecond, 2 * time.Millisecond, true
 	})
 	const text = `
-		# HELP latchkey_clock_offset_seconds How far this machine's clock is ahead of the database's; negative where it is behind, 0 before it is known.
+		# HELP latchkey_clock_offset_seconds How far this machine's clock is ahead of the database's; negative if it is behind, 0 before it is known.
 		# TYPE latchkey_clock_offset_seconds gauge
 		latchkey_clock_offset_seconds %s
 		# HELP latchkey_clock_uncertainty_seconds How far the offset may be wrong, either way; +Inf before it is known.
@@ -422,7 +421,7 @@ func TestUnsealedReadsAreCounted(t *testing.T) {
 	m := setup(t)
 	m.UnsealedReads(func() int64 { return 3 })
 	m.compare(t, `
-		# HELP latchkey_unsealed_data_reads_total Session data that was read unsealed, although new data is sealed.
+		# HELP latchkey_unsealed_data_reads_total Reads of unsealed session data, although new data is sealed.
 		# TYPE latchkey_unsealed_data_reads_total counter
 		latchkey_unsealed_data_reads_total 3
 	`, "latchkey_unsealed_data_reads_total")
@@ -437,19 +436,19 @@ func TestJobsAreCounted(t *testing.T) {
 	m.JobFailed("leak_webhook", false)
 	m.JobFailed("leak_webhook", true)
 	m.compare(t, `
-		# HELP latchkey_cleanup_removed_total What clean-up removed: sessions that had expired, were revoked or too old, and token pairs that a session could do without.
+		# HELP latchkey_cleanup_removed_total Rows that cleanup removed: sessions that had expired, were revoked or too old, and token pairs that a session no longer needed.
 		# TYPE latchkey_cleanup_removed_total counter
 		latchkey_cleanup_removed_total{kind="aged"} 3
 		latchkey_cleanup_removed_total{kind="expired"} 6
 		latchkey_cleanup_removed_total{kind="revoked"} 4
 		latchkey_cleanup_removed_total{kind="superfluous"} 2
-		# HELP latchkey_cleanup_batches_total Batches in which clean-up removed.
+		# HELP latchkey_cleanup_batches_total Batches that cleanup removed.
 		# TYPE latchkey_cleanup_batches_total counter
 		latchkey_cleanup_batches_total 7
-		# HELP latchkey_cleanup_seconds_total How long clean-up ran.
+		# HELP latchkey_cleanup_seconds_total How long cleanup ran.
 		# TYPE latchkey_cleanup_seconds_total counter
 		latchkey_cleanup_seconds_total 1.5
-		# HELP latchkey_cleanup_failures_total Runs of clean-up that ended with an error. They are tried again.
+		# HELP latchkey_cleanup_failures_total Runs of cleanup that ended with an error. They are tried again.
 		# TYPE latchkey_cleanup_failures_total counter
 		latchkey_cleanup_failures_total 1
 		# HELP latchkey_job_failures_total Attempts at a job that failed. With last="true" it is not tried again.

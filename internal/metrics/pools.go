@@ -16,7 +16,7 @@ var poolMetrics = []struct {
 		func(s *pgxpool.Stat) float64 { return float64(s.MaxConns()) },
 	},
 	{
-		poolDesc("pool_connections_open", "Connections that the pool has, those that are being made included."), prometheus.GaugeValue,
+		poolDesc("pool_connections_open", "Connections of the pool, including those being made."), prometheus.GaugeValue,
 		func(s *pgxpool.Stat) float64 { return float64(s.TotalConns()) },
 	},
 	{
@@ -28,7 +28,7 @@ var poolMetrics = []struct {
 		func(s *pgxpool.Stat) float64 { return float64(s.NewConnsCount()) },
 	},
 	{
-		poolDesc("pool_acquired_total", "How often a connection was taken from the pool."), prometheus.CounterValue,
+		poolDesc("pool_acquired_total", "How often a connection was acquired."), prometheus.CounterValue,
 		func(s *pgxpool.Stat) float64 { return float64(s.AcquireCount()) },
 	},
 	{

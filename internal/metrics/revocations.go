@@ -17,13 +17,13 @@ type Revocations interface {
 // promised bound.
 func (m *Metrics) Revocations(r Revocations, bound time.Duration) {
 	m.registry.MustRegister(
-		gauge("revocations_age_seconds", "How old the knowledge of revoked sessions is; +Inf before there is any.", func() float64 {
+		gauge("revocations_age_seconds", "Age of the data about revoked sessions; +Inf before there is any.", func() float64 {
 			if age := r.Age(); age < math.MaxInt64 {
 				return age.Seconds()
 			}
 			return math.Inf(1)
 		}),
-		gauge("revocations_bound_seconds", "How old it may become before each token is asked about (LATCHKEY_REVOCATION_BOUND).", bound.Seconds),
+		gauge("revocations_bound_seconds", "Age above which each token is checked with the database (LATCHKEY_REVOCATION_BOUND).", bound.Seconds),
 		gauge("revocations_remembered", "Revoked sessions that are remembered.", func() float64 { return float64(r.Len()) }),
 	)
 }

@@ -7,6 +7,6 @@ import "github.com/prometheus/client_golang/prometheus"
 func (m *Metrics) UnsealedReads(count func() int64) {
 	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: namespace, Name: "unsealed_data_reads_total",
-		Help: "Session data that was read unsealed, although new data is sealed.",
+		Help: "Reads of unsealed session data, although new data is sealed.",
 	}, func() float64 { return float64(count()) }))
 }

@@ -104,14 +104,14 @@ func newSessions(registry prometheus.Registerer, clients []string) *sessions {
 
 	thefts := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "refresh_tokens_stolen_total",
-		Help: "Refresh tokens that came back when only a thief or the victim could have sent them, by kind.",
+		Help: "Stolen refresh tokens, by kind: presented when only a thief or the victim could have sent them.",
 	}, []string{"kind"})
 	for _, kind := range []sessionstore.Theft{sessionstore.Stale, sessionstore.Lockstep, sessionstore.Old, sessionstore.Unproven} {
 		s.thefts[kind] = thefts.WithLabelValues(string(kind))
 	}
 	unavailable := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: namespace, Name: "database_errors_total",
-		Help: "Operations on sessions that failed because the database did, or did not answer in time.",
+		Help: "Operations on sessions that failed because the database failed or did not answer in time.",
 	}, []string{"operation"})
 	for _, operation := range sessionstore.Operations() {
 		s.unavailable[operation] = unavailable.WithLabelValues(string(operation))

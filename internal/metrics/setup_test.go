@@ -23,7 +23,7 @@ import (
 const (
 	serviceKey = "a-service-key-that-only-tests-have-0002"
 	secretData = "only-the-backend-may-read-this"
-	subject    = "somebody-whose-name-is-not-told"
+	subject    = "someone-whose-name-is-not-told"
 	issuer     = "https://auth.example.com"
 	// thumbprint is the key's of RFC 7638, section 3.1.
 	thumbprint = "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs"

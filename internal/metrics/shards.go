@@ -20,7 +20,7 @@ type ShardState struct {
 var (
 	shardUp     = shardDesc("shard_up", "Whether the shard answers: 1 or 0.")
 	shardWeight = shardDesc("shard_weight", "The shard's share of new sessions, compared with that of the others.")
-	shardAge    = shardDesc("shard_revocations_age_seconds", "How old the knowledge of the shard's revoked sessions is; +Inf before there is any.")
+	shardAge    = shardDesc("shard_revocations_age_seconds", "Age of the data about the shard's revocations; +Inf before there is any.")
 )
 
 func shardDesc(name, help string) *prometheus.Desc {

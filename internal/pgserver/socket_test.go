@@ -65,7 +65,7 @@ func TestAttachLooksAtTheFolder(t *testing.T) {
 	if err := os.Chmod(socket, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	refused("everybody may enter it")
+	refused("everyone may enter it")
 	if err := os.Chmod(socket, 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -86,12 +86,12 @@ func TestWhatOthersMayWriteIsRefused(t *testing.T) {
 		mode, folder fs.FileMode
 		want         string
 	}{
-		{"everybody", 0o666, 0o700, "PATH has mode 0666: other users may write it; only its owner may (chmod 600 PATH)"},
+		{"everyone", 0o666, 0o700, "PATH has mode 0666: other users may write it; only its owner may (chmod 600 PATH)"},
 		{"the group", 0o660, 0o700, "PATH has mode 0660: other users may write it; only its owner may (chmod 600 PATH)"},
-		{"everybody, without reading it", 0o602, 0o700, "PATH has mode 0602: other users may write it; only its owner may (chmod 600 PATH)"},
+		{"everyone, without reading it", 0o602, 0o700, "PATH has mode 0602: other users may write it; only its owner may (chmod 600 PATH)"},
 		{
-			"everybody, by replacing it", 0o600, 0o777,
-			"PATH is in a folder with mode 0777: other users may write it, by replacing it; the folder must not be writable by everybody (chmod o-w FOLDER)",
+			"everyone, by replacing it", 0o600, 0o777,
+			"PATH is in a folder with mode 0777: other users may write it, by replacing it; the folder must not be world-writable (chmod o-w FOLDER)",
 		},
 	} {
 		path := secret(t, test.mode, test.folder)

@@ -56,7 +56,7 @@ func TestSuiteOnCitus(t *testing.T) {
 	})
 }
 
-// Not covered by the suite: statements that many share, what operators ask for, and clean-up.
+// Not covered by the suite: statements that many share, what operators ask for, and cleanup.
 func TestOperationsOnCitus(t *testing.T) {
 	t.Parallel()
 	needCitus(t)
@@ -143,7 +143,7 @@ func TestOperationsOnCitus(t *testing.T) {
 	exec(t, pool, `UPDATE "sessionStoreToken" SET "expiresAt" = now() - interval '300 days', "expiresOn" = CURRENT_DATE - 300 WHERE "session" IN (SELECT "id" FROM "sessionStore" WHERE "subject" = 'user-58')`)
 	summary, err := cleanup.Run(t.Context(), store, cleanup.Config{SessionMaxAge: 50 * 24 * time.Hour})
 	if err != nil || summary.Revoked != ended || summary.Aged != 1 || summary.Expired != 1 {
-		t.Errorf("clean-up: %+v, %v", summary, err)
+		t.Errorf("cleanup: %+v, %v", summary, err)
 	}
 	if n, err := store.InvalidateAll(t.Context(), nil); err != nil || n != many-ended-2 {
 		t.Errorf("InvalidateAll: %d, %v", n, err)

@@ -40,7 +40,7 @@ func TestAShardThatIsDown(t *testing.T) {
 	t.Parallel()
 	const down = 1
 	k, servers := onServers(t, config())
-	home := func(shard int) string { // of somebody
+	home := func(shard int) string { // of someone
 		for i := 0; ; i++ {
 			subject := fmt.Sprintf("user-%d", i)
 			if session, _ := k.create(t, sessionstore.CreateParams{Subject: subject}); sessionid.Shard(session.ID) == shard {
@@ -91,7 +91,7 @@ func TestAShardThatIsDown(t *testing.T) {
 		h, err := k.History(t.Context(), adas.ID)
 		return err == nil && !h.Session.Ended.At.IsZero()
 	})
-	for name, session := range map[string]sessionstore.Session{"signed in since": since, "of somebody else": graces} {
+	for name, session := range map[string]sessionstore.Session{"signed in since": since, "of someone else": graces} {
 		if h, err := k.History(t.Context(), session.ID); err != nil || !h.Session.Ended.At.IsZero() {
 			t.Errorf("the session %s: %+v, %v", name, h.Session.Ended, err)
 		}

@@ -31,7 +31,7 @@ func TestWhatOperatorsAsk(t *testing.T) {
 			stolen = append([]uuid.UUID{session.ID}, stolen...)
 		}
 	}
-	ended := k.spread(t, "somebody else", 1)
+	ended := k.spread(t, "someone else", 1)
 	if err := k.Invalidate(t.Context(), ended[0]); err != nil {
 		t.Fatal(err)
 	}

@@ -166,14 +166,14 @@ func TestListsAreMerged(t *testing.T) {
 					t.Errorf("pages of %d, -want +got:\n%s", limit, diff)
 				}
 			}
-			everybody := slices.Concat(ids, others, later)
-			sortIDs(everybody)
-			slices.Reverse(everybody)
+			everyone := slices.Concat(ids, others, later)
+			sortIDs(everyone)
+			slices.Reverse(everyone)
 			got := all(t, 4, func(p sessionstore.ListParams) (sessionstore.Page, error) {
 				return k.Find(t.Context(), sessionstore.FindParams{ListParams: p})
 			})
-			if diff := cmp.Diff(everybody, got); diff != "" {
-				t.Errorf("everybody's, -want +got:\n%s", diff)
+			if diff := cmp.Diff(everyone, got); diff != "" {
+				t.Errorf("everyone's, -want +got:\n%s", diff)
 			}
 			// Those that ended come in the order in which they did.
 			var ended []uuid.UUID

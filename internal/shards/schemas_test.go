@@ -40,7 +40,7 @@ func TestLocksAreOfOneSchema(t *testing.T) {
 	for i, store := range k.stores {
 		_, err := store.RemoveDue(t.Context(), rule, nil, time.Minute)
 		if isHeld := i == 1; isHeld != errors.Is(err, sessionstore.ErrCleanupRunning) || !isHeld && err != nil {
-			t.Errorf("clean-up of schema %d, while that of schema 1 runs: %v", i, err)
+			t.Errorf("cleanup of schema %d, while that of schema 1 runs: %v", i, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		if i == 1 {

@@ -3,12 +3,12 @@
 //
 //   - A call about one session asks only its shard, which the session's id names. No look-up,
 //     no statement more than with one database.
-//   - What is about a subject asks all shards at once, because any may have sessions of the
+//   - A call about a subject asks all shards at once, because any may have sessions of the
 //     subject from before a shard was added, drained or down. It is complete, or an error.
 //   - A shard that does not answer is [sessionstore.ErrUnavailable] for its own sessions.
 //     Subjects sign in to the next shard in their order meanwhile.
 //   - A session of a shard that this process does not know is unavailable, and never invalid:
-//     another replica may have been told of the shard before.
+//     another replica may already know the shard.
 package shards
 
 import (

@@ -24,7 +24,7 @@ const (
 	bound      = time.Second
 )
 
-// strictly counts the sessions that a verifier asks about, and says of each that it cannot be told.
+// strictly counts the sessions that a verifier asks about, and answers for each that its state is unknown.
 type strictly struct {
 	mu    sync.Mutex
 	asked map[uuid.UUID]int

@@ -194,7 +194,7 @@ func TestSideBySide(t *testing.T) {
 	ours = s.mustRefresh(third.Refresh)
 	c.must("cleanup", 1, nil)
 	if !s.introspect(ours.Access).Active {
-		t.Error("the clean-up of Compas ends a session of ours")
+		t.Error("the cleanup of Compas ends a session of ours")
 	}
 	c.pass(60)
 	if key := c.call("refresh", third.Refresh, nil); key != "sessionStore.refreshTokens.revokedToken" {

@@ -70,7 +70,7 @@ func (l *load) startRevoking(t *testing.T) {
 
 // revokeOne retries until the service has answered: with 404 where a failover has lost the session.
 func (l *load) revokeOne(ctx context.Context) {
-	pair, ok := l.signIn(ctx, "somebody")
+	pair, ok := l.signIn(ctx, "someone")
 	for ok && ctx.Err() == nil {
 		switch status, body := l.send(ctx, http.MethodDelete, "http://"+l.any().internal+"/v1/sessions/"+pair.Session.ID, testservice.Key, "", ""); status {
 		case http.StatusNoContent:

@@ -100,7 +100,7 @@ func (s *stage) judge(got *figures, r *revoked, mayLose bool) {
 	}
 }
 
-var revokedAnew = regexp.MustCompile(`they are revoked anew".*"sessions":([0-9]+)`)
+var revokedAnew = regexp.MustCompile(`they are revoked again".*"sessions":([0-9]+)`)
 
 // anew counts the sessions that the replicas have revoked again.
 func (s *stage) anew() (n int) {

@@ -49,7 +49,7 @@ type exchange struct {
 type exchangeKey struct{}
 
 // NetHTTP is for functions that take a request and its response, such as a log-in with Manager.Begin or a
-// log-out with Manager.End, in a handler below ForFiber. What a handler writes it writes to c.
+// log-out with Manager.End, in a handler below ForFiber. Whatever a handler writes goes to c.
 func NetHTTP(c fiber.Ctx) (http.ResponseWriter, *http.Request) {
 	x, _ := c.Context().Value(exchangeKey{}).(exchange)
 	return x.w, x.r.WithContext(c.Context())

@@ -312,7 +312,7 @@ func (sh *shards) lookAt(down int) {
 				s.t.Errorf("while the shard %d was down, service %s answered for a session of the shard %d: %d %s", down, v.name, shard, a.status, a.body)
 			}
 		}
-		if a, ok := sh.ask(v, http.MethodGet, internalURL+"/v1/sessions?subject=anybody", testservice.Key); ok && a.status != http.StatusServiceUnavailable {
+		if a, ok := sh.ask(v, http.MethodGet, internalURL+"/v1/sessions?subject=anyone", testservice.Key); ok && a.status != http.StatusServiceUnavailable {
 			s.t.Errorf("while the shard %d was down, service %s listed: %d %s", down, v.name, a.status, a.body)
 		} else if ok {
 			s.tally.add(notListed)

@@ -25,5 +25,5 @@ func writeChecksums(folder, name string) error {
 		}
 		fmt.Fprintf(&lines, "%x  %s\n", sha256.Sum256(content), entry.Name())
 	}
-	return os.WriteFile(filepath.Join(folder, name), []byte(lines.String()), 0o644) //nolint:gosec // for everybody
+	return os.WriteFile(filepath.Join(folder, name), []byte(lines.String()), 0o644) //nolint:gosec // for everyone
 }

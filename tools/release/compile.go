@@ -19,7 +19,7 @@ func (p *project) compile(ctx context.Context, t target, version, program string
 // writeSBOM lists what is in the program. GoReleaser would run the command in a folder one below the repository's, and so it is here.
 func (p *project) writeSBOM(ctx context.Context, t target, version, program, folder string) error {
 	const place = "bin"
-	if err := os.MkdirAll(place, 0o755); err != nil { //nolint:gosec // what is built is for everybody
+	if err := os.MkdirAll(place, 0o755); err != nil { //nolint:gosec // what is built is for everyone
 		return err
 	}
 	s := p.SBOMs[0]

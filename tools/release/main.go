@@ -53,7 +53,7 @@ func run(ctx context.Context) error {
 	if err := os.RemoveAll(folder); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // the results are for everybody
+	if err := os.MkdirAll(folder, 0o755); err != nil { //nolint:gosec // the results are for everyone
 		return err
 	}
 	targets, err := p.targets(*only)

@@ -171,7 +171,7 @@ func (s *Session) Rotate(refreshToken string) {
 	s.refreshToken, s.Rotated = refreshToken, time.Now()
 }
 
-// Checksums returns what Update has to be told: the checksum of the session's data, and of the data that is to come.
+// Checksums returns the arguments of Update: the checksum of the session's data, and of the data that is to come.
 func (p *Population) Checksums(s *Session) (now, next, nextData string) {
 	if s.Other {
 		return p.checksums[1], p.checksums[0], Data

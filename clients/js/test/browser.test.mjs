@@ -407,7 +407,7 @@ test("a tab that was frozen for hours reads the store before it sends", async (t
   assert.equal(await call(two), "ada");
 });
 
-test("a hidden tab refreshes nothing until somebody looks at it", async (t) => {
+test("a hidden tab refreshes nothing until someone looks at it", async (t) => {
   const { net, open } = await setup(t, { prepare: () => Object.defineProperty(document, "visibilityState", { get: () => globalThis.visibility ?? "hidden" }) });
   const tab = await open();
   await tab.clock.install();
@@ -536,7 +536,7 @@ test("a visible tab refreshes ahead of expiry", async (t) => {
   assert.equal(await status(tab), "signed-in");
 });
 
-test("a session that somebody else ends is over in every tab", async (t) => {
+test("a session that someone else ends is over in every tab", async (t) => {
   const { open } = await setup(t);
   const [one, two] = [await open(), await open()];
   const subject = `user-${crypto.randomUUID()}`;

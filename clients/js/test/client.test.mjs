@@ -130,7 +130,7 @@ test("a request that is given up waits for no refresh", async (t) => {
   assert.deepEqual(backend.seen.filter(({ path, subject }) => path === "/x" && subject), []);
 });
 
-test("who signs in during a refresh for somebody else is refreshed for, too", async (t) => {
+test("who signs in during a refresh for someone else is refreshed for, too", async (t) => {
   const { net, store, client, backend } = await setup(t);
   await client.signIn(await signIn("ada"));
   expire(store);

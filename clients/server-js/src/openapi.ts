@@ -278,8 +278,8 @@ export interface paths {
         };
         /**
          * Sessions that are live, or have ended, newest first
-         * @description One subject's, or without `subject` everybody's. With `ended=true` they are those that have ended and that cleanup
-         *     has not removed. Of everybody these come in the order in which they were ended, the last first, without those
+         * @description One subject's, or without `subject` everyone's. With `ended=true` they are those that have ended and that cleanup
+         *     has not removed. Of everyone these come in the order in which they were ended, the last first, without those
          *     that have expired, which a subject's own list has too.
          */
         get: operations["listSessions"];
@@ -2686,7 +2686,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The data was changed by somebody else. The ETag is that of the current data. (`checksum_mismatch`) */
+            /** @description The data was changed by someone else. The ETag is that of the current data. (`checksum_mismatch`) */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2803,7 +2803,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The claims were changed by somebody else. The ETag is that of the current ones. (`checksum_mismatch`) */
+            /** @description The claims were changed by someone else. The ETag is that of the current ones. (`checksum_mismatch`) */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];

@@ -109,7 +109,7 @@ export class Sessions {
 
   /** list reads one page: of one subject's sessions, or without a subject of all sessions. */
   async list(filter: SessionFilter = {}, { signal }: CallOptions = {}): Promise<SessionPage> {
-    if ("subject" in filter && typeof filter.subject !== "string") throw new TypeError("list: the subject must be a string; leave it out for everybody's sessions");
+    if ("subject" in filter && typeof filter.subject !== "string") throw new TypeError("list: the subject must be a string; leave it out for all sessions");
     return this.#call({ operation: "listSessions", method: "GET", path: "/v1/sessions", query: filter, resend: true, signal });
   }
 

@@ -29,7 +29,7 @@ export class InvalidToken extends Error {
   override readonly name = "InvalidToken";
 }
 
-/** Whether it is cannot be told: 503. */
+/** It cannot be determined whether it is: 503. */
 export class Unavailable extends Error {
   override readonly name = "Unavailable";
 }

@@ -124,8 +124,8 @@ test("requests in parallel refresh once", async (t) => {
   const between = await network(t, issuer);
   const arrived = [];
   let all;
-  const everybody = new Promise((resolve) => (all = resolve));
-  between.next = () => () => everybody;
+  const everyone = new Promise((resolve) => (all = resolve));
+  between.next = () => () => everyone;
   const watched = { isCrossSite: () => false, isOthers: (claims) => cookies.isOthers(claims), isSetBy: () => false, write: (pair) => cookies.write(pair), read: (header) => {
     if (arrived.push(1) === 10) setImmediate(all);
     return cookies.read(header);

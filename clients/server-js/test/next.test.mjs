@@ -27,7 +27,7 @@ test("the proxy refreshes, and components of the same request leave that unconfi
     });
     return { answer, identity, handed };
   };
-  const calm = await load({ "latchkey-refreshed": "somebody else's" });
+  const calm = await load({ "latchkey-refreshed": "someone else's" });
   assert.deepEqual([calm.identity.claims.sub, calm.identity.refreshed, calm.handed.has("latchkey-refreshed")], [sub, false, false]);
   assert.deepEqual([calm.answer.headers.getSetCookie(), calm.answer.headers.get("Cache-Control")], [["own=1"], "public"]);
 

@@ -33,7 +33,7 @@ const said = ({ body }) => /<p>(.*?)<\/p>/.exec(body)?.[1];
 test("a page", async () => {
   assert.equal(said(await new Browser(url).get()), "Sign in");
   const { browser, session } = await signedIn();
-  const calm = await browser.get("/", { headers: { "latchkey-refreshed": "somebody else's" } });
+  const calm = await browser.get("/", { headers: { "latchkey-refreshed": "someone else's" } });
   assert.deepEqual([said(calm), calm.set], [`${session.subject} false`, []]);
   for (const lost of [true, false]) {
     browser.expire();

@@ -20,7 +20,7 @@ type keysGenerateCmd struct {
 
 // Help explains how keys are replaced.
 func (*keysGenerateCmd) Help() string {
-	return "To replace a key without logging anybody out: add the new key, restart every replica, move the key to the front of the file, " +
+	return "To replace a key without logging anyone out: add the new key, restart every replica, move the key to the front of the file, " +
 		"restart them again, and remove the old key once LATCHKEY_REFRESH_TOKEN_TTL has passed."
 }
 

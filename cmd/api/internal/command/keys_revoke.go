@@ -19,7 +19,7 @@ type keysRevokeCmd struct {
 // logs out.
 func (*keysRevokeCmd) Help() string {
 	return "Removes a leaked key. Running services refuse its tokens within a second, and users with no other tokens have to sign in again. " +
-		"If it is the current signing key, the published key takes over at once, or a new one. To replace a key without logging anybody out, use api keys rotate."
+		"If it is the current signing key, the published key takes over at once, or a new one. To replace a key without logging anyone out, use api keys rotate."
 }
 
 // Run removes the key.

@@ -29,7 +29,7 @@ const listPage = 200
 
 // Help says what is in the lists.
 func (*sessionsListCmd) Help() string {
-	return "Lists live sessions, the newest first, or with --ended the ended sessions that clean-up has not removed, with when, why and by whom they were ended. " +
+	return "Lists live sessions, the newest first, or with --ended the ended sessions that cleanup has not removed, with when, why and by whom they were ended. " +
 		"Without --subject, ended sessions are listed in the order in which they were ended, the last first, without those that expired; with it, expired ones are included."
 }
 

@@ -29,7 +29,7 @@ type sessionsShowCmd struct {
 func (*sessionsShowCmd) Help() string {
 	return "Shows the life of a session, without its data: where it was created, how its user authenticated, which session's place it took, when its access tokens were last superseded, " +
 		"how often it was refreshed and from where last, and when, why and by whom it was ended. " +
-		"This is available until clean-up removes the session, LATCHKEY_CLEANUP_RETENTION after its end."
+		"This is available until cleanup removes the session, LATCHKEY_CLEANUP_RETENTION after its end."
 }
 
 // Run prints what is known.

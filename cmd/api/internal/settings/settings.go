@@ -15,7 +15,7 @@ var Groups = []kong.Group{
 	{Key: "sessions", Title: "Sessions:"},
 	{Key: "leaks", Title: "Leak reports:"},
 	{Key: "events", Title: "Events:"},
-	{Key: "cleanup", Title: "Clean-up:"},
+	{Key: "cleanup", Title: "Cleanup:"},
 	{Key: "log", Title: "Logging:"},
 }
 
@@ -124,7 +124,7 @@ type Serve struct {
 
 	SessionsPerSubject       count       `name:"sessions-per-subject" group:"sessions" placeholder:"N" default:"0" help:"Live sessions that a subject may have, counted exactly; 0: any number." docs:"[The limit](operations.md#limits)"`
 	SessionsPerSubjectAction limitAction `name:"sessions-per-subject-action" group:"sessions" placeholder:"ACTION" default:"end_oldest" help:"Effect of a sign-in at that limit: end_oldest ends the subject's oldest sessions, refuse creates none and answers 409."`
-	HideActedSessions        toggle      `name:"hide-acted-sessions" group:"sessions" placeholder:"BOOL" default:"false" help:"Whether the subject's own list leaves out sessions in which someone acts for the subject: =true or =false." docs:"[Acting for somebody](authentication.md#acting-for-somebody)"`
+	HideActedSessions        toggle      `name:"hide-acted-sessions" group:"sessions" placeholder:"BOOL" default:"false" help:"Whether the subject's own list leaves out sessions in which someone acts for the subject: =true or =false." docs:"[Acting for someone](authentication.md#acting-for-someone)"`
 
 	RevocationBound duration `name:"revocation-bound" group:"sessions" placeholder:"DURATION" default:"1s" help:"How long, at worst, a revoked session's access token may still be accepted without a database read. Normally milliseconds."`
 
