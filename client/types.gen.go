@@ -34,40 +34,40 @@ const (
 	SubjectIdentifierFormatOpaque SubjectIdentifierFormat = "opaque"
 )
 
-// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent where it is not known.
+// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent if it is not known.
 type ACR = string
 
-// AMR The methods of the authentication (RFC 8176). Absent where none is known.
+// AMR The methods of the authentication (RFC 8176). Absent if none is known.
 type AMR = []string
 
-// Actor Who acts for the session's subject (RFC 8693 §4.1). `act` in it is who acted before and handed on. There may be
-// four in all, in up to 1024 bytes. Absent where nobody does.
+// Actor The actor for the session's subject (RFC 8693 §4.1). A nested `act` is an earlier actor who delegated. There may be
+// four in all, in up to 1024 bytes. Absent if nobody acts for the subject.
 type Actor struct {
-	// Act Who acts for the session's subject (RFC 8693 §4.1). `act` in it is who acted before and handed on. There may be
-	// four in all, in up to 1024 bytes. Absent where nobody does.
+	// Act The actor for the session's subject (RFC 8693 §4.1). A nested `act` is an earlier actor who delegated. There may be
+	// four in all, in up to 1024 bytes. Absent if nobody acts for the subject.
 	Act *Actor `json:"act,omitempty"`
 
-	// Iss Who knows that subject, in up to 255 bytes. Absent for the service itself.
+	// Iss The issuer that knows that subject, up to 255 bytes. Absent for the service itself.
 	Iss string `json:"iss,omitempty,omitzero"`
 
 	// Sub Up to 255 bytes.
 	Sub string `json:"sub"`
 }
 
-// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent where it is not known; it is never filled in.
+// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent if it is not known; the service never fills it in.
 type AuthTime = int64
 
 // Checksum Identifies the content of `data`, whatever the order of its keys and the spelling of its numbers.
 type Checksum = string
 
-// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
-// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
-// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
-// §3.3. Absent where there are none.
+// Claims The session's own claims, which its access tokens contain in addition to the service's: a JSON object of up to 4096
+// bytes without spaces. Its members must not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
+// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
+// other spelling. Numbers must be within the range of 64-bit floating point. `scope` is a scope as in RFC 6749
+// §3.3. Absent if there are none.
 type Claims = json.RawMessage
 
-// Device What is known about the device; a member that is not known is absent.
+// Device The known facts about the device; an unknown member is absent.
 type Device struct {
 	IP        string `json:"ip,omitempty,omitzero"`
 	Label     string `json:"label,omitempty,omitzero"`
@@ -76,7 +76,7 @@ type Device struct {
 
 // DevicePatch What is changed of what the user is shown about the device.
 type DevicePatch struct {
-	// Label Cut to 200 bytes, and not refused for bytes that are no UTF-8. Empty for none; null leaves it as it is.
+	// Label Cut to 200 bytes, and not refused because of bytes that are not UTF-8. Empty for none; null leaves it unchanged.
 	Label *string `json:"label,omitempty"`
 }
 
@@ -96,10 +96,10 @@ type CreatedSession struct {
 	// RefreshExpiresIn Seconds until the refresh token expires.
 	RefreshExpiresIn int `json:"refresh_expires_in,omitempty,omitzero"`
 
-	// RefreshToken Absent where the session was to have none, as is the next member.
+	// RefreshToken Absent if the session has none, as is the next member.
 	RefreshToken Secret `json:"refresh_token,omitempty,omitzero"`
 
-	// Scope The scope that the session was given among its claims. Absent where it was given none.
+	// Scope The scope that the session was given among its claims. Absent if it was given none.
 	Scope string `json:"scope,omitempty,omitzero"`
 
 	// Session On the internal listener, `data` and `checksum` are present for a service key with the right `read-data`.
@@ -114,7 +114,7 @@ type Data = json.RawMessage
 
 // DeadEvent A delivery that is not retried automatically.
 type DeadEvent struct {
-	// At When it happened.
+	// At When the event happened.
 	At       time.Time `json:"at"`
 	Attempts int       `json:"attempts"`
 
@@ -124,13 +124,13 @@ type DeadEvent struct {
 	// Endpoint The endpoint's name.
 	Endpoint string `json:"endpoint"`
 
-	// Error What became of the last attempt.
+	// Error The result of the last attempt.
 	Error string `json:"error"`
 
-	// EventID What the endpoint would have had as `webhook-id`.
+	// EventID The `webhook-id` that the endpoint would have received.
 	EventID uuid.UUID `json:"event_id"`
 
-	// ID The delivery's.
+	// ID The delivery's id.
 	ID        int64     `json:"id"`
 	SessionID uuid.UUID `json:"session_id"`
 	Type      string    `json:"type"`
@@ -148,57 +148,57 @@ type DeadEventsPage struct {
 type Ended struct {
 	At time.Time `json:"at"`
 
-	// By Who or what ended it: the id of the session that asked (`signed_out…`), or that was created instead (`limit`,
+	// By What or who ended it: the id of the session that asked (`signed_out…`), or that was created instead (`limit`,
 	// `replaced`), the service key's name (`backend`, `global_revocation`), user@host (`operator`, `all_signed_out`), or the kind of the
 	// theft (`stale`, `lockstep`, `old`, `unproven`).
 	By string `json:"by,omitempty,omitzero"`
 
-	// Reason - `signed_out`: by a token of its own.
+	// Reason - `signed_out`: with a token of its own.
 	// - `signed_out_elsewhere`: by its user, from another session.
 	// - `signed_out_everywhere`: by its user, with their other sessions.
 	// - `backend`: by a backend.
 	// - `global_revocation`: with all sessions of its subject, by `POST /v1/global-token-revocation`.
 	// - `operator`: by `api sessions revoke`.
 	// - `all_signed_out`: by `api sessions revoke --all`.
-	// - `limit`: its subject had more sessions than it may.
+	// - `limit`: its subject had more sessions than allowed.
 	// - `replaced`: another session took its place.
 	// - `theft`: a refresh token was in two hands.
-	// - `max_age`: it was older than any may be.
+	// - `max_age`: it was older than the maximum age of sessions.
 	// - `idle`: it was not refreshed in time.
-	// - `expired`: its absolute end came.
-	// - `not_recorded`: by a program that does not say why, such as an earlier release or Compas, or by hand.
+	// - `expired`: it reached its absolute end.
+	// - `not_recorded`: by a program that does not record a reason, such as an earlier release or Compas, or directly in the database.
 	Reason EndedReason `json:"reason"`
 }
 
-// EndedReason - `signed_out`: by a token of its own.
+// EndedReason - `signed_out`: with a token of its own.
 // - `signed_out_elsewhere`: by its user, from another session.
 // - `signed_out_everywhere`: by its user, with their other sessions.
 // - `backend`: by a backend.
 // - `global_revocation`: with all sessions of its subject, by `POST /v1/global-token-revocation`.
 // - `operator`: by `api sessions revoke`.
 // - `all_signed_out`: by `api sessions revoke --all`.
-// - `limit`: its subject had more sessions than it may.
+// - `limit`: its subject had more sessions than allowed.
 // - `replaced`: another session took its place.
 // - `theft`: a refresh token was in two hands.
-// - `max_age`: it was older than any may be.
+// - `max_age`: it was older than the maximum age of sessions.
 // - `idle`: it was not refreshed in time.
-// - `expired`: its absolute end came.
-// - `not_recorded`: by a program that does not say why, such as an earlier release or Compas, or by hand.
+// - `expired`: it reached its absolute end.
+// - `not_recorded`: by a program that does not record a reason, such as an earlier release or Compas, or directly in the database.
 type EndedReason string
 
 // History The life of a session.
 type History struct {
-	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent where it is not known.
+	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent if it is not known.
 	ACR ACR `json:"acr,omitempty,omitzero"`
 
-	// Act Who acts for the session's subject (RFC 8693 §4.1). `act` in it is who acted before and handed on. There may be
-	// four in all, in up to 1024 bytes. Absent where nobody does.
+	// Act The actor for the session's subject (RFC 8693 §4.1). A nested `act` is an earlier actor who delegated. There may be
+	// four in all, in up to 1024 bytes. Absent if nobody acts for the subject.
 	Act *Actor `json:"act,omitempty"`
 
-	// AMR The methods of the authentication (RFC 8176). Absent where none is known.
+	// AMR The methods of the authentication (RFC 8176). Absent if none is known.
 	AMR AMR `json:"amr,omitempty,omitzero"`
 
-	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent where it is not known; it is never filled in.
+	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent if it is not known; the service never fills it in.
 	AuthTime AuthTime `json:"auth_time,omitempty,omitzero"`
 
 	// Created Where and when a session was created.
@@ -225,7 +225,7 @@ type History struct {
 	// Subject The user. Absent for an anonymous session.
 	Subject string `json:"subject,omitempty,omitzero"`
 
-	// Superseded Absent where access tokens were never superseded. Claims that take effect with the next refresh leave no time.
+	// Superseded Absent if access tokens were never superseded. Claims that take effect with the next refresh leave no trace here.
 	Superseded struct {
 		// At When its access tokens were last superseded: its claims were replaced with `supersede`, or its lifetimes were shortened.
 		At time.Time `json:"at"`
@@ -239,7 +239,7 @@ type History struct {
 type Creation struct {
 	At time.Time `json:"at"`
 
-	// Client What is known about the device; a member that is not known is absent.
+	// Client The known facts about the device; an unknown member is absent.
 	Client Device `json:"client,omitempty,omitzero"`
 }
 
@@ -248,7 +248,7 @@ type Refreshes struct {
 	// At The last time. Absent before the first.
 	At time.Time `json:"at,omitempty,omitzero"`
 
-	// Client What is known about the client that got the current tokens by a refresh. Absent before the first refresh.
+	// Client The known facts about the client that got the current tokens by a refresh. Absent before the first refresh.
 	Client LastDevice `json:"client,omitempty,omitzero"`
 
 	// Times How often its tokens were refreshed.
@@ -263,10 +263,10 @@ type Change struct {
 
 // Index What this is, and where it is described.
 type Index struct {
-	// Description Where the OpenAPI document of this listener is.
+	// Description The address of this listener's OpenAPI document.
 	Description string `json:"description"`
 
-	// Documentation Where there is more to read.
+	// Documentation The address of the documentation.
 	Documentation string `json:"documentation"`
 	Listener      string `json:"listener"`
 	Service       string `json:"service"`
@@ -274,28 +274,28 @@ type Index struct {
 
 // Introspection What an access token says, and the session that it is of. Of a token that is not active there is nothing else.
 type Introspection struct {
-	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent where it is not known.
+	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent if it is not known.
 	ACR ACR `json:"acr,omitempty,omitzero"`
 
-	// Act Who acts for the session's subject (RFC 8693 §4.1). `act` in it is who acted before and handed on. There may be
-	// four in all, in up to 1024 bytes. Absent where nobody does.
+	// Act The actor for the session's subject (RFC 8693 §4.1). A nested `act` is an earlier actor who delegated. There may be
+	// four in all, in up to 1024 bytes. Absent if nobody acts for the subject.
 	Act    *Actor `json:"act,omitempty"`
 	Active bool   `json:"active"`
 
-	// AMR The methods of the authentication (RFC 8176). Absent where none is known.
+	// AMR The methods of the authentication (RFC 8176). Absent if none is known.
 	AMR AMR `json:"amr,omitempty,omitzero"`
 
-	// Aud As the token has it: a string, or a list where it is for several (RFC 7519 §4.1.3).
+	// Aud As in the token: a string, or a list if there are several (RFC 7519 §4.1.3).
 	Aud Audience `json:"aud,omitempty,omitzero"`
 
-	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent where it is not known; it is never filled in.
+	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent if it is not known; the service never fills it in.
 	AuthTime AuthTime `json:"auth_time,omitempty,omitzero"`
 
-	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
-	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
-	// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
-	// §3.3. Absent where there are none.
+	// Claims The session's own claims, which its access tokens contain in addition to the service's: a JSON object of up to 4096
+	// bytes without spaces. Its members must not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
+	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
+	// other spelling. Numbers must be within the range of 64-bit floating point. `scope` is a scope as in RFC 6749
+	// §3.3. Absent if there are none.
 	Claims   Claims `json:"claims,omitempty,omitzero"`
 	ClientID string `json:"client_id,omitempty,omitzero"`
 
@@ -315,7 +315,7 @@ type Introspection struct {
 	// SID The session's id.
 	SID uuid.UUID `json:"sid,omitempty,omitzero"`
 
-	// Sub The user, or the session's id where it has none.
+	// Sub The user, or the session's id if it has none.
 	Sub string `json:"sub,omitempty,omitzero"`
 
 	// TokenType DPoP for a token that is bound to a key (RFC 9449 §5).
@@ -327,9 +327,9 @@ type IntrospectionRequest struct {
 	// Confirm `false` leaves open whether the token has reached its client. For a server that has refreshed on its client's behalf and uses the new token before the client has stored it.
 	Confirm string `json:"confirm,omitempty,omitzero"`
 
-	// Proof The proof that came with the token (RFC 9449), to have it checked and used up: the token is active only
+	// Proof The proof that came with the token (RFC 9449), which is then checked and used up: the token is active only
 	// if it is bound to the proof's key, and the proof is for this token, `dpop_htm` and `dpop_htu`, was made
-	// in the last minute and was not seen here before. Its nonce is not looked at. All three fields, or none.
+	// in the last minute and was not seen here before. Its nonce is not checked. Send all three fields, or none.
 	Proof Secret `json:"dpop,omitempty,omitzero"`
 
 	// ProofMethod The method of the request that the proof came with.
@@ -340,7 +340,7 @@ type IntrospectionRequest struct {
 	Token    Secret `json:"token"`
 }
 
-// LastDevice What is known about the client that got the current tokens by a refresh. Absent before the first refresh.
+// LastDevice The known facts about the client that got the current tokens by a refresh. Absent before the first refresh.
 type LastDevice struct {
 	IP        string `json:"ip,omitempty,omitzero"`
 	UserAgent string `json:"user_agent,omitempty,omitzero"`
@@ -348,20 +348,20 @@ type LastDevice struct {
 
 // ListedSession A session as lists have it: without its data and its claims.
 type ListedSession struct {
-	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent where it is not known.
+	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent if it is not known.
 	ACR ACR `json:"acr,omitempty,omitzero"`
 
-	// Act Who acts for the session's subject (RFC 8693 §4.1). `act` in it is who acted before and handed on. There may be
-	// four in all, in up to 1024 bytes. Absent where nobody does.
+	// Act The actor for the session's subject (RFC 8693 §4.1). A nested `act` is an earlier actor who delegated. There may be
+	// four in all, in up to 1024 bytes. Absent if nobody acts for the subject.
 	Act *Actor `json:"act,omitempty"`
 
-	// AMR The methods of the authentication (RFC 8176). Absent where none is known.
+	// AMR The methods of the authentication (RFC 8176). Absent if none is known.
 	AMR AMR `json:"amr,omitempty,omitzero"`
 
-	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent where it is not known; it is never filled in.
+	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent if it is not known; the service never fills it in.
 	AuthTime AuthTime `json:"auth_time,omitempty,omitzero"`
 
-	// Client What is known about the device; a member that is not known is absent.
+	// Client The known facts about the device; an unknown member is absent.
 	Client Device `json:"client"`
 
 	// ClientID The client that the session is for.
@@ -373,7 +373,7 @@ type ListedSession struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	ID        uuid.UUID `json:"id"`
 
-	// LastClient What is known about the client that got the current tokens by a refresh. Absent before the first refresh.
+	// LastClient The known facts about the client that got the current tokens by a refresh. Absent before the first refresh.
 	LastClient  LastDevice `json:"last_client,omitempty,omitzero"`
 	RefreshedAt time.Time  `json:"refreshed_at,omitempty,omitzero"`
 	RevokedAt   time.Time  `json:"revoked_at,omitempty,omitzero"`
@@ -381,9 +381,9 @@ type ListedSession struct {
 	UpdatedAt   time.Time  `json:"updated_at"`
 }
 
-// NewDevice What the session's user may be shown about the device. Nothing is refused for it, bytes that are no UTF-8 included.
+// NewDevice A description of the device that may be shown to the session's user. Nothing is refused because of it, not even bytes that are not UTF-8.
 type NewDevice struct {
-	// IP An IPv4 or IPv6 address. A port, brackets and a zone are left out, and what is no address is not kept.
+	// IP An IPv4 or IPv6 address. A port, brackets and a zone are removed, and anything that is not an address is dropped.
 	IP string `json:"ip,omitempty,omitzero"`
 
 	// Label Cut to 200 bytes.
@@ -398,27 +398,27 @@ type NewSession struct {
 	// AccessTokenTTL Seconds. Absent for the configured default.
 	AccessTokenTTL int64 `json:"access_token_ttl,omitempty,omitzero"`
 
-	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent where it is not known.
+	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent if it is not known.
 	ACR ACR `json:"acr,omitempty,omitzero"`
 
-	// Act Who acts for the session's subject (RFC 8693 §4.1). `act` in it is who acted before and handed on. There may be
-	// four in all, in up to 1024 bytes. Absent where nobody does.
+	// Act The actor for the session's subject (RFC 8693 §4.1). A nested `act` is an earlier actor who delegated. There may be
+	// four in all, in up to 1024 bytes. Absent if nobody acts for the subject.
 	Act *Actor `json:"act,omitempty"`
 
-	// AMR The methods of the authentication (RFC 8176). Absent where none is known.
+	// AMR The methods of the authentication (RFC 8176). Absent if none is known.
 	AMR AMR `json:"amr,omitempty,omitzero"`
 
-	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent where it is not known; it is never filled in.
+	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent if it is not known; the service never fills it in.
 	AuthTime AuthTime `json:"auth_time,omitempty,omitzero"`
 
-	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
-	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
-	// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
-	// §3.3. Absent where there are none.
+	// Claims The session's own claims, which its access tokens contain in addition to the service's: a JSON object of up to 4096
+	// bytes without spaces. Its members must not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
+	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
+	// other spelling. Numbers must be within the range of 64-bit floating point. `scope` is a scope as in RFC 6749
+	// §3.3. Absent if there are none.
 	Claims Claims `json:"claims,omitempty,omitzero"`
 
-	// Client What the session's user may be shown about the device. Nothing is refused for it, bytes that are no UTF-8 included.
+	// Client A description of the device that may be shown to the session's user. Nothing is refused because of it, not even bytes that are not UTF-8.
 	Client NewDevice `json:"client,omitempty,omitzero"`
 
 	// ClientID The client that the session is for, one of the configured ones. Absent for the first, that of LATCHKEY_CLIENT_ID.
@@ -427,17 +427,17 @@ type NewSession struct {
 	// Data The session's content, any JSON object of up to 64 KiB. A creation without it makes `{}`.
 	Data Data `json:"data,omitempty,omitzero"`
 
-	// KeyThumbprint Binds the session's tokens to this key from the start (RFC 9449 §6.1). Your backend has seen a proof of it at the login. Required where the client needs proofs.
+	// KeyThumbprint Binds the session's tokens to this key from the start (RFC 9449 §6.1). Your backend must have seen a proof of it at the login. Required if the client needs proofs.
 	KeyThumbprint Thumbprint `json:"dpop_jkt,omitempty,omitzero"`
 
 	// RefreshToken `false` makes a session without a refresh token: it ends with its access token, `refresh_token_ttl` must be absent, and its lifetimes stay as they are.
 	RefreshToken *bool `json:"refresh_token,omitempty"`
 
-	// RefreshTokenTTL Seconds without a refresh after which the session ends. 0: it ends at its end alone, which it then must have.
+	// RefreshTokenTTL Seconds without a refresh after which the session ends. 0: it has no idle timeout, and must then have an absolute end.
 	RefreshTokenTTL *int64 `json:"refresh_token_ttl,omitempty"`
 
 	// Replaces The session that ends for the new one: its id, or an access or a refresh token of it that has not expired. The
-	// token proves nothing here: check who asks before. One that was issued elsewhere, or has expired, is 400.
+	// token proves nothing here: authenticate the request first. One that was issued elsewhere, or has expired, gets 400.
 	Replaces string `json:"replaces,omitempty,omitzero"`
 
 	// SessionTTL Seconds after which the session ends in any case.
@@ -466,63 +466,63 @@ type Revocation struct {
 
 // Revocations What is new in the set of revoked sessions and superseded access tokens.
 type Revocations struct {
-	// CompleteMs Milliseconds after the arrival of the request that is being answered, also less than zero: everything
-	// that was revoked before then has now been told. Add it to the time at which you sent the request, on
+	// CompleteMs Milliseconds after the arrival of the request that is being answered, possibly negative: everything
+	// that was revoked before that moment has now been reported. Add it to the time at which you sent the request, on
 	// your own clock. Absent with `more`.
 	CompleteMs int64 `json:"complete_ms,omitempty,omitzero"`
 
-	// Cursor Where the next answer goes on. Nothing but a name for it.
+	// Cursor The position at which the next response continues. It is opaque.
 	Cursor string `json:"cursor"`
 
-	// From The earliest `until` (seconds since 1970) that is sure to be in the set.
+	// From The earliest `until` (seconds since 1970) that is certain to be in the set.
 	From int64 `json:"from"`
 
 	// More The whole set does not end here. Continue at once.
 	More bool `json:"more,omitempty,omitzero"`
 
-	// Now The database's time when this was told, in milliseconds since 1970. Tokens expire by it; your own clock may
-	// be wrong. Absent with `more`, and where the service does not know it exactly enough.
+	// Now The database's time when this was sent, in milliseconds since 1970. Tokens expire by it; your own clock may
+	// be wrong. Absent with `more`, and if the service does not know it precisely enough.
 	Now int64 `json:"now,omitempty,omitzero"`
 
-	// Reset The whole set begins here, up to the next `complete_ms`. Sessions that were told before stay revoked until their `until`; superseded tokens that it does not have count no more.
+	// Reset The whole set begins here, up to the next `complete_ms`. Sessions that were reported before stay revoked until their `until`; superseded tokens that the new set does not contain no longer count.
 	Reset bool `json:"reset,omitempty,omitzero"`
 
-	// Sessions Sessions that were revoked. One may be named again.
+	// Sessions Sessions that were revoked. A session may be repeated.
 	Sessions []Revocation `json:"sessions"`
 
-	// Shards Further shards, each of which has a feed of its own. Absent where all sessions are in one database, and in these feeds.
+	// Shards Further shards, each of which has its own feed. Absent if all sessions are in one database, and in these feeds.
 	Shards []int `json:"shards,omitempty,omitzero"`
 
-	// Superseded Access tokens that were superseded while their sessions go on. Absent where there are none.
+	// Superseded Access tokens that were superseded while their sessions continue. Absent if there are none.
 	Superseded []Supersession `json:"superseded,omitempty,omitzero"`
 }
 
 // Session On the internal listener, `data` and `checksum` are present for a service key with the right `read-data`.
 type Session struct {
-	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent where it is not known.
+	// ACR The authentication context class that was met (RFC 9068 §2.2.1). Absent if it is not known.
 	ACR ACR `json:"acr,omitempty,omitzero"`
 
-	// Act Who acts for the session's subject (RFC 8693 §4.1). `act` in it is who acted before and handed on. There may be
-	// four in all, in up to 1024 bytes. Absent where nobody does.
+	// Act The actor for the session's subject (RFC 8693 §4.1). A nested `act` is an earlier actor who delegated. There may be
+	// four in all, in up to 1024 bytes. Absent if nobody acts for the subject.
 	Act *Actor `json:"act,omitempty"`
 
-	// AMR The methods of the authentication (RFC 8176). Absent where none is known.
+	// AMR The methods of the authentication (RFC 8176). Absent if none is known.
 	AMR AMR `json:"amr,omitempty,omitzero"`
 
-	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent where it is not known; it is never filled in.
+	// AuthTime When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent if it is not known; the service never fills it in.
 	AuthTime AuthTime `json:"auth_time,omitempty,omitzero"`
 
 	// Checksum Identifies the content of `data`, whatever the order of its keys and the spelling of its numbers.
 	Checksum Checksum `json:"checksum,omitempty,omitzero"`
 
-	// Claims Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
-	// spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
-	// spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
-	// §3.3. Absent where there are none.
+	// Claims The session's own claims, which its access tokens contain in addition to the service's: a JSON object of up to 4096
+	// bytes without spaces. Its members must not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
+	// `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
+	// other spelling. Numbers must be within the range of 64-bit floating point. `scope` is a scope as in RFC 6749
+	// §3.3. Absent if there are none.
 	Claims Claims `json:"claims,omitempty,omitzero"`
 
-	// Client What is known about the device; a member that is not known is absent.
+	// Client The known facts about the device; an unknown member is absent.
 	Client Device `json:"client"`
 
 	// ClientID The client that the session is for.
@@ -539,7 +539,7 @@ type Session struct {
 	ExpiresAt time.Time `json:"expires_at"`
 	ID        uuid.UUID `json:"id"`
 
-	// LastClient What is known about the client that got the current tokens by a refresh. Absent before the first refresh.
+	// LastClient The known facts about the client that got the current tokens by a refresh. Absent before the first refresh.
 	LastClient LastDevice `json:"last_client,omitempty,omitzero"`
 
 	// RefreshedAt When the tokens were last refreshed. Absent before the first time.
@@ -557,20 +557,20 @@ type Session struct {
 
 // SessionPage Some of the sessions.
 type SessionPage struct {
-	// NextCursor Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: a list passes over 50 at most that have expired and are still to be cleaned up, and a search reads 500.
+	// NextCursor Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: a list skips at most 50 that have expired and were not cleaned up yet, and a search reads at most 500.
 	NextCursor string          `json:"next_cursor,omitempty,omitzero"`
 	Sessions   []ListedSession `json:"sessions"`
 }
 
 // SessionPatch What is changed of a session. What is left out stays as it is.
 type SessionPatch struct {
-	// AccessTokenTTL Seconds, for the next access token on.
+	// AccessTokenTTL Seconds, from the next access token on.
 	AccessTokenTTL int64 `json:"access_token_ttl,omitempty,omitzero"`
 
 	// Client What is changed of what the user is shown about the device.
 	Client DevicePatch `json:"client,omitempty,omitzero"`
 
-	// RefreshTokenTTL Seconds without a refresh after which the session ends, from now on. 0: it ends at its end alone, which it then must have.
+	// RefreshTokenTTL Seconds without a refresh after which the session ends, from now on. 0: it has no idle timeout, and must then have an absolute end.
 	RefreshTokenTTL *int64 `json:"refresh_token_ttl,omitempty"`
 
 	// SessionTTL Seconds from now after which the session ends in any case.

@@ -15,21 +15,20 @@ export interface paths {
         put?: never;
         /**
          * Exchange a refresh token for a new pair (RFC 6749 §6)
-         * @description Each refresh gives a new refresh token; store it before you use the access token. When no answer
-         *     arrived, send the same request again. Other form fields are ignored, the known ones may not be repeated.
+         * @description Each refresh gives a new refresh token; store it before you use the access token. If no response
+         *     arrived, send the same request again. Other form fields are ignored; known ones must not be repeated.
          *
-         *     A client is a public one: it has no secret, and need not name itself. If it does, by `client_id` or as the
-         *     user of HTTP Basic with an empty password, the name must be that of a configured client. A refresh token of
-         *     another client's session is `invalid_grant`; the session goes on.
+         *     Clients are public: a client has no secret, and need not identify itself. If it does, by `client_id` or as the
+         *     user of HTTP Basic with an empty password, the id must be that of a configured client. A refresh token of
+         *     another client's session gets `invalid_grant`; the session continues.
          *
-         *     `resource` may be there several times (RFC 8707 §2.2). Each must be one of the audiences of the session's
-         *     client, to the letter, or the answer is `invalid_target`. The access token is for all of these audiences.
+         *     `resource` may be repeated (RFC 8707 §2.2). Each must be exactly one of the audiences of the session's
+         *     client; otherwise the response is `invalid_target`. The access token is for all of these audiences.
          *
-         *     A client may send a `DPoP` header with a proof of possession of a key (RFC 9449 §5). The answer's tokens are
-         *     then bound to that key, and from then on no refresh token of the session is good for anything without a new
-         *     proof of it: the answer is `invalid_grant`. What is wrong with a proof is `invalid_dpop_proof`, or
-         *     `use_dpop_nonce` where the proof has to have the nonce of the answer's `DPoP-Nonce`; neither says anything
-         *     about the token.
+         *     A client may send a `DPoP` header with a proof of possession of a key (RFC 9449 §5). The tokens in the response
+         *     are then bound to that key, and from then on a refresh token of the session without a new proof of it gets
+         *     `invalid_grant`. A faulty proof gets `invalid_dpop_proof`, or `use_dpop_nonce` if the proof must have the nonce
+         *     of the response's `DPoP-Nonce`; neither says anything about the token.
          */
         post: operations["refreshTokens"];
         delete?: never;
@@ -51,7 +50,7 @@ export interface paths {
          * End the session of a token (RFC 7009)
          * @description Takes an access token or a refresh token and ends its session, both tokens included. No proof of
          *     possession is needed, even if they are bound to a key: a client that has lost it can still sign out. A token that is
-         *     unknown, invalid or expired gets 200 as well (RFC 7009 §2.2). A client names itself as for a
+         *     unknown, invalid or expired gets 200 as well (RFC 7009 §2.2). A client identifies itself as for a
          *     refresh, or not at all.
          */
         post: operations["revokeToken"];
@@ -70,14 +69,14 @@ export interface paths {
         };
         /**
          * May this request pass? For gateways
-         * @description For any method and any query, and with the client's path below `/v1/check/path`: a gateway asks with what its
-         *     own client sent. It looks at the session's state, as `GET /v1/me/sessions/current` does, reads no body and
+         * @description Accepts any method and any query, and the client's path below `/v1/check/path`: a gateway passes on what its
+         *     own client sent. The check reads the session's state, as `GET /v1/me/sessions/current` does, reads no body and
          *     changes nothing. It counts as the client's own use of the token.
          *
-         *     What else the token must have is in the path behind `/v1/check/require/`, written by the gateway's configuration
-         *     and percent-encoded as in a query: `/v1/check/require/scope=orders:read&audience=orders`. All of it must be met.
-         *     What follows after another slash is the client's path, and ignored. Every other path below this one gets 400, and
-         *     so does each other spelling of these.
+         *     Further requirements for the token are in the path after `/v1/check/require/`, written by the gateway's configuration
+         *     and percent-encoded as in a query: `/v1/check/require/scope=orders:read&audience=orders`. All of them must be met.
+         *     Anything after another slash is the client's path, and is ignored. Every other path below this one gets 400, and
+         *     so does any other spelling of these.
          */
         get: operations["check"];
         put?: never;
@@ -180,7 +179,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What this authorization server can do (RFC 8414)
+         * Metadata of this authorization server (RFC 8414)
          * @description If the issuer has a path, this is also at the address with that path after it (RFC 8414 §3.1).
          */
         get: operations["getMetadata"];
@@ -201,8 +200,8 @@ export interface paths {
         };
         /**
          * The same, where clients of OpenID Connect look for it (RFC 8414 §3)
-         * @description There is no ID token and no authorization endpoint: it is for clients and resource servers that look for the
-         *     keys and the token endpoint here. Where the issuer has a path, this is also below that path.
+         * @description There is no ID token and no authorization endpoint: this is for clients and resource servers that look for the
+         *     keys and the token endpoint here. If the issuer has a path, this is also below that path.
          */
         get: operations["getOpenIDMetadata"];
         put?: never;
@@ -221,9 +220,9 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * What receivers of Security Event Tokens need (Shared Signals Framework 1.0, §7)
-         * @description Where `LATCHKEY_EVENTS_FILE` has an endpoint that takes them; otherwise there is no such route. Endpoints are
-         *     configured there, so that there is none by which receivers manage streams. Where the issuer has a path, this
+         * Metadata for receivers of Security Event Tokens (Shared Signals Framework 1.0, §7)
+         * @description This route exists only if `LATCHKEY_EVENTS_FILE` has an endpoint that receives such tokens. Operators configure
+         *     endpoints there, so receivers have no endpoint for managing streams. If the issuer has a path, this
          *     is also at the address with that path after it.
          */
         get: operations["getSharedSignalsMetadata"];
@@ -242,7 +241,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What this is, and where it is described */
+        /** The service's name, and where it is described */
         get: operations["getIndex"];
         put?: never;
         post?: never;
@@ -278,34 +277,34 @@ export interface paths {
         };
         /**
          * Sessions that are live, or have ended, newest first
-         * @description One subject's, or without `subject` everyone's. With `ended=true` they are those that have ended and that cleanup
-         *     has not removed. Of everyone these come in the order in which they were ended, the last first, without those
-         *     that have expired, which a subject's own list has too.
+         * @description Lists one subject's sessions, or without `subject` those of all subjects. With `ended=true` they are sessions that have
+         *     ended and that cleanup has not removed. For all subjects these are in the order in which they were ended, the last first,
+         *     without expired ones, which only the list of one subject includes.
          */
         get: operations["listSessions"];
         put?: never;
         /**
          * Create a session and its tokens
-         * @description Where `LATCHKEY_SESSIONS_PER_SUBJECT` bounds a subject's live sessions, its oldest ones end for the new one, as if they were
+         * @description If `LATCHKEY_SESSIONS_PER_SUBJECT` bounds a subject's live sessions, its oldest ones end for the new one, as if they were
          *     deleted, or the response is 409. The response does not say which ones ended: list the subject's sessions.
          *
-         *     With an `Idempotency-Key` the request may be sent again when its response was lost: it returns the same session, with
+         *     With an `Idempotency-Key` the request may be sent again if its response was lost: it returns the same session, with
          *     its current tokens, and creates no other one. The key is known for as long as the session is kept.
          *
          *     With `replaces` the new session takes the place of another one, which ends at that very moment: for a guest who signs in, and
-         *     whenever a user gets more rights than before. A token from before is worthless after it. The new
-         *     session keeps the other one's `subject`, `data` and `client.label` where the request has none. It does not keep its claims and its
-         *     lifetimes, nor the key that it was bound to. Against the limit of a subject's sessions the two count as one.
-         *     The other session's tokens are then those of a session that has ended, and never taken for stolen.
+         *     whenever a user gets more rights than before. A token from before is worthless afterwards. The new
+         *     session keeps the other one's `subject`, `data` and `client.label` unless the request has its own. It keeps neither its claims
+         *     and lifetimes nor the key that it was bound to. The two count as one towards the limit of a subject's sessions.
+         *     The other session's tokens are then those of a session that has ended, and are never considered stolen.
          *
-         *     Of several replacements of one session one succeeds. The same request again gives the same session, also
+         *     If several requests replace one session, only one succeeds. The same request again gives the same session, even
          *     without an `Idempotency-Key`, for three times `LATCHKEY_REFRESH_GRACE` after the first; any other request
-         *     is 409.
+         *     gets 409.
          */
         post: operations["createSession"];
         /**
          * End all of a subject's sessions
-         * @description In batches. After a 503 some may have ended already, and stay ended: send the request again to
+         * @description Works in batches. After a 503 some sessions may have ended already, and stay ended: send the request again to
          *     continue. `revoked` counts those that were live.
          */
         delete: operations["endSessions"];
@@ -323,14 +322,14 @@ export interface paths {
         };
         /**
          * A session with its data
-         * @description Also one that has ended, until cleanup removes it; see `ended`.
+         * @description Returns ended sessions too, until cleanup removes them; see `ended`.
          */
         get: operations["getSession"];
         put?: never;
         post?: never;
         /**
          * End a session
-         * @description Ending it again is no error.
+         * @description Ending it again is not an error.
          */
         delete: operations["endSession"];
         options?: never;
@@ -358,7 +357,7 @@ export interface paths {
         /**
          * The life of a session
          * @description Where it was created, how its user authenticated, which session's place it took, when its access tokens were last
-         *     superseded, how often and where it was last refreshed, and who ended it and why. It is there until cleanup removes
+         *     superseded, how often and where it was last refreshed, and who ended it and why. It is available until cleanup removes
          *     the session, `LATCHKEY_CLEANUP_RETENTION` after its end.
          */
         get: operations["getSessionHistory"];
@@ -400,18 +399,18 @@ export interface paths {
         };
         /**
          * Read a session's claims
-         * @description Its own claims, `{}` for none, and the ETag with which they can be replaced. It is that of the claims alone. A
+         * @description Returns the session's own claims, `{}` for none, and the ETag with which they can be replaced, which covers only the claims. A
          *     session of Compas is not found until it has been refreshed.
          */
         get: operations["getSessionClaims"];
         /**
          * Replace a session's claims
-         * @description The body is the new `claims`, as a whole: a claim that it does not name is gone. Access tokens have them from the
+         * @description The body replaces `claims` as a whole: a claim that it does not name is removed. Access tokens have the new claims from the
          *     next refresh on. If they are the stored ones, and nothing is superseded, nothing is written.
          *
          *     With `supersede=true` the access tokens that were issued before are refused: by introspection and
-         *     `GET /v1/me/sessions/current` from the answer on, by verifiers that follow `/v1/revocations` within their bound.
-         *     Clients refresh, as they do when an access token has expired. Refresh tokens stay good.
+         *     `GET /v1/me/sessions/current` as soon as the response is sent, by verifiers that follow `/v1/revocations` within their bound.
+         *     Clients refresh, as they do when an access token has expired. Refresh tokens stay valid.
          */
         put: operations["putSessionClaims"];
         post?: never;
@@ -431,13 +430,13 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Ask whether an access token is active (RFC 7662)
+         * Check whether an access token is active (RFC 7662)
          * @description Strict: the tokens of a revoked session are inactive at once. An access token that a refresh has replaced stays
          *     active for `LATCHKEY_REFRESH_GRACE`, or not at all with `LATCHKEY_ACCESS_TOKEN_GRACE=false`. Only access tokens are ever active:
          *     a refresh token is answered with `{"active":false}`, so that it cannot pass for an access token.
          *
-         *     With `Accept: application/token-introspection+jwt` the answer is a JWT that is signed for the caller (RFC
-         *     9701), with this document as its claim `token_introspection`. Where only HMAC keys sign, it stays JSON.
+         *     With `Accept: application/token-introspection+jwt` the response is a JWT that is signed for the caller (RFC
+         *     9701), with this document as its claim `token_introspection`. If only HMAC keys sign, it remains JSON.
          *
          *     A request without `Authorization` may carry the service key's name and secret in the form (`client_secret_post`).
          */
@@ -457,18 +456,18 @@ export interface paths {
         };
         /**
          * Which sessions were revoked, and which access tokens superseded: for verifiers that check tokens locally
-         * @description The set of revoked sessions whose access tokens have not expired and of access tokens that were superseded, and
-         *     what is added to it. With `Accept: text/event-stream` it is a stream of server-sent events; the data of each
-         *     is a `Revocations` document on one line, its id the document's `cursor`. Otherwise it is one such document, as
-         *     soon as there is news: a revocation, or the proof that there was none, which comes several times a second.
+         * @description Returns the set of revoked sessions whose access tokens have not expired and of access tokens that were superseded,
+         *     followed by additions to it. With `Accept: text/event-stream` the response is a stream of server-sent events; the data
+         *     of each is a `Revocations` document on one line, its id the document's `cursor`. Otherwise it is one such document, sent
+         *     as soon as there is news: a revocation, or the proof that there was none, which is sent several times per second.
          *
-         *     The stream ends after five minutes at the latest. Ask again with the last `cursor`, as `since` or as
-         *     `Last-Event-ID`, which counts more: nothing is left out, whichever replica answers.
+         *     The stream ends after five minutes at the latest. Connect again with the last `cursor`, as `since` or as
+         *     `Last-Event-ID`, which takes precedence: nothing is left out, whichever replica answers.
          *
-         *     Where sessions are spread over several databases, each of these shards has a feed with cursors and proofs of
-         *     its own, and the feed without `shard` names the others. A session is of the shard whose number its id has: in a
-         *     UUIDv8 the 12 bits behind the version, in any other id 0, which is the feed without `shard`. Of a session whose
-         *     shard you do not follow, no feed tells anything: ask about its tokens.
+         *     If sessions are spread over several databases, each of these shards has a feed with its own cursors and proofs,
+         *     and the feed without `shard` names the others. The id of a session contains the number of its shard: in a
+         *     UUIDv8 it is the 12 bits after the version; any other id belongs to shard 0, the feed without `shard`. No feed that
+         *     you follow reports sessions of a shard that you do not follow: introspect their tokens.
          */
         get: operations["getRevocations"];
         put?: never;
@@ -489,8 +488,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * End all of a subject's sessions, for whom an identity provider names (draft-parecki-oauth-global-token-revocation)
-         * @description In batches. After a 503 some may have ended already, and stay so: send the request again, and it goes on.
+         * End all sessions of a subject that an identity provider names (draft-parecki-oauth-global-token-revocation)
+         * @description Works in batches. After a 503 some sessions may have ended already, and stay ended: send the request again to continue.
          */
         post: operations["revokeGlobally"];
         delete?: never;
@@ -530,8 +529,8 @@ export interface paths {
         put?: never;
         /**
          * Send dead deliveries again, as if they were new
-         * @description What was told of the same session meanwhile has come before them then. After a 503 some may be tried again already: send the
-         *     request again, and it goes on.
+         * @description Later events of the same session may have arrived before them. After a 503 some deliveries may already be scheduled again: send the
+         *     request again to continue.
          */
         post: operations["resendDeadEvents"];
         delete?: never;
@@ -547,7 +546,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the process answers; asks nothing else */
+        /** Whether the process answers; queries nothing else */
         get: operations["livez"];
         put?: never;
         post?: never;
@@ -612,7 +611,7 @@ export interface components {
             client_id?: string;
             /** @description There is none. An empty one is accepted. */
             client_secret?: string;
-            /** @description May be left out. The session's scope or a part of it, `openid` and `offline_access` aside. More is `invalid_scope`. The answer tells the scope that the session has. */
+            /** @description May be left out. The session's scope or a part of it, in addition to which `openid` and `offline_access` are allowed. More gets `invalid_scope`. The response has the session's scope. */
             scope?: string;
             /** @description May be left out, or repeated. One of the session's audiences. */
             resource?: string;
@@ -624,7 +623,7 @@ export interface components {
          */
         TokenRequest: {
             token: string;
-            /** @description Accepted and ignored. The token itself says what it is. */
+            /** @description Accepted and ignored. The token itself shows its type. */
             token_type_hint?: string;
             /** @description May be left out. Otherwise it must be that of a configured client. */
             client_id?: string;
@@ -638,12 +637,12 @@ export interface components {
          */
         IntrospectionRequest: {
             token: string;
-            /** @description Accepted and ignored. The token itself says what it is. */
+            /** @description Accepted and ignored. The token itself shows its type. */
             token_type_hint?: string;
             /**
-             * @description The proof that came with the token (RFC 9449), to have it checked and used up: the token is active only
+             * @description The proof that came with the token (RFC 9449), which is then checked and used up: the token is active only
              *     if it is bound to the proof's key, and the proof is for this token, `dpop_htm` and `dpop_htu`, was made
-             *     in the last minute and was not seen here before. Its nonce is not looked at. All three fields, or none.
+             *     in the last minute and was not seen here before. Its nonce is not checked. Send all three fields, or none.
              */
             dpop?: string;
             /** @description The method of the request that the proof came with. */
@@ -690,7 +689,7 @@ export interface components {
             refresh_token: string;
             /** @description Seconds until the refresh token expires. */
             refresh_expires_in: number;
-            /** @description The scope that the session was given among its claims. Absent where it was given none. */
+            /** @description The scope that the session was given among its claims. Absent if it was given none. */
             scope?: string;
         };
         /**
@@ -725,7 +724,7 @@ export interface components {
             access_token_ttl?: number;
             /**
              * Format: int64
-             * @description Seconds without a refresh after which the session ends. 0: it ends at its end alone, which it then must have.
+             * @description Seconds without a refresh after which the session ends. 0: it has no idle timeout, and must then have an absolute end.
              */
             refresh_token_ttl?: number;
             /**
@@ -741,11 +740,11 @@ export interface components {
             client?: components["schemas"]["NewClient"];
             /** @description The client that the session is for, one of the configured ones. Absent for the first, that of LATCHKEY_CLIENT_ID. */
             client_id?: string;
-            /** @description Binds the session's tokens to this key from the start (RFC 9449 §6.1). Your backend has seen a proof of it at the login. Required where the client needs proofs. */
+            /** @description Binds the session's tokens to this key from the start (RFC 9449 §6.1). Your backend must have seen a proof of it at the login. Required if the client needs proofs. */
             dpop_jkt?: components["schemas"]["Thumbprint"];
             /**
              * @description The session that ends for the new one: its id, or an access or a refresh token of it that has not expired. The
-             *     token proves nothing here: check who asks before. One that was issued elsewhere, or has expired, is 400.
+             *     token proves nothing here: authenticate the request first. One that was issued elsewhere, or has expired, gets 400.
              */
             replaces?: string;
         };
@@ -760,12 +759,12 @@ export interface components {
         SessionPatch: {
             /**
              * Format: int64
-             * @description Seconds, for the next access token on.
+             * @description Seconds, from the next access token on.
              */
             access_token_ttl?: number;
             /**
              * Format: int64
-             * @description Seconds without a refresh after which the session ends, from now on. 0: it ends at its end alone, which it then must have.
+             * @description Seconds without a refresh after which the session ends, from now on. 0: it has no idle timeout, and must then have an absolute end.
              */
             refresh_token_ttl?: number;
             /**
@@ -791,11 +790,11 @@ export interface components {
          *     }
          */
         ClientPatch: {
-            /** @description Cut to 200 bytes, and not refused for bytes that are no UTF-8. Empty for none; null leaves it as it is. */
+            /** @description Cut to 200 bytes, and not refused because of bytes that are not UTF-8. Empty for none; null leaves it unchanged. */
             label?: string | null;
         } | null;
         /**
-         * @description What the session's user may be shown about the device. Nothing is refused for it, bytes that are no UTF-8 included.
+         * @description A description of the device that may be shown to the session's user. Nothing is refused because of it, not even bytes that are not UTF-8.
          * @example {
          *       "label": "Firefox on Linux",
          *       "ip": "203.0.113.7"
@@ -806,11 +805,11 @@ export interface components {
             label?: string | null;
             /** @description Cut to 512 bytes. */
             user_agent?: string | null;
-            /** @description An IPv4 or IPv6 address. A port, brackets and a zone are left out, and what is no address is not kept. */
+            /** @description An IPv4 or IPv6 address. A port, brackets and a zone are removed, and anything that is not an address is dropped. */
             ip?: string | null;
         } | null;
         /**
-         * @description What is known about the device; a member that is not known is absent.
+         * @description The known facts about the device; an unknown member is absent.
          * @example {
          *       "label": "Firefox on Linux",
          *       "ip": "203.0.113.7"
@@ -822,7 +821,7 @@ export interface components {
             ip?: string;
         };
         /**
-         * @description What is known about the client that got the current tokens by a refresh. Absent before the first refresh.
+         * @description The known facts about the client that got the current tokens by a refresh. Absent before the first refresh.
          * @example {
          *       "user_agent": "App/4.2",
          *       "ip": "203.0.113.9"
@@ -845,11 +844,11 @@ export interface components {
             [key: string]: unknown;
         };
         /**
-         * @description Claims of the session's own, members of its access tokens beside ours: a JSON object of up to 4096 bytes without
-         *     spaces. Its members may not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
-         *     `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in whatever spelling, nor `__proto__`, nor `scope` in any
-         *     spelling but this. Numbers are within the range of 64 bits of floating point. `scope` is a scope as in RFC 6749
-         *     §3.3. Absent where there are none.
+         * @description The session's own claims, which its access tokens contain in addition to the service's: a JSON object of up to 4096
+         *     bytes without spaces. Its members must not be `acr`, `act`, `amr`, `aud`, `auth_time`, `client_id`, `cnf`, `exp`, `iat`, `iss`,
+         *     `jti`, `latchkey_cookie`, `nbf`, `sid`, `sub` or `typ`, in any spelling, nor `__proto__`, nor `scope` in any
+         *     other spelling. Numbers must be within the range of 64-bit floating point. `scope` is a scope as in RFC 6749
+         *     §3.3. Absent if there are none.
          * @example {
          *       "role": "editor",
          *       "scope": "orders:read orders:write"
@@ -860,17 +859,17 @@ export interface components {
         };
         /**
          * Format: int64
-         * @description When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent where it is not known; it is never filled in.
+         * @description When the user authenticated, in seconds since 1970 (RFC 9068 §2.2.1). At a creation it may be up to a minute ahead of the database's clock. Absent if it is not known; the service never fills it in.
          * @example 1781946764
          */
         AuthTime: number;
         /**
-         * @description The authentication context class that was met (RFC 9068 §2.2.1). Absent where it is not known.
+         * @description The authentication context class that was met (RFC 9068 §2.2.1). Absent if it is not known.
          * @example urn:example:gold
          */
         ACR: string;
         /**
-         * @description The methods of the authentication (RFC 8176). Absent where none is known.
+         * @description The methods of the authentication (RFC 8176). Absent if none is known.
          * @example [
          *       "pwd",
          *       "otp"
@@ -878,8 +877,8 @@ export interface components {
          */
         AMR: string[];
         /**
-         * @description Who acts for the session's subject (RFC 8693 §4.1). `act` in it is who acted before and handed on. There may be
-         *     four in all, in up to 1024 bytes. Absent where nobody does.
+         * @description The actor for the session's subject (RFC 8693 §4.1). A nested `act` is an earlier actor who delegated. There may be
+         *     four in all, in up to 1024 bytes. Absent if nobody acts for the subject.
          * @example {
          *       "sub": "support-7",
          *       "iss": "https://staff.example.com"
@@ -888,7 +887,7 @@ export interface components {
         Actor: {
             /** @description Up to 255 bytes. */
             sub: string;
-            /** @description Who knows that subject, in up to 255 bytes. Absent for the service itself. */
+            /** @description The issuer that knows that subject, up to 255 bytes. Absent for the service itself. */
             iss?: string;
             act?: components["schemas"]["Actor"];
         };
@@ -916,11 +915,11 @@ export interface components {
             token_type: "Bearer" | "DPoP";
             /** @description Seconds until the access token expires. */
             expires_in: number;
-            /** @description Absent where the session was to have none, as is the next member. */
+            /** @description Absent if the session has none, as is the next member. */
             refresh_token?: string;
             /** @description Seconds until the refresh token expires. */
             refresh_expires_in?: number;
-            /** @description The scope that the session was given among its claims. Absent where it was given none. */
+            /** @description The scope that the session was given among its claims. Absent if it was given none. */
             scope?: string;
             session: components["schemas"]["Session"];
         };
@@ -1036,25 +1035,25 @@ export interface components {
             /** Format: date-time */
             at: string;
             /**
-             * @description - `signed_out`: by a token of its own.
+             * @description - `signed_out`: with a token of its own.
              *     - `signed_out_elsewhere`: by its user, from another session.
              *     - `signed_out_everywhere`: by its user, with their other sessions.
              *     - `backend`: by a backend.
              *     - `global_revocation`: with all sessions of its subject, by `POST /v1/global-token-revocation`.
              *     - `operator`: by `api sessions revoke`.
              *     - `all_signed_out`: by `api sessions revoke --all`.
-             *     - `limit`: its subject had more sessions than it may.
+             *     - `limit`: its subject had more sessions than allowed.
              *     - `replaced`: another session took its place.
              *     - `theft`: a refresh token was in two hands.
-             *     - `max_age`: it was older than any may be.
+             *     - `max_age`: it was older than the maximum age of sessions.
              *     - `idle`: it was not refreshed in time.
-             *     - `expired`: its absolute end came.
-             *     - `not_recorded`: by a program that does not say why, such as an earlier release or Compas, or by hand.
+             *     - `expired`: it reached its absolute end.
+             *     - `not_recorded`: by a program that does not record a reason, such as an earlier release or Compas, or directly in the database.
              * @enum {string}
              */
             reason: "signed_out" | "signed_out_elsewhere" | "signed_out_everywhere" | "backend" | "global_revocation" | "operator" | "all_signed_out" | "limit" | "replaced" | "theft" | "max_age" | "idle" | "expired" | "not_recorded";
             /**
-             * @description Who or what ended it: the id of the session that asked (`signed_out…`), or that was created instead (`limit`,
+             * @description What or who ended it: the id of the session that asked (`signed_out…`), or that was created instead (`limit`,
              *     `replaced`), the service key's name (`backend`, `global_revocation`), user@host (`operator`, `all_signed_out`), or the kind of the
              *     theft (`stale`, `lockstep`, `old`, `unproven`).
              */
@@ -1116,7 +1115,7 @@ export interface components {
                 /** @description Its user. Absent for an anonymous session. */
                 subject?: string;
             };
-            /** @description Absent where `data` was never changed. */
+            /** @description Absent if `data` was never changed. */
             updated?: {
                 /**
                  * Format: date-time
@@ -1124,7 +1123,7 @@ export interface components {
                  */
                 at: string;
             };
-            /** @description Absent where access tokens were never superseded. Claims that take effect with the next refresh leave no time. */
+            /** @description Absent if access tokens were never superseded. Claims that take effect with the next refresh leave no trace here. */
             superseded?: {
                 /**
                  * Format: date-time
@@ -1191,12 +1190,12 @@ export interface components {
         };
         SessionPage: {
             sessions: components["schemas"]["ListedSession"][];
-            /** @description Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: a list passes over 50 at most that have expired and are still to be cleaned up, and a search reads 500. */
+            /** @description Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: a list skips at most 50 that have expired and were not cleaned up yet, and a search reads at most 500. */
             next_cursor?: string;
         };
         OwnSessionPage: {
             sessions: components["schemas"]["OwnSession"][];
-            /** @description Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: it passes over 50 at most that have expired and are still to be cleaned up. */
+            /** @description Absent on the last page. A page may have fewer sessions than asked for, or none, although more follow: it skips at most 50 that have expired and were not cleaned up yet. */
             next_cursor?: string;
         };
         /**
@@ -1275,14 +1274,14 @@ export interface components {
         DeadEvent: {
             /**
              * Format: int64
-             * @description The delivery's.
+             * @description The delivery's id.
              */
             id: number;
             /** @description The endpoint's name. */
             endpoint: string;
             /**
              * Format: uuid
-             * @description What the endpoint would have had as `webhook-id`.
+             * @description The `webhook-id` that the endpoint would have received.
              */
             event_id: string;
             /** @example session.ended */
@@ -1291,7 +1290,7 @@ export interface components {
             session_id: string;
             /**
              * Format: date-time
-             * @description When it happened.
+             * @description When the event happened.
              */
             at: string;
             /**
@@ -1301,7 +1300,7 @@ export interface components {
             dead_at: string;
             attempts: number;
             /**
-             * @description What became of the last attempt.
+             * @description The result of the last attempt.
              * @example the endpoint answered 500
              */
             error: string;
@@ -1340,10 +1339,10 @@ export interface components {
          *     }
          */
         Revocations: {
-            /** @description Where the next answer goes on. Nothing but a name for it. */
+            /** @description The position at which the next response continues. It is opaque. */
             cursor: string;
             /**
-             * @description The whole set begins here, up to the next `complete_ms`. Sessions that were told before stay revoked until their `until`; superseded tokens that it does not have count no more.
+             * @description The whole set begins here, up to the next `complete_ms`. Sessions that were reported before stay revoked until their `until`; superseded tokens that the new set does not contain no longer count.
              * @enum {boolean}
              */
             reset?: true;
@@ -1352,29 +1351,29 @@ export interface components {
              * @enum {boolean}
              */
             more?: true;
-            /** @description Sessions that were revoked. One may be named again. */
+            /** @description Sessions that were revoked. A session may be repeated. */
             sessions: components["schemas"]["Revocation"][];
-            /** @description Access tokens that were superseded while their sessions go on. Absent where there are none. */
+            /** @description Access tokens that were superseded while their sessions continue. Absent if there are none. */
             superseded?: components["schemas"]["Supersession"][];
             /**
              * Format: int64
-             * @description Milliseconds after the arrival of the request that is being answered, also less than zero: everything
-             *     that was revoked before then has now been told. Add it to the time at which you sent the request, on
+             * @description Milliseconds after the arrival of the request that is being answered, possibly negative: everything
+             *     that was revoked before that moment has now been reported. Add it to the time at which you sent the request, on
              *     your own clock. Absent with `more`.
              */
             complete_ms?: number;
             /**
              * Format: int64
-             * @description The earliest `until` (seconds since 1970) that is sure to be in the set.
+             * @description The earliest `until` (seconds since 1970) that is certain to be in the set.
              */
             from: number;
             /**
              * Format: int64
-             * @description The database's time when this was told, in milliseconds since 1970. Tokens expire by it; your own clock may
-             *     be wrong. Absent with `more`, and where the service does not know it exactly enough.
+             * @description The database's time when this was sent, in milliseconds since 1970. Tokens expire by it; your own clock may
+             *     be wrong. Absent with `more`, and if the service does not know it precisely enough.
              */
             now?: number;
-            /** @description Further shards, each of which has a feed of its own. Absent where all sessions are in one database, and in these feeds. */
+            /** @description Further shards, each of which has its own feed. Absent if all sessions are in one database, and in these feeds. */
             shards?: number[];
         };
         Revocation: {
@@ -1411,9 +1410,9 @@ export interface components {
              */
             token_type?: "Bearer" | "DPoP";
             iss?: string;
-            /** @description As the token has it: a string, or a list where it is for several (RFC 7519 §4.1.3). */
+            /** @description As in the token: a string, or a list if there are several (RFC 7519 §4.1.3). */
             aud?: string | string[];
-            /** @description The user, or the session's id where it has none. */
+            /** @description The user, or the session's id if it has none. */
             sub?: string;
             client_id?: string;
             /** Format: int64 */
@@ -1493,11 +1492,11 @@ export interface components {
             service: "Latchkey";
             /** @enum {string} */
             listener: "public" | "internal";
-            /** @description Where the OpenAPI document of this listener is. */
+            /** @description The address of this listener's OpenAPI document. */
             description: string;
             /**
              * Format: uri
-             * @description Where there is more to read.
+             * @description The address of the documentation.
              */
             documentation: string;
         };
@@ -1527,7 +1526,7 @@ export interface components {
              * @description A stable URI of this kind of problem.
              */
             type: string;
-            /** @description What this kind of problem is. The same text each time. */
+            /** @description A description of this kind of problem, always the same text. */
             title: string;
             status: number;
             /** @description What is wrong with this request. */
@@ -1541,7 +1540,7 @@ export interface components {
             pointer?: string;
             /** @description The query parameter or header that is at fault. */
             parameter?: string;
-            /** @description The X-Request-Id of the answer. */
+            /** @description The X-Request-Id of the response. */
             request_id: string;
         };
         /**
@@ -1578,7 +1577,7 @@ export interface components {
                 "application/json": components["schemas"]["Revoked"];
             };
         };
-        /** @description All is well. */
+        /** @description The check succeeded. */
         Healthy: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1589,7 +1588,7 @@ export interface components {
                 "application/json": components["schemas"]["Health"];
             };
         };
-        /** @description The caller's copy, which If-None-Match names, is still right. */
+        /** @description The caller's copy, which If-None-Match names, is still current. */
         NotModified: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1610,7 +1609,7 @@ export interface components {
             };
         };
         /**
-         * @description No access token was presented (`missing_token`), or it is not accepted (`invalid_token`). Of a token that is
+         * @description No access token was presented (`missing_token`), or it is not accepted (`invalid_token`). For a token that is
          *     bound to a key: the proof is not accepted (`invalid_dpop_proof`, `use_dpop_nonce`).
          */
         InvalidToken: {
@@ -1665,7 +1664,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is larger than this route takes. (`body_too_large`) */
+        /** @description The body is larger than this route allows. (`body_too_large`) */
         BodyTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1752,7 +1751,7 @@ export interface components {
                 "application/json": components["schemas"]["OAuthError"];
             };
         };
-        /** @description The body is larger than this route takes. */
+        /** @description The body is larger than this route allows. */
         OAuthBodyTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["RequestId"];
@@ -1823,7 +1822,7 @@ export interface components {
          * @example user-42
          */
         Subject: string;
-        /** @description The `next_cursor` of the page before. */
+        /** @description The `next_cursor` of the previous page. */
         Cursor: string;
         /** @description How many sessions a page may have. */
         Limit: number;
@@ -1846,19 +1845,19 @@ export interface components {
         RetryAfter: number;
         /** @description The limits that the request counts for, of one client address and of one session. `q` requests may be sent in `w` seconds. */
         RateLimitPolicy: string;
-        /** @description What is left of them. `r` more requests may be sent now, and one more in `t` seconds. */
+        /** @description The remainder of these limits. `r` more requests may be sent now, and one more in `t` seconds. */
         RateLimit: string;
-        /** @description RFC 6750 §3. With `error="invalid_token"` where a credential was presented, without `error` where none was. */
+        /** @description RFC 6750 §3. With `error="invalid_token"` if a credential was presented, without `error` if none was. */
         Challenge: string;
         /** @description RFC 6750 §3.1. The scope is the right that the service key lacks. */
         RightChallenge: string;
         /** @description As `Bearer` or `Basic`, whichever was presented; without a credential there is one of each (RFC 7662 §2.3). */
         EitherChallenge: string;
-        /** @description As Challenge. With the scheme `DPoP` (RFC 9449 §7.1) where a proof is wanted or was refused. */
+        /** @description As Challenge. With the scheme `DPoP` (RFC 9449 §7.1) if a proof is required or was refused. */
         AccessChallenge: string;
         /** @description RFC 6749 §5.2. */
         BasicChallenge: "Basic realm=\"latchkey\"";
-        /** @description RFC 6750 §3.1. There where a token was in the URL, or the Authorization header more than once. */
+        /** @description RFC 6750 §3.1. Present if a token was in the URL, or if there was more than one Authorization header. */
         RequestChallenge: "Bearer realm=\"latchkey\", error=\"invalid_request\"";
     };
     pathItems: never;
@@ -1952,7 +1951,7 @@ export interface operations {
                     "X-Request-Id": components["headers"]["RequestId"];
                     "Cache-Control": components["headers"]["NoStore"];
                     /**
-                     * @description The session's subject, percent-encoded: all but visible ASCII, and `%`, `,` and `+`. Empty where it has none.
+                     * @description The session's subject, percent-encoded: all but visible ASCII, and `%`, `,` and `+`. Empty if it has none.
                      * @example ada@example.com
                      */
                     "Latchkey-Subject": string;
@@ -1967,7 +1966,7 @@ export interface operations {
                      */
                     "Latchkey-Client": string;
                     /**
-                     * @description The token's scope, words with one space between two.
+                     * @description The token's scope, words separated by single spaces.
                      * @example orders:read orders:write
                      */
                     "Latchkey-Scope": string;
@@ -2039,7 +2038,7 @@ export interface operations {
     listOwnSessions: {
         parameters: {
             query?: {
-                /** @description The `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: components["parameters"]["Cursor"];
                 /** @description How many sessions a page may have. */
                 limit?: components["parameters"]["Limit"];
@@ -2368,7 +2367,7 @@ export interface operations {
                  * @example Firefox on Linux
                  */
                 label?: string;
-                /** @description The `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: components["parameters"]["Cursor"];
                 /** @description How many sessions a page may have. */
                 limit?: components["parameters"]["Limit"];
@@ -2424,7 +2423,7 @@ export interface operations {
                     "Cache-Control": components["headers"]["NoStore"];
                     Pragma: components["headers"]["NoCache"];
                     ETag: components["headers"]["DataETag"];
-                    /** @description Where the session is. */
+                    /** @description The address of the session. */
                     Location: string;
                     [name: string]: unknown;
                 };
@@ -2440,7 +2439,7 @@ export interface operations {
              * @description The subject has reached its limit of live sessions, and none may end for a new one (`too_many_sessions`). Or
              *     the session that was created with the `Idempotency-Key` has ended (`session_ended`). Or the session that
              *     `replaces` names has ended, was replaced by another request, or is not known (`not_replaceable`): nothing has changed, and
-             *     the user may be given a session that replaces none.
+             *     you may create a session that replaces none.
              */
             409: {
                 headers: {
@@ -2615,7 +2614,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What is known of it. */
+            /** @description The recorded events of its life. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2686,7 +2685,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The data was changed by someone else. The ETag is that of the current data. (`checksum_mismatch`) */
+            /** @description The data was changed by another request. The ETag is that of the current data. (`checksum_mismatch`) */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2803,7 +2802,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The claims were changed by someone else. The ETag is that of the current ones. (`checksum_mismatch`) */
+            /** @description The claims were changed by another request. The ETag is that of the current ones. (`checksum_mismatch`) */
             412: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2890,9 +2889,9 @@ export interface operations {
             query?: {
                 /** @description The number of a shard in `shards`. */
                 shard?: number;
-                /** @description The last `cursor`. Without it the answer begins with the whole set. */
+                /** @description The last `cursor`. Without it the response begins with the whole set. */
                 since?: string;
-                /** @description For how many seconds to wait for a revocation, where a proof alone is no news. Not for streams. */
+                /** @description How many seconds to wait for a revocation; a proof alone then does not count as news. Not for streams. */
                 wait?: number;
             };
             header?: {
@@ -2904,7 +2903,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description What is new. */
+            /** @description The additions. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2936,7 +2935,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The subject has no live session any more. */
+            /** @description The subject has no live sessions any more. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["RequestId"];
@@ -2972,7 +2971,7 @@ export interface operations {
                  * @example crm
                  */
                 endpoint?: string;
-                /** @description The `next_cursor` of the page before. */
+                /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
                 /** @description How many deliveries a page may have. */
                 limit?: number;
