@@ -11,13 +11,13 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"runtime/debug"
 	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/database"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/logpipe"
 	"github.com/latchkey-sessions/latchkey/cmd/api/internal/settings"
@@ -47,14 +47,6 @@ type Config struct {
 	Stdout, Stderr io.Writer
 }
 
-// heapGrowth is how much the heap may grow until it is collected, in percent of the live heap: a service has a small
-// live heap and produces much garbage, so with Go's default of 100 it would be collected 20 times per second under
-// load. GOGC, if set, wins.
-const (
-	heapGrowth   = 150
-	goHeapGrowth = 100
-)
-
 // Run serves until ctx ends. It returns nil once all requests are answered and a private database is shut
 // down.
 func Run(ctx context.Context, cfg Config) error {
@@ -76,8 +68,8 @@ func Run(ctx context.Context, cfg Config) error {
 		return err
 	}
 	log = traces.logger(log)
-	if was := debug.SetGCPercent(heapGrowth); was != goHeapGrowth {
-		debug.SetGCPercent(was)
+	if err := fitMemory(memlimit.FromCgroup, cfg.Settings.Private()); err != nil {
+		log.Warn("the container's memory limit is unknown: set GOMEMLIMIT", "error", err)
 	}
 	public, internal, err := listen(ctx, string(cfg.Settings.PublicAddr), string(cfg.Settings.InternalAddr))
 	if err != nil {
