@@ -69,7 +69,7 @@ func throughPackages(ctx context.Context, n need, name string) call {
 		})
 	case report.Refresh:
 		n.signAhead(n.calls)
-		n.settle(ctx, n.calls) // the service made the last pair, perhaps, and its grace stands in the row
+		n.settle(ctx, n.calls) // the last pair may be the service's, with the grace that it wrote to the row
 		return func(ctx context.Context, _ int) {
 			s := n.Rotating.Next()
 			refreshed := must.Get(n.store.RefreshTokens(ctx, n.RefreshToken(s), population.Client()))

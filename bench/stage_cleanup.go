@@ -102,7 +102,7 @@ func (b *bench) cleanUpBeside(ctx context.Context) {
 
 	r.Add(ctx, expired, population.Expired)
 	// Sessions that have just been added are written to the disk before, not during one of the two. Sessions that have
-	// expired lie on pages that were not changed for a long time: cleanup is the first to do so after a checkpoint.
+	// expired are on pages that were not changed for a long time: cleanup is the first to do so after a checkpoint.
 	b.cluster.RecycleWAL(ctx, either(b.cfg, 96, 8)) // more than both take together
 	r.Touch(ctx)
 

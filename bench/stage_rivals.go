@@ -54,8 +54,7 @@ func (b *bench) besideSCS(ctx context.Context) {
 	}
 }
 
-// compas measures @compas/store. Where that cannot be done, for want of Node or a registry, it is left out, and the
-// report says so.
+// compas measures @compas/store. Without Node or a registry it is left out, and the report says so.
 func (b *bench) compas(ctx context.Context) {
 	var rows []report.Row
 	if err := must.Run(func() {

@@ -187,8 +187,8 @@ func TestRunRemovesWhatHasEnded(t *testing.T) {
 	}
 }
 
-// A session ends because of its age, whatever made its id, and is removed only
-// when the retention is over: verifiers learn of its end from its row.
+// A session ends because of its age, whatever made its id, and is removed only when the retention has passed: verifiers
+// learn of its end from its row.
 func TestSessionsEndByAge(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

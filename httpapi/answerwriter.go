@@ -11,8 +11,8 @@ type answerWriter struct {
 	bytes  int
 }
 
-// WriteHeader implements [http.ResponseWriter]. Only the first status counts, and none that only
-// informs, but for that with which the connection becomes another protocol's.
+// WriteHeader implements [http.ResponseWriter]. Only the first status counts. Informational ones do not, except the one
+// that switches the connection to another protocol.
 func (a *answerWriter) WriteHeader(status int) {
 	if informs := status < http.StatusOK && status != http.StatusSwitchingProtocols; !informs {
 		if a.status != 0 {

@@ -2,7 +2,7 @@ package httpapi
 
 import "time"
 
-// StopRateClock lets no time pass for the rate limits: a slow machine has no more
+// StopRateClock stops the clock of the rate limits: a slow machine has no more
 // requests than a fast one.
 func (s *Server) StopRateClock() {
 	began := time.Now()

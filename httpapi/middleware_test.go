@@ -76,7 +76,7 @@ func TestCORS(t *testing.T) {
 	}
 }
 
-// Without the setting there is no CORS at all.
+// Without the setting no answer has CORS headers.
 func TestNoCORS(t *testing.T) {
 	t.Parallel()
 	s := setup(t)

@@ -363,7 +363,7 @@ func TestACopyConfirmsNothing(t *testing.T) {
 			return s.internal(t, "POST", "/oauth2/introspect", form("token", token, "dpop", proof, "dpop_htm", "GET", "dpop_htu", "https://api.example.com/cart"))
 		},
 	} {
-		s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) { cfg.Grace = 1 }) // ns: it is over at once
+		s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) { cfg.Grace = 1 }) // ns: it ends immediately
 		first := s.createBound(t, owner)
 		lost := sessionOf(s.refreshWith(t, first.refresh, owner.atTokenEndpoint(t)).want(t, 200).json(t))
 		if answer := present(s, lost.access); answer.StatusCode != 401 && answer.StatusCode != 200 {
@@ -421,7 +421,7 @@ func TestAProvenUseConfirms(t *testing.T) {
 			return s.internal(t, "POST", "/oauth2/introspect", form("token", token, "dpop", proof, "dpop_htm", "GET", "dpop_htu", "https://api.example.com/cart"))
 		},
 	} {
-		s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) { cfg.Grace = 1 }) // ns: it is over at once
+		s := setup(t, func(_ *httpapi.Config, cfg *sessionstore.Config) { cfg.Grace = 1 }) // ns: it ends immediately
 		first := s.createBound(t, owner)
 		second := sessionOf(s.refreshWith(t, first.refresh, owner.atTokenEndpoint(t)).want(t, 200).json(t))
 		present(s, second.access).want(t, 200)

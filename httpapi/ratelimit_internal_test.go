@@ -25,8 +25,7 @@ func stopped(t *testing.T, perMinute int) (limit *rateLimit[int], now *time.Time
 	return limit, now
 }
 
-// Whatever the limit, who is refused comes through after as long as the answer says,
-// and no sooner than that by a whole second.
+// Whatever the limit, a refused client is admitted after the time that the answer gives, and not a whole second sooner.
 func TestWhoWaitsComesThrough(t *testing.T) {
 	t.Parallel()
 	for _, perMinute := range []int{1, 3, 5, 7, 11, 59, 60, 61, 600, 1009} {

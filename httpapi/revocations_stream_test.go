@@ -157,7 +157,7 @@ func TestRevocationStreamHasItsOwnLimits(t *testing.T) {
 	}
 }
 
-// It ends when its time is over.
+// It ends when its time limit is reached.
 func TestRevocationStreamEnds(t *testing.T) {
 	t.Parallel()
 	r := runFeed(t)

@@ -20,9 +20,9 @@ type Querier interface {
 	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
 }
 
-// installationQuery has the schema that tables are made in, the one that the connection finds
-// an installation in, whether only others have one, and each job queue with the schema of the
-// installation that it says it is for, and whether there is one.
+// installationQuery returns the schema that tables are made in, the one in which the connection finds an installation,
+// whether only others have one, and each job queue with the schema of the installation that it says it is for, and
+// whether there is one.
 const installationQuery = `
 WITH "installed" AS (
   SELECT c."oid", n."nspname" AS "schema" FROM pg_class c JOIN pg_namespace n ON n."oid" = c."relnamespace"

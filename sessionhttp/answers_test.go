@@ -130,7 +130,7 @@ func TestAnswersAreAsWithoutTheMiddleware(t *testing.T) {
 	}
 }
 
-// shown is all of an answer.
+// shown returns a whole answer, as text.
 func (k kit) shown(ctx context.Context, t *testing.T, method, url string) string {
 	t.Helper()
 	var shown strings.Builder

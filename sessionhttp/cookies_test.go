@@ -97,7 +97,7 @@ func (s site) serve(w http.ResponseWriter, r *http.Request) {
 
 func unchangedConfig(*sessionstore.Config) {}
 
-// briefly has access tokens of a few seconds, and a grace that is over at once.
+// briefly configures access tokens that live for a few seconds, and a grace that ends immediately.
 func briefly(cfg *sessionstore.Config) {
 	cfg.Lifetimes.AccessToken = 4 * time.Second
 	cfg.Grace = 1
@@ -161,7 +161,7 @@ func TestCookiesWithoutARefreshToken(t *testing.T) {
 	}
 }
 
-// Who logs in leaves the session that they came with.
+// A login ends the session that the browser had before.
 func TestLogInEndsTheSessionBefore(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, sessionhttp.Config{Optional: true}, unchangedConfig)
@@ -212,7 +212,7 @@ func TestLostCookies(t *testing.T) {
 		return site{store, sessionhttp.New[cart](store, sessionhttp.Config{Transport: sessionhttp.Cookies{}})}
 	}
 	parallel := []site{replica(k.store), replica(k.with(t, unchangedConfig))}
-	s := replica(k.with(t, func(cfg *sessionstore.Config) { cfg.Grace = 1 })) // ns: it is over at once
+	s := replica(k.with(t, func(cfg *sessionstore.Config) { cfg.Grace = 1 })) // ns: it ends immediately
 	ann := browser{refreshCookie: k.refresh}
 	old := maps.Clone(ann)
 	var group sync.WaitGroup
@@ -373,7 +373,7 @@ func TestBadCookies(t *testing.T) {
 		"parts":           accessCookie + "=3." + access + "; " + accessCookie + ".2=" + access + "; " + accessCookie + ".3=x",
 		"doubled parts":   accessCookie + "=2." + access + "; " + accessCookie + ".2=x; " + accessCookie + ".2=y",
 	} {
-		for _, method := range []string{http.MethodPost, http.MethodDelete} { // they log in and out all the same
+		for _, method := range []string{http.MethodPost, http.MethodDelete} { // they log in and out nevertheless
 			r := httptest.NewRequestWithContext(t.Context(), method, "/", http.NoBody)
 			r.Header.Set("Cookie", header)
 			w := httptest.NewRecorder()

@@ -171,7 +171,7 @@ func TestFirstLoginTooLate(t *testing.T) {
 	}
 }
 
-// slowStore creates sessions when the test lets it.
+// slowStore creates a session only when the test allows it.
 type slowStore struct {
 	sessionhttp.Store
 
@@ -293,7 +293,7 @@ func TestCrossSiteWebSocket(t *testing.T) {
 	}
 }
 
-// A pattern exempts WebSockets if it names no method, or that which they count as.
+// A pattern exempts WebSockets if it names no method, or the one that they count as.
 func TestExemptedWebSocket(t *testing.T) {
 	t.Parallel()
 	for pattern, want := range map[string]error{"/ws": sessionhttp.ErrNoToken, "POST /ws": sessionhttp.ErrNoToken, "GET /ws": sessionhttp.ErrCrossSite, "/other": sessionhttp.ErrCrossSite} {

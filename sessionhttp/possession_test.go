@@ -13,7 +13,7 @@ import (
 )
 
 // RFC 9449 §7.1, §7.2: a bound token passes with its proof, once, and never
-// as a bearer token; without a check of proofs it does not pass at all.
+// as a bearer token; without a check of proofs it never passes.
 func TestBoundToken(t *testing.T) {
 	t.Parallel()
 	const base = "https://api.example.com"

@@ -16,7 +16,7 @@ import (
 func TestRefreshed(t *testing.T) {
 	t.Parallel()
 	k := setup(t, sessionhttp.Config{})
-	store := k.with(t, func(cfg *sessionstore.Config) { cfg.Grace = 1 }) // ns: it is over at once
+	store := k.with(t, func(cfg *sessionstore.Config) { cfg.Grace = 1 }) // ns: it ends immediately
 	sessions := sessionhttp.New[cart](store, sessionhttp.Config{})
 	var rendered int
 	page := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

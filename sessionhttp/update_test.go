@@ -268,7 +268,7 @@ func TestTooMuchData(t *testing.T) {
 // A function that calls Update itself gets an error instead of waiting for itself.
 func TestUpdateWithinUpdate(t *testing.T) {
 	t.Parallel()
-	k := setup(t, sessionhttp.Config{SaveTimeout: 1}) // ns: it is over at once
+	k := setup(t, sessionhttp.Config{SaveTimeout: 1}) // ns: it expires immediately
 	k.serve(t, func(_ http.ResponseWriter, r *http.Request) {
 		ctx := r.Context()
 		session := k.manager.From(ctx)

@@ -76,8 +76,8 @@ func TestLostTokenOutlivesTheRow(t *testing.T) {
 	}
 }
 
-// A grace that was raised lets a pair be fresh for longer than the access token of a
-// session with a short lifetime of its own lives. Old and new settings answer in turn.
+// After the grace has been raised, a pair can stay fresh for longer than the access token of a session with its own
+// short lifetime lives. Old and new settings answer alternately.
 func TestGraceRaisedAboveAnAccessTokensLife(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

@@ -110,7 +110,7 @@ func TestCompasRefreshToken(t *testing.T) {
 	if diff := cmp.Diff([]time.Duration{10 * time.Minute, 48 * time.Hour}, []time.Duration{first.ExpiresIn(), first.RefreshExpiresIn()}); diff != "" {
 		t.Errorf("not the lifetimes that the session had: %s", diff)
 	}
-	// A second tab, or the same request once more.
+	// A second tab, or the same request again.
 	if again := c.refresh(t, p.refresh, sessionstore.Raced); again.RefreshToken != first.RefreshToken || again.AccessToken != first.AccessToken {
 		t.Error("a race gives another pair")
 	}
@@ -361,7 +361,7 @@ func TestCompasLifetimes(t *testing.T) {
 			t.Errorf("%v and %v become %v and %v", l.access, l.refresh, got.ExpiresIn(), got.RefreshExpiresIn())
 		}
 	}
-	// An access row that is gone.
+	// An access row that no longer exists.
 	p := c.signIn(t, `{}`)
 	c.exec(t, `DELETE FROM "sessionStoreToken" WHERE "id" = $1`, p.accessRow)
 	if got := c.refresh(t, p.refresh, sessionstore.Rotated); got.ExpiresIn() != sessionstore.DefaultAccessTokenTTL {

@@ -440,7 +440,7 @@ func (r *recorder) supersede(ctx context.Context, id uuid.UUID) error {
 	}
 }
 
-// history lets clients loose on new sessions.
+// history runs concurrent clients on new sessions, and returns what they observed.
 func history(t *testing.T, k kit, ops operations, w windows) []porcupine.Operation {
 	t.Helper()
 	verifier, err := tokens.NewVerifier(k.ring, config().Tokens)

@@ -34,8 +34,7 @@ func (k kit) proven(t *testing.T, token tokens.Secret, want sessionstore.Outcome
 	return got.Pair
 }
 
-// Every case of the protocol on real rows: with the key as usual, without it not
-// at all, for as long as the session lives.
+// Every case of the protocol on real rows: with the key as usual, without it never, for as long as the session lives.
 func TestBoundPair(t *testing.T) {
 	t.Parallel()
 	k := setup(t)

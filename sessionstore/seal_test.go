@@ -51,7 +51,7 @@ func replaced(tb testing.TB) (before, after *dataseal.Keyset) {
 	return before, after
 }
 
-// dump is all that a superuser, a dump or a backup gets to see.
+// dump returns all that a superuser, a dump or a backup can see.
 func (k kit) dump(t *testing.T) string {
 	t.Helper()
 	conn, err := k.pool.Acquire(t.Context())

@@ -339,7 +339,7 @@ func (s *walk) sameSession(t *rapid.T, id uuid.UUID, m modelSession, got session
 }
 
 // refreshBehind presents a token that is this many generations behind the row's:
-// 2 stands for all older ones, -1 for those that the database forgot.
+// 2 represents all older ones, -1 those that the database lost.
 func (s *walk) refreshBehind(behind int64) func(*rapid.T) {
 	return func(t *rapid.T) {
 		var candidates []heldToken
@@ -359,7 +359,7 @@ func (s *walk) refreshBehind(behind int64) func(*rapid.T) {
 	}
 }
 
-// retryLate lets some generations go by, slowly, and answers get lost.
+// retryLate refreshes several times, slowly, and loses answers.
 func (s *walk) retryLate(t *rapid.T) {
 	id := s.drawSession(t)
 	for range rapid.IntRange(1, walkLateRetryLimit+2).Draw(t, "generations") {

@@ -136,7 +136,7 @@ func TestSuiteFindsMutants(t *testing.T) {
 	}
 }
 
-// Each check finds a mutant, or a store whose time stands still: none of them is for nothing.
+// Each check finds a mutant, or a store whose clock is stopped: none of them is useless.
 func TestEachCheckFindsSomething(t *testing.T) {
 	t.Parallel()
 	finds := map[string]bool{}

@@ -97,7 +97,7 @@ func (s losesWrites) Update(_ context.Context, _ uuid.UUID, _ string, data []byt
 	return sessionstore.Checksum(data)
 }
 
-// seen notes which refresh tokens were exchanged, and what came of them.
+// seen notes which refresh tokens were exchanged, and the results.
 type seen struct {
 	mu    sync.Mutex
 	first map[string]sessionstore.Refreshed

@@ -147,7 +147,7 @@ func TestClocksThatDifferAreLogged(t *testing.T) {
 	}
 }
 
-// A token that lies in the future was signed by the service all the same.
+// A token whose time lies in the future was signed by the service nevertheless.
 func TestTokenFromTheFuture(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -148,7 +148,7 @@ func TestReplicaThatIsPaused(t *testing.T) {
 			}
 			await("it accepts", func(r replicaReport) bool { return !r.Accepted.IsZero() })
 			signal(t, process, syscall.SIGSTOP)
-			time.Sleep(100 * time.Millisecond) // it stands still
+			time.Sleep(100 * time.Millisecond) // the replica is frozen
 			revoked := r.revoke(t, session)
 			time.Sleep(3 * bound / 2)
 			signal(t, process, syscall.SIGCONT)

@@ -35,8 +35,8 @@ func (j *jumping) jump(by time.Duration) {
 	}
 }
 
-// A check that was stopped between two of its steps, while the clock jumped to when the
-// session's time is over and back, does not take what was dropped meanwhile for live.
+// A check that was stopped between two of its steps, while the clock jumped past the session's end and back, does not
+// take a session that was dropped meanwhile for live.
 func TestVerdictWhileTheTableIsSwept(t *testing.T) {
 	t.Parallel()
 	for name, back := range map[string]func(*jumping){

@@ -216,8 +216,8 @@ func TestClockThatIsBehind(t *testing.T) {
 	b.want(t, "expired where it was loaded", token, verifier.ErrUnavailable)
 }
 
-// A set that is loaded again keeps the sessions that were revoked, whatever the source knows
-// about them, until their time is over. It stays as it was until it is complete.
+// A set that is loaded again keeps the sessions that were revoked, whatever the source knows about them, until they
+// expire. It stays as it was until it is complete.
 func TestReset(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

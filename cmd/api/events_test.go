@@ -83,7 +83,7 @@ func TestEventsAreSent(t *testing.T) {
 	}
 }
 
-// Deliveries that were given up are listed and sent again, and the trail has by whom.
+// Deliveries that were given up are listed and sent again, and the trail names the operator.
 func TestDeadEventsAtTheCommandLine(t *testing.T) {
 	t.Parallel()
 	settings, dir := configure(t, testdb.URL(t)), t.TempDir()

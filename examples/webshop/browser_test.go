@@ -71,8 +71,8 @@ func (p *place) close() {
 	_ = p.server.Close()
 }
 
-// losing loses every twentieth answer to a load of the page, and of those with new cookies one and all that
-// come until its grace is over, then none until the next: the browser sees the connection end.
+// losing loses every twentieth answer to a load of the page. Of the answers with new cookies it loses one, and all that
+// follow within its grace, then none until the next: the browser sees the connection end.
 func (p *place) losing(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !p.lossy.Load() || r.Method != http.MethodGet {

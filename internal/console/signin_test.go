@@ -32,7 +32,7 @@ func TestSignIn(t *testing.T) {
 		}
 	}
 	for key, why := range map[string]string{
-		"": "no service key", "wrong": "no service key", "dora:" + graceKey: "no service key", shopKey: "lacks the right “operator”",
+		"": "not a service key", "wrong": "not a service key", "dora:" + graceKey: "not a service key", shopKey: "lacks the right “operator”",
 	} {
 		b := k.browser(t)
 		b.post("/console/sign-in", url.Values{"key": {key}})

@@ -147,8 +147,7 @@ func TestAFailedStatementAnswersNobody(t *testing.T) {
 	}
 }
 
-// A shared statement has until the last of its callers' deadlines, whichever of
-// them leaves, even the one that runs it.
+// A shared statement has until the last of its callers' deadlines, even if the caller that runs it leaves.
 func TestASharedStatementOutlivesItsCallers(t *testing.T) {
 	t.Parallel()
 	within := func(d time.Duration) context.Context {

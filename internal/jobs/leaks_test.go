@@ -448,7 +448,7 @@ func TestReportThatCannotBeEnqueuedFollows(t *testing.T) {
 	k.await("the report", func() bool { return k.logged(session) == 1 })
 }
 
-// steal has a refresh token stolen, whose report goes to the queue.
+// steal uses a refresh token a second time, as a thief would; the report goes to the queue.
 func (k leakKit) steal(queue sessionstore.LeakQueue) (*sessionstore.Store, uuid.UUID, *sessionstore.ReuseError) {
 	k.t.Helper()
 	ctx := k.t.Context()

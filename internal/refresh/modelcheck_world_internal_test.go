@@ -22,7 +22,7 @@ type settings struct {
 	// skew is how much the database's clock may be set, either way and again and again:
 	// by an operator, or because another server takes over.
 	skew int8
-	// other is a second replica, which any request may get to, and at the one that answers.
+	// other is a second replica, which any request may reach, and at the replica that answers.
 	other, at replica
 	// inFlight is the most messages that are on their way at once.
 	inFlight int

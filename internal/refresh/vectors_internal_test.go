@@ -155,7 +155,7 @@ func (i implementation) create(s vectorSettings) *session {
 	return v
 }
 
-// take takes a step, and returns it with what came of it.
+// take executes a step, and returns it with its outcome.
 func (v *session) take(step vectorStep) vectorStep {
 	now, p, r := atSecond(step.At), &v.pair, v.rules
 	if step.Grace != 0 {

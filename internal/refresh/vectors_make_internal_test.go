@@ -92,7 +92,7 @@ func (i issued) of(s vectorStep) int64 {
 	return i.access[*s.Generation]
 }
 
-// fill fills in what our own implementation makes of a sequence.
+// fill fills in the outcomes that our own implementation gives for a sequence.
 func (s *sequence) fill() {
 	v := ours.create(s.Settings)
 	s.Created = store(v.pair)

@@ -71,8 +71,8 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-// A database that continued until the one that has forgotten it was seen may have made tokens
-// until then, by its own clock. The latest of several counts.
+// A primary that lost its role may have made tokens, by its own clock, until its successor was seen. The latest of
+// several counts.
 func TestMemoryOfAClockThatWasAhead(t *testing.T) {
 	t.Parallel()
 	const outage, ahead = time.Hour, 24 * time.Hour

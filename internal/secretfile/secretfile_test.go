@@ -54,7 +54,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// A file is read as what its writer meant, or not at all.
+// A file is read as its writer meant it, or refused.
 func TestOnlyText(t *testing.T) {
 	t.Parallel()
 	for content, want := range map[string]string{

@@ -71,7 +71,7 @@ func TestACallerThatHangsUpBeforeItsStatement(t *testing.T) {
 	}
 }
 
-// A client that has hung up, or whose time is over, says nothing about a shard.
+// A client that has hung up, or whose deadline has passed, proves nothing about a shard.
 func TestACallerThatHasHungUp(t *testing.T) {
 	t.Parallel()
 	for _, three := range layouts {

@@ -117,7 +117,7 @@ func TestServerComesBackWithItsData(t *testing.T) {
 	}
 }
 
-// A test that panics ends its binary at once: neither cleanups nor Main come to run.
+// A test that panics ends its binary at once: neither cleanups nor the rest of Main run.
 func TestPanicLeavesNothingBehind(t *testing.T) {
 	if os.Getenv(role) == "panic" {
 		fmt.Println(serverIs + testdb.URL(t))

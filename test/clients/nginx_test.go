@@ -59,7 +59,7 @@ func TestNginxCache(t *testing.T) {
 	wantPage(t, gate, "nonsense", http.StatusUnauthorized)
 	wantPage(t, gate, grace.AccessToken, http.StatusOK)
 
-	// A preflight is let through; that lets no other request in.
+	// A preflight is let through; that admits no other request.
 	preflight := map[string]string{"Origin": pageOrigin, "Access-Control-Request-Method": "GET"}
 	if got := ask(t, gate, http.MethodOptions, "/page", "", preflight); got.StatusCode != http.StatusNoContent {
 		t.Errorf("a preflight is answered with %d", got.StatusCode)

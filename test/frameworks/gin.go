@@ -30,7 +30,7 @@ func ForGin(middleware func(http.Handler) http.Handler) gin.HandlerFunc {
 	}
 }
 
-// ginWriter lets the middleware know that the response begins, and keeps what gin knows of it.
+// ginWriter informs the middleware that the response begins, and keeps gin's record of it.
 type ginWriter struct {
 	gin.ResponseWriter
 	guarded http.ResponseWriter // the middleware's

@@ -44,7 +44,7 @@ type app struct {
 
 	arrived chan struct{} // a handler has changed the session, and waits
 	gone    chan struct{} // its client has left
-	late    chan error    // of the change that a handler makes when its time is over
+	late    chan error    // of the change that a handler makes after its deadline
 }
 
 func setup(t *testing.T, cfg sessionhttp.Config) *app {
@@ -128,7 +128,7 @@ func (a *app) panic(ctx context.Context) {
 	panic(errHandler)
 }
 
-// slow changes the session, and again when its time is over.
+// slow changes the session, and again after its deadline.
 func (a *app) slow(ctx context.Context) error {
 	if err := a.add(ctx, 1); err != nil {
 		return err

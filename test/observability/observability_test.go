@@ -187,8 +187,8 @@ func selected(expr parser.Expr, known map[string][]sample) []sample {
 	return samples
 }
 
-// checkSelector lets a pattern match nothing, such as one of statuses that a
-// service does not give while it is well; a value it does not.
+// checkSelector allows a pattern to match nothing, such as one of statuses that a healthy service does not give; a
+// value it does not.
 func checkSelector(n *parser.VectorSelector, known map[string][]sample) error {
 	samples := known[n.Name]
 	if len(samples) == 0 {

@@ -235,7 +235,7 @@ func (sh *shards) chaos() {
 	}
 }
 
-// lose takes one shard away, looks at all, and starts it again.
+// lose stops one shard, checks all of them, and starts it again.
 func (sh *shards) lose(shard int, end func(*testdb.Server), as string) {
 	s := sh.soak
 	sh.awaitAll() // so that nothing else is broken

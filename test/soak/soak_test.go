@@ -173,7 +173,7 @@ func (s *soak) dice(who string) *rand.Rand {
 	return rand.New(rand.NewChaCha8(seed))
 }
 
-// storm lets everything fail for a while, and returns when all who were in the middle of something have ended it.
+// storm makes everything fail for a while, and returns when all clients have completed the operations they had begun.
 func (s *soak) storm() {
 	s.began = time.Now()
 	s.network.calm.Store(false)
@@ -233,8 +233,8 @@ func (s *soak) left() time.Duration {
 	return lasts - time.Since(s.began)
 }
 
-// breathe lets failures grow rarer while the storm should be over and something is missing: on a busy machine, or one that
-// takes long to start a database again, clients may get nothing done from one failure to the next.
+// breathe makes failures rarer as long as something is missing when the storm should have ended: on a busy machine, or
+// one that takes long to start a database again, clients may get nothing done from one failure to the next.
 func (s *soak) breathe() {
 	const share = 4
 	over := time.Since(s.began) - s.lasts

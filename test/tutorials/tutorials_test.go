@@ -74,8 +74,8 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// tutorialPart is a file, what is added to one, a block of commands, a step in the browser, or a picture of what it shows
-// by then, as a tutorial has it.
+// tutorialPart is a part of a tutorial: a file, an addition to one, a block of commands, a step in the browser, or a
+// picture of what the browser then shows.
 type tutorialPart struct {
 	kind, name, text string
 }

@@ -58,7 +58,7 @@ func tail(row Row) string {
 	return fmt.Sprintf(`{value: %v, label: "%s ms"}`, row.P99, milliseconds(row.P99))
 }
 
-// of says which share of another row's throughput that is, where both were measured in turn.
+// of returns a row's share of another row's throughput, if both were measured alternately.
 func of(row, of Row, name string) string {
 	if row.Group != of.Group {
 		return ""

@@ -18,7 +18,7 @@ import (
 
 const docs = "../../../docs"
 
-// The published report is what the program makes of its results: go run . -render writes it.
+// The published report is what the program generates from its results: go run . -render writes it.
 func TestThePublishedReport(t *testing.T) {
 	t.Parallel()
 

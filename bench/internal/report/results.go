@@ -1,4 +1,4 @@
-// Package report makes of what was measured the tables, the pictures and the verdicts of docs/performance.md.
+// Package report turns measurements into the tables, pictures and verdicts of docs/performance.md.
 //
 // It promises to add nothing: each figure in the report is in the results, or is computed from them here.
 package report

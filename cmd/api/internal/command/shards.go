@@ -74,7 +74,7 @@ func withShards(ctx context.Context, s settings.Database, log *slog.Logger, stor
 	})
 }
 
-// entriesOf is the list of shards that the first one has or, while that does not answer, the one that the others have copies of.
+// entriesOf returns the list of shards on the first one or, while that does not answer, the others' copies of it.
 func entriesOf(ctx context.Context, s settings.Database, log *slog.Logger, first *pgxpool.Pool) ([]shards.Entry, error) {
 	err := migrations.Check(ctx, first)
 	if err == nil {

@@ -12,8 +12,8 @@ import (
 // copiedTimeout is how long a shard may take to return its copy of the list of shards.
 const copiedTimeout = 5 * time.Second
 
-// CopiedShards is the list of shards that those of the settings have together which answer, but for the first one: it is
-// for when that does not.
+// CopiedShards merges the copies of the list of shards on those shards of the settings, other than the first, that
+// answer. It is for when the first does not answer.
 func CopiedShards(ctx context.Context, s settings.Database) []shards.Entry {
 	ctx, cancel := context.WithTimeout(ctx, copiedTimeout)
 	defer cancel()
