@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -66,4 +67,18 @@ func rest(ctx context.Context, longest time.Duration, failure error) bool {
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// ask makes the call and reads JSON from the response.
+func ask[T any](ctx context.Context, c *Client, call call) (T, http.Header, error) {
+	var document T
+	a, err := c.send(ctx, call)
+	if err != nil {
+		return document, nil, err
+	}
+	if err := json.Unmarshal(a.body, &document); err != nil {
+		// The error of encoding/json may quote the response, and with it a token.
+		return *new(T), nil, fmt.Errorf("%s: the response is not one of this operation", call.operation)
+	}
+	return document, a.header, nil
 }
