@@ -2,10 +2,18 @@ package migrations
 
 import (
 	"crypto/sha256"
+	"embed"
 	"encoding/hex"
 	"fmt"
 	"io/fs"
 )
+
+// versionTable is not goose's default, which an application that embeds
+// Latchkey may use for its own migrations.
+const versionTable = "latchkey_migrations"
+
+//go:embed *.sql
+var files embed.FS
 
 // Digest identifies a set of migrations: programs with the same digest and the
 // same version of River make the same schema.
