@@ -5,15 +5,6 @@ import (
 	"strings"
 )
 
-func etagOf(checksum string) string { return `"` + checksum + `"` }
-
-// setETag omits the header if there is no version to show.
-func setETag(h http.Header, checksum string) {
-	if checksum != "" {
-		h.Set("ETag", etagOf(checksum))
-	}
-}
-
 // ifMatch returns the checksum that the request's If-Match names: one strong
 // ETag. A list or * would overwrite data that the caller has not read, and a
 // weak ETag never matches (RFC 9110 §13.1.1).
