@@ -2,12 +2,30 @@ package jobs
 
 import (
 	"context"
+	"log/slog"
+	"sync/atomic"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
+	"github.com/latchkey-sessions/latchkey/internal/isolation"
 	"github.com/latchkey-sessions/latchkey/migrations"
 )
+
+// Runner processes jobs. Make it with [New].
+type Runner struct {
+	// clientFor makes a client for a queue's schema.
+	clientFor func(schema string) (*river.Client[pgx.Tx], error)
+	queue     atomic.Pointer[queue] // nil until the database has said which it is
+
+	pool     isolation.Pool
+	log      *slog.Logger
+	quiet    *slog.Logger // for what may fail because the database is away
+	stopping *atomic.Bool
+	outage   *outage
+	webhook  bool
+	kept     KeptLeaks // nil for none
+}
 
 // queue is the job queue of the installation that the database is.
 type queue struct {
