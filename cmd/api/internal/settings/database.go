@@ -4,15 +4,18 @@ import (
 	"fmt"
 	"net/url"
 	"runtime"
+	"slices"
 
 	"github.com/alecthomas/kong"
-)
 
-// private is a LATCHKEY_DATABASE_URL that requests the private database.
-const private = "private"
+	"github.com/latchkey-sessions/latchkey/internal/shards"
+)
 
 // Private reports whether the sessions are in a private PostgreSQL below LATCHKEY_VAR_DIR.
 func (s Database) Private() bool { return s.DatabaseURL == "" || s.DatabaseURL == private }
+
+// Pooled reports whether LATCHKEY_DATABASE_URL leads to a PgBouncer in transaction mode.
+func (s Database) Pooled() bool { return s.DirectDatabaseURL != "" }
 
 // Meant refuses the private database if LATCHKEY_DATABASE_URL seems to have been forgotten, since it would not be the sessions' database,
 // and if there cannot be one. It is separate from what kong calls because some commands do not need the database.
@@ -58,4 +61,35 @@ func (e *Environment) given(flag *kong.Flag) string {
 func isLoopbackURL(text string) bool {
 	u, err := url.Parse(text)
 	return err == nil && isLoopback(u.Hostname())
+}
+
+// Sharded reports whether sessions are spread over several databases.
+func (s Database) Sharded() bool { return len(s.Shards) > 0 }
+
+// FirstWeight is the share of new sessions that the shard of LATCHKEY_DATABASE_URL gets.
+func (s Database) FirstWeight() float64 {
+	for _, shard := range s.Shards {
+		if shard.Name == shards.FirstName {
+			return shard.Weight
+		}
+	}
+	return 1
+}
+
+// FurtherShards are all but that of LATCHKEY_DATABASE_URL.
+func (s Database) FurtherShards() []ShardURL {
+	return slices.DeleteFunc(slices.Clone(s.Shards), func(s ShardURL) bool { return s.Name == shards.FirstName })
+}
+
+// CheckShards refuses settings that do not work with several databases.
+func (s Database) CheckShards() error {
+	switch {
+	case !s.Sharded():
+		return nil
+	case s.Private():
+		return WrongTogether("LATCHKEY_SHARDS is set and LATCHKEY_DATABASE_URL is not: it must be set to the PostgreSQL of the first shard")
+	case s.Pooled():
+		return WrongTogether("LATCHKEY_SHARDS and LATCHKEY_DIRECT_DATABASE_URL are both set: shards work without a PgBouncer only")
+	}
+	return nil
 }
